@@ -1,0 +1,103 @@
+"""The card of a model: what it is, what it needs, whose it is, how good it was measured to be.
+
+A card is pure data. Workers publish theirs into the table `models`; the API validates
+recipes against that table and answers it at `GET /v1/models`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from smart_filter_shared.ids import Capability
+from smart_filter_shared.pipeline import StageName
+
+
+class TaskName(StrEnum):
+    """What a model does; model names are unique within a task."""
+
+    PREPARE = "prepare"
+    SEGMENTATION = "segmentation"
+    FACE = "face"
+    SMILE = "smile"
+    EYES = "eyes"
+    COMPOSITE = "composite"
+
+
+# Eyes are read by the smile stage: its leading model rates smiles, a light one beside it eyes.
+STAGE_OF_TASK: Mapping[TaskName, StageName] = {
+    TaskName.PREPARE: StageName.PREPARE,
+    TaskName.SEGMENTATION: StageName.SEGMENTATION,
+    TaskName.FACE: StageName.FACE,
+    TaskName.SMILE: StageName.SMILE,
+    TaskName.EYES: StageName.SMILE,
+    TaskName.COMPOSITE: StageName.COMPOSITE,
+}
+# A stage's leading model names its capability.
+LEADING_TASK: Mapping[StageName, TaskName] = {
+    StageName.PREPARE: TaskName.PREPARE,
+    StageName.SEGMENTATION: TaskName.SEGMENTATION,
+    StageName.FACE: TaskName.FACE,
+    StageName.SMILE: TaskName.SMILE,
+    StageName.COMPOSITE: TaskName.COMPOSITE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class WeightsFile:
+    """A file of weights as it lies in the weights folder.
+
+    name: its path below the folder; sha256: lower-case hex digest of its bytes.
+    """
+
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """What is known of one model.
+
+    name: unique within its task; version: changes whenever results may change.
+    family: names the capability (`<stage>.<family>`) when the task leads its stage.
+    default: whether `auto` means this one; exactly one card a task says so.
+    source: where weights and method come from; licence: an SPDX expression of the weights.
+    data_terms: terms of the data that made the weights, or "" when unknown to us.
+    weights: files checked by digest before they are loaded.
+    input_size: width and height in pixels of the network's input; None when it takes any.
+    batch_size: the most photos that one forward pass takes.
+    quality: measured figures by name, such as {"iou_portrait": 0.963}; the docs say how.
+    """
+
+    name: str
+    version: str
+    task: TaskName
+    family: str
+    title: str
+    source: str
+    licence: str
+    data_terms: str
+    default: bool = False
+    weights: tuple[WeightsFile, ...] = ()
+    input_size: tuple[int, int] | None = None
+    batch_size: int = 1
+    quality: Mapping[str, float] = field(default_factory=dict)
+    devices: tuple[str, ...] = ("cpu",)
+
+    @property
+    def stage(self) -> StageName:
+        """The stage that runs it."""
+        return STAGE_OF_TASK[self.task]
+
+    @property
+    def leads(self) -> bool:
+        """Whether the stage's capability is named after it."""
+        return LEADING_TASK[self.stage] == self.task
+
+    @property
+    def capability(self) -> Capability:
+        """What a worker must serve to run it: stage and family, such as `face.centerface`.
+
+        A model that does not lead its stage is present wherever the stage is served; its
+        capability is the stage's name alone.
+        """
+        return Capability(f"{self.stage}.{self.family}" if self.leads else str(self.stage))

@@ -1,0 +1,23 @@
+"""Bring a database to the schema of this version."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Engine, text
+
+# Any constant serves: it only has to be the same in every process that migrates.
+_ADVISORY_LOCK = 0x5F_F11_7E2
+
+
+def upgrade(engine: Engine) -> None:
+    """Apply every migration that the database lacks; several callers at once are safe.
+
+    engine: with at least one free connection; the lock is held on it while others wait.
+    """
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    with engine.begin() as connection:
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _ADVISORY_LOCK})
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")

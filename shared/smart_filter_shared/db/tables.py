@@ -1,0 +1,134 @@
+"""The tables, as SQLAlchemy Core knows them; migrations/ makes them.
+
+Hot tables (jobs, stages) are made to become partitions by day: their keys are as declared
+here, `stages` has no foreign key to `jobs`, and whatever else must be unique lives in a
+table of its own. Their pages are filled to 70 %, so that updates stay in place (HOT).
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Double,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+metadata = MetaData()
+
+_Moment = DateTime(timezone=True)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("recipe", JSONB, nullable=False),
+    Column("seed", BigInteger, nullable=False),
+    Column("metadata", JSONB, nullable=False),
+    Column("photo_key", Text, nullable=False),
+    Column("photo_digest", Text, nullable=False),
+    Column("created_at", _Moment, nullable=False),
+    # How and when it ended. Queued or running is read from its stages, not stored.
+    Column("outcome", Text),
+    Column("finished_at", _Moment),
+    Column("error", JSONB),
+    CheckConstraint("outcome IN ('succeeded', 'failed', 'canceled')", name="jobs_outcome"),
+    CheckConstraint("(outcome IS NULL) = (finished_at IS NULL)", name="jobs_finished"),
+    Index("jobs_by_tenant", "tenant", "id"),
+    postgresql_with={"fillfactor": 70},
+)
+
+stages = Table(
+    "stages",
+    metadata,
+    Column("job_id", Uuid, primary_key=True),
+    Column("stage", Text, primary_key=True),
+    Column("capability", Text, nullable=False),
+    # Which model runs each of the stage's tasks, as {"smile": "geometry", "eyes": "eyelids"}.
+    Column("models", JSONB, nullable=False),
+    # Rows with the same key can share one forward pass.
+    Column("batch_key", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("rank", Double, nullable=False),
+    Column("open_needs", SmallInteger, nullable=False),
+    Column("not_before", _Moment),
+    Column("attempt", SmallInteger, nullable=False, server_default=text("0")),
+    Column("releases", Integer, nullable=False, server_default=text("0")),
+    Column("patience_since", _Moment),
+    Column("lease_token", Uuid),
+    Column("leased_until", _Moment),
+    Column("worker", Uuid),
+    Column("started_at", _Moment),
+    Column("finished_at", _Moment),
+    Column("seconds", Double),
+    Column("result", JSONB),
+    Column("error", JSONB),
+    CheckConstraint(
+        "state IN ('waiting', 'ready', 'running', 'succeeded', 'failed', 'canceled')",
+        name="stages_state",
+    ),
+    CheckConstraint("open_needs >= 0", name="stages_open_needs"),
+    CheckConstraint("(state = 'running') = (lease_token IS NOT NULL)", name="stages_lease"),
+    # A claim reads the head of this one; `ready` holds only what can run now.
+    Index("stages_ready", "capability", "rank", postgresql_where=text("state = 'ready'")),
+    Index(
+        "stages_due",
+        "not_before",
+        postgresql_where=text("state = 'waiting' AND not_before IS NOT NULL"),
+    ),
+    # The lease time stands in no index, so that a heartbeat updates in place.
+    Index("stages_running", "job_id", "stage", postgresql_where=text("state = 'running'")),
+    postgresql_with={"fillfactor": 70},
+)
+
+models = Table(
+    "models",
+    metadata,
+    Column("task", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("capability", Text, nullable=False),
+    Column("card", JSONB, nullable=False),
+    Column("seen_at", _Moment, nullable=False),
+)
+
+workers = Table(
+    "workers",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("host", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("capabilities", ARRAY(Text), nullable=False),
+    Column("threads", SmallInteger, nullable=False),
+    Column("started_at", _Moment, nullable=False),
+    Column("seen_at", _Moment, nullable=False),
+)
+
+cells = Table(
+    "cells",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("swept_at", _Moment, nullable=False),
+)
+
+keys = Table(
+    "keys",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("tenant", Text, nullable=False),
+    # SHA-256 of the key; the key itself is shown once and never stored.
+    Column("digest", LargeBinary, nullable=False, unique=True),
+    Column("scopes", ARRAY(Text), nullable=False),
+    Column("created_at", _Moment, nullable=False),
+    Column("expires_at", _Moment),
+    Column("revoked_at", _Moment),
+)

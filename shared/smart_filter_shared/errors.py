@@ -1,0 +1,190 @@
+"""Every error of ours, in three families that decide what happens next.
+
+    Error
+    ├── Rejected    the caller must change something; never retried
+    ├── Conflict    somebody moved first; drop the work
+    └── TryAgain    infrastructure is away; retried with backoff
+
+Anything else is a defect: it is logged once with its traceback and its stage is
+tried again while attempts remain. `code` is stable and is the thread from here
+through problem documents to the client's exceptions; the message is for the
+operator and says what, which id, and what was expected.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+class Error(Exception):
+    """Anything of ours that can be raised."""
+
+    code: ClassVar[str] = "internal"
+
+
+class Rejected(Error):
+    """The caller must change it; never retried."""
+
+
+class Conflict(Error):
+    """Somebody moved first; the work is dropped."""
+
+
+class TryAgain(Error):
+    """Infrastructure is away; tried again with backoff."""
+
+    code = "unavailable"
+
+
+# --- refused at the door ----------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One field that is wrong.
+
+    pointer: JSON Pointer (RFC 6901) into the recipe, such as `/background`.
+    detail: what is wrong and what would be right, for a person.
+    """
+
+    pointer: str
+    detail: str
+
+
+class MalformedRequest(Rejected):
+    """The request cannot be read: broken multipart or JSON, or no photo."""
+
+    code = "malformed_request"
+
+
+class Unauthorized(Rejected):
+    """No key, or one that is not valid."""
+
+    code = "unauthorized"
+
+
+class OutOfScope(Rejected):
+    """The key is valid, but may not do this."""
+
+    code = "scope"
+
+
+class NotFound(Rejected):
+    """There is no such thing for this tenant."""
+
+    code = "not_found"
+
+
+class PhotoTooLarge(Rejected):
+    """More bytes than accepted, or more pixels by its header."""
+
+    code = "photo_too_large"
+
+
+class UnsupportedMedia(Rejected):
+    """Not a picture of an accepted format."""
+
+    code = "unsupported_media"
+
+
+class InvalidRecipe(Rejected):
+    """One or more fields of the recipe are wrong; `errors` names every one."""
+
+    code = "invalid_recipe"
+
+    def __init__(self, errors: list[FieldError]) -> None:
+        super().__init__("; ".join(f"{error.pointer}: {error.detail}" for error in errors))
+        self.errors = errors
+
+
+class Contradiction(InvalidRecipe):
+    """Fields that are right one by one do not go together."""
+
+    code = "contradiction"
+
+
+class NotAvailable(InvalidRecipe):
+    """A recipe name or value that the contract knows and this version does not serve yet."""
+
+    code = "not_available"
+
+
+# --- a stage finds that the photo itself cannot be used ---------------------------------
+
+
+class Unusable(Rejected):
+    """The photo cannot become what was asked for; its job fails with `code`, told plainly."""
+
+
+class ImageUnreadable(Unusable):
+    """The pixels are truncated or corrupt."""
+
+    code = "image_unreadable"
+
+
+class ImageTooLarge(Unusable):
+    """The pixels are more than the header promised, or than is accepted."""
+
+    code = "image_too_large"
+
+
+class NoPerson(Unusable):
+    """`require_person` was asked for and nobody is in the photo."""
+
+    code = "no_person"
+
+
+class InputsExpired(Unusable):
+    """The photo, or what was made from it, is not kept any more."""
+
+    code = "inputs_expired"
+
+
+# --- somebody moved first ---------------------------------------------------------------
+
+
+class JobFinal(Conflict):
+    """The job has ended already."""
+
+    code = "job_final"
+
+
+class JobNotFinished(Conflict):
+    """What was asked for does not exist before the job ends."""
+
+    code = "job_not_finished"
+
+
+class LeaseLost(Conflict):
+    """Another worker has the row by now, or nobody may work on it any more."""
+
+    code = "lease_lost"
+
+
+# --- infrastructure ---------------------------------------------------------------------
+
+
+class StorageUnavailable(TryAgain):
+    """The object store did not answer, or answered that it cannot."""
+
+
+class ObjectMissing(Rejected):
+    """No object under this key."""
+
+    code = "object_missing"
+
+
+class DatabaseUnavailable(TryAgain):
+    """The database did not answer, or asked for the transaction to be run again."""
+
+
+class BrokerUnavailable(TryAgain):
+    """The broker did not take the message; the sweeper rings again."""
+
+
+# --- set-up -----------------------------------------------------------------------------
+
+
+class SetupFailed(Rejected):
+    """A prerequisite is missing; the message is one line with the remedy."""
+
+    code = "setup_failed"

@@ -1,0 +1,34 @@
+"""The kinds of identifier, so that one cannot be passed for another."""
+
+import datetime as dt
+import uuid
+from typing import NewType
+
+import uuid_utils.compat
+
+JobId = NewType("JobId", uuid.UUID)
+Tenant = NewType("Tenant", str)
+LeaseToken = NewType("LeaseToken", uuid.UUID)
+WorkerId = NewType("WorkerId", uuid.UUID)
+Capability = NewType("Capability", str)
+
+
+def new_job_id() -> JobId:
+    """Return a fresh UUIDv7 (RFC 9562 §5.7): ids sort by creation and name their day."""
+    return JobId(uuid_utils.compat.uuid7())
+
+
+def new_lease_token() -> LeaseToken:
+    """Return a fresh random token; it fences a lease and makes artifact keys unguessable."""
+    return LeaseToken(uuid.uuid4())
+
+
+def new_worker_id() -> WorkerId:
+    """Return a fresh random id for a starting worker process."""
+    return WorkerId(uuid.uuid4())
+
+
+def day_of(job_id: JobId) -> dt.date:
+    """Return the UTC day on which the id was made: its first 48 bits are Unix milliseconds."""
+    milliseconds = job_id.int >> 80
+    return dt.datetime.fromtimestamp(milliseconds / 1000, tz=dt.UTC).date()

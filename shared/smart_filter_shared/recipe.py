@@ -1,0 +1,144 @@
+"""What a job asks for, as a value that every part trusts.
+
+`recipe_fields.parse` makes it from what somebody sent; `Recipe.as_json` and `from_json`
+carry it through the database; `stages` says which part of the pipeline yields it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from coloraide import Color
+
+from smart_filter_shared.cards import TaskName
+from smart_filter_shared.pipeline import PIPELINE, StageName
+
+AUTO = "auto"
+CHOOSABLE_TASKS = (TaskName.SEGMENTATION, TaskName.FACE, TaskName.SMILE, TaskName.EYES)
+
+
+class BackgroundKind(StrEnum):
+    """What stands behind the people."""
+
+    AUTO = "auto"
+    KEEP = "keep"
+    TRANSPARENT = "transparent"
+    COLOR = "color"
+    PRESET = "preset"
+
+
+class Output(StrEnum):
+    """Something that a job yields."""
+
+    IMAGE = "image"
+    MATTE = "matte"
+    FACES = "faces"
+    RATING = "rating"
+
+
+class Format(StrEnum):
+    """How the image is encoded; auto is png when it has transparency, else jpg."""
+
+    AUTO = "auto"
+    PNG = "png"
+    JPG = "jpg"
+
+
+@dataclass(frozen=True, slots=True)
+class Background:
+    """What stands behind the people.
+
+    value: a CSS colour for `color`, a preset's name for `preset`, else None.
+    """
+
+    kind: BackgroundKind = BackgroundKind.AUTO
+    value: str | None = None
+
+    def __str__(self) -> str:
+        """Return it as it is written in a recipe, such as `color:#fff`."""
+        return str(self.kind) if self.value is None else f"{self.kind}:{self.value}"
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What a job asks for.
+
+    seed: None until it is drawn at submission.
+    models: for each choosable task, `auto` or the name of a model.
+    metadata: the client's own strings, echoed and never read.
+    """
+
+    background: Background = field(default_factory=Background)
+    outputs: tuple[Output, ...] = (Output.IMAGE,)
+    format: Format = Format.AUTO
+    quality: int = 90
+    require_person: bool = False
+    seed: int | None = None
+    models: Mapping[TaskName, str] = field(
+        default_factory=lambda: dict.fromkeys(CHOOSABLE_TASKS, AUTO)
+    )
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def rates_people(self) -> bool:
+        """Whether people are counted, and their faces found and rated."""
+        return (
+            self.background.kind == BackgroundKind.AUTO
+            or Output.FACES in self.outputs
+            or Output.RATING in self.outputs
+        )
+
+    def as_json(self) -> dict[str, object]:
+        """Return the recipe as JSON, without seed and metadata: a job shows those beside it."""
+        return {
+            "background": str(self.background),
+            "outputs": [str(output) for output in self.outputs],
+            "format": str(self.format),
+            "quality": self.quality,
+            "require_person": self.require_person,
+            **{str(task): {"model": name} for task, name in self.models.items()},
+        }
+
+
+def stages(recipe: Recipe) -> tuple[StageName, ...]:
+    """Return the smallest part of the pipeline that yields what the recipe asks for, in order."""
+    wanted = {StageName.PREPARE}
+    if recipe.rates_people:
+        wanted |= {StageName.SEGMENTATION, StageName.FACE, StageName.SMILE}
+    if recipe.require_person or Output.MATTE in recipe.outputs:
+        wanted.add(StageName.SEGMENTATION)
+    if Output.IMAGE in recipe.outputs and recipe.background.kind != BackgroundKind.KEEP:
+        wanted.add(StageName.SEGMENTATION)
+    if Output.IMAGE in recipe.outputs or Output.MATTE in recipe.outputs:
+        wanted.add(StageName.COMPOSITE)
+    return tuple(stage.name for stage in PIPELINE if stage.name in wanted)
+
+
+def from_json(recipe: Mapping[str, object], *, seed: int, metadata: Mapping[str, str]) -> Recipe:
+    """Return the recipe that `as_json` wrote; what this process stored itself is trusted."""
+    background, _, value = str(recipe["background"]).partition(":")
+    outputs = recipe["outputs"]
+    quality = recipe["quality"]
+    if not isinstance(outputs, list) or not isinstance(quality, int):
+        raise TypeError(f"not a stored recipe: {recipe}")
+    models = {}
+    for task in CHOOSABLE_TASKS:
+        choice = recipe[task]
+        if not isinstance(choice, dict):
+            raise TypeError(f"not a stored recipe: {recipe}")
+        models[task] = str(choice["model"])
+    return Recipe(
+        background=Background(BackgroundKind(background), value or None),
+        outputs=tuple(Output(output) for output in outputs),
+        format=Format(str(recipe["format"])),
+        quality=quality,
+        require_person=recipe["require_person"] is True,
+        seed=seed,
+        models=models,
+        metadata=metadata,
+    )
+
+
+def has_alpha(css_color: str) -> bool:
+    """Return whether a valid CSS colour is less than opaque."""
+    return Color(css_color).alpha() < 1

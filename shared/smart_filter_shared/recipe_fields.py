@@ -1,0 +1,246 @@
+"""A recipe's fields, read from a form or a command line, each complaint collected.
+
+The names, values and defaults are those of docs/contract.md.
+"""
+
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from enum import StrEnum
+from typing import TypeVar
+
+from coloraide import Color
+
+from smart_filter_shared.cards import TaskName
+from smart_filter_shared.errors import Contradiction, FieldError, InvalidRecipe, NotAvailable
+from smart_filter_shared.presets import PRESETS
+from smart_filter_shared.recipe import (
+    AUTO,
+    CHOOSABLE_TASKS,
+    Background,
+    BackgroundKind,
+    Format,
+    Output,
+    Recipe,
+    has_alpha,
+)
+
+# JSON numbers above this lose digits in JavaScript clients (ECMA-262 Number.MAX_SAFE_INTEGER).
+MAX_SEED = 2**53 - 1
+MAX_METADATA = 16
+MAX_METADATA_CHARACTERS = 256
+
+_METADATA = re.compile(r"metadata\.([A-Za-z0-9_.-]{1,64})")
+_PARAMETER = re.compile(r"(segmentation|face|smile|eyes)\.params\.[A-Za-z0-9_.-]+")
+_INTEGER = re.compile(r"[+-]?[0-9]{1,20}")
+# The contract's names and values that this version does not serve yet.
+_LATER_NAMES = frozenset(
+    "edge crop margin scale position roi size aspect shadow outline harmonise persons priority "
+    "deadline_ms run_at background_file".split()
+)
+_LATER_BACKGROUNDS = frozenset({"blur", "keywords", "file", "url"})
+_LATER_OUTPUTS = frozenset({"cutout"})
+_LATER_FORMATS = frozenset({"webp", "avif"})
+
+
+def parse(
+    fields: Mapping[str, Sequence[str]], *, offered: Mapping[TaskName, Collection[str]]
+) -> Recipe:
+    """Parse the fields of a form or the options of a command line.
+
+    fields: for each name as the contract writes it, dots included, its values in order.
+    offered: for each task the names of the models that some pool of workers serves.
+    Raises InvalidRecipe naming every wrong field, Contradiction, or NotAvailable when all
+    that is wrong belongs to later versions.
+    """
+    reader = _Reader(fields)
+    recipe = Recipe(
+        background=reader.one("background", _background, Background()),
+        outputs=reader.listed("outputs", _output, (Output.IMAGE,)),
+        format=reader.one("format", _format, Format.AUTO),
+        quality=reader.one("quality", _integer_within(1, 100), 90),
+        require_person=reader.one("require_person", _boolean, False),
+        seed=reader.one("seed", _integer_within(0, MAX_SEED), None),
+        models={
+            task: reader.one(f"{task}.model", _model_of(offered.get(task, ())), AUTO)
+            for task in CHOOSABLE_TASKS
+        },
+        metadata=reader.metadata(),
+    )
+    reader.raise_what_is_wrong()
+    _refuse_contradictions(recipe)
+    return recipe
+
+
+Value = TypeVar("Value")
+Default = TypeVar("Default")
+
+
+class _Later(Exception):  # noqa: N818 - not an error: a value that has its time ahead
+    """The contract knows this name or value; this version does not serve it."""
+
+
+class _Reader:
+    """Takes values out of a form and collects every complaint on the way."""
+
+    def __init__(self, fields: Mapping[str, Sequence[str]]) -> None:
+        self._left = dict(fields)
+        self._wrong: list[FieldError] = []
+        self._later: list[FieldError] = []
+
+    def one(self, name: str, read: Callable[[str], Value], default: Default) -> Value | Default:
+        """Return the one value of `name`, or the default when it is absent or wrong."""
+        texts = self._left.pop(name, ())
+        if not texts:
+            return default
+        if len(texts) > 1:
+            self._complain(name, "is given more than once; give it once")
+            return default
+        return self._read(name, read, texts[0].strip(), default)
+
+    def listed(
+        self, name: str, read: Callable[[str], Value], default: tuple[Value, ...]
+    ) -> tuple[Value, ...]:
+        """Return the values of a field that is repeated or separated by commas, each once."""
+        texts = self._left.pop(name, ())
+        parts = [part.strip() for text in texts for part in text.split(",")]
+        values = [self._read(name, read, part, None) for part in parts]
+        return tuple(dict.fromkeys(value for value in values if value is not None)) or default
+
+    def metadata(self) -> dict[str, str]:
+        """Return the strings under `metadata.`."""
+        names = [name for name in self._left if _METADATA.fullmatch(name)]
+        texts = {
+            match[1]: self.one(name, _metadata_text, "")
+            for name in names
+            if (match := _METADATA.fullmatch(name))
+        }
+        if len(texts) > MAX_METADATA:
+            self._complain("metadata", f"has {len(texts)} names; at most {MAX_METADATA} are kept")
+        return texts
+
+    def raise_what_is_wrong(self) -> None:
+        """Raise what was found, the names that nobody asked for included."""
+        for name in self._left:
+            if name in _LATER_NAMES or _PARAMETER.fullmatch(name):
+                self._later.append(FieldError(_pointer(name), "is not available yet; leave it out"))
+            else:
+                self._complain(name, "is not a field of a recipe; see the contract for the names")
+        if self._wrong:
+            raise InvalidRecipe(self._wrong + self._later)
+        if self._later:
+            raise NotAvailable(self._later)
+
+    def _read(
+        self, name: str, read: Callable[[str], Value], text: str, default: Default
+    ) -> Value | Default:
+        try:
+            return read(text)
+        except _Later:
+            self._later.append(
+                FieldError(_pointer(name), f"{_shown(text)} is not available yet; choose another")
+            )
+        except ValueError as error:
+            self._complain(name, str(error))
+        return default
+
+    def _complain(self, name: str, detail: str) -> None:
+        self._wrong.append(FieldError(_pointer(name), detail))
+
+
+def _refuse_contradictions(recipe: Recipe) -> None:
+    background = recipe.background
+    transparent = background.kind == BackgroundKind.TRANSPARENT or (
+        background.kind == BackgroundKind.COLOR
+        and background.value is not None
+        and has_alpha(background.value)
+    )
+    if transparent and recipe.format == Format.JPG and Output.IMAGE in recipe.outputs:
+        remedy = "jpg cannot hold transparency: ask for png, or for an opaque background"
+        raise Contradiction([FieldError("/format", remedy), FieldError("/background", remedy)])
+
+
+def _background(text: str) -> Background:
+    word, colon, value = text.partition(":")
+    value = value.strip()
+    if word in _LATER_BACKGROUNDS:
+        raise _Later
+    if word not in set(BackgroundKind):
+        kinds = "auto, keep, transparent, color:CSS-COLOUR or preset:NAME"
+        raise ValueError(f"{_shown(text)} is not a background; use {kinds}")
+    kind = BackgroundKind(word)
+    if kind == BackgroundKind.COLOR:
+        if Color.match(value, fullmatch=True) is None:
+            raise ValueError(f"{_shown(value)} is not a CSS colour; write color:#ff8800 or alike")
+        return Background(kind, value)
+    if kind == BackgroundKind.PRESET:
+        names = [preset.name for preset in PRESETS]
+        if value not in names:
+            raise ValueError(f"{_shown(value)} is not a preset; there are {', '.join(names)}")
+        return Background(kind, value)
+    if colon:
+        raise ValueError(f"{kind} takes no value; write {kind} alone")
+    return Background(kind)
+
+
+def _output(text: str) -> Output:
+    if text in _LATER_OUTPUTS:
+        raise _Later
+    return _member(Output, text)
+
+
+def _format(text: str) -> Format:
+    if text in _LATER_FORMATS:
+        raise _Later
+    return _member(Format, text)
+
+
+Member = TypeVar("Member", bound=StrEnum)
+
+
+def _member(kind: type[Member], text: str) -> Member:
+    try:
+        return kind(text)
+    except ValueError:
+        raise ValueError(f"{_shown(text)} is none of {', '.join(kind)}") from None
+
+
+def _model_of(names: Collection[str]) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text != AUTO and text not in names:
+            there_are = ", ".join([AUTO, *sorted(names)])
+            raise ValueError(f"{_shown(text)} is not a model that is served; there are {there_are}")
+        return text
+
+    return read
+
+
+def _integer_within(least: int, most: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not _INTEGER.fullmatch(text) or not least <= int(text) <= most:
+            raise ValueError(f"{_shown(text)} is not an integer from {least} to {most}")
+        return int(text)
+
+    return read
+
+
+def _boolean(text: str) -> bool:
+    if text not in {"true", "false"}:
+        raise ValueError(f"{_shown(text)} is neither true nor false")
+    return text == "true"
+
+
+def _metadata_text(text: str) -> str:
+    if len(text) > MAX_METADATA_CHARACTERS or "\0" in text:
+        raise ValueError(f"is not a text of at most {MAX_METADATA_CHARACTERS} characters")
+    return text
+
+
+def _shown(text: str) -> str:
+    """Quote what somebody sent, short enough for an error message."""
+    most = 60
+    return repr(text if len(text) <= most else text[:most] + "…")
+
+
+def _pointer(name: str) -> str:
+    """Return the JSON Pointer (RFC 6901) of a dotted name."""
+    return "/" + "/".join(part.replace("~", "~0").replace("/", "~1") for part in name.split("."))

@@ -1,0 +1,133 @@
+"""Settings from the environment: read once by `load`, passed on as values.
+
+Every variable starts with SMART_FILTER_; docs/settings.md lists them.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from smart_filter_shared.errors import SetupFailed
+
+
+class DatabaseSettings(BaseSettings):
+    """Where the truth is kept.
+
+    url: `postgresql+psycopg://user:password@host:port/database`.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="SMART_FILTER_DATABASE_", frozen=True)
+
+    url: SecretStr
+
+
+class BrokerSettings(BaseSettings):
+    """Where the doorbell rings.
+
+    url: `redis://:password@host:port/0`.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="SMART_FILTER_BROKER_", frozen=True)
+
+    url: SecretStr
+
+
+class StorageSettings(BaseSettings):
+    """Where bytes are kept.
+
+    url: the S3 endpoint, `http(s)://host[:port]`.  public_url: what links handed out name
+    instead of it.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="SMART_FILTER_STORAGE_", frozen=True)
+
+    url: str = Field(pattern=r"^https?://[^/]+/?$")
+    access_key: SecretStr
+    secret_key: SecretStr
+    public_url: str | None = Field(default=None, pattern=r"^https?://[^/]+/?$")
+    bucket: str = "smart-filter"
+    region: str = "us-east-1"
+
+
+class EngineSettings(BaseSettings):
+    """How patient the engine is.
+
+    lease_seconds: a worker that is not heard from for so long has lost its stages.
+    heartbeat_seconds: how often it says that it is alive.
+    sweep_seconds: how often somebody looks for lost leases, due retries and lost messages.
+    max_attempts: how often a stage may raise or lose its worker.
+    give_up_seconds: how long a stage waits for infrastructure before its job fails.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="SMART_FILTER_", frozen=True)
+
+    lease_seconds: float = Field(default=30, gt=0)
+    heartbeat_seconds: float = Field(default=5, gt=0)
+    sweep_seconds: float = Field(default=1, gt=0)
+    max_attempts: int = Field(default=3, ge=1, le=100)
+    give_up_seconds: float = Field(default=3600, gt=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All that a server process is told by its environment."""
+
+    database: DatabaseSettings
+    broker: BrokerSettings
+    storage: StorageSettings
+    engine: EngineSettings
+    data: Path
+
+    @property
+    def weights(self) -> Path:
+        """The folder that holds weights."""
+        return self.data / "weights"
+
+
+def load() -> Settings:
+    """Read the settings of this process.
+
+    Raises SetupFailed with one line that names the variable, what is wrong, and the remedy.
+    """
+    try:
+        settings = Settings(
+            database=DatabaseSettings(),  # type: ignore[call-arg]  # filled from the environment
+            broker=BrokerSettings(),  # type: ignore[call-arg]
+            storage=StorageSettings(),  # type: ignore[call-arg]
+            engine=EngineSettings(),
+            data=data_folder(),
+        )
+    except ValidationError as error:
+        raise SetupFailed(_told(error)) from None  # the original would show secrets
+    if settings.engine.heartbeat_seconds * 2 > settings.engine.lease_seconds:
+        raise SetupFailed(
+            "SMART_FILTER_HEARTBEAT_SECONDS must be at most half of SMART_FILTER_LEASE_SECONDS, "
+            "else one lost heartbeat loses the lease; lower it or raise the lease"
+        )
+    return settings
+
+
+def data_folder() -> Path:
+    """Return the folder for servers' data and weights: SMART_FILTER_DATA or the usual place."""
+    given = os.environ.get("SMART_FILTER_DATA")
+    if given:
+        return Path(given).expanduser().absolute()
+    if os.geteuid() == 0:
+        return Path("/var/lib/smart-filter")
+    return Path("~/.local/share/smart-filter").expanduser()
+
+
+def _told(error: ValidationError) -> str:
+    first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+    prefix = {
+        "DatabaseSettings": "SMART_FILTER_DATABASE_",
+        "BrokerSettings": "SMART_FILTER_BROKER_",
+        "StorageSettings": "SMART_FILTER_STORAGE_",
+    }.get(error.title, "SMART_FILTER_")
+    variable = prefix + "_".join(str(part) for part in first["loc"]).upper()
+    if first["type"] == "missing":
+        return f"{variable} is not set; set it, or use `smart-filter up`, which brings servers"
+    return f"{variable}: {first['msg'][0].lower()}{first['msg'][1:]}; correct its value"

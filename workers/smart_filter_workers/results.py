@@ -1,0 +1,140 @@
+"""What each stage makes, and what the next ones read: pictures and numbers only.
+
+Every coordinate is in pixels of the upright photo, x to the right and y down, the origin
+at the top left corner of the top left pixel. Array fields become artifacts in storage;
+all else is kept in the stage's row. "left" and "right" are the person's own.
+"""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from smart_filter_shared.rating import SmileLevel
+
+# (H, W, 3) uint8, RGB, sRGB transfer curve.
+Srgb8: TypeAlias = NDArray[np.uint8]
+# (H, W) uint8: coverage by the subject, 0 none, 255 whole; linear, not gamma-coded.
+Matte8: TypeAlias = NDArray[np.uint8]
+
+Point: TypeAlias = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """The upload, decoded and turned upright.
+
+    srgb: (H, W, 3) uint8 sRGB at full resolution; format: what it came as: jpg, png or webp.
+    """
+
+    srgb: Srgb8
+    format: str
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A finished file: its bytes, their media type, and its size in pixels."""
+
+    content: bytes
+    media_type: str
+    width: int
+    height: int
+    format: str
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """One detected face.
+
+    box: x, y, width, height; score: the detector's confidence, 0..1.
+    landmarks: right eye, left eye, nose, right mouth corner, left mouth corner.
+    """
+
+    box: tuple[float, float, float, float]
+    score: float
+    landmarks: tuple[Point, Point, Point, Point, Point]
+
+
+@dataclass(frozen=True, slots=True)
+class Smile:
+    """How much one face smiles: its level and the score 0..1 that the level was cut from."""
+
+    level: SmileLevel
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Eyes:
+    """Whether each eye is open; None when it cannot be told, which counts as not open."""
+
+    left_open: bool | None
+    right_open: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What `prepare` makes.
+
+    width, height: the upright photo's; format: what it came as.
+    proxy_srgb: (h, w, 3) uint8 sRGB, the upright photo shrunk for models; x scales by
+        width / w and y by height / h.
+    proposals: faces that a light detector sees; a better detector may differ.
+    """
+
+    width: int
+    height: int
+    format: str
+    proxy_srgb: Srgb8
+    proposals: tuple[Face, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Segmented:
+    """What `segmentation` makes.
+
+    matte: (h, w) uint8 at the proxy's size.
+    coverage: the share of the photo, 0..1, where the matte is above one half.
+    persons: how many persons the model tells apart; None when it does not.
+    """
+
+    matte: Matte8
+    coverage: float
+    persons: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Faces:
+    """What `face` makes: faces from left to right by the middle of their boxes."""
+
+    faces: tuple[Face, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Smiles:
+    """What `smile` makes: for each face of `Faces`, in the same order, its smile and eyes."""
+
+    smiles: tuple[Smile, ...]
+    eyes: tuple[Eyes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The background that was used, and why.
+
+    kind: keep, transparent, color or preset; name: the preset's, or None.
+    reason: a sentence for people, built from the scores that decided.
+    """
+
+    kind: str
+    name: str | None
+    keywords: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Composited:
+    """What `composite` makes: the files that the job was asked for."""
+
+    image: Encoded | None
+    matte: Encoded | None
+    background: Chosen | None
