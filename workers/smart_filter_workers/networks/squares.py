@@ -1,0 +1,67 @@
+"""Turned squares: cut one out of a picture for a network, and bring points of it back."""
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from smart_filter_workers.results import Point, Srgb8
+
+Floats = NDArray[np.float32]
+
+# Bilinear sampling skips pixels where it shrinks more than this, and shows it as noise.
+SHRINK_AT_ONCE = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Square:
+    """A square in a picture, in the picture's pixels.
+
+    centre: x and y; side: its length in pixels; angle: radians from the picture's x axis
+    to the square's, positive clockwise as one looks at the picture.
+    """
+
+    centre: Point
+    side: float
+    angle: float
+
+    def cut(self, picture: Srgb8, size: int) -> Floats:
+        """Cut the square out as (size, size, 3) float32 RGB in 0..1.
+
+        picture: (H, W, 3) uint8 sRGB; beyond its edges the edge's pixels go on.
+        """
+        matrix = self._to_picture(size)
+        if self.side > SHRINK_AT_ONCE * size:
+            scale = size / self.side
+            picture, scale_x, scale_y = _shrunk(picture, scale)
+            matrix = np.diag((scale_x, scale_y)) @ matrix
+        crop = cv2.warpAffine(
+            picture,
+            matrix,
+            (size, size),
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+        return np.divide(crop, 255, dtype=np.float32)
+
+    def to_picture(self, points: Floats, size: int) -> Floats:
+        """Bring (N, 2) float32 points of a cut of `size` pixels back to the picture's pixels."""
+        matrix = self._to_picture(size)
+        return np.asarray(points @ matrix[:, :2].T + matrix[:, 2], dtype=np.float32)
+
+    def _to_picture(self, size: int) -> NDArray[np.float64]:
+        """Return the (2, 3) matrix from pixels of the cut to pixels of the picture."""
+        along = np.array([math.cos(self.angle), math.sin(self.angle)]) * self.side / size
+        down = np.array([-along[1], along[0]])
+        corner = np.array(self.centre) - (along + down) * size / 2
+        return np.asarray(np.stack([along, down, corner], axis=1), dtype=np.float64)
+
+
+def _shrunk(picture: Srgb8, scale: float) -> tuple[Srgb8, float, float]:
+    """Return the picture at about `scale` by area, and its exact scale along x and y."""
+    height, width = picture.shape[:2]
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    return np.asarray(small, dtype=np.uint8), size[0] / width, size[1] / height
