@@ -75,7 +75,7 @@ Value = TypeVar("Value")
 Default = TypeVar("Default")
 
 
-class _Later(Exception):  # noqa: N818 - not an error: a value that has its time ahead
+class _Later(Exception):
     """The contract knows this name or value; this version does not serve it."""
 
 

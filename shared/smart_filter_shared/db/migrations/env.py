@@ -1,6 +1,7 @@
 """Alembic's entry: migrations run on the connection that `migrate.upgrade` holds."""
 
 from alembic import context
+
 from smart_filter_shared.db.tables import metadata
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)

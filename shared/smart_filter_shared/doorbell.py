@@ -1,0 +1,101 @@
+"""The doorbell: a Celery message that says a capability has work.
+
+The only module that talks to Celery's broker from outside the workers. A ring is a hint:
+losing one costs a second until the sweeper rings again, one too many does nothing. So
+ringing must never hurt the caller: time-outs are short, nothing is tried twice, and after a
+failure nobody tries for a second (a breaker).
+"""
+
+import time
+from collections.abc import Callable, Iterable
+
+import kombu.exceptions
+import redis
+import redis.exceptions
+from celery import Celery
+from kombu import Queue
+
+from smart_filter_shared.ids import Capability
+from smart_filter_shared.settings import BrokerSettings
+
+RING = "smart_filter.ring"
+_SOCKET_SECONDS = 0.2
+_BREAK_SECONDS = 1.0
+
+
+class Doorbell:
+    """Rings capabilities; safe for threads.
+
+    clock: monotonic seconds; the breaker measures by it.
+    """
+
+    def __init__(
+        self, settings: BrokerSettings, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._celery = Celery("smart-filter-doorbell", set_as_current=False)
+        self._celery.conf.update(
+            broker_url=settings.url.get_secret_value(),
+            task_ignore_result=True,
+            task_publish_retry=False,
+            task_serializer="json",
+            task_send_sent_event=False,
+            broker_transport_options={
+                "socket_timeout": _SOCKET_SECONDS,
+                "socket_connect_timeout": _SOCKET_SECONDS,
+                # Without these a dead broker blocks a publisher for 6 s, even unretried.
+                "max_retries": 0,
+                "interval_start": 0,
+                "interval_step": 0,
+                "interval_max": 0,
+            },
+        )
+        self._redis = redis.Redis.from_url(
+            settings.url.get_secret_value(),
+            socket_timeout=_SOCKET_SECONDS,
+            socket_connect_timeout=_SOCKET_SECONDS,
+        )
+        self._clock = clock
+        self._quiet_until = -_BREAK_SECONDS
+
+    def ring(self, capabilities: Iterable[Capability]) -> bool:
+        """Ring once for each entry; return whether the broker took them all."""
+        return all(self._ring(capability) for capability in capabilities)
+
+    def answers(self) -> bool:
+        """Whether the broker answers."""
+        try:
+            return bool(self._redis.ping())
+        except (redis.exceptions.RedisError, OSError):
+            return False
+
+    def waiting(self, capability: Capability) -> int | None:
+        """Return how many rings of a capability nobody has taken yet; None when unknown."""
+        try:
+            return int(self._redis.llen(queue_of(capability)))  # type: ignore[arg-type]  # sync client
+        except (redis.exceptions.RedisError, OSError):
+            return None
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._celery.close()
+        self._redis.close()
+
+    def _ring(self, capability: Capability) -> bool:
+        if self._clock() < self._quiet_until:
+            return False
+        try:
+            self._celery.send_task(
+                RING,
+                args=[capability],
+                queue=Queue(queue_of(capability), routing_key=queue_of(capability)),
+                retry=False,
+            )
+        except (kombu.exceptions.KombuError, redis.exceptions.RedisError, OSError):
+            self._quiet_until = self._clock() + _BREAK_SECONDS
+            return False
+        return True
+
+
+def queue_of(capability: Capability) -> str:
+    """Return the name of a capability's Celery queue."""
+    return f"smart_filter.{capability}"

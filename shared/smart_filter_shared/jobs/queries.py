@@ -1,0 +1,187 @@
+"""What is read of jobs: by the API to answer, by workers to work."""
+
+import datetime as dt
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, Select, and_, exists, func, select, text
+
+from smart_filter_shared.db import tables
+from smart_filter_shared.ids import Capability, JobId, Tenant
+from smart_filter_shared.jobs import statements
+from smart_filter_shared.jobs.states import JobState
+from smart_filter_shared.jobs.transitions import Lease
+from smart_filter_shared.pipeline import StageName, place
+from smart_filter_shared.recipe import Recipe, from_json
+
+Json = Mapping[str, Any]  # what a JSONB column holds; parsed where it is used
+
+
+@dataclass(frozen=True, slots=True)
+class StageRow:
+    """What is known of one stage of a job.
+
+    models: the models that run it, by task.  seconds: how long its code ran; None before.
+    result: numbers and artifacts' keys, as the worker stored them; None before.
+    """
+
+    name: StageName
+    state: str
+    attempt: int
+    models: Mapping[str, str]
+    seconds: float | None
+    started_at: dt.datetime | None
+    result: Json | None
+
+
+@dataclass(frozen=True, slots=True)
+class JobRow:
+    """What is known of one job; stages in the pipeline's order."""
+
+    id: JobId
+    tenant: Tenant
+    state: JobState
+    recipe: Recipe
+    seed: int
+    photo_key: str
+    created_at: dt.datetime
+    finished_at: dt.datetime | None
+    error: Json | None
+    stages: tuple[StageRow, ...]
+
+    def result(self, stage: StageName) -> Json | None:
+        """Return what a stage stored; None when it has not, or the job does not run it."""
+        return next((row.result for row in self.stages if row.name == stage), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What a list of jobs is narrowed to; `before` is the id that the last page ended with."""
+
+    tenant: Tenant
+    state: JobState | None = None
+    created_after: dt.datetime | None = None
+    metadata: Mapping[str, str] | None = None
+    before: JobId | None = None
+    limit: int = 50
+
+
+def find(connection: Connection, job_id: JobId, tenant: Tenant) -> JobRow | None:
+    """Return a tenant's job, or None when the tenant has no such job."""
+    jobs = tables.jobs
+    query = select(jobs).where(jobs.c.id == job_id, jobs.c.tenant == tenant)
+    return next(iter(_with_stages(connection, query)), None)
+
+
+def listed(connection: Connection, listing: Listing) -> list[JobRow]:
+    """Return a page of a tenant's jobs, newest first."""
+    jobs = tables.jobs
+    query = select(jobs).where(jobs.c.tenant == listing.tenant)
+    if listing.before is not None:
+        query = query.where(jobs.c.id < listing.before)
+    if listing.created_after is not None:
+        query = query.where(jobs.c.created_at > listing.created_after)
+    if listing.metadata:
+        query = query.where(jobs.c.metadata.contains(dict(listing.metadata)))
+    if listing.state is not None:
+        query = query.where(_is_in(listing.state))
+    return _with_stages(connection, query.order_by(jobs.c.id.desc()).limit(listing.limit))
+
+
+def for_leases(connection: Connection, leases: Sequence[Lease]) -> dict[JobId, JobRow]:
+    """Return the jobs of leases, with what their earlier stages made."""
+    query = select(tables.jobs).where(tables.jobs.c.id.in_({lease.job_id for lease in leases}))
+    return {job.id: job for job in _with_stages(connection, query)}
+
+
+def next_capability(connection: Connection, served: Collection[Capability]) -> Capability | None:
+    """Return the capability whose head has the lowest rank, the later stage among equals.
+
+    None when none of them has a ready row.
+    """
+    heads = connection.execute(statements.HEADS, {"capabilities": list(served)}).all()
+    if not heads:
+        return None
+    lowest = min(heads, key=lambda head: (head.rank, -place(stage_of(head.capability))))
+    return Capability(lowest.capability)
+
+
+def ready_counts(connection: Connection) -> dict[Capability, int]:
+    """Return how many rows of each capability could be claimed now."""
+    stages = tables.stages
+    rows = connection.execute(
+        select(stages.c.capability, func.count())
+        .where(stages.c.state == "ready")
+        .group_by(stages.c.capability)
+    )
+    return {Capability(capability): count for capability, count in rows}
+
+
+def serving_threads(connection: Connection, *, seen_within_seconds: float) -> dict[str, int]:
+    """Return for each capability how many threads of live workers serve it."""
+    rows = connection.execute(
+        text("""
+            SELECT capability, sum(threads) AS threads
+            FROM workers, unnest(capabilities) AS capability
+            WHERE seen_at > statement_timestamp() - make_interval(secs => :seconds)
+            GROUP BY capability
+        """),
+        {"seconds": seen_within_seconds},
+    )
+    return {row.capability: row.threads for row in rows}
+
+
+def stage_of(capability: str) -> StageName:
+    """Return the stage of a capability, such as `face` of `face.centerface`."""
+    return StageName(capability.partition(".")[0])
+
+
+def _is_in(state: JobState) -> Any:  # noqa: ANN401 - SQLAlchemy's clauses share no simpler type
+    jobs, stages = tables.jobs, tables.stages
+    if state in {JobState.QUEUED, JobState.RUNNING}:
+        started = exists().where(stages.c.job_id == jobs.c.id, stages.c.started_at.is_not(None))
+        return and_(jobs.c.outcome.is_(None), started if state == JobState.RUNNING else ~started)
+    return jobs.c.outcome == str(state)
+
+
+def _with_stages(connection: Connection, query: Select[Any]) -> list[JobRow]:
+    jobs = connection.execute(query).mappings().all()
+    rows = connection.execute(
+        select(tables.stages).where(tables.stages.c.job_id.in_([job["id"] for job in jobs]))
+    ).mappings()
+    stages: dict[object, list[StageRow]] = {job["id"]: [] for job in jobs}
+    for row in rows:
+        stages[row["job_id"]].append(_stage_row(row))
+    return [_job_row(job, stages[job["id"]]) for job in jobs]
+
+
+def _stage_row(row: RowMapping) -> StageRow:
+    return StageRow(
+        name=StageName(row["stage"]),
+        state=row["state"],
+        attempt=row["attempt"],
+        models=row["models"],
+        seconds=row["seconds"],
+        started_at=row["started_at"],
+        result=row["result"],
+    )
+
+
+def _job_row(job: RowMapping, stages: list[StageRow]) -> JobRow:
+    state = job["outcome"]
+    if state is None:
+        started = any(stage.started_at is not None for stage in stages)
+        state = JobState.RUNNING if started else JobState.QUEUED
+    return JobRow(
+        id=JobId(job["id"]),
+        tenant=Tenant(job["tenant"]),
+        state=JobState(state),
+        recipe=from_json(job["recipe"], seed=job["seed"], metadata=job["metadata"]),
+        seed=job["seed"],
+        photo_key=job["photo_key"],
+        created_at=job["created_at"],
+        finished_at=job["finished_at"],
+        error=job["error"],
+        stages=tuple(sorted(stages, key=lambda stage: place(stage.name))),
+    )

@@ -1,0 +1,219 @@
+"""The SQL of the transitions, each with the reason for its form.
+
+Time is the database's `statement_timestamp()` everywhere: workers' clocks decide nothing.
+
+Lock order: job rows by id, then stage rows by (job, stage). Every transition but submit,
+claim, renew and wake begins with LOCK_JOBS and LOCK_STAGES; renew and wake lock stage rows
+in that order, claim skips what is locked; none of these writes jobs. Batches over the same
+jobs deadlocked in 29 of 50 pairs without the order, in none with it.
+"""
+
+from sqlalchemy import text
+
+LOCK_JOBS = text("""
+    SELECT id, outcome FROM jobs WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE
+""")
+
+LOCK_STAGES = text("""
+    SELECT job_id, stage FROM stages WHERE job_id = ANY(:ids) ORDER BY job_id, stage FOR UPDATE
+""")
+
+# One statement, so that no other transaction sees a row chosen but not marked. MATERIALIZED
+# keeps the planner from joining before the limit: the head is one probe of `stages_ready`,
+# and its mates are looked for, unlocked, among the first `near` entries only.
+CLAIM = text("""
+    WITH head AS MATERIALIZED (
+        SELECT job_id, stage, batch_key FROM stages
+        WHERE capability = :capability AND state = 'ready'
+        ORDER BY rank LIMIT 1
+        FOR UPDATE SKIP LOCKED
+    ), near AS MATERIALIZED (
+        SELECT job_id, stage, batch_key, rank FROM stages
+        WHERE capability = :capability AND state = 'ready' AND :mates > 0
+        ORDER BY rank LIMIT :near
+    ), mates AS MATERIALIZED (
+        SELECT stages.job_id, stages.stage
+        FROM stages JOIN near USING (job_id, stage) JOIN head ON head.batch_key = near.batch_key
+        WHERE stages.state = 'ready' AND (near.job_id, near.stage) <> (head.job_id, head.stage)
+        ORDER BY near.rank LIMIT :mates
+        FOR UPDATE OF stages SKIP LOCKED
+    ), chosen AS (
+        SELECT job_id, stage FROM head UNION ALL SELECT job_id, stage FROM mates
+    )
+    UPDATE stages SET
+        state = 'running',
+        attempt = attempt + 1,
+        lease_token = gen_random_uuid(),
+        leased_until = statement_timestamp() + make_interval(secs => :lease_seconds),
+        worker = :worker,
+        started_at = coalesce(started_at, statement_timestamp()),
+        not_before = NULL
+    FROM chosen
+    WHERE stages.job_id = chosen.job_id AND stages.stage = chosen.stage
+    RETURNING stages.job_id, stages.stage, stages.capability, stages.models, stages.attempt,
+        stages.lease_token
+""")
+
+# One probe of `stages_ready` a capability: `= ANY` would sort all their rows.
+HEADS = text("""
+    SELECT served.capability, head.rank
+    FROM unnest(CAST(:capabilities AS text[])) AS served (capability), LATERAL (
+        SELECT rank FROM stages
+        WHERE stages.capability = served.capability AND state = 'ready'
+        ORDER BY rank LIMIT 1
+    ) AS head
+""")
+
+RENEW = text("""
+    WITH held AS MATERIALIZED (
+        SELECT stages.job_id, stages.stage
+        FROM stages JOIN unnest(
+            CAST(:job_ids AS uuid[]), CAST(:stages AS text[]), CAST(:tokens AS uuid[])
+        ) AS lease (job_id, stage, token) USING (job_id, stage)
+        WHERE stages.state = 'running' AND stages.lease_token = lease.token
+        ORDER BY stages.job_id, stages.stage
+        FOR UPDATE OF stages
+    )
+    UPDATE stages
+    SET leased_until = statement_timestamp() + make_interval(secs => :lease_seconds)
+    FROM held
+    WHERE stages.job_id = held.job_id AND stages.stage = held.stage
+    RETURNING stages.lease_token
+""")
+
+# Guarded by state and token: a worker thought dead cannot overwrite its successor.
+COMPLETE = text("""
+    UPDATE stages SET
+        state = 'succeeded', lease_token = NULL, leased_until = NULL, patience_since = NULL,
+        finished_at = statement_timestamp(), seconds = done.seconds, error = NULL,
+        result = CAST(done.result AS jsonb)
+    FROM unnest(
+        CAST(:job_ids AS uuid[]), CAST(:stages AS text[]), CAST(:tokens AS uuid[]),
+        CAST(:seconds AS float8[]), CAST(:results AS text[])
+    ) AS done (job_id, stage, token, seconds, result)
+    WHERE stages.job_id = done.job_id AND stages.stage = done.stage
+        AND stages.state = 'running' AND stages.lease_token = done.token
+    RETURNING stages.job_id, stages.stage
+""")
+
+# Fan-in by a counter. Given is one pair for each need that was really completed.
+MEET_NEEDS = text("""
+    UPDATE stages SET
+        open_needs = open_needs - met.needs,
+        state = CASE
+            WHEN open_needs = met.needs AND coalesce(not_before <= statement_timestamp(), true)
+            THEN 'ready' ELSE state
+        END
+    FROM (
+        SELECT job_id, stage, CAST(count(*) AS smallint) AS needs
+        FROM unnest(CAST(:job_ids AS uuid[]), CAST(:stages AS text[])) AS need (job_id, stage)
+        GROUP BY job_id, stage
+    ) AS met
+    WHERE stages.job_id = met.job_id AND stages.stage = met.stage AND stages.state = 'waiting'
+    RETURNING stages.capability, stages.state
+""")
+
+FINISH_JOBS = text("""
+    UPDATE jobs SET outcome = 'succeeded', finished_at = statement_timestamp()
+    WHERE id = ANY(:ids) AND outcome IS NULL AND NOT EXISTS (
+        SELECT FROM stages WHERE stages.job_id = jobs.id AND stages.state <> 'succeeded'
+    )
+    RETURNING id
+""")
+
+# Infrastructure failed, not the work: the attempt is refunded. A delay of 0 hands the row
+# back at once. Rows whose patience has ended are left out; the caller fails those.
+RELEASE = text("""
+    UPDATE stages SET
+        state = CASE WHEN :delay_seconds > 0 THEN 'waiting' ELSE 'ready' END,
+        not_before = CASE WHEN :delay_seconds > 0
+            THEN statement_timestamp() + make_interval(secs => :delay_seconds) END,
+        attempt = attempt - 1, releases = releases + 1,
+        patience_since = coalesce(patience_since, statement_timestamp()),
+        lease_token = NULL, leased_until = NULL
+    WHERE job_id = :job_id AND stage = :stage AND state = 'running' AND lease_token = :token
+        AND coalesce(
+            patience_since > statement_timestamp() - make_interval(secs => :give_up_seconds), true
+        )
+    RETURNING capability, state
+""")
+
+# The work failed: the attempt stays spent. The caller fails a row that has none left.
+RETRY = text("""
+    UPDATE stages SET
+        state = 'waiting',
+        not_before = statement_timestamp() + make_interval(secs => :delay_seconds),
+        error = CAST(:error AS jsonb), lease_token = NULL, leased_until = NULL
+    WHERE job_id = :job_id AND stage = :stage AND state = 'running' AND lease_token = :token
+        AND attempt < :max_attempts
+    RETURNING stage
+""")
+
+HELD = text("""
+    SELECT job_id FROM stages
+    WHERE job_id = :job_id AND stage = :stage AND state = 'running' AND lease_token = :token
+""")
+
+FAIL_STAGE = text("""
+    UPDATE stages SET
+        state = 'failed', lease_token = NULL, leased_until = NULL,
+        finished_at = statement_timestamp(), error = CAST(:error AS jsonb)
+    WHERE job_id = :job_id AND stage = :stage
+""")
+
+CANCEL_STAGES = text("""
+    UPDATE stages SET
+        state = 'canceled', lease_token = NULL, leased_until = NULL, not_before = NULL,
+        finished_at = statement_timestamp()
+    WHERE job_id = :job_id AND state IN ('waiting', 'ready', 'running')
+""")
+
+END_JOB = text("""
+    UPDATE jobs
+    SET outcome = :outcome, finished_at = statement_timestamp(), error = CAST(:error AS jsonb)
+    WHERE id = :job_id AND outcome IS NULL
+""")
+
+FIND_JOB = text("SELECT id FROM jobs WHERE id = :job_id AND tenant = :tenant")
+
+FIND_EXPIRED = text("""
+    SELECT DISTINCT job_id FROM stages
+    WHERE state = 'running' AND leased_until < statement_timestamp() LIMIT :most
+""")
+
+# SKIP LOCKED: whoever holds the job is moving it; the next sweep comes in a second.
+LOCK_IDLE_JOBS = text("""
+    SELECT id FROM jobs WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
+""")
+
+EXPIRED_STAGES = text("""
+    SELECT job_id, stage, attempt FROM stages
+    WHERE job_id = ANY(:ids) AND state = 'running' AND leased_until < statement_timestamp()
+    ORDER BY job_id, stage FOR UPDATE
+""")
+
+# It waits until now: the wake of the same sweep makes it ready and rings.
+EXPIRE = text("""
+    UPDATE stages SET
+        state = 'waiting', not_before = statement_timestamp(),
+        lease_token = NULL, leased_until = NULL
+    WHERE job_id = :job_id AND stage = :stage AND state = 'running'
+""")
+
+WAKE = text("""
+    WITH due AS MATERIALIZED (
+        SELECT job_id, stage FROM stages
+        WHERE state = 'waiting' AND not_before <= statement_timestamp() AND open_needs = 0
+        ORDER BY not_before LIMIT :most
+    ), locked AS MATERIALIZED (
+        SELECT stages.job_id, stages.stage FROM stages JOIN due USING (job_id, stage)
+        WHERE stages.state = 'waiting' AND stages.not_before <= statement_timestamp()
+            AND stages.open_needs = 0
+        ORDER BY stages.job_id, stages.stage
+        FOR UPDATE OF stages SKIP LOCKED
+    )
+    UPDATE stages SET state = 'ready', not_before = NULL
+    FROM locked
+    WHERE stages.job_id = locked.job_id AND stages.stage = locked.stage
+    RETURNING stages.capability
+""")

@@ -1,0 +1,24 @@
+"""The keys of objects: the day first, so that old days are listed by their prefix.
+
+    2026-11-20/<tenant>/<job id>/photo
+    2026-11-20/<tenant>/<job id>/<stage>/<lease token>/<name>
+
+The lease token makes every key written once: two workers on the same stage never meet.
+"""
+
+from smart_filter_shared.ids import JobId, LeaseToken, Tenant, day_of
+from smart_filter_shared.pipeline import StageName
+
+
+def photo(tenant: Tenant, job_id: JobId) -> str:
+    """Return the key of a job's upload."""
+    return f"{_job(tenant, job_id)}/photo"
+
+
+def artifact(tenant: Tenant, job_id: JobId, stage: StageName, token: LeaseToken, name: str) -> str:
+    """Return the key of something that a stage makes under a lease."""
+    return f"{_job(tenant, job_id)}/{stage}/{token}/{name}"
+
+
+def _job(tenant: Tenant, job_id: JobId) -> str:
+    return f"{day_of(job_id).isoformat()}/{tenant}/{job_id}"

@@ -1,0 +1,32 @@
+"""Logs: one line an event, as JSON, with ids and without photos' names, links or keys."""
+
+import logging
+import sys
+
+import structlog
+
+
+def configure(process: str) -> None:
+    """Write events of level info and above to standard error.
+
+    process: what says it: api or worker.  Called once, by the process's own entry point.
+    """
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.dict_tracebacks,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    structlog.contextvars.bind_contextvars(process=process)
+
+
+def logger(part: str) -> structlog.typing.FilteringBoundLogger:
+    """Return a logger whose events name the part that says them."""
+    log: structlog.typing.FilteringBoundLogger = structlog.get_logger(part=part)
+    return log
