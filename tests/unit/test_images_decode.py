@@ -1,0 +1,327 @@
+"""What `decode` makes of every kind of picture that comes in, and of what is none."""
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageCms
+
+from smart_filter_shared.errors import ImageTooLarge, ImageUnreadable, Unusable
+from smart_filter_workers import images
+
+# JPEG of flat patches at quality 95: rounding of YCbCr, no more.
+JPEG_LEVELS = 4
+RED, GREEN, BLUE, WHITE = (200, 30, 30), (30, 160, 40), (30, 40, 190), (255, 255, 255)
+
+
+def quarters(width: int = 64, height: int = 48) -> Image.Image:
+    """A picture whose quarters are red, green, blue and white, from the top left clockwise."""
+    picture = Image.new("RGB", (width, height), WHITE)
+    picture.paste(RED, (0, 0, width // 2, height // 2))
+    picture.paste(GREEN, (width // 2, 0, width, height // 2))
+    picture.paste(BLUE, (width // 2, height // 2, width, height))
+    return picture
+
+
+def saved(picture: Image.Image, kind: str, **options: object) -> bytes:
+    file = io.BytesIO()
+    picture.save(file, kind, **options)
+    return file.getvalue()
+
+
+def corners(content: bytes) -> list[tuple[int, ...]]:
+    """The colours near the four corners of the decoded picture, clockwise from the top left."""
+    srgb = images.decode(content).srgb
+    assert srgb.dtype == np.uint8
+    return [tuple(map(int, srgb[y, x])) for y, x in ((4, 4), (4, -5), (-5, -5), (-5, 4))]
+
+
+def near(seen: list[tuple[int, ...]], expected: list[tuple[int, ...]], levels: int) -> bool:
+    return int(np.abs(np.array(seen) - np.array(expected)).max()) <= levels
+
+
+def exif(orientation: int) -> bytes:
+    tags = Image.Exif()
+    tags[0x0112] = orientation
+    return tags.tobytes()
+
+
+def a_linear_profile() -> bytes:
+    """sRGB's primaries with a straight tone curve: colours must come out much brighter."""
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    (count,) = struct.unpack_from(">I", profile, 128)
+    for index in range(count):
+        name, at, _ = struct.unpack_from(">4sII", profile, 132 + 12 * index)
+        if name in {b"rTRC", b"gTRC", b"bTRC"}:
+            profile[at : at + 16] = b"curv" + bytes(4) + struct.pack(">I", 0) + bytes(4)
+    return bytes(profile)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "levels"),
+    [
+        ("JPEG", {"quality": 95, "subsampling": 0}, JPEG_LEVELS),
+        ("JPEG", {"quality": 95, "subsampling": 0, "progressive": True}, JPEG_LEVELS),
+        ("PNG", {}, 0),
+        ("WEBP", {"lossless": True}, 0),
+    ],
+)
+def test_each_accepted_format_keeps_size_and_colours(
+    kind: str, options: dict[str, object], levels: int
+) -> None:
+    content = saved(quarters(), kind, **options)
+
+    photo = images.decode(content)
+
+    assert photo.srgb.shape == (48, 64, 3)
+    assert photo.format == {"JPEG": "jpg", "PNG": "png", "WEBP": "webp"}[kind]
+    assert near(corners(content), [RED, GREEN, BLUE, WHITE], levels)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_exif_orientation_comes_out_upright(orientation: int, kind: str) -> None:
+    undo = {
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_90,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_270,
+    }
+    stored = quarters().transpose(undo[orientation]) if orientation > 1 else quarters()
+
+    content = saved(stored, kind, exif=exif(orientation), lossless=True, quality=95)
+
+    assert images.decode(content).srgb.shape == (48, 64, 3)
+    assert near(corners(content), [RED, GREEN, BLUE, WHITE], 2 * JPEG_LEVELS)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        b"Exif\x00\x00" + bytes(3),
+        b"Exif\x00\x00II*\x00\xff\xff\xff\xff",
+        b"Exif\x00\x00MM\x00*\x00\x00\x00\x08\xff\xff",
+        exif(6)[:16],
+        exif(77),
+    ],
+)
+def test_broken_exif_is_ignored(broken: bytes) -> None:
+    content = saved(quarters(), "JPEG", quality=95, exif=broken)
+
+    assert images.decode(content).srgb.shape == (48, 64, 3)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_a_colour_profile_is_applied(kind: str) -> None:
+    grey = Image.new("RGB", (32, 32), (64, 64, 64))
+
+    seen = corners(saved(grey, kind, icc_profile=a_linear_profile(), quality=95))
+
+    # IEC 61966-2-1: linear 64/255 is 1.055 (64/255)^(1/2.4) − 0.055, level 137.
+    assert near(seen, [(137, 137, 137)] * 4, 2)
+
+
+@pytest.mark.parametrize("profile", ["srgb", "garbage", "cmyk-less grey"])
+def test_a_profile_that_is_srgb_or_broken_changes_no_pixel(profile: str) -> None:
+    icc = {
+        "srgb": ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes(),
+        "garbage": b"not a profile at all",
+        "cmyk-less grey": a_linear_profile().replace(b"RGB XYZ", b"GRAYXYZ"),
+    }[profile]
+    plain = saved(quarters(), "PNG")
+
+    with_profile = images.decode(saved(quarters(), "PNG", icc_profile=icc))
+
+    assert np.array_equal(with_profile.srgb, images.decode(plain).srgb)
+
+
+def test_cmyk_as_adobe_writes_it_is_not_inverted() -> None:
+    content = saved(quarters().convert("CMYK"), "JPEG", quality=95, subsampling=0)
+
+    assert near(corners(content), [RED, GREEN, BLUE, WHITE], 3 * JPEG_LEVELS)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "RGBA", "I;16"])
+def test_odd_png_modes_decode(mode: str) -> None:
+    if mode == "I;16":
+        picture = Image.fromarray(np.full((20, 30), 0x8000, np.uint16))
+        expected = (128, 128, 128)
+    elif mode == "PA":
+        picture = Image.new("RGBA", (30, 20), RED).quantize(4)
+        expected = RED
+    else:
+        picture = Image.new("RGB", (30, 20), WHITE).convert(mode)
+        expected = WHITE
+
+    content = saved(picture, "PNG")
+
+    assert images.decode(content).srgb.shape == (20, 30, 3)
+    assert near(corners(content), [expected] * 4, 0)
+
+
+def test_sixteen_bit_colour_png_decodes() -> None:
+    rows = b"".join(b"\x00" + struct.pack(">3H", 0xC800, 0x1E00, 0x1E00) * 30 for _ in range(20))
+    content = a_png(30, 20, depth=16, colour=2, pixels=zlib.compress(rows))
+
+    assert near(corners(content), [(200, 30, 30)] * 4, 0)
+
+
+def test_transparency_is_laid_over_white() -> None:
+    half = Image.new("RGBA", (16, 16), (0, 0, 0, 128))
+
+    assert near(corners(saved(half, "PNG")), [(127, 127, 127)] * 4, 1)
+
+
+def test_a_palette_with_a_transparent_entry_shows_white_there() -> None:
+    picture = Image.new("P", (16, 16), 0)
+    picture.putpalette([255, 0, 0, 0, 255, 0])
+
+    content = saved(picture, "PNG", transparency=b"\x00\xff")
+
+    assert near(corners(content), [WHITE] * 4, 0)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+def test_of_an_animation_the_first_frame_is_taken(kind: str) -> None:
+    frames = [Image.new("RGB", (16, 16), colour) for colour in (RED, GREEN)]
+
+    content = saved(
+        frames[0], kind, save_all=True, append_images=frames[1:], duration=100, lossless=True
+    )
+
+    assert near(corners(content), [RED] * 4, 0)
+
+
+def test_a_slip_in_the_scan_header_that_cameras_make_is_no_corruption() -> None:
+    content = bytearray(saved(quarters(), "JPEG", quality=95))
+    spectral_end = content.index(b"\xff\xda") + 12
+    assert content[spectral_end] == 63
+    content[spectral_end] = 0
+
+    assert near(corners(bytes(content)), [RED, GREEN, BLUE, WHITE], 3 * JPEG_LEVELS)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("part", [0.02, 0.3, 0.6, 0.95])
+def test_a_truncated_file_is_unreadable(kind: str, part: float) -> None:
+    noise = np.random.default_rng(1).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    content = saved(Image.fromarray(noise), kind)
+
+    with pytest.raises(ImageUnreadable):
+        images.decode(content[: int(len(content) * part)])
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_corrupt_pixels_are_unreadable(kind: str) -> None:
+    noise = np.random.default_rng(1).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    content = bytearray(saved(Image.fromarray(noise), kind))
+    middle = len(content) // 2
+    content[middle : middle + 64] = bytes(64)
+
+    with pytest.raises(ImageUnreadable):
+        images.decode(bytes(content))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"hello",
+        b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+        b"%PDF-1.7",
+        b"PK\x03\x04",
+        b"\xff\xd8\xff",
+        b"\x89PNG\r\n\x1a\n",
+        b"RIFF\x04\x00\x00\x00WEBP",
+    ],
+)
+def test_what_is_no_picture_is_unreadable(content: bytes) -> None:
+    with pytest.raises(ImageUnreadable):
+        images.decode(content)
+
+
+@pytest.mark.parametrize("kind", ["GIF", "BMP", "TIFF"])
+def test_other_picture_formats_are_not_tried(kind: str) -> None:
+    with pytest.raises(ImageUnreadable):
+        images.decode(saved(quarters(), kind))
+
+
+@pytest.mark.parametrize(("width", "height"), [(8000, 6251), (30000, 30000), (60000, 60000)])
+def test_too_many_pixels_are_refused_by_the_header_alone(width: int, height: int) -> None:
+    png = a_png(width, height, depth=8, colour=2, pixels=zlib.compress(b""))
+    jpeg = bytearray(saved(quarters(), "JPEG"))
+    frame = jpeg.index(b"\xff\xc0")
+    jpeg[frame + 5 : frame + 9] = struct.pack(">HH", height, width)
+
+    for content in (png, bytes(jpeg)):
+        with pytest.raises(ImageTooLarge):
+            images.decode(content)
+
+
+def test_a_png_that_swells_past_its_header_stops_at_the_header() -> None:
+    rows = b"".join(b"\x00" + bytes(RED) * 16 for _ in range(4096))
+    content = a_png(16, 16, depth=8, colour=2, pixels=zlib.compress(rows))
+
+    assert images.decode(content).srgb.shape == (16, 16, 3)
+
+
+def test_a_text_that_swells_is_too_large() -> None:
+    bomb = b"note\x00\x00" + zlib.compress(bytes(64_000_000))
+    content = a_png(16, 16, depth=8, colour=2, pixels=zlib.compress(b""), extra=(b"zTXt", bomb))
+
+    with pytest.raises(ImageTooLarge):
+        images.decode(content)
+
+
+def test_a_jpeg_of_a_thousand_scans_is_refused() -> None:
+    content = saved(quarters(), "JPEG", progressive=True)
+    scan = content.index(b"\xff\xda")
+
+    with pytest.raises(ImageUnreadable, match="scans"):
+        images.decode(content[:-2] + content[scan : scan + 12] * 1000 + content[-2:])
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    kind=st.sampled_from(["JPEG", "PNG", "WEBP"]),
+    changes=st.lists(st.tuples(st.floats(0, 0.999), st.integers(0, 255)), min_size=1, max_size=6),
+)
+def test_flipped_bytes_give_a_picture_or_one_of_our_errors(
+    kind: str, changes: list[tuple[float, int]]
+) -> None:
+    content = bytearray(saved(quarters(), kind, exif=exif(6), icc_profile=a_linear_profile()))
+    for place, value in changes:
+        content[int(place * len(content))] = value
+
+    try:
+        photo = images.decode(bytes(content))
+    except Unusable:
+        return
+
+    assert photo.srgb.ndim == 3
+
+
+def a_png(
+    width: int,
+    height: int,
+    *,
+    depth: int,
+    colour: int,
+    pixels: bytes,
+    extra: tuple[bytes, bytes] | None = None,
+) -> bytes:
+    """A PNG written by hand, so that its header may lie."""
+    chunks = [(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0))]
+    chunks += [extra] if extra else []
+    chunks += [(b"IDAT", pixels), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+        for name, body in chunks
+    )

@@ -1,0 +1,91 @@
+"""What the encoders write, read back by another decoder; and how photos are shrunk."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from smart_filter_workers import images
+from smart_filter_workers.results import Encoded, Srgb8
+
+
+def a_ramp(width: int = 96, height: int = 64) -> Srgb8:
+    """A smooth picture in which every row and every column differs."""
+    y, x = np.mgrid[0:height, 0:width]
+    return np.stack([x * 2, y * 3, (x + y)], axis=-1).astype(np.uint8)
+
+
+def read(encoded: Encoded) -> Image.Image:
+    picture = Image.open(io.BytesIO(encoded.content))
+    assert picture.size == (encoded.width, encoded.height)
+    return picture
+
+
+@pytest.mark.parametrize(("quality", "chroma"), [(89, (2, 2)), (90, (1, 1))], ids=["half", "full"])
+def test_chroma_is_whole_from_quality_90(quality: int, chroma: tuple[int, int]) -> None:
+    encoded = images.encode_jpeg(a_ramp(), quality=quality)
+
+    picture = read(encoded)
+
+    assert (encoded.media_type, encoded.format) == ("image/jpeg", "jpg")
+    assert picture.layer[0][1:3] == chroma
+
+
+def test_jpeg_shows_what_went_in() -> None:
+    encoded = images.encode_jpeg(a_ramp(), quality=95)
+
+    # A smooth ramp at quality 95: quantisation of a few levels.
+    assert np.abs(np.asarray(read(encoded)).astype(int) - a_ramp()).max() <= 6
+
+
+def test_jpeg_carries_no_metadata() -> None:
+    picture = read(images.encode_jpeg(a_ramp(), quality=80))
+
+    assert not picture.getexif()
+    assert "icc_profile" not in picture.info
+
+
+def test_png_keeps_every_pixel_and_says_srgb() -> None:
+    picture = read(images.encode_png(a_ramp()))
+
+    assert np.array_equal(np.asarray(picture), a_ramp())
+    assert picture.info["srgb"] == 0
+
+
+def test_grey_png_keeps_every_pixel() -> None:
+    grey = a_ramp()[..., 0].copy()
+
+    picture = read(images.encode_png(grey))
+
+    assert picture.mode == "L"
+    assert np.array_equal(np.asarray(picture), grey)
+
+
+def test_colours_are_kept_where_anything_shows_and_black_where_nothing_does() -> None:
+    alpha = np.zeros((64, 96), np.uint8)
+    alpha[:, 40:] = 1
+    alpha[:, 60:] = 255
+
+    seen = np.asarray(read(images.encode_png(np.dstack([a_ramp(), alpha]))))
+
+    assert np.array_equal(seen[..., 3], alpha)
+    assert np.array_equal(seen[:, 40:, :3], a_ramp()[:, 40:])
+    assert not seen[:, :40, :3].any()
+
+
+@pytest.mark.parametrize("size", [(400, 300), (401, 299), (1600, 1200), (30, 2000)])
+def test_shrinking_keeps_proportions_and_mean(size: tuple[int, int]) -> None:
+    photo = np.random.default_rng(2).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+
+    small = images.shrink(photo, longest_side=100)
+
+    assert max(small.shape[:2]) == 100
+    assert min(small.shape[:2]) == max(1, round(100 * min(size) / max(size)))
+    assert abs(float(small.mean()) - float(photo.mean())) < 1
+
+
+def test_a_small_photo_is_not_touched() -> None:
+    photo = a_ramp()
+
+    assert images.shrink(photo, longest_side=96) is photo
