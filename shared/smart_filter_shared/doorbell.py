@@ -13,7 +13,7 @@ import kombu.exceptions
 import redis
 import redis.exceptions
 from celery import Celery
-from kombu import Queue
+from kombu.entity import Queue
 
 from smart_filter_shared.ids import Capability
 from smart_filter_shared.settings import BrokerSettings
@@ -71,7 +71,7 @@ class Doorbell:
     def waiting(self, capability: Capability) -> int | None:
         """Return how many rings of a capability nobody has taken yet; None when unknown."""
         try:
-            return int(self._redis.llen(queue_of(capability)))  # type: ignore[arg-type]  # sync client
+            return int(self._redis.llen(queue_of(capability)))
         except (redis.exceptions.RedisError, OSError):
             return None
 

@@ -50,9 +50,9 @@ PRESETS: tuple[Preset, ...] = (
         name="postcard",
         title="Postcard",
         family="framed",
-        tags=("gradient", "frame", "white", "border", "turquoise", "summer", "holiday"),
+        tags=("gradient", "frame", "white", "border", "turquoise", "pink", "holiday"),
         moods=(Mood.JOYFUL, Mood.TENDER),
-        palette=("#19b5c8", "#3f7fe0", "#7fe3c3", "#ffe08a", "#ffffff"),
+        palette=("#35c4d8", "#5a9bf0", "#a98bf0", "#ff9ec0", "#7fd9e6", "#ffffff"),
         brightness=0.68,
     ),
     Preset(
@@ -61,7 +61,7 @@ PRESETS: tuple[Preset, ...] = (
         family="bokeh",
         tags=("bokeh", "lights", "night", "gold", "warm", "evening", "party"),
         moods=(Mood.TENDER,),
-        palette=("#1b1433", "#4a1f45", "#ffc46b", "#ff8f5a", "#ff6f9c", "#ffe9b0"),
+        palette=("#160f2b", "#43173f", "#ffb04a", "#ff7a3c", "#ff5c8a", "#ffcf73", "#ff9a3d"),
         brightness=0.25,
     ),
     Preset(

@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
 from smart_filter_shared.rating import SmileLevel
 
 # (H, W, 3) uint8, RGB, sRGB transfer curve.

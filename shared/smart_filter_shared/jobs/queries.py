@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, Select, and_, exists, func, select, text
+from sqlalchemy import Connection, RowMapping, Select, and_, exists, select
 
 from smart_filter_shared.db import tables
 from smart_filter_shared.ids import Capability, JobId, Tenant
@@ -107,29 +107,10 @@ def next_capability(connection: Connection, served: Collection[Capability]) -> C
     return Capability(lowest.capability)
 
 
-def ready_counts(connection: Connection) -> dict[Capability, int]:
-    """Return how many rows of each capability could be claimed now."""
-    stages = tables.stages
-    rows = connection.execute(
-        select(stages.c.capability, func.count())
-        .where(stages.c.state == "ready")
-        .group_by(stages.c.capability)
-    )
-    return {Capability(capability): count for capability, count in rows}
-
-
-def serving_threads(connection: Connection, *, seen_within_seconds: float) -> dict[str, int]:
-    """Return for each capability how many threads of live workers serve it."""
-    rows = connection.execute(
-        text("""
-            SELECT capability, sum(threads) AS threads
-            FROM workers, unnest(capabilities) AS capability
-            WHERE seen_at > statement_timestamp() - make_interval(secs => :seconds)
-            GROUP BY capability
-        """),
-        {"seconds": seen_within_seconds},
-    )
-    return {row.capability: row.threads for row in rows}
+def ready_among(connection: Connection, served: Collection[Capability]) -> list[Capability]:
+    """Return those of the capabilities that have a ready row."""
+    heads = connection.execute(statements.HEADS, {"capabilities": list(served)})
+    return [Capability(head.capability) for head in heads]
 
 
 def stage_of(capability: str) -> StageName:

@@ -51,7 +51,7 @@ CLAIM = text("""
     FROM chosen
     WHERE stages.job_id = chosen.job_id AND stages.stage = chosen.stage
     RETURNING stages.job_id, stages.stage, stages.capability, stages.models, stages.attempt,
-        stages.lease_token
+        stages.releases, stages.lease_token
 """)
 
 # One probe of `stages_ready` a capability: `= ANY` would sort all their rows.

@@ -49,13 +49,15 @@ class Submission:
 class Lease:
     """The right to run one stage of one job until it is lost or given back.
 
-    token: fences every later transition.  attempt: 1 for the first.
+    token: fences every later transition.  attempt: 1 for the first.  releases: how often
+    the stage was handed back because infrastructure failed.
     """
 
     job_id: JobId
     stage: StageName
     token: LeaseToken
     attempt: int
+    releases: int
     capability: Capability
     models: Mapping[TaskName, str]
 
@@ -171,6 +173,7 @@ def claim(
             stage=StageName(row.stage),
             token=LeaseToken(row.lease_token),
             attempt=row.attempt,
+            releases=row.releases,
             capability=Capability(row.capability),
             models={TaskName(task): name for task, name in row.models.items()},
         )

@@ -1,0 +1,73 @@
+"""Puts the parts together: what each server process is made of."""
+
+from collections.abc import Iterable, Sequence
+from types import ModuleType
+
+from smart_filter_shared.cards import ModelCard
+from smart_filter_shared.db import migrate, sessions
+from smart_filter_shared.ids import Tenant
+from smart_filter_shared.jobs import models as model_table
+from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.settings import Settings
+from smart_filter_shared.storage.objects import ObjectStore
+from smart_filter_shared.telemetry import logs
+
+LOCAL_TENANT = Tenant("local")
+
+
+def prepare_servers(settings: Settings, *, local_key: str | None) -> None:
+    """Bring database and storage to what this version needs; may be repeated.
+
+    local_key: the embedded stack's own key, of tenant `local`, with every scope.
+    Raises DatabaseUnavailable or StorageUnavailable.
+    """
+    from smart_filter_api import keys  # noqa: PLC0415 - a worker's image has no API in it
+
+    engine = sessions.engine(settings.database, connections=1)
+    try:
+        migrate.upgrade(engine)
+        with sessions.transaction(engine) as connection:
+            model_table.publish(connection, cards())
+            if local_key is not None:
+                keys.ensure(connection, local_key, tenant=LOCAL_TENANT, scopes=keys.ALL_SCOPES)
+    finally:
+        engine.dispose()
+    ObjectStore(settings.storage, connections=1).ensure_bucket()
+
+
+def serve_api(settings: Settings, *, host: str, port: int) -> None:
+    """Serve HTTP until told to stop."""
+    import uvicorn  # noqa: PLC0415 - a worker's image has no API in it
+
+    from smart_filter_api import app  # noqa: PLC0415
+
+    logs.configure("api")
+    uvicorn.run(
+        app.create(settings),
+        host=host,
+        port=port,
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+    )
+
+
+def serve_worker(
+    settings: Settings,
+    *,
+    stages: Sequence[StageName],
+    threads: int,
+    extra_models: Iterable[ModuleType] = (),
+) -> None:
+    """Serve stages until told to stop."""
+    from smart_filter_workers import app  # noqa: PLC0415 - the API's image has no workers in it
+
+    logs.configure("worker")
+    app.serve(settings, stages=stages, threads=threads, extra_models=extra_models)
+
+
+def cards() -> list[ModelCard]:
+    """Return the cards of every model in this installation."""
+    from smart_filter_workers import catalogue  # noqa: PLC0415 - the API's image has no workers
+
+    return catalogue.find().cards

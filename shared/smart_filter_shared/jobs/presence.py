@@ -1,0 +1,114 @@
+"""Which workers there are, and what the sweeper of their cell must do."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, delete, func, text
+from sqlalchemy.dialects.postgresql import insert
+
+from smart_filter_shared.db import tables
+from smart_filter_shared.ids import Capability, WorkerId
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A worker process.
+
+    threads: how many stages it runs at once.
+    """
+
+    id: WorkerId
+    host: str
+    pid: int
+    capabilities: Sequence[Capability]
+    threads: int
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """How much a capability has to do for the threads that serve it.
+
+    threads: of live workers.  ready: rows that could be claimed now, counted up to threads.
+    """
+
+    capability: Capability
+    threads: int
+    ready: int
+
+
+def announce(connection: Connection, worker: Worker) -> None:
+    """Say that a worker is alive."""
+    now = func.statement_timestamp()
+    row = insert(tables.workers).values(
+        id=worker.id,
+        host=worker.host,
+        pid=worker.pid,
+        capabilities=list(worker.capabilities),
+        threads=worker.threads,
+        started_at=now,
+        seen_at=now,
+    )
+    connection.execute(
+        row.on_conflict_do_update(index_elements=["id"], set_={"seen_at": row.excluded.seen_at})
+    )
+
+
+def leave(connection: Connection, worker: WorkerId) -> None:
+    """Say that a worker has ended."""
+    connection.execute(delete(tables.workers).where(tables.workers.c.id == worker))
+
+
+def forget_silent(connection: Connection, *, silent_seconds: float) -> None:
+    """Drop workers that were not heard from for so long."""
+    connection.execute(
+        text("""
+            DELETE FROM workers
+            WHERE seen_at < statement_timestamp() - make_interval(secs => :silent_seconds)
+        """),
+        {"silent_seconds": silent_seconds},
+    )
+
+
+def win_sweep(connection: Connection, *, cell: str, every_seconds: float) -> bool:
+    """Win the right to sweep a cell; at most one worker does in every so many seconds."""
+    won = connection.execute(
+        text("""
+            UPDATE cells SET swept_at = statement_timestamp()
+            WHERE name = (
+                SELECT name FROM cells
+                WHERE name = :cell
+                    AND swept_at <= statement_timestamp() - make_interval(secs => :every_seconds)
+                FOR UPDATE SKIP LOCKED
+            )
+            RETURNING name
+        """),
+        {"cell": cell, "every_seconds": every_seconds},
+    )
+    return won.one_or_none() is not None
+
+
+def demands(connection: Connection, *, silent_seconds: float) -> list[Demand]:
+    """Return the capabilities that live workers serve and that have ready rows.
+
+    Counting stops at the number of threads: more rings than that would wake nobody.
+    """
+    rows = connection.execute(
+        text("""
+            SELECT served.capability, served.threads, head.ready
+            FROM (
+                SELECT capability, sum(threads) AS threads
+                FROM workers, unnest(capabilities) AS capability
+                WHERE seen_at >= statement_timestamp() - make_interval(secs => :silent_seconds)
+                GROUP BY capability
+            ) AS served, LATERAL (
+                SELECT count(*) AS ready FROM (
+                    SELECT FROM stages
+                    WHERE stages.capability = served.capability AND state = 'ready'
+                    LIMIT served.threads
+                ) AS first
+            ) AS head
+            WHERE head.ready > 0
+        """),
+        {"silent_seconds": silent_seconds},
+    )
+    return [Demand(Capability(row.capability), row.threads, row.ready) for row in rows]

@@ -1,0 +1,157 @@
+"""A worker process: Celery's threads pool, answering rings for the stages it serves."""
+
+import threading
+from collections.abc import Iterable, Sequence
+from types import ModuleType
+
+import cv2
+from celery import Celery, signals
+from kombu.entity import Queue
+
+from smart_filter_shared.db import sessions
+from smart_filter_shared.doorbell import RING, Doorbell, queue_of
+from smart_filter_shared.ids import Capability, new_worker_id
+from smart_filter_shared.jobs import models as model_table
+from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.settings import Settings
+from smart_filter_shared.storage.objects import ObjectStore
+from smart_filter_shared.telemetry.logs import logger
+from smart_filter_workers import catalogue, runner
+from smart_filter_workers.artifacts import Artifacts
+from smart_filter_workers.catalogue import LoadedModels
+from smart_filter_workers.heartbeat import Heartbeat
+from smart_filter_workers.runner import Services
+from smart_filter_workers.sweeper import Sweeper
+
+# A 12 MP photo takes 36 MB decoded: room for the photos that a few threads have under way.
+_CACHE_BYTES = 192 * 1024 * 1024
+_log = logger("worker")
+
+
+def serve(
+    settings: Settings,
+    *,
+    stages: Sequence[StageName],
+    threads: int,
+    extra_models: Iterable[ModuleType] = (),
+) -> None:
+    """Run a worker until SIGTERM or SIGINT; work under way is finished first.
+
+    stages: what it serves, with every model of theirs.  threads: how many stages it runs at
+    once, overlapping download, decoding and upload with the forward pass.
+    Raises SetupFailed when weights are missing, DatabaseUnavailable at the start.
+    """
+    cv2.setNumThreads(1)  # the threads of the pool share the cores already
+    services, sweeper = _wire(settings, stages, threads, extra_models)
+    stopping = threading.Event()
+    beside = [
+        threading.Thread(target=services.heartbeat.run, args=(stopping,), name="heartbeat"),
+        threading.Thread(target=sweeper.run, args=(stopping,), name="sweeper"),
+    ]
+    services.heartbeat.beat()
+    for thread in beside:
+        thread.start()
+    _log.info("worker ready", capabilities=services.served, threads=threads)
+    try:
+        _consume(settings, services, threads)
+    finally:
+        stopping.set()
+        for thread in beside:
+            thread.join()
+        services.heartbeat.leave()
+        services.engine.dispose()
+        services.doorbell.close()
+
+
+def _wire(
+    settings: Settings,
+    stages: Sequence[StageName],
+    threads: int,
+    extra_models: Iterable[ModuleType],
+) -> tuple[Services, Sweeper]:
+    known = catalogue.find(extra_models)
+    served = tuple(known.capabilities(stages))
+    # One connection a thread, one each for heartbeat and sweeper.
+    engine = sessions.engine(settings.database, connections=threads + 2)
+    with sessions.transaction(engine) as connection:
+        model_table.publish(connection, [card for card in known.cards if card.stage in stages])
+    doorbell = Doorbell(settings.broker)
+    worker = new_worker_id()
+    loaded = LoadedModels(known, settings.weights)
+    loaded.warm_up(served)
+    services = Services(
+        engine=engine,
+        doorbell=doorbell,
+        artifacts=Artifacts(
+            ObjectStore(settings.storage, connections=threads), cache_bytes=_CACHE_BYTES
+        ),
+        catalogue=known,
+        models=loaded,
+        heartbeat=Heartbeat(
+            engine, settings.engine, worker=worker, capabilities=served, threads=threads
+        ),
+        settings=settings.engine,
+        worker=worker,
+        served=served,
+        draining=threading.Event(),
+    )
+    return services, Sweeper(engine, doorbell, settings.engine)
+
+
+def _consume(settings: Settings, services: Services, threads: int) -> None:
+    """Hand this thread to Celery until it is told to stop."""
+    celery = _celery(settings, services.served)
+
+    @celery.task(name=RING)  # type: ignore[untyped-decorator]  # Celery ships no types
+    def ring(capability: str) -> None:
+        runner.run(services, Capability(capability))
+
+    def drain(**_: object) -> None:
+        services.draining.set()
+
+    signals.worker_shutting_down.connect(drain, weak=False)
+    worker = celery.Worker(
+        pool="threads",
+        concurrency=threads,
+        hostname=f"{services.worker}@%h",
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+        loglevel="WARNING",
+    )
+    worker.start()
+
+
+def _celery(settings: Settings, served: Sequence[Capability]) -> Celery:
+    celery = Celery("smart-filter-worker", set_as_current=False)
+    queues = [Queue(queue_of(one), routing_key=queue_of(one)) for one in served]
+    celery.conf.update(
+        broker_url=settings.broker.url.get_secret_value(),
+        result_backend=None,
+        task_ignore_result=True,
+        task_serializer="json",
+        accept_content=["json"],
+        task_queues=queues,
+        task_default_queue=queues[0].name,
+        task_create_missing_queues=False,
+        # A ring is acknowledged when its work is done: one taken by a worker that dies is
+        # rung again by the broker, if the sweeper has not been faster.
+        task_acks_late=True,
+        task_reject_on_worker_lost=True,
+        worker_prefetch_multiplier=1,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_transport_options={
+            "visibility_timeout": 3600,
+            "unacked_restore_interval": 5,
+            "unacked_restore_throttle": 1,
+            "socket_timeout": 5,
+            "socket_connect_timeout": 2,
+            "socket_keepalive": True,
+            "health_check_interval": 15,
+        },
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        worker_hijack_root_logger=False,
+        worker_send_task_events=False,
+    )
+    return celery

@@ -1,0 +1,206 @@
+"""What stages read and make, carried between memory, storage and rows.
+
+A stage says what it reads by the fields of its `Inputs`, and what it makes by the fields
+of its result. Arrays become `.npy` objects, encoded files objects of their own, and
+everything else JSON in the stage's row:
+
+    {"facts": {field: JSON}, "arrays": {field: key}, "files": {field: {"key", …}}}
+
+Recent arrays and decoded photos stay in a bounded memory cache, so that a worker that
+serves several stages decodes a photo once.
+"""
+
+import dataclasses
+import functools
+import io
+import threading
+import typing
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import TypeAdapter
+
+from smart_filter_shared.errors import InputsExpired, ObjectMissing
+from smart_filter_shared.jobs.queries import JobRow, Json
+from smart_filter_shared.jobs.transitions import Lease
+from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.storage import keys
+from smart_filter_shared.storage.objects import ObjectStore
+from smart_filter_workers import images
+from smart_filter_workers.results import (
+    Composited,
+    Encoded,
+    Faces,
+    Photo,
+    Prepared,
+    Segmented,
+    Smiles,
+)
+
+# The field of an `Inputs` that asks for a stage's result, and that result's type.
+_RESULTS: Mapping[str, tuple[StageName, type]] = {
+    "prepared": (StageName.PREPARE, Prepared),
+    "segmented": (StageName.SEGMENTATION, Segmented),
+    "faces": (StageName.FACE, Faces),
+    "smiles": (StageName.SMILE, Smiles),
+    "composited": (StageName.COMPOSITE, Composited),
+}
+_ARRAY_TYPE = "application/x-npy"
+
+Inputs = TypeVar("Inputs")
+Kept = TypeVar("Kept")
+
+
+class Artifacts:
+    """Loads inputs of stages and stores their results; safe for threads.
+
+    cache_bytes: how much of what was lately decoded or made stays in memory.
+    """
+
+    def __init__(self, store: ObjectStore, *, cache_bytes: int) -> None:
+        self._store = store
+        self._cache = _Cache(cache_bytes)
+
+    def load(self, job: JobRow, wanted: type[Inputs]) -> Inputs:
+        """Return the inputs of a stage for one job, its fields filled by their names.
+
+        Raises ImageUnreadable or ImageTooLarge for the photo, InputsExpired when an object
+        is gone, StorageUnavailable.
+        """
+        given: dict[str, Callable[[], object]] = {
+            "photo": lambda: self._photo(job),
+            "recipe": lambda: job.recipe,
+            "seed": lambda: job.seed,
+            **{
+                name: functools.partial(self._result, job, stage, made)
+                for name, (stage, made) in _RESULTS.items()
+            },
+        }
+        # mypy cannot see that `wanted` is a dataclass; every stage's Inputs is.
+        fields = dataclasses.fields(wanted)  # type: ignore[arg-type]
+        try:
+            return wanted(**{field.name: given[field.name]() for field in fields})
+        except ObjectMissing as error:
+            raise InputsExpired(f"{error} of job {job.id} is gone") from error
+
+    def keep(self, job: JobRow, lease: Lease, result: object) -> dict[str, object]:
+        """Store what a stage made under its lease; return the JSON for its row.
+
+        Raises StorageUnavailable; what was stored until then is never named by a row.
+        """
+        facts: dict[str, object] = {}
+        arrays: dict[str, str] = {}
+        files: dict[str, object] = {}
+        made: type = type(result)
+        # mypy cannot see that `result` is a dataclass; every result is.
+        for field in dataclasses.fields(result):  # type: ignore[arg-type]
+            value = getattr(result, field.name)
+            key = functools.partial(keys.artifact, job.tenant, job.id, lease.stage, lease.token)
+            if isinstance(value, np.ndarray):
+                arrays[field.name] = key(f"{field.name}.npy")
+                self._keep_array(arrays[field.name], value)
+            elif isinstance(value, Encoded):
+                files[field.name] = self._keep_file(key(f"{field.name}.{value.format}"), value)
+            elif value is not None:
+                adapter = _adapter(made, field.name)
+                facts[field.name] = adapter.dump_python(value, mode="json")
+        return {"facts": facts, "arrays": arrays, "files": files}
+
+    def _photo(self, job: JobRow) -> Photo:
+        def fetch() -> tuple[Photo, int]:
+            photo = images.decode(self._store.get(job.photo_key))
+            photo.srgb.flags.writeable = False
+            return photo, photo.srgb.nbytes
+
+        return self._cache.get(job.photo_key, fetch)
+
+    def _result(self, job: JobRow, stage: StageName, made: type) -> object | None:
+        stored = job.result(stage)
+        if stored is None:
+            return None
+        fields = {
+            field.name: self._field(stored, made, field.name) for field in dataclasses.fields(made)
+        }
+        value: object = made(**fields)
+        return value
+
+    def _field(self, stored: Json, made: type, name: str) -> object | None:
+        if name in stored["arrays"]:
+            return self._array(stored["arrays"][name])
+        value: object | None = _adapter(made, name).validate_python(stored["facts"].get(name))
+        return value
+
+    def _array(self, key: str) -> NDArray[Any]:
+        def fetch() -> tuple[NDArray[Any], int]:
+            array = np.load(io.BytesIO(self._store.get(key)), allow_pickle=False)
+            array.flags.writeable = False
+            return array, array.nbytes
+
+        return self._cache.get(key, fetch)
+
+    def _keep_array(self, key: str, array: NDArray[Any]) -> None:
+        buffer = io.BytesIO()
+        np.save(buffer, array, allow_pickle=False)
+        content = buffer.getvalue()
+        self._store.put(key, content, length=len(content), media_type=_ARRAY_TYPE)
+        array.flags.writeable = False
+        self._cache.put(key, array, array.nbytes)
+
+    def _keep_file(self, key: str, file: Encoded) -> dict[str, object]:
+        self._store.put(key, file.content, length=len(file.content), media_type=file.media_type)
+        return {
+            "key": key,
+            "media_type": file.media_type,
+            "width": file.width,
+            "height": file.height,
+            "format": file.format,
+            "bytes": len(file.content),
+        }
+
+
+class _Cache:
+    """Values by key, the least recently used dropped when their bytes exceed a bound.
+
+    Two threads that ask for the same missing key wait for one fetch.
+    """
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most_bytes = most_bytes
+        self._bytes = 0
+        self._values: OrderedDict[str, tuple[object, int]] = OrderedDict()
+        self._fetching: dict[str, threading.Lock] = {}
+        self._lock = threading.Lock()
+
+    def get(self, key: str, fetch: Callable[[], tuple[Kept, int]]) -> Kept:
+        """Return what is kept under a key; else fetch it with its size in bytes, and keep it."""
+        with self._lock:
+            turn = self._fetching.setdefault(key, threading.Lock())
+        with turn:
+            with self._lock:
+                if key in self._values:
+                    self._values.move_to_end(key)
+                    return typing.cast("Kept", self._values[key][0])
+            try:
+                value, size = fetch()
+                self.put(key, value, size)
+            finally:
+                with self._lock:
+                    self._fetching.pop(key, None)
+            return value
+
+    def put(self, key: str, value: object, size: int) -> None:
+        """Keep a value of so many bytes."""
+        with self._lock:
+            self._bytes += size - self._values.pop(key, (None, 0))[1]
+            self._values[key] = (value, size)
+            while self._bytes > self._most_bytes:
+                _, (_, dropped) = self._values.popitem(last=False)
+                self._bytes -= dropped
+
+
+@functools.cache
+def _adapter(made: type, name: str) -> TypeAdapter[Any]:
+    return TypeAdapter(typing.get_type_hints(made)[name])

@@ -1,0 +1,305 @@
+"""What a worker does when the doorbell rings: claim, load, run, store, complete.
+
+Errors decide what happens next by their family: an unusable photo fails its job,
+infrastructure that is away hands the stage back with its attempt refunded, a lost lease
+drops the work, and anything else spends the attempt.
+"""
+
+import importlib
+import random
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol, TypeVar, cast
+
+from sqlalchemy import Engine
+
+from smart_filter_shared.cards import TaskName
+from smart_filter_shared.db import sessions
+from smart_filter_shared.doorbell import Doorbell
+from smart_filter_shared.errors import (
+    Conflict,
+    DatabaseUnavailable,
+    LeaseLost,
+    TryAgain,
+    Unusable,
+)
+from smart_filter_shared.ids import Capability, WorkerId
+from smart_filter_shared.jobs import queries, transitions
+from smart_filter_shared.jobs.queries import JobRow
+from smart_filter_shared.jobs.transitions import Done, Failure, Lease
+from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.settings import EngineSettings
+from smart_filter_shared.telemetry.logs import logger
+from smart_filter_workers.artifacts import Artifacts
+from smart_filter_workers.catalogue import Catalogue, LoadedModels
+from smart_filter_workers.heartbeat import Heartbeat, Held
+
+# A ring's task ends after so long, so that a worker can be shut down and others get a turn.
+_TURN_SECONDS = 30.0
+_LONGEST_BACKOFF_SECONDS = 60.0
+_log = logger("runner")
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What a worker process works with.
+
+    served: the capabilities it claims from.  draining: set when it should claim no more.
+    """
+
+    engine: Engine
+    doorbell: Doorbell
+    artifacts: Artifacts
+    catalogue: Catalogue
+    models: LoadedModels
+    heartbeat: Heartbeat
+    settings: EngineSettings
+    worker: WorkerId
+    served: tuple[Capability, ...]
+    draining: threading.Event
+
+
+class StageCode(Protocol):
+    """What the module `stages/<stage>/stage.py` exposes."""
+
+    Inputs: type
+
+    def run(self, models: Mapping[TaskName, object], batch: Sequence[object]) -> list[object]:
+        """Return a result for each entry of the batch, in order."""
+
+
+def run(services: Services, rung: Capability) -> None:
+    """Work until nothing is ready in any capability that this process serves.
+
+    Starts with the one that was rung; then whichever head has the lowest rank. After 30 s
+    it rings for what is left and ends.  Raises DatabaseUnavailable: the sweeper rings again.
+    """
+    ends_at = time.monotonic() + _TURN_SECONDS
+    capability: Capability | None = rung if rung in services.served else _next(services)
+    while capability is not None and not services.draining.is_set():
+        leases = _claim(services, capability)
+        if leases:
+            _work(services, leases)
+        if time.monotonic() >= ends_at:
+            services.doorbell.ring(_still_ready(services))
+            return
+        capability = _next(services)
+
+
+def _claim(services: Services, capability: Capability) -> list[Lease]:
+    with sessions.transaction(services.engine) as connection:
+        return transitions.claim(
+            connection,
+            capability,
+            worker=services.worker,
+            batch_size=services.catalogue.batch_size(capability),
+            lease_seconds=services.settings.lease_seconds,
+        )
+
+
+def _next(services: Services) -> Capability | None:
+    with sessions.transaction(services.engine) as connection:
+        return queries.next_capability(connection, services.served)
+
+
+def _still_ready(services: Services) -> list[Capability]:
+    with sessions.transaction(services.engine) as connection:
+        return queries.ready_among(connection, services.served)
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """One lease on its way through the pipe."""
+
+    held: Held
+    job: JobRow
+    inputs: object = None
+    result: object = None
+    seconds: float = 0.0
+
+    @property
+    def lease(self) -> Lease:
+        return self.held.lease
+
+
+def _work(services: Services, leases: list[Lease]) -> None:
+    """Take a batch from its claim to its completion; whatever goes wrong is settled here."""
+    with services.heartbeat.holding(leases) as held:
+        tasks = _attempt(services, held, "internal", lambda: _with_jobs(services, held))
+        loaded = _each(services, tasks or [], "internal", lambda task: _load(services, task))
+        ran = _run(services, loaded)
+        done = _each(services, ran, "internal", lambda task: _store(services, task))
+        if done:
+            holders = [task.held for task in ran]
+            _attempt(services, holders, "internal", lambda: _complete(services, done))
+
+
+def _with_jobs(services: Services, held: Sequence[Held]) -> list[_Task]:
+    with sessions.transaction(services.engine) as connection:
+        jobs = queries.for_leases(connection, [one.lease for one in held])
+    return [_Task(one, jobs[one.lease.job_id]) for one in held]
+
+
+def _load(services: Services, task: _Task) -> _Task:
+    code = _code_of(task.lease.stage)
+    return replace(task, inputs=services.artifacts.load(task.job, code.Inputs))
+
+
+def _run(services: Services, tasks: list[_Task]) -> list[_Task]:
+    """Run a batch in one pass; when it raises, one by one, so that only the guilty fail."""
+    if not tasks:
+        return []
+    lease = tasks[0].lease
+    code = _code_of(lease.stage)
+
+    def in_one_pass(some: list[_Task]) -> list[_Task]:
+        models = services.models.of(lease.models)
+        started = time.perf_counter()
+        results = code.run(models, [task.inputs for task in some])
+        seconds = (time.perf_counter() - started) / len(some)
+        return [
+            replace(task, result=result, seconds=seconds)
+            for task, result in zip(some, results, strict=True)
+        ]
+
+    if len(tasks) > 1:
+        try:
+            return in_one_pass(tasks)
+        except Exception:  # noqa: BLE001 - whose fault it was is found out below
+            _log.info("batch raised, running it one by one", stage=lease.stage, size=len(tasks))
+    return _each(services, tasks, "model_failed", lambda task: in_one_pass([task])[0])
+
+
+def _store(services: Services, task: _Task) -> Done:
+    if task.held.lost.is_set():
+        raise LeaseLost(f"{task.lease.stage} of job {task.lease.job_id}")
+    kept = services.artifacts.keep(task.job, task.lease, task.result)
+    return Done(task.lease, kept, task.seconds)
+
+
+def _complete(services: Services, done: list[Done]) -> None:
+    def commit() -> transitions.Completion:
+        with sessions.transaction(services.engine) as connection:
+            return transitions.complete(connection, done)
+
+    completion = _insist(services, commit)
+    services.doorbell.ring(completion.ready)
+    for lease in completion.lost:
+        _log.warning("lease lost, work dropped", **_named(lease))
+
+
+def _each(
+    services: Services,
+    tasks: Iterable[_Task],
+    code: str,
+    step: Callable[[_Task], Answer],
+) -> list[Answer]:
+    """Take each task one step further; return the answers of those that got there."""
+    answers = []
+    for task in tasks:
+        answer = _attempt(services, [task.held], code, lambda task=task: step(task))  # type: ignore[misc]  # binds the loop's variable
+        if answer is not None:
+            answers.append(answer)
+    return answers
+
+
+def _attempt(
+    services: Services, held: Sequence[Held], code: str, step: Callable[[], Answer]
+) -> Answer | None:
+    """Return what a step gives; when it raises, settle its leases by the error's family.
+
+    code: what a job fails with when the error is a defect and no attempt is left.
+    """
+    try:
+        return step()
+    except Conflict as error:
+        _log.warning("work dropped", reason=str(error))
+    except Unusable as error:
+        failure = Failure(error.code, _title(error), str(error))
+        _settle(services, held, lambda lease: _fail(services, lease, failure))
+    except TryAgain as error:
+        _log.warning("stage released", reason=str(error))
+        _settle(services, held, lambda lease: _release(services, lease))
+    except Exception as error:  # noqa: BLE001 - the top of a worker: defects end here
+        _log.exception("stage raised", **_named(held[0].lease))
+        title = "A model failed" if code == "model_failed" else "Something of ours failed"
+        failure = Failure(code, title, f"{type(error).__name__} in {held[0].lease.stage}")
+        _settle(services, held, lambda lease: _retry(services, lease, failure))
+    return None
+
+
+def _settle(services: Services, held: Sequence[Held], move: Callable[[Lease], None]) -> None:
+    for one in held:
+        try:
+            _insist(services, lambda one=one: move(one.lease))  # type: ignore[misc]  # binds the loop's variable
+        except Conflict as error:
+            _log.warning("lease lost, work dropped", reason=str(error))
+        except TryAgain as error:
+            _log.warning("left to the sweeper", reason=str(error), **_named(one.lease))
+
+
+def _fail(services: Services, lease: Lease, failure: Failure) -> None:
+    with sessions.transaction(services.engine) as connection:
+        transitions.fail(connection, lease, failure)
+
+
+def _release(services: Services, lease: Lease) -> None:
+    with sessions.transaction(services.engine) as connection:
+        ready = transitions.release(
+            connection,
+            lease,
+            delay_seconds=_backoff(lease.releases),
+            give_up_seconds=services.settings.give_up_seconds,
+        )
+    services.doorbell.ring(ready)
+
+
+def _retry(services: Services, lease: Lease, failure: Failure) -> None:
+    with sessions.transaction(services.engine) as connection:
+        transitions.retry(
+            connection,
+            lease,
+            failure,
+            delay_seconds=_backoff(lease.attempt - 1),
+            max_attempts=services.settings.max_attempts,
+        )
+
+
+def _insist(services: Services, move: Callable[[], Answer]) -> Answer:
+    """Move a row though the database may be away: while the lease may hold, try again."""
+    gives_up_at = time.monotonic() + services.settings.lease_seconds
+    pause_seconds = 0.1
+    while True:
+        try:
+            return move()
+        except DatabaseUnavailable:
+            if time.monotonic() > gives_up_at:
+                raise
+            time.sleep(pause_seconds)
+            pause_seconds = min(2.0, 2 * pause_seconds)
+
+
+def _backoff(times: int) -> float:
+    """Return seconds to wait before a stage is tried again: exponential, with full jitter.
+
+    Source: M. Brooker, "Exponential Backoff And Jitter", 2015; halved here at the most.
+    """
+    longest = min(_LONGEST_BACKOFF_SECONDS, 0.5 * 2.0 ** min(times, 10))
+    return random.uniform(longest / 2, longest)  # noqa: S311 - spreads load, hides nothing
+
+
+def _code_of(stage: StageName) -> StageCode:
+    return cast("StageCode", importlib.import_module(f"smart_filter_workers.stages.{stage}.stage"))
+
+
+def _title(error: Unusable) -> str:
+    documentation = type(error).__doc__ or ""
+    return documentation.partition("\n")[0].rstrip(".")
+
+
+def _named(lease: Lease) -> dict[str, str]:
+    return {"job": str(lease.job_id), "stage": lease.stage, "attempt": str(lease.attempt)}
