@@ -1,0 +1,1 @@
+"""Face: find the faces."""

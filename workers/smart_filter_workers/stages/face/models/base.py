@@ -1,0 +1,17 @@
+"""What a model of the face stage is."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from smart_filter_workers.results import Face, Srgb8
+
+
+class FaceDetector(Protocol):
+    """Finds the faces in pictures; safe to call from several threads."""
+
+    def __call__(self, pictures: Sequence[Srgb8]) -> list[tuple[Face, ...]]:
+        """Return the faces of each picture, in that picture's pixels and in any order.
+
+        pictures: (H, W, 3) uint8 sRGB each, of any sizes of at least 1 × 1.
+        """
+        ...

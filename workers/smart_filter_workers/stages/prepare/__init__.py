@@ -1,0 +1,1 @@
+"""Prepare: shrink the photo for models and propose faces."""

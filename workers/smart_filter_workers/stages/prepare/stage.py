@@ -1,0 +1,79 @@
+"""Prepare: a proxy that models can work on, and proposals of where faces are."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final, TypedDict
+
+import cv2
+import numpy as np
+
+from smart_filter_workers.networks.coordinates import to_photo
+from smart_filter_workers.results import Photo, Prepared, Srgb8
+from smart_filter_workers.stages.prepare.models.base import LightDetector
+
+# Four times what the default networks look at, so that a closer look gains detail and the
+# matte's edge can follow the picture's.
+PROXY_LONGEST_SIDE_PX: Final = 1024
+
+
+class Models(TypedDict):
+    """The models of this stage, by task."""
+
+    prepare: LightDetector
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What the stage reads of one job."""
+
+    photo: Photo
+
+
+def run(models: Models, batch: Sequence[Inputs]) -> list[Prepared]:
+    """Shrink each photo to its proxy, and propose the faces in it."""
+    prepared = [
+        Prepared(
+            width=inputs.photo.srgb.shape[1],
+            height=inputs.photo.srgb.shape[0],
+            format=inputs.photo.format,
+            proxy_srgb=proxy_of(inputs.photo.srgb),
+            proposals=(),
+        )
+        for inputs in batch
+    ]
+    found = models["prepare"]([one.proxy_srgb for one in prepared])
+    return [
+        replace(one, proposals=tuple(to_photo(face, one) for face in faces))
+        for one, faces in zip(prepared, found, strict=True)
+    ]
+
+
+def proxy_of(photo_srgb: Srgb8) -> Srgb8:
+    """Shrink a photo until no side is above PROXY_LONGEST_SIDE_PX; never enlarge it.
+
+    photo_srgb: (H, W, 3) uint8.  Returns (h, w, 3) uint8; the very same array when it is
+    small enough.  Halving by area and a last bilinear step below one half take 4 ms for 12
+    megapixels where area alone takes 27 ms, and differ by 0.2 levels on average.
+    """
+    height, width = photo_srgb.shape[:2]
+    scale = PROXY_LONGEST_SIDE_PX / max(height, width)
+    if scale >= 1:
+        return photo_srgb
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    small = photo_srgb
+    while small.shape[1] >= 2 * size[0] and small.shape[0] >= 2 * size[1]:
+        small = _halved(small)
+    return np.asarray(cv2.resize(small, size, interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
+
+
+def _halved(srgb: Srgb8) -> Srgb8:
+    """Return every two by two pixels as one; a last odd row or column is left out.
+
+    OpenCV is fast at exactly one half only, and half a pixel of the photo is far below
+    what any model tells apart.
+    """
+    height, width = srgb.shape[0] // 2, srgb.shape[1] // 2
+    even = srgb[: 2 * height, : 2 * width]
+    return np.asarray(
+        cv2.resize(even, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8
+    )

@@ -1,0 +1,1 @@
+"""Segmentation: say which pixels are people."""

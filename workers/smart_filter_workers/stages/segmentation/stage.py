@@ -1,0 +1,52 @@
+"""Segmentation: which pixels are people."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, TypedDict
+
+import numpy as np
+
+from smart_filter_shared.errors import NoPerson
+from smart_filter_shared.recipe import Recipe
+from smart_filter_workers.results import Matte8, Prepared, Segmented
+from smart_filter_workers.stages.segmentation.models.base import People, Segmenter
+
+# Less than this share of a photo is nobody: the contract says so.
+NOBODY_BELOW: Final = 0.005
+# A pixel is a person's when the matte is above one half.
+HALF: Final = 127.5
+
+
+class Models(TypedDict):
+    """The models of this stage, by task."""
+
+    segmentation: Segmenter
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What the stage reads of one job."""
+
+    prepared: Prepared
+    recipe: Recipe
+
+
+def run(models: Models, batch: Sequence[Inputs]) -> list[Segmented]:
+    """Cut out the people of each photo.
+
+    Raises NoPerson when a recipe requires a person and nobody is in its photo.
+    """
+    found = models["segmentation"]([inputs.prepared for inputs in batch])
+    return [_result(people, inputs.recipe) for people, inputs in zip(found, batch, strict=True)]
+
+
+def _result(people: People, recipe: Recipe) -> Segmented:
+    coverage = coverage_of(people.matte)
+    if recipe.require_person and coverage < NOBODY_BELOW:
+        raise NoPerson(f"people cover {coverage:.2%} of the photo, expected {NOBODY_BELOW:.1%}")
+    return Segmented(matte=people.matte, coverage=coverage, persons=people.persons)
+
+
+def coverage_of(matte: Matte8) -> float:
+    """Return the share, 0..1, of a (h, w) uint8 matte that is above one half."""
+    return float(np.count_nonzero(matte > HALF)) / matte.size
