@@ -1,0 +1,67 @@
+"""Real servers for the tests that need them: started once, emptied before each test."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from smart_filter_deploy.embedded.folder import DataFolder
+from smart_filter_deploy.embedded.stack import Stack
+from smart_filter_shared.db import migrate, sessions
+from smart_filter_shared.doorbell import Doorbell
+from smart_filter_shared.storage.objects import ObjectStore
+from smart_filter_tests.bench import Bench, settings_of
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no setting of whoever runs the tests reach them."""
+    for name in list(os.environ):
+        if name.startswith("SMART_FILTER_") and name != "SMART_FILTER_EVAL_DATA":
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Iterator[Path]:
+    """A new data folder; not below pytest's own, which no other user may enter."""
+    with tempfile.TemporaryDirectory(prefix="smart-filter-tests-") as folder:
+        Path(folder).chmod(0o711)
+        yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+def servers(data_folder: Path) -> Iterator[Stack]:
+    """PostgreSQL, Valkey and S3 with tables and a bucket; no API, no workers."""
+    with Stack(DataFolder.at(data_folder / "servers")) as stack:
+        settings = settings_of(stack.addresses)
+        engine = sessions.engine(settings.database, connections=1)
+        migrate.upgrade(engine)
+        engine.dispose()
+        ObjectStore(settings.storage, connections=1).ensure_bucket()
+        yield stack
+
+
+@pytest.fixture(scope="session")
+def _bench(servers: Stack) -> Iterator[Bench]:
+    settings = settings_of(servers.addresses)
+    bench = Bench(
+        settings=settings,
+        engine=sessions.engine(settings.database, connections=12),
+        store=ObjectStore(settings.storage, connections=8),
+        doorbell=Doorbell(settings.broker),
+        broker=redis.Redis.from_url(settings.broker.url.get_secret_value()),
+    )
+    yield bench
+    bench.engine.dispose()
+    bench.doorbell.close()
+    bench.broker.close()
+
+
+@pytest.fixture
+def bench(_bench: Bench) -> Bench:
+    """The servers, empty."""
+    _bench.empty()
+    return _bench

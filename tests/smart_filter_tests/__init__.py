@@ -1,0 +1,1 @@
+"""What tests build things with: real servers, jobs in any state, models that misbehave."""

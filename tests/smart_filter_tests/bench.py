@@ -1,0 +1,174 @@
+"""A bench over real servers: write jobs, move them by hand, age them, look at them."""
+
+import datetime as dt
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from unittest import mock
+
+import redis
+from sqlalchemy import Connection, Engine, text
+
+from smart_filter_deploy.embedded.addresses import Addresses
+from smart_filter_shared import settings as settings_module
+from smart_filter_shared.cards import TaskName
+from smart_filter_shared.db import sessions
+from smart_filter_shared.doorbell import Doorbell, queue_of
+from smart_filter_shared.ids import (
+    Capability,
+    JobId,
+    Tenant,
+    WorkerId,
+    new_job_id,
+    new_worker_id,
+)
+from smart_filter_shared.jobs import queries, transitions
+from smart_filter_shared.jobs.queries import JobRow
+from smart_filter_shared.jobs.transitions import Completion, Done, Lease, Submission
+from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.recipe import Recipe, stages
+from smart_filter_shared.settings import Settings
+from smart_filter_shared.storage.objects import ObjectStore
+
+TENANT = Tenant("tests")
+
+
+def settings_of(addresses: Addresses, **more: str) -> Settings:
+    """Read settings as a process would that was told of these servers and nothing else."""
+    environment = {**addresses.environment(), **more}
+    with mock.patch.dict(os.environ, environment, clear=True):
+        return settings_module.load()
+
+
+def capability(stage: StageName) -> Capability:
+    """Return a capability that no real worker serves."""
+    return Capability(f"{stage}.bench")
+
+
+@dataclass(slots=True)
+class Bench:
+    """Servers without workers: a test makes every move itself."""
+
+    settings: Settings
+    engine: Engine
+    store: ObjectStore
+    doorbell: Doorbell
+    broker: redis.Redis
+    worker: WorkerId = field(default_factory=new_worker_id)
+
+    def empty(self) -> None:
+        """Forget every job, object and message."""
+        with self.transaction() as connection:
+            connection.execute(text("TRUNCATE jobs, stages, workers, keys, models"))
+            connection.execute(text("UPDATE cells SET swept_at = '2000-01-01'"))
+        for key in list(self.store.keys()):
+            self.store.remove(key)
+        self.broker.flushdb()
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """Open a transaction that commits at the end of the block."""
+        with sessions.transaction(self.engine) as connection:
+            yield connection
+
+    def submit(
+        self, recipe: Recipe | None = None, *, tenant: Tenant = TENANT, job_id: JobId | None = None
+    ) -> JobId:
+        """Write a job; its stages need capabilities that only this bench serves."""
+        wanted = recipe or Recipe()
+        running = stages(wanted)
+        submission = Submission(
+            job_id=job_id or new_job_id(),
+            tenant=tenant,
+            recipe=wanted,
+            seed=7,
+            photo_key="nowhere",
+            photo_digest="none",
+            models={stage: {TaskName.PREPARE: "bench"} for stage in running},
+            capabilities={stage: capability(stage) for stage in running},
+        )
+        with self.transaction() as connection:
+            transitions.submit(connection, submission)
+        return submission.job_id
+
+    def claim(self, stage: StageName, *, batch_size: int = 1) -> list[Lease]:
+        """Claim from the stage's queue."""
+        with self.transaction() as connection:
+            return transitions.claim(
+                connection,
+                capability(stage),
+                worker=self.worker,
+                batch_size=batch_size,
+                lease_seconds=self.settings.engine.lease_seconds,
+            )
+
+    def claim_one(self, stage: StageName) -> Lease:
+        """Claim the head of the stage's queue, which must not be empty."""
+        (lease,) = self.claim(stage)
+        return lease
+
+    def complete(self, *leases: Lease) -> Completion:
+        """Complete stages with an empty result."""
+        with self.transaction() as connection:
+            return transitions.complete(connection, [Done(lease, {}, 0.1) for lease in leases])
+
+    def advance(self, *names: StageName) -> None:
+        """Claim and complete one row of each stage, in order."""
+        for name in names:
+            self.complete(self.claim_one(name))
+
+    def age(self, lease: Lease, *, seconds: float) -> None:
+        """Let a lease have been renewed for the last time so many seconds earlier."""
+        self._shift("leased_until", lease.job_id, lease.stage, seconds)
+
+    def pass_time(self, job_id: JobId, stage: StageName, *, seconds: float) -> None:
+        """Let a stage have waited for so many seconds more."""
+        self._shift("not_before", job_id, stage, seconds)
+        self._shift("patience_since", job_id, stage, seconds)
+
+    def sweep(self) -> list[Capability]:
+        """Expire and wake, as the sweeper does; return what it would ring."""
+        with self.transaction() as connection:
+            transitions.expire(connection, max_attempts=self.settings.engine.max_attempts)
+        with self.transaction() as connection:
+            return transitions.wake(connection)
+
+    def job(self, job_id: JobId, *, tenant: Tenant = TENANT) -> JobRow:
+        """Return a job, which must exist."""
+        with self.transaction() as connection:
+            found = queries.find(connection, job_id, tenant)
+        assert found is not None
+        return found
+
+    def states(self, job_id: JobId) -> dict[str, str]:
+        """Return the states of a job's stages by name."""
+        return {str(stage.name): stage.state for stage in self.job(job_id).stages}
+
+    def row(self, job_id: JobId, stage: StageName) -> dict[str, object]:
+        """Return a stage's row."""
+        with self.transaction() as connection:
+            found = connection.execute(
+                text("SELECT * FROM stages WHERE job_id = :job_id AND stage = :stage"),
+                {"job_id": job_id, "stage": str(stage)},
+            )
+            return dict(found.mappings().one())
+
+    def rings(self, stage: StageName) -> int:
+        """Return how many rings wait for the stage's capability."""
+        return int(self.broker.llen(queue_of(capability(stage))))
+
+    def now(self) -> dt.datetime:
+        """Return the database's time."""
+        with self.transaction() as connection:
+            return connection.execute(text("SELECT statement_timestamp()")).scalar_one()
+
+    def _shift(self, column: str, job_id: JobId, stage: StageName, seconds: float) -> None:
+        with self.transaction() as connection:
+            connection.execute(
+                text(f"""
+                    UPDATE stages SET {column} = {column} - make_interval(secs => :seconds)
+                    WHERE job_id = :job_id AND stage = :stage
+                """),
+                {"seconds": seconds, "job_id": job_id, "stage": str(stage)},
+            )
