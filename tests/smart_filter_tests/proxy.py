@@ -1,0 +1,94 @@
+"""A TCP proxy that misbehaves on demand, between a client and a real server."""
+
+import contextlib
+import socket
+import struct
+import threading
+from enum import StrEnum
+from types import TracebackType
+from typing import Self
+
+_PIECE_BYTES = 65536
+# SO_LINGER with a time of nought: closing sends a reset instead of an orderly end.
+_RESET = struct.pack("ii", 1, 0)
+
+
+class Mode(StrEnum):
+    """What becomes of connections and bytes."""
+
+    PASS = "pass"
+    RESET = "reset"
+    SWALLOW = "swallow"
+
+
+class Proxy:
+    """Listens on a port of its own while the `with` block lasts.
+
+    mode: PASS hands bytes on; RESET cuts new connections; SWALLOW accepts and never answers.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        self.mode = Mode.PASS
+        self._upstream = (host, port)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self._open: set[socket.socket] = set()
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self.cut()
+        self._thread.join()
+
+    def cut(self) -> None:
+        """Reset every connection that is open now."""
+        for end in list(self._open):
+            _reset(end)
+            self._open.discard(end)
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            if self.mode == Mode.RESET:
+                _reset(client)
+                continue
+            try:
+                server = socket.create_connection(self._upstream)
+            except OSError:
+                _reset(client)
+                continue
+            self._open |= {client, server}
+            for source, target in ((client, server), (server, client)):
+                threading.Thread(target=self._pump, args=(source, target), daemon=True).start()
+
+    def _pump(self, source: socket.socket, target: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while piece := source.recv(_PIECE_BYTES):
+                if self.mode != Mode.SWALLOW:
+                    target.sendall(piece)
+        for end in (source, target):
+            self._open.discard(end)
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+
+
+def _reset(end: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        end.shutdown(socket.SHUT_RDWR)
+    end.close()

@@ -1,0 +1,198 @@
+"""A recipe: its fields, its defaults, and which stages it needs."""
+
+import contextlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from smart_filter_shared.cards import TaskName
+from smart_filter_shared.errors import Contradiction, InvalidRecipe, NotAvailable
+from smart_filter_shared.recipe import (
+    Background,
+    BackgroundKind,
+    Format,
+    Output,
+    Recipe,
+    from_json,
+    stages,
+)
+from smart_filter_shared.recipe_fields import parse
+
+OFFERED = {TaskName.SEGMENTATION: {"selfie"}, TaskName.FACE: {"centerface"}}
+
+
+def parsed(**fields: str | list[str]) -> Recipe:
+    """Parse fields whose names have `__` for a dot."""
+    given_fields = {
+        name.replace("__", "."): [value] if isinstance(value, str) else value
+        for name, value in fields.items()
+    }
+    return parse(given_fields, offered=OFFERED)
+
+
+def pointers(error: InvalidRecipe) -> list[str]:
+    return [one.pointer for one in error.errors]
+
+
+def test_empty_form_is_the_contracts_defaults() -> None:
+    recipe = parsed()
+
+    assert recipe == Recipe()
+    assert (recipe.background.kind, recipe.outputs) == (BackgroundKind.AUTO, (Output.IMAGE,))
+    assert (recipe.format, recipe.quality, recipe.require_person) == (Format.AUTO, 90, False)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("keep", Background(BackgroundKind.KEEP)),
+        ("transparent", Background(BackgroundKind.TRANSPARENT)),
+        ("color:#f80", Background(BackgroundKind.COLOR, "#f80")),
+        ("color: rgb(1 2 3 / 50%)", Background(BackgroundKind.COLOR, "rgb(1 2 3 / 50%)")),
+        ("color:RebeccaPurple", Background(BackgroundKind.COLOR, "RebeccaPurple")),
+    ],
+)
+def test_background_is_read(text: str, expected: Background) -> None:
+    assert parsed(background=text).background == expected
+
+
+@pytest.mark.parametrize(
+    "text", ["", "red", "color:", "color:nope", "preset:nope", "keep:1", "auto:", "AUTO"]
+)
+def test_wrong_background_is_named(text: str) -> None:
+    with pytest.raises(InvalidRecipe) as raised:
+        parsed(background=text)
+
+    assert pointers(raised.value) == ["/background"]
+
+
+@pytest.mark.parametrize("value", ["a,b", ["image", "nope"], "image,"])
+def test_wrong_output_is_named(value: str | list[str]) -> None:
+    with pytest.raises(InvalidRecipe) as raised:
+        parsed(outputs=value)
+
+    assert set(pointers(raised.value)) == {"/outputs"}
+
+
+def test_outputs_come_by_comma_or_repeated_and_count_once() -> None:
+    assert parsed(outputs=["image,matte", "matte"]).outputs == (Output.IMAGE, Output.MATTE)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("quality", "0"),
+        ("quality", "101"),
+        ("quality", "9.5"),
+        ("quality", "٣"),
+        ("quality", "1e1"),
+        ("seed", "-1"),
+        ("seed", str(2**53)),
+        ("require_person", "yes"),
+        ("format", "gif"),
+        ("metadata.note", "x" * 257),
+        ("metadata.note", "nul\0"),
+    ],
+)
+def test_value_out_of_range_is_named(name: str, value: str) -> None:
+    with pytest.raises(InvalidRecipe) as raised:
+        parse({name: [value]}, offered=OFFERED)
+
+    assert pointers(raised.value) == ["/" + name.replace(".", "/")]
+    assert raised.value.code == "invalid_recipe"
+
+
+def test_unknown_names_and_wrong_values_are_all_named_at_once() -> None:
+    with pytest.raises(InvalidRecipe) as raised:
+        parsed(colour="red", quality="0", edge="best", face__model="nope")
+
+    assert set(pointers(raised.value)) == {"/colour", "/quality", "/edge", "/face/model"}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"edge": "best"},
+        {"priority": "batch"},
+        {"segmentation__params__x": "1"},
+        {"background": "blur:0.5"},
+        {"background": "keywords:rainbow,texture"},
+        {"background": "file"},
+        {"outputs": "image,cutout"},
+        {"format": "webp"},
+    ],
+)
+def test_what_the_contract_has_for_later_is_not_available(fields: dict[str, str]) -> None:
+    with pytest.raises(NotAvailable) as raised:
+        parsed(**fields)
+
+    assert raised.value.code == "not_available"
+    assert len(raised.value.errors) == 1
+
+
+@pytest.mark.parametrize("background", ["transparent", "color:#ff000080", "color:transparent"])
+def test_transparency_contradicts_jpg(background: str) -> None:
+    with pytest.raises(Contradiction) as raised:
+        parsed(background=background, format="jpg")
+
+    assert pointers(raised.value) == ["/format", "/background"]
+
+
+def test_field_given_twice_is_refused() -> None:
+    with pytest.raises(InvalidRecipe):
+        parsed(quality=["1", "2"])
+
+
+def test_metadata_is_bounded_in_number() -> None:
+    with pytest.raises(InvalidRecipe):
+        parse({f"metadata.k{index}": ["v"] for index in range(17)}, offered=OFFERED)
+
+
+def test_metadata_is_kept_as_it_is() -> None:
+    assert parsed(metadata__note="Ω ✓").metadata == {"note": "Ω ✓"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({}, "prepare segmentation face smile composite"),
+        ({"background": "keep"}, "prepare composite"),
+        ({"background": "color:red"}, "prepare segmentation composite"),
+        ({"background": "color:red", "outputs": "matte"}, "prepare segmentation composite"),
+        ({"background": "keep", "outputs": "faces"}, "prepare segmentation face smile"),
+        ({"background": "keep", "outputs": "rating"}, "prepare segmentation face smile"),
+        ({"background": "keep", "require_person": "true"}, "prepare segmentation composite"),
+    ],
+)
+def test_job_runs_the_smallest_set_of_stages(fields: dict[str, str], expected: str) -> None:
+    assert " ".join(stages(parsed(**fields))) == expected
+
+
+@given(
+    background=st.sampled_from(["auto", "keep", "transparent", "color:#12345678"]),
+    outputs=st.lists(st.sampled_from(sorted(Output)), min_size=1, unique=True),
+    quality=st.integers(1, 100),
+    person=st.booleans(),
+)
+def test_recipe_survives_the_database(
+    background: str, outputs: list[str], quality: int, *, person: bool
+) -> None:
+    recipe = parsed(
+        background=background,
+        outputs=outputs,
+        quality=str(quality),
+        require_person=str(person).lower(),
+        seed="5",
+        metadata__a="b",
+    )
+
+    assert from_json(recipe.as_json(), seed=5, metadata={"a": "b"}) == recipe
+
+
+@given(st.dictionaries(st.text(max_size=20), st.lists(st.text(max_size=30), max_size=3)))
+def test_whatever_is_sent_gives_a_recipe_or_the_error_for_it(
+    fields: dict[str, list[str]],
+) -> None:
+    with contextlib.suppress(InvalidRecipe):
+        assert isinstance(parse(fields, offered=OFFERED), Recipe)

@@ -1,0 +1,69 @@
+"""Settings: what is read, and what is said when it is wrong."""
+
+from pathlib import Path
+
+import pytest
+
+from smart_filter_shared import settings
+from smart_filter_shared.errors import SetupFailed
+
+SERVERS = {
+    "SMART_FILTER_DATABASE_URL": "postgresql+psycopg://u:hush@127.0.0.1/d",
+    "SMART_FILTER_BROKER_URL": "redis://:hush@127.0.0.1/0",
+    "SMART_FILTER_STORAGE_URL": "http://127.0.0.1:9000",
+    "SMART_FILTER_STORAGE_ACCESS_KEY": "access",
+    "SMART_FILTER_STORAGE_SECRET_KEY": "hush",
+}
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    for name, value in SERVERS.items():
+        monkeypatch.setenv(name, value)
+    return monkeypatch
+
+
+def test_defaults_are_the_contracts(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("SMART_FILTER_DATA", "/somewhere")
+
+    read = settings.load()
+
+    engine = read.engine
+    assert (engine.lease_seconds, engine.heartbeat_seconds, engine.sweep_seconds) == (30, 5, 1)
+    assert (engine.max_attempts, engine.give_up_seconds) == (3, 3600)
+    assert read.weights == Path("/somewhere/weights")
+
+
+def test_missing_variable_is_named(environment: pytest.MonkeyPatch) -> None:
+    environment.delenv("SMART_FILTER_BROKER_URL")
+
+    with pytest.raises(SetupFailed, match="SMART_FILTER_BROKER_URL is not set"):
+        settings.load()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SMART_FILTER_LEASE_SECONDS", "soon"),
+        ("SMART_FILTER_MAX_ATTEMPTS", "0"),
+        ("SMART_FILTER_STORAGE_URL", "s3://bucket"),
+    ],
+)
+def test_wrong_value_is_named(environment: pytest.MonkeyPatch, name: str, value: str) -> None:
+    environment.setenv(name, value)
+
+    with pytest.raises(SetupFailed, match=name):
+        settings.load()
+
+
+def test_heartbeat_must_be_faster_than_the_lease(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("SMART_FILTER_LEASE_SECONDS", "6")
+
+    with pytest.raises(SetupFailed, match="HEARTBEAT"):
+        settings.load()
+
+
+def test_secrets_are_not_shown(environment: pytest.MonkeyPatch) -> None:
+    del environment
+
+    assert "hush" not in repr(settings.load())
