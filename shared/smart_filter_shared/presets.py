@@ -53,7 +53,7 @@ PRESETS: tuple[Preset, ...] = (
         tags=("gradient", "frame", "white", "border", "turquoise", "pink", "holiday"),
         moods=(Mood.JOYFUL, Mood.TENDER),
         palette=("#35c4d8", "#5a9bf0", "#a98bf0", "#ff9ec0", "#7fd9e6", "#ffffff"),
-        brightness=0.68,
+        brightness=0.75,
     ),
     Preset(
         name="fairy-lights",
@@ -61,8 +61,8 @@ PRESETS: tuple[Preset, ...] = (
         family="bokeh",
         tags=("bokeh", "lights", "night", "gold", "warm", "evening", "party"),
         moods=(Mood.TENDER,),
-        palette=("#160f2b", "#43173f", "#ffb04a", "#ff7a3c", "#ff5c8a", "#ffcf73", "#ff9a3d"),
-        brightness=0.25,
+        palette=("#160f2b", "#43173f", "#ffb04a", "#ff7a3c", "#ff5c8a", "#ffa860", "#ff9a3d"),
+        brightness=0.21,
     ),
     Preset(
         name="rainbow",
@@ -71,7 +71,7 @@ PRESETS: tuple[Preset, ...] = (
         tags=("rainbow", "stripes", "colourful", "retro", "pride", "fun"),
         moods=(Mood.JOYFUL,),
         palette=("#fff1d6", "#e8505b", "#f28f3b", "#f9c74f", "#6bbf7a", "#3d9bc9", "#7b5ea7"),
-        brightness=0.68,
+        brightness=0.64,
     ),
     Preset(
         name="paper",
@@ -80,7 +80,7 @@ PRESETS: tuple[Preset, ...] = (
         tags=("paper", "watercolour", "texture", "beige", "plain", "craft"),
         moods=(Mood.CALM, Mood.SERIOUS),
         palette=("#f3ece0", "#a9c3bd", "#d9b99b"),
-        brightness=0.85,
+        brightness=0.87,
     ),
     Preset(
         name="sky",
@@ -89,7 +89,7 @@ PRESETS: tuple[Preset, ...] = (
         tags=("sky", "clouds", "blue", "summer", "outdoor", "nature"),
         moods=(Mood.CALM, Mood.JOYFUL),
         palette=("#2f7fd6", "#8cc4f2", "#e3f1fa", "#ffffff", "#b9cbe0"),
-        brightness=0.68,
+        brightness=0.76,
     ),
     Preset(
         name="studio",
@@ -98,7 +98,7 @@ PRESETS: tuple[Preset, ...] = (
         tags=("studio", "portrait", "grey", "dark", "spotlight", "business"),
         moods=(Mood.SERIOUS,),
         palette=("#15181c", "#3c434b", "#8d959d"),
-        brightness=0.25,
+        brightness=0.29,
     ),
     Preset(
         name="confetti",
@@ -107,6 +107,6 @@ PRESETS: tuple[Preset, ...] = (
         tags=("confetti", "party", "birthday", "celebration", "colourful", "pink"),
         moods=(Mood.JOYFUL,),
         palette=("#fff4ea", "#ffd7de", "#ff5d73", "#ffb627", "#2ec4b6", "#4d7cfe", "#9b5de5"),
-        brightness=0.85,
+        brightness=0.89,
     ),
 )

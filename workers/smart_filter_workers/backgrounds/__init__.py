@@ -1,0 +1,1 @@
+"""Backgrounds: which one goes with a photo, and how each is drawn."""

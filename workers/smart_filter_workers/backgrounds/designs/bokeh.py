@@ -1,0 +1,73 @@
+"""Lights far out of focus on a dark evening: a lens draws each as a disc.
+
+palette: two colours of the dark, from the corners to the middle, then those of the lights.
+"""
+
+import numpy as np
+
+from smart_filter_shared.presets import Preset
+from smart_filter_workers.backgrounds import colours
+from smart_filter_workers.backgrounds.sheet import Field, Sheet
+from smart_filter_workers.results import Srgb8
+
+SMALL = 720
+LIGHTS_PER_SQUARE = 95  # on a square sheet; more on a long one
+EXPOSURE = 1.25
+FAR_OFF_SHARE = 0.2  # of the lights have no clear rim
+
+
+def draw(preset: Preset, sheet: Sheet) -> Srgb8:
+    """Draw the preset; (height, width, 3) uint8 sRGB."""
+    corner, middle, *lamps = colours.read(preset.palette)
+    x, y = sheet.places(SMALL)
+    glow = np.exp(-(x**2 + (y + 0.35) ** 2) / 1.1) + 0.12 * sheet.clouds(SMALL, cells=3)
+    glow = np.clip(glow, 0, 1)[..., None]
+    light = (corner * (1 - glow) + middle * glow).astype(np.float32)
+
+    reach_x, reach_y = sheet.reach
+    unit = min(x.shape) / 2
+    count = round(LIGHTS_PER_SQUARE * min(reach_x * reach_y, 8))
+    # The farthest first; depth decides size and brightness: a wide disc spreads its light.
+    for depth in np.sort(sheet.random.random(count)):
+        radius = 0.03 + 0.15 * depth**2.2
+        place_x = sheet.random.uniform(-reach_x, reach_x) * 1.08
+        # Lights hang: the upper half holds more of them.
+        place_y = (sheet.random.beta(1.1, 1.5) * 2 - 1) * reach_y * 1.08
+        lamp = lamps[sheet.random.integers(len(lamps))]
+        strength = (0.2 + 1.1 * (1 - depth) ** 2) * sheet.random.uniform(0.3, 1.1)
+        far_off = sheet.random.random() < FAR_OFF_SHARE
+        _add_disc(
+            light,
+            lamp * np.float32(strength),
+            centre=((place_x + reach_x) * unit, (place_y + reach_y) * unit),
+            radius=radius * unit,
+            far_off=far_off,
+        )
+    # Film answers to light with a soft shoulder, so that crossing discs do not burn out.
+    return sheet.finish(colours.coded(1 - np.exp(-EXPOSURE * light)))
+
+
+def _add_disc(
+    light: colours.Colours,
+    lamp: colours.Colours,
+    *,
+    centre: tuple[float, float],
+    radius: float,
+    far_off: bool,
+) -> None:
+    """Add one out-of-focus lamp, its rim a little brighter than its middle, in place."""
+    height, width = light.shape[:2]
+    blur = 0.5 if far_off else 0.06
+    reach = radius * (1 + blur) + 1
+    left, right = max(0, int(centre[0] - reach)), min(width, int(centre[0] + reach) + 2)
+    top, bottom = max(0, int(centre[1] - reach)), min(height, int(centre[1] + reach) + 2)
+    if left >= right or top >= bottom:
+        return
+    x = np.arange(left, right) + 0.5 - centre[0]
+    y = np.arange(top, bottom)[:, None] + 0.5 - centre[1]
+    away: Field = np.hypot(x, y).astype(np.float32) / np.float32(radius)
+    soft = max(blur, 1 / radius)
+    inside: Field = np.clip((1 + soft / 2 - away) / np.float32(soft), 0, 1, dtype=np.float32)
+    inside = inside * inside * (3 - 2 * inside)
+    rim = 1.0 if far_off else 0.72 + 0.28 * np.clip(away, 0, 1) ** 6
+    light[top:bottom, left:right] += (inside * rim)[..., None] * lamp
