@@ -1,0 +1,40 @@
+"""The application: routes, errors and services put together."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import cache, partial
+from importlib.metadata import version
+
+from fastapi import FastAPI
+
+from smart_filter_api import deps, openapi, problems
+from smart_filter_api.envelope import Envelope
+from smart_filter_api.routes import health, jobs, models, outputs
+from smart_filter_shared.settings import Settings
+
+
+def create(settings: Settings) -> FastAPI:
+    """Return the application; its services open when it starts to serve."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with deps.opened(settings) as services:
+            app.state.services = services
+            yield
+
+    app = FastAPI(
+        title="Smart Filter",
+        summary="People cut out of photos, their smiles rated, their background replaced.",
+        version=version("smart-filter"),
+        lifespan=lifespan,
+        # The pages that show the schema would load scripts from elsewhere.
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    problems.install(app)
+    app.add_middleware(Envelope)
+    for router in (jobs.router, outputs.router, models.router, health.router):
+        app.include_router(router)
+    app.openapi = cache(partial(openapi.schema, app))  # type: ignore[method-assign]  # FastAPI's own way
+    return app

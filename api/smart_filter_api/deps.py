@@ -1,0 +1,94 @@
+"""What routes are given: the process's services, and the caller of the request."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, ParamSpec, TypeVar
+
+import anyio
+import anyio.to_thread
+from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from smart_filter_api import keys
+from smart_filter_api.keys import Caller, Scope
+from smart_filter_shared.db import sessions
+from smart_filter_shared.doorbell import Doorbell
+from smart_filter_shared.errors import OutOfScope, Unauthorized
+from smart_filter_shared.settings import Settings
+from smart_filter_shared.storage.objects import ObjectStore
+
+_DATABASE_CONNECTIONS = 10
+_STORAGE_THREADS = 16
+
+_BEARER = HTTPBearer(auto_error=False, description="a key: `sf_live_…`")
+
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What one API process talks to.
+
+    threads: bounds how many blocking calls to storage run at once.
+    """
+
+    database: AsyncEngine
+    storage: ObjectStore
+    doorbell: Doorbell
+    threads: anyio.CapacityLimiter
+
+    async def in_thread(
+        self, function: Callable[Given, Result], *args: Given.args, **options: Given.kwargs
+    ) -> Result:
+        """Run something that blocks on storage without holding up the event loop."""
+        return await anyio.to_thread.run_sync(
+            partial(function, *args, **options), limiter=self.threads
+        )
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[Services]:
+    """Open the services of a process, and close them in the end; nothing is contacted yet."""
+    services = Services(
+        database=sessions.async_engine(settings.database, connections=_DATABASE_CONNECTIONS),
+        storage=ObjectStore(settings.storage, connections=_STORAGE_THREADS),
+        doorbell=Doorbell(settings.broker),
+        threads=anyio.CapacityLimiter(_STORAGE_THREADS),
+    )
+    try:
+        yield services
+    finally:
+        services.doorbell.close()
+        await services.database.dispose()
+
+
+def _services(request: Request) -> Services:
+    services: Services = request.app.state.services
+    return services
+
+
+OpenServices = Annotated[Services, Depends(_services)]
+
+
+def _caller_with(scope: Scope) -> Callable[..., Awaitable[Caller]]:
+    async def authenticated(
+        services: OpenServices,
+        credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)],
+    ) -> Caller:
+        if credentials is None:
+            raise Unauthorized("send the header `Authorization: Bearer KEY`")
+        async with sessions.async_transaction(services.database) as connection:
+            caller = await connection.run_sync(keys.authenticate, credentials.credentials)
+        if scope not in caller.scopes:
+            raise OutOfScope(f"the key lacks the scope {scope}")
+        return caller
+
+    return authenticated
+
+
+Submitter = Annotated[Caller, Depends(_caller_with(Scope.SUBMIT))]
+Reader = Annotated[Caller, Depends(_caller_with(Scope.READ))]

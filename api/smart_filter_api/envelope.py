@@ -1,0 +1,84 @@
+"""What is wrapped around every request: an id, safe headers, a log line, the last catch."""
+
+import time
+import uuid
+from collections.abc import MutableMapping
+from typing import Any
+
+import structlog
+from starlette.datastructures import MutableHeaders
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from smart_filter_api import problems
+from smart_filter_shared.telemetry import logs
+
+# What a browser may do with an answer: nothing, unless a route says otherwise.
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+_QUIET_PATHS = frozenset({"/livez", "/readyz"})
+
+
+class Envelope:
+    """An ASGI application around another.
+
+    Sets `request.state.request_id`; a fault that nobody else caught is logged once and
+    answered as a problem document.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = str(uuid.uuid4())
+        scope.setdefault("state", {})["request_id"] = request_id
+        log = logs.logger("api")
+        started = time.perf_counter()
+        status: int | None = None
+
+        async def send_wrapped(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                _add_headers(message, request_id)
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            try:
+                await self._app(scope, receive, send_wrapped)
+            except ClientDisconnect:
+                log.info("client_left", path=scope["path"])
+                return
+            except Exception:
+                if status is not None:
+                    raise  # the server logs it and cuts the connection, so the client notices
+                log.exception("request_failed", method=scope["method"], path=scope["path"])
+                answer = problems.internal(Request(scope))
+                await answer(scope, receive, send_wrapped)
+            if scope["path"] not in _QUIET_PATHS:
+                milliseconds = round(1000 * (time.perf_counter() - started), 1)
+                log.info(
+                    "request",
+                    method=scope["method"],
+                    path=scope["path"],
+                    status=status,
+                    ms=milliseconds,
+                )
+
+
+def _add_headers(
+    message: MutableMapping[str, Any],  # an ASGI message
+    request_id: str,
+) -> None:
+    headers = MutableHeaders(scope=message)
+    headers["X-Request-Id"] = request_id
+    for name, value in _HEADERS.items():
+        headers.setdefault(name, value)

@@ -1,0 +1,184 @@
+"""Multipart bodies, read as they arrive: every count and length is bounded on the way.
+
+RFC 7578 over python-multipart's streaming parser. Starlette's own form reader does not
+bound the size of a file.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from enum import Enum, auto
+
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+
+from smart_filter_shared.errors import MalformedRequest, PhotoTooLarge
+
+MAX_PHOTO_BYTES = 40_000_000
+# Everything around the photo: boundaries, headers, fields, and files that nobody asked for.
+MAX_OTHER_BYTES = 1_000_000
+MAX_PARTS = 128
+MAX_NAME_BYTES = 200
+MAX_VALUE_BYTES = 4096
+
+PHOTO = "photo"
+
+
+class Form:
+    """The fields of a body, and its photo's bytes as they come.
+
+    fields: for each name its values, filled while `photo_pieces` is iterated; a file part
+        other than the photo counts as a field with an empty value.
+    """
+
+    def __init__(self, content_type: str | None) -> None:
+        """Raise MalformedRequest unless the content type is that of a form with parts."""
+        self.fields: dict[str, list[str]] = {}
+        self._parts = _Parts(self.fields)
+        self._parser = _parser(content_type, self._parts)
+
+    async def photo_pieces(self, body: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+        """Read a body to its end; yield the photo's bytes.
+
+        Raises MalformedRequest when it is broken or has not exactly one photo, PhotoTooLarge
+        as soon as either limit is passed: what is left of the body is not read then.
+        """
+        received = 0
+        async for chunk in body:
+            received += len(chunk)
+            if received > MAX_PHOTO_BYTES + MAX_OTHER_BYTES:
+                raise too_large()
+            try:
+                self._parser.write(chunk)
+            except FormParserError as error:
+                raise MalformedRequest(f"the multipart body is broken: {error}") from error
+            for piece in self._parts.taken():
+                yield piece
+        if not self._parts.ended:
+            raise MalformedRequest("the multipart body is broken: its last boundary is missing")
+        if not self._parts.has_photo:
+            raise MalformedRequest(f"there is no photo: send it as the part named {PHOTO!r}")
+
+
+def too_large() -> PhotoTooLarge:
+    """Return the error for a body that is over the limit."""
+    return PhotoTooLarge(
+        f"the photo is too large; at most {MAX_PHOTO_BYTES // 1_000_000} MB "
+        f"({MAX_PHOTO_BYTES} bytes) are accepted"
+    )
+
+
+class _Kind(Enum):
+    PHOTO = auto()
+    FIELD = auto()
+    OTHER_FILE = auto()
+
+
+class _Parts:
+    """Hears the parser and sorts what it finds."""
+
+    def __init__(self, fields: dict[str, list[str]]) -> None:
+        self.ended = False
+        self.has_photo = False
+        self._fields = fields
+        self._photo_bytes = 0
+        self._pieces: list[bytes] = []
+        self._count = 0
+        self._header_name = b""
+        self._header_value = b""
+        self._disposition = b""
+        self._kind = _Kind.FIELD
+        self._name = ""
+        self._value = bytearray()
+
+    def taken(self) -> list[bytes]:
+        """Return the photo's bytes that have come since the last call."""
+        pieces, self._pieces = self._pieces, []
+        return pieces
+
+    def part_begin(self) -> None:
+        self._count += 1
+        if self._count > MAX_PARTS:
+            raise MalformedRequest(f"the body has more than {MAX_PARTS} parts")
+        self._disposition = b""
+        self._value = bytearray()
+
+    def header_begin(self) -> None:
+        self._header_name = self._header_value = b""
+
+    def header_field(self, data: bytes, start: int, end: int) -> None:
+        self._header_name += data[start:end]
+
+    def header_value(self, data: bytes, start: int, end: int) -> None:
+        self._header_value += data[start:end]
+
+    def header_end(self) -> None:
+        if self._header_name.lower() == b"content-disposition":
+            self._disposition = self._header_value
+
+    def headers_finished(self) -> None:
+        kind, options = parse_options_header(self._disposition)
+        if kind != b"form-data" or b"name" not in options:
+            raise MalformedRequest("a part has no Content-Disposition: form-data with a name")
+        if len(options[b"name"]) > MAX_NAME_BYTES:
+            raise MalformedRequest(f"a field's name is longer than {MAX_NAME_BYTES} bytes")
+        self._name = _text(options[b"name"], "a field's name")
+        if self._name == PHOTO:
+            if self.has_photo:
+                raise MalformedRequest("there is more than one photo: send one a request")
+            self.has_photo = True
+            self._kind = _Kind.PHOTO
+        else:
+            self._kind = _Kind.OTHER_FILE if b"filename" in options else _Kind.FIELD
+
+    def part_data(self, data: bytes, start: int, end: int) -> None:
+        if self._kind is _Kind.PHOTO:
+            self._photo_bytes += end - start
+            if self._photo_bytes > MAX_PHOTO_BYTES:
+                raise too_large()
+            self._pieces.append(data[start:end])
+        elif self._kind is _Kind.FIELD:
+            if len(self._value) + end - start > MAX_VALUE_BYTES:
+                raise MalformedRequest(
+                    f"the value of {self._name!r} is longer than {MAX_VALUE_BYTES} bytes"
+                )
+            self._value += data[start:end]
+
+    def part_end(self) -> None:
+        if self._kind is not _Kind.PHOTO:
+            value = _text(bytes(self._value), f"the value of {self._name!r}")
+            self._fields.setdefault(self._name, []).append(value)
+
+    def end(self) -> None:
+        self.ended = True
+
+
+def _parser(content_type: str | None, parts: _Parts) -> MultipartParser:
+    kind, options = parse_options_header(content_type)
+    boundary = options.get(b"boundary", b"")
+    if kind != b"multipart/form-data" or not boundary:
+        raise MalformedRequest(
+            f"the body is not a form: send multipart/form-data with a part named {PHOTO!r}"
+        )
+    try:
+        return MultipartParser(
+            boundary,
+            {
+                "on_part_begin": parts.part_begin,
+                "on_part_data": parts.part_data,
+                "on_part_end": parts.part_end,
+                "on_header_begin": parts.header_begin,
+                "on_header_field": parts.header_field,
+                "on_header_value": parts.header_value,
+                "on_header_end": parts.header_end,
+                "on_headers_finished": parts.headers_finished,
+                "on_end": parts.end,
+            },
+        )
+    except FormParserError as error:
+        raise MalformedRequest(f"the multipart body is broken: {error}") from error
+
+
+def _text(content: bytes, what: str) -> str:
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise MalformedRequest(f"{what} is not UTF-8") from error

@@ -1,0 +1,94 @@
+"""What /openapi.json says beyond what FastAPI reads from the routes."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic.json_schema import models_json_schema
+
+from smart_filter_api.multipart import MAX_PHOTO_BYTES
+from smart_filter_api.photo_header import MAX_PIXELS
+from smart_filter_api.problems import Problem
+from smart_filter_shared.recipe import CHOOSABLE_TASKS, Format, Output
+from smart_filter_shared.recipe_fields import MAX_METADATA, MAX_METADATA_CHARACTERS, MAX_SEED
+
+Schema = dict[str, Any]  # a JSON schema: JSON of any shape
+
+_TEXT: Schema = {"type": "string", "maxLength": MAX_METADATA_CHARACTERS}
+
+# The body of POST /v1/jobs, which its route reads as it arrives, past FastAPI.
+SUBMISSION: Schema = {
+    "required": True,
+    "content": {
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "required": ["photo"],
+                "properties": {
+                    "photo": {
+                        "type": "string",
+                        "format": "binary",
+                        "description": f"JPEG, PNG or WebP; at most {MAX_PHOTO_BYTES} bytes and "
+                        f"{MAX_PIXELS} pixels",
+                    },
+                    "background": {
+                        "type": "string",
+                        "default": "auto",
+                        "description": "`auto`, `keep`, `transparent`, `color:CSS-COLOUR` or "
+                        "`preset:NAME`",
+                    },
+                    "outputs": {
+                        "type": "array",
+                        "items": {"type": "string", "enum": [str(one) for one in Output]},
+                        "default": ["image"],
+                        "description": "repeated, or separated by commas",
+                    },
+                    "format": {
+                        "type": "string",
+                        "enum": [str(one) for one in Format],
+                        "default": "auto",
+                    },
+                    "quality": {"type": "integer", "minimum": 1, "maximum": 100, "default": 90},
+                    "require_person": {"type": "boolean", "default": False},
+                    "seed": {"type": "integer", "minimum": 0, "maximum": MAX_SEED},
+                    **{
+                        f"{task}.model": {
+                            "type": "string",
+                            "default": "auto",
+                            "description": "`auto` or a name of `GET /v1/models`",
+                        }
+                        for task in CHOOSABLE_TASKS
+                    },
+                },
+                "patternProperties": {r"^metadata\.[A-Za-z0-9_.-]{1,64}$": _TEXT},
+                "additionalProperties": False,
+                "description": f"at most {MAX_METADATA} fields of metadata",
+            },
+            "encoding": {"photo": {"contentType": "image/jpeg, image/png, image/webp"}},
+        }
+    },
+}
+
+
+def schema(app: FastAPI) -> Schema:
+    """Return the app's OpenAPI document, with problem documents as the only errors."""
+    document: Schema = get_openapi(
+        title=app.title,
+        version=app.version,
+        summary=app.summary,
+        routes=app.routes,
+    )
+    # FastAPI adds an answer that this API never gives to whatever has a parameter.
+    for path in document["paths"].values():
+        for operation in path.values():
+            answers = operation["responses"]
+            if "HTTPValidationError" in str(answers.get("422")):
+                del answers["422"]
+    schemas = document["components"]["schemas"]
+    schemas.pop("HTTPValidationError", None)
+    schemas.pop("ValidationError", None)
+    _, problem = models_json_schema(
+        [(Problem, "serialization")], ref_template="#/components/schemas/{model}"
+    )
+    schemas.update(problem["$defs"])
+    return document

@@ -1,0 +1,178 @@
+"""What a photo's first bytes say of it: format and size, without a pixel decoded.
+
+Read here and not by a general library, because WebP would be read whole by it and a broken
+EXIF block or profile could trip it: all that is needed are the bytes below. Corrupt pixels
+are not looked for; `prepare` finds them.
+"""
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import IO
+
+from smart_filter_shared.errors import PhotoTooLarge, UnsupportedMedia
+
+MAX_PIXELS = 50_000_000
+ACCEPTED = "accepted are JPEG, PNG and WebP"
+
+# Depth maps and long profiles fill hundreds of segments; beyond this somebody plays tricks.
+_MAX_JPEG_SEGMENTS = 2000
+_MAX_JPEG_FILL_BYTES = 64
+_SIGNATURE_BYTES = 12
+
+# Markers: ITU-T T.81, table B.1. Frame headers are SOF0 to SOF15 without the tables DHT, JPG
+# and DAC that lie between them; TEM and RST stand alone, without a length.
+_JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_JPEG_ALONE = frozenset({0x01, *range(0xD0, 0xD8)})
+# A second start, the end, or the pixels.
+_JPEG_NO_HEADER = frozenset({0xD8, 0xD9, 0xDA})
+_JPEG_FILL = 0xFF
+_JPEG_LENGTH_BYTES = 2
+_PNG_FIRST_CHUNK = (13, b"IHDR")
+_WEBP_LOSSLESS_SIGNATURE = 0x2F
+_WEBP_LOSSY_START = b"\x9d\x01\x2a"
+_14_BITS = 0x3FFF
+
+
+class PhotoFormat(StrEnum):
+    """What a photo may come as."""
+
+    JPEG = "image/jpeg"
+    PNG = "image/png"
+    WEBP = "image/webp"
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoHeader:
+    """What the header says; width and height in pixels as stored, not turned upright."""
+
+    format: PhotoFormat
+    width: int
+    height: int
+
+
+def read(file: IO[bytes]) -> PhotoHeader:
+    """Read the header of a photo; the file is left at any position.
+
+    Raises UnsupportedMedia for what is no accepted picture or has no pixels, PhotoTooLarge
+    for more than MAX_PIXELS.
+    """
+    file.seek(0)
+    start = file.read(_SIGNATURE_BYTES)
+    if not start:
+        raise UnsupportedMedia(f"the photo is empty; {ACCEPTED}")
+    format_ = _format_of(start)
+    if format_ is None:
+        raise UnsupportedMedia(f"the photo is {_guess(start)}; {ACCEPTED}")
+    try:
+        width, height = _SIZES[format_](file)
+    except (_Broken, struct.error):
+        name = format_.name
+        raise UnsupportedMedia(f"the photo's {name} header is broken; {ACCEPTED}") from None
+    if width == 0 or height == 0:
+        raise UnsupportedMedia(f"the photo is {width} × {height} pixels; {ACCEPTED}")
+    if width * height > MAX_PIXELS:
+        raise PhotoTooLarge(
+            f"the photo is {width} × {height} pixels; "
+            f"at most {MAX_PIXELS // 1_000_000} megapixels are accepted"
+        )
+    return PhotoHeader(format_, width, height)
+
+
+class _Broken(Exception):
+    """The header does not follow its format."""
+
+
+def _format_of(start: bytes) -> PhotoFormat | None:
+    if start.startswith(b"\xff\xd8\xff"):
+        return PhotoFormat.JPEG
+    if start.startswith(b"\x89PNG\r\n\x1a\n"):
+        return PhotoFormat.PNG
+    if start.startswith(b"RIFF") and start[8:12] == b"WEBP":
+        return PhotoFormat.WEBP
+    return None
+
+
+def _guess(start: bytes) -> str:
+    """Name what was sent instead, as far as its first bytes tell."""
+    known = {
+        b"%PDF": "a PDF",
+        b"PK\x03\x04": "a zip file",
+        b"GIF8": "a GIF",
+        b"BM": "a BMP",
+        b"II*\0": "a TIFF",
+        b"MM\0*": "a TIFF",
+        b"<svg": "an SVG",
+        b"<?xml": "XML or an SVG",
+    }
+    if start[4:8] == b"ftyp":
+        return "a HEIC, AVIF or video file"
+    return next((name for magic, name in known.items() if start.startswith(magic)), "no picture")
+
+
+def _jpeg_size(file: IO[bytes]) -> tuple[int, int]:
+    """Walk the segments up to the frame header. Source: ITU-T T.81, B.1.1 and B.2.2."""
+    file.seek(2)
+    for _ in range(_MAX_JPEG_SEGMENTS):
+        marker = _jpeg_marker(file)
+        if marker in _JPEG_FRAMES:
+            height, width = struct.unpack(">3xHH", file.read(7))
+            return width, height
+        if marker in _JPEG_ALONE:
+            continue
+        if marker in _JPEG_NO_HEADER:
+            raise _Broken
+        (length,) = struct.unpack(">H", file.read(2))
+        if length < _JPEG_LENGTH_BYTES:
+            raise _Broken
+        file.seek(length - _JPEG_LENGTH_BYTES, 1)
+    raise _Broken
+
+
+def _jpeg_marker(file: IO[bytes]) -> int:
+    if file.read(1) != b"\xff":
+        raise _Broken
+    for _ in range(_MAX_JPEG_FILL_BYTES):
+        (byte,) = struct.unpack("B", file.read(1))
+        if byte != _JPEG_FILL:  # any number of 0xFF may stand before a marker
+            return int(byte)
+    raise _Broken
+
+
+def _png_size(file: IO[bytes]) -> tuple[int, int]:
+    """Read the first chunk. Source: PNG (third edition), 11.2.1."""
+    file.seek(8)
+    length, kind, width, height = struct.unpack(">I4sII", file.read(16))
+    if (length, kind) != _PNG_FIRST_CHUNK:
+        raise _Broken
+    return width, height
+
+
+def _webp_size(file: IO[bytes]) -> tuple[int, int]:
+    """Read the first chunk. Source: RFC 9649, 2.5 to 2.7; RFC 6386, 9.1; RFC 9649, 3.4."""
+    file.seek(12)
+    kind = file.read(4)
+    file.seek(4, 1)  # the chunk's length
+    if kind == b"VP8X":  # the canvas, less one, in 24 bits each
+        data = struct.unpack("<4x3s3s", file.read(10))
+        width, height = (int.from_bytes(value, "little") + 1 for value in data)
+        return width, height
+    if kind == b"VP8L":  # 14 bits each, less one
+        signature, bits = struct.unpack("<BI", file.read(5))
+        if signature != _WEBP_LOSSLESS_SIGNATURE:
+            raise _Broken
+        return (bits & _14_BITS) + 1, (bits >> 14 & _14_BITS) + 1
+    if kind == b"VP8 ":  # 14 bits each under two bits of scaling
+        start_code, width, height = struct.unpack("<3x3sHH", file.read(10))
+        if start_code != _WEBP_LOSSY_START:
+            raise _Broken
+        return width & _14_BITS, height & _14_BITS
+    raise _Broken
+
+
+_SIZES: dict[PhotoFormat, Callable[[IO[bytes]], tuple[int, int]]] = {
+    PhotoFormat.JPEG: _jpeg_size,
+    PhotoFormat.PNG: _png_size,
+    PhotoFormat.WEBP: _webp_size,
+}

@@ -1,0 +1,159 @@
+"""Every error as a problem document (RFC 9457), and the one table of HTTP statuses.
+
+A document carries `code` (stable, for programs) and `detail` (for people); `instance` names
+the request, so that an operator finds it in the log.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from smart_filter_shared.errors import Error, FieldError, InvalidRecipe, TryAgain, Unauthorized
+from smart_filter_shared.telemetry import logs
+
+MEDIA_TYPE = "application/problem+json"
+TYPE_BASE = "https://smart-filter.dev/problems/"
+RETRY_AFTER_SECONDS = 2
+
+_INTERNAL = "internal"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What every problem of one code has in common."""
+
+    status: HTTPStatus
+    title: str
+
+
+KINDS: Mapping[str, Kind] = {
+    "malformed_request": Kind(HTTPStatus.BAD_REQUEST, "The request cannot be read"),
+    "unauthorized": Kind(HTTPStatus.UNAUTHORIZED, "A valid key is needed"),
+    "scope": Kind(HTTPStatus.FORBIDDEN, "The key does not allow this"),
+    "not_found": Kind(HTTPStatus.NOT_FOUND, "Not found"),
+    "method_not_allowed": Kind(HTTPStatus.METHOD_NOT_ALLOWED, "Not a method of this address"),
+    "job_final": Kind(HTTPStatus.CONFLICT, "The job has ended"),
+    "job_not_finished": Kind(HTTPStatus.CONFLICT, "The job has not finished"),
+    "photo_too_large": Kind(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The photo is too large"),
+    "unsupported_media": Kind(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Not an accepted picture"),
+    "invalid_recipe": Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "The recipe is not valid"),
+    "contradiction": Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "The recipe contradicts itself"),
+    "not_available": Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "Not available in this version"),
+    _INTERNAL: Kind(HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong here"),
+    "unavailable": Kind(HTTPStatus.SERVICE_UNAVAILABLE, "The service is not available now"),
+}
+_CODE_OF_STATUS = {
+    HTTPStatus.NOT_FOUND: "not_found",
+    HTTPStatus.METHOD_NOT_ALLOWED: "method_not_allowed",
+}
+
+
+class ProblemError(BaseModel):
+    """One field that is wrong: where it is (a JSON Pointer) and what would be right."""
+
+    detail: str
+    pointer: str
+
+
+class Problem(BaseModel):
+    """A problem document (RFC 9457)."""
+
+    type: str = Field(description="names the kind of problem; ends with its code")
+    title: str = Field(description="the same for every problem of this type")
+    status: int
+    detail: str
+    instance: str = Field(description="names this request, as X-Request-Id does")
+    code: str
+    errors: list[ProblemError] | None = Field(default=None, description="every field at fault")
+
+
+def install(app: FastAPI) -> None:
+    """Let an app answer every error that a route raises as a problem document."""
+    app.add_exception_handler(Error, _ours)
+    app.add_exception_handler(HTTPException, _of_the_framework)
+    app.add_exception_handler(RequestValidationError, _invalid_parameters)
+
+
+def answer(
+    request: Request,
+    code: str,
+    detail: str,
+    *,
+    errors: Iterable[FieldError] = (),
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """Return a problem document of a code in KINDS."""
+    kind = KINDS[code]
+    document = Problem(
+        type=TYPE_BASE + code,
+        title=kind.title,
+        status=kind.status,
+        detail=detail,
+        instance=f"urn:uuid:{request.state.request_id}",
+        code=code,
+        errors=[ProblemError(detail=one.detail, pointer=one.pointer) for one in errors] or None,
+    )
+    return Response(
+        document.model_dump_json(exclude_none=True),
+        status_code=kind.status,
+        media_type=MEDIA_TYPE,
+        headers=headers,
+    )
+
+
+def internal(request: Request) -> Response:
+    """Return the document for a defect of ours; whoever caught it has logged it."""
+    return answer(request, _INTERNAL, "the fault is not yours; the log has it under `instance`")
+
+
+def documented(*codes: str) -> dict[int | str, dict[str, Any]]:  # FastAPI's type
+    """Return OpenAPI's description of the answers with these codes."""
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    told: dict[int | str, list[str]] = {}
+    for code in codes:
+        told.setdefault(int(KINDS[code].status), []).append(f"`{code}`: {KINDS[code].title}")
+    return {
+        status: {"description": "; ".join(titles), "content": content}
+        for status, titles in told.items()
+    }
+
+
+async def _ours(request: Request, error: Exception) -> Response:
+    if not isinstance(error, Error) or error.code not in KINDS or error.code == _INTERNAL:
+        raise error  # a defect: nothing that a client is meant to see has this code
+    errors = error.errors if isinstance(error, InvalidRecipe) else []
+    if isinstance(error, TryAgain):
+        # Its message tells of addresses and users: for the operator, not for the client.
+        logs.logger("api").warning("unavailable", reason=str(error))
+        detail = "database or storage is away; send the request again"
+        headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+        return answer(request, error.code, detail, headers=headers)
+    headers = {"WWW-Authenticate": "Bearer"} if isinstance(error, Unauthorized) else {}
+    return answer(request, error.code, str(error), errors=errors, headers=headers)
+
+
+async def _of_the_framework(request: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException) or error.status_code not in _CODE_OF_STATUS:
+        raise error
+    code = _CODE_OF_STATUS[HTTPStatus(error.status_code)]
+    detail = f"there is no {request.method} {request.url.path}"
+    return answer(request, code, detail, headers=error.headers)
+
+
+async def _invalid_parameters(request: Request, error: Exception) -> Response:
+    if not isinstance(error, RequestValidationError):
+        raise error
+    # The first part of a location is `query`, which a pointer does not need.
+    errors = [
+        FieldError("/" + "/".join(map(str, wrong["loc"][1:])), str(wrong["msg"]))
+        for wrong in error.errors()
+    ]
+    detail = "; ".join(f"{wrong.pointer}: {wrong.detail}" for wrong in errors)
+    return answer(request, "malformed_request", detail, errors=errors)

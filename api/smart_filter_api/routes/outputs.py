@@ -1,0 +1,116 @@
+"""What a job has made: pictures from storage, faces and rating as JSON documents."""
+
+import hashlib
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Response
+from fastapi.responses import RedirectResponse, StreamingResponse
+from pydantic import TypeAdapter
+
+from smart_filter_api import answers
+from smart_filter_api.answers import FaceAnswer, RatingAnswer
+from smart_filter_api.deps import OpenServices, Reader, Services
+from smart_filter_api.problems import documented
+from smart_filter_api.routes import jobs
+from smart_filter_shared.errors import JobNotFinished, NotFound, ObjectMissing
+from smart_filter_shared.jobs.queries import JobRow
+from smart_filter_shared.jobs.states import JobState
+from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.recipe import Output
+
+router = APIRouter(prefix="/v1/jobs/{job_id}/outputs", tags=["jobs"])
+
+_LINK_SECONDS = 60
+_NOT_MODIFIED = 304
+_REDIRECT = 307
+# Only its owner may keep it, and asks each time whether it still stands.
+_CACHING = "private, no-cache"
+_FACES = TypeAdapter(list[FaceAnswer] | None)
+_RATING = TypeAdapter(RatingAnswer | None)
+
+
+@router.get(
+    "/{name}",
+    summary="Fetch an output",
+    description="`redirect=1` answers a link for one minute, where the output is a file.",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "the output",
+            "content": {"image/jpeg": {}, "image/png": {}, "application/json": {}},
+        },
+        _NOT_MODIFIED: {"description": "If-None-Match names what the output still is"},
+        _REDIRECT: {"description": "a link to the file, with `redirect=1`"},
+        **documented("unauthorized", "scope", "not_found", "job_not_finished", "unavailable"),
+    },
+)
+async def fetch(
+    job_id: str,
+    name: str,
+    services: OpenServices,
+    caller: Reader,
+    *,
+    redirect: bool = False,
+    if_none_match: Annotated[str | None, Header()] = None,
+) -> Response:
+    """Answer one output of a job that has succeeded."""
+    job = await jobs.found(services, caller.tenant, job_id)
+    output = _asked_for(job, name)
+    if output in {Output.FACES, Output.RATING}:
+        return _document(job, output, if_none_match)
+    return await _picture(services, job, output, redirect=redirect, known=if_none_match)
+
+
+def _asked_for(job: JobRow, name: str) -> Output:
+    if name not in job.recipe.outputs:
+        raise NotFound(f"job {job.id} was not asked for the output {name}")
+    if job.finished_at is None:
+        raise JobNotFinished(f"job {job.id} is {job.state}; ask again when it has succeeded")
+    if job.state != JobState.SUCCEEDED:
+        raise NotFound(f"job {job.id} has {job.state}: it has no outputs")
+    return Output(name)
+
+
+def _document(job: JobRow, output: Output, known: str | None) -> Response:
+    faces = answers.faces(job)
+    if output == Output.FACES:
+        content = _FACES.dump_json(faces)
+    else:
+        content = _RATING.dump_json(None if faces is None else answers.rating(faces))
+    headers = _headers(hashlib.sha256(content).hexdigest())
+    if _matches(known, headers["ETag"]):
+        return Response(status_code=_NOT_MODIFIED, headers=headers)
+    return Response(content, media_type="application/json", headers=headers)
+
+
+async def _picture(
+    services: Services, job: JobRow, output: Output, *, redirect: bool, known: str | None
+) -> Response:
+    result = job.result(StageName.COMPOSITE)
+    file = None if result is None else result["files"].get(str(output))
+    if file is None:
+        raise NotFound(f"job {job.id} has no output {output}")
+    key = str(file["key"])
+    # A key is written once, so it names its content; hashed, because it holds a lease's token.
+    headers = _headers(hashlib.sha256(key.encode()).hexdigest())
+    if _matches(known, headers["ETag"]):
+        return Response(status_code=_NOT_MODIFIED, headers=headers)
+    if redirect:
+        link = services.storage.presigned_get(key, seconds=_LINK_SECONDS)
+        return RedirectResponse(link, status_code=_REDIRECT)
+    try:
+        pieces = await services.in_thread(services.storage.stream, key)
+    except ObjectMissing as error:
+        raise NotFound(f"the output {output} of job {job.id} is not kept any more") from error
+    headers["Content-Length"] = str(file["bytes"])
+    return StreamingResponse(pieces, media_type=file["media_type"], headers=headers)
+
+
+def _headers(digest: str) -> dict[str, str]:
+    return {"ETag": f'"{digest[:32]}"', "Cache-Control": _CACHING}
+
+
+def _matches(known: str | None, etag: str) -> bool:
+    """Whether If-None-Match names the tag, compared weakly. Source: RFC 9110, 13.1.2."""
+    tags = [tag.strip().removeprefix("W/") for tag in (known or "").split(",")]
+    return "*" in tags or etag in tags

@@ -1,0 +1,91 @@
+"""From an accepted upload to a job: choose its models, store its photo, write its rows."""
+
+import contextlib
+import secrets
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import BinaryIO, cast
+
+import anyio
+from sqlalchemy import Connection
+
+from smart_filter_api.deps import Services
+from smart_filter_api.intake import Upload
+from smart_filter_shared import recipe_fields
+from smart_filter_shared.cards import TaskName
+from smart_filter_shared.db import sessions
+from smart_filter_shared.errors import StorageUnavailable
+from smart_filter_shared.ids import Capability, Tenant, new_job_id
+from smart_filter_shared.jobs import models, queries, transitions
+from smart_filter_shared.jobs.queries import JobRow
+from smart_filter_shared.jobs.transitions import Submission
+from smart_filter_shared.storage import keys
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A job that is written and committed; ringing: what to ring for it now."""
+
+    job: JobRow
+    ringing: list[Capability]
+
+
+async def accept(services: Services, tenant: Tenant, upload: Upload) -> Accepted:
+    """Store the photo, then write the job and commit: a row never points at nothing.
+
+    Raises InvalidRecipe, Contradiction, NotAvailable, DatabaseUnavailable and
+    StorageUnavailable; then there is no row, and no object unless storage has just gone.
+    """
+    submission = await _planned(services, tenant, upload)
+    async with contextlib.AsyncExitStack() as undoing:
+        undoing.push_async_callback(_remove_photo, services, submission.photo_key)
+        await services.in_thread(
+            services.storage.put,
+            submission.photo_key,
+            # A spooled file is one in all but its declared type.
+            cast("BinaryIO", upload.file),
+            length=upload.length,
+            media_type=upload.header.format,
+        )
+        async with sessions.async_transaction(services.database) as connection:
+            accepted = await connection.run_sync(_write, submission)
+            # From here on a commit that seems to fail may have happened: the photo stays, and
+            # retention removes it should no row name it.
+            undoing.pop_all()
+    return accepted
+
+
+async def _planned(services: Services, tenant: Tenant, upload: Upload) -> Submission:
+    async with sessions.async_transaction(services.database) as connection:
+        cards = await connection.run_sync(models.published)
+    offered: dict[TaskName, list[str]] = defaultdict(list)
+    for card in cards:
+        offered[card.task].append(card.name)
+    recipe = recipe_fields.parse(upload.fields, offered=offered)
+    chosen, capabilities = models.choose(cards, recipe)
+    job_id = new_job_id()
+    seed = secrets.randbelow(recipe_fields.MAX_SEED + 1) if recipe.seed is None else recipe.seed
+    return Submission(
+        job_id=job_id,
+        tenant=tenant,
+        recipe=recipe,
+        seed=seed,
+        photo_key=keys.photo(tenant, job_id),
+        photo_digest=upload.digest,
+        models=chosen,
+        capabilities=capabilities,
+    )
+
+
+def _write(connection: Connection, submission: Submission) -> Accepted:
+    ringing = transitions.submit(connection, submission)
+    job = queries.find(connection, submission.job_id, submission.tenant)
+    if job is None:
+        raise RuntimeError(f"job {submission.job_id} was written and cannot be read")
+    return Accepted(job, ringing)
+
+
+async def _remove_photo(services: Services, key: str) -> None:
+    # Storage may be what failed; then retention finds the object, if there is one.
+    with anyio.CancelScope(shield=True), contextlib.suppress(StorageUnavailable):
+        await services.in_thread(services.storage.remove, key)
