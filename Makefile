@@ -1,0 +1,46 @@
+# The two commands of a newcomer are `make run` and `make test`; both set up what they need.
+#
+#   make run PHOTO="my photo.jpg" BACKGROUND="color:#336699"
+#   make test TESTS=tests/unit
+#
+# PYTHON=/path/to/python3 chooses the interpreter of the environment.
+
+.PHONY: run test lint format setup setup-dev clean help
+
+# Passed on by the environment and unexpanded, so that a blank, a quote, # or $ arrives as it is.
+export RUN_PHOTO := $(value PHOTO)
+export RUN_BACKGROUND := $(value BACKGROUND)
+
+TESTS ?= tests
+TEST_SECONDS ?= 600
+
+help:
+	@sed -n '1,/^$$/s/^# \{0,1\}//p' Makefile
+
+run: setup
+	@set -- ; \
+	if [ -n "$$RUN_BACKGROUND" ]; then set -- --background "$$RUN_BACKGROUND"; fi; \
+	if [ -n "$$RUN_PHOTO" ]; then set -- "$$@" -- "$$RUN_PHOTO"; fi; \
+	exec .venv/bin/smart-filter run "$$@"
+
+test: setup-dev
+	@timeout --foreground --kill-after=30 $(TEST_SECONDS) .venv/bin/python -m pytest $(TESTS)
+
+lint: setup-dev
+	@.venv/bin/ruff check
+	@.venv/bin/ruff format --check
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports
+
+format: setup-dev
+	@.venv/bin/ruff check --fix-only --quiet
+	@.venv/bin/ruff format
+
+setup:
+	@deploy/bootstrap.sh run
+
+setup-dev:
+	@deploy/bootstrap.sh dev
+
+clean:
+	@rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

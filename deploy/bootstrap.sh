@@ -1,0 +1,116 @@
+#!/bin/sh
+# Sets up .venv with everything that `make run` (run) or `make test` (dev) needs. Nothing to do
+# costs a few milliseconds; a set-up that was interrupted is done again.
+#
+#   deploy/bootstrap.sh run|dev
+#
+# PYTHON names the interpreter to build on; without it the first Python >= 3.11 is taken.
+set -u
+
+kind=${1:-run}
+case $kind in
+  run) lock=requirements.lock ;;
+  dev) lock=requirements-dev.lock ;;
+  *) echo "usage: deploy/bootstrap.sh run|dev" >&2; exit 2 ;;
+esac
+cd "$(dirname "$0")/.." || exit 1
+
+# What a shell or a user has set for other environments must not reach into this one.
+unset PYTHONHOME PYTHONPATH VIRTUAL_ENV PIP_TARGET PIP_PREFIX PIP_REQUIRE_VIRTUALENV
+export PIP_USER=0 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1
+
+venv=.venv
+log=$venv/set-up.log
+sound=$venv/set-up-sound  # holds the place of an environment in which nothing is half done
+
+main() {
+  # The dev environment holds all that the run environment does.
+  if is_in_place && { is_done dev || is_done "$kind"; }; then
+    return 0
+  fi
+  check_machine
+  create_environment
+  # Half an installed package looks whole to pip: what follows must not be cut short unnoticed.
+  rm -f "$sound" "$venv"/set-up-run "$venv"/set-up-dev
+  say "Installing dependencies (about a minute the first time) …"
+  install --require-hashes -r "$lock"
+  install --no-deps -e .
+  pwd > "$sound"
+  wanted_stamp "$kind" > "$venv/set-up-$kind"
+}
+
+# Its scripts name the place that it was made in, so one that was moved is made anew.
+is_in_place() {
+  [ -f "$sound" ] && [ "$(cat "$sound")" = "$(pwd)" ] && runs "$venv/bin/python"
+}
+
+is_done() {
+  [ -f "$venv/set-up-$1" ] && [ "$(cat "$venv/set-up-$1")" = "$(wanted_stamp "$1")" ]
+}
+
+wanted_stamp() {
+  case $1 in dev) set -- requirements-dev.lock ;; *) set -- requirements.lock ;; esac
+  { cat "$1" pyproject.toml; pwd; } | sha256sum
+}
+
+check_machine() {
+  [ "$(uname -s) $(uname -m)" = "Linux x86_64" ] ||
+    fail "the embedded servers come for Linux on x86-64; this is $(uname -s) $(uname -m): use such a machine, virtual machine or container"
+  [ -w . ] || fail "no permission to write in $(pwd): chown it, or copy it to a place of your own"
+}
+
+create_environment() {
+  if is_in_place; then
+    return 0
+  fi
+  python=$(find_python) || exit 1
+  say "Creating $venv with $("$python" --version) …"
+  output=$("$python" -m venv --clear "$venv" 2>&1) ||
+    fail "$python -m venv failed: $(last_line "$output")"
+  pwd > "$sound"
+}
+
+find_python() {
+  problem="no Python: install 3.11 or newer (apt install python3 python3-venv), or name one with PYTHON=/path/to/python3"
+  [ -z "${PYTHON:-}" ] || problem="PYTHON=$PYTHON does not run: name a Python 3.11 or newer"
+  set -- python3 python3.14 python3.13 python3.12 python3.11
+  [ -z "${PYTHON:-}" ] || set -- "$PYTHON"
+  for candidate in "$@"; do
+    runs "$candidate" || continue
+    if ! "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
+      problem="$candidate is $("$candidate" --version 2>&1), but 3.11 or newer is needed: install one (apt install python3.11 python3.11-venv), or name one with PYTHON=/path/to/python3"
+    elif ! "$candidate" -c 'import ensurepip, venv' 2> /dev/null; then
+      version=$("$candidate" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+      problem="$candidate lacks the venv module: apt install python$version-venv (or your system's package of it), or name another Python with PYTHON=/path/to/python3"
+    else
+      echo "$candidate"
+      return 0
+    fi
+  done
+  fail "$problem"
+}
+
+# A shim of a version manager may exist and refuse to run.
+runs() {
+  "$1" -c '' > /dev/null 2>&1
+}
+
+install() {
+  "$venv/bin/python" -m pip install --quiet "$@" > "$log" 2>&1 ||
+    fail "pip install $* failed: $(last_line "$(grep -v '^\[notice\]' "$log")") (all of it: $log)"
+}
+
+last_line() {
+  printf '%s\n' "$1" | grep . | tail -n 1
+}
+
+say() {
+  echo "$*" >&2
+}
+
+fail() {
+  echo "set-up: $*" >&2
+  exit 1
+}
+
+main
