@@ -10,10 +10,13 @@ import redis
 
 from smart_filter_deploy.embedded.folder import DataFolder
 from smart_filter_deploy.embedded.stack import Stack
+from smart_filter_shared import settings
 from smart_filter_shared.db import migrate, sessions
 from smart_filter_shared.doorbell import Doorbell
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_tests.bench import Bench, settings_of
+from smart_filter_tests.running import Running, running
+from smart_filter_workers import weights
 
 
 @pytest.fixture(autouse=True)
@@ -36,23 +39,23 @@ def data_folder() -> Iterator[Path]:
 def servers(data_folder: Path) -> Iterator[Stack]:
     """PostgreSQL, Valkey and S3 with tables and a bucket; no API, no workers."""
     with Stack(DataFolder.at(data_folder / "servers")) as stack:
-        settings = settings_of(stack.addresses)
-        engine = sessions.engine(settings.database, connections=1)
+        told = settings_of(stack.addresses)
+        engine = sessions.engine(told.database, connections=1)
         migrate.upgrade(engine)
         engine.dispose()
-        ObjectStore(settings.storage, connections=1).ensure_bucket()
+        ObjectStore(told.storage, connections=1).ensure_bucket()
         yield stack
 
 
 @pytest.fixture(scope="session")
 def _bench(servers: Stack) -> Iterator[Bench]:
-    settings = settings_of(servers.addresses)
+    told = settings_of(servers.addresses)
     bench = Bench(
-        settings=settings,
-        engine=sessions.engine(settings.database, connections=12),
-        store=ObjectStore(settings.storage, connections=8),
-        doorbell=Doorbell(settings.broker),
-        broker=redis.Redis.from_url(settings.broker.url.get_secret_value()),
+        settings=told,
+        engine=sessions.engine(told.database, connections=12),
+        store=ObjectStore(told.storage, connections=8),
+        doorbell=Doorbell(told.broker),
+        broker=redis.Redis.from_url(told.broker.url.get_secret_value()),
     )
     yield bench
     bench.engine.dispose()
@@ -65,3 +68,19 @@ def bench(_bench: Bench) -> Bench:
     """The servers, empty."""
     _bench.empty()
     return _bench
+
+
+@pytest.fixture(scope="session")
+def weights_folder() -> Path:
+    """The default folder of weights, filled when something is missing."""
+    folder = settings.data_folder() / "weights"
+    folder.mkdir(parents=True, exist_ok=True)
+    weights.pull(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def running_stack(data_folder: Path, weights_folder: Path) -> Iterator[Running]:
+    """A whole stack, API and worker included."""
+    with running(data_folder / "running", weights_folder) as stack:
+        yield stack

@@ -1,0 +1,26 @@
+"""A model that kills its process, once each time it is armed."""
+
+import os
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+
+from smart_filter_tests import faults
+from smart_filter_workers.results import Prepared
+from smart_filter_workers.stages.segmentation.models.base import People, Segmenter
+
+CARD = faults.card("kills")
+
+
+def load(weights: Path) -> Segmenter:
+    """Return the model; it has no weights."""
+    del weights
+    return _kill
+
+
+def _kill(batch: Sequence[Prepared]) -> list[People]:
+    flag = faults.flag("kills")
+    if flag.exists():
+        flag.unlink()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return faults.everybody(batch)

@@ -1,0 +1,22 @@
+"""A model that raises while it is armed."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from smart_filter_tests import faults
+from smart_filter_workers.results import Prepared
+from smart_filter_workers.stages.segmentation.models.base import People, Segmenter
+
+CARD = faults.card("raises")
+
+
+def load(weights: Path) -> Segmenter:
+    """Return the model; it has no weights."""
+    del weights
+    return _raise
+
+
+def _raise(batch: Sequence[Prepared]) -> list[People]:
+    if faults.flag("raises").exists():
+        raise RuntimeError("raised as asked")
+    return faults.everybody(batch)

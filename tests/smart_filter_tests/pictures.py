@@ -1,0 +1,28 @@
+"""Pictures that tests make, and what stages would have made of them."""
+
+import numpy as np
+
+from smart_filter_workers.results import Photo, Prepared, Srgb8
+from smart_filter_workers.stages.prepare.stage import proxy_of
+
+# (height, width): what breaks code that thinks of ordinary photos only.
+ODD_SIZES = ((1, 1), (2, 3), (37, 41), (3000, 10), (10, 3000), (640, 360))
+
+
+def noise(height: int, width: int) -> Srgb8:
+    """Return (height, width, 3) sRGB in which every pixel is random, the same each time."""
+    random = np.random.default_rng(height * 10_007 + width)
+    return random.integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def a_photo(srgb: Srgb8) -> Photo:
+    """Return the pixels as a decoded upload."""
+    return Photo(srgb=srgb, format="png")
+
+
+def prepared(srgb: Srgb8) -> Prepared:
+    """Return the photo as `prepare` would hand it on, without proposals."""
+    height, width = srgb.shape[:2]
+    return Prepared(
+        width=width, height=height, format="png", proxy_srgb=proxy_of(srgb), proposals=()
+    )

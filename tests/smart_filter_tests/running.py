@@ -1,0 +1,146 @@
+"""A whole stack for tests: servers, the API, and a worker that knows models that misbehave."""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import redis
+
+import smart_filter_tests
+from smart_filter_deploy import wiring
+from smart_filter_deploy.cli import program
+from smart_filter_deploy.embedded.children import Command
+from smart_filter_deploy.embedded.folder import DataFolder
+from smart_filter_deploy.embedded.ports import LOOPBACK, free_port
+from smart_filter_deploy.embedded.stack import Stack
+from smart_filter_shared.pipeline import StageName
+from smart_filter_tests import faults
+from smart_filter_tests.bench import settings_of
+
+PHOTO = Path(__file__).parents[1] / "data" / "astronaut.png"
+KEY = "sf_local_tests"
+WORKER = "worker-1"
+# Quick, so that a test of a dead worker takes seconds.
+ENGINE = {
+    "SMART_FILTER_LEASE_SECONDS": "2",
+    "SMART_FILTER_HEARTBEAT_SECONDS": "0.5",
+    "SMART_FILTER_SWEEP_SECONDS": "0.2",
+}
+_PATIENCE_SECONDS = 60.0
+_LOOK_SECONDS = 0.03
+
+
+@dataclass(slots=True)
+class Running:
+    """The stack, and what a client does to it."""
+
+    stack: Stack
+    client: httpx.Client
+    faults: Path
+    broker: redis.Redis
+
+    def submit(self, photo: bytes | None = None, **fields: str) -> str:
+        """Submit a photo and return the job's id; in names of fields `__` stands for a dot."""
+        answer = self.client.post(
+            "/v1/jobs",
+            files={"photo": photo or PHOTO.read_bytes()},
+            data={name.replace("__", "."): value for name, value in fields.items()},
+        )
+        assert answer.status_code == 202, answer.text
+        return str(answer.json()["id"])
+
+    def job(self, job_id: str) -> dict[str, Any]:
+        """Return a job as the API shows it."""
+        answer = self.client.get(f"/v1/jobs/{job_id}")
+        assert answer.status_code == 200, answer.text
+        job: dict[str, Any] = answer.json()
+        return job
+
+    def wait(self, job_id: str) -> dict[str, Any]:
+        """Return a job when it has ended; meanwhile children that died are started again."""
+        self.until(lambda: self.job(job_id)["finished_at"] is not None)
+        return self.job(job_id)
+
+    def output(self, job_id: str, name: str) -> bytes:
+        """Return an output of a job."""
+        answer = self.client.get(f"/v1/jobs/{job_id}/outputs/{name}")
+        assert answer.status_code == 200, answer.text
+        return answer.content
+
+    def until(self, holds: Callable[[], bool]) -> None:
+        """Return when something holds, tending the stack meanwhile; fail after a minute."""
+        gives_up_at = time.monotonic() + _PATIENCE_SECONDS
+        while not holds():
+            assert time.monotonic() < gives_up_at, "it did not happen within a minute"
+            self.stack.tend()
+            time.sleep(_LOOK_SECONDS)
+
+    @contextmanager
+    def armed(self, name: str) -> Iterator[Path]:
+        """Arm a fault model while the block lasts; yields the file that arms it."""
+        flag = self.faults / name
+        flag.touch()
+        try:
+            yield flag
+        finally:
+            flag.unlink(missing_ok=True)
+
+
+@contextmanager
+def running(
+    folder: Path, weights: Path, *, environment: Mapping[str, str] = ENGINE
+) -> Iterator[Running]:
+    """Run a stack in a new folder, with one worker that serves every stage."""
+    data = DataFolder.at(folder)
+    (data.path / "weights").symlink_to(weights)
+    flags = data.part("faults")
+    port = free_port()
+    url = f"http://{LOOPBACK}:{port}"
+    tests_folder = Path(smart_filter_tests.__file__).parents[1]
+    with Stack(data) as stack:
+        settings = settings_of(stack.addresses, SMART_FILTER_DATA=str(folder))
+        wiring.prepare_servers(settings, local_key=KEY)
+        api = Command(
+            name="api",
+            argv=program.command("api", "--port", str(port)),
+            env=environment,
+            ready=lambda: _answers(f"{url}/readyz"),
+        )
+        worker = Command(
+            name=WORKER,
+            argv=(
+                *(sys.executable, "-m", "smart_filter_tests.worker"),
+                *(",".join(StageName), "4"),
+            ),
+            env={
+                **environment,
+                faults.FOLDER: str(flags),
+                "PYTHONPATH": os.pathsep.join([str(tests_folder)]),
+            },
+            ready=lambda: _offers(url, "raises"),
+        )
+        stack.start(api)
+        stack.start(worker)
+        headers = {"Authorization": f"Bearer {KEY}"}
+        broker = redis.Redis.from_url(stack.addresses.broker_url)
+        with httpx.Client(base_url=url, headers=headers, timeout=30) as client:
+            yield Running(stack, client, flags, broker)
+        broker.close()
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=1).status_code == httpx.codes.OK
+    except httpx.TransportError:
+        return False
+
+
+def _offers(url: str, model: str) -> bool:
+    answer = httpx.get(f"{url}/v1/models", headers={"Authorization": f"Bearer {KEY}"}, timeout=5)
+    return any(card["name"] == model for card in answer.json()["items"])
