@@ -148,12 +148,19 @@ def running_stack(path: Path | None = None) -> StackAddress | None:
             pid=int(state["pid"]),
             servers=Addresses(**state["servers"]),
         )
-        with (folder / _LOCK).open("rb") as lock:
-            is_held = not _acquired(lock.fileno(), 0.0, kind=fcntl.LOCK_SH)
     except (OSError, ValueError, TypeError, KeyError):
         return None
     # Held by a successor that has not removed the file of a killed stack yet: not that process.
-    return address if is_held and Path(f"/proc/{address.pid}").exists() else None
+    return address if is_held(folder) and Path(f"/proc/{address.pid}").exists() else None
+
+
+def is_held(folder: Path) -> bool:
+    """Whether a stack runs on this folder, be it about to come up or to go down."""
+    try:
+        with (folder / _LOCK).open("rb") as lock:
+            return not _acquired(lock.fileno(), 0.0, kind=fcntl.LOCK_SH)
+    except OSError:
+        return False
 
 
 @contextlib.contextmanager
