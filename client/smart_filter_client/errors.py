@@ -35,6 +35,7 @@ class NotFinishedInTime(Error):
     def __init__(self, job_ids: Sequence[str], seconds: float) -> None:
         super().__init__(f"not finished within {seconds:g} s: {', '.join(job_ids)}")
         self.job_ids = tuple(job_ids)
+        self.seconds = seconds
 
 
 @dataclass(frozen=True, slots=True)

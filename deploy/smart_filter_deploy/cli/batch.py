@@ -1,0 +1,131 @@
+"""Photos on their way through a server: submitted together, awaited, fetched."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from smart_filter_client import Client, Job
+from smart_filter_client import errors as client_errors
+from smart_filter_client.errors import NotFinishedInTime, Refused, TryLater
+from smart_filter_client.models import Failure
+from smart_filter_deploy.cli.connection import is_about_usage
+from smart_filter_deploy.cli.outcome import Outcome
+from smart_filter_deploy.cli.photos import Place
+from smart_filter_deploy.cli.progress import Progress
+
+
+def process(
+    client: Client,
+    places: Sequence[Place],
+    recipe: Mapping[str, Sequence[str]],
+    *,
+    timeout: float | None,
+    progress: Progress,
+    on_outcome: Callable[[int, Outcome], None],
+) -> None:
+    """Put every photo through; tell the outcome of each, by its index in `places`.
+
+    timeout: seconds for all of them together, once they are sent; None for ever.
+    What is still under way when this ends early, by Ctrl-C too, is withdrawn.
+    Raises what the client raises when it is not about a single photo.
+    """
+    sent: dict[str, tuple[int, float]] = {}  # by job id: index, and when on the monotonic clock
+
+    def end(index: int, started: float, job: Job | None, failure: Failure | None) -> None:
+        image, matte = None, None
+        if job is not None and failure is None:
+            image, matte, failure = _fetch(client, job, places[index])
+        took = time.monotonic() - started
+        on_outcome(index, Outcome(places[index], job, image, matte, failure, took))
+
+    with _withdrawn_on_error(client, sent):
+        for index, place in enumerate(places):
+            started = time.monotonic()
+            job, failure = _submit(client, place.photo, recipe)
+            if job is None:
+                end(index, started, None, failure)
+                continue
+            sent[job.id] = (index, started)
+            progress.add(place.photo.name, job)
+        try:
+            for job in client.finished(list(sent), timeout, progress.update):
+                index, started = sent.pop(job.id)
+                end(index, started, job, _failure_of(job))
+        except NotFinishedInTime as error:
+            for job_id in error.job_ids:
+                index, started = sent.pop(job_id)
+                end(index, started, *_withdraw_late(client, job_id, error.seconds))
+
+
+def _submit(
+    client: Client, photo: Path, recipe: Mapping[str, Sequence[str]]
+) -> tuple[Job | None, Failure | None]:
+    try:
+        return client.submit(photo, recipe), None
+    except TryLater:
+        raise
+    except Refused as error:
+        if is_about_usage(error):
+            raise
+        return None, Failure(error.code, error.title, error.detail, None)
+    except OSError as error:
+        return None, Failure("unreadable", "The photo cannot be read", str(error), None)
+
+
+def _failure_of(job: Job) -> Failure | None:
+    if job.succeeded:
+        return None
+    return job.error or Failure(job.state, f"The job was {job.state}", "", None)
+
+
+def _fetch(
+    client: Client, job: Job, place: Place
+) -> tuple[Path | None, Path | None, Failure | None]:
+    """Write what the job has made; return where the image and the matte are."""
+    image, matte = None, None
+    try:
+        if "image" in job.outputs and job.image is not None:
+            image = place.image(job.image.format)
+            _save(client, job, "image", image)
+        if "matte" in job.outputs:
+            matte = place.matte
+            _save(client, job, "matte", matte)
+    except OSError as error:
+        return None, None, Failure("unwritable", "The result cannot be written", str(error), None)
+    except Refused as error:
+        return None, None, Failure(error.code, error.title, error.detail, None)
+    return image, matte, None
+
+
+def _save(client: Client, job: Job, name: str, path: Path) -> None:
+    with client.output(job.id, name) as output:
+        output.save(path)
+
+
+def _withdraw_late(client: Client, job_id: str, seconds: float) -> tuple[Job, Failure | None]:
+    """Withdraw a job for which nobody waits any more; it may have ended meanwhile."""
+    try:
+        job = client.cancel(job_id)
+    except Refused:
+        job = client.job(job_id)
+    if job.succeeded:
+        return job, None
+    detail = f"not finished within {seconds:g} s, and withdrawn"
+    return job, job.error or Failure("timeout", "It took too long", detail, None)
+
+
+@contextmanager
+def _withdrawn_on_error(client: Client, sent: Mapping[str, object]) -> Iterator[None]:
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit, client_errors.Error):
+        for job_id in sent:
+            # As well as it can be done: the server may be what went away.
+            try:
+                client.cancel(job_id)
+            except Refused:
+                continue
+            except (client_errors.Error, KeyboardInterrupt):
+                break
+        raise

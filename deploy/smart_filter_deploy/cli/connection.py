@@ -1,0 +1,85 @@
+"""Which server the client commands talk to, and its errors as endings."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from smart_filter_client import Client
+from smart_filter_client import errors as client_errors
+from smart_filter_deploy.cli.endings import NO_SERVER, PHOTO_FAILED, WRONG_USAGE, Ending
+from smart_filter_deploy.embedded.folder import running_stack
+
+# Refusals that say that the command was wrong, not that a photo or a job is.
+_USAGE_CODES = frozenset(
+    "unauthorized scope invalid_recipe contradiction not_available malformed_request".split()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Where a server is and the key to it."""
+
+    url: str
+    api_key: str = field(repr=False)
+
+
+def named_server() -> Server | None:
+    """Return the server that SMART_FILTER_URL names, or None."""
+    url = os.environ.get("SMART_FILTER_URL")
+    return Server(url, os.environ.get("SMART_FILTER_API_KEY", "")) if url else None
+
+
+def running_server() -> Server | None:
+    """Return the stack that is up on the data folder, or None."""
+    stack = running_stack()
+    return None if stack is None else Server(stack.url, stack.api_key)
+
+
+@contextmanager
+def connected() -> Iterator[Client]:
+    """Give a client of the server that is named or up."""
+    server = named_server() or running_server()
+    if server is None:
+        raise Ending(
+            "no server is up here: start one with `smart-filter up`, or name one with"
+            " SMART_FILTER_URL and SMART_FILTER_API_KEY",
+            NO_SERVER,
+        )
+    with client_of(server) as client:
+        yield client
+
+
+@contextmanager
+def client_of(server: Server) -> Iterator[Client]:
+    """Give a client of a server; what it raises inside becomes an Ending."""
+    try:
+        with Client(server.url, server.api_key) as client:
+            yield client
+    except client_errors.Error as error:
+        raise ending_of(error) from error
+
+
+def ending_of(error: client_errors.Error) -> Ending:
+    """Return how a command ends for what a client raised."""
+    if isinstance(error, client_errors.InvalidAddress):
+        return Ending(f"SMART_FILTER_URL or SMART_FILTER_API_KEY: {error}", WRONG_USAGE)
+    if isinstance(error, client_errors.TryLater):
+        return Ending(f"the server cannot now, try again later: {error}", NO_SERVER)
+    if isinstance(error, client_errors.Refused):
+        status = WRONG_USAGE if error.code in _USAGE_CODES else PHOTO_FAILED
+        return Ending(told(error), status)
+    return Ending(str(error), NO_SERVER)
+
+
+def is_about_usage(error: client_errors.Refused) -> bool:
+    """Whether every photo would be refused alike."""
+    return error.code in _USAGE_CODES
+
+
+def told(error: client_errors.Refused) -> str:
+    """Return a refusal for a person, every wrong field included."""
+    if error.code == "unauthorized":
+        return f"the server does not know the key; set SMART_FILTER_API_KEY ({error})"
+    fields = [f"{'.'.join(field.pointer.split('/')[1:])}: {field.detail}" for field in error.errors]
+    return "; ".join(fields) or str(error)

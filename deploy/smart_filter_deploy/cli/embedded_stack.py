@@ -1,0 +1,166 @@
+"""The embedded stack with our own processes on it; needs everything installed."""
+
+import http.client
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import click
+
+from smart_filter_deploy import wiring
+from smart_filter_deploy.cli import program, weights
+from smart_filter_deploy.cli.endings import PROGRAM
+from smart_filter_deploy.cli.worker import default_threads
+from smart_filter_deploy.embedded.addresses import StackAddress
+from smart_filter_deploy.embedded.children import Command
+from smart_filter_deploy.embedded.folder import DataFolder, running_stack
+from smart_filter_deploy.embedded.ports import LOOPBACK, free_port
+from smart_filter_deploy.embedded.signals import StopRequest
+from smart_filter_deploy.embedded.stack import Stack
+from smart_filter_shared import settings
+from smart_filter_shared.errors import SetupFailed
+from smart_filter_shared.pipeline import StageName
+
+_ANSWER_SECONDS = 1.0
+_LEAST_THREADS = 2
+
+
+def serve(data: Path | None, *, port: int | None, workers: int, for_people: bool) -> None:
+    """Start everything, print where it is, and return when SIGINT or SIGTERM has stopped it.
+
+    Raises SetupFailed in one line with the remedy.
+    """
+    # What supervision says of children that die goes to standard error, like our own words.
+    logging.basicConfig(format=f"{PROGRAM}: %(message)s")
+    folder = DataFolder.at(data)
+    _refuse_second(folder)
+    if port is not None:
+        _refuse_taken(port)
+    try:
+        with _sigterm_as_sigint():
+            weights.fetch(folder.part("weights"), _say)
+    except KeyboardInterrupt:
+        return
+    with StopRequest() as stop:
+        _say("starting PostgreSQL, Valkey and the object store")
+        with Stack(folder, stop=stop) as stack:
+            address = None if stop.requested else _start(stack, stop, port=port, workers=workers)
+            if address is None:
+                return
+            _tell(address, folder, for_people=for_people)
+            stack.supervise()
+            _say("stopping")
+
+
+def _start(
+    stack: Stack, stop: StopRequest, *, port: int | None, workers: int
+) -> StackAddress | None:
+    """Start API and workers on the servers; None when somebody asked to stop meanwhile."""
+    _say("preparing the database")
+    # The same way in which children are told, so that parent and children cannot differ.
+    os.environ.update(stack.environment)
+    api_key = f"sf_local_{stack.folder.secret('api-key')}"
+    wiring.prepare_servers(settings.load(), local_key=api_key)
+    _say("starting the API and the workers" if workers > 1 else "starting the API and a worker")
+    port = port or free_port()
+    stack.start(_api(port), *(_worker(number, workers) for number in range(1, workers + 1)))
+    if stop.requested:
+        return None
+    return stack.announce(url=f"http://{LOOPBACK}:{port}", api_key=api_key)
+
+
+def _api(port: int) -> Command:
+    return Command(
+        name="api",
+        argv=program.command("api", "--host", LOOPBACK, "--port", str(port)),
+        ready=lambda: _is_ready(port),
+    )
+
+
+def _worker(number: int, workers: int) -> Command:
+    threads = max(_LEAST_THREADS, -(-default_threads() // workers))
+    return Command(
+        name=f"worker-{number}",
+        argv=program.command(
+            *("worker", "--stages", ",".join(StageName), "--threads", str(threads))
+        ),
+    )
+
+
+def _is_ready(port: int) -> bool:
+    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=_ANSWER_SECONDS)
+    try:
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == http.client.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _tell(address: StackAddress, folder: DataFolder, *, for_people: bool) -> None:
+    line = {
+        "url": address.url,
+        "api_key": address.api_key,
+        "pid": address.pid,
+        "studio_url": address.studio_url,
+    }
+    try:
+        sys.stdout.write(json.dumps(line) + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _say("nobody reads the first line; staying up all the same")
+    if for_people:
+        click.echo(
+            f"\nSmart Filter is up; its data lies in {folder.path}. Try it:\n\n"
+            f"  {PROGRAM} run photo.jpg\n"
+            f"  curl -H 'Authorization: Bearer {address.api_key}' \\\n"
+            f"       -F photo=@photo.jpg {address.url}/v1/jobs\n\n"
+            "Ctrl-C stops it all.",
+            err=True,
+        )
+
+
+def _say(message: str) -> None:
+    click.echo(message, err=True)
+
+
+def _refuse_second(folder: DataFolder) -> None:
+    stack = running_stack(folder.path)
+    if stack is not None:
+        raise SetupFailed(
+            f"a stack is up on {folder.path} already, at {stack.url} (process {stack.pid}): "
+            f"`{PROGRAM} run` uses it; `kill {stack.pid}` stops it"
+        )
+
+
+def _refuse_taken(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError as error:
+            raise SetupFailed(
+                f"port {port} cannot be had ({error.strerror}): choose another with --port"
+            ) from error
+
+
+@contextmanager
+def _sigterm_as_sigint() -> Iterator[None]:
+    # So that what runs meanwhile, pip, is ended with us in either case.
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

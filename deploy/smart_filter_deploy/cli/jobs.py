@@ -1,0 +1,91 @@
+"""`smart-filter jobs`: what the server has, one by one."""
+
+import datetime as dt
+import json
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from smart_filter_client import Job
+from smart_filter_deploy.cli.connection import connected
+from smart_filter_deploy.cli.report import STATE_STYLES, print_found, print_stages
+
+_json_option = click.option("--json", "as_json", is_flag=True, help="As the API answers it.")
+
+
+@click.group()
+def jobs() -> None:
+    """List, show and cancel jobs."""
+
+
+@jobs.command("list")
+@click.option(
+    "--state",
+    type=click.Choice(["queued", "running", "succeeded", "failed", "canceled"]),
+    help="Only those.",
+)
+@click.option(
+    "--limit", type=click.IntRange(1), default=20, show_default=True, help="At most so many."
+)
+@_json_option
+def list_(state: str | None, limit: int, *, as_json: bool) -> None:
+    """List jobs, newest first."""
+    with connected() as client:
+        listed = list(client.jobs(state=state, limit=limit))
+    if as_json:
+        click.echo(json.dumps({"items": [job.document for job in listed], "next_cursor": None}))
+        return
+    if not listed:
+        click.echo("no jobs")
+        return
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in ("id", "state", "created", "background", "people", "score"):
+        table.add_column(column, no_wrap=True)
+    for job in listed:
+        table.add_row(
+            job.id,
+            f"[{STATE_STYLES.get(job.state, '')}]{job.state}[/]",
+            _local(job.created_at),
+            "" if job.background is None else (job.background.name or job.background.kind),
+            "" if job.people is None else str(job.people),
+            "" if job.rating is None else f"{job.rating.score:.2f}",
+        )
+    Console(highlight=False).print(table)
+
+
+@jobs.command()
+@click.argument("job_id", metavar="ID")
+@_json_option
+def show(job_id: str, *, as_json: bool) -> None:
+    """Show one job."""
+    with connected() as client:
+        job = client.job(job_id)
+    _print(job, as_json=as_json)
+
+
+@jobs.command()
+@click.argument("job_id", metavar="ID")
+@_json_option
+def cancel(job_id: str, *, as_json: bool) -> None:
+    """Withdraw a job that has not ended."""
+    with connected() as client:
+        job = client.cancel(job_id)
+    _print(job, as_json=as_json)
+
+
+def _print(job: Job, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(dict(job.document)))
+        return
+    console = Console(highlight=False)
+    console.print(
+        f"[bold]{job.id}[/]  [{STATE_STYLES.get(job.state, '')}]{job.state}[/]"
+        f"  [dim]{_local(job.created_at)}[/]"
+    )
+    print_stages(console, job)
+    print_found(console, job)
+
+
+def _local(time: dt.datetime | None) -> str:
+    return "" if time is None else f"{time.astimezone():%Y-%m-%d %H:%M:%S}"

@@ -1,0 +1,63 @@
+"""`smart-filter models`: which ones there are, and their weights."""
+
+import json
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from smart_filter_client.models import Model
+from smart_filter_deploy.cli.connection import connected
+from smart_filter_deploy.cli.endings import needing
+
+_json_option = click.option("--json", "as_json", is_flag=True, help="For programs.")
+
+
+@click.group()
+def models() -> None:
+    """List the models, and fetch their weights."""
+
+
+@models.command("list")
+@_json_option
+def list_(*, as_json: bool) -> None:
+    """List the models that the server offers."""
+    with connected() as client:
+        offered = client.models()
+    if as_json:
+        click.echo(json.dumps({"items": [model.document for model in offered]}))
+        return
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in ("task", "model", "version", "licence"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("what it is")
+    for model in offered:
+        table.add_row(model.task, _name(model), model.version, model.licence, model.title)
+    console = Console(highlight=False)
+    console.print(table)
+    console.print("[dim]*: what `auto` means[/]")
+
+
+@models.command()
+@_json_option
+def pull(*, as_json: bool) -> None:
+    """Fetch the weights that are missing, and check those that are there."""
+    with needing("worker"):
+        # The server's packages are not part of a bare install.
+        from smart_filter_deploy.cli import weights  # noqa: PLC0415
+        from smart_filter_shared.settings import data_folder  # noqa: PLC0415
+
+    folder: Path = data_folder() / "weights"
+    fetched = weights.fetch(folder, lambda message: click.echo(message, err=True))
+    if as_json:
+        names = [file.name for file in fetched]
+        click.echo(json.dumps({"folder": str(folder), "fetched": names}))
+    elif fetched:
+        click.echo(f"{len(fetched)} files fetched into {folder}")
+    else:
+        click.echo(f"all weights are in {folder}, each with its right digest")
+
+
+def _name(model: Model) -> str:
+    return f"[bold]{model.name}[/] *" if model.default else model.name

@@ -1,0 +1,118 @@
+"""What is shown while photos are on their way: a line for each stage."""
+
+from collections import Counter
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from smart_filter_client.models import Job, Stage
+from smart_filter_deploy.cli.report import mark, seconds
+
+_FINAL = frozenset({"succeeded", "failed", "canceled"})
+_BAR_WIDTH = 24
+_FRAMES_A_SECOND = 12
+
+
+class Progress:
+    """Shows how far jobs are, until its `with` block ends.
+
+    On a terminal the lines are live; elsewhere one is printed when a stage ends, without
+    control characters.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._jobs: dict[str, Job] = {}
+        self._names: dict[str, str] = {}
+        self._told: set[tuple[str, str]] = set()
+        self._spinner = Spinner("dots", style="cyan")
+        self._live: Live | None = None
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal and not self._console.is_dumb_terminal:
+            self._live = Live(
+                console=self._console,
+                get_renderable=self._picture,
+                refresh_per_second=_FRAMES_A_SECOND,
+            )
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def add(self, name: str, job: Job) -> None:
+        """Show a job from now on, under its photo's name."""
+        self._names[job.id] = name
+        self.update(job)
+
+    def update(self, job: Job) -> None:
+        """Show a job as it is now."""
+        self._jobs[job.id] = job
+        if self._live is None:
+            self._tell_ended(job)
+
+    def _tell_ended(self, job: Job) -> None:
+        for stage in job.stages:
+            if stage.state in _FINAL and (job.id, stage.name) not in self._told:
+                self._told.add((job.id, stage.name))
+                which = f"{self._names[job.id]}: " if len(self._names) > 1 else ""
+                line = f"{which}{stage.name} {stage.state}{_took(stage)}"
+                self._console.print(line, soft_wrap=True, markup=False)
+
+    def _picture(self) -> RenderableType:
+        if len(self._jobs) == 1:
+            [job] = self._jobs.values()
+            return self._stages_of(job)
+        return self._stages_of_all()
+
+    def _stages_of(self, job: Job) -> RenderableType:
+        table = Table.grid(padding=(0, 1))
+        for stage in job.stages:
+            moving = stage.state == "running"
+            style = "" if moving or stage.state in _FINAL else "dim"
+            attempt = f"attempt {stage.attempt}" if stage.attempt > 1 else ""
+            table.add_row(
+                " ",
+                self._spinner if moving else mark(stage.state),
+                Text(stage.name, style=style),
+                Text(seconds(stage.seconds), style="dim", justify="right"),
+                Text(attempt, style="yellow"),
+            )
+        return table
+
+    def _stages_of_all(self) -> RenderableType:
+        jobs = list(self._jobs.values())
+        names = list(dict.fromkeys(stage.name for job in jobs for stage in job.stages))
+        table = Table.grid(padding=(0, 1))
+        for name in names:
+            states = Counter(
+                stage.state for job in jobs for stage in job.stages if stage.name == name
+            )
+            total, done = states.total(), sum(states[state] for state in _FINAL)
+            failed = states["failed"]
+            table.add_row(
+                " ",
+                mark("succeeded") if done == total else (self._spinner if done else mark("ready")),
+                Text(name),
+                ProgressBar(total=total, completed=done, width=_BAR_WIDTH),
+                Text(f"{done}/{total}", justify="right"),
+                Text(f"{failed} failed" if failed else "", style="red"),
+            )
+        return Group(table)
+
+
+def _took(stage: Stage) -> str:
+    return "" if stage.seconds is None else f" in {seconds(stage.seconds)}"

@@ -1,0 +1,57 @@
+"""The commands that are one server process: a worker, and the API."""
+
+import os
+
+import click
+
+from smart_filter_deploy.cli.endings import needing
+
+
+def default_threads() -> int:
+    """Return how many threads a worker has: two at least, so that transfers overlap work."""
+    return max(2, os.cpu_count() or 1)
+
+
+@click.command()
+@click.option(
+    "--stages",
+    required=True,
+    metavar="A,B",
+    help="The stages to serve: prepare, segmentation, face, smile, composite.",
+)
+@click.option("--threads", type=click.IntRange(1, 256), help="How many photos at once.")
+def worker(stages: str, threads: int | None) -> None:
+    """Serve stages of the pipeline, until told to stop.
+
+    Database, broker and storage are named by SMART_FILTER_DATABASE_URL, _BROKER_URL,
+    _STORAGE_URL, _STORAGE_ACCESS_KEY and _STORAGE_SECRET_KEY.
+    """
+    # The server's packages are not part of a bare install, here and below.
+    with needing("worker"):
+        from smart_filter_deploy import wiring  # noqa: PLC0415
+        from smart_filter_shared import settings  # noqa: PLC0415
+        from smart_filter_shared.pipeline import StageName  # noqa: PLC0415
+
+        names = [name.strip() for name in stages.split(",")]
+        unknown = sorted(set(names) - set(StageName))
+        if unknown:
+            raise click.BadParameter(
+                f"{', '.join(unknown)}: there are {', '.join(StageName)}", param_hint="--stages"
+            )
+        wiring.serve_worker(
+            settings.load(),
+            stages=tuple(StageName(name) for name in dict.fromkeys(names)),
+            threads=threads or default_threads(),
+        )
+
+
+@click.command(hidden=True)
+@click.option("--host", default="127.0.0.1")
+@click.option("--port", type=click.IntRange(1, 65535), required=True)
+def api(host: str, port: int) -> None:
+    """Serve the API, until told to stop."""
+    with needing("api"):
+        from smart_filter_deploy import wiring  # noqa: PLC0415
+        from smart_filter_shared import settings  # noqa: PLC0415
+
+        wiring.serve_api(settings.load(), host=host, port=port)
