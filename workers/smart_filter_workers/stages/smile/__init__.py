@@ -1,0 +1,1 @@
+"""Smile: rate each face and read its eyes."""
