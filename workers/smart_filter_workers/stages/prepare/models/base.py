@@ -9,7 +9,7 @@ from smart_filter_workers.results import Face, Srgb8
 class LightDetector(Protocol):
     """Proposes faces in pictures, cheaply; safe to call from several threads."""
 
-    def __call__(self, pictures: Sequence[Srgb8]) -> list[tuple[Face, ...]]:
+    def __call__(self, pictures: Sequence[Srgb8], /) -> Sequence[tuple[Face, ...]]:
         """Return the faces of each picture, in that picture's pixels.
 
         pictures: (H, W, 3) uint8 sRGB each, of any sizes of at least 1 × 1.

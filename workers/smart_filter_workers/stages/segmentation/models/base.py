@@ -22,6 +22,6 @@ class People:
 class Segmenter(Protocol):
     """Says which pixels are people; safe to call from several threads."""
 
-    def __call__(self, batch: Sequence[Prepared]) -> list[People]:
+    def __call__(self, batch: Sequence[Prepared], /) -> Sequence[People]:
         """Return the people of each prepared photo, from its proxy and its proposals."""
         ...

@@ -1,0 +1,113 @@
+"""Every model that finds faces: the detectors of `face`, and the light ones of `prepare`."""
+
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import pytest
+
+from smart_filter_shared.cards import TaskName
+from smart_filter_tests.pictures import ODD_SIZES, noise
+from smart_filter_tests.threads import at_once
+from smart_filter_workers import catalogue
+from smart_filter_workers.results import Face, Srgb8
+from smart_filter_workers.stages.face.models.base import FaceDetector
+
+FOUND = [
+    (task, name)
+    for task, name in catalogue.find().files
+    if task in {TaskName.FACE, TaskName.PREPARE}
+]
+# Pixels: a batch may be computed in another order of additions than one picture alone.
+TOLERANCE_PX = 0.1
+
+
+@pytest.fixture(scope="module", params=FOUND, ids=lambda found: f"{found[0]}.{found[1]}")
+def detect(request: pytest.FixtureRequest, weights_folder: Path) -> FaceDetector:
+    return cast("FaceDetector", catalogue.find().files[request.param].load(weights_folder))
+
+
+def test_face_is_found_where_it_is(detect: FaceDetector, astronaut: Srgb8) -> None:
+    (faces,) = detect([astronaut])
+
+    (face,) = faces
+    left, top, width, height = face.box
+    assert (left, top) == pytest.approx((182, 58), abs=12)
+    assert (left + width, top + height) == pytest.approx((270, 178), abs=12)
+
+
+def test_landmarks_are_the_persons_own_right_and_left(
+    detect: FaceDetector, astronaut: Srgb8
+) -> None:
+    ((face,),) = detect([astronaut])
+
+    expected = ((203, 102), (247, 104), (223, 125), (203, 142), (241, 144))
+    assert np.allclose(face.landmarks, expected, atol=6)
+
+
+def test_empty_wall_has_no_face(detect: FaceDetector) -> None:
+    wall = np.full((300, 400, 3), 128, np.uint8)
+
+    assert list(detect([wall])) == [()]
+
+
+def test_no_pictures_give_no_answers(detect: FaceDetector) -> None:
+    assert list(detect([])) == []
+
+
+@pytest.mark.parametrize("size", ODD_SIZES, ids=str)
+def test_any_size_is_answered_within_the_picture(
+    detect: FaceDetector, size: tuple[int, int]
+) -> None:
+    height, width = size
+
+    (faces,) = detect([noise(height, width)])
+
+    assert all(0 <= face.score <= 1 for face in faces)
+    assert all(_is_within(face, width, height) for face in faces)
+
+
+def test_face_of_an_enlarged_picture_is_found_in_its_pixels(
+    detect: FaceDetector, astronaut: Srgb8
+) -> None:
+    large = np.ascontiguousarray(astronaut.repeat(3, axis=0).repeat(3, axis=1))
+
+    ((face,),) = detect([large])
+
+    assert face.box[0] == pytest.approx(3 * 182, abs=36)
+
+
+def test_same_picture_twice_gives_the_same_faces(detect: FaceDetector, astronaut: Srgb8) -> None:
+    assert detect([astronaut]) == detect([astronaut])
+
+
+def test_batch_finds_what_one_by_one_finds(detect: FaceDetector, astronaut: Srgb8) -> None:
+    pictures = [astronaut, noise(120, 80), np.ascontiguousarray(astronaut[:, ::-1])]
+
+    together = detect(pictures)
+
+    for picture, faces in zip(pictures, together, strict=True):
+        (alone,) = detect([picture])
+        assert len(faces) == len(alone)
+        for one, other in zip(faces, alone, strict=True):
+            assert np.allclose(one.box, other.box, atol=TOLERANCE_PX)
+            assert np.allclose(one.landmarks, other.landmarks, atol=TOLERANCE_PX)
+
+
+def test_four_threads_find_the_same(detect: FaceDetector, astronaut: Srgb8) -> None:
+    alone = detect([astronaut])
+
+    found = at_once(4, lambda: [detect([astronaut]) for _ in range(3)])
+
+    assert found == [[alone] * 3] * 4
+
+
+def _is_within(face: Face, width: int, height: int) -> bool:
+    left, top, box_width, box_height = face.box
+    rounding = 1e-6
+    return (
+        left >= 0
+        and top >= 0
+        and left + box_width <= width + rounding
+        and top + box_height <= height + rounding
+    )

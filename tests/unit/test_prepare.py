@@ -1,0 +1,82 @@
+import numpy as np
+import pytest
+
+from smart_filter_tests.pictures import a_photo, noise
+from smart_filter_workers.results import Face
+from smart_filter_workers.stages.prepare import stage
+from smart_filter_workers.stages.prepare.stage import Inputs, proxy_of
+
+FACE = Face(
+    box=(10.0, 20.0, 30.0, 40.0),
+    score=0.9,
+    landmarks=((12.0, 30.0), (32.0, 30.0), (22.0, 40.0), (14.0, 50.0), (30.0, 50.0)),
+)
+
+
+@pytest.mark.parametrize(
+    ("photo", "proxy"),
+    [
+        ((3000, 4000), (768, 1024)),
+        ((4001, 2999), (1024, 768)),
+        ((1025, 1025), (1024, 1024)),
+        ((10, 9000), (1, 1024)),
+        ((9000, 1), (1024, 1)),
+    ],
+)
+def test_proxy_has_no_side_above_1024_px(photo: tuple[int, int], proxy: tuple[int, int]) -> None:
+    assert proxy_of(np.zeros((*photo, 3), np.uint8)).shape == (*proxy, 3)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (300, 200), (1024, 1024)])
+def test_small_photo_is_its_own_proxy(size: tuple[int, int]) -> None:
+    photo = noise(*size)
+
+    assert proxy_of(photo) is photo
+
+
+def test_shrinking_keeps_the_mean_of_the_photo() -> None:
+    photo = noise(3001, 2003)
+
+    proxy = proxy_of(photo)
+
+    # Noise of 256 levels averages out over so many pixels; a shrink that skips some would too,
+    # but not one that darkens, wraps around or leaves a border.
+    assert np.allclose(proxy.mean(axis=(0, 1)), photo.mean(axis=(0, 1)), atol=0.5)
+
+
+def test_shrinking_averages_instead_of_skipping() -> None:
+    stripes = np.zeros((4096, 4096, 3), np.uint8)
+    stripes[:, ::2] = 255
+
+    proxy = proxy_of(stripes)
+
+    # One level of rounding for each halving.
+    assert np.abs(proxy.astype(int) - 127).max() <= 2
+
+
+def test_details_stay_where_they_are() -> None:
+    photo = np.zeros((3000, 4000, 3), np.uint8)
+    photo[1500:, 2000:] = 255
+
+    proxy = proxy_of(photo)
+
+    assert proxy[383, 511].max() < 128 <= proxy[384, 512].min()
+
+
+def test_proposals_are_in_pixels_of_the_photo() -> None:
+    photo = a_photo(np.zeros((1536, 2048, 3), np.uint8))
+
+    (prepared,) = stage.run({"prepare": lambda _: [(FACE,)]}, [Inputs(photo)])
+
+    assert (prepared.width, prepared.height, prepared.format) == (2048, 1536, "png")
+    assert prepared.proposals[0].box == (20.0, 40.0, 60.0, 80.0)
+    assert prepared.proposals[0].landmarks[1] == (64.0, 60.0)
+
+
+def test_every_photo_of_a_batch_keeps_its_own_proposals() -> None:
+    batch = [Inputs(a_photo(noise(8, 9))), Inputs(a_photo(noise(6, 5)))]
+
+    first, second = stage.run({"prepare": lambda _: [(FACE,), ()]}, batch)
+
+    assert (first.width, first.proposals) == (9, (FACE,))
+    assert (second.width, second.proposals) == (5, ())

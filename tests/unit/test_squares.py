@@ -1,0 +1,57 @@
+import numpy as np
+import pytest
+
+from smart_filter_workers.networks.squares import Square
+
+
+def test_points_of_an_upright_cut_come_back_scaled_and_shifted() -> None:
+    square = Square(centre=(100.0, 50.0), side=40.0, angle=0.0)
+
+    back = square.to_picture(np.array([[0, 0], [10, 10], [20, 0]], np.float32), 20)
+
+    assert np.allclose(back, [[80, 30], [100, 50], [120, 30]])
+
+
+def test_positive_angle_turns_clockwise_as_one_looks() -> None:
+    square = Square(centre=(0.0, 0.0), side=20.0, angle=np.pi / 2)
+
+    (back,) = square.to_picture(np.array([[20, 10]], np.float32), 20)
+
+    assert np.allclose(back, [0, 10], atol=1e-5), "the cut's right is the picture's down"
+
+
+@pytest.mark.parametrize("side", [40.0, 400.0])
+@pytest.mark.parametrize("angle", [0.0, 0.5])
+def test_what_is_cut_out_lies_where_its_points_say(side: float, angle: float) -> None:
+    picture = np.zeros((600, 600, 3), np.uint8)
+    square = Square(centre=(300.0, 280.0), side=side, angle=angle)
+    ((x, y),) = square.to_picture(np.array([[48, 20]], np.float32), 64)
+    radius = side / 20
+    rows, columns = np.mgrid[0:600, 0:600]
+    picture[np.hypot(columns - x, rows - y) < radius] = 255
+
+    cut = square.cut(picture, 64)[..., 0]
+
+    rows, columns = np.mgrid[0:64, 0:64]
+    centre = (columns * cut).sum() / cut.sum(), (rows * cut).sum() / cut.sum()
+    # One pixel of the cut: half a pixel may come from where pixels' middles are counted.
+    assert np.allclose(centre, (48, 20), atol=1)
+
+
+def test_cut_is_rgb_in_0_to_1() -> None:
+    picture = np.zeros((50, 50, 3), np.uint8)
+    picture[..., 0] = 255
+
+    cut = Square(centre=(25.0, 25.0), side=30.0, angle=0.0).cut(picture, 16)
+
+    assert cut.shape == (16, 16, 3)
+    assert cut.dtype == np.float32
+    assert np.allclose(cut, (1, 0, 0))
+
+
+def test_edge_of_the_picture_goes_on_outside_of_it() -> None:
+    picture = np.full((20, 20, 3), 200, np.uint8)
+
+    cut = Square(centre=(0.0, 0.0), side=60.0, angle=0.3).cut(picture, 32)
+
+    assert np.allclose(cut, 200 / 255, atol=1e-3)
