@@ -6,6 +6,7 @@ import json
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from smart_filter_client import Job
 from smart_filter_deploy.cli.connection import connected
@@ -43,11 +44,12 @@ def list_(state: str | None, limit: int, *, as_json: bool) -> None:
     for column in ("id", "state", "created", "background", "people", "score"):
         table.add_column(column, no_wrap=True)
     for job in listed:
+        background = job.background
         table.add_row(
-            job.id,
-            f"[{STATE_STYLES.get(job.state, '')}]{job.state}[/]",
+            Text(job.id),
+            _state(job),
             _local(job.created_at),
-            "" if job.background is None else (job.background.name or job.background.kind),
+            Text("" if background is None else (background.name or background.kind)),
             "" if job.people is None else str(job.people),
             "" if job.rating is None else f"{job.rating.score:.2f}",
         )
@@ -80,11 +82,14 @@ def _print(job: Job, *, as_json: bool) -> None:
         return
     console = Console(highlight=False)
     console.print(
-        f"[bold]{job.id}[/]  [{STATE_STYLES.get(job.state, '')}]{job.state}[/]"
-        f"  [dim]{_local(job.created_at)}[/]"
+        Text.assemble((job.id, "bold"), "  ", _state(job), "  ", (_local(job.created_at), "dim"))
     )
     print_stages(console, job)
     print_found(console, job)
+
+
+def _state(job: Job) -> Text:
+    return Text(job.state, style=STATE_STYLES.get(job.state, ""))
 
 
 def _local(time: dt.datetime | None) -> str:

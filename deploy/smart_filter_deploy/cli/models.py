@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from smart_filter_client.models import Model
 from smart_filter_deploy.cli.connection import connected
@@ -33,7 +34,8 @@ def list_(*, as_json: bool) -> None:
         table.add_column(column, no_wrap=True)
     table.add_column("what it is")
     for model in offered:
-        table.add_row(model.task, _name(model), model.version, model.licence, model.title)
+        texts = (model.version, model.licence, model.title)
+        table.add_row(Text(model.task), _name(model), *(Text(text) for text in texts))
     console = Console(highlight=False)
     console.print(table)
     console.print("[dim]*: what `auto` means[/]")
@@ -59,5 +61,5 @@ def pull(*, as_json: bool) -> None:
         click.echo(f"all weights are in {folder}, each with its right digest")
 
 
-def _name(model: Model) -> str:
-    return f"[bold]{model.name}[/] *" if model.default else model.name
+def _name(model: Model) -> Text:
+    return Text.assemble((model.name, "bold"), " *") if model.default else Text(model.name)

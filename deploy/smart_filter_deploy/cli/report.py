@@ -30,7 +30,7 @@ _KILO = 1000
 
 def print_outcome(console: Console, outcome: Outcome) -> None:
     """Print what became of a photo: what was found in it, and where its picture is."""
-    console.print(Text(outcome.place.photo.name, style="bold"), soft_wrap=True)
+    console.print(Text(str(outcome.place.photo), style="bold"), soft_wrap=True)
     lines = [] if outcome.job is None else _found(outcome.job)
     lines += [
         (label, _written(path, outcome.job.image if outcome.job and label == "picture" else None))

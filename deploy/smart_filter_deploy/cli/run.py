@@ -86,7 +86,7 @@ def run(  # noqa: PLR0917 - click passes them by name
         nonlocal told
         outcomes[index] = outcome
         while as_json and told < len(outcomes) and (ready := outcomes[told]) is not None:
-            click.echo(json.dumps(_line(ready)))
+            click.echo(json.dumps(line_of(ready)))
             told += 1
 
     started = time.monotonic()
@@ -175,7 +175,7 @@ def _ended_by_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _line(outcome: Outcome) -> dict[str, object]:
+def line_of(outcome: Outcome) -> dict[str, object]:
     """Return an outcome for a program: the job as the API has it, and where the picture is."""
     line: dict[str, object] = {"id": None, "state": "failed", "image": None, "outputs": {}}
     if outcome.job is not None:

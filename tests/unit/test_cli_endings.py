@@ -1,0 +1,181 @@
+"""How commands end: one line, and a status that a script can rely on."""
+
+from pathlib import Path
+
+import click
+import pytest
+
+from smart_filter_client import errors as client_errors
+from smart_filter_deploy.cli import connection, endings, main, photos
+from smart_filter_deploy.cli.endings import Ending, needing, status_of
+from smart_filter_shared.errors import SetupFailed
+
+
+def ending_with(error: BaseException) -> click.Command:
+    @click.command()
+    def command() -> None:
+        raise error
+
+    return command
+
+
+def status_and_line(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> tuple[object, list[str]]:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    return ended.value.code, capsys.readouterr().err.splitlines()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["nonsense"],
+        ["run", "--nonsense"],
+        ["run", "there-is-no-such-photo.jpg"],
+        ["run", "/"],
+        ["run", "--set", "no-equals-sign", __file__],
+        ["run", "--timeout", "0", __file__],
+        ["run", "-o", "no-such-folder/picture.jpg", __file__],
+        ["run", "-o", "picture.jpg", __file__, __file__],
+        ["run", "-o", __file__, __file__],
+        ["up", "--port", "0"],
+        ["up", "--workers", "none"],
+        ["worker"],
+        ["worker", "--stages", "prepare,nonsense"],
+        ["jobs", "show"],
+        ["models", "nonsense"],
+    ],
+)
+def test_wrong_usage_is_one_line_and_status_2(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, lines = status_and_line(arguments, capsys)
+
+    assert status == 2
+    assert len(lines) == 1
+    assert lines[0].startswith("smart-filter: ")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["run", __file__], ["jobs", "list"], ["jobs", "cancel", "x"], ["models", "list"]]
+)
+def test_server_that_is_not_there_is_one_line_and_status_3(
+    arguments: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Port 0 is never listened on, so this is refused without leaving the machine.
+    monkeypatch.setenv("SMART_FILTER_URL", "http://127.0.0.1:0")
+
+    status, lines = status_and_line(arguments, capsys)
+
+    assert status == 3
+    assert len(lines) == 1
+    assert "http://127.0.0.1:0" in lines[0]
+
+
+def test_url_that_is_none_is_wrong_usage(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SMART_FILTER_URL", "photos.example")
+
+    status, lines = status_and_line(["jobs", "list"], capsys)
+
+    assert status == 2
+    assert "SMART_FILTER_URL" in lines[0]
+
+
+@pytest.mark.parametrize("arguments", [[], ["jobs"], ["models"]])
+def test_no_command_shows_what_there_is(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, lines = status_and_line(arguments, capsys)
+
+    assert status == 2
+    assert any("Commands:" in line for line in lines)
+
+
+def test_internal_command_is_not_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+
+    listed = capsys.readouterr().out
+    assert "worker" in listed
+    assert "  api" not in listed
+
+
+def test_errors_of_ours_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    status = status_of(ending_with(SetupFailed("no PostgreSQL:\n  install it")), [])
+
+    assert status == endings.NO_SERVER
+    assert capsys.readouterr().err == "smart-filter: no PostgreSQL: install it\n"
+
+
+def test_ctrl_c_ends_with_the_status_that_shells_expect() -> None:
+    assert status_of(ending_with(KeyboardInterrupt()), []) == 130
+
+
+def test_defect_keeps_its_traceback() -> None:
+    with pytest.raises(ZeroDivisionError):
+        status_of(ending_with(ZeroDivisionError()), [])
+
+
+def test_missing_extra_is_named() -> None:
+    with pytest.raises(Ending, match=r"pip install 'smart-filter\[worker\]'"), needing("worker"):
+        raise ModuleNotFoundError("No module named 'celery'", name="celery")
+
+
+def test_missing_module_of_ours_is_a_defect() -> None:
+    with pytest.raises(ModuleNotFoundError), needing("worker"):
+        raise ModuleNotFoundError(name="smart_filter_workers.app")
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        ("invalid_recipe", 2),
+        ("not_available", 2),
+        ("unauthorized", 2),
+        ("not_found", 1),
+        ("job_final", 1),
+    ],
+)
+def test_refusals_end_by_whose_fault_they_are(code: str, status: int) -> None:
+    error = client_errors.Refused(code, status=400)
+
+    assert connection.ending_of(error).status == status
+
+
+def test_every_wrong_field_is_told() -> None:
+    error = client_errors.Refused(
+        "invalid_recipe",
+        status=422,
+        errors=[
+            client_errors.FieldError("/background", "is none"),
+            client_errors.FieldError("/face/model", "is not served"),
+        ],
+    )
+
+    assert str(connection.ending_of(error)) == "background: is none; face.model: is not served"
+
+
+def test_photos_of_one_stem_are_numbered() -> None:
+    paths = [Path(name) for name in ("a.png", "sub/a.jpg", "a-2.jpg", "b.png")]
+
+    names = [place.image("jpg").name for place in photos.places(paths, None)]
+
+    assert names == [
+        "a.smart-filter.jpg",
+        "a-2.smart-filter.jpg",
+        "a-2-2.smart-filter.jpg",
+        "b.smart-filter.jpg",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("destination", "image_format"),
+    [("cut.PNG", "png"), ("cut.jpeg", "jpg"), ("cut", None), ("out/", None), (None, None)],
+)
+def test_name_of_the_picture_asks_for_its_format(
+    destination: str | None, image_format: str | None
+) -> None:
+    assert photos.format_of(destination) == image_format

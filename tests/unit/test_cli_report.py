@@ -1,0 +1,172 @@
+"""What people read about a job."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from smart_filter_client.models import Job, job_from
+from smart_filter_deploy.cli import report
+from smart_filter_deploy.cli.progress import Progress
+
+DONE = {"name": "face", "model": "centerface", "state": "succeeded", "attempt": 1, "seconds": 0.123}
+ROOMY = 100
+
+
+def a_console(*, terminal: bool = False, width: int = ROOMY) -> Console:
+    return Console(
+        file=io.StringIO(), force_terminal=terminal, width=width, highlight=False, color_system=None
+    )
+
+
+def text_of(console: Console) -> str:
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def a_job(**fields: object) -> Job:
+    return job_from({"id": "j1", "state": "succeeded", **fields})
+
+
+def a_face(level: str = "mild", *, left: bool | None = True, right: bool | None = True) -> object:
+    return {
+        "box": [10, 20, 30, 40],
+        "smile": {"level": level, "score": 0.5},
+        "eyes": {"left_open": left, "right_open": right},
+    }
+
+
+def found(job: Job) -> str:
+    console = a_console()
+    report.print_found(console, job)
+    return text_of(console)
+
+
+def test_people_and_faces_are_counted() -> None:
+    assert "1 person, 1 face\n" in found(a_job(people=1, faces=[a_face()]))
+    assert "2 people, no face\n" in found(a_job(people=2, faces=[]))
+    assert "nobody\n" in found(a_job(people=0, faces=[]))
+
+
+def test_what_was_not_asked_for_is_not_told() -> None:
+    assert not found(a_job(people=None, faces=None, rating=None, background=None)).strip()
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "told"),
+    [
+        (True, True, "both eyes open"),
+        (False, False, "both eyes closed"),
+        (None, None, "eyes not seen"),
+        (False, True, "left eye closed, right eye open"),
+        (None, True, "left eye not seen, right eye open"),
+    ],
+)
+def test_eyes_are_the_persons_own(left: bool | None, right: bool | None, told: str) -> None:  # noqa: FBT001
+    assert told in found(a_job(people=1, faces=[a_face(left=left, right=right)]))
+
+
+def test_rating_shows_the_terms_that_make_it() -> None:
+    rating = {
+        "score": 0.58,
+        "avg_smiling_score": 0.6,
+        "open_eye_ratio": 0.5,
+        "shares": {"smile": 0.8, "eyes": 0.2},
+    }
+
+    assert "0.58 = 0.8 × 0.60 smiles + 0.2 × 0.50 open eyes" in found(a_job(rating=rating))
+
+
+def test_background_comes_with_its_reason() -> None:
+    background = {"kind": "preset", "name": "paper", "reason": "calm [0.7]"}
+
+    assert "paper: calm [0.7]" in found(a_job(background=background))
+
+
+def test_failure_comes_with_its_code_and_stage() -> None:
+    error = {"code": "image_unreadable", "detail": "the file ends early", "stage": "prepare"}
+
+    assert "the file ends early  (image_unreadable, in prepare)" in found(a_job(error=error))
+
+
+def test_many_faces_are_not_all_told() -> None:
+    told = found(a_job(people=40, faces=[a_face()] * 40))
+
+    assert "face 12" in told
+    assert "face 13" not in told
+    assert "and 28 more" in told
+
+
+def test_lines_in_a_pipe_are_not_broken() -> None:
+    console = a_console(width=40)
+
+    report.print_found(console, a_job(background={"kind": "auto", "reason": "because " * 20}))
+
+    assert text_of(console).count("\n") == 1
+
+
+def test_lines_on_a_terminal_are_broken_below_their_own_column() -> None:
+    console = a_console(terminal=True, width=40)
+
+    report.print_found(console, a_job(background={"kind": "auto", "reason": "because " * 20}))
+
+    lines = text_of(console).rstrip().split("\n")
+    assert len(lines) > 1
+    assert all(len(line) <= 40 for line in lines)
+    assert all(line.startswith("              ") for line in lines[1:])
+
+
+@pytest.mark.parametrize(
+    ("count", "told"),
+    [(0, "0 bytes"), (999, "999 bytes"), (84_210, "84 kB"), (3_456_000, "3.5 MB")],
+)
+def test_sizes_are_short(count: int, told: str) -> None:
+    assert report.size(count) == told
+
+
+def test_progress_in_a_pipe_is_one_plain_line_for_each_stage_that_ended() -> None:
+    console = a_console()
+
+    with Progress(console) as progress:
+        progress.add("photo.png", a_job(stages=[{**DONE, "state": "running", "seconds": None}]))
+        progress.update(a_job(stages=[DONE]))
+        progress.update(a_job(stages=[DONE]))
+
+    assert text_of(console) == "face succeeded in 0.12 s\n"
+
+
+def test_progress_of_several_photos_in_a_pipe_names_them() -> None:
+    console = a_console()
+
+    with Progress(console) as progress:
+        progress.add("a.png", a_job(stages=[]))
+        progress.add("b.png", job_from({"id": "j2", "state": "running", "stages": [DONE]}))
+
+    assert text_of(console) == "b.png: face succeeded in 0.12 s\n"
+
+
+def test_progress_on_a_terminal_keeps_a_line_for_each_stage() -> None:
+    console = a_console(terminal=True)
+
+    with Progress(console) as progress:
+        waiting = {"name": "composite", "state": "waiting"}
+        progress.add("a.png", a_job(stages=[DONE, waiting]))
+        progress.update(a_job(stages=[DONE, {**waiting, "state": "failed"}]))
+
+    last = text_of(console).rsplit("✓", 1)[1]
+    assert "face" in last
+    assert "0.12 s" in last
+    assert "✗ composite" in last
+
+
+def test_progress_of_several_photos_on_a_terminal_counts_them() -> None:
+    console = a_console(terminal=True)
+
+    with Progress(console) as progress:
+        progress.add("a.png", a_job(stages=[DONE]))
+        progress.add(
+            "b.png",
+            job_from({"id": "j2", "state": "failed", "stages": [{**DONE, "state": "failed"}]}),
+        )
+
+    assert "2/2 1 failed" in text_of(console)
