@@ -108,8 +108,8 @@ def encode_png(pixels: Srgb8 | Matte8) -> Encoded:
             ordered = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR).astype(np.uint8, copy=False)
         case (height, width, 4):
             ordered = cv2.cvtColor(pixels, cv2.COLOR_RGBA2BGRA).astype(np.uint8, copy=False)
-            alpha = np.ascontiguousarray(pixels[..., 3])
-            ordered = cv2.bitwise_and(ordered, ordered, mask=alpha).astype(np.uint8, copy=False)
+            unseen = (pixels[..., 3] == 0).astype(np.uint8)
+            cv2.bitwise_xor(ordered, ordered, dst=ordered, mask=unseen)  # in place: no third copy
         case _:
             raise ValueError(f"{pixels.shape} is no picture")
     _, encoded = cv2.imencode(
@@ -126,7 +126,7 @@ def encode_png(pixels: Srgb8 | Matte8) -> Encoded:
             cv2.IMWRITE_PNG_FILTER_SUB,
         ],
     )
-    plain = memoryview(encoded.tobytes())
+    plain = encoded.reshape(-1).data
     content = b"".join((plain[:_PNG_HEADER_BYTES], _PNG_SRGB_CHUNK, plain[_PNG_HEADER_BYTES:]))
     return Encoded(content, "image/png", width, height, "png")
 

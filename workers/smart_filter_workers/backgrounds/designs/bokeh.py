@@ -10,7 +10,7 @@ from smart_filter_workers.backgrounds import colours
 from smart_filter_workers.backgrounds.sheet import Field, Sheet
 from smart_filter_workers.results import Srgb8
 
-SMALL = 720
+SMALL = 640
 LIGHTS_PER_SQUARE = 95  # on a square sheet; more on a long one
 EXPOSURE = 1.25
 FAR_OFF_SHARE = 0.2  # of the lights have no clear rim

@@ -1,0 +1,1 @@
+"""Composite: put the people on another background, at full resolution."""

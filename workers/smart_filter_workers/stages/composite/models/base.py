@@ -1,0 +1,55 @@
+"""What a model of the composite stage is."""
+
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smart_filter_workers.results import Matte8, Srgb8
+
+# (H, W, 4) uint8: sRGB and straight (not premultiplied) alpha.
+Srgba8: TypeAlias = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Colour:
+    """One colour: red, green and blue are gamma-coded sRGB levels 0..255, alpha is 0..1."""
+
+    srgb: tuple[float, float, float]
+    alpha: float
+
+
+@dataclass(frozen=True, slots=True)
+class CutOut:
+    """The people of one photo, ready to be laid on anything.
+
+    photo_srgb: (H, W, 3) uint8; matte: (H, W) uint8.
+    people_srgb, backdrop_srgb: (h, w, 3) float32, 0..255, far smaller than the photo: the
+        colours of the people and of the old background near each place of the edge.
+    """
+
+    photo_srgb: Srgb8
+    matte: Matte8
+    people_srgb: NDArray[np.float32]
+    backdrop_srgb: NDArray[np.float32]
+
+
+class Compositor(Protocol):
+    """Cuts people out and lays them on backgrounds; safe to call from several threads."""
+
+    def cut(self, photo_srgb: Srgb8, *, proxy_srgb: Srgb8, matte: Matte8) -> CutOut:
+        """Bring a matte to the photo's size, its edges to the photo's edges.
+
+        photo_srgb: (H, W, 3) uint8; proxy_srgb: (h, w, 3) uint8, the same photo, no larger;
+        matte: (h, w) uint8.
+        """
+        ...
+
+    def over(self, cut: CutOut, background_srgb: Srgb8) -> Srgb8:
+        """Lay the people on a background of the photo's size, which is used up for it."""
+        ...
+
+    def on_colour(self, cut: CutOut, colour: Colour) -> Srgba8:
+        """Lay the people on one colour, whose alpha may be anything down to 0."""
+        ...

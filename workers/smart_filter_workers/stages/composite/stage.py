@@ -1,0 +1,152 @@
+"""Composite: the picture and the matte that a job was asked for, at full resolution."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, TypedDict
+
+import cv2
+import numpy as np
+from coloraide import Color
+
+from smart_filter_shared.recipe import Background, BackgroundKind, Format, Output, Recipe
+from smart_filter_workers import images
+from smart_filter_workers.backgrounds import choose, library
+from smart_filter_workers.results import (
+    Chosen,
+    Composited,
+    Encoded,
+    Faces,
+    Photo,
+    Prepared,
+    Segmented,
+    Smiles,
+    Srgb8,
+)
+from smart_filter_workers.stages.composite import edges
+from smart_filter_workers.stages.composite.models.base import Colour, Compositor, CutOut, Srgba8
+
+# Less than this share of a photo is nobody: the contract says so.
+NOBODY_BELOW: Final = 0.005
+
+
+class Models(TypedDict):
+    """The models of this stage, by task."""
+
+    composite: Compositor
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What the stage reads of one job; what the job did not run is None."""
+
+    photo: Photo
+    prepared: Prepared
+    segmented: Segmented | None
+    faces: Faces | None
+    smiles: Smiles | None
+    recipe: Recipe
+    seed: int
+
+
+def run(models: Models, batch: Sequence[Inputs]) -> list[Composited]:
+    """Make each job's image and matte."""
+    return [_composite(models["composite"], inputs) for inputs in batch]
+
+
+def _composite(compositor: Compositor, inputs: Inputs) -> Composited:
+    outputs = inputs.recipe.outputs
+    cut = _cut(compositor, inputs) if inputs.segmented is not None else None
+    image, chosen = None, None
+    if Output.IMAGE in outputs:
+        chosen = _choose(inputs)
+        image = _encode(_draw(compositor, cut, chosen, inputs), inputs.recipe)
+    matte = None
+    if Output.MATTE in outputs and cut is not None:
+        matte = images.encode_png(cut.matte)
+    return Composited(image=image, matte=matte, background=chosen)
+
+
+def _cut(compositor: Compositor, inputs: Inputs) -> CutOut | None:
+    """Cut the people out; None when neither image nor matte needs it."""
+    segmented, recipe = inputs.segmented, inputs.recipe
+    keeps = recipe.background.kind == BackgroundKind.KEEP
+    if segmented is None or (keeps and Output.MATTE not in recipe.outputs):
+        return None
+    matte = edges.without_islands(
+        segmented.matte,
+        inputs.faces.faces if inputs.faces is not None else (),
+        scale=inputs.prepared.width / segmented.matte.shape[1],
+    )
+    return compositor.cut(inputs.photo.srgb, proxy_srgb=inputs.prepared.proxy_srgb, matte=matte)
+
+
+def _choose(inputs: Inputs) -> Chosen:
+    """Say which background is used, and why."""
+    asked, segmented = inputs.recipe.background, inputs.segmented
+    if asked.kind == BackgroundKind.KEEP:
+        return Chosen(asked.kind, None, (), "asked for: the photo's own background")
+    if segmented is None:
+        raise ValueError(f"background {asked} needs the people's matte")
+    if segmented.coverage < NOBODY_BELOW:
+        seen = f"nobody was found ({segmented.coverage:.1%} of the photo)"
+        return Chosen(BackgroundKind.KEEP, None, (), f"{seen}, so the photo is kept as it is")
+    if asked.kind != BackgroundKind.AUTO:
+        return _asked_for(asked)
+    smiles = inputs.smiles.smiles if inputs.smiles is not None else ()
+    return choose.choose(
+        smiles,
+        inputs.smiles.eyes if inputs.smiles is not None else (),
+        people=segmented.persons or max(1, len(smiles)),
+        brightness=_brightness(inputs.prepared.proxy_srgb, segmented),
+        seed=inputs.seed,
+    )
+
+
+def _asked_for(asked: Background) -> Chosen:
+    if asked.kind == BackgroundKind.PRESET and asked.value is not None:
+        preset = library.by_name(asked.value)
+        return Chosen(asked.kind, preset.name, preset.tags, f"asked for: {preset.title}")
+    what = asked.value if asked.kind == BackgroundKind.COLOR else "no background"
+    return Chosen(asked.kind, None, (), f"asked for: {what}")
+
+
+def _brightness(proxy_srgb: Srgb8, segmented: Segmented) -> float:
+    """Return the mean Rec. 709 luma, 0..1, of the people."""
+    people = (segmented.matte > 0).astype(np.uint8)
+    red, green, blue, _ = cv2.mean(proxy_srgb, mask=people)
+    return (0.2126 * red + 0.7152 * green + 0.0722 * blue) / 255
+
+
+def _draw(
+    compositor: Compositor, cut: CutOut | None, chosen: Chosen, inputs: Inputs
+) -> Srgb8 | Srgba8:
+    """Return the picture, (H, W, 3), or (H, W, 4) where something shows through."""
+    photo = inputs.photo.srgb
+    if chosen.kind == BackgroundKind.KEEP or cut is None:
+        return photo
+    height, width = photo.shape[:2]
+    if chosen.kind == BackgroundKind.PRESET and chosen.name is not None:
+        drawn = library.draw(chosen.name, seed=inputs.seed, width=width, height=height)
+        return compositor.over(cut, drawn)
+    colour = _colour(inputs.recipe.background)
+    if colour.alpha < 1:
+        return compositor.on_colour(cut, colour)
+    plain = np.empty_like(photo)
+    plain[:] = np.round(colour.srgb).astype(np.uint8)
+    return compositor.over(cut, plain)
+
+
+def _colour(background: Background) -> Colour:
+    """Return the colour of a `color` background, brought into sRGB; none for `transparent`."""
+    if background.kind != BackgroundKind.COLOR or background.value is None:
+        return Colour((0, 0, 0), 0)
+    colour = Color(background.value).convert("srgb").fit()
+    red, green, blue = (255 * level for level in colour.coords(nans=False))
+    return Colour((red, green, blue), colour.alpha(nans=False))
+
+
+def _encode(picture: Srgb8 | Srgba8, recipe: Recipe) -> Encoded:
+    transparent = picture.shape[2] > 3  # noqa: PLR2004 - red, green, blue
+    if transparent or recipe.format == Format.PNG:
+        return images.encode_png(picture)
+    return images.encode_jpeg(picture, quality=recipe.quality)
