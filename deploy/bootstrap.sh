@@ -34,7 +34,7 @@ main() {
   rm -f "$sound" "$venv"/set-up-run "$venv"/set-up-dev
   say "Installing dependencies (about a minute the first time) …"
   install --require-hashes -r "$lock"
-  install --no-deps -e .
+  install --no-deps --no-build-isolation -e .
   pwd > "$sound"
   wanted_stamp "$kind" > "$venv/set-up-$kind"
 }

@@ -1,0 +1,49 @@
+"""What a newcomer relies on: short modules, and documents that say what the code does."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from smart_filter_shared.jobs.states import JobState, StageState
+from smart_filter_shared.pipeline import PIPELINE
+
+CHECKOUT = Path(__file__).parents[2]
+MOST_LINES = 400
+SOURCES = sorted(
+    path
+    for folder in ("api", "client", "deploy", "shared", "workers", "tests", "benchmarks")
+    for path in (CHECKOUT / folder).rglob("*.py")
+)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(CHECKOUT)))
+def test_module_holds_one_noun(path: Path) -> None:
+    lines = path.read_text().count("\n")
+
+    assert lines <= MOST_LINES, "look for the second noun in it and move that out"
+
+
+def test_architecture_page_describes_every_stage_in_order() -> None:
+    page = (CHECKOUT / "docs" / "architecture.md").read_text()
+    described = re.findall(r"^\| ([a-z]+) \| [^|]+ \| [^|]+ \|$", page, re.MULTILINE)
+
+    assert described[1:] == [str(stage.name) for stage in PIPELINE]
+
+
+@pytest.mark.parametrize("states", [StageState, JobState])
+def test_architecture_page_draws_every_state(states: type[StageState | JobState]) -> None:
+    page = (CHECKOUT / "docs" / "architecture.md").read_text()
+
+    assert [state for state in states if state not in page] == []
+
+
+def test_no_text_names_a_path_of_one_machine() -> None:
+    texts = [path for path in SOURCES if path != Path(__file__)]
+    texts += [*CHECKOUT.glob("*.md"), *(CHECKOUT / "docs").rglob("*.md")]
+
+    found = [
+        str(path) for path in texts if re.search(r"(^|[^\w.])/(work|farm|home)/", path.read_text())
+    ]
+
+    assert found == []
