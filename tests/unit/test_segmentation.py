@@ -87,6 +87,26 @@ def test_faint_hole_inside_the_person_is_closed() -> None:
     assert refined[70:180, 70:180].min() == 255
 
 
+def test_shallow_hole_is_closed_and_a_sure_one_kept() -> None:
+    matte = np.ones((256, 256), np.float32)
+    matte[60:70, 60:70] = 0.45
+    matte[180:190, 180:190] = 0
+
+    refined = refine(matte, GREY)
+
+    assert refined[50:80, 50:80].min() == 255
+    assert refined[185, 185] == 0
+
+
+def test_background_that_is_nowhere_sure_stays_background() -> None:
+    matte = np.full((256, 256), 0.45, np.float32)
+    matte[100:200, 100:200] = 1
+
+    refined = refine(matte, GREY)
+
+    assert refined[:80].max() == 0
+
+
 def test_outline_stays_where_it_is() -> None:
     matte = np.zeros((256, 256), np.float32)
     matte[:, 128:] = 1

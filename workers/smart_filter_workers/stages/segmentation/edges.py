@@ -2,7 +2,7 @@
 
 A small network leaves three marks when its matte is enlarged: edges that are too soft,
 edges a few pixels off, and ghosts, faint patches far from any edge. Chosen on photos with
-known masks (mean absolute error 0.031 before, 0.024 after) and by looking.
+known masks (mean absolute error 0.038 before, 0.033 after, on portraits) and by looking.
 """
 
 from typing import Final
@@ -17,11 +17,17 @@ from smart_filter_workers.results import Matte8, Srgb8
 NETWORK_SIDE_PX: Final = 256
 GUIDE_RADIUS: Final = 1.0
 GUIDE_EPSILON: Final = 1e-4
+FIT_RADIUS: Final = 2
 # Coverage below becomes none, above whole.
 NONE_BELOW, WHOLE_ABOVE = 0.25, 0.75
 # Farther than this from the outline a matte is whole or nothing.
-BAND_RADIUS: Final = 2.0
+BAND_RADIUS: Final = 2
 OUTLINE: Final = 0.5
+# An island or a hole below the first share of the picture is a mistake, and so is one below
+# the second of which the network is nowhere sure.
+SMALLEST_PART: Final = 0.0005
+SMALLEST_UNSURE_PART: Final = 0.003
+SURE_LEVELS: Final = 13
 
 Floats = NDArray[np.float32]
 
@@ -31,33 +37,64 @@ def refine(matte_01: Floats, srgb: Srgb8) -> Matte8:
 
     matte_01: (H, W) float32, coverage 0..1; srgb: (H, W, 3) uint8.  Returns (H, W) uint8.
     """
-    network_px = max(srgb.shape) / NETWORK_SIDE_PX
-    guided = _guide(matte_01, srgb, radius=max(1, round(GUIDE_RADIUS * network_px)))
+    network_px = max(1.0, max(srgb.shape) / NETWORK_SIDE_PX)
+    guided = _guide(matte_01, srgb, radius=round(GUIDE_RADIUS * network_px))
     sharp = np.clip((guided - NONE_BELOW) * (255 / (WHOLE_ABOVE - NONE_BELOW)), 0, 255)
-    return _keep_to_band(sharp.astype(np.uint8), radius=max(1, round(BAND_RADIUS * network_px)))
+    return _keep_to_band(sharp.astype(np.uint8), network_px=network_px)
 
 
 def _guide(matte_01: Floats, srgb: Srgb8, *, radius: int) -> Floats:
     """Make the matte a local linear function of the picture's brightness.
 
-    Source: He, Sun & Tang 2013, "Guided image filtering", algorithm 1.
+    The function is found on a smaller picture, where `radius` is FIT_RADIUS pixels: its
+    coefficients are smooth, and a picture of one megapixel takes 11 instead of 17 ms.
+    Source: He & Sun 2015, "Fast guided filter", algorithm 2.
     """
-    side = (2 * radius + 1, 2 * radius + 1)
     guide = np.divide(cv2.cvtColor(srgb, cv2.COLOR_RGB2GRAY), 255, dtype=np.float32)
-    mean_guide, mean_matte = cv2.blur(guide, side), cv2.blur(matte_01, side)
-    covariance = cv2.blur(guide * matte_01, side) - mean_guide * mean_matte
-    variance = cv2.blur(guide * guide, side) - mean_guide * mean_guide
+    height, width = guide.shape
+    step = max(1, radius // FIT_RADIUS)
+    small = (max(1, width // step), max(1, height // step))
+    small_guide = cv2.resize(guide, small, interpolation=cv2.INTER_AREA)
+    small_matte = cv2.resize(matte_01, small, interpolation=cv2.INTER_AREA)
+    side = (2 * (radius // step) + 1,) * 2
+    mean_guide, mean_matte = cv2.blur(small_guide, side), cv2.blur(small_matte, side)
+    covariance = cv2.blur(small_guide * small_matte, side) - mean_guide * mean_matte
+    variance = cv2.blur(small_guide * small_guide, side) - mean_guide * mean_guide
     a = covariance / (variance + GUIDE_EPSILON)
     b = mean_matte - a * mean_guide
-    return np.asarray(cv2.blur(a, side) * guide + cv2.blur(b, side), dtype=np.float32)
+    slope = cv2.resize(cv2.blur(a, side), (width, height), interpolation=cv2.INTER_LINEAR)
+    offset = cv2.resize(cv2.blur(b, side), (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(cv2.add(cv2.multiply(slope, guide), offset), dtype=np.float32)
 
 
-def _keep_to_band(matte: Matte8, *, radius: int) -> Matte8:
-    """Make the matte whole inside and nothing outside of a band around its outline."""
-    side = 2 * radius + 1
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
-    _, inside = cv2.threshold(matte, 255 * OUTLINE, 255, cv2.THRESH_BINARY)
+def _keep_to_band(matte: Matte8, *, network_px: float) -> Matte8:
+    """Make the matte whole inside and nothing outside of a band around its outline.
+
+    The band is drawn where a pixel is about one of the network's: that is fine enough for
+    something that keeps its distance from the outline, and costs next to nothing.
+    """
+    height, width = matte.shape
+    small = (max(1, round(width / network_px)), max(1, round(height / network_px)))
+    levels = np.asarray(cv2.resize(matte, small, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    islands = _parts(levels > 255 * OUTLINE, sure=levels >= 255 - SURE_LEVELS)
+    holes = _parts(~islands, sure=levels <= SURE_LEVELS)
+    inside = np.where(holes, np.uint8(0), np.uint8(255))
+    side = (2 * BAND_RADIUS + 1,) * 2
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, side)
     # Blurred, so that the band's own border does not show.
-    reach = cv2.blur(cv2.dilate(inside, disc), (side, side))
-    core = cv2.blur(cv2.erode(inside, disc), (side, side))
-    return np.asarray(np.maximum(np.minimum(matte, reach), core), dtype=np.uint8)
+    reach = cv2.blur(cv2.dilate(inside, disc), side)
+    core = cv2.blur(cv2.erode(inside, disc), side)
+    least = cv2.resize(core, (width, height), interpolation=cv2.INTER_LINEAR)
+    most = cv2.resize(reach, (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(cv2.max(cv2.min(matte, most), least), dtype=np.uint8)
+
+
+def _parts(region: NDArray[np.bool_], *, sure: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the (H, W) region without those of its parts that are mistakes."""
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(region.astype(np.uint8))
+    is_sure = np.zeros(len(stats), dtype=np.bool_)
+    is_sure[labels[sure]] = True
+    smallest = np.where(is_sure, SMALLEST_PART, SMALLEST_UNSURE_PART) * region.size
+    is_kept = stats[:, cv2.CC_STAT_AREA] >= smallest
+    is_kept[0] = False  # label 0 is all that is not the region
+    return np.asarray(is_kept[labels], dtype=np.bool_)
