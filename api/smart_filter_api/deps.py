@@ -10,17 +10,18 @@ import anyio
 import anyio.to_thread
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from smart_filter_api import keys
 from smart_filter_api.keys import Caller, Scope
 from smart_filter_shared.db import sessions
 from smart_filter_shared.doorbell import Doorbell
-from smart_filter_shared.errors import OutOfScope, Unauthorized
+from smart_filter_shared.errors import DatabaseUnavailable, OutOfScope, Unauthorized
 from smart_filter_shared.settings import Settings
 from smart_filter_shared.storage.objects import ObjectStore
 
 _DATABASE_CONNECTIONS = 10
+_DATABASE_SECONDS = 5.0
 _STORAGE_THREADS = 16
 
 _BEARER = HTTPBearer(auto_error=False, description="a key: `sf_live_…`")
@@ -40,6 +41,20 @@ class Services:
     storage: ObjectStore
     doorbell: Doorbell
     threads: anyio.CapacityLimiter
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+        """Open a transaction that commits when the block ends well, else rolls back.
+
+        Raises DatabaseUnavailable, also when the whole of it takes longer than 5 s: a network
+        that swallows what it is sent would hold up the request for ever.
+        """
+        try:
+            with anyio.fail_after(_DATABASE_SECONDS):
+                async with sessions.async_transaction(self.database) as connection:
+                    yield connection
+        except TimeoutError as error:
+            raise DatabaseUnavailable(f"no answer within {_DATABASE_SECONDS} s") from error
 
     async def in_thread(
         self, function: Callable[Given, Result], *args: Given.args, **options: Given.kwargs
@@ -81,7 +96,7 @@ def _caller_with(scope: Scope) -> Callable[..., Awaitable[Caller]]:
     ) -> Caller:
         if credentials is None:
             raise Unauthorized("send the header `Authorization: Bearer KEY`")
-        async with sessions.async_transaction(services.database) as connection:
+        async with services.transaction() as connection:
             caller = await connection.run_sync(keys.authenticate, credentials.credentials)
         if scope not in caller.scopes:
             raise OutOfScope(f"the key lacks the scope {scope}")

@@ -43,13 +43,15 @@ class Envelope:
         log = logs.logger("api")
         started = time.perf_counter()
         status: int | None = None
+        seconds = 0.0
 
         async def send_wrapped(message: Message) -> None:
-            nonlocal status
+            nonlocal status, seconds
             if message["type"] == "http.response.start":
                 status = message["status"]
                 _add_headers(message, request_id)
             await send(message)
+            seconds = time.perf_counter() - started  # up to here: a ring may follow the answer
 
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
@@ -64,13 +66,12 @@ class Envelope:
                 answer = problems.internal(Request(scope))
                 await answer(scope, receive, send_wrapped)
             if scope["path"] not in _QUIET_PATHS:
-                milliseconds = round(1000 * (time.perf_counter() - started), 1)
                 log.info(
                     "request",
                     method=scope["method"],
                     path=scope["path"],
                     status=status,
-                    ms=milliseconds,
+                    ms=round(1000 * seconds, 1),
                 )
 
 

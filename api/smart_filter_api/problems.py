@@ -14,6 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from smart_filter_shared.errors import Error, FieldError, InvalidRecipe, TryAgain, Unauthorized
 from smart_filter_shared.telemetry import logs
@@ -49,6 +50,8 @@ KINDS: Mapping[str, Kind] = {
     _INTERNAL: Kind(HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong here"),
     "unavailable": Kind(HTTPStatus.SERVICE_UNAVAILABLE, "The service is not available now"),
 }
+# Those that any endpoint of this version has.
+_METHODS = ("GET", "POST")
 _CODE_OF_STATUS = {
     HTTPStatus.NOT_FOUND: "not_found",
     HTTPStatus.METHOD_NOT_ALLOWED: "method_not_allowed",
@@ -143,8 +146,23 @@ async def _of_the_framework(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException) or error.status_code not in _CODE_OF_STATUS:
         raise error
     code = _CODE_OF_STATUS[HTTPStatus(error.status_code)]
-    detail = f"there is no {request.method} {request.url.path}"
-    return answer(request, code, detail, headers=error.headers)
+    headers = {"Allow": _allowed(request)} if code == "method_not_allowed" else {}
+    return answer(
+        request, code, f"there is no {request.method} {request.url.path}", headers=headers
+    )
+
+
+def _allowed(request: Request) -> str:
+    # Starlette names the methods of the first route that has the path, and leaves out those
+    # of its other routes.
+    return ", ".join(
+        method
+        for method in _METHODS
+        if any(
+            route.matches({**request.scope, "method": method})[0] == Match.FULL
+            for route in request.app.routes
+        )
+    )
 
 
 async def _invalid_parameters(request: Request, error: Exception) -> Response:

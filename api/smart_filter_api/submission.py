@@ -13,7 +13,6 @@ from smart_filter_api.deps import Services
 from smart_filter_api.intake import Upload
 from smart_filter_shared import recipe_fields
 from smart_filter_shared.cards import TaskName
-from smart_filter_shared.db import sessions
 from smart_filter_shared.errors import StorageUnavailable
 from smart_filter_shared.ids import Capability, Tenant, new_job_id
 from smart_filter_shared.jobs import models, queries, transitions
@@ -47,7 +46,7 @@ async def accept(services: Services, tenant: Tenant, upload: Upload) -> Accepted
             length=upload.length,
             media_type=upload.header.format,
         )
-        async with sessions.async_transaction(services.database) as connection:
+        async with services.transaction() as connection:
             accepted = await connection.run_sync(_write, submission)
             # From here on a commit that seems to fail may have happened: the photo stays, and
             # retention removes it should no row name it.
@@ -56,7 +55,7 @@ async def accept(services: Services, tenant: Tenant, upload: Upload) -> Accepted
 
 
 async def _planned(services: Services, tenant: Tenant, upload: Upload) -> Submission:
-    async with sessions.async_transaction(services.database) as connection:
+    async with services.transaction() as connection:
         cards = await connection.run_sync(models.published)
     offered: dict[TaskName, list[str]] = defaultdict(list)
     for card in cards:

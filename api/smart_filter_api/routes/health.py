@@ -11,7 +11,6 @@ from sqlalchemy import text
 from smart_filter_api import problems
 from smart_filter_api.deps import OpenServices, Services
 from smart_filter_api.problems import documented
-from smart_filter_shared.db import sessions
 from smart_filter_shared.errors import TryAgain
 
 router = APIRouter(tags=["health"])
@@ -66,7 +65,7 @@ async def ready(request: Request, services: OpenServices) -> Health | Response:
 
 async def _database_answers(services: Services) -> bool:
     try:
-        async with sessions.async_transaction(services.database) as connection:
+        async with services.transaction() as connection:
             await connection.execute(text("SELECT 1"))
     except TryAgain:
         return False

@@ -10,10 +10,9 @@ from pydantic import AfterValidator, AwareDatetime
 from sqlalchemy import Connection
 
 from smart_filter_api import answers, intake, openapi, submission
-from smart_filter_api.answers import JobAnswer, JobPage
 from smart_filter_api.deps import OpenServices, Reader, Services, Submitter
 from smart_filter_api.problems import documented
-from smart_filter_shared.db import sessions
+from smart_filter_api.schemas import JobAnswer, JobPage
 from smart_filter_shared.errors import MalformedRequest, NotFound
 from smart_filter_shared.ids import JobId, Tenant
 from smart_filter_shared.jobs import queries, transitions
@@ -93,7 +92,7 @@ async def list_jobs(
         before=None if cursor is None else _after(cursor),
         limit=limit + 1,  # one more tells whether there is another page
     )
-    async with sessions.async_transaction(services.database) as connection:
+    async with services.transaction() as connection:
         rows = await connection.run_sync(queries.listed, listing)
     more = len(rows) > limit
     return JobPage(
@@ -119,7 +118,7 @@ async def show(job_id: str, services: OpenServices, caller: Reader) -> JobAnswer
 )
 async def cancel(job_id: str, services: OpenServices, caller: Submitter) -> JobAnswer:
     """Withdraw a job that has not ended."""
-    async with sessions.async_transaction(services.database) as connection:
+    async with services.transaction() as connection:
         row = await connection.run_sync(_cancel, _parsed(job_id), caller.tenant)
     return answers.job(row)
 
@@ -136,7 +135,7 @@ async def found(services: Services, tenant: Tenant, job_id: str) -> JobRow:
 
     Raises NotFound, the same for what is no id, nobody's and somebody else's.
     """
-    async with sessions.async_transaction(services.database) as connection:
+    async with services.transaction() as connection:
         row = await connection.run_sync(queries.find, _parsed(job_id), tenant)
     if row is None:
         raise NotFound(f"job {job_id}")

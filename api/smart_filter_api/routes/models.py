@@ -2,10 +2,10 @@
 
 from fastapi import APIRouter
 
-from smart_filter_api.answers import ModelAnswer, ModelPage
+from smart_filter_api import answers
 from smart_filter_api.deps import OpenServices, Reader
 from smart_filter_api.problems import documented
-from smart_filter_shared.db import sessions
+from smart_filter_api.schemas import ModelPage
 from smart_filter_shared.jobs import models
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
@@ -19,6 +19,6 @@ router = APIRouter(prefix="/v1/models", tags=["models"])
 async def list_models(services: OpenServices, caller: Reader) -> ModelPage:
     """Answer the card of every model that a recipe may name, and of those it may not."""
     del caller
-    async with sessions.async_transaction(services.database) as connection:
+    async with services.transaction() as connection:
         cards = await connection.run_sync(models.published)
-    return ModelPage(items=[ModelAnswer.of(card) for card in cards])
+    return ModelPage(items=[answers.model(card) for card in cards])

@@ -8,10 +8,10 @@ from fastapi.responses import RedirectResponse, StreamingResponse
 from pydantic import TypeAdapter
 
 from smart_filter_api import answers
-from smart_filter_api.answers import FaceAnswer, RatingAnswer
 from smart_filter_api.deps import OpenServices, Reader, Services
 from smart_filter_api.problems import documented
 from smart_filter_api.routes import jobs
+from smart_filter_api.schemas import FaceAnswer, RatingAnswer
 from smart_filter_shared.errors import JobNotFinished, NotFound, ObjectMissing
 from smart_filter_shared.jobs.queries import JobRow
 from smart_filter_shared.jobs.states import JobState

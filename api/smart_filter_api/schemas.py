@@ -1,0 +1,203 @@
+"""The shapes of answers, as the contract gives them; they also make the OpenAPI document."""
+
+import datetime as dt
+import uuid
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, Field
+
+from smart_filter_shared.cards import TaskName
+from smart_filter_shared.jobs.states import JobState, StageState
+from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.rating import SmileLevel
+from smart_filter_shared.recipe import Format, Output
+
+
+def _in_utc(moment: dt.datetime) -> dt.datetime:
+    return moment.astimezone(dt.UTC)
+
+
+# RFC 3339 with a Z, whatever the time zone of the database's session.
+Moment = Annotated[dt.datetime, AfterValidator(_in_utc)]
+
+
+class ModelChoice(BaseModel):
+    """Which model was asked for: `auto` or a name."""
+
+    model: str
+
+
+class RecipeAnswer(BaseModel):
+    """What the job was asked for, defaults filled in."""
+
+    background: str
+    outputs: list[Output]
+    format: Format
+    quality: int
+    require_person: bool
+    segmentation: ModelChoice
+    face: ModelChoice
+    smile: ModelChoice
+    eyes: ModelChoice
+
+
+class Picture(BaseModel):
+    """Size and format of a picture; width and height in pixels."""
+
+    width: int
+    height: int
+    format: str
+
+
+class SmileAnswer(BaseModel):
+    """How much a face smiles; score 0..1."""
+
+    level: SmileLevel
+    score: float
+
+
+class EyesAnswer(BaseModel):
+    """Whether the person's own left and right eye are open; null when it cannot be told."""
+
+    left_open: bool | None
+    right_open: bool | None
+
+
+class FaceAnswer(BaseModel):
+    """One face, in pixels of the upright photo.
+
+    Landmarks: right eye, left eye, nose, right and left mouth corner.
+    """
+
+    box: list[float] = Field(min_length=4, max_length=4, description="x, y, width, height")
+    score: float
+    landmarks: list[Annotated[list[float], Field(min_length=2, max_length=2)]] = Field(
+        min_length=5, max_length=5
+    )
+    smile: SmileAnswer
+    emotion: dict[str, float] | None = None
+    eyes: EyesAnswer
+
+
+class RatingAnswer(BaseModel):
+    """The rating with every term: score = shares.smile × … + shares.eyes × …."""
+
+    score: float
+    avg_smiling_score: float
+    open_eye_ratio: float
+    faces: int
+    open_eyes: int
+    weights: dict[SmileLevel, float]
+    shares: dict[str, float]
+
+
+class BackgroundAnswer(BaseModel):
+    """What stands behind the people, and why; what was asked for until it is chosen."""
+
+    kind: str
+    name: str | None
+    keywords: list[str]
+    reason: str | None
+
+
+class StageAnswer(BaseModel):
+    """Where one stage stands; seconds: how long its code ran."""
+
+    name: StageName
+    model: str
+    state: StageState
+    attempt: int
+    seconds: float | None
+
+
+class QueueAnswer(BaseModel):
+    """How far away the turn of a job is."""
+
+    position: int
+    eta_p50_s: float
+    eta_p90_s: float
+
+
+class LinksAnswer(BaseModel):
+    """Where to go from here."""
+
+    self: str
+    events: str
+    cancel: str
+
+
+class FailureAnswer(BaseModel):
+    """Why a job failed: a stable code, and what happened, for people."""
+
+    code: str
+    title: str
+    detail: str
+    stage: StageName
+
+
+class JobAnswer(BaseModel):
+    """One photo on its way."""
+
+    id: uuid.UUID
+    state: JobState
+    parent_id: uuid.UUID | None = None
+    created_at: Moment
+    finished_at: Moment | None
+    expires_at: Moment | None = None
+    recipe: RecipeAnswer
+    seed: int
+    metadata: dict[str, str]
+    photo: Picture | None
+    people: int | None
+    image: Picture | None
+    faces: list[FaceAnswer] | None
+    rating: RatingAnswer | None
+    rating_reason: str | None = Field(description="`no_face`, `not_requested` or null")
+    background: BackgroundAnswer
+    stages: list[StageAnswer]
+    outputs: dict[Output, str]
+    queue: QueueAnswer | None = None
+    degraded: list[str] = []
+    links: LinksAnswer
+    error: FailureAnswer | None
+
+
+class JobPage(BaseModel):
+    """A page of jobs, newest first; next_cursor: what to ask the next page with."""
+
+    items: list[JobAnswer]
+    next_cursor: str | None
+
+
+class WeightsAnswer(BaseModel):
+    """A file of weights and the SHA-256 of its bytes."""
+
+    name: str
+    sha256: str
+
+
+class ModelAnswer(BaseModel):
+    """The card of a model."""
+
+    name: str
+    version: str
+    task: TaskName
+    stage: StageName
+    family: str
+    title: str
+    source: str
+    licence: str
+    data_terms: str
+    default: bool
+    weights: list[WeightsAnswer]
+    input_size: list[int] | None
+    batch_size: int
+    quality: dict[str, float]
+    devices: list[str]
+
+
+class ModelPage(BaseModel):
+    """All models that are served, on one page."""
+
+    items: list[ModelAnswer]
+    next_cursor: str | None = None

@@ -1,0 +1,173 @@
+"""What the API does while a server is away: refused, and swallowed by the network."""
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from urllib.parse import urlsplit, urlunsplit
+
+import pytest
+from pydantic import SecretStr
+
+from smart_filter_shared.settings import Settings
+from smart_filter_tests.bench import Bench
+from smart_filter_tests.proxy import Mode, Proxy
+from smart_filter_tests.serving import Api, a_photo, an_api, serving
+
+# What a caller may have to wait for an answer that a server is away.
+PATIENCE_SECONDS = 8.0
+
+
+@dataclass(slots=True)
+class Ways:
+    """The ways from the API to its servers, each of which can be cut."""
+
+    database: Proxy
+    storage: Proxy
+    broker: Proxy
+
+    def cut(self, name: str, mode: Mode) -> None:
+        """Let one server be away."""
+        way: Proxy = getattr(self, name)
+        way.mode = mode
+        if mode == Mode.RESET:
+            way.cut()
+
+
+@pytest.fixture
+def ways(bench: Bench) -> Iterator[Ways]:
+    settings = bench.settings
+    urls = (
+        settings.database.url.get_secret_value(),
+        settings.storage.url,
+        settings.broker.url.get_secret_value(),
+    )
+    with ExitStack() as stack:
+        addresses = [urlsplit(url) for url in urls]
+        yield Ways(
+            *(
+                stack.enter_context(Proxy(address.hostname or "", address.port or 0))
+                for address in addresses
+            )
+        )
+
+
+@pytest.fixture
+def far_api(bench: Bench, ways: Ways) -> Iterator[Api]:
+    """An API that reaches its servers only by these ways."""
+    with serving(_by(ways, bench.settings)) as url, an_api(url, bench) as api:
+        yield api
+
+
+def _by(ways: Ways, settings: Settings) -> Settings:
+    def through(way: Proxy) -> Callable[[str], str]:
+        def change(url: str) -> str:
+            address = urlsplit(url)
+            login = address.netloc.rpartition("@")[0]
+            netloc = f"{login}@127.0.0.1:{way.port}" if login else f"127.0.0.1:{way.port}"
+            return urlunsplit(address._replace(netloc=netloc))
+
+        return change
+
+    database = through(ways.database)(settings.database.url.get_secret_value())
+    broker = through(ways.broker)(settings.broker.url.get_secret_value())
+    storage = through(ways.storage)(settings.storage.url)
+    return dataclasses.replace(
+        settings,
+        database=settings.database.model_copy(update={"url": SecretStr(database)}),
+        broker=settings.broker.model_copy(update={"url": SecretStr(broker)}),
+        storage=settings.storage.model_copy(update={"url": storage}),
+    )
+
+
+def test_process_with_all_its_servers_is_ready(api: Api) -> None:
+    answer = api.client.get("/readyz")
+
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok", "degraded": []})
+
+
+@pytest.mark.parametrize("mode", [Mode.RESET, Mode.SWALLOW])
+def test_process_without_broker_is_ready_and_degraded(far_api: Api, ways: Ways, mode: Mode) -> None:
+    ways.cut("broker", mode)
+
+    answer = far_api.client.get("/readyz")
+
+    assert (answer.status_code, answer.json()["degraded"]) == (200, ["broker"])
+
+
+@pytest.mark.parametrize("mode", [Mode.RESET, Mode.SWALLOW])
+def test_photo_is_accepted_as_fast_without_broker(far_api: Api, ways: Ways, mode: Mode) -> None:
+    far_api.submit()
+    ways.cut("broker", mode)
+
+    started = time.monotonic()
+    job_id = far_api.submit()
+    seconds = time.monotonic() - started
+
+    assert far_api.job(job_id)["stages"][0]["state"] == "ready"
+    assert seconds < 1.0
+
+
+@pytest.mark.parametrize("mode", [Mode.RESET, Mode.SWALLOW])
+@pytest.mark.parametrize("name", ["database", "storage"])
+def test_process_without_a_server_that_it_needs_is_not_ready(
+    far_api: Api, ways: Ways, name: str, mode: Mode
+) -> None:
+    far_api.client.get("/readyz")
+    ways.cut(name, mode)
+
+    started = time.monotonic()
+    answer = far_api.client.get("/readyz")
+    seconds = time.monotonic() - started
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+    assert answer.json()["detail"] == f"{name} cannot be reached"
+    assert seconds < PATIENCE_SECONDS
+    assert far_api.client.get("/livez").status_code == 200
+
+
+@pytest.mark.parametrize("name", ["database", "storage"])
+def test_photo_is_not_accepted_without_a_server_that_it_needs(
+    far_api: Api, ways: Ways, name: str
+) -> None:
+    ways.cut(name, Mode.RESET)
+
+    answer = far_api.post(a_photo())
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+    assert int(answer.headers["retry-after"]) > 0
+    assert far_api.leftovers() == {}
+
+
+def test_database_that_swallows_what_it_is_sent_does_not_hold_up_a_request(
+    far_api: Api, ways: Ways
+) -> None:
+    far_api.client.get("/v1/jobs")
+    ways.cut("database", Mode.SWALLOW)
+
+    started = time.monotonic()
+    answer = far_api.client.get("/v1/jobs")
+    seconds = time.monotonic() - started
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+    assert seconds < PATIENCE_SECONDS
+
+
+def test_process_is_ready_again_when_its_server_is_back(far_api: Api, ways: Ways) -> None:
+    ways.cut("database", Mode.RESET)
+    assert far_api.client.get("/readyz").status_code == 503
+
+    ways.cut("database", Mode.PASS)
+
+    assert far_api.client.get("/readyz").status_code == 200
+    assert far_api.post(a_photo()).status_code == 202
+
+
+def test_answer_about_a_server_that_is_away_tells_no_address(far_api: Api, ways: Ways) -> None:
+    ways.cut("database", Mode.RESET)
+
+    answer = far_api.client.get("/v1/jobs")
+
+    assert answer.status_code == 503
+    assert "127.0.0.1" not in answer.text

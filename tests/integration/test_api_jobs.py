@@ -1,0 +1,296 @@
+"""Submit, look at, list and cancel jobs over HTTP."""
+
+import hashlib
+import uuid
+
+import pytest
+
+from smart_filter_api.keys import Scope
+from smart_filter_shared.doorbell import queue_of
+from smart_filter_shared.ids import JobId, Tenant
+from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.recipe_fields import MAX_SEED
+from smart_filter_tests.bench import capability
+from smart_filter_tests.serving import Api, a_photo
+
+NOBODY = uuid.uuid4()
+
+
+def test_accepted_photo_is_a_queued_job(api: Api) -> None:
+    answer = api.post(a_photo())
+
+    job = answer.json()
+    assert answer.status_code == 202
+    assert answer.headers["Location"] == f"/v1/jobs/{job['id']}"
+    assert job["state"] == "queued"
+    assert [stage["name"] for stage in job["stages"]] == list(StageName)
+    assert api.job(job["id"]) == job
+
+
+def test_photo_is_stored_as_it_came(api: Api) -> None:
+    photo = a_photo("PNG", size=(700, 700)) + bytes(1_500_000)
+
+    job_id = api.post(photo).json()["id"]
+
+    key = api.bench.job(JobId(uuid.UUID(job_id))).photo_key
+    assert hashlib.sha256(api.bench.store.get(key)).digest() == hashlib.sha256(photo).digest()
+
+
+@pytest.mark.parametrize(
+    ("format_", "mode"),
+    [
+        ("JPEG", "RGB"),
+        ("JPEG", "CMYK"),
+        ("JPEG", "L"),
+        ("PNG", "RGBA"),
+        ("PNG", "P"),
+        ("PNG", "I;16"),
+        ("WEBP", "RGB"),
+        ("WEBP", "RGBA"),
+    ],
+)
+def test_photo_of_an_accepted_format_enters(api: Api, format_: str, mode: str) -> None:
+    answer = api.post(a_photo(format_, mode=mode))
+
+    assert answer.status_code == 202
+
+
+@pytest.mark.parametrize("format_", ["JPEG", "PNG", "WEBP"])
+def test_truncated_pixels_are_not_noticed_at_the_door(api: Api, format_: str) -> None:
+    photo = a_photo(format_, size=(640, 480))
+
+    answer = api.post(photo[: len(photo) * 2 // 3])
+
+    assert answer.status_code == 202
+
+
+def test_accepted_photo_rings_for_its_first_stage_once(api: Api) -> None:
+    queue = queue_of(capability(StageName.PREPARE))
+
+    api.submit()
+
+    # The ring follows the answer, so it is waited for.
+    assert api.bench.broker.blpop([queue], timeout=10) is not None
+    assert api.leftovers() == {"jobs": 1, "stages": 5, "objects": 1}
+
+
+def test_recipe_is_answered_with_its_defaults_filled_in(api: Api) -> None:
+    job = api.job(api.submit(background="preset:sunrise", quality="80", metadata__album="beach"))
+
+    assert job["recipe"] == {
+        "background": "preset:sunrise",
+        "outputs": ["image"],
+        "format": "auto",
+        "quality": 80,
+        "require_person": False,
+        "segmentation": {"model": "auto"},
+        "face": {"model": "auto"},
+        "smile": {"model": "auto"},
+        "eyes": {"model": "auto"},
+    }
+    assert job["metadata"] == {"album": "beach"}
+    assert job["background"] == {
+        "kind": "preset",
+        "name": "sunrise",
+        "keywords": [],
+        "reason": None,
+    }
+
+
+def test_job_has_every_field_of_the_contract(api: Api) -> None:
+    job = api.job(api.submit())
+
+    assert " ".join(job) == (
+        "id state parent_id created_at finished_at expires_at recipe seed metadata photo "
+        "people image faces rating rating_reason background stages outputs queue degraded "
+        "links error"
+    )
+    assert job["created_at"].endswith("Z")
+
+
+def test_seed_is_drawn_unless_it_is_given(api: Api) -> None:
+    given = api.job(api.submit(seed="42"))["seed"]
+    drawn = [api.job(api.submit())["seed"] for _ in range(2)]
+
+    assert given == 42
+    assert drawn[0] != drawn[1]
+    assert all(0 <= seed <= MAX_SEED for seed in drawn)
+
+
+def test_asked_for_model_is_the_one_that_runs(api: Api) -> None:
+    job = api.job(api.submit(face__model="no-face"))
+
+    assert [stage["model"] for stage in job["stages"] if stage["name"] == "face"] == ["no-face"]
+
+
+def test_job_without_any_model_for_it_is_refused(api: Api) -> None:
+    with api.bench.transaction() as connection:
+        connection.exec_driver_sql("DELETE FROM models WHERE task = 'smile'")
+
+    answer = api.post(a_photo())
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "not_available")
+    assert [error["pointer"] for error in answer.json()["errors"]] == ["/smile/model"]
+    assert api.leftovers() == {}
+
+
+def test_canceled_job_is_answered_and_is_final(api: Api) -> None:
+    job_id = api.submit()
+
+    canceled = api.client.post(f"/v1/jobs/{job_id}/cancel")
+    again = api.client.post(f"/v1/jobs/{job_id}/cancel")
+
+    assert (canceled.status_code, canceled.json()["state"]) == (200, "canceled")
+    assert {stage["state"] for stage in canceled.json()["stages"]} == {"canceled"}
+    assert (again.status_code, again.json()["code"]) == (409, "job_final")
+
+
+@pytest.mark.parametrize("job_id", [str(NOBODY), "42", "..", "%00", "a" * 300])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", ""), ("POST", "/cancel"), ("GET", "/outputs/image"), ("DELETE", "")],
+)
+def test_id_of_no_job_is_not_found(api: Api, job_id: str, method: str, path: str) -> None:
+    answer = api.client.request(method, f"/v1/jobs/{job_id}{path}")
+
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", ""), ("POST", "/cancel"), ("GET", "/outputs/image")]
+)
+def test_job_of_somebody_else_is_not_found_as_one_of_nobody(
+    api: Api, method: str, path: str
+) -> None:
+    theirs = api.submit()
+    stranger = {"Authorization": f"Bearer {api.key(*Scope, tenant=Tenant('others'))}"}
+
+    answers = [
+        api.client.request(method, f"/v1/jobs/{job_id}{path}", headers=stranger)
+        for job_id in (theirs, NOBODY)
+    ]
+
+    told = [
+        (answer.status_code, answer.json()["detail"].replace(job_id, "ID"))
+        for answer, job_id in zip(answers, (theirs, str(NOBODY)), strict=True)
+    ]
+    assert told == [(404, "job ID")] * 2
+    assert api.job(theirs)["state"] == "queued"
+
+
+def test_list_is_newest_first_and_goes_on_with_its_cursor(api: Api) -> None:
+    newest_first = [api.submit() for _ in range(5)][::-1]
+
+    pages = []
+    cursor: str | None = ""
+    while cursor is not None:
+        page = api.client.get(
+            "/v1/jobs", params={"limit": 2} | ({"cursor": cursor} if cursor else {})
+        )
+        pages.append([job["id"] for job in page.json()["items"]])
+        cursor = page.json()["next_cursor"]
+
+    assert pages == [newest_first[:2], newest_first[2:4], newest_first[4:]]
+
+
+def test_list_is_narrowed_by_state(api: Api) -> None:
+    queued, running, canceled = (api.submit() for _ in range(3))
+    api.client.post(f"/v1/jobs/{canceled}/cancel")
+    api.client.post(f"/v1/jobs/{queued}/cancel")
+    api.bench.claim_one(StageName.PREPARE)
+    queued = api.submit()
+
+    found = {
+        state: [job["id"] for job in api.client.get(f"/v1/jobs?state={state}").json()["items"]]
+        for state in ("queued", "running", "succeeded")
+    }
+
+    assert found == {"queued": [queued], "running": [running], "succeeded": []}
+
+
+def test_list_is_narrowed_by_metadata_and_time(api: Api) -> None:
+    api.submit(metadata__album="beach", metadata__day="1")
+    second = api.submit(metadata__album="beach", metadata__day="2")
+    after = api.job(second)["created_at"]
+    third = api.submit(metadata__album="beach", metadata__day="2")
+
+    by_metadata = api.client.get("/v1/jobs?metadata.album=beach&metadata.day=2").json()
+    by_time = api.client.get("/v1/jobs", params={"created_after": after}).json()
+
+    assert [job["id"] for job in by_metadata["items"]] == [third, second]
+    assert [job["id"] for job in by_time["items"]] == [third]
+
+
+def test_list_shows_only_what_is_ones_own(api: Api) -> None:
+    api.submit()
+    stranger = {"Authorization": f"Bearer {api.key(*Scope, tenant=Tenant('others'))}"}
+
+    page = api.client.get("/v1/jobs", headers=stranger).json()
+
+    assert page == {"items": [], "next_cursor": None}
+
+
+@pytest.mark.parametrize(
+    ("query", "pointer"),
+    [
+        ("limit=0", "/limit"),
+        ("limit=201", "/limit"),
+        ("limit=many", "/limit"),
+        ("state=lost", "/state"),
+        ("created_after=yesterday", "/created_after"),
+        ("created_after=2026-01-01T00:00:00", "/created_after"),
+        ("cursor=x", "/cursor"),
+        ("cursor=%C3%A9", "/cursor"),
+        ("cursor=AAAA", "/cursor"),
+    ],
+)
+def test_list_with_a_wrong_parameter_is_a_malformed_request(
+    api: Api, query: str, pointer: str
+) -> None:
+    answer = api.client.get(f"/v1/jobs?{query}")
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "malformed_request")
+    assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
+
+
+def test_metadata_that_no_job_can_have_is_a_malformed_request(api: Api) -> None:
+    answer = api.client.get("/v1/jobs?metadata.a=%00")
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "malformed_request")
+
+
+def test_models_are_listed_with_their_cards(api: Api) -> None:
+    page = api.client.get("/v1/models").json()
+
+    assert page["next_cursor"] is None
+    assert [card["task"] for card in page["items"]] == sorted(
+        ["prepare", "segmentation", "face", "smile", "eyes", "composite"]
+    )
+    assert {card["stage"] for card in page["items"]} == set(StageName)
+
+
+def test_wrong_method_is_told_every_right_one(api: Api) -> None:
+    answer = api.client.put("/v1/jobs")
+
+    assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
+    assert answer.headers["allow"] == "GET, POST"
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/v1/nothing"),
+        ("GET", "/v1/jobs/"),
+        ("POST", "/v1/uploads"),
+        ("POST", "/v1/batches"),
+        ("GET", "/v1/backgrounds"),
+        ("POST", f"/v1/jobs/{NOBODY}/derive"),
+        ("GET", f"/v1/jobs/{NOBODY}/events"),
+        ("DELETE", f"/v1/jobs/{NOBODY}"),
+    ],
+)
+def test_endpoint_of_a_later_version_is_not_found(api: Api, method: str, path: str) -> None:
+    answer = api.client.request(method, path)
+
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+    assert answer.headers["content-type"] == "application/problem+json"

@@ -1,0 +1,199 @@
+"""What a finished job hands out: its pictures, its documents, and what it found."""
+
+from collections.abc import Mapping
+
+import httpx
+import pytest
+
+from smart_filter_shared.jobs import transitions
+from smart_filter_shared.jobs.transitions import Failure
+from smart_filter_shared.pipeline import StageName
+from smart_filter_tests.serving import Api
+
+PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE = StageName
+IMAGE = b"\x89PNG and so on" * 20_000
+KEY = "2026-01-01/tests/made/image.png"
+
+FACE_FOUND = {
+    "box": [10.0, 20.0, 30.0, 40.0],
+    "score": 0.9,
+    "landmarks": [[12.0, 30.0], [30.0, 30.0], [20.0, 40.0], [14.0, 50.0], [28.0, 50.0]],
+}
+BACKGROUND = {"kind": "preset", "name": "sunrise", "keywords": [], "reason": "It is warm."}
+PREPARED = {"width": 640, "height": 480, "format": "jpg", "proposals": []}
+SEGMENTED = {"coverage": 0.25}
+FOUND = {"faces": [FACE_FOUND]}
+RATED = {
+    "smiles": [{"level": "moderate", "score": 0.6}],
+    "eyes": [{"left_open": True, "right_open": None}],
+}
+COMPOSED = {"background": BACKGROUND}
+IMAGE_FILE = {
+    "key": KEY,
+    "media_type": "image/png",
+    "width": 640,
+    "height": 480,
+    "format": "png",
+    "bytes": len(IMAGE),
+}
+RATING = {
+    "avg_smiling_score": 0.7,
+    "open_eye_ratio": 0.5,
+    "faces": 1,
+    "open_eyes": 1,
+    "weights": {"none": 0.2, "mild": 0.5, "moderate": 0.7, "huge": 1.0},
+    "shares": {"smile": 0.8, "eyes": 0.2},
+}
+
+
+def result(facts: Mapping[str, object], **files: object) -> dict[str, object]:
+    """Return what a worker stores for a stage."""
+    return {"facts": facts, "arrays": {}, "files": files}
+
+
+def finished(api: Api, outputs: str = "image,faces,rating") -> str:
+    """Submit a job and let every stage succeed."""
+    job_id = api.submit(outputs=outputs)
+    api.bench.store.put(KEY, IMAGE, length=len(IMAGE), media_type="image/png")
+    api.finish(PREPARE, result(PREPARED))
+    api.finish(SEGMENTATION, result(SEGMENTED))
+    api.finish(FACE, result(FOUND))
+    api.finish(SMILE, result(RATED))
+    api.finish(COMPOSITE, result(COMPOSED, image=IMAGE_FILE))
+    return job_id
+
+
+def fetch(api: Api, job_id: str, name: str, **headers: str) -> httpx.Response:
+    return api.client.get(f"/v1/jobs/{job_id}/outputs/{name}", headers=headers)
+
+
+def test_finished_job_tells_all_that_was_found(api: Api) -> None:
+    job = api.job(finished(api))
+
+    assert job["state"] == "succeeded"
+    assert job["photo"] == {"width": 640, "height": 480, "format": "jpg"}
+    assert job["image"] == {"width": 640, "height": 480, "format": "png"}
+    assert job["people"] == 1
+    assert job["faces"] == [
+        {
+            **FACE_FOUND,
+            "smile": {"level": "moderate", "score": 0.6},
+            "emotion": None,
+            "eyes": {"left_open": True, "right_open": None},
+        }
+    ]
+    assert job["rating"] == {**RATING, "score": pytest.approx(0.8 * 0.7 + 0.2 * 0.5, abs=1e-9)}
+    assert job["rating_reason"] is None
+    assert job["background"] == BACKGROUND
+    assert job["outputs"] == {
+        name: f"/v1/jobs/{job['id']}/outputs/{name}" for name in ("image", "faces", "rating")
+    }
+    assert {stage["seconds"] for stage in job["stages"]} == {0.25}
+    assert job["finished_at"] >= job["created_at"]
+
+
+def test_image_is_streamed_with_type_length_and_tag(api: Api) -> None:
+    answer = fetch(api, finished(api), "image")
+
+    assert answer.content == IMAGE
+    assert answer.headers["content-type"] == "image/png"
+    assert answer.headers["content-length"] == str(len(IMAGE))
+    assert answer.headers["etag"].startswith('"')
+
+
+@pytest.mark.parametrize("name", ["image", "faces", "rating"])
+def test_output_that_is_known_already_is_not_sent_again(api: Api, name: str) -> None:
+    job_id = finished(api)
+    tag = fetch(api, job_id, name).headers["etag"]
+
+    answers = [
+        fetch(api, job_id, name, **{"If-None-Match": known}).status_code
+        for known in (tag, f"W/{tag}", f'"other", {tag}', "*", '"other"')
+    ]
+
+    assert answers == [304, 304, 304, 304, 200]
+
+
+def test_redirect_leads_to_the_bytes_without_a_key(api: Api) -> None:
+    answer = api.client.get(f"/v1/jobs/{finished(api)}/outputs/image?redirect=1")
+
+    assert answer.status_code == 307
+    assert httpx.get(answer.headers["location"]).content == IMAGE
+
+
+def test_faces_and_rating_are_the_documents_that_the_job_shows(api: Api) -> None:
+    job = api.job(finished(api))
+
+    documents = {name: fetch(api, job["id"], name) for name in ("faces", "rating")}
+
+    assert {name: answer.json() for name, answer in documents.items()} == {
+        "faces": job["faces"],
+        "rating": job["rating"],
+    }
+    assert documents["faces"].headers["content-type"] == "application/json"
+
+
+def test_output_is_not_there_before_the_job_has_finished(api: Api) -> None:
+    job_id = api.submit()
+
+    answer = fetch(api, job_id, "image")
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "job_not_finished")
+
+
+def test_canceled_job_has_no_outputs(api: Api) -> None:
+    job_id = api.submit()
+    api.client.post(f"/v1/jobs/{job_id}/cancel")
+
+    answer = fetch(api, job_id, "image")
+
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+    assert api.job(job_id)["outputs"] == {}
+
+
+@pytest.mark.parametrize("name", ["matte", "cutout", "anything"])
+def test_output_that_was_not_asked_for_is_not_found(api: Api, name: str) -> None:
+    answers = [fetch(api, job_id, name) for job_id in (finished(api), api.submit())]
+
+    assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [
+        (404, "not_found")
+    ] * 2
+
+
+def test_output_whose_object_is_gone_is_not_found(api: Api) -> None:
+    job_id = finished(api)
+    api.bench.store.remove(KEY)
+
+    answer = fetch(api, job_id, "image")
+
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
+def test_facts_are_null_until_their_stage_has_succeeded(api: Api) -> None:
+    job_id = api.submit()
+    api.finish(PREPARE, result(PREPARED))
+    api.finish(FACE, result(FOUND))
+
+    job = api.job(job_id)
+
+    assert job["state"] == "running"
+    assert job["photo"] == {"width": 640, "height": 480, "format": "jpg"}
+    assert [job[name] for name in ("people", "faces", "rating", "image")] == [None] * 4
+
+
+def test_failed_job_says_why(api: Api) -> None:
+    job_id = api.submit()
+    lease = api.bench.claim_one(PREPARE)
+    with api.bench.transaction() as connection:
+        failure = Failure("image_unreadable", "The photo cannot be read", "its end is missing")
+        transitions.fail(connection, lease, failure)
+
+    job = api.job(job_id)
+
+    assert job["state"] == "failed"
+    assert job["error"] == {
+        "code": "image_unreadable",
+        "title": "The photo cannot be read",
+        "detail": "its end is missing",
+        "stage": "prepare",
+    }

@@ -1,0 +1,130 @@
+"""The API on a port of its own, in a thread of the tests' process, over real servers."""
+
+import contextlib
+import io
+import socket
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import uvicorn
+from PIL import Image
+from sqlalchemy import text
+
+from smart_filter_api import app, keys
+from smart_filter_api.keys import Scope
+from smart_filter_shared.cards import ModelCard, TaskName
+from smart_filter_shared.ids import Tenant
+from smart_filter_shared.jobs import models, transitions
+from smart_filter_shared.jobs.transitions import Done
+from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.settings import Settings
+from smart_filter_tests.bench import TENANT, Bench
+
+_TIMEOUT_SECONDS = 20.0
+
+
+@dataclass(slots=True)
+class Api:
+    """The API as a client with every scope sees it, and the bench below it."""
+
+    url: str
+    bench: Bench
+    client: httpx.Client
+
+    def key(self, *scopes: Scope, tenant: Tenant = TENANT) -> str:
+        """Issue a key."""
+        with self.bench.transaction() as connection:
+            return keys.issue(connection, tenant=tenant, scopes=scopes).key
+
+    def post(
+        self, photo: bytes, fields: Mapping[str, str | Sequence[str]] | None = None
+    ) -> httpx.Response:
+        """Submit a photo with fields of a recipe."""
+        return self.client.post(
+            "/v1/jobs", files={"photo": ("photo", photo)}, data=dict(fields or {})
+        )
+
+    def submit(self, **fields: str) -> str:
+        """Submit a small photo and return the job's id; `__` in names stands for a dot."""
+        answer = self.post(
+            a_photo(), {name.replace("__", "."): value for name, value in fields.items()}
+        )
+        assert answer.status_code == 202, answer.text
+        return str(answer.json()["id"])
+
+    def job(self, job_id: str) -> dict[str, Any]:
+        """Return a job as the API shows it."""
+        answer = self.client.get(f"/v1/jobs/{job_id}")
+        assert answer.status_code == 200, answer.text
+        job: dict[str, Any] = answer.json()
+        return job
+
+    def finish(self, stage: StageName, result: Mapping[str, object]) -> None:
+        """Let the stage at the head of its queue succeed with this result."""
+        lease = self.bench.claim_one(stage)
+        with self.bench.transaction() as connection:
+            transitions.complete(connection, [Done(lease, result, 0.25)])
+
+    def leftovers(self) -> dict[str, object]:
+        """Return what is stored anywhere: counts of rows, objects and messages above 0."""
+        with self.bench.transaction() as connection:
+            counts: dict[str, object] = {
+                table: connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one()
+                for table in ("jobs", "stages")
+            }
+        counts["objects"] = len(list(self.bench.store.keys()))
+        counts["messages"] = len(list(self.bench.broker.scan_iter("smart_filter.*")))
+        return {name: count for name, count in counts.items() if count}
+
+
+@contextlib.contextmanager
+def serving(settings: Settings) -> Iterator[str]:
+    """Serve the API while the block lasts; yields its URL."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(
+        uvicorn.Config(app.create(settings), log_config=None, lifespan="on", access_log=False)
+    )
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()  # until it is up, connections wait in the listener's queue
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()
+        listener.close()
+
+
+@contextlib.contextmanager
+def an_api(url: str, bench: Bench) -> Iterator[Api]:
+    """Yield the API with a key, and with a model for each task that only the bench serves."""
+    with bench.transaction() as connection:
+        models.publish(connection, [a_card(task) for task in TaskName])
+        key = keys.issue(connection, tenant=TENANT, scopes=keys.ALL_SCOPES).key
+    headers = {"Authorization": f"Bearer {key}"}
+    with httpx.Client(base_url=url, headers=headers, timeout=_TIMEOUT_SECONDS) as client:
+        yield Api(url, bench, client)
+
+
+def a_card(task: TaskName) -> ModelCard:
+    """Return the card of a model that does nothing."""
+    return ModelCard(
+        name=f"no-{task}",
+        version="1",
+        task=task,
+        family="bench",
+        title="Nothing",
+        source="the tests",
+        licence="Apache-2.0",
+        data_terms="",
+        default=True,
+    )
+
+
+def a_photo(format_: str = "JPEG", size: tuple[int, int] = (48, 32), mode: str = "RGB") -> bytes:
+    """Return a photo of one colour, encoded."""
+    buffer = io.BytesIO()
+    Image.new(mode, size).save(buffer, format_)
+    return buffer.getvalue()

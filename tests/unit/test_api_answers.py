@@ -1,0 +1,168 @@
+"""What is answered about jobs, from what their rows hold."""
+
+import datetime as dt
+import uuid
+from collections.abc import Mapping
+
+import pytest
+
+from smart_filter_api import answers
+from smart_filter_shared.cards import LEADING_TASK
+from smart_filter_shared.ids import JobId, Tenant
+from smart_filter_shared.jobs.queries import JobRow, StageRow
+from smart_filter_shared.jobs.states import JobState
+from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.recipe import Background, BackgroundKind, Output, Recipe, stages
+
+PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE = StageName
+NEW_YEAR_IN_TOKYO = dt.datetime(2026, 1, 1, 8, 30, tzinfo=dt.timezone(dt.timedelta(hours=9)))
+KEEP = Background(BackgroundKind.KEEP)
+
+
+def a_row(
+    facts: Mapping[StageName, Mapping[str, object]] | None = None,
+    *,
+    recipe: Recipe | None = None,
+    state: JobState = JobState.RUNNING,
+) -> JobRow:
+    """Return a job whose stages with facts have succeeded."""
+    known = facts or {}
+    wanted = recipe or Recipe()
+    return JobRow(
+        id=JobId(uuid.UUID(int=1)),
+        tenant=Tenant("tests"),
+        state=state,
+        recipe=wanted,
+        seed=1,
+        photo_key="key",
+        created_at=NEW_YEAR_IN_TOKYO,
+        finished_at=None,
+        error=None,
+        stages=tuple(
+            StageRow(
+                name=stage,
+                state="succeeded" if stage in known else "waiting",
+                attempt=1,
+                models={LEADING_TASK[stage]: "model"},
+                seconds=None,
+                started_at=None,
+                result={"facts": known[stage], "arrays": {}, "files": {}}
+                if stage in known
+                else None,
+            )
+            for stage in stages(wanted)
+        ),
+    )
+
+
+def faces(count: int) -> dict[StageName, dict[str, object]]:
+    face = {"box": [0, 0, 9, 9], "score": 0.5, "landmarks": [[1, 2]] * 5}
+    return {FACE: {"faces": [face] * count}}
+
+
+def rated(*levels: str, open_eyes: bool | None = True) -> dict[StageName, dict[str, object]]:
+    """Return faces with these smiles, both eyes of each open, closed or unknown."""
+    eyes = {"left_open": open_eyes, "right_open": open_eyes}
+    smiles = [{"level": level, "score": 0.5} for level in levels]
+    return {**faces(len(levels)), SMILE: {"smiles": smiles, "eyes": [eyes] * len(levels)}}
+
+
+@pytest.mark.parametrize(
+    ("coverage", "persons", "found", "people"),
+    [
+        (0.3, None, 0, 1),
+        (0.3, None, 3, 3),
+        (0.005, None, 2, 2),
+        (0.0049, None, 2, 0),
+        (0.3, 0, 2, 0),
+        (0.0, 4, 1, 4),
+    ],
+)
+def test_people_are_those_the_model_tells_apart_else_judged_by_matte_and_faces(
+    coverage: float, persons: int | None, found: int, people: int
+) -> None:
+    segmented = {"coverage": coverage} | ({} if persons is None else {"persons": persons})
+
+    job = answers.job(a_row({SEGMENTATION: segmented, **faces(found)}))
+
+    assert job.people == people
+
+
+def test_people_are_unknown_until_what_decides_has_succeeded() -> None:
+    covered = {SEGMENTATION: {"coverage": 0.3}}
+
+    assert answers.job(a_row()).people is None
+    assert answers.job(a_row(covered)).people is None
+    assert answers.job(a_row({**covered, **faces(1)})).people == 1
+
+
+def test_people_faces_and_rating_are_null_when_nobody_asked() -> None:
+    recipe = Recipe(background=KEEP, require_person=True)
+
+    job = answers.job(a_row({SEGMENTATION: {"coverage": 0.3}}, recipe=recipe))
+
+    assert (job.people, job.faces, job.rating) == (None, None, None)
+    assert job.rating_reason == "not_requested"
+
+
+def test_photo_without_a_face_has_no_rating_and_says_so() -> None:
+    job = answers.job(a_row(rated()))
+
+    assert (job.faces, job.rating, job.rating_reason) == ([], None, "no_face")
+
+
+def test_rating_is_computed_from_its_own_terms() -> None:
+    rating = answers.job(a_row(rated("none", "huge", "mild"))).rating
+
+    assert rating is not None
+    assert rating.avg_smiling_score == pytest.approx((0.2 + 1.0 + 0.5) / 3, abs=1e-12)
+    assert rating.score == pytest.approx(
+        rating.shares["smile"] * rating.avg_smiling_score
+        + rating.shares["eyes"] * rating.open_eye_ratio,
+        abs=1e-12,
+    )
+
+
+@pytest.mark.parametrize(("open_eyes", "ratio"), [(True, 1.0), (False, 0.0), (None, 0.0)])
+def test_eye_that_cannot_be_told_counts_as_not_open(
+    open_eyes: bool | None,  # noqa: FBT001 - pytest passes by name
+    ratio: float,
+) -> None:
+    rating = answers.job(a_row(rated("huge", "none", open_eyes=open_eyes))).rating
+
+    assert rating is not None
+    assert rating.open_eye_ratio == ratio
+
+
+def test_background_is_what_was_asked_for_until_it_is_chosen() -> None:
+    chosen = {
+        "kind": "preset",
+        "name": "postcard",
+        "keywords": ["sea"],
+        "reason": "Everybody smiles.",
+    }
+
+    before = answers.job(a_row()).background
+    after = answers.job(a_row({COMPOSITE: {"background": chosen}})).background
+
+    assert before.model_dump() == {"kind": "auto", "name": None, "keywords": [], "reason": None}
+    assert after.model_dump() == chosen
+
+
+@pytest.mark.parametrize(
+    ("state", "outputs"),
+    [
+        (JobState.RUNNING, []),
+        (JobState.FAILED, []),
+        (JobState.CANCELED, []),
+        (JobState.SUCCEEDED, ["faces"]),
+    ],
+)
+def test_only_a_job_that_has_succeeded_names_outputs(state: JobState, outputs: list[str]) -> None:
+    row = a_row(recipe=Recipe(outputs=(Output.FACES,)), state=state)
+
+    assert list(answers.job(row).outputs) == outputs
+
+
+def test_times_are_utc_with_a_z() -> None:
+    assert '"created_at":"2025-12-31T23:30:00Z"' in answers.job(a_row()).model_dump_json()

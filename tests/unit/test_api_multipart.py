@@ -1,0 +1,164 @@
+"""Forms read as they arrive, however the network cuts them."""
+
+import itertools
+import re
+from collections.abc import AsyncIterator, Iterable
+
+import anyio
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from smart_filter_api import multipart
+from smart_filter_api.multipart import MAX_OTHER_BYTES, MAX_PARTS, MAX_PHOTO_BYTES, Form
+from smart_filter_shared.errors import MalformedRequest, PhotoTooLarge, Rejected
+
+TYPE = "multipart/form-data; boundary=cut"
+END = b"--cut--\r\n"
+PHOTO = bytes(range(256)) * 3 + b"\r\n--cu\r\n--"
+
+
+def part(name: str, content: bytes, *, filename: str = "") -> bytes:
+    more = f'; filename="{filename}"' if filename else ""
+    head = f'--cut\r\nContent-Disposition: form-data; name="{name}"{more}\r\n\r\n'
+    return head.encode() + content + b"\r\n"
+
+
+BODY = (
+    part("outputs", b"image")
+    + part("photo", PHOTO, filename="my holiday.jpg")
+    + part("outputs", b"faces")
+    + part("metadata.größe", "Übergröße".encode())
+    + END
+)
+
+
+def read(
+    chunks: Iterable[bytes], content_type: str | None = TYPE
+) -> tuple[bytes, dict[str, list[str]]]:
+    """Return the photo and the fields of a body that arrives in these chunks."""
+
+    async def arriving() -> AsyncIterator[bytes]:
+        for chunk in chunks:
+            yield chunk
+
+    async def collect() -> tuple[bytes, dict[str, list[str]]]:
+        form = Form(content_type)
+        pieces = [piece async for piece in form.photo_pieces(arriving())]
+        return b"".join(pieces), form.fields
+
+    return anyio.run(collect)
+
+
+@settings(deadline=None)  # a busy machine is no fault
+@given(cuts=st.lists(st.integers(0, len(BODY)), max_size=12))
+def test_form_is_the_same_however_it_is_cut(cuts: list[int]) -> None:
+    places = [0, *sorted(cuts), len(BODY)]
+
+    photo, fields = read(BODY[start:end] for start, end in itertools.pairwise(places))
+
+    assert photo == PHOTO
+    assert fields == {"outputs": ["image", "faces"], "metadata.größe": ["Übergröße"]}
+
+
+def test_form_that_comes_byte_by_byte_is_whole() -> None:
+    photo, _ = read(BODY[place : place + 1] for place in range(len(BODY)))
+
+    assert photo == PHOTO
+
+
+@settings(deadline=None)  # a busy machine is no fault
+@given(place=st.integers(0, len(BODY)), noise=st.binary(max_size=20), drop=st.integers(0, 40))
+def test_broken_form_is_rejected_or_read_but_never_a_fault(
+    place: int, noise: bytes, drop: int
+) -> None:
+    body = BODY[:place] + noise + BODY[place + drop :]
+
+    try:
+        photo, _ = read([body])
+    except Rejected:
+        return
+
+    assert len(photo) <= len(body)
+
+
+@settings(deadline=None)  # a busy machine is no fault
+@given(length=st.integers(0, len(BODY) - len(END)))
+def test_form_that_ends_early_is_malformed(length: int) -> None:
+    with pytest.raises(MalformedRequest):
+        read([BODY[:length]])
+
+
+def test_photo_over_the_limit_is_refused_as_soon_as_it_is() -> None:
+    megabyte = bytes(1_000_000)
+    sent = 0
+
+    def endless() -> Iterable[bytes]:
+        nonlocal sent
+        yield part("photo", b"")[:-2]
+        while True:
+            sent += 1
+            yield megabyte
+
+    with pytest.raises(PhotoTooLarge):
+        read(endless())
+
+    assert sent == MAX_PHOTO_BYTES // len(megabyte) + 1
+
+
+def test_photo_of_the_limit_enters() -> None:
+    photo, _ = read([part("photo", bytes(MAX_PHOTO_BYTES)) + END])
+
+    assert len(photo) == MAX_PHOTO_BYTES
+
+
+def test_files_that_nobody_asked_for_are_dropped_and_bounded() -> None:
+    photo, fields = read([part("photo", b"p") + part("other", b"\xff" * 1000, filename="x") + END])
+
+    assert (photo, fields) == (b"p", {"other": [""]})
+    with pytest.raises(PhotoTooLarge):
+        read([part("other", bytes(MAX_PHOTO_BYTES + MAX_OTHER_BYTES), filename="x") + END])
+
+
+def test_parts_are_counted() -> None:
+    photo = part("photo", b"p")
+
+    _, fields = read([photo + part("a", b"x") * (MAX_PARTS - 1) + END])
+
+    assert len(fields["a"]) == MAX_PARTS - 1
+    with pytest.raises(MalformedRequest, match=f"more than {MAX_PARTS} parts"):
+        read([photo + part("a", b"x") * MAX_PARTS + END])
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (part("quality", b"90") + END, "there is no photo"),
+        (part("photo", b"p") * 2 + END, "more than one photo"),
+        (part("photo", b"p"), "last boundary is missing"),
+        (part("photo", b"p") + part("a", b"\xff") + END, "the value of 'a' is not UTF-8"),
+        (part("photo", b"p") + part("n" * 201, b"") + END, "name is longer than 200 bytes"),
+        (part("photo", b"p") + part("a", b"x" * 4097) + END, "longer than 4096 bytes"),
+        (b"--cut\r\nA: b\r\n\r\n\r\n" + END, "no Content-Disposition"),
+        (b"GET / HTTP/1.1", "is broken"),
+    ],
+)
+def test_malformed_form_is_told_what_is_wrong(body: bytes, told: str) -> None:
+    with pytest.raises(MalformedRequest, match=re.escape(told)):
+        read([body])
+
+
+@pytest.mark.parametrize("content_type", [None, "", "text/plain", "multipart/form-data", "\0;;="])
+def test_other_types_are_malformed(content_type: str | None) -> None:
+    with pytest.raises(MalformedRequest, match="send multipart/form-data"):
+        read([BODY], content_type)
+
+
+def test_epilogue_is_ignored() -> None:
+    photo, _ = read([BODY, b"\r\nbye"])
+
+    assert photo == PHOTO
+
+
+def test_limit_is_told_in_words() -> None:
+    assert "40 MB (40000000 bytes)" in str(multipart.too_large())

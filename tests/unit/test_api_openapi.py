@@ -1,0 +1,81 @@
+"""The description that the API gives of itself."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from smart_filter_api import app
+from smart_filter_deploy.embedded.addresses import Addresses
+from smart_filter_tests.bench import settings_of
+
+
+@pytest.fixture
+def document() -> dict[str, Any]:
+    addresses = Addresses(
+        database_url="postgresql+psycopg://nobody@localhost/none",
+        broker_url="redis://localhost/0",
+        storage_url="http://localhost",
+        storage_access_key="none",
+        storage_secret_key="none",
+    )
+    return app.create(settings_of(addresses)).openapi()
+
+
+def test_every_endpoint_is_described(document: dict[str, Any]) -> None:
+    endpoints = {
+        f"{method.upper()} {path}"
+        for path, operations in document["paths"].items()
+        for method in operations
+    }
+
+    assert document["openapi"].startswith("3.1")
+    assert endpoints == {
+        "POST /v1/jobs",
+        "GET /v1/jobs",
+        "GET /v1/jobs/{job_id}",
+        "POST /v1/jobs/{job_id}/cancel",
+        "GET /v1/jobs/{job_id}/outputs/{name}",
+        "GET /v1/models",
+        "GET /livez",
+        "GET /readyz",
+    }
+
+
+def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
+    references = set(re.findall(r'"\$ref": "#/components/schemas/(\w+)"', json.dumps(document)))
+
+    assert references <= set(document["components"]["schemas"])
+    assert "Problem" in references
+
+
+def test_every_error_is_a_problem_document(document: dict[str, Any]) -> None:
+    kinds = {
+        kind
+        for operations in document["paths"].values()
+        for operation in operations.values()
+        for status, answer in operation["responses"].items()
+        if int(status) >= 400
+        for kind in answer["content"]
+    }
+
+    assert kinds == {"application/problem+json"}
+
+
+def test_whatever_needs_a_key_says_so(document: dict[str, Any]) -> None:
+    open_paths = {
+        path
+        for path, operations in document["paths"].items()
+        for operation in operations.values()
+        if "security" not in operation
+    }
+
+    assert open_paths == {"/livez", "/readyz"}
+
+
+def test_form_of_a_submission_is_described(document: dict[str, Any]) -> None:
+    body = document["paths"]["/v1/jobs"]["post"]["requestBody"]
+    fields = body["content"]["multipart/form-data"]["schema"]["properties"]
+
+    assert {"photo", "background", "outputs", "quality", "face.model", "seed"} <= set(fields)

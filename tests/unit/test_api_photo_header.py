@@ -1,0 +1,151 @@
+"""Format and size read from a photo's first bytes."""
+
+import io
+import struct
+import zlib
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from smart_filter_api import photo_header
+from smart_filter_api.photo_header import MAX_PIXELS, PhotoFormat
+from smart_filter_shared.errors import PhotoTooLarge, UnsupportedMedia
+
+SIZE = (301, 203)
+
+
+def encoded(format_: str, mode: str = "RGB", **options: object) -> bytes:
+    buffer = io.BytesIO()
+    Image.new(mode, SIZE).save(buffer, format_, **options)
+    return buffer.getvalue()
+
+
+def segment(marker: int, content: bytes) -> bytes:
+    return struct.pack(">BBH", 0xFF, marker, len(content) + 2) + content
+
+
+def frame(width: int, height: int, marker: int = 0xC0) -> bytes:
+    return segment(marker, struct.pack(">BHHB", 8, height, width, 3) + bytes(9))
+
+
+PHOTOS = {
+    "jpeg": (PhotoFormat.JPEG, encoded("JPEG")),
+    "progressive": (PhotoFormat.JPEG, encoded("JPEG", progressive=True)),
+    "cmyk": (PhotoFormat.JPEG, encoded("JPEG", "CMYK")),
+    "broken-exif": (PhotoFormat.JPEG, encoded("JPEG", exif=b"Exif\0\0nonsense")),
+    "profile": (PhotoFormat.JPEG, encoded("JPEG", icc_profile=bytes(200_000))),
+    "png": (PhotoFormat.PNG, encoded("PNG")),
+    "png-16-bit": (PhotoFormat.PNG, encoded("PNG", "I;16")),
+    "webp-lossy": (PhotoFormat.WEBP, encoded("WEBP")),
+    "webp-lossless": (PhotoFormat.WEBP, encoded("WEBP", lossless=True)),
+    "webp-alpha": (PhotoFormat.WEBP, encoded("WEBP", "RGBA", exact=True)),
+    "webp-extended": (PhotoFormat.WEBP, encoded("WEBP", exif=b"Exif\0\0II*\0")),
+    "webp-animated": (
+        PhotoFormat.WEBP,
+        encoded("WEBP", save_all=True, append_images=[Image.new("RGB", SIZE, "red")]),
+    ),
+}
+
+
+@pytest.mark.parametrize(("format_", "content"), PHOTOS.values(), ids=PHOTOS)
+def test_format_and_size_are_those_that_were_written(format_: PhotoFormat, content: bytes) -> None:
+    header = photo_header.read(io.BytesIO(content))
+
+    assert (header.format, (header.width, header.height)) == (format_, SIZE)
+
+
+@settings(deadline=None)  # a busy machine is no fault
+@given(
+    photo=st.sampled_from([content for _, content in PHOTOS.values()]),
+    place=st.integers(0, 200),
+    replacement=st.binary(max_size=12),
+    length=st.integers(0, 400),
+)
+def test_broken_header_is_refused_or_read_but_never_a_fault(
+    photo: bytes, place: int, replacement: bytes, length: int
+) -> None:
+    broken = (photo[:place] + replacement + photo[place + len(replacement) :])[:length]
+
+    try:
+        header = photo_header.read(io.BytesIO(broken))
+    except (UnsupportedMedia, PhotoTooLarge):
+        return
+
+    assert 0 < header.width * header.height <= MAX_PIXELS
+
+
+@settings(deadline=None)  # a busy machine is no fault
+@given(content=st.binary(max_size=64))
+def test_bytes_that_are_no_picture_are_refused(content: bytes) -> None:
+    with pytest.raises(UnsupportedMedia):
+        photo_header.read(io.BytesIO(content))
+
+
+@pytest.mark.parametrize(
+    ("start", "told"),
+    [
+        (b"", "empty"),
+        (b"%PDF-1.7", "a PDF"),
+        (b"PK\x03\x04", "a zip file"),
+        (b"GIF89a", "a GIF"),
+        (b"II*\0", "a TIFF"),
+        (b"<svg/>", "an SVG"),
+        (b"\0\0\0\x20ftypheic", "a HEIC, AVIF or video file"),
+        (b"hello", "no picture"),
+    ],
+)
+def test_refusal_says_what_was_sent_and_what_is_accepted(start: bytes, told: str) -> None:
+    with pytest.raises(UnsupportedMedia, match=f"is {told}; accepted are JPEG, PNG and WebP"):
+        photo_header.read(io.BytesIO(start))
+
+
+def test_size_is_that_of_the_frame_and_not_of_a_thumbnail_in_a_segment() -> None:
+    thumbnail = b"\xff\xd8" + frame(16, 16) + b"\xff\xd9"
+    photo = b"\xff\xd8" + segment(0xE1, thumbnail) + frame(640, 480)
+
+    header = photo_header.read(io.BytesIO(photo))
+
+    assert (header.width, header.height) == (640, 480)
+
+
+def test_fill_bytes_before_a_marker_are_skipped() -> None:
+    photo = b"\xff\xd8" + b"\xff\xff\xff" + frame(640, 480)
+
+    assert photo_header.read(io.BytesIO(photo)).width == 640
+
+
+def test_tables_are_not_taken_for_a_frame() -> None:
+    photo = b"\xff\xd8" + segment(0xC4, bytes(20)) + segment(0xCC, bytes(4)) + frame(640, 480, 0xC2)
+
+    assert photo_header.read(io.BytesIO(photo)).width == 640
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        pytest.param(b"\xff\xd9", id="ends-at-once"),
+        pytest.param(segment(0xDA, bytes(10)), id="pixels-without-a-frame"),
+        pytest.param(b"\xff\xe0\x00\x01", id="impossible-length"),
+        pytest.param(b"\xff" * 100_000, id="fill-bytes-without-end"),
+        pytest.param(segment(0xFE, b"") * 10_000 + frame(640, 480), id="segments-without-end"),
+        pytest.param(frame(640, 480)[:6], id="cut-in-the-frame"),
+        pytest.param(frame(640, 0), id="no-height"),
+    ],
+)
+def test_jpeg_without_a_usable_frame_header_is_refused(rest: bytes) -> None:
+    with pytest.raises(UnsupportedMedia):
+        photo_header.read(io.BytesIO(b"\xff\xd8" + rest))
+
+
+@pytest.mark.parametrize(("width", "enters"), [(10_000, True), (10_001, False)])
+def test_fifty_megapixels_enter_and_more_do_not(width: int, enters: bool) -> None:  # noqa: FBT001 - pytest passes by name
+    chunk = struct.pack(">4sIIBBBBB", b"IHDR", width, 5_000, 8, 2, 0, 0, 0)
+    photo = b"\x89PNG\r\n\x1a\n\0\0\0\x0d" + chunk + struct.pack(">I", zlib.crc32(chunk))
+
+    if enters:
+        assert photo_header.read(io.BytesIO(photo)).width == width
+    else:
+        with pytest.raises(PhotoTooLarge, match="at most 50 megapixels"):
+            photo_header.read(io.BytesIO(photo))
