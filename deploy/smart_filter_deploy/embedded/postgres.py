@@ -4,6 +4,7 @@ Loopback only and by password only (scram); no Unix socket, whose path could be 
 """
 
 import contextlib
+import ctypes
 import os
 import shutil
 import signal
@@ -131,7 +132,7 @@ def _initdb(place: _Place, password: str, folder: DataFolder, held: int, stop: S
                 *(str(place.programs / "initdb"), "-D", str(draft), "-U", USER),
                 *(f"--pwfile=/dev/fd/{pipe}", "--auth=scram-sha-256"),
                 # The same order of texts whatever the machine's language.
-                *("--encoding=UTF8", "--locale=C", "--data-checksums"),
+                *("--encoding=UTF8", "--locale=C", "--data-checksums", "--no-sync"),
             ),
             env=place.environment(),
             stop_seconds=_INITDB_SECONDS,
@@ -146,8 +147,19 @@ def _initdb(place: _Place, password: str, folder: DataFolder, held: int, stop: S
     if child.exit_status != 0:
         shutil.rmtree(draft, ignore_errors=True)
         raise SetupFailed(f"initdb failed: {child.log_tail()}")
-    # The data appears complete or not at all.
+    # The data appears complete or not at all, after a power cut too.
+    _write_to_disk(draft)
     draft.rename(place.data)
+
+
+def _write_to_disk(folder: Path) -> None:
+    # The whole file system at once: initdb's own way, a thousand files one by one, takes
+    # three times as long as all its other work.
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        ctypes.CDLL(None).syncfs(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @contextlib.contextmanager

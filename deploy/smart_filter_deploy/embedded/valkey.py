@@ -4,6 +4,8 @@ import signal
 from pathlib import Path
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from smart_filter_deploy.embedded.binaries import valkey_program
 from smart_filter_deploy.embedded.children import Command
@@ -55,6 +57,7 @@ def _answers(port: int, password: str) -> bool:
         password=password,
         socket_connect_timeout=_ANSWER_SECONDS,
         socket_timeout=_ANSWER_SECONDS,
+        retry=Retry(NoBackoff(), 0),  # who asks here asks again
     )
     try:
         return bool(client.ping())

@@ -1,0 +1,151 @@
+"""The three servers, as somebody on the same machine finds them."""
+
+import stat
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+import redis
+from minio import Minio
+from minio.error import MinioException
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from smart_filter_deploy.embedded.folder import DataFolder
+from smart_filter_deploy.embedded.stack import Stack
+
+LOOPBACK_IN_PROC = "0100007F"
+LISTENING = "0A"
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    # Not pytest's folder, which no other user may enter: as root PostgreSQL is another user.
+    with (
+        tempfile.TemporaryDirectory(prefix="smart filter ") as folder,
+        Stack(DataFolder.at(Path(folder))) as stack,
+    ):
+        yield stack
+
+
+@pytest.fixture
+def database(stack: Stack) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
+    with psycopg.connect(dsn(stack), autocommit=True) as connection:
+        yield connection
+
+
+def dsn(stack: Stack) -> str:
+    return stack.addresses.database_url.replace("+psycopg", "")
+
+
+def stranger(stack: Stack, password: str | None) -> redis.Redis:
+    port = urlsplit(stack.addresses.broker_url).port
+    return redis.Redis(port=port or 0, password=password, retry=Retry(NoBackoff(), 0))
+
+
+def store(stack: Stack, secret_key: str | None = None) -> Minio:
+    there = stack.addresses
+    return Minio(
+        urlsplit(there.storage_url).netloc,
+        access_key=there.storage_access_key,
+        secret_key=secret_key or there.storage_secret_key,
+        secure=False,
+        region="us-east-1",
+    )
+
+
+def secrets_of(stack: Stack) -> list[str]:
+    return [path.read_text() for path in (stack.folder.path / "secrets").iterdir()]
+
+
+def test_postgres_refuses_a_wrong_password(stack: Stack) -> None:
+    right = urlsplit(dsn(stack)).password
+    assert right is not None
+
+    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+        psycopg.connect(dsn(stack).replace(right, "wrong"))
+
+
+def test_valkey_refuses_a_wrong_password(stack: Stack) -> None:
+    with stranger(stack, "wrong") as client, pytest.raises(redis.AuthenticationError):
+        client.ping()
+
+
+def test_valkey_refuses_to_work_without_a_password(stack: Stack) -> None:
+    with stranger(stack, None) as client, pytest.raises(redis.AuthenticationError):
+        client.ping()
+
+
+def test_s3_refuses_a_wrong_secret_key(stack: Stack) -> None:
+    with pytest.raises(MinioException):
+        store(stack, "wrong").list_buckets()
+    assert store(stack).list_buckets() == []
+
+
+def test_servers_listen_on_loopback_only(stack: Stack) -> None:
+    addresses = stack.addresses
+    urls = (addresses.database_url, addresses.broker_url, addresses.storage_url)
+    ports = {urlsplit(url).port for url in urls}
+
+    listening = set()
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            address, port = line.split()[1].split(":")
+            if line.split()[3] == LISTENING and int(port, 16) in ports:
+                listening.add((address, int(port, 16)))
+
+    assert listening == {(LOOPBACK_IN_PROC, port) for port in ports}
+
+
+def test_no_command_line_shows_a_secret(stack: Stack) -> None:
+    pids = [pid for name in stack.names for pid in stack.pids(name)]
+
+    shown = "".join(Path(f"/proc/{pid}/cmdline").read_text() for pid in pids)
+
+    assert "valkey-server" in shown
+    assert [secret for secret in secrets_of(stack) if secret in shown] == []
+
+
+def test_no_log_shows_a_secret(stack: Stack) -> None:
+    logs = "".join(path.read_text() for path in (stack.folder.path / "logs").iterdir())
+
+    assert "PostgreSQL" in logs
+    assert [secret for secret in secrets_of(stack) if secret in logs] == []
+
+
+def test_secrets_are_the_owners_alone(stack: Stack) -> None:
+    folder = stack.folder.path / "secrets"
+
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
+
+    assert modes == {0o600}
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("fsync", "on"),
+        ("server_encoding", "UTF8"),
+        ("password_encryption", "scram-sha-256"),
+        ("idle_in_transaction_session_timeout", "5s"),
+        ("timezone", "UTC"),
+    ],
+)
+def test_postgres_is_set_for_work(
+    database: psycopg.Connection[tuple[object, ...]], setting: str, value: str
+) -> None:
+    row = database.execute("SELECT current_setting(%s)", (setting,)).fetchone()
+
+    assert row == (value,)
+
+
+def test_texts_are_ordered_by_their_bytes_in_any_country(
+    database: psycopg.Connection[tuple[object, ...]],
+) -> None:
+    rows = database.execute("SELECT t FROM unnest(ARRAY['b', 'A', 'a', 'B']) t ORDER BY t")
+
+    assert [row[0] for row in rows] == ["A", "B", "a", "b"]

@@ -1,0 +1,62 @@
+"""Where things are looked for, without looking."""
+
+from pathlib import Path
+
+import pytest
+
+from smart_filter_deploy.embedded.addresses import Addresses, StackAddress
+from smart_filter_deploy.embedded.binaries import system_postgres
+from smart_filter_deploy.embedded.folder import default_path
+
+ADDRESSES = Addresses(
+    database_url="postgresql+psycopg://u:secret@127.0.0.1:1/d",
+    broker_url="redis://:secret@127.0.0.1:2/0",
+    storage_url="http://127.0.0.1:3",
+    storage_access_key="access",
+    storage_secret_key="secret",
+)
+
+
+@pytest.mark.parametrize("uid", [0, 1000])
+def test_named_data_folder_is_used_by_everybody(uid: int) -> None:
+    assert default_path({"SMART_FILTER_DATA": "/srv/photos"}, uid) == Path("/srv/photos")
+
+
+def test_data_of_root_lies_with_the_systems() -> None:
+    assert default_path({}, 0) == Path("/var/lib/smart-filter")
+
+
+def test_data_of_a_user_lies_in_the_users_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/anna")
+
+    assert default_path({}, 1000) == Path("/home/anna/.local/share/smart-filter")
+
+
+def test_newest_postgres_of_the_system_comes_first_and_old_ones_never() -> None:
+    folders = [Path(f"/usr/lib/postgresql/{version}/bin") for version in ("9.6", "15", "16", "18")]
+
+    found = system_postgres(folders)
+
+    assert found == [folders[3], folders[2]]
+
+
+def test_processes_are_told_the_addresses_by_the_documented_names() -> None:
+    assert ADDRESSES.environment() == {
+        "SMART_FILTER_DATABASE_URL": "postgresql+psycopg://u:secret@127.0.0.1:1/d",
+        "SMART_FILTER_BROKER_URL": "redis://:secret@127.0.0.1:2/0",
+        "SMART_FILTER_STORAGE_URL": "http://127.0.0.1:3",
+        "SMART_FILTER_STORAGE_ACCESS_KEY": "access",
+        "SMART_FILTER_STORAGE_SECRET_KEY": "secret",
+    }
+
+
+def test_a_logged_address_shows_no_secret() -> None:
+    address = StackAddress(url="http://127.0.0.1:4", api_key="secret", pid=1, servers=ADDRESSES)
+
+    assert "secret" not in repr(address)
+
+
+def test_page_for_people_is_the_root() -> None:
+    address = StackAddress(url="http://127.0.0.1:4", api_key="key", pid=1, servers=ADDRESSES)
+
+    assert address.studio_url == "http://127.0.0.1:4/"
