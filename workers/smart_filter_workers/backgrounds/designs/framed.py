@@ -35,8 +35,9 @@ def draw(preset: Preset, sheet: Sheet) -> Srgb8:
 def _shadow(sheet: Sheet) -> colours.Colours:
     """Return the light that the frame leaves on the gradient: less close to its inner edge."""
     x, y = sheet.places(SMALL)
-    reach_x, reach_y = sheet.reach
-    edge = 2 * FRAME_SHARE
-    inwards = np.minimum(reach_x - np.abs(x), reach_y - np.abs(y)) - edge
-    fall = np.exp(-np.maximum(inwards, 0) / (2 * SHADOW_SHARE))
-    return np.asarray(1 - SHADOW_DEPTH * fall, np.float32)
+    light = np.ones(x.shape, np.float32)
+    # Each pair of sides takes its own share: the nearer side alone would leave mitred corners.
+    for place, reach in zip((x, y), sheet.reach, strict=True):
+        inwards = np.maximum(reach - np.abs(place) - 2 * FRAME_SHARE, 0)
+        light *= 1 - SHADOW_DEPTH * np.exp(-inwards / (2 * SHADOW_SHARE))
+    return light

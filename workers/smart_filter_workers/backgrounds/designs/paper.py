@@ -11,7 +11,7 @@ from smart_filter_workers.backgrounds import colours
 from smart_filter_workers.backgrounds.sheet import Field, Sheet
 from smart_filter_workers.results import Srgb8
 
-SMALL = 800
+SMALL = 700
 RELIEF = 7.0
 
 
