@@ -15,6 +15,7 @@ class StopRequest:
 
     Inside `with StopRequest() as stop`, in the main thread, SIGINT and SIGTERM are counted:
     the first is a request, the second means now. The end of a child ends a wait too.
+    A block that a request cuts short, by way of `check`, ends quietly.
     Outside of `with` it never hears anything and its waits last their full time.
     """
 
@@ -39,7 +40,7 @@ class StopRequest:
         kind: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
-    ) -> None:
+    ) -> bool:
         for number, handler in zip(_WATCHED, self._handlers_before, strict=True):
             signal.signal(number, handler)  # type: ignore[arg-type]  # what signal() returned
         signal.set_wakeup_fd(self._wakeup_before)
@@ -47,6 +48,7 @@ class StopRequest:
             if end is not None:
                 end.close()
         self._ear = self._mouth = None
+        return self.requested and kind is not None and issubclass(kind, KeyboardInterrupt)
 
     @property
     def requested(self) -> bool:
