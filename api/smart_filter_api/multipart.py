@@ -4,6 +4,7 @@ RFC 7578 over python-multipart's streaming parser. Starlette's own form reader d
 bound the size of a file.
 """
 
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator
 from enum import Enum, auto
 
@@ -159,7 +160,7 @@ def _parser(content_type: str | None, parts: _Parts) -> MultipartParser:
             f"the body is not a form: send multipart/form-data with a part named {PHOTO!r}"
         )
     try:
-        return MultipartParser(
+        parser = MultipartParser(
             boundary,
             {
                 "on_part_begin": parts.part_begin,
@@ -175,6 +176,9 @@ def _parser(content_type: str | None, parts: _Parts) -> MultipartParser:
         )
     except FormParserError as error:
         raise MalformedRequest(f"the multipart body is broken: {error}") from error
+    # It warns of what it also raises, in lines of its own that anybody could fill the log with.
+    parser.logger = logging.Logger(__name__, logging.CRITICAL)  # noqa: LOG001 - not the shared one
+    return parser
 
 
 def _text(content: bytes, what: str) -> str:

@@ -154,6 +154,13 @@ def test_other_types_are_malformed(content_type: str | None) -> None:
         read([BODY], content_type)
 
 
+def test_broken_form_writes_no_lines_of_its_own(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(MalformedRequest):
+        read([b"no boundary"])
+
+    assert caplog.records == []
+
+
 def test_epilogue_is_ignored() -> None:
     photo, _ = read([BODY, b"\r\nbye"])
 
