@@ -16,6 +16,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+from smart_filter_deploy.embedded.binaries import postgres_folder, rclone_program, valkey_program
 from smart_filter_deploy.embedded.children import Command
 from smart_filter_deploy.embedded.folder import DataFolder
 from smart_filter_deploy.embedded.signals import StopRequest
@@ -33,6 +34,9 @@ def main() -> None:
     parser.add_argument("--wheels")
     wanted = parser.parse_args()
     if wanted.user:
+        # Imports what it needs while that can still be read.
+        for look in (postgres_folder, valkey_program, rclone_program):
+            look()
         uid, gid = map(int, wanted.user.split(":"))
         os.setgroups([])
         os.setgid(gid)

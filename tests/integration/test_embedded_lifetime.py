@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ import pytest
 import redis
 
 from smart_filter_deploy.embedded.binaries import postgres_folder, rclone_program, valkey_program
-from smart_filter_deploy.embedded.folder import running_stack
+from smart_filter_deploy.embedded.folder import DataFolder, running_stack
 
 PROGRAM = Path(__file__).with_name("embedded_process.py")
 PATIENCE_SECONDS = 60
@@ -80,6 +80,7 @@ def wheels() -> Iterator[Path]:
 def start(folder: Path) -> Iterator[Callable[..., Up]]:
     """Starts a process that holds a stack on the folder; those left are killed at the end."""
     with ExitStack() as ends:
+        ends.callback(wait_for_survivors, folder)
 
         def start(*more: str) -> Up:
             process = subprocess.Popen(
@@ -100,6 +101,12 @@ def start(folder: Path) -> Iterator[Callable[..., Up]]:
             return Up(process, said["pids"], said["servers"])
 
         yield start
+
+
+def wait_for_survivors(folder: Path) -> None:
+    """Servers whose parent was killed are still writing; the folder cannot be removed yet."""
+    with DataFolder.at(folder).held():
+        pass
 
 
 def refusal(folder: Path, *more: str) -> str:
@@ -173,7 +180,9 @@ def test_state_is_kept_when_everything_is_killed(start: Callable[..., Up]) -> No
     before = start()
     write(before)
     for pid in [before.process.pid, *before.everybody]:
-        os.kill(pid, signal.SIGKILL)
+        # Some of PostgreSQL's processes end by themselves when the first one has gone.
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
     after = start()
 
