@@ -80,7 +80,7 @@ def test_rating_shows_the_terms_that_make_it() -> None:
 def test_background_comes_with_its_reason() -> None:
     background = {"kind": "preset", "name": "paper", "reason": "calm [0.7]"}
 
-    assert "paper: calm [0.7]" in found(a_job(background=background))
+    assert "paper – calm [0.7]" in found(a_job(background=background))
 
 
 def test_failure_comes_with_its_code_and_stage() -> None:

@@ -81,5 +81,7 @@ def told(error: client_errors.Refused) -> str:
     """Return a refusal for a person, every wrong field included."""
     if error.code == "unauthorized":
         return f"the server does not know the key; set SMART_FILTER_API_KEY ({error})"
+    if error.code == "not_found":
+        return f"the server has none: {error}"
     fields = [f"{'.'.join(field.pointer.split('/')[1:])}: {field.detail}" for field in error.errors]
     return "; ".join(fields) or str(error)

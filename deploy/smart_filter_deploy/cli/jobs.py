@@ -10,7 +10,7 @@ from rich.text import Text
 
 from smart_filter_client import Job
 from smart_filter_deploy.cli.connection import connected
-from smart_filter_deploy.cli.report import STATE_STYLES, print_found, print_stages
+from smart_filter_deploy.cli.report import STATE_STYLES, print_found, print_stages, print_table
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="As the API answers it.")
 
@@ -41,19 +41,18 @@ def list_(state: str | None, limit: int, *, as_json: bool) -> None:
         click.echo("no jobs")
         return
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in ("id", "state", "created", "background", "people", "score"):
+    for column in ("id", "state", "created", "background", "score"):
         table.add_column(column, no_wrap=True)
     for job in listed:
         background = job.background
         table.add_row(
             Text(job.id),
             _state(job),
-            _local(job.created_at),
+            _created(job),
             Text("" if background is None else (background.name or background.kind)),
-            "" if job.people is None else str(job.people),
             "" if job.rating is None else f"{job.rating.score:.2f}",
         )
-    Console(highlight=False).print(table)
+    print_table(Console(highlight=False), table)
 
 
 @jobs.command()
@@ -81,9 +80,7 @@ def _print(job: Job, *, as_json: bool) -> None:
         click.echo(json.dumps(dict(job.document)))
         return
     console = Console(highlight=False)
-    console.print(
-        Text.assemble((job.id, "bold"), "  ", _state(job), "  ", (_local(job.created_at), "dim"))
-    )
+    console.print(Text.assemble((job.id, "bold"), "  ", _state(job), "  ", (_created(job), "dim")))
     print_stages(console, job)
     print_found(console, job)
 
@@ -92,5 +89,10 @@ def _state(job: Job) -> Text:
     return Text(job.state, style=STATE_STYLES.get(job.state, ""))
 
 
-def _local(time: dt.datetime | None) -> str:
-    return "" if time is None else f"{time.astimezone():%Y-%m-%d %H:%M:%S}"
+def _created(job: Job) -> str:
+    """Return when it was created, by the clock on the wall: the time today, else the day."""
+    if job.created_at is None:
+        return ""
+    local = job.created_at.astimezone()
+    is_today = local.date() == dt.datetime.now(local.tzinfo).date()
+    return f"{local:%H:%M:%S}" if is_today else f"{local:%Y-%m-%d}"

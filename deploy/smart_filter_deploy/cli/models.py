@@ -11,6 +11,7 @@ from rich.text import Text
 from smart_filter_client.models import Model
 from smart_filter_deploy.cli.connection import connected
 from smart_filter_deploy.cli.endings import needing
+from smart_filter_deploy.cli.report import print_table
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="For programs.")
 
@@ -37,7 +38,7 @@ def list_(*, as_json: bool) -> None:
         texts = (model.version, model.licence, model.title)
         table.add_row(Text(model.task), _name(model), *(Text(text) for text in texts))
     console = Console(highlight=False)
-    console.print(table)
+    print_table(console, table)
     console.print("[dim]*: what `auto` means[/]")
 
 

@@ -82,6 +82,7 @@ class _Up:
             line = self._process.stdout.readline()
             if line:
                 first = json.loads(line)
+                self._on_status = _unheard
                 return Server(first["url"], first["api_key"])
         except BaseException:
             self.stop()
@@ -107,6 +108,11 @@ class _Up:
             if text := line.strip():
                 self._lines.append(text)
                 self._on_status(text)
+
+
+def _unheard(status: str) -> None:
+    """What `up` says once it is up is of no concern to who waits for photos."""
+    del status
 
 
 def _settled(folder: DataFolder, on_status: Callable[[str], None]) -> Server | None:

@@ -40,7 +40,7 @@ def print_outcome(console: Console, outcome: Outcome) -> None:
     if outcome.failure is not None:
         lines.append(("failed", _failure(outcome.failure)))
     lines.append(("time", Text(seconds(outcome.seconds))))
-    _print(console, _table(lines))
+    print_table(console, _table(lines))
 
 
 def print_found(console: Console, job: Job) -> None:
@@ -48,7 +48,7 @@ def print_found(console: Console, job: Job) -> None:
     lines = _found(job)
     if job.error is not None:
         lines.append(("failed", _failure(job.error)))
-    _print(console, _table(lines))
+    print_table(console, _table(lines))
 
 
 def print_stages(console: Console, job: Job) -> None:
@@ -63,7 +63,16 @@ def print_stages(console: Console, job: Job) -> None:
             Text(seconds(stage.seconds), style="dim", justify="right"),
             Text(model or "", style="dim"),
         )
-    _print(console, table)
+    print_table(console, table)
+
+
+def print_table(console: Console, table: Table) -> None:
+    """Print a table; where nobody looks at it, its lines are not fitted to a width."""
+    if console.is_terminal:
+        console.print(table)
+    else:
+        for line in _unwrapped(console, table):
+            console.print(line, soft_wrap=True, markup=False)
 
 
 def mark(state: str) -> Text:
@@ -108,7 +117,8 @@ def _found(job: Job) -> list[tuple[str, Text]]:
         lines.append(("", Text(f"and {left} more", style="dim")))
     if job.rating is not None:
         lines.append(("rating", _rating(job.rating)))
-    if job.background is not None:
+    # Before it is chosen, a job shows what was asked for.
+    if job.background is not None and job.succeeded:
         lines.append(("background", _background(job.background)))
     return lines
 
@@ -175,17 +185,8 @@ def _rating(rating: Rating) -> Text:
 
 def _background(background: Background) -> Text:
     name = background.name or background.kind
-    reason = f": {background.reason}" if background.reason else ""
+    reason = f" – {background.reason}" if background.reason else ""
     return Text.assemble((name, "bold"), reason)
-
-
-def _print(console: Console, table: Table) -> None:
-    # Where nobody looks at it, lines keep their length; the reader knows the width.
-    if console.is_terminal:
-        console.print(table)
-    else:
-        for line in _unwrapped(console, table):
-            console.print(line, soft_wrap=True, markup=False)
 
 
 def _unwrapped(console: Console, table: Table) -> Sequence[str]:
