@@ -120,9 +120,10 @@ def _tell(address: StackAddress, folder: DataFolder, *, for_people: bool) -> Non
     if for_people:
         click.echo(
             f"\nSmart Filter is up; its data lies in {folder.path}. Try it:\n\n"
-            f"  {PROGRAM} run photo.jpg\n"
-            f"  curl -H 'Authorization: Bearer {address.api_key}' \\\n"
-            f"       -F photo=@photo.jpg {address.url}/v1/jobs\n\n"
+            f"  {PROGRAM} run photo.jpg\n\n"
+            f"  KEY={address.api_key}\n"
+            f'  curl -H "Authorization: Bearer $KEY" -F photo=@photo.jpg \\\n'
+            f"    {address.url}/v1/jobs\n\n"
             "Ctrl-C stops it all.",
             err=True,
         )
