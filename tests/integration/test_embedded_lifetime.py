@@ -330,7 +330,8 @@ def test_an_ordinary_user_can_run_it(start: Callable[..., Up], folder: Path, whe
 
     stack = start(*as_user(nobody.pw_uid, nobody.pw_gid, wheels))
 
-    assert {Path(f"/proc/{pid}").stat().st_uid for pid in stack.everybody} == {nobody.pw_uid}
+    leaders = [pids[0] for pids in stack.pids.values()]
+    assert {Path(f"/proc/{pid}").stat().st_uid for pid in leaders} == {nobody.pw_uid}
     with stack.connect() as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)
 

@@ -101,7 +101,7 @@ def test_servers_listen_on_loopback_only(stack: Stack) -> None:
 
 
 def test_no_command_line_shows_a_secret(stack: Stack) -> None:
-    pids = [pid for name in stack.names for pid in stack.pids(name)]
+    pids = [stack.pid(name) for name in stack.names]
 
     shown = "".join(Path(f"/proc/{pid}/cmdline").read_text() for pid in pids)
 

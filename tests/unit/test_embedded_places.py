@@ -27,9 +27,9 @@ def test_data_of_root_lies_with_the_systems() -> None:
 
 
 def test_data_of_a_user_lies_in_the_users_home(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", "/home/anna")
+    monkeypatch.setenv("HOME", "/users/anna")
 
-    assert default_path({}, 1000) == Path("/home/anna/.local/share/smart-filter")
+    assert default_path({}, 1000) == Path("/users/anna/.local/share/smart-filter")
 
 
 def test_newest_postgres_of_the_system_comes_first_and_old_ones_never() -> None:
