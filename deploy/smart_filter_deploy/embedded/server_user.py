@@ -54,7 +54,7 @@ def let_enter(folder: DataFolder, user: Identity) -> None:
         if not _can(user, "/bin/sh", "-c", 'cd -- "$1"', "sh", str(place)):
             raise SetupFailed(
                 f"the PostgreSQL server runs as user {_name(user)}, who cannot enter {place}: "
-                f"chmod o+x {place}, or choose another folder with --data or SMART_FILTER_DATA"
+                f"choose another folder with --data or SMART_FILTER_DATA, or chmod o+x {place}"
             )
 
 
