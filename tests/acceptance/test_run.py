@@ -288,6 +288,13 @@ def test_job_is_listed_shown_and_too_late_to_cancel(up: Machine) -> None:
     assert canceled.stderr.startswith("smart-filter: ")
 
 
+def test_people_are_told_about_faces_whatever_the_background_is(up: Machine) -> None:
+    ended = up.run("run", "--background", "preset:studio")
+
+    assert "1 person, 1 face" in ended.stdout
+    assert "studio – " in ended.stdout
+
+
 def test_models_are_listed_with_the_defaults_marked(up: Machine) -> None:
     listed = up.run("models", "list").stdout
     [page] = up.lines("models", "list")

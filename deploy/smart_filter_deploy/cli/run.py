@@ -41,7 +41,11 @@ _SIGNAL_STATUS = 128  # plus the signal's number, as shells count
     help="auto, keep, transparent, color:CSS-COLOUR or preset:NAME.",
 )
 @click.option("--format", "image_format", metavar="FORMAT", help="auto, png or jpg.")
-@click.option("--outputs", metavar="A,B", help="Any of image, matte, faces and rating.")
+@click.option(
+    "--outputs",
+    metavar="A,B",
+    help="Any of image, matte, faces, rating; else image, and what is told to people.",
+)
 @click.option(
     "--set",
     "settings",
@@ -77,6 +81,9 @@ def run(  # noqa: PLR0917 - click passes them by name
     """
     places = photos.places(photos_given or (photos.sample(),), destination)
     recipe = _recipe(background, image_format or photos.format_of(destination), outputs, settings)
+    if not as_json:
+        # People want to be told about faces whatever the background is.
+        recipe.setdefault("outputs", ["image,faces,rating"])
     # With --json standard output is for the program that reads it.
     console = Console(stderr=as_json, highlight=False)
     outcomes: list[Outcome | None] = [None] * len(places)
