@@ -74,6 +74,18 @@ class NotFound(Rejected):
     code = "not_found"
 
 
+class JobDeleted(Rejected):
+    """The job was deleted; nothing of it is kept."""
+
+    code = "job_deleted"
+
+
+class OutputExpired(Rejected):
+    """The output was kept for its time and is gone."""
+
+    code = "output_expired"
+
+
 class PhotoTooLarge(Rejected):
     """More bytes than accepted, or more pixels by its header."""
 
@@ -131,6 +143,12 @@ class NoPerson(Unusable):
     """`require_person` was asked for and nobody is in the photo."""
 
     code = "no_person"
+
+
+class Poison(Unusable):
+    """The photo stops its workers."""
+
+    code = "poison"
 
 
 class InputsExpired(Unusable):

@@ -4,6 +4,7 @@
 carry it through the database; `stages` says which part of the pipeline yields it.
 """
 
+import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -25,6 +26,8 @@ class BackgroundKind(StrEnum):
     TRANSPARENT = "transparent"
     COLOR = "color"
     PRESET = "preset"
+    BLUR = "blur"
+    FILE = "file"
 
 
 class Output(StrEnum):
@@ -41,14 +44,24 @@ class Format(StrEnum):
 
     AUTO = "auto"
     PNG = "png"
+    WEBP = "webp"
     JPG = "jpg"
+
+
+class Priority(StrEnum):
+    """How much of a head start a job gets over others."""
+
+    STANDARD = "standard"
+    INTERACTIVE = "interactive"
+    BATCH = "batch"
 
 
 @dataclass(frozen=True, slots=True)
 class Background:
     """What stands behind the people.
 
-    value: a CSS colour for `color`, a preset's name for `preset`, else None.
+    value: a CSS colour for `color`, a preset's name for `preset`, a strength from 0 to 1 for
+    `blur`, else None.
     """
 
     kind: BackgroundKind = BackgroundKind.AUTO
@@ -63,6 +76,7 @@ class Background:
 class Recipe:
     """What a job asks for.
 
+    run_at: when its first stage may run, at the soonest; None for now.
     seed: None until it is drawn at submission.
     models: for each choosable task, `auto` or the name of a model.
     metadata: the client's own strings, echoed and never read.
@@ -73,6 +87,8 @@ class Recipe:
     format: Format = Format.AUTO
     quality: int = 90
     require_person: bool = False
+    priority: Priority = Priority.STANDARD
+    run_at: dt.datetime | None = None
     seed: int | None = None
     models: Mapping[TaskName, str] = field(
         default_factory=lambda: dict.fromkeys(CHOOSABLE_TASKS, AUTO)
@@ -96,6 +112,8 @@ class Recipe:
             "format": str(self.format),
             "quality": self.quality,
             "require_person": self.require_person,
+            "priority": str(self.priority),
+            "run_at": None if self.run_at is None else self.run_at.isoformat(),
             **{str(task): {"model": name} for task, name in self.models.items()},
         }
 
@@ -117,6 +135,7 @@ def stages(recipe: Recipe) -> tuple[StageName, ...]:
 def from_json(recipe: Mapping[str, object], *, seed: int, metadata: Mapping[str, str]) -> Recipe:
     """Return the recipe that `as_json` wrote; what this process stored itself is trusted."""
     background, _, value = str(recipe["background"]).partition(":")
+    run_at = recipe["run_at"]
     outputs = recipe["outputs"]
     quality = recipe["quality"]
     if not isinstance(outputs, list) or not isinstance(quality, int):
@@ -133,6 +152,8 @@ def from_json(recipe: Mapping[str, object], *, seed: int, metadata: Mapping[str,
         format=Format(str(recipe["format"])),
         quality=quality,
         require_person=recipe["require_person"] is True,
+        priority=Priority(str(recipe["priority"])),
+        run_at=None if run_at is None else dt.datetime.fromisoformat(str(run_at)),
         seed=seed,
         models=models,
         metadata=metadata,

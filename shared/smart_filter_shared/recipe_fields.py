@@ -3,6 +3,7 @@
 The names, values and defaults are those of docs/contract.md.
 """
 
+import datetime as dt
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from enum import StrEnum
@@ -20,6 +21,7 @@ from smart_filter_shared.recipe import (
     BackgroundKind,
     Format,
     Output,
+    Priority,
     Recipe,
     has_alpha,
 )
@@ -31,15 +33,16 @@ MAX_METADATA_CHARACTERS = 256
 
 _METADATA = re.compile(r"metadata\.([A-Za-z0-9_.-]{1,64})")
 _PARAMETER = re.compile(r"(segmentation|face|smile|eyes)\.params\.[A-Za-z0-9_.-]+")
+_DECIMAL = re.compile(r"[0-9]{0,3}(\.[0-9]{1,9})?(?<=[0-9])")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,20}")
 # The contract's names and values that this version does not serve yet.
 _LATER_NAMES = frozenset(
-    "edge crop margin scale position roi size aspect shadow outline harmonise persons priority "
-    "deadline_ms run_at background_file".split()
+    "edge crop margin scale position roi size aspect shadow outline harmonise persons "
+    "deadline_ms".split()
 )
-_LATER_BACKGROUNDS = frozenset({"blur", "keywords", "file", "url"})
+_LATER_BACKGROUNDS = frozenset({"keywords", "url"})
 _LATER_OUTPUTS = frozenset({"cutout"})
-_LATER_FORMATS = frozenset({"webp", "avif"})
+_LATER_FORMATS = frozenset({"avif"})
 
 
 def parse(
@@ -59,6 +62,8 @@ def parse(
         format=reader.one("format", _format, Format.AUTO),
         quality=reader.one("quality", _integer_within(1, 100), 90),
         require_person=reader.one("require_person", _boolean, False),
+        priority=reader.one("priority", _priority, Priority.STANDARD),
+        run_at=reader.one("run_at", _moment, None),
         seed=reader.one("seed", _integer_within(0, MAX_SEED), None),
         models={
             task: reader.one(f"{task}.model", _model_of(offered.get(task, ())), AUTO)
@@ -165,7 +170,7 @@ def _background(text: str) -> Background:
     if word in _LATER_BACKGROUNDS:
         raise _Later
     if word not in set(BackgroundKind):
-        kinds = "auto, keep, transparent, color:CSS-COLOUR or preset:NAME"
+        kinds = "auto, keep, transparent, color:CSS-COLOUR, preset:NAME, blur:0..1 or file"
         raise ValueError(f"{_shown(text)} is not a background; use {kinds}")
     kind = BackgroundKind(word)
     if kind == BackgroundKind.COLOR:
@@ -177,6 +182,8 @@ def _background(text: str) -> Background:
         if value not in names:
             raise ValueError(f"{_shown(value)} is not a preset; there are {', '.join(names)}")
         return Background(kind, value)
+    if kind == BackgroundKind.BLUR:
+        return Background(kind, _strength(value))
     if colon:
         raise ValueError(f"{kind} takes no value; write {kind} alone")
     return Background(kind)
@@ -192,6 +199,26 @@ def _format(text: str) -> Format:
     if text in _LATER_FORMATS:
         raise _Later
     return _member(Format, text)
+
+
+def _priority(text: str) -> Priority:
+    return _member(Priority, text)
+
+
+def _strength(text: str) -> str:
+    if not _DECIMAL.fullmatch(text) or not 0 <= float(text) <= 1:
+        raise ValueError(f"{_shown(text)} is not a strength of blur from 0 to 1")
+    return text
+
+
+def _moment(text: str) -> dt.datetime:
+    try:
+        moment = dt.datetime.fromisoformat(text)
+        if moment.tzinfo is not None:
+            return moment.astimezone(dt.UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise ValueError(f"{_shown(text)} is not a time such as 2030-01-31T12:00:00Z (RFC 3339)")
 
 
 Member = TypeVar("Member", bound=StrEnum)

@@ -60,6 +60,8 @@ class EngineSettings(BaseSettings):
     sweep_seconds: how often somebody looks for lost leases, due retries and lost messages.
     max_attempts: how often a stage may raise or lose its worker.
     give_up_seconds: how long a stage waits for infrastructure before its job fails.
+    stage_seconds: how long one run of a stage may take before its process is ended.
+    drain_seconds: how long a worker that was told to stop finishes what it has begun.
     """
 
     model_config = SettingsConfigDict(env_prefix="SMART_FILTER_", frozen=True)
@@ -69,6 +71,20 @@ class EngineSettings(BaseSettings):
     sweep_seconds: float = Field(default=1, gt=0)
     max_attempts: int = Field(default=3, ge=1, le=100)
     give_up_seconds: float = Field(default=3600, gt=0)
+    stage_seconds: float = Field(default=120, gt=0)
+    drain_seconds: float = Field(default=5, ge=0)
+
+
+class KeepSettings(BaseSettings):
+    """How long things are kept.
+
+    input_seconds: photos and what stages make of them on the way; result_seconds: results.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="SMART_FILTER_KEEP_", frozen=True)
+
+    input_seconds: float = Field(default=24 * 3600, gt=0)
+    result_seconds: float = Field(default=7 * 24 * 3600, gt=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +95,7 @@ class Settings:
     broker: BrokerSettings
     storage: StorageSettings
     engine: EngineSettings
+    keep: KeepSettings
     data: Path
 
     @property
@@ -98,6 +115,7 @@ def load() -> Settings:
             broker=BrokerSettings(),  # type: ignore[call-arg]
             storage=StorageSettings(),  # type: ignore[call-arg]
             engine=EngineSettings(),
+            keep=KeepSettings(),
             data=data_folder(),
         )
     except ValidationError as error:
@@ -126,6 +144,7 @@ def _told(error: ValidationError) -> str:
         "DatabaseSettings": "SMART_FILTER_DATABASE_",
         "BrokerSettings": "SMART_FILTER_BROKER_",
         "StorageSettings": "SMART_FILTER_STORAGE_",
+        "KeepSettings": "SMART_FILTER_KEEP_",
     }.get(error.title, "SMART_FILTER_")
     variable = prefix + "_".join(str(part) for part in first["loc"]).upper()
     if first["type"] == "missing":

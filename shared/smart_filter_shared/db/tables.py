@@ -7,6 +7,7 @@ table of its own. Their pages are filled to 70 %, so that updates stay in place 
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     DateTime,
@@ -37,7 +38,12 @@ jobs = Table(
     Column("metadata", JSONB, nullable=False),
     Column("photo_key", Text, nullable=False),
     Column("photo_digest", Text, nullable=False),
+    # Of the uploaded background, when the recipe wants one.
+    Column("background_key", Text),
     Column("created_at", _Moment, nullable=False),
+    # What it was thought to cost in model seconds; settled: that was put right.
+    Column("estimated_seconds", Double, nullable=False),
+    Column("settled", Boolean, nullable=False, server_default=text("false")),
     # How and when it ended. Queued or running is read from its stages, not stored.
     Column("outcome", Text),
     Column("finished_at", _Moment),
@@ -45,6 +51,7 @@ jobs = Table(
     CheckConstraint("outcome IN ('succeeded', 'failed', 'canceled')", name="jobs_outcome"),
     CheckConstraint("(outcome IS NULL) = (finished_at IS NULL)", name="jobs_finished"),
     Index("jobs_by_tenant", "tenant", "id"),
+    Index("jobs_unsettled", "id", postgresql_where=text("outcome IS NOT NULL AND NOT settled")),
     postgresql_with={"fillfactor": 70},
 )
 
@@ -60,6 +67,7 @@ stages = Table(
     Column("batch_key", Text, nullable=False),
     Column("state", Text, nullable=False),
     Column("rank", Double, nullable=False),
+    Column("head_start", Double, nullable=False),
     Column("open_needs", SmallInteger, nullable=False),
     Column("not_before", _Moment),
     Column("attempt", SmallInteger, nullable=False, server_default=text("0")),
@@ -118,6 +126,56 @@ cells = Table(
     metadata,
     Column("name", Text, primary_key=True),
     Column("swept_at", _Moment, nullable=False),
+    # How far the queues have come, in model seconds; see jobs/fairness.py.
+    Column("virtual_time", Double, nullable=False, server_default=text("0")),
+    # After nobody could sweep for a while, leases get the time for one heartbeat.
+    Column("expires_from", _Moment, nullable=False),
+    # When objects that no row names were last looked for.
+    Column("cleared_at", _Moment, nullable=False),
+)
+
+tenants = Table(
+    "tenants",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("weight", Double, nullable=False, server_default=text("1")),
+    # Where in virtual time its work so far ends.
+    Column("finish", Double, nullable=False),
+    CheckConstraint("weight > 0", name="tenants_weight"),
+)
+
+capabilities = Table(
+    "capabilities",
+    metadata,
+    Column("name", Text, primary_key=True),
+    # How far in virtual time its claims have come.
+    Column("mark", Double, nullable=False),
+    # What one stage costs, smoothed over those that ran; null before the first.
+    Column("mean_seconds", Double),
+)
+
+artifacts = Table(
+    "artifacts",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("job_id", Uuid, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("expires_at", _Moment, nullable=False),
+    # Not given out any more: its object is being removed.
+    Column("marked_at", _Moment),
+    CheckConstraint("kind IN ('photo', 'intermediate', 'result')", name="artifacts_kind"),
+    Index("artifacts_by_job", "job_id"),
+    Index("artifacts_expiring", "expires_at", postgresql_where=text("marked_at IS NULL")),
+    Index("artifacts_marked", "marked_at", postgresql_where=text("marked_at IS NOT NULL")),
+)
+
+tombstones = Table(
+    "tombstones",
+    metadata,
+    Column("job_id", Uuid, primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("deleted_at", _Moment, nullable=False),
 )
 
 keys = Table(

@@ -9,6 +9,9 @@ from sqlalchemy.dialects.postgresql import insert
 from smart_filter_shared.db import tables
 from smart_filter_shared.ids import Capability, WorkerId
 
+# The stack of servers that this process belongs to; one for now.
+CELL = "default"
+
 
 @dataclass(frozen=True, slots=True)
 class Worker:
@@ -34,6 +37,16 @@ class Demand:
     capability: Capability
     threads: int
     ready: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """The right to sweep a cell once.
+
+    may_expire: whether leases that were not renewed in time may be taken away.
+    """
+
+    may_expire: bool
 
 
 def announce(connection: Connection, worker: Worker) -> None:
@@ -69,17 +82,43 @@ def forget_silent(connection: Connection, *, silent_seconds: float) -> None:
     )
 
 
-def win_sweep(connection: Connection, *, cell: str, every_seconds: float) -> bool:
-    """Win the right to sweep a cell; at most one worker does in every so many seconds."""
+def win_sweep(
+    connection: Connection, *, cell: str, every_seconds: float, heartbeat_seconds: float
+) -> Sweep | None:
+    """Win the right to sweep a cell; at most one worker does in every so many seconds.
+
+    After nobody has swept for a heartbeat, the database or all workers were away: then those
+    that live get two heartbeats' time to renew their leases before any expires.
+    """
     won = connection.execute(
         text("""
-            UPDATE cells SET swept_at = statement_timestamp()
+            UPDATE cells SET
+                swept_at = statement_timestamp(),
+                expires_from = CASE
+                    WHEN swept_at < statement_timestamp() - make_interval(secs => :heartbeat)
+                    THEN statement_timestamp() + make_interval(secs => 2 * :heartbeat)
+                    ELSE expires_from
+                END
             WHERE name = (
                 SELECT name FROM cells
                 WHERE name = :cell
                     AND swept_at <= statement_timestamp() - make_interval(secs => :every_seconds)
                 FOR UPDATE SKIP LOCKED
             )
+            RETURNING expires_from <= statement_timestamp() AS may_expire
+        """),
+        {"cell": cell, "every_seconds": every_seconds, "heartbeat": heartbeat_seconds},
+    ).one_or_none()
+    return None if won is None else Sweep(may_expire=won.may_expire)
+
+
+def win_clearing(connection: Connection, *, cell: str, every_seconds: float) -> bool:
+    """Win the right to look for objects that no row names; it lists storage, so seldom."""
+    won = connection.execute(
+        text("""
+            UPDATE cells SET cleared_at = statement_timestamp()
+            WHERE name = :cell
+                AND cleared_at <= statement_timestamp() - make_interval(secs => :every_seconds)
             RETURNING name
         """),
         {"cell": cell, "every_seconds": every_seconds},

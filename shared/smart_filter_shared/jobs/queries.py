@@ -10,8 +10,8 @@ from sqlalchemy import Connection, RowMapping, Select, and_, exists, select
 from smart_filter_shared.db import tables
 from smart_filter_shared.ids import Capability, JobId, Tenant
 from smart_filter_shared.jobs import statements
+from smart_filter_shared.jobs.leases import Lease
 from smart_filter_shared.jobs.states import JobState
-from smart_filter_shared.jobs.transitions import Lease
 from smart_filter_shared.pipeline import StageName, place
 from smart_filter_shared.recipe import Recipe, from_json
 
@@ -49,6 +49,7 @@ class JobRow:
     finished_at: dt.datetime | None
     error: Json | None
     stages: tuple[StageRow, ...]
+    background_key: str | None = None
 
     def result(self, stage: StageName) -> Json | None:
         """Return what a stage stored; None when it has not, or the job does not run it."""
@@ -72,6 +73,13 @@ def find(connection: Connection, job_id: JobId, tenant: Tenant) -> JobRow | None
     jobs = tables.jobs
     query = select(jobs).where(jobs.c.id == job_id, jobs.c.tenant == tenant)
     return next(iter(_with_stages(connection, query)), None)
+
+
+def is_deleted(connection: Connection, job_id: JobId, tenant: Tenant) -> bool:
+    """Whether a tenant has deleted this job of its own."""
+    grave = tables.tombstones
+    query = select(grave.c.job_id).where(grave.c.job_id == job_id, grave.c.tenant == tenant)
+    return connection.execute(query).one_or_none() is not None
 
 
 def listed(connection: Connection, listing: Listing) -> list[JobRow]:
@@ -161,6 +169,7 @@ def _job_row(job: RowMapping, stages: list[StageRow]) -> JobRow:
         recipe=from_json(job["recipe"], seed=job["seed"], metadata=job["metadata"]),
         seed=job["seed"],
         photo_key=job["photo_key"],
+        background_key=job["background_key"],
         created_at=job["created_at"],
         finished_at=job["finished_at"],
         error=job["error"],

@@ -11,7 +11,7 @@ jobs deadlocked in 29 of 50 pairs without the order, in none with it.
 from sqlalchemy import text
 
 LOCK_JOBS = text("""
-    SELECT id, outcome FROM jobs WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE
+    SELECT id, tenant, outcome FROM jobs WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE
 """)
 
 LOCK_STAGES = text("""
@@ -20,10 +20,11 @@ LOCK_STAGES = text("""
 
 # One statement, so that no other transaction sees a row chosen but not marked. MATERIALIZED
 # keeps the planner from joining before the limit: the head is one probe of `stages_ready`,
-# and its mates are looked for, unlocked, among the first `near` entries only.
+# and its mates are looked for, unlocked, among the first `near` entries only. A row on its
+# last attempt is claimed alone.
 CLAIM = text("""
     WITH head AS MATERIALIZED (
-        SELECT job_id, stage, batch_key FROM stages
+        SELECT job_id, stage, batch_key, attempt FROM stages
         WHERE capability = :capability AND state = 'ready'
         ORDER BY rank LIMIT 1
         FOR UPDATE SKIP LOCKED
@@ -35,6 +36,7 @@ CLAIM = text("""
         SELECT stages.job_id, stages.stage
         FROM stages JOIN near USING (job_id, stage) JOIN head ON head.batch_key = near.batch_key
         WHERE stages.state = 'ready' AND (near.job_id, near.stage) <> (head.job_id, head.stage)
+            AND greatest(stages.attempt, head.attempt) < :max_attempts - 1
         ORDER BY near.rank LIMIT :mates
         FOR UPDATE OF stages SKIP LOCKED
     ), chosen AS (
@@ -51,7 +53,7 @@ CLAIM = text("""
     FROM chosen
     WHERE stages.job_id = chosen.job_id AND stages.stage = chosen.stage
     RETURNING stages.job_id, stages.stage, stages.capability, stages.models, stages.attempt,
-        stages.releases, stages.lease_token
+        stages.releases, stages.lease_token, stages.rank + stages.head_start AS start
 """)
 
 # One probe of `stages_ready` a capability: `= ANY` would sort all their rows.
@@ -174,7 +176,9 @@ END_JOB = text("""
     WHERE id = :job_id AND outcome IS NULL
 """)
 
-FIND_JOB = text("SELECT id FROM jobs WHERE id = :job_id AND tenant = :tenant")
+FIND_JOB = text("SELECT photo_key FROM jobs WHERE id = :job_id AND tenant = :tenant")
+
+STAGES_OF = text("SELECT stage, state FROM stages WHERE job_id = :job_id")
 
 FIND_EXPIRED = text("""
     SELECT DISTINCT job_id FROM stages
@@ -187,17 +191,52 @@ LOCK_IDLE_JOBS = text("""
 """)
 
 EXPIRED_STAGES = text("""
-    SELECT job_id, stage, attempt FROM stages
+    SELECT job_id, stage, lease_token, attempt FROM stages
     WHERE job_id = ANY(:ids) AND state = 'running' AND leased_until < statement_timestamp()
     ORDER BY job_id, stage FOR UPDATE
 """)
 
-# It waits until now: the wake of the same sweep makes it ready and rings.
+# It waits until now: the wake of the same sweep makes it ready and rings. The last attempt
+# runs in a child whose death fails the job, so that a lease lost on it tells of the machine,
+# not of the photo: it is refunded, and patience with infrastructure bounds how often.
 EXPIRE = text("""
     UPDATE stages SET
         state = 'waiting', not_before = statement_timestamp(),
+        attempt = least(attempt, :max_attempts - 1),
+        releases = releases + CAST(attempt >= :max_attempts AS int),
+        patience_since = CASE WHEN attempt >= :max_attempts
+            THEN coalesce(patience_since, statement_timestamp()) ELSE patience_since END,
         lease_token = NULL, leased_until = NULL
     WHERE job_id = :job_id AND stage = :stage AND state = 'running'
+        AND coalesce(
+            patience_since > statement_timestamp() - make_interval(secs => :give_up_seconds), true
+        )
+    RETURNING stage
+""")
+
+DELETE_STAGES = text("DELETE FROM stages WHERE job_id = :job_id")
+
+DELETE_JOB = text("DELETE FROM jobs WHERE id = :job_id")
+
+BURY = text("""
+    INSERT INTO tombstones (job_id, tenant, deleted_at)
+    VALUES (:job_id, :tenant, statement_timestamp())
+""")
+
+# What has succeeded stays; the others wait again for those of their needs that have not.
+# Given is the number of each stage's unfinished needs.
+REDRIVE_STAGES = text("""
+    UPDATE stages SET
+        state = CASE WHEN again.needs = 0 THEN 'ready' ELSE 'waiting' END,
+        open_needs = again.needs, attempt = 0, releases = 0, patience_since = NULL,
+        not_before = NULL, finished_at = NULL, error = NULL
+    FROM unnest(CAST(:stages AS text[]), CAST(:needs AS smallint[])) AS again (stage, needs)
+    WHERE stages.job_id = :job_id AND stages.stage = again.stage
+    RETURNING stages.capability, stages.state
+""")
+
+REOPEN_JOB = text("""
+    UPDATE jobs SET outcome = NULL, finished_at = NULL, error = NULL WHERE id = :job_id
 """)
 
 WAKE = text("""

@@ -6,19 +6,34 @@ states.py; the SQL and the lock order stand in statements.py.
 """
 
 import json
-import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, extract, func
+from sqlalchemy import Connection, func
 
 from smart_filter_shared.cards import TaskName
 from smart_filter_shared.db import tables
-from smart_filter_shared.errors import JobFinal, LeaseLost, NotFound
+from smart_filter_shared.errors import (
+    InputsExpired,
+    JobFinal,
+    JobNotFinished,
+    LeaseLost,
+    NotFound,
+)
 from smart_filter_shared.ids import Capability, JobId, LeaseToken, Tenant, WorkerId
-from smart_filter_shared.jobs import statements
+from smart_filter_shared.jobs import fairness, retention, statements
+from smart_filter_shared.jobs.fairness import Place
+from smart_filter_shared.jobs.leases import (
+    UNAVAILABLE,
+    Completion,
+    Done,
+    Failure,
+    Lease,
+    named,
+)
+from smart_filter_shared.jobs.retention import Keeping, Kind, Marked
 from smart_filter_shared.jobs.states import JobState, StageState
-from smart_filter_shared.pipeline import PIPELINE, StageName, needs_within
+from smart_filter_shared.pipeline import PIPELINE, Stage, StageName, needs_within
 from smart_filter_shared.recipe import Recipe, stages
 
 # How far past the head a claim looks for rows that fit into its batch.
@@ -39,95 +54,40 @@ class Submission:
     tenant: Tenant
     recipe: Recipe
     seed: int
+    place: Place
     photo_key: str
     photo_digest: str
+    background_key: str | None
+    keeping: Keeping
     models: Mapping[StageName, Mapping[TaskName, str]]
     capabilities: Mapping[StageName, Capability]
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """The right to run one stage of one job until it is lost or given back.
-
-    token: fences every later transition.  attempt: 1 for the first.  releases: how often
-    the stage was handed back because infrastructure failed.
-    """
-
-    job_id: JobId
-    stage: StageName
-    token: LeaseToken
-    attempt: int
-    releases: int
-    capability: Capability
-    models: Mapping[TaskName, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """What a stage run ended with.
-
-    result: JSON of numbers and of artifacts' keys; seconds: how long the stage's code ran.
-    """
-
-    lease: Lease
-    result: Mapping[str, object]
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Completion:
-    """What a completion changed.
-
-    ready: one entry for each row made ready.  lost: leases that somebody else has by now.
-    """
-
-    ready: list[Capability]
-    succeeded: list[JobId]
-    lost: list[Lease]
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """Why something failed: a stable code, and a detail for people."""
-
-    code: str
-    title: str
-    detail: str
-
-    def as_json(self, stage: StageName) -> str:
-        """Return it as the job's `error`."""
-        return json.dumps(
-            {"code": self.code, "title": self.title, "detail": self.detail, "stage": stage}
-        )
-
-
-POISON = Failure(
-    "poison",
-    "The photo stops its workers",
-    "every attempt at this stage lost its worker or outlasted its time limit",
-)
-UNAVAILABLE = Failure(
-    "unavailable",
-    "The service could not finish",
-    "storage or database stayed away for too long; submit the photo again",
-)
-
-
 def submit(connection: Connection, submission: Submission) -> list[Capability]:
     """Write a job and the stages that it runs; return what to ring."""
-    running = stages(submission.recipe)
-    now = func.statement_timestamp()
+    recipe = submission.recipe
+    running = stages(recipe)
     connection.execute(
         tables.jobs.insert().values(
             id=submission.job_id,
             tenant=submission.tenant,
-            recipe=submission.recipe.as_json(),
+            recipe=recipe.as_json(),
             seed=submission.seed,
-            metadata=dict(submission.recipe.metadata),
+            metadata=dict(recipe.metadata),
             photo_key=submission.photo_key,
             photo_digest=submission.photo_digest,
-            created_at=now,
+            background_key=submission.background_key,
+            created_at=func.statement_timestamp(),
+            estimated_seconds=submission.place.estimated_seconds,
         )
+    )
+    given = [submission.photo_key, submission.background_key]
+    retention.record(
+        connection,
+        submission.tenant,
+        submission.job_id,
+        {key: Kind.PHOTO for key in given if key is not None},
+        submission.keeping,
     )
     rows = [
         {
@@ -137,15 +97,16 @@ def submit(connection: Connection, submission: Submission) -> list[Capability]:
             "models": submission.models[stage.name],
             "batch_key": json.dumps(submission.models[stage.name], sort_keys=True),
             "open_needs": len(needs_within(stage, running)),
+            "state": str(_first_state(stage, recipe, running)),
+            "not_before": None if needs_within(stage, running) else recipe.run_at,
+            "rank": fairness.rank(submission.place, recipe.priority),
+            "head_start": fairness.HEAD_START_SECONDS[recipe.priority],
         }
         for stage in PIPELINE
         if stage.name in running
     ]
-    for row in rows:
-        row["state"] = str(StageState.WAITING if row["open_needs"] else StageState.READY)
-    # `rank` is the submission's time: whoever came first is served first.
-    connection.execute(tables.stages.insert().values(rank=extract("epoch", now)), rows)
-    return [Capability(str(row["capability"])) for row in rows if not row["open_needs"]]
+    connection.execute(tables.stages.insert(), rows)
+    return [Capability(str(row["capability"])) for row in rows if row["state"] == StageState.READY]
 
 
 def claim(
@@ -155,6 +116,7 @@ def claim(
     worker: WorkerId,
     batch_size: int,
     lease_seconds: float,
+    max_attempts: int,
 ) -> list[Lease]:
     """Take the head of a capability's queue, and up to batch_size − 1 rows that fit to it."""
     rows = connection.execute(
@@ -165,6 +127,7 @@ def claim(
             "near": _NEAR_A_BATCH * batch_size,
             "lease_seconds": lease_seconds,
             "worker": worker,
+            "max_attempts": max_attempts,
         },
     )
     return [
@@ -174,6 +137,7 @@ def claim(
             token=LeaseToken(row.lease_token),
             attempt=row.attempt,
             releases=row.releases,
+            start=row.start,
             capability=Capability(row.capability),
             models={TaskName(task): name for task, name in row.models.items()},
         )
@@ -185,24 +149,31 @@ def renew(
     connection: Connection, leases: Sequence[Lease], *, lease_seconds: float
 ) -> set[LeaseToken]:
     """Extend leases; return the tokens of those that still hold."""
-    rows = connection.execute(statements.RENEW, {**_named(leases), "lease_seconds": lease_seconds})
+    rows = connection.execute(statements.RENEW, {**named(leases), "lease_seconds": lease_seconds})
     return {LeaseToken(row.lease_token) for row in rows}
 
 
-def complete(connection: Connection, batch: Sequence[Done]) -> Completion:
-    """Store results of stages whose leases hold, and make ready what waited only for them."""
+def complete(connection: Connection, batch: Sequence[Done], keeping: Keeping) -> Completion:
+    """Store results of stages whose leases hold, and make ready what waited only for them.
+
+    keeping: how long the artifacts that they name are kept.
+    """
     leases = [done.lease for done in batch]
     job_ids = sorted({lease.job_id for lease in leases})
-    _lock(connection, job_ids)
+    tenants = {job_id: job.tenant for job_id, job in _lock(connection, job_ids).items()}
     rows = connection.execute(
         statements.COMPLETE,
         {
-            **_named(leases),
+            **named(leases),
             "seconds": [done.seconds for done in batch],
             "results": [json.dumps(done.result) for done in batch],
         },
     )
     completed = {(row.job_id, row.stage) for row in rows}
+    for done in batch:
+        if (done.lease.job_id, done.lease.stage) in completed:
+            job_id = done.lease.job_id
+            retention.record(connection, tenants[job_id], job_id, done.artifacts, keeping)
     met = [
         (job_id, dependent.name)
         for job_id, stage in completed
@@ -281,10 +252,7 @@ def cancel(connection: Connection, job_id: JobId, tenant: Tenant) -> None:
 
     Raises NotFound when the tenant has no such job, JobFinal when it has ended.
     """
-    found = connection.execute(statements.FIND_JOB, {"job_id": job_id, "tenant": tenant})
-    if found.one_or_none() is None:
-        raise NotFound(f"job {job_id}")
-    outcome = _lock(connection, [job_id])[job_id]
+    outcome = _lock_own(connection, job_id, tenant)
     if outcome is not None:
         raise JobFinal(f"job {job_id} has {outcome} already")
     connection.execute(statements.CANCEL_STAGES, {"job_id": job_id})
@@ -293,11 +261,56 @@ def cancel(connection: Connection, job_id: JobId, tenant: Tenant) -> None:
     )
 
 
-def expire(connection: Connection, *, max_attempts: int) -> int:
+def delete(connection: Connection, job_id: JobId, tenant: Tenant) -> list[Marked]:
+    """Forget a job, whatever its state; return the artifacts whose objects are to be removed.
+
+    What stays is a tombstone: the job's id, its tenant and the time.  Raises NotFound.
+    """
+    _lock_own(connection, job_id, tenant)
+    artifacts = retention.mark_all_of(connection, job_id)
+    where = {"job_id": job_id, "tenant": tenant}
+    for statement in (statements.DELETE_STAGES, statements.DELETE_JOB, statements.BURY):
+        connection.execute(statement, where)
+    return artifacts
+
+
+def redrive(connection: Connection, job_id: JobId, tenant: Tenant) -> list[Capability]:
+    """Let a failed job go on from what has succeeded, with all attempts; return what to ring.
+
+    Raises NotFound, JobFinal when it ended otherwise, JobNotFinished when it has not ended,
+    InputsExpired when its photo is not kept any more.
+    """
+    outcome = _lock_own(connection, job_id, tenant)
+    if outcome is None:
+        raise JobNotFinished(f"job {job_id} has not ended; only a failed one can be redriven")
+    if outcome != JobState.FAILED:
+        raise JobFinal(f"job {job_id} has {outcome}; only a failed one can be redriven")
+    found = connection.execute(statements.FIND_JOB, {"job_id": job_id, "tenant": tenant}).one()
+    if not retention.is_kept(connection, tenant, found.photo_key):
+        raise InputsExpired(f"the photo of job {job_id} is not kept any more; submit it again")
+    states = {
+        StageName(row.stage): row.state
+        for row in connection.execute(statements.STAGES_OF, {"job_id": job_id})
+    }
+    unfinished = [name for name, state in states.items() if state != StageState.SUCCEEDED]
+    again = [stage for stage in PIPELINE if stage.name in unfinished]
+    connection.execute(statements.REOPEN_JOB, {"job_id": job_id})
+    rows = connection.execute(
+        statements.REDRIVE_STAGES,
+        {
+            "job_id": job_id,
+            "stages": [str(stage.name) for stage in again],
+            "needs": [len(needs_within(stage, unfinished)) for stage in again],
+        },
+    )
+    return [Capability(row.capability) for row in rows if row.state == StageState.READY]
+
+
+def expire(connection: Connection, *, max_attempts: int, give_up_seconds: float) -> int:
     """Take lost leases away; return how many.
 
-    Their rows wait until now, so that `wake` makes them ready; a row without attempts left
-    fails its job as `poison`.
+    Their rows wait until now, so that `wake` makes them ready. An attempt that was the last
+    is refunded; a job whose machines have died for give_up_seconds fails as `unavailable`.
     """
     found = connection.execute(statements.FIND_EXPIRED, {"most": _SWEPT_AT_ONCE})
     job_ids = sorted(row.job_id for row in found)
@@ -305,16 +318,18 @@ def expire(connection: Connection, *, max_attempts: int) -> int:
     expired = connection.execute(
         statements.EXPIRED_STAGES, {"ids": [row.id for row in locked]}
     ).all()
-    ended: set[uuid.UUID] = set()
     for row in expired:
-        if row.job_id in ended:
-            continue
-        where = {"job_id": row.job_id, "stage": row.stage}
-        if row.attempt < max_attempts:
-            connection.execute(statements.EXPIRE, where)
-        else:
-            _end_job(connection, JobId(row.job_id), StageName(row.stage), POISON)
-            ended.add(row.job_id)
+        where = {
+            "job_id": row.job_id,
+            "stage": row.stage,
+            "token": row.lease_token,
+            "max_attempts": max_attempts,
+            "give_up_seconds": give_up_seconds,
+        }
+        waits = connection.execute(statements.EXPIRE, where).one_or_none()
+        # Another stage of its job may have ended the job a moment ago, in this very loop.
+        if waits is None and connection.execute(statements.HELD, where).one_or_none() is not None:
+            _end_job(connection, JobId(row.job_id), StageName(row.stage), UNAVAILABLE)
     return len(expired)
 
 
@@ -324,12 +339,35 @@ def wake(connection: Connection) -> list[Capability]:
     return [Capability(row.capability) for row in rows]
 
 
-def _lock(connection: Connection, job_ids: Collection[JobId]) -> dict[JobId, str | None]:
-    """Lock jobs, then their stages, in the one order; return the jobs' outcomes."""
+def _first_state(stage: Stage, recipe: Recipe, running: Collection[StageName]) -> StageState:
+    waits = bool(needs_within(stage, running)) or recipe.run_at is not None
+    return StageState.WAITING if waits else StageState.READY
+
+
+@dataclass(frozen=True, slots=True)
+class _Locked:
+    tenant: Tenant
+    outcome: str | None
+
+
+def _lock(connection: Connection, job_ids: Collection[JobId]) -> dict[JobId, _Locked]:
+    """Lock jobs, then their stages, in the one order; return the jobs."""
     ids = {"ids": list(job_ids)}
-    outcomes = {JobId(row.id): row.outcome for row in connection.execute(statements.LOCK_JOBS, ids)}
+    rows = connection.execute(statements.LOCK_JOBS, ids)
+    jobs = {JobId(row.id): _Locked(Tenant(row.tenant), row.outcome) for row in rows}
     connection.execute(statements.LOCK_STAGES, ids)
-    return outcomes
+    return jobs
+
+
+def _lock_own(connection: Connection, job_id: JobId, tenant: Tenant) -> str | None:
+    """Lock a job of a tenant; return its outcome.  Raises NotFound."""
+    where = {"job_id": job_id, "tenant": tenant}
+    if connection.execute(statements.FIND_JOB, where).one_or_none() is None:
+        raise NotFound(f"job {job_id}")
+    job = _lock(connection, [job_id]).get(job_id)
+    if job is None:  # deleted in between
+        raise NotFound(f"job {job_id}")
+    return job.outcome
 
 
 def _end_as_failed(connection: Connection, lease: Lease, failure: Failure) -> None:
@@ -350,11 +388,3 @@ def _end_job(connection: Connection, job_id: JobId, stage: StageName, failure: F
 
 def _one(lease: Lease) -> dict[str, object]:
     return {"job_id": lease.job_id, "stage": str(lease.stage), "token": lease.token}
-
-
-def _named(leases: Sequence[Lease]) -> dict[str, object]:
-    return {
-        "job_ids": [lease.job_id for lease in leases],
-        "stages": [str(lease.stage) for lease in leases],
-        "tokens": [lease.token for lease in leases],
-    }

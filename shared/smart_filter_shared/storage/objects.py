@@ -4,10 +4,11 @@ Only what every S3 has is used. minio-py's pooled client is several times faster
 on small objects (docs/measurements.md).
 """
 
+import datetime as dt
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from dataclasses import dataclass
 from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
@@ -22,6 +23,14 @@ _TIMEOUT = urllib3.Timeout(connect=2, read=30)
 _PART_BYTES = 5 * 1024 * 1024  # the least that S3 allows: bounds memory during an upload
 _CHUNK_BYTES = 64 * 1024
 _GONE = frozenset({"NoSuchKey", "NoSuchBucket", "NotFound", "ResourceNotFound"})
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An object that is there: its key, and when it was last written."""
+
+    key: str
+    written_at: dt.datetime
 
 
 class ObjectStore:
@@ -91,19 +100,25 @@ class ObjectStore:
         with _translated(key):
             self._client.remove_object(bucket_name=self._bucket, object_name=key)
 
-    def keys(self, prefix: str = "") -> Iterator[str]:
-        """Yield every key that starts with a prefix."""
+    def folders(self) -> list[str]:
+        """Return the first parts of all keys, such as `2026-11-20/`."""
+        with _translated(self._bucket):
+            found = self._client.list_objects(bucket_name=self._bucket)
+            return [entry.object_name for entry in found if entry.object_name and entry.is_dir]
+
+    def stored(self, prefix: str = "") -> Iterator[Stored]:
+        """Yield every object whose key starts with a prefix."""
         with _translated(prefix):
             for found in self._client.list_objects(
                 bucket_name=self._bucket, prefix=prefix, recursive=True
             ):
-                if found.object_name is not None:
-                    yield found.object_name
+                if found.object_name is not None and found.last_modified is not None:
+                    yield Stored(found.object_name, found.last_modified)
 
     def presigned_get(self, key: str, *, seconds: int) -> str:
         """Return a link to read a key with, valid for so many seconds."""
         return self._public.presigned_get_object(
-            bucket_name=self._bucket, object_name=key, expires=timedelta(seconds=seconds)
+            bucket_name=self._bucket, object_name=key, expires=dt.timedelta(seconds=seconds)
         )
 
 

@@ -1,0 +1,183 @@
+"""Fairness by one column: every job gets a rank once, and claims go by rank.
+
+Start-time fair queueing in model seconds. A job starts where its tenant's work so far ends,
+or now (virtual time V) when the tenant has been idle; its rank is that start less a head
+start for its priority. So a tenant that submits thousands of photos queues behind itself.
+
+    start = max(V, tenant.finish)      tenant.finish = start + estimated seconds / weight
+    rank = start − head start
+
+V is how far the queues have come: the smallest mark among capabilities that have ready rows
+and a live worker, never falling. A capability's mark is where its newest claim started.
+Estimates are put right when jobs end. The head start is not stored in `finish`: priority
+costs nothing and gains no share.
+
+Source: P. Goyal, H. Vin, H. Cheng, "Start-Time Fair Queueing", SIGCOMM 1996; the marks of
+several queues instead of one server's are ours.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, text
+
+from smart_filter_shared.ids import Capability, Tenant
+from smart_filter_shared.recipe import Priority
+
+# What a stage is thought to cost before any has run.
+UNKNOWN_SECONDS = 0.1
+# Of the last hundred or so stages; a stage's cost changes with the photos that come.
+_SMOOTHING = 0.02
+_SETTLED_AT_ONCE = 500
+
+# In model seconds: what is interactive passes work of a minute, a batch lets ten minutes pass.
+HEAD_START_SECONDS: Mapping[Priority, float] = {
+    Priority.INTERACTIVE: 60.0,
+    Priority.STANDARD: 0.0,
+    Priority.BATCH: -600.0,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A job's place among all: where it starts in virtual time, and what it may cost."""
+
+    start: float
+    estimated_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What a worker did in a capability since it last said so.
+
+    mark: where its newest claim started.  runs, seconds: stages run, and their total time.
+    """
+
+    mark: float
+    runs: int
+    seconds: float
+
+
+def reserve(
+    connection: Connection, tenant: Tenant, capabilities: Collection[Capability], *, cell: str
+) -> Place:
+    """Take a tenant's next place, in a transaction of its own.
+
+    Its commit does not wait for the disk: a place lost in a crash is given out twice, which
+    costs nobody more than one turn.
+    """
+    connection.execute(text("SET LOCAL synchronous_commit = off"))
+    row = connection.execute(
+        text("""
+            WITH cost AS (
+                SELECT sum(coalesce(known.mean_seconds, :unknown)) AS seconds
+                FROM unnest(CAST(:capabilities AS text[])) AS needed (name)
+                LEFT JOIN capabilities AS known USING (name)
+            ), now AS (
+                SELECT virtual_time AS v FROM cells WHERE name = :cell
+            )
+            INSERT INTO tenants (name, finish)
+            SELECT :tenant, now.v + cost.seconds FROM now, cost
+            ON CONFLICT (name) DO UPDATE
+            SET finish = greatest(tenants.finish, (SELECT v FROM now))
+                + (SELECT seconds FROM cost) / tenants.weight
+            RETURNING finish - (SELECT seconds FROM cost) / weight AS start,
+                (SELECT seconds FROM cost) AS seconds
+        """),
+        {
+            "tenant": tenant,
+            "capabilities": list(capabilities),
+            "unknown": UNKNOWN_SECONDS,
+            "cell": cell,
+        },
+    ).one()
+    return Place(start=row.start, estimated_seconds=row.seconds)
+
+
+def rank(place: Place, priority: Priority) -> float:
+    """Return what a job's stages are claimed by, the lowest first."""
+    return place.start - HEAD_START_SECONDS[priority]
+
+
+def advance(connection: Connection, made: Mapping[Capability, Progress]) -> None:
+    """Say how far capabilities have come, and what their stages cost."""
+    names = sorted(made)
+    connection.execute(
+        text("""
+            WITH made AS (
+                SELECT * FROM unnest(
+                    CAST(:names AS text[]), CAST(:marks AS float8[]),
+                    CAST(:runs AS float8[]), CAST(:seconds AS float8[])
+                ) AS made (name, mark, runs, seconds)
+            )
+            INSERT INTO capabilities (name, mark, mean_seconds)
+            SELECT name, mark, CASE WHEN runs > 0 THEN seconds / runs END FROM made
+            ON CONFLICT (name) DO UPDATE SET
+                mark = greatest(capabilities.mark, excluded.mark),
+                mean_seconds = coalesce(
+                    capabilities.mean_seconds + (
+                        excluded.mean_seconds - capabilities.mean_seconds
+                    ) * (1 - power(1 - :smoothing, (
+                        SELECT runs FROM made WHERE made.name = capabilities.name
+                    ))),
+                    excluded.mean_seconds, capabilities.mean_seconds
+                )
+        """),
+        {
+            "names": names,
+            "marks": [made[name].mark for name in names],
+            "runs": [float(made[name].runs) for name in names],
+            "seconds": [made[name].seconds for name in names],
+            "smoothing": _SMOOTHING,
+        },
+    )
+
+
+def refresh(connection: Connection, *, cell: str, silent_seconds: float) -> None:
+    """Move V to where the slowest busy capability is; where all are idle, to the furthest."""
+    connection.execute(
+        text("""
+            WITH busy AS (
+                SELECT capabilities.mark FROM capabilities
+                WHERE EXISTS (
+                    SELECT FROM stages
+                    WHERE stages.capability = capabilities.name AND state = 'ready'
+                ) AND EXISTS (
+                    SELECT FROM workers
+                    WHERE capabilities.name = ANY(workers.capabilities) AND seen_at
+                        >= statement_timestamp() - make_interval(secs => :silent_seconds)
+                )
+            )
+            UPDATE cells SET virtual_time = greatest(virtual_time, coalesce(
+                (SELECT min(mark) FROM busy), (SELECT max(mark) FROM capabilities), 0
+            ))
+            WHERE name = :cell
+        """),
+        {"cell": cell, "silent_seconds": silent_seconds},
+    )
+
+
+def settle(connection: Connection) -> None:
+    """Put right what ended jobs were thought to cost, in their tenants' `finish`."""
+    connection.execute(
+        text("""
+            WITH ended AS MATERIALIZED (
+                SELECT id, tenant, estimated_seconds FROM jobs
+                WHERE outcome IS NOT NULL AND NOT settled
+                ORDER BY id LIMIT :most
+                FOR NO KEY UPDATE SKIP LOCKED
+            ), measured AS (
+                SELECT ended.tenant, sum(
+                    coalesce((
+                        SELECT sum(seconds) FROM stages WHERE stages.job_id = ended.id
+                    ), 0) - ended.estimated_seconds
+                ) AS more
+                FROM ended GROUP BY ended.tenant
+            ), settled AS (
+                UPDATE jobs SET settled = true FROM ended WHERE jobs.id = ended.id
+            )
+            UPDATE tenants SET finish = finish + measured.more / weight
+            FROM measured WHERE tenants.name = measured.tenant
+        """),
+        {"most": _SETTLED_AT_ONCE},
+    )

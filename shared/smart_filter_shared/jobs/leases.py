@@ -1,0 +1,86 @@
+"""Leases: the right to run one stage of one job, and what is done under it."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from smart_filter_shared.cards import TaskName
+from smart_filter_shared.ids import Capability, JobId, LeaseToken
+from smart_filter_shared.jobs.retention import Kind
+from smart_filter_shared.pipeline import StageName
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to run one stage of one job until it is lost or given back.
+
+    token: fences every later transition.  attempt: 1 for the first.  releases: how often
+    the stage was handed back because infrastructure failed.
+    start: where its job starts in virtual time (fairness.py).
+    """
+
+    job_id: JobId
+    stage: StageName
+    token: LeaseToken
+    attempt: int
+    releases: int
+    start: float
+    capability: Capability
+    models: Mapping[TaskName, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a stage run ended with.
+
+    result: JSON of numbers and of artifacts' keys; seconds: how long the stage's code ran.
+    artifacts: the keys that it stored, and how long each kind is kept.
+    """
+
+    lease: Lease
+    result: Mapping[str, object]
+    seconds: float
+    artifacts: Mapping[str, Kind]
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What a completion changed.
+
+    ready: one entry for each row made ready.  lost: leases that somebody else has by now.
+    """
+
+    ready: list[Capability]
+    succeeded: list[JobId]
+    lost: list[Lease]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why something failed: a stable code, and a detail for people."""
+
+    code: str
+    title: str
+    detail: str
+
+    def as_json(self, stage: StageName) -> str:
+        """Return it as the job's `error`."""
+        return json.dumps(
+            {"code": self.code, "title": self.title, "detail": self.detail, "stage": stage}
+        )
+
+
+UNAVAILABLE = Failure(
+    "unavailable",
+    "The service could not finish",
+    "storage or database stayed away for too long; submit the photo again",
+)
+
+
+def named(leases: Sequence[Lease]) -> dict[str, object]:
+    """Return leases as the parallel arrays that the statements take."""
+    return {
+        "job_ids": [lease.job_id for lease in leases],
+        "stages": [str(lease.stage) for lease in leases],
+        "tokens": [lease.token for lease in leases],
+    }

@@ -1,0 +1,156 @@
+"""What is kept how long: every object that a row names is an artifact with a day of expiry.
+
+Photos and intermediates are kept for a day, results for a week. An artifact is marked
+first, which is committed; then its object goes, and then its row: whoever finds the row
+unmarked finds the object. Objects that no row names (a crash between storing and
+committing) are found by listing old days.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sqlalchemy import Connection, text
+
+from smart_filter_shared.ids import JobId, Tenant
+
+
+class Kind(StrEnum):
+    """What an artifact is; it says how long it is kept."""
+
+    PHOTO = "photo"
+    INTERMEDIATE = "intermediate"
+    RESULT = "result"
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """How long artifacts are kept, in seconds."""
+
+    input_seconds: float
+    result_seconds: float
+
+    def seconds(self, kind: Kind) -> float:
+        """Return how long a kind is kept."""
+        return self.result_seconds if kind == Kind.RESULT else self.input_seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """An artifact that is not given out any more and whose object is to be removed."""
+
+    tenant: Tenant
+    key: str
+
+
+def record(
+    connection: Connection,
+    tenant: Tenant,
+    job_id: JobId,
+    artifacts: Mapping[str, Kind],
+    keeping: Keeping,
+) -> None:
+    """Write down objects that rows of this transaction name."""
+    if not artifacts:
+        return
+    connection.execute(
+        text("""
+            INSERT INTO artifacts (tenant, key, job_id, kind, expires_at)
+            SELECT :tenant, key, :job_id, kind,
+                statement_timestamp() + make_interval(secs => kept_seconds)
+            FROM unnest(
+                CAST(:keys AS text[]), CAST(:kinds AS text[]), CAST(:kept AS float8[])
+            ) AS made (key, kind, kept_seconds)
+        """),
+        {
+            "tenant": tenant,
+            "job_id": job_id,
+            "keys": list(artifacts),
+            "kinds": [str(kind) for kind in artifacts.values()],
+            "kept": [keeping.seconds(kind) for kind in artifacts.values()],
+        },
+    )
+
+
+def mark_expired(connection: Connection, *, most: int) -> None:
+    """Mark what has expired and whose job has ended: a job that waits keeps what it needs."""
+    connection.execute(
+        text("""
+            WITH expired AS MATERIALIZED (
+                SELECT tenant, key FROM artifacts
+                WHERE marked_at IS NULL AND expires_at <= statement_timestamp() AND NOT EXISTS (
+                    SELECT FROM jobs WHERE jobs.id = artifacts.job_id AND jobs.outcome IS NULL
+                )
+                ORDER BY expires_at LIMIT :most
+                FOR UPDATE SKIP LOCKED
+            )
+            UPDATE artifacts SET marked_at = statement_timestamp()
+            FROM expired
+            WHERE artifacts.tenant = expired.tenant AND artifacts.key = expired.key
+        """),
+        {"most": most},
+    )
+
+
+def mark_all_of(connection: Connection, job_id: JobId) -> list[Marked]:
+    """Mark everything that a job has stored; return it."""
+    rows = connection.execute(
+        text("""
+            UPDATE artifacts SET marked_at = coalesce(marked_at, statement_timestamp())
+            WHERE job_id = :job_id RETURNING tenant, key
+        """),
+        {"job_id": job_id},
+    )
+    return [Marked(Tenant(row.tenant), row.key) for row in rows]
+
+
+def marked(connection: Connection, *, most: int) -> list[Marked]:
+    """Return what is marked, the oldest first."""
+    rows = connection.execute(
+        text("""
+            SELECT tenant, key FROM artifacts WHERE marked_at IS NOT NULL
+            ORDER BY marked_at LIMIT :most
+        """),
+        {"most": most},
+    )
+    return [Marked(Tenant(row.tenant), row.key) for row in rows]
+
+
+def forget(connection: Connection, removed: Collection[Marked]) -> None:
+    """Delete the rows of artifacts whose objects are gone."""
+    connection.execute(
+        text("""
+            DELETE FROM artifacts
+            USING unnest(CAST(:tenants AS text[]), CAST(:keys AS text[])) AS gone (tenant, key)
+            WHERE artifacts.tenant = gone.tenant AND artifacts.key = gone.key
+        """),
+        {
+            "tenants": [artifact.tenant for artifact in removed],
+            "keys": [artifact.key for artifact in removed],
+        },
+    )
+
+
+def is_kept(connection: Connection, tenant: Tenant, key: str) -> bool:
+    """Whether an artifact may be given out."""
+    found = connection.execute(
+        text("""
+            SELECT FROM artifacts
+            WHERE tenant = :tenant AND key = :key AND marked_at IS NULL
+                AND expires_at > statement_timestamp()
+        """),
+        {"tenant": tenant, "key": key},
+    )
+    return found.one_or_none() is not None
+
+
+def unnamed(connection: Connection, keys: Collection[str]) -> list[str]:
+    """Return those of the keys that no row names."""
+    rows = connection.execute(
+        text("""
+            SELECT key FROM unnest(CAST(:keys AS text[])) AS stored (key)
+            WHERE NOT EXISTS (SELECT FROM artifacts WHERE artifacts.key = stored.key)
+        """),
+        {"keys": list(keys)},
+    )
+    return [row.key for row in rows]
