@@ -17,6 +17,7 @@ from smart_filter_api.keys import Caller, Scope
 from smart_filter_shared.db import sessions
 from smart_filter_shared.doorbell import Doorbell
 from smart_filter_shared.errors import DatabaseUnavailable, OutOfScope, Unauthorized
+from smart_filter_shared.jobs.retention import Keeping
 from smart_filter_shared.settings import Settings
 from smart_filter_shared.storage.objects import ObjectStore
 
@@ -35,12 +36,14 @@ class Services:
     """What one API process talks to.
 
     threads: bounds how many blocking calls to storage run at once.
+    keeping: how long what is stored is kept.
     """
 
     database: AsyncEngine
     storage: ObjectStore
     doorbell: Doorbell
     threads: anyio.CapacityLimiter
+    keeping: Keeping
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
@@ -73,6 +76,7 @@ async def opened(settings: Settings) -> AsyncIterator[Services]:
         storage=ObjectStore(settings.storage, connections=_STORAGE_THREADS),
         doorbell=Doorbell(settings.broker),
         threads=anyio.CapacityLimiter(_STORAGE_THREADS),
+        keeping=Keeping(settings.keep.input_seconds, settings.keep.result_seconds),
     )
     try:
         yield services

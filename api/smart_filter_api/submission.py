@@ -15,7 +15,8 @@ from smart_filter_shared import recipe_fields
 from smart_filter_shared.cards import TaskName
 from smart_filter_shared.errors import StorageUnavailable
 from smart_filter_shared.ids import Capability, Tenant, new_job_id
-from smart_filter_shared.jobs import models, queries, transitions
+from smart_filter_shared.jobs import fairness, models, queries, transitions
+from smart_filter_shared.jobs.presence import CELL
 from smart_filter_shared.jobs.queries import JobRow
 from smart_filter_shared.jobs.transitions import Submission
 from smart_filter_shared.storage import keys
@@ -62,6 +63,10 @@ async def _planned(services: Services, tenant: Tenant, upload: Upload) -> Submis
         offered[card.task].append(card.name)
     recipe = recipe_fields.parse(upload.fields, offered=offered)
     chosen, capabilities = models.choose(cards, recipe)
+    async with services.transaction() as connection:
+        place = await connection.run_sync(
+            fairness.reserve, tenant, capabilities.values(), cell=CELL
+        )
     job_id = new_job_id()
     seed = secrets.randbelow(recipe_fields.MAX_SEED + 1) if recipe.seed is None else recipe.seed
     return Submission(
@@ -69,8 +74,11 @@ async def _planned(services: Services, tenant: Tenant, upload: Upload) -> Submis
         tenant=tenant,
         recipe=recipe,
         seed=seed,
+        place=place,
         photo_key=keys.photo(tenant, job_id),
         photo_digest=upload.digest,
+        background_key=None,
+        keeping=services.keeping,
         models=chosen,
         capabilities=capabilities,
     )

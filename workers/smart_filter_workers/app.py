@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from types import ModuleType
 
 import cv2
@@ -12,6 +13,8 @@ from smart_filter_shared.db import sessions
 from smart_filter_shared.doorbell import RING, Doorbell, queue_of
 from smart_filter_shared.ids import Capability, new_worker_id
 from smart_filter_shared.jobs import models as model_table
+from smart_filter_shared.jobs.presence import CELL
+from smart_filter_shared.jobs.retention import Keeping
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.settings import Settings
 from smart_filter_shared.storage.objects import ObjectStore
@@ -19,9 +22,12 @@ from smart_filter_shared.telemetry.logs import logger
 from smart_filter_workers import catalogue, runner
 from smart_filter_workers.artifacts import Artifacts
 from smart_filter_workers.catalogue import LoadedModels
+from smart_filter_workers.draining import Draining
 from smart_filter_workers.heartbeat import Heartbeat
+from smart_filter_workers.retention import Retention
 from smart_filter_workers.runner import Services
 from smart_filter_workers.sweeper import Sweeper
+from smart_filter_workers.tally import Tally
 
 # A 12 MP photo takes 36 MB decoded: room for the photos that a few threads have under way.
 _CACHE_BYTES = 192 * 1024 * 1024
@@ -42,18 +48,19 @@ def serve(
     Raises SetupFailed when weights are missing, DatabaseUnavailable at the start.
     """
     cv2.setNumThreads(1)  # the threads of the pool share the cores already
-    services, sweeper = _wire(settings, stages, threads, extra_models)
+    parts = _wire(settings, stages, threads, tuple(extra_models))
+    services = parts.services
     stopping = threading.Event()
     beside = [
-        threading.Thread(target=services.heartbeat.run, args=(stopping,), name="heartbeat"),
-        threading.Thread(target=sweeper.run, args=(stopping,), name="sweeper"),
+        threading.Thread(target=part.run, args=(stopping,), name=type(part).__name__)
+        for part in (services.heartbeat, parts.sweeper, parts.retention)
     ]
     services.heartbeat.beat()
     for thread in beside:
         thread.start()
     _log.info("worker ready", capabilities=services.served, threads=threads)
     try:
-        _consume(settings, services, threads)
+        _consume(settings, parts, threads)
     finally:
         stopping.set()
         for thread in beside:
@@ -63,43 +70,65 @@ def serve(
         services.doorbell.close()
 
 
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    services: Services
+    sweeper: Sweeper
+    retention: Retention
+    draining: Draining
+
+
 def _wire(
     settings: Settings,
     stages: Sequence[StageName],
     threads: int,
-    extra_models: Iterable[ModuleType],
-) -> tuple[Services, Sweeper]:
+    extra_models: Sequence[ModuleType],
+) -> _Parts:
     known = catalogue.find(extra_models)
     served = tuple(known.capabilities(stages))
-    # One connection a thread, one each for heartbeat and sweeper.
-    engine = sessions.engine(settings.database, connections=threads + 2)
+    # One connection a thread, and one each for heartbeat, sweeper, retention and drain.
+    engine = sessions.engine(settings.database, connections=threads + 4)
     with sessions.transaction(engine) as connection:
         model_table.publish(connection, [card for card in known.cards if card.stage in stages])
     doorbell = Doorbell(settings.broker)
+    store = ObjectStore(settings.storage, connections=threads + 1)
     worker = new_worker_id()
     loaded = LoadedModels(known, settings.weights)
     loaded.warm_up(served)
+    draining = Draining(engine, doorbell, settings.engine)
+    heartbeat = Heartbeat(
+        engine,
+        settings.engine,
+        worker=worker,
+        capabilities=served,
+        threads=threads,
+        on_hang=lambda: draining.after_hang(heartbeat),
+    )
     services = Services(
         engine=engine,
         doorbell=doorbell,
-        artifacts=Artifacts(
-            ObjectStore(settings.storage, connections=threads), cache_bytes=_CACHE_BYTES
-        ),
+        artifacts=Artifacts(store, cache_bytes=_CACHE_BYTES),
         catalogue=known,
         models=loaded,
-        heartbeat=Heartbeat(
-            engine, settings.engine, worker=worker, capabilities=served, threads=threads
-        ),
-        settings=settings.engine,
+        heartbeat=heartbeat,
+        tally=Tally(),
+        settings=settings,
+        keeping=Keeping(settings.keep.input_seconds, settings.keep.result_seconds),
         worker=worker,
         served=served,
-        draining=threading.Event(),
+        draining=draining.begun,
+        extra_models=tuple(module.__name__ for module in extra_models),
     )
-    return services, Sweeper(engine, doorbell, settings.engine)
+    retention = Retention(engine, store, cell=CELL)
+    sweeper = Sweeper(
+        engine, doorbell, settings.engine, tally=services.tally, retention=retention, cell=CELL
+    )
+    return _Parts(services, sweeper, retention, draining)
 
 
-def _consume(settings: Settings, services: Services, threads: int) -> None:
+def _consume(settings: Settings, parts: _Parts, threads: int) -> None:
     """Hand this thread to Celery until it is told to stop."""
+    services = parts.services
     celery = _celery(settings, services.served)
 
     @celery.task(name=RING)  # type: ignore[untyped-decorator]  # Celery ships no types
@@ -107,7 +136,7 @@ def _consume(settings: Settings, services: Services, threads: int) -> None:
         runner.run(services, Capability(capability))
 
     def drain(**_: object) -> None:
-        services.draining.set()
+        parts.draining.after_signal(services.heartbeat)
 
     signals.worker_shutting_down.connect(drain, weak=False)
     worker = celery.Worker(
@@ -118,6 +147,7 @@ def _consume(settings: Settings, services: Services, threads: int) -> None:
         without_mingle=True,
         without_heartbeat=True,
         loglevel="WARNING",
+        quiet=True,
     )
     worker.start()
 
@@ -152,6 +182,7 @@ def _celery(settings: Settings, served: Sequence[Capability]) -> Celery:
         },
         worker_cancel_long_running_tasks_on_connection_loss=False,
         worker_hijack_root_logger=False,
+        worker_redirect_stdouts=False,
         worker_send_task_events=False,
     )
     return celery

@@ -24,8 +24,9 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from smart_filter_shared.errors import InputsExpired, ObjectMissing
+from smart_filter_shared.jobs.leases import Lease
 from smart_filter_shared.jobs.queries import JobRow, Json
-from smart_filter_shared.jobs.transitions import Lease
+from smart_filter_shared.jobs.retention import Kind
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.storage import keys
 from smart_filter_shared.storage.objects import ObjectStore
@@ -51,7 +52,15 @@ _RESULTS: Mapping[str, tuple[StageName, type]] = {
 _ARRAY_TYPE = "application/x-npy"
 
 Inputs = TypeVar("Inputs")
-Kept = TypeVar("Kept")
+Value = TypeVar("Value")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Kept:
+    """What was stored of a result: the JSON for its row, and the objects by their keys."""
+
+    row: Mapping[str, object]
+    artifacts: Mapping[str, Kind]
 
 
 class Artifacts:
@@ -71,7 +80,8 @@ class Artifacts:
         is gone, StorageUnavailable.
         """
         given: dict[str, Callable[[], object]] = {
-            "photo": lambda: self._photo(job),
+            "photo": lambda: self._photo(job.photo_key),
+            "background": lambda: job.background_key and self._photo(job.background_key),
             "recipe": lambda: job.recipe,
             "seed": lambda: job.seed,
             **{
@@ -86,14 +96,15 @@ class Artifacts:
         except ObjectMissing as error:
             raise InputsExpired(f"{error} of job {job.id} is gone") from error
 
-    def keep(self, job: JobRow, lease: Lease, result: object) -> dict[str, object]:
-        """Store what a stage made under its lease; return the JSON for its row.
+    def keep(self, job: JobRow, lease: Lease, result: object) -> Kept:
+        """Store what a stage made under its lease.
 
-        Raises StorageUnavailable; what was stored until then is never named by a row.
+        Raises StorageUnavailable; what was stored until then is never named by a row, and
+        removed when old days are cleared.
         """
         facts: dict[str, object] = {}
         arrays: dict[str, str] = {}
-        files: dict[str, object] = {}
+        files: dict[str, dict[str, object]] = {}
         made: type = type(result)
         # mypy cannot see that `result` is a dataclass; every result is.
         for field in dataclasses.fields(result):  # type: ignore[arg-type]
@@ -107,15 +118,22 @@ class Artifacts:
             elif value is not None:
                 adapter = _adapter(made, field.name)
                 facts[field.name] = adapter.dump_python(value, mode="json")
-        return {"facts": facts, "arrays": arrays, "files": files}
+        kinds = dict.fromkeys(arrays.values(), Kind.INTERMEDIATE)
+        kinds |= {str(file["key"]): Kind.RESULT for file in files.values()}
+        return Kept(row={"facts": facts, "arrays": arrays, "files": files}, artifacts=kinds)
 
-    def _photo(self, job: JobRow) -> Photo:
+    def discard(self, kept: Kept) -> None:
+        """Remove what was stored under a lease that is lost.  Raises StorageUnavailable."""
+        for key in kept.artifacts:
+            self._store.remove(key)
+
+    def _photo(self, key: str) -> Photo:
         def fetch() -> tuple[Photo, int]:
-            photo = images.decode(self._store.get(job.photo_key))
+            photo = images.decode(self._store.get(key))
             photo.srgb.flags.writeable = False
             return photo, photo.srgb.nbytes
 
-        return self._cache.get(job.photo_key, fetch)
+        return self._cache.get(key, fetch)
 
     def _result(self, job: JobRow, stage: StageName, made: type) -> object | None:
         stored = job.result(stage)
@@ -174,7 +192,7 @@ class _Cache:
         self._fetching: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
 
-    def get(self, key: str, fetch: Callable[[], tuple[Kept, int]]) -> Kept:
+    def get(self, key: str, fetch: Callable[[], tuple[Value, int]]) -> Value:
         """Return what is kept under a key; else fetch it with its size in bytes, and keep it."""
         with self._lock:
             turn = self._fetching.setdefault(key, threading.Lock())
@@ -182,7 +200,7 @@ class _Cache:
             with self._lock:
                 if key in self._values:
                     self._values.move_to_end(key)
-                    return typing.cast("Kept", self._values[key][0])
+                    return typing.cast("Value", self._values[key][0])
             try:
                 value, size = fetch()
                 self.put(key, value, size)

@@ -1,13 +1,16 @@
 """The heartbeat: one thread a process that says which leases are alive.
 
-A renewal that changes no row is how a worker learns that a lease was lost or its job
-withdrawn; whoever works under it finds out from `Held.lost` and drops the work.
+It proves progress, not life: work that outlasts its time limit is not renewed any more, and
+then the process ends itself, after the rest of its work was handed back. Should an extension
+hold the interpreter, so that no Python code runs, a timer in C ends the process.
 """
 
+import faulthandler
 import os
 import socket
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -17,23 +20,32 @@ from smart_filter_shared.db import sessions
 from smart_filter_shared.errors import TryAgain
 from smart_filter_shared.ids import Capability, LeaseToken, WorkerId
 from smart_filter_shared.jobs import presence, transitions
-from smart_filter_shared.jobs.transitions import Lease
+from smart_filter_shared.jobs.leases import Lease
 from smart_filter_shared.settings import EngineSettings
 from smart_filter_shared.telemetry.logs import logger
 
+# How long past a time limit the heartbeat has to end the process in order.
+_GRACE_SECONDS = 15.0
 _log = logger("heartbeat")
 
 
 @dataclass(slots=True)
 class Held:
-    """A lease that this process holds."""
+    """A lease that this process holds.
+
+    overdue_at: on the monotonic clock, when its work has outlasted its limit.
+    """
 
     lease: Lease
+    overdue_at: float
     lost: threading.Event = field(default_factory=threading.Event)
 
 
 class Heartbeat:
-    """Renews the leases of a process, and says that the worker itself is there."""
+    """Renews the leases of a process, and says that the worker itself is there.
+
+    on_hang: called once, when some work has outlasted its limit; it should end the process.
+    """
 
     def __init__(
         self,
@@ -43,6 +55,7 @@ class Heartbeat:
         worker: WorkerId,
         capabilities: Sequence[Capability],
         threads: int,
+        on_hang: Callable[[], None],
     ) -> None:
         self._engine = engine
         self._settings = settings
@@ -53,29 +66,38 @@ class Heartbeat:
             capabilities=tuple(capabilities),
             threads=threads,
         )
+        self._on_hang = on_hang
         self._held: dict[LeaseToken, Held] = {}
         self._lock = threading.Lock()
 
     @contextmanager
-    def holding(self, leases: Sequence[Lease]) -> Iterator[list[Held]]:
-        """Keep leases alive while the block runs."""
-        held = [Held(lease) for lease in leases]
+    def holding(self, leases: Sequence[Lease], *, limit_seconds: float) -> Iterator[list[Held]]:
+        """Keep leases alive while the block runs, for limit_seconds at most."""
+        overdue_at = time.monotonic() + limit_seconds
+        held = [Held(lease, overdue_at) for lease in leases]
         with self._lock:
             self._held.update({one.lease.token: one for one in held})
+            self._arm()
         try:
             yield held
         finally:
             with self._lock:
                 for one in held:
                     self._held.pop(one.lease.token, None)
+                self._arm()
+
+    def in_time(self) -> list[Held]:
+        """Return the leases held whose work has not outlasted its limit."""
+        now = time.monotonic()
+        with self._lock:
+            return [one for one in self._held.values() if one.overdue_at > now]
 
     def beat(self) -> None:
-        """Renew what is held now; mark what is not ours any more.
+        """Renew what is held and in time; mark what is not ours any more.
 
         Raises DatabaseUnavailable.
         """
-        with self._lock:
-            held = list(self._held.values())
+        held = self.in_time()
         with sessions.transaction(self._engine) as connection:
             presence.announce(connection, self._present)
         if not held:
@@ -97,6 +119,10 @@ class Heartbeat:
                 self.beat()
             except TryAgain as error:
                 _log.warning("no heartbeat", reason=str(error))
+            if self._has_overdue():
+                _log.error("a stage outlasted its limit, ending this process")
+                self._on_hang()
+                return
 
     def leave(self) -> None:
         """Say that the worker is gone; a database that is away learns it from silence."""
@@ -105,3 +131,21 @@ class Heartbeat:
                 presence.leave(connection, self._present.id)
         except TryAgain as error:
             _log.warning("left in silence", reason=str(error))
+
+    def _has_overdue(self) -> bool:
+        now = time.monotonic()
+        with self._lock:
+            return any(one.overdue_at <= now for one in self._held.values())
+
+    def _arm(self) -> None:
+        """Set the timer in C to the first limit that may be outlasted."""
+        if not self._held:
+            faulthandler.cancel_dump_traceback_later()
+            return
+        first = min(one.overdue_at for one in self._held.values())
+        seconds = max(0.0, first - time.monotonic()) + _GRACE_SECONDS
+        faulthandler.dump_traceback_later(
+            seconds + self._settings.heartbeat_seconds + self._settings.drain_seconds,
+            exit=True,
+            file=2,  # standard error, whatever somebody has put in its place
+        )

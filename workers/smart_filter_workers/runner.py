@@ -5,17 +5,15 @@ infrastructure that is away hands the stage back with its attempt refunded, a lo
 drops the work, and anything else spends the attempt.
 """
 
-import importlib
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeVar, cast
+from typing import TypeVar
 
 from sqlalchemy import Engine
 
-from smart_filter_shared.cards import TaskName
 from smart_filter_shared.db import sessions
 from smart_filter_shared.doorbell import Doorbell
 from smart_filter_shared.errors import (
@@ -27,17 +25,21 @@ from smart_filter_shared.errors import (
 )
 from smart_filter_shared.ids import Capability, WorkerId
 from smart_filter_shared.jobs import queries, transitions
+from smart_filter_shared.jobs.leases import Completion, Done, Failure, Lease
 from smart_filter_shared.jobs.queries import JobRow
-from smart_filter_shared.jobs.transitions import Done, Failure, Lease
-from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.settings import EngineSettings
+from smart_filter_shared.jobs.retention import Keeping
+from smart_filter_shared.settings import Settings
 from smart_filter_shared.telemetry.logs import logger
-from smart_filter_workers.artifacts import Artifacts
+from smart_filter_workers import isolation, stage_code
+from smart_filter_workers.artifacts import Artifacts, Kept
 from smart_filter_workers.catalogue import Catalogue, LoadedModels
 from smart_filter_workers.heartbeat import Heartbeat, Held
+from smart_filter_workers.tally import Tally
 
 # A ring's task ends after so long, so that a worker can be shut down and others get a turn.
 _TURN_SECONDS = 30.0
+# What a child process takes to start and to load its models, and an answer to come back.
+_CHILD_SECONDS = 30.0
 _LONGEST_BACKOFF_SECONDS = 60.0
 _log = logger("runner")
 
@@ -49,6 +51,7 @@ class Services:
     """What a worker process works with.
 
     served: the capabilities it claims from.  draining: set when it should claim no more.
+    extra_models: modules with models beside those of the stages' own folders.
     """
 
     engine: Engine
@@ -57,19 +60,13 @@ class Services:
     catalogue: Catalogue
     models: LoadedModels
     heartbeat: Heartbeat
-    settings: EngineSettings
+    tally: Tally
+    settings: Settings
+    keeping: Keeping
     worker: WorkerId
     served: tuple[Capability, ...]
     draining: threading.Event
-
-
-class StageCode(Protocol):
-    """What the module `stages/<stage>/stage.py` exposes."""
-
-    Inputs: type
-
-    def run(self, models: Mapping[TaskName, object], batch: Sequence[object]) -> list[object]:
-        """Return a result for each entry of the batch, in order."""
+    extra_models: tuple[str, ...]
 
 
 def run(services: Services, rung: Capability) -> None:
@@ -82,6 +79,7 @@ def run(services: Services, rung: Capability) -> None:
     capability: Capability | None = rung if rung in services.served else _next(services)
     while capability is not None and not services.draining.is_set():
         leases = _claim(services, capability)
+        services.tally.claimed(leases)
         if leases:
             _work(services, leases)
         if time.monotonic() >= ends_at:
@@ -97,7 +95,8 @@ def _claim(services: Services, capability: Capability) -> list[Lease]:
             capability,
             worker=services.worker,
             batch_size=services.catalogue.batch_size(capability),
-            lease_seconds=services.settings.lease_seconds,
+            lease_seconds=services.settings.engine.lease_seconds,
+            max_attempts=services.settings.engine.max_attempts,
         )
 
 
@@ -120,6 +119,7 @@ class _Task:
     inputs: object = None
     result: object = None
     seconds: float = 0.0
+    kept: Kept | None = None
 
     @property
     def lease(self) -> Lease:
@@ -128,14 +128,20 @@ class _Task:
 
 def _work(services: Services, leases: list[Lease]) -> None:
     """Take a batch from its claim to its completion; whatever goes wrong is settled here."""
-    with services.heartbeat.holding(leases) as held:
-        tasks = _attempt(services, held, "internal", lambda: _with_jobs(services, held))
-        loaded = _each(services, tasks or [], "internal", lambda task: _load(services, task))
-        ran = _run(services, loaded)
-        done = _each(services, ran, "internal", lambda task: _store(services, task))
-        if done:
-            holders = [task.held for task in ran]
-            _attempt(services, holders, "internal", lambda: _complete(services, done))
+    engine = services.settings.engine
+    last = leases[0].attempt >= engine.max_attempts  # then it was claimed alone
+    limit_seconds = engine.stage_seconds + (_CHILD_SECONDS if last else 0)
+    with services.heartbeat.holding(leases, limit_seconds=limit_seconds) as held:
+        tasks = _attempt(services, held, "internal", lambda: _with_jobs(services, held)) or []
+        if last:
+            ran = _each(services, tasks, "model_failed", lambda task: _run_apart(services, task))
+        else:
+            loaded = _each(services, tasks, "internal", lambda task: _load(services, task))
+            ran = _run(services, loaded)
+        stored = _each(services, ran, "internal", lambda task: _store(services, task))
+        if stored:
+            holders = [task.held for task in stored]
+            _attempt(services, holders, "internal", lambda: _complete(services, stored))
 
 
 def _with_jobs(services: Services, held: Sequence[Held]) -> list[_Task]:
@@ -145,7 +151,7 @@ def _with_jobs(services: Services, held: Sequence[Held]) -> list[_Task]:
 
 
 def _load(services: Services, task: _Task) -> _Task:
-    code = _code_of(task.lease.stage)
+    code = stage_code.of(task.lease.stage)
     return replace(task, inputs=services.artifacts.load(task.job, code.Inputs))
 
 
@@ -154,7 +160,7 @@ def _run(services: Services, tasks: list[_Task]) -> list[_Task]:
     if not tasks:
         return []
     lease = tasks[0].lease
-    code = _code_of(lease.stage)
+    code = stage_code.of(lease.stage)
 
     def in_one_pass(some: list[_Task]) -> list[_Task]:
         models = services.models.of(lease.models)
@@ -174,22 +180,40 @@ def _run(services: Services, tasks: list[_Task]) -> list[_Task]:
     return _each(services, tasks, "model_failed", lambda task: in_one_pass([task])[0])
 
 
-def _store(services: Services, task: _Task) -> Done:
+def _run_apart(services: Services, task: _Task) -> _Task:
+    """Load and run in a child process, which may die of it."""
+    request = isolation.Request(services.settings, services.extra_models, task.lease, task.job)
+    limit_seconds = services.settings.engine.stage_seconds
+    answer = isolation.run(request, limit_seconds=limit_seconds)
+    if answer.error is not None:
+        raise answer.error
+    return replace(task, result=answer.result, seconds=answer.seconds)
+
+
+def _store(services: Services, task: _Task) -> _Task:
     if task.held.lost.is_set():
         raise LeaseLost(f"{task.lease.stage} of job {task.lease.job_id}")
-    kept = services.artifacts.keep(task.job, task.lease, task.result)
-    return Done(task.lease, kept, task.seconds)
+    return replace(task, kept=services.artifacts.keep(task.job, task.lease, task.result))
 
 
-def _complete(services: Services, done: list[Done]) -> None:
-    def commit() -> transitions.Completion:
+def _complete(services: Services, tasks: list[_Task]) -> None:
+    done = [
+        Done(task.lease, task.kept.row, task.seconds, task.kept.artifacts)
+        for task in tasks
+        if task.kept is not None
+    ]
+
+    def commit() -> Completion:
         with sessions.transaction(services.engine) as connection:
-            return transitions.complete(connection, done)
+            return transitions.complete(connection, done, services.keeping)
 
     completion = _insist(services, commit)
     services.doorbell.ring(completion.ready)
-    for lease in completion.lost:
-        _log.warning("lease lost, work dropped", **_named(lease))
+    services.tally.ran(done)
+    for task in tasks:
+        if task.lease in completion.lost and task.kept is not None:
+            _log.warning("lease lost, work dropped", **_named(task.lease))
+            services.artifacts.discard(task.kept)
 
 
 def _each(
@@ -253,7 +277,7 @@ def _release(services: Services, lease: Lease) -> None:
             connection,
             lease,
             delay_seconds=_backoff(lease.releases),
-            give_up_seconds=services.settings.give_up_seconds,
+            give_up_seconds=services.settings.engine.give_up_seconds,
         )
     services.doorbell.ring(ready)
 
@@ -265,13 +289,13 @@ def _retry(services: Services, lease: Lease, failure: Failure) -> None:
             lease,
             failure,
             delay_seconds=_backoff(lease.attempt - 1),
-            max_attempts=services.settings.max_attempts,
+            max_attempts=services.settings.engine.max_attempts,
         )
 
 
 def _insist(services: Services, move: Callable[[], Answer]) -> Answer:
     """Move a row though the database may be away: while the lease may hold, try again."""
-    gives_up_at = time.monotonic() + services.settings.lease_seconds
+    gives_up_at = time.monotonic() + services.settings.engine.lease_seconds
     pause_seconds = 0.1
     while True:
         try:
@@ -290,10 +314,6 @@ def _backoff(times: int) -> float:
     """
     longest = min(_LONGEST_BACKOFF_SECONDS, 0.5 * 2.0 ** min(times, 10))
     return random.uniform(longest / 2, longest)  # noqa: S311 - spreads load, hides nothing
-
-
-def _code_of(stage: StageName) -> StageCode:
-    return cast("StageCode", importlib.import_module(f"smart_filter_workers.stages.{stage}.stage"))
 
 
 def _title(error: Unusable) -> str:

@@ -1,46 +1,69 @@
 """The sweeper: once a second one worker of the cell puts right what fell through.
 
-Lost leases, retries that are due, and rings that nobody heard. Each step is a short
-transaction of its own; rings go out last.
+Lost leases, retries that are due, what jobs really cost, how far the queues have come, and
+rings that nobody heard. Each step is a short transaction of its own; rings go out last.
 """
 
 import threading
+from collections.abc import Callable
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from smart_filter_shared.db import sessions
 from smart_filter_shared.doorbell import Doorbell
 from smart_filter_shared.errors import TryAgain
-from smart_filter_shared.jobs import presence, transitions
+from smart_filter_shared.jobs import fairness, presence, transitions
 from smart_filter_shared.settings import EngineSettings
 from smart_filter_shared.telemetry.logs import logger
+from smart_filter_workers.retention import Retention
+from smart_filter_workers.tally import Tally
 
-_CELL = "default"
 _log = logger("sweeper")
 
 
 class Sweeper:
     """Sweeps when it wins the right to; every worker process has one."""
 
-    def __init__(self, engine: Engine, doorbell: Doorbell, settings: EngineSettings) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        doorbell: Doorbell,
+        settings: EngineSettings,
+        *,
+        tally: Tally,
+        retention: Retention,
+        cell: str,
+    ) -> None:
         self._engine = engine
         self._doorbell = doorbell
         self._settings = settings
+        self._tally = tally
+        self._retention = retention
+        self._cell = cell
 
     def sweep(self) -> bool:
         """Sweep unless somebody has in the last second; return whether it did.
 
         Raises DatabaseUnavailable.
         """
+        self._tally.publish(self._engine)
         with sessions.transaction(self._engine) as connection:
             won = presence.win_sweep(
-                connection, cell=_CELL, every_seconds=self._settings.sweep_seconds
+                connection,
+                cell=self._cell,
+                every_seconds=self._settings.sweep_seconds,
+                heartbeat_seconds=self._settings.heartbeat_seconds,
             )
-        if won:
-            self._expire()
-            self._wake()
-            self._ring()
-        return won
+        if won is None:
+            return False
+        if won.may_expire:
+            self._alone(self._expire)
+        self._alone(transitions.wake)
+        self._alone(fairness.settle)
+        self._alone(self._refresh)
+        self._retention.due()
+        self._ring()
+        return True
 
     def run(self, stopping: threading.Event) -> None:
         """Sweep until told to stop; a database that is away is asked again."""
@@ -51,18 +74,23 @@ class Sweeper:
             except TryAgain as error:
                 _log.warning("no sweep", reason=str(error))
 
-    def _expire(self) -> None:
-        silent_seconds = self._settings.lease_seconds
+    def _alone(self, step: Callable[[Connection], object]) -> None:
+        """Take a step in a transaction of its own."""
         with sessions.transaction(self._engine) as connection:
-            lost = transitions.expire(connection, max_attempts=self._settings.max_attempts)
+            step(connection)
+
+    def _expire(self, connection: Connection) -> None:
+        lost = transitions.expire(
+            connection,
+            max_attempts=self._settings.max_attempts,
+            give_up_seconds=self._settings.give_up_seconds,
+        )
         if lost:
             _log.warning("leases expired", leases=lost)
-        with sessions.transaction(self._engine) as connection:
-            presence.forget_silent(connection, silent_seconds=silent_seconds)
+        presence.forget_silent(connection, silent_seconds=self._settings.lease_seconds)
 
-    def _wake(self) -> None:
-        with sessions.transaction(self._engine) as connection:
-            transitions.wake(connection)
+    def _refresh(self, connection: Connection) -> None:
+        fairness.refresh(connection, cell=self._cell, silent_seconds=self._settings.lease_seconds)
 
     def _ring(self) -> None:
         with sessions.transaction(self._engine) as connection:

@@ -1,0 +1,76 @@
+"""How a worker ends: what it has begun is finished if time allows, else handed back.
+
+A thread that runs a model cannot be interrupted, so that a process with work left ends
+itself, after that work was released with its attempt refunded.
+"""
+
+import os
+import threading
+import time
+
+from sqlalchemy import Engine
+
+from smart_filter_shared.db import sessions
+from smart_filter_shared.doorbell import Doorbell
+from smart_filter_shared.errors import Conflict, TryAgain
+from smart_filter_shared.ids import Capability
+from smart_filter_shared.jobs import transitions
+from smart_filter_shared.settings import EngineSettings
+from smart_filter_shared.telemetry.logs import logger
+from smart_filter_workers.heartbeat import Heartbeat, Held
+
+_LOOK_SECONDS = 0.05
+_log = logger("worker")
+
+
+class Draining:
+    """Ends a process; asked for by a signal, or by the heartbeat when work hangs.
+
+    begun: set as soon as no more work should be claimed.
+    """
+
+    def __init__(self, engine: Engine, doorbell: Doorbell, settings: EngineSettings) -> None:
+        self.begun = threading.Event()
+        self._engine = engine
+        self._doorbell = doorbell
+        self._settings = settings
+
+    def after_signal(self, heartbeat: Heartbeat) -> None:
+        """Drain in a thread of its own; when all is finished in time, Celery ends by itself."""
+        if self.begun.is_set():
+            return
+        self.begun.set()
+        threading.Thread(target=self._end, args=(heartbeat, 0), name="drain", daemon=True).start()
+
+    def after_hang(self, heartbeat: Heartbeat) -> None:
+        """Drain at once, and end with a failure: the supervisor starts another process."""
+        self.begun.set()
+        self._end(heartbeat, 1)
+
+    def _end(self, heartbeat: Heartbeat, status: int) -> None:
+        gives_up_at = time.monotonic() + self._settings.drain_seconds
+        while heartbeat.in_time() and time.monotonic() < gives_up_at:
+            time.sleep(_LOOK_SECONDS)
+        left = heartbeat.in_time()
+        if not left and status == 0:
+            return
+        for held in left:
+            self._hand_back(held)
+        heartbeat.leave()
+        os._exit(status)
+
+    def _hand_back(self, held: Held) -> None:
+        held.lost.set()
+        try:
+            with sessions.transaction(self._engine) as connection:
+                ready: list[Capability] = transitions.release(
+                    connection,
+                    held.lease,
+                    delay_seconds=0,
+                    give_up_seconds=self._settings.give_up_seconds,
+                )
+        except (Conflict, TryAgain) as error:
+            _log.warning("could not hand back", reason=str(error))
+            return
+        _log.info("handed back", job=str(held.lease.job_id), stage=held.lease.stage)
+        self._doorbell.ring(ready)

@@ -1,0 +1,104 @@
+"""The last attempt of a stage, in a child process that may die of it.
+
+The child loads, decodes and runs as the worker would; it is killed when it outlasts its
+limit, and by the kernel when its parent dies. Both ends are the same program and speak
+pickle over pipes that nobody else holds.
+"""
+
+import ctypes
+import importlib
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from smart_filter_shared.errors import Poison
+from smart_filter_shared.jobs.leases import Lease
+from smart_filter_shared.jobs.queries import JobRow
+from smart_filter_shared.settings import Settings
+from smart_filter_shared.storage.objects import ObjectStore
+from smart_filter_shared.telemetry import logs
+from smart_filter_workers import catalogue, stage_code
+from smart_filter_workers.artifacts import Artifacts
+from smart_filter_workers.catalogue import LoadedModels
+
+_PR_SET_PDEATHSIG = 1  # Source: linux/prctl.h
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the child is asked to do.
+
+    extra_models: names of modules with models beside those of the stages' own folders.
+    """
+
+    settings: Settings
+    extra_models: Sequence[str]
+    lease: Lease
+    job: JobRow
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the child made in so many seconds of the stage's code, or what it raised."""
+
+    result: object = None
+    seconds: float = 0.0
+    error: Exception | None = None
+
+
+def run(request: Request, *, limit_seconds: float) -> Answer:
+    """Run a stage in a child.  Raises Poison when the child dies or outlasts its limit."""
+    what = f"{request.lease.stage} of job {request.job.id}"
+    try:
+        child = subprocess.run(  # noqa: S603 - this very program
+            # Not `-m`: what is pickled must name this module, and not `__main__`.
+            [sys.executable, "-c", f"from {__name__} import serve; serve()", str(os.getpid())],
+            input=pickle.dumps(request),
+            stdout=subprocess.PIPE,
+            timeout=limit_seconds,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise Poison(f"{what} outlasted {limit_seconds:g} s") from error
+    if child.returncode != 0:
+        raise Poison(f"{what} ended its process with status {child.returncode}")
+    answer: Answer = pickle.loads(child.stdout)  # noqa: S301 - written by our own child
+    return answer
+
+
+def serve() -> None:
+    """Be the child."""
+    _die_with(parent=int(sys.argv[1]))
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    # Whatever a library prints must not mix with the answer.
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    logs.configure("worker")
+    request: Request = pickle.load(sys.stdin.buffer)  # noqa: S301 - written by our own parent
+    with answers:
+        pickle.dump(_answer(request), answers)
+
+
+def _answer(request: Request) -> Answer:
+    known = catalogue.find(importlib.import_module(name) for name in request.extra_models)
+    models = LoadedModels(known, request.settings.weights)
+    store = ObjectStore(request.settings.storage, connections=1)
+    code = stage_code.of(request.lease.stage)
+    try:
+        inputs: object = Artifacts(store, cache_bytes=0).load(request.job, code.Inputs)
+        loaded = models.of(request.lease.models)
+        started = time.perf_counter()
+        (result,) = code.run(loaded, [inputs])
+    except Exception as error:  # noqa: BLE001 - the parent decides by its family
+        return Answer(error=error)
+    return Answer(result=result, seconds=time.perf_counter() - started)
+
+
+def _die_with(parent: int) -> None:
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it died before that
+        sys.exit("the worker that started this process has ended")

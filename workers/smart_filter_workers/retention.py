@@ -1,0 +1,97 @@
+"""Removes what is kept no longer, and what no row names.
+
+Marked artifacts first: mark, commit, remove the object, delete the row. Then, once an hour,
+objects of past days that no row names: uploads whose commit failed, and what workers stored
+under leases that they had lost.
+"""
+
+import datetime as dt
+import threading
+from collections.abc import Iterator
+
+from sqlalchemy import Engine
+
+from smart_filter_shared.db import sessions
+from smart_filter_shared.errors import TryAgain
+from smart_filter_shared.jobs import presence, retention
+from smart_filter_shared.storage.objects import ObjectStore
+from smart_filter_shared.telemetry.logs import logger
+
+_AT_ONCE = 200
+_CLEAR_EVERY_SECONDS = 3600.0
+# A key's day is that of its job. What was written lately may be named by a commit under way.
+_UNNAMED_FOR = dt.timedelta(hours=1)
+_log = logger("retention")
+
+
+class Retention:
+    """Removes objects; a thread of its own, so that slow storage holds up no sweep."""
+
+    def __init__(self, engine: Engine, store: ObjectStore, *, cell: str) -> None:
+        self._engine = engine
+        self._store = store
+        self._cell = cell
+        self._due = threading.Event()
+
+    def due(self) -> None:
+        """Say that this process has won a sweep: it removes what there is to remove."""
+        self._due.set()
+
+    def run(self, stopping: threading.Event) -> None:
+        """Work when due, until told to stop; what is away is asked again at the next sweep."""
+        while not stopping.is_set():
+            if not self._due.wait(timeout=0.5):
+                continue
+            self._due.clear()
+            try:
+                self.remove_expired()
+                if self._wins_clearing():
+                    self.clear_unnamed(older_than=_UNNAMED_FOR)
+            except TryAgain as error:
+                _log.warning("nothing removed", reason=str(error))
+
+    def remove_expired(self) -> int:
+        """Mark what has expired, and remove what is marked; return how many objects."""
+        with sessions.transaction(self._engine) as connection:
+            retention.mark_expired(connection, most=_AT_ONCE)
+        with sessions.transaction(self._engine) as connection:
+            marked = retention.marked(connection, most=_AT_ONCE)
+        for artifact in marked:
+            self._store.remove(artifact.key)
+        if marked:
+            with sessions.transaction(self._engine) as connection:
+                retention.forget(connection, marked)
+        return len(marked)
+
+    def clear_unnamed(self, *, older_than: dt.timedelta) -> int:
+        """Remove objects that no row names and that were not written lately; return how many."""
+        removed = 0
+        for keys in self._keys_written_before(dt.datetime.now(dt.UTC) - older_than):
+            with sessions.transaction(self._engine) as connection:
+                unnamed = retention.unnamed(connection, keys)
+            for key in unnamed:
+                self._store.remove(key)
+            removed += len(unnamed)
+        if removed:
+            _log.info("removed objects that no row names", objects=removed)
+        return removed
+
+    def _keys_written_before(self, moment: dt.datetime) -> Iterator[list[str]]:
+        """Yield keys in pieces; only of days that had begun by then."""
+        for folder in self._store.folders():
+            if folder.rstrip("/") > moment.date().isoformat():
+                continue
+            piece: list[str] = []
+            for stored in self._store.stored(folder):
+                if stored.written_at < moment:
+                    piece.append(stored.key)
+                if len(piece) == _AT_ONCE:
+                    yield piece
+                    piece = []
+            yield piece
+
+    def _wins_clearing(self) -> bool:
+        with sessions.transaction(self._engine) as connection:
+            return presence.win_clearing(
+                connection, cell=self._cell, every_seconds=_CLEAR_EVERY_SECONDS
+            )
