@@ -50,6 +50,15 @@ def test_stage_that_raises_fails_its_job_after_three_attempts(running_stack: Run
     assert attempts["segmentation"] == 3
 
 
+def test_last_attempt_in_a_process_of_its_own_can_succeed(running_stack: Running) -> None:
+    with running_stack.armed("raises") as flag:
+        flag.write_text("2")
+        job = running_stack.wait(running_stack.submit(segmentation__model="raises"))
+
+    attempts = {stage["name"]: stage["attempt"] for stage in job["stages"]}
+    assert (job["state"], attempts["segmentation"]) == ("succeeded", 3)
+
+
 def test_broker_flushed_loses_no_job(running_stack: Running) -> None:
     submitted = []
     for _ in range(5):
@@ -83,3 +92,37 @@ def test_job_canceled_in_mid_work_stays_canceled(running_stack: Running) -> None
     job = running_stack.job(job_id)
     assert job["state"] == "canceled"
     assert {stage["state"] for stage in job["stages"]} == {"succeeded", "canceled"}
+
+
+def test_photo_that_kills_every_worker_is_poison_and_its_neighbours_succeed(
+    running_stack: Running,
+) -> None:
+    with running_stack.armed("kills-always"):
+        poison = running_stack.submit(segmentation__model="kills")
+        neighbours = [running_stack.submit(background="color:blue") for _ in range(3)]
+        job = running_stack.wait(poison)
+        errors = [running_stack.wait(one)["error"] for one in neighbours]
+
+    assert (job["state"], job["error"]["code"]) == ("failed", "poison")
+    assert errors == [None] * 3
+
+
+def test_photo_that_hangs_in_every_attempt_is_poison(impatient_stack: Running) -> None:
+    with impatient_stack.armed("hangs"):
+        job = impatient_stack.wait(impatient_stack.submit(segmentation__model="hangs"))
+
+    assert (job["state"], job["error"]["code"]) == ("failed", "poison")
+
+
+def test_worker_told_to_stop_hands_back_what_it_cannot_finish(running_stack: Running) -> None:
+    (running_stack.faults / "hangs.reached").unlink(missing_ok=True)
+    with running_stack.armed("hangs"):
+        job_id = running_stack.submit(segmentation__model="hangs", background="color:red")
+        running_stack.until((running_stack.faults / "hangs.reached").exists)
+        running_stack.stack.send(WORKER, signal.SIGTERM)
+        running_stack.until(lambda: running_stack.stack.pid(WORKER) is None)
+    job = running_stack.wait(job_id)
+
+    attempts = {stage["name"]: stage["attempt"] for stage in job["stages"]}
+    assert job["state"] == "succeeded"
+    assert attempts["segmentation"] == 1

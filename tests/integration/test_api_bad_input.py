@@ -91,7 +91,7 @@ def test_refused_format_is_told_what_is_accepted(api: Api) -> None:
             id="jpg-cannot-be-transparent",
         ),
         pytest.param(
-            {"edge": "best", "background": "blur:0.5"},
+            {"edge": "best", "background": "keywords:sea"},
             "not_available",
             ["/background", "/edge"],
             id="of-a-later-version",

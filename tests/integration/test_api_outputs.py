@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from smart_filter_shared.jobs import transitions
-from smart_filter_shared.jobs.transitions import Failure
+from smart_filter_shared.jobs.leases import Failure
 from smart_filter_shared.pipeline import StageName
 from smart_filter_tests.serving import Api
 

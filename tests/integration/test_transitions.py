@@ -7,8 +7,8 @@ import pytest
 from smart_filter_shared.errors import JobFinal, LeaseLost, NotFound
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.jobs import transitions
+from smart_filter_shared.jobs.leases import Failure
 from smart_filter_shared.jobs.states import JobState
-from smart_filter_shared.jobs.transitions import Failure
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.recipe import Background, BackgroundKind, Recipe
 from smart_filter_tests.bench import TENANT, Bench, capability
@@ -196,17 +196,44 @@ def test_lost_lease_spends_an_attempt_and_the_row_is_rung_again(bench: Bench) ->
     assert bench.claim_one(PREPARE).attempt == 2
 
 
-def test_stage_that_lost_its_last_attempt_fails_its_job_as_poison(bench: Bench) -> None:
+def test_last_attempt_that_lost_its_machine_is_refunded(bench: Bench) -> None:
     job_id = bench.submit()
-    for _ in range(bench.settings.engine.max_attempts):
+    most = bench.settings.engine.max_attempts
+    for _ in range(most + 2):
         bench.age(bench.claim_one(PREPARE), seconds=31)
         bench.sweep()
 
-    job = bench.job(job_id)
+    assert bench.job(job_id).state == JobState.RUNNING
+    assert bench.claim_one(PREPARE).attempt == most
 
-    assert job.state == JobState.FAILED
-    assert job.error is not None
-    assert (job.error["code"], job.error["stage"]) == ("poison", "prepare")
+
+def test_patience_with_machines_that_die_ends(bench: Bench) -> None:
+    job_id = bench.submit()
+    for _ in range(bench.settings.engine.max_attempts + 1):
+        bench.age(bench.claim_one(PREPARE), seconds=31)
+        bench.pass_time(job_id, PREPARE, seconds=3601)
+        bench.sweep()
+
+    error = bench.job(job_id).error
+
+    assert error is not None
+    assert error["code"] == "unavailable"
+
+
+def test_row_on_its_last_attempt_is_claimed_alone(bench: Bench) -> None:
+    tried = bench.submit()
+    for _ in range(bench.settings.engine.max_attempts - 1):
+        bench.age(bench.claim_one(PREPARE), seconds=31)
+        bench.sweep()
+    bench.submit()
+    bench.submit()
+
+    batches = [bench.claim(PREPARE, batch_size=8) for _ in range(2)]
+
+    assert [[lease.job_id == tried for lease in batch] for batch in batches] == [
+        [True],
+        [False, False],
+    ]
 
 
 def test_release_refunds_the_attempt_and_waits(bench: Bench) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, text
 
 from smart_filter_deploy.embedded.addresses import Addresses
 from smart_filter_shared import settings as settings_module
-from smart_filter_shared.cards import TaskName
+from smart_filter_shared.cards import LEADING_TASK
 from smart_filter_shared.db import sessions
 from smart_filter_shared.doorbell import Doorbell, queue_of
 from smart_filter_shared.ids import (
@@ -23,15 +23,20 @@ from smart_filter_shared.ids import (
     new_job_id,
     new_worker_id,
 )
-from smart_filter_shared.jobs import queries, transitions
+from smart_filter_shared.jobs import fairness, queries, transitions
+from smart_filter_shared.jobs.fairness import Place
+from smart_filter_shared.jobs.leases import Completion, Done, Lease
+from smart_filter_shared.jobs.presence import CELL
 from smart_filter_shared.jobs.queries import JobRow
-from smart_filter_shared.jobs.transitions import Completion, Done, Lease, Submission
+from smart_filter_shared.jobs.retention import Keeping, Kind
+from smart_filter_shared.jobs.transitions import Submission
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.recipe import Recipe, stages
 from smart_filter_shared.settings import Settings
 from smart_filter_shared.storage.objects import ObjectStore
 
 TENANT = Tenant("tests")
+KEEPING = Keeping(input_seconds=24 * 3600, result_seconds=7 * 24 * 3600)
 
 
 def settings_of(addresses: Addresses, **more: str) -> Settings:
@@ -60,10 +65,20 @@ class Bench:
     def empty(self) -> None:
         """Forget every job, object and message."""
         with self.transaction() as connection:
-            connection.execute(text("TRUNCATE jobs, stages, workers, keys, models"))
-            connection.execute(text("UPDATE cells SET swept_at = '2000-01-01'"))
-        for key in list(self.store.keys()):
-            self.store.remove(key)
+            connection.execute(
+                text(
+                    "TRUNCATE jobs, stages, workers, keys, models, artifacts, tenants, "
+                    "capabilities, tombstones"
+                )
+            )
+            connection.execute(
+                text("""
+                    UPDATE cells SET swept_at = '2000-01-01', expires_from = '2000-01-01',
+                        cleared_at = now(), virtual_time = 0
+                """)
+            )
+        for stored in list(self.store.stored()):
+            self.store.remove(stored.key)
         self.broker.flushdb()
 
     @contextmanager
@@ -73,7 +88,13 @@ class Bench:
             yield connection
 
     def submit(
-        self, recipe: Recipe | None = None, *, tenant: Tenant = TENANT, job_id: JobId | None = None
+        self,
+        recipe: Recipe | None = None,
+        *,
+        tenant: Tenant = TENANT,
+        job_id: JobId | None = None,
+        photo: str | None = None,
+        place: Place | None = None,
     ) -> JobId:
         """Write a job; its stages need capabilities that only this bench serves."""
         wanted = recipe or Recipe()
@@ -83,14 +104,23 @@ class Bench:
             tenant=tenant,
             recipe=wanted,
             seed=7,
-            photo_key="nowhere",
+            place=place or self.reserve(tenant, wanted),
+            photo_key=f"{photo or job_id or new_job_id()}",
             photo_digest="none",
-            models={stage: {TaskName.PREPARE: "bench"} for stage in running},
+            background_key=None,
+            keeping=KEEPING,
+            models={stage: {LEADING_TASK[stage]: "bench"} for stage in running},
             capabilities={stage: capability(stage) for stage in running},
         )
         with self.transaction() as connection:
             transitions.submit(connection, submission)
         return submission.job_id
+
+    def reserve(self, tenant: Tenant, recipe: Recipe) -> Place:
+        """Take a tenant's next place."""
+        wanted = [capability(stage) for stage in stages(recipe)]
+        with self.transaction() as connection:
+            return fairness.reserve(connection, tenant, wanted, cell=CELL)
 
     def claim(self, stage: StageName, *, batch_size: int = 1) -> list[Lease]:
         """Claim from the stage's queue."""
@@ -101,6 +131,7 @@ class Bench:
                 worker=self.worker,
                 batch_size=batch_size,
                 lease_seconds=self.settings.engine.lease_seconds,
+                max_attempts=self.settings.engine.max_attempts,
             )
 
     def claim_one(self, stage: StageName) -> Lease:
@@ -111,7 +142,8 @@ class Bench:
     def complete(self, *leases: Lease) -> Completion:
         """Complete stages with an empty result."""
         with self.transaction() as connection:
-            return transitions.complete(connection, [Done(lease, {}, 0.1) for lease in leases])
+            done = [Done(lease, {}, 0.1, {f"{lease.token}": Kind.RESULT}) for lease in leases]
+            return transitions.complete(connection, done, KEEPING)
 
     def advance(self, *names: StageName) -> None:
         """Claim and complete one row of each stage, in order."""
@@ -130,7 +162,11 @@ class Bench:
     def sweep(self) -> list[Capability]:
         """Expire and wake, as the sweeper does; return what it would ring."""
         with self.transaction() as connection:
-            transitions.expire(connection, max_attempts=self.settings.engine.max_attempts)
+            transitions.expire(
+                connection,
+                max_attempts=self.settings.engine.max_attempts,
+                give_up_seconds=self.settings.engine.give_up_seconds,
+            )
         with self.transaction() as connection:
             return transitions.wake(connection)
 

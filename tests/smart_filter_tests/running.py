@@ -31,7 +31,9 @@ ENGINE = {
     "SMART_FILTER_LEASE_SECONDS": "2",
     "SMART_FILTER_HEARTBEAT_SECONDS": "0.5",
     "SMART_FILTER_SWEEP_SECONDS": "0.2",
+    "SMART_FILTER_DRAIN_SECONDS": "1",
 }
+IMPATIENT = {**ENGINE, "SMART_FILTER_STAGE_SECONDS": "3"}
 _PATIENCE_SECONDS = 60.0
 _LOOK_SECONDS = 0.03
 
@@ -93,9 +95,7 @@ class Running:
 
 
 @contextmanager
-def running(
-    folder: Path, weights: Path, *, environment: Mapping[str, str] = ENGINE
-) -> Iterator[Running]:
+def running(folder: Path, weights: Path, environment: Mapping[str, str]) -> Iterator[Running]:
     """Run a stack in a new folder, with one worker that serves every stage."""
     data = DataFolder.at(folder)
     (data.path / "weights").symlink_to(weights)
@@ -121,7 +121,7 @@ def running(
             env={
                 **environment,
                 faults.FOLDER: str(flags),
-                "PYTHONPATH": os.pathsep.join([str(tests_folder)]),
+                "PYTHONPATH": os.pathsep.join([str(tests_folder), *sys.path[1:]]),
             },
             ready=lambda: _offers(url, "raises"),
         )

@@ -18,10 +18,10 @@ from smart_filter_api.keys import Scope
 from smart_filter_shared.cards import ModelCard, TaskName
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.jobs import models, transitions
-from smart_filter_shared.jobs.transitions import Done
+from smart_filter_shared.jobs.leases import Done
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.settings import Settings
-from smart_filter_tests.bench import TENANT, Bench
+from smart_filter_tests.bench import KEEPING, TENANT, Bench
 
 _TIMEOUT_SECONDS = 20.0
 
@@ -66,7 +66,7 @@ class Api:
         """Let the stage at the head of its queue succeed with this result."""
         lease = self.bench.claim_one(stage)
         with self.bench.transaction() as connection:
-            transitions.complete(connection, [Done(lease, result, 0.25)])
+            transitions.complete(connection, [Done(lease, result, 0.25, {})], KEEPING)
 
     def leftovers(self) -> dict[str, object]:
         """Return what is stored anywhere: counts of rows, objects and messages above 0."""
@@ -75,7 +75,7 @@ class Api:
                 table: connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one()
                 for table in ("jobs", "stages")
             }
-        counts["objects"] = len(list(self.bench.store.keys()))
+        counts["objects"] = len(list(self.bench.store.stored()))
         counts["messages"] = len(list(self.bench.broker.scan_iter("smart_filter.*")))
         return {name: count for name, count in counts.items() if count}
 

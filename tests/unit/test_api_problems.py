@@ -128,7 +128,7 @@ NEVER_ANSWERED = {
     "image_unreadable",
     "image_too_large",
     "no_person",
-    "inputs_expired",
+    "poison",
     "lease_lost",
     "object_missing",
     "setup_failed",

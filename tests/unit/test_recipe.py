@@ -50,6 +50,8 @@ def test_empty_form_is_the_contracts_defaults() -> None:
         ("transparent", Background(BackgroundKind.TRANSPARENT)),
         ("color:#f80", Background(BackgroundKind.COLOR, "#f80")),
         ("color: rgb(1 2 3 / 50%)", Background(BackgroundKind.COLOR, "rgb(1 2 3 / 50%)")),
+        ("blur:0.5", Background(BackgroundKind.BLUR, "0.5")),
+        ("file", Background(BackgroundKind.FILE)),
         ("color:RebeccaPurple", Background(BackgroundKind.COLOR, "RebeccaPurple")),
     ],
 )
@@ -58,7 +60,7 @@ def test_background_is_read(text: str, expected: Background) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "red", "color:", "color:nope", "preset:nope", "keep:1", "auto:", "AUTO"]
+    "text", "|red|color:|color:nope|preset:nope|blur:2|blur:|blur:x|keep:1|auto:|AUTO".split("|")
 )
 def test_wrong_background_is_named(text: str) -> None:
     with pytest.raises(InvalidRecipe) as raised:
@@ -91,6 +93,9 @@ def test_outputs_come_by_comma_or_repeated_and_count_once() -> None:
         ("seed", str(2**53)),
         ("require_person", "yes"),
         ("format", "gif"),
+        ("priority", "urgent"),
+        ("run_at", "tomorrow"),
+        ("run_at", "2030-01-01T00:00:00"),
         ("metadata.note", "x" * 257),
         ("metadata.note", "nul\0"),
     ],
@@ -114,13 +119,12 @@ def test_unknown_names_and_wrong_values_are_all_named_at_once() -> None:
     "fields",
     [
         {"edge": "best"},
-        {"priority": "batch"},
+        {"deadline_ms": "100"},
         {"segmentation__params__x": "1"},
-        {"background": "blur:0.5"},
         {"background": "keywords:rainbow,texture"},
-        {"background": "file"},
+        {"background": "url:https://example.org/a.jpg"},
         {"outputs": "image,cutout"},
-        {"format": "webp"},
+        {"format": "avif"},
     ],
 )
 def test_what_the_contract_has_for_later_is_not_available(fields: dict[str, str]) -> None:
@@ -170,19 +174,22 @@ def test_job_runs_the_smallest_set_of_stages(fields: dict[str, str], expected: s
 
 
 @given(
-    background=st.sampled_from(["auto", "keep", "transparent", "color:#12345678"]),
+    background=st.sampled_from("auto keep transparent color:#12345678 blur:.5 file".split()),
     outputs=st.lists(st.sampled_from(sorted(Output)), min_size=1, unique=True),
     quality=st.integers(1, 100),
     person=st.booleans(),
+    priority=st.sampled_from(["standard", "interactive", "batch"]),
 )
 def test_recipe_survives_the_database(
-    background: str, outputs: list[str], quality: int, *, person: bool
+    background: str, outputs: list[str], quality: int, priority: str, *, person: bool
 ) -> None:
     recipe = parsed(
         background=background,
         outputs=outputs,
         quality=str(quality),
         require_person=str(person).lower(),
+        priority=priority,
+        run_at="2030-01-31T12:00:00+01:00",
         seed="5",
         metadata__a="b",
     )

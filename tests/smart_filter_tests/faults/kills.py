@@ -1,4 +1,4 @@
-"""A model that kills its process, once each time it is armed."""
+"""A model that kills its process: once each time it is armed, or always."""
 
 import os
 import signal
@@ -19,8 +19,8 @@ def load(weights: Path) -> Segmenter:
 
 
 def _kill(batch: Sequence[Prepared]) -> list[People]:
-    flag = faults.flag("kills")
-    if flag.exists():
-        flag.unlink()
+    once = faults.flag("kills").exists()
+    faults.flag("kills").unlink(missing_ok=True)
+    if once or faults.flag("kills-always").exists():
         os.kill(os.getpid(), signal.SIGKILL)
     return faults.everybody(batch)
