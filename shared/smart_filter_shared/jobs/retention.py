@@ -13,6 +13,7 @@ from enum import StrEnum
 from sqlalchemy import Connection, text
 
 from smart_filter_shared.ids import JobId, Tenant
+from smart_filter_shared.storage.keys import tenant_of
 
 
 class Kind(StrEnum):
@@ -148,9 +149,13 @@ def unnamed(connection: Connection, keys: Collection[str]) -> list[str]:
     """Return those of the keys that no row names."""
     rows = connection.execute(
         text("""
-            SELECT key FROM unnest(CAST(:keys AS text[])) AS stored (key)
-            WHERE NOT EXISTS (SELECT FROM artifacts WHERE artifacts.key = stored.key)
+            SELECT key
+            FROM unnest(CAST(:tenants AS text[]), CAST(:keys AS text[])) AS stored (tenant, key)
+            WHERE NOT EXISTS (
+                SELECT FROM artifacts
+                WHERE artifacts.tenant = stored.tenant AND artifacts.key = stored.key
+            )
         """),
-        {"keys": list(keys)},
+        {"tenants": [tenant_of(key) for key in keys], "keys": list(keys)},
     )
     return [row.key for row in rows]

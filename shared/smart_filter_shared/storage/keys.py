@@ -20,5 +20,10 @@ def artifact(tenant: Tenant, job_id: JobId, stage: StageName, token: LeaseToken,
     return f"{_job(tenant, job_id)}/{stage}/{token}/{name}"
 
 
+def tenant_of(key: str) -> Tenant:
+    """Return whose object lies under a key of ours."""
+    return Tenant(key.split("/")[1])
+
+
 def _job(tenant: Tenant, job_id: JobId) -> str:
     return f"{day_of(job_id).isoformat()}/{tenant}/{job_id}"
