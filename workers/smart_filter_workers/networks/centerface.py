@@ -18,6 +18,11 @@ from numpy.typing import NDArray
 from smart_filter_shared.cards import WeightsFile
 from smart_filter_workers.results import Face, Point, Srgb8
 
+# Source: the authors' README; the data set's card.
+DATA_TERMS = (
+    "trained on WIDER FACE's training set alone, as its authors say; that set's card says"
+    " CC BY-NC-ND 4.0 of the pictures"
+)
 WEIGHTS = WeightsFile(
     "centerface.onnx", "09189deaaf8646c5c51a68447e3c744ea1e211798155d4728c20507b9f5aefbc"
 )

