@@ -10,7 +10,7 @@ import redis
 
 from smart_filter_deploy.embedded.folder import DataFolder
 from smart_filter_deploy.embedded.stack import Stack
-from smart_filter_shared import settings
+from smart_filter_shared import places
 from smart_filter_shared.db import migrate, sessions
 from smart_filter_shared.doorbell import Doorbell
 from smart_filter_shared.storage.objects import ObjectStore
@@ -73,7 +73,7 @@ def bench(_bench: Bench) -> Bench:
 @pytest.fixture(scope="session")
 def weights_folder() -> Path:
     """The default folder of weights, filled when something is missing."""
-    folder = settings.data_folder() / "weights"
+    folder = places.data_folder() / "weights"
     folder.mkdir(parents=True, exist_ok=True)
     weights.pull(folder)
     return folder

@@ -3,13 +3,13 @@
 Every variable starts with SMART_FILTER_; docs/settings.md lists them.
 """
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from smart_filter_shared import places
 from smart_filter_shared.errors import SetupFailed
 
 
@@ -116,7 +116,7 @@ def load() -> Settings:
             storage=StorageSettings(),  # type: ignore[call-arg]
             engine=EngineSettings(),
             keep=KeepSettings(),
-            data=data_folder(),
+            data=places.data_folder(),
         )
     except ValidationError as error:
         raise SetupFailed(_told(error)) from None  # the original would show secrets
@@ -126,16 +126,6 @@ def load() -> Settings:
             "else one lost heartbeat loses the lease; lower it or raise the lease"
         )
     return settings
-
-
-def data_folder() -> Path:
-    """Return the folder for servers' data and weights: SMART_FILTER_DATA or the usual place."""
-    given = os.environ.get("SMART_FILTER_DATA")
-    if given:
-        return Path(given).expanduser().absolute()
-    if os.geteuid() == 0:
-        return Path("/var/lib/smart-filter")
-    return Path("~/.local/share/smart-filter").expanduser()
 
 
 def _told(error: ValidationError) -> str:

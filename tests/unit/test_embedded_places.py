@@ -2,11 +2,8 @@
 
 from pathlib import Path
 
-import pytest
-
 from smart_filter_deploy.embedded.addresses import Addresses, StackAddress
 from smart_filter_deploy.embedded.binaries import system_postgres
-from smart_filter_deploy.embedded.folder import default_path
 
 ADDRESSES = Addresses(
     database_url="postgresql+psycopg://u:secret@127.0.0.1:1/d",
@@ -15,21 +12,6 @@ ADDRESSES = Addresses(
     storage_access_key="access",
     storage_secret_key="secret",
 )
-
-
-@pytest.mark.parametrize("uid", [0, 1000])
-def test_named_data_folder_is_used_by_everybody(uid: int) -> None:
-    assert default_path({"SMART_FILTER_DATA": "/srv/photos"}, uid) == Path("/srv/photos")
-
-
-def test_data_of_root_lies_with_the_systems() -> None:
-    assert default_path({}, 0) == Path("/var/lib/smart-filter")
-
-
-def test_data_of_a_user_lies_in_the_users_home(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", "/users/anna")
-
-    assert default_path({}, 1000) == Path("/users/anna/.local/share/smart-filter")
 
 
 def test_newest_postgres_of_the_system_comes_first_and_old_ones_never() -> None:

@@ -97,10 +97,16 @@ def pull(folder: Path, packages: Iterable[Package] | None = None) -> list[Weight
 def verify(folder: Path, files: Iterable[WeightsFile]) -> None:
     """Check that each of `files` lies in `folder` with its digest; raises SetupFailed if not."""
     for file in files:
-        if not (folder / file.name).is_file():
-            raise SetupFailed(f"weights file {folder / file.name} is missing: {REMEDY}")
-        if not _is_right(folder, file):
-            raise SetupFailed(f"weights file {folder / file.name} has a wrong SHA-256: {REMEDY}")
+        wrong = fault(folder, file)
+        if wrong is not None:
+            raise SetupFailed(f"weights file {folder / file.name} {wrong}: {REMEDY}")
+
+
+def fault(folder: Path, file: WeightsFile) -> str | None:
+    """Return what is wrong with a file of weights in `folder`, or None."""
+    if not (folder / file.name).is_file():
+        return "is missing"
+    return None if _is_right(folder, file) else "has a wrong SHA-256"
 
 
 def _is_right(folder: Path, file: WeightsFile) -> bool:

@@ -1,7 +1,6 @@
 """`smart-filter models`: which ones there are, and their weights."""
 
 import json
-from pathlib import Path
 
 import click
 from rich.console import Console
@@ -10,15 +9,16 @@ from rich.text import Text
 
 from smart_filter_client.models import Model
 from smart_filter_deploy.cli.connection import connected
-from smart_filter_deploy.cli.endings import needing
+from smart_filter_deploy.cli.endings import ALL_SUCCEEDED, PHOTO_FAILED, needing
 from smart_filter_deploy.cli.report import print_table
+from smart_filter_shared.places import data_folder
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="For programs.")
 
 
 @click.group()
 def models() -> None:
-    """List the models, and fetch their weights."""
+    """List the models; fetch and check their weights."""
 
 
 @models.command("list")
@@ -49,9 +49,8 @@ def pull(*, as_json: bool) -> None:
     with needing("worker"):
         # The server's packages are not part of a bare install.
         from smart_filter_deploy.cli import weights  # noqa: PLC0415
-        from smart_filter_shared.settings import data_folder  # noqa: PLC0415
 
-    folder: Path = data_folder() / "weights"
+    folder = data_folder() / "weights"
     fetched = weights.fetch(folder, lambda message: click.echo(message, err=True))
     if as_json:
         names = [file.name for file in fetched]
@@ -60,6 +59,32 @@ def pull(*, as_json: bool) -> None:
         click.echo(f"{len(fetched)} files fetched into {folder}")
     else:
         click.echo(f"all weights are in {folder}, each with its right digest")
+
+
+@models.command()
+@_json_option
+@click.pass_context
+def verify(ctx: click.Context, *, as_json: bool) -> None:
+    """Check every file of weights by its digest; status 1 when one is missing or changed."""
+    with needing("worker"):
+        # The server's packages are not part of a bare install.
+        from smart_filter_workers import weights  # noqa: PLC0415
+
+    folder = data_folder() / "weights"
+    files = [packed.file for package in weights.manifest() for packed in package.holds]
+    faults = {file.name: weights.fault(folder, file) for file in files}
+    wrong = {name: fault for name, fault in faults.items() if fault is not None}
+    if as_json:
+        entries = [
+            {"name": file.name, "sha256": file.sha256, "fault": faults[file.name]} for file in files
+        ]
+        click.echo(json.dumps({"folder": str(folder), "ok": not wrong, "files": entries}))
+    else:
+        for name, fault in wrong.items():
+            click.echo(f"{name} {fault}: {weights.REMEDY}")
+        if not wrong:
+            click.echo(f"{len(files)} files in {folder}, each with its right digest")
+    ctx.exit(PHOTO_FAILED if wrong else ALL_SUCCEEDED)
 
 
 def _name(model: Model) -> Text:

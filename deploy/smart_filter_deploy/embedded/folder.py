@@ -15,13 +15,14 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
 
 from smart_filter_deploy.embedded.addresses import Addresses, StackAddress
 from smart_filter_shared.errors import SetupFailed
+from smart_filter_shared.places import data_folder
 
 _LOCK = "lock"
 _CHILDREN_LOCK = "children.lock"
@@ -45,7 +46,7 @@ class DataFolder:
 
         Raises SetupFailed when it cannot be created or written.
         """
-        folder = cls((path or default_path(os.environ, os.geteuid())).absolute())
+        folder = cls((path or data_folder()).absolute())
         try:
             folder.path.mkdir(parents=True, exist_ok=True, mode=0o700)
             for part in ("secrets", "logs"):
@@ -119,27 +120,12 @@ class DataFolder:
         (self.path / _STATE).unlink(missing_ok=True)
 
 
-def default_path(environ: Mapping[str, str], uid: int) -> Path:
-    """The folder that is used when none is named.
-
-    Raises SetupFailed when this user has no home.
-    """
-    if named := environ.get("SMART_FILTER_DATA"):
-        return Path(named)
-    if uid == 0:
-        return Path("/var/lib/smart-filter")
-    try:
-        return Path("~/.local/share/smart-filter").expanduser()
-    except RuntimeError as error:
-        raise SetupFailed(f"user {uid} has no home folder: {_REMEDY}") from error
-
-
 def running_stack(path: Path | None = None) -> StackAddress | None:
     """The stack that is up on this folder (none: the default one), or None.
 
     A folder that a stack left behind when it was killed counts as not running.
     """
-    folder = path or default_path(os.environ, os.geteuid())
+    folder = path or data_folder()
     try:
         state = json.loads((folder / _STATE).read_text())
         address = StackAddress(
