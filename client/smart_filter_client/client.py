@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -74,19 +74,40 @@ class Client:
         """Close the connections."""
         self._http.close()
 
-    def submit(self, photo: Path | bytes, recipe: Mapping[str, FieldValue] | None = None) -> Job:
+    def submit(
+        self,
+        photo: Path | bytes,
+        recipe: Mapping[str, FieldValue] | None = None,
+        *,
+        background_file: Path | bytes | None = None,
+    ) -> Job:
         """Send a photo and what is asked for; return the job, which is queued.
 
         photo: a file, read while it is sent, or its bytes.
         recipe: fields by name, dots included, such as {"background": "auto",
             "outputs": ["image", "matte"], "metadata.album": "beach"}.
-        Raises OSError when the file cannot be read.
+        background_file: a picture to stand behind the people; it asks for the background
+            `file` unless the recipe names one.
+        Raises OSError when a file cannot be read.
         """
         fields = {name: _written(value) for name, value in (recipe or {}).items()}
-        if isinstance(photo, bytes):
-            return job_from(self._send_photo(photo, fields))
-        with photo.open("rb") as file:
-            return job_from(self._send_photo(file, fields))
+        pictures = {"photo": photo}
+        if background_file is not None:
+            pictures["background_file"] = background_file
+            fields.setdefault("background", ["file"])
+        with ExitStack() as files:
+            # Names of files stay with their owner; only the bytes are sent.
+            parts = {
+                name: (
+                    name,
+                    picture
+                    if isinstance(picture, bytes)
+                    else files.enter_context(picture.open("rb")),
+                    "application/octet-stream",
+                )
+                for name, picture in pictures.items()
+            }
+            return job_from(self._json("POST", "v1/jobs", data=fields, files=parts))
 
     def job(self, job_id: str) -> Job:
         """Return a job as it is now."""
@@ -113,6 +134,10 @@ class Client:
     def cancel(self, job_id: str) -> Job:
         """Withdraw a job; return it as it is then."""
         return job_from(self._json("POST", _path("jobs", job_id, "cancel")))
+
+    def redrive(self, job_id: str) -> Job:
+        """Let a failed job go on from what has succeeded; return it as it is then."""
+        return job_from(self._json("POST", _path("jobs", job_id, "redrive")))
 
     def wait(
         self,
@@ -168,11 +193,6 @@ class Client:
         """Return the models that the server offers."""
         page = Fields(self._json("GET", "v1/models"), "a list of models")
         return [model_from(item.document) for item in page.objects_or_none("items") or []]
-
-    def _send_photo(self, photo: object, fields: Mapping[str, list[str]]) -> object:
-        # Photos' names stay with their owner; only the bytes are sent.
-        part = ("photo", photo, "application/octet-stream")
-        return self._json("POST", "v1/jobs", data=fields, files={"photo": part})
 
     # Any: httpx's own keyword arguments, passed through.
     def _json(self, method: str, path: str, **how: Any) -> object:  # noqa: ANN401

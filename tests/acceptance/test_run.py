@@ -235,7 +235,7 @@ def test_matte_is_written_beside_the_picture(up: Machine) -> None:
     [
         ["--background", "nonsense"],
         ["--set", "nonsense=1"],
-        ["--format", "webp"],
+        ["--format", "avif"],
         ["--background", "transparent", "-o", "cut.jpg"],
     ],
 )
@@ -301,6 +301,19 @@ def test_models_are_listed_with_the_defaults_marked(up: Machine) -> None:
 
     assert "centerface *" in listed
     assert {model["task"] for model in page["items"]} >= {"segmentation", "face", "smile", "eyes"}
+
+
+def test_weights_are_verified_one_by_one(up: Machine, tmp_path: Path) -> None:
+    [right] = up.lines("models", "verify")
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / right["files"][0]["name"]).write_bytes(b"changed")
+
+    ended = up.run("models", "verify", SMART_FILTER_DATA=str(tmp_path))
+
+    assert right["ok"]
+    assert ended.returncode == 1
+    assert ended.stdout.count("has a wrong SHA-256: run `smart-filter models pull`") == 1
+    assert ended.stdout.count("is missing") == len(right["files"]) - 1
 
 
 def test_result_that_cannot_be_written_is_told(up: Machine) -> None:

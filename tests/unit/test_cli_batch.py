@@ -11,6 +11,7 @@ from rich.console import Console
 from smart_filter_client import Client, errors
 from smart_filter_client.models import job_from
 from smart_filter_deploy.cli import batch, run
+from smart_filter_deploy.cli.batch import Wanted
 from smart_filter_deploy.cli.outcome import Outcome
 from smart_filter_deploy.cli.photos import Place
 from smart_filter_deploy.cli.progress import Progress
@@ -65,7 +66,7 @@ def process(server: Server, photos: int, *, timeout: float | None = None) -> lis
         batch.process(
             client,
             [Place(PHOTO, Path(), f"p{index}", None) for index in range(photos)],
-            {},
+            Wanted({}),
             timeout=timeout,
             progress=progress,
             on_outcome=outcomes.__setitem__,

@@ -39,6 +39,7 @@ def status_and_line(
         ["run", "-o", "no-such-folder/picture.jpg", __file__],
         ["run", "-o", "picture.jpg", __file__, __file__],
         ["run", "-o", __file__, __file__],
+        ["run", "--background-file", "there-is-no-such-picture.jpg", __file__],
         ["up", "--port", "0"],
         ["up", "--workers", "none"],
         ["worker"],
@@ -58,7 +59,7 @@ def test_wrong_usage_is_one_line_and_status_2(
 
 
 @pytest.mark.parametrize(
-    "arguments", [["run", __file__], ["jobs", "list"], ["jobs", "cancel", "x"], ["models", "list"]]
+    "arguments", [["run", __file__], ["jobs", "list"], ["jobs", "redrive", "x"], ["models", "list"]]
 )
 def test_server_that_is_not_there_is_one_line_and_status_3(
     arguments: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -173,7 +174,14 @@ def test_photos_of_one_stem_are_numbered() -> None:
 
 @pytest.mark.parametrize(
     ("destination", "image_format"),
-    [("cut.PNG", "png"), ("cut.jpeg", "jpg"), ("cut", None), ("out/", None), (None, None)],
+    [
+        ("cut.PNG", "png"),
+        ("cut.jpeg", "jpg"),
+        ("cut.webp", "webp"),
+        ("cut", None),
+        ("out/", None),
+        (None, None),
+    ],
 )
 def test_name_of_the_picture_asks_for_its_format(
     destination: str | None, image_format: str | None

@@ -77,6 +77,38 @@ def test_photo_and_recipe_travel_as_a_form_with_the_key() -> None:
     assert b'name="seed"\r\n\r\n7' in body
 
 
+@pytest.mark.parametrize(
+    ("recipe", "asked"), [({}, b"file"), ({"background": "blur:0.5"}, b"blur:0.5")]
+)
+def test_file_for_the_background_asks_for_it_unless_the_recipe_does(
+    recipe: dict[str, str], asked: bytes
+) -> None:
+    bodies: list[bytes] = []
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        bodies.append(request.read())
+        return httpx.Response(202, json=a_job("queued"))
+
+    client_of(handle).submit(b"people", recipe, background_file=b"a beach")
+
+    assert b'name="background_file"' in bodies[0]
+    assert b"a beach" in bodies[0]
+    assert b'name="background"\r\n\r\n' + asked + b"\r\n" in bodies[0]
+
+
+def test_failed_job_is_redriven() -> None:
+    seen: list[tuple[str, str]] = []
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        seen.append((request.method, request.url.path))
+        return httpx.Response(202, json=a_job("queued"))
+
+    job = client_of(handle).redrive("j1")
+
+    assert seen == [("POST", "/v1/jobs/j1/redrive")]
+    assert job.state == "queued"
+
+
 def test_job_is_read_into_values_and_kept_whole() -> None:
     document = a_job(
         created_at="2031-05-06T07:08:09Z",

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from smart_filter_client import Client, Job
@@ -15,10 +16,18 @@ from smart_filter_deploy.cli.photos import Place
 from smart_filter_deploy.cli.progress import Progress
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is asked for every photo: fields of the recipe, and the background's file."""
+
+    recipe: Mapping[str, Sequence[str]]
+    background_file: Path | None = None
+
+
 def process(
     client: Client,
     places: Sequence[Place],
-    recipe: Mapping[str, Sequence[str]],
+    wanted: Wanted,
     *,
     timeout: float | None,
     progress: Progress,
@@ -42,7 +51,7 @@ def process(
     with _withdrawn_on_error(client, sent):
         for index, place in enumerate(places):
             started = time.monotonic()
-            job, failure = _submit(client, place.photo, recipe)
+            job, failure = _submit(client, place.photo, wanted)
             if job is None:
                 end(index, started, None, failure)
                 continue
@@ -58,11 +67,9 @@ def process(
                 end(index, started, *_withdraw_late(client, job_id, error.seconds))
 
 
-def _submit(
-    client: Client, photo: Path, recipe: Mapping[str, Sequence[str]]
-) -> tuple[Job | None, Failure | None]:
+def _submit(client: Client, photo: Path, wanted: Wanted) -> tuple[Job | None, Failure | None]:
     try:
-        return client.submit(photo, recipe), None
+        return client.submit(photo, wanted.recipe, background_file=wanted.background_file), None
     except TryLater:
         raise
     except Refused as error:

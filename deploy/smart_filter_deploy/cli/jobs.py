@@ -17,7 +17,7 @@ _json_option = click.option("--json", "as_json", is_flag=True, help="As the API 
 
 @click.group()
 def jobs() -> None:
-    """List, show and cancel jobs."""
+    """List, show, cancel and redrive jobs."""
 
 
 @jobs.command("list")
@@ -72,6 +72,16 @@ def cancel(job_id: str, *, as_json: bool) -> None:
     """Withdraw a job that has not ended."""
     with connected() as client:
         job = client.cancel(job_id)
+    _print(job, as_json=as_json)
+
+
+@jobs.command()
+@click.argument("job_id", metavar="ID")
+@_json_option
+def redrive(job_id: str, *, as_json: bool) -> None:
+    """Let a failed job go on from what has succeeded, with all its attempts."""
+    with connected() as client:
+        job = client.redrive(job_id)
     _print(job, as_json=as_json)
 
 

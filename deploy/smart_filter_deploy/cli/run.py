@@ -14,6 +14,7 @@ from rich.status import Status
 from rich.text import Text
 
 from smart_filter_deploy.cli import batch, own_stack, photos, report
+from smart_filter_deploy.cli.batch import Wanted
 from smart_filter_deploy.cli.connection import Server, client_of, named_server
 from smart_filter_deploy.cli.endings import ALL_SUCCEEDED, PHOTO_FAILED
 from smart_filter_deploy.cli.outcome import Outcome
@@ -38,9 +39,15 @@ _SIGNAL_STATUS = 128  # plus the signal's number, as shells count
 @click.option(
     "--background",
     metavar="SPEC",
-    help="auto, keep, transparent, color:CSS-COLOUR or preset:NAME.",
+    help="auto, keep, transparent, color:CSS-COLOUR, blur:0..1 or preset:NAME.",
 )
-@click.option("--format", "image_format", metavar="FORMAT", help="auto, png or jpg.")
+@click.option(
+    "--background-file",
+    type=click.Path(exists=True, dir_okay=False, readable=True, path_type=Path),
+    metavar="FILE",
+    help="A picture to stand behind the people.",
+)
+@click.option("--format", "image_format", metavar="FORMAT", help="auto, png, webp or jpg.")
 @click.option(
     "--outputs",
     metavar="A,B",
@@ -66,6 +73,7 @@ def run(  # noqa: PLR0917 - click passes them by name
     photos_given: tuple[Path, ...],
     destination: str | None,
     background: str | None,
+    background_file: Path | None,
     image_format: str | None,
     outputs: str | None,
     settings: tuple[str, ...],
@@ -100,7 +108,12 @@ def run(  # noqa: PLR0917 - click passes them by name
     with _ended_by_signals(), _server(console) as server:
         with client_of(server) as client, Progress(console) as progress:
             batch.process(
-                client, places, recipe, timeout=timeout, progress=progress, on_outcome=on_outcome
+                client,
+                places,
+                Wanted(recipe, background_file),
+                timeout=timeout,
+                progress=progress,
+                on_outcome=on_outcome,
             )
         ended = [outcome for outcome in outcomes if outcome is not None]
         if not as_json:
