@@ -188,6 +188,23 @@ def test_a_palette_with_a_transparent_entry_shows_white_there() -> None:
     assert near(corners(content), [WHITE] * 4, 0)
 
 
+@pytest.mark.parametrize("mode", ["L", "P", "RGBA", "CMYK"])
+def test_every_row_of_a_tall_picture_is_converted(mode: str) -> None:
+    noise = np.random.default_rng(7).integers(0, 256, (400, 12, 3), dtype=np.uint8)
+    picture = Image.fromarray(noise).convert(mode)
+    if mode == "RGBA":
+        picture.putalpha(Image.fromarray(noise[..., 0]))
+    content = saved(picture, "JPEG" if mode == "CMYK" else "PNG", quality=95)
+
+    seen = images.decode(content).srgb
+
+    flat = Image.new("RGB", picture.size, "white")
+    flat.paste(picture.convert("RGB"), mask=picture.getchannel("A") if mode == "RGBA" else None)
+    difference = np.abs(seen.astype(int) - np.asarray(flat))
+    # JPEG of noise: no pixel is kept, but none is far off over its neighbours either.
+    assert difference.max() == 0 if mode != "CMYK" else difference.mean(axis=1).max() < 30
+
+
 @pytest.mark.parametrize("kind", ["PNG", "WEBP"])
 def test_of_an_animation_the_first_frame_is_taken(kind: str) -> None:
     frames = [Image.new("RGB", (16, 16), colour) for colour in (RED, GREEN)]
@@ -263,6 +280,20 @@ def test_too_many_pixels_are_refused_by_the_header_alone(width: int, height: int
     for content in (png, bytes(jpeg)):
         with pytest.raises(ImageTooLarge):
             images.decode(content)
+
+
+def test_a_jpeg_is_as_large_as_its_decoder_sees_it() -> None:
+    """A marker without a length leads whoever expects one past the frame, to another frame."""
+    small = saved(quarters(), "JPEG")
+    large = bytearray(small)
+    frame = large.index(b"\xff\xc0")
+    large[frame + 5 : frame + 9] = struct.pack(">HH", 60000, 60000)
+    no_length = b"\xff\x01"
+
+    content = small[:2] + no_length + large[2:].ljust(0xFFE0, b"\x00") + small[2:]
+
+    with pytest.raises(ImageTooLarge):
+        images.decode(content)
 
 
 def test_a_png_that_swells_past_its_header_stops_at_the_header() -> None:

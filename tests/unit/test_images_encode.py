@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from smart_filter_shared.errors import ImageTooLarge
 from smart_filter_workers import images
 from smart_filter_workers.results import Encoded, Srgb8
 
@@ -72,6 +73,55 @@ def test_colours_are_kept_where_anything_shows_and_black_where_nothing_does() ->
     assert np.array_equal(seen[..., 3], alpha)
     assert np.array_equal(seen[:, 40:, :3], a_ramp()[:, 40:])
     assert not seen[:, :40, :3].any()
+
+
+def test_webp_shows_what_went_in_and_carries_no_metadata() -> None:
+    encoded = images.encode_webp(a_ramp(), quality=95)
+
+    picture = read(encoded)
+    assert (encoded.media_type, encoded.format) == ("image/webp", "webp")
+    assert (picture.format, picture.mode) == ("WEBP", "RGB")
+    assert not {"exif", "icc_profile", "xmp"} & set(picture.info)
+    # A smooth ramp, but chroma at half resolution, as in every lossy WebP.
+    assert np.abs(np.asarray(picture).astype(int) - a_ramp()).mean() <= 2
+
+
+def test_webp_keeps_alpha_exactly() -> None:
+    alpha = np.random.default_rng(3).integers(0, 256, (64, 96), dtype=np.uint8)
+    alpha[:20], alpha[-20:] = 0, 255
+
+    picture = read(images.encode_webp(np.dstack([a_ramp(), alpha]), quality=60))
+
+    seen = np.asarray(picture)
+    assert picture.mode == "RGBA"
+    assert np.array_equal(seen[..., 3], alpha)
+    assert np.abs(seen[-20:, :, :3].astype(int) - a_ramp()[-20:]).mean() <= 4
+
+
+def test_quality_decides_the_size_of_a_webp() -> None:
+    noise = np.random.default_rng(4).integers(0, 256, (64, 96, 3), dtype=np.uint8)
+
+    fine, coarse = (images.encode_webp(noise, quality=quality) for quality in (95, 30))
+
+    assert len(coarse.content) < len(fine.content) / 2
+
+
+def test_side_that_a_format_cannot_hold_is_told() -> None:
+    long = np.zeros((2, images.MAX_JPEG_SIDE_PX + 1, 3), np.uint8)
+
+    with pytest.raises(ImageTooLarge, match="65501×2 pixels; JPEG holds 65500"):
+        images.encode_jpeg(long, quality=90)
+    with pytest.raises(ImageTooLarge, match="WebP holds 16383"):
+        images.encode_webp(long, quality=90)
+    assert images.encode_png(long).width == images.MAX_JPEG_SIDE_PX + 1
+
+
+def test_longest_sides_that_a_format_can_hold_are_written() -> None:
+    webp = np.zeros((1, images.MAX_WEBP_SIDE_PX, 3), np.uint8)
+    jpeg = np.zeros((1, images.MAX_JPEG_SIDE_PX, 3), np.uint8)
+
+    assert read(images.encode_webp(webp, quality=50)).size == (images.MAX_WEBP_SIDE_PX, 1)
+    assert read(images.encode_jpeg(jpeg, quality=50)).size == (images.MAX_JPEG_SIDE_PX, 1)
 
 
 @pytest.mark.parametrize("size", [(400, 300), (401, 299), (1600, 1200), (30, 2000)])

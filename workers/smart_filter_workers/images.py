@@ -1,15 +1,14 @@
 """Bytes to upright sRGB pixels, and pixels to finished files; no other module decodes or encodes.
 
-JPEG goes through simplejpeg (libjpeg-turbo), the fastest decoder measured: its headers are
-read here, so that no EXIF or profile can trip a general library. PNG and WebP go through
-Pillow, told which formats it may try. Every function may be called from several threads.
+JPEG is read by `jpeg`; PNG and WebP go through Pillow, told which formats it may try. Every
+function may be called from several threads. Whole copies of a picture are few, because a
+worker has several 12 megapixel photos under way: colours are converted strip by strip.
 """
 
 import io
 import struct
 import zlib
-from dataclasses import dataclass
-from enum import IntEnum
+from collections.abc import Callable
 from typing import Final
 
 import cv2
@@ -19,20 +18,19 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from smart_filter_shared.errors import ImageTooLarge, ImageUnreadable
+from smart_filter_workers import jpeg
 from smart_filter_workers.results import Encoded, Matte8, Photo, Srgb8
 
 MAX_PIXELS: Final = 50_000_000
-# A progressive JPEG repeats itself in scans, ten as a rule; a few bytes a scan can cost
-# minutes ("JPEG bomb": libjpeg-turbo's fuzzers stop at 500).
-MAX_SCANS: Final = 100
+# What the formats can hold at most: WebP by its 14-bit fields, JPEG by libjpeg's own limit.
+MAX_WEBP_SIDE_PX: Final = 16383
+MAX_JPEG_SIDE_PX: Final = 65500
 # From here on chroma is kept at full resolution: half of it frays the edge between a subject
 # and a strongly coloured background; it costs 1.4 ms and 90 KB a megapixel.
 FULL_CHROMA_QUALITY: Final = 90
 # Levels: what rounding leaves between the sRGB profiles of different makers.
 SRGB_TOLERANCE: Final = 2
 
-_JPEG_START: Final = b"\xff\xd8\xff"
-_EXIF_PREFIX: Final = b"Exif\x00\x00"
 _ORIENTATION_TAG: Final = 0x0112  # CIPA DC-008 4.6.4; its values are 1..8, of kind SHORT
 _SHORT: Final = 3
 _UPRIGHT: Final = 1
@@ -48,8 +46,10 @@ _PILLOW_ERRORS: Final = (
     struct.error,
     zlib.error,
 )
-# libjpeg's words for a slip of some cameras' scan headers that leaves the picture whole.
-_HARMLESS_WARNING: Final = "Invalid SOS parameters for sequential JPEG"
+# Rows that are converted at a time.
+_STRIP_ROWS: Final = 128
+# Of libwebp's seven: half the time of Pillow's default for a tenth more bytes, and as fine.
+_WEBP_METHOD: Final = 0
 # The sRGB chunk (PNG, third edition, 11.3.2.5) with rendering intent 0, perceptual.
 _PNG_HEADER_BYTES: Final = 33
 _PNG_SRGB_CHUNK: Final = b"\x00\x00\x00\x01sRGB\x00" + struct.pack(">I", zlib.crc32(b"sRGB\x00"))
@@ -61,11 +61,12 @@ def decode(content: bytes) -> Photo:
     Raises ImageTooLarge above MAX_PIXELS or when a compressed header swells; ImageUnreadable
     when the bytes are not a whole JPEG, PNG or WebP: never a partial picture.
     """
-    if content.startswith(_JPEG_START):
-        pixels, exif = _decode_jpeg(content)
-        format_ = "jpg"
-    else:
-        pixels, exif, format_ = _decode_with_pillow(content)
+    if content.startswith(jpeg.START):
+        header = jpeg.read_header(content)
+        _check_size(header.width, header.height)
+        pixels = _to_srgb(jpeg.decode(content, header), header.mode, header.icc)
+        return Photo(srgb=_turn_upright(pixels, _orientation(header.exif)), format="jpg")
+    pixels, exif, format_ = _decode_with_pillow(content)
     return Photo(srgb=_turn_upright(pixels, _orientation(exif)), format=format_)
 
 
@@ -87,13 +88,30 @@ def shrink(srgb: Srgb8, *, longest_side: int) -> Srgb8:
 
 
 def encode_jpeg(srgb: Srgb8, *, quality: int) -> Encoded:
-    """Encode (H, W, 3) uint8 sRGB as JPEG without metadata (untagged means sRGB to browsers)."""
+    """Encode (H, W, 3) uint8 sRGB as JPEG without metadata (untagged means sRGB to browsers).
+
+    Raises ImageTooLarge when a side is above what JPEG can hold.
+    """
+    _check_sides(srgb, MAX_JPEG_SIDE_PX, "JPEG")
     chroma = "444" if quality >= FULL_CHROMA_QUALITY else "420"
     content: bytes = simplejpeg.encode_jpeg(
         np.ascontiguousarray(srgb), quality=quality, colorspace="RGB", colorsubsampling=chroma
     )
     height, width = srgb.shape[:2]
     return Encoded(content, "image/jpeg", width, height, "jpg")
+
+
+def encode_webp(pixels: Srgb8, *, quality: int) -> Encoded:
+    """Encode (H, W, 3) sRGB or (H, W, 4) sRGB with straight alpha, uint8, as lossy WebP.
+
+    Alpha is kept exactly; no metadata (untagged means sRGB to browsers).
+    Raises ImageTooLarge when a side is above what WebP can hold.
+    """
+    _check_sides(pixels, MAX_WEBP_SIDE_PX, "WebP")
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "WEBP", quality=quality, method=_WEBP_METHOD)
+    height, width = pixels.shape[:2]
+    return Encoded(file.getvalue(), "image/webp", width, height, "webp")
 
 
 def encode_png(pixels: Srgb8 | Matte8) -> Encoded:
@@ -131,102 +149,6 @@ def encode_png(pixels: Srgb8 | Matte8) -> Encoded:
     return Encoded(content, "image/png", width, height, "png")
 
 
-# --- JPEG -------------------------------------------------------------------------------
-
-
-class _Marker(IntEnum):
-    """The markers that matter here (ITU-T T.81, table B.1)."""
-
-    FIRST_FRAME = 0xC0
-    LAST_FRAME = 0xCF
-    SCAN = 0xDA
-    APP1_EXIF = 0xE1
-    APP2_ICC = 0xE2
-    APP14_ADOBE = 0xEE
-    FILL = 0xFF
-
-
-# Huffman tables, an extension and arithmetic tables stand among the frame markers.
-_NO_FRAMES: Final = frozenset({0xC4, 0xC8, 0xCC})
-_ICC_PREFIX: Final = b"ICC_PROFILE\x00"  # then the chunk's number and their count, a byte each
-_FRAME_START: Final = struct.Struct(">BHHB")  # bits a sample, height, width, components
-
-
-@dataclass(frozen=True, slots=True)
-class _JpegHeader:
-    """What stands before the first scan; adobe: the file was written the Adobe way."""
-
-    width: int
-    height: int
-    components: int
-    adobe: bool
-    exif: bytes
-    icc: bytes
-
-
-def _decode_jpeg(content: bytes) -> tuple[Srgb8, bytes]:
-    header = _read_jpeg_header(content)
-    _check_size(header.width, header.height)
-    if content.count(b"\xff\xda") > MAX_SCANS:
-        raise ImageUnreadable(f"JPEG with more than {MAX_SCANS} scans")
-    space = {1: "GRAY", 3: "RGB", 4: "CMYK"}.get(header.components)
-    if space is None:
-        raise ImageUnreadable(f"JPEG with {header.components} colour components")
-    pixels = _decompress_jpeg(content, space)
-    if space == "CMYK" and header.adobe:
-        pixels = np.invert(pixels)  # Adobe stores CMYK inverted: 255 is no ink
-    return _to_srgb(pixels, "L" if space == "GRAY" else space, header.icc), header.exif
-
-
-def _decompress_jpeg(content: bytes, space: str) -> NDArray[np.uint8]:
-    try:
-        return _simplejpeg(content, space, strict=True)
-    except ValueError as error:
-        if _HARMLESS_WARNING not in str(error):
-            raise ImageUnreadable(f"JPEG: {error}") from error
-    try:
-        return _simplejpeg(content, space, strict=False)
-    except ValueError as error:
-        raise ImageUnreadable(f"JPEG: {error}") from error
-
-
-def _simplejpeg(content: bytes, space: str, *, strict: bool) -> NDArray[np.uint8]:
-    pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(
-        content, colorspace=space, fastdct=False, fastupsample=False, strict=strict
-    )
-    return pixels
-
-
-def _read_jpeg_header(content: bytes) -> _JpegHeader:
-    """Walk the segments before the first scan (ITU-T T.81, annex B)."""
-    exif, icc, adobe, frame = b"", dict[int, bytes](), False, b""
-    at = 2
-    while at + 4 <= len(content) and content[at] == _Marker.FILL:
-        marker = content[at + 1]
-        if marker == _Marker.FILL:
-            at += 1
-            continue
-        if marker == _Marker.SCAN:
-            break
-        length = int.from_bytes(content[at + 2 : at + 4])
-        body = content[at + 4 : at + 2 + length]
-        if marker == _Marker.APP1_EXIF and body.startswith(_EXIF_PREFIX):
-            exif = exif or body
-        elif marker == _Marker.APP2_ICC and body.startswith(_ICC_PREFIX):
-            number_and_count = body[len(_ICC_PREFIX) :][:2]
-            icc[int.from_bytes(number_and_count)] = body[len(_ICC_PREFIX) + 2 :]
-        elif marker == _Marker.APP14_ADOBE and body.startswith(b"Adobe"):
-            adobe = True
-        elif _Marker.FIRST_FRAME <= marker <= _Marker.LAST_FRAME and marker not in _NO_FRAMES:
-            frame = body
-        at += 2 + max(2, length)
-    if len(frame) < _FRAME_START.size:
-        raise ImageUnreadable("JPEG without a frame header: truncated or corrupt")
-    _, height, width, components = _FRAME_START.unpack_from(frame)
-    profile = b"".join(icc[number] for number in sorted(icc))
-    return _JpegHeader(width, height, components, adobe, exif, profile)
-
-
 # --- PNG and WebP -----------------------------------------------------------------------
 
 
@@ -249,17 +171,24 @@ def _decode_with_pillow(content: bytes) -> tuple[Srgb8, bytes, str]:
 
 def _flatten(image: Image.Image, icc: bytes) -> Srgb8:
     """Return the picture's sRGB, laid over white where it is transparent."""
-    if image.mode.startswith("I"):  # 16 bits of grey
-        deep = np.asarray(image)
-        return _to_srgb((deep >> 8).astype(np.uint8), "L", icc)
-    if not image.has_transparency_data:
-        mode = "L" if image.mode in {"1", "L"} else "RGB"
-        return _to_srgb(np.array(image.convert(mode)), mode, icc)
-    rgba = image.convert("RGBA")
-    colours = _to_srgb(np.array(rgba.convert("RGB")), "RGB", icc)
-    flat = Image.new("RGB", image.size, "white")
-    flat.paste(Image.fromarray(colours), mask=rgba.getchannel("A"))
-    return np.array(flat)
+    mode = "L" if image.mode in {"1", "L"} or image.mode.startswith("I") else "RGB"
+    to_srgb = _conversion(mode, icc) or np.asarray
+    width, height = image.size
+    flat: Srgb8 = np.empty((height, width, 3), np.uint8)
+    for top in range(0, height, _STRIP_ROWS):
+        rows = slice(top, min(height, top + _STRIP_ROWS))
+        strip = image.crop((0, rows.start, width, rows.stop))
+        if image.mode.startswith("I"):  # 16 bits of grey
+            flat[rows] = to_srgb(Image.fromarray((np.asarray(strip) >> 8).astype(np.uint8)))
+        elif not image.has_transparency_data:
+            flat[rows] = to_srgb(strip.convert(mode))
+        else:
+            rgba = strip.convert("RGBA")
+            ground = Image.new("RGB", rgba.size, "white")
+            colours = Image.fromarray(to_srgb(rgba.convert("RGB")))
+            ground.paste(colours, mask=rgba.getchannel("A"))
+            flat[rows] = np.asarray(ground)
+    return flat
 
 
 # --- colours and orientation ------------------------------------------------------------
@@ -267,6 +196,18 @@ def _flatten(image: Image.Image, icc: bytes) -> Srgb8:
 
 def _to_srgb(pixels: NDArray[np.uint8], mode: str, icc: bytes) -> Srgb8:
     """Return the sRGB of pixels of Pillow's mode L, RGB or CMYK; a broken profile is ignored."""
+    convert = _conversion(mode, icc)
+    if convert is None:
+        return pixels
+    srgb: Srgb8 = np.empty((*pixels.shape[:2], 3), np.uint8)
+    for top in range(0, len(pixels), _STRIP_ROWS):
+        strip = pixels[top : top + _STRIP_ROWS]
+        srgb[top : top + len(strip)] = convert(_as_picture(strip, mode))
+    return srgb
+
+
+def _conversion(mode: str, icc: bytes) -> Callable[[Image.Image], Srgb8] | None:
+    """Return what makes sRGB of pictures of a mode; None when that is what they are."""
     if icc:
         try:
             transform = ImageCms.buildTransform(
@@ -275,12 +216,13 @@ def _to_srgb(pixels: NDArray[np.uint8], mode: str, icc: bytes) -> Srgb8:
                 mode,
                 "RGB",
             )
-            if mode == "RGB" and _changes_nothing(transform):
-                return pixels
-            return np.array(ImageCms.applyTransform(_as_picture(pixels, mode), transform))
         except (ImageCms.PyCMSError, OSError, ValueError):
             pass  # such as a grey profile in a colour picture
-    return pixels if mode == "RGB" else np.array(_as_picture(pixels, mode).convert("RGB"))
+        else:
+            if mode == "RGB" and _changes_nothing(transform):
+                return None
+            return lambda picture: np.asarray(ImageCms.applyTransform(picture, transform))
+    return None if mode == "RGB" else lambda picture: np.asarray(picture.convert("RGB"))
 
 
 def _as_picture(pixels: NDArray[np.uint8], mode: str) -> Image.Image:
@@ -302,7 +244,7 @@ def _changes_nothing(transform: ImageCms.ImageCmsTransform) -> bool:
 
 def _orientation(exif: bytes) -> int:
     """Return the EXIF orientation, 1..8; 1, upright, when absent or not to be made out."""
-    tiff = exif.removeprefix(_EXIF_PREFIX)
+    tiff = exif.removeprefix(jpeg.EXIF_PREFIX)
     order = {b"II*\x00": "<", b"MM\x00*": ">"}.get(tiff[:4])
     if order is None:
         return _UPRIGHT
@@ -344,3 +286,11 @@ def _check_size(width: int, height: int) -> None:
         raise ImageTooLarge(f"{width}×{height} pixels; at most {MAX_PIXELS} are accepted")
     if not width or not height:
         raise ImageUnreadable(f"{width}×{height} pixels")
+
+
+def _check_sides(pixels: Srgb8, longest_side: int, format_: str) -> None:
+    height, width = pixels.shape[:2]
+    if max(width, height) > longest_side:
+        raise ImageTooLarge(
+            f"{width}×{height} pixels; {format_} holds {longest_side} a side at most, PNG more"
+        )

@@ -1,0 +1,145 @@
+"""JPEG read by simplejpeg (libjpeg-turbo), the fastest decoder measured.
+
+Its headers are read here, so that no EXIF and no profile can trip a general library.
+"""
+
+import struct
+from dataclasses import dataclass, replace
+from enum import IntEnum
+from typing import Final
+
+import numpy as np
+import simplejpeg
+from numpy.typing import NDArray
+
+from smart_filter_shared.errors import ImageUnreadable
+
+START: Final = b"\xff\xd8\xff"
+EXIF_PREFIX: Final = b"Exif\x00\x00"
+# A progressive JPEG repeats itself in scans, ten as a rule; a few bytes a scan can cost
+# minutes ("JPEG bomb": libjpeg-turbo's fuzzers stop at 500).
+MAX_SCANS: Final = 100
+
+# libjpeg's words for a slip of some cameras' scan headers that leaves the picture whole.
+_HARMLESS_WARNING: Final = "Invalid SOS parameters for sequential JPEG"
+# By the number of components: what simplejpeg is asked for.
+_SPACES: Final = {1: "GRAY", 3: "RGB", 4: "CMYK"}
+
+
+class _Marker(IntEnum):
+    """The markers that matter here (ITU-T T.81, table B.1)."""
+
+    FIRST_FRAME = 0xC0
+    LAST_FRAME = 0xCF
+    SCAN = 0xDA
+    APP1_EXIF = 0xE1
+    APP2_ICC = 0xE2
+    APP14_ADOBE = 0xEE
+    FILL = 0xFF
+
+
+# Huffman tables, an extension and arithmetic tables stand among the frame markers.
+_NO_FRAMES: Final = frozenset({0xC4, 0xC8, 0xCC})
+_ICC_PREFIX: Final = b"ICC_PROFILE\x00"  # then the chunk's number and their count, a byte each
+_FRAME_START: Final = struct.Struct(">BHHB")  # bits a sample, height, width, components
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What stands before the first scan.
+
+    width, height: pixels, as the frame says.  adobe: the file was written the Adobe way.
+    exif: the segment, its prefix included; icc: the whole profile; each may be empty.
+    """
+
+    width: int
+    height: int
+    components: int
+    adobe: bool
+    exif: bytes
+    icc: bytes
+
+    @property
+    def mode(self) -> str:
+        """Pillow's name of what `decode` gives: L, RGB or CMYK."""
+        return _SPACES[self.components].replace("GRAY", "L")
+
+
+def read_header(content: bytes) -> Header:
+    """Read what stands before the first scan, its size as libjpeg itself will see it.
+
+    Raises ImageUnreadable when there is no whole header, or colours that no photo has.
+    """
+    header = _walk(content)
+    try:
+        # The walk may be led astray where libjpeg is not; what it allocates is what counts.
+        height, width, _, _ = simplejpeg.decode_jpeg_header(content, strict=False)
+    except ValueError as error:
+        raise ImageUnreadable(f"JPEG: {error}") from error
+    if header.components not in _SPACES:
+        raise ImageUnreadable(f"JPEG with {header.components} colour components")
+    return replace(header, width=width, height=height)
+
+
+def decode(content: bytes, header: Header) -> NDArray[np.uint8]:
+    """Return the pixels, (H, W) or (H, W, channels) uint8, of the header's mode.
+
+    CMYK comes as ink: 255 is all of it, however the file stores it.
+    Raises ImageUnreadable when the pixels are not whole, or spread over too many scans.
+    """
+    if content.count(b"\xff\xda") > MAX_SCANS:
+        raise ImageUnreadable(f"JPEG with more than {MAX_SCANS} scans")
+    space = _SPACES[header.components]
+    pixels = _decompress(content, space)
+    if space == "CMYK" and header.adobe:
+        np.invert(pixels, out=pixels)  # Adobe stores CMYK inverted: 255 is no ink
+    return pixels
+
+
+def _decompress(content: bytes, space: str) -> NDArray[np.uint8]:
+    try:
+        return _simplejpeg(content, space, strict=True)
+    except ValueError as error:
+        if _HARMLESS_WARNING not in str(error):
+            raise ImageUnreadable(f"JPEG: {error}") from error
+    try:
+        return _simplejpeg(content, space, strict=False)
+    except ValueError as error:
+        raise ImageUnreadable(f"JPEG: {error}") from error
+
+
+def _simplejpeg(content: bytes, space: str, *, strict: bool) -> NDArray[np.uint8]:
+    pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(
+        content, colorspace=space, fastdct=False, fastupsample=False, strict=strict
+    )
+    return pixels
+
+
+def _walk(content: bytes) -> Header:
+    """Walk the segments before the first scan (ITU-T T.81, annex B)."""
+    exif, icc, adobe, frame = b"", dict[int, bytes](), False, b""
+    at = 2
+    while at + 4 <= len(content) and content[at] == _Marker.FILL:
+        marker = content[at + 1]
+        if marker == _Marker.FILL:
+            at += 1
+            continue
+        if marker == _Marker.SCAN:
+            break
+        length = int.from_bytes(content[at + 2 : at + 4])
+        body = content[at + 4 : at + 2 + length]
+        if marker == _Marker.APP1_EXIF and body.startswith(EXIF_PREFIX):
+            exif = exif or body
+        elif marker == _Marker.APP2_ICC and body.startswith(_ICC_PREFIX):
+            number_and_count = body[len(_ICC_PREFIX) :][:2]
+            icc[int.from_bytes(number_and_count)] = body[len(_ICC_PREFIX) + 2 :]
+        elif marker == _Marker.APP14_ADOBE and body.startswith(b"Adobe"):
+            adobe = True
+        elif _Marker.FIRST_FRAME <= marker <= _Marker.LAST_FRAME and marker not in _NO_FRAMES:
+            frame = body
+        at += 2 + max(2, length)
+    if len(frame) < _FRAME_START.size:
+        raise ImageUnreadable("JPEG without a frame header: truncated or corrupt")
+    _, height, width, components = _FRAME_START.unpack_from(frame)
+    profile = b"".join(icc[number] for number in sorted(icc))
+    return Header(width, height, components, adobe, exif, profile)
