@@ -1,0 +1,100 @@
+"""How stages become ready: by their needs, each met once."""
+
+import threading
+
+from smart_filter_shared.jobs import transitions
+from smart_filter_shared.jobs.states import JobState
+from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.recipe import Background, BackgroundKind, Recipe
+from smart_filter_tests.bench import Bench, capability
+
+PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE = StageName
+
+
+def test_new_job_waits_for_nothing_but_its_first_stage(bench: Bench) -> None:
+    job_id = bench.submit()
+
+    assert bench.job(job_id).state == JobState.QUEUED
+    assert bench.states(job_id) == {
+        "prepare": "ready",
+        "segmentation": "waiting",
+        "face": "waiting",
+        "smile": "waiting",
+        "composite": "waiting",
+    }
+
+
+def test_job_runs_only_stages_that_yield_what_was_asked(bench: Bench) -> None:
+    job_id = bench.submit(Recipe(background=Background(BackgroundKind.KEEP)))
+
+    bench.advance(PREPARE, COMPOSITE)
+
+    assert bench.states(job_id) == {"prepare": "succeeded", "composite": "succeeded"}
+    assert bench.job(job_id).state == JobState.SUCCEEDED
+
+
+def test_stage_is_ready_when_the_last_of_its_needs_succeeds(bench: Bench) -> None:
+    job_id = bench.submit()
+    bench.advance(PREPARE, FACE, SMILE)
+    assert bench.states(job_id)["composite"] == "waiting"
+
+    completion = bench.complete(bench.claim_one(SEGMENTATION))
+
+    assert completion.ready == [capability(COMPOSITE)]
+    assert bench.states(job_id)["composite"] == "ready"
+
+
+def test_needs_completed_at_the_same_time_wake_their_dependent_once(bench: Bench) -> None:
+    job_id = bench.submit()
+    bench.advance(PREPARE, FACE)
+    leases = [bench.claim_one(SEGMENTATION), bench.claim_one(SMILE)]
+    start = threading.Barrier(len(leases))
+    woken: list[str] = []
+
+    def complete(index: int) -> None:
+        start.wait()
+        woken.extend(bench.complete(leases[index]).ready)
+
+    threads = [threading.Thread(target=complete, args=(index,)) for index in range(len(leases))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert woken == [capability(COMPOSITE)]
+    assert bench.row(job_id, COMPOSITE)["open_needs"] == 0
+
+
+def test_completion_repeated_meets_no_need_twice(bench: Bench) -> None:
+    job_id = bench.submit()
+    bench.advance(PREPARE)
+    lease = bench.claim_one(SEGMENTATION)
+    bench.complete(lease)
+
+    again = bench.complete(lease)
+
+    assert again.lost == [lease]
+    assert bench.row(job_id, COMPOSITE)["open_needs"] == 1
+
+
+def test_batches_over_the_same_jobs_do_not_deadlock(bench: Bench) -> None:
+    for _ in range(6):
+        bench.submit()
+    bench.advance(*[PREPARE] * 6)
+    batches = [bench.claim(SEGMENTATION, batch_size=6), bench.claim(FACE, batch_size=6)]
+    batches[1].reverse()
+    start = threading.Barrier(2)
+    lost: list[object] = []
+
+    def complete(batch: list[transitions.Lease]) -> None:
+        start.wait()
+        lost.extend(bench.complete(*batch).lost)
+
+    threads = [threading.Thread(target=complete, args=(batch,)) for batch in batches]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert lost == []
+    assert len(bench.claim(SMILE, batch_size=6)) == 6
