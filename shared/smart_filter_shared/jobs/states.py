@@ -1,18 +1,22 @@
-"""The states of stages and jobs.
+"""The states of stages and jobs, and every way from one to another.
 
 A stage:
 
     waiting ─▶ ready ─▶ running ─▶ succeeded
-    ▲  │        ▲ │      │ │ └───▶ failed
+    ▲  │        ▲ │      │ │ └───▶ failed ─ redrive ─▶ ready
     │  │        └─┼──────┘ │       (release)
-    │  └▶ canceled┴────────┴─────▶ canceled
+    │  └▶ canceled┴────────┴─────▶ canceled ─ redrive ─▶ waiting, ready
     └─ retry, release and expire with `not_before`
 
 A job is queued until one of its stages was claimed, then running until a transition
 decides its end: succeeded, failed or canceled.
+
+docs/architecture.md lists the moves, and tests hold page, data and database together.
 """
 
+from dataclasses import dataclass
 from enum import StrEnum
+from typing import Generic, TypeVar
 
 
 class StageState(StrEnum):
@@ -38,3 +42,43 @@ class JobState(StrEnum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     CANCELED = "canceled"
+
+
+State = TypeVar("State", StageState, JobState)
+
+
+@dataclass(frozen=True, slots=True)
+class Move(Generic[State]):
+    """A way from one state to another, and the transitions that take it."""
+
+    before: State
+    after: State
+    by: tuple[str, ...]
+
+
+# What can end a job as failed: a stage that fails takes its siblings along.
+_ENDING = ("expire", "fail", "release", "retry")
+
+STAGE_MOVES = (
+    Move(StageState.WAITING, StageState.READY, by=("complete", "wake")),
+    Move(StageState.WAITING, StageState.CANCELED, by=("cancel", *_ENDING)),
+    Move(StageState.READY, StageState.RUNNING, by=("claim",)),
+    Move(StageState.READY, StageState.CANCELED, by=("cancel", *_ENDING)),
+    Move(StageState.RUNNING, StageState.SUCCEEDED, by=("complete",)),
+    Move(StageState.RUNNING, StageState.WAITING, by=("expire", "release", "retry")),
+    Move(StageState.RUNNING, StageState.READY, by=("release",)),
+    Move(StageState.RUNNING, StageState.FAILED, by=_ENDING),
+    Move(StageState.RUNNING, StageState.CANCELED, by=("cancel", *_ENDING)),
+    Move(StageState.FAILED, StageState.READY, by=("redrive",)),
+    Move(StageState.CANCELED, StageState.READY, by=("redrive",)),
+    Move(StageState.CANCELED, StageState.WAITING, by=("redrive",)),
+)
+
+JOB_MOVES = (
+    Move(JobState.QUEUED, JobState.RUNNING, by=("claim",)),
+    Move(JobState.QUEUED, JobState.CANCELED, by=("cancel",)),
+    Move(JobState.RUNNING, JobState.SUCCEEDED, by=("complete",)),
+    Move(JobState.RUNNING, JobState.FAILED, by=_ENDING),
+    Move(JobState.RUNNING, JobState.CANCELED, by=("cancel",)),
+    Move(JobState.FAILED, JobState.RUNNING, by=("redrive",)),
+)
