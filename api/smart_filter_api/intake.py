@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import ExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from tempfile import SpooledTemporaryFile
 from typing import IO
@@ -12,25 +12,34 @@ from fastapi import Request
 from python_multipart.multipart import parse_options_header
 
 from smart_filter_api import multipart, photo_header
+from smart_filter_api.multipart import BACKGROUND, PHOTO, PICTURES
 from smart_filter_api.photo_header import PhotoHeader
 from smart_filter_shared.errors import FieldError, NotAvailable
 
-# What one upload holds of memory; the rest of it goes to a temporary file.
+# What one picture holds of memory; the rest of it goes to a temporary file.
 _MEMORY_BYTES = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Upload:
-    """A photo that may enter, and the fields that came with it.
+class Spooled:
+    """A picture that may enter.
 
-    file: the photo's bytes, at position 0; it is gone when `received` ends.
-    digest: lower-case hex SHA-256 of them.  fields: for each name its values in order.
+    file: its bytes, at position 0; it is gone when `received` ends.
+    digest: lower-case hex SHA-256 of them.
     """
 
     file: IO[bytes]
     length: int
     digest: str
     header: PhotoHeader
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """The pictures of a request, and the fields that came with them, in order for each name."""
+
+    photo: Spooled
+    background: Spooled | None
     fields: Mapping[str, Sequence[str]]
 
 
@@ -47,20 +56,41 @@ async def received(request: Request) -> AsyncIterator[Upload]:
         raise NotAvailable([FieldError("", detail)])
     form = multipart.Form(content_type)
     announced = request.headers.get("content-length", "")
-    most = multipart.MAX_PHOTO_BYTES + multipart.MAX_OTHER_BYTES
-    if announced.isdecimal() and int(announced) > most:
+    if announced.isdecimal() and int(announced) > multipart.MAX_BODY_BYTES:
         raise multipart.too_large()
-    with SpooledTemporaryFile(max_size=_MEMORY_BYTES) as file:
-        digest = hashlib.sha256()
-        length = 0
-        async with aclosing(form.photo_pieces(request.stream())) as pieces:
-            async for piece in pieces:
-                digest.update(piece)
-                length += len(piece)
-                if length <= _MEMORY_BYTES:
-                    file.write(piece)
-                else:  # it is on a disk by now, and that may block
-                    await anyio.to_thread.run_sync(file.write, piece)
-        header = await anyio.to_thread.run_sync(photo_header.read, file)
-        file.seek(0)
-        yield Upload(file, length, digest.hexdigest(), header, form.fields)
+    with ExitStack() as open_files:
+        spools: dict[str, _Spool] = {}
+        async with aclosing(form.pieces(request.stream())) as pieces:
+            async for name, piece in pieces:
+                if name not in spools:
+                    file = open_files.enter_context(SpooledTemporaryFile(max_size=_MEMORY_BYTES))
+                    spools[name] = _Spool(file)
+                await spools[name].take(piece)
+        pictures = {name: await spools[name].judged(PICTURES[name]) for name in spools}
+        yield Upload(pictures[PHOTO], pictures.get(BACKGROUND), form.fields)
+
+
+class _Spool:
+    """A picture that is arriving."""
+
+    def __init__(self, file: SpooledTemporaryFile[bytes]) -> None:
+        self._file = file
+        self._digest = hashlib.sha256()
+        self._length = 0
+
+    async def take(self, piece: bytes) -> None:
+        self._digest.update(piece)
+        self._length += len(piece)
+        if self._length <= _MEMORY_BYTES:
+            self._file.write(piece)
+        else:  # it is on a disk by now, and that may block
+            await anyio.to_thread.run_sync(self._file.write, piece)
+
+    async def judged(self, called: str) -> Spooled:
+        header = await anyio.to_thread.run_sync(_header, self._file, called)
+        self._file.seek(0)
+        return Spooled(self._file, self._length, self._digest.hexdigest(), header)
+
+
+def _header(file: IO[bytes], called: str) -> PhotoHeader:
+    return photo_header.read(file, called=called)

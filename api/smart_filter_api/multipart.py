@@ -12,22 +12,27 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from smart_filter_shared.errors import MalformedRequest, PhotoTooLarge
+from smart_filter_shared.recipe_fields import BACKGROUND_FILE
 
 MAX_PHOTO_BYTES = 40_000_000
-# Everything around the photo: boundaries, headers, fields, and files that nobody asked for.
+# Everything around the pictures: boundaries, headers, fields, and files that nobody asked for.
 MAX_OTHER_BYTES = 1_000_000
 MAX_PARTS = 128
 MAX_NAME_BYTES = 200
 MAX_VALUE_BYTES = 4096
 
 PHOTO = "photo"
+BACKGROUND = BACKGROUND_FILE
+# The parts that are pictures, each of MAX_PHOTO_BYTES at most, and what a sentence calls them.
+PICTURES = {PHOTO: "photo", BACKGROUND: "background"}
+MAX_BODY_BYTES = len(PICTURES) * MAX_PHOTO_BYTES + MAX_OTHER_BYTES
 
 
 class Form:
-    """The fields of a body, and its photo's bytes as they come.
+    """The fields of a body, and its pictures' bytes as they come.
 
-    fields: for each name its values, filled while `photo_pieces` is iterated; a file part
-        other than the photo counts as a field with an empty value.
+    fields: for each name its values, filled while `pieces` is iterated; a file part that is
+        none of PICTURES counts as a field with an empty value.
     """
 
     def __init__(self, content_type: str | None) -> None:
@@ -36,39 +41,43 @@ class Form:
         self._parts = _Parts(self.fields)
         self._parser = _parser(content_type, self._parts)
 
-    async def photo_pieces(self, body: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
-        """Read a body to its end; yield the photo's bytes.
+    async def pieces(self, body: AsyncIterator[bytes]) -> AsyncGenerator[tuple[str, bytes], None]:
+        """Read a body to its end; yield the pictures' bytes, each piece with its part's name.
 
-        Raises MalformedRequest when it is broken or has not exactly one photo, PhotoTooLarge
-        as soon as either limit is passed: what is left of the body is not read then.
+        An empty picture yields one empty piece. Raises MalformedRequest when the body is
+        broken, has no photo, or one picture twice; PhotoTooLarge as soon as a limit is
+        passed: what is left of the body is not read then.
         """
         received = 0
         async for chunk in body:
             received += len(chunk)
-            if received > MAX_PHOTO_BYTES + MAX_OTHER_BYTES:
-                raise too_large()
             try:
                 self._parser.write(chunk)
             except FormParserError as error:
                 raise MalformedRequest(f"the multipart body is broken: {error}") from error
+            if received - self._parts.picture_bytes > MAX_OTHER_BYTES:
+                raise PhotoTooLarge(
+                    f"the body is too large; around its pictures it holds at most "
+                    f"{MAX_OTHER_BYTES} bytes"
+                )
             for piece in self._parts.taken():
                 yield piece
         if not self._parts.ended:
             raise MalformedRequest("the multipart body is broken: its last boundary is missing")
-        if not self._parts.has_photo:
+        if PHOTO not in self._parts.pictures:
             raise MalformedRequest(f"there is no photo: send it as the part named {PHOTO!r}")
 
 
-def too_large() -> PhotoTooLarge:
-    """Return the error for a body that is over the limit."""
+def too_large(part: str = PHOTO) -> PhotoTooLarge:
+    """Return the error for a picture that is over the limit."""
     return PhotoTooLarge(
-        f"the photo is too large; at most {MAX_PHOTO_BYTES // 1_000_000} MB "
+        f"the {PICTURES[part]} is too large; at most {MAX_PHOTO_BYTES // 1_000_000} MB "
         f"({MAX_PHOTO_BYTES} bytes) are accepted"
     )
 
 
 class _Kind(Enum):
-    PHOTO = auto()
+    PICTURE = auto()
     FIELD = auto()
     OTHER_FILE = auto()
 
@@ -78,10 +87,9 @@ class _Parts:
 
     def __init__(self, fields: dict[str, list[str]]) -> None:
         self.ended = False
-        self.has_photo = False
+        self.pictures: dict[str, int] = {}  # for each that has begun, its bytes so far
         self._fields = fields
-        self._photo_bytes = 0
-        self._pieces: list[bytes] = []
+        self._pieces: list[tuple[str, bytes]] = []
         self._count = 0
         self._header_name = b""
         self._header_value = b""
@@ -90,8 +98,12 @@ class _Parts:
         self._name = ""
         self._value = bytearray()
 
-    def taken(self) -> list[bytes]:
-        """Return the photo's bytes that have come since the last call."""
+    @property
+    def picture_bytes(self) -> int:
+        return sum(self.pictures.values())
+
+    def taken(self) -> list[tuple[str, bytes]]:
+        """Return the pieces of pictures that have come since the last call."""
         pieces, self._pieces = self._pieces, []
         return pieces
 
@@ -122,20 +134,22 @@ class _Parts:
         if len(options[b"name"]) > MAX_NAME_BYTES:
             raise MalformedRequest(f"a field's name is longer than {MAX_NAME_BYTES} bytes")
         self._name = _text(options[b"name"], "a field's name")
-        if self._name == PHOTO:
-            if self.has_photo:
-                raise MalformedRequest("there is more than one photo: send one a request")
-            self.has_photo = True
-            self._kind = _Kind.PHOTO
+        if self._name in PICTURES:
+            if self._name in self.pictures:
+                what = PICTURES[self._name]
+                raise MalformedRequest(f"there is more than one {what}: send one a request")
+            self.pictures[self._name] = 0
+            self._pieces.append((self._name, b""))
+            self._kind = _Kind.PICTURE
         else:
             self._kind = _Kind.OTHER_FILE if b"filename" in options else _Kind.FIELD
 
     def part_data(self, data: bytes, start: int, end: int) -> None:
-        if self._kind is _Kind.PHOTO:
-            self._photo_bytes += end - start
-            if self._photo_bytes > MAX_PHOTO_BYTES:
-                raise too_large()
-            self._pieces.append(data[start:end])
+        if self._kind is _Kind.PICTURE:
+            self.pictures[self._name] += end - start
+            if self.pictures[self._name] > MAX_PHOTO_BYTES:
+                raise too_large(self._name)
+            self._pieces.append((self._name, data[start:end]))
         elif self._kind is _Kind.FIELD:
             if len(self._value) + end - start > MAX_VALUE_BYTES:
                 raise MalformedRequest(
@@ -144,7 +158,7 @@ class _Parts:
             self._value += data[start:end]
 
     def part_end(self) -> None:
-        if self._kind is not _Kind.PHOTO:
+        if self._kind is not _Kind.PICTURE:
             value = _text(bytes(self._value), f"the value of {self._name!r}")
             self._fields.setdefault(self._name, []).append(value)
 

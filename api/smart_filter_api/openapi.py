@@ -6,10 +6,10 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
-from smart_filter_api.multipart import MAX_PHOTO_BYTES
+from smart_filter_api.multipart import MAX_PHOTO_BYTES, PICTURES
 from smart_filter_api.photo_header import MAX_PIXELS
 from smart_filter_api.problems import Problem
-from smart_filter_shared.recipe import CHOOSABLE_TASKS, Format, Output
+from smart_filter_shared.recipe import CHOOSABLE_TASKS, Format, Output, Priority
 from smart_filter_shared.recipe_fields import MAX_METADATA, MAX_METADATA_CHARACTERS, MAX_SEED
 
 Schema = dict[str, Any]  # a JSON schema: JSON of any shape
@@ -31,11 +31,17 @@ SUBMISSION: Schema = {
                         "description": f"JPEG, PNG or WebP; at most {MAX_PHOTO_BYTES} bytes and "
                         f"{MAX_PIXELS} pixels",
                     },
+                    "background_file": {
+                        "type": "string",
+                        "format": "binary",
+                        "description": "a picture to stand behind the people, bounded as the "
+                        "photo is; asks for the background `file`",
+                    },
                     "background": {
                         "type": "string",
                         "default": "auto",
-                        "description": "`auto`, `keep`, `transparent`, `color:CSS-COLOUR` or "
-                        "`preset:NAME`",
+                        "description": "`auto`, `keep`, `transparent`, `color:CSS-COLOUR`, "
+                        "`preset:NAME`, `blur:0..1` or `file`",
                     },
                     "outputs": {
                         "type": "array",
@@ -50,6 +56,12 @@ SUBMISSION: Schema = {
                     },
                     "quality": {"type": "integer", "minimum": 1, "maximum": 100, "default": 90},
                     "require_person": {"type": "boolean", "default": False},
+                    "priority": {
+                        "type": "string",
+                        "enum": [str(one) for one in Priority],
+                        "default": "standard",
+                    },
+                    "run_at": {"type": "string", "format": "date-time"},
                     "seed": {"type": "integer", "minimum": 0, "maximum": MAX_SEED},
                     **{
                         f"{task}.model": {
@@ -64,7 +76,9 @@ SUBMISSION: Schema = {
                 "additionalProperties": False,
                 "description": f"at most {MAX_METADATA} fields of metadata",
             },
-            "encoding": {"photo": {"contentType": "image/jpeg, image/png, image/webp"}},
+            "encoding": {
+                name: {"contentType": "image/jpeg, image/png, image/webp"} for name in PICTURES
+            },
         }
     },
 }

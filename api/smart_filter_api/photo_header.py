@@ -52,29 +52,29 @@ class PhotoHeader:
     height: int
 
 
-def read(file: IO[bytes]) -> PhotoHeader:
+def read(file: IO[bytes], *, called: str = "photo") -> PhotoHeader:
     """Read the header of a photo; the file is left at any position.
 
-    Raises UnsupportedMedia for what is no accepted picture or has no pixels, PhotoTooLarge
-    for more than MAX_PIXELS.
+    called: what errors call it.  Raises UnsupportedMedia for what is no accepted picture or
+    has no pixels, PhotoTooLarge for more than MAX_PIXELS.
     """
     file.seek(0)
     start = file.read(_SIGNATURE_BYTES)
     if not start:
-        raise UnsupportedMedia(f"the photo is empty; {ACCEPTED}")
+        raise UnsupportedMedia(f"the {called} is empty; {ACCEPTED}")
     format_ = _format_of(start)
     if format_ is None:
-        raise UnsupportedMedia(f"the photo is {_guess(start)}; {ACCEPTED}")
+        raise UnsupportedMedia(f"the {called} is {_guess(start)}; {ACCEPTED}")
     try:
         width, height = _SIZES[format_](file)
     except (_Broken, struct.error):
         name = format_.name
-        raise UnsupportedMedia(f"the photo's {name} header is broken; {ACCEPTED}") from None
+        raise UnsupportedMedia(f"the {called}'s {name} header is broken; {ACCEPTED}") from None
     if width == 0 or height == 0:
-        raise UnsupportedMedia(f"the photo is {width} × {height} pixels; {ACCEPTED}")
+        raise UnsupportedMedia(f"the {called} is {width} × {height} pixels; {ACCEPTED}")
     if width * height > MAX_PIXELS:
         raise PhotoTooLarge(
-            f"the photo is {width} × {height} pixels; "
+            f"the {called} is {width} × {height} pixels; "
             f"at most {MAX_PIXELS // 1_000_000} megapixels are accepted"
         )
     return PhotoHeader(format_, width, height)

@@ -10,7 +10,7 @@ from smart_filter_shared.cards import TaskName
 from smart_filter_shared.jobs.states import JobState, StageState
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.rating import SmileLevel
-from smart_filter_shared.recipe import Format, Output
+from smart_filter_shared.recipe import Format, Output, Priority
 
 
 def _in_utc(moment: dt.datetime) -> dt.datetime:
@@ -35,6 +35,8 @@ class RecipeAnswer(BaseModel):
     format: Format
     quality: int
     require_person: bool
+    priority: Priority
+    run_at: Moment | None
     segmentation: ModelChoice
     face: ModelChoice
     smile: ModelChoice

@@ -1,4 +1,4 @@
-"""From an accepted upload to a job: choose its models, store its photo, write its rows."""
+"""From an accepted upload to a job: choose its models, store its pictures, write its rows."""
 
 import contextlib
 import secrets
@@ -10,7 +10,7 @@ import anyio
 from sqlalchemy import Connection
 
 from smart_filter_api.deps import Services
-from smart_filter_api.intake import Upload
+from smart_filter_api.intake import Spooled, Upload
 from smart_filter_shared import recipe_fields
 from smart_filter_shared.cards import TaskName
 from smart_filter_shared.errors import StorageUnavailable
@@ -31,26 +31,25 @@ class Accepted:
 
 
 async def accept(services: Services, tenant: Tenant, upload: Upload) -> Accepted:
-    """Store the photo, then write the job and commit: a row never points at nothing.
+    """Store the pictures, then write the job and commit: a row never points at nothing.
 
     Raises InvalidRecipe, Contradiction, NotAvailable, DatabaseUnavailable and
     StorageUnavailable; then there is no row, and no object unless storage has just gone.
     """
     submission = await _planned(services, tenant, upload)
     async with contextlib.AsyncExitStack() as undoing:
-        undoing.push_async_callback(_remove_photo, services, submission.photo_key)
-        await services.in_thread(
-            services.storage.put,
-            submission.photo_key,
-            # A spooled file is one in all but its declared type.
-            cast("BinaryIO", upload.file),
-            length=upload.length,
-            media_type=upload.header.format,
-        )
+        pictures = {
+            submission.photo_key: upload.photo,
+            submission.background_key: upload.background,
+        }
+        for key, picture in pictures.items():
+            if key is not None and picture is not None:
+                undoing.push_async_callback(_remove, services, key)
+                await _store(services, key, picture)
         async with services.transaction() as connection:
             accepted = await connection.run_sync(_write, submission)
-            # From here on a commit that seems to fail may have happened: the photo stays, and
-            # retention removes it should no row name it.
+            # From here on a commit that seems to fail may have happened: the pictures stay, and
+            # retention removes them should no row name them.
             undoing.pop_all()
     return accepted
 
@@ -61,7 +60,9 @@ async def _planned(services: Services, tenant: Tenant, upload: Upload) -> Submis
     offered: dict[TaskName, list[str]] = defaultdict(list)
     for card in cards:
         offered[card.task].append(card.name)
-    recipe = recipe_fields.parse(upload.fields, offered=offered)
+    recipe = recipe_fields.parse(
+        upload.fields, offered=offered, with_background_file=upload.background is not None
+    )
     chosen, capabilities = models.choose(cards, recipe)
     async with services.transaction() as connection:
         place = await connection.run_sync(
@@ -76,8 +77,8 @@ async def _planned(services: Services, tenant: Tenant, upload: Upload) -> Submis
         seed=seed,
         place=place,
         photo_key=keys.photo(tenant, job_id),
-        photo_digest=upload.digest,
-        background_key=None,
+        photo_digest=upload.photo.digest,
+        background_key=None if upload.background is None else keys.background(tenant, job_id),
         keeping=services.keeping,
         models=chosen,
         capabilities=capabilities,
@@ -92,7 +93,19 @@ def _write(connection: Connection, submission: Submission) -> Accepted:
     return Accepted(job, ringing)
 
 
-async def _remove_photo(services: Services, key: str) -> None:
+async def _store(services: Services, key: str, picture: Spooled) -> None:
+    # A spooled file is one in all but its declared type.
+    content = cast("BinaryIO", picture.file)
+    await services.in_thread(
+        services.storage.put,
+        key,
+        content,
+        length=picture.length,
+        media_type=picture.header.format,
+    )
+
+
+async def _remove(services: Services, key: str) -> None:
     # Storage may be what failed; then retention finds the object, if there is one.
     with anyio.CancelScope(shield=True), contextlib.suppress(StorageUnavailable):
         await services.in_thread(services.storage.remove, key)

@@ -28,6 +28,8 @@ from smart_filter_shared.recipe import (
 
 # JSON numbers above this lose digits in JavaScript clients (ECMA-262 Number.MAX_SAFE_INTEGER).
 MAX_SEED = 2**53 - 1
+# The part of a form that holds the background which `file` means.
+BACKGROUND_FILE = "background_file"
 MAX_METADATA = 16
 MAX_METADATA_CHARACTERS = 256
 
@@ -46,18 +48,22 @@ _LATER_FORMATS = frozenset({"avif"})
 
 
 def parse(
-    fields: Mapping[str, Sequence[str]], *, offered: Mapping[TaskName, Collection[str]]
+    fields: Mapping[str, Sequence[str]],
+    *,
+    offered: Mapping[TaskName, Collection[str]],
+    with_background_file: bool = False,
 ) -> Recipe:
     """Parse the fields of a form or the options of a command line.
 
     fields: for each name as the contract writes it, dots included, its values in order.
     offered: for each task the names of the models that some pool of workers serves.
+    with_background_file: whether a background came along; then it is the default.
     Raises InvalidRecipe naming every wrong field, Contradiction, or NotAvailable when all
     that is wrong belongs to later versions.
     """
     reader = _Reader(fields)
     recipe = Recipe(
-        background=reader.one("background", _background, Background()),
+        background=reader.background(with_file=with_background_file),
         outputs=reader.listed("outputs", _output, (Output.IMAGE,)),
         format=reader.one("format", _format, Format.AUTO),
         quality=reader.one("quality", _integer_within(1, 100), 90),
@@ -72,7 +78,7 @@ def parse(
         metadata=reader.metadata(),
     )
     reader.raise_what_is_wrong()
-    _refuse_contradictions(recipe)
+    _refuse_contradictions(recipe, with_background_file=with_background_file)
     return recipe
 
 
@@ -110,6 +116,14 @@ class _Reader:
         parts = [part.strip() for text in texts for part in text.split(",")]
         values = [self._read(name, read, part, None) for part in parts]
         return tuple(dict.fromkeys(value for value in values if value is not None)) or default
+
+    def background(self, *, with_file: bool) -> Background:
+        """Return what stands behind the people; a file that came along unless told otherwise."""
+        default = Background(BackgroundKind.FILE) if with_file else Background()
+        asked = self.one("background", _background, default)
+        if asked.kind == BackgroundKind.FILE and not with_file:
+            self._complain(BACKGROUND_FILE, "is missing; send the background as this part")
+        return asked
 
     def metadata(self) -> dict[str, str]:
         """Return the strings under `metadata.`."""
@@ -152,8 +166,13 @@ class _Reader:
         self._wrong.append(FieldError(_pointer(name), detail))
 
 
-def _refuse_contradictions(recipe: Recipe) -> None:
+def _refuse_contradictions(recipe: Recipe, *, with_background_file: bool) -> None:
     background = recipe.background
+    if with_background_file and background.kind != BackgroundKind.FILE:
+        remedy = f"the background is to be {background}, and a file came along: send one of both"
+        raise Contradiction(
+            [FieldError("/background", remedy), FieldError(f"/{BACKGROUND_FILE}", remedy)]
+        )
     transparent = background.kind == BackgroundKind.TRANSPARENT or (
         background.kind == BackgroundKind.COLOR
         and background.value is not None

@@ -115,13 +115,62 @@ def test_recipe_that_cannot_be_served_names_every_wrong_field(
     assert api.leftovers() == {}
 
 
-def test_background_file_is_not_available_yet(api: Api) -> None:
+@pytest.mark.parametrize("background", ["auto", "keep", "blur:0.5", "color:red"])
+def test_background_that_contradicts_its_file_is_refused(api: Api, background: str) -> None:
     files = {"photo": ("p", a_photo()), "background_file": ("b", a_photo())}
+
+    answer = api.client.post("/v1/jobs", files=files, data={"background": background})
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "contradiction")
+    assert [error["pointer"] for error in answer.json()["errors"]] == [
+        "/background",
+        "/background_file",
+    ]
+    assert api.leftovers() == {}
+
+
+def test_background_file_that_did_not_come_is_named_with_every_other_fault(api: Api) -> None:
+    answer = api.post(a_photo(), {"background": "file", "quality": "0"})
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_recipe")
+    assert {error["pointer"] for error in answer.json()["errors"]} == {
+        "/background_file",
+        "/quality",
+    }
+    assert api.leftovers() == {}
+
+
+@pytest.mark.parametrize(
+    ("background", "status", "code"),
+    [
+        pytest.param(b"", 415, "unsupported_media", id="empty"),
+        pytest.param(a_photo("GIF"), 415, "unsupported_media", id="gif"),
+        pytest.param(png(10_000, 5_001), 413, "photo_too_large", id="over-50-megapixels"),
+        pytest.param(bytes(MAX_PHOTO_BYTES + 1), 413, "photo_too_large", id="over-40-megabytes"),
+    ],
+)
+def test_background_that_cannot_enter_is_refused_by_its_name(
+    api: Api, background: bytes, status: int, code: str
+) -> None:
+    files = {"photo": ("p", a_photo()), "background_file": ("b", background)}
 
     answer = api.client.post("/v1/jobs", files=files)
 
-    assert (answer.status_code, answer.json()["code"]) == (422, "not_available")
-    assert [error["pointer"] for error in answer.json()["errors"]] == ["/background_file"]
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert answer.json()["detail"].startswith("the background is ")
+    assert api.leftovers() == {}
+
+
+def test_job_that_cannot_be_written_leaves_no_picture_behind(api: Api) -> None:
+    files = {"photo": ("p", a_photo()), "background_file": ("b", a_photo())}
+    with api.bench.transaction() as connection:
+        connection.exec_driver_sql("ALTER TABLE jobs ADD CONSTRAINT none CHECK (false) NOT VALID")
+
+    answer = api.client.post("/v1/jobs", files=files)
+
+    with api.bench.transaction() as connection:
+        connection.exec_driver_sql("ALTER TABLE jobs DROP CONSTRAINT none")
+    assert answer.status_code == 500
     assert api.leftovers() == {}
 
 

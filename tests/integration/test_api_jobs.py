@@ -36,6 +36,26 @@ def test_photo_is_stored_as_it_came(api: Api) -> None:
     assert hashlib.sha256(api.bench.store.get(key)).digest() == hashlib.sha256(photo).digest()
 
 
+def test_background_file_is_stored_beside_the_photo_and_asked_for(api: Api) -> None:
+    background = a_photo("PNG", size=(9, 9))
+    files = {"background_file": ("b", background), "photo": ("p", a_photo())}
+
+    answer = api.client.post("/v1/jobs", files=files)
+
+    row = api.bench.job(JobId(uuid.UUID(answer.json()["id"])))
+    assert answer.json()["recipe"]["background"] == "file"
+    assert row.background_key == row.photo_key.removesuffix("photo") + "background"
+    assert api.bench.store.get(row.background_key) == background
+
+
+def test_priority_and_time_of_a_job_are_answered(api: Api) -> None:
+    job = api.job(api.submit(priority="batch", run_at="2999-01-31T12:00:00+01:00"))
+
+    assert job["recipe"]["priority"] == "batch"
+    assert job["recipe"]["run_at"] == "2999-01-31T11:00:00Z"
+    assert {stage["state"] for stage in job["stages"]} == {"waiting"}
+
+
 @pytest.mark.parametrize(
     ("format_", "mode"),
     [
@@ -83,6 +103,8 @@ def test_recipe_is_answered_with_its_defaults_filled_in(api: Api) -> None:
         "format": "auto",
         "quality": 80,
         "require_person": False,
+        "priority": "standard",
+        "run_at": None,
         "segmentation": {"model": "auto"},
         "face": {"model": "auto"},
         "smile": {"model": "auto"},

@@ -10,7 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smart_filter_api import multipart
-from smart_filter_api.multipart import MAX_OTHER_BYTES, MAX_PARTS, MAX_PHOTO_BYTES, Form
+from smart_filter_api.multipart import (
+    BACKGROUND,
+    MAX_OTHER_BYTES,
+    MAX_PARTS,
+    MAX_PHOTO_BYTES,
+    Form,
+)
+from smart_filter_api.multipart import PHOTO as PHOTO_PART
 from smart_filter_shared.errors import MalformedRequest, PhotoTooLarge, Rejected
 
 TYPE = "multipart/form-data; boundary=cut"
@@ -44,8 +51,8 @@ def read(
 
     async def collect() -> tuple[bytes, dict[str, list[str]]]:
         form = Form(content_type)
-        pieces = [piece async for piece in form.photo_pieces(arriving())]
-        return b"".join(pieces), form.fields
+        pieces = [piece async for piece in form.pieces(arriving())]
+        return b"".join(piece for name, piece in pieces if name == PHOTO_PART), form.fields
 
     return anyio.run(collect)
 
@@ -106,6 +113,37 @@ def test_photo_over_the_limit_is_refused_as_soon_as_it_is() -> None:
     assert sent == MAX_PHOTO_BYTES // len(megabyte) + 1
 
 
+def test_background_comes_beside_the_photo_whatever_the_order() -> None:
+    parts = [part(PHOTO_PART, PHOTO), part(BACKGROUND, b"b" * 5), part("outputs", b"image")]
+
+    async def arriving(body: bytes) -> AsyncIterator[bytes]:
+        yield body[:100]
+        yield body[100:]
+
+    async def collect(body: bytes) -> dict[str, bytes]:
+        found: dict[str, bytes] = {}
+        async for name, piece in Form(TYPE).pieces(arriving(body)):
+            found[name] = found.get(name, b"") + piece
+        return found
+
+    for order in itertools.permutations(parts):
+        assert anyio.run(collect, b"".join(order) + END) == {
+            PHOTO_PART: PHOTO,
+            BACKGROUND: b"b" * 5,
+        }
+
+
+@pytest.mark.parametrize("which", [PHOTO_PART, BACKGROUND])
+def test_each_picture_has_the_limit_for_itself(which: str) -> None:
+    other = PHOTO_PART if which == BACKGROUND else BACKGROUND
+    full = part(other, bytes(MAX_PHOTO_BYTES))
+
+    read([full + part(which, bytes(MAX_PHOTO_BYTES)) + END])
+
+    with pytest.raises(PhotoTooLarge):
+        read([full + part(which, bytes(MAX_PHOTO_BYTES + 1)) + END])
+
+
 def test_photo_of_the_limit_enters() -> None:
     photo, _ = read([part("photo", bytes(MAX_PHOTO_BYTES)) + END])
 
@@ -117,7 +155,7 @@ def test_files_that_nobody_asked_for_are_dropped_and_bounded() -> None:
 
     assert (photo, fields) == (b"p", {"other": [""]})
     with pytest.raises(PhotoTooLarge):
-        read([part("other", bytes(MAX_PHOTO_BYTES + MAX_OTHER_BYTES), filename="x") + END])
+        read([part("photo", b"p") + part("other", bytes(MAX_OTHER_BYTES), filename="x") + END])
 
 
 def test_parts_are_counted() -> None:
@@ -135,6 +173,8 @@ def test_parts_are_counted() -> None:
     [
         (part("quality", b"90") + END, "there is no photo"),
         (part("photo", b"p") * 2 + END, "more than one photo"),
+        (part("photo", b"p") + part(BACKGROUND, b"b") * 2 + END, "more than one background"),
+        (part(BACKGROUND, b"b") + END, "there is no photo"),
         (part("photo", b"p"), "last boundary is missing"),
         (part("photo", b"p") + part("a", b"\xff") + END, "the value of 'a' is not UTF-8"),
         (part("photo", b"p") + part("n" * 201, b"") + END, "name is longer than 200 bytes"),

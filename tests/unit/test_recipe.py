@@ -23,12 +23,13 @@ OFFERED = {TaskName.SEGMENTATION: {"selfie"}, TaskName.FACE: {"centerface"}}
 
 
 def parsed(**fields: str | list[str]) -> Recipe:
-    """Parse fields whose names have `__` for a dot."""
+    """Parse fields whose names have `__` for a dot; the file that `file` means came along."""
     given_fields = {
         name.replace("__", "."): [value] if isinstance(value, str) else value
         for name, value in fields.items()
     }
-    return parse(given_fields, offered=OFFERED)
+    with_file = fields.get("background") == "file"
+    return parse(given_fields, offered=OFFERED, with_background_file=with_file)
 
 
 def pointers(error: InvalidRecipe) -> list[str]:
@@ -57,6 +58,26 @@ def test_empty_form_is_the_contracts_defaults() -> None:
 )
 def test_background_is_read(text: str, expected: Background) -> None:
     assert parsed(background=text).background == expected
+
+
+def test_background_that_came_along_is_the_default() -> None:
+    recipe = parse({}, offered=OFFERED, with_background_file=True)
+
+    assert recipe.background == Background(BackgroundKind.FILE)
+
+
+def test_background_that_did_not_come_along_is_named() -> None:
+    with pytest.raises(InvalidRecipe) as raised:
+        parse({"background": ["file"]}, offered=OFFERED)
+
+    assert pointers(raised.value) == ["/background_file"]
+
+
+def test_background_beside_another_one_is_a_contradiction() -> None:
+    with pytest.raises(Contradiction) as raised:
+        parse({"background": ["keep"]}, offered=OFFERED, with_background_file=True)
+
+    assert pointers(raised.value) == ["/background", "/background_file"]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The keys of objects: the day first, so that old days are listed by their prefix.
 
     2026-11-20/<tenant>/<job id>/photo
+    2026-11-20/<tenant>/<job id>/background
     2026-11-20/<tenant>/<job id>/<stage>/<lease token>/<name>
 
 The lease token makes every key written once: two workers on the same stage never meet.
@@ -13,6 +14,11 @@ from smart_filter_shared.pipeline import StageName
 def photo(tenant: Tenant, job_id: JobId) -> str:
     """Return the key of a job's upload."""
     return f"{_job(tenant, job_id)}/photo"
+
+
+def background(tenant: Tenant, job_id: JobId) -> str:
+    """Return the key of the background that was uploaded with a job's photo."""
+    return f"{_job(tenant, job_id)}/background"
 
 
 def artifact(tenant: Tenant, job_id: JobId, stage: StageName, token: LeaseToken, name: str) -> str:
