@@ -14,6 +14,7 @@ from smart_filter_shared import places
 from smart_filter_shared.db import migrate, sessions
 from smart_filter_shared.doorbell import Doorbell
 from smart_filter_shared.storage.objects import ObjectStore
+from smart_filter_tests import moves
 from smart_filter_tests.bench import Bench, settings_of
 from smart_filter_tests.running import ENGINE, IMPATIENT, Running, running
 from smart_filter_workers import weights
@@ -42,6 +43,8 @@ def servers(data_folder: Path) -> Iterator[Stack]:
         told = settings_of(stack.addresses)
         engine = sessions.engine(told.database, connections=1)
         migrate.upgrade(engine)
+        with sessions.transaction(engine) as connection:
+            moves.forbid_others(connection)
         engine.dispose()
         ObjectStore(told.storage, connections=1).ensure_bucket()
         yield stack

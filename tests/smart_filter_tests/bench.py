@@ -36,6 +36,10 @@ from smart_filter_shared.settings import Settings
 from smart_filter_shared.storage.objects import ObjectStore
 
 TENANT = Tenant("tests")
+_TABLES = (
+    *("jobs", "stages", "workers", "keys", "models", "artifacts", "tenants", "capabilities"),
+    "tombstones",
+)
 KEEPING = Keeping(input_seconds=24 * 3600, result_seconds=7 * 24 * 3600)
 
 
@@ -65,12 +69,12 @@ class Bench:
     def empty(self) -> None:
         """Forget every job, object and message."""
         with self.transaction() as connection:
-            connection.execute(
-                text(
-                    "TRUNCATE jobs, stages, workers, keys, models, artifacts, tenants, "
-                    "capabilities, tombstones"
-                )
-            )
+            many = connection.execute(text("SELECT count(*) > 1000 FROM jobs")).scalar_one()
+            # TRUNCATE makes new files, 100 ms of them; DELETE of a few rows takes 2 ms.
+            if many:
+                connection.execute(text(f"TRUNCATE {', '.join(_TABLES)}"))
+            for table in _TABLES:
+                connection.execute(text(f"DELETE FROM {table}"))
             connection.execute(
                 text("""
                     UPDATE cells SET swept_at = '2000-01-01', expires_from = '2000-01-01',

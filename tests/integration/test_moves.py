@@ -1,0 +1,51 @@
+"""Which transition makes which move, on a real database: what is declared, and nothing else."""
+
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy.exc import DBAPIError
+
+from smart_filter_shared.jobs.states import JOB_MOVES, STAGE_MOVES
+from smart_filter_tests import moves, worlds
+from smart_filter_tests.bench import Bench
+from smart_filter_tests.worlds import World
+
+Seen = set[tuple[str, str, str, str]]
+
+
+def moves_of(bench: Bench, make: Callable[[Bench], World]) -> Seen:
+    """Try every action in a world; return (stage or job, before, after, transition)."""
+    seen: Seen = set()
+    bench.empty()
+    for number in range(len(worlds.actions(make(bench)))):
+        bench.empty()
+        world = make(bench)
+        action = worlds.actions(world)[number]
+        before = moves.stands(bench)
+        with bench.transaction() as connection:
+            action(connection, world)
+        after = moves.stands(bench)
+        for who in before.keys() & after.keys():
+            if before[who] != after[who]:
+                whose = "job" if who[1] == "job" else "stage"
+                seen.add((whose, before[who], after[who], action.transition.split()[0]))
+    return seen
+
+
+def test_transitions_make_the_declared_moves_and_no_other(bench: Bench) -> None:
+    seen = set().union(*(moves_of(bench, make) for make in worlds.WORLDS))
+
+    declared = {
+        (whose, str(move.before), str(move.after), name)
+        for whose, listed in (("stage", STAGE_MOVES), ("job", JOB_MOVES))
+        for move in listed
+        for name in move.by
+    }
+    assert seen == declared
+
+
+def test_database_of_the_tests_refuses_an_undeclared_move(bench: Bench) -> None:
+    bench.submit()
+
+    with pytest.raises(DBAPIError, match="undeclared move"), bench.transaction() as connection:
+        connection.exec_driver_sql("UPDATE stages SET state = 'succeeded'")
