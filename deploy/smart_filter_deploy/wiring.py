@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from types import ModuleType
 
 from smart_filter_shared.cards import ModelCard
-from smart_filter_shared.db import migrate, sessions
+from smart_filter_shared.db import sessions
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.jobs import models as model_table
 from smart_filter_shared.pipeline import StageName
@@ -22,6 +22,7 @@ def prepare_servers(settings: Settings, *, local_key: str | None) -> None:
     Raises DatabaseUnavailable or StorageUnavailable.
     """
     from smart_filter_api import keys  # noqa: PLC0415 - a worker's image has no API in it
+    from smart_filter_shared.db import migrate  # noqa: PLC0415 - Alembic: 0.2 s, for this only
 
     engine = sessions.engine(settings.database, connections=1)
     try:

@@ -85,6 +85,25 @@ def test_killed_postgres_comes_back_with_what_was_committed(stack: Stack) -> Non
         assert connection.execute("SELECT word FROM kept").fetchall() == [("word",)]
 
 
+def test_command_that_runs_once_is_awaited_and_not_started_again(
+    stack: Stack, tmp_path: Path
+) -> None:
+    mark = tmp_path / "runs"
+    program = f"import time; time.sleep(0.2); open({str(mark)!r}, 'a').write('once ')"
+
+    stack.start(python(program, name="prepare", once=True))
+    ran = mark.read_text()
+    stack.tend()
+
+    assert ran == "once "
+    assert stack.pid("prepare") is None
+
+
+def test_command_that_runs_once_and_fails_is_told_with_its_last_words(stack: Stack) -> None:
+    with pytest.raises(SetupFailed, match="prepare failed: no such table"):
+        stack.start(python("raise SystemExit('no such table')", name="prepare", once=True))
+
+
 def test_killed_valkey_comes_back_with_its_messages(stack: Stack) -> None:
     with broker(stack) as client:
         client.lpush("kept", "message")

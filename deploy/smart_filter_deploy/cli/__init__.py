@@ -23,6 +23,7 @@ _COMMANDS = {
     "up": "smart_filter_deploy.cli.up:up",
     "worker": "smart_filter_deploy.cli.worker:worker",
     "api": "smart_filter_deploy.cli.worker:api",
+    "prepare": "smart_filter_deploy.cli.worker:prepare",
     "jobs": "smart_filter_deploy.cli.jobs:jobs",
     "models": "smart_filter_deploy.cli.models:models",
 }

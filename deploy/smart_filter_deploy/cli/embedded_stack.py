@@ -3,7 +3,6 @@
 import http.client
 import json
 import logging
-import os
 import signal
 import socket
 import sys
@@ -14,7 +13,6 @@ from types import FrameType
 
 import click
 
-from smart_filter_deploy import wiring
 from smart_filter_deploy.cli import program, weights
 from smart_filter_deploy.cli.endings import PROGRAM
 from smart_filter_deploy.cli.worker import default_threads
@@ -24,7 +22,6 @@ from smart_filter_deploy.embedded.folder import DataFolder, running_stack
 from smart_filter_deploy.embedded.ports import LOOPBACK, free_port
 from smart_filter_deploy.embedded.signals import StopRequest
 from smart_filter_deploy.embedded.stack import Stack
-from smart_filter_shared import settings
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_shared.pipeline import StageName
 
@@ -63,17 +60,27 @@ def _start(
     stack: Stack, stop: StopRequest, *, port: int | None, workers: int
 ) -> StackAddress | None:
     """Start API and workers on the servers; None when somebody asked to stop meanwhile."""
-    _say("preparing the database")
-    # The same way in which children are told, so that parent and children cannot differ.
-    os.environ.update(stack.environment)
+    _say("preparing the database, starting the API")
     api_key = f"sf_local_{stack.folder.secret('api-key')}"
-    wiring.prepare_servers(settings.load(), local_key=api_key)
-    _say("starting the API and the workers" if workers > 1 else "starting the API and a worker")
     port = port or free_port()
-    stack.start(_api(port), *(_worker(number, workers) for number in range(1, workers + 1)))
+    stack.start(_prepare(api_key), _api(port))
+    _say("starting the workers" if workers > 1 else "starting a worker")
+    # After the database is prepared, and a tier of its own: it stops before the API does, so
+    # that whoever waits for a photo is still answered.
+    stack.start(*(_worker(number, workers) for number in range(1, workers + 1)))
     if stop.requested:
         return None
     return stack.announce(url=f"http://{LOOPBACK}:{port}", api_key=api_key)
+
+
+def _prepare(api_key: str) -> Command:
+    # A process of its own: it imports what neither this one nor the API should hold in memory.
+    return Command(
+        name="prepare",
+        argv=program.command("prepare"),
+        env={"SMART_FILTER_LOCAL_KEY": api_key},
+        once=True,
+    )
 
 
 def _api(port: int) -> Command:

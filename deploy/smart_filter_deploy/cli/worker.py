@@ -1,4 +1,4 @@
-"""The commands that are one server process: a worker, and the API."""
+"""The commands that are one process on the servers: a worker, the API, what prepares both."""
 
 import os
 
@@ -55,3 +55,15 @@ def api(host: str, port: int) -> None:
         from smart_filter_shared import settings  # noqa: PLC0415
 
         wiring.serve_api(settings.load(), host=host, port=port)
+
+
+@click.command(hidden=True)
+@click.option("--local-key", envvar="SMART_FILTER_LOCAL_KEY", help="The embedded stack's own.")
+def prepare(local_key: str | None) -> None:
+    """Bring database and storage to what this version needs; may be repeated."""
+    # A process of its own, because it needs all that there is, and the memory for it.
+    with needing("embedded"):
+        from smart_filter_deploy import wiring  # noqa: PLC0415
+        from smart_filter_shared import settings  # noqa: PLC0415
+
+        wiring.prepare_servers(settings.load(), local_key=local_key)

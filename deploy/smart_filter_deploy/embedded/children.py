@@ -45,6 +45,7 @@ class Command:
     env: variables of the process: all of them for a server, those on top of the stack's for
         a command that is given to `Stack.start`.
     ready: whether it serves by now; asked every 20 ms, must answer within a second or so.
+    once: it has something to do and ends; it is ready when it has ended well.
     stop_signal, stop_seconds: the friendly request, and how long it has to end after it.
     death_signal: what it gets when we die. SIGKILL suits whoever holds nothing but leases.
     """
@@ -53,6 +54,7 @@ class Command:
     argv: Sequence[str]
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     ready: Callable[[], bool] = lambda: True
+    once: bool = False
     ready_seconds: float = 60.0
     stop_signal: signal.Signals = signal.SIGTERM
     stop_seconds: float = 15.0
@@ -191,8 +193,11 @@ def _parents() -> Iterator[tuple[int, int]]:
 def _is_ready(child: Child) -> bool:
     command = child.command
     if child.ended():
-        raise SetupFailed(f"{command.name} did not start: {child.log_tail()}")
-    if command.ready():
+        if command.once and child.exit_status == 0:
+            return True
+        what = "failed" if command.once else "did not start"
+        raise SetupFailed(f"{command.name} {what}: {child.log_tail()}")
+    if not command.once and command.ready():
         return True
     if child.lived_seconds > command.ready_seconds:
         raise SetupFailed(

@@ -70,7 +70,7 @@ class Stack:
         return {**self.addresses.environment(), "SMART_FILTER_DATA": str(self.folder.path)}
 
     def start(self, *commands: Command) -> None:
-        """Start commands as one tier and return when all are ready.
+        """Start commands as one tier and return when all are ready, or have ended if `once`.
 
         Each has our own environment, `environment`, and then its `env`.
 
@@ -194,7 +194,7 @@ class _Watched:
     due: float | None = None  # on the monotonic clock; None while it runs
 
     def tend(self) -> None:
-        if not self.child.ended():
+        if self.child.command.once or not self.child.ended():
             return
         name = self.child.command.name
         if self.due is None:
