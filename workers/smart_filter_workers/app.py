@@ -1,12 +1,14 @@
 """A worker process: Celery's threads pool, answering rings for the stages it serves."""
 
 import threading
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 
 import cv2
 from celery import Celery, signals
+from celery.exceptions import SecurityWarning
 from kombu.entity import Queue
 
 from smart_filter_shared.db import sessions
@@ -139,16 +141,20 @@ def _consume(settings: Settings, parts: _Parts, threads: int) -> None:
         parts.draining.after_signal(services.heartbeat)
 
     signals.worker_shutting_down.connect(drain, weak=False)
-    worker = celery.Worker(
-        pool="threads",
-        concurrency=threads,
-        hostname=f"{services.worker}@%h",
-        without_gossip=True,
-        without_mingle=True,
-        without_heartbeat=True,
-        loglevel="WARNING",
-        quiet=True,
-    )
+    with warnings.catch_warnings():
+        # As root, which is whom containers run as, it advises against it: for the sake of
+        # pickled messages, and ours are JSON.
+        warnings.simplefilter("ignore", SecurityWarning)
+        worker = celery.Worker(
+            pool="threads",
+            concurrency=threads,
+            hostname=f"{services.worker}@%h",
+            without_gossip=True,
+            without_mingle=True,
+            without_heartbeat=True,
+            loglevel="WARNING",
+            quiet=True,
+        )
     worker.start()
 
 
