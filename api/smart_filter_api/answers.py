@@ -3,6 +3,8 @@
 The fields of a job are null until the stage that knows them has succeeded.
 """
 
+import datetime as dt
+
 from smart_filter_api.schemas import (
     BackgroundAnswer,
     FaceAnswer,
@@ -18,6 +20,7 @@ from smart_filter_api.schemas import (
 )
 from smart_filter_shared.cards import LEADING_TASK, ModelCard
 from smart_filter_shared.jobs.queries import JobRow, Json, StageRow
+from smart_filter_shared.jobs.retention import Keeping, Kind
 from smart_filter_shared.jobs.states import JobState, StageState
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.rating import EYES_SHARE, LEVEL_WEIGHTS, SMILE_SHARE, rate
@@ -27,8 +30,8 @@ from smart_filter_shared.recipe import BackgroundKind, Output, Recipe
 NOBODY_BELOW_COVERAGE = 0.005
 
 
-def job(row: JobRow) -> JobAnswer:
-    """Return the answer about a job."""
+def job(row: JobRow, keeping: Keeping) -> JobAnswer:
+    """Return the answer about a job whose results are kept for so long."""
     found = faces(row)
     path = f"/v1/jobs/{row.id}"
     return JobAnswer(
@@ -36,6 +39,7 @@ def job(row: JobRow) -> JobAnswer:
         state=row.state,
         created_at=row.created_at,
         finished_at=row.finished_at,
+        expires_at=_expires_at(row, keeping),
         recipe=RecipeAnswer.model_validate(row.recipe.as_json()),
         seed=row.seed,
         metadata=dict(row.recipe.metadata),
@@ -103,6 +107,12 @@ def rating(found: list[FaceAnswer]) -> RatingAnswer | None:
         weights=dict(LEVEL_WEIGHTS),
         shares={"smile": SMILE_SHARE, "eyes": EYES_SHARE},
     )
+
+
+def _expires_at(row: JobRow, keeping: Keeping) -> dt.datetime | None:
+    if row.finished_at is None or row.state != JobState.SUCCEEDED:
+        return None
+    return row.finished_at + dt.timedelta(seconds=keeping.seconds(Kind.RESULT))
 
 
 def _rating_reason(recipe: Recipe, found: list[FaceAnswer] | None) -> str | None:

@@ -54,7 +54,7 @@ KINDS: Mapping[str, Kind] = {
     "unavailable": Kind(HTTPStatus.SERVICE_UNAVAILABLE, "The service is not available now"),
 }
 # Those that any endpoint of this version has.
-_METHODS = ("GET", "POST")
+_METHODS = ("DELETE", "GET", "POST")
 _CODE_OF_STATUS = {
     HTTPStatus.NOT_FOUND: "not_found",
     HTTPStatus.METHOD_NOT_ALLOWED: "method_not_allowed",

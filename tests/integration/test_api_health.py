@@ -10,6 +10,7 @@ from urllib.parse import urlsplit, urlunsplit
 import pytest
 from pydantic import SecretStr
 
+from smart_filter_shared.jobs import retention
 from smart_filter_shared.settings import Settings
 from smart_filter_tests.bench import Bench
 from smart_filter_tests.proxy import Mode, Proxy
@@ -138,6 +139,26 @@ def test_photo_is_not_accepted_without_a_server_that_it_needs(
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
     assert int(answer.headers["retry-after"]) > 0
     assert far_api.leftovers() == {}
+
+
+@pytest.mark.parametrize("mode", [Mode.RESET, Mode.SWALLOW])
+def test_objects_of_a_deleted_job_wait_for_storage_that_is_away(
+    far_api: Api, ways: Ways, mode: Mode
+) -> None:
+    job_id = far_api.submit()
+    ways.cut("storage", mode)
+
+    started = time.monotonic()
+    answer = far_api.client.delete(f"/v1/jobs/{job_id}")
+    seconds = time.monotonic() - started
+
+    assert answer.status_code == 204
+    assert far_api.client.get(f"/v1/jobs/{job_id}").status_code == 410
+    assert seconds < PATIENCE_SECONDS
+    with far_api.bench.transaction() as connection:
+        left = [artifact.key for artifact in retention.marked(connection, most=9)]
+    assert left == [stored.key for stored in far_api.bench.store.stored()]
+    assert len(left) == 1
 
 
 def test_database_that_swallows_what_it_is_sent_does_not_hold_up_a_request(

@@ -91,7 +91,7 @@ def test_accepted_photo_rings_for_its_first_stage_once(api: Api) -> None:
 
     # The ring follows the answer, so it is waited for.
     assert api.bench.broker.blpop([queue], timeout=10) is not None
-    assert api.leftovers() == {"jobs": 1, "stages": 5, "objects": 1}
+    assert api.leftovers() == {"jobs": 1, "stages": 5, "artifacts": 1, "objects": 1}
 
 
 def test_recipe_is_answered_with_its_defaults_filled_in(api: Api) -> None:
@@ -170,7 +170,13 @@ def test_canceled_job_is_answered_and_is_final(api: Api) -> None:
 @pytest.mark.parametrize("job_id", [str(NOBODY), "42", "..", "%00", "a" * 300])
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("GET", ""), ("POST", "/cancel"), ("GET", "/outputs/image"), ("DELETE", "")],
+    [
+        ("GET", ""),
+        ("POST", "/cancel"),
+        ("POST", "/redrive"),
+        ("GET", "/outputs/image"),
+        ("DELETE", ""),
+    ],
 )
 def test_id_of_no_job_is_not_found(api: Api, job_id: str, method: str, path: str) -> None:
     answer = api.client.request(method, f"/v1/jobs/{job_id}{path}")
@@ -179,7 +185,14 @@ def test_id_of_no_job_is_not_found(api: Api, job_id: str, method: str, path: str
 
 
 @pytest.mark.parametrize(
-    ("method", "path"), [("GET", ""), ("POST", "/cancel"), ("GET", "/outputs/image")]
+    ("method", "path"),
+    [
+        ("GET", ""),
+        ("POST", "/cancel"),
+        ("POST", "/redrive"),
+        ("GET", "/outputs/image"),
+        ("DELETE", ""),
+    ],
 )
 def test_job_of_somebody_else_is_not_found_as_one_of_nobody(
     api: Api, method: str, path: str
@@ -308,7 +321,6 @@ def test_wrong_method_is_told_every_right_one(api: Api) -> None:
         ("GET", "/v1/backgrounds"),
         ("POST", f"/v1/jobs/{NOBODY}/derive"),
         ("GET", f"/v1/jobs/{NOBODY}/events"),
-        ("DELETE", f"/v1/jobs/{NOBODY}"),
     ],
 )
 def test_endpoint_of_a_later_version_is_not_found(api: Api, method: str, path: str) -> None:

@@ -1,11 +1,11 @@
 """What a finished job hands out: its pictures, its documents, and what it found."""
 
+import datetime as dt
 from collections.abc import Mapping
 
 import httpx
 import pytest
 
-from smart_filter_shared.jobs import transitions
 from smart_filter_shared.jobs.leases import Failure
 from smart_filter_shared.pipeline import StageName
 from smart_filter_tests.serving import Api
@@ -90,6 +90,10 @@ def test_finished_job_tells_all_that_was_found(api: Api) -> None:
     }
     assert {stage["seconds"] for stage in job["stages"]} == {0.25}
     assert job["finished_at"] >= job["created_at"]
+    kept = dt.datetime.fromisoformat(job["expires_at"]) - dt.datetime.fromisoformat(
+        job["finished_at"]
+    )
+    assert kept == dt.timedelta(seconds=api.bench.settings.keep.result_seconds)
 
 
 def test_image_is_streamed_with_type_length_and_tag(api: Api) -> None:
@@ -160,13 +164,33 @@ def test_output_that_was_not_asked_for_is_not_found(api: Api, name: str) -> None
     ] * 2
 
 
-def test_output_whose_object_is_gone_is_not_found(api: Api) -> None:
+def test_output_whose_object_is_gone_has_expired(api: Api) -> None:
     job_id = finished(api)
     api.bench.store.remove(KEY)
 
     answer = fetch(api, job_id, "image")
 
-    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+    assert (answer.status_code, answer.json()["code"]) == (410, "output_expired")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE artifacts SET expires_at = statement_timestamp()",
+        "UPDATE artifacts SET marked_at = statement_timestamp()",
+        "DELETE FROM artifacts",
+    ],
+)
+@pytest.mark.parametrize("query", ["", "?redirect=1"])
+def test_output_that_is_kept_no_longer_has_expired(api: Api, change: str, query: str) -> None:
+    job_id = finished(api)
+    with api.bench.transaction() as connection:
+        connection.exec_driver_sql(change)
+
+    answer = api.client.get(f"/v1/jobs/{job_id}/outputs/image{query}")
+
+    assert (answer.status_code, answer.json()["code"]) == (410, "output_expired")
+    assert api.job(job_id)["state"] == "succeeded"
 
 
 def test_facts_are_null_until_their_stage_has_succeeded(api: Api) -> None:
@@ -183,10 +207,7 @@ def test_facts_are_null_until_their_stage_has_succeeded(api: Api) -> None:
 
 def test_failed_job_says_why(api: Api) -> None:
     job_id = api.submit()
-    lease = api.bench.claim_one(PREPARE)
-    with api.bench.transaction() as connection:
-        failure = Failure("image_unreadable", "The photo cannot be read", "its end is missing")
-        transitions.fail(connection, lease, failure)
+    api.fail(PREPARE, Failure("image_unreadable", "The photo cannot be read", "its end is missing"))
 
     job = api.job(job_id)
 

@@ -18,7 +18,8 @@ from smart_filter_api.keys import Scope
 from smart_filter_shared.cards import ModelCard, TaskName
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.jobs import models, transitions
-from smart_filter_shared.jobs.leases import Done
+from smart_filter_shared.jobs.leases import Done, Failure
+from smart_filter_shared.jobs.retention import Kind
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.settings import Settings
 from smart_filter_tests.bench import KEEPING, TENANT, Bench
@@ -65,15 +66,24 @@ class Api:
     def finish(self, stage: StageName, result: Mapping[str, object]) -> None:
         """Let the stage at the head of its queue succeed with this result."""
         lease = self.bench.claim_one(stage)
+        files = result.get("files")
+        assert isinstance(files, dict)
+        artifacts = {file["key"]: Kind.RESULT for file in files.values()}
         with self.bench.transaction() as connection:
-            transitions.complete(connection, [Done(lease, result, 0.25, {})], KEEPING)
+            transitions.complete(connection, [Done(lease, result, 0.25, artifacts)], KEEPING)
+
+    def fail(self, stage: StageName, failure: Failure) -> None:
+        """Let the stage at the head of its queue fail."""
+        lease = self.bench.claim_one(stage)
+        with self.bench.transaction() as connection:
+            transitions.fail(connection, lease, failure)
 
     def leftovers(self) -> dict[str, object]:
         """Return what is stored anywhere: counts of rows, objects and messages above 0."""
         with self.bench.transaction() as connection:
             counts: dict[str, object] = {
                 table: connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one()
-                for table in ("jobs", "stages")
+                for table in ("jobs", "stages", "artifacts")
             }
         counts["objects"] = len(list(self.bench.store.stored()))
         counts["messages"] = len(list(self.bench.broker.scan_iter("smart_filter.*")))

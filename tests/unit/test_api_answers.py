@@ -1,5 +1,6 @@
 """What is answered about jobs, from what their rows hold."""
 
+import dataclasses
 import datetime as dt
 import uuid
 from collections.abc import Mapping
@@ -7,9 +8,11 @@ from collections.abc import Mapping
 import pytest
 
 from smart_filter_api import answers
+from smart_filter_api.schemas import JobAnswer
 from smart_filter_shared.cards import LEADING_TASK
 from smart_filter_shared.ids import JobId, Tenant
 from smart_filter_shared.jobs.queries import JobRow, StageRow
+from smart_filter_shared.jobs.retention import Keeping
 from smart_filter_shared.jobs.states import JobState
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.recipe import Background, BackgroundKind, Output, Recipe, stages
@@ -55,6 +58,10 @@ def a_row(
     )
 
 
+def answered(row: JobRow) -> JobAnswer:
+    return answers.job(row, Keeping(input_seconds=10, result_seconds=60))
+
+
 def faces(count: int) -> dict[StageName, dict[str, object]]:
     face = {"box": [0, 0, 9, 9], "score": 0.5, "landmarks": [[1, 2]] * 5}
     return {FACE: {"faces": [face] * count}}
@@ -83,7 +90,7 @@ def test_people_are_those_the_model_tells_apart_else_judged_by_matte_and_faces(
 ) -> None:
     segmented = {"coverage": coverage} | ({} if persons is None else {"persons": persons})
 
-    job = answers.job(a_row({SEGMENTATION: segmented, **faces(found)}))
+    job = answered(a_row({SEGMENTATION: segmented, **faces(found)}))
 
     assert job.people == people
 
@@ -91,28 +98,28 @@ def test_people_are_those_the_model_tells_apart_else_judged_by_matte_and_faces(
 def test_people_are_unknown_until_what_decides_has_succeeded() -> None:
     covered = {SEGMENTATION: {"coverage": 0.3}}
 
-    assert answers.job(a_row()).people is None
-    assert answers.job(a_row(covered)).people is None
-    assert answers.job(a_row({**covered, **faces(1)})).people == 1
+    assert answered(a_row()).people is None
+    assert answered(a_row(covered)).people is None
+    assert answered(a_row({**covered, **faces(1)})).people == 1
 
 
 def test_people_faces_and_rating_are_null_when_nobody_asked() -> None:
     recipe = Recipe(background=KEEP, require_person=True)
 
-    job = answers.job(a_row({SEGMENTATION: {"coverage": 0.3}}, recipe=recipe))
+    job = answered(a_row({SEGMENTATION: {"coverage": 0.3}}, recipe=recipe))
 
     assert (job.people, job.faces, job.rating) == (None, None, None)
     assert job.rating_reason == "not_requested"
 
 
 def test_photo_without_a_face_has_no_rating_and_says_so() -> None:
-    job = answers.job(a_row(rated()))
+    job = answered(a_row(rated()))
 
     assert (job.faces, job.rating, job.rating_reason) == ([], None, "no_face")
 
 
 def test_rating_is_computed_from_its_own_terms() -> None:
-    rating = answers.job(a_row(rated("none", "huge", "mild"))).rating
+    rating = answered(a_row(rated("none", "huge", "mild"))).rating
 
     assert rating is not None
     assert rating.avg_smiling_score == pytest.approx((0.2 + 1.0 + 0.5) / 3, abs=1e-12)
@@ -128,7 +135,7 @@ def test_eye_that_cannot_be_told_counts_as_not_open(
     open_eyes: bool | None,  # noqa: FBT001 - pytest passes by name
     ratio: float,
 ) -> None:
-    rating = answers.job(a_row(rated("huge", "none", open_eyes=open_eyes))).rating
+    rating = answered(a_row(rated("huge", "none", open_eyes=open_eyes))).rating
 
     assert rating is not None
     assert rating.open_eye_ratio == ratio
@@ -142,8 +149,8 @@ def test_background_is_what_was_asked_for_until_it_is_chosen() -> None:
         "reason": "Everybody smiles.",
     }
 
-    before = answers.job(a_row()).background
-    after = answers.job(a_row({COMPOSITE: {"background": chosen}})).background
+    before = answered(a_row()).background
+    after = answered(a_row({COMPOSITE: {"background": chosen}})).background
 
     assert before.model_dump() == {"kind": "auto", "name": None, "keywords": [], "reason": None}
     assert after.model_dump() == chosen
@@ -161,8 +168,26 @@ def test_background_is_what_was_asked_for_until_it_is_chosen() -> None:
 def test_only_a_job_that_has_succeeded_names_outputs(state: JobState, outputs: list[str]) -> None:
     row = a_row(recipe=Recipe(outputs=(Output.FACES,)), state=state)
 
-    assert list(answers.job(row).outputs) == outputs
+    assert list(answered(row).outputs) == outputs
+
+
+@pytest.mark.parametrize(
+    ("state", "expires_at"),
+    [
+        (JobState.SUCCEEDED, NEW_YEAR_IN_TOKYO + dt.timedelta(seconds=60)),
+        (JobState.FAILED, None),
+        (JobState.CANCELED, None),
+    ],
+)
+def test_only_what_a_job_has_made_expires(state: JobState, expires_at: dt.datetime | None) -> None:
+    row = dataclasses.replace(a_row(state=state), finished_at=NEW_YEAR_IN_TOKYO)
+
+    assert answered(row).expires_at == expires_at
+
+
+def test_job_that_has_not_ended_does_not_expire_yet() -> None:
+    assert answered(a_row()).expires_at is None
 
 
 def test_times_are_utc_with_a_z() -> None:
-    assert '"created_at":"2025-12-31T23:30:00Z"' in answers.job(a_row()).model_dump_json()
+    assert '"created_at":"2025-12-31T23:30:00Z"' in answered(a_row()).model_dump_json()

@@ -1,28 +1,32 @@
-"""Jobs: submit, list, look at, cancel."""
+"""Jobs: submit, list, look at, cancel, redrive, delete."""
 
 import base64
 import binascii
 import uuid
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, TypeVar
 
 from fastapi import APIRouter, BackgroundTasks, Query, Request, Response, status
 from pydantic import AfterValidator, AwareDatetime
 from sqlalchemy import Connection
 
-from smart_filter_api import answers, intake, openapi, submission
-from smart_filter_api.deps import OpenServices, Reader, Services, Submitter
+from smart_filter_api import answers, intake, openapi, removal, submission
+from smart_filter_api.deps import OpenServices, Reader, Submitter
 from smart_filter_api.problems import documented
 from smart_filter_api.schemas import JobAnswer, JobPage
-from smart_filter_shared.errors import MalformedRequest, NotFound
-from smart_filter_shared.ids import JobId, Tenant
+from smart_filter_shared.errors import JobDeleted, MalformedRequest, NotFound
+from smart_filter_shared.ids import Capability, JobId, Tenant
 from smart_filter_shared.jobs import queries, transitions
 from smart_filter_shared.jobs.queries import JobRow, Listing
+from smart_filter_shared.jobs.retention import Marked
 from smart_filter_shared.jobs.states import JobState
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
 _MOST_LISTED = 200
 _METADATA = "metadata."
+
+Answer = TypeVar("Answer")
 
 
 @router.post(
@@ -54,7 +58,7 @@ async def create(
         accepted = await submission.accept(services, caller.tenant, upload)
     # After the answer: a broker that is away, black-holed too, delays nobody.
     afterwards.add_task(services.in_thread, services.doorbell.ring, accepted.ringing)
-    job = answers.job(accepted.job)
+    job = answers.job(accepted.job, services.keeping)
     response.headers["Location"] = job.links.self
     return job
 
@@ -96,7 +100,7 @@ async def list_jobs(
         rows = await connection.run_sync(queries.listed, listing)
     more = len(rows) > limit
     return JobPage(
-        items=[answers.job(row) for row in rows[:limit]],
+        items=[answers.job(row, services.keeping) for row in rows[:limit]],
         next_cursor=_cursor(rows[limit - 1].id) if more else None,
     )
 
@@ -104,50 +108,111 @@ async def list_jobs(
 @router.get(
     "/{job_id}",
     summary="Look at a job",
-    responses=documented("unauthorized", "scope", "not_found", "unavailable"),
+    responses=documented("unauthorized", "scope", "not_found", "job_deleted", "unavailable"),
 )
 async def show(job_id: str, services: OpenServices, caller: Reader) -> JobAnswer:
     """Answer what is known of a job by now."""
-    return answers.job(await found(services, caller.tenant, job_id))
+    async with services.transaction() as connection:
+        row = await connection.run_sync(found, job_id, caller.tenant)
+    return answers.job(row, services.keeping)
 
 
 @router.post(
     "/{job_id}/cancel",
     summary="Cancel a job",
-    responses=documented("unauthorized", "scope", "not_found", "job_final", "unavailable"),
+    responses=documented(
+        "unauthorized", "scope", "not_found", "job_final", "job_deleted", "unavailable"
+    ),
 )
 async def cancel(job_id: str, services: OpenServices, caller: Submitter) -> JobAnswer:
     """Withdraw a job that has not ended."""
+
+    def move(connection: Connection) -> JobRow:
+        _own(connection, job_id, caller.tenant, transitions.cancel)
+        return found(connection, job_id, caller.tenant)
+
     async with services.transaction() as connection:
-        row = await connection.run_sync(_cancel, _parsed(job_id), caller.tenant)
-    return answers.job(row)
+        row = await connection.run_sync(move)
+    return answers.job(row, services.keeping)
 
 
-@router.delete("/{job_id}", include_in_schema=False)
-async def delete(job_id: str, caller: Submitter) -> None:
-    """Say that there is no such endpoint yet; 405 would promise something else."""
-    del caller
-    raise NotFound(f"there is no DELETE /v1/jobs/{job_id}")
+@router.post(
+    "/{job_id}/redrive",
+    status_code=status.HTTP_202_ACCEPTED,
+    summary="Let a failed job go on",
+    responses=documented(
+        "unauthorized",
+        "scope",
+        "not_found",
+        "job_final",
+        "job_not_finished",
+        "job_deleted",
+        "inputs_expired",
+        "unavailable",
+    ),
+)
+async def redrive(
+    job_id: str, afterwards: BackgroundTasks, services: OpenServices, caller: Submitter
+) -> JobAnswer:
+    """Let a failed job go on from what has succeeded, with all its attempts."""
+
+    def move(connection: Connection) -> tuple[JobRow, list[Capability]]:
+        ready = _own(connection, job_id, caller.tenant, transitions.redrive)
+        return found(connection, job_id, caller.tenant), ready
+
+    async with services.transaction() as connection:
+        row, ready = await connection.run_sync(move)
+    afterwards.add_task(services.in_thread, services.doorbell.ring, ready)
+    return answers.job(row, services.keeping)
 
 
-async def found(services: Services, tenant: Tenant, job_id: str) -> JobRow:
+@router.delete(
+    "/{job_id}",
+    status_code=status.HTTP_204_NO_CONTENT,
+    summary="Delete a job",
+    description="Whatever its state: an unfinished one is canceled first. Its photo, results "
+    "and rows are gone then.",
+    responses=documented("unauthorized", "scope", "not_found", "job_deleted", "unavailable"),
+)
+async def delete(job_id: str, services: OpenServices, caller: Submitter) -> None:
+    """Forget a job and all that it has stored."""
+
+    def move(connection: Connection) -> list[Marked]:
+        return _own(connection, job_id, caller.tenant, transitions.delete)
+
+    async with services.transaction() as connection:
+        marked = await connection.run_sync(move)
+    await removal.remove(services, marked)
+
+
+def found(connection: Connection, job_id: str, tenant: Tenant) -> JobRow:
     """Return a tenant's job.
 
-    Raises NotFound, the same for what is no id, nobody's and somebody else's.
+    Raises NotFound, the same for what is no id, nobody's and somebody else's; JobDeleted.
     """
-    async with services.transaction() as connection:
-        row = await connection.run_sync(queries.find, _parsed(job_id), tenant)
+    row = queries.find(connection, _parsed(job_id), tenant)
     if row is None:
-        raise NotFound(f"job {job_id}")
+        raise _gone(connection, job_id, tenant)
     return row
 
 
-def _cancel(connection: Connection, job_id: JobId, tenant: Tenant) -> JobRow:
-    transitions.cancel(connection, job_id, tenant)
-    row = queries.find(connection, job_id, tenant)
-    if row is None:
-        raise RuntimeError(f"job {job_id} was canceled and cannot be read")
-    return row
+def _own(
+    connection: Connection,
+    job_id: str,
+    tenant: Tenant,
+    move: Callable[[Connection, JobId, Tenant], Answer],
+) -> Answer:
+    """Move a tenant's job.  Raises NotFound, JobDeleted, and what the move does."""
+    try:
+        return move(connection, _parsed(job_id), tenant)
+    except NotFound:
+        raise _gone(connection, job_id, tenant) from None
+
+
+def _gone(connection: Connection, job_id: str, tenant: Tenant) -> JobDeleted | NotFound:
+    if queries.is_deleted(connection, _parsed(job_id), tenant):
+        return JobDeleted(f"job {job_id} was deleted; nothing of it is kept")
+    return NotFound(f"job {job_id}")
 
 
 def _parsed(job_id: str) -> JobId:

@@ -6,14 +6,16 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Response
 from fastapi.responses import RedirectResponse, StreamingResponse
 from pydantic import TypeAdapter
+from sqlalchemy import Connection
 
 from smart_filter_api import answers
 from smart_filter_api.deps import OpenServices, Reader, Services
 from smart_filter_api.problems import documented
 from smart_filter_api.routes import jobs
 from smart_filter_api.schemas import FaceAnswer, RatingAnswer
-from smart_filter_shared.errors import JobNotFinished, NotFound, ObjectMissing
-from smart_filter_shared.jobs.queries import JobRow
+from smart_filter_shared.errors import JobNotFinished, NotFound, ObjectMissing, OutputExpired
+from smart_filter_shared.jobs import retention
+from smart_filter_shared.jobs.queries import JobRow, Json
 from smart_filter_shared.jobs.states import JobState
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.recipe import Output
@@ -25,6 +27,7 @@ _NOT_MODIFIED = 304
 _REDIRECT = 307
 # Only its owner may keep it, and asks each time whether it still stands.
 _CACHING = "private, no-cache"
+_DOCUMENTS = frozenset({Output.FACES, Output.RATING})
 _FACES = TypeAdapter(list[FaceAnswer] | None)
 _RATING = TypeAdapter(RatingAnswer | None)
 
@@ -37,11 +40,24 @@ _RATING = TypeAdapter(RatingAnswer | None)
     responses={
         200: {
             "description": "the output",
-            "content": {"image/jpeg": {}, "image/png": {}, "application/json": {}},
+            "content": {
+                "image/jpeg": {},
+                "image/png": {},
+                "image/webp": {},
+                "application/json": {},
+            },
         },
         _NOT_MODIFIED: {"description": "If-None-Match names what the output still is"},
         _REDIRECT: {"description": "a link to the file, with `redirect=1`"},
-        **documented("unauthorized", "scope", "not_found", "job_not_finished", "unavailable"),
+        **documented(
+            "unauthorized",
+            "scope",
+            "not_found",
+            "job_not_finished",
+            "job_deleted",
+            "output_expired",
+            "unavailable",
+        ),
     },
 )
 async def fetch(
@@ -54,11 +70,17 @@ async def fetch(
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
     """Answer one output of a job that has succeeded."""
-    job = await jobs.found(services, caller.tenant, job_id)
-    output = _asked_for(job, name)
-    if output in {Output.FACES, Output.RATING}:
+
+    def look(connection: Connection) -> tuple[JobRow, Output, Json | None]:
+        job = jobs.found(connection, job_id, caller.tenant)
+        output = _asked_for(job, name)
+        return job, output, _file(connection, job, output)
+
+    async with services.transaction() as connection:
+        job, output, file = await connection.run_sync(look)
+    if file is None:
         return _document(job, output, if_none_match)
-    return await _picture(services, job, output, redirect=redirect, known=if_none_match)
+    return await _picture(services, file, redirect=redirect, known=if_none_match)
 
 
 def _asked_for(job: JobRow, name: str) -> Output:
@@ -69,6 +91,23 @@ def _asked_for(job: JobRow, name: str) -> Output:
     if job.state != JobState.SUCCEEDED:
         raise NotFound(f"job {job.id} has {job.state}: it has no outputs")
     return Output(name)
+
+
+def _file(connection: Connection, job: JobRow, output: Output) -> Json | None:
+    """Return what is known of an output's file; None for one that is a document."""
+    if output in _DOCUMENTS:
+        return None
+    result = job.result(StageName.COMPOSITE)
+    file: Json | None = None if result is None else result["files"].get(str(output))
+    if file is None:
+        raise NotFound(f"job {job.id} has no output {output}")
+    if not retention.is_kept(connection, job.tenant, str(file["key"])):
+        raise _expired()
+    return file
+
+
+def _expired() -> OutputExpired:
+    return OutputExpired("the output was kept for its time and is gone; submit the photo again")
 
 
 def _document(job: JobRow, output: Output, known: str | None) -> Response:
@@ -84,12 +123,8 @@ def _document(job: JobRow, output: Output, known: str | None) -> Response:
 
 
 async def _picture(
-    services: Services, job: JobRow, output: Output, *, redirect: bool, known: str | None
+    services: Services, file: Json, *, redirect: bool, known: str | None
 ) -> Response:
-    result = job.result(StageName.COMPOSITE)
-    file = None if result is None else result["files"].get(str(output))
-    if file is None:
-        raise NotFound(f"job {job.id} has no output {output}")
     key = str(file["key"])
     # A key is written once, so it names its content; hashed, because it holds a lease's token.
     headers = _headers(hashlib.sha256(key.encode()).hexdigest())
@@ -101,7 +136,7 @@ async def _picture(
     try:
         pieces = await services.in_thread(services.storage.stream, key)
     except ObjectMissing as error:
-        raise NotFound(f"the output {output} of job {job.id} is not kept any more") from error
+        raise _expired() from error
     headers["Content-Length"] = str(file["bytes"])
     return StreamingResponse(pieces, media_type=file["media_type"], headers=headers)
 

@@ -1,0 +1,161 @@
+"""Delete and redrive over HTTP: what is left of a job, and what is answered about it."""
+
+import pytest
+
+from smart_filter_api.keys import Scope
+from smart_filter_shared.doorbell import queue_of
+from smart_filter_shared.ids import Tenant
+from smart_filter_shared.jobs.leases import Failure
+from smart_filter_shared.pipeline import StageName
+from smart_filter_tests.bench import capability
+from smart_filter_tests.serving import Api, a_photo
+
+PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE = StageName
+FAILURE = Failure("model_failed", "A model failed", "ValueError in face")
+PREPARED = {"facts": {"width": 48, "height": 32, "format": "jpg"}, "arrays": {}, "files": {}}
+KEY = "2026-01-01/tests/made/image.png"
+COMPOSED = {
+    "facts": {},
+    "arrays": {},
+    "files": {
+        "image": {
+            "key": KEY,
+            "media_type": "image/png",
+            "width": 1,
+            "height": 1,
+            "format": "png",
+            "bytes": 4,
+        }
+    },
+}
+EVERY_ENDPOINT = [
+    ("GET", ""),
+    ("POST", "/cancel"),
+    ("POST", "/redrive"),
+    ("GET", "/outputs/image"),
+    ("DELETE", ""),
+]
+
+
+def finished(api: Api) -> str:
+    """Submit a job that keeps its background, and let it succeed with one picture."""
+    job_id = api.submit(background="keep")
+    api.bench.store.put(KEY, b"made", length=4, media_type="image/png")
+    api.finish(PREPARE, PREPARED)
+    api.finish(COMPOSITE, COMPOSED)
+    return job_id
+
+
+def failed(api: Api) -> str:
+    """Submit a job whose `face` fails after `prepare` has succeeded."""
+    job_id = api.submit()
+    api.finish(PREPARE, PREPARED)
+    api.fail(FACE, FAILURE)
+    return job_id
+
+
+@pytest.mark.parametrize("unfinished", [True, False])
+def test_deleted_job_leaves_nothing_behind(api: Api, *, unfinished: bool) -> None:
+    job_id = api.submit() if unfinished else finished(api)
+    api.bench.broker.flushdb()
+
+    answer = api.client.delete(f"/v1/jobs/{job_id}")
+
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert api.leftovers() == {}
+    assert api.client.get("/v1/jobs").json()["items"] == []
+
+
+def test_deleted_background_is_gone_too(api: Api) -> None:
+    files = {"photo": ("p", a_photo()), "background_file": ("b", a_photo())}
+    job_id = api.client.post("/v1/jobs", files=files).json()["id"]
+
+    api.client.delete(f"/v1/jobs/{job_id}")
+
+    assert list(api.bench.store.stored()) == []
+
+
+@pytest.mark.parametrize(("method", "path"), EVERY_ENDPOINT)
+def test_deleted_job_says_so_to_its_owner_and_to_nobody_else(
+    api: Api, method: str, path: str
+) -> None:
+    job_id = finished(api)
+    api.client.delete(f"/v1/jobs/{job_id}")
+    stranger = {"Authorization": f"Bearer {api.key(*Scope, tenant=Tenant('others'))}"}
+
+    owner = api.client.request(method, f"/v1/jobs/{job_id}{path}")
+    other = api.client.request(method, f"/v1/jobs/{job_id}{path}", headers=stranger)
+
+    assert (owner.status_code, owner.json()["code"]) == (410, "job_deleted")
+    assert (other.status_code, other.json()["code"]) == (404, "not_found")
+
+
+def test_work_on_a_deleted_job_is_dropped(api: Api) -> None:
+    job_id = api.submit()
+    lease = api.bench.claim_one(PREPARE)
+
+    api.client.delete(f"/v1/jobs/{job_id}")
+
+    assert api.bench.complete(lease).lost == [lease]
+    assert api.bench.claim(PREPARE) == []
+
+
+def test_key_that_may_only_read_neither_deletes_nor_redrives(api: Api) -> None:
+    job_id = failed(api)
+    reader = {"Authorization": f"Bearer {api.key(Scope.READ)}"}
+
+    answers = [
+        api.client.request(method, f"/v1/jobs/{job_id}{path}", headers=reader).status_code
+        for method, path in (("DELETE", ""), ("POST", "/redrive"))
+    ]
+
+    assert answers == [403, 403]
+    assert api.job(job_id)["state"] == "failed"
+
+
+def test_redriven_job_goes_on_from_what_has_succeeded(api: Api) -> None:
+    job_id = failed(api)
+    api.bench.broker.flushdb()
+
+    answer = api.client.post(f"/v1/jobs/{job_id}/redrive")
+
+    job = answer.json()
+    assert answer.status_code == 202
+    assert (job["state"], job["error"], job["finished_at"]) == ("running", None, None)
+    assert {stage["name"]: stage["state"] for stage in job["stages"]} == {
+        "prepare": "succeeded",
+        "segmentation": "ready",
+        "face": "ready",
+        "smile": "waiting",
+        "composite": "waiting",
+    }
+    rung = {
+        api.bench.broker.blpop([queue_of(capability(stage))], timeout=10)[0].decode()
+        for stage in (SEGMENTATION, FACE)
+    }
+    assert rung == {"smart_filter.segmentation.bench", "smart_filter.face.bench"}
+
+
+@pytest.mark.parametrize(
+    ("ending", "code"),
+    [("none", "job_not_finished"), ("success", "job_final"), ("cancel", "job_final")],
+)
+def test_only_a_failed_job_is_redriven(api: Api, ending: str, code: str) -> None:
+    job_id = finished(api) if ending == "success" else api.submit()
+    if ending == "cancel":
+        api.client.post(f"/v1/jobs/{job_id}/cancel")
+
+    answer = api.client.post(f"/v1/jobs/{job_id}/redrive")
+
+    assert (answer.status_code, answer.json()["code"]) == (409, code)
+
+
+def test_job_whose_photo_is_kept_no_longer_cannot_be_redriven(api: Api) -> None:
+    job_id = failed(api)
+    with api.bench.transaction() as connection:
+        connection.exec_driver_sql("UPDATE artifacts SET expires_at = statement_timestamp()")
+
+    answer = api.client.post(f"/v1/jobs/{job_id}/redrive")
+
+    assert (answer.status_code, answer.json()["code"]) == (410, "inputs_expired")
+    assert api.job(job_id)["state"] == "failed"
