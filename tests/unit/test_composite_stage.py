@@ -45,6 +45,7 @@ def a_job(background: str = "keep", **recipe: object) -> stage.Inputs:
     proxy = images.shrink(srgb, longest_side=WIDTH // SCALE)
     return stage.Inputs(
         photo=Photo(srgb, "jpg"),
+        background=None,
         prepared=Prepared(WIDTH, HEIGHT, "jpg", proxy, ()),
         segmented=Segmented(matte, float((matte > 127).mean()), None),
         faces=None,
@@ -149,6 +150,172 @@ def test_each_preset_stands_behind_the_people(preset: str) -> None:
     assert (result.background.kind, result.background.name) == ("preset", preset)
 
 
+def a_background(width: int, height: int) -> Photo:
+    """Red on the left, green in the middle half, blue on the right; a white frame of 1 px."""
+    srgb = np.zeros((height, width, 3), np.uint8)
+    srgb[:, : width // 4] = (200, 0, 0)
+    srgb[:, width // 4 : width - width // 4] = (0, 200, 0)
+    srgb[:, width - width // 4 :] = (0, 0, 200)
+    srgb[0] = srgb[-1] = srgb[:, 0] = srgb[:, -1] = 255
+    srgb.setflags(write=False)
+    return Photo(srgb, "png")
+
+
+def test_an_uploaded_background_of_the_same_size_stands_behind_the_people_as_it_is() -> None:
+    inputs = replace(a_job("file", format=Format.PNG), background=a_background(WIDTH, HEIGHT))
+
+    result = made(inputs)
+
+    seen = pixels(result.image)
+    assert np.array_equal(seen[INSIDE], inputs.photo.srgb[INSIDE])
+    assert inputs.background is not None
+    assert np.array_equal(seen[:20], inputs.background.srgb[:20])
+    assert result.background is not None
+    assert (result.background.kind, result.background.name) == ("file", None)
+    assert result.background.reason == "asked for: the uploaded background"
+
+
+@pytest.mark.parametrize("scale", [0.05, 0.5, 3, 7.3])
+def test_an_uploaded_background_is_scaled_until_it_fills_the_picture(scale: float) -> None:
+    size = round(WIDTH * scale), round(HEIGHT * scale)
+    inputs = replace(a_job("file", format=Format.PNG), background=a_background(*size))
+
+    seen = pixels(made(inputs).image)
+
+    row = seen[38]  # below the frame, above the people
+    for place, colour in ((0.12, (200, 0, 0)), (0.5, (0, 200, 0)), (0.88, (0, 0, 200))):
+        assert np.abs(row[round(WIDTH * place)] - colour).max() < 40
+
+
+def test_a_wider_background_loses_its_sides_and_a_taller_one_top_and_bottom() -> None:
+    wide = replace(a_job("file", format=Format.PNG), background=a_background(4 * WIDTH, HEIGHT))
+    tall = replace(a_job("file", format=Format.PNG), background=a_background(WIDTH, 4 * HEIGHT))
+
+    # The middle quarter of its width is green alone.
+    assert (pixels(made(wide).image)[5:-5, [2, -3]] == [0, 200, 0]).all()
+    sides = pixels(made(tall).image)[5]
+    assert (sides[[2, -3]] == [[200, 0, 0], [0, 0, 200]]).all()
+    assert (sides[0] == 255).all()
+
+
+def test_fine_detail_of_a_large_background_is_averaged() -> None:
+    """Every other pixel black and white is grey from afar, never stripes."""
+    checks = np.indices((1500, 2000)).sum(axis=0) % 2 * 255
+    background = Photo(np.dstack([checks.astype(np.uint8)] * 3), "png")
+
+    seen = pixels(made(replace(a_job("file", format=Format.PNG), background=background)).image)
+
+    assert np.abs(seen[OUTSIDE] - 127.5).max() < 30
+
+
+def test_without_the_background_that_was_asked_for_nothing_is_made() -> None:
+    with pytest.raises(ValueError, match="needs a background"):
+        made(a_job("file"))
+
+
+def test_a_blurred_background_is_soft_and_the_people_are_sharp() -> None:
+    inputs = a_job("blur:0.5", format=Format.PNG)
+
+    result = made(inputs)
+
+    seen = pixels(result.image)
+    assert np.array_equal(seen[INSIDE], inputs.photo.srgb[INSIDE])
+    assert result.background is not None
+    assert (result.background.kind, result.background.name) == ("blur", None)
+    assert result.background.reason.endswith("the photo's own background, blurred by 0.5 of 1")
+
+
+def test_the_stronger_the_blur_the_less_detail_is_left() -> None:
+    photo = a_job().photo.srgb.astype(np.int16)
+
+    pictures = [
+        pixels(made(a_job(f"blur:{strength}", format=Format.PNG)).image)
+        for strength in ("0.1", "0.4", "1")
+    ]
+
+    left = [detail(picture) for picture in (photo, *pictures)]
+    assert left == sorted(left, reverse=True)
+    assert left[-1] < 0.9 * left[0]
+
+
+def detail(picture: NDArray[np.int16]) -> float:
+    """Return how far pixels of the background stray from their mean."""
+    return float(picture[OUTSIDE].std(axis=(0, 1)).mean())
+
+
+def test_blur_of_nought_is_the_photo_itself() -> None:
+    inputs = a_job("blur:0", format=Format.PNG)
+
+    assert np.array_equal(pixels(made(inputs).image), inputs.photo.srgb)
+
+
+def test_a_blurred_background_keeps_its_brightness() -> None:
+    inputs = a_job("blur:0.3", format=Format.PNG)
+    flat = np.full_like(inputs.photo.srgb, (30, 90, 160))
+    flat[INSIDE] = 255
+    inputs = replace(
+        inputs,
+        photo=Photo(flat, "png"),
+        prepared=replace(
+            inputs.prepared, proxy_srgb=images.shrink(flat, longest_side=WIDTH // SCALE)
+        ),
+    )
+
+    seen = pixels(made(inputs).image)
+
+    # Grain is ±1.6 levels.
+    assert np.abs(seen[OUTSIDE] - [30, 90, 160]).max() <= 3
+
+
+@pytest.mark.parametrize("strength", ["0.05", "0.3", "1"])
+def test_people_cast_no_halo_on_the_blurred_background(strength: str) -> None:
+    """A person of pure red before blue: blurred with the person, blue would turn violet."""
+    inputs = a_job(f"blur:{strength}", format=Format.PNG)
+    matte = np.zeros((HEIGHT, WIDTH), np.uint8)
+    matte[50:, 70:170] = 255
+    photo = np.where(matte[..., np.newaxis] > 0, [255, 0, 0], [0, 60, 200]).astype(np.uint8)
+    inputs = replace(
+        inputs,
+        photo=Photo(photo, "png"),
+        prepared=replace(inputs.prepared, proxy_srgb=photo),
+        segmented=Segmented(matte, float((matte > 0).mean()), None),
+    )
+
+    seen = pixels(made(inputs).image)
+
+    assert np.abs(seen[matte == 0] - [0, 60, 200]).max() <= 4
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 40), (40, 1), (7, 900), (900, 7), (333, 501)])
+@pytest.mark.parametrize("background", ["blur:0.01", "blur:1", "file"])
+def test_photos_of_any_size_get_their_background(size: tuple[int, int], background: str) -> None:
+    width, height = size
+    srgb = np.random.default_rng(8).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    matte = np.full((height, width), 255, np.uint8)
+    matte[: height // 2] = 0
+    inputs = replace(
+        a_job(background, format=Format.PNG),
+        photo=Photo(srgb, "png"),
+        background=Photo(srgb[:1, :1], "png"),
+        prepared=Prepared(width, height, "png", srgb, ()),
+        segmented=Segmented(matte, 0.5, None),
+    )
+
+    result = made(inputs)
+
+    assert result.image is not None
+    assert (result.image.width, result.image.height) == size
+
+
+@pytest.mark.parametrize("background", ["keep", "transparent", "preset:sky", "blur:0.5"])
+def test_every_background_comes_as_webp(background: str) -> None:
+    result = made(a_job(background, format=Format.WEBP))
+
+    assert result.image is not None
+    assert (result.image.format, result.image.media_type) == ("webp", "image/webp")
+    assert pixels(result.image).shape[2] == (4 if background == "transparent" else 3)
+
+
 def test_auto_follows_the_smiles() -> None:
     inputs = a_job("auto")
     smiles = Smiles((Smile(SmileLevel.HUGE, 0.97),), (Eyes(left_open=True, right_open=True),))
@@ -160,7 +327,9 @@ def test_auto_follows_the_smiles() -> None:
     assert result.background.reason.startswith("1 person, smiling broadly (1.00 of 1)")
 
 
-@pytest.mark.parametrize("background", ["auto", "transparent", "color:red", "preset:sky"])
+@pytest.mark.parametrize(
+    "background", ["auto", "transparent", "color:red", "preset:sky", "blur:0.5", "file"]
+)
 def test_without_anybody_the_photo_is_kept_and_told(background: str) -> None:
     inputs = a_job(background, format=Format.PNG)
     nobody = Segmented(np.zeros((HEIGHT // SCALE, WIDTH // SCALE), np.uint8), 0.001, None)

@@ -23,7 +23,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
-from smart_filter_shared.errors import InputsExpired, ObjectMissing
+from smart_filter_shared.errors import (
+    ImageTooLarge,
+    ImageUnreadable,
+    InputsExpired,
+    ObjectMissing,
+)
 from smart_filter_shared.jobs.leases import Lease
 from smart_filter_shared.jobs.queries import JobRow, Json
 from smart_filter_shared.jobs.retention import Kind
@@ -76,12 +81,12 @@ class Artifacts:
     def load(self, job: JobRow, wanted: type[Inputs]) -> Inputs:
         """Return the inputs of a stage for one job, its fields filled by their names.
 
-        Raises ImageUnreadable or ImageTooLarge for the photo, InputsExpired when an object
-        is gone, StorageUnavailable.
+        Raises ImageUnreadable or ImageTooLarge for the photo or its background,
+        InputsExpired when an object is gone, StorageUnavailable.
         """
         given: dict[str, Callable[[], object]] = {
             "photo": lambda: self._photo(job.photo_key),
-            "background": lambda: job.background_key and self._photo(job.background_key),
+            "background": lambda: self._background(job),
             "recipe": lambda: job.recipe,
             "seed": lambda: job.seed,
             **{
@@ -134,6 +139,14 @@ class Artifacts:
             return photo, photo.srgb.nbytes
 
         return self._cache.get(key, fetch)
+
+    def _background(self, job: JobRow) -> Photo | None:
+        if job.background_key is None:
+            return None
+        try:
+            return self._photo(job.background_key)
+        except (ImageUnreadable, ImageTooLarge) as error:
+            raise type(error)(f"the background file: {error}") from error
 
     def _result(self, job: JobRow, stage: StageName, made: type) -> object | None:
         stored = job.result(stage)

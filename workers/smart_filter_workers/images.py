@@ -79,12 +79,23 @@ def shrink(srgb: Srgb8, *, longest_side: int) -> Srgb8:
     scale = longest_side / max(height, width)
     if scale >= 1:
         return srgb
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return by_area(srgb, width=max(1, round(width * scale)), height=max(1, round(height * scale)))
+
+
+def by_area(srgb: Srgb8, *, width: int, height: int) -> Srgb8:
+    """Return a picture at a size that is nowhere larger; the same array when it has it.
+
+    srgb: (H, W, 3) uint8.  Every output pixel is the mean of the area it covers.
+    """
+    down, across = srgb.shape[:2]
     # Halving is OpenCV's vectorised case: 12 megapixels shrink in half the time of one odd step.
-    while width >= 2 * size[0] and height >= 2 * size[1] and width % 2 == height % 2 == 0:
-        width, height = width // 2, height // 2
-        srgb = cv2.resize(srgb, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8)
-    return cv2.resize(srgb, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+    while across >= 2 * width and down >= 2 * height and across % 2 == down % 2 == 0:
+        across, down = across // 2, down // 2
+        srgb = cv2.resize(srgb, (across, down), interpolation=cv2.INTER_AREA).astype(np.uint8)
+    if (across, down) == (width, height):
+        return srgb
+    resized = cv2.resize(srgb, (width, height), interpolation=cv2.INTER_AREA)
+    return resized.astype(np.uint8, copy=False)
 
 
 def encode_jpeg(srgb: Srgb8, *, quality: int) -> Encoded:

@@ -122,7 +122,7 @@ class Smiles:
 class Chosen:
     """The background that was used, and why.
 
-    kind: keep, transparent, color or preset; name: the preset's, or None.
+    kind: keep, transparent, color, preset, blur or file; name: the preset's, or None.
     reason: a sentence for people, built from the scores that decided.
     """
 

@@ -28,9 +28,14 @@ def draw(name: str, *, seed: int, width: int, height: int) -> Srgb8:
     Raises KeyError when there is no such preset or no such family: names are checked at the door.
     """
     preset = by_name(name)
+    return design(preset.family).draw(preset, sheet(name, seed=seed, width=width, height=height))
+
+
+def sheet(name: str, *, seed: int, width: int, height: int) -> Sheet:
+    """Return an empty sheet for the background `name`, its accidents decided by the seed."""
     # The name too, or designs drawn with one seed would share their accidents.
     random, grain = np.random.default_rng([seed, zlib.crc32(name.encode())]).spawn(2)
-    return design(preset.family).draw(preset, Sheet(width, height, random, grain))
+    return Sheet(width, height, random, grain)
 
 
 def by_name(name: str) -> Preset:

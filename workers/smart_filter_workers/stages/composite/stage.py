@@ -1,7 +1,7 @@
 """Composite: the picture and the matte that a job was asked for, at full resolution."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypedDict
 
 import cv2
@@ -10,7 +10,7 @@ from coloraide import Color
 
 from smart_filter_shared.recipe import Background, BackgroundKind, Format, Output, Recipe
 from smart_filter_workers import images
-from smart_filter_workers.backgrounds import choose, library
+from smart_filter_workers.backgrounds import blurred, choose, library, uploaded
 from smart_filter_workers.results import (
     Chosen,
     Composited,
@@ -37,9 +37,13 @@ class Models(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """What the stage reads of one job; what the job did not run is None."""
+    """What the stage reads of one job; what the job did not run is None.
+
+    background: the file that was uploaded for it, when one was.
+    """
 
     photo: Photo
+    background: Photo | None
     prepared: Prepared
     segmented: Segmented | None
     faces: Faces | None
@@ -55,6 +59,7 @@ def run(models: Models, batch: Sequence[Inputs]) -> list[Composited]:
 
 def _composite(compositor: Compositor, inputs: Inputs) -> Composited:
     outputs = inputs.recipe.outputs
+    inputs = _tidied(inputs)
     cut = _cut(compositor, inputs) if inputs.segmented is not None else None
     image, chosen = None, None
     if Output.IMAGE in outputs:
@@ -66,18 +71,27 @@ def _composite(compositor: Compositor, inputs: Inputs) -> Composited:
     return Composited(image=image, matte=matte, background=chosen)
 
 
+def _tidied(inputs: Inputs) -> Inputs:
+    """Return the inputs with a matte that shows no slips."""
+    if inputs.segmented is None:
+        return inputs
+    matte = edges.without_islands(
+        inputs.segmented.matte,
+        inputs.faces.faces if inputs.faces is not None else (),
+        scale=inputs.prepared.width / inputs.segmented.matte.shape[1],
+    )
+    return replace(inputs, segmented=replace(inputs.segmented, matte=matte))
+
+
 def _cut(compositor: Compositor, inputs: Inputs) -> CutOut | None:
     """Cut the people out; None when neither image nor matte needs it."""
     segmented, recipe = inputs.segmented, inputs.recipe
     keeps = recipe.background.kind == BackgroundKind.KEEP
     if segmented is None or (keeps and Output.MATTE not in recipe.outputs):
         return None
-    matte = edges.without_islands(
-        segmented.matte,
-        inputs.faces.faces if inputs.faces is not None else (),
-        scale=inputs.prepared.width / segmented.matte.shape[1],
+    return compositor.cut(
+        inputs.photo.srgb, proxy_srgb=inputs.prepared.proxy_srgb, matte=segmented.matte
     )
-    return compositor.cut(inputs.photo.srgb, proxy_srgb=inputs.prepared.proxy_srgb, matte=matte)
 
 
 def _choose(inputs: Inputs) -> Chosen:
@@ -106,7 +120,11 @@ def _asked_for(asked: Background) -> Chosen:
     if asked.kind == BackgroundKind.PRESET and asked.value is not None:
         preset = library.by_name(asked.value)
         return Chosen(asked.kind, preset.name, preset.tags, f"asked for: {preset.title}")
-    what = asked.value if asked.kind == BackgroundKind.COLOR else "no background"
+    what = {
+        BackgroundKind.COLOR: f"{asked.value}",
+        BackgroundKind.BLUR: f"the photo's own background, blurred by {asked.value} of 1",
+        BackgroundKind.FILE: "the uploaded background",
+    }.get(asked.kind, "no background")
     return Chosen(asked.kind, None, (), f"asked for: {what}")
 
 
@@ -121,19 +139,30 @@ def _draw(
     compositor: Compositor, cut: CutOut | None, chosen: Chosen, inputs: Inputs
 ) -> Srgb8 | Srgba8:
     """Return the picture, (H, W, 3), or (H, W, 4) where something shows through."""
-    photo = inputs.photo.srgb
-    if chosen.kind == BackgroundKind.KEEP or cut is None:
-        return photo
-    height, width = photo.shape[:2]
-    if chosen.kind == BackgroundKind.PRESET and chosen.name is not None:
-        drawn = library.draw(chosen.name, seed=inputs.seed, width=width, height=height)
-        return compositor.over(cut, drawn)
-    colour = _colour(inputs.recipe.background)
-    if colour.alpha < 1:
-        return compositor.on_colour(cut, colour)
-    plain = np.empty_like(photo)
-    plain[:] = np.round(colour.srgb).astype(np.uint8)
-    return compositor.over(cut, plain)
+    if chosen.kind == BackgroundKind.KEEP or cut is None or inputs.segmented is None:
+        return inputs.photo.srgb
+    height, width = inputs.photo.srgb.shape[:2]
+    match chosen.kind:
+        case BackgroundKind.PRESET if chosen.name is not None:
+            drawn = library.draw(chosen.name, seed=inputs.seed, width=width, height=height)
+        case BackgroundKind.FILE:
+            if inputs.background is None:
+                raise ValueError("background file needs a background")
+            drawn = uploaded.cover(inputs.background.srgb, width=width, height=height)
+        case BackgroundKind.BLUR:
+            strength = float(inputs.recipe.background.value or 0)
+            if not strength:
+                return inputs.photo.srgb
+            sheet = library.sheet("blur", seed=inputs.seed, width=width, height=height)
+            proxy, matte = inputs.prepared.proxy_srgb, inputs.segmented.matte
+            drawn = blurred.draw(proxy, matte, strength=strength, sheet=sheet)
+        case _:
+            colour = _colour(inputs.recipe.background)
+            if colour.alpha < 1:
+                return compositor.on_colour(cut, colour)
+            drawn = np.empty_like(inputs.photo.srgb)
+            drawn[:] = np.round(colour.srgb).astype(np.uint8)
+    return compositor.over(cut, drawn)
 
 
 def _colour(background: Background) -> Colour:
@@ -147,6 +176,8 @@ def _colour(background: Background) -> Colour:
 
 def _encode(picture: Srgb8 | Srgba8, recipe: Recipe) -> Encoded:
     transparent = picture.shape[2] > 3  # noqa: PLR2004 - red, green, blue
+    if recipe.format == Format.WEBP:
+        return images.encode_webp(picture, quality=recipe.quality)
     if transparent or recipe.format == Format.PNG:
         return images.encode_png(picture)
     return images.encode_jpeg(picture, quality=recipe.quality)
