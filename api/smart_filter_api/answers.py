@@ -1,4 +1,4 @@
-"""What is answered about jobs and models, from their rows and cards.
+"""What is answered about jobs, models and backgrounds, from what is known of them.
 
 The fields of a job are null until the stage that knows them has succeeded.
 """
@@ -13,6 +13,7 @@ from smart_filter_api.schemas import (
     LinksAnswer,
     ModelAnswer,
     Picture,
+    PresetAnswer,
     RatingAnswer,
     RecipeAnswer,
     StageAnswer,
@@ -23,6 +24,7 @@ from smart_filter_shared.jobs.queries import JobRow, Json, StageRow
 from smart_filter_shared.jobs.retention import Keeping, Kind
 from smart_filter_shared.jobs.states import JobState, StageState
 from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.presets import Preset
 from smart_filter_shared.rating import EYES_SHARE, LEVEL_WEIGHTS, SMILE_SHARE, rate
 from smart_filter_shared.recipe import BackgroundKind, Output, Recipe
 
@@ -75,6 +77,18 @@ def model(card: ModelCard) -> ModelAnswer:
         batch_size=card.batch_size,
         quality=dict(card.quality),
         devices=list(card.devices),
+    )
+
+
+def preset(known: Preset) -> PresetAnswer:
+    """Return the answer about a background."""
+    return PresetAnswer(
+        name=known.name,
+        title=known.title,
+        tags=list(known.tags),
+        moods=list(known.moods),
+        palette=list(known.palette),
+        brightness=known.brightness,
     )
 
 

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 
 from smart_filter_api import deps, openapi, problems
 from smart_filter_api.envelope import Envelope
-from smart_filter_api.routes import health, jobs, models, outputs
+from smart_filter_api.routes import backgrounds, health, jobs, models, outputs
 from smart_filter_shared.settings import Settings
 
 
@@ -34,7 +34,7 @@ def create(settings: Settings) -> FastAPI:
     )
     problems.install(app)
     app.add_middleware(Envelope)
-    for router in (jobs.router, outputs.router, models.router, health.router):
-        app.include_router(router)
+    for resource in (jobs, outputs, models, backgrounds, health):
+        app.include_router(resource.router)
     app.openapi = cache(partial(openapi.schema, app))  # type: ignore[method-assign]  # FastAPI's own way
     return app

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, Field
 from smart_filter_shared.cards import TaskName
 from smart_filter_shared.jobs.states import JobState, StageState
 from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.presets import Mood
 from smart_filter_shared.rating import SmileLevel
 from smart_filter_shared.recipe import Format, Output, Priority
 
@@ -202,4 +203,22 @@ class ModelPage(BaseModel):
     """All models that are served, on one page."""
 
     items: list[ModelAnswer]
+    next_cursor: str | None = None
+
+
+class PresetAnswer(BaseModel):
+    """A background by name; palette: its colours, brightness: 0 black to 1 white."""
+
+    name: str
+    title: str
+    tags: list[str]
+    moods: list[Mood]
+    palette: list[str]
+    brightness: float
+
+
+class PresetPage(BaseModel):
+    """All backgrounds by name, on one page."""
+
+    items: list[PresetAnswer]
     next_cursor: str | None = None

@@ -304,6 +304,15 @@ def test_models_are_listed_with_their_cards(api: Api) -> None:
     assert {card["stage"] for card in page["items"]} == set(StageName)
 
 
+def test_backgrounds_are_listed_as_recipes_name_them(api: Api) -> None:
+    page = api.client.get("/v1/backgrounds").json()
+
+    assert page["next_cursor"] is None
+    assert set(page["items"][0]) == {"name", "title", "tags", "moods", "palette", "brightness"}
+    for background in page["items"]:
+        assert api.job(api.submit(background=f"preset:{background['name']}"))
+
+
 def test_wrong_method_is_told_every_right_one(api: Api) -> None:
     answer = api.client.put("/v1/jobs")
 
@@ -318,7 +327,6 @@ def test_wrong_method_is_told_every_right_one(api: Api) -> None:
         ("GET", "/v1/jobs/"),
         ("POST", "/v1/uploads"),
         ("POST", "/v1/batches"),
-        ("GET", "/v1/backgrounds"),
         ("POST", f"/v1/jobs/{NOBODY}/derive"),
         ("GET", f"/v1/jobs/{NOBODY}/events"),
     ],

@@ -40,6 +40,7 @@ def test_every_endpoint_is_described(document: dict[str, Any]) -> None:
         "POST /v1/jobs/{job_id}/redrive",
         "GET /v1/jobs/{job_id}/outputs/{name}",
         "GET /v1/models",
+        "GET /v1/backgrounds",
         "GET /livez",
         "GET /readyz",
     }
