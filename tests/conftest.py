@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import redis
+from sqlalchemy import text
 
 from smart_filter_deploy.embedded.folder import DataFolder
 from smart_filter_deploy.embedded.stack import Stack
@@ -45,6 +46,8 @@ def servers(data_folder: Path) -> Iterator[Stack]:
         migrate.upgrade(engine)
         with sessions.transaction(engine) as connection:
             moves.forbid_others(connection)
+            # No test pulls the plug; waiting for the disk is most of what a commit takes.
+            connection.execute(text("ALTER ROLE CURRENT_USER SET synchronous_commit = off"))
         engine.dispose()
         ObjectStore(told.storage, connections=1).ensure_bucket()
         yield stack

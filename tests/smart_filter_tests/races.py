@@ -1,0 +1,72 @@
+"""Two transitions at the same time on one job: forced to overlap, or let run freely."""
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+from sqlalchemy import text
+
+from smart_filter_tests.bench import Bench
+from smart_filter_tests.worlds import Action, World
+
+_LOOK_SECONDS = 0.002
+_PATIENCE_SECONDS = 20.0
+
+Result = TypeVar("Result")
+
+
+def alone(world: World, action: Action) -> object:
+    """Make a transition in a transaction of its own; return its answer."""
+    with world.bench.transaction() as connection:
+        return action(connection, world)
+
+
+def overlapped(world: World, first: Action, second: Action) -> tuple[object, object]:
+    """Make the second while the first is made but not committed; return both answers.
+
+    The first commits as soon as the second waits for it, or has ended.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        with world.bench.transaction() as connection:
+            answer = first(connection, world)
+            other = pool.submit(alone, world, second)
+            _await_standstill(world.bench, other)
+        return answer, other.result(_PATIENCE_SECONDS)
+
+
+def at_once(work: Sequence[Callable[[], Result]]) -> list[Result]:
+    """Do everything at the same time, each in a thread; return the answers in that order."""
+    start = threading.Barrier(len(work))
+
+    def wait_and_do(one: Callable[[], Result]) -> Result:
+        start.wait(timeout=_PATIENCE_SECONDS)
+        return one()
+
+    with ThreadPoolExecutor(len(work)) as pool:
+        return [future.result() for future in [pool.submit(wait_and_do, one) for one in work]]
+
+
+def deadlocks(bench: Bench) -> int:
+    """Return how many deadlocks this database has broken."""
+    with bench.transaction() as connection:
+        connection.execute(text("SELECT pg_stat_force_next_flush()"))
+        return int(
+            connection.execute(
+                text("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
+            ).scalar_one()
+        )
+
+
+def _await_standstill(bench: Bench, other: Future[object]) -> None:
+    for _ in range(int(_PATIENCE_SECONDS / _LOOK_SECONDS)):
+        with bench.transaction() as connection:
+            waiting = connection.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted"))
+            if waiting.scalar_one():
+                return
+        try:
+            other.exception(timeout=_LOOK_SECONDS)
+        except TimeoutError:
+            continue
+        return
+    raise AssertionError("it neither ended nor waited for a lock")
