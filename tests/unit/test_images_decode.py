@@ -282,7 +282,7 @@ def test_too_many_pixels_are_refused_by_the_header_alone(width: int, height: int
             images.decode(content)
 
 
-def test_a_jpeg_is_as_large_as_its_decoder_sees_it() -> None:
+def test_no_more_is_decoded_than_the_frame_that_was_checked() -> None:
     """A marker without a length leads whoever expects one past the frame, to another frame."""
     small = saved(quarters(), "JPEG")
     large = bytearray(small)
@@ -292,15 +292,34 @@ def test_a_jpeg_is_as_large_as_its_decoder_sees_it() -> None:
 
     content = small[:2] + no_length + large[2:].ljust(0xFFE0, b"\x00") + small[2:]
 
+    with pytest.raises(ImageUnreadable):
+        images.decode(content)
+
+
+def test_a_png_that_swells_past_its_header_is_too_large() -> None:
+    rows = zlib.compress(bytes(20_000_000))
+    content = a_png(16, 16, depth=8, colour=2, pixels=rows)
+
     with pytest.raises(ImageTooLarge):
         images.decode(content)
 
 
-def test_a_png_that_swells_past_its_header_stops_at_the_header() -> None:
-    rows = b"".join(b"\x00" + bytes(RED) * 16 for _ in range(4096))
+def test_a_png_with_a_few_rows_too_many_stops_at_its_header() -> None:
+    rows = b"".join(b"\x00" + bytes(RED) * 16 for _ in range(40))
     content = a_png(16, 16, depth=8, colour=2, pixels=zlib.compress(rows))
 
     assert images.decode(content).srgb.shape == (16, 16, 3)
+
+
+@pytest.mark.parametrize("mode", ["1", "RGB", "RGBA"])
+@pytest.mark.parametrize("size", [(1, 1), (1, 3000), (3000, 1), (300, 300)])
+def test_a_png_that_is_not_packed_at_all_is_as_large_as_it_says(
+    mode: str, size: tuple[int, int]
+) -> None:
+    noise = np.random.default_rng(1).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    content = saved(Image.fromarray(noise).convert(mode), "PNG", compress_level=0)
+
+    assert images.decode(content).srgb.shape == noise.shape
 
 
 def test_a_text_that_swells_is_too_large() -> None:

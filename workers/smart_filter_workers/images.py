@@ -45,7 +45,12 @@ _PILLOW_ERRORS: Final = (
     EOFError,
     struct.error,
     zlib.error,
+    AssertionError,  # of a PNG without IHDR
 )
+_PNG_START: Final = b"\x89PNG\r\n\x1a\n"
+_PNG_CHUNK_BYTES: Final = 12  # of length, name and checksum
+_PNG_MOST_BYTES_PER_PIXEL: Final = 8  # 16 bits of red, green, blue and alpha
+_PNG_SLACK_BYTES: Final = 4096
 # Rows that are converted at a time.
 _STRIP_ROWS: Final = 128
 # Of libwebp's seven: half the time of Pillow's default for a tenth more bytes, and as fine.
@@ -167,6 +172,8 @@ def _decode_with_pillow(content: bytes) -> tuple[Srgb8, bytes, str]:
     try:
         with Image.open(io.BytesIO(content), formats=tuple(_PILLOW_FORMATS)) as image:
             _check_size(*image.size)
+            if image.format == "PNG":
+                _refuse_swollen_png(content, *image.size)
             image.load()
             exif = image.info.get("exif") or b""
             icc = image.info.get("icc_profile") or b""
@@ -178,6 +185,22 @@ def _decode_with_pillow(content: bytes) -> tuple[Srgb8, bytes, str]:
         if "too large" in str(error) or "MAX_TEXT" in str(error):
             raise ImageTooLarge(f"a compressed header swells: {error}") from error
         raise ImageUnreadable(f"not a whole JPEG, PNG or WebP: {error}") from error
+
+
+def _refuse_swollen_png(content: bytes, width: int, height: int) -> None:
+    """Refuse packed pixels that are more than the header's would be unpacked.
+
+    Decoders stop at the header's size and show a picture; but who writes such a file means
+    no picture (a "decompression bomb").
+    """
+    packed, at = 0, len(_PNG_START)
+    while at + _PNG_CHUNK_BYTES <= len(content):
+        length = int.from_bytes(content[at : at + 4])
+        if content[at + 4 : at + 8] == b"IDAT":
+            packed += length
+        at += _PNG_CHUNK_BYTES + length
+    if packed > _PNG_MOST_BYTES_PER_PIXEL * width * height + 2 * height + _PNG_SLACK_BYTES:
+        raise ImageTooLarge(f"{packed} packed bytes of pixels for {width}×{height} of them")
 
 
 def _flatten(image: Image.Image, icc: bytes) -> Srgb8:

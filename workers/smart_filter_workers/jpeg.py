@@ -4,7 +4,7 @@ Its headers are read here, so that no EXIF and no profile can trip a general lib
 """
 
 import struct
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
@@ -66,23 +66,18 @@ class Header:
 
 
 def read_header(content: bytes) -> Header:
-    """Read what stands before the first scan, its size as libjpeg itself will see it.
+    """Read what stands before the first scan.
 
     Raises ImageUnreadable when there is no whole header, or colours that no photo has.
     """
     header = _walk(content)
-    try:
-        # The walk may be led astray where libjpeg is not; what it allocates is what counts.
-        height, width, _, _ = simplejpeg.decode_jpeg_header(content, strict=False)
-    except ValueError as error:
-        raise ImageUnreadable(f"JPEG: {error}") from error
     if header.components not in _SPACES:
         raise ImageUnreadable(f"JPEG with {header.components} colour components")
-    return replace(header, width=width, height=height)
+    return header
 
 
 def decode(content: bytes, header: Header) -> NDArray[np.uint8]:
-    """Return the pixels, (H, W) or (H, W, channels) uint8, of the header's mode.
+    """Return the pixels, (H, W) or (H, W, channels) uint8, of the header's size and mode.
 
     CMYK comes as ink: 255 is all of it, however the file stores it.
     Raises ImageUnreadable when the pixels are not whole, or spread over too many scans.
@@ -90,27 +85,38 @@ def decode(content: bytes, header: Header) -> NDArray[np.uint8]:
     if content.count(b"\xff\xda") > MAX_SCANS:
         raise ImageUnreadable(f"JPEG with more than {MAX_SCANS} scans")
     space = _SPACES[header.components]
-    pixels = _decompress(content, space)
+    # The walk can be led past the frame that libjpeg sees: that one has to fit in here.
+    room = np.empty(header.width * header.height * header.components, np.uint8)
+    pixels = _decompress(content, space, room)
+    if pixels.size != room.size:
+        raise ImageUnreadable("JPEG: two frames of different size")
     if space == "CMYK" and header.adobe:
         np.invert(pixels, out=pixels)  # Adobe stores CMYK inverted: 255 is no ink
     return pixels
 
 
-def _decompress(content: bytes, space: str) -> NDArray[np.uint8]:
+def _decompress(content: bytes, space: str, room: NDArray[np.uint8]) -> NDArray[np.uint8]:
     try:
-        return _simplejpeg(content, space, strict=True)
+        return _simplejpeg(content, space, room, strict=True)
     except ValueError as error:
         if _HARMLESS_WARNING not in str(error):
             raise ImageUnreadable(f"JPEG: {error}") from error
     try:
-        return _simplejpeg(content, space, strict=False)
+        return _simplejpeg(content, space, room, strict=False)
     except ValueError as error:
         raise ImageUnreadable(f"JPEG: {error}") from error
 
 
-def _simplejpeg(content: bytes, space: str, *, strict: bool) -> NDArray[np.uint8]:
+def _simplejpeg(
+    content: bytes, space: str, room: NDArray[np.uint8], *, strict: bool
+) -> NDArray[np.uint8]:
     pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(
-        content, colorspace=space, fastdct=False, fastupsample=False, strict=strict
+        content,
+        colorspace=space,
+        fastdct=False,
+        fastupsample=False,
+        buffer=room,
+        strict=strict,
     )
     return pixels
 

@@ -1,0 +1,107 @@
+"""200 photos that something happened to: each ends as a picture, or as a clear failure.
+
+Seeds that ever failed, in longer runs too, are kept in FAILED_ONCE; `mutants.mutant(seed, …)`
+makes the photo again.
+"""
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+import smart_filter_tests
+from smart_filter_tests.mutants import Mutant, mutant, originals
+from smart_filter_tests.running import PHOTO, Running
+
+SEEDS = range(200)
+FAILED_ONCE = (555, 1474, 1510, 3992, 4603)
+THROUGH_THE_STACK = range(0, 200, 5)
+# Above what the process takes when idle.  50 megapixels of WebP with alpha take most: two
+# canvases of libwebp's, Pillow's picture and bytes, and ours, 3 to 4 bytes a pixel each.
+MEMORY_BYTES = 1200 * 1024 * 1024
+# 50 megapixels take two seconds on a quiet machine.
+SLOWEST_SECONDS = 20.0
+PATIENCE_SECONDS = 100.0
+
+
+@pytest.fixture(scope="module")
+def mutants() -> dict[int, Mutant]:
+    whole = originals()
+    return {seed: mutant(seed, whole) for seed in (*SEEDS, *FAILED_ONCE)}
+
+
+def test_every_original_decodes() -> None:
+    outcomes = decoded(dict(enumerate(originals().values())))
+
+    assert {outcome["outcome"] for outcome in outcomes} == {"picture"}
+
+
+def test_mutants_are_many_different_things(mutants: dict[int, Mutant]) -> None:
+    whole = originals()
+
+    assert {one.kind for one in mutants.values()} == set(whole)
+    assert len({one.content for one in mutants.values()}) > 0.95 * len(mutants)
+    assert sum(one.content == whole[one.kind] for one in mutants.values()) < 10
+
+
+def test_mutants_give_a_picture_or_a_clear_failure_within_memory_and_time(
+    mutants: dict[int, Mutant],
+) -> None:
+    outcomes = decoded({seed: one.content for seed, one in mutants.items()})
+
+    clear = {"picture", "image_unreadable", "image_too_large"}
+    unclear = [told(mutants, one) for one in outcomes if one["outcome"] not in clear]
+    slow = [told(mutants, one) for one in outcomes if float(str(one["seconds"])) > SLOWEST_SECONDS]
+    assert not unclear
+    assert not slow
+    assert len(outcomes) == len(mutants), f"the process died after {outcomes[-1]}"
+    assert {one["outcome"] for one in outcomes} == clear
+
+
+def test_mutants_end_as_jobs_do(running_stack: Running, mutants: dict[int, Mutant]) -> None:
+    refused, jobs = {}, {}
+    for seed in (*THROUGH_THE_STACK, *FAILED_ONCE):
+        answer = running_stack.client.post(
+            "/v1/jobs", files={"photo": mutants[seed].content}, data={"outputs": "image,rating"}
+        )
+        if answer.status_code == httpx.codes.ACCEPTED:
+            jobs[seed] = str(answer.json()["id"])
+        else:
+            refused[seed] = (answer.status_code, answer.json()["code"])
+    ended = {seed: running_stack.wait(job_id) for seed, job_id in jobs.items()}
+
+    assert set(refused.values()) <= {(415, "unsupported_media"), (413, "photo_too_large")}, refused
+    for seed, job in ended.items():
+        story = (mutants[seed].seed, mutants[seed].kind, mutants[seed].story, job["error"])
+        assert job["state"] == "succeeded" or job["error"]["code"] in {
+            "image_unreadable",
+            "image_too_large",
+        }, story
+        assert all(stage["attempt"] <= 1 for stage in job["stages"]), story
+    assert len({job["state"] for job in ended.values()}) > 1
+    # The worker lives, and so does its next job.
+    assert running_stack.wait(running_stack.submit(PHOTO.read_bytes()))["state"] == "succeeded"
+
+
+def decoded(contents: dict[int, bytes]) -> list[dict[str, object]]:
+    """Return what became of each photo in a process whose memory is bounded."""
+    tests_folder = Path(smart_filter_tests.__file__).parents[1]
+    ended = subprocess.run(
+        [sys.executable, "-m", "smart_filter_tests.decoding", str(MEMORY_BYTES)],
+        input=pickle.dumps(list(contents.items())),
+        stdout=subprocess.PIPE,
+        timeout=PATIENCE_SECONDS,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tests_folder), *sys.path[1:]])},
+        check=False,
+    )
+    return [json.loads(line) for line in ended.stdout.splitlines()]
+
+
+def told(mutants: dict[int, Mutant], outcome: dict[str, object]) -> str:
+    one = mutants[int(str(outcome["seed"]))]
+    return f"seed {one.seed}: {one.kind} with {one.story}: {outcome}"

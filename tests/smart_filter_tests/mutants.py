@@ -1,0 +1,219 @@
+"""Photos that something happened to on the way: the same seed makes the same mutant.
+
+Every accepted format in its variants, changed the way disks, networks and ill will do it:
+flipped bytes, cut ends, chunks that are lost, repeated, swapped or lie about the picture.
+Checksums of PNG are mended half of the time, or nothing would get past them.
+"""
+
+import io
+import random
+import struct
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from PIL import Image, ImageCms
+
+_PNG_START = b"\x89PNG\r\n\x1a\n"
+_SIZE = (120, 90)
+_LEAST_BYTES = 64  # of less there is nothing to change
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """A photo by its seed: what it was, what happened to it, and what is left."""
+
+    seed: int
+    kind: str
+    story: str
+    content: bytes
+
+
+def mutant(seed: int, originals: Mapping[str, bytes]) -> Mutant:
+    """Make the mutant of a seed from one of `originals()`."""
+    dice = random.Random(seed)
+    kind = sorted(originals)[seed % len(originals)]
+    content, story = originals[kind], []
+    for _ in range(dice.choice([1, 1, 2, 3])):
+        if len(content) < _LEAST_BYTES:
+            break
+        change = dice.choice(_CHANGES)
+        content = change(content, dice)
+        story.append(change.__name__.strip("_"))
+    return Mutant(seed, kind, ", ".join(story), content)
+
+
+def originals() -> dict[str, bytes]:
+    """Return a whole photo of every accepted format and variant, by its name."""
+    y, x = np.mgrid[0 : _SIZE[1], 0 : _SIZE[0]]
+    noise = np.random.default_rng(0).integers(0, 40, (_SIZE[1], _SIZE[0], 3))
+    rgb = (np.stack([x * 2, y * 2, (x + y)], axis=-1) % 216 + noise).astype(np.uint8)
+    photo = Image.fromarray(rgb)
+    alpha = photo.copy()
+    alpha.putalpha(photo.getchannel("R"))
+    palette = photo.quantize(64)
+    exif, icc = _exif(), ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    frames = {"save_all": True, "append_images": [photo.rotate(90), photo.rotate(180)]}
+    deep = (rgb.astype(np.uint16) << 8) + 7
+    return {
+        "jpeg": _saved(photo, "JPEG", exif=exif, icc_profile=icc),
+        "jpeg-444": _saved(photo, "JPEG", quality=98, subsampling=0),
+        "jpeg-progressive": _saved(photo, "JPEG", progressive=True, exif=exif),
+        "jpeg-grey": _saved(photo.convert("L"), "JPEG"),
+        "jpeg-cmyk": _saved(photo.convert("CMYK"), "JPEG"),
+        "png": _saved(photo, "PNG", exif=exif, icc_profile=icc),
+        "png-alpha": _saved(alpha, "PNG"),
+        "png-palette": _saved(palette, "PNG", transparency=bytes(range(0, 256, 4))),
+        "png-16-bit": cv2.imencode(".png", deep)[1].tobytes(),
+        "png-16-bit-grey": cv2.imencode(".png", deep[..., 0])[1].tobytes(),
+        "png-animated": _saved(photo, "PNG", **frames),
+        "webp": _saved(photo, "WEBP", exif=exif, icc_profile=icc),
+        "webp-alpha": _saved(alpha, "WEBP"),
+        "webp-lossless": _saved(alpha, "WEBP", lossless=True),
+        "webp-animated": _saved(photo, "WEBP", **frames),
+    }
+
+
+# --- what can happen ---------------------------------------------------------------------
+
+
+def _flipped_bytes(content: bytes, dice: random.Random) -> bytes:
+    changed = bytearray(content)
+    for _ in range(dice.choice([1, 4, 40])):
+        changed[dice.randrange(len(changed))] = dice.randrange(256)
+    return bytes(changed)
+
+
+def _flipped_header(content: bytes, dice: random.Random) -> bytes:
+    changed = bytearray(content)
+    for _ in range(dice.choice([1, 2, 5])):
+        changed[dice.randrange(2, min(len(changed), 220))] = dice.choice([0, 1, 127, 128, 255])
+    return bytes(changed)
+
+
+def _cut_end(content: bytes, dice: random.Random) -> bytes:
+    return content[: dice.randrange(2, len(content))]
+
+
+def _lost_middle(content: bytes, dice: random.Random) -> bytes:
+    start = dice.randrange(2, len(content))
+    return content[:start] + content[start + dice.choice([1, 16, 1000]) :]
+
+
+def _repeated_middle(content: bytes, dice: random.Random) -> bytes:
+    start = dice.randrange(2, len(content))
+    return content[:start] + content[start : start + 300] * dice.choice([2, 50]) + content[start:]
+
+
+def _more_behind(content: bytes, dice: random.Random) -> bytes:
+    return content + dice.randbytes(dice.choice([1, 5000]))
+
+
+def _other_size(content: bytes, dice: random.Random) -> bytes:
+    """Let the header tell another size, from nought to far beyond what is accepted."""
+    width, height = (dice.choice([0, 1, 119, 121, 7000, 65535]) for _ in range(2))
+    changed = bytearray(content)
+    if content.startswith(_PNG_START) and len(content) > 33:
+        changed[16:24] = struct.pack(">II", width, height)
+        return _with_checksums(bytes(changed))
+    frame = max(content.find(b"\xff\xc0"), content.find(b"\xff\xc2"))
+    if content.startswith(b"\xff\xd8") and 0 < frame < len(content) - 9:
+        changed[frame + 5 : frame + 9] = struct.pack(">HH", height, width)
+    if content[12:16] == b"VP8X" and len(content) > 30:
+        changed[24:30] = struct.pack("<I", max(0, width - 1))[:3] + struct.pack("<I", height)[:3]
+    if content[12:16] == b"VP8 " and len(content) > 30:
+        changed[26:30] = struct.pack("<HH", width & 0x3FFF, height & 0x3FFF)
+    return bytes(changed)
+
+
+def _lost_chunk(content: bytes, dice: random.Random) -> bytes:
+    parts = _parts(content)
+    parts.pop(dice.randrange(len(parts)))
+    return b"".join(parts)
+
+
+def _repeated_chunk(content: bytes, dice: random.Random) -> bytes:
+    parts = _parts(content)
+    at = dice.randrange(len(parts))
+    return b"".join([*parts[:at], *[parts[at]] * dice.choice([2, 40]), *parts[at + 1 :]])
+
+
+def _swapped_chunks(content: bytes, dice: random.Random) -> bytes:
+    parts = _parts(content)
+    one, other = (dice.randrange(len(parts)) for _ in range(2))
+    parts[one], parts[other] = parts[other], parts[one]
+    return b"".join(parts)
+
+
+def _broken_chunk(content: bytes, dice: random.Random) -> bytes:
+    """Change bytes within one chunk, EXIF, profile and palette as likely as pixels."""
+    parts = _parts(content)
+    at = dice.randrange(len(parts))
+    parts[at] = _flipped_bytes(parts[at], dice) if parts[at] else b""
+    broken = b"".join(parts)
+    return _with_checksums(broken) if dice.random() < 0.5 else broken
+
+
+_CHANGES: tuple[Callable[[bytes, random.Random], bytes], ...] = (
+    *(_flipped_bytes, _flipped_header, _cut_end, _lost_middle, _repeated_middle, _more_behind),
+    *(_other_size, _lost_chunk, _repeated_chunk, _swapped_chunks, _broken_chunk, _broken_chunk),
+)
+
+
+# --- formats -----------------------------------------------------------------------------
+
+
+def _parts(content: bytes) -> list[bytes]:
+    """Cut a file into what its format calls chunks or segments, the rest being one more."""
+    if content.startswith(_PNG_START):
+        start, length_of = len(_PNG_START), _png_chunk_length
+    elif content.startswith(b"RIFF"):
+        start, length_of = 12, _webp_chunk_length
+    else:
+        start, length_of = 2, _jpeg_segment_length
+    parts, at = [content[:start]], start
+    while at < len(content):
+        length = length_of(content, at) or len(content)
+        parts.append(content[at : at + length])
+        at += length
+    return parts
+
+
+def _png_chunk_length(content: bytes, at: int) -> int:
+    return 12 + int.from_bytes(content[at : at + 4])
+
+
+def _webp_chunk_length(content: bytes, at: int) -> int:
+    size = int.from_bytes(content[at + 4 : at + 8], "little")
+    return 8 + size + size % 2
+
+
+def _jpeg_segment_length(content: bytes, at: int) -> int:
+    scan = content[at + 1 : at + 2] == b"\xda"
+    return 0 if scan else 2 + int.from_bytes(content[at + 2 : at + 4])
+
+
+def _with_checksums(content: bytes) -> bytes:
+    if not content.startswith(_PNG_START):
+        return content
+    mended = []
+    for part in _parts(content)[1:]:
+        body = part[4:-4]
+        whole = len(part) == _png_chunk_length(part, 0)
+        mended.append(part[:4] + body + struct.pack(">I", zlib.crc32(body)) if whole else part)
+    return _PNG_START + b"".join(mended)
+
+
+def _saved(picture: Image.Image, kind: str, **options: object) -> bytes:
+    file = io.BytesIO()
+    picture.save(file, kind, **options)
+    return file.getvalue()
+
+
+def _exif() -> bytes:
+    tags = Image.Exif()
+    tags[0x0112] = 6  # orientation
+    tags[0x010E] = "a description"
+    return tags.tobytes()
