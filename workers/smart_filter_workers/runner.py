@@ -26,10 +26,12 @@ from smart_filter_shared.errors import (
 from smart_filter_shared.ids import Capability, WorkerId
 from smart_filter_shared.jobs import queries, transitions
 from smart_filter_shared.jobs.leases import Completion, Done, Failure, Lease
+from smart_filter_shared.jobs.measures import Count
 from smart_filter_shared.jobs.queries import JobRow
 from smart_filter_shared.jobs.retention import Keeping
 from smart_filter_shared.settings import Settings
 from smart_filter_shared.telemetry.logs import logger
+from smart_filter_shared.telemetry.metrics import Step
 from smart_filter_workers import isolation, stage_code
 from smart_filter_workers.artifacts import Artifacts, Kept
 from smart_filter_workers.catalogue import Catalogue, LoadedModels
@@ -89,7 +91,10 @@ def run(services: Services, rung: Capability) -> None:
 
 
 def _claim(services: Services, capability: Capability) -> list[Lease]:
-    with sessions.transaction(services.engine) as connection:
+    with (
+        services.tally.timed(Step.CLAIM, capability),
+        sessions.transaction(services.engine) as connection,
+    ):
         return transitions.claim(
             connection,
             capability,
@@ -152,7 +157,8 @@ def _with_jobs(services: Services, held: Sequence[Held]) -> list[_Task]:
 
 def _load(services: Services, task: _Task) -> _Task:
     code = stage_code.of(task.lease.stage)
-    return replace(task, inputs=services.artifacts.load(task.job, code.Inputs))
+    with services.tally.timed(Step.LOAD, task.lease.capability):
+        return replace(task, inputs=services.artifacts.load(task.job, code.Inputs))
 
 
 def _run(services: Services, tasks: list[_Task]) -> list[_Task]:
@@ -193,7 +199,8 @@ def _run_apart(services: Services, task: _Task) -> _Task:
 def _store(services: Services, task: _Task) -> _Task:
     if task.held.lost.is_set():
         raise LeaseLost(f"{task.lease.stage} of job {task.lease.job_id}")
-    return replace(task, kept=services.artifacts.keep(task.job, task.lease, task.result))
+    with services.tally.timed(Step.STORE, task.lease.capability):
+        return replace(task, kept=services.artifacts.keep(task.job, task.lease, task.result))
 
 
 def _complete(services: Services, tasks: list[_Task]) -> None:
@@ -279,6 +286,7 @@ def _release(services: Services, lease: Lease) -> None:
             delay_seconds=_backoff(lease.releases),
             give_up_seconds=services.settings.engine.give_up_seconds,
         )
+    services.tally.count(Count.RELEASES, lease.capability)
     services.doorbell.ring(ready)
 
 
@@ -291,6 +299,7 @@ def _retry(services: Services, lease: Lease, failure: Failure) -> None:
             delay_seconds=_backoff(lease.attempt - 1),
             max_attempts=services.settings.engine.max_attempts,
         )
+    services.tally.count(Count.RETRIES, lease.capability)
 
 
 def _insist(services: Services, move: Callable[[], Answer]) -> Answer:

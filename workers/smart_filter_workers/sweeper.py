@@ -4,6 +4,7 @@ Lost leases, retries that are due, what jobs really cost, how far the queues hav
 rings that nobody heard. Each step is a short transaction of its own; rings go out last.
 """
 
+import contextlib
 import threading
 from collections.abc import Callable
 
@@ -12,7 +13,8 @@ from sqlalchemy import Connection, Engine
 from smart_filter_shared.db import sessions
 from smart_filter_shared.doorbell import Doorbell
 from smart_filter_shared.errors import TryAgain
-from smart_filter_shared.jobs import fairness, presence, transitions
+from smart_filter_shared.jobs import fairness, measures, presence, transitions
+from smart_filter_shared.jobs.measures import Amount, Count, Measure
 from smart_filter_shared.settings import EngineSettings
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_workers.retention import Retention
@@ -59,7 +61,7 @@ class Sweeper:
         if won.may_expire:
             self._alone(self._expire)
         self._alone(transitions.wake)
-        self._alone(fairness.settle)
+        self._alone(_settle)
         self._alone(self._refresh)
         self._retention.due()
         self._ring()
@@ -73,6 +75,8 @@ class Sweeper:
                 self.sweep()
             except TryAgain as error:
                 _log.warning("no sweep", reason=str(error))
+        with contextlib.suppress(TryAgain):
+            self._tally.publish(self._engine)
 
     def _alone(self, step: Callable[[Connection], object]) -> None:
         """Take a step in a transaction of its own."""
@@ -86,7 +90,9 @@ class Sweeper:
             give_up_seconds=self._settings.give_up_seconds,
         )
         if lost:
-            _log.warning("leases expired", leases=lost)
+            _log.warning("leases expired", leases=len(lost))
+        counted = {Measure(Count.EXPIRIES, one): Amount(lost.count(one)) for one in set(lost)}
+        measures.add(connection, counted)
         presence.forget_silent(connection, silent_seconds=self._settings.lease_seconds)
 
     def _refresh(self, connection: Connection) -> None:
@@ -101,3 +107,9 @@ class Sweeper:
                 return  # the broker is away: the next sweep asks again
             short = min(demand.ready, demand.threads - queued)
             self._doorbell.ring([demand.capability] * max(0, short))
+
+
+def _settle(connection: Connection) -> None:
+    ended = fairness.settle(connection)
+    counted = {Measure(Count.ENDED, outcome): Amount(jobs) for outcome, jobs in ended.items()}
+    measures.add(connection, counted)

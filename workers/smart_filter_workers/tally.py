@@ -1,54 +1,86 @@
-"""What this process has done in each capability since it last said so; for fairness."""
+"""What this process has done in each capability since it last said so."""
 
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from smart_filter_shared.db import sessions
 from smart_filter_shared.ids import Capability
-from smart_filter_shared.jobs import fairness
+from smart_filter_shared.jobs import fairness, measures
 from smart_filter_shared.jobs.fairness import Progress
 from smart_filter_shared.jobs.leases import Done, Lease
+from smart_filter_shared.jobs.measures import Amount, Count, Measure
+from smart_filter_shared.telemetry.metrics import Step
+
+_NOTHING = Amount(0)
 
 
 class Tally:
-    """Counts claims and runs; safe for threads.
+    """Counts for fairness and for the metrics; safe for threads.
 
     Saying so once a sweep, not with every claim, keeps claims from queueing for one row.
     """
 
     def __init__(self) -> None:
         self._made: dict[Capability, Progress] = {}
+        self._amounts: dict[Measure, Amount] = {}
         self._lock = threading.Lock()
 
     def claimed(self, leases: Sequence[Lease]) -> None:
         """Note how far in virtual time claims have come."""
         for lease in leases:
-            self._add(lease.capability, Progress(lease.start, 0, 0.0))
+            self._advance(lease.capability, Progress(lease.start, 0, 0.0))
+            self.count(Count.ATTEMPTS, lease.capability)
 
     def ran(self, batch: Sequence[Done]) -> None:
         """Note what runs took."""
         for done in batch:
-            self._add(done.lease.capability, Progress(done.lease.start, 1, done.seconds))
+            capability = done.lease.capability
+            self._advance(capability, Progress(done.lease.start, 1, done.seconds))
+            self._add(Measure(Step.INFER, capability), Amount(1, done.seconds))
+
+    def count(self, what: Count, capability: Capability) -> None:
+        """Note that something has happened."""
+        self._add(Measure(what, capability), Amount(1))
+
+    @contextmanager
+    def timed(self, step: Step, capability: Capability) -> Iterator[None]:
+        """Note what the block takes, however it ends."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._add(Measure(step, capability), Amount(1, time.perf_counter() - started))
 
     def publish(self, engine: Engine) -> None:
         """Say what was done, and begin anew.  Raises DatabaseUnavailable; then it is kept."""
         with self._lock:
-            made = dict(self._made)
-        if not made:
+            made, self._made = self._made, {}
+            amounts, self._amounts = self._amounts, {}
+        if not made and not amounts:
             return
-        with sessions.transaction(engine) as connection:
-            fairness.advance(connection, made)
-        with self._lock:
-            for capability, told in made.items():
-                now = self._made.pop(capability)
-                if now.runs > told.runs or now.mark > told.mark:
-                    self._made[capability] = Progress(
-                        now.mark, now.runs - told.runs, now.seconds - told.seconds
-                    )
+        told = False
+        try:
+            with sessions.transaction(engine) as connection:
+                # Every worker writes these rows: none may hold them while a disk is written.
+                connection.execute(text("SET LOCAL synchronous_commit = off"))
+                fairness.advance(connection, made)
+                measures.add(connection, amounts)
+            told = True
+        finally:
+            if not told:
+                self._take_back(made, amounts)
 
-    def _add(self, capability: Capability, more: Progress) -> None:
+    def _take_back(self, made: dict[Capability, Progress], amounts: dict[Measure, Amount]) -> None:
+        for capability, progress in made.items():
+            self._advance(capability, progress)
+        for measure, amount in amounts.items():
+            self._add(measure, amount)
+
+    def _advance(self, capability: Capability, more: Progress) -> None:
         with self._lock:
             before = self._made.get(capability, Progress(more.mark, 0, 0.0))
             self._made[capability] = Progress(
@@ -56,3 +88,7 @@ class Tally:
                 before.runs + more.runs,
                 before.seconds + more.seconds,
             )
+
+    def _add(self, measure: Measure, more: Amount) -> None:
+        with self._lock:
+            self._amounts[measure] = self._amounts.get(measure, _NOTHING) + more

@@ -70,6 +70,8 @@ stages = Table(
     Column("head_start", Double, nullable=False),
     Column("open_needs", SmallInteger, nullable=False),
     Column("not_before", _Moment),
+    # Since when it is ready; says nothing in any other state.
+    Column("ready_at", _Moment, server_default=text("statement_timestamp()")),
     Column("attempt", SmallInteger, nullable=False, server_default=text("0")),
     Column("releases", Integer, nullable=False, server_default=text("0")),
     Column("patience_since", _Moment),
@@ -89,6 +91,8 @@ stages = Table(
     CheckConstraint("(state = 'running') = (lease_token IS NOT NULL)", name="stages_lease"),
     # A claim reads the head of this one; `ready` holds only what can run now.
     Index("stages_ready", "capability", "rank", postgresql_where=text("state = 'ready'")),
+    # Counted for the metrics; nothing else looks for what waits for other stages.
+    Index("stages_waiting", "capability", postgresql_where=text("state = 'waiting'")),
     Index(
         "stages_due",
         "not_before",
@@ -152,6 +156,16 @@ capabilities = Table(
     Column("mark", Double, nullable=False),
     # What one stage costs, smoothed over those that ran; null before the first.
     Column("mean_seconds", Double),
+)
+
+# What workers did, added up: see jobs/measures.py.
+measures = Table(
+    "measures",
+    metadata,
+    Column("what", Text, primary_key=True),
+    Column("subject", Text, primary_key=True),
+    Column("count", BigInteger, nullable=False),
+    Column("seconds", Double, nullable=False),
 )
 
 artifacts = Table(

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, text
 
 from smart_filter_shared.ids import Capability, Tenant
+from smart_filter_shared.jobs.states import JobState
 from smart_filter_shared.recipe import Priority
 
 # What a stage is thought to cost before any has run.
@@ -157,12 +158,15 @@ def refresh(connection: Connection, *, cell: str, silent_seconds: float) -> None
     )
 
 
-def settle(connection: Connection) -> None:
-    """Put right what ended jobs were thought to cost, in their tenants' `finish`."""
-    connection.execute(
+def settle(connection: Connection) -> dict[JobState, int]:
+    """Put right what ended jobs were thought to cost, in their tenants' `finish`.
+
+    Returns how many jobs of each outcome that were; each end of a job is settled once.
+    """
+    rows = connection.execute(
         text("""
             WITH ended AS MATERIALIZED (
-                SELECT id, tenant, estimated_seconds FROM jobs
+                SELECT id, tenant, outcome, estimated_seconds FROM jobs
                 WHERE outcome IS NOT NULL AND NOT settled
                 ORDER BY id LIMIT :most
                 FOR NO KEY UPDATE SKIP LOCKED
@@ -175,9 +179,12 @@ def settle(connection: Connection) -> None:
                 FROM ended GROUP BY ended.tenant
             ), settled AS (
                 UPDATE jobs SET settled = true FROM ended WHERE jobs.id = ended.id
+            ), charged AS (
+                UPDATE tenants SET finish = finish + measured.more / weight
+                FROM measured WHERE tenants.name = measured.tenant
             )
-            UPDATE tenants SET finish = finish + measured.more / weight
-            FROM measured WHERE tenants.name = measured.tenant
+            SELECT outcome, count(*) AS jobs FROM ended GROUP BY outcome
         """),
         {"most": _SETTLED_AT_ONCE},
     )
+    return {JobState(row.outcome): row.jobs for row in rows}

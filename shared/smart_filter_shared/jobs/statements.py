@@ -105,7 +105,8 @@ MEET_NEEDS = text("""
         state = CASE
             WHEN open_needs = met.needs AND coalesce(not_before <= statement_timestamp(), true)
             THEN 'ready' ELSE state
-        END
+        END,
+        ready_at = statement_timestamp()
     FROM (
         SELECT job_id, stage, CAST(count(*) AS smallint) AS needs
         FROM unnest(CAST(:job_ids AS uuid[]), CAST(:stages AS text[])) AS need (job_id, stage)
@@ -130,7 +131,7 @@ RELEASE = text("""
         state = CASE WHEN :delay_seconds > 0 THEN 'waiting' ELSE 'ready' END,
         not_before = CASE WHEN :delay_seconds > 0
             THEN statement_timestamp() + make_interval(secs => :delay_seconds) END,
-        attempt = attempt - 1, releases = releases + 1,
+        ready_at = statement_timestamp(), attempt = attempt - 1, releases = releases + 1,
         patience_since = coalesce(patience_since, statement_timestamp()),
         lease_token = NULL, leased_until = NULL
     WHERE job_id = :job_id AND stage = :stage AND state = 'running' AND lease_token = :token
@@ -191,7 +192,7 @@ LOCK_IDLE_JOBS = text("""
 """)
 
 EXPIRED_STAGES = text("""
-    SELECT job_id, stage, lease_token, attempt FROM stages
+    SELECT job_id, stage, capability, lease_token, attempt FROM stages
     WHERE job_id = ANY(:ids) AND state = 'running' AND leased_until < statement_timestamp()
     ORDER BY job_id, stage FOR UPDATE
 """)
@@ -229,14 +230,20 @@ REDRIVE_STAGES = text("""
     UPDATE stages SET
         state = CASE WHEN again.needs = 0 THEN 'ready' ELSE 'waiting' END,
         open_needs = again.needs, attempt = 0, releases = 0, patience_since = NULL,
-        not_before = NULL, finished_at = NULL, error = NULL
+        not_before = NULL, ready_at = statement_timestamp(), finished_at = NULL, error = NULL
     FROM unnest(CAST(:stages AS text[]), CAST(:needs AS smallint[])) AS again (stage, needs)
     WHERE stages.job_id = :job_id AND stages.stage = again.stage
     RETURNING stages.capability, stages.state
 """)
 
+# What it cost so far may have been settled: then only what is added will be, at its next end.
 REOPEN_JOB = text("""
-    UPDATE jobs SET outcome = NULL, finished_at = NULL, error = NULL WHERE id = :job_id
+    UPDATE jobs SET
+        outcome = NULL, finished_at = NULL, error = NULL, settled = false,
+        estimated_seconds = CASE WHEN settled THEN coalesce((
+            SELECT sum(seconds) FROM stages WHERE job_id = :job_id
+        ), 0) ELSE estimated_seconds END
+    WHERE id = :job_id
 """)
 
 WAKE = text("""
@@ -251,7 +258,7 @@ WAKE = text("""
         ORDER BY stages.job_id, stages.stage
         FOR UPDATE OF stages SKIP LOCKED
     )
-    UPDATE stages SET state = 'ready', not_before = NULL
+    UPDATE stages SET state = 'ready', not_before = NULL, ready_at = statement_timestamp()
     FROM locked
     WHERE stages.job_id = locked.job_id AND stages.stage = locked.stage
     RETURNING stages.capability

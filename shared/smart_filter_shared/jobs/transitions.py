@@ -306,8 +306,10 @@ def redrive(connection: Connection, job_id: JobId, tenant: Tenant) -> list[Capab
     return [Capability(row.capability) for row in rows if row.state == StageState.READY]
 
 
-def expire(connection: Connection, *, max_attempts: int, give_up_seconds: float) -> int:
-    """Take lost leases away; return how many.
+def expire(
+    connection: Connection, *, max_attempts: int, give_up_seconds: float
+) -> list[Capability]:
+    """Take lost leases away; return what they were for, one entry for each.
 
     Their rows wait until now, so that `wake` makes them ready. An attempt that was the last
     is refunded; a job whose machines have died for give_up_seconds fails as `unavailable`.
@@ -330,7 +332,7 @@ def expire(connection: Connection, *, max_attempts: int, give_up_seconds: float)
         # Another stage of its job may have ended the job a moment ago, in this very loop.
         if waits is None and connection.execute(statements.HELD, where).one_or_none() is not None:
             _end_job(connection, JobId(row.job_id), StageName(row.stage), UNAVAILABLE)
-    return len(expired)
+    return [Capability(row.capability) for row in expired]
 
 
 def wake(connection: Connection) -> list[Capability]:

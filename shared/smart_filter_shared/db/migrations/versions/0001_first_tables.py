@@ -94,6 +94,14 @@ def upgrade() -> None:
         sa.UniqueConstraint("digest"),
     )
     op.create_table(
+        "measures",
+        sa.Column("what", sa.Text(), nullable=False),
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("count", sa.BigInteger(), nullable=False),
+        sa.Column("seconds", sa.Double(), nullable=False),
+        sa.PrimaryKeyConstraint("what", "subject"),
+    )
+    op.create_table(
         "models",
         sa.Column("task", sa.Text(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
@@ -114,6 +122,12 @@ def upgrade() -> None:
         sa.Column("head_start", sa.Double(), nullable=False),
         sa.Column("open_needs", sa.SmallInteger(), nullable=False),
         sa.Column("not_before", sa.DateTime(timezone=True), nullable=True),
+        sa.Column(
+            "ready_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("statement_timestamp()"),
+            nullable=True,
+        ),
         sa.Column("attempt", sa.SmallInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("releases", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("patience_since", sa.DateTime(timezone=True), nullable=True),
@@ -147,6 +161,13 @@ def upgrade() -> None:
         ["capability", "rank"],
         unique=False,
         postgresql_where=sa.text("state = 'ready'"),
+    )
+    op.create_index(
+        "stages_waiting",
+        "stages",
+        ["capability"],
+        unique=False,
+        postgresql_where=sa.text("state = 'waiting'"),
     )
     op.create_index(
         "stages_running",
@@ -194,6 +215,9 @@ def downgrade() -> None:
     op.drop_index(
         "stages_running", table_name="stages", postgresql_where=sa.text("state = 'running'")
     )
+    op.drop_index(
+        "stages_waiting", table_name="stages", postgresql_where=sa.text("state = 'waiting'")
+    )
     op.drop_index("stages_ready", table_name="stages", postgresql_where=sa.text("state = 'ready'"))
     op.drop_index(
         "stages_due",
@@ -202,6 +226,7 @@ def downgrade() -> None:
     )
     op.drop_table("stages")
     op.drop_table("models")
+    op.drop_table("measures")
     op.drop_table("keys")
     op.drop_index(
         "jobs_unsettled",

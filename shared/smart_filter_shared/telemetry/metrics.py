@@ -1,0 +1,130 @@
+"""Every metric: its name, kind, unit, labels and meaning; what /metrics shows is this table.
+
+No label holds a tenant, a job or a key. What workers do is added up in the database and
+shown whole by every API process: it survives restarts, and one scrape sees all workers.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """What can be done with a metric's values.
+
+    gauge: as it is now.  counter: only grows.  summary: a sum and how many were added up.
+    histogram: a summary, and how many were at most so much.
+    """
+
+    GAUGE = "gauge"
+    COUNTER = "counter"
+    SUMMARY = "summary"
+    HISTOGRAM = "histogram"
+
+
+class Step(StrEnum):
+    """What a worker spends its time on.
+
+    claim: asking the database for work, found or not.  load: inputs from storage, decoded.
+    infer: the stage's own code, shared out over its batch.  store: results into storage.
+    """
+
+    CLAIM = "claim"
+    LOAD = "load"
+    INFER = "infer"
+    STORE = "store"
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric; labels: what its values are told apart by."""
+
+    name: str
+    kind: Kind
+    unit: str
+    labels: tuple[str, ...]
+    meaning: str
+
+
+DATABASE_UP = Metric(
+    "smart_filter_database_up",
+    Kind.GAUGE,
+    "1 or 0",
+    (),
+    "Whether the database answers; while it does not, all but requests are missing.",
+)
+STAGES = Metric(
+    "smart_filter_stages",
+    Kind.GAUGE,
+    "stages",
+    ("capability", "state"),
+    "Stages that are waiting (for other stages or for their time), ready, or running.",
+)
+OLDEST_WAIT = Metric(
+    "smart_filter_oldest_wait_seconds",
+    Kind.GAUGE,
+    "seconds",
+    ("capability",),
+    "How long that stage has been ready which has been ready longest; 0 when none is.",
+)
+STEPS = Metric(
+    "smart_filter_step_seconds",
+    Kind.SUMMARY,
+    "seconds",
+    ("capability", "step"),
+    "What workers spent on a step: claim (once a claim), load, infer and store (once a stage).",
+)
+ATTEMPTS = Metric(
+    "smart_filter_attempts_total",
+    Kind.COUNTER,
+    "stages",
+    ("capability",),
+    "Stages that were claimed.",
+)
+RETRIES = Metric(
+    "smart_filter_retries_total",
+    Kind.COUNTER,
+    "stages",
+    ("capability",),
+    "Attempts that raised: the stage is tried again, or was on its last one.",
+)
+RELEASES = Metric(
+    "smart_filter_releases_total",
+    Kind.COUNTER,
+    "stages",
+    ("capability",),
+    "Attempts handed back because storage or database was away.",
+)
+LEASE_EXPIRIES = Metric(
+    "smart_filter_lease_expiries_total",
+    Kind.COUNTER,
+    "stages",
+    ("capability",),
+    "Leases taken away from workers that were not heard from.",
+)
+JOBS_ENDED = Metric(
+    "smart_filter_jobs_ended_total",
+    Kind.COUNTER,
+    "jobs",
+    ("outcome",),
+    "Jobs that succeeded, failed or were canceled, each within a second or two of its end.",
+)
+REQUESTS = Metric(
+    "smart_filter_request_seconds",
+    Kind.HISTOGRAM,
+    "seconds",
+    ("method", "route", "status"),
+    "From a request's first line to the last byte of its answer, in this API process.",
+)
+
+METRICS = (
+    DATABASE_UP,
+    STAGES,
+    OLDEST_WAIT,
+    STEPS,
+    ATTEMPTS,
+    RETRIES,
+    RELEASES,
+    LEASE_EXPIRIES,
+    JOBS_ENDED,
+    REQUESTS,
+)
