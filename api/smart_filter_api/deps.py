@@ -14,9 +14,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from smart_filter_api import keys
 from smart_filter_api.keys import Caller, Scope
+from smart_filter_api.remembered import Remembered
 from smart_filter_shared.db import sessions
 from smart_filter_shared.doorbell import Doorbell
 from smart_filter_shared.errors import DatabaseUnavailable, OutOfScope, Unauthorized
+from smart_filter_shared.jobs.measures import Reading
 from smart_filter_shared.jobs.retention import Keeping
 from smart_filter_shared.settings import Settings
 from smart_filter_shared.storage.objects import ObjectStore
@@ -24,6 +26,8 @@ from smart_filter_shared.storage.objects import ObjectStore
 _DATABASE_CONNECTIONS = 10
 _DATABASE_SECONDS = 5.0
 _STORAGE_THREADS = 16
+# However often somebody scrapes: anybody may.
+_READING_SECONDS = 2.0
 
 _BEARER = HTTPBearer(auto_error=False, description="a key: `sf_live_…`")
 
@@ -37,6 +41,7 @@ class Services:
 
     threads: bounds how many blocking calls to storage run at once.
     keeping: how long what is stored is kept.
+    reading: what the metrics show of the database.
     """
 
     database: AsyncEngine
@@ -44,6 +49,7 @@ class Services:
     doorbell: Doorbell
     threads: anyio.CapacityLimiter
     keeping: Keeping
+    reading: Remembered[Reading]
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
@@ -77,6 +83,7 @@ async def opened(settings: Settings) -> AsyncIterator[Services]:
         doorbell=Doorbell(settings.broker),
         threads=anyio.CapacityLimiter(_STORAGE_THREADS),
         keeping=Keeping(settings.keep.input_seconds, settings.keep.result_seconds),
+        reading=Remembered(_READING_SECONDS),
     )
     try:
         yield services

@@ -11,6 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from smart_filter_api import problems
+from smart_filter_api.latencies import Latencies
 from smart_filter_shared.telemetry import logs
 
 # What a browser may do with an answer: nothing, unless a route says otherwise.
@@ -20,7 +21,7 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
-_QUIET_PATHS = frozenset({"/livez", "/readyz"})
+_QUIET_PATHS = frozenset({"/livez", "/readyz", "/metrics"})
 
 
 class Envelope:
@@ -30,8 +31,9 @@ class Envelope:
     answered as a problem document.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, latencies: Latencies) -> None:
         self._app = app
+        self._latencies = latencies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -65,6 +67,8 @@ class Envelope:
                 log.exception("request_failed", method=scope["method"], path=scope["path"])
                 answer = problems.internal(Request(scope))
                 await answer(scope, receive, send_wrapped)
+            if status is not None:
+                self._latencies.observe(scope["method"], _route(scope), status, seconds)
             if scope["path"] not in _QUIET_PATHS:
                 log.info(
                     "request",
@@ -73,6 +77,11 @@ class Envelope:
                     status=status,
                     ms=round(1000 * seconds, 1),
                 )
+
+
+def _route(scope: Scope) -> str:
+    """Return the path that the router found, with its parameters' names; "none" for none."""
+    return getattr(scope.get("route"), "path", "none")
 
 
 def _add_headers(

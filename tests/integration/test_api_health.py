@@ -161,6 +161,23 @@ def test_objects_of_a_deleted_job_wait_for_storage_that_is_away(
     assert len(left) == 1
 
 
+@pytest.mark.parametrize("mode", [Mode.RESET, Mode.SWALLOW])
+def test_metrics_without_a_database_say_so_and_show_the_requests(
+    far_api: Api, ways: Ways, mode: Mode
+) -> None:
+    far_api.client.get("/livez")
+    ways.cut("database", mode)
+
+    started = time.monotonic()
+    told = far_api.client.get("/metrics").text
+    seconds = time.monotonic() - started
+
+    assert "smart_filter_database_up 0" in told
+    assert "smart_filter_stages{" not in told
+    assert 'route="/livez"' in told
+    assert seconds < PATIENCE_SECONDS
+
+
 def test_database_that_swallows_what_it_is_sent_does_not_hold_up_a_request(
     far_api: Api, ways: Ways
 ) -> None:

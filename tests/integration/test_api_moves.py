@@ -57,7 +57,7 @@ def failed(api: Api) -> str:
 @pytest.mark.parametrize("unfinished", [True, False])
 def test_deleted_job_leaves_nothing_behind(api: Api, *, unfinished: bool) -> None:
     job_id = api.submit() if unfinished else finished(api)
-    api.bench.broker.flushdb()
+    assert api.bench.broker.blpop([queue_of(capability(PREPARE))], timeout=10)
 
     answer = api.client.delete(f"/v1/jobs/{job_id}")
 
@@ -115,7 +115,6 @@ def test_key_that_may_only_read_neither_deletes_nor_redrives(api: Api) -> None:
 
 def test_redriven_job_goes_on_from_what_has_succeeded(api: Api) -> None:
     job_id = failed(api)
-    api.bench.broker.flushdb()
 
     answer = api.client.post(f"/v1/jobs/{job_id}/redrive")
 

@@ -43,6 +43,7 @@ def test_every_endpoint_is_described(document: dict[str, Any]) -> None:
         "GET /v1/backgrounds",
         "GET /livez",
         "GET /readyz",
+        "GET /metrics",
     }
 
 
@@ -74,7 +75,7 @@ def test_whatever_needs_a_key_says_so(document: dict[str, Any]) -> None:
         if "security" not in operation
     }
 
-    assert open_paths == {"/livez", "/readyz"}
+    assert open_paths == {"/livez", "/readyz", "/metrics"}
 
 
 def test_form_of_a_submission_is_described(document: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 
 from smart_filter_api import problems
 from smart_filter_api.envelope import Envelope
+from smart_filter_api.latencies import Latencies
 from smart_filter_shared import errors
 from smart_filter_shared.errors import (
     DatabaseUnavailable,
@@ -28,7 +29,7 @@ def ask(error: Exception | None = None, method: str = "GET", path: str = "/") ->
     """Ask an application whose one route raises this."""
     app = FastAPI(openapi_url=None)
     problems.install(app)
-    app.add_middleware(Envelope)
+    app.add_middleware(Envelope, latencies=Latencies())
 
     @app.get("/")
     async def raises(number: int = 0) -> int:

@@ -1,0 +1,88 @@
+"""What operators watch: queues, workers' doings and requests, in one scrape."""
+
+from collections.abc import Iterator, Mapping
+
+from fastapi import APIRouter, Request, Response
+
+from smart_filter_api import exposition
+from smart_filter_api.deps import OpenServices, Services
+from smart_filter_api.exposition import Sample
+from smart_filter_api.latencies import Latencies
+from smart_filter_shared.errors import DatabaseUnavailable
+from smart_filter_shared.jobs import measures
+from smart_filter_shared.jobs.measures import Count, Reading
+from smart_filter_shared.jobs.states import StageState
+from smart_filter_shared.telemetry import metrics
+from smart_filter_shared.telemetry.metrics import Metric, Step
+
+router = APIRouter(tags=["health"])
+
+_COUNTERS: Mapping[Metric, Count] = {
+    metrics.ATTEMPTS: Count.ATTEMPTS,
+    metrics.RETRIES: Count.RETRIES,
+    metrics.RELEASES: Count.RELEASES,
+    metrics.LEASE_EXPIRIES: Count.EXPIRIES,
+    metrics.JOBS_ENDED: Count.ENDED,
+}
+
+
+@router.get(
+    "/metrics",
+    summary="Metrics for Prometheus",
+    description="What the database knows may be two seconds old; while it is away, "
+    "`smart_filter_database_up` is 0 and only this process's requests are shown.",
+    response_class=Response,
+    responses={200: {"description": "every metric", "content": {"text/plain": {}}}},
+)
+async def show(request: Request, services: OpenServices) -> Response:
+    """Answer every metric of the table, in its order."""
+    latencies: Latencies = request.app.state.latencies
+    try:
+        reading = await services.reading.get(lambda: _read(services))
+    except DatabaseUnavailable:
+        reading = None
+    samples: dict[Metric, list[Sample]] = {metric: [] for metric in metrics.METRICS}
+    samples[metrics.DATABASE_UP] = [Sample(0 if reading is None else 1)]
+    samples[metrics.REQUESTS] = list(latencies.samples())
+    if reading is not None:
+        samples |= _of_the_database(reading)
+    return Response(exposition.text(samples), media_type=exposition.MEDIA_TYPE)
+
+
+async def _read(services: Services) -> Reading:
+    async with services.transaction() as connection:
+        return await connection.run_sync(measures.read)
+
+
+def _of_the_database(reading: Reading) -> dict[Metric, list[Sample]]:
+    return {
+        metrics.STAGES: [
+            Sample(count, (capability, state))
+            for capability, queue in reading.queues.items()
+            for state, count in (
+                (StageState.WAITING, queue.waiting),
+                (StageState.READY, queue.ready),
+                (StageState.RUNNING, queue.running),
+            )
+        ],
+        metrics.OLDEST_WAIT: [
+            Sample(queue.oldest_wait_seconds, (capability,))
+            for capability, queue in reading.queues.items()
+        ],
+        metrics.STEPS: list(_steps(reading)),
+        **{metric: list(_counts(reading, count)) for metric, count in _COUNTERS.items()},
+    }
+
+
+def _steps(reading: Reading) -> Iterator[Sample]:
+    for measure, amount in reading.totals.items():
+        if isinstance(measure.what, Step):
+            labels = (measure.subject, measure.what)
+            yield Sample(amount.seconds, labels, "_sum")
+            yield Sample(amount.count, labels, "_count")
+
+
+def _counts(reading: Reading, count: Count) -> Iterator[Sample]:
+    for measure, amount in reading.totals.items():
+        if measure.what == count:
+            yield Sample(amount.count, (measure.subject,))
