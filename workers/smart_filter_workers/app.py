@@ -21,7 +21,7 @@ from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.settings import Settings
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_shared.telemetry.logs import logger
-from smart_filter_workers import catalogue, runner
+from smart_filter_workers import catalogue, memory, runner
 from smart_filter_workers.artifacts import Artifacts
 from smart_filter_workers.catalogue import LoadedModels
 from smart_filter_workers.draining import Draining
@@ -31,8 +31,8 @@ from smart_filter_workers.runner import Services
 from smart_filter_workers.sweeper import Sweeper
 from smart_filter_workers.tally import Tally
 
-# A 12 MP photo takes 36 MB decoded: room for the photos that a few threads have under way.
-_CACHE_BYTES = 192 * 1024 * 1024
+# A 12 MP photo takes 36 MB decoded: room for the photos that two threads have under way.
+_CACHE_BYTES = 96 * 1024 * 1024
 _log = logger("worker")
 
 
@@ -49,6 +49,7 @@ def serve(
     once, overlapping download, decoding and upload with the forward pass.
     Raises SetupFailed when weights are missing, DatabaseUnavailable at the start.
     """
+    memory.return_pictures()
     cv2.setNumThreads(1)  # the threads of the pool share the cores already
     parts = _wire(settings, stages, threads, tuple(extra_models))
     services = parts.services
