@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from smart_filter_api import keys
 from smart_filter_api.keys import Caller, Scope
 from smart_filter_api.remembered import Remembered
+from smart_filter_api.ringing import Ringer
 from smart_filter_shared.db import sessions
 from smart_filter_shared.doorbell import Doorbell
 from smart_filter_shared.errors import DatabaseUnavailable, OutOfScope, Unauthorized
@@ -47,6 +48,7 @@ class Services:
     database: AsyncEngine
     storage: ObjectStore
     doorbell: Doorbell
+    ringer: Ringer
     threads: anyio.CapacityLimiter
     keeping: Keeping
     reading: Remembered[Reading]
@@ -77,18 +79,25 @@ class Services:
 @asynccontextmanager
 async def opened(settings: Settings) -> AsyncIterator[Services]:
     """Open the services of a process, and close them in the end; nothing is contacted yet."""
+    doorbell = Doorbell(settings.broker)
     services = Services(
         database=sessions.async_engine(settings.database, connections=_DATABASE_CONNECTIONS),
         storage=ObjectStore(settings.storage, connections=_STORAGE_THREADS),
-        doorbell=Doorbell(settings.broker),
+        doorbell=doorbell,
+        ringer=Ringer(doorbell.ring),
         threads=anyio.CapacityLimiter(_STORAGE_THREADS),
         keeping=Keeping(settings.keep.input_seconds, settings.keep.result_seconds),
         reading=Remembered(_READING_SECONDS),
     )
     try:
-        yield services
+        async with anyio.create_task_group() as beside:
+            beside.start_soon(services.ringer.run)
+            try:
+                yield services
+            finally:
+                services.ringer.end()
     finally:
-        services.doorbell.close()
+        doorbell.close()
         await services.database.dispose()
 
 

@@ -53,7 +53,7 @@ class Envelope:
                 status = message["status"]
                 _add_headers(message, request_id)
             await send(message)
-            seconds = time.perf_counter() - started  # up to here: a ring may follow the answer
+            seconds = time.perf_counter() - started
 
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:

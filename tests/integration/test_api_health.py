@@ -1,6 +1,7 @@
 """What the API does while a server is away: refused, and swallowed by the network."""
 
 import dataclasses
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -15,6 +16,7 @@ from smart_filter_shared.settings import Settings
 from smart_filter_tests.bench import Bench
 from smart_filter_tests.proxy import Mode, Proxy
 from smart_filter_tests.serving import Api, a_photo, an_api, serving
+from smart_filter_tests.threads import at_once
 
 # What a caller may have to wait for an answer that a server is away.
 PATIENCE_SECONDS = 8.0
@@ -108,6 +110,20 @@ def test_photo_is_accepted_as_fast_without_broker(far_api: Api, ways: Ways, mode
 
     assert far_api.job(job_id)["stages"][0]["state"] == "ready"
     assert seconds < 1.0
+
+
+def test_broker_that_swallows_rings_holds_up_one_thread(far_api: Api, ways: Ways) -> None:
+    photo = a_photo()
+    ways.cut("broker", Mode.SWALLOW)
+
+    for _ in range(5):
+        answers = at_once(8, lambda: far_api.post(photo))
+
+    assert {answer.status_code for answer in answers} == {202}
+    # One for each request under way, and one for all the rings.
+    busy = [thread for thread in threading.enumerate() if "AnyIO" in thread.name]
+    assert len(busy) <= 8 + 1
+    assert far_api.client.get("/readyz").json()["degraded"] == ["broker"]
 
 
 @pytest.mark.parametrize("mode", [Mode.RESET, Mode.SWALLOW])

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Callable
 from typing import Annotated, TypeVar
 
-from fastapi import APIRouter, BackgroundTasks, Query, Request, Response, status
+from fastapi import APIRouter, Query, Request, Response, status
 from pydantic import AfterValidator, AwareDatetime
 from sqlalchemy import Connection
 
@@ -49,15 +49,13 @@ Answer = TypeVar("Answer")
 async def create(
     request: Request,
     response: Response,
-    afterwards: BackgroundTasks,
     services: OpenServices,
     caller: Submitter,
 ) -> JobAnswer:
     """Take a photo and what to do with it; the job is queued when this is answered."""
     async with intake.received(request) as upload:
         accepted = await submission.accept(services, caller.tenant, upload)
-    # After the answer: a broker that is away, black-holed too, delays nobody.
-    afterwards.add_task(services.in_thread, services.doorbell.ring, accepted.ringing)
+    services.ringer.ring(accepted.ringing)
     job = answers.job(accepted.job, services.keeping)
     response.headers["Location"] = job.links.self
     return job
@@ -151,9 +149,7 @@ async def cancel(job_id: str, services: OpenServices, caller: Submitter) -> JobA
         "unavailable",
     ),
 )
-async def redrive(
-    job_id: str, afterwards: BackgroundTasks, services: OpenServices, caller: Submitter
-) -> JobAnswer:
+async def redrive(job_id: str, services: OpenServices, caller: Submitter) -> JobAnswer:
     """Let a failed job go on from what has succeeded, with all its attempts."""
 
     def move(connection: Connection) -> tuple[JobRow, list[Capability]]:
@@ -162,7 +158,7 @@ async def redrive(
 
     async with services.transaction() as connection:
         row, ready = await connection.run_sync(move)
-    afterwards.add_task(services.in_thread, services.doorbell.ring, ready)
+    services.ringer.ring(ready)
     return answers.job(row, services.keeping)
 
 
