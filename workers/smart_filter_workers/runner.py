@@ -27,7 +27,7 @@ from smart_filter_shared.ids import Capability, WorkerId
 from smart_filter_shared.jobs import queries, transitions
 from smart_filter_shared.jobs.leases import Completion, Done, Failure, Lease
 from smart_filter_shared.jobs.measures import Count
-from smart_filter_shared.jobs.queries import JobRow
+from smart_filter_shared.jobs.queries import JobRow, Rows
 from smart_filter_shared.jobs.retention import Keeping
 from smart_filter_shared.settings import Settings
 from smart_filter_shared.telemetry.logs import logger
@@ -78,36 +78,65 @@ def run(services: Services, rung: Capability) -> None:
     it rings for what is left and ends.  Raises DatabaseUnavailable: the sweeper rings again.
     """
     ends_at = time.monotonic() + _TURN_SECONDS
-    capability: Capability | None = rung if rung in services.served else _next(services)
-    while capability is not None and not services.draining.is_set():
-        leases = _claim(services, capability)
-        services.tally.claimed(leases)
-        if leases:
-            _work(services, leases)
+    capability: Capability | None = rung if rung in services.served else None
+    unrung: list[Capability] = []  # what this thread has made ready
+    while not services.draining.is_set():
         if time.monotonic() >= ends_at:
-            services.doorbell.ring(_still_ready(services))
-            return
-        capability = _next(services)
+            unrung = [*_unserved(services, unrung), *_still_ready(services)]
+            break
+        taken = _take(services, capability)
+        if taken is None:
+            unrung = _unserved(services, unrung)
+            break
+        services.doorbell.ring(without(unrung, [lease.capability for lease in taken.leases]))
+        unrung = _work(services, taken) if taken.leases else []
+        capability = None
+    services.doorbell.ring(unrung)
 
 
-def _claim(services: Services, capability: Capability) -> list[Lease]:
-    with (
-        services.tally.timed(Step.CLAIM, capability),
-        sessions.transaction(services.engine) as connection,
-    ):
-        return transitions.claim(
-            connection,
-            capability,
-            worker=services.worker,
-            batch_size=services.catalogue.batch_size(capability),
-            lease_seconds=services.settings.engine.lease_seconds,
-            max_attempts=services.settings.engine.max_attempts,
-        )
+def without(ready: Sequence[Capability], taken: Sequence[Capability]) -> list[Capability]:
+    """Return what to ring for rows made ready when the same thread has taken some rows since.
+
+    A row that it took from the same capability needs no ring any more: should it have been
+    another row than the one made ready, that other one's ring is on its way.
+    """
+    left = list(ready)
+    for capability in taken:
+        if capability in left:
+            left.remove(capability)
+    return left
 
 
-def _next(services: Services) -> Capability | None:
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """Leases of one batch, and the rows of their jobs, read in the same transaction."""
+
+    leases: list[Lease]
+    rows: Rows
+
+
+def _take(services: Services, capability: Capability | None) -> _Taken | None:
+    """Claim from a capability, or where the head's rank is lowest; None: nothing is ready."""
     with sessions.transaction(services.engine) as connection:
-        return queries.next_capability(connection, services.served)
+        chosen = capability or queries.next_capability(connection, services.served)
+        if chosen is None:
+            return None
+        with services.tally.timed(Step.CLAIM, chosen):
+            leases = transitions.claim(
+                connection,
+                chosen,
+                worker=services.worker,
+                batch_size=services.catalogue.batch_size(chosen),
+                lease_seconds=services.settings.engine.lease_seconds,
+                max_attempts=services.settings.engine.max_attempts,
+            )
+        rows = queries.for_leases(connection, leases)
+    services.tally.claimed(leases)
+    return _Taken(leases, rows)
+
+
+def _unserved(services: Services, capabilities: Sequence[Capability]) -> list[Capability]:
+    return [capability for capability in capabilities if capability not in services.served]
 
 
 def _still_ready(services: Services) -> list[Capability]:
@@ -131,27 +160,32 @@ class _Task:
         return self.held.lease
 
 
-def _work(services: Services, leases: list[Lease]) -> None:
-    """Take a batch from its claim to its completion; whatever goes wrong is settled here."""
+def _work(services: Services, taken: _Taken) -> list[Capability]:
+    """Take a batch from its claim to its completion; whatever goes wrong is settled here.
+
+    Returns what to ring for stages that it has made ready.
+    """
     engine = services.settings.engine
+    leases = taken.leases
     last = leases[0].attempt >= engine.max_attempts  # then it was claimed alone
     limit_seconds = engine.stage_seconds + (_CHILD_SECONDS if last else 0)
     with services.heartbeat.holding(leases, limit_seconds=limit_seconds) as held:
-        tasks = _attempt(services, held, "internal", lambda: _with_jobs(services, held)) or []
+        tasks = _attempt(services, held, "internal", lambda: _with_jobs(taken, held)) or []
         if last:
             ran = _each(services, tasks, "model_failed", lambda task: _run_apart(services, task))
         else:
             loaded = _each(services, tasks, "internal", lambda task: _load(services, task))
             ran = _run(services, loaded)
         stored = _each(services, ran, "internal", lambda task: _store(services, task))
-        if stored:
-            holders = [task.held for task in stored]
-            _attempt(services, holders, "internal", lambda: _complete(services, stored))
+        if not stored:
+            return []
+        holders = [task.held for task in stored]
+        return _attempt(services, holders, "internal", lambda: _complete(services, stored)) or []
 
 
-def _with_jobs(services: Services, held: Sequence[Held]) -> list[_Task]:
-    with sessions.transaction(services.engine) as connection:
-        jobs = queries.for_leases(connection, [one.lease for one in held])
+def _with_jobs(taken: _Taken, held: Sequence[Held]) -> list[_Task]:
+    # Not in the transaction that claims: a row that cannot be read would be claimed for ever.
+    jobs = queries.jobs_in(taken.rows)
     return [_Task(one, jobs[one.lease.job_id]) for one in held]
 
 
@@ -203,7 +237,7 @@ def _store(services: Services, task: _Task) -> _Task:
         return replace(task, kept=services.artifacts.keep(task.job, task.lease, task.result))
 
 
-def _complete(services: Services, tasks: list[_Task]) -> None:
+def _complete(services: Services, tasks: list[_Task]) -> list[Capability]:
     done = [
         Done(task.lease, task.kept.row, task.seconds, task.kept.artifacts)
         for task in tasks
@@ -215,12 +249,12 @@ def _complete(services: Services, tasks: list[_Task]) -> None:
             return transitions.complete(connection, done, services.keeping)
 
     completion = _insist(services, commit)
-    services.doorbell.ring(completion.ready)
     services.tally.ran(done)
     for task in tasks:
         if task.lease in completion.lost and task.kept is not None:
             _log.warning("lease lost, work dropped", **_named(task.lease))
             services.artifacts.discard(task.kept)
+    return completion.ready
 
 
 def _each(

@@ -57,6 +57,14 @@ class JobRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows of jobs and of their stages, as they were read."""
+
+    jobs: Sequence[RowMapping]
+    stages: Sequence[RowMapping]
+
+
+@dataclass(frozen=True, slots=True)
 class Listing:
     """What a list of jobs is narrowed to; `before` is the id that the last page ended with."""
 
@@ -97,10 +105,18 @@ def listed(connection: Connection, listing: Listing) -> list[JobRow]:
     return _with_stages(connection, query.order_by(jobs.c.id.desc()).limit(listing.limit))
 
 
-def for_leases(connection: Connection, leases: Sequence[Lease]) -> dict[JobId, JobRow]:
-    """Return the jobs of leases, with what their earlier stages made."""
-    query = select(tables.jobs).where(tables.jobs.c.id.in_({lease.job_id for lease in leases}))
-    return {job.id: job for job in _with_stages(connection, query)}
+def for_leases(connection: Connection, leases: Sequence[Lease]) -> Rows:
+    """Return the rows of the jobs of leases, with what their earlier stages made."""
+    wanted = {lease.job_id for lease in leases}
+    return _rows(connection, select(tables.jobs).where(tables.jobs.c.id.in_(wanted)))
+
+
+def jobs_in(rows: Rows) -> dict[JobId, JobRow]:
+    """Return the jobs that rows hold.  Raises when a column holds what no version wrote."""
+    stages: dict[object, list[StageRow]] = {job["id"]: [] for job in rows.jobs}
+    for row in rows.stages:
+        stages[row["job_id"]].append(_stage_row(row))
+    return {JobId(job["id"]): _job_row(job, stages[job["id"]]) for job in rows.jobs}
 
 
 def next_capability(connection: Connection, served: Collection[Capability]) -> Capability | None:
@@ -135,14 +151,17 @@ def _is_in(state: JobState) -> Any:  # noqa: ANN401 - SQLAlchemy's clauses share
 
 
 def _with_stages(connection: Connection, query: Select[Any]) -> list[JobRow]:
+    return list(jobs_in(_rows(connection, query)).values())
+
+
+def _rows(connection: Connection, query: Select[Any]) -> Rows:
     jobs = connection.execute(query).mappings().all()
-    rows = connection.execute(
+    if not jobs:
+        return Rows((), ())
+    stages = connection.execute(
         select(tables.stages).where(tables.stages.c.job_id.in_([job["id"] for job in jobs]))
-    ).mappings()
-    stages: dict[object, list[StageRow]] = {job["id"]: [] for job in jobs}
-    for row in rows:
-        stages[row["job_id"]].append(_stage_row(row))
-    return [_job_row(job, stages[job["id"]]) for job in jobs]
+    )
+    return Rows(jobs, stages.mappings().all())
 
 
 def _stage_row(row: RowMapping) -> StageRow:
