@@ -4,6 +4,7 @@ The names, values and defaults are those of docs/contract.md.
 """
 
 import datetime as dt
+import math
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from enum import StrEnum
@@ -193,7 +194,7 @@ def _background(text: str) -> Background:
         raise ValueError(f"{_shown(text)} is not a background; use {kinds}")
     kind = BackgroundKind(word)
     if kind == BackgroundKind.COLOR:
-        if Color.match(value, fullmatch=True) is None:
+        if not _is_color(value):
             raise ValueError(f"{_shown(value)} is not a CSS colour; write color:#ff8800 or alike")
         return Background(kind, value)
     if kind == BackgroundKind.PRESET:
@@ -206,6 +207,17 @@ def _background(text: str) -> Background:
     if colon:
         raise ValueError(f"{kind} takes no value; write {kind} alone")
     return Background(kind)
+
+
+def _is_color(text: str) -> bool:
+    """Whether this is a CSS colour that a screen can show something for."""
+    try:
+        found = Color.match(text, fullmatch=True)
+        return found is not None and all(
+            math.isfinite(level) for level in found.color.convert("srgb").fit().coords(nans=False)
+        )
+    except OverflowError:
+        return False
 
 
 def _output(text: str) -> Output:

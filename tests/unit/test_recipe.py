@@ -81,7 +81,9 @@ def test_background_beside_another_one_is_a_contradiction() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", "|red|color:|color:nope|preset:nope|blur:2|blur:|blur:x|keep:1|auto:|AUTO".split("|")
+    "text",
+    "|red|color:|color:nope|color:lab(1e308 1e308 1e308)|preset:nope|blur:2|blur:|blur:x|keep:1"
+    "|auto:|AUTO".split("|"),
 )
 def test_wrong_background_is_named(text: str) -> None:
     with pytest.raises(InvalidRecipe) as raised:
