@@ -1,5 +1,6 @@
 """The three servers, as somebody on the same machine finds them."""
 
+import os
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from redis.retry import Retry
 
 from smart_filter_deploy.embedded.folder import DataFolder
 from smart_filter_deploy.embedded.stack import Stack
+from smart_filter_shared.errors import SetupFailed
 
 LOOPBACK_IN_PROC = "0100007F"
 LISTENING = "0A"
@@ -149,3 +151,18 @@ def test_texts_are_ordered_by_their_bytes_in_any_country(
     rows = database.execute("SELECT t FROM unnest(ARRAY['b', 'A', 'a', 'B']) t ORDER BY t")
 
     assert [row[0] for row in rows] == ["A", "B", "a", "b"]
+
+
+def test_folder_that_others_may_write_in_is_refused(tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+
+    with pytest.raises(SetupFailed, match="chmod go-w"):
+        DataFolder.at(tmp_path)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_folder_of_somebody_else_is_refused(tmp_path: Path) -> None:
+    os.chown(tmp_path, 65534, 65534)
+
+    with pytest.raises(SetupFailed, match="belongs to somebody else"):
+        DataFolder.at(tmp_path)

@@ -14,6 +14,7 @@ import fcntl
 import json
 import os
 import secrets
+import stat
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -44,7 +45,8 @@ class DataFolder:
     def at(cls, path: Path | None = None) -> Self:
         """The folder at `path` (none: the default one), created when it is not there.
 
-        Raises SetupFailed when it cannot be created or written.
+        Raises SetupFailed when it cannot be created or written, and when others could plant
+        links or secrets in it: a folder that is not ours, or that they may write in.
         """
         folder = cls((path or data_folder()).absolute())
         try:
@@ -53,8 +55,12 @@ class DataFolder:
                 (folder.path / part).mkdir(exist_ok=True, mode=0o700)
         except OSError as error:
             raise SetupFailed(f"cannot write in {folder.path} ({error}): {_REMEDY}") from error
-        if not os.access(folder.path / "secrets", os.W_OK | os.X_OK):
-            raise SetupFailed(f"{folder.path} belongs to somebody else: {_REMEDY}, or chown -R it")
+        for place in (folder.path, folder.path / "secrets", folder.path / "logs"):
+            found = place.lstat()
+            if found.st_uid != os.geteuid() or not stat.S_ISDIR(found.st_mode):
+                raise SetupFailed(f"{place} belongs to somebody else: {_REMEDY}, or chown -R it")
+            if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+                raise SetupFailed(f"others may write in {place}: chmod go-w {place}, or {_REMEDY}")
         return folder
 
     def part(self, name: str) -> Path:
