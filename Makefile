@@ -10,6 +10,8 @@
 # Passed on by the environment and unexpanded, so that a blank, a quote, # or $ arrives as it is.
 export RUN_PHOTO := $(value PHOTO)
 export RUN_BACKGROUND := $(value BACKGROUND)
+# Variables of make's own command line are exported too, and expanded then: $(shell …) would run.
+unexport PHOTO BACKGROUND
 
 TESTS ?= tests
 TEST_SECONDS ?= 600

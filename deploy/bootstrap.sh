@@ -92,7 +92,7 @@ find_python() {
 
 # A shim of a version manager may exist and refuse to run.
 runs() {
-  "$1" -c '' > /dev/null 2>&1
+  [ "$("$1" -c 'print("it runs")' 2> /dev/null)" = "it runs" ]
 }
 
 install() {
