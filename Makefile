@@ -5,7 +5,7 @@
 #
 # PYTHON=/path/to/python3 chooses the interpreter of the environment.
 
-.PHONY: run test lint format setup setup-dev clean help
+.PHONY: run test bench lint format setup setup-dev clean help
 
 # Passed on by the environment and unexpanded, so that a blank, a quote, # or $ arrives as it is.
 export RUN_PHOTO := $(value PHOTO)
@@ -15,6 +15,7 @@ unexport PHOTO BACKGROUND
 
 TESTS ?= tests
 TEST_SECONDS ?= 600
+BENCH_SECONDS ?= 900
 
 help:
 	@sed -n '1,/^$$/s/^# \{0,1\}//p' Makefile
@@ -27,6 +28,10 @@ run: setup
 
 test: setup-dev
 	@timeout --foreground --kill-after=30 $(TEST_SECONDS) .venv/bin/python -m pytest $(TESTS)
+
+# Six minutes or so; figures of a machine that has other work are too bad.
+bench: setup-dev
+	@PYTHONPATH=tests timeout --foreground --kill-after=30 $(BENCH_SECONDS) .venv/bin/python -m benchmarks
 
 lint: setup-dev
 	@.venv/bin/ruff check

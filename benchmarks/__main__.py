@@ -1,0 +1,19 @@
+"""All of it: `python -m benchmarks`."""
+
+import sys
+
+from benchmarks import broker, figures, latency, memory, start, throughput
+
+
+def main() -> None:
+    """Measure everything and tell; the status is 1 when a goal was missed."""
+    found = []
+    for part in (start, latency, throughput, memory, broker):
+        print(f"{part.__name__} …", file=sys.stderr, flush=True)
+        found += part.measure()
+    figures.tell(found)
+    sys.exit(any(figure.reached is False for figure in found))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""Figures: samples with their goal, told as a table and as JSON."""
+
+import json
+import os
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from rich.console import Console
+from rich.table import Table
+
+_WIDTH = 140  # the table's, in a pipe and in a narrow window too
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """What was measured, several times.
+
+    goal: what the median must be, at most or at least; None: told for its own sake.
+    """
+
+    name: str
+    unit: str
+    samples: Sequence[float]
+    goal: float | None = None
+    kind: Literal["at most", "at least"] = "at most"
+
+    @property
+    def median(self) -> float:
+        """The median of the samples."""
+        return statistics.median(self.samples)
+
+    @property
+    def reached(self) -> bool | None:
+        """Whether the median reaches the goal; None without one."""
+        if self.goal is None:
+            return None
+        return self.median <= self.goal if self.kind == "at most" else self.median >= self.goal
+
+    def as_json(self) -> dict[str, object]:
+        """Return the figure for a program."""
+        low, high = quartiles(self.samples)
+        return {
+            "name": self.name,
+            "unit": self.unit,
+            "median": round(self.median, 3),
+            "quartiles": [round(low, 3), round(high, 3)],
+            "range": [round(min(self.samples), 3), round(max(self.samples), 3)],
+            "samples": len(self.samples),
+            "goal": None if self.goal is None else {"kind": self.kind, "value": self.goal},
+            "reached": self.reached,
+        }
+
+
+def quartiles(samples: Sequence[float]) -> tuple[float, float]:
+    """Return the first and the third quartile."""
+    if len(samples) == 1:
+        return samples[0], samples[0]
+    low, _, high = statistics.quantiles(samples, n=4, method="inclusive")
+    return low, high
+
+
+def percentile(samples: Sequence[float], percent: int) -> float:
+    """Return a percentile, between the samples beside it."""
+    return statistics.quantiles(samples, n=100, method="inclusive")[percent - 1]
+
+
+def tell(figures: Sequence[Figure]) -> None:
+    """Print figures as a table, then as one line of JSON."""
+    console = Console(highlight=False, width=_WIDTH)
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in ("what", "median", "quartiles", "range", "samples", "goal", ""):
+        table.add_column(column, no_wrap=True)
+    for figure in figures:
+        goal = "" if figure.goal is None else f"{figure.kind} {figure.goal:g} {figure.unit}"
+        verdict = {True: "reached", False: "MISSED", None: ""}[figure.reached]
+        table.add_row(
+            figure.name,
+            f"{_short(figure.median)} {figure.unit}",
+            "–".join(map(_short, quartiles(figure.samples))),
+            "–".join(map(_short, (min(figure.samples), max(figure.samples)))),
+            str(len(figure.samples)),
+            goal,
+            verdict,
+        )
+    console.print(table)
+    document = {
+        "cores": os.cpu_count(),
+        # Above the number of cores, others were at work and times are too long.
+        "load_average": [round(load, 1) for load in os.getloadavg()],
+        "figures": [figure.as_json() for figure in figures],
+    }
+    print(json.dumps(document))
+
+
+def _short(value: float) -> str:
+    return f"{value:.2f}" if abs(value) < 10 else f"{value:.0f}"  # noqa: PLR2004 - three digits

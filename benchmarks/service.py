@@ -1,0 +1,106 @@
+"""The service as somebody runs it: `smart-filter up` on a folder of its own."""
+
+import json
+import os
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from smart_filter_client import Client
+from smart_filter_deploy.cli import program
+from smart_filter_deploy.embedded.children import family
+from smart_filter_shared import places
+from smart_filter_workers import weights
+
+_STOP_SECONDS = 60
+# How a process of each kind is known by its command line.
+_MARKS = {"api": "smart-filter api", "worker": "smart-filter worker", "up": "smart-filter up"}
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The service that is up.
+
+    started_at: when its command was given, on the monotonic clock.
+    """
+
+    client: Client
+    pid: int
+    started_at: float
+
+    def memory_mb(self, kind: str, field: str) -> float:
+        """Return how many MB a process takes; several of a kind are added.
+
+        kind: api, worker or up.  field: VmRSS (now) or VmHWM (at its height).
+        """
+        return sum(
+            _status_kb(pid, field) / 1000
+            for pid in family(self.pid)
+            if _MARKS[kind] in _command_line(pid)
+        )
+
+
+@contextmanager
+def folder() -> Iterator[Path]:
+    """Give a data folder that is new but has the weights, while the block lasts."""
+    shared = places.data_folder() / "weights"
+    weights.pull(shared)
+    with tempfile.TemporaryDirectory(prefix="smart-filter-bench-") as made:
+        path = Path(made)
+        path.chmod(0o711)  # as root PostgreSQL is another user, who must pass
+        (path / "weights").symlink_to(shared)
+        yield path
+
+
+@contextmanager
+def up(data: Path) -> Iterator[Service]:
+    """Run `smart-filter up` on a folder while the block lasts."""
+    said = data / "up.log"
+    started_at = time.monotonic()
+    with said.open("w") as log:
+        process = subprocess.Popen(
+            program.command("up", "--json"),
+            env={**_environment(), "SMART_FILTER_DATA": str(data)},
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            process_group=0,
+        )
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"`smart-filter up` did not start: {said.read_text()}")
+        first = json.loads(line)
+        with Client(first["url"], first["api_key"]) as client:
+            yield Service(client, process.pid, started_at)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(_STOP_SECONDS)
+
+
+def _environment() -> dict[str, str]:
+    """Return ours without settings, which would make the service another one."""
+    return {
+        name: value for name, value in os.environ.items() if not name.startswith("SMART_FILTER_")
+    }
+
+
+def _command_line(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+    except OSError:
+        return ""
+
+
+def _status_kb(pid: int, field: str) -> int:
+    # `VmRSS:     12345 kB`. Source: proc(5).
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith(f"{field}:"):
+            return int(line.split()[1])
+    return 0
