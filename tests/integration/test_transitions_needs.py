@@ -2,7 +2,6 @@
 
 import threading
 
-from smart_filter_shared.jobs import transitions
 from smart_filter_shared.jobs.states import JobState
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.recipe import Background, BackgroundKind, Recipe
@@ -75,26 +74,3 @@ def test_completion_repeated_meets_no_need_twice(bench: Bench) -> None:
 
     assert again.lost == [lease]
     assert bench.row(job_id, COMPOSITE)["open_needs"] == 1
-
-
-def test_batches_over_the_same_jobs_do_not_deadlock(bench: Bench) -> None:
-    for _ in range(6):
-        bench.submit()
-    bench.advance(*[PREPARE] * 6)
-    batches = [bench.claim(SEGMENTATION, batch_size=6), bench.claim(FACE, batch_size=6)]
-    batches[1].reverse()
-    start = threading.Barrier(2)
-    lost: list[object] = []
-
-    def complete(batch: list[transitions.Lease]) -> None:
-        start.wait()
-        lost.extend(bench.complete(*batch).lost)
-
-    threads = [threading.Thread(target=complete, args=(batch,)) for batch in batches]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    assert lost == []
-    assert len(bench.claim(SMILE, batch_size=6)) == 6

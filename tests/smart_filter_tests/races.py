@@ -31,7 +31,7 @@ def overlapped(world: World, first: Action, second: Action) -> tuple[object, obj
         with world.bench.transaction() as connection:
             answer = first(connection, world)
             other = pool.submit(alone, world, second)
-            _await_standstill(world.bench, other)
+            await_waiting(world.bench, other)
         return answer, other.result(_PATIENCE_SECONDS)
 
 
@@ -58,11 +58,12 @@ def deadlocks(bench: Bench) -> int:
         )
 
 
-def _await_standstill(bench: Bench, other: Future[object]) -> None:
+def await_waiting(bench: Bench, other: Future[object], *, sessions: int = 1) -> None:
+    """Return when so many sessions wait for locks, or the other has ended."""
     for _ in range(int(_PATIENCE_SECONDS / _LOOK_SECONDS)):
         with bench.transaction() as connection:
             waiting = connection.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted"))
-            if waiting.scalar_one():
+            if waiting.scalar_one() >= sessions:
                 return
         try:
             other.exception(timeout=_LOOK_SECONDS)

@@ -194,7 +194,7 @@ LOCK_IDLE_JOBS = text("""
 EXPIRED_STAGES = text("""
     SELECT job_id, stage, capability, lease_token, attempt FROM stages
     WHERE job_id = ANY(:ids) AND state = 'running' AND leased_until < statement_timestamp()
-    ORDER BY job_id, stage FOR UPDATE
+    ORDER BY job_id, stage
 """)
 
 # It waits until now: the wake of the same sweep makes it ready and rings. The last attempt

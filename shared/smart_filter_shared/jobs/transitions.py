@@ -317,9 +317,10 @@ def expire(
     found = connection.execute(statements.FIND_EXPIRED, {"most": _SWEPT_AT_ONCE})
     job_ids = sorted(row.job_id for row in found)
     locked = connection.execute(statements.LOCK_IDLE_JOBS, {"ids": job_ids})
-    expired = connection.execute(
-        statements.EXPIRED_STAGES, {"ids": [row.id for row in locked]}
-    ).all()
+    ids = {"ids": [row.id for row in locked]}
+    # All their stages: a job that ends here takes its siblings along, out of order otherwise.
+    connection.execute(statements.LOCK_STAGES, ids)
+    expired = connection.execute(statements.EXPIRED_STAGES, ids).all()
     for row in expired:
         where = {
             "job_id": row.job_id,
