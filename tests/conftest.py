@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import redis
 from sqlalchemy import text
@@ -19,6 +20,15 @@ from smart_filter_tests import moves
 from smart_filter_tests.bench import Bench, settings_of
 from smart_filter_tests.running import ENGINE, IMPATIENT, Running, running
 from smart_filter_workers import weights
+
+# `make test` looks for half a minute, `make nightly` (--hypothesis-profile=nightly) for half an hour.
+hypothesis.settings.register_profile(
+    "test", max_examples=100, stateful_step_count=40, deadline=None, print_blob=True
+)
+hypothesis.settings.register_profile(
+    "nightly", parent=hypothesis.settings.get_profile("test"), max_examples=3000
+)
+hypothesis.settings.load_profile("test")
 
 
 @pytest.fixture(autouse=True)

@@ -99,6 +99,7 @@ class Bench:
         job_id: JobId | None = None,
         photo: str | None = None,
         place: Place | None = None,
+        model: str = "bench",
     ) -> JobId:
         """Write a job; its stages need capabilities that only this bench serves."""
         wanted = recipe or Recipe()
@@ -113,7 +114,7 @@ class Bench:
             photo_digest="none",
             background_key=None,
             keeping=KEEPING,
-            models={stage: {LEADING_TASK[stage]: "bench"} for stage in running},
+            models={stage: {LEADING_TASK[stage]: model} for stage in running},
             capabilities={stage: capability(stage) for stage in running},
         )
         with self.transaction() as connection:

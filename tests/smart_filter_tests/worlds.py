@@ -232,8 +232,10 @@ def _claim(connection: Connection, world: World) -> object:
 
 def _expire(connection: Connection, world: World) -> object:
     engine = world.bench.settings.engine
-    return transitions.expire(
-        connection, max_attempts=engine.max_attempts, give_up_seconds=engine.give_up_seconds
+    return sorted(
+        transitions.expire(
+            connection, max_attempts=engine.max_attempts, give_up_seconds=engine.give_up_seconds
+        )
     )
 
 

@@ -1,0 +1,312 @@
+"""Jobs and their stages in memory: what every transition should do, in plain Python.
+
+Times are seconds from now; the tests let time pass in steps that dwarf their own duration.
+A transition is foretold against what is committed and what another session has locked: it
+waits for that session, or it answers and changes rows. The changes count once committed.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from smart_filter_shared.ids import JobId, LeaseToken
+from smart_filter_shared.jobs.leases import Lease
+from smart_filter_shared.pipeline import PIPELINE, StageName
+
+MOST_ATTEMPTS = 3
+GIVE_UP_SECONDS = 3600.0
+NEAR_A_BATCH = 8
+
+Key = tuple[JobId, StageName]
+NEEDS = {stage.name: stage.needs for stage in PIPELINE}
+UNFINISHED = frozenset({"waiting", "ready", "running"})
+
+
+@dataclass(frozen=True, slots=True)
+class StageModel:
+    """A stage's row.  late: its lease has run out.  needs: those that its job runs."""
+
+    state: str
+    needs: tuple[StageName, ...]
+    open_needs: int
+    not_before: float | None = None
+    attempt: int = 0
+    releases: int = 0
+    patience_since: float | None = None
+    token: LeaseToken | None = None
+    late: bool = False
+
+    def with_token(self, token: LeaseToken) -> "StageModel":
+        """Return it as a claim leaves it."""
+        return replace(
+            self,
+            state="running",
+            attempt=self.attempt + 1,
+            token=token,
+            not_before=None,
+            late=False,
+        )
+
+    def idle(self, state: str, not_before: float | None) -> "StageModel":
+        """Return it without its lease."""
+        return replace(self, state=state, not_before=not_before, token=None, late=False)
+
+    @property
+    def is_impatient(self) -> bool:
+        """Whether it has waited for infrastructure for too long."""
+        return self.patience_since is not None and self.patience_since <= -GIVE_UP_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class JobModel:
+    """A job's row.  artifacts: how many objects its rows name."""
+
+    rank: float
+    model: str
+    artifacts: int = 1
+    outcome: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a transition answers and what becomes of rows; None: the row is deleted.
+
+    locked: jobs and stages that it holds until its end.
+    """
+
+    answer: object = None
+    jobs: Mapping[JobId, JobModel | None] = field(default_factory=dict)
+    stages: Mapping[Key, StageModel | None] = field(default_factory=dict)
+    locked: frozenset[JobId | Key] = frozenset()
+
+
+class Waits(Exception):
+    """The transition waits for a lock that another session holds."""
+
+
+class Refused(Exception):
+    """The transition raises an error of this name."""
+
+
+class Model:
+    """What is committed.  locked: what an open transaction of another session holds."""
+
+    def __init__(self) -> None:
+        self.jobs: dict[JobId, JobModel] = {}
+        self.stages: dict[Key, StageModel] = {}
+        self.locked: frozenset[JobId | Key] = frozenset()
+
+    def commit(self, change: Change) -> None:
+        """Let a change count."""
+        for job_id, job in change.jobs.items():
+            if job is None:
+                del self.jobs[job_id]
+            else:
+                self.jobs[job_id] = job
+        for key, stage in change.stages.items():
+            if stage is None:
+                del self.stages[key]
+            else:
+                self.stages[key] = stage
+
+    def of(self, job_id: JobId) -> dict[Key, StageModel]:
+        """Return the stages of a job, in the pipeline's order."""
+        return {key: stage for key, stage in self.stages.items() if key[0] == job_id}
+
+    def holds(self, lease: Lease) -> bool:
+        """Whether a lease holds."""
+        stage = self.stages.get((lease.job_id, lease.stage))
+        return stage is not None and stage.token == lease.token
+
+    def claimed(self, stage: StageName, batch_size: int) -> list[Key]:
+        """Return what a claim takes, the head first."""
+        ready = sorted(
+            (key for key, row in self.stages.items() if key[1] == stage and row.state == "ready"),
+            key=lambda key: self.jobs[key[0]].rank,
+        )
+        free = [key for key in ready if key not in self.locked]
+        if not free:
+            return []
+        head = free[0]
+        mates = [
+            key
+            for key in ready[: NEAR_A_BATCH * batch_size]
+            if key in free
+            and key != head
+            and self.jobs[key[0]].model == self.jobs[head[0]].model
+            and max(self.stages[key].attempt, self.stages[head].attempt) < MOST_ATTEMPTS - 1
+        ]
+        return [head, *mates[: batch_size - 1]]
+
+    def wake(self) -> Change:
+        """Foretell a wake."""
+        due = {
+            key: stage.idle("ready", None)
+            for key, stage in self.stages.items()
+            if stage.state == "waiting"
+            and stage.open_needs == 0
+            and stage.not_before is not None
+            and stage.not_before <= 0
+            and key not in self.locked
+        }
+        return Change(sorted(key[1] for key in due), stages=due, locked=frozenset(due))
+
+    def renew(self, leases: Sequence[Lease]) -> Change:
+        """Foretell a renewal.  Raises Waits."""
+        held = {(one.job_id, one.stage): one.token for one in leases if self.holds(one)}
+        self._wait_for(held)
+        renewed = {key: replace(self.stages[key], late=False) for key in held}
+        return Change(set(held.values()), stages=renewed, locked=frozenset(held))
+
+    def complete(self, leases: Sequence[Lease]) -> Change:
+        """Foretell a completion.  Raises Waits."""
+        locked = self._lock({lease.job_id for lease in leases})
+        stages = {key: row for lease in leases for key, row in self.of(lease.job_id).items()}
+        done = [(lease.job_id, lease.stage) for lease in leases if self.holds(lease)]
+        for key in done:
+            stages[key] = replace(stages[key].idle("succeeded", None), patience_since=None)
+        ready = []
+        for key, row in stages.items():
+            met = sum((key[0], need) in done for need in row.needs)
+            if row.state != "waiting" or not met:
+                continue
+            stages[key] = replace(row, open_needs=row.open_needs - met)
+            if row.open_needs == met and (row.not_before is None or row.not_before <= 0):
+                stages[key] = replace(stages[key], state="ready")
+                ready.append(key[1])
+        jobs = {}
+        for job_id in {job_id for job_id, _ in done}:
+            job = self.jobs[job_id]
+            made = sum(key[0] == job_id for key in done)
+            over = all(row.state == "succeeded" for key, row in stages.items() if key[0] == job_id)
+            jobs[job_id] = replace(
+                job, artifacts=job.artifacts + made, outcome="succeeded" if over else None
+            )
+        ended = {job_id for job_id, job in jobs.items() if job.outcome is not None}
+        return Change((sorted(ready), ended, len(leases) - len(done)), jobs, stages, locked)
+
+    def release(self, lease: Lease, *, delay_seconds: float) -> Change:
+        """Foretell a release.  Raises Waits, Refused."""
+        locked = self._lock([lease.job_id])
+        key, row = self._held(lease)
+        if row.is_impatient:
+            return self._failed(key, answer=[])
+        row = replace(
+            row.idle("waiting" if delay_seconds else "ready", delay_seconds or None),
+            attempt=row.attempt - 1,
+            releases=row.releases + 1,
+            patience_since=0.0 if row.patience_since is None else row.patience_since,
+        )
+        return Change([] if delay_seconds else [key[1]], stages={key: row}, locked=locked)
+
+    def retry(self, lease: Lease, *, delay_seconds: float) -> Change:
+        """Foretell a retry.  Raises Waits, Refused."""
+        locked = self._lock([lease.job_id])
+        key, row = self._held(lease)
+        if row.attempt >= MOST_ATTEMPTS:
+            return self._failed(key)
+        return Change(stages={key: row.idle("waiting", delay_seconds)}, locked=locked)
+
+    def fail(self, lease: Lease) -> Change:
+        """Foretell a failure.  Raises Waits, Refused."""
+        self._lock([lease.job_id])
+        key, _ = self._held(lease)
+        return self._failed(key)
+
+    def cancel(self, job_id: JobId) -> Change:
+        """Foretell a cancel.  Raises Waits, Refused."""
+        locked = self._lock_own(job_id)
+        job = self.jobs[job_id]
+        if job.outcome is not None:
+            raise Refused("JobFinal")
+        return Change(
+            None, {job_id: replace(job, outcome="canceled")}, _canceled(self.of(job_id)), locked
+        )
+
+    def delete(self, job_id: JobId) -> Change:
+        """Foretell a delete.  Raises Waits, Refused."""
+        locked = self._lock_own(job_id)
+        gone = dict.fromkeys(self.of(job_id))
+        return Change(self.jobs[job_id].artifacts, {job_id: None}, gone, locked)
+
+    def redrive(self, job_id: JobId) -> Change:
+        """Foretell a redrive.  Raises Waits, Refused."""
+        locked = self._lock_own(job_id)
+        job = self.jobs[job_id]
+        if job.outcome is None:
+            raise Refused("JobNotFinished")
+        if job.outcome != "failed":
+            raise Refused("JobFinal")
+        again = {key: row for key, row in self.of(job_id).items() if row.state != "succeeded"}
+        for key, row in again.items():
+            needs = sum((job_id, need) in again for need in row.needs)
+            again[key] = StageModel("waiting" if needs else "ready", row.needs, needs)
+        ready = sorted(key[1] for key, row in again.items() if row.state == "ready")
+        return Change(ready, {job_id: replace(job, outcome=None)}, again, locked)
+
+    def expire(self) -> Change:
+        """Foretell an expiry.  Raises Waits."""
+        late = sorted(key for key, row in self.stages.items() if row.late)
+        late = [key for key in late if key[0] not in self.locked]
+        locked = self._lock({job_id for job_id, _ in late})
+        jobs: dict[JobId, JobModel | None] = {}
+        stages: dict[Key, StageModel | None] = {}
+        for key in late:
+            row = self.stages[key]
+            if key[0] in jobs:
+                continue  # another of its stages has just ended it
+            if row.is_impatient:
+                failed = self._failed(key)
+                jobs |= failed.jobs
+                stages |= failed.stages
+            else:
+                stages[key] = _expired(row)
+        return Change(sorted(key[1] for key in late), jobs, stages, locked)
+
+    def _failed(self, key: Key, answer: object = None) -> Change:
+        others = _canceled(self.of(key[0]))
+        failed = self.stages[key].idle("failed", None)
+        return Change(
+            answer,
+            {key[0]: replace(self.jobs[key[0]], outcome="failed")},
+            {**others, key: failed},
+            self._lock([key[0]]),
+        )
+
+    def _held(self, lease: Lease) -> tuple[Key, StageModel]:
+        if not self.holds(lease):
+            raise Refused("LeaseLost")
+        key = (lease.job_id, lease.stage)
+        return key, self.stages[key]
+
+    def _lock_own(self, job_id: JobId) -> frozenset[JobId | Key]:
+        if job_id not in self.jobs:
+            raise Refused("NotFound")
+        return self._lock([job_id])
+
+    def _lock(self, job_ids: Collection[JobId]) -> frozenset[JobId | Key]:
+        known = [job_id for job_id in job_ids if job_id in self.jobs]
+        wanted = frozenset([*known, *(key for job_id in known for key in self.of(job_id))])
+        self._wait_for(wanted)
+        return wanted
+
+    def _wait_for(self, wanted: Iterable[JobId | Key]) -> None:
+        if self.locked & set(wanted):
+            raise Waits
+
+
+def _canceled(stages: Mapping[Key, StageModel]) -> dict[Key, StageModel]:
+    return {
+        key: row.idle("canceled", None) for key, row in stages.items() if row.state in UNFINISHED
+    }
+
+
+def _expired(row: StageModel) -> StageModel:
+    row = row.idle("waiting", 0.0)
+    if row.attempt < MOST_ATTEMPTS:
+        return row
+    return replace(
+        row,
+        attempt=MOST_ATTEMPTS - 1,
+        releases=row.releases + 1,
+        patience_since=0.0 if row.patience_since is None else row.patience_since,
+    )
