@@ -40,17 +40,10 @@ def serve_api(settings: Settings, *, host: str, port: int) -> None:
     """Serve HTTP until told to stop."""
     import uvicorn  # noqa: PLC0415 - a worker's image has no API in it
 
-    from smart_filter_api import app  # noqa: PLC0415
+    from smart_filter_api import app, server  # noqa: PLC0415
 
     logs.configure("api")
-    uvicorn.run(
-        app.create(settings),
-        host=host,
-        port=port,
-        access_log=False,
-        log_level="warning",
-        server_header=False,
-    )
+    uvicorn.Server(server.config(app.create(settings), host=host, port=port)).run()
 
 
 def serve_worker(

@@ -14,6 +14,7 @@ from PIL import Image
 from sqlalchemy import text
 
 from smart_filter_api import app, keys
+from smart_filter_api import server as server_module
 from smart_filter_api.keys import Scope
 from smart_filter_shared.cards import ModelCard, TaskName
 from smart_filter_shared.ids import Tenant
@@ -94,9 +95,7 @@ class Api:
 def serving(settings: Settings) -> Iterator[str]:
     """Serve the API while the block lasts; yields its URL."""
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(
-        uvicorn.Config(app.create(settings), log_config=None, lifespan="on", access_log=False)
-    )
+    server = uvicorn.Server(server_module.config(app.create(settings)))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()  # until it is up, connections wait in the listener's queue
     try:

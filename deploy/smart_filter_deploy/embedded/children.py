@@ -69,7 +69,7 @@ class Child:
 
     def __init__(self, command: Command, folder: DataFolder, held: int) -> None:
         self.command = command
-        self._log = folder.log(command.name)
+        self.log = folder.log(command.name)
         self._log_start = 0
         self._inherit = (held, *command.inherit)
         self._process: subprocess.Popen[bytes] | None = None
@@ -80,9 +80,9 @@ class Child:
         """Start it; whether it is ready is another question."""
         if threading.current_thread() is not threading.main_thread():
             raise RuntimeError(f"{self.command.name}: children are started by the main thread")
-        if self._log.exists() and self._log.stat().st_size > _LOG_BYTES:
-            self._log.replace(self._log.with_suffix(".log.1"))
-        with self._log.open("ab") as log:
+        if self.log.exists() and self.log.stat().st_size > _LOG_BYTES:
+            self.log.replace(self.log.with_suffix(".log.1"))
+        with self.log.open("ab") as log:
             self._log_start = log.tell()
             self._process = subprocess.Popen(  # noqa: S603  programs and arguments are ours
                 _leashed(self.command),
@@ -143,7 +143,7 @@ class Child:
 
     def log_tail(self) -> str:
         """The last lines that it printed since its start, on one line."""
-        with self._log.open("rb") as log:
+        with self.log.open("rb") as log:
             log.seek(max(self._log_start, log.seek(0, os.SEEK_END) - _TAIL_BYTES))
             lines = log.read().decode(errors="replace").split("\n")
         tail = [line.strip() for line in lines if line.strip()][-_TAIL_LINES:]

@@ -201,9 +201,9 @@ class _Watched:
             pause = self.backoff.after(self.child.lived_seconds)
             self.due = time.monotonic() + pause
             _log.warning(
-                "%s ended (%s) after %.1f s; starting it again in %.1f s: %s",
+                "%s ended (%s) after %.1f s; starting it again in %.1f s; its log: %s",
                 *(name, self.child.exit_status, self.child.lived_seconds, pause),
-                self.child.log_tail(),
+                self.child.log,
             )
         if time.monotonic() >= self.due:
             self.due = None

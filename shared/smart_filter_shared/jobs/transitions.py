@@ -40,6 +40,7 @@ from smart_filter_shared.recipe import Recipe, stages
 _NEAR_A_BATCH = 8
 # One sweep moves at most so many rows of a kind; the next one comes in a second.
 _SWEPT_AT_ONCE = 500
+_ENDED = {"succeeded": "succeeded", "failed": "failed", "canceled": "was canceled"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +255,7 @@ def cancel(connection: Connection, job_id: JobId, tenant: Tenant) -> None:
     """
     outcome = _lock_own(connection, job_id, tenant)
     if outcome is not None:
-        raise JobFinal(f"job {job_id} has {outcome} already")
+        raise JobFinal(f"job {job_id} has ended already: it {_ENDED[outcome]}")
     connection.execute(statements.CANCEL_STAGES, {"job_id": job_id})
     connection.execute(
         statements.END_JOB, {"job_id": job_id, "outcome": JobState.CANCELED, "error": None}
@@ -284,7 +285,7 @@ def redrive(connection: Connection, job_id: JobId, tenant: Tenant) -> list[Capab
     if outcome is None:
         raise JobNotFinished(f"job {job_id} has not ended; only a failed one can be redriven")
     if outcome != JobState.FAILED:
-        raise JobFinal(f"job {job_id} has {outcome}; only a failed one can be redriven")
+        raise JobFinal(f"job {job_id} {_ENDED[outcome]}; only a failed one can be redriven")
     found = connection.execute(statements.FIND_JOB, {"job_id": job_id, "tenant": tenant}).one()
     if not retention.is_kept(connection, tenant, found.photo_key):
         raise InputsExpired(f"the photo of job {job_id} is not kept any more; submit it again")

@@ -1,0 +1,22 @@
+"""The HTTP server under the application, and what it takes from strangers."""
+
+import uvicorn
+from fastapi import FastAPI
+
+# Of one request's line and headers: more is refused before anybody has shown a key.
+_HEAD_BYTES = 64 * 1024
+
+
+def config(app: FastAPI, *, host: str = "127.0.0.1", port: int = 0) -> uvicorn.Config:
+    """Return how the application is served."""
+    return uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        # The faster parser takes a head of any size.
+        http="h11",
+        h11_max_incomplete_event_size=_HEAD_BYTES,
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+    )
