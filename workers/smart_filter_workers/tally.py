@@ -32,14 +32,14 @@ class Tally:
     def claimed(self, leases: Sequence[Lease]) -> None:
         """Note how far in virtual time claims have come."""
         for lease in leases:
-            self._advance(lease.capability, Progress(lease.start, 0, 0.0))
+            self._advance(lease.capability, Progress(lease.mark, 0, 0.0))
             self.count(Count.ATTEMPTS, lease.capability)
 
     def ran(self, batch: Sequence[Done]) -> None:
         """Note what runs took."""
         for done in batch:
             capability = done.lease.capability
-            self._advance(capability, Progress(done.lease.start, 1, done.seconds))
+            self._advance(capability, Progress(done.lease.mark, 1, done.seconds))
             self._add(Measure(Step.INFER, capability), Amount(1, done.seconds))
 
     def count(self, what: Count, capability: Capability) -> None:

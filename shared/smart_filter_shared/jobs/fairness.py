@@ -8,7 +8,9 @@ start for its priority. So a tenant that submits thousands of photos queues behi
     rank = start − head start
 
 V is how far the queues have come: the smallest mark among capabilities that have ready rows
-and a live worker, never falling. A capability's mark is where its newest claim started.
+and a live worker, never falling. A capability's mark is min(rank, start) of its newest claim:
+what overtook others does not say that those have come so far, and what let others pass says
+it of itself only.
 Estimates are put right when jobs end. The head start is not stored in `finish`: priority
 costs nothing and gains no share.
 
@@ -51,7 +53,8 @@ class Place:
 class Progress:
     """What a worker did in a capability since it last said so.
 
-    mark: where its newest claim started.  runs, seconds: stages run, and their total time.
+    mark: how far in virtual time its newest claim shows it to be.
+    runs, seconds: stages run, and their total time.
     """
 
     mark: float

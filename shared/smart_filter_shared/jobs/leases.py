@@ -16,7 +16,7 @@ class Lease:
 
     token: fences every later transition.  attempt: 1 for the first.  releases: how often
     the stage was handed back because infrastructure failed.
-    start: where its job starts in virtual time (fairness.py).
+    mark: how far in virtual time its claim shows the queue to have come (fairness.py).
     """
 
     job_id: JobId
@@ -24,7 +24,7 @@ class Lease:
     token: LeaseToken
     attempt: int
     releases: int
-    start: float
+    mark: float
     capability: Capability
     models: Mapping[TaskName, str]
 

@@ -53,7 +53,8 @@ CLAIM = text("""
     FROM chosen
     WHERE stages.job_id = chosen.job_id AND stages.stage = chosen.stage
     RETURNING stages.job_id, stages.stage, stages.capability, stages.models, stages.attempt,
-        stages.releases, stages.lease_token, stages.rank + stages.head_start AS start
+        stages.releases, stages.lease_token,
+        least(stages.rank, stages.rank + stages.head_start) AS mark
 """)
 
 # One probe of `stages_ready` a capability: `= ANY` would sort all their rows.

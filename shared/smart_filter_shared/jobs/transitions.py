@@ -138,7 +138,7 @@ def claim(
             token=LeaseToken(row.lease_token),
             attempt=row.attempt,
             releases=row.releases,
-            start=row.start,
+            mark=row.mark,
             capability=Capability(row.capability),
             models={TaskName(task): name for task, name in row.models.items()},
         )
