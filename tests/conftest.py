@@ -21,7 +21,7 @@ from smart_filter_tests.bench import Bench, settings_of
 from smart_filter_tests.running import ENGINE, IMPATIENT, Running, running
 from smart_filter_workers import weights
 
-# `make test` looks for half a minute, `make nightly` (--hypothesis-profile=nightly) for half an hour.
+# `make test` looks for half a minute, `make nightly` chooses the longer one.
 hypothesis.settings.register_profile(
     "test", max_examples=100, stateful_step_count=40, deadline=None, print_blob=True
 )

@@ -1,5 +1,6 @@
 """A bench over real servers: write jobs, move them by hand, age them, look at them."""
 
+import dataclasses
 import datetime as dt
 import os
 from collections.abc import Iterator
@@ -103,23 +104,26 @@ class Bench:
     ) -> JobId:
         """Write a job; its stages need capabilities that only this bench serves."""
         wanted = recipe or Recipe()
-        running = stages(wanted)
-        submission = Submission(
-            job_id=job_id or new_job_id(),
-            tenant=tenant,
-            recipe=wanted,
-            seed=7,
-            place=place or self.reserve(tenant, wanted),
-            photo_key=f"{photo or job_id or new_job_id()}",
-            photo_digest="none",
-            background_key=None,
-            keeping=KEEPING,
-            models={stage: {LEADING_TASK[stage]: model} for stage in running},
-            capabilities={stage: capability(stage) for stage in running},
+        submission = _submission(
+            job_id or new_job_id(), tenant, wanted, place or self.reserve(tenant, wanted), model
         )
+        if photo is not None:
+            submission = dataclasses.replace(submission, photo_key=photo)
         with self.transaction() as connection:
             transitions.submit(connection, submission)
         return submission.job_id
+
+    def submit_many(self, jobs: int, recipe: Recipe, *, tenant: Tenant) -> list[JobId]:
+        """Write jobs in one transaction, each with a place of its own."""
+        wanted = [capability(stage) for stage in stages(recipe)]
+        submitted = []
+        with self.transaction() as connection:
+            for _ in range(jobs):
+                place = fairness.reserve(connection, tenant, wanted, cell=CELL)
+                submission = _submission(new_job_id(), tenant, recipe, place, "bench")
+                transitions.submit(connection, submission)
+                submitted.append(submission.job_id)
+        return submitted
 
     def reserve(self, tenant: Tenant, recipe: Recipe) -> Place:
         """Take a tenant's next place."""
@@ -213,3 +217,22 @@ class Bench:
                 """),
                 {"seconds": seconds, "job_id": job_id, "stage": str(stage)},
             )
+
+
+def _submission(
+    job_id: JobId, tenant: Tenant, recipe: Recipe, place: Place, model: str
+) -> Submission:
+    running = stages(recipe)
+    return Submission(
+        job_id=job_id,
+        tenant=tenant,
+        recipe=recipe,
+        seed=7,
+        place=place,
+        photo_key=f"{job_id}",
+        photo_digest="none",
+        background_key=None,
+        keeping=KEEPING,
+        models={stage: {LEADING_TASK[stage]: model} for stage in running},
+        capabilities={stage: capability(stage) for stage in running},
+    )

@@ -1,0 +1,174 @@
+"""Who gets how much, and who waits how long: measured in model seconds that are simulated.
+
+Run with `-s` for the figures; docs/measurements.md keeps them.
+"""
+
+from collections import Counter
+
+import pytest
+
+from smart_filter_shared.ids import JobId, Tenant
+from smart_filter_shared.recipe import Priority
+from smart_filter_tests.bench import Bench
+from smart_filter_tests.simulation import Simulation, tell
+
+STAGE_SECONDS = 0.05
+# Measured estimates follow what really ran only slowly: one in fifty of the difference a run.
+SETTLING_BATCHES = 300
+MEASURED_BATCHES = 400
+
+
+def keep_busy(world: Simulation, tenant: Tenant, jobs: int, priority: Priority) -> None:
+    """Let a tenant have so many jobs under way always: one that ends is followed by another."""
+    before = world.on_end
+
+    def follow(whose: Tenant) -> None:
+        before(whose)
+        if whose == tenant:
+            world.submit(tenant, 1, priority)
+
+    world.on_end = follow
+    world.submit(tenant, jobs, priority)
+
+
+def shares(world: Simulation) -> dict[Tenant, float]:
+    """Return the model seconds that tenants get in the long run."""
+    world.run(until=lambda: world.batches >= SETTLING_BATCHES)
+    before = Counter(world.model_seconds)
+    world.run(until=lambda: world.batches >= SETTLING_BATCHES + MEASURED_BATCHES)
+    return world.shares(before)
+
+
+def batches_waited(world: Simulation, job_id: JobId) -> int:
+    """Return how many batches are claimed until a job just submitted is."""
+    before = world.batches
+    world.run(until=lambda: job_id in world.claimed_in)
+    return world.claimed_in[job_id] - before
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("batch_size", [1, 8])
+def test_newcomer_does_not_wait_for_five_thousand_photos(bench: Bench, batch_size: int) -> None:
+    world = Simulation(bench, batch_size=batch_size)
+    crowd = world.tenant("crowd", stage_seconds=STAGE_SECONDS)
+    world.submit(crowd, 5000)
+    world.run(until=lambda: world.batches >= SETTLING_BATCHES)
+
+    waits = []
+    for number in range(5):
+        newcomer = world.tenant(f"newcomer {number}", stage_seconds=STAGE_SECONDS)
+        (job_id,) = world.submit(newcomer)
+        submitted_at = world.now
+        waits.append(batches_waited(world, job_id))
+        world.run(until=lambda job_id=job_id: job_id in world.ended_at)
+        seconds = world.ended_at[job_id] - submitted_at
+        tell(f"batch {batch_size}: claimed in batch {waits[-1]}, done in {seconds:.2f} s")
+
+    assert max(waits) <= 3
+
+
+def test_tenants_of_equal_weight_get_equal_model_seconds(bench: Bench) -> None:
+    world = Simulation(bench, workers=2, batch_size=4)
+    small = world.tenant("small pictures", stage_seconds=STAGE_SECONDS)
+    large = world.tenant("large pictures", stage_seconds=4 * STAGE_SECONDS)
+    for tenant in (small, large):
+        keep_busy(world, tenant, 30, Priority.STANDARD)
+
+    got = shares(world)
+
+    tell(f"equal weights: {got}, ratio {got[small] / got[large]:.3f}")
+    assert got[small] == pytest.approx(got[large], rel=0.15)
+
+
+def test_tenant_of_twice_the_weight_gets_twice_the_model_seconds(bench: Bench) -> None:
+    world = Simulation(bench, workers=2, batch_size=4)
+    light = world.tenant("light", stage_seconds=STAGE_SECONDS)
+    heavy = world.tenant("heavy", stage_seconds=STAGE_SECONDS, weight=2)
+    for tenant in (light, heavy):
+        keep_busy(world, tenant, 40, Priority.STANDARD)
+
+    got = shares(world)
+
+    tell(f"weights 1:2: {got}, ratio {got[heavy] / got[light]:.3f}")
+    assert got[heavy] == pytest.approx(2 * got[light], rel=0.15)
+
+
+def test_interactive_overtakes_standard_which_overtakes_batch(bench: Bench) -> None:
+    world = Simulation(bench)
+    submitted = {}
+    for priority in (Priority.BATCH, Priority.STANDARD, Priority.INTERACTIVE):
+        tenant = world.tenant(priority, stage_seconds=STAGE_SECONDS)
+        submitted[priority] = world.submit(tenant, 20, priority)
+
+    world.run(until=lambda: len(world.ended_at) == 60)
+
+    order = [
+        priority
+        for _, priority in sorted(
+            (world.ended_at[job_id], str(priority))
+            for priority, job_ids in submitted.items()
+            for job_id in job_ids
+        )
+    ]
+    assert order == ["interactive"] * 20 + ["standard"] * 20 + ["batch"] * 20
+
+
+def test_priority_gains_no_share_in_the_long_run(bench: Bench) -> None:
+    # Stages of ten seconds, so that the head start of a minute is soon used up.
+    world = Simulation(bench, workers=2)
+    hasty = world.tenant("hasty", stage_seconds=10)
+    patient = world.tenant("patient", stage_seconds=10)
+    keep_busy(world, hasty, 20, Priority.INTERACTIVE)
+    keep_busy(world, patient, 20, Priority.STANDARD)
+
+    got = shares(world)
+
+    tell(f"interactive against standard: ratio {got[hasty] / got[patient]:.3f}")
+    assert got[hasty] == pytest.approx(got[patient], rel=0.15)
+
+
+def test_nobody_starves_among_priorities(bench: Bench) -> None:
+    world = Simulation(bench, workers=2)
+    tenants = {}
+    for number, priority in enumerate([*[Priority.INTERACTIVE] * 3, *Priority]):
+        tenant = world.tenant(f"{priority} {number}", stage_seconds=10)
+        tenants[tenant] = priority
+        keep_busy(world, tenant, 10, priority)
+
+    got = shares(world)
+
+    # A photo of a batch lets ten minutes pass: with ten under way it gets a third of a share.
+    tell(f"six tenants of all priorities: {got}")
+    assert min(got.values()) > 0.2 * max(got.values())
+
+
+def test_newcomer_does_not_pay_for_the_head_start_of_others(bench: Bench) -> None:
+    world = Simulation(bench)
+    crowd = world.tenant("crowd", stage_seconds=STAGE_SECONDS)
+    hasty = world.tenant("hasty", stage_seconds=STAGE_SECONDS)
+    world.submit(crowd, 500)
+    world.run(until=lambda: world.batches >= 50)
+    burst = world.submit(hasty, 100, Priority.INTERACTIVE)
+    world.run(until=lambda: all(job_id in world.ended_at for job_id in burst))
+    world.sweep()
+
+    newcomer = world.tenant("newcomer", stage_seconds=STAGE_SECONDS)
+    (job_id,) = world.submit(newcomer)
+
+    assert batches_waited(world, job_id) <= 3
+
+
+def test_tenant_that_was_away_has_saved_nothing_up(bench: Bench) -> None:
+    world = Simulation(bench)
+    away = world.tenant("away", stage_seconds=STAGE_SECONDS)
+    steady = world.tenant("steady", stage_seconds=STAGE_SECONDS)
+    keep_busy(world, steady, 20, Priority.STANDARD)
+    world.run(until=lambda: world.batches >= SETTLING_BATCHES)
+
+    keep_busy(world, away, 20, Priority.STANDARD)
+    before = Counter(world.model_seconds)
+    world.run(until=lambda: world.batches >= SETTLING_BATCHES + 100)
+    got = world.shares(before)
+
+    # V is up to a sweep old, so that a newcomer may start that much earlier; 20 s were missed.
+    assert got[away] - got[steady] <= 2

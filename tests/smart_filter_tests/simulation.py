@@ -1,0 +1,155 @@
+"""Workers without work: time passes as their stages say, everything else is the real thing.
+
+Claims, completions, estimates, marks and sweeps happen on the real database, as the runner
+and the sweeper do them; a stage takes the seconds that a test gives, of a clock that jumps.
+"""
+
+import heapq
+import sys
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from sqlalchemy import text
+
+from smart_filter_shared.ids import JobId, Tenant
+from smart_filter_shared.jobs import fairness, presence, queries, transitions
+from smart_filter_shared.jobs.leases import Done, Lease
+from smart_filter_shared.jobs.presence import CELL
+from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.recipe import Background, BackgroundKind, Priority, Recipe
+from smart_filter_tests.bench import KEEPING, Bench, capability
+from smart_filter_workers.tally import Tally
+
+SERVED = tuple(capability(stage) for stage in StageName)
+_SWEEP_SECONDS = 1.0
+
+
+def tell(line: str) -> None:
+    """Print a figure; pytest shows it with `-s`, and when the test fails."""
+    sys.stdout.write(f"{line}\n")
+
+
+@dataclass(order=True, slots=True)
+class _Worker:
+    free_at: float
+    name: int
+    batch: list[Lease] = field(default_factory=list, compare=False)
+
+
+class Simulation:
+    """Workers that serve every stage, and tenants that submit.
+
+    batch_size: how many photos one pass takes; a pass takes as long as its slowest photo
+        with one photo, and in proportion to its photos.
+    """
+
+    def __init__(self, bench: Bench, *, workers: int = 1, batch_size: int = 1) -> None:
+        self.now = 0.0
+        self.batches = 0
+        self.model_seconds: Counter[Tenant] = Counter()
+        self.claimed_at: dict[JobId, float] = {}
+        self.claimed_in: dict[JobId, int] = {}
+        self.ended_at: dict[JobId, float] = {}
+        self.cost: dict[Tenant, float] = {}
+        self.tenant_of: dict[JobId, Tenant] = {}
+        self.on_end: Callable[[Tenant], None] = lambda _: None
+        self._bench = bench
+        self._batch_size = batch_size
+        self._tally = Tally()
+        self._workers = [_Worker(0.0, number) for number in range(workers)]
+        self._swept_at = 0.0
+        with bench.transaction() as connection:
+            worker = presence.Worker(bench.worker, "simulated", 0, SERVED, workers)
+            presence.announce(connection, worker)
+
+    def tenant(self, name: str, *, stage_seconds: float, weight: float = 1) -> Tenant:
+        """Return a new tenant whose stages take so long."""
+        tenant = Tenant(name)
+        self.cost[tenant] = stage_seconds
+        with self._bench.transaction() as connection:
+            connection.execute(
+                text("""
+                    INSERT INTO tenants (name, weight, finish)
+                    SELECT :name, :weight, virtual_time FROM cells
+                """),
+                {"name": name, "weight": weight},
+            )
+        return tenant
+
+    def submit(
+        self, tenant: Tenant, jobs: int = 1, priority: Priority = Priority.STANDARD
+    ) -> list[JobId]:
+        """Submit jobs of two stages."""
+        recipe = Recipe(background=Background(BackgroundKind.KEEP), priority=priority)
+        submitted = self._bench.submit_many(jobs, recipe, tenant=tenant)
+        self.tenant_of.update(dict.fromkeys(submitted, tenant))
+        return submitted
+
+    def run(self, until: Callable[[], bool]) -> None:
+        """Let workers work until something holds; it must before there is nothing to do."""
+        while not until():
+            assert self.step() or until(), "nothing is left to do"
+
+    def step(self) -> bool:
+        """Let the worker that is free first finish its batch and claim another one."""
+        worker = heapq.heappop(self._workers)
+        self.now = max(self.now, worker.free_at)
+        if worker.batch:
+            self._complete(worker.batch)
+        if self.now >= self._swept_at + _SWEEP_SECONDS:
+            self.sweep()
+        worker.batch = self._claim()
+        busy = any(other.batch for other in self._workers)
+        later = [other.free_at for other in self._workers if other.batch]
+        seconds = sum(self._seconds(lease) for lease in worker.batch)
+        worker.free_at = self.now + seconds if worker.batch else min(later, default=self.now)
+        heapq.heappush(self._workers, worker)
+        return busy or bool(worker.batch)
+
+    def sweep(self) -> None:
+        """Do what the sweeper does for fairness."""
+        self._swept_at = self.now
+        self._tally.publish(self._bench.engine)
+        with self._bench.transaction() as connection:
+            fairness.settle(connection)
+        with self._bench.transaction() as connection:
+            fairness.refresh(connection, cell=CELL, silent_seconds=3600)
+
+    def shares(self, since: Mapping[Tenant, float]) -> dict[Tenant, float]:
+        """Return the model seconds that each tenant got since then."""
+        return {tenant: self.model_seconds[tenant] - since.get(tenant, 0.0) for tenant in self.cost}
+
+    def _claim(self) -> list[Lease]:
+        with self._bench.transaction() as connection:
+            chosen = queries.next_capability(connection, SERVED)
+            if chosen is None:
+                return []
+            leases = transitions.claim(
+                connection,
+                chosen,
+                worker=self._bench.worker,
+                batch_size=self._batch_size,
+                lease_seconds=3600,
+                max_attempts=3,
+            )
+        self._tally.claimed(leases)
+        self.batches += 1
+        for lease in leases:
+            self.claimed_at.setdefault(lease.job_id, self.now)
+            self.claimed_in.setdefault(lease.job_id, self.batches)
+        return leases
+
+    def _complete(self, leases: list[Lease]) -> None:
+        done = [Done(lease, {}, self._seconds(lease), {}) for lease in leases]
+        with self._bench.transaction() as connection:
+            completion = transitions.complete(connection, done, KEEPING)
+        self._tally.ran(done)
+        for one in done:
+            self.model_seconds[self.tenant_of[one.lease.job_id]] += one.seconds
+        for job_id in completion.succeeded:
+            self.ended_at[job_id] = self.now
+            self.on_end(self.tenant_of[job_id])
+
+    def _seconds(self, lease: Lease) -> float:
+        return self.cost[self.tenant_of[lease.job_id]]
