@@ -1,7 +1,7 @@
 """What routes are given: the process's services, and the caller of the request."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, ParamSpec, TypeVar
@@ -16,6 +16,7 @@ from smart_filter_api import keys
 from smart_filter_api.keys import Caller, Scope
 from smart_filter_api.remembered import Remembered
 from smart_filter_api.ringing import Ringer
+from smart_filter_shared.cards import ModelCard
 from smart_filter_shared.db import sessions
 from smart_filter_shared.doorbell import Doorbell
 from smart_filter_shared.errors import DatabaseUnavailable, OutOfScope, Unauthorized
@@ -28,7 +29,9 @@ _DATABASE_CONNECTIONS = 10
 _DATABASE_SECONDS = 5.0
 _STORAGE_THREADS = 16
 # However often somebody scrapes: anybody may.
-_READING_SECONDS = 2.0
+_MEASURED_SECONDS = 2.0
+# A model that a worker brings can be asked for as much later.
+_CARDS_SECONDS = 1.0
 
 _BEARER = HTTPBearer(auto_error=False, description="a key: `sf_live_…`")
 
@@ -42,16 +45,18 @@ class Services:
 
     threads: bounds how many blocking calls to storage run at once.
     keeping: how long what is stored is kept.
-    reading: what the metrics show of the database.
+    cards: of the models that are served.  measured: what the metrics show of the database.
     """
 
     database: AsyncEngine
+    reader: AsyncEngine
     storage: ObjectStore
     doorbell: Doorbell
     ringer: Ringer
     threads: anyio.CapacityLimiter
     keeping: Keeping
-    reading: Remembered[Reading]
+    cards: Remembered[list[ModelCard]]
+    measured: Remembered[Reading]
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
@@ -60,12 +65,19 @@ class Services:
         Raises DatabaseUnavailable, also when the whole of it takes longer than 5 s: a network
         that swallows what it is sent would hold up the request for ever.
         """
-        try:
-            with anyio.fail_after(_DATABASE_SECONDS):
-                async with sessions.async_transaction(self.database) as connection:
-                    yield connection
-        except TimeoutError as error:
-            raise DatabaseUnavailable(f"no answer within {_DATABASE_SECONDS} s") from error
+        with _in_time():
+            async with sessions.async_transaction(self.database) as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """Open a connection on which every statement sees what is committed by then.
+
+        Raises DatabaseUnavailable, as `transaction` does.
+        """
+        with _in_time():
+            async with sessions.async_reading(self.reader) as connection:
+                yield connection
 
     async def in_thread(
         self, function: Callable[Given, Result], *args: Given.args, **options: Given.kwargs
@@ -76,18 +88,30 @@ class Services:
         )
 
 
+@contextmanager
+def _in_time() -> Iterator[None]:
+    try:
+        with anyio.fail_after(_DATABASE_SECONDS):
+            yield
+    except TimeoutError as error:
+        raise DatabaseUnavailable(f"no answer within {_DATABASE_SECONDS} s") from error
+
+
 @asynccontextmanager
 async def opened(settings: Settings) -> AsyncIterator[Services]:
     """Open the services of a process, and close them in the end; nothing is contacted yet."""
     doorbell = Doorbell(settings.broker)
+    database = sessions.async_engine(settings.database, connections=_DATABASE_CONNECTIONS)
     services = Services(
-        database=sessions.async_engine(settings.database, connections=_DATABASE_CONNECTIONS),
+        database=database,
+        reader=sessions.reader(database),
         storage=ObjectStore(settings.storage, connections=_STORAGE_THREADS),
         doorbell=doorbell,
         ringer=Ringer(doorbell.ring),
         threads=anyio.CapacityLimiter(_STORAGE_THREADS),
         keeping=Keeping(settings.keep.input_seconds, settings.keep.result_seconds),
-        reading=Remembered(_READING_SECONDS),
+        cards=Remembered(_CARDS_SECONDS),
+        measured=Remembered(_MEASURED_SECONDS),
     )
     try:
         async with anyio.create_task_group() as beside:
@@ -98,10 +122,11 @@ async def opened(settings: Settings) -> AsyncIterator[Services]:
                 services.ringer.end()
     finally:
         doorbell.close()
-        await services.database.dispose()
+        await database.dispose()
 
 
-def _services(request: Request) -> Services:
+async def _services(request: Request) -> Services:
+    # Asynchronous though it waits for nothing: FastAPI would call it in a thread.
     services: Services = request.app.state.services
     return services
 
@@ -116,7 +141,7 @@ def _caller_with(scope: Scope) -> Callable[..., Awaitable[Caller]]:
     ) -> Caller:
         if credentials is None:
             raise Unauthorized("send the header `Authorization: Bearer KEY`")
-        async with services.transaction() as connection:
+        async with services.reading() as connection:
             caller = await connection.run_sync(keys.authenticate, credentials.credentials)
         if scope not in caller.scopes:
             raise OutOfScope(f"the key lacks the scope {scope}")

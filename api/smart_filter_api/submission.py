@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from smart_filter_api.deps import Services
 from smart_filter_api.intake import Spooled, Upload
 from smart_filter_shared import recipe_fields
-from smart_filter_shared.cards import TaskName
+from smart_filter_shared.cards import ModelCard, TaskName
 from smart_filter_shared.errors import StorageUnavailable
 from smart_filter_shared.ids import Capability, Tenant, new_job_id
 from smart_filter_shared.jobs import fairness, models, queries, transitions
@@ -55,8 +55,7 @@ async def accept(services: Services, tenant: Tenant, upload: Upload) -> Accepted
 
 
 async def _planned(services: Services, tenant: Tenant, upload: Upload) -> Submission:
-    async with services.transaction() as connection:
-        cards = await connection.run_sync(models.published)
+    cards = await services.cards.get(lambda: _published(services))
     offered: dict[TaskName, list[str]] = defaultdict(list)
     for card in cards:
         offered[card.task].append(card.name)
@@ -83,6 +82,11 @@ async def _planned(services: Services, tenant: Tenant, upload: Upload) -> Submis
         models=chosen,
         capabilities=capabilities,
     )
+
+
+async def _published(services: Services) -> list[ModelCard]:
+    async with services.reading() as connection:
+        return await connection.run_sync(models.published)
 
 
 def _write(connection: Connection, submission: Submission) -> Accepted:

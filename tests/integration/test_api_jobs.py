@@ -10,8 +10,8 @@ from smart_filter_shared.doorbell import queue_of
 from smart_filter_shared.ids import JobId, Tenant
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.recipe_fields import MAX_SEED
-from smart_filter_tests.bench import capability
-from smart_filter_tests.serving import Api, a_photo
+from smart_filter_tests.bench import Bench, capability
+from smart_filter_tests.serving import Api, a_photo, an_api, serving
 
 NOBODY = uuid.uuid4()
 
@@ -145,15 +145,17 @@ def test_asked_for_model_is_the_one_that_runs(api: Api) -> None:
     assert [stage["model"] for stage in job["stages"] if stage["name"] == "face"] == ["no-face"]
 
 
-def test_job_without_any_model_for_it_is_refused(api: Api) -> None:
-    with api.bench.transaction() as connection:
-        connection.exec_driver_sql("DELETE FROM models WHERE task = 'smile'")
+def test_job_without_any_model_for_it_is_refused(bench: Bench) -> None:
+    # An API of its own, for one remembers for a second which models there are.
+    with serving(bench.settings) as url, an_api(url, bench) as api:
+        with bench.transaction() as connection:
+            connection.exec_driver_sql("DELETE FROM models WHERE task = 'smile'")
 
-    answer = api.post(a_photo())
+        answer = api.post(a_photo())
 
-    assert (answer.status_code, answer.json()["code"]) == (422, "not_available")
-    assert [error["pointer"] for error in answer.json()["errors"]] == ["/smile/model"]
-    assert api.leftovers() == {}
+        assert (answer.status_code, answer.json()["code"]) == (422, "not_available")
+        assert [error["pointer"] for error in answer.json()["errors"]] == ["/smile/model"]
+        assert api.leftovers() == {}
 
 
 def test_canceled_job_is_answered_and_is_final(api: Api) -> None:

@@ -65,7 +65,7 @@ async def ready(request: Request, services: OpenServices) -> Health | Response:
 
 async def _database_answers(services: Services) -> bool:
     try:
-        async with services.transaction() as connection:
+        async with services.reading() as connection:
             await connection.execute(text("SELECT 1"))
     except TryAgain:
         return False

@@ -94,7 +94,7 @@ async def list_jobs(
         before=None if cursor is None else _after(cursor),
         limit=limit + 1,  # one more tells whether there is another page
     )
-    async with services.transaction() as connection:
+    async with services.reading() as connection:
         rows = await connection.run_sync(queries.listed, listing)
     more = len(rows) > limit
     return JobPage(
@@ -110,7 +110,7 @@ async def list_jobs(
 )
 async def show(job_id: str, services: OpenServices, caller: Reader) -> JobAnswer:
     """Answer what is known of a job by now."""
-    async with services.transaction() as connection:
+    async with services.reading() as connection:
         row = await connection.run_sync(found, job_id, caller.tenant)
     return answers.job(row, services.keeping)
 

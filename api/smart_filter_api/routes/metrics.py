@@ -38,7 +38,7 @@ async def show(request: Request, services: OpenServices) -> Response:
     """Answer every metric of the table, in its order."""
     latencies: Latencies = request.app.state.latencies
     try:
-        reading = await services.reading.get(lambda: _read(services))
+        reading = await services.measured.get(lambda: _read(services))
     except DatabaseUnavailable:
         reading = None
     samples: dict[Metric, list[Sample]] = {metric: [] for metric in metrics.METRICS}
@@ -50,7 +50,7 @@ async def show(request: Request, services: OpenServices) -> Response:
 
 
 async def _read(services: Services) -> Reading:
-    async with services.transaction() as connection:
+    async with services.reading() as connection:
         return await connection.run_sync(measures.read)
 
 

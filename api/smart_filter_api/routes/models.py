@@ -19,6 +19,6 @@ router = APIRouter(prefix="/v1/models", tags=["models"])
 async def list_models(services: OpenServices, caller: Reader) -> ModelPage:
     """Answer the card of every model that a recipe may name, and of those it may not."""
     del caller
-    async with services.transaction() as connection:
+    async with services.reading() as connection:
         cards = await connection.run_sync(models.published)
     return ModelPage(items=[answers.model(card) for card in cards])

@@ -76,7 +76,7 @@ async def fetch(
         output = _asked_for(job, name)
         return job, output, _file(connection, job, output)
 
-    async with services.transaction() as connection:
+    async with services.reading() as connection:
         job, output, file = await connection.run_sync(look)
     if file is None:
         return _document(job, output, if_none_match)

@@ -4,18 +4,23 @@ Statements are SQLAlchemy Core or SQL text: on hot paths the ORM costs a third o
 (docs/measurements.md).
 """
 
-from collections.abc import AsyncIterator, Iterator
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
-from sqlalchemy import Connection, Engine, create_engine
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DBAPIError, InterfaceError, InvalidatePoolError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from smart_filter_shared.errors import DatabaseUnavailable
 from smart_filter_shared.settings import DatabaseSettings
 
 _CONNECT_SECONDS = 3
+_PING_AFTER_SECONDS = 1.0
+_IDLE_SINCE = "idle_since"
 _POOL_WAIT_SECONDS = 5
 # A transaction that idles holds locks and keeps dead rows alive; none of ours may.
 _SESSION_OPTIONS = "-c idle_in_transaction_session_timeout=5000 -c lock_timeout=10000"
@@ -23,28 +28,48 @@ _SESSION_OPTIONS = "-c idle_in_transaction_session_timeout=5000 -c lock_timeout=
 _RUN_AGAIN = frozenset({"40P01", "40001", "55P03"})
 
 
-def engine(settings: DatabaseSettings, *, connections: int) -> Engine:
-    """Return an engine for threads, holding at most `connections`."""
-    return create_engine(
+def engine(
+    settings: DatabaseSettings, *, connections: int, clock: Callable[[], float] = time.monotonic
+) -> Engine:
+    """Return an engine for threads, holding at most `connections`.
+
+    clock: monotonic seconds.
+    """
+    made = create_engine(
         settings.url.get_secret_value(),
         pool_size=connections,
         max_overflow=0,
         pool_timeout=_POOL_WAIT_SECONDS,
-        pool_pre_ping=True,
         connect_args={"connect_timeout": _CONNECT_SECONDS, "options": _SESSION_OPTIONS},
     )
+    _ping_after_idling(made, clock)
+    return made
 
 
-def async_engine(settings: DatabaseSettings, *, connections: int) -> AsyncEngine:
-    """Return an engine for an event loop, holding at most `connections`."""
-    return create_async_engine(
+def async_engine(
+    settings: DatabaseSettings, *, connections: int, clock: Callable[[], float] = time.monotonic
+) -> AsyncEngine:
+    """Return an engine for an event loop, holding at most `connections`.
+
+    clock: monotonic seconds.
+    """
+    made = create_async_engine(
         settings.url.get_secret_value(),
         pool_size=connections,
         max_overflow=0,
         pool_timeout=_POOL_WAIT_SECONDS,
-        pool_pre_ping=True,
         connect_args={"connect_timeout": _CONNECT_SECONDS, "options": _SESSION_OPTIONS},
     )
+    _ping_after_idling(made.sync_engine, clock)
+    return made
+
+
+def reader(source: AsyncEngine) -> AsyncEngine:
+    """Return the same connections for reading: each statement is a transaction of its own.
+
+    Beginning and committing cost two round trips, which is most of a look at a row.
+    """
+    return source.execution_options(isolation_level="AUTOCOMMIT")
 
 
 @contextmanager
@@ -63,6 +88,39 @@ async def async_transaction(source: AsyncEngine) -> AsyncIterator[AsyncConnectio
     with _translated():
         async with source.begin() as connection:
             yield connection
+
+
+@asynccontextmanager
+async def async_reading(source: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """Open a connection of a reader, without a transaction.  Raises DatabaseUnavailable."""
+    with _translated():
+        async with source.connect() as connection:
+            yield connection
+
+
+def _ping_after_idling(source: Engine, clock: Callable[[], float]) -> None:
+    """Ask a connection whether it lives only when it has idled: asking costs a round trip.
+
+    One that died a moment ago fails its transaction, and with it all others of the pool are
+    replaced.
+    """
+
+    def note(_: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:
+        record.info[_IDLE_SINCE] = clock()
+
+    def ping(
+        connection: DBAPIConnection, record: ConnectionPoolEntry, _: PoolProxiedConnection
+    ) -> None:
+        since = record.info.get(_IDLE_SINCE)
+        if since is None or clock() - since < _PING_AFTER_SECONDS:
+            return
+        try:
+            source.dialect.do_ping(connection)
+        except source.dialect.loaded_dbapi.Error as error:
+            raise InvalidatePoolError from error
+
+    event.listen(source, "checkin", note)
+    event.listen(source, "checkout", ping)
 
 
 @contextmanager
