@@ -14,10 +14,11 @@ from python_multipart.multipart import parse_options_header
 from smart_filter_api import multipart, photo_header
 from smart_filter_api.multipart import BACKGROUND, PHOTO, PICTURES
 from smart_filter_api.photo_header import PhotoHeader
-from smart_filter_shared.errors import FieldError, NotAvailable
+from smart_filter_shared.errors import FieldError, MalformedRequest, NotAvailable
 
 # What one picture holds of memory; the rest of it goes to a temporary file.
 _MEMORY_BYTES = 1_000_000
+_SILENT_SECONDS = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,8 @@ async def received(request: Request) -> AsyncIterator[Upload]:
         raise multipart.too_large()
     with ExitStack() as open_files:
         spools: dict[str, _Spool] = {}
-        async with aclosing(form.pieces(request.stream())) as pieces:
+        body = in_time(request.stream(), seconds=_SILENT_SECONDS)
+        async with aclosing(form.pieces(body)) as pieces:
             async for name, piece in pieces:
                 if name not in spools:
                     file = open_files.enter_context(SpooledTemporaryFile(max_size=_MEMORY_BYTES))
@@ -68,6 +70,22 @@ async def received(request: Request) -> AsyncIterator[Upload]:
                 await spools[name].take(piece)
         pictures = {name: await spools[name].judged(PICTURES[name]) for name in spools}
         yield Upload(pictures[PHOTO], pictures.get(BACKGROUND), form.fields)
+
+
+async def in_time(body: AsyncIterator[bytes], *, seconds: float) -> AsyncIterator[bytes]:
+    """Yield a body's chunks; a caller who falls silent for so long holds no memory or file.
+
+    Raises MalformedRequest then.
+    """
+    while True:
+        try:
+            with anyio.fail_after(seconds):
+                chunk = await anext(body)
+        except StopAsyncIteration:
+            return
+        except TimeoutError as error:
+            raise MalformedRequest(f"nothing of the body came for {seconds:g} s") from error
+        yield chunk
 
 
 class _Spool:
