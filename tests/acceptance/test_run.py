@@ -303,6 +303,21 @@ def test_models_are_listed_with_the_defaults_marked(up: Machine) -> None:
     assert {model["task"] for model in page["items"]} >= {"segmentation", "face", "smile", "eyes"}
 
 
+def test_doctor_finds_a_stack_that_is_up_in_good_health(up: Machine) -> None:
+    up.lines("run", "--background", "color:red")  # from then on there is a worker for certain
+    ended = up.run("doctor")
+    [told] = up.lines("doctor")
+
+    assert ended.returncode == 0, ended.stdout
+    assert {line.split()[0] for line in ended.stdout.splitlines()} == {"ok"}
+    assert told["ok"]
+    stack = running_stack(up.data)
+    assert stack is not None
+    assert stack.api_key not in ended.stdout
+    looked_at = {finding["what"] for finding in told["findings"]}
+    assert looked_at >= set("api key database migrations workers broker storage weights".split())
+
+
 def test_weights_are_verified_one_by_one(up: Machine, tmp_path: Path) -> None:
     [right] = up.lines("models", "verify")
     (tmp_path / "weights").mkdir()

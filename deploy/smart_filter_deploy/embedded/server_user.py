@@ -50,12 +50,23 @@ def let_enter(folder: DataFolder, user: Identity) -> None:
     mode = folder.path.stat().st_mode
     if not mode & _OTHERS_MAY_ENTER and folder.path.stat().st_uid == os.geteuid():
         folder.path.chmod(mode & 0o7777 | _OTHERS_MAY_ENTER)
-    for place in (*reversed(folder.path.parents), folder.path):
-        if not _can(user, "/bin/sh", "-c", 'cd -- "$1"', "sh", str(place)):
-            raise SetupFailed(
-                f"the PostgreSQL server runs as user {_name(user)}, who cannot enter {place}: "
-                f"choose another folder with --data or SMART_FILTER_DATA, or chmod o+x {place}"
-            )
+    place = closed_to(user, folder.path)
+    if place is not None:
+        raise SetupFailed(
+            f"the PostgreSQL server runs as user {_name(user)}, who cannot enter {place}: "
+            f"choose another folder with --data or SMART_FILTER_DATA, or chmod o+x {place}"
+        )
+
+
+def closed_to(user: Identity, path: Path) -> Path | None:
+    """The first folder on the way to `path`, itself included, that this user cannot enter.
+
+    What does not exist yet is not in the way.
+    """
+    for place in (*reversed(path.parents), path):
+        if place.exists() and not _can(user, "/bin/sh", "-c", 'cd -- "$1"', "sh", str(place)):
+            return place
+    return None
 
 
 def programs_for(user: Identity, programs: Path, folder: DataFolder) -> Path:

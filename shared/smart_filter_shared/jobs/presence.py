@@ -71,6 +71,18 @@ def leave(connection: Connection, worker: WorkerId) -> None:
     connection.execute(delete(tables.workers).where(tables.workers.c.id == worker))
 
 
+def served(connection: Connection, *, silent_seconds: float) -> set[Capability]:
+    """Return what live workers serve."""
+    rows = connection.execute(
+        text("""
+            SELECT DISTINCT unnest(capabilities) AS capability FROM workers
+            WHERE seen_at >= statement_timestamp() - make_interval(secs => :silent_seconds)
+        """),
+        {"silent_seconds": silent_seconds},
+    )
+    return {Capability(row.capability) for row in rows}
+
+
 def forget_silent(connection: Connection, *, silent_seconds: float) -> None:
     """Drop workers that were not heard from for so long."""
     connection.execute(

@@ -1,0 +1,41 @@
+"""`smart-filter doctor`: what is wrong here, and what puts it right."""
+
+import json
+from pathlib import Path
+
+import click
+
+from smart_filter_deploy.doctor import checkup
+from smart_filter_deploy.doctor.findings import Level
+
+_FAILED = 1
+_STYLES = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "red"}
+
+
+@click.command()
+@click.option(
+    "--data",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="The stack's folder; else SMART_FILTER_DATA, else the usual place.",
+)
+@click.option("--port", type=click.IntRange(1, 65535), help="A port that should be free.")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.pass_context
+def doctor(ctx: click.Context, data: Path | None, port: int | None, *, as_json: bool) -> None:
+    """Look at everything that the service needs; tell what is wrong and what puts it right.
+
+    One line for each thing: ok, warn or fail. The status is 1 when something failed. Servers
+    that SMART_FILTER_*_URL names are looked at, else those of the stack that is up.
+    """
+    found = []
+    for finding in checkup.examine(data, port=port):
+        found.append(finding)
+        if not as_json:
+            line = finding.line()
+            mark = click.style(finding.level, fg=_STYLES[finding.level])
+            click.echo(f"{mark}{line[len(finding.level) :]}")
+    failed = any(finding.level == Level.FAIL for finding in found)
+    if as_json:
+        document = {"ok": not failed, "findings": [finding.as_json() for finding in found]}
+        click.echo(json.dumps(document))
+    ctx.exit(_FAILED if failed else 0)

@@ -1,0 +1,9 @@
+"""What is wrong with this machine or this stack, and what puts it right.
+
+checkup    which checks there are, in order; nothing that they meet ends them
+findings   what a check finds, without secrets
+machine    Python, packages, disk, memory, GPU, ports
+place      the data folder: whose it is, who can enter it, who holds it
+programs   the servers' programs, and the weights
+servers    database, broker, storage and API, as the environment or the stack names them
+"""

@@ -1,0 +1,210 @@
+"""The doctor on machines and servers with something wrong."""
+
+import fcntl
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from smart_filter_deploy.doctor import checkup
+from smart_filter_deploy.doctor.findings import Finding, Level
+from smart_filter_deploy.embedded.stack import Stack
+from smart_filter_shared.ids import Capability
+from smart_filter_shared.jobs import presence
+from smart_filter_shared.pipeline import StageName
+from smart_filter_tests.bench import Bench
+
+
+@pytest.fixture
+def folder(data_folder: Path) -> Iterator[Path]:
+    """A data folder that nothing has been done in."""
+    with tempfile.TemporaryDirectory(dir=data_folder) as made:
+        Path(made).chmod(0o711)
+        yield Path(made)
+
+
+@pytest.fixture
+def _named(servers: Stack, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment names servers that are well."""
+    del bench  # it empties them
+    for name, value in servers.addresses.environment().items():
+        monkeypatch.setenv(name, value)
+
+
+def examined(folder: Path, *, port: int | None = None) -> dict[str, Finding]:
+    """Return findings by what they are about, the last one of each."""
+    return {finding.what: finding for finding in checkup.examine(folder, port=port)}
+
+
+@pytest.mark.usefixtures("_named")
+def test_servers_that_are_well_are_told_with_their_versions(folder: Path) -> None:
+    found = examined(folder)
+
+    assert found["database"].said.startswith("PostgreSQL ")
+    assert found["migrations"].level == Level.OK
+    assert found["broker"].said.startswith("Valkey ")
+    assert found["storage"].level == Level.OK
+
+
+@pytest.mark.usefixtures("_named")
+def test_stages_that_nobody_serves_are_named(folder: Path, bench: Bench) -> None:
+    one = presence.Worker(
+        id=bench.worker,
+        host="here",
+        pid=1,
+        capabilities=[Capability(f"{stage}.x") for stage in StageName if stage != "smile"],
+        threads=1,
+    )
+    with bench.transaction() as connection:
+        presence.announce(connection, one)
+
+    found = examined(folder)["workers"]
+
+    assert found.level == Level.WARN
+    assert found.said.startswith("none serves smile:")
+    assert found.fix == "smart-filter worker --stages smile"
+
+
+@pytest.mark.usefixtures("_named")
+@pytest.mark.parametrize(
+    ("variable", "value", "what"),
+    [
+        ("SMART_FILTER_DATABASE_URL", "postgresql+psycopg://u:hush-hush@127.0.0.1:1/d", "database"),
+        ("SMART_FILTER_DATABASE_URL", "hush-hush", "database"),
+        ("SMART_FILTER_BROKER_URL", "redis://:hush-hush@127.0.0.1:1/0", "broker"),
+        ("SMART_FILTER_BROKER_URL", "http://:hush-hush@127.0.0.1:1/0", "broker"),
+        ("SMART_FILTER_STORAGE_URL", "http://127.0.0.1:1", "storage"),
+        ("SMART_FILTER_STORAGE_SECRET_KEY", "hush-hush", "storage"),
+        ("SMART_FILTER_STORAGE_BUCKET", "no-such-bucket", "storage"),
+    ],
+)
+def test_server_that_cannot_be_used_fails_with_a_fix_and_without_secrets(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, what: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+
+    found = examined(folder)
+
+    assert found[what].level == Level.FAIL
+    assert found[what].fix
+    assert "hush" not in str(found.values())
+
+
+@pytest.mark.usefixtures("_named")
+def test_database_without_our_tables_fails(
+    folder: Path, servers: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = servers.addresses.database_url
+    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute("CREATE DATABASE bare")
+    monkeypatch.setenv("SMART_FILTER_DATABASE_URL", url.removesuffix("smart_filter") + "bare")
+
+    found = examined(folder)["migrations"]
+
+    assert found.level == Level.FAIL
+    assert found.said.startswith("is at migration none")
+
+
+def test_variable_that_is_missing_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SMART_FILTER_DATABASE_URL", "postgresql+psycopg://u:p@127.0.0.1:1/d")
+
+    found = examined(folder)["servers"]
+
+    assert found.level == Level.FAIL
+    assert "SMART_FILTER_BROKER_URL is not set" in found.said
+
+
+def test_busy_port_is_told_with_who_listens(folder: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        number = listener.getsockname()[1]
+
+        found = examined(folder, port=number)["port"]
+
+    assert found.level == Level.FAIL
+    assert f"process {os.getpid()} " in found.said
+
+
+def test_state_of_a_stack_that_was_killed_is_explained(folder: Path) -> None:
+    (folder / "stack.json").write_text('{"url": "http://127.0.0.1:1"}')
+
+    found = examined(folder)["stack"]
+
+    assert found.level == Level.WARN
+    assert "killed" in found.said
+    assert "replaces it" in found.fix
+
+
+def test_processes_that_a_killed_stack_has_left_are_named(folder: Path) -> None:
+    with (folder / "children.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+
+        found = examined(folder)["stack"]
+
+    assert found.level == Level.FAIL
+    assert found.fix.startswith(f"kill {os.getpid()}")
+
+
+def test_lock_file_that_nobody_holds_is_no_concern(folder: Path) -> None:
+    (folder / "lock").write_text("12345")
+
+    found = examined(folder)["stack"]
+
+    assert found.level == Level.OK
+
+
+def test_stack_that_starts_is_told_with_its_process(folder: Path) -> None:
+    with (folder / "lock").open("w") as lock:
+        lock.write("12345")
+        lock.flush()
+        fcntl.flock(lock, fcntl.LOCK_EX)
+
+        found = examined(folder)["stack"]
+
+    assert found.level == Level.WARN
+    assert "process 12345" in found.said
+
+
+def test_folder_that_others_may_write_fails(folder: Path) -> None:
+    folder.chmod(0o777)
+
+    found = examined(folder)["data folder"]
+
+    assert found.level == Level.FAIL
+    assert found.fix == f"chmod go-w {folder}"
+
+
+def test_folder_that_is_not_there_is_looked_at_and_not_made(folder: Path) -> None:
+    there = folder / "sub" / "data"
+
+    found = examined(there)
+
+    assert found["data folder"].level == Level.OK
+    assert not there.parent.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs PostgreSQL as somebody else")
+def test_closed_folder_above_keeps_postgres_out(folder: Path) -> None:
+    folder.chmod(0o700)
+    there = folder / "data"
+
+    found = examined(there)["permissions"]
+
+    assert found.level == Level.FAIL
+    assert found.fix.startswith(f"chmod o+x {folder}, ")
+
+
+def test_weights_are_looked_at_one_by_one(folder: Path, weights_folder: Path) -> None:
+    none = examined(folder)["weights"]
+    shutil.copytree(weights_folder, folder / "weights")
+    right = examined(folder)["weights"]
+    first = next((folder / "weights").iterdir())
+    first.write_bytes(b"changed")
+    changed = examined(folder)["weights"]
+
+    assert [none.level, right.level, changed.level] == [Level.WARN, Level.OK, Level.FAIL]
+    assert f"{first} has a wrong SHA-256" in changed.said

@@ -1,0 +1,62 @@
+"""What the doctor says, and what it never says."""
+
+from collections.abc import Iterator
+
+from smart_filter_deploy.doctor import checkup, findings
+from smart_filter_deploy.doctor.findings import Finding, Level
+from smart_filter_shared.errors import SetupFailed
+
+
+def test_finding_is_one_line_with_its_fix() -> None:
+    line = findings.fail("disk", "0.1 GB\nfree", "make room").line()
+
+    assert line == "fail  disk         0.1 GB free: make room"
+
+
+def test_secrets_of_the_environment_are_in_no_finding() -> None:
+    secrets = findings.secrets_in(
+        {
+            "SMART_FILTER_DATABASE_URL": "postgresql+psycopg://user:pass%40word@host/d",
+            "SMART_FILTER_STORAGE_SECRET_KEY": "s3-secret",
+            "SMART_FILTER_BROKER_URL": "redis://:broker-password@host:1/0",
+            "SMART_FILTER_DATA": "/srv/photos",
+        }
+    )
+    told = "pass%40word pass@word s3-secret broker-password /srv/photos"
+
+    [hidden] = findings.without([findings.warn("x", told, f"use {told}")], secrets)
+
+    assert hidden.said == "… … … … /srv/photos"
+    assert hidden.fix == "use … … … … /srv/photos"
+
+
+def test_check_that_breaks_is_a_finding_and_no_traceback() -> None:
+    def check() -> Iterator[Finding]:
+        yield findings.ok("thing", "well so far")
+        raise ZeroDivisionError("by zero")
+
+    found = list(checkup.survived("thing", check))
+
+    assert [finding.level for finding in found] == [Level.OK, Level.FAIL]
+    assert "ZeroDivisionError" in found[1].said
+
+
+def test_error_of_ours_is_told_with_its_remedy_apart() -> None:
+    def check() -> Iterator[Finding]:
+        raise SetupFailed("no rclone for this user: pip install it")
+        yield
+
+    [found] = checkup.survived("rclone", check)
+
+    assert (found.said, found.fix) == ("no rclone for this user", "pip install it")
+
+
+def test_package_that_is_missing_names_the_extra() -> None:
+    def check() -> Iterator[Finding]:
+        raise ModuleNotFoundError(name="psycopg")
+        yield
+
+    [found] = checkup.survived("servers", check)
+
+    assert found.level == Level.WARN
+    assert "smart-filter[embedded]" in found.fix
