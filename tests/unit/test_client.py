@@ -263,6 +263,18 @@ def test_looks_become_rarer() -> None:
     assert pauses[-1] == pytest.approx(0.25)
 
 
+def test_job_whose_last_stage_runs_is_looked_at_often_again() -> None:
+    pauses: list[float] = []
+    stages = [{"name": "face", "state": "succeeded"}, {"name": "composite", "state": "running"}]
+    looks = [a_job("running")] * 9 + [a_job("running", stages=stages)] * 3 + [a_job()]
+
+    transport = httpx.MockTransport(answers(*looks))
+    Client("http://photos.test", transport=transport, sleep=pauses.append).wait("j1")
+
+    assert pauses[8] > 0.2
+    assert pauses[9:] == pytest.approx([0.03, 0.039, 0.0507])
+
+
 def test_wait_gives_up_after_its_time_and_names_the_jobs() -> None:
     with pytest.raises(NotFinishedInTime) as raised:
         client_of(answers(a_job("running"))).wait("j1", timeout=5)
