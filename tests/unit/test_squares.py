@@ -55,3 +55,21 @@ def test_edge_of_the_picture_goes_on_outside_of_it() -> None:
     cut = Square(centre=(0.0, 0.0), side=60.0, angle=0.3).cut(picture, 32)
 
     assert np.allclose(cut, 200 / 255, atol=1e-3)
+
+
+def test_cut_comes_back_to_where_it_was() -> None:
+    square = Square(centre=(30.0, 20.0), side=10.0, angle=0.0)
+
+    pasted = square.paste(np.ones((20, 20), np.float32), 40, 60)
+
+    assert pasted.shape == (40, 60)
+    assert pasted[16:24, 26:34].min() == 1
+    assert pasted.sum() == pytest.approx(100, rel=0.15)
+
+
+def test_beyond_the_picture_is_its_edge_or_black() -> None:
+    square = Square(centre=(0.0, 5.0), side=10.0, angle=0.0)
+    white = np.full((10, 10, 3), 255, np.uint8)
+
+    assert square.cut(white, 10)[:, :4].min() == 1
+    assert square.cut(white, 10, black_beyond=True)[:, :4].max() == 0

@@ -27,10 +27,11 @@ class Square:
     side: float
     angle: float
 
-    def cut(self, picture: Srgb8, size: int) -> Floats:
+    def cut(self, picture: Srgb8, size: int, *, black_beyond: bool = False) -> Floats:
         """Cut the square out as (size, size, 3) float32 RGB in 0..1.
 
-        picture: (H, W, 3) uint8 sRGB; beyond its edges the edge's pixels go on.
+        picture: (H, W, 3) uint8 sRGB; beyond its edges the edge's pixels go on, or it is
+        black, as the network was trained.
         """
         matrix = self._to_picture(size)
         if self.side > SHRINK_AT_ONCE * size:
@@ -42,7 +43,7 @@ class Square:
             matrix,
             (size, size),
             flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-            borderMode=cv2.BORDER_REPLICATE,
+            borderMode=cv2.BORDER_CONSTANT if black_beyond else cv2.BORDER_REPLICATE,
         )
         return np.divide(crop, 255, dtype=np.float32)
 
@@ -50,6 +51,14 @@ class Square:
         """Bring (N, 2) float32 points of a cut of `size` pixels back to the picture's pixels."""
         matrix = self._to_picture(size)
         return np.asarray(points @ matrix[:, :2].T + matrix[:, 2], dtype=np.float32)
+
+    def paste(self, cut: Floats, height: int, width: int) -> Floats:
+        """Bring a cut back to where it was: (height, width) float32, 0 outside of the square.
+
+        cut: (size, size) float32.
+        """
+        pasted = cv2.warpAffine(cut, self._to_picture(len(cut)), (width, height))
+        return np.asarray(pasted, dtype=np.float32)
 
     def _to_picture(self, size: int) -> NDArray[np.float64]:
         """Return the (2, 3) matrix from pixels of the cut to pixels of the picture."""

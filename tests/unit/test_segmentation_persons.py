@@ -1,0 +1,108 @@
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from smart_filter_workers.stages.segmentation.closer import at_region
+from smart_filter_workers.stages.segmentation.fusion import overlap, without
+from smart_filter_workers.stages.segmentation.persons import Person, without_bystanders
+from smart_filter_workers.stages.segmentation.regions import grown, holding, tiles
+
+HEIGHT, WIDTH = 120, 160
+
+
+def a_person(left: int, top: int, width: int, height: int) -> Person:
+    """Return someone who fills a box of a picture of 160 × 120 pixels."""
+    coverage = np.zeros((HEIGHT, WIDTH), np.float32)
+    coverage[top : top + height, left : left + width] = 1
+    region = (slice(top, top + height), slice(left, left + width))
+    return Person(coverage, coverage > 0.5, region, width * height)
+
+
+def test_region_holds_the_people_with_a_margin() -> None:
+    matte = np.zeros((100, 200), np.float32)
+    matte[40:60, 50:90] = 1
+
+    region = holding(matte, above=0.5, margin=0.1, margin_px=5)
+
+    assert region is not None
+    rows, columns = region
+    assert (rows.start, rows.stop) == (pytest.approx(33, abs=1), pytest.approx(67, abs=1))
+    assert (columns.start, columns.stop) == (pytest.approx(41, abs=1), pytest.approx(99, abs=1))
+
+
+def test_nobody_has_no_region() -> None:
+    assert holding(np.zeros((50, 50), np.float32), above=0.5, margin=0.1, margin_px=5) is None
+
+
+@pytest.mark.parametrize("size", [(480, 640), (640, 480), (3000, 10), (1, 1)], ids=str)
+def test_tiles_cover_the_picture(size: tuple[int, int]) -> None:
+    covered = np.zeros(size, np.bool_)
+
+    for tile in tiles(*size, share=0.6):
+        covered[tile] = True
+
+    assert covered.all()
+
+
+def test_ordinary_photo_has_six_tiles() -> None:
+    assert len(list(tiles(480, 640, share=0.6))) == 6
+
+
+def test_region_grows_but_not_beyond_the_picture() -> None:
+    assert grown((slice(0, 10), slice(50, 70)), 0.5, 100, 75) == (slice(0, 15), slice(40, 75))
+
+
+def test_small_person_behind_a_large_one_walks_by() -> None:
+    main, far = a_person(50, 10, 50, 100), a_person(5, 40, 10, 30)
+
+    staying, bystanders = without_bystanders([main, far], [])
+
+    assert staying == [main]
+    assert bystanders == [far]
+
+
+def test_small_person_with_a_face_as_large_as_others_stays() -> None:
+    main, child = a_person(50, 10, 50, 100), a_person(5, 40, 20, 30)
+    faces = [(65.0, 12.0, 85.0, 32.0), (8.0, 42.0, 22.0, 56.0)]
+
+    staying, bystanders = without_bystanders([main, child], faces)
+
+    assert staying == [main, child]
+    assert bystanders == []
+
+
+def test_people_of_one_size_all_stay() -> None:
+    crowd = [a_person(left, 50, 10, 30) for left in (0, 40, 80, 120)]
+
+    assert without_bystanders(crowd, []) == (crowd, [])
+
+
+def test_bystanders_vanish_from_the_whole_pictures_matte_but_not_from_a_person() -> None:
+    whole = np.ones((HEIGHT, WIDTH), np.float32)
+    main = a_person(50, 10, 50, 100)
+    far = a_person(90, 40, 40, 30)
+
+    rest = without(whole, main.coverage, [far])
+
+    assert rest[50, 95] == 1, "hers"
+    assert rest[50, 115] == 0, "the bystander's"
+    assert rest[5, 5] == 1, "nobody's"
+
+
+def test_overlap_of_nothing_with_nothing_is_none() -> None:
+    nothing: NDArray[np.bool_] = np.zeros((5, 5), np.bool_)
+
+    assert overlap(nothing, nothing) == 0
+
+
+def test_standing_person_is_looked_at_whole_and_in_halves() -> None:
+    sizes: list[tuple[int, int]] = []
+
+    def seeing(srgb: NDArray[np.uint8]) -> NDArray[np.float32]:
+        sizes.append((srgb.shape[0], srgb.shape[1]))
+        return np.ones(srgb.shape[:2], np.float32)
+
+    seen = at_region(seeing, np.zeros((300, 200, 3), np.uint8), (slice(0, 200), slice(0, 100)))
+
+    assert sizes == [(200, 100), (120, 100), (120, 100)]
+    assert np.all(seen == 1)

@@ -1,0 +1,25 @@
+"""Boxes: how much one overlaps others."""
+
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+
+# Left, top, right and bottom in pixels.
+Box: TypeAlias = tuple[float, float, float, float]
+
+
+def overlaps(box: Box | Floats, boxes: Floats) -> Floats:
+    """Return (N,) float32, 0..1: the intersection over union of a box and each of `boxes`.
+
+    box: (4,); boxes: (N, 4) float32; left, top, right, bottom.  Empty boxes overlap nothing.
+    """
+    start = np.maximum(np.asarray(box[:2], np.float32), boxes[:, :2])
+    end = np.minimum(np.asarray(box[2:], np.float32), boxes[:, 2:])
+    shared = np.prod(np.maximum(end - start, 0), axis=1)
+    areas = np.prod(np.maximum(boxes[:, 2:] - boxes[:, :2], 0), axis=1)
+    own = max(0.0, float(box[2] - box[0])) * max(0.0, float(box[3] - box[1]))
+    # A millionth of a pixel keeps two empty boxes from dividing by nothing.
+    return np.asarray(shared / np.maximum(areas + own - shared, 1e-6), dtype=np.float32)

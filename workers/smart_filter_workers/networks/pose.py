@@ -1,0 +1,166 @@
+"""Pose: where bodies are in a picture, and the silhouette of each, by LiteRT.
+
+Source: Bazarevsky, Grishchenko, Raveendran, Zhu, Zhang & Grundmann 2020, "BlazePose:
+on-device real-time body pose tracking"; the network files, and the constants by which their
+outputs are read (pose_detection_cpu.pbtxt, pose_detection_to_roi.pbtxt,
+pose_landmarks_to_roi.pbtxt), are those that the package mediapipe ships.
+"""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from smart_filter_shared.cards import WeightsFile
+from smart_filter_workers.networks.boxes import Box, overlaps
+from smart_filter_workers.networks.litert import LiteRtNetwork
+from smart_filter_workers.networks.squares import Square
+from smart_filter_workers.results import Srgb8
+
+Floats = NDArray[np.float32]
+
+DETECTION_WEIGHTS: Final = WeightsFile(
+    "pose_detection.tflite", "9ba9dd3d42efaaba86b4ff0122b06f29c4122e756b329d89dca1e297fd8f866c"
+)
+SILHOUETTE_WEIGHTS: Final = WeightsFile(
+    "pose_landmark_full.tflite", "e9a5c5cb17f736fafd4c2ec1da3b3d331d6edbe8a0d32395855aeb2cdfd64b9f"
+)
+DETECTION_SIZE_PX: Final = 224
+# Cells a side of each of the detector's grids, and how many anchors stand on a cell.
+ANCHOR_GRIDS: Final = ((28, 2), (14, 2), (7, 6))
+# Two heads that overlap more than this (IoU) are one, and count by their scores.
+SAME_BODY_IOU: Final = 0.3
+SILHOUETTE_SIZE_PX: Final = 256
+# The points that say where a body is: the middle of its hips, and one on the circle around it.
+MIDDLE_OF_HIPS, ON_CIRCLE = 33, 34
+# How much wider than that circle the square is that the network was trained on.
+BODY_MARGIN: Final = 1.25
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A body that the detector proposes, in pixels of the picture.
+
+    score: 0..1; head: the box of its head; square: what holds all of it, turned with it.
+    """
+
+    score: float
+    head: Box
+    square: Square
+
+
+@dataclass(frozen=True, slots=True)
+class Silhouette:
+    """What the network sees of one body in a square.
+
+    coverage: (256, 256) float32, 0..1, of the square's cut; square: where a closer look
+    would cut, by the points that it found.
+    """
+
+    coverage: Floats
+    square: Square
+
+
+class PoseDetector:
+    """Finds bodies in a picture; any thread may call it.
+
+    threshold: bodies with a lower score, 0..1, are left out.
+    """
+
+    def __init__(self, weights: Path, *, threshold: float) -> None:
+        self._network = LiteRtNetwork(weights / DETECTION_WEIGHTS.name)
+        self._anchors = _anchors()
+        self._threshold = threshold
+
+    def __call__(self, picture: Srgb8) -> list[Body]:
+        """Find the bodies in a picture, (H, W, 3) uint8 sRGB; best score first."""
+        height, width = picture.shape[:2]
+        scale = DETECTION_SIZE_PX / max(height, width)
+        columns, rows = max(1, round(width * scale)), max(1, round(height * scale))
+        left, top = (DETECTION_SIZE_PX - columns) // 2, (DETECTION_SIZE_PX - rows) // 2
+        boxed = np.zeros((DETECTION_SIZE_PX, DETECTION_SIZE_PX, 3), np.uint8)
+        shrinks = width >= columns and height >= rows
+        how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        boxed[top : top + rows, left : left + columns] = cv2.resize(
+            picture, (columns, rows), interpolation=how
+        )
+        outputs = self._network(
+            np.divide(boxed[np.newaxis], 127.5, dtype=np.float32) - np.float32(1)
+        )
+        scores = _sigmoid(outputs["Identity_1"][0, :, 0])
+        likely = np.flatnonzero(scores > self._threshold)
+        likely = likely[np.argsort(-scores[likely], kind="stable")]
+        values, anchors = outputs["Identity"][0, likely], self._anchors[likely]
+        # A centre and four key points are x and y from the anchor; the box's size is its own.
+        centres, sizes = values[:, :2] + anchors, values[:, 2:4]
+        points = values[:, 4:8].reshape(-1, 2, 2) + anchors[:, np.newaxis]
+        corner = np.array([left, top], np.float32)
+        per_input = np.array([width / columns, height / rows], np.float32)
+        starts, ends = centres - sizes / 2, centres + sizes / 2
+        heads = np.concatenate([(starts - corner) * per_input, (ends - corner) * per_input], axis=1)
+        return _distinct(scores[likely], heads, (points - corner) * per_input)
+
+
+class Silhouettes:
+    """Draws the silhouette of the body that a square holds; any thread may call it."""
+
+    def __init__(self, weights: Path) -> None:
+        self._network = LiteRtNetwork(weights / SILHOUETTE_WEIGHTS.name)
+
+    def __call__(self, picture: Srgb8, square: Square) -> Silhouette:
+        """Look at a square of a picture, (H, W, 3) uint8 sRGB."""
+        cut = square.cut(picture, SILHOUETTE_SIZE_PX, black_beyond=True)
+        outputs = self._network(cut[np.newaxis])
+        points = outputs["Identity"].reshape(39, 5)[[MIDDLE_OF_HIPS, ON_CIRCLE], :2]
+        hips, on_circle = square.to_picture(points, SILHOUETTE_SIZE_PX)
+        return Silhouette(
+            coverage=_sigmoid(outputs["Identity_2"][0, :, :, 0]),
+            square=_square_around(hips, on_circle),
+        )
+
+
+def _anchors() -> Floats:
+    """Return (2254, 2) float32: the x and y of each anchor in pixels of the input."""
+    grids = []
+    for cells, on_each in ANCHOR_GRIDS:
+        rows, columns = np.mgrid[0:cells, 0:cells]
+        centres = (np.stack([columns, rows], axis=-1).reshape(-1, 2) + 0.5) / cells
+        grids.append(np.repeat(centres, on_each, axis=0))
+    return (np.concatenate(grids) * DETECTION_SIZE_PX).astype(np.float32)
+
+
+def _distinct(scores: Floats, heads: Floats, points: Floats) -> list[Body]:
+    """Return each body once: the mean, by score, of the answers that overlap the best one.
+
+    scores: (N,), best first; heads: (N, 4); points: (N, 2, 2).
+    Source: Bazarevsky et al. 2019, "BlazeFace", section 3.4 (blending).
+    """
+    bodies: list[Body] = []
+    while len(scores):
+        alike = overlaps(heads[0], heads) > SAME_BODY_IOU
+        alike[0] = True  # also where its box is empty
+        weights = scores[alike] / scores[alike].sum()
+        left, top, right, bottom = (float(value) for value in weights @ heads[alike])
+        hips, on_circle = np.tensordot(weights, points[alike], axes=1)
+        square = _square_around(hips, on_circle)
+        bodies.append(Body(float(scores[0]), (left, top, right, bottom), square))
+        scores, heads, points = scores[~alike], heads[~alike], points[~alike]
+    return bodies
+
+
+def _square_around(hips: Floats, on_circle: Floats) -> Square:
+    """Return the square around a body whose head is up in it."""
+    across, down = float(on_circle[0] - hips[0]), float(on_circle[1] - hips[1])
+    return Square(
+        centre=(float(hips[0]), float(hips[1])),
+        side=max(1.0, 2 * BODY_MARGIN * math.hypot(across, down)),
+        angle=math.pi / 2 + math.atan2(down, across),
+    )
+
+
+def _sigmoid(logits: Floats) -> Floats:
+    return np.asarray(1 / (1 + np.exp(-np.clip(logits, -50, 50))), dtype=np.float32)

@@ -1,0 +1,59 @@
+"""A closer look: what the selfie networks see of a region when it fills their input."""
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smart_filter_workers.results import Srgb8
+from smart_filter_workers.stages.segmentation.regions import Region, holding
+
+Floats = NDArray[np.float32]
+
+# Sees people: (H, W, 3) uint8 sRGB to (H, W) float32 coverage, 0..1.
+Look: TypeAlias = Callable[[Srgb8], Floats]
+
+# Chosen on photos with known masks: a closer look with more or less margin or weight is
+# within 0.005 IoU of these.
+FOUND_AT = 0.4
+MARGIN = 0.12
+MARGIN_PX = 8
+CLOSER_LOOK_SHARE = 2 / 3
+# A region so much longer than wide is looked at in two parts as well, each of this share of
+# its length: a standing person 0.948 instead of 0.946, football players 0.745 and 0.737.
+LONG = 1.6
+PART = 0.6
+
+
+def in_two_passes(look: Look, srgb: Srgb8) -> Floats:
+    """Return the (H, W) float32 coverage, 0..1, of the people in a picture.
+
+    srgb: (H, W, 3) uint8.  The second pass looks at where the first one saw somebody.
+    """
+    matte_01 = look(srgb)
+    found = holding(matte_01, above=FOUND_AT, margin=MARGIN, margin_px=MARGIN_PX)
+    if found is not None:
+        closer = look(srgb[found])
+        matte_01[found] += CLOSER_LOOK_SHARE * (closer - matte_01[found])
+    return matte_01
+
+
+def at_region(look: Look, srgb: Srgb8, region: Region) -> Floats:
+    """Return the (h, w) float32 coverage, 0..1, of whoever a region of (h, w) holds.
+
+    srgb: (H, W, 3) uint8, the whole picture.
+    """
+    cut = srgb[region]
+    seen = look(cut)
+    height, width = cut.shape[:2]
+    longest = max(height, width)
+    if longest <= LONG * min(height, width):
+        return seen
+    length = int(PART * longest)
+    total, times = np.zeros_like(seen), np.zeros_like(seen)
+    for part in (slice(0, length), slice(longest - length, longest)):
+        where = (part, slice(None)) if height > width else (slice(None), part)
+        total[where] += look(cut[where])
+        times[where] += 1
+    return np.asarray((seen + total / times) / 2, dtype=np.float32)

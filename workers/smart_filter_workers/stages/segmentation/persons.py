@@ -1,0 +1,207 @@
+"""Persons: who is in a picture, and the silhouette of each.
+
+Bodies are proposed by the pose detector, which sees those that fill a good part of its
+input, and by faces. It looks at tiles only where nobody is large: that finds the people of
+a wide view, and leaves alone who walks by behind a portrait.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smart_filter_workers.networks.boxes import Box, overlaps
+from smart_filter_workers.networks.pose import Body, PoseDetector, Silhouettes
+from smart_filter_workers.networks.squares import Square
+from smart_filter_workers.results import Srgb8
+from smart_filter_workers.stages.segmentation.regions import Region, holding, tiles
+
+Floats = NDArray[np.float32]
+
+# All of these were chosen on training photos: football, street fashion, groups, in the wild.
+BODY_THRESHOLD: Final = 0.5
+# Where the largest person covers less than the first share of the picture, tiles of the
+# second share of its side are searched, and so on.
+SEARCHES: Final = ((0.08, 0.6), (0.03, 0.35))
+SMALLEST_SIDE_PX: Final = 24
+SAME_HEAD_IOU: Final = 0.3
+# A face belongs to a body whose head it overlaps at least so much (IoU).
+OWN_FACE_IOU: Final = 0.12
+# Hips and size of a body as multiples of its face's: what the detector's bodies have.
+HIPS_BELOW_FACE, BODY_PER_FACE = 3.6, 11.2
+MOST_PERSONS: Final = 12
+# Two silhouettes that overlap more than this (IoU) are one person.
+SAME_PERSON_IOU: Final = 0.65
+# A second look goes by the points of the first, unless they say something very different.
+LEAST_RESIZED, MOST_RESIZED = 0.3, 3.0
+MARGIN: Final = 0.15
+MARGIN_PX: Final = 6
+HALF: Final = 0.5
+# Who is smaller than this beside the largest person (by the root of the area), with no face
+# of at least this size beside the largest face, walks by.
+BYSTANDER_SIZE: Final = 0.5
+BYSTANDER_FACE: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """One person in a picture.
+
+    coverage: (H, W) float32, 0..1, the silhouette; outline: (H, W) bool, where it is above
+    one half; region: what holds it with a margin; area_px: how much it holds.
+    """
+
+    coverage: Floats
+    outline: NDArray[np.bool_]
+    region: Region
+    area_px: int
+
+
+class PersonFinder:
+    """Tells the persons of a picture apart; any thread may call it."""
+
+    def __init__(self, weights: Path) -> None:
+        self._detect = PoseDetector(weights, threshold=BODY_THRESHOLD)
+        self._silhouettes = Silhouettes(weights)
+
+    def __call__(self, picture: Srgb8, faces: Sequence[Box]) -> list[Person]:
+        """Return the persons of a picture, those of the first search and the largest first.
+
+        picture: (H, W, 3) uint8 sRGB; faces: in its pixels.
+        """
+        found = _Found()
+        whole = (slice(0, picture.shape[0]), slice(0, picture.shape[1]))
+        bodies = found.new(self._bodies(picture, [whole]))
+        bodies += found.new_of_faces(faces)
+        self._draw(picture, bodies, found)
+        for enough, share in SEARCHES:
+            if found.largest_px >= enough * picture.shape[0] * picture.shape[1]:
+                break
+            regions = tiles(picture.shape[0], picture.shape[1], share=share)
+            self._draw(picture, found.new(self._bodies(picture, regions)), found)
+        return found.persons
+
+    def look(self, picture: Srgb8, square: Square) -> Floats:
+        """Return the (H, W) float32 silhouette of whoever a square of the picture holds."""
+        seen = self._silhouettes(picture, square)
+        return square.paste(seen.coverage, picture.shape[0], picture.shape[1])
+
+    def _bodies(self, picture: Srgb8, regions: Iterable[Region]) -> list[Body]:
+        return [
+            _shifted(body, x=region[1].start, y=region[0].start)
+            for region in regions
+            for body in self._detect(np.ascontiguousarray(picture[region]))
+        ]
+
+    def _draw(self, picture: Srgb8, bodies: Iterable[Body], found: "_Found") -> None:
+        """Add the silhouettes of `bodies`, the largest and surest first."""
+        for body in sorted(bodies, key=lambda body: -body.square.side * body.score):
+            if len(found.persons) >= MOST_PERSONS:
+                return
+            first = self._silhouettes(picture, body.square)
+            resized = first.square.side / body.square.side
+            agrees = LEAST_RESIZED < resized < MOST_RESIZED
+            coverage = (
+                self.look(picture, first.square)
+                if agrees
+                else body.square.paste(first.coverage, picture.shape[0], picture.shape[1])
+            )
+            found.add(coverage)
+
+
+@dataclass(slots=True)
+class _Found:
+    """What is known so far of one picture."""
+
+    heads: list[Box] = field(default_factory=list)
+    persons: list[Person] = field(default_factory=list)
+
+    @property
+    def largest_px(self) -> int:
+        return max((person.area_px for person in self.persons), default=0)
+
+    def new(self, bodies: Iterable[Body]) -> list[Body]:
+        """Return the bodies that were not known; from now on they are."""
+        new = []
+        for body in sorted(bodies, key=lambda body: -body.score):
+            is_known = self._overlap(body.head) >= SAME_HEAD_IOU
+            if body.square.side > SMALLEST_SIDE_PX and not is_known:
+                new.append(body)
+                self.heads.append(body.head)
+        return new
+
+    def new_of_faces(self, faces: Iterable[Box]) -> list[Body]:
+        """Return bodies below the faces of which no body was known."""
+        alone = [face for face in faces if self._overlap(face) < OWN_FACE_IOU]
+        self.heads.extend(alone)
+        return [Body(1.0, face, _square_below(face)) for face in alone]
+
+    def add(self, coverage: Floats) -> None:
+        """Add the person of a silhouette, unless there is none or it is known."""
+        region = holding(coverage, above=HALF, margin=MARGIN, margin_px=MARGIN_PX)
+        if region is None:
+            return
+        outline = coverage > HALF
+        area_px = int(np.count_nonzero(outline))
+        for person in self.persons:
+            shared = int(np.count_nonzero(person.outline & outline))
+            if shared > SAME_PERSON_IOU * (person.area_px + area_px - shared):
+                return
+        self.persons.append(Person(coverage, outline, region, area_px))
+
+    def _overlap(self, box: Box) -> float:
+        heads = np.array(self.heads, np.float32).reshape(-1, 4)
+        return float(overlaps(box, heads).max(initial=0))
+
+
+def without_bystanders(
+    persons: Sequence[Person], faces: Sequence[Box]
+) -> tuple[list[Person], list[Person]]:
+    """Part the persons that a photo is of from those who walk by in it.
+
+    faces: in the picture's pixels.  Returns first those who stay, then the bystanders.
+    """
+    largest_px = max((person.area_px for person in persons), default=0)
+    largest_face = max((_size(face) for face in faces), default=0.0)
+    staying: list[Person] = []
+    bystanders: list[Person] = []
+    for person in persons:
+        is_small = math.sqrt(person.area_px) < BYSTANDER_SIZE * math.sqrt(largest_px)
+        has_face = _face_of(person, faces) > BYSTANDER_FACE * largest_face
+        (bystanders if is_small and not has_face else staying).append(person)
+    return staying, bystanders
+
+
+def _face_of(person: Person, faces: Iterable[Box]) -> float:
+    """Return the size in pixels of the largest face whose middle is the person's; 0 without."""
+    height, width = person.outline.shape
+    own = (
+        face
+        for face in faces
+        if person.outline[
+            min(height - 1, int((face[1] + face[3]) / 2)),
+            min(width - 1, int((face[0] + face[2]) / 2)),
+        ]
+    )
+    return max((_size(face) for face in own), default=0.0)
+
+
+def _size(box: Box) -> float:
+    return math.sqrt(max(0.0, box[2] - box[0]) * max(0.0, box[3] - box[1]))
+
+
+def _square_below(face: Box) -> Square:
+    size = max(1.0, _size(face))
+    middle = ((face[0] + face[2]) / 2, (face[1] + face[3]) / 2 + HIPS_BELOW_FACE * size)
+    return Square(centre=middle, side=BODY_PER_FACE * size, angle=0.0)
+
+
+def _shifted(body: Body, *, x: int, y: int) -> Body:
+    left, top, right, bottom = body.head
+    centre = body.square.centre
+    square = Square((centre[0] + x, centre[1] + y), body.square.side, body.square.angle)
+    return Body(body.score, (left + x, top + y, right + x, bottom + y), square)
