@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 
-import cv2
 from celery import Celery, signals
 from celery.exceptions import SecurityWarning
 from kombu.entity import Queue
@@ -21,7 +20,7 @@ from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.settings import Settings
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_shared.telemetry.logs import logger
-from smart_filter_workers import catalogue, memory, runner
+from smart_filter_workers import catalogue, memory, native_threads, runner
 from smart_filter_workers.artifacts import Artifacts
 from smart_filter_workers.catalogue import LoadedModels
 from smart_filter_workers.draining import Draining
@@ -50,7 +49,7 @@ def serve(
     Raises SetupFailed when weights are missing, DatabaseUnavailable at the start.
     """
     memory.return_pictures()
-    cv2.setNumThreads(1)  # the threads of the pool share the cores already
+    native_threads.one_per_call()
     parts = _wire(settings, stages, threads, tuple(extra_models))
     services = parts.services
     stopping = threading.Event()
