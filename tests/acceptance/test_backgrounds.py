@@ -1,0 +1,94 @@
+"""Backgrounds that need a photo's own pixels or another file, through the running stack."""
+
+import io
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from smart_filter_tests.running import PHOTO, Running
+
+JPEG_LEVELS = 12
+
+
+def saved(picture: Image.Image, kind: str) -> bytes:
+    file = io.BytesIO()
+    picture.save(file, kind)
+    return file.getvalue()
+
+
+def opened(content: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(content))
+
+
+def submit(running: Running, background: bytes, **fields: str) -> str:
+    answer = running.client.post(
+        "/v1/jobs",
+        files={"photo": PHOTO.read_bytes(), "background_file": background},
+        data={"background": "file", **fields},
+    )
+    assert answer.status_code == 202, answer.text
+    return str(answer.json()["id"])
+
+
+def matte(running: Running, job_id: str) -> NDArray[np.uint8]:
+    return np.asarray(opened(running.output(job_id, "matte")))
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_uploaded_background_stands_behind_the_person(running_stack: Running, kind: str) -> None:
+    green = saved(Image.new("RGB", (900, 300), (20, 160, 60)), kind)
+    job_id = submit(running_stack, green, outputs="image,matte", format="png")
+
+    job = running_stack.wait(job_id)
+
+    assert job["state"] == "succeeded", job["error"]
+    assert (job["background"]["kind"], job["background"]["name"]) == ("file", None)
+    seen = np.asarray(opened(running_stack.output(job_id, "image"))).astype(int)
+    outside = matte(running_stack, job_id) == 0
+    assert seen.shape == (512, 512, 3)
+    assert np.abs(seen[outside] - [20, 160, 60]).max() <= JPEG_LEVELS
+
+
+def test_background_that_cannot_be_read_is_told_from_the_photo(running_stack: Running) -> None:
+    cut = PHOTO.read_bytes()[:50_000]
+
+    job = running_stack.wait(submit(running_stack, cut))
+
+    assert job["state"] == "failed"
+    assert (job["error"]["code"], job["error"]["stage"]) == ("image_unreadable", "composite")
+    assert "the background file" in job["error"]["detail"]
+    assert {stage["name"]: stage["attempt"] for stage in job["stages"]}["composite"] == 1
+
+
+def test_blurred_background_comes_with_a_sharp_person(running_stack: Running) -> None:
+    job_id = running_stack.submit(background="blur:0.8", outputs="image,matte", format="png")
+
+    job = running_stack.wait(job_id)
+
+    assert job["state"] == "succeeded", job["error"]
+    assert job["background"]["kind"] == "blur"
+    seen = np.asarray(opened(running_stack.output(job_id, "image"))).astype(int)
+    photo = np.asarray(opened(PHOTO.read_bytes()).convert("RGB")).astype(int)
+    alpha = matte(running_stack, job_id)
+    assert np.quantile(np.abs(seen - photo)[alpha == 255], 0.99) <= 2
+    far = np.zeros_like(alpha, bool)
+    far[60:180, 400:] = True  # the shuttle's edges
+    assert (
+        np.abs(np.diff(seen[far].reshape(120, -1, 3), axis=1)).mean()
+        < 0.5 * np.abs(np.diff(photo[far].reshape(120, -1, 3), axis=1)).mean()
+    )
+
+
+@pytest.mark.parametrize(("background", "mode"), [("preset:paper", "RGB"), ("transparent", "RGBA")])
+def test_webp_comes_with_its_media_type(running_stack: Running, background: str, mode: str) -> None:
+    job_id = running_stack.submit(background=background, format="webp")
+
+    job = running_stack.wait(job_id)
+
+    answer = running_stack.client.get(job["outputs"]["image"])
+    assert job["image"] == {"width": 512, "height": 512, "format": "webp"}
+    assert answer.headers["content-type"] == "image/webp"
+    picture = opened(answer.content)
+    assert (picture.format, picture.mode, picture.size) == ("WEBP", mode, (512, 512))
