@@ -4,12 +4,10 @@ import dataclasses
 from collections import defaultdict
 from pathlib import Path
 
-import cv2
-
 from smart_filter_shared.cards import TaskName
 from smart_filter_shared.pipeline import PIPELINE, StageName
 from smart_filter_shared.recipe import Recipe
-from smart_filter_workers import catalogue, images, stage_code
+from smart_filter_workers import catalogue, images, memory, native_threads, stage_code
 from smart_filter_workers.catalogue import LoadedModels
 from smart_filter_workers.results import Composited
 
@@ -27,7 +25,9 @@ class OneProcess:
     """Every stage with its default models, in this process; safe for threads."""
 
     def __init__(self, weights: Path) -> None:
-        cv2.setNumThreads(1)  # as in a worker
+        # As in a worker.
+        memory.return_pictures()
+        native_threads.one_per_call()
         known = catalogue.find()
         self._models = LoadedModels(known, weights)
         self._models.warm_up(known.capabilities(StageName))
