@@ -16,7 +16,7 @@ import io
 import threading
 import typing
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar
 
 import numpy as np
@@ -127,9 +127,9 @@ class Artifacts:
         kinds |= {str(file["key"]): Kind.RESULT for file in files.values()}
         return Kept(row={"facts": facts, "arrays": arrays, "files": files}, artifacts=kinds)
 
-    def discard(self, kept: Kept) -> None:
-        """Remove what was stored under a lease that is lost.  Raises StorageUnavailable."""
-        for key in kept.artifacts:
+    def discard(self, keys_unnamed: Collection[str]) -> None:
+        """Remove objects that no row names.  Raises StorageUnavailable."""
+        for key in keys_unnamed:
             self._store.remove(key)
 
     def _photo(self, key: str) -> Photo:

@@ -5,6 +5,7 @@ infrastructure that is away hands the stage back with its attempt refunded, a lo
 drops the work, and anything else spends the attempt.
 """
 
+import contextlib
 import random
 import threading
 import time
@@ -24,7 +25,7 @@ from smart_filter_shared.errors import (
     Unusable,
 )
 from smart_filter_shared.ids import Capability, WorkerId
-from smart_filter_shared.jobs import queries, transitions
+from smart_filter_shared.jobs import queries, retention, transitions
 from smart_filter_shared.jobs.leases import Completion, Done, Failure, Lease
 from smart_filter_shared.jobs.measures import Count
 from smart_filter_shared.jobs.queries import JobRow, Rows
@@ -253,8 +254,20 @@ def _complete(services: Services, tasks: list[_Task]) -> list[Capability]:
     for task in tasks:
         if task.lease in completion.lost and task.kept is not None:
             _log.warning("lease lost, work dropped", **_named(task.lease))
-            services.artifacts.discard(task.kept)
+            _drop(services, task.kept)
     return completion.ready
+
+
+def _drop(services: Services, kept: Kept) -> None:
+    """Remove what was stored under a lost lease; what is away now is left to retention.
+
+    A completion whose commit was made, but whose answer was lost, finds its own lease gone
+    when it is repeated: what a row names stays.
+    """
+    with contextlib.suppress(TryAgain):
+        with sessions.transaction(services.engine) as connection:
+            unnamed = retention.unnamed(connection, kept.artifacts)
+        services.artifacts.discard(unnamed)
 
 
 def _each(
