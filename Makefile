@@ -5,7 +5,7 @@
 #
 # PYTHON=/path/to/python3 chooses the interpreter of the environment.
 
-.PHONY: run test bench lint format setup setup-dev clean help
+.PHONY: run test test-chaos nightly bench lint format setup setup-dev clean help
 
 # Passed on by the environment and unexpanded, so that a blank, a quote, # or $ arrives as it is.
 export RUN_PHOTO := $(value PHOTO)
@@ -15,6 +15,8 @@ unexport PHOTO BACKGROUND
 
 TESTS ?= tests
 TEST_SECONDS ?= 600
+CHAOS_SECONDS ?= 360
+NIGHTLY_SECONDS ?= 7200
 BENCH_SECONDS ?= 900
 
 help:
@@ -28,6 +30,17 @@ run: setup
 
 test: setup-dev
 	@timeout --foreground --kill-after=30 $(TEST_SECONDS) .venv/bin/python -m pytest $(TESTS)
+
+# Servers and workers that die with photos under way. The names of tests tell their seeds;
+# CHAOS_SEED=… repeats one.
+test-chaos: setup-dev
+	@timeout --foreground --kill-after=30 $(CHAOS_SECONDS) .venv/bin/python -m pytest tests/chaos
+
+# The same and all other tests, with many more photos, longer outages and more steps.
+nightly: setup-dev
+	@CHAOS_PHOTOS=100 CHAOS_OUTAGE_SECONDS=30 \
+	timeout --foreground --kill-after=30 $(NIGHTLY_SECONDS) \
+	.venv/bin/python -m pytest --hypothesis-profile=nightly tests tests/chaos
 
 # Six minutes or so; figures of a machine that has other work are too bad.
 bench: setup-dev

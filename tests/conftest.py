@@ -31,6 +31,12 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("test")
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out bad weather unless it is asked for: `make test-chaos` takes minutes."""
+    asked_for = any("chaos" in argument for argument in config.args)
+    return True if collection_path.name == "chaos" and not asked_for else None
+
+
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no setting of whoever runs the tests reach them."""

@@ -1,6 +1,7 @@
 """A TCP proxy that misbehaves on demand, between a client and a real server."""
 
 import contextlib
+import random
 import socket
 import struct
 import threading
@@ -9,6 +10,7 @@ from types import TracebackType
 from typing import Self
 
 _PIECE_BYTES = 65536
+_LOST_SHARE = 0.2
 # SO_LINGER with a time of nought: closing sends a reset instead of an orderly end.
 _RESET = struct.pack("ii", 1, 0)
 
@@ -19,16 +21,20 @@ class Mode(StrEnum):
     PASS = "pass"
     RESET = "reset"
     SWALLOW = "swallow"
+    LOSE = "lose"
 
 
 class Proxy:
     """Listens on a port of its own while the `with` block lasts.
 
-    mode: PASS hands bytes on; RESET cuts new connections; SWALLOW accepts and never answers.
+    mode: PASS hands bytes on; RESET cuts new connections; SWALLOW accepts and never answers;
+        LOSE cuts some connections instead of handing on the answer to a COMMIT.
+    chance: says which; one in five.
     """
 
     def __init__(self, host: str, port: int) -> None:
         self.mode = Mode.PASS
+        self.chance = random.Random(0)
         self._upstream = (host, port)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
@@ -72,12 +78,25 @@ class Proxy:
                 _reset(client)
                 continue
             self._open |= {client, server}
+            doomed = threading.Event()
             for source, target in ((client, server), (server, client)):
-                threading.Thread(target=self._pump, args=(source, target), daemon=True).start()
+                pump = (source, target, client, doomed)
+                threading.Thread(target=self._pump, args=pump, daemon=True).start()
 
-    def _pump(self, source: socket.socket, target: socket.socket) -> None:
+    def _pump(
+        self,
+        source: socket.socket,
+        target: socket.socket,
+        client: socket.socket,
+        doomed: threading.Event,
+    ) -> None:
+        """Hand bytes on; doomed: the server's next answer is not."""
         with contextlib.suppress(OSError):
             while piece := source.recv(_PIECE_BYTES):
+                if source is not client and doomed.is_set():
+                    break
+                if source is client and self._loses(piece):
+                    doomed.set()
                 if self.mode != Mode.SWALLOW:
                     target.sendall(piece)
         for end in (source, target):
@@ -85,6 +104,10 @@ class Proxy:
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
             end.close()
+
+    def _loses(self, piece: bytes) -> bool:
+        is_commit = self.mode == Mode.LOSE and b"COMMIT" in piece
+        return is_commit and self.chance.random() < _LOST_SHARE
 
 
 def _reset(end: socket.socket) -> None:

@@ -15,6 +15,7 @@ import redis
 import smart_filter_tests
 from smart_filter_deploy import wiring
 from smart_filter_deploy.cli import program
+from smart_filter_deploy.embedded.addresses import Addresses
 from smart_filter_deploy.embedded.children import Command
 from smart_filter_deploy.embedded.folder import DataFolder
 from smart_filter_deploy.embedded.ports import LOOPBACK, free_port
@@ -75,11 +76,11 @@ class Running:
         assert answer.status_code == 200, answer.text
         return answer.content
 
-    def until(self, holds: Callable[[], bool]) -> None:
-        """Return when something holds, tending the stack meanwhile; fail after a minute."""
-        gives_up_at = time.monotonic() + _PATIENCE_SECONDS
+    def until(self, holds: Callable[[], bool], *, seconds: float = _PATIENCE_SECONDS) -> None:
+        """Return when something holds, tending the stack meanwhile; fail after so long."""
+        gives_up_at = time.monotonic() + seconds
         while not holds():
-            assert time.monotonic() < gives_up_at, "it did not happen within a minute"
+            assert time.monotonic() < gives_up_at, f"it did not happen within {seconds:g} s"
             self.stack.tend()
             time.sleep(_LOOK_SECONDS)
 
@@ -95,8 +96,18 @@ class Running:
 
 
 @contextmanager
-def running(folder: Path, weights: Path, environment: Mapping[str, str]) -> Iterator[Running]:
-    """Run a stack in a new folder, with one worker that serves every stage."""
+def running(
+    folder: Path,
+    weights: Path,
+    environment: Mapping[str, str],
+    *,
+    workers: int = 1,
+    detour: Callable[[Addresses], Mapping[str, str]] = lambda _: {},
+) -> Iterator[Running]:
+    """Run a stack in a new folder, with workers that serve every stage.
+
+    detour: what of the servers' variables is different for API and workers.
+    """
     data = DataFolder.at(folder)
     (data.path / "weights").symlink_to(weights)
     flags = data.part("faults")
@@ -104,6 +115,7 @@ def running(folder: Path, weights: Path, environment: Mapping[str, str]) -> Iter
     url = f"http://{LOOPBACK}:{port}"
     tests_folder = Path(smart_filter_tests.__file__).parents[1]
     with Stack(data) as stack:
+        environment = {**environment, **detour(stack.addresses)}
         settings = settings_of(stack.addresses, SMART_FILTER_DATA=str(folder))
         wiring.prepare_servers(settings, local_key=KEY)
         api = Command(
@@ -112,21 +124,24 @@ def running(folder: Path, weights: Path, environment: Mapping[str, str]) -> Iter
             env=environment,
             ready=lambda: _answers(f"{url}/readyz"),
         )
-        worker = Command(
-            name=WORKER,
-            argv=(
-                *(sys.executable, "-m", "smart_filter_tests.worker"),
-                *(",".join(StageName), "4"),
-            ),
-            env={
-                **environment,
-                faults.FOLDER: str(flags),
-                "PYTHONPATH": os.pathsep.join([str(tests_folder), *sys.path[1:]]),
-            },
-            ready=lambda: _offers(url, "raises"),
-        )
+        commands = [
+            Command(
+                name=f"worker-{number}",
+                argv=(
+                    *(sys.executable, "-m", "smart_filter_tests.worker"),
+                    *(",".join(StageName), "4"),
+                ),
+                env={
+                    **environment,
+                    faults.FOLDER: str(flags),
+                    "PYTHONPATH": os.pathsep.join([str(tests_folder), *sys.path[1:]]),
+                },
+                ready=lambda: _offers(url, "raises"),
+            )
+            for number in range(1, workers + 1)
+        ]
         stack.start(api)
-        stack.start(worker)
+        stack.start(*commands)
         headers = {"Authorization": f"Bearer {KEY}"}
         broker = redis.Redis.from_url(stack.addresses.broker_url)
         with httpx.Client(base_url=url, headers=headers, timeout=30) as client:

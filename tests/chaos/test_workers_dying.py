@@ -1,0 +1,73 @@
+"""Workers that are killed, stopped, or told to go, with photos under way."""
+
+import random
+import signal
+import time
+
+import pytest
+
+from smart_filter_tests.storm import LEASE_SECONDS, PHOTOS, WORKERS, Storm
+
+pytestmark = pytest.mark.timeout(600)
+# As long as a burst takes here, more or less.
+BURST_SECONDS = 0.25 * PHOTOS
+
+
+def test_workers_killed_at_any_moment_lose_nothing(
+    storm_stack: Storm, chance: random.Random
+) -> None:
+    job_ids = storm_stack.submit()
+    kill = storm_stack.running.stack.kill
+
+    storm_stack.ride_out(
+        [
+            (chance.uniform(0, BURST_SECONDS), lambda name=name: kill(name))
+            for name in chance.choices(WORKERS, k=max(3, PHOTOS // 12))
+        ]
+    )
+
+    assert storm_stack.damage(job_ids) == []
+
+
+def test_worker_stopped_past_its_lease_overwrites_nothing(
+    storm_stack: Storm, chance: random.Random
+) -> None:
+    job_ids = storm_stack.submit()
+    send = storm_stack.running.stack.send
+    at = chance.uniform(0.2, 2)
+
+    storm_stack.ride_out(
+        [
+            (at, lambda: send(WORKERS[0], signal.SIGSTOP)),
+            (at + 2 * LEASE_SECONDS, lambda: send(WORKERS[0], signal.SIGCONT)),
+        ]
+    )
+
+    assert storm_stack.damage(job_ids) == []
+
+
+def test_worker_told_to_go_hands_back_what_it_holds(
+    storm_stack: Storm, chance: random.Random
+) -> None:
+    stack = storm_stack.running.stack
+    gone_after: list[float] = []
+
+    def tell_to_go(name: str) -> None:
+        pid = stack.pid(name)
+        started_at = time.monotonic()
+        stack.send(name, signal.SIGTERM)
+        storm_stack.running.until(lambda: stack.pid(name) != pid)
+        gone_after.append(time.monotonic() - started_at)
+
+    job_ids = storm_stack.submit()
+
+    storm_stack.ride_out(
+        [
+            (chance.uniform(0, BURST_SECONDS), lambda name=name: tell_to_go(name))
+            for name in chance.choices(WORKERS, k=4)
+        ]
+    )
+
+    assert storm_stack.damage(job_ids) == []
+    assert set(storm_stack.attempts(job_ids)) == {1}
+    assert max(gone_after) < 5

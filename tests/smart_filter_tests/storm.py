@@ -1,0 +1,231 @@
+"""A whole stack in bad weather: two workers, every server behind a proxy, faults on a plan."""
+
+import datetime as dt
+import io
+import os
+import random
+import signal
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import redis
+from PIL import Image
+from sqlalchemy import text
+
+from smart_filter_deploy.embedded.addresses import Addresses
+from smart_filter_shared.db import sessions
+from smart_filter_shared.doorbell import Doorbell
+from smart_filter_shared.jobs.presence import CELL
+from smart_filter_shared.storage.objects import ObjectStore
+from smart_filter_tests import invariants, moves
+from smart_filter_tests.bench import Bench, settings_of
+from smart_filter_tests.proxy import Mode, Proxy
+from smart_filter_tests.running import PHOTO, Running, running
+from smart_filter_workers.retention import Retention
+
+# Long enough for a busy machine to be in time with its heartbeats, short enough to wait for.
+ENGINE = {
+    "SMART_FILTER_LEASE_SECONDS": "4",
+    "SMART_FILTER_HEARTBEAT_SECONDS": "1",
+    "SMART_FILTER_SWEEP_SECONDS": "0.2",
+    "SMART_FILTER_DRAIN_SECONDS": "0.3",
+}
+LEASE_SECONDS = 4.0
+WORKERS = ("worker-1", "worker-2")
+# `make nightly` asks for more by these variables.
+PHOTOS = int(os.environ.get("CHAOS_PHOTOS", "16"))
+OUTAGE_SECONDS = float(os.environ.get("CHAOS_OUTAGE_SECONDS", "8"))
+# Two stages, three, and all five.
+RECIPES = ({"background": "keep"}, {"background": "color:navy"}, {"background": "auto"})
+_PATIENCE_SECONDS = 60 + 4.0 * PHOTOS
+_VARIABLES = {
+    "SMART_FILTER_DATABASE_URL": "database_url",
+    "SMART_FILTER_BROKER_URL": "broker_url",
+    "SMART_FILTER_STORAGE_URL": "storage_url",
+}
+
+Plan = Sequence[tuple[float, Callable[[], object]]]
+
+
+@dataclass(slots=True)
+class Storm:
+    """A running stack, and the faults that can befall it."""
+
+    running: Running
+    bench: Bench
+    proxies: Mapping[str, Proxy]
+
+    def submit(self, photos: int = PHOTOS) -> list[str]:
+        """Submit photos, no two alike, of recipes short and long.
+
+        Meanwhile the workers stand still, so that all photos are under way when it returns.
+        """
+        for worker in WORKERS:
+            self.running.stack.send(worker, signal.SIGSTOP)
+        submitted = [
+            self.running.submit(_photo(number), **RECIPES[number % len(RECIPES)])
+            for number in range(photos)
+        ]
+        for worker in WORKERS:
+            self.running.stack.send(worker, signal.SIGCONT)
+        return submitted
+
+    def ride_out(self, plan: Plan) -> None:
+        """Let faults happen so many seconds from now each; return when all jobs have ended."""
+        started_at = time.monotonic()
+        left = sorted(plan, key=lambda step: step[0])
+
+        def is_over() -> bool:
+            while left and time.monotonic() - started_at >= left[0][0]:
+                left.pop(0)[1]()
+            return not left and self._unfinished() == 0
+
+        self.running.until(is_over, seconds=_PATIENCE_SECONDS + max(at for at, _ in plan))
+
+    def turn(self, server: str, mode: Mode) -> None:
+        """Let a server's connections be treated so from now on; those that are open end."""
+        self.proxies[server].mode = mode
+        if mode != Mode.SWALLOW:
+            self.proxies[server].cut()
+
+    def calm_down(self) -> None:
+        """Let every server be reached again, and the API have found that out."""
+        for server, proxy in self.proxies.items():
+            if proxy.mode != Mode.PASS:
+                self.turn(server, Mode.PASS)
+        looks = range(5)  # each with another connection of its pool
+        self.running.until(lambda: all(self._is_ready() for _ in looks))
+
+    def outage(self, server: str, mode: Mode, *, at: float, seconds: float) -> Plan:
+        """Return a plan by which a server is away for a while."""
+        return [
+            (at, lambda: self.turn(server, mode)),
+            (at + seconds, lambda: self.turn(server, Mode.PASS)),
+        ]
+
+    def attempts(self, job_ids: Sequence[str]) -> list[int]:
+        """Return how many attempts each stage of the jobs has spent."""
+        return [
+            stage["attempt"] for job_id in job_ids for stage in self.running.job(job_id)["stages"]
+        ]
+
+    def count(self, condition: str) -> int:
+        """Return of how many stages a condition holds."""
+        with self.bench.transaction() as connection:
+            found = connection.execute(text(f"SELECT count(*) FROM stages WHERE {condition}"))
+            return int(found.scalar_one())
+
+    def damage(self, job_ids: Sequence[str]) -> list[str]:
+        """Return what is not as it should be when all is over; nothing, one hopes."""
+        found = [
+            f"job {job_id} {job['state']}: {job['error']}"
+            for job_id in job_ids
+            if (job := self.running.job(job_id))["state"] != "succeeded"
+        ]
+        with self.bench.transaction() as connection:
+            rows = connection.execute(
+                text("""
+                    SELECT id, count(ends.*) AS ends FROM jobs LEFT JOIN ends ON job_id = id
+                    GROUP BY id HAVING count(ends.*) <> 1
+                """)
+            )
+            found += [f"job {row.id} has ended {row.ends} times" for row in rows]
+        found += invariants.broken(self.bench)
+        if leases := self.count("lease_token IS NOT NULL"):
+            found.append(f"{leases} leases left")
+        return found + self._stray_objects(set(job_ids))
+
+    def _is_ready(self) -> bool:
+        answer = self.running.client.get("/readyz")
+        return answer.status_code == 200 and not answer.json()["degraded"]
+
+    def _unfinished(self) -> int:
+        with self.bench.transaction() as connection:
+            found = connection.execute(text("SELECT count(*) FROM jobs WHERE outcome IS NULL"))
+            return int(found.scalar_one())
+
+    def _stray_objects(self, job_ids: Collection[str]) -> list[str]:
+        retention = Retention(self.bench.engine, self.bench.store, cell=CELL)
+        difference: set[str] = set()
+
+        def is_tidy() -> bool:
+            # Also what was written in this very second; workers may still drop late work.
+            retention.clear_unnamed(older_than=-dt.timedelta(minutes=1))
+            with self.bench.transaction() as connection:
+                named = {row.key for row in connection.execute(text("SELECT key FROM artifacts"))}
+            stored = {stored.key for stored in self.bench.store.stored()}
+            difference.clear()
+            difference.update(key for key in named ^ stored if key.split("/")[2] in job_ids)
+            return not difference
+
+        try:
+            self.running.until(is_tidy, seconds=10)
+        except AssertionError:
+            return [f"a row without its object, or the reverse: {key}" for key in difference]
+        return []
+
+
+@contextmanager
+def storm(folder: Path, weights: Path) -> Iterator[Storm]:
+    """Run a stack that faults can befall."""
+    proxies: dict[str, Proxy] = {}
+    with ExitStack() as held:
+
+        def detour(addresses: Addresses) -> dict[str, str]:
+            changed = {}
+            for variable, field in _VARIABLES.items():
+                url = urlsplit(getattr(addresses, field))
+                assert url.hostname is not None
+                assert url.port is not None
+                proxy = held.enter_context(Proxy(url.hostname, url.port))
+                proxies[field.removesuffix("_url")] = proxy
+                netloc = url.netloc.replace(f":{url.port}", f":{proxy.port}")
+                changed[variable] = url._replace(netloc=netloc).geturl()
+            return changed
+
+        stack = held.enter_context(
+            running(folder, weights, ENGINE, workers=len(WORKERS), detour=detour)
+        )
+        bench = _bench(stack.stack.addresses)
+        held.callback(bench.engine.dispose)
+        held.callback(bench.doorbell.close)
+        held.callback(bench.broker.close)
+        with bench.transaction() as connection:
+            moves.forbid_others(connection)
+            connection.execute(text(_WRITE_DOWN_ENDS))
+        yield Storm(stack, bench, proxies)
+
+
+# Without a key of its own: two ends at once must both be seen.
+_WRITE_DOWN_ENDS = """
+    CREATE TABLE ends (job_id uuid, outcome text);
+    CREATE FUNCTION write_down_end() RETURNS trigger AS $$
+    BEGIN INSERT INTO ends VALUES (NEW.id, NEW.outcome); RETURN NEW; END $$ LANGUAGE plpgsql;
+    CREATE TRIGGER ends AFTER UPDATE OF outcome ON jobs FOR EACH ROW
+    WHEN (NEW.outcome IS NOT NULL AND NEW.outcome IS DISTINCT FROM OLD.outcome)
+    EXECUTE FUNCTION write_down_end();
+"""
+
+
+def _bench(addresses: Addresses) -> Bench:
+    told = settings_of(addresses)
+    return Bench(
+        settings=told,
+        engine=sessions.engine(told.database, connections=2),
+        store=ObjectStore(told.storage, connections=2),
+        doorbell=Doorbell(told.broker),
+        broker=redis.Redis.from_url(told.broker.url.get_secret_value()),
+    )
+
+
+def _photo(number: int) -> bytes:
+    with Image.open(PHOTO) as opened:
+        photo = opened.convert("RGB").resize((320, 320))
+    photo.putpixel((0, 0), tuple(random.Random(number).randbytes(3)))
+    buffer = io.BytesIO()
+    photo.save(buffer, "PNG")
+    return buffer.getvalue()
