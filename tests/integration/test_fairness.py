@@ -8,6 +8,7 @@ from collections import Counter
 import pytest
 
 from smart_filter_shared.ids import JobId, Tenant
+from smart_filter_shared.jobs import transitions
 from smart_filter_shared.recipe import Priority
 from smart_filter_tests.bench import Bench
 from smart_filter_tests.simulation import Simulation, tell
@@ -172,3 +173,17 @@ def test_tenant_that_was_away_has_saved_nothing_up(bench: Bench) -> None:
 
     # V is up to a sweep old, so that a newcomer may start that much earlier; 20 s were missed.
     assert got[away] - got[steady] <= 2
+
+
+def test_tenant_does_not_pay_for_photos_that_it_deleted(bench: Bench) -> None:
+    world = Simulation(bench)
+    crowd = world.tenant("crowd", stage_seconds=STAGE_SECONDS)
+    fickle = world.tenant("fickle", stage_seconds=STAGE_SECONDS)
+    world.submit(crowd, 500)
+    for job_id in world.submit(fickle, 100):
+        with bench.transaction() as connection:
+            transitions.delete(connection, job_id, fickle)
+
+    (kept,) = world.submit(fickle)
+
+    assert batches_waited(world, kept) <= 3

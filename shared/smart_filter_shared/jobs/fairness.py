@@ -23,7 +23,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
-from smart_filter_shared.ids import Capability, Tenant
+from smart_filter_shared.ids import Capability, JobId, Tenant
 from smart_filter_shared.jobs.states import JobState
 from smart_filter_shared.recipe import Priority
 
@@ -191,3 +191,17 @@ def settle(connection: Connection) -> dict[JobState, int]:
         {"most": _SETTLED_AT_ONCE},
     )
     return {JobState(row.outcome): row.jobs for row in rows}
+
+
+def settle_deleted(connection: Connection, job_id: JobId) -> None:
+    """Do the same for a job that is about to be deleted: it pays for what it ran."""
+    connection.execute(
+        text("""
+            UPDATE tenants SET finish = finish + (
+                coalesce((SELECT sum(seconds) FROM stages WHERE stages.job_id = jobs.id), 0)
+                - jobs.estimated_seconds
+            ) / weight
+            FROM jobs WHERE jobs.id = :job_id AND NOT settled AND tenants.name = jobs.tenant
+        """),
+        {"job_id": job_id},
+    )

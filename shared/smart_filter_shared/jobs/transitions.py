@@ -269,6 +269,7 @@ def delete(connection: Connection, job_id: JobId, tenant: Tenant) -> list[Marked
     """
     _lock_own(connection, job_id, tenant)
     artifacts = retention.mark_all_of(connection, job_id)
+    fairness.settle_deleted(connection, job_id)
     where = {"job_id": job_id, "tenant": tenant}
     for statement in (statements.DELETE_STAGES, statements.DELETE_JOB, statements.BURY):
         connection.execute(statement, where)
