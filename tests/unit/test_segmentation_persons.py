@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from smart_filter_workers.stages.segmentation.bystanders import belonging, parted
 from smart_filter_workers.stages.segmentation.closer import at_region
-from smart_filter_workers.stages.segmentation.fusion import overlap, without
-from smart_filter_workers.stages.segmentation.persons import Person, without_bystanders
+from smart_filter_workers.stages.segmentation.fusion import add_faces, overlap, without
+from smart_filter_workers.stages.segmentation.persons import Person
 from smart_filter_workers.stages.segmentation.regions import grown, holding, tiles
 
 HEIGHT, WIDTH = 120, 160
@@ -16,6 +17,13 @@ def a_person(left: int, top: int, width: int, height: int) -> Person:
     coverage[top : top + height, left : left + width] = 1
     region = (slice(top, top + height), slice(left, left + width))
     return Person(coverage, coverage > 0.5, region, width * height)
+
+
+def _halves(srgb: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """See somebody on the left four fifths of any picture."""
+    seen = np.zeros(srgb.shape[:2], np.float32)
+    seen[:, : srgb.shape[1] * 4 // 5] = 1
+    return seen
 
 
 def test_region_holds_the_people_with_a_margin() -> None:
@@ -55,7 +63,7 @@ def test_region_grows_but_not_beyond_the_picture() -> None:
 def test_small_person_behind_a_large_one_walks_by() -> None:
     main, far = a_person(50, 10, 50, 100), a_person(5, 40, 10, 30)
 
-    staying, bystanders = without_bystanders([main, far], [])
+    staying, bystanders = parted([main, far], [])
 
     assert staying == [main]
     assert bystanders == [far]
@@ -65,7 +73,7 @@ def test_small_person_with_a_face_as_large_as_others_stays() -> None:
     main, child = a_person(50, 10, 50, 100), a_person(5, 40, 20, 30)
     faces = [(65.0, 12.0, 85.0, 32.0), (8.0, 42.0, 22.0, 56.0)]
 
-    staying, bystanders = without_bystanders([main, child], faces)
+    staying, bystanders = parted([main, child], belonging(faces))
 
     assert staying == [main, child]
     assert bystanders == []
@@ -74,7 +82,39 @@ def test_small_person_with_a_face_as_large_as_others_stays() -> None:
 def test_people_of_one_size_all_stay() -> None:
     crowd = [a_person(left, 50, 10, 30) for left in (0, 40, 80, 120)]
 
-    assert without_bystanders(crowd, []) == (crowd, [])
+    assert parted(crowd, []) == (crowd, [])
+
+
+def test_small_face_behind_one_person_does_not_belong() -> None:
+    near, far = (40.0, 20.0, 80.0, 60.0), (120.0, 30.0, 135.0, 45.0)
+
+    assert belonging([near, far]) == [near]
+
+
+def test_in_a_group_every_face_belongs() -> None:
+    near = [(left, 20.0, left + 30.0, 50.0) for left in (0.0, 40.0, 80.0)]
+    far = (120.0, 30.0, 130.0, 40.0)
+
+    assert belonging([*near, far]) == [*near, far]
+
+
+def test_face_that_is_nobodys_is_added_with_what_hangs_together() -> None:
+    matte = np.zeros((HEIGHT, WIDTH), np.float32)
+    face = (70.0, 30.0, 90.0, 50.0)
+
+    added = add_faces(_halves, np.zeros((HEIGHT, WIDTH, 3), np.uint8), [face], matte)
+
+    assert added == 1
+    assert matte[40, 80] == 1
+    assert matte[:, 130:].max() == 0
+
+
+def test_face_that_is_somebodys_adds_nothing() -> None:
+    matte = np.ones((HEIGHT, WIDTH), np.float32)
+
+    picture = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+
+    assert add_faces(_halves, picture, [(70.0, 30.0, 90.0, 50.0)], matte) == 0
 
 
 def test_bystanders_vanish_from_the_whole_pictures_matte_but_not_from_a_person() -> None:

@@ -1,5 +1,6 @@
-"""Boxes: how much one overlaps others."""
+"""Boxes: how large one is, and how much it overlaps others."""
 
+import math
 from typing import TypeAlias
 
 import numpy as np
@@ -23,3 +24,8 @@ def overlaps(box: Box | Floats, boxes: Floats) -> Floats:
     own = max(0.0, float(box[2] - box[0])) * max(0.0, float(box[3] - box[1]))
     # A millionth of a pixel keeps two empty boxes from dividing by nothing.
     return np.asarray(shared / np.maximum(areas + own - shared, 1e-6), dtype=np.float32)
+
+
+def size(box: Box) -> float:
+    """Return the side in pixels of the square that is as large as the box."""
+    return math.sqrt(max(0.0, box[2] - box[0]) * max(0.0, box[3] - box[1]))

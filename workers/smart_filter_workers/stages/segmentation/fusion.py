@@ -8,10 +8,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from smart_filter_workers.networks.boxes import Box, size
 from smart_filter_workers.networks.selfie import SelfieNetworks
 from smart_filter_workers.networks.squares import Square
 from smart_filter_workers.results import Srgb8
-from smart_filter_workers.stages.segmentation.closer import at_region
+from smart_filter_workers.stages.segmentation.closer import Look, at_region
 from smart_filter_workers.stages.segmentation.persons import Person, PersonFinder
 from smart_filter_workers.stages.segmentation.regions import Region, grown
 
@@ -36,6 +37,12 @@ PART_MARGIN: Final = 0.25
 SQUARE_PER_PART: Final = 1.35
 SEEN_ABOVE: Final = 0.7
 SEEN_ALIKE_ABOVE: Final = 0.5
+# A face that is nobody's is looked at with what is around it, as multiples of its size from
+# its middle: head and shoulders are what the selfie networks know best.
+ABOVE_FACE, BELOW_FACE, BESIDE_FACE = 1.3, 3.0, 1.8
+MOST_FACES: Final = 30
+# This share of a face's box around its middle decides whether it is somebody's.
+MIDDLE_OF_FACE: Final = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +53,7 @@ class Eyes:
     finder: PersonFinder
 
 
-def union(selfie: SelfieNetworks, srgb: Srgb8, whole: Floats, persons: Iterable[Person]) -> Floats:
+def union(look: Look, srgb: Srgb8, whole: Floats, persons: Iterable[Person]) -> Floats:
     """Return the (H, W) float32 matte, 0..1, of all `persons` of a picture.
 
     srgb: (H, W, 3) uint8; whole: (H, W) float32, what is seen of the picture at once.
@@ -54,7 +61,7 @@ def union(selfie: SelfieNetworks, srgb: Srgb8, whole: Floats, persons: Iterable[
     matte = np.zeros_like(whole)
     for person in persons:
         region = person.region
-        closer = at_region(selfie, srgb, region)
+        closer = at_region(look, srgb, region)
         silhouette = person.coverage[region]
         own = SILHOUETTE_SHARE * silhouette + (1 - SILHOUETTE_SHARE) * closer
         if overlap(own > HALF, whole[region] > HALF) > AGREES_ABOVE:
@@ -100,6 +107,35 @@ def add_unexplained(eyes: Eyes, srgb: Srgb8, whole: Floats, matte: Floats) -> in
     return confirmed
 
 
+def add_faces(look: Look, srgb: Srgb8, faces: Iterable[Box], matte: Floats) -> int:
+    """Add to `matte` head and shoulders of the faces that are nobody's in it yet.
+
+    faces: in pixels of srgb.  Returns how many were added.
+    """
+    added = 0
+    for face in sorted(faces, key=size, reverse=True)[:MOST_FACES]:
+        left, top, right, bottom = face
+        face_px, x, y = size(face), (left + right) / 2, (top + bottom) / 2
+        reach_x, reach_y = MIDDLE_OF_FACE * (right - left), MIDDLE_OF_FACE * (bottom - top)
+        middle = _region(matte, x - reach_x, y - reach_y, x + reach_x, y + reach_y)
+        if matte[middle].mean() > HALF:
+            continue
+        around = _region(
+            matte,
+            x - BESIDE_FACE * face_px,
+            y - ABOVE_FACE * face_px,
+            x + BESIDE_FACE * face_px,
+            y + BELOW_FACE * face_px,
+        )
+        seen = _connected(
+            look(srgb[around]), x=int(x) - around[1].start, y=int(y) - around[0].start
+        )
+        if seen is not None:
+            matte[around] = np.maximum(matte[around], seen)
+            added += 1
+    return added
+
+
 def overlap(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
     """Return the intersection over union, 0..1, of two regions of the same shape."""
     shared, either = int(np.count_nonzero(one & other)), int(np.count_nonzero(one | other))
@@ -126,3 +162,22 @@ def _add_if_seen(
     if is_sure and is_one:
         matte[around] = np.maximum(matte[around], seen)
     return is_sure and is_one
+
+
+def _connected(matte: Floats, *, x: int, y: int) -> Floats | None:
+    """Return the part of a matte that holds a pixel, its soft edge included; None without."""
+    _, labels = cv2.connectedComponents((matte > HALF).astype(np.uint8))
+    label = labels[min(y, len(labels) - 1), min(x, labels.shape[1] - 1)]
+    if label == 0:
+        return None
+    edge = np.ones((NOISE_PX, NOISE_PX), np.uint8)
+    part = cv2.dilate((labels == label).astype(np.uint8), edge)
+    return np.where(part > 0, matte, np.float32(0))
+
+
+def _region(matte: Floats, left: float, top: float, right: float, bottom: float) -> Region:
+    """Return the pixels within a box, at least one, at most the picture's."""
+    height, width = matte.shape
+    rows = slice(max(0, min(height - 1, int(top))), max(1, min(height, int(bottom) + 1)))
+    columns = slice(max(0, min(width - 1, int(left))), max(1, min(width, int(right) + 1)))
+    return rows, columns

@@ -5,7 +5,6 @@ input, and by faces. It looks at tiles only where nobody is large: that finds th
 a wide view, and leaves alone who walks by behind a portrait.
 """
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from smart_filter_workers.networks.boxes import Box, overlaps
+from smart_filter_workers.networks.boxes import Box, overlaps, size
 from smart_filter_workers.networks.pose import Body, PoseDetector, Silhouettes
 from smart_filter_workers.networks.squares import Square
 from smart_filter_workers.results import Srgb8
@@ -24,9 +23,9 @@ Floats = NDArray[np.float32]
 
 # All of these were chosen on training photos: football, street fashion, groups, in the wild.
 BODY_THRESHOLD: Final = 0.5
-# Where the largest person covers less than the first share of the picture, tiles of the
-# second share of its side are searched, and so on.
-SEARCHES: Final = ((0.08, 0.6), (0.03, 0.35))
+# Where the largest person covers less than the first share of the picture for each person
+# that is known, tiles of the second share of its side are searched, and so on.
+SEARCHES: Final = ((0.08, 0.6), (0.05, 0.35))
 SMALLEST_SIDE_PX: Final = 24
 SAME_HEAD_IOU: Final = 0.3
 # A face belongs to a body whose head it overlaps at least so much (IoU).
@@ -41,10 +40,6 @@ LEAST_RESIZED, MOST_RESIZED = 0.3, 3.0
 MARGIN: Final = 0.15
 MARGIN_PX: Final = 6
 HALF: Final = 0.5
-# Who is smaller than this beside the largest person (by the root of the area), with no face
-# of at least this size beside the largest face, walks by.
-BYSTANDER_SIZE: Final = 0.5
-BYSTANDER_FACE: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +74,8 @@ class PersonFinder:
         bodies += found.new_of_faces(faces)
         self._draw(picture, bodies, found)
         for enough, share in SEARCHES:
-            if found.largest_px >= enough * picture.shape[0] * picture.shape[1]:
+            known = max(1, len(found.persons))
+            if found.largest_px >= known * enough * picture.shape[0] * picture.shape[1]:
                 break
             regions = tiles(picture.shape[0], picture.shape[1], share=share)
             self._draw(picture, found.new(self._bodies(picture, regions)), found)
@@ -158,46 +154,10 @@ class _Found:
         return float(overlaps(box, heads).max(initial=0))
 
 
-def without_bystanders(
-    persons: Sequence[Person], faces: Sequence[Box]
-) -> tuple[list[Person], list[Person]]:
-    """Part the persons that a photo is of from those who walk by in it.
-
-    faces: in the picture's pixels.  Returns first those who stay, then the bystanders.
-    """
-    largest_px = max((person.area_px for person in persons), default=0)
-    largest_face = max((_size(face) for face in faces), default=0.0)
-    staying: list[Person] = []
-    bystanders: list[Person] = []
-    for person in persons:
-        is_small = math.sqrt(person.area_px) < BYSTANDER_SIZE * math.sqrt(largest_px)
-        has_face = _face_of(person, faces) > BYSTANDER_FACE * largest_face
-        (bystanders if is_small and not has_face else staying).append(person)
-    return staying, bystanders
-
-
-def _face_of(person: Person, faces: Iterable[Box]) -> float:
-    """Return the size in pixels of the largest face whose middle is the person's; 0 without."""
-    height, width = person.outline.shape
-    own = (
-        face
-        for face in faces
-        if person.outline[
-            min(height - 1, int((face[1] + face[3]) / 2)),
-            min(width - 1, int((face[0] + face[2]) / 2)),
-        ]
-    )
-    return max((_size(face) for face in own), default=0.0)
-
-
-def _size(box: Box) -> float:
-    return math.sqrt(max(0.0, box[2] - box[0]) * max(0.0, box[3] - box[1]))
-
-
 def _square_below(face: Box) -> Square:
-    size = max(1.0, _size(face))
-    middle = ((face[0] + face[2]) / 2, (face[1] + face[3]) / 2 + HIPS_BELOW_FACE * size)
-    return Square(centre=middle, side=BODY_PER_FACE * size, angle=0.0)
+    face_px = max(1.0, size(face))
+    middle = ((face[0] + face[2]) / 2, (face[1] + face[3]) / 2 + HIPS_BELOW_FACE * face_px)
+    return Square(centre=middle, side=BODY_PER_FACE * face_px, angle=0.0)
 
 
 def _shifted(body: Body, *, x: int, y: int) -> Body:

