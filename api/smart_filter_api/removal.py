@@ -8,25 +8,39 @@ import anyio.to_thread
 
 from smart_filter_api.deps import Services
 from smart_filter_shared.errors import TryAgain
+from smart_filter_shared.ids import JobId, Tenant
 from smart_filter_shared.jobs import retention
 from smart_filter_shared.jobs.retention import Marked
+from smart_filter_shared.storage import keys
 from smart_filter_shared.storage.objects import ObjectStore
 
 # What whoever deletes a job waits for at most; what is left then, retention removes.
 _PATIENCE_SECONDS = 5.0
 
 
-async def remove(services: Services, marked: Sequence[Marked]) -> None:
-    """Remove marked artifacts; what fails stays marked, so that retention tries again."""
+async def remove(
+    services: Services, tenant: Tenant, job_id: JobId, marked: Sequence[Marked]
+) -> None:
+    """Remove every object of a deleted job; what fails is left to retention.
+
+    Besides the marked artifacts there may be objects that no row ever named: those of a
+    worker that died between storing and committing.
+    """
     # Shielded: a client that leaves meanwhile does not keep what it has deleted.
     with contextlib.suppress(TryAgain), anyio.move_on_after(_PATIENCE_SECONDS, shield=True):
         await anyio.to_thread.run_sync(
-            _remove_objects, services.storage, marked, abandon_on_cancel=True
+            _remove_objects,
+            services.storage,
+            [artifact.key for artifact in marked],
+            keys.job(tenant, job_id),
+            abandon_on_cancel=True,
         )
         async with services.transaction() as connection:
             await connection.run_sync(retention.forget, marked)
 
 
-def _remove_objects(storage: ObjectStore, marked: Sequence[Marked]) -> None:
-    for artifact in marked:
-        storage.remove(artifact.key)
+def _remove_objects(storage: ObjectStore, named: Sequence[str], prefix: str) -> None:
+    for key in named:
+        storage.remove(key)
+    for stored in list(storage.stored(f"{prefix}/")):
+        storage.remove(stored.key)

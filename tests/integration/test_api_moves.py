@@ -1,13 +1,16 @@
 """Delete and redrive over HTTP: what is left of a job, and what is answered about it."""
 
+import uuid
+
 import pytest
 
 from smart_filter_api.keys import Scope
 from smart_filter_shared.doorbell import queue_of
-from smart_filter_shared.ids import Tenant
+from smart_filter_shared.ids import JobId, Tenant, new_lease_token
 from smart_filter_shared.jobs.leases import Failure
 from smart_filter_shared.pipeline import StageName
-from smart_filter_tests.bench import capability
+from smart_filter_shared.storage import keys
+from smart_filter_tests.bench import TENANT, capability
 from smart_filter_tests.serving import Api, a_photo
 
 PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE = StageName
@@ -64,6 +67,18 @@ def test_deleted_job_leaves_nothing_behind(api: Api, *, unfinished: bool) -> Non
     assert (answer.status_code, answer.content) == (204, b"")
     assert api.leftovers() == {}
     assert api.client.get("/v1/jobs").json()["items"] == []
+
+
+def test_deleted_job_leaves_nothing_of_a_worker_that_died(api: Api) -> None:
+    job_id = api.submit()
+    ours = JobId(uuid.UUID(job_id))
+    key = keys.artifact(TENANT, ours, StageName.COMPOSITE, new_lease_token(), "image.jpg")
+    api.bench.store.put(key, b"a face", length=6, media_type="image/jpeg")
+
+    answer = api.client.delete(f"/v1/jobs/{job_id}")
+
+    assert answer.status_code == 204
+    assert [stored.key for stored in api.bench.store.stored()] == []
 
 
 def test_deleted_background_is_gone_too(api: Api) -> None:

@@ -105,7 +105,7 @@ def start(folder: Path) -> Iterator[Callable[..., Up]]:
 
 def wait_for_survivors(folder: Path) -> None:
     """Servers whose parent was killed are still writing; the folder cannot be removed yet."""
-    with DataFolder.at(folder).held():
+    with DataFolder(folder).held():
         pass
 
 

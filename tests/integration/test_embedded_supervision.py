@@ -166,7 +166,9 @@ def test_command_that_keeps_dying_is_logged_and_never_given_up(
     until(stack, lambda: len(caplog.messages) >= 3)
 
     assert all("worker-1 ended (1)" in message for message in caplog.messages)
-    assert all("no such model" in message for message in caplog.messages)
+    log = stack.folder.log("worker-1")
+    assert all(str(log) in message for message in caplog.messages)
+    assert "no such model" in log.read_text()
     pauses = [message.partition("again in ")[2].split()[0] for message in caplog.messages]
     assert pauses[:3] == ["0.1", "0.2", "0.4"]
 

@@ -178,7 +178,7 @@ async def delete(job_id: str, services: OpenServices, caller: Submitter) -> None
 
     async with services.transaction() as connection:
         marked = await connection.run_sync(move)
-    await removal.remove(services, marked)
+    await removal.remove(services, caller.tenant, JobId(uuid.UUID(job_id)), marked)
 
 
 def found(connection: Connection, job_id: str, tenant: Tenant) -> JobRow:

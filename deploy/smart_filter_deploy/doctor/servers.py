@@ -105,7 +105,7 @@ def broker(settings: BrokerSettings) -> Iterator[Finding]:
     try:
         known = client.info()
     except (redis.RedisError, OSError) as error:
-        fix = "start it, or correct SMART_FILTER_BROKER_URL; jobs wait for the sweeper meanwhile"
+        fix = "start it, or correct SMART_FILTER_BROKER_URL; until then accepted jobs wait"
         yield fail("broker", f"does not answer ({error})", fix)
         return
     finally:

@@ -13,17 +13,17 @@ from smart_filter_shared.pipeline import StageName
 
 def photo(tenant: Tenant, job_id: JobId) -> str:
     """Return the key of a job's upload."""
-    return f"{_job(tenant, job_id)}/photo"
+    return f"{job(tenant, job_id)}/photo"
 
 
 def background(tenant: Tenant, job_id: JobId) -> str:
     """Return the key of the background that was uploaded with a job's photo."""
-    return f"{_job(tenant, job_id)}/background"
+    return f"{job(tenant, job_id)}/background"
 
 
 def artifact(tenant: Tenant, job_id: JobId, stage: StageName, token: LeaseToken, name: str) -> str:
     """Return the key of something that a stage makes under a lease."""
-    return f"{_job(tenant, job_id)}/{stage}/{token}/{name}"
+    return f"{job(tenant, job_id)}/{stage}/{token}/{name}"
 
 
 def tenant_of(key: str) -> Tenant:
@@ -31,5 +31,6 @@ def tenant_of(key: str) -> Tenant:
     return Tenant(key.split("/")[1])
 
 
-def _job(tenant: Tenant, job_id: JobId) -> str:
+def job(tenant: Tenant, job_id: JobId) -> str:
+    """Return what the keys of all objects of a job begin with, before a slash."""
     return f"{day_of(job_id).isoformat()}/{tenant}/{job_id}"

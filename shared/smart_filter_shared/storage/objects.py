@@ -19,7 +19,7 @@ from minio.error import InvalidResponseError, MinioException, S3Error, ServerErr
 from smart_filter_shared.errors import ObjectMissing, StorageUnavailable
 from smart_filter_shared.settings import StorageSettings
 
-_TIMEOUT = urllib3.Timeout(connect=2, read=30)
+_TIMEOUT = urllib3.Timeout(connect=2, read=10)
 _PART_BYTES = 5 * 1024 * 1024  # the least that S3 allows: bounds memory during an upload
 _CHUNK_BYTES = 64 * 1024
 _GONE = frozenset({"NoSuchKey", "NoSuchBucket", "NotFound", "ResourceNotFound"})
