@@ -146,3 +146,11 @@ def test_standing_person_is_looked_at_whole_and_in_halves() -> None:
 
     assert sizes == [(200, 100), (120, 100), (120, 100)]
     assert np.all(seen == 1)
+
+
+def test_person_who_is_not_long_is_looked_at_mirrored_as_well() -> None:
+    seen = at_region(_halves, np.zeros((90, 100, 3), np.uint8), (slice(0, 90), slice(0, 100)))
+
+    assert seen[40, 10] == 0.5
+    assert seen[40, 50] == 1
+    assert seen[40, 90] == 0.5

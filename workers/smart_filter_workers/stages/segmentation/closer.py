@@ -22,6 +22,7 @@ MARGIN_PX = 8
 CLOSER_LOOK_SHARE = 2 / 3
 # A region so much longer than wide is looked at in two parts as well, each of this share of
 # its length: a standing person 0.948 instead of 0.946, football players 0.745 and 0.737.
+# Any other is looked at mirrored as well: portraits 0.9582 instead of 0.9575, and 5 ms.
 LONG = 1.6
 PART = 0.6
 
@@ -49,7 +50,8 @@ def at_region(look: Look, srgb: Srgb8, region: Region) -> Floats:
     height, width = cut.shape[:2]
     longest = max(height, width)
     if longest <= LONG * min(height, width):
-        return seen
+        mirrored = look(np.ascontiguousarray(cut[:, ::-1]))[:, ::-1]
+        return np.asarray((seen + mirrored) / 2, dtype=np.float32)
     length = int(PART * longest)
     total, times = np.zeros_like(seen), np.zeros_like(seen)
     for part in (slice(0, length), slice(longest - length, longest)):
