@@ -47,6 +47,14 @@ CARD: Final = ModelCard(
     data_terms=f"the face detector: {centerface.DATA_TERMS}",
     weights=(GENERAL, LANDSCAPE, DETECTION_WEIGHTS, SILHOUETTE_WEIGHTS, centerface.WEIGHTS),
     input_size=GENERAL_SIZE_PX,
+    # Mean IoU at one half: 41 photos in the wild (± 0.08), 55 of street fashion (± 0.012), 62
+    # portraits (± 0.010); the share of 210 faces in 90 web photos whose middle is in the matte.
+    quality={
+        "iou_wild": 0.647,
+        "iou_street": 0.949,
+        "iou_portrait": 0.964,
+        "faces_in_matte": 1.0,
+    },
 )
 # Finer than this, networks of 256 pixels see nothing more of a person that fills a third.
 LONGEST_SIDE_PX: Final = 640
