@@ -8,7 +8,7 @@ from smart_filter_shared.cards import TaskName
 from smart_filter_shared.pipeline import PIPELINE, StageName
 from smart_filter_shared.recipe import Recipe
 from smart_filter_workers import catalogue, images, memory, native_threads, stage_code
-from smart_filter_workers.catalogue import LoadedModels
+from smart_filter_workers.loaded import LoadedModels
 from smart_filter_workers.results import Composited
 
 # What a stage makes is called this where another one reads it.
@@ -29,11 +29,11 @@ class OneProcess:
         memory.return_pictures()
         native_threads.one_per_call()
         known = catalogue.find()
-        self._models = LoadedModels(known, weights)
-        self._models.warm_up(known.capabilities(StageName))
+        self._models = LoadedModels(known, weights, room=memory.room(None))
         self._defaults: dict[StageName, dict[TaskName, str]] = defaultdict(dict)
         for card in known.cards:
             if card.default:
+                self._models.model(card.task, card.name)
                 self._defaults[card.stage][card.task] = card.name
 
     def run(self, photo: bytes, *, seed: int) -> bytes:
@@ -48,7 +48,7 @@ class OneProcess:
             code = stage_code.of(stage.name)
             wanted = [field.name for field in dataclasses.fields(code.Inputs)]
             inputs = code.Inputs(**{name: made[name] for name in wanted})
-            models = self._models.of(self._defaults[stage.name])
+            models = self._models.of(self._defaults[stage.name], {})
             [made[_NAMES[stage.name]]] = code.run(models, [inputs])
         composited = made["composited"]
         assert isinstance(composited, Composited)

@@ -4,6 +4,7 @@ The fields of a job are null until the stage that knows them has succeeded.
 """
 
 import datetime as dt
+from typing import Any
 
 from smart_filter_api.schemas import (
     BackgroundAnswer,
@@ -12,6 +13,7 @@ from smart_filter_api.schemas import (
     JobAnswer,
     LinksAnswer,
     ModelAnswer,
+    NeedsAnswer,
     Picture,
     PresetAnswer,
     RatingAnswer,
@@ -19,7 +21,9 @@ from smart_filter_api.schemas import (
     StageAnswer,
     WeightsAnswer,
 )
-from smart_filter_shared.cards import LEADING_TASK, ModelCard
+from smart_filter_shared import parameters
+from smart_filter_shared.cards import LEADING_TASK
+from smart_filter_shared.jobs.models import Published
 from smart_filter_shared.jobs.queries import JobRow, Json, StageRow
 from smart_filter_shared.jobs.retention import Keeping, Kind
 from smart_filter_shared.jobs.states import JobState, StageState
@@ -47,7 +51,9 @@ def job(row: JobRow, keeping: Keeping) -> JobAnswer:
         metadata=dict(row.recipe.metadata),
         photo=_picture(_facts(row, StageName.PREPARE)),
         people=_people(row),
-        image=_picture(_file(row, Output.IMAGE)),
+        confidence=_segmented(row, "confidence"),
+        needs_review=bool(_segmented(row, "needs_review")),
+        image=_picture(file(row, Output.IMAGE)),
         faces=found,
         rating=None if found is None else rating(found),
         rating_reason=_rating_reason(row.recipe, found),
@@ -59,8 +65,9 @@ def job(row: JobRow, keeping: Keeping) -> JobAnswer:
     )
 
 
-def model(card: ModelCard) -> ModelAnswer:
+def model(known: Published) -> ModelAnswer:
     """Return the answer about a model."""
+    card = known.card
     return ModelAnswer(
         name=card.name,
         version=card.version,
@@ -76,7 +83,14 @@ def model(card: ModelCard) -> ModelAnswer:
         input_size=None if card.input_size is None else list(card.input_size),
         batch_size=card.batch_size,
         quality=dict(card.quality),
+        speed=dict(card.speed),
         devices=list(card.devices),
+        parameters=parameters.schema(card.parameters),
+        needs=NeedsAnswer(packages=list(card.requires), extra=card.extra or None),
+        capability=card.capability,
+        tells_persons_apart=card.instances,
+        offered=known.offered,
+        fault=None if known.offered else known.fault,
     )
 
 
@@ -102,6 +116,13 @@ def faces(row: JobRow) -> list[FaceAnswer] | None:
         FaceAnswer.model_validate({**face, "smile": smile, "eyes": eyes})
         for face, smile, eyes in zip(detected["faces"], rated["smiles"], rated["eyes"], strict=True)
     ]
+
+
+def file(row: JobRow, output: Output) -> Json | None:
+    """Return what is known of an output's file; None when no stage has stored one."""
+    results = (row.result(stage.name) for stage in row.stages)
+    found = [result["files"].get(str(output)) for result in results if result is not None]
+    return next((one for one in found if one is not None), None)
 
 
 def rating(found: list[FaceAnswer]) -> RatingAnswer | None:
@@ -148,6 +169,12 @@ def _people(row: JobRow) -> int | None:
     return None if detected is None else max(1, len(detected["faces"]))
 
 
+def _segmented(row: JobRow, fact: str) -> Any:  # noqa: ANN401 - JSON; the answer's type checks it
+    """Return something that segmentation found out; None when it has not, or has not run."""
+    segmented = _facts(row, StageName.SEGMENTATION)
+    return None if segmented is None else segmented.get(fact)
+
+
 def _background(row: JobRow) -> BackgroundAnswer:
     composed = _facts(row, StageName.COMPOSITE)
     if composed is not None and composed.get("background") is not None:
@@ -173,11 +200,6 @@ def _outputs(row: JobRow) -> tuple[Output, ...]:
 
 def _picture(known: Json | None) -> Picture | None:
     return None if known is None else Picture.model_validate(known)
-
-
-def _file(row: JobRow, output: Output) -> Json | None:
-    result = row.result(StageName.COMPOSITE)
-    return None if result is None else result["files"].get(str(output))
 
 
 def _facts(row: JobRow, stage: StageName) -> Json | None:

@@ -16,11 +16,11 @@ from smart_filter_api import keys
 from smart_filter_api.keys import Caller, Scope
 from smart_filter_api.remembered import Remembered
 from smart_filter_api.ringing import Ringer
-from smart_filter_shared.cards import ModelCard
 from smart_filter_shared.db import sessions
 from smart_filter_shared.doorbell import Doorbell
 from smart_filter_shared.errors import DatabaseUnavailable, OutOfScope, Unauthorized
 from smart_filter_shared.jobs.measures import Reading
+from smart_filter_shared.jobs.models import Published
 from smart_filter_shared.jobs.retention import Keeping
 from smart_filter_shared.settings import Settings
 from smart_filter_shared.storage.objects import ObjectStore
@@ -31,7 +31,7 @@ _STORAGE_THREADS = 16
 # However often somebody scrapes: anybody may.
 _MEASURED_SECONDS = 2.0
 # A model that a worker brings can be asked for as much later.
-_CARDS_SECONDS = 1.0
+_MODELS_SECONDS = 1.0
 
 _BEARER = HTTPBearer(auto_error=False, description="a key: `sf_live_…`")
 
@@ -45,7 +45,8 @@ class Services:
 
     threads: bounds how many blocking calls to storage run at once.
     keeping: how long what is stored is kept.
-    cards: of the models that are served.  measured: what the metrics show of the database.
+    pools: capabilities that are declared to have workers, though none may run just now.
+    models: all that are known.  measured: what the metrics show of the database.
     """
 
     database: AsyncEngine
@@ -55,7 +56,8 @@ class Services:
     ringer: Ringer
     threads: anyio.CapacityLimiter
     keeping: Keeping
-    cards: Remembered[list[ModelCard]]
+    pools: tuple[str, ...]
+    models: Remembered[list[Published]]
     measured: Remembered[Reading]
 
     @asynccontextmanager
@@ -110,7 +112,8 @@ async def opened(settings: Settings) -> AsyncIterator[Services]:
         ringer=Ringer(doorbell.ring),
         threads=anyio.CapacityLimiter(_STORAGE_THREADS),
         keeping=Keeping(settings.keep.input_seconds, settings.keep.result_seconds),
-        cards=Remembered(_CARDS_SECONDS),
+        pools=settings.engine.pools,
+        models=Remembered(_MODELS_SECONDS),
         measured=Remembered(_MEASURED_SECONDS),
     )
     try:

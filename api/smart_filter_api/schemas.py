@@ -2,12 +2,13 @@
 
 import datetime as dt
 import uuid
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, Field
 
 from smart_filter_shared.cards import TaskName
 from smart_filter_shared.jobs.states import JobState, StageState
+from smart_filter_shared.parameters import Scalar
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.presets import Mood
 from smart_filter_shared.rating import SmileLevel
@@ -23,9 +24,10 @@ Moment = Annotated[dt.datetime, AfterValidator(_in_utc)]
 
 
 class ModelChoice(BaseModel):
-    """Which model was asked for: `auto` or a name."""
+    """Which model was asked for, `auto` or a name, and what was set for it."""
 
     model: str
+    params: dict[str, Scalar] = {}
 
 
 class RecipeAnswer(BaseModel):
@@ -36,6 +38,7 @@ class RecipeAnswer(BaseModel):
     format: Format
     quality: int
     require_person: bool
+    persons: str = Field(description="`all`, `largest`, or numbers such as `1,3`")
     priority: Priority
     run_at: Moment | None
     segmentation: ModelChoice
@@ -152,6 +155,10 @@ class JobAnswer(BaseModel):
     metadata: dict[str, str]
     photo: Picture | None
     people: int | None
+    confidence: float | None = Field(
+        description="how far an ensemble's members agree, 0 to 1: intersection over union"
+    )
+    needs_review: bool = Field(description="whether they agree less than the recipe wants")
     image: Picture | None
     faces: list[FaceAnswer] | None
     rating: RatingAnswer | None
@@ -179,8 +186,18 @@ class WeightsAnswer(BaseModel):
     sha256: str
 
 
+class NeedsAnswer(BaseModel):
+    """What a worker must have to run a model: packages, and the extra that brings them."""
+
+    packages: list[str]
+    extra: str | None
+
+
 class ModelAnswer(BaseModel):
-    """The card of a model."""
+    """The card of a model.
+
+    parameters: JSON Schema of what `<task>.params.NAME` sets.  fault: why it is not offered.
+    """
 
     name: str
     version: str
@@ -196,11 +213,18 @@ class ModelAnswer(BaseModel):
     input_size: list[int] | None
     batch_size: int
     quality: dict[str, float]
+    speed: dict[str, float]
     devices: list[str]
+    parameters: dict[str, Any]
+    needs: NeedsAnswer
+    capability: str
+    tells_persons_apart: bool
+    offered: bool
+    fault: str | None
 
 
 class ModelPage(BaseModel):
-    """All models that are served, on one page."""
+    """All models that are offered, on one page."""
 
     items: list[ModelAnswer]
     next_cursor: str | None = None

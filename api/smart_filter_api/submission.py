@@ -16,9 +16,10 @@ from smart_filter_shared.cards import ModelCard, TaskName
 from smart_filter_shared.errors import StorageUnavailable
 from smart_filter_shared.ids import Capability, Tenant, new_job_id
 from smart_filter_shared.jobs import fairness, models, queries, transitions
+from smart_filter_shared.jobs.models import Published
 from smart_filter_shared.jobs.presence import CELL
 from smart_filter_shared.jobs.queries import JobRow
-from smart_filter_shared.jobs.transitions import Submission
+from smart_filter_shared.jobs.submission import Submission
 from smart_filter_shared.storage import keys
 
 
@@ -55,17 +56,18 @@ async def accept(services: Services, tenant: Tenant, upload: Upload) -> Accepted
 
 
 async def _planned(services: Services, tenant: Tenant, upload: Upload) -> Submission:
-    cards = await services.cards.get(lambda: _published(services))
-    offered: dict[TaskName, list[str]] = defaultdict(list)
-    for card in cards:
-        offered[card.task].append(card.name)
+    known = await services.models.get(lambda: _published(services))
+    offered: dict[TaskName, list[ModelCard]] = defaultdict(list)
+    for one in known:
+        if one.offered:
+            offered[one.card.task].append(one.card)
     recipe = recipe_fields.parse(
         upload.fields, offered=offered, with_background_file=upload.background is not None
     )
-    chosen, capabilities = models.choose(cards, recipe)
+    plans = models.choose(known, recipe)
     async with services.transaction() as connection:
         place = await connection.run_sync(
-            fairness.reserve, tenant, capabilities.values(), cell=CELL
+            fairness.reserve, tenant, [plan.capability for plan in plans.values()], cell=CELL
         )
     job_id = new_job_id()
     seed = secrets.randbelow(recipe_fields.MAX_SEED + 1) if recipe.seed is None else recipe.seed
@@ -79,14 +81,13 @@ async def _planned(services: Services, tenant: Tenant, upload: Upload) -> Submis
         photo_digest=upload.photo.digest,
         background_key=None if upload.background is None else keys.background(tenant, job_id),
         keeping=services.keeping,
-        models=chosen,
-        capabilities=capabilities,
+        plans=plans,
     )
 
 
-async def _published(services: Services) -> list[ModelCard]:
+async def _published(services: Services) -> list[Published]:
     async with services.reading() as connection:
-        return await connection.run_sync(models.published)
+        return await connection.run_sync(models.published, pools=services.pools)
 
 
 def _write(connection: Connection, submission: Submission) -> Accepted:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from types import ModuleType
 
-from smart_filter_shared.cards import ModelCard
+from smart_filter_shared.cards import Offer
 from smart_filter_shared.db import sessions
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.jobs import models as model_table
@@ -28,7 +28,7 @@ def prepare_servers(settings: Settings, *, local_key: str | None) -> None:
     try:
         migrate.upgrade(engine)
         with sessions.transaction(engine) as connection:
-            model_table.publish(connection, cards())
+            model_table.publish(connection, offers(settings))
             if local_key is not None:
                 keys.ensure(connection, local_key, tenant=LOCAL_TENANT, scopes=keys.ALL_SCOPES)
     finally:
@@ -50,18 +50,19 @@ def serve_worker(
     settings: Settings,
     *,
     stages: Sequence[StageName],
+    models: Sequence[str] = (),
     threads: int,
     extra_models: Iterable[ModuleType] = (),
 ) -> None:
-    """Serve stages until told to stop."""
+    """Serve stages, all their models or those that are named, until told to stop."""
     from smart_filter_workers import app  # noqa: PLC0415 - the API's image has no workers in it
 
     logs.configure("worker")
-    app.serve(settings, stages=stages, threads=threads, extra_models=extra_models)
+    app.serve(settings, stages=stages, models=models, threads=threads, extra_models=extra_models)
 
 
-def cards() -> list[ModelCard]:
-    """Return the cards of every model in this installation."""
+def offers(settings: Settings) -> list[Offer]:
+    """Return every model of this installation, and which of them this machine can run."""
     from smart_filter_workers import catalogue  # noqa: PLC0415 - the API's image has no workers
 
-    return catalogue.find().cards
+    return catalogue.find().offers(settings.weights)

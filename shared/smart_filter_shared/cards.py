@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from smart_filter_shared.ids import Capability
+from smart_filter_shared.parameters import Parameter, Parameters, Scalar, completed
 from smart_filter_shared.pipeline import StageName
 
 
@@ -16,6 +17,7 @@ class TaskName(StrEnum):
     """What a model does; model names are unique within a task."""
 
     PREPARE = "prepare"
+    ORIENTATION = "orientation"
     SEGMENTATION = "segmentation"
     FACE = "face"
     SMILE = "smile"
@@ -24,14 +26,20 @@ class TaskName(StrEnum):
 
 
 # Eyes are read by the smile stage: its leading model rates smiles, a light one beside it eyes.
+# So is the orientation by `prepare`.
 STAGE_OF_TASK: Mapping[TaskName, StageName] = {
     TaskName.PREPARE: StageName.PREPARE,
+    TaskName.ORIENTATION: StageName.PREPARE,
     TaskName.SEGMENTATION: StageName.SEGMENTATION,
     TaskName.FACE: StageName.FACE,
     TaskName.SMILE: StageName.SMILE,
     TaskName.EYES: StageName.SMILE,
     TaskName.COMPOSITE: StageName.COMPOSITE,
 }
+# The parameter by which a model with many files of weights is told which one to use.
+ENTRY = "entry"
+# The parameter by which an ensemble is told whose mattes it joins.
+MEMBERS = "members"
 # A stage's leading model names its capability.
 LEADING_TASK: Mapping[StageName, TaskName] = {
     StageName.PREPARE: TaskName.PREPARE,
@@ -66,6 +74,12 @@ class ModelCard:
     input_size: width and height in pixels of the network's input; None when it takes any.
     batch_size: the most photos that one forward pass takes.
     quality: measured figures by name, such as {"iou_portrait": 0.963}; the docs say how.
+    speed: measured cost by name: cpu_ms a photo on one thread, peak_mb of a process.
+    parameters: what a recipe may set for it.
+    requires: packages that must be importable; extra: the extra of ours that brings them.
+    combines: whether it is loaded with access to the other models of its task.
+    instances: whether it tells persons apart; explains: whether it can show its steps as the
+        output `debug` (both of segmentation only).
     """
 
     name: str
@@ -81,7 +95,14 @@ class ModelCard:
     input_size: tuple[int, int] | None = None
     batch_size: int = 1
     quality: Mapping[str, float] = field(default_factory=dict)
+    speed: Mapping[str, float] = field(default_factory=dict)
     devices: tuple[str, ...] = ("cpu",)
+    parameters: tuple[Parameter, ...] = ()
+    requires: tuple[str, ...] = ()
+    extra: str = ""
+    combines: bool = False
+    instances: bool = False
+    explains: bool = False
 
     @property
     def stage(self) -> StageName:
@@ -101,3 +122,27 @@ class ModelCard:
         capability is the stage's name alone.
         """
         return Capability(f"{self.stage}.{self.family}" if self.leads else str(self.stage))
+
+    @property
+    def everywhere(self) -> bool:
+        """Whether each worker of its stage has it: no package and no choice of weights beside."""
+        return not self.requires and self.parameter(ENTRY) is None
+
+    def parameter(self, name: str) -> Parameter | None:
+        """Return one parameter, or None when the model has none of that name."""
+        return next((one for one in self.parameters if one.name == name), None)
+
+    def completed(self, given: Parameters) -> dict[str, Scalar]:
+        """Return the value of every parameter: the given one, else its default."""
+        return completed(self.parameters, given)
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A model and whether whoever publishes it can run it.
+
+    fault: why not, in one line with the remedy; None when it can.
+    """
+
+    card: ModelCard
+    fault: str | None = None

@@ -145,6 +145,12 @@ class NoPerson(Unusable):
     code = "no_person"
 
 
+class ParameterRefused(Unusable):
+    """A parameter asks a model for what it does not have."""
+
+    code = "model_failed"
+
+
 class Poison(Unusable):
     """The photo stops its workers."""
 
@@ -199,6 +205,17 @@ class BrokerUnavailable(TryAgain):
     """The broker did not take the message; the sweeper rings again."""
 
 
+class ModelNotLoaded(TryAgain):
+    """A model cannot be loaded on this machine; another worker may have it.
+
+    leads: whether the capability is named after it, so that none of it can be served here.
+    """
+
+    def __init__(self, message: str, *, leads: bool) -> None:
+        super().__init__(message)
+        self.leads = leads
+
+
 # --- set-up -----------------------------------------------------------------------------
 
 
@@ -206,3 +223,7 @@ class SetupFailed(Rejected):
     """A prerequisite is missing; the message is one line with the remedy."""
 
     code = "setup_failed"
+
+
+class FolderUnreadable(SetupFailed):
+    """A folder of photos with known answers lacks something, or holds what cannot be read."""

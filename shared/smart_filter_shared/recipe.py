@@ -12,6 +12,7 @@ from enum import StrEnum
 from coloraide import Color
 
 from smart_filter_shared.cards import TaskName
+from smart_filter_shared.parameters import Parameters
 from smart_filter_shared.pipeline import PIPELINE, StageName
 
 AUTO = "auto"
@@ -37,6 +38,7 @@ class Output(StrEnum):
     MATTE = "matte"
     FACES = "faces"
     RATING = "rating"
+    DEBUG = "debug"
 
 
 class Format(StrEnum):
@@ -46,6 +48,13 @@ class Format(StrEnum):
     PNG = "png"
     WEBP = "webp"
     JPG = "jpg"
+
+
+class Whom(StrEnum):
+    """Which persons are kept, when they are not named one by one."""
+
+    ALL = "all"
+    LARGEST = "largest"
 
 
 class Priority(StrEnum):
@@ -79,6 +88,8 @@ class Recipe:
     run_at: when its first stage may run, at the soonest; None for now.
     seed: None until it is drawn at submission.
     models: for each choosable task, `auto` or the name of a model.
+    params: for each task, the parameters that were set for its model.
+    persons: whom to keep: all, the largest, or persons by number, 1 the leftmost.
     metadata: the client's own strings, echoed and never read.
     """
 
@@ -93,6 +104,8 @@ class Recipe:
     models: Mapping[TaskName, str] = field(
         default_factory=lambda: dict.fromkeys(CHOOSABLE_TASKS, AUTO)
     )
+    params: Mapping[TaskName, Parameters] = field(default_factory=dict)
+    persons: Whom | tuple[int, ...] = Whom.ALL
     metadata: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -112,9 +125,13 @@ class Recipe:
             "format": str(self.format),
             "quality": self.quality,
             "require_person": self.require_person,
+            "persons": _persons_text(self.persons),
             "priority": str(self.priority),
             "run_at": None if self.run_at is None else self.run_at.isoformat(),
-            **{str(task): {"model": name} for task, name in self.models.items()},
+            **{
+                str(task): {"model": name, "params": dict(self.params.get(task, {}))}
+                for task, name in self.models.items()
+            },
         }
 
 
@@ -123,7 +140,7 @@ def stages(recipe: Recipe) -> tuple[StageName, ...]:
     wanted = {StageName.PREPARE}
     if recipe.rates_people:
         wanted |= {StageName.SEGMENTATION, StageName.FACE, StageName.SMILE}
-    if recipe.require_person or Output.MATTE in recipe.outputs:
+    if recipe.require_person or {Output.MATTE, Output.DEBUG} & set(recipe.outputs):
         wanted.add(StageName.SEGMENTATION)
     if Output.IMAGE in recipe.outputs and recipe.background.kind != BackgroundKind.KEEP:
         wanted.add(StageName.SEGMENTATION)
@@ -140,12 +157,15 @@ def from_json(recipe: Mapping[str, object], *, seed: int, metadata: Mapping[str,
     quality = recipe["quality"]
     if not isinstance(outputs, list) or not isinstance(quality, int):
         raise TypeError(f"not a stored recipe: {recipe}")
-    models = {}
+    models, params = {}, {}
     for task in CHOOSABLE_TASKS:
         choice = recipe[task]
         if not isinstance(choice, dict):
             raise TypeError(f"not a stored recipe: {recipe}")
         models[task] = str(choice["model"])
+        # Rows of version 0.1 have none, nor `persons`.
+        if choice.get("params"):
+            params[task] = choice["params"]
     return Recipe(
         background=Background(BackgroundKind(background), value or None),
         outputs=tuple(Output(output) for output in outputs),
@@ -156,8 +176,21 @@ def from_json(recipe: Mapping[str, object], *, seed: int, metadata: Mapping[str,
         run_at=None if run_at is None else dt.datetime.fromisoformat(str(run_at)),
         seed=seed,
         models=models,
+        params=params,
+        persons=persons_of(str(recipe.get("persons", Whom.ALL))),
         metadata=metadata,
     )
+
+
+def persons_of(text: str) -> Whom | tuple[int, ...]:
+    """Return whom `all`, `largest` or `1,3` means.  Raises ValueError for anything else."""
+    if text in set(Whom):
+        return Whom(text)
+    return tuple(sorted({int(part) for part in text.split(",")}))
+
+
+def _persons_text(persons: Whom | tuple[int, ...]) -> str:
+    return str(persons) if isinstance(persons, Whom) else ",".join(map(str, persons))
 
 
 def has_alpha(css_color: str) -> bool:

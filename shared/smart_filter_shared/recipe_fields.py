@@ -6,14 +6,15 @@ The names, values and defaults are those of docs/contract.md.
 import datetime as dt
 import math
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import TypeVar
 
 from coloraide import Color
 
-from smart_filter_shared.cards import TaskName
+from smart_filter_shared.cards import ModelCard, TaskName
 from smart_filter_shared.errors import Contradiction, FieldError, InvalidRecipe, NotAvailable
+from smart_filter_shared.parameters import Scalar
 from smart_filter_shared.presets import PRESETS
 from smart_filter_shared.recipe import (
     AUTO,
@@ -24,7 +25,9 @@ from smart_filter_shared.recipe import (
     Output,
     Priority,
     Recipe,
+    Whom,
     has_alpha,
+    persons_of,
 )
 
 # JSON numbers above this lose digits in JavaScript clients (ECMA-262 Number.MAX_SAFE_INTEGER).
@@ -35,13 +38,12 @@ MAX_METADATA = 16
 MAX_METADATA_CHARACTERS = 256
 
 _METADATA = re.compile(r"metadata\.([A-Za-z0-9_.-]{1,64})")
-_PARAMETER = re.compile(r"(segmentation|face|smile|eyes)\.params\.[A-Za-z0-9_.-]+")
+_PERSONS = re.compile(r"all|largest|[1-9][0-9]{0,2}( ?, ?[1-9][0-9]{0,2}){0,99}")
 _DECIMAL = re.compile(r"[0-9]{0,3}(\.[0-9]{1,9})?(?<=[0-9])")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,20}")
 # The contract's names and values that this version does not serve yet.
 _LATER_NAMES = frozenset(
-    "edge crop margin scale position roi size aspect shadow outline harmonise persons "
-    "deadline_ms".split()
+    "edge crop margin scale position roi size aspect shadow outline harmonise deadline_ms".split()
 )
 _LATER_BACKGROUNDS = frozenset({"keywords", "url"})
 _LATER_OUTPUTS = frozenset({"cutout"})
@@ -51,18 +53,22 @@ _LATER_FORMATS = frozenset({"avif"})
 def parse(
     fields: Mapping[str, Sequence[str]],
     *,
-    offered: Mapping[TaskName, Collection[str]],
+    offered: Mapping[TaskName, Sequence[ModelCard]],
     with_background_file: bool = False,
 ) -> Recipe:
     """Parse the fields of a form or the options of a command line.
 
     fields: for each name as the contract writes it, dots included, its values in order.
-    offered: for each task the names of the models that some pool of workers serves.
+    offered: for each task the models that some pool of workers serves.
     with_background_file: whether a background came along; then it is the default.
     Raises InvalidRecipe naming every wrong field, Contradiction, or NotAvailable when all
     that is wrong belongs to later versions.
     """
     reader = _Reader(fields)
+    models = {
+        task: reader.one(f"{task}.model", _model_of(offered.get(task, ())), AUTO)
+        for task in CHOOSABLE_TASKS
+    }
     recipe = Recipe(
         background=reader.background(with_file=with_background_file),
         outputs=reader.listed("outputs", _output, (Output.IMAGE,)),
@@ -72,14 +78,18 @@ def parse(
         priority=reader.one("priority", _priority, Priority.STANDARD),
         run_at=reader.one("run_at", _moment, None),
         seed=reader.one("seed", _integer_within(0, MAX_SEED), None),
-        models={
-            task: reader.one(f"{task}.model", _model_of(offered.get(task, ())), AUTO)
-            for task in CHOOSABLE_TASKS
+        models=models,
+        params={
+            task: given
+            for task, name in models.items()
+            if (given := reader.parameters(task, _card_of(offered.get(task, ()), name)))
         },
+        persons=reader.one("persons", _persons, Whom.ALL),
         metadata=reader.metadata(),
     )
     reader.raise_what_is_wrong()
     _refuse_contradictions(recipe, with_background_file=with_background_file)
+    _refuse_what_a_model_cannot(recipe, offered.get(TaskName.SEGMENTATION, ()))
     return recipe
 
 
@@ -138,10 +148,24 @@ class _Reader:
             self._complain("metadata", f"has {len(texts)} names; at most {MAX_METADATA} are kept")
         return texts
 
+    def parameters(self, task: TaskName, card: ModelCard | None) -> dict[str, Scalar]:
+        """Return the parameters that were set for the model of a task."""
+        prefix = f"{task}.params."
+        values = {}
+        for field in [name for name in self._left if name.startswith(prefix)]:
+            known = None if card is None else card.parameter(field.removeprefix(prefix))
+            if known is not None:
+                values[known.name] = self.one(field, known.read, known.default)
+            elif card is not None:
+                self._left.pop(field)
+                names = ", ".join(one.name for one in card.parameters) or "none"
+                self._complain(field, f"is no parameter of {card.name}; it has {names}")
+        return values
+
     def raise_what_is_wrong(self) -> None:
         """Raise what was found, the names that nobody asked for included."""
         for name in self._left:
-            if name in _LATER_NAMES or _PARAMETER.fullmatch(name):
+            if name in _LATER_NAMES:
                 self._later.append(FieldError(_pointer(name), "is not available yet; leave it out"))
             else:
                 self._complain(name, "is not a field of a recipe; see the contract for the names")
@@ -182,6 +206,29 @@ def _refuse_contradictions(recipe: Recipe, *, with_background_file: bool) -> Non
     if transparent and recipe.format == Format.JPG and Output.IMAGE in recipe.outputs:
         remedy = "jpg cannot hold transparency: ask for png, or for an opaque background"
         raise Contradiction([FieldError("/format", remedy), FieldError("/background", remedy)])
+
+
+def _refuse_what_a_model_cannot(recipe: Recipe, cards: Sequence[ModelCard]) -> None:
+    card = _card_of(cards, recipe.models[TaskName.SEGMENTATION])
+    if card is None:
+        return
+    if recipe.persons != Whom.ALL and not card.instances:
+        able = [one.name for one in cards if one.instances]
+        _refuse_model(card, "/persons", "does not tell persons apart", able)
+    if Output.DEBUG in recipe.outputs and not card.explains:
+        able = [one.name for one in cards if one.explains]
+        _refuse_model(card, "/outputs", "has no steps to show as debug", able)
+
+
+def _refuse_model(card: ModelCard, pointer: str, what: str, able: Sequence[str]) -> None:
+    remedy = f"{card.name} {what}; these models can: {', '.join(able) or 'none that is offered'}"
+    raise Contradiction([FieldError(pointer, remedy), FieldError(f"/{card.task}/model", remedy)])
+
+
+def _persons(text: str) -> Whom | tuple[int, ...]:
+    if not _PERSONS.fullmatch(text):
+        raise ValueError(f"{_shown(text)} is not all, largest, or numbers such as 1,3")
+    return persons_of(text)
 
 
 def _background(text: str) -> Background:
@@ -262,7 +309,15 @@ def _member(kind: type[Member], text: str) -> Member:
         raise ValueError(f"{_shown(text)} is none of {', '.join(kind)}") from None
 
 
-def _model_of(names: Collection[str]) -> Callable[[str], str]:
+def _card_of(cards: Sequence[ModelCard], name: str) -> ModelCard | None:
+    return next(
+        (card for card in cards if (card.default if name == AUTO else card.name == name)), None
+    )
+
+
+def _model_of(cards: Sequence[ModelCard]) -> Callable[[str], str]:
+    names = [card.name for card in cards]
+
     def read(text: str) -> str:
         if text != AUTO and text not in names:
             there_are = ", ".join([AUTO, *sorted(names)])

@@ -5,12 +5,20 @@ Every variable starts with SMART_FILTER_; docs/settings.md lists them.
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from smart_filter_shared import places
 from smart_filter_shared.errors import SetupFailed
+
+
+def _words(listed: object) -> object:
+    """Split what a variable lists with commas."""
+    if not isinstance(listed, str):
+        return listed
+    return tuple(word.strip() for word in listed.split(",") if word.strip())
 
 
 class DatabaseSettings(BaseSettings):
@@ -62,6 +70,10 @@ class EngineSettings(BaseSettings):
     give_up_seconds: how long a stage waits for infrastructure before its job fails.
     stage_seconds: how long one run of a stage may take before its process is ended.
     drain_seconds: how long a worker that was told to stop finishes what it has begun.
+    memory_mb: above so much a worker unloads models that it has not used lately; by default
+        four fifths of what the machine, or the container, has.
+    pools: capabilities such as `segmentation.detectron2` that have workers though none may
+        have been seen yet: jobs for them are accepted and wait.
     """
 
     model_config = SettingsConfigDict(env_prefix="SMART_FILTER_", frozen=True)
@@ -73,6 +85,8 @@ class EngineSettings(BaseSettings):
     give_up_seconds: float = Field(default=3600, gt=0)
     stage_seconds: float = Field(default=120, gt=0)
     drain_seconds: float = Field(default=5, ge=0)
+    memory_mb: float | None = Field(default=None, gt=0)
+    pools: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)] = ()
 
 
 class KeepSettings(BaseSettings):

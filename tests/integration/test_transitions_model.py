@@ -29,7 +29,7 @@ from smart_filter_shared.jobs.leases import Done, Lease
 from smart_filter_shared.jobs.retention import Kind
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.recipe import Background, BackgroundKind, Output, Recipe
-from smart_filter_tests import invariants, standing
+from smart_filter_tests import invariants, standing, worlds
 from smart_filter_tests.bench import KEEPING, TENANT, Bench, capability
 from smart_filter_tests.model import (
     GIVE_UP_SECONDS,
@@ -39,6 +39,8 @@ from smart_filter_tests.model import (
     Model,
     Refused,
     Waits,
+    own,
+    stages_of,
 )
 from smart_filter_tests.worlds import RAISED
 
@@ -165,7 +167,7 @@ class Transitions(RuleBasedStateMachine):
     def release(self, *, pick: int, delay_seconds: float, held: int) -> None:
         lease = self._lease(pick)
         self._make(
-            lambda on: _stages(
+            lambda on: stages_of(
                 transitions.release(
                     on, lease, delay_seconds=delay_seconds, give_up_seconds=GIVE_UP_SECONDS
                 )
@@ -188,6 +190,16 @@ class Transitions(RuleBasedStateMachine):
 
     @precondition(lambda self: self.leases)
     @rule(pick=PICK, held=HELD)
+    def reroute(self, *, pick: int, held: int) -> None:
+        lease = self._lease(pick)
+        self._make(
+            lambda on: transitions.reroute(on, lease, worlds.same(lease)),
+            lambda: self.model.reroute(lease),
+            held=held,
+        )
+
+    @precondition(lambda self: self.leases)
+    @rule(pick=PICK, held=HELD)
     def fail(self, *, pick: int, held: int) -> None:
         lease = self._lease(pick)
         self._make(
@@ -202,7 +214,7 @@ class Transitions(RuleBasedStateMachine):
         job_id = self._job(pick)
         self._make(
             lambda on: transitions.cancel(on, job_id, tenant),
-            lambda: self.model.cancel(_own(job_id, tenant)),
+            lambda: self.model.cancel(own(job_id, tenant)),
             held=held,
         )
 
@@ -211,8 +223,8 @@ class Transitions(RuleBasedStateMachine):
     def redrive(self, *, pick: int, tenant: Tenant, held: int) -> None:
         job_id = self._job(pick)
         self._make(
-            lambda on: _stages(transitions.redrive(on, job_id, tenant)),
-            lambda: self.model.redrive(_own(job_id, tenant)),
+            lambda on: stages_of(transitions.redrive(on, job_id, tenant)),
+            lambda: self.model.redrive(own(job_id, tenant)),
             held=held,
         )
 
@@ -222,7 +234,7 @@ class Transitions(RuleBasedStateMachine):
         job_id = self._job(pick)
         self._make(
             lambda on: len(transitions.delete(on, job_id, tenant)),
-            lambda: self.model.delete(_own(job_id, tenant)),
+            lambda: self.model.delete(own(job_id, tenant)),
             held=held,
         )
 
@@ -230,7 +242,7 @@ class Transitions(RuleBasedStateMachine):
     @rule(held=HELD)
     def expire(self, *, held: int) -> None:
         self._make(
-            lambda on: _stages(
+            lambda on: stages_of(
                 transitions.expire(on, max_attempts=MOST_ATTEMPTS, give_up_seconds=GIVE_UP_SECONDS)
             ),
             self.model.expire,
@@ -240,7 +252,7 @@ class Transitions(RuleBasedStateMachine):
     @precondition(lambda self: any(row.not_before for row in self.model.stages.values()))
     @rule(held=HELD)
     def wake(self, *, held: int) -> None:
-        self._make(lambda on: _stages(transitions.wake(on)), self.model.wake, held=held)
+        self._make(lambda on: stages_of(transitions.wake(on)), self.model.wake, held=held)
 
     @precondition(lambda self: self.leases)
     @rule(pick=PICK)
@@ -292,7 +304,7 @@ class Transitions(RuleBasedStateMachine):
         def act(connection: Connection) -> object:
             done = [Done(lease, {}, 0.1, {f"{lease.token}": Kind.RESULT}) for lease in leases]
             made = transitions.complete(connection, done, KEEPING)
-            return (_stages(made.ready), set(made.succeeded), len(made.lost))
+            return (stages_of(made.ready), set(made.succeeded), len(made.lost))
 
         self._make(act, lambda: self.model.complete(leases), held=held)
 
@@ -382,13 +394,3 @@ def test_transitions_do_what_the_model_foretells(bench: Bench) -> None:
 
     OnThisBench.bench = bench
     run_state_machine_as_test(OnThisBench)
-
-
-def _own(job_id: JobId, tenant: Tenant) -> JobId:
-    if tenant != TENANT:
-        raise Refused("NotFound")
-    return job_id
-
-
-def _stages(capabilities: Sequence[str]) -> list[StageName]:
-    return sorted(StageName(one.partition(".")[0]) for one in capabilities)

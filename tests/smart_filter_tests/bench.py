@@ -27,10 +27,11 @@ from smart_filter_shared.ids import (
 from smart_filter_shared.jobs import fairness, queries, transitions
 from smart_filter_shared.jobs.fairness import Place
 from smart_filter_shared.jobs.leases import Completion, Done, Lease
+from smart_filter_shared.jobs.models import Plan
 from smart_filter_shared.jobs.presence import CELL
 from smart_filter_shared.jobs.queries import JobRow
 from smart_filter_shared.jobs.retention import Keeping, Kind
-from smart_filter_shared.jobs.transitions import Submission
+from smart_filter_shared.jobs.submission import Submission
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.recipe import Recipe, stages
 from smart_filter_shared.settings import Settings
@@ -233,6 +234,7 @@ def _submission(
         photo_digest="none",
         background_key=None,
         keeping=KEEPING,
-        models={stage: {LEADING_TASK[stage]: model} for stage in running},
-        capabilities={stage: capability(stage) for stage in running},
+        plans={
+            stage: Plan(capability(stage), {LEADING_TASK[stage]: model}, {}) for stage in running
+        },
     )

@@ -8,9 +8,10 @@ waits for that session, or it answers and changes rows. The changes count once c
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from smart_filter_shared.ids import JobId, LeaseToken
+from smart_filter_shared.ids import JobId, LeaseToken, Tenant
 from smart_filter_shared.jobs.leases import Lease
 from smart_filter_shared.pipeline import PIPELINE, StageName
+from smart_filter_tests.bench import TENANT
 
 MOST_ATTEMPTS = 3
 GIVE_UP_SECONDS = 3600.0
@@ -34,6 +35,7 @@ class StageModel:
     patience_since: float | None = None
     token: LeaseToken | None = None
     late: bool = False
+    rerouted: bool = False
 
     def with_token(self, token: LeaseToken) -> "StageModel":
         """Return it as a claim leaves it."""
@@ -212,6 +214,15 @@ class Model:
         key, _ = self._held(lease)
         return self._failed(key)
 
+    def reroute(self, lease: Lease) -> Change:
+        """Foretell a hand-over to another model.  Raises Waits, Refused."""
+        locked = self._lock([lease.job_id])
+        key, row = self._held(lease)
+        if row.rerouted:
+            return Change(False, locked=locked)
+        again = replace(row.idle("ready", None), attempt=0, rerouted=True)
+        return Change(True, stages={key: again}, locked=locked)
+
     def cancel(self, job_id: JobId) -> Change:
         """Foretell a cancel.  Raises Waits, Refused."""
         locked = self._lock_own(job_id)
@@ -239,7 +250,8 @@ class Model:
         again = {key: row for key, row in self.of(job_id).items() if row.state != "succeeded"}
         for key, row in again.items():
             needs = sum((job_id, need) in again for need in row.needs)
-            again[key] = StageModel("waiting" if needs else "ready", row.needs, needs)
+            state = "waiting" if needs else "ready"
+            again[key] = StageModel(state, row.needs, needs, rerouted=row.rerouted)
         ready = sorted(key[1] for key, row in again.items() if row.state == "ready")
         return Change(ready, {job_id: replace(job, outcome=None)}, again, locked)
 
@@ -310,3 +322,15 @@ def _expired(row: StageModel) -> StageModel:
         releases=row.releases + 1,
         patience_since=0.0 if row.patience_since is None else row.patience_since,
     )
+
+
+def own(job_id: JobId, tenant: Tenant) -> JobId:
+    """Return a job of the tests' tenant.  Raises Refused for another's."""
+    if tenant != TENANT:
+        raise Refused("NotFound")
+    return job_id
+
+
+def stages_of(capabilities: Sequence[str]) -> list[StageName]:
+    """Return the stages of capabilities, in order."""
+    return sorted(StageName(one.partition(".")[0]) for one in capabilities)

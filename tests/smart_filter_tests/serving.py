@@ -16,7 +16,7 @@ from sqlalchemy import text
 from smart_filter_api import app, keys
 from smart_filter_api import server as server_module
 from smart_filter_api.keys import Scope
-from smart_filter_shared.cards import ModelCard, TaskName
+from smart_filter_shared.cards import ModelCard, Offer, TaskName
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.jobs import models, transitions
 from smart_filter_shared.jobs.leases import Done, Failure
@@ -110,7 +110,7 @@ def serving(settings: Settings) -> Iterator[str]:
 def an_api(url: str, bench: Bench) -> Iterator[Api]:
     """Yield the API with a key, and with a model for each task that only the bench serves."""
     with bench.transaction() as connection:
-        models.publish(connection, [a_card(task) for task in TaskName])
+        models.publish(connection, [Offer(a_card(task)) for task in TaskName])
         key = keys.issue(connection, tenant=TENANT, scopes=keys.ALL_SCOPES).key
     headers = {"Authorization": f"Bearer {key}"}
     with httpx.Client(base_url=url, headers=headers, timeout=_TIMEOUT_SECONDS) as client:

@@ -29,7 +29,7 @@ def stored(bench: Bench) -> dict[Key, tuple[object, ...]]:
     with bench.transaction() as connection:
         rows = connection.execute(
             text("""
-                SELECT job_id, stage, state, open_needs, attempt, releases, lease_token,
+                SELECT job_id, stage, state, open_needs, attempt, releases, rerouted, lease_token,
                     leased_until < statement_timestamp() IS TRUE AS late,
                     not_before <= statement_timestamp() AS due,
                     extract(epoch FROM statement_timestamp() - patience_since) >= :give_up
@@ -45,7 +45,15 @@ def foretold(model: Model) -> dict[Key, tuple[object, ...]]:
     """Return what the model has of every stage."""
     return {
         key: (
-            *(row.state, row.open_needs, row.attempt, row.releases, row.token, row.late),
+            *(
+                row.state,
+                row.open_needs,
+                row.attempt,
+                row.releases,
+                row.rerouted,
+                row.token,
+                row.late,
+            ),
             None if row.not_before is None else row.not_before <= 0,
             None if row.patience_since is None else row.is_impatient,
         )

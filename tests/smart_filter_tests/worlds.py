@@ -14,6 +14,7 @@ from smart_filter_shared.errors import Error
 from smart_filter_shared.ids import JobId
 from smart_filter_shared.jobs import transitions
 from smart_filter_shared.jobs.leases import Done, Failure, Lease
+from smart_filter_shared.jobs.models import Plan
 from smart_filter_shared.jobs.retention import Kind
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.recipe import Background, BackgroundKind, Recipe
@@ -52,6 +53,11 @@ class Action:
             return self.act(connection, world)
         except Error as error:
             return type(error).__name__
+
+
+def same(lease: Lease) -> Plan:
+    """Return a plan that hands a stage on to the very capability that it had."""
+    return Plan(lease.capability, lease.models, lease.parameters)
 
 
 def fresh(bench: Bench) -> World:
@@ -182,7 +188,7 @@ def picture(bench: Bench) -> dict[str, object]:
     with bench.transaction() as connection:
         stages = connection.execute(
             text("""
-                SELECT job_id, stage, state, open_needs, attempt, releases,
+                SELECT job_id, stage, state, open_needs, attempt, releases, rerouted,
                     CASE WHEN not_before IS NULL THEN '-'
                         WHEN not_before <= statement_timestamp() THEN 'due' ELSE 'later' END,
                     patience_since IS NOT NULL AS impatient, lease_token IS NOT NULL AS held,
@@ -293,5 +299,6 @@ _OF_A_LEASE: Mapping[str, Callable[[Connection, Bench, Lease], object]] = {
     "release": _release,
     "release later": _release_later,
     "retry": _retry,
+    "reroute": lambda connection, _, lease: transitions.reroute(connection, lease, same(lease)),
     "fail": lambda connection, _, lease: transitions.fail(connection, lease, RAISED),
 }

@@ -13,6 +13,11 @@ FACE = Face(
 )
 
 
+def models(found: list[tuple[Face, ...]], *, turns: int = 0) -> stage.Models:
+    """Return models that find these faces and ask for so many quarter turns."""
+    return {"prepare": lambda _: found, "orientation": lambda pictures, _: [turns] * len(pictures)}
+
+
 @pytest.mark.parametrize(
     ("photo", "proxy"),
     [
@@ -66,7 +71,7 @@ def test_details_stay_where_they_are() -> None:
 def test_proposals_are_in_pixels_of_the_photo() -> None:
     photo = a_photo(np.zeros((1536, 2048, 3), np.uint8))
 
-    (prepared,) = stage.run({"prepare": lambda _: [(FACE,)]}, [Inputs(photo)])
+    (prepared,) = stage.run(models([(FACE,)]), [Inputs(photo)])
 
     assert (prepared.width, prepared.height, prepared.format) == (2048, 1536, "png")
     assert prepared.proposals[0].box == (20.0, 40.0, 60.0, 80.0)
@@ -76,7 +81,18 @@ def test_proposals_are_in_pixels_of_the_photo() -> None:
 def test_every_photo_of_a_batch_keeps_its_own_proposals() -> None:
     batch = [Inputs(a_photo(noise(8, 9))), Inputs(a_photo(noise(6, 5)))]
 
-    first, second = stage.run({"prepare": lambda _: [(FACE,), ()]}, batch)
+    first, second = stage.run(models([(FACE,), ()]), batch)
 
     assert (first.width, first.proposals) == (9, (FACE,))
     assert (second.width, second.proposals) == (5, ())
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_photo_is_turned_as_the_orientation_says(turns: int) -> None:
+    photo = noise(30, 20)
+
+    (prepared,) = stage.run(models([()], turns=turns), [Inputs(a_photo(photo))])
+
+    assert prepared.quarter_turns == turns
+    assert (prepared.height, prepared.width) == ((20, 30) if turns % 2 else (30, 20))
+    assert np.array_equal(prepared.proxy_srgb, np.rot90(photo, turns))

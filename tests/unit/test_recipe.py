@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smart_filter_shared.cards import TaskName
+from smart_filter_shared import parameters
+from smart_filter_shared.cards import ModelCard, TaskName
 from smart_filter_shared.errors import Contradiction, InvalidRecipe, NotAvailable
 from smart_filter_shared.recipe import (
     Background,
@@ -14,12 +15,46 @@ from smart_filter_shared.recipe import (
     Format,
     Output,
     Recipe,
+    Whom,
     from_json,
     stages,
 )
 from smart_filter_shared.recipe_fields import parse
 
-OFFERED = {TaskName.SEGMENTATION: {"selfie"}, TaskName.FACE: {"centerface"}}
+
+def a_card(task: TaskName, name: str, *, default: bool = True, able: bool = True) -> ModelCard:
+    """Return the card of a model with a parameter of each kind; able: to do all there is."""
+    return ModelCard(
+        name=name,
+        version="1",
+        task=task,
+        family=name,
+        title=name,
+        source="the tests",
+        licence="Apache-2.0",
+        data_terms="",
+        default=default,
+        parameters=(
+            parameters.number("threshold", 0.7, "least score", least=0, most=1),
+            parameters.integer("steps", 3, "how often", least=0, most=10),
+            parameters.boolean("mirrored", False, "whether it looks twice"),
+            parameters.choice("mode", "fast", "how", choices=("fast", "slow")),
+            parameters.text(
+                "box", "", "x,y,w,h", longest=20, pattern=r"(\d+(,\d+){3})?", form="x,y,w,h"
+            ),
+        ),
+        instances=able,
+        explains=able,
+    )
+
+
+OFFERED = {
+    TaskName.SEGMENTATION: [
+        a_card(TaskName.SEGMENTATION, "people"),
+        a_card(TaskName.SEGMENTATION, "selfie", default=False, able=False),
+    ],
+    TaskName.FACE: [a_card(TaskName.FACE, "centerface")],
+}
 
 
 def parsed(**fields: str | list[str]) -> Recipe:
@@ -143,7 +178,6 @@ def test_unknown_names_and_wrong_values_are_all_named_at_once() -> None:
     [
         {"edge": "best"},
         {"deadline_ms": "100"},
-        {"segmentation__params__x": "1"},
         {"background": "keywords:rainbow,texture"},
         {"background": "url:https://example.org/a.jpg"},
         {"outputs": "image,cutout"},
@@ -202,9 +236,10 @@ def test_job_runs_the_smallest_set_of_stages(fields: dict[str, str], expected: s
     quality=st.integers(1, 100),
     person=st.booleans(),
     priority=st.sampled_from(["standard", "interactive", "batch"]),
+    persons=st.sampled_from(["all", "largest", "2", "1, 3"]),
 )
 def test_recipe_survives_the_database(
-    background: str, outputs: list[str], quality: int, priority: str, *, person: bool
+    background: str, outputs: list[str], quality: int, priority: str, persons: str, *, person: bool
 ) -> None:
     recipe = parsed(
         background=background,
@@ -212,12 +247,80 @@ def test_recipe_survives_the_database(
         quality=str(quality),
         require_person=str(person).lower(),
         priority=priority,
+        persons=persons,
+        segmentation__params__threshold="0.25",
+        segmentation__params__mirrored="true",
         run_at="2030-01-31T12:00:00+01:00",
         seed="5",
         metadata__a="b",
     )
 
     assert from_json(recipe.as_json(), seed=5, metadata={"a": "b"}) == recipe
+
+
+def test_parameters_of_the_chosen_model_are_read_by_their_kinds() -> None:
+    recipe = parsed(
+        segmentation__model="selfie",
+        segmentation__params__threshold="0.5",
+        segmentation__params__steps="4",
+        segmentation__params__mirrored="true",
+        segmentation__params__mode="slow",
+        segmentation__params__box="1,2,3,4",
+    )
+
+    assert recipe.params[TaskName.SEGMENTATION] == {
+        "threshold": 0.5,
+        "steps": 4,
+        "mirrored": True,
+        "mode": "slow",
+        "box": "1,2,3,4",
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("threshold", "1.5"),
+        ("threshold", "nan"),
+        ("threshold", "1e"),
+        ("threshold", "٣"),
+        ("steps", "2.5"),
+        ("steps", "1_0"),
+        ("steps", "9" * 30),
+        ("mirrored", "yes"),
+        ("mode", "medium"),
+        ("box", "1,2,3"),
+        ("box", "1,2,3,4" + "0" * 20),
+        ("nosuch", "1"),
+    ],
+)
+def test_wrong_parameter_is_named(name: str, value: str) -> None:
+    with pytest.raises(InvalidRecipe) as caught:
+        parse({f"segmentation.params.{name}": [value]}, offered=OFFERED)
+
+    assert pointers(caught.value) == [f"/segmentation/params/{name}"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("all", Whom.ALL), ("largest", Whom.LARGEST), ("2", (2,)), ("3,1", (1, 3)), ("2, 2", (2,))],
+)
+def test_persons_are_read(text: str, expected: object) -> None:
+    assert parsed(persons=text).persons == expected
+
+
+@pytest.mark.parametrize("text", ["", "0", "-1", "1,,2", "some", "1;2", "1," * 200 + "1"])
+def test_wrong_persons_are_named(text: str) -> None:
+    with pytest.raises(InvalidRecipe) as caught:
+        parsed(persons=text)
+
+    assert pointers(caught.value) == ["/persons"]
+
+
+@pytest.mark.parametrize("fields", [{"persons": "largest"}, {"outputs": "image,debug"}])
+def test_what_a_model_cannot_do_names_those_that_can(fields: dict[str, str]) -> None:
+    with pytest.raises(Contradiction, match="people"):
+        parsed(segmentation__model="selfie", **fields)
 
 
 @given(st.dictionaries(st.text(max_size=20), st.lists(st.text(max_size=30), max_size=3)))

@@ -21,12 +21,14 @@ from smart_filter_shared.settings import Settings
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_workers import catalogue, memory, native_threads, runner
+from smart_filter_workers import serving as serving_of
 from smart_filter_workers.artifacts import Artifacts
-from smart_filter_workers.catalogue import LoadedModels
+from smart_filter_workers.catalogue import Catalogue
 from smart_filter_workers.draining import Draining
 from smart_filter_workers.heartbeat import Heartbeat
+from smart_filter_workers.loaded import LoadedModels
 from smart_filter_workers.retention import Retention
-from smart_filter_workers.runner import Services
+from smart_filter_workers.services import Services
 from smart_filter_workers.sweeper import Sweeper
 from smart_filter_workers.tally import Tally
 
@@ -39,18 +41,21 @@ def serve(
     settings: Settings,
     *,
     stages: Sequence[StageName],
+    models: Sequence[str] = (),
     threads: int,
     extra_models: Iterable[ModuleType] = (),
 ) -> None:
     """Run a worker until SIGTERM or SIGINT; work under way is finished first.
 
-    stages: what it serves, with every model of theirs.  threads: how many stages it runs at
-    once, overlapping download, decoding and upload with the forward pass.
-    Raises SetupFailed when weights are missing, DatabaseUnavailable at the start.
+    stages: what it serves.  models: which of their leading models; all when empty.
+    threads: how many stages it runs at once, overlapping download, decoding and upload with
+    the forward pass.
+    Raises SetupFailed when it can serve none of them, DatabaseUnavailable at the start.
     """
     memory.return_pictures()
     native_threads.one_per_call()
-    parts = _wire(settings, stages, threads, tuple(extra_models))
+    known = catalogue.find(extra_models)
+    parts = _wire(settings, known, stages, models, threads)
     services = parts.services
     stopping = threading.Event()
     beside = [
@@ -60,7 +65,7 @@ def serve(
     services.heartbeat.beat()
     for thread in beside:
         thread.start()
-    _log.info("worker ready", capabilities=services.served, threads=threads)
+    _log.info("worker ready", capabilities=services.serving.capabilities, threads=threads)
     try:
         _consume(settings, parts, threads)
     finally:
@@ -82,27 +87,28 @@ class _Parts:
 
 def _wire(
     settings: Settings,
+    known: Catalogue,
     stages: Sequence[StageName],
+    models: Sequence[str],
     threads: int,
-    extra_models: Sequence[ModuleType],
 ) -> _Parts:
-    known = catalogue.find(extra_models)
-    served = tuple(known.capabilities(stages))
+    offers = [one for one in known.offers(settings.weights) if one.card.stage in stages]
     # One connection a thread, and one each for heartbeat, sweeper, retention and drain.
     engine = sessions.engine(settings.database, connections=threads + 4)
     with sessions.transaction(engine) as connection:
-        model_table.publish(connection, [card for card in known.cards if card.stage in stages])
+        model_table.publish(connection, offers)
     doorbell = Doorbell(settings.broker)
     store = ObjectStore(settings.storage, connections=threads + 1)
     worker = new_worker_id()
-    loaded = LoadedModels(known, settings.weights)
-    loaded.warm_up(served)
+    room = memory.room(settings.engine.memory_mb)
+    loaded = LoadedModels(known, settings.weights, room=room)
+    serving = serving_of.begin(offers, loaded, stages=stages, models=models)
     draining = Draining(engine, doorbell, settings.engine)
     heartbeat = Heartbeat(
         engine,
         settings.engine,
         worker=worker,
-        capabilities=served,
+        serving=serving,
         threads=threads,
         on_hang=lambda: draining.after_hang(heartbeat),
     )
@@ -117,9 +123,9 @@ def _wire(
         settings=settings,
         keeping=Keeping(settings.keep.input_seconds, settings.keep.result_seconds),
         worker=worker,
-        served=served,
+        serving=serving,
         draining=draining.begun,
-        extra_models=tuple(module.__name__ for module in extra_models),
+        extra_models=known.extra,
     )
     retention = Retention(engine, store, cell=CELL)
     sweeper = Sweeper(
@@ -131,7 +137,7 @@ def _wire(
 def _consume(settings: Settings, parts: _Parts, threads: int) -> None:
     """Hand this thread to Celery until it is told to stop."""
     services = parts.services
-    celery = _celery(settings, services.served)
+    celery = _celery(settings, services.serving.capabilities)
 
     @celery.task(name=RING)  # type: ignore[untyped-decorator]  # Celery ships no types
     def ring(capability: str) -> None:

@@ -1,19 +1,19 @@
-"""Which models there are, found as files, and loaded once a process.
+"""Which models there are, found as files, and which of them this machine can run.
 
 A model is a file `stages/<stage>/models/<name>.py` with `CARD` and `load`; adding the file
 adds the model. Nothing registers itself: `find` looks.
 """
 
 import importlib
+import importlib.util
 import pkgutil
-import threading
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Protocol, cast
 
-from smart_filter_shared.cards import ModelCard, TaskName
+from smart_filter_shared.cards import ENTRY, ModelCard, Offer, TaskName
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_shared.ids import Capability
 from smart_filter_shared.pipeline import PIPELINE, StageName
@@ -23,29 +23,42 @@ _INTERFACE = "base"  # the module of each models folder that holds its Protocol
 
 
 class ModelFile(Protocol):
-    """What a model's module exposes."""
+    """What a model's module exposes.
+
+    load: is given the weights folder and, when the card says that the model combines others,
+        a function that returns another model of its task by name. It returns the callable
+        that the task's own Protocol describes; when the card has parameters, that callable
+        takes them as the keyword `parameters`.
+
+    A model whose parameter `entry` chooses among files of weights also exposes
+    `entries(weights_folder)`, which returns the names of those that are there.
+    """
 
     CARD: ModelCard
-    # What comes back is the callable that the task's own Protocol describes.
-    load: Callable[[Path], object]
+    load: Callable[..., object]
 
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """The models that a process knows, by task and name."""
+    """The models that a process knows, by task and name.
+
+    extra: names of the modules that were given beside those of the stages' folders.
+    """
 
     files: Mapping[tuple[TaskName, str], ModelFile]
+    extra: tuple[str, ...] = ()
 
     @property
     def cards(self) -> list[ModelCard]:
         """Every card."""
         return [file.CARD for file in self.files.values()]
 
-    def capabilities(self, stages: Iterable[StageName]) -> list[Capability]:
-        """Return what a worker serves that runs these stages."""
-        wanted = set(stages)
-        leading = {card.capability for card in self.cards if card.leads and card.stage in wanted}
-        return sorted(leading)
+    def offers(self, weights_folder: Path) -> list[Offer]:
+        """Return every card, with the reason why this machine cannot run it when it cannot.
+
+        Looks for packages and files and loads nothing: a model may still fail to load.
+        """
+        return [_offer(file, weights_folder) for file in self.files.values()]
 
     def batch_size(self, capability: Capability) -> int:
         """Return the most photos that one forward pass of a capability takes."""
@@ -59,6 +72,7 @@ def find(extra: Iterable[ModuleType] = ()) -> Catalogue:
     one default.
     """
     modules = [module for stage in PIPELINE for module in _model_modules(stage.name)]
+    extra = tuple(extra)
     files: dict[tuple[TaskName, str], ModelFile] = {}
     for module in [*modules, *extra]:
         file = cast("ModelFile", module)
@@ -70,42 +84,36 @@ def find(extra: Iterable[ModuleType] = ()) -> Catalogue:
         defaults = [file.CARD.name for file in files.values() if _is_default(file.CARD, task)]
         if len(defaults) != 1:
             raise SetupFailed(f"{task} needs exactly one default model, has {defaults}")
-    return Catalogue(files)
+    return Catalogue(files, tuple(module.__name__ for module in extra))
 
 
-class LoadedModels:
-    """Models in memory: each one is loaded at its first use, once; safe for threads."""
+def _offer(file: ModelFile, weights_folder: Path) -> Offer:
+    card = file.CARD
+    missing = [name for name in card.requires if importlib.util.find_spec(name) is None]
+    if missing:
+        remedy = f"install smart-filter[{card.extra}] where its workers run"
+        return Offer(card, f"{card.name} needs {', '.join(missing)}: {remedy}")
+    absent = [one.name for one in card.weights if not (weights_folder / one.name).is_file()]
+    if absent:
+        return Offer(card, f"weights file {absent[0]} is missing: {weights.REMEDY}")
+    entries: Callable[[Path], Sequence[str]] | None = getattr(file, "entries", None)
+    if entries is None:
+        return Offer(card)
+    names = tuple(entries(weights_folder))
+    if not names:
+        return Offer(card, f"{card.name} has no weights: run `smart-filter models pull NAME`")
+    return Offer(_choosing(card, names))
 
-    def __init__(self, catalogue: Catalogue, weights_folder: Path) -> None:
-        self._catalogue = catalogue
-        self._folder = weights_folder
-        self._loaded: dict[tuple[TaskName, str], object] = {}
-        self._lock = threading.Lock()
 
-    def warm_up(self, capabilities: Iterable[Capability]) -> None:
-        """Load whatever the capabilities need.
-
-        Raises SetupFailed naming the file when weights are missing or changed.
-        """
-        served = set(capabilities)
-        stages = {capability.partition(".")[0] for capability in served}
-        for (task, name), file in self._catalogue.files.items():
-            beside = not file.CARD.leads and file.CARD.stage in stages
-            if beside or file.CARD.capability in served:
-                self._model(task, name)
-
-    def of(self, names: Mapping[TaskName, str]) -> dict[TaskName, object]:
-        """Return the models of a stage by task."""
-        return {task: self._model(task, name) for task, name in names.items()}
-
-    def _model(self, task: TaskName, name: str) -> object:
-        place = (task, name)
-        with self._lock:
-            if place not in self._loaded:
-                file = self._catalogue.files[place]
-                weights.verify(self._folder, file.CARD.weights)
-                self._loaded[place] = file.load(self._folder)
-            return self._loaded[place]
+def _choosing(card: ModelCard, entries: tuple[str, ...]) -> ModelCard:
+    """Return the card with only those entries to choose that are there."""
+    parameters = tuple(
+        replace(one, choices=entries, default=one.default if one.default in entries else entries[0])
+        if one.name == ENTRY
+        else one
+        for one in card.parameters
+    )
+    return replace(card, parameters=parameters)
 
 
 def _model_modules(stage: StageName) -> list[ModuleType]:

@@ -12,17 +12,18 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Engine
 
 from smart_filter_shared.db import sessions
 from smart_filter_shared.errors import TryAgain
-from smart_filter_shared.ids import Capability, LeaseToken, WorkerId
+from smart_filter_shared.ids import LeaseToken, WorkerId
 from smart_filter_shared.jobs import presence, transitions
 from smart_filter_shared.jobs.leases import Lease
 from smart_filter_shared.settings import EngineSettings
 from smart_filter_shared.telemetry.logs import logger
+from smart_filter_workers.serving import Serving
 
 # How long past a time limit the heartbeat has to end the process in order.
 _GRACE_SECONDS = 15.0
@@ -53,7 +54,7 @@ class Heartbeat:
         settings: EngineSettings,
         *,
         worker: WorkerId,
-        capabilities: Sequence[Capability],
+        serving: Serving,
         threads: int,
         on_hang: Callable[[], None],
     ) -> None:
@@ -63,9 +64,10 @@ class Heartbeat:
             id=worker,
             host=socket.gethostname(),
             pid=os.getpid(),
-            capabilities=tuple(capabilities),
+            capabilities=(),
             threads=threads,
         )
+        self._serving = serving
         self._on_hang = on_hang
         self._held: dict[LeaseToken, Held] = {}
         self._lock = threading.Lock()
@@ -98,8 +100,10 @@ class Heartbeat:
         Raises DatabaseUnavailable.
         """
         held = self.in_time()
+        serving = self._serving
+        present = replace(self._present, capabilities=serving.capabilities, failed=serving.failed)
         with sessions.transaction(self._engine) as connection:
-            presence.announce(connection, self._present)
+            presence.announce(connection, present)
         if not held:
             return
         with sessions.transaction(self._engine) as connection:

@@ -130,6 +130,17 @@ def encode_webp(pixels: Srgb8, *, quality: int) -> Encoded:
     return Encoded(file.getvalue(), "image/webp", width, height, "webp")
 
 
+def turned(srgb: Srgb8, quarter_turns: int) -> Srgb8:
+    """Turn a picture by so many times 90° counter-clockwise.
+
+    srgb: (H, W, 3) uint8.  Returns the very same array for 0, else a new one.
+    """
+    turns = {1: cv2.ROTATE_90_COUNTERCLOCKWISE, 2: cv2.ROTATE_180, 3: cv2.ROTATE_90_CLOCKWISE}
+    if not quarter_turns:
+        return srgb
+    return np.asarray(cv2.rotate(srgb, turns[quarter_turns]), dtype=np.uint8)
+
+
 def encode_png(pixels: Srgb8 | Matte8) -> Encoded:
     """Encode (H, W) grey, (H, W, 3) sRGB or (H, W, 4) sRGB with straight alpha, uint8, as PNG.
 

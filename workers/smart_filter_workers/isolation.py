@@ -22,9 +22,9 @@ from smart_filter_shared.jobs.queries import JobRow
 from smart_filter_shared.settings import Settings
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_shared.telemetry import logs
-from smart_filter_workers import catalogue, stage_code
+from smart_filter_workers import catalogue, memory, stage_code
 from smart_filter_workers.artifacts import Artifacts
-from smart_filter_workers.catalogue import LoadedModels
+from smart_filter_workers.loaded import LoadedModels
 
 _PR_SET_PDEATHSIG = 1  # Source: linux/prctl.h
 
@@ -85,12 +85,13 @@ def serve() -> None:
 
 def _answer(request: Request) -> Answer:
     known = catalogue.find(importlib.import_module(name) for name in request.extra_models)
-    models = LoadedModels(known, request.settings.weights)
+    room = memory.room(request.settings.engine.memory_mb)
+    models = LoadedModels(known, request.settings.weights, room=room)
     store = ObjectStore(request.settings.storage, connections=1)
     code = stage_code.of(request.lease.stage)
     try:
         inputs: object = Artifacts(store, cache_bytes=0).load(request.job, code.Inputs)
-        loaded = models.of(request.lease.models)
+        loaded = models.of(request.lease.models, request.lease.parameters)
         started = time.perf_counter()
         (result,) = code.run(loaded, [inputs])
     except Exception as error:  # noqa: BLE001 - the parent decides by its family

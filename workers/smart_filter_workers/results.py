@@ -80,6 +80,8 @@ class Prepared:
     proxy_srgb: (h, w, 3) uint8 sRGB, the upright photo shrunk for models; x scales by
         width / w and y by height / h.
     proposals: faces that a light detector sees; a better detector may differ.
+    quarter_turns: how often the decoded photo was turned by 90° counter-clockwise to stand
+        upright, 0 to 3.
     """
 
     width: int
@@ -87,6 +89,7 @@ class Prepared:
     format: str
     proxy_srgb: Srgb8
     proposals: tuple[Face, ...]
+    quarter_turns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +98,20 @@ class Segmented:
 
     matte: (h, w) uint8 at the proxy's size.
     coverage: the share of the photo, 0..1, where the matte is above one half.
-    persons: how many persons the model tells apart; None when it does not.
+    persons: how many of those that are kept the model tells apart; None when it does not.
+    confidence: how far an ensemble's members agree, 0..1; None for a single model.
+    needs_review: whether they agree less than the recipe wants.
+    stronger: the model that should do it instead, when the recipe wants that then.
+    debug: a picture of the model's steps, when it was asked for.
     """
 
     matte: Matte8
     coverage: float
     persons: int | None
+    confidence: float | None = None
+    needs_review: bool = False
+    stronger: str | None = None
+    debug: Encoded | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,8 @@
 """The models that are served."""
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Query
 
 from smart_filter_api import answers
 from smart_filter_api.deps import OpenServices, Reader
@@ -16,9 +18,16 @@ router = APIRouter(prefix="/v1/models", tags=["models"])
     summary="List the models",
     responses=documented("unauthorized", "scope", "unavailable"),
 )
-async def list_models(services: OpenServices, caller: Reader) -> ModelPage:
-    """Answer the card of every model that a recipe may name, and of those it may not."""
+async def list_models(
+    services: OpenServices,
+    caller: Reader,
+    *,
+    every: Annotated[
+        bool, Query(alias="all", description="also those that no pool of workers offers")
+    ] = False,
+) -> ModelPage:
+    """Answer the card of every model that a recipe may name."""
     del caller
     async with services.reading() as connection:
-        cards = await connection.run_sync(models.published)
-    return ModelPage(items=[answers.model(card) for card in cards])
+        known = await connection.run_sync(models.published, pools=services.pools)
+    return ModelPage(items=[answers.model(one) for one in known if one.offered or every])

@@ -17,7 +17,6 @@ from smart_filter_shared.errors import JobNotFinished, NotFound, ObjectMissing, 
 from smart_filter_shared.jobs import retention
 from smart_filter_shared.jobs.queries import JobRow, Json
 from smart_filter_shared.jobs.states import JobState
-from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.recipe import Output
 
 router = APIRouter(prefix="/v1/jobs/{job_id}/outputs", tags=["jobs"])
@@ -97,8 +96,7 @@ def _file(connection: Connection, job: JobRow, output: Output) -> Json | None:
     """Return what is known of an output's file; None for one that is a document."""
     if output in _DOCUMENTS:
         return None
-    result = job.result(StageName.COMPOSITE)
-    file: Json | None = None if result is None else result["files"].get(str(output))
+    file = answers.file(job, output)
     if file is None:
         raise NotFound(f"job {job.id} has no output {output}")
     if not retention.is_kept(connection, job.tenant, str(file["key"])):

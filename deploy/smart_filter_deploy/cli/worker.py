@@ -19,8 +19,14 @@ def default_threads() -> int:
     metavar="A,B",
     help="The stages to serve: prepare, segmentation, face, smile, composite.",
 )
+@click.option(
+    "--models",
+    default="",
+    metavar="A,B",
+    help="Only these models of theirs, loaded before it is ready; all by default.",
+)
 @click.option("--threads", type=click.IntRange(1, 256), help="How many photos at once.")
-def worker(stages: str, threads: int | None) -> None:
+def worker(stages: str, models: str, threads: int | None) -> None:
     """Serve stages of the pipeline, until told to stop.
 
     Database, broker and storage are named by SMART_FILTER_DATABASE_URL, _BROKER_URL,
@@ -41,6 +47,7 @@ def worker(stages: str, threads: int | None) -> None:
         wiring.serve_worker(
             settings.load(),
             stages=tuple(StageName(name) for name in dict.fromkeys(names)),
+            models=[name.strip() for name in models.split(",") if name.strip()],
             threads=threads or default_threads(),
         )
 

@@ -63,6 +63,10 @@ stages = Table(
     Column("capability", Text, nullable=False),
     # Which model runs each of the stage's tasks, as {"smile": "geometry", "eyes": "eyelids"}.
     Column("models", JSONB, nullable=False),
+    # What was set for them, by task: {"segmentation": {"threshold": 0.5}}.
+    Column("parameters", JSONB, nullable=False, server_default=text("'{}'")),
+    # Whether it was handed on to a stronger model, which happens once.
+    Column("rerouted", Boolean, nullable=False, server_default=text("false")),
     # Rows with the same key can share one forward pass.
     Column("batch_key", Text, nullable=False),
     Column("state", Text, nullable=False),
@@ -110,7 +114,11 @@ models = Table(
     Column("name", Text, primary_key=True),
     Column("capability", Text, nullable=False),
     Column("card", JSONB, nullable=False),
+    # Why the process that published it cannot run it; null when it can.
+    Column("fault", Text),
     Column("seen_at", _Moment, nullable=False),
+    # When somebody who can run it last said so; null when nobody has.
+    Column("offered_at", _Moment),
 )
 
 workers = Table(
@@ -120,6 +128,8 @@ workers = Table(
     Column("host", Text, nullable=False),
     Column("pid", Integer, nullable=False),
     Column("capabilities", ARRAY(Text), nullable=False),
+    # What it should serve and cannot, and why: {"segmentation.people": "weights file …"}.
+    Column("failed", JSONB, nullable=False, server_default=text("'{}'")),
     Column("threads", SmallInteger, nullable=False),
     Column("started_at", _Moment, nullable=False),
     Column("seen_at", _Moment, nullable=False),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from smart_filter_shared.cards import TaskName
 from smart_filter_shared.ids import Capability, JobId, LeaseToken
 from smart_filter_shared.jobs.retention import Kind
+from smart_filter_shared.parameters import Parameters
 from smart_filter_shared.pipeline import StageName
 
 
@@ -17,6 +18,7 @@ class Lease:
     token: fences every later transition.  attempt: 1 for the first.  releases: how often
     the stage was handed back because infrastructure failed.
     mark: how far in virtual time its claim shows the queue to have come (fairness.py).
+    models, parameters: by task, which model runs it and what was set for that model.
     """
 
     job_id: JobId
@@ -27,6 +29,7 @@ class Lease:
     mark: float
     capability: Capability
     models: Mapping[TaskName, str]
+    parameters: Mapping[TaskName, Parameters]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,93 +1,191 @@
 """The table of models: published by workers, read to validate and to answer."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, literal_column, select
 from sqlalchemy.dialects.postgresql import insert
 
 from smart_filter_shared.cards import (
     LEADING_TASK,
+    MEMBERS,
     STAGE_OF_TASK,
     ModelCard,
+    Offer,
     TaskName,
     WeightsFile,
 )
 from smart_filter_shared.db import tables
-from smart_filter_shared.errors import FieldError, NotAvailable
+from smart_filter_shared.errors import FieldError, InvalidRecipe, NotAvailable
 from smart_filter_shared.ids import Capability
+from smart_filter_shared.parameters import Kind, Parameter, Parameters
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.recipe import AUTO, Recipe, stages
 
+# A pool that was seen within so many days is taken for one that is scaled to zero.
+DECLARED_DAYS = 30
 
-def publish(connection: Connection, cards: Iterable[ModelCard]) -> None:
-    """Say that these models are served; a newer card replaces an older one.
 
-    Rows are written in the order of their keys, so that two publishers cannot deadlock.
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A model that is known.
+
+    offered: whether a declared pool of workers runs it, be it scaled to zero.
+    fault: why the last process that published it could not run it, with the remedy.
     """
-    for card in sorted(cards, key=lambda card: (card.task, card.name)):
-        row = insert(tables.models).values(
+
+    card: ModelCard
+    offered: bool
+    fault: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What runs one stage of a job: models and their parameters by task, and whom it rings."""
+
+    capability: Capability
+    models: Mapping[TaskName, str]
+    parameters: Mapping[TaskName, Parameters]
+
+
+def publish(connection: Connection, offers: Iterable[Offer]) -> None:
+    """Make models known; a newer card replaces an older one.
+
+    Who cannot run a model replaces nothing of whom could within DECLARED_DAYS: its card may
+    list other choices. Rows are written in the order of their keys, so that two publishers
+    cannot deadlock.
+    """
+    table = tables.models
+    lately = func.statement_timestamp() - literal_column(f"interval '{DECLARED_DAYS} days'")
+    for offer in sorted(offers, key=lambda offer: (offer.card.task, offer.card.name)):
+        card = offer.card
+        runs = offer.fault is None
+        row = insert(table).values(
             task=str(card.task),
             name=card.name,
             capability=card.capability,
             card=dataclasses.asdict(card),
+            fault=offer.fault,
             seen_at=func.statement_timestamp(),
+            offered_at=func.statement_timestamp() if runs else None,
         )
+        given = row.excluded
+        update = {
+            "capability": given.capability,
+            "card": given.card,
+            "fault": given.fault,
+            "seen_at": given.seen_at,
+        }
         connection.execute(
             row.on_conflict_do_update(
                 index_elements=["task", "name"],
-                set_={
-                    "capability": row.excluded.capability,
-                    "card": row.excluded.card,
-                    "seen_at": row.excluded.seen_at,
-                },
+                set_={**update, "offered_at": given.offered_at} if runs else update,
+                where=None if runs else func.coalesce(table.c.offered_at <= lately, True),
             )
         )
 
 
-def published(connection: Connection) -> list[ModelCard]:
-    """Return the cards of all models that are served, by task and name."""
-    table = tables.models
-    rows = connection.execute(select(table.c.card).order_by(table.c.task, table.c.name))
-    return [_card(row.card) for row in rows]
+def published(connection: Connection, *, pools: Collection[str] = ()) -> list[Published]:
+    """Return all models that are known, by task and name.
 
-
-def choose(
-    cards: Iterable[ModelCard], recipe: Recipe
-) -> tuple[
-    dict[StageName, dict[TaskName, str]],
-    dict[StageName, Capability],
-]:
-    """Return for each stage of a recipe its models by task, and the capability it needs.
-
-    cards: those published.  Raises NotAvailable when no pool of workers serves a task.
+    pools: capabilities that the configuration declares, whether or not a worker was seen.
     """
-    offered = list(cards)
-    models: dict[StageName, dict[TaskName, str]] = {}
-    capabilities: dict[StageName, Capability] = {}
+    table = tables.models
+    lately = func.statement_timestamp() - literal_column(f"interval '{DECLARED_DAYS} days'")
+    offered = func.coalesce(table.c.offered_at > lately, False)
+    query = select(table, offered.label("offered")).order_by(table.c.task, table.c.name)
+    return [
+        Published(_card(row.card), row.offered or row.capability in pools, row.fault)
+        for row in connection.execute(query)
+    ]
+
+
+def choose(known: Sequence[Published], recipe: Recipe) -> dict[StageName, Plan]:
+    """Return what runs each stage of a recipe.
+
+    known: every model published.  Raises NotAvailable when no declared pool of workers
+    offers one, InvalidRecipe when an ensemble cannot have its members.
+    """
+    plans: dict[StageName, Plan] = {}
     running = stages(recipe)
     for task, stage in STAGE_OF_TASK.items():
         if stage not in running:
             continue
-        card = _chosen(offered, task, recipe.models.get(task, AUTO))
-        models.setdefault(stage, {})[task] = card.name
-        if LEADING_TASK[stage] == task:
-            capabilities[stage] = card.capability
-    return models, capabilities
+        card = _chosen(known, task, recipe.models.get(task, AUTO))
+        given = recipe.params.get(task, {})
+        before = plans.get(stage)
+        leads = LEADING_TASK[stage] == task
+        plans[stage] = Plan(
+            capability=_capability(known, card, given)
+            if leads or before is None
+            else before.capability,
+            models={**({} if before is None else before.models), task: card.name},
+            parameters={
+                **({} if before is None else before.parameters),
+                **({task: given} if given else {}),
+            },
+        )
+    return plans
 
 
-def _chosen(offered: list[ModelCard], task: TaskName, name: str) -> ModelCard:
-    for card in offered:
-        if card.task == task and (card.default if name == AUTO else card.name == name):
-            return card
-    names = ", ".join(card.name for card in offered if card.task == task) or "none"
-    detail = f"no pool of workers offers {name}; offered: {names}. Start a worker for {task}"
+def members_of(card: ModelCard, given: Parameters) -> list[str]:
+    """Return the models whose mattes an ensemble joins; none for any other model."""
+    listed = card.completed(given).get(MEMBERS)
+    return [name.strip() for name in listed.split(",")] if isinstance(listed, str) else []
+
+
+def _capability(known: Sequence[Published], card: ModelCard, given: Parameters) -> Capability:
+    """Return what a worker must serve to run a model, and the members of an ensemble with it.
+
+    Each worker of a stage has the models that need nothing of their own, so an ensemble goes
+    to the pool of the one member that does.
+    """
+    members = members_of(card, given)
+    cards = [_chosen_member(known, card, name) for name in members]
+    own = [member for member in cards if not member.everywhere]
+    if len(own) > 1:
+        names = " and ".join(member.name for member in own)
+        detail = f"{names} run in pools of their own; an ensemble can have one such member"
+        raise InvalidRecipe([FieldError(f"/{card.task}/params/{MEMBERS}", detail)])
+    return own[0].capability if own else card.capability
+
+
+def _chosen_member(known: Sequence[Published], ensemble: ModelCard, name: str) -> ModelCard:
+    for one in known:
+        if one.card.task == ensemble.task and one.card.name == name and not one.card.combines:
+            if one.offered:
+                return one.card
+            break
+    names = ", ".join(
+        one.card.name
+        for one in known
+        if one.card.task == ensemble.task and one.offered and not one.card.combines
+    )
+    detail = f"{name!r} cannot be a member; there are {names}"
+    raise InvalidRecipe([FieldError(f"/{ensemble.task}/params/{MEMBERS}", detail)])
+
+
+def _chosen(known: Sequence[Published], task: TaskName, name: str) -> ModelCard:
+    of_task = [one for one in known if one.card.task == task]
+    for one in of_task:
+        wanted = one.card.default if name == AUTO else one.card.name == name
+        if wanted and one.offered:
+            return one.card
+    names = ", ".join(one.card.name for one in of_task if one.offered) or "none"
+    fault = next((one.fault for one in of_task if one.card.name == name and one.fault), None)
+    why = f" ({fault})" if fault else ""
+    detail = (
+        f"no pool of workers offers {name}{why}; offered: {names}. "
+        f"Start a worker for {STAGE_OF_TASK[task]}"
+    )
     raise NotAvailable([FieldError(f"/{task}/model", detail)])
 
 
 def _card(stored: Mapping[str, Any]) -> ModelCard:
     size = stored["input_size"]
+    # What an older version published lacks later fields; those have defaults.
     return ModelCard(
         **{
             **stored,
@@ -95,5 +193,12 @@ def _card(stored: Mapping[str, Any]) -> ModelCard:
             "weights": tuple(WeightsFile(**file) for file in stored["weights"]),
             "input_size": None if size is None else (size[0], size[1]),
             "devices": tuple(stored["devices"]),
+            "requires": tuple(stored.get("requires", ())),
+            "parameters": tuple(_parameter(one) for one in stored.get("parameters", ())),
         }
     )
+
+
+def _parameter(stored: Mapping[str, Any]) -> Parameter:
+    kind, choices = Kind(stored["kind"]), tuple(stored["choices"])
+    return Parameter(**{**stored, "kind": kind, "choices": choices})

@@ -1,7 +1,7 @@
 """Which workers there are, and what the sweeper of their cell must do."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, delete, func, text
 from sqlalchemy.dialects.postgresql import insert
@@ -18,6 +18,7 @@ class Worker:
     """A worker process.
 
     threads: how many stages it runs at once.
+    failed: what it should serve and cannot, and why.
     """
 
     id: WorkerId
@@ -25,6 +26,7 @@ class Worker:
     pid: int
     capabilities: Sequence[Capability]
     threads: int
+    failed: Mapping[Capability, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +59,16 @@ def announce(connection: Connection, worker: Worker) -> None:
         host=worker.host,
         pid=worker.pid,
         capabilities=list(worker.capabilities),
+        failed=dict(worker.failed),
         threads=worker.threads,
         started_at=now,
         seen_at=now,
     )
     connection.execute(
-        row.on_conflict_do_update(index_elements=["id"], set_={"seen_at": row.excluded.seen_at})
+        row.on_conflict_do_update(
+            index_elements=["id"],
+            set_={name: row.excluded[name] for name in ("seen_at", "capabilities", "failed")},
+        )
     )
 
 

@@ -52,8 +52,8 @@ CLAIM = text("""
         not_before = NULL
     FROM chosen
     WHERE stages.job_id = chosen.job_id AND stages.stage = chosen.stage
-    RETURNING stages.job_id, stages.stage, stages.capability, stages.models, stages.attempt,
-        stages.releases, stages.lease_token,
+    RETURNING stages.job_id, stages.stage, stages.capability, stages.models, stages.parameters,
+        stages.attempt, stages.releases, stages.lease_token,
         least(stages.rank, stages.rank + stages.head_start) AS mark
 """)
 
@@ -150,6 +150,18 @@ RETRY = text("""
         error = CAST(:error AS jsonb), lease_token = NULL, leased_until = NULL
     WHERE job_id = :job_id AND stage = :stage AND state = 'running' AND lease_token = :token
         AND attempt < :max_attempts
+    RETURNING stage
+""")
+
+# Another model is to do it: that one starts with all attempts, and this happens once.
+REROUTE = text("""
+    UPDATE stages SET
+        state = 'ready', capability = :capability, models = CAST(:models AS jsonb),
+        parameters = CAST(:parameters AS jsonb), batch_key = :batch_key, rerouted = true,
+        ready_at = statement_timestamp(), attempt = 0, error = NULL,
+        lease_token = NULL, leased_until = NULL
+    WHERE job_id = :job_id AND stage = :stage AND state = 'running' AND lease_token = :token
+        AND NOT rerouted
     RETURNING stage
 """)
 

@@ -4,7 +4,7 @@ A stage:
 
     waiting ─▶ ready ─▶ running ─▶ succeeded
     ▲  │        ▲ │      │ │ └───▶ failed ─ redrive ─▶ ready
-    │  │        └─┼──────┘ │       (release)
+    │  │        └─┼──────┘ │       (release, reroute)
     │  └▶ canceled┴────────┴─────▶ canceled ─ redrive ─▶ waiting, ready
     └─ retry, release and expire with `not_before`
 
@@ -66,7 +66,7 @@ STAGE_MOVES = (
     Move(StageState.READY, StageState.CANCELED, by=("cancel", *_ENDING)),
     Move(StageState.RUNNING, StageState.SUCCEEDED, by=("complete",)),
     Move(StageState.RUNNING, StageState.WAITING, by=("expire", "release", "retry")),
-    Move(StageState.RUNNING, StageState.READY, by=("release",)),
+    Move(StageState.RUNNING, StageState.READY, by=("release", "reroute")),
     Move(StageState.RUNNING, StageState.FAILED, by=_ENDING),
     Move(StageState.RUNNING, StageState.CANCELED, by=("cancel", *_ENDING)),
     Move(StageState.FAILED, StageState.READY, by=("redrive",)),

@@ -6,7 +6,7 @@ states.py; the SQL and the lock order stand in statements.py.
 """
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, func
@@ -22,7 +22,6 @@ from smart_filter_shared.errors import (
 )
 from smart_filter_shared.ids import Capability, JobId, LeaseToken, Tenant, WorkerId
 from smart_filter_shared.jobs import fairness, retention, statements
-from smart_filter_shared.jobs.fairness import Place
 from smart_filter_shared.jobs.leases import (
     UNAVAILABLE,
     Completion,
@@ -31,10 +30,11 @@ from smart_filter_shared.jobs.leases import (
     Lease,
     named,
 )
+from smart_filter_shared.jobs.models import Plan
 from smart_filter_shared.jobs.retention import Keeping, Kind, Marked
 from smart_filter_shared.jobs.states import JobState, StageState
-from smart_filter_shared.pipeline import PIPELINE, Stage, StageName, needs_within
-from smart_filter_shared.recipe import Recipe, stages
+from smart_filter_shared.jobs.submission import Submission, batch_key, stage_rows
+from smart_filter_shared.pipeline import PIPELINE, StageName, needs_within
 
 # How far past the head a claim looks for rows that fit into its batch.
 _NEAR_A_BATCH = 8
@@ -43,31 +43,9 @@ _SWEPT_AT_ONCE = 500
 _ENDED = {"succeeded": "succeeded", "failed": "failed", "canceled": "was canceled"}
 
 
-@dataclass(frozen=True, slots=True)
-class Submission:
-    """A job about to be written.
-
-    models: for each task that its stages run, the name of the model.
-    capabilities: for each stage, what a worker must serve to run it.
-    """
-
-    job_id: JobId
-    tenant: Tenant
-    recipe: Recipe
-    seed: int
-    place: Place
-    photo_key: str
-    photo_digest: str
-    background_key: str | None
-    keeping: Keeping
-    models: Mapping[StageName, Mapping[TaskName, str]]
-    capabilities: Mapping[StageName, Capability]
-
-
 def submit(connection: Connection, submission: Submission) -> list[Capability]:
     """Write a job and the stages that it runs; return what to ring."""
     recipe = submission.recipe
-    running = stages(recipe)
     connection.execute(
         tables.jobs.insert().values(
             id=submission.job_id,
@@ -90,22 +68,7 @@ def submit(connection: Connection, submission: Submission) -> list[Capability]:
         {key: Kind.PHOTO for key in given if key is not None},
         submission.keeping,
     )
-    rows = [
-        {
-            "job_id": submission.job_id,
-            "stage": str(stage.name),
-            "capability": submission.capabilities[stage.name],
-            "models": submission.models[stage.name],
-            "batch_key": json.dumps(submission.models[stage.name], sort_keys=True),
-            "open_needs": len(needs_within(stage, running)),
-            "state": str(_first_state(stage, recipe, running)),
-            "not_before": None if needs_within(stage, running) else recipe.run_at,
-            "rank": fairness.rank(submission.place, recipe.priority),
-            "head_start": fairness.HEAD_START_SECONDS[recipe.priority],
-        }
-        for stage in PIPELINE
-        if stage.name in running
-    ]
+    rows = stage_rows(submission)
     connection.execute(tables.stages.insert(), rows)
     return [Capability(str(row["capability"])) for row in rows if row["state"] == StageState.READY]
 
@@ -141,6 +104,7 @@ def claim(
             mark=row.mark,
             capability=Capability(row.capability),
             models={TaskName(task): name for task, name in row.models.items()},
+            parameters={TaskName(task): given for task, given in row.parameters.items()},
         )
         for row in rows
     ]
@@ -237,6 +201,28 @@ def retry(
     ).one_or_none()
     if row is None:
         _end_as_failed(connection, lease, failure)
+
+
+def reroute(connection: Connection, lease: Lease, plan: Plan) -> bool:
+    """Hand a stage on to another capability, where `plan` runs it; once a job.
+
+    Returns whether it was; False when it had been before: then the lease still holds, and
+    its result is the one that counts.  Raises LeaseLost.
+    """
+    _lock(connection, [lease.job_id])
+    moved = connection.execute(
+        statements.REROUTE,
+        {
+            **_one(lease),
+            "capability": plan.capability,
+            "models": json.dumps(plan.models),
+            "parameters": json.dumps(plan.parameters),
+            "batch_key": batch_key(plan),
+        },
+    ).one_or_none()
+    if moved is None and connection.execute(statements.HELD, _one(lease)).one_or_none() is None:
+        raise _lost(lease)
+    return moved is not None
 
 
 def fail(connection: Connection, lease: Lease, failure: Failure) -> None:
@@ -344,11 +330,6 @@ def wake(connection: Connection) -> list[Capability]:
     return [Capability(row.capability) for row in rows]
 
 
-def _first_state(stage: Stage, recipe: Recipe, running: Collection[StageName]) -> StageState:
-    waits = bool(needs_within(stage, running)) or recipe.run_at is not None
-    return StageState.WAITING if waits else StageState.READY
-
-
 @dataclass(frozen=True, slots=True)
 class _Locked:
     tenant: Tenant
@@ -377,7 +358,7 @@ def _lock_own(connection: Connection, job_id: JobId, tenant: Tenant) -> str | No
 
 def _end_as_failed(connection: Connection, lease: Lease, failure: Failure) -> None:
     if connection.execute(statements.HELD, _one(lease)).one_or_none() is None:
-        raise LeaseLost(f"{lease.stage} of job {lease.job_id}, attempt {lease.attempt}")
+        raise _lost(lease)
     _end_job(connection, lease.job_id, lease.stage, failure)
 
 
@@ -389,6 +370,10 @@ def _end_job(connection: Connection, job_id: JobId, stage: StageName, failure: F
     connection.execute(
         statements.END_JOB, {"job_id": job_id, "outcome": JobState.FAILED, "error": error}
     )
+
+
+def _lost(lease: Lease) -> LeaseLost:
+    return LeaseLost(f"{lease.stage} of job {lease.job_id}, attempt {lease.attempt}")
 
 
 def _one(lease: Lease) -> dict[str, object]:

@@ -59,7 +59,7 @@ def run(models: Models, batch: Sequence[Inputs]) -> list[Composited]:
 
 def _composite(compositor: Compositor, inputs: Inputs) -> Composited:
     outputs = inputs.recipe.outputs
-    inputs = _tidied(inputs)
+    inputs = _tidied(_upright(inputs))
     cut = _cut(compositor, inputs) if inputs.segmented is not None else None
     image, chosen = None, None
     if Output.IMAGE in outputs:
@@ -69,6 +69,12 @@ def _composite(compositor: Compositor, inputs: Inputs) -> Composited:
     if Output.MATTE in outputs and cut is not None:
         matte = images.encode_png(cut.matte)
     return Composited(image=image, matte=matte, background=chosen)
+
+
+def _upright(inputs: Inputs) -> Inputs:
+    """Return the inputs with the photo as `prepare` has turned it."""
+    srgb = images.turned(inputs.photo.srgb, inputs.prepared.quarter_turns)
+    return replace(inputs, photo=replace(inputs.photo, srgb=srgb))
 
 
 def _tidied(inputs: Inputs) -> Inputs:

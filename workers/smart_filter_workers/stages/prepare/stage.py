@@ -1,4 +1,4 @@
-"""Prepare: a proxy that models can work on, and proposals of where faces are."""
+"""Prepare: the photo upright, a proxy that models can work on, and where faces may be."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -7,9 +7,10 @@ from typing import Final, TypedDict
 import cv2
 import numpy as np
 
+from smart_filter_workers import images
 from smart_filter_workers.networks.coordinates import to_photo
-from smart_filter_workers.results import Photo, Prepared, Srgb8
-from smart_filter_workers.stages.prepare.models.base import LightDetector
+from smart_filter_workers.results import Face, Photo, Prepared, Srgb8
+from smart_filter_workers.stages.prepare.models.base import LightDetector, OrientationReader
 
 # Four times what the default networks look at, so that a closer look gains detail and the
 # matte's edge can follow the picture's.
@@ -20,6 +21,7 @@ class Models(TypedDict):
     """The models of this stage, by task."""
 
     prepare: LightDetector
+    orientation: OrientationReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,22 +32,34 @@ class Inputs:
 
 
 def run(models: Models, batch: Sequence[Inputs]) -> list[Prepared]:
-    """Shrink each photo to its proxy, and propose the faces in it."""
-    prepared = [
-        Prepared(
-            width=inputs.photo.srgb.shape[1],
-            height=inputs.photo.srgb.shape[0],
-            format=inputs.photo.format,
-            proxy_srgb=proxy_of(inputs.photo.srgb),
-            proposals=(),
-        )
-        for inputs in batch
-    ]
-    found = models["prepare"]([one.proxy_srgb for one in prepared])
+    """Shrink each photo to its proxy, propose the faces in it, and turn it upright."""
+    proxies = [proxy_of(inputs.photo.srgb) for inputs in batch]
+    found = models["prepare"](proxies)
+    turns = models["orientation"](proxies, found)
     return [
-        replace(one, proposals=tuple(to_photo(face, one) for face in faces))
-        for one, faces in zip(prepared, found, strict=True)
+        _prepared(models["prepare"], inputs.photo, proxy, faces, turn)
+        for inputs, proxy, faces, turn in zip(batch, proxies, found, turns, strict=True)
     ]
+
+
+def _prepared(
+    detect: LightDetector, photo: Photo, proxy: Srgb8, faces: tuple[Face, ...], turn: int
+) -> Prepared:
+    height, width = photo.srgb.shape[:2]
+    if turn % 2:
+        height, width = width, height
+    if turn:
+        proxy = images.turned(proxy, turn)
+        (faces,) = detect([proxy])
+    prepared = Prepared(
+        width=width,
+        height=height,
+        format=photo.format,
+        proxy_srgb=proxy,
+        proposals=(),
+        quarter_turns=turn,
+    )
+    return replace(prepared, proposals=tuple(to_photo(face, prepared) for face in faces))
 
 
 def proxy_of(photo_srgb: Srgb8) -> Srgb8:

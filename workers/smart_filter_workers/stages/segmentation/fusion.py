@@ -17,6 +17,7 @@ from smart_filter_workers.stages.segmentation.persons import Person, PersonFinde
 from smart_filter_workers.stages.segmentation.regions import Region, grown
 
 Floats = NDArray[np.float32]
+Outline = NDArray[np.bool_]
 
 # All of these are flat within 0.003 IoU around their values on training photos.
 HALF: Final = 0.5
@@ -80,16 +81,17 @@ def without(whole: Floats, matte: Floats, bystanders: Sequence[Person]) -> Float
     return np.where((theirs > 0) & (matte <= HALF), np.float32(0), whole)
 
 
-def add_unexplained(eyes: Eyes, srgb: Srgb8, whole: Floats, matte: Floats) -> int:
+def add_unexplained(eyes: Eyes, srgb: Srgb8, whole: Floats, matte: Floats) -> list[Outline]:
     """Add to `matte` those parts of `whole` that are no person's yet but look like one.
 
-    Returns how many of them a silhouette confirms.
+    Returns those of them that a silhouette confirms.
     """
     unexplained = ((whole > HALF) & (matte <= HALF)).astype(np.uint8)
     brush = np.ones((NOISE_PX, NOISE_PX), np.uint8)
     opened = cv2.morphologyEx(unexplained, cv2.MORPH_OPEN, brush)
     number, labels, stats, _ = cv2.connectedComponentsWithStats(opened)
-    checked = confirmed = 0
+    checked = 0
+    confirmed: list[Outline] = []
     for label in range(1, number):
         left, top, width, height, area_px = (int(value) for value in stats[label])
         share = area_px / whole.size
@@ -103,16 +105,17 @@ def add_unexplained(eyes: Eyes, srgb: Srgb8, whole: Floats, matte: Floats) -> in
             matte[region] = np.maximum(matte[region], seen)
         elif checked < MOST_CHECKED:
             checked += 1
-            confirmed += _add_if_seen(eyes, srgb, matte, region, labels == label)
+            if _add_if_seen(eyes, srgb, matte, region, labels == label):
+                confirmed.append(labels == label)
     return confirmed
 
 
-def add_faces(look: Look, srgb: Srgb8, faces: Iterable[Box], matte: Floats) -> int:
+def add_faces(look: Look, srgb: Srgb8, faces: Iterable[Box], matte: Floats) -> list[Outline]:
     """Add to `matte` head and shoulders of the faces that are nobody's in it yet.
 
-    faces: in pixels of srgb.  Returns how many were added.
+    faces: in pixels of srgb.  Returns what was added.
     """
-    added = 0
+    added: list[Outline] = []
     for face in sorted(faces, key=size, reverse=True)[:MOST_FACES]:
         left, top, right, bottom = face
         face_px, x, y = size(face), (left + right) / 2, (top + bottom) / 2
@@ -132,19 +135,19 @@ def add_faces(look: Look, srgb: Srgb8, faces: Iterable[Box], matte: Floats) -> i
         )
         if seen is not None:
             matte[around] = np.maximum(matte[around], seen)
-            added += 1
+            outline = np.zeros(matte.shape, np.bool_)
+            outline[around] = seen > HALF
+            added.append(outline)
     return added
 
 
-def overlap(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
+def overlap(one: Outline, other: Outline) -> float:
     """Return the intersection over union, 0..1, of two regions of the same shape."""
     shared, either = int(np.count_nonzero(one & other)), int(np.count_nonzero(one | other))
     return shared / max(1, either)
 
 
-def _add_if_seen(
-    eyes: Eyes, srgb: Srgb8, matte: Floats, region: Region, part: NDArray[np.bool_]
-) -> bool:
+def _add_if_seen(eyes: Eyes, srgb: Srgb8, matte: Floats, region: Region, part: Outline) -> bool:
     """Add a part, (H, W) bool, when a closer look and a silhouette agree on it; say whether."""
     rows, columns = region
     height, width = rows.stop - rows.start, columns.stop - columns.start

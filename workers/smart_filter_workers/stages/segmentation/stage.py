@@ -7,8 +7,10 @@ from typing import Final, TypedDict
 import numpy as np
 
 from smart_filter_shared.errors import NoPerson
-from smart_filter_shared.recipe import Recipe
+from smart_filter_shared.recipe import Output, Recipe, Whom
+from smart_filter_workers import images
 from smart_filter_workers.results import Matte8, Prepared, Segmented
+from smart_filter_workers.stages.segmentation import steps
 from smart_filter_workers.stages.segmentation.models.base import People, Segmenter
 
 # Less than this share of a photo is nobody: the contract says so.
@@ -41,10 +43,35 @@ def run(models: Models, batch: Sequence[Inputs]) -> list[Segmented]:
 
 
 def _result(people: People, recipe: Recipe) -> Segmented:
-    coverage = coverage_of(people.matte)
+    matte, persons = _kept(people, recipe.persons)
+    asked_why = Output.DEBUG in recipe.outputs and people.steps
+    coverage = coverage_of(matte)
     if recipe.require_person and coverage < NOBODY_BELOW:
         raise NoPerson(f"people cover {coverage:.2%} of the photo, expected {NOBODY_BELOW:.1%}")
-    return Segmented(matte=people.matte, coverage=coverage, persons=people.persons)
+    return Segmented(
+        matte=matte,
+        coverage=coverage,
+        persons=persons,
+        confidence=people.confidence,
+        needs_review=people.needs_review,
+        stronger=people.stronger,
+        debug=images.encode_png(steps.sheet(people.steps)) if asked_why else None,
+    )
+
+
+def _kept(people: People, wanted: Whom | tuple[int, ...]) -> tuple[Matte8, int | None]:
+    """Return the matte of the persons that are wanted, and how many they are."""
+    if wanted == Whom.ALL or people.persons is None:
+        return people.matte, None if people.persons is None else len(people.persons)
+    mattes = people.persons
+    if wanted == Whom.LARGEST:
+        chosen = sorted(mattes, key=lambda matte: int(matte.sum(dtype=np.int64)))[-1:]
+    else:
+        # A number that nobody has keeps nobody.
+        chosen = [matte for number, matte in enumerate(mattes, start=1) if number in wanted]
+    if not chosen:
+        return np.zeros_like(people.matte), 0
+    return np.maximum.reduce(chosen), len(chosen)
 
 
 def coverage_of(matte: Matte8) -> float:

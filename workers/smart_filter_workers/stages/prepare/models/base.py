@@ -1,4 +1,4 @@
-"""What a model of the prepare stage is."""
+"""What the two models of the prepare stage are."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -13,5 +13,19 @@ class LightDetector(Protocol):
         """Return the faces of each picture, in that picture's pixels.
 
         pictures: (H, W, 3) uint8 sRGB each, of any sizes of at least 1 × 1.
+        """
+        ...
+
+
+class OrientationReader(Protocol):
+    """Says how pictures must be turned to stand upright; safe to call from several threads."""
+
+    def __call__(
+        self, pictures: Sequence[Srgb8], faces: Sequence[tuple[Face, ...]], /
+    ) -> Sequence[int]:
+        """Return how often to turn each picture by 90° counter-clockwise, 0 to 3.
+
+        pictures: (H, W, 3) uint8 sRGB each; faces: what is found in each as it stands.
+        0 also when it cannot be told: a picture that stands upright must never be turned.
         """
         ...

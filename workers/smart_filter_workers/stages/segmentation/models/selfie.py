@@ -21,7 +21,6 @@ CARD: Final = ModelCard(
     source="mediapipe 0.10.21, modules/selfie_segmentation",
     licence="Apache-2.0",
     data_terms="",
-    default=True,
     weights=(GENERAL, LANDSCAPE),
     input_size=GENERAL_SIZE_PX,
     # Mean IoU at one half: 41 photos in the wild (± 0.05), 55 of street fashion, 62 portraits.

@@ -1,0 +1,66 @@
+"""A job about to be written, and the rows of its stages."""
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from smart_filter_shared.ids import JobId, Tenant
+from smart_filter_shared.jobs import fairness
+from smart_filter_shared.jobs.fairness import Place
+from smart_filter_shared.jobs.models import Plan
+from smart_filter_shared.jobs.retention import Keeping
+from smart_filter_shared.jobs.states import StageState
+from smart_filter_shared.pipeline import PIPELINE, Stage, StageName, needs_within
+from smart_filter_shared.recipe import Recipe, stages
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A job about to be written.
+
+    plans: what runs each of its stages.
+    """
+
+    job_id: JobId
+    tenant: Tenant
+    recipe: Recipe
+    seed: int
+    place: Place
+    photo_key: str
+    photo_digest: str
+    background_key: str | None
+    keeping: Keeping
+    plans: Mapping[StageName, Plan]
+
+
+def stage_rows(submission: Submission) -> list[dict[str, object]]:
+    """Return the rows of the stages that a job runs, as `submit` writes them."""
+    recipe = submission.recipe
+    running = stages(recipe)
+    return [
+        {
+            "job_id": submission.job_id,
+            "stage": str(stage.name),
+            "capability": submission.plans[stage.name].capability,
+            "models": submission.plans[stage.name].models,
+            "parameters": submission.plans[stage.name].parameters,
+            "batch_key": batch_key(submission.plans[stage.name]),
+            "open_needs": len(needs_within(stage, running)),
+            "state": str(_first_state(stage, recipe, running)),
+            "not_before": None if needs_within(stage, running) else recipe.run_at,
+            "rank": fairness.rank(submission.place, recipe.priority),
+            "head_start": fairness.HEAD_START_SECONDS[recipe.priority],
+        }
+        for stage in PIPELINE
+        if stage.name in running
+    ]
+
+
+def batch_key(plan: Plan) -> str:
+    """Return what rows must share to share a forward pass."""
+    return json.dumps([plan.models, plan.parameters], sort_keys=True)
+
+
+def _first_state(stage: Stage, recipe: Recipe, running: Collection[StageName]) -> StageState:
+    waits = bool(needs_within(stage, running)) or recipe.run_at is not None
+    return StageState.WAITING if waits else StageState.READY

@@ -1,0 +1,106 @@
+"""What a worker serves: its capabilities, less those whose model cannot be loaded."""
+
+import threading
+from collections.abc import Collection, Iterable, Mapping
+
+from smart_filter_shared.cards import ModelCard, Offer
+from smart_filter_shared.errors import ModelNotLoaded, SetupFailed
+from smart_filter_shared.ids import Capability
+from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.telemetry.logs import logger
+from smart_filter_workers.loaded import LoadedModels
+
+_log = logger("worker")
+
+
+class Serving:
+    """Which capabilities a process claims from, and which it should but cannot; safe for threads.
+
+    wanted: what it was started for.  faults: what is known to be wrong with some of them.
+    """
+
+    def __init__(self, wanted: Iterable[Capability], faults: Mapping[Capability, str]) -> None:
+        self._wanted = tuple(sorted(set(wanted)))
+        self._failed = dict(faults)
+        self._lock = threading.Lock()
+
+    @property
+    def capabilities(self) -> tuple[Capability, ...]:
+        """What it can serve."""
+        with self._lock:
+            return tuple(one for one in self._wanted if one not in self._failed)
+
+    @property
+    def failed(self) -> dict[Capability, str]:
+        """What it cannot serve, and why: the state `setup_failed`."""
+        with self._lock:
+            return dict(self._failed)
+
+    def fail(self, capability: Capability, why: str) -> None:
+        """Serve a capability no longer, until the process starts again."""
+        with self._lock:
+            self._failed.setdefault(capability, why)
+        _log.error("setup failed", capability=capability, reason=why)
+
+
+def begin(
+    offers: Iterable[Offer],
+    loaded: LoadedModels,
+    *,
+    stages: Collection[StageName],
+    models: Collection[str] = (),
+) -> Serving:
+    """Load what is needed at once, and return what can be served.
+
+    models: the leading models to serve; all that this machine can run when empty.  Those
+    that are named are loaded now, else the default ones; the others at their first use.
+    Raises SetupFailed when nothing can be served.
+    """
+    leading, beside = _parted(offers, stages)
+    unknown = sorted(set(models) - {offer.card.name for offer in leading})
+    if unknown:
+        names = ", ".join(sorted({offer.card.name for offer in leading}))
+        raise SetupFailed(
+            f"no model of these stages is named {', '.join(unknown)}; there are {names}"
+        )
+    if models:
+        leading = [offer for offer in leading if offer.card.name in models]
+    # A model that is not there for want of a package or of weights is only missed by name or
+    # by default: a worker without detectron2 is in order.
+    missed = [offer for offer in leading if offer.card.default or models]
+    faults = {offer.card.capability: offer.fault for offer in missed if offer.fault is not None}
+    wanted = {offer.card.capability for offer in leading if offer.fault is None} | set(faults)
+    serving = Serving(wanted, faults)
+    for capability, why in faults.items():
+        _log.error("setup failed", capability=capability, reason=why)
+    for offer in missed:
+        if offer.fault is None:
+            _load(loaded, offer.card, serving, [offer.card.capability])
+    for offer in beside:
+        if offer.card.default:
+            affected = [one for one in wanted if one.startswith(f"{offer.card.stage}.")]
+            _load(loaded, offer.card, serving, affected)
+    if not serving.capabilities:
+        raise SetupFailed("; ".join(dict.fromkeys(serving.failed.values())) or "nothing to serve")
+    return serving
+
+
+def _parted(
+    offers: Iterable[Offer], stages: Collection[StageName]
+) -> tuple[list[Offer], list[Offer]]:
+    """Return the offers of leading models of some stages, and those of the light ones beside."""
+    here = [offer for offer in offers if offer.card.stage in stages]
+    return (
+        [offer for offer in here if offer.card.leads],
+        [offer for offer in here if not offer.card.leads],
+    )
+
+
+def _load(
+    loaded: LoadedModels, card: ModelCard, serving: Serving, affected: Iterable[Capability]
+) -> None:
+    try:
+        loaded.model(card.task, card.name)
+    except ModelNotLoaded as error:
+        for capability in affected:
+            serving.fail(capability, str(error))
