@@ -1,0 +1,156 @@
+"""detectron2's configurations are data: no tag runs, no base lies outside of the zoo."""
+
+import pytest
+
+from smart_filter_shared.errors import SetupFailed
+from smart_filter_workers.networks.detectron2 import documents
+
+pytest.importorskip("yaml", reason="PyYAML comes with detectron2")
+
+ZOO = {
+    "Base.yaml": "MODEL:\n  MASK_ON: false\n  RESNETS: {DEPTH: 50, NORM: GN}\nVERSION: 2\n",
+    "COCO/small.yaml": "_BASE_: ../Base.yaml\nMODEL:\n  RESNETS:\n    DEPTH: 18\n",
+    "COCO/smaller.yaml": "_BASE_: small.yaml\nMODEL: {MASK_ON: true}\n",
+    "loop.yaml": "_BASE_: loop.yaml\n",
+    "runs.yaml": "_BASE_: Base-RetinaNet.yaml\n",
+    "Base-RetinaNet.yaml": "SIZES: !!python/object/apply:eval ['[x for x in (1, 2)]']\n",
+}
+
+
+def in_zoo(path: str) -> str:
+    if path not in ZOO:
+        raise FileNotFoundError(path)
+    return ZOO[path]
+
+
+def test_bases_lie_under_what_names_them() -> None:
+    document = documents.of_zoo("COCO/smaller.yaml", in_zoo)
+
+    assert document == {
+        "MODEL": {"MASK_ON": True, "RESNETS": {"DEPTH": 18, "NORM": "GN"}},
+        "VERSION": 2,
+    }
+
+
+def test_operators_document_may_stand_on_a_file_of_the_zoo() -> None:
+    text = "_BASE_: COCO/small.yaml\nMODEL: {MASK_ON: true}\n"
+
+    document = documents.of_operator(text, "mine.yaml", in_zoo)
+
+    assert document["MODEL"] == {"MASK_ON": True, "RESNETS": {"DEPTH": 18, "NORM": "GN"}}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "!!python/object/apply:os.system ['echo run']",
+        "!!python/object/apply:eval ['1 + 1']",
+        "!!python/object/new:os.system ['echo run']",
+        "!!python/name:os.system",
+        "!!python/module:os",
+        "!!python/tuple [1, 2]",
+        "!!python/str 'x'",
+        "!mine {a: 1}",
+        "!!binary aGVsbG8=",
+        "!!set {a}",
+        "!!int '3'",
+    ],
+)
+@pytest.mark.parametrize("place", ["KEY: {}", "[{}]", "? {}\n: 1", "A:\n  - B: {}"])
+def test_tags_are_refused_wherever_they_stand(place: str, value: str) -> None:
+    with pytest.raises(SetupFailed, match="tag"):
+        documents.parsed(place.format(value), "it")
+
+
+def test_tag_in_a_base_is_refused() -> None:
+    with pytest.raises(SetupFailed, match=r"Base-RetinaNet\.yaml has the tag"):
+        documents.of_zoo("runs.yaml", in_zoo)
+
+
+@pytest.mark.parametrize(
+    "base",
+    [
+        "/etc/passwd",
+        "~/mine.yaml",
+        "../../../etc/passwd",
+        "../secret.yaml",
+        "COCO/../../secret.yaml",
+        "https://example.org/a.yaml",
+        "detectron2://a.yaml",
+        "file:///etc/passwd",
+        "'..\\secret.yaml'",
+        "''",
+        "'a b.yaml'",
+        '"COCO/small.yaml\\0"',
+        "[COCO/small.yaml]",
+        "{a: b}",
+        "3",
+        "null",
+    ],
+)
+def test_base_outside_of_the_zoo_is_refused(base: str) -> None:
+    asked: list[str] = []
+
+    def read(path: str) -> str:
+        asked.append(path)
+        return "VERSION: 2\n"
+
+    with pytest.raises(SetupFailed):
+        documents.of_operator(f"_BASE_: {base}\n", "mine.yaml", read)
+
+    assert asked == []
+
+
+@pytest.mark.parametrize("name", ["../Base.yaml", "/Base.yaml", "COCO/../../x.yaml", "a//b", ""])
+def test_name_that_leaves_the_zoo_is_refused(name: str) -> None:
+    with pytest.raises(SetupFailed, match="outside"):
+        documents.of_zoo(name, in_zoo)
+
+
+def test_bases_in_a_circle_are_refused() -> None:
+    with pytest.raises(SetupFailed, match="bases"):
+        documents.of_zoo("loop.yaml", in_zoo)
+
+
+def test_missing_file_of_the_zoo_is_named() -> None:
+    with pytest.raises(SetupFailed, match=r"no COCO/none\.yaml"):
+        documents.of_zoo("COCO/none.yaml", in_zoo)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("a: &x [1]\nb: *x\n", "anchor"),
+        ("a: &a [*a]\n", "anchor"),
+        ("a: 1\na: 2\n", "twice"),
+        ("a: {b: 1, b: 2}\n", "twice"),
+        ("- {a: [{b: 1, b: 2}]}\n", "twice"),
+        ("[" * 5000, "deeper"),
+        ("a: " * 3, "plain YAML"),
+        ("- a\n", "mapping"),
+        ("", "mapping"),
+        ("just words", "mapping"),
+        ("a: 1\n---\nb: 2\n", "plain YAML"),
+        ("1: a\n", "key"),
+        ("a: 2020-01-01\n", "plain values"),
+        ("a: .nan\n", "number"),
+        ("a: [.inf]\n", "number"),
+        ("a: " + "9" * 5000, "plain YAML"),
+        ("a: '" + "x" * 70_000 + "'", "larger"),
+        ("a: \x00", "plain YAML"),
+    ],
+    ids=lambda value: repr(value[:20]),
+)
+def test_document_that_is_more_or_less_than_data_is_refused(text: str, why: str) -> None:
+    with pytest.raises(SetupFailed, match=why):
+        documents.parsed(text, "it")
+
+
+def test_what_only_training_reads_is_dropped_and_so_is_the_weights_address() -> None:
+    document: documents.Document = {
+        "MODEL": {"WEIGHTS": "detectron2://a.pkl", "MASK_ON": True},
+        "SOLVER": {"STEPS": "(1, 2)"},
+        "OUTPUT_DIR": "/tmp/x",
+    }
+
+    assert documents.without_training(document) == {"MODEL": {"MASK_ON": True}}

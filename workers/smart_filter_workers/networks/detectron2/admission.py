@@ -1,0 +1,125 @@
+"""Letting in what an operator brings: a configuration of their own, or a file of weights.
+
+Both are read as data, tried on a small picture and put into the weights folder under their
+digest; from then on nothing but that digest is trusted.
+"""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from smart_filter_shared.errors import SetupFailed
+from smart_filter_workers import admitted
+from smart_filter_workers.admitted import Admitted
+from smart_filter_workers.networks.detectron2 import building, checkpoints, documents, shelf, zoo
+from smart_filter_workers.networks.detectron2.building import Built
+from smart_filter_workers.networks.detectron2.predictor import Options, Predictor
+
+FOLDER: Final = "detectron2"
+PROBE_SIDE_PX: Final = 64
+
+
+def admit_config(path: Path, folder: Path, *, names: Sequence[str] = ()) -> str:
+    """Let in a configuration; return the address by which it is asked for once it has weights.
+
+    path: a YAML file whose `_BASE_`, if any, is a file of the zoo; folder: the weights folder.
+    names: of its classes, those that it counts first, unless its data set is a known one.
+    Raises SetupFailed naming what it says that it may not, or why no model comes of it.
+    """
+    content = _content(path, most=documents.LONGEST_BYTES)
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise SetupFailed(f"{path} is no UTF-8 text") from error
+    document = shelf.of_operator(text, path.name)
+    probe(building.build(document, device=building.device(), names=names))
+    digest = hashlib.sha256(content).hexdigest()
+    name = f"{FOLDER}/{digest}.yaml"
+    _put(folder / name, content)
+    admitted.add(folder, Admitted(name, digest, shelf.CONFIG, classes=tuple(names)))
+    return shelf.address_of(digest)
+
+
+def admit_weights(
+    path: Path,
+    folder: Path,
+    *,
+    config: str,
+    names: Sequence[str] = (),
+    kind: str = shelf.WEIGHTS,
+) -> Admitted:
+    """Let in a file of weights for a configuration.
+
+    path: an `.npz` of arrays, or a pickle as the zoo has them; folder: the weights folder.
+    config: a name of the zoo, or the address of an own one that was let in.
+    names: of its classes, those that it counts first, unless its data set is a known one.
+    Raises SetupFailed when it holds more than arrays, or does not fit the configuration.
+    """
+    own = next(
+        (
+            one
+            for one in admitted.read(folder)
+            if one.kind == shelf.CONFIG and shelf.address_of(one.sha256) == config
+        ),
+        None,
+    )
+    document = shelf.of_zoo(config) if own is None else shelf.own(folder, own)
+    classes = tuple(names) or (own.classes if own else ())
+    content = _content(path, most=None)
+    checkpoint = checkpoints.parsed(content, path.name)
+    built = building.build(document, device=building.device(), names=classes)
+    building.fill(built, checkpoint)
+    probe(built)
+    suffix = ".npz" if content.startswith(b"PK") else ".pkl"
+    stem = zoo.find(config).weights_name.removesuffix(".pkl") if own is None else own.name[:-5]
+    # Another model with the same weights folder has files of its own.
+    beside = "" if kind == shelf.WEIGHTS else f"-{kind}"
+    name = f"{stem}{beside}{suffix}"
+    _put(folder / name, content)
+    let_in = Admitted(
+        name,
+        hashlib.sha256(content).hexdigest(),
+        kind,
+        config=config if own is None else f"{shelf.DIGEST}{own.sha256}",
+        classes=classes,
+    )
+    admitted.add(folder, let_in)
+    return let_in
+
+
+def probe(built: Built) -> None:
+    """Run a model on a small picture.  Raises SetupFailed when it cannot."""
+    grey = np.full((PROBE_SIDE_PX, PROBE_SIDE_PX, 3), 128, np.uint8)
+    options = Options(threshold=0.5, short_side_px=PROBE_SIDE_PX)
+    try:
+        Predictor(built)([grey], sorted(built.classes.all), options)
+    # Whatever an odd configuration makes detectron2 raise, it is not let in.
+    except Exception as error:
+        raise SetupFailed(f"the model fails on a small picture: {error}") from error
+
+
+def _content(path: Path, *, most: int | None) -> bytes:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise SetupFailed(f"{path} cannot be read: {error.strerror}") from error
+    if most is not None and len(content) > most:
+        raise SetupFailed(f"{path} is larger than {most} bytes")
+    return content
+
+
+def _put(path: Path, content: bytes) -> None:
+    """Put a file in place in one step."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, scratch = tempfile.mkstemp(prefix=".admit-", dir=path.parent)
+    with os.fdopen(handle, "wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+    Path(scratch).chmod(0o644)
+    Path(scratch).replace(path)
