@@ -9,14 +9,16 @@ import pytest
 from smart_filter_shared.cards import TaskName
 from smart_filter_tests.pictures import ODD_SIZES, noise
 from smart_filter_tests.threads import at_once
-from smart_filter_workers import catalogue
+from smart_filter_workers import catalogue, memory
+from smart_filter_workers.loaded import LoadedModels
 from smart_filter_workers.results import Face, Srgb8
 from smart_filter_workers.stages.face.models.base import FaceDetector
 
+# Those that need nothing beside the two packages of weights, as recipes leave them.
 FOUND = [
-    (task, name)
-    for task, name in catalogue.find().files
-    if task in {TaskName.FACE, TaskName.PREPARE}
+    (card.task, card.name)
+    for card in catalogue.find().cards
+    if card.task in {TaskName.FACE, TaskName.PREPARE} and card.everywhere
 ]
 # Pixels: a batch may be computed in another order of additions than one picture alone.
 TOLERANCE_PX = 0.1
@@ -24,7 +26,9 @@ TOLERANCE_PX = 0.1
 
 @pytest.fixture(scope="module", params=FOUND, ids=lambda found: f"{found[0]}.{found[1]}")
 def detect(request: pytest.FixtureRequest, weights_folder: Path) -> FaceDetector:
-    return cast("FaceDetector", catalogue.find().files[request.param].load(weights_folder))
+    task, name = request.param
+    models = LoadedModels(catalogue.find(), weights_folder, room=memory.room(None))
+    return cast("FaceDetector", models.of({task: name}, {})[task])
 
 
 def test_face_is_found_where_it_is(detect: FaceDetector, astronaut: Srgb8) -> None:
