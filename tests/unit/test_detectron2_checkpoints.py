@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_workers.networks.detectron2 import checkpoints
 
-ARRAYS = {
+ARRAYS: dict[str, NDArray[Any]] = {
     "conv.weight": np.arange(24, dtype=np.float32).reshape(2, 3, 4),
     "conv.bias": np.array([1.5, -2.5], np.float64),
     "norm.half": np.array([[0.5], [2.0]], np.float16),
@@ -54,11 +55,11 @@ def test_pickle_of_python_2_gives_its_arrays() -> None:
 
 def test_npz_gives_its_arrays() -> None:
     stream = io.BytesIO()
-    np.savez(stream, **{"conv.weight": ARRAYS["conv.weight"]})
+    np.savez(stream, weight=ARRAYS["conv.weight"])
 
     found = checkpoints.parsed(stream.getvalue(), "it")
 
-    assert np.array_equal(found.arrays["conv.weight"], ARRAYS["conv.weight"])
+    assert np.array_equal(found.arrays["weight"], ARRAYS["conv.weight"])
 
 
 def test_names_of_another_program_are_told() -> None:
