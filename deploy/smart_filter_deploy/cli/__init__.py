@@ -4,6 +4,8 @@ endings      how a command ends: exit statuses, and errors as one line
 run          photos in, pictures out; with photos, progress and report
 up, worker   the servers: on this machine all at once, or one process
 jobs, models what there is
+eval         how good and how dear models are, on photos with known answers
+compare      one photo, cut out by several models
 doctor       what is wrong here
 connection   which server commands talk to
 own_stack    an embedded stack that lives as long as a `run`
@@ -27,6 +29,8 @@ _COMMANDS = {
     "prepare": "smart_filter_deploy.cli.worker:prepare",
     "jobs": "smart_filter_deploy.cli.jobs:jobs",
     "models": "smart_filter_deploy.cli.models:models",
+    "eval": "smart_filter_deploy.cli.eval:evaluate",
+    "compare": "smart_filter_deploy.cli.compare:compare",
     "doctor": "smart_filter_deploy.cli.doctor:doctor",
 }
 

@@ -1,0 +1,54 @@
+"""What `prepare` makes of photos, in this process and in one thread."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import cast
+
+import cv2
+
+from smart_filter_shared.cards import TaskName
+from smart_filter_workers import catalogue, memory
+from smart_filter_workers.evaluation.base import Prepare
+from smart_filter_workers.loaded import LoadedModels
+from smart_filter_workers.results import Face, Photo, Prepared, Srgb8
+from smart_filter_workers.stages.prepare import stage
+from smart_filter_workers.stages.prepare.models.base import LightDetector, OrientationReader
+
+
+@contextmanager
+def prepared_by(weights: Path, *, turning: bool) -> Iterator[Prepare]:
+    """Give the stage, with its default models.
+
+    turning: whether photos are turned upright; those of a measurement stand as their answers
+    do.  Models are loaded with the first photo.
+    """
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        loaded = LoadedModels(catalogue.find(), weights, room=memory.room(None))
+        yield partial(_prepare, loaded, turning)
+    finally:
+        cv2.setNumThreads(threads)
+
+
+def default_of(task: TaskName) -> str:
+    """Return the name of the model that `auto` means."""
+    return next(card.name for card in catalogue.find().cards if card.task == task and card.default)
+
+
+def _prepare(loaded: LoadedModels, turning: bool, photo: Photo) -> Prepared:  # noqa: FBT001 - of `partial`
+    tasks = [TaskName.PREPARE, TaskName.ORIENTATION] if turning else [TaskName.PREPARE]
+    models = loaded.of({task: default_of(task) for task in tasks}, {})
+    run_by = stage.Models(
+        prepare=cast("LightDetector", models[TaskName.PREPARE]),
+        orientation=cast("OrientationReader", models.get(TaskName.ORIENTATION, _as_it_stands)),
+    )
+    (prepared,) = stage.run(run_by, [stage.Inputs(photo)])
+    return prepared
+
+
+def _as_it_stands(pictures: Sequence[Srgb8], faces: Sequence[tuple[Face, ...]], /) -> Sequence[int]:
+    del faces
+    return [0] * len(pictures)

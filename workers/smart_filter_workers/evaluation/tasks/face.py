@@ -1,0 +1,150 @@
+"""Face: detected boxes against boxes that people drew."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, cast
+
+from smart_filter_shared.errors import FolderUnreadable
+from smart_filter_workers.evaluation import drawing, folders, metrics
+from smart_filter_workers.evaluation.base import Cell, Floats, Metric, Prepare, Score
+from smart_filter_workers.networks.boxes import Box
+from smart_filter_workers.results import Faces, Prepared
+from smart_filter_workers.stages.face import stage
+from smart_filter_workers.stages.face.models.base import FaceDetector
+
+# Boxes are drawn in several styles, around the face or the head.
+SAME_FACE_IOU: Final = 0.4
+HOW: Final = (
+    "images/X.jpg and boxes.json. A face is found when boxes overlap by an IoU of 0.4; the best"
+    " score takes its face first. What matches a box marked `ignore` counts neither way. Precision"
+    " and recall are of all faces together, and intervals over photos."
+)
+METRICS: Final = (
+    Metric("precision", "precision"),
+    Metric("recall", "recall"),
+    Metric("f1", "F1"),
+)
+LOOKS: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A photo, its faces, and those that count neither way."""
+
+    name: str
+    photo: Path
+    size: tuple[int, int]
+    faces: tuple[Box, ...]
+    ignored: tuple[Box, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    right: list[Box]
+    wrong: list[Box]
+    missed: list[Box]
+
+
+def examples(folder: Path) -> list[Example]:
+    """Return the photos that boxes.json names.  Raises FolderUnreadable."""
+    path = folder / "boxes.json"
+    entries = folders.document(path)
+    if not isinstance(entries, dict) or not entries:
+        raise FolderUnreadable(f"{path} names no photos")
+    return [_example(folder / "images" / name, entries[name]) for name in sorted(entries)]
+
+
+def question(example: Example, prepare: Prepare) -> Prepared:
+    """Return the prepared photo.  Raises FolderUnreadable when it is of another size."""
+    prepared = prepare(folders.photo(example.photo))
+    if (prepared.width, prepared.height) != example.size:
+        raise FolderUnreadable(
+            f"{example.photo} is {prepared.width}×{prepared.height} pixels, its boxes are of"
+            f" {example.size[0]}×{example.size[1]}"
+        )
+    return prepared
+
+
+def answer(model: object, question: Prepared) -> Faces:
+    """Run the stage, as a worker does."""
+    (faces,) = stage.run({"face": cast("FaceDetector", model)}, [stage.Inputs(question)])
+    return faces
+
+
+def score(example: Example, answer: Faces) -> Score:
+    """Match the boxes."""
+    judged = _judge(example, answer)
+    right, wrong, missed = len(judged.right), len(judged.wrong), len(judged.missed)
+    return Score(
+        photo=example.name,
+        group=folders.prefix(example.name),
+        numbers=(right, wrong, missed),
+        badness=wrong + missed,
+        told=f"{right} found · {missed} missed · {wrong} where none is marked",
+    )
+
+
+def figures(numbers: Floats, weights: Floats) -> Mapping[str, float]:
+    """Return precision, recall and F1 of all faces."""
+    right, wrong, missed = (float(total) for total in weights @ numbers)
+    values = metrics.precision_recall_f1(right, wrong, missed)
+    return dict(zip((metric.name for metric in METRICS), values, strict=True))
+
+
+def confusion(numbers: Floats) -> None:
+    """Return nothing: there are no classes."""
+    del numbers
+
+
+def cells(example: Example, answer: Faces) -> tuple[Cell, Cell, Cell, Cell]:
+    """Return the photo, the marked boxes, the found ones, and which of them are amiss."""
+    srgb = folders.photo(example.photo).srgb
+    judged = _judge(example, answer)
+    known = drawing.boxes(srgb, {drawing.RIGHT: example.faces, drawing.DIM: example.ignored})
+    found = drawing.boxes(srgb, {drawing.RIGHT: _boxes(answer)})
+    amiss = {
+        drawing.RIGHT: judged.right,
+        drawing.TOO_MUCH: judged.wrong,
+        drawing.MISSING: judged.missed,
+    }
+    return srgb, known, found, drawing.boxes(srgb, amiss)
+
+
+def _judge(example: Example, answer: Faces) -> _Judged:
+    found = _boxes(answer)
+    taken = metrics.matches(found, example.faces, least=SAME_FACE_IOU)
+    others = [box for box, face in zip(found, taken, strict=True) if face is None]
+    excused = metrics.matches(others, example.ignored, least=SAME_FACE_IOU)
+    return _Judged(
+        right=[box for box, face in zip(found, taken, strict=True) if face is not None],
+        wrong=[box for box, face in zip(others, excused, strict=True) if face is None],
+        missed=[box for index, box in enumerate(example.faces) if index not in taken],
+    )
+
+
+def _boxes(answer: Faces) -> list[Box]:
+    best_first = sorted(answer.faces, key=lambda face: face.score, reverse=True)
+    return [
+        (left, top, left + width, top + height)
+        for left, top, width, height in (face.box for face in best_first)
+    ]
+
+
+def _example(photo: Path, entry: object) -> Example:
+    try:
+        # Parsed here, at the border; what is not as it must be raises one of these.
+        marked = [
+            ((box["x"], box["y"], box["x"] + box["w"], box["y"] + box["h"]), bool(box["ignore"]))
+            for box in entry["boxes"]  # type: ignore[index]  # JSON, see above
+        ]
+        size = (int(entry["width"]), int(entry["height"]))  # type: ignore[index]  # the same
+    except (KeyError, TypeError, ValueError) as error:
+        raise FolderUnreadable(f"boxes.json, {photo.name}: not as it must be ({error})") from error
+    return Example(
+        name=photo.name,
+        photo=photo,
+        size=size,
+        faces=tuple(box for box, ignore in marked if not ignore),
+        ignored=tuple(box for box, ignore in marked if ignore),
+    )
