@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol, cast
 
+import cv2
 import numpy as np
 import pytest
 
@@ -12,9 +13,10 @@ from smart_filter_shared.rating import SmileLevel
 from smart_filter_tests.pictures import ODD_SIZES, noise
 from smart_filter_tests.threads import at_once
 from smart_filter_workers import catalogue
-from smart_filter_workers.networks.face_mesh import FaceView
+from smart_filter_workers.networks.face_mesh import LEFT_EYE, FaceMesh, FaceView, Mesh
 from smart_filter_workers.results import Eyes, Face, Smile, Srgb8
 from smart_filter_workers.stages.smile.models.base import EyeReader, SmileRater
+from smart_filter_workers.stages.smile.sight import NOSE_TIP
 
 FILES = catalogue.find().files
 # As a detector finds it in the sample photo.
@@ -23,6 +25,17 @@ ASTRONAUTS_FACE = Face(
     score=0.93,
     landmarks=((203.2, 101.7), (247.0, 104.5), (223.3, 125.1), (203.4, 142.3), (241.3, 144.4)),
 )
+
+
+class Profile(FaceView):
+    """A face whose nose stands beyond its left eye, as a mesh draws a head turned away."""
+
+    def mesh(self, network: FaceMesh) -> Mesh:
+        """Return the mesh with its nose moved."""
+        seen = super().mesh(network)
+        points = seen.points.copy()
+        points[NOSE_TIP] = points[LEFT_EYE[0]] + 5
+        return Mesh(points, seen.presence)
 
 
 class FaceModel(Protocol):
@@ -67,6 +80,30 @@ def test_eyes_of_a_few_pixels_are_unknown(read: EyeReader, astronaut: Srgb8) -> 
     tiny = np.ascontiguousarray(astronaut[::8, ::8])
 
     (eyes,) = read([FaceView(tiny, _shrunk(ASTRONAUTS_FACE, 8))])
+
+    assert eyes == Eyes(left_open=None, right_open=None)
+
+
+def test_eyes_behind_dark_glasses_are_unknown(read: EyeReader, astronaut: Srgb8) -> None:
+    glasses = astronaut.copy()
+    for x, y in ASTRONAUTS_FACE.landmarks[:2]:
+        cv2.ellipse(glasses, (round(x), round(y) + 3), (19, 16), 0, 0, 360, (15, 15, 18), -1)
+
+    (eyes,) = read([FaceView(glasses, ASTRONAUTS_FACE)])
+
+    assert eyes == Eyes(left_open=None, right_open=None)
+
+
+def test_eyes_of_a_profile_are_unknown(read: EyeReader, astronaut: Srgb8) -> None:
+    (eyes,) = read([Profile(astronaut, ASTRONAUTS_FACE)])
+
+    assert eyes == Eyes(left_open=None, right_open=None)
+
+
+def test_eyes_beyond_the_edge_of_the_picture_are_unknown(read: EyeReader, astronaut: Srgb8) -> None:
+    mouth = np.ascontiguousarray(astronaut[115:])
+
+    (eyes,) = read([FaceView(mouth, _lower(ASTRONAUTS_FACE, -115))])
 
     assert eyes == Eyes(left_open=None, right_open=None)
 
@@ -132,6 +169,12 @@ def _shrunk(face: Face, times: int) -> Face:
     left, top, width, height = (side / times for side in face.box)
     a, b, c, d, e = ((x / times, y / times) for x, y in face.landmarks)
     return Face(box=(left, top, width, height), score=face.score, landmarks=(a, b, c, d, e))
+
+
+def _lower(face: Face, down_px: float) -> Face:
+    left, top, width, height = face.box
+    a, b, c, d, e = ((x, y + down_px) for x, y in face.landmarks)
+    return Face((left, top + down_px, width, height), face.score, (a, b, c, d, e))
 
 
 def _filling(width: int, height: int) -> Face:

@@ -61,7 +61,7 @@ stages = Table(
     Column("job_id", Uuid, primary_key=True),
     Column("stage", Text, primary_key=True),
     Column("capability", Text, nullable=False),
-    # Which model runs each of the stage's tasks, as {"smile": "geometry", "eyes": "eyelids"}.
+    # Which model runs each of the stage's tasks, as {"smile": "geometry", "eyes": "iris"}.
     Column("models", JSONB, nullable=False),
     # What was set for them, by task: {"segmentation": {"threshold": 0.5}}.
     Column("parameters", JSONB, nullable=False, server_default=text("'{}'")),

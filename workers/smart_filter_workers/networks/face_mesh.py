@@ -1,8 +1,8 @@
-"""Face mesh: 468 points on a face, and finer contours of its eyes, by LiteRT.
+"""Face mesh: 468 points on a face, by LiteRT.
 
 Source: Kartynnik, Ablavatski, Grishchenko & Grundmann 2019, "Real-time facial surface
-geometry from monocular video on mobile GPUs", and Ablavatski et al. 2020, "Real-time pupil
-tracking from monocular video"; the network files are those that the package mediapipe ships.
+geometry from monocular video on mobile GPUs"; the network file is the one that the package
+mediapipe ships.
 """
 
 import math
@@ -22,16 +22,10 @@ Floats = NDArray[np.float32]
 MESH_WEIGHTS = WeightsFile(
     "face_landmark.tflite", "1055cb9d4a9ca8b8c688902a3a5194311138ba256bcc94e336d8373a5f30c814"
 )
-EYE_WEIGHTS = WeightsFile(
-    "iris_landmark.tflite", "d1744d2a09c25f501d39eba4faff47e53ecca8852c5ce19bce8eeac39357521f"
-)
 MESH_SIZE_PX = 192
 MESH_POINTS = 468
-EYE_SIZE_PX = 64
-EYE_POINTS = 71
-# How much wider than face and eye the squares are that the networks were trained on.
+# How much wider than the face the squares are that the network was trained on.
 FACE_MARGIN = 1.5
-EYE_MARGIN = 2.3
 # Outer and inner corner of each eye among the 468 points.
 RIGHT_EYE = (33, 133)
 LEFT_EYE = (263, 362)
@@ -62,7 +56,7 @@ class FaceMesh:
         because a detector's box is loose and its eyes give a rough angle.
         """
         first = self._within(picture, _square_of(face))
-        return self._within(picture, _square_around(first.points))
+        return self._within(picture, square_around(first.points))
 
     def _within(self, picture: Srgb8, square: Square) -> Mesh:
         outputs = self._network(square.cut(picture, MESH_SIZE_PX)[np.newaxis])
@@ -71,36 +65,6 @@ class FaceMesh:
             points=square.to_picture(points, MESH_SIZE_PX),
             presence=_sigmoid(float(outputs["conv2d_31"].item())),
         )
-
-
-class EyeContours:
-    """Draws the lids of an eye finer than the mesh does; any thread may call it."""
-
-    def __init__(self, weights: Path) -> None:
-        self._network = LiteRtNetwork(weights / EYE_WEIGHTS.name)
-
-    def __call__(self, picture: Srgb8, mesh: Mesh, eye: tuple[int, int]) -> Floats:
-        """Return (71, 2) float32, pixels of `picture`: the lids, then the skin around.
-
-        picture: (H, W, 3) uint8 sRGB; eye: RIGHT_EYE or LEFT_EYE.  0 to 8 is the lower lid
-        from corner to corner, 9 to 15 the upper one between the same corners.
-        """
-        outer, inner = mesh.points[eye[0]], mesh.points[eye[1]]
-        start, end = (outer, inner) if eye == RIGHT_EYE else (inner, outer)
-        square = Square(
-            centre=(float(outer[0] + inner[0]) / 2, float(outer[1] + inner[1]) / 2),
-            side=max(1.0, EYE_MARGIN * float(np.linalg.norm(end - start))),
-            angle=math.atan2(end[1] - start[1], end[0] - start[0]),
-        )
-        cut = square.cut(picture, EYE_SIZE_PX)
-        # The network knows right eyes only; a left one is its mirror image.
-        mirrored = eye == LEFT_EYE
-        given = np.ascontiguousarray(cut[:, ::-1]) if mirrored else cut
-        points = self._network(given[np.newaxis])["output_eyes_contours_and_brows"]
-        contour = points.reshape(EYE_POINTS, 3)[:, :2]
-        if mirrored:
-            contour[:, 0] = EYE_SIZE_PX - contour[:, 0]
-        return square.to_picture(contour, EYE_SIZE_PX)
 
 
 class FaceView:
@@ -122,17 +86,7 @@ class FaceView:
         return self._mesh
 
 
-def _square_of(face: Face) -> Square:
-    left, top, width, height = face.box
-    right_eye, left_eye = face.landmarks[:2]
-    return Square(
-        centre=(left + width / 2, top + height / 2),
-        side=max(1.0, FACE_MARGIN * max(width, height)),
-        angle=math.atan2(left_eye[1] - right_eye[1], left_eye[0] - right_eye[0]),
-    )
-
-
-def _square_around(points: Floats) -> Square:
+def square_around(points: Floats) -> Square:
     """Return the square that holds the mesh, upright as its eyes are."""
     across = points[LEFT_EYE[0]] - points[RIGHT_EYE[0]]
     angle = math.atan2(across[1], across[0])
@@ -145,6 +99,16 @@ def _square_around(points: Floats) -> Square:
         centre=(float(centre[0]), float(centre[1])),
         side=max(1.0, FACE_MARGIN * float(max(high - low))),
         angle=angle,
+    )
+
+
+def _square_of(face: Face) -> Square:
+    left, top, width, height = face.box
+    right_eye, left_eye = face.landmarks[:2]
+    return Square(
+        centre=(left + width / 2, top + height / 2),
+        side=max(1.0, FACE_MARGIN * max(width, height)),
+        angle=math.atan2(left_eye[1] - right_eye[1], left_eye[0] - right_eye[0]),
     )
 
 

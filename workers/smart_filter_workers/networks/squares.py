@@ -52,6 +52,14 @@ class Square:
         matrix = self._to_picture(size)
         return np.asarray(points @ matrix[:, :2].T + matrix[:, 2], dtype=np.float32)
 
+    def to_cut(self, points: Floats, size: int) -> Floats:
+        """Bring (N, 2) float32 points of the picture to pixels of a cut of `size` pixels."""
+        matrix = self._to_picture(size)
+        # The axes are at right angles and of one length: the inverse is the transpose, scaled.
+        per_px = size / self.side
+        inside = (points - matrix[:, 2]) @ matrix[:, :2] * per_px * per_px
+        return np.asarray(inside, dtype=np.float32)
+
     def paste(self, cut: Floats, height: int, width: int) -> Floats:
         """Bring a cut back to where it was: (height, width) float32, 0 outside of the square.
 

@@ -1,0 +1,108 @@
+"""Which eyes of a face can be judged: large enough, in the picture, in front, not behind glass."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smart_filter_workers.networks.face_mesh import LEFT_EYE, RIGHT_EYE, Mesh, square_around
+from smart_filter_workers.results import Srgb8
+
+Floats = NDArray[np.float32]
+
+NO_FACE_BELOW: Final = 0.5
+# Fewer pixels from corner to corner show no lids.
+SHORTEST_EYE_PX: Final = 8
+# As a head turns its far eye grows short, and hides behind the nose.
+SHORTEST_OF_OTHER: Final = 0.5
+# The face is this many pixels wide and high when skin is compared: few enough that a point
+# of it is a patch of skin.
+SKIN_SIZE_PX: Final = 96
+# Points of the mesh below each eye, where glasses reach, and on the cheek, where they do not.
+BELOW_RIGHT_EYE: Final = (110, 24, 23, 22, 26, 228, 229, 230, 231, 232)
+BELOW_LEFT_EYE: Final = (339, 254, 253, 252, 256, 448, 449, 450, 451, 452)
+RIGHT_CHEEK: Final = (50, 205, 36, 187, 101)
+LEFT_CHEEK: Final = (280, 425, 266, 411, 330)
+NOSE_TIP: Final = 1
+# Source of the weights of red, green and blue: Rec. 601, luma.
+LUMA: Final = (0.299, 0.587, 0.114)
+# A difference of hue counts half as much as one of lightness; black does not count as infinite.
+HUE: Final = 0.5
+BLACK: Final = 4.0
+# Of 720 faces in portraits 33 wear dark glasses; 32 of them are above, and of the others
+# nine, whose eyes lie in shadow.
+DARK_ABOVE: Final = 0.65
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What can be judged.
+
+    right, left: whether that eye of the person can be; dark: whether both are behind dark
+    glasses, or in a shadow that looks like them.
+    """
+
+    right: bool
+    left: bool
+    dark: bool
+
+
+def sight_of(picture: Srgb8, mesh: Mesh) -> Sight:
+    """Return which eyes of the face can be judged.
+
+    picture: (H, W, 3) uint8 sRGB; mesh: of a face in it.
+    """
+    if mesh.presence < NO_FACE_BELOW or is_profile(mesh):
+        return Sight(right=False, left=False, dark=False)
+    right, left = _length_px(mesh, RIGHT_EYE), _length_px(mesh, LEFT_EYE)
+    shortest = max(SHORTEST_EYE_PX, SHORTEST_OF_OTHER * max(right, left))
+    return Sight(
+        right=right >= shortest and _is_inside(picture, mesh, RIGHT_EYE),
+        left=left >= shortest and _is_inside(picture, mesh, LEFT_EYE),
+        dark=darkness(picture, mesh) > DARK_ABOVE,
+    )
+
+
+def is_profile(mesh: Mesh) -> bool:
+    """Return whether the tip of the nose stands beyond the outer corner of an eye."""
+    start, end = mesh.points[RIGHT_EYE[0]], mesh.points[LEFT_EYE[0]]
+    across = end - start
+    along = float((mesh.points[NOSE_TIP] - start) @ across)
+    return not 0 <= along <= float(across @ across)
+
+
+def darkness(picture: Srgb8, mesh: Mesh) -> float:
+    """Return how unlike the cheeks the skin below the eyes is: 0 alike, 1 as behind dark glass.
+
+    picture: (H, W, 3) uint8 sRGB; mesh: of a face in it.  The lighter eye counts, because a
+    shadow often covers one. The measure is the fall of the logarithm of luma from cheek to
+    eye, and half the spread of that fall over red, green and blue.
+    """
+    square = square_around(mesh.points)
+    skin = np.log(square.cut(picture, SKIN_SIZE_PX) * 255 + BLACK)
+    points = square.to_cut(mesh.points, SKIN_SIZE_PX)
+    return min(
+        _fall(_skin_at(skin, points, cheek) - _skin_at(skin, points, below))
+        for below, cheek in ((BELOW_RIGHT_EYE, RIGHT_CHEEK), (BELOW_LEFT_EYE, LEFT_CHEEK))
+    )
+
+
+def _fall(by_channel: Floats) -> float:
+    return max(0.0, float(by_channel @ np.array(LUMA))) + HUE * float(np.ptp(by_channel))
+
+
+def _skin_at(skin: Floats, points: Floats, indices: tuple[int, ...]) -> Floats:
+    """Return the median of some points, (3,) float32."""
+    columns, rows = np.clip(np.round(points[list(indices)]), 0, SKIN_SIZE_PX - 1).astype(int).T
+    return np.asarray(np.median(skin[rows, columns], axis=0), dtype=np.float32)
+
+
+def _length_px(mesh: Mesh, eye: tuple[int, int]) -> float:
+    return float(np.linalg.norm(mesh.points[eye[0]] - mesh.points[eye[1]]))
+
+
+def _is_inside(picture: Srgb8, mesh: Mesh, eye: tuple[int, int]) -> bool:
+    corners = mesh.points[list(eye)]
+    height, width = picture.shape[:2]
+    return bool((corners >= 0).all() and (corners <= (width, height)).all())
