@@ -1,0 +1,199 @@
+"""Models whose networks are admitted files: `onnx` and `yolo`, with networks that tests make."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from smart_filter_shared.cards import TaskName
+from smart_filter_shared.errors import ModelNotLoaded, SetupFailed
+from smart_filter_tests import networks
+from smart_filter_tests.pictures import ODD_SIZES, noise, prepared
+from smart_filter_tests.threads import at_once
+from smart_filter_workers import catalogue
+from smart_filter_workers.networks import onnx_session
+from smart_filter_workers.networks.shelf import MOST_OPEN
+from smart_filter_workers.results import Srgb8
+from smart_filter_workers.stages.segmentation.models import onnx, yolo
+from smart_filter_workers.stages.segmentation.models.base import People
+
+SQUARE = {"width": networks.SIDE_PX, "height": networks.SIDE_PX}
+CENTRED = {**SQUARE, "fit": "centred", "padding": 114, "answer": "yolo"}
+CORNER = {**SQUARE, "fit": "corner", "padding": 114, "order": "bgr", "answer": "rtmdet"}
+# Levels of 255: what a rounding of the picture's own levels leaves.
+ROUNDED = 2
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A weights folder with one network of each kind of answer."""
+    folder = tmp_path / "weights"
+    networks.put(folder, "onnx", "red", networks.red_is_people(), SQUARE)
+    networks.put(folder, "yolo", "two-persons", two_persons(), CENTRED)
+    networks.put(folder, "yolo", "rtm", three_things(), CORNER)
+    return folder
+
+
+def two_persons() -> bytes:
+    """Return a YOLO-seg network that sees a person left and a person right."""
+    boxes = [(16, 32, 20, 40), (48, 32, 20, 40)]
+    rows = np.array([[*box, score, 0, 9] for box, score in zip(boxes, (0.9, 0.6), strict=True)])
+    return networks.yolo(rows.T.astype(np.float32), np.ones((1, 16, 16), np.float32))
+
+
+def three_things() -> bytes:
+    """Return an RTMDet-Ins network that sees a person, a dog, and somebody it is unsure of."""
+    boxes = [[8, 8, 30, 56, 0.9], [34, 8, 60, 56, 0.9], [2, 2, 60, 60, 0.2]]
+    return networks.rtmdet(
+        np.array(boxes, np.float32), np.array([0, 16, 0]), np.ones((3, 64, 64), np.float32)
+    )
+
+
+def half_red(height: int, width: int) -> Srgb8:
+    srgb = np.zeros((height, width, 3), np.uint8)
+    srgb[:, : width // 2, 0] = 255
+    return srgb
+
+
+def cut_out_by_onnx(folder: Path, srgb: Srgb8, entry: str = "red") -> People:
+    (people,) = onnx.load(folder)([prepared(srgb)], parameters={"entry": entry})
+    return people
+
+
+def cut_out_by_yolo(folder: Path, srgb: Srgb8, entry: str, threshold: float = 0.5) -> People:
+    given = {"entry": entry, "threshold": threshold}
+    (people,) = yolo.load(folder)([prepared(srgb)], parameters=given)
+    return people
+
+
+def test_networks_that_are_there_are_the_choices_of_the_offered_cards(folder: Path) -> None:
+    offers = {
+        offer.card.name: offer
+        for offer in catalogue.find().offers(folder)
+        if offer.card.task is TaskName.SEGMENTATION
+    }
+
+    choices = {
+        name: parameter.choices
+        for name in ("onnx", "yolo")
+        if (parameter := offers[name].card.parameter("entry")) is not None
+    }
+    assert choices == {"onnx": ("red",), "yolo": ("rtm", "two-persons")}
+    assert offers["onnx"].fault is None
+
+
+def test_model_without_networks_is_not_offered(tmp_path: Path) -> None:
+    offers = {offer.card.name: offer.fault for offer in catalogue.find().offers(tmp_path)}
+
+    assert "models pull" in (offers["onnx"] or "")
+
+
+def test_matte_is_what_the_network_saw(folder: Path) -> None:
+    people = cut_out_by_onnx(folder, half_red(128, 256))
+
+    assert people.persons is None
+    assert people.matte[:, :120].min() >= 255 - ROUNDED
+    assert people.matte[:, 136:].max() <= ROUNDED
+
+
+@pytest.mark.parametrize("size", ODD_SIZES, ids=str)
+def test_any_size_gives_mattes_of_the_proxys_size(folder: Path, size: tuple[int, int]) -> None:
+    srgb = prepared(noise(*size)).proxy_srgb
+
+    mattes = [
+        cut_out_by_onnx(folder, srgb).matte,
+        cut_out_by_yolo(folder, srgb, "two-persons").matte,
+        cut_out_by_yolo(folder, srgb, "rtm").matte,
+    ]
+
+    assert {(one.shape, one.dtype) for one in mattes} == {(srgb.shape[:2], np.dtype(np.uint8))}
+
+
+@pytest.mark.parametrize(("entry", "count"), [("two-persons", 2), ("rtm", 1)])
+def test_persons_have_mattes_of_their_own_from_left_to_right(
+    folder: Path, entry: str, count: int
+) -> None:
+    people = cut_out_by_yolo(folder, noise(200, 200), entry)
+
+    assert people.persons is not None
+    assert len(people.persons) == count
+    assert np.array_equal(np.maximum.reduce(people.persons), people.matte)
+    middles = [np.nonzero(one)[1].mean() for one in people.persons]
+    assert middles == sorted(middles)
+    assert people.persons[0][100, 60] == 255, "the left person's middle"
+
+
+def test_threshold_leaves_unsure_persons_out(folder: Path) -> None:
+    people = cut_out_by_yolo(folder, noise(64, 64), "two-persons", threshold=0.7)
+
+    assert people.persons is not None
+    assert len(people.persons) == 1
+
+
+def test_nobody_found_gives_an_empty_matte(folder: Path) -> None:
+    people = cut_out_by_yolo(folder, noise(64, 64), "two-persons", threshold=0.95)
+
+    assert people.persons == ()
+    assert people.matte.max() == 0
+
+
+def test_nothing_prepared_gives_no_answers(folder: Path) -> None:
+    assert onnx.load(folder)([], parameters={"entry": "red"}) == []
+    assert yolo.load(folder)([], parameters={"entry": "rtm", "threshold": 0.5}) == []
+
+
+def test_batch_gives_what_one_by_one_gives(folder: Path) -> None:
+    pictures = [half_red(64, 64), noise(90, 160), half_red(300, 100)]
+
+    together = onnx.load(folder)([prepared(one) for one in pictures], parameters={"entry": "red"})
+
+    alone = [cut_out_by_onnx(folder, one).matte for one in pictures]
+    assert all(np.array_equal(one.matte, two) for one, two in zip(together, alone, strict=True))
+
+
+def test_four_threads_give_the_same(folder: Path) -> None:
+    model = onnx.load(folder)
+    photo = prepared(noise(90, 160))
+
+    found = at_once(4, lambda: model([photo], parameters={"entry": "red"})[0].matte)
+
+    assert all(np.array_equal(one, found[0]) for one in found)
+
+
+def test_only_the_last_few_networks_stay_open(folder: Path) -> None:
+    for number in range(MOST_OPEN + 1):
+        other = networks.yolo(np.ones((7, number + 1), np.float32), np.ones((1, 4, 4), np.float32))
+        networks.put(folder, "yolo", f"other-{number}", other, CENTRED)
+    model = yolo.load(folder)
+
+    opened = [model.shelf.network(f"other-{number}") for number in (0, 1, 0, 2, 0)]
+
+    assert opened[0] is opened[2] is opened[4], "used again and again, it stays"
+    assert model.shelf.network("other-1") is not opened[1], "the least recently used was closed"
+
+
+def test_changed_file_is_not_loaded(folder: Path) -> None:
+    name = networks.put(folder, "onnx", "red", networks.red_is_people(), SQUARE)
+    with (folder / name).open("ab") as file:
+        file.write(b"\0")
+
+    with pytest.raises(ModelNotLoaded, match="wrong SHA-256"):
+        cut_out_by_onnx(folder, noise(64, 64))
+
+
+def test_entry_that_is_elsewhere_is_left_to_other_workers(folder: Path) -> None:
+    with pytest.raises(ModelNotLoaded, match="models pull") as caught:
+        cut_out_by_onnx(folder, noise(64, 64), entry="u2net")
+
+    assert not caught.value.leads, "the others of its networks are served"
+
+
+def test_network_whose_weights_lie_in_another_file_is_refused() -> None:
+    with pytest.raises(SetupFailed, match="another file"):
+        onnx_session.check(networks.with_weights_elsewhere())
+
+
+@pytest.mark.parametrize("content", [b"", b"not a network", b"PK\3\4", b"\x08\x07"])
+def test_file_that_is_no_network_is_refused(content: bytes) -> None:
+    with pytest.raises(SetupFailed, match="no ONNX network"):
+        onnx_session.check(content)

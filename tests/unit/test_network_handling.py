@@ -1,0 +1,244 @@
+"""How pictures go into somebody else's network, and how its answers come back."""
+
+import numpy as np
+import pytest
+
+from smart_filter_workers.networks import handling, instances, placing
+from smart_filter_workers.networks.handling import Activation, Answer, Fit, Handling, Layout, Order
+from smart_filter_workers.networks.onnx_session import providers
+
+# Rounding of sizes moves an edge by a pixel at the most.
+ONE_PX = 1.01
+
+
+def a_picture(height: int = 40, width: int = 80) -> placing.Srgb8:
+    """A red left half beside a blue right one."""
+    srgb = np.zeros((height, width, 3), np.uint8)
+    srgb[:, : width // 2, 0] = 255
+    srgb[:, width // 2 :, 2] = 255
+    return srgb
+
+
+def test_handling_told_and_read_again_is_the_same() -> None:
+    used = Handling(
+        320,
+        200,
+        fit=Fit.CENTRED,
+        padding=114,
+        order=Order.BGR,
+        mean=(0.5, 0.4, 0.3),
+        brightest=True,
+        activation=Activation.SIGMOID,
+    )
+
+    assert handling.read(used.told) == used
+
+
+@pytest.mark.parametrize(
+    ("told", "named"),
+    [
+        ({"width": 0, "height": 64}, "width"),
+        ({"width": 64}, "height"),
+        ({"width": 64, "height": 1e9}, "height"),
+        ({"width": True, "height": 64}, "width"),
+        ({"width": 64, "height": 64, "mean": [1, 2]}, "mean"),
+        ({"width": 64, "height": 64, "mean": ["a", "b", "c"]}, "mean"),
+        ({"width": 64, "height": 64, "std": [1, 0, 1]}, "std"),
+        ({"width": 64, "height": 64, "fit": "squeeze"}, "fit"),
+        ({"width": 64, "height": 64, "activation": 3}, "activation"),
+        ({"width": 64, "height": 64, "code": "print()"}, "code"),
+    ],
+)
+def test_handling_that_cannot_be_is_refused_by_name(told: dict[str, object], named: str) -> None:
+    with pytest.raises(ValueError, match=named):
+        handling.read(told)
+
+
+def test_stretched_picture_fills_the_input() -> None:
+    placed = placing.place(a_picture(), Handling(64, 64))
+
+    assert placed.values.shape == (1, 3, 64, 64)
+    assert placed.values[0, 0, :, 10].min() == 1, "red is at the left, from top to bottom"
+    assert placed.values[0, 2, :, 50].min() == 1, "blue is at the right"
+
+
+def test_picture_with_kept_shape_is_between_two_bands() -> None:
+    placed = placing.place(a_picture(), Handling(64, 64, fit=Fit.CENTRED, padding=51))
+
+    assert (placed.left, placed.top, placed.width, placed.height) == (0, 16, 64, 32)
+    assert placed.values[0, :, 8, 10] == pytest.approx([0.2, 0.2, 0.2]), "the band above"
+    assert placed.values[0, :, 56, 10] == pytest.approx([0.2, 0.2, 0.2]), "the band below"
+    assert placed.values[0, :, 32, 10] == pytest.approx([1, 0, 0])
+
+
+def test_picture_in_the_corner_has_a_band_below_only() -> None:
+    placed = placing.place(a_picture(), Handling(64, 64, fit=Fit.CORNER))
+
+    assert (placed.left, placed.top, placed.width, placed.height) == (0, 0, 64, 32)
+
+
+def test_colours_mean_and_deviation_are_in_the_networks_order() -> None:
+    used = Handling(64, 64, order=Order.BGR, layout=Layout.NHWC, mean=(0, 0, 0.5), std=(1, 1, 0.5))
+
+    placed = placing.place(a_picture(), used)
+
+    assert placed.values.shape == (1, 64, 64, 3)
+    assert placed.values[0, 5, 5] == pytest.approx([0, 0, 1]), "red is last: (1 - 0.5) / 0.5"
+
+
+def test_brightest_value_of_a_dark_picture_becomes_one() -> None:
+    dark = a_picture() // 5
+
+    placed = placing.place(dark, Handling(64, 64, brightest=True))
+
+    assert placed.values.max() == 1
+
+
+@pytest.mark.parametrize("fit", Fit)
+@pytest.mark.parametrize("size", [(40, 80), (80, 40), (200, 30), (64, 64), (1, 7)])
+def test_map_of_the_input_comes_back_to_where_it_was(fit: Fit, size: tuple[int, int]) -> None:
+    srgb = a_picture(*size)
+    used = Handling(64, 64, fit=fit)
+    placed = placing.place(srgb, used)
+
+    back = placing.to_picture(placed.values[0, 0], placed, used, srgb)
+
+    red = srgb[..., 0] / 255
+    assert back.shape == red.shape
+    assert np.abs(back - red).sum() <= ONE_PX * size[0] * max(1.0, size[1] / placed.width)
+
+
+def test_every_layout_of_an_answer_is_understood() -> None:
+    seen = np.zeros((16, 16), np.float32)
+    seen[4:8] = 1
+    wanted = [seen, seen[None], seen[None, None], np.stack([seen, 1 - seen])[None]]
+
+    assert all(np.array_equal(placing.coverage(one, Handling(64, 64)), seen) for one in wanted)
+    last = Handling(64, 64, layout=Layout.NHWC)
+    assert np.array_equal(placing.coverage(seen[None, :, :, None], last), seen)
+
+
+@pytest.mark.parametrize("shape", [(1, 2, 3, 4, 5), (7,), (2, 1, 8, 8), (1, 1, 0, 8)])
+def test_answer_that_is_no_map_is_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="no map"):
+        placing.coverage(np.zeros(shape, np.float32), Handling(64, 64))
+
+
+def test_softmax_takes_the_channel_of_people() -> None:
+    logits = np.zeros((1, 3, 8, 8), np.float32)
+    logits[0, 2] = 50
+
+    seen = placing.coverage(logits, Handling(64, 64, activation=Activation.SOFTMAX, channel=2))
+
+    assert seen.min() > 0.999
+
+
+def test_sigmoid_of_large_numbers_is_whole_or_nothing() -> None:
+    seen = placing.coverage(
+        np.array([[-1e9, 0, 1e9]], np.float32), Handling(64, 64, activation=Activation.SIGMOID)
+    )
+
+    assert seen.tolist() == [[0, 0.5, 1]]
+
+
+def test_weak_map_is_spread_out_but_noise_is_not() -> None:
+    used = Handling(64, 64, activation=Activation.MINMAX)
+
+    assert placing.coverage(np.array([[0.1, 0.5]], np.float32), used).tolist() == [[0, 1]]
+    assert placing.coverage(np.array([[0.01, 0.02]], np.float32), used).max() < 0.05
+
+
+def test_what_is_not_a_number_is_nobody() -> None:
+    seen = placing.coverage(np.array([[np.nan, np.inf, -np.inf]], np.float32), Handling(64, 64))
+
+    assert seen.tolist() == [[0, 1, 0]]
+
+
+def test_faster_devices_come_first_and_absent_ones_are_left_out() -> None:
+    assert providers(
+        ["CPUExecutionProvider", "CUDAExecutionProvider", "AzureExecutionProvider"]
+    ) == [
+        "CUDAExecutionProvider",
+        "CPUExecutionProvider",
+    ]
+
+
+def yolo_answers() -> list[placing.Floats]:
+    """Two persons and a dog in an input of 64 px; the left person is seen twice."""
+    person, dog = (0.9, 0.05), (0.1, 0.8)
+    boxes = [(48, 32, 20, 40), (16, 32, 20, 40), (17, 32, 20, 40), (32, 8, 8, 8)]
+    classes = [person, (0.8, 0.0), (0.7, 0.0), dog]
+    masks = [(9.0, 0.0), (9.0, 0.0), (9.0, 0.0), (0.0, 9.0)]
+    rows = np.array([[*b, *c, *m] for b, c, m in zip(boxes, classes, masks, strict=True)])
+    prototypes = np.stack([np.ones((16, 16)), -np.ones((16, 16))])
+    return [rows.T[None].astype(np.float32), prototypes[None].astype(np.float32)]
+
+
+def found_by_yolo(srgb: placing.Srgb8, *, threshold: float) -> list[instances.Instance]:
+    used = Handling(64, 64, fit=Fit.CENTRED, answer=Answer.YOLO)
+    placed = placing.place(srgb, used)
+    return instances.persons(yolo_answers(), placed, used, srgb, threshold=threshold)
+
+
+def test_each_person_is_found_once_from_left_to_right() -> None:
+    persons = found_by_yolo(np.zeros((64, 64, 3), np.uint8), threshold=0.5)
+
+    assert [one.box for one in persons] == [(6, 12, 26, 52), (38, 12, 58, 52)]
+    assert [one.score for one in persons] == pytest.approx([0.8, 0.9])
+
+
+def test_mask_ends_with_its_box() -> None:
+    left, right = found_by_yolo(np.zeros((64, 64, 3), np.uint8), threshold=0.5)
+
+    assert left.coverage[30, 16] > 0.99
+    assert left.coverage[30, 48] == 0, "the other person, in the same prototype"
+    assert right.coverage[30, 48] > 0.99
+
+
+def test_boxes_of_a_wide_picture_are_in_its_own_pixels() -> None:
+    persons = found_by_yolo(np.zeros((64, 128, 3), np.uint8), threshold=0.5)
+
+    assert [one.box for one in persons] == [(12, 0, 52, 64), (76, 0, 116, 64)]
+
+
+def test_higher_threshold_leaves_unsure_persons_out() -> None:
+    assert len(found_by_yolo(np.zeros((64, 64, 3), np.uint8), threshold=0.85)) == 1
+    assert found_by_yolo(np.zeros((64, 64, 3), np.uint8), threshold=0.95) == []
+
+
+def test_rtmdet_answers_give_the_persons_among_others() -> None:
+    used = Handling(64, 64, fit=Fit.CORNER, answer=Answer.RTMDET)
+    srgb = np.zeros((32, 64, 3), np.uint8)
+    boxes = np.array([[40, 0, 60, 32, 0.9], [4, 0, 20, 32, 0.7], [0, 0, 64, 32, 0.99]], np.float32)
+    masks = np.ones((3, 64, 64), np.float32)
+    answers = [boxes[None], np.array([[0, 0, 5]], np.float32), masks[None]]
+
+    persons = instances.persons(answers, placing.place(srgb, used), used, srgb, threshold=0.5)
+
+    assert [one.box for one in persons] == [(4, 0, 20, 32), (40, 0, 60, 32)]
+    assert persons[0].coverage[:, 4:20].min() == 1
+    assert persons[0].coverage[:, 20:].max() == 0
+
+
+@pytest.mark.parametrize("answer", [Answer.YOLO, Answer.RTMDET])
+def test_answers_of_another_network_are_refused(answer: Answer) -> None:
+    used = Handling(64, 64, answer=answer)
+    srgb = np.zeros((64, 64, 3), np.uint8)
+
+    with pytest.raises(ValueError, match="answers of shapes"):
+        instances.persons(
+            [np.zeros((1, 1, 64, 64), np.float32)],
+            placing.place(srgb, used),
+            used,
+            srgb,
+            threshold=0.5,
+        )
+
+
+def test_crowd_beyond_the_most_is_left_out() -> None:
+    across = np.arange(200, dtype=np.float32)
+    boxes = np.stack([across * 10, across * 0, across * 10 + 9, across * 0 + 9], axis=1)
+
+    kept = instances.chosen_once(boxes, 1 - across / 1000)
+
+    assert kept == list(range(instances.MOST_PERSONS))
