@@ -9,16 +9,17 @@ from importlib.resources import files as resources
 from pathlib import Path
 from typing import Final
 
-from smart_filter_shared.errors import SetupFailed
+from smart_filter_shared.errors import ModelNotLoaded, SetupFailed
 from smart_filter_workers import admitted
 from smart_filter_workers.admitted import Admitted
 from smart_filter_workers.networks.detectron2 import building, checkpoints, documents, keys, zoo
 from smart_filter_workers.networks.detectron2.documents import Document
 from smart_filter_workers.networks.detectron2.predictor import Predictor
 
-# What `admitted.json` calls weights for it, and an operator's own configurations.
+# What `admitted.json` calls weights for cutting out, own configurations, weights for faces.
 WEIGHTS: Final = "detectron2"
 CONFIG: Final = "detectron2-config"
+FACES: Final = "detectron2-faces"
 # Own configurations are asked for by the beginning of their digest.
 DIGEST: Final = "sha256:"
 ADDRESS_LETTERS: Final = 12
@@ -54,15 +55,19 @@ class Shelf:
         """Return the model of a configuration, loaded if it is not yet.
 
         address: a name of the zoo, or `sha256:` and the first letters of an own file's digest.
-        Raises SetupFailed when there is none, or its files are not what was admitted.
+        Raises ModelNotLoaded when this machine has no weights of it, or its files are not what
+        was admitted: another worker may have good ones.
         """
-        # One at a time: two at once would take their room twice before either is dropped.
+        # One at a time: two at once would take twice the room.
         with self._lock:
             if address not in self._loaded:
-                self._loaded[address] = self._load(address)
+                while len(self._loaded) >= MOST_LOADED:
+                    self._loaded.popitem(last=False)
+                try:
+                    self._loaded[address] = self._load(address)
+                except SetupFailed as error:
+                    raise ModelNotLoaded(f"{self._kind}: {error}", leads=False) from error
             self._loaded.move_to_end(address)
-            while len(self._loaded) > MOST_LOADED:
-                self._loaded.popitem(last=False)
             return self._loaded[address]
 
     def _load(self, address: str) -> Predictor:

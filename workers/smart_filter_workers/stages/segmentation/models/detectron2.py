@@ -60,7 +60,7 @@ CARD: Final = ModelCard(
             ),
         ),
         text("classes", PERSON, "What to keep: names of classes, with commas", longest=200),
-        number("threshold", 0.7, "Least score of an instance", least=0, most=1),
+        number("threshold", 0.7, "Least score of an instance", least=0.01, most=1),
         number("least_share", 0.1, "Least share of the picture of an instance", least=0, most=1),
         integer(
             "short_side", 0, "Shorter side of the input in px, 0: as trained", least=0, most=1333

@@ -1,0 +1,56 @@
+"""The list of admitted files: what is put on it is read back, and what is odd is refused."""
+
+from pathlib import Path
+
+import pytest
+
+from smart_filter_shared.errors import SetupFailed
+from smart_filter_workers import admitted
+from smart_filter_workers.admitted import Admitted
+
+ONE = Admitted("detectron2/a.npz", "a" * 64, "detectron2", config="x/y", classes=("face",))
+OTHER = Admitted("b.onnx", "b" * 64, "onnx")
+
+
+def test_folder_without_a_list_has_nothing_admitted(tmp_path: Path) -> None:
+    assert admitted.read(tmp_path) == ()
+
+
+def test_what_was_admitted_is_read_back(tmp_path: Path) -> None:
+    admitted.add(tmp_path, ONE)
+    admitted.add(tmp_path, OTHER)
+
+    assert admitted.read(tmp_path) == (OTHER, ONE)
+    assert [path.name for path in tmp_path.iterdir()] == [admitted.LIST]
+
+
+def test_file_that_is_admitted_again_has_its_new_digest(tmp_path: Path) -> None:
+    admitted.add(tmp_path, ONE)
+
+    admitted.add(tmp_path, Admitted(ONE.name, "c" * 64, "detectron2", config="x/z"))
+
+    (only,) = admitted.read(tmp_path)
+    assert (only.sha256, only.config, only.classes) == ("c" * 64, "x/z", ())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"files": 3}',
+        '{"files": {"a": 3}}',
+        '{"files": {"a": {}}}',
+        '{"files": {"a": {"sha256": "00", "kind": "onnx"}}}',
+        '{"files": {"../a": {"sha256": "%s", "kind": "onnx"}}}' % ("0" * 64),
+        '{"files": {"/a": {"sha256": "%s", "kind": "onnx"}}}' % ("0" * 64),
+        '{"files": {"a": {"sha256": "%s", "kind": 3}}}' % ("0" * 64),
+        '{"files": {"a": {"sha256": "%s", "kind": "onnx", "classes": "x"}}}' % ("0" * 64),
+    ],
+)
+def test_list_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / admitted.LIST).write_text(text)
+
+    with pytest.raises(SetupFailed, match="remove it and admit again"):
+        admitted.read(tmp_path)
