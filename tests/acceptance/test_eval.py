@@ -153,6 +153,24 @@ def test_unknown_model_is_told_with_what_there_is(masks: Path) -> None:
     assert "selfie" in told
 
 
+def test_parameter_that_no_model_has_is_told_with_those_there_are(masks: Path) -> None:
+    command = ("eval", "segmentation", "--data", masks, "--models", "classical")
+
+    assert "classical.blur" in refused(*command, "--set", "classical.magic=1")
+    assert "is not" in refused(*command, "--set", "classical.blur=much")
+
+
+def test_parameter_changes_what_is_measured(masks: Path) -> None:
+    command = ("segmentation", "--data", masks, "--models", "classical")
+    bound = ("--set", "classical.use_default=false", "--set", "classical.min_area=0.9")
+
+    as_it_is, bounded = (evaluated(*command, *more)["models"][1] for more in ((), bound))
+
+    assert bounded["parameters"] == {"use_default": False, "min_area": 0.9}
+    # Nothing in the photo fills nine tenths of it.
+    assert as_it_is["metrics"] != bounded["metrics"]
+
+
 def test_folder_without_pictures_is_told(tmp_path: Path) -> None:
     assert str(tmp_path / "images") in refused("eval", "segmentation", "--data", tmp_path)
     assert "boxes.json" in refused("eval", "face", "--data", tmp_path)

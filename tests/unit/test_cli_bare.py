@@ -53,6 +53,8 @@ def test_client_commands_get_as_far_as_the_server(arguments: list[str]) -> None:
         (["worker", "--stages", "prepare"], "worker"),
         (["api", "--port", "8000"], "api"),
         (["models", "pull"], "worker"),
+        (["eval", "smile", "--data", "."], "worker"),
+        (["compare", __file__], "worker"),
     ],
 )
 def test_server_commands_name_the_extra_in_one_line(arguments: list[str], extra: str) -> None:

@@ -200,6 +200,7 @@ def an_evaluation() -> Evaluation:
     figure = intervals.Figure(0.75, 0.7, 0.8)
     measured = Measured(
         card=CARD,
+        parameters={"blur": 3},
         scores=[score],
         figures={metric.name: figure for metric in smile.METRICS},
         groups=[],
@@ -218,6 +219,7 @@ def test_page_shows_figures_and_the_worst_photos() -> None:
     assert "0.750<small>0.700 to 0.800</small>" in written
     assert "12.3 ms" in written
     assert "a&amp;b.jpg" in written
+    assert "A model, blur 3." in written
     assert "<strong>3 too high</strong>" in written
 
 

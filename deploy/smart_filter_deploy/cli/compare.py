@@ -35,8 +35,21 @@ _QUALITY = 92
     metavar="FILE",
     help="Where the sheet goes, .png or .jpg; else <photo>.compare.png in this folder.",
 )
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="MODEL.PARAMETER=VALUE",
+    help="A parameter of a model, instead of its default; as often as needed.",
+)
 @click.pass_context
-def compare(ctx: click.Context, photo: Path, models: str | None, destination: Path | None) -> None:
+def compare(
+    ctx: click.Context,
+    photo: Path,
+    models: str | None,
+    destination: Path | None,
+    settings: tuple[str, ...],
+) -> None:
     """Cut out one photo by several models: cut-outs and mattes side by side on one sheet.
 
     Runs here and without a server. Status 1 when a model made nothing.
@@ -58,10 +71,11 @@ def compare(ctx: click.Context, photo: Path, models: str | None, destination: Pa
     names = local_models.runnable(task, folder) if models is None else []
     names = names or local_models.named(task, models or local_models.AUTO)
     weights = local_models.weights_of(task, names, folder)
+    given = local_models.with_parameters(task, names, settings, weights)
     quiet = Console(stderr=True)
     try:
         with Status("loading", console=quiet) as status:
-            compared = contact.compare(photo, names, weights=weights, tell=status.update)
+            compared = contact.compare(photo, given, weights=weights, tell=status.update)
     except FolderUnreadable as error:
         raise Ending(str(error), WRONG_USAGE) from error
     drawn = sheet.draw(compared, title=photo.name)

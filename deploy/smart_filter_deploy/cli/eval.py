@@ -36,6 +36,13 @@ TASKS = ("segmentation", "face", "smile", "eyes", "orientation")
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="The folder with the task's photos and their answers (docs/evaluation.md).",
 )
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="MODEL.PARAMETER=VALUE",
+    help="A parameter of a model, instead of its default; as often as needed.",
+)
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.option(
     "--html",
@@ -45,12 +52,13 @@ TASKS = ("segmentation", "face", "smile", "eyes", "orientation")
 )
 @click.option("--limit", type=click.IntRange(1), help="Look at so many photos only.")
 def evaluate(
+    *,
     task: str,
     models: str | None,
     data: Path,
     html: Path | None,
     limit: int | None,
-    *,
+    settings: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Measure models on photos whose answers are known, in this process' own machine.
@@ -64,13 +72,15 @@ def evaluate(
 
     named = local_models.default_first(task, models)
     weights = local_models.weights_of(task, named, data_folder() / "weights")
+    local_models.ensure_runnable(task, named, weights)
+    given = local_models.with_parameters(task, named, settings, weights)
     if html is not None and not html.absolute().parent.is_dir():
         raise Ending(f"{html.parent} is no folder", WRONG_USAGE)
     try:
         with _progress() as tell:
             evaluation = measure.evaluate(
                 local_models.task_of(task),
-                named,
+                given,
                 data=data,
                 weights=weights,
                 limit=limit,
@@ -124,6 +134,7 @@ def _entry(evaluation: "Evaluation", measured: "Measured") -> dict[str, object]:
     entry: dict[str, object] = {
         "name": measured.card.name,
         "version": measured.card.version,
+        "parameters": dict(measured.parameters),
         "metrics": {name: _number(measured.figures[name].value) for name in contract},
         "cpu_ms": round(measured.cpu_ms, 2),
         "peak_mb": round(measured.peak_mb, 1),

@@ -1,13 +1,16 @@
 """Models that a command runs by itself, without a server."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
 
 from smart_filter_deploy.cli import weights
 from smart_filter_deploy.cli.endings import WRONG_USAGE, Ending
-from smart_filter_shared.cards import ModelCard, TaskName
+from smart_filter_shared.cards import ENTRY, ModelCard, Offer, TaskName
+from smart_filter_shared.errors import SetupFailed
+from smart_filter_shared.parameters import Parameters, Scalar
+from smart_filter_shared.pipeline import StageName
 from smart_filter_workers import catalogue
 
 AUTO = "auto"
@@ -47,24 +50,67 @@ def named(task: str, models: str) -> list[str]:
 
 def runnable(task: str, folder: Path) -> list[str]:
     """Return the models of a task that this machine can run, the default first."""
-    offers = [offer for offer in catalogue.find().offers(folder) if offer.card.task == task]
-    able = [offer.card for offer in offers if offer.fault is None]
+    able = [offer.card for offer in _offers(task, folder) if offer.fault is None]
     return [card.name for card in sorted(able, key=lambda card: (not card.default, card.name))]
 
 
-def weights_of(task: str, models: Sequence[str], folder: Path) -> Path:
+def weights_of(task: str, models: Iterable[str], folder: Path) -> Path:
     """Return the folder of weights, after fetching what the models and `prepare` lack in it."""
     wanted = {*models}
-    files = catalogue.find().files
     needed = [
         weight
-        for (its_task, name), file in files.items()
-        if (its_task == task and name in wanted) or its_task == TaskName.PREPARE
+        for (its_task, name), file in catalogue.find().files.items()
+        if (its_task == task and name in wanted) or file.CARD.stage == StageName.PREPARE
         for weight in file.CARD.weights
     ]
     if any(not (folder / weight.name).is_file() for weight in needed):
         weights.fetch(folder, lambda message: click.echo(message, err=True))
     return folder
+
+
+def with_parameters(
+    task: str, models: Iterable[str], settings: Iterable[str], folder: Path
+) -> dict[str, Parameters]:
+    """Return the models, each with those of its parameters that are not at their defaults.
+
+    settings: as `MODEL.PARAMETER=VALUE`.  Ends the command when one of them fits no model.
+    """
+    offers = {offer.card.name: offer.card for offer in _offers(task, folder)}
+    given: dict[str, dict[str, Scalar]] = {name: _entry_of(offers[name]) for name in models}
+    for text in settings:
+        place, equals, value = text.partition("=")
+        name, _, wanted = place.partition(".")
+        parameter = offers[name].parameter(wanted) if name in given else None
+        if not equals or parameter is None:
+            known = [f"{one}.{each.name}" for one in given for each in offers[one].parameters]
+            raise Ending(
+                f"--set {text}: expected MODEL.PARAMETER=VALUE of {', '.join(known) or 'nothing'}",
+                WRONG_USAGE,
+            )
+        try:
+            given[name][wanted] = parameter.read(value)
+        except ValueError as error:
+            raise Ending(f"--set {place}: {error}", WRONG_USAGE) from error
+    return dict(given)
+
+
+def ensure_runnable(task: str, models: Iterable[str], folder: Path) -> None:
+    """Raise SetupFailed, with the remedy, for the first model that cannot run here."""
+    faults = {offer.card.name: offer.fault for offer in _offers(task, folder)}
+    for name in models:
+        fault = faults[name]
+        if fault is not None:
+            raise SetupFailed(fault)
+
+
+def _entry_of(card: ModelCard) -> dict[str, Scalar]:
+    """Return which of its files of weights a model uses, where it has several to choose from."""
+    entry = card.parameter(ENTRY)
+    return {} if entry is None else {ENTRY: entry.default}
+
+
+def _offers(task: str, folder: Path) -> list[Offer]:
+    return [offer for offer in catalogue.find().offers(folder) if offer.card.task == task]
 
 
 def _cards(task: str) -> list[ModelCard]:

@@ -1,6 +1,6 @@
 """One photo, cut out by several models."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias, cast
@@ -9,6 +9,7 @@ import numpy as np
 
 from smart_filter_shared.cards import TaskName
 from smart_filter_shared.errors import SetupFailed
+from smart_filter_shared.parameters import Parameters
 from smart_filter_workers import catalogue, memory
 from smart_filter_workers.evaluation import drawing, folders
 from smart_filter_workers.evaluation.preparing import default_of, prepared_by
@@ -57,8 +58,12 @@ class Compared:
     cuts: Sequence[Cut | Fault]
 
 
-def compare(photo: Path, names: Sequence[str], *, weights: Path, tell: Tell) -> Compared:
+def compare(
+    photo: Path, models: Mapping[str, Parameters], *, weights: Path, tell: Tell
+) -> Compared:
     """Have models of segmentation cut out the same photo, one after the other.
+
+    models: their names, with the parameters that are not at their defaults.
 
     Raises FolderUnreadable when the photo cannot be read.
     """
@@ -68,10 +73,10 @@ def compare(photo: Path, names: Sequence[str], *, weights: Path, tell: Tell) -> 
     task = TaskName.COMPOSITE
     compositor = cast("Compositor", loaded.of({task: default_of(task)}, {})[task])
     cuts: list[Cut | Fault] = []
-    for name in names:
+    for name, parameters in models.items():
         tell(name)
         try:
-            with Subject(TaskName.SEGMENTATION, name, weights) as subject:
+            with Subject(TaskName.SEGMENTATION, name, weights, parameters) as subject:
                 subject.ask(prepared)  # what is set up with the first photo is not shown
                 answered = subject.ask(prepared)
         except SetupFailed as error:

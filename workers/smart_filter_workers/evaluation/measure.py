@@ -10,6 +10,7 @@ from typing import Final, TypeAlias
 import numpy as np
 
 from smart_filter_shared.cards import ModelCard, TaskName
+from smart_filter_shared.parameters import Parameters
 from smart_filter_workers import catalogue
 from smart_filter_workers.evaluation import intervals, tasks
 from smart_filter_workers.evaluation.base import (
@@ -55,12 +56,14 @@ class Shown:
 class Measured:
     """What one model gave.
 
+    parameters: those that are not at their defaults.
     cpu_ms: processor time a photo on one thread; peak_mb: memory of a process with it alone.
     against: by how much its figures differ from the first model's; empty for that one.
     worst: the photos with the worst answers, the worst first.
     """
 
     card: ModelCard
+    parameters: Parameters
     scores: Sequence[Score]
     figures: Mapping[str, Figure]
     groups: Sequence[Group]
@@ -85,7 +88,7 @@ class Evaluation:
 
 def evaluate(
     task: TaskName,
-    names: Sequence[str],
+    models: Mapping[str, Parameters],
     *,
     data: Path,
     weights: Path,
@@ -95,7 +98,8 @@ def evaluate(
 ) -> Evaluation:
     """Measure models on the photos of a folder.
 
-    names: of models of the task, the first one first; limit: how many photos at most, spread
+    models: names of models of the task, in this order, with the parameters that are not at
+    their defaults; limit: how many photos at most, spread
     over the folder; show: how many of the worst photos come with pictures.
     Raises FolderUnreadable, and SetupFailed when a model cannot be loaded or cannot answer.
     """
@@ -104,8 +108,8 @@ def evaluate(
     files = catalogue.find().files
     measured: list[Measured] = []
     with prepared_by(weights, turning=False) as prepare:
-        for name in names:
-            subject = Subject(task, name, weights)
+        for name, parameters in models.items():
+            subject = Subject(task, name, weights, parameters)
             scores, shown, cpu_ms, peak_mb = _ask(
                 code, subject, examples, prepare, show=show, tell=partial(tell, name)
             )
@@ -114,6 +118,7 @@ def evaluate(
             measured.append(
                 Measured(
                     card=files[task, name].CARD,
+                    parameters=parameters,
                     scores=scores,
                     figures=intervals.figures(numbers, code.figures),
                     groups=_groups(code, scores),

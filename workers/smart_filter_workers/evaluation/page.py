@@ -110,12 +110,18 @@ def _model(evaluation: Evaluation, measured: Measured) -> str:
     return f"""
 <section>
 <h2>{escape(measured.card.name)}</h2>
-<p>{escape(measured.card.title)}. {told}</p>
+<p>{escape(measured.card.title)}{_settings(measured)}. {told}</p>
 {_legend(shown)}{_confusion(measured.confusion)}
 <div class="heads" aria-hidden="true">{heads}</div>
 <div class="photos">{cards}</div>
 </section>
 """
+
+
+def _settings(measured: Measured) -> str:
+    return "".join(
+        f", {escape(name)} {escape(str(value))}" for name, value in measured.parameters.items()
+    )
 
 
 def _legend(shown: Iterable[Shown]) -> str:

@@ -17,7 +17,8 @@ _INNER_PX: Final = 10
 _CAPTION_PX: Final = 66
 _NAME_PX: Final = 25
 _NOTE_PX: Final = 17
-_LINE_CHARACTERS: Final = 46
+# Of a note, on average and with room to spare.
+_CHARACTER_PX: Final = 10
 _PAPER: Final = (250, 249, 246)
 _INK: Final = (29, 31, 35)
 _SOFT: Final = (106, 111, 120)
@@ -46,7 +47,7 @@ def draw(compared: Compared, *, title: str) -> Srgb8:
         left, top = _GAP_PX + place[1] * tile_px[0], _GAP_PX + place[0] * tile_px[1]
         if isinstance(cut, Fault):
             _caption(pen, (left, top), cut.name, "made nothing", width)
-            why = textwrap.fill(cut.why, _LINE_CHARACTERS)
+            why = textwrap.fill(cut.why, width // _CHARACTER_PX)
             at = (left, top + _CAPTION_PX)
             pen.multiline_text(at, why, fill=_ALARM, font=_font(_NOTE_PX), spacing=6)
             continue

@@ -13,6 +13,7 @@ from typing import Final, Self
 
 from smart_filter_shared.cards import TaskName
 from smart_filter_shared.errors import Error, SetupFailed
+from smart_filter_shared.parameters import Parameters
 from smart_filter_workers import catalogue, memory, native_threads
 from smart_filter_workers.evaluation import tasks
 from smart_filter_workers.loaded import LoadedModels
@@ -42,16 +43,19 @@ class Subject:
     """A model of a task, loaded in a child process for as long as the `with` block lasts.
 
     Nothing else is in that process, and the libraries work in one thread.
+    parameters: those of the model that are not at their defaults.
     """
 
-    def __init__(self, task: TaskName, name: str, weights: Path) -> None:
+    def __init__(
+        self, task: TaskName, name: str, weights: Path, parameters: Parameters | None = None
+    ) -> None:
         self._name = name
         # Not forked: it would begin with this process's memory and its libraries' locks.
         context = multiprocessing.get_context("spawn")
         self._connection, self._other_end = context.Pipe()
         self._process = context.Process(
             target=_serve,
-            args=(self._other_end, task, name, weights),
+            args=(self._other_end, task, name, weights, parameters or {}),
             name=f"smart-filter eval {name}",
             daemon=True,
         )
@@ -95,7 +99,9 @@ class Subject:
         return received
 
 
-def _serve(connection: Connection, task: TaskName, name: str, weights: Path) -> None:
+def _serve(
+    connection: Connection, task: TaskName, name: str, weights: Path, parameters: Parameters
+) -> None:
     """Be the child: load, then answer until nobody asks any more."""
     # Ctrl-C reaches all of a terminal's processes; the parent ends this one.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -103,7 +109,7 @@ def _serve(connection: Connection, task: TaskName, name: str, weights: Path) -> 
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
     try:
         models = LoadedModels(catalogue.find(), weights, room=memory.room(None))
-        model = models.of({task: name}, {})[task]
+        model = models.of({task: name}, {task: parameters})[task]
         native_threads.one_per_call()
         code = tasks.of(task)
         connection.send(None)

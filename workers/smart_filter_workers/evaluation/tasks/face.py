@@ -17,7 +17,7 @@ from smart_filter_workers.stages.face.models.base import FaceDetector
 SAME_FACE_IOU: Final = 0.4
 HOW: Final = (
     "images/X.jpg and boxes.json. A face is found when boxes overlap by an IoU of 0.4; the best"
-    " score takes its face first. What matches a box marked `ignore` counts neither way. Precision"
+    " score takes its face first. What matches a box marked ignore counts neither way. Precision"
     " and recall are of all faces together, and intervals over photos."
 )
 METRICS: Final = (
@@ -135,11 +135,14 @@ def _example(photo: Path, entry: object) -> Example:
     try:
         # Parsed here, at the border; what is not as it must be raises one of these.
         marked = [
-            ((box["x"], box["y"], box["x"] + box["w"], box["y"] + box["h"]), bool(box["ignore"]))
+            (
+                (box["x"], box["y"], box["x"] + box["w"], box["y"] + box["h"]),
+                bool(box.get("ignore")),
+            )
             for box in entry["boxes"]  # type: ignore[index]  # JSON, see above
         ]
         size = (int(entry["width"]), int(entry["height"]))  # type: ignore[index]  # the same
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise FolderUnreadable(f"boxes.json, {photo.name}: not as it must be ({error})") from error
     return Example(
         name=photo.name,
