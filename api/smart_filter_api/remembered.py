@@ -36,6 +36,10 @@ class Remembered(Generic[Value]):
                 self._known = known
         return known[1]
 
+    def forget(self) -> None:
+        """Have the next one ask, however fresh what is known may be."""
+        self._known = None
+
     def _fresh(self) -> tuple[float, Value] | None:
         known = self._known
         return known if known and self._clock() - known[0] < self._seconds else None

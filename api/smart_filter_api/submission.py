@@ -13,13 +13,15 @@ from smart_filter_api.deps import Services
 from smart_filter_api.intake import Spooled, Upload
 from smart_filter_shared import recipe_fields
 from smart_filter_shared.cards import ModelCard, TaskName
-from smart_filter_shared.errors import StorageUnavailable
+from smart_filter_shared.errors import InvalidRecipe, StorageUnavailable
 from smart_filter_shared.ids import Capability, Tenant, new_job_id
 from smart_filter_shared.jobs import fairness, models, queries, transitions
-from smart_filter_shared.jobs.models import Published
+from smart_filter_shared.jobs.models import Plan, Published
 from smart_filter_shared.jobs.presence import CELL
 from smart_filter_shared.jobs.queries import JobRow
 from smart_filter_shared.jobs.submission import Submission
+from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.recipe import Recipe
 from smart_filter_shared.storage import keys
 
 
@@ -56,15 +58,12 @@ async def accept(services: Services, tenant: Tenant, upload: Upload) -> Accepted
 
 
 async def _planned(services: Services, tenant: Tenant, upload: Upload) -> Submission:
-    known = await services.models.get(lambda: _published(services))
-    offered: dict[TaskName, list[ModelCard]] = defaultdict(list)
-    for one in known:
-        if one.offered:
-            offered[one.card.task].append(one.card)
-    recipe = recipe_fields.parse(
-        upload.fields, offered=offered, with_background_file=upload.background is not None
-    )
-    plans = models.choose(known, recipe)
+    try:
+        recipe, plans = _parsed(upload, await services.models.get(lambda: _published(services)))
+    except InvalidRecipe:
+        # The model that is asked for may have come a moment ago.
+        services.models.forget()
+        recipe, plans = _parsed(upload, await services.models.get(lambda: _published(services)))
     async with services.transaction() as connection:
         place = await connection.run_sync(
             fairness.reserve, tenant, [plan.capability for plan in plans.values()], cell=CELL
@@ -83,6 +82,25 @@ async def _planned(services: Services, tenant: Tenant, upload: Upload) -> Submis
         keeping=services.keeping,
         plans=plans,
     )
+
+
+def _parsed(upload: Upload, known: list[Published]) -> tuple[Recipe, dict[StageName, Plan]]:
+    """Read the recipe and choose its models.  Raises InvalidRecipe and its kinds."""
+    offered: dict[TaskName, list[ModelCard]] = defaultdict(list)
+    for one in known:
+        if one.offered:
+            offered[one.card.task].append(one.card)
+    recipe = recipe_fields.parse(
+        upload.fields,
+        offered=offered,
+        faults={
+            (one.card.task, one.card.name): one.fault or "none was seen for a month"
+            for one in known
+            if not one.offered
+        },
+        with_background_file=upload.background is not None,
+    )
+    return recipe, models.choose(known, recipe)
 
 
 async def _published(services: Services) -> list[Published]:

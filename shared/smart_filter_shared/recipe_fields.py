@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
+from types import MappingProxyType
 from typing import TypeVar
 
 from coloraide import Color
@@ -54,19 +55,21 @@ def parse(
     fields: Mapping[str, Sequence[str]],
     *,
     offered: Mapping[TaskName, Sequence[ModelCard]],
+    faults: Mapping[tuple[TaskName, str], str] = MappingProxyType({}),
     with_background_file: bool = False,
 ) -> Recipe:
     """Parse the fields of a form or the options of a command line.
 
     fields: for each name as the contract writes it, dots included, its values in order.
     offered: for each task the models that some pool of workers serves.
+    faults: why others that are known are not offered, by task and name.
     with_background_file: whether a background came along; then it is the default.
     Raises InvalidRecipe naming every wrong field, Contradiction, or NotAvailable when all
     that is wrong belongs to later versions.
     """
     reader = _Reader(fields)
     models = {
-        task: reader.one(f"{task}.model", _model_of(offered.get(task, ())), AUTO)
+        task: reader.one(f"{task}.model", _model_of(task, offered.get(task, ()), faults), AUTO)
         for task in CHOOSABLE_TASKS
     }
     recipe = Recipe(
@@ -98,7 +101,7 @@ Default = TypeVar("Default")
 
 
 class _Later(Exception):
-    """The contract knows this name or value; this version does not serve it."""
+    """The contract or a card knows this name or value; nobody serves it now."""
 
 
 class _Reader:
@@ -179,10 +182,9 @@ class _Reader:
     ) -> Value | Default:
         try:
             return read(text)
-        except _Later:
-            self._later.append(
-                FieldError(_pointer(name), f"{_shown(text)} is not available yet; choose another")
-            )
+        except _Later as later:
+            detail = str(later) or f"{_shown(text)} is not available yet; choose another"
+            self._later.append(FieldError(_pointer(name), detail))
         except ValueError as error:
             self._complain(name, str(error))
         return default
@@ -315,12 +317,17 @@ def _card_of(cards: Sequence[ModelCard], name: str) -> ModelCard | None:
     )
 
 
-def _model_of(cards: Sequence[ModelCard]) -> Callable[[str], str]:
+def _model_of(
+    task: TaskName, cards: Sequence[ModelCard], faults: Mapping[tuple[TaskName, str], str]
+) -> Callable[[str], str]:
     names = [card.name for card in cards]
 
     def read(text: str) -> str:
         if text != AUTO and text not in names:
             there_are = ", ".join([AUTO, *sorted(names)])
+            if (task, text) in faults:
+                why = faults[task, text]
+                raise _Later(f"no pool of workers offers {text} ({why}); there are {there_are}")
             raise ValueError(f"{_shown(text)} is not a model that is served; there are {there_are}")
         return text
 

@@ -98,7 +98,7 @@ def test_refused_format_is_told_what_is_accepted(api: Api) -> None:
         ),
         pytest.param(
             {"segmentation.params.size": "1"},
-            "not_available",
+            "invalid_recipe",
             ["/segmentation/params/size"],
             id="parameter",
         ),

@@ -103,12 +103,13 @@ def test_recipe_is_answered_with_its_defaults_filled_in(api: Api) -> None:
         "format": "auto",
         "quality": 80,
         "require_person": False,
+        "persons": "all",
         "priority": "standard",
         "run_at": None,
-        "segmentation": {"model": "auto"},
-        "face": {"model": "auto"},
-        "smile": {"model": "auto"},
-        "eyes": {"model": "auto"},
+        "segmentation": {"model": "auto", "params": {}},
+        "face": {"model": "auto", "params": {}},
+        "smile": {"model": "auto", "params": {}},
+        "eyes": {"model": "auto", "params": {}},
     }
     assert job["metadata"] == {"album": "beach"}
     assert job["background"] == {
@@ -124,8 +125,8 @@ def test_job_has_every_field_of_the_contract(api: Api) -> None:
 
     assert " ".join(job) == (
         "id state parent_id created_at finished_at expires_at recipe seed metadata photo "
-        "people image faces rating rating_reason background stages outputs queue degraded "
-        "links error"
+        "people confidence needs_review image faces rating rating_reason background stages "
+        "outputs queue degraded links error"
     )
     assert job["created_at"].endswith("Z")
 
@@ -294,16 +295,6 @@ def test_metadata_that_no_job_can_have_is_a_malformed_request(api: Api) -> None:
     answer = api.client.get("/v1/jobs?metadata.a=%00")
 
     assert (answer.status_code, answer.json()["code"]) == (400, "malformed_request")
-
-
-def test_models_are_listed_with_their_cards(api: Api) -> None:
-    page = api.client.get("/v1/models").json()
-
-    assert page["next_cursor"] is None
-    assert [card["task"] for card in page["items"]] == sorted(
-        ["prepare", "segmentation", "face", "smile", "eyes", "composite"]
-    )
-    assert {card["stage"] for card in page["items"]} == set(StageName)
 
 
 def test_backgrounds_are_listed_as_recipes_name_them(api: Api) -> None:

@@ -117,18 +117,18 @@ def an_api(url: str, bench: Bench) -> Iterator[Api]:
         yield Api(url, bench, client)
 
 
-def a_card(task: TaskName) -> ModelCard:
-    """Return the card of a model that does nothing."""
+def a_card(task: TaskName, name: str | None = None) -> ModelCard:
+    """Return the card of a model that does nothing, the default unless it has a name."""
     return ModelCard(
-        name=f"no-{task}",
+        name=name or f"no-{task}",
         version="1",
         task=task,
-        family="bench",
+        family=name or "bench",
         title="Nothing",
         source="the tests",
         licence="Apache-2.0",
         data_terms="",
-        default=True,
+        default=name is None,
     )
 
 

@@ -2,6 +2,7 @@
 
 import types
 from pathlib import Path
+
 import pytest
 
 from smart_filter_shared import parameters

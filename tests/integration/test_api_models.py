@@ -1,0 +1,185 @@
+"""Which models are offered, what a recipe may set for them, and which pool gets the job."""
+
+import dataclasses
+
+import pytest
+from sqlalchemy import text
+
+from smart_filter_shared import parameters
+from smart_filter_shared.cards import MEMBERS, ModelCard, Offer, TaskName
+from smart_filter_shared.jobs import models
+from smart_filter_shared.pipeline import StageName
+from smart_filter_tests.serving import Api, a_card, a_photo
+
+SEGMENTATION = TaskName.SEGMENTATION
+THRESHOLD = parameters.number("threshold", 0.7, "the least score", least=0, most=1)
+FAULT = "heavy needs detectron2: install smart-filter[detectron2] where its workers run"
+
+
+def publish(api: Api, *offers: Offer, days_ago: int = 0) -> None:
+    """Publish models as a worker did some days ago."""
+    with api.bench.transaction() as connection:
+        models.publish(connection, offers)
+        connection.execute(
+            text("UPDATE models SET offered_at = offered_at - make_interval(days => :days)"
+                 " WHERE name = ANY(:names)"),
+            {"days": days_ago, "names": [offer.card.name for offer in offers]},
+        )  # fmt: skip
+
+
+def named(name: str, **more: object) -> ModelCard:
+    """Return the card of a segmentation model that is not the default."""
+    card = a_card(SEGMENTATION, name)
+    return dataclasses.replace(card, **more)  # type: ignore[arg-type]  # whatever a test says
+
+
+def segmentation_row(api: Api) -> dict[str, object]:
+    with api.bench.transaction() as connection:
+        row = connection.execute(
+            text("""
+                SELECT capability, models, parameters, batch_key FROM stages
+                WHERE stage = 'segmentation' ORDER BY job_id DESC LIMIT 1
+            """)
+        ).one()
+    return dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's documented way to a mapping
+
+
+def listed(api: Api, query: str = "") -> dict[str, dict[str, object]]:
+    return {card["name"]: card for card in api.client.get(f"/v1/models{query}").json()["items"]}
+
+
+def test_models_are_listed_with_their_cards(api: Api) -> None:
+    page = api.client.get("/v1/models").json()
+
+    assert page["next_cursor"] is None
+    assert [card["task"] for card in page["items"]] == sorted(TaskName)
+    assert {card["stage"] for card in page["items"]} == set(StageName)
+
+
+def test_card_lists_parameters_as_json_schema(api: Api) -> None:
+    publish(api, Offer(named("fine", parameters=(THRESHOLD,), requires=("torch",), extra="torch")))
+
+    card = listed(api)["fine"]
+
+    assert card["parameters"] == {
+        "type": "object",
+        "properties": {
+            "threshold": {
+                "type": "number",
+                "title": "the least score",
+                "default": 0.7,
+                "minimum": 0,
+                "maximum": 1,
+            }
+        },
+        "additionalProperties": False,
+    }
+    assert card["needs"] == {"packages": ["torch"], "extra": "torch"}
+
+
+def test_model_that_nobody_can_run_is_listed_only_among_all(api: Api) -> None:
+    publish(api, Offer(named("heavy"), FAULT))
+
+    assert "heavy" not in listed(api)
+    heavy = listed(api, "?all=true")["heavy"]
+    assert (heavy["offered"], heavy["fault"]) == (False, FAULT)
+
+
+def test_model_that_nobody_can_run_is_refused_with_the_remedy_and_what_there_is(api: Api) -> None:
+    publish(api, Offer(named("heavy"), FAULT))
+
+    answer = api.post(a_photo(), {"segmentation.model": "heavy"})
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "not_available")
+    detail = answer.json()["errors"][0]["detail"]
+    assert "smart-filter[detectron2]" in detail
+    assert "no-segmentation" in detail
+    assert api.leftovers() == {}
+
+
+def test_name_that_no_version_knows_is_refused_with_what_there_is(api: Api) -> None:
+    answer = api.post(a_photo(), {"segmentation.model": "nosuch"})
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_recipe")
+    assert "no-segmentation" in answer.json()["errors"][0]["detail"]
+
+
+@pytest.mark.parametrize(("days", "status"), [(29, 202), (31, 422)])
+def test_pool_scaled_to_zero_still_accepts_for_thirty_days(
+    api: Api, days: int, status: int
+) -> None:
+    name = f"seen-{days}-days-ago"
+    publish(api, Offer(named(name)), days_ago=days)
+
+    assert api.post(a_photo(), {"segmentation.model": name}).status_code == status
+
+
+def test_worker_without_a_model_does_not_withdraw_what_another_pool_offers(api: Api) -> None:
+    publish(api, Offer(named("heavy", parameters=(THRESHOLD,))))
+
+    publish(api, Offer(named("heavy"), FAULT))
+
+    heavy = listed(api)["heavy"]
+    assert heavy["fault"] is None
+    assert heavy["parameters"]["properties"]  # type: ignore[index]  # JSON
+
+
+def test_what_a_recipe_sets_is_written_to_the_stage_and_keeps_batches_apart(api: Api) -> None:
+    publish(api, Offer(named("fine", parameters=(THRESHOLD,))))
+    chosen = {"segmentation.model": "fine"}
+
+    api.submit(**chosen)
+    plain = segmentation_row(api)
+    job = api.job(api.submit(**chosen, **{"segmentation.params.threshold": "0.25"}))
+    other = segmentation_row(api)
+
+    assert job["recipe"]["segmentation"] == {"model": "fine", "params": {"threshold": 0.25}}
+    assert plain["parameters"] == {}
+    assert other["parameters"] == {"segmentation": {"threshold": 0.25}}
+    assert plain["batch_key"] != other["batch_key"]
+    assert other["capability"] == "segmentation.fine"
+
+
+def an_ensemble() -> Offer:
+    members = parameters.text(MEMBERS, "one,two", "whose mattes", longest=100)
+    return Offer(named("ensemble", parameters=(members,), combines=True))
+
+
+def test_ensemble_goes_to_the_pool_of_the_one_member_that_has_its_own(api: Api) -> None:
+    publish(
+        api,
+        an_ensemble(),
+        Offer(named("one")),
+        Offer(named("two")),
+        Offer(named("heavy", requires=("torch",))),
+    )
+
+    api.submit(**{"segmentation.model": "ensemble"})
+    light = segmentation_row(api)
+    members = {"segmentation.params.members": "one,heavy"}
+    api.submit(**{"segmentation.model": "ensemble"}, **members)
+    heavy = segmentation_row(api)
+
+    assert light["capability"] == "segmentation.ensemble"
+    assert heavy["capability"] == "segmentation.heavy"
+    assert heavy["models"] == {"segmentation": "ensemble"}
+
+
+@pytest.mark.parametrize("members", ["one,nosuch", "one,ensemble", "one,away", "d2,torch"])
+def test_ensemble_whose_members_no_pool_has_together_is_refused(api: Api, members: str) -> None:
+    publish(
+        api,
+        an_ensemble(),
+        Offer(named("one")),
+        Offer(named("away"), FAULT),
+        Offer(named("d2", requires=("detectron2",))),
+        Offer(named("torch", requires=("torch",))),
+    )
+
+    answer = api.post(
+        a_photo(),
+        {"segmentation.model": "ensemble", "segmentation.params.members": members},
+    )
+
+    assert answer.status_code == 422
+    assert [one["pointer"] for one in answer.json()["errors"]] == ["/segmentation/params/members"]
