@@ -1,5 +1,6 @@
 """Pictures that tests make, and what stages would have made of them."""
 
+import cv2
 import numpy as np
 
 from smart_filter_workers.results import Photo, Prepared, Srgb8
@@ -26,3 +27,16 @@ def prepared(srgb: Srgb8) -> Prepared:
     return Prepared(
         width=width, height=height, format="png", proxy_srgb=proxy_of(srgb), proposals=()
     )
+
+
+def a_figure() -> Srgb8:
+    """Return (480, 360, 3) sRGB: head and shoulders in a dark jacket before a bright plain wall.
+
+    The head is around (x 180, y 160), the jacket fills the bottom from x 60 to 300.
+    """
+    picture = np.full((480, 360, 3), (214, 210, 202), np.uint8)
+    cv2.ellipse(picture, (180, 480), (120, 210), 0, 0, 360, (38, 44, 66), cv2.FILLED)
+    cv2.ellipse(picture, (180, 160), (62, 84), 0, 0, 360, (186, 132, 108), cv2.FILLED)
+    cv2.ellipse(picture, (180, 110), (66, 50), 0, 180, 360, (48, 34, 26), cv2.FILLED)
+    cv2.rectangle(picture, (154, 225), (206, 290), (178, 124, 100), cv2.FILLED)
+    return np.asarray(cv2.GaussianBlur(picture, (5, 5), 0), dtype=np.uint8)

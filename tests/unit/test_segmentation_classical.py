@@ -1,0 +1,127 @@
+import numpy as np
+import pytest
+
+from smart_filter_shared.parameters import Scalar
+from smart_filter_tests.pictures import a_figure, prepared
+from smart_filter_workers.results import Srgb8
+from smart_filter_workers.stages.segmentation.models.base import People
+from smart_filter_workers.stages.segmentation.models.classical import CARD, Classical
+
+WALL = (214, 210, 202)
+
+
+def cut_out(srgb: Srgb8, **given: Scalar) -> People:
+    (people,) = Classical()([prepared(srgb)], parameters=CARD.completed(given))
+    return people
+
+
+def a_wall_with(*boxes: tuple[int, int, int, int]) -> Srgb8:
+    """Return a wall of 400 × 400 pixels with dark boxes: x, y, width, height."""
+    picture = np.full((400, 400, 3), WALL, np.uint8)
+    for x, y, width, height in boxes:
+        picture[y : y + height, x : x + width] = 20
+    return picture
+
+
+def test_figure_before_a_plain_wall_is_filled() -> None:
+    matte = cut_out(a_figure()).matte
+
+    assert matte[160, 180] == 255, "the face, which has no edges inside"
+    assert matte[470, 180] == 255, "the jacket, which the picture cuts off"
+    assert matte[100, 40] == 0, "the wall"
+
+
+def test_what_is_smaller_than_the_least_area_is_left_out() -> None:
+    picture = a_wall_with((50, 50, 40, 40), (200, 200, 120, 120))
+
+    matte = cut_out(picture, min_area=0.05).matte
+
+    assert matte[70, 70] == 0
+    assert matte[260, 260] == 255
+
+
+def test_what_is_larger_than_the_most_area_is_left_out() -> None:
+    picture = a_wall_with((50, 50, 40, 40), (200, 200, 120, 120))
+
+    matte = cut_out(picture, max_area=0.05).matte
+
+    assert matte[70, 70] == 255
+    assert matte[260, 260] == 0
+
+
+def test_erosion_takes_away_and_dilation_adds() -> None:
+    picture = a_wall_with((150, 150, 100, 100))
+
+    smaller, usual, larger = (
+        np.count_nonzero(cut_out(picture, dilate=grown, erode=shrunk).matte)
+        for grown, shrunk in ((10, 30), (10, 10), (30, 10))
+    )
+
+    assert smaller < usual < larger
+
+
+def test_weak_edge_counts_only_above_the_threshold() -> None:
+    picture = a_wall_with()
+    picture[150:250, 150:250] = (190, 186, 178)
+
+    assert cut_out(picture).matte[200, 200] == 255
+    assert cut_out(picture, canny_high=1000).matte[200, 200] == 0
+
+
+def test_use_default_ignores_what_else_is_set() -> None:
+    spoiled: dict[str, Scalar] = {"min_area": 0.9, "blur": 1, "erode": 60}
+
+    people = cut_out(a_figure(), use_default=True, **spoiled)
+
+    assert np.array_equal(people.matte, cut_out(a_figure()).matte)
+
+
+def test_even_kernel_counts_as_the_next_odd_one() -> None:
+    even, odd = cut_out(a_figure(), blur=20, smooth=10), cut_out(a_figure(), blur=21, smooth=11)
+
+    assert np.array_equal(even.matte, odd.matte)
+
+
+def test_thresholds_in_the_wrong_order_are_no_error() -> None:
+    assert cut_out(a_figure(), canny_low=200, canny_high=150).matte[160, 180] == 255
+
+
+def test_smoothing_softens_the_edge() -> None:
+    hard, soft = (
+        np.count_nonzero((matte > 0) & (matte < 255))
+        for matte in (cut_out(a_figure(), smooth=px).matte for px in (1, 31))
+    )
+
+    assert soft > 2 * hard
+
+
+def test_every_step_is_shown() -> None:
+    titles = [step.title for step in cut_out(a_figure()).steps]
+
+    assert titles == [
+        "photo",
+        "grey, blurred",
+        "edges",
+        "edges, dilated",
+        "contours, filled",
+        "eroded",
+        "smooth",
+        "cut out",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("blur", 21),
+        ("canny_low", 15),
+        ("canny_high", 150),
+        ("min_area", 0.0005),
+        ("max_area", 0.95),
+        ("dilate", 10),
+        ("erode", 10),
+        ("use_default", False),
+    ],
+)
+def test_defaults_are_those_of_its_predecessor(name: str, value: float) -> None:
+    assert CARD.completed({})[name] == value

@@ -1,0 +1,36 @@
+"""Agreement: how far two mattes say the same, and the mean of several."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from smart_filter_workers.results import Matte8
+
+HALF = 127
+
+
+def agreement(one: Matte8, other: Matte8) -> float:
+    """Return the intersection over union, 0..1, of who is in two mattes; 1 when nobody is.
+
+    one, other: (h, w) uint8; a pixel is a person's when it is above one half.
+    """
+    first, second = one > HALF, other > HALF
+    either = int(np.count_nonzero(first | second))
+    return int(np.count_nonzero(first & second)) / either if either else 1.0
+
+
+def weighted_mean(mattes: Sequence[Matte8], weights: Sequence[float]) -> Matte8:
+    """Return the mean of mattes, (h, w) uint8 all, each counting as much as its weight.
+
+    weights: one a matte, none negative.  Raises ValueError when they are not so many, or are
+    all nought.
+    """
+    if len(weights) != len(mattes):
+        raise ValueError(f"{len(weights)} weights for {len(mattes)} mattes")
+    whole = sum(weights)
+    if whole <= 0:
+        raise ValueError("all weights are nought")
+    total = np.zeros(mattes[0].shape, np.float32)
+    for matte, weight in zip(mattes, weights, strict=True):
+        total += np.float32(weight / whole) * matte
+    return np.asarray(np.rint(total), dtype=np.uint8)
