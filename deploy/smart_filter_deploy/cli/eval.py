@@ -191,7 +191,7 @@ def _print(console: Console, evaluation: "Evaluation") -> None:
             part = Text(f"  less {evaluation.models[0].card.name}", style="dim")
             table.add_row(part, *_row(evaluation.metrics, measured.against, sign="+"))
     print_table(console, table)
-    console.print("[dim]small figures: 95 % intervals over photos[/]")
+    console.print("[dim]figures with 95 % intervals over photos; CPU a photo, on one thread[/]")
 
 
 def _row(

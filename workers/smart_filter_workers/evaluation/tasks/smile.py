@@ -17,7 +17,7 @@ from smart_filter_workers.results import Face, Point, Smile, Srgb8
 from smart_filter_workers.stages.smile.models.base import SmileRater
 
 HOW: Final = (
-    "X_labels.csv with `level`, and X.npz or X.png with crops of 48×48 pixels. The whole crop is"
+    "X_labels.csv with levels, and X.npz or X.png with crops of 48×48 pixels. The whole crop is"
     " the face. Macro F1 is the mean over levels; kappa has quadratic weights; AUC is of the score,"
     " any smile against none; levels off is the mean distance. The default's points are found anew"
     " for each crop, and their cost is part of the time."
