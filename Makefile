@@ -5,7 +5,7 @@
 #
 # PYTHON=/path/to/python3 chooses the interpreter of the environment.
 
-.PHONY: run test test-chaos nightly bench lint format setup setup-dev clean help
+.PHONY: run test test-chaos test-models nightly bench lint format setup setup-dev setup-models clean help
 
 # Passed on by the environment and unexpanded, so that a blank, a quote, # or $ arrives as it is.
 export RUN_PHOTO := $(value PHOTO)
@@ -16,6 +16,7 @@ unexport PHOTO BACKGROUND
 TESTS ?= tests
 TEST_SECONDS ?= 600
 CHAOS_SECONDS ?= 900
+MODELS_SECONDS ?= 300
 NIGHTLY_SECONDS ?= 7200
 BENCH_SECONDS ?= 900
 
@@ -35,6 +36,10 @@ test: setup-dev
 # CHAOS_SEED=… repeats one.
 test-chaos: setup-dev
 	@timeout --foreground --kill-after=30 $(CHAOS_SECONDS) .venv/bin/python -m pytest tests/chaos
+
+# Models that need TensorFlow or torch, in an environment of their own (2 GB) with builds for CPU.
+test-models: setup-models
+	@timeout --foreground --kill-after=30 $(MODELS_SECONDS) .venv-models/bin/python -m pytest -rs tests/models
 
 # The same and all other tests, with many more photos, longer outages and more steps.
 nightly: setup-dev
@@ -62,5 +67,8 @@ setup:
 setup-dev:
 	@deploy/bootstrap.sh dev
 
+setup-models:
+	@timeout --foreground --kill-after=30 420 deploy/bootstrap.sh models
+
 clean:
-	@rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf .venv .venv-models build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,25 +1,29 @@
 #!/bin/sh
-# Sets up .venv with everything that `make run` (run) or `make test` (dev) needs. Nothing to do
-# costs a few milliseconds; a set-up that was interrupted is done again.
+# Sets up .venv with everything that `make run` (run) or `make test` (dev) needs, or .venv-models
+# with what `make test-models` needs (models). Nothing to do costs a few milliseconds; a set-up
+# that was interrupted is done again.
 #
-#   deploy/bootstrap.sh run|dev
+#   deploy/bootstrap.sh run|dev|models
 #
 # PYTHON names the interpreter to build on; without it the first Python >= 3.11 is taken.
 set -u
 
 kind=${1:-run}
+venv=.venv
 case $kind in
   run) lock=requirements.lock ;;
   dev) lock=requirements-dev.lock ;;
-  *) echo "usage: deploy/bootstrap.sh run|dev" >&2; exit 2 ;;
+  models) lock=requirements-models.lock venv=.venv-models ;;
+  *) echo "usage: deploy/bootstrap.sh run|dev|models" >&2; exit 2 ;;
 esac
+# In no lock: its builds for CPU and for CUDA share a version, so pip's configuration decides.
+torch=torch==2.13.0
 cd "$(dirname "$0")/.." || exit 1
 
 # What a shell or a user has set for other environments must not reach into this one.
 unset PYTHONHOME PYTHONPATH VIRTUAL_ENV PIP_TARGET PIP_PREFIX PIP_REQUIRE_VIRTUALENV
 export PIP_USER=0 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1
 
-venv=.venv
 log=$venv/set-up.log
 sound=$venv/set-up-sound  # holds the place of an environment in which nothing is half done
 
@@ -31,9 +35,10 @@ main() {
   check_machine
   create_environment
   # Half an installed package looks whole to pip: what follows must not be cut short unnoticed.
-  rm -f "$sound" "$venv"/set-up-run "$venv"/set-up-dev
-  say "Installing dependencies (about a minute the first time) …"
+  rm -f "$sound" "$venv"/set-up-run "$venv"/set-up-dev "$venv"/set-up-models
+  say "Installing dependencies (a minute the first time, some more for models) …"
   install --require-hashes -r "$lock"
+  [ "$kind" != models ] || install "$torch"
   install --no-deps --no-build-isolation -e .
   pwd > "$sound"
   wanted_stamp "$kind" > "$venv/set-up-$kind"
@@ -49,8 +54,12 @@ is_done() {
 }
 
 wanted_stamp() {
-  case $1 in dev) set -- requirements-dev.lock ;; *) set -- requirements.lock ;; esac
-  { cat "$1" pyproject.toml; pwd; } | sha256sum
+  case $1 in
+    dev) set -- requirements-dev.lock ;;
+    models) set -- requirements-models.lock "$torch" ;;
+    *) set -- requirements.lock ;;
+  esac
+  { cat "$1" pyproject.toml; pwd; echo "$@"; } | sha256sum
 }
 
 check_machine() {

@@ -21,6 +21,8 @@ from smart_filter_tests.bench import Bench, settings_of
 from smart_filter_tests.running import ENGINE, IMPATIENT, Running, running
 from smart_filter_workers import weights
 
+TESTS = Path(__file__).parent
+
 # `make test` looks for half a minute, `make nightly` chooses the longer one.
 hypothesis.settings.register_profile(
     "test", max_examples=100, stateful_step_count=40, deadline=None, print_blob=True
@@ -32,9 +34,14 @@ hypothesis.settings.load_profile("test")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave out bad weather unless it is asked for: `make test-chaos` takes minutes."""
-    asked_for = any("chaos" in argument for argument in config.args)
-    return True if collection_path.name == "chaos" and not asked_for else None
+    """Leave out folders that have a `make` target of their own, unless they are asked for.
+
+    `make test-chaos` takes minutes, `make test-models` an environment with frameworks.
+    """
+    own = {TESTS / "chaos", TESTS / "models"}
+    asked_for = [Path(argument.partition("::")[0]).absolute() for argument in config.args]
+    is_asked_for = any(one.is_relative_to(collection_path) for one in asked_for)
+    return True if collection_path in own and not is_asked_for else None
 
 
 @pytest.fixture(autouse=True)

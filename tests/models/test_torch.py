@@ -1,0 +1,137 @@
+"""What of detectron2's adapter is torch alone, on a small network of torch: always run.
+
+The network answers as a semantic model of detectron2 does: a score of each class by pixel.
+"""
+
+import types
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+import torch
+
+from smart_filter_shared.errors import SetupFailed
+from smart_filter_tests.pictures import ODD_SIZES, noise
+from smart_filter_tests.threads import at_once
+from smart_filter_workers.networks.detectron2 import building
+from smart_filter_workers.networks.detectron2.building import Built, Classes
+from smart_filter_workers.networks.detectron2.checkpoints import Arrays, Checkpoint
+from smart_filter_workers.networks.detectron2.predictor import Options, Predictor, Seen
+from smart_filter_workers.results import Srgb8
+
+CLASSES = Classes(things=(), stuff=("person", "sky"))
+OPTIONS = Options(threshold=0.5)
+
+
+class RedIsPeople(torch.nn.Module):
+    """Scores by a 1 × 1 convolution; notes how it was called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scores = torch.nn.Conv2d(3, 2, kernel_size=1)
+        self.test_score_thresh = 0.05
+        self.calls: list[tuple[int, float, bool, torch.dtype]] = []
+
+    def forward(self, inputs: Sequence[dict[str, torch.Tensor]]) -> list[dict[str, torch.Tensor]]:
+        scores = [self.scores(one["image"][None]) for one in inputs]
+        self.calls.append(
+            (len(inputs), self.test_score_thresh, scores[0].requires_grad, scores[0].dtype)
+        )
+        return [
+            {"sem_seg": torch.nn.functional.interpolate(one, (of["height"], of["width"]))[0]}
+            for one, of in zip(scores, inputs, strict=True)
+        ]
+
+
+def arrays() -> dict[str, np.ndarray]:
+    """Return weights by which red pixels are people; the third channel is red, as in BGR."""
+    kernel = np.zeros((2, 3, 1, 1), np.float32)
+    kernel[0, 2] = 1
+    return {"scores.weight": kernel, "scores.bias": np.array([0, 100], np.float32)}
+
+
+def built(given: Arrays | None = None) -> Built:
+    told = types.SimpleNamespace(MIN_SIZE_TEST=64, MAX_SIZE_TEST=128, FORMAT="BGR")
+    empty = Built(RedIsPeople(), types.SimpleNamespace(INPUT=told), CLASSES, "cpu")
+    building.fill(empty, Checkpoint(arrays() if given is None else given))
+    return empty
+
+
+def half_red(height: int, width: int) -> Srgb8:
+    srgb = np.zeros((height, width, 3), np.uint8)
+    srgb[:, : width // 2, 0] = 255
+    return srgb
+
+
+def people(predictor: Predictor, *pictures: Srgb8) -> list[Seen]:
+    return predictor(pictures, ["person"], OPTIONS)
+
+
+def test_red_is_seen_where_it_is() -> None:
+    (seen,) = people(Predictor(built()), half_red(64, 128))
+
+    assert seen.areas.keys() == {"person"}
+    assert seen.areas["person"][:, :60].all()
+    assert not seen.areas["person"][:, 68:].any()
+
+
+@pytest.mark.parametrize("size", ODD_SIZES, ids=str)
+def test_any_size_is_answered_in_its_own_pixels(size: tuple[int, int]) -> None:
+    (seen,) = people(Predictor(built()), noise(*size))
+
+    assert seen.areas["person"].shape == size
+
+
+def test_batch_gives_what_one_by_one_gives() -> None:
+    pictures = [half_red(64, 64), noise(90, 160), half_red(80, 64)]
+    predictor = Predictor(built())
+
+    together = people(predictor, *pictures)
+
+    alone = [people(predictor, one)[0] for one in pictures]
+    for one, other in zip(together, alone, strict=True):
+        assert np.array_equal(one.areas["person"], other.areas["person"])
+
+
+def test_four_threads_give_the_same() -> None:
+    predictor = Predictor(built())
+    picture = noise(90, 160)
+
+    found = at_once(4, lambda: people(predictor, picture)[0].areas["person"])
+
+    assert all(np.array_equal(one, found[0]) for one in found)
+
+
+def test_processor_computes_in_full_precision_and_without_gradients() -> None:
+    model = built()
+
+    people(Predictor(model), noise(64, 64))
+
+    ((_, _, requires_grad, dtype),) = model.model.calls
+    assert (requires_grad, dtype) == (False, torch.float32)
+
+
+def test_options_hold_for_the_call_only() -> None:
+    model = built()
+
+    people(Predictor(model), noise(64, 64))
+
+    assert model.model.calls[0][1] == OPTIONS.threshold
+    assert model.model.test_score_thresh == 0.05
+
+
+def test_weights_of_another_shape_are_refused_by_name() -> None:
+    wrong = arrays() | {"scores.weight": np.zeros((2, 3, 3, 3), np.float32)}
+
+    with pytest.raises(SetupFailed, match=r"another shape of scores\.weight"):
+        built(wrong)
+
+
+def test_missing_weights_are_refused_by_name() -> None:
+    with pytest.raises(SetupFailed, match=r"has none for scores\.bias"):
+        built({"scores.weight": arrays()["scores.weight"]})
+
+
+def test_weights_too_many_are_refused_by_name() -> None:
+    with pytest.raises(SetupFailed, match=r"one too many, other\.bias"):
+        built(arrays() | {"other.bias": np.zeros(1, np.float32)})

@@ -1,0 +1,256 @@
+"""The model `unet`, on small networks that the tests make and save with Keras."""
+
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import h5py
+import keras
+import numpy as np
+import pytest
+
+from smart_filter_shared.cards import TaskName
+from smart_filter_shared.errors import SetupFailed
+from smart_filter_tests.pictures import ODD_SIZES, noise, prepared
+from smart_filter_tests.threads import at_once
+from smart_filter_workers import admission, admitted, catalogue
+from smart_filter_workers.admitted import Admitted
+from smart_filter_workers.networks import keras_network
+from smart_filter_workers.results import Srgb8
+from smart_filter_workers.stages.segmentation.models import unet
+from smart_filter_workers.stages.segmentation.models.base import People
+
+# Keras on TensorFlow, about the way NumPy 2 copies what is not its own.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+SIDE_PX = 64
+# Levels of 255: a sigmoid that is steep enough is still not a step.
+STEEP = 3
+SEGMENTATION = {"task": "segmentation"}
+
+
+@pytest.fixture(scope="module")
+def sigmoid(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A small U-shaped network with one answer: how red the picture is."""
+    return saved(a_network(channels=1), tmp_path_factory.mktemp("sigmoid"))
+
+
+@pytest.fixture(scope="module")
+def softmax(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The same of any size with two answers, the second of them people."""
+    return saved(a_network(channels=2, side_px=None), tmp_path_factory.mktemp("softmax"))
+
+
+@pytest.fixture
+def folder(tmp_path: Path, sigmoid: bytes, softmax: bytes) -> Path:
+    """A weights folder with both."""
+    folder = tmp_path / "weights"
+    let_in(folder, tmp_path / "a.keras", sigmoid, "one-answer")
+    two = {"width": 96, "height": 64, "channel": 1}
+    let_in(folder, tmp_path / "b.keras", softmax, "two-answers", two)
+    return folder
+
+
+def a_network(*, channels: int, side_px: int | None = SIDE_PX) -> Any:  # noqa: ANN401 - Keras' own
+    """Return a network with a skip connection whose weights are set, compiled as if trained."""
+    layers = keras.layers
+    picture = keras.Input((side_px, side_px, 3))
+    down = layers.Conv2D(4, 3, padding="same", activation="relu")(picture)
+    up = layers.UpSampling2D()(layers.BatchNormalization()(layers.MaxPooling2D()(down)))
+    both = layers.Concatenate()([picture, layers.Dropout(0.5)(up)])
+    last = layers.Conv2D(channels, 1, activation="sigmoid" if channels == 1 else "softmax")
+    network = keras.Model(picture, last(both))
+    kernel, bias = (np.zeros(one.shape, np.float32) for one in last.get_weights())
+    # Red above one half is people.
+    kernel[0, 0, 0, -1], bias[-1] = 40, -20
+    last.set_weights([kernel, bias])
+    network.compile("adam", "binary_crossentropy")
+    return network
+
+
+def saved(network: Any, folder: Path) -> bytes:  # noqa: ANN401 - Keras' own
+    path = folder / "network.keras"
+    network.save(path)
+    return path.read_bytes()
+
+
+def let_in(
+    folder: Path,
+    source: Path,
+    content: bytes,
+    entry: str,
+    handling: Mapping[str, object] | None = None,
+) -> Admitted:
+    source.write_bytes(content)
+    digest = hashlib.sha256(content).hexdigest()
+    told = Admitted("", digest, "unet", entry=entry, handling=handling or {})
+    return admission.let_in(folder, source, told)
+
+
+def half_red(height: int, width: int) -> Srgb8:
+    srgb = np.zeros((height, width, 3), np.uint8)
+    srgb[:, : width // 2, 0] = 255
+    return srgb
+
+
+def cut_out(folder: Path, srgb: Srgb8, entry: str) -> People:
+    (people,) = unet.load(folder)([prepared(srgb)], parameters={"entry": entry})
+    return people
+
+
+def test_admitted_networks_are_offered_here(folder: Path) -> None:
+    offers = catalogue.find().offers(folder)
+
+    (offer,) = [
+        one for one in offers if (one.card.task, one.card.name) == (TaskName.SEGMENTATION, "unet")
+    ]
+    entry = offer.card.parameter("entry")
+    assert offer.fault is None
+    assert entry is not None
+    assert entry.choices == ("one-answer", "two-answers")
+
+
+@pytest.mark.parametrize("entry", ["one-answer", "two-answers"])
+def test_matte_is_what_the_network_saw(folder: Path, entry: str) -> None:
+    people = cut_out(folder, half_red(128, 256), entry)
+
+    assert people.persons is None
+    assert people.matte[:, :112].min() >= 255 - STEEP
+    assert people.matte[:, 144:].max() <= STEEP
+
+
+@pytest.mark.parametrize("size", ODD_SIZES, ids=str)
+@pytest.mark.parametrize("entry", ["one-answer", "two-answers"])
+def test_any_size_gives_a_matte_of_the_proxys_size(
+    folder: Path, entry: str, size: tuple[int, int]
+) -> None:
+    srgb = prepared(noise(*size)).proxy_srgb
+
+    matte = cut_out(folder, srgb, entry).matte
+
+    assert (matte.dtype, matte.shape) == (np.uint8, srgb.shape[:2])
+
+
+def test_batch_gives_what_one_by_one_gives(folder: Path) -> None:
+    pictures = [half_red(64, 64), noise(90, 160), half_red(300, 100)]
+
+    together = unet.load(folder)(
+        [prepared(one) for one in pictures], parameters={"entry": "one-answer"}
+    )
+
+    alone = [cut_out(folder, one, "one-answer").matte for one in pictures]
+    assert all(np.array_equal(one.matte, two) for one, two in zip(together, alone, strict=True))
+
+
+def test_four_threads_give_the_same(folder: Path) -> None:
+    model = unet.load(folder)
+    photo = prepared(noise(90, 160))
+
+    found = at_once(4, lambda: model([photo], parameters={"entry": "one-answer"})[0].matte)
+
+    assert all(np.array_equal(one, found[0]) for one in found)
+
+
+def test_nothing_prepared_gives_no_answers(folder: Path) -> None:
+    assert unet.load(folder)([], parameters={"entry": "one-answer"}) == []
+
+
+def test_edges_of_a_segmentation_are_drawn_to_the_pictures(tmp_path: Path, sigmoid: bytes) -> None:
+    folder = tmp_path / "weights"
+    let_in(folder, tmp_path / "a.keras", sigmoid, "segmentation", SEGMENTATION)
+
+    matte = cut_out(folder, half_red(512, 512), "segmentation").matte
+
+    assert matte[:, :254].min() == 255
+    assert matte[:, 258:].max() == 0
+
+
+def test_network_of_any_size_must_be_told_one(tmp_path: Path, softmax: bytes) -> None:
+    with pytest.raises(SetupFailed, match="width"):
+        let_in(tmp_path / "weights", tmp_path / "a.keras", softmax, "sizeless")
+
+    assert admitted.read(tmp_path / "weights") == ()
+
+
+def changed(content: bytes, change: Callable[[dict[str, Any]], None]) -> bytes:
+    """Return a Keras file whose configuration was changed."""
+    source = zipfile.ZipFile(io.BytesIO(content))
+    config = json.loads(source.read(keras_network.CONFIG))
+    change(config)
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as target:
+        for name in source.namelist():
+            told = json.dumps(config) if name == keras_network.CONFIG else source.read(name)
+            target.writestr(name, told)
+    return file.getvalue()
+
+
+def of_last_layer(**config: object) -> Callable[[dict[str, Any]], None]:
+    return lambda network: network["config"]["layers"][-1].update(config)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        # Code itself, as Keras 2 wrote it and Keras 3 does.
+        {"class_name": "Lambda"},
+        {"module": None, "class_name": "__lambda__", "config": {"value": "4wEA"}},
+        # Any function by name (CVE-2025-1550), and one that fetches a file (CVE-2025-8747).
+        {"module": "builtins", "class_name": "exec", "config": {}},
+        {"module": "keras.utils", "class_name": "get_file", "config": {}},
+        {"module": "os", "class_name": "system", "config": {}},
+        {"module": "keras.src.utils.file_utils", "class_name": "get_file", "config": {}},
+        # A layer that reads a file of this machine (CVE-2025-12058), one that loads a model.
+        {"module": "keras.layers", "class_name": "StringLookup", "config": {}},
+        {"module": "keras.layers", "class_name": "TFSMLayer", "config": {}},
+        {"module": "keras.layers", "class_name": "TorchModuleWrapper", "config": {}},
+        {"module": "my.own", "class_name": "Layer", "registered_name": "mine>Layer"},
+    ],
+    ids=lambda layer: layer["class_name"],
+)
+def test_file_that_names_more_than_plain_layers_is_refused(
+    sigmoid: bytes, layer: dict[str, object]
+) -> None:
+    with pytest.raises(SetupFailed, match="no layer that a network may be built of"):
+        keras_network.check(changed(sigmoid, of_last_layer(**layer)))
+
+
+def test_function_inside_a_layer_is_refused(sigmoid: bytes) -> None:
+    hidden = {"module": "builtins", "class_name": "function", "config": "system"}
+
+    with pytest.raises(SetupFailed, match="builtins"):
+        keras_network.check(changed(sigmoid, of_last_layer(config={"activation": hidden})))
+
+
+def test_weights_in_another_file_are_refused(sigmoid: bytes, tmp_path: Path) -> None:
+    with zipfile.ZipFile(io.BytesIO(sigmoid)) as archive:
+        (tmp_path / "weights.h5").write_bytes(archive.read(keras_network.WEIGHTS))
+    with h5py.File(tmp_path / "weights.h5", "a") as file:
+        file["secret"] = h5py.ExternalLink("/etc/shadow.h5", "/")
+    bad = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(sigmoid)) as source, zipfile.ZipFile(bad, "w") as target:
+        for name in (keras_network.CONFIG, keras_network.METADATA):
+            target.writestr(name, source.read(name))
+        target.write(tmp_path / "weights.h5", keras_network.WEIGHTS)
+
+    with pytest.raises(SetupFailed, match="another file"):
+        keras_network.check(bad.getvalue())
+
+
+def test_file_with_something_beside_the_network_is_refused(sigmoid: bytes) -> None:
+    file = io.BytesIO(sigmoid)
+    with zipfile.ZipFile(file, "a") as archive:
+        archive.writestr("assets/../../up", b"")
+
+    with pytest.raises(SetupFailed, match="no plain Keras 3 file"):
+        keras_network.check(file.getvalue())
+
+
+@pytest.mark.parametrize("content", [b"", b"\x89HDF\r\n\x1a\n", b"PK\x03\x04", b"\x80\x04."])
+def test_file_that_is_no_keras_network_is_refused(content: bytes) -> None:
+    with pytest.raises(SetupFailed, match="no Keras 3 file"):
+        keras_network.check(content)
