@@ -44,8 +44,11 @@ def a_card(name: str, task: TaskName = SEGMENTATION, **more: object) -> ModelCar
 class Files:
     """Model files in memory, and a count of how often each was loaded."""
 
-    def __init__(self, *cards: ModelCard, broken: str = "") -> None:
+    def __init__(
+        self, *cards: ModelCard, broken: str = "", entries: tuple[str, ...] | None = None
+    ) -> None:
         self.cards = cards
+        self.entries = entries
         self.loads: list[str] = []
         self.broken = broken
 
@@ -65,7 +68,9 @@ class Files:
             _, *others = given
             return lambda *args, **options: (card.name, args, options, others)
 
-        return types.SimpleNamespace(CARD=card, load=load)
+        if self.entries is None:
+            return types.SimpleNamespace(CARD=card, load=load)
+        return types.SimpleNamespace(CARD=card, load=load, entries=lambda _: self.entries)
 
 
 class Tight(Room):
@@ -108,6 +113,18 @@ def test_parameters_are_filled_in_with_defaults() -> None:
     bound = models.of({SEGMENTATION: "one"}, {SEGMENTATION: {"steps": 5}})[SEGMENTATION]
 
     assert bound("batch")[2] == {"parameters": {"threshold": 0.7, "steps": 5}}  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("there", "used"), [(("x", "y"), "x"), (("y", "usual"), "usual"), ((), "usual")]
+)
+def test_entry_that_nobody_chose_is_one_that_is_there(there: tuple[str, ...], used: str) -> None:
+    entry = parameters.choice("entry", "usual", "Which file", choices=("usual", "x", "y"))
+    models = Files(a_card("a", parameters=(entry,)), entries=there).loaded()
+
+    model = models.of({SEGMENTATION: "a"}, {})[SEGMENTATION]
+
+    assert model("photo") == ("a", ("photo",), {"parameters": {"entry": used}}, [])
 
 
 def test_least_recently_used_model_is_dropped_when_room_is_short() -> None:

@@ -60,6 +60,11 @@ class Catalogue:
         """
         return [_offer(file, weights_folder) for file in self.files.values()]
 
+    def card(self, task: TaskName, name: str, weights_folder: Path) -> ModelCard:
+        """Return a model's card with the entries that are there, one of them the default."""
+        file = self.files[task, name]
+        return _choosing(file.CARD, _entries(file, weights_folder) or ())
+
     def batch_size(self, capability: Capability) -> int:
         """Return the most photos that one forward pass of a capability takes."""
         return min(card.batch_size for card in self.cards if card.capability == capability)
@@ -96,17 +101,22 @@ def _offer(file: ModelFile, weights_folder: Path) -> Offer:
     absent = [one.name for one in card.weights if not (weights_folder / one.name).is_file()]
     if absent:
         return Offer(card, f"weights file {absent[0]} is missing: {weights.REMEDY}")
-    entries: Callable[[Path], Sequence[str]] | None = getattr(file, "entries", None)
-    if entries is None:
-        return Offer(card)
-    names = tuple(entries(weights_folder))
-    if not names:
+    names = _entries(file, weights_folder)
+    if names == ():
         return Offer(card, f"{card.name} has no weights: run `smart-filter models pull NAME`")
-    return Offer(_choosing(card, names))
+    return Offer(_choosing(card, names or ()))
+
+
+def _entries(file: ModelFile, weights_folder: Path) -> tuple[str, ...] | None:
+    """Return what a model's parameter `entry` may be here; None when it has nothing to choose."""
+    entries: Callable[[Path], Sequence[str]] | None = getattr(file, "entries", None)
+    return None if entries is None else tuple(entries(weights_folder))
 
 
 def _choosing(card: ModelCard, entries: tuple[str, ...]) -> ModelCard:
-    """Return the card with only those entries to choose that are there."""
+    """Return the card with only those entries to choose that are there, as it is without any."""
+    if not entries:
+        return card
     parameters = tuple(
         replace(one, choices=entries, default=one.default if one.default in entries else entries[0])
         if one.name == ENTRY

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import cast
 
-from smart_filter_shared.cards import ModelCard, TaskName
+from smart_filter_shared.cards import TaskName
 from smart_filter_shared.errors import ModelNotLoaded
 from smart_filter_shared.parameters import Parameters
 from smart_filter_shared.telemetry.logs import logger
@@ -46,11 +46,7 @@ class LoadedModels:
         Raises ModelNotLoaded.
         """
         return {
-            task: _bound(
-                self._catalogue.files[task, name].CARD,
-                self.model(task, name),
-                parameters.get(task, {}),
-            )
+            task: self._complete(task, name, parameters.get(task, {}))
             for task, name in names.items()
         }
 
@@ -96,23 +92,20 @@ class LoadedModels:
             raise ModelNotLoaded(f"{task} {name}: this version has no such model", leads=True)
         try:
             weights.verify(self._folder, file.CARD.weights)
-            return _loaded(file, self._folder, lambda other: self._complete(task, other))
+            return _loaded(file, self._folder, lambda other: self._complete(task, other, {}))
         except Exception as error:
             # A framework may raise anything; whatever it is, only this model is unusable.
             raise ModelNotLoaded(f"{task} {name}: {error}", leads=file.CARD.leads) from error
 
-    def _complete(self, task: TaskName, name: str) -> Model:
-        """Return another model with its parameters at their defaults."""
+    def _complete(self, task: TaskName, name: str, given: Parameters) -> Model:
+        """Return a model that takes its parameters as they were given, else at their defaults."""
         model = self.model(task, name)
-        return _bound(self._catalogue.files[task, name].CARD, model, {})
+        card = self._catalogue.card(task, name, self._folder)
+        if not card.parameters:
+            return model
+        return functools.partial(model, parameters=card.completed(given))
 
 
 def _loaded(file: ModelFile, folder: Path, others: Callable[[str], Model]) -> Model:
     loaded = file.load(folder, others) if file.CARD.combines else file.load(folder)
     return cast("Model", loaded)
-
-
-def _bound(card: ModelCard, model: Model, given: Parameters) -> Model:
-    if not card.parameters:
-        return model
-    return functools.partial(model, parameters=card.completed(given))

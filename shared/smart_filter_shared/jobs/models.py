@@ -9,6 +9,7 @@ from sqlalchemy import Connection, func, literal_column, select
 from sqlalchemy.dialects.postgresql import insert
 
 from smart_filter_shared.cards import (
+    ENTRY,
     LEADING_TASK,
     MEMBERS,
     STAGE_OF_TASK,
@@ -114,7 +115,7 @@ def choose(known: Sequence[Published], recipe: Recipe) -> dict[StageName, Plan]:
         if stage not in running:
             continue
         card = _chosen(known, task, recipe.models.get(task, AUTO))
-        given = recipe.params.get(task, {})
+        given = _given(card, recipe.params.get(task, {}))
         before = plans.get(stage)
         leads = LEADING_TASK[stage] == task
         plans[stage] = Plan(
@@ -128,6 +129,16 @@ def choose(known: Sequence[Published], recipe: Recipe) -> dict[StageName, Plan]:
             },
         )
     return plans
+
+
+def _given(card: ModelCard, params: Parameters) -> Parameters:
+    """Return what a recipe sets for a model, and which of its entries is meant.
+
+    Which one is the default depends on what lies in a worker's folder: rows name it, so that
+    every attempt, on whatever machine, is at the same work.
+    """
+    entry = card.parameter(ENTRY)
+    return params if entry is None else {ENTRY: entry.default, **params}
 
 
 def members_of(card: ModelCard, given: Parameters) -> list[str]:
