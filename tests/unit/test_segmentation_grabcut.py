@@ -186,6 +186,21 @@ def test_strokes_alone_are_enough() -> None:
     assert matte[40, 40] == 0
 
 
+def test_patch_of_the_same_colour_far_from_the_strokes_is_left_out() -> None:
+    picture = a_figure()
+    picture[30:60, 300:330] = (38, 44, 66)  # the jacket's
+
+    matte = cut_out(
+        prepared(picture),
+        NOBODY,
+        seed="strokes",
+        strokes="keep 180,120 180,460 120,440 240,440; remove 20,20 20,470",
+    )
+
+    assert matte[400, 180] == 255
+    assert matte[45, 315] == 0
+
+
 def test_stroke_corrects_a_matte() -> None:
     headless = a_rough_matte()
     headless[:290] = 0

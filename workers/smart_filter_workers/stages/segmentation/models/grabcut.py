@@ -181,7 +181,16 @@ def cut(srgb: Srgb8, told: Seeds, *, iterations: int) -> NDArray[np.bool_]:
     found = told.copy()
     one, other = np.zeros(MODEL_SHAPE), np.zeros(MODEL_SHAPE)
     cv2.grabCut(srgb, found, (0, 0, 1, 1), one, other, iterations, cv2.GC_INIT_WITH_MASK)
-    return _is_person(found)
+    return _touching(_is_person(found), person)
+
+
+def _touching(found: NDArray[np.bool_], guessed: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return those parts of what was found that the guess knew of: colours recur far away."""
+    _, labels = cv2.connectedComponents(found.astype(np.uint8))
+    is_kept = np.zeros(int(labels.max()) + 1, np.bool_)
+    is_kept[labels[guessed]] = True
+    is_kept[0] = False  # label 0 is all that was not found
+    return np.asarray(is_kept[labels], dtype=np.bool_)
 
 
 def _is_person(told: Seeds) -> NDArray[np.bool_]:
