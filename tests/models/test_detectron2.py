@@ -8,6 +8,7 @@ import importlib
 import importlib.util
 import io
 import pickle
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -305,6 +306,32 @@ def test_weights_that_do_not_fit_are_not_let_in(made: Made, tmp_path: Path) -> N
         admission.admit_weights(weights, made.folder, config=made.addresses["instance"])
 
     assert admitted.read(made.folder) == before
+
+
+def test_other_weights_for_the_same_name_are_not_let_in(made: Made, tmp_path: Path) -> None:
+    address = made.addresses["instance"]
+    arrays = _random(address, made.folder)
+    np.savez(tmp_path / "mine.npz", **{name: -array for name, array in arrays.items()})  # type: ignore[arg-type]  # NumPy's own bool
+
+    with pytest.raises(SetupFailed, match="results under one name must not change"):
+        admission.admit_weights(tmp_path / "mine.npz", made.folder, config=address)
+
+
+def test_weights_that_were_replaced_are_loaded_anew(made: Made, tmp_path: Path) -> None:
+    shutil.copytree(made.folder, tmp_path, dirs_exist_ok=True)
+    address, photo = made.addresses["instance"], prepared(noise(120, 160))
+    cut_out = detectron2.load(tmp_path)
+    (before,) = cut_out([photo], parameters=made.parameters())
+    (tmp_path / shelf.shelved(tmp_path)[address].weights.name).unlink()
+    arrays = _random(address, made.folder)
+    arrays["roi_heads.mask_head.predictor.bias"] -= 1000
+    np.savez(tmp_path / "mine.npz", **arrays)  # type: ignore[arg-type]  # NumPy's own bool
+
+    admission.admit_weights(tmp_path / "mine.npz", tmp_path, config=address)
+
+    (after,) = cut_out([photo], parameters=made.parameters())
+    assert before.matte.any()
+    assert not after.matte.any()
 
 
 def test_names_of_another_program_are_matched_by_likeness(made: Made) -> None:

@@ -79,15 +79,15 @@ def admit_weights(
     stem = zoo.find(config).weights_name.removesuffix(".pkl") if own is None else own.name[:-5]
     # Another model with the same weights folder has files of its own.
     beside = "" if kind == shelf.WEIGHTS else f"-{kind}"
-    name = f"{stem}{beside}{suffix}"
-    _put(folder / name, content)
     let_in = Admitted(
-        name,
+        f"{stem}{beside}{suffix}",
         hashlib.sha256(content).hexdigest(),
         kind,
         config=config if own is None else f"{shelf.DIGEST}{own.sha256}",
         classes=classes,
     )
+    _refuse_another(folder, let_in)
+    _put(folder / let_in.name, content)
     admitted.add(folder, let_in)
     return let_in
 
@@ -101,6 +101,17 @@ def probe(built: Built) -> None:
     # Whatever an odd configuration makes detectron2 raise, it is not let in.
     except Exception as error:
         raise SetupFailed(f"the model fails on a small picture: {error}") from error
+
+
+def _refuse_another(folder: Path, file: Admitted) -> None:
+    """Refuse other weights for a configuration that has some: results under a name stay."""
+    for one in admitted.read(folder):
+        is_same_use = (one.kind, one.config) == (file.kind, file.config)
+        if is_same_use and one.sha256 != file.sha256 and (folder / one.name).is_file():
+            raise SetupFailed(
+                f"{file.config} has other weights here: results under one name must not change;"
+                f" remove {folder / one.name} first"
+            )
 
 
 def _content(path: Path, *, most: int | None) -> bytes:

@@ -37,6 +37,11 @@ class Shelved:
     weights: Admitted
     own: Admitted | None
 
+    @property
+    def key(self) -> tuple[str, str]:
+        """What tells it from every other: its configuration and the digest of its weights."""
+        return self.weights.config, self.weights.sha256
+
 
 class Shelf:
     """The configurations of a weights folder; any thread may call it.
@@ -48,7 +53,7 @@ class Shelf:
         self._folder = folder
         self._kind = kind
         # The least recently used first.
-        self._loaded: OrderedDict[str, Predictor] = OrderedDict()
+        self._loaded: OrderedDict[tuple[str, str], Predictor] = OrderedDict()
         self._lock = threading.Lock()
 
     def predictor(self, address: str) -> Predictor:
@@ -58,22 +63,28 @@ class Shelf:
         Raises ModelNotLoaded when this machine has no weights of it, or its files are not what
         was admitted: another worker may have good ones.
         """
-        # One at a time: two at once would take twice the room.
-        with self._lock:
-            if address not in self._loaded:
-                while len(self._loaded) >= MOST_LOADED:
-                    self._loaded.popitem(last=False)
-                try:
-                    self._loaded[address] = self._load(address)
-                except SetupFailed as error:
-                    raise ModelNotLoaded(f"{self._kind}: {error}", leads=False) from error
-            self._loaded.move_to_end(address)
-            return self._loaded[address]
+        try:
+            return self._predictor(self._found(address))
+        except SetupFailed as error:
+            raise ModelNotLoaded(f"{self._kind}: {error}", leads=False) from error
 
-    def _load(self, address: str) -> Predictor:
+    def _found(self, address: str) -> Shelved:
         found = shelved(self._folder, kind=self._kind).get(address)
         if found is None:
             raise SetupFailed(f"no weights for {address} here: {admitted.REMEDY}")
+        return found
+
+    def _predictor(self, found: Shelved) -> Predictor:
+        # One at a time: two at once would take twice the room.
+        with self._lock:
+            if found.key not in self._loaded:
+                while len(self._loaded) >= MOST_LOADED:
+                    self._loaded.popitem(last=False)
+                self._loaded[found.key] = self._load(found)
+            self._loaded.move_to_end(found.key)
+            return self._loaded[found.key]
+
+    def _load(self, found: Shelved) -> Predictor:
         document = (
             of_zoo(found.weights.config) if found.own is None else own(self._folder, found.own)
         )
@@ -86,7 +97,7 @@ class Shelf:
 
 def shelved(folder: Path, *, kind: str = WEIGHTS) -> Mapping[str, Shelved]:
     """Return what can be asked for by its address.  Raises SetupFailed for an unreadable list."""
-    files = admitted.read(folder)
+    files = [one for one in admitted.read(folder) if (folder / one.name).is_file()]
     configs = {f"{DIGEST}{one.sha256}": one for one in files if one.kind == CONFIG}
     found: dict[str, Shelved] = {}
     for one in files:
