@@ -63,6 +63,12 @@ SUBMISSION: Schema = {
                     },
                     "run_at": {"type": "string", "format": "date-time"},
                     "seed": {"type": "integer", "minimum": 0, "maximum": MAX_SEED},
+                    "persons": {
+                        "type": "string",
+                        "default": "all",
+                        "description": "`all`, `largest`, or numbers such as `1,3`, counted from "
+                        "the left",
+                    },
                     **{
                         f"{task}.model": {
                             "type": "string",
@@ -72,7 +78,13 @@ SUBMISSION: Schema = {
                         for task in CHOOSABLE_TASKS
                     },
                 },
-                "patternProperties": {r"^metadata\.[A-Za-z0-9_.-]{1,64}$": _TEXT},
+                "patternProperties": {
+                    r"^metadata\.[A-Za-z0-9_.-]{1,64}$": _TEXT,
+                    rf"^({'|'.join(CHOOSABLE_TASKS)})\.params\.[a-z0-9_]+$": {
+                        "type": "string",
+                        "description": "as `parameters` of the model's card says",
+                    },
+                },
                 "additionalProperties": False,
                 "description": f"at most {MAX_METADATA} fields of metadata",
             },

@@ -71,6 +71,28 @@ def test_stages_that_nobody_serves_are_named(folder: Path, bench: Bench) -> None
 
 
 @pytest.mark.usefixtures("_named")
+def test_model_that_a_worker_cannot_load_is_named_with_the_reason(
+    folder: Path, bench: Bench
+) -> None:
+    capability = Capability("segmentation.detectron2")
+    one = presence.Worker(
+        id=bench.worker,
+        host="here",
+        pid=1,
+        capabilities=[Capability(f"{stage}.x") for stage in StageName],
+        threads=1,
+        failed={capability: "segmentation detectron2: libcuda.so.1 is missing"},
+    )
+    with bench.transaction() as connection:
+        presence.announce(connection, one)
+
+    found = examined(folder)[capability]
+
+    assert found.level == Level.WARN
+    assert "libcuda.so.1 is missing" in found.said
+
+
+@pytest.mark.usefixtures("_named")
 @pytest.mark.parametrize(
     ("variable", "value", "what"),
     [

@@ -80,6 +80,9 @@ def _database(connection: Connection) -> Iterator[Finding]:
         return
     yield ok("migrations", f"at {newest}, the newest")
     silent_seconds = EngineSettings().lease_seconds
+    for capability, why in presence.failed(connection, silent_seconds=silent_seconds).items():
+        fix = "put it right where that worker runs, and start it again"
+        yield warn(capability, f"setup failed: {why}", fix)
     served = presence.served(connection, silent_seconds=silent_seconds)
     stages = {queries.stage_of(capability) for capability in served}
     missing = [stage for stage in StageName if stage not in stages]

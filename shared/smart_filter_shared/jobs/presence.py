@@ -89,6 +89,20 @@ def served(connection: Connection, *, silent_seconds: float) -> set[Capability]:
     return {Capability(row.capability) for row in rows}
 
 
+def failed(connection: Connection, *, silent_seconds: float) -> dict[Capability, str]:
+    """Return what live workers should serve and cannot, and why one of them cannot."""
+    rows = connection.execute(
+        text("""
+            SELECT DISTINCT ON (key) key, value
+            FROM workers, jsonb_each_text(failed)
+            WHERE seen_at >= statement_timestamp() - make_interval(secs => :silent_seconds)
+            ORDER BY key, seen_at DESC
+        """),
+        {"silent_seconds": silent_seconds},
+    )
+    return {Capability(row.key): row.value for row in rows}
+
+
 def forget_silent(connection: Connection, *, silent_seconds: float) -> None:
     """Drop workers that were not heard from for so long."""
     connection.execute(
