@@ -5,8 +5,6 @@ import pytest
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_workers.networks.detectron2 import documents
 
-pytest.importorskip("yaml", reason="PyYAML comes with detectron2")
-
 ZOO = {
     "Base.yaml": "MODEL:\n  MASK_ON: false\n  RESNETS: {DEPTH: 50, NORM: GN}\nVERSION: 2\n",
     "COCO/small.yaml": "_BASE_: ../Base.yaml\nMODEL:\n  RESNETS:\n    DEPTH: 18\n",

@@ -9,7 +9,8 @@ from smart_filter_shared.errors import SetupFailed
 from smart_filter_workers.networks.detectron2.checkpoints import Checkpoint
 from smart_filter_workers.networks.detectron2.documents import Document
 
-# Anything of torch or detectron2, which come without types, where they come at all.
+# Anything of torch or detectron2: imported by name, so that what is checked here does not
+# depend on whether they are installed.
 Foreign: TypeAlias = Any
 
 # What a checkpoint may lack or have too much of: the configuration says them again.

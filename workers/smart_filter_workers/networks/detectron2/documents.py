@@ -5,13 +5,13 @@ detectron2 reads them with a loader that runs Python (`!!python/object/apply:`),
 anything is made of it, and a base is another file of the same zoo.
 """
 
-import importlib
 import math
 import posixpath
 import re
 from collections.abc import Callable, Iterable, Mapping
-from types import ModuleType
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
+
+import yaml
 
 from smart_filter_shared.errors import SetupFailed
 
@@ -53,14 +53,12 @@ def parsed(text: str, title: str) -> Document:
     Raises SetupFailed for tags, anchors, aliases, keys twice, keys that are no strings, and
     what is too large or too deep.
     """
-    # Comes with detectron2; nobody else needs it.
-    yaml = importlib.import_module("yaml")
     if len(text.encode("utf-8", "replace")) > LONGEST_BYTES:
         raise SetupFailed(f"{title} is larger than {LONGEST_BYTES} bytes")
     try:
         # Nothing is made of a document before all of it has been looked at.
-        _look_through(yaml.parse(text, yaml.SafeLoader), yaml, title)
-        _refuse_doubles(yaml.compose(text, yaml.SafeLoader), yaml, title)
+        _look_through(yaml.parse(text, yaml.SafeLoader), title)
+        _refuse_doubles(yaml.compose(text, yaml.SafeLoader), title)
         document = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError) as error:
         raise SetupFailed(f"{title} is not plain YAML: {' '.join(str(error).split())}") from error
@@ -116,7 +114,7 @@ def _merged(under: Document, over: Document) -> Document:
     return merged
 
 
-def _look_through(events: Iterable[object], yaml: ModuleType, title: str) -> None:
+def _look_through(events: Iterable[yaml.Event], title: str) -> None:
     """Refuse what makes more than plain data, and nesting that would exhaust the stack.
 
     Events come one by one, whatever the depth.
@@ -136,7 +134,7 @@ def _look_through(events: Iterable[object], yaml: ModuleType, title: str) -> Non
             raise SetupFailed(f"{title} is nested deeper than {DEEPEST} levels")
 
 
-def _refuse_doubles(node: Any, yaml: ModuleType, title: str) -> None:  # noqa: ANN401 - a YAML node
+def _refuse_doubles(node: yaml.Node | None, title: str) -> None:
     """Refuse a key that stands twice: one of both would be read, and a person sees the other."""
     if isinstance(node, yaml.MappingNode):
         keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
@@ -144,10 +142,10 @@ def _refuse_doubles(node: Any, yaml: ModuleType, title: str) -> None:  # noqa: A
         if twice:
             raise SetupFailed(f"{title} has the key {twice[0]!r} twice")
         for _, value in node.value:
-            _refuse_doubles(value, yaml, title)
+            _refuse_doubles(value, title)
     elif isinstance(node, yaml.SequenceNode):
         for value in node.value:
-            _refuse_doubles(value, yaml, title)
+            _refuse_doubles(value, title)
 
 
 def _checked(document: Mapping[object, object], title: str) -> Document:
