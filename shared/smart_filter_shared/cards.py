@@ -40,6 +40,8 @@ STAGE_OF_TASK: Mapping[TaskName, StageName] = {
 ENTRY = "entry"
 # The parameter by which an ensemble is told whose mattes it joins.
 MEMBERS = "members"
+# And by which it is told how much each of them counts.
+WEIGHTS = "weights"
 # A stage's leading model names its capability.
 LEADING_TASK: Mapping[StageName, TaskName] = {
     StageName.PREPARE: TaskName.PREPARE,

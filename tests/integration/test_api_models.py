@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from smart_filter_shared import parameters
-from smart_filter_shared.cards import MEMBERS, ModelCard, Offer, TaskName
+from smart_filter_shared.cards import MEMBERS, WEIGHTS, ModelCard, Offer, TaskName
 from smart_filter_shared.jobs import models
 from smart_filter_shared.pipeline import StageName
 from smart_filter_tests.serving import Api, a_card, a_photo
@@ -142,7 +142,8 @@ def test_what_a_recipe_sets_is_written_to_the_stage_and_keeps_batches_apart(api:
 
 def an_ensemble() -> Offer:
     members = parameters.text(MEMBERS, "one,two", "whose mattes", longest=100)
-    return Offer(named("ensemble", parameters=(members,), combines=True))
+    weights = parameters.text(WEIGHTS, "", "how much each counts", longest=100)
+    return Offer(named("ensemble", parameters=(members, weights), combines=True))
 
 
 def test_ensemble_goes_to_the_pool_of_the_one_member_that_has_its_own(api: Api) -> None:
@@ -183,3 +184,16 @@ def test_ensemble_whose_members_no_pool_has_together_is_refused(api: Api, member
 
     assert answer.status_code == 422
     assert [one["pointer"] for one in answer.json()["errors"]] == ["/segmentation/params/members"]
+
+
+@pytest.mark.parametrize("weights", ["1", "1,2,3", "0,0"])
+def test_ensemble_needs_a_weight_for_each_member(api: Api, weights: str) -> None:
+    publish(api, an_ensemble(), Offer(named("one")), Offer(named("two")))
+
+    answer = api.post(
+        a_photo(),
+        {"segmentation.model": "ensemble", "segmentation.params.weights": weights},
+    )
+
+    assert answer.status_code == 422
+    assert [one["pointer"] for one in answer.json()["errors"]] == ["/segmentation/params/weights"]

@@ -13,6 +13,7 @@ from smart_filter_shared.cards import (
     LEADING_TASK,
     MEMBERS,
     STAGE_OF_TASK,
+    WEIGHTS,
     ModelCard,
     Offer,
     TaskName,
@@ -154,6 +155,7 @@ def _capability(known: Sequence[Published], card: ModelCard, given: Parameters) 
     to the pool of the one member that does.
     """
     members = members_of(card, given)
+    _refuse_uneven(card, given, members)
     cards = [_chosen_member(known, card, name) for name in members]
     own = [member for member in cards if not member.everywhere]
     if len(own) > 1:
@@ -161,6 +163,17 @@ def _capability(known: Sequence[Published], card: ModelCard, given: Parameters) 
         detail = f"{names} run in pools of their own; an ensemble can have one such member"
         raise InvalidRecipe([FieldError(f"/{card.task}/params/{MEMBERS}", detail)])
     return own[0].capability if own else card.capability
+
+
+def _refuse_uneven(card: ModelCard, given: Parameters, members: Sequence[str]) -> None:
+    """Refuse an ensemble with other than one weight a member, or with none above nought."""
+    listed = card.completed(given).get(WEIGHTS) if members else None
+    weights = (
+        [float(part) for part in listed.split(",")] if isinstance(listed, str) and listed else []
+    )
+    if weights and (len(weights) != len(members) or not any(weights)):
+        detail = f"gives {len(weights)} weights to {len(members)} members; one each, not all 0"
+        raise InvalidRecipe([FieldError(f"/{card.task}/params/{WEIGHTS}", detail)])
 
 
 def _chosen_member(known: Sequence[Published], ensemble: ModelCard, name: str) -> ModelCard:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from smart_filter_shared import parameters as given
-from smart_filter_shared.cards import MEMBERS, ModelCard, TaskName
+from smart_filter_shared.cards import MEMBERS, WEIGHTS, ModelCard, TaskName
 from smart_filter_shared.parameters import Parameters
 from smart_filter_workers.results import Matte8, Prepared
 from smart_filter_workers.stages.segmentation import apart
@@ -48,7 +48,7 @@ CARD: Final = ModelCard(
             form="two to five names of models, such as people,selfie",
         ),
         given.text(
-            "weights",
+            WEIGHTS,
             "",
             "How much each counts; empty: all the same",
             longest=60,
@@ -93,7 +93,7 @@ class Ensemble:
         Raises ValueError when there are not as many weights as members, or all are nought.
         """
         names = _listed(given.str_of(parameters, MEMBERS))
-        texts = _listed(given.str_of(parameters, "weights"))
+        texts = _listed(given.str_of(parameters, WEIGHTS))
         weights = [float(text) for text in texts] or [1.0] * len(names)
         found = [self.others(name)(batch) for name in names]
         return [_joined(list(of_one), weights, parameters) for of_one in zip(*found, strict=True)]
