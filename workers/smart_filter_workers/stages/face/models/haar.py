@@ -1,0 +1,112 @@
+"""Faces by OpenCV's Haar cascade, each drawn by the face mesh: upright ones that look ahead."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+
+from smart_filter_shared.cards import ModelCard, TaskName
+from smart_filter_shared.parameters import Parameters, float_of, int_of, integer, number
+from smart_filter_workers.networks import cascades
+from smart_filter_workers.networks.boxes import Floats, overlaps
+from smart_filter_workers.networks.cascades import Cascade, Looks
+from smart_filter_workers.networks.coordinates import scaled
+from smart_filter_workers.networks.face_mesh import MESH_WEIGHTS, FaceMesh
+from smart_filter_workers.networks.mesh_faces import face_in
+from smart_filter_workers.results import Face, Srgb8
+
+CARD: Final = ModelCard(
+    name="haar",
+    version="1",
+    task=TaskName.FACE,
+    family="haar",
+    title="Haar cascade frontalface_alt2; box and landmarks by the face mesh",
+    source="OpenCV 4, haarcascade_frontalface_alt2.xml, Viola & Jones 2001; mediapipe"
+    " 0.10.21, modules/face_landmark, Kartynnik et al. 2019",
+    licence=cascades.LICENCE,
+    data_terms=cascades.DATA_TERMS,
+    weights=(MESH_WEIGHTS,),
+    # 90 web photos, matched at IoU 0.4: it is blind to faces that look aside.
+    quality={"precision": 0.982, "recall": 0.762, "f1": 0.858},
+    speed={"cpu_ms": 257.0},
+    parameters=(
+        number("scale_factor", 1.1, "How much larger each look is", least=1.02, most=2),
+        integer("neighbours", 2, "Windows that must agree on a face", least=1, most=50),
+        number(
+            "least_share", 0.02, "Least face, as a share of the longer side", least=0.01, most=1
+        ),
+        number("threshold", 0.5, "Least score of a face, by its mesh", least=0, most=1),
+    ),
+)
+CASCADE: Final = "haarcascade_frontalface_alt2"
+LONGEST_SIDE_PX: Final = 1024
+# The cascade knows faces of 20 pixels.
+LEAST_PX: Final = 20
+# Two boxes that overlap more than this (IoU) are one face.
+SAME_FACE_IOU: Final = 0.3
+
+
+def load(weights: Path) -> "Haar":
+    """Load the cascade from OpenCV, and the face mesh from the weights folder.
+
+    Raises SetupFailed when this OpenCV brings no cascades.
+    """
+    return Haar(Cascade(CASCADE), FaceMesh(weights))
+
+
+@dataclass(frozen=True, slots=True)
+class Haar:
+    """Finds faces that stand upright and look ahead; any thread may call it."""
+
+    cascade: Cascade
+    mesh: FaceMesh
+
+    def __call__(
+        self, pictures: Sequence[Srgb8], *, parameters: Parameters
+    ) -> list[tuple[Face, ...]]:
+        """Return the faces of each picture, best score first, in its pixels."""
+        return [self._find(picture, parameters) for picture in pictures]
+
+    def _find(self, picture: Srgb8, parameters: Parameters) -> tuple[Face, ...]:
+        small = _shrunk(picture)
+        height, width = small.shape[:2]
+        least_px = float_of(parameters, "least_share") * max(height, width)
+        looks = Looks(
+            scale_factor=float_of(parameters, "scale_factor"),
+            neighbours=int_of(parameters, "neighbours"),
+            least_px=max(LEAST_PX, round(least_px)),
+        )
+        grey = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
+        drawn = (face_in(small, box, self.mesh) for box in self.cascade(grey, looks))
+        threshold = float_of(parameters, "threshold")
+        faces = _distinct([face for face in drawn if face and face.score >= threshold])
+        per_x, per_y = picture.shape[1] / width, picture.shape[0] / height
+        return tuple(scaled(face, x=per_x, y=per_y) for face in faces)
+
+
+def _distinct(faces: Sequence[Face]) -> list[Face]:
+    """Return the faces that overlap no surer one, the surest first."""
+    kept: list[Face] = []
+    for face in sorted(faces, key=lambda face: -face.score):
+        others = np.array([_corners(other) for other in kept], np.float32).reshape(-1, 4)
+        if not (overlaps(_corners(face), others) > SAME_FACE_IOU).any():
+            kept.append(face)
+    return kept
+
+
+def _corners(face: Face) -> Floats:
+    left, top, width, height = face.box
+    return np.array([left, top, left + width, top + height], np.float32)
+
+
+def _shrunk(picture: Srgb8) -> Srgb8:
+    """Return the picture with no side above LONGEST_SIDE_PX."""
+    height, width = picture.shape[:2]
+    scale = LONGEST_SIDE_PX / max(height, width)
+    if scale >= 1:
+        return picture
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
