@@ -290,7 +290,9 @@ _OF_A_JOB: Mapping[str, Callable[[Connection, World], object]] = {
     "wake": lambda connection, _: sorted(transitions.wake(connection)),
     "expire": _expire,
     "cancel": lambda connection, world: transitions.cancel(connection, world.job_id, TENANT),
-    "redrive": lambda connection, world: transitions.redrive(connection, world.job_id, TENANT),
+    "redrive": lambda connection, world: sorted(
+        transitions.redrive(connection, world.job_id, TENANT)
+    ),
     "delete": lambda connection, world: len(transitions.delete(connection, world.job_id, TENANT)),
 }
 _OF_A_LEASE: Mapping[str, Callable[[Connection, Bench, Lease], object]] = {
