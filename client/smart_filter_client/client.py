@@ -189,9 +189,10 @@ class Client:
             finally:
                 response.close()
 
-    def models(self) -> list[Model]:
-        """Return the models that the server offers."""
-        page = Fields(self._json("GET", "v1/models"), "a list of models")
+    def models(self, *, every: bool = False) -> list[Model]:
+        """Return the models that the server offers, or every one that it knows."""
+        params = {"all": "true"} if every else {}
+        page = Fields(self._json("GET", "v1/models", params=params), "a list of models")
         return [model_from(item.document) for item in page.objects_or_none("items") or []]
 
     # Any: httpx's own keyword arguments, passed through.

@@ -141,7 +141,10 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model that the server offers for a task; `default`: `auto` means this one."""
+    """A model that the server knows for a task; `default`: `auto` means this one.
+
+    offered: whether a recipe may name it; fault: why the last worker could not run it.
+    """
 
     task: str
     name: str
@@ -149,6 +152,8 @@ class Model:
     title: str
     licence: str
     default: bool
+    offered: bool
+    fault: str | None
     document: JsonObject = field(repr=False, compare=False)
 
 
@@ -187,6 +192,9 @@ def model_from(document: object) -> Model:
         title=fields.text_or_none("title") or "",
         licence=fields.text_or_none("licence") or "",
         default=fields.boolean_or_none("default") is True,
+        # A server that is older lists what it offers only.
+        offered=fields.boolean_or_none("offered") is not False,
+        fault=fields.text_or_none("fault"),
         document=fields.document,
     )
 

@@ -71,7 +71,7 @@ def put(folder: Path, kind: str, entry: str, content: bytes, handling: Mapping[s
 
 
 def _constant(answers: Mapping[str, Floats]) -> bytes:
-    """Return a network whose answers are these, whatever the picture."""
+    """Return a network whose answers are these, whatever the picture and its size."""
     # Times nothing: an answer that hangs on no input would be no network's.
     zero = numpy_helper.from_array(np.zeros(1, np.float32), "zero")
     nodes = [
@@ -82,16 +82,20 @@ def _constant(answers: Mapping[str, Floats]) -> bytes:
     for name, values in answers.items():
         initializers.append(numpy_helper.from_array(values.astype(np.float32), f"{name}_is"))
         nodes.append(helper.make_node("Add", [f"{name}_is", "nothing"], [name]))
-    return _network(nodes, {name: list(one.shape) for name, one in answers.items()}, initializers)
+    shapes = {name: list(one.shape) for name, one in answers.items()}
+    return _network(nodes, shapes, initializers, size=("rows", "columns"))
 
 
 def _network(
     nodes: Sequence[onnx.NodeProto],
     outputs: Mapping[str, Sequence[int]],
     initializers: Sequence[onnx.TensorProto],
+    *,
+    size: tuple[int | str, int | str] = (SIDE_PX, SIDE_PX),
 ) -> bytes:
+    """Return a network; a side that is a word may be of any length."""
     kind = TensorProto.FLOAT
-    picture = helper.make_tensor_value_info("picture", kind, [1, 3, SIDE_PX, SIDE_PX])
+    picture = helper.make_tensor_value_info("picture", kind, [1, 3, *size])
     graph = helper.make_graph(
         list(nodes),
         "small",

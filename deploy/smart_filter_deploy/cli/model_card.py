@@ -1,0 +1,68 @@
+"""Shows people all that is known of a model: whose it is, what it needs, how good it is."""
+
+from collections.abc import Mapping
+from typing import cast
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from smart_filter_client.models import Model
+from smart_filter_deploy.cli.report import print_table
+
+
+def show(console: Console, model: Model) -> None:
+    """Print a model's card and its parameters."""
+    document = model.document
+    console.print(Text.assemble((model.name, "bold"), f"  {model.title}"), soft_wrap=True)
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    lines = {
+        "task": model.task + (" (what `auto` means)" if model.default else ""),
+        "version": model.version,
+        "licence": model.licence,
+        "source": document.get("source"),
+        "data": document.get("data_terms"),
+        "quality": _figures(document.get("quality")),
+        "speed": _figures(document.get("speed")),
+        "runs on": _words(document.get("devices")),
+        "needs": _needs(document.get("needs")),
+        "not offered": None if model.offered else (model.fault or "by no worker"),
+    }
+    for label, value in lines.items():
+        if value:
+            table.add_row(f"  {label}", Text(str(value)))
+    for name, schema in _parameters(document.get("parameters")).items():
+        table.add_row(f"  {model.task}.params.{name}", Text(_parameter(schema)))
+    print_table(console, table)
+
+
+def _parameters(schema: object) -> Mapping[str, Mapping[str, object]]:
+    if not isinstance(schema, Mapping):
+        return {}
+    return cast("Mapping[str, Mapping[str, object]]", schema.get("properties", {}))
+
+
+def _parameter(schema: Mapping[str, object]) -> str:
+    least, most, choices = (schema.get(name) for name in ("minimum", "maximum", "enum"))
+    allowed = f", {least} to {most}" if most is not None else ""
+    if isinstance(choices, list):
+        allowed = f", one of {', '.join(str(one) for one in choices)}"
+    return f"{schema.get('title', '')} ({schema.get('default')}{allowed})"
+
+
+def _needs(needs: object) -> str:
+    if not isinstance(needs, Mapping) or not needs.get("packages"):
+        return ""
+    return f"{_words(needs['packages'])} (smart-filter[{needs.get('extra')}])"
+
+
+def _figures(figures: object) -> str:
+    if not isinstance(figures, Mapping):
+        return ""
+    return ", ".join(f"{name} {value:g}" for name, value in figures.items())
+
+
+def _words(words: object) -> str:
+    return ", ".join(str(one) for one in words) if isinstance(words, list) else ""
