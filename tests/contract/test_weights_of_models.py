@@ -9,7 +9,7 @@ import pytest
 
 from smart_filter_shared.cards import WeightsFile
 from smart_filter_shared.errors import SetupFailed
-from smart_filter_workers import catalogue, weights
+from smart_filter_workers import catalogue, upstream, weights
 from smart_filter_workers.weights import Package, Packed
 
 CONTENT = b"a very small network"
@@ -33,14 +33,27 @@ def folder(tmp_path: Path) -> Path:
 
 def test_manifest_holds_every_file_of_every_card() -> None:
     packed = {packed.file for package in weights.manifest() for packed in package.holds}
+    offered = {
+        WeightsFile(file.place, file.sha256)
+        for entry in upstream.manifest().values()
+        for file in entry.files
+    }
 
     needed = {file for card in catalogue.find().cards for file in card.weights}
+    assert needed <= packed | offered
+
+
+def test_packages_hold_every_file_of_the_defaults() -> None:
+    packed = {packed.file for package in weights.manifest() for packed in package.holds}
+
+    needed = {file for card in catalogue.find().cards if card.default for file in card.weights}
     assert needed <= packed
 
 
-def test_pulled_weights_are_those_of_the_cards(weights_folder: Path) -> None:
+def test_pulled_weights_are_all_that_the_packages_hold(weights_folder: Path) -> None:
     weights.verify(
-        weights_folder, [file for card in catalogue.find().cards for file in card.weights]
+        weights_folder,
+        [packed.file for package in weights.manifest() for packed in package.holds],
     )
 
 

@@ -100,10 +100,11 @@ def _offer(file: ModelFile, weights_folder: Path) -> Offer:
         return Offer(card, f"{card.name} needs {', '.join(missing)}: {remedy}")
     absent = [one.name for one in card.weights if not (weights_folder / one.name).is_file()]
     if absent:
-        return Offer(card, f"weights file {absent[0]} is missing: {weights.REMEDY}")
+        return Offer(card, f"weights file {absent[0]} is missing: {_remedy(card, absent[0])}")
     names = _entries(file, weights_folder)
     if names == ():
-        return Offer(card, f"{card.name} has no weights: run `smart-filter models pull NAME`")
+        remedy = f"run `smart-filter models pull {card.name}/ENTRY` (docs/models.md lists them)"
+        return Offer(card, f"{card.name} has no weights: {remedy}")
     return Offer(_choosing(card, names or ()))
 
 
@@ -111,6 +112,12 @@ def _entries(file: ModelFile, weights_folder: Path) -> tuple[str, ...] | None:
     """Return what a model's parameter `entry` may be here; None when it has nothing to choose."""
     entries: Callable[[Path], Sequence[str]] | None = getattr(file, "entries", None)
     return None if entries is None else tuple(entries(weights_folder))
+
+
+def _remedy(card: ModelCard, absent: str) -> str:
+    """Return how to come by a file: those of packages come together, others by their model."""
+    packed = {file.file.name for package in weights.manifest() for file in package.holds}
+    return weights.REMEDY if absent in packed else f"run `smart-filter models pull {card.name}`"
 
 
 def _choosing(card: ModelCard, entries: tuple[str, ...]) -> ModelCard:
