@@ -9,16 +9,18 @@ import pytest
 from smart_filter_shared.cards import TaskName
 from smart_filter_tests.pictures import ODD_SIZES, noise
 from smart_filter_tests.threads import at_once
-from smart_filter_workers import catalogue, memory
+from smart_filter_workers import catalogue, memory, weights
 from smart_filter_workers.loaded import LoadedModels
 from smart_filter_workers.results import Face, Srgb8
 from smart_filter_workers.stages.face.models.base import FaceDetector
 
+PACKED = {packed.file for package in weights.manifest() for packed in package.holds}
 # Those that need nothing beside the two packages of weights, as recipes leave them.
 FOUND = [
     (card.task, card.name)
     for card in catalogue.find().cards
     if card.task in {TaskName.FACE, TaskName.PREPARE} and card.everywhere
+    if PACKED.issuperset(card.weights)
 ]
 # Pixels: a batch may be computed in another order of additions than one picture alone.
 TOLERANCE_PX = 0.1

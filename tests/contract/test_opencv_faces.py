@@ -5,11 +5,45 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from smart_filter_shared.cards import WeightsFile
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_shared.parameters import Scalar
+from smart_filter_tests.pictures import ODD_SIZES
+from smart_filter_tests.threads import at_once
+from smart_filter_workers import upstream
 from smart_filter_workers.networks.cascades import Cascade
 from smart_filter_workers.results import Face, Srgb8
-from smart_filter_workers.stages.face.models import haar
+from smart_filter_workers.stages.face.models import haar, res10
+
+# A network in Caffe's language whose one face scores as its input's first channel, by 255.
+BLUE_FIRST = """
+input: "data"  input_dim: 1  input_dim: 3  input_dim: 300  input_dim: 300
+layer { name: "mean" type: "Pooling" bottom: "data" top: "mean"
+        pooling_param { pool: AVE global_pooling: true } }
+layer { name: "parts" type: "Slice" bottom: "mean" top: "blue" top: "others"
+        slice_param { axis: 1 slice_point: 1 } }
+layer { name: "score" type: "Power" bottom: "blue" top: "score"
+        power_param { scale: 0.003921569 } }
+%s
+layer { name: "row" type: "Concat" bottom: "picture" bottom: "class" bottom: "score"
+        bottom: "x1" bottom: "y1" bottom: "x2" bottom: "y2" top: "row"
+        concat_param { axis: 1 } }
+layer { name: "rows" type: "Reshape" bottom: "row" top: "rows"
+        reshape_param { shape { dim: 1 dim: 1 dim: 1 dim: 7 } } }
+"""
+PLANTED = {"picture": 0, "class": 1, "x1": 0.1, "y1": 0.2, "x2": 0.5, "y2": 0.8}
+CONSTANT = """layer { name: "%s" type: "Power" bottom: "blue" top: "%s"
+        power_param { scale: 0 shift: %s } }"""
+
+
+@pytest.fixture
+def blue_first(tmp_path: Path) -> res10.Res10:
+    """The model with files that this test writes: weightless layers, and no weights."""
+    constants = "\n".join(CONSTANT % (name, name, value) for name, value in PLANTED.items())
+    (tmp_path / res10.LAYERS.name).write_text(BLUE_FIRST % constants, encoding="utf-8")
+    # A NetParameter that has a name, as protobuf writes it.
+    (tmp_path / res10.WEIGHTS.name).write_bytes(b"\x0a\x01a")
+    return res10.load(tmp_path)
 
 
 @pytest.fixture(scope="module")
@@ -57,3 +91,80 @@ def test_face_on_its_side_is_not_seen_by_haar(cascade: haar.Haar, astronaut: Srg
 def test_cascade_that_this_opencv_lacks_is_named_with_the_remedy() -> None:
     with pytest.raises(SetupFailed, match=r"haarcascade_unicorn\.xml is missing: install opencv"):
         Cascade("haarcascade_unicorn")
+
+
+def test_cards_of_res10_and_the_manifest_pin_the_same_files() -> None:
+    listed = upstream.find("res10").files
+
+    assert {WeightsFile(file.place, file.sha256) for file in listed} == set(res10.CARD.weights)
+
+
+def test_res10_reads_caffe_files_and_is_given_blue_first(blue_first: res10.Res10) -> None:
+    blue = np.full((40, 80, 3), (10, 20, 250), np.uint8)
+    red = np.ascontiguousarray(blue[:, :, ::-1])
+
+    of_blue, of_red = blue_first([blue, red], parameters=res10.CARD.completed({}))
+
+    assert of_red == ()
+    (face,) = of_blue
+    # The planted network's score is its first channel, less the mean of blue, by 255.
+    assert face.score == pytest.approx((250 - 104) / 255, abs=1e-3)
+
+
+def test_corners_of_res10_are_not_width_and_height(blue_first: res10.Res10) -> None:
+    blue = np.full((40, 80, 3), (10, 20, 250), np.uint8)
+
+    ((face,),) = blue_first([blue], parameters=res10.CARD.completed({}))
+
+    assert face.box == pytest.approx((8, 8, 32, 24), abs=1e-3)
+    right_eye, left_eye, *_ = face.landmarks
+    assert 8 < right_eye[0] < left_eye[0] < 40
+
+
+def test_score_below_the_threshold_is_no_face_of_res10(blue_first: res10.Res10) -> None:
+    blue = np.full((40, 80, 3), (10, 20, 250), np.uint8)
+
+    (faces,) = blue_first([blue], parameters=res10.CARD.completed({"threshold": 0.6}))
+
+    assert faces == ()
+
+
+@pytest.mark.parametrize("size", ODD_SIZES, ids=str)
+def test_res10_answers_any_size_within_the_picture(
+    blue_first: res10.Res10, size: tuple[int, int]
+) -> None:
+    height, width = size
+    blue = np.full((height, width, 3), (10, 20, 250), np.uint8)
+
+    ((face,),) = blue_first([blue], parameters=res10.CARD.completed({}))
+
+    left, top, box_width, box_height = face.box
+    assert 0 <= left <= left + box_width <= width
+    assert 0 <= top <= top + box_height <= height
+
+
+def test_four_threads_of_res10_get_each_its_own_answer(blue_first: res10.Res10) -> None:
+    pictures = [np.full((9, 9, 3), (0, 0, blue), np.uint8) for blue in range(235, 255)]
+    parameters = res10.CARD.completed({})
+    alone = blue_first(pictures, parameters=parameters)
+
+    found = at_once(4, lambda: blue_first(pictures, parameters=parameters))
+
+    assert found == [alone] * 4
+
+
+def test_rows_of_res10_become_faces_best_first_cut_at_the_edges() -> None:
+    rows = np.array(
+        [
+            [0, 1, 0.6, 0.5, 0.5, 1.2, 1.1],
+            [0, 1, 0.9, -0.1, 0.0, 0.25, 0.5],
+            [0, 0, 0.99, 0.1, 0.1, 0.2, 0.2],
+            [0, 1, 0.7, 0.4, 0.4, 0.4, 0.9],
+            [0, 1, 0.4, 0.1, 0.1, 0.2, 0.2],
+        ],
+        np.float32,
+    )
+
+    faces = list(res10.decoded(rows[None, None], width=200, height=100, threshold=0.5))
+
+    assert [face.box for face in faces] == [(0.0, 0.0, 50.0, 50.0), (100.0, 50.0, 100.0, 50.0)]

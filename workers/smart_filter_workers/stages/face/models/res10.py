@@ -1,0 +1,101 @@
+"""Faces by the detector of OpenCV's samples: a single-shot detector on ResNet-10."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+
+from smart_filter_shared.cards import ModelCard, TaskName, WeightsFile
+from smart_filter_shared.parameters import Parameters, float_of, number
+from smart_filter_workers.networks.caffe import CaffeNetwork, Floats
+from smart_filter_workers.networks.usual_landmarks import landmarks_of
+from smart_filter_workers.results import Face, Srgb8
+
+LAYERS: Final = WeightsFile(
+    "res10.prototxt", "dcd661dc48fc9de0a341db1f666a2164ea63a67265c7f779bc12d6b3f2fa67e9"
+)
+WEIGHTS: Final = WeightsFile(
+    "res10.caffemodel", "2a56a11a57a4a295956b0660b4a3d76bbdca2206c4961cea8efe7d95c7cb2f2d"
+)
+SIZE_PX: Final = 300
+
+CARD: Final = ModelCard(
+    name="res10",
+    version="1",
+    task=TaskName.FACE,
+    family="res10",
+    title="SSD on ResNet-10 at 300 × 300 pixels; landmarks where they usually are",
+    source="github.com/opencv/opencv_3rdparty, dnn_samples_face_detector_20170830;"
+    " Liu et al. 2016, SSD",
+    licence="Apache-2.0",
+    # Source: OpenCV's samples/dnn/face_detector/how_to_train_face_detector.txt.
+    data_terms="a large public set of pictures that its authors say they cannot name",
+    weights=(LAYERS, WEIGHTS),
+    input_size=(SIZE_PX, SIZE_PX),
+    parameters=(number("threshold", 0.5, "Least score of a face", least=0.01, most=1),),
+)
+# Of blue, green and red, in this order. Source: OpenCV's samples/dnn/models.yml, opencv_fd.
+MEAN_BGR: Final = (104.0, 177.0, 123.0)
+# Its classes are background, 0, and face.
+FACE: Final = 1
+
+
+def load(weights: Path) -> "Res10":
+    """Load the network from the weights folder."""
+    return Res10(CaffeNetwork(layers=weights / LAYERS.name, weights=weights / WEIGHTS.name))
+
+
+@dataclass(frozen=True, slots=True)
+class Res10:
+    """Finds faces of at least a fifteenth of the picture or so; any thread may call it."""
+
+    network: CaffeNetwork
+
+    def __call__(
+        self, pictures: Sequence[Srgb8], *, parameters: Parameters
+    ) -> list[tuple[Face, ...]]:
+        """Return the faces of each picture, best score first, in its pixels."""
+        threshold = float_of(parameters, "threshold")
+        return [
+            tuple(
+                decoded(
+                    self.network(blob_of(picture)),
+                    width=picture.shape[1],
+                    height=picture.shape[0],
+                    threshold=threshold,
+                )
+            )
+            for picture in pictures
+        ]
+
+
+def blob_of(picture: Srgb8) -> Floats:
+    """Return the picture as the network takes it: (1, 3, 300, 300) float32, BGR less its mean.
+
+    picture: (H, W, 3) uint8, RGB.
+    """
+    small = cv2.resize(picture, (SIZE_PX, SIZE_PX), interpolation=cv2.INTER_LINEAR)
+    bgr = small[:, :, ::-1].astype(np.float32) - np.array(MEAN_BGR, np.float32)
+    return np.ascontiguousarray(bgr.transpose(2, 0, 1)[np.newaxis])
+
+
+def decoded(rows: Floats, *, width: int, height: int, threshold: float) -> Iterator[Face]:
+    """Yield the faces that the network found, best score first, in pixels of the picture.
+
+    rows: (1, 1, N, 7) float32: picture, class, score, then the corners x1, y1, x2, y2 (not
+    width and height) as shares of the picture, which they may exceed.
+    """
+    found = rows.reshape(-1, 7)
+    for _, kind, score, *corners in found[np.argsort(-found[:, 2], kind="stable")]:
+        if kind != FACE or score < threshold:
+            continue
+        left, top, right, bottom = (
+            float(np.clip(corner, 0, 1) * side)
+            for corner, side in zip(corners, (width, height, width, height), strict=True)
+        )
+        if right > left and bottom > top:
+            box = (left, top, right - left, bottom - top)
+            yield Face(box=box, score=min(1.0, float(score)), landmarks=landmarks_of(box))
