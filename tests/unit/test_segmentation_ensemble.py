@@ -34,7 +34,8 @@ def others(found: Mapping[str, People]) -> Callable[[str], Segmenter]:
 
 def joined(one: People, other: People, **given: Scalar) -> People:
     ensemble = Ensemble(others({"people": one, "selfie": other}))
-    (people,) = ensemble([PHOTO], parameters=CARD.completed(given))
+    of_two: dict[str, Scalar] = {"members": "people,selfie"}
+    (people,) = ensemble([PHOTO], parameters=CARD.completed({**of_two, **given}))
     return people
 
 
@@ -60,17 +61,17 @@ def test_weights_that_fit_no_members_are_refused(weights: str) -> None:
         joined(alone(0, 20), alone(0, 20), weights=weights)
 
 
-def test_confidence_is_the_overlap_of_the_first_two() -> None:
+def test_confidence_is_the_overlap_of_two_members() -> None:
     assert joined(alone(0, 20), alone(10, 30)).confidence == pytest.approx(1 / 3)
 
 
-def test_third_member_counts_for_the_matte_and_not_for_the_confidence() -> None:
-    ensemble = Ensemble(others({"a": alone(0, 20), "b": alone(0, 20), "c": alone(40, 60)}))
+def test_confidence_of_three_members_is_the_mean_over_their_pairs() -> None:
+    ensemble = Ensemble(others({"a": alone(0, 20), "b": alone(0, 20), "c": alone(10, 30)}))
 
     (people,) = ensemble([PHOTO], parameters=CARD.completed({"members": "a, b,c"}))
 
-    assert people.confidence == 1
-    assert people.matte[0, 50] == 85
+    assert people.confidence == pytest.approx((1 + 1 / 3 + 1 / 3) / 3)
+    assert people.matte[0, 25] == 85
 
 
 def test_members_that_see_nobody_agree() -> None:
@@ -131,9 +132,7 @@ def test_batch_is_joined_photo_by_photo() -> None:
     def first(batch: Sequence[Prepared]) -> list[People]:
         return [alone(number, number + 10) for number in range(len(batch))]
 
-    ensemble = Ensemble(lambda _: first)
-
-    found = ensemble([PHOTO, PHOTO, PHOTO], parameters=CARD.completed({}))
+    found = Ensemble(lambda _: first)([PHOTO, PHOTO, PHOTO], parameters=CARD.completed({}))
 
     assert [int(people.matte[0].argmax()) for people in found] == [0, 1, 2]
 

@@ -1,12 +1,22 @@
 """Agreement: how far two mattes say the same, and the mean of several."""
 
 from collections.abc import Sequence
+from itertools import combinations
 
 import numpy as np
 
 from smart_filter_workers.results import Matte8
 
 HALF = 127
+
+
+def mean_agreement(mattes: Sequence[Matte8]) -> float:
+    """Return how far several mattes agree, 0..1: the mean overlap of each two of them.
+
+    mattes: at least two, (h, w) uint8 all.
+    """
+    pairs = list(combinations(mattes, 2))
+    return sum(agreement(one, other) for one, other in pairs) / len(pairs)
 
 
 def agreement(one: Matte8, other: Matte8) -> float:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from smart_filter_shared import parameters as given
 from smart_filter_shared.cards import ModelCard, TaskName
 from smart_filter_shared.parameters import Parameters
+from smart_filter_workers import images
 from smart_filter_workers.results import Matte8, Prepared, Srgb8
 from smart_filter_workers.stages.segmentation import seeds
 from smart_filter_workers.stages.segmentation.edges import refine
@@ -131,7 +132,7 @@ class GrabCut:
         return [self._people(one, asked) for one in batch]
 
     def _people(self, prepared: Prepared, asked: _Asked) -> People:
-        srgb = _shrunk(prepared.proxy_srgb)
+        srgb = images.shrink(prepared.proxy_srgb, longest_side=LONGEST_SIDE_PX)
         size = srgb.shape[0], srgb.shape[1]
         # Nothing to start from is nobody.
         first = next(self._guesses(prepared, size, asked), np.zeros(size, np.uint8))
@@ -195,16 +196,6 @@ def _touching(found: NDArray[np.bool_], guessed: NDArray[np.bool_]) -> NDArray[n
 
 def _is_person(told: Seeds) -> NDArray[np.bool_]:
     return np.isin(told, (seeds.PERSON, seeds.MAYBE_PERSON))
-
-
-def _shrunk(proxy: Srgb8) -> Srgb8:
-    """Return the proxy with no side above LONGEST_SIDE_PX."""
-    height, width = proxy.shape[:2]
-    scale = LONGEST_SIDE_PX / max(height, width)
-    if scale >= 1:
-        return proxy
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return np.asarray(cv2.resize(proxy, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
 def _steps(srgb: Srgb8, told: Seeds, person: NDArray[np.bool_], matte: Matte8) -> tuple[Step, ...]:

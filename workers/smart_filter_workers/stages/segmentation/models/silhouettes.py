@@ -1,0 +1,72 @@
+"""Silhouettes: whoever has the pose of a person, and nothing that they hold or sit on.
+
+Coarser than the selfie networks and wrong in other places: a second opinion.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+
+from smart_filter_shared.cards import ModelCard, TaskName
+from smart_filter_workers import images
+from smart_filter_workers.networks.boxes import Box
+from smart_filter_workers.networks.pose import DETECTION_WEIGHTS, SILHOUETTE_WEIGHTS
+from smart_filter_workers.results import Prepared
+from smart_filter_workers.stages.segmentation import apart
+from smart_filter_workers.stages.segmentation.bystanders import belonging
+from smart_filter_workers.stages.segmentation.edges import refine
+from smart_filter_workers.stages.segmentation.models.base import People, Segmenter
+from smart_filter_workers.stages.segmentation.persons import PersonFinder
+
+CARD: Final = ModelCard(
+    name="silhouettes",
+    version="1",
+    task=TaskName.SEGMENTATION,
+    family="silhouettes",
+    title="A silhouette for each body and face that is found, and nothing else",
+    source="mediapipe 0.10.21, modules/pose_detection and pose_landmark",
+    licence="Apache-2.0",
+    data_terms="",
+    weights=(DETECTION_WEIGHTS, SILHOUETTE_WEIGHTS),
+    input_size=(256, 256),
+    instances=True,
+)
+LONGEST_SIDE_PX: Final = 640
+
+
+def load(weights: Path) -> Segmenter:
+    """Load the networks from the weights folder."""
+    return _Silhouettes(PersonFinder(weights))
+
+
+@dataclass(frozen=True, slots=True)
+class _Silhouettes:
+    finder: PersonFinder
+
+    def __call__(self, batch: Sequence[Prepared]) -> list[People]:
+        """Return the persons of each picture, told apart."""
+        return [self._people(one) for one in batch]
+
+    def _people(self, prepared: Prepared) -> People:
+        proxy = prepared.proxy_srgb
+        srgb = images.shrink(proxy, longest_side=LONGEST_SIDE_PX)
+        persons = self.finder(srgb, belonging(_faces(prepared, srgb.shape[1], srgb.shape[0])))
+        matte_01 = np.zeros(srgb.shape[:2], np.float32)
+        for person in persons:
+            matte_01 = np.maximum(matte_01, person.coverage)
+        enlarged = cv2.resize(matte_01, (proxy.shape[1], proxy.shape[0]))
+        matte = refine(np.asarray(enlarged, dtype=np.float32), proxy)
+        return People(matte, persons=apart.split(matte, [person.outline for person in persons]))
+
+
+def _faces(prepared: Prepared, width: int, height: int) -> list[Box]:
+    """Return the proposed faces in pixels of a picture of that size."""
+    x_scale, y_scale = width / prepared.width, height / prepared.height
+    return [
+        (x * x_scale, y * y_scale, (x + w) * x_scale, (y + h) * y_scale)
+        for x, y, w, h in (face.box for face in prepared.proposals)
+    ]
