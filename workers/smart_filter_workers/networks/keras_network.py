@@ -6,6 +6,7 @@ Keras builds what the JSON names; its safe mode has let functions through more t
 layers that compute, nothing that reads a file, fetches one or holds code.
 """
 
+import contextlib
 import io
 import json
 import tempfile
@@ -62,6 +63,7 @@ class KerasNetwork:
 
     def __init__(self, content: bytes) -> None:
         check(content)
+        _share_the_machine()
         # Imported here, so that reading the cards of models loads no framework.
         import keras  # noqa: PLC0415
 
@@ -82,6 +84,21 @@ class KerasNetwork:
     def __call__(self, picture: Floats) -> Floats:
         """Return the answer, (1, h, w, C) float32, for one picture, (1, H, W, 3) float32."""
         return np.asarray(self._model(picture, training=False), dtype=np.float32)
+
+
+def _share_the_machine() -> None:
+    """Keep TensorFlow to one core a call, and to as much of a GPU's memory as it uses.
+
+    By itself it takes a thread for every core, which a worker's own threads share already, and
+    all memory of every GPU, where torch's models live too. Once it is at work neither changes.
+    """
+    import tensorflow as tf  # noqa: PLC0415 - reading the cards of models loads no framework
+
+    with contextlib.suppress(RuntimeError):
+        tf.config.threading.set_intra_op_parallelism_threads(1)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+        for gpu in tf.config.list_physical_devices("GPU"):
+            tf.config.experimental.set_memory_growth(gpu, enable=True)
 
 
 def sized(network: KerasNetwork, file: Admitted) -> Handling:
