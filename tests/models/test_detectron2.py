@@ -1,27 +1,20 @@
-"""detectron2's models, on small networks with random weights that the tests make and admit.
-
-Random weights prove how it is wired, not what it finds: the last layers are set so that there
-are persons of known scores.
-"""
+"""detectron2's models, on small networks with random weights that the tests make and admit."""
 
 import importlib
 import importlib.util
 import io
 import pickle
-import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from smart_filter_shared.errors import ModelNotLoaded, ParameterRefused, SetupFailed
+from smart_filter_shared.errors import ModelNotLoaded, ParameterRefused
 from smart_filter_shared.parameters import Parameters
 from smart_filter_tests.pictures import ODD_SIZES, noise, prepared
+from smart_filter_tests.small_detectron2 import BASES, SMALL, Made, random_arrays
 from smart_filter_tests.threads import at_once
-from smart_filter_workers import admitted
-from smart_filter_workers.networks.detectron2 import admission, building, documents, shelf, zoo
-from smart_filter_workers.networks.detectron2.checkpoints import Checkpoint
+from smart_filter_workers.networks.detectron2 import admission, shelf
 from smart_filter_workers.results import Prepared
 from smart_filter_workers.stages.face.models import detectron2_faces
 from smart_filter_workers.stages.segmentation.models import detectron2
@@ -37,91 +30,10 @@ pytestmark = [
     pytest.mark.timeout(300),
 ]
 
-# A network of a few MB.
-SMALL = """
-_BASE_: {base}
-MODEL:
-  MASK_ON: {masks}
-  RESNETS: {{DEPTH: 18, RES2_OUT_CHANNELS: 64, NORM: GN}}
-  FPN: {{OUT_CHANNELS: 32}}
-  RPN: {{PRE_NMS_TOPK_TEST: 100, POST_NMS_TOPK_TEST: 20}}
-  ROI_HEADS: {{NUM_CLASSES: 2}}
-  ROI_BOX_HEAD: {{FC_DIM: 32}}
-  ROI_MASK_HEAD: {{CONV_DIM: 32}}
-  SEM_SEG_HEAD: {{NUM_CLASSES: 3, CONVS_DIM: 32}}
-INPUT: {{MIN_SIZE_TEST: 96, MAX_SIZE_TEST: 160}}
-SOLVER: {{MAX_ITER: 10}}
-"""
-BASES = {
-    "instance": "Base-RCNN-FPN.yaml",
-    "panoptic": "COCO-PanopticSegmentation/Base-Panoptic-FPN.yaml",
-    "semantic": "Misc/semantic_R_50_FPN_1x.yaml",
-}
-NAMES = {
-    "instance": ("person", "dog"),
-    "panoptic": ("person", "dog", "things", "sky", "sea"),
-    "semantic": ("things", "sky", "sea"),
-}
-
-
-@dataclass(frozen=True)
-class Made:
-    """A weights folder, and the addresses of what was admitted to it by kind."""
-
-    folder: Path
-    addresses: dict[str, str]
-
-    def parameters(self, kind: str = "instance", **given: float | str) -> Parameters:
-        wanted = {"entry": self.addresses[kind], "threshold": 0.3, "least_share": 0.0, **given}
-        return detectron2.CARD.completed(wanted)
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
-    # Its threads wait by spinning: beside other tests that takes three times as long.
-    importlib.import_module("torch").set_num_threads(1)
-    folder = tmp_path_factory.mktemp("weights")
-    addresses = {}
-    for kind, base in BASES.items():
-        config = folder / f"{kind}.yaml"
-        config.write_text(SMALL.format(base=base, masks="true"))
-        addresses[kind] = admission.admit_config(config, folder, names=NAMES[kind])
-        weights = folder / f"{kind}.npz"
-        np.savez(weights, **_random(addresses[kind], folder))  # type: ignore[arg-type]  # NumPy's own bool
-        admission.admit_weights(weights, folder, config=addresses[kind])
-    return Made(folder, addresses)
-
 
 @pytest.fixture(scope="module")
 def cut_out(made: Made) -> detectron2.Detectron2:
     return detectron2.load(made.folder)
-
-
-def _random(
-    address: str, folder: Path
-) -> dict[str, np.ndarray[tuple[int, ...], np.dtype[np.float32]]]:
-    """Return random weights whose persons have a score of 0.5 to 0.9."""
-    torch = importlib.import_module("torch")
-    torch.manual_seed(3)
-    (own,) = (
-        one
-        for one in admitted.read(folder)
-        if one.kind == shelf.CONFIG and shelf.address_of(one.sha256) == address
-    )
-    built = building.build(shelf.own(folder, own), device="cpu", names=own.classes)
-    state = {name: value.numpy().copy() for name, value in built.model.state_dict().items()}
-    for name in list(state):
-        if name.endswith("cls_score.weight"):
-            state[name] *= 20
-        elif name.endswith("cls_score.bias"):
-            state[name][0] += 2
-        elif name.endswith("mask_head.predictor.bias"):
-            state[name] += 1
-    return state
-
-
-def test_what_was_admitted_is_offered(made: Made) -> None:
-    assert detectron2.entries(made.folder) == sorted(made.addresses.values())
 
 
 def test_instances_are_told_apart(made: Made, cut_out: detectron2.Detectron2) -> None:
@@ -250,123 +162,6 @@ def test_configuration_without_weights_is_left_to_another_worker(
         cut_out([prepared(noise(9, 9))], parameters=given)
 
 
-@pytest.mark.parametrize("suffix", [".yaml", ".npz"])
-def test_file_that_was_changed_after_its_admission_is_not_loaded(
-    made: Made, tmp_path: Path, suffix: str
-) -> None:
-    (tmp_path / "detectron2").mkdir()
-    for file in admitted.read(made.folder):
-        content = (made.folder / file.name).read_bytes()
-        changed = content + b"\n" if file.name.endswith(suffix) else content
-        (tmp_path / file.name).write_bytes(changed)
-        admitted.add(tmp_path, file)
-
-    with pytest.raises(ModelNotLoaded, match="admit"):
-        detectron2.load(tmp_path)
-
-
-def test_folder_with_nothing_admitted_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(SetupFailed, match="admit it with"):
-        detectron2.load(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("text", "why"),
-    [
-        ("MODEL: !!python/object/apply:os.system ['touch run']\n", "tag"),
-        ("_BASE_: ../../../etc/passwd\n", "no file of the zoo|outside"),
-        ("_BASE_: Base-RetinaNet.yaml\n", "tag"),
-        ("MODEL: {WEIGHTS: 'https://example.org/a.pkl'}\n", "admitted on their own"),
-        ("MODEL: {DEVICE: cuda}\n", r"MODEL\.DEVICE"),
-        ("_BASE_: Base-RCNN-FPN.yaml\nMODEL: {RESNETS: {DEPTH: 19}}\n", "makes no model"),
-        (SMALL.format(base="Base-RCNN-FPN.yaml", masks="true"), "admit it with their names"),
-    ],
-)
-def test_configuration_that_may_not_be_let_in_leaves_nothing_behind(
-    tmp_path: Path, text: str, why: str
-) -> None:
-    folder = tmp_path / "weights"
-    folder.mkdir()
-    (tmp_path / "mine.yaml").write_text(text)
-
-    with pytest.raises(SetupFailed, match=why):
-        admission.admit_config(tmp_path / "mine.yaml", folder)
-
-    assert list(folder.iterdir()) == []
-
-
-def test_weights_that_do_not_fit_are_not_let_in(made: Made, tmp_path: Path) -> None:
-    weights = tmp_path / "mine.npz"
-    arrays = _random(made.addresses["instance"], made.folder)
-    arrays.pop("roi_heads.mask_head.predictor.bias")
-    np.savez(weights, **arrays)  # type: ignore[arg-type]  # NumPy's own bool
-    before = admitted.read(made.folder)
-
-    with pytest.raises(SetupFailed, match=r"has none for roi_heads\.mask_head\.predictor\.bias"):
-        admission.admit_weights(weights, made.folder, config=made.addresses["instance"])
-
-    assert admitted.read(made.folder) == before
-
-
-def test_other_weights_for_the_same_name_are_not_let_in(made: Made, tmp_path: Path) -> None:
-    address = made.addresses["instance"]
-    arrays = _random(address, made.folder)
-    np.savez(tmp_path / "mine.npz", **{name: -array for name, array in arrays.items()})  # type: ignore[arg-type]  # NumPy's own bool
-
-    with pytest.raises(SetupFailed, match="results under one name must not change"):
-        admission.admit_weights(tmp_path / "mine.npz", made.folder, config=address)
-
-
-def test_weights_that_were_replaced_are_loaded_anew(made: Made, tmp_path: Path) -> None:
-    shutil.copytree(made.folder, tmp_path, dirs_exist_ok=True)
-    address, photo = made.addresses["instance"], prepared(noise(120, 160))
-    cut_out = detectron2.load(tmp_path)
-    (before,) = cut_out([photo], parameters=made.parameters())
-    (tmp_path / shelf.shelved(tmp_path)[address].weights.name).unlink()
-    arrays = _random(address, made.folder)
-    arrays["roi_heads.mask_head.predictor.bias"] -= 1000
-    np.savez(tmp_path / "mine.npz", **arrays)  # type: ignore[arg-type]  # NumPy's own bool
-
-    admission.admit_weights(tmp_path / "mine.npz", tmp_path, config=address)
-
-    (after,) = cut_out([photo], parameters=made.parameters())
-    assert before.matte.any()
-    assert not after.matte.any()
-
-
-def test_names_of_another_program_are_matched_by_likeness(made: Made) -> None:
-    arrays = _random(made.addresses["instance"], made.folder)
-    (own,) = (
-        one
-        for one in admitted.read(made.folder)
-        if one.kind == shelf.CONFIG and shelf.address_of(one.sha256) == made.addresses["instance"]
-    )
-    built = building.build(shelf.own(made.folder, own), device="cpu", names=own.classes)
-    shorter = {name.removeprefix("backbone.bottom_up."): array for name, array in arrays.items()}
-
-    building.fill(built, Checkpoint(shorter, by_likeness=True, author="pycls"))
-
-    state = built.model.state_dict()
-    assert all(np.array_equal(state[name].numpy(), array) for name, array in arrays.items())
-
-
-def test_every_name_on_the_list_is_a_configuration_of_the_zoo() -> None:
-    configs = importlib.import_module("detectron2.config")
-
-    for name in zoo.configs():
-        config = configs.get_cfg()
-        config.merge_from_other_cfg(configs.CfgNode(shelf.of_zoo(name)))
-        architecture = config.MODEL.META_ARCHITECTURE
-        made_by = {"PanopticFPN": zoo.Makes.PANOPTIC, "SemanticSegmentor": zoo.Makes.SEMANTIC}
-        boxes_or_outlines = zoo.Makes.INSTANCE if config.MODEL.MASK_ON else zoo.Makes.BOXES
-        assert zoo.find(name).makes is made_by.get(architecture, boxes_or_outlines), name
-
-
-def test_zoos_file_that_runs_python_is_refused() -> None:
-    with pytest.raises(SetupFailed, match="has the tag"):
-        documents.of_zoo("COCO-Detection/retinanet_R_50_FPN_3x.yaml", shelf.packaged)
-
-
 def test_faces_have_boxes_in_the_picture_and_landmarks_in_the_boxes(
     tmp_path: Path,
 ) -> None:
@@ -374,7 +169,7 @@ def test_faces_have_boxes_in_the_picture_and_landmarks_in_the_boxes(
     config.write_text(SMALL.format(base="Base-RCNN-FPN.yaml", masks="false"))
     address = admission.admit_config(config, tmp_path, names=("face", "mask"))
     stream = io.BytesIO()
-    pickle.dump({"model": _random(address, tmp_path)}, stream, protocol=2)
+    pickle.dump({"model": random_arrays(address, tmp_path)}, stream, protocol=2)
     (tmp_path / "faces.pkl").write_bytes(stream.getvalue())
     admission.admit_weights(tmp_path / "faces.pkl", tmp_path, config=address, kind=shelf.FACES)
     given = detectron2_faces.CARD.completed({"entry": address, "threshold": 0.3})

@@ -1,0 +1,109 @@
+"""Small networks of detectron2 with random weights, made and admitted by the tests.
+
+Random weights prove how it is wired, not what it finds: the last layers are set so that there
+are persons of known scores.
+"""
+
+import importlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smart_filter_shared.parameters import Parameters
+from smart_filter_workers import admitted
+from smart_filter_workers.admitted import Admitted
+from smart_filter_workers.networks.detectron2 import admission, building, shelf
+from smart_filter_workers.stages.segmentation.models import detectron2
+
+# A network of a few MB.
+SMALL = """
+_BASE_: {base}
+MODEL:
+  MASK_ON: {masks}
+  RESNETS: {{DEPTH: 18, RES2_OUT_CHANNELS: 64, NORM: GN}}
+  FPN: {{OUT_CHANNELS: 32}}
+  RPN: {{PRE_NMS_TOPK_TEST: 100, POST_NMS_TOPK_TEST: 20}}
+  ROI_HEADS: {{NUM_CLASSES: 2}}
+  ROI_BOX_HEAD: {{FC_DIM: 32}}
+  ROI_MASK_HEAD: {{CONV_DIM: 32}}
+  SEM_SEG_HEAD: {{NUM_CLASSES: 3, CONVS_DIM: 32}}
+INPUT: {{MIN_SIZE_TEST: 96, MAX_SIZE_TEST: 160}}
+SOLVER: {{MAX_ITER: 10}}
+"""
+BASES = {
+    "instance": "Base-RCNN-FPN.yaml",
+    "panoptic": "COCO-PanopticSegmentation/Base-Panoptic-FPN.yaml",
+    "semantic": "Misc/semantic_R_50_FPN_1x.yaml",
+}
+NAMES = {
+    "instance": ("person", "dog"),
+    "panoptic": ("person", "dog", "things", "sky", "sea"),
+    "semantic": ("things", "sky", "sea"),
+}
+
+
+@dataclass(frozen=True)
+class Made:
+    """A weights folder, and the addresses of what was admitted to it by kind."""
+
+    folder: Path
+    addresses: dict[str, str]
+
+    def parameters(self, kind: str = "instance", **given: float | str) -> Parameters:
+        wanted = {"entry": self.addresses[kind], "threshold": 0.3, "least_share": 0.0, **given}
+        return detectron2.CARD.completed(wanted)
+
+
+def make(folder: Path) -> Made:
+    """Make and admit one model of each kind."""
+    # Its threads wait by spinning: beside other tests that takes three times as long.
+    importlib.import_module("torch").set_num_threads(1)
+    addresses = {}
+    for kind, base in BASES.items():
+        config = folder / f"{kind}.yaml"
+        config.write_text(SMALL.format(base=base, masks="true"))
+        addresses[kind] = admission.admit_config(config, folder, names=NAMES[kind])
+        weights = write(folder / f"{kind}.npz", random_arrays(addresses[kind], folder))
+        admission.admit_weights(weights, folder, config=addresses[kind])
+    return Made(folder, addresses)
+
+
+def write(path: Path, arrays: dict[str, NDArray[Any]]) -> Path:
+    """Write arrays as an operator would."""
+    np.savez(path, **arrays)  # type: ignore[arg-type]  # NumPy has a parameter of its own among them
+    return path
+
+
+def random_arrays(address: str, folder: Path) -> dict[str, NDArray[Any]]:
+    """Return random weights of a configuration, whose persons have scores of 0.5 to 0.9."""
+    importlib.import_module("torch").manual_seed(3)
+    model = built(address, folder).model
+    state: dict[str, NDArray[Any]] = {
+        name: value.numpy().copy() for name, value in model.state_dict().items()
+    }
+    for name, array in state.items():
+        if name.endswith("cls_score.weight"):
+            array[...] = 20 * array
+        elif name.endswith("cls_score.bias"):
+            array[0] += 2
+        elif name.endswith("mask_head.predictor.bias"):
+            array[...] = array + 1
+    return state
+
+
+def built(address: str, folder: Path) -> building.Built:
+    """Return the model of an own configuration, with weights as torch begins with them."""
+    own = own_config(address, folder)
+    return building.build(shelf.own(folder, own), device="cpu", names=own.classes)
+
+
+def own_config(address: str, folder: Path) -> Admitted:
+    """Return an own configuration as the list has it."""
+    return next(
+        one
+        for one in admitted.read(folder)
+        if one.kind == shelf.CONFIG and shelf.address_of(one.sha256) == address
+    )
