@@ -12,7 +12,9 @@ from smart_filter_shared.cards import TaskName
 from smart_filter_shared.rating import SmileLevel
 from smart_filter_tests.pictures import ODD_SIZES, noise
 from smart_filter_tests.threads import at_once
-from smart_filter_workers import catalogue
+from smart_filter_workers import catalogue, memory
+from smart_filter_workers.loaded import LoadedModels
+from smart_filter_workers.networks.coordinates import scaled
 from smart_filter_workers.networks.face_mesh import LEFT_EYE, FaceMesh, FaceView, Mesh
 from smart_filter_workers.results import Eyes, Face, Smile, Srgb8
 from smart_filter_workers.stages.smile.models.base import EyeReader, SmileRater
@@ -25,6 +27,8 @@ ASTRONAUTS_FACE = Face(
     score=0.93,
     landmarks=((203.2, 101.7), (247.0, 104.5), (223.3, 125.1), (203.4, 142.3), (241.3, 144.4)),
 )
+# Where it is in a picture of twice the size.
+PORTRAITS_FACE = scaled(ASTRONAUTS_FACE, x=2, y=2)
 
 
 class Profile(FaceView):
@@ -38,6 +42,12 @@ class Profile(FaceView):
         return Mesh(points, seen.presence)
 
 
+def model(task: TaskName, name: str, weights_folder: Path) -> object:
+    """Return a model as a worker calls it, its parameters at their defaults."""
+    models = LoadedModels(catalogue.find(), weights_folder, room=memory.room(None))
+    return models.of({task: name}, {})[task]
+
+
 class FaceModel(Protocol):
     """Whatever answers once for each face."""
 
@@ -46,12 +56,12 @@ class FaceModel(Protocol):
 
 @pytest.fixture(scope="module", params=[name for task, name in FILES if task is TaskName.SMILE])
 def rate(request: pytest.FixtureRequest, weights_folder: Path) -> SmileRater:
-    return cast("SmileRater", FILES[TaskName.SMILE, request.param].load(weights_folder))
+    return cast("SmileRater", model(TaskName.SMILE, request.param, weights_folder))
 
 
 @pytest.fixture(scope="module", params=[name for task, name in FILES if task is TaskName.EYES])
 def read(request: pytest.FixtureRequest, weights_folder: Path) -> EyeReader:
-    return cast("EyeReader", FILES[TaskName.EYES, request.param].load(weights_folder))
+    return cast("EyeReader", model(TaskName.EYES, request.param, weights_folder))
 
 
 @pytest.fixture(
@@ -60,7 +70,13 @@ def read(request: pytest.FixtureRequest, weights_folder: Path) -> EyeReader:
     ids=lambda found: f"{found[0]}.{found[1]}",
 )
 def look(request: pytest.FixtureRequest, weights_folder: Path) -> FaceModel:
-    return cast("FaceModel", FILES[request.param].load(weights_folder))
+    return cast("FaceModel", model(*request.param, weights_folder))
+
+
+@pytest.fixture(scope="module")
+def portrait(astronaut: Srgb8) -> Srgb8:
+    """The astronaut at twice the size: large enough for every reader of eyes."""
+    return np.asarray(cv2.resize(astronaut, None, fx=2, fy=2), dtype=np.uint8)
 
 
 def test_astronaut_smiles_hugely(rate: SmileRater, astronaut: Srgb8) -> None:
@@ -70,8 +86,8 @@ def test_astronaut_smiles_hugely(rate: SmileRater, astronaut: Srgb8) -> None:
     assert smile.score > 0.8
 
 
-def test_astronaut_has_both_eyes_open(read: EyeReader, astronaut: Srgb8) -> None:
-    (eyes,) = read([FaceView(astronaut, ASTRONAUTS_FACE)])
+def test_astronaut_has_both_eyes_open(read: EyeReader, portrait: Srgb8) -> None:
+    (eyes,) = read([FaceView(portrait, PORTRAITS_FACE)])
 
     assert eyes == Eyes(left_open=True, right_open=True)
 
@@ -79,23 +95,23 @@ def test_astronaut_has_both_eyes_open(read: EyeReader, astronaut: Srgb8) -> None
 def test_eyes_of_a_few_pixels_are_unknown(read: EyeReader, astronaut: Srgb8) -> None:
     tiny = np.ascontiguousarray(astronaut[::8, ::8])
 
-    (eyes,) = read([FaceView(tiny, _shrunk(ASTRONAUTS_FACE, 8))])
+    (eyes,) = read([FaceView(tiny, scaled(ASTRONAUTS_FACE, x=1 / 8, y=1 / 8))])
 
     assert eyes == Eyes(left_open=None, right_open=None)
 
 
-def test_eyes_behind_dark_glasses_are_unknown(read: EyeReader, astronaut: Srgb8) -> None:
-    glasses = astronaut.copy()
-    for x, y in ASTRONAUTS_FACE.landmarks[:2]:
-        cv2.ellipse(glasses, (round(x), round(y) + 3), (19, 16), 0, 0, 360, (15, 15, 18), -1)
+def test_eyes_behind_dark_glasses_are_unknown(read: EyeReader, portrait: Srgb8) -> None:
+    glasses = portrait.copy()
+    for x, y in PORTRAITS_FACE.landmarks[:2]:
+        cv2.ellipse(glasses, (round(x), round(y) + 6), (38, 32), 0, 0, 360, (15, 15, 18), -1)
 
-    (eyes,) = read([FaceView(glasses, ASTRONAUTS_FACE)])
+    (eyes,) = read([FaceView(glasses, PORTRAITS_FACE)])
 
     assert eyes == Eyes(left_open=None, right_open=None)
 
 
-def test_eyes_of_a_profile_are_unknown(read: EyeReader, astronaut: Srgb8) -> None:
-    (eyes,) = read([Profile(astronaut, ASTRONAUTS_FACE)])
+def test_eyes_of_a_profile_are_unknown(read: EyeReader, portrait: Srgb8) -> None:
+    (eyes,) = read([Profile(portrait, PORTRAITS_FACE)])
 
     assert eyes == Eyes(left_open=None, right_open=None)
 
@@ -163,12 +179,6 @@ def test_four_threads_give_the_same(look: FaceModel, astronaut: Srgb8) -> None:
     found = at_once(4, lambda: list(look([FaceView(astronaut, ASTRONAUTS_FACE)] * 3)))
 
     assert found == [alone * 3] * 4
-
-
-def _shrunk(face: Face, times: int) -> Face:
-    left, top, width, height = (side / times for side in face.box)
-    a, b, c, d, e = ((x / times, y / times) for x, y in face.landmarks)
-    return Face(box=(left, top, width, height), score=face.score, landmarks=(a, b, c, d, e))
 
 
 def _lower(face: Face, down_px: float) -> Face:
