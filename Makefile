@@ -16,7 +16,7 @@ unexport PHOTO BACKGROUND
 TESTS ?= tests
 TEST_SECONDS ?= 600
 CHAOS_SECONDS ?= 900
-MODELS_SECONDS ?= 300
+MODELS_SECONDS ?= 150
 NIGHTLY_SECONDS ?= 7200
 BENCH_SECONDS ?= 900
 
@@ -39,7 +39,10 @@ test-chaos: setup-dev
 
 # Models that need TensorFlow or torch, in an environment of their own (2 GB) with builds for CPU.
 test-models: setup-models
-	@timeout --foreground --kill-after=30 $(MODELS_SECONDS) .venv-models/bin/python -m pytest -rs tests/models
+	@timeout --foreground --kill-after=30 $(MODELS_SECONDS) \
+	.venv-models/bin/python -m pytest -rs tests/models
+	@timeout --foreground --kill-after=30 $(MODELS_SECONDS) \
+	.venv-models/bin/python -m pytest tests/contract/test_segmentation_models.py -k unet
 
 # The same and all other tests, with many more photos, longer outages and more steps.
 nightly: setup-dev

@@ -12,14 +12,16 @@ import pytest
 
 from smart_filter_shared.cards import TaskName
 from smart_filter_shared.parameters import Kind, Scalar
-from smart_filter_tests.pictures import ODD_SIZES, a_figure, noise, prepared
+from smart_filter_tests import networks
+from smart_filter_tests.pictures import ODD_SIZES, a_figure, in_red, noise, prepared
 from smart_filter_tests.threads import at_once
 from smart_filter_workers import catalogue, memory
 from smart_filter_workers.loaded import LoadedModels
 from smart_filter_workers.results import Prepared, Srgb8
 from smart_filter_workers.stages.segmentation.models.base import People, Segmenter
 
-# Those that need nothing beside the two packages of weights, as recipes leave them.
+# Those that need nothing beside the two packages of weights, as recipes leave them; beside
+# them here, with networks that tests make, those that need other weights.
 FOUND = [
     card.name
     for card in catalogue.find().cards
@@ -49,8 +51,17 @@ ODD_PICTURES = {
 }
 # These know no people, only what edges enclose: a busy wall is as good as a face to them.
 FOR_PLAIN_WALLS = {"classical"}
+# These take what is red for people.
+MADE = networks.models()
 ON_A_PLAIN_WALL = Portrait(
     a_figure(),
+    person=((160, 180), (400, 180)),
+    background=((20, 340), (100, 40), (300, 30)),
+    share=(0.25, 0.55),
+)
+
+IN_RED = Portrait(
+    in_red(),
     person=((160, 180), (400, 180)),
     background=((20, 340), (100, 40), (300, 30)),
     share=(0.25, 0.55),
@@ -62,13 +73,21 @@ def models(weights_folder: Path) -> LoadedModels:
     return LoadedModels(catalogue.find(), weights_folder, room=memory.room(None))
 
 
-@pytest.fixture(scope="module", params=FOUND)
+@pytest.fixture(scope="module")
+def models_with_made_networks(tmp_path_factory: pytest.TempPathFactory) -> LoadedModels:
+    folder = networks.a_folder(tmp_path_factory.mktemp("made"))
+    return LoadedModels(catalogue.find(), folder, room=memory.room(None))
+
+
+@pytest.fixture(scope="module", params=[*FOUND, *MADE])
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
 @pytest.fixture(scope="module")
-def cut_out(name: str, models: LoadedModels) -> Segmenter:
+def cut_out(name: str, models: LoadedModels, models_with_made_networks: LoadedModels) -> Segmenter:
+    if name in MADE:
+        return with_parameters(models_with_made_networks, name, entry=networks.ENTRY)
     return with_parameters(models, name)
 
 
@@ -76,6 +95,8 @@ def cut_out(name: str, models: LoadedModels) -> Segmenter:
 def portrait(name: str, astronaut: Srgb8) -> Portrait:
     if name in FOR_PLAIN_WALLS:
         return ON_A_PLAIN_WALL
+    if name in MADE:
+        return IN_RED
     return Portrait(
         astronaut,
         person=((120, 225), (330, 150)),  # her face, her suit

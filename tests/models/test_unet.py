@@ -1,4 +1,7 @@
-"""The model `unet`, on small networks that the tests make and save with Keras."""
+"""The model `unet`: what Keras files it takes, and how it reads their answers.
+
+What it must do as every model of its task is in tests/contract/test_segmentation_models.py.
+"""
 
 import hashlib
 import io
@@ -16,7 +19,6 @@ import pytest
 from smart_filter_shared.cards import TaskName
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_tests.pictures import ODD_SIZES, noise, prepared
-from smart_filter_tests.threads import at_once
 from smart_filter_workers import admission, admitted, catalogue
 from smart_filter_workers.admitted import Admitted
 from smart_filter_workers.networks import keras_network
@@ -133,30 +135,6 @@ def test_any_size_gives_a_matte_of_the_proxys_size(
     matte = cut_out(folder, srgb, entry).matte
 
     assert (matte.dtype, matte.shape) == (np.uint8, srgb.shape[:2])
-
-
-def test_batch_gives_what_one_by_one_gives(folder: Path) -> None:
-    pictures = [half_red(64, 64), noise(90, 160), half_red(300, 100)]
-
-    together = unet.load(folder)(
-        [prepared(one) for one in pictures], parameters={"entry": "one-answer"}
-    )
-
-    alone = [cut_out(folder, one, "one-answer").matte for one in pictures]
-    assert all(np.array_equal(one.matte, two) for one, two in zip(together, alone, strict=True))
-
-
-def test_four_threads_give_the_same(folder: Path) -> None:
-    model = unet.load(folder)
-    photo = prepared(noise(90, 160))
-
-    found = at_once(4, lambda: model([photo], parameters={"entry": "one-answer"})[0].matte)
-
-    assert all(np.array_equal(one, found[0]) for one in found)
-
-
-def test_nothing_prepared_gives_no_answers(folder: Path) -> None:
-    assert unet.load(folder)([], parameters={"entry": "one-answer"}) == []
 
 
 def test_edges_of_a_segmentation_are_drawn_to_the_pictures(tmp_path: Path, sigmoid: bytes) -> None:

@@ -1,6 +1,13 @@
-"""Small networks that tests make: what each answers can be said beforehand."""
+"""Small networks that tests make: what each answers can be said beforehand.
+
+Those that tell red from other colours answer logits that are steep: red is people, a red of
+three quarters may be, a grey wall is nobody.
+"""
 
 import hashlib
+import importlib.util
+import tempfile
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -9,13 +16,39 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from smart_filter_workers import admitted
+from smart_filter_workers import admission, admitted
 from smart_filter_workers.admitted import Admitted
 
 Floats = NDArray[np.float32]
 
 SIDE_PX = 64
+# What a recipe calls the networks of `a_folder`.
+ENTRY = "made"
+# Logit of a pixel: this times its red, 0 to 1, and this beside it.
+STEEPNESS, BESIDE = 40.0, -30.0
 _OPSET = 17
+_BOX = (SIDE_PX / 2, SIDE_PX / 2, SIDE_PX, SIDE_PX)
+
+
+def models() -> list[str]:
+    """Return the models that `a_folder` has a network for, and that can run here."""
+    needed = {"onnx": (), "yolo": (), "unet": ("tensorflow", "keras")}
+    return [
+        name
+        for name, packages in needed.items()
+        if all(importlib.util.find_spec(package) for package in packages)
+    ]
+
+
+def a_folder(folder: Path) -> Path:
+    """Return a weights folder with a network of ENTRY for each of `models`: red is people."""
+    square = {"width": SIDE_PX, "height": SIDE_PX}
+    whole = {**square, "fit": "centred", "padding": 114, "answer": "yolo"}
+    put(folder, "onnx", ENTRY, reds_logit(), {**square, "activation": "sigmoid"})
+    put(folder, "yolo", ENTRY, who_is_red(), whole)
+    if "unet" in models():
+        put(folder, "unet", ENTRY, red_by_keras(), {})
+    return folder
 
 
 def red_is_people() -> bytes:
@@ -26,6 +59,58 @@ def red_is_people() -> bytes:
     )
     node = helper.make_node("Slice", ["picture", "starts", "ends", "axes"], ["matte"])
     return _network([node], {"matte": [1, 1, SIDE_PX, SIDE_PX]}, [starts, ends, axes])
+
+
+def reds_logit() -> bytes:
+    """Return a segmentation network: the logit of a pixel depends on its red."""
+    nodes, constants = _logits("matte")
+    return _network(nodes, {"matte": [1, 1, SIDE_PX, SIDE_PX]}, constants)
+
+
+def who_is_red() -> bytes:
+    """Return a YOLO-seg network that sees one person as large as the input, if it holds red."""
+    cell = SIDE_PX // 16
+    nodes, constants = _logits("logits")
+    box, one, shape = (
+        numpy_helper.from_array(values, name)
+        for values, name in (
+            (np.array(_BOX, np.float32).reshape(1, 4, 1), "box"),
+            (np.ones((1, 1, 1), np.float32), "coefficient"),
+            (np.array([1, 1, 1], np.int64), "shape"),
+        )
+    )
+    nodes += [
+        helper.make_node(
+            "AveragePool", ["logits"], ["output1"], kernel_shape=[cell, cell], strides=[cell, cell]
+        ),
+        helper.make_node("ReduceMax", ["output1"], ["most"], keepdims=0),
+        helper.make_node("Sigmoid", ["most"], ["seen"]),
+        helper.make_node("Reshape", ["seen", "shape"], ["score"]),
+        helper.make_node("Concat", ["box", "score", "coefficient"], ["output0"], axis=1),
+    ]
+    outputs = {"output0": [1, 6, 1], "output1": [1, 1, 16, 16]}
+    return _network(nodes, outputs, [*constants, box, one, shape])
+
+
+def red_by_keras() -> bytes:
+    """Return a small U-shaped network saved by Keras, whose last layer looks at red alone."""
+    import keras  # noqa: PLC0415 - of an environment of its own
+
+    layers = keras.layers
+    picture = keras.Input((SIDE_PX, SIDE_PX, 3))
+    down = layers.Conv2D(4, 3, padding="same", activation="relu")(picture)
+    up = layers.UpSampling2D()(layers.MaxPooling2D()(down))
+    last = layers.Conv2D(1, 1, activation="sigmoid")
+    network = keras.Model(picture, last(layers.Concatenate()([picture, up])))
+    kernel = np.zeros((1, 1, 7, 1), np.float32)
+    kernel[0, 0, 0, 0] = STEEPNESS
+    last.set_weights([kernel, np.array([BESIDE], np.float32)])
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        # Keras on TensorFlow, about the way NumPy 2 copies what is not its own.
+        warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)
+        path = Path(folder) / "network.keras"
+        network.save(path)
+        return path.read_bytes()
 
 
 def yolo(rows: Floats, prototypes: Floats) -> bytes:
@@ -63,11 +148,27 @@ def with_weights_elsewhere() -> bytes:
 def put(folder: Path, kind: str, entry: str, content: bytes, handling: Mapping[str, object]) -> str:
     """Put a network into a weights folder as an admitted file; return its path below it."""
     digest = hashlib.sha256(content).hexdigest()
-    name = f"{kind}/{digest}.onnx"
+    name = f"{kind}/{digest}{admission.SUFFIXES[kind]}"
     (folder / kind).mkdir(parents=True, exist_ok=True)
     (folder / name).write_bytes(content)
     admitted.add(folder, Admitted(name, digest, kind, entry=entry, handling=handling))
     return name
+
+
+def _logits(name: str) -> tuple[list[onnx.NodeProto], list[onnx.TensorProto]]:
+    """Return nodes that make (1, 1, H, W) logits of how red a pixel is, and their constants."""
+    values = {"starts": [0], "ends": [1], "axes": [1]}
+    constants = [
+        numpy_helper.from_array(np.array(value, np.int64), key) for key, value in values.items()
+    ]
+    for key, number in (("steepness", STEEPNESS), ("beside", BESIDE)):
+        constants.append(numpy_helper.from_array(np.array([number], np.float32), key))
+    nodes = [
+        helper.make_node("Slice", ["picture", "starts", "ends", "axes"], ["red"]),
+        helper.make_node("Mul", ["red", "steepness"], ["steep"]),
+        helper.make_node("Add", ["steep", "beside"], [name]),
+    ]
+    return nodes, constants
 
 
 def _constant(answers: Mapping[str, Floats]) -> bytes:

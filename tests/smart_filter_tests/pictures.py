@@ -40,3 +40,11 @@ def a_figure() -> Srgb8:
     cv2.ellipse(picture, (180, 110), (66, 50), 0, 180, 360, (48, 34, 26), cv2.FILLED)
     cv2.rectangle(picture, (154, 225), (206, 290), (178, 124, 100), cv2.FILLED)
     return np.asarray(cv2.GaussianBlur(picture, (5, 5), 0), dtype=np.uint8)
+
+
+def in_red() -> Srgb8:
+    """Return (480, 360, 3) sRGB: the outline of `a_figure` in red before a grey wall."""
+    picture = np.full((480, 360, 3), 128, np.uint8)
+    for centre, axes in (((180, 480), (120, 210)), ((180, 160), (62, 84))):
+        cv2.ellipse(picture, centre, axes, 0, 0, 360, (240, 20, 20), cv2.FILLED)
+    return picture
