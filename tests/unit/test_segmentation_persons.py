@@ -4,7 +4,13 @@ from numpy.typing import NDArray
 
 from smart_filter_workers.stages.segmentation.bystanders import belonging, parted
 from smart_filter_workers.stages.segmentation.closer import at_region
-from smart_filter_workers.stages.segmentation.fusion import add_faces, overlap, without
+from smart_filter_workers.stages.segmentation.fusion import (
+    Eyes,
+    add_faces,
+    add_unexplained,
+    overlap,
+    without,
+)
 from smart_filter_workers.stages.segmentation.persons import Person
 from smart_filter_workers.stages.segmentation.regions import grown, holding, tiles
 
@@ -116,6 +122,39 @@ def test_face_that_is_somebodys_adds_nothing() -> None:
     picture = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
 
     assert add_faces(_halves, picture, [(70.0, 30.0, 90.0, 50.0)], matte) == []
+
+
+class Blind:
+    """Networks that see nobody, however close they look."""
+
+    def __call__(self, srgb: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return np.zeros(srgb.shape[:2], np.float32)
+
+    def look(self, srgb: NDArray[np.uint8], _: object) -> NDArray[np.float32]:
+        return self(srgb)
+
+
+BLIND = Eyes(Blind(), Blind())  # type: ignore[arg-type]  # of the networks only these calls matter
+
+
+def test_hole_in_somebody_is_filled_when_the_whole_picture_is_sure_of_it() -> None:
+    matte = a_person(20, 20, 80, 80).coverage.copy()
+    whole = matte.copy()
+    matte[50:60, 50:60] = 0.4
+
+    add_unexplained(BLIND, np.zeros((HEIGHT, WIDTH, 3), np.uint8), whole, matte)
+
+    assert np.array_equal(matte, whole)
+
+
+def test_small_part_that_stands_alone_is_nobody_when_nobody_sees_it_closer() -> None:
+    matte = a_person(20, 20, 40, 80).coverage.copy()
+    whole = matte.copy()
+    whole[50:60, 110:120] = 1
+
+    add_unexplained(BLIND, np.zeros((HEIGHT, WIDTH, 3), np.uint8), whole, matte)
+
+    assert matte[55, 115] == 0
 
 
 def test_bystanders_vanish_from_the_whole_pictures_matte_but_not_from_a_person() -> None:

@@ -32,6 +32,9 @@ AROUND_BYSTANDER_PX: Final = 9
 NOISE_PX: Final = 5
 LARGE_PART: Final = 0.02
 SURE_ABOVE: Final = 0.8
+# One of which the whole picture is as sure, and which has matte around so much of its border,
+# is a hole in somebody: what a person holds is no silhouette's, and half of it is a ghost.
+ENCLOSED_ABOVE: Final = 0.6
 SMALLEST_PART: Final = 0.003
 MOST_CHECKED: Final = 4
 PART_MARGIN: Final = 0.25
@@ -92,7 +95,8 @@ def add_unexplained(eyes: Eyes, srgb: Srgb8, whole: Floats, matte: Floats) -> li
     number, labels, stats, _ = cv2.connectedComponentsWithStats(opened)
     checked = 0
     confirmed: list[Outline] = []
-    for label in range(1, number):
+    # The largest first: what is added may enclose what is smaller.
+    for label in sorted(range(1, number), key=lambda one: -int(stats[one][cv2.CC_STAT_AREA])):
         left, top, width, height, area_px = (int(value) for value in stats[label])
         share = area_px / whole.size
         if share < SMALLEST_PART:
@@ -100,7 +104,8 @@ def add_unexplained(eyes: Eyes, srgb: Srgb8, whole: Floats, matte: Floats) -> li
         region = (slice(top, top + height), slice(left, left + width))
         part = labels[region] == label
         sureness = float(whole[region][part].mean())
-        if share >= LARGE_PART and sureness > SURE_ABOVE:
+        is_sure = sureness > SURE_ABOVE
+        if is_sure and (share >= LARGE_PART or _is_enclosed(labels == label, matte)):
             seen = np.where(part, whole[region], np.float32(0))
             matte[region] = np.maximum(matte[region], seen)
         elif checked < MOST_CHECKED:
@@ -145,6 +150,13 @@ def overlap(one: Outline, other: Outline) -> float:
     """Return the intersection over union, 0..1, of two regions of the same shape."""
     shared, either = int(np.count_nonzero(one & other)), int(np.count_nonzero(one | other))
     return shared / max(1, either)
+
+
+def _is_enclosed(part: Outline, matte: Floats) -> bool:
+    """Say whether most of what touches a part is matte."""
+    brush = np.ones((2 * NOISE_PX + 1, 2 * NOISE_PX + 1), np.uint8)
+    around = (cv2.dilate(part.astype(np.uint8), brush) > 0) & ~part
+    return bool((matte[around] > HALF).mean() > ENCLOSED_ABOVE)
 
 
 def _add_if_seen(eyes: Eyes, srgb: Srgb8, matte: Floats, region: Region, part: Outline) -> bool:
