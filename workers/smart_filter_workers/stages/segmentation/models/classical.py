@@ -24,6 +24,9 @@ CARD: Final = ModelCard(
     source="OpenCV: Canny 1986, Suzuki & Abe 1985; after the predecessor background-remover",
     licence="Apache-2.0",
     data_terms="",
+    # Mean IoU at one half: 41 photos in the wild, 55 of street fashion, 62 portraits.
+    quality={"iou_wild": 0.236, "iou_street": 0.270, "iou_portrait": 0.553},
+    speed={"cpu_ms": 9.0, "peak_mb": 89.0},
     parameters=(
         given.boolean("use_default", False, "Ignore the values below; take the defaults"),
         given.integer(

@@ -71,6 +71,8 @@ CARD: Final = ModelCard(
 )
 # Smaller, nothing is left of a person; the networks halve their input five times.
 SHORTEST_SIDE_PX: Final = 32
+# Whose a pixel is fits a byte; those of the best scores are kept.
+MOST_INSTANCES: Final = 255
 
 Bools = NDArray[np.bool_]
 
@@ -163,6 +165,7 @@ def people_of(seen: Seen, srgb: Srgb8, *, least_share: float, counts: bool) -> P
     """
     outlines = [one.outline for one in seen.instances if one.outline is not None]
     kept = [outline for outline in outlines if outline.mean() >= least_share and outline.any()]
+    kept = kept[:MOST_INSTANCES]
     areas = [area for area in seen.areas.values() if area.mean() >= least_share]
     matte = _matte(kept, srgb)
     persons = split(matte, kept) if counts else None

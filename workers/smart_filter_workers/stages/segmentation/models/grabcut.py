@@ -54,6 +54,10 @@ CARD: Final = ModelCard(
     source="OpenCV; Rother, Kolmogorov & Blake 2004, GrabCut",
     licence="Apache-2.0",
     data_terms="those of the model that gives the matte",
+    # From a matte of selfie, mean IoU at one half: 41 photos in the wild, 55 of street
+    # fashion, 62 portraits.
+    quality={"iou_wild": 0.538, "iou_street": 0.946, "iou_portrait": 0.961},
+    speed={"cpu_ms": 279.0, "peak_mb": 176.0},
     parameters=(
         given.choice("seed", Seed.AUTO, "What it starts from", choices=tuple(Seed)),
         given.text(

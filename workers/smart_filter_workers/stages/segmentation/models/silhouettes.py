@@ -33,6 +33,9 @@ CARD: Final = ModelCard(
     data_terms="",
     weights=(DETECTION_WEIGHTS, SILHOUETTE_WEIGHTS),
     input_size=(256, 256),
+    # Mean IoU at one half: 41 photos in the wild, 55 of street fashion, 62 portraits.
+    quality={"iou_wild": 0.653, "iou_street": 0.938, "iou_portrait": 0.919},
+    speed={"cpu_ms": 65.0, "peak_mb": 205.0},
     instances=True,
 )
 LONGEST_SIDE_PX: Final = 640
