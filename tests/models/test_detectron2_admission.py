@@ -60,7 +60,7 @@ def test_folder_with_nothing_admitted_says_what_to_do(tmp_path: Path) -> None:
         ("MODEL: {WEIGHTS: 'https://example.org/a.pkl'}\n", "admitted on their own"),
         ("MODEL: {DEVICE: cuda}\n", r"MODEL\.DEVICE"),
         ("_BASE_: Base-RCNN-FPN.yaml\nMODEL: {RESNETS: {DEPTH: 19}}\n", "makes no model"),
-        (SMALL.format(base="Base-RCNN-FPN.yaml", masks="true"), "admit it with their names"),
+        (SMALL.format(base="Base-RCNN-FPN.yaml", masks="true"), "name them with --classes"),
     ],
 )
 def test_configuration_that_may_not_be_let_in_leaves_nothing_behind(

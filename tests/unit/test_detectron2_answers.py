@@ -57,6 +57,15 @@ def test_least_share_of_nought_keeps_all_instances() -> None:
     assert len(people.persons) == 2
 
 
+def test_more_instances_than_a_byte_can_number_are_left_out() -> None:
+    seen = Seen(tuple(person(slice(column % 200, column % 200 + 1)) for column in range(300)), {})
+
+    people = detectron2.people_of(seen, GREY, least_share=0, counts=True)
+
+    assert people.persons is not None
+    assert len(people.persons) == 255
+
+
 def test_nobody_gives_an_empty_matte() -> None:
     people = detectron2.people_of(Seen((), {}), GREY, least_share=0, counts=True)
 

@@ -129,6 +129,6 @@ def _classes(config: Foreign, names: Sequence[str]) -> Classes:
     if (len(found.things), len(found.stuff)) != (things, stuff):
         raise SetupFailed(
             f"the configuration tells {things} + {stuff} classes apart, and"
-            f" {len(found.things)} + {len(found.stuff)} are named: admit it with their names"
+            f" {len(found.things)} + {len(found.stuff)} are named: name them with --classes"
         )
     return found
