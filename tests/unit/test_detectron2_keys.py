@@ -67,6 +67,8 @@ def test_what_models_need_is_let_in(key: str, value: Value) -> None:
         ("MODEL.MASK_ON", 1),
         ("MODEL.MASK_ON", "True"),
         ("DATASETS.TEST", ["../../secret"]),
+        ("DATASETS.TEST", "(" * 300),
+        ("DATASETS.TEST", "(" + "-" * 300 + "1,)"),
         ("DATASETS.PROPOSAL_FILES_TEST", ["a.pkl"]),
         ("TEST.PRECISE_BN.ENABLED", True),
         ("VERSION", 1),
@@ -86,8 +88,10 @@ def test_everything_else_is_refused_by_its_key(key: str, value: Value) -> None:
         "catalog://ImageNetPretrained/FAIR/R-101-GN",
         "/root/model.pth",
         "model.pth",
+        ["model.pth"],
+        0,
     ],
 )
-def test_foreign_address_of_weights_is_refused(address: str) -> None:
+def test_foreign_address_of_weights_is_refused(address: Value) -> None:
     with pytest.raises(SetupFailed, match=r"MODEL\.WEIGHTS .*weights are admitted on their own"):
         keys.check({"MODEL": {"WEIGHTS": address}}, "mine")

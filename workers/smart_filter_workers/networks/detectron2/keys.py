@@ -26,7 +26,7 @@ def check(document: Document, title: str) -> None:
         if key == BASE or key.partition(".")[0] in OF_TRAINING:
             continue
         if key == WEIGHTS:
-            if value not in {"", None}:
+            if value is not None and value != "":
                 raise SetupFailed(
                     f"{title}: {WEIGHTS} is {value!r}: weights are admitted on their own,"
                     " by digest; leave it out"
@@ -95,7 +95,7 @@ def _decoded(value: Value) -> object:
     if isinstance(value, str) and value.startswith(("(", "[")) and len(value) <= LONGEST_TUPLE:
         try:
             return ast.literal_eval(value)
-        except (ValueError, SyntaxError):
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
             return value
     return value
 
