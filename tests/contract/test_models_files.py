@@ -13,6 +13,7 @@ from smart_filter_tests import networks
 from smart_filter_tests.running import PHOTO
 from smart_filter_workers import admitted
 
+ZOO = "COCO-InstanceSegmentation/mask_rcnn_R_50_FPN_3x"
 SQUARE = ("--set", f"width={networks.SIDE_PX}", "--set", f"height={networks.SIDE_PX}")
 
 
@@ -72,7 +73,9 @@ def test_changed_file_is_told_by_verify(
         (["admit", str(PHOTO)], 2, "--kind"),
         (["admit", str(PHOTO), "--kind", "onnx", "--name", "x"], 3, "no ONNX network"),
         (["admit", str(PHOTO), "--kind", "onnx", "--set", "width"], 2, "KEY=VALUE"),
-        (["admit", str(PHOTO), "--kind", "detectron2"], 2, "--config"),
+        (["pull", f"detectron2/{ZOO}", "--admit"], 3, "smart-filter[detectron2]"),
+        (["admit", str(PHOTO), "--kind", "detectron2"], 3, "smart-filter[detectron2]"),
+        (["admit", str(PHOTO), "--kind", "unet", "--name", "x"], 3, "smart-filter[tensorflow]"),
         (["bench", "nobody"], 2, "selfie"),
         (["bench", "onnx/u2net"], 2, "models pull onnx/u2net"),
     ],

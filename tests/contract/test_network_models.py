@@ -181,6 +181,16 @@ def test_changed_file_is_not_loaded(folder: Path) -> None:
         cut_out_by_onnx(folder, noise(64, 64))
 
 
+def test_model_without_a_whole_network_does_not_load(tmp_path: Path) -> None:
+    name = networks.put(tmp_path, "onnx", "red", networks.red_is_people(), SQUARE)
+    (tmp_path / name).write_bytes(b"broken")
+
+    with pytest.raises(ModelNotLoaded, match="wrong SHA-256"):
+        onnx.load(tmp_path)
+    with pytest.raises(ModelNotLoaded, match="no weights here"):
+        yolo.load(tmp_path)
+
+
 def test_entry_that_is_elsewhere_is_left_to_other_workers(folder: Path) -> None:
     with pytest.raises(ModelNotLoaded, match="models pull") as caught:
         cut_out_by_onnx(folder, noise(64, 64), entry="u2net")

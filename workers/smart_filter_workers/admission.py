@@ -38,6 +38,7 @@ def let_in(folder: Path, source: Path, file: Admitted) -> Admitted:
     run, or its entry is another file's.
     """
     _check_entry(folder, file)
+    ensure_runs_here(file.kind)
     folder.mkdir(parents=True, exist_ok=True)
     listed = replace(file, name=f"{file.kind}/{file.sha256}{SUFFIXES[file.kind]}")
     # Beside its destination, because only within one file system is a move one step.
@@ -51,6 +52,15 @@ def let_in(folder: Path, source: Path, file: Admitted) -> Admitted:
         weights.put(copy, folder / listed.name)
     admitted.add(folder, listed)
     return listed
+
+
+def ensure_runs_here(kind: str) -> None:
+    """Raise SetupFailed, with the remedy, when whoever reads a kind of weights cannot run here."""
+    cards = [card for card in catalogue.find().cards if card.name == kind]
+    for card in cards:
+        lacking = catalogue.lacking_packages(card)
+        if lacking is not None:
+            raise SetupFailed(lacking)
 
 
 def sha256_of(path: Path) -> str:

@@ -92,12 +92,20 @@ def find(extra: Iterable[ModuleType] = ()) -> Catalogue:
     return Catalogue(files, tuple(module.__name__ for module in extra))
 
 
+def lacking_packages(card: ModelCard) -> str | None:
+    """Return which packages a model needs that are not installed, with the remedy, or None."""
+    missing = [name for name in card.requires if importlib.util.find_spec(name) is None]
+    if not missing:
+        return None
+    remedy = f"install smart-filter[{card.extra}] where its workers run"
+    return f"{card.name} needs {', '.join(missing)}: {remedy}"
+
+
 def _offer(file: ModelFile, weights_folder: Path) -> Offer:
     card = file.CARD
-    missing = [name for name in card.requires if importlib.util.find_spec(name) is None]
-    if missing:
-        remedy = f"install smart-filter[{card.extra}] where its workers run"
-        return Offer(card, f"{card.name} needs {', '.join(missing)}: {remedy}")
+    lacking = lacking_packages(card)
+    if lacking is not None:
+        return Offer(card, lacking)
     absent = [one.name for one in card.weights if not (weights_folder / one.name).is_file()]
     if absent:
         return Offer(card, f"weights file {absent[0]} is missing: {_remedy(card, absent[0])}")

@@ -115,6 +115,7 @@ def pull(
             f"nobody has published the SHA-256 of {entry.full_name}: give it with --sha256,"
             f" or take {entry.files[0].address} as it comes with --admit"
         )
+    admission.ensure_runs_here(entry.model)  # before a gigabyte is fetched
     folder.mkdir(parents=True, exist_ok=True)
     fetched = (
         _fetched(folder, entry, file, sha256=sha256, permits=permits, tell=tell)

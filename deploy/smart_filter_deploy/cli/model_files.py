@@ -74,6 +74,8 @@ def admit(folder: Path, file: Path, told: Told) -> Place:
             f"{file.name}: --kind tells which model reads it; known are {known}", WRONG_USAGE
         )
     classes = tuple(one.strip() for one in told.classes.split(",") if one.strip())
+    if kind in {shelf.CONFIG, shelf.WEIGHTS, shelf.FACES}:
+        admission.ensure_runs_here(shelf.FACES if kind == shelf.FACES else shelf.WEIGHTS)
     if kind == shelf.CONFIG:
         address = own_configs.admit_config(file, folder, names=classes)
         say(f"it has no weights yet: models admit FILE.pkl --config {address}")

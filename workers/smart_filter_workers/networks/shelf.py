@@ -53,10 +53,20 @@ class Shelf(Generic[Network]):
             self._open.move_to_end(entry)
             return self._open[entry]
 
+    def warm(self, default: str) -> None:
+        """Open the network that recipes get when they name none, or the first that is there.
+
+        Raises ModelNotLoaded when there is none, or it cannot be opened.
+        """
+        names = sorted(admitted.entries(self._folder, self._kind))
+        self.network(default if default in names or not names else names[0])
+
     def _load(self, entry: str) -> Network:
         file = admitted.entries(self._folder, self._kind).get(entry)
         if file is None:
-            raise SetupFailed(f"has no weights here: run `smart-filter models pull {entry}`")
+            raise SetupFailed(
+                f"has no weights here: run `smart-filter models pull {self._kind}/{entry}`"
+            )
         content = (self._folder / file.name).read_bytes()
         # The bytes that are checked are those that are loaded, whoever writes to the file.
         if hashlib.sha256(content).hexdigest() != file.sha256:

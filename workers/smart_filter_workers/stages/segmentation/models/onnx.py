@@ -20,6 +20,7 @@ from smart_filter_workers.stages.segmentation.edges import refine
 from smart_filter_workers.stages.segmentation.models.base import People
 
 KIND: Final = "onnx"
+DEFAULT: Final = "u2netp"
 CARD: Final = ModelCard(
     name="onnx",
     version="1",
@@ -31,7 +32,7 @@ CARD: Final = ModelCard(
     licence="Apache-2.0 AND MIT",
     data_terms="each entry's own: docs/models.md",
     devices=("cpu", "cuda", "tensorrt"),
-    parameters=(read.choice(ENTRY, "u2netp", "which network, by its manifest entry", choices=()),),
+    parameters=(read.choice(ENTRY, DEFAULT, "which network, by its manifest entry", choices=()),),
 )
 
 
@@ -41,8 +42,13 @@ def entries(weights: Path) -> tuple[str, ...]:
 
 
 def load(weights: Path) -> "Onnx":
-    """Return the model; its networks are opened when they are first asked for."""
-    return Onnx(Shelf(weights, KIND, onnx_session.opened))
+    """Load the default network, or the first that is there; others when they are asked for.
+
+    Raises ModelNotLoaded when there is none, or it cannot be opened.
+    """
+    shelf = Shelf(weights, KIND, onnx_session.opened)
+    shelf.warm(DEFAULT)
+    return Onnx(shelf)
 
 
 @dataclass(frozen=True, slots=True)

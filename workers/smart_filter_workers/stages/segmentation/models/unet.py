@@ -21,6 +21,7 @@ from smart_filter_workers.stages.segmentation.edges import refine
 from smart_filter_workers.stages.segmentation.models.base import People
 
 KIND: Final = "unet"
+DEFAULT: Final = "unet"
 CARD: Final = ModelCard(
     name="unet",
     version="1",
@@ -31,7 +32,7 @@ CARD: Final = ModelCard(
     licence="NOASSERTION",
     data_terms="each file's own",
     devices=("cpu", "cuda"),
-    parameters=(read.choice(ENTRY, "unet", "which network, by its admitted name", choices=()),),
+    parameters=(read.choice(ENTRY, DEFAULT, "which network, by its admitted name", choices=()),),
     requires=("tensorflow", "keras"),
     extra="tensorflow",
 )
@@ -43,8 +44,13 @@ def entries(weights: Path) -> tuple[str, ...]:
 
 
 def load(weights: Path) -> "Unet":
-    """Return the model; its networks are opened when they are first asked for."""
-    return Unet(Shelf(weights, KIND, _opened))
+    """Load the default network, or the first that is there; others when they are asked for.
+
+    Raises ModelNotLoaded when there is none, or it cannot be opened.
+    """
+    shelf = Shelf(weights, KIND, _opened)
+    shelf.warm(DEFAULT)
+    return Unet(shelf)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from smart_filter_workers.stages.segmentation.edges import refine
 from smart_filter_workers.stages.segmentation.models.base import People
 
 KIND: Final = "yolo"
+DEFAULT: Final = "rtmdet-ins-tiny"
 THRESHOLD: Final = "threshold"
 CARD: Final = ModelCard(
     name="yolo",
@@ -33,7 +34,7 @@ CARD: Final = ModelCard(
     input_size=(640, 640),
     devices=("cpu", "cuda", "tensorrt"),
     parameters=(
-        read.choice(ENTRY, "rtmdet-ins-tiny", "which network, by its manifest entry", choices=()),
+        read.choice(ENTRY, DEFAULT, "which network, by its manifest entry", choices=()),
         read.number(THRESHOLD, 0.5, "least score of a person, 0 to 1", least=0.05, most=1.0),
     ),
     instances=True,
@@ -46,8 +47,13 @@ def entries(weights: Path) -> tuple[str, ...]:
 
 
 def load(weights: Path) -> "Yolo":
-    """Return the model; its networks are opened when they are first asked for."""
-    return Yolo(Shelf(weights, KIND, onnx_session.opened))
+    """Load the default network, or the first that is there; others when they are asked for.
+
+    Raises ModelNotLoaded when there is none, or it cannot be opened.
+    """
+    shelf = Shelf(weights, KIND, onnx_session.opened)
+    shelf.warm(DEFAULT)
+    return Yolo(shelf)
 
 
 @dataclass(frozen=True, slots=True)
