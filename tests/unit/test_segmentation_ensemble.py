@@ -6,7 +6,7 @@ import pytest
 from smart_filter_shared.parameters import Scalar
 from smart_filter_tests.pictures import noise, prepared
 from smart_filter_workers.results import Matte8, Prepared
-from smart_filter_workers.stages.segmentation.agreement import agreement, weighted_mean
+from smart_filter_workers.stages.segmentation.agreement import agreement, joined
 from smart_filter_workers.stages.segmentation.models.base import People, Segmenter
 from smart_filter_workers.stages.segmentation.models.ensemble import CARD, Ensemble
 
@@ -32,10 +32,10 @@ def others(found: Mapping[str, People]) -> Callable[[str], Segmenter]:
     return model
 
 
-def joined(one: People, other: People, **given: Scalar) -> People:
+def of_two(one: People, other: People, **given: Scalar) -> People:
     ensemble = Ensemble(others({"people": one, "selfie": other}))
-    of_two: dict[str, Scalar] = {"members": "people,selfie"}
-    (people,) = ensemble([PHOTO], parameters=CARD.completed({**of_two, **given}))
+    members: dict[str, Scalar] = {"members": "people,selfie"}
+    (people,) = ensemble([PHOTO], parameters=CARD.completed({**members, **given}))
     return people
 
 
@@ -43,26 +43,40 @@ def alone(left: int, right: int) -> People:
     return People(a_matte(left, right), persons=None)
 
 
-def test_matte_is_the_mean_of_its_members() -> None:
-    matte = joined(alone(0, 20), alone(10, 30)).matte
+def test_two_members_meet_in_the_middle() -> None:
+    matte = of_two(alone(0, 20), alone(10, 30)).matte
 
     assert matte[0, [5, 15, 25, 35]].tolist() == [128, 255, 128, 0]
 
 
-def test_weights_say_how_much_each_counts() -> None:
-    matte = joined(alone(0, 20), alone(10, 30), weights="3, 1").matte
+def test_most_of_three_members_decide() -> None:
+    mattes = [a_matte(0, 20), a_matte(0, 10), a_matte(0, 30)]
 
-    assert matte[0, [5, 15, 25]].tolist() == [191, 255, 64]
+    matte = joined(mattes, [1, 1, 1])
+
+    assert matte[0, [5, 15, 25]].tolist() == [255, 255, 0]
+
+
+def test_member_without_weight_does_not_count() -> None:
+    matte = joined([a_matte(0, 20), a_matte(10, 60)], [1, 0])
+
+    assert np.array_equal(matte, a_matte(0, 20))
+
+
+def test_weights_say_how_much_each_counts() -> None:
+    matte = of_two(alone(0, 20), alone(10, 30), weights="3, 2").matte
+
+    assert matte[0, [5, 15, 25]].tolist() == [204, 255, 51]
 
 
 @pytest.mark.parametrize("weights", ["1,1,1", "0,0"])
 def test_weights_that_fit_no_members_are_refused(weights: str) -> None:
     with pytest.raises(ValueError, match="weights"):
-        joined(alone(0, 20), alone(0, 20), weights=weights)
+        of_two(alone(0, 20), alone(0, 20), weights=weights)
 
 
 def test_confidence_is_the_overlap_of_two_members() -> None:
-    assert joined(alone(0, 20), alone(10, 30)).confidence == pytest.approx(1 / 3)
+    assert of_two(alone(0, 20), alone(10, 30)).confidence == pytest.approx(1 / 3)
 
 
 def test_confidence_of_three_members_is_the_mean_over_their_pairs() -> None:
@@ -71,38 +85,39 @@ def test_confidence_of_three_members_is_the_mean_over_their_pairs() -> None:
     (people,) = ensemble([PHOTO], parameters=CARD.completed({"members": "a, b,c"}))
 
     assert people.confidence == pytest.approx((1 + 1 / 3 + 1 / 3) / 3)
-    assert people.matte[0, 25] == 85
+    assert people.matte[0, 5] == 255
+    assert people.matte[0, 25] == 0
 
 
 def test_members_that_see_nobody_agree() -> None:
-    people = joined(alone(0, 0), alone(0, 0))
+    people = of_two(alone(0, 0), alone(0, 0))
 
     assert people.confidence == 1
     assert not people.needs_review
 
 
 def test_agreement_below_the_threshold_needs_review() -> None:
-    assert joined(alone(0, 20), alone(10, 30)).needs_review
-    assert not joined(alone(0, 20), alone(0, 20)).needs_review
+    assert of_two(alone(0, 20), alone(10, 30)).needs_review
+    assert not of_two(alone(0, 20), alone(0, 20)).needs_review
 
 
 def test_threshold_of_nought_flags_nothing() -> None:
-    assert not joined(alone(0, 20), alone(30, 50), agreement=0.0).needs_review
+    assert not of_two(alone(0, 20), alone(30, 50), agreement=0.0).needs_review
 
 
 def test_unsure_photo_goes_to_the_stronger_model_only_when_asked_to() -> None:
     unsure = alone(0, 20), alone(10, 30)
 
-    assert joined(*unsure).stronger is None
-    assert joined(*unsure, below="escalate", stronger="detectron2").stronger == "detectron2"
+    assert of_two(*unsure).stronger is None
+    assert of_two(*unsure, below="escalate", stronger="detectron2").stronger == "detectron2"
 
 
 def test_sure_photo_stays() -> None:
-    assert joined(alone(0, 20), alone(0, 20), below="escalate", stronger="x").stronger is None
+    assert of_two(alone(0, 20), alone(0, 20), below="escalate", stronger="x").stronger is None
 
 
 def test_without_a_stronger_model_an_unsure_photo_is_only_flagged() -> None:
-    people = joined(alone(0, 20), alone(10, 30), below="escalate", stronger="")
+    people = of_two(alone(0, 20), alone(10, 30), below="escalate", stronger="")
 
     assert people.stronger is None
     assert people.needs_review
@@ -111,7 +126,7 @@ def test_without_a_stronger_model_an_unsure_photo_is_only_flagged() -> None:
 def test_persons_are_those_of_the_first_member_that_tells_them_apart() -> None:
     two = People(a_matte(0, 40), persons=(a_matte(0, 20), a_matte(20, 40)))
 
-    people = joined(alone(0, 50), two)
+    people = of_two(alone(0, 50), two)
 
     assert people.persons is not None
     left, right = people.persons
@@ -121,11 +136,11 @@ def test_persons_are_those_of_the_first_member_that_tells_them_apart() -> None:
 
 
 def test_nobody_is_told_apart_when_no_member_does_it() -> None:
-    assert joined(alone(0, 20), alone(0, 20)).persons is None
+    assert of_two(alone(0, 20), alone(0, 20)).persons is None
 
 
 def test_nobody_at_all_is_no_person() -> None:
-    assert joined(People(a_matte(0, 0), persons=()), alone(0, 0)).persons == ()
+    assert of_two(People(a_matte(0, 0), persons=()), alone(0, 0)).persons == ()
 
 
 def test_batch_is_joined_photo_by_photo() -> None:
@@ -145,10 +160,10 @@ def test_agreement_is_of_pixels_above_one_half() -> None:
     assert agreement(strong, strong) == 1
 
 
-def test_mean_of_equal_mattes_is_the_matte() -> None:
+def test_what_all_see_alike_stays_as_soft_as_it_is() -> None:
     matte = noise(20, 30)[..., 0]
 
-    assert np.array_equal(weighted_mean([matte, matte, matte], [0.1, 7, 0.3]), matte)
+    assert np.array_equal(joined([matte, matte, matte], [0.1, 7, 0.3]), matte)
 
 
 @pytest.mark.parametrize(

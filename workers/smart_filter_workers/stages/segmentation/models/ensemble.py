@@ -15,7 +15,7 @@ from smart_filter_shared.cards import MEMBERS, WEIGHTS, ModelCard, TaskName
 from smart_filter_shared.parameters import Parameters
 from smart_filter_workers.results import Matte8, Prepared
 from smart_filter_workers.stages.segmentation import apart
-from smart_filter_workers.stages.segmentation.agreement import HALF, mean_agreement, weighted_mean
+from smart_filter_workers.stages.segmentation.agreement import HALF, joined, mean_agreement
 from smart_filter_workers.stages.segmentation.models.base import People, Segmenter
 
 
@@ -34,7 +34,7 @@ CARD: Final = ModelCard(
     version="1",
     task=TaskName.SEGMENTATION,
     family="ensemble",
-    title="The weighted mean of several models, and how far they agree",
+    title="Several models' mattes as one, and how far they agree",
     source="the members'",
     licence="Apache-2.0",
     data_terms="those of the members",
@@ -102,12 +102,12 @@ class Ensemble:
         texts = _listed(given.str_of(parameters, WEIGHTS))
         weights = [float(text) for text in texts] or [1.0] * len(names)
         found = [self.others(name)(batch) for name in names]
-        return [_joined(list(of_one), weights, parameters) for of_one in zip(*found, strict=True)]
+        return [_people(list(of_one), weights, parameters) for of_one in zip(*found, strict=True)]
 
 
-def _joined(found: Sequence[People], weights: Sequence[float], parameters: Parameters) -> People:
+def _people(found: Sequence[People], weights: Sequence[float], parameters: Parameters) -> People:
     mattes = [people.matte for people in found]
-    matte = weighted_mean(mattes, weights)
+    matte = joined(mattes, weights)
     confidence = mean_agreement(mattes)
     is_unsure = confidence < given.float_of(parameters, "agreement")
     escalates = given.str_of(parameters, "below") == Below.ESCALATE
