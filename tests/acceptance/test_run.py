@@ -222,6 +222,16 @@ def test_photos_are_told_in_their_order_and_one_that_fails_is_a_line_too(up: Mac
     ]
 
 
+def test_steps_of_a_model_are_written_beside_the_picture(up: Machine) -> None:
+    up.lines(
+        *("run", str(PHOTO), "-o", "out/", "--outputs", "image,debug"),
+        *("--set", "segmentation.model=classical"),
+    )
+
+    sheet = np.asarray(Image.open(up.here / "out" / "astronaut.smart-filter.debug.png"))
+    assert min(sheet.shape[:2]) > 300
+
+
 def test_matte_is_written_beside_the_picture(up: Machine) -> None:
     up.lines("run", str(PHOTO), "-o", "out/", "--outputs", "image,matte")
 

@@ -138,7 +138,7 @@ def test_ctrl_c_withdraws_what_is_under_way() -> None:
 def test_line_for_programs_is_the_job_with_its_path() -> None:
     document = {"id": "j0", "state": "succeeded", "image": {"width": 1}, "new": "kept"}
     job = job_from(document)
-    outcome = Outcome(Place(PHOTO, Path(), "p", None), job, Path("p.jpg"), None, None, 1.0)
+    outcome = Outcome(Place(PHOTO, Path(), "p", None), job, Path("p.jpg"), {}, None, 1.0)
 
     line = run.line_of(outcome)
 

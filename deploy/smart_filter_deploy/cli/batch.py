@@ -15,6 +15,9 @@ from smart_filter_deploy.cli.outcome import Outcome
 from smart_filter_deploy.cli.photos import Place
 from smart_filter_deploy.cli.progress import Progress
 
+# Outputs that are PNG files of their own.
+BESIDE_THE_PICTURE = {"matte", "debug"}
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
@@ -42,11 +45,12 @@ def process(
     sent: dict[str, tuple[int, float]] = {}  # by job id: index, and when on the monotonic clock
 
     def end(index: int, started: float, job: Job | None, failure: Failure | None) -> None:
-        image, matte = None, None
+        image: Path | None = None
+        beside: dict[str, Path] = {}
         if job is not None and failure is None:
-            image, matte, failure = _fetch(client, job, places[index])
+            image, beside, failure = _fetch(client, job, places[index])
         took = time.monotonic() - started
-        on_outcome(index, Outcome(places[index], job, image, matte, failure, took))
+        on_outcome(index, Outcome(places[index], job, image, beside, failure, took))
 
     with _withdrawn_on_error(client, sent):
         for index, place in enumerate(places):
@@ -88,21 +92,21 @@ def _failure_of(job: Job) -> Failure | None:
 
 def _fetch(
     client: Client, job: Job, place: Place
-) -> tuple[Path | None, Path | None, Failure | None]:
-    """Write what the job has made; return where the image and the matte are."""
-    image, matte = None, None
+) -> tuple[Path | None, dict[str, Path], Failure | None]:
+    """Write what the job has made; return where the picture and what is beside it are."""
+    image, beside = None, {}
     try:
         if "image" in job.outputs and job.image is not None:
             image = place.image(job.image.format)
             _save(client, job, "image", image)
-        if "matte" in job.outputs:
-            matte = place.matte
-            _save(client, job, "matte", matte)
+        for name in sorted(BESIDE_THE_PICTURE & set(job.outputs)):
+            beside[name] = place.beside(name)
+            _save(client, job, name, beside[name])
     except OSError as error:
-        return None, None, Failure("unwritable", "The result cannot be written", str(error), None)
+        return None, {}, Failure("unwritable", "The result cannot be written", str(error), None)
     except Refused as error:
-        return None, None, Failure(error.code, error.title, error.detail, None)
-    return image, matte, None
+        return None, {}, Failure(error.code, error.title, error.detail, None)
+    return image, beside, None
 
 
 def _save(client: Client, job: Job, name: str, path: Path) -> None:

@@ -1,5 +1,6 @@
 """What became of one photo."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from smart_filter_deploy.cli.photos import Place
 class Outcome:
     """What became of one photo.
 
-    job: None when the server refused the photo.  image, matte: where they were written.
+    job: None when the server refused the photo.  image: where the picture was written;
+    beside: where its other outputs were, by name.
     failure: why there is no result, the job's own error included.
     seconds: from sending the photo to the written result.
     """
@@ -20,6 +22,6 @@ class Outcome:
     place: Place
     job: Job | None
     image: Path | None
-    matte: Path | None
+    beside: Mapping[str, Path]
     failure: Failure | None
     seconds: float

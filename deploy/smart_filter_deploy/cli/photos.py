@@ -30,10 +30,9 @@ class Place:
         """Return where the picture goes when it has that format."""
         return self.exact or self.folder / f"{self.stem}.{_MARK}.{image_format}"
 
-    @property
-    def matte(self) -> Path:
-        """Where the matte goes."""
-        return self.folder / f"{self.stem}.{_MARK}.matte.png"
+    def beside(self, output: str) -> Path:
+        """Return where an output beside the picture goes, such as its matte."""
+        return self.folder / f"{self.stem}.{_MARK}.{output}.png"
 
 
 def places(photos: Sequence[Path], destination: str | None) -> list[Place]:

@@ -34,7 +34,7 @@ def print_outcome(console: Console, outcome: Outcome) -> None:
     lines = [] if outcome.job is None else _found(outcome.job)
     lines += [
         (label, _written(path, outcome.job.image if outcome.job and label == "picture" else None))
-        for label, path in (("picture", outcome.image), ("matte", outcome.matte))
+        for label, path in (("picture", outcome.image), *outcome.beside.items())
         if path is not None
     ]
     if outcome.failure is not None:
