@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from smart_filter_shared.errors import SetupFailed
+from smart_filter_tests.threads import at_once
 from smart_filter_workers import admitted
 from smart_filter_workers.admitted import Admitted
 
@@ -22,6 +23,19 @@ def test_what_was_admitted_is_read_back(tmp_path: Path) -> None:
 
     assert admitted.read(tmp_path) == (OTHER, ONE)
     assert [path.name for path in tmp_path.iterdir()] == [admitted.LIST]
+
+
+def test_files_admitted_at_once_are_all_on_the_list(tmp_path: Path) -> None:
+    digests = iter([f"{number:064x}" for number in range(8)])
+
+    def let_some_in() -> None:
+        for _ in range(2):
+            digest = next(digests)
+            admitted.add(tmp_path, Admitted(f"{digest}.onnx", digest, "onnx"))
+
+    at_once(4, let_some_in)
+
+    assert len(admitted.read(tmp_path)) == 8
 
 
 def test_file_that_is_admitted_again_has_its_new_digest(tmp_path: Path) -> None:

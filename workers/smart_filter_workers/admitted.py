@@ -4,6 +4,7 @@ A file that no manifest pins by SHA-256 is admitted once, by a person; from then
 is what counts. Nothing loads a file that is neither pinned nor admitted.
 """
 
+import fcntl
 import json
 import os
 import re
@@ -79,7 +80,16 @@ def entries(folder: Path, kind: str) -> dict[str, Admitted]:
 
 def add(folder: Path, file: Admitted) -> None:
     """Put a file on the list, or change what the list says of it; in one step."""
-    files = {one.name: one for one in read(folder)} | {file.name: file}
+    # Two commands at once must not each forget what the other lets in.
+    lock = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _write(folder, {one.name: one for one in read(folder)} | {file.name: file})
+    finally:
+        os.close(lock)
+
+
+def _write(folder: Path, files: Mapping[str, Admitted]) -> None:
     told = {
         name: {key: value for key, value in asdict(one).items() if key != "name" and value}
         for name, one in sorted(files.items())
