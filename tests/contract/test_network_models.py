@@ -1,21 +1,24 @@
 """Models whose networks are admitted files: `onnx` and `yolo`, with networks that tests make."""
 
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
 
 from smart_filter_shared.cards import TaskName
 from smart_filter_shared.errors import ModelNotLoaded, SetupFailed
+from smart_filter_shared.parameters import Scalar
 from smart_filter_tests import networks
 from smart_filter_tests.pictures import ODD_SIZES, noise, prepared
 from smart_filter_tests.threads import at_once
-from smart_filter_workers import catalogue
+from smart_filter_workers import catalogue, memory
+from smart_filter_workers.loaded import LoadedModels
 from smart_filter_workers.networks import onnx_session
 from smart_filter_workers.networks.shelf import MOST_OPEN
 from smart_filter_workers.results import Srgb8
 from smart_filter_workers.stages.segmentation.models import onnx, yolo
-from smart_filter_workers.stages.segmentation.models.base import People
+from smart_filter_workers.stages.segmentation.models.base import People, Segmenter
 
 SQUARE = {"width": networks.SIDE_PX, "height": networks.SIDE_PX}
 CENTRED = {**SQUARE, "fit": "centred", "padding": 114, "answer": "yolo"}
@@ -179,6 +182,18 @@ def test_changed_file_is_not_loaded(folder: Path) -> None:
 
     with pytest.raises(ModelNotLoaded, match="wrong SHA-256"):
         cut_out_by_onnx(folder, noise(64, 64))
+
+
+def test_ensemble_joins_the_networks_that_are_there(folder: Path) -> None:
+    models = LoadedModels(catalogue.find(), folder, room=memory.room(None))
+    task = TaskName.SEGMENTATION
+    given: dict[str, Scalar] = {"members": "onnx,yolo", "weights": ""}
+    ensemble = cast("Segmenter", models.of({task: "ensemble"}, {task: given})[task])
+
+    (people,) = ensemble([prepared(half_red(64, 64))])
+
+    assert people.persons is not None, "yolo tells them apart"
+    assert people.confidence is not None
 
 
 def test_model_without_a_whole_network_does_not_load(tmp_path: Path) -> None:
