@@ -37,7 +37,9 @@ test: setup-dev
 test-chaos: setup-dev
 	@timeout --foreground --kill-after=30 $(CHAOS_SECONDS) .venv/bin/python -m pytest tests/chaos
 
-# Models that need TensorFlow or torch, in an environment of their own (2 GB) with builds for CPU.
+# Models that need TensorFlow or torch, in an environment of their own (3 GB) with builds for CPU.
+# One thread a call, as in a worker: torch's threads spin while they wait for each other.
+test-models: export OMP_NUM_THREADS := 1
 test-models: setup-models
 	@timeout --foreground --kill-after=30 $(MODELS_SECONDS) \
 	.venv-models/bin/python -m pytest -rs tests/models
