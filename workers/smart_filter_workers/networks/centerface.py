@@ -7,6 +7,7 @@ using face as point", section 3; the network file is the one that the package de
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,12 @@ class CenterFace:
         self._session = _open(weights / WEIGHTS.name)
         self._longest_side_px = longest_side_px
         self._threshold = threshold
+
+    def closer(self, *, longest_side_px: int) -> "CenterFace":
+        """Return the same detector, its network shared, for pictures of another size."""
+        other = copy(self)
+        other._longest_side_px = longest_side_px  # noqa: SLF001 - it is one of its own
+        return other
 
     def __call__(self, pictures: Sequence[Srgb8]) -> list[tuple[Face, ...]]:
         """Find the faces in each picture, best score first.

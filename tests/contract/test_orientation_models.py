@@ -1,0 +1,123 @@
+"""Every model that says how photos must be turned to stand upright."""
+
+from pathlib import Path
+from typing import cast
+
+import cv2
+import numpy as np
+import pytest
+
+from smart_filter_shared.cards import TaskName
+from smart_filter_tests.pictures import ODD_SIZES, noise
+from smart_filter_tests.threads import at_once
+from smart_filter_workers import catalogue, memory
+from smart_filter_workers.loaded import LoadedModels
+from smart_filter_workers.results import Face, Srgb8
+from smart_filter_workers.stages.prepare.models import faces as by_faces
+from smart_filter_workers.stages.prepare.models import light
+from smart_filter_workers.stages.prepare.models.base import LightDetector, OrientationReader
+
+FOUND = [name for task, name in catalogue.find().files if task is TaskName.ORIENTATION]
+
+
+@pytest.fixture(scope="module", params=FOUND)
+def read(request: pytest.FixtureRequest, weights_folder: Path) -> OrientationReader:
+    models = LoadedModels(catalogue.find(), weights_folder, room=memory.room(None))
+    found = models.of({TaskName.ORIENTATION: request.param}, {})
+    return cast("OrientationReader", found[TaskName.ORIENTATION])
+
+
+@pytest.fixture(scope="module")
+def detect(weights_folder: Path) -> LightDetector:
+    return light.load(weights_folder)
+
+
+@pytest.mark.parametrize("given", range(4))
+def test_photo_with_a_face_is_turned_back(
+    read: OrientationReader, detect: LightDetector, astronaut: Srgb8, given: int
+) -> None:
+    turned = turned_by(given, astronaut)
+
+    (needed,) = read([turned], detect([turned]))
+
+    assert needed == (4 - given) % 4
+
+
+def test_face_tilted_by_a_fifth_of_a_turn_stays(
+    read: OrientationReader, detect: LightDetector, astronaut: Srgb8
+) -> None:
+    tilted = tilted_by(35, astronaut)
+
+    assert list(read([tilted], detect([tilted]))) == [0]
+
+
+@pytest.mark.parametrize("given", range(4))
+def test_photo_without_a_face_is_never_turned(
+    read: OrientationReader, detect: LightDetector, astronaut: Srgb8, given: int
+) -> None:
+    # Her suit, the helmet and the shuttle below her chin.
+    torso = turned_by(given, astronaut[200:])
+
+    assert list(read([torso], detect([torso]))) == [0]
+
+
+@pytest.mark.parametrize("size", ODD_SIZES, ids=str)
+def test_noise_of_any_size_is_left_as_it_is(read: OrientationReader, size: tuple[int, int]) -> None:
+    assert list(read([noise(*size)], [()])) == [0]
+
+
+def test_no_pictures_give_no_answers(read: OrientationReader) -> None:
+    assert list(read([], [])) == []
+
+
+def test_batch_is_answered_as_one_by_one_and_in_order(
+    read: OrientationReader, detect: LightDetector, astronaut: Srgb8
+) -> None:
+    pictures = [turned_by(given, astronaut) for given in (1, 0, 3, 2)]
+
+    assert list(read(pictures, detect(pictures))) == [3, 0, 1, 2]
+
+
+def test_four_threads_give_the_same(
+    read: OrientationReader, detect: LightDetector, astronaut: Srgb8
+) -> None:
+    pictures = [turned_by(1, astronaut), turned_by(2, astronaut)]
+    found = detect(pictures)
+
+    answers = at_once(4, lambda: list(read(pictures, found)))
+
+    assert answers == [[3, 2]] * 4
+
+
+def test_face_on_its_side_counts_for_nothing() -> None:
+    upright = face(eyes=((40, 40), (80, 40)), mouth=((45, 90), (75, 90)))
+    on_its_side = face(eyes=((40, 40), (40, 80)), mouth=((90, 45), (90, 75)))
+
+    assert by_faces.surest([upright]) == pytest.approx(0.9)
+    assert by_faces.surest([on_its_side]) == pytest.approx(0, abs=1e-6)
+
+
+def test_one_sure_face_counts_more_than_many_others() -> None:
+    sure = face(eyes=((40, 40), (80, 40)), mouth=((45, 90), (75, 90)))
+    askew = face(eyes=((40, 40), (80, 60)), mouth=((25, 90), (55, 105)))
+
+    assert by_faces.surest([askew] * 5) < by_faces.surest([askew, sure]) == pytest.approx(0.9)
+
+
+def turned_by(quarters: int, picture: Srgb8) -> Srgb8:
+    """Return the picture turned counter-clockwise."""
+    return np.ascontiguousarray(np.rot90(picture, quarters))
+
+
+def tilted_by(degrees: float, picture: Srgb8) -> Srgb8:
+    height, width = picture.shape[:2]
+    turn = cv2.getRotationMatrix2D((width / 2, height / 2), degrees, 1)
+    return np.asarray(cv2.warpAffine(picture, turn, (width, height)), dtype=np.uint8)
+
+
+def face(
+    *,
+    eyes: tuple[tuple[float, float], tuple[float, float]],
+    mouth: tuple[tuple[float, float], tuple[float, float]],
+) -> Face:
+    return Face((30.0, 20.0, 60.0, 90.0), 0.9, (*eyes, (60.0, 65.0), *mouth))
