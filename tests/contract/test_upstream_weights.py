@@ -156,6 +156,21 @@ def test_pulled_network_is_listed_with_its_terms(folder: Path, shop: Shop) -> No
     assert left_in(folder) == ["admitted.json", f"onnx/{DIGEST}.onnx"]
 
 
+def test_mirror_is_asked_below_the_host_and_path_of_the_address(folder: Path, shop: Shop) -> None:
+    shop.files["/all/github.com/someone/net.onnx"] = NETWORK
+    entry = an_entry(shop)
+    files = (replace(entry.files[0], address="https://github.com/someone/net.onnx"),)
+
+    upstream.pull(
+        folder,
+        replace(entry, files=files),
+        mirror=f"{shop.address}/all/",
+        permits=lambda _: True,
+    )
+
+    assert shop.asked == ["/all/github.com/someone/net.onnx"]
+
+
 def test_network_that_is_there_is_not_fetched_again(folder: Path, shop: Shop) -> None:
     pull(folder, an_entry(shop))
 

@@ -99,6 +99,7 @@ def pull(
     *,
     sha256: str = "",
     admit: bool = False,
+    mirror: str = "",
     permits: downloads.Permits = downloads.is_https,
     tell: Tell = lambda *_: None,
 ) -> list[WeightsFile]:
@@ -106,6 +107,7 @@ def pull(
 
     sha256: the digest that its file must have when the manifest does not know it.
     admit: whether a file of unknown digest is taken as it comes, its digest pinned from then.
+    mirror: where to fetch from instead, see `mirrored`.
     Raises SetupFailed when a file cannot be had, has another digest, or does not run.
     """
     if not all(file.address for file in entry.files):
@@ -117,11 +119,19 @@ def pull(
         )
     admission.ensure_runs_here(entry.model)  # before a gigabyte is fetched
     folder.mkdir(parents=True, exist_ok=True)
+    files = [replace(file, address=mirrored(file.address, mirror)) for file in entry.files]
     fetched = (
-        _fetched(folder, entry, file, sha256=sha256, permits=permits, tell=tell)
-        for file in entry.files
+        _fetched(folder, entry, file, sha256=sha256, permits=permits, tell=tell) for file in files
     )
     return [file for file in fetched if file is not None]
+
+
+def mirrored(address: str, mirror: str) -> str:
+    """Return where a mirror has what an address has: below the address's host and path.
+
+    mirror: a URL such as `https://mirror.example/weights`; "" for none.
+    """
+    return f"{mirror.rstrip('/')}/{address.partition('://')[2]}" if mirror else address
 
 
 def _fetched(

@@ -49,7 +49,7 @@ class Place:
     entry: str
 
 
-def pull(folder: Path, name: str, *, sha256: str, admit: bool) -> list[WeightsFile]:
+def pull(folder: Path, name: str, *, sha256: str, admit: bool, mirror: str) -> list[WeightsFile]:
     """Fetch an entry of the upstream manifest, and say what its terms are.
 
     Raises SetupFailed.
@@ -58,7 +58,7 @@ def pull(folder: Path, name: str, *, sha256: str, admit: bool) -> list[WeightsFi
     largest = max(file.most_bytes for file in entry.files)
     terms = f"licence {entry.licence}; data: {entry.data_terms}"
     click.echo(f"{name}: {entry.title}; {terms}; up to {size(largest)}", err=True)
-    return upstream.pull(folder, entry, sha256=sha256, admit=admit)
+    return upstream.pull(folder, entry, sha256=sha256, admit=admit, mirror=mirror)
 
 
 def admit(folder: Path, file: Path, told: Told) -> Place:

