@@ -197,3 +197,12 @@ def test_ensemble_needs_a_weight_for_each_member(api: Api, weights: str) -> None
 
     assert answer.status_code == 422
     assert [one["pointer"] for one in answer.json()["errors"]] == ["/segmentation/params/weights"]
+
+
+def test_pool_that_is_declared_is_offered_though_no_worker_was_seen(api: Api) -> None:
+    publish(api, Offer(named("heavy"), FAULT))
+
+    with api.bench.transaction() as connection:
+        known = models.published(connection, pools=["segmentation.heavy"])
+
+    assert next(one for one in known if one.card.name == "heavy").offered
