@@ -12,7 +12,6 @@ from smart_filter_shared.errors import SetupFailed
 from smart_filter_shared.parameters import Parameters, Scalar
 from smart_filter_shared.pipeline import StageName
 from smart_filter_workers import catalogue
-from smart_filter_workers.weights import place
 
 AUTO = "auto"
 
@@ -64,7 +63,7 @@ def weights_of(task: str, models: Iterable[str], folder: Path) -> Path:
         if (its_task == task and name in wanted) or file.CARD.stage == StageName.PREPARE
         for weight in file.CARD.weights
     ]
-    if any(not place(folder, weight).is_file() for weight in needed):
+    if any(not (folder / weight.name).is_file() for weight in needed):
         weights.fetch(folder, lambda message: click.echo(message, err=True))
     return folder
 
