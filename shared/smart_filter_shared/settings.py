@@ -142,6 +142,14 @@ def load() -> Settings:
     return settings
 
 
+def engine() -> EngineSettings:
+    """Read only how patient the engine is.  Raises SetupFailed, as `load` does."""
+    try:
+        return EngineSettings()
+    except ValidationError as error:
+        raise SetupFailed(_told(error)) from None
+
+
 def _told(error: ValidationError) -> str:
     first = error.errors(include_input=False, include_url=False, include_context=False)[0]
     prefix = {

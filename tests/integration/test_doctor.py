@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from smart_filter_deploy.doctor import checkup
+from smart_filter_deploy.doctor import servers as servers_of_a_stack
 from smart_filter_deploy.doctor.findings import Finding, Level
 from smart_filter_deploy.embedded.stack import Stack
 from smart_filter_shared.ids import Capability
@@ -68,6 +69,20 @@ def test_stages_that_nobody_serves_are_named(folder: Path, bench: Bench) -> None
     assert found.level == Level.WARN
     assert found.said.startswith("none serves smile:")
     assert found.fix == "smart-filter worker --stages smile"
+
+
+def test_setting_that_cannot_be_read_is_named(
+    servers: Stack, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SMART_FILTER_LEASE_SECONDS", "soon")
+    database, _, _ = servers_of_a_stack.settings_of(servers.addresses)
+
+    found = list(checkup.survived("servers", lambda: servers_of_a_stack.database(database)))
+
+    del bench  # it has emptied them
+    assert found[-1].level == Level.FAIL
+    assert "SMART_FILTER_LEASE_SECONDS" in found[-1].said
+    assert "pydantic" not in found[-1].said
 
 
 @pytest.mark.usefixtures("_named")

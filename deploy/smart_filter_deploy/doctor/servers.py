@@ -13,6 +13,7 @@ from smart_filter_client import Client
 from smart_filter_client import errors as client_errors
 from smart_filter_deploy.doctor.findings import Finding, fail, ok, warn
 from smart_filter_deploy.embedded.addresses import Addresses
+from smart_filter_shared import settings as settings_module
 from smart_filter_shared.db import migrate, sessions
 from smart_filter_shared.errors import DatabaseUnavailable, ObjectMissing, StorageUnavailable
 from smart_filter_shared.jobs import presence, queries
@@ -20,7 +21,6 @@ from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.settings import (
     BrokerSettings,
     DatabaseSettings,
-    EngineSettings,
     StorageSettings,
 )
 from smart_filter_shared.storage.objects import ObjectStore
@@ -79,7 +79,7 @@ def _database(connection: Connection) -> Iterator[Finding]:
         yield fail("migrations", said, _PREPARE)
         return
     yield ok("migrations", f"at {newest}, the newest")
-    silent_seconds = EngineSettings().lease_seconds
+    silent_seconds = settings_module.engine().lease_seconds
     for capability, why in presence.failed(connection, silent_seconds=silent_seconds).items():
         fix = "put it right where that worker runs, and start it again"
         yield warn(capability, f"setup failed: {why}", fix)
