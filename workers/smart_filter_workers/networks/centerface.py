@@ -5,6 +5,8 @@ using face as point", section 3; the network file is the one that the package de
 """
 
 import math
+import os
+import threading
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from copy import copy
@@ -48,6 +50,9 @@ class CenterFace:
 
     def __init__(self, weights: Path, *, longest_side_px: int, threshold: float) -> None:
         self._session = _open(weights / WEIGHTS.name)
+        # Each pass under way at once has 70 MB of its own, for good; more of them than there
+        # are cores finish no sooner.
+        self._at_once = threading.BoundedSemaphore(os.cpu_count() or 1)
         self._longest_side_px = longest_side_px
         self._threshold = threshold
 
@@ -69,7 +74,8 @@ class CenterFace:
         found: dict[int, tuple[Face, ...]] = {}
         for size, indices in alike.items():
             inputs = np.stack([_resized(pictures[index], size) for index in indices])
-            outputs = self._session.run(OUTPUTS, {INPUT: inputs.transpose(0, 3, 1, 2)})
+            with self._at_once:
+                outputs = self._session.run(OUTPUTS, {INPUT: inputs.transpose(0, 3, 1, 2)})
             for index, *maps in zip(indices, *outputs, strict=True):
                 height, width = pictures[index].shape[:2]
                 faces = _Faces.read(*maps, threshold=self._threshold)
