@@ -289,7 +289,7 @@ def test_running_stack_shows_what_a_photo_took(running_stack: Running) -> None:
             > 0
         }
         ended = seen.get('smart_filter_jobs_ended_total{outcome="succeeded"}', 0)
-        attempts = seen.get('smart_filter_attempts_total{capability="segmentation.selfie"}', 0)
+        attempts = seen.get('smart_filter_attempts_total{capability="segmentation.people"}', 0)
         return steps == set(Step) and ended >= 1 and attempts >= 1
 
     running_stack.until(all_told)
