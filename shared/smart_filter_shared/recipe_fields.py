@@ -16,7 +16,7 @@ from coloraide import Color
 from smart_filter_shared.cards import ModelCard, TaskName
 from smart_filter_shared.errors import Contradiction, FieldError, InvalidRecipe, NotAvailable
 from smart_filter_shared.parameters import Scalar
-from smart_filter_shared.presets import PRESETS
+from smart_filter_shared.presets import PRESETS, named
 from smart_filter_shared.recipe import (
     AUTO,
     CHOOSABLE_TASKS,
@@ -247,15 +247,22 @@ def _background(text: str) -> Background:
             raise ValueError(f"{_shown(value)} is not a CSS colour; write color:#ff8800 or alike")
         return Background(kind, value)
     if kind == BackgroundKind.PRESET:
-        names = [preset.name for preset in PRESETS]
-        if value not in names:
-            raise ValueError(f"{_shown(value)} is not a preset; there are {', '.join(names)}")
-        return Background(kind, value)
+        return Background(kind, _preset(value))
     if kind == BackgroundKind.BLUR:
         return Background(kind, _strength(value))
     if colon:
         raise ValueError(f"{kind} takes no value; write {kind} alone")
     return Background(kind)
+
+
+def _preset(name: str) -> str:
+    try:
+        named(name)
+    except KeyError:
+        names = ", ".join(preset.name for preset in PRESETS)
+        detail = f"{_shown(name)} is not a preset; GET /v1/backgrounds lists them: {names}"
+        raise ValueError(detail) from None
+    return name
 
 
 def _is_color(text: str) -> bool:

@@ -10,7 +10,7 @@ from smart_filter_workers.results import Chosen, Eyes, Smile
 OPEN, SHUT = Eyes(left_open=True, right_open=True), Eyes(left_open=False, right_open=False)
 UNKNOWN = Eyes(left_open=None, right_open=None)
 BY_NAME = {preset.name: preset for preset in PRESETS}
-MID_TONE = 0.45  # every preset stands out from it
+MID_TONE = 0.45  # a background may be lighter or darker
 
 
 def chosen(
@@ -57,36 +57,50 @@ def test_every_mood_has_two_presets_at_least(mood: Mood) -> None:
 
 
 def test_every_fitting_preset_is_some_seeds_choice() -> None:
-    names = {chosen(SmileLevel.HUGE, seed=seed).name for seed in range(20)}
+    fitting = {preset.name for preset in PRESETS if Mood.JOYFUL in preset.moods}
 
-    assert names == {preset.name for preset in PRESETS if Mood.JOYFUL in preset.moods}
+    names = {chosen(SmileLevel.HUGE, brightness=-1, seed=seed).name for seed in range(len(fitting))}
+
+    assert names == fitting
 
 
 def test_the_same_seed_chooses_the_same() -> None:
     assert chosen(SmileLevel.MILD, seed=2**53 - 1) == chosen(SmileLevel.MILD, seed=2**53 - 1)
 
 
-@pytest.mark.parametrize(("brightness", "name"), [(0.25, "paper"), (0.85, "studio")])
-def test_a_background_as_bright_as_the_people_is_left_out_and_told(
-    brightness: float, name: str
-) -> None:
-    for seed in range(4):
+@pytest.mark.parametrize("brightness", [0.25, 0.85])
+def test_a_background_as_bright_as_the_people_is_left_out_and_told(brightness: float) -> None:
+    for seed in range(60):
         choice = chosen(SmileLevel.NONE, brightness=brightness, seed=seed)
 
-        assert choice.name == name
-        assert f"than the people ({BY_NAME[name].brightness:.2f} against {brightness:.2f})" in (
-            choice.reason
-        )
+        preset = BY_NAME[str(choice.name)]
+        assert abs(preset.brightness - brightness) >= CONTRAST
+        side = "lighter" if preset.brightness > brightness else "darker"
+        assert (
+            f", which is {side} than the people ({preset.brightness:.2f} against {brightness:.2f})"
+        ) in choice.reason
 
 
 def test_without_any_contrast_something_is_chosen_all_the_same() -> None:
-    joyful = [preset.brightness for preset in PRESETS if Mood.JOYFUL in preset.moods]
-    between = sum(joyful) / len(joyful)
-    assert all(abs(one - between) < CONTRAST for one in joyful)
+    alike = [BY_NAME["rainbow"], BY_NAME["confetti"]]
+    between = sum(preset.brightness for preset in alike) / 2
 
-    choice = chosen(SmileLevel.HUGE, brightness=between)
+    choice = choose(
+        [Smile(SmileLevel.HUGE, 0.9)], [OPEN], people=1, brightness=between, seed=0, among=alike
+    )
 
+    assert choice.name == "rainbow"
     assert "than the people" not in choice.reason
+
+
+@pytest.mark.parametrize("mood", Mood)
+@pytest.mark.parametrize("brightness", [0.1, 0.3, 0.5, 0.7, 0.9])
+def test_people_of_any_brightness_have_many_backgrounds_to_stand_out_from(
+    mood: Mood, brightness: float
+) -> None:
+    fitting = [preset for preset in PRESETS if mood in preset.moods]
+
+    assert sum(abs(preset.brightness - brightness) >= CONTRAST for preset in fitting) >= 10
 
 
 @pytest.mark.parametrize(

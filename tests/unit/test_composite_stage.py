@@ -137,8 +137,10 @@ def test_keep_is_the_photo_itself() -> None:
     assert result.background.kind == "keep"
 
 
-@pytest.mark.parametrize("preset", [preset.name for preset in PRESETS])
-def test_each_preset_stands_behind_the_people(preset: str) -> None:
+@pytest.mark.parametrize(
+    "preset", [*{preset.family: preset.name for preset in PRESETS}.values(), "rainbow+linen"]
+)
+def test_each_family_stands_behind_the_people(preset: str) -> None:
     inputs = a_job(f"preset:{preset}", format=Format.PNG)
 
     result = made(inputs)

@@ -30,25 +30,37 @@ _COUPLE: Final = 2
 
 
 def choose(
-    smiles: Sequence[Smile], eyes: Sequence[Eyes], *, people: int, brightness: float, seed: int
+    smiles: Sequence[Smile],
+    eyes: Sequence[Eyes],
+    *,
+    people: int,
+    brightness: float,
+    seed: int,
+    among: Sequence[Preset] = PRESETS,
 ) -> Chosen:
     """Choose a preset for a photo of at least one person.
 
     smiles, eyes: one a face, in the same order.  people: how many persons are in the photo.
     brightness: mean Rec. 709 luma of the people, 0..1.  seed: 0 or more.
+    among: presets to choose from, at least one for each mood.
     """
-    mood, seen = _mood(smiles, eyes, people)
-    fitting = [preset for preset in PRESETS if mood in preset.moods]
-    standing_out = [preset for preset in fitting if abs(preset.brightness - brightness) >= CONTRAST]
+    felt, seen = mood(smiles, eyes, people)
+    fitting = [preset for preset in among if felt in preset.moods]
+    standing_out = [preset for preset in fitting if stands_out(preset, brightness)]
     candidates = standing_out or fitting
     preset = candidates[seed % len(candidates)]
-    reason = f"{seen}: {mood}, so {preset.title}"
+    reason = f"{seen}: {felt}, so {preset.title}"
     if len(candidates) < len(fitting):
         reason += _contrast(preset, brightness)
     return Chosen(kind="preset", name=preset.name, keywords=preset.tags, reason=reason)
 
 
-def _mood(smiles: Sequence[Smile], eyes: Sequence[Eyes], people: int) -> tuple[Mood, str]:
+def stands_out(preset: Preset, brightness: float) -> bool:
+    """Whether people of this mean luma, 0..1, stand out from a preset."""
+    return abs(preset.brightness - brightness) >= CONTRAST
+
+
+def mood(smiles: Sequence[Smile], eyes: Sequence[Eyes], people: int) -> tuple[Mood, str]:
     """Return the mood, and in words the scores that made it."""
     crowd = "1 person" if people == 1 else f"{people} people"
     if not smiles:

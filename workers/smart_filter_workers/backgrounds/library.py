@@ -1,15 +1,20 @@
-"""Draws any background by its name: the same name, seed and size give the same pixels."""
+"""Draws any background by its name: the same name, seed and size give the same pixels.
 
+A name is a preset's, or two joined by a plus, such as `rainbow+linen`: what the first shows,
+on what the second is made of.
+"""
+
+import functools
 import importlib
 import pkgutil
 import zlib
-from typing import Protocol, cast
+from typing import Final, Protocol, cast
 
 import numpy as np
 
-from smart_filter_shared.presets import PRESETS, Preset
+from smart_filter_shared.presets import Preset, named
 from smart_filter_workers.backgrounds import designs
-from smart_filter_workers.backgrounds.sheet import Sheet
+from smart_filter_workers.backgrounds.sheet import Field, Sheet
 from smart_filter_workers.results import Srgb8
 
 
@@ -21,14 +26,42 @@ class Design(Protocol):
         ...
 
 
+class Surface(Protocol):
+    """A family that others can be printed on, too."""
+
+    def texture(self, preset: Preset, sheet: Sheet) -> Field:
+        """Return the light that the surface leaves on a print; a small sheet, about 1."""
+        ...
+
+
+# Albums come with one size and often one seed. Larger drawings are dear to keep (36 MB at
+# 12 MP) and cheap to repeat beside the rest of such a picture's work.
+KEPT_PIXELS: Final = 2_000_000
+KEPT_DRAWINGS: Final = 8
+
+
 def draw(name: str, *, seed: int, width: int, height: int) -> Srgb8:
-    """Draw the preset `name`; (height, width, 3) uint8 sRGB.
+    """Return the background `name`, which may be drawn on; (height, width, 3) uint8 sRGB.
 
     seed: 0 or more; it places whatever the design leaves to chance.
     Raises KeyError when there is no such preset or no such family: names are checked at the door.
     """
-    preset = by_name(name)
-    return design(preset.family).draw(preset, sheet(name, seed=seed, width=width, height=height))
+    if width * height > KEPT_PIXELS:
+        return draw_anew(name, seed=seed, width=width, height=height)
+    return _drawn_lately(name, seed, width, height).copy()
+
+
+def draw_anew(name: str, *, seed: int, width: int, height: int) -> Srgb8:
+    """Draw the background `name`, whether or not it was drawn lately; else as `draw`."""
+    preset, surface = named(name)
+    empty = sheet(preset.name, seed=seed, width=width, height=height)
+    drawing = design(preset.family).draw(preset, empty)
+    if surface is None:
+        return drawing
+    below = sheet(surface.name, seed=seed, width=width, height=height)
+    # `named` lets only families through that are surfaces.
+    family = cast("Surface", design(surface.family))
+    return below.shade(drawing, family.texture(surface, below))
 
 
 def sheet(name: str, *, seed: int, width: int, height: int) -> Sheet:
@@ -36,11 +69,6 @@ def sheet(name: str, *, seed: int, width: int, height: int) -> Sheet:
     # The name too, or designs drawn with one seed would share their accidents.
     random, grain = np.random.default_rng([seed, zlib.crc32(name.encode())]).spawn(2)
     return Sheet(width, height, random, grain)
-
-
-def by_name(name: str) -> Preset:
-    """Return the preset `name`; raises KeyError when there is none."""
-    return {preset.name: preset for preset in PRESETS}[name]
 
 
 def families() -> frozenset[str]:
@@ -54,3 +82,10 @@ def design(family: str) -> Design:
         raise KeyError(family)
     # That each module keeps to Design is what its contract test says.
     return cast("Design", importlib.import_module(f"{designs.__name__}.{family}"))
+
+
+@functools.lru_cache(maxsize=KEPT_DRAWINGS)
+def _drawn_lately(name: str, seed: int, width: int, height: int) -> Srgb8:
+    drawing = draw_anew(name, seed=seed, width=width, height=height)
+    drawing.flags.writeable = False
+    return drawing

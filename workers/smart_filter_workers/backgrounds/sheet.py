@@ -23,6 +23,7 @@ STRIP_ROWS = 64
 # "Quantization and dither"); a little more survives JPEG at quality 90.
 GRAIN_LEVELS = 1.6
 _GRAIN_TILE = 256
+_MOST_ENLARGED = 12.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +75,14 @@ class Sheet:
             total = finer + np.float32(0.5**octave) * self._dice(rows, columns)
         # Off the grid's edge by a random share, so that two clouds never line up.
         shift = 2 ** (octaves - 1) * self.random.uniform(1, 2, 2)
-        matrix = np.array([[1 / pitch, 0, shift[0]], [0, 1 / pitch, shift[1]]])
+        # warpAffine looks up at 32nds of a cell: enlarged more than that, its steps would show.
+        drawn = min(_MOST_ENLARGED / pitch, 1)
+        size = max(1, round(width * drawn)), max(1, round(height * drawn))
+        per_x, per_y = width / size[0] / pitch, height / size[1] / pitch
+        matrix = np.array([[per_x, 0, shift[0]], [0, per_y, shift[1]]])
         flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
-        enlarged = cv2.warpAffine(total, matrix, (width, height), flags=flags)
-        return enlarged.astype(np.float32, copy=False)
+        enlarged = cv2.warpAffine(total, matrix, size, flags=flags)
+        return resized(enlarged.astype(np.float32, copy=False), (width, height))
 
     def _dice(self, rows: int, columns: int) -> Field:
         return self.random.random((rows, columns), np.float32) * 2 - 1

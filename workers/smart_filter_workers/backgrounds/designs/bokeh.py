@@ -1,6 +1,7 @@
-"""Lights far out of focus on a dark evening: a lens draws each as a disc.
+"""Lights far out of focus: a lens draws each as a disc.
 
-palette: two colours of the dark, from the corners to the middle, then those of the lights.
+palette: two colours of the ground, from the corners to the middle, then those of the lights.
+day: 1 for sunlight that glitters on a bright ground, in place of lamps in the dark.
 """
 
 import numpy as np
@@ -12,6 +13,7 @@ from smart_filter_workers.results import Srgb8
 
 SMALL = 640
 LIGHTS_PER_SQUARE = 95  # on a square sheet; more on a long one
+GLITTER_PER_SQUARE = 48
 EXPOSURE = 1.25
 FAR_OFF_SHARE = 0.2  # of the lights have no clear rim
 
@@ -23,18 +25,24 @@ def draw(preset: Preset, sheet: Sheet) -> Srgb8:
     glow = np.exp(-(x**2 + (y + 0.35) ** 2) / 1.1) + 0.12 * sheet.clouds(SMALL, cells=3)
     glow = np.clip(glow, 0, 1)[..., None]
     light = (corner * (1 - glow) + middle * glow).astype(np.float32)
+    day = bool(preset.parameters.get("day"))
+    if day:
+        # Undoes the film's answer below, so that the ground keeps its own bright colour.
+        light = np.asarray(-np.log1p(-np.minimum(light, 0.93)) / EXPOSURE, np.float32)
 
     reach_x, reach_y = sheet.reach
     unit = min(x.shape) / 2
-    count = round(LIGHTS_PER_SQUARE * min(reach_x * reach_y, 8))
+    per_square = GLITTER_PER_SQUARE if day else LIGHTS_PER_SQUARE
+    count = round(per_square * min(reach_x * reach_y, 8))
     # The farthest first; depth decides size and brightness: a wide disc spreads its light.
     for depth in np.sort(sheet.random.random(count)):
-        radius = 0.03 + 0.15 * depth**2.2
+        radius = 0.07 + 0.25 * depth**1.6 if day else 0.03 + 0.15 * depth**2.2
         place_x = sheet.random.uniform(-reach_x, reach_x) * 1.08
         # Lights hang: the upper half holds more of them.
         place_y = (sheet.random.beta(1.1, 1.5) * 2 - 1) * reach_y * 1.08
         lamp = lamps[sheet.random.integers(len(lamps))]
         strength = (0.2 + 1.1 * (1 - depth) ** 2) * sheet.random.uniform(0.3, 1.1)
+        strength *= 0.5 if day else 1
         far_off = sheet.random.random() < FAR_OFF_SHARE
         _add_disc(
             light,

@@ -1,29 +1,33 @@
 """Confetti in the air: far pieces out of focus, near ones sharp.
 
 palette: the wall at the top and at the bottom, then the pieces.
+shape: 0 for scraps of paper, 1 for hearts, 2 for snow, 3 for stars, 4 for petals.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 import cv2
 import numpy as np
 
 from smart_filter_shared.presets import Preset
 from smart_filter_workers.backgrounds import colours
+from smart_filter_workers.backgrounds.shapes import SHIFT, Outline, inset
 from smart_filter_workers.backgrounds.sheet import Sheet
 from smart_filter_workers.results import Srgb8
 
 SMALL = 640
-SHIFT = 4  # places in sixteenths of a pixel, for edges without steps
 FAR_PIECES = 90
 NEAR_PIECES = 130
+DARK_WALL = 0.1  # linear: far pieces fade into such a wall, else into white
 
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
     """One scrap of paper: its outline on the sheet (0..1 of width and height) and colour."""
 
-    outline: np.ndarray[tuple[int, int], np.dtype[np.float64]]
+    outline: Outline
     colour: tuple[float, float, float]
 
 
@@ -35,32 +39,37 @@ def draw(preset: Preset, sheet: Sheet) -> Srgb8:
     wall = colours.ramp(palette[:2], down.astype(np.float32))
     glow = 1 + 0.05 * np.exp(-(x**2 + (y + 0.2) ** 2) / 0.9)
     far = wall * glow[..., None].astype(np.float32)
+    cut = _CUTS[int(preset.parameters.get("shape", 0))]
+    veil = palette[:2].mean(axis=0) if palette[:2].mean() < DARK_WALL else np.ones(3, np.float32)
     for _ in range(FAR_PIECES):
-        _fill(far, _scrap(sheet, palette[2:], size=sheet.random.uniform(0.02, 0.05), pale=0.45))
+        size = sheet.random.uniform(0.02, 0.05)
+        _fill(far, _scrap(sheet, palette[2:], cut=cut, size=size, blend=(veil, 0.45)))
     sigma = max(far.shape) / 130
     far = cv2.GaussianBlur(far, (0, 0), sigma).astype(np.float32).reshape(far.shape)
 
     picture = sheet.finish(far)
     for _ in range(NEAR_PIECES):
         size = 0.008 + 0.022 * sheet.random.random() ** 2
-        _fill(picture, _scrap(sheet, palette[2:], size=size, pale=0.0))
+        _fill(picture, _scrap(sheet, palette[2:], cut=cut, size=size, blend=(veil, 0.0)))
     return picture
 
 
-def _scrap(sheet: Sheet, palette: colours.Colours, *, size: float, pale: float) -> _Piece:
-    """Cut one scrap: a strip, a disc or a curl, turned any way in space."""
+def _scrap(
+    sheet: Sheet,
+    palette: colours.Colours,
+    *,
+    cut: Callable[[np.random.Generator], Outline],
+    size: float,
+    blend: tuple[colours.Colours, float],
+) -> _Piece:
+    """Cut one piece, turned any way in space.
+
+    blend: what it is veiled by, (3,) linear, and the share of that.
+    """
     random = sheet.random
-    kind = random.choice(3, p=[0.5, 0.3, 0.2])
-    if kind == 0:
-        half = random.uniform(0.25, 0.6)
-        outline = np.array([[-1, -half], [1, -half], [1, half], [-1, half]])
-    elif kind == 1:
-        angles = np.linspace(0, 2 * np.pi, 40, endpoint=False)
-        outline = 0.75 * np.stack([np.cos(angles), np.sin(angles)], axis=-1)
-    else:
-        outline = _curl(random.uniform(1.2, 2.2), random.uniform(0.36, 0.55))
-    tilt = random.uniform(0.3, 1.0)  # how flat it is seen
-    turn = random.uniform(0, 2 * np.pi)
+    outline = cut(random)
+    tilt = random.uniform(0.3, 1.0) if cut is _paper else random.uniform(0.75, 1.0)
+    turn = random.uniform(0, 2 * np.pi) if cut is not _heart else np.pi + random.normal(0, 0.35)
     cos, sin = np.cos(turn), np.sin(turn)
     outline = outline * [1, tilt] @ np.array([[cos, sin], [-sin, cos]])
     unit = size * (sheet.width * sheet.height) ** 0.5
@@ -69,11 +78,60 @@ def _scrap(sheet: Sheet, palette: colours.Colours, *, size: float, pale: float) 
     place = [random.uniform(-0.02, 1.02), random.beta(1.0, 1.7) * 1.08 - 0.04]
     shine = (0.8 + 0.35 * tilt) * random.uniform(0.92, 1.08)
     light = palette[random.integers(len(palette))] * np.float32(shine)
-    colour = colours.coded(light * np.float32(1 - pale) + np.float32(pale))
+    veil, share = blend
+    colour = colours.coded(light * np.float32(1 - share) + veil * np.float32(share))
     return _Piece(outline + place, (float(colour[0]), float(colour[1]), float(colour[2])))
 
 
-def _curl(length: float, thickness: float) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+def _paper(random: np.random.Generator) -> Outline:
+    """Return a strip, a disc or a curl."""
+    kind = random.choice(3, p=[0.5, 0.3, 0.2])
+    if kind == 0:
+        half = random.uniform(0.25, 0.6)
+        return np.array([[-1, -half], [1, -half], [1, half], [-1, half]])
+    return (
+        0.75 * _disc() if kind == 1 else _curl(random.uniform(1.2, 2.2), random.uniform(0.36, 0.55))
+    )
+
+
+def _heart(random: np.random.Generator) -> Outline:
+    """Return a heart, its tip down when it is turned half around."""
+    along = np.linspace(0, 2 * np.pi, 40, endpoint=False)
+    across = 16 * np.sin(along) ** 3
+    up = 13 * np.cos(along) - 5 * np.cos(2 * along) - 2 * np.cos(3 * along) - np.cos(4 * along)
+    heart: Outline = np.stack([across, up], axis=-1) / 15 * random.uniform(0.8, 1.1)
+    return heart
+
+
+def _flake(random: np.random.Generator) -> Outline:
+    """Return a soft round flake."""
+    return random.uniform(0.2, 0.75) * _disc()
+
+
+def _star(random: np.random.Generator) -> Outline:
+    """Return a star of five points."""
+    radii = np.where(np.arange(10) % 2, 0.45, 1.0)[:, None]
+    star: Outline = _disc(10) * radii * random.uniform(0.75, 1.2)
+    return star
+
+
+def _petal(random: np.random.Generator) -> Outline:
+    """Return a petal: one end round, one drawn out, notched."""
+    along = np.linspace(0, 2 * np.pi, 36, endpoint=False)
+    width = random.uniform(0.55, 0.8)
+    across = np.cos(along) * (1 - 0.16 * np.exp(-((along - np.pi) ** 2) / 0.06))
+    petal: Outline = np.stack(
+        [1.1 * across, width * np.sin(along) * (0.75 - 0.35 * np.cos(along))], axis=-1
+    )
+    return petal
+
+
+def _disc(corners: int = 40) -> Outline:
+    angles = np.linspace(0, 2 * np.pi, corners, endpoint=False)
+    return np.stack([np.cos(angles), np.sin(angles)], axis=-1)
+
+
+def _curl(length: float, thickness: float) -> Outline:
     """Return the outline of a wavy streamer."""
     along = np.linspace(-length, length, 28)
     wave = 0.45 * np.sin(along * 3.1)
@@ -84,7 +142,11 @@ def _curl(length: float, thickness: float) -> np.ndarray[tuple[int, int], np.dty
 
 def _fill(picture: Srgb8 | colours.Colours, piece: _Piece) -> None:
     height, width = picture.shape[:2]
-    points = np.round(piece.outline * [width, height] * 2**SHIFT).astype(np.int32)
+    points = inset(piece.outline * [width, height] - 0.5)
+    fixed = np.round(points * 2**SHIFT).astype(np.int32)
     # Smooth edges need 8 bits; on the small float drawing the blur makes them.
     line = cv2.LINE_AA if picture.dtype == np.uint8 else cv2.LINE_8
-    cv2.fillPoly(picture, [points], piece.colour, lineType=line, shift=SHIFT)
+    cv2.fillPoly(picture, [fixed], piece.colour, lineType=line, shift=SHIFT)
+
+
+_CUTS: Final = (_paper, _heart, _flake, _star, _petal)

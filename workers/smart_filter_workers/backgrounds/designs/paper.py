@@ -8,25 +8,38 @@ import numpy as np
 
 from smart_filter_shared.presets import Preset
 from smart_filter_workers.backgrounds import colours
+from smart_filter_workers.backgrounds.shapes import slope
 from smart_filter_workers.backgrounds.sheet import Field, Sheet
 from smart_filter_workers.results import Srgb8
 
 SMALL = 700
 RELIEF = 7.0
+PRINTED_RELIEF = 0.16
 
 
 def draw(preset: Preset, sheet: Sheet) -> Srgb8:
     """Draw the preset; (height, width, 3) uint8 sRGB."""
     ground, *paints = colours.read(preset.palette)
-    grain = sheet.clouds(SMALL, cells=90, octaves=3) + 0.8 * sheet.clouds(SMALL, cells=7, octaves=2)
+    grain = _grain(sheet)
     density = np.zeros((*grain.shape, 3), np.float32)
     for index, paint in enumerate(paints):
         wash = _wash(sheet, grain, side=index % 2)[..., None]
         # Paint filters the light that the paper sends back (Beer-Lambert's law).
         density += wash * np.log(paint / ground)
     light = ground * cv2.exp(density)
-    relief = 1 + RELIEF * 0.01 * _slope(grain)
+    relief = 1 + RELIEF * 0.01 * slope(grain)
     return sheet.finish(colours.coded(light) * relief[..., None])
+
+
+def texture(preset: Preset, sheet: Sheet) -> Field:
+    """Return the light that the paper's tooth leaves on what is painted on it, about 1."""
+    del preset  # all of them are of one paper
+    return np.asarray(1 + PRINTED_RELIEF * slope(_grain(sheet)), np.float32)
+
+
+def _grain(sheet: Sheet) -> Field:
+    """Return how high the paper is, about -1..1."""
+    return sheet.clouds(SMALL, cells=90, octaves=3) + 0.8 * sheet.clouds(SMALL, cells=7, octaves=2)
 
 
 def _wash(sheet: Sheet, grain: Field, *, side: int) -> Field:
@@ -43,10 +56,3 @@ def _wash(sheet: Sheet, grain: Field, *, side: int) -> Field:
     body = 0.38 + 0.3 * np.clip(shape, 0, 1) + 0.12 * sheet.clouds(SMALL, cells=5, octaves=3)
     paint = np.clip(inside * (body + 0.22 * pooled + 0.05 * grain), 0, 1)
     return np.asarray(paint, np.float32)
-
-
-def _slope(height: Field) -> Field:
-    """Return how much each spot faces a lamp at the top left, about -1..1."""
-    x = cv2.Sobel(height, cv2.CV_32F, 1, 0, ksize=3) / 8
-    y = cv2.Sobel(height, cv2.CV_32F, 0, 1, ksize=3) / 8
-    return np.clip(-(x + y), -1, 1).astype(np.float32)

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from coloraide import Color
 
+from smart_filter_shared.presets import named
 from smart_filter_shared.recipe import Background, BackgroundKind, Format, Output, Recipe
 from smart_filter_workers import images
 from smart_filter_workers.backgrounds import blurred, choose, library, uploaded
@@ -124,8 +125,9 @@ def _choose(inputs: Inputs) -> Chosen:
 
 def _asked_for(asked: Background) -> Chosen:
     if asked.kind == BackgroundKind.PRESET and asked.value is not None:
-        preset = library.by_name(asked.value)
-        return Chosen(asked.kind, preset.name, preset.tags, f"asked for: {preset.title}")
+        preset, surface = named(asked.value)
+        title = preset.title if surface is None else f"{preset.title} on {surface.title}"
+        return Chosen(asked.kind, asked.value, preset.tags, f"asked for: {title}")
     what = {
         BackgroundKind.COLOR: f"{asked.value}",
         BackgroundKind.BLUR: f"the photo's own background, blurred by {asked.value} of 1",

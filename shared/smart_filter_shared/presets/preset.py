@@ -1,0 +1,34 @@
+"""What is known of one background: its name, what it means and how its family draws it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Mood(StrEnum):
+    """What the faces in a photo say, and what a background goes with."""
+
+    JOYFUL = "joyful"
+    CALM = "calm"
+    TENDER = "tender"
+    SERIOUS = "serious"
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """One background by name.
+
+    family: the drawing that makes it.  tags: what it shows, for search by keywords.
+    palette: its colours as #rrggbb, in the order that the family gives a meaning to.
+    brightness: mean Rec. 709 luma of what is drawn, 0 black to 1 white, within 0.1.
+    parameters: what else the family's file knows, by name; what is missing has its default.
+    """
+
+    name: str
+    title: str
+    family: str
+    tags: tuple[str, ...]
+    moods: tuple[Mood, ...]
+    palette: tuple[str, ...]
+    brightness: float
+    parameters: Mapping[str, float] = field(default_factory=dict, hash=False)

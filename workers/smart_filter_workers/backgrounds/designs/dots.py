@@ -1,0 +1,45 @@
+"""Printer's dots that grow towards one corner.
+
+palette: the ground and the dots, which stand in rows aslant and never touch.
+"""
+
+import numpy as np
+
+from smart_filter_shared.presets import Preset
+from smart_filter_workers.backgrounds import colours, shapes
+from smart_filter_workers.backgrounds.sheet import Sheet
+from smart_filter_workers.results import Srgb8
+
+PITCH = 0.135
+MOST_DOTS = 2500
+SMALL = 400
+CORNERS = 32  # of a dot
+
+
+def draw(preset: Preset, sheet: Sheet) -> Srgb8:
+    """Draw the preset; (height, width, 3) uint8 sRGB."""
+    ground, ink = colours.coded(colours.read(preset.palette))
+    fine = shapes.finer(sheet)
+    picture = shapes.flat(fine, ground)
+    reach_x, reach_y = sheet.reach
+    pitch = max(PITCH, (8 * reach_x * reach_y / MOST_DOTS) ** 0.5)
+    toward = np.array([sheet.random.choice([-1, 1]), sheet.random.choice([-1, 1])])
+    lean = sheet.random.uniform(0.35, 0.65)
+    angles = np.linspace(0, 2 * np.pi, CORNERS, endpoint=False)
+    disc = np.stack([np.cos(angles), np.sin(angles)], axis=-1)
+    half = pitch / 2
+    for row in range(int(2 * reach_y / half) + 3):
+        for column in range(int(2 * reach_x / pitch) + 3):
+            at = np.array(
+                [(column - 1 + row % 2 / 2) * pitch - reach_x, (row - 1) * half - reach_y]
+            )
+            place = at / [reach_x, reach_y] * toward
+            share = (place[0] * lean + place[1] * (1 - lean) + 1) / 2
+            radius = 0.33 * pitch * np.clip((share - 0.22) / 0.78, 0, 1) ** 0.75
+            if radius > 0.02 * pitch:
+                shapes.fill(picture, fine, disc * radius + at, ink, apart=True)
+    x, y = sheet.places(SMALL)
+    light = (
+        1 - 0.02 * (x / reach_x + y / reach_y) + 0.012 * sheet.clouds(SMALL, cells=90, octaves=2)
+    )
+    return sheet.shade(shapes.shrunk(picture, sheet), light.astype(np.float32))
