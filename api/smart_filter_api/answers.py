@@ -28,7 +28,7 @@ from smart_filter_shared.jobs.queries import JobRow, Json, StageRow
 from smart_filter_shared.jobs.retention import Keeping, Kind
 from smart_filter_shared.jobs.states import JobState, StageState
 from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.presets import Preset
+from smart_filter_shared.presets import SURFACE_FAMILIES, Preset
 from smart_filter_shared.rating import EYES_SHARE, LEVEL_WEIGHTS, SMILE_SHARE, rate
 from smart_filter_shared.recipe import BackgroundKind, Output, Recipe
 
@@ -99,10 +99,12 @@ def preset(known: Preset) -> PresetAnswer:
     return PresetAnswer(
         name=known.name,
         title=known.title,
+        family=known.family,
         tags=list(known.tags),
         moods=list(known.moods),
         palette=list(known.palette),
         brightness=known.brightness,
+        surface=known.family in SURFACE_FAMILIES,
     )
 
 

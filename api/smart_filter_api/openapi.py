@@ -41,7 +41,7 @@ SUBMISSION: Schema = {
                         "type": "string",
                         "default": "auto",
                         "description": "`auto`, `keep`, `transparent`, `color:CSS-COLOUR`, "
-                        "`preset:NAME`, `blur:0..1` or `file`",
+                        "`preset:NAME`, `keywords:WORD,WORD`, `blur:0..1` or `file`",
                     },
                     "outputs": {
                         "type": "array",

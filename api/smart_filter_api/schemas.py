@@ -231,14 +231,19 @@ class ModelPage(BaseModel):
 
 
 class PresetAnswer(BaseModel):
-    """A background by name; palette: its colours, brightness: 0 black to 1 white."""
+    """A background by name; palette: its colours, brightness: 0 black to 1 white.
+
+    surface: whether others can be printed on it, as in `preset:rainbow+linen`.
+    """
 
     name: str
     title: str
+    family: str
     tags: list[str]
     moods: list[Mood]
     palette: list[str]
     brightness: float
+    surface: bool
 
 
 class PresetPage(BaseModel):

@@ -27,8 +27,13 @@ class BackgroundKind(StrEnum):
     TRANSPARENT = "transparent"
     COLOR = "color"
     PRESET = "preset"
+    KEYWORDS = "keywords"
     BLUR = "blur"
     FILE = "file"
+
+
+# Among what words leave, people decide: so both look at faces.
+CHOSEN_BY_PEOPLE = frozenset({BackgroundKind.AUTO, BackgroundKind.KEYWORDS})
 
 
 class Output(StrEnum):
@@ -69,8 +74,8 @@ class Priority(StrEnum):
 class Background:
     """What stands behind the people.
 
-    value: a CSS colour for `color`, a preset's name for `preset`, a strength from 0 to 1 for
-    `blur`, else None.
+    value: a CSS colour for `color`, a preset's name for `preset`, words parted by commas for
+    `keywords`, a strength from 0 to 1 for `blur`, else None.
     """
 
     kind: BackgroundKind = BackgroundKind.AUTO
@@ -112,7 +117,7 @@ class Recipe:
     def rates_people(self) -> bool:
         """Whether people are counted, and their faces found and rated."""
         return (
-            self.background.kind == BackgroundKind.AUTO
+            self.background.kind in CHOSEN_BY_PEOPLE
             or Output.FACES in self.outputs
             or Output.RATING in self.outputs
         )

@@ -35,6 +35,8 @@ from smart_filter_shared.recipe import (
 MAX_SEED = 2**53 - 1
 # The part of a form that holds the background which `file` means.
 BACKGROUND_FILE = "background_file"
+MAX_KEYWORDS = 12
+MAX_KEYWORD_CHARACTERS = 40
 MAX_METADATA = 16
 MAX_METADATA_CHARACTERS = 256
 
@@ -46,7 +48,7 @@ _INTEGER = re.compile(r"[+-]?[0-9]{1,20}")
 _LATER_NAMES = frozenset(
     "edge crop margin scale position roi size aspect shadow outline harmonise deadline_ms".split()
 )
-_LATER_BACKGROUNDS = frozenset({"keywords", "url"})
+_LATER_BACKGROUNDS = frozenset({"url"})
 _LATER_OUTPUTS = frozenset({"cutout"})
 _LATER_FORMATS = frozenset({"avif"})
 
@@ -239,7 +241,10 @@ def _background(text: str) -> Background:
     if word in _LATER_BACKGROUNDS:
         raise _Later
     if word not in set(BackgroundKind):
-        kinds = "auto, keep, transparent, color:CSS-COLOUR, preset:NAME, blur:0..1 or file"
+        kinds = (
+            "auto, keep, transparent, color:CSS-COLOUR, preset:NAME, keywords:WORD,WORD, "
+            "blur:0..1 or file"
+        )
         raise ValueError(f"{_shown(text)} is not a background; use {kinds}")
     kind = BackgroundKind(word)
     if kind == BackgroundKind.COLOR:
@@ -248,6 +253,8 @@ def _background(text: str) -> Background:
         return Background(kind, value)
     if kind == BackgroundKind.PRESET:
         return Background(kind, _preset(value))
+    if kind == BackgroundKind.KEYWORDS:
+        return Background(kind, _keywords(value))
     if kind == BackgroundKind.BLUR:
         return Background(kind, _strength(value))
     if colon:
@@ -263,6 +270,20 @@ def _preset(name: str) -> str:
         detail = f"{_shown(name)} is not a preset; GET /v1/backgrounds lists them: {names}"
         raise ValueError(detail) from None
     return name
+
+
+def _keywords(text: str) -> str:
+    """Return words parted by single commas; a worker says which of them it knows."""
+    words = [" ".join(word.split()) for word in text.split(",")]
+    words = [word for word in words if word]
+    if not 0 < len(words) <= MAX_KEYWORDS or max(map(len, words)) > MAX_KEYWORD_CHARACTERS:
+        raise ValueError(
+            f"{_shown(text)} is not 1 to {MAX_KEYWORDS} words, parted by commas, of at most "
+            f"{MAX_KEYWORD_CHARACTERS} characters; write keywords:rainbow,paper or alike"
+        )
+    if not all(word.replace(" ", "").replace("-", "").isalnum() for word in words):
+        raise ValueError(f"{_shown(text)} is not words; write keywords:rainbow,paper or alike")
+    return ",".join(words)
 
 
 def _is_color(text: str) -> bool:

@@ -81,6 +81,21 @@ def test_blurred_background_comes_with_a_sharp_person(running_stack: Running) ->
     )
 
 
+def test_words_choose_a_background_and_say_so(running_stack: Running) -> None:
+    job_id = running_stack.submit(background="keywords:rainbw,linen,xyzzy")
+
+    job = running_stack.wait(job_id)
+
+    assert job["state"] == "succeeded", job["error"]
+    chosen = job["background"]
+    assert chosen["kind"] == "preset"
+    assert chosen["name"] in {"rainbow+linen", "sorbet+linen"}
+    assert chosen["keywords"] == ["rainbow", "linen"]
+    assert '"rainbw" was read as rainbow' in chosen["reason"]
+    assert 'unknown: "xyzzy"' in chosen["reason"]
+    assert job["rating"] is not None
+
+
 @pytest.mark.parametrize(("background", "mode"), [("preset:paper", "RGB"), ("transparent", "RGBA")])
 def test_webp_comes_with_its_media_type(running_stack: Running, background: str, mode: str) -> None:
     job_id = running_stack.submit(background=background, format="webp")

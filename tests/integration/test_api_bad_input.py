@@ -91,7 +91,7 @@ def test_refused_format_is_told_what_is_accepted(api: Api) -> None:
             id="jpg-cannot-be-transparent",
         ),
         pytest.param(
-            {"edge": "best", "background": "keywords:sea"},
+            {"edge": "best", "background": "url:https://example.org/a.jpg"},
             "not_available",
             ["/background", "/edge"],
             id="of-a-later-version",

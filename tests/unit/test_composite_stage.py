@@ -329,8 +329,18 @@ def test_auto_follows_the_smiles() -> None:
     assert result.background.reason.startswith("1 person, smiling broadly (1.00 of 1)")
 
 
+def test_words_choose_the_background_and_are_told() -> None:
+    result = made(a_job("keywords:hearts,xyzzy"))
+
+    assert result.background is not None
+    assert result.background.name == "hearts"
+    assert result.background.keywords == ("hearts",)
+    assert result.background.reason == 'asked for hearts: Hearts; unknown: "xyzzy"'
+
+
 @pytest.mark.parametrize(
-    "background", ["auto", "transparent", "color:red", "preset:sky", "blur:0.5", "file"]
+    "background",
+    ["auto", "keywords:sea", "transparent", "color:red", "preset:sky", "blur:0.5", "file"],
 )
 def test_without_anybody_the_photo_is_kept_and_told(background: str) -> None:
     inputs = a_job(background, format=Format.PNG)

@@ -118,13 +118,41 @@ def test_background_beside_another_one_is_a_contradiction() -> None:
 @pytest.mark.parametrize(
     "text",
     "|red|color:|color:nope|color:lab(1e308 1e308 1e308)|preset:nope|blur:2|blur:|blur:x|keep:1"
-    "|auto:|AUTO".split("|"),
+    "|auto:|AUTO|keywords|keywords:|keywords:,|keywords:<b>|preset:rainbow+sky|preset:+linen"
+    "|preset:rainbow+".split("|"),
 )
 def test_wrong_background_is_named(text: str) -> None:
     with pytest.raises(InvalidRecipe) as raised:
         parsed(background=text)
 
     assert pointers(raised.value) == ["/background"]
+
+
+@pytest.mark.parametrize("text", ["keywords:" + ",".join("abcdefghijklm"), "keywords:" + 41 * "x"])
+def test_too_many_words_and_too_long_ones_are_named(text: str) -> None:
+    with pytest.raises(InvalidRecipe) as raised:
+        parsed(background=text)
+
+    assert pointers(raised.value) == ["/background"]
+
+
+@pytest.mark.parametrize(
+    ("text", "background"),
+    [
+        ("keywords:rainbow,texture", Background(BackgroundKind.KEYWORDS, "rainbow,texture")),
+        ("keywords: dark  blue , Été,", Background(BackgroundKind.KEYWORDS, "dark blue,Été")),
+        ("preset:rainbow+linen", Background(BackgroundKind.PRESET, "rainbow+linen")),
+    ],
+)
+def test_words_and_surfaces_are_read_and_kept(text: str, background: Background) -> None:
+    recipe = parsed(background=text)
+
+    assert recipe.background == background
+    assert from_json(recipe.as_json(), seed=1, metadata={}).background == background
+
+
+def test_people_are_rated_for_the_choice_by_words() -> None:
+    assert stages(parsed(background="keywords:sea")) == stages(parsed(background="auto"))
 
 
 @pytest.mark.parametrize("value", ["a,b", ["image", "nope"], "image,"])
@@ -178,7 +206,6 @@ def test_unknown_names_and_wrong_values_are_all_named_at_once() -> None:
     [
         {"edge": "best"},
         {"deadline_ms": "100"},
-        {"background": "keywords:rainbow,texture"},
         {"background": "url:https://example.org/a.jpg"},
         {"outputs": "image,cutout"},
         {"format": "avif"},

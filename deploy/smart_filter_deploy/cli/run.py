@@ -39,7 +39,7 @@ _SIGNAL_STATUS = 128  # plus the signal's number, as shells count
 @click.option(
     "--background",
     metavar="SPEC",
-    help="auto, keep, transparent, color:CSS-COLOUR, blur:0..1 or preset:NAME.",
+    help="auto, keep, transparent, color:CSS-COLOUR, blur:0..1, preset:NAME or keywords:WORD,WORD.",
 )
 @click.option(
     "--background-file",

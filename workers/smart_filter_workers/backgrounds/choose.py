@@ -1,7 +1,8 @@
 """Which background goes with the faces in a photo: a pure function that says why.
 
 Smiles and eyes make a mood, a mood has presets, and among them the seed decides; presets as
-bright as the people themselves are left out while others remain.
+bright as the people themselves are left out while others remain. `keywords` asks the same of
+the photo, after the words.
 """
 
 from collections.abc import Sequence

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final, TypedDict
 
 import cv2
@@ -9,9 +10,16 @@ import numpy as np
 from coloraide import Color
 
 from smart_filter_shared.presets import named
-from smart_filter_shared.recipe import Background, BackgroundKind, Format, Output, Recipe
+from smart_filter_shared.recipe import (
+    CHOSEN_BY_PEOPLE,
+    Background,
+    BackgroundKind,
+    Format,
+    Output,
+    Recipe,
+)
 from smart_filter_workers import images
-from smart_filter_workers.backgrounds import blurred, choose, library, uploaded
+from smart_filter_workers.backgrounds import blurred, choose, keywords, library, uploaded
 from smart_filter_workers.results import (
     Chosen,
     Composited,
@@ -111,10 +119,12 @@ def _choose(inputs: Inputs) -> Chosen:
     if segmented.coverage < NOBODY_BELOW:
         seen = f"nobody was found ({segmented.coverage:.1%} of the photo)"
         return Chosen(BackgroundKind.KEEP, None, (), f"{seen}, so the photo is kept as it is")
-    if asked.kind != BackgroundKind.AUTO:
+    if asked.kind not in CHOSEN_BY_PEOPLE:
         return _asked_for(asked)
     smiles = inputs.smiles.smiles if inputs.smiles is not None else ()
-    return choose.choose(
+    by_words = asked.kind == BackgroundKind.KEYWORDS
+    choice = partial(keywords.answer, str(asked.value)) if by_words else choose.choose
+    return choice(
         smiles,
         inputs.smiles.eyes if inputs.smiles is not None else (),
         people=segmented.persons or max(1, len(smiles)),

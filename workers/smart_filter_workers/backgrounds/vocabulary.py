@@ -1,0 +1,205 @@
+"""What words mean when somebody asks for a background by keywords.
+
+A word is a tag of some design, a synonym of tags, a mood, a tone such as `pastel`, or a colour
+by its CSS name; if it is none of these, it may be one of them misspelt.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from coloraide import Color
+
+from smart_filter_shared.presets import PRESETS, SURFACE_FAMILIES, Preset
+from smart_filter_workers.backgrounds import colours, synonyms
+
+# What a word of so many letters may be off by: swapped neighbours, or a letter wrong, missing
+# or too many, count one each. Of shorter words too many look alike.
+_ONE_SLIP_FROM: Final = 4
+_TWO_SLIPS_FROM: Final = 8
+# Of a colour, a tone or a mood: less than what is shown, so that a dark rainbow is a rainbow.
+_WEIGHT: Final = 0.6
+# The distance in OKLab over which a colour stops being like another, and how much less it is
+# when only one is the stronger: red is said of brick red, too (both chosen by looking).
+_ALIKE: Final = 0.12
+_OF_CHROMA: Final = 0.7
+# Chroma in OKLab up to which colours are pastel and from which they are vivid.
+_PASTEL: Final = 0.15
+_VIVID: Final = 0.14
+
+# Tags that a surface lends to what is printed on it; its colours it does not lend.
+SURFACE_TAGS: Final = frozenset(
+    "texture paper kraft craft fabric cloth linen denim tweed wool burlap canvas plaster "
+    "wall".split()
+)
+
+_TONES: Final = frozenset("dark light bright pastel vivid muted neutral".split())
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What a word asks for.
+
+    word: as it was sent.  read_as: the word it was taken for, the same unless misspelt.
+    fits: how well a design answers it, 0 to 1.  weight: how much that counts among others.
+    of_surfaces: whether it asks for what a picture is printed on.
+    """
+
+    word: str
+    read_as: str
+    fits: Callable[[Preset], float]
+    weight: float = 1.0
+    of_surfaces: bool = False
+
+
+def understand(text: str) -> tuple[list[Meaning], list[str]]:
+    """Return what the words of a list mean, and the words that mean nothing here.
+
+    text: words parted by commas; a part of several words is one if a design is called so
+    (`fairy lights`), else each of them is one.
+    """
+    meanings, unknown = [], []
+    for part in text.lower().split(","):
+        words = re.findall(r"[^\W_]+", part)
+        joined = _meaning("-".join(words))
+        for word in [] if joined else words:
+            found = _meaning(word) or _misspelt(word)
+            if found is None:
+                unknown.append(word)
+            else:
+                meanings.append(found)
+        if joined is not None:
+            meanings.append(joined)
+    # Once each, or a word said twice would outweigh the others.
+    return list({one.read_as: one for one in meanings}.values()), list(dict.fromkeys(unknown))
+
+
+def _meaning(word: str) -> Meaning | None:
+    """Return what a word means, if need be in its singular or plural."""
+    forms = (word, word.removesuffix("s"), word.removesuffix("es"), f"{word}s")
+    return next((found for form in forms if (found := _exactly(form, word)) is not None), None)
+
+
+def _exactly(form: str, word: str) -> Meaning | None:
+    form = synonyms.SPELLINGS.get(form, form)
+    colour = _colour(form)
+    if colour is not None:
+        return Meaning(word, word, lambda preset: _coloured(preset, form, colour), _WEIGHT)
+    if form in _TONES:
+        return Meaning(word, word, lambda preset: _toned(preset, form), _WEIGHT)
+    if form in synonyms.MOODS:
+        return Meaning(
+            word, word, lambda preset: float(synonyms.MOODS[form] in preset.moods), _WEIGHT
+        )
+    wanted = [form] if form in known_tags() else []
+    wanted += [tag for tag in synonyms.SYNONYMS.get(form, "").split() if tag not in wanted]
+    if not wanted:
+        return None
+    surface = wanted[0] in SURFACE_TAGS
+    return Meaning(word, word, lambda preset: _tagged(preset, wanted), of_surfaces=surface)
+
+
+def known_tags() -> frozenset[str]:
+    """Return all words that designs are tagged with, and their own and their families' names."""
+    return frozenset(word for preset in PRESETS for word in words_of(preset))
+
+
+def words_of(preset: Preset) -> frozenset[str]:
+    """Return the words that a design answers to."""
+    surface = {"texture"} if preset.family in SURFACE_FAMILIES else set()
+    return frozenset({*preset.tags, preset.name, preset.family} | surface)
+
+
+def _misspelt(word: str) -> Meaning | None:
+    slips = 2 if len(word) >= _TWO_SLIPS_FROM else int(len(word) >= _ONE_SLIP_FROM)
+    near = [
+        (distance, known[0] != word[0], known)
+        for known in {
+            *known_tags(),
+            *synonyms.SYNONYMS,
+            *synonyms.MOODS,
+            *_TONES,
+            *synonyms.COLOUR_WORDS,
+        }
+        if len(known) >= _ONE_SLIP_FROM and (distance := _slips(word, known, most=slips)) <= slips
+    ]
+    if not near:
+        return None
+    _, _, taken_for = min(near)
+    meaning = _meaning(taken_for)
+    if meaning is None:
+        raise ValueError(f"{taken_for} is in the vocabulary and means nothing")
+    return replace(meaning, word=word, read_as=taken_for)
+
+
+def _slips(one: str, other: str, *, most: int) -> int:
+    """Return by how many slips of the pen two words differ; `most` + 1 when by more.
+
+    Source: the optimal string alignment distance, after Damerau 1964.
+    """
+    if abs(len(one) - len(other)) > most:
+        return most + 1
+    before: list[int] = []
+    row = list(range(len(other) + 1))
+    for i, left in enumerate(one):
+        above, row = row, [i + 1]
+        for j, right in enumerate(other):
+            cost = min(above[j] + (left != right), above[j + 1] + 1, row[j] + 1)
+            if i and j and left == other[j - 1] and one[i - 1] == right:
+                cost = min(cost, before[j - 1] + 1)
+            row.append(cost)
+        before = above
+    return min(row[-1], most + 1)
+
+
+def _tagged(preset: Preset, wanted: list[str]) -> float:
+    """1 for the tag that a word is best said by, a little less for its other readings."""
+    own = words_of(preset)
+    return next((1 - 0.15 * rank for rank, tag in enumerate(wanted[:4]) if tag in own), 0.0)
+
+
+def _colour(word: str) -> colours.Colours | None:
+    """Return the colour that a word names, (3,) OKLab."""
+    if word in synonyms.NO_COLOURS or not word.isascii() or not word.isalpha():
+        return None
+    found = Color.match(synonyms.MORE_COLOURS.get(word, word), fullmatch=True)
+    if found is None:
+        return None
+    written = found.color.convert("srgb").to_string(hex=True, alpha=False)
+    return np.asarray(colours.oklab(colours.read([written]))[0], np.float32)
+
+
+def _coloured(preset: Preset, word: str, wanted: colours.Colours) -> float:
+    """How much of a palette is like a colour; a tag says that it is what one sees."""
+    own = colours.oklab(colours.read(preset.palette))
+    stronger = np.hypot(own[:, 1], own[:, 2]) - np.hypot(wanted[1], wanted[2])
+    apart = ((own - wanted) ** 2).sum(axis=-1) - (1 - _OF_CHROMA**2) * stronger**2
+    away = np.sqrt(np.maximum(apart, 0))
+    alike = np.exp(-((away / _ALIKE) ** 2))
+    share = 0.5 * float(alike.max()) + 0.5 * float(alike.mean())
+    return 0.45 + 0.55 * share if word in words_of(preset) else 0.9 * share
+
+
+def _toned(preset: Preset, word: str) -> float:
+    """How dark, light, pastel … a design is."""
+    lab = colours.oklab(colours.read(preset.palette))
+    chroma = np.hypot(lab[:, 1], lab[:, 2])
+    mean, most = float(chroma.mean()), float(chroma.max())
+    dark = _rising(0.5 - preset.brightness)
+    light = _rising(preset.brightness - 0.6)
+    return {
+        "dark": dark,
+        "light": light,
+        "bright": light,
+        "pastel": light * _rising(mean - 0.02, over=0.03) * _rising(_PASTEL - most, over=0.04),
+        "vivid": _rising(most - _VIVID, over=0.06),
+        "muted": _rising(_VIVID - most, over=0.06),
+        "neutral": _rising(0.06 - mean, over=0.04),
+    }[word]
+
+
+def _rising(value: float, *, over: float = 0.2) -> float:
+    """Return 0 up to 0, 1 from `over` on, and between them in between."""
+    return min(max(value / over, 0.0), 1.0)
