@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
+import hypothesis
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -393,4 +394,6 @@ def test_transitions_do_what_the_model_foretells(bench: Bench) -> None:
         pass
 
     OnThisBench.bench = bench
-    run_state_machine_as_test(OnThisBench)
+    # Each of the profile's examples takes more than half a second here.
+    half = hypothesis.settings(max_examples=hypothesis.settings().max_examples // 2)
+    run_state_machine_as_test(OnThisBench, settings=half)
