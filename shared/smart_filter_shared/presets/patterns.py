@@ -55,7 +55,7 @@ PATTERNS: tuple[Preset, ...] = (
         tags=("confetti", "party", "gold", "navy", "dark", "celebration", "newyear"),
         moods=(Mood.JOYFUL,),
         palette=("#1a2444", "#0f1730", "#ffd36b", "#e8b04a", "#fff0c0", "#c98f2f"),
-        brightness=0.20,
+        brightness=0.21,
     ),
     Preset(
         name="hearts",
@@ -74,7 +74,7 @@ PATTERNS: tuple[Preset, ...] = (
         tags=("snow", "winter", "christmas", "blue", "white", "cold"),
         moods=(Mood.CALM, Mood.JOYFUL),
         palette=("#6f9cc9", "#b5d0e6", "#ffffff", "#f0f7ff"),
-        brightness=0.74,
+        brightness=0.73,
         parameters={"shape": 2},
     ),
     Preset(

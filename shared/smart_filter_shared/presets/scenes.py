@@ -20,6 +20,7 @@ SCENES: tuple[Preset, ...] = (
         moods=(Mood.TENDER, Mood.CALM),
         palette=("#5f7fc0", "#e0a3b8", "#ffd3a8", "#ffe8d9", "#c98fa8"),
         brightness=0.73,
+        parameters={"cover": -0.2},
     ),
     Preset(
         name="cotton-candy",
@@ -36,8 +37,8 @@ SCENES: tuple[Preset, ...] = (
         family="sky",
         tags=("sky", "clouds", "grey", "storm", "moody", "outdoor", "nature"),
         moods=(Mood.SERIOUS,),
-        palette=("#7a8a99", "#a5b3be", "#cfd8de", "#e8edf0", "#6a7885"),
-        brightness=0.72,
+        palette=("#7a8a99", "#a5b3be", "#cfd8de", "#e8edf0", "#8c98a3"),
+        brightness=0.74,
         parameters={"cover": 0.35},
     ),
     Preset(
@@ -47,7 +48,8 @@ SCENES: tuple[Preset, ...] = (
         tags=("sky", "clouds", "gold", "yellow", "sunset", "warm", "evening", "outdoor"),
         moods=(Mood.JOYFUL, Mood.TENDER),
         palette=("#e8a04f", "#f7c978", "#ffeab8", "#fff5d9", "#d98f5a"),
-        brightness=0.82,
+        brightness=0.81,
+        parameters={"cover": -0.12},
     ),
     Preset(
         name="misty-mountains",
@@ -85,7 +87,7 @@ SCENES: tuple[Preset, ...] = (
         tags=("hills", "purple", "lilac", "sunset", "landscape", "nature", "evening", "pastel"),
         moods=(Mood.TENDER, Mood.CALM),
         palette=("#b9a8e0", "#ffd3c9", "#d0a8cf", "#5a3f7f"),
-        brightness=0.63,
+        brightness=0.62,
         parameters={"sun": 1},
     ),
     Preset(
@@ -95,7 +97,7 @@ SCENES: tuple[Preset, ...] = (
         tags=("mountains", "hills", "sunset", "orange", "red", "landscape", "evening", "dramatic"),
         moods=(Mood.SERIOUS, Mood.TENDER),
         palette=("#4a4a80", "#ff9f6b", "#c06a70", "#1f1a3a"),
-        brightness=0.38,
+        brightness=0.39,
         parameters={"rough": 1, "sun": 1},
     ),
     Preset(
@@ -201,7 +203,7 @@ SCENES: tuple[Preset, ...] = (
         tags=("leaves", "shadow", "light", "wall", "terracotta", "orange", "warm", "summer"),
         moods=(Mood.JOYFUL, Mood.TENDER),
         palette=("#a3543a", "#d98a66", "#ffc49c"),
-        brightness=0.68,
+        brightness=0.69,
         parameters={"leaves": 1},
     ),
 )

@@ -166,7 +166,7 @@ SOFT: tuple[Preset, ...] = (
         tags=("bokeh", "lights", "night", "gold", "warm", "evening", "party"),
         moods=(Mood.TENDER,),
         palette=("#160f2b", "#43173f", "#ffb04a", "#ff7a3c", "#ff5c8a", "#ffa860", "#ff9a3d"),
-        brightness=0.22,
+        brightness=0.21,
     ),
     Preset(
         name="city-night",
@@ -175,7 +175,7 @@ SOFT: tuple[Preset, ...] = (
         tags=("bokeh", "lights", "night", "city", "blue", "amber", "evening", "street"),
         moods=(Mood.SERIOUS, Mood.JOYFUL),
         palette=("#0a1020", "#16284a", "#ffb560", "#ff8a4a", "#5ab0ff", "#8fd0ff", "#ffd9a0"),
-        brightness=0.24,
+        brightness=0.23,
     ),
     Preset(
         name="neon",
@@ -193,7 +193,7 @@ SOFT: tuple[Preset, ...] = (
         tags=("bokeh", "lights", "gold", "beige", "cream", "wedding", "celebration", "elegant"),
         moods=(Mood.TENDER, Mood.JOYFUL),
         palette=("#d9bd92", "#f0dcb8", "#ffeec9", "#fff8e6", "#ffdf9f"),
-        brightness=0.82,
+        brightness=0.83,
         parameters={"day": 1},
     ),
     Preset(
@@ -213,7 +213,7 @@ SOFT: tuple[Preset, ...] = (
         tags=("bokeh", "pink", "blossom", "flowers", "spring", "cherry", "romantic"),
         moods=(Mood.TENDER,),
         palette=("#e0a3b5", "#f5cdd6", "#ffe6ec", "#fff5f5", "#ffc9d8"),
-        brightness=0.79,
+        brightness=0.78,
         parameters={"day": 1},
     ),
     Preset(

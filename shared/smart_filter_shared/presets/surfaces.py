@@ -64,7 +64,7 @@ SURFACES: tuple[Preset, ...] = (
         tags=("fabric", "denim", "jeans", "texture", "cloth", "blue", "casual"),
         moods=(Mood.JOYFUL, Mood.SERIOUS),
         palette=("#2f4766", "#7d95b3"),
-        brightness=0.44,
+        brightness=0.43,
         parameters={"twill": 1},
     ),
     Preset(
@@ -93,7 +93,7 @@ SURFACES: tuple[Preset, ...] = (
         tags=("fabric", "burlap", "hessian", "texture", "cloth", "brown", "rustic", "natural"),
         moods=(Mood.CALM, Mood.JOYFUL),
         palette=("#8f7450", "#c9ad82"),
-        brightness=0.59,
+        brightness=0.61,
         parameters={"coarse": 1},
     ),
     Preset(
@@ -211,7 +211,7 @@ SURFACES: tuple[Preset, ...] = (
         tags=("terrazzo", "stone", "pink", "chips", "retro"),
         moods=(Mood.TENDER, Mood.JOYFUL),
         palette=("#f5d6cf", "#c97f78", "#fff3ec", "#e0a890", "#8f5f6a"),
-        brightness=0.84,
+        brightness=0.83,
     ),
     Preset(
         name="night-terrazzo",
@@ -220,6 +220,6 @@ SURFACES: tuple[Preset, ...] = (
         tags=("terrazzo", "stone", "dark", "blue", "chips"),
         moods=(Mood.SERIOUS,),
         palette=("#2a3340", "#4f6278", "#8fa3b5", "#c9a88f", "#d9dee3"),
-        brightness=0.25,
+        brightness=0.27,
     ),
 )

@@ -128,7 +128,7 @@ class Sheet:
         tile = self.grain.random(side, np.float32) - self.grain.random(side, np.float32)
         across = -(-self.width // _GRAIN_TILE) + 1
         noise = np.tile(tile * np.float32(GRAIN_LEVELS), (2, across))
-        return np.ascontiguousarray(np.broadcast_to(noise[..., None], (*noise.shape, 3)))
+        return cv2.merge([noise] * 3).astype(np.float32, copy=False)
 
 
 def resized(field: Colours, size: tuple[int, int]) -> Colours:

@@ -11,7 +11,7 @@ from smart_filter_workers.backgrounds import colours
 from smart_filter_workers.backgrounds.sheet import Field, Sheet
 from smart_filter_workers.results import Srgb8
 
-SMALL = 640
+SMALL = 560
 LIGHTS_PER_SQUARE = 95  # on a square sheet; more on a long one
 GLITTER_PER_SQUARE = 48
 EXPOSURE = 1.25

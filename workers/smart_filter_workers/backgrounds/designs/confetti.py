@@ -17,7 +17,7 @@ from smart_filter_workers.backgrounds.shapes import SHIFT, Outline, inset
 from smart_filter_workers.backgrounds.sheet import Sheet
 from smart_filter_workers.results import Srgb8
 
-SMALL = 640
+SMALL = 560
 FAR_PIECES = 90
 NEAR_PIECES = 130
 DARK_WALL = 0.1  # linear: far pieces fade into such a wall, else into white
@@ -25,10 +25,10 @@ DARK_WALL = 0.1  # linear: far pieces fade into such a wall, else into white
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """One scrap of paper: its outline on the sheet (0..1 of width and height) and colour."""
+    """One piece: its outline on the sheet (0..1 of width and height), and its light, (3,)."""
 
     outline: Outline
-    colour: tuple[float, float, float]
+    light: colours.Colours
 
 
 def draw(preset: Preset, sheet: Sheet) -> Srgb8:
@@ -40,32 +40,30 @@ def draw(preset: Preset, sheet: Sheet) -> Srgb8:
     glow = 1 + 0.05 * np.exp(-(x**2 + (y + 0.2) ** 2) / 0.9)
     far = wall * glow[..., None].astype(np.float32)
     cut = _CUTS[int(preset.parameters.get("shape", 0))]
-    veil = palette[:2].mean(axis=0) if palette[:2].mean() < DARK_WALL else np.ones(3, np.float32)
-    for _ in range(FAR_PIECES):
-        size = sheet.random.uniform(0.02, 0.05)
-        _fill(far, _scrap(sheet, palette[2:], cut=cut, size=size, blend=(veil, 0.45)))
+    air = palette[:2].mean(axis=0) if palette[:2].mean() < DARK_WALL else np.ones(3, np.float32)
+    sizes = sheet.random.uniform(0.02, 0.05, FAR_PIECES)
+    _strew(
+        far,
+        [_scrap(sheet, palette[2:], cut, size) for size in sizes],
+        veil=0.45 * air,
+        thinned=0.55,
+    )
     sigma = max(far.shape) / 130
     far = cv2.GaussianBlur(far, (0, 0), sigma).astype(np.float32).reshape(far.shape)
 
     picture = sheet.finish(far)
-    for _ in range(NEAR_PIECES):
-        size = 0.008 + 0.022 * sheet.random.random() ** 2
-        _fill(picture, _scrap(sheet, palette[2:], cut=cut, size=size, blend=(veil, 0.0)))
+    sizes = 0.008 + 0.022 * sheet.random.random(NEAR_PIECES) ** 2
+    _strew(picture, [_scrap(sheet, palette[2:], cut, size) for size in sizes], veil=0 * air)
     return picture
 
 
 def _scrap(
     sheet: Sheet,
     palette: colours.Colours,
-    *,
     cut: Callable[[np.random.Generator], Outline],
     size: float,
-    blend: tuple[colours.Colours, float],
 ) -> _Piece:
-    """Cut one piece, turned any way in space.
-
-    blend: what it is veiled by, (3,) linear, and the share of that.
-    """
+    """Cut one piece, turned any way in space."""
     random = sheet.random
     outline = cut(random)
     tilt = random.uniform(0.3, 1.0) if cut is _paper else random.uniform(0.75, 1.0)
@@ -78,9 +76,7 @@ def _scrap(
     place = [random.uniform(-0.02, 1.02), random.beta(1.0, 1.7) * 1.08 - 0.04]
     shine = (0.8 + 0.35 * tilt) * random.uniform(0.92, 1.08)
     light = palette[random.integers(len(palette))] * np.float32(shine)
-    veil, share = blend
-    colour = colours.coded(light * np.float32(1 - share) + veil * np.float32(share))
-    return _Piece(outline + place, (float(colour[0]), float(colour[1]), float(colour[2])))
+    return _Piece(outline + place, light)
 
 
 def _paper(random: np.random.Generator) -> Outline:
@@ -140,13 +136,25 @@ def _curl(length: float, thickness: float) -> Outline:
     return np.concatenate([there, back])
 
 
-def _fill(picture: Srgb8 | colours.Colours, piece: _Piece) -> None:
+def _strew(
+    picture: Srgb8 | colours.Colours,
+    pieces: list[_Piece],
+    *,
+    veil: colours.Colours,
+    thinned: float = 1.0,
+) -> None:
+    """Fill pieces on a picture, in place.
+
+    veil: (3,) linear, the light of the air before them.  thinned: what that leaves of theirs.
+    """
     height, width = picture.shape[:2]
-    points = inset(piece.outline * [width, height] - 0.5)
-    fixed = np.round(points * 2**SHIFT).astype(np.int32)
+    light = np.stack([piece.light for piece in pieces]) * np.float32(thinned) + veil
     # Smooth edges need 8 bits; on the small float drawing the blur makes them.
     line = cv2.LINE_AA if picture.dtype == np.uint8 else cv2.LINE_8
-    cv2.fillPoly(picture, [fixed], piece.colour, lineType=line, shift=SHIFT)
+    for piece, colour in zip(pieces, colours.coded(light).tolist(), strict=True):
+        points = inset(piece.outline * [width, height] - 0.5)
+        fixed = np.round(points * 2**SHIFT).astype(np.int32)
+        cv2.fillPoly(picture, [fixed], colour, lineType=line, shift=SHIFT)
 
 
 _CUTS: Final = (_paper, _heart, _flake, _star, _petal)

@@ -12,7 +12,7 @@ from smart_filter_workers.backgrounds.shapes import ridge, step
 from smart_filter_workers.backgrounds.sheet import Field, Sheet
 from smart_filter_workers.results import Srgb8
 
-SMALL = 760
+SMALL = 640
 RIDGES = 6
 
 

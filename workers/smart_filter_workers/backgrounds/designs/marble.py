@@ -11,7 +11,7 @@ from smart_filter_workers.backgrounds.shapes import bent, step
 from smart_filter_workers.backgrounds.sheet import Field, Sheet
 from smart_filter_workers.results import Srgb8
 
-SMALL = 760
+SMALL = 640
 
 
 def draw(preset: Preset, sheet: Sheet) -> Srgb8:

@@ -13,7 +13,7 @@ from smart_filter_workers.backgrounds.shapes import ridge, step
 from smart_filter_workers.backgrounds.sheet import Field, Sheet
 from smart_filter_workers.results import Srgb8
 
-SMALL = 640
+SMALL = 560
 STARS_PER_SQUARE = 260
 MOST_STARS = 1500
 SHIFT = 4

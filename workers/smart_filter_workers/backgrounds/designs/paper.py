@@ -12,7 +12,7 @@ from smart_filter_workers.backgrounds.shapes import slope
 from smart_filter_workers.backgrounds.sheet import Field, Sheet
 from smart_filter_workers.results import Srgb8
 
-SMALL = 700
+SMALL = 640
 RELIEF = 7.0
 PRINTED_RELIEF = 0.16
 

@@ -11,7 +11,7 @@ from smart_filter_workers.backgrounds.shapes import bent, slope
 from smart_filter_workers.backgrounds.sheet import Field, Sheet
 from smart_filter_workers.results import Srgb8
 
-SMALL = 760
+SMALL = 660
 RELIEF = 0.16
 
 

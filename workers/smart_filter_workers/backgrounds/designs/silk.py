@@ -10,7 +10,7 @@ from smart_filter_workers.backgrounds import colours
 from smart_filter_workers.backgrounds.sheet import Sheet
 from smart_filter_workers.results import Srgb8
 
-SMALL = 560
+SMALL = 520
 
 
 def draw(preset: Preset, sheet: Sheet) -> Srgb8:

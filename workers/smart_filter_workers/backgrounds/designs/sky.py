@@ -13,8 +13,8 @@ from smart_filter_workers.backgrounds.shapes import bent, slope, step
 from smart_filter_workers.backgrounds.sheet import Field, Sheet
 from smart_filter_workers.results import Srgb8
 
-SMALL = 560
-HEAPED = 4.0
+SMALL = 520
+HEAPED = 9.0
 
 
 def draw(preset: Preset, sheet: Sheet) -> Srgb8:
@@ -39,7 +39,7 @@ def draw(preset: Preset, sheet: Sheet) -> Srgb8:
     thick = cv2.blur(cv2.blur(cover, (reach_px, reach_px)), (reach_px, reach_px))
     shade = step((np.asarray(thick, np.float32) - 0.3) / 0.9) * 0.5
     # Heaps within the cloud: what faces the sun is lit, what lies behind is not.
-    heaped = cv2.GaussianBlur(heaps, (0, 0), SMALL / 160).astype(np.float32)
+    heaped = cv2.GaussianBlur(heaps, (0, 0), SMALL / 60).astype(np.float32)
     shade = np.clip(shade - HEAPED * slope(heaped), 0, 1)[..., None]
     cloud = colours.coded(palette[3]) * (1 - shade) + colours.coded(palette[4]) * shade
     cover = (0.93 * cover)[..., None]

@@ -11,7 +11,7 @@ from smart_filter_workers.backgrounds.shapes import ridge
 from smart_filter_workers.backgrounds.sheet import Sheet
 from smart_filter_workers.results import Srgb8
 
-SMALL = 800
+SMALL = 660
 SHADOW = 0.26
 SHADOW_LENGTH = 0.085
 
