@@ -184,6 +184,17 @@ def test_changed_file_is_not_loaded(folder: Path) -> None:
         cut_out_by_onnx(folder, noise(64, 64))
 
 
+def test_one_bad_network_leaves_the_good_ones_served(folder: Path) -> None:
+    name = networks.put(folder, "onnx", "a-bad-one", networks.reds_logit(), SQUARE)
+    (folder / name).write_bytes(b"broken")
+
+    people = cut_out_by_onnx(folder, half_red(128, 256), "red")
+
+    assert people.matte[:, :120].min() >= 255 - ROUNDED
+    with pytest.raises(ModelNotLoaded, match="wrong SHA-256"):
+        cut_out_by_onnx(folder, noise(64, 64), "a-bad-one")
+
+
 def test_ensemble_joins_the_networks_that_are_there(folder: Path) -> None:
     models = LoadedModels(catalogue.find(), folder, room=memory.room(None))
     task = TaskName.SEGMENTATION

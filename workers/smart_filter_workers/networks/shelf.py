@@ -3,11 +3,12 @@
 import hashlib
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final, Generic, TypeVar
 
 from smart_filter_shared.errors import ModelNotLoaded, SetupFailed
+from smart_filter_shared.telemetry.logs import logger
 from smart_filter_workers import admitted
 from smart_filter_workers.admitted import Admitted
 
@@ -15,6 +16,8 @@ from smart_filter_workers.admitted import Admitted
 MOST_OPEN: Final = 2
 
 Network = TypeVar("Network")
+
+_log = logger("models")
 
 
 class Shelf(Generic[Network]):
@@ -54,12 +57,13 @@ class Shelf(Generic[Network]):
             return self._open[entry]
 
     def warm(self, default: str) -> None:
-        """Open the network that recipes get when they name none, or the first that is there.
+        """Open the network that recipes get when they name none, or the first that opens.
 
-        Raises ModelNotLoaded when there is none, or it cannot be opened.
+        One bad file must not take the good ones with it: a job that asks for it fails alone.
+        Raises ModelNotLoaded when there is none, or none can be opened.
         """
-        names = sorted(admitted.entries(self._folder, self._kind))
-        self.network(default if default in names or not names else names[0])
+        names = sorted(admitted.entries(self._folder, self._kind), key=lambda one: one != default)
+        first_that_opens(names or [default], self.network, kind=self._kind)
 
     def _load(self, entry: str) -> Network:
         file = admitted.entries(self._folder, self._kind).get(entry)
@@ -67,8 +71,30 @@ class Shelf(Generic[Network]):
             raise SetupFailed(
                 f"has no weights here: run `smart-filter models pull {self._kind}/{entry}`"
             )
-        content = (self._folder / file.name).read_bytes()
+        try:
+            content = (self._folder / file.name).read_bytes()
+        except OSError as error:
+            raise SetupFailed(f"weights file {error.filename}: {error.strerror}") from error
         # The bytes that are checked are those that are loaded, whoever writes to the file.
         if hashlib.sha256(content).hexdigest() != file.sha256:
             raise SetupFailed(f"weights file {self._folder / file.name} has a wrong SHA-256")
         return self._open_network(content, file)
+
+
+def first_that_opens(
+    names: Iterable[str], open_network: Callable[[str], object], *, kind: str
+) -> None:
+    """Open networks in turn until one opens; say of those before it why they do not.
+
+    Raises ModelNotLoaded, with every reason, when none opens.
+    """
+    faults: list[str] = []
+    for name in names:
+        try:
+            open_network(name)
+        except ModelNotLoaded as error:
+            faults.append(str(error))
+            _log.error("network does not open", model=kind, entry=name, reason=str(error))
+        else:
+            return
+    raise ModelNotLoaded("; ".join(faults), leads=False)

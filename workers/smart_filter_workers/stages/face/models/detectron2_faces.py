@@ -20,6 +20,7 @@ from smart_filter_workers import admitted
 from smart_filter_workers.networks.detectron2 import shelf
 from smart_filter_workers.networks.detectron2.predictor import Instance, Options
 from smart_filter_workers.networks.detectron2.shelf import Shelf
+from smart_filter_workers.networks.shelf import first_that_opens
 from smart_filter_workers.networks.usual_landmarks import landmarks_of
 from smart_filter_workers.results import Face, Srgb8
 
@@ -50,15 +51,15 @@ SHORTEST_SIDE_PX: Final = 32
 
 
 def load(weights: Path) -> "Detectron2Faces":
-    """Load the first configuration that was admitted for faces.
+    """Load the first configuration admitted for faces that loads.
 
-    Raises SetupFailed when there is none, ModelNotLoaded when it does not load.
+    Raises SetupFailed when there is none, ModelNotLoaded when none loads.
     """
     found = entries(weights)
     if not found:
         raise SetupFailed(f"no weights of {CARD.name} in {weights}: {admitted.REMEDY}")
     models = Shelf(weights, kind=shelf.FACES)
-    models.predictor(found[0])
+    first_that_opens(found, models.predictor, kind=shelf.FACES)
     return Detectron2Faces(models)
 
 

@@ -25,6 +25,7 @@ from smart_filter_workers.networks.detectron2 import shelf, zoo
 from smart_filter_workers.networks.detectron2.building import Classes
 from smart_filter_workers.networks.detectron2.predictor import Options, Seen
 from smart_filter_workers.networks.detectron2.shelf import Shelf
+from smart_filter_workers.networks.shelf import first_that_opens
 from smart_filter_workers.results import Matte8, Prepared, Srgb8
 from smart_filter_workers.stages.segmentation.apart import split
 from smart_filter_workers.stages.segmentation.edges import refine
@@ -78,16 +79,16 @@ Bools = NDArray[np.bool_]
 
 
 def load(weights: Path) -> "Detectron2":
-    """Load the default configuration, or the first that has weights here.
+    """Load the default configuration, or the first that loads here.
 
     Others are loaded when they are first asked for.
-    Raises SetupFailed when none has weights, or their files are not what was admitted.
+    Raises SetupFailed when none has weights, ModelNotLoaded when none loads.
     """
     found = entries(weights)
     if not found:
         raise SetupFailed(f"no weights of detectron2 in {weights}: {admitted.REMEDY}")
     models = Shelf(weights)
-    models.predictor(found[0])
+    first_that_opens(found, models.predictor, kind=shelf.WEIGHTS)
     return Detectron2(models)
 
 

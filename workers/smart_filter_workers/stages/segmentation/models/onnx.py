@@ -42,9 +42,9 @@ def entries(weights: Path) -> tuple[str, ...]:
 
 
 def load(weights: Path) -> "Onnx":
-    """Load the default network, or the first that is there; others when they are asked for.
+    """Load the default network, or the first that opens; others when they are asked for.
 
-    Raises ModelNotLoaded when there is none, or it cannot be opened.
+    Raises ModelNotLoaded when there is none, or none can be opened.
     """
     shelf = Shelf(weights, KIND, onnx_session.opened)
     shelf.warm(DEFAULT)

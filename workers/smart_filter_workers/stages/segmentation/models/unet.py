@@ -44,9 +44,9 @@ def entries(weights: Path) -> tuple[str, ...]:
 
 
 def load(weights: Path) -> "Unet":
-    """Load the default network, or the first that is there; others when they are asked for.
+    """Load the default network, or the first that opens; others when they are asked for.
 
-    Raises ModelNotLoaded when there is none, or it cannot be opened.
+    Raises ModelNotLoaded when there is none, or none can be opened.
     """
     shelf = Shelf(weights, KIND, _opened)
     shelf.warm(DEFAULT)
