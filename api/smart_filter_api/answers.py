@@ -4,6 +4,7 @@ The fields of a job are null until the stage that knows them has succeeded.
 """
 
 import datetime as dt
+from collections.abc import Mapping
 from typing import Any
 
 from smart_filter_api.schemas import (
@@ -23,7 +24,8 @@ from smart_filter_api.schemas import (
 )
 from smart_filter_shared import parameters
 from smart_filter_shared.cards import LEADING_TASK
-from smart_filter_shared.jobs.models import Published
+from smart_filter_shared.ids import Capability
+from smart_filter_shared.jobs.published import Published
 from smart_filter_shared.jobs.queries import JobRow, Json, StageRow
 from smart_filter_shared.jobs.retention import Keeping, Kind
 from smart_filter_shared.jobs.states import JobState, StageState
@@ -65,9 +67,13 @@ def job(row: JobRow, keeping: Keeping) -> JobAnswer:
     )
 
 
-def model(known: Published) -> ModelAnswer:
-    """Return the answer about a model."""
+def model(known: Published, failed: Mapping[Capability, str]) -> ModelAnswer:
+    """Return the answer about a model.
+
+    failed: capabilities that no live worker serves, because their models do not load.
+    """
     card = known.card
+    fault = failed.get(card.capability) if known.offered else known.fault
     return ModelAnswer(
         name=card.name,
         version=card.version,
@@ -90,7 +96,7 @@ def model(known: Published) -> ModelAnswer:
         capability=card.capability,
         tells_persons_apart=card.instances,
         offered=known.offered,
-        fault=None if known.offered else known.fault,
+        fault=fault,
     )
 
 

@@ -20,7 +20,7 @@ from smart_filter_shared.db import sessions
 from smart_filter_shared.doorbell import Doorbell
 from smart_filter_shared.errors import DatabaseUnavailable, OutOfScope, Unauthorized
 from smart_filter_shared.jobs.measures import Reading
-from smart_filter_shared.jobs.models import Published
+from smart_filter_shared.jobs.published import Published
 from smart_filter_shared.jobs.retention import Keeping
 from smart_filter_shared.settings import Settings
 from smart_filter_shared.storage.objects import ObjectStore
@@ -45,6 +45,7 @@ class Services:
 
     threads: bounds how many blocking calls to storage run at once.
     keeping: how long what is stored is kept.
+    silent_seconds: a worker that was not heard from for so long is taken for dead.
     pools: capabilities that are declared to have workers, though none may run just now.
     models: all that are known.  measured: what the metrics show of the database.
     """
@@ -56,6 +57,7 @@ class Services:
     ringer: Ringer
     threads: anyio.CapacityLimiter
     keeping: Keeping
+    silent_seconds: float
     pools: tuple[str, ...]
     models: Remembered[list[Published]]
     measured: Remembered[Reading]
@@ -112,6 +114,7 @@ async def opened(settings: Settings) -> AsyncIterator[Services]:
         ringer=Ringer(doorbell.ring),
         threads=anyio.CapacityLimiter(_STORAGE_THREADS),
         keeping=Keeping(settings.keep.input_seconds, settings.keep.result_seconds),
+        silent_seconds=settings.engine.lease_seconds,
         pools=settings.engine.pools,
         models=Remembered(_MODELS_SECONDS),
         measured=Remembered(_MEASURED_SECONDS),

@@ -196,7 +196,8 @@ class NeedsAnswer(BaseModel):
 class ModelAnswer(BaseModel):
     """The card of a model.
 
-    parameters: JSON Schema of what `<task>.params.NAME` sets.  fault: why it is not offered.
+    parameters: JSON Schema of what `<task>.params.NAME` sets.
+    fault: why it is not offered; of one that is offered, why no live worker can load it.
     """
 
     name: str

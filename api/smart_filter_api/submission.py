@@ -16,8 +16,9 @@ from smart_filter_shared.cards import ModelCard, TaskName
 from smart_filter_shared.errors import InvalidRecipe, StorageUnavailable
 from smart_filter_shared.ids import Capability, Tenant, new_job_id
 from smart_filter_shared.jobs import fairness, models, queries, transitions
-from smart_filter_shared.jobs.models import Plan, Published
+from smart_filter_shared.jobs.models import Plan
 from smart_filter_shared.jobs.presence import CELL
+from smart_filter_shared.jobs.published import Published
 from smart_filter_shared.jobs.queries import JobRow
 from smart_filter_shared.jobs.submission import Submission
 from smart_filter_shared.pipeline import StageName

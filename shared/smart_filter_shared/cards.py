@@ -42,6 +42,8 @@ ENTRY = "entry"
 MEMBERS = "members"
 # And by which it is told how much each of them counts.
 WEIGHTS = "weights"
+# And who does it instead when they disagree.
+STRONGER = "stronger"
 # A stage's leading model names its capability.
 LEADING_TASK: Mapping[StageName, TaskName] = {
     StageName.PREPARE: TaskName.PREPARE,

@@ -208,12 +208,15 @@ class BrokerUnavailable(TryAgain):
 class ModelNotLoaded(TryAgain):
     """A model cannot be loaded on this machine; another worker may have it.
 
-    leads: whether the capability is named after it, so that none of it can be served here.
+    leads: whether a capability is named after it, so that none of that can be served here.
+    capability: that one, when it is another than of the stage that asked: an ensemble's
+        member, or what gives GrabCut its first guess.
     """
 
-    def __init__(self, message: str, *, leads: bool) -> None:
+    def __init__(self, message: str, *, leads: bool, capability: str = "") -> None:
         super().__init__(message)
         self.leads = leads
+        self.capability = capability
 
 
 # --- set-up -----------------------------------------------------------------------------

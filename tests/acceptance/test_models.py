@@ -86,7 +86,7 @@ def test_stronger_model_that_nobody_offers_leaves_the_photo_for_review(
             segmentation__model="ensemble",
             segmentation__params__agreement="1",
             segmentation__params__below="escalate",
-            segmentation__params__stronger="nobody-has-this",
+            segmentation__params__stronger="detectron2",
         )
     )
 

@@ -6,8 +6,9 @@ import pytest
 from sqlalchemy import text
 
 from smart_filter_shared import parameters
-from smart_filter_shared.cards import MEMBERS, WEIGHTS, ModelCard, Offer, TaskName
-from smart_filter_shared.jobs import models
+from smart_filter_shared.cards import MEMBERS, STRONGER, WEIGHTS, ModelCard, Offer, TaskName
+from smart_filter_shared.ids import Capability
+from smart_filter_shared.jobs import models, presence
 from smart_filter_shared.pipeline import StageName
 from smart_filter_tests.serving import Api, a_card, a_photo
 
@@ -143,7 +144,9 @@ def test_what_a_recipe_sets_is_written_to_the_stage_and_keeps_batches_apart(api:
 def an_ensemble() -> Offer:
     members = parameters.text(MEMBERS, "one,two", "whose mattes", longest=100)
     weights = parameters.text(WEIGHTS, "", "how much each counts", longest=100)
-    return Offer(named("ensemble", parameters=(members, weights), combines=True))
+    stronger = parameters.text(STRONGER, "", "who takes over", longest=100)
+    declared = (members, weights, stronger)
+    return Offer(named("ensemble", parameters=declared, combines=True, instances=True))
 
 
 def test_ensemble_goes_to_the_pool_of_the_one_member_that_has_its_own(api: Api) -> None:
@@ -197,6 +200,59 @@ def test_ensemble_needs_a_weight_for_each_member(api: Api, weights: str) -> None
 
     assert answer.status_code == 422
     assert [one["pointer"] for one in answer.json()["errors"]] == ["/segmentation/params/weights"]
+
+
+def test_model_that_no_live_worker_can_load_says_so(api: Api) -> None:
+    publish(api, Offer(named("heavy")))
+    broken = presence.Worker(
+        id=api.bench.worker,
+        host="here",
+        pid=1,
+        capabilities=[],
+        threads=1,
+        failed={Capability("segmentation.heavy"): "libcuda.so.1 is missing"},
+    )
+    with api.bench.transaction() as connection:
+        presence.announce(connection, broken)
+
+    heavy = listed(api)["heavy"]
+
+    assert (heavy["offered"], heavy["fault"]) == (True, "libcuda.so.1 is missing")
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value"),
+    [
+        ("members", "one,one"),
+        ("members", "ensemble,one"),
+        ("stronger", "nosuch"),
+        ("stronger", "ensemble"),
+    ],
+)
+def test_ensemble_of_what_cannot_be_joined_is_refused(api: Api, parameter: str, value: str) -> None:
+    publish(api, an_ensemble(), Offer(named("one")), Offer(named("two")))
+
+    answer = api.post(
+        a_photo(),
+        {"segmentation.model": "ensemble", f"segmentation.params.{parameter}": value},
+    )
+
+    assert answer.status_code == 422
+    pointers = [one["pointer"] for one in answer.json()["errors"]]
+    assert pointers == [f"/segmentation/params/{parameter}"]
+
+
+def test_ensemble_that_is_to_tell_persons_apart_needs_a_member_that_does(api: Api) -> None:
+    publish(api, an_ensemble(), Offer(named("one")), Offer(named("two", instances=True)))
+    persons = {"segmentation.model": "ensemble", "persons": "1"}
+
+    assert api.post(a_photo(), persons).status_code == 202
+    publish(api, Offer(named("three")))
+    members = {"segmentation.params.members": "one,three"}
+    refused = api.post(a_photo(), {**persons, **members})
+
+    assert refused.status_code == 422
+    assert "two" in refused.json()["errors"][0]["detail"]
 
 
 def test_pool_that_is_declared_is_offered_though_no_worker_was_seen(api: Api) -> None:

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Sequence
 
+import cv2
 import pytest
+from onnxruntime.capi.onnxruntime_pybind11_state import RuntimeException
 
 from smart_filter_workers.forward import is_out_of_memory, pass_by_pass
 
@@ -81,6 +83,9 @@ def test_photo_that_never_fits_is_tried_once_more_with_room_and_fails_alone() ->
         (OutOfMemoryError("whatever"), True),
         (RuntimeError("[ONNXRuntimeError] : Failed to allocate memory for requested buffer"), True),
         (RuntimeError("CUDA error: out of memory"), True),
+        (cv2.error("OpenCV(4.11) alloc.cpp:73: error: (-4:Insufficient memory) …"), True),
+        (RuntimeException("[ONNXRuntimeError] : 6 : std::bad_alloc"), True),
+        (RuntimeException("[ONNXRuntimeError] : 2 : shapes do not match"), False),
         (RuntimeError("shapes do not match"), False),
         (ValueError("out of memory"), False),
     ],

@@ -200,6 +200,32 @@ def test_named_models_are_loaded_at_once_and_served_alone() -> None:
     assert begun.capabilities == ("segmentation.other",)
 
 
+def test_stage_without_a_named_model_is_served_whole() -> None:
+    files = Files(
+        a_card("default", default=True), a_card("other"), a_card("smiles", SMILE, default=True)
+    )
+
+    begun = serving.begin(
+        files.offers,
+        files.loaded(),
+        stages=[StageName.SEGMENTATION, StageName.SMILE],
+        models=["other"],
+    )
+
+    assert begun.capabilities == ("segmentation.other", "smile.smiles")
+
+
+def test_member_that_does_not_load_is_what_fails_and_not_who_asked() -> None:
+    files = Files(a_card("all", combines=True), a_card("bad"), broken="bad")
+    models = files.loaded()
+    *_, (others,) = models.model(SEGMENTATION, "all")("batch")  # type: ignore[misc]
+
+    with pytest.raises(ModelNotLoaded) as caught:
+        others("bad")
+
+    assert caught.value.capability == "segmentation.bad"
+
+
 def test_model_that_this_machine_lacks_is_no_failure_unless_it_was_named() -> None:
     files = Files(a_card("default", default=True))
     offers = [*files.offers, Offer(a_card("d2"), "d2 needs detectron2: install it")]

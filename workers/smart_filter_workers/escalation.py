@@ -1,13 +1,13 @@
 """Handing a photo on to a stronger model, when a weaker one is unsure of what it made."""
 
-from collections.abc import Collection
-
 from sqlalchemy import Connection
 
 from smart_filter_shared.cards import LEADING_TASK
-from smart_filter_shared.jobs import models
+from smart_filter_shared.jobs import ensembles, models, presence
 from smart_filter_shared.jobs.leases import Lease
 from smart_filter_shared.jobs.models import Plan
+from smart_filter_shared.recipe import Recipe, Whom
+from smart_filter_shared.settings import EngineSettings
 from smart_filter_workers.results import Segmented
 
 
@@ -16,12 +16,25 @@ def stronger(result: object) -> str | None:
     return result.stronger if isinstance(result, Segmented) else None
 
 
-def plan(connection: Connection, lease: Lease, name: str, *, pools: Collection[str]) -> Plan | None:
-    """Return how the stronger model runs the leased stage; None when no pool offers it."""
+def plan(
+    connection: Connection, lease: Lease, recipe: Recipe, name: str, *, settings: EngineSettings
+) -> Plan | None:
+    """Return how the stronger model runs the leased stage.
+
+    None when nobody would come for it, so that the result at hand is better than none: a pool
+    counts that has a live worker, or that the configuration declares; and when it cannot tell
+    apart the persons that the recipe wants.
+    """
     task = LEADING_TASK[lease.stage]
-    for known in models.published(connection, pools=pools):
+    served = presence.served(connection, silent_seconds=settings.lease_seconds)
+    for known in models.published(connection, pools=settings.pools):
         card = known.card
-        if card.task == task and card.name == name and known.offered and not card.combines:
-            beside = {other: given for other, given in lease.parameters.items() if other != task}
-            return Plan(card.capability, {**lease.models, task: name}, beside)
+        if card.task != task or card.name != name or ensembles.is_ensemble(card):
+            continue
+        comes = card.capability in served or card.capability in settings.pools
+        if known.offered and comes and (card.instances or recipe.persons == Whom.ALL):
+            given = models.with_entry(card, {})
+            beside = {other: set_ for other, set_ in lease.parameters.items() if other != task}
+            parameters = {**beside, **({task: given} if given else {})}
+            return Plan(card.capability, {**lease.models, task: name}, parameters)
     return None

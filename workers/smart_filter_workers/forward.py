@@ -11,7 +11,9 @@ Answer = TypeVar("Answer")
 # How torch and TensorFlow call it when a device's memory is spent: their classes are not ours
 # to import. ONNX Runtime and older CUDA libraries only say it in words.
 _CLASSES: Final = frozenset({"OutOfMemoryError", "ResourceExhaustedError"})
-_WORDS: Final = ("out of memory", "failed to allocate memory", "cuda_error_out_of_memory")
+_WORDS: Final = ("out of memory", "failed to allocate", "insufficient memory", "bad_alloc")
+# Whose errors are believed to speak of memory when they use such words.
+_LIBRARIES: Final = frozenset({"cv2", "onnxruntime", "tensorflow", "torch"})
 _log = logger("runner")
 
 
@@ -51,8 +53,9 @@ def is_out_of_memory(error: BaseException) -> bool:
         return True
     if {kind.__name__ for kind in type(error).__mro__} & _CLASSES:
         return True
-    said = str(error).lower()
-    return isinstance(error, RuntimeError) and any(words in said for words in _WORDS)
+    library = type(error).__module__.partition(".")[0]
+    is_theirs = isinstance(error, RuntimeError) or library in _LIBRARIES
+    return is_theirs and any(words in str(error).lower() for words in _WORDS)
 
 
 def _again_with_room(

@@ -95,7 +95,10 @@ class LoadedModels:
             return _loaded(file, self._folder, lambda other: self._complete(task, other, {}))
         except Exception as error:
             # A framework may raise anything; whatever it is, only this model is unusable.
-            raise ModelNotLoaded(f"{task} {name}: {error}", leads=file.CARD.leads) from error
+            card = file.CARD
+            raise ModelNotLoaded(
+                f"{task} {name}: {error}", leads=card.leads, capability=card.capability
+            ) from error
 
     def _complete(self, task: TaskName, name: str, given: Parameters) -> Model:
         """Return a model that takes its parameters as they were given, else at their defaults."""

@@ -206,7 +206,7 @@ def _unless_handed_on(services: Services, task: _Task) -> _Task:
         return task
     with sessions.transaction(services.engine) as connection:
         plan = escalation.plan(
-            connection, task.lease, stronger, pools=services.settings.engine.pools
+            connection, task.lease, task.job.recipe, stronger, settings=services.settings.engine
         )
         if plan is None or not transitions.reroute(connection, task.lease, plan):
             return task

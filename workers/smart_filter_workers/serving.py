@@ -52,8 +52,9 @@ def begin(
 ) -> Serving:
     """Load what is needed at once, and return what can be served.
 
-    models: the leading models to serve; all that this machine can run when empty.  Those
-    that are named are loaded now, else the default ones; the others at their first use.
+    models: the leading models to serve, of those stages that have one of these names; of
+    other stages all that this machine can run.  Those that are named are loaded now, else
+    the default ones; the others at their first use.
     Raises SetupFailed when nothing can be served.
     """
     leading, beside = _parted(offers, stages)
@@ -63,11 +64,13 @@ def begin(
         raise SetupFailed(
             f"no model of these stages is named {', '.join(unknown)}; there are {names}"
         )
-    if models:
-        leading = [offer for offer in leading if offer.card.name in models]
+    narrowed = {offer.card.stage for offer in leading if offer.card.name in models}
+    leading = [
+        offer for offer in leading if offer.card.name in models or offer.card.stage not in narrowed
+    ]
     # A model that is not there for want of a package or of weights is only missed by name or
     # by default: a worker without detectron2 is in order.
-    missed = [offer for offer in leading if offer.card.default or models]
+    missed = [offer for offer in leading if offer.card.default or offer.card.name in models]
     faults = {offer.card.capability: offer.fault for offer in missed if offer.fault is not None}
     wanted = {offer.card.capability for offer in leading if offer.fault is None} | set(faults)
     serving = Serving(wanted, faults)

@@ -17,6 +17,7 @@ from smart_filter_shared.errors import (
     TryAgain,
     Unusable,
 )
+from smart_filter_shared.ids import Capability
 from smart_filter_shared.jobs import transitions
 from smart_filter_shared.jobs.leases import Failure, Lease
 from smart_filter_shared.jobs.measures import Count
@@ -46,7 +47,8 @@ def attempt(
         _settle(services, held, lambda lease: _fail(services, lease, failure))
     except TryAgain as error:
         if isinstance(error, ModelNotLoaded) and error.leads:
-            services.serving.fail(held[0].lease.capability, str(error))
+            failed = Capability(error.capability) or held[0].lease.capability
+            services.serving.fail(failed, str(error))
         _log.warning("stage released", reason=str(error))
         _settle(services, held, lambda lease: _release(services, lease))
     except Exception as error:  # noqa: BLE001 - the top of a worker: defects end here

@@ -8,7 +8,7 @@ from smart_filter_api import answers
 from smart_filter_api.deps import OpenServices, Reader
 from smart_filter_api.problems import documented
 from smart_filter_api.schemas import ModelPage
-from smart_filter_shared.jobs import models
+from smart_filter_shared.jobs import models, presence
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
 
@@ -28,6 +28,10 @@ async def list_models(
 ) -> ModelPage:
     """Answer the card of every model that a recipe may name."""
     del caller
+    silent_seconds = services.silent_seconds
     async with services.reading() as connection:
         known = await connection.run_sync(models.published, pools=services.pools)
-    return ModelPage(items=[answers.model(one) for one in known if one.offered or every])
+        failed = await connection.run_sync(presence.failed, silent_seconds=silent_seconds)
+        served = await connection.run_sync(presence.served, silent_seconds=silent_seconds)
+    nowhere = {one: why for one, why in failed.items() if one not in served}
+    return ModelPage(items=[answers.model(one, nowhere) for one in known if one.offered or every])

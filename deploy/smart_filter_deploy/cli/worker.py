@@ -23,7 +23,7 @@ def default_threads() -> int:
     "--models",
     default="",
     metavar="A,B",
-    help="Only these models of theirs, loaded before it is ready; all by default.",
+    help="Of a stage that has one of these: only these, loaded before it is ready.",
 )
 @click.option("--threads", type=click.IntRange(1, 256), help="How many photos at once.")
 def worker(stages: str, models: str, threads: int | None) -> None:

@@ -11,36 +11,23 @@ from sqlalchemy.dialects.postgresql import insert
 from smart_filter_shared.cards import (
     ENTRY,
     LEADING_TASK,
-    MEMBERS,
     STAGE_OF_TASK,
-    WEIGHTS,
     ModelCard,
     Offer,
     TaskName,
     WeightsFile,
 )
 from smart_filter_shared.db import tables
-from smart_filter_shared.errors import FieldError, InvalidRecipe, NotAvailable
+from smart_filter_shared.errors import FieldError, NotAvailable
 from smart_filter_shared.ids import Capability
+from smart_filter_shared.jobs import ensembles
+from smart_filter_shared.jobs.published import Published
 from smart_filter_shared.parameters import Kind, Parameter, Parameters
 from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.recipe import AUTO, Recipe, stages
+from smart_filter_shared.recipe import AUTO, Recipe, Whom, stages
 
 # A pool that was seen within so many days is taken for one that is scaled to zero.
 DECLARED_DAYS = 30
-
-
-@dataclass(frozen=True, slots=True)
-class Published:
-    """A model that is known.
-
-    offered: whether a declared pool of workers runs it, be it scaled to zero.
-    fault: why the last process that published it could not run it, with the remedy.
-    """
-
-    card: ModelCard
-    offered: bool
-    fault: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +103,11 @@ def choose(known: Sequence[Published], recipe: Recipe) -> dict[StageName, Plan]:
         if stage not in running:
             continue
         card = _chosen(known, task, recipe.models.get(task, AUTO))
-        given = _given(card, recipe.params.get(task, {}))
+        given = with_entry(card, recipe.params.get(task, {}))
         before = plans.get(stage)
         leads = LEADING_TASK[stage] == task
         plans[stage] = Plan(
-            capability=_capability(known, card, given)
+            capability=ensembles.pool(known, card, given, tells_apart=recipe.persons != Whom.ALL)
             if leads or before is None
             else before.capability,
             models={**({} if before is None else before.models), task: card.name},
@@ -132,7 +119,7 @@ def choose(known: Sequence[Published], recipe: Recipe) -> dict[StageName, Plan]:
     return plans
 
 
-def _given(card: ModelCard, params: Parameters) -> Parameters:
+def with_entry(card: ModelCard, params: Parameters) -> Parameters:
     """Return what a recipe sets for a model, and which of its entries is meant.
 
     Which one is the default depends on what lies in a worker's folder: rows name it, so that
@@ -140,55 +127,6 @@ def _given(card: ModelCard, params: Parameters) -> Parameters:
     """
     entry = card.parameter(ENTRY)
     return params if entry is None else {ENTRY: entry.default, **params}
-
-
-def members_of(card: ModelCard, given: Parameters) -> list[str]:
-    """Return the models whose mattes an ensemble joins; none for any other model."""
-    listed = card.completed(given).get(MEMBERS)
-    return [name.strip() for name in listed.split(",")] if isinstance(listed, str) else []
-
-
-def _capability(known: Sequence[Published], card: ModelCard, given: Parameters) -> Capability:
-    """Return what a worker must serve to run a model, and the members of an ensemble with it.
-
-    Each worker of a stage has the models that need nothing of their own, so an ensemble goes
-    to the pool of the one member that does.
-    """
-    members = members_of(card, given)
-    _refuse_uneven(card, given, members)
-    cards = [_chosen_member(known, card, name) for name in members]
-    own = [member for member in cards if not member.everywhere]
-    if len(own) > 1:
-        names = " and ".join(member.name for member in own)
-        detail = f"{names} run in pools of their own; an ensemble can have one such member"
-        raise InvalidRecipe([FieldError(f"/{card.task}/params/{MEMBERS}", detail)])
-    return own[0].capability if own else card.capability
-
-
-def _refuse_uneven(card: ModelCard, given: Parameters, members: Sequence[str]) -> None:
-    """Refuse an ensemble with other than one weight a member, or with none above nought."""
-    listed = card.completed(given).get(WEIGHTS) if members else None
-    weights = (
-        [float(part) for part in listed.split(",")] if isinstance(listed, str) and listed else []
-    )
-    if weights and (len(weights) != len(members) or not any(weights)):
-        detail = f"gives {len(weights)} weights to {len(members)} members; one each, not all 0"
-        raise InvalidRecipe([FieldError(f"/{card.task}/params/{WEIGHTS}", detail)])
-
-
-def _chosen_member(known: Sequence[Published], ensemble: ModelCard, name: str) -> ModelCard:
-    for one in known:
-        if one.card.task == ensemble.task and one.card.name == name and not one.card.combines:
-            if one.offered:
-                return one.card
-            break
-    names = ", ".join(
-        one.card.name
-        for one in known
-        if one.card.task == ensemble.task and one.offered and not one.card.combines
-    )
-    detail = f"{name!r} cannot be a member; there are {names}"
-    raise InvalidRecipe([FieldError(f"/{ensemble.task}/params/{MEMBERS}", detail)])
 
 
 def _chosen(known: Sequence[Published], task: TaskName, name: str) -> ModelCard:

@@ -9,6 +9,8 @@ from sqlalchemy.dialects.postgresql import insert
 from smart_filter_shared.db import tables
 from smart_filter_shared.ids import Capability, WorkerId
 
+# Fewer sweeps missed than these are no outage.
+_LATE_SWEEPS = 5
 # The stack of servers that this process belongs to; one for now.
 CELL = "default"
 
@@ -119,15 +121,16 @@ def win_sweep(
 ) -> Sweep | None:
     """Win the right to sweep a cell; at most one worker does in every so many seconds.
 
-    After nobody has swept for a heartbeat, the database or all workers were away: then those
-    that live get two heartbeats' time to renew their leases before any expires.
+    After nobody has swept for a heartbeat, and for several sweeps' time, the database or all
+    workers were away: then those that live get two heartbeats' time to renew their leases
+    before any expires.
     """
     won = connection.execute(
         text("""
             UPDATE cells SET
                 swept_at = statement_timestamp(),
                 expires_from = CASE
-                    WHEN swept_at < statement_timestamp() - make_interval(secs => :heartbeat)
+                    WHEN swept_at < statement_timestamp() - make_interval(secs => :unswept)
                     THEN statement_timestamp() + make_interval(secs => 2 * :heartbeat)
                     ELSE expires_from
                 END
@@ -139,7 +142,13 @@ def win_sweep(
             )
             RETURNING expires_from <= statement_timestamp() AS may_expire
         """),
-        {"cell": cell, "every_seconds": every_seconds, "heartbeat": heartbeat_seconds},
+        {
+            "cell": cell,
+            "every_seconds": every_seconds,
+            "heartbeat": heartbeat_seconds,
+            # Sweeps come late by a little; taken for an outage, that would stop all expiry.
+            "unswept": max(heartbeat_seconds, _LATE_SWEEPS * every_seconds),
+        },
     ).one_or_none()
     return None if won is None else Sweep(may_expire=won.may_expire)
 

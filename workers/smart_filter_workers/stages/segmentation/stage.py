@@ -61,9 +61,10 @@ def _result(people: People, recipe: Recipe) -> Segmented:
 
 def _kept(people: People, wanted: Whom | tuple[int, ...]) -> tuple[Matte8, int | None]:
     """Return the matte of the persons that are wanted, and how many they are."""
-    if wanted == Whom.ALL or people.persons is None:
+    if wanted == Whom.ALL:
         return people.matte, None if people.persons is None else len(people.persons)
-    mattes = people.persons
+    # Whom a model that tells persons apart sees but cannot tell apart here counts as one.
+    mattes = (people.matte,) if people.persons is None else people.persons
     if wanted == Whom.LARGEST:
         chosen = sorted(mattes, key=lambda matte: int(matte.sum(dtype=np.int64)))[-1:]
     else:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from smart_filter_shared import parameters as given
-from smart_filter_shared.cards import MEMBERS, WEIGHTS, ModelCard, TaskName
+from smart_filter_shared.cards import MEMBERS, STRONGER, WEIGHTS, ModelCard, TaskName
 from smart_filter_shared.parameters import Parameters
 from smart_filter_workers.results import Matte8, Prepared
 from smart_filter_workers.stages.segmentation import apart
@@ -66,7 +66,7 @@ CARD: Final = ModelCard(
         ),
         given.choice("below", Below.REVIEW, "What happens when it is not", choices=tuple(Below)),
         given.text(
-            "stronger",
+            STRONGER,
             "detectron2",
             "The model that escalated photos go to",
             longest=40,
@@ -117,7 +117,7 @@ def _people(found: Sequence[People], weights: Sequence[float], parameters: Param
         confidence=confidence,
         # An escalated photo too: should no pool have the stronger model, somebody looks.
         needs_review=is_unsure,
-        stronger=given.str_of(parameters, "stronger") or None if is_unsure and escalates else None,
+        stronger=given.str_of(parameters, STRONGER) or None if is_unsure and escalates else None,
     )
 
 
