@@ -19,7 +19,7 @@ SCENES: tuple[Preset, ...] = (
         tags=("sky", "clouds", "sunset", "pink", "orange", "evening", "outdoor", "nature"),
         moods=(Mood.TENDER, Mood.CALM),
         palette=("#5f7fc0", "#e0a3b8", "#ffd3a8", "#ffe8d9", "#c98fa8"),
-        brightness=0.73,
+        brightness=0.72,
         parameters={"cover": -0.2},
     ),
     Preset(
@@ -183,7 +183,7 @@ SCENES: tuple[Preset, ...] = (
         ),
         moods=(Mood.CALM, Mood.JOYFUL),
         palette=("#b8a488", "#e9dac2", "#fff3de"),
-        brightness=0.89,
+        brightness=0.90,
         parameters={"leaves": 1},
     ),
     Preset(

@@ -121,7 +121,7 @@ SURFACES: tuple[Preset, ...] = (
         tags=("plaster", "concrete", "wall", "texture", "grey", "urban", "industrial"),
         moods=(Mood.SERIOUS,),
         palette=("#80858a", "#a8acb0"),
-        brightness=0.59,
+        brightness=0.60,
     ),
     Preset(
         name="terracotta-wall",
@@ -148,7 +148,7 @@ SURFACES: tuple[Preset, ...] = (
         tags=("plaster", "wall", "texture", "blue", "indigo", "dark"),
         moods=(Mood.SERIOUS, Mood.JOYFUL),
         palette=("#2a4a85", "#4f78b5"),
-        brightness=0.37,
+        brightness=0.38,
     ),
     Preset(
         name="ochre-wall",
@@ -166,7 +166,7 @@ SURFACES: tuple[Preset, ...] = (
         tags=("marble", "stone", "white", "grey", "elegant", "luxury"),
         moods=(Mood.CALM, Mood.SERIOUS),
         palette=("#f5f4f2", "#d9d9da", "#8f9296"),
-        brightness=0.89,
+        brightness=0.91,
     ),
     Preset(
         name="black-marble",
@@ -175,7 +175,7 @@ SURFACES: tuple[Preset, ...] = (
         tags=("marble", "stone", "black", "dark", "gold", "elegant", "luxury"),
         moods=(Mood.SERIOUS,),
         palette=("#14151a", "#2f3138", "#c9a86a"),
-        brightness=0.17,
+        brightness=0.15,
     ),
     Preset(
         name="rose-marble",
@@ -184,7 +184,7 @@ SURFACES: tuple[Preset, ...] = (
         tags=("marble", "stone", "pink", "rose", "gold", "elegant"),
         moods=(Mood.TENDER,),
         palette=("#f7e3de", "#ecc6c0", "#c08f78"),
-        brightness=0.85,
+        brightness=0.86,
     ),
     Preset(
         name="green-marble",
@@ -193,7 +193,7 @@ SURFACES: tuple[Preset, ...] = (
         tags=("marble", "stone", "green", "emerald", "dark", "elegant", "luxury"),
         moods=(Mood.SERIOUS, Mood.CALM),
         palette=("#1f4a3d", "#37705c", "#cfe0d0"),
-        brightness=0.36,
+        brightness=0.34,
     ),
     Preset(
         name="terrazzo",

@@ -23,7 +23,7 @@ STRIP_ROWS = 64
 # "Quantization and dither"); a little more survives JPEG at quality 90.
 GRAIN_LEVELS = 1.6
 _GRAIN_TILE = 256
-_MOST_ENLARGED = 12.0
+_MOST_ENLARGED = 8.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from smart_filter_workers.backgrounds import colours, shapes
 from smart_filter_workers.backgrounds.sheet import Sheet
 from smart_filter_workers.results import Srgb8
 
-PITCH = 0.135
+PITCH = 0.15
 MOST_DOTS = 2500
 SMALL = 400
 CORNERS = 32  # of a dot
@@ -28,16 +28,16 @@ def draw(preset: Preset, sheet: Sheet) -> Srgb8:
     angles = np.linspace(0, 2 * np.pi, CORNERS, endpoint=False)
     disc = np.stack([np.cos(angles), np.sin(angles)], axis=-1)
     half = pitch / 2
-    for row in range(int(2 * reach_y / half) + 3):
-        for column in range(int(2 * reach_x / pitch) + 3):
-            at = np.array(
-                [(column - 1 + row % 2 / 2) * pitch - reach_x, (row - 1) * half - reach_y]
-            )
-            place = at / [reach_x, reach_y] * toward
-            share = (place[0] * lean + place[1] * (1 - lean) + 1) / 2
-            radius = 0.33 * pitch * np.clip((share - 0.22) / 0.78, 0, 1) ** 0.75
-            if radius > 0.02 * pitch:
-                shapes.fill(picture, fine, disc * radius + at, ink, apart=True)
+    rows, columns = int(2 * reach_y / half) + 3, int(2 * reach_x / pitch) + 3
+    row, column = np.divmod(np.arange(rows * columns), columns)
+    at_x = (column - 1 + row % 2 / 2) * pitch - reach_x
+    at_y = (row - 1) * half - reach_y
+    share = (at_x / reach_x * toward[0] * lean + at_y / reach_y * toward[1] * (1 - lean) + 1) / 2
+    radius = 0.33 * pitch * np.clip((share - 0.22) / 0.78, 0, 1) ** 0.75
+    shown = radius > 0.02 * pitch
+    outlines = disc * radius[shown, None, None] + np.stack([at_x, at_y], axis=-1)[shown, None]
+    for outline in outlines:
+        shapes.fill(picture, fine, outline, ink, apart=True)
     x, y = sheet.places(SMALL)
     light = (
         1 - 0.02 * (x / reach_x + y / reach_y) + 0.012 * sheet.clouds(SMALL, cells=90, octaves=2)

@@ -11,7 +11,7 @@ from smart_filter_workers.backgrounds.shapes import bent, step
 from smart_filter_workers.backgrounds.sheet import Field, Sheet
 from smart_filter_workers.results import Srgb8
 
-SMALL = 640
+SMALL = 600
 
 
 def draw(preset: Preset, sheet: Sheet) -> Srgb8:
@@ -24,9 +24,10 @@ def draw(preset: Preset, sheet: Sheet) -> Srgb8:
     lie = sheet.random.uniform(0.5, 0.9) * (1 if sheet.random.random() < 0.5 else -1)  # noqa: PLR2004 - a coin
     aslant = np.asarray(np.cos(lie) * y - np.sin(lie) * x, np.float32)
     clouds = bent(sheet.clouds(SMALL, cells=4, octaves=4), across, down)
-    broad = _veins(bent(aslant, across, down), sheet, count=1.6, width=0.035)
-    fine = _veins(bent(aslant, -down, across), sheet, count=3.4, width=0.012)
-    where = step(0.5 + 0.9 * sheet.clouds(SMALL, cells=3, octaves=2))
+    uneven = sheet.clouds(SMALL, cells=5, octaves=3)
+    broad = _veins(bent(aslant, across, down), sheet, count=1.6, width=0.03 * (1.1 + uneven))
+    fine = _veins(bent(aslant, -down, across), sheet, count=3.4, width=0.012 * (1.1 - uneven))
+    where = step(0.5 + 0.9 * uneven)
     veined = np.clip(broad * (0.25 + 0.75 * where) + 0.6 * fine * (1 - 0.7 * where), 0, 1)
     # Beside a vein the stone is stained.
     stained = np.clip(step(0.42 + 0.75 * clouds) + 0.35 * broad, 0, 1)[..., None]
@@ -35,10 +36,11 @@ def draw(preset: Preset, sheet: Sheet) -> Srgb8:
     return sheet.finish((picture * (1 - share) + vein * share).astype(np.float32))
 
 
-def _veins(field: Field, sheet: Sheet, *, count: float, width: float) -> Field:
-    """Return lines where the field passes evenly spaced values, 0..1, here thick and there thin."""
+def _veins(field: Field, sheet: Sheet, *, count: float, width: Field) -> Field:
+    """Return lines where the field passes evenly spaced values, 0..1; width: a line's half."""
     place = field * np.float32(count) + np.float32(sheet.random.random())
     place = place + 0.14 * sheet.clouds(SMALL, cells=8, octaves=4)
     away = np.abs(place - np.round(place))
-    thickness = width * (1.1 + sheet.clouds(SMALL, cells=5, octaves=2))
-    return np.asarray(1 / (1 + (away / np.maximum(thickness, 0.004)) ** 2), np.float32)
+    # Cauchy's bell, squared: a core with a little stain beside it.
+    bell = 1 / (1 + (away / np.maximum(width, 0.006)) ** 2)
+    return np.asarray(bell * bell, np.float32)

@@ -13,7 +13,7 @@ from smart_filter_workers.backgrounds.shapes import ridge, step
 from smart_filter_workers.backgrounds.sheet import Field, Sheet
 from smart_filter_workers.results import Srgb8
 
-SMALL = 560
+SMALL = 520
 STARS_PER_SQUARE = 260
 MOST_STARS = 1500
 SHIFT = 4
@@ -60,7 +60,7 @@ def _curtain(
     above = bottom - y
     faded = np.exp(-np.maximum(above, 0) / length)
     low = step(np.asarray(above / 0.16 + 1, np.float32)) * np.clip(rays, 0, 2) * lit
-    green, violet = low * faded * 0.8, low * np.sqrt(faded) * (1 - faded) * 0.55
+    green, violet = low * faded * 0.8, low * np.sqrt(faded) * (1 - faded) * 0.8
     return np.asarray(green[..., None] * lamps[0] + violet[..., None] * lamps[1], np.float32)
 
 

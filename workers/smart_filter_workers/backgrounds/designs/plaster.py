@@ -11,17 +11,16 @@ from smart_filter_workers.backgrounds.shapes import bent, slope
 from smart_filter_workers.backgrounds.sheet import Field, Sheet
 from smart_filter_workers.results import Srgb8
 
-SMALL = 660
+SMALL = 600
 RELIEF = 0.16
 
 
 def draw(preset: Preset, sheet: Sheet) -> Srgb8:
     """Draw the preset; (height, width, 3) uint8 sRGB."""
     x, y = sheet.places(SMALL)
-    wash = _strokes(sheet)
     daylight = -0.09 * (x / sheet.reach[0] + y / sheet.reach[1])
     blotches = sheet.clouds(SMALL, cells=3, octaves=5)
-    tone = 0.5 + 0.34 * blotches + 0.08 * wash + daylight
+    tone = 0.5 + 0.34 * blotches + daylight
     picture = colours.ramp(colours.read(preset.palette), tone.astype(np.float32))
     return sheet.finish(picture * texture(preset, sheet)[..., None])
 

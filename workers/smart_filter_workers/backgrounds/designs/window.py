@@ -13,7 +13,7 @@ from smart_filter_workers.backgrounds.shapes import Outline, slope, step
 from smart_filter_workers.backgrounds.sheet import Field, Sheet
 from smart_filter_workers.results import Srgb8
 
-SMALL = 560
+SMALL = 500
 FRONDS = 5
 
 
@@ -81,7 +81,7 @@ def _frond(
     """Return the outlines of a frond's leaflets along its arching stem."""
     bow = random.uniform(-0.7, 0.7)
     leaflets = []
-    for place in np.linspace(0.12, 1, 15):
+    for place in np.linspace(0.12, 1, 14):
         turn = aim + bow * place
         stem = aim + bow * place / 2
         foot = root + length * place * np.array([np.cos(stem), np.sin(stem)])
