@@ -80,6 +80,7 @@ class ModelCard:
     quality: measured figures by name, such as {"iou_portrait": 0.963}; the docs say how.
     speed: measured cost by name: cpu_ms a photo on one thread, peak_mb of a process.
     parameters: what a recipe may set for it.
+    ascending: pairs of parameters of which the first must not exceed the second.
     requires: packages that must be importable; extra: the extra of ours that brings them.
     combines: whether it is loaded with access to the other models of its task.
     instances: whether it tells persons apart; explains: whether it can show its steps as the
@@ -102,6 +103,7 @@ class ModelCard:
     speed: Mapping[str, float] = field(default_factory=dict)
     devices: tuple[str, ...] = ("cpu",)
     parameters: tuple[Parameter, ...] = ()
+    ascending: tuple[tuple[str, str], ...] = ()
     requires: tuple[str, ...] = ()
     extra: str = ""
     combines: bool = False

@@ -15,7 +15,7 @@ from coloraide import Color
 
 from smart_filter_shared.cards import ModelCard, TaskName
 from smart_filter_shared.errors import Contradiction, FieldError, InvalidRecipe, NotAvailable
-from smart_filter_shared.parameters import Scalar
+from smart_filter_shared.parameters import Parameters, Scalar
 from smart_filter_shared.presets import PRESETS, named
 from smart_filter_shared.recipe import (
     AUTO,
@@ -216,12 +216,23 @@ def _refuse_what_a_model_cannot(recipe: Recipe, cards: Sequence[ModelCard]) -> N
     card = _card_of(cards, recipe.models[TaskName.SEGMENTATION])
     if card is None:
         return
+    _refuse_descending(card, recipe.params.get(TaskName.SEGMENTATION, {}))
     if recipe.persons != Whom.ALL and not card.instances:
         able = [one.name for one in cards if one.instances]
         _refuse_model(card, "/persons", "does not tell persons apart", able)
     if Output.DEBUG in recipe.outputs and not card.explains:
         able = [one.name for one in cards if one.explains]
         _refuse_model(card, "/outputs", "has no steps to show as debug", able)
+
+
+def _refuse_descending(card: ModelCard, given: Parameters) -> None:
+    values = card.completed(given)
+    for low, high in card.ascending:
+        # Both are numbers: a card that said so of others would be wrong for every recipe.
+        if float(values[low]) > float(values[high]):
+            detail = f"{low} is {values[low]}, more than {high}, which is {values[high]}"
+            pointers = [f"/{card.task}/params/{name}" for name in (low, high)]
+            raise Contradiction([FieldError(pointer, detail) for pointer in pointers])
 
 
 def _refuse_model(card: ModelCard, pointer: str, what: str, able: Sequence[str]) -> None:

@@ -43,6 +43,7 @@ def a_card(task: TaskName, name: str, *, default: bool = True, able: bool = True
                 "box", "", "x,y,w,h", longest=20, pattern=r"(\d+(,\d+){3})?", form="x,y,w,h"
             ),
         ),
+        ascending=(("threshold", "steps"),),
         instances=able,
         explains=able,
     )
@@ -326,6 +327,16 @@ def test_wrong_parameter_is_named(name: str, value: str) -> None:
         parse({f"segmentation.params.{name}": [value]}, offered=OFFERED)
 
     assert pointers(caught.value) == [f"/segmentation/params/{name}"]
+
+
+def test_parameters_that_must_ascend_are_named_when_they_do_not() -> None:
+    with pytest.raises(Contradiction) as caught:
+        parsed(segmentation__params__threshold="0.5", segmentation__params__steps="0")
+
+    assert pointers(caught.value) == [
+        "/segmentation/params/threshold",
+        "/segmentation/params/steps",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -156,6 +156,7 @@ def _card(stored: Mapping[str, Any]) -> ModelCard:
             "input_size": None if size is None else (size[0], size[1]),
             "devices": tuple(stored["devices"]),
             "requires": tuple(stored.get("requires", ())),
+            "ascending": tuple((low, high) for low, high in stored.get("ascending", ())),
             "parameters": tuple(_parameter(one) for one in stored.get("parameters", ())),
         }
     )

@@ -41,6 +41,7 @@ CARD: Final = ModelCard(
         given.number("max_area", 0.95, "Most share of the photo to fill", least=0.0, most=1.0),
         given.integer("smooth", 11, "Gaussian kernel for the mask, px of 1024", least=1, most=101),
     ),
+    ascending=(("canny_low", "canny_high"), ("min_area", "max_area")),
     explains=True,
 )
 
