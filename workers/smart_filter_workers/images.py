@@ -195,7 +195,9 @@ def _decode_with_pillow(content: bytes) -> tuple[Srgb8, bytes, str]:
         # Pillow bounds what compressed text and profiles may swell to, and says so only here.
         if "too large" in str(error) or "MAX_TEXT" in str(error):
             raise ImageTooLarge(f"a compressed header swells: {error}") from error
-        raise ImageUnreadable(f"not a whole JPEG, PNG or WebP: {error}") from error
+        # Pillow names the buffer that it was given, by its address.
+        why = "" if isinstance(error, UnidentifiedImageError) else f": {error}"
+        raise ImageUnreadable(f"not a whole JPEG, PNG or WebP{why}") from error
 
 
 def _refuse_swollen_png(content: bytes, width: int, height: int) -> None:
