@@ -47,6 +47,42 @@ def test_file_that_is_admitted_again_has_its_new_digest(tmp_path: Path) -> None:
     assert (only.sha256, only.config, only.classes) == ("c" * 64, "x/z", ())
 
 
+def test_removed_file_is_gone_from_the_list_and_the_folder(tmp_path: Path) -> None:
+    mine = Admitted("mine.onnx", "e" * 64, "onnx", entry="mine")
+    (tmp_path / mine.name).touch()
+    admitted.add(tmp_path, mine)
+    admitted.add(tmp_path, OTHER)
+
+    assert admitted.remove(tmp_path, "onnx", "mine") == mine
+
+    assert admitted.read(tmp_path) == (OTHER,)
+    assert [path.name for path in tmp_path.iterdir()] == [admitted.LIST]
+
+
+def test_configuration_stays_while_weights_are_its_own(tmp_path: Path) -> None:
+    config = Admitted("mine.yaml", "d" * 64, "detectron2-config")
+    weights = Admitted("mine.npz", "e" * 64, "detectron2", config="sha256:" + "d" * 64)
+    admitted.add(tmp_path, config)
+    admitted.add(tmp_path, weights)
+    address = "sha256:dddddddddddd"
+
+    with pytest.raises(SetupFailed, match=f"detectron2/{address} needs it"):
+        admitted.remove(tmp_path, config.kind, address)
+    removed = [admitted.remove(tmp_path, kind, address) for kind in (weights.kind, config.kind)]
+
+    assert removed == [weights, config]
+
+
+@pytest.mark.parametrize(("kind", "entry"), [("onnx", "u2net"), ("onnx", ""), ("unet", "x/y")])
+def test_what_was_never_admitted_is_not_removed(tmp_path: Path, kind: str, entry: str) -> None:
+    with pytest.raises(SetupFailed, match="no admitted files"):
+        admitted.remove(tmp_path, kind, entry)
+    admitted.add(tmp_path, ONE)
+
+    with pytest.raises(SetupFailed, match="there are detectron2/x/y"):
+        admitted.remove(tmp_path, kind, entry)
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -64,6 +64,20 @@ def test_changed_file_is_told_by_verify(
     assert (status, [one["name"] for one in files if one["fault"]]) == (1, [f"onnx/{file.name}"])
 
 
+def test_removed_file_is_told_of(
+    data: Path, network: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status_of(models, ["admit", network, *SQUARE])
+    [file] = (data / "weights" / "onnx").iterdir()
+    capsys.readouterr()
+
+    status = status_of(models, ["remove", "onnx/my-red", "--json"])
+
+    told = {"model": "onnx", "entry": "my-red", "removed": f"onnx/{file.name}"}
+    assert (status, json.loads(capsys.readouterr().out)) == (0, told)
+    assert not file.exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "told"),
     [
@@ -76,6 +90,7 @@ def test_changed_file_is_told_by_verify(
         (["pull", f"detectron2/{ZOO}", "--admit"], 3, "smart-filter[detectron2]"),
         (["admit", str(PHOTO), "--kind", "detectron2"], 3, "smart-filter[detectron2]"),
         (["admit", str(PHOTO), "--kind", "unet", "--name", "x"], 3, "smart-filter[tensorflow]"),
+        (["remove", "onnx/nobody"], 3, "no admitted files"),
         (["bench", "nobody"], 2, "selfie"),
         (["bench", "onnx/u2net"], 2, "models pull onnx/u2net"),
     ],

@@ -315,6 +315,28 @@ def test_file_under_two_names_is_refused(folder: Path, tmp_path: Path) -> None:
         let_in(folder, tmp_path / "a", NETWORK, entry="mine-too")
 
 
+def test_file_is_not_used_in_another_way_under_its_name(folder: Path, tmp_path: Path) -> None:
+    let_in(folder, tmp_path / "a", NETWORK)
+    sigmoid = {**HANDLING.told, "activation": "sigmoid"}
+
+    with pytest.raises(SetupFailed, match="models remove onnx/mine"):
+        let_in(folder, tmp_path / "a", NETWORK, handling=sigmoid)
+    admitted.remove(folder, "onnx", "mine")
+    let_in(folder, tmp_path / "a", NETWORK, handling=sigmoid)
+
+    (listed,) = admitted.read(folder)
+    assert listed.handling["activation"] == "sigmoid"
+
+
+def test_file_is_let_in_again_with_its_terms(folder: Path, tmp_path: Path) -> None:
+    listed = let_in(folder, tmp_path / "a", NETWORK)
+    same = {**HANDLING.told, "activation": "none"}
+
+    admission.let_in(folder, tmp_path / "a", replace(listed, handling=same, licence="MIT"))
+
+    assert [one.licence for one in admitted.read(folder)] == ["MIT"]
+
+
 @pytest.mark.parametrize("entry", ["", "../up", "Mine", "a b", "a" * 65])
 def test_odd_names_are_refused(folder: Path, tmp_path: Path, entry: str) -> None:
     with pytest.raises(SetupFailed, match="is no name"):

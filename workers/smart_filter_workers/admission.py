@@ -20,7 +20,7 @@ from smart_filter_shared.errors import ModelNotLoaded, SetupFailed
 from smart_filter_workers import admitted, catalogue, weights
 from smart_filter_workers.admitted import Admitted
 from smart_filter_workers.catalogue import ModelFile
-from smart_filter_workers.networks import keras_network, onnx_session
+from smart_filter_workers.networks import handling, keras_network, onnx_session
 from smart_filter_workers.results import Prepared, Srgb8
 from smart_filter_workers.stages.segmentation.models.base import Segmenter
 
@@ -84,6 +84,11 @@ def _check_entry(folder: Path, file: Admitted) -> None:
             raise SetupFailed(
                 f"{file.entry} is another file's name by now: results under one name must not"
                 " change, choose another with --name"
+            )
+        if other.entry == file.entry and not handling.are_alike(other.handling, file.handling):
+            raise SetupFailed(
+                f"{file.entry} is used in another way by now: results under one name must not"
+                f" change; `smart-filter models remove {file.kind}/{file.entry}` first"
             )
         if other.entry != file.entry and other.sha256 == file.sha256:
             raise SetupFailed(f"this file is {other.kind} {other.entry} already")

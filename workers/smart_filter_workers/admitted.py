@@ -9,7 +9,8 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Final, cast
@@ -19,6 +20,9 @@ from smart_filter_shared.errors import SetupFailed
 
 LIST: Final = "admitted.json"
 REMEDY: Final = "admit it with `smart-filter models admit`"
+# Before the digest of an operator's own configuration; it is asked for by so much of both.
+DIGEST: Final = "sha256:"
+ADDRESS_LENGTH: Final = len(DIGEST) + 12
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _TEXTS = ("kind", "config", "entry", "source", "licence", "data_terms")
 
@@ -80,13 +84,54 @@ def entries(folder: Path, kind: str) -> dict[str, Admitted]:
 
 def add(folder: Path, file: Admitted) -> None:
     """Put a file on the list, or change what the list says of it; in one step."""
+    with _locked(folder):
+        _write(folder, {one.name: one for one in read(folder)} | {file.name: file})
+
+
+def remove(folder: Path, kind: str, entry: str) -> Admitted:
+    """Take a file off the list, then out of the folder; return what the list said of it.
+
+    entry: what a recipe calls it.
+    Raises SetupFailed when no file of that kind is called so, or others on the list need it.
+    """
+    if not (folder / LIST).is_file():
+        raise SetupFailed(f"{folder} has no admitted files")
+    with _locked(folder):
+        files = {one.name: one for one in read(folder)}
+        found = next((one for one in files.values() if _iscalled(one, kind, entry)), None)
+        if found is None:
+            there = ", ".join(called(one) for one in files.values()) or "none"
+            raise SetupFailed(f"{kind}/{entry} was never admitted here; there are {there}")
+        needing = [one for one in files.values() if one.config == f"{DIGEST}{found.sha256}"]
+        if needing:
+            raise SetupFailed(f"{called(needing[0])} needs it: remove that first")
+        del files[found.name]
+        _write(folder, files)
+        # Off the list first: a file that nobody lists is never loaded.
+        (folder / found.name).unlink(missing_ok=True)
+    return found
+
+
+def called(file: Admitted) -> str:
+    """Return MODEL/ENTRY, as commands and recipes call a file."""
+    own = file.entry or file.config or f"{DIGEST}{file.sha256}"
+    # Own configurations are asked for by the beginning of their digest.
+    return f"{file.kind}/{own[:ADDRESS_LENGTH] if own.startswith(DIGEST) else own}"
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
     # Two commands at once must not each forget what the other lets in.
     lock = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        _write(folder, {one.name: one for one in read(folder)} | {file.name: file})
+        yield
     finally:
         os.close(lock)
+
+
+def _iscalled(file: Admitted, kind: str, entry: str) -> bool:
+    return entry != "" and called(file) == f"{kind}/{entry}"
 
 
 def _write(folder: Path, files: Mapping[str, Admitted]) -> None:

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, UnidentifiedImageError
 
 from smart_filter_shared.errors import ImageTooLarge, ImageUnreadable
 from smart_filter_workers import jpeg

@@ -26,7 +26,7 @@ _json_option = click.option("--json", "as_json", is_flag=True, help="For program
 
 @click.group()
 def models() -> None:
-    """List and measure the models; fetch, check and let in their weights."""
+    """List and measure the models; fetch, check, let in and remove their weights."""
 
 
 @models.command("list")
@@ -168,6 +168,27 @@ def admit(
     click.echo("they are started anew. To use it:")
     task = admitted.task
     click.echo(f"  --set {task}.model={admitted.model} --set {task}.params.entry={admitted.entry}")
+
+
+@models.command()
+@click.argument("name", metavar="MODEL/ENTRY")
+@_json_option
+def remove(name: str, *, as_json: bool) -> None:
+    """Remove a file that was fetched or let in by its MODEL/ENTRY, such as onnx/u2netp.
+
+    Workers offer it no longer once they are started anew. Give what replaces it another name:
+    whoever compares results takes those of one name to be one network's.
+    """
+    with needing("worker"):
+        # The server's packages are not part of a bare install.
+        from smart_filter_workers import admitted  # noqa: PLC0415
+
+    model, _, entry = name.partition("/")
+    removed = admitted.remove(data_folder() / "weights", model, entry)
+    if as_json:
+        click.echo(json.dumps({"model": model, "entry": entry, "removed": removed.name}))
+    else:
+        click.echo(f"{name} is removed; workers offer it no longer once they are started anew")
 
 
 @models.command()

@@ -152,6 +152,16 @@ def read(told: Told) -> Handling:
     )
 
 
+def are_alike(one: Told, other: Told) -> bool:
+    """Whether two tell of the same handling; what cannot be read is like nothing else."""
+    # A size that is not told is the network's own.
+    no_size = {"width": LARGEST_SIDE_PX, "height": LARGEST_SIDE_PX}
+    try:
+        return read({**no_size, **one}) == read({**no_size, **other})
+    except ValueError:
+        return dict(one) == dict(other)
+
+
 def _one(told: Told, name: str, default: Word) -> Word:
     value, kind = told.get(name, default), type(default)
     try:

@@ -62,7 +62,8 @@ class Shelf(Generic[Network]):
         One bad file must not take the good ones with it: a job that asks for it fails alone.
         Raises ModelNotLoaded when there is none, or none can be opened.
         """
-        names = sorted(admitted.entries(self._folder, self._kind), key=lambda one: one != default)
+        there = admitted.entries(self._folder, self._kind)
+        names = sorted(there, key=lambda name: (name != default, name))
         first_that_opens(names or [default], self.network, kind=self._kind)
 
     def _load(self, entry: str) -> Network:

@@ -83,7 +83,7 @@ def admit_weights(
         f"{stem}{beside}{suffix}",
         hashlib.sha256(content).hexdigest(),
         kind,
-        config=config if own is None else f"{shelf.DIGEST}{own.sha256}",
+        config=config if own is None else f"{admitted.DIGEST}{own.sha256}",
         classes=classes,
     )
     _refuse_another(folder, let_in)
@@ -110,7 +110,7 @@ def _refuse_another(folder: Path, file: Admitted) -> None:
         if is_same_use and one.sha256 != file.sha256 and (folder / one.name).is_file():
             raise SetupFailed(
                 f"{file.config} has other weights here: results under one name must not change;"
-                f" remove {folder / one.name} first"
+                f" `smart-filter models remove {admitted.called(one)}` first"
             )
 
 

@@ -11,7 +11,7 @@ from typing import Final
 
 from smart_filter_shared.errors import ModelNotLoaded, SetupFailed
 from smart_filter_workers import admitted
-from smart_filter_workers.admitted import Admitted
+from smart_filter_workers.admitted import ADDRESS_LENGTH, DIGEST, Admitted
 from smart_filter_workers.networks.detectron2 import building, checkpoints, documents, keys, zoo
 from smart_filter_workers.networks.detectron2.documents import Document
 from smart_filter_workers.networks.detectron2.predictor import Predictor
@@ -20,9 +20,6 @@ from smart_filter_workers.networks.detectron2.predictor import Predictor
 WEIGHTS: Final = "detectron2"
 CONFIG: Final = "detectron2-config"
 FACES: Final = "detectron2-faces"
-# Own configurations are asked for by the beginning of their digest.
-DIGEST: Final = "sha256:"
-ADDRESS_LETTERS: Final = 12
 # Each takes 0.2 to 0.6 GB.
 MOST_LOADED: Final = 2
 
@@ -112,7 +109,7 @@ def shelved(folder: Path, *, kind: str = WEIGHTS) -> Mapping[str, Shelved]:
 
 def address_of(sha256: str) -> str:
     """Return how an own configuration is asked for."""
-    return f"{DIGEST}{sha256[:ADDRESS_LETTERS]}"
+    return f"{DIGEST}{sha256}"[:ADDRESS_LENGTH]
 
 
 def of_zoo(name: str) -> Document:
