@@ -82,7 +82,12 @@ class Sheet:
         matrix = np.array([[per_x, 0, shift[0]], [0, per_y, shift[1]]])
         flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
         enlarged = cv2.warpAffine(total, matrix, size, flags=flags)
-        return resized(enlarged.astype(np.float32, copy=False), (width, height))
+        if drawn < 1:
+            # Straight lines, then their mean over a cell's width: a quadratic B-spline. cv2's
+            # cubic, of parameter -0.75, ripples along slopes, which silk and marble would show.
+            enlarged = cv2.resize(enlarged, (width, height), interpolation=cv2.INTER_LINEAR)
+            enlarged = cv2.blur(enlarged, (max(1, round(1 / drawn)),) * 2)
+        return enlarged.astype(np.float32, copy=False)
 
     def _dice(self, rows: int, columns: int) -> Field:
         return self.random.random((rows, columns), np.float32) * 2 - 1

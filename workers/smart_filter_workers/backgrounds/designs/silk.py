@@ -20,11 +20,10 @@ def draw(preset: Preset, sheet: Sheet) -> Srgb8:
     aslant = np.cos(lie) * x + np.sin(lie) * y
     wide = sheet.clouds(SMALL, cells=1.6, octaves=2)
     narrow = sheet.clouds(SMALL, cells=3.5, octaves=2)
-    place = 1.1 * aslant + 0.75 * wide + 0.2 * narrow
+    place = 1.2 * aslant + 0.5 * wide + 0.14 * narrow
     # Folds of two widths; a cosine is how a cylinder of cloth meets the light.
     folds = 0.62 * np.cos(2 * np.pi * place) + 0.3 * np.cos(2 * np.pi * (2.3 * place + 0.6 * wide))
     tone = 0.46 + 0.4 * folds
     sheen = 0.22 * np.clip(folds - 0.45, 0, 1) ** 2
-    weave = 0.01 * sheet.clouds(SMALL, cells=200, octaves=1)
-    light = (tone + sheen + weave).astype(np.float32)
+    light = (tone + sheen).astype(np.float32)
     return sheet.finish(colours.ramp(colours.read(preset.palette), light))
