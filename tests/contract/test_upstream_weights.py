@@ -1,20 +1,19 @@
 """Weights from upstream addresses: fetched by digest, tried, listed; or nothing is left."""
 
 import hashlib
+import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
-import numpy as np
 import pytest
 
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_tests import networks
-from smart_filter_workers import admission, admitted, catalogue, downloads, upstream, weights
-from smart_filter_workers.admitted import Admitted
+from smart_filter_workers import admitted, catalogue, downloads, upstream, weights
 from smart_filter_workers.networks.handling import Answer, Handling
 from smart_filter_workers.upstream import Remote, Upstream
 
@@ -286,81 +285,17 @@ def test_entry_without_an_address_says_how_to_make_its_file(folder: Path) -> Non
         pull(folder, upstream.find("yolo/rtmdet-ins-tiny"))
 
 
-def let_in(
-    folder: Path,
-    source: Path,
-    content: bytes,
-    *,
-    kind: str = "onnx",
-    entry: str = "mine",
-    handling: Mapping[str, object] = HANDLING.told,
-) -> Admitted:
-    source.write_bytes(content)
-    digest = hashlib.sha256(content).hexdigest()
-    return admission.let_in(folder, source, Admitted("", digest, kind, "", (), entry, handling))
+def test_what_killed_commands_left_is_removed_after_a_day(folder: Path, shop: Shop) -> None:
+    folder.mkdir()
+    left = [folder / name for name in (".admit-old", ".pull-old", ".pull-new", "other")]
+    for path in left:
+        path.mkdir()
+        (path / "partial").touch()
+    two_days_ago = left[0].stat().st_mtime - 2 * weights.LEFTOVER_SECONDS
+    for path in left:
+        if path.name != ".pull-new":
+            os.utime(path, (two_days_ago, two_days_ago))
 
+    pull(folder, an_entry(shop))
 
-def test_name_of_another_file_is_not_taken(folder: Path, tmp_path: Path) -> None:
-    let_in(folder, tmp_path / "a", NETWORK)
-    other = networks.yolo(np.ones((7, 1), np.float32), np.ones((1, 4, 4), np.float32))
-
-    with pytest.raises(SetupFailed, match="another file's name"):
-        let_in(folder, tmp_path / "b", other)
-
-
-def test_file_under_two_names_is_refused(folder: Path, tmp_path: Path) -> None:
-    let_in(folder, tmp_path / "a", NETWORK)
-
-    with pytest.raises(SetupFailed, match="is onnx mine already"):
-        let_in(folder, tmp_path / "a", NETWORK, entry="mine-too")
-
-
-def test_file_is_not_used_in_another_way_under_its_name(folder: Path, tmp_path: Path) -> None:
-    let_in(folder, tmp_path / "a", NETWORK)
-    sigmoid = {**HANDLING.told, "activation": "sigmoid"}
-
-    with pytest.raises(SetupFailed, match="models remove onnx/mine"):
-        let_in(folder, tmp_path / "a", NETWORK, handling=sigmoid)
-    admitted.remove(folder, "onnx", "mine")
-    let_in(folder, tmp_path / "a", NETWORK, handling=sigmoid)
-
-    (listed,) = admitted.read(folder)
-    assert listed.handling["activation"] == "sigmoid"
-
-
-def test_file_is_let_in_again_with_its_terms(folder: Path, tmp_path: Path) -> None:
-    listed = let_in(folder, tmp_path / "a", NETWORK)
-    same = {**HANDLING.told, "activation": "none"}
-
-    admission.let_in(folder, tmp_path / "a", replace(listed, handling=same, licence="MIT"))
-
-    assert [one.licence for one in admitted.read(folder)] == ["MIT"]
-
-
-@pytest.mark.parametrize("entry", ["", "../up", "Mine", "a b", "a" * 65])
-def test_odd_names_are_refused(folder: Path, tmp_path: Path, entry: str) -> None:
-    with pytest.raises(SetupFailed, match="is no name"):
-        let_in(folder, tmp_path / "a", NETWORK, entry=entry)
-
-
-def test_network_that_does_not_run_as_told_leaves_nothing(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(SetupFailed, match="does not run as told"):
-        let_in(folder, tmp_path / "a", NETWORK, handling={"width": 32, "height": 64})
-    with pytest.raises(SetupFailed, match="does not run as told"):
-        let_in(folder, tmp_path / "a", NETWORK, handling={**HANDLING.told, "output": 1})
-    with pytest.raises(SetupFailed, match="does not run as told"):
-        let_in(folder, tmp_path / "a", NETWORK, kind="yolo")
-
-    assert left_in(folder) == []
-
-
-def test_network_with_weights_elsewhere_leaves_nothing(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(SetupFailed, match="another file"):
-        let_in(folder, tmp_path / "a", networks.with_weights_elsewhere())
-
-    assert left_in(folder) == []
-
-
-def test_file_of_an_unknown_kind_is_refused(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(SetupFailed, match="no kind of weights: onnx, yolo, unet"):
-        let_in(folder, tmp_path / "a", NETWORK, kind="pickle")
+    assert [path.name for path in left if path.exists()] == [".pull-new", "other"]

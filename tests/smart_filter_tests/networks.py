@@ -67,6 +67,42 @@ def reds_logit() -> bytes:
     return _network(nodes, {"matte": [1, 1, SIDE_PX, SIDE_PX]}, constants)
 
 
+def says(answer: Floats) -> bytes:
+    """Return a network with one answer, the same to every picture."""
+    return _constant({"matte": answer})
+
+
+def never_ends() -> bytes:
+    """Return a matting network of a few hundred bytes that is at work for centuries."""
+    matte = [1, 1, SIDE_PX, SIDE_PX]
+    body = helper.make_graph(
+        [
+            helper.make_node("Identity", ["goes_on"], ["still"]),
+            helper.make_node("Sin", ["was"], ["is"]),
+        ],
+        "round",
+        [
+            helper.make_tensor_value_info("round", TensorProto.INT64, []),
+            helper.make_tensor_value_info("goes_on", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("was", TensorProto.FLOAT, matte),
+        ],
+        [
+            helper.make_tensor_value_info("still", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("is", TensorProto.FLOAT, matte),
+        ],
+    )
+    values = {"starts": [0], "ends": [1], "axes": [1], "rounds": 2**62}
+    constants = [
+        numpy_helper.from_array(np.array(value, np.int64), key) for key, value in values.items()
+    ]
+    constants.append(numpy_helper.from_array(np.array(True), "begins"))
+    nodes = [
+        helper.make_node("Slice", ["picture", "starts", "ends", "axes"], ["red"]),
+        helper.make_node("Loop", ["rounds", "begins", "red"], ["matte"], body=body),
+    ]
+    return _network(nodes, {"matte": matte}, constants)
+
+
 def who_is_red() -> bytes:
     """Return a YOLO-seg network that sees one person as large as the input, if it holds red."""
     cell = SIDE_PX // 16

@@ -5,50 +5,42 @@ would have other files read is refused. detectron2 has an admission of its own, 
 """
 
 import re
-import shutil
-import tempfile
-from collections.abc import Callable
 from dataclasses import replace
-from hashlib import file_digest
 from pathlib import Path
-from typing import Final, cast
+from typing import Final
 
-import numpy as np
-
-from smart_filter_shared.cards import ENTRY, TaskName
-from smart_filter_shared.errors import ModelNotLoaded, SetupFailed
-from smart_filter_workers import admitted, catalogue, weights
+from smart_filter_shared.errors import SetupFailed
+from smart_filter_workers import admitted, catalogue, foreign_file, probing, weights
 from smart_filter_workers.admitted import Admitted
-from smart_filter_workers.catalogue import ModelFile
-from smart_filter_workers.networks import handling, keras_network, onnx_session
-from smart_filter_workers.results import Prepared, Srgb8
-from smart_filter_workers.stages.segmentation.models.base import Segmenter
+from smart_filter_workers.networks import handling
+from smart_filter_workers.stages.segmentation.models import unet
 
 # What each kind's files are called.
 SUFFIXES: Final = {"onnx": ".onnx", "yolo": ".onnx", "unet": ".keras"}
 ENTRY_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-_PROBE_SIZE: Final = (120, 160)
 
 
-def let_in(folder: Path, source: Path, file: Admitted) -> Admitted:
+def let_in(
+    folder: Path, source: Path, file: Admitted, *, limit_seconds: float = probing.LIMIT_SECONDS
+) -> Admitted:
     """Copy a file of weights into the weights folder and onto its list; return how it is listed.
 
     file: what is known of it; its name is given by its digest.
+    limit_seconds: how long it may take to be looked at and run once.
     Raises SetupFailed when its digest is another, it is not what its kind reads, it does not
     run, or its entry is another file's.
     """
     _check_entry(folder, file)
+    _check_handling(file)
     ensure_runs_here(file.kind)
     folder.mkdir(parents=True, exist_ok=True)
     listed = replace(file, name=f"{file.kind}/{file.sha256}{SUFFIXES[file.kind]}")
-    # Beside its destination, because only within one file system is a move one step.
-    with tempfile.TemporaryDirectory(prefix=".admit-", dir=folder) as scratch:
-        copy = Path(scratch) / listed.name
+    with weights.scratch_folder(folder, "admit") as scratch:
+        copy = scratch / listed.name
         copy.parent.mkdir(parents=True)
-        shutil.copyfile(source, copy)
-        if sha256_of(copy) != file.sha256:
+        if foreign_file.copy(source, copy) != file.sha256:
             raise SetupFailed(f"{source} was changed while it was read")
-        _check(Path(scratch), listed)
+        probing.ensure_works(scratch, listed, limit_seconds=limit_seconds)
         weights.put(copy, folder / listed.name)
     admitted.add(folder, listed)
     return listed
@@ -61,15 +53,6 @@ def ensure_runs_here(kind: str) -> None:
         lacking = catalogue.lacking_packages(card)
         if lacking is not None:
             raise SetupFailed(lacking)
-
-
-def sha256_of(path: Path) -> str:
-    """Return a file's digest as lower-case hex.  Raises SetupFailed when it cannot be read."""
-    try:
-        with path.open("rb") as content:
-            return file_digest(content, "sha256").hexdigest()
-    except OSError as error:
-        raise SetupFailed(f"{path} cannot be read: {error.strerror}") from error
 
 
 def _check_entry(folder: Path, file: Admitted) -> None:
@@ -94,42 +77,10 @@ def _check_entry(folder: Path, file: Admitted) -> None:
             raise SetupFailed(f"this file is {other.kind} {other.entry} already")
 
 
-def _check(folder: Path, file: Admitted) -> None:
-    """Look at a file that lies in a folder of its own, and run it on a small picture."""
-    content = (folder / file.name).read_bytes()
-    if file.kind == "unet":
-        keras_network.check(content)
-    else:
-        onnx_session.check(content)
-    admitted.add(folder, file)
-    _probe(folder, file)
-
-
-def _probe(folder: Path, file: Admitted) -> None:
-    """Run the only entry of a folder.  Raises SetupFailed when that gives no matte."""
-    model = catalogue.find().files[TaskName.SEGMENTATION, file.kind]
-    srgb = _gradient()
-    height, width = srgb.shape[:2]
-    prepared = Prepared(width, height, format="png", proxy_srgb=srgb, proposals=())
+def _check_handling(file: Admitted) -> None:
+    if file.kind == unet.KIND:
+        return  # the file itself may say its size
     try:
-        (people,) = _loaded(model, folder, file.entry)([prepared])
-    except ModelNotLoaded as error:
-        raise SetupFailed(str(error)) from error
-    except Exception as error:
-        # A framework may raise anything about a file that is not what it was said to be.
-        raise SetupFailed(f"it does not run as told ({type(error).__name__}: {error})") from error
-    if people.matte.shape != (height, width):
-        raise SetupFailed(f"its matte is {people.matte.shape}, expected {(height, width)}")
-
-
-def _loaded(file: ModelFile, folder: Path, entry: str) -> Segmenter:
-    parameters = file.CARD.completed({ENTRY: entry})
-    model = cast("Callable[..., list[object]]", file.load(folder))
-    return cast("Segmenter", lambda batch: model(batch, parameters=parameters))
-
-
-def _gradient() -> Srgb8:
-    """Return a small picture in which no two columns are alike."""
-    height, width = _PROBE_SIZE
-    row = np.linspace(0, 255, width).astype(np.uint8)
-    return np.repeat(np.stack([row, row[::-1], row], axis=1)[np.newaxis], height, axis=0)
+        handling.read(file.handling)
+    except ValueError as error:
+        raise SetupFailed(f"how to use it cannot be read: {error}") from error

@@ -5,11 +5,9 @@ limit, and by the kernel when its parent dies. Both ends are the same program an
 pickle over pipes that nobody else holds.
 """
 
-import ctypes
 import importlib
 import os
 import pickle
-import signal
 import subprocess
 import sys
 import time
@@ -22,11 +20,9 @@ from smart_filter_shared.jobs.queries import JobRow
 from smart_filter_shared.settings import Settings
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_shared.telemetry import logs
-from smart_filter_workers import catalogue, memory, stage_code
+from smart_filter_workers import catalogue, lifeline, memory, stage_code
 from smart_filter_workers.artifacts import Artifacts
 from smart_filter_workers.loaded import LoadedModels
-
-_PR_SET_PDEATHSIG = 1  # Source: linux/prctl.h
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +69,7 @@ def run(request: Request, *, limit_seconds: float) -> Answer:
 
 def serve() -> None:
     """Be the child."""
-    _die_with(parent=int(sys.argv[1]))
+    lifeline.tie(parent=int(sys.argv[1]))
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     # Whatever a library prints must not mix with the answer.
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
@@ -97,9 +93,3 @@ def _answer(request: Request) -> Answer:
     except Exception as error:  # noqa: BLE001 - the parent decides by its family
         return Answer(error=error)
     return Answer(result=result, seconds=time.perf_counter() - started)
-
-
-def _die_with(parent: int) -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it died before that
-        sys.exit("the worker that started this process has ended")

@@ -1,6 +1,5 @@
 """The upstream manifest: weights that are not in a package, and how to fetch one of them."""
 
-import tempfile
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -147,9 +146,8 @@ def _fetched(
     wanted = file.sha256 or sha256.lower()
     if _is_there(folder, entry, file, wanted):
         return None
-    # Beside its destination, because only within one file system is a move one step.
-    with tempfile.TemporaryDirectory(prefix=".pull-", dir=folder) as scratch:
-        partial_file = Path(scratch) / "partial"
+    with weights.scratch_folder(folder, "pull") as scratch:
+        partial_file = scratch / "partial"
         digest = downloads.fetch(
             file.address,
             partial_file,

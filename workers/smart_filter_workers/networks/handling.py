@@ -134,6 +134,11 @@ def read(told: Told) -> Handling:
     unknown = sorted(told.keys() - {one.name for one in fields(Handling)})
     if unknown:
         raise ValueError(f"{', '.join(unknown)}: no such way to handle a network")
+    lacking = [f"{name}=PIXELS" for name in ("width", "height") if name not in told]
+    if lacking:
+        raise ValueError(
+            f"the size of its input must be told, with --set {' --set '.join(lacking)}"
+        )
     return Handling(
         width=_whole(told, "width", least=1, most=LARGEST_SIDE_PX),
         height=_whole(told, "height", least=1, most=LARGEST_SIDE_PX),

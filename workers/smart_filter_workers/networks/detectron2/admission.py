@@ -5,8 +5,6 @@ digest; from then on nothing but that digest is trusted.
 """
 
 import hashlib
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -14,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from smart_filter_shared.errors import SetupFailed
-from smart_filter_workers import admitted
+from smart_filter_workers import admitted, foreign_file, weights
 from smart_filter_workers.admitted import Admitted
 from smart_filter_workers.networks.detectron2 import building, checkpoints, documents, shelf, zoo
 from smart_filter_workers.networks.detectron2.building import Built
@@ -31,7 +29,7 @@ def admit_config(path: Path, folder: Path, *, names: Sequence[str] = ()) -> str:
     names: of its classes, those that it counts first, unless its data set is a known one.
     Raises SetupFailed naming what it says that it may not, or why no model comes of it.
     """
-    content = _content(path, most=documents.LONGEST_BYTES)
+    content = foreign_file.content(path, most_bytes=documents.LONGEST_BYTES)
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -40,7 +38,7 @@ def admit_config(path: Path, folder: Path, *, names: Sequence[str] = ()) -> str:
     probe(building.build(document, device=building.device(), names=names))
     digest = hashlib.sha256(content).hexdigest()
     name = f"{FOLDER}/{digest}.yaml"
-    _put(folder / name, content)
+    _put(folder, name, content)
     admitted.add(folder, Admitted(name, digest, shelf.CONFIG, classes=tuple(names)))
     return shelf.address_of(digest)
 
@@ -70,7 +68,7 @@ def admit_weights(
     )
     document = shelf.of_zoo(config) if own is None else shelf.own(folder, own)
     classes = tuple(names) or (own.classes if own else ())
-    content = _content(path, most=None)
+    content = foreign_file.content(path)
     checkpoint = checkpoints.parsed(content, path.name)
     built = building.build(document, device=building.device(), names=classes)
     building.fill(built, checkpoint)
@@ -87,7 +85,7 @@ def admit_weights(
         classes=classes,
     )
     _refuse_another(folder, let_in)
-    _put(folder / let_in.name, content)
+    _put(folder, let_in.name, content)
     admitted.add(folder, let_in)
     return let_in
 
@@ -114,23 +112,8 @@ def _refuse_another(folder: Path, file: Admitted) -> None:
             )
 
 
-def _content(path: Path, *, most: int | None) -> bytes:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise SetupFailed(f"{path} cannot be read: {error.strerror}") from error
-    if most is not None and len(content) > most:
-        raise SetupFailed(f"{path} is larger than {most} bytes")
-    return content
-
-
-def _put(path: Path, content: bytes) -> None:
+def _put(folder: Path, name: str, content: bytes) -> None:
     """Put a file in place in one step."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, scratch = tempfile.mkstemp(prefix=".admit-", dir=path.parent)
-    with os.fdopen(handle, "wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    Path(scratch).chmod(0o644)
-    Path(scratch).replace(path)
+    with weights.scratch_folder(folder, "admit") as scratch:
+        (scratch / "whole").write_bytes(content)
+        weights.put(scratch / "whole", folder / name)

@@ -48,13 +48,15 @@ def load(weights: Path) -> "Unet":
 
     Raises ModelNotLoaded when there is none, or none can be opened.
     """
-    shelf = Shelf(weights, KIND, _opened)
+    shelf = Shelf(weights, KIND, opened)
     shelf.warm(DEFAULT)
     return Unet(shelf)
 
 
 @dataclass(frozen=True, slots=True)
-class _Opened:
+class Opened:
+    """A network, and how it is used."""
+
     network: KerasNetwork
     handling: Handling
 
@@ -63,7 +65,7 @@ class _Opened:
 class Unet:
     """The model; it needs to be told its parameters."""
 
-    shelf: Shelf[_Opened]
+    shelf: Shelf[Opened]
 
     def __call__(self, batch: Sequence[Prepared], *, parameters: Parameters) -> list[People]:
         """Return the people of each picture; such networks do not tell persons apart.
@@ -72,19 +74,24 @@ class Unet:
         """
         if not batch:
             return []
-        opened = self.shelf.network(read.str_of(parameters, ENTRY))
-        return [_people(opened, one) for one in batch]
+        network = self.shelf.network(read.str_of(parameters, ENTRY))
+        return [_people(network, one) for one in batch]
 
 
-def _opened(content: bytes, file: Admitted) -> _Opened:
+def opened(content: bytes, file: Admitted) -> Opened:
+    """Open an admitted file.
+
+    content: the file's bytes, whose digest was checked.
+    Raises SetupFailed when it does not load, or how it is used cannot be read.
+    """
     network = KerasNetwork(content)
-    return _Opened(network, keras_network.sized(network, file))
+    return Opened(network, keras_network.sized(network, file))
 
 
-def _people(opened: _Opened, prepared: Prepared) -> People:
-    srgb, used = prepared.proxy_srgb, opened.handling
+def _people(one: Opened, prepared: Prepared) -> People:
+    srgb, used = prepared.proxy_srgb, one.handling
     placed = placing.place(srgb, used)
-    seen = placing.coverage(opened.network(placed.values), used)
+    seen = placing.coverage(one.network(placed.values), used)
     matte_01 = placing.to_picture(seen, placed, used, srgb)
     if used.task == Task.SEGMENTATION:
         return People(refine(matte_01, srgb), persons=None)
