@@ -1,5 +1,6 @@
 """What every background keeps to, whichever family draws it."""
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -84,6 +85,20 @@ def test_every_colour_of_the_palette_can_be_seen(preset: Preset) -> None:
         nearest = np.abs(pixels - colour).max(axis=-1).min()
         # Shading, mixing and light falling off may keep a colour from being met exactly.
         assert nearest <= 60, f"{text} is {nearest} levels away from everything"
+
+
+@pytest.mark.parametrize(
+    "preset", [one for one in PRESETS if one.parameters], ids=lambda preset: preset.name
+)
+def test_a_family_knows_the_parameters_of_its_presets(preset: Preset) -> None:
+    def drawing(one: Preset) -> Srgb8:
+        return library.design(one.family).draw(one, library.sheet(one.name, seed=0, **SIZE))
+
+    for name in preset.parameters:
+        others = {key: value for key, value in preset.parameters.items() if key != name}
+        plain = replace(preset, parameters=others)
+
+        assert not np.array_equal(drawing(preset), drawing(plain)), name
 
 
 @each_preset

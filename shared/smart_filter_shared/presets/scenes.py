@@ -183,7 +183,7 @@ SCENES: tuple[Preset, ...] = (
         ),
         moods=(Mood.CALM, Mood.JOYFUL),
         palette=("#b8a488", "#e9dac2", "#fff3de"),
-        brightness=0.90,
+        brightness=0.89,
         parameters={"leaves": 1},
     ),
     Preset(
@@ -193,7 +193,7 @@ SCENES: tuple[Preset, ...] = (
         tags=("leaves", "shadow", "light", "wall", "green", "sage", "nature", "minimal"),
         moods=(Mood.CALM, Mood.TENDER),
         palette=("#7a9078", "#b3c6ac", "#e3eed6"),
-        brightness=0.82,
+        brightness=0.83,
         parameters={"leaves": 1},
     ),
     Preset(

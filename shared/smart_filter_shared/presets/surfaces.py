@@ -220,6 +220,6 @@ SURFACES: tuple[Preset, ...] = (
         tags=("terrazzo", "stone", "dark", "blue", "chips"),
         moods=(Mood.SERIOUS,),
         palette=("#2a3340", "#4f6278", "#8fa3b5", "#c9a88f", "#d9dee3"),
-        brightness=0.27,
+        brightness=0.26,
     ),
 )

@@ -17,7 +17,7 @@ from smart_filter_workers.backgrounds.shapes import SHIFT, Outline, inset
 from smart_filter_workers.backgrounds.sheet import Sheet
 from smart_filter_workers.results import Srgb8
 
-SMALL = 560
+SMALL = 500
 FAR_PIECES = 90
 NEAR_PIECES = 130
 DARK_WALL = 0.1  # linear: far pieces fade into such a wall, else into white

@@ -11,7 +11,7 @@ from smart_filter_workers.backgrounds.sheet import Sheet
 from smart_filter_workers.results import Srgb8
 
 SMALL = 500
-PITCH = 0.09
+PITCH = 0.1
 MOST_CHIPS = 3000
 MOST_CORNERS = 7  # and 4 at least
 

@@ -13,7 +13,7 @@ from smart_filter_workers.backgrounds.shapes import Outline, slope, step
 from smart_filter_workers.backgrounds.sheet import Field, Sheet
 from smart_filter_workers.results import Srgb8
 
-SMALL = 500
+SMALL = 460
 FRONDS = 5
 
 
