@@ -4,19 +4,16 @@ The names, values and defaults are those of docs/contract.md.
 """
 
 import datetime as dt
-import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from types import MappingProxyType
 from typing import TypeVar
 
-from coloraide import Color
-
+from smart_filter_shared import recipe_background
 from smart_filter_shared.cards import ModelCard, TaskName
 from smart_filter_shared.errors import Contradiction, FieldError, InvalidRecipe, NotAvailable
 from smart_filter_shared.parameters import Parameters, Scalar
-from smart_filter_shared.presets import PRESETS, named
 from smart_filter_shared.recipe import (
     AUTO,
     CHOOSABLE_TASKS,
@@ -30,25 +27,22 @@ from smart_filter_shared.recipe import (
     has_alpha,
     persons_of,
 )
+from smart_filter_shared.recipe_background import Later, shown
 
 # JSON numbers above this lose digits in JavaScript clients (ECMA-262 Number.MAX_SAFE_INTEGER).
 MAX_SEED = 2**53 - 1
 # The part of a form that holds the background which `file` means.
 BACKGROUND_FILE = "background_file"
-MAX_KEYWORDS = 12
-MAX_KEYWORD_CHARACTERS = 40
 MAX_METADATA = 16
 MAX_METADATA_CHARACTERS = 256
 
 _METADATA = re.compile(r"metadata\.([A-Za-z0-9_.-]{1,64})")
 _PERSONS = re.compile(r"all|largest|[1-9][0-9]{0,2}( ?, ?[1-9][0-9]{0,2}){0,99}")
-_DECIMAL = re.compile(r"[0-9]{0,3}(\.[0-9]{1,9})?(?<=[0-9])")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,20}")
 # The contract's names and values that this version does not serve yet.
 _LATER_NAMES = frozenset(
     "edge crop margin scale position roi size aspect shadow outline harmonise deadline_ms".split()
 )
-_LATER_BACKGROUNDS = frozenset({"url"})
 _LATER_OUTPUTS = frozenset({"cutout"})
 _LATER_FORMATS = frozenset({"avif"})
 
@@ -102,10 +96,6 @@ Value = TypeVar("Value")
 Default = TypeVar("Default")
 
 
-class _Later(Exception):
-    """The contract or a card knows this name or value; nobody serves it now."""
-
-
 class _Reader:
     """Takes values out of a form and collects every complaint on the way."""
 
@@ -136,7 +126,7 @@ class _Reader:
     def background(self, *, with_file: bool) -> Background:
         """Return what stands behind the people; a file that came along unless told otherwise."""
         default = Background(BackgroundKind.FILE) if with_file else Background()
-        asked = self.one("background", _background, default)
+        asked = self.one("background", recipe_background.read, default)
         if asked.kind == BackgroundKind.FILE and not with_file:
             self._complain(BACKGROUND_FILE, "is missing; send the background as this part")
         return asked
@@ -184,8 +174,8 @@ class _Reader:
     ) -> Value | Default:
         try:
             return read(text)
-        except _Later as later:
-            detail = str(later) or f"{_shown(text)} is not available yet; choose another"
+        except Later as later:
+            detail = str(later) or f"{shown(text)} is not available yet; choose another"
             self._later.append(FieldError(_pointer(name), detail))
         except ValueError as error:
             self._complain(name, str(error))
@@ -242,92 +232,24 @@ def _refuse_model(card: ModelCard, pointer: str, what: str, able: Sequence[str])
 
 def _persons(text: str) -> Whom | tuple[int, ...]:
     if not _PERSONS.fullmatch(text):
-        raise ValueError(f"{_shown(text)} is not all, largest, or numbers such as 1,3")
+        raise ValueError(f"{shown(text)} is not all, largest, or numbers such as 1,3")
     return persons_of(text)
-
-
-def _background(text: str) -> Background:
-    word, colon, value = text.partition(":")
-    value = value.strip()
-    if word in _LATER_BACKGROUNDS:
-        raise _Later
-    if word not in set(BackgroundKind):
-        kinds = (
-            "auto, keep, transparent, color:CSS-COLOUR, preset:NAME, keywords:WORD,WORD, "
-            "blur:0..1 or file"
-        )
-        raise ValueError(f"{_shown(text)} is not a background; use {kinds}")
-    kind = BackgroundKind(word)
-    if kind == BackgroundKind.COLOR:
-        if not _is_color(value):
-            raise ValueError(f"{_shown(value)} is not a CSS colour; write color:#ff8800 or alike")
-        return Background(kind, value)
-    if kind == BackgroundKind.PRESET:
-        return Background(kind, _preset(value))
-    if kind == BackgroundKind.KEYWORDS:
-        return Background(kind, _keywords(value))
-    if kind == BackgroundKind.BLUR:
-        return Background(kind, _strength(value))
-    if colon:
-        raise ValueError(f"{kind} takes no value; write {kind} alone")
-    return Background(kind)
-
-
-def _preset(name: str) -> str:
-    try:
-        named(name)
-    except KeyError:
-        names = ", ".join(preset.name for preset in PRESETS)
-        detail = f"{_shown(name)} is not a preset; GET /v1/backgrounds lists them: {names}"
-        raise ValueError(detail) from None
-    return name
-
-
-def _keywords(text: str) -> str:
-    """Return words parted by single commas; a worker says which of them it knows."""
-    words = [" ".join(word.split()) for word in text.split(",")]
-    words = [word for word in words if word]
-    if not 0 < len(words) <= MAX_KEYWORDS or max(map(len, words)) > MAX_KEYWORD_CHARACTERS:
-        raise ValueError(
-            f"{_shown(text)} is not 1 to {MAX_KEYWORDS} words, parted by commas, of at most "
-            f"{MAX_KEYWORD_CHARACTERS} characters; write keywords:rainbow,paper or alike"
-        )
-    if not all(word.replace(" ", "").replace("-", "").isalnum() for word in words):
-        raise ValueError(f"{_shown(text)} is not words; write keywords:rainbow,paper or alike")
-    return ",".join(words)
-
-
-def _is_color(text: str) -> bool:
-    """Whether this is a CSS colour that a screen can show something for."""
-    try:
-        found = Color.match(text, fullmatch=True)
-        return found is not None and all(
-            math.isfinite(level) for level in found.color.convert("srgb").fit().coords(nans=False)
-        )
-    except OverflowError:
-        return False
 
 
 def _output(text: str) -> Output:
     if text in _LATER_OUTPUTS:
-        raise _Later
+        raise Later
     return _member(Output, text)
 
 
 def _format(text: str) -> Format:
     if text in _LATER_FORMATS:
-        raise _Later
+        raise Later
     return _member(Format, text)
 
 
 def _priority(text: str) -> Priority:
     return _member(Priority, text)
-
-
-def _strength(text: str) -> str:
-    if not _DECIMAL.fullmatch(text) or not 0 <= float(text) <= 1:
-        raise ValueError(f"{_shown(text)} is not a strength of blur from 0 to 1")
-    return text
 
 
 def _moment(text: str) -> dt.datetime:
@@ -337,7 +259,7 @@ def _moment(text: str) -> dt.datetime:
             return moment.astimezone(dt.UTC)
     except (ValueError, OverflowError):
         pass
-    raise ValueError(f"{_shown(text)} is not a time such as 2030-01-31T12:00:00Z (RFC 3339)")
+    raise ValueError(f"{shown(text)} is not a time such as 2030-01-31T12:00:00Z (RFC 3339)")
 
 
 Member = TypeVar("Member", bound=StrEnum)
@@ -347,7 +269,7 @@ def _member(kind: type[Member], text: str) -> Member:
     try:
         return kind(text)
     except ValueError:
-        raise ValueError(f"{_shown(text)} is none of {', '.join(kind)}") from None
+        raise ValueError(f"{shown(text)} is none of {', '.join(kind)}") from None
 
 
 def _card_of(cards: Sequence[ModelCard], name: str) -> ModelCard | None:
@@ -366,8 +288,8 @@ def _model_of(
             there_are = ", ".join([AUTO, *sorted(names)])
             if (task, text) in faults:
                 why = faults[task, text]
-                raise _Later(f"no pool of workers offers {text} ({why}); there are {there_are}")
-            raise ValueError(f"{_shown(text)} is not a model that is served; there are {there_are}")
+                raise Later(f"no pool of workers offers {text} ({why}); there are {there_are}")
+            raise ValueError(f"{shown(text)} is not a model that is served; there are {there_are}")
         return text
 
     return read
@@ -376,7 +298,7 @@ def _model_of(
 def _integer_within(least: int, most: int) -> Callable[[str], int]:
     def read(text: str) -> int:
         if not _INTEGER.fullmatch(text) or not least <= int(text) <= most:
-            raise ValueError(f"{_shown(text)} is not an integer from {least} to {most}")
+            raise ValueError(f"{shown(text)} is not an integer from {least} to {most}")
         return int(text)
 
     return read
@@ -384,7 +306,7 @@ def _integer_within(least: int, most: int) -> Callable[[str], int]:
 
 def _boolean(text: str) -> bool:
     if text not in {"true", "false"}:
-        raise ValueError(f"{_shown(text)} is neither true nor false")
+        raise ValueError(f"{shown(text)} is neither true nor false")
     return text == "true"
 
 
@@ -392,12 +314,6 @@ def _metadata_text(text: str) -> str:
     if len(text) > MAX_METADATA_CHARACTERS or "\0" in text:
         raise ValueError(f"is not a text of at most {MAX_METADATA_CHARACTERS} characters")
     return text
-
-
-def _shown(text: str) -> str:
-    """Quote what somebody sent, short enough for an error message."""
-    most = 60
-    return repr(text if len(text) <= most else text[:most] + "…")
 
 
 def _pointer(name: str) -> str:

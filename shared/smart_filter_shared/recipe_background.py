@@ -1,0 +1,100 @@
+"""What stands behind the people, read from the words of a recipe."""
+
+import difflib
+import math
+import re
+
+from coloraide import Color
+
+from smart_filter_shared.presets import PRESETS, named
+from smart_filter_shared.recipe import Background, BackgroundKind
+
+MAX_KEYWORDS = 12
+MAX_KEYWORD_CHARACTERS = 40
+
+_DECIMAL = re.compile(r"[0-9]{0,3}(\.[0-9]{1,9})?(?<=[0-9])")
+# The contract's kinds that this version does not serve yet.
+_LATER_BACKGROUNDS = frozenset({"url"})
+
+
+class Later(Exception):
+    """The contract or a card knows this name or value; nobody serves it now."""
+
+
+def read(text: str) -> Background:
+    """Return the background that a recipe asks for.
+
+    Raises ValueError, which says what would be right, or Later.
+    """
+    word, colon, value = text.partition(":")
+    value = value.strip()
+    if word in _LATER_BACKGROUNDS:
+        raise Later
+    if word not in set(BackgroundKind):
+        kinds = (
+            "auto, keep, transparent, color:CSS-COLOUR, preset:NAME, keywords:WORD,WORD, "
+            "blur:0..1 or file"
+        )
+        raise ValueError(f"{shown(text)} is not a background; use {kinds}")
+    kind = BackgroundKind(word)
+    if kind == BackgroundKind.COLOR:
+        if not _is_color(value):
+            raise ValueError(f"{shown(value)} is not a CSS colour; write color:#ff8800 or alike")
+        return Background(kind, value)
+    if kind == BackgroundKind.PRESET:
+        return Background(kind, _preset(value))
+    if kind == BackgroundKind.KEYWORDS:
+        return Background(kind, _keywords(value))
+    if kind == BackgroundKind.BLUR:
+        return Background(kind, _strength(value))
+    if colon:
+        raise ValueError(f"{kind} takes no value; write {kind} alone")
+    return Background(kind)
+
+
+def _preset(name: str) -> str:
+    try:
+        named(name)
+    except KeyError:
+        near = difflib.get_close_matches(name, [preset.name for preset in PRESETS], n=3)
+        hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        detail = f"{shown(name)} is not a preset that GET /v1/backgrounds lists{hint}"
+        raise ValueError(detail) from None
+    return name
+
+
+def _keywords(text: str) -> str:
+    """Return words parted by single commas; a worker says which of them it knows."""
+    words = [" ".join(word.split()) for word in text.split(",")]
+    words = [word for word in words if word]
+    if not 0 < len(words) <= MAX_KEYWORDS or max(map(len, words)) > MAX_KEYWORD_CHARACTERS:
+        raise ValueError(
+            f"{shown(text)} is not 1 to {MAX_KEYWORDS} words, parted by commas, of at most "
+            f"{MAX_KEYWORD_CHARACTERS} characters; write keywords:rainbow,paper or alike"
+        )
+    if not all(word.replace(" ", "").replace("-", "").isalnum() for word in words):
+        raise ValueError(f"{shown(text)} is not words; write keywords:rainbow,paper or alike")
+    return ",".join(words)
+
+
+def _is_color(text: str) -> bool:
+    """Whether this is a CSS colour that a screen can show something for."""
+    try:
+        found = Color.match(text, fullmatch=True)
+        return found is not None and all(
+            math.isfinite(level) for level in found.color.convert("srgb").fit().coords(nans=False)
+        )
+    except OverflowError:
+        return False
+
+
+def _strength(text: str) -> str:
+    if not _DECIMAL.fullmatch(text) or not 0 <= float(text) <= 1:
+        raise ValueError(f"{shown(text)} is not a strength of blur from 0 to 1")
+    return text
+
+
+def shown(text: str) -> str:
+    """Quote what somebody sent, short enough for an error message."""
+    most = 60
+    return repr(text if len(text) <= most else text[:most] + "…")
