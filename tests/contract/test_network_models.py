@@ -1,5 +1,6 @@
 """Models whose networks are admitted files: `onnx` and `yolo`, with networks that tests make."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -12,7 +13,7 @@ from smart_filter_shared.parameters import Scalar
 from smart_filter_tests import networks
 from smart_filter_tests.pictures import ODD_SIZES, noise, prepared
 from smart_filter_tests.threads import at_once
-from smart_filter_workers import catalogue, memory
+from smart_filter_workers import admitted, catalogue, memory
 from smart_filter_workers.loaded import LoadedModels
 from smart_filter_workers.networks import onnx_session
 from smart_filter_workers.networks.shelf import MOST_OPEN
@@ -83,6 +84,26 @@ def test_networks_that_are_there_are_the_choices_of_the_offered_cards(folder: Pa
     }
     assert choices == {"onnx": ("red",), "yolo": ("rtm", "two-persons")}
     assert offers["onnx"].fault is None
+
+
+def test_offered_card_is_under_the_terms_of_the_networks_that_are_there(folder: Path) -> None:
+    mine = networks.put(folder, "onnx", "mine", networks.reds_logit(), SQUARE)
+    terms = {"red": "MIT OR Apache-2.0", "mine": "AGPL-3.0-only"}
+    for one in admitted.read(folder):
+        if one.kind == "onnx":
+            data = "my photos" if one.name == mine else ""
+            admitted.add(folder, replace(one, licence=terms[one.entry], data_terms=data))
+
+    known = catalogue.find()
+    cards = [known.card(TaskName.SEGMENTATION, name, folder) for name in ("onnx", "yolo")]
+
+    assert [one.licence for one in cards] == [
+        "AGPL-3.0-only AND (MIT OR Apache-2.0)",
+        "NOASSERTION",
+    ]
+    assert cards[0].data_terms == "NOASSERTION; my photos"
+    assert (entry := cards[0].parameter("entry")) is not None
+    assert entry.title == "Which network: mine (AGPL-3.0-only), red (MIT OR Apache-2.0)"
 
 
 def test_model_without_networks_is_not_offered(tmp_path: Path) -> None:

@@ -7,18 +7,20 @@ adds the model. Nothing registers itself: `find` looks.
 import importlib
 import importlib.util
 import pkgutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
-from typing import Protocol, cast
+from typing import Final, Protocol, cast
 
 from smart_filter_shared.cards import ENTRY, ModelCard, Offer, TaskName
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_shared.ids import Capability
 from smart_filter_shared.pipeline import PIPELINE, StageName
-from smart_filter_workers import weights
+from smart_filter_workers import admitted, weights
 
+# The licence, or the terms, of a file that was let in without any. Source: SPDX 2.3, section 7.
+UNTOLD: Final = "NOASSERTION"
 _INTERFACE = "base"  # the module of each models folder that holds its Protocol
 
 
@@ -63,7 +65,7 @@ class Catalogue:
     def card(self, task: TaskName, name: str, weights_folder: Path) -> ModelCard:
         """Return a model's card with the entries that are there, one of them the default."""
         file = self.files[task, name]
-        return _choosing(file.CARD, _entries(file, weights_folder) or ())
+        return _choosing(file.CARD, _entries(file, weights_folder) or (), weights_folder)
 
     def batch_size(self, capability: Capability) -> int:
         """Return the most photos that one forward pass of a capability takes."""
@@ -73,8 +75,8 @@ class Catalogue:
 def find(extra: Iterable[ModuleType] = ()) -> Catalogue:
     """Return every model of the stages' `models` folders, and of `extra` modules.
 
-    Raises SetupFailed when two models of a task share a name, or a task has not exactly
-    one default.
+    Raises SetupFailed, naming it, when a model's file is no such file, when two models of a
+    task share a name, or a task has not exactly one default.
     """
     modules = [module for stage in PIPELINE for module in _model_modules(stage.name)]
     extra = tuple(extra)
@@ -113,7 +115,7 @@ def _offer(file: ModelFile, weights_folder: Path) -> Offer:
     if names == ():
         remedy = f"run `smart-filter models pull {card.name}/ENTRY` (docs/models.md lists them)"
         return Offer(card, f"{card.name} has no weights: {remedy}")
-    return Offer(_choosing(card, names or ()))
+    return Offer(_choosing(card, names or (), weights_folder))
 
 
 def _entries(file: ModelFile, weights_folder: Path) -> tuple[str, ...] | None:
@@ -128,26 +130,63 @@ def _remedy(card: ModelCard, absent: str) -> str:
     return weights.REMEDY if absent in packed else f"run `smart-filter models pull {card.name}`"
 
 
-def _choosing(card: ModelCard, entries: tuple[str, ...]) -> ModelCard:
-    """Return the card with only those entries to choose that are there, as it is without any."""
+def _choosing(card: ModelCard, entries: tuple[str, ...], weights_folder: Path) -> ModelCard:
+    """Return the card with only those entries to choose that are there, under their terms.
+
+    It is as it was when there are none.
+    """
     if not entries:
         return card
+    listed = {admitted.called(one): one for one in admitted.read(weights_folder)}
+    files = {name: listed.get(f"{card.name}/{name}") for name in entries}
+    licences = {name: file.licence or UNTOLD for name, file in files.items() if file is not None}
+    data_terms = {file.data_terms or UNTOLD for file in files.values() if file is not None}
+    each = ", ".join(f"{name} ({licence})" for name, licence in licences.items())
     parameters = tuple(
-        replace(one, choices=entries, default=one.default if one.default in entries else entries[0])
+        replace(
+            one,
+            title=f"{one.title}: {each}" if each else one.title,
+            choices=entries,
+            default=one.default if one.default in entries else entries[0],
+        )
         if one.name == ENTRY
         else one
         for one in card.parameters
     )
-    return replace(card, parameters=parameters)
+    return replace(
+        card,
+        parameters=parameters,
+        licence=_all_of(set(licences.values())) or card.licence,
+        data_terms="; ".join(sorted(data_terms)) or card.data_terms,
+    )
+
+
+def _all_of(licences: Collection[str]) -> str:
+    """Return the SPDX expression of what is under all of several licences."""
+    if len(licences) == 1:
+        return next(iter(licences))
+    return " AND ".join(f"({one})" if " " in one else one for one in sorted(licences))
 
 
 def _model_modules(stage: StageName) -> list[ModuleType]:
     package = importlib.import_module(f"smart_filter_workers.stages.{stage}.models")
     return [
-        importlib.import_module(f"{package.__name__}.{found.name}")
+        _module(f"{package.__name__}.{found.name}")
         for found in pkgutil.iter_modules(package.__path__)
         if found.name != _INTERFACE
     ]
+
+
+def _module(name: str) -> ModuleType:
+    try:
+        module = importlib.import_module(name)
+    except Exception as error:
+        # Somebody's new file: anything may be wrong with it.
+        why = " ".join(str(error).split())
+        raise SetupFailed(f"model file {name}: {type(error).__name__}: {why}") from error
+    if not isinstance(getattr(module, "CARD", None), ModelCard) or not hasattr(module, "load"):
+        raise SetupFailed(f"model file {name}: it needs a CARD, a ModelCard, and a function load")
+    return module
 
 
 def _is_default(card: ModelCard, task: TaskName) -> bool:

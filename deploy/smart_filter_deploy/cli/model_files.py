@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
@@ -83,7 +83,16 @@ def admit(folder: Path, file: Path, told: Told) -> Place:
     if kind in {shelf.WEIGHTS, shelf.FACES}:
         if not told.config:
             raise Ending("--config names the configuration whose weights they are", WRONG_USAGE)
-        own_configs.admit_weights(file, folder, config=told.config, names=classes, kind=kind)
+        let_in = own_configs.admit_weights(
+            file, folder, config=told.config, names=classes, kind=kind
+        )
+        listed = replace(
+            let_in,
+            source=f"admitted from {file.name}",
+            licence=told.licence,
+            data_terms=told.data_terms,
+        )
+        admitted.add(folder, listed)
         task = "face" if kind == shelf.FACES else "segmentation"
         return Place(task, kind, told.config)
     digest = foreign_file.sha256_of(file)

@@ -53,7 +53,7 @@ CARD: Final = ModelCard(
         choice(
             ENTRY,
             DEFAULT,
-            "Configuration: a name of the model zoo, or sha256:… of an admitted one",
+            "Configuration of the model zoo, or sha256:… of an admitted one",
             choices=(
                 name
                 for name, config in zoo.configs().items()

@@ -28,11 +28,11 @@ CARD: Final = ModelCard(
     family="onnx",
     title="Any segmentation or matting network in ONNX, such as U²-Net, IS-Net, MODNet, BiRefNet",
     source="the manifest's entries, docs/models.md",
-    # Of the ready entries; each file's own stands in the manifest.
+    # Of the ready entries; what is offered is under those of the entries that are there.
     licence="Apache-2.0 AND MIT",
     data_terms="each entry's own: docs/models.md",
     devices=("cpu", "cuda", "tensorrt"),
-    parameters=(read.choice(ENTRY, DEFAULT, "which network, by its manifest entry", choices=()),),
+    parameters=(read.choice(ENTRY, DEFAULT, "Which network", choices=()),),
 )
 
 

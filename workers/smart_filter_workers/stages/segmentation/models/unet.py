@@ -32,7 +32,7 @@ CARD: Final = ModelCard(
     licence="NOASSERTION",
     data_terms="each file's own",
     devices=("cpu", "cuda"),
-    parameters=(read.choice(ENTRY, DEFAULT, "which network, by its admitted name", choices=()),),
+    parameters=(read.choice(ENTRY, DEFAULT, "Which network", choices=()),),
     requires=("tensorflow", "keras"),
     extra="tensorflow",
 )

@@ -34,7 +34,7 @@ CARD: Final = ModelCard(
     input_size=(640, 640),
     devices=("cpu", "cuda", "tensorrt"),
     parameters=(
-        read.choice(ENTRY, DEFAULT, "which network, by its manifest entry", choices=()),
+        read.choice(ENTRY, DEFAULT, "Which network", choices=()),
         read.number(THRESHOLD, 0.5, "least score of a person, 0 to 1", least=0.05, most=1.0),
     ),
     instances=True,
