@@ -11,7 +11,8 @@ from smart_filter_deploy.cli.endings import status_of
 from smart_filter_deploy.cli.models import models
 from smart_filter_tests import networks
 from smart_filter_tests.running import PHOTO
-from smart_filter_workers import admitted
+from smart_filter_workers import admitted, upstream
+from smart_filter_workers.admitted import Admitted
 
 ZOO = "COCO-InstanceSegmentation/mask_rcnn_R_50_FPN_3x"
 SQUARE = ("--set", f"width={networks.SIDE_PX}", "--set", f"height={networks.SIDE_PX}")
@@ -62,6 +63,33 @@ def test_changed_file_is_told_by_verify(
 
     files = json.loads(capsys.readouterr().out)["files"]
     assert (status, [one["name"] for one in files if one["fault"]]) == (1, [f"onnx/{file.name}"])
+
+
+def test_verify_tells_how_to_come_by_each_file_again(
+    data: Path, network: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status_of(models, ["admit", network, *SQUARE])
+    folder = data / "weights"
+    [mine] = admitted.read(folder)
+    (pinned,) = upstream.find("onnx/u2netp").files
+    (unpinned,) = upstream.find(f"detectron2/{ZOO}").files
+    pulled = Admitted("a", "a" * 64, "onnx", entry="u2netp", source=pinned.address)
+    let_in = Admitted("b", "b" * 64, "detectron2", config=ZOO, source=unpinned.address)
+    for one in (pulled, let_in):
+        admitted.add(folder, one)
+    (folder / mine.name).unlink()
+    (folder / "centerface.onnx").unlink()
+    capsys.readouterr()
+
+    status_of(models, ["verify"])
+
+    told = dict(line.split(" is missing: ") for line in capsys.readouterr().out.splitlines())
+    assert told == {
+        "centerface.onnx": "run `smart-filter models pull`",
+        mine.name: "let it in again with `smart-filter models admit`",
+        "a": "run `smart-filter models pull onnx/u2netp`",
+        "b": f"run `smart-filter models pull detectron2/{ZOO} --sha256 {'b' * 64}`",
+    }
 
 
 def test_removed_file_is_told_of(

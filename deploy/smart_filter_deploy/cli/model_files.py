@@ -128,6 +128,24 @@ def expected(folder: Path) -> list[WeightsFile]:
     return [*packed, *placed, *(one.file for one in admitted.read(folder))]
 
 
+def remedies(folder: Path) -> dict[str, str]:
+    """Return how to come by each expected file again, by its name."""
+    entries = upstream.manifest()
+    told = {
+        file.place: f"run `smart-filter models pull {entry.full_name}`"
+        for entry in entries.values()
+        for file in entry.files
+    }
+    for one in admitted.read(folder):
+        entry = entries.get(admitted.called(one))
+        told[one.name] = "let it in again with `smart-filter models admit`"
+        # What was pulled, perhaps from a mirror, came from an address.
+        if entry is not None and "://" in one.source:
+            digest = "" if entry.is_pinned else f" --sha256 {one.sha256}"
+            told[one.name] = f"run `smart-filter models pull {entry.full_name}{digest}`"
+    return {file.name: told.get(file.name, weights.REMEDY) for file in expected(folder)}
+
+
 def _habits(texts: tuple[str, ...]) -> dict[str, object]:
     """Read KEY=VALUE pairs; a value is what it would be in TOML, else a word."""
     habits: dict[str, object] = {}

@@ -211,8 +211,9 @@ def verify(ctx: click.Context, *, as_json: bool) -> None:
         ]
         click.echo(json.dumps({"folder": str(folder), "ok": not wrong, "files": entries}))
     else:
+        remedies = model_files.remedies(folder)
         for name, fault in wrong.items():
-            click.echo(f"{name} {fault}: {weights.REMEDY}, with its MODEL/ENTRY if it has one")
+            click.echo(f"{name} {fault}: {remedies[name]}")
         if not wrong:
             click.echo(f"{len(files)} files in {folder}, each with its right digest")
     ctx.exit(PHOTO_FAILED if wrong else ALL_SUCCEEDED)
