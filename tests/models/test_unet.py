@@ -186,6 +186,9 @@ def of_last_layer(**config: object) -> Callable[[dict[str, Any]], None]:
         {"module": "keras.layers", "class_name": "StringLookup", "config": {}},
         {"module": "keras.layers", "class_name": "TFSMLayer", "config": {}},
         {"module": "keras.layers", "class_name": "TorchModuleWrapper", "config": {}},
+        # Functions beside classes that only make numbers.
+        {"module": "keras.initializers", "class_name": "deserialize", "config": {}},
+        {"module": "keras.regularizers", "class_name": "get", "config": {}},
         {"module": "my.own", "class_name": "Layer", "registered_name": "mine>Layer"},
     ],
     ids=lambda layer: layer["class_name"],

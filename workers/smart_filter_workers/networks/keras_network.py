@@ -39,16 +39,23 @@ LAYERS: Final = frozenset(
 )
 _WHOLE: Final = frozenset(("Functional", "Sequential"))
 _VALUES: Final = frozenset(("DTypePolicy", "KerasTensor"))
-ALLOWED: Final[Mapping[str, frozenset[str] | None]] = {
+# Classes that only make, weigh or bound numbers; beside them these modules hold functions.
+_INITIALIZERS: Final = frozenset(
+    "Constant GlorotNormal GlorotUniform HeNormal HeUniform Identity IdentityInitializer"
+    " LecunNormal LecunUniform Ones Orthogonal OrthogonalInitializer RandomNormal RandomUniform"
+    " TruncatedNormal VarianceScaling Zeros".split()
+)
+_REGULARIZERS: Final = frozenset(("L1", "L1L2", "L2", "OrthogonalRegularizer"))
+_CONSTRAINTS: Final = frozenset(("MaxNorm", "MinMaxNorm", "NonNeg", "UnitNorm"))
+ALLOWED: Final[Mapping[str, frozenset[str]]] = {
     "keras": _WHOLE | _VALUES,
     "keras.models": _WHOLE,
     "keras.src.models.functional": _WHOLE,
     "keras.src.models.sequential": _WHOLE,
     "keras.layers": LAYERS,
-    # Their classes only make numbers: None stands for all of them.
-    "keras.initializers": None,
-    "keras.regularizers": None,
-    "keras.constraints": None,
+    "keras.initializers": _INITIALIZERS,
+    "keras.regularizers": _REGULARIZERS,
+    "keras.constraints": _CONSTRAINTS,
     # How a configuration writes a tuple, and what a layer is joined to.
     "None": frozenset(("__tuple__", "__keras_tensor__")),
 }
@@ -130,8 +137,7 @@ def check(content: bytes) -> None:
     # How it was trained is not read: Keras is told not to.
     config.pop("compile_config", None)
     for module, name in _classes(config):
-        allowed = ALLOWED.get(module, frozenset())
-        if allowed is not None and name not in allowed:
+        if name not in ALLOWED.get(module, frozenset()):
             raise SetupFailed(f"{module}.{name} is no layer that a network may be built of")
     _check_weights(weights)
 
