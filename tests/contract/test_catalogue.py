@@ -1,12 +1,19 @@
-"""The catalogue: what it says of a model's file that is no such file."""
+"""The catalogue: a model's file as the docs show one is found, a wrong one is named."""
 
+import textwrap
 from pathlib import Path
+from typing import cast
 
+import numpy as np
 import pytest
 
+from smart_filter_shared.cards import TaskName
 from smart_filter_shared.errors import SetupFailed
-from smart_filter_workers import catalogue
+from smart_filter_tests.pictures import prepared
+from smart_filter_workers import catalogue, memory
+from smart_filter_workers.loaded import LoadedModels
 from smart_filter_workers.stages.segmentation import models
+from smart_filter_workers.stages.segmentation.models.base import Segmenter
 
 BAD_CARD = """
 from smart_filter_shared.cards import ModelCard
@@ -34,3 +41,18 @@ def test_wrong_model_file_is_named_in_one_line(
         catalogue.find()
 
     assert "\n" not in str(caught.value)
+
+
+def test_model_file_of_the_docs_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "models.md").read_text()
+    part = page.partition("## Adding a model")[2]
+    indented = [one for one in part.splitlines()[1:] if not one or one.startswith("    ")]
+    (tmp_path / "bright.py").write_text(textwrap.dedent("\n".join(indented)))
+    monkeypatch.setattr(models, "__path__", [*models.__path__, str(tmp_path)])
+
+    known = LoadedModels(catalogue.find(), tmp_path, room=memory.room(None))
+    task = TaskName.SEGMENTATION
+    model = cast("Segmenter", known.of({task: "bright"}, {task: {"least": 0.2}})[task])
+    (people,) = model([prepared(np.full((8, 8, 3), 60, np.uint8))])
+
+    assert people.matte.min() == 255
