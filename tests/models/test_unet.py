@@ -47,13 +47,14 @@ def softmax(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return saved(a_network(channels=2, side_px=None), tmp_path_factory.mktemp("softmax"))
 
 
-@pytest.fixture
-def folder(tmp_path: Path, sigmoid: bytes, softmax: bytes) -> Path:
-    """A weights folder with both."""
-    folder = tmp_path / "weights"
-    let_in(folder, tmp_path / "a.keras", sigmoid, "one-answer")
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, sigmoid: bytes, softmax: bytes) -> Path:
+    """A weights folder with both; each takes a process that loads Keras to be let in."""
+    source = tmp_path_factory.mktemp("unet")
+    folder = source / "weights"
+    let_in(folder, source / "a.keras", sigmoid, "one-answer")
     two = {"width": 96, "height": 64, "channel": 1}
-    let_in(folder, tmp_path / "b.keras", softmax, "two-answers", two)
+    let_in(folder, source / "b.keras", softmax, "two-answers", two)
     return folder
 
 
