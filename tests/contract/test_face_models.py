@@ -1,9 +1,11 @@
 """Every model that finds faces: the detectors of `face`, and the light ones of `prepare`."""
 
+import shutil
 from pathlib import Path
 from typing import cast
 
 import numpy as np
+import onnxruntime
 import pytest
 
 from smart_filter_shared.cards import TaskName
@@ -11,6 +13,7 @@ from smart_filter_tests.pictures import ODD_SIZES, noise
 from smart_filter_tests.threads import at_once
 from smart_filter_workers import catalogue, memory, weights
 from smart_filter_workers.loaded import LoadedModels
+from smart_filter_workers.networks.centerface import CenterFace
 from smart_filter_workers.results import Face, Srgb8
 from smart_filter_workers.stages.face.models.base import FaceDetector
 
@@ -117,3 +120,25 @@ def _is_within(face: Face, width: int, height: int) -> bool:
         and left + box_width <= width + rounding
         and top + box_height <= height + rounding
     )
+
+
+def test_models_that_look_for_faces_share_one_network(
+    weights_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "weights"  # no other test has opened this one
+    shutil.copytree(weights_folder, folder)
+    opened: list[object] = []
+    session = onnxruntime.InferenceSession
+
+    def counting(*args: object, **options: object) -> object:
+        opened.append(args)
+        return session(*args, **options)
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", counting)
+
+    kept = [CenterFace(folder, longest_side_px=side, threshold=0.5) for side in (320, 640)]
+    assert len(opened) == 1
+
+    kept.clear()
+    CenterFace(folder, longest_side_px=320, threshold=0.5)
+    assert len(opened) == 2, "the first went with those who used it"
