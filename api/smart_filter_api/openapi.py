@@ -7,7 +7,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
 from smart_filter_api.multipart import MAX_PHOTO_BYTES, PICTURES
-from smart_filter_api.photo_header import MAX_PIXELS
+from smart_filter_api.photo_header import MAX_PIXELS, PhotoFormat
 from smart_filter_api.problems import Problem
 from smart_filter_shared.recipe import CHOOSABLE_TASKS, Format, Output, Priority
 from smart_filter_shared.recipe_fields import MAX_METADATA, MAX_METADATA_CHARACTERS, MAX_SEED
@@ -28,8 +28,8 @@ SUBMISSION: Schema = {
                     "photo": {
                         "type": "string",
                         "format": "binary",
-                        "description": f"JPEG, PNG or WebP; at most {MAX_PHOTO_BYTES} bytes and "
-                        f"{MAX_PIXELS} pixels",
+                        "description": "JPEG, PNG, WebP or AVIF; at most "
+                        f"{MAX_PHOTO_BYTES} bytes and {MAX_PIXELS} pixels",
                     },
                     "background_file": {
                         "type": "string",
@@ -88,9 +88,7 @@ SUBMISSION: Schema = {
                 "additionalProperties": False,
                 "description": f"at most {MAX_METADATA} fields of metadata",
             },
-            "encoding": {
-                name: {"contentType": "image/jpeg, image/png, image/webp"} for name in PICTURES
-            },
+            "encoding": {name: {"contentType": ", ".join(PhotoFormat)} for name in PICTURES},
         }
     },
 }

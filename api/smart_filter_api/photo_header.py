@@ -11,15 +11,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import IO
 
+from smart_filter_shared import isobmff
 from smart_filter_shared.errors import PhotoTooLarge, UnsupportedMedia
 
 MAX_PIXELS = 50_000_000
-ACCEPTED = "accepted are JPEG, PNG and WebP"
+ACCEPTED = "accepted are JPEG, PNG, WebP and AVIF"
 
 # Depth maps and long profiles fill hundreds of segments; beyond this somebody plays tricks.
 _MAX_JPEG_SEGMENTS = 2000
 _MAX_JPEG_FILL_BYTES = 64
-_SIGNATURE_BYTES = 12
+_SIGNATURE_BYTES = 64
 
 # Markers: ITU-T T.81, table B.1. Frame headers are SOF0 to SOF15 without the tables DHT, JPG
 # and DAC that lie between them; TEM and RST stand alone, without a length.
@@ -33,6 +34,7 @@ _PNG_FIRST_CHUNK = (13, b"IHDR")
 _WEBP_LOSSLESS_SIGNATURE = 0x2F
 _WEBP_LOSSY_START = b"\x9d\x01\x2a"
 _14_BITS = 0x3FFF
+_AVIF_BRANDS = frozenset({b"avif", b"avis"})
 
 
 class PhotoFormat(StrEnum):
@@ -41,6 +43,7 @@ class PhotoFormat(StrEnum):
     JPEG = "image/jpeg"
     PNG = "image/png"
     WEBP = "image/webp"
+    AVIF = "image/avif"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +94,15 @@ def _format_of(start: bytes) -> PhotoFormat | None:
         return PhotoFormat.PNG
     if start.startswith(b"RIFF") and start[8:12] == b"WEBP":
         return PhotoFormat.WEBP
+    if start[4:8] == b"ftyp" and _AVIF_BRANDS & _brands(start):
+        return PhotoFormat.AVIF
     return None
+
+
+def _brands(start: bytes) -> set[bytes]:
+    """Return what a file says it can be read as. Source: ISO/IEC 14496-12, 4.3 (ftyp)."""
+    listed = start[: int.from_bytes(start[:4])]
+    return {listed[8:12], *(listed[at : at + 4] for at in range(16, len(listed), 4))}
 
 
 def _guess(start: bytes) -> str:
@@ -107,7 +118,7 @@ def _guess(start: bytes) -> str:
         b"<?xml": "XML or an SVG",
     }
     if start[4:8] == b"ftyp":
-        return "a HEIC, AVIF or video file"
+        return "a HEIC or video file"
     return next((name for magic, name in known.items() if start.startswith(magic)), "no picture")
 
 
@@ -171,8 +182,22 @@ def _webp_size(file: IO[bytes]) -> tuple[int, int]:
     raise _Broken
 
 
+def _avif_size(file: IO[bytes]) -> tuple[int, int]:
+    """Return the largest of the sizes that its pictures have: the photo, tiles, a thumbnail.
+
+    Source: ISO/IEC 23008-12, 6.5.3 (ispe).
+    """
+    boxes = isobmff.find(file, b"meta", b"iprp", b"ipco", b"ispe")
+    sizes = [struct.unpack_from(">4xII", box.read(file)) for box in boxes]
+    if not sizes:
+        raise _Broken
+    width, height = max(sizes, key=lambda size: size[0] * size[1])
+    return width, height
+
+
 _SIZES: dict[PhotoFormat, Callable[[IO[bytes]], tuple[int, int]]] = {
     PhotoFormat.JPEG: _jpeg_size,
     PhotoFormat.PNG: _png_size,
     PhotoFormat.WEBP: _webp_size,
+    PhotoFormat.AVIF: _avif_size,
 }

@@ -67,6 +67,8 @@ def test_priority_and_time_of_a_job_are_answered(api: Api) -> None:
         ("PNG", "I;16"),
         ("WEBP", "RGB"),
         ("WEBP", "RGBA"),
+        ("AVIF", "RGB"),
+        ("AVIF", "RGBA"),
     ],
 )
 def test_photo_of_an_accepted_format_enters(api: Api, format_: str, mode: str) -> None:
@@ -75,7 +77,7 @@ def test_photo_of_an_accepted_format_enters(api: Api, format_: str, mode: str) -
     assert answer.status_code == 202
 
 
-@pytest.mark.parametrize("format_", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("format_", ["JPEG", "PNG", "WEBP", "AVIF"])
 def test_truncated_pixels_are_not_noticed_at_the_door(api: Api, format_: str) -> None:
     photo = a_photo(format_, size=(640, 480))
 

@@ -46,6 +46,12 @@ PHOTOS = {
         PhotoFormat.WEBP,
         encoded("WEBP", save_all=True, append_images=[Image.new("RGB", SIZE, "red")]),
     ),
+    "avif": (PhotoFormat.AVIF, encoded("AVIF")),
+    "avif-alpha": (PhotoFormat.AVIF, encoded("AVIF", "RGBA")),
+    "avif-animated": (
+        PhotoFormat.AVIF,
+        encoded("AVIF", save_all=True, append_images=[Image.new("RGB", SIZE, "red")]),
+    ),
 }
 
 
@@ -59,9 +65,9 @@ def test_format_and_size_are_those_that_were_written(format_: PhotoFormat, conte
 @settings(deadline=None)  # a busy machine is no fault
 @given(
     photo=st.sampled_from([content for _, content in PHOTOS.values()]),
-    place=st.integers(0, 200),
+    place=st.integers(0, 400),
     replacement=st.binary(max_size=12),
-    length=st.integers(0, 400),
+    length=st.integers(0, 800),
 )
 def test_broken_header_is_refused_or_read_but_never_a_fault(
     photo: bytes, place: int, replacement: bytes, length: int
@@ -92,12 +98,12 @@ def test_bytes_that_are_no_picture_are_refused(content: bytes) -> None:
         (b"GIF89a", "a GIF"),
         (b"II*\0", "a TIFF"),
         (b"<svg/>", "an SVG"),
-        (b"\0\0\0\x20ftypheic", "a HEIC, AVIF or video file"),
+        (b"\0\0\0\x20ftypheic", "a HEIC or video file"),
         (b"hello", "no picture"),
     ],
 )
 def test_refusal_says_what_was_sent_and_what_is_accepted(start: bytes, told: str) -> None:
-    with pytest.raises(UnsupportedMedia, match=f"is {told}; accepted are JPEG, PNG and WebP"):
+    with pytest.raises(UnsupportedMedia, match=f"is {told}; accepted are JPEG, PNG, WebP and AVIF"):
         photo_header.read(io.BytesIO(start))
 
 
@@ -149,3 +155,59 @@ def test_fifty_megapixels_enter_and_more_do_not(width: int, enters: bool) -> Non
     else:
         with pytest.raises(PhotoTooLarge, match="at most 50 megapixels"):
             photo_header.read(io.BytesIO(photo))
+
+
+def box(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I4s", len(content) + 8, kind) + content
+
+
+def an_avif(*properties: bytes, brand: bytes = b"avif", before: bytes = b"") -> bytes:
+    boxes = box(b"iprp", box(b"ipco", b"".join(properties)))
+    ftyp = box(b"ftyp", brand + bytes(4) + b"mif1avif")
+    return ftyp + before + box(b"meta", bytes(4) + boxes)
+
+
+def ispe(width: int, height: int) -> bytes:
+    return box(b"ispe", struct.pack(">III", 0, width, height))
+
+
+def test_size_of_an_avif_is_that_of_its_largest_picture() -> None:
+    photo = an_avif(ispe(512, 512), ispe(6000, 4000), ispe(160, 120))
+
+    header = photo_header.read(io.BytesIO(photo))
+
+    assert (header.width, header.height) == (6000, 4000)
+
+
+@pytest.mark.parametrize("brand", [b"avif", b"avis", b"mif1", b"msf1"])
+def test_avif_may_be_named_first_or_among_what_it_can_be_read_as(brand: bytes) -> None:
+    photo = an_avif(ispe(640, 480), brand=brand)
+
+    assert photo_header.read(io.BytesIO(photo)).format == PhotoFormat.AVIF
+
+
+def test_size_of_an_avif_may_stand_behind_its_pixels() -> None:
+    pixels = box(b"mdat", bytes(5000)) + struct.pack(">I4sQ", 1, b"free", 16 + 100) + bytes(100)
+
+    assert photo_header.read(io.BytesIO(an_avif(ispe(640, 480), before=pixels))).width == 640
+
+
+@pytest.mark.parametrize(
+    "photo",
+    [
+        pytest.param(an_avif(), id="no-size"),
+        pytest.param(an_avif(box(b"ispe", bytes(6))), id="size-cut"),
+        pytest.param(an_avif(ispe(0, 480)), id="no-width"),
+        pytest.param(an_avif(before=box(b"free", b"") * 5000), id="boxes-without-end"),
+        pytest.param(an_avif(ispe(640, 480))[:-20], id="cut-in-the-header"),
+        pytest.param(box(b"ftyp", b"avif" + bytes(4)), id="ends-at-once"),
+    ],
+)
+def test_avif_whose_size_cannot_be_told_is_refused(photo: bytes) -> None:
+    with pytest.raises(UnsupportedMedia):
+        photo_header.read(io.BytesIO(photo))
+
+
+def test_avif_of_too_many_pixels_is_refused_by_its_header() -> None:
+    with pytest.raises(PhotoTooLarge, match="at most 50 megapixels"):
+        photo_header.read(io.BytesIO(an_avif(ispe(10_001, 5_000))))

@@ -106,6 +106,47 @@ def test_quality_decides_the_size_of_a_webp() -> None:
     assert len(coarse.content) < len(fine.content) / 2
 
 
+def test_avif_shows_what_went_in_and_carries_no_metadata() -> None:
+    encoded = images.encode_avif(a_ramp(), quality=95)
+
+    picture = read(encoded)
+    assert (encoded.media_type, encoded.format) == ("image/avif", "avif")
+    assert (picture.format, picture.mode) == ("AVIF", "RGB")
+    assert not {"exif", "icc_profile", "xmp"} & set(picture.info)
+    # A smooth ramp at quality 95: quantisation of a few levels.
+    assert np.abs(np.asarray(picture).astype(int) - a_ramp()).max() <= 6
+
+
+@pytest.mark.parametrize("quality", [1, 60, 95])
+def test_avif_keeps_alpha_exactly(quality: int) -> None:
+    alpha = np.random.default_rng(3).integers(0, 256, (64, 96), dtype=np.uint8)
+    alpha[:20], alpha[-20:] = 0, 255
+
+    picture = read(images.encode_avif(np.dstack([a_ramp(), alpha]), quality=quality))
+
+    assert picture.mode == "RGBA"
+    assert np.array_equal(np.asarray(picture)[..., 3], alpha)
+
+
+def test_avif_keeps_chroma_whole_from_quality_90() -> None:
+    stripes = np.zeros((64, 96, 3), np.uint8)
+    stripes[:, ::2], stripes[:, 1::2] = (255, 0, 0), (0, 0, 255)
+
+    whole, half = (np.asarray(read(images.encode_avif(stripes, quality=q))) for q in (90, 89))
+
+    # Red and blue columns of one pixel: half the chroma mixes them into purple.
+    assert np.abs(whole.astype(int) - stripes).mean() < 20
+    assert np.abs(half.astype(int) - stripes).mean() > 60
+
+
+def test_quality_decides_the_size_of_an_avif() -> None:
+    noise = np.random.default_rng(4).integers(0, 256, (64, 96, 3), dtype=np.uint8)
+
+    fine, coarse = (images.encode_avif(noise, quality=quality) for quality in (95, 30))
+
+    assert len(coarse.content) < len(fine.content) / 2
+
+
 def test_side_that_a_format_cannot_hold_is_told() -> None:
     long = np.zeros((2, images.MAX_JPEG_SIDE_PX + 1, 3), np.uint8)
 
@@ -113,15 +154,19 @@ def test_side_that_a_format_cannot_hold_is_told() -> None:
         images.encode_jpeg(long, quality=90)
     with pytest.raises(ImageTooLarge, match="WebP holds 16383"):
         images.encode_webp(long, quality=90)
+    with pytest.raises(ImageTooLarge, match="AVIF holds 32768"):
+        images.encode_avif(long, quality=90)
     assert images.encode_png(long).width == images.MAX_JPEG_SIDE_PX + 1
 
 
 def test_longest_sides_that_a_format_can_hold_are_written() -> None:
     webp = np.zeros((1, images.MAX_WEBP_SIDE_PX, 3), np.uint8)
     jpeg = np.zeros((1, images.MAX_JPEG_SIDE_PX, 3), np.uint8)
+    avif = np.zeros((1, images.MAX_AVIF_SIDE_PX, 3), np.uint8)
 
     assert read(images.encode_webp(webp, quality=50)).size == (images.MAX_WEBP_SIDE_PX, 1)
     assert read(images.encode_jpeg(jpeg, quality=50)).size == (images.MAX_JPEG_SIDE_PX, 1)
+    assert read(images.encode_avif(avif, quality=50)).size == (images.MAX_AVIF_SIDE_PX, 1)
 
 
 @pytest.mark.parametrize("size", [(400, 300), (401, 299), (1600, 1200), (30, 2000)])

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import cv2
+from PIL import AvifImagePlugin
 
 # As wheels name them: numpy's, OpenCV's, and a plain build's.
 _SETTERS = (
@@ -17,7 +18,7 @@ _LIBRARY = re.compile(r"\S*/[^/\s]*openblas[^/\s]*$", re.MULTILINE)
 
 
 def one_per_call() -> int:
-    """Keep OpenCV and OpenBLAS to the thread that calls them; return how many obey.
+    """Keep OpenCV, OpenBLAS and Pillow's AVIF to the thread that calls them; return how many obey.
 
     A worker's own threads share the cores already. OpenBLAS waits for its helpers by
     spinning: on two busy cores a photo of one megapixel took 0.20 to 0.33 s of processor
@@ -26,6 +27,7 @@ def one_per_call() -> int:
     Source: the way of threadpoolctl, for libraries that are loaded already.
     """
     cv2.setNumThreads(1)
+    AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # of its decoder: no parameter of a call
     maps = Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace")
     obeyed = 0
     for path in sorted(set(_LIBRARY.findall(maps))):

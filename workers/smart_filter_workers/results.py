@@ -25,7 +25,7 @@ Point: TypeAlias = tuple[float, float]
 class Photo:
     """The upload, decoded and turned upright.
 
-    srgb: (H, W, 3) uint8 sRGB at full resolution; format: what it came as: jpg, png or webp.
+    srgb: (H, W, 3) uint8 sRGB at full resolution; format: what it came as: jpg, png, webp or avif.
     """
 
     srgb: Srgb8
@@ -145,8 +145,12 @@ class Chosen:
 
 @dataclass(frozen=True, slots=True)
 class Composited:
-    """What `composite` makes: the files that the job was asked for."""
+    """What `composite` makes: the files that the job was asked for.
+
+    cutout: the people on nothing, with straight alpha, whatever the background.
+    """
 
     image: Encoded | None
     matte: Encoded | None
     background: Chosen | None
+    cutout: Encoded | None = None

@@ -1,0 +1,140 @@
+"""What is told of an AVIF before it is decoded: how large it is coded, and no EXIF."""
+
+import io
+import struct
+
+import pytest
+from PIL import Image
+
+from smart_filter_shared.errors import ImageTooLarge, ImageUnreadable
+from smart_filter_workers import avif, images
+
+MOST_PIXELS = 1000
+
+
+def a_photo() -> Image.Image:
+    return Image.new("RGB", (64, 48), (200, 30, 30))
+
+
+def saved(picture: Image.Image, kind: str, **options: object) -> bytes:
+    file = io.BytesIO()
+    picture.save(file, kind, **options)
+    return file.getvalue()
+
+
+def bits(*numbers: tuple[int, int]) -> bytes:
+    """Numbers and how many bits each has, highest bit first, filled up with zeros."""
+    text = "".join(f"{number:0{count}b}" for number, count in numbers)
+    text += "0" * (-len(text) % 8)
+    return bytes(int(text[at : at + 8], 2) for at in range(0, len(text), 8))
+
+
+def box(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I4s", len(content) + 8, kind) + content
+
+
+def unit(kind: int, content: bytes) -> bytes:
+    return bytes((kind << 3 | 2, len(content))) + content
+
+
+def size(width: int, height: int) -> list[tuple[int, int]]:
+    """The last fields of a sequence header that matter here, in 16 bits each."""
+    return [(15, 4), (15, 4), (width - 1, 16), (height - 1, 16)]
+
+
+REDUCED = [(0, 3), (1, 1), (1, 1), (8, 5)]
+# Timing with a long interval, a decoder model of 10 bits, display delays, and two operating
+# points, one of them high enough to have a tier.
+WHOLE = [
+    *[(0, 3), (0, 1), (0, 1), (1, 1), (1, 32), (25, 32), (1, 1), (1, 3), (2, 2)],
+    *[(1, 1), (9, 5), (1, 32), (4, 5), (4, 5), (1, 1), (1, 5)],
+    *[(1, 12), (9, 5), (0, 1), (1, 1), (5, 10), (6, 10), (0, 1), (1, 1), (3, 4)],
+    *[(2, 12), (4, 5), (0, 1), (0, 1)],
+]
+
+
+def an_avif(coded: bytes, *, version: int = 0, in_idat: bool = False) -> bytes:
+    """The boxes that lead to one coded picture, which is the last thing in the file."""
+    wide = "I" if version == 2 else "H"
+    entry = struct.pack(f">{wide}H4s", 1, 0, b"av01")
+    infe = box(b"infe", bytes((3 if version == 2 else 2, 0, 0, 0)) + entry + b"\0")
+    iinf = box(b"iinf", struct.pack(">IH", 0, 1) + infe)
+
+    def iloc(offset: int) -> bytes:
+        method = struct.pack(">H", int(in_idat)) if version else b""
+        where = struct.pack(">HHII", 0, 1, offset, len(coded))
+        one = struct.pack(f">{wide}", 1) + method + where
+        count = struct.pack(f">{wide}", 1)
+        return box(b"iloc", bytes((version, 0, 0, 0, 0x44, 0)) + count + one)
+
+    ftyp = box(b"ftyp", b"avif" + bytes(4) + b"mif1avif")
+    if in_idat:
+        return ftyp + box(b"meta", bytes(4) + iinf + iloc(0) + box(b"idat", coded))
+    before = len(ftyp + box(b"meta", bytes(4) + iinf + iloc(0))) + 8
+    return ftyp + box(b"meta", bytes(4) + iinf + iloc(before)) + box(b"mdat", coded)
+
+
+PLACES = [
+    *({"version": version, "in_idat": False} for version in (0, 1, 2)),
+    *({"version": version, "in_idat": True} for version in (1, 2)),
+]
+
+
+@pytest.mark.parametrize("fields", [REDUCED, WHOLE], ids=["still", "video"])
+@pytest.mark.parametrize("place", PLACES, ids=str)
+def test_size_is_found_wherever_the_picture_lies(
+    fields: list[tuple[int, int]], place: dict[str, bool]
+) -> None:
+    coded = unit(2, b"") + unit(1, bits(*fields, *size(400, 300)))
+    file = an_avif(coded, **place)
+
+    with pytest.raises(ImageTooLarge, match="coded as 400×300 pixels"):
+        avif.checked(file, most_pixels=400 * 300 - 1)
+    assert avif.checked(file, most_pixels=400 * 300) == file
+
+
+def test_largest_of_several_sequence_headers_counts() -> None:
+    coded = b"".join(unit(1, bits(*REDUCED, *size(side, side))) for side in (10, 200, 20))
+
+    with pytest.raises(ImageTooLarge, match="coded as 200×200 pixels"):
+        avif.checked(an_avif(coded), most_pixels=MOST_PIXELS)
+
+
+@pytest.mark.parametrize(
+    "coded",
+    [
+        pytest.param(b"", id="nothing"),
+        pytest.param(unit(6, bytes(9)), id="no-sequence-header"),
+        pytest.param(unit(1, bits(*REDUCED, (15, 4))), id="header-cut"),
+        pytest.param(b"\x0a" + b"\xff" * 9, id="length-without-end"),
+        pytest.param(unit(2, b"") * 5000 + unit(1, bits(*REDUCED, *size(9, 9))), id="too-many"),
+    ],
+)
+def test_picture_that_does_not_tell_its_size_is_unreadable(coded: bytes) -> None:
+    with pytest.raises(ImageUnreadable):
+        avif.checked(an_avif(coded), most_pixels=MOST_PIXELS)
+
+
+@pytest.mark.parametrize("broken", [b"no EXIF!", b"MM\0*\xff\xff\xff\xff", b"MM\0*\0\0\0\x09"])
+@pytest.mark.parametrize("animated", [False, True])
+def test_broken_exif_of_an_avif_is_ignored(broken: bytes, *, animated: bool) -> None:
+    tags = Image.Exif()
+    tags[0x010E] = "a description"
+    frames = {"save_all": True, "append_images": [a_photo()]} if animated else {}
+    content = saved(a_photo(), "AVIF", exif=tags.tobytes(), **frames)
+    start = tags.tobytes().removeprefix(b"Exif\0\0")[:8]
+    assert start in content
+
+    assert images.decode(content.replace(start, broken)).srgb.shape == (48, 64, 3)
+
+
+@pytest.mark.parametrize("animated", [False, True])
+def test_an_avif_that_is_coded_larger_than_it_says_is_too_large(*, animated: bool) -> None:
+    large = Image.new("RGB", (8000, 6400))
+    frames = {"save_all": True, "append_images": [large]} if animated else {}
+    content = saved(large, "AVIF", speed=10, **frames)
+    says = struct.pack(">II", 8000, 6400)
+    assert says in content
+
+    with pytest.raises(ImageTooLarge, match="coded as 8000×6400 pixels"):
+        images.decode(content.replace(says, struct.pack(">II", 64, 64)))
