@@ -40,6 +40,7 @@ class Output(StrEnum):
     """Something that a job yields."""
 
     IMAGE = "image"
+    CUTOUT = "cutout"
     MATTE = "matte"
     FACES = "faces"
     RATING = "rating"
@@ -53,6 +54,7 @@ class Format(StrEnum):
     PNG = "png"
     WEBP = "webp"
     JPG = "jpg"
+    AVIF = "avif"
 
 
 class Whom(StrEnum):
@@ -145,11 +147,11 @@ def stages(recipe: Recipe) -> tuple[StageName, ...]:
     wanted = {StageName.PREPARE}
     if recipe.rates_people:
         wanted |= {StageName.SEGMENTATION, StageName.FACE, StageName.SMILE}
-    if recipe.require_person or {Output.MATTE, Output.DEBUG} & set(recipe.outputs):
+    if recipe.require_person or {Output.CUTOUT, Output.MATTE, Output.DEBUG} & set(recipe.outputs):
         wanted.add(StageName.SEGMENTATION)
     if Output.IMAGE in recipe.outputs and recipe.background.kind != BackgroundKind.KEEP:
         wanted.add(StageName.SEGMENTATION)
-    if Output.IMAGE in recipe.outputs or Output.MATTE in recipe.outputs:
+    if {Output.IMAGE, Output.CUTOUT, Output.MATTE} & set(recipe.outputs):
         wanted.add(StageName.COMPOSITE)
     return tuple(stage.name for stage in PIPELINE if stage.name in wanted)
 

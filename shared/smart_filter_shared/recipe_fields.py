@@ -39,12 +39,10 @@ MAX_METADATA_CHARACTERS = 256
 _METADATA = re.compile(r"metadata\.([A-Za-z0-9_.-]{1,64})")
 _PERSONS = re.compile(r"all|largest|[1-9][0-9]{0,2}( ?, ?[1-9][0-9]{0,2}){0,99}")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,20}")
-# The contract's names and values that this version does not serve yet.
+# The contract's names that this version does not serve yet.
 _LATER_NAMES = frozenset(
     "edge crop margin scale position roi size aspect shadow outline harmonise deadline_ms".split()
 )
-_LATER_OUTPUTS = frozenset({"cutout"})
-_LATER_FORMATS = frozenset({"avif"})
 
 
 def parse(
@@ -237,14 +235,10 @@ def _persons(text: str) -> Whom | tuple[int, ...]:
 
 
 def _output(text: str) -> Output:
-    if text in _LATER_OUTPUTS:
-        raise Later
     return _member(Output, text)
 
 
 def _format(text: str) -> Format:
-    if text in _LATER_FORMATS:
-        raise Later
     return _member(Format, text)
 
 

@@ -173,11 +173,28 @@ def test_photos_of_one_stem_are_numbered() -> None:
 
 
 @pytest.mark.parametrize(
+    ("output", "media_type", "name"),
+    [
+        ("matte", "image/png", "a.smart-filter.matte.png"),
+        ("cutout", "image/webp", "a.smart-filter.cutout.webp"),
+        ("cutout", "image/avif", "a.smart-filter.cutout.avif"),
+    ],
+)
+def test_output_beside_the_picture_is_named_after_its_format(
+    output: str, media_type: str, name: str
+) -> None:
+    [place] = photos.places([Path("a.png")], None)
+
+    assert place.beside(output, media_type).name == name
+
+
+@pytest.mark.parametrize(
     ("destination", "image_format"),
     [
         ("cut.PNG", "png"),
         ("cut.jpeg", "jpg"),
         ("cut.webp", "webp"),
+        ("cut.avif", "avif"),
         ("cut", None),
         ("out/", None),
         (None, None),

@@ -1,21 +1,27 @@
 """What the composite stage makes of each background and output, judged by its pixels."""
 
-import io
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
 
 from smart_filter_shared.presets import PRESETS
 from smart_filter_shared.rating import SmileLevel
-from smart_filter_shared.recipe import Background, BackgroundKind, Format, Output, Recipe
+from smart_filter_shared.recipe import Format, Output
+from smart_filter_tests.compositing import (
+    HEIGHT,
+    INSIDE,
+    JPEG_LEVELS,
+    OUTSIDE,
+    SCALE,
+    WIDTH,
+    a_job,
+    made,
+    pixels,
+)
 from smart_filter_workers import images
 from smart_filter_workers.results import (
-    Composited,
-    Encoded,
     Eyes,
     Photo,
     Prepared,
@@ -23,52 +29,6 @@ from smart_filter_workers.results import (
     Smile,
     Smiles,
 )
-from smart_filter_workers.stages.composite import stage
-from smart_filter_workers.stages.composite.models import layers
-
-WIDTH, HEIGHT, SCALE = 240, 180, 2
-# Rows and columns that are certainly people, and certainly not.
-INSIDE, OUTSIDE = (slice(80, 150), slice(90, 150)), (slice(5, 40), slice(5, 40))
-# JPEG at quality 90 with full chroma, away from edges.
-JPEG_LEVELS = 8
-
-
-def a_job(background: str = "keep", **recipe: object) -> stage.Inputs:
-    """A textured person in the middle of a textured photo, the matte half the photo's size."""
-    kind, _, value = background.partition(":")
-    random = np.random.default_rng(6)
-    coarse = random.integers(60, 200, (HEIGHT // 20, WIDTH // 20, 3), dtype=np.uint8)
-    srgb = np.asarray(Image.fromarray(coarse).resize((WIDTH, HEIGHT)))
-    matte = np.zeros((HEIGHT // SCALE, WIDTH // SCALE), np.uint8)
-    matte[25:, 35:85] = 255
-    matte[24, 35:85] = matte[24:, 34] = matte[24:, 85] = 128
-    proxy = images.shrink(srgb, longest_side=WIDTH // SCALE)
-    return stage.Inputs(
-        photo=Photo(srgb, "jpg"),
-        background=None,
-        prepared=Prepared(WIDTH, HEIGHT, "jpg", proxy, ()),
-        segmented=Segmented(matte, float((matte > 127).mean()), None),
-        faces=None,
-        smiles=None,
-        recipe=Recipe(
-            background=Background(BackgroundKind(kind), value or None),
-            **recipe,  # type: ignore[arg-type]  # each test passes what Recipe takes
-        ),
-        seed=11,
-    )
-
-
-def made(inputs: stage.Inputs) -> Composited:
-    models: stage.Models = {"composite": layers.load(Path("unused"))}
-    (result,) = stage.run(models, [inputs])
-    return result
-
-
-def pixels(encoded: Encoded | None) -> NDArray[np.int16]:
-    assert encoded is not None
-    picture = Image.open(io.BytesIO(encoded.content))
-    assert picture.size == (encoded.width, encoded.height) == (WIDTH, HEIGHT)
-    return np.asarray(picture).astype(np.int16)
 
 
 def test_a_red_background_is_red_outside_and_the_subject_unchanged_inside() -> None:
@@ -309,15 +269,6 @@ def test_photos_of_any_size_get_their_background(size: tuple[int, int], backgrou
     assert (result.image.width, result.image.height) == size
 
 
-@pytest.mark.parametrize("background", ["keep", "transparent", "preset:sky", "blur:0.5"])
-def test_every_background_comes_as_webp(background: str) -> None:
-    result = made(a_job(background, format=Format.WEBP))
-
-    assert result.image is not None
-    assert (result.image.format, result.image.media_type) == ("webp", "image/webp")
-    assert pixels(result.image).shape[2] == (4 if background == "transparent" else 3)
-
-
 def test_auto_follows_the_smiles() -> None:
     inputs = a_job("auto")
     smiles = Smiles((Smile(SmileLevel.HUGE, 0.97),), (Eyes(left_open=True, right_open=True),))
@@ -354,22 +305,6 @@ def test_without_anybody_the_photo_is_kept_and_told(background: str) -> None:
     assert "nobody was found (0.1% of the photo)" in result.background.reason
 
 
-def test_only_what_was_asked_for_is_made() -> None:
-    result = made(a_job("auto", outputs=(Output.MATTE,)))
-
-    assert result.image is None
-    assert result.background is None
-    assert pixels(result.matte).shape == (HEIGHT, WIDTH)
-
-
-def test_keep_with_a_matte_gives_both() -> None:
-    result = made(a_job("keep", outputs=(Output.IMAGE, Output.MATTE)))
-
-    assert result.image is not None
-    assert pixels(result.matte)[INSIDE].min() == 255
-    assert pixels(result.matte)[OUTSIDE].max() == 0
-
-
 def test_the_same_job_gives_the_same_bytes() -> None:
     assert made(a_job("preset:confetti")) == made(a_job("preset:confetti"))
 
@@ -383,11 +318,3 @@ def test_the_decoded_photo_is_not_written_to() -> None:
     made(inputs)
 
     assert np.array_equal(inputs.photo.srgb, before)
-
-
-def test_quality_decides_the_size_of_a_jpeg() -> None:
-    fine, coarse = (made(a_job("preset:paper", quality=quality)).image for quality in (95, 30))
-
-    assert fine is not None
-    assert coarse is not None
-    assert len(coarse.content) < len(fine.content) / 2

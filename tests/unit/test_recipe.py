@@ -208,8 +208,6 @@ def test_unknown_names_and_wrong_values_are_all_named_at_once() -> None:
         {"edge": "best"},
         {"deadline_ms": "100"},
         {"background": "url:https://example.org/a.jpg"},
-        {"outputs": "image,cutout"},
-        {"format": "avif"},
     ],
 )
 def test_what_the_contract_has_for_later_is_not_available(fields: dict[str, str]) -> None:
@@ -226,6 +224,20 @@ def test_transparency_contradicts_jpg(background: str) -> None:
         parsed(background=background, format="jpg")
 
     assert pointers(raised.value) == ["/format", "/background"]
+
+
+@pytest.mark.parametrize(
+    ("background", "outputs"), [("transparent", "cutout"), ("keep", "image,cutout")]
+)
+def test_cutout_and_jpg_contradict_nothing(background: str, outputs: str) -> None:
+    recipe = parsed(background=background, outputs=outputs, format="jpg")
+
+    assert Output.CUTOUT in recipe.outputs
+
+
+@pytest.mark.parametrize("background", ["keep", "transparent", "color:#ff000080"])
+def test_avif_goes_with_every_background(background: str) -> None:
+    assert parsed(background=background, format="avif").format == Format.AVIF
 
 
 def test_field_given_twice_is_refused() -> None:
@@ -249,6 +261,8 @@ def test_metadata_is_kept_as_it_is() -> None:
         ({"background": "keep"}, "prepare composite"),
         ({"background": "color:red"}, "prepare segmentation composite"),
         ({"background": "color:red", "outputs": "matte"}, "prepare segmentation composite"),
+        ({"background": "color:red", "outputs": "cutout"}, "prepare segmentation composite"),
+        ({"background": "keep", "outputs": "image,cutout"}, "prepare segmentation composite"),
         ({"background": "keep", "outputs": "faces"}, "prepare segmentation face smile"),
         ({"background": "keep", "outputs": "rating"}, "prepare segmentation face smile"),
         ({"background": "keep", "require_person": "true"}, "prepare segmentation composite"),

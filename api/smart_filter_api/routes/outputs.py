@@ -43,6 +43,7 @@ _RATING = TypeAdapter(RatingAnswer | None)
                 "image/jpeg": {},
                 "image/png": {},
                 "image/webp": {},
+                "image/avif": {},
                 "application/json": {},
             },
         },

@@ -15,8 +15,8 @@ from smart_filter_deploy.cli.outcome import Outcome
 from smart_filter_deploy.cli.photos import Place
 from smart_filter_deploy.cli.progress import Progress
 
-# Outputs that are PNG files of their own.
-BESIDE_THE_PICTURE = {"matte", "debug"}
+# Outputs that are files of their own.
+BESIDE_THE_PICTURE = {"cutout", "matte", "debug"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +100,7 @@ def _fetch(
             image = place.image(job.image.format)
             _save(client, job, "image", image)
         for name in sorted(BESIDE_THE_PICTURE & set(job.outputs)):
-            beside[name] = place.beside(name)
-            _save(client, job, name, beside[name])
+            beside[name] = _save_beside(client, job, name, place)
     except OSError as error:
         return None, {}, Failure("unwritable", "The result cannot be written", str(error), None)
     except Refused as error:
@@ -112,6 +111,14 @@ def _fetch(
 def _save(client: Client, job: Job, name: str, path: Path) -> None:
     with client.output(job.id, name) as output:
         output.save(path)
+
+
+def _save_beside(client: Client, job: Job, name: str, place: Place) -> Path:
+    """Write an output beside the picture, named after its format; return where it is."""
+    with client.output(job.id, name) as output:
+        path = place.beside(name, output.media_type)
+        output.save(path)
+    return path
 
 
 def _withdraw_late(client: Client, job_id: str, seconds: float) -> tuple[Job, Failure | None]:

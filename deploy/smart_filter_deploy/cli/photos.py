@@ -30,9 +30,13 @@ class Place:
         """Return where the picture goes when it has that format."""
         return self.exact or self.folder / f"{self.stem}.{_MARK}.{image_format}"
 
-    def beside(self, output: str) -> Path:
-        """Return where an output beside the picture goes, such as its matte."""
-        return self.folder / f"{self.stem}.{_MARK}.{output}.png"
+    def beside(self, output: str, media_type: str) -> Path:
+        """Return where an output beside the picture goes, such as its matte.
+
+        media_type: the output's, such as `image/png`.
+        """
+        _, _, image_format = media_type.partition("/")
+        return self.folder / f"{self.stem}.{_MARK}.{output}.{image_format}"
 
 
 def places(photos: Sequence[Path], destination: str | None) -> list[Place]:

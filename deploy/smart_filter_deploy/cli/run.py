@@ -47,11 +47,11 @@ _SIGNAL_STATUS = 128  # plus the signal's number, as shells count
     metavar="FILE",
     help="A picture to stand behind the people.",
 )
-@click.option("--format", "image_format", metavar="FORMAT", help="auto, png, webp or jpg.")
+@click.option("--format", "image_format", metavar="FORMAT", help="auto, png, webp, jpg or avif.")
 @click.option(
     "--outputs",
     metavar="A,B",
-    help="Any of image, matte, faces, rating; else image, and what is told to people.",
+    help="Any of image, cutout, matte, faces, rating; else image, and what is told to people.",
 )
 @click.option(
     "--set",

@@ -1,4 +1,4 @@
-"""Composite: the picture and the matte that a job was asked for, at full resolution."""
+"""Composite: the picture, cut-out and matte that a job was asked for, at full resolution."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -36,6 +36,7 @@ from smart_filter_workers.stages.composite.models.base import Colour, Compositor
 
 # Less than this share of a photo is nobody: the contract says so.
 NOBODY_BELOW: Final = 0.005
+NOTHING: Final = Colour((0, 0, 0), 0)
 
 
 class Models(TypedDict):
@@ -62,7 +63,7 @@ class Inputs:
 
 
 def run(models: Models, batch: Sequence[Inputs]) -> list[Composited]:
-    """Make each job's image and matte."""
+    """Make each job's image, cut-out and matte."""
     return [_composite(models["composite"], inputs) for inputs in batch]
 
 
@@ -77,7 +78,10 @@ def _composite(compositor: Compositor, inputs: Inputs) -> Composited:
     matte = None
     if Output.MATTE in outputs and cut is not None:
         matte = images.encode_png(cut.matte)
-    return Composited(image=image, matte=matte, background=chosen)
+    cutout = None
+    if Output.CUTOUT in outputs and cut is not None:
+        cutout = _encode(_on_nothing(compositor, cut, inputs), inputs.recipe)
+    return Composited(image=image, matte=matte, background=chosen, cutout=cutout)
 
 
 def _upright(inputs: Inputs) -> Inputs:
@@ -99,10 +103,10 @@ def _tidied(inputs: Inputs) -> Inputs:
 
 
 def _cut(compositor: Compositor, inputs: Inputs) -> CutOut | None:
-    """Cut the people out; None when neither image nor matte needs it."""
+    """Cut the people out; None when nothing that is wanted needs it."""
     segmented, recipe = inputs.segmented, inputs.recipe
     keeps = recipe.background.kind == BackgroundKind.KEEP
-    if segmented is None or (keeps and Output.MATTE not in recipe.outputs):
+    if segmented is None or (keeps and not {Output.CUTOUT, Output.MATTE} & set(recipe.outputs)):
         return None
     return compositor.cut(
         inputs.photo.srgb, proxy_srgb=inputs.prepared.proxy_srgb, matte=segmented.matte
@@ -183,17 +187,27 @@ def _draw(
     return compositor.over(cut, drawn)
 
 
+def _on_nothing(compositor: Compositor, cut: CutOut, inputs: Inputs) -> Srgba8:
+    """Return the people alone, (H, W, 4); nothing at all when nobody was found."""
+    if inputs.segmented is not None and inputs.segmented.coverage < NOBODY_BELOW:
+        cut = replace(cut, matte=np.zeros_like(cut.matte))
+    return compositor.on_colour(cut, NOTHING)
+
+
 def _colour(background: Background) -> Colour:
     """Return the colour of a `color` background, brought into sRGB; none for `transparent`."""
     if background.kind != BackgroundKind.COLOR or background.value is None:
-        return Colour((0, 0, 0), 0)
+        return NOTHING
     colour = Color(background.value).convert("srgb").fit()
     red, green, blue = (255 * level for level in colour.coords(nans=False))
     return Colour((red, green, blue), colour.alpha(nans=False))
 
 
 def _encode(picture: Srgb8 | Srgba8, recipe: Recipe) -> Encoded:
+    """Encode as the recipe wants; what JPEG cannot hold, such as a cut-out, as PNG."""
     transparent = picture.shape[2] > 3  # noqa: PLR2004 - red, green, blue
+    if recipe.format == Format.AVIF:
+        return images.encode_avif(picture, quality=recipe.quality)
     if recipe.format == Format.WEBP:
         return images.encode_webp(picture, quality=recipe.quality)
     if transparent or recipe.format == Format.PNG:
