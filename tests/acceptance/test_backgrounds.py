@@ -36,7 +36,7 @@ def matte(running: Running, job_id: str) -> NDArray[np.uint8]:
     return np.asarray(opened(running.output(job_id, "matte")))
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF"])
 def test_uploaded_background_stands_behind_the_person(running_stack: Running, kind: str) -> None:
     green = saved(Image.new("RGB", (900, 300), (20, 160, 60)), kind)
     job_id = submit(running_stack, green, outputs="image,matte", format="png")
@@ -96,14 +96,49 @@ def test_words_choose_a_background_and_say_so(running_stack: Running) -> None:
     assert job["rating"] is not None
 
 
+@pytest.mark.parametrize("kind", ["webp", "avif"])
 @pytest.mark.parametrize(("background", "mode"), [("preset:paper", "RGB"), ("transparent", "RGBA")])
-def test_webp_comes_with_its_media_type(running_stack: Running, background: str, mode: str) -> None:
-    job_id = running_stack.submit(background=background, format="webp")
+def test_modern_format_comes_with_its_media_type(
+    running_stack: Running, background: str, mode: str, kind: str
+) -> None:
+    job_id = running_stack.submit(background=background, format=kind)
 
     job = running_stack.wait(job_id)
 
     answer = running_stack.client.get(job["outputs"]["image"])
-    assert job["image"] == {"width": 512, "height": 512, "format": "webp"}
-    assert answer.headers["content-type"] == "image/webp"
+    assert job["image"] == {"width": 512, "height": 512, "format": kind}
+    assert answer.headers["content-type"] == f"image/{kind}"
     picture = opened(answer.content)
-    assert (picture.format, picture.mode, picture.size) == ("WEBP", mode, (512, 512))
+    assert (picture.format, picture.mode, picture.size) == (kind.upper(), mode, (512, 512))
+
+
+@pytest.mark.parametrize(("kind", "comes_as"), [("jpg", "png"), ("webp", "webp"), ("avif", "avif")])
+def test_cutout_holds_the_person_and_nothing_else(
+    running_stack: Running, kind: str, comes_as: str
+) -> None:
+    job_id = running_stack.submit(background="keep", outputs="cutout,matte", format=kind)
+
+    job = running_stack.wait(job_id)
+
+    assert job["state"] == "succeeded", job["error"]
+    assert [stage["name"] for stage in job["stages"]] == ["prepare", "segmentation", "composite"]
+    assert (job["image"], set(job["outputs"])) == (None, {"cutout", "matte"})
+    answer = running_stack.client.get(job["outputs"]["cutout"])
+    assert answer.headers["content-type"] == f"image/{comes_as}"
+    seen = np.asarray(opened(answer.content)).astype(int)
+    photo = np.asarray(opened(PHOTO.read_bytes()).convert("RGB")).astype(int)
+    alpha = matte(running_stack, job_id)
+    assert np.abs(seen[..., 3] - alpha).max() <= 1
+    inside = alpha == 255
+    assert 0.2 < inside.mean() < 0.9
+    assert np.abs(seen[..., :3] - photo)[inside].mean() <= (0 if comes_as == "png" else 4)
+
+
+def test_cutout_of_nobody_is_empty(running_stack: Running) -> None:
+    nobody = Image.linear_gradient("L").convert("RGB")
+    job_id = running_stack.submit(saved(nobody, "PNG"), outputs="image,cutout")
+
+    job = running_stack.wait(job_id)
+
+    assert (job["state"], job["people"]) == ("succeeded", 0)
+    assert not np.asarray(opened(running_stack.output(job_id, "cutout"))).any()

@@ -77,6 +77,11 @@ ODD = {
     "broken-exif": (broken_exif(), portrait()),
     "animated-png": (animation("PNG"), portrait()),
     "animated-webp": (animation("WEBP"), portrait()),
+    "animated-avif": (animation("AVIF"), portrait()),
+    "alpha-avif": (
+        saved(with_alpha(portrait()), "AVIF", quality=95, subsampling="4:4:4"),
+        over_white(with_alpha(portrait())),
+    ),
 }
 
 
@@ -129,6 +134,11 @@ def jpeg_that_says(width: int, height: int) -> bytes:
     return bytes(content)
 
 
+def avif_that_swells() -> bytes:
+    large = saved(Image.new("RGB", (8000, 6400)), "AVIF", speed=10)
+    return large.replace(struct.pack(">II", 8000, 6400), struct.pack(">II", 64, 64))
+
+
 def corrupt(kind: str) -> bytes:
     content = bytearray(saved(portrait(), kind, quality=95))
     middle = len(content) // 2
@@ -148,6 +158,8 @@ USELESS = {
     "progressive-cut": (saved(portrait(), "JPEG", progressive=True)[:5000], UNREADABLE),
     "png-cut": (saved(portrait(), "PNG")[:9000], UNREADABLE),
     "webp-cut": (saved(portrait(), "WEBP")[:3000], UNREADABLE),
+    "avif-cut": (saved(portrait(), "AVIF")[:-2000], UNREADABLE),
+    "avif-coded-larger-than-it-says": (avif_that_swells(), TOO_LARGE),
     "jpeg-corrupt": (corrupt("JPEG"), UNREADABLE),
     "png-corrupt": (corrupt("PNG"), UNREADABLE),
     "png-without-pixels": (png(64, 64), UNREADABLE),

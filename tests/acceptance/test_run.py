@@ -241,11 +241,33 @@ def test_matte_is_written_beside_the_picture(up: Machine) -> None:
 
 
 @pytest.mark.parametrize(
+    ("destination", "picture", "cutout"),
+    [
+        ("out/", "out/astronaut.smart-filter.jpg", "out/astronaut.smart-filter.cutout.png"),
+        ("red.avif", "red.avif", "astronaut.smart-filter.cutout.avif"),
+    ],
+)
+def test_cutout_is_written_beside_the_picture(
+    up: Machine, destination: str, picture: str, cutout: str
+) -> None:
+    up.lines(
+        *("run", str(PHOTO), "-o", destination, "--background", "color:red"),
+        *("--outputs", "image,cutout"),
+    )
+
+    alone = np.asarray(Image.open(up.here / cutout))
+    seen = np.asarray(Image.open(up.here / picture)).astype(int)
+    assert alone.shape == (512, 512, 4)
+    assert 0.2 < (alone[..., 3] == 255).mean() < 0.9
+    assert np.abs(seen[alone[..., 3] == 0] - [255, 0, 0]).mean() < 3
+
+
+@pytest.mark.parametrize(
     "arguments",
     [
         ["--background", "nonsense"],
         ["--set", "nonsense=1"],
-        ["--format", "avif"],
+        ["--format", "tiff"],
         ["--background", "transparent", "-o", "cut.jpg"],
     ],
 )

@@ -81,7 +81,7 @@ def test_photo_of_an_accepted_format_enters(api: Api, format_: str, mode: str) -
 def test_truncated_pixels_are_not_noticed_at_the_door(api: Api, format_: str) -> None:
     photo = a_photo(format_, size=(640, 480))
 
-    answer = api.post(photo[: len(photo) * 2 // 3])
+    answer = api.post(photo[:-20])
 
     assert answer.status_code == 202
 

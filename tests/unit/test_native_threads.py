@@ -5,6 +5,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import AvifImagePlugin
 
 from smart_filter_workers import native_threads
 
@@ -19,5 +20,6 @@ def test_no_library_keeps_helpers() -> None:
     obeyed = native_threads.one_per_call()
 
     assert cv2.getNumThreads() == 1
+    assert AvifImagePlugin.DEFAULT_MAX_THREADS == 1
     assert obeyed >= len(blas)
     assert {library.scipy_openblas_get_num_threads64_() for library in blas} <= {1}
