@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO
 
-# Grids of a hundred tiles have a few hundred; beyond this somebody plays tricks.
-MAX_BOXES = 1000
+# Headers that one search reads. Grids of a hundred tiles have a few hundred boxes; beyond this
+# somebody plays tricks.
+MAX_BOXES = 2000
 
 _HEADER = struct.Struct(">I4s")
 _LARGE = struct.Struct(">Q")
@@ -39,22 +40,29 @@ def find(file: IO[bytes], *path: bytes) -> Iterator[Box]:
 
     The file may be left at any position.
     """
-    yield from _below(file, Box(b"", 0, file.seek(0, 2)), path)
-
-
-def _below(file: IO[bytes], parent: Box, path: tuple[bytes, ...]) -> Iterator[Box]:
-    if not path:
-        yield parent
-        return
-    for child in children(file, parent):
-        if child.kind == path[0]:
-            yield from _below(file, child, path[1:])
+    yield from _below(file, Box(b"", 0, file.seek(0, 2)), path, iter(range(MAX_BOXES)))
 
 
 def children(file: IO[bytes], parent: Box) -> Iterator[Box]:
     """Yield the boxes in a box that holds nothing else."""
+    return _children(file, parent, iter(range(MAX_BOXES)))
+
+
+def _below(
+    file: IO[bytes], parent: Box, path: tuple[bytes, ...], turns: Iterator[int]
+) -> Iterator[Box]:
+    if not path:
+        yield parent
+        return
+    for child in _children(file, parent, turns):
+        if child.kind == path[0]:
+            yield from _below(file, child, path[1:], turns)
+
+
+def _children(file: IO[bytes], parent: Box, turns: Iterator[int]) -> Iterator[Box]:
+    """Yield boxes, taking a turn for each; turns are shared by everything that one search walks."""
     at = parent.start + (_VERSION_AND_FLAGS if parent.kind == b"meta" else 0)
-    for _ in range(MAX_BOXES):
+    for _ in turns:
         file.seek(at)
         header = file.read(_HEADER.size + _LARGE.size)
         if at + _HEADER.size > parent.end or len(header) < _HEADER.size:

@@ -199,6 +199,10 @@ def test_size_of_an_avif_may_stand_behind_its_pixels() -> None:
         pytest.param(an_avif(box(b"ispe", bytes(6))), id="size-cut"),
         pytest.param(an_avif(ispe(0, 480)), id="no-width"),
         pytest.param(an_avif(before=box(b"free", b"") * 5000), id="boxes-without-end"),
+        pytest.param(
+            an_avif(before=box(b"meta", bytes(4) + box(b"iprp", box(b"ipco", b""))) * 5000),
+            id="headers-without-end",
+        ),
         pytest.param(an_avif(ispe(640, 480))[:-20], id="cut-in-the-header"),
         pytest.param(box(b"ftyp", b"avif" + bytes(4)), id="ends-at-once"),
     ],

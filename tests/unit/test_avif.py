@@ -115,6 +115,32 @@ def test_picture_that_does_not_tell_its_size_is_unreadable(coded: bytes) -> None
         avif.checked(an_avif(coded), most_pixels=MOST_PIXELS)
 
 
+def test_parts_that_all_are_the_whole_file_are_not_put_together() -> None:
+    file = bytearray(an_avif(unit(1, bits(*REDUCED, *size(9, 9))) + bytes(2_000_000)))
+    iloc = file.index(b"iloc") + 4
+    parts = struct.pack(">H", 60_000) + struct.pack(">II", 0, len(file)) * 60_000
+    place = iloc + 12
+    longer = bytes(file[:place]) + parts + bytes(file[place + 10 :])
+    grown = len(longer) - len(file)
+    for name in (b"iloc", b"meta"):
+        at = longer.index(name) - 4
+        (length,) = struct.unpack_from(">I", longer, at)
+        longer = longer[:at] + struct.pack(">I", length + grown) + longer[at + 4 :]
+
+    with pytest.raises(ImageUnreadable, match="overlap"):
+        avif.checked(longer, most_pixels=MOST_PIXELS)
+
+
+def test_animation_without_a_clock_is_unreadable() -> None:
+    content = saved(a_photo(), "AVIF", save_all=True, append_images=[a_photo()])
+    at = content.index(b"mdhd") + 4
+    wide = content[at] == 1
+    timescale = at + (20 if wide else 12)
+
+    with pytest.raises(ImageUnreadable):
+        images.decode(content[:timescale] + bytes(4) + content[timescale + 4 :])
+
+
 @pytest.mark.parametrize("broken", [b"no EXIF!", b"MM\0*\xff\xff\xff\xff", b"MM\0*\0\0\0\x09"])
 @pytest.mark.parametrize("animated", [False, True])
 def test_broken_exif_of_an_avif_is_ignored(broken: bytes, *, animated: bool) -> None:

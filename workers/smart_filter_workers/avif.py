@@ -5,6 +5,7 @@ kilobytes that say 64×64 may hold hundreds of megapixels.
 """
 
 import io
+import itertools
 import struct
 from collections.abc import Iterator
 from typing import IO, Final
@@ -16,6 +17,10 @@ from smart_filter_shared.isobmff import Box
 # Of a coded picture: delimiter, sequence header, metadata and a frame; more is no photo's.
 _MAX_UNITS: Final = 100
 _MAX_ITEMS: Final = 1000
+# Honest pictures do not overlap; a track may hold again what is a picture, and headers of
+# boxes are read with a few bytes of what follows.
+_MAX_READ_OVER: Final = 3
+_FREE_BYTES: Final = 1_000_000
 # Kinds of units (AV1, 6.2.2).
 _SEQUENCE_HEADER: Final = 1
 _HAS_TIER_ABOVE_LEVEL: Final = 7
@@ -31,11 +36,10 @@ def checked(content: bytes, *, most_pixels: int) -> bytes:
     Raises ImageTooLarge when a picture or a first frame is coded with more than `most_pixels`,
     ImageUnreadable when that cannot be told.
     """
-    file = io.BytesIO(content)
+    file = _Bounded(content)
     try:
-        sizes = [
-            size for coded in (*_items(file), *_first_samples(file)) for size in _coded_sizes(coded)
-        ]
+        pieces = itertools.chain(_items(file), _first_samples(file))
+        sizes = [size for coded in pieces for size in _coded_sizes(coded)]
         exif = list(_kinds_of_exif(file))
     except (struct.error, IndexError) as error:
         raise ImageUnreadable(f"not a whole AVIF: {error}") from error
@@ -50,6 +54,25 @@ def checked(content: bytes, *, most_pixels: int) -> bytes:
     for at in exif:
         changed[at : at + 4] = b"none"
     return bytes(changed)
+
+
+class _Bounded(io.BytesIO):
+    """A file that is read a few times over at most: its parts may claim to overlap.
+
+    A thousand pictures of a thousand parts, each of them the whole file, would fill any memory.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__(content)
+        self._left = _MAX_READ_OVER * len(content) + _FREE_BYTES
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read on; IndexError when too much has been read."""
+        piece = super().read(size)
+        self._left -= len(piece)
+        if self._left < 0:
+            raise IndexError("its parts overlap")
+        return piece
 
 
 # --- where coded pictures lie -----------------------------------------------------------

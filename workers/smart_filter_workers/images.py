@@ -49,6 +49,7 @@ _PILLOW_ERRORS: Final = (
     zlib.error,
     AssertionError,  # of a PNG without IHDR
     RuntimeError,  # of an AVIF's pixels
+    ZeroDivisionError,  # of an animated AVIF whose clock stands still
 )
 _FTYP: Final = slice(4, 8)  # how AVIF starts, behind a length
 _PNG_START: Final = b"\x89PNG\r\n\x1a\n"
