@@ -106,6 +106,8 @@ class Job:
 
     state: queued, running, succeeded, failed or canceled.
     people, faces, rating: None when the job needs none of them, or does not know them yet.
+    confidence: how far an ensemble's members agree, 0 to 1; None for a single model.
+    needs_review: whether that is less than the recipe wants.
     outputs: for each output that is there, its path on the server.
     document: the answer as it came.
     """
@@ -119,6 +121,8 @@ class Job:
     photo: Picture | None
     image: Picture | None
     people: int | None
+    confidence: float | None
+    needs_review: bool
     faces: tuple[Face, ...] | None
     rating: Rating | None
     rating_reason: str | None
@@ -143,7 +147,8 @@ class Job:
 class Model:
     """A model that the server knows for a task; `default`: `auto` means this one.
 
-    offered: whether a recipe may name it; fault: why the last worker could not run it.
+    offered: whether a recipe may name it.  fault: why not; of one that is offered, why no live
+        worker can load it, so that jobs for it wait.
     """
 
     task: str
@@ -171,6 +176,8 @@ def job_from(document: object) -> Job:
         photo=_picture(fields.object_or_none("photo")),
         image=_picture(fields.object_or_none("image")),
         people=fields.integer_or_none("people"),
+        confidence=fields.number_or_none("confidence"),
+        needs_review=fields.document.get("needs_review") is True,
         faces=None if faces is None else tuple(_face(face) for face in faces),
         rating=_rating(fields.object_or_none("rating")),
         rating_reason=fields.text_or_none("rating_reason"),

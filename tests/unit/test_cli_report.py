@@ -48,6 +48,13 @@ def test_people_and_faces_are_counted() -> None:
     assert "nobody\n" in found(a_job(people=0, faces=[]))
 
 
+def test_members_that_disagree_ask_for_a_look() -> None:
+    assert "agreement  0.87 of 1: have a look\n" in found(
+        a_job(confidence=0.871, needs_review=True)
+    )
+    assert "agreement  0.95 of 1\n" in found(a_job(confidence=0.95, needs_review=False))
+
+
 def test_what_was_not_asked_for_is_not_told() -> None:
     assert not found(a_job(people=None, faces=None, rating=None, background=None)).strip()
 

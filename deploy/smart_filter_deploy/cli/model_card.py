@@ -29,6 +29,7 @@ def show(console: Console, model: Model) -> None:
         "runs on": _words(document.get("devices")),
         "needs": _needs(document.get("needs")),
         "not offered": None if model.offered else (model.fault or "by no worker"),
+        "setup failed": model.fault if model.offered else None,
     }
     for label, value in lines.items():
         if value:

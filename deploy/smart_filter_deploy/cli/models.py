@@ -42,10 +42,10 @@ def list_(*, every: bool, as_json: bool) -> None:
     table = Table(box=None, pad_edge=False, header_style="dim")
     for column in ("task", "model", "version", "licence"):
         table.add_column(column, no_wrap=True)
-    table.add_column("what it is, or why it is not offered" if every else "what it is")
+    table.add_column("what it is, or what is wrong with it")
     for model in known:
         told = Text(model.title)
-        if model.fault is not None and not model.offered:
+        if model.fault is not None:
             told = Text(model.fault, style="yellow")
         table.add_row(
             Text(model.task), _name(model), Text(model.version), Text(model.licence), told

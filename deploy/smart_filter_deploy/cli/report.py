@@ -108,6 +108,9 @@ def _found(job: Job) -> list[tuple[str, Text]]:
     lines: list[tuple[str, Text]] = []
     if job.people is not None:
         lines.append(("people", Text(_people(job))))
+    if job.confidence is not None:
+        review = ": have a look" if job.needs_review else ""
+        lines.append(("agreement", Text(f"{job.confidence:.2f} of 1{review}")))
     shown = (job.faces or ())[:_MOST_FACES]
     for number, face in enumerate(shown, start=1):
         label = "face" if len(shown) == 1 else f"face {number}"
