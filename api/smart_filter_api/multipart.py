@@ -12,7 +12,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from smart_filter_shared.errors import MalformedRequest, PhotoTooLarge
-from smart_filter_shared.recipe_fields import BACKGROUND_FILE
+from smart_filter_shared.recipe.fields import BACKGROUND_FILE
 
 MAX_PHOTO_BYTES = 40_000_000
 # Everything around the pictures: boundaries, headers, fields, and files that nobody asked for.

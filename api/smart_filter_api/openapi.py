@@ -9,12 +9,40 @@ from pydantic.json_schema import models_json_schema
 from smart_filter_api.multipart import MAX_PHOTO_BYTES, PICTURES
 from smart_filter_api.photo_header import MAX_PIXELS, PhotoFormat
 from smart_filter_api.problems import Problem
-from smart_filter_shared.recipe import CHOOSABLE_TASKS, Format, Output, Priority
-from smart_filter_shared.recipe_fields import MAX_METADATA, MAX_METADATA_CHARACTERS, MAX_SEED
+from smart_filter_shared.recipe import CHOOSABLE_TASKS, Crop, Edge, Format, Output, Priority
+from smart_filter_shared.recipe.fields import MAX_METADATA, MAX_METADATA_CHARACTERS, MAX_SEED
 
 Schema = dict[str, Any]  # a JSON schema: JSON of any shape
 
 _TEXT: Schema = {"type": "string", "maxLength": MAX_METADATA_CHARACTERS}
+
+
+def _words(default: str, description: str) -> Schema:
+    return {"type": "string", "default": default, "description": description}
+
+
+_FRAMING: Schema = {
+    "crop": {
+        "type": "string",
+        "enum": [str(one) for one in Crop],
+        "default": str(Crop.NONE),
+        "description": "`true`: around the people; `faces`: framed as a portrait of the faces",
+    },
+    "margin": _words("0px", "around what is cropped: 1, 2 or 4 of `30px` (500) or `10%` (50)"),
+    "scale": _words("original", "of the people within the picture, `10%` to `100%`"),
+    "position": _words("original", "of the people: `center`, or one or two of `0%` to `100%`"),
+    "roi": _words(
+        "0% 0% 100% 100%", "left, top, right, bottom: outside of it nobody is looked for"
+    ),
+    "size": _words("full", "`preview`, `medium`, `hd`, `1080x1350`, `print:10x15`"),
+    "aspect": _words("original", "`1:1`, `4:5`, `9:16`, `3:2` …"),
+}
+_LOOK: Schema = {
+    "shadow": _words("auto", "`none`, `drop`, `contact`, the last two with how dark: `drop:0.4`"),
+    "outline": _words("none", "a width and a CSS colour: `1.5% white`, `12px #f80`"),
+    "light_wrap": _words("auto", "light of the background on the people's edge, 0 to 1"),
+    "harmonise": _words("auto", "the people's colours toward the background's light, 0 to 1"),
+}
 
 # The body of POST /v1/jobs, which its route reads as it arrives, past FastAPI.
 SUBMISSION: Schema = {
@@ -55,6 +83,14 @@ SUBMISSION: Schema = {
                         "default": "auto",
                     },
                     "quality": {"type": "integer", "minimum": 1, "maximum": 100, "default": 90},
+                    "edge": {
+                        "type": "string",
+                        "enum": [str(one) for one in Edge],
+                        "default": str(Edge.BALANCED),
+                        "description": "how much work the edge of the people is worth",
+                    },
+                    **_FRAMING,
+                    **_LOOK,
                     "require_person": {"type": "boolean", "default": False},
                     "priority": {
                         "type": "string",

@@ -12,7 +12,7 @@ from smart_filter_shared.parameters import Scalar
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.presets import Mood
 from smart_filter_shared.rating import SmileLevel
-from smart_filter_shared.recipe import Format, Output, Priority
+from smart_filter_shared.recipe import Crop, Edge, Format, Output, Priority
 
 
 def _in_utc(moment: dt.datetime) -> dt.datetime:
@@ -37,6 +37,18 @@ class RecipeAnswer(BaseModel):
     outputs: list[Output]
     format: Format
     quality: int
+    edge: Edge
+    crop: Crop
+    margin: str
+    scale: str
+    position: str
+    roi: str
+    size: str
+    aspect: str
+    shadow: str
+    outline: str
+    light_wrap: str
+    harmonise: str
     require_person: bool
     persons: str = Field(description="`all`, `largest`, or numbers such as `1,3`")
     priority: Priority

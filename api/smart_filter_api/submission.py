@@ -11,7 +11,6 @@ from sqlalchemy import Connection
 
 from smart_filter_api.deps import Services
 from smart_filter_api.intake import Spooled, Upload
-from smart_filter_shared import recipe_fields
 from smart_filter_shared.cards import ModelCard, TaskName
 from smart_filter_shared.errors import InvalidRecipe, StorageUnavailable
 from smart_filter_shared.ids import Capability, Tenant, new_job_id
@@ -23,6 +22,7 @@ from smart_filter_shared.jobs.queries import JobRow
 from smart_filter_shared.jobs.submission import Submission
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.recipe import Recipe
+from smart_filter_shared.recipe import fields as recipe_fields
 from smart_filter_shared.storage import keys
 
 

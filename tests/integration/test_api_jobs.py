@@ -9,7 +9,7 @@ from smart_filter_api.keys import Scope
 from smart_filter_shared.doorbell import queue_of
 from smart_filter_shared.ids import JobId, Tenant
 from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.recipe_fields import MAX_SEED
+from smart_filter_shared.recipe.fields import MAX_SEED
 from smart_filter_tests.bench import Bench, capability
 from smart_filter_tests.serving import Api, a_photo, an_api, serving
 

@@ -19,7 +19,7 @@ from smart_filter_shared.recipe import (
     from_json,
     stages,
 )
-from smart_filter_shared.recipe_fields import parse
+from smart_filter_shared.recipe.fields import parse
 
 
 def a_card(task: TaskName, name: str, *, default: bool = True, able: bool = True) -> ModelCard:
@@ -197,7 +197,7 @@ def test_value_out_of_range_is_named(name: str, value: str) -> None:
 
 def test_unknown_names_and_wrong_values_are_all_named_at_once() -> None:
     with pytest.raises(InvalidRecipe) as raised:
-        parsed(colour="red", quality="0", edge="best", face__model="nope")
+        parsed(colour="red", quality="0", edge="nice", face__model="nope")
 
     assert set(pointers(raised.value)) == {"/colour", "/quality", "/edge", "/face/model"}
 
@@ -205,7 +205,6 @@ def test_unknown_names_and_wrong_values_are_all_named_at_once() -> None:
 @pytest.mark.parametrize(
     "fields",
     [
-        {"edge": "best"},
         {"deadline_ms": "100"},
         {"background": "url:https://example.org/a.jpg"},
     ],
@@ -265,6 +264,8 @@ def test_metadata_is_kept_as_it_is() -> None:
         ({"background": "keep", "outputs": "image,cutout"}, "prepare segmentation composite"),
         ({"background": "keep", "outputs": "faces"}, "prepare segmentation face smile"),
         ({"background": "keep", "outputs": "rating"}, "prepare segmentation face smile"),
+        ({"background": "keep", "aspect": "1:1"}, "prepare segmentation composite"),
+        ({"background": "keep", "size": "preview"}, "prepare composite"),
         ({"background": "keep", "require_person": "true"}, "prepare segmentation composite"),
     ],
 )
@@ -273,7 +274,7 @@ def test_job_runs_the_smallest_set_of_stages(fields: dict[str, str], expected: s
 
 
 @given(
-    background=st.sampled_from("auto keep transparent color:#12345678 blur:.5 file".split()),
+    background=st.sampled_from("auto transparent color:#12345678 blur:.5 file".split()),
     outputs=st.lists(st.sampled_from(sorted(Output)), min_size=1, unique=True),
     quality=st.integers(1, 100),
     person=st.booleans(),
@@ -293,6 +294,18 @@ def test_recipe_survives_the_database(
         segmentation__params__threshold="0.25",
         segmentation__params__mirrored="true",
         run_at="2030-01-31T12:00:00+01:00",
+        edge="best",
+        crop="faces",
+        margin="5% 12.5px",
+        scale="33.3333%",
+        position="0% 62.5%",
+        roi="1% 20px 99.5% 12345.125px",
+        size="print:10x15",
+        aspect="4:5",
+        shadow="drop:0.35",
+        outline="1.5% rgb(1 2 3 / 50%)",
+        light_wrap="0.25",
+        harmonise="1",
         seed="5",
         metadata__a="b",
     )

@@ -19,6 +19,7 @@ from sqlalchemy import (
     SmallInteger,
     Table,
     Text,
+    UniqueConstraint,
     Uuid,
     text,
 )
@@ -192,6 +193,30 @@ artifacts = Table(
     Index("artifacts_by_job", "job_id"),
     Index("artifacts_expiring", "expires_at", postgresql_where=text("marked_at IS NULL")),
     Index("artifacts_marked", "marked_at", postgresql_where=text("marked_at IS NOT NULL")),
+)
+
+# Those that are pictures: see stock.py. Generated ones are code and stand in no table.
+backgrounds = Table(
+    "backgrounds",
+    metadata,
+    # Whose it is; empty for the operator's, which everybody may use.
+    Column("tenant", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("title", Text, nullable=False),
+    Column("tags", ARRAY(Text), nullable=False),
+    Column("moods", ARRAY(Text), nullable=False),
+    Column("palette", ARRAY(Text), nullable=False),
+    Column("brightness", Double, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("width", Integer, nullable=False),
+    Column("height", Integer, nullable=False),
+    # The folder or bucket that it is kept in step with, empty when it was added by hand; and
+    # what tells there, without reading it, whether it has changed.
+    Column("origin", Text, nullable=False),
+    Column("stamp", Text, nullable=False),
+    Column("created_at", _Moment, nullable=False),
+    UniqueConstraint("key", name="backgrounds_key"),
 )
 
 tombstones = Table(

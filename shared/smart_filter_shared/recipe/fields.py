@@ -10,24 +10,26 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TypeVar
 
-from smart_filter_shared import recipe_background
 from smart_filter_shared.cards import ModelCard, TaskName
-from smart_filter_shared.errors import Contradiction, FieldError, InvalidRecipe, NotAvailable
-from smart_filter_shared.parameters import Parameters, Scalar
-from smart_filter_shared.recipe import (
-    AUTO,
+from smart_filter_shared.errors import FieldError, InvalidRecipe, NotAvailable
+from smart_filter_shared.parameters import Scalar
+from smart_filter_shared.recipe import background, framing, look
+from smart_filter_shared.recipe.contradictions import card_of, refuse
+from smart_filter_shared.recipe.framing import Crop, Framing
+from smart_filter_shared.recipe.look import Look
+from smart_filter_shared.recipe.recipe import (
     CHOOSABLE_TASKS,
     Background,
     BackgroundKind,
+    Edge,
     Format,
     Output,
     Priority,
     Recipe,
     Whom,
-    has_alpha,
     persons_of,
 )
-from smart_filter_shared.recipe_background import Later, shown
+from smart_filter_shared.recipe.words import AUTO, Later, pointer, shown
 
 # JSON numbers above this lose digits in JavaScript clients (ECMA-262 Number.MAX_SAFE_INTEGER).
 MAX_SEED = 2**53 - 1
@@ -40,9 +42,7 @@ _METADATA = re.compile(r"metadata\.([A-Za-z0-9_.-]{1,64})")
 _PERSONS = re.compile(r"all|largest|[1-9][0-9]{0,2}( ?, ?[1-9][0-9]{0,2}){0,99}")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,20}")
 # The contract's names that this version does not serve yet.
-_LATER_NAMES = frozenset(
-    "edge crop margin scale position roi size aspect shadow outline harmonise deadline_ms".split()
-)
+_LATER_NAMES = frozenset({"deadline_ms"})
 
 
 def parse(
@@ -58,8 +58,8 @@ def parse(
     offered: for each task the models that some pool of workers serves.
     faults: why others that are known are not offered, by task and name.
     with_background_file: whether a background came along; then it is the default.
-    Raises InvalidRecipe naming every wrong field, Contradiction, or NotAvailable when all
-    that is wrong belongs to later versions.
+    Raises InvalidRecipe naming every wrong field, Contradiction naming every field that another
+    one contradicts, or NotAvailable when all that is wrong belongs to later versions.
     """
     reader = _Reader(fields)
     models = {
@@ -71,6 +71,9 @@ def parse(
         outputs=reader.listed("outputs", _output, (Output.IMAGE,)),
         format=reader.one("format", _format, Format.AUTO),
         quality=reader.one("quality", _integer_within(1, 100), 90),
+        edge=reader.one("edge", _edge, Edge.BALANCED),
+        framing=_framing(reader),
+        look=_look(reader),
         require_person=reader.one("require_person", _boolean, False),
         priority=reader.one("priority", _priority, Priority.STANDARD),
         run_at=reader.one("run_at", _moment, None),
@@ -79,14 +82,17 @@ def parse(
         params={
             task: given
             for task, name in models.items()
-            if (given := reader.parameters(task, _card_of(offered.get(task, ()), name)))
+            if (given := reader.parameters(task, card_of(offered.get(task, ()), name)))
         },
         persons=reader.one("persons", _persons, Whom.ALL),
         metadata=reader.metadata(),
     )
     reader.raise_what_is_wrong()
-    _refuse_contradictions(recipe, with_background_file=with_background_file)
-    _refuse_what_a_model_cannot(recipe, offered.get(TaskName.SEGMENTATION, ()))
+    refuse(
+        recipe,
+        segmenters=offered.get(TaskName.SEGMENTATION, ()),
+        background_file=BACKGROUND_FILE if with_background_file else None,
+    )
     return recipe
 
 
@@ -124,7 +130,7 @@ class _Reader:
     def background(self, *, with_file: bool) -> Background:
         """Return what stands behind the people; a file that came along unless told otherwise."""
         default = Background(BackgroundKind.FILE) if with_file else Background()
-        asked = self.one("background", recipe_background.read, default)
+        asked = self.one("background", background.read, default)
         if asked.kind == BackgroundKind.FILE and not with_file:
             self._complain(BACKGROUND_FILE, "is missing; send the background as this part")
         return asked
@@ -159,7 +165,7 @@ class _Reader:
         """Raise what was found, the names that nobody asked for included."""
         for name in self._left:
             if name in _LATER_NAMES:
-                self._later.append(FieldError(_pointer(name), "is not available yet; leave it out"))
+                self._later.append(FieldError(pointer(name), "is not available yet; leave it out"))
             else:
                 self._complain(name, "is not a field of a recipe; see the contract for the names")
         if self._wrong:
@@ -174,58 +180,36 @@ class _Reader:
             return read(text)
         except Later as later:
             detail = str(later) or f"{shown(text)} is not available yet; choose another"
-            self._later.append(FieldError(_pointer(name), detail))
+            self._later.append(FieldError(pointer(name), detail))
         except ValueError as error:
             self._complain(name, str(error))
         return default
 
     def _complain(self, name: str, detail: str) -> None:
-        self._wrong.append(FieldError(_pointer(name), detail))
+        self._wrong.append(FieldError(pointer(name), detail))
 
 
-def _refuse_contradictions(recipe: Recipe, *, with_background_file: bool) -> None:
-    background = recipe.background
-    if with_background_file and background.kind != BackgroundKind.FILE:
-        remedy = f"the background is to be {background}, and a file came along: send one of both"
-        raise Contradiction(
-            [FieldError("/background", remedy), FieldError(f"/{BACKGROUND_FILE}", remedy)]
-        )
-    transparent = background.kind == BackgroundKind.TRANSPARENT or (
-        background.kind == BackgroundKind.COLOR
-        and background.value is not None
-        and has_alpha(background.value)
+def _framing(reader: _Reader) -> Framing:
+    default = Framing()
+    return Framing(
+        crop=reader.one("crop", _crop, default.crop),
+        margin=reader.one("margin", framing.read_margin, default.margin),
+        scale=reader.one("scale", framing.read_scale, default.scale),
+        position=reader.one("position", framing.read_position, default.position),
+        roi=reader.one("roi", framing.read_roi, default.roi),
+        size=reader.one("size", framing.read_size, default.size),
+        aspect=reader.one("aspect", framing.read_aspect, default.aspect),
     )
-    if transparent and recipe.format == Format.JPG and Output.IMAGE in recipe.outputs:
-        remedy = "jpg cannot hold transparency: ask for png, or for an opaque background"
-        raise Contradiction([FieldError("/format", remedy), FieldError("/background", remedy)])
 
 
-def _refuse_what_a_model_cannot(recipe: Recipe, cards: Sequence[ModelCard]) -> None:
-    card = _card_of(cards, recipe.models[TaskName.SEGMENTATION])
-    if card is None:
-        return
-    _refuse_descending(card, recipe.params.get(TaskName.SEGMENTATION, {}))
-    if recipe.persons != Whom.ALL and not card.instances:
-        able = [one.name for one in cards if one.instances]
-        _refuse_model(card, "/persons", "does not tell persons apart", able)
-    if Output.DEBUG in recipe.outputs and not card.explains:
-        able = [one.name for one in cards if one.explains]
-        _refuse_model(card, "/outputs", "has no steps to show as debug", able)
-
-
-def _refuse_descending(card: ModelCard, given: Parameters) -> None:
-    values = card.completed(given)
-    for low, high in card.ascending:
-        # Both are numbers: a card that said so of others would be wrong for every recipe.
-        if float(values[low]) > float(values[high]):
-            detail = f"{low} is {values[low]}, more than {high}, which is {values[high]}"
-            pointers = [f"/{card.task}/params/{name}" for name in (low, high)]
-            raise Contradiction([FieldError(pointer, detail) for pointer in pointers])
-
-
-def _refuse_model(card: ModelCard, pointer: str, what: str, able: Sequence[str]) -> None:
-    remedy = f"{card.name} {what}; these models can: {', '.join(able) or 'none that is offered'}"
-    raise Contradiction([FieldError(pointer, remedy), FieldError(f"/{card.task}/model", remedy)])
+def _look(reader: _Reader) -> Look:
+    default = Look()
+    return Look(
+        shadow=reader.one("shadow", look.read_shadow, default.shadow),
+        outline=reader.one("outline", look.read_outline, default.outline),
+        light_wrap=reader.one("light_wrap", look.read_share, default.light_wrap),
+        harmonise=reader.one("harmonise", look.read_share, default.harmonise),
+    )
 
 
 def _persons(text: str) -> Whom | tuple[int, ...]:
@@ -236,6 +220,14 @@ def _persons(text: str) -> Whom | tuple[int, ...]:
 
 def _output(text: str) -> Output:
     return _member(Output, text)
+
+
+def _edge(text: str) -> Edge:
+    return _member(Edge, text)
+
+
+def _crop(text: str) -> Crop:
+    return _member(Crop, text)
 
 
 def _format(text: str) -> Format:
@@ -264,12 +256,6 @@ def _member(kind: type[Member], text: str) -> Member:
         return kind(text)
     except ValueError:
         raise ValueError(f"{shown(text)} is none of {', '.join(kind)}") from None
-
-
-def _card_of(cards: Sequence[ModelCard], name: str) -> ModelCard | None:
-    return next(
-        (card for card in cards if (card.default if name == AUTO else card.name == name)), None
-    )
 
 
 def _model_of(
@@ -308,8 +294,3 @@ def _metadata_text(text: str) -> str:
     if len(text) > MAX_METADATA_CHARACTERS or "\0" in text:
         raise ValueError(f"is not a text of at most {MAX_METADATA_CHARACTERS} characters")
     return text
-
-
-def _pointer(name: str) -> str:
-    """Return the JSON Pointer (RFC 6901) of a dotted name."""
-    return "/" + "/".join(part.replace("~", "~0").replace("/", "~1") for part in name.split("."))

@@ -1,13 +1,11 @@
 """What stands behind the people, read from the words of a recipe."""
 
 import difflib
-import math
 import re
 
-from coloraide import Color
-
 from smart_filter_shared.presets import PRESETS, named
-from smart_filter_shared.recipe import Background, BackgroundKind
+from smart_filter_shared.recipe.recipe import Background, BackgroundKind
+from smart_filter_shared.recipe.words import Later, is_colour, shown
 
 MAX_KEYWORDS = 12
 MAX_KEYWORD_CHARACTERS = 40
@@ -15,10 +13,6 @@ MAX_KEYWORD_CHARACTERS = 40
 _DECIMAL = re.compile(r"[0-9]{0,3}(\.[0-9]{1,9})?(?<=[0-9])")
 # The contract's kinds that this version does not serve yet.
 _LATER_BACKGROUNDS = frozenset({"url"})
-
-
-class Later(Exception):
-    """The contract or a card knows this name or value; nobody serves it now."""
 
 
 def read(text: str) -> Background:
@@ -38,7 +32,7 @@ def read(text: str) -> Background:
         raise ValueError(f"{shown(text)} is not a background; use {kinds}")
     kind = BackgroundKind(word)
     if kind == BackgroundKind.COLOR:
-        if not _is_color(value):
+        if not is_colour(value):
             raise ValueError(f"{shown(value)} is not a CSS colour; write color:#ff8800 or alike")
         return Background(kind, value)
     if kind == BackgroundKind.PRESET:
@@ -77,24 +71,7 @@ def _keywords(text: str) -> str:
     return ",".join(words)
 
 
-def _is_color(text: str) -> bool:
-    """Whether this is a CSS colour that a screen can show something for."""
-    try:
-        found = Color.match(text, fullmatch=True)
-        return found is not None and all(
-            math.isfinite(level) for level in found.color.convert("srgb").fit().coords(nans=False)
-        )
-    except OverflowError:
-        return False
-
-
 def _strength(text: str) -> str:
     if not _DECIMAL.fullmatch(text) or not 0 <= float(text) <= 1:
         raise ValueError(f"{shown(text)} is not a strength of blur from 0 to 1")
     return text
-
-
-def shown(text: str) -> str:
-    """Quote what somebody sent, short enough for an error message."""
-    most = 60
-    return repr(text if len(text) <= most else text[:most] + "…")

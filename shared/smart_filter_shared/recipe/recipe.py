@@ -1,7 +1,7 @@
 """What a job asks for, as a value that every part trusts.
 
-`recipe_fields.parse` makes it from what somebody sent; `Recipe.as_json` and `from_json`
-carry it through the database; `stages` says which part of the pipeline yields it.
+`fields.parse` makes it from what somebody sent; `Recipe.as_json` and `from_json` carry it
+through the database; `stages` says which part of the pipeline yields it.
 """
 
 import datetime as dt
@@ -14,8 +14,11 @@ from coloraide import Color
 from smart_filter_shared.cards import TaskName
 from smart_filter_shared.parameters import Parameters
 from smart_filter_shared.pipeline import PIPELINE, StageName
+from smart_filter_shared.recipe import framing, look
+from smart_filter_shared.recipe.framing import Framing
+from smart_filter_shared.recipe.look import Look
+from smart_filter_shared.recipe.words import AUTO
 
-AUTO = "auto"
 CHOOSABLE_TASKS = (TaskName.SEGMENTATION, TaskName.FACE, TaskName.SMILE, TaskName.EYES)
 
 
@@ -55,6 +58,14 @@ class Format(StrEnum):
     WEBP = "webp"
     JPG = "jpg"
     AVIF = "avif"
+
+
+class Edge(StrEnum):
+    """How much work the edge between people and background is worth."""
+
+    BALANCED = "balanced"
+    FAST = "fast"
+    BEST = "best"
 
 
 class Whom(StrEnum):
@@ -104,6 +115,9 @@ class Recipe:
     outputs: tuple[Output, ...] = (Output.IMAGE,)
     format: Format = Format.AUTO
     quality: int = 90
+    edge: Edge = Edge.BALANCED
+    framing: Framing = field(default_factory=Framing)
+    look: Look = field(default_factory=Look)
     require_person: bool = False
     priority: Priority = Priority.STANDARD
     run_at: dt.datetime | None = None
@@ -131,6 +145,9 @@ class Recipe:
             "outputs": [str(output) for output in self.outputs],
             "format": str(self.format),
             "quality": self.quality,
+            "edge": str(self.edge),
+            **self.framing.as_json(),
+            **self.look.as_json(),
             "require_person": self.require_person,
             "persons": _persons_text(self.persons),
             "priority": str(self.priority),
@@ -149,7 +166,9 @@ def stages(recipe: Recipe) -> tuple[StageName, ...]:
         wanted |= {StageName.SEGMENTATION, StageName.FACE, StageName.SMILE}
     if recipe.require_person or {Output.CUTOUT, Output.MATTE, Output.DEBUG} & set(recipe.outputs):
         wanted.add(StageName.SEGMENTATION)
-    if Output.IMAGE in recipe.outputs and recipe.background.kind != BackgroundKind.KEEP:
+    if Output.IMAGE in recipe.outputs and (
+        recipe.background.kind != BackgroundKind.KEEP or recipe.framing.asks_for_people
+    ):
         wanted.add(StageName.SEGMENTATION)
     if {Output.IMAGE, Output.CUTOUT, Output.MATTE} & set(recipe.outputs):
         wanted.add(StageName.COMPOSITE)
@@ -178,6 +197,9 @@ def from_json(recipe: Mapping[str, object], *, seed: int, metadata: Mapping[str,
         outputs=tuple(Output(output) for output in outputs),
         format=Format(str(recipe["format"])),
         quality=quality,
+        edge=Edge(str(recipe.get("edge", Edge.BALANCED))),
+        framing=framing.from_json(recipe),
+        look=look.from_json(recipe),
         require_person=recipe["require_person"] is True,
         priority=Priority(str(recipe["priority"])),
         run_at=None if run_at is None else dt.datetime.fromisoformat(str(run_at)),

@@ -1,0 +1,281 @@
+"""How the people stand in the picture: which part of the photo, how large, and where.
+
+The names and their meanings are those of remove.bg, `aspect`, `crop=faces` and sizes of
+paper beside them. Each value is written in a recipe as its `str` says.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from fractions import Fraction
+from typing import Final
+
+from smart_filter_shared.recipe.words import shown
+
+MAX_MARGIN_PX: Final = 500
+MAX_MARGIN_PERCENT: Final = 50
+LEAST_SCALE_PERCENT: Final = 10
+LEAST_SIDE_PX: Final = 16
+MAX_SIDE_PX: Final = 16383  # WebP's; JPEG and AVIF hold more
+MAX_MEGAPIXELS: Final = 50
+MOST_SLENDER: Final = 10
+DOTS_PER_INCH: Final = 300
+CM_PER_INCH: Final = 2.54
+# The most pixels of sizes by name, in millions; `full` is the photo's own.  Source: remove.bg.
+MEGAPIXELS: Final[Mapping[str, float]] = {"preview": 0.25, "medium": 1.5, "hd": 4.0}
+# Usual prints, in centimetres, the shorter side first.
+PRINTS: Final[Mapping[str, tuple[float, float]]] = {
+    "9x13": (9, 13),
+    "10x15": (10, 15),
+    "13x18": (13, 18),
+    "15x20": (15, 20),
+    "20x30": (20, 30),
+    "a6": (10.5, 14.8),
+    "a5": (14.8, 21),
+    "a4": (21, 29.7),
+}
+
+_LENGTH = re.compile(r"([0-9]{1,5}(?:\.[0-9]{1,4})?)(px|%)?")
+_PERCENT = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,4})?)%")
+_ASPECT = re.compile(r"([1-9][0-9]{0,3}):([1-9][0-9]{0,3})")
+_PIXELS = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})")
+_CENTRE = 0.5
+
+
+class Crop(StrEnum):
+    """Which part of the photo the picture shows: all, around the people, or as faces want it."""
+
+    NONE = "false"
+    SUBJECT = "true"
+    FACES = "faces"
+
+
+@dataclass(frozen=True, slots=True)
+class Length:
+    """A length in pixels, or as a share of something when `percent`."""
+
+    value: float
+    percent: bool
+
+    def of(self, whole_px: float) -> float:
+        """Return it in pixels."""
+        return self.value * whole_px / 100 if self.percent else self.value
+
+    def __str__(self) -> str:
+        """Return it as it is written in a recipe."""
+        return f"{self.value:.10g}{'%' if self.percent else 'px'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The size that is asked for.
+
+    exact: width and height in pixels.  paper: width and height in pixels of a print, the
+    shorter first, to be turned as the picture lies.  megapixels: no more than so many.
+    """
+
+    text: str = "full"
+    exact: tuple[int, int] | None = None
+    paper: tuple[int, int] | None = None
+    megapixels: float | None = None
+
+    def __str__(self) -> str:
+        """Return it as it is written in a recipe."""
+        return self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Framing:
+    """How the people stand in the picture.
+
+    margin: top, right, bottom, left around the subject of `crop`; percents are of its sides.
+    scale: of the subject, as a share of the picture, 0.1 to 1; None for as it is.
+    position: of the subject, 0 far left or top to 1; None for where it is.
+    roi: left, top, right, bottom: outside of it nothing is a person; None for everywhere.
+    aspect: width and height of the picture's shape; None for the photo's.
+    """
+
+    crop: Crop = Crop.NONE
+    margin: tuple[Length, Length, Length, Length] = (Length(0, percent=False),) * 4
+    scale: float | None = None
+    position: tuple[float, float] | None = None
+    roi: tuple[Length, Length, Length, Length] | None = None
+    size: Span = Span()
+    aspect: tuple[int, int] | None = None
+
+    @property
+    def asks_for_people(self) -> bool:
+        """Whether it must be known where the people are."""
+        return (
+            self.crop != Crop.NONE
+            or self.scale is not None
+            or self.position is not None
+            or self.aspect is not None
+            or self.size.exact is not None
+            or self.size.paper is not None
+        )
+
+    def as_json(self) -> dict[str, str]:
+        """Return each value as it is written in a recipe."""
+        return {
+            "crop": str(self.crop),
+            "margin": " ".join(map(str, self.margin)),
+            "scale": "original" if self.scale is None else f"{100 * self.scale:.10g}%",
+            "position": _position_text(self.position),
+            "roi": "" if self.roi is None else " ".join(map(str, self.roi)),
+            "size": str(self.size),
+            "aspect": "original" if self.aspect is None else "{}:{}".format(*self.aspect),
+        }
+
+
+def from_json(recipe: Mapping[str, object]) -> Framing:
+    """Return what `as_json` wrote; rows of version 0.1 have nothing of it."""
+    default = Framing().as_json()
+    text = {name: str(recipe.get(name, default[name])) for name in default}
+    return Framing(
+        crop=Crop(text["crop"]),
+        margin=read_margin(text["margin"]),
+        scale=read_scale(text["scale"]),
+        position=read_position(text["position"]),
+        roi=read_roi(text["roi"]) if text["roi"] else None,
+        size=read_size(text["size"]),
+        aspect=read_aspect(text["aspect"]),
+    )
+
+
+def read_margin(text: str) -> tuple[Length, Length, Length, Length]:
+    """Return top, right, bottom and left of one, two or four lengths, as CSS orders them."""
+    lengths = [_length(part) for part in text.split()]
+    match lengths:
+        case [one]:
+            margin = (one, one, one, one)
+        case [across, down]:
+            margin = (across, down, across, down)
+        case [top, right, bottom, left]:
+            margin = (top, right, bottom, left)
+        case _:
+            raise ValueError(f"{shown(text)} is not 1, 2 or 4 lengths such as 10% or 30px")
+    for side in margin:
+        if side.value > (MAX_MARGIN_PERCENT if side.percent else MAX_MARGIN_PX):
+            raise ValueError(
+                f"{side} is more than {MAX_MARGIN_PERCENT}% of the subject or {MAX_MARGIN_PX}px"
+            )
+    return margin
+
+
+def read_scale(text: str) -> float | None:
+    """Return the share of `original` or `10%` to `100%`; None for original."""
+    if text == "original":
+        return None
+    match = _PERCENT.fullmatch(text)
+    if match is None or not LEAST_SCALE_PERCENT <= float(match[1]) <= 100:  # noqa: PLR2004 - %
+        raise ValueError(f"{shown(text)} is not original, or {LEAST_SCALE_PERCENT}% to 100%")
+    return float(match[1]) / 100
+
+
+def read_position(text: str) -> tuple[float, float] | None:
+    """Return the shares of `original`, `center`, `30%` or `30% 70%`; None for original."""
+    if text == "original":
+        return None
+    if text == "center":
+        return _CENTRE, _CENTRE
+    shares = [_percent(part) for part in text.split()]
+    match shares:
+        case [float() as both]:
+            return both, both
+        case [float() as across, float() as down]:
+            return across, down
+    raise ValueError(f"{shown(text)} is not original, center, or one or two of 0% to 100%")
+
+
+def read_roi(text: str) -> tuple[Length, Length, Length, Length]:
+    """Return left, top, right and bottom of a region that is not empty."""
+    parts = [_length(part) for part in text.split()]
+    if len(parts) != 4 or any(part.percent and part.value > 100 for part in parts):  # noqa: PLR2004
+        raise ValueError(
+            f"{shown(text)} is not left, top, right and bottom, such as 10% 0% 90% 100% or "
+            "100px 50px 900px 700px"
+        )
+    left, top, right, bottom = parts
+    for low, high in ((left, right), (top, bottom)):
+        if low.percent == high.percent and low.value >= high.value:
+            raise ValueError(f"{shown(text)} has no area: {high} is not more than {low}")
+    return left, top, right, bottom
+
+
+def read_size(text: str) -> Span:
+    """Return the size of `full`, a name, `1080x1350` or `print:10x15`."""
+    if text in {"full", "auto"}:
+        return Span()
+    if text in MEGAPIXELS:
+        return Span(text, megapixels=MEGAPIXELS[text])
+    if text.startswith("print:") and text.removeprefix("print:") in PRINTS:
+        shorter, longer = (
+            round(side / CM_PER_INCH * DOTS_PER_INCH) for side in PRINTS[text[len("print:") :]]
+        )
+        return Span(text, paper=(shorter, longer))
+    match = _PIXELS.fullmatch(text)
+    if match is None:
+        raise ValueError(
+            f"{shown(text)} is not full, {', '.join(MEGAPIXELS)}, WIDTHxHEIGHT in pixels, or "
+            f"print: and one of {', '.join(PRINTS)}"
+        )
+    width, height = int(match[1]), int(match[2])
+    if (
+        not min(width, height) >= LEAST_SIDE_PX
+        or max(width, height) > MAX_SIDE_PX
+        or width * height > MAX_MEGAPIXELS * 1e6
+    ):
+        raise ValueError(
+            f"{text} is not within {LEAST_SIDE_PX} and {MAX_SIDE_PX} pixels a side and "
+            f"{MAX_MEGAPIXELS} million in all"
+        )
+    _refuse_slender(text, Fraction(width, height))
+    return Span(text, exact=(width, height))
+
+
+def read_aspect(text: str) -> tuple[int, int] | None:
+    """Return width and height of `original` or `4:5`; None for original."""
+    if text == "original":
+        return None
+    match = _ASPECT.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{shown(text)} is not original, or WIDTH:HEIGHT such as 4:5")
+    width, height = int(match[1]), int(match[2])
+    _refuse_slender(text, Fraction(width, height))
+    return width, height
+
+
+def agree(size: Span, aspect: tuple[int, int] | None) -> bool:
+    """Whether a size in pixels has the shape that is asked for, to the nearest pixel."""
+    if aspect is None or size.exact is None:
+        return True
+    width, height = size.exact
+    return math.isclose(width * aspect[1] / aspect[0], height, abs_tol=1) or math.isclose(
+        height * aspect[0] / aspect[1], width, abs_tol=1
+    )
+
+
+def _refuse_slender(text: str, shape: Fraction) -> None:
+    if not Fraction(1, MOST_SLENDER) <= shape <= MOST_SLENDER:
+        raise ValueError(f"{shown(text)} is longer than {MOST_SLENDER}:1")
+
+
+def _length(text: str) -> Length:
+    match = _LENGTH.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{shown(text)} is not a length such as 10% or 30px")
+    return Length(float(match[1]), percent=match[2] == "%")
+
+
+def _percent(text: str) -> float | None:
+    match = _PERCENT.fullmatch(text)
+    return None if match is None or float(match[1]) > 100 else float(match[1]) / 100  # noqa: PLR2004
+
+
+def _position_text(position: tuple[float, float] | None) -> str:
+    if position is None:
+        return "original"
+    return " ".join(f"{100 * share:.10g}%" for share in position)
