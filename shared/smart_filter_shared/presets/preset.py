@@ -11,7 +11,10 @@ class Mood(StrEnum):
     JOYFUL = "joyful"
     CALM = "calm"
     TENDER = "tender"
+    SURPRISED = "surprised"
     SERIOUS = "serious"
+    SAD = "sad"
+    TENSE = "tense"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +22,7 @@ class Preset:
     """One background by name.
 
     family: the drawing that makes it.  tags: what it shows, for search by keywords.
+    moods: what it goes with, the best first.
     palette: its colours as #rrggbb, in the order that the family gives a meaning to.
     brightness: mean Rec. 709 luma of what is drawn, 0 black to 1 white, within 0.1.
     parameters: what else the family's file knows, by name; what is missing has its default.

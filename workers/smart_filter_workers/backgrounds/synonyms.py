@@ -164,9 +164,20 @@ MOODS: Final[Mapping[str, Mood]] = {
     "tender": Mood.TENDER,
     "gentle": Mood.TENDER,
     "loving": Mood.TENDER,
+    "surprised": Mood.SURPRISED,
+    "surprise": Mood.SURPRISED,
+    "amazed": Mood.SURPRISED,
+    "surprising": Mood.SURPRISED,
     "serious": Mood.SERIOUS,
     "solemn": Mood.SERIOUS,
     "formal": Mood.SERIOUS,
+    "sad": Mood.SAD,
+    "melancholy": Mood.SAD,
+    "wistful": Mood.SAD,
+    "lonely": Mood.SAD,
+    "tense": Mood.TENSE,
+    "angry": Mood.TENSE,
+    "fierce": Mood.TENSE,
 }
 
 # CSS names that mean something else among backgrounds, or no colour at all.
