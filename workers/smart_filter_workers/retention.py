@@ -2,18 +2,21 @@
 
 Marked artifacts first: mark, commit, remove the object, delete the row. Then, once an hour,
 objects of past days that no row names: uploads whose commit failed, and what workers stored
-under leases that they had lost.
+under leases that they had lost; and pictures of the stock that were replaced, or whose row
+was never written. Those of the stock that a row names are kept until somebody removes them.
 """
 
 import datetime as dt
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
+from smart_filter_shared import stock
 from smart_filter_shared.db import sessions
 from smart_filter_shared.errors import TryAgain
 from smart_filter_shared.jobs import presence, retention
+from smart_filter_shared.storage import keys
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_shared.telemetry.logs import logger
 
@@ -65,22 +68,37 @@ class Retention:
 
     def clear_unnamed(self, *, older_than: dt.timedelta) -> int:
         """Remove objects that no row names and that were not written lately; return how many."""
-        removed = 0
-        for keys in self._keys_written_before(dt.datetime.now(dt.UTC) - older_than):
-            with sessions.transaction(self._engine) as connection:
-                unnamed = retention.unnamed(connection, keys)
-            for key in unnamed:
-                self._store.remove(key)
-            removed += len(unnamed)
+        moment = dt.datetime.now(dt.UTC) - older_than
+        days = [
+            one for one in self._store.folders() if one.rstrip("/") <= moment.date().isoformat()
+        ]
+        removed = self._clear(days, moment, retention.unnamed)
+        removed += self._clear([keys.STOCK], moment, stock.unnamed)
         if removed:
             _log.info("removed objects that no row names", objects=removed)
         return removed
 
-    def _keys_written_before(self, moment: dt.datetime) -> Iterator[list[str]]:
-        """Yield keys in pieces; only of days that had begun by then."""
-        for folder in self._store.folders():
-            if folder.rstrip("/") > moment.date().isoformat():
-                continue
+    def _clear(
+        self,
+        folders: Sequence[str],
+        moment: dt.datetime,
+        unnamed_among: Callable[[Connection, list[str]], list[str]],
+    ) -> int:
+        """Remove what was written before a moment and that no row names; return how many."""
+        removed = 0
+        for piece in self._keys_written_before(folders, moment):
+            with sessions.transaction(self._engine) as connection:
+                unnamed = unnamed_among(connection, piece)
+            for key in unnamed:
+                self._store.remove(key)
+            removed += len(unnamed)
+        return removed
+
+    def _keys_written_before(
+        self, folders: Sequence[str], moment: dt.datetime
+    ) -> Iterator[list[str]]:
+        """Yield keys in pieces."""
+        for folder in folders:
             piece: list[str] = []
             for stored in self._store.stored(folder):
                 if stored.written_at < moment:

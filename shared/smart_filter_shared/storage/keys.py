@@ -3,12 +3,19 @@
     2026-11-20/<tenant>/<job id>/photo
     2026-11-20/<tenant>/<job id>/background
     2026-11-20/<tenant>/<job id>/<stage>/<lease token>/<name>
+    backgrounds/<random id>
 
-The lease token makes every key written once: two workers on the same stage never meet.
+The lease token makes every key written once: two workers on the same stage never meet. So does
+the random id of a background that is kept.
 """
+
+import uuid
 
 from smart_filter_shared.ids import JobId, LeaseToken, Tenant, day_of
 from smart_filter_shared.pipeline import StageName
+
+# What the keys of backgrounds that are kept begin with; behind all days.
+STOCK = "backgrounds/"
 
 
 def photo(tenant: Tenant, job_id: JobId) -> str:
@@ -24,6 +31,11 @@ def background(tenant: Tenant, job_id: JobId) -> str:
 def artifact(tenant: Tenant, job_id: JobId, stage: StageName, token: LeaseToken, name: str) -> str:
     """Return the key of something that a stage makes under a lease."""
     return f"{job(tenant, job_id)}/{stage}/{token}/{name}"
+
+
+def stock() -> str:
+    """Return a new key for a background that is kept."""
+    return f"{STOCK}{uuid.uuid4()}"
 
 
 def tenant_of(key: str) -> Tenant:

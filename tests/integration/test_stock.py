@@ -1,0 +1,113 @@
+"""Backgrounds that are pictures, in a real table: whose they are, and what is kept of them."""
+
+import dataclasses
+import datetime as dt
+
+import pytest
+
+from smart_filter_shared import stock
+from smart_filter_shared.ids import Tenant
+from smart_filter_shared.jobs.presence import CELL
+from smart_filter_shared.presets import Mood
+from smart_filter_shared.stock import Picture
+from smart_filter_shared.storage import keys
+from smart_filter_tests import races
+from smart_filter_tests.bench import TENANT, Bench
+from smart_filter_workers.retention import Retention
+
+OTHER = Tenant("somebody-else")
+NOW = dt.timedelta(seconds=-60)  # older than what is written this very second
+
+
+def a_picture(name: str = "beach", tenant: Tenant | None = TENANT) -> Picture:
+    return Picture(
+        tenant=tenant,
+        name=name,
+        title="The beach",
+        tags=("sea", "sand"),
+        moods=(Mood.CALM, Mood.JOYFUL),
+        palette=("#1f6fb0", "#e8d9b0"),
+        brightness=0.6,
+        key=keys.stock(),
+        digest="ab" * 32,
+        width=1200,
+        height=800,
+    )
+
+
+def add(bench: Bench, *pictures: Picture) -> None:
+    with bench.transaction() as connection:
+        assert all(stock.add(connection, picture) for picture in pictures)
+
+
+def test_tenant_sees_everybodys_pictures_and_its_own(bench: Bench) -> None:
+    site, own = a_picture("lobby", None), a_picture()
+    add(bench, own, a_picture(tenant=OTHER), site)
+
+    with bench.transaction() as connection:
+        seen = stock.seen_by(connection, TENANT)
+
+    assert seen == [site, own]
+    assert [picture.preset.name for picture in seen] == ["site/lobby", "tenant/beach"]
+
+
+def test_second_picture_of_a_name_is_not_written(bench: Bench) -> None:
+    first = a_picture()
+    add(bench, first)
+
+    with bench.transaction() as connection:
+        added = stock.add(connection, dataclasses.replace(a_picture(), title="Another"))
+
+    with bench.transaction() as connection:
+        assert (added, stock.find(connection, TENANT, "beach")) == (False, first)
+
+
+def test_of_two_adds_at_once_one_is_written(bench: Bench) -> None:
+    added: list[bool] = []
+
+    def add_one() -> None:
+        with bench.transaction() as connection:
+            added.append(stock.add(connection, a_picture()))
+
+    races.at_once([add_one, add_one, add_one])
+
+    assert sorted(added) == [False, False, True]
+
+
+def test_change_after_somebody_elses_is_dropped(bench: Bench) -> None:
+    was = a_picture()
+    add(bench, was)
+    theirs, ours = a_picture(), dataclasses.replace(a_picture(), title="Ours")
+
+    with bench.transaction() as connection:
+        outcomes = [stock.change(connection, one, was=was) for one in (theirs, ours)]
+
+    with bench.transaction() as connection:
+        assert (outcomes, stock.find(connection, TENANT, "beach")) == ([True, False], theirs)
+
+
+def test_removal_takes_only_what_is_ones_own(bench: Bench) -> None:
+    own, others = a_picture(), a_picture(tenant=OTHER)
+    add(bench, own, others, a_picture(tenant=None))
+
+    with bench.transaction() as connection:
+        removed = stock.remove(connection, TENANT, ["beach", "nosuch"])
+
+    assert removed == [own]
+    with bench.transaction() as connection:
+        assert [one.picture.tenant for one in stock.everything(connection)] == [None, OTHER]
+
+
+@pytest.mark.parametrize("older_than", [NOW, dt.timedelta(hours=1)])
+def test_picture_that_a_row_names_is_kept_and_a_stray_one_goes_when_it_is_old(
+    bench: Bench, older_than: dt.timedelta
+) -> None:
+    kept, stray = a_picture(), keys.stock()
+    add(bench, kept)
+    for key in (kept.key, stray):
+        bench.store.put(key, b"bytes", length=5, media_type="image/png")
+
+    removed = Retention(bench.engine, bench.store, cell=CELL).clear_unnamed(older_than=older_than)
+
+    left = {stored.key for stored in bench.store.stored()}
+    assert (removed, left) == ((1, {kept.key}) if older_than == NOW else (0, {kept.key, stray}))
