@@ -57,17 +57,20 @@ def answer(
     people: int,
     brightness: float,
     seed: int,
+    among: Sequence[Preset] = PRESETS,
 ) -> Chosen:
     """Choose a background by words parted by commas; by the photo alone when all are unknown.
 
     The rest as for `choose.choose`.
     """
-    meanings, unknown = vocabulary.understand(text)
+    meanings, unknown = vocabulary.understand(text, among)
     if not meanings:
-        chosen = choose.choose(smiles, eyes, people=people, brightness=brightness, seed=seed)
+        chosen = choose.choose(
+            smiles, eyes, people=people, brightness=brightness, seed=seed, among=among
+        )
         reason = f"{_unknown(unknown)}, so chosen as for auto: {chosen.reason}"
         return Chosen(chosen.kind, chosen.name, (), reason)
-    best = _best(meanings)
+    best = _best(meanings, among)
     mood, _ = choose.mood(smiles, eyes, people)
     fitting = [one for one in best if mood in one.preset.moods] or best
     standing_out = [one for one in fitting if choose.stands_out(one.preset, brightness)]
@@ -82,14 +85,14 @@ def answer(
     )
 
 
-def _best(meanings: Sequence[Meaning]) -> list[_Answer]:
+def _best(meanings: Sequence[Meaning], among: Sequence[Preset]) -> list[_Answer]:
     """Return the answers that are as good as the best, in the library's order."""
-    answers = [_Answer(preset, None) for preset in PRESETS]
+    answers = [_Answer(preset, None) for preset in among]
     if any(one.of_surfaces for one in meanings) and not all(one.of_surfaces for one in meanings):
-        surfaces = _surfaces(meanings)
+        surfaces = _surfaces(meanings, among)
         answers += [
             _Answer(preset, surface)
-            for preset in PRESETS
+            for preset in among
             if preset.family not in SURFACE_FAMILIES
             for surface in surfaces
         ]
@@ -109,11 +112,11 @@ def _best(meanings: Sequence[Meaning]) -> list[_Answer]:
     return whole or best
 
 
-def _surfaces(meanings: Sequence[Meaning]) -> list[Preset]:
+def _surfaces(meanings: Sequence[Meaning], among: Sequence[Preset]) -> list[Preset]:
     """Return the surfaces that answer the words for surfaces best, each relief once."""
     reliefs: dict[tuple[float, ...] | str, Preset] = {}
     best = 0.0
-    for preset in PRESETS:
+    for preset in among:
         if preset.family not in SURFACE_FAMILIES:
             continue
         score = sum(one.fits(preset) for one in meanings if one.of_surfaces)

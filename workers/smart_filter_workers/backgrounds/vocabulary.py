@@ -5,7 +5,7 @@ by its CSS name; if it is none of these, it may be one of them misspelt.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -54,18 +54,20 @@ class Meaning:
     of_surfaces: bool = False
 
 
-def understand(text: str) -> tuple[list[Meaning], list[str]]:
+def understand(text: str, among: Iterable[Preset] = PRESETS) -> tuple[list[Meaning], list[str]]:
     """Return what the words of a list mean, and the words that mean nothing here.
 
     text: words parted by commas; a part of several words is one if a design is called so
     (`fairy lights`), else each of them is one.
+    among: designs whose tags and names are known.
     """
     meanings, unknown = [], []
+    tags = known_tags(among)
     for part in text.lower().split(","):
         words = re.findall(r"[^\W_]+", part)
-        joined = _meaning("-".join(words))
+        joined = _meaning("-".join(words), tags)
         for word in [] if joined else words:
-            found = _meaning(word) or _misspelt(word)
+            found = _meaning(word, tags) or _misspelt(word, tags)
             if found is None:
                 unknown.append(word)
             else:
@@ -76,13 +78,14 @@ def understand(text: str) -> tuple[list[Meaning], list[str]]:
     return list({one.read_as: one for one in meanings}.values()), list(dict.fromkeys(unknown))
 
 
-def _meaning(word: str) -> Meaning | None:
+def _meaning(word: str, tags: frozenset[str]) -> Meaning | None:
     """Return what a word means, if need be in its singular or plural."""
     forms = (word, word.removesuffix("s"), word.removesuffix("es"), f"{word}s")
-    return next((found for form in forms if (found := _exactly(form, word)) is not None), None)
+    readings = (_exactly(form, word, tags) for form in forms)
+    return next((found for found in readings if found is not None), None)
 
 
-def _exactly(form: str, word: str) -> Meaning | None:
+def _exactly(form: str, word: str, tags: frozenset[str]) -> Meaning | None:
     form = synonyms.SPELLINGS.get(form, form)
     colour = _colour(form)
     if colour is not None:
@@ -93,7 +96,7 @@ def _exactly(form: str, word: str) -> Meaning | None:
         return Meaning(
             word, word, lambda preset: float(synonyms.MOODS[form] in preset.moods), _WEIGHT
         )
-    wanted = [form] if form in known_tags() else []
+    wanted = [form] if form in tags else []
     wanted += [tag for tag in synonyms.SYNONYMS.get(form, "").split() if tag not in wanted]
     if not wanted:
         return None
@@ -101,23 +104,24 @@ def _exactly(form: str, word: str) -> Meaning | None:
     return Meaning(word, word, lambda preset: _tagged(preset, wanted), of_surfaces=surface)
 
 
-def known_tags() -> frozenset[str]:
+def known_tags(among: Iterable[Preset] = PRESETS) -> frozenset[str]:
     """Return all words that designs are tagged with, and their own and their families' names."""
-    return frozenset(word for preset in PRESETS for word in words_of(preset))
+    return frozenset(word for preset in among for word in words_of(preset))
 
 
 def words_of(preset: Preset) -> frozenset[str]:
     """Return the words that a design answers to."""
     surface = {"texture"} if preset.family in SURFACE_FAMILIES else set()
-    return frozenset({*preset.tags, preset.name, preset.family} | surface)
+    _, _, name = preset.name.rpartition("/")  # of `tenant/beach` nobody says more than beach
+    return frozenset({*preset.tags, name, preset.family} | surface)
 
 
-def _misspelt(word: str) -> Meaning | None:
+def _misspelt(word: str, tags: frozenset[str]) -> Meaning | None:
     slips = 2 if len(word) >= _TWO_SLIPS_FROM else int(len(word) >= _ONE_SLIP_FROM)
     near = [
         (distance, known[0] != word[0], known)
         for known in {
-            *known_tags(),
+            *tags,
             *synonyms.SYNONYMS,
             *synonyms.MOODS,
             *_TONES,
@@ -128,7 +132,7 @@ def _misspelt(word: str) -> Meaning | None:
     if not near:
         return None
     _, _, taken_for = min(near)
-    meaning = _meaning(taken_for)
+    meaning = _meaning(taken_for, tags)
     if meaning is None:
         raise ValueError(f"{taken_for} is in the vocabulary and means nothing")
     return replace(meaning, word=word, read_as=taken_for)
