@@ -105,6 +105,7 @@ def preset(known: Preset) -> PresetAnswer:
     return PresetAnswer(
         name=known.name,
         title=known.title,
+        source=known.source,
         family=known.family,
         tags=list(known.tags),
         moods=list(known.moods),

@@ -14,15 +14,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from smart_filter_api import keys
 from smart_filter_api.keys import Caller, Scope
-from smart_filter_api.remembered import Remembered
+from smart_filter_api.remembered import Remembered, RememberedEach
 from smart_filter_api.ringing import Ringer
+from smart_filter_shared import stock
 from smart_filter_shared.db import sessions
 from smart_filter_shared.doorbell import Doorbell
 from smart_filter_shared.errors import DatabaseUnavailable, OutOfScope, Unauthorized
+from smart_filter_shared.ids import Tenant
 from smart_filter_shared.jobs.measures import Reading
 from smart_filter_shared.jobs.published import Published
 from smart_filter_shared.jobs.retention import Keeping
+from smart_filter_shared.presets import PRESETS, Preset
 from smart_filter_shared.settings import Settings
+from smart_filter_shared.stock import Picture
 from smart_filter_shared.storage.objects import ObjectStore
 
 _DATABASE_CONNECTIONS = 10
@@ -30,8 +34,11 @@ _DATABASE_SECONDS = 5.0
 _STORAGE_THREADS = 16
 # However often somebody scrapes: anybody may.
 _MEASURED_SECONDS = 2.0
-# A model that a worker brings can be asked for as much later.
+# A model that a worker brings, or a picture that somebody adds, is listed as much later.
 _MODELS_SECONDS = 1.0
+_STOCK_SECONDS = 1.0
+# Tenants whose pictures are remembered: a few kB each.
+_STOCK_TENANTS = 1000
 
 _BEARER = HTTPBearer(auto_error=False, description="a key: `sf_live_…`")
 
@@ -47,7 +54,8 @@ class Services:
     keeping: how long what is stored is kept.
     silent_seconds: a worker that was not heard from for so long is taken for dead.
     pools: capabilities that are declared to have workers, though none may run just now.
-    models: all that are known.  measured: what the metrics show of the database.
+    models: all that are known.  stock: the pictures that each tenant may use.
+    measured: what the metrics show of the database.
     """
 
     database: AsyncEngine
@@ -60,6 +68,7 @@ class Services:
     silent_seconds: float
     pools: tuple[str, ...]
     models: Remembered[list[Published]]
+    stock: RememberedEach[Tenant, list[Picture]]
     measured: Remembered[Reading]
 
     @asynccontextmanager
@@ -82,6 +91,15 @@ class Services:
         with _in_time():
             async with sessions.async_reading(self.reader) as connection:
                 yield connection
+
+    async def presets(self, tenant: Tenant) -> list[Preset]:
+        """Return the backgrounds that a tenant may name: designs, everybody's, its own."""
+        pictures = await self.stock.get(tenant, lambda: self._stock_of(tenant))
+        return [*PRESETS, *(picture.preset for picture in pictures)]
+
+    async def _stock_of(self, tenant: Tenant) -> list[Picture]:
+        async with self.reading() as connection:
+            return await connection.run_sync(stock.seen_by, tenant)
 
     async def in_thread(
         self, function: Callable[Given, Result], *args: Given.args, **options: Given.kwargs
@@ -117,6 +135,7 @@ async def opened(settings: Settings) -> AsyncIterator[Services]:
         silent_seconds=settings.engine.lease_seconds,
         pools=settings.engine.pools,
         models=Remembered(_MODELS_SECONDS),
+        stock=RememberedEach(_STOCK_SECONDS, most=_STOCK_TENANTS),
         measured=Remembered(_MEASURED_SECONDS),
     )
     try:

@@ -1,11 +1,13 @@
 """Answers that may be a moment old: many ask, one goes and looks."""
 
 import time
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
 import anyio
 
+Key = TypeVar("Key")
 Value = TypeVar("Value")
 
 
@@ -43,3 +45,30 @@ class Remembered(Generic[Value]):
     def _fresh(self) -> tuple[float, Value] | None:
         known = self._known
         return known if known and self._clock() - known[0] < self._seconds else None
+
+
+class RememberedEach(Generic[Key, Value]):
+    """A value for each of many keys, as `Remembered`; those asked for longest ago are forgotten.
+
+    most: how many keys are remembered.
+    """
+
+    def __init__(
+        self, seconds: float, *, most: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._seconds = seconds
+        self._most = most
+        self._clock = clock
+        self._each: OrderedDict[Key, Remembered[Value]] = OrderedDict()
+
+    async def get(self, key: Key, ask: Callable[[], Awaitable[Value]]) -> Value:
+        """Return what is known under a key, or ask, as `Remembered.get` does."""
+        remembered = self._each.pop(key, None) or Remembered(self._seconds, clock=self._clock)
+        self._each[key] = remembered
+        while len(self._each) > self._most:
+            self._each.popitem(last=False)
+        return await remembered.get(ask)
+
+    def forget(self, key: Key) -> None:
+        """Have the next one who comes with this key ask."""
+        self._each.pop(key, None)

@@ -10,7 +10,7 @@ from smart_filter_shared.cards import TaskName
 from smart_filter_shared.jobs.states import JobState, StageState
 from smart_filter_shared.parameters import Scalar
 from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.presets import Mood
+from smart_filter_shared.presets import Mood, Source
 from smart_filter_shared.rating import SmileLevel
 from smart_filter_shared.recipe import Crop, Edge, Format, Output, Priority
 
@@ -246,11 +246,13 @@ class ModelPage(BaseModel):
 class PresetAnswer(BaseModel):
     """A background by name; palette: its colours, brightness: 0 black to 1 white.
 
+    source: `generated`, or who has the picture: `site`, the operator; `tenant`, the caller's own.
     surface: whether others can be printed on it, as in `preset:rainbow+linen`.
     """
 
     name: str
     title: str
+    source: Source
     family: str
     tags: list[str]
     moods: list[Mood]

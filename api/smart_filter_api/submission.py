@@ -60,11 +60,12 @@ async def accept(services: Services, tenant: Tenant, upload: Upload) -> Accepted
 
 async def _planned(services: Services, tenant: Tenant, upload: Upload) -> Submission:
     try:
-        recipe, plans = _parsed(upload, await services.models.get(lambda: _published(services)))
+        recipe, plans = await _read(services, tenant, upload)
     except InvalidRecipe:
-        # The model that is asked for may have come a moment ago.
+        # The model or the picture that is asked for may have come a moment ago.
         services.models.forget()
-        recipe, plans = _parsed(upload, await services.models.get(lambda: _published(services)))
+        services.stock.forget(tenant)
+        recipe, plans = await _read(services, tenant, upload)
     async with services.transaction() as connection:
         place = await connection.run_sync(
             fairness.reserve, tenant, [plan.capability for plan in plans.values()], cell=CELL
@@ -85,8 +86,12 @@ async def _planned(services: Services, tenant: Tenant, upload: Upload) -> Submis
     )
 
 
-def _parsed(upload: Upload, known: list[Published]) -> tuple[Recipe, dict[StageName, Plan]]:
+async def _read(
+    services: Services, tenant: Tenant, upload: Upload
+) -> tuple[Recipe, dict[StageName, Plan]]:
     """Read the recipe and choose its models.  Raises InvalidRecipe and its kinds."""
+    known = await services.models.get(lambda: _published(services))
+    presets = await services.presets(tenant)
     offered: dict[TaskName, list[ModelCard]] = defaultdict(list)
     for one in known:
         if one.offered:
@@ -99,6 +104,7 @@ def _parsed(upload: Upload, known: list[Published]) -> tuple[Recipe, dict[StageN
             for one in known
             if not one.offered
         },
+        presets=presets,
         with_background_file=upload.background is not None,
     )
     return recipe, models.choose(known, recipe)

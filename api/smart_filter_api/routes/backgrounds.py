@@ -3,10 +3,9 @@
 from fastapi import APIRouter
 
 from smart_filter_api import answers
-from smart_filter_api.deps import Reader
+from smart_filter_api.deps import OpenServices, Reader
 from smart_filter_api.problems import documented
 from smart_filter_api.schemas import PresetPage
-from smart_filter_shared.presets import PRESETS
 
 router = APIRouter(prefix="/v1/backgrounds", tags=["backgrounds"])
 
@@ -16,7 +15,7 @@ router = APIRouter(prefix="/v1/backgrounds", tags=["backgrounds"])
     summary="List the backgrounds",
     responses=documented("unauthorized", "scope", "unavailable"),
 )
-async def list_backgrounds(caller: Reader) -> PresetPage:
-    """Answer every background that a recipe may ask for as `preset:NAME`."""
-    del caller
-    return PresetPage(items=[answers.preset(preset) for preset in PRESETS])
+async def list_backgrounds(services: OpenServices, caller: Reader) -> PresetPage:
+    """Answer every background that a recipe of the caller's may ask for as `preset:NAME`."""
+    presets = await services.presets(caller.tenant)
+    return PresetPage(items=[answers.preset(preset) for preset in presets])

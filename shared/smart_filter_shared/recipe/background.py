@@ -2,11 +2,14 @@
 
 import difflib
 import re
+from collections.abc import Iterable
 
-from smart_filter_shared.presets import PRESETS, named
+from smart_filter_shared.presets import PRESETS, Preset, named
 from smart_filter_shared.recipe.recipe import Background, BackgroundKind
 from smart_filter_shared.recipe.words import Later, is_colour, shown
 
+# Of what is compared with the names that there are; no name is as long.
+MAX_NAME_CHARACTERS = 200
 MAX_KEYWORDS = 12
 MAX_KEYWORD_CHARACTERS = 40
 
@@ -15,9 +18,10 @@ _DECIMAL = re.compile(r"[0-9]{0,3}(\.[0-9]{1,9})?(?<=[0-9])")
 _LATER_BACKGROUNDS = frozenset({"url"})
 
 
-def read(text: str) -> Background:
+def read(text: str, presets: Iterable[Preset] = PRESETS) -> Background:
     """Return the background that a recipe asks for.
 
+    presets: those that whoever asks may name.
     Raises ValueError, which says what would be right, or Later.
     """
     word, colon, value = text.partition(":")
@@ -36,7 +40,7 @@ def read(text: str) -> Background:
             raise ValueError(f"{shown(value)} is not a CSS colour; write color:#ff8800 or alike")
         return Background(kind, value)
     if kind == BackgroundKind.PRESET:
-        return Background(kind, _preset(value))
+        return Background(kind, _preset(value, presets))
     if kind == BackgroundKind.KEYWORDS:
         return Background(kind, _keywords(value))
     if kind == BackgroundKind.BLUR:
@@ -46,11 +50,12 @@ def read(text: str) -> Background:
     return Background(kind)
 
 
-def _preset(name: str) -> str:
+def _preset(name: str, presets: Iterable[Preset]) -> str:
+    known = {preset.name: preset for preset in presets}
     try:
-        named(name)
+        named(name, known.values())
     except KeyError:
-        near = difflib.get_close_matches(name, [preset.name for preset in PRESETS], n=3)
+        near = difflib.get_close_matches(name[:MAX_NAME_CHARACTERS], known, n=3)
         hint = f"; did you mean {' or '.join(near)}?" if near else ""
         detail = f"{shown(name)} is not a preset that GET /v1/backgrounds lists{hint}"
         raise ValueError(detail) from None

@@ -7,12 +7,14 @@ import datetime as dt
 import re
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
+from functools import partial
 from types import MappingProxyType
 from typing import TypeVar
 
 from smart_filter_shared.cards import ModelCard, TaskName
 from smart_filter_shared.errors import FieldError, InvalidRecipe, NotAvailable
 from smart_filter_shared.parameters import Scalar
+from smart_filter_shared.presets import PRESETS, Preset
 from smart_filter_shared.recipe import background, framing, look
 from smart_filter_shared.recipe.contradictions import card_of, refuse
 from smart_filter_shared.recipe.framing import Crop, Framing
@@ -50,6 +52,7 @@ def parse(
     *,
     offered: Mapping[TaskName, Sequence[ModelCard]],
     faults: Mapping[tuple[TaskName, str], str] = MappingProxyType({}),
+    presets: Sequence[Preset] = PRESETS,
     with_background_file: bool = False,
 ) -> Recipe:
     """Parse the fields of a form or the options of a command line.
@@ -57,6 +60,7 @@ def parse(
     fields: for each name as the contract writes it, dots included, its values in order.
     offered: for each task the models that some pool of workers serves.
     faults: why others that are known are not offered, by task and name.
+    presets: backgrounds that whoever asks may name.
     with_background_file: whether a background came along; then it is the default.
     Raises InvalidRecipe naming every wrong field, Contradiction naming every field that another
     one contradicts, or NotAvailable when all that is wrong belongs to later versions.
@@ -67,7 +71,7 @@ def parse(
         for task in CHOOSABLE_TASKS
     }
     recipe = Recipe(
-        background=reader.background(with_file=with_background_file),
+        background=reader.background(presets, with_file=with_background_file),
         outputs=reader.listed("outputs", _output, (Output.IMAGE,)),
         format=reader.one("format", _format, Format.AUTO),
         quality=reader.one("quality", _integer_within(1, 100), 90),
@@ -127,10 +131,10 @@ class _Reader:
         values = [self._read(name, read, part, None) for part in parts]
         return tuple(dict.fromkeys(value for value in values if value is not None)) or default
 
-    def background(self, *, with_file: bool) -> Background:
+    def background(self, presets: Sequence[Preset], *, with_file: bool) -> Background:
         """Return what stands behind the people; a file that came along unless told otherwise."""
         default = Background(BackgroundKind.FILE) if with_file else Background()
-        asked = self.one("background", background.read, default)
+        asked = self.one("background", partial(background.read, presets=presets), default)
         if asked.kind == BackgroundKind.FILE and not with_file:
             self._complain(BACKGROUND_FILE, "is missing; send the background as this part")
         return asked

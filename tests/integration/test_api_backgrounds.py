@@ -1,0 +1,109 @@
+"""Which backgrounds a tenant sees and may ask for by name."""
+
+import httpx
+import pytest
+
+from smart_filter_api.keys import Scope
+from smart_filter_shared import stock
+from smart_filter_shared.ids import Tenant
+from smart_filter_shared.presets import PRESETS, Mood
+from smart_filter_shared.stock import Picture
+from smart_filter_shared.storage import keys
+from smart_filter_tests.bench import TENANT
+from smart_filter_tests.serving import Api, a_photo
+
+OTHER = Tenant("somebody-else")
+
+
+def add(api: Api, name: str, tenant: Tenant | None) -> None:
+    picture = Picture(
+        tenant=tenant,
+        name=name,
+        title=name.capitalize(),
+        tags=("sea",),
+        moods=(Mood.CALM,),
+        palette=("#1f6fb0",),
+        brightness=0.4,
+        key=keys.stock(),
+        digest="ab" * 32,
+        width=12,
+        height=8,
+    )
+    with api.bench.transaction() as connection:
+        assert stock.add(connection, picture)
+
+
+def as_tenant(api: Api, tenant: Tenant) -> httpx.Client:
+    headers = {"Authorization": f"Bearer {api.key(*Scope, tenant=tenant)}"}
+    return httpx.Client(base_url=api.url, headers=headers, timeout=20)
+
+
+def ask(client: httpx.Client, background: str) -> httpx.Response:
+    data = {"background": background}
+    return client.post("/v1/jobs", files={"photo": a_photo()}, data=data)
+
+
+def test_designs_are_listed_with_everybodys_pictures_and_ones_own(api: Api) -> None:
+    # A tenant of its own: what others were shown is remembered for a second.
+    tenant = Tenant("lists")
+    add(api, "lobby", None)
+    add(api, "beach", tenant)
+    add(api, "cave", OTHER)
+
+    with as_tenant(api, tenant) as client:
+        items = client.get("/v1/backgrounds").json()["items"]
+
+    assert {one["source"] for one in items[: len(PRESETS)]} == {"generated"}
+    pictures = [(one["name"], one["source"], one["family"]) for one in items[len(PRESETS) :]]
+    assert pictures == [
+        ("site/lobby", "site", "picture"),
+        ("tenant/beach", "tenant", "picture"),
+    ]
+
+
+@pytest.mark.parametrize("name", ["site/new", "tenant/new", "tenant/new+linen"])
+def test_picture_that_was_just_added_can_be_asked_for(api: Api, name: str) -> None:
+    api.client.get("/v1/backgrounds")
+    add(api, "new", TENANT if name.startswith("tenant") else None)
+
+    answer = ask(api.client, f"preset:{name}")
+
+    assert answer.status_code == 202, answer.text
+    assert answer.json()["background"]["name"] == name
+
+
+def test_somebody_elses_picture_is_as_unknown_as_nobodys(api: Api) -> None:
+    add(api, "cave", OTHER)
+
+    answers = [ask(api.client, f"preset:tenant/{name}") for name in ("cave", "nosuch")]
+
+    assert {one.status_code for one in answers} == {422}
+    foreign, unknown = (one.json()["errors"] for one in answers)
+    assert foreign[0]["detail"].replace("cave", "nosuch") == unknown[0]["detail"]
+    assert api.leftovers() == {}
+
+
+@pytest.mark.parametrize(
+    "name", ["tenant/", "site/../cave", "other/cave", "tenant/CAVE", "tenant/cave/", "é" * 200]
+)
+def test_names_that_nothing_can_have_are_refused(api: Api, name: str) -> None:
+    add(api, "cave", TENANT)
+
+    answer = ask(api.client, f"preset:{name}")
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_recipe")
+    assert answer.json()["errors"][0]["pointer"] == "/background"
+
+
+def test_nothing_can_be_printed_on_a_picture(api: Api) -> None:
+    add(api, "lobby", None)
+
+    assert ask(api.client, "preset:rainbow+site/lobby").status_code == 422
+
+
+def test_misspelt_name_of_a_picture_is_told_from_the_right_one(api: Api) -> None:
+    add(api, "harbour", None)
+
+    answer = ask(api.client, "preset:site/harbor")
+
+    assert "did you mean site/harbour?" in answer.json()["errors"][0]["detail"]
