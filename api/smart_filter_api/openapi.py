@@ -31,9 +31,7 @@ _FRAMING: Schema = {
     "margin": _words("0px", "around what is cropped: 1, 2 or 4 of `30px` (500) or `10%` (50)"),
     "scale": _words("original", "of the people within the picture, `10%` to `100%`"),
     "position": _words("original", "of the people: `center`, or one or two of `0%` to `100%`"),
-    "roi": _words(
-        "0% 0% 100% 100%", "left, top, right, bottom: outside of it nobody is looked for"
-    ),
+    "roi": _words("0% 0% 100% 100%", "left, top, right, bottom of where people are"),
     "size": _words("full", "`preview`, `medium`, `hd`, `1080x1350`, `print:10x15`"),
     "aspect": _words("original", "`1:1`, `4:5`, `9:16`, `3:2` …"),
 }

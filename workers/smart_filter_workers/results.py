@@ -5,6 +5,7 @@ at the top left corner of the top left pixel. Array fields become artifacts in s
 all else is kept in the stage's row. "left" and "right" are the person's own.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -19,6 +20,10 @@ Srgb8: TypeAlias = NDArray[np.uint8]
 Matte8: TypeAlias = NDArray[np.uint8]
 
 Point: TypeAlias = tuple[float, float]
+
+# Shares of a face's expression, summing to 1, by the names of FERPlus: neutral, happiness,
+# surprise, sadness, anger, disgust, fear, contempt.
+Emotions: TypeAlias = Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +128,33 @@ class Faces:
 
 @dataclass(frozen=True, slots=True)
 class Smiles:
-    """What `smile` makes: for each face of `Faces`, in the same order, its smile and eyes."""
+    """What `smile` makes: for each face of `Faces`, in the same order, its smile and eyes.
+
+    emotions: one a face, None where they cannot be told; empty without a model that reads them.
+    """
 
     smiles: tuple[Smile, ...]
     eyes: tuple[Eyes, ...]
+    emotions: tuple[Emotions | None, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What makes a background's score, 0..1 each (`backgrounds/scoring.py`)."""
+
+    mood: float
+    contrast: float
+    harmony: float
+    variety: float
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A background that could have been used, its score 0..1, and what made it."""
+
+    name: str
+    score: float
+    terms: Terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,12 +163,36 @@ class Chosen:
 
     kind: keep, transparent, color, preset, blur or file; name: the preset's, or None.
     reason: a sentence for people, built from the scores that decided.
+    candidates: the best five by score, the one that is used first; none where the photo did
+        not decide.
+    light: where the people's light comes from, -1 left to 1 right; 0 where nobody looked.
     """
 
     kind: str
     name: str | None
     keywords: tuple[str, ...]
     reason: str
+    candidates: tuple[Candidate, ...] = ()
+    light: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Where the photo lies on the picture's canvas.
+
+    width, height: the canvas, in pixels.  scale: pixels of the canvas a pixel of the photo.
+    left, top: where the photo's upper left corner lies, in pixels of the canvas.
+    """
+
+    width: int
+    height: int
+    scale: float
+    left: float
+    top: float
+
+    def place(self, point: Point) -> Point:
+        """Return where a point of the photo lies on the canvas."""
+        return self.left + self.scale * point[0], self.top + self.scale * point[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,9 +200,13 @@ class Composited:
     """What `composite` makes: the files that the job was asked for.
 
     cutout: the people on nothing, with straight alpha, whatever the background.
+    frame: where the photo lies in all of them.
+    foreground: x, y, width, height around the people in them, in whole pixels; None without.
     """
 
     image: Encoded | None
     matte: Encoded | None
     background: Chosen | None
     cutout: Encoded | None = None
+    frame: Frame | None = None
+    foreground: tuple[int, int, int, int] | None = None

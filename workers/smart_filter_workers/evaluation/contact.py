@@ -10,15 +10,14 @@ import numpy as np
 from smart_filter_shared.cards import TaskName
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_shared.parameters import Parameters
+from smart_filter_shared.recipe import Edge
 from smart_filter_workers import catalogue, memory
 from smart_filter_workers.evaluation import drawing, folders
 from smart_filter_workers.evaluation.preparing import default_of, prepared_by
 from smart_filter_workers.evaluation.subject import Subject
 from smart_filter_workers.loaded import LoadedModels
 from smart_filter_workers.results import Matte8, Segmented, Srgb8
-from smart_filter_workers.stages.composite.models.base import Colour, Compositor
-
-_NOTHING = Colour((0, 0, 0), 0)
+from smart_filter_workers.stages.composite.models.base import Compositor
 
 # Told which model is at work.
 Tell: TypeAlias = Callable[[str], None]
@@ -101,5 +100,5 @@ def compare(
 def _cut_out(compositor: Compositor, srgb: Srgb8, matte: Matte8) -> Srgb8:
     if not np.any(matte):
         return drawing.chequered(np.zeros((*matte.shape, 4), np.uint8))
-    cut = compositor.cut(srgb, proxy_srgb=srgb, matte=matte)
-    return drawing.chequered(compositor.on_colour(cut, _NOTHING))
+    cut = compositor.cut(srgb, proxy_srgb=srgb, matte=matte, edge=Edge.FAST)
+    return drawing.chequered(compositor.over(cut, np.zeros((*matte.shape, 4), np.uint8)))

@@ -1,42 +1,32 @@
 """Composite: the picture, cut-out and matte that a job was asked for, at full resolution."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import partial
-from typing import Final, TypedDict
+from dataclasses import replace
+from typing import TypedDict
 
 import cv2
 import numpy as np
-from coloraide import Color
 
-from smart_filter_shared.presets import named
-from smart_filter_shared.recipe import (
-    CHOSEN_BY_PEOPLE,
-    Background,
-    BackgroundKind,
-    Format,
-    Output,
-    Recipe,
-)
+from smart_filter_shared.recipe import BackgroundKind, Output
 from smart_filter_workers import images
-from smart_filter_workers.backgrounds import blurred, choose, keywords, library, uploaded
-from smart_filter_workers.results import (
-    Chosen,
-    Composited,
-    Encoded,
-    Faces,
-    Photo,
-    Prepared,
-    Segmented,
-    Smiles,
-    Srgb8,
+from smart_filter_workers.results import Chosen, Composited, Face, Frame, Srgb8
+from smart_filter_workers.stages.composite import (
+    canvas,
+    choosing,
+    edges,
+    framing,
+    ground,
+    look,
+    outputs,
 )
-from smart_filter_workers.stages.composite import edges
-from smart_filter_workers.stages.composite.models.base import Colour, Compositor, CutOut, Srgba8
+from smart_filter_workers.stages.composite.framing import Box, Seen
+from smart_filter_workers.stages.composite.inputs import NOBODY_BELOW, Inputs
+from smart_filter_workers.stages.composite.models.base import Compositor, CutOut, Srgba8
 
-# Less than this share of a photo is nobody: the contract says so.
-NOBODY_BELOW: Final = 0.005
-NOTHING: Final = Colour((0, 0, 0), 0)
+__all__ = ["Inputs", "Models", "run"]
+
+# Thinner coverage than this, of 255, is no part of the people's outline.
+_SEEN_FROM = 26
 
 
 class Models(TypedDict):
@@ -45,43 +35,34 @@ class Models(TypedDict):
     composite: Compositor
 
 
-@dataclass(frozen=True, slots=True)
-class Inputs:
-    """What the stage reads of one job; what the job did not run is None.
-
-    background: the file that was uploaded for it, when one was.
-    """
-
-    photo: Photo
-    background: Photo | None
-    prepared: Prepared
-    segmented: Segmented | None
-    faces: Faces | None
-    smiles: Smiles | None
-    recipe: Recipe
-    seed: int
-
-
 def run(models: Models, batch: Sequence[Inputs]) -> list[Composited]:
     """Make each job's image, cut-out and matte."""
     return [_composite(models["composite"], inputs) for inputs in batch]
 
 
 def _composite(compositor: Compositor, inputs: Inputs) -> Composited:
-    outputs = inputs.recipe.outputs
+    asked = inputs.recipe.outputs
     inputs = _tidied(_upright(inputs))
-    cut = _cut(compositor, inputs) if inputs.segmented is not None else None
-    image, chosen = None, None
-    if Output.IMAGE in outputs:
-        chosen = _choose(inputs)
-        image = _encode(_draw(compositor, cut, chosen, inputs), inputs.recipe)
-    matte = None
-    if Output.MATTE in outputs and cut is not None:
+    chosen = choosing.chosen(inputs) if Output.IMAGE in asked else None
+    cut = _cut(compositor, inputs, chosen)
+    frame = framing.frame(inputs.recipe.framing, _seen(inputs, cut, chosen))
+    cut = None if cut is None else canvas.framed(cut, frame)
+    image, matte, cutout = None, None, None
+    if chosen is not None:
+        image = outputs.encoded(_picture(compositor, cut, chosen, inputs, frame), inputs.recipe)
+    if Output.MATTE in asked and cut is not None:
         matte = images.encode_png(cut.matte)
-    cutout = None
-    if Output.CUTOUT in outputs and cut is not None:
-        cutout = _encode(_on_nothing(compositor, cut, inputs), inputs.recipe)
-    return Composited(image=image, matte=matte, background=chosen, cutout=cutout)
+    if Output.CUTOUT in asked and cut is not None:
+        alone = compositor.over(cut, ground.nothing(frame))
+        cutout = outputs.encoded(alone, inputs.recipe)
+    return Composited(
+        image=image,
+        matte=matte,
+        background=chosen,
+        cutout=cutout,
+        frame=frame,
+        foreground=None if cut is None else _foreground(cut),
+    )
 
 
 def _upright(inputs: Inputs) -> Inputs:
@@ -91,125 +72,60 @@ def _upright(inputs: Inputs) -> Inputs:
 
 
 def _tidied(inputs: Inputs) -> Inputs:
-    """Return the inputs with a matte that shows no slips."""
-    if inputs.segmented is None:
+    """Return the inputs with a matte that shows no slips, and nobody outside of the region."""
+    segmented = inputs.segmented
+    if segmented is None:
         return inputs
     matte = edges.without_islands(
-        inputs.segmented.matte,
-        inputs.faces.faces if inputs.faces is not None else (),
-        scale=inputs.prepared.width / inputs.segmented.matte.shape[1],
+        segmented.matte, _faces(inputs), scale=inputs.prepared.width / segmented.matte.shape[1]
     )
-    return replace(inputs, segmented=replace(inputs.segmented, matte=matte))
+    return replace(inputs, segmented=replace(segmented, matte=matte))
 
 
-def _cut(compositor: Compositor, inputs: Inputs) -> CutOut | None:
+def _faces(inputs: Inputs) -> tuple[Face, ...]:
+    """Return the faces that were detected, or, when that was not asked for, proposed."""
+    return inputs.prepared.proposals if inputs.faces is None else inputs.faces.faces
+
+
+def _cut(compositor: Compositor, inputs: Inputs, chosen: Chosen | None) -> CutOut | None:
     """Cut the people out; None when nothing that is wanted needs it."""
     segmented, recipe = inputs.segmented, inputs.recipe
-    keeps = recipe.background.kind == BackgroundKind.KEEP
-    if segmented is None or (keeps and not {Output.CUTOUT, Output.MATTE} & set(recipe.outputs)):
+    keeps = chosen is None or chosen.kind == BackgroundKind.KEEP
+    wants_them = {Output.CUTOUT, Output.MATTE} & set(recipe.outputs)
+    if segmented is None or (keeps and not wants_them and not recipe.framing.asks_for_people):
         return None
-    return compositor.cut(
-        inputs.photo.srgb, proxy_srgb=inputs.prepared.proxy_srgb, matte=segmented.matte
-    )
-
-
-def _choose(inputs: Inputs) -> Chosen:
-    """Say which background is used, and why."""
-    asked, segmented = inputs.recipe.background, inputs.segmented
-    if asked.kind == BackgroundKind.KEEP:
-        return Chosen(asked.kind, None, (), "asked for: the photo's own background")
-    if segmented is None:
-        raise ValueError(f"background {asked} needs the people's matte")
+    matte = segmented.matte
     if segmented.coverage < NOBODY_BELOW:
-        seen = f"nobody was found ({segmented.coverage:.1%} of the photo)"
-        return Chosen(BackgroundKind.KEEP, None, (), f"{seen}, so the photo is kept as it is")
-    if asked.kind not in CHOSEN_BY_PEOPLE:
-        return _asked_for(asked)
-    smiles = inputs.smiles.smiles if inputs.smiles is not None else ()
-    by_words = asked.kind == BackgroundKind.KEYWORDS
-    choice = partial(keywords.answer, str(asked.value)) if by_words else choose.choose
-    return choice(
-        smiles,
-        inputs.smiles.eyes if inputs.smiles is not None else (),
-        people=segmented.persons or max(1, len(smiles)),
-        brightness=_brightness(inputs.prepared.proxy_srgb, segmented),
-        seed=inputs.seed,
+        matte = np.zeros_like(matte)
+    return compositor.cut(
+        inputs.photo.srgb, proxy_srgb=inputs.prepared.proxy_srgb, matte=matte, edge=recipe.edge
     )
 
 
-def _asked_for(asked: Background) -> Chosen:
-    if asked.kind == BackgroundKind.PRESET and asked.value is not None:
-        preset, surface = named(asked.value)
-        title = preset.title if surface is None else f"{preset.title} on {surface.title}"
-        return Chosen(asked.kind, asked.value, preset.tags, f"asked for: {title}")
-    what = {
-        BackgroundKind.COLOR: f"{asked.value}",
-        BackgroundKind.BLUR: f"the photo's own background, blurred by {asked.value} of 1",
-        BackgroundKind.FILE: "the uploaded background",
-    }.get(asked.kind, "no background")
-    return Chosen(asked.kind, None, (), f"asked for: {what}")
+def _seen(inputs: Inputs, cut: CutOut | None, chosen: Chosen | None) -> Seen:
+    """Return what framing goes by."""
+    height, width = inputs.photo.srgb.shape[:2]
+    box = None if cut is None else _foreground(cut)
+    shows_photo = chosen is not None and chosen.kind in {BackgroundKind.KEEP, BackgroundKind.BLUR}
+    return Seen(
+        photo=Box(0, 0, width, height),
+        subject=None if box is None else Box(box[0], box[1], box[0] + box[2], box[1] + box[3]),
+        faces=_faces(inputs),
+        may_extend=not shows_photo,
+    )
 
 
-def _brightness(proxy_srgb: Srgb8, segmented: Segmented) -> float:
-    """Return the mean Rec. 709 luma, 0..1, of the people."""
-    people = (segmented.matte > 0).astype(np.uint8)
-    red, green, blue, _ = cv2.mean(proxy_srgb, mask=people)
-    return (0.2126 * red + 0.7152 * green + 0.0722 * blue) / 255
+def _foreground(cut: CutOut) -> tuple[int, int, int, int] | None:
+    """Return x, y, width and height around the people in pixels of the cut-out; None for nobody."""
+    x, y, width, height = cv2.boundingRect(cv2.inRange(cut.matte, _SEEN_FROM, 255))
+    return (x, y, width, height) if width else None
 
 
-def _draw(
-    compositor: Compositor, cut: CutOut | None, chosen: Chosen, inputs: Inputs
+def _picture(
+    compositor: Compositor, cut: CutOut | None, chosen: Chosen, inputs: Inputs, frame: Frame
 ) -> Srgb8 | Srgba8:
     """Return the picture, (H, W, 3), or (H, W, 4) where something shows through."""
-    if chosen.kind == BackgroundKind.KEEP or cut is None or inputs.segmented is None:
-        return inputs.photo.srgb
-    height, width = inputs.photo.srgb.shape[:2]
-    match chosen.kind:
-        case BackgroundKind.PRESET if chosen.name is not None:
-            drawn = library.draw(chosen.name, seed=inputs.seed, width=width, height=height)
-        case BackgroundKind.FILE:
-            if inputs.background is None:
-                raise ValueError("background file needs a background")
-            drawn = uploaded.cover(inputs.background.srgb, width=width, height=height)
-        case BackgroundKind.BLUR:
-            strength = float(inputs.recipe.background.value or 0)
-            if not strength:
-                return inputs.photo.srgb
-            sheet = library.sheet("blur", seed=inputs.seed, width=width, height=height)
-            proxy, matte = inputs.prepared.proxy_srgb, inputs.segmented.matte
-            drawn = blurred.draw(proxy, matte, strength=strength, sheet=sheet)
-        case _:
-            colour = _colour(inputs.recipe.background)
-            if colour.alpha < 1:
-                return compositor.on_colour(cut, colour)
-            drawn = np.empty_like(inputs.photo.srgb)
-            drawn[:] = np.round(colour.srgb).astype(np.uint8)
-    return compositor.over(cut, drawn)
-
-
-def _on_nothing(compositor: Compositor, cut: CutOut, inputs: Inputs) -> Srgba8:
-    """Return the people alone, (H, W, 4); nothing at all when nobody was found."""
-    if inputs.segmented is not None and inputs.segmented.coverage < NOBODY_BELOW:
-        cut = replace(cut, matte=np.zeros_like(cut.matte))
-    return compositor.on_colour(cut, NOTHING)
-
-
-def _colour(background: Background) -> Colour:
-    """Return the colour of a `color` background, brought into sRGB; none for `transparent`."""
-    if background.kind != BackgroundKind.COLOR or background.value is None:
-        return NOTHING
-    colour = Color(background.value).convert("srgb").fit()
-    red, green, blue = (255 * level for level in colour.coords(nans=False))
-    return Colour((red, green, blue), colour.alpha(nans=False))
-
-
-def _encode(picture: Srgb8 | Srgba8, recipe: Recipe) -> Encoded:
-    """Encode as the recipe wants; what JPEG cannot hold, such as a cut-out, as PNG."""
-    transparent = picture.shape[2] > 3  # noqa: PLR2004 - red, green, blue
-    if recipe.format == Format.AVIF:
-        return images.encode_avif(picture, quality=recipe.quality)
-    if recipe.format == Format.WEBP:
-        return images.encode_webp(picture, quality=recipe.quality)
-    if transparent or recipe.format == Format.PNG:
-        return images.encode_png(picture)
-    return images.encode_jpeg(picture, quality=recipe.quality)
+    if cut is None or ground.is_photo(chosen, inputs):
+        return ground.kept(inputs, frame)
+    behind = ground.drawn(chosen, inputs, frame)
+    return look.joined(compositor, cut, behind, inputs.recipe.look)

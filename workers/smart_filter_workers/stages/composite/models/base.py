@@ -6,18 +6,11 @@ from typing import Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from smart_filter_shared.recipe import Edge
 from smart_filter_workers.results import Matte8, Srgb8
 
 # (H, W, 4) uint8: sRGB and straight (not premultiplied) alpha.
 Srgba8: TypeAlias = NDArray[np.uint8]
-
-
-@dataclass(frozen=True, slots=True)
-class Colour:
-    """One colour: red, green and blue are gamma-coded sRGB levels 0..255, alpha is 0..1."""
-
-    srgb: tuple[float, float, float]
-    alpha: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,18 +31,17 @@ class CutOut:
 class Compositor(Protocol):
     """Cuts people out and lays them on backgrounds; safe to call from several threads."""
 
-    def cut(self, photo_srgb: Srgb8, *, proxy_srgb: Srgb8, matte: Matte8) -> CutOut:
+    def cut(self, photo_srgb: Srgb8, *, proxy_srgb: Srgb8, matte: Matte8, edge: Edge) -> CutOut:
         """Bring a matte to the photo's size, its edges to the photo's edges.
 
         photo_srgb: (H, W, 3) uint8; proxy_srgb: (h, w, 3) uint8, the same photo, no larger;
-        matte: (h, w) uint8.
+        matte: (h, w) uint8.  edge: how much work its edge is worth.
         """
         ...
 
-    def over(self, cut: CutOut, background_srgb: Srgb8) -> Srgb8:
-        """Lay the people on a background of the photo's size, which is used up for it."""
-        ...
+    def over(self, cut: CutOut, ground: Srgb8 | Srgba8) -> Srgb8 | Srgba8:
+        """Lay the people on a ground of the cut-out's size, which is used up for it.
 
-    def on_colour(self, cut: CutOut, colour: Colour) -> Srgba8:
-        """Lay the people on one colour, whose alpha may be anything down to 0."""
+        ground: (H, W, 3), or (H, W, 4) with straight alpha, which the result has as well.
+        """
         ...

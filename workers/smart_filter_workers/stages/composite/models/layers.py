@@ -11,9 +11,10 @@ import cv2
 import numpy as np
 
 from smart_filter_shared.cards import ModelCard, TaskName
+from smart_filter_shared.recipe import Edge
 from smart_filter_workers.results import Matte8, Srgb8
 from smart_filter_workers.stages.composite import colours, edges
-from smart_filter_workers.stages.composite.models.base import Colour, Compositor, CutOut, Srgba8
+from smart_filter_workers.stages.composite.models.base import Compositor, CutOut, Srgba8
 
 CARD: Final = ModelCard(
     name="layers",
@@ -27,6 +28,7 @@ CARD: Final = ModelCard(
     default=True,
 )
 WHOLE: Final = 255
+_RGBA: Final = 4
 
 
 def load(weights: Path) -> Compositor:  # noqa: ARG001 - every model is loaded alike
@@ -37,40 +39,48 @@ def load(weights: Path) -> Compositor:  # noqa: ARG001 - every model is loaded a
 class _Layers:
     """Stateless, so any thread may use it."""
 
-    def cut(self, photo_srgb: Srgb8, *, proxy_srgb: Srgb8, matte: Matte8) -> CutOut:
+    def cut(
+        self,
+        photo_srgb: Srgb8,
+        *,
+        proxy_srgb: Srgb8,
+        matte: Matte8,
+        edge: Edge,  # noqa: ARG002 - one way as yet
+    ) -> CutOut:
         """Bring the matte to the photo's size and find the colours along its edge."""
         people, backdrop = colours.estimate(proxy_srgb, matte)
         large = edges.enlarge(matte, proxy_srgb=proxy_srgb, photo_srgb=photo_srgb)
         return CutOut(photo_srgb, large, people, backdrop)
 
-    def over(self, cut: CutOut, background_srgb: Srgb8) -> Srgb8:
-        """Lay the people on a background, in place."""
+    def over(self, cut: CutOut, ground: Srgb8 | Srgba8) -> Srgb8 | Srgba8:
+        """Lay the people on a ground, in place."""
+        if ground.shape[2] == _RGBA:
+            return _over_some(cut, ground)
         whole = cv2.inRange(cut.matte, WHOLE, WHOLE)
-        cv2.copyTo(cut.photo_srgb, whole, background_srgb)
+        cv2.copyTo(cut.photo_srgb, whole, ground)
         for block in edges.band(cut.matte):
             alpha, people = _edge(cut, block)
-            mixed = people * alpha + background_srgb[block] * (1 - alpha)
-            background_srgb[block] = (mixed + 0.5).astype(np.uint8)
-        return background_srgb
+            mixed = people * alpha + ground[block] * (1 - alpha)
+            ground[block] = (mixed + 0.5).astype(np.uint8)
+        return ground
 
-    def on_colour(self, cut: CutOut, colour: Colour) -> Srgba8:
-        """Lay the people on one colour; straight alpha, and no colour where nothing shows."""
-        height, width = cut.matte.shape
-        ground = (*colour.srgb, 255 * colour.alpha) if colour.alpha else (0, 0, 0, 0)
-        # Filled as whole words: byte by byte it takes six times as long.
-        word = np.round(ground).astype(np.uint8).view(np.uint32)
-        out = np.full((height, width), word, np.uint32).view(np.uint8).reshape(height, width, 4)
-        whole = cv2.inRange(cut.matte, WHOLE, WHOLE)
-        cv2.copyTo(cv2.cvtColor(cut.photo_srgb, cv2.COLOR_RGB2RGBA), whole, out)
-        for block in edges.band(cut.matte):
-            alpha, people = _edge(cut, block)
-            ground_share = (1 - alpha) * np.float32(colour.alpha)
-            covered = alpha + ground_share
-            mixed = people * alpha + np.array(colour.srgb, np.float32) * ground_share
-            part = out[block]
-            part[..., :3] = mixed / np.maximum(covered, 1e-6) + 0.5
-            part[..., 3:] = covered * 255 + 0.5
-        return out
+
+def _over_some(cut: CutOut, ground: Srgba8) -> Srgba8:
+    """Lay the people on a ground that something shows through.
+
+    Source: Porter & Duff 1984, "Compositing digital images", over.
+    """
+    whole = cv2.inRange(cut.matte, WHOLE, WHOLE)
+    cv2.copyTo(cv2.cvtColor(cut.photo_srgb, cv2.COLOR_RGB2RGBA), whole, ground)
+    for block in edges.band(cut.matte):
+        alpha, people = _edge(cut, block)
+        part = ground[block]
+        ground_share = (1 - alpha) * (part[..., 3:] / np.float32(WHOLE))
+        covered = alpha + ground_share
+        mixed = people * alpha + part[..., :3] * ground_share
+        part[..., :3] = mixed / np.maximum(covered, 1e-6) + 0.5
+        part[..., 3:] = covered * WHOLE + 0.5
+    return ground
 
 
 def _edge(cut: CutOut, block: edges.Block) -> tuple[colours.Floats, colours.Floats]:

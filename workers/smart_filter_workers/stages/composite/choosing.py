@@ -1,0 +1,56 @@
+"""Which background is used, and why: what was asked for, or what the people choose."""
+
+from functools import partial
+
+import cv2
+import numpy as np
+
+from smart_filter_shared.presets import named
+from smart_filter_shared.recipe import CHOSEN_BY_PEOPLE, Background, BackgroundKind
+from smart_filter_workers.backgrounds import choose, keywords
+from smart_filter_workers.results import Chosen, Segmented, Srgb8
+from smart_filter_workers.stages.composite.inputs import NOBODY_BELOW, Inputs
+
+
+def chosen(inputs: Inputs) -> Chosen:
+    """Say which background is used, and why."""
+    asked, segmented = inputs.recipe.background, inputs.segmented
+    if asked.kind == BackgroundKind.KEEP:
+        return Chosen(asked.kind, None, (), "asked for: the photo's own background")
+    if segmented is None:
+        raise ValueError(f"background {asked} needs the people's matte")
+    if segmented.coverage < NOBODY_BELOW:
+        seen = f"nobody was found ({segmented.coverage:.1%} of the photo)"
+        return Chosen(BackgroundKind.KEEP, None, (), f"{seen}, so the photo is kept as it is")
+    if asked.kind not in CHOSEN_BY_PEOPLE:
+        return _asked_for(asked)
+    smiles = inputs.smiles.smiles if inputs.smiles is not None else ()
+    by_words = asked.kind == BackgroundKind.KEYWORDS
+    choice = partial(keywords.answer, str(asked.value)) if by_words else choose.choose
+    return choice(
+        smiles,
+        inputs.smiles.eyes if inputs.smiles is not None else (),
+        people=segmented.persons or max(1, len(smiles)),
+        brightness=_brightness(inputs.prepared.proxy_srgb, segmented),
+        seed=inputs.seed,
+    )
+
+
+def _asked_for(asked: Background) -> Chosen:
+    if asked.kind == BackgroundKind.PRESET and asked.value is not None:
+        preset, surface = named(asked.value)
+        title = preset.title if surface is None else f"{preset.title} on {surface.title}"
+        return Chosen(asked.kind, asked.value, preset.tags, f"asked for: {title}")
+    what = {
+        BackgroundKind.COLOR: f"{asked.value}",
+        BackgroundKind.BLUR: f"the photo's own background, blurred by {asked.value} of 1",
+        BackgroundKind.FILE: "the uploaded background",
+    }.get(asked.kind, "no background")
+    return Chosen(asked.kind, None, (), f"asked for: {what}")
+
+
+def _brightness(proxy_srgb: Srgb8, segmented: Segmented) -> float:
+    """Return the mean Rec. 709 luma, 0..1, of the people."""
+    people = (segmented.matte > 0).astype(np.uint8)
+    red, green, blue, _ = cv2.mean(proxy_srgb, mask=people)
+    return (0.2126 * red + 0.7152 * green + 0.0722 * blue) / 255

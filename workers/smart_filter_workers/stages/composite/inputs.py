@@ -1,0 +1,27 @@
+"""What the composite stage reads of one job."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from smart_filter_shared.recipe import Recipe
+from smart_filter_workers.results import Faces, Photo, Prepared, Segmented, Smiles
+
+# Less than this share of a photo is nobody: the contract says so.
+NOBODY_BELOW: Final = 0.005
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What the stage reads of one job; what the job did not run is None.
+
+    background: the file that was uploaded for it, when one was.
+    """
+
+    photo: Photo
+    background: Photo | None
+    prepared: Prepared
+    segmented: Segmented | None
+    faces: Faces | None
+    smiles: Smiles | None
+    recipe: Recipe
+    seed: int
