@@ -111,4 +111,4 @@ class _Spool:
 
 
 def _header(file: IO[bytes], called: str) -> PhotoHeader:
-    return photo_header.read(file, called=called)
+    return photo_header.read(file, called=called, heic=photo_header.reads_heic())

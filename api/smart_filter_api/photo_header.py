@@ -5,6 +5,7 @@ EXIF block or profile could trip it: all that is needed are the bytes below. Cor
 are not looked for; `prepare` finds them.
 """
 
+import importlib.util
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,11 +17,12 @@ from smart_filter_shared.errors import PhotoTooLarge, UnsupportedMedia
 
 MAX_PIXELS = 50_000_000
 ACCEPTED = "accepted are JPEG, PNG, WebP and AVIF"
+ACCEPTED_WITH_HEIC = "accepted are JPEG, PNG, WebP, AVIF and HEIC"
+NO_HEIC = "a HEIC; this server reads them once it has the extra: pip install 'smart-filter[heic]'"
 
 # Depth maps and long profiles fill hundreds of segments; beyond this somebody plays tricks.
 _MAX_JPEG_SEGMENTS = 2000
 _MAX_JPEG_FILL_BYTES = 64
-_SIGNATURE_BYTES = 64
 
 # Markers: ITU-T T.81, table B.1. Frame headers are SOF0 to SOF15 without the tables DHT, JPG
 # and DAC that lie between them; TEM and RST stand alone, without a length.
@@ -34,7 +36,6 @@ _PNG_FIRST_CHUNK = (13, b"IHDR")
 _WEBP_LOSSLESS_SIGNATURE = 0x2F
 _WEBP_LOSSY_START = b"\x9d\x01\x2a"
 _14_BITS = 0x3FFF
-_AVIF_BRANDS = frozenset({b"avif", b"avis"})
 
 
 class PhotoFormat(StrEnum):
@@ -44,6 +45,7 @@ class PhotoFormat(StrEnum):
     PNG = "image/png"
     WEBP = "image/webp"
     AVIF = "image/avif"
+    HEIC = "image/heic"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,32 +57,41 @@ class PhotoHeader:
     height: int
 
 
-def read(file: IO[bytes], *, called: str = "photo") -> PhotoHeader:
+def read(file: IO[bytes], *, called: str = "photo", heic: bool = False) -> PhotoHeader:
     """Read the header of a photo; the file is left at any position.
 
-    called: what errors call it.  Raises UnsupportedMedia for what is no accepted picture or
-    has no pixels, PhotoTooLarge for more than MAX_PIXELS.
+    called: what errors call it.  heic: whether HEIC may enter.  Raises
+    UnsupportedMedia for what is no accepted picture or has no pixels, PhotoTooLarge for more
+    than MAX_PIXELS.
     """
+    accepted = ACCEPTED_WITH_HEIC if heic else ACCEPTED
     file.seek(0)
-    start = file.read(_SIGNATURE_BYTES)
+    start = file.read(isobmff.SIGNATURE_BYTES)
     if not start:
-        raise UnsupportedMedia(f"the {called} is empty; {ACCEPTED}")
+        raise UnsupportedMedia(f"the {called} is empty; {accepted}")
     format_ = _format_of(start)
     if format_ is None:
-        raise UnsupportedMedia(f"the {called} is {_guess(start)}; {ACCEPTED}")
+        raise UnsupportedMedia(f"the {called} is {_guess(start)}; {accepted}")
+    if format_ == PhotoFormat.HEIC and not heic:
+        raise UnsupportedMedia(f"the {called} is {NO_HEIC}; {accepted}")
     try:
         width, height = _SIZES[format_](file)
     except (_Broken, struct.error):
         name = format_.name
-        raise UnsupportedMedia(f"the {called}'s {name} header is broken; {ACCEPTED}") from None
+        raise UnsupportedMedia(f"the {called}'s {name} header is broken; {accepted}") from None
     if width == 0 or height == 0:
-        raise UnsupportedMedia(f"the {called} is {width} × {height} pixels; {ACCEPTED}")
+        raise UnsupportedMedia(f"the {called} is {width} × {height} pixels; {accepted}")
     if width * height > MAX_PIXELS:
         raise PhotoTooLarge(
             f"the {called} is {width} × {height} pixels; "
             f"at most {MAX_PIXELS // 1_000_000} megapixels are accepted"
         )
     return PhotoHeader(format_, width, height)
+
+
+def reads_heic() -> bool:
+    """Whether HEIC may enter: whether this process has the extra, as its workers should."""
+    return importlib.util.find_spec("pi_heif") is not None
 
 
 class _Broken(Exception):
@@ -94,15 +105,8 @@ def _format_of(start: bytes) -> PhotoFormat | None:
         return PhotoFormat.PNG
     if start.startswith(b"RIFF") and start[8:12] == b"WEBP":
         return PhotoFormat.WEBP
-    if start[4:8] == b"ftyp" and _AVIF_BRANDS & _brands(start):
-        return PhotoFormat.AVIF
-    return None
-
-
-def _brands(start: bytes) -> set[bytes]:
-    """Return what a file says it can be read as. Source: ISO/IEC 14496-12, 4.3 (ftyp)."""
-    listed = start[: int.from_bytes(start[:4])]
-    return {listed[8:12], *(listed[at : at + 4] for at in range(16, len(listed), 4))}
+    still = isobmff.still(start)
+    return None if still is None else PhotoFormat(f"image/{still}")
 
 
 def _guess(start: bytes) -> str:
@@ -118,7 +122,7 @@ def _guess(start: bytes) -> str:
         b"<?xml": "XML or an SVG",
     }
     if start[4:8] == b"ftyp":
-        return "a HEIC or video file"
+        return "a video"
     return next((name for magic, name in known.items() if start.startswith(magic)), "no picture")
 
 
@@ -182,8 +186,8 @@ def _webp_size(file: IO[bytes]) -> tuple[int, int]:
     raise _Broken
 
 
-def _avif_size(file: IO[bytes]) -> tuple[int, int]:
-    """Return the largest of the sizes that its pictures have: the photo, tiles, a thumbnail.
+def _largest_size(file: IO[bytes]) -> tuple[int, int]:
+    """Return the largest of the sizes that pictures have: the photo, tiles, a thumbnail.
 
     Source: ISO/IEC 23008-12, 6.5.3 (ispe).
     """
@@ -199,5 +203,6 @@ _SIZES: dict[PhotoFormat, Callable[[IO[bytes]], tuple[int, int]]] = {
     PhotoFormat.JPEG: _jpeg_size,
     PhotoFormat.PNG: _png_size,
     PhotoFormat.WEBP: _webp_size,
-    PhotoFormat.AVIF: _avif_size,
+    PhotoFormat.AVIF: _largest_size,
+    PhotoFormat.HEIC: _largest_size,
 }

@@ -67,7 +67,7 @@ def test_photo_that_cannot_enter_is_refused(api: Api, photo: bytes, status: int,
 def test_refused_format_is_told_what_is_accepted(api: Api) -> None:
     answer = api.post(a_photo("GIF"))
 
-    assert answer.json()["detail"] == "the photo is a GIF; accepted are JPEG, PNG, WebP and AVIF"
+    assert answer.json()["detail"] == "the photo is a GIF; accepted are JPEG, PNG, WebP, AVIF and HEIC"
 
 
 @pytest.mark.parametrize(

@@ -98,7 +98,7 @@ def test_bytes_that_are_no_picture_are_refused(content: bytes) -> None:
         (b"GIF89a", "a GIF"),
         (b"II*\0", "a TIFF"),
         (b"<svg/>", "an SVG"),
-        (b"\0\0\0\x20ftypheic", "a HEIC or video file"),
+        (b"\0\0\0\x20ftypisom", "a video"),
         (b"hello", "no picture"),
     ],
 )
@@ -184,6 +184,36 @@ def test_avif_may_be_named_first_or_among_what_it_can_be_read_as(brand: bytes) -
     photo = an_avif(ispe(640, 480), brand=brand)
 
     assert photo_header.read(io.BytesIO(photo)).format == PhotoFormat.AVIF
+
+
+@pytest.mark.parametrize("brand", [b"heic", b"heix", b"mif1"])
+def test_heic_enters_where_it_is_read(brand: bytes) -> None:
+    photo = an_avif(ispe(512, 512), ispe(4032, 3024), brand=brand).replace(b"mif1avif", b"mif1miaf")
+
+    header = photo_header.read(io.BytesIO(photo), heic=True)
+
+    assert header == photo_header.PhotoHeader(PhotoFormat.HEIC, 4032, 3024)
+
+
+def test_heic_that_is_not_read_here_is_told_what_to_install() -> None:
+    photo = an_avif(ispe(4032, 3024), brand=b"heic").replace(b"mif1avif", b"mif1heic")
+
+    with pytest.raises(UnsupportedMedia, match=r"pip install 'smart-filter\[heic\]'; accepted are"):
+        photo_header.read(io.BytesIO(photo))
+
+
+def test_refusal_names_heic_where_it_is_read() -> None:
+    with pytest.raises(
+        UnsupportedMedia, match="accepted are JPEG, PNG, WebP, AVIF and HEIC"
+    ):
+        photo_header.read(io.BytesIO(b"GIF89a"), heic=True)
+
+
+def test_heic_of_too_many_pixels_is_refused_by_its_header() -> None:
+    photo = an_avif(ispe(10_001, 5_000), brand=b"heic").replace(b"mif1avif", b"mif1heic")
+
+    with pytest.raises(PhotoTooLarge, match="at most 50 megapixels"):
+        photo_header.read(io.BytesIO(photo), heic=True)
 
 
 def test_size_of_an_avif_may_stand_behind_its_pixels() -> None:

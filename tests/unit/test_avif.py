@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from smart_filter_shared.errors import ImageTooLarge, ImageUnreadable
-from smart_filter_workers import avif, images
+from smart_filter_workers import images
+from smart_filter_workers.images import avif
 
 MOST_PIXELS = 1000
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
 from smart_filter_shared.errors import ImageTooLarge, ImageUnreadable, Unusable
+from smart_filter_tests.profiles import a_linear_profile
 from smart_filter_workers import images
 
 # JPEG of flat patches at quality 95: rounding of YCbCr, no more.
@@ -48,17 +49,6 @@ def exif(orientation: int) -> bytes:
     tags = Image.Exif()
     tags[0x0112] = orientation
     return tags.tobytes()
-
-
-def a_linear_profile() -> bytes:
-    """sRGB's primaries with a straight tone curve: colours must come out much brighter."""
-    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
-    (count,) = struct.unpack_from(">I", profile, 128)
-    for index in range(count):
-        name, at, _ = struct.unpack_from(">4sII", profile, 132 + 12 * index)
-        if name in {b"rTRC", b"gTRC", b"bTRC"}:
-            profile[at : at + 16] = b"curv" + bytes(4) + struct.pack(">I", 0) + bytes(4)
-    return bytes(profile)
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,8 @@ Emotions: TypeAlias = Mapping[str, float]
 class Photo:
     """The upload, decoded and turned upright.
 
-    srgb: (H, W, 3) uint8 sRGB at full resolution; format: what it came as: jpg, png, webp or avif.
+    srgb: (H, W, 3) uint8 sRGB at full resolution; format: what it came as: jpg, png, webp, avif or
+    heic.
     """
 
     srgb: Srgb8

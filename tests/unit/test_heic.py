@@ -1,0 +1,207 @@
+"""What becomes of HEIC photos, and of files that would take more than a photo does."""
+
+import struct
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from smart_filter_shared.errors import ImageTooLarge, ImageUnreadable, Unusable
+from smart_filter_tests.heic import (
+    BLACK,
+    QUARTERS,
+    SIZE,
+    TEN_BITS,
+    Coded,
+    Item,
+    a_heic,
+    alpha_of,
+    clipped,
+    coded,
+    exif_of,
+    grid,
+    overlay,
+    profile,
+    quarters,
+    turned,
+)
+from smart_filter_tests.profiles import a_linear_profile
+from smart_filter_workers import images
+from smart_filter_workers.images import heic
+from smart_filter_workers.results import Photo
+
+MOST_PIXELS = 50_000_000
+RED, GREEN, BLUE, WHITE = (200, 30, 30), (30, 160, 40), (30, 40, 190), (255, 255, 255)
+# Quality 80 on flat patches.
+LEVELS = 4
+
+
+def corners(photo: Photo) -> np.ndarray:
+    """The colours near the four corners, clockwise from the top left."""
+    srgb = photo.srgb
+    return np.array([srgb[y, x] for y, x in ((4, 4), (4, -5), (-5, -5), (-5, 4))], int)
+
+
+def near(photo: Photo, *expected: tuple[int, int, int]) -> bool:
+    return bool(np.abs(corners(photo) - np.array(expected)).max() <= LEVELS)
+
+
+def with_exp_golomb(width: int, height: int) -> Coded:
+    """A picture whose set-up holds a sequence header of that size, and no pixels."""
+
+    def number(value: int) -> str:
+        text = f"{value + 1:b}"
+        return "0" * (len(text) - 1) + text
+
+    bits = "0" * 4 + "000" + "1" + "0" * 96 + number(0) + number(1)
+    bits += number(width) + number(height)
+    bits += "0" * (-len(bits) % 8)
+    payload = bytes(int(bits[at : at + 8], 2) for at in range(0, len(bits), 8))
+    unit = b"\x42\x01" + payload.replace(b"\0\0", b"\0\0\3")
+    setup = bytes(21) + b"\x03\x01" + struct.pack(">BHH", 33, 1, len(unit)) + unit
+    return Coded(setup, b"")
+
+
+def test_heic_keeps_size_and_colours() -> None:
+    photo = images.decode(quarters())
+
+    assert (photo.format, photo.srgb.shape, photo.srgb.dtype) == ("heic", (48, 64, 3), np.uint8)
+    assert near(photo, RED, GREEN, BLUE, WHITE)
+
+
+@pytest.mark.parametrize("brand", [b"heix", b"mif1"])
+def test_heic_may_be_called_otherwise(brand: bytes) -> None:
+    content = a_heic(coded(QUARTERS, clipped(*SIZE)), brand=brand)
+
+    assert images.decode(content).format == "heic"
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_heic_is_turned_once_and_not_again_by_its_exif(orientation: int) -> None:
+    picture = coded(QUARTERS, clipped(*SIZE), turned(1))
+
+    photo = images.decode(a_heic(picture, exif_of(1, orientation)))
+
+    assert photo.srgb.shape == (64, 48, 3)
+    assert near(photo, GREEN, BLUE, WHITE, RED)
+
+
+def test_ten_bits_with_a_profile_become_srgb() -> None:
+    grey = coded(TEN_BITS, clipped(*SIZE), profile(a_linear_profile()))
+
+    # IEC 61966-2-1: linear 64/255 is 1.055 (64/255)^(1/2.4) − 0.055, level 137.
+    assert near(images.decode(a_heic(grey)), *[(137, 137, 137)] * 4)
+
+
+def test_alpha_of_a_heic_is_laid_over_white() -> None:
+    content = a_heic(coded(BLACK, clipped(*SIZE)), alpha_of(1))
+
+    assert near(images.decode(content), *[(127, 127, 127)] * 4)
+
+
+def test_tiles_are_put_together() -> None:
+    tiles = [coded(QUARTERS) for _ in range(6)]
+
+    photo = images.decode(a_heic(grid(3, 2, range(2, 8), (180, 120)), *tiles))
+
+    assert photo.srgb.shape == (120, 180, 3)
+    assert near(Photo(photo.srgb[64:112, 64:128], "heic"), RED, GREEN, BLUE, WHITE)
+
+
+def test_other_pictures_and_descriptions_are_not_for_the_decoder() -> None:
+    thumbnail = coded(BLACK, references=((b"thmb", (1,)),))
+    words = Item(b"mime", b"words", (), ((b"cdsc", (1,)),))
+
+    content, exif = heic.checked(
+        a_heic(coded(QUARTERS), thumbnail, words, exif_of(1, 6)), most_pixels=MOST_PIXELS
+    )
+
+    assert content.count(b"none") == 3
+    assert exif.startswith((b"II*", b"MM\0*"))
+    assert images.decode(content).srgb.shape == (64, 64, 3)
+
+
+def test_picture_coded_larger_than_it_says_is_too_large() -> None:
+    content = a_heic(coded(with_exp_golomb(10_000, 5_001)))
+
+    with pytest.raises(ImageTooLarge, match="50010000 pixels"):
+        images.decode(content)
+
+
+def test_header_among_the_pixels_counts_too() -> None:
+    large = with_exp_golomb(10_000, 5_001).setup[28:]
+    hidden = replace(QUARTERS, content=struct.pack(">I", len(large)) + large + QUARTERS.content)
+
+    with pytest.raises(ImageTooLarge, match="50010000 pixels"):
+        images.decode(a_heic(coded(hidden)))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(
+            a_heic(grid(40, 40, [2] * 1600, (2560, 2560)), coded(with_exp_golomb(512, 512))),
+            id="tiles",
+        ),
+        pytest.param(
+            a_heic(overlay([2] * 9000, (64, 64)), coded(with_exp_golomb(512, 512))), id="overlay"
+        ),
+        pytest.param(
+            a_heic(
+                overlay([2] * 900, (64, 64)),
+                overlay([3] * 900, (64, 64)),
+                coded(with_exp_golomb(64, 64)),
+            ),
+            id="overlay-of-overlays",
+        ),
+    ],
+)
+def test_picture_made_of_far_more_than_it_shows_is_too_large(content: bytes) -> None:
+    with pytest.raises(ImageTooLarge, match="made of"):
+        images.decode(content)
+
+
+def test_canvas_that_is_too_large_is_refused() -> None:
+    with pytest.raises(ImageTooLarge, match="400000000 pixels"):
+        images.decode(a_heic(overlay([2], (20_000, 20_000)), coded(QUARTERS)))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(a_heic(overlay([1], (64, 64))), id="made-of-itself"),
+        pytest.param(
+            a_heic(overlay([2], (64, 64)), overlay([1], (64, 64))), id="each-of-the-other"
+        ),
+        pytest.param(a_heic(overlay([7], (64, 64))), id="made-of-nothing"),
+        pytest.param(a_heic(overlay([2] * 10_001, SIZE), coded(QUARTERS)), id="too-many"),
+        pytest.param(a_heic(Item(b"unci", bytes(100))), id="another-coding"),
+        pytest.param(a_heic(Item(b"hvc1", QUARTERS.content)), id="no-set-up"),
+        pytest.param(a_heic(coded(replace(QUARTERS, setup=bytes(23)))), id="no-size"),
+        pytest.param(quarters()[:-100], id="pixels-cut"),
+        pytest.param(quarters()[:300], id="header-cut"),
+        pytest.param(quarters()[:24], id="ends-at-once"),
+        pytest.param(quarters() + quarters()[24:], id="two-descriptions"),
+    ],
+)
+def test_heic_that_is_not_whole_is_unreadable(content: bytes) -> None:
+    with pytest.raises(ImageUnreadable):
+        images.decode(content)
+
+
+@settings(deadline=None, max_examples=150)  # a busy machine is no fault
+@given(place=st.integers(0, 900), replacement=st.binary(min_size=1, max_size=8))
+def test_broken_heic_is_decoded_or_refused_but_never_a_fault(
+    place: int, replacement: bytes
+) -> None:
+    whole = quarters(turned(1))
+    broken = whole[:place] + replacement + whole[place + len(replacement) :]
+
+    try:
+        photo = images.decode(broken)
+    except Unusable:
+        return
+
+    assert photo.srgb.ndim == 3

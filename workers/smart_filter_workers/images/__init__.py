@@ -1,0 +1,30 @@
+"""Bytes to upright sRGB pixels, and pixels to finished files; nothing else decodes or encodes."""
+
+from smart_filter_workers.images.decoding import MAX_PIXELS, decode
+from smart_filter_workers.images.encoding import (
+    FULL_CHROMA_QUALITY,
+    MAX_AVIF_SIDE_PX,
+    MAX_JPEG_SIDE_PX,
+    MAX_WEBP_SIDE_PX,
+    encode_avif,
+    encode_jpeg,
+    encode_png,
+    encode_webp,
+)
+from smart_filter_workers.images.sizes import by_area, shrink, turned
+
+__all__ = [
+    "FULL_CHROMA_QUALITY",
+    "MAX_AVIF_SIDE_PX",
+    "MAX_JPEG_SIDE_PX",
+    "MAX_PIXELS",
+    "MAX_WEBP_SIDE_PX",
+    "by_area",
+    "decode",
+    "encode_avif",
+    "encode_jpeg",
+    "encode_png",
+    "encode_webp",
+    "shrink",
+    "turned",
+]

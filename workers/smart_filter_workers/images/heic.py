@@ -1,0 +1,262 @@
+"""HEIC, the photos of many phones: looked through, then decoded by libheif, when that is there.
+
+A few kilobytes can name a picture of thousands of large tiles, or lay one picture over itself
+ten thousand times. Whatever the photo is made of is added up before any of it is decoded.
+"""
+
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import IO, Final
+
+import numpy as np
+
+from smart_filter_shared import isobmff
+from smart_filter_shared.errors import ImageTooLarge, ImageUnreadable
+from smart_filter_workers.images import hevc
+from smart_filter_workers.images.items import Bounded, Entry, entries, located
+from smart_filter_workers.images.profiles import flattened, to_srgb
+from smart_filter_workers.results import Srgb8
+
+REMEDY: Final = "HEIC photos are read where the extra heic is: pip install 'smart-filter[heic]'"
+# Tiles may stand out over the right and lower border of the photo, and alpha is a picture too.
+_MOST_WORK: Final = 2.2
+# A photo's tiles are 512 pixels wide; a hundred megapixels are four hundred of them.
+_MOST_REFERENCES: Final = 10_000
+_MOST_DEPTH: Final = 8
+_CODED, _GRID, _OVERLAY, _SAME = b"hvc1", b"grid", b"iovl", b"iden"
+_EXIF: Final = b"Exif"
+_ALPHA: Final = (
+    b"urn:mpeg:hevc:2015:auxid:1\0",
+    b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha\0",
+)
+# What libheif's wrapper is known to raise on bad bytes; anything else is a defect of ours.
+_PI_HEIF_ERRORS: Final = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    RuntimeError,
+    EOFError,
+    IndexError,  # of a file without pictures
+)
+
+
+def decode(content: bytes, *, most_pixels: int) -> tuple[Srgb8, bytes]:
+    """Return the main picture upright, (H, W, 3) uint8 sRGB over white, and its EXIF.
+
+    How it lies is told by properties of the picture, and never by EXIF (ISO/IEC 23008-12,
+    6.5.10 and annex A); libheif has turned it.
+    Raises ImageTooLarge for more than `most_pixels`, or many more that are to be decoded for
+    them; ImageUnreadable when it is no whole HEIC, or nothing here reads any.
+    """
+    try:
+        # An extra: only who has HEIC photos needs it.
+        import pi_heif  # noqa: PLC0415
+    except ImportError as error:
+        raise ImageUnreadable(REMEDY) from error
+    content, exif = checked(content, most_pixels=most_pixels)
+    try:
+        file = pi_heif.open_heif(content, convert_hdr_to_8bit=True)
+        picture = file[file.primary_index]
+        width, height = picture.size
+        if width * height > most_pixels:
+            raise ImageTooLarge(f"{width}×{height} pixels; at most {most_pixels} are accepted")
+        icc = picture.info.get("icc_profile") or b""
+        if picture.mode == "RGB":
+            return to_srgb(np.asarray(picture), "RGB", icc), exif
+        return flattened(picture.to_pillow(), icc), exif
+    except _PI_HEIF_ERRORS as error:
+        raise ImageUnreadable(f"not a whole HEIC: {error}") from error
+
+
+def checked(content: bytes, *, most_pixels: int) -> tuple[bytes, bytes]:
+    """Return the file with nothing but its main picture, and the EXIF that it had.
+
+    Depth maps, thumbnails, other pictures and descriptions are none of the photo; a reader
+    would go through all of them, and unpack what is packed.
+    Raises ImageTooLarge when the main picture takes more than it may to decode,
+    ImageUnreadable when that cannot be told.
+    """
+    file = Bounded(content)
+    try:
+        items = _items(file)
+        costs = _Costs(items)
+        canvas_px, decoded_px = costs.of(items.primary)
+    except (struct.error, IndexError) as error:
+        raise ImageUnreadable(f"not a whole HEIC: {error}") from error
+    except KeyError as error:
+        raise ImageUnreadable(f"not a whole HEIC: it lacks {error}") from error
+    if canvas_px > most_pixels:
+        raise ImageTooLarge(f"{canvas_px} pixels; at most {most_pixels} are accepted")
+    if decoded_px > _MOST_WORK * most_pixels:
+        raise ImageTooLarge(f"made of {decoded_px} pixels; at most {most_pixels} are accepted")
+    changed = bytearray(content)
+    for entry in items.entries:
+        if entry.number not in costs.counted:
+            changed[entry.kind_at : entry.kind_at + 4] = b"none"
+    return bytes(changed), items.exif
+
+
+@dataclass(frozen=True, slots=True)
+class _Items:
+    """What the file says of its items, by their numbers.
+
+    parts: what an item is made of, in order; alphas: the pictures that are an item's alpha.
+    codings: the set-up of its decoder; contents: its own bytes.
+    """
+
+    primary: int
+    entries: Sequence[Entry]
+    kinds: Mapping[int, bytes]
+    parts: Mapping[int, Sequence[int]]
+    alphas: Mapping[int, Sequence[int]]
+    codings: Mapping[int, bytes]
+    contents: Mapping[int, bytes]
+    exif: bytes
+
+
+class _Costs:
+    """How many pixels items have, and how many are decoded for them."""
+
+    def __init__(self, items: _Items) -> None:
+        self._items = items
+        self._known: dict[int, tuple[int, int]] = {}
+
+    @property
+    def counted(self) -> frozenset[int]:
+        """The items that have been asked for, and those that they are made of."""
+        return frozenset(self._known)
+
+    def of(self, number: int, depth: int = 0) -> tuple[int, int]:
+        """Return pixels of the largest canvas, and how many are decoded in all.
+
+        Raises IndexError for what refers to itself, KeyError for what there is not.
+        """
+        if depth > _MOST_DEPTH:
+            raise IndexError("pictures made of pictures without end")
+        if number not in self._known:
+            self._known[number] = self._found(number, depth + 1)
+        return self._known[number]
+
+    def _found(self, number: int, depth: int) -> tuple[int, int]:
+        items, kind = self._items, self._items.kinds[number]
+        below = [self.of(one, depth) for one in items.alphas.get(number, ())]
+        if kind == _CODED:
+            width, height = hevc.largest_size(items.codings[number], items.contents[number])
+            canvas = width * height
+            below.append((canvas, canvas))
+        elif kind in {_GRID, _OVERLAY, _SAME}:
+            canvas = _canvas(kind, items.contents.get(number, b""))
+            below += [self.of(one, depth) for one in items.parts[number]]
+        else:
+            raise IndexError(f"its picture is of kind {kind!r}")
+        return max(canvas, *(own for own, _ in below)), sum(decoded for _, decoded in below)
+
+
+def _canvas(kind: bytes, content: bytes) -> int:
+    """Return how many pixels a derived picture says it has. Source: ISO/IEC 23008-12, 6.6.2."""
+    if kind == _SAME:
+        return 0
+    at = 4 if kind == _GRID else 2 + 8  # behind version, flags and rows and columns or a colour
+    width, height = struct.unpack_from(">II" if content[1] & 1 else ">HH", content, at)
+    return int(width * height)
+
+
+# --- what the file says -----------------------------------------------------------------
+
+
+def _items(file: IO[bytes]) -> _Items:
+    (meta,) = _only(isobmff.find(file, b"meta"))
+    boxes = {box.kind: box for box in isobmff.children(file, meta)}
+    listed = tuple(entries(file, boxes[b"iinf"]))
+    kinds = {entry.number: entry.kind for entry in listed}
+    pitm = boxes[b"pitm"].read(file)
+    (primary,) = struct.unpack_from(">4xI" if pitm[0] else ">4xH", pitm)
+    codings, auxiliary = _properties(file, boxes[b"iprp"])
+    parts: dict[int, list[int]] = {}
+    alphas: dict[int, list[int]] = {}
+    if b"iref" in boxes:
+        for kind, source, targets in _references(file, boxes[b"iref"]):
+            if kind == b"dimg":
+                parts.setdefault(source, []).extend(targets)
+            elif kind == b"auxl" and auxiliary.get(source, b"").startswith(_ALPHA):
+                for target in targets:
+                    alphas.setdefault(target, []).append(source)
+    wanted = {one for one, kind in kinds.items() if kind in {_CODED, _GRID, _OVERLAY, _EXIF}}
+    idat = boxes[b"idat"].start if b"idat" in boxes else 0
+    contents = dict(located(file, boxes[b"iloc"].read(file), wanted, idat))
+    exif = next((contents[one] for one in contents if kinds[one] == _EXIF), b"")
+    return _Items(
+        primary=int(primary),
+        entries=listed,
+        kinds=kinds,
+        parts=parts,
+        alphas=alphas,
+        codings=codings,
+        contents=contents,
+        # ISO/IEC 23008-12, annex A.2.1: the length of what may stand before the TIFF header.
+        exif=exif[4 + int.from_bytes(exif[:4]) :],
+    )
+
+
+def _only(metas: Iterator[isobmff.Box]) -> tuple[isobmff.Box]:
+    first = next(metas, None)
+    if first is None or next(metas, None) is not None:
+        raise IndexError("there is to be one box meta")
+    return (first,)
+
+
+def _properties(file: IO[bytes], iprp: isobmff.Box) -> tuple[dict[int, bytes], dict[int, bytes]]:
+    """Return each item's decoder set-up, and what it is auxiliary for.
+
+    Source: ISO/IEC 23008-12, 9.3 (ipco, ipma) and 6.5.8 (auxC).
+    """
+    known = []
+    codings: dict[int, bytes] = {}
+    auxiliary: dict[int, bytes] = {}
+    for box in isobmff.children(file, iprp):
+        if box.kind == b"ipco":
+            known += [(one.kind, one) for one in isobmff.children(file, box)]
+    for box in isobmff.children(file, iprp):
+        if box.kind != b"ipma":
+            continue
+        for number, index in _associations(box.read(file)):
+            if not 0 < index <= len(known):
+                continue
+            kind, place = known[index - 1]
+            if kind == b"hvcC":
+                # More than one would leave open which one counts.
+                codings[number] = codings.get(number, b"") or place.read(file)
+            elif kind == b"auxC":
+                auxiliary[number] = place.read(file)[4:]
+    return codings, auxiliary
+
+
+def _associations(ipma: bytes) -> Iterator[tuple[int, int]]:
+    """Yield items and the properties they have, by their places from 1 on."""
+    version, wide = ipma[0], ipma[3] & 1
+    (count,) = struct.unpack_from(">4xI", ipma)
+    at = 8
+    for _ in range(count):
+        (number,) = struct.unpack_from(">I" if version else ">H", ipma, at)
+        at += 4 if version else 2
+        properties = ipma[at]
+        at += 1
+        for _ in range(properties):
+            index = struct.unpack_from(">H" if wide else ">B", ipma, at)[0]
+            at += 2 if wide else 1
+            yield int(number), index & (0x7FFF if wide else 0x7F)
+
+
+def _references(file: IO[bytes], iref: isobmff.Box) -> Iterator[tuple[bytes, int, tuple[int, ...]]]:
+    """Yield kind, source and targets. Source: ISO/IEC 14496-12, 8.11.12 (iref)."""
+    layout = "I" if iref.read(file)[0] else "H"
+    total = 0
+    for box in isobmff.children(file, isobmff.Box(iref.kind, iref.start + 4, iref.end)):
+        content = box.read(file)
+        source, count = struct.unpack_from(f">{layout}H", content)
+        total += count
+        if total > _MOST_REFERENCES:
+            raise IndexError("pictures made of too many pictures")
+        targets = struct.unpack_from(f">{count}{layout}", content, struct.calcsize(f">{layout}H"))
+        yield box.kind, int(source), targets
