@@ -1,0 +1,230 @@
+import math
+
+import cv2
+import numpy as np
+import pytest
+
+from smart_filter_shared.printability import Printability, Verdict
+from smart_filter_tests.portraits import HEIGHT, WIDTH, a_face, a_portrait
+from smart_filter_workers.results import Eyes, Face, Matte8, Srgb8
+from smart_filter_workers.stages.composite.printability import verdicts
+from smart_filter_workers.stages.composite.printability.assessment import Crop, assess
+from smart_filter_workers.stages.composite.printability.face_figures import measure, turn_of
+
+WHOLE = Crop(left=0, top=0, scale=1, width=WIDTH, height=HEIGHT)
+# What a print of an album takes, so that the size is not what is found fault with.
+LARGE = Crop(left=0, top=0, scale=1, width=1800, height=1200)
+OPEN, CLOSED = Eyes(left_open=True, right_open=True), Eyes(left_open=False, right_open=False)
+UNSEEN = Eyes(left_open=None, right_open=None)
+ONE_CLOSED = Eyes(left_open=True, right_open=False)
+
+
+def judged(
+    *faces: Face,
+    eyes: tuple[Eyes, ...] = (),
+    crop: Crop = LARGE,
+    portrait: tuple[Srgb8, Matte8] | None = None,
+    matte: Matte8 | None = None,
+) -> Printability:
+    photo, found = portrait or a_portrait(*faces)
+    return assess(
+        photo,
+        proxy_srgb=photo,
+        matte=found if matte is None else matte,
+        faces=faces,
+        eyes=eyes or (OPEN,) * len(faces),
+        crop=crop,
+    )
+
+
+def test_a_sharp_well_lit_face_that_looks_ahead_is_good() -> None:
+    printable = judged(a_face())
+
+    assert (printable.verdict, printable.reasons) == (Verdict.GOOD, ())
+
+
+@pytest.mark.parametrize("blur_px", [1.0, 1.5, 2.0, 3.0])
+@pytest.mark.parametrize("noise", [0, 8])
+def test_blur_is_measured_in_pixels_whatever_the_noise(blur_px: float, noise: float) -> None:
+    face = a_face(width=150)
+    photo, _ = a_portrait(face, blur_px=blur_px, noise=noise)
+
+    figures = measure(photo, photo, face)
+
+    # Corners are no straight edges, and parallel ones reach into each other.
+    assert figures is not None
+    assert figures.blur_px == pytest.approx(blur_px, abs=0.35)
+
+
+def test_blur_of_one_direction_is_blur() -> None:
+    face = a_face(width=150)
+    photo, _ = a_portrait(face)
+    shaken = np.asarray(cv2.blur(photo, (11, 1)), np.uint8)
+
+    figures = measure(shaken, shaken, face)
+
+    assert figures is not None
+    assert figures.blur_px is not None
+    assert figures.blur_px > verdicts.SOFT_ABOVE_PX
+
+
+def test_a_large_face_is_judged_as_large_as_it_is_seen() -> None:
+    face = a_face(x=60, y=20, width=320)
+    photo, _ = a_portrait(face, blur_px=3)
+
+    figures = measure(photo, photo, face)
+
+    assert figures is not None
+    assert figures.blur_px == pytest.approx(1.5, abs=0.35)
+
+
+def test_a_large_face_measures_alike_in_photo_and_proxy() -> None:
+    face = a_face(x=60, y=20, width=320)
+    photo, _ = a_portrait(face, blur_px=4)
+    proxy = np.asarray(cv2.resize(photo, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA))
+
+    small, large = measure(photo, proxy.astype(np.uint8), face), measure(photo, photo, face)
+
+    assert small is not None
+    assert large is not None
+    assert small.blur_px == pytest.approx(large.blur_px, abs=0.1)
+
+
+@pytest.mark.parametrize("sigma", [3, 6, 12])
+def test_noise_is_measured_in_levels(sigma: float) -> None:
+    face = a_face()
+    photo, _ = a_portrait(face, noise=sigma)
+
+    figures = measure(photo, photo, face)
+
+    assert figures is not None
+    assert figures.noise == pytest.approx(sigma, rel=0.2)
+
+
+@pytest.mark.parametrize(
+    ("level", "verdict"),
+    [(60, Verdict.POOR), (95, Verdict.FAIR), (180, Verdict.GOOD), (254, Verdict.POOR)],
+)
+def test_exposure_of_the_face_decides_not_that_of_the_wall(level: int, verdict: Verdict) -> None:
+    face = a_face()
+
+    printable = judged(face, portrait=a_portrait(face, skin=level))
+
+    assert printable.exposure.verdict == verdict
+
+
+def test_noise_is_told() -> None:
+    face = a_face()
+
+    printable = judged(face, portrait=a_portrait(face, noise=7))
+
+    assert printable.noise.verdict == Verdict.FAIR
+    assert "Some noise shows." in printable.reasons
+
+
+def test_people_are_named_by_their_number() -> None:
+    faces = a_face(x=40, width=100), a_face(x=260, width=100), a_face(x=480, width=100, turn=0.8)
+
+    printable = judged(*faces, eyes=(OPEN, CLOSED, UNSEEN))
+
+    assert printable.looks is not None
+    assert printable.looks.text == "Person 2 blinks, person 3 looks away."
+    assert printable.looks.verdict == Verdict.FAIR
+
+
+def test_when_half_of_the_people_blink_it_is_poor() -> None:
+    faces = a_face(x=40, width=100), a_face(x=260, width=100)
+
+    printable = judged(*faces, eyes=(CLOSED, ONE_CLOSED))
+
+    assert printable.looks is not None
+    assert printable.looks.text == "Person 1 blinks, person 2 has one eye closed."
+    assert (printable.looks.verdict, printable.verdict) == (Verdict.POOR, Verdict.POOR)
+
+
+def test_whoever_stands_far_behind_may_blink() -> None:
+    faces = a_face(x=40, width=60), a_face(x=260, width=160)
+
+    printable = judged(*faces, eyes=(CLOSED, OPEN))
+
+    assert printable.looks is not None
+    assert printable.looks.blinking == ()
+    assert [(face.blinks, face.counts) for face in printable.faces] == [
+        (True, False),
+        (False, True),
+    ]
+
+
+def test_who_is_not_kept_is_not_judged_and_others_keep_their_numbers() -> None:
+    faces = a_face(x=40, width=100), a_face(x=260, width=100)
+    _, matte = a_portrait(faces[1])
+
+    printable = judged(*faces, eyes=(OPEN, CLOSED), matte=matte)
+
+    assert [face.person for face in printable.faces] == [2]
+    assert printable.looks is not None
+    assert printable.looks.text == "The person blinks."
+
+
+def test_who_is_cropped_away_is_not_judged() -> None:
+    faces = a_face(x=40, width=100), a_face(x=260, width=100)
+    crop = Crop(left=200, top=0, scale=1, width=300, height=HEIGHT)
+
+    printable = judged(*faces, crop=crop)
+
+    assert [face.person for face in printable.faces] == [2]
+
+
+@pytest.mark.parametrize(
+    ("crop", "share", "verdict"),
+    [
+        (WHOLE, 120 / HEIGHT, Verdict.GOOD),
+        (Crop(left=0, top=120, scale=1, width=WIDTH, height=300), 0.0, Verdict.FAIR),
+        (Crop(left=0, top=-240, scale=0.5, width=WIDTH, height=300), 0.6, Verdict.FAIR),
+    ],
+)
+def test_head_room_is_that_of_the_final_crop(crop: Crop, share: float, verdict: Verdict) -> None:
+    printable = judged(a_face(y=120), crop=crop)
+
+    assert printable.head_room is not None
+    assert printable.head_room.share == pytest.approx(share, abs=0.01)
+    assert printable.head_room.verdict == verdict
+
+
+def test_enlarging_adds_no_pixels() -> None:
+    printable = judged(a_face(), crop=Crop(0, 0, scale=4, width=4 * WIDTH, height=4 * HEIGHT))
+
+    assert (printable.size.width, printable.size.height) == (WIDTH, HEIGHT)
+
+
+def test_without_faces_the_photo_is_judged() -> None:
+    printable = judged(portrait=a_portrait(noise=12), crop=WHOLE)
+
+    assert (printable.sharpness, printable.looks, printable.head_room) == (None, None, None)
+    assert printable.exposure.faces_dark is None
+    assert printable.noise.verdict == Verdict.POOR
+    assert printable.reasons[0] == "It is very noisy."
+
+
+@pytest.mark.parametrize("box", [(-900, 10, 50, 60), (700, 10, 50, 60), (10, 10, 0.4, 0.4)])
+def test_a_face_without_pixels_is_passed_over(box: tuple[float, float, float, float]) -> None:
+    face = Face(box=box, score=0.9, landmarks=a_face().landmarks)
+
+    photo, _ = a_portrait()
+    figures = measure(photo, photo, face)
+
+    assert figures is None or figures.blur_px is None
+
+
+def test_a_tilted_head_is_not_turned() -> None:
+    upright, turned = a_face(turn=0.1), a_face(turn=0.7)
+
+    turns = [turn_of(tilted(face, degrees)) for face in (upright, turned) for degrees in (0, 35)]
+
+    assert turns == pytest.approx([0.1, 0.1, 0.7, 0.7], abs=1e-6)
+
+
+def tilted(face: Face, degrees: float) -> Face:
+    cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    points = [(x * cosine - y * sine, x * sine + y * cosine) for x, y in face.landmarks]
+    return Face(face.box, face.score, tuple(points))  # type: ignore[arg-type]  # five of them

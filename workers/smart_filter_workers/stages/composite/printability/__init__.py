@@ -1,0 +1,1 @@
+"""How well the finished picture prints: what is measured, and what is said of it."""

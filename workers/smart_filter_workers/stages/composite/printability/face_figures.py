@@ -1,0 +1,174 @@
+"""What is measured on one face: how blurred, how bright and how noisy it is, and its turn.
+
+A face is looked at no wider than FACE_PX, which is as large as somebody sees it in a print of
+the whole picture: so a face of 1,500 pixels may be softer per pixel than one of 150.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from smart_filter_workers import images
+from smart_filter_workers.results import Face, Srgb8
+from smart_filter_workers.stages.composite.printability.levels import (
+    BLACK,
+    WHITE,
+    Levels,
+    levels_of,
+)
+
+Floats = NDArray[np.float32]
+
+FACE_PX: Final = 160
+# Narrower ones have too few edges.
+LEAST_FACE_PX: Final = 24
+# Scales of the two gradients that are compared, in pixels.
+FINE, COARSE = 1.0, 2.0
+# The strongest edges of a face are eyes, brows, nostrils and lips.
+EDGE_SHARE: Final = 0.08
+# Edges so wide are as good as none.
+MOST_BLUR_PX: Final = 9.0
+NOISE_BLOCK_PX: Final = 8
+# Of a face's blocks most are skin, whose own texture is finer than the quietest quarter's noise.
+QUIET_SHARE: Final = 0.25
+# Of a detector's box: within it lies skin, and neither hair nor what is behind.
+SKIN_ROWS, SKIN_COLUMNS = (0.2, 0.9), (0.2, 0.8)
+# Source: Immerkær 1996, "Fast noise variance estimation", eq. 3 and 5: an operator that
+# sees no planes and no edges; its mean size on noise of deviation 1 is 6 · sqrt(2 / pi).
+NOISE_OPERATOR: Final = ((1, -2, 1), (-2, 4, -2), (1, -2, 1))
+NOISE_GAIN: Final = 6 * math.sqrt(2 / math.pi)
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What was measured on a face.
+
+    blur_px: deviation of the Gaussian that its edges are blurred by in the worse direction, in
+        pixels of the face at most FACE_PX wide; None when the face is too small.
+    levels: of its middle: skin, eyes and mouth.
+    noise: standard deviation in levels of 255; None when the face is too small.
+    """
+
+    blur_px: float | None
+    levels: Levels
+    noise: float | None
+
+
+def measure(photo_srgb: Srgb8, proxy_srgb: Srgb8, face: Face) -> Figures | None:
+    """Measure one face; None when it lies outside the photo.
+
+    photo_srgb: (H, W, 3) uint8; proxy_srgb: (h, w, 3) uint8, the same photo, no larger.
+    """
+    shown = _shown(photo_srgb, proxy_srgb, face)
+    if shown is None:
+        return None
+    grey = np.asarray(cv2.cvtColor(shown, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
+    height, width = grey.shape
+    skin = grey[
+        int(SKIN_ROWS[0] * height) : max(1, int(SKIN_ROWS[1] * height)),
+        int(SKIN_COLUMNS[0] * width) : max(1, int(SKIN_COLUMNS[1] * width)),
+    ]
+    is_small = min(height, width) < LEAST_FACE_PX
+    noise = None if is_small else noise_of(grey)
+    return Figures(
+        blur_px=None if noise is None else blur_of(grey, noise=noise),
+        levels=levels_of(skin),
+        noise=noise,
+    )
+
+
+def blur_of(grey: NDArray[np.uint8], *, noise: float) -> float:
+    """Return by how many pixels the edges of a picture are blurred, in the worse direction.
+
+    grey: (h, w) uint8, luma; noise: its deviation in levels.  A hand that shakes blurs one
+    direction only.
+    Source: Zhuo & Sim 2011, "Defocus map estimation from a single image", eq. 4: on an edge
+    blurred by d, gradients at scales a and b have the ratio sqrt((d² + b²) / (d² + a²)),
+    whatever its contrast. Squared gradients are summed over the crests of the strongest edges,
+    less those of the noise, σ² / (8 π s⁴) for a Gaussian derivative of scale s.
+    """
+    luma = grey.astype(np.float32)
+    fine, coarse = (cv2.GaussianBlur(luma, (0, 0), scale) for scale in (FINE, COARSE))
+    return max(
+        _blur_along(axis, np.asarray(fine, np.float32), np.asarray(coarse, np.float32), noise)
+        for axis in (0, 1)
+    )
+
+
+def noise_of(grey: NDArray[np.uint8], *, block_px: int = NOISE_BLOCK_PX) -> float:
+    """Return the noise's deviation in levels of 255, by the quietest quarter of its blocks.
+
+    grey: (h, w) uint8, luma.  Blocks that are wholly black or white show no noise and count
+    only when there is nothing else.
+    """
+    luma = grey.astype(np.float32)
+    seen = np.abs(cv2.filter2D(luma, -1, np.array(NOISE_OPERATOR, np.float32)))[1:-1, 1:-1]
+    height, width = seen.shape[0] // block_px, seen.shape[1] // block_px
+    if not height or not width:
+        return 0.0
+    part = slice(0, height * block_px), slice(0, width * block_px)
+    sizes = (width, height)
+    means = cv2.resize(seen[part], sizes, interpolation=cv2.INTER_AREA).astype(np.float32)
+    levels = cv2.resize(luma[1:-1, 1:-1][part], sizes, interpolation=cv2.INTER_AREA)
+    lit = np.asarray((levels > BLACK) & (levels < WHITE))
+    quiet = np.quantile(means[lit] if lit.any() else means, QUIET_SHARE)
+    return float(quiet / NOISE_GAIN)
+
+
+def turn_of(face: Face) -> float:
+    """Return how far a head is turned aside: 0 ahead, the tangent of its yaw times about 0.6.
+
+    The nose stands out of the plane of eyes and mouth: turned by an angle, it moves aside with
+    its sine, while eyes and corners of the mouth come nearer each other with its cosine.
+    """
+    right_eye, left_eye, nose, right_mouth, left_mouth = (
+        np.array(point) for point in face.landmarks
+    )
+    eyes, mouth = (right_eye + left_eye) / 2, (right_mouth + left_mouth) / 2
+    down = mouth - eyes
+    aside = np.array([-down[1], down[0]])
+    span = abs((left_eye - right_eye) @ aside) + abs((left_mouth - right_mouth) @ aside)
+    off = abs((nose - eyes) @ aside)
+    return float(2 * off / span) if span > 0 else float("inf")
+
+
+def _shown(photo_srgb: Srgb8, proxy_srgb: Srgb8, face: Face) -> Srgb8 | None:
+    """Return the face no wider than FACE_PX, (h, w, 3) uint8, from the smaller source that does."""
+    x, y, width, height = face.box
+    scale = proxy_srgb.shape[1] / photo_srgb.shape[1]
+    source = photo_srgb
+    if width * scale >= FACE_PX:
+        source = proxy_srgb
+        x, y, width, height = (side * scale for side in face.box)
+    rows = slice(max(0, int(y)), max(0, int(y + height)))
+    columns = slice(max(0, int(x)), max(0, int(x + width)))
+    cut = source[rows, columns]
+    if not cut.size:
+        return None
+    across = min(cut.shape[1], FACE_PX)
+    down = max(1, round(cut.shape[0] * across / cut.shape[1]))
+    return images.by_area(cut, width=across, height=down)
+
+
+def _blur_along(axis: int, fine: Floats, coarse: Floats, noise: float) -> float:
+    fine, coarse = _squared_slope(fine, axis), _squared_slope(coarse, axis)
+    reach = np.ones((1, 3) if axis == 0 else (3, 1), np.uint8)
+    crest = coarse >= cv2.dilate(coarse, reach)
+    strongest = crest & (coarse >= np.quantile(coarse, 1 - EDGE_SHARE))
+    at_fine = float(fine[strongest].mean()) - noise**2 / (8 * math.pi * FINE**4)
+    at_coarse = float(coarse[strongest].mean()) - noise**2 / (8 * math.pi * COARSE**4)
+    ratio = at_fine / max(at_coarse, 1e-6)
+    if ratio <= 1:
+        return MOST_BLUR_PX
+    squared = (COARSE**2 - ratio * FINE**2) / (ratio - 1)
+    return min(MOST_BLUR_PX, math.sqrt(max(0.0, squared)))
+
+
+def _squared_slope(luma: Floats, axis: int) -> Floats:
+    across, down = 1 - axis, axis
+    slope = np.asarray(cv2.Sobel(luma, cv2.CV_32F, across, down, ksize=1, scale=0.5), np.float32)
+    return slope * slope
