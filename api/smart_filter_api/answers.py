@@ -11,6 +11,7 @@ from smart_filter_api.schemas import (
     BackgroundAnswer,
     FaceAnswer,
     FailureAnswer,
+    FrameAnswer,
     JobAnswer,
     LinksAnswer,
     ModelAnswer,
@@ -60,6 +61,7 @@ def job(row: JobRow, keeping: Keeping) -> JobAnswer:
         rating=None if found is None else rating(found),
         rating_reason=_rating_reason(row.recipe, found),
         background=_background(row),
+        frame=_frame(row),
         stages=[_stage(stage) for stage in row.stages],
         outputs={output: f"{path}/outputs/{output}" for output in _outputs(row)},
         links=LinksAnswer(self=path, events=f"{path}/events", cancel=f"{path}/cancel"),
@@ -191,6 +193,15 @@ def _background(row: JobRow) -> BackgroundAnswer:
     asked = row.recipe.background
     name = asked.value if asked.kind == BackgroundKind.PRESET else None
     return BackgroundAnswer(kind=asked.kind, name=name, keywords=[], reason=None)
+
+
+def _frame(row: JobRow) -> FrameAnswer | None:
+    composed = _facts(row, StageName.COMPOSITE) or {}
+    if composed.get("frame") is None:
+        return None
+    return FrameAnswer.model_validate(
+        {**composed["frame"], "foreground": composed.get("foreground")}
+    )
 
 
 def _stage(row: StageRow) -> StageAnswer:

@@ -118,6 +118,21 @@ class BackgroundAnswer(BaseModel):
     reason: str | None
 
 
+class FrameAnswer(BaseModel):
+    """Where the photo lies in the picture: (x, y) of the one is at left + scale·x, top + scale·y.
+
+    foreground: x, y, width and height around the people in the picture; null without any, or
+    where nobody was looked for.
+    """
+
+    width: int
+    height: int
+    scale: float
+    left: float
+    top: float
+    foreground: list[int] | None = Field(min_length=4, max_length=4)
+
+
 class StageAnswer(BaseModel):
     """Where one stage stands; seconds: how long its code ran."""
 
@@ -176,6 +191,7 @@ class JobAnswer(BaseModel):
     rating: RatingAnswer | None
     rating_reason: str | None = Field(description="`no_face`, `not_requested` or null")
     background: BackgroundAnswer
+    frame: FrameAnswer | None
     stages: list[StageAnswer]
     outputs: dict[Output, str]
     queue: QueueAnswer | None = None

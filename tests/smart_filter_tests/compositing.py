@@ -51,8 +51,10 @@ def made(inputs: stage.Inputs) -> Composited:
     return result
 
 
-def pixels(encoded: Encoded | None) -> NDArray[np.int16]:
+def pixels(encoded: Encoded | None, *, sized: bool = True) -> NDArray[np.int16]:
+    """Return what a file shows; sized: it must have the photo's size."""
     assert encoded is not None
     picture = Image.open(io.BytesIO(encoded.content))
-    assert picture.size == (encoded.width, encoded.height) == (WIDTH, HEIGHT)
+    assert picture.size == (encoded.width, encoded.height)
+    assert picture.size == (WIDTH, HEIGHT) or not sized
     return np.asarray(picture).astype(np.int16)

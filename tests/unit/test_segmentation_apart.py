@@ -1,9 +1,11 @@
 """Persons told apart: whose pixel is whose, and whom a recipe keeps."""
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
-from smart_filter_shared.recipe import Output, Recipe, Whom
+from smart_filter_shared.recipe import Framing, Output, Recipe, Whom
+from smart_filter_shared.recipe.framing import read_roi
 from smart_filter_tests.pictures import noise, prepared
 from smart_filter_workers.results import Matte8, Segmented
 from smart_filter_workers.stages.segmentation import apart, stage, steps
@@ -24,12 +26,13 @@ def a_matte(*outlines: NDArray[np.bool_]) -> Matte8:
     return np.where(np.logical_or.reduce(outlines), np.uint8(255), np.uint8(0))
 
 
-def kept(persons: Whom | tuple[int, ...]) -> Segmented:
+def kept(persons: Whom | tuple[int, ...], roi: str | None = None) -> Segmented:
     """Run the stage on three persons, the second of them the largest."""
     outlines = [column(2, 8), column(20, 40), column(50, 55)]
     mattes = tuple(a_matte(outline) for outline in outlines)
     found = People(a_matte(*outlines), mattes)
-    inputs = Inputs(prepared(noise(HEIGHT, WIDTH)), Recipe(persons=persons))
+    region = Framing() if roi is None else Framing(roi=read_roi(roi))
+    inputs = Inputs(prepared(noise(HEIGHT, WIDTH)), Recipe(persons=persons, framing=region))
     (segmented,) = stage.run({"segmentation": lambda _: [found]}, [inputs])
     return segmented
 
@@ -119,3 +122,25 @@ def test_sheet_holds_every_step() -> None:
     whole = (sheet == 255).all(axis=-1)
     # Three pictures of 360 × 225 px.
     assert whole.sum() >= 3 * 360 * 225
+
+
+def test_outside_of_the_region_nobody_is_seen() -> None:
+    segmented = kept(Whom.ALL, "0% 0% 50% 100%")
+
+    assert segmented.persons == 2
+    assert segmented.matte[20, 25] == 255
+    assert not segmented.matte[:, 30:].any()
+
+
+def test_a_sleeve_that_reaches_into_the_region_is_nobody() -> None:
+    segmented = kept(Whom.ALL, "9px 0px 50px 40px")
+
+    assert segmented.persons == 1
+
+
+@pytest.mark.parametrize("roi", ["90px 0px 900px 40px", "0px 35px 100% 99999px"])
+def test_a_region_that_shows_nobody_leaves_nobody(roi: str) -> None:
+    segmented = kept(Whom.ALL, roi)
+
+    assert segmented.persons == 0
+    assert segmented.coverage == 0

@@ -150,7 +150,8 @@ def _shaped(window: Box, shape: float, asked: Framing, seen: Seen) -> Box:
         return inside
     if (must.width > inside.width or must.height > inside.height) and seen.may_extend:
         return _within(_grown(must, shape), seen)
-    return _within(_around(inside, must, seen), seen)
+    # It fits into the photo, so that is where it stays.
+    return _within(_around(inside, must, seen), replace(seen, may_extend=False))
 
 
 def _must_show(seen: Seen) -> Box | None:

@@ -10,7 +10,7 @@ from smart_filter_shared.errors import NoPerson
 from smart_filter_shared.recipe import Output, Recipe, Whom
 from smart_filter_workers import images
 from smart_filter_workers.results import Matte8, Prepared, Segmented
-from smart_filter_workers.stages.segmentation import steps
+from smart_filter_workers.stages.segmentation import region_of_interest, steps
 from smart_filter_workers.stages.segmentation.models.base import People, Segmenter
 
 # Less than this share of a photo is nobody: the contract says so.
@@ -39,10 +39,13 @@ def run(models: Models, batch: Sequence[Inputs]) -> list[Segmented]:
     Raises NoPerson when a recipe requires a person and nobody is in its photo.
     """
     found = models["segmentation"]([inputs.prepared for inputs in batch])
-    return [_result(people, inputs.recipe) for people, inputs in zip(found, batch, strict=True)]
+    return [_result(people, inputs) for people, inputs in zip(found, batch, strict=True)]
 
 
-def _result(people: People, recipe: Recipe) -> Segmented:
+def _result(people: People, inputs: Inputs) -> Segmented:
+    recipe = inputs.recipe
+    if recipe.framing.roi is not None:
+        people = region_of_interest.within(people, recipe.framing.roi, inputs.prepared)
     matte, persons = _kept(people, recipe.persons)
     asked_why = Output.DEBUG in recipe.outputs and people.steps
     coverage = coverage_of(matte)

@@ -1,0 +1,279 @@
+"""Which part of a photo a picture shows, judged by where things are put."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from smart_filter_shared.recipe import Format, Framing, Output, Recipe
+from smart_filter_shared.recipe.fields import parse
+from smart_filter_tests.compositing import HEIGHT, INSIDE, WIDTH, a_job, made, pixels
+from smart_filter_workers.results import Composited, Face, Frame
+from smart_filter_workers.stages.composite import framing
+from smart_filter_workers.stages.composite.framing import Box, Seen
+
+PHOTO = Box(0, 0, 1200, 800)
+# Somebody who stands in the middle and is cut off below; and somebody who is seen whole.
+BUST = Box(450, 200, 750, 800)
+WHOLE = Box(500, 250, 700, 750)
+
+
+def asked(**fields: str) -> Framing:
+    return recipe(**fields).framing
+
+
+def recipe(**fields: str) -> Recipe:
+    return parse({name: [value] for name, value in fields.items()}, offered={})
+
+
+def a_face(x: float, y: float, side: float = 80, *, nose: float = 0.5) -> Face:
+    """Return a face whose box has its upper left corner there; nose: where between the eyes."""
+    landmarks = (
+        (x + 0.3 * side, y + 0.4 * side),
+        (x + 0.7 * side, y + 0.4 * side),
+        (x + (0.3 + 0.4 * nose) * side, y + 0.6 * side),
+        (x + 0.35 * side, y + 0.8 * side),
+        (x + 0.65 * side, y + 0.8 * side),
+    )
+    return Face((x, y, side, side), 0.9, landmarks)
+
+
+def framed(
+    fields: dict[str, str],
+    subject: Box | None = BUST,
+    faces: tuple[Face, ...] = (),
+    *,
+    may_extend: bool = True,
+) -> Frame:
+    seen = Seen(photo=PHOTO, subject=subject, faces=faces, may_extend=may_extend)
+    return framing.frame(asked(**fields), seen)
+
+
+def window(frame: Frame) -> Box:
+    """Return what of the photo's plane a canvas shows."""
+    left, top = -frame.left / frame.scale, -frame.top / frame.scale
+    return Box(left, top, left + frame.width / frame.scale, top + frame.height / frame.scale)
+
+
+def test_nothing_asked_for_is_the_photo() -> None:
+    assert framed({}) == Frame(1200, 800, 1.0, 0.0, 0.0)
+
+
+def test_crop_is_around_the_people() -> None:
+    frame = framed({"crop": "true"}, WHOLE)
+
+    assert window(frame) == WHOLE
+    assert (frame.width, frame.height) == (200, 500)
+
+
+def test_margins_are_shares_of_the_people_or_pixels_in_the_order_of_css() -> None:
+    frame = framed({"crop": "true", "margin": "10% 50px 20px 25%"}, WHOLE)
+
+    assert window(frame) == Box(450, 200, 750, 770)
+
+
+def test_margins_go_past_the_photo_but_not_where_somebody_is_cut_off() -> None:
+    near_the_top = Box(450, 20, 750, 800)
+
+    frame = framed({"crop": "true", "margin": "100px"}, near_the_top)
+
+    assert window(frame) == Box(350, -80, 850, 800)
+
+
+def test_kept_backgrounds_end_at_the_photo() -> None:
+    frame = framed({"crop": "true", "margin": "400px"}, may_extend=False)
+
+    assert window(frame) == Box(50, 0, 1150, 800)
+
+
+@pytest.mark.parametrize("aspect", ["1:1", "4:5", "9:16", "3:2", "16:9", "2:1"])
+@pytest.mark.parametrize("subject", [WHOLE, BUST, Box(0, 100, 1200, 800), PHOTO, None])
+@pytest.mark.parametrize("crop", ["false", "true", "faces"])
+@pytest.mark.parametrize("may_extend", [True, False])
+def test_every_shape_is_met_and_nobody_is_cut_by_a_straight_edge_in_the_air(
+    aspect: str, subject: Box | None, crop: str, *, may_extend: bool
+) -> None:
+    faces = (a_face(560, 240),) if subject is not None else ()
+
+    frame = framed({"aspect": aspect, "crop": crop}, subject, faces, may_extend=may_extend)
+
+    across, down = map(int, aspect.split(":"))
+    assert frame.width / frame.height == pytest.approx(across / down, rel=0.01)
+    shown = window(frame)
+    stops = Seen(PHOTO, subject, faces, may_extend=may_extend).stops()
+    past = (shown.left < -1, shown.top < -1, shown.right > 1201, shown.bottom > 801)
+    assert not any(stop and beyond for stop, beyond in zip(stops, past, strict=True))
+
+
+def test_a_shape_that_holds_the_people_shows_all_of_them() -> None:
+    shown = window(framed({"aspect": "9:16"}, WHOLE))
+
+    assert shown.left <= WHOLE.left
+    assert shown.right >= WHOLE.right
+    assert shown.height == pytest.approx(800), "cut at the sides, as high as the photo"
+
+
+def test_a_wide_group_in_a_tall_shape_gets_more_background_not_less_people() -> None:
+    group = Box(100, 300, 1100, 700)
+
+    shown = window(framed({"aspect": "9:16"}, group))
+
+    assert shown.left < 100
+    assert shown.right > 1100
+    assert shown.height > 800
+
+
+def test_faces_stand_a_third_from_the_top_with_room_above() -> None:
+    face = a_face(560, 300)
+
+    shown = window(framed({"crop": "faces", "aspect": "4:5"}, BUST, (face,)))
+
+    eyes = (300 + 0.4 * 80 - shown.top) / shown.height
+    assert 0.3 < eyes < 0.45
+    assert shown.top < 300 - 30, "hair and some air"
+    assert shown.middle[0] == pytest.approx(600, abs=2)
+
+
+def test_who_looks_aside_in_a_wide_picture_looks_into_it() -> None:
+    looking_right = a_face(560, 300, nose=0.9)
+
+    shown = window(framed({"crop": "faces", "aspect": "16:9"}, BUST, (looking_right,)))
+
+    assert (600 - shown.left) / shown.width == pytest.approx(1 / 3, abs=0.02)
+
+
+def test_a_group_is_framed_with_all_of_its_heads() -> None:
+    faces = (a_face(200, 300), a_face(560, 250), a_face(950, 320))
+
+    shown = window(framed({"crop": "faces", "aspect": "1:1"}, Box(100, 200, 1100, 800), faces))
+
+    assert shown.left < 200
+    assert shown.right > 1030
+    assert shown.top < 250
+    assert shown.bottom > 400
+
+
+def test_scale_is_of_the_picture_and_stands_in_the_middle() -> None:
+    frame = framed({"scale": "50%"}, WHOLE)
+
+    left, top = frame.place((WHOLE.left, WHOLE.top))
+    right, bottom = frame.place((WHOLE.right, WHOLE.bottom))
+    assert (frame.width, frame.height) == (1200, 800)
+    assert bottom - top == pytest.approx(400)
+    assert (left + right, top + bottom) == pytest.approx((1200, 800))
+
+
+def test_position_is_how_css_places_backgrounds() -> None:
+    corner = framed({"position": "0% 100%"}, WHOLE)
+
+    assert corner.place((WHOLE.left, WHOLE.bottom)) == (0, 800)
+    assert corner.scale == 1
+
+
+def test_exact_sizes_are_met_and_filled() -> None:
+    frame = framed({"size": "1080x1350"}, WHOLE)
+
+    assert (frame.width, frame.height) == (1080, 1350)
+    shown = window(frame)
+    assert shown.top >= 0
+    assert shown.bottom <= 800
+
+
+def test_prints_are_turned_as_the_picture_lies() -> None:
+    lying = framed({"size": "print:10x15"})
+    standing = framed({"size": "print:10x15", "crop": "true"}, WHOLE)
+
+    assert (lying.width, lying.height) == (1772, 1181)
+    assert (standing.width, standing.height) == (1181, 1772)
+
+
+def test_sizes_by_name_shrink_and_never_enlarge() -> None:
+    small = framed({"size": "preview"})
+
+    assert small.width * small.height == pytest.approx(250_000, rel=0.01)
+    assert framed({"size": "hd"}) == framed({})
+
+
+# --- through the stage -------------------------------------------------------------------
+
+
+def composited(background: str, *outputs: Output, **fields: str) -> Composited:
+    inputs = a_job(background, format=Format.PNG, outputs=outputs or (Output.IMAGE,))
+    return made(replace(inputs, recipe=replace(inputs.recipe, framing=recipe(**fields).framing)))
+
+
+def test_all_outputs_have_the_same_frame() -> None:
+    result = composited(
+        "color:red", Output.IMAGE, Output.CUTOUT, Output.MATTE, crop="true", margin="10px"
+    )
+
+    sizes = {(one.width, one.height) for one in (result.image, result.cutout, result.matte) if one}
+    assert len(sizes) == 1
+    assert result.frame is not None
+    assert sizes == {(result.frame.width, result.frame.height)}
+    assert result.foreground is not None
+    assert result.foreground[:2] == (10, 10)
+
+
+def test_cropped_pixels_are_the_photos() -> None:
+    inputs = a_job("color:red")
+
+    result = composited("color:red", crop="true")
+
+    assert result.frame is not None
+    left, top = round(-result.frame.left), round(-result.frame.top)
+    seen = pixels(result.image, sized=False)
+    cropped = seen[80 - top : 150 - top, 90 - left : 150 - left]
+    assert np.array_equal(cropped, inputs.photo.srgb[INSIDE])
+
+
+def test_moved_and_shrunk_people_keep_their_colours_and_leave_no_trace() -> None:
+    result = composited("color:rgb(200 10 10)", scale="40%", position="0% 0%")
+
+    seen = pixels(result.image)
+    assert (seen[HEIGHT // 2 + 10 :] == [200, 10, 10]).all()
+    assert (seen[:, WIDTH // 2 + 10 :] == [200, 10, 10]).all()
+    assert np.abs(seen[20:60, 10:50] - [200, 10, 10]).mean() > 20
+
+
+def test_a_kept_background_is_cropped_with_the_people() -> None:
+    result = composited("keep", crop="true", margin="20px")
+
+    inputs = a_job("keep")
+    assert result.frame is not None
+    left, top = round(-result.frame.left), round(-result.frame.top)
+    height, width = result.frame.height, result.frame.width
+    assert np.array_equal(
+        pixels(result.image, sized=False),
+        inputs.photo.srgb[top : top + height, left : left + width],
+    )
+
+
+@pytest.mark.parametrize("background", ["preset:sky", "blur:0.5", "transparent", "keep"])
+@pytest.mark.parametrize("size", ["16x16", "100x150", "16x160", "700x500", "print:9x13"])
+def test_every_ground_is_drawn_at_the_size_of_the_picture(background: str, size: str) -> None:
+    result = composited(background, size=size)
+
+    assert result.image is not None
+    if "x" in size and "print" not in size:
+        assert f"{result.image.width}x{result.image.height}" == size
+    assert pixels(result.image, sized=False).shape[:2] == (
+        result.image.height,
+        result.image.width,
+    )
+
+
+@pytest.mark.parametrize("crop", ["true", "faces"])
+def test_nobody_is_framed_as_the_photo_is(crop: str) -> None:
+    inputs = a_job("color:red", format=Format.PNG)
+    segmented = replace(
+        inputs.segmented,
+        matte=np.zeros_like(inputs.segmented.matte),
+        coverage=0.0,  # type: ignore[type-var, union-attr]  # a_job has one
+    )
+    asked_for = replace(inputs.recipe, framing=recipe(crop=crop).framing)
+
+    result = made(replace(inputs, segmented=segmented, recipe=asked_for))
+
+    assert np.array_equal(pixels(result.image), inputs.photo.srgb)
+    assert result.foreground is None
