@@ -29,6 +29,7 @@ from smart_filter_workers.heartbeat import Heartbeat
 from smart_filter_workers.loaded import LoadedModels
 from smart_filter_workers.retention import Retention
 from smart_filter_workers.services import Services
+from smart_filter_workers.stock.room import StockRoom
 from smart_filter_workers.sweeper import Sweeper
 from smart_filter_workers.tally import Tally
 
@@ -115,7 +116,7 @@ def _wire(
     services = Services(
         engine=engine,
         doorbell=doorbell,
-        artifacts=Artifacts(store, cache_bytes=_CACHE_BYTES),
+        artifacts=Artifacts(store, cache_bytes=_CACHE_BYTES, pictures_of=StockRoom(engine).seen_by),
         catalogue=known,
         models=loaded,
         heartbeat=heartbeat,

@@ -16,7 +16,7 @@ import io
 import threading
 import typing
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -29,13 +29,19 @@ from smart_filter_shared.errors import (
     InputsExpired,
     ObjectMissing,
 )
+from smart_filter_shared.ids import Tenant
 from smart_filter_shared.jobs.leases import Lease
 from smart_filter_shared.jobs.queries import JobRow, Json
 from smart_filter_shared.jobs.retention import Kind
 from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.recipe import CHOSEN_BY_PEOPLE, BackgroundKind
+from smart_filter_shared.stock import Picture
 from smart_filter_shared.storage import keys
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_workers import images
+from smart_filter_workers.backgrounds.collection import Collection
+from smart_filter_workers.backgrounds.sources.generated import Generated
+from smart_filter_workers.backgrounds.sources.stock import Stock
 from smart_filter_workers.results import (
     Composited,
     Encoded,
@@ -44,6 +50,7 @@ from smart_filter_workers.results import (
     Prepared,
     Segmented,
     Smiles,
+    Srgb8,
 )
 
 # The field of an `Inputs` that asks for a stage's result, and that result's type.
@@ -72,21 +79,30 @@ class Artifacts:
     """Loads inputs of stages and stores their results; safe for threads.
 
     cache_bytes: how much of what was lately decoded or made stays in memory.
+    pictures_of: returns the pictures that a tenant may have as backgrounds.
     """
 
-    def __init__(self, store: ObjectStore, *, cache_bytes: int) -> None:
+    def __init__(
+        self,
+        store: ObjectStore,
+        *,
+        cache_bytes: int,
+        pictures_of: Callable[[Tenant], Sequence[Picture]],
+    ) -> None:
         self._store = store
+        self._pictures_of = pictures_of
         self._cache = _Cache(cache_bytes)
 
     def load(self, job: JobRow, wanted: type[Inputs]) -> Inputs:
         """Return the inputs of a stage for one job, its fields filled by their names.
 
         Raises ImageUnreadable or ImageTooLarge for the photo or its background,
-        InputsExpired when an object is gone, StorageUnavailable.
+        InputsExpired when an object is gone, StorageUnavailable, DatabaseUnavailable.
         """
         given: dict[str, Callable[[], object]] = {
             "photo": lambda: self._photo(job.photo_key),
             "background": lambda: self._background(job),
+            "collection": lambda: self._collection(job),
             "recipe": lambda: job.recipe,
             "seed": lambda: job.seed,
             **{
@@ -127,7 +143,7 @@ class Artifacts:
         kinds |= {str(file["key"]): Kind.RESULT for file in files.values()}
         return Kept(row={"facts": facts, "arrays": arrays, "files": files}, artifacts=kinds)
 
-    def discard(self, keys_unnamed: Collection[str]) -> None:
+    def discard(self, keys_unnamed: Iterable[str]) -> None:
         """Remove objects that no row names.  Raises StorageUnavailable."""
         for key in keys_unnamed:
             self._store.remove(key)
@@ -147,6 +163,24 @@ class Artifacts:
             return self._photo(job.background_key)
         except (ImageUnreadable, ImageTooLarge) as error:
             raise type(error)(f"the background file: {error}") from error
+
+    def _collection(self, job: JobRow) -> Collection:
+        """Return the backgrounds that a job may have; pictures are loaded when one is chosen."""
+        asked = job.recipe.background
+        names_a_picture = asked.kind == BackgroundKind.PRESET and "/" in (asked.value or "")
+        if asked.kind not in CHOSEN_BY_PEOPLE and not names_a_picture:
+            return Collection()
+        pictures = {one.preset.name: one for one in self._pictures_of(job.tenant)}
+
+        def load(name: str) -> Srgb8:
+            try:
+                return self._photo(pictures[name].key).srgb
+            except ObjectMissing as error:
+                raise InputsExpired(f"the background {name} is not there any more") from error
+            except (ImageUnreadable, ImageTooLarge) as error:
+                raise type(error)(f"the background {name}: {error}") from error
+
+        return Collection((Generated(), Stock([one.preset for one in pictures.values()], load)))
 
     def _result(self, job: JobRow, stage: StageName, made: type) -> object | None:
         stored = job.result(stage)

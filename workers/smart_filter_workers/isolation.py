@@ -14,6 +14,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from smart_filter_shared.db import sessions
 from smart_filter_shared.errors import Poison
 from smart_filter_shared.jobs.leases import Lease
 from smart_filter_shared.jobs.queries import JobRow
@@ -23,6 +24,7 @@ from smart_filter_shared.telemetry import logs
 from smart_filter_workers import catalogue, lifeline, memory, stage_code
 from smart_filter_workers.artifacts import Artifacts
 from smart_filter_workers.loaded import LoadedModels
+from smart_filter_workers.stock.room import StockRoom
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +86,16 @@ def _answer(request: Request) -> Answer:
     room = memory.room(request.settings.engine.memory_mb)
     models = LoadedModels(known, request.settings.weights, room=room)
     store = ObjectStore(request.settings.storage, connections=1)
+    engine = sessions.engine(request.settings.database, connections=1)
+    artifacts = Artifacts(store, cache_bytes=0, pictures_of=StockRoom(engine).seen_by)
     code = stage_code.of(request.lease.stage)
     try:
-        inputs: object = Artifacts(store, cache_bytes=0).load(request.job, code.Inputs)
+        inputs: object = artifacts.load(request.job, code.Inputs)
         loaded = models.of(request.lease.models, request.lease.parameters)
         started = time.perf_counter()
         (result,) = code.run(loaded, [inputs])
     except Exception as error:  # noqa: BLE001 - the parent decides by its family
         return Answer(error=error)
+    finally:
+        engine.dispose()
     return Answer(result=result, seconds=time.perf_counter() - started)

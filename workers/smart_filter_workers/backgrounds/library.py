@@ -56,10 +56,16 @@ def draw_anew(name: str, *, seed: int, width: int, height: int) -> Srgb8:
     preset, surface = named(name)
     empty = sheet(preset.name, seed=seed, width=width, height=height)
     drawing = design(preset.family).draw(preset, empty)
-    if surface is None:
-        return drawing
+    return drawing if surface is None else printed(drawing, surface, seed=seed)
+
+
+def printed(drawing: Srgb8, surface: Preset, *, seed: int) -> Srgb8:
+    """Print a drawing, (H, W, 3) uint8 sRGB, on a surface; changes it in place.
+
+    surface: a preset of SURFACE_FAMILIES.
+    """
+    height, width = drawing.shape[:2]
     below = sheet(surface.name, seed=seed, width=width, height=height)
-    # `named` lets only families through that are surfaces.
     family = cast("Surface", design(surface.family))
     return below.shade(drawing, family.texture(surface, below))
 

@@ -7,10 +7,11 @@ from smart_filter_workers import images
 from smart_filter_workers.results import Srgb8
 
 
-def cover(srgb: Srgb8, *, width: int, height: int) -> Srgb8:
+def cover(srgb: Srgb8, *, width: int, height: int, at: tuple[float, float] = (0.5, 0.5)) -> Srgb8:
     """Return the middle of a picture, scaled evenly until it fills width × height px.
 
     srgb: (H, W, 3) uint8, which is not written to.  Returns a new (height, width, 3) uint8.
+    at: how much of what is too much is cut off on the left, and above; 0..1.
     Smaller: every pixel is the mean of the area it covers.  Larger: cubic.
     """
     down, across = srgb.shape[:2]
@@ -18,7 +19,7 @@ def cover(srgb: Srgb8, *, width: int, height: int) -> Srgb8:
     # Whole pixels are cut off: at the most half a pixel of them is stretched.
     kept_x = min(across, max(1, round(width / scale)))
     kept_y = min(down, max(1, round(height / scale)))
-    left, top = (across - kept_x) // 2, (down - kept_y) // 2
+    left, top = int((across - kept_x) * at[0]), int((down - kept_y) * at[1])
     middle = srgb[top : top + kept_y, left : left + kept_x]
     if scale > 1:
         larger = cv2.resize(middle, (width, height), interpolation=cv2.INTER_CUBIC)

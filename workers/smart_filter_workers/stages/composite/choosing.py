@@ -1,19 +1,33 @@
 """Which background is used, and why: what was asked for, or what the people choose."""
 
+from dataclasses import replace
 from functools import partial
 
 import cv2
 import numpy as np
 
-from smart_filter_shared.presets import named
 from smart_filter_shared.recipe import CHOSEN_BY_PEOPLE, Background, BackgroundKind
 from smart_filter_workers.backgrounds import choose, keywords
+from smart_filter_workers.backgrounds.collection import Collection
 from smart_filter_workers.results import Chosen, Segmented, Srgb8
 from smart_filter_workers.stages.composite.inputs import NOBODY_BELOW, Inputs
 
 
 def chosen(inputs: Inputs) -> Chosen:
-    """Say which background is used, and why."""
+    """Say which background is used, and why.
+
+    A picture that has gone since is passed over, unless it was asked for by name.
+    Raises InputsExpired then, and StorageUnavailable.
+    """
+    choice = _chosen(inputs)
+    is_free = inputs.recipe.background.kind in CHOSEN_BY_PEOPLE
+    while is_free and choice.name is not None and not inputs.collection.has(choice.name):
+        inputs = replace(inputs, collection=inputs.collection.without(choice.name))
+        choice = _chosen(inputs)
+    return choice
+
+
+def _chosen(inputs: Inputs) -> Chosen:
     asked, segmented = inputs.recipe.background, inputs.segmented
     if asked.kind == BackgroundKind.KEEP:
         return Chosen(asked.kind, None, (), "asked for: the photo's own background")
@@ -23,7 +37,7 @@ def chosen(inputs: Inputs) -> Chosen:
         seen = f"nobody was found ({segmented.coverage:.1%} of the photo)"
         return Chosen(BackgroundKind.KEEP, None, (), f"{seen}, so the photo is kept as it is")
     if asked.kind not in CHOSEN_BY_PEOPLE:
-        return _asked_for(asked)
+        return _asked_for(asked, inputs.collection)
     smiles = inputs.smiles.smiles if inputs.smiles is not None else ()
     by_words = asked.kind == BackgroundKind.KEYWORDS
     choice = partial(keywords.answer, str(asked.value)) if by_words else choose.choose
@@ -33,12 +47,13 @@ def chosen(inputs: Inputs) -> Chosen:
         people=segmented.persons or max(1, len(smiles)),
         brightness=_brightness(inputs.prepared.proxy_srgb, segmented),
         seed=inputs.seed,
+        among=inputs.collection.presets,
     )
 
 
-def _asked_for(asked: Background) -> Chosen:
+def _asked_for(asked: Background, collection: Collection) -> Chosen:
     if asked.kind == BackgroundKind.PRESET and asked.value is not None:
-        preset, surface = named(asked.value)
+        preset, surface = collection.named(asked.value)
         title = preset.title if surface is None else f"{preset.title} on {surface.title}"
         return Chosen(asked.kind, asked.value, preset.tags, f"asked for: {title}")
     what = {

@@ -25,7 +25,7 @@ def drawn(chosen: Chosen, inputs: Inputs, frame: Frame) -> Srgb8 | Srgba8:
     width, height = frame.width, frame.height
     match chosen.kind:
         case BackgroundKind.PRESET if chosen.name is not None:
-            return library.draw(chosen.name, seed=inputs.seed, width=width, height=height)
+            return inputs.collection.draw(chosen.name, seed=inputs.seed, width=width, height=height)
         case BackgroundKind.FILE:
             if inputs.background is None:
                 raise ValueError("background file needs a background")

@@ -1,9 +1,10 @@
 """What the composite stage reads of one job."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from smart_filter_shared.recipe import Recipe
+from smart_filter_workers.backgrounds.collection import Collection
 from smart_filter_workers.results import Faces, Photo, Prepared, Segmented, Smiles
 
 # Less than this share of a photo is nobody: the contract says so.
@@ -15,6 +16,7 @@ class Inputs:
     """What the stage reads of one job; what the job did not run is None.
 
     background: the file that was uploaded for it, when one was.
+    collection: the backgrounds that whoever asks may name, and that `auto` chooses among.
     """
 
     photo: Photo
@@ -25,3 +27,4 @@ class Inputs:
     smiles: Smiles | None
     recipe: Recipe
     seed: int
+    collection: Collection = field(default_factory=Collection)
