@@ -6,14 +6,14 @@ import pytest
 
 from smart_filter_shared.printability import Printability, Verdict
 from smart_filter_tests.portraits import HEIGHT, WIDTH, a_face, a_portrait
-from smart_filter_workers.results import Eyes, Face, Matte8, Srgb8
+from smart_filter_workers.results import Eyes, Face, Frame, Matte8, Srgb8
 from smart_filter_workers.stages.composite.printability import verdicts
-from smart_filter_workers.stages.composite.printability.assessment import Crop, assess
+from smart_filter_workers.stages.composite.printability.assessment import assess
 from smart_filter_workers.stages.composite.printability.face_figures import measure, turn_of
 
-WHOLE = Crop(left=0, top=0, scale=1, width=WIDTH, height=HEIGHT)
+WHOLE = Frame(width=WIDTH, height=HEIGHT, scale=1, left=0, top=0)
 # What a print of an album takes, so that the size is not what is found fault with.
-LARGE = Crop(left=0, top=0, scale=1, width=1800, height=1200)
+LARGE = Frame(width=1800, height=1200, scale=1, left=0, top=0)
 OPEN, CLOSED = Eyes(left_open=True, right_open=True), Eyes(left_open=False, right_open=False)
 UNSEEN = Eyes(left_open=None, right_open=None)
 ONE_CLOSED = Eyes(left_open=True, right_open=False)
@@ -22,7 +22,7 @@ ONE_CLOSED = Eyes(left_open=True, right_open=False)
 def judged(
     *faces: Face,
     eyes: tuple[Eyes, ...] = (),
-    crop: Crop = LARGE,
+    frame: Frame = LARGE,
     portrait: tuple[Srgb8, Matte8] | None = None,
     matte: Matte8 | None = None,
 ) -> Printability:
@@ -33,7 +33,7 @@ def judged(
         matte=found if matte is None else matte,
         faces=faces,
         eyes=eyes or (OPEN,) * len(faces),
-        crop=crop,
+        frame=frame,
     )
 
 
@@ -168,23 +168,23 @@ def test_who_is_not_kept_is_not_judged_and_others_keep_their_numbers() -> None:
 
 def test_who_is_cropped_away_is_not_judged() -> None:
     faces = a_face(x=40, width=100), a_face(x=260, width=100)
-    crop = Crop(left=200, top=0, scale=1, width=300, height=HEIGHT)
+    frame = Frame(width=300, height=HEIGHT, scale=1, left=-200, top=0)
 
-    printable = judged(*faces, crop=crop)
+    printable = judged(*faces, frame=frame)
 
     assert [face.person for face in printable.faces] == [2]
 
 
 @pytest.mark.parametrize(
-    ("crop", "share", "verdict"),
+    ("frame", "share", "verdict"),
     [
         (WHOLE, 120 / HEIGHT, Verdict.GOOD),
-        (Crop(left=0, top=120, scale=1, width=WIDTH, height=300), 0.0, Verdict.FAIR),
-        (Crop(left=0, top=-240, scale=0.5, width=WIDTH, height=300), 0.6, Verdict.FAIR),
+        (Frame(width=WIDTH, height=300, scale=1, left=0, top=-120), 0.0, Verdict.FAIR),
+        (Frame(width=WIDTH, height=300, scale=0.5, left=0, top=120), 0.6, Verdict.FAIR),
     ],
 )
-def test_head_room_is_that_of_the_final_crop(crop: Crop, share: float, verdict: Verdict) -> None:
-    printable = judged(a_face(y=120), crop=crop)
+def test_head_room_is_that_of_the_final_crop(frame: Frame, share: float, verdict: Verdict) -> None:
+    printable = judged(a_face(y=120), frame=frame)
 
     assert printable.head_room is not None
     assert printable.head_room.share == pytest.approx(share, abs=0.01)
@@ -192,13 +192,13 @@ def test_head_room_is_that_of_the_final_crop(crop: Crop, share: float, verdict: 
 
 
 def test_enlarging_adds_no_pixels() -> None:
-    printable = judged(a_face(), crop=Crop(0, 0, scale=4, width=4 * WIDTH, height=4 * HEIGHT))
+    printable = judged(a_face(), frame=Frame(4 * WIDTH, 4 * HEIGHT, 4, 0, 0))
 
     assert (printable.size.width, printable.size.height) == (WIDTH, HEIGHT)
 
 
 def test_without_faces_the_photo_is_judged() -> None:
-    printable = judged(portrait=a_portrait(noise=12), crop=WHOLE)
+    printable = judged(portrait=a_portrait(noise=12), frame=WHOLE)
 
     assert (printable.sharpness, printable.looks, printable.head_room) == (None, None, None)
     assert printable.exposure.faces_dark is None

@@ -12,6 +12,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from smart_filter_shared.printability import Printability
 from smart_filter_shared.rating import SmileLevel
 
 # (H, W, 3) uint8, RGB, sRGB transfer curve.
@@ -203,6 +204,7 @@ class Composited:
     cutout: the people on nothing, with straight alpha, whatever the background.
     frame: where the photo lies in all of them.
     foreground: x, y, width, height around the people in them, in whole pixels; None without.
+    printability: how well they print; None unless faces and eyes were looked at.
     """
 
     image: Encoded | None
@@ -211,3 +213,4 @@ class Composited:
     cutout: Encoded | None = None
     frame: Frame | None = None
     foreground: tuple[int, int, int, int] | None = None
+    printability: Printability | None = None

@@ -7,6 +7,7 @@ from typing import TypedDict
 import cv2
 import numpy as np
 
+from smart_filter_shared.printability import Printability
 from smart_filter_shared.recipe import BackgroundKind, Output
 from smart_filter_workers import images
 from smart_filter_workers.results import Chosen, Composited, Face, Frame, Srgb8
@@ -22,6 +23,7 @@ from smart_filter_workers.stages.composite import (
 from smart_filter_workers.stages.composite.framing import Box, Seen
 from smart_filter_workers.stages.composite.inputs import NOBODY_BELOW, Inputs
 from smart_filter_workers.stages.composite.models.base import Compositor, CutOut, Srgba8
+from smart_filter_workers.stages.composite.printability import assessment
 
 __all__ = ["Inputs", "Models", "run"]
 
@@ -62,6 +64,24 @@ def _composite(compositor: Compositor, inputs: Inputs) -> Composited:
         cutout=cutout,
         frame=frame,
         foreground=None if cut is None else _foreground(cut),
+        printability=_printability(inputs, frame),
+    )
+
+
+def _printability(inputs: Inputs, frame: Frame) -> Printability | None:
+    """Say how well the picture prints; None when nobody looked at faces and eyes."""
+    if inputs.faces is None or inputs.smiles is None:
+        return None
+    segmented = inputs.segmented
+    if segmented is not None and segmented.coverage < NOBODY_BELOW:
+        segmented = None
+    return assessment.assess(
+        inputs.photo.srgb,
+        proxy_srgb=inputs.prepared.proxy_srgb,
+        matte=None if segmented is None else segmented.matte,
+        faces=inputs.faces.faces,
+        eyes=inputs.smiles.eyes,
+        frame=frame,
     )
 
 

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from smart_filter_shared.printability import FacePrint, Printability
-from smart_filter_workers.results import Eyes, Face, Matte8, Srgb8
+from smart_filter_workers.results import Eyes, Face, Frame, Matte8, Srgb8
 from smart_filter_workers.stages.composite.printability import paper, verdicts
 from smart_filter_workers.stages.composite.printability.face_figures import (
     Figures,
@@ -24,26 +24,6 @@ HALF: Final = 127
 # Above the box of a face that no matte covers: its hair, as a share of the box's height.
 HAIR: Final = 0.25
 PHOTO_NOISE_BLOCK_PX: Final = 16
-
-
-@dataclass(frozen=True, slots=True)
-class Crop:
-    """The part of the photo that the finished picture shows.
-
-    left, top: its corner in pixels of the photo; scale: pixels of the picture for one of the
-    photo; width, height: of the picture.  What lies beyond the photo is background.
-    """
-
-    left: float
-    top: float
-    scale: float
-    width: int
-    height: int
-
-    def shows(self, x: float, y: float) -> bool:
-        """Return whether a point of the photo is in the picture."""
-        across, down = (x - self.left) * self.scale, (y - self.top) * self.scale
-        return 0 <= across < self.width and 0 <= down < self.height
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +43,7 @@ def assess(
     matte: Matte8 | None,
     faces: Sequence[Face],
     eyes: Sequence[Eyes],
-    crop: Crop,
+    frame: Frame,
 ) -> Printability:
     """Say how well the picture prints.
 
@@ -71,8 +51,9 @@ def assess(
     matte: (m, n) uint8 of those who are kept, of any size; None when everybody is.
     faces, eyes: one for each other, from left to right; faces of people who are not kept or
     not in the picture are passed over, and keep their numbers.
+    frame: where the photo lies in the picture.
     """
-    shown = _shown(faces, matte=matte, photo_width=photo_srgb.shape[1], crop=crop)
+    shown = _shown(faces, matte=matte, photo_width=photo_srgb.shape[1], frame=frame)
     seen = [
         _Seen(person, face, eyes[person - 1], found)
         for person, face in shown.items()
@@ -82,13 +63,13 @@ def assess(
     counting = [face for face in measured if face.counts]
     counted = {face.person for face in counting}
     figures = {one.person: one.figures for one in seen if one.person in counted}
-    head_room = _head_room(seen, matte, photo_srgb.shape[1], crop)
+    head_room = _head_room(seen, matte, photo_srgb.shape[1], frame)
     grey = np.asarray(cv2.cvtColor(proxy_srgb, cv2.COLOR_RGB2GRAY), np.uint8)
     noises = [one.noise for one in figures.values() if one.noise is not None]
     noise = float(np.median(noises)) if noises else noise_of(grey, block_px=PHOTO_NOISE_BLOCK_PX)
-    enlarged = max(1.0, crop.scale)
+    enlarged = max(1.0, frame.scale)
     return verdicts.together(
-        size=paper.size(round(crop.width / enlarged), round(crop.height / enlarged)),
+        size=paper.size(round(frame.width / enlarged), round(frame.height / enlarged)),
         exposure=verdicts.exposure(
             {person: one.levels for person, one in figures.items()}, photo=levels_of(grey)
         ),
@@ -101,15 +82,21 @@ def assess(
 
 
 def _shown(
-    faces: Sequence[Face], *, matte: Matte8 | None, photo_width: int, crop: Crop
+    faces: Sequence[Face], *, matte: Matte8 | None, photo_width: int, frame: Frame
 ) -> dict[int, Face]:
     """Return the faces that are kept and in the picture, by the person's number."""
     return {
         person: face
         for person, face in enumerate(faces, start=1)
-        if crop.shows(face.box[0] + face.box[2] / 2, face.box[1] + face.box[3] / 2)
-        and (matte is None or _is_kept(face, matte, photo_width))
+        if _is_shown(face, frame) and (matte is None or _is_kept(face, matte, photo_width))
     }
+
+
+def _is_shown(face: Face, frame: Frame) -> bool:
+    """Return whether the middle of a face is in the picture."""
+    x, y, width, height = face.box
+    across, down = frame.place((x + width / 2, y + height / 2))
+    return 0 <= across < frame.width and 0 <= down < frame.height
 
 
 def _is_kept(face: Face, matte: Matte8, photo_width: int) -> bool:
@@ -147,13 +134,13 @@ def _blinks(eyes: Eyes) -> bool | None:
 
 
 def _head_room(
-    seen: Sequence[_Seen], matte: Matte8 | None, photo_width: int, crop: Crop
+    seen: Sequence[_Seen], matte: Matte8 | None, photo_width: int, frame: Frame
 ) -> float | None:
     """Return how far the topmost head is from the upper edge, as a share of the height, 0..1."""
     if not seen:
         return None
     top = min(_head_top(one.face, matte, photo_width) for one in seen)
-    return min(1.0, max(0.0, (top - crop.top) * crop.scale / crop.height))
+    return min(1.0, max(0.0, frame.place((0, top))[1] / frame.height))
 
 
 def _head_top(face: Face, matte: Matte8 | None, photo_width: int) -> float:
