@@ -2,13 +2,13 @@
 
 import sys
 
-from benchmarks import backgrounds, broker, figures, latency, memory, start, throughput
+from benchmarks import backgrounds, broker, composite, figures, latency, memory, start, throughput
 
 
 def main() -> None:
     """Measure everything and tell; the status is 1 when a goal was missed."""
     found = []
-    for part in (start, latency, throughput, memory, broker, backgrounds):
+    for part in (start, latency, throughput, memory, broker, backgrounds, composite):
         print(f"{part.__name__} …", file=sys.stderr, flush=True)
         found += part.measure()
     figures.tell(found)

@@ -1,0 +1,165 @@
+"""Composite: the processor time and memory of the stage alone, beside the least it could take.
+
+python -m benchmarks.composite
+
+One thread; a selfie with its matte as the models make it, before a design. The floor, in the
+same rounds: the matte enlarged, one background filled and drawn over, the picture encoded by
+the fastest encoder there is for its format, and nothing else.
+"""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from benchmarks import figures
+from benchmarks.photos import SIDE_OF_1_MP, SIDE_OF_12_MP
+from smart_filter_shared.recipe import Background, BackgroundKind, Edge, Format, Recipe
+from smart_filter_tests.portrait import a_portrait
+from smart_filter_workers import images, native_threads
+from smart_filter_workers.results import Faces, Photo, Smiles
+from smart_filter_workers.stages.composite import stage
+from smart_filter_workers.stages.composite.models import layers
+
+ROUNDS = 5
+SIDES = {"1 MP": SIDE_OF_1_MP, "12 MP": SIDE_OF_12_MP}
+GOALS_MS = {
+    ("1 MP", Format.JPG): 45,
+    ("12 MP", Format.JPG): 450,
+    ("1 MP", Format.PNG): 60,
+    ("12 MP", Format.PNG): 650,
+}
+MOST_OF_FAST = 2.5
+MOST_BYTES_A_PIXEL = 12
+DESIGN = "studio"
+# Source: proc(5), clear_refs: what sets the highest resident size back to the present one.
+_CLEAR, _FORGET_THE_HEIGHT = Path("/proc/self/clear_refs"), "5"
+
+
+def measure() -> list[figures.Figure]:
+    """Return milliseconds by size and format, ratios to the floor and between edges, memory."""
+    cv2.setNumThreads(1)
+    native_threads.one_per_call()
+    found = []
+    for size, side in SIDES.items():
+        for format_ in (Format.JPG, Format.PNG):
+            found += _times(size, side, format_)
+    return [*found, _memory()]
+
+
+def _times(size: str, side: int, format_: Format) -> list[figures.Figure]:
+    fast = _job(side, Edge.FAST, format_)
+    balanced = _job(side, Edge.BALANCED, format_)
+    models: stage.Models = {"composite": layers.load(Path())}
+    floor = _floor(fast, format_)
+    runs: dict[str, list[float]] = {"fast": [], "balanced": [], "floor": []}
+    for _ in range(ROUNDS + 1):
+        runs["floor"].append(_ms(floor))
+        runs["fast"].append(_ms(lambda: stage.run(models, [fast])))
+        runs["balanced"].append(_ms(lambda: stage.run(models, [balanced])))
+    # The first round draws the design, which stays for the next photo of an album.
+    fresh = {name: samples[1:] for name, samples in runs.items()}
+    what = f"composite, {size}, {format_}"
+    pairs = list(zip(fresh["fast"], fresh["balanced"], fresh["floor"], strict=True))
+    return [
+        figures.Figure(
+            name=f"{what}, edge=fast",
+            unit="ms",
+            samples=fresh["fast"],
+            goal=GOALS_MS[size, format_],
+        ),
+        figures.Figure(
+            name=f"{what}, of the floor",
+            unit="×",
+            samples=[fast / floor for fast, _, floor in pairs],
+        ),
+        figures.Figure(
+            name=f"{what}, balanced of fast",
+            unit="×",
+            samples=[balanced / fast for fast, balanced, _ in pairs],
+            goal=MOST_OF_FAST,
+        ),
+    ]
+
+
+def _job(side: int, edge: Edge, format_: Format) -> stage.Inputs:
+    portrait = a_portrait(side)
+    return stage.Inputs(
+        photo=Photo(portrait.srgb, "jpg"),
+        background=None,
+        prepared=portrait.prepared,
+        segmented=portrait.segmented,
+        faces=Faces(portrait.faces),
+        smiles=Smiles(portrait.smiles, portrait.eyes),
+        recipe=Recipe(
+            background=Background(BackgroundKind.PRESET, DESIGN), edge=edge, format=format_
+        ),
+        seed=1,
+    )
+
+
+def _floor(job: stage.Inputs, format_: Format) -> Callable[[], object]:
+    """Return the least that a picture of this size takes."""
+    photo = job.photo.srgb
+    size = (photo.shape[1], photo.shape[0])
+    assert job.segmented is not None
+    small = job.segmented.matte
+
+    def least() -> object:
+        alpha = cv2.resize(small, size, interpolation=cv2.INTER_LINEAR)
+        ground = np.full_like(photo, 128)
+        cv2.copyTo(photo, cv2.inRange(alpha, 128, 255), ground)
+        if format_ == Format.PNG:
+            return images.encode_png(ground)
+        return images.encode_jpeg(ground, quality=90)
+
+    return least
+
+
+def _ms(run: Callable[[], object]) -> float:
+    began = time.thread_time()
+    run()
+    return 1000 * (time.thread_time() - began)
+
+
+def _memory() -> figures.Figure:
+    """Return what compositing 12 megapixels takes at its height, in a process of its own."""
+    command = [sys.executable, "-m", __spec__.name, "height"]
+    grown = [
+        float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        for _ in range(3)
+    ]
+    return figures.Figure(
+        name="composite, 12 MP, memory over the decoded photo",
+        unit="bytes/px",
+        samples=grown,
+        goal=MOST_BYTES_A_PIXEL,
+    )
+
+
+def _tell_height() -> None:
+    cv2.setNumThreads(1)
+    native_threads.one_per_call()
+    models: stage.Models = {"composite": layers.load(Path())}
+    stage.run(models, [_job(64, Edge.BALANCED, Format.JPG)])  # what code alone takes
+    job = _job(SIDE_OF_12_MP, Edge.BALANCED, Format.JPG)
+    _CLEAR.write_text(_FORGET_THE_HEIGHT)
+    before = _kilobytes("VmRSS")
+    stage.run(models, [job])
+    print((_kilobytes("VmHWM") - before) * 1024 / SIDE_OF_12_MP**2)
+
+
+def _kilobytes(field: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith(field)).split()[1])
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["height"]:
+        _tell_height()
+    else:
+        figures.tell(measure())

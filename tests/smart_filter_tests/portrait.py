@@ -1,0 +1,61 @@
+"""A real portrait at any size, with what the models of the stages before composite make of it.
+
+Fixed, so that neither weights nor another machine's arithmetic change what comes out.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+
+from smart_filter_shared.rating import SmileLevel
+from smart_filter_workers.results import Eyes, Face, Prepared, Segmented, Smile, Srgb8
+from smart_filter_workers.stages.prepare.stage import proxy_of
+
+_DATA = Path(__file__).parents[1] / "data"
+_SIDE = 512
+_PERSONS = 1
+# Of the 512 pixel photo.
+_BOX = (181.5, 58.2, 88.4, 119.6)
+_LANDMARKS = ((203.2, 101.7), (247.0, 104.5), (223.3, 125.1), (203.4, 142.3), (241.3, 144.4))
+
+
+@dataclass(frozen=True, slots=True)
+class Portrait:
+    """A photo of one person who smiles, and what is known of it."""
+
+    srgb: Srgb8
+    prepared: Prepared
+    segmented: Segmented
+    faces: tuple[Face, ...]
+    smiles: tuple[Smile, ...]
+    eyes: tuple[Eyes, ...]
+
+
+def a_portrait(side: int = _SIDE) -> Portrait:
+    """Return the portrait, side × side pixels; it must not be written to."""
+    photo = cv2.cvtColor(_read("astronaut.png", cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    srgb = cv2.resize(photo, (side, side), interpolation=cv2.INTER_CUBIC)
+    srgb.setflags(write=False)
+    proxy = proxy_of(srgb)
+    size = (proxy.shape[1], proxy.shape[0])
+    matte = cv2.resize(_read("astronaut-matte.png", cv2.IMREAD_GRAYSCALE), size)
+    scale = side / _SIDE
+    x, y, width, height = (scale * length for length in _BOX)
+    right_eye, left_eye, nose, right, left = ((scale * x, scale * y) for x, y in _LANDMARKS)
+    face = Face((x, y, width, height), 0.93, (right_eye, left_eye, nose, right, left))
+    return Portrait(
+        srgb=srgb,
+        prepared=Prepared(side, side, "png", proxy, (face,)),
+        segmented=Segmented(matte, float((matte > 127).mean()), _PERSONS),
+        faces=(face,),
+        smiles=(Smile(SmileLevel.HUGE, 0.98),),
+        eyes=(Eyes(left_open=True, right_open=True),),
+    )
+
+
+def _read(name: str, flags: int) -> Srgb8:
+    pixels = cv2.imread(str(_DATA / name), flags)
+    if pixels is None:
+        raise FileNotFoundError(_DATA / name)
+    return pixels
