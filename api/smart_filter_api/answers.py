@@ -1,4 +1,4 @@
-"""What is answered about jobs, models and backgrounds, from what is known of them.
+"""What is answered about jobs, models, backgrounds and filters, from what is known of them.
 
 The fields of a job are null until the stage that knows them has succeeded.
 """
@@ -13,6 +13,8 @@ from smart_filter_api.schemas import (
     FailureAnswer,
     FrameAnswer,
     JobAnswer,
+    FilterAnswer,
+    FilteredAnswer,
     LinksAnswer,
     ModelAnswer,
     NeedsAnswer,
@@ -27,6 +29,7 @@ from smart_filter_shared import parameters
 from smart_filter_shared.cards import LEADING_TASK
 from smart_filter_shared.ids import Capability
 from smart_filter_shared.jobs.published import Published
+from smart_filter_shared.filters import FilterCard
 from smart_filter_shared.jobs.queries import JobRow, Json, StageRow
 from smart_filter_shared.jobs.retention import Keeping, Kind
 from smart_filter_shared.jobs.states import JobState, StageState
@@ -66,6 +69,7 @@ def job(row: JobRow, keeping: Keeping) -> JobAnswer:
         outputs={output: f"{path}/outputs/{output}" for output in _outputs(row)},
         links=LinksAnswer(self=path, events=f"{path}/events", cancel=f"{path}/cancel"),
         error=None if row.error is None else FailureAnswer.model_validate(row.error),
+        filters=_filtered(row),
     )
 
 
@@ -122,6 +126,14 @@ def faces(row: JobRow) -> list[FaceAnswer] | None:
     detected = _facts(row, StageName.FACE)
     rated = _facts(row, StageName.SMILE)
     if detected is None or rated is None:
+def filter_(known: FilterCard) -> FilterAnswer:
+    """Return the answer about a filter."""
+    schema = parameters.schema(known.parameters)
+    if known.required:
+        schema["required"] = list(known.required)
+    return FilterAnswer(name=known.name, title=known.title, needs=known.needs, parameters=schema)
+
+
         return None
     return [
         FaceAnswer.model_validate({**face, "smile": smile, "eyes": eyes})
@@ -216,6 +228,13 @@ def _stage(row: StageRow) -> StageAnswer:
 
 def _outputs(row: JobRow) -> tuple[Output, ...]:
     return row.recipe.outputs if row.state == JobState.SUCCEEDED else ()
+def _filtered(row: JobRow) -> list[FilteredAnswer]:
+    composed = _facts(row, StageName.COMPOSITE)
+    if composed is not None and composed.get("filters"):
+        return [FilteredAnswer.model_validate(one) for one in composed["filters"]]
+    return [FilteredAnswer(name=one.name, applied=None, reason=None) for one in row.recipe.filters]
+
+
 
 
 def _picture(known: Json | None) -> Picture | None:

@@ -9,6 +9,7 @@ from pydantic.json_schema import models_json_schema
 from smart_filter_api.multipart import MAX_PHOTO_BYTES, PICTURES
 from smart_filter_api.photo_header import MAX_PIXELS, PhotoFormat
 from smart_filter_api.problems import Problem
+from smart_filter_shared.filters import FILTERS
 from smart_filter_shared.recipe import CHOOSABLE_TASKS, Crop, Edge, Format, Output, Priority
 from smart_filter_shared.recipe.fields import MAX_METADATA, MAX_METADATA_CHARACTERS, MAX_SEED
 
@@ -89,6 +90,12 @@ SUBMISSION: Schema = {
                     },
                     **_FRAMING,
                     **_LOOK,
+                    "filters": {
+                        "type": "array",
+                        "items": {"type": "string", "enum": [card.name for card in FILTERS]},
+                        "default": [],
+                        "description": "drawn in this order; repeated, or separated by commas",
+                    },
                     "require_person": {"type": "boolean", "default": False},
                     "priority": {
                         "type": "string",
@@ -114,6 +121,10 @@ SUBMISSION: Schema = {
                 },
                 "patternProperties": {
                     r"^metadata\.[A-Za-z0-9_.-]{1,64}$": _TEXT,
+                    rf"^filters\.({'|'.join(card.name for card in FILTERS)})\.[a-z]+$": {
+                        "type": "string",
+                        "description": "as `parameters` of `GET /v1/filters` says",
+                    },
                     rf"^({'|'.join(CHOOSABLE_TASKS)})\.params\.[a-z0-9_]+$": {
                         "type": "string",
                         "description": "as `parameters` of the model's card says",

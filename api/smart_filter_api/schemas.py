@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, Field
 
 from smart_filter_shared.cards import TaskName
+from smart_filter_shared.filters import Need
 from smart_filter_shared.jobs.states import JobState, StageState
 from smart_filter_shared.parameters import Scalar
 from smart_filter_shared.pipeline import StageName
@@ -31,6 +32,13 @@ class ModelChoice(BaseModel):
 
 
 class RecipeAnswer(BaseModel):
+class FilterChoice(BaseModel):
+    """A filter that was asked for, and what was set for it."""
+
+    name: str
+    params: dict[str, Scalar] = {}
+
+
     """What the job was asked for, defaults filled in."""
 
     background: str
@@ -50,6 +58,7 @@ class RecipeAnswer(BaseModel):
     light_wrap: str
     harmonise: str
     require_person: bool
+    filters: list[FilterChoice]
     persons: str = Field(description="`all`, `largest`, or numbers such as `1,3`")
     priority: Priority
     run_at: Moment | None
@@ -134,6 +143,17 @@ class FrameAnswer(BaseModel):
 
 
 class StageAnswer(BaseModel):
+class FilteredAnswer(BaseModel):
+    """What became of a filter that was asked for; null until it is known.
+
+    reason: what was drawn, or why nothing was, for people.
+    """
+
+    name: str
+    applied: bool | None
+    reason: str | None
+
+
     """Where one stage stands; seconds: how long its code ran."""
 
     name: StageName
@@ -193,6 +213,7 @@ class JobAnswer(BaseModel):
     background: BackgroundAnswer
     frame: FrameAnswer | None
     stages: list[StageAnswer]
+    filters: list[FilteredAnswer]
     outputs: dict[Output, str]
     queue: QueueAnswer | None = None
     degraded: list[str] = []
@@ -281,4 +302,24 @@ class PresetPage(BaseModel):
     """All backgrounds by name, on one page."""
 
     items: list[PresetAnswer]
+    next_cursor: str | None = None
+
+
+class FilterAnswer(BaseModel):
+    """A filter by name.
+
+    needs: what it goes by, `faces` or `smiles`; null for neither.
+    parameters: JSON Schema of what `filters.<name>.NAME` sets.
+    """
+
+    name: str
+    title: str
+    needs: Need | None
+    parameters: dict[str, Any]
+
+
+class FilterPage(BaseModel):
+    """All filters, on one page."""
+
+    items: list[FilterAnswer]
     next_cursor: str | None = None

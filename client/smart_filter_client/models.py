@@ -80,6 +80,15 @@ class Background:
 
 
 @dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
+class Filtered:
+    """What became of a filter: whether it was applied, None until that is known, and why."""
+
+    name: str
+    applied: bool | None
+    reason: str | None
+
+
 class Stage:
     """One stop of a job: waiting, ready, running, succeeded, failed or canceled."""
 
@@ -130,6 +139,7 @@ class Job:
     stages: tuple[Stage, ...]
     outputs: Mapping[str, str]
     error: Failure | None
+    filters: tuple[Filtered, ...]
     document: JsonObject = field(repr=False, compare=False)
 
     @property
@@ -186,6 +196,7 @@ def job_from(document: object) -> Job:
         outputs=fields.texts_by_name("outputs"),
         error=_failure(fields.object_or_none("error")),
         document=fields.document,
+        filters=tuple(_filtered(one) for one in fields.objects_or_none("filters") or ()),
     )
 
 
@@ -265,6 +276,14 @@ def _stage(fields: Fields) -> Stage:
     return Stage(
         name=fields.text("name"),
         model=fields.text_or_none("model"),
+def _filtered(fields: Fields) -> Filtered:
+    return Filtered(
+        name=fields.text("name"),
+        applied=fields.boolean_or_none("applied"),
+        reason=fields.text_or_none("reason"),
+    )
+
+
         state=fields.text("state"),
         attempt=fields.integer_or_none("attempt") or 0,
         seconds=fields.number_or_none("seconds"),

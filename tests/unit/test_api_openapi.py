@@ -41,6 +41,7 @@ def test_every_endpoint_is_described(document: dict[str, Any]) -> None:
         "GET /v1/jobs/{job_id}/outputs/{name}",
         "GET /v1/models",
         "GET /v1/backgrounds",
+        "GET /v1/filters",
         "GET /livez",
         "GET /readyz",
         "GET /metrics",

@@ -8,7 +8,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from smart_filter_client.models import Background, Eyes, Face, Failure, Job, Picture, Rating
+from smart_filter_client.models import (
+    Background,
+    Eyes,
+    Face,
+    Failure,
+    Filtered,
+    Job,
+    Picture,
+    Rating,
+)
 from smart_filter_deploy.cli.outcome import Outcome
 
 STATE_STYLES = {
@@ -126,6 +135,7 @@ def _found(job: Job) -> list[tuple[str, Text]]:
     return lines
 
 
+    lines += [("filter", _filtered(one)) for one in job.filters if one.applied is not None]
 def _failure(failure: Failure) -> Text:
     where = f", in {failure.stage}" if failure.stage else ""
     what = failure.detail or failure.title or failure.code
@@ -196,3 +206,9 @@ def _unwrapped(console: Console, table: Table) -> Sequence[str]:
     wide = console.options.update_width(10_000)
     rendered = console.render_lines(table, wide, pad=False)
     return ["".join(segment.text for segment in line).rstrip() for line in rendered]
+def _filtered(filtered: Filtered) -> Text:
+    left_out = "" if filtered.applied else " left out"
+    reason = f" – {filtered.reason}" if filtered.reason else ""
+    return Text.assemble((filtered.name, "bold"), (left_out, "yellow"), reason)
+
+

@@ -4,6 +4,7 @@
 the words of their part.
 """
 
+from smart_filter_shared.recipe.filters import Filter
 from smart_filter_shared.recipe.framing import Crop, Framing, Length, Span
 from smart_filter_shared.recipe.look import Look, Outline, Shadow, ShadowKind
 from smart_filter_shared.recipe.recipe import (
@@ -32,6 +33,7 @@ __all__ = [
     "BackgroundKind",
     "Crop",
     "Edge",
+    "Filter",
     "Format",
     "Framing",
     "Length",

@@ -29,6 +29,7 @@ def refuse(recipe: Recipe, *, segmenters: Sequence[ModelCard], background_file: 
         *_background(recipe, background_file),
         *_framing(recipe.framing),
         *_look(recipe),
+        *_filters(recipe),
         *_model(recipe, segmenters),
     ]
     if found:
@@ -84,6 +85,12 @@ def _look(recipe: Recipe) -> Iterator[FieldError]:
     if names:
         remedy = "joins people to a new background, and the photo's own is kept: leave one out"
         yield from _each(remedy, *names, "background")
+
+
+def _filters(recipe: Recipe) -> Iterator[FieldError]:
+    if recipe.filters and Output.IMAGE not in recipe.outputs:
+        remedy = "filters are drawn on the image, which is not asked for: add it, or leave them out"
+        yield from _each(remedy, "filters", "outputs")
 
 
 def _model(recipe: Recipe, cards: Sequence[ModelCard]) -> Iterator[FieldError]:

@@ -13,10 +13,12 @@ from typing import TypeVar
 
 from smart_filter_shared.cards import ModelCard, TaskName
 from smart_filter_shared.errors import FieldError, InvalidRecipe, NotAvailable
+from smart_filter_shared.filters import FilterCard
 from smart_filter_shared.parameters import Scalar
 from smart_filter_shared.presets import PRESETS, Preset
-from smart_filter_shared.recipe import background, framing, look
+from smart_filter_shared.recipe import background, filters, framing, look
 from smart_filter_shared.recipe.contradictions import card_of, refuse
+from smart_filter_shared.recipe.filters import Filter
 from smart_filter_shared.recipe.framing import Crop, Framing
 from smart_filter_shared.recipe.look import Look
 from smart_filter_shared.recipe.recipe import (
@@ -40,6 +42,8 @@ BACKGROUND_FILE = "background_file"
 MAX_METADATA = 16
 MAX_METADATA_CHARACTERS = 256
 
+# What the parameters of filters are called under.
+_OF_FILTERS = "filters."
 _METADATA = re.compile(r"metadata\.([A-Za-z0-9_.-]{1,64})")
 _PERSONS = re.compile(r"all|largest|[1-9][0-9]{0,2}( ?, ?[1-9][0-9]{0,2}){0,99}")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,20}")
@@ -78,6 +82,7 @@ def parse(
         edge=reader.one("edge", _edge, Edge.BALANCED),
         framing=_framing(reader),
         look=_look(reader),
+        filters=reader.filters(),
         require_person=reader.one("require_person", _boolean, False),
         priority=reader.one("priority", _priority, Priority.STANDARD),
         run_at=reader.one("run_at", _moment, None),
@@ -138,6 +143,33 @@ class _Reader:
         if asked.kind == BackgroundKind.FILE and not with_file:
             self._complain(BACKGROUND_FILE, "is missing; send the background as this part")
         return asked
+
+    def filters(self) -> tuple[Filter, ...]:
+        """Return the filters that are asked for, in order, with what was set for them."""
+        asked = self.listed("filters", filters.read_name, ())
+        found = tuple(Filter(name, self._filter_parameters(Filter(name).card)) for name in asked)
+        for field in [name for name in self._left if name.startswith(_OF_FILTERS)]:
+            name = field.removeprefix(_OF_FILTERS).partition(".")[0]
+            self._left.pop(field)
+            self._complain(field, f"is set and `filters` does not name {shown(name)}: add it there")
+        return found
+
+    def _filter_parameters(self, card: FilterCard) -> dict[str, Scalar]:
+        prefix = f"{_OF_FILTERS}{card.name}."
+        for name in card.required:
+            if not "".join(self._left.get(f"{prefix}{name}", ())).strip():
+                self._left.pop(f"{prefix}{name}", None)
+                self._complain(f"{prefix}{name}", f"is missing; {card.name} needs it")
+        values = {}
+        for field in [name for name in self._left if name.startswith(prefix)]:
+            known = card.parameter(field.removeprefix(prefix))
+            if known is not None:
+                values[known.name] = self.one(field, known.read, known.default)
+            else:
+                self._left.pop(field)
+                names = ", ".join(one.name for one in card.parameters)
+                self._complain(field, f"is no parameter of {card.name}; it has {names}")
+        return values
 
     def metadata(self) -> dict[str, str]:
         """Return the strings under `metadata.`."""

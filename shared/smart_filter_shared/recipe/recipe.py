@@ -12,9 +12,11 @@ from enum import StrEnum
 from coloraide import Color
 
 from smart_filter_shared.cards import TaskName
+from smart_filter_shared.filters import Need
 from smart_filter_shared.parameters import Parameters
 from smart_filter_shared.pipeline import PIPELINE, StageName
-from smart_filter_shared.recipe import framing, look
+from smart_filter_shared.recipe import filters, framing, look
+from smart_filter_shared.recipe.filters import Filter
 from smart_filter_shared.recipe.framing import Framing
 from smart_filter_shared.recipe.look import Look
 from smart_filter_shared.recipe.words import AUTO
@@ -109,6 +111,7 @@ class Recipe:
     params: for each task, the parameters that were set for its model.
     persons: whom to keep: all, the largest, or persons by number, 1 the leftmost.
     metadata: the client's own strings, echoed and never read.
+    filters: what is drawn on the picture at the end, in order.
     """
 
     background: Background = field(default_factory=Background)
@@ -119,6 +122,7 @@ class Recipe:
     framing: Framing = field(default_factory=Framing)
     look: Look = field(default_factory=Look)
     require_person: bool = False
+    filters: tuple[Filter, ...] = ()
     priority: Priority = Priority.STANDARD
     run_at: dt.datetime | None = None
     seed: int | None = None
@@ -137,6 +141,7 @@ class Recipe:
             or Output.FACES in self.outputs
             or Output.RATING in self.outputs
         )
+            or any(one.need == Need.SMILES for one in self.filters)
 
     def as_json(self) -> dict[str, object]:
         """Return the recipe as JSON, without seed and metadata: a job shows those beside it."""
@@ -150,6 +155,7 @@ class Recipe:
             **self.look.as_json(),
             "require_person": self.require_person,
             "persons": _persons_text(self.persons),
+            "filters": filters.as_json(self.filters),
             "priority": str(self.priority),
             "run_at": None if self.run_at is None else self.run_at.isoformat(),
             **{
@@ -202,6 +208,7 @@ def from_json(recipe: Mapping[str, object], *, seed: int, metadata: Mapping[str,
         look=look.from_json(recipe),
         require_person=recipe["require_person"] is True,
         priority=Priority(str(recipe["priority"])),
+        filters=filters.from_json(recipe),
         run_at=None if run_at is None else dt.datetime.fromisoformat(str(run_at)),
         seed=seed,
         models=models,
