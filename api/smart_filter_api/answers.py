@@ -7,14 +7,16 @@ import datetime as dt
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from smart_filter_api.schemas import (
     BackgroundAnswer,
     FaceAnswer,
     FailureAnswer,
-    FrameAnswer,
-    JobAnswer,
     FilterAnswer,
     FilteredAnswer,
+    FrameAnswer,
+    JobAnswer,
     LinksAnswer,
     ModelAnswer,
     NeedsAnswer,
@@ -27,19 +29,21 @@ from smart_filter_api.schemas import (
 )
 from smart_filter_shared import parameters
 from smart_filter_shared.cards import LEADING_TASK
+from smart_filter_shared.filters import FilterCard
 from smart_filter_shared.ids import Capability
 from smart_filter_shared.jobs.published import Published
-from smart_filter_shared.filters import FilterCard
 from smart_filter_shared.jobs.queries import JobRow, Json, StageRow
 from smart_filter_shared.jobs.retention import Keeping, Kind
 from smart_filter_shared.jobs.states import JobState, StageState
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.presets import SURFACE_FAMILIES, Preset
+from smart_filter_shared.printability import Printability
 from smart_filter_shared.rating import EYES_SHARE, LEVEL_WEIGHTS, SMILE_SHARE, rate
 from smart_filter_shared.recipe import BackgroundKind, Output, Recipe
 
 # A matte over less of the photo than this is taken for noise: nobody is there.
 NOBODY_BELOW_COVERAGE = 0.005
+_PRINTABILITY = TypeAdapter(Printability)
 
 
 def job(row: JobRow, keeping: Keeping) -> JobAnswer:
@@ -63,13 +67,14 @@ def job(row: JobRow, keeping: Keeping) -> JobAnswer:
         faces=found,
         rating=None if found is None else rating(found),
         rating_reason=_rating_reason(row.recipe, found),
+        printability=printability(row),
         background=_background(row),
+        filters=_filtered(row),
         frame=_frame(row),
         stages=[_stage(stage) for stage in row.stages],
         outputs={output: f"{path}/outputs/{output}" for output in _outputs(row)},
         links=LinksAnswer(self=path, events=f"{path}/events", cancel=f"{path}/cancel"),
         error=None if row.error is None else FailureAnswer.model_validate(row.error),
-        filters=_filtered(row),
     )
 
 
@@ -121,11 +126,6 @@ def preset(known: Preset) -> PresetAnswer:
     )
 
 
-def faces(row: JobRow) -> list[FaceAnswer] | None:
-    """Return the faces of a job; None when they were not asked for, or are not rated yet."""
-    detected = _facts(row, StageName.FACE)
-    rated = _facts(row, StageName.SMILE)
-    if detected is None or rated is None:
 def filter_(known: FilterCard) -> FilterAnswer:
     """Return the answer about a filter."""
     schema = parameters.schema(known.parameters)
@@ -134,6 +134,11 @@ def filter_(known: FilterCard) -> FilterAnswer:
     return FilterAnswer(name=known.name, title=known.title, needs=known.needs, parameters=schema)
 
 
+def faces(row: JobRow) -> list[FaceAnswer] | None:
+    """Return the faces of a job; None when they were not asked for, or are not rated yet."""
+    detected = _facts(row, StageName.FACE)
+    rated = _facts(row, StageName.SMILE)
+    if detected is None or rated is None:
         return None
     return [
         FaceAnswer.model_validate({**face, "smile": smile, "eyes": eyes})
@@ -165,6 +170,13 @@ def rating(found: list[FaceAnswer]) -> RatingAnswer | None:
         weights=dict(LEVEL_WEIGHTS),
         shares={"smile": SMILE_SHARE, "eyes": EYES_SHARE},
     )
+
+
+def printability(row: JobRow) -> Printability | None:
+    """Return how well the picture prints; None until it is composed, or if nobody is rated."""
+    composed = _facts(row, StageName.COMPOSITE)
+    judged = None if composed is None else composed.get("printability")
+    return None if judged is None else _PRINTABILITY.validate_python(judged)
 
 
 def _expires_at(row: JobRow, keeping: Keeping) -> dt.datetime | None:
@@ -216,6 +228,13 @@ def _frame(row: JobRow) -> FrameAnswer | None:
     )
 
 
+def _filtered(row: JobRow) -> list[FilteredAnswer]:
+    composed = _facts(row, StageName.COMPOSITE)
+    if composed is not None and composed.get("filters"):
+        return [FilteredAnswer.model_validate(one) for one in composed["filters"]]
+    return [FilteredAnswer(name=one.name, applied=None, reason=None) for one in row.recipe.filters]
+
+
 def _stage(row: StageRow) -> StageAnswer:
     return StageAnswer(
         name=row.name,
@@ -228,13 +247,6 @@ def _stage(row: StageRow) -> StageAnswer:
 
 def _outputs(row: JobRow) -> tuple[Output, ...]:
     return row.recipe.outputs if row.state == JobState.SUCCEEDED else ()
-def _filtered(row: JobRow) -> list[FilteredAnswer]:
-    composed = _facts(row, StageName.COMPOSITE)
-    if composed is not None and composed.get("filters"):
-        return [FilteredAnswer.model_validate(one) for one in composed["filters"]]
-    return [FilteredAnswer(name=one.name, applied=None, reason=None) for one in row.recipe.filters]
-
-
 
 
 def _picture(known: Json | None) -> Picture | None:

@@ -12,6 +12,7 @@ from smart_filter_shared.jobs.states import JobState, StageState
 from smart_filter_shared.parameters import Scalar
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.presets import Mood, Source
+from smart_filter_shared.printability import Printability
 from smart_filter_shared.rating import SmileLevel
 from smart_filter_shared.recipe import Crop, Edge, Format, Output, Priority
 
@@ -31,7 +32,6 @@ class ModelChoice(BaseModel):
     params: dict[str, Scalar] = {}
 
 
-class RecipeAnswer(BaseModel):
 class FilterChoice(BaseModel):
     """A filter that was asked for, and what was set for it."""
 
@@ -39,6 +39,7 @@ class FilterChoice(BaseModel):
     params: dict[str, Scalar] = {}
 
 
+class RecipeAnswer(BaseModel):
     """What the job was asked for, defaults filled in."""
 
     background: str
@@ -57,8 +58,8 @@ class FilterChoice(BaseModel):
     outline: str
     light_wrap: str
     harmonise: str
-    require_person: bool
     filters: list[FilterChoice]
+    require_person: bool
     persons: str = Field(description="`all`, `largest`, or numbers such as `1,3`")
     priority: Priority
     run_at: Moment | None
@@ -142,7 +143,6 @@ class FrameAnswer(BaseModel):
     foreground: list[int] | None = Field(min_length=4, max_length=4)
 
 
-class StageAnswer(BaseModel):
 class FilteredAnswer(BaseModel):
     """What became of a filter that was asked for; null until it is known.
 
@@ -154,6 +154,7 @@ class FilteredAnswer(BaseModel):
     reason: str | None
 
 
+class StageAnswer(BaseModel):
     """Where one stage stands; seconds: how long its code ran."""
 
     name: StageName
@@ -210,10 +211,11 @@ class JobAnswer(BaseModel):
     faces: list[FaceAnswer] | None
     rating: RatingAnswer | None
     rating_reason: str | None = Field(description="`no_face`, `not_requested` or null")
+    printability: Printability | None
     background: BackgroundAnswer
+    filters: list[FilteredAnswer]
     frame: FrameAnswer | None
     stages: list[StageAnswer]
-    filters: list[FilteredAnswer]
     outputs: dict[Output, str]
     queue: QueueAnswer | None = None
     degraded: list[str] = []

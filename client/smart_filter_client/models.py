@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from smart_filter_client.fields import Fields, JsonObject
+from smart_filter_client.printability import Printability, printability_from
 
 FINAL_STATES = frozenset({"succeeded", "failed", "canceled"})
 
@@ -80,7 +81,6 @@ class Background:
 
 
 @dataclass(frozen=True, slots=True)
-@dataclass(frozen=True, slots=True)
 class Filtered:
     """What became of a filter: whether it was applied, None until that is known, and why."""
 
@@ -89,6 +89,7 @@ class Filtered:
     reason: str | None
 
 
+@dataclass(frozen=True, slots=True)
 class Stage:
     """One stop of a job: waiting, ready, running, succeeded, failed or canceled."""
 
@@ -115,6 +116,7 @@ class Job:
 
     state: queued, running, succeeded, failed or canceled.
     people, faces, rating: None when the job needs none of them, or does not know them yet.
+    printability: how well the picture prints; None unless people were rated.
     confidence: how far an ensemble's members agree, 0 to 1; None for a single model.
     needs_review: whether that is less than the recipe wants.
     outputs: for each output that is there, its path on the server.
@@ -135,11 +137,12 @@ class Job:
     faces: tuple[Face, ...] | None
     rating: Rating | None
     rating_reason: str | None
+    printability: Printability | None
     background: Background | None
+    filters: tuple[Filtered, ...]
     stages: tuple[Stage, ...]
     outputs: Mapping[str, str]
     error: Failure | None
-    filters: tuple[Filtered, ...]
     document: JsonObject = field(repr=False, compare=False)
 
     @property
@@ -191,12 +194,13 @@ def job_from(document: object) -> Job:
         faces=None if faces is None else tuple(_face(face) for face in faces),
         rating=_rating(fields.object_or_none("rating")),
         rating_reason=fields.text_or_none("rating_reason"),
+        printability=printability_from(fields.object_or_none("printability")),
         background=_background(fields.object_or_none("background")),
+        filters=tuple(_filtered(one) for one in fields.objects_or_none("filters") or ()),
         stages=tuple(_stage(stage) for stage in fields.objects_or_none("stages") or ()),
         outputs=fields.texts_by_name("outputs"),
         error=_failure(fields.object_or_none("error")),
         document=fields.document,
-        filters=tuple(_filtered(one) for one in fields.objects_or_none("filters") or ()),
     )
 
 
@@ -272,10 +276,6 @@ def _background(fields: Fields | None) -> Background | None:
     )
 
 
-def _stage(fields: Fields) -> Stage:
-    return Stage(
-        name=fields.text("name"),
-        model=fields.text_or_none("model"),
 def _filtered(fields: Fields) -> Filtered:
     return Filtered(
         name=fields.text("name"),
@@ -284,6 +284,10 @@ def _filtered(fields: Fields) -> Filtered:
     )
 
 
+def _stage(fields: Fields) -> Stage:
+    return Stage(
+        name=fields.text("name"),
+        model=fields.text_or_none("model"),
         state=fields.text("state"),
         attempt=fields.integer_or_none("attempt") or 0,
         seconds=fields.number_or_none("seconds"),

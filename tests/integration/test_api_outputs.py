@@ -8,6 +8,7 @@ import pytest
 
 from smart_filter_shared.jobs.leases import Failure
 from smart_filter_shared.pipeline import StageName
+from smart_filter_tests.printable import PRINTABILITY
 from smart_filter_tests.serving import Api
 
 PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE = StageName
@@ -27,7 +28,8 @@ RATED = {
     "smiles": [{"level": "moderate", "score": 0.6}],
     "eyes": [{"left_open": True, "right_open": None}],
 }
-COMPOSED = {"background": BACKGROUND}
+COMPOSED = {"background": BACKGROUND, "printability": PRINTABILITY}
+DOCUMENTS = ("faces", "rating", "printability")
 IMAGE_FILE = {
     "key": KEY,
     "media_type": "image/png",
@@ -51,7 +53,7 @@ def result(facts: Mapping[str, object], **files: object) -> dict[str, object]:
     return {"facts": facts, "arrays": {}, "files": files}
 
 
-def finished(api: Api, outputs: str = "image,faces,rating") -> str:
+def finished(api: Api, outputs: str = "image,faces,rating,printability") -> str:
     """Submit a job and let every stage succeed."""
     job_id = api.submit(outputs=outputs)
     api.bench.store.put(KEY, IMAGE, length=len(IMAGE), media_type="image/png")
@@ -86,7 +88,8 @@ def test_finished_job_tells_all_that_was_found(api: Api) -> None:
     assert job["rating_reason"] is None
     assert job["background"] == BACKGROUND
     assert job["outputs"] == {
-        name: f"/v1/jobs/{job['id']}/outputs/{name}" for name in ("image", "faces", "rating")
+        name: f"/v1/jobs/{job['id']}/outputs/{name}"
+        for name in ("image", "faces", "rating", "printability")
     }
     assert {stage["seconds"] for stage in job["stages"]} == {0.25}
     assert job["finished_at"] >= job["created_at"]
@@ -105,7 +108,7 @@ def test_image_is_streamed_with_type_length_and_tag(api: Api) -> None:
     assert answer.headers["etag"].startswith('"')
 
 
-@pytest.mark.parametrize("name", ["image", "faces", "rating"])
+@pytest.mark.parametrize("name", ["image", "faces", "rating", "printability"])
 def test_output_that_is_known_already_is_not_sent_again(api: Api, name: str) -> None:
     job_id = finished(api)
     tag = fetch(api, job_id, name).headers["etag"]
@@ -125,15 +128,17 @@ def test_redirect_leads_to_the_bytes_without_a_key(api: Api) -> None:
     assert httpx.get(answer.headers["location"]).content == IMAGE
 
 
-def test_faces_and_rating_are_the_documents_that_the_job_shows(api: Api) -> None:
+def test_faces_rating_and_printability_are_the_documents_that_the_job_shows(api: Api) -> None:
     job = api.job(finished(api))
 
-    documents = {name: fetch(api, job["id"], name) for name in ("faces", "rating")}
+    documents = {name: fetch(api, job["id"], name) for name in DOCUMENTS}
 
     assert {name: answer.json() for name, answer in documents.items()} == {
         "faces": job["faces"],
         "rating": job["rating"],
+        "printability": job["printability"],
     }
+    assert job["printability"]["verdict"] == "poor"
     assert documents["faces"].headers["content-type"] == "application/json"
 
 

@@ -16,6 +16,7 @@ from smart_filter_shared.jobs.retention import Keeping
 from smart_filter_shared.jobs.states import JobState
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.recipe import Background, BackgroundKind, Output, Recipe, stages
+from smart_filter_tests.printable import PRINTABILITY
 
 PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE = StageName
 NEW_YEAR_IN_TOKYO = dt.datetime(2026, 1, 1, 8, 30, tzinfo=dt.timezone(dt.timedelta(hours=9)))
@@ -116,6 +117,15 @@ def test_photo_without_a_face_has_no_rating_and_says_so() -> None:
     job = answered(a_row(rated()))
 
     assert (job.faces, job.rating, job.rating_reason) == ([], None, "no_face")
+
+
+def test_printability_is_what_composite_found_and_null_before_or_without() -> None:
+    judged = {StageName.COMPOSITE: {"printability": PRINTABILITY}}
+
+    assert answered(a_row(rated())).printability is None
+    assert answered(a_row({StageName.COMPOSITE: {}})).printability is None
+    printable = answered(a_row(judged)).model_dump(mode="json")["printability"]
+    assert {name: printable[name] for name in PRINTABILITY} == PRINTABILITY
 
 
 def test_rating_is_computed_from_its_own_terms() -> None:

@@ -8,6 +8,7 @@ from rich.console import Console
 from smart_filter_client.models import Job, job_from
 from smart_filter_deploy.cli import report
 from smart_filter_deploy.cli.progress import Progress
+from smart_filter_tests.printable import PRINTABILITY
 
 DONE = {"name": "face", "model": "centerface", "state": "succeeded", "attempt": 1, "seconds": 0.123}
 ROOMY = 100
@@ -53,6 +54,12 @@ def test_members_that_disagree_ask_for_a_look() -> None:
         a_job(confidence=0.871, needs_review=True)
     )
     assert "agreement  0.95 of 1\n" in found(a_job(confidence=0.95, needs_review=False))
+
+
+def test_print_is_told_with_its_reasons_and_the_largest_paper() -> None:
+    told = found(a_job(printability=PRINTABILITY))
+
+    assert "print  poor – The person blinks. It prints up to 10×15 cm at 300 dpi, " in told
 
 
 def test_what_was_not_asked_for_is_not_told() -> None:

@@ -16,6 +16,7 @@ from smart_filter_client.errors import (
     TryLater,
     UnexpectedAnswer,
 )
+from smart_filter_tests.printable import PRINTABILITY
 
 Handler = Callable[[httpx.Request], httpx.Response]
 
@@ -143,10 +144,21 @@ def test_job_is_read_into_values_and_kept_whole() -> None:
     assert job.document["from_the_future"] == {"unknown": True}
 
 
+def test_printability_is_read_with_the_parts_that_were_judged() -> None:
+    job = client_of(answers(a_job(printability=PRINTABILITY))).job("j1")
+
+    assert job.printability is not None
+    assert (job.printability.verdict, job.printability.reasons) == ("poor", ("The person blinks.",))
+    assert "head_room" not in job.printability.parts
+    assert job.printability.parts["noise"].verdict == "good"
+    assert job.printability.document == PRINTABILITY
+
+
 def test_job_of_an_older_server_lacks_fields_and_is_read() -> None:
     job = client_of(answers(a_job("queued"))).job("j1")
 
     assert job.faces is None
+    assert job.printability is None
     assert job.stages == ()
     assert not job.is_final
 

@@ -264,6 +264,10 @@ def test_metadata_is_kept_as_it_is() -> None:
         ({"background": "keep", "outputs": "image,cutout"}, "prepare segmentation composite"),
         ({"background": "keep", "outputs": "faces"}, "prepare segmentation face smile"),
         ({"background": "keep", "outputs": "rating"}, "prepare segmentation face smile"),
+        (
+            {"background": "keep", "outputs": "printability"},
+            "prepare segmentation face smile composite",
+        ),
         ({"background": "keep", "aspect": "1:1"}, "prepare segmentation composite"),
         ({"background": "keep", "size": "preview"}, "prepare composite"),
         ({"background": "keep", "require_person": "true"}, "prepare segmentation composite"),

@@ -1,4 +1,4 @@
-"""What a job has made: pictures from storage, faces and rating as JSON documents."""
+"""What a job has made: pictures from storage, the rest as JSON documents."""
 
 import hashlib
 from typing import Annotated
@@ -17,6 +17,7 @@ from smart_filter_shared.errors import JobNotFinished, NotFound, ObjectMissing, 
 from smart_filter_shared.jobs import retention
 from smart_filter_shared.jobs.queries import JobRow, Json
 from smart_filter_shared.jobs.states import JobState
+from smart_filter_shared.printability import Printability
 from smart_filter_shared.recipe import Output
 
 router = APIRouter(prefix="/v1/jobs/{job_id}/outputs", tags=["jobs"])
@@ -26,9 +27,10 @@ _NOT_MODIFIED = 304
 _REDIRECT = 307
 # Only its owner may keep it, and asks each time whether it still stands.
 _CACHING = "private, no-cache"
-_DOCUMENTS = frozenset({Output.FACES, Output.RATING})
+_DOCUMENTS = frozenset({Output.FACES, Output.RATING, Output.PRINTABILITY})
 _FACES = TypeAdapter(list[FaceAnswer] | None)
 _RATING = TypeAdapter(RatingAnswer | None)
+_PRINTABILITY = TypeAdapter(Printability | None)
 
 
 @router.get(
@@ -110,15 +112,20 @@ def _expired() -> OutputExpired:
 
 
 def _document(job: JobRow, output: Output, known: str | None) -> Response:
-    faces = answers.faces(job)
-    if output == Output.FACES:
-        content = _FACES.dump_json(faces)
-    else:
-        content = _RATING.dump_json(None if faces is None else answers.rating(faces))
+    content = _content(job, output)
     headers = _headers(hashlib.sha256(content).hexdigest())
     if _matches(known, headers["ETag"]):
         return Response(status_code=_NOT_MODIFIED, headers=headers)
     return Response(content, media_type="application/json", headers=headers)
+
+
+def _content(job: JobRow, output: Output) -> bytes:
+    if output == Output.PRINTABILITY:
+        return _PRINTABILITY.dump_json(answers.printability(job))
+    faces = answers.faces(job)
+    if output == Output.FACES:
+        return _FACES.dump_json(faces)
+    return _RATING.dump_json(None if faces is None else answers.rating(faces))
 
 
 async def _picture(

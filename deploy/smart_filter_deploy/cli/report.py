@@ -18,6 +18,7 @@ from smart_filter_client.models import (
     Picture,
     Rating,
 )
+from smart_filter_client.printability import Printability
 from smart_filter_deploy.cli.outcome import Outcome
 
 STATE_STYLES = {
@@ -129,13 +130,15 @@ def _found(job: Job) -> list[tuple[str, Text]]:
         lines.append(("", Text(f"and {left} more", style="dim")))
     if job.rating is not None:
         lines.append(("rating", _rating(job.rating)))
+    if job.printability is not None:
+        lines.append(("print", _print(job.printability)))
     # Before it is chosen, a job shows what was asked for.
     if job.background is not None and job.succeeded:
         lines.append(("background", _background(job.background)))
+    lines += [("filter", _filtered(one)) for one in job.filters if one.applied is not None]
     return lines
 
 
-    lines += [("filter", _filtered(one)) for one in job.filters if one.applied is not None]
 def _failure(failure: Failure) -> Text:
     where = f", in {failure.stage}" if failure.stage else ""
     what = failure.detail or failure.title or failure.code
@@ -196,19 +199,27 @@ def _rating(rating: Rating) -> Text:
     )
 
 
+def _print(printable: Printability) -> Text:
+    size = printable.parts.get("size")
+    told = [*printable.reasons]
+    if size is not None and size.text not in told:
+        told.append(size.text)
+    return Text.assemble((printable.verdict, "bold"), f" – {' '.join(told)}")
+
+
 def _background(background: Background) -> Text:
     name = background.name or background.kind
     reason = f" – {background.reason}" if background.reason else ""
     return Text.assemble((name, "bold"), reason)
 
 
-def _unwrapped(console: Console, table: Table) -> Sequence[str]:
-    wide = console.options.update_width(10_000)
-    rendered = console.render_lines(table, wide, pad=False)
-    return ["".join(segment.text for segment in line).rstrip() for line in rendered]
 def _filtered(filtered: Filtered) -> Text:
     left_out = "" if filtered.applied else " left out"
     reason = f" – {filtered.reason}" if filtered.reason else ""
     return Text.assemble((filtered.name, "bold"), (left_out, "yellow"), reason)
 
 
+def _unwrapped(console: Console, table: Table) -> Sequence[str]:
+    wide = console.options.update_width(10_000)
+    rendered = console.render_lines(table, wide, pad=False)
+    return ["".join(segment.text for segment in line).rstrip() for line in rendered]

@@ -49,6 +49,7 @@ class Output(StrEnum):
     MATTE = "matte"
     FACES = "faces"
     RATING = "rating"
+    PRINTABILITY = "printability"
     DEBUG = "debug"
 
 
@@ -110,8 +111,8 @@ class Recipe:
     models: for each choosable task, `auto` or the name of a model.
     params: for each task, the parameters that were set for its model.
     persons: whom to keep: all, the largest, or persons by number, 1 the leftmost.
-    metadata: the client's own strings, echoed and never read.
     filters: what is drawn on the picture at the end, in order.
+    metadata: the client's own strings, echoed and never read.
     """
 
     background: Background = field(default_factory=Background)
@@ -121,8 +122,8 @@ class Recipe:
     edge: Edge = Edge.BALANCED
     framing: Framing = field(default_factory=Framing)
     look: Look = field(default_factory=Look)
-    require_person: bool = False
     filters: tuple[Filter, ...] = ()
+    require_person: bool = False
     priority: Priority = Priority.STANDARD
     run_at: dt.datetime | None = None
     seed: int | None = None
@@ -140,8 +141,9 @@ class Recipe:
             self.background.kind in CHOSEN_BY_PEOPLE
             or Output.FACES in self.outputs
             or Output.RATING in self.outputs
-        )
+            or Output.PRINTABILITY in self.outputs
             or any(one.need == Need.SMILES for one in self.filters)
+        )
 
     def as_json(self) -> dict[str, object]:
         """Return the recipe as JSON, without seed and metadata: a job shows those beside it."""
@@ -153,9 +155,9 @@ class Recipe:
             "edge": str(self.edge),
             **self.framing.as_json(),
             **self.look.as_json(),
+            "filters": filters.as_json(self.filters),
             "require_person": self.require_person,
             "persons": _persons_text(self.persons),
-            "filters": filters.as_json(self.filters),
             "priority": str(self.priority),
             "run_at": None if self.run_at is None else self.run_at.isoformat(),
             **{
@@ -176,7 +178,7 @@ def stages(recipe: Recipe) -> tuple[StageName, ...]:
         recipe.background.kind != BackgroundKind.KEEP or recipe.framing.asks_for_people
     ):
         wanted.add(StageName.SEGMENTATION)
-    if {Output.IMAGE, Output.CUTOUT, Output.MATTE} & set(recipe.outputs):
+    if {Output.IMAGE, Output.CUTOUT, Output.MATTE, Output.PRINTABILITY} & set(recipe.outputs):
         wanted.add(StageName.COMPOSITE)
     return tuple(stage.name for stage in PIPELINE if stage.name in wanted)
 
@@ -206,9 +208,9 @@ def from_json(recipe: Mapping[str, object], *, seed: int, metadata: Mapping[str,
         edge=Edge(str(recipe.get("edge", Edge.BALANCED))),
         framing=framing.from_json(recipe),
         look=look.from_json(recipe),
+        filters=filters.from_json(recipe),
         require_person=recipe["require_person"] is True,
         priority=Priority(str(recipe["priority"])),
-        filters=filters.from_json(recipe),
         run_at=None if run_at is None else dt.datetime.fromisoformat(str(run_at)),
         seed=seed,
         models=models,
