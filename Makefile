@@ -5,7 +5,7 @@
 #
 # PYTHON=/path/to/python3 chooses the interpreter of the environment.
 
-.PHONY: run test test-chaos test-models nightly bench lint format setup setup-dev setup-models clean help
+.PHONY: run test test-chaos test-models nightly bench golden gallery lint format setup setup-dev setup-models clean help
 
 # Passed on by the environment and unexpanded, so that a blank, a quote, # or $ arrives as it is.
 export RUN_PHOTO := $(value PHOTO)
@@ -55,6 +55,14 @@ nightly: setup-dev
 # Six minutes or so; figures of a machine that has other work are too bad.
 bench: setup-dev
 	@PYTHONPATH=tests timeout --foreground --kill-after=30 $(BENCH_SECONDS) .venv/bin/python -m benchmarks
+
+# What recipes make of the test's portrait; look at every picture that changed.
+golden: setup-dev
+	@PYTHONPATH=tests .venv/bin/python -m smart_filter_tests.golden
+
+# The pictures of docs/gallery, by the program itself.
+gallery: setup-dev
+	@.venv/bin/python docs/make_gallery.py
 
 lint: setup-dev
 	@.venv/bin/ruff check
