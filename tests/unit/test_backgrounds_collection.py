@@ -2,8 +2,9 @@
 
 from smart_filter_shared.presets import PICTURE, PRESETS, Mood, Preset
 from smart_filter_shared.rating import SmileLevel
+from smart_filter_tests.sitting import feeling, some_sitters
 from smart_filter_workers.backgrounds import keywords
-from smart_filter_workers.results import Chosen, Eyes, Smile
+from smart_filter_workers.results import Chosen
 
 BEACH = Preset(
     name="tenant/nordic-beach",
@@ -18,8 +19,7 @@ ALL = (*PRESETS, BEACH)
 
 
 def by_words(text: str, among: tuple[Preset, ...] = ALL) -> Chosen:
-    smiles, eyes = [Smile(SmileLevel.HUGE, 0.9)], [Eyes(left_open=True, right_open=True)]
-    return keywords.answer(text, smiles, eyes, people=1, brightness=0.3, seed=0, among=among)
+    return keywords.answer(text, feeling(SmileLevel.HUGE), some_sitters(), seed=0, among=among)
 
 
 def test_picture_is_found_by_a_tag_that_no_design_has() -> None:

@@ -4,16 +4,15 @@ import pytest
 
 from smart_filter_shared.presets import PRESETS, SURFACE_FAMILIES, named
 from smart_filter_shared.rating import SmileLevel
+from smart_filter_tests.sitting import feeling, some_sitters
 from smart_filter_workers.backgrounds import keywords, synonyms, vocabulary
-from smart_filter_workers.results import Chosen, Eyes, Smile
+from smart_filter_workers.results import Chosen
 
-OPEN = Eyes(left_open=True, right_open=True)
 SEEDS = range(12)
 
 
 def chosen(text: str, *, seed: int = 0, smile: SmileLevel = SmileLevel.HUGE) -> Chosen:
-    smiles = [Smile(smile, 0.5)]
-    return keywords.answer(text, smiles, [OPEN], people=1, brightness=0.45, seed=seed)
+    return keywords.answer(text, feeling(smile), some_sitters(), seed=seed)
 
 
 def answers(text: str) -> list[Chosen]:

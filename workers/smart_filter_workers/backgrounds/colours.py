@@ -62,8 +62,12 @@ def mix(light: Colours, shares: NDArray[np.float32]) -> Colours:
     light: (N, 3) linear.  shares: (..., N), summing to 1 over the last axis.
     Returns (..., 3) gamma-coded 0..255.
     """
-    mixed = shares @ oklab(light)
-    return coded(((mixed @ _FROM_LAB.T) ** 3 @ _FROM_CONES.T).astype(np.float32))
+    return coded(from_oklab(shares @ oklab(light)))
+
+
+def from_oklab(lab: Colours) -> Colours:
+    """Return (..., 3) linear light of what `oklab` makes; out of sRGB it is not within 0..1."""
+    return np.asarray((lab @ _FROM_LAB.T) ** 3 @ _FROM_CONES.T, np.float32)
 
 
 def oklab(light: Colours) -> Colours:

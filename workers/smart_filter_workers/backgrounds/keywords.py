@@ -1,18 +1,20 @@
 """Which design answers the words that somebody asked with, and in what words to say so.
 
-The words decide; among designs that answer them equally well the photo does, as for `auto`,
-and then the seed. Words for a surface may be answered by a second design, on which the first
+The words decide; among designs that answer them equally well the photo does, by the scores
+that `auto` has. Words for a surface may be answered by a second design, on which the first
 is printed: a rainbow on linen.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from smart_filter_shared.presets import PRESETS, SURFACE_FAMILIES, Preset
-from smart_filter_workers.backgrounds import choose, vocabulary
+from smart_filter_workers.backgrounds import choose, ranking, vocabulary
+from smart_filter_workers.backgrounds.moods import Feeling
+from smart_filter_workers.backgrounds.sitters import Sitters
 from smart_filter_workers.backgrounds.vocabulary import Meaning
-from smart_filter_workers.results import Chosen, Eyes, Smile
+from smart_filter_workers.results import Chosen
 
 # One design that answers everything is better than two that do so together.
 _COST_OF_TWO: Final = 0.15
@@ -50,14 +52,7 @@ class _Answer:
 
 
 def answer(
-    text: str,
-    smiles: Sequence[Smile],
-    eyes: Sequence[Eyes],
-    *,
-    people: int,
-    brightness: float,
-    seed: int,
-    among: Sequence[Preset] = PRESETS,
+    text: str, feeling: Feeling, sitters: Sitters, *, seed: int, among: Sequence[Preset] = PRESETS
 ) -> Chosen:
     """Choose a background by words parted by commas; by the photo alone when all are unknown.
 
@@ -65,23 +60,22 @@ def answer(
     """
     meanings, unknown = vocabulary.understand(text, among)
     if not meanings:
-        chosen = choose.choose(
-            smiles, eyes, people=people, brightness=brightness, seed=seed, among=among
-        )
+        chosen = choose.choose(feeling, sitters, seed=seed, among=among)
         reason = f"{_unknown(unknown)}, so chosen as for auto: {chosen.reason}"
-        return Chosen(chosen.kind, chosen.name, (), reason)
-    best = _best(meanings, among)
-    mood, _ = choose.mood(smiles, eyes, people)
-    fitting = [one for one in best if mood in one.preset.moods] or best
-    standing_out = [one for one in fitting if choose.stands_out(one.preset, brightness)]
-    candidates = standing_out or fitting
-    found = candidates[seed % len(candidates)]
+        return replace(chosen, keywords=(), reason=reason)
+    best = {one.name: one for one in _best(meanings, among)}
+    ranked = ranking.rank(
+        [(one.name, one.preset) for one in best.values()], feeling, sitters, seed=seed, of=among
+    )
+    found = best[ranked[0].candidate.name]
     answered = [one for one in meanings if found.to(one) >= _ANSWERED]
     return Chosen(
         kind="preset",
         name=found.name,
         keywords=tuple(one.read_as for one in answered),
         reason=_reason(found, meanings, answered, unknown),
+        candidates=ranking.told_of(ranked),
+        light=round(sitters.light, 3),
     )
 
 

@@ -3,13 +3,10 @@
 from dataclasses import replace
 from functools import partial
 
-import cv2
-import numpy as np
-
 from smart_filter_shared.recipe import CHOSEN_BY_PEOPLE, Background, BackgroundKind
-from smart_filter_workers.backgrounds import choose, keywords
+from smart_filter_workers.backgrounds import choose, keywords, moods, sitters
 from smart_filter_workers.backgrounds.collection import Collection
-from smart_filter_workers.results import Chosen, Segmented, Srgb8
+from smart_filter_workers.results import Chosen
 from smart_filter_workers.stages.composite.inputs import NOBODY_BELOW, Inputs
 
 
@@ -38,14 +35,17 @@ def _chosen(inputs: Inputs) -> Chosen:
         return Chosen(BackgroundKind.KEEP, None, (), f"{seen}, so the photo is kept as it is")
     if asked.kind not in CHOSEN_BY_PEOPLE:
         return _asked_for(asked, inputs.collection)
-    smiles = inputs.smiles.smiles if inputs.smiles is not None else ()
     by_words = asked.kind == BackgroundKind.KEYWORDS
     choice = partial(keywords.answer, str(asked.value)) if by_words else choose.choose
+    faces = inputs.faces.faces if inputs.faces is not None else ()
     return choice(
-        smiles,
-        inputs.smiles.eyes if inputs.smiles is not None else (),
-        people=segmented.persons or max(1, len(smiles)),
-        brightness=_brightness(inputs.prepared.proxy_srgb, segmented),
+        moods.read(inputs.smiles, people=segmented.persons or max(1, len(faces))),
+        sitters.look_at(
+            inputs.prepared.proxy_srgb,
+            segmented.matte,
+            faces,
+            scale=inputs.prepared.width / segmented.matte.shape[1],
+        ),
         seed=inputs.seed,
         among=inputs.collection.presets,
     )
@@ -62,10 +62,3 @@ def _asked_for(asked: Background, collection: Collection) -> Chosen:
         BackgroundKind.FILE: "the uploaded background",
     }.get(asked.kind, "no background")
     return Chosen(asked.kind, None, (), f"asked for: {what}")
-
-
-def _brightness(proxy_srgb: Srgb8, segmented: Segmented) -> float:
-    """Return the mean Rec. 709 luma, 0..1, of the people."""
-    people = (segmented.matte > 0).astype(np.uint8)
-    red, green, blue, _ = cv2.mean(proxy_srgb, mask=people)
-    return (0.2126 * red + 0.7152 * green + 0.0722 * blue) / 255

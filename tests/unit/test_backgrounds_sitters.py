@@ -1,0 +1,124 @@
+"""What is seen of people: colours of hair, clothes and outline, and their light."""
+
+import numpy as np
+import pytest
+
+from smart_filter_workers.backgrounds import sitters
+from smart_filter_workers.backgrounds.sitters import Sitters
+from smart_filter_workers.results import Face, Matte8, Srgb8
+
+# A person of blocks, in pixels of the photo: the face, hair around it, clothes below.
+FACE = Face((80, 60, 40, 50), 0.9, ((90, 80), (110, 80), (100, 90), (92, 100), (108, 100)))
+GREY = (128, 128, 128)
+
+
+def a_person(
+    *,
+    hair: tuple[int, int, int] = (30, 25, 22),
+    clothes: tuple[int, int, int] = (160, 24, 40),
+    lit: float = 1.0,
+) -> tuple[Srgb8, Matte8]:
+    """Return a photo, 200 × 240, and its matte; `lit`: the face's right half times this."""
+    srgb = np.full((240, 200, 3), GREY, np.uint8)
+    matte = np.zeros((240, 200), np.uint8)
+    srgb[35:118, 68:132] = hair
+    srgb[60:118, 80:120] = (205, 150, 125)
+    srgb[60:118, 100:120] = np.array((205, 150, 125)) * lit
+    srgb[118:, 40:160] = clothes
+    matte[35:118, 68:132] = 255
+    matte[118:, 40:160] = 255
+    return srgb, matte
+
+
+def seen(srgb: Srgb8, matte: Matte8, *faces: Face, scale: float = 1.0) -> Sitters:
+    return sitters.look_at(srgb, matte, faces, scale=scale)
+
+
+def test_hair_clothes_and_skin_are_told_apart() -> None:
+    found = seen(*a_person(), FACE)
+
+    assert found.hair is not None
+    assert found.skin is not None
+    assert (found.hair.name, [one.name for one in found.clothes]) == ("black", ["red"])
+    assert found.skin.hue == pytest.approx(47, abs=12)
+
+
+def test_faces_are_in_pixels_of_the_photo_and_the_proxy_is_smaller() -> None:
+    large = Face(tuple(4 * one for one in FACE.box), 0.9, FACE.landmarks)  # type: ignore[arg-type]  # four of them
+
+    assert seen(*a_person(), large, scale=4.0).hair == seen(*a_person(), FACE).hair
+
+
+def test_blond_hair_beside_skin_is_still_hair() -> None:
+    found = seen(*a_person(hair=(222, 196, 140)), FACE)
+
+    assert found.hair is not None
+    assert found.hair.lightness > 0.75
+
+
+def test_without_a_face_clothes_are_known_and_hair_is_not() -> None:
+    found = seen(*a_person())
+
+    assert found.hair is None
+    assert found.skin is None
+    assert "red" in {one.name for one in found.clothes}
+
+
+def test_the_outlines_colours_are_the_peoples_and_none_of_the_old_backgrounds() -> None:
+    found = seen(*a_person(hair=(20, 20, 20), clothes=(20, 20, 20)), FACE)
+
+    # Black throughout: OKLab 0.19; the grey behind is 0.6.
+    assert np.quantile(found.outline_lab[:, 0], 0.95) < 0.25
+
+
+def test_places_of_the_outline_lie_outside_of_the_people_and_within_the_picture() -> None:
+    srgb, matte = a_person()
+
+    at = seen(srgb, matte, FACE).outline_at
+
+    assert len(at) > 100
+    assert (at >= 0).all()
+    assert (at < 1).all()
+    rows, columns = (at[:, 1] * matte.shape[0]).astype(int), (at[:, 0] * matte.shape[1]).astype(int)
+    assert (matte[rows, columns] == 0).mean() > 0.9
+
+
+def test_beside_heads_the_outline_counts_more() -> None:
+    with_face, without = seen(*a_person(), FACE).outline_at, seen(*a_person()).outline_at
+
+    above_chin = 118 / 240
+    assert (with_face[:, 1] < above_chin).mean() > 1.2 * (without[:, 1] < above_chin).mean()
+
+
+@pytest.mark.parametrize(("lit", "side"), [(0.75, -1), (1.2, 1)])
+def test_light_comes_from_the_side_on_which_the_face_is_lit(lit: float, side: int) -> None:
+    assert side * seen(*a_person(lit=lit), FACE).light > 0.4
+
+
+def test_an_evenly_lit_face_has_light_from_nowhere() -> None:
+    assert abs(seen(*a_person(), FACE).light) < 0.1
+
+
+def test_clothes_of_two_colours_are_two_tones_and_a_pattern() -> None:
+    srgb, matte = a_person(clothes=(240, 240, 240))
+    srgb[118::8, 40:160] = srgb[119::8, 40:160] = srgb[120::8, 40:160] = (20, 30, 90)
+
+    plain, striped = seen(*a_person(), FACE), seen(srgb, matte, FACE)
+
+    assert plain.pattern < 0.02
+    assert striped.pattern > 0.1
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 40), (40, 1), (3, 3)])
+@pytest.mark.parametrize("level", [0, 255])
+def test_any_picture_can_be_looked_at(size: tuple[int, int], level: int) -> None:
+    found = seen(np.zeros((*size, 3), np.uint8), np.full(size, level, np.uint8), FACE)
+
+    assert np.isfinite(found.outline_lab).all()
+    assert -1 <= found.light <= 1
+
+
+def test_people_who_fill_the_photo_have_no_outline() -> None:
+    srgb, _ = a_person()
+
+    assert not len(seen(srgb, np.full(srgb.shape[:2], 255, np.uint8), FACE).outline_lab)
