@@ -120,6 +120,12 @@ class NotAvailable(InvalidRecipe):
     code = "not_available"
 
 
+class PictureRefused(Rejected):
+    """A picture cannot become a background, or not under this name; the message says why."""
+
+    code = "picture_refused"
+
+
 # --- a stage finds that the photo itself cannot be used ---------------------------------
 
 

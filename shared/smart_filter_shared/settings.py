@@ -150,6 +150,17 @@ def engine() -> EngineSettings:
         raise SetupFailed(_told(error)) from None
 
 
+def stores() -> tuple[DatabaseSettings, StorageSettings]:
+    """Read only where rows and objects are kept.  Raises SetupFailed, as `load` does."""
+    try:
+        return (
+            DatabaseSettings(),  # type: ignore[call-arg]  # filled from the environment
+            StorageSettings(),  # type: ignore[call-arg]
+        )
+    except ValidationError as error:
+        raise SetupFailed(_told(error)) from None
+
+
 def _told(error: ValidationError) -> str:
     first = error.errors(include_input=False, include_url=False, include_context=False)[0]
     prefix = {

@@ -4,10 +4,12 @@ endings      how a command ends: exit statuses, and errors as one line
 run          photos in, pictures out; with photos, progress and report
 up, worker   the servers: on this machine all at once, or one process
 jobs, models what there is
+backgrounds  pictures of one's own to stand behind people
 eval         how good and how dear models are, on photos with known answers
 compare      one photo, cut out by several models
 doctor       what is wrong here
 connection   which server commands talk to
+servers      which database and object store an operator's commands work on
 own_stack    an embedded stack that lives as long as a `run`
 """
 
@@ -28,6 +30,7 @@ _COMMANDS = {
     "api": "smart_filter_deploy.cli.worker:api",
     "prepare": "smart_filter_deploy.cli.worker:prepare",
     "jobs": "smart_filter_deploy.cli.jobs:jobs",
+    "backgrounds": "smart_filter_deploy.cli.backgrounds:backgrounds",
     "models": "smart_filter_deploy.cli.models:models",
     "eval": "smart_filter_deploy.cli.eval:evaluate",
     "compare": "smart_filter_deploy.cli.compare:compare",

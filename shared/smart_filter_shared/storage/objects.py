@@ -27,10 +27,15 @@ _GONE = frozenset({"NoSuchKey", "NoSuchBucket", "NotFound", "ResourceNotFound"})
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """An object that is there: its key, and when it was last written."""
+    """An object that is there: its key, and when it was last written.
+
+    length: in bytes.  etag: what changes with its content, as the server says; "" unless it does.
+    """
 
     key: str
     written_at: dt.datetime
+    length: int = 0
+    etag: str = ""
 
 
 class ObjectStore:
@@ -113,7 +118,12 @@ class ObjectStore:
                 bucket_name=self._bucket, prefix=prefix, recursive=True
             ):
                 if found.object_name is not None and found.last_modified is not None:
-                    yield Stored(found.object_name, found.last_modified)
+                    yield Stored(
+                        found.object_name,
+                        found.last_modified,
+                        length=found.size or 0,
+                        etag=found.etag or "",
+                    )
 
     def presigned_get(self, key: str, *, seconds: int) -> str:
         """Return a link to read a key with, valid for so many seconds."""

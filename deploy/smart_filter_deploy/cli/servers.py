@@ -1,0 +1,59 @@
+"""Which database and object store an operator's commands work on: those that are named, or up."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from pydantic import SecretStr
+
+from smart_filter_deploy.cli.endings import NO_SERVER, Ending
+from smart_filter_deploy.embedded.folder import running_stack
+from smart_filter_shared import settings
+from smart_filter_shared.db import sessions
+from smart_filter_shared.settings import DatabaseSettings, StorageSettings
+from smart_filter_shared.storage.objects import ObjectStore
+from smart_filter_workers.stock.keeping import Servers
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """Database and object store, and the settings of the latter."""
+
+    servers: Servers
+    storage: StorageSettings
+
+
+@contextmanager
+def reached() -> Iterator[Reached]:
+    """Give the servers that SMART_FILTER_DATABASE_URL and the like name; else those that are up.
+
+    Ends the command when there are neither.
+    """
+    database, storage = _settings()
+    engine = sessions.engine(database, connections=1)
+    try:
+        yield Reached(Servers(engine, ObjectStore(storage, connections=1)), storage)
+    finally:
+        engine.dispose()
+
+
+def _settings() -> tuple[DatabaseSettings, StorageSettings]:
+    if os.environ.get("SMART_FILTER_DATABASE_URL"):
+        return settings.stores()
+    stack = running_stack()
+    if stack is None:
+        raise Ending(
+            "no servers are up here: start them with `smart-filter up`, or name others with"
+            " SMART_FILTER_DATABASE_URL, SMART_FILTER_STORAGE_URL, _ACCESS_KEY and _SECRET_KEY",
+            NO_SERVER,
+        )
+    servers = stack.servers
+    return (
+        DatabaseSettings(url=SecretStr(servers.database_url)),
+        StorageSettings(
+            url=servers.storage_url,
+            access_key=SecretStr(servers.storage_access_key),
+            secret_key=SecretStr(servers.storage_secret_key),
+        ),
+    )

@@ -1,0 +1,328 @@
+"""Pictures taken in, and kept in step with a folder or a bucket: on real servers."""
+
+import dataclasses
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from smart_filter_shared import stock
+from smart_filter_shared.errors import ImageTooLarge, ImageUnreadable, PictureRefused
+from smart_filter_shared.ids import Tenant
+from smart_filter_shared.stock import Picture
+from smart_filter_shared.storage.objects import ObjectStore
+from smart_filter_tests import races
+from smart_filter_tests.bench import TENANT, Bench
+from smart_filter_workers import images
+from smart_filter_workers.stock import keeping, syncing
+from smart_filter_workers.stock.keeping import Outcome, Servers
+from smart_filter_workers.stock.providers import bucket, folder
+from smart_filter_workers.stock.providers.base import Provider
+from smart_filter_workers.stock.syncing import Synced
+from smart_filter_workers.stock.words import Called
+
+BEACH = Called("beach", "The beach", ("sea",), None)
+
+
+def a_file(
+    colour: tuple[int, ...] = (40, 120, 200), format_: str = "PNG", mode: str = "RGB"
+) -> bytes:
+    file = io.BytesIO()
+    Image.new(mode, (30, 20), colour).save(file, format_)
+    return file.getvalue()
+
+
+@pytest.fixture
+def there(bench: Bench) -> Servers:
+    return Servers(bench.engine, bench.store)
+
+
+def kept(bench: Bench) -> list[Picture]:
+    with bench.transaction() as connection:
+        return [one.picture for one in stock.everything(connection)]
+
+
+def test_picture_is_stored_before_it_is_written_down(bench: Bench, there: Servers) -> None:
+    picture = keeping.keep(there, a_file(), BEACH, tenant=TENANT).picture
+
+    assert kept(bench) == [picture]
+    assert (picture.palette, picture.width, picture.height) == (("#2878c8",), 30, 20)
+    assert images.decode(bench.store.get(picture.key)).srgb[0, 0].tolist() == [40, 120, 200]
+
+
+def test_same_picture_once_more_changes_nothing(bench: Bench, there: Servers) -> None:
+    keeping.keep(there, a_file(), BEACH, tenant=None)
+    before = kept(bench)
+
+    again = keeping.keep(there, a_file(), BEACH, tenant=None)
+
+    assert again.outcome == Outcome.UNCHANGED
+    assert (kept(bench), len(list(bench.store.stored()))) == (before, 1)
+
+
+def test_other_words_about_the_same_picture_change_those(bench: Bench, there: Servers) -> None:
+    first = keeping.keep(there, a_file(), BEACH, tenant=None).picture
+    other = dataclasses.replace(BEACH, title="The shore", tags=("shore",))
+
+    again = keeping.keep(there, a_file(), other, tenant=None)
+
+    assert again.outcome == Outcome.CHANGED
+    assert kept(bench) == [dataclasses.replace(first, title="The shore", tags=("shore",))]
+
+
+def test_another_picture_of_the_name_needs_leave(bench: Bench, there: Servers) -> None:
+    first = keeping.keep(there, a_file(), BEACH, tenant=TENANT).picture
+
+    with pytest.raises(PictureRefused, match="tenant/beach"):
+        keeping.keep(there, a_file((9, 9, 9)), BEACH, tenant=TENANT)
+    assert kept(bench) == [first]
+    keeping.keep(there, a_file((9, 9, 9)), BEACH, tenant=TENANT, may_replace=True)
+
+    assert [one.palette for one in kept(bench)] == [("#090909",)]
+
+
+def test_one_name_may_be_everybodys_and_each_tenants(bench: Bench, there: Servers) -> None:
+    for tenant in (None, TENANT, Tenant("another")):
+        keeping.keep(there, a_file(), BEACH, tenant=tenant)
+
+    assert [one.preset.name for one in kept(bench)] == ["site/beach", *2 * ["tenant/beach"]]
+
+
+def test_of_different_pictures_added_at_once_one_is_kept(bench: Bench, there: Servers) -> None:
+    def add(level: int) -> str:
+        try:
+            file = a_file((level, level, level))
+            return keeping.keep(there, file, BEACH, tenant=TENANT).outcome
+        except PictureRefused:
+            return "refused"
+
+    outcomes = races.at_once([lambda level=level: add(level) for level in (10, 20, 30)])  # type: ignore[misc]  # binds the loop's variable
+
+    assert sorted(outcomes) == ["added", "refused", "refused"]
+    [one] = kept(bench)
+    assert [stored.key for stored in bench.store.stored()] == [one.key]
+
+
+@pytest.mark.parametrize(
+    ("content", "error"),
+    [
+        (b"", ImageUnreadable),
+        (b"just some text", ImageUnreadable),
+        (a_file()[:60], ImageUnreadable),
+        (bytes(keeping.MAX_BYTES + 1), PictureRefused),
+    ],
+    ids=["empty", "text", "cut off", "too long"],
+)
+def test_what_is_no_picture_leaves_nothing(
+    bench: Bench, there: Servers, content: bytes, error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        keeping.keep(there, content, BEACH, tenant=None)
+
+    assert (kept(bench), list(bench.store.stored())) == ([], [])
+
+
+def test_bomb_is_refused(bench: Bench, there: Servers) -> None:
+    bomb = bytearray(a_file())
+    bomb[16:24] = (60_000).to_bytes(4) * 2  # width and height of the header
+
+    with pytest.raises((ImageTooLarge, ImageUnreadable)):
+        keeping.keep(there, bytes(bomb), BEACH, tenant=None)
+
+    assert list(bench.store.stored()) == []
+
+
+@pytest.mark.parametrize(
+    ("mode", "format_", "colour", "palette"),
+    [("RGBA", "PNG", (255, 0, 0, 0), "#ffffff"), ("CMYK", "JPEG", (0, 0, 0, 0), "#ffffff")],
+)
+def test_alpha_is_laid_over_white_and_cmyk_is_read(
+    there: Servers, mode: str, format_: str, colour: tuple[int, ...], palette: str
+) -> None:
+    picture = keeping.keep(there, a_file(colour, format_, mode), BEACH, tenant=None).picture
+
+    assert picture.palette == (palette,)
+
+
+def test_removed_picture_takes_its_object_along(bench: Bench, there: Servers) -> None:
+    keeping.keep(there, a_file(), BEACH, tenant=TENANT)
+
+    assert keeping.remove(there, None, ["beach"]) == []
+    assert len(keeping.remove(there, TENANT, ["beach"])) == 1
+
+    assert (kept(bench), list(bench.store.stored())) == ([], [])
+
+
+@dataclasses.dataclass(slots=True)
+class Place:
+    """A folder or a bucket that a test fills, and what is kept in step with it."""
+
+    provider: Provider
+    there: Servers
+    path: Path | None
+    store: ObjectStore | None
+
+    def put(self, path: str, content: bytes) -> None:
+        if self.path is not None:
+            (self.path / path).parent.mkdir(parents=True, exist_ok=True)
+            (self.path / path).write_bytes(content)
+        if self.store is not None:
+            self.store.put(f"pictures/{path}", content, length=len(content), media_type="x/y")
+
+    def remove(self, path: str) -> None:
+        if self.path is not None:
+            (self.path / path).unlink()
+        if self.store is not None:
+            self.store.remove(f"pictures/{path}")
+
+    def sync(self, *, delete: bool = False, may_replace: bool = False) -> Synced:
+        return syncing.sync(
+            self.there, self.provider, tenant=TENANT, delete=delete, may_replace=may_replace
+        )
+
+
+@pytest.fixture(params=["folder", "bucket"])
+def place(
+    request: pytest.FixtureRequest, bench: Bench, there: Servers, tmp_path: Path
+) -> Iterator[Place]:
+    storage = bench.settings.storage
+    if request.param == "folder":
+        provider = syncing.provider_of(str(tmp_path), storage)
+        assert isinstance(provider, folder.Folder)
+        yield Place(provider, there, tmp_path, None)
+        return
+    provider = syncing.provider_of("s3://own-pictures/pictures", storage)
+    assert isinstance(provider, bucket.Bucket)
+    provider.store.ensure_bucket()
+    yield Place(provider, there, None, provider.store)
+    for stored in list(provider.store.stored()):
+        provider.store.remove(stored.key)
+
+
+def test_sync_takes_pictures_with_the_words_of_their_paths(bench: Bench, place: Place) -> None:
+    place.put("winter/alps cabin.png", a_file())
+    place.put("sea.jpg", a_file(format_="JPEG"))
+    for ignored in ("read me.txt", ".hidden.png", ".git/x.png"):
+        place.put(ignored, b"none of ours")
+
+    synced = place.sync()
+
+    assert sorted(synced.done[Outcome.ADDED]) == ["tenant/sea", "tenant/winter-alps-cabin"]
+    assert synced.refused == {}
+    assert {one.name: one.tags for one in kept(bench)} == {
+        "sea": ("sea",),
+        "winter-alps-cabin": ("winter", "alps", "cabin"),
+    }
+
+
+def test_repeated_sync_changes_only_what_has_changed(bench: Bench, place: Place) -> None:
+    for name in ("a", "b", "c"):
+        place.put(f"{name}.png", a_file())
+    place.sync()
+    before = {one.name: one.key for one in kept(bench)}
+
+    place.put("b.png", a_file((1, 2, 3)))
+    place.put("backgrounds.toml", b'["c.png"]\ntitle = "Sea"\nmoods = ["sad"]\n')
+    synced = place.sync()
+
+    assert synced.done[Outcome.CHANGED] == ["tenant/b", "tenant/c"]
+    assert synced.done[Outcome.UNCHANGED] == ["tenant/a"]
+    after = {one.name: one for one in kept(bench)}
+    assert {name for name in before if after[name].key != before[name]} == {"b"}
+    assert (after["c"].title, after["c"].moods) == ("Sea", ("sad",))
+
+
+def test_what_is_gone_is_removed_only_when_asked_and_only_what_came_from_there(
+    bench: Bench, place: Place
+) -> None:
+    keeping.keep(place.there, a_file(), BEACH, tenant=TENANT)
+    place.put("a.png", a_file())
+    place.put("b.png", a_file())
+    place.sync()
+    place.remove("b.png")
+
+    assert place.sync().removed == []
+    assert place.sync(delete=True).removed == ["tenant/b"]
+
+    assert {one.name for one in kept(bench)} == {"a", "beach"}
+
+
+def test_place_that_has_become_empty_removes_nothing(bench: Bench, place: Place) -> None:
+    place.put("a.png", a_file())
+    place.sync()
+    place.remove("a.png")
+
+    with pytest.raises(PictureRefused, match="nothing was removed"):
+        place.sync(delete=True)
+
+    assert len(kept(bench)) == 1
+
+
+def test_bad_file_does_not_hold_up_the_others_nor_lose_what_it_was(
+    bench: Bench, place: Place
+) -> None:
+    place.put("b.png", a_file())
+    place.sync()
+    place.put("a.png", b"text")
+    place.put("b.png", a_file()[:50])
+    place.put("c.png", a_file())
+
+    synced = place.sync(delete=True)
+
+    assert set(synced.refused) == {"a.png", "b.png"}
+    assert {one.name for one in kept(bench)} == {"b", "c"}
+
+
+def test_two_paths_of_one_name_are_told(bench: Bench, place: Place) -> None:
+    place.put("a b.png", a_file())
+    place.put("a-b.png", a_file())
+
+    synced = place.sync()
+
+    assert len(kept(bench)) == 1
+    assert "is named a-b, too" in next(iter(synced.refused.values()))
+
+
+def test_name_that_somebody_gave_by_hand_is_not_taken_over(bench: Bench, place: Place) -> None:
+    keeping.keep(place.there, a_file(), BEACH, tenant=TENANT)
+    place.put("beach.png", a_file((7, 7, 7)))
+
+    assert "another picture is named tenant/beach" in place.sync().refused["beach.png"]
+    assert place.sync(may_replace=True).done[Outcome.CHANGED] == ["tenant/beach"]
+
+    assert kept(bench)[0].origin == place.provider.origin
+
+
+def test_notes_that_cannot_be_read_change_nothing(bench: Bench, place: Place) -> None:
+    place.put("a.png", a_file())
+    place.put("backgrounds.toml", b"\xff[")
+
+    with pytest.raises(PictureRefused, match=r"backgrounds\.toml"):
+        place.sync()
+
+    assert kept(bench) == []
+
+
+@pytest.mark.parametrize(
+    "address", ["s3://no-such-bucket/x", "s3:///x", "ftp://example.org/x", "/no/such/folder"]
+)
+def test_place_that_is_not_there_is_told(bench: Bench, there: Servers, address: str) -> None:
+    with pytest.raises(PictureRefused):
+        syncing.sync(
+            there, syncing.provider_of(address, bench.settings.storage), tenant=None, delete=True
+        )
+
+
+def test_bucket_reads_again_only_what_has_another_etag(bench: Bench) -> None:
+    provider = syncing.provider_of("s3://own-pictures", bench.settings.storage)
+    assert isinstance(provider, bucket.Bucket)
+    provider.store.ensure_bucket()
+    file = a_file()
+    provider.store.put("a.png", file, length=len(file), media_type="image/png")
+
+    stamps = [{one.stamp for one in provider.pictures()} for _ in range(2)]
+    provider.store.remove("a.png")
+
+    assert stamps[0] == stamps[1] != {""}
