@@ -124,7 +124,7 @@ def test_answer_carries_safe_headers() -> None:
     assert answer.headers["cache-control"] == "no-store"
 
 
-# What ends a job, a lease or a set-up; no request raises it.
+# What ends a job, a lease, a set-up or a command; no request raises it.
 NEVER_ANSWERED = {
     "image_unreadable",
     "image_too_large",
@@ -134,6 +134,7 @@ NEVER_ANSWERED = {
     "lease_lost",
     "object_missing",
     "setup_failed",
+    "picture_refused",
 }
 
 
