@@ -140,9 +140,13 @@ def faces(row: JobRow) -> list[FaceAnswer] | None:
     rated = _facts(row, StageName.SMILE)
     if detected is None or rated is None:
         return None
+    # No emotions where no model reads them, or an older worker looked.
+    emotions = rated.get("emotions") or [None] * len(detected["faces"])
     return [
-        FaceAnswer.model_validate({**face, "smile": smile, "eyes": eyes})
-        for face, smile, eyes in zip(detected["faces"], rated["smiles"], rated["eyes"], strict=True)
+        FaceAnswer.model_validate({**face, "smile": smile, "eyes": eyes, "emotion": emotion})
+        for face, smile, eyes, emotion in zip(
+            detected["faces"], rated["smiles"], rated["eyes"], emotions, strict=True
+        )
     ]
 
 

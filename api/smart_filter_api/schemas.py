@@ -119,6 +119,23 @@ class RatingAnswer(BaseModel):
     shares: dict[str, float]
 
 
+class TermsAnswer(BaseModel):
+    """What makes a background's score, 0 to 1 each."""
+
+    mood: float = Field(description="whether it goes with what the faces say")
+    contrast: float = Field(description="how well the people stand out from it")
+    harmony: float = Field(description="whether its hues go with clothes, hair and skin")
+    variety: float = Field(description="chance, by the seed")
+
+
+class CandidateAnswer(BaseModel):
+    """A background that could have been chosen; `preset:NAME` asks for it."""
+
+    name: str
+    score: float
+    terms: TermsAnswer
+
+
 class BackgroundAnswer(BaseModel):
     """What stands behind the people, and why; what was asked for until it is chosen."""
 
@@ -126,6 +143,9 @@ class BackgroundAnswer(BaseModel):
     name: str | None
     keywords: list[str]
     reason: str | None
+    candidates: list[CandidateAnswer] = Field(
+        default=[], description="the best five when the people chose, the chosen one first"
+    )
 
 
 class FrameAnswer(BaseModel):

@@ -71,13 +71,26 @@ class Rating:
 
 
 @dataclass(frozen=True, slots=True)
+class Candidate:
+    """A background that could have been chosen: its score 0..1, and the terms that made it."""
+
+    name: str
+    score: float
+    terms: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
 class Background:
-    """What stands behind the people now, and why it was chosen."""
+    """What stands behind the people now, and why it was chosen.
+
+    candidates: the best few when the people chose, the chosen one first.
+    """
 
     kind: str
     name: str | None
     keywords: tuple[str, ...]
     reason: str | None
+    candidates: tuple[Candidate, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,6 +286,15 @@ def _background(fields: Fields | None) -> Background | None:
         name=fields.text_or_none("name"),
         keywords=fields.texts("keywords"),
         reason=fields.text_or_none("reason"),
+        candidates=tuple(map(_candidate, fields.objects_or_none("candidates") or ())),
+    )
+
+
+def _candidate(fields: Fields) -> Candidate:
+    return Candidate(
+        name=fields.text("name"),
+        score=fields.number("score"),
+        terms=fields.numbers_by_name("terms"),
     )
 
 

@@ -119,6 +119,7 @@ def test_recipe_is_answered_with_its_defaults_filled_in(api: Api) -> None:
         "name": "sunrise",
         "keywords": [],
         "reason": None,
+        "candidates": [],
     }
 
 

@@ -86,7 +86,7 @@ def test_finished_job_tells_all_that_was_found(api: Api) -> None:
     ]
     assert job["rating"] == {**RATING, "score": pytest.approx(0.8 * 0.7 + 0.2 * 0.5, abs=1e-9)}
     assert job["rating_reason"] is None
-    assert job["background"] == BACKGROUND
+    assert job["background"] == {**BACKGROUND, "candidates": []}
     assert job["outputs"] == {
         name: f"/v1/jobs/{job['id']}/outputs/{name}"
         for name in ("image", "faces", "rating", "printability")

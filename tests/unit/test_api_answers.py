@@ -162,8 +162,33 @@ def test_background_is_what_was_asked_for_until_it_is_chosen() -> None:
     before = answered(a_row()).background
     after = answered(a_row({COMPOSITE: {"background": chosen}})).background
 
-    assert before.model_dump() == {"kind": "auto", "name": None, "keywords": [], "reason": None}
-    assert after.model_dump() == chosen
+    assert before.model_dump() == {
+        "kind": "auto",
+        "name": None,
+        "keywords": [],
+        "reason": None,
+        "candidates": [],
+    }
+    assert after.model_dump() == {**chosen, "candidates": []}
+
+
+def test_emotions_are_told_where_a_model_has_read_them() -> None:
+    both = rated("none", "huge")
+    read = {**both, SMILE: {**both[SMILE], "emotions": [{"sadness": 1.0}, None]}}
+
+    assert [face.emotion for face in answered(a_row(read)).faces or []] == [{"sadness": 1.0}, None]
+    assert [face.emotion for face in answered(a_row(both)).faces or []] == [None, None]
+
+
+def test_candidates_are_told_with_their_terms() -> None:
+    terms = {"mood": 1.0, "contrast": 0.9, "harmony": 0.8, "variety": 0.1}
+    candidates = [{"name": "sky", "score": 0.75, "terms": terms}]
+    chosen = {"kind": "preset", "name": "sky", "keywords": [], "reason": "", "light": 0.5}
+
+    told = answered(a_row({COMPOSITE: {"background": {**chosen, "candidates": candidates}}}))
+
+    assert [one.model_dump() for one in told.background.candidates] == candidates
+    assert answered(a_row({COMPOSITE: {"background": chosen}})).background.candidates == []
 
 
 @pytest.mark.parametrize(

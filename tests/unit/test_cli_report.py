@@ -91,6 +91,13 @@ def test_rating_shows_the_terms_that_make_it() -> None:
     assert "0.58 = 0.8 × 0.60 smiles + 0.2 × 0.50 open eyes" in found(a_job(rating=rating))
 
 
+def test_backgrounds_that_would_have_gone_as_well_are_named() -> None:
+    candidates = [{"name": name, "score": 0.9, "terms": {}} for name in ("paper", "sky", "mint")]
+    background = {"kind": "preset", "name": "paper", "reason": "calm", "candidates": candidates}
+
+    assert "also good: sky, mint" in found(a_job(background=background))
+
+
 def test_background_comes_with_its_reason() -> None:
     background = {"kind": "preset", "name": "paper", "reason": "calm [0.7]"}
 

@@ -187,7 +187,10 @@ class Artifacts:
         if stored is None:
             return None
         fields = {
-            field.name: self._field(stored, made, field.name) for field in dataclasses.fields(made)
+            field.name: self._field(stored, made, field.name)
+            for field in dataclasses.fields(made)
+            # What an older worker did not know of yet has its default.
+            if _is_known(stored, field)
         }
         value: object = made(**fields)
         return value
@@ -264,6 +267,11 @@ class _Cache:
             while self._bytes > self._most_bytes:
                 _, (_, dropped) = self._values.popitem(last=False)
                 self._bytes -= dropped
+
+
+def _is_known(stored: Json, field: "dataclasses.Field[object]") -> bool:
+    is_stored = field.name in stored["facts"] or field.name in stored["arrays"]
+    return is_stored or field.default is dataclasses.MISSING
 
 
 @functools.cache

@@ -135,6 +135,9 @@ def _found(job: Job) -> list[tuple[str, Text]]:
     # Before it is chosen, a job shows what was asked for.
     if job.background is not None and job.succeeded:
         lines.append(("background", _background(job.background)))
+        others = [one.name for one in job.background.candidates[1:]]
+        if others:
+            lines.append(("", Text(f"also good: {', '.join(others)}", style="dim")))
     lines += [("filter", _filtered(one)) for one in job.filters if one.applied is not None]
     return lines
 

@@ -1,0 +1,70 @@
+"""What is read back of the row of a stage."""
+
+import datetime as dt
+import uuid
+from dataclasses import dataclass
+from typing import Any, cast
+
+from smart_filter_shared.ids import JobId, Tenant
+from smart_filter_shared.jobs.queries import JobRow, StageRow
+from smart_filter_shared.jobs.states import JobState
+from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.rating import SmileLevel
+from smart_filter_shared.recipe import Recipe
+from smart_filter_shared.storage.objects import ObjectStore
+from smart_filter_workers.artifacts import Artifacts
+from smart_filter_workers.results import Eyes, Smile, Smiles
+
+RATED = {
+    "smiles": [{"level": "huge", "score": 0.9}],
+    "eyes": [{"left_open": True, "right_open": None}],
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a stage reads that reads smiles only."""
+
+    smiles: Smiles | None
+
+
+def read(facts: dict[str, Any]) -> Smiles | None:
+    """Read the smiles of a job back; nothing of them is in storage."""
+    row = JobRow(
+        id=JobId(uuid.UUID(int=1)),
+        tenant=Tenant("tests"),
+        state=JobState.RUNNING,
+        recipe=Recipe(),
+        seed=1,
+        photo_key="key",
+        created_at=dt.datetime(2026, 1, 1, tzinfo=dt.UTC),
+        finished_at=None,
+        error=None,
+        stages=(
+            StageRow(
+                name=StageName.SMILE,
+                state="succeeded",
+                attempt=1,
+                models={},
+                seconds=None,
+                started_at=None,
+                result={"facts": facts, "arrays": {}, "files": {}},
+            ),
+        ),
+    )
+    store = cast("ObjectStore", None)  # which nothing here asks
+    artifacts = Artifacts(store, cache_bytes=0, pictures_of=lambda _: ())
+    return artifacts.load(row, Wanted).smiles
+
+
+def test_what_an_older_worker_did_not_know_of_has_its_default() -> None:
+    assert read(RATED) == Smiles(
+        (Smile(SmileLevel.HUGE, 0.9),), (Eyes(left_open=True, right_open=None),), ()
+    )
+
+
+def test_emotions_are_read_back_as_they_were_kept() -> None:
+    smiles = read({**RATED, "emotions": [{"surprise": 0.75, "neutral": 0.25}]})
+
+    assert smiles is not None
+    assert smiles.emotions == ({"surprise": 0.75, "neutral": 0.25},)
