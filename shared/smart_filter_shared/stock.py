@@ -29,7 +29,8 @@ class Picture:
     """A background that is a picture.
 
     tenant: whose it is; None for the operator's, which everybody may use.
-    name: without `site/` or `tenant/`.  tags, moods, palette, brightness: as a preset's.
+    name: without `site/` or `tenant/`.
+    tags, moods, palette, brightness, impression: as a preset's.
     key: where its bytes lie.  digest: lower-case hex SHA-256 of them.
     width, height: in pixels, upright.
     origin: the folder or bucket that it is kept in step with; "" when it was added by hand.
@@ -43,6 +44,7 @@ class Picture:
     moods: tuple[Mood, ...]
     palette: tuple[str, ...]
     brightness: float
+    impression: str
     key: str
     digest: str
     width: int
@@ -62,6 +64,7 @@ class Picture:
             moods=self.moods,
             palette=self.palette,
             brightness=self.brightness,
+            impression=self.impression,
         )
 
 
@@ -169,6 +172,7 @@ def _values(picture: Picture) -> dict[str, object]:
         "moods": [str(mood) for mood in picture.moods],
         "palette": list(picture.palette),
         "brightness": picture.brightness,
+        "impression": picture.impression,
         "key": picture.key,
         "digest": picture.digest,
         "width": picture.width,
@@ -187,6 +191,7 @@ def _picture(row: RowMapping) -> Picture:
         moods=_moods(row["moods"]),
         palette=tuple(row["palette"]),
         brightness=row["brightness"],
+        impression=row["impression"],
         key=row["key"],
         digest=row["digest"],
         width=row["width"],

@@ -24,6 +24,7 @@ def add(api: Api, name: str, tenant: Tenant | None) -> None:
         moods=(Mood.CALM,),
         palette=("#1f6fb0",),
         brightness=0.4,
+        impression="",
         key=keys.stock(),
         digest="ab" * 32,
         width=12,

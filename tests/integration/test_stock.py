@@ -28,6 +28,7 @@ def a_picture(name: str = "beach", tenant: Tenant | None = TENANT) -> Picture:
         moods=(Mood.CALM, Mood.JOYFUL),
         palette=("#1f6fb0", "#e8d9b0"),
         brightness=0.6,
+        impression="",
         key=keys.stock(),
         digest="ab" * 32,
         width=1200,

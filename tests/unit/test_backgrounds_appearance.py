@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from smart_filter_shared.presets import Mood
-from smart_filter_workers.backgrounds import appearance
+from smart_filter_shared.presets import PICTURE, Mood, Preset
+from smart_filter_workers.backgrounds import appearance, impressions
 from smart_filter_workers.results import Srgb8
 
 
@@ -52,6 +52,19 @@ def test_noise_makes_five_colours_at_the_most_and_always_the_same() -> None:
 @pytest.mark.parametrize("size", [(1, 1), (1, 500), (300, 2)])
 def test_any_shape_has_a_palette(size: tuple[int, int]) -> None:
     assert appearance.of(plain(1, 2, 3, size=size)).palette == ("#010203",)
+
+
+def test_place_of_colours_is_remembered() -> None:
+    picture = np.concatenate([plain(10, 20, 60), plain(240, 230, 200)])
+    seen = appearance.of(picture)
+    preset = Preset(
+        *("site/x", "X", PICTURE, (), (), seen.palette, seen.brightness), impression=seen.impression
+    )
+
+    lightness = impressions.of(preset).lab[..., 0]
+
+    assert lightness[0].max() < 0.3
+    assert lightness[-1].min() > 0.9
 
 
 @pytest.mark.parametrize(

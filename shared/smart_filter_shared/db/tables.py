@@ -207,6 +207,7 @@ backgrounds = Table(
     Column("moods", ARRAY(Text), nullable=False),
     Column("palette", ARRAY(Text), nullable=False),
     Column("brightness", Double, nullable=False),
+    Column("impression", Text, nullable=False),
     Column("key", Text, nullable=False),
     Column("digest", Text, nullable=False),
     Column("width", Integer, nullable=False),

@@ -42,6 +42,7 @@ class Preset:
     palette: its colours as #rrggbb, in the order that the family gives a meaning to.
     brightness: mean Rec. 709 luma of what is drawn, 0 black to 1 white, within 0.1.
     parameters: what else the family's file knows, by name; what is missing has its default.
+    impression: of a picture, its mean colours by place, as the workers write them; "" of designs.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Preset:
     palette: tuple[str, ...]
     brightness: float
     parameters: Mapping[str, float] = field(default_factory=dict, hash=False)
+    impression: str = field(default="", repr=False)
 
     @property
     def source(self) -> Source:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from smart_filter_shared.presets import Mood
 from smart_filter_workers import images
-from smart_filter_workers.backgrounds import colours
+from smart_filter_workers.backgrounds import colours, impressions
 from smart_filter_workers.backgrounds.colours import Colours
 from smart_filter_workers.results import Srgb8
 
@@ -34,10 +34,12 @@ class Appearance:
 
     palette: at most five colours as #rrggbb, that of the largest share first.
     brightness: mean Rec. 709 luma, 0 black to 1 white.
+    impression: its mean colours by place, as a preset holds them.
     """
 
     palette: tuple[str, ...]
     brightness: float
+    impression: str
 
 
 def of(srgb: Srgb8) -> Appearance:
@@ -46,7 +48,8 @@ def of(srgb: Srgb8) -> Appearance:
     red, green, blue, _ = cv2.mean(srgb)
     brightness = (0.2126 * red + 0.7152 * green + 0.0722 * blue) / 255  # ITU-R BT.709
     light = colours.linear(small.reshape(-1, 3).astype(np.float32))
-    return Appearance(_palette(light), round(brightness, 3))
+    by_place = impressions.written(impressions.seen_in([small]))
+    return Appearance(_palette(light), round(brightness, 3), by_place)
 
 
 def moods(palette: Sequence[str], brightness: float) -> tuple[Mood, ...]:

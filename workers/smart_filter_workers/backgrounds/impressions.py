@@ -48,7 +48,9 @@ class Impression:
 
 
 def of(preset: Preset) -> Impression:
-    """Return a background's impression: by palette and brightness alone where no file has it."""
+    """Return a background's impression: its own, else the file's, else by its palette alone."""
+    if preset.impression:
+        return _read(preset.impression)
     return _known().get(preset.name) or _by_palette(preset)
 
 
@@ -71,6 +73,13 @@ def seen_in(drawings: Sequence[Srgb8]) -> Impression:
     return Impression(mean, spread.astype(np.float32))
 
 
+def written(impression: Impression) -> str:
+    """Return an impression as hexadecimal digits, as the file and a preset hold it."""
+    srgb = colours.coded(colours.from_oklab(impression.lab))
+    cells = np.dstack([srgb, np.minimum(impression.spread * _SPREAD_STEPS, 255)])
+    return np.round(cells).astype(np.uint8).tobytes().hex()
+
+
 def _by_cell(field: Colours) -> Colours:
     """Return the mean of a picture over each cell of the grid."""
     mean = cv2.resize(field, (COLUMNS, ROWS), interpolation=cv2.INTER_AREA)
@@ -83,12 +92,16 @@ def _known() -> dict[str, Impression]:
     text = resources("smart_filter_workers.backgrounds").joinpath(_FILE).read_text("ascii")
     found = {}
     for line in text.splitlines():
-        name, written = line.split()
-        levels = np.frombuffer(bytes.fromhex(written), np.uint8).astype(np.float32)
-        cells: Colours = levels.reshape(ROWS, COLUMNS, _CELL_BYTES)
-        lab = colours.oklab(colours.linear(cells[..., :3]))
-        found[name] = Impression(lab, np.asarray(cells[..., 3] / _SPREAD_STEPS, np.float32))
+        name, text_of_it = line.split()
+        found[name] = _read(text_of_it)
     return found
+
+
+def _read(text: str) -> Impression:
+    levels = np.frombuffer(bytes.fromhex(text), np.uint8).astype(np.float32)
+    cells: Colours = levels.reshape(ROWS, COLUMNS, _CELL_BYTES)
+    lab = colours.oklab(colours.linear(cells[..., :3]))
+    return Impression(lab, np.asarray(cells[..., 3] / _SPREAD_STEPS, np.float32))
 
 
 def _by_palette(preset: Preset) -> Impression:
@@ -104,7 +117,7 @@ def _by_palette(preset: Preset) -> Impression:
     )
 
 
-def _written(preset: Preset) -> str:
+def _line_of(preset: Preset) -> str:
     """Draw a design with several seeds and return its line of the file."""
     impression = seen_in(
         [
@@ -113,10 +126,8 @@ def _written(preset: Preset) -> str:
             for width, height in _SIZES
         ]
     )
-    srgb = colours.coded(colours.from_oklab(impression.lab))
-    cells = np.dstack([srgb, np.minimum(impression.spread * _SPREAD_STEPS, 255)])
-    return f"{preset.name} {np.round(cells).astype(np.uint8).tobytes().hex()}\n"
+    return f"{preset.name} {written(impression)}\n"
 
 
 if __name__ == "__main__":
-    Path(__file__).with_name(_FILE).write_text("".join(map(_written, PRESETS)), "ascii")
+    Path(__file__).with_name(_FILE).write_text("".join(map(_line_of, PRESETS)), "ascii")

@@ -147,6 +147,7 @@ def _looked_at(
         moods=called.moods or appearance.moods(seen.palette, seen.brightness),
         palette=seen.palette,
         brightness=seen.brightness,
+        impression=seen.impression,
         key=keys.stock(),
         digest=digest,
         width=srgb.shape[1],

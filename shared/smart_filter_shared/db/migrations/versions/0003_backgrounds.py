@@ -19,6 +19,7 @@ def upgrade() -> None:
         sa.Column("moods", words, nullable=False),
         sa.Column("palette", words, nullable=False),
         sa.Column("brightness", sa.Double(), nullable=False),
+        sa.Column("impression", sa.Text(), nullable=False),
         sa.Column("key", sa.Text(), nullable=False),
         sa.Column("digest", sa.Text(), nullable=False),
         sa.Column("width", sa.Integer(), nullable=False),
