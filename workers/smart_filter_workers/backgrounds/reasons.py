@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 
 from smart_filter_shared.presets import Preset
-from smart_filter_workers.backgrounds import impressions, tones
+from smart_filter_workers.backgrounds import impressions, side_light, tones
 from smart_filter_workers.backgrounds.sitters import Sitters
 from smart_filter_workers.backgrounds.tones import Tone
 
@@ -29,6 +29,7 @@ def beside(preset: Preset, sitters: Sitters) -> str:
     parts = [_lightness(float(look[..., 0].mean()), worn)]
     if sitters.clothes:
         parts.append(_hue(tones.tone(look.reshape(-1, 3).mean(axis=0), 1.0), sitters.clothes[0]))
+    parts.append(_light(preset, sitters.light))
     return "".join(f", {part}" for part in parts if part)
 
 
@@ -49,3 +50,9 @@ def _hue(own: Tone, clothes: Tone) -> str:
     if apart <= _SAME:
         return f"in the clothes' own {clothes.name}" if own.name == clothes.name else ""
     return f"its {own.name} opposite their {clothes.name}" if apart >= _OPPOSITE else ""
+
+
+def _light(preset: Preset, light: float) -> str:
+    if preset.family not in side_light.SIDE_LIT or not side_light.is_certain(light):
+        return ""
+    return f"with light from the {'right' if light > 0 else 'left'} as on them"

@@ -8,7 +8,7 @@ import numpy as np
 from coloraide import Color
 
 from smart_filter_shared.recipe import Background, BackgroundKind
-from smart_filter_workers.backgrounds import blurred, library, uploaded
+from smart_filter_workers.backgrounds import blurred, library, side_light, uploaded
 from smart_filter_workers.results import Chosen, Frame, Matte8, Srgb8
 from smart_filter_workers.stages.composite import canvas
 from smart_filter_workers.stages.composite.inputs import Inputs
@@ -25,7 +25,7 @@ def drawn(chosen: Chosen, inputs: Inputs, frame: Frame) -> Srgb8 | Srgba8:
     width, height = frame.width, frame.height
     match chosen.kind:
         case BackgroundKind.PRESET if chosen.name is not None:
-            return inputs.collection.draw(chosen.name, seed=inputs.seed, width=width, height=height)
+            return _preset(chosen.name, chosen.light, inputs, frame)
         case BackgroundKind.FILE:
             if inputs.background is None:
                 raise ValueError("background file needs a background")
@@ -34,6 +34,15 @@ def drawn(chosen: Chosen, inputs: Inputs, frame: Frame) -> Srgb8 | Srgba8:
             return _blurred(inputs, inputs.segmented.matte, frame)
         case _:
             return filled(_colour(inputs.recipe.background), width=width, height=height)
+
+
+def _preset(name: str, light: float, inputs: Inputs, frame: Frame) -> Srgb8:
+    width, height = frame.width, frame.height
+    drawing = inputs.collection.draw(name, seed=inputs.seed, width=width, height=height)
+    preset, _ = inputs.collection.named(name)
+    if preset.family not in side_light.SIDE_LIT:
+        return drawing
+    return side_light.agreeing(drawing, light=light)
 
 
 def is_photo(chosen: Chosen, inputs: Inputs) -> bool:
