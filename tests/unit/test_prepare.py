@@ -1,9 +1,13 @@
+import datetime as dt
+
 import numpy as np
 import pytest
 
 from smart_filter_tests.pictures import a_photo, noise
-from smart_filter_workers.results import Face
+from smart_filter_tests.portraits import a_face, a_portrait
+from smart_filter_workers.results import Face, Photo
 from smart_filter_workers.stages.prepare import stage
+from smart_filter_workers.stages.prepare.fingerprint import fingerprint_of
 from smart_filter_workers.stages.prepare.stage import Inputs, proxy_of
 
 FACE = Face(
@@ -96,3 +100,14 @@ def test_photo_is_turned_as_the_orientation_says(turns: int) -> None:
     assert prepared.quarter_turns == turns
     assert (prepared.height, prepared.width) == ((20, 30) if turns % 2 else (30, 20))
     assert np.array_equal(prepared.proxy_srgb, np.rot90(photo, turns))
+
+
+def test_fingerprint_is_that_of_the_upright_photo_and_the_time_goes_along() -> None:
+    taken = dt.datetime(2031, 5, 6, tzinfo=dt.UTC)
+    upright, _ = a_portrait(a_face())
+    lying = np.ascontiguousarray(np.rot90(upright, -1))
+
+    (prepared,) = stage.run(models([()], turns=1), [Inputs(Photo(lying, "jpg", taken))])
+
+    assert prepared.fingerprint == fingerprint_of(upright)
+    assert prepared.taken_at == taken

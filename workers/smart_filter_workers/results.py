@@ -5,6 +5,7 @@ at the top left corner of the top left pixel. Array fields become artifacts in s
 all else is kept in the stage's row. "left" and "right" are the person's own.
 """
 
+import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -32,11 +33,12 @@ class Photo:
     """The upload, decoded and turned upright.
 
     srgb: (H, W, 3) uint8 sRGB at full resolution; format: what it came as: jpg, png, webp, avif or
-    heic.
+    heic.  taken_at: by the camera's clock, which counts as UTC where it names no zone.
     """
 
     srgb: Srgb8
     format: str
+    taken_at: dt.datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,9 @@ class Prepared:
     proposals: faces that a light detector sees; a better detector may differ.
     quarter_turns: how often the decoded photo was turned by 90° counter-clockwise to stand
         upright, 0 to 3.
+    fingerprint: 64 bits that are alike for photos of one scene (smart_filter_shared.albums); None
+        in what older workers have stored.
+    taken_at: by the camera's clock.
     """
 
     width: int
@@ -97,6 +102,8 @@ class Prepared:
     proxy_srgb: Srgb8
     proposals: tuple[Face, ...]
     quarter_turns: int = 0
+    fingerprint: int | None = None
+    taken_at: dt.datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +205,15 @@ class Frame:
 
 
 @dataclass(frozen=True, slots=True)
+class Filtered:
+    """What became of a filter: whether it drew anything, and what, or why not, for people."""
+
+    name: str
+    applied: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Composited:
     """What `composite` makes: the files that the job was asked for.
 
@@ -205,6 +221,7 @@ class Composited:
     frame: where the photo lies in all of them.
     foreground: x, y, width, height around the people in them, in whole pixels; None without.
     printability: how well they print; None unless faces and eyes were looked at.
+    filters: what became of those that were asked for, in order.
     """
 
     image: Encoded | None
@@ -214,3 +231,4 @@ class Composited:
     frame: Frame | None = None
     foreground: tuple[int, int, int, int] | None = None
     printability: Printability | None = None
+    filters: tuple[Filtered, ...] = ()

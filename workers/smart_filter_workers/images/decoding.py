@@ -54,15 +54,16 @@ def decode(content: bytes) -> Photo:
         _check_size(header.width, header.height)
         pixels = to_srgb(jpeg.decode(content, header), header.mode, header.icc)
         upright = turned_upright(pixels, exif.orientation(header.exif))
-        return Photo(upright, "jpg")
+        return Photo(upright, "jpg", exif.taken_at(header.exif))
     match isobmff.still(content):
         case isobmff.Still.HEIC:
-            pixels, _ = heic.decode(content, most_pixels=MAX_PIXELS)
-            return Photo(pixels, "heic")
+            pixels, tags = heic.decode(content, most_pixels=MAX_PIXELS)
+            return Photo(pixels, "heic", exif.taken_at(tags))
         case isobmff.Still.AVIF:
             content = avif.checked(content, most_pixels=MAX_PIXELS)
     pixels, tags, format_ = _decode_with_pillow(content)
-    return Photo(turned_upright(pixels, exif.orientation(tags)), format_)
+    upright = turned_upright(pixels, exif.orientation(tags))
+    return Photo(upright, format_, exif.taken_at(tags))
 
 
 def _decode_with_pillow(content: bytes) -> tuple[Srgb8, bytes, str]:

@@ -10,6 +10,7 @@ import numpy as np
 from smart_filter_workers import images
 from smart_filter_workers.networks.coordinates import to_photo
 from smart_filter_workers.results import Face, Photo, Prepared, Srgb8
+from smart_filter_workers.stages.prepare.fingerprint import fingerprint_of
 from smart_filter_workers.stages.prepare.models.base import LightDetector, OrientationReader
 
 # Four times what the default networks look at, so that a closer look gains detail and the
@@ -58,6 +59,8 @@ def _prepared(
         proxy_srgb=proxy,
         proposals=(),
         quarter_turns=turn,
+        fingerprint=fingerprint_of(proxy),
+        taken_at=photo.taken_at,
     )
     return replace(prepared, proposals=tuple(to_photo(face, prepared) for face in faces))
 
