@@ -29,6 +29,7 @@ from smart_filter_workers.results import (
     Smile,
     Smiles,
 )
+from smart_filter_workers.stages.composite.look import NOTHING
 
 
 def test_a_red_background_is_red_outside_and_the_subject_unchanged_inside() -> None:
@@ -101,7 +102,7 @@ def test_keep_is_the_photo_itself() -> None:
     "preset", [*{preset.family: preset.name for preset in PRESETS}.values(), "rainbow+linen"]
 )
 def test_each_family_stands_behind_the_people(preset: str) -> None:
-    inputs = a_job(f"preset:{preset}", format=Format.PNG)
+    inputs = a_job(f"preset:{preset}", format=Format.PNG, look=NOTHING)
 
     result = made(inputs)
 

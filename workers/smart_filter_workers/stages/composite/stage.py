@@ -148,4 +148,9 @@ def _picture(
     if cut is None or ground.is_photo(chosen, inputs):
         return ground.kept(inputs, frame)
     behind = ground.drawn(chosen, inputs, frame)
-    return look.joined(compositor, cut, behind, inputs.recipe.look)
+    scene = look.Scene(
+        drawn=chosen.kind == BackgroundKind.PRESET,
+        light=chosen.light,
+        faces=[canvas.on_canvas(face, frame) for face in _faces(inputs)],
+    )
+    return look.joined(compositor, cut, behind, inputs.recipe.look, scene)

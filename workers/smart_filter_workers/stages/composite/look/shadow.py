@@ -1,0 +1,96 @@
+"""What people cast onto the background: behind them, or under their feet.
+
+A shadow takes a share of the light away. Multiplying gamma-coded levels by f is multiplying
+light by f to the power of 2.2, whatever stands there: so it is done gamma-coded, and `opacity`
+is that of black laid over, as in every drawing program.
+"""
+
+from typing import Final
+
+import cv2
+import numpy as np
+
+from smart_filter_shared.recipe import Shadow, ShadowKind
+from smart_filter_workers.results import Srgb8
+from smart_filter_workers.stages.composite.edges import Floats
+from smart_filter_workers.stages.composite.look import feet, maps
+from smart_filter_workers.stages.composite.models.base import Srgba8
+
+# Chosen by looking. All lengths are shares of the subject's size: the root of the area of the
+# box around the largest person, or group of persons who touch.
+DROP_SOFTNESS: Final = 0.03
+DROP_DOWN: Final = 0.025
+DROP_ASIDE: Final = 0.04  # with the light wholly from one side
+AUTO_SOFTNESS: Final = 0.06
+AUTO_DROP: Final = 0.22
+AUTO_CONTACT: Final = 0.55
+# Less than this takes nobody's eye, and not a level of most colours.
+_SEEN_FROM: Final = 0.004
+_WHOLE: Final = 255
+
+
+def of(people: Floats, shadow: Shadow, *, light: float) -> Floats | None:
+    """Return how much of the light people take from what is behind them; None for none.
+
+    people: (h, w) float32 coverage, 0..1, a small map.  light: where it comes from, -1 left to
+    1 right.  Returns (h', w') float32, 0..1, a small map that may be smaller.
+    """
+    parts = feet.parts(people) if shadow.kind != ShadowKind.NONE else ()
+    if not parts:
+        return None
+    size_px = parts[0].size_px
+    match shadow.kind:
+        case ShadowKind.DROP:
+            drop = _drop(people, size_px, softness=DROP_SOFTNESS, light=light)
+            return drop * np.float32(shadow.opacity)
+        case ShadowKind.CONTACT:
+            return feet.shade(parts, opacity=shadow.opacity, light=light)
+        case _:
+            under = feet.shade(parts, opacity=AUTO_CONTACT, light=light)
+            if under is not None:
+                return under
+            drop = _drop(people, size_px, softness=AUTO_SOFTNESS, light=light)
+            return drop * np.float32(AUTO_DROP)
+
+
+def darken(ground: Srgb8 | Srgba8, share: Floats, people: Floats) -> None:
+    """Take a share of the light from a ground, in place, wherever people do not hide it.
+
+    ground: (H, W, 3), or (H, W, 4) with straight alpha, which the shadow adds to.
+    share: a small map of any size, 0..1; people: one of the ground's grid.
+    """
+    grid = maps.grid(*ground.shape[:2])
+    fitted = grid.fitted(share)
+    for block in grid.blocks((fitted[1:-1, 1:-1] > _SEEN_FROM) & (people < 1)):
+        part = ground[block]
+        taken = grid.part(fitted, block)
+        if part.shape[2] > 3:  # noqa: PLR2004 - red, green, blue
+            _darken_some(part, taken)
+        else:
+            left = cv2.cvtColor(1 - taken, cv2.COLOR_GRAY2RGB)
+            ground[block] = cv2.multiply(part, left, dtype=cv2.CV_8U)
+
+
+def _darken_some(part: Srgba8, taken: Floats) -> None:
+    """Lay black over what something shows through.  Source: Porter & Duff 1984, over."""
+    alpha = part[..., 3].astype(np.float32) / np.float32(_WHOLE)
+    through = alpha * (1 - taken)
+    covered = through + taken
+    share = through / np.maximum(covered, 1e-6)
+    part[..., :3] = part[..., :3] * share[..., np.newaxis] + 0.5
+    part[..., 3] = covered * _WHOLE + 0.5
+
+
+def _drop(people: Floats, size_px: float, *, softness: float, light: float) -> Floats:
+    """Return the shadow on a wall behind people, 0..1: they themselves, moved and soft."""
+    soft = maps.blurred(people, sigma_px=softness * size_px)
+    scale_x, scale_y = soft.shape[1] / people.shape[1], soft.shape[0] / people.shape[0]
+    aside, down = -light * DROP_ASIDE * size_px * scale_x, DROP_DOWN * size_px * scale_y
+    moved = cv2.warpAffine(
+        soft,
+        np.array([[1, 0, aside], [0, 1, down]]),
+        soft.shape[::-1],
+        flags=cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    return moved.astype(np.float32, copy=False)
