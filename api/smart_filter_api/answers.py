@@ -16,6 +16,7 @@ from smart_filter_api.schemas import (
     FilterAnswer,
     FilteredAnswer,
     FrameAnswer,
+    ImageAnswer,
     JobAnswer,
     LinksAnswer,
     ModelAnswer,
@@ -63,7 +64,7 @@ def job(row: JobRow, keeping: Keeping) -> JobAnswer:
         people=_people(row),
         confidence=_segmented(row, "confidence"),
         needs_review=bool(_segmented(row, "needs_review")),
-        image=_picture(file(row, Output.IMAGE)),
+        image=_image(file(row, Output.IMAGE)),
         faces=found,
         rating=None if found is None else rating(found),
         rating_reason=_rating_reason(row.recipe, found),
@@ -251,6 +252,10 @@ def _stage(row: StageRow) -> StageAnswer:
 
 def _outputs(row: JobRow) -> tuple[Output, ...]:
     return row.recipe.outputs if row.state == JobState.SUCCEEDED else ()
+
+
+def _image(known: Json | None) -> ImageAnswer | None:
+    return None if known is None else ImageAnswer.model_validate(known)
 
 
 def _picture(known: Json | None) -> Picture | None:

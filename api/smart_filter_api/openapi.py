@@ -10,8 +10,9 @@ from smart_filter_api.multipart import MAX_PHOTO_BYTES, PICTURES
 from smart_filter_api.photo_header import MAX_PIXELS, PhotoFormat
 from smart_filter_api.problems import Problem
 from smart_filter_shared.filters import FILTERS
-from smart_filter_shared.recipe import CHOOSABLE_TASKS, Crop, Edge, Format, Output, Priority
+from smart_filter_shared.recipe import CHOOSABLE_TASKS, Crop, Edge, Effort, Format, Output, Priority
 from smart_filter_shared.recipe.fields import MAX_METADATA, MAX_METADATA_CHARACTERS, MAX_SEED
+from smart_filter_shared.recipe.files import LEAST_MAX_BYTES
 
 Schema = dict[str, Any]  # a JSON schema: JSON of any shape
 
@@ -36,6 +37,25 @@ _FRAMING: Schema = {
     "size": _words("full", "`preview`, `medium`, `hd`, `1080x1350`, `print:10x15`"),
     "aspect": _words("original", "`1:1`, `4:5`, `9:16`, `3:2` …"),
 }
+_FILES: Schema = {
+    "matte_bits": {"type": "integer", "enum": [8, 16], "default": 8},
+    "max_bytes": {
+        "type": "string",
+        "description": "image and cut-out each take no more: `200000`, `200kB`, `1.5MB`; "
+        f"{LEAST_MAX_BYTES} bytes at least",
+    },
+    "keep_metadata": {
+        "type": "boolean",
+        "default": False,
+        "description": "what the photo tells of itself, but never where it was taken",
+    },
+    "effort": {
+        "type": "string",
+        "enum": [str(one) for one in Effort],
+        "default": str(Effort.FAST),
+        "description": "`small`: slower encoders, for fewer bytes",
+    },
+}
 _LOOK: Schema = {
     "shadow": _words("auto", "`none`, `drop`, `contact`, the last two with how dark: `drop:0.4`"),
     "outline": _words("none", "a width and a CSS colour: `1.5% white`, `12px #f80`"),
@@ -55,7 +75,7 @@ SUBMISSION: Schema = {
                     "photo": {
                         "type": "string",
                         "format": "binary",
-                        "description": "JPEG, PNG, WebP or AVIF; at most "
+                        "description": "JPEG, PNG, WebP, AVIF, or HEIC where it is read; at most "
                         f"{MAX_PHOTO_BYTES} bytes and {MAX_PIXELS} pixels",
                     },
                     "background_file": {
@@ -82,6 +102,7 @@ SUBMISSION: Schema = {
                         "default": "auto",
                     },
                     "quality": {"type": "integer", "minimum": 1, "maximum": 100, "default": 90},
+                    **_FILES,
                     "edge": {
                         "type": "string",
                         "enum": [str(one) for one in Edge],

@@ -14,7 +14,7 @@ from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.presets import Mood, Source
 from smart_filter_shared.printability import Printability
 from smart_filter_shared.rating import SmileLevel
-from smart_filter_shared.recipe import Crop, Edge, Format, Output, Priority
+from smart_filter_shared.recipe import Crop, Edge, Effort, Format, Output, Priority
 
 
 def _in_utc(moment: dt.datetime) -> dt.datetime:
@@ -46,6 +46,10 @@ class RecipeAnswer(BaseModel):
     outputs: list[Output]
     format: Format
     quality: int
+    matte_bits: int
+    max_bytes: int | None = Field(description="of image and cut-out, each")
+    keep_metadata: bool
+    effort: Effort
     edge: Edge
     crop: Crop
     margin: str
@@ -75,6 +79,17 @@ class Picture(BaseModel):
     width: int
     height: int
     format: str
+
+
+class ImageAnswer(Picture):
+    """The file of the image: how large it is, and how it was encoded.
+
+    quality: null of a png.  blurhash: a blurred preview in a few letters (blurha.sh).
+    """
+
+    bytes: int
+    quality: int | None = None
+    blurhash: str | None = None
 
 
 class SmileAnswer(BaseModel):
@@ -227,7 +242,7 @@ class JobAnswer(BaseModel):
         description="how far an ensemble's members agree, 0 to 1: intersection over union"
     )
     needs_review: bool = Field(description="whether they agree less than the recipe wants")
-    image: Picture | None
+    image: ImageAnswer | None
     faces: list[FaceAnswer] | None
     rating: RatingAnswer | None
     rating_reason: str | None = Field(description="`no_face`, `not_requested` or null")

@@ -16,11 +16,18 @@ FINAL_STATES = frozenset({"succeeded", "failed", "canceled"})
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture's size in pixels, and its format such as `jpg`."""
+    """A picture's size in pixels, and its format such as `jpg`.
+
+    Of the image also how many bytes it has, its quality, 1 to 100 (None of a png), and the
+    BlurHash that a preview is drawn from.
+    """
 
     width: int
     height: int
     format: str
+    bytes: int | None = None
+    quality: int | None = None
+    blurhash: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +248,9 @@ def _picture(fields: Fields | None) -> Picture | None:
         fields.integer_or_none("width") or 0,
         fields.integer_or_none("height") or 0,
         fields.text_or_none("format") or "",
+        bytes=fields.integer_or_none("bytes"),
+        quality=fields.integer_or_none("quality"),
+        blurhash=fields.text_or_none("blurhash"),
     )
 
 

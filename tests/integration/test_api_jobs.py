@@ -104,6 +104,23 @@ def test_recipe_is_answered_with_its_defaults_filled_in(api: Api) -> None:
         "outputs": ["image"],
         "format": "auto",
         "quality": 80,
+        "matte_bits": 8,
+        "max_bytes": None,
+        "keep_metadata": False,
+        "effort": "fast",
+        "edge": "balanced",
+        "crop": "false",
+        "margin": "0px 0px 0px 0px",
+        "scale": "original",
+        "position": "original",
+        "roi": "",
+        "size": "full",
+        "aspect": "original",
+        "shadow": "auto",
+        "outline": "none",
+        "light_wrap": "auto",
+        "harmonise": "auto",
+        "filters": [],
         "require_person": False,
         "persons": "all",
         "priority": "standard",
@@ -128,8 +145,8 @@ def test_job_has_every_field_of_the_contract(api: Api) -> None:
 
     assert " ".join(job) == (
         "id state parent_id created_at finished_at expires_at recipe seed metadata photo "
-        "people confidence needs_review image faces rating rating_reason background stages "
-        "outputs queue degraded links error"
+        "people confidence needs_review image faces rating rating_reason printability "
+        "background filters frame stages outputs queue degraded links error"
     )
     assert job["created_at"].endswith("Z")
 
@@ -304,7 +321,7 @@ def test_backgrounds_are_listed_as_recipes_name_them(api: Api) -> None:
     page = api.client.get("/v1/backgrounds").json()
 
     assert page["next_cursor"] is None
-    names = "name title family tags moods palette brightness surface"
+    names = "name title source family tags moods palette brightness surface"
     assert set(page["items"][0]) == set(names.split())
     for background in page["items"][::9]:
         assert api.job(api.submit(background=f"preset:{background['name']}"))

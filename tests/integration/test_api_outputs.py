@@ -74,7 +74,14 @@ def test_finished_job_tells_all_that_was_found(api: Api) -> None:
 
     assert job["state"] == "succeeded"
     assert job["photo"] == {"width": 640, "height": 480, "format": "jpg"}
-    assert job["image"] == {"width": 640, "height": 480, "format": "png"}
+    assert job["image"] == {
+        "width": 640,
+        "height": 480,
+        "format": "png",
+        "bytes": len(IMAGE),
+        "quality": None,
+        "blurhash": None,
+    }
     assert job["people"] == 1
     assert job["faces"] == [
         {

@@ -203,9 +203,7 @@ def test_heic_that_is_not_read_here_is_told_what_to_install() -> None:
 
 
 def test_refusal_names_heic_where_it_is_read() -> None:
-    with pytest.raises(
-        UnsupportedMedia, match="accepted are JPEG, PNG, WebP, AVIF and HEIC"
-    ):
+    with pytest.raises(UnsupportedMedia, match="accepted are JPEG, PNG, WebP, AVIF and HEIC"):
         photo_header.read(io.BytesIO(b"GIF89a"), heic=True)
 
 

@@ -1,11 +1,13 @@
 """Which files the composite stage makes, and in which formats."""
 
+import io
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from smart_filter_shared.recipe import Format, Output
+from smart_filter_shared.recipe import Files, Format, Output
 from smart_filter_tests.compositing import (
     HEIGHT,
     INSIDE,
@@ -106,3 +108,42 @@ def test_quality_decides_the_size_of_a_jpeg() -> None:
     assert fine is not None
     assert coarse is not None
     assert len(coarse.content) < len(fine.content) / 2
+
+
+@pytest.mark.parametrize("format_", [Format.JPG, Format.PNG, Format.WEBP, Format.AVIF])
+def test_image_and_cutout_take_no_more_bytes_than_allowed(format_: Format) -> None:
+    files = Files(max_bytes=10_000)
+    inputs = a_job(
+        "preset:paper", outputs=(Output.IMAGE, Output.CUTOUT), format=format_, files=files
+    )
+
+    result = made(inputs)
+
+    for file in (result.image, result.cutout):
+        assert file is not None
+        assert len(file.content) <= 10_000
+
+
+def test_matte_in_sixteen_bits_covers_the_same() -> None:
+    coarse = pixels(made(a_job("keep", outputs=(Output.MATTE,))).matte)
+
+    result = made(a_job("keep", outputs=(Output.MATTE,), files=Files(matte_bits=16)))
+
+    assert result.matte is not None
+    fine = np.asarray(Image.open(io.BytesIO(result.matte.content))).astype(np.int32)
+    assert fine.max() == 65_535
+    assert np.array_equal(fine, coarse.astype(np.int32) * 257)
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_metadata_goes_along_only_when_it_is_asked_for(*, keep: bool) -> None:
+    tags = Image.Exif()
+    tags[0x013B] = "Ada"
+    inputs = a_job("preset:sky", files=Files(keep_metadata=keep))
+    inputs = replace(inputs, photo=replace(inputs.photo, exif=tags.tobytes()))
+
+    result = made(inputs)
+
+    assert result.image is not None
+    seen = Image.open(io.BytesIO(result.image.content)).getexif()
+    assert seen.get(0x013B) == ("Ada" if keep else None)

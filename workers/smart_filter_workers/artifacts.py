@@ -226,6 +226,8 @@ class Artifacts:
             "height": file.height,
             "format": file.format,
             "bytes": len(file.content),
+            "quality": file.quality,
+            "blurhash": file.blurhash,
         }
 
 

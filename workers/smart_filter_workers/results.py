@@ -20,6 +20,8 @@ from smart_filter_shared.rating import SmileLevel
 Srgb8: TypeAlias = NDArray[np.uint8]
 # (H, W) uint8: coverage by the subject, 0 none, 255 whole; linear, not gamma-coded.
 Matte8: TypeAlias = NDArray[np.uint8]
+# The same in 65,535 steps.
+Matte16: TypeAlias = NDArray[np.uint16]
 
 Point: TypeAlias = tuple[float, float]
 
@@ -32,24 +34,33 @@ Emotions: TypeAlias = Mapping[str, float]
 class Photo:
     """The upload, decoded and turned upright.
 
-    srgb: (H, W, 3) uint8 sRGB at full resolution; format: what it came as: jpg, png, webp, avif or
-    heic.  taken_at: by the camera's clock, which counts as UTC where it names no zone.
+    srgb: (H, W, 3) uint8 sRGB at full resolution.
+    format: what it came as: jpg, png, webp, avif or heic.
+    taken_at: by the camera's clock, which counts as UTC where it names no zone.
+    exif: as it came, from its TIFF header on, unread; empty when it has none, or a long one.
     """
 
     srgb: Srgb8
     format: str
     taken_at: dt.datetime | None = None
+    exif: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A finished file: its bytes, their media type, and its size in pixels."""
+    """A finished file: its bytes, their media type, and its size in pixels.
+
+    quality: 1..100; None where the format has none.
+    blurhash: a few letters that a blurred preview is drawn from; None when nobody asked.
+    """
 
     content: bytes
     media_type: str
     width: int
     height: int
     format: str
+    quality: int | None = None
+    blurhash: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

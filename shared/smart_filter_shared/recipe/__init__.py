@@ -4,6 +4,7 @@
 the words of their part.
 """
 
+from smart_filter_shared.recipe.files import Effort, Files
 from smart_filter_shared.recipe.filters import Filter
 from smart_filter_shared.recipe.framing import Crop, Framing, Length, Span
 from smart_filter_shared.recipe.look import Look, Outline, Shadow, ShadowKind
@@ -33,6 +34,8 @@ __all__ = [
     "BackgroundKind",
     "Crop",
     "Edge",
+    "Effort",
+    "Files",
     "Filter",
     "Format",
     "Framing",

@@ -16,8 +16,9 @@ from smart_filter_shared.errors import FieldError, InvalidRecipe, NotAvailable
 from smart_filter_shared.filters import FilterCard
 from smart_filter_shared.parameters import Scalar
 from smart_filter_shared.presets import PRESETS, Preset
-from smart_filter_shared.recipe import background, filters, framing, look
+from smart_filter_shared.recipe import background, files, filters, framing, look
 from smart_filter_shared.recipe.contradictions import card_of, refuse
+from smart_filter_shared.recipe.files import Effort, Files
 from smart_filter_shared.recipe.filters import Filter
 from smart_filter_shared.recipe.framing import Crop, Framing
 from smart_filter_shared.recipe.look import Look
@@ -79,6 +80,7 @@ def parse(
         outputs=reader.listed("outputs", _output, (Output.IMAGE,)),
         format=reader.one("format", _format, Format.AUTO),
         quality=reader.one("quality", _integer_within(1, 100), 90),
+        files=_files(reader),
         edge=reader.one("edge", _edge, Edge.BALANCED),
         framing=_framing(reader),
         look=_look(reader),
@@ -225,6 +227,16 @@ class _Reader:
         self._wrong.append(FieldError(pointer(name), detail))
 
 
+def _files(reader: _Reader) -> Files:
+    default = Files()
+    return Files(
+        matte_bits=reader.one("matte_bits", files.read_matte_bits, default.matte_bits),
+        max_bytes=reader.one("max_bytes", files.read_max_bytes, None),
+        keep_metadata=reader.one("keep_metadata", _boolean, default.keep_metadata),
+        effort=reader.one("effort", _effort, default.effort),
+    )
+
+
 def _framing(reader: _Reader) -> Framing:
     default = Framing()
     return Framing(
@@ -260,6 +272,10 @@ def _output(text: str) -> Output:
 
 def _edge(text: str) -> Edge:
     return _member(Edge, text)
+
+
+def _effort(text: str) -> Effort:
+    return _member(Effort, text)
 
 
 def _crop(text: str) -> Crop:

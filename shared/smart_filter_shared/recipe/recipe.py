@@ -15,7 +15,8 @@ from smart_filter_shared.cards import TaskName
 from smart_filter_shared.filters import Need
 from smart_filter_shared.parameters import Parameters
 from smart_filter_shared.pipeline import PIPELINE, StageName
-from smart_filter_shared.recipe import filters, framing, look
+from smart_filter_shared.recipe import files, filters, framing, look
+from smart_filter_shared.recipe.files import Files
 from smart_filter_shared.recipe.filters import Filter
 from smart_filter_shared.recipe.framing import Framing
 from smart_filter_shared.recipe.look import Look
@@ -119,6 +120,7 @@ class Recipe:
     outputs: tuple[Output, ...] = (Output.IMAGE,)
     format: Format = Format.AUTO
     quality: int = 90
+    files: Files = field(default_factory=Files)
     edge: Edge = Edge.BALANCED
     framing: Framing = field(default_factory=Framing)
     look: Look = field(default_factory=Look)
@@ -152,6 +154,7 @@ class Recipe:
             "outputs": [str(output) for output in self.outputs],
             "format": str(self.format),
             "quality": self.quality,
+            **self.files.as_json(),
             "edge": str(self.edge),
             **self.framing.as_json(),
             **self.look.as_json(),
@@ -205,6 +208,7 @@ def from_json(recipe: Mapping[str, object], *, seed: int, metadata: Mapping[str,
         outputs=tuple(Output(output) for output in outputs),
         format=Format(str(recipe["format"])),
         quality=quality,
+        files=files.from_json(recipe),
         edge=Edge(str(recipe.get("edge", Edge.BALANCED))),
         framing=framing.from_json(recipe),
         look=look.from_json(recipe),

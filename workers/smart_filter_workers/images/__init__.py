@@ -6,12 +6,15 @@ from smart_filter_workers.images.encoding import (
     MAX_AVIF_SIDE_PX,
     MAX_JPEG_SIDE_PX,
     MAX_WEBP_SIDE_PX,
+    Manner,
+    encode,
     encode_avif,
     encode_jpeg,
     encode_png,
     encode_webp,
 )
-from smart_filter_workers.images.sizes import by_area, shrink, turned
+from smart_filter_workers.images.fitting import fitted
+from smart_filter_workers.images.sizes import by_area, over_white, shrink, smaller, turned
 
 __all__ = [
     "FULL_CHROMA_QUALITY",
@@ -19,12 +22,17 @@ __all__ = [
     "MAX_JPEG_SIDE_PX",
     "MAX_PIXELS",
     "MAX_WEBP_SIDE_PX",
+    "Manner",
     "by_area",
     "decode",
+    "encode",
     "encode_avif",
     "encode_jpeg",
     "encode_png",
     "encode_webp",
+    "fitted",
+    "over_white",
     "shrink",
+    "smaller",
     "turned",
 ]

@@ -15,7 +15,7 @@ from PIL import Image, UnidentifiedImageError
 
 from smart_filter_shared import isobmff
 from smart_filter_shared.errors import ImageTooLarge, ImageUnreadable
-from smart_filter_workers.images import avif, exif, heic, jpeg
+from smart_filter_workers.images import avif, exif, heic, jpeg, metadata
 from smart_filter_workers.images.profiles import flattened, to_srgb
 from smart_filter_workers.images.sizes import turned_upright
 from smart_filter_workers.results import Photo, Srgb8
@@ -53,17 +53,23 @@ def decode(content: bytes) -> Photo:
         header = jpeg.read_header(content)
         _check_size(header.width, header.height)
         pixels = to_srgb(jpeg.decode(content, header), header.mode, header.icc)
-        upright = turned_upright(pixels, exif.orientation(header.exif))
-        return Photo(upright, "jpg", exif.taken_at(header.exif))
+        return _photo(pixels, "jpg", header.exif, orientation=exif.orientation(header.exif))
     match isobmff.still(content):
         case isobmff.Still.HEIC:
             pixels, tags = heic.decode(content, most_pixels=MAX_PIXELS)
-            return Photo(pixels, "heic", exif.taken_at(tags))
+            return _photo(pixels, "heic", tags, orientation=exif.UPRIGHT)
         case isobmff.Still.AVIF:
             content = avif.checked(content, most_pixels=MAX_PIXELS)
     pixels, tags, format_ = _decode_with_pillow(content)
-    upright = turned_upright(pixels, exif.orientation(tags))
-    return Photo(upright, format_, exif.taken_at(tags))
+    return _photo(pixels, format_, tags, orientation=exif.orientation(tags))
+
+
+def _photo(pixels: Srgb8, format_: str, tags: bytes, *, orientation: int) -> Photo:
+    tags = tags.removeprefix(exif.PREFIX)
+    # Longer than a JPEG's, it is nothing that a camera wrote.
+    short = tags if len(tags) <= metadata.MAX_BYTES else b""
+    upright = turned_upright(pixels, orientation)
+    return Photo(upright, format_, exif.taken_at(short), short)
 
 
 def _decode_with_pillow(content: bytes) -> tuple[Srgb8, bytes, str]:

@@ -1,17 +1,20 @@
-"""Pixels to finished files."""
+"""Pixels to finished files, each of which says that its colours are sRGB.
+
+What is fast is the rule; `small` takes a slower encoder for fewer bytes.
+"""
 
 import io
-import struct
-import zlib
+from dataclasses import dataclass
 from typing import Final
 
-import cv2
 import numpy as np
 import simplejpeg
 from PIL import Image
 
 from smart_filter_shared.errors import ImageTooLarge
-from smart_filter_workers.results import Encoded, Matte8, Srgb8
+from smart_filter_workers.images import exif, metadata, png
+from smart_filter_workers.images.profiles import srgb_profile
+from smart_filter_workers.results import Encoded, Matte8, Matte16, Srgb8
 
 # What the formats can hold at most: WebP by its 14-bit fields, JPEG and AVIF by the limits of
 # libjpeg and libavif.
@@ -23,47 +26,109 @@ MAX_AVIF_SIDE_PX: Final = 32768
 FULL_CHROMA_QUALITY: Final = 90
 
 # Of libwebp's seven: half the time of Pillow's default for a tenth more bytes, and as fine.
-_WEBP_METHOD: Final = 0
+_WEBP_METHOD, _WEBP_METHOD_SMALL = 0, 4
 # Of libaom's, 0 to 10: an eighth of the time of Pillow's default for an eighth more bytes.
-_AVIF_SPEED: Final = 10
+_AVIF_SPEED, _AVIF_SPEED_SMALL = 10, 6
 # As coarse as the colours, alpha would leave a veil of a few levels where nothing is.
 _AVIF_EXACT_ALPHA: Final = {"alpha:lossless": "1"}
-# The sRGB chunk (PNG, third edition, 11.3.2.5) with rendering intent 0, perceptual.
-_PNG_HEADER_BYTES: Final = 33
-_PNG_SRGB_CHUNK: Final = b"\x00\x00\x00\x01sRGB\x00" + struct.pack(">I", zlib.crc32(b"sRGB\x00"))
+# What simplejpeg begins a file with: its start, and JFIF's segment (ITU-T T.871, 10.1).
+_JFIF_BYTES: Final = 20
+_EXIF_SEGMENT, _ICC_SEGMENT = 0xE1, 0xE2
+_WHOLE_PROFILE: Final = b"ICC_PROFILE\0\1\1"  # ICC.1:2022, annex B.4: one chunk of one
 
 
-def encode_jpeg(srgb: Srgb8, *, quality: int) -> Encoded:
-    """Encode (H, W, 3) uint8 sRGB as JPEG without metadata (untagged means sRGB to browsers).
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a picture is encoded.
+
+    format: `jpg`, `png`, `webp` or `avif`.  quality: 1..100, of all but png.
+    small: whether fewer bytes are worth a slower encoder.
+    exif: the photo's, as it came, of which the file carries what `metadata.kept` keeps.
+    """
+
+    format: str
+    quality: int = 90
+    small: bool = False
+    exif: bytes = b""
+
+
+def encode(pixels: Srgb8, manner: Manner) -> Encoded:
+    """Encode (H, W, 3) sRGB or (H, W, 4) sRGB with straight alpha, uint8.
+
+    Raises ImageTooLarge when a side is above what the format can hold.
+    """
+    height, width = pixels.shape[:2]
+    tags = metadata.kept(manner.exif, width=width, height=height)
+    quality, small = manner.quality, manner.small
+    match manner.format:
+        case "avif":
+            return encode_avif(pixels, quality=quality, small=small, tags=tags)
+        case "webp":
+            return encode_webp(pixels, quality=quality, small=small, tags=tags)
+        case "png":
+            return encode_png(pixels, small=small, tags=tags)
+        case _:
+            return encode_jpeg(pixels, quality=quality, small=small, tags=tags)
+
+
+def encode_jpeg(srgb: Srgb8, *, quality: int, small: bool = False, tags: bytes = b"") -> Encoded:
+    """Encode (H, W, 3) uint8 sRGB as JPEG; a progressive one when it is to be small.
 
     Raises ImageTooLarge when a side is above what JPEG can hold.
     """
     _check_sides(srgb, MAX_JPEG_SIDE_PX, "JPEG")
-    chroma = "444" if quality >= FULL_CHROMA_QUALITY else "420"
-    content: bytes = simplejpeg.encode_jpeg(
-        np.ascontiguousarray(srgb), quality=quality, colorspace="RGB", colorsubsampling=chroma
-    )
     height, width = srgb.shape[:2]
-    return Encoded(content, "image/jpeg", width, height, "jpg")
+    whole_chroma = quality >= FULL_CHROMA_QUALITY
+    if small:
+        file = io.BytesIO()
+        Image.fromarray(srgb).save(
+            file,
+            "JPEG",
+            quality=quality,
+            subsampling="4:4:4" if whole_chroma else "4:2:0",
+            optimize=True,
+            progressive=True,
+            icc_profile=srgb_profile(),
+            exif=exif.PREFIX + tags if tags else b"",
+        )
+        return Encoded(file.getvalue(), "image/jpeg", width, height, "jpg", quality=quality)
+    plain: bytes = simplejpeg.encode_jpeg(
+        np.ascontiguousarray(srgb),
+        quality=quality,
+        colorspace="RGB",
+        colorsubsampling="444" if whole_chroma else "420",
+    )
+    parts = [plain[:_JFIF_BYTES], _segment(_ICC_SEGMENT, _WHOLE_PROFILE + srgb_profile())]
+    if tags:
+        parts.insert(1, _segment(_EXIF_SEGMENT, exif.PREFIX + tags))
+    content = b"".join((*parts, plain[_JFIF_BYTES:]))
+    return Encoded(content, "image/jpeg", width, height, "jpg", quality=quality)
 
 
-def encode_webp(pixels: Srgb8, *, quality: int) -> Encoded:
+def encode_webp(pixels: Srgb8, *, quality: int, small: bool = False, tags: bytes = b"") -> Encoded:
     """Encode (H, W, 3) sRGB or (H, W, 4) sRGB with straight alpha, uint8, as lossy WebP.
 
-    Alpha is kept exactly; no metadata (untagged means sRGB to browsers).
+    Alpha is kept exactly.
     Raises ImageTooLarge when a side is above what WebP can hold.
     """
     _check_sides(pixels, MAX_WEBP_SIDE_PX, "WebP")
     file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "WEBP", quality=quality, method=_WEBP_METHOD)
+    Image.fromarray(pixels).save(
+        file,
+        "WEBP",
+        quality=quality,
+        method=_WEBP_METHOD_SMALL if small else _WEBP_METHOD,
+        icc_profile=srgb_profile(),
+        exif=tags,
+    )
     height, width = pixels.shape[:2]
-    return Encoded(file.getvalue(), "image/webp", width, height, "webp")
+    return Encoded(file.getvalue(), "image/webp", width, height, "webp", quality=quality)
 
 
-def encode_avif(pixels: Srgb8, *, quality: int) -> Encoded:
+def encode_avif(pixels: Srgb8, *, quality: int, small: bool = False, tags: bytes = b"") -> Encoded:
     """Encode (H, W, 3) sRGB or (H, W, 4) sRGB with straight alpha, uint8, as lossy AVIF.
 
-    Alpha is kept exactly; no metadata (the file says sRGB by its own fields).
+    Alpha is kept exactly. The file says sRGB by its own fields.
     Raises ImageTooLarge when a side is above what AVIF's readers take.
     """
     _check_sides(pixels, MAX_AVIF_SIDE_PX, "AVIF")
@@ -75,47 +140,31 @@ def encode_avif(pixels: Srgb8, *, quality: int) -> Encoded:
         "AVIF",
         quality=quality,
         subsampling=chroma,
-        speed=_AVIF_SPEED,
+        speed=_AVIF_SPEED_SMALL if small else _AVIF_SPEED,
         max_threads=1,
         advanced=_AVIF_EXACT_ALPHA,
+        exif=tags,
     )
     height, width = pixels.shape[:2]
-    return Encoded(file.getvalue(), "image/avif", width, height, "avif")
+    return Encoded(file.getvalue(), "image/avif", width, height, "avif", quality=quality)
 
 
-def encode_png(pixels: Srgb8 | Matte8) -> Encoded:
-    """Encode (H, W) grey, (H, W, 3) sRGB or (H, W, 4) sRGB with straight alpha, uint8, as PNG.
+def encode_png(
+    pixels: Srgb8 | Matte8 | Matte16, *, small: bool = False, tags: bytes = b""
+) -> Encoded:
+    """Encode grey, (H, W) uint8 or uint16, or sRGB, (H, W, 3) or (H, W, 4) uint8, as PNG.
 
-    Colours under alpha 0 become black: nobody sees them, and the file is smaller and faster.
+    Alpha is straight. Colours under alpha 0 become black: nobody sees them, and the file is
+    smaller and faster.
     """
-    match pixels.shape:
-        case (height, width):
-            ordered = pixels
-        case (height, width, 3):
-            ordered = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR).astype(np.uint8, copy=False)
-        case (height, width, 4):
-            ordered = cv2.cvtColor(pixels, cv2.COLOR_RGBA2BGRA).astype(np.uint8, copy=False)
-            unseen = (pixels[..., 3] == 0).astype(np.uint8)
-            cv2.bitwise_xor(ordered, ordered, dst=ordered, mask=unseen)  # in place: no third copy
-        case _:
-            raise ValueError(f"{pixels.shape} is no picture")
-    _, encoded = cv2.imencode(
-        ".png",
-        ordered,
-        [
-            # Matches of distance 1 only: on photos and on mattes half the time of the default
-            # and smaller files too (21 against 35 ms a megapixel).
-            cv2.IMWRITE_PNG_STRATEGY,
-            cv2.IMWRITE_PNG_STRATEGY_RLE,
-            cv2.IMWRITE_PNG_COMPRESSION,
-            1,
-            cv2.IMWRITE_PNG_FILTER,
-            cv2.IMWRITE_PNG_FILTER_SUB,
-        ],
-    )
-    plain = encoded.reshape(-1).data
-    content = b"".join((plain[:_PNG_HEADER_BYTES], _PNG_SRGB_CHUNK, plain[_PNG_HEADER_BYTES:]))
+    content = png.packed(pixels, small=small, tags=tags)
+    height, width = pixels.shape[:2]
     return Encoded(content, "image/png", width, height, "png")
+
+
+def _segment(marker: int, content: bytes) -> bytes:
+    """Return a segment of a JPEG. Source: ITU-T T.81, B.1.1.4."""
+    return bytes((0xFF, marker)) + (len(content) + 2).to_bytes(2) + content
 
 
 def _check_sides(pixels: Srgb8, longest_side: int, format_: str) -> None:

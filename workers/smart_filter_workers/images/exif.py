@@ -17,7 +17,7 @@ _EXIF_TAG: Final = 0x8769  # 4.6.3: where the tags of the exposure are
 _TAKEN_TAG: Final = 0x9003  # 4.6.5: DateTimeOriginal
 _ZONE_TAG: Final = 0x9011  # 4.6.5: OffsetTimeOriginal
 _TEXT, _SHORT, _LONG = 2, 3, 4
-_UPRIGHT: Final = 1
+UPRIGHT: Final = 1
 _TAKEN: Final = re.compile(rb"\d{4}:\d\d:\d\d \d\d:\d\d:\d\d")
 _ZONE: Final = re.compile(rb"[+-]\d\d:\d\d")
 
@@ -40,14 +40,14 @@ def orientation(exif: bytes) -> int:
     """Return the EXIF orientation, 1..8; 1, upright, when absent or not to be made out."""
     tiff = _tiff(exif)
     if tiff is None:
-        return _UPRIGHT
+        return UPRIGHT
     try:
         for tag in _tags(tiff, _first(tiff)):
             if tag.number == _ORIENTATION_TAG and tag.kind == _SHORT:
                 return _number(tiff, "H", tag.at)
     except struct.error:
         pass  # broken EXIF is no reason to refuse a photo
-    return _UPRIGHT
+    return UPRIGHT
 
 
 def taken_at(exif: bytes) -> dt.datetime | None:

@@ -1,5 +1,6 @@
 """Colour profiles: photos brought into sRGB, and files that say so."""
 
+import functools
 import io
 from collections.abc import Callable
 from typing import Final
@@ -14,6 +15,16 @@ from smart_filter_workers.results import Srgb8
 SRGB_TOLERANCE: Final = 2
 # Rows that are converted at a time.
 STRIP_ROWS: Final = 128
+# Where a profile says when it was made (ICC.1:2022, 7.2.8).
+_PROFILE_DATE: Final = slice(24, 36)
+
+
+@functools.cache
+def srgb_profile() -> bytes:
+    """Return the profile of sRGB, the same bytes each time: LittleCMS would date it."""
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    profile[_PROFILE_DATE] = bytes(_PROFILE_DATE.stop - _PROFILE_DATE.start)
+    return bytes(profile)
 
 
 def to_srgb(pixels: NDArray[np.uint8], mode: str, icc: bytes) -> Srgb8:

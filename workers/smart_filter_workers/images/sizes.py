@@ -34,6 +34,29 @@ def by_area(srgb: Srgb8, *, width: int, height: int) -> Srgb8:
     return resized.astype(np.uint8, copy=False)
 
 
+def smaller(pixels: Srgb8, *, width: int, height: int) -> Srgb8:
+    """Return a picture at a size that is nowhere larger, also one with straight alpha.
+
+    pixels: (H, W, 3) or (H, W, 4) uint8; what is seen counts as much as it is seen.
+    """
+    if pixels.shape[2] == 3 or (height, width) == pixels.shape[:2]:  # noqa: PLR2004 - RGB
+        return by_area(pixels, width=width, height=height)
+    alpha = cv2.merge([pixels[..., 3]] * 3)
+    weighed = np.empty_like(pixels)
+    weighed[..., 3] = pixels[..., 3]
+    weighed[..., :3] = cv2.multiply(pixels[..., :3], alpha, scale=1 / 255)
+    small = by_area(weighed, width=width, height=height)
+    share = np.maximum(small[..., 3:].astype(np.float32), 1) / 255
+    small[..., :3] = np.minimum(small[..., :3] / share + 0.5, 255)
+    return small
+
+
+def over_white(rgba: Srgb8) -> Srgb8:
+    """Return a picture, (H, W, 3), of one with straight alpha, as it looks on white paper."""
+    alpha = rgba[..., 3:].astype(np.float32) / 255
+    return (rgba[..., :3] * alpha + 255 * (1 - alpha) + 0.5).astype(np.uint8)
+
+
 def turned(srgb: Srgb8, quarter_turns: int) -> Srgb8:
     """Turn a picture by so many times 90° counter-clockwise.
 

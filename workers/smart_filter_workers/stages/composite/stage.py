@@ -51,12 +51,13 @@ def _composite(compositor: Compositor, inputs: Inputs) -> Composited:
     cut = None if cut is None else canvas.framed(cut, frame)
     image, matte, cutout = None, None, None
     if chosen is not None:
-        image = outputs.encoded(_picture(compositor, cut, chosen, inputs, frame), inputs.recipe)
+        drawn = _picture(compositor, cut, chosen, inputs, frame)
+        image = outputs.picture(drawn, inputs.recipe, exif=inputs.photo.exif)
     if Output.MATTE in asked and cut is not None:
-        matte = images.encode_png(cut.matte)
+        matte = outputs.matte(cut.matte, inputs.recipe)
     if Output.CUTOUT in asked and cut is not None:
         alone = compositor.over(cut, ground.nothing(frame))
-        cutout = outputs.encoded(alone, inputs.recipe)
+        cutout = outputs.picture(alone, inputs.recipe, exif=inputs.photo.exif)
     return Composited(
         image=image,
         matte=matte,

@@ -1,0 +1,136 @@
+"""What is kept of a photo's EXIF, and what never is."""
+
+import io
+import struct
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from PIL.TiffImagePlugin import IFDRational
+
+from smart_filter_workers import images
+from smart_filter_workers.images import Manner, metadata
+
+SIZE = {"width": 640, "height": 480}
+MAKER, DATE, ARTIST, COPYRIGHT = 0x010F, 0x0132, 0x013B, 0x8298
+CAMERA, PLACE = 0x8769, 0x8825
+TAKEN_AT, EXPOSURE, SENSITIVITY, MAKERS_NOTE, OWNER, SERIAL = (
+    *(0x9003, 0x829A, 0x8827),
+    *(0x927C, 0xA430, 0xA431),
+)
+
+
+def a_block(orientation: int = 6) -> bytes:
+    tags = Image.Exif()
+    tags[0x0112] = orientation
+    tags[MAKER] = "Camera & Co"
+    tags[DATE] = "2026:06:01 12:30:00"
+    tags[ARTIST] = "Ada"
+    tags[COPYRIGHT] = "© Ada"
+    camera = tags.get_ifd(CAMERA)
+    camera[TAKEN_AT] = "2026:06:01 12:30:00"
+    camera[EXPOSURE] = IFDRational(1, 250)
+    camera[SENSITIVITY] = 400
+    camera[MAKERS_NOTE] = b"a note" * 100
+    camera[OWNER] = "Ada Lovelace"
+    camera[SERIAL] = "0123456"
+    tags.get_ifd(PLACE)[2] = (48.0, 12.0, 30.0)
+    return tags.tobytes()
+
+
+def read(content: bytes) -> Image.Exif:
+    tags = Image.Exif()
+    tags.load(content)
+    return tags
+
+
+def test_words_and_settings_are_kept() -> None:
+    tags = read(metadata.kept(a_block(), **SIZE))
+
+    camera = tags.get_ifd(CAMERA)
+    assert (tags[MAKER], tags[DATE], tags[ARTIST]) == (
+        "Camera & Co",
+        "2026:06:01 12:30:00",
+        "Ada",
+    )
+    assert (camera[TAKEN_AT], camera[SENSITIVITY]) == ("2026:06:01 12:30:00", 400)
+    assert float(camera[EXPOSURE]) == 1 / 250
+
+
+def test_place_owner_serial_and_notes_are_never_kept() -> None:
+    kept = metadata.kept(a_block(), **SIZE)
+
+    tags = read(kept)
+    camera = tags.get_ifd(CAMERA)
+    assert PLACE not in tags
+    assert not {MAKERS_NOTE, OWNER, SERIAL} & set(camera)
+    assert not any(word in kept for word in (b"Lovelace", b"0123456", b"a note"))
+
+
+def test_size_and_orientation_are_those_of_the_picture() -> None:
+    tags = read(metadata.kept(a_block(orientation=8), **SIZE))
+
+    camera = tags.get_ifd(CAMERA)
+    assert tags[0x0112] == 1
+    assert (camera[0xA002], camera[0xA003]) == (640, 480)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_both_orders_of_bytes_are_read(order: str) -> None:
+    start = {"<": b"II*\0", ">": b"MM\0*"}[order]
+    text = b"Camera\0\0"
+    block = start + struct.pack(f"{order}IHHHIII", 8, 1, MAKER, 2, 7, 26, 0) + text
+
+    assert read(metadata.kept(block, **SIZE))[MAKER] == "Camera"
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        pytest.param(b"", id="none"),
+        pytest.param(b"Exif\0\0II*\0", id="cut"),
+        pytest.param(b"II*\0\x08\0\0\0\xff\xff", id="entries-that-are-not-there"),
+        pytest.param(b"II*\0\x08\0\0\0\0\0", id="says-nothing"),
+        pytest.param(b"no EXIF", id="another-thing"),
+    ],
+)
+def test_block_that_says_nothing_leaves_nothing(block: bytes) -> None:
+    assert metadata.kept(block, **SIZE) == b""
+
+
+@given(place=st.integers(0, 400), replacement=st.binary(min_size=1, max_size=8))
+def test_broken_block_is_rebuilt_whole_or_dropped(place: int, replacement: bytes) -> None:
+    whole = a_block()
+    broken = whole[:place] + replacement + whole[place + len(replacement) :]
+
+    kept = metadata.kept(broken, **SIZE)
+
+    assert len(kept) < 12_000
+    if kept:
+        assert read(kept)[0x0112] == 1
+
+
+@pytest.mark.parametrize("small", [False, True])
+@pytest.mark.parametrize("format_", ["jpg", "png", "webp", "avif"])
+def test_every_format_carries_it(format_: str, *, small: bool) -> None:
+    picture = np.full((48, 64, 3), 90, np.uint8)
+
+    encoded = images.encode(picture, Manner(format_, small=small, exif=a_block()))
+
+    with Image.open(io.BytesIO(encoded.content)) as opened:
+        opened.load()
+        tags = opened.getexif()
+        assert (tags[ARTIST], tags.get_ifd(CAMERA)[0xA002]) == ("Ada", 64)
+        assert opened.size == (64, 48)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_photo_brings_its_exif_along(kind: str) -> None:
+    file = io.BytesIO()
+    Image.new("RGB", (64, 48)).save(file, kind, exif=a_block())
+
+    photo = images.decode(file.getvalue())
+
+    assert read(metadata.kept(photo.exif, **SIZE))[ARTIST] == "Ada"

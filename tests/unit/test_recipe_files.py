@@ -1,0 +1,66 @@
+"""What a recipe says of files: how large, how small, what they tell."""
+
+import pytest
+
+from smart_filter_shared.errors import InvalidRecipe
+from smart_filter_shared.recipe import Effort, Files, Recipe, from_json
+from smart_filter_shared.recipe.fields import parse
+
+
+def parsed(**fields: str) -> Files:
+    return parse({name: [value] for name, value in fields.items()}, offered={}).files
+
+
+def test_files_are_made_fast_and_of_any_size_unless_told_otherwise() -> None:
+    assert parsed() == Files(matte_bits=8, max_bytes=None, keep_metadata=False, effort=Effort.FAST)
+
+
+def test_every_value_is_read() -> None:
+    assert parsed(
+        matte_bits="16", max_bytes="200000", keep_metadata="true", effort="small"
+    ) == Files(16, 200_000, keep_metadata=True, effort=Effort.SMALL)
+
+
+@pytest.mark.parametrize(
+    ("text", "bytes_"),
+    [
+        ("10000", 10_000),
+        ("200kB", 200_000),
+        ("200KB", 200_000),
+        ("200 kb", 200_000),
+        ("1.5MB", 1_500_000),
+        ("25000B", 25_000),
+    ],
+)
+def test_sizes_are_in_thousands(text: str, bytes_: int) -> None:
+    assert parsed(max_bytes=text).max_bytes == bytes_
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        *(("max_bytes", text) for text in ("9999", "9.9kB", "-1", "0", "2000MB", "200 KiB", "k")),
+        *(("max_bytes", text) for text in ("nan", "1e6", "10000.0000", "", "9" * 30)),
+        *(("matte_bits", text) for text in ("1", "08", "16.0", "")),
+        *(("keep_metadata", text) for text in ("yes", "1", "")),
+        *(("effort", text) for text in ("best", "")),
+    ],
+)
+def test_wrong_values_are_named(name: str, text: str) -> None:
+    with pytest.raises(InvalidRecipe) as caught:
+        parsed(**{name: text})
+
+    assert [error.pointer for error in caught.value.errors] == [f"/{name}"]
+
+
+def test_what_is_stored_comes_back() -> None:
+    recipe = Recipe(files=Files(16, 123_456, keep_metadata=True, effort=Effort.SMALL), seed=1)
+
+    assert from_json(recipe.as_json(), seed=1, metadata={}) == recipe
+
+
+def test_recipe_of_an_older_version_has_the_defaults() -> None:
+    stored = Recipe().as_json()
+    old = {name: stored[name] for name in stored if name not in Files().as_json()}
+
+    assert from_json(old, seed=1, metadata={}).files == Files()
