@@ -1,6 +1,7 @@
 """A photo goes in, a picture comes out: what is in the picture, and what is said of it."""
 
 import io
+import json
 
 import numpy as np
 import pytest
@@ -80,6 +81,19 @@ def test_rating_can_be_computed_again_from_the_answer(running_stack: Running) ->
         "face",
         "smile",
     ]
+
+
+def test_printability_says_what_speaks_against_a_print(running_stack: Running) -> None:
+    job_id = running_stack.submit(outputs="printability", background="keep")
+
+    job = running_stack.wait(job_id)
+
+    printable = json.loads(running_stack.output(job_id, "printability"))
+    # 512 pixels are for screens; else nothing is wrong with the astronaut's portrait.
+    assert printable["reasons"] == ["It has too few pixels for a print of 9×13 cm."]
+    assert printable["looks"]["text"] == "Nobody blinks or looks away."
+    assert printable == job["printability"]
+    assert (printable["size"]["width"], job["image"]) == (512, None)
 
 
 def test_transparent_background_is_a_png_with_alpha(running_stack: Running) -> None:
