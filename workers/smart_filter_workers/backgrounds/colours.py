@@ -1,5 +1,6 @@
 """Colours to draw with: read from a palette, mixed the way the eye sees, lit as light adds up."""
 
+import functools
 from collections.abc import Sequence
 
 import cv2
@@ -43,6 +44,16 @@ def linear(coded: Colours) -> Colours:
     share = coded / np.float32(255)
     low, high = share / 12.92, ((share + 0.055) / 1.055) ** 2.4
     return np.where(share <= 0.04045, low, high).astype(np.float32)  # noqa: PLR2004 - the standard's
+
+
+def light_of(srgb: NDArray[np.uint8]) -> Colours:
+    """Return linear light 0..1 of a picture, (H, W, 3) uint8 sRGB."""
+    return cv2.LUT(srgb, _levels()).astype(np.float32, copy=False)
+
+
+@functools.cache
+def _levels() -> NDArray[np.float32]:
+    return linear(np.arange(256, dtype=np.float32))
 
 
 def coded(light: Colours) -> Colours:

@@ -66,7 +66,7 @@ def seen_in(drawings: Sequence[Srgb8]) -> Impression:
     mean = np.zeros((ROWS, COLUMNS, 3), np.float32)
     square = np.zeros((ROWS, COLUMNS, 3), np.float32)
     for srgb in drawings:
-        lab = colours.oklab(colours.linear(srgb.astype(np.float32)))
+        lab = colours.oklab(colours.light_of(srgb))
         mean += _by_cell(lab) / len(drawings)
         square += _by_cell(lab**2) / len(drawings)
     spread = np.sqrt(np.maximum(square - mean**2, 0).sum(axis=-1))

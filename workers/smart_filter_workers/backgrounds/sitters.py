@@ -30,6 +30,8 @@ INSIDE: Final = 0.012
 OUTSIDE: Final = 0.03
 # Places beside a head count more: that is where one looks.
 HEAD_WEIGHT: Final = 2.5
+# In a crowd, the largest faces tell the skin and the light of all.
+FACES_SEEN: Final = 8
 # From here on a pixel is people's, and nothing else.
 _WHOLE: Final = 200
 # Skin is what is as near in OKLab's colour plane, and in lightness, to a face's middle (chosen
@@ -69,7 +71,7 @@ class Sitters:
 
 @dataclass(frozen=True, slots=True)
 class _Small:
-    """The photo, small: (h, w, 3) OKLab, (h, w) uint8, and the boxes of faces in its pixels."""
+    """The photo, small: (h, w, 3) OKLab, (h, w) uint8, and faces in its pixels, largest first."""
 
     lab: Colours
     matte: Matte8
@@ -110,10 +112,11 @@ def _small(proxy_srgb: Srgb8, matte: Matte8, faces: Sequence[Face], scale: float
     height, width = matte.shape
     ratio = min(1.0, LONGEST_SIDE_PX / max(height, width))
     size = max(1, round(width * ratio)), max(1, round(height * ratio))
-    srgb = cv2.resize(proxy_srgb, size, interpolation=cv2.INTER_AREA)
+    srgb = cv2.resize(proxy_srgb, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
     boxes = [tuple(one * ratio / scale for one in face.box) for face in faces]
+    boxes.sort(key=lambda box: -box[2] * box[3])
     return _Small(
-        lab=colours.oklab(colours.linear(srgb.astype(np.float32))),
+        lab=colours.oklab(colours.light_of(srgb)),
         matte=cv2.resize(matte, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False),
         faces=tuple((x, y, w, h) for x, y, w, h in boxes),
     )
@@ -132,7 +135,7 @@ def _skin(small: _Small) -> tuple[Tone | None, NDArray[np.bool_]]:
     """Return the colour of all faces together, and where it is met."""
     skin = np.zeros(small.matte.shape, np.bool_)
     found = []
-    for x, y, w, h in small.faces:
+    for x, y, w, h in small.faces[:FACES_SEEN]:
         middle = slice(_at(y + 0.3 * h), _at(y + 0.8 * h)), slice(_at(x + w / 4), _at(x + 0.75 * w))
         pixels = small.lab[middle].reshape(-1, 3)
         if not len(pixels):
@@ -199,7 +202,7 @@ def _light(small: _Small, skin: NDArray[np.bool_]) -> float:
     """Return where light comes from, -1 left to 1 right, by faces first, then what is behind."""
     lightness = small.lab[..., 0]
     lit, weights = [], []
-    for x, y, w, h in small.faces:
+    for x, y, w, h in small.faces[:FACES_SEEN]:
         rows = slice(_at(y + 0.15 * h), _at(y + 0.95 * h))
         middle = _at(x + w / 2)
         halves = slice(_at(x), middle), slice(middle, _at(x + w))
