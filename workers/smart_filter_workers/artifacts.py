@@ -62,6 +62,9 @@ _RESULTS: Mapping[str, tuple[StageName, type]] = {
     "composited": (StageName.COMPOSITE, Composited),
 }
 _ARRAY_TYPE = "application/x-npy"
+# Of a background that is a picture so much is kept decoded, 50 MB at the most: it serves many
+# jobs, and the photos of those need the cache's room. Behind larger photos it is enlarged.
+_PICTURE_PX = 4096
 
 Inputs = TypeVar("Inputs")
 Value = TypeVar("Value")
@@ -164,6 +167,15 @@ class Artifacts:
         except (ImageUnreadable, ImageTooLarge) as error:
             raise type(error)(f"the background file: {error}") from error
 
+    def _picture(self, key: str) -> Srgb8:
+        def fetch() -> tuple[Srgb8, int]:
+            whole = images.decode(self._store.get(key)).srgb
+            srgb = images.shrink(whole, longest_side=_PICTURE_PX)
+            srgb.flags.writeable = False
+            return srgb, srgb.nbytes
+
+        return self._cache.get(key, fetch)
+
     def _collection(self, job: JobRow) -> Collection:
         """Return the backgrounds that a job may have; pictures are loaded when one is chosen."""
         asked = job.recipe.background
@@ -174,7 +186,7 @@ class Artifacts:
 
         def load(name: str) -> Srgb8:
             try:
-                return self._photo(pictures[name].key).srgb
+                return self._picture(pictures[name].key)
             except ObjectMissing as error:
                 raise InputsExpired(f"the background {name} is not there any more") from error
             except (ImageUnreadable, ImageTooLarge) as error:
