@@ -14,7 +14,7 @@ STORAGE = StorageSettings(
     url="http://127.0.0.1:1", access_key=SecretStr("none"), secret_key=SecretStr("none")
 )
 FILES: dict[str, ProviderFile] = {
-    module.name: importlib.import_module(f"{providers.__name__}.{module.name}")  # type: ignore[misc]  # what is tested
+    module.name: importlib.import_module(f"{providers.__name__}.{module.name}")
     for module in pkgutil.iter_modules(providers.__path__)
     if module.name != "base"
 }
