@@ -71,8 +71,8 @@ class Exposure:
 class Noise:
     """How much noise shows.
 
-    sigma: its standard deviation in levels of 255, on the faces at most 160 px wide, or on the
-    photo at most 1024 px wide or high when there is no face.
+    sigma: its standard deviation in levels of 255, on faces at most 160 px wide, or, when none is
+    64 px wide, on the photo at most 1024 px wide or high.
     """
 
     verdict: Verdict

@@ -228,3 +228,20 @@ def tilted(face: Face, degrees: float) -> Face:
     cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     points = [(x * cosine - y * sine, x * sine + y * cosine) for x, y in face.landmarks]
     return Face(face.box, face.score, tuple(points))  # type: ignore[arg-type]  # five of them
+
+
+def test_a_small_face_is_not_taken_for_noise() -> None:
+    face = a_face(width=40)
+
+    printable = judged(face, portrait=a_portrait(face))
+
+    assert printable.faces[0].noise is None
+    assert printable.noise.verdict == Verdict.GOOD
+
+
+def test_who_looks_away_is_not_said_to_blink() -> None:
+    printable = judged(a_face(turn=0.8), eyes=(CLOSED,))
+
+    assert printable.looks is not None
+    assert printable.looks.text == "The person looks away."
+    assert printable.faces[0].blinks is True

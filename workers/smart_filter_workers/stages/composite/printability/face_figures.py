@@ -26,6 +26,8 @@ Floats = NDArray[np.float32]
 FACE_PX: Final = 160
 # Narrower ones have too few edges.
 LEAST_FACE_PX: Final = 24
+# Every block of a narrower one holds an eye, a nose or a mouth, which pass for noise.
+LEAST_SKIN_PX: Final = 64
 # Scales of the two gradients that are compared, in pixels.
 FINE, COARSE = 1.0, 2.0
 # The strongest edges of a face are eyes, brows, nostrils and lips.
@@ -72,12 +74,11 @@ def measure(photo_srgb: Srgb8, proxy_srgb: Srgb8, face: Face) -> Figures | None:
         int(SKIN_ROWS[0] * height) : max(1, int(SKIN_ROWS[1] * height)),
         int(SKIN_COLUMNS[0] * width) : max(1, int(SKIN_COLUMNS[1] * width)),
     ]
-    is_small = min(height, width) < LEAST_FACE_PX
-    noise = None if is_small else noise_of(grey)
+    noise, narrow = noise_of(grey), min(height, width)
     return Figures(
-        blur_px=None if noise is None else blur_of(grey, noise=noise),
+        blur_px=None if narrow < LEAST_FACE_PX else blur_of(grey, noise=noise),
         levels=levels_of(skin),
-        noise=noise,
+        noise=None if narrow < LEAST_SKIN_PX else noise,
     )
 
 

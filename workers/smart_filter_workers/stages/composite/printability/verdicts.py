@@ -122,9 +122,11 @@ def looks(faces: Sequence[FacePrint]) -> Looks | None:
     """Judge who blinks or looks away; None without faces."""
     if not faces:
         return None
-    blinking = tuple(face.person for face in faces if face.blinks)
     turned = tuple(face.person for face in faces if face.turned_away)
-    winking = tuple(face.person for face in faces if face.one_eye_closed and not face.turned_away)
+    # Of who looks away eyes are seldom seen well, and nobody minds them.
+    ahead = [face for face in faces if not face.turned_away]
+    blinking = tuple(face.person for face in ahead if face.blinks)
+    winking = tuple(face.person for face in ahead if face.one_eye_closed)
     told = [
         f"{_who(persons, faces)} {one if len(persons) in (1, len(faces)) else many}"
         for persons, one, many in (
