@@ -178,6 +178,9 @@ def test_photos_of_one_stem_are_numbered() -> None:
         ("matte", "image/png", "a.smart-filter.matte.png"),
         ("cutout", "image/webp", "a.smart-filter.cutout.webp"),
         ("cutout", "image/avif", "a.smart-filter.cutout.avif"),
+        ("thumbnail", "image/jpeg", "a.smart-filter.thumbnail.jpg"),
+        ("persons", "application/zip", "a.smart-filter.persons.zip"),
+        ("zip", "application/zip", "a.smart-filter.zip"),
     ],
 )
 def test_output_beside_the_picture_is_named_after_its_format(

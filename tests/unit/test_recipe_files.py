@@ -3,7 +3,7 @@
 import pytest
 
 from smart_filter_shared.errors import InvalidRecipe
-from smart_filter_shared.recipe import Effort, Files, Recipe, from_json
+from smart_filter_shared.recipe import Effort, Files, Recipe, from_json, stages
 from smart_filter_shared.recipe.fields import parse
 
 
@@ -64,3 +64,17 @@ def test_recipe_of_an_older_version_has_the_defaults() -> None:
     old = {name: stored[name] for name in stored if name not in Files().as_json()}
 
     assert from_json(old, seed=1, metadata={}).files == Files()
+
+
+@pytest.mark.parametrize(
+    ("outputs", "expected"),
+    [
+        ("persons", "prepare segmentation composite"),
+        ("zip", "prepare segmentation composite"),
+        ("thumbnail", "prepare composite"),
+    ],
+)
+def test_outputs_run_the_stages_that_they_need(outputs: str, expected: str) -> None:
+    recipe = parse({"outputs": [outputs], "background": ["keep"]}, offered={})
+
+    assert " ".join(stages(recipe)) == expected

@@ -22,6 +22,8 @@ Srgb8: TypeAlias = NDArray[np.uint8]
 Matte8: TypeAlias = NDArray[np.uint8]
 # The same in 65,535 steps.
 Matte16: TypeAlias = NDArray[np.uint16]
+# (H, W) uint8: the number of the person that a pixel shows most of, 1 the leftmost; 0 nobody.
+Owners: TypeAlias = NDArray[np.uint8]
 
 Point: TypeAlias = tuple[float, float]
 
@@ -128,6 +130,7 @@ class Segmented:
     needs_review: whether they agree less than the recipe wants.
     stronger: the model that should do it instead, when the recipe wants that then.
     debug: a picture of the model's steps, when it was asked for.
+    owners: whose each pixel is, (h, w) uint8, when persons were asked for one by one.
     """
 
     matte: Matte8
@@ -137,6 +140,7 @@ class Segmented:
     needs_review: bool = False
     stronger: str | None = None
     debug: Encoded | None = None
+    owners: Owners | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +233,9 @@ class Composited:
     """What `composite` makes: the files that the job was asked for.
 
     cutout: the people on nothing, with straight alpha, whatever the background.
+    persons: a zip of each of them on nothing, and of where in the photo they are.
+    zip: one of their colours, without alpha, and of the matte.
+    thumbnail: the image, small.
     frame: where the photo lies in all of them.
     foreground: x, y, width, height around the people in them, in whole pixels; None without.
     printability: how well they print; None unless faces and eyes were looked at.
@@ -239,6 +246,9 @@ class Composited:
     matte: Encoded | None
     background: Chosen | None
     cutout: Encoded | None = None
+    persons: Encoded | None = None
+    zip: Encoded | None = None
+    thumbnail: Encoded | None = None
     frame: Frame | None = None
     foreground: tuple[int, int, int, int] | None = None
     printability: Printability | None = None

@@ -46,6 +46,7 @@ _PRINTABILITY = TypeAdapter(Printability | None)
                 "image/png": {},
                 "image/webp": {},
                 "image/avif": {},
+                "application/zip": {},
                 "application/json": {},
             },
         },

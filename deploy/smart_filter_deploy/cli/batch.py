@@ -16,7 +16,7 @@ from smart_filter_deploy.cli.photos import Place
 from smart_filter_deploy.cli.progress import Progress
 
 # Outputs that are files of their own.
-BESIDE_THE_PICTURE = {"cutout", "matte", "debug"}
+BESIDE_THE_PICTURE = {"cutout", "matte", "persons", "zip", "thumbnail", "debug"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,8 @@ _MARK = "smart-filter"
 _CHECKOUT = Path(__file__).parents[3]
 # What a file's name asks for when no format is named.
 _FORMATS = {".png": "png", ".jpg": "jpg", ".jpeg": "jpg", ".webp": "webp", ".avif": "avif"}
+# What a media type calls otherwise than a file's name does.
+_ENDINGS = {"jpeg": "jpg"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +37,10 @@ class Place:
 
         media_type: the output's, such as `image/png`.
         """
-        _, _, image_format = media_type.partition("/")
-        return self.folder / f"{self.stem}.{_MARK}.{output}.{image_format}"
+        _, _, kind = media_type.partition("/")
+        ending = _ENDINGS.get(kind, kind)
+        name = ending if output == ending else f"{output}.{ending}"
+        return self.folder / f"{self.stem}.{_MARK}.{name}"
 
 
 def places(photos: Sequence[Path], destination: str | None) -> list[Place]:

@@ -51,7 +51,8 @@ _SIGNAL_STATUS = 128  # plus the signal's number, as shells count
 @click.option(
     "--outputs",
     metavar="A,B",
-    help="Any of image, cutout, matte, faces, rating; else image, and what is told to people.",
+    help="Any of image, cutout, matte, persons, zip, thumbnail, faces, rating; else image, and what"
+    " is told to people.",
 )
 @click.option(
     "--set",

@@ -11,6 +11,8 @@ from smart_filter_shared.recipe.look import Look, Outline, Shadow, ShadowKind
 from smart_filter_shared.recipe.recipe import (
     CHOOSABLE_TASKS,
     CHOSEN_BY_PEOPLE,
+    CUT_OUT,
+    PICTURES,
     Background,
     BackgroundKind,
     Edge,
@@ -30,6 +32,8 @@ __all__ = [
     "AUTO",
     "CHOOSABLE_TASKS",
     "CHOSEN_BY_PEOPLE",
+    "CUT_OUT",
+    "PICTURES",
     "Background",
     "BackgroundKind",
     "Crop",

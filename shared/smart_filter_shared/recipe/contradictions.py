@@ -9,6 +9,7 @@ from smart_filter_shared.recipe import framing
 from smart_filter_shared.recipe.framing import Crop, Framing
 from smart_filter_shared.recipe.look import ShadowKind
 from smart_filter_shared.recipe.recipe import (
+    PICTURES,
     BackgroundKind,
     Format,
     Output,
@@ -88,7 +89,7 @@ def _look(recipe: Recipe) -> Iterator[FieldError]:
 
 
 def _filters(recipe: Recipe) -> Iterator[FieldError]:
-    if recipe.filters and Output.IMAGE not in recipe.outputs:
+    if recipe.filters and not PICTURES & set(recipe.outputs):
         remedy = "filters are drawn on the image, which is not asked for: add it, or leave them out"
         yield from _each(remedy, "filters", "outputs")
 
@@ -101,6 +102,9 @@ def _model(recipe: Recipe, cards: Sequence[ModelCard]) -> Iterator[FieldError]:
     if recipe.persons != Whom.ALL and not card.instances:
         able = [one.name for one in cards if one.instances]
         yield from _unable(card, "persons", "does not tell persons apart", able)
+    if Output.PERSONS in recipe.outputs and not card.instances:
+        able = [one.name for one in cards if one.instances]
+        yield from _unable(card, "outputs", "does not tell persons apart", able)
     if Output.DEBUG in recipe.outputs and not card.explains:
         able = [one.name for one in cards if one.explains]
         yield from _unable(card, "outputs", "has no steps to show as debug", able)

@@ -48,10 +48,18 @@ class Output(StrEnum):
     IMAGE = "image"
     CUTOUT = "cutout"
     MATTE = "matte"
+    PERSONS = "persons"
+    ZIP = "zip"
+    THUMBNAIL = "thumbnail"
     FACES = "faces"
     RATING = "rating"
     PRINTABILITY = "printability"
     DEBUG = "debug"
+
+
+# What shows the people on their background, and what shows them alone.
+PICTURES = frozenset({Output.IMAGE, Output.THUMBNAIL})
+CUT_OUT = frozenset({Output.CUTOUT, Output.MATTE, Output.PERSONS, Output.ZIP})
 
 
 class Format(StrEnum):
@@ -175,13 +183,14 @@ def stages(recipe: Recipe) -> tuple[StageName, ...]:
     wanted = {StageName.PREPARE}
     if recipe.rates_people:
         wanted |= {StageName.SEGMENTATION, StageName.FACE, StageName.SMILE}
-    if recipe.require_person or {Output.CUTOUT, Output.MATTE, Output.DEBUG} & set(recipe.outputs):
+    asked = set(recipe.outputs)
+    if recipe.require_person or (CUT_OUT | {Output.DEBUG}) & asked:
         wanted.add(StageName.SEGMENTATION)
-    if Output.IMAGE in recipe.outputs and (
+    if PICTURES & asked and (
         recipe.background.kind != BackgroundKind.KEEP or recipe.framing.asks_for_people
     ):
         wanted.add(StageName.SEGMENTATION)
-    if {Output.IMAGE, Output.CUTOUT, Output.MATTE, Output.PRINTABILITY} & set(recipe.outputs):
+    if (PICTURES | CUT_OUT | {Output.PRINTABILITY}) & asked:
         wanted.add(StageName.COMPOSITE)
     return tuple(stage.name for stage in PIPELINE if stage.name in wanted)
 

@@ -1,5 +1,6 @@
 """Bytes to upright sRGB pixels, and pixels to finished files; nothing else decodes or encodes."""
 
+from smart_filter_workers.images.archives import archive
 from smart_filter_workers.images.decoding import MAX_PIXELS, decode
 from smart_filter_workers.images.encoding import (
     FULL_CHROMA_QUALITY,
@@ -23,6 +24,7 @@ __all__ = [
     "MAX_PIXELS",
     "MAX_WEBP_SIDE_PX",
     "Manner",
+    "archive",
     "by_area",
     "decode",
     "encode",

@@ -73,9 +73,9 @@ def filled(rgba: tuple[int, int, int, int], *, width: int, height: int) -> Srgb8
     return np.full((height, width), word, np.uint32).view(np.uint8).reshape(height, width, 4)
 
 
-def nothing(frame: Frame) -> Srgba8:
+def nothing(*, width: int, height: int) -> Srgba8:
     """Return a canvas on which nothing is."""
-    return filled(_NOTHING, width=frame.width, height=frame.height)
+    return filled(_NOTHING, width=width, height=height)
 
 
 def _blurred(inputs: Inputs, matte: Matte8, frame: Frame) -> Srgb8:

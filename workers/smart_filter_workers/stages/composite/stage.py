@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from smart_filter_shared.printability import Printability
-from smart_filter_shared.recipe import BackgroundKind, Output
+from smart_filter_shared.recipe import CUT_OUT, PICTURES, BackgroundKind
 from smart_filter_workers import images
 from smart_filter_workers.results import Chosen, Composited, Face, Frame, Srgb8
 from smart_filter_workers.stages.composite import (
@@ -43,30 +43,26 @@ def run(models: Models, batch: Sequence[Inputs]) -> list[Composited]:
 
 
 def _composite(compositor: Compositor, inputs: Inputs) -> Composited:
-    asked = inputs.recipe.outputs
+    asked = set(inputs.recipe.outputs)
     inputs = _tidied(_upright(inputs))
-    chosen = choosing.chosen(inputs) if Output.IMAGE in asked else None
-    cut = _cut(compositor, inputs, chosen)
-    frame = framing.frame(inputs.recipe.framing, _seen(inputs, cut, chosen))
-    cut = None if cut is None else canvas.framed(cut, frame)
-    image, matte, cutout = None, None, None
-    if chosen is not None:
-        drawn = _picture(compositor, cut, chosen, inputs, frame)
-        image = outputs.picture(drawn, inputs.recipe, exif=inputs.photo.exif)
-    if Output.MATTE in asked and cut is not None:
-        matte = outputs.matte(cut.matte, inputs.recipe)
-    if Output.CUTOUT in asked and cut is not None:
-        alone = compositor.over(cut, ground.nothing(frame))
-        cutout = outputs.picture(alone, inputs.recipe, exif=inputs.photo.exif)
-    return Composited(
-        image=image,
-        matte=matte,
+    chosen = choosing.chosen(inputs) if PICTURES & asked else None
+    whole = _cut(compositor, inputs, chosen)
+    frame = framing.frame(inputs.recipe.framing, _seen(inputs, whole, chosen))
+    cut = None if whole is None else canvas.framed(whole, frame)
+    made = Composited(
+        image=None,
+        matte=None,
         background=chosen,
-        cutout=cutout,
         frame=frame,
         foreground=None if cut is None else _foreground(cut),
         printability=_printability(inputs, frame),
     )
+    if chosen is not None:
+        picture = _picture(compositor, cut, chosen, inputs, frame)
+        made = outputs.with_picture(made, picture, inputs)
+    if cut is not None and whole is not None:
+        made = outputs.with_cut_out(made, compositor, cut, whole, inputs)
+    return made
 
 
 def _printability(inputs: Inputs, frame: Frame) -> Printability | None:
@@ -112,7 +108,7 @@ def _cut(compositor: Compositor, inputs: Inputs, chosen: Chosen | None) -> CutOu
     """Cut the people out; None when nothing that is wanted needs it."""
     segmented, recipe = inputs.segmented, inputs.recipe
     keeps = chosen is None or chosen.kind == BackgroundKind.KEEP
-    wants_them = {Output.CUTOUT, Output.MATTE} & set(recipe.outputs)
+    wants_them = CUT_OUT & set(recipe.outputs)
     if segmented is None or (keeps and not wants_them and not recipe.framing.asks_for_people):
         return None
     matte = segmented.matte

@@ -1,6 +1,6 @@
 """Segmentation: which pixels are people."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypedDict
 
@@ -10,7 +10,7 @@ from smart_filter_shared.errors import NoPerson
 from smart_filter_shared.recipe import Output, Recipe, Whom
 from smart_filter_workers import images
 from smart_filter_workers.results import Matte8, Prepared, Segmented
-from smart_filter_workers.stages.segmentation import region_of_interest, steps
+from smart_filter_workers.stages.segmentation import owners, region_of_interest, steps
 from smart_filter_workers.stages.segmentation.models.base import People, Segmenter
 
 # Less than this share of a photo is nobody: the contract says so.
@@ -46,7 +46,9 @@ def _result(people: People, inputs: Inputs) -> Segmented:
     recipe = inputs.recipe
     if recipe.framing.roi is not None:
         people = region_of_interest.within(people, recipe.framing.roi, inputs.prepared)
-    matte, persons = _kept(people, recipe.persons)
+    kept = owners.kept(people, recipe.persons)
+    matte = _matte(people, kept, recipe)
+    is_one_by_one = people.persons is not None or recipe.persons != Whom.ALL
     asked_why = Output.DEBUG in recipe.outputs and people.steps
     coverage = coverage_of(matte)
     if recipe.require_person and coverage < NOBODY_BELOW:
@@ -54,28 +56,20 @@ def _result(people: People, inputs: Inputs) -> Segmented:
     return Segmented(
         matte=matte,
         coverage=coverage,
-        persons=persons,
+        persons=len(kept) if is_one_by_one else None,
         confidence=people.confidence,
         needs_review=people.needs_review,
         stronger=people.stronger,
         debug=images.encode_png(steps.sheet(people.steps)) if asked_why else None,
+        owners=owners.owners(kept, like=matte) if Output.PERSONS in recipe.outputs else None,
     )
 
 
-def _kept(people: People, wanted: Whom | tuple[int, ...]) -> tuple[Matte8, int | None]:
-    """Return the matte of the persons that are wanted, and how many they are."""
-    if wanted == Whom.ALL:
-        return people.matte, None if people.persons is None else len(people.persons)
-    # Whom a model that tells persons apart sees but cannot tell apart here counts as one.
-    mattes = (people.matte,) if people.persons is None else people.persons
-    if wanted == Whom.LARGEST:
-        chosen = sorted(mattes, key=lambda matte: int(matte.sum(dtype=np.int64)))[-1:]
-    else:
-        # A number that nobody has keeps nobody.
-        chosen = [matte for number, matte in enumerate(mattes, start=1) if number in wanted]
-    if not chosen:
-        return np.zeros_like(people.matte), 0
-    return np.maximum.reduce(chosen), len(chosen)
+def _matte(people: People, kept: Mapping[int, Matte8], recipe: Recipe) -> Matte8:
+    """Return the matte of the persons that are wanted."""
+    if recipe.persons == Whom.ALL:
+        return people.matte
+    return np.maximum.reduce(list(kept.values())) if kept else np.zeros_like(people.matte)
 
 
 def coverage_of(matte: Matte8) -> float:

@@ -1,0 +1,185 @@
+"""Each person in a file of its own, the people's layers in a zip, and small previews."""
+
+import io
+import json
+import zipfile
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from smart_filter_shared.recipe import Effort, Files, Output, Whom
+from smart_filter_tests.compositing import HEIGHT, SCALE, WIDTH, a_job, made, pixels
+from smart_filter_workers.images import previews
+from smart_filter_workers.results import Encoded, Owners, Segmented
+from smart_filter_workers.stages.composite import persons
+from smart_filter_workers.stages.composite.inputs import Inputs
+from smart_filter_workers.stages.segmentation import owners
+from smart_filter_workers.stages.segmentation.models.base import People
+
+SMALL = (HEIGHT // SCALE, WIDTH // SCALE)
+
+
+def unpacked(archive: Encoded | None) -> dict[str, bytes]:
+    assert archive is not None
+    assert (archive.media_type, archive.format) == ("application/zip", "zip")
+    with zipfile.ZipFile(io.BytesIO(archive.content)) as files:
+        return {name: files.read(name) for name in files.namelist()}
+
+
+def seen(content: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(content)))
+
+
+def of_two(*, touching: bool = False) -> Inputs:
+    """Somebody on the left and somebody on the right, each a column."""
+    matte = np.zeros(SMALL, np.uint8)
+    whose = np.zeros(SMALL, np.uint8)
+    matte[30:70, 10:40], whose[30:70, 11:40] = 255, 1
+    right = 40 if touching else 60
+    matte[20:70, right:90], whose[20:70, right:89] = 255, 2
+    inputs = a_job("keep", outputs=(Output.PERSONS,))
+    coverage = float((matte > 0).mean())
+    return replace(inputs, segmented=Segmented(matte, coverage, 2, owners=whose))
+
+
+def test_each_person_is_a_file_cropped_to_it() -> None:
+    files = unpacked(made(of_two()).persons)
+
+    assert list(files) == ["person-1.png", "person-2.png", persons.INDEX]
+    index = json.loads(files[persons.INDEX])
+    assert index["photo"] == {"width": WIDTH, "height": HEIGHT}
+    for person, left, top in zip(index["persons"], (10, 60), (30, 20), strict=True):
+        x, y, width, height = person["box"]
+        # The photo's own texture leads the edge a few pixels astray.
+        assert abs(x - left * SCALE) <= 4 * SCALE
+        assert abs(y - top * SCALE) <= 4 * SCALE
+        assert seen(files[person["file"]]).shape == (height, width, 4)
+
+
+def test_file_shows_its_person_and_nobody_else() -> None:
+    inputs = of_two(touching=True)
+    files = unpacked(made(inputs).persons)
+
+    (_, right) = json.loads(files[persons.INDEX])["persons"]
+    x, y, width, height = right["box"]
+    picture = seen(files["person-2.png"])
+    # Enlarged, the seam is two of its pixels wide.
+    assert x >= 38 * SCALE, "what is to the left is the other one's"
+    inner = (slice(height // 3, -height // 3), slice(width // 3, -width // 3))
+    assert (picture[inner][..., 3] == 255).all()
+    photo = inputs.photo.srgb[y : y + height, x : x + width]
+    assert np.array_equal(picture[inner][..., :3], photo[inner])
+
+
+def test_persons_together_cover_what_the_matte_does() -> None:
+    inputs = replace(of_two(touching=True), recipe=a_job("keep", outputs=(Output.CUTOUT,)).recipe)
+    alone = pixels(made(inputs).cutout).astype(np.uint8)
+    whose = of_two(touching=True).segmented
+    assert whose is not None
+    assert whose.owners is not None
+
+    total = np.zeros((HEIGHT, WIDTH), int)
+    for person in persons.apart(alone, whose.owners):
+        x, y, width, height = person.box
+        total[y : y + height, x : x + width] += person.rgba[..., 3]
+
+    # Along the seam each share is rounded; thin coverage beyond a crop is left out.
+    assert np.abs(total - alone[..., 3]).max() <= 26
+
+
+def test_nobody_is_an_archive_without_pictures() -> None:
+    inputs = of_two()
+    nobody = Segmented(np.zeros(SMALL, np.uint8), 0.0, 0, owners=np.zeros(SMALL, np.uint8))
+
+    files = unpacked(made(replace(inputs, segmented=nobody)).persons)
+
+    assert list(files) == [persons.INDEX]
+    assert json.loads(files[persons.INDEX])["persons"] == []
+
+
+def test_archive_is_the_same_bytes_each_time() -> None:
+    first, second = (made(of_two()).persons for _ in range(2))
+
+    assert first == second
+
+
+def a_column(left: int, right: int, level: int = 255) -> np.ndarray:
+    matte = np.zeros((10, 30), np.uint8)
+    matte[2:8, left:right] = level
+    return matte
+
+
+@pytest.mark.parametrize(
+    ("wanted", "numbers"),
+    [(Whom.ALL, {1, 2}), (Whom.LARGEST, {2}), ((1,), {1}), ((1, 7), {1}), ((3,), set())],
+)
+def test_pixels_belong_to_persons_that_are_kept(wanted: Whom, numbers: set[int]) -> None:
+    mattes = (a_column(2, 10), a_column(12, 28))
+    people = People(np.maximum(*mattes), mattes)
+
+    kept = owners.kept(people, wanted)
+    whose: Owners = owners.owners(kept, like=people.matte)
+
+    assert set(kept) == numbers
+    assert set(np.unique(whose)) - {0} == numbers
+
+
+def test_pixel_is_whose_matte_is_stronger() -> None:
+    mattes = {1: a_column(2, 16, 100), 2: a_column(12, 28, 200)}
+
+    whose = owners.owners(mattes, like=mattes[1])
+
+    assert (whose[5, 5], whose[5, 14], whose[5, 25], whose[0, 0]) == (1, 2, 2, 0)
+
+
+@pytest.mark.parametrize("effort", list(Effort))
+def test_zip_holds_colours_without_alpha_and_the_matte(effort: Effort) -> None:
+    both = (Output.ZIP, Output.CUTOUT)
+    result = made(a_job("preset:sky", outputs=both, files=Files(effort=effort), quality=95))
+
+    files = unpacked(result.zip)
+
+    assert list(files) == ["color.jpg", "alpha.png"]
+    colours, alpha = seen(files["color.jpg"]).astype(int), seen(files["alpha.png"])
+    cutout = pixels(result.cutout)
+    assert np.array_equal(alpha, cutout[..., 3])
+    # What is put together from the two is the cut-out, but for JPEG's rounding.
+    solid = cutout[..., 3] == 255
+    assert np.abs(colours[solid] - cutout[solid][..., :3]).mean() < 4
+
+
+@pytest.mark.parametrize("background", ["keep", "preset:sky", "transparent"])
+def test_thumbnail_is_a_small_jpeg(background: str) -> None:
+    result = made(a_job(background, outputs=(Output.THUMBNAIL,)))
+
+    assert result.image is None
+    assert result.thumbnail is not None
+    assert result.thumbnail.format == "jpg"
+    assert max(result.thumbnail.width, result.thumbnail.height) <= previews.THUMBNAIL_PX
+    assert abs(result.thumbnail.width / result.thumbnail.height - WIDTH / HEIGHT) < 0.02
+
+
+def test_thumbnail_of_something_transparent_lies_on_white() -> None:
+    small = previews.preview(np.zeros((1200, 2000, 4), np.uint8))
+
+    assert small.shape == (154, 256, 3)
+    assert small.min() == 255
+
+
+def test_image_comes_with_its_blurhash() -> None:
+    result = made(a_job("preset:sky"))
+
+    assert result.image is not None
+    assert result.image.blurhash is not None
+    assert len(result.image.blurhash) == 28
+
+
+def test_blurhash_is_that_of_the_reference() -> None:
+    # blurhash-python 1.2.2 on the same pixels.
+    picture = np.zeros((24, 32, 3), np.uint8)
+    picture[:, :16] = (200, 40, 40)
+    picture[12:, 16:] = (30, 60, 220)
+
+    assert previews.blurred(picture) == "L#G;|w|VsSJ:ndoPjvawf4fSfRfP"

@@ -1,0 +1,72 @@
+"""BlurHash: some thirty letters that an app draws a blurred preview from while a picture loads.
+
+Written here, because what there is for Python goes through every pixel in Python.
+Source: Wolt, "BlurHash", Algorithm.md (blurha.sh); the sRGB curve is IEC 61966-2-1.
+"""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smart_filter_workers.results import Srgb8
+
+Floats = NDArray[np.float64]
+
+# Waves along the longer side, and along the shorter.
+LONGER, SHORTER = 4, 3
+
+_LETTERS: Final = (
+    "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz#$%*+,-.:;=?@[]^_{|}~"
+)
+_MOST_STEPS: Final = 82  # of the strongest wave
+_WAVE_LEVELS: Final = 19
+_LINEAR_BELOW: Final = 0.04045  # of the coded share: below it the curve is a line
+
+
+def of(srgb: Srgb8) -> str:
+    """Return the BlurHash of a picture, (h, w, 3) uint8; 32 pixels a side are plenty."""
+    height, width = srgb.shape[:2]
+    across, down = (LONGER, SHORTER) if width >= height else (SHORTER, LONGER)
+    waves = _waves(_linear(srgb), across, down)
+    mean, others = waves[0], waves[1:]
+    steps = min(_MOST_STEPS, max(0, int(np.abs(others).max() * 166 - 0.5)))
+    strongest = (steps + 1) / 166
+    scaled = np.sign(others) * np.sqrt(np.abs(others) / strongest)
+    levels = np.clip(np.floor(scaled * 9 + 9.5), 0, _WAVE_LEVELS - 1).astype(int)
+    red, green, blue = (int(level) for level in _levels(mean))
+    digits = [
+        _digits(across - 1 + (down - 1) * 9, 1),
+        _digits(steps, 1),
+        _digits((red << 16) + (green << 8) + blue, 4),
+        *(_digits(int(r) * 361 + int(g) * 19 + int(b), 2) for r, g, b in levels),
+    ]
+    return "".join(digits)
+
+
+def _waves(linear: Floats, across: int, down: int) -> Floats:
+    """Return how strong each wave is in each colour, (down · across, 3), the mean first."""
+    height, width = linear.shape[:2]
+    columns = np.cos(np.pi * np.outer(np.arange(across), np.arange(width)) / width)
+    rows = np.cos(np.pi * np.outer(np.arange(down), np.arange(height)) / height)
+    sums = np.einsum("jy,ix,yxc->jic", rows, columns, linear).reshape(-1, 3) / (height * width)
+    sums[1:] *= 2
+    return np.asarray(sums)
+
+
+def _linear(srgb: Srgb8) -> Floats:
+    share = srgb / 255.0
+    return np.where(share <= _LINEAR_BELOW, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
+
+
+def _levels(linear: Floats) -> Floats:
+    share = np.clip(linear, 0, 1)
+    curved = 1.055 * share ** (1 / 2.4) - 0.055
+    coded = np.where(share <= _LINEAR_BELOW / 12.92, share * 12.92, curved)
+    return np.asarray(np.floor(coded * 255 + 0.5))
+
+
+def _digits(number: int, count: int) -> str:
+    """Return a number in base 83, highest digit first."""
+    base = len(_LETTERS)
+    return "".join(_LETTERS[number // base**place % base] for place in reversed(range(count)))

@@ -1,0 +1,84 @@
+"""Each person on nothing, in a file of its own, all of them in one archive."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+
+from smart_filter_shared.recipe import Effort, Recipe
+from smart_filter_workers import images
+from smart_filter_workers.results import Encoded, Matte8, Owners
+from smart_filter_workers.stages.composite.models.base import Srgba8
+
+INDEX: Final = "persons.json"
+# Less coverage than this, of 255, is no part of a person's outline.
+_SEEN_FROM: Final = 26
+_WHOLE: Final = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """One person: the number, 1 the leftmost; x, y, width, height in pixels of the photo."""
+
+    number: int
+    box: tuple[int, int, int, int]
+    rgba: Srgba8
+
+
+def archive(rgba: Srgba8, owners: Owners, recipe: Recipe) -> Encoded:
+    """Return a zip of `person-1.png` and so on, cropped to each, and of where they were.
+
+    rgba: (H, W, 4), all people on nothing, as large as the photo; owners: (h, w) uint8.
+    """
+    small = recipe.files.effort == Effort.SMALL
+    files, index = {}, []
+    for person in apart(rgba, owners):
+        name = f"person-{person.number}.png"
+        files[name] = images.encode_png(person.rgba, small=small).content
+        index.append({"number": person.number, "file": name, "box": person.box})
+    height, width = rgba.shape[:2]
+    listed = {"photo": {"width": width, "height": height}, "persons": index}
+    files[INDEX] = json.dumps(listed).encode()
+    return Encoded(images.archive(files), "application/zip", width, height, "zip")
+
+
+def apart(rgba: Srgba8, owners: Owners) -> Iterator[Person]:
+    """Yield each person, by their numbers: its part of what shows all of them.
+
+    A pixel of the edge that nobody owns is its nearest owner's.
+    """
+    numbers = [int(number) for number in np.unique(owners) if number]
+    if not numbers:
+        return
+    nearest = _nearest(owners)
+    size = (rgba.shape[1], rgba.shape[0])
+    for number in numbers:
+        share = np.where(nearest == number, np.uint8(_WHOLE), np.uint8(0))
+        if len(numbers) > 1:
+            share = cv2.resize(share, size, interpolation=cv2.INTER_LINEAR).astype(np.uint8)
+            alpha: Matte8 = np.asarray(
+                cv2.multiply(rgba[..., 3], share, scale=1 / _WHOLE), dtype=np.uint8
+            )
+        else:
+            alpha = rgba[..., 3]
+        x, y, width, height = cv2.boundingRect(cv2.inRange(alpha, _SEEN_FROM, _WHOLE))
+        if width:
+            part = (slice(y, y + height), slice(x, x + width))
+            cut = np.dstack([rgba[part][..., :3], alpha[part]])
+            yield Person(number, (x, y, width, height), cut)
+
+
+def _nearest(owners: Owners) -> Owners:
+    """Return the owner of each pixel, of one that has none the nearest."""
+    nobody = (owners == 0).astype(np.uint8)
+    _, labels = cv2.distanceTransformWithLabels(
+        nobody, cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    # Labels number the owned pixels; which owner each stands for is read where it lies.
+    by_label = np.zeros(int(labels.max()) + 1, np.uint8)
+    owned = nobody == 0
+    by_label[labels[owned]] = owners[owned]
+    return by_label[labels]
