@@ -44,7 +44,7 @@ def joined(
     casting = people if line is None else outline.filled(line, people)
     cast = shadow.of(casting, look.shadow, light=scene.light)
     if cast is not None:
-        shadow.darken(ground, cast, casting)
+        shadow.darken(ground, cast, people)
     if line is not None and look.outline is not None:
         outline.draw(ground, line, levels(look.outline.colour))
     picture = compositor.over(cut, ground)

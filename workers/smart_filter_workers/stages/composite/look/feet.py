@@ -3,6 +3,7 @@
 Somebody whom the lower border cuts off stands outside of the picture and shades nothing.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -32,18 +33,21 @@ _TAIL: Final = 3.0
 class Softness:
     """A part of the shade: how soft it is across and down, and how much light it takes at most.
 
-    aside: how far it moves when the light comes wholly from one side.
+    breadth: soles so wide are wide enough for the most.  aside: how far it moves when the light
+    comes wholly from one side.
     """
 
     across: float
     down: float
     most: float
+    breadth: float
     aside: float
 
 
-# The dark line along the soles, and the wide pool around them.
-LINE: Final = Softness(across=0.012, down=0.005, most=0.8, aside=0.0)
-POOL: Final = Softness(across=0.07, down=0.016, most=0.6, aside=0.05)
+# The dark line along the soles, the shade of the feet, and the wide pool of the whole body.
+LINE: Final = Softness(across=0.012, down=0.006, most=0.9, breadth=0.02, aside=0.0)
+SHADE: Final = Softness(across=0.045, down=0.015, most=0.7, breadth=0.08, aside=0.02)
+POOL: Final = Softness(across=0.13, down=0.028, most=0.45, breadth=0.2, aside=0.06)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +74,14 @@ def parts(people: Floats) -> tuple[Part, ...]:
     if not len(areas):
         return ()
     height = people.shape[0]
-    lowest = height - 1 - TOUCHES_WITHIN * height
+    lowest = height - (TOUCHES_WITHIN * height + 1)
     found = []
     for number in np.argsort(-areas, kind="stable").tolist():
         if areas[number] < LEAST_PART * areas.max():
             break
         _, top, across, down, _ = stats[1 + number].tolist()
         size_px = float((across * down) ** 0.5)
-        found.append(Part(labels == 1 + number, size_px, stands=top + down - 1 < lowest))
+        found.append(Part(labels == 1 + number, size_px, stands=top + down <= lowest))
     return tuple(found)
 
 
@@ -104,7 +108,7 @@ def _take(left: Floats, part: Part, *, opacity: float, light: float) -> None:
     first = max(0, int(bottom.max() - DEEP * size) - margin)
     rows = slice(first, int(bottom.max()) + margin + 1)
     soles = _soles(bottom, size, np.arange(*rows.indices(len(left)), dtype=np.float32))
-    for softness in (LINE, POOL):
+    for softness in (LINE, SHADE, POOL):
         soft = _softened(soles, size, softness)
         if light and softness.aside:
             shift = np.array([[1.0, 0, -light * softness.aside * size], [0, 1, 0]])
@@ -132,11 +136,12 @@ def _soles(bottom: NDArray[np.float32], size: float, rows: NDArray[np.float32]) 
 
 
 def _softened(soles: Floats, size: float, softness: Softness) -> Floats:
-    """Blur a line of soles; in the middle of a long one 1 stays 1."""
+    """Blur a line of soles; in the middle of a broad one 1 stays 1."""
     sigma_x, sigma_y = max(0.5, softness.across * size), max(0.5, softness.down * size)
     soft = cv2.GaussianBlur(soles, (0, 0), sigma_x, sigmaY=sigma_y, borderType=cv2.BORDER_CONSTANT)
-    # Source: the peak of a Gaussian's integral over a thin line.
+    # Source: the Gaussian's integral over a thin line of that breadth, at its middle.
     peak = min(1.0, _thick(size) / ((2 * np.pi) ** 0.5 * sigma_y))
+    peak *= math.erf(softness.breadth * size / (2 * 2**0.5 * sigma_x))
     return np.asarray(np.minimum(soft / np.float32(peak), 1), np.float32)
 
 

@@ -25,16 +25,17 @@ from smart_filter_workers.stages.composite.look import maps
 from smart_filter_workers.stages.composite.models.base import CutOut, Srgba8
 
 # Chosen by looking, in OKLab: at strength 1, and what `auto` takes of it.
-AUTO: Final = 0.4
+AUTO: Final = 0.5
 # How much of the background's own colour a grey thing before it shows, and of the photo's tint
 # that is taken back.
 BOUNCED: Final = 0.4
 CORRECTED: Final = 0.6
 MOST_TINT: Final = 0.045
-EXPOSED: Final = 0.2
-MOST_LIGHTNESS: Final = 0.07
+EXPOSED: Final = 0.25
+LEAST_LIGHTNESS, MOST_LIGHTNESS = -0.08, 0.04
 CONTRASTED: Final = 0.3
-MOST_CONTRAST: Final = 0.15
+# Designs are flatter than people ever are: who follows that far turns grey.
+LEAST_CONTRAST, MOST_CONTRAST = -0.06, 0.12
 # A photo that is rightly exposed lies around here; a dark coat alone makes it no darker.
 ORDINARY_LIGHTNESS: Final = (0.5, 0.7)
 # What has less chroma and is neither black nor burnt out is grey, and shows the light's tint;
@@ -42,10 +43,10 @@ ORDINARY_LIGHTNESS: Final = (0.5, 0.7)
 GREY_CHROMA: Final = 0.035
 GREY_LIGHTNESS: Final = (0.3, 0.95)
 LEAST_GREY: Final = 0.02
-# Skin may turn by so much of its chroma to the side, at strength 1: 9 degrees of hue; and grow
-# paler by so much.
-SKIN_TURNS: Final = 0.16
-SKIN_PALES: Final = 0.12
+# Skin may turn by so much of its chroma to the side, at strength 1: 7 degrees of hue; and grow
+# paler and ruddier by so much.
+SKIN_TURNS: Final = 0.12
+SKIN_PALES, SKIN_GLOWS = -0.08, 0.2
 # Where no face is known: the mean of skins' OKLab a and b, hue 52 degrees.
 SKIN_AB: Final = (0.043, 0.055)
 _RGB: Final = 3
@@ -109,8 +110,8 @@ def found(
     contrast = CONTRASTED * (min(spread, 2.0) - 1)
     return Change(
         tint=(strength * float(tint[0]), strength * float(tint[1])),
-        lightness=strength * float(np.clip(lightness, -MOST_LIGHTNESS, MOST_LIGHTNESS)),
-        contrast=1 + strength * float(np.clip(contrast, -MOST_CONTRAST, MOST_CONTRAST)),
+        lightness=strength * float(np.clip(lightness, LEAST_LIGHTNESS, MOST_LIGHTNESS)),
+        contrast=1 + strength * float(np.clip(contrast, LEAST_CONTRAST, MOST_CONTRAST)),
         pivot=pivot,
     )
 
@@ -170,7 +171,7 @@ def _for_skin(tint: Floats, skin: Floats) -> Floats:
     along = skin / max(chroma, 1e-3)
     aside = np.array([-along[1], along[0]], np.float32)
     turn = float(np.clip(tint @ aside, -SKIN_TURNS * chroma, SKIN_TURNS * chroma))
-    more = max(float(tint @ along), -SKIN_PALES * chroma)
+    more = float(np.clip(tint @ along, SKIN_PALES * chroma, SKIN_GLOWS * chroma))
     return np.asarray(more * along + turn * aside, np.float32)
 
 

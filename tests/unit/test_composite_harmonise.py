@@ -1,0 +1,143 @@
+"""People's colours toward the light that they are to stand in: how far, and no further."""
+
+import numpy as np
+import pytest
+
+from smart_filter_workers.backgrounds import colours
+from smart_filter_workers.results import Face, Srgb8
+from smart_filter_workers.stages.composite.look import harmonise
+from smart_filter_workers.stages.composite.models.base import CutOut
+
+SIDE = 120
+# From pale to deep, as sRGB.
+SKINS = ((244, 208, 177), (231, 180, 143), (198, 134, 96), (141, 85, 54), (84, 52, 38))
+BLUE, ORANGE, WHITE, NIGHT = (40, 90, 230), (250, 150, 30), (245, 245, 245), (14, 18, 40)
+
+
+def somebody(skin: tuple[int, int, int], wall: tuple[int, int, int] = (128, 128, 128)) -> CutOut:
+    """Return a face of one colour over a grey shirt, before a wall."""
+    photo = np.empty((SIDE, SIDE, 3), np.uint8)
+    photo[:] = wall
+    photo[20:60, 40:80] = skin
+    photo[60:, 30:90] = (96, 96, 96)
+    photo.setflags(write=False)
+    matte = np.zeros((SIDE, SIDE), np.uint8)
+    matte[20:60, 40:80] = matte[60:, 30:90] = 255
+    maps = np.full((10, 10, 3), 100.5, np.float32)
+    return CutOut(photo, matte, maps, maps)
+
+
+FACE = Face((40, 20, 40, 40), 0.9, ((50, 30), (70, 30), (60, 40), (50, 50), (70, 50)))
+
+
+def plain(colour: tuple[int, ...]) -> Srgb8:
+    ground = np.empty((SIDE, SIDE, len(colour)), np.uint8)
+    ground[:] = colour
+    return ground
+
+
+def lch(srgb: Srgb8) -> tuple[float, float, float]:
+    """Return the lightness, chroma and hue in degrees of the mean of (N, 3) levels, in OKLab."""
+    lab = colours.oklab(colours.linear(srgb.reshape(-1, 3).astype(np.float32))).mean(axis=0)
+    return float(lab[0]), float(np.hypot(*lab[1:])), float(np.degrees(np.arctan2(lab[2], lab[1])))
+
+
+@pytest.mark.parametrize("skin", SKINS)
+@pytest.mark.parametrize("ground", [BLUE, ORANGE, WHITE, NIGHT])
+def test_skin_stays_skin_in_any_light(
+    skin: tuple[int, int, int], ground: tuple[int, int, int]
+) -> None:
+    cut = somebody(skin)
+
+    lit = harmonise.toward(cut, plain(ground), strength=1, faces=[FACE])
+
+    before, after = (lch(one.photo_srgb[20:60, 40:80]) for one in (cut, lit))
+    # At full strength; what `auto` does is half of it.
+    assert abs(after[0] - before[0]) < 0.09
+    assert 0.75 < after[1] / before[1] < 1.4
+    assert abs(after[2] - before[2]) < 14
+
+
+def test_shirt_takes_the_tint_of_the_light() -> None:
+    lit = {
+        name: harmonise.toward(somebody(SKINS[1]), plain(ground), strength=1, faces=[FACE])
+        for name, ground in (("blue", BLUE), ("orange", ORANGE))
+    }
+
+    shirt = {name: cut.photo_srgb[90, 60].astype(int) for name, cut in lit.items()}
+    assert shirt["orange"][0] - shirt["orange"][2] > shirt["blue"][0] - shirt["blue"][2] + 5
+
+
+def test_night_darkens_and_a_white_studio_brightens() -> None:
+    cut = somebody(SKINS[1])
+
+    night = harmonise.toward(cut, plain(NIGHT), strength=1, faces=[FACE]).photo_srgb[90, 60]
+    studio = harmonise.toward(cut, plain(WHITE), strength=1, faces=[FACE]).photo_srgb[90, 60]
+
+    assert night.max() < 96 < studio.min()
+
+
+def test_tint_of_the_old_light_is_taken_back() -> None:
+    yellow = somebody(SKINS[1], wall=(128, 126, 116))
+
+    change = harmonise.found(yellow, plain((128, 128, 128)), strength=1, faces=[FACE])
+
+    assert change is not None
+    assert change.tint[1] < -0.002
+
+
+def test_colourful_wall_says_nothing_about_the_light() -> None:
+    before_teal = somebody(SKINS[1], wall=(0, 170, 180))
+
+    change = harmonise.found(before_teal, plain((128, 128, 128)), strength=1, faces=[FACE])
+
+    assert change is not None
+    assert np.abs(change.tint).max() < 0.002
+
+
+def test_black_and_white_stay_and_no_level_overtakes_another() -> None:
+    for ground in (BLUE, ORANGE, WHITE, NIGHT):
+        change = harmonise.found(somebody(SKINS[2]), plain(ground), strength=1, faces=[FACE])
+
+        assert change is not None
+        curves = harmonise.curve(change)
+        assert (curves[0] == 0).all()
+        assert (np.diff(curves, axis=0) >= 0).all()
+        assert curves[-1].min() > 225
+
+
+def test_half_the_strength_is_half_the_change() -> None:
+    full, half = (
+        harmonise.found(somebody(SKINS[1]), plain(BLUE), strength=strength, faces=[FACE])
+        for strength in (1.0, 0.5)
+    )
+
+    assert full is not None
+    assert half is not None
+    assert half.tint == pytest.approx([0.5 * part for part in full.tint])
+    assert half.lightness == pytest.approx(0.5 * full.lightness)
+
+
+def test_colours_along_the_edge_change_as_the_photo_does() -> None:
+    cut = somebody(SKINS[1])
+
+    lit = harmonise.toward(cut, plain(BLUE), strength=1, faces=[FACE])
+
+    assert lit.people_srgb.dtype == np.float32
+    # A level of 100.5 lies between those of 96 and of 128.
+    assert (lit.people_srgb[0, 0] > lit.photo_srgb[90, 60]).all()
+    assert np.abs(lit.people_srgb[0, 0] - cut.people_srgb[0, 0]).max() < 30
+
+
+@pytest.mark.parametrize("ground", [(255, 255, 255, 0), (0, 0, 0, 127)])
+def test_ground_that_is_hardly_there_gives_no_light(ground: tuple[int, ...]) -> None:
+    cut = somebody(SKINS[1])
+
+    assert harmonise.toward(cut, plain(ground), strength=1, faces=[FACE]) is cut
+
+
+def test_face_beyond_the_picture_and_no_face_are_served() -> None:
+    beyond = Face((500, -90, 40, 40), 0.9, FACE.landmarks)
+
+    for faces in ([], [beyond]):
+        assert harmonise.toward(somebody(SKINS[1]), plain(BLUE), strength=1, faces=faces)

@@ -1,0 +1,332 @@
+"""Shadow, outline and light on the people's edge, judged by pixels of figures that are drawn."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from smart_filter_shared.recipe import Format, Look, Shadow, ShadowKind
+from smart_filter_shared.recipe.look import read_outline
+from smart_filter_tests.compositing import a_job, made
+from smart_filter_workers.results import Matte8, Photo, Srgb8
+from smart_filter_workers.stages.composite import look
+from smart_filter_workers.stages.composite.look import Scene, feet, light_wrap, maps
+from smart_filter_workers.stages.composite.models import layers
+from smart_filter_workers.stages.composite.models.base import CutOut, Srgba8
+
+ALONE = Scene(drawn=False)
+DESIGN = Scene(drawn=True)
+HEIGHT, WIDTH = 240, 200
+# Everything at once, as strong as it goes.
+ALL = Look(Shadow(ShadowKind.DROP, 1.0), read_outline("3%"), light_wrap=1.0, harmonise=1.0)
+
+
+def a_cut(matte: Matte8, level: int = 120) -> CutOut:
+    """Return people of one grey, whose old background was of the same."""
+    photo = np.full((*matte.shape, 3), level, np.uint8)
+    photo.setflags(write=False)
+    colours = np.full((8, 8, 3), level, np.float32)
+    return CutOut(photo, matte, colours, colours)
+
+
+def plain(
+    level: int, *, alpha: int | None = None, height: int = HEIGHT, width: int = WIDTH
+) -> Srgb8:
+    """Return a ground of one grey, with an alpha where one is given."""
+    ground = np.full((height, width, 3 if alpha is None else 4), level, np.uint8)
+    if alpha is not None:
+        ground[..., 3] = alpha
+    return ground
+
+
+def standing(*, lowest: int = 200) -> Matte8:
+    """Return somebody on two legs: columns 70 to 90 and 110 to 130 down to row `lowest`."""
+    matte = np.zeros((HEIGHT, WIDTH), np.uint8)
+    matte[40:140, 70:130] = 255
+    matte[140:lowest, 70:90] = matte[140:lowest, 110:130] = 255
+    return matte
+
+
+def a_disc(radius: int, *, size: int = 200) -> Matte8:
+    """Return a disc in the middle of a square."""
+    matte = np.zeros((size, size), np.uint8)
+    middle = ((size - 1) * 8, (size - 1) * 8)
+    cv2.circle(matte, middle, radius * 16, 255, cv2.FILLED, cv2.LINE_AA, shift=4)
+    return matte
+
+
+def joined(
+    cut: CutOut, ground: Srgb8 | Srgba8, asked: Look, scene: Scene = ALONE
+) -> NDArray[np.int16]:
+    picture = look.joined(layers.load(Path("unused")), cut, ground, asked, scene)
+    return picture.astype(np.int16)
+
+
+def only(**asked: object) -> Look:
+    """Return a look of nothing but this."""
+    return replace(look.NOTHING, **asked)  # type: ignore[arg-type]  # each test passes what Look takes
+
+
+@pytest.mark.parametrize(
+    "background", ["color:#fff", "color:#0008", "transparent", "blur:1", "file"]
+)
+def test_auto_leaves_every_pixel_on_a_ground_that_was_brought(background: str) -> None:
+    inputs = a_job(background, format=Format.PNG)
+    inputs = replace(inputs, background=Photo(inputs.photo.srgb[::-1], "png"))
+
+    auto = made(inputs)
+
+    without = made(replace(inputs, recipe=replace(inputs.recipe, look=look.NOTHING)))
+    assert auto.image == without.image
+
+
+def test_auto_on_a_design_is_seen_and_leaves_people_as_they_are() -> None:
+    cut = a_cut(standing())
+
+    seen = joined(cut, plain(220), Look(), DESIGN)
+
+    # Under the feet, and no more on the people than one notices side by side.
+    assert seen[202, 80, 0] < 200
+    assert 0 < np.abs(seen[80, 100] - 120).max() <= 10
+
+
+def test_outline_takes_the_automatic_light_away_from_the_edge() -> None:
+    asked = look.decided(Look(outline=read_outline("2%")), DESIGN)
+
+    assert asked.light_wrap == 0
+    assert look.decided(Look(light_wrap=0.5, outline=asked.outline), DESIGN).light_wrap == 0.5
+
+
+def test_contact_darkens_below_soles_and_nowhere_above_the_ankles() -> None:
+    seen = joined(a_cut(standing()), plain(200), only(shadow=Shadow(ShadowKind.CONTACT, 1)))
+
+    assert seen[201, 80, 0] < 80
+    assert seen[201, 120, 0] < 80
+    assert seen[201, 80, 0] < seen[206, 80, 0] < seen[216, 80, 0] <= 200
+    assert (seen[:150, :60] == 200).all()
+
+
+def test_contact_is_under_the_feet_and_not_under_a_bag_in_the_hand() -> None:
+    matte = standing()
+    matte[100:140, 130:160] = 255
+
+    seen = joined(a_cut(matte), plain(200), only(shadow=Shadow(ShadowKind.CONTACT, 1)))
+
+    assert (seen[141:150, 135:160] == 200).all()
+
+
+@pytest.mark.parametrize("lowest", [HEIGHT, HEIGHT - 1])
+def test_somebody_cut_off_by_the_lower_border_has_no_feet(lowest: int) -> None:
+    seen = joined(
+        a_cut(standing(lowest=lowest)), plain(200), only(shadow=Shadow(ShadowKind.CONTACT, 1))
+    )
+
+    assert (seen[:, :60] == 200).all()
+
+
+def test_of_two_who_do_not_touch_only_the_one_who_stands_free_has_a_contact() -> None:
+    matte = np.zeros((HEIGHT, WIDTH), np.uint8)
+    matte[40:200, 30:70] = matte[40:, 130:170] = 255
+
+    seen = joined(a_cut(matte), plain(200), only(shadow=Shadow(ShadowKind.CONTACT, 1)))
+
+    assert seen[201, 50, 0] < 80
+    assert (seen[205:, 175:] > 190).all()
+
+
+def test_drop_falls_away_from_the_light() -> None:
+    asked = only(shadow=Shadow(ShadowKind.DROP, 0.6))
+
+    from_left = joined(a_cut(standing()), plain(200), asked, Scene(drawn=False, light=-1))
+    from_right = joined(a_cut(standing()), plain(200), asked, Scene(drawn=False, light=1))
+
+    assert from_left[90, 133, 0] + 10 < from_left[90, 66, 0]
+    # Mirrored, the same to a level: blurs and their shifts are not symmetric to the last bit.
+    assert np.abs(from_left[:, ::-1] - from_right).max() <= 2
+
+
+def test_opacity_of_a_shadow_is_that_of_black_laid_over() -> None:
+    matte = np.full((HEIGHT, WIDTH), 0, np.uint8)
+    matte[:, :100] = 255
+
+    taken = look.shadow.of(
+        maps.grid(HEIGHT, WIDTH).coverage(matte), Shadow(ShadowKind.DROP, 0.4), light=0
+    )
+
+    assert taken is not None
+    assert taken[:, 0] == pytest.approx(0.4, abs=0.01)
+
+
+def test_shadow_on_nothing_is_black_with_alpha() -> None:
+    cut = a_cut(a_disc(50))
+
+    seen = joined(
+        cut, plain(0, alpha=0, height=200, width=200), only(shadow=Shadow(ShadowKind.DROP, 0.5))
+    )
+
+    below = seen[153, 100]
+    assert 30 < below[3] < 128
+    assert (below[:3] == 0).all()
+    assert (seen[100, 100] == [120, 120, 120, 255]).all()
+    assert seen[2, 2, 3] == 0
+
+
+def test_shadow_on_half_a_ground_keeps_colours_straight() -> None:
+    ground = plain(200, alpha=128, height=200, width=200)
+
+    seen = joined(a_cut(a_disc(50)), ground, only(shadow=Shadow(ShadowKind.DROP, 0.5)))
+
+    red, alpha = seen[153, 100, 0], seen[153, 100, 3] / 255
+    taken = (alpha - 128 / 255) / (1 - 128 / 255)
+    # Over: alpha and colour tell of the same shadow; a level of rounding each.
+    assert red * alpha == pytest.approx(200 * (128 / 255) * (1 - taken), abs=2)
+
+
+def test_outline_is_as_wide_as_asked_for_and_leaves_the_people_alone() -> None:
+    matte = a_disc(50)
+
+    seen = joined(
+        a_cut(matte), plain(20, height=200, width=200), only(outline=read_outline("10px red"))
+    )
+
+    row = seen[100]
+    red = (row[:, 0] > 137) & (row[:, 1] < 10)
+    # The disc ends at column 149.5, the line 10 pixels further; half a pixel for smoothing.
+    assert np.flatnonzero(red[100:])[[0, -1]] + 100 == pytest.approx([150, 159], abs=1)
+    assert (seen[matte == 255] == 120).all()
+    assert (row[:38] == 20).all()
+
+
+def test_outline_fades_within_two_pixels() -> None:
+    seen = joined(
+        a_cut(a_disc(50)), plain(0, height=200, width=200), only(outline=read_outline("8px"))
+    )
+
+    between = (seen[100, 152:, 0] > 5) & (seen[100, 152:, 0] < 250)
+    assert 1 <= between.sum() <= 2
+
+
+def test_outline_on_nothing_makes_a_sticker() -> None:
+    ground = plain(0, alpha=0, height=200, width=200)
+
+    seen = joined(a_cut(a_disc(50)), ground, only(outline=read_outline("5%")))
+
+    assert (seen[100, 155] == 255).all()
+    assert (seen[100, 165] == 0).all()
+    assert (seen[100, 100] == [120, 120, 120, 255]).all()
+    # No seam between people and line.
+    assert (seen[100, 100:158, 3] == 255).all()
+
+
+def test_outline_that_shows_through_lies_over_the_shadow() -> None:
+    asked = Look(
+        Shadow(ShadowKind.DROP, 1),
+        read_outline("10px rgb(255 0 0 / 50%)"),
+        light_wrap=0,
+        harmonise=0,
+    )
+
+    seen = joined(a_cut(a_disc(50)), plain(200, height=200, width=200), asked)
+
+    # Beside the disc the shadow is nearly whole: half red over nearly black.
+    assert seen[100, 152] == pytest.approx([150, 20, 20], abs=35)
+
+
+def test_outline_of_a_pixel_is_seen_on_a_large_picture() -> None:
+    matte = np.zeros((1600, 2400), np.uint8)
+    matte[400:1200, 800:1600] = 255
+
+    seen = joined(
+        a_cut(matte), plain(0, height=1600, width=2400), only(outline=read_outline("1px"))
+    )
+
+    line = seen[800, 1600:, 0]
+    assert line[0] > 150
+    assert line[:8].sum() == pytest.approx(255, abs=80)
+
+
+def test_light_reaches_the_edge_of_people_and_not_their_middle() -> None:
+    seen = joined(a_cut(standing(), 20), plain(240), only(light_wrap=1.0))
+
+    assert seen[90, 70, 0] > 60
+    assert seen[90, 70, 0] > seen[90, 72, 0] > 20
+    assert (seen[80:100, 85:115] == 20).all()
+    assert (seen[:, :60] == 240).all()
+
+
+def test_light_from_a_dark_ground_darkens_a_bright_rim() -> None:
+    seen = joined(a_cut(standing(), 230), plain(10), only(light_wrap=1.0))
+
+    assert 10 < seen[90, 70, 0] < 200
+
+
+def test_light_does_not_creep_in_from_the_picture_s_border() -> None:
+    matte = np.zeros((HEIGHT, WIDTH), np.uint8)
+    matte[:, :100] = 255
+
+    seen = joined(a_cut(matte, 20), plain(240), only(light_wrap=1.0))
+
+    assert (seen[:, :80] == 20).all()
+    assert seen[120, 99, 0] > 60
+
+
+def test_no_light_comes_from_nothing() -> None:
+    ground = plain(255, alpha=0)
+
+    seen = joined(a_cut(standing(), 20), ground, only(light_wrap=1.0))
+
+    assert (seen[standing() == 255][:, :3] == 20).all()
+
+
+def test_light_is_mixed_as_light() -> None:
+    matte = np.zeros((HEIGHT, WIDTH), np.uint8)
+    matte[:, :100] = 255
+    people = maps.grid(HEIGHT, WIDTH).coverage(matte)
+    white_on_black, black_on_white = plain(255), plain(0)
+
+    for picture in (white_on_black, black_on_white):
+        ground = 255 - picture
+        light_wrap.wrap(picture, matte, people, light_wrap.light(ground), strength=1)
+
+    # What one gains the other loses, in light: levels squared. Rounded to whole levels.
+    gained = black_on_white[120, 90:100, 0].astype(float) ** 2
+    lost = white_on_black[120, 90:100, 0].astype(float) ** 2
+    assert gained + lost == pytest.approx(255**2, abs=2 * 255)
+    assert gained[-1] > 0.3 * 255**2
+
+
+@pytest.mark.parametrize("size", [(1, 1), (7, 40), (40, 7), (10, 4000), (4000, 10), (65, 513)])
+@pytest.mark.parametrize("alpha", [None, 0, 77])
+def test_all_effects_at_once_serve_every_size(size: tuple[int, int], alpha: int | None) -> None:
+    height, width = size
+    matte = np.zeros(size, np.uint8)
+    matte[height // 4 :, width // 4 : width - width // 4] = 255
+
+    seen = joined(a_cut(matte), plain(90, alpha=alpha, height=height, width=width), ALL, DESIGN)
+
+    assert seen.shape == (height, width, 3 if alpha is None else 4)
+
+
+@pytest.mark.parametrize("kind", [ShadowKind.AUTO, ShadowKind.CONTACT, ShadowKind.DROP])
+def test_somebody_who_fills_the_picture_hides_the_shadow(kind: ShadowKind) -> None:
+    matte = np.full((HEIGHT, WIDTH), 255, np.uint8)
+
+    seen = joined(a_cut(matte), plain(0), only(shadow=Shadow(kind, 1.0)), DESIGN)
+
+    assert (seen == 120).all()
+
+
+def test_nobody_leaves_the_ground_as_it_is() -> None:
+    seen = joined(a_cut(np.zeros((HEIGHT, WIDTH), np.uint8)), plain(70), ALL, DESIGN)
+
+    assert (seen == 70).all()
+
+
+def test_faint_traces_of_somebody_cast_nothing() -> None:
+    people = np.full((50, 40), 0.3, np.float32)
+
+    assert feet.parts(people) == ()
+    assert look.shadow.of(people, Shadow(), light=0) is None
