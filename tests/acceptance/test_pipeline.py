@@ -90,7 +90,7 @@ def test_printability_says_what_speaks_against_a_print(running_stack: Running) -
 
     printable = json.loads(running_stack.output(job_id, "printability"))
     # 512 pixels are for screens; else nothing is wrong with the astronaut's portrait.
-    assert printable["reasons"] == ["It has too few pixels for a print of 9×13 cm."]
+    assert printable["reasons"] == ["512 × 512 pixels are too few for a print of 9×13 cm."]
     assert printable["looks"]["text"] == "Nobody blinks or looks away."
     assert printable == job["printability"]
     assert (printable["size"]["width"], job["image"]) == (512, None)

@@ -45,3 +45,7 @@ def test_sides_are_told_in_centimetres_and_inches_as_the_picture_lies() -> None:
 
 def test_a_sheet_with_a_name_is_not_told_in_centimetres() -> None:
     assert paper.size(4000, 3000).text == "It prints up to A4 at 300 dpi, 30×45 cm at 200 dpi."
+
+
+def test_what_is_too_small_says_how_small_it_is() -> None:
+    assert paper.size(512, 384).text == "512 × 384 pixels are too few for a print of 9×13 cm."

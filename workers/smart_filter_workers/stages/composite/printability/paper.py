@@ -28,7 +28,7 @@ ALBUM: Final = "10×15"
 def size(width: int, height: int) -> PrintSize:
     """Say how large a picture of so many pixels may be printed."""
     fine, coarse = (_print(width, height, dpi) for dpi in (FINE_DPI, COARSE_DPI))
-    verdict, text = _judged(fine, coarse)
+    verdict, text = _judged(f"{width} × {height}", fine, coarse)
     return PrintSize(verdict, text, width, height, prints=(fine, coarse))
 
 
@@ -53,9 +53,9 @@ def _px(centimetres: float, dpi: int) -> int:
     return round(centimetres / CM_PER_INCH * dpi)
 
 
-def _judged(fine: Print, coarse: Print) -> tuple[Verdict, str]:
+def _judged(pixels: str, fine: Print, coarse: Print) -> tuple[Verdict, str]:
     if coarse.paper is None:
-        return Verdict.POOR, f"It has too few pixels for a print of {named(SMALLEST)}."
+        return Verdict.POOR, f"{pixels} pixels are too few for a print of {named(SMALLEST)}."
     if fine.paper is None:
         larger = "larger ones look soft"
         return Verdict.FAIR, f"It prints up to {named(coarse.paper)} at {COARSE_DPI} dpi; {larger}."
