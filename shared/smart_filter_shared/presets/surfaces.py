@@ -164,7 +164,7 @@ SURFACES: tuple[Preset, ...] = (
         title="White marble",
         family="marble",
         tags=("marble", "stone", "white", "grey", "elegant", "luxury"),
-        moods=(Mood.CALM, Mood.SERIOUS),
+        moods=(Mood.CALM, Mood.SERIOUS, Mood.TENSE),
         palette=("#f5f4f2", "#d9d9da", "#8f9296"),
         brightness=0.91,
     ),
