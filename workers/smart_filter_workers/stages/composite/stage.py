@@ -20,6 +20,7 @@ from smart_filter_workers.stages.composite import (
     look,
     outputs,
 )
+from smart_filter_workers.stages.composite.filters import applying
 from smart_filter_workers.stages.composite.framing import Box, Seen
 from smart_filter_workers.stages.composite.inputs import NOBODY_BELOW, Inputs
 from smart_filter_workers.stages.composite.models.base import Compositor, CutOut, Srgba8
@@ -59,7 +60,8 @@ def _composite(compositor: Compositor, inputs: Inputs) -> Composited:
     )
     if chosen is not None:
         picture = _picture(compositor, cut, chosen, inputs, frame)
-        made = outputs.with_picture(made, picture, inputs)
+        picture, filtered = applying.applied(picture, inputs, chosen, frame)
+        made = outputs.with_picture(replace(made, filters=filtered), picture, inputs)
     if cut is not None and whole is not None:
         made = outputs.with_cut_out(made, compositor, cut, whole, inputs)
     return made

@@ -1,0 +1,259 @@
+"""What filters do to the picture of a job, and what is said of them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from smart_filter_shared.parameters import Scalar
+from smart_filter_shared.rating import SmileLevel
+from smart_filter_shared.recipe import Filter, Format, Output
+from smart_filter_tests.compositing import HEIGHT, WIDTH, a_job, made, pixels
+from smart_filter_tests.filtering import a_face, a_picture, a_scene, changed, drawn
+from smart_filter_workers.results import Eyes, Faces, Smile, Smiles
+from smart_filter_workers.stages.composite import stage
+
+# In the middle of the person of `a_job`, and beside it, where the background is.
+INSIDE, BESIDE = a_face(120, 90, 16), a_face(30, 90, 12)
+NONE, MILD, HUGE = SmileLevel.NONE, SmileLevel.MILD, SmileLevel.HUGE
+
+
+def asking(*filters: Filter, background: str = "keep") -> stage.Inputs:
+    """A job for filters, as the light detector sees its faces."""
+    job = a_job(background, format=Format.PNG, filters=filters)
+    return replace(job, prepared=replace(job.prepared, proposals=(BESIDE, INSIDE)))
+
+
+def rated(job: stage.Inputs, *levels: SmileLevel) -> stage.Inputs:
+    return replace(
+        job,
+        faces=Faces((BESIDE, INSIDE)[: len(levels)]),
+        smiles=Smiles(
+            tuple(Smile(level, 0.5) for level in levels),
+            (Eyes(left_open=True, right_open=True),) * len(levels),
+        ),
+    )
+
+
+def test_no_filter_says_and_changes_nothing() -> None:
+    result = made(asking())
+
+    assert result.filters == ()
+
+
+def test_filters_go_on_the_photo_itself_without_a_cutout() -> None:
+    job = replace(asking(Filter("hat")), segmented=None)
+
+    result = made(job)
+
+    seen = pixels(result.image)
+    assert changed(job.photo.srgb, seen.astype(np.uint8))[60:70, 110:130].any()
+    assert [(one.name, one.applied) for one in result.filters] == [("hat", True)]
+
+
+def test_the_decoded_photo_is_not_drawn_on() -> None:
+    """It stays in a cache, for other stages and other jobs."""
+    job = asking(Filter("grade", {"look": "mono"}), Filter("caption", {"text": "Hi"}))
+    before = job.photo.srgb.copy()
+
+    made(job)
+
+    assert np.array_equal(job.photo.srgb, before)
+
+
+def test_who_is_cut_away_wears_nothing() -> None:
+    hats = made(asking(Filter("hat"), background="color:white"))
+
+    assert hats.filters[0].reason == "a party hat on the face"
+
+
+def test_a_hat_on_a_cutout_covers_what_was_transparent() -> None:
+    plain = pixels(made(asking(background="transparent")).image)
+
+    seen = pixels(made(asking(Filter("hat"), background="transparent")).image)
+
+    assert (seen[..., 3] > plain[..., 3]).any()
+
+
+def test_the_output_cutout_is_the_people_alone() -> None:
+    asked = (Output.IMAGE, Output.CUTOUT)
+    job = asking(Filter("hat"))
+    with_hat = made(replace(job, recipe=replace(job.recipe, outputs=asked)))
+    without = made(replace(job, recipe=replace(job.recipe, outputs=asked, filters=())))
+
+    assert np.array_equal(pixels(with_hat.cutout), pixels(without.cutout))
+
+
+def test_filters_are_drawn_in_the_order_asked_for() -> None:
+    grey, hat = Filter("grade", {"look": "mono", "strength": 1}), Filter("hat", {"colour": "red"})
+
+    hat_greyed = pixels(made(asking(hat, grey)).image)
+    hat_in_colour = pixels(made(asking(grey, hat)).image)
+
+    def colourful(picture: np.ndarray) -> int:
+        return int((picture.max(axis=-1) - picture.min(axis=-1) > 60).sum())
+
+    assert colourful(hat_greyed) == 0
+    assert colourful(hat_in_colour) > 50
+
+
+def test_the_look_suits_the_mood_and_says_so() -> None:
+    joyful = made(rated(asking(Filter("grade")), HUGE, HUGE))
+    serious = made(rated(asking(Filter("grade")), NONE, NONE))
+
+    assert "joyful" in joyful.filters[0].reason
+    assert "serious" in serious.filters[0].reason
+    assert not np.array_equal(pixels(joyful.image), pixels(serious.image))
+
+
+@pytest.mark.parametrize("strength", [0, 0.5, 1])
+def test_strength_says_how_far_colours_go(strength: float) -> None:
+    before = a_picture()
+    after = before.copy()
+
+    drawn(after, a_scene(()), "grade", look="mono", strength=strength)
+
+    spread = after.max(axis=-1).astype(int) - after.min(axis=-1)
+    was = before.max(axis=-1).astype(int) - before.min(axis=-1)
+    # Half way from the colours to grey; the look tints greys by a few levels.
+    assert np.abs(spread - (1 - strength) * was).mean() < 9
+
+
+@pytest.mark.parametrize(
+    ("levels", "applied", "reason"),
+    [
+        ([HUGE, MILD], True, "both faces smile"),
+        ([HUGE, NONE], False, "face 2 of 2 does not smile"),
+        ([NONE, NONE], False, "nobody smiles"),
+        ([NONE], False, "the one face does not smile"),
+    ],
+)
+def test_it_sparkles_when_everybody_smiles(
+    levels: list[SmileLevel], *, applied: bool, reason: str
+) -> None:
+    faces = [a_face(60 + 120 * number, 100, 12) for number in range(len(levels))]
+    before = a_picture()
+    after = before.copy()
+
+    verdict = drawn(after, a_scene(faces, smiles=levels), "sparkle")
+
+    assert (verdict.applied, verdict.reason) == (applied, reason)
+    assert changed(before, after).any() == applied
+
+
+def test_no_glint_begins_on_people() -> None:
+    people = np.zeros((18, 24), np.uint8)
+    people[:, 12:] = 255
+    before = a_picture()
+    after = before.copy()
+
+    drawn(after, a_scene([a_face(180, 100, 12)], people=people), "sparkle", amount=1)
+
+    # Rays of glints beside them may reach over their edge.
+    assert not changed(before, after)[:, 150:].any()
+    assert changed(before, after)[:, :110].any()
+
+
+@pytest.mark.parametrize(
+    ("who", "columns"),
+    [("all", {0, 1, 2}), ("largest", {1}), ("1, 3", {0, 2}), ("2", {1})],
+)
+def test_who_is_meant_wears_it(who: str, columns: set[int]) -> None:
+    faces = [a_face(120, 100, 16), a_face(200, 100, 12), a_face(40, 100, 12)]
+    before = a_picture()
+    after = before.copy()
+
+    drawn(after, a_scene(faces), "glasses", who=who)
+
+    differs = changed(before, after)
+    assert {
+        index for index in range(3) if differs[:, 80 * index : 80 * index + 80].any()
+    } == columns
+
+
+def test_a_number_that_nobody_has_is_said() -> None:
+    verdict = drawn(a_picture(), a_scene([INSIDE]), "hat", who="2,3")
+
+    assert not verdict.applied
+    assert verdict.reason == "1 face was found, and none is 2,3"
+
+
+def test_glasses_need_both_eyes_seen() -> None:
+    right_eye, _, nose, right_mouth, left_mouth = INSIDE.landmarks
+    nearby = (right_eye[0] + 2.0, right_eye[1])
+    profile = replace(INSIDE, landmarks=(right_eye, nearby, nose, right_mouth, left_mouth))
+
+    verdict = drawn(a_picture(), a_scene([profile]), "glasses")
+
+    assert not verdict.applied
+    assert "turned away" in verdict.reason
+
+
+def test_a_hat_sits_higher_where_the_hair_is_higher() -> None:
+    """Where people end above the eyes is where the head does."""
+    tops = []
+    for crown_row in (66, 50):
+        people = np.zeros((HEIGHT, WIDTH), np.uint8)
+        people[crown_row:, 80:160] = 255
+        before = a_picture()
+        after = before.copy()
+        drawn(after, a_scene([a_face(120, 100, 20)], people=people), "hat", kind="crown")
+        tops.append(int(np.flatnonzero(changed(before, after).any(axis=1))[0]))
+
+    assert tops[1] < tops[0] - 5
+
+
+@pytest.mark.parametrize("style", ["auto", "plate", "outline"])
+@pytest.mark.parametrize("level", [0, 128, 255])
+def test_a_caption_can_be_read_on_any_ground(level: int, style: str) -> None:
+    picture = np.full((180, 240, 3), level, np.uint8)
+
+    drawn(picture, a_scene(()), "caption", text="HELLO", style=style)
+
+    luma = picture @ np.array([0.2126, 0.7152, 0.0722])
+    assert luma.max() - luma.min() > 100
+
+
+@pytest.mark.parametrize(("place", "rows"), [("top", slice(0, 80)), ("bottom", slice(100, 180))])
+@pytest.mark.parametrize("text", ["Hi", "word " * 23 + "end", "x" * 120])
+def test_a_caption_stays_at_its_border_whatever_its_length(
+    text: str, place: str, rows: slice
+) -> None:
+    before = a_picture()
+    after = before.copy()
+
+    drawn(after, a_scene(()), "caption", text=text, place=place)
+
+    differs = changed(before, after)
+    assert differs[rows].any()
+    differs[rows] = False
+    assert not differs.any()
+    assert not changed(before, after)[:, [0, -1]].any()
+
+
+@pytest.mark.parametrize(
+    ("text", "applied", "said"),
+    [
+        ("Hello 🎉 you", True, "🎉 left out"),
+        ("日本", False, "日 本 left out"),
+        ("Hello", True, "at the bottom"),
+    ],
+)
+def test_letters_that_cannot_be_written_are_named(text: str, *, applied: bool, said: str) -> None:
+    verdict = drawn(a_picture(), a_scene(()), "caption", text=text)
+
+    assert verdict.applied == applied
+    assert said in verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [("hat", {"kind": "party", "colour": "auto"}), ("sparkle", {})],
+)
+def test_another_seed_draws_something_else(name: str, params: dict[str, Scalar]) -> None:
+    one, other = a_picture(), a_picture()
+
+    drawn(one, a_scene([INSIDE], seed=1), name, **params)
+    drawn(other, a_scene([INSIDE], seed=2), name, **params)
+
+    assert changed(one, other).any()

@@ -1,0 +1,110 @@
+"""Pasting a small drawing onto a picture: turned, scaled, its edges mixed in."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from smart_filter_workers.results import Point, Srgb8
+from smart_filter_workers.stages.composite.models.base import Srgba8
+
+_RGBA: Final = 4
+_WHOLE: Final = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """A square drawing of `reach` units from its middle to each side.
+
+    rgba: (S, S, 4) uint8 sRGB, premultiplied with alpha.
+    """
+
+    rgba: NDArray[np.uint8]
+    reach: float
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a drawing lies: its middle, and what a unit to its right and one downward is.
+
+    All in pixels of the canvas.
+    """
+
+    middle: Point
+    right: Point
+    down: Point
+
+    @property
+    def scale(self) -> float:
+        """The longer of both units, in pixels."""
+        return float(max(np.hypot(*self.right), np.hypot(*self.down)))
+
+
+def paste(picture: Srgb8 | Srgba8, tile: Tile, place: Place, *, light: float = 1.0) -> bool:
+    """Lay a tile on a picture, in place; return whether any of it lies inside.
+
+    picture: (H, W, 3), or (H, W, 4) with straight alpha.  light: what the tile's colours are
+    multiplied by, at most 1.
+    Source: Porter & Duff 1984, "Compositing digital images", over.
+    """
+    size = tile.rgba.shape[0]
+    unit = 2 * tile.reach / size  # of a pixel of the tile
+    # Pixel centres: the tile's middle lies between the two in its middle.
+    matrix = np.array(
+        [
+            [place.right[0] * unit, place.down[0] * unit, place.middle[0] - 0.5],
+            [place.right[1] * unit, place.down[1] * unit, place.middle[1] - 0.5],
+        ]
+    )
+    matrix[:, 2] -= matrix[:, :2] @ np.full(2, (size - 1) / 2)
+    corners = matrix[:, :2] @ np.array([[-1, size, -1, size], [-1, -1, size, size]])
+    corners += matrix[:, 2:]
+    if not np.isfinite(corners).all():
+        return False
+    height, width = picture.shape[:2]
+    left, top = (int(max(0, np.floor(axis.min()))) for axis in corners)
+    right = int(min(width, np.ceil(corners[0].max()) + 1))
+    bottom = int(min(height, np.ceil(corners[1].max()) + 1))
+    if right <= left or bottom <= top:
+        return False
+    matrix[:, 2] -= (left, top)
+    laid = np.empty((bottom - top, right - left, _RGBA), np.uint8)
+    cv2.warpAffine(
+        tile.rgba,
+        matrix,
+        (right - left, bottom - top),
+        dst=laid,
+        flags=cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_CONSTANT,
+    )
+    over(picture[top:bottom, left:right], laid, light=light)
+    return True
+
+
+def over(ground: Srgb8 | Srgba8, laid: Srgba8, *, light: float = 1.0) -> None:
+    """Lay premultiplied pixels on a part of a picture of their size, in place.
+
+    ground: (h, w, 3), or (h, w, 4) with straight alpha; laid: (h, w, 4), premultiplied.
+    """
+    if ground.shape[2] == _RGBA:
+        _over_some(ground, laid, light)
+        return
+    alpha = laid[..., 3]
+    through = cv2.merge([cv2.bitwise_not(alpha)] * 3)
+    colours = cv2.cvtColor(laid, cv2.COLOR_RGBA2RGB)
+    if light < 1:
+        colours = cv2.convertScaleAbs(colours, alpha=light)
+    ground[...] = cv2.add(colours, cv2.multiply(ground, through, scale=1 / _WHOLE))
+
+
+def _over_some(ground: Srgba8, laid: Srgba8, light: float) -> None:
+    colours = laid[..., :3].astype(np.float32) * np.float32(light)
+    alpha = laid[..., 3:].astype(np.float32) / _WHOLE
+    share = (1 - alpha) * (ground[..., 3:].astype(np.float32) / _WHOLE)
+    covered = alpha + share
+    mixed = (colours + ground[..., :3] * share) / np.maximum(covered, np.float32(1e-6))
+    ground[..., :3] = np.minimum(mixed + 0.5, _WHOLE)
+    ground[..., 3:] = covered * _WHOLE + 0.5
+    ground[covered[..., 0] * _WHOLE < 0.5] = 0  # noqa: PLR2004 - rounds to nothing

@@ -1,0 +1,119 @@
+"""Colours graded as a whole, people and background alike: a look that suits the mood."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from smart_filter_shared.parameters import Parameters, float_of, str_of
+from smart_filter_shared.presets import Mood
+from smart_filter_workers.results import Srgb8
+from smart_filter_workers.stages.composite.filters.base import Verdict
+from smart_filter_workers.stages.composite.filters.scene import Scene
+from smart_filter_workers.stages.composite.models.base import Srgba8
+
+_RGBA: Final = 4
+# So many rows at a time: what lies between two steps stays in the processor's cache.
+_ROWS: Final = 64
+# ITU-R BT.709.
+_LUMA: Final = (0.2126, 0.7152, 0.0722)
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """How levels change; colours are shifts of red, green and blue, in levels of 255.
+
+    contrast: 0 as it is, 1 a strong S-curve, below 0 flatter.  lift: what black becomes, in
+    levels.  bend: of middle tones, in levels, upward is brighter.  saturation: 1 as it is.
+    shadows, lights: what is added to dark and to light tones.
+    """
+
+    title: str
+    contrast: float = 0.0
+    lift: float = 0.0
+    bend: float = 0.0
+    saturation: float = 1.0
+    shadows: tuple[float, float, float] = (0, 0, 0)
+    lights: tuple[float, float, float] = (0, 0, 0)
+
+
+_LOOKS: Final[Mapping[str, _Look]] = {
+    "sunny": _Look("warm and bright", 0.18, 2, 10, 1.14, (4, 0, -8), (12, 5, -14)),
+    "airy": _Look("light and quiet", -0.12, 10, 12, 0.9, (-4, 2, 6), (0, 4, 4)),
+    "blush": _Look("soft and rosy", -0.1, 12, 8, 0.95, (12, 0, 6), (8, -1, -2)),
+    "pop": _Look("vivid", 0.34, 0, 5, 1.3, (-4, -2, 8), (4, 2, -4)),
+    "editorial": _Look(
+        "restrained, cool in the shadows", 0.3, 4, -2, 0.8, (-10, 0, 10), (8, 3, -6)
+    ),
+    "dusk": _Look("faded and blue", 0.0, 14, -4, 0.78, (-6, 0, 16), (-2, 0, 6)),
+    "steel": _Look("hard and cold", 0.45, 0, -6, 0.55, (-8, 0, 6), (-4, 2, 4)),
+    "mono": _Look("black and white", 0.28, 4, 3, 0.0, (2, 1, 0), (4, 2, -2)),
+}
+_OF_MOOD: Final[Mapping[Mood, str]] = {
+    Mood.JOYFUL: "sunny",
+    Mood.CALM: "airy",
+    Mood.TENDER: "blush",
+    Mood.SURPRISED: "pop",
+    Mood.SERIOUS: "editorial",
+    Mood.SAD: "dusk",
+    Mood.TENSE: "steel",
+}
+
+
+def draw(picture: Srgb8 | Srgba8, scene: Scene, parameters: Parameters) -> Verdict:
+    """Grade a picture in the look that is asked for, or that suits the mood."""
+    name, why = str_of(parameters, "look"), ""
+    if name == "auto":
+        if scene.mood is None:
+            return Verdict(applied=False, reason="the mood was not read")
+        name = _OF_MOOD[scene.mood]
+        why = f", for a {scene.mood} mood"
+    strength = float_of(parameters, "strength")
+    look = _LOOKS[name]
+    saturation = _saturated(1 + strength * (look.saturation - 1))
+    curves = _curves(look, strength)
+    for row in range(0, picture.shape[0], _ROWS):
+        _graded(picture[row : row + _ROWS], saturation, curves)
+    return Verdict(applied=True, reason=f"{name}: {look.title}{why}")
+
+
+def _graded(
+    part: Srgb8 | Srgba8, saturation: NDArray[np.float32], curves: NDArray[np.uint8]
+) -> None:
+    """Change some rows in place; what is wholly transparent stays nothing."""
+    if part.shape[2] < _RGBA:
+        cv2.LUT(cv2.transform(part, saturation), curves, dst=part)
+        return
+    colours = cv2.cvtColor(part, cv2.COLOR_RGBA2RGB)
+    colours = cv2.LUT(cv2.transform(colours, saturation), curves)
+    alpha = part[..., 3]
+    part[..., :3] = colours
+    part[alpha == 0] = 0
+
+
+def _saturated(share: float) -> NDArray[np.float32]:
+    """Return the matrix that moves colours away from their grey, or toward it."""
+    grey = np.tile(np.array(_LUMA, np.float32), (3, 1))
+    return np.asarray(share * np.eye(3) + (1 - share) * grey, np.float32)
+
+
+def _curves(look: _Look, strength: float) -> NDArray[np.uint8]:
+    """Return what each level of red, green and blue becomes, (256, 1, 3)."""
+    level = np.linspace(0, 1, 256)
+    # Toward a smooth step, which is steepest in the middle, or away from it.
+    toned = level + look.contrast * (level * level * (3 - 2 * level) - level)
+    toned += look.bend / 255 * 4 * level * (1 - level)
+    toned = look.lift / 255 * (1 - toned) + toned
+    # Full strength a third in from black and from white, nothing at the ends: black stays
+    # black and white white, but for the lift.
+    shadows = 6.75 * level * (1 - level) ** 2
+    lights = 6.75 * level**2 * (1 - level)
+    tinted = [
+        toned + (dark * shadows + light * lights) / 255
+        for dark, light in zip(look.shadows, look.lights, strict=True)
+    ]
+    graded = level[:, None] + strength * (np.stack(tinted, axis=1) - level[:, None])
+    return np.clip(255 * graded + 0.5, 0, 255).astype(np.uint8)[:, None]
