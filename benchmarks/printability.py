@@ -22,7 +22,7 @@ from smart_filter_workers.stages.face import stage as face_stage
 from smart_filter_workers.stages.face.models import centerface
 from smart_filter_workers.stages.prepare.stage import proxy_of
 
-LEAST_FACE_PX = 60
+LEAST_FACE_PX = 70
 # Source: IEC 61966-2-1, the transfer curve of sRGB.
 CODED_KNEE, LINEAR_KNEE = 0.04045, 0.0031308
 

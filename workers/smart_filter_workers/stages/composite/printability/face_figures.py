@@ -12,7 +12,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from smart_filter_workers import images
 from smart_filter_workers.results import Face, Srgb8
 from smart_filter_workers.stages.composite.printability.levels import (
     BLACK,
@@ -65,10 +64,9 @@ def measure(photo_srgb: Srgb8, proxy_srgb: Srgb8, face: Face) -> Figures | None:
 
     photo_srgb: (H, W, 3) uint8; proxy_srgb: (h, w, 3) uint8, the same photo, no larger.
     """
-    shown = _shown(photo_srgb, proxy_srgb, face)
-    if shown is None:
+    grey = _shown(photo_srgb, proxy_srgb, face)
+    if grey is None:
         return None
-    grey = np.asarray(cv2.cvtColor(shown, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
     height, width = grey.shape
     skin = grey[
         int(SKIN_ROWS[0] * height) : max(1, int(SKIN_ROWS[1] * height)),
@@ -106,15 +104,15 @@ def noise_of(grey: NDArray[np.uint8], *, block_px: int = NOISE_BLOCK_PX) -> floa
     grey: (h, w) uint8, luma.  Blocks that are wholly black or white show no noise and count
     only when there is nothing else.
     """
-    luma = grey.astype(np.float32)
-    seen = np.abs(cv2.filter2D(luma, -1, np.array(NOISE_OPERATOR, np.float32)))[1:-1, 1:-1]
+    operator = np.array(NOISE_OPERATOR, np.float32)
+    seen = np.abs(cv2.filter2D(grey, cv2.CV_16S, operator))[1:-1, 1:-1]
     height, width = seen.shape[0] // block_px, seen.shape[1] // block_px
     if not height or not width:
         return 0.0
     part = slice(0, height * block_px), slice(0, width * block_px)
     sizes = (width, height)
-    means = cv2.resize(seen[part], sizes, interpolation=cv2.INTER_AREA).astype(np.float32)
-    levels = cv2.resize(luma[1:-1, 1:-1][part], sizes, interpolation=cv2.INTER_AREA)
+    means = _block_means(seen[part].astype(np.float32), sizes)
+    levels = _block_means(grey[1:-1, 1:-1][part].astype(np.float32), sizes)
     lit = np.asarray((levels > BLACK) & (levels < WHITE))
     quiet = np.quantile(means[lit] if lit.any() else means, QUIET_SHARE)
     return float(quiet / NOISE_GAIN)
@@ -137,8 +135,8 @@ def turn_of(face: Face) -> float:
     return float(2 * off / span) if span > 0 else float("inf")
 
 
-def _shown(photo_srgb: Srgb8, proxy_srgb: Srgb8, face: Face) -> Srgb8 | None:
-    """Return the face no wider than FACE_PX, (h, w, 3) uint8, from the smaller source that does."""
+def _shown(photo_srgb: Srgb8, proxy_srgb: Srgb8, face: Face) -> NDArray[np.uint8] | None:
+    """Return the luma of the face no wider than FACE_PX, (h, w) uint8, by the smaller source."""
     x, y, width, height = face.box
     scale = proxy_srgb.shape[1] / photo_srgb.shape[1]
     source = photo_srgb
@@ -152,14 +150,17 @@ def _shown(photo_srgb: Srgb8, proxy_srgb: Srgb8, face: Face) -> Srgb8 | None:
         return None
     across = min(cut.shape[1], FACE_PX)
     down = max(1, round(cut.shape[0] * across / cut.shape[1]))
-    return images.by_area(cut, width=across, height=down)
+    grey = cv2.cvtColor(cut, cv2.COLOR_RGB2GRAY)
+    small = cv2.resize(grey, (across, down), interpolation=cv2.INTER_AREA)
+    return np.asarray(small, dtype=np.uint8)
 
 
 def _blur_along(axis: int, fine: Floats, coarse: Floats, noise: float) -> float:
     fine, coarse = _squared_slope(fine, axis), _squared_slope(coarse, axis)
     reach = np.ones((1, 3) if axis == 0 else (3, 1), np.uint8)
     crest = coarse >= cv2.dilate(coarse, reach)
-    strongest = crest & (coarse >= np.quantile(coarse, 1 - EDGE_SHARE))
+    weaker = int((1 - EDGE_SHARE) * (coarse.size - 1))
+    strongest = crest & (coarse >= np.partition(coarse.ravel(), weaker)[weaker])
     at_fine = float(fine[strongest].mean()) - noise**2 / (8 * math.pi * FINE**4)
     at_coarse = float(coarse[strongest].mean()) - noise**2 / (8 * math.pi * COARSE**4)
     ratio = at_fine / max(at_coarse, 1e-6)
@@ -167,6 +168,10 @@ def _blur_along(axis: int, fine: Floats, coarse: Floats, noise: float) -> float:
         return MOST_BLUR_PX
     squared = (COARSE**2 - ratio * FINE**2) / (ratio - 1)
     return min(MOST_BLUR_PX, math.sqrt(max(0.0, squared)))
+
+
+def _block_means(values: Floats, sizes: tuple[int, int]) -> Floats:
+    return np.asarray(cv2.resize(values, sizes, interpolation=cv2.INTER_AREA), np.float32)
 
 
 def _squared_slope(luma: Floats, axis: int) -> Floats:
