@@ -99,6 +99,19 @@ def test_png_keeps_every_pixel_and_says_srgb() -> None:
     assert picture.info["srgb"] == 0
 
 
+def test_png_of_anything_keeps_every_pixel() -> None:
+    noise = np.random.default_rng(8).integers(0, 256, (61, 47, 3), dtype=np.uint8)
+    flat = np.full((61, 47, 3), 90, np.uint8)
+    flat[20:, 30:] = noise[20:, 30:]
+
+    for picture in (noise, flat, noise[:1], noise[:, :1].copy()):
+        assert np.array_equal(np.asarray(read(images.encode_png(picture))), picture)
+
+
+def test_plain_colours_make_a_small_png() -> None:
+    assert len(images.encode_png(np.full((480, 640, 3), 90, np.uint8)).content) < 10_000
+
+
 def test_grey_png_keeps_every_pixel() -> None:
     grey = a_ramp()[..., 0].copy()
 

@@ -31,8 +31,8 @@ def preview(pixels: Srgb8) -> Srgb8:
     """
     if pixels.shape[2] == _RGB:
         return shrink(pixels, longest_side=THUMBNAIL_PX)
-    # Weighing colours by their alpha is work: a quarter of the pixels, or a sixteenth, will do.
-    step = max(1, max(pixels.shape[:2]) // (4 * THUMBNAIL_PX))
+    # Weighing colours by their alpha is work: four pixels for each that is shown will do.
+    step = max(1, round(max(pixels.shape[:2]) / (2 * THUMBNAIL_PX)))
     pixels = pixels[::step, ::step]
     height, width = pixels.shape[:2]
     scale = min(1.0, THUMBNAIL_PX / max(height, width))
