@@ -18,17 +18,25 @@ _FEWEST_PIXELS: Final = 12
 
 _HUES: Final = 12
 _LIGHTNESSES: Final = 4
+_GREEN_HUE: Final = 118
 # Hue in degrees where a name begins (chosen by looking at circles of OKLCH at chroma 0.12).
 _NAMES: Final = (
-    (5, "red"),
-    (45, "orange"),
+    (0, "pink"),
+    (12, "red"),
+    (37, "orange"),
     (80, "yellow"),
-    (118, "green"),
+    (_GREEN_HUE, "green"),
     (175, "turquoise"),
     (225, "blue"),
     (285, "purple"),
     (330, "pink"),
 )
+# Brown is dark orange and what is dull beside it, beige is light and duller; dark pink is wine.
+_BROWN_HUE: Final = 20
+_BROWN_CHROMA: Final = 0.12
+_BEIGE_CHROMA: Final = 0.08
+_BROWN: Final = 0.62
+_PINK: Final = 0.5
 _DARK: Final = 0.35
 _LIGHT: Final = 0.8
 
@@ -61,10 +69,10 @@ class Tone:
         if self.chroma < NEUTRAL:
             return _neutral(self.lightness)
         hue = next((name for begins, name in reversed(_NAMES) if self.hue >= begins), "pink")
-        if hue in {"orange", "yellow"} and self.lightness < 0.62:  # noqa: PLR2004 - by looking
-            return "brown"
-        if hue == "orange" and self.chroma < 2 * NEUTRAL:
-            return "beige"
+        if hue == "pink" and self.lightness < _PINK:
+            return "red" if self.hue < _NAMES[1][0] else "purple"
+        if _BROWN_HUE <= self.hue < _GREEN_HUE and self.chroma < _BROWN_CHROMA:
+            return _dull(hue, self)
         return hue
 
 
@@ -106,6 +114,13 @@ def apart(found: Sequence[Tone]) -> float:
     shares = np.array([one.share for one in found])
     mean = np.average(lab, axis=0, weights=shares)
     return float(np.sqrt(np.average(((lab - mean) ** 2).sum(axis=-1), weights=shares)))
+
+
+def _dull(hue: str, tone: Tone) -> str:
+    """Return what is said of a red, an orange or a yellow of little chroma."""
+    if tone.lightness < _BROWN:
+        return "brown"
+    return "beige" if hue == "orange" and tone.chroma < _BEIGE_CHROMA else hue
 
 
 def _neutral(lightness: float) -> str:

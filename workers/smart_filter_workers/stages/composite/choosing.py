@@ -6,6 +6,7 @@ from functools import partial
 from smart_filter_shared.recipe import CHOSEN_BY_PEOPLE, Background, BackgroundKind
 from smart_filter_workers.backgrounds import choose, keywords, moods, sitters
 from smart_filter_workers.backgrounds.collection import Collection
+from smart_filter_workers.backgrounds.moods import Feeling
 from smart_filter_workers.results import Chosen
 from smart_filter_workers.stages.composite.inputs import NOBODY_BELOW, Inputs
 
@@ -24,6 +25,13 @@ def chosen(inputs: Inputs) -> Chosen:
     return choice
 
 
+def feeling(inputs: Inputs) -> Feeling:
+    """Return the mood of a photo of at least one person."""
+    faces = inputs.faces.faces if inputs.faces is not None else ()
+    persons = inputs.segmented.persons if inputs.segmented is not None else None
+    return moods.read(inputs.smiles, people=persons or max(1, len(faces)))
+
+
 def _chosen(inputs: Inputs) -> Chosen:
     asked, segmented = inputs.recipe.background, inputs.segmented
     if asked.kind == BackgroundKind.KEEP:
@@ -37,13 +45,12 @@ def _chosen(inputs: Inputs) -> Chosen:
         return _asked_for(asked, inputs.collection)
     by_words = asked.kind == BackgroundKind.KEYWORDS
     choice = partial(keywords.answer, str(asked.value)) if by_words else choose.choose
-    faces = inputs.faces.faces if inputs.faces is not None else ()
     return choice(
-        moods.read(inputs.smiles, people=segmented.persons or max(1, len(faces))),
+        feeling(inputs),
         sitters.look_at(
             inputs.prepared.proxy_srgb,
             segmented.matte,
-            faces,
+            inputs.faces.faces if inputs.faces is not None else (),
             scale=inputs.prepared.width / segmented.matte.shape[1],
         ),
         seed=inputs.seed,

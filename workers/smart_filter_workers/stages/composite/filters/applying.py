@@ -8,7 +8,6 @@ import cv2
 import numpy as np
 
 from smart_filter_shared.recipe import BackgroundKind
-from smart_filter_workers.backgrounds import moods
 from smart_filter_workers.results import (
     Chosen,
     Eyes,
@@ -19,7 +18,7 @@ from smart_filter_workers.results import (
     Smile,
     Srgb8,
 )
-from smart_filter_workers.stages.composite import canvas
+from smart_filter_workers.stages.composite import canvas, choosing
 from smart_filter_workers.stages.composite.filters import plugins, scene
 from smart_filter_workers.stages.composite.filters.base import Filter
 from smart_filter_workers.stages.composite.filters.scene import Scene
@@ -69,9 +68,8 @@ def plugin(name: str) -> Filter:
 def _scene(inputs: Inputs, chosen: Chosen, frame: Frame) -> Scene:
     people = _people(inputs, frame)
     faces, smiles, eyes = _shown(inputs, chosen)
-    mood = None
-    if inputs.smiles is not None:
-        mood = moods.read(inputs.smiles, people=max(1, len(faces))).mood
+    # The very mood that chooses a background.
+    mood = None if inputs.smiles is None else choosing.feeling(inputs).mood
     return Scene(
         width=frame.width,
         height=frame.height,
