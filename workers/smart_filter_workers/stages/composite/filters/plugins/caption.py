@@ -1,23 +1,18 @@
-"""A line or a few of text at the bottom or the top, on a plate or outlined, so it can be read.
+"""A line or a few of text at the bottom or the top, on a plate or outlined, so it can be read."""
 
-The typeface is the one that Pillow brings: Aileron Regular by Sora Sagano (CC0), in a cut that
-holds Latin letters and little else.
-"""
-
-import bisect
+import itertools
 import math
-import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import cv2
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from smart_filter_shared.parameters import Parameters, str_of
 from smart_filter_workers.results import Matte8, Srgb8
-from smart_filter_workers.stages.composite.filters import pasting
+from smart_filter_workers.stages.composite.filters import lettering, pasting
 from smart_filter_workers.stages.composite.filters.base import Verdict
 from smart_filter_workers.stages.composite.filters.scene import Scene
 from smart_filter_workers.stages.composite.models.base import Srgba8
@@ -30,29 +25,29 @@ _MOST_HEIGHT: Final = 0.3  # of the picture's
 _LINE: Final = 1.22  # from one line to the next, in sizes of letters
 _BOLD: Final = 0.018  # what letters are thickened by, in their size; the face has one weight
 _OUTLINE: Final = 0.075
-_PAD: Final = 0.42
+_PAD: Final = 0.85  # beside letters, in their size; half of it above and below
+_EVEN: Final = 0.2  # lines are as long as each other to within this, in sizes of letters
 # A ground is busy when its brightness, 0..1, varies by more than this.
 _BUSY_FROM: Final = 0.13
 _LIGHT_FROM: Final = 0.56
+_LEAST_LETTER_PX: Final = 6.0
 _LEAST_PX: Final = 24  # of the shorter side, for anything to be read
-# No typeface has a letter here: what is drawn for it is what is drawn for any other it lacks.
-_NO_LETTER: Final = "\U0010ffff"
 
 
 @dataclass(frozen=True, slots=True)
 class _Set:
-    """A text in lines, and the type that it is set in."""
+    """A text in lines, the size of its letters and the longest line, in pixels."""
 
     lines: tuple[str, ...]
-    type_: ImageFont.FreeTypeFont
     size: float
+    width: float
 
 
 def draw(picture: Srgb8 | Srgba8, scene: Scene, parameters: Parameters) -> Verdict:
     """Write a caption; letters that the typeface lacks are left out, and named."""
     if scene.side < _LEAST_PX:
         return Verdict(applied=False, reason="the picture is too small for letters")
-    text, missing = _writable(str_of(parameters, "text"))
+    text, missing = lettering.writable(str_of(parameters, "text"))
     left_out = f"{' '.join(missing)} left out: only Latin letters can be written" if missing else ""
     if not text:
         return Verdict(applied=False, reason=left_out or "there is no text")
@@ -68,8 +63,8 @@ def _write(
 ) -> None:
     step = _LINE * setting.size
     pad = _PAD * setting.size
-    width = max(setting.type_.getlength(line) for line in setting.lines) + 2 * pad + setting.size
-    height = len(setting.lines) * step + 2 * pad
+    width = setting.width + 2 * pad
+    height = len(setting.lines) * step + pad
     margin = _MARGIN * scene.side
     left = max(0, math.floor((scene.width - width) / 2))
     right = min(scene.width, math.ceil((scene.width + width) / 2))
@@ -83,31 +78,24 @@ def _write(
     ink, behind = ((24, 24, 28), (255, 255, 255)) if dark_letters else ((255,) * 3, (10, 10, 14))
     shape = (bottom - top, right - left)
     if style == "plate":
-        plate = _rounded(shape, 0.3 * setting.size + pad)
+        plate = _rounded(shape, pad)
         _tint(ground, plate, behind, 0.66 if dark_letters else 0.5)
     else:
-        halo = _letters(setting, shape, pad, thick=_OUTLINE * setting.size)
+        halo = _letters(setting, shape, thick=_OUTLINE * setting.size)
         soft = cv2.GaussianBlur(halo, (0, 0), max(0.6, 0.12 * setting.size))
         _tint(ground, np.asarray(soft, np.uint8), behind, 0.45)
         _tint(ground, halo, behind, 0.55)
-    _tint(ground, _letters(setting, shape, pad, thick=_BOLD * setting.size), ink, 1.0)
+    _tint(ground, _letters(setting, shape, thick=_BOLD * setting.size), ink, 1.0)
 
 
-def _letters(setting: _Set, shape: tuple[int, int], pad: float, *, thick: float) -> Matte8:
-    """Return where letters are, (h, w) uint8, their strokes thicker by so many pixels."""
-    sheet = Image.new("L", (shape[1], shape[0]))
-    pen = ImageDraw.Draw(sheet)
-    for number, line in enumerate(setting.lines):
-        y = pad + (number + 0.5) * _LINE * setting.size
-        pen.text(
-            (shape[1] / 2, y),
-            line,
-            fill=255,
-            font=setting.type_,
-            anchor="mm",
-            stroke_width=thick,
-        )
-    return np.asarray(sheet)
+def _letters(setting: _Set, shape: tuple[int, int], *, thick: float) -> Matte8:
+    return lettering.written(
+        setting.lines,
+        shape,
+        size=setting.size,
+        line_px=_LINE * setting.size,
+        thick=thick,
+    )
 
 
 def _rounded(shape: tuple[int, int], radius: float) -> Matte8:
@@ -143,83 +131,56 @@ def _ground(part: Srgb8 | Srgba8) -> tuple[float, float, bool]:
 
 def _fitted(text: str, scene: Scene) -> _Set:
     """Set a text as large as fits: few lines, within the margins."""
+    advances = lettering.advances(text)
     room = max(1.0, scene.width - 2 * _MARGIN * scene.side)
     size = _LARGEST * scene.side
     while True:
-        type_ = _type(size)
-        # What the plate adds on both sides.
-        lines = _wrapped(text, type_, room - (1 + 2 * _PAD) * size)
+        # In sizes of letters, less what the plate adds on both sides.
+        lines = _wrapped(text, advances, room / size - 2 * _PAD)
         fits = (
             len(lines) <= _MOST_LINES and _LINE * size * len(lines) <= _MOST_HEIGHT * scene.height
         )
-        if fits or size * _SMALLER < max(_SMALLEST * scene.side, 6.0):
-            return _Set(_evened(text, type_, lines), type_, size)
+        if fits or size * _SMALLER < max(_SMALLEST * scene.side, _LEAST_LETTER_PX):
+            lines = _evened(text, advances, lines)
+            return _Set(lines, size, max(_length(line, advances) for line in lines) * size)
         size *= _SMALLER
 
 
-def _wrapped(text: str, type_: ImageFont.FreeTypeFont, room: float) -> tuple[str, ...]:
+def _wrapped(text: str, advances: Mapping[str, float], room: float) -> tuple[str, ...]:
     """Break a text into lines that fit, inside of words only when one alone does not."""
     lines: list[str] = []
     line = ""
     for word in text.split(" "):
         longer = f"{line} {word}" if line else word
-        if type_.getlength(longer) <= room:
+        if _length(longer, advances) <= room:
             line = longer
             continue
         if line:
             lines.append(line)
         line = word
-        while type_.getlength(line) > room and len(line) > 1:
-            fitting = _fitting(line, type_, room)
+        while _length(line, advances) > room and len(line) > 1:
+            ends = itertools.accumulate(advances[letter] for letter in line)
+            fitting = max(1, sum(end <= room for end in ends))
             lines.append(line[:fitting])
             line = line[fitting:]
-    return (*lines, line)
+    return (*lines, line) if line else tuple(lines)
 
 
-def _fitting(line: str, type_: ImageFont.FreeTypeFont, room: float) -> int:
-    """Return how many letters of a line fit; one at the least."""
-    counts = range(1, len(line))
-    return bisect.bisect_right(counts, room, lo=1, key=lambda n: type_.getlength(line[:n]))
-
-
-def _evened(text: str, type_: ImageFont.FreeTypeFont, lines: Sequence[str]) -> tuple[str, ...]:
+def _evened(text: str, advances: Mapping[str, float], lines: tuple[str, ...]) -> tuple[str, ...]:
     """Return as many lines, as long as each other where words allow: no word stands alone."""
     if " ".join(lines) != text:  # a word was broken
-        return tuple(lines)
-    low, high = 1.0, max(type_.getlength(line) for line in lines)
-    best = tuple(lines)
-    while high - low > 1:
+        return lines
+    low, high = 0.0, max(_length(line, advances) for line in lines)
+    best = lines
+    while high - low > _EVEN:
         middle = (low + high) / 2
-        tried = _wrapped(text, type_, middle)
-        whole = " ".join(tried) == text
-        if whole and len(tried) <= len(lines) and max(map(type_.getlength, tried)) <= middle:
+        tried = _wrapped(text, advances, middle)
+        if " ".join(tried) == text and len(tried) <= len(lines):
             best, high = tried, middle
         else:
             low = middle
     return best
 
 
-def _writable(text: str) -> tuple[str, list[str]]:
-    """Return a text without the letters that the typeface lacks, and those, each once."""
-    # Accents composed: the face has é, and no accent alone.
-    text = " ".join(unicodedata.normalize("NFC", text).split())
-    type_ = _type(16)
-    lacking = _image(type_, _NO_LETTER)
-    missing = [letter for letter in dict.fromkeys(text) if _image(type_, letter) == lacking]
-    # Joiners and variants of what is left out cannot be seen.
-    hidden = {one for one in text if unicodedata.category(one) in {"Cf", "Mn", "Cc"}}
-    kept = "".join(letter for letter in text if letter not in {*missing, *hidden})
-    return " ".join(kept.split()), [one for one in missing if one not in hidden]
-
-
-def _image(type_: ImageFont.FreeTypeFont, letter: str) -> tuple[tuple[int, int], bytes]:
-    mask = type_.getmask(letter)
-    return mask.size, bytes(mask)
-
-
-def _type(size: float) -> ImageFont.FreeTypeFont:
-    type_ = ImageFont.load_default(size)
-    if not isinstance(type_, ImageFont.FreeTypeFont):
-        raise TypeError("Pillow was built without FreeType, which writes captions")
-    # The simple layout is there on every machine, so letters stand alike on all.
-    return type_.font_variant(layout_engine=ImageFont.Layout.BASIC)
+def _length(line: str, advances: Mapping[str, float]) -> float:
+    return sum(advances[letter] for letter in line)

@@ -1,0 +1,67 @@
+"""Which letters a caption can hold, and that accents are drawn."""
+
+import numpy as np
+import pytest
+
+from smart_filter_workers.results import Matte8
+from smart_filter_workers.stages.composite.filters import lettering
+
+
+def written(text: str, *, thick: float = 0) -> Matte8:
+    return lettering.written([text], (80, 300), size=40, line_px=48, thick=thick)
+
+
+@pytest.mark.parametrize(
+    ("text", "kept", "missing"),
+    [
+        ("Hello  you", "Hello you", []),
+        ("Žluťoučký kůň, Øre, Łódź, İzmir", "Žluťoučký kůň, Øre, Łódź, İzmir", []),
+        ("e\u0301", "é", []),  # composed
+        ("Größe – œuvre", "Grösse - oeuvre", []),
+        ("¡Feliz!", "Feliz!", []),
+        ("a\nb\tc", "a b c", []),
+        ("Hi 👩‍👩‍👧!", "Hi !", ["👩", "👧"]),
+        ("日本 ok", "ok", ["日", "本"]),
+        ("Ω", "", ["Ω"]),
+    ],
+)
+def test_what_can_be_written_is_kept_and_the_rest_named(
+    text: str, kept: str, missing: list[str]
+) -> None:
+    assert lettering.writable(text) == (kept, missing)
+
+
+@pytest.mark.parametrize("letter", "éèêëēĕėẽẻ̂ěÅÑẹçşąőøđł".replace("ẻ̂", ""))
+def test_an_accent_is_drawn_beside_its_letter(letter: str) -> None:
+    base = {"ø": "o", "đ": "d", "ł": "l", "Å": "A", "Ñ": "N", "ç": "c", "ş": "s", "ą": "a"}
+
+    seen, plain = written(letter), written(base.get(letter, "o" if letter == "ő" else "e"))
+
+    assert (seen.astype(int) - plain > 128).sum() > 12
+
+
+@pytest.mark.parametrize(("letter", "mark_rows"), [("í", 1), ("ï", 1), ("ǰ", 1)])
+def test_an_accent_takes_the_place_of_the_dot(letter: str, mark_rows: int) -> None:
+    inked = np.asarray((written(letter) > 128).any(axis=1), int)
+    starts = int((np.diff(inked) == 1).sum())
+
+    assert starts == 1 + mark_rows
+
+
+def test_thicker_letters_cover_thinner_ones() -> None:
+    thin, thick = written("Añb"), written("Añb", thick=3)
+
+    # Edges are soft: a level or two is rounding.
+    assert (thick.astype(int) >= thin.astype(int) - 2).all()
+    assert thick.sum() > 1.3 * thin.sum()
+
+
+def test_letters_take_the_room_that_they_are_said_to() -> None:
+    text = "Hamburgefonts"
+    columns = np.flatnonzero((written(text) > 64).any(axis=0))
+    advances = lettering.advances(text)
+
+    room = 40 * sum(advances[letter] for letter in text)
+
+    # Less by air beside the outer letters and by pairs that stand closer.
+    assert abs((columns[-1] - columns[0]) - room) < 12
