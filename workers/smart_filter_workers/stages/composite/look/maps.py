@@ -109,10 +109,10 @@ class Grid:
                 )
 
 
-def grid(height: int, width: int) -> Grid:
-    """Return the finest grid of no more than LONGEST_PX cells a side, if its steps allow."""
+def grid(height: int, width: int, *, longest_px: int = LONGEST_PX) -> Grid:
+    """Return the finest grid of no more than so many cells a side, if its steps allow."""
     step = 1
-    while step < BLOCK_PX and max(height, width) > step * LONGEST_PX:
+    while step < BLOCK_PX and max(height, width) > step * longest_px:
         step *= 2
     return Grid(height, width, step)
 
