@@ -29,7 +29,7 @@ DESIGN = Scene(drawn=True, light=-0.4)
 LOOKS = {
     "all of auto": Look(),
     "harmonise": replace(look.NOTHING, harmonise=0.5),
-    "light_wrap": replace(look.NOTHING, light_wrap=0.25),
+    "light_wrap": replace(look.NOTHING, light_wrap=0.15),
     "shadow=drop": replace(look.NOTHING, shadow=Shadow(ShadowKind.DROP)),
     "shadow=contact": replace(look.NOTHING, shadow=Shadow(ShadowKind.CONTACT)),
     "outline=1%": replace(look.NOTHING, outline=read_outline("1%")),

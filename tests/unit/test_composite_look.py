@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from smart_filter_shared.recipe import Format, Look, Shadow, ShadowKind
 from smart_filter_shared.recipe.look import read_outline
-from smart_filter_tests.compositing import a_job, made
+from smart_filter_tests.compositing import INSIDE, OUTSIDE, a_job, made, pixels
 from smart_filter_workers.results import Matte8, Photo, Srgb8
 from smart_filter_workers.stages.composite import look
 from smart_filter_workers.stages.composite.look import Scene, feet, light_wrap, maps
@@ -81,6 +81,18 @@ def test_auto_leaves_every_pixel_on_a_ground_that_was_brought(background: str) -
 
     without = made(replace(inputs, recipe=replace(inputs.recipe, look=look.NOTHING)))
     assert auto.image == without.image
+
+
+def test_jobs_on_a_design_have_it_by_themselves_and_people_stay_as_they_are() -> None:
+    inputs = a_job("preset:linen", format=Format.PNG)
+
+    auto = pixels(made(inputs).image)
+
+    without = pixels(made(replace(inputs, recipe=replace(inputs.recipe, look=look.NOTHING))).image)
+    assert 0 < np.abs(auto - without)[INSIDE].max() <= 12
+    assert np.array_equal(auto[OUTSIDE], without[OUTSIDE])
+    # A faint shadow beside somebody whom the lower border cuts off.
+    assert (auto[100:, 175] < without[100:, 175]).all()
 
 
 def test_auto_on_a_design_is_seen_and_leaves_people_as_they_are() -> None:
