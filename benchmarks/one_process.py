@@ -46,8 +46,8 @@ class OneProcess:
         }
         for stage in PIPELINE:
             code = stage_code.of(stage.name)
-            wanted = [field.name for field in dataclasses.fields(code.Inputs)]
-            inputs = code.Inputs(**{name: made[name] for name in wanted})
+            wanted = {field.name for field in dataclasses.fields(code.Inputs)}
+            inputs = code.Inputs(**{name: made[name] for name in wanted & made.keys()})
             models = self._models.of(self._defaults[stage.name], {})
             [made[_NAMES[stage.name]]] = code.run(models, [inputs])
         composited = made["composited"]

@@ -71,6 +71,11 @@ def test_heic_keeps_size_and_colours() -> None:
     assert near(photo, RED, GREEN, BLUE, WHITE)
 
 
+def test_photo_owns_its_pixels() -> None:
+    # libheif's go when its picture does; who looked at them then ended the process.
+    assert images.decode(quarters()).srgb.flags.owndata
+
+
 @pytest.mark.parametrize("brand", [b"heix", b"mif1"])
 def test_heic_may_be_called_otherwise(brand: bytes) -> None:
     content = a_heic(coded(QUARTERS, clipped(*SIZE)), brand=brand)

@@ -63,7 +63,8 @@ def decode(content: bytes, *, most_pixels: int) -> tuple[Srgb8, bytes]:
             raise ImageTooLarge(f"{width}×{height} pixels; at most {most_pixels} are accepted")
         icc = picture.info.get("icc_profile") or b""
         if picture.mode == "RGB":
-            return to_srgb(np.asarray(picture), "RGB", icc), exif
+            # A copy: the picture's own memory goes with it, whoever still looks at it.
+            return to_srgb(np.array(picture), "RGB", icc), exif
         return flattened(picture.to_pillow(), icc), exif
     except _PI_HEIF_ERRORS as error:
         raise ImageUnreadable(f"not a whole HEIC: {error}") from error
