@@ -1,7 +1,6 @@
 """Which backgrounds a worker hands to the stage, and when it goes for their pixels."""
 
 import io
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import pytest
@@ -9,12 +8,13 @@ from PIL import Image
 
 from smart_filter_shared.errors import ImageUnreadable, InputsExpired
 from smart_filter_shared.ids import Tenant
-from smart_filter_shared.presets import PRESETS
+from smart_filter_shared.presets import PRESETS, Source
 from smart_filter_shared.recipe import Background, BackgroundKind, Recipe
 from smart_filter_shared.stock import Picture
 from smart_filter_tests.bench import TENANT, Bench
 from smart_filter_workers.artifacts import Artifacts
 from smart_filter_workers.backgrounds.collection import Collection
+from smart_filter_workers.recent import Recent
 from smart_filter_workers.stock import keeping
 from smart_filter_workers.stock.keeping import Servers
 from smart_filter_workers.stock.room import StockRoom
@@ -54,17 +54,23 @@ def keep(
     return keeping.keep(servers, file.getvalue(), called, tenant=tenant, may_replace=True).picture
 
 
-def collection(
-    bench: Bench,
-    background: str = "auto",
-    pictures_of: Callable[[Tenant], Sequence[Picture]] | None = None,
-) -> Collection:
+def a_room(bench: Bench, clock: Clock | None = None) -> StockRoom:
+    return StockRoom(bench.engine, bench.store, Recent(10_000_000), clock=clock or Clock())
+
+
+def collection(bench: Bench, background: str = "auto", room: StockRoom | None = None) -> Collection:
     kind, _, value = background.partition(":")
     recipe = Recipe(background=Background(BackgroundKind(kind), value or None))
     job = bench.job(bench.submit(recipe))
-    look = pictures_of or StockRoom(bench.engine).seen_by
-    artifacts = Artifacts(bench.store, cache_bytes=10_000_000, pictures_of=look)
-    return artifacts.load(job, Wanted).collection
+    return (
+        Artifacts(bench.store, Recent(10_000_000), room or a_room(bench))
+        .load(job, Wanted)
+        .collection
+    )
+
+
+def names(found: Collection) -> list[str]:
+    return [preset.name for preset in found.presets if preset.source != Source.GENERATED]
 
 
 def test_job_is_given_designs_everybodys_pictures_and_its_tenants_own(bench: Bench) -> None:
@@ -72,24 +78,17 @@ def test_job_is_given_designs_everybodys_pictures_and_its_tenants_own(bench: Ben
     keep(bench, "beach")
     keep(bench, "cave", Tenant("somebody-else"))
 
-    names = [preset.name for preset in collection(bench).presets]
+    found = collection(bench)
 
-    assert names == [*(preset.name for preset in PRESETS), "site/lobby", "tenant/beach"]
+    assert found.presets[: len(PRESETS)] == PRESETS
+    assert names(found) == ["site/lobby", "tenant/beach"]
 
 
 @pytest.mark.parametrize("background", ["keep", "color:red", "preset:rainbow", "blur:0.5"])
 def test_table_is_not_asked_when_no_picture_can_be_wanted(bench: Bench, background: str) -> None:
-    asked: list[Tenant] = []
+    keep(bench, "beach")
 
-    def note(tenant: Tenant) -> Sequence[Picture]:
-        asked.append(tenant)
-        return ()
-
-    collection(bench, background, note)
-    assert asked == []
-
-    collection(bench, "preset:tenant/beach", note)
-    assert asked == [TENANT]
+    assert collection(bench, background).presets == PRESETS
 
 
 def test_picture_is_fetched_when_it_is_drawn_and_once(bench: Bench) -> None:
@@ -131,16 +130,37 @@ def test_huge_picture_is_kept_smaller(bench: Bench) -> None:
 
 def test_worker_looks_into_the_table_once_a_second(bench: Bench) -> None:
     clock = Clock()
-    room = StockRoom(bench.engine, clock=clock)
-    assert room.seen_by(TENANT) == ()
-    picture = keep(bench, "beach")
+    room = a_room(bench, clock)
+    assert names(collection(bench, room=room)) == []
+    keep(bench, "beach")
 
     clock.seconds += 0.9
-    early = room.seen_by(TENANT)
+    early = names(collection(bench, room=room))
     clock.seconds += 0.2
-    late = room.seen_by(TENANT)
+    late = names(collection(bench, room=room))
 
-    assert (early, late) == ((), (picture,))
+    assert (early, late) == ([], ["tenant/beach"])
+
+
+def test_picture_that_was_just_added_is_there_for_a_job_that_names_it(bench: Bench) -> None:
+    room = a_room(bench)
+    collection(bench, room=room)
+
+    keep(bench, "beach")
+
+    assert names(collection(bench, "preset:tenant/beach+linen", room)) == ["tenant/beach"]
+
+
+def test_picture_that_was_added_anew_takes_the_place_of_the_old_one(bench: Bench) -> None:
+    room = a_room(bench)
+    old = keep(bench, "beach", level=90)
+    collection(bench, room=room)
+
+    keeping.remove(Servers(bench.engine, bench.store), TENANT, [old.name])
+    keep(bench, "beach", level=200)
+
+    drawn = collection(bench, "preset:tenant/beach", room).draw("tenant/beach", **SIZE)
+    assert (drawn == 200).all()
 
 
 def test_replaced_picture_stays_for_a_job_that_has_its_row(bench: Bench) -> None:

@@ -13,7 +13,9 @@ from smart_filter_shared.rating import SmileLevel
 from smart_filter_shared.recipe import Recipe
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_workers.artifacts import Artifacts
+from smart_filter_workers.recent import Recent
 from smart_filter_workers.results import Eyes, Smile, Smiles
+from smart_filter_workers.stock.room import StockRoom
 
 RATED = {
     "smiles": [{"level": "huge", "score": 0.9}],
@@ -52,8 +54,8 @@ def read(facts: dict[str, Any]) -> Smiles | None:
             ),
         ),
     )
-    store = cast("ObjectStore", None)  # which nothing here asks
-    artifacts = Artifacts(store, cache_bytes=0, pictures_of=lambda _: ())
+    # Nothing here asks storage, or for backgrounds.
+    artifacts = Artifacts(cast("ObjectStore", None), Recent(0), cast("StockRoom", None))
     return artifacts.load(row, Wanted).smiles
 
 

@@ -27,6 +27,7 @@ from smart_filter_workers.catalogue import Catalogue
 from smart_filter_workers.draining import Draining
 from smart_filter_workers.heartbeat import Heartbeat
 from smart_filter_workers.loaded import LoadedModels
+from smart_filter_workers.recent import Recent
 from smart_filter_workers.retention import Retention
 from smart_filter_workers.services import Services
 from smart_filter_workers.stock.room import StockRoom
@@ -100,6 +101,7 @@ def _wire(
         model_table.publish(connection, offers)
     doorbell = Doorbell(settings.broker)
     store = ObjectStore(settings.storage, connections=threads + 1)
+    recent = Recent(_CACHE_BYTES)
     worker = new_worker_id()
     room = memory.room(settings.engine.memory_mb)
     loaded = LoadedModels(known, settings.weights, room=room)
@@ -116,7 +118,7 @@ def _wire(
     services = Services(
         engine=engine,
         doorbell=doorbell,
-        artifacts=Artifacts(store, cache_bytes=_CACHE_BYTES, pictures_of=StockRoom(engine).seen_by),
+        artifacts=Artifacts(store, recent, StockRoom(engine, store, recent)),
         catalogue=known,
         models=loaded,
         heartbeat=heartbeat,

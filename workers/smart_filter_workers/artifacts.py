@@ -13,10 +13,8 @@ serves several stages decodes a photo once.
 import dataclasses
 import functools
 import io
-import threading
 import typing
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 import numpy as np
@@ -29,19 +27,14 @@ from smart_filter_shared.errors import (
     InputsExpired,
     ObjectMissing,
 )
-from smart_filter_shared.ids import Tenant
 from smart_filter_shared.jobs.leases import Lease
 from smart_filter_shared.jobs.queries import JobRow, Json
 from smart_filter_shared.jobs.retention import Kind
 from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.recipe import CHOSEN_BY_PEOPLE, BackgroundKind
-from smart_filter_shared.stock import Picture
 from smart_filter_shared.storage import keys
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_workers import images
-from smart_filter_workers.backgrounds.collection import Collection
-from smart_filter_workers.backgrounds.sources.generated import Generated
-from smart_filter_workers.backgrounds.sources.stock import Stock
+from smart_filter_workers.recent import Recent
 from smart_filter_workers.results import (
     Composited,
     Encoded,
@@ -50,8 +43,8 @@ from smart_filter_workers.results import (
     Prepared,
     Segmented,
     Smiles,
-    Srgb8,
 )
+from smart_filter_workers.stock.room import StockRoom
 
 # The field of an `Inputs` that asks for a stage's result, and that result's type.
 _RESULTS: Mapping[str, tuple[StageName, type]] = {
@@ -62,9 +55,6 @@ _RESULTS: Mapping[str, tuple[StageName, type]] = {
     "composited": (StageName.COMPOSITE, Composited),
 }
 _ARRAY_TYPE = "application/x-npy"
-# Of a background that is a picture so much is kept decoded, 50 MB at the most: it serves many
-# jobs, and the photos of those need the cache's room. Behind larger photos it is enlarged.
-_PICTURE_PX = 4096
 
 Inputs = TypeVar("Inputs")
 Value = TypeVar("Value")
@@ -81,20 +71,13 @@ class Kept:
 class Artifacts:
     """Loads inputs of stages and stores their results; safe for threads.
 
-    cache_bytes: how much of what was lately decoded or made stays in memory.
-    pictures_of: returns the pictures that a tenant may have as backgrounds.
+    recent: what was lately decoded or made.  room: where backgrounds that are pictures are had.
     """
 
-    def __init__(
-        self,
-        store: ObjectStore,
-        *,
-        cache_bytes: int,
-        pictures_of: Callable[[Tenant], Sequence[Picture]],
-    ) -> None:
+    def __init__(self, store: ObjectStore, recent: Recent, room: StockRoom) -> None:
         self._store = store
-        self._pictures_of = pictures_of
-        self._cache = _Cache(cache_bytes)
+        self._cache = recent
+        self._room = room
 
     def load(self, job: JobRow, wanted: type[Inputs]) -> Inputs:
         """Return the inputs of a stage for one job, its fields filled by their names.
@@ -105,7 +88,7 @@ class Artifacts:
         given: dict[str, Callable[[], object]] = {
             "photo": lambda: self._photo(job.photo_key),
             "background": lambda: self._background(job),
-            "collection": lambda: self._collection(job),
+            "collection": lambda: self._room.collection(job.tenant, job.recipe.background),
             "recipe": lambda: job.recipe,
             "seed": lambda: job.seed,
             **{
@@ -167,33 +150,6 @@ class Artifacts:
         except (ImageUnreadable, ImageTooLarge) as error:
             raise type(error)(f"the background file: {error}") from error
 
-    def _picture(self, key: str) -> Srgb8:
-        def fetch() -> tuple[Srgb8, int]:
-            whole = images.decode(self._store.get(key)).srgb
-            srgb = images.shrink(whole, longest_side=_PICTURE_PX)
-            srgb.flags.writeable = False
-            return srgb, srgb.nbytes
-
-        return self._cache.get(key, fetch)
-
-    def _collection(self, job: JobRow) -> Collection:
-        """Return the backgrounds that a job may have; pictures are loaded when one is chosen."""
-        asked = job.recipe.background
-        names_a_picture = asked.kind == BackgroundKind.PRESET and "/" in (asked.value or "")
-        if asked.kind not in CHOSEN_BY_PEOPLE and not names_a_picture:
-            return Collection()
-        pictures = {one.preset.name: one for one in self._pictures_of(job.tenant)}
-
-        def load(name: str) -> Srgb8:
-            try:
-                return self._picture(pictures[name].key)
-            except ObjectMissing as error:
-                raise InputsExpired(f"the background {name} is not there any more") from error
-            except (ImageUnreadable, ImageTooLarge) as error:
-                raise type(error)(f"the background {name}: {error}") from error
-
-        return Collection((Generated(), Stock([one.preset for one in pictures.values()], load)))
-
     def _result(self, job: JobRow, stage: StageName, made: type) -> object | None:
         stored = job.result(stage)
         if stored is None:
@@ -241,46 +197,6 @@ class Artifacts:
             "quality": file.quality,
             "blurhash": file.blurhash,
         }
-
-
-class _Cache:
-    """Values by key, the least recently used dropped when their bytes exceed a bound.
-
-    Two threads that ask for the same missing key wait for one fetch.
-    """
-
-    def __init__(self, most_bytes: int) -> None:
-        self._most_bytes = most_bytes
-        self._bytes = 0
-        self._values: OrderedDict[str, tuple[object, int]] = OrderedDict()
-        self._fetching: dict[str, threading.Lock] = {}
-        self._lock = threading.Lock()
-
-    def get(self, key: str, fetch: Callable[[], tuple[Value, int]]) -> Value:
-        """Return what is kept under a key; else fetch it with its size in bytes, and keep it."""
-        with self._lock:
-            turn = self._fetching.setdefault(key, threading.Lock())
-        with turn:
-            with self._lock:
-                if key in self._values:
-                    self._values.move_to_end(key)
-                    return typing.cast("Value", self._values[key][0])
-            try:
-                value, size = fetch()
-                self.put(key, value, size)
-            finally:
-                with self._lock:
-                    self._fetching.pop(key, None)
-            return value
-
-    def put(self, key: str, value: object, size: int) -> None:
-        """Keep a value of so many bytes."""
-        with self._lock:
-            self._bytes += size - self._values.pop(key, (None, 0))[1]
-            self._values[key] = (value, size)
-            while self._bytes > self._most_bytes:
-                _, (_, dropped) = self._values.popitem(last=False)
-                self._bytes -= dropped
 
 
 def _is_known(stored: Json, field: "dataclasses.Field[object]") -> bool:

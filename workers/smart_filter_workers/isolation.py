@@ -24,6 +24,7 @@ from smart_filter_shared.telemetry import logs
 from smart_filter_workers import catalogue, lifeline, memory, stage_code
 from smart_filter_workers.artifacts import Artifacts
 from smart_filter_workers.loaded import LoadedModels
+from smart_filter_workers.recent import Recent
 from smart_filter_workers.stock.room import StockRoom
 
 
@@ -87,7 +88,8 @@ def _answer(request: Request) -> Answer:
     models = LoadedModels(known, request.settings.weights, room=room)
     store = ObjectStore(request.settings.storage, connections=1)
     engine = sessions.engine(request.settings.database, connections=1)
-    artifacts = Artifacts(store, cache_bytes=0, pictures_of=StockRoom(engine).seen_by)
+    nothing = Recent(0)
+    artifacts = Artifacts(store, nothing, StockRoom(engine, store, nothing))
     code = stage_code.of(request.lease.stage)
     try:
         inputs: object = artifacts.load(request.job, code.Inputs)
