@@ -1,1 +1,1 @@
-"""Who provides backgrounds: one file a source. Which there are for a job, artifacts.py says."""
+"""Who provides backgrounds: one file a source. Which there are for a job, stock/room.py says."""
