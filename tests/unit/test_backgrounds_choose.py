@@ -21,12 +21,10 @@ def chosen(mood: Mood, *, clothes: str = "#5b5d61", seed: int = 0) -> Chosen:
 @pytest.mark.parametrize("mood", Mood)
 @pytest.mark.parametrize("clothes", SOME_CLOTHES)
 def test_what_is_chosen_goes_with_the_mood_or_one_near_it(mood: Mood, clothes: str) -> None:
-    for seed in range(8):
-        assert scoring.suits(BY_NAME[str(chosen(mood, clothes=clothes, seed=seed).name)], mood) > 0
+    presets = [BY_NAME[str(chosen(mood, clothes=clothes, seed=seed).name)] for seed in range(5)]
 
-    names = [chosen(mood, clothes=clothes, seed=seed).name for seed in range(8)]
-    of_the_mood = [mood in BY_NAME[str(name)].moods for name in names]
-    assert np.mean(of_the_mood) >= 0.75
+    assert all(scoring.suits(preset, mood) > 0 for preset in presets)
+    assert sum(mood in preset.moods for preset in presets) >= 4
 
 
 @pytest.mark.parametrize("mood", Mood)
@@ -36,7 +34,7 @@ def test_variety_never_costs_contrast(mood: Mood, clothes: str) -> None:
     apart = dict(zip(BY_NAME, scoring.beside(PRESETS, sitters).apart, strict=True))
     median = np.median(list(apart.values()))
 
-    for seed in range(12):
+    for seed in range(5):
         assert apart[str(choose(feeling_of(mood), sitters, seed=seed).name)] > median
 
 

@@ -27,8 +27,7 @@ Scores = NDArray[np.float32]  # (N,), one a design
 
 # The mood is what people notice first and argue about; then whether the person stands out;
 # clashing hues are rarer than either. Variety is as heavy as what separates good designs: at
-# 0.12 a white studio or wall stood behind 28 % of 159 training photos, at 0.22 behind 17 % (all
-# chosen on these, by looking).
+# 0.12 159 training photos get 49 designs, at 0.22 55 (all chosen on these, by looking).
 WEIGHTS: Final[Mapping[str, float]] = {
     "mood": 0.31,
     "contrast": 0.24,
@@ -70,8 +69,12 @@ SKIN_SHARE: Final = 0.3
 LOUD_FROM: Final = 0.26
 LOUD_COST: Final = 0.25
 # A design without a hue quarrels with nothing and adds nothing: a little less than one that goes
-# with the clothes, or white walls would stand behind everybody in black.
+# with the clothes, or white walls would stand behind everybody in black. A pastel is coloured
+# enough; a whole wall of more than this outshouts whoever stands before it.
 PLAIN_COST: Final = 0.25
+COLOURED_FROM: Final = 0.06
+SHRILL_FROM: Final = 0.11
+SHRILL_COST: Final = 0.4
 # A pattern before a pattern: what each costs at a spread of 0.1 of both, in OKLab.
 BUSY_COST: Final = 0.25
 
@@ -133,9 +136,11 @@ def harmony(look: Impression, sitters: Sitters) -> Scores:
     disagreeing = _speaking(chroma) * _speaking(own_chroma) * (1 - agreeing)
     loud = np.maximum(chroma + own_chroma - LOUD_FROM, 0) / 0.1 * LOUD_COST
     against = ((disagreeing + loud) * shares).sum(axis=-1).mean(axis=1) / shares.sum()
-    plain = PLAIN_COST * (1 - _speaking(chroma[..., 0]).mean(axis=1))
+    whole = chroma[..., 0]
+    plain = PLAIN_COST * (1 - np.minimum(whole / COLOURED_FROM, 1)).mean(axis=1)
+    shrill = np.maximum(whole - SHRILL_FROM, 0).mean(axis=1) / 0.1 * SHRILL_COST
     busy = BUSY_COST * np.minimum(sitters.pattern / 0.1, 2) * look.spread.mean(axis=(1, 2)) / 0.1
-    return np.asarray(np.clip(1 - against - plain - busy, 0, 1), np.float32)
+    return np.asarray(np.clip(1 - against - plain - shrill - busy, 0, 1), np.float32)
 
 
 def chance(name: str, seed: int) -> float:
