@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from smart_filter_workers.stages.composite.filters.pasting import Tile
+from smart_filter_workers.stages.composite.filters.pasting import Tile, cropped
 
 # (N, 2) float64: places x, y.
 Outline: TypeAlias = NDArray[np.float64]
@@ -55,7 +55,7 @@ class Sheet:
         rgba = np.empty((self._size, self._size, 4), np.uint8)
         rgba[..., :3] = np.clip(self._colours + 0.5, 0, 255)
         rgba[..., 3] = np.clip(255 * self._alpha + 0.5, 0, 255)
-        return Tile(rgba, self._reach)
+        return cropped(rgba, self._reach)
 
     def fill(
         self,

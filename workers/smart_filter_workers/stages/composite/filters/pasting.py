@@ -16,13 +16,24 @@ _WHOLE: Final = 255
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """A square drawing of `reach` units from its middle to each side.
+    """What is drawn on a square sheet of `size` pixels and twice `reach` units a side.
 
-    rgba: (S, S, 4) uint8 sRGB, premultiplied with alpha.
+    rgba: (h, w, 4) uint8 sRGB, premultiplied with alpha: the part that is drawn on, its upper
+    left corner at left, top.
     """
 
     rgba: NDArray[np.uint8]
     reach: float
+    size: int
+    left: int = 0
+    top: int = 0
+
+
+def cropped(rgba: NDArray[np.uint8], reach: float) -> Tile:
+    """Return the part of a square sheet that is drawn on: empty pixels cost as much as others."""
+    left, top, width, height = cv2.boundingRect(rgba[..., 3])
+    part = np.ascontiguousarray(rgba[top : top + max(1, height), left : left + max(1, width)])
+    return Tile(part, reach, rgba.shape[0], left, top)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +60,18 @@ def paste(picture: Srgb8 | Srgba8, tile: Tile, place: Place, *, light: float = 1
     multiplied by, at most 1.
     Source: Porter & Duff 1984, "Compositing digital images", over.
     """
-    size = tile.rgba.shape[0]
-    unit = 2 * tile.reach / size  # of a pixel of the tile
-    # Pixel centres: the tile's middle lies between the two in its middle.
+    unit = 2 * tile.reach / tile.size  # of a pixel of the tile
+    # Pixel centres: the sheet's middle lies between the two in its middle.
     matrix = np.array(
         [
             [place.right[0] * unit, place.down[0] * unit, place.middle[0] - 0.5],
             [place.right[1] * unit, place.down[1] * unit, place.middle[1] - 0.5],
         ]
     )
-    matrix[:, 2] -= matrix[:, :2] @ np.full(2, (size - 1) / 2)
-    corners = matrix[:, :2] @ np.array([[-1, size, -1, size], [-1, -1, size, size]])
+    middle = (tile.size - 1) / 2
+    matrix[:, 2] += matrix[:, :2] @ np.array([tile.left - middle, tile.top - middle])
+    rows, columns = tile.rgba.shape[:2]
+    corners = matrix[:, :2] @ np.array([[-1, columns, -1, columns], [-1, -1, rows, rows]])
     corners += matrix[:, 2:]
     if not np.isfinite(corners).all():
         return False
@@ -100,11 +112,15 @@ def over(ground: Srgb8 | Srgba8, laid: Srgba8, *, light: float = 1.0) -> None:
 
 
 def _over_some(ground: Srgba8, laid: Srgba8, light: float) -> None:
-    colours = laid[..., :3].astype(np.float32) * np.float32(light)
-    alpha = laid[..., 3:].astype(np.float32) / _WHOLE
-    share = (1 - alpha) * (ground[..., 3:].astype(np.float32) / _WHOLE)
-    covered = alpha + share
-    mixed = (colours + ground[..., :3] * share) / np.maximum(covered, np.float32(1e-6))
-    ground[..., :3] = np.minimum(mixed + 0.5, _WHOLE)
-    ground[..., 3:] = covered * _WHOLE + 0.5
-    ground[covered[..., 0] * _WHOLE < 0.5] = 0  # noqa: PLR2004 - rounds to nothing
+    alpha = laid[..., 3]
+    if light < 1:
+        laid = np.dstack([cv2.convertScaleAbs(laid[..., :3], alpha=light), alpha])
+    # Most of what is laid covers all or nothing: only the rest is mixed.
+    whole = alpha == _WHOLE
+    ground[whole] = laid[whole]
+    some = (alpha > 0) & ~whole
+    above, below = laid[some].astype(np.float32), ground[some].astype(np.float32)
+    share = (1 - above[:, 3:] / _WHOLE) * (below[:, 3:] / _WHOLE)
+    covered = above[:, 3:] / _WHOLE + share
+    mixed = (above[:, :3] + below[:, :3] * share) / covered
+    ground[some] = np.minimum(np.hstack([mixed, covered * _WHOLE]) + 0.5, _WHOLE).astype(np.uint8)

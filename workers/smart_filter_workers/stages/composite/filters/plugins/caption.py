@@ -110,11 +110,9 @@ def _rounded(shape: tuple[int, int], radius: float) -> Matte8:
 
 
 def _tint(ground: Srgb8 | Srgba8, mask: Matte8, colour: Sequence[int], opacity: float) -> None:
-    alpha = mask * np.float32(opacity)
-    laid = np.empty((*mask.shape, 4), np.uint8)
-    laid[..., :3] = alpha[..., None] * (np.array(colour, np.float32) / 255) + 0.5
-    laid[..., 3] = alpha + 0.5
-    pasting.over(ground, laid)
+    alpha = cv2.convertScaleAbs(mask, alpha=opacity)
+    colours = [cv2.convertScaleAbs(alpha, alpha=level / 255) for level in colour]
+    pasting.over(ground, np.asarray(cv2.merge([*colours, alpha]), np.uint8))
 
 
 def _ground(part: Srgb8 | Srgba8) -> tuple[float, float, bool]:

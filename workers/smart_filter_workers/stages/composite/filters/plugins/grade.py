@@ -75,6 +75,10 @@ def draw(picture: Srgb8 | Srgba8, scene: Scene, parameters: Parameters) -> Verdi
     look = _LOOKS[name]
     saturation = _saturated(1 + strength * (look.saturation - 1))
     curves = _curves(look, strength)
+    if picture.shape[2] == _RGBA:  # alpha stays
+        saturation = np.pad(saturation, ((0, 1), (0, 1)))
+        saturation[3, 3] = 1
+        curves = np.dstack([curves, np.arange(256, dtype=np.uint8)[:, None]])
     for row in range(0, picture.shape[0], _ROWS):
         _graded(picture[row : row + _ROWS], saturation, curves)
     return Verdict(applied=True, reason=f"{name}: {look.title}{why}")
@@ -84,14 +88,9 @@ def _graded(
     part: Srgb8 | Srgba8, saturation: NDArray[np.float32], curves: NDArray[np.uint8]
 ) -> None:
     """Change some rows in place; what is wholly transparent stays nothing."""
-    if part.shape[2] < _RGBA:
-        cv2.LUT(cv2.transform(part, saturation), curves, dst=part)
-        return
-    colours = cv2.cvtColor(part, cv2.COLOR_RGBA2RGB)
-    colours = cv2.LUT(cv2.transform(colours, saturation), curves)
-    alpha = part[..., 3]
-    part[..., :3] = colours
-    part[alpha == 0] = 0
+    cv2.LUT(cv2.transform(part, saturation), curves, dst=part)
+    if part.shape[2] == _RGBA:
+        cv2.copyTo(np.zeros_like(part), cv2.inRange(part[..., 3], 0, 0), part)
 
 
 def _saturated(share: float) -> NDArray[np.float32]:

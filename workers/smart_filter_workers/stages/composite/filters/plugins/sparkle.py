@@ -25,6 +25,8 @@ _ROUND_SHARE: Final = 0.3
 # Of those that are sought around a head; the others may be anywhere.
 _NEAR_SHARE: Final = 0.65
 _TRIES: Final = 12
+# Less of a glow cannot be seen, and costs as much as more.
+_SEEN_FROM: Final = 0.016
 # Brighter than this, 0..1, white could not be seen.
 _LIGHT_FROM: Final = 0.86
 _WHITE: Final = ((255, 252, 240), (255, 238, 200))
@@ -118,12 +120,13 @@ def _tile(size: int, light: bool, round_: bool) -> Tile:  # noqa: FBT001 - the c
         core = np.clip(np.exp(-((far / 0.1) ** 2)) + rays, 0, 1)
         glow = 0.5 * np.exp(-((far / 0.26) ** 2)) + 0.16 * edge**2
     alpha = np.clip(core + glow * (1 - core), 0, 1)
+    alpha[alpha < _SEEN_FROM] = 0
     inner, outer = (np.array(one, np.float32) for one in (_GOLD if light else _WHITE))
     white = (core / np.maximum(alpha, 1e-6))[..., None]
     rgba = np.empty((size, size, 4), np.uint8)
     rgba[..., :3] = (white * inner + (1 - white) * outer) * alpha[..., None] + 0.5
     rgba[..., 3] = 255 * alpha + 0.5
-    return Tile(rgba, 1.0)
+    return Tile(rgba, 1.0, size)
 
 
 def _smiles(head: Head) -> bool:
