@@ -1,9 +1,9 @@
 """The generated backgrounds: what they are called, mean and look like.
 
-Pure data: the API checks names against it, the workers choose by moods and by the
-impression that they make, and draw by family and palette. Backgrounds that are pictures stand in a table instead (stock.py).
-Another look of a family is one entry here; a new family is one file among the workers'
-backgrounds as well.
+Pure data: the API checks names against it, the workers choose by moods and by the impression
+that each makes, and draw by family and palette. Backgrounds that are pictures stand in a table
+instead (stock.py). Another look of a family is one entry here; a new family is one file among
+the workers' backgrounds as well.
 """
 
 from collections.abc import Iterable
