@@ -1,10 +1,22 @@
-"""Mattes at full size: islands removed, edges led by the photo."""
+"""Mattes at full size: islands removed, edges drawn by the photo's colours."""
 
 import numpy as np
 import pytest
 
+from smart_filter_shared.recipe import Edge
+from smart_filter_tests.pictures import noise
 from smart_filter_workers.results import Face, Matte8, Srgb8
-from smart_filter_workers.stages.composite import colours, edges
+from smart_filter_workers.stages.composite.matting import (
+    blocks,
+    colours,
+    islands,
+    learning,
+    trimap,
+    upsampling,
+)
+
+# What needs no PyMatting, whose import compiles for half a minute.
+QUICK = (Edge.FAST, Edge.BALANCED)
 
 
 def a_face(x: float, y: float, side: float) -> Face:
@@ -22,14 +34,14 @@ def a_crowd() -> Matte8:
 
 
 def test_small_parts_without_a_face_are_removed() -> None:
-    tidy = edges.without_islands(a_crowd(), (), scale=1)
+    tidy = islands.without_islands(a_crowd(), (), scale=1)
 
     assert tidy[10:100, 20:90].min() == 255
     assert not tidy[:, 100:].any()
 
 
 def test_a_small_part_with_a_face_stays() -> None:
-    tidy = edges.without_islands(a_crowd(), (a_face(480, 150, 15),), scale=3)
+    tidy = islands.without_islands(a_crowd(), (a_face(480, 150, 15),), scale=3)
 
     assert tidy[50:56, 160:166].min() == 255
     assert not tidy[10:15, 120:125].any()
@@ -40,7 +52,7 @@ def test_parts_of_some_size_stay() -> None:
     matte[20:50, 140:170] = 255
 
     assert np.array_equal(
-        edges.without_islands(matte, (), scale=1)[20:50, 140:170], matte[20:50, 140:170]
+        islands.without_islands(matte, (), scale=1)[20:50, 140:170], matte[20:50, 140:170]
     )
 
 
@@ -48,7 +60,7 @@ def test_parts_of_some_size_stay() -> None:
 def test_an_empty_or_full_matte_stays_as_it_is(level: int) -> None:
     matte = np.full((20, 30), level, np.uint8)
 
-    assert np.array_equal(edges.without_islands(matte, (), scale=2), matte)
+    assert np.array_equal(islands.without_islands(matte, (), scale=2), matte)
 
 
 def test_every_pixel_of_the_band_lies_in_exactly_one_block() -> None:
@@ -57,7 +69,7 @@ def test_every_pixel_of_the_band_lies_in_exactly_one_block() -> None:
     )
     seen = np.zeros(matte.shape, int)
 
-    for block in edges.band(matte):
+    for block in blocks.band(matte):
         seen[block] += 1
 
     assert seen.max() == 1
@@ -66,51 +78,108 @@ def test_every_pixel_of_the_band_lies_in_exactly_one_block() -> None:
 
 def test_an_enlarged_part_is_what_the_whole_would_hold_there() -> None:
     small = np.random.default_rng(5).random((20, 30), np.float32) * 255
-    whole = edges.enlarged_part(small, (slice(0, 100), slice(0, 150)), (100, 150))
+    whole = blocks.enlarged_part(small, (slice(0, 100), slice(0, 150)), (100, 150))
 
-    part = edges.enlarged_part(small, (slice(37, 80), slice(64, 128)), (100, 150))
+    part = blocks.enlarged_part(small, (slice(37, 80), slice(64, 128)), (100, 150))
 
     # cv2 places samples on a grid of 1/32 pixel.
     assert np.abs(part - whole[37:80, 64:128]).max() < 255 / 16
     assert np.abs(part - whole[37:80, 64:128]).mean() < 2
 
 
-def test_a_matte_of_the_photos_size_is_not_touched() -> None:
-    matte = a_crowd()
-    photo = np.zeros((100, 200, 3), np.uint8)
+def a_sheet(edge_at: int, *, left: int = 220, right: int = 30) -> Srgb8:
+    """Return a photo of 400 × 400, bright up to a column and dark from there."""
+    photo = np.full((400, 400, 3), left, np.uint8)
+    photo[:, edge_at:] = right
+    return photo
 
-    assert edges.enlarge(matte, proxy_srgb=photo, photo_srgb=photo) is matte
+
+def a_network_saw(edge_at: float, *, softness_px: float = 8) -> Matte8:
+    """Return a matte of 400 × 400, whole on the left, none on the right, soft in between."""
+    column = np.arange(400) + 0.5
+    levels = 255 * np.clip(0.5 - (column - edge_at) / softness_px, 0, 1)
+    return np.tile(levels.round().astype(np.uint8), (400, 1))
 
 
-def test_an_enlarged_edge_lies_where_the_photos_edge_lies() -> None:
-    """The edge of the small matte cannot lie inside a pixel; the photo's says where it belongs."""
-    photo = np.full((400, 400, 3), 220, np.uint8)
-    photo[:, 202:] = 30
-    proxy: Srgb8 = photo.reshape(100, 4, 100, 4, 3).mean(axis=(1, 3)).astype(np.uint8)
-    matte = np.zeros((100, 100), np.uint8)
-    matte[:, :50] = 255
-    matte[:, 50] = 128
+def drawn(matte: Matte8, photo: Srgb8, *, proxy: Srgb8 | None = None, edge: Edge) -> Matte8:
+    learnt = learning.learnt(matte, proxy_srgb=photo if proxy is None else proxy, edge=edge)
+    return upsampling.enlarged(learnt, photo)
 
-    large = edges.enlarge(matte, proxy_srgb=proxy, photo_srgb=photo)
 
-    assert large.shape == (400, 400)
-    assert large[200, 150] == 255
-    assert large[200, 250] == 0
-    assert large[200, 199] > 200
-    assert large[200, 204] < 60
+@pytest.mark.parametrize("edge", QUICK)
+def test_a_soft_edge_that_is_off_is_drawn_where_the_photos_edge_lies(edge: Edge) -> None:
+    matte = drawn(a_network_saw(204), a_sheet(200), edge=edge)
+
+    assert matte.shape == (400, 400)
+    assert matte[200, 190] >= 250
+    assert matte[200, 197] > 200
+    assert matte[200, 203] < 60
+    assert matte[200, 212] <= 5
+
+
+@pytest.mark.parametrize("edge", QUICK)
+def test_far_from_edges_a_matte_is_none_or_whole_to_the_last_level(edge: Edge) -> None:
+    photo = noise(400, 400)
+
+    matte = drawn(a_network_saw(200), photo, edge=edge)
+
+    assert (matte[:, :150] == 255).all()
+    assert (matte[:, 250:] == 0).all()
+
+
+@pytest.mark.parametrize("edge", QUICK)
+def test_where_colours_are_the_same_the_mattes_own_edge_is_drawn(edge: Edge) -> None:
+    """Nothing but noise tells both sides apart; a haze as wide as the window would be worse."""
+    photo = (100 + noise(400, 400) // 32).astype(np.uint8)
+
+    matte = drawn(a_network_saw(200, softness_px=24), photo, edge=edge)
+
+    assert matte[:, 188].min() > 200
+    assert matte[:, 212].max() < 55
+
+
+def test_strands_that_the_matte_cannot_hold_are_drawn_from_the_photo() -> None:
+    """Lines of two pixels on a photo four times as large as what the matte was made from."""
+    photo = np.full((1600, 1600, 3), 230, np.uint8)
+    photo[:, :700] = 40
+    photo[::16, 700:760] = photo[1::16, 700:760] = 40
+    proxy: Srgb8 = photo.reshape(400, 4, 400, 4, 3).mean(axis=(1, 3)).astype(np.uint8)
+
+    matte = drawn(a_network_saw(182, softness_px=16), photo, proxy=proxy, edge=Edge.BALANCED)
+
+    strands, gaps = matte[800:1040:16, 710:750], matte[808:1040:16, 710:750]
+    assert strands.mean() > 180
+    assert gaps.mean() < 60
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 40), (40, 1), (2, 3), (7, 900), (333, 501)])
+@pytest.mark.parametrize("level", [0, 128, 255])
+def test_a_matte_of_one_level_keeps_it_at_any_size(size: tuple[int, int], level: int) -> None:
+    matte = np.full(size, level, np.uint8)
+
+    assert (drawn(matte, noise(*size), edge=Edge.BALANCED) == level).all()
+
+
+def test_the_unsure_band_is_as_wide_as_the_matte_is_soft() -> None:
+    narrow, wide = (
+        trimap.of(a_network_saw(200, softness_px=softness), reach_px=1) for softness in (2, 40)
+    )
+
+    assert np.count_nonzero(~narrow.sure[0]) <= 4
+    assert 36 <= np.count_nonzero(~wide.sure[0]) <= 42
+    assert not (wide.people & wide.backdrop).any()
 
 
 def test_the_old_background_is_taken_out_of_mixed_colours() -> None:
     red, white = np.array([180.0, 20, 20]), np.array([250.0, 250, 250])
-    alpha = np.clip((np.arange(200) - 90) / 20, 0, 1)[None, :, None].repeat(60, axis=0)
+    alpha = np.clip((np.arange(400) - 190) / 20, 0, 1)[None, :, None].repeat(60, axis=0)
     photo = (red * alpha + white * (1 - alpha)).round().astype(np.uint8)
-    matte = (alpha[..., 0] * 255).round().astype(np.uint8)
 
-    people, backdrop = colours.estimate(photo, matte)
+    people, backdrop = colours.estimate(photo, alpha[..., 0].astype(np.float32))
     seen = colours.unmixed(photo.astype(np.float32), alpha.astype(np.float32), people, backdrop)
 
-    halfway = slice(98, 103)
+    halfway = slice(198, 203)
     assert np.abs(photo[30, halfway] - red).max() > 90  # as photographed: mostly pink
     # Over so soft an edge a third of the white is left; over a usual one a tenth.
     assert np.abs(seen[30, halfway] - red).max() < 40
-    assert np.array_equal(seen[:, 150:].round(), photo[:, 150:])
+    assert np.array_equal(seen[:, 250:].round(), photo[:, 250:])

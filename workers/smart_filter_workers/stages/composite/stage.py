@@ -14,7 +14,6 @@ from smart_filter_workers.results import Chosen, Composited, Face, Frame, Srgb8
 from smart_filter_workers.stages.composite import (
     canvas,
     choosing,
-    edges,
     framing,
     ground,
     look,
@@ -23,6 +22,7 @@ from smart_filter_workers.stages.composite import (
 from smart_filter_workers.stages.composite.filters import applying
 from smart_filter_workers.stages.composite.framing import Box, Seen
 from smart_filter_workers.stages.composite.inputs import NOBODY_BELOW, Inputs
+from smart_filter_workers.stages.composite.matting import islands
 from smart_filter_workers.stages.composite.models.base import Compositor, CutOut, Srgba8
 from smart_filter_workers.stages.composite.printability import assessment
 
@@ -95,7 +95,7 @@ def _tidied(inputs: Inputs) -> Inputs:
     segmented = inputs.segmented
     if segmented is None:
         return inputs
-    matte = edges.without_islands(
+    matte = islands.without_islands(
         segmented.matte, _faces(inputs), scale=inputs.prepared.width / segmented.matte.shape[1]
     )
     return replace(inputs, segmented=replace(segmented, matte=matte))
@@ -151,5 +151,6 @@ def _picture(
         drawn=chosen.kind == BackgroundKind.PRESET,
         light=chosen.light,
         faces=[canvas.on_canvas(face, frame) for face in _faces(inputs)],
+        photo_ends=frame.place((0, inputs.photo.srgb.shape[0]))[1] / frame.height,
     )
     return look.joined(compositor, cut, behind, inputs.recipe.look, scene)

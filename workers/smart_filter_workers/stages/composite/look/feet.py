@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from smart_filter_workers.stages.composite.edges import Floats
 from smart_filter_workers.stages.composite.framing import TOUCHES_WITHIN
+from smart_filter_workers.stages.composite.matting.blocks import Floats
 
 # Chosen by looking. All lengths are shares of one person's or touching group's size.
 # Soles are looked for this far up from the lowest one: one foot stands before the other.

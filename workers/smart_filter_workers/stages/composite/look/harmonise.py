@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from smart_filter_workers.backgrounds import colours
 from smart_filter_workers.results import Face, Matte8, Srgb8
-from smart_filter_workers.stages.composite.edges import Floats
 from smart_filter_workers.stages.composite.look import maps
+from smart_filter_workers.stages.composite.matting.blocks import Floats
 from smart_filter_workers.stages.composite.models.base import CutOut, Srgba8
 
 # Chosen by looking, in OKLab: at strength 1, and what `auto` takes of it.

@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 
 from smart_filter_workers.results import Matte8, Srgb8
-from smart_filter_workers.stages.composite.edges import Floats
 from smart_filter_workers.stages.composite.look import maps
+from smart_filter_workers.stages.composite.matting.blocks import Floats
 from smart_filter_workers.stages.composite.models.base import Srgba8
 
 # Chosen by looking. Of the picture's longer side: how far the light reaches, and how large a

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_workers.results import Matte8, Srgb8
-from smart_filter_workers.stages.composite.edges import Block, Floats
+from smart_filter_workers.stages.composite.matting.blocks import Block, Floats
 from smart_filter_workers.stages.composite.models.base import Srgba8
 
 LONGEST_PX: Final = 512

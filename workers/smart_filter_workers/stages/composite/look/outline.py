@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from smart_filter_shared.recipe import Outline
 from smart_filter_workers.results import Matte8, Srgb8
-from smart_filter_workers.stages.composite.edges import Block, Floats
 from smart_filter_workers.stages.composite.look import maps
+from smart_filter_workers.stages.composite.matting.blocks import Block, Floats
 from smart_filter_workers.stages.composite.models.base import Srgba8
 
 # Distances are found on a grid of so many cells; for a line of fewer cells than this, block by

@@ -12,8 +12,8 @@ import numpy as np
 
 from smart_filter_shared.recipe import Shadow, ShadowKind
 from smart_filter_workers.results import Srgb8
-from smart_filter_workers.stages.composite.edges import Floats
 from smart_filter_workers.stages.composite.look import feet, maps
+from smart_filter_workers.stages.composite.matting.blocks import Floats
 from smart_filter_workers.stages.composite.models.base import Srgba8
 
 # Chosen by looking. All lengths are shares of the subject's size: the root of the area of the

@@ -13,15 +13,16 @@ import numpy as np
 from smart_filter_shared.cards import ModelCard, TaskName
 from smart_filter_shared.recipe import Edge
 from smart_filter_workers.results import Matte8, Srgb8
-from smart_filter_workers.stages.composite import colours, edges
+from smart_filter_workers.stages.composite.matting import blocks, colours, learning, upsampling
+from smart_filter_workers.stages.composite.matting.blocks import Block, Floats
 from smart_filter_workers.stages.composite.models.base import Compositor, CutOut, Srgba8
 
 CARD: Final = ModelCard(
     name="layers",
-    version="1",
+    version="2",
     task=TaskName.COMPOSITE,
     family="layers",
-    title="Guided matte and blur-fused edge colours",
+    title="Matte learnt from colours, and blur-fused edge colours",
     source="He & Sun 2015, fast guided filter; Forte 2021, blur fusion",
     licence="Apache-2.0",
     data_terms="",
@@ -45,12 +46,12 @@ class _Layers:
         *,
         proxy_srgb: Srgb8,
         matte: Matte8,
-        edge: Edge,  # noqa: ARG002 - one way as yet
+        edge: Edge,
     ) -> CutOut:
         """Bring the matte to the photo's size and find the colours along its edge."""
-        people, backdrop = colours.estimate(proxy_srgb, matte)
-        large = edges.enlarge(matte, proxy_srgb=proxy_srgb, photo_srgb=photo_srgb)
-        return CutOut(photo_srgb, large, people, backdrop)
+        learnt = learning.learnt(matte, proxy_srgb=proxy_srgb, edge=edge)
+        people, backdrop = colours.estimate(learnt.srgb, learnt.coverage)
+        return CutOut(photo_srgb, upsampling.enlarged(learnt, photo_srgb), people, backdrop)
 
     def over(self, cut: CutOut, ground: Srgb8 | Srgba8) -> Srgb8 | Srgba8:
         """Lay the people on a ground, in place."""
@@ -58,7 +59,7 @@ class _Layers:
             return _over_some(cut, ground)
         whole = cv2.inRange(cut.matte, WHOLE, WHOLE)
         cv2.copyTo(cut.photo_srgb, whole, ground)
-        for block in edges.band(cut.matte):
+        for block in blocks.band(cut.matte):
             alpha, people = _edge(cut, block)
             mixed = people * alpha + ground[block] * (1 - alpha)
             ground[block] = (mixed + 0.5).astype(np.uint8)
@@ -72,7 +73,7 @@ def _over_some(cut: CutOut, ground: Srgba8) -> Srgba8:
     """
     whole = cv2.inRange(cut.matte, WHOLE, WHOLE)
     cv2.copyTo(cv2.cvtColor(cut.photo_srgb, cv2.COLOR_RGB2RGBA), whole, ground)
-    for block in edges.band(cut.matte):
+    for block in blocks.band(cut.matte):
         alpha, people = _edge(cut, block)
         part = ground[block]
         ground_share = (1 - alpha) * (part[..., 3:] / np.float32(WHOLE))
@@ -83,14 +84,14 @@ def _over_some(cut: CutOut, ground: Srgba8) -> Srgba8:
     return ground
 
 
-def _edge(cut: CutOut, block: edges.Block) -> tuple[colours.Floats, colours.Floats]:
+def _edge(cut: CutOut, block: Block) -> tuple[Floats, Floats]:
     """Return alpha, (h, w, 1), and the people's colours, (h, w, 3), of one block."""
     size = cut.matte.shape
     alpha = np.divide(cut.matte[block], 255, dtype=np.float32)[..., np.newaxis]
     people = colours.unmixed(
         cut.photo_srgb[block].astype(np.float32),
         alpha,
-        edges.enlarged_part(cut.people_srgb, block, size),
-        edges.enlarged_part(cut.backdrop_srgb, block, size),
+        blocks.enlarged_part(cut.people_srgb, block, size),
+        blocks.enlarged_part(cut.backdrop_srgb, block, size),
     )
     return alpha, people

@@ -7,43 +7,35 @@ from typing import Final
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from smart_filter_workers.results import Matte8, Srgb8
+from smart_filter_workers.results import Srgb8
+from smart_filter_workers.stages.composite.matting.blocks import Floats
 
-Floats = NDArray[np.float32]
-
-# The estimate is smooth, so a small picture serves any photo.
-SMALL_PX: Final = 400
-# Of the small picture. A wide look finds the colours of hair and backdrop beyond the mixed
-# band, a narrow one then keeps what changes along the edge.
-WIDE_RADIUS_PX: Final = 17
-NARROW_RADIUS_PX: Final = 2
+# Of the small picture's longest side. A wide look finds the colours of hair and backdrop
+# beyond the mixed band, a narrow one then keeps what changes along the edge.
+WIDE_RADIUS: Final = 0.0425
+NARROW_RADIUS: Final = 0.005
 _SOME: Final = 1e-4  # keeps shares of nothing finite
 
 
-def estimate(proxy_srgb: Srgb8, matte: Matte8) -> tuple[Floats, Floats]:
+def estimate(srgb: Srgb8, coverage: Floats) -> tuple[Floats, Floats]:
     """Return the colours of people and of the old background near every place of the edge.
 
-    proxy_srgb: (h, w, 3) uint8; matte: (h, w) uint8.  Returns two (h', w', 3) float32,
-    0..255, at SMALL_PX; far from the edge they mean nothing.
+    srgb: (h, w, 3) uint8; coverage: (h, w) float32, 0..1.  Returns two (h, w, 3) float32,
+    0..255; far from the edge they mean nothing.  They are smooth, so that a small picture
+    serves any photo.
     Source: Forte 2021, "Approximate fast foreground colour estimation" (blur fusion, twice).
     """
-    height, width = matte.shape
-    scale = min(1.0, SMALL_PX / max(height, width))
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    srgb = cv2.resize(proxy_srgb, size, interpolation=cv2.INTER_AREA).astype(np.float32)
-    alpha = cv2.resize(matte, size, interpolation=cv2.INTER_AREA).astype(np.float32)[..., None]
-    alpha /= 255
+    longest = max(coverage.shape)
+    wide, narrow = (max(1, round(share * longest)) for share in (WIDE_RADIUS, NARROW_RADIUS))
+    levels = srgb.astype(np.float32)
+    alpha = coverage[..., np.newaxis]
 
     # Squared, so that mixed pixels say little: it halves what is left of the old background.
-    people = _mean(srgb, alpha * alpha, WIDE_RADIUS_PX)
-    backdrop = _mean(srgb, (1 - alpha) * (1 - alpha), WIDE_RADIUS_PX)
-    people = unmixed(srgb, alpha, people, backdrop)
-    return (
-        _mean(people, alpha, NARROW_RADIUS_PX),
-        _mean(backdrop, 1 - alpha, NARROW_RADIUS_PX),
-    )
+    people = _mean(levels, alpha * alpha, wide)
+    backdrop = _mean(levels, (1 - alpha) * (1 - alpha), wide)
+    people = unmixed(levels, alpha, people, backdrop)
+    return _mean(people, alpha, narrow), _mean(backdrop, 1 - alpha, narrow)
 
 
 def unmixed(srgb: Floats, alpha: Floats, people: Floats, backdrop: Floats) -> Floats:

@@ -1,0 +1,151 @@
+"""Colour lines: coverage as a function of colour, near every place of the edge.
+
+In a small window people have some colours and what is behind them has others, both near a line
+through colour space, so that coverage is linear in red, green and blue. The function is learnt
+from the matte, mostly from where it is sure, and told what it says about the rest; applied to
+the photo itself it draws strands of hair that a small matte cannot hold.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import cv2
+import numpy as np
+
+from smart_filter_workers.results import Srgb8
+from smart_filter_workers.stages.composite.matting.blocks import Floats
+
+# Variance of colours, 0..1, that is noise: lines are drawn through no thinner than this.
+EPSILON: Final = 3e-5
+# Of coverage: where it is the same all over a window, colours explain nothing.
+LEAST_VARIANCE: Final = 1e-3
+
+
+class ColourLines:
+    """What has to be known of a picture, once, to draw lines through any matte of it."""
+
+    def __init__(self, srgb: Srgb8, weight: Floats, *, radius: int) -> None:
+        """Look at every window of a picture.
+
+        srgb: (h, w, 3) uint8; weight: (h, w) float32 above 0, how much each pixel counts;
+        radius: of a window, in pixels.
+        """
+        self._side = (2 * radius + 1,) * 2
+        self._planes = _planes(srgb)
+        self._weight = weight
+        self._share = np.reciprocal(self._mean(weight))
+        red, green, blue = self._planes
+        weighted_red, weighted_green, weighted_blue = (plane * weight for plane in self._planes)
+        self._means = self._weighted_means(weighted_red, weighted_green, weighted_blue)
+        products = self._weighted_means(
+            weighted_red * red,
+            weighted_red * green,
+            weighted_red * blue,
+            weighted_green * green,
+            weighted_green * blue,
+            weighted_blue * blue,
+        )
+        self._inverse = _inverted(products, self._means)
+
+    def drawn(self, coverage: Floats) -> Floats:
+        """Return the lines, (h, w, 4) float32, for a coverage, (h, w) float32, 0..1.
+
+        At every pixel: what red, green and blue, 0..1, are multiplied by, and what is added.
+        Source: He, Sun & Tang 2013, "Guided image filtering", equations 14 to 16; weighted.
+        """
+        shared, mean = self._shared(coverage)
+        factors = self._through(shared)
+        offset = mean - _along(factors, self._means)
+        return self._mean(_joined([*factors, offset]))
+
+    def explained(self, coverage: Floats) -> Floats:
+        """Return how much of the coverage's variance colours explain, (h, w) float32, 0..1.
+
+        Little: people and what is behind them have the same colours here.
+        """
+        shared, mean = self._shared(coverage)
+        (square,) = self._weighted_means(coverage * coverage * self._weight)
+        variance = np.maximum(square - mean * mean, 0) + np.float32(LEAST_VARIANCE)
+        return self._mean(_along(self._through(shared), shared) / variance)
+
+    def told(self, lines: Floats) -> Floats:
+        """Return the coverage, (h, w) float32, 0..1, that lines give this picture."""
+        return _told(lines, self._planes)
+
+    def _shared(self, coverage: Floats) -> tuple[list[Floats], Floats]:
+        """Return each window's covariances of colours and coverage, and its mean coverage."""
+        covered = coverage * self._weight
+        *products, mean = self._weighted_means(*(one * covered for one in self._planes), covered)
+        pairs = zip(products, self._means, strict=True)
+        return [product - colour * mean for product, colour in pairs], mean
+
+    def _through(self, shared: Sequence[Floats]) -> list[Floats]:
+        """Return each window's factors: the inverse covariance of colours times `shared`."""
+        red, green, blue = shared
+        rr, rg, rb, gg, gb, bb = self._inverse
+        return [
+            rr * red + rg * green + rb * blue,
+            rg * red + gg * green + gb * blue,
+            rb * red + gb * green + bb * blue,
+        ]
+
+    def _weighted_means(self, *planes: Floats) -> list[Floats]:
+        """Return means over every window of planes that were multiplied by the weight."""
+        means = self._mean(_joined(planes))
+        if len(planes) == 1:
+            return [means * self._share]
+        return [np.multiply(means[..., one], self._share) for one in range(len(planes))]
+
+    def _mean(self, planes: Floats) -> Floats:
+        means = cv2.blur(planes, self._side, borderType=cv2.BORDER_REPLICATE)
+        return np.asarray(means, np.float32)
+
+
+def told(lines: Floats, srgb: Srgb8) -> Floats:
+    """Return the coverage, (h, w) float32, 0..1, that lines give a picture, (h, w, 3) uint8."""
+    return _told(lines, _planes(srgb))
+
+
+def _told(lines: Floats, planes: Sequence[Floats]) -> Floats:
+    total: Floats = lines[..., 3].copy()
+    for one, plane in enumerate(planes):
+        total += lines[..., one] * plane
+    return np.asarray(np.clip(total, 0, 1), np.float32)
+
+
+def _planes(srgb: Srgb8) -> list[Floats]:
+    """Return red, green and blue, (h, w) float32, 0..1."""
+    return [np.divide(plane, 255, dtype=np.float32) for plane in cv2.split(srgb)]
+
+
+def _joined(planes: Sequence[Floats]) -> Floats:
+    """Return (h, w, n) of n planes."""
+    return np.asarray(cv2.merge(planes), np.float32)
+
+
+def _along(one: Sequence[Floats], other: Sequence[Floats]) -> Floats:
+    """Return the scalar product of three planes each."""
+    total: Floats = one[0] * other[0] + one[1] * other[1] + one[2] * other[2]
+    return total
+
+
+def _inverted(products: Sequence[Floats], means: Sequence[Floats]) -> tuple[Floats, ...]:
+    """Return the inverse of each window's covariance of colours: six planes, by Cramer's rule."""
+    red, green, blue = means
+    noise = np.float32(EPSILON)
+    rr = products[0] - red * red + noise
+    rg = products[1] - red * green
+    rb = products[2] - red * blue
+    gg = products[3] - green * green + noise
+    gb = products[4] - green * blue
+    bb = products[5] - blue * blue + noise
+    first, second, third = gg * bb - gb * gb, gb * rb - rg * bb, rg * gb - gg * rb
+    share = np.reciprocal(rr * first + rg * second + rb * third)
+    return (
+        first * share,
+        second * share,
+        third * share,
+        (rr * bb - rb * rb) * share,
+        (rb * rg - rr * gb) * share,
+        (rr * gg - rg * rg) * share,
+    )

@@ -1,0 +1,43 @@
+"""Trimap: where a matte is surely people, surely background, or not sure at all."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from smart_filter_workers.results import Matte8
+
+# A matte is sure below and above these levels, unless it is unsure next to them.
+SURELY_NONE: Final = 12
+SURELY_WHOLE: Final = 243
+
+
+@dataclass(frozen=True, slots=True)
+class Trimap:
+    """Two masks, (h, w) bool; where neither is set the matte is unsure."""
+
+    people: NDArray[np.bool_]
+    backdrop: NDArray[np.bool_]
+
+    @property
+    def sure(self) -> NDArray[np.bool_]:
+        """Where the matte is right as it is, (h, w)."""
+        return self.people | self.backdrop
+
+    def is_decided(self) -> bool:
+        """Whether nothing can be learnt: all of it is sure, or one side is nowhere sure."""
+        return not self.people.any() or not self.backdrop.any() or bool(self.sure.all())
+
+
+def of(matte: Matte8, *, reach_px: int) -> Trimap:
+    """Return a matte's trimap.
+
+    matte: (h, w) uint8.  The unsure band is as wide as the matte is soft, and reaches by
+    `reach_px` beyond: so far an edge may lie from where a network saw it.
+    """
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach_px + 1,) * 2)
+    people = cv2.erode(cv2.inRange(matte, SURELY_WHOLE, 255), disc)
+    backdrop = cv2.erode(cv2.inRange(matte, 0, SURELY_NONE), disc)
+    return Trimap(people > 0, backdrop > 0)

@@ -1,0 +1,35 @@
+"""Upsampling: a matte at the size of the photo, drawn by the photo's own colours."""
+
+from typing import Final
+
+import cv2
+import numpy as np
+
+from smart_filter_workers.results import Matte8, Srgb8
+from smart_filter_workers.stages.composite.matting import blocks
+from smart_filter_workers.stages.composite.matting.learning import Learnt
+
+# Colours of the photo are 0..255, those of lines 0..1: one is left as it is, the other scaled.
+_SUM: Final = np.array([[1, 1, 1, 255]], np.float32)
+
+
+def enlarged(learnt: Learnt, photo_srgb: Srgb8) -> Matte8:
+    """Return the matte at the photo's size.
+
+    photo_srgb: (H, W, 3) uint8, the picture that `learnt` knows small.  Returns (H, W) uint8.
+    Source: He & Sun 2015, "Fast guided filter": the linear function is found on the small
+    picture and applied to the large one.
+    """
+    height, width = photo_srgb.shape[:2]
+    levels = np.round(learnt.coverage * 255).astype(np.uint8)
+    large: Matte8 = np.empty((height, width), np.uint8)
+    cv2.resize(levels, (width, height), dst=large, interpolation=cv2.INTER_LINEAR)
+    if learnt.lines is None:
+        return large
+    for block in blocks.band(large):
+        parts = blocks.enlarged_part(learnt.lines, block, (height, width))
+        parts[..., :3] *= photo_srgb[block]
+        total = cv2.transform(parts, _SUM)
+        # It takes magnitudes: what is below none is none first.
+        cv2.convertScaleAbs(np.maximum(total, 0), dst=large[block])
+    return large
