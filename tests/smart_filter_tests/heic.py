@@ -108,7 +108,9 @@ def profile(icc: bytes) -> bytes:
     return box(b"colr", b"prof" + icc)
 
 
-def coded(picture: Coded, *properties: bytes, references: tuple = ()) -> Item:
+def coded(
+    picture: Coded, *properties: bytes, references: tuple[tuple[bytes, Sequence[int]], ...] = ()
+) -> Item:
     """Return a coded picture of 64×64 pixels."""
     known = (ispe(64, 64), box(b"hvcC", picture.setup))
     return Item(b"hvc1", picture.content, (*known, *properties), references)

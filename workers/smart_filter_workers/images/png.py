@@ -1,6 +1,6 @@
-"""PNG files, written for speed, or for size at twice the time.
+"""PNG files, written for speed, or for size at ten times the time.
 
-Measured on eight photos and drawn backgrounds of a megapixel: docs/measurements.md, "Files".
+Measured on photos before designs: docs/measurements.md, "Files".
 """
 
 import io
@@ -17,11 +17,11 @@ from smart_filter_workers.results import Matte8, Matte16, Srgb8
 
 _HEADER_BYTES: Final = 33  # the signature, and the first chunk
 _RGBA: Final = 4
-# zlib's `Z_RLE`, matches of distance 1 only: photos and grain have no others to speak of, and
-# it takes a quarter of the time.
-_RLE: Final = 3
-# One filter for all rows takes half the time of trying five. Where little is alike, looking for
-# matches at all is a quarter of what is left.
+# Zlib's default: a photo's grain does not pack, and more would take five times as long again.
+_LEVEL_SMALL: Final = 6
+# Matches of distance 1 only: photos have no others to speak of, and it takes a quarter of the
+# time. One filter for all rows takes half the time of trying five. Where little is alike,
+# looking for matches at all is a quarter of what is left.
 _ALIKE: Final = {
     cv2.IMWRITE_PNG_STRATEGY: cv2.IMWRITE_PNG_STRATEGY_RLE,
     cv2.IMWRITE_PNG_FILTER: cv2.IMWRITE_PNG_FILTER_UP,
@@ -38,7 +38,7 @@ _SAMPLED_ROWS: Final = 64
 def packed(pixels: Srgb8 | Matte8 | Matte16, *, small: bool, tags: bytes) -> bytes:
     """Return a PNG of grey, (H, W) uint8 or uint16, or of (H, W, 3) or (H, W, 4) uint8.
 
-    small: whether a seventh fewer bytes are worth twice the time.
+    small: whether a tenth fewer bytes are worth ten times the time.
     tags: EXIF, from its TIFF header on; none when empty.
     """
     if pixels.ndim not in {2, 3} or (pixels.ndim == 3 and pixels.shape[2] not in {3, _RGBA}):  # noqa: PLR2004 - axes
@@ -81,7 +81,7 @@ def _written_small(pixels: NDArray[np.uint8]) -> memoryview:
         pixels = pixels.copy()
         _blacken_unseen(pixels)
     file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "PNG", compress_level=1, compress_type=_RLE)
+    Image.fromarray(pixels).save(file, "PNG", compress_level=_LEVEL_SMALL)
     return file.getbuffer()
 
 
