@@ -20,7 +20,7 @@ from smart_filter_workers.stages.composite.models.base import Srgba8
 # part of the background shines together.
 REACH: Final = 0.005
 SPREAD: Final = 0.04
-AUTO: Final = 0.25
+AUTO: Final = 0.15
 # At the very edge, of what is seen there, at strength 1.
 MOST: Final = 0.6
 _SEEN_FROM: Final = 0.05
