@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from smart_filter_shared.recipe import Format, Look, Shadow, ShadowKind
+from smart_filter_shared.recipe import Format, Framing, Look, Shadow, ShadowKind
 from smart_filter_shared.recipe.look import read_outline
 from smart_filter_tests.compositing import INSIDE, OUTSIDE, a_job, made, pixels
 from smart_filter_workers.results import Matte8, Photo, Srgb8
@@ -137,6 +137,18 @@ def test_somebody_cut_off_by_the_lower_border_has_no_feet(lowest: int) -> None:
     )
 
     assert (seen[:, :60] == 200).all()
+
+
+def test_somebody_whom_the_photo_cuts_off_has_no_feet_within_a_larger_picture() -> None:
+    inputs = a_job("color:#ccc", format=Format.PNG)
+    contact = only(shadow=Shadow(ShadowKind.CONTACT, 1))
+    framing = Framing(scale=0.5)
+    inputs = replace(inputs, recipe=replace(inputs.recipe, look=contact, framing=framing))
+
+    seen = pixels(made(inputs).image)
+
+    # They are half as high as the picture, in its middle.
+    assert (seen[138:] == 204).all()
 
 
 def test_of_two_who_do_not_touch_only_the_one_who_stands_free_has_a_contact() -> None:
@@ -355,5 +367,5 @@ def test_nobody_leaves_the_ground_as_it_is() -> None:
 def test_faint_traces_of_somebody_cast_nothing() -> None:
     people = np.full((50, 40), 0.3, np.float32)
 
-    assert feet.parts(people) == ()
+    assert feet.parts(people, photo_ends=1) == ()
     assert look.shadow.of(people, Shadow(), light=0) is None

@@ -151,5 +151,6 @@ def _picture(
         drawn=chosen.kind == BackgroundKind.PRESET,
         light=chosen.light,
         faces=[canvas.on_canvas(face, frame) for face in _faces(inputs)],
+        photo_ends=frame.place((0, inputs.photo.srgb.shape[0]))[1] / frame.height,
     )
     return look.joined(compositor, cut, behind, inputs.recipe.look, scene)

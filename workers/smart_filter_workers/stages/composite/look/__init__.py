@@ -21,11 +21,14 @@ class Scene:
         brings a background of their own wants every pixel as it is.
     light: where the people's light comes from, -1 left to 1 right.
     faces: in pixels of the canvas.
+    photo_ends: how far down the canvas, of its height, the photo shows anything: whoever reaches
+        that is cut off there.
     """
 
     drawn: bool
     light: float = 0.0
     faces: Sequence[Face] = ()
+    photo_ends: float = 1.0
 
 
 def joined(
@@ -42,7 +45,7 @@ def joined(
         cut = harmonise.toward(cut, ground, strength=look.harmonise, faces=scene.faces)
     line = None if look.outline is None else outline.around(cut.matte, look.outline)
     casting = people if line is None else outline.filled(line, people)
-    cast = shadow.of(casting, look.shadow, light=scene.light)
+    cast = shadow.of(casting, look.shadow, light=scene.light, photo_ends=scene.photo_ends)
     if cast is not None:
         shadow.darken(ground, cast, people)
     if line is not None and look.outline is not None:

@@ -1,6 +1,7 @@
 """Where people stand: their lowest parts that end inside the picture, and the shade below.
 
-Somebody whom the lower border cuts off stands outside of the picture and shades nothing.
+Somebody whom a lower border cuts off, the picture's or the photo's, stands outside of it and
+shades nothing.
 """
 
 import math
@@ -55,7 +56,7 @@ class Part:
     """One person, or group that touches.
 
     inside: (h, w) bool of the whole map, true where it is.  size_px: the root of the area of
-    its box.  stands: whether it ends above the lower border.
+    its box.  stands: whether it ends above the lower border of picture and photo.
     """
 
     inside: NDArray[np.bool_]
@@ -63,10 +64,11 @@ class Part:
     stands: bool
 
 
-def parts(people: Floats) -> tuple[Part, ...]:
+def parts(people: Floats, *, photo_ends: float) -> tuple[Part, ...]:
     """Return who is apart from whom, the largest first, without what is tiny beside it.
 
-    people: (h, w) float32 coverage, 0..1.
+    people: (h, w) float32 coverage, 0..1.  photo_ends: how far down the picture, of its height,
+    the photo shows anything.
     """
     inside = (people > HALF).astype(np.uint8)
     _, labels, stats, _ = cv2.connectedComponentsWithStats(inside, connectivity=8)
@@ -74,7 +76,7 @@ def parts(people: Floats) -> tuple[Part, ...]:
     if not len(areas):
         return ()
     height = people.shape[0]
-    lowest = height - (TOUCHES_WITHIN * height + 1)
+    lowest = min(photo_ends, 1.0) * height - (TOUCHES_WITHIN * height + 1)
     found = []
     for number in np.argsort(-areas, kind="stable").tolist():
         if areas[number] < LEAST_PART * areas.max():

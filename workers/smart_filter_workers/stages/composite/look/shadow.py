@@ -29,13 +29,14 @@ _SEEN_FROM: Final = 0.004
 _WHOLE: Final = 255
 
 
-def of(people: Floats, shadow: Shadow, *, light: float) -> Floats | None:
+def of(people: Floats, shadow: Shadow, *, light: float, photo_ends: float = 1.0) -> Floats | None:
     """Return how much of the light people take from what is behind them; None for none.
 
     people: (h, w) float32 coverage, 0..1, a small map.  light: where it comes from, -1 left to
-    1 right.  Returns (h', w') float32, 0..1, a small map that may be smaller.
+    1 right.  photo_ends: how far down, of the height, the photo shows anything.
+    Returns (h', w') float32, 0..1, a small map that may be smaller.
     """
-    parts = feet.parts(people) if shadow.kind != ShadowKind.NONE else ()
+    parts = feet.parts(people, photo_ends=photo_ends) if shadow.kind != ShadowKind.NONE else ()
     if not parts:
         return None
     size_px = parts[0].size_px
