@@ -21,6 +21,8 @@ Rgb: TypeAlias = tuple[float, float, float]
 
 # cv2 takes fixed-point places: sixteenths of a pixel, for edges without steps.
 _SHIFT: Final = 4
+# Sheets are drawn at least so large.
+_FINE_PX: Final = 512
 # Where the light comes from: the upper left, toward the viewer; and half way to the viewer.
 _LAMP: Final = np.array([-0.45, -0.6, 0.66], np.float32)
 _GLINT: Final = np.array([-0.25, -0.33, 0.91], np.float32)
@@ -44,6 +46,9 @@ class Sheet:
     """A transparent square, drawn on from the back to the front."""
 
     def __init__(self, size: int, reach: float) -> None:
+        # Small ones are drawn larger and shrunk: light on a rim of two pixels would be ragged.
+        self._shown = size
+        size *= max(1, _FINE_PX // size)
         self._size = size
         self._reach = reach
         self._scale = size / (2 * reach)
@@ -55,6 +60,10 @@ class Sheet:
         rgba = np.empty((self._size, self._size, 4), np.uint8)
         rgba[..., :3] = np.clip(self._colours + 0.5, 0, 255)
         rgba[..., 3] = np.clip(255 * self._alpha + 0.5, 0, 255)
+        if self._size > self._shown:
+            rgba = np.asarray(
+                cv2.resize(rgba, (self._shown, self._shown), interpolation=cv2.INTER_AREA), np.uint8
+            )
         return cropped(rgba, self._reach)
 
     def fill(
