@@ -2,13 +2,23 @@
 
 import sys
 
-from benchmarks import backgrounds, broker, composite, figures, latency, memory, start, throughput
+from benchmarks import (
+    backgrounds,
+    broker,
+    composite,
+    figures,
+    latency,
+    look,
+    memory,
+    start,
+    throughput,
+)
 
 
 def main() -> None:
     """Measure everything and tell; the status is 1 when a goal was missed."""
     found = []
-    for part in (start, latency, throughput, memory, broker, backgrounds, composite):
+    for part in (start, latency, throughput, memory, broker, backgrounds, composite, look):
         print(f"{part.__name__} …", file=sys.stderr, flush=True)
         found += part.measure()
     figures.tell(found)
