@@ -232,9 +232,11 @@ def test_steps_of_a_model_are_written_beside_the_picture(up: Machine) -> None:
     assert min(sheet.shape[:2]) > 300
 
 
-def test_matte_is_written_beside_the_picture(up: Machine) -> None:
-    up.lines("run", str(PHOTO), "-o", "out/", "--outputs", "image,matte")
+def test_outputs_are_written_beside_the_picture(up: Machine) -> None:
+    up.lines("run", str(PHOTO), "-o", "out/", "--outputs", "image,matte,zip,thumbnail")
 
+    names = {path.name.partition(".")[2] for path in (up.here / "out").iterdir()}
+    assert {"smart-filter.zip", "smart-filter.thumbnail.jpg"} < names
     matte = np.asarray(Image.open(up.here / "out" / "astronaut.smart-filter.matte.png"))
     assert matte.shape == (512, 512)
     assert 0.2 < (matte > 127).mean() < 0.9

@@ -180,7 +180,8 @@ def test_canvas_that_is_too_large_is_refused() -> None:
         pytest.param(
             a_heic(overlay([2], (64, 64)), overlay([1], (64, 64))), id="each-of-the-other"
         ),
-        pytest.param(a_heic(overlay([7], (64, 64))), id="made-of-nothing"),
+        pytest.param(a_heic(overlay([7], (64, 64))), id="made-of-what-is-not-there"),
+        pytest.param(a_heic(overlay([], (64, 64))), id="made-of-nothing"),
         pytest.param(a_heic(overlay([2] * 10_001, SIZE), coded(QUARTERS)), id="too-many"),
         pytest.param(a_heic(Item(b"unci", bytes(100))), id="another-coding"),
         pytest.param(a_heic(Item(b"hvc1", QUARTERS.content)), id="no-set-up"),

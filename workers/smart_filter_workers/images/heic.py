@@ -151,7 +151,7 @@ class _Costs:
             below += [self.of(one, depth) for one in items.parts[number]]
         else:
             raise IndexError(f"its picture is of kind {kind!r}")
-        return max(canvas, *(own for own, _ in below)), sum(decoded for _, decoded in below)
+        return max((canvas, *(own for own, _ in below))), sum(decoded for _, decoded in below)
 
 
 def _canvas(kind: bytes, content: bytes) -> int:
