@@ -19,7 +19,7 @@ from smart_filter_workers import native_threads
 from smart_filter_workers.stages.composite.filters import applying
 from smart_filter_workers.stages.composite.filters.scene import Scene
 
-ROUNDS: Final = 7
+ROUNDS: Final = 9
 # Width, height, faces across and down, and the distance of their eyes in pixels.
 SCENES: Final = {
     "1 face, 1 MP": (1200, 834, 1, 1, 90),

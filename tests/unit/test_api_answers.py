@@ -15,7 +15,7 @@ from smart_filter_shared.jobs.queries import JobRow, StageRow
 from smart_filter_shared.jobs.retention import Keeping
 from smart_filter_shared.jobs.states import JobState
 from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.recipe import Background, BackgroundKind, Output, Recipe, stages
+from smart_filter_shared.recipe import Background, BackgroundKind, Filter, Output, Recipe, stages
 from smart_filter_tests.printable import PRINTABILITY
 
 PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE = StageName
@@ -170,6 +170,23 @@ def test_background_is_what_was_asked_for_until_it_is_chosen() -> None:
         "candidates": [],
     }
     assert after.model_dump() == {**chosen, "candidates": []}
+
+
+def test_filters_are_told_when_they_are_drawn() -> None:
+    recipe = Recipe(filters=(Filter("grade"), Filter("hat")))
+    said = [
+        {"name": "grade", "applied": True, "reason": "mono: black and white"},
+        {"name": "hat", "applied": False, "reason": "no face was found"},
+    ]
+
+    before = answered(a_row(recipe=recipe)).filters
+    after = answered(a_row({COMPOSITE: {"filters": said}}, recipe=recipe)).filters
+
+    assert [(one.name, one.applied, one.reason) for one in before] == [
+        ("grade", None, None),
+        ("hat", None, None),
+    ]
+    assert [one.model_dump() for one in after] == said
 
 
 def test_emotions_are_told_where_a_model_has_read_them() -> None:

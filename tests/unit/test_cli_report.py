@@ -62,6 +62,22 @@ def test_print_is_told_with_its_reasons_and_the_largest_paper() -> None:
     assert "print  poor – The person blinks. It prints up to 10×15 cm at 300 dpi, " in told
 
 
+def test_filters_come_with_what_was_drawn_or_why_not() -> None:
+    told = found(
+        a_job(
+            filters=[
+                {"name": "grade", "applied": True, "reason": "mono: black and white"},
+                {"name": "hat", "applied": False, "reason": "no face was found"},
+                {"name": "caption", "applied": None, "reason": None},
+            ]
+        )
+    )
+
+    assert "filter  grade – mono: black and white\n" in told
+    assert "filter  hat left out – no face was found\n" in told
+    assert "caption" not in told
+
+
 def test_what_was_not_asked_for_is_not_told() -> None:
     assert not found(a_job(people=None, faces=None, rating=None, background=None)).strip()
 

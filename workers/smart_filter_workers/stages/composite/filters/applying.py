@@ -7,7 +7,6 @@ from typing import Final, cast
 import cv2
 import numpy as np
 
-from smart_filter_shared.recipe import BackgroundKind
 from smart_filter_workers.results import (
     Chosen,
     Eyes,
@@ -18,7 +17,7 @@ from smart_filter_workers.results import (
     Smile,
     Srgb8,
 )
-from smart_filter_workers.stages.composite import canvas, choosing
+from smart_filter_workers.stages.composite import canvas, choosing, ground
 from smart_filter_workers.stages.composite.filters import plugins, scene
 from smart_filter_workers.stages.composite.filters.base import Filter
 from smart_filter_workers.stages.composite.filters.scene import Scene
@@ -104,7 +103,7 @@ def _shown(inputs: Inputs, chosen: Chosen) -> tuple[list[Face], list[Smile], lis
 
 def _is_shown(face: Face, inputs: Inputs, chosen: Chosen) -> bool:
     """Whether somebody stands before the background, not in one that is gone."""
-    if chosen.kind == BackgroundKind.KEEP or inputs.segmented is None:
+    if inputs.segmented is None or ground.is_photo(chosen, inputs):
         return True
     matte = inputs.segmented.matte
     scale = matte.shape[1] / inputs.prepared.width

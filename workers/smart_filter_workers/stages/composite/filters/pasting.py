@@ -105,22 +105,29 @@ def over(ground: Srgb8 | Srgba8, laid: Srgba8, *, light: float = 1.0) -> None:
         return
     alpha = laid[..., 3]
     through = cv2.merge([cv2.bitwise_not(alpha)] * 3)
-    colours = cv2.cvtColor(laid, cv2.COLOR_RGBA2RGB)
-    if light < 1:
-        colours = cv2.convertScaleAbs(colours, alpha=light)
+    colours = _lit(laid, light)
     ground[...] = cv2.add(colours, cv2.multiply(ground, through, scale=1 / _WHOLE))
 
 
 def _over_some(ground: Srgba8, laid: Srgba8, light: float) -> None:
+    # Whole levels all the way: ten times as fast as floats. Colours are off by a level where
+    # something shows, and by more only where next to nothing does.
     alpha = laid[..., 3]
+    through = cv2.bitwise_not(alpha)
+    below = cv2.multiply(ground[..., 3], through, scale=1 / _WHOLE)
+    covered = cv2.add(alpha, below)
+    colours = cv2.multiply(
+        cv2.cvtColor(ground, cv2.COLOR_RGBA2RGB), cv2.merge([below] * 3), scale=1 / _WHOLE
+    )
+    colours = cv2.add(_lit(laid, light), colours)
+    straight = cv2.divide(colours, cv2.merge([covered] * 3), scale=_WHOLE)
+    mixed = cv2.merge([*cv2.split(straight), covered])
+    cv2.copyTo(mixed, alpha, ground)
+
+
+def _lit(laid: Srgba8, light: float) -> Srgb8:
+    """Return premultiplied colours in so much light."""
+    colours = cv2.cvtColor(laid, cv2.COLOR_RGBA2RGB)
     if light < 1:
-        laid = np.dstack([cv2.convertScaleAbs(laid[..., :3], alpha=light), alpha])
-    # Most of what is laid covers all or nothing: only the rest is mixed.
-    whole = alpha == _WHOLE
-    ground[whole] = laid[whole]
-    some = (alpha > 0) & ~whole
-    above, below = laid[some].astype(np.float32), ground[some].astype(np.float32)
-    share = (1 - above[:, 3:] / _WHOLE) * (below[:, 3:] / _WHOLE)
-    covered = above[:, 3:] / _WHOLE + share
-    mixed = (above[:, :3] + below[:, :3] * share) / covered
-    ground[some] = np.minimum(np.hstack([mixed, covered * _WHOLE]) + 0.5, _WHOLE).astype(np.uint8)
+        colours = cv2.convertScaleAbs(colours, alpha=light)
+    return np.asarray(colours, np.uint8)

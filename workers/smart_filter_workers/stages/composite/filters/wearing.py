@@ -16,8 +16,8 @@ from smart_filter_workers.stages.composite.models.base import Srgba8
 # largest is scaled up where a head fills a large picture.
 LEAST_TILE_PX: Final = 32
 MOST_TILE_PX: Final = 1024
-# Tiles of one filter that are kept, 4 MB each at the most.
-KEPT_TILES: Final = 12
+# Tiles of one filter that are kept, 1 to 2 MB each where heads are largest, else far less.
+KEPT_TILES: Final = 8
 # A thing's own light where the picture is black, and how bright the picture is where the
 # thing gets all of its light (mean level, 0..1).
 _DARKEST: Final = 0.62
