@@ -64,6 +64,16 @@ def test_picture_shrinks_evenly_when_quality_is_not_enough(format_: str) -> None
     assert np.abs(mean).max() < 6
 
 
+@pytest.mark.parametrize("most", [60_000, 6_000])
+def test_slower_encoder_is_used_where_it_fits(most: int) -> None:
+    fast = images.fitted(a_picture(), Manner("jpg"), most_bytes=most)
+
+    small = images.fitted(a_picture(), Manner("jpg", small=True), most_bytes=most)
+
+    assert (small.quality, small.width) == (fast.quality, fast.width)
+    assert len(small.content) < len(fast.content) <= most
+
+
 def test_nothing_is_so_small_that_no_picture_fits() -> None:
     noise = np.random.default_rng(12).integers(0, 256, (300, 300, 4), dtype=np.uint8)
 

@@ -126,7 +126,7 @@ def test_every_format_carries_it(format_: str, *, small: bool) -> None:
         assert opened.size == (64, 48)
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF"])
 def test_photo_brings_its_exif_along(kind: str) -> None:
     file = io.BytesIO()
     Image.new("RGB", (64, 48)).save(file, kind, exif=a_block())

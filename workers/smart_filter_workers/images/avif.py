@@ -11,8 +11,7 @@ from typing import IO, Final
 
 from smart_filter_shared import isobmff
 from smart_filter_shared.errors import ImageTooLarge, ImageUnreadable
-from smart_filter_shared.isobmff import Box
-from smart_filter_workers.images.items import Bits, Bounded, entries, located, piece
+from smart_filter_workers.images.items import Bits, Bounded, entries, located, piece, tiff_of
 
 # Of a coded picture: delimiter, sequence header, metadata and a frame; more is no photo's.
 _MAX_UNITS: Final = 100
@@ -32,7 +31,7 @@ def checked(content: bytes, *, most_pixels: int) -> bytes:
     """
     file = Bounded(content)
     try:
-        pieces = itertools.chain(_items(file), _first_samples(file))
+        pieces = itertools.chain(_items(file, b"av01"), _first_samples(file))
         sizes = [size for coded in pieces for size in _coded_sizes(coded)]
         exif = list(_kinds_of_exif(file))
     except (struct.error, IndexError) as error:
@@ -50,22 +49,32 @@ def checked(content: bytes, *, most_pixels: int) -> bytes:
     return bytes(changed)
 
 
+def exif(content: bytes) -> bytes:
+    """Return the EXIF of a file, from its TIFF header on; nothing where it has none, or broken."""
+    try:
+        return tiff_of(next(_items(Bounded(content), b"Exif"), b""))
+    except (struct.error, IndexError):
+        return b""
+
+
 # --- where coded pictures lie -----------------------------------------------------------
 
 
-def _items(file: IO[bytes]) -> Iterator[bytes]:
-    """Yield the coded pictures that the file names one by one."""
+def _items(file: IO[bytes], kind: bytes) -> Iterator[bytes]:
+    """Yield the contents of the items of a kind."""
     for meta in isobmff.find(file, b"meta"):
         inside = list(isobmff.children(file, meta))
-        coded = {one for box in inside if box.kind == b"iinf" for one in _coded_ids(file, box)}
+        wanted = {
+            entry.number
+            for box in inside
+            if box.kind == b"iinf"
+            for entry in entries(file, box)
+            if entry.kind == kind
+        }
         idat = next((box.start for box in inside if box.kind == b"idat"), 0)
         for box in inside:
             if box.kind == b"iloc":
-                yield from (content for _, content in located(file, box.read(file), coded, idat))
-
-
-def _coded_ids(file: IO[bytes], iinf: Box) -> Iterator[int]:
-    return (entry.number for entry in entries(file, iinf) if entry.kind == b"av01")
+                yield from (content for _, content in located(file, box.read(file), wanted, idat))
 
 
 def _kinds_of_exif(file: IO[bytes]) -> Iterator[int]:

@@ -59,7 +59,11 @@ def decode(content: bytes) -> Photo:
             pixels, tags = heic.decode(content, most_pixels=MAX_PIXELS)
             return _photo(pixels, "heic", tags, orientation=exif.UPRIGHT)
         case isobmff.Still.AVIF:
-            content = avif.checked(content, most_pixels=MAX_PIXELS)
+            bounded = avif.checked(content, most_pixels=MAX_PIXELS)
+            # Pillow tells as EXIF how the picture's own properties say that it lies.
+            pixels, lies, format_ = _decode_with_pillow(bounded)
+            tags = avif.exif(content)
+            return _photo(pixels, format_, tags, orientation=exif.orientation(lies))
     pixels, tags, format_ = _decode_with_pillow(content)
     return _photo(pixels, format_, tags, orientation=exif.orientation(tags))
 

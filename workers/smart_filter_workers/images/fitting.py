@@ -30,19 +30,34 @@ def fitted(pixels: Srgb8, manner: Manner, *, most_bytes: int) -> Encoded:
     Raises ImageTooLarge when a side is above what the format can hold.
     """
     height, width = pixels.shape[:2]
+    fast = replace(manner, small=False)
     scale = 1.0
     while True:
         sized = smaller(
             pixels, width=max(1, round(scale * width)), height=max(1, round(scale * height))
         )
-        whole = encode(sized, manner)
+        whole = encode(sized, fast)
         if len(whole.content) <= most_bytes:
-            return whole
-        found, least = _coarser(sized, manner, whole, most_bytes)
-        if found is not None or max(sized.shape[:2]) == 1:
-            return found or whole
+            return _slower(sized, manner, whole, most_bytes)
+        found, least = _coarser(sized, fast, whole, most_bytes)
+        if found is not None:
+            return _slower(sized, manner, found, most_bytes)
+        if max(sized.shape[:2]) == 1:
+            return whole  # there is nothing less
         # Bytes go with the area, a little slower.
         scale *= min(0.9, 0.95 * math.sqrt(most_bytes / least))
+
+
+def _slower(pixels: Srgb8, manner: Manner, fast: Encoded, most_bytes: int) -> Encoded:
+    """Return what the manner's slower encoder makes at the quality that was found, if it fits.
+
+    The search is for the fast ones: a slow one would take minutes for a large picture.
+    """
+    if not manner.small:
+        return fast
+    quality = manner.quality if fast.quality is None else fast.quality
+    slow = encode(pixels, replace(manner, quality=quality))
+    return slow if len(slow.content) <= most_bytes else fast
 
 
 def _coarser(

@@ -14,7 +14,7 @@ import numpy as np
 from smart_filter_shared import isobmff
 from smart_filter_shared.errors import ImageTooLarge, ImageUnreadable
 from smart_filter_workers.images import hevc
-from smart_filter_workers.images.items import Bounded, Entry, entries, located
+from smart_filter_workers.images.items import Bounded, Entry, entries, located, tiff_of
 from smart_filter_workers.images.profiles import flattened, to_srgb
 from smart_filter_workers.results import Srgb8
 
@@ -195,8 +195,7 @@ def _items(file: IO[bytes]) -> _Items:
         alphas=alphas,
         codings=codings,
         contents=contents,
-        # ISO/IEC 23008-12, annex A.2.1: the length of what may stand before the TIFF header.
-        exif=exif[4 + int.from_bytes(exif[:4]) :],
+        exif=tiff_of(exif),
     )
 
 

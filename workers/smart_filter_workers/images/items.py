@@ -114,6 +114,11 @@ def located(
             yield number, b"".join(piece(file, start, length) for start, length in parts)
 
 
+def tiff_of(exif: bytes) -> bytes:
+    """Return an item of EXIF from its TIFF header on. Source: ISO/IEC 23008-12, annex A.2.1."""
+    return exif[4 + int.from_bytes(exif[:4]) :]
+
+
 def piece(file: IO[bytes], start: int, length: int) -> bytes:
     """Return a part of the file; no length, or more than there is: as far as the file goes."""
     end = file.seek(0, 2)

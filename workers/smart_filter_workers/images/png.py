@@ -32,7 +32,7 @@ _UNLIKE: Final = {
 }
 # Of pixels that are as the one above them: with so many, matches pay.
 _MUCH_ALIKE: Final = 0.2
-_SAMPLED_ROWS: Final = 64
+_SAMPLED_ROWS: Final = 24
 
 
 def packed(pixels: Srgb8 | Matte8 | Matte16, *, small: bool, tags: bytes) -> bytes:
