@@ -81,7 +81,7 @@ FILTERS: Final = (
                 "the look; auto is what suits the mood",
                 choices=("auto", *"sunny airy blush pop editorial dusk steel mono".split()),
             ),
-            number("strength", 0.8, "how far, from 0 to 1", least=0, most=1),
+            number("strength", 1.0, "how far, from 0 to 1", least=0, most=1),
         ),
         needs_with=("look", "auto"),
     ),

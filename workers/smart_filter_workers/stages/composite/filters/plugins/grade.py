@@ -41,16 +41,16 @@ class _Look:
 
 
 _LOOKS: Final[Mapping[str, _Look]] = {
-    "sunny": _Look("warm and bright", 0.18, 2, 10, 1.14, (4, 0, -8), (12, 5, -14)),
-    "airy": _Look("light and quiet", -0.12, 10, 12, 0.9, (-4, 2, 6), (0, 4, 4)),
-    "blush": _Look("soft and rosy", -0.1, 12, 8, 0.95, (12, 0, 6), (8, -1, -2)),
-    "pop": _Look("vivid", 0.34, 0, 5, 1.3, (-4, -2, 8), (4, 2, -4)),
+    "sunny": _Look("warm and bright", 0.14, 2, 8, 1.11, (3, 0, -6), (10, 4, -11)),
+    "airy": _Look("light and quiet", -0.1, 8, 10, 0.92, (-3, 2, 5), (0, 3, 3)),
+    "blush": _Look("soft and rosy", -0.08, 10, 6, 0.96, (10, 0, 5), (6, -1, -2)),
+    "pop": _Look("vivid", 0.27, 0, 4, 1.24, (-3, -2, 6), (3, 2, -3)),
     "editorial": _Look(
-        "restrained, cool in the shadows", 0.3, 4, -2, 0.8, (-10, 0, 10), (8, 3, -6)
+        "restrained, cool in the shadows", 0.24, 3, -2, 0.84, (-8, 0, 8), (6, 2, -5)
     ),
-    "dusk": _Look("faded and blue", 0.0, 14, -4, 0.78, (-6, 0, 16), (-2, 0, 6)),
-    "steel": _Look("hard and cold", 0.45, 0, -6, 0.55, (-8, 0, 6), (-4, 2, 4)),
-    "mono": _Look("black and white", 0.28, 4, 3, 0.0, (2, 1, 0), (4, 2, -2)),
+    "dusk": _Look("faded and blue", 0.0, 11, -3, 0.82, (-5, 0, 13), (-2, 0, 5)),
+    "steel": _Look("hard and cold", 0.36, 0, -5, 0.64, (-6, 0, 5), (-3, 2, 3)),
+    "mono": _Look("black and white", 0.24, 3, 3, 0.0, (2, 1, 0), (3, 2, -1)),
 }
 _OF_MOOD: Final[Mapping[Mood, str]] = {
     Mood.JOYFUL: "sunny",
