@@ -2,7 +2,7 @@
 
 import pytest
 
-from smart_filter_shared.errors import InvalidRecipe
+from smart_filter_shared.errors import Contradiction, InvalidRecipe
 from smart_filter_shared.recipe import Effort, Files, Recipe, from_json, stages
 from smart_filter_shared.recipe.fields import parse
 
@@ -16,9 +16,11 @@ def test_files_are_made_fast_and_of_any_size_unless_told_otherwise() -> None:
 
 
 def test_every_value_is_read() -> None:
-    assert parsed(
-        matte_bits="16", max_bytes="200000", keep_metadata="true", effort="small"
-    ) == Files(16, 200_000, keep_metadata=True, effort=Effort.SMALL)
+    asked = {"matte_bits": "16", "max_bytes": "200000", "keep_metadata": "true", "effort": "small"}
+
+    assert parsed(**asked, outputs="image,matte") == Files(
+        16, 200_000, keep_metadata=True, effort=Effort.SMALL
+    )
 
 
 @pytest.mark.parametrize(
@@ -78,3 +80,21 @@ def test_outputs_run_the_stages_that_they_need(outputs: str, expected: str) -> N
     recipe = parse({"outputs": [outputs], "background": ["keep"]}, offered={})
 
     assert " ".join(stages(recipe)) == expected
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"matte_bits": "16"}, {"/matte_bits", "/outputs"}),
+        ({"max_bytes": "20kB", "outputs": "matte"}, {"/max_bytes", "/outputs"}),
+        (
+            {"max_bytes": "20kB", "keep_metadata": "true", "outputs": "zip", "matte_bits": "16"},
+            {"/max_bytes", "/keep_metadata", "/matte_bits", "/outputs"},
+        ),
+    ],
+)
+def test_what_would_have_no_effect_is_named(fields: dict[str, str], named: set[str]) -> None:
+    with pytest.raises(Contradiction) as caught:
+        parsed(**fields)
+
+    assert {error.pointer for error in caught.value.errors} == named

@@ -6,6 +6,7 @@ from smart_filter_shared.cards import ModelCard, TaskName
 from smart_filter_shared.errors import Contradiction, FieldError
 from smart_filter_shared.parameters import Parameters
 from smart_filter_shared.recipe import framing
+from smart_filter_shared.recipe.files import Files
 from smart_filter_shared.recipe.framing import Crop, Framing
 from smart_filter_shared.recipe.look import ShadowKind
 from smart_filter_shared.recipe.recipe import (
@@ -31,6 +32,7 @@ def refuse(recipe: Recipe, *, segmenters: Sequence[ModelCard], background_file: 
         *_framing(recipe.framing),
         *_look(recipe),
         *_filters(recipe),
+        *_files(recipe),
         *_model(recipe, segmenters),
     ]
     if found:
@@ -92,6 +94,17 @@ def _filters(recipe: Recipe) -> Iterator[FieldError]:
     if recipe.filters and not PICTURES & set(recipe.outputs):
         remedy = "filters are drawn on the image, which is not asked for: add it, or leave them out"
         yield from _each(remedy, "filters", "outputs")
+
+
+def _files(recipe: Recipe) -> Iterator[FieldError]:
+    files, asked = recipe.files, set(recipe.outputs)
+    if files.matte_bits != Files().matte_bits and Output.MATTE not in asked:
+        remedy = "is of the matte, which is not asked for: add matte to outputs, or leave it out"
+        yield from _each(remedy, "matte_bits", "outputs")
+    names = [name for name in ("max_bytes", "keep_metadata") if getattr(files, name)]
+    if names and not {Output.IMAGE, Output.CUTOUT} & asked:
+        remedy = "is of image and cutout, and neither is asked for: add one, or leave it out"
+        yield from _each(remedy, *names, "outputs")
 
 
 def _model(recipe: Recipe, cards: Sequence[ModelCard]) -> Iterator[FieldError]:
