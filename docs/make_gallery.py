@@ -71,7 +71,7 @@ ENTRIES: Final = (
     Entry(
         "story",
         "9:16 for a story",
-        fields={"background": "preset:lagoon", "aspect": "9:16"},
+        fields={"background": "preset:lagoon", "crop": "faces", "aspect": "9:16"},
     ),
     Entry(
         "banner",
@@ -93,16 +93,31 @@ ENTRIES: Final = (
     Entry(
         "party",
         "Dressed up, because she smiles",
-        fields={"background": "preset:confetti", "filters": "hat,sparkle"},
+        fields={"background": "preset:confetti", "aspect": "4:5", "filters": "hat,sparkle"},
+    ),
+    Entry(
+        "shades",
+        "Shades and a crown",
+        fields={
+            "background": "preset:pop-art",
+            "crop": "faces",
+            "aspect": "1:1",
+            "filters": "glasses,hat",
+            "filters.glasses.kind": "shades",
+            "filters.hat.kind": "crown",
+        },
     ),
     Entry(
         "caption",
-        "With a caption",
+        "Graded, with a caption",
         "grace_hopper.jpg",
         {
             "background": "preset:paper",
-            "filters": "glasses,caption",
+            "aspect": "3:4",
+            "filters": "grade,caption",
+            "filters.grade.look": "mono",
             "filters.caption.text": "Amazing Grace",
+            "filters.caption.place": "top",
         },
     ),
 )
