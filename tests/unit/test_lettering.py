@@ -31,7 +31,7 @@ def test_what_can_be_written_is_kept_and_the_rest_named(
     assert lettering.writable(text) == (kept, missing)
 
 
-@pytest.mark.parametrize("letter", "éèêëēĕėẽẻ̂ěÅÑẹçşąőøđł".replace("ẻ̂", ""))
+@pytest.mark.parametrize("letter", "éèêëēĕėẽěÅÑẹçşąőøđł")
 def test_an_accent_is_drawn_beside_its_letter(letter: str) -> None:
     base = {"ø": "o", "đ": "d", "ł": "l", "Å": "A", "Ñ": "N", "ç": "c", "ş": "s", "ą": "a"}
 

@@ -35,15 +35,17 @@ _INSTEAD: Final = str.maketrans(
     | {"¡": "", "¿": ""}
     | {"‚": ",", "„": "”", "′": "'", "″": '"', "ı": "i"}
 )
-# Letters with a line through them, which Unicode does not take apart.
-_STRUCK: Final[Mapping[str, str]] = {
-    "ø": "o\u0338",
-    "Ø": "O\u0338",
-    "ł": "l\u0337",
-    "Ł": "L\u0337",
-    "đ": "d\u0335",
-    "Đ": "D\u0335",
-    "ħ": "h\u0335",
+# Letters with a line through them, which Unicode does not take apart: the letter below, and
+# the line's ends as shares of half its box, from its middle.
+_STRUCK: Final[Mapping[str, tuple[str, tuple[tuple[float, float], tuple[float, float]]]]] = {
+    "ø": ("o", ((-0.8, 0.85), (0.8, -0.85))),
+    "Ø": ("O", ((-0.8, 0.85), (0.8, -0.85))),
+    "ł": ("l", ((-1.5, 0.15), (1.5, -0.15))),
+    "Ł": ("L", ((-1.2, 0.12), (-0.3, -0.12))),
+    "đ": ("d", ((-0.15, -0.62), (1.3, -0.62))),
+    "Đ": ("D", ((-1.15, 0.0), (-0.2, 0.0))),
+    "Ħ": ("H", ((-1.1, -0.45), (1.1, -0.45))),
+    "ħ": ("h", ((-1.3, -0.62), (0.15, -0.62))),
 }
 # Thicker than a line, as the dot of an i.
 _DOT: Final = [(-0.012, 0.0), (0.012, 0.0), (0.012, 0.024), (-0.012, 0.024)]
@@ -69,12 +71,6 @@ _BELOW: Final[Mapping[str, _Strokes]] = {
     "\u0327": [[(0.0, -0.04), (0.0, 0.02), (0.06, 0.07), (0.03, 0.14), (-0.06, 0.14)]],
     "\u0328": [[(0.08, -0.06), (0.01, 0.05), (0.06, 0.13), (0.12, 0.12)]],
 }
-# Through the letter: x and y as shares of its own box, from its middle.
-_THROUGH: Final[Mapping[str, tuple[tuple[float, float], tuple[float, float]]]] = {
-    "\u0335": ((-0.15, -0.3), (0.75, -0.3)),
-    "\u0337": ((-0.9, 0.12), (0.9, -0.12)),
-    "\u0338": ((-0.55, 0.55), (0.55, -0.55)),
-}
 _DOTTED: Final = frozenset("ij")
 
 
@@ -86,7 +82,7 @@ def writable(text: str) -> tuple[str, list[str]]:
     missing = []
     for letter in dict.fromkeys(text):
         base, marks = _taken_apart(letter)
-        known = all(mark in _ABOVE or mark in _BELOW or mark in _THROUGH for mark in marks)
+        known = all(mark in _ABOVE or mark in _BELOW or mark in _STRUCK for mark in marks)
         if not known or (base != " " and _image(face, base) == lacking):
             missing.append(letter)
     # Joiners and variants of what is left out cannot be seen.
@@ -148,10 +144,10 @@ def _strokes(
     above = at[1] + box[1] - _GAP * size
     found = []
     for accent in accents:
-        if accent in _THROUGH:
+        if accent in _STRUCK:
             half = ((box[2] - box[0]) / 2, (box[3] - box[1]) / 2)
             y = at[1] + (box[1] + box[3]) / 2
-            found.append([(x + half[0] * dx, y + half[1] * dy) for dx, dy in _THROUGH[accent]])
+            found.append([(x + half[0] * dx, y + half[1] * dy) for dx, dy in _STRUCK[accent][1]])
         elif accent in _ABOVE:
             found += [
                 [(x + size * dx, above - size * dy) for dx, dy in line] for line in _ABOVE[accent]
@@ -194,8 +190,10 @@ def _plain(line: str) -> str:
 
 
 def _taken_apart(letter: str) -> tuple[str, str]:
-    """Return a letter's base and its marks."""
-    parts = _STRUCK.get(letter) or unicodedata.normalize("NFD", letter)
+    """Return a letter's base and its marks; of one with a line through it the letter itself."""
+    if letter in _STRUCK:
+        return _STRUCK[letter][0], letter
+    parts = unicodedata.normalize("NFD", letter)
     return parts[0], parts[1:]
 
 
