@@ -19,7 +19,14 @@ from smart_filter_workers import weights
 
 _STOP_SECONDS = 60
 # How a process of each kind is known by its command line.
-_MARKS = {"api": "smart-filter api", "worker": "smart-filter worker", "up": "smart-filter up"}
+_MARKS = {
+    "api": "smart-filter api",
+    "worker": "smart-filter worker",
+    "up": "smart-filter up",
+    "database": "postgres",
+}
+# Source: proc(5), stat: user and system time, behind the name, which may hold anything.
+_USER_TICKS, _SYSTEM_TICKS = 11, 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,19 +37,25 @@ class Service:
     """
 
     client: Client
+    api_key: str
     pid: int
     started_at: float
 
     def memory_mb(self, kind: str, field: str) -> float:
         """Return how many MB a process takes; several of a kind are added.
 
-        kind: api, worker or up.  field: VmRSS (now) or VmHWM (at its height).
+        kind: api, worker, database or up.  field: VmRSS (now) or VmHWM (at its height).
         """
         return sum(
             _status_kb(pid, field) / 1000
             for pid in family(self.pid)
             if _MARKS[kind] in _command_line(pid)
         )
+
+    def processor_seconds(self, kind: str) -> float:
+        """Return the processor time that processes of a kind have taken."""
+        ticks = sum(_ticks(pid) for pid in family(self.pid) if _MARKS[kind] in _command_line(pid))
+        return ticks / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
@@ -78,7 +91,7 @@ def up(data: Path) -> Iterator[Service]:
             raise RuntimeError(f"`smart-filter up` did not start: {said.read_text()}")
         first = json.loads(line)
         with Client(first["url"], first["api_key"]) as client:
-            yield Service(client, process.pid, started_at)
+            yield Service(client, first["api_key"], process.pid, started_at)
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(_STOP_SECONDS)
@@ -96,6 +109,14 @@ def _command_line(pid: int) -> str:
         return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
     except OSError:
         return ""
+
+
+def _ticks(pid: int) -> int:
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0
+    return int(fields[_USER_TICKS]) + int(fields[_SYSTEM_TICKS])
 
 
 def _status_kb(pid: int, field: str) -> int:

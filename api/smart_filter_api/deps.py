@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from smart_filter_api import keys
 from smart_filter_api.keys import Caller, Scope
+from smart_filter_api.news import Watching
 from smart_filter_api.remembered import Remembered, RememberedEach
 from smart_filter_api.ringing import Ringer
 from smart_filter_shared import stock
@@ -21,6 +22,8 @@ from smart_filter_shared.db import sessions
 from smart_filter_shared.doorbell import Doorbell
 from smart_filter_shared.errors import DatabaseUnavailable, OutOfScope, Unauthorized
 from smart_filter_shared.ids import Tenant
+from smart_filter_shared.jobs import events
+from smart_filter_shared.jobs.events import News
 from smart_filter_shared.jobs.measures import Reading
 from smart_filter_shared.jobs.published import Published
 from smart_filter_shared.jobs.retention import Keeping
@@ -56,6 +59,7 @@ class Services:
     pools: capabilities that are declared to have workers, though none may run just now.
     models: all that are known.  stock: the pictures that each tenant may use.
     measured: what the metrics show of the database.
+    watching: those who wait for jobs.
     """
 
     database: AsyncEngine
@@ -70,6 +74,7 @@ class Services:
     models: Remembered[list[Published]]
     stock: RememberedEach[Tenant, list[Picture]]
     measured: Remembered[Reading]
+    watching: Watching
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
@@ -124,9 +129,10 @@ async def opened(settings: Settings) -> AsyncIterator[Services]:
     """Open the services of a process, and close them in the end; nothing is contacted yet."""
     doorbell = Doorbell(settings.broker)
     database = sessions.async_engine(settings.database, connections=_DATABASE_CONNECTIONS)
+    reader = sessions.reader(database)
     services = Services(
         database=database,
-        reader=sessions.reader(database),
+        reader=reader,
         storage=ObjectStore(settings.storage, connections=_STORAGE_THREADS),
         doorbell=doorbell,
         ringer=Ringer(doorbell.ring),
@@ -137,17 +143,26 @@ async def opened(settings: Settings) -> AsyncIterator[Services]:
         models=Remembered(_MODELS_SECONDS),
         stock=RememberedEach(_STOCK_SECONDS, most=_STOCK_TENANTS),
         measured=Remembered(_MEASURED_SECONDS),
+        watching=Watching(partial(_news, reader)),
     )
     try:
         async with anyio.create_task_group() as beside:
             beside.start_soon(services.ringer.run)
+            beside.start_soon(services.watching.run)
             try:
                 yield services
             finally:
                 services.ringer.end()
+                services.watching.end()
     finally:
         doorbell.close()
         await database.dispose()
+
+
+async def _news(reader: AsyncEngine, horizon: int | None) -> News:
+    with _in_time():
+        async with sessions.async_reading(reader) as connection:
+            return await connection.run_sync(events.news, horizon)
 
 
 async def _services(request: Request) -> Services:

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BaseModel, Field
 
 from smart_filter_shared.cards import TaskName
 from smart_filter_shared.filters import Need
+from smart_filter_shared.jobs.events import EventType
 from smart_filter_shared.jobs.states import JobState, StageState
 from smart_filter_shared.parameters import Scalar
 from smart_filter_shared.pipeline import StageName
@@ -256,6 +257,14 @@ class JobAnswer(BaseModel):
     degraded: list[str] = []
     links: LinksAnswer
     error: FailureAnswer | None
+
+
+class EventAnswer(BaseModel):
+    """Something that happened to a job; data: the job as it is when this is told."""
+
+    type: EventType
+    timestamp: Moment
+    data: JobAnswer
 
 
 class JobPage(BaseModel):

@@ -5,6 +5,8 @@ from fastapi import FastAPI
 
 # Of one request's line and headers: more is refused before anybody has shown a key.
 _HEAD_BYTES = 64 * 1024
+# Whoever follows a job then is cut off, and comes again; other requests are faster.
+_LAST_REQUESTS_SECONDS = 5
 
 
 def config(app: FastAPI, *, host: str = "127.0.0.1", port: int = 0) -> uvicorn.Config:
@@ -19,4 +21,5 @@ def config(app: FastAPI, *, host: str = "127.0.0.1", port: int = 0) -> uvicorn.C
         access_log=False,
         log_level="warning",
         server_header=False,
+        timeout_graceful_shutdown=_LAST_REQUESTS_SECONDS,
     )

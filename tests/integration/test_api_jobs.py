@@ -342,7 +342,6 @@ def test_wrong_method_is_told_every_right_one(api: Api) -> None:
         ("POST", "/v1/uploads"),
         ("POST", "/v1/batches"),
         ("POST", f"/v1/jobs/{NOBODY}/derive"),
-        ("GET", f"/v1/jobs/{NOBODY}/events"),
     ],
 )
 def test_endpoint_of_a_later_version_is_not_found(api: Api, method: str, path: str) -> None:

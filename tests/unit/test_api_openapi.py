@@ -36,6 +36,7 @@ def test_every_endpoint_is_described(document: dict[str, Any]) -> None:
         "GET /v1/jobs",
         "GET /v1/jobs/{job_id}",
         "DELETE /v1/jobs/{job_id}",
+        "GET /v1/jobs/{job_id}/events",
         "POST /v1/jobs/{job_id}/cancel",
         "POST /v1/jobs/{job_id}/redrive",
         "GET /v1/jobs/{job_id}/outputs/{name}",

@@ -6,17 +6,19 @@ import uuid
 from collections.abc import Callable
 from typing import Annotated, TypeVar
 
-from fastapi import APIRouter, Query, Request, Response, status
+from fastapi import APIRouter, Header, Query, Request, Response, status
+from fastapi.responses import StreamingResponse
 from pydantic import AfterValidator, AwareDatetime
 from sqlalchemy import Connection
 
-from smart_filter_api import answers, intake, openapi, removal, submission
-from smart_filter_api.deps import OpenServices, Reader, Submitter
+from smart_filter_api import answers, intake, openapi, removal, submission, tags, waiting
+from smart_filter_api.deps import OpenServices, Reader, Services, Submitter
 from smart_filter_api.problems import documented
 from smart_filter_api.schemas import JobAnswer, JobPage
 from smart_filter_shared.errors import JobDeleted, MalformedRequest, NotFound
 from smart_filter_shared.ids import Capability, JobId, Tenant
-from smart_filter_shared.jobs import queries, transitions
+from smart_filter_shared.jobs import events, queries, transitions
+from smart_filter_shared.jobs.events import Event
 from smart_filter_shared.jobs.queries import JobRow, Listing
 from smart_filter_shared.jobs.retention import Marked
 from smart_filter_shared.jobs.states import JobState
@@ -25,6 +27,11 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
 _MOST_LISTED = 200
 _METADATA = "metadata."
+_EVENTS = "text/event-stream"
+_APPLIED = "Preference-Applied"
+_MOST_EVENT_ID = 2**63 - 1
+
+Preferences = Annotated[str | None, Header(description="`wait=n`: seconds, at most 60")]
 
 Answer = TypeVar("Answer")
 
@@ -44,19 +51,28 @@ Answer = TypeVar("Answer")
         "contradiction",
         "not_available",
         "unavailable",
-    ),
+    )
+    | {status.HTTP_200_OK: {"model": JobAnswer, "description": "it ended within `Prefer: wait`"}},
 )
 async def create(
     request: Request,
     response: Response,
     services: OpenServices,
     caller: Submitter,
+    prefer: Preferences = None,
 ) -> JobAnswer:
     """Take a photo and what to do with it; the job is queued when this is answered."""
     async with intake.received(request) as upload:
         accepted = await submission.accept(services, caller.tenant, upload)
     services.ringer.ring(accepted.ringing)
-    job = answers.job(accepted.job, services.keeping)
+    row = accepted.job
+    seconds = waiting.preferred_seconds(prefer)
+    if seconds is not None:
+        row = await waiting.until_end(services, caller.tenant, row, seconds=seconds)
+        response.headers[_APPLIED] = f"wait={seconds}"
+        if row.finished_at is not None:
+            response.status_code = status.HTTP_200_OK
+    job = answers.job(row, services.keeping)
     response.headers["Location"] = job.links.self
     return job
 
@@ -106,13 +122,74 @@ async def list_jobs(
 @router.get(
     "/{job_id}",
     summary="Look at a job",
-    responses=documented("unauthorized", "scope", "not_found", "job_deleted", "unavailable"),
+    description="With `Prefer: wait=n` when it has ended, or after n seconds; with "
+    "`If-None-Match` as well when it is not any more what the tag names.",
+    response_model=JobAnswer,
+    responses={
+        status.HTTP_304_NOT_MODIFIED: {"description": "If-None-Match names what it still is"},
+        **documented("unauthorized", "scope", "not_found", "job_deleted", "unavailable"),
+    },
 )
-async def show(job_id: str, services: OpenServices, caller: Reader) -> JobAnswer:
+async def show(
+    job_id: str,
+    services: OpenServices,
+    caller: Reader,
+    *,
+    prefer: Preferences = None,
+    if_none_match: Annotated[str | None, Header()] = None,
+) -> Response:
     """Answer what is known of a job by now."""
     async with services.reading() as connection:
         row = await connection.run_sync(found, job_id, caller.tenant)
-    return answers.job(row, services.keeping)
+    content = _content(row, services)
+    seconds = waiting.preferred_seconds(prefer)
+    known = tags.is_known(tags.etag(content), if_none_match)
+    # Whoever knows something else wants to know this now.
+    if seconds is not None and row.finished_at is None and (known or if_none_match is None):
+        until = waiting.until_changed if known else waiting.until_end
+        row = await until(services, caller.tenant, row, seconds=seconds)
+        content = _content(row, services)
+    answer = tags.json(content, if_none_match)
+    if seconds is not None:
+        answer.headers[_APPLIED] = f"wait={seconds}"
+    return answer
+
+
+@router.get(
+    "/{job_id}/events",
+    summary="Follow a job",
+    description="Server-sent events: `job.queued`, `job.running`, `job.stage` for each stage that "
+    "has succeeded, and its end, after which the stream ends. Each `data` is "
+    '`{"type","timestamp","data": the job}`. `Last-Event-ID` goes on behind that event; when '
+    "there is nothing behind it any more, 204.",
+    # FastAPI's own class for this wants a generator, which cannot answer 204 any more.
+    response_class=StreamingResponse,
+    responses={
+        status.HTTP_200_OK: {"description": "the events", "content": {_EVENTS: {}}},
+        status.HTTP_204_NO_CONTENT: {"description": "nothing will happen any more"},
+        **documented(
+            "malformed_request", "unauthorized", "scope", "not_found", "job_deleted", "unavailable"
+        ),
+    },
+)
+async def follow(
+    job_id: str,
+    services: OpenServices,
+    caller: Reader,
+    last_event_id: Annotated[int, Header(ge=0, le=_MOST_EVENT_ID)] = 0,
+) -> Response:
+    """Answer what happens to a job, as it happens."""
+
+    def look(connection: Connection) -> tuple[JobRow, list[Event]]:
+        row = found(connection, job_id, caller.tenant)
+        return row, events.of_job(connection, row.id, after=last_event_id)
+
+    async with services.reading() as connection:
+        row, behind = await connection.run_sync(look)
+    if row.finished_at is not None and not behind:
+        return Response(status_code=status.HTTP_204_NO_CONTENT)
+    happening = waiting.stream(services, caller.tenant, row.id, after=last_event_id)
+    return StreamingResponse(happening, media_type=_EVENTS, headers={"X-Accel-Buffering": "no"})
 
 
 @router.post(
@@ -190,6 +267,10 @@ def found(connection: Connection, job_id: str, tenant: Tenant) -> JobRow:
     if row is None:
         raise _gone(connection, job_id, tenant)
     return row
+
+
+def _content(row: JobRow, services: Services) -> bytes:
+    return answers.job(row, services.keeping).model_dump_json().encode()
 
 
 def _own(

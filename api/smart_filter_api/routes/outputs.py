@@ -1,6 +1,5 @@
 """What a job has made: pictures from storage, the rest as JSON documents."""
 
-import hashlib
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Response
@@ -8,7 +7,7 @@ from fastapi.responses import RedirectResponse, StreamingResponse
 from pydantic import TypeAdapter
 from sqlalchemy import Connection
 
-from smart_filter_api import answers
+from smart_filter_api import answers, tags
 from smart_filter_api.deps import OpenServices, Reader, Services
 from smart_filter_api.problems import documented
 from smart_filter_api.routes import jobs
@@ -25,8 +24,6 @@ router = APIRouter(prefix="/v1/jobs/{job_id}/outputs", tags=["jobs"])
 _LINK_SECONDS = 60
 _NOT_MODIFIED = 304
 _REDIRECT = 307
-# Only its owner may keep it, and asks each time whether it still stands.
-_CACHING = "private, no-cache"
 _DOCUMENTS = frozenset({Output.FACES, Output.RATING, Output.PRINTABILITY})
 _FACES = TypeAdapter(list[FaceAnswer] | None)
 _RATING = TypeAdapter(RatingAnswer | None)
@@ -113,11 +110,7 @@ def _expired() -> OutputExpired:
 
 
 def _document(job: JobRow, output: Output, known: str | None) -> Response:
-    content = _content(job, output)
-    headers = _headers(hashlib.sha256(content).hexdigest())
-    if _matches(known, headers["ETag"]):
-        return Response(status_code=_NOT_MODIFIED, headers=headers)
-    return Response(content, media_type="application/json", headers=headers)
+    return tags.json(_content(job, output), known)
 
 
 def _content(job: JobRow, output: Output) -> bytes:
@@ -134,9 +127,9 @@ async def _picture(
 ) -> Response:
     key = str(file["key"])
     # A key is written once, so it names its content; hashed, because it holds a lease's token.
-    headers = _headers(hashlib.sha256(key.encode()).hexdigest())
-    if _matches(known, headers["ETag"]):
-        return Response(status_code=_NOT_MODIFIED, headers=headers)
+    tag = tags.etag(key.encode())
+    if tags.is_known(tag, known):
+        return tags.not_modified(tag)
     if redirect:
         link = services.storage.presigned_get(key, seconds=_LINK_SECONDS)
         return RedirectResponse(link, status_code=_REDIRECT)
@@ -144,15 +137,5 @@ async def _picture(
         pieces = await services.in_thread(services.storage.stream, key)
     except ObjectMissing as error:
         raise _expired() from error
-    headers["Content-Length"] = str(file["bytes"])
+    headers = {**tags.headers(tag), "Content-Length": str(file["bytes"])}
     return StreamingResponse(pieces, media_type=file["media_type"], headers=headers)
-
-
-def _headers(digest: str) -> dict[str, str]:
-    return {"ETag": f'"{digest[:32]}"', "Cache-Control": _CACHING}
-
-
-def _matches(known: str | None, etag: str) -> bool:
-    """Whether If-None-Match names the tag, compared weakly. Source: RFC 9110, 13.1.2."""
-    tags = [tag.strip().removeprefix("W/") for tag in (known or "").split(",")]
-    return "*" in tags or etag in tags

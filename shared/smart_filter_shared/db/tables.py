@@ -12,6 +12,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     Double,
+    Identity,
     Index,
     Integer,
     LargeBinary,
@@ -218,6 +219,23 @@ backgrounds = Table(
     Column("stamp", Text, nullable=False),
     Column("created_at", _Moment, nullable=False),
     UniqueConstraint("key", name="backgrounds_key"),
+)
+
+# What happened to jobs, in order.  id: rises in the order in which a job's events happened.
+events = Table(
+    "events",
+    metadata,
+    Column("job_id", Uuid, primary_key=True),
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("type", Text, nullable=False),
+    # Of a stage's event, which one; state: the job's or the stage's by then.
+    Column("stage", Text),
+    Column("state", Text, nullable=False),
+    Column("at", _Moment, nullable=False),
+    # The transaction: by it whoever looks finds what was committed since the last look,
+    # which ids do not tell, for they are drawn before the commit.
+    Column("written_in", BigInteger, nullable=False),
+    Index("events_new", "written_in"),
 )
 
 tombstones = Table(

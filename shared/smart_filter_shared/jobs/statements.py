@@ -54,6 +54,8 @@ CLAIM = text("""
     WHERE stages.job_id = chosen.job_id AND stages.stage = chosen.stage
     RETURNING stages.job_id, stages.stage, stages.capability, stages.models, stages.parameters,
         stages.attempt, stages.releases, stages.lease_token,
+        -- Every job begins with this stage, and its first claim is what makes it run.
+        stages.stage = 'prepare' AND stages.started_at = statement_timestamp() AS begins_job,
         least(stages.rank, stages.rank + stages.head_start) AS mark
 """)
 
@@ -228,14 +230,16 @@ EXPIRE = text("""
     RETURNING stage
 """)
 
-DELETE_STAGES = text("DELETE FROM stages WHERE job_id = :job_id")
-
-DELETE_JOB = text("DELETE FROM jobs WHERE id = :job_id")
-
-BURY = text("""
-    INSERT INTO tombstones (job_id, tenant, deleted_at)
-    VALUES (:job_id, :tenant, statement_timestamp())
-""")
+# All that is known of a job; a tombstone takes its place.
+FORGET = (
+    text("DELETE FROM stages WHERE job_id = :job_id"),
+    text("DELETE FROM events WHERE job_id = :job_id"),
+    text("DELETE FROM jobs WHERE id = :job_id"),
+    text("""
+        INSERT INTO tombstones (job_id, tenant, deleted_at)
+        VALUES (:job_id, :tenant, statement_timestamp())
+    """),
+)
 
 # What has succeeded stays; the others wait again for those of their needs that have not.
 # Given is the number of each stage's unfinished needs.

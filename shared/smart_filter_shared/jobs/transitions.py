@@ -21,7 +21,8 @@ from smart_filter_shared.errors import (
     NotFound,
 )
 from smart_filter_shared.ids import Capability, JobId, LeaseToken, Tenant, WorkerId
-from smart_filter_shared.jobs import fairness, retention, statements
+from smart_filter_shared.jobs import events, fairness, retention, statements
+from smart_filter_shared.jobs.events import Happened
 from smart_filter_shared.jobs.leases import (
     UNAVAILABLE,
     Completion,
@@ -70,6 +71,7 @@ def submit(connection: Connection, submission: Submission) -> list[Capability]:
     )
     rows = stage_rows(submission)
     connection.execute(tables.stages.insert(), rows)
+    events.record(connection, [Happened.to_job(submission.job_id, JobState.QUEUED)])
     return [Capability(str(row["capability"])) for row in rows if row["state"] == StageState.READY]
 
 
@@ -93,7 +95,8 @@ def claim(
             "worker": worker,
             "max_attempts": max_attempts,
         },
-    )
+    ).all()
+    events.record(connection, [_running(row.job_id) for row in rows if row.begins_job])
     return [
         Lease(
             job_id=JobId(row.job_id),
@@ -135,6 +138,7 @@ def complete(connection: Connection, batch: Sequence[Done], keeping: Keeping) ->
         },
     )
     completed = {(row.job_id, row.stage) for row in rows}
+    events.record(connection, [Happened.to_stage(job_id, stage) for job_id, stage in completed])
     for done in batch:
         if (done.lease.job_id, done.lease.stage) in completed:
             job_id = done.lease.job_id
@@ -150,10 +154,13 @@ def complete(connection: Connection, batch: Sequence[Done], keeping: Keeping) ->
         {"job_ids": [job for job, _ in met], "stages": [str(stage) for _, stage in met]},
     )
     ringing = [Capability(row.capability) for row in ready if row.state == StageState.READY]
-    finished = connection.execute(statements.FINISH_JOBS, {"ids": job_ids})
+    finished = [
+        JobId(row.id) for row in connection.execute(statements.FINISH_JOBS, {"ids": job_ids})
+    ]
+    events.record(connection, [Happened.to_job(one, JobState.SUCCEEDED) for one in finished])
     return Completion(
         ready=ringing,
-        succeeded=[JobId(row.id) for row in finished],
+        succeeded=finished,
         lost=[lease for lease in leases if (lease.job_id, lease.stage) not in completed],
     )
 
@@ -246,6 +253,7 @@ def cancel(connection: Connection, job_id: JobId, tenant: Tenant) -> None:
     connection.execute(
         statements.END_JOB, {"job_id": job_id, "outcome": JobState.CANCELED, "error": None}
     )
+    events.record(connection, [Happened.to_job(job_id, JobState.CANCELED)])
 
 
 def delete(connection: Connection, job_id: JobId, tenant: Tenant) -> list[Marked]:
@@ -257,7 +265,7 @@ def delete(connection: Connection, job_id: JobId, tenant: Tenant) -> list[Marked
     artifacts = retention.mark_all_of(connection, job_id)
     fairness.settle_deleted(connection, job_id)
     where = {"job_id": job_id, "tenant": tenant}
-    for statement in (statements.DELETE_STAGES, statements.DELETE_JOB, statements.BURY):
+    for statement in statements.FORGET:
         connection.execute(statement, where)
     return artifacts
 
@@ -283,6 +291,7 @@ def redrive(connection: Connection, job_id: JobId, tenant: Tenant) -> list[Capab
     unfinished = [name for name, state in states.items() if state != StageState.SUCCEEDED]
     again = [stage for stage in PIPELINE if stage.name in unfinished]
     connection.execute(statements.REOPEN_JOB, {"job_id": job_id})
+    events.record(connection, [_running(job_id)])
     rows = connection.execute(
         statements.REDRIVE_STAGES,
         {
@@ -370,6 +379,11 @@ def _end_job(connection: Connection, job_id: JobId, stage: StageName, failure: F
     connection.execute(
         statements.END_JOB, {"job_id": job_id, "outcome": JobState.FAILED, "error": error}
     )
+    events.record(connection, [Happened.to_job(job_id, JobState.FAILED)])
+
+
+def _running(job_id: JobId) -> Happened:
+    return Happened.to_job(job_id, JobState.RUNNING)
 
 
 def _lost(lease: Lease) -> LeaseLost:

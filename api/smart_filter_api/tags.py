@@ -1,0 +1,41 @@
+"""Entity tags: an answer is sent again only to whom it is new.
+
+Source: RFC 9110, 8.8.3 (ETag) and 13.1.2 (If-None-Match, compared weakly).
+"""
+
+import hashlib
+
+from fastapi import Response
+
+_NOT_MODIFIED = 304
+# Only its owner may keep it, and asks each time whether it still stands.
+_CACHING = "private, no-cache"
+
+
+def etag(named_by: bytes) -> str:
+    """Return the tag of content that these bytes are, or name."""
+    return f'"{hashlib.sha256(named_by).hexdigest()[:32]}"'
+
+
+def headers(tag: str) -> dict[str, str]:
+    """Return the headers of an answer that has a tag."""
+    return {"ETag": tag, "Cache-Control": _CACHING}
+
+
+def is_known(tag: str, if_none_match: str | None) -> bool:
+    """Whether the header names this tag."""
+    tags = [known.strip().removeprefix("W/") for known in (if_none_match or "").split(",")]
+    return "*" in tags or tag in tags
+
+
+def not_modified(tag: str) -> Response:
+    """Return that what the client has still stands."""
+    return Response(status_code=_NOT_MODIFIED, headers=headers(tag))
+
+
+def json(content: bytes, if_none_match: str | None) -> Response:
+    """Return a JSON document; 304 to whom it is known."""
+    tag = etag(content)
+    if is_known(tag, if_none_match):
+        return not_modified(tag)
+    return Response(content, media_type="application/json", headers=headers(tag))

@@ -1,0 +1,148 @@
+"""What happened to jobs: written by the transitions, read by whoever waits.
+
+Types are those of the contract: `job.queued`, `job.running`, `job.stage`, and the three ends.
+"""
+
+import datetime as dt
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sqlalchemy import Connection, text
+
+from smart_filter_shared.ids import JobId
+from smart_filter_shared.jobs.states import JobState, StageState
+from smart_filter_shared.pipeline import StageName
+
+
+class EventType(StrEnum):
+    """What kind of thing happened."""
+
+    QUEUED = "job.queued"
+    RUNNING = "job.running"
+    STAGE = "job.stage"
+    SUCCEEDED = "job.succeeded"
+    FAILED = "job.failed"
+    CANCELED = "job.canceled"
+
+
+FINAL = frozenset({EventType.SUCCEEDED, EventType.FAILED, EventType.CANCELED})
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """Something that a transition is about to write; stage: of a stage's event, which one."""
+
+    job_id: JobId
+    type: EventType
+    stage: StageName | None
+    state: JobState | StageState
+
+    @staticmethod
+    def to_job(job_id: JobId, state: JobState) -> "Happened":
+        """Return that a job has come to a state."""
+        return Happened(job_id, EventType(f"job.{state}"), None, state)
+
+    @staticmethod
+    def to_stage(job_id: JobId, stage: StageName) -> "Happened":
+        """Return that a stage has succeeded."""
+        return Happened(job_id, EventType.STAGE, stage, StageState.SUCCEEDED)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that has happened to a job; ids rise in the order of its events."""
+
+    id: int
+    type: EventType
+    stage: StageName | None
+    state: str
+    at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What has happened since the last look.
+
+    horizon: where the next look begins.  jobs: whose events there are, and whether one of
+    them is an end; an event may come up in more than one look.
+    """
+
+    horizon: int
+    jobs: dict[JobId, bool]
+
+
+# A transaction's number, as one that is read can be compared with it.
+_RECORD = text("""
+    INSERT INTO events (job_id, type, stage, state, at, written_in)
+    SELECT happened.*, statement_timestamp(),
+        CAST(CAST(pg_current_xact_id() AS text) AS bigint)
+    FROM unnest(
+        CAST(:job_ids AS uuid[]), CAST(:types AS text[]), CAST(:stages AS text[]),
+        CAST(:states AS text[])
+    ) AS happened
+""")
+
+_OF_JOB = text("""
+    SELECT id, type, stage, state, at FROM events
+    WHERE job_id = :job_id AND id > :after ORDER BY id
+""")
+
+# Whatever is still being written belongs to a transaction that is not below the horizon: an
+# event is seen by some look, however late it is committed. The cost is that of what happens,
+# not of who waits.
+_NEWS = text("""
+    SELECT CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint) AS horizon,
+        new.job_id, new.ends
+    FROM (VALUES (1)) AS one (row) LEFT JOIN (
+        SELECT job_id, bool_or(type = ANY(:finals)) AS ends FROM events
+        WHERE written_in >= :horizon GROUP BY job_id
+    ) AS new ON true
+""")
+_NOW = text("SELECT CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint)")
+
+
+def record(connection: Connection, happened: Sequence[Happened]) -> None:
+    """Write events, in this order."""
+    if not happened:
+        return
+    connection.execute(
+        _RECORD,
+        {
+            "job_ids": [one.job_id for one in happened],
+            "types": [str(one.type) for one in happened],
+            "stages": [None if one.stage is None else str(one.stage) for one in happened],
+            "states": [str(one.state) for one in happened],
+        },
+    )
+
+
+def of_job(connection: Connection, job_id: JobId, *, after: int = 0) -> list[Event]:
+    """Return the events of a job behind one of them, in order."""
+    rows = connection.execute(_OF_JOB, {"job_id": job_id, "after": after})
+    return [
+        Event(
+            id=row.id,
+            type=EventType(row.type),
+            stage=None if row.stage is None else StageName(row.stage),
+            state=row.state,
+            at=row.at,
+        )
+        for row in rows
+    ]
+
+
+def news(connection: Connection, horizon: int | None) -> News:
+    """Return what has happened since a look whose horizon this is; None: nothing, and a first one.
+
+    One statement, whose cost is that of what happens, not of how many wait.
+    """
+    if horizon is None:
+        return News(connection.execute(_NOW).scalar_one(), {})
+    where = {"horizon": horizon, "finals": [str(one) for one in FINAL]}
+    rows = connection.execute(_NEWS, where).all()
+    jobs = {
+        JobId(uuid.UUID(str(row.job_id))): bool(row.ends) for row in rows if row.job_id is not None
+    }
+    return News(rows[0].horizon, jobs)

@@ -1,0 +1,269 @@
+"""Waiting for a job over HTTP: until it ends, until it changes, and event by event."""
+
+import json
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+
+from smart_filter_api.keys import Scope
+from smart_filter_shared.ids import JobId, Tenant
+from smart_filter_shared.jobs import events, transitions
+from smart_filter_shared.jobs.leases import Done, Failure, Lease
+from smart_filter_shared.pipeline import StageName
+from smart_filter_tests.bench import KEEPING, Bench
+from smart_filter_tests.serving import Api, a_photo
+
+PREPARE, COMPOSITE = StageName.PREPARE, StageName.COMPOSITE
+# Long enough that only what is waited for ends the wait.
+LONG = {"Prefer": "wait=60"}
+RESULT = {"facts": {}, "arrays": {}, "files": {}}
+PREPARED = {**RESULT, "facts": {"width": 64, "height": 48, "format": "jpg", "proposals": []}}
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One server-sent event."""
+
+    id: int
+    type: str
+    data: dict[str, Any]
+
+
+def kept(api: Api) -> str:
+    """Submit a job of two stages, prepare and composite."""
+    return api.submit(background="keep")
+
+
+def finish(api: Api) -> None:
+    api.finish(PREPARE, PREPARED)
+    api.finish(COMPOSITE, RESULT)
+
+
+def sent(lines: Iterator[str]) -> Iterator[Sent]:
+    fields: dict[str, str] = {}
+    for line in lines:
+        name, _, value = line.partition(": ")
+        if line:
+            fields[name] = value
+        elif "data" in fields:
+            yield Sent(int(fields["id"]), fields["event"], json.loads(fields["data"]))
+            fields = {}
+
+
+def followed(api: Api, job_id: str, after: int | None = None) -> list[Sent]:
+    """Return all events of a job that has ended."""
+    headers = {} if after is None else {"Last-Event-ID": str(after)}
+    with api.client.stream("GET", f"/v1/jobs/{job_id}/events", headers=headers) as answer:
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        return list(sent(answer.iter_lines()))
+
+
+@pytest.fixture
+def beside() -> Iterator[ThreadPoolExecutor]:
+    """Something to wait in while the test goes on."""
+    with ThreadPoolExecutor(1) as pool:
+        yield pool
+
+
+def test_submission_waits_for_the_end_when_that_is_preferred(
+    api: Api, beside: ThreadPoolExecutor
+) -> None:
+    def submit() -> httpx.Response:
+        return api.client.post(
+            "/v1/jobs",
+            files={"photo": ("photo", a_photo())},
+            data={"background": "keep"},
+            headers=LONG,
+        )
+
+    answer = beside.submit(submit)
+    while not api.client.get("/v1/jobs").json()["items"]:
+        pass  # it is on its way
+    finish(api)
+
+    assert answer.result().status_code == 200
+    assert answer.result().headers["Preference-Applied"] == "wait=60"
+    assert answer.result().json()["state"] == "succeeded"
+
+
+def test_submission_falls_back_to_accepted(api: Api) -> None:
+    answer = api.client.post(
+        "/v1/jobs", files={"photo": ("p", a_photo())}, headers={"Prefer": "wait=0"}
+    )
+
+    assert answer.status_code == 202
+    assert answer.headers["Preference-Applied"] == "wait=0"
+    assert answer.json()["state"] == "queued"
+
+
+def test_a_look_waits_for_the_end_when_that_is_preferred(
+    api: Api, beside: ThreadPoolExecutor
+) -> None:
+    job_id = kept(api)
+
+    answer = beside.submit(api.client.get, f"/v1/jobs/{job_id}", headers=LONG)
+    finish(api)
+
+    assert answer.result().json()["state"] == "succeeded"
+
+
+def test_who_knows_what_a_job_is_is_told_nothing_until_it_changes(
+    api: Api, beside: ThreadPoolExecutor
+) -> None:
+    job_id = kept(api)
+    first = api.client.get(f"/v1/jobs/{job_id}")
+    known = {"If-None-Match": first.headers["ETag"]}
+
+    assert api.client.get(f"/v1/jobs/{job_id}", headers=known).status_code == 304
+
+    answer = beside.submit(api.client.get, f"/v1/jobs/{job_id}", headers={**known, **LONG})
+    api.finish(PREPARE, PREPARED)
+
+    assert answer.result().status_code == 200
+    assert answer.result().headers["ETag"] != first.headers["ETag"]
+    assert answer.result().json()["state"] == "running"
+
+
+def test_a_wait_for_a_job_that_is_deleted_ends(api: Api, beside: ThreadPoolExecutor) -> None:
+    job_id = kept(api)
+    answer = beside.submit(api.client.get, f"/v1/jobs/{job_id}", headers=LONG)
+
+    assert api.client.post(f"/v1/jobs/{job_id}/cancel").status_code == 200
+
+    assert answer.result().json()["state"] == "canceled"
+
+
+def test_events_tell_all_that_happened_in_order(api: Api) -> None:
+    job_id = kept(api)
+    finish(api)
+
+    told = followed(api, job_id)
+
+    assert [one.type for one in told] == [
+        "job.queued",
+        "job.running",
+        "job.stage",
+        "job.stage",
+        "job.succeeded",
+    ]
+    assert [one.id for one in told] == sorted({one.id for one in told})
+    assert {one.data["type"] for one in told[-1:]} == {"job.succeeded"}
+    assert told[-1].data["data"] == api.job(job_id)
+    assert told[0].data["timestamp"].endswith("Z")
+
+
+def test_events_come_as_they_happen(api: Api) -> None:
+    job_id = kept(api)
+    with api.client.stream("GET", f"/v1/jobs/{job_id}/events") as answer:
+        told = sent(answer.iter_lines())
+        assert next(told).type == "job.queued"
+
+        api.finish(PREPARE, PREPARED)
+
+        assert [next(told).type, next(told).type] == ["job.running", "job.stage"]
+        api.finish(COMPOSITE, RESULT)
+        assert [one.type for one in told] == ["job.stage", "job.succeeded"]
+
+
+def test_following_goes_on_behind_the_last_event_that_came(api: Api) -> None:
+    job_id = kept(api)
+    finish(api)
+    told = followed(api, job_id)
+
+    assert followed(api, job_id, after=told[2].id) == told[3:]
+
+
+def test_behind_the_end_there_is_nothing_to_come_again_for(api: Api) -> None:
+    job_id = kept(api)
+    finish(api)
+    last = followed(api, job_id)[-1]
+
+    answer = api.client.get(f"/v1/jobs/{job_id}/events", headers={"Last-Event-ID": str(last.id)})
+
+    assert answer.status_code == 204
+
+
+@pytest.mark.parametrize("name", ["nope", "-1", "99999999999999999999"])
+def test_an_event_id_that_is_none_is_told(api: Api, name: str) -> None:
+    answer = api.client.get(f"/v1/jobs/{kept(api)}/events", headers={"Last-Event-ID": name})
+
+    assert answer.status_code == 400
+    assert answer.json()["code"] == "malformed_request"
+
+
+def test_jobs_of_others_cannot_be_followed(api: Api) -> None:
+    job_id = kept(api)
+    stranger = {"Authorization": f"Bearer {api.key(*Scope, tenant=Tenant('else'))}"}
+
+    foreign = api.client.get(f"/v1/jobs/{job_id}/events", headers=stranger)
+    unknown = api.client.get(f"/v1/jobs/{uuid.uuid4()}/events", headers=stranger)
+
+    assert foreign.status_code == unknown.status_code == 404
+    assert foreign.json()["code"] == unknown.json()["code"] == "not_found"
+
+
+@pytest.mark.parametrize("end", ["fail", "cancel"])
+def test_every_end_is_an_event(bench: Bench, end: str) -> None:
+    job_id = bench.submit()
+    lease = bench.claim_one(PREPARE)
+
+    with bench.transaction() as connection:
+        if end == "fail":
+            transitions.fail(connection, lease, Failure("internal", "It broke", "why"))
+        else:
+            transitions.cancel(connection, job_id, bench.job(job_id).tenant)
+
+    assert types(bench, job_id)[-1] == {"fail": "job.failed", "cancel": "job.canceled"}[end]
+
+
+def test_a_stage_that_is_tried_again_is_no_new_beginning(bench: Bench) -> None:
+    job_id = bench.submit()
+    lease = bench.claim_one(PREPARE)
+    with bench.transaction() as connection:
+        transitions.release(connection, lease, delay_seconds=0, give_up_seconds=60)
+    bench.claim_one(PREPARE)
+
+    assert types(bench, job_id) == ["job.queued", "job.running"]
+
+
+def test_events_go_with_their_job(bench: Bench) -> None:
+    job_id = bench.submit()
+
+    with bench.transaction() as connection:
+        transitions.delete(connection, job_id, bench.job(job_id).tenant)
+
+    assert types(bench, job_id) == []
+
+
+def test_what_is_committed_late_is_news_all_the_same(bench: Bench) -> None:
+    """Ids are drawn before the commit: who goes by them would miss the first."""
+    first, second = bench.submit(), bench.submit()
+    leases = {lease.job_id: lease for lease in (bench.claim_one(PREPARE), bench.claim_one(PREPARE))}
+    with bench.transaction() as reader:
+        horizon = events.news(reader, None).horizon
+
+    with bench.transaction() as slow:
+        transitions.complete(slow, [done(leases[first])], KEEPING)
+        with bench.transaction() as fast:
+            transitions.complete(fast, [done(leases[second])], KEEPING)
+        with bench.transaction() as reader:
+            seen = events.news(reader, horizon)
+    with bench.transaction() as reader:
+        later = events.news(reader, seen.horizon)
+
+    assert set(seen.jobs) == {second}
+    assert first in later.jobs
+
+
+def done(lease: Lease) -> Done:
+    return Done(lease, RESULT, 0.1, {})
+
+
+def types(bench: Bench, job_id: JobId) -> list[str]:
+    with bench.transaction() as connection:
+        return [str(event.type) for event in events.of_job(connection, job_id)]
