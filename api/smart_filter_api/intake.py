@@ -1,6 +1,7 @@
 """Uploads: spooled while they are hashed, then judged by their header; nothing is decoded."""
 
 import hashlib
+import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import ExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
@@ -42,6 +43,13 @@ class Upload:
     photo: Spooled
     background: Spooled | None
     fields: Mapping[str, Sequence[str]]
+
+    @property
+    def fingerprint(self) -> bytes:
+        """What tells it from any other upload."""
+        background = None if self.background is None else self.background.digest
+        fields = sorted((name, list(texts)) for name, texts in self.fields.items())
+        return json.dumps([self.photo.digest, background, fields]).encode()
 
 
 @asynccontextmanager

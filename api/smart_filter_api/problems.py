@@ -45,6 +45,10 @@ KINDS: Mapping[str, Kind] = {
     "job_deleted": Kind(HTTPStatus.GONE, "The job was deleted"),
     "inputs_expired": Kind(HTTPStatus.GONE, "The photo is not kept any more"),
     "output_expired": Kind(HTTPStatus.GONE, "The output is not kept any more"),
+    "idempotency_in_progress": Kind(HTTPStatus.CONFLICT, "The same request is being worked on"),
+    "idempotency_mismatch": Kind(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "The key was used for another request"
+    ),
     "photo_too_large": Kind(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The photo is too large"),
     "unsupported_media": Kind(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Not an accepted picture"),
     "invalid_recipe": Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "The recipe is not valid"),
@@ -132,8 +136,15 @@ def documented(*codes: str) -> dict[int | str, dict[str, Any]]:  # FastAPI's typ
 
 
 async def _ours(request: Request, error: Exception) -> Response:
-    if not isinstance(error, Error) or error.code not in KINDS or error.code == _INTERNAL:
-        raise error  # a defect: nothing that a client is meant to see has this code
+    if not isinstance(error, Error):
+        raise error
+    return of(request, error)
+
+
+def of(request: Request, error: Error) -> Response:
+    """Return the document for an error; raises the error when no client is meant to see it."""
+    if error.code not in KINDS or error.code == _INTERNAL:
+        raise error  # a defect
     errors = error.errors if isinstance(error, InvalidRecipe) else []
     if isinstance(error, TryAgain):
         # Its message tells of addresses and users: for the operator, not for the client.

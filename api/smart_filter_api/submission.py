@@ -3,6 +3,7 @@
 import contextlib
 import secrets
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import BinaryIO, cast
 
@@ -34,9 +35,16 @@ class Accepted:
     ringing: list[Capability]
 
 
-async def accept(services: Services, tenant: Tenant, upload: Upload) -> Accepted:
+async def accept(
+    services: Services,
+    tenant: Tenant,
+    upload: Upload,
+    *,
+    also: Callable[[Connection, JobRow], None],
+) -> Accepted:
     """Store the pictures, then write the job and commit: a row never points at nothing.
 
+    also: what else is written in the transaction that writes the job.
     Raises InvalidRecipe, Contradiction, NotAvailable, DatabaseUnavailable and
     StorageUnavailable; then there is no row, and no object unless storage has just gone.
     """
@@ -51,7 +59,7 @@ async def accept(services: Services, tenant: Tenant, upload: Upload) -> Accepted
                 undoing.push_async_callback(_remove, services, key)
                 await _store(services, key, picture)
         async with services.transaction() as connection:
-            accepted = await connection.run_sync(_write, submission)
+            accepted = await connection.run_sync(_write, submission, also)
             # From here on a commit that seems to fail may have happened: the pictures stay, and
             # retention removes them should no row name them.
             undoing.pop_all()
@@ -115,11 +123,14 @@ async def _published(services: Services) -> list[Published]:
         return await connection.run_sync(models.published, pools=services.pools)
 
 
-def _write(connection: Connection, submission: Submission) -> Accepted:
+def _write(
+    connection: Connection, submission: Submission, also: Callable[[Connection, JobRow], None]
+) -> Accepted:
     ringing = transitions.submit(connection, submission)
     job = queries.find(connection, submission.job_id, submission.tenant)
     if job is None:
         raise RuntimeError(f"job {submission.job_id} was written and cannot be read")
+    also(connection, job)
     return Accepted(job, ringing)
 
 

@@ -108,6 +108,18 @@ class InvalidRecipe(Rejected):
         self.errors = errors
 
 
+class IdempotencyMismatch(Rejected):
+    """The key was used for another request."""
+
+    code = "idempotency_mismatch"
+
+
+class IdempotencyInProgress(Conflict):
+    """A request with this key is being worked on."""
+
+    code = "idempotency_in_progress"
+
+
 class Contradiction(InvalidRecipe):
     """Fields that are right one by one do not go together."""
 

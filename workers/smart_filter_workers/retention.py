@@ -54,9 +54,13 @@ class Retention:
                 _log.warning("nothing removed", reason=str(error))
 
     def remove_expired(self) -> int:
-        """Mark what has expired, and remove what is marked; return how many objects."""
+        """Mark what has expired, and remove what is marked; return how many objects.
+
+        Requests whose keys are a day old are forgotten on the way.
+        """
         with sessions.transaction(self._engine) as connection:
             retention.mark_expired(connection, most=_AT_ONCE)
+            retention.forget_requests(connection, most=_AT_ONCE)
         with sessions.transaction(self._engine) as connection:
             marked = retention.marked(connection, most=_AT_ONCE)
         for artifact in marked:

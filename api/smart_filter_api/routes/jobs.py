@@ -11,8 +11,18 @@ from fastapi.responses import StreamingResponse
 from pydantic import AfterValidator, AwareDatetime
 from sqlalchemy import Connection
 
-from smart_filter_api import answers, intake, openapi, removal, submission, tags, waiting
+from smart_filter_api import (
+    answers,
+    idempotency,
+    intake,
+    openapi,
+    removal,
+    submission,
+    tags,
+    waiting,
+)
 from smart_filter_api.deps import OpenServices, Reader, Services, Submitter
+from smart_filter_api.idempotency import IdempotencyKey
 from smart_filter_api.problems import documented
 from smart_filter_api.schemas import JobAnswer, JobPage
 from smart_filter_shared.errors import JobDeleted, MalformedRequest, NotFound
@@ -30,6 +40,8 @@ _METADATA = "metadata."
 _EVENTS = "text/event-stream"
 _APPLIED = "Preference-Applied"
 _MOST_EVENT_ID = 2**63 - 1
+# What a request with an Idempotency-Key may be told.
+_ONCE = ("malformed_request", "idempotency_in_progress", "idempotency_mismatch")
 
 Preferences = Annotated[str | None, Header(description="`wait=n`: seconds, at most 60")]
 
@@ -40,9 +52,9 @@ Answer = TypeVar("Answer")
     "",
     status_code=status.HTTP_202_ACCEPTED,
     summary="Submit a photo",
+    response_model=JobAnswer,
     openapi_extra={"requestBody": openapi.SUBMISSION},
     responses=documented(
-        "malformed_request",
         "unauthorized",
         "scope",
         "photo_too_large",
@@ -50,31 +62,41 @@ Answer = TypeVar("Answer")
         "invalid_recipe",
         "contradiction",
         "not_available",
+        *_ONCE,
+        "job_deleted",
         "unavailable",
     )
     | {status.HTTP_200_OK: {"model": JobAnswer, "description": "it ended within `Prefer: wait`"}},
 )
 async def create(
     request: Request,
-    response: Response,
     services: OpenServices,
     caller: Submitter,
     prefer: Preferences = None,
-) -> JobAnswer:
+    idempotency_key: IdempotencyKey = None,
+) -> Response:
     """Take a photo and what to do with it; the job is queued when this is answered."""
-    async with intake.received(request) as upload:
-        accepted = await submission.accept(services, caller.tenant, upload)
+    async with (
+        intake.received(request) as upload,
+        idempotency.once(
+            services, request, caller.tenant, idempotency_key, upload.fingerprint
+        ) as once,
+    ):
+        if once.replayed is not None:
+            return once.replayed
+
+        def remember(connection: Connection, row: JobRow) -> None:
+            once.remember(connection, _accepted(row, services), job_id=row.id)
+
+        accepted = await submission.accept(services, caller.tenant, upload, also=remember)
     services.ringer.ring(accepted.ringing)
-    row = accepted.job
     seconds = waiting.preferred_seconds(prefer)
-    if seconds is not None:
-        row = await waiting.until_end(services, caller.tenant, row, seconds=seconds)
-        response.headers[_APPLIED] = f"wait={seconds}"
-        if row.finished_at is not None:
-            response.status_code = status.HTTP_200_OK
-    job = answers.job(row, services.keeping)
-    response.headers["Location"] = job.links.self
-    return job
+    if seconds is None:
+        return _accepted(accepted.job, services)
+    row = await waiting.until_end(services, caller.tenant, accepted.job, seconds=seconds)
+    answer = _accepted(row, services)
+    answer.headers[_APPLIED] = f"wait={seconds}"
+    return answer
 
 
 def _job_id_of_cursor(cursor: str) -> str:
@@ -195,27 +217,41 @@ async def follow(
 @router.post(
     "/{job_id}/cancel",
     summary="Cancel a job",
+    response_model=JobAnswer,
     responses=documented(
-        "unauthorized", "scope", "not_found", "job_final", "job_deleted", "unavailable"
+        *_ONCE, "unauthorized", "scope", "not_found", "job_final", "job_deleted", "unavailable"
     ),
 )
-async def cancel(job_id: str, services: OpenServices, caller: Submitter) -> JobAnswer:
+async def cancel(
+    job_id: str,
+    request: Request,
+    services: OpenServices,
+    caller: Submitter,
+    idempotency_key: IdempotencyKey = None,
+) -> Response:
     """Withdraw a job that has not ended."""
 
-    def move(connection: Connection) -> JobRow:
+    def move(connection: Connection) -> Response:
         _own(connection, job_id, caller.tenant, transitions.cancel)
-        return found(connection, job_id, caller.tenant)
+        row = found(connection, job_id, caller.tenant)
+        answer = _answer(row, services, status.HTTP_200_OK)
+        once.remember(connection, answer, job_id=row.id)
+        return answer
 
-    async with services.transaction() as connection:
-        row = await connection.run_sync(move)
-    return answers.job(row, services.keeping)
+    async with idempotency.once(services, request, caller.tenant, idempotency_key) as once:
+        if once.replayed is not None:
+            return once.replayed
+        async with services.transaction() as connection:
+            return await connection.run_sync(move)
 
 
 @router.post(
     "/{job_id}/redrive",
     status_code=status.HTTP_202_ACCEPTED,
     summary="Let a failed job go on",
+    response_model=JobAnswer,
     responses=documented(
+        *_ONCE,
         "unauthorized",
         "scope",
         "not_found",
@@ -226,17 +262,29 @@ async def cancel(job_id: str, services: OpenServices, caller: Submitter) -> JobA
         "unavailable",
     ),
 )
-async def redrive(job_id: str, services: OpenServices, caller: Submitter) -> JobAnswer:
+async def redrive(
+    job_id: str,
+    request: Request,
+    services: OpenServices,
+    caller: Submitter,
+    idempotency_key: IdempotencyKey = None,
+) -> Response:
     """Let a failed job go on from what has succeeded, with all its attempts."""
 
-    def move(connection: Connection) -> tuple[JobRow, list[Capability]]:
+    def move(connection: Connection) -> tuple[Response, list[Capability]]:
         ready = _own(connection, job_id, caller.tenant, transitions.redrive)
-        return found(connection, job_id, caller.tenant), ready
+        row = found(connection, job_id, caller.tenant)
+        answer = _answer(row, services, status.HTTP_202_ACCEPTED)
+        once.remember(connection, answer, job_id=row.id)
+        return answer, ready
 
-    async with services.transaction() as connection:
-        row, ready = await connection.run_sync(move)
+    async with idempotency.once(services, request, caller.tenant, idempotency_key) as once:
+        if once.replayed is not None:
+            return once.replayed
+        async with services.transaction() as connection:
+            answer, ready = await connection.run_sync(move)
     services.ringer.ring(ready)
-    return answers.job(row, services.keeping)
+    return answer
 
 
 @router.delete(
@@ -267,6 +315,18 @@ def found(connection: Connection, job_id: str, tenant: Tenant) -> JobRow:
     if row is None:
         raise _gone(connection, job_id, tenant)
     return row
+
+
+def _accepted(row: JobRow, services: Services) -> Response:
+    """Return the answer to a submission: 202, or 200 when the job has ended by now."""
+    ended = row.finished_at is not None
+    answer = _answer(row, services, status.HTTP_200_OK if ended else status.HTTP_202_ACCEPTED)
+    answer.headers["Location"] = f"{router.prefix}/{row.id}"
+    return answer
+
+
+def _answer(row: JobRow, services: Services, code: int) -> Response:
+    return Response(_content(row, services), status_code=code, media_type="application/json")
 
 
 def _content(row: JobRow, services: Services) -> bytes:

@@ -238,6 +238,26 @@ events = Table(
     Index("events_new", "written_in"),
 )
 
+# Requests with an Idempotency-Key.
+requests = Table(
+    "requests",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    # SHA-256 of what was asked.
+    Column("fingerprint", Text, nullable=False),
+    Column("claimed_at", _Moment, nullable=False),
+    # What was answered; null while it is worked on.
+    Column("status", SmallInteger),
+    Column("media_type", Text),
+    Column("location", Text),
+    # Null as well when the job that it tells of was deleted.
+    Column("body", Text),
+    Column("job_id", Uuid),
+    Index("requests_by_age", "claimed_at"),
+    Index("requests_by_job", "job_id", postgresql_where=text("job_id IS NOT NULL")),
+)
+
 tombstones = Table(
     "tombstones",
     metadata,

@@ -15,6 +15,9 @@ from sqlalchemy import Connection, text
 from smart_filter_shared.ids import JobId, Tenant
 from smart_filter_shared.storage.keys import tenant_of
 
+# How long an Idempotency-Key is remembered.
+REQUEST_HOURS = 24
+
 
 class Kind(StrEnum):
     """What an artifact is; it says how long it is kept."""
@@ -90,6 +93,22 @@ def mark_expired(connection: Connection, *, most: int) -> None:
             WHERE artifacts.tenant = expired.tenant AND artifacts.key = expired.key
         """),
         {"most": most},
+    )
+
+
+def forget_requests(connection: Connection, *, most: int) -> None:
+    """Forget requests whose Idempotency-Key is not kept any more."""
+    connection.execute(
+        text("""
+            DELETE FROM requests USING (
+                SELECT tenant, key FROM requests
+                WHERE claimed_at < statement_timestamp() - make_interval(hours => :hours)
+                ORDER BY claimed_at LIMIT :most
+                FOR UPDATE SKIP LOCKED
+            ) AS old
+            WHERE requests.tenant = old.tenant AND requests.key = old.key
+        """),
+        {"most": most, "hours": REQUEST_HOURS},
     )
 
 

@@ -235,6 +235,8 @@ FORGET = (
     text("DELETE FROM stages WHERE job_id = :job_id"),
     text("DELETE FROM events WHERE job_id = :job_id"),
     text("DELETE FROM jobs WHERE id = :job_id"),
+    # What was answered tells of it; that something was is kept.
+    text("UPDATE requests SET body = NULL WHERE job_id = :job_id"),
     text("""
         INSERT INTO tombstones (job_id, tenant, deleted_at)
         VALUES (:job_id, :tenant, statement_timestamp())

@@ -1,0 +1,197 @@
+"""Idempotency-Key: the same request, sent again, is answered again and done once.
+
+A key belongs to a tenant and is kept for a day. Whoever comes first claims it; what the
+request writes and what it is answered are committed together, so that a key whose process
+died is free again, and one whose answer is stored was really done.
+Source: draft-ietf-httpapi-idempotency-key-header.
+"""
+
+import contextlib
+import hashlib
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated, Final
+
+import anyio
+from fastapi import Header, Request, Response
+from sqlalchemy import Connection, text
+
+from smart_filter_api import problems
+from smart_filter_api.deps import Services
+from smart_filter_shared.errors import (
+    Conflict,
+    Error,
+    IdempotencyInProgress,
+    IdempotencyMismatch,
+    JobDeleted,
+    MalformedRequest,
+    Rejected,
+    TryAgain,
+)
+from smart_filter_shared.ids import JobId, Tenant
+from smart_filter_shared.jobs.retention import REQUEST_HOURS
+
+REPLAYED: Final = "Idempotency-Replayed"
+# No request takes so long once its body is here: whoever claimed the key has died.
+_ABANDONED_SECONDS: Final = 60
+_MOST_CHARACTERS: Final = 255
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        description="whatever names this request among yours for a day, at most 255 characters",
+    ),
+]
+
+# A structured-field string (RFC 9651, 3.3.3), or the same without its quotes.
+_QUOTED = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])*)"')
+_BARE = re.compile(r"[!#-~]+")
+
+_CLAIM = text("""
+    INSERT INTO requests (tenant, key, fingerprint, claimed_at)
+    VALUES (:tenant, :key, :fingerprint, statement_timestamp())
+    ON CONFLICT (tenant, key) DO UPDATE SET
+        fingerprint = excluded.fingerprint, claimed_at = excluded.claimed_at,
+        status = NULL, media_type = NULL, location = NULL, body = NULL, job_id = NULL
+    WHERE requests.claimed_at < statement_timestamp() - make_interval(hours => :kept_hours)
+        OR requests.status IS NULL AND requests.claimed_at
+            < statement_timestamp() - make_interval(secs => :abandoned_seconds)
+    RETURNING claimed_at
+""")
+_FIND = text("""
+    SELECT fingerprint, status, media_type, location, body FROM requests
+    WHERE tenant = :tenant AND key = :key
+""")
+_STORE = text("""
+    UPDATE requests SET status = :status, media_type = :media_type, location = :location,
+        body = :body, job_id = :job_id
+    WHERE tenant = :tenant AND key = :key AND claimed_at = :claimed_at
+""")
+_FREE = text("""
+    DELETE FROM requests
+    WHERE tenant = :tenant AND key = :key AND claimed_at = :claimed_at AND status IS NULL
+""")
+
+
+class Once:
+    """One request under its key; without a key nothing is remembered.
+
+    replayed: what it was answered before; then there is nothing to do.
+    """
+
+    def __init__(self, named: dict[str, object] | None, replayed: Response | None) -> None:
+        self.replayed = replayed
+        self._named = named
+
+    def remember(
+        self,
+        connection: Connection,
+        answer: Response,
+        *,
+        job_id: JobId | None = None,
+    ) -> None:
+        """Store what is answered, in the transaction that does what was asked.
+
+        Raises IdempotencyInProgress when the claim was given to another request meanwhile.
+        """
+        if self._named is not None:
+            stored = connection.execute(
+                _STORE,
+                {
+                    **self._named,
+                    "status": answer.status_code,
+                    "media_type": answer.media_type,
+                    "location": answer.headers.get("Location"),
+                    "body": bytes(answer.body).decode(),
+                    "job_id": job_id,
+                },
+            )
+            if not stored.rowcount:
+                raise IdempotencyInProgress("another request has taken this key over")
+
+
+@asynccontextmanager
+async def once(
+    services: Services, request: Request, tenant: Tenant, key: str | None, payload: bytes = b""
+) -> AsyncIterator[Once]:
+    """Do a request once: yields what was answered before, or lets the block do it.
+
+    key: the header as it came.  payload: what tells the request's body from any other.
+    An error that the client must mend is remembered as well; any other frees the key.
+    Raises MalformedRequest, IdempotencyMismatch, IdempotencyInProgress, JobDeleted.
+    """
+    if key is None:
+        yield Once(None, None)
+        return
+    asked = f"{request.method} {request.url.path}\n".encode() + payload
+    named: dict[str, object] = {
+        "tenant": tenant,
+        "key": parsed(key),
+        "fingerprint": hashlib.sha256(asked).hexdigest(),
+    }
+    replayed = await _claimed(services, named)
+    if replayed is not None:
+        yield Once(named, replayed)
+        return
+    claim = Once(named, None)
+    try:
+        yield claim
+    except (Rejected, Conflict) as error:
+        answer = problems.of(request, error)
+        async with services.transaction() as connection:
+            await connection.run_sync(claim.remember, answer)
+        raise
+    except BaseException:
+        with anyio.CancelScope(shield=True), contextlib.suppress(TryAgain):
+            async with services.transaction() as connection:
+                await connection.run_sync(lambda open_one: open_one.execute(_FREE, named))
+        raise
+
+
+def parsed(key: str) -> str:
+    """Return the key in a header.  Raises MalformedRequest."""
+    quoted = _QUOTED.fullmatch(key.strip())
+    if quoted is not None:
+        found = re.sub(r'\\(["\\])', r"\1", quoted[1])
+    else:
+        found = key.strip() if _BARE.fullmatch(key.strip()) else ""
+    if not 0 < len(found) <= _MOST_CHARACTERS:
+        raise MalformedRequest(
+            f"Idempotency-Key is not 1 to {_MOST_CHARACTERS} printable characters in quotes"
+        )
+    return found
+
+
+async def _claimed(services: Services, named: dict[str, object]) -> Response | None:
+    """Claim a key, noting when, or return what was answered under it."""
+
+    def claim(connection: Connection) -> Response | Error | None:
+        limits = {"kept_hours": REQUEST_HOURS, "abandoned_seconds": _ABANDONED_SECONDS}
+        claimed = connection.execute(_CLAIM, {**named, **limits}).one_or_none()
+        if claimed is not None:
+            named["claimed_at"] = claimed.claimed_at
+            return None
+        before = connection.execute(_FIND, named).one_or_none()
+        if before is None or (before.status is None and before.fingerprint == named["fingerprint"]):
+            return IdempotencyInProgress("the first request with this key is being worked on")
+        if before.fingerprint != named["fingerprint"]:
+            return IdempotencyMismatch("this key was used for another request; take a new one")
+        if before.body is None:
+            return JobDeleted("the job of that request was deleted; nothing of it is kept")
+        headers = {REPLAYED: "true"}
+        if before.location is not None:
+            headers["Location"] = before.location
+        return Response(
+            before.body,
+            status_code=before.status,
+            media_type=before.media_type,
+            headers=headers,
+        )
+
+    async with services.transaction() as connection:
+        found = await connection.run_sync(claim)
+    if isinstance(found, Error):
+        raise found
+    return found

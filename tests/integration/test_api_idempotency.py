@@ -1,0 +1,184 @@
+"""A request that is sent again under its key is answered again and done once."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+from sqlalchemy import text
+
+from smart_filter_api.idempotency import parsed
+from smart_filter_api.keys import Scope
+from smart_filter_shared.errors import MalformedRequest
+from smart_filter_shared.ids import Tenant
+from smart_filter_shared.jobs import retention
+from smart_filter_shared.jobs.leases import Failure
+from smart_filter_shared.pipeline import StageName
+from smart_filter_tests.serving import Api, a_photo
+
+PHOTO = a_photo()
+
+
+def post(api: Api, key: str, *, photo: bytes = PHOTO, **fields: str) -> httpx.Response:
+    return api.client.post(
+        "/v1/jobs",
+        files={"photo": ("photo", photo)},
+        data=fields,
+        headers={"Idempotency-Key": key},
+    )
+
+
+def jobs(api: Api) -> list[str]:
+    return [job["id"] for job in api.client.get("/v1/jobs").json()["items"]]
+
+
+def test_the_same_request_is_answered_again_and_done_once(api: Api) -> None:
+    first, again = post(api, '"a key"'), post(api, '"a key"')
+
+    assert (first.status_code, again.status_code) == (202, 202)
+    assert first.content == again.content
+    assert again.headers["Location"] == first.headers["Location"]
+    assert "Idempotency-Replayed" not in first.headers
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert jobs(api) == [first.json()["id"]]
+    assert api.leftovers()["objects"] == 1
+
+
+def test_twenty_at_once_are_one_job_and_one_photo(api: Api) -> None:
+    with ThreadPoolExecutor(20) as pool:
+        answers = [one.result() for one in [pool.submit(post, api, "twenty") for _ in range(20)]]
+
+    assert {answer.status_code for answer in answers} <= {202, 409}
+    assert {answer.json()["code"] for answer in answers if answer.status_code == 409} <= {
+        "idempotency_in_progress"
+    }
+    assert len(jobs(api)) == 1
+    assert api.leftovers()["objects"] == 1
+
+
+@pytest.mark.parametrize("changed", ["photo", "field"])
+def test_a_key_is_for_one_request(api: Api, changed: str) -> None:
+    post(api, "mine")
+
+    other = (
+        post(api, "mine", photo=a_photo("PNG"))
+        if changed == "photo"
+        else post(api, "mine", background="keep")
+    )
+
+    assert other.status_code == 422
+    assert other.json()["code"] == "idempotency_mismatch"
+    assert len(jobs(api)) == 1
+
+
+def test_keys_belong_to_their_tenant(api: Api) -> None:
+    post(api, "shared")
+    stranger = {"Authorization": f"Bearer {api.key(*Scope, tenant=Tenant('else'))}"}
+
+    answer = api.client.post(
+        "/v1/jobs",
+        files={"photo": ("photo", PHOTO)},
+        headers={**stranger, "Idempotency-Key": "shared"},
+    )
+
+    assert answer.status_code == 202
+    assert "Idempotency-Replayed" not in answer.headers
+
+
+def test_what_the_client_must_mend_is_answered_again(api: Api) -> None:
+    first, again = post(api, "bad", quality="0"), post(api, "bad", quality="0")
+
+    assert (first.status_code, again.status_code) == (422, 422)
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert again.headers["content-type"] == "application/problem+json"
+    assert first.json() == again.json()
+
+
+def test_a_key_whose_request_died_is_free_after_a_minute(api: Api) -> None:
+    claimed(api, "dead", seconds_ago=30)
+    assert post(api, "dead").status_code == 422, "the fingerprint of the dead one is another"
+
+    claimed(api, "dead", seconds_ago=61)
+
+    assert post(api, "dead").status_code == 202
+
+
+def test_a_key_is_forgotten_after_a_day(api: Api) -> None:
+    post(api, "old")
+    with api.bench.transaction() as connection:
+        connection.execute(
+            text("UPDATE requests SET claimed_at = claimed_at - interval '25 hours'")
+        )
+
+    again = post(api, "old")
+    with api.bench.transaction() as connection:
+        retention.forget_requests(connection, most=10)
+        kept = connection.execute(text("SELECT count(*) FROM requests")).scalar_one()
+
+    assert "Idempotency-Replayed" not in again.headers
+    assert len(jobs(api)) == 2
+    assert kept == 1
+
+
+def test_of_a_deleted_job_nothing_is_answered_again(api: Api) -> None:
+    job_id = post(api, "gone").json()["id"]
+
+    api.client.delete(f"/v1/jobs/{job_id}")
+
+    assert post(api, "gone").status_code == 410
+
+
+def test_canceling_again_under_its_key_is_answered_again(api: Api) -> None:
+    path = f"/v1/jobs/{api.submit()}/cancel"
+    key = {"Idempotency-Key": "cancel"}
+
+    first, again = (api.client.post(path, headers=key) for _ in range(2))
+
+    assert (first.status_code, again.status_code) == (200, 200)
+    assert first.content == again.content
+    assert api.client.post(path).status_code == 409
+
+
+def test_redriving_again_under_its_key_is_done_once(api: Api) -> None:
+    job_id = api.submit(background="keep")
+    api.fail(StageName.PREPARE, Failure("internal", "It broke", "why"))
+    key = {"Idempotency-Key": "redrive"}
+
+    answers = [api.client.post(f"/v1/jobs/{job_id}/redrive", headers=key) for _ in range(2)]
+
+    assert [answer.status_code for answer in answers] == [202, 202]
+    assert answers[1].headers["Idempotency-Replayed"] == "true"
+
+
+@pytest.mark.parametrize("key", ["", '""', '"open', "two words", '"\\n"', "x" * 256])
+def test_a_key_that_is_none_is_told(api: Api, key: str) -> None:
+    answer = post(api, key)
+
+    assert answer.status_code == 400
+    assert answer.json()["code"] == "malformed_request"
+    assert jobs(api) == []
+
+
+@pytest.mark.parametrize(
+    ("header", "key"),
+    [('"a \\"b\\" \\\\"', 'a "b" \\'), ("bare-1", "bare-1"), (' "spaced" ', "spaced")],
+)
+def test_a_key_is_a_structured_string_or_bare(header: str, key: str) -> None:
+    assert parsed(header) == key
+
+
+def test_a_key_beyond_ascii_is_refused() -> None:
+    with pytest.raises(MalformedRequest):
+        parsed('"Ω"')
+
+
+def claimed(api: Api, key: str, *, seconds_ago: int) -> None:
+    """Leave behind what a process leaves that died while it worked on a request."""
+    with api.bench.transaction() as connection:
+        connection.execute(text("DELETE FROM requests"))
+        connection.execute(
+            text("""
+                INSERT INTO requests (tenant, key, fingerprint, claimed_at)
+                VALUES ('tests', :key, 'of another', now() - make_interval(secs => :ago))
+            """),
+            {"key": key, "ago": seconds_ago},
+        )
