@@ -35,6 +35,8 @@ from smart_filter_shared.storage.objects import ObjectStore
 _DATABASE_CONNECTIONS = 10
 _DATABASE_SECONDS = 5.0
 _STORAGE_THREADS = 16
+# Each may take 150 MB for a moment.
+_JSON_BODIES = 1
 # However often somebody scrapes: anybody may.
 _MEASURED_SECONDS = 2.0
 # A model that a worker brings, or a picture that somebody adds, is listed as much later.
@@ -60,6 +62,7 @@ class Services:
     models: all that are known.  stock: the pictures that each tenant may use.
     measured: what the metrics show of the database.
     watching: those who wait for jobs.
+    json_bodies: bounds how many JSON bodies are in memory at once.
     """
 
     database: AsyncEngine
@@ -75,6 +78,7 @@ class Services:
     stock: RememberedEach[Tenant, list[Picture]]
     measured: Remembered[Reading]
     watching: Watching
+    json_bodies: anyio.CapacityLimiter
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
@@ -144,6 +148,7 @@ async def opened(settings: Settings) -> AsyncIterator[Services]:
         stock=RememberedEach(_STOCK_SECONDS, most=_STOCK_TENANTS),
         measured=Remembered(_MEASURED_SECONDS),
         watching=Watching(partial(_news, reader)),
+        json_bodies=anyio.CapacityLimiter(_JSON_BODIES),
     )
     try:
         async with anyio.create_task_group() as beside:

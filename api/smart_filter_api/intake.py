@@ -12,10 +12,10 @@ import anyio.to_thread
 from fastapi import Request
 from python_multipart.multipart import parse_options_header
 
-from smart_filter_api import multipart, photo_header
+from smart_filter_api import json_body, multipart, photo_header
 from smart_filter_api.multipart import BACKGROUND, PHOTO, PICTURES
 from smart_filter_api.photo_header import PhotoHeader
-from smart_filter_shared.errors import FieldError, MalformedRequest, NotAvailable
+from smart_filter_shared.errors import MalformedRequest
 
 # What one picture holds of memory; the rest of it goes to a temporary file.
 _MEMORY_BYTES = 1_000_000
@@ -56,28 +56,57 @@ class Upload:
 async def received(request: Request) -> AsyncIterator[Upload]:
     """Take the body of a request; whatever ends the block, nothing of it is left behind.
 
-    Raises MalformedRequest, PhotoTooLarge, UnsupportedMedia; NotAvailable for a JSON body;
-    ClientDisconnect when the body ends early.
+    Raises MalformedRequest, PhotoTooLarge, UnsupportedMedia; InvalidRecipe and its kinds for
+    JSON; ClientDisconnect when the body ends early.
     """
     content_type = request.headers.get("content-type")
     if parse_options_header(content_type)[0] == b"application/json":
-        detail = "a JSON body is not available yet; send multipart/form-data"
-        raise NotAvailable([FieldError("", detail)])
+        async with _json(request) as upload:
+            yield upload
+        return
     form = multipart.Form(content_type)
-    announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced) > multipart.MAX_BODY_BYTES:
-        raise multipart.too_large()
+    _refuse_announced(request, multipart.MAX_BODY_BYTES)
     with ExitStack() as open_files:
         spools: dict[str, _Spool] = {}
         body = in_time(request.stream(), seconds=_SILENT_SECONDS)
         async with aclosing(form.pieces(body)) as pieces:
             async for name, piece in pieces:
                 if name not in spools:
-                    file = open_files.enter_context(SpooledTemporaryFile(max_size=_MEMORY_BYTES))
-                    spools[name] = _Spool(file)
+                    spools[name] = _spool(open_files)
                 await spools[name].take(piece)
         pictures = {name: await spools[name].judged(PICTURES[name]) for name in spools}
         yield Upload(pictures[PHOTO], pictures.get(BACKGROUND), form.fields)
+
+
+@asynccontextmanager
+async def _json(request: Request) -> AsyncIterator[Upload]:
+    _refuse_announced(request, json_body.MAX_BODY_BYTES)
+    with ExitStack() as open_files:
+        raw = open_files.enter_context(SpooledTemporaryFile(max_size=_MEMORY_BYTES))
+        length = 0
+        async for chunk in in_time(request.stream(), seconds=_SILENT_SECONDS):
+            length += len(chunk)
+            if length > json_body.MAX_BODY_BYTES:
+                raise multipart.too_large()
+            await anyio.to_thread.run_sync(raw.write, chunk)
+        raw.seek(0)
+        spool = _spool(open_files)
+        # A document is taken apart in memory: one after the other, when all of it is here.
+        async with request.app.state.services.json_bodies:
+            sent = await anyio.to_thread.run_sync(lambda: json_body.read(raw.read()))
+            await spool.take(sent.photo)
+        photo = await spool.judged(PICTURES[PHOTO])
+        yield Upload(photo, None, sent.fields)
+
+
+def _refuse_announced(request: Request, most: int) -> None:
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced) > most:
+        raise multipart.too_large()
+
+
+def _spool(open_files: ExitStack) -> "_Spool":
+    return _Spool(open_files.enter_context(SpooledTemporaryFile(max_size=_MEMORY_BYTES)))
 
 
 async def in_time(body: AsyncIterator[bytes], *, seconds: float) -> AsyncIterator[bytes]:

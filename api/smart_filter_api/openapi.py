@@ -155,7 +155,26 @@ SUBMISSION: Schema = {
                 "description": f"at most {MAX_METADATA} fields of metadata",
             },
             "encoding": {name: {"contentType": ", ".join(PhotoFormat)} for name in PICTURES},
-        }
+        },
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "required": ["photo_base64"],
+                "properties": {
+                    "photo_base64": {
+                        "type": "string",
+                        "contentEncoding": "base64",
+                        "description": "the photo's bytes, bounded as the part `photo` is",
+                    },
+                    "recipe": {
+                        "type": "object",
+                        "description": "the fields of the form, those with dots nested: "
+                        '`{"segmentation": {"model": "people"}}`',
+                    },
+                },
+                "additionalProperties": False,
+            }
+        },
     },
 }
 

@@ -175,8 +175,9 @@ def test_job_that_cannot_be_written_leaves_no_picture_behind(api: Api) -> None:
     assert api.leftovers() == {}
 
 
-def test_json_body_is_not_available_yet(api: Api) -> None:
-    answer = api.client.post("/v1/jobs", json={"photo_url": "https://example.com/a.jpg"})
+@pytest.mark.parametrize("name", ["photo_url", "upload_id"])
+def test_other_ways_to_name_a_photo_are_not_available_yet(api: Api, name: str) -> None:
+    answer = api.client.post("/v1/jobs", json={name: "https://example.com/a.jpg"})
 
     assert (answer.status_code, answer.json()["code"]) == (422, "not_available")
     assert api.leftovers() == {}
