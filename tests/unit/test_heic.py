@@ -1,6 +1,7 @@
 """What becomes of HEIC photos, and of files that would take more than a photo does."""
 
 import struct
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -69,6 +70,13 @@ def test_heic_keeps_size_and_colours() -> None:
 
     assert (photo.format, photo.srgb.shape, photo.srgb.dtype) == ("heic", (48, 64, 3), np.uint8)
     assert near(photo, RED, GREEN, BLUE, WHITE)
+
+
+def test_worker_without_the_extra_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pi_heif", None)
+
+    with pytest.raises(ImageUnreadable, match=r"pip install 'smart-filter\[heic\]'"):
+        images.decode(quarters())
 
 
 def test_photo_owns_its_pixels() -> None:
