@@ -19,9 +19,8 @@ import numpy as np
 from benchmarks import figures
 from benchmarks.photos import SIDE_OF_1_MP, SIDE_OF_12_MP
 from smart_filter_shared.recipe import Background, BackgroundKind, Edge, Format, Recipe
-from smart_filter_tests.portrait import a_portrait
+from smart_filter_tests.portrait import as_job
 from smart_filter_workers import images, native_threads
-from smart_filter_workers.results import Faces, Photo, Smiles
 from smart_filter_workers.stages.composite import stage
 from smart_filter_workers.stages.composite.models import layers
 
@@ -87,19 +86,8 @@ def _times(size: str, side: int, format_: Format) -> list[figures.Figure]:
 
 
 def _job(side: int, edge: Edge, format_: Format) -> stage.Inputs:
-    portrait = a_portrait(side)
-    return stage.Inputs(
-        photo=Photo(portrait.srgb, "jpg"),
-        background=None,
-        prepared=portrait.prepared,
-        segmented=portrait.segmented,
-        faces=Faces(portrait.faces),
-        smiles=Smiles(portrait.smiles, portrait.eyes),
-        recipe=Recipe(
-            background=Background(BackgroundKind.PRESET, DESIGN), edge=edge, format=format_
-        ),
-        seed=1,
-    )
+    design = Background(BackgroundKind.PRESET, DESIGN)
+    return as_job(Recipe(background=design, edge=edge, format=format_), side=side)
 
 
 def _floor(job: stage.Inputs, format_: Format) -> Callable[[], object]:

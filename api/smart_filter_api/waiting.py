@@ -36,40 +36,29 @@ def preferred_seconds(prefer: str | None) -> int | None:
     return None if found is None else min(int(found[1]), MOST_WAIT_SECONDS)
 
 
-async def until_end(services: Services, tenant: Tenant, job: JobRow, *, seconds: float) -> JobRow:
+async def until(
+    services: Services,
+    tenant: Tenant,
+    job_id: JobId,
+    *,
+    seconds: float,
+    changed_from: JobRow | None = None,
+) -> JobRow:
     """Return a job when it has ended, or as it is after so many seconds.
 
+    changed_from: what the caller knows of it; then it is returned as soon as it is another.
     Raises NotFound when it is deleted meanwhile, DatabaseUnavailable.
     """
     deadline = anyio.current_time() + seconds
-    with services.watching.of(job.id, ends_only=True) as watch:
+    with services.watching.of(job_id, ends_only=changed_from is None) as watch:
         while True:
-            job = await _read(services, tenant, job.id)
-            if job.finished_at is not None:
+            job = await _read(services, tenant, job_id)
+            if job.finished_at is not None or (changed_from is not None and job != changed_from):
                 return job
             with anyio.move_on_at(deadline) as waited:
                 await watch.woken()
             if waited.cancelled_caught:
                 return job
-
-
-async def until_changed(
-    services: Services, tenant: Tenant, job: JobRow, *, seconds: float
-) -> JobRow:
-    """Return a job when something has happened to it, or after so many seconds.
-
-    job: as the caller knows it.  Raises as `until_end` does.
-    """
-    deadline = anyio.current_time() + seconds
-    with services.watching.of(job.id) as watch:
-        while True:
-            now = await _read(services, tenant, job.id)
-            if now != job or now.finished_at is not None:
-                return now
-            with anyio.move_on_at(deadline) as waited:
-                await watch.woken()
-            if waited.cancelled_caught:
-                return now
 
 
 async def stream(

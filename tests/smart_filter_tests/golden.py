@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 
 from smart_filter_shared.recipe.fields import parse
-from smart_filter_tests.portrait import a_portrait
-from smart_filter_workers.results import Encoded, Faces, Photo, Smiles, Srgb8
+from smart_filter_tests.portrait import as_job
+from smart_filter_workers.results import Encoded, Srgb8
 from smart_filter_workers.stages.composite import stage
 from smart_filter_workers.stages.composite.models import layers
 
@@ -43,20 +43,10 @@ RECIPES: Mapping[str, Mapping[str, str]] = {
 }
 
 
-def job(fields: Mapping[str, str], *, side: int = SIDE, seed: int = SEED) -> stage.Inputs:
+def job(fields: Mapping[str, str], *, seed: int = SEED) -> stage.Inputs:
     """Return the portrait as a job with these fields."""
-    portrait = a_portrait(side)
     written = {name: [value] for name, value in {"format": "png", **fields}.items()}
-    return stage.Inputs(
-        photo=Photo(portrait.srgb, "jpg"),
-        background=None,
-        prepared=portrait.prepared,
-        segmented=portrait.segmented,
-        faces=Faces(portrait.faces),
-        smiles=Smiles(portrait.smiles, portrait.eyes),
-        recipe=parse(written, offered={}),
-        seed=seed,
-    )
+    return as_job(parse(written, offered={}), side=SIDE, seed=seed)
 
 
 def made(jobs: Sequence[stage.Inputs]) -> list[Encoded]:

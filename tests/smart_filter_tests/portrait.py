@@ -9,7 +9,19 @@ from pathlib import Path
 import cv2
 
 from smart_filter_shared.rating import SmileLevel
-from smart_filter_workers.results import Eyes, Face, Prepared, Segmented, Smile, Srgb8
+from smart_filter_shared.recipe import Recipe
+from smart_filter_workers.results import (
+    Eyes,
+    Face,
+    Faces,
+    Photo,
+    Prepared,
+    Segmented,
+    Smile,
+    Smiles,
+    Srgb8,
+)
+from smart_filter_workers.stages.composite.inputs import Inputs
 from smart_filter_workers.stages.prepare.stage import proxy_of
 
 _DATA = Path(__file__).parents[1] / "data"
@@ -51,6 +63,21 @@ def a_portrait(side: int = _SIDE) -> Portrait:
         faces=(face,),
         smiles=(Smile(SmileLevel.HUGE, 0.98),),
         eyes=(Eyes(left_open=True, right_open=True),),
+    )
+
+
+def as_job(recipe: Recipe, *, side: int = _SIDE, seed: int = 1) -> Inputs:
+    """Return the portrait as what the composite stage reads of a job."""
+    portrait = a_portrait(side)
+    return Inputs(
+        photo=Photo(portrait.srgb, "jpg"),
+        background=None,
+        prepared=portrait.prepared,
+        segmented=portrait.segmented,
+        faces=Faces(portrait.faces),
+        smiles=Smiles(portrait.smiles, portrait.eyes),
+        recipe=recipe,
+        seed=seed,
     )
 
 

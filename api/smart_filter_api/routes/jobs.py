@@ -93,7 +93,7 @@ async def create(
     seconds = waiting.preferred_seconds(prefer)
     if seconds is None:
         return _accepted(accepted.job, services)
-    row = await waiting.until_end(services, caller.tenant, accepted.job, seconds=seconds)
+    row = await waiting.until(services, caller.tenant, accepted.job.id, seconds=seconds)
     answer = _accepted(row, services)
     answer.headers[_APPLIED] = f"wait={seconds}"
     return answer
@@ -168,8 +168,13 @@ async def show(
     known = tags.is_known(tags.etag(content), if_none_match)
     # Whoever knows something else wants to know this now.
     if seconds is not None and row.finished_at is None and (known or if_none_match is None):
-        until = waiting.until_changed if known else waiting.until_end
-        row = await until(services, caller.tenant, row, seconds=seconds)
+        row = await waiting.until(
+            services,
+            caller.tenant,
+            row.id,
+            seconds=seconds,
+            changed_from=row if known else None,
+        )
         content = _content(row, services)
     answer = tags.json(content, if_none_match)
     if seconds is not None:
