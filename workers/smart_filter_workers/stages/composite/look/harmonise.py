@@ -81,7 +81,7 @@ def toward(
     # Not zeros_like, which writes every one of them.
     photo = np.zeros(cut.photo_srgb.shape, np.uint8)
     levels = np.rint(curves).astype(np.uint8)[None]
-    photo[rows, columns] = cv2.LUT(cut.photo_srgb[rows, columns], levels)
+    cv2.LUT(cut.photo_srgb[rows, columns], levels, dst=photo[rows, columns])
     return replace(
         cut,
         photo_srgb=photo,
