@@ -8,15 +8,13 @@ from smart_filter_tests.pictures import noise
 from smart_filter_workers.results import Face, Matte8, Srgb8
 from smart_filter_workers.stages.composite.matting import (
     blocks,
+    closed_form,
     colours,
     islands,
     learning,
     trimap,
     upsampling,
 )
-
-# What needs no PyMatting, whose import compiles for half a minute.
-QUICK = (Edge.FAST, Edge.BALANCED)
 
 
 def a_face(x: float, y: float, side: float) -> Face:
@@ -106,7 +104,7 @@ def drawn(matte: Matte8, photo: Srgb8, *, proxy: Srgb8 | None = None, edge: Edge
     return upsampling.enlarged(learnt, photo)
 
 
-@pytest.mark.parametrize("edge", QUICK)
+@pytest.mark.parametrize("edge", list(Edge))
 def test_a_soft_edge_that_is_off_is_drawn_where_the_photos_edge_lies(edge: Edge) -> None:
     matte = drawn(a_network_saw(204), a_sheet(200), edge=edge)
 
@@ -117,7 +115,7 @@ def test_a_soft_edge_that_is_off_is_drawn_where_the_photos_edge_lies(edge: Edge)
     assert matte[200, 212] <= 5
 
 
-@pytest.mark.parametrize("edge", QUICK)
+@pytest.mark.parametrize("edge", list(Edge))
 def test_far_from_edges_a_matte_is_none_or_whole_to_the_last_level(edge: Edge) -> None:
     photo = noise(400, 400)
 
@@ -127,7 +125,7 @@ def test_far_from_edges_a_matte_is_none_or_whole_to_the_last_level(edge: Edge) -
     assert (matte[:, 250:] == 0).all()
 
 
-@pytest.mark.parametrize("edge", QUICK)
+@pytest.mark.parametrize("edge", list(Edge))
 def test_where_colours_are_the_same_the_mattes_own_edge_is_drawn(edge: Edge) -> None:
     """Nothing but noise tells both sides apart; a haze as wide as the window would be worse."""
     photo = (100 + noise(400, 400) // 32).astype(np.uint8)
@@ -138,26 +136,51 @@ def test_where_colours_are_the_same_the_mattes_own_edge_is_drawn(edge: Edge) -> 
     assert matte[:, 212].max() < 55
 
 
-def test_strands_that_the_matte_cannot_hold_are_drawn_from_the_photo() -> None:
+@pytest.mark.parametrize("edge", [Edge.BALANCED, Edge.BEST])
+def test_strands_that_the_matte_cannot_hold_are_drawn_from_the_photo(edge: Edge) -> None:
     """Lines of two pixels on a photo four times as large as what the matte was made from."""
     photo = np.full((1600, 1600, 3), 230, np.uint8)
     photo[:, :700] = 40
     photo[::16, 700:760] = photo[1::16, 700:760] = 40
     proxy: Srgb8 = photo.reshape(400, 4, 400, 4, 3).mean(axis=(1, 3)).astype(np.uint8)
 
-    matte = drawn(a_network_saw(182, softness_px=16), photo, proxy=proxy, edge=Edge.BALANCED)
+    matte = drawn(a_network_saw(182, softness_px=16), photo, proxy=proxy, edge=edge)
 
     strands, gaps = matte[800:1040:16, 710:750], matte[808:1040:16, 710:750]
     assert strands.mean() > 180
     assert gaps.mean() < 60
 
 
+def test_what_is_solved_stays_as_it_is_where_it_is_sure_and_follows_colours_elsewhere() -> None:
+    """Solved by hand: two flat colours, and a border between them that is wholly unsure."""
+    photo = a_sheet(200)[:60, 180:220]
+    coverage = np.where(np.arange(40) < 8, 1, np.where(np.arange(40) > 31, 0, 0.5))
+    coverage = np.tile(coverage.astype(np.float32), (60, 1))
+
+    found = closed_form.solved(coverage, photo)
+
+    assert (found[:, :5] == 1).all()
+    assert (found[:, 35:] == 0).all()
+    assert found[30, 8:20].min() > 0.9
+    assert found[30, 20:31].max() < 0.1
+
+
+def test_too_little_or_too_much_to_solve_is_left_as_it_is() -> None:
+    for size in ((1, 5), (2, 2), (400, 400)):
+        coverage = np.full(size, 0.5, np.float32)
+
+        assert np.array_equal(closed_form.solved(coverage, noise(*size)), coverage)
+
+
+@pytest.mark.parametrize("edge", list(Edge))
 @pytest.mark.parametrize("size", [(1, 1), (1, 40), (40, 1), (2, 3), (7, 900), (333, 501)])
 @pytest.mark.parametrize("level", [0, 128, 255])
-def test_a_matte_of_one_level_keeps_it_at_any_size(size: tuple[int, int], level: int) -> None:
+def test_a_matte_of_one_level_keeps_it_at_any_size(
+    size: tuple[int, int], level: int, edge: Edge
+) -> None:
     matte = np.full(size, level, np.uint8)
 
-    assert (drawn(matte, noise(*size), edge=Edge.BALANCED) == level).all()
+    assert (drawn(matte, noise(*size), edge=edge) == level).all()
 
 
 def test_the_unsure_band_is_as_wide_as_the_matte_is_soft() -> None:

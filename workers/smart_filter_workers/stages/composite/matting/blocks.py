@@ -16,7 +16,7 @@ from smart_filter_workers.results import Matte8
 Floats: TypeAlias = NDArray[np.float32]
 Block: TypeAlias = tuple[slice, slice]
 
-BLOCK_PX: Final = 64
+BLOCK_PX: Final = 32
 
 
 def band(matte: Matte8) -> Iterator[Block]:

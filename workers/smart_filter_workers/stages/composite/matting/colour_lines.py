@@ -90,11 +90,11 @@ class ColourLines:
         ]
 
     def _weighted_means(self, *planes: Floats) -> list[Floats]:
-        """Return means over every window of planes that were multiplied by the weight."""
-        means = self._mean(_joined(planes))
-        if len(planes) == 1:
-            return [means * self._share]
-        return [np.multiply(means[..., one], self._share) for one in range(len(planes))]
+        """Return means over every window of planes that were multiplied by the weight.
+
+        One by one: OpenCV blurs six planes at once five times slower.
+        """
+        return [self._mean(plane) * self._share for plane in planes]
 
     def _mean(self, planes: Floats) -> Floats:
         means = cv2.blur(planes, self._side, borderType=cv2.BORDER_REPLICATE)

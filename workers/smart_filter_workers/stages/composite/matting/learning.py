@@ -11,7 +11,7 @@ import numpy as np
 
 from smart_filter_shared.recipe import Edge
 from smart_filter_workers.results import Matte8, Srgb8
-from smart_filter_workers.stages.composite.matting import colour_lines, trimap
+from smart_filter_workers.stages.composite.matting import closed_form, colour_lines, trimap
 from smart_filter_workers.stages.composite.matting.blocks import Floats
 from smart_filter_workers.stages.composite.matting.colour_lines import ColourLines
 from smart_filter_workers.stages.composite.matting.trimap import Trimap
@@ -23,13 +23,15 @@ class Effort:
 
     small_px: the longest side of the picture that coverage is learnt on; radius: of its
     windows; rounds: how often what was learnt is learnt from again; last_radius: of windows
-    in which it is learnt once more, closer to the photo; None: not at all.
+    in which it is learnt once more, closer to the photo; None: not at all.  solved_px: the
+    longest side of the picture that it is solved on in closed form before that; None: not at all.
     """
 
     small_px: int
     radius: int
     rounds: int
     last_radius: int | None
+    solved_px: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ class Learnt:
 EFFORTS: Final = {
     Edge.FAST: Effort(small_px=256, radius=3, rounds=2, last_radius=None),
     Edge.BALANCED: Effort(small_px=400, radius=5, rounds=4, last_radius=2),
-    Edge.BEST: Effort(small_px=400, radius=5, rounds=4, last_radius=2),
+    Edge.BEST: Effort(small_px=400, radius=5, rounds=4, last_radius=2, solved_px=640),
 }
 # An edge may lie so far from where the matte has it, on the small picture.
 REACH_PX: Final = 1
@@ -76,9 +78,18 @@ def learnt(matte: Matte8, *, proxy_srgb: Srgb8, edge: Edge) -> Learnt:
         return Learnt(srgb, coverage, None)
     coverage[known.people] = 1
     coverage[known.backdrop] = 0
-    lines = _unveiled(_lines(coverage, srgb, known, effort))
-    told = colour_lines.told(lines, srgb)
-    return Learnt(srgb, told, lines)
+    lines = _lines(coverage, srgb, known, effort)
+    coverage = colour_lines.told(lines, srgb)
+    if effort.solved_px is not None:
+        srgb = _shrunk(proxy_srgb, effort.solved_px)
+        size = (srgb.shape[1], srgb.shape[0])
+        larger = cv2.resize(coverage, size, interpolation=cv2.INTER_LINEAR)
+        coverage = closed_form.solved(np.asarray(larger, np.float32), srgb)
+    if effort.last_radius is not None:
+        everywhere = np.ones_like(coverage)
+        lines = ColourLines(srgb, everywhere, radius=effort.last_radius).drawn(coverage)
+    lines = _unveiled(lines)
+    return Learnt(srgb, colour_lines.told(lines, srgb), lines)
 
 
 def _lines(coverage: Floats, srgb: Srgb8, known: Trimap, effort: Effort) -> Floats:
@@ -94,11 +105,7 @@ def _lines(coverage: Floats, srgb: Srgb8, known: Trimap, effort: Effort) -> Floa
     np.clip(belief, 0, 1, out=belief)
     lines *= belief[..., np.newaxis]
     lines[..., 3] += otherwise * (1 - belief)
-    if effort.last_radius is None:
-        return lines
-    np.copyto(coverage, colours.told(lines), where=~sure)
-    everywhere = np.ones_like(coverage)
-    return ColourLines(srgb, everywhere, radius=effort.last_radius).drawn(coverage)
+    return lines
 
 
 def _unveiled(lines: Floats) -> Floats:
