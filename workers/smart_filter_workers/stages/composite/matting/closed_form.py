@@ -20,8 +20,10 @@ SURELY_NONE, SURELY_WHOLE = 0.02, 0.98
 REACH_PX: Final = 3
 # Variance of colours, 0..1, that is noise. Source: Levin et al. 2008, their code's default.
 EPSILON: Final = 1e-7
-# How strongly the coverage that is given before holds where colours tell nothing.
+# How strongly the coverage that is given holds; and more, where colours tell nothing: what is
+# solved there shows the photo's noise, in JPEG's squares.
 HOLD: Final = 1e-3
+HOLD_IN_DOUBT: Final = 0.1
 # More of them do worse: what is given says something too.
 ROUNDS: Final = 40
 TOLERANCE: Final = 1e-4
@@ -32,10 +34,11 @@ Indices = NDArray[np.int32]
 Doubles = NDArray[np.float64]
 
 
-def solved(coverage: Floats, srgb: Srgb8) -> Floats:
+def solved(coverage: Floats, srgb: Srgb8, *, doubt: Floats) -> Floats:
     """Return the coverage, (h, w) float32, 0..1, solved where it is unsure.
 
-    coverage: (h, w) float32, 0..1; srgb: (h, w, 3) uint8.
+    coverage: (h, w) float32, 0..1; srgb: (h, w, 3) uint8; doubt: (h, w) float32, 0..1, how
+    little colours tell people from what is behind them.
     Source: Levin, Lischinski & Weiss 2008, "A closed-form solution to natural image matting",
     equations 12 and 14; the known pixels are fixed as in Grady 2005, and the unknown ones held.
     """
@@ -65,11 +68,12 @@ def solved(coverage: Floats, srgb: Srgb8) -> Floats:
         (values[is_unknown], (number[rows[is_unknown]], number[columns[is_unknown]])),
         shape=(unknowns, unknowns),
     ).tocsr()
-    matrix = matrix + diags_array(np.full(unknowns, HOLD))
+    hold = HOLD + HOLD_IN_DOUBT * doubt.ravel()[unsure.ravel()].astype(np.float64)
+    matrix = matrix + diags_array(hold)
     before = flat[unsure.ravel()]
     found, _ = cg(
         matrix,
-        HOLD * before - pull,
+        hold * before - pull,
         x0=before,
         rtol=TOLERANCE,
         maxiter=ROUNDS,

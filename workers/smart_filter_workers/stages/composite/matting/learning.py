@@ -25,6 +25,8 @@ class Effort:
     windows; rounds: how often what was learnt is learnt from again; last_radius: of windows
     in which it is learnt once more, closer to the photo; None: not at all.  solved_px: the
     longest side of the picture that it is solved on in closed form before that; None: not at all.
+    doubts: whether colours that tell nothing are not believed.  veil: coverage so near to none
+    or whole is that; what is left otherwise is noise, and shows as a veil.
     """
 
     small_px: int
@@ -32,6 +34,8 @@ class Effort:
     rounds: int
     last_radius: int | None
     solved_px: int | None = None
+    doubts: bool = True
+    veil: float = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +65,13 @@ DOUBTED, BELIEVED = 0.25, 0.8
 # Where colours are doubted the matte's own edge is drawn, so much steeper: haze is worse than
 # an edge that is a pixel off.
 STEEPER: Final = 3.0
-# Coverage so near to none or whole is that: noise, which shows as a veil.
-VEIL: Final = 0.05
 
 
-def learnt(matte: Matte8, *, proxy_srgb: Srgb8, edge: Edge) -> Learnt:
+def learnt(matte: Matte8, *, proxy_srgb: Srgb8, effort: Effort) -> Learnt:
     """Return what colours say about the edge of a matte.
 
     matte: (h, w) uint8; proxy_srgb: (h, w, 3) uint8.
     """
-    effort = EFFORTS[edge]
     small, srgb = _shrunk(matte, effort.small_px), _shrunk(proxy_srgb, effort.small_px)
     coverage = np.divide(small, 255, dtype=np.float32)
     known = trimap.of(small, reach_px=REACH_PX)
@@ -78,22 +79,21 @@ def learnt(matte: Matte8, *, proxy_srgb: Srgb8, edge: Edge) -> Learnt:
         return Learnt(srgb, coverage, None)
     coverage[known.people] = 1
     coverage[known.backdrop] = 0
-    lines = _lines(coverage, srgb, known, effort)
+    lines, doubt = _lines(coverage, srgb, known, effort)
     coverage = colour_lines.told(lines, srgb)
     if effort.solved_px is not None:
         srgb = _shrunk(proxy_srgb, effort.solved_px)
         size = (srgb.shape[1], srgb.shape[0])
-        larger = cv2.resize(coverage, size, interpolation=cv2.INTER_LINEAR)
-        coverage = closed_form.solved(np.asarray(larger, np.float32), srgb)
+        coverage = closed_form.solved(_resized(coverage, size), srgb, doubt=_resized(doubt, size))
     if effort.last_radius is not None:
         everywhere = np.ones_like(coverage)
         lines = ColourLines(srgb, everywhere, radius=effort.last_radius).drawn(coverage)
-    lines = _unveiled(lines)
+    lines = _unveiled(lines, effort.veil)
     return Learnt(srgb, colour_lines.told(lines, srgb), lines)
 
 
-def _lines(coverage: Floats, srgb: Srgb8, known: Trimap, effort: Effort) -> Floats:
-    """Return (h, w, 4) lines; `coverage` is used up."""
+def _lines(coverage: Floats, srgb: Srgb8, known: Trimap, effort: Effort) -> tuple[Floats, Floats]:
+    """Return (h, w, 4) lines, and how little colours tell, (h, w), 0..1; `coverage` is used up."""
     sure = known.sure
     weight = np.where(sure, np.float32(1), np.float32(UNSURE_WEIGHT))
     colours = ColourLines(srgb, weight, radius=effort.radius)
@@ -101,18 +101,25 @@ def _lines(coverage: Floats, srgb: Srgb8, known: Trimap, effort: Effort) -> Floa
     for _ in range(effort.rounds):
         lines = colours.drawn(coverage)
         np.copyto(coverage, colours.told(lines), where=~sure)
-    belief = (colours.explained(coverage) - DOUBTED) / (BELIEVED - DOUBTED)
-    np.clip(belief, 0, 1, out=belief)
-    lines *= belief[..., np.newaxis]
-    lines[..., 3] += otherwise * (1 - belief)
-    return lines
+    if not effort.doubts:
+        return lines, np.zeros_like(coverage)
+    doubt = (BELIEVED - colours.explained(coverage)) / (BELIEVED - DOUBTED)
+    np.clip(doubt, 0, 1, out=doubt)
+    lines *= (1 - doubt)[..., np.newaxis]
+    lines[..., 3] += otherwise * doubt
+    return lines, doubt
 
 
-def _unveiled(lines: Floats) -> Floats:
+def _unveiled(lines: Floats, veil: float) -> Floats:
     """Return lines that tell none and whole a little sooner."""
-    lines /= 1 - 2 * VEIL
-    lines[..., 3] -= VEIL / (1 - 2 * VEIL)
+    lines /= 1 - 2 * veil
+    lines[..., 3] -= veil / (1 - 2 * veil)
     return lines
+
+
+def _resized(plane: Floats, size: tuple[int, int]) -> Floats:
+    """Return (h, w) float32 at another size, (width, height)."""
+    return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def _shrunk(pixels: Srgb8 | Matte8, longest_px: int) -> Srgb8 | Matte8:

@@ -49,7 +49,8 @@ class _Layers:
         edge: Edge,
     ) -> CutOut:
         """Bring the matte to the photo's size and find the colours along its edge."""
-        learnt = learning.learnt(matte, proxy_srgb=proxy_srgb, edge=edge)
+        effort = learning.EFFORTS[edge]
+        learnt = learning.learnt(matte, proxy_srgb=proxy_srgb, effort=effort)
         people, backdrop = colours.estimate(learnt.srgb, learnt.coverage)
         return CutOut(photo_srgb, upsampling.enlarged(learnt, photo_srgb), people, backdrop)
 
