@@ -3,14 +3,15 @@
 Every variable starts with SMART_FILTER_; docs/settings.md lists them.
 """
 
+import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from smart_filter_shared import places
+from smart_filter_shared import places, web_address
 from smart_filter_shared.errors import SetupFailed
 
 
@@ -19,6 +20,19 @@ def _words(listed: object) -> object:
     if not isinstance(listed, str):
         return listed
     return tuple(word.strip() for word in listed.split(",") if word.strip())
+
+
+def _reachable(entry: str) -> str:
+    """Return a network as CIDR or a host's name, each in its usual spelling."""
+    try:
+        return str(ipaddress.ip_network(entry))
+    except ValueError:
+        pass
+    try:
+        return web_address.read_host(entry)
+    except ValueError:
+        example = "a host such as media.internal, or a network such as 10.1.0.0/16"
+        raise ValueError(f"{entry!r} is not {example}") from None
 
 
 class DatabaseSettings(BaseSettings):
@@ -101,6 +115,19 @@ class KeepSettings(BaseSettings):
     result_seconds: float = Field(default=7 * 24 * 3600, gt=0)
 
 
+class OutboundSettings(BaseSettings):
+    """What addresses that others send may lead to.
+
+    allow: hosts and networks that may be reached though they are not public, on any port.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="SMART_FILTER_OUTBOUND_", frozen=True)
+
+    allow: Annotated[
+        tuple[Annotated[str, AfterValidator(_reachable)], ...], NoDecode, BeforeValidator(_words)
+    ] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """All that a server process is told by its environment."""
@@ -110,6 +137,7 @@ class Settings:
     storage: StorageSettings
     engine: EngineSettings
     keep: KeepSettings
+    outbound: OutboundSettings
     data: Path
 
     @property
@@ -130,6 +158,7 @@ def load() -> Settings:
             storage=StorageSettings(),  # type: ignore[call-arg]
             engine=EngineSettings(),
             keep=KeepSettings(),
+            outbound=OutboundSettings(),
             data=places.data_folder(),
         )
     except ValidationError as error:
@@ -168,6 +197,7 @@ def _told(error: ValidationError) -> str:
         "BrokerSettings": "SMART_FILTER_BROKER_",
         "StorageSettings": "SMART_FILTER_STORAGE_",
         "KeepSettings": "SMART_FILTER_KEEP_",
+        "OutboundSettings": "SMART_FILTER_OUTBOUND_",
     }.get(error.title, "SMART_FILTER_")
     variable = prefix + "_".join(str(part) for part in first["loc"]).upper()
     if first["type"] == "missing":

@@ -31,6 +31,7 @@ def test_defaults_are_the_contracts(environment: pytest.MonkeyPatch) -> None:
     engine = read.engine
     assert (engine.lease_seconds, engine.heartbeat_seconds, engine.sweep_seconds) == (30, 5, 1)
     assert (engine.max_attempts, engine.give_up_seconds) == (3, 3600)
+    assert read.outbound.allow == ()
     assert read.weights == Path("/somewhere/weights")
 
 
@@ -47,6 +48,8 @@ def test_missing_variable_is_named(environment: pytest.MonkeyPatch) -> None:
         ("SMART_FILTER_LEASE_SECONDS", "soon"),
         ("SMART_FILTER_MAX_ATTEMPTS", "0"),
         ("SMART_FILTER_STORAGE_URL", "s3://bucket"),
+        ("SMART_FILTER_OUTBOUND_ALLOW", "media.internal,10.0.0.5/8"),
+        ("SMART_FILTER_OUTBOUND_ALLOW", "http://media.internal"),
     ],
 )
 def test_wrong_value_is_named(environment: pytest.MonkeyPatch, name: str, value: str) -> None:
@@ -54,6 +57,14 @@ def test_wrong_value_is_named(environment: pytest.MonkeyPatch, name: str, value:
 
     with pytest.raises(SetupFailed, match=name):
         settings.load()
+
+
+def test_hosts_and_networks_to_be_reached_are_listed(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("SMART_FILTER_OUTBOUND_ALLOW", "Media.Internal, 10.1.0.0/16,127.0.0.1,::1,")
+
+    allow = settings.load().outbound.allow
+
+    assert allow == ("media.internal", "10.1.0.0/16", "127.0.0.1/32", "::1/128")
 
 
 def test_heartbeat_must_be_faster_than_the_lease(environment: pytest.MonkeyPatch) -> None:
