@@ -157,6 +157,12 @@ class ImageTooLarge(Unusable):
     code = "image_too_large"
 
 
+class PhotoUnreachable(Unusable):
+    """A picture cannot be fetched from its address."""
+
+    code = "photo_unreachable"
+
+
 class NoPerson(Unusable):
     """`require_person` was asked for and nobody is in the photo."""
 
@@ -221,6 +227,16 @@ class DatabaseUnavailable(TryAgain):
 
 class BrokerUnavailable(TryAgain):
     """The broker did not take the message; the sweeper rings again."""
+
+
+class PictureLate(TryAgain):
+    """A picture did not come from its address.
+
+    Whoever serves it may do so later. It is no infrastructure of ours: trying again spends
+    attempts, and a job fails with this code when none is left.
+    """
+
+    code = "photo_unreachable"
 
 
 class ModelNotLoaded(TryAgain):

@@ -129,6 +129,7 @@ NEVER_ANSWERED = {
     "image_unreadable",
     "image_too_large",
     "no_person",
+    "photo_unreachable",
     "model_failed",
     "poison",
     "lease_lost",

@@ -1,0 +1,245 @@
+"""The fetcher against real servers on the loopback, which the operator has opened."""
+
+import itertools
+import ssl
+import subprocess
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from smart_filter_shared.errors import ImageTooLarge, PhotoUnreachable, PictureLate
+from smart_filter_shared.settings import OutboundSettings
+from smart_filter_tests.web import LOOPBACK, Names, Site, a_site, answer, ok, redirect
+from smart_filter_workers.fetcher import Fetcher, Limits
+
+# Of this name is the certificate.
+NAME = "photos.test"
+AT_LOOPBACK = {host: [[LOOPBACK]] for host in (NAME, "other.test")}
+IMPATIENT = Limits(silence_seconds=0.1)
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """A certificate that nobody has signed but its owner, and its key."""
+
+    path: Path
+
+    def serving(self) -> ssl.SSLContext:
+        """Return what a server shows it with."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.path)
+        return context
+
+    def trusting(self) -> ssl.SSLContext:
+        """Return what trusts it, and nothing else."""
+        return ssl.create_default_context(cafile=str(self.path))
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    """A certificate of NAME."""
+    path = tmp_path_factory.mktemp("tls") / "certificate.pem"
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
+            *("-nodes", "-days", "2", "-subj", f"/CN={NAME}"),
+            *("-addext", f"subjectAltName=DNS:{NAME}", "-keyout", str(path), "-out", f"{path}.crt"),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    path.write_text(path.read_text() + Path(f"{path}.crt").read_text())
+    return Certificate(path)
+
+
+def a_fetcher(
+    *,
+    allow: tuple[str, ...] = (LOOPBACK,),
+    limits: Limits | None = None,
+    names: Names | None = None,
+    trusted: ssl.SSLContext | None = None,
+) -> Fetcher:
+    return Fetcher(
+        OutboundSettings(allow=allow),
+        limits=limits,
+        resolve=names or Names(AT_LOOPBACK),
+        trusted=trusted,
+    )
+
+
+def endless(piece: bytes) -> Callable[[threading.Event], Iterable[bytes]]:
+    def pieces(_: threading.Event) -> Iterable[bytes]:
+        return itertools.chain([answer(200, transfer__encoding="chunked")], itertools.repeat(piece))
+
+    return pieces
+
+
+def silent_after(said: bytes) -> Callable[[threading.Event], Iterable[bytes]]:
+    def pieces(closing: threading.Event) -> Iterable[bytes]:
+        yield said
+        closing.wait()
+
+    return pieces
+
+
+def test_file_of_an_opened_host_comes_whole() -> None:
+    content = bytes(range(256)) * 4096
+    with a_site({"/a.jpg": ok(content, content__type="image/jpeg")}) as site:
+        fetched = a_fetcher().fetch(f"{site.url}/a.jpg")
+
+    assert (fetched.content, fetched.media_type) == (content, "image/jpeg")
+
+
+def test_host_that_is_not_opened_is_never_connected_to() -> None:
+    with a_site({"/": ok(b"a secret")}) as site:
+        with pytest.raises(PhotoUnreachable):
+            a_fetcher(allow=()).fetch(f"{site.url}/")
+        with pytest.raises(PhotoUnreachable):
+            a_fetcher(allow=("127.0.0.2", "10.0.0.0/8")).fetch(f"{site.url}/")
+
+    assert site.requests == []
+
+
+def test_name_that_leads_elsewhere_at_the_next_look_up_leads_nowhere() -> None:
+    names = Names({NAME: [["127.0.0.2"], [LOOPBACK]]})
+    with a_site({"/": ok(b"another's")}) as site, pytest.raises(PictureLate):
+        a_fetcher(allow=("127.0.0.2",), names=names).fetch(f"http://{NAME}:{site.port}/")
+
+    assert (site.requests, names.asked) == ([], [NAME])
+
+
+def test_redirect_to_a_host_that_is_not_opened_is_not_followed() -> None:
+    with a_site({"/": ok(b"a secret")}, host="127.0.0.2") as inner:
+        leading = {"/": redirect(f"{inner.url}/")}
+        with a_site(leading) as outer, pytest.raises(PhotoUnreachable):
+            a_fetcher().fetch(f"{outer.url}/")
+
+    assert (len(outer.requests), inner.requests) == (1, [])
+
+
+def test_redirect_loop_ends_after_five() -> None:
+    with (
+        a_site({"/a": redirect("/b"), "/b": redirect("/a")}) as site,
+        pytest.raises(PhotoUnreachable, match="more than 5 times"),
+    ):
+        a_fetcher().fetch(f"{site.url}/a")
+
+    assert len(site.requests) == 6
+
+
+def test_site_speaks_ipv6() -> None:
+    with a_site({"/": ok(b"a picture")}, host="::1") as site:
+        fetched = a_fetcher(allow=("::1",)).fetch(f"{site.url}/")
+
+    assert fetched.content == b"a picture"
+    assert f"Host: [::1]:{site.port}\r\n".encode() in site.requests[0]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"",
+        b"HTTP/1.1 200 OK\r\nContent-",
+        answer(200, b"the beginning", content__length="1000"),
+        answer(200, b"5\r\nhello\r\n", transfer__encoding="chunked"),
+        redirect("/silent"),
+    ],
+)
+def test_server_that_falls_silent_is_given_up(said: bytes) -> None:
+    with (
+        a_site({"/": silent_after(said), "/silent": silent_after(b"")}) as site,
+        pytest.raises(PictureLate, match=r"silent for 0\.1 s"),
+    ):
+        a_fetcher(limits=IMPATIENT).fetch(f"{site.url}/")
+
+
+def test_server_that_never_pauses_and_never_ends_is_given_up_in_time() -> None:
+    limits = Limits(most_bytes=10**12, seconds=0.3)
+    with (
+        a_site({"/": endless(b"1\r\nx\r\n")}) as site,
+        pytest.raises(PictureLate, match=r"longer than 0\.3 s"),
+    ):
+        a_fetcher(limits=limits).fetch(f"{site.url}/")
+
+
+def test_head_that_never_ends_is_given_up() -> None:
+    def pieces(_: threading.Event) -> Iterable[bytes]:
+        return itertools.chain([b"HTTP/1.1 200 OK\r\n"], itertools.repeat(b"X-More: of it\r\n"))
+
+    with a_site({"/": pieces}) as site, pytest.raises(PictureLate, match="HTTP"):
+        a_fetcher().fetch(f"{site.url}/")
+
+
+def test_body_that_never_ends_is_cut_off_at_the_limit() -> None:
+    with (
+        a_site({"/": endless(b"10000\r\n" + b"x" * 65536 + b"\r\n")}) as site,
+        pytest.raises(ImageTooLarge, match="more than 1000000 bytes"),
+    ):
+        a_fetcher(limits=Limits(most_bytes=1_000_000)).fetch(f"{site.url}/")
+
+
+def test_name_that_nobody_looks_up_in_time_is_given_up() -> None:
+    answered = threading.Event()
+
+    def never(_: str) -> list[str]:
+        answered.wait()
+        return [LOOPBACK]
+
+    fetcher = Fetcher(OutboundSettings(), limits=Limits(seconds=0.05), resolve=never)
+    with pytest.raises(PictureLate, match="in time"):
+        fetcher.fetch(f"http://{NAME}/")
+
+    answered.set()
+
+
+def secure_url(site: Site, host: str = NAME) -> str:
+    return f"https://{host}:{site.port}/a"
+
+
+def test_certificate_is_checked_for_the_name_and_the_name_is_announced(
+    certificate: Certificate,
+) -> None:
+    with a_site({"/a": ok(b"a picture")}, tls=certificate.serving()) as site:
+        fetched = a_fetcher(trusted=certificate.trusting()).fetch(secure_url(site))
+
+    assert fetched.content == b"a picture"
+    assert site.names == [NAME]
+    assert f"Host: {NAME}:{site.port}\r\n".encode() in site.requests[0]
+
+
+@pytest.mark.parametrize("host", ["other.test", LOOPBACK])
+def test_certificate_of_another_name_is_refused(certificate: Certificate, host: str) -> None:
+    with (
+        a_site({"/a": ok(b"another's")}, tls=certificate.serving()) as site,
+        pytest.raises(PhotoUnreachable, match="certificate"),
+    ):
+        a_fetcher(trusted=certificate.trusting()).fetch(secure_url(site, host))
+
+    assert site.requests == []
+
+
+def test_certificate_that_nobody_trusts_is_refused(certificate: Certificate) -> None:
+    with (
+        a_site({"/a": ok(b"anybody's")}, tls=certificate.serving()) as site,
+        pytest.raises(PhotoUnreachable, match="certificate"),
+    ):
+        a_fetcher().fetch(secure_url(site))
+
+    assert site.requests == []
+
+
+def test_secure_address_does_not_lead_to_an_open_one(certificate: Certificate) -> None:
+    with a_site({"/": ok(b"seen by all")}) as plain:
+        leading = {"/a": redirect(f"{plain.url}/")}
+        with a_site(leading, tls=certificate.serving()) as site, pytest.raises(PhotoUnreachable):
+            a_fetcher(trusted=certificate.trusting()).fetch(secure_url(site))
+
+    assert plain.requests == []
+
+
+def test_server_that_speaks_no_tls_is_refused(certificate: Certificate) -> None:
+    with a_site({"/a": ok(b"open")}) as site, pytest.raises(PictureLate):
+        a_fetcher(trusted=certificate.trusting(), limits=IMPATIENT).fetch(secure_url(site))

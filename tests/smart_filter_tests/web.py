@@ -1,0 +1,161 @@
+"""A web for the fetcher: names that say what a test wants, and a site that misbehaves."""
+
+import contextlib
+import itertools
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import httpcore
+
+LOOPBACK = "127.0.0.1"
+_MOST_HEAD_BYTES = 65536
+_PIECE_BYTES = 65536
+
+# What a site answers with: bytes, or pieces of them until the client has gone. The pieces are
+# made of an event that is set when the site closes.
+Answer = bytes | Callable[[threading.Event], Iterable[bytes]]
+
+
+@dataclass(slots=True)
+class Names:
+    """Answers look-ups; the last of several answers stays.
+
+    asked: what was looked up, in order.
+    """
+
+    known: Mapping[str, Sequence[Sequence[str] | OSError]] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+
+    def __call__(self, host: str) -> Sequence[str]:
+        answers = self.known.get(host, [[]])
+        answer = answers[min(self.asked.count(host), len(answers) - 1)]
+        self.asked.append(host)
+        if isinstance(answer, OSError):
+            raise answer
+        return answer
+
+
+@dataclass(slots=True)
+class Wire:
+    """Stands for the network: notes what is connected to and sent, and gives answers in order.
+
+    down: addresses that nobody answers at.
+    """
+
+    answers: Iterator[bytes] = field(default_factory=lambda: itertools.repeat(ok(b"a picture")))
+    down: frozenset[str] = frozenset()
+    dialled: list[tuple[str, int]] = field(default_factory=list)
+    sent: list[bytes] = field(default_factory=list)
+
+    def __call__(self, address: str, port: int, seconds: float) -> httpcore.NetworkStream:
+        assert seconds > 0
+        self.dialled.append((address, port))
+        if address in self.down:
+            raise httpcore.ConnectError
+        said = next(self.answers)
+        pieces = [said[at : at + _PIECE_BYTES] for at in range(0, len(said), _PIECE_BYTES)]
+        return _Noting(pieces, self.sent)
+
+
+class _Noting(httpcore.MockStream):
+    """Gives what it is told to, and notes what is written."""
+
+    def __init__(self, pieces: list[bytes], sent: list[bytes]) -> None:
+        super().__init__(pieces)
+        self._sent = sent
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        assert timeout is None or timeout > 0
+        if buffer:
+            self._sent.append(buffer)
+
+
+@dataclass(slots=True)
+class Site:
+    """A server on the loopback that answers paths as it is told.
+
+    requests: the heads of what was asked, in order.  names: what TLS was told to be asked for.
+    """
+
+    url: str
+    port: int
+    answers: dict[str, Answer] = field(default_factory=dict)
+    requests: list[bytes] = field(default_factory=list)
+    names: list[str | None] = field(default_factory=list)
+
+
+@contextlib.contextmanager
+def a_site(
+    answers: Mapping[str, Answer] | None = None,
+    *,
+    tls: ssl.SSLContext | None = None,
+    host: str = LOOPBACK,
+) -> Iterator[Site]:
+    """Serve a site while the block lasts."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.create_server((host, 0), family=family)
+    port = listener.getsockname()[1]
+    place = f"[{host}]" if ":" in host else host
+    site = Site(f"{'https' if tls else 'http'}://{place}:{port}", port, dict(answers or {}))
+    if tls is not None:
+        tls.sni_callback = lambda _, name, __: site.names.append(name)
+    closing = threading.Event()
+    threads: list[threading.Thread] = []
+
+    def accept() -> None:
+        while not closing.is_set():
+            connection, _ = listener.accept()
+            thread = threading.Thread(target=_serve, args=(connection, site, tls, closing))
+            thread.start()
+            threads.append(thread)
+
+    acceptor = threading.Thread(target=accept)
+    acceptor.start()
+    try:
+        yield site
+    finally:
+        closing.set()
+        socket.create_connection((host, port)).close()  # wakes the acceptor
+        acceptor.join()
+        for thread in threads:
+            thread.join()
+        listener.close()
+
+
+def ok(body: bytes, **headers: str) -> bytes:
+    """Return a whole answer; `__` in names of headers stands for a dash."""
+    return answer(200, body, content__length=str(len(body)), **headers)
+
+
+def redirect(location: str, status: int = 302) -> bytes:
+    """Return an answer that leads elsewhere."""
+    return answer(status, b"", location=location, content__length="0")
+
+
+def answer(status: int, body: bytes = b"", **headers: str) -> bytes:
+    """Return an answer as it is told, be it right or wrong."""
+    said = "".join(f"{name.replace('__', '-')}: {value}\r\n" for name, value in headers.items())
+    return f"HTTP/1.1 {status} Said\r\n{said}\r\n".encode() + body
+
+
+def _serve(
+    connection: socket.socket, site: Site, tls: ssl.SSLContext | None, closing: threading.Event
+) -> None:
+    # A client that goes away is what many of the tests are about.
+    with contextlib.suppress(OSError), contextlib.ExitStack() as closed:
+        stream = closed.enter_context(connection)
+        if tls is not None:
+            stream = closed.enter_context(tls.wrap_socket(connection, server_side=True))
+        head = b""
+        while b"\r\n\r\n" not in head and len(head) < _MOST_HEAD_BYTES:
+            piece = stream.recv(4096)
+            if not piece:
+                return
+            head += piece
+        site.requests.append(head)
+        told = site.answers.get(head.split(b" ")[1].decode(), answer(404))
+        for piece in [told] if isinstance(told, bytes) else told(closing):
+            stream.sendall(piece)

@@ -1,0 +1,364 @@
+"""What the fetcher asks for, whom it connects to, and what it makes of answers; no network."""
+
+import itertools
+import ssl
+
+import pytest
+
+from smart_filter_shared.errors import ImageTooLarge, PhotoUnreachable, PictureLate, TryAgain
+from smart_filter_shared.settings import OutboundSettings
+from smart_filter_tests.web import Names, Wire, answer, ok, redirect
+from smart_filter_workers.fetcher import Fetched, Fetcher, Limits
+
+PUBLIC, OTHER = "93.184.215.14", "23.215.0.136"
+PUBLIC_6 = "2606:4700::6810:84e5"
+ANSWERS = {
+    "photos.test": [[PUBLIC]],
+    "six.test": [[PUBLIC_6, PUBLIC]],
+    "localhost": [["127.0.0.1"]],
+    "metadata.google.internal": [["169.254.169.254"]],
+    "ten.test": [["10.0.0.1"]],
+    "mixed.test": [[PUBLIC, "10.0.0.1"]],
+    "mapped.test": [["::ffff:10.0.0.1"]],
+    "nat.test": [["64:ff9b::a00:1"]],
+    "carried.test": [["2002:a00:1::1"]],
+    "local6.test": [["::1"]],
+    "unique.test": [["fd12:3456::1"]],
+    "link.test": [["fe80::1%2"]],
+}
+
+
+def fetch(
+    url: str,
+    wire: Wire,
+    names: Names | None = None,
+    *,
+    allow: tuple[str, ...] = (),
+    limits: Limits | None = None,
+) -> Fetched:
+    fetcher = Fetcher(
+        OutboundSettings(allow=allow),
+        limits=limits,
+        resolve=names or Names(ANSWERS),
+        dial=wire,
+        trusted=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
+    )
+    return fetcher.fetch(url)
+
+
+def wired(*answers: bytes) -> Wire:
+    return Wire(iter(answers))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://localhost/",
+        "http://LOCALHOST./",
+        "http://127.0.0.1/",
+        "http://127.0.0.1:6379/",
+        "http://127.127.127.127/",
+        "http://0.0.0.0/",
+        "http://0x7f000001/",
+        "http://2130706433/",
+        "http://017700000001/",
+        "http://127.1/",
+        "http://127.0.0.1./",
+        "http://１２７.0.0.1/",
+        "http://127。0。0。1/",
+        "http://10.0.0.1/",
+        "http://172.16.0.1/",
+        "http://192.168.1.1/",
+        "http://100.64.0.1/",
+        "http://100.100.100.200/latest/meta-data/",
+        "http://169.254.169.254/latest/meta-data/iam/security-credentials/",
+        "http://169.254.170.2/v2/credentials",
+        "http://168.63.129.16/machine?comp=goalstate",
+        "http://192.0.0.192/opc/v1/instance/",
+        "http://2852039166/latest/meta-data/",
+        "http://0xa9fea9fe/",
+        "http://169.16689662/",
+        "http://metadata.google.internal/computeMetadata/v1/",
+        "http://198.18.0.1/",
+        "http://224.0.0.251/",
+        "http://240.0.0.1/",
+        "http://255.255.255.255/",
+        "http://[::]/",
+        "http://[::1]/",
+        "http://[::127.0.0.1]/",
+        "http://[::ffff:127.0.0.1]/",
+        "http://[::ffff:7f00:1]/",
+        "http://[::ffff:169.254.169.254]/",
+        "http://[0:0:0:0:0:ffff:a9fe:a9fe]/",
+        "http://[64:ff9b::127.0.0.1]/",
+        "http://[64:ff9b::8.8.8.8]/",
+        "http://[64:ff9b:1::10.0.0.1]/",
+        "http://[2002:7f00:1::]/",
+        "http://[2001:0:a00:1::1]/",
+        "http://[fc00::1]/",
+        "http://[fd00:ec2::254]/latest/meta-data/",
+        "http://[fe80::1]/",
+        "http://[fe80::1%25eth0]/",
+        "http://[fec0::1]/",
+        "http://[ff02::1]/",
+        "http://[2001:db8::1]/",
+        "http://ten.test/",
+        "http://mixed.test/",
+        "http://mapped.test/",
+        "http://nat.test/",
+        "http://carried.test/",
+        "http://local6.test/",
+        "http://unique.test/",
+        "http://link.test/",
+        "http://nobody.test/",
+        "http://photos.test:22/",
+        "http://photos.test:25/",
+        "http://photos.test:5432/",
+        "http://photos.test:6379/",
+        "http://photos.test:0/",
+        "https://photos.test:8444/",
+        "http://photos.test@127.0.0.1/",
+        "http://127.0.0.1@photos.test/",
+        "http://user:secret@photos.test/",
+        "http://photos.test\\@127.0.0.1/",
+        "http://photos.test%00.test/",
+        "http://photos.test%2f@127.0.0.1/",
+        "http://photos.test/\r\nX: y",
+        "file:///etc/passwd",
+        "file://photos.test/etc/passwd",
+        "ftp://photos.test/a",
+        "gopher://photos.test/_x",
+        "unix:///run/docker.sock",
+        "data:image/png;base64,AAAA",
+        "photos.test",
+        "",
+    ],
+)
+def test_hostile_address_is_refused_without_a_connection(url: str) -> None:
+    wire = wired()
+
+    with pytest.raises(PhotoUnreachable) as raised:
+        fetch(url, wire)
+
+    assert wire.dialled == []
+    told = str(raised.value)
+    assert not any(
+        part in told for part in ("secret", "127.", "10.0", "169.254", "fd00", "internal")
+    )
+
+
+def test_name_that_is_private_reads_as_one_that_is_not_there() -> None:
+    told = set()
+    for url in ("http://ten.test/", "http://nobody.test/", "http://10.0.0.1/"):
+        with pytest.raises(PhotoUnreachable) as raised:
+            fetch(url, wired())
+        told.add(str(raised.value))
+
+    assert len(told) == 1
+
+
+def test_connection_goes_to_the_address_that_was_checked() -> None:
+    # A second look-up would be answered with the loopback.
+    names, wire = Names({"photos.test": [[PUBLIC], ["127.0.0.1"]]}), wired(ok(b"a picture"))
+
+    fetched = fetch("http://photos.test/a.jpg?b=c", wire, names)
+
+    assert fetched.content == b"a picture"
+    assert wire.dialled == [(PUBLIC, 80)]
+    assert names.asked == ["photos.test"]
+
+
+def test_name_that_turns_private_between_two_hops_is_refused() -> None:
+    names = Names({"photos.test": [[PUBLIC], ["127.0.0.1"]]})
+    wire = wired(redirect("http://photos.test/b"), ok(b"a secret"))
+
+    with pytest.raises(PhotoUnreachable, match="on redirect 1"):
+        fetch("http://photos.test/a", wire, names)
+
+    assert wire.dialled == [(PUBLIC, 80)]
+
+
+def test_request_names_the_host_and_carries_nothing_of_ours() -> None:
+    wire = wired(ok(b"a picture"))
+
+    fetch("http://photos.test:8080/a.jpg?b=c", wire)
+
+    assert wire.dialled == [(PUBLIC, 8080)]
+    line, *headers = b"".join(wire.sent).decode().strip().split("\r\n")
+    assert line == "GET /a.jpg?b=c HTTP/1.1"
+    assert dict(header.lower().split(": ", 1) for header in headers) == {
+        "host": "photos.test:8080",
+        "user-agent": "smart-filter",
+        "accept": "image/jpeg, image/png, image/webp, image/avif;q=0.9, */*;q=0.1",
+        "accept-encoding": "identity",
+        "connection": "close",
+    }
+
+
+def test_environment_names_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://10.0.0.1:3128")
+    wire = wired(ok(b"a picture"))
+
+    fetch("http://photos.test/", wire)
+
+    assert wire.dialled == [(PUBLIC, 80)]
+
+
+def test_address_that_is_down_gives_way_to_the_next_of_its_name() -> None:
+    wire = Wire(down=frozenset({PUBLIC_6}))
+
+    fetch("http://six.test/", wire)
+
+    assert wire.dialled == [(PUBLIC_6, 80), (PUBLIC, 80)]
+
+
+def test_ipv6_address_is_asked_by_its_brackets() -> None:
+    wire = wired(ok(b"a picture"))
+
+    fetch(f"http://[{PUBLIC_6}]/", wire)
+
+    assert wire.dialled == [(PUBLIC_6, 80)]
+    assert f"host: [{PUBLIC_6}]\r\n" in b"".join(wire.sent).decode().lower()
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_redirect_is_followed_to_another_host(status: int) -> None:
+    names = Names({**ANSWERS, "other.test": [[OTHER]]})
+    wire = wired(redirect("//other.test/b", status), ok(b"a picture"))
+
+    fetched = fetch("http://photos.test/a", wire, names)
+
+    assert fetched.content == b"a picture"
+    assert wire.dialled == [(PUBLIC, 80), (OTHER, 80)]
+    assert wire.sent[-1].startswith(b"GET /b ")
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "http://127.0.0.1/",
+        "http://169.254.169.254/latest/meta-data/",
+        "http://ten.test/",
+        "http://[::ffff:10.0.0.1]/",
+        "http://photos.test:6379/",
+        "//0x7f.1/",
+        "file:///etc/passwd",
+        "gopher://127.0.0.1:6379/_FLUSHALL",
+        "http://user:secret@photos.test/",
+        "data:image/png;base64,AAAA",
+        "http://secret\xff/",
+        "//[secret]/",
+    ],
+)
+def test_redirect_to_where_nobody_may_go_is_refused(location: str) -> None:
+    wire = wired(redirect(location))
+
+    with pytest.raises(PhotoUnreachable) as raised:
+        fetch("http://photos.test/a", wire)
+
+    assert wire.dialled == [(PUBLIC, 80)]
+    assert not any(part in str(raised.value) for part in ("127.", "169.", "ten.test", "secret"))
+
+
+@pytest.mark.parametrize(("redirects", "arrives"), [(5, True), (6, False)])
+def test_five_redirects_are_followed_and_no_more(redirects: int, *, arrives: bool) -> None:
+    wire = wired(*[redirect(f"/{hop}") for hop in range(redirects)], ok(b"a picture"))
+
+    try:
+        fetch("http://photos.test/a", wire)
+    except PhotoUnreachable:
+        arrived = False
+    else:
+        arrived = True
+
+    assert arrived == arrives
+    assert len(wire.dialled) == 6
+
+
+def test_redirect_to_nowhere_is_not_followed() -> None:
+    wire = wired(answer(302, content__length="0"))
+
+    with pytest.raises(PhotoUnreachable, match="does not say where"):
+        fetch("http://photos.test/a", wire)
+
+
+def test_loop_of_redirects_ends() -> None:
+    wire = Wire(itertools.repeat(redirect("/a")))
+
+    with pytest.raises(PhotoUnreachable, match="more than 5 times"):
+        fetch("http://photos.test/a", wire)
+
+
+@pytest.mark.parametrize("status", [201, 204, 206, 300, 304, 400, 401, 403, 404, 410, 451])
+def test_answer_without_the_file_is_final(status: int) -> None:
+    with pytest.raises(PhotoUnreachable, match=f"answers {status}"):
+        fetch("http://photos.test/a", wired(answer(status, content__length="0")))
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504])
+def test_answer_that_may_be_another_later_is_asked_for_again(status: int) -> None:
+    with pytest.raises(PictureLate, match=f"answers {status}"):
+        fetch("http://photos.test/a", wired(answer(status, content__length="0")))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"",
+        b"no HTTP at all\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\ntoo short",
+        b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"HTTP/1.1 200 OK\r\nX: " + b"x" * 200_000 + b"\r\n\r\n",
+        b"HTTP/1.1 103 Early\r\n\r\n" * 3,
+    ],
+)
+def test_answer_that_breaks_off_or_is_no_http_is_refused(said: bytes) -> None:
+    with pytest.raises(PictureLate):
+        fetch("http://photos.test/a", wired(said))
+
+
+@pytest.mark.parametrize("coding", ["gzip", "br", "deflate", "zstd", "identity, gzip", "GZIP"])
+def test_packed_answer_is_refused(coding: str) -> None:
+    with pytest.raises(PhotoUnreachable, match="packs"):
+        fetch("http://photos.test/a", wired(ok(b"\x1f\x8b", content__encoding=coding)))
+
+
+@pytest.mark.parametrize(("length", "is_taken"), [(1000, True), (1001, False)])
+def test_length_that_is_too_much_is_refused_unread(length: int, *, is_taken: bool) -> None:
+    # Nothing follows the head: whoever reads on finds that it was cut short.
+    wire = wired(answer(200, content__length=str(length)))
+
+    with pytest.raises((ImageTooLarge, TryAgain)) as raised:
+        fetch("http://photos.test/a", wire, limits=Limits(most_bytes=1000))
+
+    assert isinstance(raised.value, TryAgain) == is_taken
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        answer(200, b"x" * 1001),
+        answer(200, b"3e9\r\n" + b"x" * 1001 + b"\r\n0\r\n\r\n", transfer__encoding="chunked"),
+    ],
+)
+def test_content_that_is_too_much_is_refused_whatever_was_said(said: bytes) -> None:
+    with pytest.raises(ImageTooLarge, match="more than 1000 bytes"):
+        fetch("http://photos.test/a", wired(said), limits=Limits(most_bytes=1000))
+
+
+def test_content_of_a_thousand_bytes_is_taken() -> None:
+    fetched = fetch("http://photos.test/", wired(ok(b"x" * 1000)), limits=Limits(most_bytes=1000))
+
+    assert len(fetched.content) == 1000
+
+
+@pytest.mark.parametrize(
+    ("said", "read"),
+    [("image/JPEG; q=1", "image/jpeg"), ("", ""), ("text/html", "text/html")],
+)
+def test_media_type_is_what_the_server_says(said: str, read: str) -> None:
+    assert fetch("http://photos.test/", wired(ok(b"x", content__type=said))).media_type == read
