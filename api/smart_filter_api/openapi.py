@@ -88,7 +88,8 @@ SUBMISSION: Schema = {
                         "type": "string",
                         "default": "auto",
                         "description": "`auto`, `keep`, `transparent`, `color:CSS-COLOUR`, "
-                        "`preset:NAME`, `keywords:WORD,WORD`, `blur:0..1` or `file`",
+                        "`preset:NAME`, `keywords:WORD,WORD`, `blur:0..1`, `file` or "
+                        "`url:https://HOST/PATH`",
                     },
                     "outputs": {
                         "type": "array",

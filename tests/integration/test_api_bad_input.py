@@ -92,10 +92,19 @@ def test_refused_format_is_told_what_is_accepted(api: Api) -> None:
             id="jpg-cannot-be-transparent",
         ),
         pytest.param(
-            {"deadline_ms": "900", "background": "url:https://example.org/a.jpg"},
-            "not_available",
-            ["/background", "/deadline_ms"],
-            id="of-a-later-version",
+            {"deadline_ms": "100"}, "not_available", ["/deadline_ms"], id="of-a-later-version"
+        ),
+        pytest.param(
+            {"background": "url:file:///etc/passwd"},
+            "invalid_recipe",
+            ["/background"],
+            id="address-of-no-web",
+        ),
+        pytest.param(
+            {"background": "url:https://user:secret@example.org/a.jpg"},
+            "invalid_recipe",
+            ["/background"],
+            id="address-with-a-password",
         ),
         pytest.param(
             {"segmentation.params.size": "1"},

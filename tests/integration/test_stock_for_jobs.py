@@ -14,6 +14,7 @@ from smart_filter_shared.stock import Picture
 from smart_filter_tests.bench import TENANT, Bench
 from smart_filter_workers.artifacts import Artifacts
 from smart_filter_workers.backgrounds.collection import Collection
+from smart_filter_workers.fetcher import Fetcher
 from smart_filter_workers.recent import Recent
 from smart_filter_workers.stock import keeping
 from smart_filter_workers.stock.keeping import Servers
@@ -62,11 +63,9 @@ def collection(bench: Bench, background: str = "auto", room: StockRoom | None = 
     kind, _, value = background.partition(":")
     recipe = Recipe(background=Background(BackgroundKind(kind), value or None))
     job = bench.job(bench.submit(recipe))
-    return (
-        Artifacts(bench.store, Recent(10_000_000), room or a_room(bench))
-        .load(job, Wanted)
-        .collection
-    )
+    fetcher = Fetcher(bench.settings.outbound)
+    artifacts = Artifacts(bench.store, Recent(10_000_000), room or a_room(bench), fetcher)
+    return artifacts.load(job, Wanted).collection
 
 
 def names(found: Collection) -> list[str]:

@@ -13,6 +13,7 @@ from smart_filter_shared.rating import SmileLevel
 from smart_filter_shared.recipe import Recipe
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_workers.artifacts import Artifacts
+from smart_filter_workers.fetcher import Fetcher
 from smart_filter_workers.recent import Recent
 from smart_filter_workers.results import Eyes, Smile, Smiles
 from smart_filter_workers.stock.room import StockRoom
@@ -55,7 +56,9 @@ def read(facts: dict[str, Any]) -> Smiles | None:
         ),
     )
     # Nothing here asks storage, or for backgrounds.
-    artifacts = Artifacts(cast("ObjectStore", None), Recent(0), cast("StockRoom", None))
+    artifacts = Artifacts(
+        cast("ObjectStore", None), Recent(0), cast("StockRoom", None), cast("Fetcher", None)
+    )
     return artifacts.load(row, Wanted).smiles
 
 

@@ -25,6 +25,7 @@ from smart_filter_workers import serving as serving_of
 from smart_filter_workers.artifacts import Artifacts
 from smart_filter_workers.catalogue import Catalogue
 from smart_filter_workers.draining import Draining
+from smart_filter_workers.fetcher import Fetcher
 from smart_filter_workers.heartbeat import Heartbeat
 from smart_filter_workers.loaded import LoadedModels
 from smart_filter_workers.recent import Recent
@@ -118,7 +119,9 @@ def _wire(
     services = Services(
         engine=engine,
         doorbell=doorbell,
-        artifacts=Artifacts(store, recent, StockRoom(engine, store, recent)),
+        artifacts=Artifacts(
+            store, recent, StockRoom(engine, store, recent), Fetcher(settings.outbound)
+        ),
         catalogue=known,
         models=loaded,
         heartbeat=heartbeat,

@@ -26,14 +26,18 @@ from smart_filter_shared.errors import (
     ImageUnreadable,
     InputsExpired,
     ObjectMissing,
+    PhotoUnreachable,
+    PictureLate,
 )
 from smart_filter_shared.jobs.leases import Lease
 from smart_filter_shared.jobs.queries import JobRow, Json
 from smart_filter_shared.jobs.retention import Kind
 from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.recipe import PICTURES, BackgroundKind
 from smart_filter_shared.storage import keys
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_workers import images
+from smart_filter_workers.fetcher import Fetcher
 from smart_filter_workers.recent import Recent
 from smart_filter_workers.results import (
     Composited,
@@ -72,18 +76,23 @@ class Artifacts:
     """Loads inputs of stages and stores their results; safe for threads.
 
     recent: what was lately decoded or made.  room: where backgrounds that are pictures are had.
+    fetcher: fetches what a job names by its address.
     """
 
-    def __init__(self, store: ObjectStore, recent: Recent, room: StockRoom) -> None:
+    def __init__(
+        self, store: ObjectStore, recent: Recent, room: StockRoom, fetcher: Fetcher
+    ) -> None:
         self._store = store
         self._cache = recent
         self._room = room
+        self._fetcher = fetcher
 
     def load(self, job: JobRow, wanted: type[Inputs]) -> Inputs:
         """Return the inputs of a stage for one job, its fields filled by their names.
 
         Raises ImageUnreadable or ImageTooLarge for the photo or its background,
-        InputsExpired when an object is gone, StorageUnavailable, DatabaseUnavailable.
+        PhotoUnreachable or PictureLate for a background at an address, InputsExpired when an
+        object is gone, StorageUnavailable, DatabaseUnavailable.
         """
         given: dict[str, Callable[[], object]] = {
             "photo": lambda: self._photo(job.photo_key),
@@ -135,20 +144,28 @@ class Artifacts:
             self._store.remove(key)
 
     def _photo(self, key: str) -> Photo:
-        def fetch() -> tuple[Photo, int]:
-            photo = images.decode(self._store.get(key))
-            photo.srgb.flags.writeable = False
-            return photo, photo.srgb.nbytes
-
-        return self._cache.get(key, fetch)
+        return self._cache.get(key, lambda: _decoded(self._store.get(key)))
 
     def _background(self, job: JobRow) -> Photo | None:
+        asked = job.recipe.background
+        if asked.kind == BackgroundKind.URL and PICTURES & set(job.recipe.outputs):
+            return self._fetched(job, asked.value or "")
         if job.background_key is None:
             return None
         try:
             return self._photo(job.background_key)
         except (ImageUnreadable, ImageTooLarge) as error:
             raise type(error)(f"the background file: {error}") from error
+
+    def _fetched(self, job: JobRow, url: str) -> Photo:
+        """Return the background at an address, fetched once for a job while memory has it."""
+        try:
+            return self._cache.get(
+                f"{job.id} {url}", lambda: _decoded(self._fetcher.fetch(url).content)
+            )
+        except (PhotoUnreachable, PictureLate, ImageUnreadable, ImageTooLarge) as error:
+            # Without its address: that of a presigned link is as good as a password.
+            raise type(error)(f"the background at its address: {error}") from error
 
     def _result(self, job: JobRow, stage: StageName, made: type) -> object | None:
         stored = job.result(stage)
@@ -202,6 +219,13 @@ class Artifacts:
 def _is_known(stored: Json, field: "dataclasses.Field[object]") -> bool:
     is_stored = field.name in stored["facts"] or field.name in stored["arrays"]
     return is_stored or field.default is dataclasses.MISSING
+
+
+def _decoded(content: bytes) -> tuple[Photo, int]:
+    """Return a picture that nobody can write to, and its size in bytes."""
+    photo = images.decode(content)
+    photo.srgb.flags.writeable = False
+    return photo, photo.srgb.nbytes
 
 
 @functools.cache

@@ -23,6 +23,7 @@ from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_shared.telemetry import logs
 from smart_filter_workers import catalogue, lifeline, memory, stage_code
 from smart_filter_workers.artifacts import Artifacts
+from smart_filter_workers.fetcher import Fetcher
 from smart_filter_workers.loaded import LoadedModels
 from smart_filter_workers.recent import Recent
 from smart_filter_workers.stock.room import StockRoom
@@ -89,7 +90,8 @@ def _answer(request: Request) -> Answer:
     store = ObjectStore(request.settings.storage, connections=1)
     engine = sessions.engine(request.settings.database, connections=1)
     nothing = Recent(0)
-    artifacts = Artifacts(store, nothing, StockRoom(engine, store, nothing))
+    fetcher = Fetcher(request.settings.outbound)
+    artifacts = Artifacts(store, nothing, StockRoom(engine, store, nothing), fetcher)
     code = stage_code.of(request.lease.stage)
     try:
         inputs: object = artifacts.load(request.job, code.Inputs)

@@ -1,7 +1,8 @@
 """What becomes of a lease when its work raises: the family of the error decides.
 
 An unusable photo fails its job, infrastructure that is away hands the stage back with its
-attempt refunded, a lost lease drops the work, and anything else spends the attempt.
+attempt refunded, a lost lease drops the work, and anything else spends the attempt: somebody
+else's server that is away, too.
 """
 
 import random
@@ -13,7 +14,9 @@ from smart_filter_shared.db import sessions
 from smart_filter_shared.errors import (
     Conflict,
     DatabaseUnavailable,
+    Error,
     ModelNotLoaded,
+    PictureLate,
     TryAgain,
     Unusable,
 )
@@ -45,6 +48,10 @@ def attempt(
     except Unusable as error:
         failure = Failure(error.code, _title(error), str(error))
         _settle(services, held, lambda lease: _fail(services, lease, failure))
+    except PictureLate as error:
+        _log.warning("picture did not come", reason=str(error), **named(held[0].lease))
+        failure = Failure(error.code, _title(error), str(error))
+        _settle(services, held, lambda lease: _retry(services, lease, failure))
     except TryAgain as error:
         if isinstance(error, ModelNotLoaded) and error.leads:
             failed = Capability(error.capability) or held[0].lease.capability
@@ -121,7 +128,7 @@ def _backoff(times: int) -> float:
     return random.uniform(longest / 2, longest)  # noqa: S311 - spreads load, hides nothing
 
 
-def _title(error: Unusable) -> str:
+def _title(error: Error) -> str:
     documentation = type(error).__doc__ or ""
     return documentation.partition("\n")[0].rstrip(".")
 

@@ -39,7 +39,8 @@ _SIGNAL_STATUS = 128  # plus the signal's number, as shells count
 @click.option(
     "--background",
     metavar="SPEC",
-    help="auto, keep, transparent, color:CSS-COLOUR, blur:0..1, preset:NAME or keywords:WORD,WORD.",
+    help="auto, keep, transparent, color:CSS-COLOUR, blur:0..1, preset:NAME, keywords:WORD,WORD "
+    "or url:https://HOST/PATH.",
 )
 @click.option(
     "--background-file",

@@ -4,9 +4,10 @@ import difflib
 import re
 from collections.abc import Iterable
 
+from smart_filter_shared import web_address
 from smart_filter_shared.presets import PRESETS, Preset, named
 from smart_filter_shared.recipe.recipe import Background, BackgroundKind
-from smart_filter_shared.recipe.words import Later, is_colour, shown
+from smart_filter_shared.recipe.words import is_colour, shown
 
 # Of what is compared with the names that there are; no name is as long.
 MAX_NAME_CHARACTERS = 200
@@ -14,24 +15,20 @@ MAX_KEYWORDS = 12
 MAX_KEYWORD_CHARACTERS = 40
 
 _DECIMAL = re.compile(r"[0-9]{0,3}(\.[0-9]{1,9})?(?<=[0-9])")
-# The contract's kinds that this version does not serve yet.
-_LATER_BACKGROUNDS = frozenset({"url"})
 
 
 def read(text: str, presets: Iterable[Preset] = PRESETS) -> Background:
     """Return the background that a recipe asks for.
 
     presets: those that whoever asks may name.
-    Raises ValueError, which says what would be right, or Later.
+    Raises ValueError, which says what would be right.
     """
     word, colon, value = text.partition(":")
     value = value.strip()
-    if word in _LATER_BACKGROUNDS:
-        raise Later
     if word not in set(BackgroundKind):
         kinds = (
             "auto, keep, transparent, color:CSS-COLOUR, preset:NAME, keywords:WORD,WORD, "
-            "blur:0..1 or file"
+            "blur:0..1, file or url:https://HOST/PATH"
         )
         raise ValueError(f"{shown(text)} is not a background; use {kinds}")
     kind = BackgroundKind(word)
@@ -45,6 +42,8 @@ def read(text: str, presets: Iterable[Preset] = PRESETS) -> Background:
         return Background(kind, _keywords(value))
     if kind == BackgroundKind.BLUR:
         return Background(kind, _strength(value))
+    if kind == BackgroundKind.URL:
+        return Background(kind, _address(value))
     if colon:
         raise ValueError(f"{kind} takes no value; write {kind} alone")
     return Background(kind)
@@ -74,6 +73,15 @@ def _keywords(text: str) -> str:
     if not all(word.replace(" ", "").replace("-", "").isalnum() for word in words):
         raise ValueError(f"{shown(text)} is not words; write keywords:rainbow,paper or alike")
     return ",".join(words)
+
+
+def _address(text: str) -> str:
+    """Return an address as it was written; whether it may be asked, a worker finds out."""
+    try:
+        web_address.read(text)
+    except ValueError as error:
+        raise ValueError(f"the address of the background {error}") from None
+    return text
 
 
 def _strength(text: str) -> str:

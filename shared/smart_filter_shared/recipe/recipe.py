@@ -36,6 +36,7 @@ class BackgroundKind(StrEnum):
     KEYWORDS = "keywords"
     BLUR = "blur"
     FILE = "file"
+    URL = "url"
 
 
 # Among what words leave, people decide: so both look at faces.
@@ -100,7 +101,7 @@ class Background:
     """What stands behind the people.
 
     value: a CSS colour for `color`, a preset's name for `preset`, words parted by commas for
-    `keywords`, a strength from 0 to 1 for `blur`, else None.
+    `keywords`, a strength from 0 to 1 for `blur`, a web address for `url`, else None.
     """
 
     kind: BackgroundKind = BackgroundKind.AUTO

@@ -67,5 +67,6 @@ def _asked_for(asked: Background, collection: Collection) -> Chosen:
         BackgroundKind.COLOR: f"{asked.value}",
         BackgroundKind.BLUR: f"the photo's own background, blurred by {asked.value} of 1",
         BackgroundKind.FILE: "the uploaded background",
+        BackgroundKind.URL: "the background at its address",
     }.get(asked.kind, "no background")
     return Chosen(asked.kind, None, (), f"asked for: {what}")

@@ -26,9 +26,9 @@ def drawn(chosen: Chosen, inputs: Inputs, frame: Frame) -> Srgb8 | Srgba8:
     match chosen.kind:
         case BackgroundKind.PRESET if chosen.name is not None:
             return _preset(chosen.name, chosen.light, inputs, frame)
-        case BackgroundKind.FILE:
+        case BackgroundKind.FILE | BackgroundKind.URL:
             if inputs.background is None:
-                raise ValueError("background file needs a background")
+                raise ValueError(f"background {chosen.kind} needs a background")
             return uploaded.cover(inputs.background.srgb, width=width, height=height)
         case BackgroundKind.BLUR if inputs.segmented is not None:
             return _blurred(inputs, inputs.segmented.matte, frame)

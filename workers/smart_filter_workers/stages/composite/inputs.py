@@ -15,7 +15,7 @@ NOBODY_BELOW: Final = 0.005
 class Inputs:
     """What the stage reads of one job; what the job did not run is None.
 
-    background: the file that was uploaded for it, when one was.
+    background: the file that was uploaded for it, or fetched from its address, when one was.
     collection: the backgrounds that whoever asks may name, and that `auto` chooses among.
     """
 
