@@ -12,6 +12,7 @@ operator and says what, which id, and what was expected.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 
@@ -251,6 +252,11 @@ class ModelNotLoaded(TryAgain):
         super().__init__(message)
         self.leads = leads
         self.capability = capability
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Return how it is pickled, keywords included: a child's errors come to its parent so."""
+        remade = partial(type(self), leads=self.leads, capability=self.capability)
+        return remade, self.args
 
 
 # --- set-up -----------------------------------------------------------------------------

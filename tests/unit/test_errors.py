@@ -1,0 +1,34 @@
+"""Errors: they come back from the child of a last attempt as they were raised there."""
+
+import pickle
+
+import pytest
+
+from smart_filter_shared.errors import (
+    Error,
+    ImageUnreadable,
+    LeaseLost,
+    ModelNotLoaded,
+    PhotoUnreachable,
+    PictureLate,
+    StorageUnavailable,
+)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ImageUnreadable("cut short"),
+        LeaseLost("face of a job"),
+        ModelNotLoaded("no torch here", leads=True, capability="segmentation.unet"),
+        PhotoUnreachable("its server answers 404"),
+        PictureLate("its server answers 503"),
+        StorageUnavailable("a key"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_error_of_a_child_process_arrives_as_it_was_raised(error: Error) -> None:
+    arrived = pickle.loads(pickle.dumps(error))
+
+    assert (type(arrived), str(arrived)) == (type(error), str(error))
+    assert vars(arrived) == vars(error)
