@@ -123,6 +123,11 @@ def test_what_programs_would_read_differently_is_refused(text: str) -> None:
     assert "secret" not in str(raised.value)
 
 
+def test_user_in_an_address_is_told_from_a_host_that_cannot_be() -> None:
+    with pytest.raises(ValueError, match="a user or a password"):
+        web_address.read("https://user@example.org/")
+
+
 @pytest.mark.parametrize(
     ("location", "leads_to"),
     [
