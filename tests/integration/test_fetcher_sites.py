@@ -14,6 +14,7 @@ from smart_filter_shared.errors import ImageTooLarge, PhotoUnreachable, PictureL
 from smart_filter_shared.settings import OutboundSettings
 from smart_filter_tests.web import LOOPBACK, Names, Site, a_site, answer, ok, redirect
 from smart_filter_workers.fetcher import Fetcher, Limits
+from smart_filter_workers.fetcher.guard import look_up
 
 # Of this name is the certificate.
 NAME = "photos.test"
@@ -193,6 +194,16 @@ def test_name_that_nobody_looks_up_in_time_is_given_up() -> None:
         fetcher.fetch(f"http://{NAME}/")
 
     answered.set()
+
+
+def test_names_are_looked_up_as_this_machine_resolves_them() -> None:
+    assert set(look_up("localhost")) <= {LOOPBACK, "::1"}
+    assert look_up("localhost")
+
+
+@pytest.mark.parametrize("name", ["a" * 64, "b" * 300, "\udcff.test"])
+def test_what_cannot_be_looked_up_is_nowhere(name: str) -> None:
+    assert look_up(name) == []
 
 
 def secure_url(site: Site, host: str = NAME) -> str:
