@@ -23,6 +23,7 @@ from smart_filter_shared.jobs.leases import Done, Failure
 from smart_filter_shared.jobs.retention import Kind
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.settings import Settings
+from smart_filter_shared.telemetry import logs
 from smart_filter_tests.bench import KEEPING, TENANT, Bench
 
 _TIMEOUT_SECONDS = 20.0
@@ -94,6 +95,9 @@ class Api:
 @contextlib.contextmanager
 def serving(settings: Settings) -> Iterator[str]:
     """Serve the API while the block lasts; yields its URL."""
+    # As the process does: unconfigured, structlog draws tracebacks with every local variable,
+    # which takes seconds.
+    logs.configure("api")
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(server_module.config(app.create(settings)))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
