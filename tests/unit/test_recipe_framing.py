@@ -159,10 +159,17 @@ def test_all_contradictions_are_named_in_one_answer() -> None:
 
 def test_effects_on_a_new_background_contradict_keeping_the_old_one() -> None:
     with pytest.raises(Contradiction) as raised:
-        parsed(background="keep", shadow="drop", outline="1%", harmonise="0.5", light_wrap="0")
+        parsed(
+            background="keep",
+            shadow="drop",
+            outline="1%",
+            harmonise="0.5",
+            light_wrap="0",
+            scale="50%",
+        )
 
     named = [error.pointer for error in raised.value.errors]
-    assert named == ["/shadow", "/outline", "/harmonise", "/background"]
+    assert named == ["/shadow", "/outline", "/harmonise", "/scale", "/background"]
 
 
 def test_a_size_to_the_nearest_pixel_agrees_with_its_shape() -> None:

@@ -30,7 +30,7 @@ def refuse(recipe: Recipe, *, segmenters: Sequence[ModelCard], background_file: 
     found = [
         *_background(recipe, background_file),
         *_framing(recipe.framing),
-        *_look(recipe),
+        *_kept(recipe),
         *_filters(recipe),
         *_files(recipe),
         *_model(recipe, segmenters),
@@ -74,7 +74,7 @@ def _framing(asked: Framing) -> Iterator[FieldError]:
         yield from _each(remedy, "size", "aspect")
 
 
-def _look(recipe: Recipe) -> Iterator[FieldError]:
+def _kept(recipe: Recipe) -> Iterator[FieldError]:
     if recipe.background.kind != BackgroundKind.KEEP:
         return
     look = recipe.look
@@ -83,10 +83,12 @@ def _look(recipe: Recipe) -> Iterator[FieldError]:
         "outline": look.outline is not None,
         "light_wrap": bool(look.light_wrap),
         "harmonise": bool(look.harmonise),
+        "scale": recipe.framing.scale is not None,
+        "position": recipe.framing.position is not None,
     }
     names = [name for name, is_set in without_effect.items() if is_set]
     if names:
-        remedy = "joins people to a new background, and the photo's own is kept: leave one out"
+        remedy = "is for people before a new background, and the photo's own is kept: leave one out"
         yield from _each(remedy, *names, "background")
 
 
