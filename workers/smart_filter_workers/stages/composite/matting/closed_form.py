@@ -2,8 +2,8 @@
 
 What ColourLines approaches in a few rounds of large windows is solved here, on a larger picture,
 for the pixels that are still unsure: single strands of hair come out, at a dozen times the cost.
-Our own forty lines in place of PyMatting's: those hold entries for every pixel of the picture,
-150 MB of compiler besides, and compile for half a minute when first imported.
+Our own in place of PyMatting's: that holds entries for every pixel of the picture, 150 MB of
+compiler besides, and compiles for half a minute when first imported on a machine.
 """
 
 from typing import Final
@@ -27,10 +27,14 @@ HOLD_IN_DOUBT: Final = 0.1
 # More of them do worse: what is given says something too.
 ROUNDS: Final = 40
 TOLERANCE: Final = 1e-4
-# Memory goes by unsure pixels, 1.5 KB each. Where more are unsure, little is there to learn from.
+# Memory goes by unsure pixels, 1 KB each. Where more are unsure, little is there to learn from.
 MOST_UNSURE: Final = 120_000
 
-Indices = NDArray[np.int32]
+SIDE: Final = 3  # of a window
+REACH: Final = 5  # a pixel shares windows with so many by so many
+WINDOWS_AT_ONCE: Final = 4096  # 650 bytes each for their entries
+
+Indices = NDArray[np.int64]
 Doubles = NDArray[np.float64]
 
 
@@ -43,44 +47,60 @@ def solved(coverage: Floats, srgb: Srgb8, *, doubt: Floats) -> Floats:
     equations 12 and 14; the known pixels are fixed as in Grady 2005, and the unknown ones held.
     """
     # Half a second and 30 MB that only this edge needs.
-    from scipy.sparse import coo_matrix, diags_array  # noqa: PLC0415
+    from scipy.sparse import csr_matrix, diags_array  # noqa: PLC0415
     from scipy.sparse.linalg import cg  # noqa: PLC0415
 
-    unsure = _unsure(coverage)
-    number = np.cumsum(unsure.ravel(), dtype=np.int32) - 1
-    unknowns = int(number[-1]) + 1
-    if not 0 < unknowns <= MOST_UNSURE or min(coverage.shape) < 3:  # noqa: PLR2004 - a window
+    mask = _unsure(coverage)
+    unsure = mask.ravel()
+    pixels = np.flatnonzero(unsure)
+    if not 0 < len(pixels) <= MOST_UNSURE or min(mask.shape) < SIDE:
         return coverage
-    flat = np.round(coverage.ravel()).astype(np.float64)
-    flat[unsure.ravel()] = coverage.ravel()[unsure.ravel()]
-    windows = _windows(unsure)
-    entries = _laplacian(srgb.reshape(-1, 3)[windows] / 255)
-    rows = np.broadcast_to(windows[:, :, np.newaxis], entries.shape)
-    columns = np.broadcast_to(windows[:, np.newaxis, :], entries.shape)
-    is_row = unsure.ravel()[rows]
-    rows, columns, values = rows[is_row], columns[is_row], entries[is_row]
-    is_unknown = unsure.ravel()[columns]
-    known = ~is_unknown
-    pull = np.bincount(
-        number[rows[known]], values[known] * flat[columns[known]], minlength=unknowns
-    )
-    matrix = coo_matrix(
-        (values[is_unknown], (number[rows[is_unknown]], number[columns[is_unknown]])),
-        shape=(unknowns, unknowns),
-    ).tocsr()
-    hold = HOLD + HOLD_IN_DOUBT * doubt.ravel()[unsure.ravel()].astype(np.float64)
+    number = np.cumsum(unsure, dtype=np.int64) - 1
+    levels = np.where(unsure, coverage.ravel(), np.round(coverage.ravel())).astype(np.float64)
+    table = _table(mask, srgb, number)
+    # Beyond the picture's border the table holds nothing.
+    columns = np.clip(pixels[:, np.newaxis] + _offsets(mask.shape[1]), 0, mask.size - 1)
+    is_unknown = unsure[columns]
+    pull = np.where(is_unknown, 0, table * levels[columns]).sum(axis=1)
+    starts = np.concatenate(([0], np.cumsum(is_unknown.sum(axis=1))))
+    hold = HOLD + HOLD_IN_DOUBT * doubt.ravel()[pixels].astype(np.float64)
+    matrix = csr_matrix((table[is_unknown], number[columns[is_unknown]], starts))
     matrix = matrix + diags_array(hold)
-    before = flat[unsure.ravel()]
     found, _ = cg(
         matrix,
-        hold * before - pull,
-        x0=before,
+        hold * levels[pixels] - pull,
+        x0=levels[pixels],
         rtol=TOLERANCE,
         maxiter=ROUNDS,
         M=diags_array(1 / matrix.diagonal()),
     )
-    flat[unsure.ravel()] = np.clip(found, 0, 1)
-    return flat.reshape(coverage.shape).astype(np.float32)
+    levels[pixels] = np.clip(found, 0, 1)
+    return levels.reshape(coverage.shape).astype(np.float32)
+
+
+def _table(mask: NDArray[np.bool_], srgb: Srgb8, number: Indices) -> Doubles:
+    """Return the rows of the matting Laplacian, (n, 25): an unsure pixel's with its neighbours.
+
+    mask: (h, w), what is unsure; number: (h · w), which row is a pixel's.
+    """
+    unsure, colours = mask.ravel(), srgb.reshape(-1, 3)
+    windows = _windows(mask)
+    down, across = np.divmod(np.arange(SIDE * SIDE), SIDE)
+    code = (down - down[:, np.newaxis] + 2) * REACH + across - across[:, np.newaxis] + 2
+    table = np.zeros((int(number[-1]) + 1) * REACH * REACH)
+    for first in range(0, len(windows), WINDOWS_AT_ONCE):
+        some = windows[first : first + WINDOWS_AT_ONCE]
+        entries = _laplacian(colours[some] / 255)
+        is_row = unsure[some]
+        places = number[some][is_row][:, np.newaxis] * REACH**2 + code[np.nonzero(is_row)[1]]
+        table += np.bincount(places.ravel(), entries[is_row].ravel(), minlength=len(table))
+    return table.reshape(-1, REACH * REACH)
+
+
+def _offsets(width: int) -> Indices:
+    """Return how far, in pixels of a flat picture, each of 25 neighbours is."""
+    reach = np.arange(REACH) - 2
+    return np.asarray(reach[:, np.newaxis] * width + reach, np.int64).ravel()
 
 
 def _unsure(coverage: Floats) -> NDArray[np.bool_]:
@@ -90,15 +110,14 @@ def _unsure(coverage: Floats) -> NDArray[np.bool_]:
     return np.asarray(cv2.max(people, backdrop) == 0)
 
 
-def _windows(unsure: NDArray[np.bool_]) -> Indices:
+def _windows(mask: NDArray[np.bool_]) -> Indices:
     """Return the pixels, (n, 9), of every window that holds an unsure one."""
-    touched = cv2.dilate(unsure.astype(np.uint8), np.ones((3, 3), np.uint8))
+    touched = cv2.dilate(mask.astype(np.uint8), np.ones((SIDE, SIDE), np.uint8))
     touched[[0, -1]] = 0
     touched[:, [0, -1]] = 0
-    width = unsure.shape[1]
-    around = [down * width + across for down in (-1, 0, 1) for across in (-1, 0, 1)]
-    middles = np.flatnonzero(touched).astype(np.int32)
-    return middles[:, np.newaxis] + np.array(around, np.int32)
+    middle = np.arange(SIDE) - 1
+    around = (middle[:, np.newaxis] * mask.shape[1] + middle).ravel()
+    return np.flatnonzero(touched)[:, np.newaxis] + around
 
 
 def _laplacian(colours: Doubles) -> Doubles:
