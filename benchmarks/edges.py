@@ -50,6 +50,7 @@ STEPS: Final[Mapping[str, Effort]] = {
     "veil left": dataclasses.replace(_BALANCED, veil=0),
     "no last, closer lines": dataclasses.replace(_BALANCED, last_radius=None),
     "learnt on 256 px": dataclasses.replace(_BALANCED, small_px=256, radius=3),
+    "learnt on 400 px": dataclasses.replace(_BALANCED, small_px=400, radius=5),
     "learnt on 640 px": dataclasses.replace(_BALANCED, small_px=640, radius=8),
 }
 

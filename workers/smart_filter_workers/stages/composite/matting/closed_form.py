@@ -100,7 +100,8 @@ def _table(mask: NDArray[np.bool_], srgb: Srgb8, number: Indices) -> Doubles:
 def _offsets(width: int) -> Indices:
     """Return how far, in pixels of a flat picture, each of 25 neighbours is."""
     reach = np.arange(REACH) - 2
-    return np.asarray(reach[:, np.newaxis] * width + reach, np.int64).ravel()
+    flat = (reach[:, np.newaxis] * width + reach).ravel()
+    return np.asarray(flat, np.int64)
 
 
 def _unsure(coverage: Floats) -> NDArray[np.bool_]:
@@ -117,7 +118,7 @@ def _windows(mask: NDArray[np.bool_]) -> Indices:
     touched[:, [0, -1]] = 0
     middle = np.arange(SIDE) - 1
     around = (middle[:, np.newaxis] * mask.shape[1] + middle).ravel()
-    return np.flatnonzero(touched)[:, np.newaxis] + around
+    return np.asarray(np.flatnonzero(touched)[:, np.newaxis] + around, np.int64)
 
 
 def _laplacian(colours: Doubles) -> Doubles:

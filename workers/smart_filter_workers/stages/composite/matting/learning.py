@@ -53,8 +53,8 @@ class Learnt:
 
 EFFORTS: Final = {
     Edge.FAST: Effort(small_px=256, radius=3, rounds=2, last_radius=None),
-    Edge.BALANCED: Effort(small_px=400, radius=5, rounds=4, last_radius=2),
-    Edge.BEST: Effort(small_px=400, radius=5, rounds=4, last_radius=2, solved_px=640),
+    Edge.BALANCED: Effort(small_px=320, radius=4, rounds=4, last_radius=2),
+    Edge.BEST: Effort(small_px=320, radius=4, rounds=4, last_radius=2, solved_px=640),
 }
 # An edge may lie so far from where the matte has it, on the small picture.
 REACH_PX: Final = 1
