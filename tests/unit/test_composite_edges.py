@@ -1,5 +1,6 @@
 """Mattes at full size: islands removed, edges drawn by the photo's colours."""
 
+import cv2
 import numpy as np
 import pytest
 
@@ -184,6 +185,18 @@ def test_a_matte_of_one_level_keeps_it_at_any_size(
     matte = np.full(size, level, np.uint8)
 
     assert (drawn(matte, noise(*size), edge=edge) == level).all()
+
+
+@pytest.mark.parametrize("edge", list(Edge))
+def test_a_hole_between_arm_and_body_stays_a_hole(edge: Edge) -> None:
+    photo = a_sheet(400, left=60)
+    photo[150:190, 120:140] = photo[:, 260:] = 210
+    coverage = (photo[..., 0] < 100).astype(np.uint8) * 255
+
+    matte = drawn(cv2.blur(coverage, (7, 7)), photo, edge=edge)
+
+    assert matte[160:180, 125:135].max() <= 10
+    assert matte[100:140, 80:200].min() >= 245
 
 
 def test_the_unsure_band_is_as_wide_as_the_matte_is_soft() -> None:
