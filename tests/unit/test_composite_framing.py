@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from smart_filter_shared.recipe import Format, Framing, Output, Recipe
+from smart_filter_shared.recipe import Format, Framing, Length, Output, Recipe
 from smart_filter_shared.recipe.fields import parse
 from smart_filter_tests.compositing import HEIGHT, INSIDE, WIDTH, a_job, made, pixels
 from smart_filter_workers.results import Composited, Face, Frame
@@ -151,6 +151,40 @@ def test_a_group_is_framed_with_all_of_its_heads() -> None:
     assert shown.right > 1030
     assert shown.top < 250
     assert shown.bottom > 400
+
+
+@pytest.mark.parametrize("side", [60, 150, 300])
+@pytest.mark.parametrize("at", [(300, 60), (900, 380), (20, 200)])
+def test_a_portrait_is_no_larger_than_the_photo_and_shows_the_whole_head(
+    at: tuple[int, int], side: int
+) -> None:
+    face = a_face(*at, side)
+    bust = Box(max(0, at[0] - side), at[1] - side / 2, min(1200, at[0] + 2 * side), 800)
+
+    shown = window(framed({"crop": "faces"}, bust, (face,)))
+
+    assert shown.height <= 801
+    assert shown.top <= at[1]
+    assert shown.bottom >= at[1] + side
+    eyes = (at[1] + 0.4 * side - shown.top) / shown.height
+    assert eyes < 0.66
+
+
+def test_what_is_cropped_has_room_for_the_outline() -> None:
+    seen = Seen(PHOTO, WHOLE, (), may_extend=True, outline=Length(2, percent=True))
+
+    frame = framing.frame(asked(crop="true"), seen)
+
+    line = 0.02 * max(frame.width, frame.height)
+    shown = window(frame)
+    assert WHOLE.left - shown.left == pytest.approx(line, abs=1)
+    assert shown.bottom - WHOLE.bottom == pytest.approx(line, abs=1)
+
+
+def test_whoever_is_cut_off_below_stands_on_the_lower_border_when_scaled() -> None:
+    frame = framed({"scale": "50%"}, BUST)
+
+    assert frame.place((BUST.left, BUST.bottom))[1] == pytest.approx(800)
 
 
 def test_scale_is_of_the_picture_and_stands_in_the_middle() -> None:

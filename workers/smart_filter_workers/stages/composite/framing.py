@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from smart_filter_shared.recipe import Crop, Framing
+from smart_filter_shared.recipe import Crop, Framing, Length
 from smart_filter_workers.results import Face, Frame
 
 # A subject so near to a border, as a share of that side, is cut off by it.
@@ -65,12 +65,14 @@ class Seen:
 
     photo: the whole of it.  subject: around the people, None when there is nobody.
     may_extend: whether the picture may show more than the photo does.
+    outline: of a line around the people, which what is cropped has room for.
     """
 
     photo: Box
     subject: Box | None
     faces: Sequence[Face]
     may_extend: bool
+    outline: Length | None = None
 
     def stops(self) -> tuple[bool, bool, bool, bool]:
         """Return whether the picture must not pass the photo's left, top, right and bottom."""
@@ -99,7 +101,7 @@ def frame(asked: Framing, seen: Seen) -> Frame:
     framed = Frame(width, height, scale, left=width / 2 - scale * x, top=height / 2 - scale * y)
     if seen.subject is None or (asked.scale is None and asked.position is None):
         return framed
-    return _placed(framed, asked, seen.subject)
+    return _placed(framed, asked, seen, seen.subject)
 
 
 def _window(asked: Framing, seen: Seen) -> Box:
@@ -113,11 +115,12 @@ def _window(asked: Framing, seen: Seen) -> Box:
         return seen.photo
     box = seen.subject
     top, right, bottom, left = asked.margin
+    line = 0.0 if seen.outline is None else _line(seen.outline, box)
     around = Box(
-        box.left - left.of(box.width),
-        box.top - top.of(box.height),
-        box.right + right.of(box.width),
-        box.bottom + bottom.of(box.height),
+        box.left - left.of(box.width) - line,
+        box.top - top.of(box.height) - line,
+        box.right + right.of(box.width) + line,
+        box.bottom + bottom.of(box.height) + line,
     )
     stop_left, stop_top, stop_right, stop_bottom = seen.stops()
     return Box(
@@ -126,6 +129,12 @@ def _window(asked: Framing, seen: Seen) -> Box:
         min(around.right, seen.photo.right) if stop_right else around.right,
         min(around.bottom, seen.photo.bottom) if stop_bottom else around.bottom,
     )
+
+
+def _line(outline: Length, box: Box) -> float:
+    """Return how wide a line around a box is in the picture that has room for both."""
+    longer = max(box.width, box.height)
+    return outline.of(longer) / (1 - outline.of(2)) if outline.percent else outline.value
 
 
 def _shape(asked: Framing, lying_as: Box) -> float | None:
@@ -179,20 +188,30 @@ def _around(window: Box, must: Box, seen: Seen) -> Box:
 
 
 def _portrait(seen: Seen, shape: float) -> Box:
-    """Return head and shoulders of one person, or the heads of a group, in a shape."""
-    heads = _heads(seen.faces)
+    """Return head and shoulders of one person, or the heads of a group, in a shape.
+
+    It is no larger than the photo, nor so that somebody who is cut off below would sink in it,
+    unless the heads would not fit.
+    """
+    heads, eyes = _heads(seen.faces), _eyes(seen.faces)
     face_px = _median([face.box[3] for face in seen.faces])
-    height = max(
+    wanted = max(
         face_px / FACE_SHARE,
         heads.height / (1 - EYES_FROM_TOP),
         (heads.width + 2 * BESIDE_GROUP * face_px * (len(seen.faces) > 1)) / shape,
     )
+    room = min(seen.photo.height, seen.photo.width / shape)
+    *_, stops_below = seen.stops()
+    if stops_below:
+        room = min(room, (seen.photo.bottom - eyes) / (1 - EYES_FROM_TOP))
+    least = max(heads.height, (1 + 2 * AIR) * heads.width / shape)
+    height = max(least, min(wanted, room))
     width = height * shape
     across = 0.5
     if len(seen.faces) == 1 and shape > WIDE:
         across = _third(seen.faces[0])
     x = heads.middle[0] - across * width
-    y = min(_eyes(seen.faces) - EYES_FROM_TOP * height, heads.top)
+    y = min(eyes - EYES_FROM_TOP * height, heads.top)
     return Box(x, y, x + width, y + height)
 
 
@@ -289,14 +308,20 @@ def _pixels(asked: Framing, window: Box) -> tuple[int, int]:
     return max(1, round(scale * window.width)), max(1, round(scale * window.height))
 
 
-def _placed(framed: Frame, asked: Framing, subject: Box) -> Frame:
-    """Scale the people within the canvas, and stand them where it is asked for."""
+def _placed(framed: Frame, asked: Framing, seen: Seen, subject: Box) -> Frame:
+    """Scale the people within the canvas, and stand them where it is asked for.
+
+    Else in the middle; on the lower border, whoever the photo cuts off below.
+    """
     scale = framed.scale
     if asked.scale is not None:
         scale = asked.scale * min(
             framed.width / max(1.0, subject.width), framed.height / max(1.0, subject.height)
         )
-    across, down = (0.5, 0.5) if asked.position is None else asked.position
+    *_, is_cut_off = seen.stops()
+    across, down = (0.5, 1.0 if is_cut_off else 0.5)
+    if asked.position is not None:
+        across, down = asked.position
     return replace(
         framed,
         scale=scale,

@@ -125,12 +125,14 @@ def _seen(inputs: Inputs, cut: CutOut | None, chosen: Chosen | None) -> Seen:
     """Return what framing goes by."""
     height, width = inputs.photo.srgb.shape[:2]
     box = None if cut is None else _foreground(cut)
+    line = inputs.recipe.look.outline
     shows_photo = chosen is not None and chosen.kind in {BackgroundKind.KEEP, BackgroundKind.BLUR}
     return Seen(
         photo=Box(0, 0, width, height),
         subject=None if box is None else Box(box[0], box[1], box[0] + box[2], box[1] + box[3]),
         faces=_faces(inputs),
         may_extend=not shows_photo,
+        outline=None if line is None else line.width,
     )
 
 
