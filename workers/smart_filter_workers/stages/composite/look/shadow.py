@@ -19,10 +19,11 @@ from smart_filter_workers.stages.composite.models.base import Srgba8
 # Chosen by looking. All lengths are shares of the subject's size: the root of the area of the
 # box around the largest person, or group of persons who touch.
 DROP_SOFTNESS: Final = 0.03
-DROP_DOWN: Final = 0.025
+# More than it is soft: else it shows all around, as a dark halo.
+DROP_DOWN: Final = 0.05
 DROP_ASIDE: Final = 0.04  # with the light wholly from one side
 AUTO_SOFTNESS: Final = 0.06
-AUTO_DROP: Final = 0.22
+AUTO_DROP: Final = 0.16
 AUTO_CONTACT: Final = 0.55
 # Less than this takes nobody's eye, and not a level of most colours.
 _SEEN_FROM: Final = 0.004
