@@ -142,7 +142,7 @@ def test_somebody_cut_off_by_the_lower_border_has_no_feet(lowest: int) -> None:
 def test_somebody_whom_the_photo_cuts_off_has_no_feet_within_a_larger_picture() -> None:
     inputs = a_job("color:#ccc", format=Format.PNG)
     contact = only(shadow=Shadow(ShadowKind.CONTACT, 1))
-    framing = Framing(scale=0.5)
+    framing = Framing(scale=0.5, position=(0.5, 0.5))
     inputs = replace(inputs, recipe=replace(inputs.recipe, look=contact, framing=framing))
 
     seen = pixels(made(inputs).image)
