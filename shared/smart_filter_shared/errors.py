@@ -105,7 +105,12 @@ class InvalidRecipe(Rejected):
     code = "invalid_recipe"
 
     def __init__(self, errors: list[FieldError]) -> None:
-        super().__init__("; ".join(f"{error.pointer}: {error.detail}" for error in errors))
+        pointers: dict[str, list[str]] = {}
+        for error in errors:
+            pointers.setdefault(error.detail, []).append(error.pointer)
+        # What several fields share is said once: `/shadow, /background: …`.
+        told = [f"{', '.join(dict.fromkeys(of))}: {detail}" for detail, of in pointers.items()]
+        super().__init__("; ".join(told))
         self.errors = errors
 
 

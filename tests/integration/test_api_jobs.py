@@ -113,7 +113,7 @@ def test_recipe_is_answered_with_its_defaults_filled_in(api: Api) -> None:
         "margin": "0px 0px 0px 0px",
         "scale": "original",
         "position": "original",
-        "roi": "",
+        "roi": "0% 0% 100% 100%",
         "size": "full",
         "aspect": "original",
         "shadow": "auto",

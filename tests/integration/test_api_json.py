@@ -35,6 +35,7 @@ def test_a_recipe_is_nested_where_a_form_has_dots(api: Api) -> None:
         "outputs": ["image", "matte"],
         "quality": 80,
         "require_person": True,
+        "crop": True,
         "segmentation": {"model": "auto"},
         "metadata": {"album": "beach", "trip.day": "2"},
         "seed": None,
@@ -46,6 +47,7 @@ def test_a_recipe_is_nested_where_a_form_has_dots(api: Api) -> None:
     assert answer.status_code == 202, job
     assert job["recipe"]["outputs"] == ["image", "matte"]
     assert (job["recipe"]["quality"], job["recipe"]["require_person"]) == (80, True)
+    assert job["recipe"]["crop"] == "true"
     assert job["metadata"] == {"album": "beach", "trip.day": "2"}
 
 

@@ -159,6 +159,22 @@ def test_every_wrong_field_is_told() -> None:
     assert str(connection.ending_of(error)) == "background: is none; face.model: is not served"
 
 
+def test_what_fields_share_is_told_once_of_what_was_written() -> None:
+    remedy = "jpg cannot hold transparency: ask for png, or for an opaque background"
+    error = client_errors.Refused(
+        "contradiction",
+        status=422,
+        errors=[
+            client_errors.FieldError("/format", remedy),
+            client_errors.FieldError("/background", remedy),
+        ],
+    )
+
+    told = str(connection.ending_of(error, {"format": "-o x.jpg"}))
+
+    assert told == f"-o x.jpg, background: {remedy}"
+
+
 def test_photos_of_one_stem_are_numbered() -> None:
     paths = [Path(name) for name in ("a.png", "sub/a.jpg", "a-2.jpg", "b.png")]
 

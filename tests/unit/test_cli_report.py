@@ -111,7 +111,15 @@ def test_backgrounds_that_would_have_gone_as_well_are_named() -> None:
     candidates = [{"name": name, "score": 0.9, "terms": {}} for name in ("paper", "sky", "mint")]
     background = {"kind": "preset", "name": "paper", "reason": "calm", "candidates": candidates}
 
-    assert "also good: sky, mint" in found(a_job(background=background))
+    told = found(a_job(background=background, outputs={"image": "/v1/jobs/j1/outputs/image"}))
+
+    assert "also good: sky, mint" in told
+
+
+def test_a_background_that_nothing_shows_is_not_told() -> None:
+    outputs = {"printability": "/v1/jobs/j1/outputs/printability"}
+
+    assert "background" not in found(a_job(background={"kind": "auto"}, outputs=outputs))
 
 
 def test_background_comes_with_its_reason() -> None:

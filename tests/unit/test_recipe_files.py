@@ -98,3 +98,33 @@ def test_what_would_have_no_effect_is_named(fields: dict[str, str], named: set[s
         parsed(**fields)
 
     assert {error.pointer for error in caught.value.errors} == named
+
+
+@pytest.mark.parametrize("size", ["800x600", "print:10x15"])
+@pytest.mark.parametrize(
+    "others",
+    [
+        {"format": "png"},
+        {"background": "transparent"},
+        {"outputs": "cutout", "format": "jpg"},
+    ],
+)
+def test_png_of_an_exact_size_has_nothing_to_lower(size: str, others: dict[str, str]) -> None:
+    with pytest.raises(Contradiction) as caught:
+        parsed(max_bytes="50kB", size=size, **others)
+
+    assert [error.pointer for error in caught.value.errors] == ["/max_bytes", "/size", "/format"]
+    assert "webp or avif, which have quality to lower" in caught.value.errors[0].detail
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"size": "800x600"},
+        {"size": "800x600", "background": "transparent", "format": "webp"},
+        {"size": "hd", "format": "png"},
+        {"size": "800x600", "outputs": "image,matte", "format": "jpg"},
+    ],
+)
+def test_a_limit_goes_with_what_can_give_way(asked: dict[str, str]) -> None:
+    assert parsed(max_bytes="50kB", **asked).max_bytes == 50_000

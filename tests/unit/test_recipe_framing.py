@@ -170,6 +170,17 @@ def test_effects_on_a_new_background_contradict_keeping_the_old_one() -> None:
 
     named = [error.pointer for error in raised.value.errors]
     assert named == ["/shadow", "/outline", "/harmonise", "/scale", "/background"]
+    assert str(raised.value).startswith(
+        "/shadow, /outline, /harmonise, /scale, /background: shadow, outline, harmonise and scale "
+        "need a new background"
+    )
+    assert str(raised.value).count("need a new background") == 1
+
+
+def test_the_whole_photo_is_shown_where_no_region_was_asked_for() -> None:
+    assert Framing().as_json()["roi"] == "0% 0% 100% 100%"
+    assert parsed(roi="0% 0% 100% 100%").framing.roi is None
+    assert from_json({**Recipe().as_json(), "roi": ""}, seed=1, metadata={}).framing.roi is None
 
 
 def test_a_size_to_the_nearest_pixel_agrees_with_its_shape() -> None:

@@ -49,7 +49,7 @@ def test_result_holds_matte_and_coverage() -> None:
 def test_required_person_who_is_missing_is_told() -> None:
     inputs = Inputs(prepared(noise(100, 100)), Recipe(require_person=True))
 
-    with pytest.raises(NoPerson, match=r"0\.49%"):
+    with pytest.raises(NoPerson, match=r"^nobody was found.* 0\.49%"):
         stage.run(finding(0.0049), [inputs])
 
 

@@ -1,9 +1,10 @@
 """Which server the client commands talk to, and its errors as endings."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from smart_filter_client import Client
 from smart_filter_client import errors as client_errors
@@ -51,16 +52,21 @@ def connected() -> Iterator[Client]:
 
 
 @contextmanager
-def client_of(server: Server) -> Iterator[Client]:
-    """Give a client of a server; what it raises inside becomes an Ending."""
+def client_of(server: Server, called: Mapping[str, str] = MappingProxyType({})) -> Iterator[Client]:
+    """Give a client of a server; what it raises inside becomes an Ending.
+
+    called: what the person wrote for a field of the recipe, by the field's name.
+    """
     try:
         with Client(server.url, server.api_key) as client:
             yield client
     except client_errors.Error as error:
-        raise ending_of(error) from error
+        raise ending_of(error, called) from error
 
 
-def ending_of(error: client_errors.Error) -> Ending:
+def ending_of(
+    error: client_errors.Error, called: Mapping[str, str] = MappingProxyType({})
+) -> Ending:
     """Return how a command ends for what a client raised."""
     if isinstance(error, client_errors.InvalidAddress):
         return Ending(f"SMART_FILTER_URL or SMART_FILTER_API_KEY: {error}", WRONG_USAGE)
@@ -68,7 +74,7 @@ def ending_of(error: client_errors.Error) -> Ending:
         return Ending(f"the server cannot now, try again later: {error}", NO_SERVER)
     if isinstance(error, client_errors.Refused):
         status = WRONG_USAGE if error.code in _USAGE_CODES else PHOTO_FAILED
-        return Ending(told(error), status)
+        return Ending(told(error, called), status)
     return Ending(str(error), NO_SERVER)
 
 
@@ -77,11 +83,19 @@ def is_about_usage(error: client_errors.Refused) -> bool:
     return error.code in _USAGE_CODES
 
 
-def told(error: client_errors.Refused) -> str:
-    """Return a refusal for a person, every wrong field included."""
+def told(error: client_errors.Refused, called: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Return a refusal for a person, every wrong field included.
+
+    called: what the person wrote for a field of the recipe, by the field's name.
+    """
     if error.code == "unauthorized":
         return f"the server does not know the key; set SMART_FILTER_API_KEY ({error})"
     if error.code == "not_found":
         return f"the server has none: {error}"
-    fields = [f"{'.'.join(field.pointer.split('/')[1:])}: {field.detail}" for field in error.errors]
+    names: dict[str, list[str]] = {}
+    for wrong in error.errors:
+        name = ".".join(wrong.pointer.split("/")[1:])
+        names.setdefault(wrong.detail, []).append(called.get(name, name))
+    # What several fields share is said once.
+    fields = [f"{', '.join(dict.fromkeys(of))}: {detail}" for detail, of in names.items()]
     return "; ".join(fields) or str(error)

@@ -35,6 +35,8 @@ _MARKS = {
     "running": ("›", "cyan"),
 }
 _MOST_FACES = 12
+# Outputs that show it.
+_WITH_BACKGROUND = frozenset({"image", "thumbnail"})
 _KILO = 1000
 
 
@@ -132,8 +134,8 @@ def _found(job: Job) -> list[tuple[str, Text]]:
         lines.append(("rating", _rating(job.rating)))
     if job.printability is not None:
         lines.append(("print", _print(job.printability)))
-    # Before it is chosen, a job shows what was asked for.
-    if job.background is not None and job.succeeded:
+    # Before it is chosen, and where nothing shows it, a job has what was asked for.
+    if job.background is not None and job.succeeded and _is_seen(job.background, job):
         lines.append(("background", _background(job.background)))
         others = [one.name for one in job.background.candidates[1:]]
         if others:
@@ -208,6 +210,10 @@ def _print(printable: Printability) -> Text:
     if size is not None and size.text not in told:
         told.append(size.text)
     return Text.assemble((printable.verdict, "bold"), f" – {' '.join(told)}")
+
+
+def _is_seen(background: Background, job: Job) -> bool:
+    return background.reason is not None or not _WITH_BACKGROUND.isdisjoint(job.outputs)
 
 
 def _background(background: Background) -> Text:

@@ -52,15 +52,16 @@ _SIGNAL_STATUS = 128  # plus the signal's number, as shells count
 @click.option(
     "--outputs",
     metavar="A,B",
-    help="Any of image, cutout, matte, persons, zip, thumbnail, faces, rating; else image, and what"
-    " is told to people.",
+    help="Any of image, cutout, matte, persons, zip, thumbnail, faces, rating, printability, debug;"
+    " else image, and what is told to people.",
 )
 @click.option(
     "--set",
     "settings",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Any other field of the recipe, such as quality=95 or metadata.album=beach.",
+    help="Any other field of the recipe, such as edge=best, crop=faces, size=print:10x15 or"
+    " quality=95.",
 )
 @click.option(
     "--timeout",
@@ -90,7 +91,10 @@ def run(  # noqa: PLR0917 - click passes them by name
     started for as long as it takes.
     """
     places = photos.places(photos_given or (photos.sample(),), destination)
-    recipe = _recipe(background, image_format or photos.format_of(destination), outputs, settings)
+    named_format = None if image_format else photos.format_of(destination)
+    recipe = _recipe(background, image_format or named_format, outputs, settings)
+    # What is wrong is told of what was written here.
+    called = {"format": f"-o {destination}"} if named_format else {}
     if not as_json:
         # People want to be told about faces whatever the background is.
         recipe.setdefault("outputs", ["image,faces,rating"])
@@ -108,7 +112,7 @@ def run(  # noqa: PLR0917 - click passes them by name
 
     started = time.monotonic()
     with _ended_by_signals(), _server(console) as server:
-        with client_of(server) as client, Progress(console) as progress:
+        with client_of(server, called) as client, Progress(console) as progress:
             batch.process(
                 client,
                 places,

@@ -1,4 +1,7 @@
-"""What cannot be meant together, though each value alone is right; all of it in one answer."""
+"""What cannot be meant together, though each value alone is right; all of it in one answer.
+
+Every field of a contradiction is told the same sentence, which names what it is about.
+"""
 
 from collections.abc import Iterator, Sequence
 
@@ -33,6 +36,7 @@ def refuse(recipe: Recipe, *, segmenters: Sequence[ModelCard], background_file: 
         *_kept(recipe),
         *_filters(recipe),
         *_files(recipe),
+        *_shrunk(recipe),
         *_model(recipe, segmenters),
     ]
     if found:
@@ -55,14 +59,18 @@ def _background(recipe: Recipe, background_file: str | None) -> Iterator[FieldEr
     if background_file is not None and background.kind != BackgroundKind.FILE:
         remedy = f"the background is to be {background}, and a file came along: send one of both"
         yield from _each(remedy, "background", background_file)
-    transparent = background.kind == BackgroundKind.TRANSPARENT or (
+    if _is_transparent(recipe) and recipe.format == Format.JPG and Output.IMAGE in recipe.outputs:
+        remedy = "jpg cannot hold transparency: ask for png, or for an opaque background"
+        yield from _each(remedy, "format", "background")
+
+
+def _is_transparent(recipe: Recipe) -> bool:
+    background = recipe.background
+    return background.kind == BackgroundKind.TRANSPARENT or (
         background.kind == BackgroundKind.COLOR
         and background.value is not None
         and has_alpha(background.value)
     )
-    if transparent and recipe.format == Format.JPG and Output.IMAGE in recipe.outputs:
-        remedy = "jpg cannot hold transparency: ask for png, or for an opaque background"
-        yield from _each(remedy, "format", "background")
 
 
 def _framing(asked: Framing) -> Iterator[FieldError]:
@@ -88,7 +96,11 @@ def _kept(recipe: Recipe) -> Iterator[FieldError]:
     }
     names = [name for name, is_set in without_effect.items() if is_set]
     if names:
-        remedy = "is for people before a new background, and the photo's own is kept: leave one out"
+        need = "needs" if len(names) == 1 else "need"
+        remedy = (
+            f"{_listed(names)} {need} a new background behind the people, and keep leaves the "
+            f"photo's own: ask for another background, or leave {_listed(names)} out"
+        )
         yield from _each(remedy, *names, "background")
 
 
@@ -101,12 +113,46 @@ def _filters(recipe: Recipe) -> Iterator[FieldError]:
 def _files(recipe: Recipe) -> Iterator[FieldError]:
     files, asked = recipe.files, set(recipe.outputs)
     if files.matte_bits != Files().matte_bits and Output.MATTE not in asked:
-        remedy = "is of the matte, which is not asked for: add matte to outputs, or leave it out"
+        remedy = (
+            "matte_bits is of the matte, which is not asked for: add matte to outputs, or leave "
+            "matte_bits out"
+        )
         yield from _each(remedy, "matte_bits", "outputs")
     names = [name for name in ("max_bytes", "keep_metadata") if getattr(files, name)]
     if names and not {Output.IMAGE, Output.CUTOUT} & asked:
-        remedy = "is of image and cutout, and neither is asked for: add one, or leave it out"
+        verb = "is" if len(names) == 1 else "are"
+        remedy = (
+            f"{_listed(names)} {verb} of image and cutout, and neither is asked for: add one to "
+            f"outputs, or leave {_listed(names)} out"
+        )
         yield from _each(remedy, *names, "outputs")
+
+
+def _shrunk(recipe: Recipe) -> Iterator[FieldError]:
+    """Yield what a png's size in bytes and in pixels contradict each other in."""
+    size = recipe.framing.size
+    if recipe.files.max_bytes is None or (size.exact is None and size.paper is None):
+        return
+    is_png = {
+        # As the files are written: what shows something through is a png unless told otherwise.
+        Output.IMAGE: recipe.format == Format.PNG
+        or (recipe.format == Format.AUTO and _is_transparent(recipe)),
+        Output.CUTOUT: recipe.format in {Format.PNG, Format.AUTO, Format.JPG},
+    }
+    shrunk = [output for output in recipe.outputs if is_png.get(output, False)]
+    if shrunk:
+        shows_through = Output.CUTOUT in shrunk or _is_transparent(recipe)
+        others = "webp or avif" if shows_through else "jpg, webp or avif"
+        remedy = (
+            f"to be of at most {recipe.files.max_bytes} bytes a png shrinks, and size={size} is "
+            f"exact: ask for {others}, which have quality to lower, or leave max_bytes or size out"
+        )
+        yield from _each(remedy, "max_bytes", "size", "format")
+
+
+def _listed(names: Sequence[str]) -> str:
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _model(recipe: Recipe, cards: Sequence[ModelCard]) -> Iterator[FieldError]:

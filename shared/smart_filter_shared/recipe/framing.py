@@ -42,6 +42,7 @@ _PERCENT = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,4})?)%")
 _ASPECT = re.compile(r"([1-9][0-9]{0,3}):([1-9][0-9]{0,3})")
 _PIXELS = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})")
 _CENTRE = 0.5
+_WHOLE_PHOTO = "0% 0% 100% 100%"
 
 
 class Crop(StrEnum):
@@ -124,7 +125,7 @@ class Framing:
             "margin": " ".join(map(str, self.margin)),
             "scale": "original" if self.scale is None else f"{100 * self.scale:.10g}%",
             "position": _position_text(self.position),
-            "roi": "" if self.roi is None else " ".join(map(str, self.roi)),
+            "roi": _WHOLE_PHOTO if self.roi is None else " ".join(map(str, self.roi)),
             "size": str(self.size),
             "aspect": "original" if self.aspect is None else "{}:{}".format(*self.aspect),
         }
@@ -139,7 +140,8 @@ def from_json(recipe: Mapping[str, object]) -> Framing:
         margin=read_margin(text["margin"]),
         scale=read_scale(text["scale"]),
         position=read_position(text["position"]),
-        roi=read_roi(text["roi"]) if text["roi"] else None,
+        # Rows of version 0.1 may have it empty.
+        roi=read_roi(text["roi"] or _WHOLE_PHOTO),
         size=read_size(text["size"]),
         aspect=read_aspect(text["aspect"]),
     )
@@ -190,8 +192,10 @@ def read_position(text: str) -> tuple[float, float] | None:
     raise ValueError(f"{shown(text)} is not original, center, or one or two of 0% to 100%")
 
 
-def read_roi(text: str) -> tuple[Length, Length, Length, Length]:
-    """Return left, top, right and bottom of a region that is not empty."""
+def read_roi(text: str) -> tuple[Length, Length, Length, Length] | None:
+    """Return left, top, right and bottom of a region that is not empty; None for everywhere."""
+    if text == _WHOLE_PHOTO:
+        return None
     parts = [_length(part) for part in text.split()]
     if len(parts) != 4 or any(part.percent and part.value > 100 for part in parts):  # noqa: PLR2004
         raise ValueError(

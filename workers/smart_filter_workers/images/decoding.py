@@ -92,9 +92,13 @@ def _decode_with_pillow(content: bytes) -> tuple[Srgb8, bytes, str]:
         # Pillow bounds what compressed text and profiles may swell to, and says so only here.
         if "too large" in str(error) or "MAX_TEXT" in str(error):
             raise ImageTooLarge(f"a compressed header swells: {error}") from error
-        # Pillow names the buffer that it was given, by its address.
-        why = "" if isinstance(error, UnidentifiedImageError) else f": {error}"
-        raise ImageUnreadable(f"not a whole JPEG, PNG, WebP or AVIF{why}") from error
+        if isinstance(error, UnidentifiedImageError):
+            # Its words name the buffer that it was given, by its address.
+            raise ImageUnreadable(
+                "this is no picture, or only the beginning of one; JPEG, PNG, WebP and AVIF are "
+                "accepted, HEIC with smart-filter[heic]"
+            ) from error
+        raise ImageUnreadable(f"not a whole JPEG, PNG, WebP or AVIF: {error}") from error
 
 
 def _refuse_swollen_png(content: bytes, width: int, height: int) -> None:

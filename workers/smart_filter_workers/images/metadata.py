@@ -36,8 +36,8 @@ class _Kind(IntEnum):
 
 
 _ORIENTATION, _CAMERA_TAGS_AT = 0x0112, 0x8769
-# What is kept: words about the photo, and how the camera was set. Not: names and numbers of
-# owners and devices, places, notes of makers, thumbnails.
+# What is kept: words about the photo, whose it is, and how the camera was set. Not: the
+# camera's owner, serial numbers, places, notes of makers, thumbnails.
 _ABOUT_PHOTO: Final[Mapping[int, _Kind]] = {
     0x010E: _Kind.ASCII,  # description
     0x010F: _Kind.ASCII,  # maker

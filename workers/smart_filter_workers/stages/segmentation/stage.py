@@ -52,7 +52,10 @@ def _result(people: People, inputs: Inputs) -> Segmented:
     asked_why = Output.DEBUG in recipe.outputs and people.steps
     coverage = coverage_of(matte)
     if recipe.require_person and coverage < NOBODY_BELOW:
-        raise NoPerson(f"people cover {coverage:.2%} of the photo, expected {NOBODY_BELOW:.1%}")
+        raise NoPerson(
+            "nobody was found, and require_person asks for somebody: what looks like people covers "
+            f"{coverage:.2%} of the photo, less than {NOBODY_BELOW:.1%}"
+        )
     return Segmented(
         matte=matte,
         coverage=coverage,
