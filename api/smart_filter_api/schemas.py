@@ -22,8 +22,19 @@ def _in_utc(moment: dt.datetime) -> dt.datetime:
     return moment.astimezone(dt.UTC)
 
 
+def _to_hundredths(pixels: float) -> float:
+    return round(pixels, 2)
+
+
+def _to_millionths(scale: float) -> float:
+    return round(scale, 6)
+
+
 # RFC 3339 with a Z, whatever the time zone of the database's session.
 Moment = Annotated[dt.datetime, AfterValidator(_in_utc)]
+# No detector tells a place to a hundredth of a pixel; a scale is multiplied by thousands of them.
+Pixels = Annotated[float, AfterValidator(_to_hundredths)]
+Scale = Annotated[float, AfterValidator(_to_millionths)]
 
 
 class ModelChoice(BaseModel):
@@ -113,9 +124,9 @@ class FaceAnswer(BaseModel):
     Landmarks: right eye, left eye, nose, right and left mouth corner.
     """
 
-    box: list[float] = Field(min_length=4, max_length=4, description="x, y, width, height")
+    box: list[Pixels] = Field(min_length=4, max_length=4, description="x, y, width, height")
     score: float
-    landmarks: list[Annotated[list[float], Field(min_length=2, max_length=2)]] = Field(
+    landmarks: list[Annotated[list[Pixels], Field(min_length=2, max_length=2)]] = Field(
         min_length=5, max_length=5
     )
     smile: SmileAnswer
@@ -173,9 +184,9 @@ class FrameAnswer(BaseModel):
 
     width: int
     height: int
-    scale: float
-    left: float
-    top: float
+    scale: Scale
+    left: Pixels
+    top: Pixels
     foreground: list[int] | None = Field(min_length=4, max_length=4)
 
 

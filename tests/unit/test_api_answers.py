@@ -75,6 +75,22 @@ def rated(*levels: str, open_eyes: bool | None = True) -> dict[StageName, dict[s
     return {**faces(len(levels)), SMILE: {"smiles": smiles, "eyes": [eyes] * len(levels)}}
 
 
+def test_places_are_told_to_hundredths_of_a_pixel() -> None:
+    known = rated("huge")
+    known[FACE] = {
+        "faces": [{"box": [1 / 3, 2, 3, 4], "score": 0.5, "landmarks": [[1 / 3, 2 / 3]] * 5}]
+    }
+    frame = {"width": 9, "height": 9, "scale": 1 / 3, "left": -2 / 3, "top": 0.0}
+
+    job = answered(a_row({**known, COMPOSITE: {"frame": frame}}))
+
+    assert job.faces is not None
+    assert job.faces[0].box == [0.33, 2.0, 3.0, 4.0]
+    assert job.faces[0].landmarks == [[0.33, 0.67]] * 5
+    assert job.frame is not None
+    assert (job.frame.scale, job.frame.left) == (0.333333, -0.67)
+
+
 @pytest.mark.parametrize(
     ("coverage", "persons", "found", "people"),
     [

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from smart_filter_shared.recipe import Files, Format, Output
+from smart_filter_shared.recipe import Files, Format, Framing, Output
+from smart_filter_shared.recipe.framing import read_size
 from smart_filter_tests.compositing import (
     HEIGHT,
     INSIDE,
@@ -108,6 +109,17 @@ def test_quality_decides_the_size_of_a_jpeg() -> None:
     assert fine is not None
     assert coarse is not None
     assert len(coarse.content) < len(fine.content) / 2
+
+
+@pytest.mark.parametrize(("size", "told"), [("print:9x13", 300), ("200x150", None)])
+def test_prints_alone_say_how_many_dots_an_inch_has(size: str, told: int | None) -> None:
+    framing = Framing(size=read_size(size))
+
+    image = made(a_job("color:red", format=Format.PNG, framing=framing)).image
+
+    assert image is not None
+    density = Image.open(io.BytesIO(image.content)).info.get("dpi", (None,))[0]
+    assert density == (None if told is None else pytest.approx(told, abs=0.01))
 
 
 @pytest.mark.parametrize("format_", [Format.JPG, Format.PNG, Format.WEBP, Format.AVIF])

@@ -56,6 +56,21 @@ def test_files_say_srgb_and_nothing_else(format_: str, *, small: bool) -> None:
         assert "sRGB" in ImageCms.getProfileDescription(profile)
 
 
+@pytest.mark.parametrize("small", [False, True])
+@pytest.mark.parametrize("format_", ["jpg", "webp", "png", "avif"])
+def test_files_say_how_large_they_are_printed(format_: str, *, small: bool) -> None:
+    manner = Manner(format_, quality=80, small=small, dots_per_inch=300)
+
+    picture = read(images.encode(a_ramp(), manner))
+
+    if format_ in {"jpg", "png"}:
+        # PNG counts whole pixels a metre.
+        assert picture.info["dpi"] == pytest.approx((300, 300), abs=0.01)
+        assert not picture.getexif()
+    else:
+        assert [picture.getexif()[tag] for tag in (0x011A, 0x011B, 0x0128)] == [300, 300, 2]
+
+
 def test_profile_does_not_tell_when_it_was_made() -> None:
     content = images.encode_jpeg(a_ramp(), quality=80).content
 

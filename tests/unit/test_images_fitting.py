@@ -98,3 +98,14 @@ def test_edges_of_a_cutout_keep_their_colour_when_it_shrinks() -> None:
     assert edge.any()
     # 8 bits of weighed colour leave a few levels where little shows.
     assert np.abs(small[seen][..., :3].astype(int) - (220, 40, 40)).max() <= 8
+
+
+def test_a_print_that_shrinks_stays_as_large_on_paper() -> None:
+    whole = images.encode(a_picture(), Manner("png", dots_per_inch=300))
+
+    fitted = images.fitted(
+        a_picture(), Manner("png", dots_per_inch=300), most_bytes=len(whole.content) // 2
+    )
+
+    shown = Image.open(io.BytesIO(fitted.content)).info["dpi"][0]
+    assert shown / 300 == pytest.approx(fitted.width / whole.width, abs=0.02)

@@ -4,6 +4,7 @@ What is fast is the rule; `small` takes a slower encoder for fewer bytes.
 """
 
 import io
+import struct
 from dataclasses import dataclass
 from typing import Final
 
@@ -35,6 +36,7 @@ _AVIF_SPEED_SMALL_OF_LARGE, _LARGE_PX = 8, 8_000_000
 _AVIF_EXACT_ALPHA: Final = {"alpha:lossless": "1"}
 # What simplejpeg begins a file with: its start, and JFIF's segment (ITU-T T.871, 10.1).
 _JFIF_BYTES: Final = 20
+_DENSITY_AT, _PER_INCH = 13, 1
 _EXIF_SEGMENT, _ICC_SEGMENT = 0xE1, 0xE2
 _WHOLE_PROFILE: Final = b"ICC_PROFILE\0\1\1"  # ICC.1:2022, annex B.4: one chunk of one
 
@@ -46,12 +48,14 @@ class Manner:
     format: `jpg`, `png`, `webp` or `avif`.  quality: 1..100, of all but png.
     small: whether fewer bytes are worth a slower encoder.
     exif: the photo's, as it came, of which the file carries what `metadata.kept` keeps.
+    dots_per_inch: as which it is to be printed; None says nothing of it.
     """
 
     format: str
     quality: int = 90
     small: bool = False
     exif: bytes = b""
+    dots_per_inch: int | None = None
 
 
 def encode(pixels: Srgb8, manner: Manner) -> Encoded:
@@ -60,20 +64,31 @@ def encode(pixels: Srgb8, manner: Manner) -> Encoded:
     Raises ImageTooLarge when a side is above what the format can hold.
     """
     height, width = pixels.shape[:2]
-    tags = metadata.kept(manner.exif, width=width, height=height)
-    quality, small = manner.quality, manner.small
+    quality, small, density = manner.quality, manner.small, manner.dots_per_inch
+    # JPEG and PNG have fields of their own for it.
+    beside = density if manner.exif or manner.format in {"webp", "avif"} else None
+    tags = metadata.kept(manner.exif, width=width, height=height, dots_per_inch=beside)
     match manner.format:
         case "avif":
             return encode_avif(pixels, quality=quality, small=small, tags=tags)
         case "webp":
             return encode_webp(pixels, quality=quality, small=small, tags=tags)
         case "png":
-            return encode_png(pixels, small=small, tags=tags)
+            return encode_png(pixels, small=small, tags=tags, dots_per_inch=density)
         case _:
-            return encode_jpeg(pixels, quality=quality, small=small, tags=tags)
+            return encode_jpeg(
+                pixels, quality=quality, small=small, tags=tags, dots_per_inch=density
+            )
 
 
-def encode_jpeg(srgb: Srgb8, *, quality: int, small: bool = False, tags: bytes = b"") -> Encoded:
+def encode_jpeg(
+    srgb: Srgb8,
+    *,
+    quality: int,
+    small: bool = False,
+    tags: bytes = b"",
+    dots_per_inch: int | None = None,
+) -> Encoded:
     """Encode (H, W, 3) uint8 sRGB as JPEG; a progressive one when it is to be small.
 
     Raises ImageTooLarge when a side is above what JPEG can hold.
@@ -92,6 +107,8 @@ def encode_jpeg(srgb: Srgb8, *, quality: int, small: bool = False, tags: bytes =
             progressive=True,
             icc_profile=srgb_profile(),
             exif=exif.PREFIX + tags if tags else b"",
+            # Pillow writes twice 0 as nothing told.
+            dpi=(dots_per_inch or 0,) * 2,
         )
         return Encoded(file.getvalue(), "image/jpeg", width, height, "jpg", quality=quality)
     plain: bytes = simplejpeg.encode_jpeg(
@@ -100,7 +117,10 @@ def encode_jpeg(srgb: Srgb8, *, quality: int, small: bool = False, tags: bytes =
         colorspace="RGB",
         colorsubsampling="444" if whole_chroma else "420",
     )
-    parts = [plain[:_JFIF_BYTES], _segment(_ICC_SEGMENT, _WHOLE_PROFILE + srgb_profile())]
+    parts = [
+        _jfif(plain[:_JFIF_BYTES], dots_per_inch),
+        _segment(_ICC_SEGMENT, _WHOLE_PROFILE + srgb_profile()),
+    ]
     if tags:
         parts.insert(1, _segment(_EXIF_SEGMENT, exif.PREFIX + tags))
     content = b"".join((*parts, plain[_JFIF_BYTES:]))
@@ -155,16 +175,28 @@ def encode_avif(pixels: Srgb8, *, quality: int, small: bool = False, tags: bytes
 
 
 def encode_png(
-    pixels: Srgb8 | Matte8 | Matte16, *, small: bool = False, tags: bytes = b""
+    pixels: Srgb8 | Matte8 | Matte16,
+    *,
+    small: bool = False,
+    tags: bytes = b"",
+    dots_per_inch: int | None = None,
 ) -> Encoded:
     """Encode grey, (H, W) uint8 or uint16, or sRGB, (H, W, 3) or (H, W, 4) uint8, as PNG.
 
     Alpha is straight. Colours under alpha 0 become black: nobody sees them, and the file is
     smaller and faster.
     """
-    content = png.packed(pixels, small=small, tags=tags)
+    content = png.packed(pixels, small=small, tags=tags, dots_per_inch=dots_per_inch)
     height, width = pixels.shape[:2]
     return Encoded(content, "image/png", width, height, "png")
+
+
+def _jfif(head: bytes, dots_per_inch: int | None) -> bytes:
+    """Return the head of a JPEG with its density told.  Source: ITU-T T.871, 10.1."""
+    if dots_per_inch is None:
+        return head
+    density = struct.pack(">BHH", _PER_INCH, dots_per_inch, dots_per_inch)
+    return head[:_DENSITY_AT] + density + head[_DENSITY_AT + len(density) :]
 
 
 def _segment(marker: int, content: bytes) -> bytes:

@@ -26,13 +26,16 @@ def fitted(pixels: Srgb8, manner: Manner, *, most_bytes: int) -> Encoded:
     """Encode a picture, (H, W, 3) or (H, W, 4) uint8, in at most so many bytes.
 
     The quality goes down from the manner's to LEAST_QUALITY; if that is not enough, or there
-    is none, as in PNG, the picture shrinks evenly. A file of 10,000 bytes always holds one.
+    is none, as in PNG, the picture shrinks evenly, and its dots are fewer an inch. A file of
+    10,000 bytes always holds one.
     Raises ImageTooLarge when a side is above what the format can hold.
     """
     height, width = pixels.shape[:2]
-    fast = replace(manner, small=False)
-    scale = 1.0
+    density, scale = manner.dots_per_inch, 1.0
     while True:
+        if density is not None:
+            manner = replace(manner, dots_per_inch=max(1, round(scale * density)))
+        fast = replace(manner, small=False)
         sized = smaller(
             pixels, width=max(1, round(scale * width)), height=max(1, round(scale * height))
         )

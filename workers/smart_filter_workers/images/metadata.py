@@ -36,6 +36,9 @@ class _Kind(IntEnum):
 
 
 _ORIENTATION, _CAMERA_TAGS_AT = 0x0112, 0x8769
+# Pixels per unit, and the unit (TIFF 6.0, section 8).
+_ACROSS, _DOWN, _DENSITY_UNIT = 0x011A, 0x011B, 0x0128
+_PER_INCH: Final = 2
 # What is kept: words about the photo, whose it is, and how the camera was set. Not: the
 # camera's owner, serial numbers, places, notes of makers, thumbnails.
 _ABOUT_PHOTO: Final[Mapping[int, _Kind]] = {
@@ -92,17 +95,21 @@ class _Value:
     content: bytes
 
 
-def kept(exif: bytes, *, width: int, height: int) -> bytes:
+def kept(exif: bytes, *, width: int, height: int, dots_per_inch: int | None = None) -> bytes:
     """Return the EXIF that a picture of this size may carry, from its TIFF header on.
 
-    exif: as the photo came with it.  Returns nothing where it says nothing that is kept.
+    exif: as the photo came with it.  dots_per_inch: as which it is to be printed.
+    Returns nothing where there is nothing to say.
     """
     tiff = _Tiff(exif)
     photo = tiff.values(tiff.first, _ABOUT_PHOTO)
     place = next((at for tag, _, _, at in tiff.entries(tiff.first) if tag == _CAMERA_TAGS_AT), None)
     camera = {} if place is None else tiff.values(tiff.number("I", place), _ABOUT_CAMERA)
-    if not photo and not camera:
+    if not photo and not camera and dots_per_inch is None:
         return b""
+    if dots_per_inch is not None:
+        density = _Value(_Kind.RATIONAL, 1, struct.pack("<II", dots_per_inch, 1))
+        photo |= {_ACROSS: density, _DOWN: density, _DENSITY_UNIT: _short(_PER_INCH)}
     photo[_ORIENTATION] = _short(_UPRIGHT)
     camera[0x9000] = _Value(_Kind.UNDEFINED, 4, b"0232")  # the version of EXIF
     camera[0xA001] = _short(1)  # sRGB

@@ -17,6 +17,7 @@ from smart_filter_workers.results import Matte8, Matte16, Srgb8
 
 _HEADER_BYTES: Final = 33  # the signature, and the first chunk
 _RGBA: Final = 4
+_METRES_PER_INCH: Final = 0.0254
 # Zlib's default: a photo's grain does not pack, and more would take five times as long again.
 _LEVEL_SMALL: Final = 6
 # Matches of distance 1 only: photos have no others to speak of, and it takes a quarter of the
@@ -35,11 +36,14 @@ _MUCH_ALIKE: Final = 0.2
 _SAMPLED_ROWS: Final = 24
 
 
-def packed(pixels: Srgb8 | Matte8 | Matte16, *, small: bool, tags: bytes) -> bytes:
+def packed(
+    pixels: Srgb8 | Matte8 | Matte16, *, small: bool, tags: bytes, dots_per_inch: int | None = None
+) -> bytes:
     """Return a PNG of grey, (H, W) uint8 or uint16, or of (H, W, 3) or (H, W, 4) uint8.
 
     small: whether a tenth fewer bytes are worth ten times the time.
     tags: EXIF, from its TIFF header on; none when empty.
+    dots_per_inch: as which it is to be printed; None says nothing.
     """
     if pixels.ndim not in {2, 3} or (pixels.ndim == 3 and pixels.shape[2] not in {3, _RGBA}):  # noqa: PLR2004 - axes
         raise ValueError(f"{pixels.shape} is no picture")
@@ -49,6 +53,9 @@ def packed(pixels: Srgb8 | Matte8 | Matte16, *, small: bool, tags: bytes) -> byt
         plain = _written(pixels)
     # Third edition of PNG, 11.3.2.5: sRGB, whose one byte is the intent, 0 perceptual.
     extra = [_chunk(b"sRGB", b"\0")]
+    if dots_per_inch is not None:
+        across = round(dots_per_inch / _METRES_PER_INCH)
+        extra.append(_chunk(b"pHYs", struct.pack(">IIB", across, across, 1)))  # 11.3.5.3
     if tags:
         extra.append(_chunk(b"eXIf", tags))  # 11.3.5.4
     return b"".join((plain[:_HEADER_BYTES], *extra, plain[_HEADER_BYTES:]))

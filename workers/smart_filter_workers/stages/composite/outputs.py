@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 
 from smart_filter_shared.recipe import Effort, Format, Output, Recipe
+from smart_filter_shared.recipe.framing import DOTS_PER_INCH
 from smart_filter_workers import images
 from smart_filter_workers.images import Manner, previews
 from smart_filter_workers.results import Composited, Encoded, Matte8, Srgb8
@@ -79,6 +80,7 @@ def _picture(pixels: Srgb8 | Srgba8, inputs: Inputs) -> Encoded:
         quality=recipe.quality,
         small=recipe.files.effort == Effort.SMALL,
         exif=inputs.photo.exif if recipe.files.keep_metadata else b"",
+        dots_per_inch=DOTS_PER_INCH if recipe.framing.size.paper else None,
     )
     if recipe.files.max_bytes is None:
         return images.encode(pixels, manner)
