@@ -113,7 +113,7 @@ def test_what_was_added_is_listed_until_it_is_removed(backgrounds: Command, fold
     assert backgrounds("add", moss, "--tags", "Dark Moss,wood")["added"] == ["site/moss"]
     assert backgrounds("add", moss, "--tags", "Dark Moss,wood")["unchanged"] == ["site/moss"]
     items = backgrounds("list")["items"]
-    listed = [one for one in items if one["tenant"] is None]
+    listed = [one for one in items if one["source"] == "site"]
     assert [(one["name"], one["width"], one["tags"]) for one in listed] == [
         ("site/moss", 1100, ["dark-moss", "wood"])
     ]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from smart_filter_deploy.cli.endings import ALL_SUCCEEDED, PHOTO_FAILED, needing
+from smart_filter_deploy.cli.endings import ALL_SUCCEEDED, PHOTO_FAILED, Ending, needing, say
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="For programs.")
 _replace_option = click.option(
@@ -33,7 +33,7 @@ _tenant_option = click.option(
 
 @click.group()
 def backgrounds() -> None:
-    """Keep pictures of your own as backgrounds, for everybody or for one tenant.
+    """List backgrounds; keep pictures of your own, for everybody or for one tenant.
 
     They go to the servers that SMART_FILTER_DATABASE_URL and SMART_FILTER_STORAGE_URL name, else
     to those that `smart-filter up` runs on the data folder.
@@ -115,15 +115,24 @@ def sync(
 @click.option("--tenant", callback=_tenant, metavar="NAME", help="Only what this one may use.")
 @_json_option
 def list_(*, tenant: str | None, as_json: bool) -> None:
-    """List the pictures that are kept; generated designs are in GET /v1/backgrounds."""
-    with needing("worker"):
-        from smart_filter_deploy.cli import kept_pictures  # noqa: PLC0415
+    """List the generated designs, and the pictures that are kept.
 
-    listed = kept_pictures.seen_by(tenant)
+    With --json also their titles, tags, moods and colours, and their source: generated, site
+    (everybody's picture) or tenant.
+    """
+    with needing("worker"):
+        from smart_filter_deploy.cli import background_list, kept_pictures  # noqa: PLC0415
+
+    pictures = None
+    try:
+        pictures = kept_pictures.seen_by(tenant)
+    except Ending as ending:
+        # Designs are there without any server.
+        say(f"pictures of your own are not listed: {ending.message}")
     if as_json:
-        click.echo(json.dumps({"items": [kept_pictures.document(one) for one in listed]}))
+        click.echo(json.dumps({"items": background_list.documents(pictures or ())}))
     else:
-        kept_pictures.show(listed)
+        background_list.show(pictures)
 
 
 @backgrounds.command()

@@ -5,12 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from smart_filter_deploy.cli.endings import WRONG_USAGE, Ending, say
-from smart_filter_deploy.cli.report import print_table
 from smart_filter_deploy.cli.servers import reached
 from smart_filter_shared import stock
 from smart_filter_shared.db import sessions
@@ -129,45 +125,6 @@ def tell(done: Synced, *, as_json: bool) -> None:
             click.echo(f"unchanged: {unchanged}")
     for path, why in done.refused.items():
         say(f"{path}: {why}")
-
-
-def show(listed: Sequence[Listed]) -> None:
-    """Print pictures as a table."""
-    if not listed:
-        click.echo("no pictures; add some with `smart-filter backgrounds add FILE`")
-        return
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in ("name", "whose", "size", "moods"):
-        table.add_column(column, no_wrap=True)
-    table.add_column("tags")
-    for picture in (one.picture for one in listed):
-        table.add_row(
-            Text(picture.preset.name, "bold"),
-            Text(picture.tenant or "everybody's"),
-            f"{picture.width}×{picture.height}",
-            Text(", ".join(picture.moods)),
-            Text(", ".join(picture.tags)),
-        )
-    print_table(Console(highlight=False), table)
-
-
-def document(listed: Listed) -> dict[str, object]:
-    """Return what --json tells of a picture."""
-    picture = listed.picture
-    return {
-        "name": picture.preset.name,
-        "tenant": picture.tenant,
-        "title": picture.title,
-        "tags": list(picture.tags),
-        "moods": list(picture.moods),
-        "palette": list(picture.palette),
-        "brightness": picture.brightness,
-        "width": picture.width,
-        "height": picture.height,
-        "sha256": picture.digest,
-        "origin": picture.origin or None,
-        "created_at": listed.created_at.isoformat(),
-    }
 
 
 def _owner(tenant: str | None) -> Tenant | None:

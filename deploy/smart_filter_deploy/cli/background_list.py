@@ -1,0 +1,89 @@
+"""What `smart-filter backgrounds list` tells: the generated designs, and pictures of one's own."""
+
+from collections.abc import Sequence
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from smart_filter_deploy.cli.report import print_table
+from smart_filter_shared.presets import PRESETS, Preset
+from smart_filter_shared.stock import Listed
+
+
+def show(pictures: Sequence[Listed] | None) -> None:
+    """Print the names of the designs by family, and what is known of pictures.
+
+    pictures: None where nobody could be asked for them.
+    """
+    console = Console(highlight=False)
+    click.echo(f"{len(PRESETS)} designs, by family; ask with background=preset:NAME")
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for family, names in _by_family(PRESETS).items():
+        table.add_row(f"  {family}", Text(", ".join(names)))
+    print_table(console, table)
+    if pictures is None:
+        return
+    click.echo()
+    if not pictures:
+        click.echo("no pictures of your own; add some with `smart-filter backgrounds add FILE`")
+        return
+    click.echo("pictures of your own; ask with background=preset:NAME as well")
+    print_table(console, _pictures(pictures))
+
+
+def documents(pictures: Sequence[Listed]) -> list[dict[str, object]]:
+    """Return what --json tells of each background: pictures first, then designs."""
+    return [*map(_picture, pictures), *map(_design, PRESETS)]
+
+
+def _by_family(presets: Sequence[Preset]) -> dict[str, list[str]]:
+    families: dict[str, list[str]] = {}
+    for preset in presets:
+        families.setdefault(preset.family, []).append(preset.name)
+    return dict(sorted(families.items()))
+
+
+def _pictures(pictures: Sequence[Listed]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in ("  name", "whose", "size", "moods"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("tags")
+    for picture in (one.picture for one in pictures):
+        table.add_row(
+            Text(f"  {picture.preset.name}", "bold"),
+            Text(picture.tenant or "everybody's"),
+            f"{picture.width}×{picture.height}",
+            Text(", ".join(picture.moods)),
+            Text(", ".join(picture.tags)),
+        )
+    return table
+
+
+def _design(preset: Preset) -> dict[str, object]:
+    return {
+        "name": preset.name,
+        "source": str(preset.source),
+        "family": preset.family,
+        "title": preset.title,
+        "tags": list(preset.tags),
+        "moods": list(preset.moods),
+        "palette": list(preset.palette),
+        "brightness": preset.brightness,
+    }
+
+
+def _picture(listed: Listed) -> dict[str, object]:
+    picture = listed.picture
+    return {
+        **_design(picture.preset),
+        "tenant": picture.tenant,
+        "width": picture.width,
+        "height": picture.height,
+        "sha256": picture.digest,
+        "origin": picture.origin or None,
+        "created_at": listed.created_at.isoformat(),
+    }
