@@ -114,6 +114,11 @@ def test_all_seven_moods_can_be_read() -> None:
             3,
             "3 people, 1 with a face to be seen, smiling (0.70 of 1), 2 of 2 eyes open",
         ),
+        (
+            [SmileLevel.NONE, SmileLevel.HUGE],
+            1,
+            "2 people, 1 smiling broadly, 1 not smiling (0.60 of 1), 4 of 4 eyes open",
+        ),
         ([], 2, "2 people, no face to be seen"),
     ],
 )

@@ -124,7 +124,7 @@ def test_background_beside_another_one_is_a_contradiction() -> None:
     "text",
     "|red|color:|color:nope|color:lab(1e308 1e308 1e308)|preset:nope|blur:2|blur:|blur:x|keep:1"
     "|url|url:|url:example.org/a.jpg|url:ftp://example.org/a.jpg|url:https://0x7f.1/"
-    "|auto:|AUTO|keywords|keywords:|keywords:,|keywords:<b>|preset:rainbow+sky|preset:+linen"
+    "|auto:|AUTO|keywords|keywords:|keywords:,|keywords:<b>|keywords:#|keywords:#ff88|keywords:#ggg|keywords:-|preset:rainbow+sky|preset:+linen"
     "|preset:rainbow+".split("|"),
 )
 def test_wrong_background_is_named(text: str) -> None:
@@ -146,6 +146,7 @@ def test_too_many_words_and_too_long_ones_are_named(text: str) -> None:
     ("text", "background"),
     [
         ("keywords:rainbow,texture", Background(BackgroundKind.KEYWORDS, "rainbow,texture")),
+        ("keywords:#f80, paper #FF8800", Background(BackgroundKind.KEYWORDS, "#f80,paper #FF8800")),
         ("keywords: dark  blue , Été,", Background(BackgroundKind.KEYWORDS, "dark blue,Été")),
         ("preset:rainbow+linen", Background(BackgroundKind.PRESET, "rainbow+linen")),
     ],

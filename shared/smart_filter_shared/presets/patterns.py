@@ -198,7 +198,7 @@ PATTERNS: tuple[Preset, ...] = (
     ),
     Preset(
         name="paper-plane",
-        title="Paper plane",
+        title="Pastel facets",
         family="facets",
         tags=("geometric", "triangles", "facets", "polygons", "pastel", "colourful", "light"),
         moods=(Mood.JOYFUL, Mood.TENDER, Mood.SURPRISED),

@@ -14,6 +14,7 @@ MAX_NAME_CHARACTERS = 200
 MAX_KEYWORDS = 12
 MAX_KEYWORD_CHARACTERS = 40
 
+_COLOUR_CODE = re.compile(r"#(?:[0-9a-f]{3}|[0-9a-f]{6})", re.IGNORECASE)
 _DECIMAL = re.compile(r"[0-9]{0,3}(\.[0-9]{1,9})?(?<=[0-9])")
 
 
@@ -70,9 +71,16 @@ def _keywords(text: str) -> str:
             f"{shown(text)} is not 1 to {MAX_KEYWORDS} words, parted by commas, of at most "
             f"{MAX_KEYWORD_CHARACTERS} characters; write keywords:rainbow,paper or alike"
         )
-    if not all(word.replace(" ", "").replace("-", "").isalnum() for word in words):
-        raise ValueError(f"{shown(text)} is not words; write keywords:rainbow,paper or alike")
+    if not all(map(_is_keyword, words)):
+        raise ValueError(
+            f"{shown(text)} is not words or colours; write keywords:rainbow,#ff8800 or alike"
+        )
     return ",".join(words)
+
+
+def _is_keyword(text: str) -> bool:
+    words = text.replace("-", " ").split()
+    return bool(words) and all(one.isalnum() or _COLOUR_CODE.fullmatch(one) for one in words)
 
 
 def _address(text: str) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from smart_filter_shared.presets import PRESETS, SURFACE_FAMILIES, Preset
-from smart_filter_workers.backgrounds import choose, ranking, vocabulary
+from smart_filter_workers.backgrounds import choose, misfits, ranking, vocabulary
 from smart_filter_workers.backgrounds.moods import Feeling
 from smart_filter_workers.backgrounds.sitters import Sitters
 from smart_filter_workers.backgrounds.vocabulary import Meaning
@@ -59,11 +59,12 @@ def answer(
     The rest as for `choose.choose`.
     """
     meanings, unknown = vocabulary.understand(text, among)
+    offered = _offered(meanings, among)
     if not meanings:
         chosen = choose.choose(feeling, sitters, seed=seed, among=among)
         reason = f"{_unknown(unknown)}, so chosen as for auto: {chosen.reason}"
         return replace(chosen, keywords=(), reason=reason)
-    best = {one.name: one for one in _best(meanings, among)}
+    best = {one.name: one for one in _best(meanings, offered)}
     ranked = ranking.rank(
         [(one.name, one.preset) for one in best.values()], feeling, sitters, seed=seed, of=among
     )
@@ -77,6 +78,20 @@ def answer(
         candidates=ranking.told_of(ranked),
         light=round(sitters.light, 3),
     )
+
+
+def _offered(meanings: Sequence[Meaning], among: Sequence[Preset]) -> Sequence[Preset]:
+    """Return what may be chosen: with a frame only when a word can be had in no other way."""
+    framed = [one for one in among if one.family == misfits.FRAMED]
+    others = [one for one in among if one.family != misfits.FRAMED]
+    asked = any(
+        _most(meaning, framed) >= _ANSWERED > _most(meaning, others) for meaning in meanings
+    )
+    return among if asked or not others else others
+
+
+def _most(meaning: Meaning, among: Sequence[Preset]) -> float:
+    return max(map(meaning.fits, among), default=0.0)
 
 
 def _best(meanings: Sequence[Meaning], among: Sequence[Preset]) -> list[_Answer]:
@@ -135,7 +150,8 @@ def _reason(
     ]
     unanswered = [one.read_as for one in meanings if one not in answered]
     if unanswered:
-        parts.append(f"no design is {' or '.join(unanswered)} as well")
+        beside = " as well" if answered else ""
+        parts.append(f"no design is {' or '.join(unanswered)}{beside}")
     if unknown:
         parts.append(_unknown(unknown))
     return "; ".join(parts)

@@ -54,7 +54,11 @@ class Feeling:
 
 
 def read(smiles: Smiles | None, *, people: int) -> Feeling:
-    """Return the mood of a photo of at least one person; None: no face was looked at."""
+    """Return the mood of a photo; None: no face was looked at.
+
+    people: how many the matte tells apart, at least one; where more faces are seen, they count.
+    """
+    people = max(people, len(smiles.smiles) if smiles is not None else 0)
     crowd = "1 person" if people == 1 else f"{people} people"
     if smiles is None or not smiles.smiles:
         return Feeling(Mood.CALM, f"{crowd}, no face to be seen")

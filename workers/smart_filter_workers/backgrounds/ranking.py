@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from smart_filter_shared.presets import Preset
-from smart_filter_workers.backgrounds import scoring
+from smart_filter_workers.backgrounds import misfits, scoring
 from smart_filter_workers.backgrounds.moods import Feeling
 from smart_filter_workers.backgrounds.sitters import Sitters
 from smart_filter_workers.results import Candidate, Terms
@@ -36,8 +36,10 @@ def rank(
     seed: int,
     of: Sequence[Preset],
 ) -> list[Ranked]:
-    """Return backgrounds, the best first; those that people do not stand out from come last.
+    """Return backgrounds, the best first.
 
+    Those that do not go with the photo at all come last, before them those that people do not
+    stand out from.
     named: what to rank, by the name that draws it.  of: all that there is; to stand out is to
     do so better than from CONTRAST_RANK of these.
     """
@@ -53,7 +55,8 @@ def rank(
             variety=scoring.chance(name, seed),
         )
         ranked = Ranked(preset, Candidate(name, scoring.score(terms), terms))
-        found.append((float(looks.apart[at[preset.name]]) >= least, ranked))
+        stands_out = float(looks.apart[at[preset.name]]) >= least
+        found.append(((misfits.suits(preset, sitters), stands_out), ranked))
     # Sorting is stable: among equals the library's order decides, the same everywhere.
     found.sort(key=lambda one: (one[0], one[1].candidate.score), reverse=True)
     return [ranked for _, ranked in found]

@@ -45,6 +45,16 @@ _LEAST_PIXELS: Final = 12
 _FACE_LIT: Final = 0.06
 _GROUND_LIT: Final = 0.2
 _FACE_SHARE: Final = 0.75
+# In the dark most of what is behind is that dark (OKLab lightness), and even the lightest of the
+# skin is no lighter, unless it is lit from a side (chosen by looking at 159 training photos).
+_DARK_SHARE: Final = 0.75
+_DARK_BEHIND: Final = 0.4
+_HIGHLIGHTS: Final = 0.9
+_DIM: Final = 0.6
+_LIT_FROM_A_SIDE: Final = 0.5
+# A photo has no colours when so many of its pixels are as near to one chroma, in OKLab.
+_NEARLY_ALL: Final = 0.97
+_TINT: Final = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +68,8 @@ class Sitters:
     clothes: what else they are mostly coloured, by falling share.
     pattern: how unlike these colours of the clothes are, OKLab.
     light: where their light comes from, -1 left of the picture to 1 right of it.
+    in_the_dark: whether they are where it is dark: dim, or lit from a side.
+    monochrome: whether the photo has no colours, as those in black and white.
     """
 
     outline_lab: Colours
@@ -67,6 +79,8 @@ class Sitters:
     clothes: tuple[Tone, ...]
     pattern: float
     light: float
+    in_the_dark: bool = False
+    monochrome: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +111,7 @@ def look_at(proxy_srgb: Srgb8, matte: Matte8, faces: Sequence[Face], *, scale: f
     longer = max(width, height)
     at = (places + 0.5 + OUTSIDE * longer * outwards) / np.array([width, height])
     shown = ((at >= 0) & (at < 1)).all(axis=-1)
+    light = _light(small, skin)
     return Sitters(
         outline_lab=lab[shown],
         outline_at=at[shown].astype(np.float32),
@@ -104,7 +119,9 @@ def look_at(proxy_srgb: Srgb8, matte: Matte8, faces: Sequence[Face], *, scale: f
         skin=skin_tone,
         clothes=clothes,
         pattern=tones.apart(clothes),
-        light=_light(small, skin),
+        light=light,
+        in_the_dark=_in_the_dark(small, skin, light),
+        monochrome=_monochrome(small.lab),
     )
 
 
@@ -223,6 +240,24 @@ def _light(small: _Small, skin: NDArray[np.bool_]) -> float:
         return from_ground / 2  # by itself it may as well be a wall of two colours
     from_faces = float(np.tanh(np.average(lit, weights=weights) / _FACE_LIT))
     return _FACE_SHARE * from_faces + (1 - _FACE_SHARE) * from_ground
+
+
+def _in_the_dark(small: _Small, skin: NDArray[np.bool_], light: float) -> bool:
+    """Whether it is dark behind the people, and their faces are dim or lit from a side."""
+    lightness = small.lab[..., 0]
+    behind = lightness[small.matte == 0]
+    if not len(behind) or np.quantile(behind, _DARK_SHARE) > _DARK_BEHIND:
+        return False
+    seen = lightness[skin] if skin.any() else lightness[small.matte >= _WHOLE]
+    dim = bool(len(seen)) and float(np.quantile(seen, _HIGHLIGHTS)) < _DIM
+    return dim or abs(light) > _LIT_FROM_A_SIDE
+
+
+def _monochrome(lab: Colours) -> bool:
+    """Whether all pixels, (h, w, 3) OKLab, have one colour, grey or a tint such as sepia."""
+    plane = lab[..., 1:].reshape(-1, 2)
+    away = np.hypot(*(plane - np.median(plane, axis=0)).T)
+    return float(np.quantile(away, _NEARLY_ALL)) < _TINT
 
 
 def _at(place: float) -> int:

@@ -1,7 +1,7 @@
 """What words mean when somebody asks for a background by keywords.
 
 A word is a tag of some design, a synonym of tags, a mood, a tone such as `pastel`, or a colour
-by its CSS name; if it is none of these, it may be one of them misspelt.
+by its CSS name or as #rrggbb; if it is none of these, it may be one of them misspelt.
 """
 
 import re
@@ -13,18 +13,29 @@ import numpy as np
 from coloraide import Color
 
 from smart_filter_shared.presets import PRESETS, SURFACE_FAMILIES, Preset
-from smart_filter_workers.backgrounds import colours, synonyms
+from smart_filter_workers.backgrounds import colours, impressions, synonyms
 
 # What a word of so many letters may be off by: swapped neighbours, or a letter wrong, missing
 # or too many, count one each. Of shorter words too many look alike.
 _ONE_SLIP_FROM: Final = 4
 _TWO_SLIPS_FROM: Final = 8
+# Up to so many words are one: `sky blue`, `fairy lights`.
+_LONGEST_NAME: Final = 4
+_WORD: Final = re.compile(r"#(?:[0-9a-f]{6}|[0-9a-f]{3})(?![^\W_])|[^\W_]+")
+# A tag says less than a name that is nothing else: of all rainbows the one that is called so.
+_BY_TAG: Final = 0.87
 # Of a colour, a tone or a mood: less than what is shown, so that a dark rainbow is a rainbow.
 _WEIGHT: Final = 0.6
 # The distance in OKLab over which a colour stops being like another, and how much less it is
 # when only one is the stronger: red is said of brick red, too (both chosen by looking).
 _ALIKE: Final = 0.12
 _OF_CHROMA: Final = 0.7
+# The distance over which a colour stops being the one that a code writes.
+_SAME: Final = 0.08
+# Below so much of its chroma another colour does not answer it whole; vivid ones are whole above.
+_STRONG_SHARE: Final = 0.8
+_STRONG: Final = 0.12
+_GREY: Final = 0.005
 # Chroma in OKLab up to which colours are pastel and from which they are vivid.
 _PASTEL: Final = 0.15
 _VIVID: Final = 0.14
@@ -57,25 +68,38 @@ class Meaning:
 def understand(text: str, among: Iterable[Preset] = PRESETS) -> tuple[list[Meaning], list[str]]:
     """Return what the words of a list mean, and the words that mean nothing here.
 
-    text: words parted by commas; a part of several words is one if a design is called so
-    (`fairy lights`), else each of them is one.
+    text: words parted by commas or blanks; several are one if a design or a colour is called
+    so (`fairy lights`, `sky blue`), and words such as `at` and `the` are none.
     among: designs whose tags and names are known.
     """
     meanings, unknown = [], []
     tags = known_tags(among)
     for part in text.lower().split(","):
-        words = re.findall(r"[^\W_]+", part)
-        joined = _meaning("-".join(words), tags)
-        for word in [] if joined else words:
-            found = _meaning(word, tags) or _misspelt(word, tags)
-            if found is None:
-                unknown.append(word)
-            else:
+        words = _WORD.findall(part)
+        while words:
+            found, read = _first(words, tags)
+            if found is not None:
                 meanings.append(found)
-        if joined is not None:
-            meanings.append(joined)
+            elif words[0] not in synonyms.NO_WORDS:
+                unknown.append(words[0])
+            words = words[read:]
     # Once each, or a word said twice would outweigh the others.
     return list({one.read_as: one for one in meanings}.values()), list(dict.fromkeys(unknown))
+
+
+def _first(words: list[str], tags: frozenset[str]) -> tuple[Meaning | None, int]:
+    """Return what the first words mean together, as many as possible, and how many they are."""
+    for count in range(min(_LONGEST_NAME, len(words)), 1, -1):
+        found = _meaning("-".join(words[:count]), tags)
+        if found is not None:
+            return found, count
+        found = _meaning("".join(words[:count]), tags)
+        if found is not None:
+            told = " ".join(words[:count])
+            return replace(found, word=told, read_as=told), count
+    if words[0] in synonyms.NO_WORDS:
+        return None, 1
+    return _meaning(words[0], tags) or _misspelt(words[0], tags), 1
 
 
 def _meaning(word: str, tags: frozenset[str]) -> Meaning | None:
@@ -89,7 +113,8 @@ def _exactly(form: str, word: str, tags: frozenset[str]) -> Meaning | None:
     form = synonyms.SPELLINGS.get(form, form)
     colour = _colour(form)
     if colour is not None:
-        return Meaning(word, word, lambda preset: _coloured(preset, form, colour), _WEIGHT)
+        weight = 1.0 if form.startswith("#") else _WEIGHT
+        return Meaning(word, word, lambda preset: _coloured(preset, form, colour), weight)
     if form in _TONES:
         return Meaning(word, word, lambda preset: _toned(preset, form), _WEIGHT)
     if form in synonyms.MOODS:
@@ -159,14 +184,18 @@ def _slips(one: str, other: str, *, most: int) -> int:
 
 
 def _tagged(preset: Preset, wanted: list[str]) -> float:
-    """1 for the tag that a word is best said by, a little less for its other readings."""
+    """1 for what is called so, less for the tag a word is best said by and its other readings."""
+    _, _, name = preset.name.rpartition("/")
+    if name == wanted[0] != preset.family:
+        return 1.0
     own = words_of(preset)
-    return next((1 - 0.15 * rank for rank, tag in enumerate(wanted[:4]) if tag in own), 0.0)
+    return next((_BY_TAG - 0.15 * rank for rank, tag in enumerate(wanted[:4]) if tag in own), 0.0)
 
 
 def _colour(word: str) -> colours.Colours | None:
     """Return the colour that a word names, (3,) OKLab."""
-    if word in synonyms.NO_COLOURS or not word.isascii() or not word.isalpha():
+    code = word.removeprefix("#")
+    if word in synonyms.NO_COLOURS or not code.isascii() or not (code != word or word.isalpha()):
         return None
     found = Color.match(synonyms.MORE_COLOURS.get(word, word), fullmatch=True)
     if found is None:
@@ -177,11 +206,16 @@ def _colour(word: str) -> colours.Colours | None:
 
 def _coloured(preset: Preset, word: str, wanted: colours.Colours) -> float:
     """How much of a palette is like a colour; a tag says that it is what one sees."""
+    if word.startswith("#"):  # whoever writes a colour's code means it, wherever one looks
+        seen = impressions.of(preset).lab
+        return float(np.exp(-((seen - wanted) ** 2).sum(axis=-1) / _SAME**2).mean())
     own = colours.oklab(colours.read(preset.palette))
-    stronger = np.hypot(own[:, 1], own[:, 2]) - np.hypot(wanted[1], wanted[2])
-    apart = ((own - wanted) ** 2).sum(axis=-1) - (1 - _OF_CHROMA**2) * stronger**2
+    own_chroma, chroma = np.hypot(own[:, 1], own[:, 2]), float(np.hypot(wanted[1], wanted[2]))
+    apart = ((own - wanted) ** 2).sum(axis=-1) - (1 - _OF_CHROMA**2) * (own_chroma - chroma) ** 2
     away = np.sqrt(np.maximum(apart, 0))
-    alike = np.exp(-((away / _ALIKE) ** 2))
+    # A grey that is near a colour is still a grey.
+    strong = max(_STRONG_SHARE * min(chroma, _STRONG), _GREY)
+    alike = np.exp(-((away / _ALIKE) ** 2)) * np.minimum((own_chroma + _GREY) / strong, 1)
     share = 0.5 * float(alike.max()) + 0.5 * float(alike.mean())
     return 0.45 + 0.55 * share if word in words_of(preset) else 0.9 * share
 
