@@ -1,17 +1,33 @@
 """JSON bodies of a submission: the photo in base64, the recipe as nested names.
 
-A large one is held in memory whole, so only so many are taken apart at a time.
+The photo's text is cut out of the body before anything is parsed, so that what is parsed is as
+bounded as the rest of a form, in all and name by name.
 """
 
 import base64
 import binascii
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from decimal import Decimal
+from typing import Any, Final, NoReturn
 
-from smart_filter_api.multipart import MAX_OTHER_BYTES, MAX_PHOTO_BYTES, too_large
-from smart_filter_shared.errors import FieldError, InvalidRecipe, MalformedRequest, NotAvailable
+from smart_filter_api.multipart import (
+    MAX_NAME_BYTES,
+    MAX_OTHER_BYTES,
+    MAX_PARTS,
+    MAX_PHOTO_BYTES,
+    MAX_VALUE_BYTES,
+    too_large,
+)
+from smart_filter_shared.errors import (
+    FieldError,
+    InvalidRecipe,
+    MalformedRequest,
+    NotAvailable,
+    PhotoTooLarge,
+)
 from smart_filter_shared.recipe.words import pointer
 
 # Base64 writes three bytes as four letters.  Source: RFC 4648, 4.
@@ -21,6 +37,11 @@ _PHOTO: Final = "photo_base64"
 _LATER: Final = ("photo_url", "upload_id", "webhook_url")
 _NAMES: Final = (_PHOTO, *_LATER, "recipe")
 _SOURCES: Final = (_PHOTO, "photo_url", "upload_id")
+_FILTERS: Final = "filters"
+
+# Base64 holds no quote, and within another text these would be escaped.
+_PHOTO_TEXT = re.compile(rb'("photo_base64"[ \t\r\n]*:[ \t\r\n]*")([^"]*)"')
+_DATA_URL = re.compile(rb"data:[^,]{0,100};base64,")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +58,14 @@ def read(body: bytes) -> Sent:
     Raises MalformedRequest when it is no such document, PhotoTooLarge, NotAvailable for what a
     later version serves, InvalidRecipe for recipes of a wrong shape; each names the field.
     """
-    document = _document(body)
-    unknown = [name for name in document if name not in _NAMES]
+    found = _PHOTO_TEXT.search(body)
+    rest = body if found is None else body[: found.end(1)] + body[found.end(2) :]
+    if len(rest) > MAX_OTHER_BYTES:
+        raise PhotoTooLarge(
+            f"the body is too large; around its photo it holds at most {MAX_OTHER_BYTES} bytes"
+        )
+    document = _document(rest)
+    unknown = [name for name in document if name not in _NAMES][:MAX_PARTS]
     if unknown:
         raise InvalidRecipe(
             [FieldError(pointer(name), f"is none of {', '.join(_NAMES)}") for name in unknown]
@@ -51,12 +78,16 @@ def read(body: bytes) -> Sent:
         raise NotAvailable(
             [FieldError(pointer(name), "is not available yet; leave it out") for name in later]
         )
-    return Sent(_photo(document[_PHOTO]), _fields(document.get("recipe")))
+    if found is None or document[_PHOTO] != "":
+        raise MalformedRequest(f"{_PHOTO} is not a text of base64")
+    return Sent(_photo(found[2]), _Fields().read(document.get("recipe")))
 
 
 def _document(body: bytes) -> dict[str, Any]:
     try:
-        document = json.loads(body)
+        document = json.loads(body, object_pairs_hook=_object, parse_constant=_refuse)
+        # JSON can name halves of characters, which nothing can store.
+        json.dumps(document, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise MalformedRequest(f"the body is not JSON: {error}") from error
     if not isinstance(document, dict):
@@ -64,14 +95,27 @@ def _document(body: bytes) -> dict[str, Any]:
     return document
 
 
-def _photo(text: object) -> bytes:
+def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name is given more than once in an object")
+    return found
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not a number of JSON")
+
+
+def _photo(text: bytes) -> bytes:
     """Return the bytes; a data URL's head is left out."""
-    if not isinstance(text, str):
-        raise MalformedRequest(f"{_PHOTO} is not a text")
-    if text.startswith("data:"):
-        _, _, text = text.partition(",")
+    if text.startswith(b"data:"):
+        head = _DATA_URL.match(text)
+        if head is None:
+            raise MalformedRequest(f"{_PHOTO} is a data URL without base64")
+        text = text[head.end() :]
     try:
-        photo = base64.b64decode(text, validate=True)
+        # Some writers of JSON escape slashes.
+        photo = base64.b64decode(text.replace(b"\\/", b"/"), validate=True)
     except (binascii.Error, ValueError) as error:
         raise MalformedRequest(f"{_PHOTO} is not base64: {error}") from error
     if len(photo) > MAX_PHOTO_BYTES:
@@ -79,39 +123,83 @@ def _photo(text: object) -> bytes:
     return photo
 
 
-def _fields(recipe: object) -> dict[str, list[str]]:
-    if recipe is None:
-        return {}
-    if not isinstance(recipe, dict):
-        raise InvalidRecipe([FieldError("/recipe", "is not an object of a recipe's names")])
-    wrong: list[FieldError] = []
-    fields = dict(_flat(recipe, "", wrong, 0))
-    if wrong:
-        raise InvalidRecipe(wrong)
-    return fields
+class _Fields:
+    """Makes a form's fields of nested names; every complaint is collected."""
+
+    def __init__(self) -> None:
+        self._fields: dict[str, list[str]] = {}
+        self._wrong: list[FieldError] = []
+
+    def read(self, recipe: object) -> dict[str, list[str]]:
+        """Return what a form would hold; null is as if it were not there."""
+        if recipe is None:
+            return {}
+        if not isinstance(recipe, dict):
+            raise InvalidRecipe([FieldError("/recipe", "is not an object of a recipe's names")])
+        for name, value in _flat(recipe, "", 0):
+            if name == _FILTERS and isinstance(value, list):
+                self._filters(value)
+            elif value is not None:
+                self._add(name, value if isinstance(value, list) else [value])
+        if self._wrong:
+            raise InvalidRecipe(self._wrong)
+        return self._fields
+
+    def _filters(self, filters: list[object]) -> None:
+        """Add filters by name, or as a job's own recipe shows them, with their parameters."""
+        for one in filters:
+            if isinstance(one, dict) and isinstance(one.get("name"), str):
+                self._fields.setdefault(_FILTERS, []).append(one["name"])
+                params = one.get("params")
+                for name, value in params.items() if isinstance(params, dict) else ():
+                    self._add(f"{_FILTERS}.{one['name']}.{name}", [value])
+            else:
+                self._fields.setdefault(_FILTERS, []).extend(self._texts(_FILTERS, [one]))
+
+    def _add(self, name: str, values: list[object]) -> None:
+        if name in self._fields:
+            self._wrong.append(FieldError(pointer(name), "is given more than once; give it once"))
+            return
+        if len(self._fields) >= MAX_PARTS or len(name.encode()) > MAX_NAME_BYTES:
+            raise MalformedRequest(
+                f"a recipe has at most {MAX_PARTS} names of {MAX_NAME_BYTES} bytes"
+            )
+        self._fields[name] = self._texts(name, values)
+
+    def _texts(self, name: str, values: list[object]) -> list[str]:
+        texts = [_text(value) for value in values[: MAX_PARTS + 1]]
+        if not all(isinstance(text, str) for text in texts):
+            detail = "is not a text, a number, true or false"
+            self._wrong.append(FieldError(pointer(name), detail))
+        elif (
+            len(texts) > MAX_PARTS
+            or max((len(text.encode()) for text in texts if text), default=0) > MAX_VALUE_BYTES
+        ):
+            raise MalformedRequest(
+                f"{name[:MAX_NAME_BYTES]} has more than {MAX_PARTS} values, or one of more than "
+                f"{MAX_VALUE_BYTES} bytes"
+            )
+        return [text for text in texts if text is not None]
 
 
-def _flat(
-    values: Mapping[str, object], prefix: str, wrong: list[FieldError], depth: int
-) -> Iterator[tuple[str, list[str]]]:
-    """Yield dotted names and what a form would hold; null is as if it were not there."""
+def _flat(values: Mapping[str, object], prefix: str, depth: int) -> Iterator[tuple[str, object]]:
+    """Yield dotted names and their values."""
     for name, value in values.items():
-        whole = prefix + name
         if isinstance(value, dict) and depth < _DEEPEST:
-            yield from _flat(value, f"{whole}.", wrong, depth + 1)
-        elif isinstance(value, list) and all(_is_plain(one) for one in value):
-            yield whole, [_text(one) for one in value]
-        elif _is_plain(value):
-            yield whole, [_text(value)]
-        elif value is not None:
-            wrong.append(FieldError(pointer(whole), "is not a text, a number, true or false"))
+            yield from _flat(value, f"{prefix}{name}.", depth + 1)
+        else:
+            yield prefix + name, value
 
 
-def _is_plain(value: object) -> bool:
-    return isinstance(value, str | int | float)
-
-
-def _text(value: object) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)
+def _text(value: object) -> str | None:
+    """Return what a form would say; None for what is no single value."""
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case float():
+            # Without an exponent, which no field knows.
+            return f"{value:.0f}" if value.is_integer() else f"{Decimal(repr(value)):f}"
+        case str() | int():
+            return str(value)
+        case _:
+            return None

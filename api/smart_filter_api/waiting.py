@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from smart_filter_api import answers
 from smart_filter_api.deps import Services
 from smart_filter_api.schemas import EventAnswer
-from smart_filter_shared.errors import NotFound
+from smart_filter_shared.errors import DatabaseUnavailable, NotFound
 from smart_filter_shared.ids import JobId, Tenant
 from smart_filter_shared.jobs import events, queries
 from smart_filter_shared.jobs.events import FINAL, Event
@@ -23,6 +23,8 @@ _KEEP_ALIVE_SECONDS: Final = 15.0
 # Then the client comes again, with a key that is looked at anew.
 _STREAM_SECONDS: Final = 300.0
 _COME_AGAIN_MS: Final = 1000
+# Before the database is asked again for those who follow.
+_AWAY_SECONDS: Final = 1.0
 
 _WAIT = re.compile(r'(?:^|,)\s*wait\s*=\s*"?([0-9]{1,9})"?\s*(?:$|[,;])', re.IGNORECASE)
 
@@ -72,7 +74,14 @@ async def stream(
     yield format_sse_event(retry=_COME_AGAIN_MS)
     with services.watching.of(job_id) as watch:
         while anyio.current_time() < ends_at:
-            found, job = await _happened(services, tenant, job_id, after)
+            try:
+                found, job = await _happened(services, tenant, job_id, after)
+            except DatabaseUnavailable:
+                yield KEEPALIVE_COMMENT
+                await anyio.sleep(_AWAY_SECONDS)
+                continue
+            except NotFound:  # deleted meanwhile: nothing of it is told
+                return
             for event in found:
                 yield _written(event, job, services)
                 after = event.id
@@ -88,9 +97,13 @@ async def _happened(
     services: Services, tenant: Tenant, job_id: JobId, after: int
 ) -> tuple[list[Event], JobRow]:
     def look(connection: Connection) -> tuple[list[Event], JobRow]:
-        # The job last: it knows of every event that is told with it.
+        # The job last: it knows of every event that is told with it. Should it have ended
+        # between the two, its end is there to be read now.
         found = events.of_job(connection, job_id, after=after)
-        return found, _own(connection, job_id, tenant)
+        job = _own(connection, job_id, tenant)
+        if job.finished_at is not None:
+            found = events.of_job(connection, job_id, after=after)
+        return found, job
 
     async with services.reading() as connection:
         return await connection.run_sync(look)

@@ -66,6 +66,13 @@ def test_a_recipe_is_nested_where_a_form_has_dots(api: Api) -> None:
         (b'{"photo_base64": "AAAA"}', 415, "unsupported_media"),
         (b'{"photo_base64": ""}', 415, "unsupported_media"),
         (b'{"photo_base64": "AAAA", "photo": "x"}', 422, "invalid_recipe"),
+        (b'{"photo_base64": "AAAA", "photo_base64": "AAAA"}', 400, "malformed_request"),
+        (b'{"photo_base64": "data:text/plain,AAAA"}', 400, "malformed_request"),
+        (b'{"photo_base64": "AAAA", "recipe": {"quality": NaN}}', 400, "malformed_request"),
+        (b'{"photo_base64": "AAAA", "recipe": {"a": "\\ud800"}}', 400, "malformed_request"),
+        (b'{"photo_base64": "AAAA", "recipe": {"\\ud800": "a"}}', 400, "malformed_request"),
+        (b'{"\\ud800": "a"}', 400, "malformed_request"),
+        (b'{"recipe": {"photo_base64": "AAAA"}}', 400, "malformed_request"),
         (b'{"photo_base64": "AAAA", "webhook_url": "x"}', 422, "not_available"),
     ],
 )
@@ -86,6 +93,8 @@ def test_a_body_that_is_none_is_told(api: Api, body: bytes, status: int, code: s
         ({"quality": 80.5}, ["/quality"]),
         ({"colour": "red"}, ["/colour"]),
         ({"outputs": [["image"]]}, ["/outputs"]),
+        ({"filters": ["hat", 7, "hat"]}, ["/filters"]),
+        ({"metadata": {"a": "1"}, "metadata.a": "2"}, ["/metadata/a"]),
         ({"metadata": {"a": {"b": {}}}, "seed": [{}]}, ["/seed"]),
         ({"segmentation": {"params": {"nope": 1}}}, ["/segmentation/params/nope"]),
     ],
@@ -105,3 +114,58 @@ def test_a_photo_that_is_too_large_is_refused_before_it_is_read(api: Api) -> Non
     answer = api.client.post("/v1/jobs", content=body, headers={"Content-Type": "application/json"})
 
     assert (answer.status_code, answer.json()["code"]) == (413, "photo_too_large")
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        {"margin": "1px " * 2000},
+        {f"a{number}": 1 for number in range(200)},
+        {"outputs": ["image"] * 200},
+        {"a" * 300: 1},
+        {"filters": ["a," * 3000]},
+    ],
+)
+def test_a_recipe_is_as_bounded_as_a_form(api: Api, recipe: object) -> None:
+    answer = api.client.post("/v1/jobs", json={"photo_base64": BASE64, "recipe": recipe})
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "malformed_request")
+    assert len(answer.content) < 2000
+
+
+@pytest.mark.parametrize("more", [b'"recipe": {"a": [' + b"{}," * 500_000 + b"{}]}"])
+def test_around_the_photo_a_body_is_small(api: Api, more: bytes) -> None:
+    body = b'{"photo_base64": "' + BASE64.encode() + b'", ' + more + b"}"
+
+    answer = api.client.post("/v1/jobs", content=body, headers={"Content-Type": "application/json"})
+
+    assert (answer.status_code, answer.json()["code"]) == (413, "photo_too_large")
+
+
+def test_slashes_may_be_escaped_and_numbers_be_of_any_kind(api: Api) -> None:
+    recipe = b'{"harmonise": 0.3333333333333333, "light_wrap": 0.00001, "quality": 90.0}'
+    body = b'{"recipe": ' + recipe + b', "photo_base64": "' + BASE64.replace("/", "\\/").encode()
+
+    answer = api.client.post(
+        "/v1/jobs", content=body + b'"}', headers={"Content-Type": "application/json"}
+    )
+
+    assert answer.status_code == 202, answer.text
+    assert answer.json()["recipe"]["quality"] == 90
+
+
+def test_the_recipe_of_a_job_can_be_sent_again(api: Api) -> None:
+    recipe = {
+        "background": "color:red",
+        "crop": "true",
+        "filters": ["hat", "caption"],
+        "filters.hat.kind": "santa",
+        "filters.caption.text": "Ho, ho",
+        "roi": "0% 0% 100% 100%",
+    }
+    first = api.client.post("/v1/jobs", json={"photo_base64": BASE64, "recipe": recipe}).json()
+
+    again = api.client.post("/v1/jobs", json={"photo_base64": BASE64, "recipe": first["recipe"]})
+
+    assert again.status_code == 202, again.text
+    assert again.json()["recipe"] == first["recipe"]

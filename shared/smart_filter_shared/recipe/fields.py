@@ -134,7 +134,8 @@ class _Reader:
     ) -> tuple[Value, ...]:
         """Return the values of a field that is repeated or separated by commas, each once."""
         texts = self._left.pop(name, ())
-        parts = [part.strip() for text in texts for part in text.split(",")]
+        # Each once: a complaint about a word is the same however often it stands there.
+        parts = dict.fromkeys(part.strip() for text in texts for part in text.split(","))
         values = [self._read(name, read, part, None) for part in parts]
         return tuple(dict.fromkeys(value for value in values if value is not None)) or default
 

@@ -12,7 +12,7 @@ from enum import StrEnum
 from fractions import Fraction
 from typing import Final
 
-from smart_filter_shared.recipe.words import shown
+from smart_filter_shared.recipe.words import plain, shown
 
 MAX_MARGIN_PX: Final = 500
 MAX_MARGIN_PERCENT: Final = 50
@@ -66,7 +66,7 @@ class Length:
 
     def __str__(self) -> str:
         """Return it as it is written in a recipe."""
-        return f"{self.value:.10g}{'%' if self.percent else 'px'}"
+        return f"{plain(self.value)}{'%' if self.percent else 'px'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ class Framing:
         return {
             "crop": str(self.crop),
             "margin": " ".join(map(str, self.margin)),
-            "scale": "original" if self.scale is None else f"{100 * self.scale:.10g}%",
+            "scale": "original" if self.scale is None else _percents(self.scale),
             "position": _position_text(self.position),
             "roi": _WHOLE_PHOTO if self.roi is None else " ".join(map(str, self.roi)),
             "size": str(self.size),
@@ -279,7 +279,12 @@ def _percent(text: str) -> float | None:
     return None if match is None or float(match[1]) > 100 else float(match[1]) / 100  # noqa: PLR2004
 
 
+def _percents(share: float) -> str:
+    # As many digits as are read: a hundredth of a third is no third of a hundred.
+    return f"{plain(round(100 * share, 4))}%"
+
+
 def _position_text(position: tuple[float, float] | None) -> str:
     if position is None:
         return "original"
-    return " ".join(f"{100 * share:.10g}%" for share in position)
+    return " ".join(_percents(share) for share in position)

@@ -7,13 +7,13 @@ from enum import StrEnum
 from typing import Final
 
 from smart_filter_shared.recipe.framing import Length
-from smart_filter_shared.recipe.words import AUTO, is_colour, shown
+from smart_filter_shared.recipe.words import AUTO, is_colour, plain, shown
 
 MAX_OUTLINE_PERCENT: Final = 10
 MAX_OUTLINE_PX: Final = 200
 DEFAULT_OPACITY: Final = 0.5
 
-_SHARE = re.compile(r"[01](\.[0-9]{1,4})?")
+_SHARE = re.compile(r"[01](\.[0-9]{1,20})?")
 _OUTLINE = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,4})?)(px|%)(?: +(.+))?")
 
 
@@ -35,8 +35,8 @@ class Shadow:
 
     def __str__(self) -> str:
         """Return it as it is written in a recipe."""
-        plain = self.kind in {ShadowKind.AUTO, ShadowKind.NONE}
-        return str(self.kind) if plain else f"{self.kind}:{self.opacity:g}"
+        alone = self.kind in {ShadowKind.AUTO, ShadowKind.NONE}
+        return str(self.kind) if alone else f"{self.kind}:{plain(self.opacity)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +73,8 @@ class Look:
         return {
             "shadow": str(self.shadow),
             "outline": "none" if self.outline is None else str(self.outline),
-            "light_wrap": AUTO if self.light_wrap is None else f"{self.light_wrap:g}",
-            "harmonise": AUTO if self.harmonise is None else f"{self.harmonise:g}",
+            "light_wrap": AUTO if self.light_wrap is None else plain(self.light_wrap),
+            "harmonise": AUTO if self.harmonise is None else plain(self.harmonise),
         }
 
 

@@ -1,6 +1,7 @@
 """What the readers of a recipe's parts share: words, colours, quotes."""
 
 import math
+from decimal import Decimal
 from typing import Final
 
 from coloraide import Color
@@ -16,6 +17,11 @@ def shown(text: str) -> str:
     """Quote what somebody sent, short enough for an error message."""
     most = 60
     return repr(text if len(text) <= most else text[:most] + "…")
+
+
+def plain(number: float) -> str:
+    """Return a number as recipes write it: as short as it is exact, without an exponent."""
+    return f"{Decimal(repr(number)).normalize():f}"
 
 
 def is_colour(text: str) -> bool:
