@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from smart_filter_workers import images
-from smart_filter_workers.images import exif
+from smart_filter_workers.images import exif, tiff
 
 TAKEN, ZONE, EXPOSURE = 0x9003, 0x9011, 0x8769
 
@@ -55,3 +55,23 @@ def test_broken_exif_is_passed_over(rest: bytes, *, swapped: bool) -> None:
     for content in (start + rest, start + pointer + rest, rest):
         exif.orientation(content)
         exif.taken_at(content)
+
+
+@pytest.mark.parametrize("leads_to", ["itself", "a longer one"])
+def test_entries_that_lead_on_and_on_are_few(leads_to: str) -> None:
+    first, others = 8, 5400
+    place = first if leads_to == "itself" else first + 12
+    entry = struct.pack("<HHII", EXPOSURE, 4, 1, place)
+    block = b"II*\x00" + struct.pack("<IH", first, others) + entry * others
+
+    assert len(tiff.Tiff(block).photo()) == tiff.MAX_ENTRIES
+    assert len(tiff.Tiff(block).camera()) <= tiff.MAX_ENTRIES
+    assert exif.taken_at(block) is None
+
+
+def test_directory_that_names_itself_is_read_once() -> None:
+    taken = struct.pack("<HHII", TAKEN, 2, 20, 38)
+    itself = struct.pack("<HHII", EXPOSURE, 4, 1, 8)
+    block = b"II*\x00" + struct.pack("<IH", 8, 2) + taken + itself + bytes(4)
+
+    assert exif.taken_at(block + b"2031:05:06 07:08:09\0") is None

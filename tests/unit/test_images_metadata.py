@@ -46,6 +46,11 @@ def read(content: bytes) -> Image.Exif:
     return tags
 
 
+def read_text(content: bytes) -> str:
+    """The maker, in UTF-8, which Pillow reads as Latin-1."""
+    return str(read(content)[MAKER]).encode("latin-1").decode()
+
+
 def test_words_and_settings_are_kept() -> None:
     tags = read(metadata.kept(a_block(), **SIZE))
 
@@ -84,6 +89,17 @@ def test_both_orders_of_bytes_are_read(order: str) -> None:
     block = start + struct.pack(f"{order}IHHHIII", 8, 1, MAKER, 2, 7, 26, 0) + text
 
     assert read(metadata.kept(block, **SIZE))[MAKER] == "Camera"
+
+
+@pytest.mark.parametrize("text", ["ä" * 200, "x" + "ä" * 200, "xy" + "\N{GRINNING FACE}" * 90])
+def test_long_text_is_cut_between_letters(text: str) -> None:
+    content = text.encode() + b"\0"
+    block = b"II*\0" + struct.pack("<IHHHIII", 8, 1, MAKER, 2, len(content), 26, 0) + content
+
+    kept = read_text(metadata.kept(block, **SIZE))
+
+    assert text.startswith(kept)
+    assert 252 < len(kept.encode()) <= 256
 
 
 @pytest.mark.parametrize(

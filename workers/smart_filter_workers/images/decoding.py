@@ -15,7 +15,7 @@ from PIL import Image, UnidentifiedImageError
 
 from smart_filter_shared import isobmff
 from smart_filter_shared.errors import ImageTooLarge, ImageUnreadable
-from smart_filter_workers.images import avif, exif, heic, jpeg, metadata
+from smart_filter_workers.images import avif, exif, heic, jpeg, metadata, tiff
 from smart_filter_workers.images.profiles import flattened, to_srgb
 from smart_filter_workers.images.sizes import turned_upright
 from smart_filter_workers.results import Photo, Srgb8
@@ -69,7 +69,7 @@ def decode(content: bytes) -> Photo:
 
 
 def _photo(pixels: Srgb8, format_: str, tags: bytes, *, orientation: int) -> Photo:
-    tags = tags.removeprefix(exif.PREFIX)
+    tags = tags.removeprefix(tiff.PREFIX)
     # Longer than a JPEG's, it is nothing that a camera wrote.
     short = tags if len(tags) <= metadata.MAX_BYTES else b""
     upright = turned_upright(pixels, orientation)

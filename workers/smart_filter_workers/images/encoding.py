@@ -13,7 +13,7 @@ import simplejpeg
 from PIL import Image
 
 from smart_filter_shared.errors import ImageTooLarge
-from smart_filter_workers.images import exif, metadata, png
+from smart_filter_workers.images import metadata, png, tiff
 from smart_filter_workers.images.profiles import srgb_profile
 from smart_filter_workers.results import Encoded, Matte8, Matte16, Srgb8
 
@@ -106,7 +106,7 @@ def encode_jpeg(
             optimize=True,
             progressive=True,
             icc_profile=srgb_profile(),
-            exif=exif.PREFIX + tags if tags else b"",
+            exif=tiff.PREFIX + tags if tags else b"",
             # Pillow writes twice 0 as nothing told.
             dpi=(dots_per_inch or 0,) * 2,
         )
@@ -122,7 +122,7 @@ def encode_jpeg(
         _segment(_ICC_SEGMENT, _WHOLE_PROFILE + srgb_profile()),
     ]
     if tags:
-        parts.insert(1, _segment(_EXIF_SEGMENT, exif.PREFIX + tags))
+        parts.insert(1, _segment(_EXIF_SEGMENT, tiff.PREFIX + tags))
     content = b"".join((*parts, plain[_JFIF_BYTES:]))
     return Encoded(content, "image/jpeg", width, height, "jpg", quality=quality)
 

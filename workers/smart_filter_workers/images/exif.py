@@ -1,52 +1,30 @@
-"""What a photo's EXIF says, read without trusting any of it.
+"""What a photo's EXIF says of how it lies, and of when it was taken.
 
 Source: CIPA DC-008 (EXIF), TIFF 6.0 section 2.
 """
 
 import datetime as dt
 import re
-import struct
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
-PREFIX: Final = b"Exif\x00\x00"
+from smart_filter_workers.images.tiff import Tiff
 
 _ORIENTATION_TAG: Final = 0x0112  # CIPA DC-008 4.6.4; its values are 1..8, of kind SHORT
-_EXIF_TAG: Final = 0x8769  # 4.6.3: where the tags of the exposure are
 _TAKEN_TAG: Final = 0x9003  # 4.6.5: DateTimeOriginal
 _ZONE_TAG: Final = 0x9011  # 4.6.5: OffsetTimeOriginal
-_TEXT, _SHORT, _LONG = 2, 3, 4
+_TEXT, _SHORT = 2, 3
 UPRIGHT: Final = 1
 _TAKEN: Final = re.compile(rb"\d{4}:\d\d:\d\d \d\d:\d\d:\d\d")
 _ZONE: Final = re.compile(rb"[+-]\d\d:\d\d")
-
-
-@dataclass(frozen=True, slots=True)
-class _Tiff:
-    content: bytes
-    order: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Tag:
-    number: int
-    kind: int
-    count: int
-    at: int
+_MOST_BYTES: Final = 32
 
 
 def orientation(exif: bytes) -> int:
     """Return the EXIF orientation, 1..8; 1, upright, when absent or not to be made out."""
-    tiff = _tiff(exif)
-    if tiff is None:
-        return UPRIGHT
-    try:
-        for tag in _tags(tiff, _first(tiff)):
-            if tag.number == _ORIENTATION_TAG and tag.kind == _SHORT:
-                return _number(tiff, "H", tag.at)
-    except struct.error:
-        pass  # broken EXIF is no reason to refuse a photo
+    tiff = Tiff(exif)
+    for entry in tiff.photo():
+        if entry.tag == _ORIENTATION_TAG and entry.kind == _SHORT:
+            return tiff.number("H", entry.at)
     return UPRIGHT
 
 
@@ -55,19 +33,12 @@ def taken_at(exif: bytes) -> dt.datetime | None:
 
     A clock that names no zone counts as UTC: times of one camera still follow each other.
     """
-    tiff = _tiff(exif)
-    if tiff is None:
-        return None
-    try:
-        texts = {
-            tag.number: _text(tiff, tag)
-            for pointer in _tags(tiff, _first(tiff))
-            if pointer.number == _EXIF_TAG and pointer.kind == _LONG
-            for tag in _tags(tiff, _number(tiff, "I", pointer.at))
-            if tag.number in (_TAKEN_TAG, _ZONE_TAG) and tag.kind == _TEXT
-        }
-    except struct.error:
-        return None
+    tiff = Tiff(exif)
+    texts = {
+        entry.tag: tiff.text(entry, most_bytes=_MOST_BYTES)
+        for entry in tiff.camera()
+        if entry.tag in (_TAKEN_TAG, _ZONE_TAG) and entry.kind == _TEXT
+    }
     taken, zone = _TAKEN.match(texts.get(_TAKEN_TAG, b"")), _ZONE.match(texts.get(_ZONE_TAG, b""))
     if taken is None:
         return None
@@ -77,32 +48,3 @@ def taken_at(exif: bytes) -> dt.datetime | None:
         return moment.astimezone(dt.UTC)
     except (ValueError, OverflowError):
         return None  # such as the month 13, or "0000:00:00 00:00:00" of a camera without a clock
-
-
-def _tiff(exif: bytes) -> _Tiff | None:
-    content = exif.removeprefix(PREFIX)
-    order = {b"II*\x00": "<", b"MM\x00*": ">"}.get(content[:4])
-    return None if order is None else _Tiff(content, order)
-
-
-def _first(tiff: _Tiff) -> int:
-    return _number(tiff, "I", 4)
-
-
-def _tags(tiff: _Tiff, directory: int) -> Iterator[_Tag]:
-    """Yield the tags of a directory.  Raises struct.error past the end."""
-    for index in range(_number(tiff, "H", directory)):
-        at = directory + 2 + 12 * index
-        number, kind, count = struct.unpack_from(tiff.order + "HHI", tiff.content, at)
-        yield _Tag(number, kind, count, at + 8)
-
-
-def _text(tiff: _Tiff, tag: _Tag) -> bytes:
-    """Return a text, which lies in its tag when that holds it."""
-    at = tag.at if tag.count <= 4 else _number(tiff, "I", tag.at)  # noqa: PLR2004 - bytes
-    return tiff.content[at : at + min(tag.count, 32)]
-
-
-def _number(tiff: _Tiff, kind: str, at: int) -> int:
-    (value,) = struct.unpack_from(tiff.order + kind, tiff.content, at)
-    return int(value)

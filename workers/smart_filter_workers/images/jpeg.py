@@ -13,9 +13,9 @@ import simplejpeg
 from numpy.typing import NDArray
 
 from smart_filter_shared.errors import ImageUnreadable
+from smart_filter_workers.images import tiff
 
 START: Final = b"\xff\xd8\xff"
-EXIF_PREFIX: Final = b"Exif\x00\x00"
 # A progressive JPEG repeats itself in scans, ten as a rule; a few bytes a scan can cost
 # minutes ("JPEG bomb": libjpeg-turbo's fuzzers stop at 500).
 MAX_SCANS: Final = 100
@@ -134,7 +134,7 @@ def _walk(content: bytes) -> Header:
             break
         length = int.from_bytes(content[at + 2 : at + 4])
         body = content[at + 4 : at + 2 + length]
-        if marker == _Marker.APP1_EXIF and body.startswith(EXIF_PREFIX):
+        if marker == _Marker.APP1_EXIF and body.startswith(tiff.PREFIX):
             exif = exif or body
         elif marker == _Marker.APP2_ICC and body.startswith(_ICC_PREFIX):
             number_and_count = body[len(_ICC_PREFIX) :][:2]

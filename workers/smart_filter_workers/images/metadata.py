@@ -6,21 +6,19 @@ Source: CIPA DC-008 (EXIF 2.32), 4.6; TIFF 6.0, section 2.
 """
 
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
-from smart_filter_workers.images.exif import PREFIX
+from smart_filter_workers.images.tiff import INLINE_BYTES, Entry, Tiff
 
 # What one segment of a JPEG holds; others may have more, and nobody needs it.
 MAX_BYTES: Final = 65_535
 
 _UPRIGHT: Final = 1
-_MAX_ENTRIES: Final = 500
 _MAX_TEXT_BYTES: Final = 256
 _ENTRY: Final = struct.Struct("<HHI4s")
-_INLINE_BYTES: Final = 4
 _SPACE: Final = 0x20
 
 
@@ -101,10 +99,9 @@ def kept(exif: bytes, *, width: int, height: int, dots_per_inch: int | None = No
     exif: as the photo came with it.  dots_per_inch: as which it is to be printed.
     Returns nothing where there is nothing to say.
     """
-    tiff = _Tiff(exif)
-    photo = tiff.values(tiff.first, _ABOUT_PHOTO)
-    place = next((at for tag, _, _, at in tiff.entries(tiff.first) if tag == _CAMERA_TAGS_AT), None)
-    camera = {} if place is None else tiff.values(tiff.number("I", place), _ABOUT_CAMERA)
+    tiff = Tiff(exif)
+    photo = _values(tiff, tiff.photo(), _ABOUT_PHOTO)
+    camera = _values(tiff, tiff.camera(), _ABOUT_CAMERA)
     if not photo and not camera and dots_per_inch is None:
         return b""
     if dots_per_inch is not None:
@@ -122,74 +119,44 @@ def kept(exif: bytes, *, width: int, height: int, dots_per_inch: int | None = No
     return header + _directory(photo, at=len(header)) + _directory(camera, at=behind)
 
 
-class _Tiff:
-    """The numbers of a block; whatever it lacks reads as nothing."""
+def _values(tiff: Tiff, entries: Iterable[Entry], wanted: Mapping[int, _Kind]) -> dict[int, _Value]:
+    """Return the values that are wanted, and are what they should be."""
+    found = {}
+    for entry in entries:
+        if wanted.get(entry.tag) == entry.kind and entry.count:
+            value = _value(tiff, entry)
+            if value is not None:
+                found[entry.tag] = value
+    return found
 
-    def __init__(self, exif: bytes) -> None:
-        self._content = exif.removeprefix(PREFIX)[:MAX_BYTES]
-        order = {b"II*\x00": "<", b"MM\x00*": ">"}.get(self._content[:4])
-        self._order = order or "<"
-        self.first = self.number("I", 4) if order else 0
 
-    def number(self, layout: str, at: int) -> int:
-        """Return the number at a place, 0 beyond the end."""
-        try:
-            return int(struct.unpack_from(self._order + layout, self._content, at)[0])
-        except struct.error:
-            return 0
+def _value(tiff: Tiff, entry: Entry) -> _Value | None:
+    kind, place = _Kind(entry.kind), entry.at
+    if kind == _Kind.ASCII:
+        return _text(tiff.text(entry, most_bytes=_MAX_TEXT_BYTES).strip())
+    size = _BYTES[kind]
+    if size > INLINE_BYTES:
+        place = tiff.number("I", place)
+    if place + size > len(tiff.content):
+        return None
+    letters = {
+        _Kind.SHORT: "H",
+        _Kind.LONG: "I",
+        _Kind.RATIONAL: "II",
+        _Kind.SIGNED_RATIONAL: "ii",
+    }[kind]
+    numbers = struct.unpack_from(tiff.order + letters, tiff.content, place)
+    return _Value(kind, 1, struct.pack("<" + letters, *numbers))
 
-    def entries(self, at: int) -> Iterator[tuple[int, int, int, int]]:
-        """Yield tag, kind, count and the place of the value, or of where that is."""
-        count = self.number("H", at) if at else 0
-        for index in range(min(count, _MAX_ENTRIES)):
-            place = at + 2 + 12 * index
-            if place + 12 > len(self._content):
-                return
-            yield (
-                self.number("H", place),
-                self.number("H", place + 2),
-                self.number("I", place + 4),
-                place + 8,
-            )
 
-    def values(self, at: int, wanted: Mapping[int, _Kind]) -> dict[int, _Value]:
-        """Return the values of a directory that are wanted, and are what they should be."""
-        found = {}
-        for tag, kind, count, place in self.entries(at):
-            if wanted.get(tag) == kind and count:
-                value = self._value(_Kind(kind), count, place)
-                if value is not None:
-                    found[tag] = value
-        return found
-
-    def _value(self, kind: _Kind, count: int, place: int) -> _Value | None:
-        if kind == _Kind.ASCII:
-            return self._text(count, place)
-        size = _BYTES[kind]
-        if size > _INLINE_BYTES:
-            place = self.number("I", place)
-        if place + size > len(self._content):
-            return None
-        letters = {
-            _Kind.SHORT: "H",
-            _Kind.LONG: "I",
-            _Kind.RATIONAL: "II",
-            _Kind.SIGNED_RATIONAL: "ii",
-        }[kind]
-        numbers = struct.unpack_from(self._order + letters, self._content, place)
-        return _Value(kind, 1, struct.pack("<" + letters, *numbers))
-
-    def _text(self, count: int, place: int) -> _Value | None:
-        if count > _INLINE_BYTES:
-            place = self.number("I", place)
-        text = self._content[place : place + min(count, _MAX_TEXT_BYTES)].split(b"\0")[0].strip()
-        try:
-            text.decode()
-        except UnicodeDecodeError:
-            return None
-        if not text or min(text) < _SPACE:
-            return None
-        return _Value(_Kind.ASCII, len(text) + 1, text + b"\0")
+def _text(text: bytes) -> _Value | None:
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return None
+    if not text or min(text) < _SPACE:
+        return None
+    return _Value(_Kind.ASCII, len(text) + 1, text + b"\0")
 
 
 def _short(number: int) -> _Value:
@@ -203,8 +170,8 @@ def _directory(values: Mapping[int, _Value], *, at: int) -> bytes:
     entries, longer = b"", b""
     for tag in sorted(values):
         value = values[tag]
-        content = value.content.ljust(_INLINE_BYTES, b"\0")
-        if len(content) > _INLINE_BYTES:
+        content = value.content.ljust(INLINE_BYTES, b"\0")
+        if len(content) > INLINE_BYTES:
             content += bytes(len(content) % 2)
             place = struct.pack("<I", behind + len(longer))
             longer += content
