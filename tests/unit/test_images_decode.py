@@ -275,7 +275,7 @@ def test_too_many_pixels_are_refused_by_the_header_alone(width: int, height: int
             images.decode(content)
 
 
-def test_no_more_is_decoded_than_the_frame_that_was_checked() -> None:
+def test_frame_that_the_decoder_will_see_is_the_one_that_is_checked() -> None:
     """A marker without a length leads whoever expects one past the frame, to another frame."""
     small = saved(quarters(), "JPEG")
     large = bytearray(small)
@@ -285,7 +285,7 @@ def test_no_more_is_decoded_than_the_frame_that_was_checked() -> None:
 
     content = small[:2] + no_length + large[2:].ljust(0xFFE0, b"\x00") + small[2:]
 
-    with pytest.raises(ImageUnreadable):
+    with pytest.raises(ImageTooLarge):
         images.decode(content)
 
 
@@ -329,6 +329,30 @@ def test_a_jpeg_of_a_thousand_scans_is_refused() -> None:
 
     with pytest.raises(ImageUnreadable, match="scans"):
         images.decode(content[:-2] + content[scan : scan + 12] * 1000 + content[-2:])
+
+
+def test_what_lies_behind_a_jpeg_is_none_of_its_scans() -> None:
+    content = saved(quarters(), "JPEG", quality=95)
+
+    film = b"\x00\x00\x00\x18ftypmp42" + b"\xff\xda\x00\x08" * 5000
+
+    assert near(corners(content + film), [RED, GREEN, BLUE, WHITE], 3 * JPEG_LEVELS)
+
+
+@pytest.mark.parametrize("between", [b"\xff", b"\x00\x00", b"\xff\xd0", b"\xff\x00"])
+def test_scans_are_counted_whatever_lies_between_them(between: bytes) -> None:
+    content = saved(quarters(), "JPEG", progressive=True)
+    scan = content.index(b"\xff\xda")
+
+    with pytest.raises(ImageUnreadable, match="scans"):
+        images.decode(content[:-2] + (content[scan : scan + 14] + between) * 101 + content[-2:])
+
+
+def test_a_jpeg_of_a_million_segments_is_refused() -> None:
+    content = saved(quarters(), "JPEG")
+
+    with pytest.raises(ImageUnreadable, match="segments"):
+        images.decode(content[:2] + b"\xff\xfe\x00\x02" * 1_000_000 + content[2:])
 
 
 @settings(max_examples=300, deadline=None)

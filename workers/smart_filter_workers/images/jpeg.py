@@ -3,7 +3,9 @@
 Its headers are read here, so that no EXIF and no profile can trip a general library.
 """
 
+import re
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
@@ -20,6 +22,11 @@ START: Final = b"\xff\xd8\xff"
 # minutes ("JPEG bomb": libjpeg-turbo's fuzzers stop at 500).
 MAX_SCANS: Final = 100
 
+# Large ones tell more of themselves in hundreds; a few bytes each, millions would take minutes.
+_MAX_SEGMENTS: Final = 10_000
+# Not: zeros after 0xFF, which are pixels, what counts restarts, and what only fills.
+_NEXT_MARKER: Final = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")
+
 # libjpeg's words for a slip of some cameras' scan headers that leaves the picture whole.
 _HARMLESS_WARNING: Final = "Invalid SOS parameters for sequential JPEG"
 # By the number of components: what simplejpeg is asked for.
@@ -31,11 +38,11 @@ class _Marker(IntEnum):
 
     FIRST_FRAME = 0xC0
     LAST_FRAME = 0xCF
+    END = 0xD9
     SCAN = 0xDA
     APP1_EXIF = 0xE1
     APP2_ICC = 0xE2
     APP14_ADOBE = 0xEE
-    FILL = 0xFF
 
 
 # Huffman tables, an extension and arithmetic tables stand among the frame markers.
@@ -82,7 +89,7 @@ def decode(content: bytes, header: Header) -> NDArray[np.uint8]:
     CMYK comes as ink: 255 is all of it, however the file stores it.
     Raises ImageUnreadable when the pixels are not whole, or spread over too many scans.
     """
-    if content.count(b"\xff\xda") > MAX_SCANS:
+    if _has_too_many_scans(content):
         raise ImageUnreadable(f"JPEG with more than {MAX_SCANS} scans")
     space = _SPACES[header.components]
     # The walk can be led past the frame that libjpeg sees: that one has to fit in here.
@@ -124,16 +131,10 @@ def _simplejpeg(
 def _walk(content: bytes) -> Header:
     """Walk the segments before the first scan (ITU-T T.81, annex B)."""
     exif, icc, adobe, frame = b"", dict[int, bytes](), False, b""
-    at = 2
-    while at + 4 <= len(content) and content[at] == _Marker.FILL:
-        marker = content[at + 1]
-        if marker == _Marker.FILL:
-            at += 1
-            continue
+    for marker, start, end in _segments(content):
         if marker == _Marker.SCAN:
             break
-        length = int.from_bytes(content[at + 2 : at + 4])
-        body = content[at + 4 : at + 2 + length]
+        body = content[start:end]
         if marker == _Marker.APP1_EXIF and body.startswith(tiff.PREFIX):
             exif = exif or body
         elif marker == _Marker.APP2_ICC and body.startswith(_ICC_PREFIX):
@@ -143,9 +144,36 @@ def _walk(content: bytes) -> Header:
             adobe = True
         elif _Marker.FIRST_FRAME <= marker <= _Marker.LAST_FRAME and marker not in _NO_FRAMES:
             frame = body
-        at += 2 + max(2, length)
     if len(frame) < _FRAME_START.size:
         raise ImageUnreadable("JPEG without a frame header: truncated or corrupt")
     _, height, width, components = _FRAME_START.unpack_from(frame)
     profile = b"".join(icc[number] for number in sorted(icc))
     return Header(width, height, components, adobe, exif, profile)
+
+
+def _has_too_many_scans(content: bytes) -> bool:
+    # Behind the picture a phone may keep a film, whose bytes are anything.
+    if content.count(b"\xff\xda") <= MAX_SCANS:
+        return False
+    markers = (marker for marker, _, _ in _segments(content))
+    return sum(marker == _Marker.SCAN for marker in markers) > MAX_SCANS
+
+
+def _segments(content: bytes) -> Iterator[tuple[int, int, int]]:
+    """Yield marker, start and end of the segments up to the end of the picture.
+
+    What lies between them, such as a scan's pixels, is passed over as libjpeg does: up to the
+    next marker that is not one of those within pixels.  Source: ITU-T T.81, B.1.1.2 to B.1.1.5.
+    """
+    at = 2
+    for _ in range(_MAX_SEGMENTS):
+        found = _NEXT_MARKER.search(content, at)
+        if found is None or found.end() + 2 > len(content):
+            return
+        marker, at = content[found.end() - 1], found.end()
+        if marker == _Marker.END:
+            return
+        length = max(2, int.from_bytes(content[at : at + 2]))
+        yield marker, at + 2, at + length
+        at += length
+    raise ImageUnreadable(f"JPEG of more than {_MAX_SEGMENTS} segments")
