@@ -1,4 +1,4 @@
-"""Printability: photos of one face, blurred, shaken, lit and made noisy by known amounts.
+"""Printability: photos of one face, blurred, shaken, enlarged, lit and made noisy as is known.
 
 python -m benchmarks.printability WEIGHTS PHOTO…: the folder of weights, and the photos.
 """
@@ -15,9 +15,10 @@ import numpy as np
 
 from smart_filter_shared.printability import FacePrint, Verdict
 from smart_filter_workers import images
-from smart_filter_workers.results import Face, Prepared, Srgb8
+from smart_filter_workers.results import Face, Frame, Prepared, Srgb8
 from smart_filter_workers.stages.composite.printability import verdicts
 from smart_filter_workers.stages.composite.printability.face_figures import Figures, measure
+from smart_filter_workers.stages.composite.printability.resolution import Region, detail_of
 from smart_filter_workers.stages.face import stage as face_stage
 from smart_filter_workers.stages.face.models import centerface
 from smart_filter_workers.stages.prepare.stage import proxy_of
@@ -56,6 +57,11 @@ def main(weights: Path, photos: Iterable[Path]) -> None:
     for stops in (-4, -3, -2, -1, 0, 0.5, 1, 1.5, 2, 3):
         found = _figures(portraits, partial(_exposed, stops=stops))
         _tell(f"light {stops:+} stops", found, lambda figures: figures.levels.brightest, _exposure)
+    for factor in (1, 1.3, 1.6, 2.2, 3):
+        found = _figures(portraits, partial(_brightened, factor=factor))
+        _tell(f"levels × {factor}", found, lambda figures: figures.levels.clipped, _exposure)
+    for factor in (0.5, 1, 2, 3, 4, 6):
+        _tell_enlarged(portraits, factor)
 
 
 def _portraits(weights: Path, photos: Iterable[Path]) -> Iterable[Portrait]:
@@ -85,6 +91,22 @@ def _tell(
     counted = Counter(verdict(figures) for figures in found)
     shares = ", ".join(f"{one} {counted[one] / len(found):.0%}" for one in Verdict)
     print(f"{what}: median {np.median([figure(figures) for figures in found]):.2f}, {shares}")
+
+
+def _tell_enlarged(portraits: Sequence[Portrait], factor: float) -> None:
+    """Print what detail is seen in enlarged photos, and which of what was there before."""
+    seen = []
+    for portrait in portraits:
+        how = cv2.INTER_CUBIC if factor > 1 else cv2.INTER_AREA
+        resized = cv2.resize(portrait.srgb, None, fx=factor, fy=factor, interpolation=how)
+        srgb = np.asarray(resized, np.uint8)
+        srgb = images.decode(images.encode_jpeg(srgb, quality=85).content).srgb
+        height, width = srgb.shape[:2]
+        grey = np.asarray(cv2.cvtColor(proxy_of(srgb), cv2.COLOR_RGB2GRAY), np.uint8)
+        whole = Region(Frame(width=width, height=height, scale=1, left=0, top=0), None)
+        seen.append(detail_of(srgb, grey, whole))
+    tenth, median, most = np.quantile(seen, [0.1, 0.5, 0.9])
+    print(f"enlarged × {factor}: detail {tenth:.2f} {median:.2f} {most:.2f} (tenth, median, nine)")
 
 
 def _blur(figures: Figures) -> float:
@@ -117,6 +139,11 @@ def _noisy(srgb: Srgb8, *, sigma: float, chance: np.random.Generator) -> Srgb8:
     """Add noise that is alike in red, green and blue, as luma has it."""
     noise = chance.normal(0, sigma, srgb.shape[:2])[..., np.newaxis]
     return np.asarray(np.clip(np.round(srgb + noise), 0, 255), np.uint8)
+
+
+def _brightened(srgb: Srgb8, *, factor: float) -> Srgb8:
+    """Multiply levels, as an editor does: what is above white is cut off."""
+    return np.asarray(np.minimum(255, np.round(np.arange(256) * factor)), np.uint8)[srgb]
 
 
 def _exposed(srgb: Srgb8, *, stops: float) -> Srgb8:

@@ -55,6 +55,7 @@ class Exposure:
         exceeds, of the darkest face. Both 0 to 1; of the photo when there is no face.
     faces_dark, faces_bright: the share of their pixels that is black or burnt out, of the face
         that has most of it; None without faces.  photo_dark, photo_bright: that of the photo.
+    faces_clipped: the share of which red, green or blue is cut off, of the face that has most.
     """
 
     verdict: Verdict
@@ -65,6 +66,7 @@ class Exposure:
     faces_bright: float | None
     photo_dark: float
     photo_bright: float
+    faces_clipped: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,7 @@ class PrintSize:
     """How large the picture may be printed.
 
     width, height: the pixels of the final picture that are the photo's own: enlarging adds none.
+    detail: how much of them a side its edges need, above 0 to 1; prints are of so many.
     """
 
     verdict: Verdict
@@ -128,6 +131,7 @@ class PrintSize:
     width: int
     height: int
     prints: tuple[Print, ...]
+    detail: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ PRINTABILITY: Mapping[str, object] = {
             }
             for dpi, width, paper in ((300, 15.2, "10×15"), (200, 22.9, "15×20"))
         ],
+        "detail": 1.0,
     },
     "exposure": {
         "verdict": "good",
@@ -31,6 +32,7 @@ PRINTABILITY: Mapping[str, object] = {
         "faces_bright": 0.0,
         "photo_dark": 0.1,
         "photo_bright": 0.1,
+        "faces_clipped": 0.0,
     },
     "noise": {"verdict": "good", "text": "Hardly any noise shows.", "sigma": 0.5},
     "sharpness": {"verdict": "good", "text": "The face is sharp.", "blur_px": 1.1},

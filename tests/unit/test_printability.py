@@ -113,6 +113,55 @@ def test_exposure_of_the_face_decides_not_that_of_the_wall(level: int, verdict: 
     assert printable.exposure.verdict == verdict
 
 
+def test_skin_of_which_one_colour_is_cut_off_is_burnt_out() -> None:
+    face = a_face()
+    photo, matte = a_portrait(face, skin=200)
+    red = photo.copy()
+    red[..., 0] = np.where(photo[..., 0] == 200, 255, red[..., 0])
+
+    exposure = judged(face, portrait=(red, matte)).exposure
+
+    assert (exposure.verdict, exposure.text) == (Verdict.POOR, "The face is burnt out.")
+    assert exposure.faces_bright == 0
+    assert exposure.faces_clipped == pytest.approx(0.9, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("factor", "least", "most"), [(1, 1, 1), (3, 0.4, 0.9), (6, 0.15, 0.4), (0.5, 1, 1)]
+)
+def test_an_enlarged_photo_shows_no_more_than_before(
+    factor: float, least: float, most: float
+) -> None:
+    face = a_face()
+    photo, matte = a_portrait(face, blur_px=0.6)
+    large = np.asarray(cv2.resize(photo, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC))
+    frame = Frame(round(factor * WIDTH), round(factor * HEIGHT), scale=1, left=0, top=0)
+
+    size = assess(
+        large.astype(np.uint8), proxy_srgb=photo, matte=matte, faces=(), eyes=(), frame=frame
+    ).size
+
+    assert least <= size.detail <= most
+
+
+def test_detail_is_that_of_the_people_not_of_what_they_stood_before() -> None:
+    face = a_face(x=60, y=20, width=320)
+    photo, matte = a_portrait(face, blur_px=4)
+    photo[:100, :, 1] = np.indices((100, WIDTH)).sum(axis=0) // 4 % 2 * 255
+
+    size = judged(face, portrait=(photo, matte), frame=WHOLE).size
+
+    assert size.detail < 0.5
+
+
+def test_a_photo_that_is_shrunk_shows_all_that_its_pixels_can() -> None:
+    face = a_face()
+    photo, matte = a_portrait(face, blur_px=3)
+    half = Frame(WIDTH // 4, HEIGHT // 4, scale=0.25, left=0, top=0)
+
+    assert judged(face, portrait=(photo, matte), frame=half).size.detail == 1
+
+
 def test_noise_is_told() -> None:
     face = a_face()
 

@@ -47,5 +47,19 @@ def test_a_sheet_with_a_name_is_not_told_in_centimetres() -> None:
     assert paper.size(4000, 3000).text == "It prints up to A4 at 300 dpi, 30×45 cm at 200 dpi."
 
 
+def test_prints_are_of_what_edges_show() -> None:
+    fair, poor = (paper.size(4000, 2667, detail=detail) for detail in (0.32, 0.2))
+
+    assert fair.text == (
+        "It prints up to 10×15 cm at 200 dpi; larger ones look soft, as its edges are soft for "
+        "4000 × 2667 pixels."
+    )
+    assert poor.text == (
+        "Its edges are soft: its 4000 × 2667 pixels show no more than 800 × 533 would, too few for "
+        "a print of 9×13 cm."
+    )
+    assert paper.size(512, 384, detail=0.5).text == paper.size(512, 384).text
+
+
 def test_what_is_too_small_says_how_small_it_is() -> None:
     assert paper.size(512, 384).text == "512 × 384 pixels are too few for a print of 9×13 cm."

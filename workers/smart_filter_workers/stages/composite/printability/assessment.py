@@ -17,6 +17,7 @@ from smart_filter_workers.stages.composite.printability.face_figures import (
     turn_of,
 )
 from smart_filter_workers.stages.composite.printability.levels import levels_of
+from smart_filter_workers.stages.composite.printability.resolution import Region, detail_of
 
 # Of the largest face's width: smaller ones stand behind, and nobody minds that they blink.
 COUNTS_FROM: Final = 0.5
@@ -68,8 +69,11 @@ def assess(
     noises = [one.noise for one in figures.values() if one.noise is not None]
     noise = float(np.median(noises)) if noises else noise_of(grey, block_px=PHOTO_NOISE_BLOCK_PX)
     enlarged = max(1.0, frame.scale)
+    detail = detail_of(photo_srgb, grey, Region(frame, matte))
     return verdicts.together(
-        size=paper.size(round(frame.width / enlarged), round(frame.height / enlarged)),
+        size=paper.size(
+            round(frame.width / enlarged), round(frame.height / enlarged), detail=detail
+        ),
         exposure=verdicts.exposure(
             {person: one.levels for person, one in figures.items()}, photo=levels_of(grey)
         ),

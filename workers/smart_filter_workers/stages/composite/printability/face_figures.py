@@ -64,18 +64,19 @@ def measure(photo_srgb: Srgb8, proxy_srgb: Srgb8, face: Face) -> Figures | None:
 
     photo_srgb: (H, W, 3) uint8; proxy_srgb: (h, w, 3) uint8, the same photo, no larger.
     """
-    grey = _shown(photo_srgb, proxy_srgb, face)
-    if grey is None:
+    shown = _shown(photo_srgb, proxy_srgb, face)
+    if shown is None:
         return None
+    grey = np.asarray(cv2.cvtColor(shown, cv2.COLOR_RGB2GRAY), np.uint8)
     height, width = grey.shape
-    skin = grey[
-        int(SKIN_ROWS[0] * height) : max(1, int(SKIN_ROWS[1] * height)),
-        int(SKIN_COLUMNS[0] * width) : max(1, int(SKIN_COLUMNS[1] * width)),
-    ]
+    skin = (
+        slice(int(SKIN_ROWS[0] * height), max(1, int(SKIN_ROWS[1] * height))),
+        slice(int(SKIN_COLUMNS[0] * width), max(1, int(SKIN_COLUMNS[1] * width))),
+    )
     noise, narrow = noise_of(grey), min(height, width)
     return Figures(
         blur_px=None if narrow < LEAST_FACE_PX else blur_of(grey, noise=noise),
-        levels=levels_of(skin),
+        levels=levels_of(grey[skin], shown[skin]),
         noise=None if narrow < LEAST_SKIN_PX else noise,
     )
 
@@ -135,8 +136,8 @@ def turn_of(face: Face) -> float:
     return float(2 * off / span) if span > 0 else float("inf")
 
 
-def _shown(photo_srgb: Srgb8, proxy_srgb: Srgb8, face: Face) -> NDArray[np.uint8] | None:
-    """Return the luma of the face no wider than FACE_PX, (h, w) uint8, by the smaller source."""
+def _shown(photo_srgb: Srgb8, proxy_srgb: Srgb8, face: Face) -> Srgb8 | None:
+    """Return the face no wider than FACE_PX, (h, w, 3) uint8, by the smaller source."""
     x, y, width, height = face.box
     scale = proxy_srgb.shape[1] / photo_srgb.shape[1]
     source = photo_srgb
@@ -150,8 +151,7 @@ def _shown(photo_srgb: Srgb8, proxy_srgb: Srgb8, face: Face) -> NDArray[np.uint8
         return None
     across = min(cut.shape[1], FACE_PX)
     down = max(1, round(cut.shape[0] * across / cut.shape[1]))
-    grey = cv2.cvtColor(cut, cv2.COLOR_RGB2GRAY)
-    small = cv2.resize(grey, (across, down), interpolation=cv2.INTER_AREA)
+    small = cv2.resize(cut, (across, down), interpolation=cv2.INTER_AREA)
     return np.asarray(small, dtype=np.uint8)
 
 

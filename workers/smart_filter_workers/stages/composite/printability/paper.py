@@ -23,13 +23,19 @@ PAPERS: Final = (
 SMALLEST: Final = PAPERS[0][0]
 # An album's print: smaller ones at FINE_DPI are fair.
 ALBUM: Final = "10×15"
+# Of a picture's pixels a side: with fewer that it shows, its edges are said to be soft.
+SOFT_BELOW: Final = 0.9
 
 
-def size(width: int, height: int) -> PrintSize:
-    """Say how large a picture of so many pixels may be printed."""
-    fine, coarse = (_print(width, height, dpi) for dpi in (FINE_DPI, COARSE_DPI))
-    verdict, text = _judged(f"{width} × {height}", fine, coarse)
-    return PrintSize(verdict, text, width, height, prints=(fine, coarse))
+def size(width: int, height: int, *, detail: float = 1.0) -> PrintSize:
+    """Say how large a picture of so many pixels may be printed.
+
+    detail: how much of them a side its edges need, above 0 to 1.
+    """
+    shown = round(detail * width), round(detail * height)
+    fine, coarse = (_print(*shown, dpi) for dpi in (FINE_DPI, COARSE_DPI))
+    verdict, text = _judged(shown, (width, height), fine, coarse)
+    return PrintSize(verdict, text, width, height, (fine, coarse), detail=round(detail, 2))
 
 
 def _print(width: int, height: int, dpi: int) -> Print:
@@ -53,16 +59,30 @@ def _px(centimetres: float, dpi: int) -> int:
     return round(centimetres / CM_PER_INCH * dpi)
 
 
-def _judged(pixels: str, fine: Print, coarse: Print) -> tuple[Verdict, str]:
+def _judged(
+    shown: tuple[int, int], pixels: tuple[int, int], fine: Print, coarse: Print
+) -> tuple[Verdict, str]:
+    # A few pixels less are no news.
+    is_soft = shown[0] < SOFT_BELOW * pixels[0]
+    too_soft = f", as its edges are soft for {_by(pixels)} pixels" if is_soft else ""
     if coarse.paper is None:
-        return Verdict.POOR, f"{pixels} pixels are too few for a print of {named(SMALLEST)}."
+        few = f"too few for a print of {named(SMALLEST)}"
+        if _print(*pixels, COARSE_DPI).paper is not None:
+            soft = f"{_by(pixels)} pixels show no more than {_by(shown)} would"
+            return Verdict.POOR, f"Its edges are soft: its {soft}, {few}."
+        return Verdict.POOR, f"{_by(pixels)} pixels are {few}."
     if fine.paper is None:
         larger = "larger ones look soft"
-        return Verdict.FAIR, f"It prints up to {named(coarse.paper)} at {COARSE_DPI} dpi; {larger}."
+        up_to = f"{named(coarse.paper)} at {COARSE_DPI} dpi"
+        return Verdict.FAIR, f"It prints up to {up_to}; {larger}{too_soft}."
     names = [name for name, *_ in PAPERS]
     verdict = Verdict.GOOD if names.index(fine.paper) >= names.index(ALBUM) else Verdict.FAIR
     up_to = f"{named(fine.paper)} at {FINE_DPI} dpi, {named(coarse.paper)} at {COARSE_DPI} dpi"
-    return verdict, f"It prints up to {up_to}."
+    return verdict, f"It prints up to {up_to}{too_soft}."
+
+
+def _by(pixels: tuple[int, int]) -> str:
+    return f"{pixels[0]} × {pixels[1]}"
 
 
 def named(paper: str) -> str:

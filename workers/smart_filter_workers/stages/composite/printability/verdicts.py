@@ -27,6 +27,9 @@ SOFT_ABOVE_PX, BLURRED_ABOVE_PX = 1.8, 2.5
 DIM_BELOW, DARK_BELOW = 0.45, 0.32
 # Shares of a face that are burnt out.
 GLARE_ABOVE, BURNT_ABOVE = 0.06, 0.3
+# Shares of which one colour is cut off: a twentieth of web portraits is above the first; half of
+# them are above the second at twice the levels, which a luma of less than white does not tell.
+PALE_SKIN_ABOVE, FLAT_SKIN_ABOVE = 0.25, 0.6
 # A photo without faces whose mean luma is above is all but white.
 PALE_ABOVE: Final = 0.9
 GRAIN_ABOVE, NOISY_ABOVE = 4.0, 9.0
@@ -95,6 +98,7 @@ def exposure(faces: Mapping[int, Levels], *, photo: Levels) -> Exposure:
         faces_bright=round(max(one.bright for one in lit), 3) if faces else None,
         photo_dark=round(photo.dark, 3),
         photo_bright=round(photo.bright, 3),
+        faces_clipped=round(max(one.clipped for one in lit), 3) if faces else None,
     )
 
 
@@ -147,12 +151,14 @@ def looks(faces: Sequence[FacePrint]) -> Looks | None:
 
 def _lit(faces: Mapping[int, Levels]) -> tuple[Verdict, str]:
     everybody = list(faces)
-    for verdict, darkest, burnt, dark_word, bright_word in (
-        (Verdict.POOR, DARK_BELOW, BURNT_ABOVE, "far too dark", "burnt out"),
-        (Verdict.FAIR, DIM_BELOW, GLARE_ABOVE, "rather dark", "partly burnt out"),
+    for verdict, darkest, burnt, clipped, dark_word, bright_word in (
+        (Verdict.POOR, DARK_BELOW, BURNT_ABOVE, FLAT_SKIN_ABOVE, "far too dark", "burnt out"),
+        (Verdict.FAIR, DIM_BELOW, GLARE_ABOVE, PALE_SKIN_ABOVE, "rather dark", "partly burnt out"),
     ):
         dark = [person for person, one in faces.items() if one.brightest < darkest]
-        bright = [person for person, one in faces.items() if one.bright > burnt]
+        bright = [
+            person for person, one in faces.items() if one.bright > burnt or one.clipped > clipped
+        ]
         if dark or bright:
             told = [
                 f"{_whose_face(persons, everybody)} {word}"
