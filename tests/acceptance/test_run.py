@@ -168,12 +168,10 @@ def test_run_uses_the_stack_that_is_up_and_leaves_it_up(up: Machine) -> None:
 
     stack = running_stack(up.data)
     assert stack is not None
-    assert line["image"] == {
-        "width": 512,
-        "height": 512,
-        "format": "png",
-        "path": str(up.here / "red.png"),
-    }
+    image = line["image"]
+    assert (image["width"], image["height"], image["format"]) == (512, 512, "png")
+    assert image["path"] == str(up.here / "red.png")
+    assert image["bytes"] == (up.here / "red.png").stat().st_size
     assert tuple(up.picture("red.png")[0, 0][:3]) == (255, 0, 0)
     [page] = up.lines("jobs", "list")
     assert page["items"][0]["id"] == line["id"]

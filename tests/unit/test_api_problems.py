@@ -6,6 +6,7 @@ import anyio
 import httpx
 import pytest
 from fastapi import FastAPI
+from structlog.testing import capture_logs
 
 from smart_filter_api import problems
 from smart_filter_api.envelope import Envelope
@@ -86,13 +87,14 @@ def test_infrastructure_that_is_away_is_a_503_that_tells_when_to_come_back(error
 
 @pytest.mark.parametrize("error", [RuntimeError(SECRET), LeaseLost(SECRET)])
 def test_defect_is_a_500_that_tells_nothing_and_is_logged_once(
-    error: Exception, capsys: pytest.CaptureFixture[str]
+    error: Exception,
 ) -> None:
-    answer = ask(error)
+    with capture_logs() as said:
+        answer = ask(error)
 
     assert (answer.status_code, answer.json()["code"]) == (500, "internal")
     assert SECRET not in answer.text
-    assert capsys.readouterr().out.count("request_failed") == 1
+    assert [entry["event"] for entry in said].count("request_failed") == 1
 
 
 def test_unknown_address_is_a_problem() -> None:
