@@ -5,7 +5,7 @@ soft, and a camera adds noise: both are added after the mixing.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import cv2
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_workers.backgrounds import library
-from smart_filter_workers.results import Matte8, Srgb8
+from smart_filter_workers.results import Face, Matte8, Srgb8
 
 WIDTH, HEIGHT = 3, 4  # of every scene, in relation
 FINER: Final = 4  # so much larger than the scene it is drawn
@@ -25,6 +25,7 @@ DARK, FAIR, RED = (38, 28, 24), (206, 176, 122), (122, 58, 30)
 NAVY, WOOL, SHIRT = (34, 42, 74), (226, 218, 204), (178, 52, 60)
 
 Points = NDArray[np.float64]
+Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +33,15 @@ class Scene:
     """A photo and the truth about it.
 
     photo_srgb: (H, W, 3) uint8; matte: (H, W) uint8, true coverage; people_srgb: (H, W, 3)
-    uint8, the people's colours, known under every pixel that they touch.
+    uint8, the people's colours, known under every pixel that they touch.  faces: as a detector
+    would find them.
     """
 
     name: str
     photo_srgb: Srgb8
     matte: Matte8
     people_srgb: Srgb8
+    faces: tuple[Face, ...] = ()
 
 
 @dataclass(slots=True)
@@ -68,14 +71,9 @@ class Sheet:
         cv2.fillPoly(self.colours, [at], colour)
 
 
-def scenes(width: int) -> list[Scene]:
-    """Return every scene at a width in pixels."""
-    return [scene(name, width) for name in DRAWN]
-
-
 def scene(name: str, width: int) -> Scene:
     """Return one scene, the same each time."""
-    draw, old, seed = DRAWN[name]
+    draw, old, seed, head = DRAWN[name]
     height = width * HEIGHT // WIDTH
     random = np.random.default_rng(seed)
     sheet = Sheet(
@@ -89,7 +87,16 @@ def scene(name: str, width: int) -> Scene:
     )
     matte = np.asarray(cv2.GaussianBlur(matte, (0, 0), 0.6), np.uint8)
     colours = _textured(sheet.colours, random)
-    return laid(name, colours, matte, ground(old, width=width, height=height, seed=seed), seed=seed)
+    behind = ground(old, width=width, height=height, seed=seed)
+    laid_on = laid(name, colours, matte, behind, seed=seed)
+    return replace(laid_on, faces=() if head is None else (_face(head, width / 100),))
+
+
+def _face(head: Box, unit: float) -> Face:
+    """Return the face of a head; all landmarks lie in its middle, where nobody looks at them."""
+    x, y, across, down = (side * unit for side in head)
+    middle = (x + across / 2, y + down / 2)
+    return Face((x, y, across, down), 1.0, (middle,) * 5)
 
 
 def laid(name: str, people_srgb: Srgb8, matte: Matte8, behind: Srgb8, *, seed: int) -> Scene:
@@ -111,7 +118,9 @@ def _textured(srgb: Srgb8, random: np.random.Generator) -> Srgb8:
 
 
 def ground(name: str, *, width: int, height: int, seed: int) -> Srgb8:
-    """Return a design, or leaves: blots of green, brown and sky of every size."""
+    """Return a design, pavement, or leaves: blots of green, brown and sky of every size."""
+    if name == "pavement":
+        return _pavement(width, height, np.random.default_rng(seed))
     if name != "leaves":
         return library.draw(name, seed=seed, width=width, height=height)
     random = np.random.default_rng(seed)
@@ -121,6 +130,26 @@ def ground(name: str, *, width: int, height: int, seed: int) -> Srgb8:
         blots[..., 1:] = 0.7 * blots[..., :1] + 0.3 * blots[..., 1:]
         total += strength * cv2.resize(blots, (width, height), interpolation=cv2.INTER_LINEAR)
     return np.asarray(np.clip(total + np.array([104, 124, 76], np.float32), 0, 255), np.uint8)
+
+
+def _pavement(width: int, height: int, random: np.random.Generator) -> Srgb8:
+    """Return slabs of many browns, some near to skin, with dark joints, seen from above."""
+    slab, joint = (width // 14, width // 26), max(2, width // 200)
+    down, across = height // slab[1] + 2, width // slab[0] + 3
+    tones = np.array([150, 118, 98]) + random.normal(0, 34, (down, across, 1))
+    tones = tones + random.normal(0, 10, (down, across, 3))
+    srgb = np.empty((height, width, 3), np.float32)
+    srgb[:] = (62, 54, 50)
+    for row in range(down):
+        for column in range(across):
+            x = column * slab[0] - (row % 2) * slab[0] // 2 - slab[0] // 2
+            y = row * slab[1]
+            end = (x + slab[0] - joint, y + slab[1] - joint)
+            colour = [float(level) for level in tones[row, column]]
+            cv2.rectangle(srgb, (x, y), end, colour, cv2.FILLED)
+    grain = random.normal(0, 12, (height // 3 + 1, width // 3 + 1)).astype(np.float32)
+    srgb += cv2.resize(grain, (width, height))[..., np.newaxis]
+    return np.asarray(np.clip(cv2.GaussianBlur(srgb, (0, 0), 1.5), 0, 255), np.uint8)
 
 
 def _oval(x: float, y: float, across: float, down: float) -> Points:
@@ -253,14 +282,40 @@ def _standing(sheet: Sheet, random: np.random.Generator) -> None:
         sheet.stroke(np.stack([start, end]), 0.06)
 
 
+def _limbs(sheet: Sheet, random: np.random.Generator) -> None:
+    """Two bare legs and a bare arm, larger than the picture: smooth, and before pavement."""
+    sheet.paint(np.array([[0, 0], [100, 0], [100, 134], [0, 134]], float), SKIN)
+    for lean in random.uniform(-6, 6, 2):
+        middle = 30 if lean == min(lean, 0) else 62
+        thigh, knee, calf, ankle = (
+            middle + share * lean + bulge
+            for share, bulge in ((0, 0), (1, 1.5), (1.6, 0.5), (2.4, 1))
+        )
+        outline = [[thigh - 9, -2], [knee - 6, 48], [calf - 6.5, 76], [ankle - 3.4, 116]]
+        back = [[ankle + 3.4, 116], [calf + 6.5, 76], [knee + 6, 48], [thigh + 9, -2]]
+        sheet.fill(np.array(outline + back, float))
+        sheet.fill(_oval(ankle + 2, 117, 6.5, 4))
+    sheet.stroke(np.array([[92, -2], [84, 40], [88, 84]], float), 5)
+    sheet.fill(_oval(88, 88, 3.2, 5.5))
+
+
 Draw = Callable[[Sheet, np.random.Generator], None]
-# Name: what is drawn, the old ground, the seed.
-DRAWN: Final[dict[str, tuple[Draw, str, int]]] = {
-    "dark hair": (_dark_hair, "leaves", 1),
-    "fair curls": (_fair_curls, "city-night", 2),
-    "red hair": (_red_hair, "studio", 3),
-    "fur": (_fur, "leaves", 4),
-    "hands": (_hands, "green-marble", 5),
-    "thin things": (_thin, "meadow-layers", 6),
-    "standing": (_standing, "leaves", 7),
+# x, y, width and height of the face that a bust has, and that a small person has.
+BUST, SMALL = (37.0, 33.0, 26.0, 30.0), (45.0, 19.0, 10.0, 12.0)
+# Name: what is drawn, the old ground, the seed, the face.
+DRAWN: Final[dict[str, tuple[Draw, str, int, Box | None]]] = {
+    "dark hair": (_dark_hair, "leaves", 1, BUST),
+    "fair curls": (_fair_curls, "city-night", 2, BUST),
+    "red hair": (_red_hair, "studio", 3, BUST),
+    "fur": (_fur, "leaves", 4, BUST),
+    "hands": (_hands, "green-marble", 5, BUST),
+    "thin things": (_thin, "meadow-layers", 6, BUST),
+    "standing": (_standing, "leaves", 7, SMALL),
+    "limbs": (_limbs, "pavement", 8, None),
+}
+# What people look at: hair, smooth limbs, and the rest.
+GROUPS: Final = {
+    "hair": ("dark hair", "fair curls", "red hair", "fur"),
+    "limbs": ("limbs",),
+    "others": ("hands", "thin things", "standing"),
 }

@@ -2,7 +2,7 @@
 
 PYTHONPATH=tests python -m benchmarks.edges [steps]
 
-Seven drawn scenes whose truth is known; where SMART_FILTER_EVAL_DATA names photos with soft
+Eight drawn scenes whose truth is known; where SMART_FILTER_EVAL_DATA names photos with soft
 mattes (portrait/images, portrait/masks), those too, cut out and laid on other grounds. A matte
 comes as a network of 256 px sees it: softened, its edge off by a pixel or so, its hair lost; and
 as truth itself at the proxy's size, which tells what enlarging alone costs. Grounds of the
@@ -48,6 +48,7 @@ STEPS: Final[Mapping[str, Effort]] = {
     "one round of learning": dataclasses.replace(_BALANCED, rounds=1),
     "colours believed everywhere": dataclasses.replace(_BALANCED, doubts=False),
     "veil left": dataclasses.replace(_BALANCED, veil=0),
+    "colours unbound": dataclasses.replace(_BALANCED, binds=False),
     "no last, closer lines": dataclasses.replace(_BALANCED, last_radius=None),
     "learnt on 256 px": dataclasses.replace(_BALANCED, small_px=256, radius=3),
     "learnt on 400 px": dataclasses.replace(_BALANCED, small_px=400, radius=5),
@@ -94,7 +95,8 @@ def main() -> None:
 
 def groups() -> Iterator[tuple[str, list[Scene]]]:
     """Yield the drawn scenes, and the real ones where there are any."""
-    yield "drawn", edge_scenes.scenes(WIDTH)
+    for group in edge_scenes.GROUPS:
+        yield group, [edge_scenes.scene(name, WIDTH) for name in edge_scenes.GROUPS[group]]
     folder = os.environ.get(VARIABLE)
     real = [] if not folder else list(_real(Path(folder) / "portrait"))
     if real:
@@ -112,7 +114,9 @@ def judged(scene: Scene, matte: Matte8, proxy: Srgb8, effort: Effort | None) -> 
         plain = proxy.astype(np.float32)
         cut = CutOut(photo, large, plain, plain)
     else:
-        learnt = learning.learnt(matte, proxy_srgb=proxy, effort=effort)
+        learnt = learning.learnt(
+            matte, proxy_srgb=proxy, effort=effort, faces=scene.faces, scale=width / matte.shape[1]
+        )
         estimated = colours.estimate(learnt.srgb, learnt.coverage)
         cut = CutOut(photo, upsampling.enlarged(learnt, photo), *estimated)
     cut_ms = (time.thread_time() - began) * 1000

@@ -11,6 +11,7 @@ from smart_filter_workers.stages.composite.matting import (
     blocks,
     closed_form,
     colours,
+    heads,
     islands,
     learning,
     trimap,
@@ -100,9 +101,20 @@ def a_network_saw(edge_at: float, *, softness_px: float = 8) -> Matte8:
     return np.tile(levels.round().astype(np.uint8), (400, 1))
 
 
-def drawn(matte: Matte8, photo: Srgb8, *, proxy: Srgb8 | None = None, edge: Edge) -> Matte8:
+def drawn(
+    matte: Matte8,
+    photo: Srgb8,
+    *,
+    proxy: Srgb8 | None = None,
+    edge: Edge,
+    faces: tuple[Face, ...] = (),
+) -> Matte8:
     learnt = learning.learnt(
-        matte, proxy_srgb=photo if proxy is None else proxy, effort=learning.EFFORTS[edge]
+        matte,
+        proxy_srgb=photo if proxy is None else proxy,
+        effort=learning.EFFORTS[edge],
+        faces=faces,
+        scale=photo.shape[1] / matte.shape[1],
     )
     return upsampling.enlarged(learnt, photo)
 
@@ -152,6 +164,58 @@ def test_strands_that_the_matte_cannot_hold_are_drawn_from_the_photo(edge: Edge)
     strands, gaps = matte[800:1040:16, 710:750], matte[808:1040:16, 710:750]
     assert strands.mean() > 180
     assert gaps.mean() < 80
+
+
+def a_comb() -> Srgb8:
+    """A dark sheet up to column 200, and dark joints of a bright pavement that run up to it."""
+    photo = a_sheet(200, left=40, right=200)
+    for joint in range(0, 400, 20):
+        photo[joint : joint + 4, 200:] = 45
+    return photo
+
+
+@pytest.mark.parametrize("edge", list(Edge))
+def test_joints_of_a_pavement_draw_no_comb_on_what_is_smooth(edge: Edge) -> None:
+    matte = a_network_saw(202, softness_px=10)
+
+    away = drawn(matte, a_comb(), edge=edge, faces=(a_face(190, 10, 12),))
+
+    assert away[200:380, 203:].max() < 20
+    assert away[200:380, :197].min() > 240
+
+
+def test_near_a_head_and_where_a_matte_is_as_soft_as_fur_the_edge_is_open() -> None:
+    sure = np.ones((200, 100), np.bool_)
+    sure[:, 40:60] = False
+    hard = np.ones((200, 100), np.bool_)
+    hard[:, 50:52] = False
+    face = a_face(40, 20, 20)
+
+    soft_edge = heads.openness((face,), scale=1, sure=sure)
+    hard_edge = heads.openness((face,), scale=1, sure=hard)
+
+    assert hard_edge[30, 50] == soft_edge[30, 50] == 1
+    assert soft_edge[100, 50] == 1
+    assert hard_edge[100, 50] == 0
+    assert soft_edge[190, 50] == 0  # feet
+    assert heads.openness((), scale=1, sure=sure)[190, 50] == 1
+
+
+def test_a_face_that_is_mostly_there_is_whole() -> None:
+    matte = np.full((100, 100), 130, np.uint8)
+
+    made = heads.whole(matte, (a_face(80, 80, 40),), scale=2)
+
+    assert made[50, 50] == made[46:54, 46:54].min() == 255
+    assert made[10, 10] == 130
+    assert matte.max() == 130
+
+
+@pytest.mark.parametrize("level", [0, 60, 255])
+def test_a_face_that_is_left_out_stays_out_and_a_whole_one_as_it_is(level: int) -> None:
+    matte = np.full((60, 60), level, np.uint8)
+
+    assert heads.whole(matte, (a_face(20, 20, 20), a_face(-90, 300, 5)), scale=1) is matte
 
 
 def test_what_is_solved_stays_as_it_is_where_it_is_sure_and_follows_colours_elsewhere() -> None:

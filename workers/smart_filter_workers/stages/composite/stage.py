@@ -22,7 +22,7 @@ from smart_filter_workers.stages.composite import (
 from smart_filter_workers.stages.composite.filters import applying
 from smart_filter_workers.stages.composite.framing import Box, Seen
 from smart_filter_workers.stages.composite.inputs import NOBODY_BELOW, Inputs
-from smart_filter_workers.stages.composite.matting import islands
+from smart_filter_workers.stages.composite.matting import heads, islands
 from smart_filter_workers.stages.composite.models.base import Compositor, CutOut, Srgba8
 from smart_filter_workers.stages.composite.printability import assessment
 
@@ -95,9 +95,9 @@ def _tidied(inputs: Inputs) -> Inputs:
     segmented = inputs.segmented
     if segmented is None:
         return inputs
-    matte = islands.without_islands(
-        segmented.matte, _faces(inputs), scale=inputs.prepared.width / segmented.matte.shape[1]
-    )
+    scale = inputs.prepared.width / segmented.matte.shape[1]
+    matte = heads.whole(segmented.matte, _faces(inputs), scale=scale)
+    matte = islands.without_islands(matte, _faces(inputs), scale=scale)
     return replace(inputs, segmented=replace(segmented, matte=matte))
 
 
@@ -117,7 +117,11 @@ def _cut(compositor: Compositor, inputs: Inputs, chosen: Chosen | None) -> CutOu
     if segmented.coverage < NOBODY_BELOW:
         matte = np.zeros_like(matte)
     return compositor.cut(
-        inputs.photo.srgb, proxy_srgb=inputs.prepared.proxy_srgb, matte=matte, edge=recipe.edge
+        inputs.photo.srgb,
+        proxy_srgb=inputs.prepared.proxy_srgb,
+        matte=matte,
+        edge=recipe.edge,
+        faces=_faces(inputs),
     )
 
 

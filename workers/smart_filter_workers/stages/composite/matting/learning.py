@@ -3,6 +3,7 @@
 Every number here was chosen by benchmarks/edges.py, which shows what each step gives and costs.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,9 +11,16 @@ import cv2
 import numpy as np
 
 from smart_filter_shared.recipe import Edge
-from smart_filter_workers.results import Matte8, Srgb8
-from smart_filter_workers.stages.composite.matting import closed_form, colour_lines, trimap
+from smart_filter_workers.results import Face, Matte8, Srgb8
+from smart_filter_workers.stages.composite.matting import (
+    bounds,
+    closed_form,
+    colour_lines,
+    heads,
+    trimap,
+)
 from smart_filter_workers.stages.composite.matting.blocks import Floats
+from smart_filter_workers.stages.composite.matting.bounds import Bounds
 from smart_filter_workers.stages.composite.matting.colour_lines import ColourLines
 from smart_filter_workers.stages.composite.matting.trimap import Trimap
 
@@ -26,7 +34,8 @@ class Effort:
     in which it is learnt once more, closer to the photo; None: not at all.  solved_px: the
     longest side of the picture that it is solved on in closed form before that; None: not at all.
     doubts: whether colours that tell nothing are not believed.  veil: coverage so near to none
-    or whole is that; what is left otherwise is noise, and shows as a veil.
+    or whole is that; what is left otherwise is noise, and shows as a veil.  binds: whether the
+    edge keeps near the matte's where no hair is likely.
     """
 
     small_px: int
@@ -36,6 +45,7 @@ class Effort:
     solved_px: int | None = None
     doubts: bool = True
     veil: float = 0.05
+    binds: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +53,14 @@ class Learnt:
     """What is known of a matte on the small picture.
 
     srgb: (h, w, 3) uint8; coverage: (h, w) float32, 0..1; lines: (h, w, 4) float32, as
-    ColourLines.drawn has them, None where there is no edge.
+    ColourLines.drawn has them, None where there is no edge.  bounds: what lines may tell, as
+    bounds.of has it, of any size; None: anything.
     """
 
     srgb: Srgb8
     coverage: Floats
     lines: Floats | None
+    bounds: Bounds | None = None
 
 
 EFFORTS: Final = {
@@ -67,10 +79,18 @@ DOUBTED, BELIEVED = 0.25, 0.8
 STEEPER: Final = 3.0
 
 
-def learnt(matte: Matte8, *, proxy_srgb: Srgb8, effort: Effort) -> Learnt:
+def learnt(
+    matte: Matte8,
+    *,
+    proxy_srgb: Srgb8,
+    effort: Effort,
+    faces: Sequence[Face] = (),
+    scale: float = 1,
+) -> Learnt:
     """Return what colours say about the edge of a matte.
 
-    matte: (h, w) uint8; proxy_srgb: (h, w, 3) uint8.
+    matte: (h, w) uint8; proxy_srgb: (h, w, 3) uint8; faces: in pixels of a photo that is `scale`
+    times as large as they are.
     """
     small, srgb = _shrunk(matte, effort.small_px), _shrunk(proxy_srgb, effort.small_px)
     coverage = np.divide(small, 255, dtype=np.float32)
@@ -81,6 +101,12 @@ def learnt(matte: Matte8, *, proxy_srgb: Srgb8, effort: Effort) -> Learnt:
     coverage[known.backdrop] = 0
     lines, doubt = _lines(coverage, srgb, known, effort)
     coverage = colour_lines.told(lines, srgb)
+    bound = None
+    if effort.binds:
+        scale *= matte.shape[1] / small.shape[1]
+        likely = heads.openness(faces, scale=scale, sure=known.sure)
+        bound = bounds.of(coverage, small, likely)
+        coverage = bounds.kept(coverage, bound)
     if effort.solved_px is not None:
         srgb = _shrunk(proxy_srgb, effort.solved_px)
         size = (srgb.shape[1], srgb.shape[0])
@@ -89,7 +115,11 @@ def learnt(matte: Matte8, *, proxy_srgb: Srgb8, effort: Effort) -> Learnt:
         everywhere = np.ones_like(coverage)
         lines = ColourLines(srgb, everywhere, radius=effort.last_radius).drawn(coverage)
     lines = _unveiled(lines, effort.veil)
-    return Learnt(srgb, colour_lines.told(lines, srgb), lines)
+    coverage = colour_lines.told(lines, srgb)
+    if bound is not None:
+        size = (coverage.shape[1], coverage.shape[0])
+        coverage = bounds.kept(coverage, _resized(bound, size))
+    return Learnt(srgb, coverage, lines, bound)
 
 
 def _lines(coverage: Floats, srgb: Srgb8, known: Trimap, effort: Effort) -> tuple[Floats, Floats]:
@@ -118,7 +148,7 @@ def _unveiled(lines: Floats, veil: float) -> Floats:
 
 
 def _resized(plane: Floats, size: tuple[int, int]) -> Floats:
-    """Return (h, w) float32 at another size, (width, height)."""
+    """Return (h, w[, n]) float32 at another size, (width, height)."""
     return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR), np.float32)
 
 

@@ -10,6 +10,7 @@ from smart_filter_workers.stages.composite.matting import blocks
 from smart_filter_workers.stages.composite.matting.learning import Learnt
 
 # Colours of the photo are 0..255, those of lines 0..1: one is left as it is, the other scaled.
+_WHOLE: Final = np.float32(255)
 _SUM: Final = np.array([[1, 1, 1, 255]], np.float32)
 
 
@@ -30,6 +31,10 @@ def enlarged(learnt: Learnt, photo_srgb: Srgb8) -> Matte8:
         parts = blocks.enlarged_part(learnt.lines, block, (height, width))
         parts[..., :3] *= photo_srgb[block]
         total = cv2.transform(parts, _SUM)
+        if learnt.bounds is not None:
+            bound = blocks.enlarged_part(learnt.bounds, block, (height, width))
+            bound *= _WHOLE
+            total = cv2.min(cv2.max(total, bound[..., 0]), bound[..., 1])
         # It takes magnitudes: what is below none is none first.
         cv2.convertScaleAbs(np.maximum(total, 0), dst=large[block])
     return large

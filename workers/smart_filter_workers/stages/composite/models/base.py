@@ -1,5 +1,6 @@
 """What a model of the composite stage is."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -7,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_shared.recipe import Edge
-from smart_filter_workers.results import Matte8, Srgb8
+from smart_filter_workers.results import Face, Matte8, Srgb8
 
 # (H, W, 4) uint8: sRGB and straight (not premultiplied) alpha.
 Srgba8: TypeAlias = NDArray[np.uint8]
@@ -31,11 +32,20 @@ class CutOut:
 class Compositor(Protocol):
     """Cuts people out and lays them on backgrounds; safe to call from several threads."""
 
-    def cut(self, photo_srgb: Srgb8, *, proxy_srgb: Srgb8, matte: Matte8, edge: Edge) -> CutOut:
+    def cut(
+        self,
+        photo_srgb: Srgb8,
+        *,
+        proxy_srgb: Srgb8,
+        matte: Matte8,
+        edge: Edge,
+        faces: Sequence[Face] = (),
+    ) -> CutOut:
         """Bring a matte to the photo's size, its edges to the photo's edges.
 
         photo_srgb: (H, W, 3) uint8; proxy_srgb: (h, w, 3) uint8, the same photo, no larger;
-        matte: (h, w) uint8.  edge: how much work its edge is worth.
+        matte: (h, w) uint8.  edge: how much work its edge is worth.  faces: in the photo's pixels;
+        hair is looked for around them.
         """
         ...
 

@@ -4,6 +4,7 @@ Colours are mixed gamma-coded: in linear light, which physics would ask for, edg
 from a bright backdrop keep a bright seam, seen on every photo that was compared.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +13,7 @@ import numpy as np
 
 from smart_filter_shared.cards import ModelCard, TaskName
 from smart_filter_shared.recipe import Edge
-from smart_filter_workers.results import Matte8, Srgb8
+from smart_filter_workers.results import Face, Matte8, Srgb8
 from smart_filter_workers.stages.composite.matting import blocks, colours, learning, upsampling
 from smart_filter_workers.stages.composite.matting.blocks import Block, Floats
 from smart_filter_workers.stages.composite.models.base import Compositor, CutOut, Srgba8
@@ -47,10 +48,17 @@ class _Layers:
         proxy_srgb: Srgb8,
         matte: Matte8,
         edge: Edge,
+        faces: Sequence[Face] = (),
     ) -> CutOut:
         """Bring the matte to the photo's size and find the colours along its edge."""
         effort = learning.EFFORTS[edge]
-        learnt = learning.learnt(matte, proxy_srgb=proxy_srgb, effort=effort)
+        learnt = learning.learnt(
+            matte,
+            proxy_srgb=proxy_srgb,
+            effort=effort,
+            faces=faces,
+            scale=photo_srgb.shape[1] / matte.shape[1],
+        )
         people, backdrop = colours.estimate(learnt.srgb, learnt.coverage)
         return CutOut(photo_srgb, upsampling.enlarged(learnt, photo_srgb), people, backdrop)
 
