@@ -10,7 +10,7 @@ from smart_filter_shared.rating import SmileLevel
 from smart_filter_shared.recipe import Filter, Format, Output
 from smart_filter_tests.compositing import HEIGHT, WIDTH, a_job, made, pixels
 from smart_filter_tests.filtering import a_face, a_picture, a_scene, changed, drawn
-from smart_filter_workers.results import Eyes, Faces, Smile, Smiles
+from smart_filter_workers.results import Eyes, Face, Faces, Smile, Smiles
 from smart_filter_workers.stages.composite import stage
 
 # In the middle of the person of `a_job`, and beside it, where the background is.
@@ -187,6 +187,31 @@ def test_glasses_need_both_eyes_seen() -> None:
 
     assert not verdict.applied
     assert "turned away" in verdict.reason
+
+
+@pytest.mark.parametrize(("turned", "wears"), [(0.35, True), (-0.35, True), (0.75, False)])
+def test_glasses_need_a_nose_that_hides_no_eye(turned: float, *, wears: bool) -> None:
+    """Detectors guess where the hidden eye is: as far off as one that is seen."""
+    verdict = drawn(a_picture(), a_scene([a_face(120, 90, 16, turned=turned)]), "glasses")
+
+    assert verdict.applied == wears
+    assert ("turned away" in verdict.reason) != wears
+
+
+@pytest.mark.parametrize(
+    ("name", "faces", "said"),
+    [
+        ("hat", [a_face(120, 100, 16)], "a party hat on the face"),
+        ("hat", [a_face(120, 30, 16)], "a party hat on the face; cut off at the upper border"),
+        (
+            "sticker",
+            [a_face(60, 100, 12), a_face(235, 100, 12)],
+            "hearts on both faces; on face 2 cut off at the right border",
+        ),
+    ],
+)
+def test_what_a_border_cuts_off_is_told(name: str, faces: list[Face], said: str) -> None:
+    assert drawn(a_picture(), a_scene(faces), name).reason == said
 
 
 def test_a_hat_sits_higher_where_the_hair_is_higher() -> None:

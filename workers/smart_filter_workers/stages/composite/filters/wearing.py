@@ -38,17 +38,25 @@ def put_on(
     meant = scene.chosen(who)
     if not meant:
         return Verdict(applied=False, reason=f"{_faces(len(scene.heads))}, and none is {who}")
+    height, width = picture.shape[:2]
     got: list[Head] = []
     turned_away: list[Head] = []
+    cut_off: dict[str, list[Head]] = {}
     for head in sorted(meant, key=lambda one: one.unit):
         thing = worn(head)
         if thing is None:
             turned_away.append(head)
         elif pasting.paste(picture, *thing, light=_light(picture, head)):
             got.append(head)
-    told = f"{what} on {_numbered(got, of=len(scene.heads))}" if got else "nobody can wear it"
+            for border in pasting.borders_crossed(*thing, width=width, height=height):
+                cut_off.setdefault(border, []).append(head)
+    nowhere = "nobody can wear it" if turned_away else "it would lie outside of the picture"
+    told = f"{what} on {_numbered(got, of=len(scene.heads))}" if got else nowhere
     if turned_away:
         told += f"; {_numbered(turned_away, of=0)} turned away"
+    for border, heads in cut_off.items():
+        whose = "" if len(heads) == len(got) else f"on {_numbered(heads, of=0)} "
+        told += f"; {whose}cut off at the {border} border"
     return Verdict(applied=bool(got), reason=told)
 
 
@@ -81,7 +89,7 @@ def _light(picture: Srgb8 | Srgba8, head: Head) -> float:
 def _numbered(heads: Sequence[Head], *, of: int) -> str:
     """Return which faces these are: `the face`, `face 2`, `faces 1 and 3`, `all 4 faces`."""
     if len(heads) == of:
-        return "the face" if of == 1 else f"all {of} faces"
+        return {1: "the face", 2: "both faces"}.get(of, f"all {of} faces")
     numbers = sorted(head.number for head in heads)
     if len(numbers) == 1:
         return f"face {numbers[0]}"
