@@ -178,6 +178,17 @@ def test_quality_decides_the_size_of_a_webp() -> None:
     assert len(coarse.content) < len(fine.content) / 2
 
 
+def test_webp_has_room_for_the_grain_of_large_photos() -> None:
+    """Its fastest method has none for 17 megapixels with a camera's noise."""
+    grain = np.random.default_rng(6).normal(128, 20, (1024, 1024)).clip(0, 255).astype(np.uint8)
+    large = cv2.merge([np.tile(grain, (4, 4))] * 3)
+
+    encoded = images.encode_webp(large, quality=90)
+
+    assert encoded.quality == 90
+    assert read(encoded).format == "WEBP"
+
+
 def test_avif_shows_what_went_in() -> None:
     encoded = images.encode_avif(a_ramp(), quality=95)
 
