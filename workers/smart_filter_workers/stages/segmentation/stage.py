@@ -53,8 +53,8 @@ def _result(people: People, inputs: Inputs) -> Segmented:
     coverage = coverage_of(matte)
     if recipe.require_person and coverage < NOBODY_BELOW:
         raise NoPerson(
-            "nobody was found, and require_person asks for somebody: what looks like people covers "
-            f"{coverage:.2%} of the photo, less than {NOBODY_BELOW:.1%}"
+            f"nobody was found, and require_person is set: people cover {coverage:.2%} of the "
+            f"photo; from {NOBODY_BELOW:.1%} on somebody is there"
         )
     return Segmented(
         matte=matte,
