@@ -5,6 +5,7 @@ What is fast is the rule; `small` takes a slower encoder for fewer bytes.
 
 import io
 import struct
+import threading
 from dataclasses import dataclass
 from typing import Final
 
@@ -32,6 +33,8 @@ _AVIF_SPEED, _AVIF_SPEED_SMALL = 10, 6
 _AVIF_SPEED_SMALL_OF_LARGE, _LARGE_PX = 8, 8_000_000
 # As coarse as the colours, alpha would leave a veil of a few levels where nothing is.
 _AVIF_EXACT_ALPHA: Final = {"alpha:lossless": "1"}
+# Encoders take up to 24 bytes a pixel while they work: large pictures take turns.
+_ALONE, _ALONE_PX = threading.Lock(), 12_500_000
 # What simplejpeg begins a file with: its start, and JFIF's segment (ITU-T T.871, 10.1).
 _JFIF_BYTES: Final = 20
 _DENSITY_AT, _PER_INCH = 13, 1
@@ -59,8 +62,16 @@ class Manner:
 def encode(pixels: Srgb8, manner: Manner) -> Encoded:
     """Encode (H, W, 3) sRGB or (H, W, 4) sRGB with straight alpha, uint8.
 
+    Large pictures are encoded one at a time, whoever asks.
     Raises ImageTooLarge when a side is above what the format can hold.
     """
+    if pixels.shape[0] * pixels.shape[1] <= _ALONE_PX:
+        return _encoded(pixels, manner)
+    with _ALONE:
+        return _encoded(pixels, manner)
+
+
+def _encoded(pixels: Srgb8, manner: Manner) -> Encoded:
     height, width = pixels.shape[:2]
     quality, small, density = manner.quality, manner.small, manner.dots_per_inch
     # JPEG and PNG have fields of their own for it.
