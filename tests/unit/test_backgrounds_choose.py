@@ -38,6 +38,15 @@ def test_variety_never_costs_contrast(mood: Mood, clothes: str) -> None:
         assert apart[str(choose(feeling_of(mood), sitters, seed=seed).name)] > median
 
 
+@pytest.mark.parametrize("mood", Mood)
+@pytest.mark.parametrize("hair", ["#141414", "#8a6a4a", "#d8c090"])
+def test_nobody_in_white_stands_before_white(mood: Mood, hair: str) -> None:
+    in_white = some_sitters(hair=hair, clothes="#f0eee8")
+
+    for seed in range(5):
+        assert BY_NAME[str(choose(feeling_of(mood), in_white, seed=seed).name)].brightness < 0.85
+
+
 def test_similar_photos_get_different_designs() -> None:
     names = {chosen(Mood.JOYFUL, seed=seed).name for seed in range(40)}
 

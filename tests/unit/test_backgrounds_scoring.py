@@ -53,6 +53,17 @@ def test_where_only_the_hair_melts_contrast_is_less_than_where_nothing_does() ->
     assert contrast("#151515", dark_hair) < 0.8 * contrast("#8a2f2f", dark_hair)
 
 
+def test_the_worst_third_of_the_outline_is_where_a_coat_melts() -> None:
+    in_white = some_sitters(hair="#101010", clothes="#f0f0f0")
+
+    white, grey = (
+        scoring.beside([plain(one)], in_white).worst[0] for one in ("#f4f4f4", "#707070")
+    )
+
+    assert white < 0.05
+    assert grey > 0.25
+
+
 def test_hues_stand_out_where_lightness_is_the_same() -> None:
     in_green = some_sitters(hair=None, clothes="#3f8f3f")
 

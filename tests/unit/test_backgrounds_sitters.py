@@ -83,11 +83,41 @@ def test_places_of_the_outline_lie_outside_of_the_people_and_within_the_picture(
     assert (matte[rows, columns] == 0).mean() > 0.9
 
 
-def test_beside_heads_the_outline_counts_more() -> None:
-    with_face, without = seen(*a_person(), FACE).outline_at, seen(*a_person()).outline_at
+def test_along_the_outline_a_coat_counts_as_much_as_the_hair() -> None:
+    at = seen(*a_person(), FACE).outline_at
 
-    above_chin = 118 / 240
-    assert (with_face[:, 1] < above_chin).mean() > 1.2 * (without[:, 1] < above_chin).mean()
+    # Of 530 pixels of outline 83 on each side of the head, 64 above it, 28 above each shoulder.
+    assert (at[:, 1] < 118 / 240).mean() == pytest.approx(286 / 530, abs=0.03)
+    assert np.array_equal(at, seen(*a_person()).outline_at)
+
+
+@pytest.mark.parametrize(
+    ("behind", "by_day", "lit", "in_the_dark"),
+    [
+        (128, 1.0, 1.0, False),
+        (20, 1.0, 1.0, False),  # black canvas, and all the light of a studio
+        (20, 0.35, 1.0, True),
+        (4, 1.0, 0.5, True),
+        (128, 0.35, 1.0, False),
+    ],
+)
+def test_people_are_in_the_dark_when_they_are_dim_or_lit_from_a_side_before_black(
+    *, behind: int, by_day: float, lit: float, in_the_dark: bool
+) -> None:
+    srgb, matte = a_person(lit=lit)
+    srgb = (srgb * by_day).astype(np.uint8)
+    srgb[matte == 0] = behind
+
+    assert seen(srgb, matte, FACE).in_the_dark == in_the_dark
+
+
+@pytest.mark.parametrize("tint", [(1.0, 1.0, 1.0), (1.0, 0.95, 0.9)])
+def test_a_photo_in_one_colour_is_monochrome(tint: tuple[float, float, float]) -> None:
+    srgb, matte = a_person()
+    grey = np.repeat(srgb.mean(axis=-1, keepdims=True), 3, axis=-1)
+
+    assert seen((grey * tint).astype(np.uint8), matte, FACE).monochrome
+    assert not seen(srgb, matte, FACE).monochrome
 
 
 @pytest.mark.parametrize(("lit", "side"), [(0.75, -1), (1.2, 1)])

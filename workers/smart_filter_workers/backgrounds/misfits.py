@@ -18,8 +18,8 @@ FRAMED: Final = "framed"
 _NIGHT: Final = "night"
 _OUT_OF_DOORS: Final = frozenset({"stars", "lights"})
 # OKLCH: mean chroma over a design, and that of a colour in it, from which it is a coloured one.
-_MUTED_BELOW: Final = 0.042
-_STRONG_FROM: Final = 0.1
+_MUTED_BELOW: Final = 0.038
+_STRONG_FROM: Final = 0.075
 
 
 def suits(preset: Preset, sitters: Sitters) -> bool:

@@ -17,6 +17,13 @@ TOLD: Final = 5
 # People must stand out from a design at least as well as from this share of all: then variety
 # never costs contrast (0.5 would do on paper; drawings differ a little from their means).
 CONTRAST_RANK: Final = 0.55
+# Nor must a coat melt where the hair stands out: what the worst third of the outline must have,
+# OKLab, or be better than from this share of all designs where hardly any has that.
+NOWHERE_LESS: Final = 0.22
+WORST_RANK: Final = 0.8
+# Nor must the whole design have the colour of a jacket or trousers, OKLab: cream before white is
+# 0.06 to 0.1.
+NOT_ALIKE: Final = 0.13
 DIGITS: Final = 3
 
 
@@ -39,12 +46,15 @@ def rank(
     """Return backgrounds, the best first.
 
     Those that do not go with the photo at all come last, before them those that people do not
-    stand out from.
+    stand out from, or not everywhere.
     named: what to rank, by the name that draws it.  of: all that there is; to stand out is to
     do so better than from CONTRAST_RANK of these.
     """
     looks = scoring.beside(of, sitters)
-    least = float(np.quantile(looks.apart, CONTRAST_RANK))
+    stands_out = looks.apart >= np.quantile(looks.apart, CONTRAST_RANK)
+    melts_nowhere = looks.worst >= min(NOWHERE_LESS, float(np.quantile(looks.worst, WORST_RANK)))
+    # Where no design can do both, one of them counts.
+    everywhere = melts_nowhere.astype(int) + (looks.from_clothes >= NOT_ALIKE)
     at = {preset.name: index for index, preset in enumerate(of)}
     found = []
     for name, preset in named:
@@ -55,8 +65,9 @@ def rank(
             variety=scoring.chance(name, seed),
         )
         ranked = Ranked(preset, Candidate(name, scoring.score(terms), terms))
-        stands_out = float(looks.apart[at[preset.name]]) >= least
-        found.append(((misfits.suits(preset, sitters), stands_out), ranked))
+        index = at[preset.name]
+        first = misfits.suits(preset, sitters), bool(stands_out[index]), int(everywhere[index])
+        found.append((first, ranked))
     # Sorting is stable: among equals the library's order decides, the same everywhere.
     found.sort(key=lambda one: (one[0], one[1].candidate.score), reverse=True)
     return [ranked for _, ranked in found]

@@ -3,7 +3,7 @@
     score = 0.31 mood + 0.24 contrast + 0.23 harmony + 0.22 variety          each term 0..1
 
 mood: whether the design goes with what the faces say. contrast: how well the people stand out
-from it along their outline, heads more than shoes. harmony: whether its hues go with those of
+from it along their outline. harmony: whether its hues go with those of
 clothes, hair and skin. variety: chance, by the seed, so that similar photos do not all get the
 same design; it chooses only among what stands out well enough.
 """
@@ -52,6 +52,8 @@ ENOUGH_APART: Final = 0.25
 # How much the worst fifth of the outline counts beside its mean: there people melt.
 WORST_SHARE: Final = 0.4
 WORST_OF: Final = 0.2
+# The share from which a colour of the clothes must not be the background's: a jacket's.
+MUCH_OF_CLOTHES: Final = 0.25
 # Chroma from which a hue speaks at all, and fully (OKLCH); below, colours go with everything.
 HUE_FROM: Final = 0.03
 HUE_FULLY_FROM: Final = 0.11
@@ -83,10 +85,14 @@ BUSY_COST: Final = 0.25
 class Beside:
     """How designs look beside the people of a photo.
 
-    apart: mean distance in OKLab across the outline.  contrast, harmony: 0..1.
+    apart, worst: mean distance in OKLab across the outline, and across the third of it where it
+    is least.  from_clothes: from the nearest colour that much of the clothes has, to the whole
+    design's mean.  contrast, harmony: 0..1.
     """
 
     apart: Scores
+    worst: Scores
+    from_clothes: Scores
     contrast: Scores
     harmony: Scores
 
@@ -94,8 +100,16 @@ class Beside:
 def beside(presets: Sequence[Preset], sitters: Sitters) -> Beside:
     """Return how designs look beside people."""
     impression = impressions.of_all(tuple(presets))
-    apart = _across(impression, sitters)
-    return Beside(apart.mean(axis=1), contrast(apart), harmony(impression, sitters))
+    apart, plainly = _across(impression, sitters)
+    least = max(1, plainly.shape[1] // 3)
+    worst = np.partition(plainly, least - 1, axis=1)[:, :least].mean(axis=1)
+    return Beside(
+        apart.mean(axis=1),
+        worst,
+        _from_clothes(impression, sitters),
+        contrast(apart),
+        harmony(impression, sitters),
+    )
 
 
 def score(terms: Terms) -> float:
@@ -149,15 +163,32 @@ def chance(name: str, seed: int) -> float:
     return int.from_bytes(digest) / 2**32
 
 
-def _across(look: Impression, sitters: Sitters) -> NDArray[np.float32]:
-    """Return how far people's colours are from designs' across the outline: (N, M), OKLab."""
+def _across(look: Impression, sitters: Sitters) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return how far people's colours are from designs' across the outline: (N, M), OKLab.
+
+    First from what is drawn, then from its mean: in the worst places no dot helps.
+    """
     if not len(sitters.outline_lab):
-        return np.full((len(look.lab), 1), ENOUGH_APART / 2, np.float32)
+        nowhere = np.full((len(look.lab), 1), ENOUGH_APART / 2, np.float32)
+        return nowhere, nowhere
     column = (sitters.outline_at[:, 0] * impressions.COLUMNS).astype(np.int64)
     row = (sitters.outline_at[:, 1] * impressions.ROWS).astype(np.int64)
     squared = ((look.lab[:, row, column] - sitters.outline_lab) ** 2).sum(axis=-1)
     # Of a mean square: what scatters about its mean is that much farther away.
-    return np.asarray(np.sqrt(squared + look.spread[:, row, column] ** 2), np.float32)
+    apart = np.sqrt(squared + look.spread[:, row, column] ** 2)
+    return np.asarray(apart, np.float32), np.asarray(np.sqrt(squared), np.float32)
+
+
+def _from_clothes(look: Impression, sitters: Sitters) -> Scores:
+    mean = look.lab.mean(axis=(1, 2))
+    away = [
+        np.linalg.norm(mean - np.array(one.lab, np.float32), axis=-1)
+        for one in sitters.clothes
+        if one.share >= MUCH_OF_CLOTHES
+    ]
+    if not away:
+        return np.ones(len(mean), np.float32)
+    return np.asarray(np.min(away, axis=0), np.float32)
 
 
 def _worn(sitters: Sitters) -> list[tuple[Tone, float]]:
