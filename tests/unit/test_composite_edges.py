@@ -184,21 +184,33 @@ def test_joints_of_a_pavement_draw_no_comb_on_what_is_smooth(edge: Edge) -> None
     assert away[200:380, :197].min() > 240
 
 
-def test_near_a_head_and_where_a_matte_is_as_soft_as_fur_the_edge_is_open() -> None:
+def test_hair_is_likely_near_a_head_and_fur_where_the_matte_of_a_body_is_soft() -> None:
     sure = np.ones((200, 100), np.bool_)
     sure[:, 40:60] = False
     hard = np.ones((200, 100), np.bool_)
     hard[:, 50:52] = False
     face = a_face(40, 20, 20)
 
-    soft_edge = heads.openness((face,), scale=1, sure=sure)
-    hard_edge = heads.openness((face,), scale=1, sure=hard)
+    hair = heads.hair((face,), scale=1, size=(200, 100))
+    soft_edge = heads.fur((face,), scale=1, sure=sure)
+    hard_edge = heads.fur((face,), scale=1, sure=hard)
 
-    assert hard_edge[30, 50] == soft_edge[30, 50] == 1
+    assert hair[30, 50] == 1
+    assert hair[100, 50] == 0
     assert soft_edge[100, 50] == 1
     assert hard_edge[100, 50] == 0
     assert soft_edge[190, 50] == 0  # feet
-    assert heads.openness((), scale=1, sure=sure)[190, 50] == 1
+    assert heads.fur((), scale=1, sure=sure)[190, 50] == 1
+
+
+def test_near_a_head_the_edge_may_lie_farther_from_the_mattes() -> None:
+    matte = a_network_saw(200, softness_px=2)
+    at_head = np.zeros((400, 400), np.float32)
+    at_head[:200] = 1
+
+    known = trimap.wider(trimap.of(matte, reach_px=1), matte, where=at_head, reach_px=3)
+
+    assert np.count_nonzero(~known.sure[0]) == np.count_nonzero(~known.sure[399]) + 4
 
 
 def test_a_face_that_is_mostly_there_is_whole() -> None:

@@ -28,18 +28,26 @@ WANTED_FROM: Final = 0.35
 WHOLE_FROM: Final = 0.995
 
 
-def openness(faces: Sequence[Face], *, scale: float, sure: NDArray[np.bool_]) -> Floats:
-    """Return how likely hair or fur is at every place, (h, w) float32, 0..1.
+def hair(faces: Sequence[Face], *, scale: float, size: tuple[int, int]) -> Floats:
+    """Return how near to a head every place is, (h, w) float32, 0..1.
 
-    faces: in pixels of a photo that is `scale` times as large as the answer; sure: (h, w),
-    where the matte is. When nobody's face was seen, all that is soft may be fur.
+    faces: in pixels of a photo that is `scale` times as large as the answer; size: the answer's
+    height and width.
     """
-    size = (sure.shape[0], sure.shape[1])
+    return _near(faces, HAIR_REACH, scale=scale, size=size)
+
+
+def fur(faces: Sequence[Face], *, scale: float, sure: NDArray[np.bool_]) -> Floats:
+    """Return how likely fur is at every place, (h, w) float32, 0..1.
+
+    faces, scale: as for hair; sure: (h, w), where the matte is.  When nobody's face was seen,
+    all that is soft may be fur.
+    """
     soft = _softness(sure)
     if not faces:
         return soft
-    hair, fur = (_near(faces, reach, scale=scale, size=size) for reach in (HAIR_REACH, FUR_REACH))
-    return np.maximum(hair, np.minimum(soft, fur))
+    size = (sure.shape[0], sure.shape[1])
+    return np.minimum(soft, _near(faces, FUR_REACH, scale=scale, size=size))
 
 
 def whole(matte: Matte8, faces: Sequence[Face], *, scale: float) -> Matte8:

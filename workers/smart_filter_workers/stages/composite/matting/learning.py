@@ -70,6 +70,8 @@ EFFORTS: Final = {
 }
 # An edge may lie so far from where the matte has it, on the small picture.
 REACH_PX: Final = 1
+# And so far near heads: networks draw hair with some of what is behind it.
+HAIR_REACH_PX: Final = 3
 # What the matte says where it is unsure counts so much.
 UNSURE_WEIGHT: Final = 0.3
 # Of the coverage's variance colours explain so much: they are believed not at all, wholly.
@@ -97,15 +99,18 @@ def learnt(
     known = trimap.of(small, reach_px=REACH_PX)
     if known.is_decided():
         return Learnt(srgb, coverage, None)
+    scale *= matte.shape[1] / small.shape[1]
+    if effort.binds:
+        hair = heads.hair(faces, scale=scale, size=(coverage.shape[0], coverage.shape[1]))
+        openness = np.maximum(hair, heads.fur(faces, scale=scale, sure=known.sure))
+        known = trimap.wider(known, small, where=hair, reach_px=HAIR_REACH_PX)
     coverage[known.people] = 1
     coverage[known.backdrop] = 0
     lines, doubt = _lines(coverage, srgb, known, effort)
     coverage = colour_lines.told(lines, srgb)
     bound = None
     if effort.binds:
-        scale *= matte.shape[1] / small.shape[1]
-        likely = heads.openness(faces, scale=scale, sure=known.sure)
-        bound = bounds.of(coverage, small, likely)
+        bound = bounds.of(coverage, small, openness)
         coverage = bounds.kept(coverage, bound)
     if effort.solved_px is not None:
         srgb = _shrunk(proxy_srgb, effort.solved_px)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_workers.results import Matte8
+from smart_filter_workers.stages.composite.matting.blocks import Floats
 
 # A matte is sure below and above these levels, unless it is unsure next to them.
 SURELY_NONE: Final = 12
@@ -41,3 +42,13 @@ def of(matte: Matte8, *, reach_px: int) -> Trimap:
     people = cv2.erode(cv2.inRange(matte, SURELY_WHOLE, 255), disc)
     backdrop = cv2.erode(cv2.inRange(matte, 0, SURELY_NONE), disc)
     return Trimap(people > 0, backdrop > 0)
+
+
+def wider(known: Trimap, matte: Matte8, *, where: Floats, reach_px: int) -> Trimap:
+    """Return the trimap with a band of another reach where `where`, (h, w), is above a half."""
+    other = of(matte, reach_px=reach_px)
+    elsewhere = where <= 0.5  # noqa: PLR2004 - a half
+    made = Trimap(
+        known.people & (elsewhere | other.people), known.backdrop & (elsewhere | other.backdrop)
+    )
+    return known if made.is_decided() else made
