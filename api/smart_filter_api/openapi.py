@@ -47,7 +47,7 @@ _FILES: Schema = {
     "keep_metadata": {
         "type": "boolean",
         "default": False,
-        "description": "what the photo tells of itself, but never where it was taken",
+        "description": "description, artist, copyright, camera, times; never where it was taken",
     },
     "effort": {
         "type": "string",
