@@ -7,6 +7,7 @@ import io
 import struct
 import threading
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -14,7 +15,7 @@ import simplejpeg
 from PIL import Image
 
 from smart_filter_shared.errors import ImageTooLarge
-from smart_filter_workers.images import metadata, png, tiff, webp
+from smart_filter_workers.images import avif_strips, metadata, png, tiff, webp
 from smart_filter_workers.images.profiles import srgb_profile
 from smart_filter_workers.results import Encoded, Matte8, Matte16, Srgb8
 
@@ -156,10 +157,21 @@ def encode_avif(pixels: Srgb8, *, quality: int, small: bool = False, tags: bytes
     """
     _check_sides(pixels, MAX_AVIF_SIDE_PX, "AVIF")
     height, width = pixels.shape[:2]
-    chroma = "4:4:4" if quality >= FULL_CHROMA_QUALITY else "4:2:0"
+    large = height * width > _ALONE_PX
+    # Strips of half the chroma are to be even, and the whole of them too.
+    odd = large and (height % 2 or width % 2)
+    chroma = "4:4:4" if quality >= FULL_CHROMA_QUALITY or odd else "4:2:0"
     speed = _AVIF_SPEED
     if small:
         speed = _AVIF_SPEED_SMALL if height * width <= _LARGE_PX else _AVIF_SPEED_SMALL_OF_LARGE
+    part = partial(_avif, quality=quality, chroma=chroma, speed=speed)
+    content = avif_strips.packed(pixels, part, tags=tags) if large else None
+    if content is None:
+        content = part(pixels, tags=tags)
+    return Encoded(content, "image/avif", width, height, "avif", quality=quality)
+
+
+def _avif(pixels: Srgb8, *, quality: int, chroma: str, speed: int, tags: bytes = b"") -> bytes:
     file = io.BytesIO()
     # One thread: how the picture is cut into tiles, and so its bytes, depends on their number.
     Image.fromarray(pixels).save(
@@ -172,7 +184,7 @@ def encode_avif(pixels: Srgb8, *, quality: int, small: bool = False, tags: bytes
         advanced=_AVIF_EXACT_ALPHA,
         exif=tags,
     )
-    return Encoded(file.getvalue(), "image/avif", width, height, "avif", quality=quality)
+    return file.getvalue()
 
 
 def encode_png(
