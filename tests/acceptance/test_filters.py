@@ -17,7 +17,11 @@ def test_filters_are_drawn_and_said(running_stack: Running) -> None:
     job = running_stack.wait(job_id)
 
     assert job["filters"] == [
-        {"name": "hat", "applied": True, "reason": "a party hat on the face"},
+        {
+            "name": "hat",
+            "applied": True,
+            "reason": "a party hat on the face; cut off at the upper border",
+        },
         {"name": "glasses", "applied": True, "reason": "shades on the face"},
     ]
     assert [stage["name"] for stage in job["stages"]] == ["prepare", "composite"]
