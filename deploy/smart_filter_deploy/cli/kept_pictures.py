@@ -13,6 +13,7 @@ from smart_filter_shared.db import sessions
 from smart_filter_shared.errors import PictureRefused, Unusable
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.stock import Listed, Picture
+from smart_filter_workers.stock import files as stored_files
 from smart_filter_workers.stock import keeping, syncing, words
 from smart_filter_workers.stock.keeping import Outcome
 from smart_filter_workers.stock.syncing import Synced
@@ -53,7 +54,7 @@ def add(files: Sequence[Path], told: Words, *, tenant: str | None, may_replace: 
             try:
                 kept = keeping.keep(
                     there.servers,
-                    _content(file),
+                    stored_files.read(file),
                     words.called(file.name, told),
                     tenant=_owner(tenant),
                     may_replace=may_replace,
@@ -129,17 +130,6 @@ def tell(done: Synced, *, as_json: bool) -> None:
 
 def _owner(tenant: str | None) -> Tenant | None:
     return None if tenant is None else Tenant(tenant)
-
-
-def _content(file: Path) -> bytes:
-    try:
-        length = file.stat().st_size
-        content = b"" if length > keeping.MAX_BYTES else file.read_bytes()
-    except OSError as error:
-        raise PictureRefused(f"it cannot be read: {error.strerror}") from error
-    if length > keeping.MAX_BYTES:
-        raise keeping.too_large(length)
-    return content
 
 
 def _tell_when_small(picture: Picture) -> None:

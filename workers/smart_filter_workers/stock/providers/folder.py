@@ -7,6 +7,7 @@ from pathlib import Path
 
 from smart_filter_shared.errors import PictureRefused
 from smart_filter_shared.settings import StorageSettings
+from smart_filter_workers.stock import files
 from smart_filter_workers.stock.providers.base import NOTES, Found, is_picture, notes_of
 from smart_filter_workers.stock.words import Words
 
@@ -47,19 +48,12 @@ class Folder:
                     length=path.stat().st_size,
                     stamp="",
                     told=notes.get(name, Words()),
-                    read=partial(_read, path),
+                    read=partial(files.read, path),
                 )
 
 
 def _text(path: Path) -> str:
     try:
-        return _read(path).decode()
+        return files.read(path).decode()
     except UnicodeDecodeError as error:
         raise PictureRefused(f"{path.name} is no UTF-8 text") from error
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise PictureRefused(f"it cannot be read: {error.strerror}") from error
