@@ -108,8 +108,16 @@ def test_the_reason_says_the_mood_the_design_and_what_it_stands_out_from() -> No
     title = BY_NAME[str(choice.name)].title
     assert choice.reason == (
         f"1 person, smiling broadly (1.00 of 1), 2 of 2 eyes open: joyful, so {title}, "
-        "lighter than the black hair and black clothes"
+        "lighter than the black clothes"
     )
+
+
+def test_the_reason_is_silent_about_hair_and_colours_that_are_not_sure() -> None:
+    in_between = some_sitters(hair="#f0f0f0", clothes="#9a7a5a")
+
+    choice = choose(feeling_of(Mood.CALM), in_between, seed=0, among=[BY_NAME["midnight"]])
+
+    assert choice.reason == "1 person: calm, so Midnight"
 
 
 def test_the_reason_names_hues_that_are_opposites() -> None:

@@ -33,6 +33,31 @@ def test_colours_are_called_what_people_call_them(colour: str, name: str) -> Non
     assert a_tone(colour).name == name
 
 
+@pytest.mark.parametrize(
+    ("colour", "name"),
+    [
+        ("#2f4f9a", "blue"),
+        ("#c01828", "red"),
+        ("#3f8f3f", "green"),
+        ("#808080", "grey"),
+        ("#0c0c0e", "black"),
+        ("#fbfbfa", "white"),
+        ("#e8dcc8", "light"),  # a beige coat, or a white one by lamplight
+        ("#6a2420", "dark"),  # a red sari, or a brown one
+        ("#1a2030", "dark"),
+        ("#9a7a5a", ""),
+    ],
+)
+def test_a_colour_near_the_next_ones_name_is_light_or_dark_or_none(colour: str, name: str) -> None:
+    assert a_tone(colour).sure_name == name
+
+
+def test_what_is_a_lesser_part_has_no_colour_of_its_own() -> None:
+    assert a_tone("#2f3f8a", share=0.7).sure_name == "blue"
+    assert a_tone("#2f3f8a", share=0.5).sure_name == "dark"
+    assert a_tone("#2f3f8a", share=0.3).sure_name == ""
+
+
 def test_every_colour_of_srgb_has_a_name() -> None:
     levels = ["00", "40", "80", "c0", "ff"]
 

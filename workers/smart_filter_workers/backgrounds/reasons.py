@@ -1,4 +1,7 @@
-"""Why a background goes with the people in a photo, in words that people like to read."""
+"""Why a background goes with the people in a photo, in words that people like to read.
+
+A colour is named only when it is sure; hair never is: above a face may be a hat or a cloth.
+"""
 
 from typing import Final
 
@@ -16,35 +19,35 @@ _LIGHTER: Final = 0.12
 _COLOURED: Final = 0.06
 _SAME: Final = 30
 _OPPOSITE: Final = 140
+_NO_COLOURS: Final = frozenset({"", "dark", "light"})
 
 
 def beside(preset: Preset, sitters: Sitters) -> str:
     """Return how a design looks beside the people, as the end of a sentence; "" for nothing.
 
-    Such as ", lighter than the black hair and blue clothes, its yellow opposite the blue".
+    Such as ", lighter than the blue clothes, its yellow opposite their blue".
     """
     look = impressions.of(preset).lab
-    worn = [("hair", sitters.hair)] if sitters.hair is not None else []
-    worn += [("clothes", one) for one in sitters.clothes[:1]]
-    parts = [_lightness(float(look[..., 0].mean()), worn)]
+    parts = [_light(preset, sitters.light)]
     if sitters.clothes:
-        parts.append(_hue(tones.tone(look.reshape(-1, 3).mean(axis=0), 1.0), sitters.clothes[0]))
-    parts.append(_light(preset, sitters.light))
+        clothes = sitters.clothes[0]
+        own = tones.tone(look.reshape(-1, 3).mean(axis=0), 1.0)
+        parts = [_lightness(own, clothes), _hue(own, clothes), *parts]
     return "".join(f", {part}" for part in parts if part)
 
 
-def _lightness(own: float, worn: list[tuple[str, Tone]]) -> str:
-    for word, sign in (("lighter", 1), ("darker", -1)):
-        said = [
-            f"{one.name} {what}" for what, one in worn if sign * (own - one.lightness) > _LIGHTER
-        ]
-        if said:
-            return f"{word} than the {' and '.join(said)}"
-    return ""
+def _lightness(own: Tone, clothes: Tone) -> str:
+    lighter = own.lightness - clothes.lightness
+    name = clothes.sure_name
+    # "Darker than the dark clothes" is true and helps nobody.
+    if abs(lighter) <= _LIGHTER or name in {"", "dark" if lighter < 0 else "light"}:
+        return ""
+    return f"{'lighter' if lighter > 0 else 'darker'} than the {name} clothes"
 
 
 def _hue(own: Tone, clothes: Tone) -> str:
-    if min(own.chroma, clothes.chroma) < _COLOURED:
+    names = own.sure_name, clothes.sure_name
+    if min(own.chroma, clothes.chroma) < _COLOURED or not _NO_COLOURS.isdisjoint(names):
         return ""
     apart = float(np.abs((own.hue - clothes.hue + 180) % 360 - 180))
     if apart <= _SAME:

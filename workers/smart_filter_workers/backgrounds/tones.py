@@ -1,7 +1,8 @@
 """Colours as people speak of them: how light, how strong, what hue, and their names."""
 
+import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -39,6 +40,19 @@ _BROWN: Final = 0.62
 _PINK: Final = 0.5
 _DARK: Final = 0.35
 _LIGHT: Final = 0.8
+# A name is sure when the light of the place, and what a camera made of it, cannot have changed
+# it: lightness, chroma and hue may be wrong by so much, the chroma by a share of it at least.
+_WRONG_LIGHTNESS: Final = 0.08
+_WRONG_CHROMA: Final = 0.015
+_WRONG_CHROMA_SHARE: Final = 0.15
+_WRONG_HUE: Final = 10
+# What has less of something is not its colour, nor what makes it dark or light (by looking at 40
+# training photos: below, long hair and prints were taken for the clothes' colour).
+_MOST: Final = 0.6
+_MUCH: Final = 0.4
+# What anybody calls dark or light.
+_SURELY_DARK: Final = 0.42
+_SURELY_LIGHT: Final = 0.75
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +88,25 @@ class Tone:
         if _BROWN_HUE <= self.hue < _GREEN_HUE and self.chroma < _BROWN_CHROMA:
             return _dull(hue, self)
         return hue
+
+    @property
+    def sure_name(self) -> str:
+        """What everybody calls it, else `dark` or `light`; "" when it is neither for certain."""
+        aside = max(_WRONG_CHROMA, _WRONG_CHROMA_SHARE * self.chroma)
+        names = {
+            replace(
+                self,
+                lightness=self.lightness + lighter * _WRONG_LIGHTNESS,
+                chroma=max(self.chroma + stronger * aside, 0),
+                hue=(self.hue + turned * _WRONG_HUE) % 360,
+            ).name
+            for lighter, stronger, turned in itertools.product((-1, 0, 1), repeat=3)
+        }
+        if len(names) == 1 and self.share >= _MOST:
+            return names.pop()
+        if self.share < _MUCH or _SURELY_DARK <= self.lightness <= _SURELY_LIGHT:
+            return ""
+        return "dark" if self.lightness < _SURELY_DARK else "light"
 
 
 def tone(lab: NDArray[np.float32], share: float) -> Tone:
