@@ -39,7 +39,8 @@ def of(coverage: Floats, matte: Matte8, openness: Floats) -> Bounds:
         np.divide(change(matte, disc), 255, dtype=np.float32) for change in (cv2.erode, cv2.dilate)
     )
     near = np.clip(coverage, least, most)
-    smooth = cv2.GaussianBlur(near, (0, 0), SMOOTH_SIGMA_PX, borderType=cv2.BORDER_REPLICATE)
+    side = (2 * round(3 * SMOOTH_SIGMA_PX) - 1,) * 2
+    smooth = cv2.GaussianBlur(near, side, SMOOTH_SIGMA_PX, borderType=cv2.BORDER_REPLICATE)
     middle = (smooth - 0.5) * STEEPER + 0.5
     slack = SLACK + openness * FREE
     return np.asarray(cv2.merge([middle - slack, middle + slack]), np.float32)

@@ -43,14 +43,25 @@ def unmixed(srgb: Floats, alpha: Floats, people: Floats, backdrop: Floats) -> Fl
 
     alpha: (H, W, 1) float32, 0..1; where it is 1 the photo itself is returned.
     """
-    mixed = alpha * people + (1 - alpha) * backdrop
-    return np.clip(people + alpha * (srgb - mixed), 0, 255)
+    # As many channels: numpy takes five times as long to repeat a single one.
+    share = cv2.merge([alpha] * 3)
+    found = backdrop - people
+    found *= share
+    found -= backdrop
+    found += srgb
+    found *= share
+    found += people
+    return np.clip(found, 0, 255, out=found)
 
 
 def _mean(colours: Floats, weight: Floats, radius: int) -> Floats:
     """Return the weighted mean colour around each pixel; weight: (h, w, 1), 0..1."""
     side = (2 * radius + 1,) * 2
     border = cv2.BORDER_REPLICATE
-    total = cv2.blur(colours * weight, side, borderType=border)
-    share = cv2.blur(weight, side, borderType=border)[..., np.newaxis]
-    return np.asarray(total / (share + _SOME), np.float32)
+    share = np.reciprocal(cv2.blur(weight, side, borderType=border) + np.float32(_SOME))
+    # One by one: OpenCV blurs three planes at once four times slower.
+    planes = (
+        cv2.blur(plane * weight[..., 0], side, borderType=border) * share
+        for plane in cv2.split(colours)
+    )
+    return np.asarray(cv2.merge(list(planes)), np.float32)

@@ -70,8 +70,13 @@ class _Layers:
         cv2.copyTo(cut.photo_srgb, whole, ground)
         for block in blocks.band(cut.matte):
             alpha, people = _edge(cut, block)
-            mixed = people * alpha + ground[block] * (1 - alpha)
-            ground[block] = (mixed + 0.5).astype(np.uint8)
+            # Ground + (people - ground) · alpha, in place.
+            behind = ground[block].astype(np.float32)
+            people -= behind
+            people *= cv2.merge([alpha] * 3)
+            people += behind
+            people += 0.5
+            ground[block] = people.astype(np.uint8)
         return ground
 
 
