@@ -17,6 +17,7 @@ from smart_filter_workers.stages.composite.models.base import Compositor, CutOut
 
 # As remove.bg names them.
 COLOURS, MATTE = "color.jpg", "alpha.png"
+_STRIP_ROWS: Final = 128
 # 255 levels in the steps of 65,535: both ends stay where they are.
 _STEPS: Final = 257
 
@@ -102,7 +103,10 @@ def _layers(alone: Srgba8, cut: CutOut, recipe: Recipe) -> Encoded:
     """
     height, width = cut.matte.shape
     near = cv2.resize(cut.people_srgb.astype(np.uint8), (width, height))
-    colours = np.where(alone[..., 3:] > 0, alone[..., :3], near)
+    colours = near.astype(np.uint8, copy=False)
+    for top in range(0, height, _STRIP_ROWS):  # a large picture has no room for copies
+        rows = slice(top, top + _STRIP_ROWS)
+        np.copyto(colours[rows], alone[rows, :, :3], where=alone[rows, :, 3:] > 0)
     small = recipe.files.effort == Effort.SMALL
     files = {
         COLOURS: images.encode_jpeg(colours, quality=recipe.quality, small=small).content,
