@@ -53,7 +53,7 @@ def rank(
     looks = scoring.beside(of, sitters)
     stands_out = looks.apart >= np.quantile(looks.apart, CONTRAST_RANK)
     melts_nowhere = looks.worst >= min(NOWHERE_LESS, float(np.quantile(looks.worst, WORST_RANK)))
-    # Where no design can do both, one of them counts.
+    # Where no design can do all, two of the three will do: no sunburst behind the earnest either.
     everywhere = melts_nowhere.astype(int) + (looks.from_clothes >= NOT_ALIKE)
     at = {preset.name: index for index, preset in enumerate(of)}
     found = []
@@ -66,7 +66,8 @@ def rank(
         )
         ranked = Ranked(preset, Candidate(name, scoring.score(terms), terms))
         index = at[preset.name]
-        first = misfits.suits(preset, sitters), bool(stands_out[index]), int(everywhere[index])
+        met = int(everywhere[index]) + (terms.mood > 0)
+        first = misfits.suits(preset, sitters), bool(stands_out[index]), met
         found.append((first, ranked))
     # Sorting is stable: among equals the library's order decides, the same everywhere.
     found.sort(key=lambda one: (one[0], one[1].candidate.score), reverse=True)
