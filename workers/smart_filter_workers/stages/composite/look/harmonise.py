@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_workers.backgrounds import colours
-from smart_filter_workers.results import Face, Matte8, Srgb8
+from smart_filter_workers.results import Face, Srgb8
 from smart_filter_workers.stages.composite.look import maps
 from smart_filter_workers.stages.composite.matting.blocks import Floats
 from smart_filter_workers.stages.composite.models.base import CutOut, Srgba8
@@ -69,7 +69,7 @@ class Change:
 def toward(
     cut: CutOut, ground: Srgb8 | Srgba8, *, strength: float, faces: Sequence[Face]
 ) -> CutOut:
-    """Return a cut-out in the ground's light; where nobody is, its photo is black.
+    """Return a cut-out in the ground's light.
 
     faces: in pixels of the cut-out.
     """
@@ -77,14 +77,9 @@ def toward(
     if change is None:
         return cut
     curves = curve(change)
-    rows, columns = _around(cut.matte)
-    # Not zeros_like, which writes every one of them.
-    photo = np.zeros(cut.photo_srgb.shape, np.uint8)
-    levels = np.rint(curves).astype(np.uint8)[None]
-    cv2.LUT(cut.photo_srgb[rows, columns], levels, dst=photo[rows, columns])
     return replace(
         cut,
-        photo_srgb=photo,
+        curves=np.rint(curves).astype(np.uint8),
         people_srgb=_put_through(curves, cut.people_srgb),
         backdrop_srgb=_put_through(curves, cut.backdrop_srgb),
     )
@@ -177,12 +172,6 @@ def _for_skin(tint: Floats, skin: Floats) -> Floats:
 
 def _no_longer(vector: Floats, most: float) -> Floats:
     return np.asarray(vector * min(1.0, most / max(float(np.hypot(*vector)), 1e-6)), np.float32)
-
-
-def _around(matte: Matte8) -> tuple[slice, slice]:
-    """Return the rows and columns in which somebody is."""
-    x, y, across, down = cv2.boundingRect(matte)
-    return slice(y, y + down), slice(x, x + across)
 
 
 def _put_through(curves: NDArray[np.float32], srgb: Floats) -> Floats:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,12 +22,21 @@ class CutOut:
     photo_srgb: (H, W, 3) uint8; matte: (H, W) uint8.
     people_srgb, backdrop_srgb: (h, w, 3) float32, 0..255, far smaller than the photo: the
         colours of the people and of the old background near each place of the edge.
+    curves: (256, 3) uint8, what becomes of each level of the photo's red, green and blue; None:
+        nothing. The photo itself is put through them part by part, when it is laid on.
     """
 
     photo_srgb: Srgb8
     matte: Matte8
     people_srgb: NDArray[np.float32]
     backdrop_srgb: NDArray[np.float32]
+    curves: NDArray[np.uint8] | None = None
+
+    def pixels(self, part: slice | tuple[slice, slice]) -> Srgb8:
+        """Return a part of the photo, put through the curves; not to be written to."""
+        if self.curves is None:
+            return self.photo_srgb[part]
+        return np.asarray(cv2.LUT(self.photo_srgb[part], self.curves[np.newaxis]), np.uint8)
 
 
 class Compositor(Protocol):

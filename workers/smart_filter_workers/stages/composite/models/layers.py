@@ -30,6 +30,7 @@ CARD: Final = ModelCard(
     default=True,
 )
 WHOLE: Final = 255
+STRIP_ROWS: Final = 128
 _RGBA: Final = 4
 
 
@@ -66,8 +67,7 @@ class _Layers:
         """Lay the people on a ground, in place."""
         if ground.shape[2] == _RGBA:
             return _over_some(cut, ground)
-        whole = cv2.inRange(cut.matte, WHOLE, WHOLE)
-        cv2.copyTo(cut.photo_srgb, whole, ground)
+        _lay_whole(cut, ground)
         for block in blocks.band(cut.matte):
             alpha, people = _edge(cut, block)
             # Ground + (people - ground) · alpha, in place.
@@ -85,8 +85,7 @@ def _over_some(cut: CutOut, ground: Srgba8) -> Srgba8:
 
     Source: Porter & Duff 1984, "Compositing digital images", over.
     """
-    whole = cv2.inRange(cut.matte, WHOLE, WHOLE)
-    cv2.copyTo(cv2.cvtColor(cut.photo_srgb, cv2.COLOR_RGB2RGBA), whole, ground)
+    _lay_whole(cut, ground)
     for block in blocks.band(cut.matte):
         alpha, people = _edge(cut, block)
         part = ground[block]
@@ -98,12 +97,25 @@ def _over_some(cut: CutOut, ground: Srgba8) -> Srgba8:
     return ground
 
 
+def _lay_whole(cut: CutOut, ground: Srgb8 | Srgba8) -> None:
+    """Copy the people where nothing shows through them, strip by strip: no copy is full-size."""
+    for top in range(0, len(ground), STRIP_ROWS):
+        rows = slice(top, top + STRIP_ROWS)
+        whole = cv2.inRange(cut.matte[rows], WHOLE, WHOLE)
+        if not whole.any():
+            continue
+        people = cut.pixels(rows)
+        if ground.shape[2] == _RGBA:
+            people = np.asarray(cv2.cvtColor(people, cv2.COLOR_RGB2RGBA), np.uint8)
+        cv2.copyTo(people, whole, ground[rows])
+
+
 def _edge(cut: CutOut, block: Block) -> tuple[Floats, Floats]:
     """Return alpha, (h, w, 1), and the people's colours, (h, w, 3), of one block."""
     size = cut.matte.shape
     alpha = np.divide(cut.matte[block], 255, dtype=np.float32)[..., np.newaxis]
     people = colours.unmixed(
-        cut.photo_srgb[block].astype(np.float32),
+        cut.pixels(block).astype(np.float32),
         alpha,
         blocks.enlarged_part(cut.people_srgb, block, size),
         blocks.enlarged_part(cut.backdrop_srgb, block, size),
