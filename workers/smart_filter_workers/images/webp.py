@@ -14,6 +14,8 @@ _METHOD, _METHOD_SMALL = 0, 4
 # The first that minds how much room the modes of blocks have (half a megabyte for all of them,
 # RFC 6386, 9.3): 24 megapixels with a camera's noise need more without.
 _MINDFUL_METHOD: Final = 2
+# The small one takes 0.3 s a megapixel for 3 % fewer bytes than the mindful one: not for these.
+_LARGE_PX: Final = 12_500_000
 # Pillow's words for that there was no room.
 _NO_ROOM: Final = "encoding error 6"
 _STEP: Final = 10
@@ -26,8 +28,9 @@ def packed(pixels: Srgb8, *, quality: int, small: bool, tags: bytes) -> tuple[by
     that it has room for.
     """
     picture = Image.fromarray(pixels)
+    large = pixels.shape[0] * pixels.shape[1] > _LARGE_PX
     told: ValueError | None = None
-    for method, tried in _attempts(quality, small=small):
+    for method, tried in _attempts(quality, small=small, large=large):
         file = io.BytesIO()
         try:
             picture.save(
@@ -47,12 +50,12 @@ def packed(pixels: Srgb8, *, quality: int, small: bool, tags: bytes) -> tuple[by
     raise ValueError("there is no room even at the least quality") from told
 
 
-def _attempts(quality: int, *, small: bool) -> Iterator[tuple[int, int]]:
+def _attempts(quality: int, *, small: bool, large: bool) -> Iterator[tuple[int, int]]:
     """Yield methods and qualities, best first."""
-    method = _METHOD_SMALL if small else _METHOD
-    yield method, quality
-    if not small:
-        yield _MINDFUL_METHOD, quality
-    for tried in range(quality - _STEP, 0, -_STEP):
+    if small and not large:
+        yield _METHOD_SMALL, quality
+    elif not small:
+        yield _METHOD, quality
+    for tried in range(quality, 0, -_STEP):
         yield _MINDFUL_METHOD, tried
     yield _MINDFUL_METHOD, 1
