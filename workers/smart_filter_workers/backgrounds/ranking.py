@@ -53,8 +53,9 @@ def rank(
     looks = scoring.beside(of, sitters)
     stands_out = looks.apart >= np.quantile(looks.apart, CONTRAST_RANK)
     melts_nowhere = looks.worst >= min(NOWHERE_LESS, float(np.quantile(looks.worst, WORST_RANK)))
-    # Where no design can do all, two of the three will do: no sunburst behind the earnest either.
-    everywhere = melts_nowhere.astype(int) + (looks.from_clothes >= NOT_ALIKE)
+    # Where no design can do all, white before white is the worst of it, and no sunburst belongs
+    # behind the earnest either.
+    everywhere = melts_nowhere.astype(int) + 2 * (looks.from_clothes >= NOT_ALIKE)
     at = {preset.name: index for index, preset in enumerate(of)}
     found = []
     for name, preset in named:
