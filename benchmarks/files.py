@@ -2,12 +2,16 @@
 
 python -m benchmarks.files
 
-One thread; the portrait of the tests, a megapixel of it, before designs of every eighth name.
+One thread; the portrait of the tests, a megapixel of it, before designs of every eighth name; and
+fifty megapixels of it with grain, each in a process of its own.
 """
 
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -24,6 +28,9 @@ from smart_filter_workers.results import Encoded, Srgb8
 FORMATS = ("jpg", "webp", "avif", "png")
 LIMITS = {"jpg": 60_000, "webp": 30_000, "avif": 30_000, "png": 200_000}
 PICTURES = 6
+LARGE_SIDE, GRAIN = 7071, 4
+# Source: proc(5), clear_refs: what sets the highest resident size back to the present one.
+_CLEAR, _FORGET_THE_HEIGHT = Path("/proc/self/clear_refs"), "5"
 
 
 def measure() -> list[figures.Figure]:
@@ -41,7 +48,35 @@ def measure() -> list[figures.Figure]:
         limited = partial(images.fitted, manner=Manner(format_), most_bytes=most)
         what = f"{format_} of at most {most // 1000} kB"
         found += _figures(what, [partial(limited, one) for one in pictures])
-    return found
+    return [*found, *(_height(one, small) for one in FORMATS for small in (False, True))]
+
+
+def _height(format_: str, small: bool) -> figures.Figure:  # noqa: FBT001 - of one caller
+    effort = "small" if small else "fast"
+    command = [sys.executable, "-m", __spec__.name, format_, effort]
+    told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return figures.Figure(
+        name=f"{format_}, {effort}, 50 MP, memory", unit="MB", samples=[float(told)]
+    )
+
+
+def _tell_height(format_: str, effort: str) -> None:
+    cv2.setNumThreads(1)
+    native_threads.one_per_call()
+    picture = cv2.resize(a_portrait(SIDE_OF_1_MP).srgb, (LARGE_SIDE, LARGE_SIDE))
+    large = picture.astype(np.uint8, copy=False)
+    random = np.random.default_rng(1)
+    for row in large:  # a large picture's grain at once would be the height
+        row[:] = np.clip(row + random.normal(0, GRAIN, (LARGE_SIDE, 1)), 0, 255)
+    _CLEAR.write_text(_FORGET_THE_HEIGHT)
+    before = _megabytes("VmRSS")
+    images.encode(large, Manner(format_, small=effort == "small"))
+    print(_megabytes("VmHWM") - before)
+
+
+def _megabytes(field: str) -> float:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith(field)).split()[1]) / 1024
 
 
 def _pictures() -> Iterator[Srgb8]:
@@ -67,4 +102,7 @@ def _figures(what: str, runs: list[Callable[[], Encoded]]) -> list[figures.Figur
 
 
 if __name__ == "__main__":
-    figures.tell(measure())
+    if sys.argv[1:]:
+        _tell_height(*sys.argv[1:])
+    else:
+        figures.tell(measure())
