@@ -128,6 +128,20 @@ class OutboundSettings(BaseSettings):
     ] = ()
 
 
+class SecretsSettings(BaseSettings):
+    """What secrets of others are sealed with before they are stored.
+
+    key: one or more texts of at least 32 characters, separated by commas. The first seals, all
+        open; without it there are no webhooks.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="SMART_FILTER_SECRETS_", frozen=True)
+
+    key: Annotated[
+        tuple[Annotated[SecretStr, Field(min_length=32)], ...], NoDecode, BeforeValidator(_words)
+    ] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """All that a server process is told by its environment."""
@@ -138,6 +152,7 @@ class Settings:
     engine: EngineSettings
     keep: KeepSettings
     outbound: OutboundSettings
+    secrets: SecretsSettings
     data: Path
 
     @property
@@ -159,6 +174,7 @@ def load() -> Settings:
             engine=EngineSettings(),
             keep=KeepSettings(),
             outbound=OutboundSettings(),
+            secrets=SecretsSettings(),
             data=places.data_folder(),
         )
     except ValidationError as error:
@@ -198,6 +214,7 @@ def _told(error: ValidationError) -> str:
         "StorageSettings": "SMART_FILTER_STORAGE_",
         "KeepSettings": "SMART_FILTER_KEEP_",
         "OutboundSettings": "SMART_FILTER_OUTBOUND_",
+        "SecretsSettings": "SMART_FILTER_SECRETS_",
     }.get(error.title, "SMART_FILTER_")
     variable = prefix + "_".join(str(part) for part in first["loc"]).upper()
     if first["type"] == "missing":
