@@ -132,6 +132,18 @@ class Contradiction(InvalidRecipe):
     code = "contradiction"
 
 
+class InvalidRequest(InvalidRecipe):
+    """One or more fields of a body that is no recipe are wrong; `errors` names every one."""
+
+    code = "invalid_request"
+
+
+class WebhookDisabled(Conflict):
+    """Nothing is sent to the webhook now: it was paused, or its server answered 410."""
+
+    code = "webhook_disabled"
+
+
 class NotAvailable(InvalidRecipe):
     """A recipe name or value that the contract knows and this version does not serve yet."""
 

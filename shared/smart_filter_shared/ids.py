@@ -10,6 +10,8 @@ JobId = NewType("JobId", uuid.UUID)
 Tenant = NewType("Tenant", str)
 LeaseToken = NewType("LeaseToken", uuid.UUID)
 WorkerId = NewType("WorkerId", uuid.UUID)
+WebhookId = NewType("WebhookId", uuid.UUID)
+DeliveryId = NewType("DeliveryId", uuid.UUID)
 Capability = NewType("Capability", str)
 
 
@@ -26,6 +28,16 @@ def new_lease_token() -> LeaseToken:
 def new_worker_id() -> WorkerId:
     """Return a fresh random id for a starting worker process."""
     return WorkerId(uuid.uuid4())
+
+
+def new_webhook_id() -> WebhookId:
+    """Return a fresh UUIDv7: webhooks sort by creation."""
+    return WebhookId(uuid_utils.compat.uuid7())
+
+
+def new_delivery_id() -> DeliveryId:
+    """Return a fresh random id; receivers know a delivery by it."""
+    return DeliveryId(uuid.uuid4())
 
 
 def day_of(job_id: JobId) -> dt.date:

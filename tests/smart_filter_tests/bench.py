@@ -41,13 +41,14 @@ TENANT = Tenant("tests")
 _TABLES = (
     *("jobs", "stages", "workers", "keys", "models", "artifacts", "tenants", "capabilities"),
     *("tombstones", "measures", "backgrounds", "events", "requests"),
+    *("webhooks", "webhook_secrets", "deliveries", "delivery_attempts"),
 )
 KEEPING = Keeping(input_seconds=24 * 3600, result_seconds=7 * 24 * 3600)
 
 
 def settings_of(addresses: Addresses, **more: str) -> Settings:
     """Read settings as a process would that was told of these servers and nothing else."""
-    environment = {**addresses.environment(), **more}
+    environment = {**addresses.environment(), "SMART_FILTER_SECRETS_KEY": "s" * 32, **more}
     with mock.patch.dict(os.environ, environment, clear=True):
         return settings_module.load()
 

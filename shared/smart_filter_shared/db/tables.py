@@ -50,6 +50,8 @@ jobs = Table(
     Column("outcome", Text),
     Column("finished_at", _Moment),
     Column("error", JSONB),
+    # Who is told of its end, beside the tenant's webhooks.
+    Column("webhook_url", Text),
     CheckConstraint("outcome IN ('succeeded', 'failed', 'canceled')", name="jobs_outcome"),
     CheckConstraint("(outcome IS NULL) = (finished_at IS NULL)", name="jobs_finished"),
     Index("jobs_by_tenant", "tenant", "id"),

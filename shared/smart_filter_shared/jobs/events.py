@@ -74,7 +74,7 @@ class News:
 
 
 # A transaction's number, as one that is read can be compared with it.
-_RECORD = text("""
+_INSERT = """
     INSERT INTO events (job_id, type, stage, state, at, written_in)
     SELECT happened.*, statement_timestamp(),
         CAST(CAST(pg_current_xact_id() AS text) AS bigint)
@@ -82,7 +82,24 @@ _RECORD = text("""
         CAST(:job_ids AS uuid[]), CAST(:types AS text[]), CAST(:stages AS text[]),
         CAST(:states AS text[])
     ) AS happened
-""")
+"""
+_RECORD = text(_INSERT)
+# In the same statement whoever wants to be told is noted: one delivery for each webhook, and
+# for the address that the job names. Those of one lane may hold up each other, of two never.
+_RECORD_ENDS = text(f"""
+    WITH recorded AS ({_INSERT} RETURNING job_id, type, at)
+    INSERT INTO deliveries (id, tenant, webhook, url, lane, job_id, type, happened_at, due_at)
+    SELECT gen_random_uuid(), jobs.tenant, told.*, jobs.id, recorded.type, at, at
+    FROM recorded JOIN jobs ON jobs.id = recorded.job_id, LATERAL (
+        SELECT CAST(id AS text), NULL, CAST(id AS text) FROM webhooks
+        WHERE webhooks.tenant = jobs.tenant AND recorded.type = ANY(webhooks.events)
+            AND webhooks.disabled IS NULL
+        UNION ALL
+        SELECT 'default', webhook_url, jobs.tenant || ' ' || split_part(webhook_url, '/', 3)
+        WHERE webhook_url IS NOT NULL
+    ) AS told (webhook, url, lane)
+    WHERE recorded.type = ANY(:finals)
+""")  # noqa: S608 - both parts stand here
 
 _OF_JOB = text("""
     SELECT id, type, stage, state, at FROM events
@@ -104,12 +121,14 @@ _NOW = text("SELECT CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) A
 
 
 def record(connection: Connection, happened: Sequence[Happened]) -> None:
-    """Write events, in this order."""
+    """Write events, in this order, and for ends the deliveries to whoever wants to be told."""
     if not happened:
         return
+    ends = any(one.type in FINAL for one in happened)
     connection.execute(
-        _RECORD,
+        _RECORD_ENDS if ends else _RECORD,
         {
+            "finals": [str(one) for one in FINAL],
             "job_ids": [one.job_id for one in happened],
             "types": [str(one.type) for one in happened],
             "stages": [None if one.stage is None else str(one.stage) for one in happened],

@@ -83,6 +83,11 @@ def find(connection: Connection, job_id: JobId, tenant: Tenant) -> JobRow | None
     return next(iter(_with_stages(connection, query)), None)
 
 
+def among(connection: Connection, job_ids: Collection[JobId]) -> dict[JobId, JobRow]:
+    """Return those of the jobs that there are, whosever they are."""
+    return jobs_in(_rows(connection, select(tables.jobs).where(tables.jobs.c.id.in_(job_ids))))
+
+
 def is_deleted(connection: Connection, job_id: JobId, tenant: Tenant) -> bool:
     """Whether a tenant has deleted this job of its own."""
     grave = tables.tombstones

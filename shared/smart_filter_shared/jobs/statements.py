@@ -234,6 +234,11 @@ EXPIRE = text("""
 FORGET = (
     text("DELETE FROM stages WHERE job_id = :job_id"),
     text("DELETE FROM events WHERE job_id = :job_id"),
+    text("""
+        DELETE FROM delivery_attempts USING deliveries
+        WHERE deliveries.id = delivery_attempts.delivery_id AND deliveries.job_id = :job_id
+    """),
+    text("DELETE FROM deliveries WHERE job_id = :job_id"),
     text("DELETE FROM jobs WHERE id = :job_id"),
     # What was answered tells of it; that something was is kept.
     text("UPDATE requests SET body = NULL WHERE job_id = :job_id"),

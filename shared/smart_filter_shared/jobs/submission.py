@@ -18,7 +18,7 @@ from smart_filter_shared.recipe import Recipe, stages
 class Submission:
     """A job about to be written.
 
-    plans: what runs each of its stages.
+    plans: what runs each of its stages.  webhook_url: who is told of its end beside webhooks.
     """
 
     job_id: JobId
@@ -31,6 +31,7 @@ class Submission:
     background_key: str | None
     keeping: Keeping
     plans: Mapping[StageName, Plan]
+    webhook_url: str | None = None
 
 
 def stage_rows(submission: Submission) -> list[dict[str, object]]:

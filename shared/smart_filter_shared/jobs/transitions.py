@@ -59,6 +59,7 @@ def submit(connection: Connection, submission: Submission) -> list[Capability]:
             background_key=submission.background_key,
             created_at=func.statement_timestamp(),
             estimated_seconds=submission.place.estimated_seconds,
+            webhook_url=submission.webhook_url,
         )
     )
     given = [submission.photo_key, submission.background_key]

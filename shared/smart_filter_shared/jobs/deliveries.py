@@ -1,0 +1,354 @@
+"""Deliveries: what is to be sent to whom, who sends it, and what came of it.
+
+They are written with the events that they tell of (events.py), in the same transaction. A
+sender claims them under a lease, as workers claim stages; a sender that dies gives them back
+by its silence. One that was sent may be sent again, under the same id: receivers go by that.
+"""
+
+import datetime as dt
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from sqlalchemy import Connection, Row, text
+
+from smart_filter_shared.errors import NotFound
+from smart_filter_shared.ids import DeliveryId, JobId, LeaseToken, Tenant, new_delivery_id
+
+TEST: Final = "webhook.test"
+# For how long what was delivered, or failed for good, is kept.
+KEPT_DAYS: Final = 7
+
+# The lanes are found by jumping from one to the next, so that a hundred thousand that wait in
+# one cost no more than one. Of each lane no more than a few are in flight at a time, whoever
+# sends them; where there is no room for all, each lane has its turn.
+_CLAIM = text("""
+    WITH RECURSIVE lanes AS (
+        (SELECT lane FROM deliveries WHERE state = 'waiting' ORDER BY lane LIMIT 1)
+        UNION ALL
+        SELECT (
+            SELECT deliveries.lane FROM deliveries
+            WHERE state = 'waiting' AND deliveries.lane > lanes.lane
+            ORDER BY deliveries.lane LIMIT 1
+        ) FROM lanes WHERE lanes.lane IS NOT NULL
+    ), open_lanes AS MATERIALIZED (
+        SELECT lane, greatest(0, :few - (
+            SELECT count(*) FROM deliveries
+            WHERE state = 'sending' AND deliveries.lane = lanes.lane
+                AND leased_until > statement_timestamp()
+        )) AS free
+        FROM lanes
+        WHERE lane IS NOT NULL AND (lane = ANY(CAST(:lanes AS text[]))) = :among
+    ), due AS MATERIALIZED (
+        SELECT found.id, found.place FROM open_lanes, LATERAL (
+            SELECT id, row_number() OVER () AS place FROM (
+                SELECT id FROM deliveries
+                WHERE deliveries.lane = open_lanes.lane AND state = 'waiting'
+                    AND due_at <= statement_timestamp()
+                ORDER BY due_at LIMIT open_lanes.free
+                FOR UPDATE SKIP LOCKED
+            ) AS locked
+        ) AS found
+    ), chosen AS (
+        SELECT id FROM due ORDER BY place, random() LIMIT :most
+    )
+    UPDATE deliveries SET
+        state = 'sending', attempt = attempt + 1, lease_token = gen_random_uuid(),
+        leased_until = statement_timestamp() + make_interval(secs => :lease_seconds)
+    FROM chosen WHERE deliveries.id = chosen.id
+    RETURNING deliveries.id, tenant, webhook, url, lane, job_id, type, happened_at, attempt,
+        lease_token
+""")
+_RECOVER = text("""
+    UPDATE deliveries SET
+        state = 'waiting', attempt = attempt - 1, due_at = statement_timestamp(),
+        lease_token = NULL, leased_until = NULL
+    WHERE id IN (
+        SELECT id FROM deliveries
+        WHERE state = 'sending' AND leased_until < statement_timestamp() FOR UPDATE SKIP LOCKED
+    )
+""")
+_RELEASE = text("""
+    UPDATE deliveries SET
+        state = 'waiting', attempt = attempt - 1, due_at = statement_timestamp(),
+        lease_token = NULL, leased_until = NULL
+    WHERE id = :id AND lease_token = :token
+""")
+_CONCLUDE = text("""
+    UPDATE deliveries SET
+        state = :state, lease_token = NULL, leased_until = NULL,
+        due_at = statement_timestamp() + make_interval(secs => :wait_seconds),
+        finished_at = CASE WHEN :state = 'waiting' THEN NULL ELSE statement_timestamp() END
+    WHERE id = :id AND lease_token = :token
+    RETURNING id
+""")
+_LOG = text("""
+    INSERT INTO delivery_attempts (delivery_id, at, seconds, status, answer, error)
+    VALUES (
+        :id, statement_timestamp() - make_interval(secs => :seconds), :seconds, :status, :answer,
+        :error
+    )
+""")
+_WRITE_TEST = text("""
+    INSERT INTO deliveries (id, tenant, webhook, lane, type, happened_at, due_at)
+    VALUES (:id, :tenant, :webhook, :webhook, :type, statement_timestamp(), statement_timestamp())
+""")
+_LISTED = text("""
+    SELECT id, number, tenant, webhook, url, job_id, type, happened_at, state, due_at
+    FROM deliveries
+    WHERE tenant = :tenant AND webhook = :webhook AND number < :before
+        AND (CAST(:state AS text) IS NULL OR state = :state)
+    ORDER BY number DESC LIMIT :limit
+""")
+_ATTEMPTS = text("""
+    SELECT delivery_id, at, seconds, status, answer, error FROM delivery_attempts
+    WHERE delivery_id = ANY(:ids) ORDER BY delivery_id, id
+""")
+# One that is being sent stays so; one that waits has its turn at once.
+_REPLAY = text("""
+    UPDATE deliveries SET
+        attempt = CASE WHEN state = 'waiting' THEN attempt ELSE 0 END,
+        state = 'waiting', due_at = statement_timestamp(), finished_at = NULL
+    WHERE tenant = :tenant AND webhook = :webhook AND state <> 'sending'
+        AND (id = :id OR CAST(:id AS uuid) IS NULL AND state = 'failed')
+""")
+_FIND = text("""
+    SELECT id, number, tenant, webhook, url, job_id, type, happened_at, state, due_at
+    FROM deliveries WHERE tenant = :tenant AND webhook = :webhook AND id = :id
+""")
+_FORGET_OLD = text("""
+    WITH old AS MATERIALIZED (
+        SELECT id FROM deliveries
+        WHERE finished_at < statement_timestamp() - make_interval(days => :days)
+        ORDER BY finished_at LIMIT :most
+        FOR UPDATE SKIP LOCKED
+    ), log AS (
+        DELETE FROM delivery_attempts USING old WHERE delivery_id = old.id
+    )
+    DELETE FROM deliveries USING old WHERE deliveries.id = old.id
+""")
+_NO_LIMIT: Final = 2**63 - 1
+
+
+class DeliveryState(StrEnum):
+    """Where a delivery stands; the last two are final, until it is replayed."""
+
+    WAITING = "waiting"
+    SENDING = "sending"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A delivery that this sender is to send now.
+
+    webhook: an id, or `default`.  url: that the job named; None: the webhook's.
+    lane: those of one lane may hold up each other.  job_id: None for a test.
+    attempt: 1 for the first.  token: fences what is written of it.
+    """
+
+    id: DeliveryId
+    tenant: Tenant
+    webhook: str
+    url: str | None
+    lane: str
+    job_id: JobId | None
+    type: str
+    happened_at: dt.datetime
+    attempt: int
+    token: LeaseToken
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What came of sending.
+
+    seconds: until all of the answer was there.  status, answer: of the receiver, its first KB
+    as text.  error: why there was no answer.
+    """
+
+    seconds: float
+    status: int | None = None
+    answer: str | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One line of the log."""
+
+    at: dt.datetime
+    tried: Tried
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A delivery and all that came of it; number: rises from one to the next."""
+
+    id: DeliveryId
+    number: int
+    webhook: str
+    url: str | None
+    job_id: JobId | None
+    type: str
+    happened_at: dt.datetime
+    state: DeliveryState
+    due_at: dt.datetime
+    attempts: tuple[Attempt, ...]
+
+
+def claim(
+    connection: Connection,
+    *,
+    most: int,
+    few: int,
+    lease_seconds: float,
+    only: Collection[str] | None = None,
+    never: Collection[str] = (),
+) -> list[Claimed]:
+    """Take what is due, `few` of a lane at a time, from `only` these lanes or from all but some."""
+    rows = connection.execute(
+        _CLAIM,
+        {
+            "most": most,
+            "few": few,
+            "lease_seconds": lease_seconds,
+            "among": only is not None,
+            "lanes": list(never if only is None else only),
+        },
+    )
+    return [
+        Claimed(
+            id=DeliveryId(row.id),
+            tenant=Tenant(row.tenant),
+            webhook=row.webhook,
+            url=row.url,
+            lane=row.lane,
+            job_id=None if row.job_id is None else JobId(row.job_id),
+            type=row.type,
+            happened_at=row.happened_at,
+            attempt=row.attempt,
+            token=LeaseToken(row.lease_token),
+        )
+        for row in rows
+    ]
+
+
+def recover(connection: Connection) -> int:
+    """Take back what a sender that has died was sending; return how many."""
+    return connection.execute(_RECOVER).rowcount
+
+
+def release(connection: Connection, claimed: Claimed) -> None:
+    """Hand back what was not sent after all; its attempt is refunded."""
+    connection.execute(_RELEASE, {"id": claimed.id, "token": claimed.token})
+
+
+def conclude(
+    connection: Connection,
+    claimed: Claimed,
+    tried: Tried,
+    state: DeliveryState,
+    *,
+    wait_seconds: float = 0.0,
+) -> None:
+    """Write what came of a delivery; nothing when its lease was lost meanwhile.
+
+    wait_seconds: for one that waits for another attempt, how long.
+    """
+    held = connection.execute(
+        _CONCLUDE,
+        {
+            "id": claimed.id,
+            "token": claimed.token,
+            "state": str(state),
+            "wait_seconds": wait_seconds,
+        },
+    ).one_or_none()
+    if held is not None:
+        connection.execute(
+            _LOG,
+            {
+                "id": claimed.id,
+                "seconds": tried.seconds,
+                "status": tried.status,
+                "answer": tried.answer,
+                "error": tried.error,
+            },
+        )
+
+
+def write_test(connection: Connection, tenant: Tenant, webhook: str) -> Delivery:
+    """Have a test sent to a webhook."""
+    where = {"id": new_delivery_id(), "tenant": tenant, "webhook": webhook}
+    connection.execute(_WRITE_TEST, {**where, "type": TEST})
+    return _delivery(connection.execute(_FIND, where).one(), {})
+
+
+def listed(
+    connection: Connection,
+    tenant: Tenant,
+    webhook: str,
+    *,
+    state: DeliveryState | None,
+    before: int | None,
+    limit: int,
+) -> list[Delivery]:
+    """Return a page of a webhook's deliveries, the newest first, and all their attempts."""
+    rows = connection.execute(
+        _LISTED,
+        {
+            "tenant": tenant,
+            "webhook": webhook,
+            "state": None if state is None else str(state),
+            "before": _NO_LIMIT if before is None else before,
+            "limit": limit,
+        },
+    ).all()
+    attempts = _attempts(connection, [row.id for row in rows])
+    return [_delivery(row, attempts) for row in rows]
+
+
+def replay(connection: Connection, tenant: Tenant, webhook: str, id_: DeliveryId) -> Delivery:
+    """Have a delivery sent once more, with all its attempts.  Raises NotFound."""
+    where = {"tenant": tenant, "webhook": webhook, "id": id_}
+    connection.execute(_REPLAY, where)
+    row = connection.execute(_FIND, where).one_or_none()
+    if row is None:
+        raise NotFound(f"delivery {id_}")
+    return _delivery(row, _attempts(connection, [row.id]))
+
+
+def replay_failed(connection: Connection, tenant: Tenant, webhook: str) -> int:
+    """Have all sent once more that failed for good; return how many."""
+    return connection.execute(_REPLAY, {"tenant": tenant, "webhook": webhook, "id": None}).rowcount
+
+
+def forget_old(connection: Connection, *, most: int) -> None:
+    """Forget what was over a week ago."""
+    connection.execute(_FORGET_OLD, {"days": KEPT_DAYS, "most": most})
+
+
+def _attempts(connection: Connection, ids: Collection[object]) -> Mapping[object, list[Attempt]]:
+    attempts: dict[object, list[Attempt]] = {}
+    for row in connection.execute(_ATTEMPTS, {"ids": list(ids)}):
+        tried = Tried(row.seconds, row.status, row.answer, row.error)
+        attempts.setdefault(row.delivery_id, []).append(Attempt(row.at, tried))
+    return attempts
+
+
+def _delivery(row: Row[tuple[object, ...]], attempts: Mapping[object, list[Attempt]]) -> Delivery:
+    return Delivery(
+        id=DeliveryId(row.id),
+        number=row.number,
+        webhook=row.webhook,
+        url=row.url,
+        job_id=None if row.job_id is None else JobId(row.job_id),
+        type=row.type,
+        happened_at=row.happened_at,
+        state=DeliveryState(row.state),
+        due_at=row.due_at,
+        attempts=tuple(attempts.get(row.id, ())),
+    )
