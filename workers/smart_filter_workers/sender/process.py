@@ -1,0 +1,47 @@
+"""The process `smart-filter sender`: the loop with all that it needs, until told to stop."""
+
+import signal
+from typing import Final
+
+import anyio
+
+from smart_filter_shared.db import sessions
+from smart_filter_shared.errors import SetupFailed
+from smart_filter_shared.sealing import Seal
+from smart_filter_shared.settings import Settings
+from smart_filter_workers.sender.posting import Posting
+from smart_filter_workers.sender.sending import Pace, Render, Sender
+
+_DATABASE_CONNECTIONS: Final = 5
+
+
+def serve(settings: Settings, *, render: Render) -> None:
+    """Send until SIGINT or SIGTERM.
+
+    Raises SetupFailed when no key is set that opens the secrets of webhooks.
+    """
+    keys = [key.get_secret_value() for key in settings.secrets.key]
+    if not keys:
+        raise SetupFailed(
+            "SMART_FILTER_SECRETS_KEY is not set; set it to what the API has, or use "
+            "`smart-filter up`, which draws one"
+        )
+    anyio.run(_serve, settings, Seal(keys), render)
+
+
+async def _serve(settings: Settings, seal: Seal, render: Render) -> None:
+    database = sessions.async_engine(settings.database, connections=_DATABASE_CONNECTIONS)
+    pace = Pace(drain_seconds=settings.engine.drain_seconds)
+    posting = Posting(settings.outbound, at_once=pace.most)
+    stopping = anyio.Event()
+    try:
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            async with anyio.create_task_group() as beside:
+                beside.start_soon(
+                    Sender(database, posting, seal=seal, render=render, pace=pace).run, stopping
+                )
+                async for _ in signals:
+                    stopping.set()
+                    break
+    finally:
+        await database.dispose()
