@@ -10,7 +10,17 @@ from fastapi import FastAPI
 from smart_filter_api import deps, openapi, problems
 from smart_filter_api.envelope import Envelope
 from smart_filter_api.latencies import Latencies
-from smart_filter_api.routes import backgrounds, filters, health, jobs, metrics, models, outputs
+from smart_filter_api.routes import (
+    backgrounds,
+    deliveries,
+    filters,
+    health,
+    jobs,
+    metrics,
+    models,
+    outputs,
+    webhooks,
+)
 from smart_filter_shared.settings import Settings
 
 
@@ -36,7 +46,10 @@ def create(settings: Settings) -> FastAPI:
     problems.install(app)
     app.state.latencies = Latencies()
     app.add_middleware(Envelope, latencies=app.state.latencies)
-    for resource in (jobs, outputs, models, backgrounds, filters, health, metrics):
+    for resource in (
+        *(jobs, outputs, models, backgrounds, filters, webhooks, deliveries),
+        *(health, metrics),
+    ):
         app.include_router(resource.router)
     app.openapi = cache(partial(openapi.schema, app))  # type: ignore[method-assign]  # FastAPI's own way
     return app

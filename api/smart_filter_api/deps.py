@@ -28,6 +28,7 @@ from smart_filter_shared.jobs.measures import Reading
 from smart_filter_shared.jobs.published import Published
 from smart_filter_shared.jobs.retention import Keeping
 from smart_filter_shared.presets import PRESETS, Preset
+from smart_filter_shared.sealing import Seal
 from smart_filter_shared.settings import Settings
 from smart_filter_shared.stock import Picture
 from smart_filter_shared.storage.objects import ObjectStore
@@ -63,6 +64,7 @@ class Services:
     measured: what the metrics show of the database.
     watching: those who wait for jobs.
     json_bodies: bounds how many JSON bodies are in memory at once.
+    seal: what seals secrets; None where the operator has set no key.
     """
 
     database: AsyncEngine
@@ -79,6 +81,7 @@ class Services:
     measured: Remembered[Reading]
     watching: Watching
     json_bodies: anyio.CapacityLimiter
+    seal: Seal | None
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
@@ -149,6 +152,7 @@ async def opened(settings: Settings) -> AsyncIterator[Services]:
         measured=Remembered(_MEASURED_SECONDS),
         watching=Watching(partial(_news, reader)),
         json_bodies=anyio.CapacityLimiter(_JSON_BODIES),
+        seal=_seal(settings),
     )
     try:
         async with anyio.create_task_group() as beside:
@@ -162,6 +166,11 @@ async def opened(settings: Settings) -> AsyncIterator[Services]:
     finally:
         doorbell.close()
         await database.dispose()
+
+
+def _seal(settings: Settings) -> Seal | None:
+    keys = [key.get_secret_value() for key in settings.secrets.key]
+    return Seal(keys) if keys else None
 
 
 async def _news(reader: AsyncEngine, horizon: int | None) -> News:
@@ -197,3 +206,4 @@ def _caller_with(scope: Scope) -> Callable[..., Awaitable[Caller]]:
 
 Submitter = Annotated[Caller, Depends(_caller_with(Scope.SUBMIT))]
 Reader = Annotated[Caller, Depends(_caller_with(Scope.READ))]
+Administrator = Annotated[Caller, Depends(_caller_with(Scope.ADMIN))]

@@ -6,6 +6,7 @@ died is free again, and one whose answer is stored was really done.
 Source: draft-ietf-httpapi-idempotency-key-header.
 """
 
+import base64
 import contextlib
 import hashlib
 import re
@@ -31,11 +32,14 @@ from smart_filter_shared.errors import (
 )
 from smart_filter_shared.ids import JobId, Tenant
 from smart_filter_shared.jobs.retention import REQUEST_HOURS
+from smart_filter_shared.sealing import Seal
 
 REPLAYED: Final = "Idempotency-Replayed"
 # No request takes so long once its body is here: whoever claimed the key has died.
 _ABANDONED_SECONDS: Final = 60
 _MOST_CHARACTERS: Final = 255
+# No JSON document begins so.
+_SEALED: Final = b"sealed:"
 
 IdempotencyKey = Annotated[
     str | None,
@@ -81,9 +85,15 @@ class Once:
     replayed: what it was answered before; then there is nothing to do.
     """
 
-    def __init__(self, named: dict[str, object] | None, replayed: Response | None) -> None:
+    def __init__(
+        self,
+        named: dict[str, object] | None,
+        replayed: Response | None,
+        seal: Seal | None = None,
+    ) -> None:
         self.replayed = replayed
         self._named = named
+        self._seal = seal
 
     def remember(
         self,
@@ -91,12 +101,19 @@ class Once:
         answer: Response,
         *,
         job_id: JobId | None = None,
+        secret: bool = False,
     ) -> None:
         """Store what is answered, in the transaction that does what was asked.
 
+        secret: whether the answer shows one: it is stored sealed then.
         Raises IdempotencyInProgress when the claim was given to another request meanwhile.
         """
         if self._named is not None:
+            body = bytes(answer.body)
+            if secret:
+                assert self._seal is not None, "who shows a secret has sealed it before"
+                about = _about(self._named)
+                body = _SEALED + base64.b64encode(self._seal.close(body, about=about))
             stored = connection.execute(
                 _STORE,
                 {
@@ -104,7 +121,7 @@ class Once:
                     "status": answer.status_code,
                     "media_type": answer.media_type,
                     "location": answer.headers.get("Location"),
-                    "body": bytes(answer.body).decode(),
+                    "body": body.decode(),
                     "job_id": job_id,
                 },
             )
@@ -135,7 +152,7 @@ async def once(
     if replayed is not None:
         yield Once(named, replayed)
         return
-    claim = Once(named, None)
+    claim = Once(named, None, services.seal)
     try:
         yield claim
     except (Rejected, Conflict) as error:
@@ -184,7 +201,7 @@ async def _claimed(services: Services, named: dict[str, object]) -> Response | N
         if before.location is not None:
             headers["Location"] = before.location
         return Response(
-            before.body,
+            _opened(before.body, named, services.seal),
             status_code=before.status,
             media_type=before.media_type,
             headers=headers,
@@ -195,3 +212,14 @@ async def _claimed(services: Services, named: dict[str, object]) -> Response | N
     if isinstance(found, Error):
         raise found
     return found
+
+
+def _opened(stored: str, named: dict[str, object], seal: Seal | None) -> bytes:
+    body = stored.encode()
+    if seal is None or not body.startswith(_SEALED):
+        return body
+    return seal.open(base64.b64decode(body.removeprefix(_SEALED)), about=_about(named))
+
+
+def _about(named: dict[str, object]) -> str:
+    return f"request {named['key']} of {named['tenant']}"

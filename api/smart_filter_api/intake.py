@@ -13,9 +13,10 @@ from fastapi import Request
 from python_multipart.multipart import parse_options_header
 
 from smart_filter_api import json_body, multipart, photo_header
-from smart_filter_api.multipart import BACKGROUND, PHOTO, PICTURES
+from smart_filter_api.multipart import BACKGROUND, PHOTO, PICTURES, WEBHOOK_URL
 from smart_filter_api.photo_header import PhotoHeader
-from smart_filter_shared.errors import MalformedRequest
+from smart_filter_shared import web_address
+from smart_filter_shared.errors import FieldError, InvalidRecipe, MalformedRequest
 
 # What one picture holds of memory; the rest of it goes to a temporary file.
 _MEMORY_BYTES = 1_000_000
@@ -38,18 +39,22 @@ class Spooled:
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """The pictures of a request, and the fields that came with them, in order for each name."""
+    """The pictures of a request, and the fields that came with them, in order for each name.
+
+    webhook_url: who is to be told of the job's end beside the tenant's webhooks.
+    """
 
     photo: Spooled
     background: Spooled | None
     fields: Mapping[str, Sequence[str]]
+    webhook_url: str | None = None
 
     @property
     def fingerprint(self) -> bytes:
         """What tells it from any other upload."""
         background = None if self.background is None else self.background.digest
         fields = sorted((name, list(texts)) for name, texts in self.fields.items())
-        return json.dumps([self.photo.digest, background, fields]).encode()
+        return json.dumps([self.photo.digest, background, fields, self.webhook_url]).encode()
 
 
 @asynccontextmanager
@@ -74,8 +79,10 @@ async def received(request: Request) -> AsyncIterator[Upload]:
                 if name not in spools:
                     spools[name] = _spool(open_files)
                 await spools[name].take(piece)
+        told = _address(form.fields.get(WEBHOOK_URL, []))
         pictures = {name: await spools[name].judged(PICTURES[name]) for name in spools}
-        yield Upload(pictures[PHOTO], pictures.get(BACKGROUND), form.fields)
+        fields = {name: texts for name, texts in form.fields.items() if name != WEBHOOK_URL}
+        yield Upload(pictures[PHOTO], pictures.get(BACKGROUND), fields, told)
 
 
 @asynccontextmanager
@@ -94,9 +101,22 @@ async def _json(request: Request) -> AsyncIterator[Upload]:
         # A document is taken apart in memory: one after the other, when all of it is here.
         async with request.app.state.services.json_bodies:
             sent = await anyio.to_thread.run_sync(lambda: json_body.read(raw.read()))
+            told = _address([] if sent.webhook_url is None else [sent.webhook_url])
             await spool.take(sent.photo)
         photo = await spool.judged(PICTURES[PHOTO])
-        yield Upload(photo, None, sent.fields)
+        yield Upload(photo, None, sent.fields, told)
+
+
+def _address(texts: Sequence[str]) -> str | None:
+    """Return the address that was sent, in its usual spelling.  Raises InvalidRecipe."""
+    if not texts:
+        return None
+    if len(texts) > 1:
+        raise InvalidRecipe([FieldError(f"/{WEBHOOK_URL}", "is there more than once")])
+    try:
+        return str(web_address.read(texts[0]))
+    except ValueError as error:
+        raise InvalidRecipe([FieldError(f"/{WEBHOOK_URL}", str(error))]) from error
 
 
 def _refuse_announced(request: Request, most: int) -> None:

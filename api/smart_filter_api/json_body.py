@@ -19,6 +19,7 @@ from smart_filter_api.multipart import (
     MAX_PARTS,
     MAX_PHOTO_BYTES,
     MAX_VALUE_BYTES,
+    WEBHOOK_URL,
     too_large,
 )
 from smart_filter_shared.errors import (
@@ -34,8 +35,8 @@ from smart_filter_shared.recipe.words import pointer
 MAX_BODY_BYTES: Final = -(-MAX_PHOTO_BYTES // 3) * 4 + MAX_OTHER_BYTES
 _DEEPEST: Final = 8
 _PHOTO: Final = "photo_base64"
-_LATER: Final = ("photo_url", "upload_id", "webhook_url")
-_NAMES: Final = (_PHOTO, *_LATER, "recipe")
+_LATER: Final = ("photo_url", "upload_id")
+_NAMES: Final = (_PHOTO, *_LATER, WEBHOOK_URL, "recipe")
 _SOURCES: Final = (_PHOTO, "photo_url", "upload_id")
 _FILTERS: Final = "filters"
 
@@ -46,10 +47,14 @@ _DATA_URL = re.compile(rb"data:[^,]{0,100};base64,")
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What a JSON body holds: the photo's bytes, and the recipe as a form would have it."""
+    """What a JSON body holds: the photo's bytes, and the recipe as a form would have it.
+
+    webhook_url: as it was sent.
+    """
 
     photo: bytes
     fields: Mapping[str, list[str]]
+    webhook_url: str | None
 
 
 def read(body: bytes) -> Sent:
@@ -80,7 +85,10 @@ def read(body: bytes) -> Sent:
         )
     if found is None or document[_PHOTO] != "":
         raise MalformedRequest(f"{_PHOTO} is not a text of base64")
-    return Sent(_photo(found[2]), _Fields().read(document.get("recipe")))
+    webhook_url = document.get(WEBHOOK_URL)
+    if webhook_url is not None and not isinstance(webhook_url, str):
+        raise InvalidRecipe([FieldError(pointer(WEBHOOK_URL), "is not a text")])
+    return Sent(_photo(found[2]), _Fields().read(document.get("recipe")), webhook_url)
 
 
 def _document(body: bytes) -> dict[str, Any]:

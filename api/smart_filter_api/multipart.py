@@ -23,6 +23,8 @@ MAX_VALUE_BYTES = 4096
 
 PHOTO = "photo"
 BACKGROUND = BACKGROUND_FILE
+# The field that belongs to no recipe.
+WEBHOOK_URL = "webhook_url"
 # The parts that are pictures, each of MAX_PHOTO_BYTES at most, and what a sentence calls them.
 PICTURES = {PHOTO: "photo", BACKGROUND: "background"}
 MAX_BODY_BYTES = len(PICTURES) * MAX_PHOTO_BYTES + MAX_OTHER_BYTES

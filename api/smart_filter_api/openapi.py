@@ -63,6 +63,12 @@ _LOOK: Schema = {
     "harmonise": _words("auto", "the people's colours toward the background's light, 0 to 1"),
 }
 
+_WEBHOOK_URL: Schema = {
+    "type": "string",
+    "format": "uri",
+    "description": "told of the job's end, signed with the secret of the webhook `default`",
+}
+
 # The body of POST /v1/jobs, which its route reads as it arrives, past FastAPI.
 SUBMISSION: Schema = {
     "required": True,
@@ -84,6 +90,7 @@ SUBMISSION: Schema = {
                         "description": "a picture to stand behind the people, bounded as the "
                         "photo is; asks for the background `file`",
                     },
+                    "webhook_url": _WEBHOOK_URL,
                     "background": {
                         "type": "string",
                         "default": "auto",
@@ -167,6 +174,7 @@ SUBMISSION: Schema = {
                         "contentEncoding": "base64",
                         "description": "the photo's bytes, bounded as the part `photo` is",
                     },
+                    "webhook_url": _WEBHOOK_URL,
                     "recipe": {
                         "type": "object",
                         "description": "the fields of the form, those with dots nested: "

@@ -53,12 +53,14 @@ KINDS: Mapping[str, Kind] = {
     "unsupported_media": Kind(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Not an accepted picture"),
     "invalid_recipe": Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "The recipe is not valid"),
     "contradiction": Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "The recipe contradicts itself"),
+    "invalid_request": Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "A field of the body is not valid"),
+    "webhook_disabled": Kind(HTTPStatus.CONFLICT, "The webhook is disabled"),
     "not_available": Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "Not available in this version"),
     _INTERNAL: Kind(HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong here"),
     "unavailable": Kind(HTTPStatus.SERVICE_UNAVAILABLE, "The service is not available now"),
 }
 # Those that any endpoint of this version has.
-_METHODS = ("DELETE", "GET", "POST")
+_METHODS = ("DELETE", "GET", "PATCH", "POST")
 _CODE_OF_STATUS = {
     HTTPStatus.NOT_FOUND: "not_found",
     HTTPStatus.METHOD_NOT_ALLOWED: "method_not_allowed",

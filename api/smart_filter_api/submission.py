@@ -13,9 +13,14 @@ from sqlalchemy import Connection
 from smart_filter_api.deps import Services
 from smart_filter_api.intake import Spooled, Upload
 from smart_filter_shared.cards import ModelCard, TaskName
-from smart_filter_shared.errors import InvalidRecipe, StorageUnavailable
+from smart_filter_shared.errors import (
+    FieldError,
+    InvalidRecipe,
+    NotAvailable,
+    StorageUnavailable,
+)
 from smart_filter_shared.ids import Capability, Tenant, new_job_id
-from smart_filter_shared.jobs import fairness, models, queries, transitions
+from smart_filter_shared.jobs import fairness, models, queries, transitions, webhooks
 from smart_filter_shared.jobs.models import Plan
 from smart_filter_shared.jobs.presence import CELL
 from smart_filter_shared.jobs.published import Published
@@ -25,6 +30,9 @@ from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.recipe import Recipe
 from smart_filter_shared.recipe import fields as recipe_fields
 from smart_filter_shared.storage import keys
+
+# What is told who wants a webhook where the operator has set no key.
+NO_KEY = "webhooks need the setting SMART_FILTER_SECRETS_KEY here"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +57,15 @@ async def accept(
     StorageUnavailable; then there is no row, and no object unless storage has just gone.
     """
     submission = await _planned(services, tenant, upload)
+    seal = services.seal
+    if upload.webhook_url is not None and seal is None:
+        raise NotAvailable([FieldError("/webhook_url", NO_KEY)])
+
+    def write(connection: Connection) -> Accepted:
+        if upload.webhook_url is not None and seal is not None:
+            webhooks.ensure_default(connection, seal, tenant)
+        return _write(connection, submission, also)
+
     async with contextlib.AsyncExitStack() as undoing:
         pictures = {
             submission.photo_key: upload.photo,
@@ -59,7 +76,7 @@ async def accept(
                 undoing.push_async_callback(_remove, services, key)
                 await _store(services, key, picture)
         async with services.transaction() as connection:
-            accepted = await connection.run_sync(_write, submission, also)
+            accepted = await connection.run_sync(write)
             # From here on a commit that seems to fail may have happened: the pictures stay, and
             # retention removes them should no row name them.
             undoing.pop_all()
@@ -91,6 +108,7 @@ async def _planned(services: Services, tenant: Tenant, upload: Upload) -> Submis
         background_key=None if upload.background is None else keys.background(tenant, job_id),
         keeping=services.keeping,
         plans=plans,
+        webhook_url=upload.webhook_url,
     )
 
 

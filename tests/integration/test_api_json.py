@@ -73,7 +73,7 @@ def test_a_recipe_is_nested_where_a_form_has_dots(api: Api) -> None:
         (b'{"photo_base64": "AAAA", "recipe": {"\\ud800": "a"}}', 400, "malformed_request"),
         (b'{"\\ud800": "a"}', 400, "malformed_request"),
         (b'{"recipe": {"photo_base64": "AAAA"}}', 400, "malformed_request"),
-        (b'{"photo_base64": "AAAA", "webhook_url": "x"}', 422, "not_available"),
+        (b'{"photo_base64": "AAAA", "webhook_url": "x"}', 422, "invalid_recipe"),
     ],
 )
 def test_a_body_that_is_none_is_told(api: Api, body: bytes, status: int, code: str) -> None:

@@ -1,0 +1,61 @@
+"""Small JSON documents as bodies, bounded as they arrive."""
+
+import json
+from typing import Any, Final, TypeVar
+
+from fastapi import Request
+from pydantic import BaseModel, ValidationError
+from python_multipart.multipart import parse_options_header
+
+from smart_filter_api.intake import in_time
+from smart_filter_shared.errors import FieldError, InvalidRequest, MalformedRequest
+from smart_filter_shared.recipe.words import pointer
+
+MOST_BYTES: Final = 65_536
+_SILENT_SECONDS: Final = 10.0
+_REFERENCE: Final = "#/components/schemas/{model}"
+
+Document = TypeVar("Document", bound=BaseModel)
+
+
+async def read(request: Request) -> bytes:
+    """Return the body of a request.
+
+    Raises MalformedRequest when it is too large, or called anything but JSON.
+    """
+    if parse_options_header(request.headers.get("content-type"))[0] != b"application/json":
+        raise MalformedRequest("send a document with Content-Type: application/json")
+    body = bytearray()
+    async for piece in in_time(request.stream(), seconds=_SILENT_SECONDS):
+        body += piece
+        if len(body) > MOST_BYTES:
+            raise MalformedRequest(f"the document is larger than {MOST_BYTES} bytes")
+    return bytes(body)
+
+
+def parse(kind: type[Document], body: bytes) -> Document:
+    """Return the document that a body is.
+
+    Raises MalformedRequest when it is none, InvalidRequest, which names every field at fault.
+    """
+    try:
+        values = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise MalformedRequest(f"the body is no JSON document: {error}") from error
+    if not isinstance(values, dict):
+        raise MalformedRequest("the body is no JSON object")
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        raise InvalidRequest(
+            [
+                FieldError("".join(pointer(str(part)) for part in wrong["loc"]), wrong["msg"])
+                for wrong in error.errors(include_url=False, include_input=False)
+            ]
+        ) from None  # the original would repeat what was sent
+
+
+def described(kind: type[BaseModel]) -> dict[str, Any]:  # OpenAPI's own type
+    """Return OpenAPI's description of a body."""
+    schema = kind.model_json_schema(ref_template=_REFERENCE)
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}

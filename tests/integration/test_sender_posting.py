@@ -1,0 +1,144 @@
+"""How receivers are reached: by checked addresses, within a time, and told plainly why not."""
+
+import socket
+import threading
+from collections.abc import Iterable, Sequence
+
+import anyio
+import pytest
+
+from smart_filter_shared.settings import OutboundSettings
+from smart_filter_tests import web
+from smart_filter_tests.web import LOOPBACK, Answer, a_site
+from smart_filter_workers.sender import outbound
+from smart_filter_workers.sender.posting import Posting
+
+HOSTILE = [
+    "http://169.254.169.254/latest/meta-data/",
+    "http://[::ffff:127.0.0.1]/",
+    "http://[64:ff9b::7f00:1]/",
+    "http://[fd00:ec2::254]/",
+    "http://0.0.0.0/",
+    "http://10.0.0.1:8080/",
+    "http://8.8.8.8:22/",
+    "http://127.1/",
+    "http://2130706433/",
+    "http://user@example.com/",
+    "ftp://example.com/",
+    "file:///etc/passwd",
+    "http://local.test/",
+    "http://mixed.test/",
+    "http://none.test/",
+]
+NAMES = {
+    "local.test": ["127.0.0.1"],
+    "mixed.test": ["8.8.8.8", "10.0.0.1"],
+    "site.test": [LOOPBACK],
+}
+
+
+def look_up(host: str) -> Sequence[str]:
+    if host == "away.test":
+        raise OSError("nobody answers")
+    return NAMES.get(host, [])
+
+
+def post(
+    url: str, *, allow: tuple[str, ...] = (LOOPBACK,), seconds: float = 5.0
+) -> outbound.Answer | outbound.Silence:
+    async def send() -> outbound.Answer | outbound.Silence:
+        posting = Posting(
+            OutboundSettings(allow=allow), at_once=4, seconds=seconds, resolve=look_up
+        )
+        return await posting.post(url, headers={"webhook-id": "one"}, body=b"{}")
+
+    return anyio.run(send)
+
+
+def silence(url: str, **how: float) -> str:
+    came = post(url, **how)  # type: ignore[arg-type]  # seconds alone
+    assert isinstance(came, outbound.Silence)
+    return came.why
+
+
+@pytest.mark.parametrize("url", HOSTILE)
+def test_nothing_is_reached_that_is_not_public(url: str) -> None:
+    came = post(url, allow=())
+
+    assert isinstance(came, outbound.Silence)
+    assert "public internet" in came.why or came.why.startswith("the address")
+
+
+def test_body_and_headers_arrive_at_the_name_that_was_asked_for() -> None:
+    with a_site({"/hook?a=1": web.answer(201, b"thanks", content__length="6")}) as site:
+        came = post(f"http://site.test:{site.port}/hook?a=1", allow=("site.test",))
+
+    assert came == outbound.Answer(201, b"thanks")
+    (head,) = site.requests
+    assert head.startswith(b"POST /hook?a=1 HTTP/1.1\r\n")
+    assert f"Host: site.test:{site.port}\r\n".encode() in head
+    assert b"webhook-id: one\r\n" in head
+    assert b"uthorization" not in head
+    assert b"ookie" not in head
+
+
+def test_redirect_is_told_and_not_followed() -> None:
+    with a_site({"/": web.redirect("/elsewhere")}) as site:
+        came = post(f"{site.url}/")
+
+    assert came == outbound.Answer(302, b"")
+    assert len(site.requests) == 1
+
+
+def test_retry_after_is_handed_on() -> None:
+    busy = web.answer(503, retry__after="7", content__length="0")
+    with a_site({"/": busy}) as site:
+        assert post(f"{site.url}/") == outbound.Answer(503, b"", "7")
+
+
+def test_first_kilobyte_of_an_endless_answer_is_enough() -> None:
+    def endless(closing: threading.Event) -> Iterable[bytes]:
+        yield web.answer(200, b"")
+        while not closing.is_set():
+            yield b"y" * 10_000
+
+    with a_site({"/": endless}) as site:
+        assert post(f"{site.url}/") == outbound.Answer(200, b"y" * 1024)
+
+
+def silent(closing: threading.Event) -> Iterable[bytes]:
+    closing.wait(20)
+    return []
+
+
+def test_silence_has_an_end() -> None:
+    with a_site({"/": silent}) as site:
+        assert silence(f"{site.url}/", seconds=0.2) == "no answer within 0.2 s"
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [(b"SSH-2.0-OpenSSH\r\n\r\n", "it does not speak HTTP"), (b"", "it does not speak HTTP")],
+)
+def test_what_is_no_answer_is_told(said: Answer, why: str) -> None:
+    with a_site({"/": said}) as site:
+        assert silence(f"{site.url}/") == why
+
+
+def test_closed_port_is_told() -> None:
+    with socket.create_server((LOOPBACK, 0)) as taken:
+        port = taken.getsockname()[1]
+
+    assert silence(f"http://{LOOPBACK}:{port}/") == "it cannot be connected to, or broke off"
+
+
+def test_name_that_nobody_looks_up_is_told() -> None:
+    assert "looked up" in silence("http://away.test/")
+
+
+def test_handshake_that_never_comes_leaves_no_connection_open() -> None:
+    # The site waits for the end of a head, or of the connection: else it would never close.
+    with a_site({}) as site:
+        why = silence(site.url.replace("http:", "https:") + "/", seconds=0.3)
+
+    assert why == "no answer within 0.3 s"

@@ -1,0 +1,203 @@
+"""Webhooks as their owners see them: made, changed, rotated, deleted, and nobody else's."""
+
+import base64
+import uuid
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import text
+
+from smart_filter_api.keys import Scope
+from smart_filter_shared.ids import Tenant
+from smart_filter_tests.serving import Api, a_photo
+
+URL = "https://example.com/hooks"
+PHOTO = a_photo()
+PHOTO64 = base64.b64encode(PHOTO).decode()
+
+
+def made(api: Api, **fields: object) -> dict[str, Any]:
+    answer = api.client.post("/v1/webhooks", json={"url": URL, **fields})
+    assert answer.status_code == 201, answer.text
+    shown: dict[str, Any] = answer.json()
+    return shown
+
+
+def test_new_webhook_shows_its_secret_once(api: Api) -> None:
+    shown = made(api, events=["job.succeeded"])
+
+    assert set(shown) == {"id", "url", "events", "secret"}
+    assert len(base64.b64decode(shown["secret"].removeprefix("whsec_"))) == 32
+    again = api.client.get(f"/v1/webhooks/{shown['id']}").json()
+    assert "secret" not in again
+    assert (again["url"], again["events"], again["enabled"]) == (URL, ["job.succeeded"], True)
+    assert api.client.get("/v1/webhooks").json() == {"items": [again], "next_cursor": None}
+
+
+def test_no_secret_lies_open_in_the_database(api: Api) -> None:
+    shown = api.client.post(
+        "/v1/webhooks", json={"url": URL}, headers={"Idempotency-Key": "one"}
+    ).json()
+    key = base64.b64decode(shown["secret"].removeprefix("whsec_"))
+
+    with api.bench.transaction() as connection:
+        stored = [
+            *connection.execute(text("SELECT sealed FROM webhook_secrets")).scalars(),
+            *connection.execute(text("SELECT convert_to(body, 'UTF8') FROM requests")).scalars(),
+        ]
+
+    assert len(stored) == 2
+    assert not any(key in one or shown["secret"].encode() in one for one in stored)
+
+
+def test_webhook_made_again_under_its_key_is_one_and_shows_the_same_secret(api: Api) -> None:
+    headers = {"Idempotency-Key": "one"}
+
+    first, again = (
+        api.client.post("/v1/webhooks", json={"url": URL}, headers=headers) for _ in range(2)
+    )
+
+    assert first.json() == again.json()
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert len(api.client.get("/v1/webhooks").json()["items"]) == 1
+
+
+def test_webhook_is_changed_in_what_is_given(api: Api) -> None:
+    webhook = made(api, events=["job.failed"])
+    path = f"/v1/webhooks/{webhook['id']}"
+
+    paused = api.client.patch(path, json={"enabled": False}).json()
+    moved = api.client.patch(path, json={"url": "https://example.org/", "enabled": True}).json()
+
+    assert (paused["enabled"], paused["disabled"], paused["url"]) == (False, "paused", URL)
+    assert (moved["enabled"], moved["disabled"]) == (True, None)
+    assert (moved["url"], moved["events"]) == ("https://example.org/", ["job.failed"])
+
+
+def test_deleted_webhook_is_gone(api: Api) -> None:
+    path = f"/v1/webhooks/{made(api)['id']}"
+
+    assert api.client.delete(path).status_code == 204
+
+    assert api.client.get(path).status_code == 404
+    with api.bench.transaction() as connection:
+        assert connection.execute(text("SELECT count(*) FROM webhook_secrets")).scalar_one() == 0
+
+
+def test_rotating_shows_another_secret(api: Api) -> None:
+    webhook = made(api)
+
+    rotated = api.client.post(f"/v1/webhooks/{webhook['id']}/rotate").json()
+
+    assert rotated["id"] == webhook["id"]
+    assert rotated["secret"].startswith("whsec_")
+    assert rotated["secret"] != webhook["secret"]
+    assert rotated["former_until"] is not None
+
+
+def test_default_secret_is_shown_when_it_is_rotated(api: Api) -> None:
+    rotated = api.client.post("/v1/webhooks/default/rotate").json()
+
+    assert (rotated["id"], rotated["former_until"]) == ("default", None)
+    assert rotated["secret"].startswith("whsec_")
+
+
+@pytest.mark.parametrize(
+    ("document", "pointers"),
+    [
+        ({}, ["/url"]),
+        ({"url": 3}, ["/url"]),
+        ({"url": "ftp://example.com/"}, ["/url"]),
+        ({"url": "http://user:secret@example.com/"}, ["/url"]),
+        ({"url": "http://0x7f.1/"}, ["/url"]),
+        ({"url": URL, "events": []}, ["/events"]),
+        ({"url": URL, "events": ["job.queued"]}, ["/events/0"]),
+        ({"url": URL, "event": ["job.failed"]}, ["/event"]),
+        ({"url": "x", "events": "job.failed"}, ["/url", "/events"]),
+    ],
+)
+def test_wrong_field_is_named(api: Api, document: object, pointers: list[str]) -> None:
+    answer = api.client.post("/v1/webhooks", json=document)
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    assert [one["pointer"] for one in answer.json()["errors"]] == pointers
+    assert api.client.get("/v1/webhooks").json()["items"] == []
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"[" * 5000, b'"' + b"x" * 70_000 + b'"'])
+def test_body_that_is_no_object_is_malformed(api: Api, body: bytes) -> None:
+    answer = api.client.post(
+        "/v1/webhooks", content=body, headers={"Content-Type": "application/json"}
+    )
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "malformed_request")
+
+
+def test_fiftieth_webhook_is_the_last(api: Api) -> None:
+    for _ in range(50):
+        made(api)
+
+    answer = api.client.post("/v1/webhooks", json={"url": URL})
+
+    assert answer.status_code == 422
+    assert "50" in answer.json()["detail"]
+
+
+def test_foreign_webhook_answers_as_an_unknown_one(api: Api) -> None:
+    webhook = made(api)
+    stranger = {"Authorization": f"Bearer {api.key(*Scope, tenant=Tenant('else'))}"}
+
+    for given in (webhook["id"], str(uuid.uuid4()), "none"):
+        answers = [
+            api.client.request(method, f"/v1/webhooks/{given}{rest}", json=body, headers=stranger)
+            for method, rest, body in _OPERATIONS
+        ]
+
+        assert [answer.status_code for answer in answers] == [404] * len(_OPERATIONS)
+        assert {answer.json()["detail"] for answer in answers} == {f"webhook {given}"}
+    assert api.client.get(f"/v1/webhooks/{webhook['id']}").json()["enabled"]
+
+
+_OPERATIONS: list[tuple[str, str, dict[str, object] | None]] = [
+    ("GET", "", None),
+    ("PATCH", "", {"enabled": False}),
+    ("POST", "/rotate", None),
+    ("POST", "/test", None),
+    ("GET", "/deliveries", None),
+    ("POST", "/deliveries/replay", None),
+    ("POST", f"/deliveries/{uuid.UUID(int=1)}/replay", None),
+    ("DELETE", "", None),
+]
+
+
+@pytest.mark.parametrize("scope", [Scope.SUBMIT, Scope.READ])
+def test_key_without_the_scope_changes_nothing(api: Api, scope: Scope) -> None:
+    webhook = made(api)
+    headers = {"Authorization": f"Bearer {api.key(scope)}"}
+
+    answers = [
+        api.client.request(
+            method, f"/v1/webhooks/{webhook['id']}{rest}", json=body, headers=headers
+        )
+        for method, rest, body in _OPERATIONS
+        if method != "GET"
+    ]
+
+    assert {answer.status_code for answer in answers} == {403}
+
+
+def test_webhook_url_of_a_job_is_looked_at_at_the_door(api: Api) -> None:
+    wrong: list[httpx.Response] = [
+        api.client.post(
+            "/v1/jobs",
+            files={"photo": ("photo", PHOTO)},
+            data={"webhook_url": "file:///etc/passwd"},
+        ),
+        api.client.post("/v1/jobs", json={"photo_base64": PHOTO64, "webhook_url": "nowhere"}),
+        api.client.post("/v1/jobs", json={"photo_base64": PHOTO64, "webhook_url": 7}),
+    ]
+
+    assert [answer.status_code for answer in wrong] == [422] * 3
+    assert [answer.json()["errors"][0]["pointer"] for answer in wrong] == ["/webhook_url"] * 3
+    assert api.leftovers() == {}

@@ -1,0 +1,158 @@
+"""Receivers of webhooks: real servers on the loopback, and a sender that is run by hand."""
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import anyio
+import anyio.from_thread
+import anyio.lowlevel
+
+from smart_filter_api import notices
+from smart_filter_shared.db import sessions
+from smart_filter_shared.jobs.deliveries import Claimed
+from smart_filter_shared.jobs.queries import JobRow
+from smart_filter_shared.sealing import Seal
+from smart_filter_shared.settings import OutboundSettings
+from smart_filter_tests.bench import KEEPING, Bench
+from smart_filter_workers.sender.posting import Posting
+from smart_filter_workers.sender.sending import Pace, Sender
+
+LOOPBACK = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Got:
+    """One request; names of headers in lower case."""
+
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Says:
+    """What a receiver answers."""
+
+    status: int = 204
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Receiver:
+    """A receiver; got: what came, in order.  answer: what it says to one request.
+
+    closing: set when it closes, for an answer that would not come.
+    """
+
+    url: str
+    answer: Callable[[Got], Says]
+    got: list[Got] = field(default_factory=list)
+    closing: threading.Event = field(default_factory=threading.Event)
+
+    def hang(self, _: Got) -> Says:
+        """Answer nothing until the receiver closes."""
+        self.closing.wait(30)
+        return Says()
+
+
+@contextlib.contextmanager
+def a_receiver(answer: Callable[[Got], Says] = lambda _: Says()) -> Iterator[Receiver]:
+    """Receive while the block lasts."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            got = Got(self.path, headers, body)
+            receiver.got.append(got)
+            says = receiver.answer(got)
+            with contextlib.suppress(OSError):  # a sender that has gone
+                self.send_response(says.status)
+                for name, value in says.headers.items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(says.body)))
+                self.end_headers()
+                self.wfile.write(says.body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer((LOOPBACK, 0), Handler)
+    server.daemon_threads = False  # so that closing waits for what is being answered
+    receiver = Receiver(f"http://{LOOPBACK}:{server.server_port}/hook", answer)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield receiver
+    finally:
+        receiver.closing.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def seal_of(bench: Bench) -> Seal:
+    """Return what opens the secrets on a bench."""
+    return Seal([key.get_secret_value() for key in bench.settings.secrets.key])
+
+
+def send_due(
+    bench: Bench, *, times: int = 1, allow: tuple[str, ...] = (LOOPBACK,), seconds: float = 15.0
+) -> list[int]:
+    """Let one sender send what is due, so many times; return how much it was each time."""
+
+    async def send() -> list[int]:
+        database = sessions.async_engine(bench.settings.database, connections=4)
+        outbound = Posting(OutboundSettings(allow=allow), at_once=8, seconds=seconds)
+        sender = Sender(
+            database, outbound, seal=seal_of(bench), render=_render, pace=Pace(recover_seconds=60)
+        )
+        try:
+            return [await sender.send_due() for _ in range(times)]
+        finally:
+            await database.dispose()
+
+    return anyio.run(send)
+
+
+def _render(claimed: Claimed, job: JobRow | None) -> bytes:
+    return notices.body(claimed, job, KEEPING)
+
+
+@contextlib.contextmanager
+def sending(bench: Bench, pace: Pace) -> Iterator[Callable[[], None]]:
+    """Let a sender run in a thread while the block lasts; yields what tells it to stop."""
+    loop_ready = threading.Event()
+    told: list[tuple[anyio.lowlevel.EventLoopToken, anyio.Event]] = []
+
+    async def run() -> None:
+        database = sessions.async_engine(bench.settings.database, connections=4)
+        outbound = Posting(OutboundSettings(allow=(LOOPBACK,)), at_once=8)
+        stopping = anyio.Event()
+        told.append((anyio.lowlevel.current_token(), stopping))
+        loop_ready.set()
+        sender = Sender(database, outbound, seal=seal_of(bench), render=_render, pace=pace)
+        try:
+            await sender.run(stopping)
+        finally:
+            await database.dispose()
+
+    thread = threading.Thread(target=anyio.run, args=(run,))
+    thread.start()
+    loop_ready.wait()
+    token, stopping = told[0]
+
+    def stop() -> None:
+        if thread.is_alive():
+            with contextlib.suppress(anyio.RunFinishedError):
+                anyio.from_thread.run_sync(stopping.set, token=token)
+        thread.join()
+
+    try:
+        yield stop
+    finally:
+        stop()

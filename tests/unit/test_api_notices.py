@@ -1,0 +1,127 @@
+"""What is sent to webhooks: the job as GET shows it, and never more than 20 kB."""
+
+import datetime as dt
+import json
+import uuid
+from typing import Any
+
+import pytest
+
+from smart_filter_api import answers, notices
+from smart_filter_shared.cards import LEADING_TASK
+from smart_filter_shared.ids import DeliveryId, JobId, LeaseToken, Tenant
+from smart_filter_shared.jobs.deliveries import Claimed
+from smart_filter_shared.jobs.queries import JobRow, StageRow
+from smart_filter_shared.jobs.retention import Keeping
+from smart_filter_shared.jobs.states import JobState
+from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.recipe import Output, Recipe, stages
+
+AT = dt.datetime(2026, 1, 1, 8, 30, tzinfo=dt.UTC)
+KEEPING = Keeping(1, 1)
+FACE = {
+    "box": [1.25, 2.25, 30.125, 40.125],
+    "score": 0.987654,
+    "landmarks": [[1.123, 2.123]] * 5,
+}
+
+
+def a_job(faces: int, metadata: dict[str, str] | None = None) -> JobRow:
+    recipe = Recipe(outputs=(Output.IMAGE, Output.RATING), metadata=metadata or {})
+    facts = {
+        StageName.FACE: {"faces": [FACE] * faces},
+        StageName.SMILE: {
+            "smiles": [{"level": "mild", "score": 0.5}] * faces,
+            "eyes": [{"left_open": True, "right_open": None}] * faces,
+        },
+    }
+    return JobRow(
+        id=JobId(uuid.UUID(int=1)),
+        tenant=Tenant("tests"),
+        state=JobState.SUCCEEDED,
+        recipe=recipe,
+        seed=1,
+        photo_key="key",
+        created_at=AT,
+        finished_at=AT,
+        error=None,
+        stages=tuple(
+            StageRow(
+                name=stage,
+                state="succeeded",
+                attempt=1,
+                models={LEADING_TASK[stage]: "model"},
+                seconds=0.1,
+                started_at=AT,
+                result={"facts": facts[stage], "arrays": {}, "files": {}}
+                if stage in facts
+                else None,
+            )
+            for stage in stages(recipe)
+        ),
+    )
+
+
+def a_claimed(job: JobRow | None) -> Claimed:
+    return Claimed(
+        id=DeliveryId(uuid.UUID(int=2)),
+        tenant=Tenant("tests"),
+        webhook="a webhook",
+        url=None,
+        lane="lane",
+        job_id=None if job is None else job.id,
+        type="webhook.test" if job is None else "job.succeeded",
+        happened_at=AT,
+        attempt=1,
+        token=LeaseToken(uuid.UUID(int=3)),
+    )
+
+
+def told(job: JobRow | None) -> tuple[int, dict[str, Any]]:
+    body = notices.body(a_claimed(job), job, KEEPING)
+    return len(body), json.loads(body)
+
+
+def test_job_is_told_as_get_shows_it() -> None:
+    job = a_job(faces=3)
+
+    _, document = told(job)
+
+    assert document == {
+        "type": "job.succeeded",
+        "timestamp": "2026-01-01T08:30:00Z",
+        "data": json.loads(answers.job(job, KEEPING).model_dump_json()),
+    }
+
+
+@pytest.mark.parametrize("faces", [100, 600])
+def test_faces_of_a_crowd_become_a_count_and_a_link(faces: int) -> None:
+    length, document = told(a_job(faces))
+
+    link = "/v1/jobs/00000000-0000-0000-0000-000000000001"
+    assert length <= 16_000
+    assert document["data"]["faces"] == {"count": faces, "url": link}
+    assert document["data"]["rating"]["faces"] == faces
+    assert document["data"]["rating"]["url"] == link
+    assert document["data"]["outputs"] == {
+        "image": f"{link}/outputs/image",
+        "rating": f"{link}/outputs/rating",
+    }
+
+
+@pytest.mark.parametrize("letter", ["x", "ü", "😀", "\x01", '"'])
+def test_no_metadata_makes_it_larger_than_20_kb(letter: str) -> None:
+    metadata = {f"{number:x}" * 64: letter * 256 for number in range(16)}
+
+    length, document = told(a_job(faces=600, metadata=metadata))
+
+    assert length <= 20_000
+    assert document["data"]["state"] == "succeeded"
+    assert document["data"]["links"]["self"].endswith("1")
+
+
+def test_test_names_its_webhook() -> None:
+    _, document = told(None)
+
+    assert document["type"] == "webhook.test"
+    assert document["data"] == {"webhook_id": "a webhook"}
