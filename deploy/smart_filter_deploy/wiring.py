@@ -1,12 +1,14 @@
 """Puts the parts together: what each server process is made of."""
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from types import ModuleType
 
 from smart_filter_shared.cards import Offer
 from smart_filter_shared.db import sessions
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.jobs import models as model_table
+from smart_filter_shared.jobs.retention import Keeping
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.settings import Settings
 from smart_filter_shared.storage.objects import ObjectStore
@@ -59,6 +61,20 @@ def serve_worker(
 
     logs.configure("worker")
     app.serve(settings, stages=stages, models=models, threads=threads, extra_models=extra_models)
+
+
+def serve_sender(settings: Settings) -> None:
+    """Send what webhooks are to be told, until told to stop.
+
+    Raises SetupFailed when no key is set that opens their secrets.
+    """
+    # The images of API and workers each have one half of it.
+    from smart_filter_api import notices  # noqa: PLC0415
+    from smart_filter_workers.sender import process  # noqa: PLC0415
+
+    logs.configure("sender")
+    keeping = Keeping(settings.keep.input_seconds, settings.keep.result_seconds)
+    process.serve(settings, render=partial(notices.body, keeping=keeping))
 
 
 def offers(settings: Settings) -> list[Offer]:

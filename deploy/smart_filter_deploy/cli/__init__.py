@@ -2,7 +2,7 @@
 
 endings      how a command ends: exit statuses, and errors as one line
 run          photos in, pictures out; with photos, progress and report
-up, worker   the servers: on this machine all at once, or one process
+up, worker   the servers: on this machine all at once, or one process (worker, sender)
 jobs, models what there is
 backgrounds  pictures of one's own to stand behind people
 eval         how good and how dear models are, on photos with known answers
@@ -27,6 +27,7 @@ _COMMANDS = {
     "run": "smart_filter_deploy.cli.run:run",
     "up": "smart_filter_deploy.cli.up:up",
     "worker": "smart_filter_deploy.cli.worker:worker",
+    "sender": "smart_filter_deploy.cli.worker:sender",
     "api": "smart_filter_deploy.cli.worker:api",
     "prepare": "smart_filter_deploy.cli.worker:prepare",
     "jobs": "smart_filter_deploy.cli.jobs:jobs",

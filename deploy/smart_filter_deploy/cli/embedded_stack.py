@@ -67,7 +67,7 @@ def _start(
     _say("starting the workers" if workers > 1 else "starting a worker")
     # After the database is prepared, and a tier of its own: it stops before the API does, so
     # that whoever waits for a photo is still answered.
-    stack.start(*(_worker(number, workers) for number in range(1, workers + 1)))
+    stack.start(*(_worker(number, workers) for number in range(1, workers + 1)), _sender())
     if stop.requested:
         return None
     return stack.announce(url=f"http://{LOOPBACK}:{port}", api_key=api_key)
@@ -99,6 +99,10 @@ def _worker(number: int, workers: int) -> Command:
             *("worker", "--stages", ",".join(StageName), "--threads", str(threads))
         ),
     )
+
+
+def _sender() -> Command:
+    return Command(name="sender", argv=program.command("sender"))
 
 
 def _is_ready(port: int) -> bool:

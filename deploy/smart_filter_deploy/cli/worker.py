@@ -52,6 +52,19 @@ def worker(stages: str, models: str, threads: int | None) -> None:
         )
 
 
+@click.command()
+def sender() -> None:
+    """Send what webhooks are to be told, until told to stop; any number of these may run.
+
+    Needs the settings of a worker, and SMART_FILTER_SECRETS_KEY.
+    """
+    with needing("api"):
+        from smart_filter_deploy import wiring  # noqa: PLC0415
+        from smart_filter_shared import settings  # noqa: PLC0415
+
+        wiring.serve_sender(settings.load())
+
+
 @click.command(hidden=True)
 @click.option("--host", default="127.0.0.1")
 @click.option("--port", type=click.IntRange(1, 65535), required=True)

@@ -67,7 +67,11 @@ class Stack:
     @property
     def environment(self) -> dict[str, str]:
         """The variables that tell a process of ours where everything is."""
-        return {**self.addresses.environment(), "SMART_FILTER_DATA": str(self.folder.path)}
+        return {
+            **self.addresses.environment(),
+            "SMART_FILTER_DATA": str(self.folder.path),
+            "SMART_FILTER_SECRETS_KEY": self.folder.secret("sealing-key"),
+        }
 
     def start(self, *commands: Command) -> None:
         """Start commands as one tier and return when all are ready, or have ended if `once`.
