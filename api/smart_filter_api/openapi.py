@@ -9,7 +9,10 @@ from pydantic.json_schema import models_json_schema
 from smart_filter_api.multipart import MAX_PHOTO_BYTES, PICTURES
 from smart_filter_api.photo_header import MAX_PIXELS, PhotoFormat
 from smart_filter_api.problems import Problem
+from smart_filter_api.schemas import EventAnswer
+from smart_filter_shared import signing
 from smart_filter_shared.filters import FILTERS
+from smart_filter_shared.jobs.events import FINAL
 from smart_filter_shared.recipe import CHOOSABLE_TASKS, Crop, Edge, Effort, Format, Output, Priority
 from smart_filter_shared.recipe.fields import MAX_METADATA, MAX_METADATA_CHARACTERS, MAX_SEED
 from smart_filter_shared.recipe.files import LEAST_MAX_BYTES
@@ -196,6 +199,7 @@ def schema(app: FastAPI) -> Schema:
         summary=app.summary,
         routes=app.routes,
     )
+    document["webhooks"] = {type_: {"post": _told(type_)} for type_ in sorted(FINAL)}
     # FastAPI adds an answer that this API never gives to whatever has a parameter.
     for path in document["paths"].values():
         for operation in path.values():
@@ -206,7 +210,25 @@ def schema(app: FastAPI) -> Schema:
     schemas.pop("HTTPValidationError", None)
     schemas.pop("ValidationError", None)
     _, problem = models_json_schema(
-        [(Problem, "serialization")], ref_template="#/components/schemas/{model}"
+        [(Problem, "serialization"), (EventAnswer, "serialization")],
+        ref_template="#/components/schemas/{model}",
     )
     schemas.update(problem["$defs"])
     return document
+
+
+def _told(type_: str) -> Schema:
+    """Return what a webhook is sent.  Source: Standard Webhooks 1.0.0."""
+    headers = (signing.ID_HEADER, signing.TIMESTAMP_HEADER, signing.SIGNATURE_HEADER)
+    event = {"$ref": "#/components/schemas/EventAnswer"}
+    return {
+        "summary": f"A job has ended: {type_}",
+        "description": "At least once, under the same `webhook-id`; less than 20 kB: beyond 16 kB "
+        "`faces` and `rating` of `data` become counts and a link.",
+        "parameters": [
+            {"name": name, "in": "header", "required": True, "schema": {"type": "string"}}
+            for name in headers
+        ],
+        "requestBody": {"required": True, "content": {"application/json": {"schema": event}}},
+        "responses": {"2XX": {"description": "it was received; anything else is tried again"}},
+    }

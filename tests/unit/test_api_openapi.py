@@ -95,3 +95,10 @@ def test_form_of_a_submission_is_described(document: dict[str, Any]) -> None:
     fields = body["content"]["multipart/form-data"]["schema"]["properties"]
 
     assert {"photo", "background", "outputs", "quality", "face.model", "seed"} <= set(fields)
+
+
+def test_webhooks_are_described(document: dict[str, Any]) -> None:
+    assert set(document["webhooks"]) == {"job.succeeded", "job.failed", "job.canceled"}
+    body = document["webhooks"]["job.failed"]["post"]["requestBody"]["content"]
+    assert body["application/json"]["schema"]["$ref"].endswith("/EventAnswer")
+    assert "EventAnswer" in document["components"]["schemas"]

@@ -81,6 +81,8 @@ def take(
 
 
 def _url_of(claimed: Claimed, known: dict[WebhookId, Webhook]) -> str | None:
+    if claimed.webhook == webhooks.DEFAULT:
+        return None
     webhook = known.get(WebhookId(uuid.UUID(claimed.webhook)))
     return None if webhook is None or webhook.disabled is not None else webhook.url
 
