@@ -1,12 +1,21 @@
 """The sender's loop: quick when there is something, in order when it stops."""
 
+import dataclasses
 import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
+import anyio
+import pytest
 from sqlalchemy import text
 
+from smart_filter_shared.errors import SetupFailed
+from smart_filter_shared.settings import SecretsSettings
 from smart_filter_tests.receiving import Got, Receiver, Says, a_receiver, sending
 from smart_filter_tests.serving import Api
+from smart_filter_workers.sender import process
+from smart_filter_workers.sender.outbound import Answer, Silence
 from smart_filter_workers.sender.sending import Pace
 
 _SECONDS = 10
@@ -28,15 +37,7 @@ def test_many_ends_are_told_one_after_the_other_without_waiting(api: Api) -> Non
     # A look every ten seconds alone would take a minute for what goes four at a time.
     with a_receiver(count) as receiver:
         webhook = hooked(api, receiver)
-        with api.bench.transaction() as connection:
-            connection.execute(
-                text("""
-                    INSERT INTO deliveries (id, tenant, webhook, lane, type, happened_at, due_at)
-                    SELECT gen_random_uuid(), 'tests', :id, :id, 'webhook.test', now(), now()
-                    FROM generate_series(1, 30)
-                """),
-                {"id": webhook},
-            )
+        write(api, webhook, 30)
         with sending(api.bench, Pace(look_seconds=10)) as stop:
             assert all_told.wait(_SECONDS)
             stop()
@@ -63,3 +64,69 @@ def test_stopped_sender_hands_back_what_it_could_not_end(api: Api) -> None:
         with api.bench.transaction() as connection:
             rows = connection.execute(text("SELECT state, attempt FROM deliveries")).all()
     assert rows == [("waiting", 0)]
+
+
+@dataclass(slots=True)
+class Deaf:
+    """Reaches one receiver that answers, and for all others nobody ever.
+
+    waiting: how many posts nobody answers; heard: set when the one was reached.
+    """
+
+    waiting: int = 0
+    heard: threading.Event = field(default_factory=threading.Event)
+
+    async def post(self, url: str, *, headers: Mapping[str, str], body: bytes) -> Answer | Silence:
+        assert headers["webhook-id"]
+        assert body
+        if "quick" in url:
+            self.heard.set()
+            return Answer(204, b"")
+        self.waiting += 1
+        await anyio.sleep_forever()
+        raise AssertionError("nobody wakes it")
+
+
+def test_forty_receivers_that_hang_leave_room_for_the_one_that_does_not(api: Api) -> None:
+    outbound = Deaf()
+    for number in range(40):
+        url = f"https://example.com/{number}"
+        write(api, str(api.client.post("/v1/webhooks", json={"url": url}).json()["id"]), 20)
+    pace = Pace(look_seconds=0.01, drain_seconds=0.05)
+
+    with sending(api.bench, pace, outbound) as stop:
+        # All of the others have what they can have by then.
+        while outbound.waiting < 160:
+            assert not outbound.heard.wait(0.01)
+        url = "https://example.com/quick"
+        write(api, str(api.client.post("/v1/webhooks", json={"url": url}).json()["id"]), 1)
+
+        assert outbound.heard.wait(_SECONDS)
+        stop()
+
+    assert outbound.waiting == 160
+    with api.bench.transaction() as connection:
+        states = dict(
+            connection.execute(text("SELECT state, count(*) FROM deliveries GROUP BY 1")).all()
+        )
+    assert states == {"waiting": 800, "succeeded": 1}
+
+
+def test_sender_without_a_key_says_what_to_set(api: Api) -> None:
+    told = dataclasses.replace(api.bench.settings, secrets=SecretsSettings())
+
+    with pytest.raises(SetupFailed, match="SMART_FILTER_SECRETS_KEY is not set"):
+        process.serve(told, render=lambda *_: b"")
+
+
+def write(api: Api, webhook: str, count: int) -> None:
+    """Write deliveries that are due."""
+    with api.bench.transaction() as connection:
+        connection.execute(
+            text("""
+                INSERT INTO deliveries (id, tenant, webhook, lane, type, happened_at, due_at)
+                SELECT gen_random_uuid(), 'tests', :id, :id, 'webhook.test', now(), now()
+                FROM generate_series(1, :count)
+            """),
+            {"id": webhook, "count": count},
+        )

@@ -17,6 +17,7 @@ from smart_filter_shared.jobs.queries import JobRow
 from smart_filter_shared.sealing import Seal
 from smart_filter_shared.settings import OutboundSettings
 from smart_filter_tests.bench import KEEPING, Bench
+from smart_filter_workers.sender.outbound import Outbound
 from smart_filter_workers.sender.posting import Posting
 from smart_filter_workers.sender.sending import Pace, Sender
 
@@ -124,18 +125,23 @@ def _render(claimed: Claimed, job: JobRow | None) -> bytes:
 
 
 @contextlib.contextmanager
-def sending(bench: Bench, pace: Pace) -> Iterator[Callable[[], None]]:
-    """Let a sender run in a thread while the block lasts; yields what tells it to stop."""
+def sending(
+    bench: Bench, pace: Pace, outbound: Outbound | None = None
+) -> Iterator[Callable[[], None]]:
+    """Let a sender run in a thread while the block lasts; yields what tells it to stop.
+
+    outbound: by default it reaches receivers on the loopback.
+    """
     loop_ready = threading.Event()
     told: list[tuple[anyio.lowlevel.EventLoopToken, anyio.Event]] = []
 
     async def run() -> None:
         database = sessions.async_engine(bench.settings.database, connections=4)
-        outbound = Posting(OutboundSettings(allow=(LOOPBACK,)), at_once=8)
+        reaching = outbound or Posting(OutboundSettings(allow=(LOOPBACK,)), at_once=8)
         stopping = anyio.Event()
         told.append((anyio.lowlevel.current_token(), stopping))
         loop_ready.set()
-        sender = Sender(database, outbound, seal=seal_of(bench), render=_render, pace=pace)
+        sender = Sender(database, reaching, seal=seal_of(bench), render=_render, pace=pace)
         try:
             await sender.run(stopping)
         finally:

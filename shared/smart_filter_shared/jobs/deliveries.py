@@ -73,7 +73,8 @@ _RELEASE = text("""
     UPDATE deliveries SET
         state = 'waiting', attempt = attempt - 1, due_at = statement_timestamp(),
         lease_token = NULL, leased_until = NULL
-    WHERE id = :id AND lease_token = :token
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:tokens AS uuid[])) AS held (id, token)
+    WHERE deliveries.id = held.id AND lease_token = held.token
 """)
 _CONCLUDE = text("""
     UPDATE deliveries SET
@@ -241,9 +242,10 @@ def recover(connection: Connection) -> int:
     return connection.execute(_RECOVER).rowcount
 
 
-def release(connection: Connection, claimed: Claimed) -> None:
-    """Hand back what was not sent after all; its attempt is refunded."""
-    connection.execute(_RELEASE, {"id": claimed.id, "token": claimed.token})
+def release(connection: Connection, claimed: Collection[Claimed]) -> None:
+    """Hand back what was not sent after all; attempts are refunded."""
+    held = {"ids": [one.id for one in claimed], "tokens": [one.token for one in claimed]}
+    connection.execute(_RELEASE, held)
 
 
 def conclude(

@@ -79,8 +79,10 @@ _ROTATE = text("""
     RETURNING former_until
 """)
 _SECRETS = text("""
-    SELECT sealed, CASE WHEN former_until > statement_timestamp() THEN former END AS former
-    FROM webhook_secrets WHERE tenant = :tenant AND webhook = :webhook
+    SELECT tenant, webhook, sealed,
+        CASE WHEN former_until > statement_timestamp() THEN former END AS former
+    FROM webhook_secrets JOIN unnest(CAST(:tenants AS text[]), CAST(:webhooks AS text[]))
+        AS wanted (tenant, webhook) USING (tenant, webhook)
 """)
 
 
@@ -220,16 +222,29 @@ def ensure_default(connection: Connection, seal: Seal, tenant: Tenant) -> None:
     connection.execute(_NEW_SECRET, _sealed(seal, tenant, DEFAULT, signing.new_key()))
 
 
-def signing_keys(connection: Connection, seal: Seal, tenant: Tenant, webhook: str) -> list[bytes]:
-    """Return what a delivery is signed with: the key, and for a while the one before it.
+def secrets_of(
+    connection: Connection, owners: Collection[tuple[Tenant, str]]
+) -> dict[tuple[Tenant, str], list[bytes]]:
+    """Return what deliveries are signed with, sealed: the secret, and for a while the former.
 
-    Raises SetupFailed when they were sealed with another key.
+    owners: tenants and webhooks.
     """
-    row = connection.execute(_SECRETS, {"tenant": tenant, "webhook": webhook}).one_or_none()
-    if row is None:
-        return []
-    about = _about(tenant, webhook)
-    return [seal.open(one, about=about) for one in (row.sealed, row.former) if one is not None]
+    wanted = list(set(owners))
+    rows = connection.execute(
+        _SECRETS,
+        {"tenants": [one for one, _ in wanted], "webhooks": [one for _, one in wanted]},
+    )
+    return {
+        (Tenant(row.tenant), row.webhook): [
+            one for one in (row.sealed, row.former) if one is not None
+        ]
+        for row in rows
+    }
+
+
+def opened(seal: Seal, tenant: Tenant, webhook: str, sealed: Sequence[bytes]) -> list[bytes]:
+    """Return keys to sign with.  Raises SetupFailed when they were sealed with another key."""
+    return [seal.open(one, about=_about(tenant, webhook)) for one in sealed]
 
 
 def _sealed(seal: Seal, tenant: Tenant, webhook: str, key: bytes) -> dict[str, object]:

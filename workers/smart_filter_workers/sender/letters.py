@@ -68,11 +68,12 @@ def take(
         {WebhookId(uuid.UUID(one.webhook)) for one in claimed if one.webhook != webhooks.DEFAULT},
     )
     jobs = queries.among(connection, {one.job_id for one in claimed if one.job_id is not None})
+    secrets = webhooks.secrets_of(connection, [(one.tenant, one.webhook) for one in claimed])
     letters = []
     for one in claimed:
         url = one.url or _url_of(one, known)
         job = None if one.job_id is None else jobs.get(one.job_id)
-        keys = _keys(connection, seal, one)
+        keys = _keys(seal, one, secrets.get((one.tenant, one.webhook), []))
         if url is None or not keys or (job is None and one.job_id is not None):
             deliveries.conclude(connection, one, _NOBODY, DeliveryState.FAILED)
         else:
@@ -87,9 +88,9 @@ def _url_of(claimed: Claimed, known: dict[WebhookId, Webhook]) -> str | None:
     return None if webhook is None or webhook.disabled is not None else webhook.url
 
 
-def _keys(connection: Connection, seal: Seal, claimed: Claimed) -> list[bytes]:
+def _keys(seal: Seal, claimed: Claimed, sealed: Sequence[bytes]) -> list[bytes]:
     try:
-        return webhooks.signing_keys(connection, seal, claimed.tenant, claimed.webhook)
+        return webhooks.opened(seal, claimed.tenant, claimed.webhook, sealed)
     except SetupFailed as error:
         _log.error("a delivery cannot be signed", delivery=str(claimed.id), reason=str(error))
         return []

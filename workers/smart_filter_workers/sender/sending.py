@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 import anyio
 from anyio.abc import TaskGroup
@@ -29,6 +30,8 @@ from smart_filter_workers.sender.schedule import Verdict
 
 _log = logger("sender")
 
+_WRITE_SECONDS: Final = 5.0
+
 # Returns the body that tells of a delivery; of a test there is no job.
 Render = Callable[[Claimed, JobRow | None], bytes]
 
@@ -37,12 +40,15 @@ Render = Callable[[Claimed, JobRow | None], bytes]
 class Pace:
     """How much is sent at a time, and how often is looked.
 
-    most: in all, of which at most half goes to lanes in trouble.  few: of one lane; of one in
-    trouble it is one.  look_seconds: between looks when there is nothing; rest_seconds: at
-    least between two.  lease_seconds: more than one post takes.
+    most: in all, of which at most half goes to lanes in trouble.  at_once: taken by one look.
+    few: of one lane; of one in trouble it is one.
+    look_seconds: between looks when there is nothing; rest_seconds: at least between two.
+    lease_seconds: more than one post takes.  recover_seconds: how often is looked for what
+    senders that died have left.  drain_seconds: how long what is under way may take at the end.
     """
 
     most: int = 512
+    at_once: int = 64
     few: int = 4
     look_seconds: float = 0.25
     rest_seconds: float = 0.02
@@ -69,7 +75,7 @@ class Sender:
         self._render = render
         self._pace = pace or Pace()
         self._lanes = Lanes()
-        self._in_flight: dict[DeliveryId, str] = {}
+        self._in_flight: dict[DeliveryId, Claimed] = {}
         self._ended = anyio.Event()
 
     async def run(self, stopping: anyio.Event) -> None:
@@ -87,7 +93,10 @@ class Sender:
                 while self._in_flight:
                     self._ended = anyio.Event()
                     await self._ended.wait()
+            left = list(self._in_flight.values())
             sending.cancel_scope.cancel()
+        if left:
+            await self._write(deliveries.release, left)
 
     async def send_due(self) -> int:
         """Send what is due now, wait until all of it has ended, and return how many it was."""
@@ -110,35 +119,35 @@ class Sender:
             await anyio.sleep(self._pace.look_seconds)
             return 0
         for letter in taken:
-            self._in_flight[letter.claimed.id] = letter.claimed.lane
+            self._in_flight[letter.claimed.id] = letter.claimed
             sending.start_soon(self._send, letter)
         return len(taken)
 
     def _shares(self) -> list[Share]:
         room = self._pace.most - len(self._in_flight)
         troubled = self._lanes.troubled
-        of_troubled = sum(lane in troubled for lane in self._in_flight.values())
+        of_troubled = sum(one.lane in troubled for one in self._in_flight.values())
         theirs = min(room, self._pace.most // 2 - of_troubled)
         again = self._lanes.open_again(time.monotonic())
         shares = []
         if room > 0:
-            shares.append(Share(most=room, few=self._pace.few, never=troubled))
+            shares.append(
+                Share(most=min(room, self._pace.at_once), few=self._pace.few, never=troubled)
+            )
         if theirs > 0 and again:
-            shares.append(Share(most=theirs, few=1, only=again))
+            shares.append(Share(most=min(theirs, self._pace.at_once), few=1, only=again))
         return shares
 
     async def _send(self, letter: Letter) -> None:
         began = time.monotonic()
         try:
             outcome = await self._deliver(letter)
-            await self._conclude(letter.claimed, outcome, began)
+            # What was sent is written down, also when this process ends just now.
+            with anyio.move_on_after(_WRITE_SECONDS, shield=True):
+                await self._conclude(letter.claimed, outcome, began)
         except TryAgain as error:
             # Its lease runs out, and it is sent again.
             _log.warning("not written down", delivery=str(letter.claimed.id), reason=str(error))
-        except anyio.get_cancelled_exc_class():
-            with anyio.move_on_after(1, shield=True):
-                await self._write(deliveries.release, letter.claimed)
-            raise
         finally:
             self._in_flight.pop(letter.claimed.id, None)
             self._ended.set()
