@@ -49,6 +49,11 @@ _CHANGE = text("""
     UPDATE webhooks SET url = :url, events = :events, disabled = :disabled WHERE id = :id
 """)
 _REMOVE = (
+    # Whoever is writing down what came of one ends first, so that no line of it is left behind.
+    text("""
+        SELECT id FROM deliveries WHERE tenant = :tenant AND webhook = :webhook
+        ORDER BY id FOR UPDATE
+    """),
     text("""
         DELETE FROM delivery_attempts USING deliveries
         WHERE deliveries.id = delivery_attempts.delivery_id
