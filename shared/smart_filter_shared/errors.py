@@ -3,7 +3,7 @@
     Error
     ├── Rejected    the caller must change something; never retried
     ├── Conflict    somebody moved first; drop the work
-    └── TryAgain    infrastructure is away; retried with backoff
+    └── TryAgain    infrastructure is away, or for now it is enough; retried with backoff
 
 Anything else is a defect: it is logged once with its traceback and its stage is
 tried again while attempts remain. `code` is stable and is the thread from here
@@ -255,6 +255,29 @@ class PictureLate(TryAgain):
     """
 
     code = "photo_unreachable"
+
+
+class Limited(TryAgain):
+    """The caller has had its share for now.
+
+    retry_after_seconds: when it may come again.
+    """
+
+    def __init__(self, message: str, *, retry_after_seconds: float) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class RateLimited(Limited):
+    """More requests a minute, or more megapixels a day, than the tenant may send."""
+
+    code = "rate_limited"
+
+
+class QueueFull(Limited):
+    """As many jobs wait, of the tenant or of all, as may."""
+
+    code = "queue_full"
 
 
 class ModelNotLoaded(TryAgain):

@@ -14,6 +14,9 @@ WebhookId = NewType("WebhookId", uuid.UUID)
 DeliveryId = NewType("DeliveryId", uuid.UUID)
 Capability = NewType("Capability", str)
 
+# The operator's own: of the embedded stack's key, without bounds; it administers all others.
+OPERATOR = Tenant("local")
+
 
 def new_job_id() -> JobId:
     """Return a fresh UUIDv7 (RFC 9562 §5.7): ids sort by creation and name their day."""

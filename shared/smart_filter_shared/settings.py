@@ -142,6 +142,20 @@ class SecretsSettings(BaseSettings):
     ] = ()
 
 
+class LimitSettings(BaseSettings):
+    """What a tenant may do of which the table `tenants` says nothing else; 0: whatever it wants.
+
+    jobs_in_all: how many jobs may be unfinished, whoever's they are.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="SMART_FILTER_LIMIT_", frozen=True)
+
+    requests_per_minute: int = Field(default=6000, ge=0, le=10_000_000)
+    jobs_waiting: int = Field(default=10_000, ge=0, le=10_000_000)
+    megapixels_per_day: float = Field(default=0, ge=0, allow_inf_nan=False)
+    jobs_in_all: int = Field(default=100_000, ge=0, le=10_000_000)
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """All that a server process is told by its environment."""
@@ -153,6 +167,7 @@ class Settings:
     keep: KeepSettings
     outbound: OutboundSettings
     secrets: SecretsSettings
+    limits: LimitSettings
     data: Path
 
     @property
@@ -175,6 +190,7 @@ def load() -> Settings:
             keep=KeepSettings(),
             outbound=OutboundSettings(),
             secrets=SecretsSettings(),
+            limits=LimitSettings(),
             data=places.data_folder(),
         )
     except ValidationError as error:
@@ -191,6 +207,14 @@ def engine() -> EngineSettings:
     """Read only how patient the engine is.  Raises SetupFailed, as `load` does."""
     try:
         return EngineSettings()
+    except ValidationError as error:
+        raise SetupFailed(_told(error)) from None
+
+
+def database() -> DatabaseSettings:
+    """Read only where rows are kept.  Raises SetupFailed, as `load` does."""
+    try:
+        return DatabaseSettings()  # type: ignore[call-arg]  # filled from the environment
     except ValidationError as error:
         raise SetupFailed(_told(error)) from None
 
@@ -215,6 +239,7 @@ def _told(error: ValidationError) -> str:
         "KeepSettings": "SMART_FILTER_KEEP_",
         "OutboundSettings": "SMART_FILTER_OUTBOUND_",
         "SecretsSettings": "SMART_FILTER_SECRETS_",
+        "LimitSettings": "SMART_FILTER_LIMIT_",
     }.get(error.title, "SMART_FILTER_")
     variable = prefix + "_".join(str(part) for part in first["loc"]).upper()
     if first["type"] == "missing":

@@ -40,7 +40,7 @@ from smart_filter_shared.storage.objects import ObjectStore
 TENANT = Tenant("tests")
 _TABLES = (
     *("jobs", "stages", "workers", "keys", "models", "artifacts", "tenants", "capabilities"),
-    *("tombstones", "measures", "backgrounds", "events", "requests"),
+    *("tombstones", "measures", "backgrounds", "events", "requests", "usage"),
     *("webhooks", "webhook_secrets", "deliveries", "delivery_attempts"),
 )
 KEEPING = Keeping(input_seconds=24 * 3600, result_seconds=7 * 24 * 3600)

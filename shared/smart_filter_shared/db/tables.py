@@ -10,6 +10,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Date,
     DateTime,
     Double,
     Identity,
@@ -46,6 +47,9 @@ jobs = Table(
     # What it was thought to cost in model seconds; settled: that was put right.
     Column("estimated_seconds", Double, nullable=False),
     Column("settled", Boolean, nullable=False, server_default=text("false")),
+    # Of the photo; and the model seconds that its tenant's usage has of it, null before its end.
+    Column("megapixels", Double, nullable=False, server_default=text("0")),
+    Column("counted_seconds", Double),
     # How and when it ended. Queued or running is read from its stages, not stored.
     Column("outcome", Text),
     Column("finished_at", _Moment),
@@ -55,6 +59,8 @@ jobs = Table(
     CheckConstraint("outcome IN ('succeeded', 'failed', 'canceled')", name="jobs_outcome"),
     CheckConstraint("(outcome IS NULL) = (finished_at IS NULL)", name="jobs_finished"),
     Index("jobs_by_tenant", "tenant", "id"),
+    # Counted when a tenant's queue is bounded.
+    Index("jobs_unfinished", "tenant", postgresql_where=text("outcome IS NULL")),
     Index("jobs_unsettled", "id", postgresql_where=text("outcome IS NOT NULL AND NOT settled")),
     postgresql_with={"fillfactor": 70},
 )
@@ -159,6 +165,13 @@ tenants = Table(
     Column("weight", Double, nullable=False, server_default=text("1")),
     # Where in virtual time its work so far ends.
     Column("finish", Double, nullable=False),
+    # What it may do; null: what the settings say, 0: whatever it wants.  See jobs/limits.py.
+    Column("requests_per_minute", Integer),
+    Column("jobs_waiting", Integer),
+    Column("megapixels_per_day", Double),
+    # What it has submitted on that day, in UTC; counted only while that is bounded.
+    Column("spent_on", Date),
+    Column("spent_megapixels", Double, nullable=False, server_default=text("0")),
     CheckConstraint("weight > 0", name="tenants_weight"),
 )
 
@@ -279,4 +292,22 @@ keys = Table(
     Column("created_at", _Moment, nullable=False),
     Column("expires_at", _Moment),
     Column("revoked_at", _Moment),
+    # Of a key for an end user's device: which key made it, how many jobs it may submit and has.
+    Column("parent", Uuid),
+    Column("max_jobs", Integer),
+    Column("jobs", Integer, nullable=False, server_default=text("0")),
+    Index("keys_by_tenant", "tenant", "id"),
+    Index("keys_by_parent", "parent", postgresql_where=text("parent IS NOT NULL")),
+)
+
+# What tenants have done, added up by the day on which jobs ended: see jobs/usage.py.
+usage = Table(
+    "usage",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("state", Text, primary_key=True),
+    Column("jobs", BigInteger, nullable=False),
+    Column("megapixels", Double, nullable=False),
+    Column("model_seconds", Double, nullable=False),
 )

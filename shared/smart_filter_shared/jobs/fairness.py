@@ -18,13 +18,16 @@ Source: P. Goyal, H. Vin, H. Cheng, "Start-Time Fair Queueing", SIGCOMM 1996; th
 several queues instead of one server's are ours.
 """
 
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
 from smart_filter_shared.ids import Capability, JobId, Tenant
+from smart_filter_shared.jobs import usage
 from smart_filter_shared.jobs.states import JobState
+from smart_filter_shared.jobs.usage import Used
 from smart_filter_shared.recipe import Priority
 
 # What a stage is thought to cost before any has run.
@@ -162,46 +165,92 @@ def refresh(connection: Connection, *, cell: str, silent_seconds: float) -> None
 
 
 def settle(connection: Connection) -> dict[JobState, int]:
-    """Put right what ended jobs were thought to cost, in their tenants' `finish`.
+    """Put right what ended jobs were thought to cost, in their tenants' `finish`, and count them.
 
     Returns how many jobs of each outcome that were; each end of a job is settled once.
     """
     rows = connection.execute(
         text("""
             WITH ended AS MATERIALIZED (
-                SELECT id, tenant, outcome, estimated_seconds FROM jobs
-                WHERE outcome IS NOT NULL AND NOT settled
+                SELECT id, tenant, outcome, estimated_seconds, megapixels, counted_seconds,
+                    CAST(finished_at AT TIME ZONE 'UTC' AS date) AS day
+                FROM jobs WHERE outcome IS NOT NULL AND NOT settled
                 ORDER BY id LIMIT :most
                 FOR NO KEY UPDATE SKIP LOCKED
-            ), measured AS (
-                SELECT ended.tenant, sum(
-                    coalesce((
-                        SELECT sum(seconds) FROM stages WHERE stages.job_id = ended.id
-                    ), 0) - ended.estimated_seconds
-                ) AS more
-                FROM ended GROUP BY ended.tenant
+            ), ran AS MATERIALIZED (
+                SELECT ended.*, coalesce((
+                    SELECT sum(seconds) FROM stages WHERE stages.job_id = ended.id
+                ), 0) AS seconds
+                FROM ended
             ), settled AS (
-                UPDATE jobs SET settled = true FROM ended WHERE jobs.id = ended.id
+                UPDATE jobs SET settled = true, counted_seconds = ran.seconds
+                FROM ran WHERE jobs.id = ran.id
             ), charged AS (
                 UPDATE tenants SET finish = finish + measured.more / weight
-                FROM measured WHERE tenants.name = measured.tenant
+                FROM (
+                    SELECT tenant, sum(seconds - estimated_seconds) AS more FROM ran
+                    GROUP BY tenant
+                ) AS measured
+                WHERE tenants.name = measured.tenant
             )
-            SELECT outcome, count(*) AS jobs FROM ended GROUP BY outcome
+            SELECT tenant, day, outcome, count(*) AS jobs,
+                -- One that ends again, after a redrive, brings no new photo.
+                sum(CASE WHEN counted_seconds IS NULL THEN megapixels ELSE 0 END) AS megapixels,
+                sum(seconds - coalesce(counted_seconds, 0)) AS seconds
+            FROM ran GROUP BY tenant, day, outcome
         """),
         {"most": _SETTLED_AT_ONCE},
+    ).all()
+    usage.add(
+        connection,
+        {
+            (Tenant(row.tenant), row.day, JobState(row.outcome)): Used(
+                row.jobs, row.megapixels, row.seconds
+            )
+            for row in rows
+        },
     )
-    return {JobState(row.outcome): row.jobs for row in rows}
+    ended: Counter[JobState] = Counter()
+    for row in rows:
+        ended[JobState(row.outcome)] += row.jobs
+    return dict(ended)
 
 
 def settle_deleted(connection: Connection, job_id: JobId) -> None:
     """Do the same for a job that is about to be deleted: it pays for what it ran."""
+    where = {"job_id": job_id}
+    found = connection.execute(
+        text("""
+            SELECT tenant, coalesce(outcome, 'canceled') AS outcome,
+                CASE WHEN counted_seconds IS NULL THEN megapixels ELSE 0 END AS megapixels,
+                ran.seconds - coalesce(counted_seconds, 0) AS seconds,
+                CAST(coalesce(finished_at, statement_timestamp()) AT TIME ZONE 'UTC' AS date) AS day
+            FROM jobs, LATERAL (
+                SELECT coalesce(sum(seconds), 0) AS seconds FROM stages
+                WHERE stages.job_id = jobs.id
+            ) AS ran
+            WHERE jobs.id = :job_id AND NOT settled
+        """),
+        where,
+    ).one_or_none()
+    if found is None:
+        return
     connection.execute(
         text("""
             UPDATE tenants SET finish = finish + (
                 coalesce((SELECT sum(seconds) FROM stages WHERE stages.job_id = jobs.id), 0)
                 - jobs.estimated_seconds
             ) / weight
-            FROM jobs WHERE jobs.id = :job_id AND NOT settled AND tenants.name = jobs.tenant
+            FROM jobs WHERE jobs.id = :job_id AND tenants.name = jobs.tenant
         """),
-        {"job_id": job_id},
+        where,
+    )
+    # Usage behind tenants, here and above: one order of locks.
+    usage.add(
+        connection,
+        {
+            (Tenant(found.tenant), found.day, JobState(found.outcome)): Used(
+                1, found.megapixels, found.seconds
+            )
+        },
     )

@@ -19,6 +19,7 @@ class Submission:
     """A job about to be written.
 
     plans: what runs each of its stages.  webhook_url: who is told of its end beside webhooks.
+    megapixels: of the photo, by its header.
     """
 
     job_id: JobId
@@ -32,6 +33,7 @@ class Submission:
     keeping: Keeping
     plans: Mapping[StageName, Plan]
     webhook_url: str | None = None
+    megapixels: float = 0.0
 
 
 def stage_rows(submission: Submission) -> list[dict[str, object]]:

@@ -60,6 +60,7 @@ def submit(connection: Connection, submission: Submission) -> list[Capability]:
             created_at=func.statement_timestamp(),
             estimated_seconds=submission.place.estimated_seconds,
             webhook_url=submission.webhook_url,
+            megapixels=submission.megapixels,
         )
     )
     given = [submission.photo_key, submission.background_key]

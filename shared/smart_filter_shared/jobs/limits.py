@@ -1,0 +1,192 @@
+"""What a tenant may do at most: requests a minute, jobs that wait, megapixels a day.
+
+The settings say what holds for everybody; the table `tenants` may say otherwise of one. The
+operator's own tenant has no bounds. Requests are counted by the API (rates.py); jobs and
+megapixels here, in the transactions of a submission.
+"""
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+from sqlalchemy import Connection, text
+
+from smart_filter_shared.errors import QueueFull, RateLimited
+from smart_filter_shared.ids import OPERATOR, Tenant
+
+# What is full is worth another look as soon as some jobs have ended.
+_FULL_SECONDS = 5.0
+# So close to its bound a tenant's submissions commit one after the other, so that the bound is
+# exact unless more of them are under way at once.
+_NEAR_JOBS = 64
+
+# Both read no more of the index `jobs_unfinished` than the bound is high.
+_UNFINISHED = text("""
+    SELECT count(*) FROM (
+        SELECT FROM jobs WHERE tenant = :tenant AND outcome IS NULL LIMIT :most
+    ) AS unfinished
+""")
+_UNFINISHED_IN_ALL = text("""
+    SELECT count(*) FROM (SELECT FROM jobs WHERE outcome IS NULL LIMIT :most) AS unfinished
+""")
+_ALONE = text("SELECT pg_advisory_xact_lock(hashtextextended(:tenant, 0))")
+# Behind its day in UTC, what was spent before is nothing.
+_SPEND = text("""
+    UPDATE tenants SET spent_on = now.day, spent_megapixels = now.spent + :megapixels
+    FROM (
+        SELECT name, day, CASE WHEN spent_on = day THEN spent_megapixels ELSE 0 END AS spent
+        FROM tenants, CAST(statement_timestamp() AT TIME ZONE 'UTC' AS date) AS today (day)
+        WHERE name = :tenant
+    ) AS now
+    WHERE tenants.name = now.name AND now.spent + :megapixels <= :most
+    RETURNING tenants.name
+""")
+_UNTIL_TOMORROW = text("""
+    SELECT extract(epoch FROM
+        date_trunc('day', statement_timestamp() AT TIME ZONE 'UTC') + interval '1 day'
+        - statement_timestamp() AT TIME ZONE 'UTC'
+    )
+""")
+_GIVE_BACK = text("""
+    UPDATE tenants SET spent_megapixels = greatest(0, spent_megapixels - :megapixels)
+    WHERE name = :tenant AND spent_on = CAST(statement_timestamp() AT TIME ZONE 'UTC' AS date)
+""")
+# One that has never submitted anything starts where the queues are, as fairness.reserve says.
+_SAY = text("""
+    INSERT INTO tenants (name, finish, requests_per_minute, jobs_waiting, megapixels_per_day)
+    VALUES (:tenant, 0, :requests_per_minute, :jobs_waiting, :megapixels_per_day)
+    ON CONFLICT (name) DO UPDATE SET
+        requests_per_minute = excluded.requests_per_minute,
+        jobs_waiting = excluded.jobs_waiting, megapixels_per_day = excluded.megapixels_per_day
+""")
+_TENANTS = text("""
+    SELECT name, requests_per_minute, jobs_waiting, megapixels_per_day FROM tenants ORDER BY name
+""")
+
+Number = TypeVar("Number", int, float)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """At most so many requests a minute, unfinished jobs, megapixels a day in UTC; 0: no bound."""
+
+    requests_per_minute: int = 0
+    jobs_waiting: int = 0
+    megapixels_per_day: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class OwnLimits:
+    """What is said of one tenant; None: what the settings say."""
+
+    requests_per_minute: int | None = None
+    jobs_waiting: int | None = None
+    megapixels_per_day: float | None = None
+
+    def within(self, tenant: Tenant, usual: Limits) -> Limits:
+        """Return what holds for the tenant."""
+        if tenant == OPERATOR:
+            return Limits()
+        return Limits(
+            _first(self.requests_per_minute, usual.requests_per_minute),
+            _first(self.jobs_waiting, usual.jobs_waiting),
+            _first(self.megapixels_per_day, usual.megapixels_per_day),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class TenantRow:
+    """A tenant that has submitted something, or of which something is said."""
+
+    name: Tenant
+    own: OwnLimits
+
+
+def refuse_when_full(
+    connection: Connection, tenant: Tenant, limits: Limits, *, exactly: bool
+) -> None:
+    """See to it that one more job may wait.
+
+    exactly: near the bound the tenant's other submissions wait for the end of this transaction.
+    Raises QueueFull.
+    """
+    most = limits.jobs_waiting
+    if not most:
+        return
+    waiting = _unfinished(connection, tenant, most)
+    if exactly and most - waiting <= _NEAR_JOBS:
+        connection.execute(_ALONE, {"tenant": f"jobs_waiting {tenant}"})
+        waiting = _unfinished(connection, tenant, most)
+    if waiting >= most:
+        raise QueueFull(
+            f"{most} jobs wait already, as many as may; come again when some have ended",
+            retry_after_seconds=_FULL_SECONDS,
+        )
+
+
+def refuse_when_all_is_full(unfinished: int, most: int) -> None:
+    """See to it that one more job may wait, whoever's they are.  Raises QueueFull."""
+    if most and unfinished >= most:
+        raise QueueFull(
+            "as many jobs wait as may, of all callers; come again when some have ended",
+            retry_after_seconds=_FULL_SECONDS,
+        )
+
+
+def unfinished_in_all(connection: Connection, *, most: int) -> int:
+    """Return how many jobs have not ended, counted up to `most`."""
+    return int(connection.execute(_UNFINISHED_IN_ALL, {"most": most}).scalar_one())
+
+
+def spend(connection: Connection, tenant: Tenant, megapixels: float, limits: Limits) -> None:
+    """Count what a tenant submits today, in the transaction that takes its place.
+
+    Raises RateLimited, until midnight in UTC, when that is more than it may.
+    """
+    most = limits.megapixels_per_day
+    if not most:
+        return
+    where = {"tenant": tenant, "megapixels": megapixels, "most": most}
+    if connection.execute(_SPEND, where).one_or_none() is None:
+        left = connection.execute(_UNTIL_TOMORROW).scalar_one()
+        raise RateLimited(
+            f"{most:g} megapixels a day may be submitted, and today's are spent; the next day"
+            " begins at midnight, UTC",
+            retry_after_seconds=float(left),
+        )
+
+
+def give_back(connection: Connection, tenant: Tenant, megapixels: float) -> None:
+    """Take back what was counted for a photo that could not be submitted."""
+    connection.execute(_GIVE_BACK, {"tenant": tenant, "megapixels": megapixels})
+
+
+def say(connection: Connection, tenant: Tenant, own: OwnLimits) -> None:
+    """Say what holds for one tenant."""
+    connection.execute(
+        _SAY,
+        {
+            "tenant": tenant,
+            "requests_per_minute": own.requests_per_minute,
+            "jobs_waiting": own.jobs_waiting,
+            "megapixels_per_day": own.megapixels_per_day,
+        },
+    )
+
+
+def tenants(connection: Connection) -> list[TenantRow]:
+    """Return all tenants, by name."""
+    return [
+        TenantRow(
+            Tenant(row.name),
+            OwnLimits(row.requests_per_minute, row.jobs_waiting, row.megapixels_per_day),
+        )
+        for row in connection.execute(_TENANTS)
+    ]
+
+
+def _unfinished(connection: Connection, tenant: Tenant, most: int) -> int:
+    return int(connection.execute(_UNFINISHED, {"tenant": tenant, "most": most}).scalar_one())
+
+
+def _first(own: Number | None, usual: Number) -> Number:
+    return usual if own is None else own
