@@ -16,9 +16,11 @@ from smart_filter_api.routes import (
     filters,
     health,
     jobs,
+    keys,
     metrics,
     models,
     outputs,
+    usage,
     webhooks,
 )
 from smart_filter_shared.settings import Settings
@@ -48,7 +50,7 @@ def create(settings: Settings) -> FastAPI:
     app.add_middleware(Envelope, latencies=app.state.latencies)
     for resource in (
         *(jobs, outputs, models, backgrounds, filters, webhooks, deliveries),
-        *(health, metrics),
+        *(keys, usage, health, metrics),
     ):
         app.include_router(resource.router)
     app.openapi = cache(partial(openapi.schema, app))  # type: ignore[method-assign]  # FastAPI's own way

@@ -15,15 +15,22 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from smart_filter_api import keys
 from smart_filter_api.keys import Caller, Scope
 from smart_filter_api.news import Watching
+from smart_filter_api.rates import Rates
 from smart_filter_api.remembered import Remembered, RememberedEach
 from smart_filter_api.ringing import Ringer
 from smart_filter_shared import stock
 from smart_filter_shared.db import sessions
 from smart_filter_shared.doorbell import Doorbell
-from smart_filter_shared.errors import DatabaseUnavailable, OutOfScope, Unauthorized
+from smart_filter_shared.errors import (
+    DatabaseUnavailable,
+    OutOfScope,
+    RateLimited,
+    Unauthorized,
+)
 from smart_filter_shared.ids import Tenant
-from smart_filter_shared.jobs import events
+from smart_filter_shared.jobs import events, limits
 from smart_filter_shared.jobs.events import News
+from smart_filter_shared.jobs.limits import Limits
 from smart_filter_shared.jobs.measures import Reading
 from smart_filter_shared.jobs.published import Published
 from smart_filter_shared.jobs.retention import Keeping
@@ -43,6 +50,8 @@ _MEASURED_SECONDS = 2.0
 # A model that a worker brings, or a picture that somebody adds, is listed as much later.
 _MODELS_SECONDS = 1.0
 _STOCK_SECONDS = 1.0
+# How far past its bound all tenants' queue may get: what is submitted in this time.
+_QUEUE_SECONDS = 1.0
 # Tenants whose pictures are remembered: a few kB each.
 _STOCK_TENANTS = 1000
 
@@ -65,6 +74,8 @@ class Services:
     watching: those who wait for jobs.
     json_bodies: bounds how many JSON bodies are in memory at once.
     seal: what seals secrets; None where the operator has set no key.
+    limits: what a tenant may do of which nothing else is said.  rates: their buckets.
+    jobs_in_all: how many jobs may be unfinished; unfinished: how many are.
     """
 
     database: AsyncEngine
@@ -82,6 +93,10 @@ class Services:
     watching: Watching
     json_bodies: anyio.CapacityLimiter
     seal: Seal | None
+    limits: Limits
+    rates: Rates
+    jobs_in_all: int
+    unfinished: Remembered[int]
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
@@ -112,6 +127,16 @@ class Services:
     async def _stock_of(self, tenant: Tenant) -> list[Picture]:
         async with self.reading() as connection:
             return await connection.run_sync(stock.seen_by, tenant)
+
+    async def refuse_when_full(self) -> None:
+        """See to it that one more job may wait, whoever's they are.  Raises QueueFull."""
+        if self.jobs_in_all:
+            unfinished = await self.unfinished.get(self._count_unfinished)
+            limits.refuse_when_all_is_full(unfinished, self.jobs_in_all)
+
+    async def _count_unfinished(self) -> int:
+        async with self.reading() as connection:
+            return await connection.run_sync(limits.unfinished_in_all, most=self.jobs_in_all)
 
     async def in_thread(
         self, function: Callable[Given, Result], *args: Given.args, **options: Given.kwargs
@@ -153,17 +178,28 @@ async def opened(settings: Settings) -> AsyncIterator[Services]:
         watching=Watching(partial(_news, reader)),
         json_bodies=anyio.CapacityLimiter(_JSON_BODIES),
         seal=_seal(settings),
+        limits=Limits(
+            requests_per_minute=settings.limits.requests_per_minute,
+            jobs_waiting=settings.limits.jobs_waiting,
+            megapixels_per_day=settings.limits.megapixels_per_day,
+        ),
+        rates=Rates(settings.broker),
+        jobs_in_all=settings.limits.jobs_in_all,
+        unfinished=Remembered(_QUEUE_SECONDS),
     )
     try:
         async with anyio.create_task_group() as beside:
             beside.start_soon(services.ringer.run)
             beside.start_soon(services.watching.run)
+            beside.start_soon(services.rates.run)
             try:
                 yield services
             finally:
                 services.ringer.end()
                 services.watching.end()
+                services.rates.end()
     finally:
+        await services.rates.close()
         doorbell.close()
         await database.dispose()
 
@@ -188,22 +224,45 @@ async def _services(request: Request) -> Services:
 OpenServices = Annotated[Services, Depends(_services)]
 
 
-def _caller_with(scope: Scope) -> Callable[..., Awaitable[Caller]]:
+def _caller_with(scope: Scope, *, also_devices: bool = False) -> Callable[..., Awaitable[Caller]]:
     async def authenticated(
+        request: Request,
         services: OpenServices,
         credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)],
     ) -> Caller:
         if credentials is None:
             raise Unauthorized("send the header `Authorization: Bearer KEY`")
         async with services.reading() as connection:
-            caller = await connection.run_sync(keys.authenticate, credentials.credentials)
+            caller = await connection.run_sync(
+                keys.authenticate, credentials.credentials, usual=services.limits
+            )
+        await _count(request, services, caller)
         if scope not in caller.scopes:
             raise OutOfScope(f"the key lacks the scope {scope}")
+        if caller.is_device and not also_devices:
+            raise OutOfScope("the key is for a device: it submits photos and nothing else")
         return caller
 
     return authenticated
 
 
+async def _count(request: Request, services: Services, caller: Caller) -> None:
+    """Count a request against its tenant's limit; answers tell what is left of it."""
+    per_minute = caller.limits.requests_per_minute
+    if not per_minute:
+        return
+    allowance = await services.rates.take(caller.tenant, per_minute)
+    request.state.rate_limit = allowance.headers()
+    if not allowance.is_granted:
+        raise RateLimited(
+            f"{per_minute} requests a minute are allowed; come again in"
+            f" {allowance.more_in_seconds} s",
+            retry_after_seconds=allowance.more_in_seconds,
+        )
+
+
+# Devices of end users hand in photos; everything else is for the tenant's own servers.
+PhotoSender = Annotated[Caller, Depends(_caller_with(Scope.SUBMIT, also_devices=True))]
 Submitter = Annotated[Caller, Depends(_caller_with(Scope.SUBMIT))]
 Reader = Annotated[Caller, Depends(_caller_with(Scope.READ))]
 Administrator = Annotated[Caller, Depends(_caller_with(Scope.ADMIN))]

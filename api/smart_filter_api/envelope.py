@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 import structlog
@@ -51,7 +51,7 @@ class Envelope:
             nonlocal status, seconds
             if message["type"] == "http.response.start":
                 status = message["status"]
-                _add_headers(message, request_id)
+                _add_headers(message, {"X-Request-Id": request_id, **_limits(scope)})
             await send(message)
             seconds = time.perf_counter() - started
 
@@ -84,11 +84,18 @@ def _route(scope: Scope) -> str:
     return getattr(scope.get("route"), "path", "none")
 
 
+def _limits(scope: Scope) -> Mapping[str, str]:
+    """Return what whoever identified the caller has to tell of its rate limit."""
+    told: Mapping[str, str] = scope["state"].get("rate_limit", {})
+    return told
+
+
 def _add_headers(
     message: MutableMapping[str, Any],  # an ASGI message
-    request_id: str,
+    own: Mapping[str, str],
 ) -> None:
     headers = MutableHeaders(scope=message)
-    headers["X-Request-Id"] = request_id
+    for name, value in own.items():
+        headers[name] = value
     for name, value in _HEADERS.items():
         headers.setdefault(name, value)

@@ -6,21 +6,29 @@ here: a key has 256 random bits, so there is nothing to guess that slowness woul
 
 import datetime as dt
 import hashlib
+import re
 import secrets
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import Connection, func, or_, select
+from sqlalchemy import Connection, Row, and_, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from smart_filter_shared.db import tables
-from smart_filter_shared.errors import Unauthorized
+from smart_filter_shared.errors import NotFound, OutOfScope, Unauthorized
 from smart_filter_shared.ids import Tenant
+from smart_filter_shared.jobs.limits import Limits, OwnLimits
 
 _PREFIX = "sf_live_"
 _SECRET_BYTES = 32
+_NOT_VALID = "the key is not valid: unknown, expired or revoked"
+_SHOWN = tuple(
+    tables.keys.c[name]
+    for name in "id tenant scopes created_at expires_at revoked_at parent max_jobs jobs".split()
+)
 
 
 class Scope(StrEnum):
@@ -32,23 +40,52 @@ class Scope(StrEnum):
 
 
 ALL_SCOPES = tuple(Scope)
+# Part of objects' keys and of command lines.
+TENANT_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+_NO_LIMITS = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRow:
+    """A key as it is known afterwards.
+
+    parent: the key that made it, of a key for a device; such a one may submit max_jobs and has
+    submitted `jobs`.
+    """
+
+    key_id: uuid.UUID
+    tenant: Tenant
+    scopes: tuple[Scope, ...]
+    created_at: dt.datetime
+    expires_at: dt.datetime | None
+    revoked_at: dt.datetime | None
+    parent: uuid.UUID | None
+    max_jobs: int | None
+    jobs: int
 
 
 @dataclass(frozen=True, slots=True)
 class IssuedKey:
     """A new key; nobody can be shown `key` again."""
 
-    key_id: uuid.UUID
+    row: KeyRow
     key: str = field(repr=False)
+
+    @property
+    def key_id(self) -> uuid.UUID:
+        """What it is called."""
+        return self.row.key_id
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who sends a request, and what its key allows."""
+    """Who sends a request, what its key allows, and what its tenant may do at most."""
 
     key_id: uuid.UUID
     tenant: Tenant
     scopes: frozenset[str]
+    is_device: bool = False
+    limits: Limits = _NO_LIMITS
 
 
 def issue(
@@ -59,19 +96,56 @@ def issue(
     valid_for: dt.timedelta | None = None,
 ) -> IssuedKey:
     """Write a new key; without valid_for it does not expire."""
-    issued = IssuedKey(uuid.uuid4(), _PREFIX + secrets.token_urlsafe(_SECRET_BYTES))
     now = func.statement_timestamp()
-    connection.execute(
-        tables.keys.insert().values(
-            id=issued.key_id,
+    key = _drawn()
+    row = connection.execute(
+        tables.keys.insert()
+        .values(
+            id=uuid.uuid4(),
             tenant=tenant,
-            digest=_digest(issued.key),
+            digest=_digest(key),
             scopes=[str(scope) for scope in scopes],
             created_at=now,
             expires_at=None if valid_for is None else now + valid_for,
         )
-    )
-    return issued
+        .returning(*_SHOWN)
+    ).one()
+    return IssuedKey(_row(row), key)
+
+
+def issue_for_device(
+    connection: Connection, parent: Caller, *, valid_for: dt.timedelta, max_jobs: int
+) -> IssuedKey:
+    """Write a key that submits so many jobs and does nothing else; it dies with its parent.
+
+    Raises Unauthorized when the parent was revoked a moment ago.
+    """
+    now = func.statement_timestamp()
+    keys = tables.keys
+    # Locked, so that whoever revokes the parent meanwhile finds the child.
+    live = connection.execute(
+        select(keys.c.expires_at)
+        .where(keys.c.id == parent.key_id, keys.c.revoked_at.is_(None))
+        .with_for_update(read=True)
+    ).one_or_none()
+    if live is None:
+        raise Unauthorized(_NOT_VALID)
+    key = _drawn()
+    row = connection.execute(
+        keys.insert()
+        .values(
+            id=uuid.uuid4(),
+            tenant=parent.tenant,
+            digest=_digest(key),
+            scopes=[str(Scope.SUBMIT)],
+            created_at=now,
+            expires_at=func.least(now + valid_for, live.expires_at),
+            parent=parent.key_id,
+            max_jobs=max_jobs,
+        )
+        .returning(*_SHOWN)
+    ).one()
+    return IssuedKey(_row(row), key)
 
 
 def ensure(connection: Connection, key: str, *, tenant: Tenant, scopes: Collection[Scope]) -> None:
@@ -96,23 +170,116 @@ def ensure(connection: Connection, key: str, *, tenant: Tenant, scopes: Collecti
     )
 
 
-def authenticate(connection: Connection, key: str) -> Caller:
+def authenticate(connection: Connection, key: str, *, usual: Limits = _NO_LIMITS) -> Caller:
     """Return whose key this is.
 
+    usual: what its tenant may do when nothing else is said of it.
     Raises Unauthorized; an unknown, an expired and a revoked key take the same way, so that
     neither message nor time tells them apart.
     """
-    keys = tables.keys
+    keys, tenants = tables.keys, tables.tenants
     row = connection.execute(
-        select(keys.c.id, keys.c.tenant, keys.c.scopes).where(
+        select(
+            *(keys.c.id, keys.c.tenant, keys.c.scopes, keys.c.max_jobs),
+            *(tenants.c.requests_per_minute, tenants.c.jobs_waiting, tenants.c.megapixels_per_day),
+        )
+        .outerjoin_from(keys, tenants, tenants.c.name == keys.c.tenant)
+        .where(
             keys.c.digest == _digest(key),
             keys.c.revoked_at.is_(None),
             or_(keys.c.expires_at.is_(None), keys.c.expires_at > func.statement_timestamp()),
         )
     ).one_or_none()
     if row is None:
-        raise Unauthorized("the key is not valid: unknown, expired or revoked")
-    return Caller(row.id, Tenant(row.tenant), frozenset(row.scopes))
+        raise Unauthorized(_NOT_VALID)
+    own = OwnLimits(row.requests_per_minute, row.jobs_waiting, row.megapixels_per_day)
+    tenant = Tenant(row.tenant)
+    return Caller(
+        key_id=row.id,
+        tenant=tenant,
+        scopes=frozenset(row.scopes),
+        is_device=row.max_jobs is not None,
+        limits=own.within(tenant, usual),
+    )
+
+
+def count_job(connection: Connection, caller: Caller) -> None:
+    """Count a job that a device submits, in the transaction that writes it.
+
+    Raises OutOfScope when its key has submitted all that it may.
+    """
+    if not caller.is_device:
+        return
+    keys = tables.keys
+    counted = connection.execute(
+        update(keys)
+        .where(keys.c.id == caller.key_id, keys.c.jobs < keys.c.max_jobs)
+        .values(jobs=keys.c.jobs + 1)
+    )
+    if not counted.rowcount:
+        raise OutOfScope("the key has submitted as many jobs as it may; ask for another")
+
+
+def listed(
+    connection: Connection, tenant: Tenant | None, *, after: uuid.UUID | None, limit: int
+) -> Sequence[KeyRow]:
+    """Return keys by their ids, those that are not valid any more included.
+
+    tenant: whose; None: everybody's.  after: the id that the last page ended with.
+    """
+    keys = tables.keys
+    query = select(*_SHOWN).order_by(keys.c.id).limit(limit)
+    if tenant is not None:
+        query = query.where(keys.c.tenant == tenant)
+    if after is not None:
+        query = query.where(keys.c.id > after)
+    return [_row(row) for row in connection.execute(query)]
+
+
+def revoke(connection: Connection, key_id: uuid.UUID, *, tenant: Tenant | None) -> None:
+    """Let a key, and those for devices that it made, not be valid any more, from now on.
+
+    tenant: whose it must be; None: anybody's.  Revoking it again changes nothing.
+    Raises NotFound.
+    """
+    keys = tables.keys
+    mine = keys.c.id == key_id
+    if tenant is not None:
+        mine = and_(mine, keys.c.tenant == tenant)
+    now = func.statement_timestamp()
+    revoked = connection.execute(
+        update(keys).where(mine).values(revoked_at=func.coalesce(keys.c.revoked_at, now))
+    )
+    if not revoked.rowcount:
+        raise NotFound(f"key {key_id}")
+    connection.execute(
+        update(keys)
+        .where(keys.c.parent == key_id)
+        .values(revoked_at=func.coalesce(keys.c.revoked_at, now))
+    )
+
+
+def is_tenant(name: str) -> bool:
+    """Whether a tenant may be called so: letters, digits, `.`, `_` and `-`, at most 100."""
+    return re.fullmatch(TENANT_PATTERN, name) is not None
+
+
+def _row(row: Row[Any]) -> KeyRow:
+    return KeyRow(
+        key_id=row.id,
+        tenant=Tenant(row.tenant),
+        scopes=tuple(Scope(scope) for scope in row.scopes),
+        created_at=row.created_at,
+        expires_at=row.expires_at,
+        revoked_at=row.revoked_at,
+        parent=row.parent,
+        max_jobs=row.max_jobs,
+        jobs=row.jobs,
+    )
+
+
+def _drawn() -> str:
+    return _PREFIX + secrets.token_urlsafe(_SECRET_BYTES)
 
 
 def _digest(key: str) -> bytes:

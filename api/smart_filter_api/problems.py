@@ -4,6 +4,7 @@ A document carries `code` (stable, for programs) and `detail` (for people); `ins
 the request, so that an operator finds it in the log.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -16,7 +17,14 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from smart_filter_shared.errors import Error, FieldError, InvalidRecipe, TryAgain, Unauthorized
+from smart_filter_shared.errors import (
+    Error,
+    FieldError,
+    InvalidRecipe,
+    Limited,
+    TryAgain,
+    Unauthorized,
+)
 from smart_filter_shared.telemetry import logs
 
 MEDIA_TYPE = "application/problem+json"
@@ -56,6 +64,8 @@ KINDS: Mapping[str, Kind] = {
     "invalid_request": Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "A field of the body is not valid"),
     "webhook_disabled": Kind(HTTPStatus.CONFLICT, "The webhook is disabled"),
     "not_available": Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "Not available in this version"),
+    "rate_limited": Kind(HTTPStatus.TOO_MANY_REQUESTS, "More than is allowed in a time"),
+    "queue_full": Kind(HTTPStatus.TOO_MANY_REQUESTS, "As many jobs wait as may"),
     _INTERNAL: Kind(HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong here"),
     "unavailable": Kind(HTTPStatus.SERVICE_UNAVAILABLE, "The service is not available now"),
 }
@@ -129,7 +139,8 @@ def documented(*codes: str) -> dict[int | str, dict[str, Any]]:  # FastAPI's typ
     """Return OpenAPI's description of the answers with these codes."""
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     told: dict[int | str, list[str]] = {}
-    for code in codes:
+    # Whoever needs a key has a limit.
+    for code in (*codes, "rate_limited") if "unauthorized" in codes else codes:
         told.setdefault(int(KINDS[code].status), []).append(f"`{code}`: {KINDS[code].title}")
     return {
         status: {"description": "; ".join(titles), "content": content}
@@ -148,6 +159,9 @@ def of(request: Request, error: Error) -> Response:
     if error.code not in KINDS or error.code == _INTERNAL:
         raise error  # a defect
     errors = error.errors if isinstance(error, InvalidRecipe) else []
+    if isinstance(error, Limited):
+        headers = {"Retry-After": str(max(1, math.ceil(error.retry_after_seconds)))}
+        return answer(request, error.code, str(error), headers=headers)
     if isinstance(error, TryAgain):
         # Its message tells of addresses and users: for the operator, not for the client.
         logs.logger("api").warning("unavailable", reason=str(error))

@@ -3,24 +3,28 @@
 import contextlib
 import secrets
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import BinaryIO, cast
 
 import anyio
 from sqlalchemy import Connection
 
+from smart_filter_api import keys as api_keys
 from smart_filter_api.deps import Services
 from smart_filter_api.intake import Spooled, Upload
+from smart_filter_api.keys import Caller
 from smart_filter_shared.cards import ModelCard, TaskName
 from smart_filter_shared.errors import (
     FieldError,
     InvalidRecipe,
     NotAvailable,
     StorageUnavailable,
+    TryAgain,
 )
-from smart_filter_shared.ids import Capability, Tenant, new_job_id
-from smart_filter_shared.jobs import fairness, models, queries, transitions, webhooks
+from smart_filter_shared.ids import OPERATOR, Capability, Tenant, new_job_id
+from smart_filter_shared.jobs import fairness, limits, models, queries, transitions, webhooks
+from smart_filter_shared.jobs.fairness import Place
 from smart_filter_shared.jobs.models import Plan
 from smart_filter_shared.jobs.presence import CELL
 from smart_filter_shared.jobs.published import Published
@@ -45,7 +49,7 @@ class Accepted:
 
 async def accept(
     services: Services,
-    tenant: Tenant,
+    caller: Caller,
     upload: Upload,
     *,
     also: Callable[[Connection, JobRow], None],
@@ -53,20 +57,25 @@ async def accept(
     """Store the pictures, then write the job and commit: a row never points at nothing.
 
     also: what else is written in the transaction that writes the job.
-    Raises InvalidRecipe, Contradiction, NotAvailable, DatabaseUnavailable and
-    StorageUnavailable; then there is no row, and no object unless storage has just gone.
+    Raises InvalidRecipe, Contradiction, NotAvailable, QueueFull, RateLimited, OutOfScope,
+    DatabaseUnavailable and StorageUnavailable; then there is no row, and no object unless
+    storage has just gone.
     """
-    submission = await _planned(services, tenant, upload)
     seal = services.seal
     if upload.webhook_url is not None and seal is None:
         raise NotAvailable([FieldError("/webhook_url", NO_KEY)])
+    if caller.tenant != OPERATOR:
+        await services.refuse_when_full()
+    submission = await _planned(services, caller, upload)
 
     def write(connection: Connection) -> Accepted:
+        accepted = _write(connection, caller, submission, also)
         if upload.webhook_url is not None and seal is not None:
-            webhooks.ensure_default(connection, seal, tenant)
-        return _write(connection, submission, also)
+            webhooks.ensure_default(connection, seal, caller.tenant)
+        return accepted
 
     async with contextlib.AsyncExitStack() as undoing:
+        undoing.push_async_callback(_give_back, services, caller, submission)
         pictures = {
             submission.photo_key: upload.photo,
             submission.background_key: upload.background,
@@ -83,7 +92,8 @@ async def accept(
     return accepted
 
 
-async def _planned(services: Services, tenant: Tenant, upload: Upload) -> Submission:
+async def _planned(services: Services, caller: Caller, upload: Upload) -> Submission:
+    tenant = caller.tenant
     try:
         recipe, plans = await _read(services, tenant, upload)
     except InvalidRecipe:
@@ -91,10 +101,11 @@ async def _planned(services: Services, tenant: Tenant, upload: Upload) -> Submis
         services.models.forget()
         services.stock.forget(tenant)
         recipe, plans = await _read(services, tenant, upload)
+    header = upload.photo.header
+    megapixels = header.width * header.height / 1_000_000
+    wanted = [plan.capability for plan in plans.values()]
     async with services.transaction() as connection:
-        place = await connection.run_sync(
-            fairness.reserve, tenant, [plan.capability for plan in plans.values()], cell=CELL
-        )
+        place = await connection.run_sync(_reserve, caller, wanted, megapixels)
     job_id = new_job_id()
     seed = secrets.randbelow(recipe_fields.MAX_SEED + 1) if recipe.seed is None else recipe.seed
     return Submission(
@@ -109,7 +120,18 @@ async def _planned(services: Services, tenant: Tenant, upload: Upload) -> Submis
         keeping=services.keeping,
         plans=plans,
         webhook_url=upload.webhook_url,
+        megapixels=megapixels,
     )
+
+
+def _reserve(
+    connection: Connection, caller: Caller, wanted: Collection[Capability], megapixels: float
+) -> Place:
+    """Take the caller's next place.  Raises QueueFull, and RateLimited for its megapixels."""
+    limits.refuse_when_full(connection, caller.tenant, caller.limits, exactly=False)
+    place = fairness.reserve(connection, caller.tenant, wanted, cell=CELL)
+    limits.spend(connection, caller.tenant, megapixels, caller.limits)
+    return place
 
 
 async def _read(
@@ -142,8 +164,14 @@ async def _published(services: Services) -> list[Published]:
 
 
 def _write(
-    connection: Connection, submission: Submission, also: Callable[[Connection, JobRow], None]
+    connection: Connection,
+    caller: Caller,
+    submission: Submission,
+    also: Callable[[Connection, JobRow], None],
 ) -> Accepted:
+    # Before anything is written: near its bound a tenant's submissions wait here in turn.
+    limits.refuse_when_full(connection, caller.tenant, caller.limits, exactly=True)
+    api_keys.count_job(connection, caller)
     ringing = transitions.submit(connection, submission)
     job = queries.find(connection, submission.job_id, submission.tenant)
     if job is None:
@@ -162,6 +190,15 @@ async def _store(services: Services, key: str, picture: Spooled) -> None:
         length=picture.length,
         media_type=picture.header.format,
     )
+
+
+async def _give_back(services: Services, caller: Caller, submission: Submission) -> None:
+    """Let what could not be submitted not count against today's megapixels."""
+    if not caller.limits.megapixels_per_day:
+        return
+    with anyio.CancelScope(shield=True), contextlib.suppress(TryAgain):
+        async with services.transaction() as connection:
+            await connection.run_sync(limits.give_back, submission.tenant, submission.megapixels)
 
 
 async def _remove(services: Services, key: str) -> None:

@@ -6,15 +6,13 @@ from types import ModuleType
 
 from smart_filter_shared.cards import Offer
 from smart_filter_shared.db import sessions
-from smart_filter_shared.ids import Tenant
+from smart_filter_shared.ids import OPERATOR
 from smart_filter_shared.jobs import models as model_table
 from smart_filter_shared.jobs.retention import Keeping
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.settings import Settings
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_shared.telemetry import logs
-
-LOCAL_TENANT = Tenant("local")
 
 
 def prepare_servers(settings: Settings, *, local_key: str | None) -> None:
@@ -32,7 +30,7 @@ def prepare_servers(settings: Settings, *, local_key: str | None) -> None:
         with sessions.transaction(engine) as connection:
             model_table.publish(connection, offers(settings))
             if local_key is not None:
-                keys.ensure(connection, local_key, tenant=LOCAL_TENANT, scopes=keys.ALL_SCOPES)
+                keys.ensure(connection, local_key, tenant=OPERATOR, scopes=keys.ALL_SCOPES)
     finally:
         engine.dispose()
     ObjectStore(settings.storage, connections=1).ensure_bucket()

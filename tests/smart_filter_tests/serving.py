@@ -18,8 +18,9 @@ from smart_filter_api import server as server_module
 from smart_filter_api.keys import Scope
 from smart_filter_shared.cards import ModelCard, Offer, TaskName
 from smart_filter_shared.ids import Tenant
-from smart_filter_shared.jobs import models, transitions
+from smart_filter_shared.jobs import limits, models, transitions
 from smart_filter_shared.jobs.leases import Done, Failure
+from smart_filter_shared.jobs.limits import OwnLimits
 from smart_filter_shared.jobs.retention import Kind
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.settings import Settings
@@ -41,6 +42,15 @@ class Api:
         """Issue a key."""
         with self.bench.transaction() as connection:
             return keys.issue(connection, tenant=tenant, scopes=scopes).key
+
+    def headers(self, *scopes: Scope, tenant: Tenant = TENANT) -> dict[str, str]:
+        """Return the header of a new key."""
+        return {"Authorization": f"Bearer {self.key(*scopes, tenant=tenant)}"}
+
+    def limit(self, tenant: Tenant = TENANT, **own: float) -> None:
+        """Say what a tenant may do."""
+        with self.bench.transaction() as connection:
+            limits.say(connection, tenant, OwnLimits(**own))  # type: ignore[arg-type]  # its fields
 
     def post(
         self, photo: bytes, fields: Mapping[str, str | Sequence[str]] | None = None

@@ -21,7 +21,7 @@ from smart_filter_api import (
     tags,
     waiting,
 )
-from smart_filter_api.deps import OpenServices, Reader, Services, Submitter
+from smart_filter_api.deps import OpenServices, PhotoSender, Reader, Services, Submitter
 from smart_filter_api.idempotency import IdempotencyKey
 from smart_filter_api.problems import documented
 from smart_filter_api.schemas import JobAnswer, JobPage
@@ -64,6 +64,7 @@ Answer = TypeVar("Answer")
         "not_available",
         *_ONCE,
         "job_deleted",
+        "queue_full",
         "unavailable",
     )
     | {status.HTTP_200_OK: {"model": JobAnswer, "description": "it ended within `Prefer: wait`"}},
@@ -71,7 +72,7 @@ Answer = TypeVar("Answer")
 async def create(
     request: Request,
     services: OpenServices,
-    caller: Submitter,
+    caller: PhotoSender,
     prefer: Preferences = None,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
@@ -88,7 +89,7 @@ async def create(
         def remember(connection: Connection, row: JobRow) -> None:
             once.remember(connection, _accepted(row, services), job_id=row.id)
 
-        accepted = await submission.accept(services, caller.tenant, upload, also=remember)
+        accepted = await submission.accept(services, caller, upload, also=remember)
     services.ringer.ring(accepted.ringing)
     seconds = waiting.preferred_seconds(prefer)
     if seconds is None:

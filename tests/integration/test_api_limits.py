@@ -1,0 +1,171 @@
+"""What a tenant may do at most, and what it is told beyond."""
+
+import re
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+from sqlalchemy import text
+
+from smart_filter_api.keys import Scope
+from smart_filter_shared.errors import QueueFull
+from smart_filter_shared.ids import OPERATOR, Tenant
+from smart_filter_shared.jobs import limits
+from smart_filter_shared.jobs.limits import Limits, OwnLimits
+from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.recipe import Background, BackgroundKind, Recipe
+from smart_filter_tests.bench import TENANT, Bench
+from smart_filter_tests.serving import Api, a_photo
+
+PHOTO = a_photo(size=(1000, 100))  # a tenth of a megapixel
+KEEP = Recipe(background=Background(BackgroundKind.KEEP))
+
+
+def test_every_answer_tells_what_is_left(api: Api) -> None:
+    api.limit(requests_per_minute=60)
+
+    answers = [api.client.get("/v1/jobs"), api.client.get("/v1/jobs/none")]
+
+    assert [answer.headers["RateLimit-Policy"] for answer in answers] == [
+        '"requests";q=60;w=60'
+    ] * 2
+    left = [re.fullmatch('"requests";r=(\\d+);t=1', one.headers["RateLimit"]) for one in answers]
+    assert [int(one[1]) for one in left if one] in ([59, 58], [59, 59])
+
+
+def test_tenant_that_asks_too_often_is_told_when_to_come_again(api: Api) -> None:
+    api.limit(requests_per_minute=2)
+
+    answers = [api.client.get("/v1/jobs") for _ in range(5)]
+
+    refused = answers[-1]
+    assert answers[0].status_code == 200
+    assert (refused.status_code, refused.json()["code"]) == (429, "rate_limited")
+    assert 1 <= int(refused.headers["Retry-After"]) <= 30
+    assert refused.headers["RateLimit"].startswith('"requests";r=0;t=')
+    assert refused.headers["content-type"] == "application/problem+json"
+
+
+def test_one_tenants_haste_is_not_anothers(api: Api) -> None:
+    api.limit(requests_per_minute=1)
+    other = api.headers(*Scope, tenant=Tenant("other"))
+
+    for _ in range(5):
+        api.client.get("/v1/jobs")
+
+    assert api.client.get("/v1/jobs", headers=other).status_code == 200
+
+
+def test_operators_own_tenant_has_no_bounds(api: Api) -> None:
+    api.limit(OPERATOR, requests_per_minute=1, jobs_waiting=1, megapixels_per_day=0.001)
+    own = api.headers(*Scope, tenant=OPERATOR)
+
+    answers = [submitted(api, own) for _ in range(3)]
+
+    assert [answer.status_code for answer in answers] == [202] * 3
+    assert "RateLimit" not in answers[0].headers
+
+
+def test_no_more_jobs_wait_than_may(api: Api) -> None:
+    api.limit(jobs_waiting=2)
+
+    answers = [submitted(api) for _ in range(3)]
+
+    assert [answer.status_code for answer in answers] == [202, 202, 429]
+    assert answers[2].json()["code"] == "queue_full"
+    assert int(answers[2].headers["Retry-After"]) >= 1
+    assert api.leftovers()["jobs"] == 2
+    assert api.leftovers()["objects"] == 2
+
+
+def test_job_that_has_ended_makes_room(api: Api) -> None:
+    api.limit(jobs_waiting=1)
+    job_id = submitted(api).json()["id"]
+    assert submitted(api).status_code == 429
+
+    api.client.post(f"/v1/jobs/{job_id}/cancel")
+
+    assert submitted(api).status_code == 202
+
+
+def test_bound_is_exact_when_many_come_at_once(api: Api) -> None:
+    api.limit(jobs_waiting=3)
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: submitted(api), range(8)))
+
+    assert sorted(answer.status_code for answer in answers) == [202] * 3 + [429] * 5
+    assert api.leftovers()["jobs"] == api.leftovers()["objects"] == 3
+
+
+def test_refused_request_may_be_sent_again_under_its_key(api: Api) -> None:
+    api.limit(jobs_waiting=1)
+    first = submitted(api).json()["id"]
+    key = {"Idempotency-Key": "again"}
+    assert submitted(api, key).status_code == 429
+
+    api.client.post(f"/v1/jobs/{first}/cancel")
+
+    assert submitted(api, key).status_code == 202
+
+
+def test_no_more_megapixels_a_day_than_may(api: Api) -> None:
+    api.limit(megapixels_per_day=0.25)
+
+    answers = [submitted(api) for _ in range(3)]
+
+    assert [answer.status_code for answer in answers] == [202, 202, 429]
+    assert answers[2].json()["code"] == "rate_limited"
+    assert 1 <= int(answers[2].headers["Retry-After"]) <= 24 * 3600
+    assert api.leftovers()["jobs"] == 2
+
+
+def test_next_day_begins_with_nothing_spent(api: Api) -> None:
+    api.limit(megapixels_per_day=0.15)
+    assert [submitted(api).status_code for _ in range(2)] == [202, 429]
+
+    with api.bench.transaction() as connection:
+        connection.execute(text("UPDATE tenants SET spent_on = spent_on - 1"))
+
+    assert submitted(api).status_code == 202
+
+
+def test_photo_that_is_refused_for_its_queue_costs_no_megapixels(api: Api) -> None:
+    api.limit(jobs_waiting=1, megapixels_per_day=10)
+
+    for _ in range(3):
+        submitted(api)
+
+    with api.bench.transaction() as connection:
+        spent = connection.execute(text("SELECT spent_megapixels FROM tenants")).scalar_one()
+    assert spent == pytest.approx(0.1)
+
+
+def test_all_queues_together_are_bounded(bench: Bench) -> None:
+    for _ in range(3):
+        bench.submit(KEEP)
+    bench.advance(StageName.PREPARE, StageName.COMPOSITE)
+
+    with bench.transaction() as connection:
+        counted = [limits.unfinished_in_all(connection, most=most) for most in (1, 5)]
+
+    assert counted == [1, 2]
+    with pytest.raises(QueueFull):
+        limits.refuse_when_all_is_full(2, 2)
+
+
+def test_what_is_said_of_a_tenant_counts_before_the_settings() -> None:
+    usual = Limits(requests_per_minute=60, jobs_waiting=10, megapixels_per_day=100.0)
+
+    own = OwnLimits(requests_per_minute=0, jobs_waiting=99).within(TENANT, usual)
+
+    assert own == Limits(0, 99, 100.0)
+
+
+def submitted(api: Api, headers: dict[str, str] | None = None) -> httpx.Response:
+    return api.client.post(
+        "/v1/jobs",
+        files={"photo": ("photo", PHOTO)},
+        data={"background": "keep"},
+        headers=headers,
+    )

@@ -1,0 +1,230 @@
+"""Keys that the API issues: for a tenant's own servers, and for end users' devices."""
+
+import datetime as dt
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import text
+
+from smart_filter_api.keys import Scope
+from smart_filter_shared.ids import OPERATOR, Tenant
+from smart_filter_tests.serving import Api, a_photo
+
+Json = dict[str, Any]
+OTHER = Tenant("other")
+
+
+def issued(api: Api, path: str = "/v1/keys", **wish: object) -> Json:
+    answer = api.client.post(path, json=wish)
+    assert answer.status_code == 201, answer.text
+    document: Json = answer.json()
+    return document
+
+
+def as_bearer(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"}
+
+
+def submitted(api: Api, key: str, **headers: str) -> httpx.Response:
+    files = {"photo": ("photo", a_photo())}
+    return api.client.post("/v1/jobs", files=files, headers={**as_bearer(key), **headers})
+
+
+def test_issued_key_does_what_its_scopes_allow(api: Api) -> None:
+    key = issued(api, scopes=["read"])
+
+    read = api.client.get("/v1/jobs", headers=as_bearer(key["key"]))
+
+    assert key["key"].startswith("sf_live_")
+    assert (key["tenant"], key["scopes"], key["expires_at"]) == ("tests", ["read"], None)
+    assert read.status_code == 200
+    assert submitted(api, key["key"]).status_code == 403
+
+
+def test_issued_key_expires(api: Api) -> None:
+    key = issued(api, scopes=["read"], expires_in_seconds=3600)
+    created, expires = (
+        dt.datetime.fromisoformat(key[name]) for name in ("created_at", "expires_at")
+    )
+    assert expires - created == dt.timedelta(hours=1)
+
+    with api.bench.transaction() as connection:
+        connection.execute(text("UPDATE keys SET expires_at = now() WHERE expires_at > now()"))
+
+    assert api.client.get("/v1/jobs", headers=as_bearer(key["key"])).status_code == 401
+
+
+def test_revoked_key_is_refused_by_the_next_request(api: Api) -> None:
+    key = issued(api, scopes=["read"])
+
+    answers = [api.client.delete(f"/v1/keys/{key['key_id']}") for _ in range(2)]
+
+    assert [answer.status_code for answer in answers] == [204, 204]
+    assert api.client.get("/v1/jobs", headers=as_bearer(key["key"])).status_code == 401
+
+
+def test_keys_are_listed_in_pages_and_never_shown(api: Api) -> None:
+    ids = {issued(api, scopes=["read"])["key_id"] for _ in range(3)}
+
+    first = api.client.get("/v1/keys", params={"limit": 2}).json()
+    second = api.client.get("/v1/keys", params={"limit": 2, "cursor": first["next_cursor"]}).json()
+
+    listed = [*first["items"], *second["items"]]
+    assert ids < {key["key_id"] for key in listed}
+    assert len(listed) == 4  # with the client's own
+    assert second["next_cursor"] is None
+    assert all("key" not in key and "digest" not in key for key in listed)
+
+
+def test_operator_administers_every_tenant(api: Api) -> None:
+    operator = api.headers(*Scope, tenant=OPERATOR)
+
+    key = api.client.post(
+        "/v1/keys", json={"tenant": "acme", "scopes": ["submit"]}, headers=operator
+    ).json()
+    listed = api.client.get("/v1/keys", params={"tenant": "acme"}, headers=operator).json()
+    revoked = api.client.delete(f"/v1/keys/{key['key_id']}", headers=operator)
+
+    assert [one["key_id"] for one in listed["items"]] == [key["key_id"]]
+    assert revoked.status_code == 204
+    assert submitted(api, key["key"]).status_code == 401
+
+
+@pytest.mark.parametrize("named", ["other", "nobody-yet"])
+def test_nobody_else_names_another_tenant(api: Api, named: str) -> None:
+    api.key(Scope.READ, tenant=OTHER)
+
+    answers = [
+        api.client.post("/v1/keys", json={"tenant": named, "scopes": ["read"]}),
+        api.client.get("/v1/keys", params={"tenant": named}),
+    ]
+
+    assert [answer.status_code for answer in answers] == [403, 403]
+
+
+@pytest.mark.parametrize(
+    ("wish", "pointer"),
+    [
+        ({}, "/scopes"),
+        ({"scopes": []}, "/scopes"),
+        ({"scopes": ["root"]}, "/scopes/0"),
+        ({"scopes": ["read"], "expires_in_seconds": 0}, "/expires_in_seconds"),
+        ({"scopes": ["read"], "tenant": "../etc"}, "/tenant"),
+        ({"scopes": ["read"], "tenant": "a\0"}, "/tenant"),
+        ({"scopes": ["read"], "colour": "red"}, "/colour"),
+    ],
+)
+def test_wish_that_cannot_be_is_told(api: Api, wish: Json, pointer: str) -> None:
+    answer = api.client.post("/v1/keys", json=wish)
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    assert answer.json()["errors"][0]["pointer"] == pointer
+
+
+@pytest.mark.parametrize("body", [b"{", b"[]", b"\xff", b"null", b"[" * 10_000, b" " * 70_000])
+@pytest.mark.parametrize("path", ["/v1/keys", "/v1/tokens"])
+def test_body_that_is_no_wish_is_told(api: Api, path: str, body: bytes) -> None:
+    answer = api.client.post(path, content=body, headers={"Content-Type": "application/json"})
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "malformed_request")
+
+
+def test_key_is_shown_once_even_when_the_request_is_sent_again(api: Api) -> None:
+    again = {"Idempotency-Key": "one"}
+
+    first, second = (
+        api.client.post("/v1/keys", json={"scopes": ["read"]}, headers=again) for _ in range(2)
+    )
+
+    assert (first.status_code, second.status_code) == (201, 201)
+    assert second.json() == {**first.json(), "key": None}
+    assert first.json()["key"] is not None
+    with api.bench.transaction() as connection:
+        stored = str(connection.execute(text("SELECT * FROM requests")).all())
+    assert first.json()["key"] not in stored
+
+
+def test_device_submits_as_many_jobs_as_it_may(api: Api) -> None:
+    token = issued(api, "/v1/tokens", scopes=["submit"], ttl_seconds=60, max_jobs=2)
+
+    answers = [submitted(api, token["key"]) for _ in range(3)]
+
+    assert [answer.status_code for answer in answers] == [202, 202, 403]
+    assert api.leftovers()["jobs"] == api.leftovers()["objects"] == 2
+    assert {answer.json()["id"] for answer in answers[:2]} == {
+        job["id"] for job in api.client.get("/v1/jobs").json()["items"]
+    }
+
+
+def test_device_that_submits_all_at_once_submits_no_more(api: Api) -> None:
+    token = issued(api, "/v1/tokens", max_jobs=3)
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: submitted(api, token["key"]), range(8)))
+
+    assert sorted(answer.status_code for answer in answers) == [202] * 3 + [403] * 5
+    assert api.leftovers()["jobs"] == 3
+
+
+def test_photo_that_is_refused_is_not_counted(api: Api) -> None:
+    token = issued(api, "/v1/tokens", max_jobs=1)
+    header = as_bearer(token["key"])
+
+    refused = api.client.post("/v1/jobs", files={"photo": ("photo", b"no photo")}, headers=header)
+
+    assert refused.status_code == 415
+    assert submitted(api, token["key"]).status_code == 202
+
+
+def test_same_request_again_is_counted_once(api: Api) -> None:
+    token = issued(api, "/v1/tokens", max_jobs=1)
+
+    answers = [submitted(api, token["key"], **{"Idempotency-Key": "mine"}) for _ in range(2)]
+
+    assert [answer.status_code for answer in answers] == [202, 202]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/v1/jobs/{job}/cancel"),
+        ("POST", "/v1/jobs/{job}/redrive"),
+        ("DELETE", "/v1/jobs/{job}"),
+        ("GET", "/v1/jobs/{job}"),
+        ("GET", "/v1/jobs"),
+        ("GET", "/v1/usage"),
+        ("GET", "/v1/keys"),
+        ("POST", "/v1/tokens"),
+    ],
+)
+def test_device_does_nothing_but_submit(api: Api, method: str, path: str) -> None:
+    token = issued(api, "/v1/tokens", max_jobs=1)
+    job = submitted(api, token["key"]).json()["id"]
+
+    answer = api.client.request(method, path.format(job=job), headers=as_bearer(token["key"]))
+
+    assert (answer.status_code, answer.json()["code"]) == (403, "scope")
+    assert api.job(job)["state"] == "queued"
+
+
+def test_devices_key_dies_with_the_one_that_issued_it(api: Api) -> None:
+    parent = issued(api, scopes=["submit"], expires_in_seconds=60)
+    token = api.client.post(
+        "/v1/tokens", json={"ttl_seconds": 3600}, headers=as_bearer(parent["key"])
+    ).json()
+    assert token["expires_at"] == parent["expires_at"]
+
+    api.client.delete(f"/v1/keys/{parent['key_id']}")
+
+    assert submitted(api, token["key"]).status_code == 401
+
+
+@pytest.mark.parametrize(
+    "wish", [{"scopes": ["read"]}, {"scopes": []}, {"ttl_seconds": 86_401}, {"max_jobs": 0}]
+)
+def test_device_gets_no_more_than_devices_may(api: Api, wish: Json) -> None:
+    answer = api.client.post("/v1/tokens", json=wish)
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
