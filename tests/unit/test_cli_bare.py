@@ -53,6 +53,8 @@ def test_client_commands_get_as_far_as_the_server(arguments: list[str]) -> None:
         (["worker", "--stages", "prepare"], "worker"),
         (["api", "--port", "8000"], "api"),
         (["models", "pull"], "worker"),
+        (["keys", "list"], "api"),
+        (["tenants", "list"], "api"),
         (["eval", "smile", "--data", "."], "worker"),
         (["compare", __file__], "worker"),
     ],

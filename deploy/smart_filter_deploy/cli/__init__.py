@@ -5,11 +5,14 @@ run          photos in, pictures out; with photos, progress and report
 up, worker   the servers: on this machine all at once, or one process (worker, sender)
 jobs, models what there is
 backgrounds  pictures of one's own to stand behind people
+keys         who may use the service
+tenants      what each of them may do at most
 eval         how good and how dear models are, on photos with known answers
 compare      one photo, cut out by several models
 doctor       what is wrong here
 connection   which server commands talk to
 servers      which database and object store an operator's commands work on
+database     the same, for those that need no object store
 own_stack    an embedded stack that lives as long as a `run`
 """
 
@@ -32,6 +35,8 @@ _COMMANDS = {
     "prepare": "smart_filter_deploy.cli.worker:prepare",
     "jobs": "smart_filter_deploy.cli.jobs:jobs",
     "backgrounds": "smart_filter_deploy.cli.backgrounds:backgrounds",
+    "keys": "smart_filter_deploy.cli.keys:keys",
+    "tenants": "smart_filter_deploy.cli.tenants:tenants",
     "models": "smart_filter_deploy.cli.models:models",
     "eval": "smart_filter_deploy.cli.eval:evaluate",
     "compare": "smart_filter_deploy.cli.compare:compare",

@@ -1,0 +1,136 @@
+"""`smart-filter keys` and `tenants`, on the database that the environment names."""
+
+import datetime as dt
+import json
+import uuid
+from typing import Any
+
+import pytest
+
+from smart_filter_deploy.cli import main
+from smart_filter_tests.serving import Api, a_photo
+
+
+class Command:
+    """The command line, in this very process."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self._capsys = capsys
+
+    def __call__(self, *arguments: str) -> Any:  # noqa: ANN401 - JSON
+        """Run a command that must succeed; return what it told."""
+        self._capsys.readouterr()
+        assert self.status(*arguments, "--json") == 0
+        return json.loads(self._capsys.readouterr().out)
+
+    def status(self, *arguments: str) -> object:
+        """Run a command; return how it ended."""
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        return ended.value.code
+
+    def said(self, *arguments: str) -> str:
+        """Run a command; return what it wrote."""
+        self._capsys.readouterr()
+        self.status(*arguments)
+        written = self._capsys.readouterr()
+        return written.out + written.err
+
+
+@pytest.fixture
+def command(
+    api: Api, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Command:
+    url = api.bench.settings.database.url.get_secret_value()
+    monkeypatch.setenv("SMART_FILTER_DATABASE_URL", url)
+    return Command(capsys)
+
+
+def status_of(api: Api, key: str, path: str = "/v1/jobs") -> int:
+    return api.client.get(path, headers={"Authorization": f"Bearer {key}"}).status_code
+
+
+def test_created_key_works_until_it_is_revoked(api: Api, command: Command) -> None:
+    created = command("keys", "create", "--tenant", "acme", "--scopes", "submit,read")
+    before = status_of(api, created["key"])
+
+    revoked = command("keys", "revoke", created["key_id"])
+
+    assert set(created) == {"tenant", "key_id", "key"}
+    assert created["tenant"] == "acme"
+    assert created["key"].startswith("sf_live_")
+    assert revoked == {"revoked": [created["key_id"]], "unknown": []}
+    assert (before, status_of(api, created["key"])) == (200, 401)
+
+
+def test_created_key_expires(command: Command) -> None:
+    command("keys", "create", "--tenant", "acme", "--scopes", "read", "--expires", "30d")
+
+    (listed,) = command("keys", "list", "--tenant", "acme")["items"]
+
+    created, expires = (
+        dt.datetime.fromisoformat(listed[name]) for name in ("created_at", "expires_at")
+    )
+    assert expires - created == dt.timedelta(days=30)
+    assert listed["scopes"] == ["read"]
+
+
+def test_key_is_shown_alone_on_its_line_and_never_again(command: Command) -> None:
+    shown = command.said("keys", "create", "--tenant", "acme", "--scopes", "read")
+    key = shown.splitlines()[0]
+
+    assert key.startswith("sf_live_")
+    assert key not in command.said("keys", "list")
+    assert "acme" in command.said("keys", "list")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("--tenant", "acme", "--scopes", "root"),
+        ("--tenant", "acme", "--scopes", ","),
+        ("--tenant", "../acme", "--scopes", "read"),
+        ("--tenant", "", "--scopes", "read"),
+        ("--tenant", "acme", "--scopes", "read", "--expires", "soon"),
+        ("--tenant", "acme", "--scopes", "read", "--expires", "0d"),
+        ("--tenant", "acme", "--scopes", "read", "--expires", "999999999999d"),
+    ],
+)
+def test_key_that_cannot_be_is_wrong_usage(command: Command, wrong: tuple[str, ...]) -> None:
+    assert command.status("keys", "create", *wrong) == 2
+    assert "acme" not in command.said("keys", "list")
+
+
+def test_unknown_key_is_told(command: Command) -> None:
+    unknown = str(uuid.uuid4())
+
+    assert command.status("keys", "revoke", unknown) == 1
+    assert f"there is no key {unknown}" in command.said("keys", "revoke", unknown)
+
+
+def test_what_is_said_of_a_tenant_counts_at_once(api: Api, command: Command) -> None:
+    command.status("tenants", "set", "tests", "--requests-per-minute", "7", "--jobs-waiting", "1")
+
+    answers = [api.post(a_photo()) for _ in range(2)]
+
+    assert [answer.status_code for answer in answers] == [202, 429]
+    assert answers[0].headers["RateLimit-Policy"] == '"requests";q=7;w=60'
+    assert command("tenants", "list")["items"] == [
+        {
+            "tenant": "tests",
+            "requests_per_minute": 7,
+            "jobs_waiting": 1,
+            "megapixels_per_day": None,
+        }
+    ]
+    assert "tests: requests-per-minute 7, jobs-waiting 1" in command.said("tenants", "list")
+
+
+def test_without_a_database_the_command_says_how_to_name_one(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SMART_FILTER_DATABASE_URL")
+    monkeypatch.setenv("SMART_FILTER_DATA", "/nonexistent")
+
+    assert command.status("keys", "list") == 3
+    assert "SMART_FILTER_DATABASE_URL" in command.said("keys", "list")
