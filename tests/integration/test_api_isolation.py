@@ -17,7 +17,7 @@ from smart_filter_tests.serving import Api, a_photo
 STRANGER = Tenant("stranger")
 
 
-def a_finished_job(api: Api) -> str:
+def a_finished_job(api: Api, _: Mapping[str, str]) -> str:
     job_id = api.submit(background="keep")
     api.bench.advance(StageName.PREPARE)
     files = {"image": {"key": f"of/{job_id}", "format": "image/jpeg", "width": 4, "height": 4}}
@@ -25,14 +25,38 @@ def a_finished_job(api: Api) -> str:
     return job_id
 
 
-def a_key(api: Api) -> str:
+def a_key(api: Api, _: Mapping[str, str]) -> str:
     return str(api.client.post("/v1/keys", json={"scopes": ["read"]}).json()["key_id"])
 
 
+def a_webhook(api: Api, _: Mapping[str, str]) -> str:
+    wish = {"url": "https://example.com/told"}
+    return str(api.client.post("/v1/webhooks", json=wish).json()["id"])
+
+
+def a_delivery(api: Api, before: Mapping[str, str]) -> str:
+    return str(api.client.post(f"/v1/webhooks/{before['webhook_id']}/test").json()["id"])
+
+
 # What there is of a tenant's under each name of a path; a new name must be added here.
-MADE: Mapping[str, Callable[[Api], str]] = {"job_id": a_finished_job, "key_id": a_key}
+MADE: Mapping[str, Callable[[Api, Mapping[str, str]], str]] = {
+    "job_id": a_finished_job,
+    "key_id": a_key,
+    "webhook_id": a_webhook,
+    "delivery_id": a_delivery,
+}
 # Named by paths, but nobody's own.
 COMMON: Mapping[str, str] = {"name": "image"}
+# Bodies without which a request would be refused before anything is looked for.
+CHANGE: Mapping[str, object] = {"PATCH": {"enabled": False}}
+
+
+def all_made(api: Api) -> dict[str, str]:
+    """Return what the client's tenant has by now of everything, by its name in paths."""
+    made: dict[str, str] = {}
+    for name, make in MADE.items():
+        made[name] = make(api, made)
+    return made
 
 
 def operations(api: Api) -> list[tuple[str, str]]:
@@ -60,14 +84,16 @@ def told(answer: httpx.Response, *names: str) -> tuple[int, str, dict[str, Any],
 
 def test_foreign_id_is_answered_as_an_unknown_one(api: Api) -> None:
     headers = api.headers(*Scope, tenant=STRANGER)
-    own = {name: make(api) for name, make in MADE.items()}
+    own = all_made(api)
     unknown = {name: str(uuid.uuid4()) for name in own}
 
     tried = operations(api)
     answers = {
         (method, path): [
             told(
-                api.client.request(method, path.format(**names, **COMMON), headers=headers),
+                api.client.request(
+                    method, path.format(**names, **COMMON), headers=headers, json=CHANGE.get(method)
+                ),
                 *names.values(),
             )
             for names in (own, unknown)
@@ -75,12 +101,13 @@ def test_foreign_id_is_answered_as_an_unknown_one(api: Api) -> None:
         for method, path in tried
     }
 
-    assert len(tried) >= 7
+    assert len(tried) >= 15
     assert {one: both for one, both in answers.items() if both[0] != both[1]} == {}
     assert {both[0][0] for both in answers.values()} == {404}
     assert api.bench.job(JobId(uuid.UUID(own["job_id"]))).state == JobState.SUCCEEDED
     listed = api.client.get("/v1/keys").json()["items"]
     assert [key["revoked_at"] for key in listed if key["key_id"] == own["key_id"]] == [None]
+    assert api.client.get(f"/v1/webhooks/{own['webhook_id']}").json()["enabled"] is True
 
 
 def test_foreign_job_that_was_deleted_is_unknown_too(api: Api) -> None:
@@ -94,9 +121,11 @@ def test_foreign_job_that_was_deleted_is_unknown_too(api: Api) -> None:
     assert foreign.status_code == 404
 
 
-@pytest.mark.parametrize("path", ["/v1/jobs", "/v1/keys", "/v1/usage", "/v1/backgrounds"])
+@pytest.mark.parametrize(
+    "path", ["/v1/jobs", "/v1/keys", "/v1/usage", "/v1/backgrounds", "/v1/webhooks"]
+)
 def test_lists_hold_ones_own(api: Api, path: str) -> None:
-    own = {name: make(api) for name, make in MADE.items()}
+    own = all_made(api)
     headers = api.headers(*Scope, tenant=STRANGER)
 
     answer = api.client.get(path, headers=headers)
