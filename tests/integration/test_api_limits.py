@@ -8,14 +8,15 @@ import pytest
 from sqlalchemy import text
 
 from smart_filter_api.keys import Scope
+from smart_filter_deploy.embedded.stack import Stack
 from smart_filter_shared.errors import QueueFull
 from smart_filter_shared.ids import OPERATOR, Tenant
 from smart_filter_shared.jobs import limits
 from smart_filter_shared.jobs.limits import Limits, OwnLimits
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.recipe import Background, BackgroundKind, Recipe
-from smart_filter_tests.bench import TENANT, Bench
-from smart_filter_tests.serving import Api, a_photo
+from smart_filter_tests.bench import TENANT, Bench, settings_of
+from smart_filter_tests.serving import Api, a_photo, an_api, serving
 
 PHOTO = a_photo(size=(1000, 100))  # a tenth of a megapixel
 KEEP = Recipe(background=Background(BackgroundKind.KEEP))
@@ -152,6 +153,33 @@ def test_all_queues_together_are_bounded(bench: Bench) -> None:
     assert counted == [1, 2]
     with pytest.raises(QueueFull):
         limits.refuse_when_all_is_full(2, 2)
+
+
+def test_full_service_takes_no_more_from_anybody(servers: Stack, bench: Bench) -> None:
+    settings = settings_of(servers.addresses, SMART_FILTER_LIMIT_JOBS_IN_ALL="2")
+    for _ in range(2):
+        bench.submit(KEEP, tenant=Tenant("another"))
+
+    with serving(settings) as url, an_api(url, bench) as api:
+        refused = submitted(api)
+        operators = submitted(api, api.headers(*Scope, tenant=OPERATOR))
+
+    assert (refused.status_code, refused.json()["code"]) == (429, "queue_full")
+    assert int(refused.headers["Retry-After"]) >= 1
+    assert operators.status_code == 202
+
+
+def test_without_redis_photos_are_taken_and_counted_all_the_same(
+    servers: Stack, bench: Bench
+) -> None:
+    nowhere = {"SMART_FILTER_BROKER_URL": "redis://127.0.0.1:1/0"}
+
+    with serving(settings_of(servers.addresses, **nowhere)) as url, an_api(url, bench) as api:
+        api.limit(requests_per_minute=2)
+        answers = [submitted(api) for _ in range(3)]
+
+    assert [answer.status_code for answer in answers] == [202, 202, 429]
+    assert answers[0].headers["RateLimit"].startswith('"requests";r=1;')
 
 
 def test_what_is_said_of_a_tenant_counts_before_the_settings() -> None:
