@@ -9,24 +9,26 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from smart_filter_api.schemas import (
+from smart_filter_api.schemas.choices import (
+    FilterAnswer,
+    ModelAnswer,
+    NeedsAnswer,
+    PresetAnswer,
+    WeightsAnswer,
+)
+from smart_filter_api.schemas.jobs import (
     BackgroundAnswer,
     FaceAnswer,
     FailureAnswer,
-    FilterAnswer,
     FilteredAnswer,
     FrameAnswer,
     ImageAnswer,
     JobAnswer,
     LinksAnswer,
-    ModelAnswer,
-    NeedsAnswer,
     Picture,
-    PresetAnswer,
     RatingAnswer,
     RecipeAnswer,
     StageAnswer,
-    WeightsAnswer,
 )
 from smart_filter_shared import parameters
 from smart_filter_shared.cards import LEADING_TASK

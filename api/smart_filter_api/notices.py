@@ -13,7 +13,7 @@ from typing import Any, Final
 from pydantic import TypeAdapter
 
 from smart_filter_api import answers
-from smart_filter_api.schemas import Moment
+from smart_filter_api.schemas.moments import Moment
 from smart_filter_shared.jobs.deliveries import Claimed
 from smart_filter_shared.jobs.queries import JobRow
 from smart_filter_shared.jobs.retention import Keeping

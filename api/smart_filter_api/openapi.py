@@ -9,7 +9,7 @@ from pydantic.json_schema import models_json_schema
 from smart_filter_api.multipart import MAX_PHOTO_BYTES, PICTURES
 from smart_filter_api.photo_header import MAX_PIXELS, PhotoFormat
 from smart_filter_api.problems import Problem
-from smart_filter_api.schemas import EventAnswer
+from smart_filter_api.schemas.jobs import EventAnswer
 from smart_filter_shared import signing
 from smart_filter_shared.filters import FILTERS
 from smart_filter_shared.jobs.events import FINAL

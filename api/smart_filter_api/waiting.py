@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from smart_filter_api import answers
 from smart_filter_api.deps import Services
-from smart_filter_api.schemas import EventAnswer
+from smart_filter_api.schemas.jobs import EventAnswer
 from smart_filter_shared.errors import DatabaseUnavailable, NotFound
 from smart_filter_shared.ids import JobId, Tenant
 from smart_filter_shared.jobs import events, queries

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import pytest
 
 from smart_filter_api import answers
-from smart_filter_api.schemas import JobAnswer
+from smart_filter_api.schemas.jobs import JobAnswer
 from smart_filter_shared.cards import LEADING_TASK
 from smart_filter_shared.ids import JobId, Tenant
 from smart_filter_shared.jobs.queries import JobRow, StageRow

@@ -5,7 +5,7 @@ from fastapi import APIRouter
 from smart_filter_api import answers
 from smart_filter_api.deps import OpenServices, Reader
 from smart_filter_api.problems import documented
-from smart_filter_api.schemas import PresetPage
+from smart_filter_api.schemas.choices import PresetPage
 
 router = APIRouter(prefix="/v1/backgrounds", tags=["backgrounds"])
 

@@ -11,7 +11,7 @@ from smart_filter_api.deps import Administrator, OpenServices, Reader
 from smart_filter_api.idempotency import IdempotencyKey
 from smart_filter_api.problems import documented
 from smart_filter_api.routes.webhooks import ONCE, done_once, found, name_of
-from smart_filter_api.webhook_schemas import (
+from smart_filter_api.schemas.webhooks import (
     AttemptAnswer,
     DeliveryAnswer,
     DeliveryPage,

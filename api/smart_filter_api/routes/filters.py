@@ -5,7 +5,7 @@ from fastapi import APIRouter
 from smart_filter_api import answers
 from smart_filter_api.deps import Reader
 from smart_filter_api.problems import documented
-from smart_filter_api.schemas import FilterPage
+from smart_filter_api.schemas.choices import FilterPage
 from smart_filter_shared.filters import FILTERS
 
 router = APIRouter(prefix="/v1/filters", tags=["filters"])

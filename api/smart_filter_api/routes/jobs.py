@@ -24,7 +24,7 @@ from smart_filter_api import (
 from smart_filter_api.deps import OpenServices, PhotoSender, Reader, Services, Submitter
 from smart_filter_api.idempotency import IdempotencyKey
 from smart_filter_api.problems import documented
-from smart_filter_api.schemas import JobAnswer, JobPage
+from smart_filter_api.schemas.jobs import JobAnswer, JobPage
 from smart_filter_shared.errors import JobDeleted, MalformedRequest, NotFound
 from smart_filter_shared.ids import Capability, JobId, Tenant
 from smart_filter_shared.jobs import events, queries, transitions

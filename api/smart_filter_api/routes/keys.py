@@ -14,7 +14,7 @@ from smart_filter_api.deps import Administrator, OpenServices, Services, Submitt
 from smart_filter_api.idempotency import IdempotencyKey
 from smart_filter_api.keys import TENANT_PATTERN, Caller, IssuedKey, KeyRow
 from smart_filter_api.problems import documented
-from smart_filter_api.tenant_schemas import (
+from smart_filter_api.schemas.tenants import (
     KeyAnswer,
     KeyPage,
     KeyWish,

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 from smart_filter_api import answers
 from smart_filter_api.deps import OpenServices, Reader
 from smart_filter_api.problems import documented
-from smart_filter_api.schemas import ModelPage
+from smart_filter_api.schemas.choices import ModelPage
 from smart_filter_shared.jobs import models, presence
 
 router = APIRouter(prefix="/v1/models", tags=["models"])

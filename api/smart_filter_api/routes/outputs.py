@@ -11,7 +11,7 @@ from smart_filter_api import answers, tags
 from smart_filter_api.deps import OpenServices, Reader, Services
 from smart_filter_api.problems import documented
 from smart_filter_api.routes import jobs
-from smart_filter_api.schemas import FaceAnswer, RatingAnswer
+from smart_filter_api.schemas.jobs import FaceAnswer, RatingAnswer
 from smart_filter_shared.errors import JobNotFinished, NotFound, ObjectMissing, OutputExpired
 from smart_filter_shared.jobs import retention
 from smart_filter_shared.jobs.queries import JobRow, Json

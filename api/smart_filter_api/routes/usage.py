@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 
 from smart_filter_api.deps import OpenServices, Reader
 from smart_filter_api.problems import documented
-from smart_filter_api.tenant_schemas import DayAnswer, UsagePage, UsedAnswer
+from smart_filter_api.schemas.tenants import DayAnswer, UsagePage, UsedAnswer
 from smart_filter_shared.errors import MalformedRequest
 from smart_filter_shared.jobs import usage
 from smart_filter_shared.jobs.usage import Day

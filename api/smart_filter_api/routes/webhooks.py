@@ -12,8 +12,7 @@ from smart_filter_api import documents, idempotency
 from smart_filter_api.deps import Administrator, OpenServices, Reader, Services
 from smart_filter_api.idempotency import IdempotencyKey
 from smart_filter_api.problems import documented
-from smart_filter_api.submission import NO_KEY
-from smart_filter_api.webhook_schemas import (
+from smart_filter_api.schemas.webhooks import (
     CreatedWebhook,
     RotatedSecret,
     WebhookAnswer,
@@ -21,6 +20,7 @@ from smart_filter_api.webhook_schemas import (
     WebhookPage,
     WebhookRequest,
 )
+from smart_filter_api.submission import NO_KEY
 from smart_filter_shared.errors import FieldError, NotAvailable, NotFound
 from smart_filter_shared.ids import Tenant, WebhookId
 from smart_filter_shared.jobs import webhooks

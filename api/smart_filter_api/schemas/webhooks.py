@@ -5,7 +5,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from smart_filter_api.schemas import Moment
+from smart_filter_api.schemas.moments import Moment
 from smart_filter_shared import web_address
 from smart_filter_shared.jobs.deliveries import DeliveryState
 

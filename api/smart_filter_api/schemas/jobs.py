@@ -1,25 +1,18 @@
-"""The shapes of answers, as the contract gives them; they also make the OpenAPI document."""
+"""Jobs, and what happens to them, as answers show them."""
 
-import datetime as dt
 import uuid
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, Field
 
-from smart_filter_shared.cards import TaskName
-from smart_filter_shared.filters import Need
+from smart_filter_api.schemas.moments import Moment
 from smart_filter_shared.jobs.events import EventType
 from smart_filter_shared.jobs.states import JobState, StageState
 from smart_filter_shared.parameters import Scalar
 from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.presets import Mood, Source
 from smart_filter_shared.printability import Printability
 from smart_filter_shared.rating import SmileLevel
 from smart_filter_shared.recipe import Crop, Edge, Effort, Format, Output, Priority
-
-
-def _in_utc(moment: dt.datetime) -> dt.datetime:
-    return moment.astimezone(dt.UTC)
 
 
 def _to_hundredths(pixels: float) -> float:
@@ -30,8 +23,6 @@ def _to_millionths(scale: float) -> float:
     return round(scale, 6)
 
 
-# RFC 3339 with a Z, whatever the time zone of the database's session.
-Moment = Annotated[dt.datetime, AfterValidator(_in_utc)]
 # No detector tells a place to a hundredth of a pixel; a scale is multiplied by thousands of them.
 Pixels = Annotated[float, AfterValidator(_to_hundredths)]
 Scale = Annotated[float, AfterValidator(_to_millionths)]
@@ -283,100 +274,3 @@ class JobPage(BaseModel):
 
     items: list[JobAnswer]
     next_cursor: str | None
-
-
-class WeightsAnswer(BaseModel):
-    """A file of weights and the SHA-256 of its bytes."""
-
-    name: str
-    sha256: str
-
-
-class NeedsAnswer(BaseModel):
-    """What a worker must have to run a model: packages, and the extra that brings them."""
-
-    packages: list[str]
-    extra: str | None
-
-
-class ModelAnswer(BaseModel):
-    """The card of a model.
-
-    parameters: JSON Schema of what `<task>.params.NAME` sets.
-    fault: why it is not offered; of one that is offered, why no live worker can load it.
-    """
-
-    name: str
-    version: str
-    task: TaskName
-    stage: StageName
-    family: str
-    title: str
-    source: str
-    licence: str
-    data_terms: str
-    default: bool
-    weights: list[WeightsAnswer]
-    input_size: list[int] | None
-    batch_size: int
-    quality: dict[str, float]
-    speed: dict[str, float]
-    devices: list[str]
-    parameters: dict[str, Any]
-    needs: NeedsAnswer
-    capability: str
-    tells_persons_apart: bool
-    offered: bool
-    fault: str | None
-
-
-class ModelPage(BaseModel):
-    """All models that are offered, on one page."""
-
-    items: list[ModelAnswer]
-    next_cursor: str | None = None
-
-
-class PresetAnswer(BaseModel):
-    """A background by name; palette: its colours, brightness: 0 black to 1 white.
-
-    source: `generated`, or who has the picture: `site`, the operator; `tenant`, the caller's own.
-    surface: whether others can be printed on it, as in `preset:rainbow+linen`.
-    """
-
-    name: str
-    title: str
-    source: Source
-    family: str
-    tags: list[str]
-    moods: list[Mood]
-    palette: list[str]
-    brightness: float
-    surface: bool
-
-
-class PresetPage(BaseModel):
-    """All backgrounds by name, on one page."""
-
-    items: list[PresetAnswer]
-    next_cursor: str | None = None
-
-
-class FilterAnswer(BaseModel):
-    """A filter by name.
-
-    needs: what it goes by, `faces` or `smiles`; null for neither.
-    parameters: JSON Schema of what `filters.<name>.NAME` sets.
-    """
-
-    name: str
-    title: str
-    needs: Need | None
-    parameters: dict[str, Any]
-
-
-class FilterPage(BaseModel):
-    """All filters, on one page."""
-
-    items: list[FilterAnswer]
-    next_cursor: str | None = None

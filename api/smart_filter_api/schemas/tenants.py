@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from smart_filter_api.keys import TENANT_PATTERN, Scope
-from smart_filter_api.schemas import Moment
+from smart_filter_api.schemas.moments import Moment
 from smart_filter_shared.jobs.states import JobState
 
 _DAY_SECONDS = 24 * 3600

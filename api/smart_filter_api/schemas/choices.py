@@ -1,0 +1,107 @@
+"""What a recipe may name: models, backgrounds, filters."""
+
+from typing import Any
+
+from pydantic import BaseModel
+
+from smart_filter_shared.cards import TaskName
+from smart_filter_shared.filters import Need
+from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.presets import Mood, Source
+
+
+class WeightsAnswer(BaseModel):
+    """A file of weights and the SHA-256 of its bytes."""
+
+    name: str
+    sha256: str
+
+
+class NeedsAnswer(BaseModel):
+    """What a worker must have to run a model: packages, and the extra that brings them."""
+
+    packages: list[str]
+    extra: str | None
+
+
+class ModelAnswer(BaseModel):
+    """The card of a model.
+
+    parameters: JSON Schema of what `<task>.params.NAME` sets.
+    fault: why it is not offered; of one that is offered, why no live worker can load it.
+    """
+
+    name: str
+    version: str
+    task: TaskName
+    stage: StageName
+    family: str
+    title: str
+    source: str
+    licence: str
+    data_terms: str
+    default: bool
+    weights: list[WeightsAnswer]
+    input_size: list[int] | None
+    batch_size: int
+    quality: dict[str, float]
+    speed: dict[str, float]
+    devices: list[str]
+    parameters: dict[str, Any]
+    needs: NeedsAnswer
+    capability: str
+    tells_persons_apart: bool
+    offered: bool
+    fault: str | None
+
+
+class ModelPage(BaseModel):
+    """All models that are offered, on one page."""
+
+    items: list[ModelAnswer]
+    next_cursor: str | None = None
+
+
+class PresetAnswer(BaseModel):
+    """A background by name; palette: its colours, brightness: 0 black to 1 white.
+
+    source: `generated`, or who has the picture: `site`, the operator; `tenant`, the caller's own.
+    surface: whether others can be printed on it, as in `preset:rainbow+linen`.
+    """
+
+    name: str
+    title: str
+    source: Source
+    family: str
+    tags: list[str]
+    moods: list[Mood]
+    palette: list[str]
+    brightness: float
+    surface: bool
+
+
+class PresetPage(BaseModel):
+    """All backgrounds by name, on one page."""
+
+    items: list[PresetAnswer]
+    next_cursor: str | None = None
+
+
+class FilterAnswer(BaseModel):
+    """A filter by name.
+
+    needs: what it goes by, `faces` or `smiles`; null for neither.
+    parameters: JSON Schema of what `filters.<name>.NAME` sets.
+    """
+
+    name: str
+    title: str
+    needs: Need | None
+    parameters: dict[str, Any]
+
+
+class FilterPage(BaseModel):
+    """All filters, on one page."""
+
+    items: list[FilterAnswer]
+    next_cursor: str | None = None
