@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from smart_filter_shared.ids import JobId, Tenant
-from smart_filter_shared.jobs import transitions
+from smart_filter_shared.jobs import fairness, transitions
 from smart_filter_shared.recipe import Priority
 from smart_filter_tests.bench import Bench
 from smart_filter_tests.simulation import Simulation, tell
@@ -185,6 +185,8 @@ def test_tenant_does_not_pay_for_photos_that_it_deleted(bench: Bench) -> None:
     for job_id in world.submit(fickle, 100):
         with bench.transaction() as connection:
             transitions.delete(connection, job_id, fickle)
+    with bench.transaction() as connection:
+        fairness.settle(connection)
 
     (kept,) = world.submit(fickle)
 

@@ -279,6 +279,13 @@ tombstones = Table(
     Column("job_id", Uuid, primary_key=True),
     Column("tenant", Text, nullable=False),
     Column("deleted_at", _Moment, nullable=False),
+    # What of it is still to be counted; null once it is.  See fairness.settle.
+    Column("outcome", Text),
+    Column("ended_on", Date),
+    Column("owed", Double),
+    Column("megapixels", Double),
+    Column("seconds", Double),
+    Index("tombstones_owing", "job_id", postgresql_where=text("owed IS NOT NULL")),
 )
 
 keys = Table(

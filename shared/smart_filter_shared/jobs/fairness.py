@@ -24,7 +24,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
-from smart_filter_shared.ids import Capability, JobId, Tenant
+from smart_filter_shared.ids import Capability, Tenant
 from smart_filter_shared.jobs import usage
 from smart_filter_shared.jobs.states import JobState
 from smart_filter_shared.jobs.usage import Used
@@ -42,6 +42,47 @@ HEAD_START_SECONDS: Mapping[Priority, float] = {
     Priority.STANDARD: 0.0,
     Priority.BATCH: -600.0,
 }
+
+_SETTLE = text("""
+    WITH ended AS MATERIALIZED (
+        SELECT id, tenant, outcome, estimated_seconds, megapixels, counted_seconds,
+            CAST(finished_at AT TIME ZONE 'UTC' AS date) AS day
+        FROM jobs WHERE outcome IS NOT NULL AND NOT settled
+        ORDER BY id LIMIT :most
+        FOR NO KEY UPDATE SKIP LOCKED
+    ), ran AS MATERIALIZED (
+        SELECT ended.*, coalesce((
+            SELECT sum(seconds) FROM stages WHERE stages.job_id = ended.id
+        ), 0) AS seconds
+        FROM ended
+    ), graves AS MATERIALIZED (
+        SELECT * FROM tombstones WHERE owed IS NOT NULL
+        ORDER BY job_id LIMIT :most
+        FOR NO KEY UPDATE SKIP LOCKED
+    ), settled AS (
+        UPDATE jobs SET settled = true, counted_seconds = ran.seconds
+        FROM ran WHERE jobs.id = ran.id
+    ), closed AS (
+        UPDATE tombstones SET
+            owed = NULL, outcome = NULL, ended_on = NULL, megapixels = NULL, seconds = NULL
+        FROM graves WHERE tombstones.job_id = graves.job_id
+    ), due AS MATERIALIZED (
+        SELECT tenant, day, outcome, seconds - estimated_seconds AS owed,
+            -- One that ends again, after a redrive, brings no new photo.
+            CASE WHEN counted_seconds IS NULL THEN megapixels ELSE 0 END AS megapixels,
+            seconds - coalesce(counted_seconds, 0) AS seconds
+        FROM ran
+        UNION ALL
+        SELECT tenant, ended_on, outcome, owed, megapixels, seconds FROM graves
+    ), charged AS (
+        UPDATE tenants SET finish = finish + measured.more / weight
+        FROM (SELECT tenant, sum(owed) AS more FROM due GROUP BY tenant) AS measured
+        WHERE tenants.name = measured.tenant
+    )
+    SELECT tenant, day, outcome, count(*) AS jobs, sum(megapixels) AS megapixels,
+        sum(seconds) AS seconds
+    FROM due GROUP BY tenant, day, outcome
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,40 +208,11 @@ def refresh(connection: Connection, *, cell: str, silent_seconds: float) -> None
 def settle(connection: Connection) -> dict[JobState, int]:
     """Put right what ended jobs were thought to cost, in their tenants' `finish`, and count them.
 
+    Those that were deleted meanwhile left what they owe on their tombstones: to pay at once
+    would make a tenant's deletions wait for each other.
     Returns how many jobs of each outcome that were; each end of a job is settled once.
     """
-    rows = connection.execute(
-        text("""
-            WITH ended AS MATERIALIZED (
-                SELECT id, tenant, outcome, estimated_seconds, megapixels, counted_seconds,
-                    CAST(finished_at AT TIME ZONE 'UTC' AS date) AS day
-                FROM jobs WHERE outcome IS NOT NULL AND NOT settled
-                ORDER BY id LIMIT :most
-                FOR NO KEY UPDATE SKIP LOCKED
-            ), ran AS MATERIALIZED (
-                SELECT ended.*, coalesce((
-                    SELECT sum(seconds) FROM stages WHERE stages.job_id = ended.id
-                ), 0) AS seconds
-                FROM ended
-            ), settled AS (
-                UPDATE jobs SET settled = true, counted_seconds = ran.seconds
-                FROM ran WHERE jobs.id = ran.id
-            ), charged AS (
-                UPDATE tenants SET finish = finish + measured.more / weight
-                FROM (
-                    SELECT tenant, sum(seconds - estimated_seconds) AS more FROM ran
-                    GROUP BY tenant
-                ) AS measured
-                WHERE tenants.name = measured.tenant
-            )
-            SELECT tenant, day, outcome, count(*) AS jobs,
-                -- One that ends again, after a redrive, brings no new photo.
-                sum(CASE WHEN counted_seconds IS NULL THEN megapixels ELSE 0 END) AS megapixels,
-                sum(seconds - coalesce(counted_seconds, 0)) AS seconds
-            FROM ran GROUP BY tenant, day, outcome
-        """),
-        {"most": _SETTLED_AT_ONCE},
-    ).all()
+    rows = connection.execute(_SETTLE, {"most": _SETTLED_AT_ONCE}).all()
     usage.add(
         connection,
         {
@@ -214,43 +226,3 @@ def settle(connection: Connection) -> dict[JobState, int]:
     for row in rows:
         ended[JobState(row.outcome)] += row.jobs
     return dict(ended)
-
-
-def settle_deleted(connection: Connection, job_id: JobId) -> None:
-    """Do the same for a job that is about to be deleted: it pays for what it ran."""
-    where = {"job_id": job_id}
-    found = connection.execute(
-        text("""
-            SELECT tenant, coalesce(outcome, 'canceled') AS outcome,
-                CASE WHEN counted_seconds IS NULL THEN megapixels ELSE 0 END AS megapixels,
-                ran.seconds - coalesce(counted_seconds, 0) AS seconds,
-                CAST(coalesce(finished_at, statement_timestamp()) AT TIME ZONE 'UTC' AS date) AS day
-            FROM jobs, LATERAL (
-                SELECT coalesce(sum(seconds), 0) AS seconds FROM stages
-                WHERE stages.job_id = jobs.id
-            ) AS ran
-            WHERE jobs.id = :job_id AND NOT settled
-        """),
-        where,
-    ).one_or_none()
-    if found is None:
-        return
-    connection.execute(
-        text("""
-            UPDATE tenants SET finish = finish + (
-                coalesce((SELECT sum(seconds) FROM stages WHERE stages.job_id = jobs.id), 0)
-                - jobs.estimated_seconds
-            ) / weight
-            FROM jobs WHERE jobs.id = :job_id AND tenants.name = jobs.tenant
-        """),
-        where,
-    )
-    # Usage behind tenants, here and above: one order of locks.
-    usage.add(
-        connection,
-        {
-            (Tenant(found.tenant), found.day, JobState(found.outcome)): Used(
-                1, found.megapixels, found.seconds
-            )
-        },
-    )

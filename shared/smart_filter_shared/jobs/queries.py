@@ -9,9 +9,9 @@ from sqlalchemy import Connection, RowMapping, Select, and_, exists, select
 
 from smart_filter_shared.db import tables
 from smart_filter_shared.ids import Capability, JobId, Tenant
-from smart_filter_shared.jobs import statements
 from smart_filter_shared.jobs.leases import Lease
 from smart_filter_shared.jobs.states import JobState
+from smart_filter_shared.jobs.transitions import statements
 from smart_filter_shared.pipeline import StageName, place
 from smart_filter_shared.recipe import Recipe, from_json
 

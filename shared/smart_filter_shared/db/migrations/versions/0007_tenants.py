@@ -6,6 +6,8 @@ from alembic import op
 revision = "0007"
 down_revision = "0006"
 
+_OWED = ("owed", "megapixels", "seconds")
+
 
 def upgrade() -> None:
     spent: sa.Column[float] = sa.Column(
@@ -33,6 +35,14 @@ def upgrade() -> None:
     op.create_index(
         "jobs_unfinished", "jobs", ["tenant"], postgresql_where=sa.text("outcome IS NULL")
     )
+    op.add_column("tombstones", sa.Column("outcome", sa.Text(), nullable=True))
+    op.add_column("tombstones", sa.Column("ended_on", sa.Date(), nullable=True))
+    for name in _OWED:
+        owing: sa.Column[float] = sa.Column(name, sa.Double(), nullable=True)
+        op.add_column("tombstones", owing)
+    op.create_index(
+        "tombstones_owing", "tombstones", ["job_id"], postgresql_where=sa.text("owed IS NOT NULL")
+    )
     op.create_table(
         "usage",
         sa.Column("tenant", sa.Text(), nullable=False),
@@ -47,6 +57,9 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("usage")
+    op.drop_index("tombstones_owing", "tombstones", postgresql_where=sa.text("owed IS NOT NULL"))
+    for column in (*reversed(_OWED), "ended_on", "outcome"):
+        op.drop_column("tombstones", column)
     op.drop_index("jobs_unfinished", table_name="jobs", postgresql_where=sa.text("outcome IS NULL"))
     op.drop_column("jobs", "counted_seconds")
     op.drop_column("jobs", "megapixels")

@@ -232,6 +232,26 @@ EXPIRE = text("""
 
 # All that is known of a job; a tombstone takes its place.
 FORGET = (
+    # With what the job cost, when that is not settled yet; fairness.settle clears it.
+    text("""
+        INSERT INTO tombstones (
+            job_id, tenant, deleted_at, outcome, ended_on, owed, megapixels, seconds
+        )
+        SELECT id, tenant, statement_timestamp(), owing.*
+        FROM jobs LEFT JOIN LATERAL (
+            SELECT coalesce(outcome, 'canceled'),
+                CAST(coalesce(finished_at, statement_timestamp()) AT TIME ZONE 'UTC' AS date),
+                ran.seconds - estimated_seconds,
+                CASE WHEN counted_seconds IS NULL THEN jobs.megapixels ELSE 0 END,
+                ran.seconds - coalesce(counted_seconds, 0)
+            FROM (
+                SELECT coalesce(sum(seconds), 0) AS seconds FROM stages
+                WHERE stages.job_id = jobs.id
+            ) AS ran
+            WHERE NOT settled
+        ) AS owing ON true
+        WHERE id = :job_id
+    """),
     text("DELETE FROM stages WHERE job_id = :job_id"),
     text("DELETE FROM events WHERE job_id = :job_id"),
     # Whoever is writing down what came of one ends first, so that no line of it is left behind.
@@ -244,10 +264,6 @@ FORGET = (
     text("DELETE FROM jobs WHERE id = :job_id"),
     # What was answered tells of it; that something was is kept.
     text("UPDATE requests SET body = NULL WHERE job_id = :job_id"),
-    text("""
-        INSERT INTO tombstones (job_id, tenant, deleted_at)
-        VALUES (:job_id, :tenant, statement_timestamp())
-    """),
 )
 
 # What has succeeded stays; the others wait again for those of their needs that have not.

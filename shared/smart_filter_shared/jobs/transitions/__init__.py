@@ -1,0 +1,27 @@
+"""Every move that a job or a stage can make: nothing else writes their state.
+
+Each function takes an open connection and leaves the commit to its caller; whoever made
+rows ready rings the doorbell once for each, after the commit. The states are drawn in
+states.py; the SQL and the lock order stand in statements.py.
+"""
+
+from smart_filter_shared.jobs.transitions.ending import cancel, complete, delete, fail
+from smart_filter_shared.jobs.transitions.leasing import claim, expire, renew, wake
+from smart_filter_shared.jobs.transitions.returning import redrive, release, reroute, retry
+from smart_filter_shared.jobs.transitions.submitting import submit
+
+__all__ = [
+    "cancel",
+    "claim",
+    "complete",
+    "delete",
+    "expire",
+    "fail",
+    "redrive",
+    "release",
+    "renew",
+    "reroute",
+    "retry",
+    "submit",
+    "wake",
+]

@@ -1,0 +1,104 @@
+"""How stages and jobs end."""
+
+import json
+from collections.abc import Sequence
+
+from sqlalchemy import Connection
+
+from smart_filter_shared.errors import (
+    JobFinal,
+)
+from smart_filter_shared.ids import Capability, JobId, Tenant
+from smart_filter_shared.jobs import events, retention
+from smart_filter_shared.jobs.events import Happened
+from smart_filter_shared.jobs.leases import (
+    Completion,
+    Done,
+    Failure,
+    Lease,
+    named,
+)
+from smart_filter_shared.jobs.retention import Keeping, Marked
+from smart_filter_shared.jobs.states import JobState, StageState
+from smart_filter_shared.jobs.transitions import failing, locks, statements
+from smart_filter_shared.pipeline import PIPELINE
+
+
+def complete(connection: Connection, batch: Sequence[Done], keeping: Keeping) -> Completion:
+    """Store results of stages whose leases hold, and make ready what waited only for them.
+
+    keeping: how long the artifacts that they name are kept.
+    """
+    leases = [done.lease for done in batch]
+    job_ids = sorted({lease.job_id for lease in leases})
+    tenants = {job_id: job.tenant for job_id, job in locks.lock(connection, job_ids).items()}
+    rows = connection.execute(
+        statements.COMPLETE,
+        {
+            **named(leases),
+            "seconds": [done.seconds for done in batch],
+            "results": [json.dumps(done.result) for done in batch],
+        },
+    )
+    completed = {(row.job_id, row.stage) for row in rows}
+    events.record(connection, [Happened.to_stage(job_id, stage) for job_id, stage in completed])
+    for done in batch:
+        if (done.lease.job_id, done.lease.stage) in completed:
+            job_id = done.lease.job_id
+            retention.record(connection, tenants[job_id], job_id, done.artifacts, keeping)
+    met = [
+        (job_id, dependent.name)
+        for job_id, stage in completed
+        for dependent in PIPELINE
+        if stage in dependent.needs
+    ]
+    ready = connection.execute(
+        statements.MEET_NEEDS,
+        {"job_ids": [job for job, _ in met], "stages": [str(stage) for _, stage in met]},
+    )
+    ringing = [Capability(row.capability) for row in ready if row.state == StageState.READY]
+    finished = [
+        JobId(row.id) for row in connection.execute(statements.FINISH_JOBS, {"ids": job_ids})
+    ]
+    events.record(connection, [Happened.to_job(one, JobState.SUCCEEDED) for one in finished])
+    return Completion(
+        ready=ringing,
+        succeeded=finished,
+        lost=[lease for lease in leases if (lease.job_id, lease.stage) not in completed],
+    )
+
+
+def fail(connection: Connection, lease: Lease, failure: Failure) -> None:
+    """End a stage and its job as failed, and cancel the other stages.
+
+    Raises LeaseLost.
+    """
+    locks.lock(connection, [lease.job_id])
+    failing.end_as_failed(connection, lease, failure)
+
+
+def cancel(connection: Connection, job_id: JobId, tenant: Tenant) -> None:
+    """Withdraw a job: its tokens are cleared, so that no running stage can complete.
+
+    Raises NotFound when the tenant has no such job, JobFinal when it has ended.
+    """
+    outcome = locks.lock_own(connection, job_id, tenant)
+    if outcome is not None:
+        raise JobFinal(f"job {job_id} has ended already: it {locks.ENDED[outcome]}")
+    connection.execute(statements.CANCEL_STAGES, {"job_id": job_id})
+    connection.execute(
+        statements.END_JOB, {"job_id": job_id, "outcome": JobState.CANCELED, "error": None}
+    )
+    events.record(connection, [Happened.to_job(job_id, JobState.CANCELED)])
+
+
+def delete(connection: Connection, job_id: JobId, tenant: Tenant) -> list[Marked]:
+    """Forget a job, whatever its state; return the artifacts whose objects are to be removed.
+
+    What stays is a tombstone: the job's id, its tenant and the time.  Raises NotFound.
+    """
+    locks.lock_own(connection, job_id, tenant)
+    artifacts = retention.mark_all_of(connection, job_id)
+    for statement in statements.FORGET:
+        connection.execute(statement, {"job_id": job_id})
+    return artifacts

@@ -1,0 +1,108 @@
+"""Who may run a stage: claims, and what ends them or makes them possible by time alone."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection
+
+from smart_filter_shared.cards import TaskName
+from smart_filter_shared.ids import Capability, JobId, LeaseToken, WorkerId
+from smart_filter_shared.jobs import events
+from smart_filter_shared.jobs.events import Happened
+from smart_filter_shared.jobs.leases import (
+    UNAVAILABLE,
+    Lease,
+    named,
+)
+from smart_filter_shared.jobs.states import JobState
+from smart_filter_shared.jobs.transitions import failing, statements
+from smart_filter_shared.pipeline import StageName
+
+# How far past the head a claim looks for rows that fit into its batch.
+_NEAR_A_BATCH = 8
+# One sweep moves at most so many rows of a kind; the next one comes in a second.
+_SWEPT_AT_ONCE = 500
+
+
+def claim(
+    connection: Connection,
+    capability: Capability,
+    *,
+    worker: WorkerId,
+    batch_size: int,
+    lease_seconds: float,
+    max_attempts: int,
+) -> list[Lease]:
+    """Take the head of a capability's queue, and up to batch_size − 1 rows that fit to it."""
+    rows = connection.execute(
+        statements.CLAIM,
+        {
+            "capability": capability,
+            "mates": batch_size - 1,
+            "near": _NEAR_A_BATCH * batch_size,
+            "lease_seconds": lease_seconds,
+            "worker": worker,
+            "max_attempts": max_attempts,
+        },
+    ).all()
+    events.record(
+        connection,
+        [Happened.to_job(row.job_id, JobState.RUNNING) for row in rows if row.begins_job],
+    )
+    return [
+        Lease(
+            job_id=JobId(row.job_id),
+            stage=StageName(row.stage),
+            token=LeaseToken(row.lease_token),
+            attempt=row.attempt,
+            releases=row.releases,
+            mark=row.mark,
+            capability=Capability(row.capability),
+            models={TaskName(task): name for task, name in row.models.items()},
+            parameters={TaskName(task): given for task, given in row.parameters.items()},
+        )
+        for row in rows
+    ]
+
+
+def renew(
+    connection: Connection, leases: Sequence[Lease], *, lease_seconds: float
+) -> set[LeaseToken]:
+    """Extend leases; return the tokens of those that still hold."""
+    rows = connection.execute(statements.RENEW, {**named(leases), "lease_seconds": lease_seconds})
+    return {LeaseToken(row.lease_token) for row in rows}
+
+
+def expire(
+    connection: Connection, *, max_attempts: int, give_up_seconds: float
+) -> list[Capability]:
+    """Take lost leases away; return what they were for, one entry for each.
+
+    Their rows wait until now, so that `wake` makes them ready. An attempt that was the last
+    is refunded; a job whose machines have died for give_up_seconds fails as `unavailable`.
+    """
+    found = connection.execute(statements.FIND_EXPIRED, {"most": _SWEPT_AT_ONCE})
+    job_ids = sorted(row.job_id for row in found)
+    locked = connection.execute(statements.LOCK_IDLE_JOBS, {"ids": job_ids})
+    ids = {"ids": [row.id for row in locked]}
+    # All their stages: a job that ends here takes its siblings along, out of order otherwise.
+    connection.execute(statements.LOCK_STAGES, ids)
+    expired = connection.execute(statements.EXPIRED_STAGES, ids).all()
+    for row in expired:
+        where = {
+            "job_id": row.job_id,
+            "stage": row.stage,
+            "token": row.lease_token,
+            "max_attempts": max_attempts,
+            "give_up_seconds": give_up_seconds,
+        }
+        waits = connection.execute(statements.EXPIRE, where).one_or_none()
+        # Another stage of its job may have ended the job a moment ago, in this very loop.
+        if waits is None and connection.execute(statements.HELD, where).one_or_none() is not None:
+            failing.end_job(connection, JobId(row.job_id), StageName(row.stage), UNAVAILABLE)
+    return [Capability(row.capability) for row in expired]
+
+
+def wake(connection: Connection) -> list[Capability]:
+    """Make ready what waited only for its time; return what to ring."""
+    rows = connection.execute(statements.WAKE, {"most": _SWEPT_AT_ONCE})
+    return [Capability(row.capability) for row in rows]

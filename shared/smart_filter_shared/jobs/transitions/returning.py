@@ -1,0 +1,131 @@
+"""How stages go back to waiting, and jobs to running."""
+
+import json
+
+from sqlalchemy import Connection
+
+from smart_filter_shared.errors import (
+    InputsExpired,
+    JobFinal,
+    JobNotFinished,
+)
+from smart_filter_shared.ids import Capability, JobId, Tenant
+from smart_filter_shared.jobs import events, retention
+from smart_filter_shared.jobs.events import Happened
+from smart_filter_shared.jobs.leases import (
+    UNAVAILABLE,
+    Failure,
+    Lease,
+)
+from smart_filter_shared.jobs.models import Plan
+from smart_filter_shared.jobs.states import JobState, StageState
+from smart_filter_shared.jobs.submission import batch_key
+from smart_filter_shared.jobs.transitions import failing, locks, statements
+from smart_filter_shared.pipeline import PIPELINE, StageName, needs_within
+
+
+def release(
+    connection: Connection, lease: Lease, *, delay_seconds: float, give_up_seconds: float
+) -> list[Capability]:
+    """Hand a stage back because infrastructure failed: its attempt is refunded.
+
+    Its job fails as `unavailable` when the stage has waited for give_up_seconds already.
+    Returns what to ring.  Raises LeaseLost.
+    """
+    locks.lock(connection, [lease.job_id])
+    row = connection.execute(
+        statements.RELEASE,
+        {
+            **locks.named_lease(lease),
+            "delay_seconds": delay_seconds,
+            "give_up_seconds": give_up_seconds,
+        },
+    ).one_or_none()
+    if row is None:
+        failing.end_as_failed(connection, lease, UNAVAILABLE)
+        return []
+    return [Capability(row.capability)] if row.state == StageState.READY else []
+
+
+def retry(
+    connection: Connection,
+    lease: Lease,
+    failure: Failure,
+    *,
+    delay_seconds: float,
+    max_attempts: int,
+) -> None:
+    """Let a stage that raised wait for another attempt; fail its job when none is left.
+
+    Raises LeaseLost.
+    """
+    locks.lock(connection, [lease.job_id])
+    row = connection.execute(
+        statements.RETRY,
+        {
+            **locks.named_lease(lease),
+            "delay_seconds": delay_seconds,
+            "max_attempts": max_attempts,
+            "error": failure.as_json(lease.stage),
+        },
+    ).one_or_none()
+    if row is None:
+        failing.end_as_failed(connection, lease, failure)
+
+
+def reroute(connection: Connection, lease: Lease, plan: Plan) -> bool:
+    """Hand a stage on to another capability, where `plan` runs it; once a job.
+
+    Returns whether it was; False when it had been before: then the lease still holds, and
+    its result is the one that counts.  Raises LeaseLost.
+    """
+    locks.lock(connection, [lease.job_id])
+    moved = connection.execute(
+        statements.REROUTE,
+        {
+            **locks.named_lease(lease),
+            "capability": plan.capability,
+            "models": json.dumps(plan.models),
+            "parameters": json.dumps(plan.parameters),
+            "batch_key": batch_key(plan),
+        },
+    ).one_or_none()
+    if (
+        moved is None
+        and connection.execute(statements.HELD, locks.named_lease(lease)).one_or_none() is None
+    ):
+        raise locks.lost(lease)
+    return moved is not None
+
+
+def redrive(connection: Connection, job_id: JobId, tenant: Tenant) -> list[Capability]:
+    """Let a failed job go on from what has succeeded, with all attempts; return what to ring.
+
+    Raises NotFound, JobFinal when it ended otherwise, JobNotFinished when it has not ended,
+    InputsExpired when its photo is not kept any more.
+    """
+    outcome = locks.lock_own(connection, job_id, tenant)
+    if outcome is None:
+        raise JobNotFinished(f"job {job_id} has not ended; only a failed one can be redriven")
+    if outcome != JobState.FAILED:
+        raise JobFinal(f"job {job_id} {locks.ENDED[outcome]}; only a failed one can be redriven")
+    found = connection.execute(statements.FIND_JOB, {"job_id": job_id, "tenant": tenant}).one()
+    if not retention.is_kept(connection, tenant, found.photo_key):
+        raise InputsExpired(f"the photo of job {job_id} is not kept any more; submit it again")
+    states = {
+        StageName(row.stage): row.state
+        for row in connection.execute(statements.STAGES_OF, {"job_id": job_id})
+    }
+    unfinished = [name for name, state in states.items() if state != StageState.SUCCEEDED]
+    again = [stage for stage in PIPELINE if stage.name in unfinished]
+    connection.execute(statements.REOPEN_JOB, {"job_id": job_id})
+    events.record(connection, [Happened.to_job(job_id, JobState.RUNNING)])
+    rows = connection.execute(
+        statements.REDRIVE_STAGES,
+        {
+            "job_id": job_id,
+            "stages": [str(stage.name) for stage in again],
+            "needs": [len(needs_within(stage, unfinished)) for stage in again],
+        },
+    )
+    return [Capability(row.capability) for row in rows if row.state == StageState.READY]

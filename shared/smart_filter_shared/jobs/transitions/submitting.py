@@ -1,0 +1,44 @@
+"""How a job begins."""
+
+from sqlalchemy import Connection, func
+
+from smart_filter_shared.db import tables
+from smart_filter_shared.ids import Capability
+from smart_filter_shared.jobs import events, retention
+from smart_filter_shared.jobs.events import Happened
+from smart_filter_shared.jobs.retention import Kind
+from smart_filter_shared.jobs.states import JobState, StageState
+from smart_filter_shared.jobs.submission import Submission, stage_rows
+
+
+def submit(connection: Connection, submission: Submission) -> list[Capability]:
+    """Write a job and the stages that it runs; return what to ring."""
+    recipe = submission.recipe
+    connection.execute(
+        tables.jobs.insert().values(
+            id=submission.job_id,
+            tenant=submission.tenant,
+            recipe=recipe.as_json(),
+            seed=submission.seed,
+            metadata=dict(recipe.metadata),
+            photo_key=submission.photo_key,
+            photo_digest=submission.photo_digest,
+            background_key=submission.background_key,
+            created_at=func.statement_timestamp(),
+            estimated_seconds=submission.place.estimated_seconds,
+            webhook_url=submission.webhook_url,
+            megapixels=submission.megapixels,
+        )
+    )
+    given = [submission.photo_key, submission.background_key]
+    retention.record(
+        connection,
+        submission.tenant,
+        submission.job_id,
+        {key: Kind.PHOTO for key in given if key is not None},
+        submission.keeping,
+    )
+    rows = stage_rows(submission)
+    connection.execute(tables.stages.insert(), rows)
+    events.record(connection, [Happened.to_job(submission.job_id, JobState.QUEUED)])
+    return [Capability(str(row["capability"])) for row in rows if row["state"] == StageState.READY]
