@@ -15,6 +15,8 @@ unexport PHOTO BACKGROUND
 
 TESTS ?= tests
 TEST_SECONDS ?= 600
+# Each has servers of its own, and much of what a test takes is waiting for them.
+TEST_PROCESSES ?= 2
 CHAOS_SECONDS ?= 900
 MODELS_SECONDS ?= 150
 NIGHTLY_SECONDS ?= 7200
@@ -30,7 +32,8 @@ run: setup
 	exec .venv/bin/smart-filter run "$$@"
 
 test: setup-dev
-	@timeout --foreground --kill-after=30 $(TEST_SECONDS) .venv/bin/python -m pytest $(TESTS)
+	@timeout --foreground --kill-after=30 $(TEST_SECONDS) \
+	.venv/bin/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile $(TESTS)
 
 # Servers and workers that die with photos under way. The names of tests tell their seeds;
 # CHAOS_SEED=… repeats one.

@@ -13,7 +13,7 @@ from smart_filter_shared.recipe.fields import MAX_SEED
 from smart_filter_tests.bench import Bench, capability
 from smart_filter_tests.serving import Api, a_photo, an_api, serving
 
-NOBODY = uuid.uuid4()
+NOBODY = uuid.UUID("01920000-0000-7000-8000-000000000000")
 
 
 def test_accepted_photo_is_a_queued_job(api: Api) -> None:

@@ -105,7 +105,6 @@ def run(what: str) -> str:
         np.float32,
         os.system,
     ],
-    ids=repr,
 )
 @pytest.mark.parametrize("place", ["model", "beside", "name"])
 def test_whatever_is_no_array_is_refused_unrun(thing: object, place: str) -> None:
