@@ -41,6 +41,7 @@ from smart_filter_shared.stock import Picture
 from smart_filter_shared.storage.objects import ObjectStore
 
 _DATABASE_CONNECTIONS = 10
+_HASTY_CONNECTIONS = 2
 _DATABASE_SECONDS = 5.0
 _STORAGE_THREADS = 16
 # Each may take 150 MB for a moment.
@@ -52,6 +53,9 @@ _MODELS_SECONDS = 1.0
 _STOCK_SECONDS = 1.0
 # How far past its bound all tenants' queue may get: what is submitted in this time.
 _QUEUE_SECONDS = 1.0
+# A key that is revoked, or a tenant that is bounded otherwise, is taken as before for so long.
+_CALLER_SECONDS = 1.0
+_CALLERS = 10_000
 # Tenants whose pictures are remembered: a few kB each.
 _STOCK_TENANTS = 1000
 
@@ -75,11 +79,13 @@ class Services:
     json_bodies: bounds how many JSON bodies are in memory at once.
     seal: what seals secrets; None where the operator has set no key.
     limits: what a tenant may do of which nothing else is said.  rates: their buckets.
+    callers: whose keys are, by the keys' digests.
     jobs_in_all: how many jobs may be unfinished; unfinished: how many are.
     """
 
     database: AsyncEngine
     reader: AsyncEngine
+    hasty: AsyncEngine
     storage: ObjectStore
     doorbell: Doorbell
     ringer: Ringer
@@ -95,6 +101,7 @@ class Services:
     seal: Seal | None
     limits: Limits
     rates: Rates
+    callers: RememberedEach[bytes, Caller]
     jobs_in_all: int
     unfinished: Remembered[int]
 
@@ -107,6 +114,13 @@ class Services:
         """
         with _in_time():
             async with sessions.async_transaction(self.database) as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def hastening(self) -> AsyncIterator[AsyncConnection]:
+        """Open a connection as `reading` does, for writing what may be lost in a crash."""
+        with _in_time():
+            async with sessions.async_reading(self.hasty) as connection:
                 yield connection
 
     @asynccontextmanager
@@ -162,9 +176,11 @@ async def opened(settings: Settings) -> AsyncIterator[Services]:
     doorbell = Doorbell(settings.broker)
     database = sessions.async_engine(settings.database, connections=_DATABASE_CONNECTIONS)
     reader = sessions.reader(database)
+    hasty = sessions.hasty(settings.database, connections=_HASTY_CONNECTIONS)
     services = Services(
         database=database,
         reader=reader,
+        hasty=hasty,
         storage=ObjectStore(settings.storage, connections=_STORAGE_THREADS),
         doorbell=doorbell,
         ringer=Ringer(doorbell.ring),
@@ -184,6 +200,7 @@ async def opened(settings: Settings) -> AsyncIterator[Services]:
             megapixels_per_day=settings.limits.megapixels_per_day,
         ),
         rates=Rates(settings.broker),
+        callers=RememberedEach(_CALLER_SECONDS, most=_CALLERS),
         jobs_in_all=settings.limits.jobs_in_all,
         unfinished=Remembered(_QUEUE_SECONDS),
     )
@@ -201,6 +218,7 @@ async def opened(settings: Settings) -> AsyncIterator[Services]:
     finally:
         await services.rates.close()
         doorbell.close()
+        await hasty.dispose()
         await database.dispose()
 
 
@@ -232,10 +250,8 @@ def _caller_with(scope: Scope, *, also_devices: bool = False) -> Callable[..., A
     ) -> Caller:
         if credentials is None:
             raise Unauthorized("send the header `Authorization: Bearer KEY`")
-        async with services.reading() as connection:
-            caller = await connection.run_sync(
-                keys.authenticate, credentials.credentials, usual=services.limits
-            )
+        digest = keys.digest_of(credentials.credentials)
+        caller = await services.callers.get(digest, lambda: _authenticated(services, digest))
         await _count(request, services, caller)
         if scope not in caller.scopes:
             raise OutOfScope(f"the key lacks the scope {scope}")
@@ -244,6 +260,11 @@ def _caller_with(scope: Scope, *, also_devices: bool = False) -> Callable[..., A
         return caller
 
     return authenticated
+
+
+async def _authenticated(services: Services, digest: bytes) -> Caller:
+    async with services.reading() as connection:
+        return await connection.run_sync(keys.authenticate, digest, usual=services.limits)
 
 
 async def _count(request: Request, services: Services, caller: Caller) -> None:

@@ -103,7 +103,7 @@ def issue(
         .values(
             id=uuid.uuid4(),
             tenant=tenant,
-            digest=_digest(key),
+            digest=digest_of(key),
             scopes=[str(scope) for scope in scopes],
             created_at=now,
             expires_at=None if valid_for is None else now + valid_for,
@@ -136,7 +136,7 @@ def issue_for_device(
         .values(
             id=uuid.uuid4(),
             tenant=parent.tenant,
-            digest=_digest(key),
+            digest=digest_of(key),
             scopes=[str(Scope.SUBMIT)],
             created_at=now,
             expires_at=func.least(now + valid_for, live.expires_at),
@@ -153,7 +153,7 @@ def ensure(connection: Connection, key: str, *, tenant: Tenant, scopes: Collecti
     row = insert(tables.keys).values(
         id=uuid.uuid4(),
         tenant=tenant,
-        digest=_digest(key),
+        digest=digest_of(key),
         scopes=[str(scope) for scope in scopes],
         created_at=func.statement_timestamp(),
     )
@@ -170,8 +170,8 @@ def ensure(connection: Connection, key: str, *, tenant: Tenant, scopes: Collecti
     )
 
 
-def authenticate(connection: Connection, key: str, *, usual: Limits = _NO_LIMITS) -> Caller:
-    """Return whose key this is.
+def authenticate(connection: Connection, digest: bytes, *, usual: Limits = _NO_LIMITS) -> Caller:
+    """Return whose key it is that has this digest.
 
     usual: what its tenant may do when nothing else is said of it.
     Raises Unauthorized; an unknown, an expired and a revoked key take the same way, so that
@@ -185,7 +185,7 @@ def authenticate(connection: Connection, key: str, *, usual: Limits = _NO_LIMITS
         )
         .outerjoin_from(keys, tenants, tenants.c.name == keys.c.tenant)
         .where(
-            keys.c.digest == _digest(key),
+            keys.c.digest == digest,
             keys.c.revoked_at.is_(None),
             or_(keys.c.expires_at.is_(None), keys.c.expires_at > func.statement_timestamp()),
         )
@@ -282,5 +282,6 @@ def _drawn() -> str:
     return _PREFIX + secrets.token_urlsafe(_SECRET_BYTES)
 
 
-def _digest(key: str) -> bytes:
+def digest_of(key: str) -> bytes:
+    """Return what is stored of a key: its SHA-256."""
     return hashlib.sha256(key.encode()).digest()

@@ -3,7 +3,7 @@
 import contextlib
 import secrets
 from collections import defaultdict
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import BinaryIO, cast
 
@@ -24,7 +24,6 @@ from smart_filter_shared.errors import (
 )
 from smart_filter_shared.ids import OPERATOR, Capability, Tenant, new_job_id
 from smart_filter_shared.jobs import fairness, limits, models, queries, transitions, webhooks
-from smart_filter_shared.jobs.fairness import Place
 from smart_filter_shared.jobs.models import Plan
 from smart_filter_shared.jobs.presence import CELL
 from smart_filter_shared.jobs.published import Published
@@ -104,8 +103,11 @@ async def _planned(services: Services, caller: Caller, upload: Upload) -> Submis
     header = upload.photo.header
     megapixels = header.width * header.height / 1_000_000
     wanted = [plan.capability for plan in plans.values()]
-    async with services.transaction() as connection:
-        place = await connection.run_sync(_reserve, caller, wanted, megapixels)
+    if caller.limits.jobs_waiting or caller.limits.megapixels_per_day:
+        async with services.transaction() as connection:
+            await connection.run_sync(_admit, caller, megapixels)
+    async with services.hastening() as connection:
+        place = await connection.run_sync(fairness.reserve, tenant, wanted, cell=CELL)
     job_id = new_job_id()
     seed = secrets.randbelow(recipe_fields.MAX_SEED + 1) if recipe.seed is None else recipe.seed
     return Submission(
@@ -124,14 +126,10 @@ async def _planned(services: Services, caller: Caller, upload: Upload) -> Submis
     )
 
 
-def _reserve(
-    connection: Connection, caller: Caller, wanted: Collection[Capability], megapixels: float
-) -> Place:
-    """Take the caller's next place.  Raises QueueFull, and RateLimited for its megapixels."""
+def _admit(connection: Connection, caller: Caller, megapixels: float) -> None:
+    """Raise QueueFull, or RateLimited for today's megapixels, unless one more photo fits."""
     limits.refuse_when_full(connection, caller.tenant, caller.limits, exactly=False)
-    place = fairness.reserve(connection, caller.tenant, wanted, cell=CELL)
     limits.spend(connection, caller.tenant, megapixels, caller.limits)
-    return place
 
 
 async def _read(

@@ -49,7 +49,6 @@ def a_row(
                 attempt=1,
                 models={LEADING_TASK[stage]: "model"},
                 seconds=None,
-                started_at=None,
                 result={"facts": known[stage], "arrays": {}, "files": {}}
                 if stage in known
                 else None,

@@ -47,21 +47,38 @@ def engine(
 
 
 def async_engine(
-    settings: DatabaseSettings, *, connections: int, clock: Callable[[], float] = time.monotonic
+    settings: DatabaseSettings,
+    *,
+    connections: int,
+    options: str = "",
+    clock: Callable[[], float] = time.monotonic,
 ) -> AsyncEngine:
     """Return an engine for an event loop, holding at most `connections`.
 
-    clock: monotonic seconds.
+    options: of its sessions, beside those that all have.  clock: monotonic seconds.
     """
     made = create_async_engine(
         settings.url.get_secret_value(),
         pool_size=connections,
         max_overflow=0,
         pool_timeout=_POOL_WAIT_SECONDS,
-        connect_args={"connect_timeout": _CONNECT_SECONDS, "options": _SESSION_OPTIONS},
+        connect_args={
+            "connect_timeout": _CONNECT_SECONDS,
+            "options": f"{_SESSION_OPTIONS} {options}",
+        },
     )
     _ping_after_idling(made.sync_engine, clock)
     return made
+
+
+def hasty(settings: DatabaseSettings, *, connections: int) -> AsyncEngine:
+    """Return an engine whose statements are transactions that do not wait for the disk.
+
+    For what may be lost when the database's machine dies.
+    """
+    return reader(
+        async_engine(settings, connections=connections, options="-c synchronous_commit=off")
+    )
 
 
 def reader(source: AsyncEngine) -> AsyncEngine:

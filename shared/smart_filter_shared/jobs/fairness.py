@@ -111,10 +111,9 @@ def reserve(
 ) -> Place:
     """Take a tenant's next place, in a transaction of its own.
 
-    Its commit does not wait for the disk: a place lost in a crash is given out twice, which
-    costs nobody more than one turn.
+    Its commit need not wait for the disk (sessions.hasty): a place lost in a crash is given out
+    twice, which costs nobody more than one turn.
     """
-    connection.execute(text("SET LOCAL synchronous_commit = off"))
     row = connection.execute(
         text("""
             WITH cost AS (

@@ -29,6 +29,8 @@ _UNFINISHED_IN_ALL = text("""
     SELECT count(*) FROM (SELECT FROM jobs WHERE outcome IS NULL LIMIT :most) AS unfinished
 """)
 _ALONE = text("SELECT pg_advisory_xact_lock(hashtextextended(:tenant, 0))")
+# One that has never submitted anything starts where the queues are, as fairness.reserve says.
+_KNOW = text("INSERT INTO tenants (name, finish) VALUES (:tenant, 0) ON CONFLICT DO NOTHING")
 # Behind its day in UTC, what was spent before is nothing.
 _SPEND = text("""
     UPDATE tenants SET spent_on = now.day, spent_megapixels = now.spent + :megapixels
@@ -50,7 +52,6 @@ _GIVE_BACK = text("""
     UPDATE tenants SET spent_megapixels = greatest(0, spent_megapixels - :megapixels)
     WHERE name = :tenant AND spent_on = CAST(statement_timestamp() AT TIME ZONE 'UTC' AS date)
 """)
-# One that has never submitted anything starts where the queues are, as fairness.reserve says.
 _SAY = text("""
     INSERT INTO tenants (name, finish, requests_per_minute, jobs_waiting, megapixels_per_day)
     VALUES (:tenant, 0, :requests_per_minute, :jobs_waiting, :megapixels_per_day)
@@ -138,7 +139,7 @@ def unfinished_in_all(connection: Connection, *, most: int) -> int:
 
 
 def spend(connection: Connection, tenant: Tenant, megapixels: float, limits: Limits) -> None:
-    """Count what a tenant submits today, in the transaction that takes its place.
+    """Count what a tenant submits today.
 
     Raises RateLimited, until midnight in UTC, when that is more than it may.
     """
@@ -146,6 +147,7 @@ def spend(connection: Connection, tenant: Tenant, megapixels: float, limits: Lim
     if not most:
         return
     where = {"tenant": tenant, "megapixels": megapixels, "most": most}
+    connection.execute(_KNOW, {"tenant": tenant})
     if connection.execute(_SPEND, where).one_or_none() is None:
         left = connection.execute(_UNTIL_TOMORROW).scalar_one()
         raise RateLimited(

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, Select, and_, exists, select
+from sqlalchemy import Connection, RowMapping, and_, exists, literal_column, select, text
 
 from smart_filter_shared.db import tables
 from smart_filter_shared.ids import Capability, JobId, Tenant
@@ -16,6 +16,25 @@ from smart_filter_shared.pipeline import StageName, place
 from smart_filter_shared.recipe import Recipe, from_json
 
 Json = Mapping[str, Any]  # what a JSONB column holds; parsed where it is used
+# Rows of jobs with their stages, as they were read.
+Rows = Sequence[RowMapping]
+
+# With its job: another round trip is most of what a look at a job costs.
+_STAGES = """
+    (
+        SELECT json_agg(json_build_object(
+            'stage', stage, 'state', state, 'attempt', attempt, 'models', models,
+            'seconds', seconds, 'has_started', started_at IS NOT NULL, 'result', result
+        ))
+        FROM stages WHERE stages.job_id = jobs.id
+    )
+"""
+# As text: to put the many columns together anew takes as long as to read them.
+_WITH_STAGES = select(tables.jobs, literal_column(_STAGES).label("stages"))
+_FIND = text(
+    f"SELECT jobs.*, {_STAGES} AS stages"  # noqa: S608 - both parts stand here
+    " FROM jobs WHERE id = :job_id AND tenant = :tenant"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +50,6 @@ class StageRow:
     attempt: int
     models: Mapping[str, str]
     seconds: float | None
-    started_at: dt.datetime | None
     result: Json | None
 
 
@@ -57,14 +75,6 @@ class JobRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
-    """Rows of jobs and of their stages, as they were read."""
-
-    jobs: Sequence[RowMapping]
-    stages: Sequence[RowMapping]
-
-
-@dataclass(frozen=True, slots=True)
 class Listing:
     """What a list of jobs is narrowed to; `before` is the id that the last page ended with."""
 
@@ -78,14 +88,13 @@ class Listing:
 
 def find(connection: Connection, job_id: JobId, tenant: Tenant) -> JobRow | None:
     """Return a tenant's job, or None when the tenant has no such job."""
-    jobs = tables.jobs
-    query = select(jobs).where(jobs.c.id == job_id, jobs.c.tenant == tenant)
-    return next(iter(_with_stages(connection, query)), None)
+    row = connection.execute(_FIND, {"job_id": job_id, "tenant": tenant}).mappings().one_or_none()
+    return None if row is None else _job_row(row)
 
 
 def among(connection: Connection, job_ids: Collection[JobId]) -> dict[JobId, JobRow]:
     """Return those of the jobs that there are, whosever they are."""
-    return jobs_in(_rows(connection, select(tables.jobs).where(tables.jobs.c.id.in_(job_ids))))
+    return jobs_in(_rows(connection, job_ids))
 
 
 def is_deleted(connection: Connection, job_id: JobId, tenant: Tenant) -> bool:
@@ -98,7 +107,7 @@ def is_deleted(connection: Connection, job_id: JobId, tenant: Tenant) -> bool:
 def listed(connection: Connection, listing: Listing) -> list[JobRow]:
     """Return a page of a tenant's jobs, newest first."""
     jobs = tables.jobs
-    query = select(jobs).where(jobs.c.tenant == listing.tenant)
+    query = _WITH_STAGES.where(jobs.c.tenant == listing.tenant)
     if listing.before is not None:
         query = query.where(jobs.c.id < listing.before)
     if listing.created_after is not None:
@@ -107,21 +116,18 @@ def listed(connection: Connection, listing: Listing) -> list[JobRow]:
         query = query.where(jobs.c.metadata.contains(dict(listing.metadata)))
     if listing.state is not None:
         query = query.where(_is_in(listing.state))
-    return _with_stages(connection, query.order_by(jobs.c.id.desc()).limit(listing.limit))
+    rows = connection.execute(query.order_by(jobs.c.id.desc()).limit(listing.limit))
+    return [_job_row(row) for row in rows.mappings()]
 
 
 def for_leases(connection: Connection, leases: Sequence[Lease]) -> Rows:
     """Return the rows of the jobs of leases, with what their earlier stages made."""
-    wanted = {lease.job_id for lease in leases}
-    return _rows(connection, select(tables.jobs).where(tables.jobs.c.id.in_(wanted)))
+    return _rows(connection, {lease.job_id for lease in leases})
 
 
 def jobs_in(rows: Rows) -> dict[JobId, JobRow]:
     """Return the jobs that rows hold.  Raises when a column holds what no version wrote."""
-    stages: dict[object, list[StageRow]] = {job["id"]: [] for job in rows.jobs}
-    for row in rows.stages:
-        stages[row["job_id"]].append(_stage_row(row))
-    return {JobId(job["id"]): _job_row(job, stages[job["id"]]) for job in rows.jobs}
+    return {JobId(row["id"]): _job_row(row) for row in rows}
 
 
 def next_capability(connection: Connection, served: Collection[Capability]) -> Capability | None:
@@ -155,36 +161,26 @@ def _is_in(state: JobState) -> Any:  # noqa: ANN401 - SQLAlchemy's clauses share
     return jobs.c.outcome == str(state)
 
 
-def _with_stages(connection: Connection, query: Select[Any]) -> list[JobRow]:
-    return list(jobs_in(_rows(connection, query)).values())
+def _rows(connection: Connection, job_ids: Collection[JobId]) -> Rows:
+    query = _WITH_STAGES.where(tables.jobs.c.id.in_(job_ids))
+    return connection.execute(query).mappings().all()
 
 
-def _rows(connection: Connection, query: Select[Any]) -> Rows:
-    jobs = connection.execute(query).mappings().all()
-    if not jobs:
-        return Rows((), ())
-    stages = connection.execute(
-        select(tables.stages).where(tables.stages.c.job_id.in_([job["id"] for job in jobs]))
-    )
-    return Rows(jobs, stages.mappings().all())
-
-
-def _stage_row(row: RowMapping) -> StageRow:
+def _stage_row(row: Json) -> StageRow:
     return StageRow(
         name=StageName(row["stage"]),
         state=row["state"],
         attempt=row["attempt"],
         models=row["models"],
         seconds=row["seconds"],
-        started_at=row["started_at"],
         result=row["result"],
     )
 
 
-def _job_row(job: RowMapping, stages: list[StageRow]) -> JobRow:
+def _job_row(job: RowMapping) -> JobRow:
     state = job["outcome"]
     if state is None:
-        started = any(stage.started_at is not None for stage in stages)
+        started = any(stage["has_started"] for stage in job["stages"])
         state = JobState.RUNNING if started else JobState.QUEUED
     return JobRow(
         id=JobId(job["id"]),
@@ -197,5 +193,5 @@ def _job_row(job: RowMapping, stages: list[StageRow]) -> JobRow:
         created_at=job["created_at"],
         finished_at=job["finished_at"],
         error=job["error"],
-        stages=tuple(sorted(stages, key=lambda stage: place(stage.name))),
+        stages=tuple(sorted(map(_stage_row, job["stages"]), key=lambda stage: place(stage.name))),
     )
