@@ -12,6 +12,7 @@ LeaseToken = NewType("LeaseToken", uuid.UUID)
 WorkerId = NewType("WorkerId", uuid.UUID)
 WebhookId = NewType("WebhookId", uuid.UUID)
 DeliveryId = NewType("DeliveryId", uuid.UUID)
+UploadId = NewType("UploadId", uuid.UUID)
 Capability = NewType("Capability", str)
 
 # The operator's own: of the embedded stack's key, without bounds; it administers all others.
@@ -43,7 +44,12 @@ def new_delivery_id() -> DeliveryId:
     return DeliveryId(uuid.uuid4())
 
 
-def day_of(job_id: JobId) -> dt.date:
+def new_upload_id() -> UploadId:
+    """Return a fresh UUIDv7: keys of uploads begin with the day, as those of jobs."""
+    return UploadId(uuid_utils.compat.uuid7())
+
+
+def day_of(made: JobId | UploadId) -> dt.date:
     """Return the UTC day on which the id was made: its first 48 bits are Unix milliseconds."""
-    milliseconds = job_id.int >> 80
+    milliseconds = made.int >> 80
     return dt.datetime.fromtimestamp(milliseconds / 1000, tz=dt.UTC).date()

@@ -3,15 +3,16 @@
     2026-11-20/<tenant>/<job id>/photo
     2026-11-20/<tenant>/<job id>/background
     2026-11-20/<tenant>/<job id>/<stage>/<lease token>/<name>
+    2026-11-20/<tenant>/<upload id>/upload
     backgrounds/<random id>
 
 The lease token makes every key written once: two workers on the same stage never meet. So does
-the random id of a background that is kept.
+the random id of a background that is kept. What clients put themselves they may put again.
 """
 
 import uuid
 
-from smart_filter_shared.ids import JobId, LeaseToken, Tenant, day_of
+from smart_filter_shared.ids import JobId, LeaseToken, Tenant, UploadId, day_of
 from smart_filter_shared.pipeline import StageName
 
 # What the keys of backgrounds that are kept begin with; behind all days.
@@ -31,6 +32,11 @@ def background(tenant: Tenant, job_id: JobId) -> str:
 def artifact(tenant: Tenant, job_id: JobId, stage: StageName, token: LeaseToken, name: str) -> str:
     """Return the key of something that a stage makes under a lease."""
     return f"{job(tenant, job_id)}/{stage}/{token}/{name}"
+
+
+def upload(tenant: Tenant, upload_id: UploadId) -> str:
+    """Return the key that a client puts a photo under."""
+    return f"{day_of(upload_id).isoformat()}/{tenant}/{upload_id}/upload"
 
 
 def stock() -> str:

@@ -6,7 +6,7 @@ on small objects (docs/measurements.md).
 
 import datetime as dt
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -18,6 +18,7 @@ from minio.error import InvalidResponseError, MinioException, S3Error, ServerErr
 
 from smart_filter_shared.errors import ObjectMissing, StorageUnavailable
 from smart_filter_shared.settings import StorageSettings
+from smart_filter_shared.storage import presigning
 
 _TIMEOUT = urllib3.Timeout(connect=2, read=10)
 _PART_BYTES = 5 * 1024 * 1024  # the least that S3 allows: bounds memory during an upload
@@ -38,6 +39,14 @@ class Stored:
     etag: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Tagged:
+    """An object's bytes, and the ETag that they had."""
+
+    content: bytes
+    etag: str
+
+
 class ObjectStore:
     """One bucket; safe for threads.
 
@@ -46,6 +55,7 @@ class ObjectStore:
     """
 
     def __init__(self, settings: StorageSettings, *, connections: int) -> None:
+        self._settings = settings
         self._bucket = settings.bucket
         self._client = _client(settings, settings.url, connections)
         self._public = _client(settings, settings.public_url or settings.url, 1)
@@ -83,13 +93,43 @@ class ObjectStore:
 
     def get(self, key: str) -> bytes:
         """Return the bytes under a key."""
+        return self.get_tagged(key).content
+
+    def get_tagged(self, key: str) -> Tagged:
+        """Return the bytes under a key that may be written again, and their ETag."""
         with _translated(key):
             response = self._client.get_object(bucket_name=self._bucket, object_name=key)
             try:
-                return response.read()
+                return Tagged(response.read(), response.headers.get("etag", "").strip('"'))
             finally:
                 response.close()
                 response.release_conn()
+
+    def part(self, key: str, *, start: int, length: int) -> bytes:
+        """Return at most `length` bytes (above 0) of what lies under a key, from `start` on.
+
+        start: less than the object is long.
+        """
+        with _translated(key):
+            response = self._client.get_object(
+                bucket_name=self._bucket, object_name=key, offset=start, length=length
+            )
+            try:
+                return response.read(length)
+            finally:
+                response.close()
+                response.release_conn()
+
+    def look(self, key: str) -> Stored:
+        """Return what is known of the object under a key."""
+        with _translated(key):
+            found = self._client.stat_object(bucket_name=self._bucket, object_name=key)
+        return Stored(
+            key,
+            found.last_modified or dt.datetime.now(dt.UTC),
+            length=found.size or 0,
+            etag=(found.etag or "").strip('"'),
+        )
 
     def stream(self, key: str) -> Iterator[bytes]:
         """Yield the bytes under a key in pieces; raises before the first piece, or never.
@@ -129,6 +169,16 @@ class ObjectStore:
         """Return a link to read a key with, valid for so many seconds."""
         return self._public.presigned_get_object(
             bucket_name=self._bucket, object_name=key, expires=dt.timedelta(seconds=seconds)
+        )
+
+    def presigned_put(self, key: str, *, headers: Mapping[str, str], seconds: int) -> str:
+        """Return a link to put an object under a key with, valid for so many seconds.
+
+        headers: what must be sent with it, by names in lower case.
+        """
+        now = dt.datetime.now(dt.UTC)
+        return presigning.presigned_put(
+            self._settings, key, headers=headers, seconds=seconds, now=now
         )
 
 

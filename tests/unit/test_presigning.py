@@ -1,0 +1,65 @@
+"""Links to put objects with."""
+
+import datetime as dt
+import re
+
+import pytest
+from minio import Minio
+from pydantic import SecretStr
+
+from smart_filter_shared.settings import StorageSettings
+from smart_filter_shared.storage import presigning
+from smart_filter_shared.storage.objects import ObjectStore
+
+NOW = dt.datetime(2026, 11, 20, 12, 30, 5, tzinfo=dt.UTC)
+SIGNED = {"content-type": "image/jpeg", "content-length": "7"}
+
+
+def settings(public_url: str | None = None) -> StorageSettings:
+    return StorageSettings(
+        url="http://storage.internal:9000",
+        public_url=public_url,
+        access_key=SecretStr("us/er"),
+        secret_key=SecretStr("secret"),
+    )
+
+
+@pytest.mark.parametrize("key", ["2026-11-20/a/b/upload", "2026-11-20/of some.body_1-2/b/upload"])
+def test_link_without_headers_is_that_of_another_signer(key: str) -> None:
+    told = settings()
+    other = Minio(
+        endpoint="storage.internal:9000",
+        access_key="us/er",
+        secret_key="secret",
+        secure=False,
+        region=told.region,
+    ).get_presigned_url("PUT", told.bucket, key, expires=dt.timedelta(seconds=60), request_date=NOW)
+
+    link = presigning.presigned_put(told, key, headers={}, seconds=60, now=NOW)
+
+    assert link == other
+
+
+def test_what_must_be_sent_is_signed() -> None:
+    first, second = (
+        presigning.presigned_put(settings(), "a", headers=headers, seconds=60, now=NOW)
+        for headers in (SIGNED, SIGNED | {"content-length": "8"})
+    )
+
+    assert "X-Amz-SignedHeaders=content-length%3Bcontent-type%3Bhost&" in first
+    assert first != second
+
+
+@pytest.mark.parametrize(
+    "public_url", ["https://photos.example.com", "https://photos.example.com/"]
+)
+def test_links_that_are_handed_out_name_the_public_address(public_url: str) -> None:
+    store = ObjectStore(settings(public_url), connections=1)
+
+    links = [
+        store.presigned_get("a", seconds=60),
+        store.presigned_put("a", headers=SIGNED, seconds=60),
+    ]
+
+    assert [re.match(r"https://photos\.example\.com/smart-filter/a\?", link) for link in links]
+    assert not any("internal" in link for link in links)
