@@ -258,7 +258,7 @@ class PictureLate(TryAgain):
 
 
 class Limited(TryAgain):
-    """The caller has had its share for now.
+    """The caller has to wait: it has had its share, or has not done yet what comes before.
 
     retry_after_seconds: when it may come again.
     """
@@ -272,6 +272,12 @@ class RateLimited(Limited):
     """More requests a minute, or more megapixels a day, than the tenant may send."""
 
     code = "rate_limited"
+
+
+class UploadMissing(Limited):
+    """The upload is named before its photo was put."""
+
+    code = "upload_missing"
 
 
 class QueueFull(Limited):

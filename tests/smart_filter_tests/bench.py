@@ -32,6 +32,7 @@ from smart_filter_shared.jobs.presence import CELL
 from smart_filter_shared.jobs.queries import JobRow
 from smart_filter_shared.jobs.retention import Keeping, Kind
 from smart_filter_shared.jobs.submission import Submission
+from smart_filter_shared.jobs.uploads import Named
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.recipe import Recipe, stages
 from smart_filter_shared.settings import Settings
@@ -41,7 +42,7 @@ TENANT = Tenant("tests")
 _TABLES = (
     *("jobs", "stages", "workers", "keys", "models", "artifacts", "tenants", "capabilities"),
     *("tombstones", "measures", "backgrounds", "events", "requests", "usage"),
-    *("webhooks", "webhook_secrets", "deliveries", "delivery_attempts"),
+    *("webhooks", "webhook_secrets", "deliveries", "delivery_attempts", "uploads"),
 )
 KEEPING = Keeping(input_seconds=24 * 3600, result_seconds=7 * 24 * 3600)
 
@@ -111,6 +112,19 @@ class Bench:
         )
         if photo is not None:
             submission = dataclasses.replace(submission, photo_key=photo)
+        with self.transaction() as connection:
+            transitions.submit(connection, submission)
+        return submission.job_id
+
+    def submit_elsewhere(
+        self, *, photo_url: str | None = None, upload: Named | None = None
+    ) -> JobId:
+        """Write a job whose photo `prepare` has to bring."""
+        recipe = Recipe()
+        made = _submission(new_job_id(), TENANT, recipe, self.reserve(TENANT, recipe), "bench")
+        submission = dataclasses.replace(
+            made, photo_key=None, photo_digest=None, photo_url=photo_url, upload=upload
+        )
         with self.transaction() as connection:
             transitions.submit(connection, submission)
         return submission.job_id

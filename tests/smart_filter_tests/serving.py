@@ -95,7 +95,7 @@ class Api:
         with self.bench.transaction() as connection:
             counts: dict[str, object] = {
                 table: connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one()
-                for table in ("jobs", "stages", "artifacts")
+                for table in ("jobs", "stages", "artifacts", "uploads")
             }
         counts["objects"] = len(list(self.bench.store.stored()))
         counts["messages"] = len(list(self.bench.broker.scan_iter("smart_filter.*")))

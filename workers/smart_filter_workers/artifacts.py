@@ -36,7 +36,8 @@ from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.recipe import PICTURES, BackgroundKind
 from smart_filter_shared.storage import keys
 from smart_filter_shared.storage.objects import ObjectStore
-from smart_filter_workers import images
+from smart_filter_workers import bringing, images
+from smart_filter_workers.bringing import Landed
 from smart_filter_workers.fetcher import Fetcher
 from smart_filter_workers.recent import Recent
 from smart_filter_workers.results import (
@@ -87,6 +88,10 @@ class Artifacts:
         self._room = room
         self._fetcher = fetcher
 
+    def bring(self, job: JobRow, lease: Lease) -> Landed:
+        """Store the photo that a job names elsewhere.  Raises what `bringing.bring` does."""
+        return bringing.bring(self._store, self._fetcher, job, lease)
+
     def load(self, job: JobRow, wanted: type[Inputs]) -> Inputs:
         """Return the inputs of a stage for one job, its fields filled by their names.
 
@@ -95,7 +100,7 @@ class Artifacts:
         object is gone, StorageUnavailable, DatabaseUnavailable.
         """
         given: dict[str, Callable[[], object]] = {
-            "photo": lambda: self._photo(job.photo_key),
+            "photo": lambda: self._photo(_known(job)),
             "background": lambda: self._background(job),
             "collection": lambda: self._room.collection(job.tenant, job.recipe.background),
             "recipe": lambda: job.recipe,
@@ -214,6 +219,12 @@ class Artifacts:
             "quality": file.quality,
             "blurhash": file.blurhash,
         }
+
+
+def _known(job: JobRow) -> str:
+    if job.photo_key is None:
+        raise InputsExpired(f"the photo of job {job.id} was never brought")
+    return job.photo_key
 
 
 def _is_known(stored: Json, field: "dataclasses.Field[object]") -> bool:

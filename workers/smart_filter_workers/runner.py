@@ -5,7 +5,8 @@ What becomes of a lease when any of this raises stands in settling.py.
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -15,14 +16,18 @@ from smart_filter_shared.errors import (
     TryAgain,
 )
 from smart_filter_shared.ids import Capability
-from smart_filter_shared.jobs import queries, retention, transitions
-from smart_filter_shared.jobs.leases import Completion, Done, Lease
+from smart_filter_shared.jobs import limits, queries, retention, transitions
+from smart_filter_shared.jobs.leases import Brought, Completion, Done, Lease
 from smart_filter_shared.jobs.queries import JobRow, Rows
+from smart_filter_shared.jobs.retention import Kind
+from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_shared.telemetry.metrics import Step
 from smart_filter_workers import escalation, forward, isolation, settling, stage_code
 from smart_filter_workers.artifacts import Kept
+from smart_filter_workers.bringing import Landed
 from smart_filter_workers.heartbeat import Held
+from smart_filter_workers.results import Prepared
 from smart_filter_workers.services import Services
 
 # A ring's task ends after so long, so that a worker can be shut down and others get a turn.
@@ -110,7 +115,7 @@ def _still_ready(services: Services) -> list[Capability]:
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """One lease on its way through the pipe."""
+    """One lease on its way through the pipe.  landed: the photo, when it had to be brought."""
 
     held: Held
     job: JobRow
@@ -118,10 +123,25 @@ class _Task:
     result: object = None
     seconds: float = 0.0
     kept: Kept | None = None
+    landed: Landed | None = None
 
     @property
     def lease(self) -> Lease:
         return self.held.lease
+
+    @property
+    def brought(self) -> Brought | None:
+        """The photo, as the job's row is to tell of it."""
+        if self.landed is None or not isinstance(self.result, Prepared):
+            return None
+        megapixels = self.result.width * self.result.height / 1_000_000
+        return Brought(self.landed.key, self.landed.digest, megapixels)
+
+    @property
+    def artifacts(self) -> dict[str, Kind]:
+        """All that is stored."""
+        stored = {} if self.kept is None else dict(self.kept.artifacts)
+        return stored if self.landed is None else {**stored, self.landed.key: Kind.PHOTO}
 
 
 def _work(services: Services, taken: _Taken) -> list[Capability]:
@@ -135,6 +155,7 @@ def _work(services: Services, taken: _Taken) -> list[Capability]:
     limit_seconds = engine.stage_seconds + (_CHILD_SECONDS if last else 0)
     with services.heartbeat.holding(leases, limit_seconds=limit_seconds) as held:
         tasks = settling.attempt(services, held, "internal", lambda: _with_jobs(taken, held)) or []
+        tasks = _with_photos(services, tasks)
         if last:
             ran = _each(services, tasks, "model_failed", lambda task: _run_apart(services, task))
         else:
@@ -143,19 +164,45 @@ def _work(services: Services, taken: _Taken) -> list[Capability]:
         kept = _each(services, ran, "internal", lambda task: _unless_handed_on(services, task))
         ours = [task for task in kept if task.result is not None]
         stored = _each(services, ours, "internal", lambda task: _store(services, task))
-        if not stored:
-            return []
         holders = [task.held for task in stored]
-        return (
+        ready = (
             settling.attempt(services, holders, "internal", lambda: _complete(services, stored))
-            or []
+            if stored
+            else None
         )
+        _drop(services, [task.landed.key for task in tasks if task.landed is not None])
+        return ready or []
 
 
 def _with_jobs(taken: _Taken, held: Sequence[Held]) -> list[_Task]:
     # Not in the transaction that claims: a row that cannot be read would be claimed for ever.
     jobs = queries.jobs_in(taken.rows)
     return [_Task(one, jobs[one.lease.job_id]) for one in held]
+
+
+def _with_photos(services: Services, tasks: list[_Task]) -> list[_Task]:
+    """Bring the photos that jobs name elsewhere, all at once: other people's servers are slow."""
+    awaited = [
+        task
+        for task in tasks
+        if task.job.photo_key is None and task.lease.stage == StageName.PREPARE
+    ]
+    if not awaited:
+        return tasks
+    with ThreadPoolExecutor(len(awaited), thread_name_prefix="bringing") as pool:
+        coming = {
+            task.lease.token: pool.submit(services.artifacts.bring, task.job, task.lease)
+            for task in awaited
+        }
+
+        def brought(task: _Task) -> _Task:
+            if task.lease.token not in coming:
+                return task
+            with services.tally.timed(Step.LOAD, task.lease.capability):
+                landed = coming[task.lease.token].result()
+            return replace(task, landed=landed, job=replace(task.job, photo_key=landed.key))
+
+        return _each(services, tasks, "internal", brought)
 
 
 def _load(services: Services, task: _Task) -> _Task:
@@ -224,7 +271,7 @@ def _store(services: Services, task: _Task) -> _Task:
 
 def _complete(services: Services, tasks: list[_Task]) -> list[Capability]:
     done = [
-        Done(task.lease, task.kept.row, task.seconds, task.kept.artifacts)
+        Done(task.lease, task.kept.row, task.seconds, task.artifacts, task.brought)
         for task in tasks
         if task.kept is not None
     ]
@@ -238,19 +285,30 @@ def _complete(services: Services, tasks: list[_Task]) -> list[Capability]:
     for task in tasks:
         if task.lease in completion.lost and task.kept is not None:
             _log.warning("lease lost, work dropped", **settling.named(task.lease))
-            _drop(services, task.kept)
+            _drop(services, task.artifacts)
+        elif task.job.photo_url is not None and task.brought is not None:
+            _count(services, task.job, task.brought)
     return completion.ready
 
 
-def _drop(services: Services, kept: Kept) -> None:
-    """Remove what was stored under a lost lease; what is away now is left to retention.
+def _count(services: Services, job: JobRow, photo: Brought) -> None:
+    """Count a photo against its tenant's day, which nobody could when it was submitted."""
+    # In a transaction of its own: whoever submits waits for that row.
+    with contextlib.suppress(TryAgain), sessions.transaction(services.engine) as connection:
+        limits.count(connection, job.tenant, photo.megapixels)
+
+
+def _drop(services: Services, stored: Collection[str]) -> None:
+    """Remove those objects that no row names; what is away now is left to retention.
 
     A completion whose commit was made, but whose answer was lost, finds its own lease gone
     when it is repeated: what a row names stays.
     """
+    if not stored:
+        return
     with contextlib.suppress(TryAgain):
         with sessions.transaction(services.engine) as connection:
-            unnamed = retention.unnamed(connection, kept.artifacts)
+            unnamed = retention.unnamed(connection, stored)
         services.artifacts.discard(unnamed)
 
 

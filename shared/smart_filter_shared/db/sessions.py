@@ -40,6 +40,7 @@ def engine(
         pool_size=connections,
         max_overflow=0,
         pool_timeout=_POOL_WAIT_SECONDS,
+        hide_parameters=True,  # logs would repeat addresses and secrets
         connect_args={"connect_timeout": _CONNECT_SECONDS, "options": _SESSION_OPTIONS},
     )
     _ping_after_idling(made, clock)
@@ -62,6 +63,7 @@ def async_engine(
         pool_size=connections,
         max_overflow=0,
         pool_timeout=_POOL_WAIT_SECONDS,
+        hide_parameters=True,  # logs would repeat addresses and secrets
         connect_args={
             "connect_timeout": _CONNECT_SECONDS,
             "options": f"{_SESSION_OPTIONS} {options}",

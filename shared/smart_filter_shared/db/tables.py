@@ -39,8 +39,13 @@ jobs = Table(
     Column("recipe", JSONB, nullable=False),
     Column("seed", BigInteger, nullable=False),
     Column("metadata", JSONB, nullable=False),
-    Column("photo_key", Text, nullable=False),
-    Column("photo_digest", Text, nullable=False),
+    # Null until `prepare` has taken it from the address or the upload that the job names; an
+    # address is forgotten then, for it may be as good as a password.
+    Column("photo_key", Text),
+    Column("photo_digest", Text),
+    Column("photo_url", Text),
+    Column("upload_id", Uuid),
+    Column("upload_etag", Text),
     # Of the uploaded background, when the recipe wants one.
     Column("background_key", Text),
     Column("created_at", _Moment, nullable=False),
@@ -58,7 +63,12 @@ jobs = Table(
     Column("webhook_url", Text),
     CheckConstraint("outcome IN ('succeeded', 'failed', 'canceled')", name="jobs_outcome"),
     CheckConstraint("(outcome IS NULL) = (finished_at IS NULL)", name="jobs_finished"),
+    CheckConstraint(
+        "photo_key IS NOT NULL OR photo_url IS NOT NULL OR upload_id IS NOT NULL",
+        name="jobs_photo",
+    ),
     Index("jobs_by_tenant", "tenant", "id"),
+    Index("jobs_by_upload", "upload_id", postgresql_where=text("upload_id IS NOT NULL")),
     # Counted when a tenant's queue is bounded.
     Index("jobs_unfinished", "tenant", postgresql_where=text("outcome IS NULL")),
     Index("jobs_unsettled", "id", postgresql_where=text("outcome IS NOT NULL AND NOT settled")),

@@ -33,17 +33,31 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True)
+class Brought:
+    """A photo that `prepare` has brought from elsewhere.
+
+    key: where it lies now.  digest: lower-case hex SHA-256 of its bytes.
+    """
+
+    key: str
+    digest: str
+    megapixels: float
+
+
+@dataclass(frozen=True, slots=True)
 class Done:
     """What a stage run ended with.
 
     result: JSON of numbers and of artifacts' keys; seconds: how long the stage's code ran.
     artifacts: the keys that it stored, and how long each kind is kept.
+    photo: the job's, when the stage has brought it.
     """
 
     lease: Lease
     result: Mapping[str, object]
     seconds: float
     artifacts: Mapping[str, Kind]
+    photo: Brought | None = None
 
 
 @dataclass(frozen=True, slots=True)

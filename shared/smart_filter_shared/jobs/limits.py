@@ -42,6 +42,16 @@ _SPEND = text("""
     WHERE tenants.name = now.name AND now.spent + :megapixels <= :most
     RETURNING tenants.name
 """)
+# Of a photo that nobody has seen yet: what has been spent must leave room for a pixel at least.
+_ONE_PIXEL = 1e-6
+_COUNT = text("""
+    UPDATE tenants SET
+        spent_megapixels = :megapixels + CASE WHEN spent_on = today.day
+            THEN spent_megapixels ELSE 0 END,
+        spent_on = today.day
+    FROM (SELECT CAST(statement_timestamp() AT TIME ZONE 'UTC' AS date)) AS today (day)
+    WHERE name = :tenant
+""")
 _UNTIL_TOMORROW = text("""
     SELECT extract(epoch FROM
         date_trunc('day', statement_timestamp() AT TIME ZONE 'UTC') + interval '1 day'
@@ -141,12 +151,13 @@ def unfinished_in_all(connection: Connection, *, most: int) -> int:
 def spend(connection: Connection, tenant: Tenant, megapixels: float, limits: Limits) -> None:
     """Count what a tenant submits today.
 
+    megapixels: 0 for a photo that is yet to be brought; `count` counts it then.
     Raises RateLimited, until midnight in UTC, when that is more than it may.
     """
     most = limits.megapixels_per_day
     if not most:
         return
-    where = {"tenant": tenant, "megapixels": megapixels, "most": most}
+    where = {"tenant": tenant, "megapixels": megapixels or _ONE_PIXEL, "most": most}
     connection.execute(_KNOW, {"tenant": tenant})
     if connection.execute(_SPEND, where).one_or_none() is None:
         left = connection.execute(_UNTIL_TOMORROW).scalar_one()
@@ -155,6 +166,11 @@ def spend(connection: Connection, tenant: Tenant, megapixels: float, limits: Lim
             " begins at midnight, UTC",
             retry_after_seconds=float(left),
         )
+
+
+def count(connection: Connection, tenant: Tenant, megapixels: float) -> None:
+    """Count a photo of today that nobody had seen when it was submitted."""
+    connection.execute(_COUNT, {"tenant": tenant, "megapixels": megapixels})
 
 
 def give_back(connection: Connection, tenant: Tenant, megapixels: float) -> None:

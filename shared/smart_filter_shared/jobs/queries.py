@@ -8,10 +8,11 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, and_, exists, literal_column, select, text
 
 from smart_filter_shared.db import tables
-from smart_filter_shared.ids import Capability, JobId, Tenant
+from smart_filter_shared.ids import Capability, JobId, Tenant, UploadId
 from smart_filter_shared.jobs.leases import Lease
 from smart_filter_shared.jobs.states import JobState
 from smart_filter_shared.jobs.transitions import statements
+from smart_filter_shared.jobs.uploads import Named
 from smart_filter_shared.pipeline import StageName, place
 from smart_filter_shared.recipe import Recipe, from_json
 
@@ -55,19 +56,24 @@ class StageRow:
 
 @dataclass(frozen=True, slots=True)
 class JobRow:
-    """What is known of one job; stages in the pipeline's order."""
+    """What is known of one job; stages in the pipeline's order.
+
+    photo_key: None until `prepare` has brought the photo from photo_url or upload.
+    """
 
     id: JobId
     tenant: Tenant
     state: JobState
     recipe: Recipe
     seed: int
-    photo_key: str
+    photo_key: str | None
     created_at: dt.datetime
     finished_at: dt.datetime | None
     error: Json | None
     stages: tuple[StageRow, ...]
     background_key: str | None = None
+    photo_url: str | None = None
+    upload: Named | None = None
 
     def result(self, stage: StageName) -> Json | None:
         """Return what a stage stored; None when it has not, or the job does not run it."""
@@ -177,6 +183,12 @@ def _stage_row(row: Json) -> StageRow:
     )
 
 
+def _upload(job: RowMapping) -> Named | None:
+    if job["upload_id"] is None:
+        return None
+    return Named(UploadId(job["upload_id"]), job["upload_etag"])
+
+
 def _job_row(job: RowMapping) -> JobRow:
     state = job["outcome"]
     if state is None:
@@ -190,6 +202,8 @@ def _job_row(job: RowMapping) -> JobRow:
         seed=job["seed"],
         photo_key=job["photo_key"],
         background_key=job["background_key"],
+        photo_url=job["photo_url"],
+        upload=_upload(job),
         created_at=job["created_at"],
         finished_at=job["finished_at"],
         error=job["error"],

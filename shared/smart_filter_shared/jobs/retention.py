@@ -173,7 +173,7 @@ def unnamed(connection: Connection, keys: Collection[str]) -> list[str]:
             WHERE NOT EXISTS (
                 SELECT FROM artifacts
                 WHERE artifacts.tenant = stored.tenant AND artifacts.key = stored.key
-            )
+            ) AND NOT EXISTS (SELECT FROM uploads WHERE uploads.key = stored.key)
         """),
         {"tenants": [tenant_of(key) for key in keys], "keys": list(keys)},
     )

@@ -10,6 +10,7 @@ from smart_filter_shared.jobs.fairness import Place
 from smart_filter_shared.jobs.models import Plan
 from smart_filter_shared.jobs.retention import Keeping
 from smart_filter_shared.jobs.states import StageState
+from smart_filter_shared.jobs.uploads import Named
 from smart_filter_shared.pipeline import PIPELINE, Stage, StageName, needs_within
 from smart_filter_shared.recipe import Recipe, stages
 
@@ -19,7 +20,8 @@ class Submission:
     """A job about to be written.
 
     plans: what runs each of its stages.  webhook_url: who is told of its end beside webhooks.
-    megapixels: of the photo, by its header.
+    megapixels: of the photo, by its header; 0 until it is known.
+    photo_key, photo_digest: None for a photo that `prepare` has to bring, from photo_url or upload.
     """
 
     job_id: JobId
@@ -27,13 +29,15 @@ class Submission:
     recipe: Recipe
     seed: int
     place: Place
-    photo_key: str
-    photo_digest: str
+    photo_key: str | None
+    photo_digest: str | None
     background_key: str | None
     keeping: Keeping
     plans: Mapping[StageName, Plan]
     webhook_url: str | None = None
     megapixels: float = 0.0
+    photo_url: str | None = None
+    upload: Named | None = None
 
 
 def stage_rows(submission: Submission) -> list[dict[str, object]]:
@@ -47,7 +51,7 @@ def stage_rows(submission: Submission) -> list[dict[str, object]]:
             "capability": submission.plans[stage.name].capability,
             "models": submission.plans[stage.name].models,
             "parameters": submission.plans[stage.name].parameters,
-            "batch_key": batch_key(submission.plans[stage.name]),
+            "batch_key": _first_batch_key(submission, stage.name),
             "open_needs": len(needs_within(stage, running)),
             "state": str(_first_state(stage, recipe, running)),
             "not_before": None if needs_within(stage, running) else recipe.run_at,
@@ -62,6 +66,12 @@ def stage_rows(submission: Submission) -> list[dict[str, object]]:
 def batch_key(plan: Plan) -> str:
     """Return what rows must share to share a forward pass."""
     return json.dumps([plan.models, plan.parameters], sort_keys=True)
+
+
+def _first_batch_key(submission: Submission, stage: StageName) -> str:
+    key = batch_key(submission.plans[stage])
+    # Whoever waits for a server elsewhere waits with others that do.
+    return f"{key} url" if submission.photo_url and stage == StageName.PREPARE else key
 
 
 def _first_state(stage: Stage, recipe: Recipe, running: Collection[StageName]) -> StageState:

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from smart_filter_shared.db import webhook_tables  # noqa: F401 - puts its tables there
+from smart_filter_shared.db import upload_tables, webhook_tables  # noqa: F401 - put their tables there
 from smart_filter_shared.db.tables import metadata
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)

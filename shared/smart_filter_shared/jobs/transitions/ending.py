@@ -1,5 +1,6 @@
 """How stages and jobs end."""
 
+import dataclasses
 import json
 from collections.abc import Sequence
 
@@ -9,7 +10,7 @@ from smart_filter_shared.errors import (
     JobFinal,
 )
 from smart_filter_shared.ids import Capability, JobId, Tenant
-from smart_filter_shared.jobs import events, retention
+from smart_filter_shared.jobs import events, retention, uploads
 from smart_filter_shared.jobs.events import Happened
 from smart_filter_shared.jobs.leases import (
     Completion,
@@ -46,6 +47,10 @@ def complete(connection: Connection, batch: Sequence[Done], keeping: Keeping) ->
         if (done.lease.job_id, done.lease.stage) in completed:
             job_id = done.lease.job_id
             retention.record(connection, tenants[job_id], job_id, done.artifacts, keeping)
+            if done.photo is not None:
+                connection.execute(
+                    statements.BRING_PHOTO, {"job_id": job_id, **dataclasses.asdict(done.photo)}
+                )
     met = [
         (job_id, dependent.name)
         for job_id, stage in completed
@@ -99,6 +104,7 @@ def delete(connection: Connection, job_id: JobId, tenant: Tenant) -> list[Marked
     """
     locks.lock_own(connection, job_id, tenant)
     artifacts = retention.mark_all_of(connection, job_id)
+    artifacts += uploads.mark_last_of(connection, job_id)
     for statement in statements.FORGET:
         connection.execute(statement, {"job_id": job_id})
     return artifacts

@@ -10,7 +10,7 @@ from smart_filter_shared.errors import (
     JobNotFinished,
 )
 from smart_filter_shared.ids import Capability, JobId, Tenant
-from smart_filter_shared.jobs import events, retention
+from smart_filter_shared.jobs import events, retention, uploads
 from smart_filter_shared.jobs.events import Happened
 from smart_filter_shared.jobs.leases import (
     UNAVAILABLE,
@@ -110,7 +110,11 @@ def redrive(connection: Connection, job_id: JobId, tenant: Tenant) -> list[Capab
     if outcome != JobState.FAILED:
         raise JobFinal(f"job {job_id} {locks.ENDED[outcome]}; only a failed one can be redriven")
     found = connection.execute(statements.FIND_JOB, {"job_id": job_id, "tenant": tenant}).one()
-    if not retention.is_kept(connection, tenant, found.photo_key):
+    if found.photo_key is not None:
+        is_there = retention.is_kept(connection, tenant, found.photo_key)
+    else:  # at an address it may be still: whoever goes there will see
+        is_there = found.upload_id is None or uploads.is_there(connection, found.upload_id)
+    if not is_there:
         raise InputsExpired(f"the photo of job {job_id} is not kept any more; submit it again")
     states = {
         StageName(row.stage): row.state

@@ -101,6 +101,13 @@ COMPLETE = text("""
     RETURNING stages.job_id, stages.stage
 """)
 
+# An address may be as good as a password, and is needed no more.
+BRING_PHOTO = text("""
+    UPDATE jobs SET photo_key = :key, photo_digest = :digest, megapixels = :megapixels,
+        photo_url = NULL
+    WHERE id = :job_id
+""")
+
 # Fan-in by a counter. Given is one pair for each need that was really completed.
 MEET_NEEDS = text("""
     UPDATE stages SET
@@ -192,7 +199,9 @@ END_JOB = text("""
     WHERE id = :job_id AND outcome IS NULL
 """)
 
-FIND_JOB = text("SELECT photo_key FROM jobs WHERE id = :job_id AND tenant = :tenant")
+FIND_JOB = text("""
+    SELECT photo_key, upload_id FROM jobs WHERE id = :job_id AND tenant = :tenant
+""")
 
 STAGES_OF = text("SELECT stage, state FROM stages WHERE job_id = :job_id")
 

@@ -1,0 +1,34 @@
+"""The table of uploads: photos that clients put straight into storage, for jobs to name."""
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Index,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+
+from smart_filter_shared.db.tables import metadata
+
+_Moment = DateTime(timezone=True)
+
+uploads = Table(
+    "uploads",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    # As it was announced: what is put there must be so.
+    Column("media_type", Text, nullable=False),
+    Column("length", BigInteger, nullable=False),
+    Column("expires_at", _Moment, nullable=False),
+    # Not to be named any more: its object is being removed.
+    Column("marked_at", _Moment),
+    UniqueConstraint("key", name="uploads_key"),
+    Index("uploads_expiring", "expires_at", postgresql_where=text("marked_at IS NULL")),
+    Index("uploads_marked", "marked_at", postgresql_where=text("marked_at IS NOT NULL")),
+)

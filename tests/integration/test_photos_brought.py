@@ -1,0 +1,179 @@
+"""Photos that jobs name elsewhere: what the database has of them, and for how long."""
+
+import pytest
+from sqlalchemy import text
+
+from smart_filter_shared.errors import InputsExpired
+from smart_filter_shared.ids import JobId, UploadId, new_job_id, new_upload_id
+from smart_filter_shared.jobs import limits, retention, transitions, uploads
+from smart_filter_shared.jobs.leases import Brought, Done, Failure
+from smart_filter_shared.jobs.retention import Kind
+from smart_filter_shared.jobs.uploads import Named
+from smart_filter_shared.pipeline import StageName
+from smart_filter_tests import races
+from smart_filter_tests.bench import KEEPING, TENANT, Bench
+
+AWAY = Failure("photo_unreachable", "It cannot be fetched", "404")
+PHOTO = Brought("a/key", "digest", 12.5)
+URL = "https://example.com/a?secret"
+
+
+def promised(bench: Bench) -> UploadId:
+    with bench.transaction() as connection:
+        return uploads.write(
+            connection, TENANT, new_upload_id(), media_type="image/jpeg", length=5
+        ).id
+
+
+def named(bench: Bench, upload_id: UploadId | None = None) -> JobId:
+    """Submit a job that names an upload, or an address."""
+    upload = None if upload_id is None else Named(upload_id, "etag")
+    return bench.submit_elsewhere(photo_url=None if upload else URL, upload=upload)
+
+
+def fail(bench: Bench) -> None:
+    lease = bench.claim_one(StageName.PREPARE)
+    with bench.transaction() as connection:
+        transitions.fail(connection, lease, AWAY)
+
+
+def redrive(bench: Bench, job_id: JobId) -> None:
+    with bench.transaction() as connection:
+        transitions.redrive(connection, job_id, TENANT)
+
+
+def expire(bench: Bench) -> None:
+    with bench.transaction() as connection:
+        connection.execute(text("UPDATE uploads SET expires_at = now() - interval '2 minutes'"))
+        uploads.mark_expired(connection, most=10)
+
+
+def marked(bench: Bench) -> int:
+    with bench.transaction() as connection:
+        return len(uploads.marked(connection, most=10))
+
+
+def test_photo_is_known_and_its_address_forgotten_when_it_was_brought(bench: Bench) -> None:
+    job_id = named(bench)
+    assert (bench.job(job_id).photo_key, bench.job(job_id).photo_url) == (None, URL)
+    lease = bench.claim_one(StageName.PREPARE)
+
+    with bench.transaction() as connection:
+        done = Done(lease, {}, 0.1, {PHOTO.key: Kind.PHOTO}, PHOTO)
+        transitions.complete(connection, [done], KEEPING)
+        kept = retention.is_kept(connection, TENANT, PHOTO.key)
+        row = connection.execute(text("SELECT photo_digest, megapixels FROM jobs")).one()
+
+    assert (bench.job(job_id).photo_key, bench.job(job_id).photo_url) == (PHOTO.key, None)
+    assert (kept, tuple(row)) == (True, (PHOTO.digest, PHOTO.megapixels))
+
+
+def test_photo_brought_under_a_lost_lease_is_not_the_jobs(bench: Bench) -> None:
+    job_id = named(bench)
+    lease = bench.claim_one(StageName.PREPARE)
+    with bench.transaction() as connection:
+        transitions.cancel(connection, job_id, TENANT)
+
+    with bench.transaction() as connection:
+        late = transitions.complete(
+            connection, [Done(lease, {}, 0.1, {PHOTO.key: Kind.PHOTO}, PHOTO)], KEEPING
+        )
+
+    assert (late.lost, bench.job(job_id).photo_key) == ([lease], None)
+
+
+def test_photos_at_addresses_are_not_prepared_with_others(bench: Bench) -> None:
+    elsewhere = {named(bench), named(bench)}
+    bench.submit()
+    bench.submit()
+
+    batches = [{lease.job_id for lease in bench.claim(StageName.PREPARE, batch_size=8)}]
+    batches.append({lease.job_id for lease in bench.claim(StageName.PREPARE, batch_size=8)})
+
+    assert elsewhere in batches
+    assert [len(batch) for batch in batches] == [2, 2]
+
+
+def test_failed_job_goes_to_its_address_again(bench: Bench) -> None:
+    job_id = named(bench)
+    fail(bench)
+
+    redrive(bench, job_id)
+
+    assert bench.claim_one(StageName.PREPARE).job_id == job_id
+
+
+def test_failed_job_takes_its_upload_again_while_it_is_there(bench: Bench) -> None:
+    job_id = named(bench, promised(bench))
+    fail(bench)
+    redrive(bench, job_id)
+    fail(bench)
+    expire(bench)
+
+    with pytest.raises(InputsExpired):
+        redrive(bench, job_id)
+
+
+def test_job_that_has_its_photo_does_not_keep_the_upload(bench: Bench) -> None:
+    named(bench, promised(bench))
+    expire(bench)
+    before = marked(bench)
+    lease = bench.claim_one(StageName.PREPARE)
+    with bench.transaction() as connection:
+        done = Done(lease, {}, 0.1, {PHOTO.key: Kind.PHOTO}, PHOTO)
+        transitions.complete(connection, [done], KEEPING)
+
+    expire(bench)
+
+    assert (before, marked(bench)) == (0, 1)
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_upload_goes_with_its_jobs_though_they_are_deleted_at_once(
+    bench: Bench, number: int
+) -> None:
+    del number
+    upload_id = promised(bench)
+    job_ids = [named(bench, upload_id) for _ in range(2)]
+
+    def delete(job_id: JobId) -> None:
+        with bench.transaction() as connection:
+            transitions.delete(connection, job_id, TENANT)
+
+    races.at_once([lambda one=one: delete(one) for one in job_ids])  # type: ignore[misc]  # binds the loop's variable
+
+    assert marked(bench) == 1
+
+
+def test_upload_that_is_being_named_is_not_marked_meanwhile(bench: Bench) -> None:
+    upload_id = promised(bench)
+    first = named(bench, upload_id)
+
+    with bench.transaction() as connection:
+        held = uploads.hold(connection, upload_id, TENANT)
+        expire_others = pytest.raises(Exception, match="lock timeout")
+        with expire_others, bench.transaction() as other:
+            other.execute(text("SET LOCAL lock_timeout = '50ms'"))
+            transitions.delete(other, first, TENANT)
+
+    assert (held, marked(bench)) == (True, 0)
+
+
+def test_what_nobody_had_seen_is_counted_when_it_was_brought(bench: Bench) -> None:
+    named(bench)
+    with bench.transaction() as connection:
+        connection.execute(text("UPDATE tenants SET spent_on = '2020-01-01', spent_megapixels = 9"))
+        limits.count(connection, TENANT, 2.5)
+        limits.count(connection, TENANT, 1.0)
+        spent = connection.execute(
+            text(
+                "SELECT spent_megapixels, spent_on = (now() AT TIME ZONE 'UTC')::date FROM tenants"
+            )
+        ).one()
+
+    assert tuple(spent) == (3.5, True)
+
+
+def test_unknown_upload_is_not_there(bench: Bench) -> None:
+    with bench.transaction() as connection:
+        assert not uploads.is_there(connection, UploadId(new_job_id()))
