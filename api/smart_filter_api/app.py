@@ -20,6 +20,7 @@ from smart_filter_api.routes import (
     metrics,
     models,
     outputs,
+    uploads,
     usage,
     webhooks,
 )
@@ -50,7 +51,7 @@ def create(settings: Settings) -> FastAPI:
     app.add_middleware(Envelope, latencies=app.state.latencies)
     for resource in (
         *(jobs, outputs, models, backgrounds, filters, webhooks, deliveries),
-        *(keys, usage, health, metrics),
+        *(uploads, keys, usage, health, metrics),
     ):
         app.include_router(resource.router)
     app.openapi = cache(partial(openapi.schema, app))  # type: ignore[method-assign]  # FastAPI's own way

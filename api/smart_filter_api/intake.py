@@ -6,14 +6,22 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import ExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from tempfile import SpooledTemporaryFile
-from typing import IO
+from typing import IO, TypeAlias
 
 import anyio.to_thread
 from fastapi import Request
 from python_multipart.multipart import parse_options_header
 
 from smart_filter_api import json_body, multipart, photo_header
-from smart_filter_api.multipart import BACKGROUND, PHOTO, PICTURES, WEBHOOK_URL
+from smart_filter_api.multipart import (
+    BACKGROUND,
+    ELSEWHERE,
+    PHOTO,
+    PHOTO_URL,
+    PICTURES,
+    UPLOAD_ID,
+    WEBHOOK_URL,
+)
 from smart_filter_api.photo_header import PhotoHeader
 from smart_filter_shared import web_address
 from smart_filter_shared.errors import FieldError, InvalidRecipe, MalformedRequest
@@ -36,6 +44,38 @@ class Spooled:
     digest: str
     header: PhotoHeader
 
+    @property
+    def identity(self) -> str:
+        """What tells it from any other photo."""
+        return self.digest
+
+
+@dataclass(frozen=True, slots=True)
+class Addressed:
+    """A photo that a worker is to fetch from an address on the web, in its usual spelling."""
+
+    url: str
+
+    @property
+    def identity(self) -> str:
+        """What tells it from any other photo."""
+        return f"{PHOTO_URL} {self.url}"
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """A photo that was put straight into storage; upload_id: as it was sent."""
+
+    upload_id: str
+
+    @property
+    def identity(self) -> str:
+        """What tells it from any other photo."""
+        return f"{UPLOAD_ID} {self.upload_id}"
+
+
+Source: TypeAlias = Spooled | Addressed | Put
+
 
 @dataclass(frozen=True, slots=True)
 class Upload:
@@ -44,7 +84,7 @@ class Upload:
     webhook_url: who is to be told of the job's end beside the tenant's webhooks.
     """
 
-    photo: Spooled
+    photo: Source
     background: Spooled | None
     fields: Mapping[str, Sequence[str]]
     webhook_url: str | None = None
@@ -54,7 +94,7 @@ class Upload:
         """What tells it from any other upload."""
         background = None if self.background is None else self.background.digest
         fields = sorted((name, list(texts)) for name, texts in self.fields.items())
-        return json.dumps([self.photo.digest, background, fields, self.webhook_url]).encode()
+        return json.dumps([self.photo.identity, background, fields, self.webhook_url]).encode()
 
 
 @asynccontextmanager
@@ -79,10 +119,13 @@ async def received(request: Request) -> AsyncIterator[Upload]:
                 if name not in spools:
                     spools[name] = _spool(open_files)
                 await spools[name].take(piece)
-        told = _address(form.fields.get(WEBHOOK_URL, []))
+        own = (WEBHOOK_URL, *ELSEWHERE)
+        texts = {name: _single(name, form.fields.get(name, [])) for name in own}
+        told = _address(WEBHOOK_URL, texts[WEBHOOK_URL])
         pictures = {name: await spools[name].judged(PICTURES[name]) for name in spools}
-        fields = {name: texts for name, texts in form.fields.items() if name != WEBHOOK_URL}
-        yield Upload(pictures[PHOTO], pictures.get(BACKGROUND), fields, told)
+        photo = pictures.get(PHOTO) or elsewhere(texts[PHOTO_URL], texts[UPLOAD_ID])
+        fields = {name: texts for name, texts in form.fields.items() if name not in own}
+        yield Upload(photo, pictures.get(BACKGROUND), fields, told)
 
 
 @asynccontextmanager
@@ -101,22 +144,42 @@ async def _json(request: Request) -> AsyncIterator[Upload]:
         # A document is taken apart in memory: one after the other, when all of it is here.
         async with request.app.state.services.json_bodies:
             sent = await anyio.to_thread.run_sync(lambda: json_body.read(raw.read()))
-            told = _address([] if sent.webhook_url is None else [sent.webhook_url])
-            await spool.take(sent.photo)
-        photo = await spool.judged(PICTURES[PHOTO])
-        yield Upload(photo, None, sent.fields, told)
+            told = _address(WEBHOOK_URL, sent.webhook_url)
+            await spool.take(sent.photo or b"")
+        if sent.photo is None:
+            yield Upload(elsewhere(sent.photo_url, sent.upload_id), None, sent.fields, told)
+        else:
+            photo = await spool.judged(PICTURES[PHOTO])
+            yield Upload(photo, None, sent.fields, told)
 
 
-def _address(texts: Sequence[str]) -> str | None:
-    """Return the address that was sent, in its usual spelling.  Raises InvalidRecipe."""
-    if not texts:
-        return None
+def elsewhere(photo_url: str | None, upload_id: str | None) -> Addressed | Put:
+    """Return the photo that one of the two stands for, as it was sent.
+
+    Raises InvalidRecipe for what is no address on the web; nobody goes there yet.
+    """
+    url = _address(PHOTO_URL, photo_url)
+    if url is not None:
+        return Addressed(url)
+    if upload_id is None:
+        raise MalformedRequest("there is no photo")
+    return Put(upload_id)
+
+
+def _single(name: str, texts: Sequence[str]) -> str | None:
     if len(texts) > 1:
-        raise InvalidRecipe([FieldError(f"/{WEBHOOK_URL}", "is there more than once")])
+        raise InvalidRecipe([FieldError(f"/{name}", "is there more than once")])
+    return texts[0] if texts else None
+
+
+def _address(name: str, text: str | None) -> str | None:
+    """Return the address that was sent, in its usual spelling.  Raises InvalidRecipe."""
+    if text is None:
+        return None
     try:
-        return str(web_address.read(texts[0]))
+        return str(web_address.read(text))
     except ValueError as error:
-        raise InvalidRecipe([FieldError(f"/{WEBHOOK_URL}", str(error))]) from error
+        raise InvalidRecipe([FieldError(f"/{name}", str(error))]) from error
 
 
 def _refuse_announced(request: Request, most: int) -> None:

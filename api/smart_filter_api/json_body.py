@@ -19,6 +19,8 @@ from smart_filter_api.multipart import (
     MAX_PARTS,
     MAX_PHOTO_BYTES,
     MAX_VALUE_BYTES,
+    PHOTO_URL,
+    UPLOAD_ID,
     WEBHOOK_URL,
     too_large,
 )
@@ -26,7 +28,6 @@ from smart_filter_shared.errors import (
     FieldError,
     InvalidRecipe,
     MalformedRequest,
-    NotAvailable,
     PhotoTooLarge,
 )
 from smart_filter_shared.recipe.words import pointer
@@ -35,9 +36,8 @@ from smart_filter_shared.recipe.words import pointer
 MAX_BODY_BYTES: Final = -(-MAX_PHOTO_BYTES // 3) * 4 + MAX_OTHER_BYTES
 _DEEPEST: Final = 8
 _PHOTO: Final = "photo_base64"
-_LATER: Final = ("photo_url", "upload_id")
-_NAMES: Final = (_PHOTO, *_LATER, WEBHOOK_URL, "recipe")
-_SOURCES: Final = (_PHOTO, "photo_url", "upload_id")
+_SOURCES: Final = (_PHOTO, PHOTO_URL, UPLOAD_ID)
+_NAMES: Final = (*_SOURCES, WEBHOOK_URL, "recipe")
 _FILTERS: Final = "filters"
 
 # Base64 holds no quote, and within another text these would be escaped.
@@ -47,21 +47,24 @@ _DATA_URL = re.compile(rb"data:[^,]{0,100};base64,")
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What a JSON body holds: the photo's bytes, and the recipe as a form would have it.
+    """What a JSON body holds: the photo, and the recipe as a form would have it.
 
+    photo: its bytes; None when photo_url or upload_id, as they were sent, stand for it.
     webhook_url: as it was sent.
     """
 
-    photo: bytes
+    photo: bytes | None
     fields: Mapping[str, list[str]]
     webhook_url: str | None
+    photo_url: str | None = None
+    upload_id: str | None = None
 
 
 def read(body: bytes) -> Sent:
     """Take a body apart.
 
-    Raises MalformedRequest when it is no such document, PhotoTooLarge, NotAvailable for what a
-    later version serves, InvalidRecipe for recipes of a wrong shape; each names the field.
+    Raises MalformedRequest when it is no such document, PhotoTooLarge, InvalidRecipe for recipes
+    of a wrong shape; each names the field.
     """
     found = _PHOTO_TEXT.search(body)
     rest = body if found is None else body[: found.end(1)] + body[found.end(2) :]
@@ -78,17 +81,16 @@ def read(body: bytes) -> Sent:
     given = [name for name in _SOURCES if document.get(name) is not None]
     if len(given) != 1:
         raise MalformedRequest(f"send exactly one of {', '.join(_SOURCES)}")
-    later = [name for name in _LATER if document.get(name) is not None]
-    if later:
-        raise NotAvailable(
-            [FieldError(pointer(name), "is not available yet; leave it out") for name in later]
-        )
+    texts = {name: document.get(name) for name in (PHOTO_URL, UPLOAD_ID, WEBHOOK_URL)}
+    wrong = [name for name, text in texts.items() if text is not None and not isinstance(text, str)]
+    if wrong:
+        raise InvalidRecipe([FieldError(pointer(name), "is not a text") for name in wrong])
+    fields = _Fields().read(document.get("recipe"))
+    if given != [_PHOTO]:
+        return Sent(None, fields, **texts)
     if found is None or document[_PHOTO] != "":
         raise MalformedRequest(f"{_PHOTO} is not a text of base64")
-    webhook_url = document.get(WEBHOOK_URL)
-    if webhook_url is not None and not isinstance(webhook_url, str):
-        raise InvalidRecipe([FieldError(pointer(WEBHOOK_URL), "is not a text")])
-    return Sent(_photo(found[2]), _Fields().read(document.get("recipe")), webhook_url)
+    return Sent(_photo(found[2]), fields, **texts)
 
 
 def _document(body: bytes) -> dict[str, Any]:

@@ -23,8 +23,11 @@ MAX_VALUE_BYTES = 4096
 
 PHOTO = "photo"
 BACKGROUND = BACKGROUND_FILE
-# The field that belongs to no recipe.
+# The fields that belong to no recipe; the latter two stand for the photo.
 WEBHOOK_URL = "webhook_url"
+PHOTO_URL = "photo_url"
+UPLOAD_ID = "upload_id"
+ELSEWHERE = (PHOTO_URL, UPLOAD_ID)
 # The parts that are pictures, each of MAX_PHOTO_BYTES at most, and what a sentence calls them.
 PICTURES = {PHOTO: "photo", BACKGROUND: "background"}
 MAX_BODY_BYTES = len(PICTURES) * MAX_PHOTO_BYTES + MAX_OTHER_BYTES
@@ -66,8 +69,11 @@ class Form:
                 yield piece
         if not self._parts.ended:
             raise MalformedRequest("the multipart body is broken: its last boundary is missing")
-        if PHOTO not in self._parts.pictures:
+        given = [name for name in ELSEWHERE if name in self.fields]
+        if PHOTO not in self._parts.pictures and not given:
             raise MalformedRequest(f"there is no photo: send it as the part named {PHOTO!r}")
+        if len(given) + (PHOTO in self._parts.pictures) > 1:
+            raise MalformedRequest(f"send exactly one of {PHOTO}, {', '.join(ELSEWHERE)}")
 
 
 def too_large(part: str = PHOTO) -> PhotoTooLarge:

@@ -10,7 +10,7 @@ from smart_filter_api.multipart import MAX_PHOTO_BYTES, PICTURES
 from smart_filter_api.photo_header import MAX_PIXELS, PhotoFormat
 from smart_filter_api.problems import Problem
 from smart_filter_api.schemas.jobs import EventAnswer
-from smart_filter_shared import signing
+from smart_filter_shared import signing, web_address
 from smart_filter_shared.filters import FILTERS
 from smart_filter_shared.jobs.events import FINAL
 from smart_filter_shared.recipe import CHOOSABLE_TASKS, Crop, Edge, Effort, Format, Output, Priority
@@ -72,6 +72,22 @@ _WEBHOOK_URL: Schema = {
     "description": "told of the job's end, signed with the secret of the webhook `default`",
 }
 
+# What may stand for the photo itself.
+_ELSEWHERE: Schema = {
+    "photo_url": {
+        "type": "string",
+        "format": "uri",
+        "maxLength": web_address.MAX_CHARACTERS,
+        "description": "instead of the photo: where a worker fetches it, from public hosts only",
+    },
+    "upload_id": {
+        "type": "string",
+        "format": "uuid",
+        "description": "instead of the photo: what `POST /v1/uploads` has answered, when the "
+        "photo was put there",
+    },
+}
+
 # The body of POST /v1/jobs, which its route reads as it arrives, past FastAPI.
 SUBMISSION: Schema = {
     "required": True,
@@ -79,7 +95,7 @@ SUBMISSION: Schema = {
         "multipart/form-data": {
             "schema": {
                 "type": "object",
-                "required": ["photo"],
+                "oneOf": [{"required": [name]} for name in ("photo", *_ELSEWHERE)],
                 "properties": {
                     "photo": {
                         "type": "string",
@@ -93,6 +109,7 @@ SUBMISSION: Schema = {
                         "description": "a picture to stand behind the people, bounded as the "
                         "photo is; asks for the background `file`",
                     },
+                    **_ELSEWHERE,
                     "webhook_url": _WEBHOOK_URL,
                     "background": {
                         "type": "string",
@@ -170,13 +187,14 @@ SUBMISSION: Schema = {
         "application/json": {
             "schema": {
                 "type": "object",
-                "required": ["photo_base64"],
+                "oneOf": [{"required": [name]} for name in ("photo_base64", *_ELSEWHERE)],
                 "properties": {
                     "photo_base64": {
                         "type": "string",
                         "contentEncoding": "base64",
                         "description": "the photo's bytes, bounded as the part `photo` is",
                     },
+                    **_ELSEWHERE,
                     "webhook_url": _WEBHOOK_URL,
                     "recipe": {
                         "type": "object",

@@ -62,6 +62,7 @@ KINDS: Mapping[str, Kind] = {
     "invalid_recipe": Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "The recipe is not valid"),
     "contradiction": Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "The recipe contradicts itself"),
     "invalid_request": Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "A field of the body is not valid"),
+    "upload_missing": Kind(HTTPStatus.CONFLICT, "Nothing was put into the upload yet"),
     "webhook_disabled": Kind(HTTPStatus.CONFLICT, "The webhook is disabled"),
     "not_available": Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "Not available in this version"),
     "rate_limited": Kind(HTTPStatus.TOO_MANY_REQUESTS, "More than is allowed in a time"),

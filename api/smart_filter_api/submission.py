@@ -11,6 +11,7 @@ import anyio
 from sqlalchemy import Connection
 
 from smart_filter_api import keys as api_keys
+from smart_filter_api import photos
 from smart_filter_api.deps import Services
 from smart_filter_api.intake import Spooled, Upload
 from smart_filter_api.keys import Caller
@@ -23,7 +24,15 @@ from smart_filter_shared.errors import (
     TryAgain,
 )
 from smart_filter_shared.ids import OPERATOR, Capability, Tenant, new_job_id
-from smart_filter_shared.jobs import fairness, limits, models, queries, transitions, webhooks
+from smart_filter_shared.jobs import (
+    fairness,
+    limits,
+    models,
+    queries,
+    transitions,
+    uploads,
+    webhooks,
+)
 from smart_filter_shared.jobs.models import Plan
 from smart_filter_shared.jobs.presence import CELL
 from smart_filter_shared.jobs.published import Published
@@ -56,9 +65,9 @@ async def accept(
     """Store the pictures, then write the job and commit: a row never points at nothing.
 
     also: what else is written in the transaction that writes the job.
-    Raises InvalidRecipe, Contradiction, NotAvailable, QueueFull, RateLimited, OutOfScope,
-    DatabaseUnavailable and StorageUnavailable; then there is no row, and no object unless
-    storage has just gone.
+    Raises InvalidRecipe, Contradiction, NotAvailable, InvalidRequest, UploadMissing,
+    PhotoTooLarge, UnsupportedMedia, QueueFull, RateLimited, OutOfScope, DatabaseUnavailable and
+    StorageUnavailable; then there is no row, and no object unless storage has just gone.
     """
     seal = services.seal
     if upload.webhook_url is not None and seal is None:
@@ -76,7 +85,7 @@ async def accept(
     async with contextlib.AsyncExitStack() as undoing:
         undoing.push_async_callback(_give_back, services, caller, submission)
         pictures = {
-            submission.photo_key: upload.photo,
+            submission.photo_key: upload.photo if isinstance(upload.photo, Spooled) else None,
             submission.background_key: upload.background,
         }
         for key, picture in pictures.items():
@@ -100,12 +109,11 @@ async def _planned(services: Services, caller: Caller, upload: Upload) -> Submis
         services.models.forget()
         services.stock.forget(tenant)
         recipe, plans = await _read(services, tenant, upload)
-    header = upload.photo.header
-    megapixels = header.width * header.height / 1_000_000
+    photo = await photos.accepted(services, tenant, upload.photo)
     wanted = [plan.capability for plan in plans.values()]
     if caller.limits.jobs_waiting or caller.limits.megapixels_per_day:
         async with services.transaction() as connection:
-            await connection.run_sync(_admit, caller, megapixels)
+            await connection.run_sync(_admit, caller, photo.megapixels)
     async with services.hastening() as connection:
         place = await connection.run_sync(fairness.reserve, tenant, wanted, cell=CELL)
     job_id = new_job_id()
@@ -116,13 +124,15 @@ async def _planned(services: Services, caller: Caller, upload: Upload) -> Submis
         recipe=recipe,
         seed=seed,
         place=place,
-        photo_key=keys.photo(tenant, job_id),
-        photo_digest=upload.photo.digest,
+        photo_key=None if photo.spooled is None else keys.photo(tenant, job_id),
+        photo_digest=None if photo.spooled is None else photo.spooled.digest,
         background_key=None if upload.background is None else keys.background(tenant, job_id),
         keeping=services.keeping,
         plans=plans,
         webhook_url=upload.webhook_url,
-        megapixels=megapixels,
+        megapixels=photo.megapixels,
+        photo_url=photo.url,
+        upload=photo.upload,
     )
 
 
@@ -170,6 +180,9 @@ def _write(
     # Before anything is written: near its bound a tenant's submissions wait here in turn.
     limits.refuse_when_full(connection, caller.tenant, caller.limits, exactly=True)
     api_keys.count_job(connection, caller)
+    named = submission.upload
+    if named is not None and not uploads.hold(connection, named.id, caller.tenant):
+        raise photos.unknown()
     ringing = transitions.submit(connection, submission)
     job = queries.find(connection, submission.job_id, submission.tenant)
     if job is None:

@@ -112,7 +112,6 @@ def test_refused_format_is_told_what_is_accepted(api: Api) -> None:
             ["/segmentation/params/size"],
             id="parameter",
         ),
-        pytest.param({"photo_url": "http://x/"}, "invalid_recipe", ["/photo_url"], id="url"),
     ],
 )
 def test_recipe_that_cannot_be_served_names_every_wrong_field(
@@ -181,14 +180,6 @@ def test_job_that_cannot_be_written_leaves_no_picture_behind(api: Api) -> None:
     with api.bench.transaction() as connection:
         connection.exec_driver_sql("ALTER TABLE jobs DROP CONSTRAINT none")
     assert answer.status_code == 500
-    assert api.leftovers() == {}
-
-
-@pytest.mark.parametrize("name", ["photo_url", "upload_id"])
-def test_other_ways_to_name_a_photo_are_not_available_yet(api: Api, name: str) -> None:
-    answer = api.client.post("/v1/jobs", json={name: "https://example.com/a.jpg"})
-
-    assert (answer.status_code, answer.json()["code"]) == (422, "not_available")
     assert api.leftovers() == {}
 
 

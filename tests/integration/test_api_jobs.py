@@ -339,7 +339,6 @@ def test_wrong_method_is_told_every_right_one(api: Api) -> None:
     [
         ("GET", "/v1/nothing"),
         ("GET", "/v1/jobs/"),
-        ("POST", "/v1/uploads"),
         ("POST", "/v1/batches"),
         ("POST", f"/v1/jobs/{NOBODY}/derive"),
     ],

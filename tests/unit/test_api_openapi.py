@@ -57,6 +57,7 @@ def test_every_endpoint_is_described(document: dict[str, Any]) -> None:
         "GET /v1/keys",
         "DELETE /v1/keys/{key_id}",
         "POST /v1/tokens",
+        "POST /v1/uploads",
         "GET /v1/usage",
         "GET /livez",
         "GET /readyz",

@@ -62,6 +62,8 @@ Answer = TypeVar("Answer")
         "invalid_recipe",
         "contradiction",
         "not_available",
+        "invalid_request",
+        "upload_missing",
         *_ONCE,
         "job_deleted",
         "queue_full",

@@ -1,0 +1,343 @@
+"""Photos that are put straight into storage, and named by jobs."""
+
+import datetime as dt
+import uuid
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import text
+
+from smart_filter_api.keys import Scope
+from smart_filter_shared.ids import JobId, Tenant, UploadId
+from smart_filter_shared.jobs.presence import CELL
+from smart_filter_shared.storage import keys
+from smart_filter_tests.bench import TENANT
+from smart_filter_tests.serving import Api, a_photo
+from smart_filter_workers.retention import Retention
+
+PHOTO = a_photo()
+STRANGER = Tenant("stranger")
+
+
+def promised(api: Api, photo: bytes = PHOTO, type_: str = "image/jpeg") -> dict[str, Any]:
+    """Ask for an upload."""
+    answer = api.client.post("/v1/uploads", json={"content_type": type_, "bytes": len(photo)})
+    assert answer.status_code == 201, answer.text
+    upload: dict[str, Any] = answer.json()
+    return upload
+
+
+def put(upload: dict[str, Any], photo: bytes = PHOTO) -> int:
+    """Put a photo as an upload says; return the storage's status."""
+    return httpx.put(upload["put_url"], content=photo, headers=upload["headers"]).status_code
+
+
+def key_of(upload: dict[str, Any]) -> str:
+    return keys.upload(TENANT, UploadId(uuid.UUID(upload["upload_id"])))
+
+
+def name(api: Api, upload: dict[str, Any], **headers: str) -> httpx.Response:
+    """Submit a job that names an upload."""
+    wish = {"upload_id": upload["upload_id"]}
+    return api.client.post("/v1/jobs", json=wish, headers=headers)
+
+
+def age(api: Api, *, seconds: float) -> None:
+    """Let uploads have been promised so much earlier."""
+    with api.bench.transaction() as connection:
+        connection.execute(
+            text("UPDATE uploads SET expires_at = expires_at - make_interval(secs => :seconds)"),
+            {"seconds": seconds},
+        )
+
+
+def sweep(api: Api) -> set[str]:
+    """Let retention remove what it may; return the keys that are left."""
+    Retention(api.bench.engine, api.bench.store, cell=CELL).remove_expired()
+    return {stored.key for stored in api.bench.store.stored()}
+
+
+def test_photo_that_was_put_is_named_by_jobs(api: Api) -> None:
+    upload = promised(api)
+
+    assert put(upload) == 200
+    first, second = name(api, upload), name(api, upload)
+
+    assert (first.status_code, second.status_code) == (202, 202)
+    assert first.json()["photo"] is None
+    job = api.bench.job(JobId(uuid.UUID(first.json()["id"])))
+    assert (job.photo_key, str(job.upload and job.upload.id)) == (None, upload["upload_id"])
+    assert len(list(api.bench.store.stored())) == 1
+
+
+def test_form_names_an_upload_too(api: Api) -> None:
+    upload = promised(api)
+    put(upload)
+
+    answer = api.client.post(
+        "/v1/jobs", files={"upload_id": (None, upload["upload_id"]), "background": (None, "keep")}
+    )
+
+    assert (answer.status_code, answer.json()["recipe"]["background"]) == (202, "keep")
+
+
+@pytest.mark.parametrize("photo", [PHOTO + b"\0", PHOTO[:-1]])
+def test_link_takes_no_other_length(api: Api, photo: bytes) -> None:
+    assert put(promised(api), photo) == 403
+    assert api.leftovers() == {"uploads": 1}
+
+
+def test_link_takes_no_other_type(api: Api) -> None:
+    upload = promised(api)
+
+    assert put(upload | {"headers": {"Content-Type": "text/html"}}) == 403
+
+
+@pytest.mark.parametrize(
+    ("wish", "status", "code"),
+    [
+        ({"content_type": "image/jpeg", "bytes": 40_000_001}, 413, "photo_too_large"),
+        ({"content_type": "image/gif", "bytes": 1}, 415, "unsupported_media"),
+        ({"content_type": "", "bytes": 1}, 415, "unsupported_media"),
+        ({"content_type": "image/jpeg", "bytes": 0}, 422, "invalid_request"),
+        ({"content_type": "image/jpeg", "bytes": 10**30}, 413, "photo_too_large"),
+        ({"content_type": "image/jpeg\r\nX-A: b", "bytes": 1}, 415, "unsupported_media"),
+        ({"content_type": "image/jpeg"}, 422, "invalid_request"),
+        ({"content_type": ["image/jpeg"], "bytes": 1}, 422, "invalid_request"),
+        ({"content_type": "image/jpeg", "bytes": 1, "key": "a"}, 422, "invalid_request"),
+        ([], 400, "malformed_request"),
+    ],
+)
+def test_upload_that_no_job_could_name_is_refused(
+    api: Api, wish: object, status: int, code: str
+) -> None:
+    answer = api.client.post("/v1/uploads", json=wish)
+
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert api.leftovers() == {}
+
+
+def test_same_request_is_answered_with_the_same_upload(api: Api) -> None:
+    wish = {"content_type": "image/jpeg", "bytes": 9}
+    headers = {"Idempotency-Key": "once"}
+
+    answers = [api.client.post("/v1/uploads", json=wish, headers=headers) for _ in range(2)]
+    other = api.client.post("/v1/uploads", json=wish | {"bytes": 8}, headers=headers)
+
+    assert answers[0].json() == answers[1].json()
+    assert answers[1].headers["Idempotency-Replayed"] == "true"
+    assert (other.status_code, api.leftovers()) == (422, {"uploads": 1})
+    with api.bench.transaction() as connection:
+        stored = connection.execute(text("SELECT body FROM requests")).scalar_one()
+    assert "Signature" not in stored
+
+
+def test_device_names_uploads_and_makes_none(api: Api) -> None:
+    upload = promised(api)
+    put(upload)
+    token = api.client.post("/v1/tokens", json={}).json()["key"]
+    headers = {"Authorization": f"Bearer {token}"}
+
+    wish = {"content_type": "image/jpeg", "bytes": 9}
+    assert api.client.post("/v1/uploads", json=wish, headers=headers).status_code == 403
+    assert name(api, upload, **headers).status_code == 202
+
+
+def test_upload_that_nothing_was_put_into_waits_for_it(api: Api) -> None:
+    upload = promised(api)
+
+    early = name(api, upload, **{"Idempotency-Key": "a"})
+    put(upload)
+    again = name(api, upload, **{"Idempotency-Key": "a"})
+
+    assert (early.status_code, early.json()["code"]) == (409, "upload_missing")
+    assert early.headers["Retry-After"] == "1"
+    assert "put_url" in early.json()["detail"]
+    assert (again.status_code, "Idempotency-Replayed" in again.headers) == (202, False)
+
+
+def test_uploads_that_one_may_not_name_are_answered_alike(api: Api) -> None:
+    foreign = promised(api)
+    put(foreign)
+    headers = api.headers(*Scope, tenant=STRANGER)
+    answers = [
+        api.client.post("/v1/jobs", json={"upload_id": named}, headers=headers)
+        for named in (foreign["upload_id"], str(uuid.uuid4()), "a", "")
+    ]
+    age(api, seconds=3600)
+    answers.append(name(api, foreign))
+
+    assert {answer.status_code for answer in answers} == {422}
+    told = [answer.json() for answer in answers]
+    assert [problem.pop("instance") for problem in told]
+    assert all(problem == told[0] for problem in told)
+    assert told[0]["errors"][0]["pointer"] == "/upload_id"
+    assert "POST /v1/uploads" in told[0]["detail"]
+
+
+def test_photo_of_another_type_than_announced_is_refused(api: Api) -> None:
+    png = a_photo("PNG")
+    upload = promised(api, png)
+    put(upload, png)
+
+    answer = name(api, upload)
+
+    assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media")
+    assert "image/png" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("photo", "status", "code"),
+    [
+        (b"<html>", 415, "unsupported_media"),
+        (PHOTO[:30], 415, "unsupported_media"),
+        (b"\xff\xd8" + b"\xff\xe1\xff\xff" * 40, 415, "unsupported_media"),
+        (a_photo(size=(10_000, 5_001)), 413, "photo_too_large"),
+    ],
+)
+def test_what_no_photo_may_be_is_refused_by_its_header(
+    api: Api, photo: bytes, status: int, code: str
+) -> None:
+    upload = promised(api, photo)
+    put(upload, photo)
+
+    answer = name(api, upload)
+
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert api.leftovers() == {"uploads": 1, "objects": 1}
+
+
+def test_header_behind_much_else_is_found(api: Api) -> None:
+    # As phones write depth maps: hundreds of segments before the picture's own.
+    segment = b"\xff\xe1\xff\xff" + b"\0" * 65533
+    photo = PHOTO[:2] + segment * 100 + PHOTO[2:]
+    upload = promised(api, photo)
+    put(upload, photo)
+
+    assert name(api, upload).status_code == 202
+
+
+@pytest.mark.parametrize(("length", "remains"), [(5000, 0), (5, 1)])
+def test_object_of_another_length_than_announced_is_refused(
+    api: Api, length: int, remains: int
+) -> None:
+    upload = promised(api)
+    # As on storage that does not hold its clients to what was signed.
+    api.bench.store.put(key_of(upload), b"\0" * length, length=length, media_type="image/jpeg")
+
+    answer = name(api, upload)
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    assert f"has {length} bytes, {len(PHOTO)} were announced" in answer.json()["detail"]
+    assert len(sweep(api)) == remains
+
+
+def test_upload_that_nobody_names_goes_when_it_has_expired(api: Api) -> None:
+    upload = promised(api)
+    put(upload)
+    promised(api)  # nothing was put into this one
+
+    assert sweep(api) == {key_of(upload)}
+    age(api, seconds=3600 + 120)
+
+    assert sweep(api) == set()
+    assert api.leftovers() == {}
+
+
+def test_upload_that_a_job_waits_for_is_kept(api: Api) -> None:
+    upload = promised(api)
+    put(upload)
+    job_id = name(api, upload).json()["id"]
+    age(api, seconds=10 * 3600)
+
+    assert sweep(api) == {key_of(upload)}
+    api.client.post(f"/v1/jobs/{job_id}/cancel")
+    assert sweep(api) == set()
+
+
+def test_deleting_the_last_job_that_names_an_upload_removes_it(api: Api) -> None:
+    upload = promised(api)
+    put(upload)
+    jobs = [name(api, upload).json()["id"] for _ in range(2)]
+
+    api.client.delete(f"/v1/jobs/{jobs[0]}")
+    assert len(list(api.bench.store.stored())) == 1
+    api.client.delete(f"/v1/jobs/{jobs[1]}")
+
+    assert list(api.bench.store.stored()) == []
+    assert name(api, upload).status_code == 422
+
+
+def test_object_of_an_upload_is_not_taken_for_a_stray_one(api: Api) -> None:
+    upload = promised(api)
+    put(upload)
+    retention = Retention(api.bench.engine, api.bench.store, cell=CELL)
+
+    retention.clear_unnamed(older_than=dt.timedelta(seconds=-60))
+
+    assert [stored.key for stored in api.bench.store.stored()] == [key_of(upload)]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        ({"upload_id": 7}, 422, "invalid_recipe"),
+        ({"upload_id": "a", "photo_url": "https://example.com/"}, 400, "malformed_request"),
+        ({"photo_url": "ftp://example.com/a"}, 422, "invalid_recipe"),
+        ({"photo_url": "https://user:secret@example.com/"}, 422, "invalid_recipe"),
+        ({"photo_url": "http://0x7f.1/"}, 422, "invalid_recipe"),
+        ({"photo_url": "https://example.com/" + "a" * 3000}, 422, "invalid_recipe"),
+        ({"photo_url": ["https://example.com/"]}, 422, "invalid_recipe"),
+        ({"photo_url": ""}, 422, "invalid_recipe"),
+    ],
+)
+def test_photo_elsewhere_that_is_none_is_refused(
+    api: Api, body: object, status: int, code: str
+) -> None:
+    answer = api.client.post("/v1/jobs", json=body)
+
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert "secret" not in answer.text
+    assert api.leftovers() == {}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"photo_url": ["https://example.com/"], "upload_id": ["a"]},
+        {"photo_url": ["https://example.com/"], "photo": ["a"]},
+    ],
+)
+def test_form_names_one_photo(api: Api, fields: dict[str, list[str]]) -> None:
+    parts = [(name, (None, value)) for name, values in fields.items() for value in values]
+
+    answer = api.client.post("/v1/jobs", files=parts)
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "malformed_request")
+    assert api.leftovers() == {}
+
+
+def test_photo_at_an_address_is_neither_fetched_nor_told_at_the_door(api: Api) -> None:
+    wish = {"photo_url": "HTTPS://Example.com/a.jpg?signature=x"}
+
+    answer = api.client.post("/v1/jobs", json=wish)
+
+    assert (answer.status_code, answer.json()["photo"]) == (202, None)
+    assert "signature" not in answer.text
+    job = api.bench.job(JobId(uuid.UUID(answer.json()["id"])))
+    assert (job.photo_key, job.photo_url) == (None, "https://example.com/a.jpg?signature=x")
+    assert "objects" not in api.leftovers()
+
+
+def test_photo_nobody_has_seen_needs_room_in_the_day(api: Api) -> None:
+    api.limit(megapixels_per_day=0.0016)  # one photo of 48 × 32 pixels, and a bit
+    wish = {"photo_url": "https://example.com/a.jpg"}
+
+    before = api.client.post("/v1/jobs", json=wish)
+    api.post(PHOTO)
+    with api.bench.transaction() as connection:
+        connection.execute(text("UPDATE tenants SET spent_megapixels = megapixels_per_day"))
+    after = api.client.post("/v1/jobs", json=wish)
+
+    assert (before.status_code, after.status_code) == (202, 429)
