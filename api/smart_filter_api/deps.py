@@ -44,6 +44,8 @@ _DATABASE_CONNECTIONS = 10
 _HASTY_CONNECTIONS = 2
 _DATABASE_SECONDS = 5.0
 _STORAGE_THREADS = 16
+# Of pictures that are stored in parts: each of these holds two, of 5 MB.
+_LARGE_PICTURES = 4
 # Each may take 150 MB for a moment.
 _JSON_BODIES = 1
 # However often somebody scrapes: anybody may.
@@ -70,6 +72,7 @@ class Services:
     """What one API process talks to.
 
     threads: bounds how many blocking calls to storage run at once.
+    large_pictures: bounds how many of them store a picture in parts.
     keeping: how long what is stored is kept.
     silent_seconds: a worker that was not heard from for so long is taken for dead.
     pools: capabilities that are declared to have workers, though none may run just now.
@@ -90,6 +93,7 @@ class Services:
     doorbell: Doorbell
     ringer: Ringer
     threads: anyio.CapacityLimiter
+    large_pictures: anyio.CapacityLimiter
     keeping: Keeping
     silent_seconds: float
     pools: tuple[str, ...]
@@ -185,6 +189,7 @@ async def opened(settings: Settings) -> AsyncIterator[Services]:
         doorbell=doorbell,
         ringer=Ringer(doorbell.ring),
         threads=anyio.CapacityLimiter(_STORAGE_THREADS),
+        large_pictures=anyio.CapacityLimiter(_LARGE_PICTURES),
         keeping=Keeping(settings.keep.input_seconds, settings.keep.result_seconds),
         silent_seconds=settings.engine.lease_seconds,
         pools=settings.engine.pools,

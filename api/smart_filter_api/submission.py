@@ -42,6 +42,7 @@ from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.recipe import Recipe
 from smart_filter_shared.recipe import fields as recipe_fields
 from smart_filter_shared.storage import keys
+from smart_filter_shared.storage.objects import PART_BYTES
 
 # What is told who wants a webhook where the operator has set no key.
 NO_KEY = "webhooks need the setting SMART_FILTER_SECRETS_KEY here"
@@ -192,15 +193,16 @@ def _write(
 
 
 async def _store(services: Services, key: str, picture: Spooled) -> None:
-    # A spooled file is one in all but its declared type.
-    content = cast("BinaryIO", picture.file)
-    await services.in_thread(
-        services.storage.put,
-        key,
-        content,
-        length=picture.length,
-        media_type=picture.header.format,
-    )
+    large = services.large_pictures if picture.length > PART_BYTES else contextlib.nullcontext()
+    async with large:
+        await services.in_thread(
+            services.storage.put,
+            key,
+            # A spooled file is one in all but its declared type.
+            cast("BinaryIO", picture.file),
+            length=picture.length,
+            media_type=picture.header.format,
+        )
 
 
 async def _give_back(services: Services, caller: Caller, submission: Submission) -> None:

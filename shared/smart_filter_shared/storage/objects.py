@@ -21,7 +21,8 @@ from smart_filter_shared.settings import StorageSettings
 from smart_filter_shared.storage import presigning
 
 _TIMEOUT = urllib3.Timeout(connect=2, read=10)
-_PART_BYTES = 5 * 1024 * 1024  # the least that S3 allows: bounds memory during an upload
+# The least that S3 allows: bounds memory while something larger is stored, to two of these.
+PART_BYTES = 5 * 1024 * 1024
 _CHUNK_BYTES = 64 * 1024
 _GONE = frozenset({"NoSuchKey", "NoSuchBucket", "NotFound", "ResourceNotFound"})
 
@@ -87,7 +88,7 @@ class ObjectStore:
                 data=stream,
                 length=length,
                 content_type=media_type,
-                part_size=_PART_BYTES if length > _PART_BYTES else 0,
+                part_size=PART_BYTES if length > PART_BYTES else 0,
                 num_parallel_uploads=1,
             )
 
