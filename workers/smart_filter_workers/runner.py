@@ -6,7 +6,6 @@ What becomes of a lease when any of this raises stands in settling.py.
 import contextlib
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -155,7 +154,7 @@ def _work(services: Services, taken: _Taken) -> list[Capability]:
     limit_seconds = engine.stage_seconds + (_CHILD_SECONDS if last else 0)
     with services.heartbeat.holding(leases, limit_seconds=limit_seconds) as held:
         tasks = settling.attempt(services, held, "internal", lambda: _with_jobs(taken, held)) or []
-        tasks = _with_photos(services, tasks)
+        tasks = _each(services, tasks, "internal", lambda task: _with_photo(services, task))
         if last:
             ran = _each(services, tasks, "model_failed", lambda task: _run_apart(services, task))
         else:
@@ -180,29 +179,13 @@ def _with_jobs(taken: _Taken, held: Sequence[Held]) -> list[_Task]:
     return [_Task(one, jobs[one.lease.job_id]) for one in held]
 
 
-def _with_photos(services: Services, tasks: list[_Task]) -> list[_Task]:
-    """Bring the photos that jobs name elsewhere, all at once: other people's servers are slow."""
-    awaited = [
-        task
-        for task in tasks
-        if task.job.photo_key is None and task.lease.stage == StageName.PREPARE
-    ]
-    if not awaited:
-        return tasks
-    with ThreadPoolExecutor(len(awaited), thread_name_prefix="bringing") as pool:
-        coming = {
-            task.lease.token: pool.submit(services.artifacts.bring, task.job, task.lease)
-            for task in awaited
-        }
-
-        def brought(task: _Task) -> _Task:
-            if task.lease.token not in coming:
-                return task
-            with services.tally.timed(Step.LOAD, task.lease.capability):
-                landed = coming[task.lease.token].result()
-            return replace(task, landed=landed, job=replace(task.job, photo_key=landed.key))
-
-        return _each(services, tasks, "internal", brought)
+def _with_photo(services: Services, task: _Task) -> _Task:
+    """Bring the photo when the job names it elsewhere; such a stage is claimed alone."""
+    if task.job.photo_key is not None or task.lease.stage != StageName.PREPARE:
+        return task
+    with services.tally.timed(Step.LOAD, task.lease.capability):
+        landed = services.artifacts.bring(task.job, task.lease)
+    return replace(task, landed=landed, job=replace(task.job, photo_key=landed.key))
 
 
 def _load(services: Services, task: _Task) -> _Task:

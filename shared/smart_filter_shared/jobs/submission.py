@@ -70,8 +70,9 @@ def batch_key(plan: Plan) -> str:
 
 def _first_batch_key(submission: Submission, stage: StageName) -> str:
     key = batch_key(submission.plans[stage])
-    # Whoever waits for a server elsewhere waits with others that do.
-    return f"{key} url" if submission.photo_url and stage == StageName.PREPARE else key
+    # Whoever waits for a server elsewhere waits alone.
+    alone = submission.photo_url is not None and stage == StageName.PREPARE
+    return f"{key} {submission.job_id}" if alone else key
 
 
 def _first_state(stage: Stage, recipe: Recipe, running: Collection[StageName]) -> StageState:
