@@ -140,17 +140,28 @@ async def _json(request: Request) -> AsyncIterator[Upload]:
                 raise multipart.too_large()
             await anyio.to_thread.run_sync(raw.write, chunk)
         raw.seek(0)
-        spool = _spool(open_files)
         # A document is taken apart in memory: one after the other, when all of it is here.
         async with request.app.state.services.json_bodies:
             sent = await anyio.to_thread.run_sync(lambda: json_body.read(raw.read()))
             told = _address(WEBHOOK_URL, sent.webhook_url)
-            await spool.take(sent.photo or b"")
-        if sent.photo is None:
-            yield Upload(elsewhere(sent.photo_url, sent.upload_id), None, sent.fields, told)
-        else:
-            photo = await spool.judged(PICTURES[PHOTO])
-            yield Upload(photo, None, sent.fields, told)
+            photo = (
+                elsewhere(sent.photo_url, sent.upload_id)
+                if sent.photo is None
+                else await spooled(sent.photo, open_files)
+            )
+            fields = sent.fields
+            del sent  # its photo is on a disk by now
+        yield Upload(photo, None, fields, told)
+
+
+async def spooled(photo: bytes, open_files: ExitStack) -> Spooled:
+    """Return a photo that is here as it may enter; its file is gone when open_files close.
+
+    Raises PhotoTooLarge, UnsupportedMedia.
+    """
+    spool = _spool(open_files)
+    await spool.take(photo)
+    return await spool.judged(PICTURES[PHOTO])
 
 
 def elsewhere(photo_url: str | None, upload_id: str | None) -> Addressed | Put:
