@@ -1,6 +1,7 @@
 """Photos that are put straight into storage, and named by jobs."""
 
 import datetime as dt
+import struct
 import uuid
 from typing import Any
 
@@ -82,7 +83,7 @@ def test_form_names_an_upload_too(api: Api) -> None:
     assert (answer.status_code, answer.json()["recipe"]["background"]) == (202, "keep")
 
 
-@pytest.mark.parametrize("photo", [PHOTO + b"\0", PHOTO[:-1]])
+@pytest.mark.parametrize("photo", [PHOTO + b"\0", PHOTO[:-1]], ids=["longer", "shorter"])
 def test_link_takes_no_other_length(api: Api, photo: bytes) -> None:
     assert put(promised(api), photo) == 403
     assert api.leftovers() == {"uploads": 1}
@@ -190,10 +191,14 @@ def test_photo_of_another_type_than_announced_is_refused(api: Api) -> None:
 @pytest.mark.parametrize(
     ("photo", "status", "code"),
     [
-        (b"<html>", 415, "unsupported_media"),
-        (PHOTO[:30], 415, "unsupported_media"),
-        (b"\xff\xd8" + b"\xff\xe1\xff\xff" * 40, 415, "unsupported_media"),
-        (a_photo(size=(10_000, 5_001)), 413, "photo_too_large"),
+        pytest.param(b"<html>", 415, "unsupported_media", id="text"),
+        pytest.param(PHOTO[:30], 415, "unsupported_media", id="cut-off"),
+        pytest.param(b"\xff\xd8\xff\xe1\xff\xff", 415, "unsupported_media", id="beyond-the-end"),
+        pytest.param(
+            a_photo("PNG").replace(struct.pack(">II", 48, 32), struct.pack(">II", 10_000, 5_001)),
+            *(413, "photo_too_large"),
+            id="too-many-pixels",
+        ),
     ],
 )
 def test_what_no_photo_may_be_is_refused_by_its_header(
