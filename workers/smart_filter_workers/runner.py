@@ -164,13 +164,13 @@ def _work(services: Services, taken: _Taken) -> list[Capability]:
         ours = [task for task in kept if task.result is not None]
         stored = _each(services, ours, "internal", lambda task: _store(services, task))
         holders = [task.held for task in stored]
-        ready = (
+        _drop(services, _in_vain(tasks, holders))
+        if not stored:
+            return []
+        return (
             settling.attempt(services, holders, "internal", lambda: _complete(services, stored))
-            if stored
-            else None
+            or []
         )
-        _drop(services, [task.landed.key for task in tasks if task.landed is not None])
-        return ready or []
 
 
 def _with_jobs(taken: _Taken, held: Sequence[Held]) -> list[_Task]:
@@ -186,6 +186,15 @@ def _with_photo(services: Services, task: _Task) -> _Task:
     with services.tally.timed(Step.LOAD, task.lease.capability):
         landed = services.artifacts.bring(task.job, task.lease)
     return replace(task, landed=landed, job=replace(task.job, photo_key=landed.key))
+
+
+def _in_vain(tasks: Sequence[_Task], stored: Sequence[Held]) -> list[str]:
+    """Return the keys of photos that were brought for stages that will not complete."""
+    return [
+        task.landed.key
+        for task in tasks
+        if task.landed is not None and not any(task.held is held for held in stored)
+    ]
 
 
 def _load(services: Services, task: _Task) -> _Task:
