@@ -50,7 +50,6 @@ def read(facts: dict[str, Any]) -> Smiles | None:
                 attempt=1,
                 models={},
                 seconds=None,
-                started_at=None,
                 result={"facts": facts, "arrays": {}, "files": {}},
             ),
         ),
