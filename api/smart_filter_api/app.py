@@ -7,7 +7,7 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from smart_filter_api import deps, openapi, problems
+from smart_filter_api import cross_origin, deps, openapi, problems
 from smart_filter_api.envelope import Envelope
 from smart_filter_api.latencies import Latencies
 from smart_filter_api.routes import (
@@ -20,6 +20,7 @@ from smart_filter_api.routes import (
     metrics,
     models,
     outputs,
+    session,
     uploads,
     usage,
     webhooks,
@@ -49,9 +50,10 @@ def create(settings: Settings) -> FastAPI:
     problems.install(app)
     app.state.latencies = Latencies()
     app.add_middleware(Envelope, latencies=app.state.latencies)
+    cross_origin.install(app, settings.browser.cors_origins)
     for resource in (
         *(jobs, outputs, models, backgrounds, filters, webhooks, deliveries),
-        *(uploads, keys, usage, health, metrics),
+        *(uploads, keys, session, usage, health, metrics),
     ):
         app.include_router(resource.router)
     app.openapi = cache(partial(openapi.schema, app))  # type: ignore[method-assign]  # FastAPI's own way

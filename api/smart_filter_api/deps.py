@@ -1,5 +1,6 @@
 """What routes are given: the process's services, and the caller of the request."""
 
+import datetime as dt
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -9,13 +10,14 @@ from typing import Annotated, ParamSpec, TypeVar
 import anyio
 import anyio.to_thread
 from fastapi import Depends, Request
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from smart_filter_api import keys
+from smart_filter_api import browser_sessions, forgery, keys
+from smart_filter_api.browser_sessions import Lifetimes, Session
 from smart_filter_api.keys import Caller, Scope
 from smart_filter_api.news import Watching
-from smart_filter_api.rates import Rates
+from smart_filter_api.rates import Allowance, Rates
 from smart_filter_api.remembered import Remembered, RememberedEach
 from smart_filter_api.ringing import Ringer
 from smart_filter_shared import stock
@@ -62,6 +64,13 @@ _CALLERS = 10_000
 _STOCK_TENANTS = 1000
 
 _BEARER = HTTPBearer(auto_error=False, description="a key: `sf_live_…`")
+_COOKIE = APIKeyCookie(
+    name=forgery.SECURE_COOKIE,
+    scheme_name="Session",
+    auto_error=False,
+    description="a browser's session, of POST /v1/session: what changes something carries its "
+    f"`csrf_token` in the header {forgery.TOKEN}; by http the cookie is {forgery.PLAIN_COOKIE}",
+)
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
@@ -84,6 +93,7 @@ class Services:
     limits: what a tenant may do of which nothing else is said.  rates: their buckets.
     callers: whose keys are, by the keys' digests.
     jobs_in_all: how many jobs may be unfinished; unfinished: how many are.
+    lifetimes: of browsers' sessions.  session_secure: whether these are for https alone.
     """
 
     database: AsyncEngine
@@ -108,6 +118,8 @@ class Services:
     callers: RememberedEach[bytes, Caller]
     jobs_in_all: int
     unfinished: Remembered[int]
+    lifetimes: Lifetimes
+    session_secure: bool
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
@@ -208,6 +220,11 @@ async def opened(settings: Settings) -> AsyncIterator[Services]:
         callers=RememberedEach(_CALLER_SECONDS, most=_CALLERS),
         jobs_in_all=settings.limits.jobs_in_all,
         unfinished=Remembered(_QUEUE_SECONDS),
+        lifetimes=Lifetimes(
+            idle=dt.timedelta(seconds=settings.browser.session_idle_seconds),
+            whole=dt.timedelta(seconds=settings.browser.session_seconds),
+        ),
+        session_secure=settings.browser.session_secure,
     )
     try:
         async with anyio.create_task_group() as beside:
@@ -252,11 +269,13 @@ def _caller_with(scope: Scope, *, also_devices: bool = False) -> Callable[..., A
         request: Request,
         services: OpenServices,
         credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)],
+        _: Annotated[str | None, Depends(_COOKIE)],
     ) -> Caller:
         if credentials is None:
-            raise Unauthorized("send the header `Authorization: Bearer KEY`")
-        digest = keys.digest_of(credentials.credentials)
-        caller = await services.callers.get(digest, lambda: _authenticated(services, digest))
+            caller = (await visiting(request, services)).caller
+        else:
+            digest = keys.digest_of(credentials.credentials)
+            caller = await services.callers.get(digest, lambda: _authenticated(services, digest))
         await _count(request, services, caller)
         if scope not in caller.scopes:
             raise OutOfScope(f"the key lacks the scope {scope}")
@@ -272,6 +291,18 @@ async def _authenticated(services: Services, digest: bytes) -> Caller:
         return await connection.run_sync(keys.authenticate, digest, usual=services.limits)
 
 
+async def visiting(request: Request, services: Services) -> Session:
+    """Return the session of the browser that sends a request.  Raises Unauthorized, Forged."""
+    cookie = forgery.cookie_of(request, always_secure=services.session_secure)
+    if cookie is None:
+        raise Unauthorized("send the header `Authorization: Bearer KEY`")
+    forgery.refuse(request, cookie)
+    async with services.reading() as connection:
+        return await connection.run_sync(
+            browser_sessions.find, cookie, services.lifetimes, usual=services.limits
+        )
+
+
 async def _count(request: Request, services: Services, caller: Caller) -> None:
     """Count a request against its tenant's limit; answers tell what is left of it."""
     per_minute = caller.limits.requests_per_minute
@@ -279,14 +310,25 @@ async def _count(request: Request, services: Services, caller: Caller) -> None:
         return
     allowance = await services.rates.take(caller.tenant, per_minute)
     request.state.rate_limit = allowance.headers()
+    told_to_wait(allowance, f"{per_minute} requests a minute are allowed")
+
+
+def told_to_wait(allowance: Allowance, bound: str) -> None:
+    """Turn away whom nothing is left of its allowance.  Raises RateLimited."""
     if not allowance.is_granted:
         raise RateLimited(
-            f"{per_minute} requests a minute are allowed; come again in"
-            f" {allowance.more_in_seconds} s",
+            f"{bound}; come again in {allowance.more_in_seconds} s",
             retry_after_seconds=allowance.more_in_seconds,
         )
 
 
+async def _visit(
+    request: Request, services: OpenServices, _: Annotated[str | None, Depends(_COOKIE)]
+) -> Session:
+    return await visiting(request, services)
+
+
+Visit = Annotated[Session, Depends(_visit)]
 # Devices of end users hand in photos; everything else is for the tenant's own servers.
 PhotoSender = Annotated[Caller, Depends(_caller_with(Scope.SUBMIT, also_devices=True))]
 Submitter = Annotated[Caller, Depends(_caller_with(Scope.SUBMIT))]

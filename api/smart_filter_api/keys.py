@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, func, or_, select, update
+from sqlalchemy import Connection, Row, Select, and_, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from smart_filter_shared.db import tables
@@ -177,21 +177,30 @@ def authenticate(connection: Connection, digest: bytes, *, usual: Limits = _NO_L
     Raises Unauthorized; an unknown, an expired and a revoked key take the same way, so that
     neither message nor time tells them apart.
     """
+    row = connection.execute(callers().where(tables.keys.c.digest == digest)).one_or_none()
+    if row is None:
+        raise Unauthorized(_NOT_VALID)
+    return caller_of(row, usual)
+
+
+def callers() -> Select[Any]:
+    """Return the query of all who have a valid key, for `caller_of`."""
     keys, tenants = tables.keys, tables.tenants
-    row = connection.execute(
+    return (
         select(
             *(keys.c.id, keys.c.tenant, keys.c.scopes, keys.c.max_jobs),
             *(tenants.c.requests_per_minute, tenants.c.jobs_waiting, tenants.c.megapixels_per_day),
         )
         .outerjoin_from(keys, tenants, tenants.c.name == keys.c.tenant)
         .where(
-            keys.c.digest == digest,
             keys.c.revoked_at.is_(None),
             or_(keys.c.expires_at.is_(None), keys.c.expires_at > func.statement_timestamp()),
         )
-    ).one_or_none()
-    if row is None:
-        raise Unauthorized(_NOT_VALID)
+    )
+
+
+def caller_of(row: Row[Any], usual: Limits) -> Caller:
+    """Return who a row of `callers` is; usual: as in `authenticate`."""
     own = OwnLimits(row.requests_per_minute, row.jobs_waiting, row.megapixels_per_day)
     tenant = Tenant(row.tenant)
     return Caller(

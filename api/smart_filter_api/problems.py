@@ -46,6 +46,7 @@ KINDS: Mapping[str, Kind] = {
     "malformed_request": Kind(HTTPStatus.BAD_REQUEST, "The request cannot be read"),
     "unauthorized": Kind(HTTPStatus.UNAUTHORIZED, "A valid key is needed"),
     "scope": Kind(HTTPStatus.FORBIDDEN, "The key does not allow this"),
+    "csrf": Kind(HTTPStatus.FORBIDDEN, "The session's request may be forged"),
     "not_found": Kind(HTTPStatus.NOT_FOUND, "Not found"),
     "method_not_allowed": Kind(HTTPStatus.METHOD_NOT_ALLOWED, "Not a method of this address"),
     "job_final": Kind(HTTPStatus.CONFLICT, "The job has ended"),
@@ -140,8 +141,8 @@ def documented(*codes: str) -> dict[int | str, dict[str, Any]]:  # FastAPI's typ
     """Return OpenAPI's description of the answers with these codes."""
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     told: dict[int | str, list[str]] = {}
-    # Whoever needs a key has a limit.
-    for code in (*codes, "rate_limited") if "unauthorized" in codes else codes:
+    # Whoever needs a key has a limit, and may use a session in its place.
+    for code in (*codes, "csrf", "rate_limited") if "unauthorized" in codes else codes:
         told.setdefault(int(KINDS[code].status), []).append(f"`{code}`: {KINDS[code].title}")
     return {
         status: {"description": "; ".join(titles), "content": content}

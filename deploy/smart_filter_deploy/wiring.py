@@ -1,5 +1,6 @@
 """Puts the parts together: what each server process is made of."""
 
+import datetime as dt
 from collections.abc import Iterable, Sequence
 from functools import partial
 from types import ModuleType
@@ -14,14 +15,21 @@ from smart_filter_shared.settings import Settings
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_shared.telemetry import logs
 
+# Long enough for the workers to start and somebody to open a browser.
+_CODE_VALID_FOR = dt.timedelta(minutes=10)
 
-def prepare_servers(settings: Settings, *, local_key: str | None) -> None:
+
+def prepare_servers(
+    settings: Settings, *, local_key: str | None, local_code: str | None = None
+) -> None:
     """Bring database and storage to what this version needs; may be repeated.
 
     local_key: the embedded stack's own key, of tenant `local`, with every scope.
+    local_code: opens one session of that key in a browser, within ten minutes.
     Raises DatabaseUnavailable or StorageUnavailable.
     """
-    from smart_filter_api import keys  # noqa: PLC0415 - a worker's image has no API in it
+    # A worker's image has no API in it.
+    from smart_filter_api import browser_sessions, keys  # noqa: PLC0415
     from smart_filter_shared.db import migrate  # noqa: PLC0415 - Alembic: 0.2 s, for this only
 
     engine = sessions.engine(settings.database, connections=1)
@@ -31,6 +39,10 @@ def prepare_servers(settings: Settings, *, local_key: str | None) -> None:
             model_table.publish(connection, offers(settings))
             if local_key is not None:
                 keys.ensure(connection, local_key, tenant=OPERATOR, scopes=keys.ALL_SCOPES)
+            if local_key is not None and local_code is not None:
+                browser_sessions.allow_code(
+                    connection, local_code, key=local_key, valid_for=_CODE_VALID_FOR
+                )
     finally:
         engine.dispose()
     ObjectStore(settings.storage, connections=1).ensure_bucket()

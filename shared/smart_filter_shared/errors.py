@@ -69,6 +69,12 @@ class OutOfScope(Rejected):
     code = "scope"
 
 
+class Forged(Rejected):
+    """A session's request that another page may have made the browser send."""
+
+    code = "csrf"
+
+
 class NotFound(Rejected):
     """There is no such thing for this tenant."""
 

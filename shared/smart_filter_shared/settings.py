@@ -35,6 +35,17 @@ def _reachable(entry: str) -> str:
         raise ValueError(f"{entry!r} is not {example}") from None
 
 
+def _origin(entry: str) -> str:
+    """Return an origin as browsers write it, or `*`."""
+    if entry == "*":
+        return entry
+    scheme, _, place = entry.partition("://")
+    if scheme not in {"http", "https"} or not place or set(place) & set("/?#@*"):
+        raise ValueError(f"{entry!r} is not an origin such as https://app.example.com, or *")
+    default = ":443" if scheme == "https" else ":80"
+    return f"{scheme}://{place.lower().removesuffix(default)}"
+
+
 class DatabaseSettings(BaseSettings):
     """Where the truth is kept.
 
@@ -156,6 +167,27 @@ class LimitSettings(BaseSettings):
     jobs_in_all: int = Field(default=100_000, ge=0, le=10_000_000)
 
 
+class BrowserSettings(BaseSettings):
+    """What browsers may do.
+
+    cors_origins: pages of which origins may call the API with a key of their own, such as
+        `https://app.example.com`; `*`: any.
+    session_idle_seconds: a session that is not used for so long ends; session_seconds: and
+        however much it is used, after so long.
+    session_secure: whether cookies are for https alone though requests come by http, as behind
+        a proxy that ends TLS.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="SMART_FILTER_", frozen=True)
+
+    cors_origins: Annotated[
+        tuple[Annotated[str, AfterValidator(_origin)], ...], NoDecode, BeforeValidator(_words)
+    ] = ()
+    session_idle_seconds: int = Field(default=3600, ge=60, le=30 * 24 * 3600)
+    session_seconds: int = Field(default=12 * 3600, ge=60, le=30 * 24 * 3600)
+    session_secure: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """All that a server process is told by its environment."""
@@ -168,6 +200,7 @@ class Settings:
     outbound: OutboundSettings
     secrets: SecretsSettings
     limits: LimitSettings
+    browser: BrowserSettings
     data: Path
 
     @property
@@ -191,6 +224,7 @@ def load() -> Settings:
             outbound=OutboundSettings(),
             secrets=SecretsSettings(),
             limits=LimitSettings(),
+            browser=BrowserSettings(),
             data=places.data_folder(),
         )
     except ValidationError as error:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 from PIL import Image
@@ -179,6 +180,11 @@ def test_run_uses_the_stack_that_is_up_and_leaves_it_up(up: Machine) -> None:
 
 def test_first_line_of_up_lets_anybody_in(up: Machine, first_line: dict[str, Any]) -> None:
     assert set(first_line) == {"url", "api_key", "pid", "studio_url"}
+    page, _, code = first_line["studio_url"].partition("#code=")
+    assert page == f"{first_line['url']}/"
+    with httpx.Client(base_url=first_line["url"]) as browser:
+        assert browser.post("/v1/session", json={"code": code}).status_code == httpx.codes.CREATED
+        assert browser.get("/v1/jobs").status_code == httpx.codes.OK
 
     ended = up.run(
         *("run", "--json"),

@@ -2,11 +2,13 @@
 
 import contextlib
 import io
+import os
 import socket
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from unittest import mock
 
 import httpx
 import uvicorn
@@ -16,6 +18,7 @@ from sqlalchemy import text
 from smart_filter_api import app, keys
 from smart_filter_api import server as server_module
 from smart_filter_api.keys import Scope
+from smart_filter_shared import settings as settings_module
 from smart_filter_shared.cards import ModelCard, Offer, TaskName
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.jobs import limits, models, transitions
@@ -118,6 +121,23 @@ def serving(settings: Settings) -> Iterator[str]:
         server.should_exit = True
         thread.join()
         listener.close()
+
+
+@contextlib.contextmanager
+def served_as(bench: Bench, **environment: str) -> Iterator[str]:
+    """Serve another API over the bench, with settings of its own; yields its URL."""
+    told = bench.settings
+    servers = {
+        "SMART_FILTER_DATABASE_URL": told.database.url.get_secret_value(),
+        "SMART_FILTER_BROKER_URL": told.broker.url.get_secret_value(),
+        "SMART_FILTER_STORAGE_URL": told.storage.url,
+        "SMART_FILTER_STORAGE_ACCESS_KEY": told.storage.access_key.get_secret_value(),
+        "SMART_FILTER_STORAGE_SECRET_KEY": told.storage.secret_key.get_secret_value(),
+    }
+    with mock.patch.dict(os.environ, {**servers, **environment}, clear=True):
+        settings = settings_module.load()
+    with serving(settings) as url:
+        yield url
 
 
 @contextlib.contextmanager

@@ -59,6 +59,9 @@ def test_every_endpoint_is_described(document: dict[str, Any]) -> None:
         "POST /v1/tokens",
         "POST /v1/uploads",
         "GET /v1/usage",
+        "POST /v1/session",
+        "GET /v1/session",
+        "DELETE /v1/session",
         "GET /livez",
         "GET /readyz",
         "GET /metrics",
@@ -86,14 +89,21 @@ def test_every_error_is_a_problem_document(document: dict[str, Any]) -> None:
 
 
 def test_whatever_needs_a_key_says_so(document: dict[str, Any]) -> None:
-    open_paths = {
-        path
+    open_to_all = {
+        f"{method.upper()} {path}"
         for path, operations in document["paths"].items()
-        for operation in operations.values()
+        for method, operation in operations.items()
         if "security" not in operation
     }
 
-    assert open_paths == {"/livez", "/readyz", "/metrics"}
+    assert open_to_all == {"GET /livez", "GET /readyz", "GET /metrics", "POST /v1/session"}
+
+
+def test_session_does_for_a_key(document: dict[str, Any]) -> None:
+    schemes = document["components"]["securitySchemes"]
+
+    assert schemes["Session"]["in"] == "cookie"
+    assert document["paths"]["/v1/jobs"]["get"]["security"] == [{"HTTPBearer": []}, {"Session": []}]
 
 
 def test_form_of_a_submission_is_described(document: dict[str, Any]) -> None:

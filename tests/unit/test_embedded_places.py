@@ -42,3 +42,4 @@ def test_page_for_people_is_the_root() -> None:
     address = StackAddress(url="http://127.0.0.1:4", api_key="key", pid=1, servers=ADDRESSES)
 
     assert address.studio_url == "http://127.0.0.1:4/"
+    assert address.studio_url_with("code") == "http://127.0.0.1:4/#code=code"

@@ -50,6 +50,10 @@ def test_missing_variable_is_named(environment: pytest.MonkeyPatch) -> None:
         ("SMART_FILTER_STORAGE_URL", "s3://bucket"),
         ("SMART_FILTER_OUTBOUND_ALLOW", "media.internal,10.0.0.5/8"),
         ("SMART_FILTER_OUTBOUND_ALLOW", "http://media.internal"),
+        ("SMART_FILTER_CORS_ORIGINS", "app.example.com"),
+        ("SMART_FILTER_CORS_ORIGINS", "https://app.example.com/page"),
+        ("SMART_FILTER_CORS_ORIGINS", "https://*.example.com"),
+        ("SMART_FILTER_SESSION_SECONDS", "0"),
     ],
 )
 def test_wrong_value_is_named(environment: pytest.MonkeyPatch, name: str, value: str) -> None:
@@ -78,3 +82,22 @@ def test_secrets_are_not_shown(environment: pytest.MonkeyPatch) -> None:
     del environment
 
     assert "hush" not in repr(settings.load())
+
+
+@pytest.mark.parametrize(
+    ("listed", "origins"),
+    [
+        ("", ()),
+        ("*", ("*",)),
+        (
+            "https://App.example.com:443, http://localhost:5173",
+            ("https://app.example.com", "http://localhost:5173"),
+        ),
+    ],
+)
+def test_origins_are_read_as_browsers_write_them(
+    environment: pytest.MonkeyPatch, listed: str, origins: tuple[str, ...]
+) -> None:
+    environment.setenv("SMART_FILTER_CORS_ORIGINS", listed)
+
+    assert settings.load().browser.cors_origins == origins

@@ -3,6 +3,7 @@
 import http.client
 import json
 import logging
+import secrets
 import signal
 import socket
 import sys
@@ -27,6 +28,7 @@ from smart_filter_shared.pipeline import StageName
 
 _ANSWER_SECONDS = 1.0
 _LEAST_THREADS = 2
+_CODE_BYTES = 24
 
 
 def serve(data: Path | None, *, port: int | None, workers: int, for_people: bool) -> None:
@@ -48,22 +50,27 @@ def serve(data: Path | None, *, port: int | None, workers: int, for_people: bool
     with StopRequest() as stop:
         _say("starting PostgreSQL, Valkey and the object store")
         with Stack(folder, stop=stop) as stack:
-            address = None if stop.requested else _start(stack, stop, port=port, workers=workers)
+            code = secrets.token_urlsafe(_CODE_BYTES)
+            address = (
+                None
+                if stop.requested
+                else _start(stack, stop, port=port, workers=workers, code=code)
+            )
             if address is None:
                 return
-            _tell(address, folder, for_people=for_people)
+            _tell(address, code, folder, for_people=for_people)
             stack.supervise()
             _say("stopping")
 
 
 def _start(
-    stack: Stack, stop: StopRequest, *, port: int | None, workers: int
+    stack: Stack, stop: StopRequest, *, port: int | None, workers: int, code: str
 ) -> StackAddress | None:
     """Start API and workers on the servers; None when somebody asked to stop meanwhile."""
     _say("preparing the database, starting the API")
     api_key = f"sf_local_{stack.folder.secret('api-key')}"
     port = port or free_port()
-    stack.start(_prepare(api_key), _api(port))
+    stack.start(_prepare(api_key, code), _api(port))
     _say("starting the workers" if workers > 1 else "starting a worker")
     # After the database is prepared, and a tier of its own: it stops before the API does, so
     # that whoever waits for a photo is still answered.
@@ -73,12 +80,12 @@ def _start(
     return stack.announce(url=f"http://{LOOPBACK}:{port}", api_key=api_key)
 
 
-def _prepare(api_key: str) -> Command:
+def _prepare(api_key: str, code: str) -> Command:
     # A process of its own: it imports what neither this one nor the API should hold in memory.
     return Command(
         name="prepare",
         argv=program.command("prepare"),
-        env={"SMART_FILTER_LOCAL_KEY": api_key},
+        env={"SMART_FILTER_LOCAL_KEY": api_key, "SMART_FILTER_LOCAL_CODE": code},
         once=True,
     )
 
@@ -116,12 +123,12 @@ def _is_ready(port: int) -> bool:
         connection.close()
 
 
-def _tell(address: StackAddress, folder: DataFolder, *, for_people: bool) -> None:
+def _tell(address: StackAddress, code: str, folder: DataFolder, *, for_people: bool) -> None:
     line = {
         "url": address.url,
         "api_key": address.api_key,
         "pid": address.pid,
-        "studio_url": address.studio_url,
+        "studio_url": address.studio_url_with(code),
     }
     try:
         sys.stdout.write(json.dumps(line) + "\n")

@@ -26,7 +26,8 @@ def up(data: Path | None, port: int | None, workers: int, *, as_json: bool) -> N
     """Start the servers, the API and workers, and stay until Ctrl-C.
 
     The first line on standard output is JSON with url, api_key, pid and studio_url, written
-    once the API is ready. What people want to know goes to standard error.
+    once the API is ready; studio_url signs a browser in, once and within ten minutes. What
+    people want to know goes to standard error.
     """
     with needing("embedded"):
         # The server's packages are not part of a bare install.

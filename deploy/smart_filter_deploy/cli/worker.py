@@ -79,11 +79,12 @@ def api(host: str, port: int) -> None:
 
 @click.command(hidden=True)
 @click.option("--local-key", envvar="SMART_FILTER_LOCAL_KEY", help="The embedded stack's own.")
-def prepare(local_key: str | None) -> None:
+@click.option("--local-code", envvar="SMART_FILTER_LOCAL_CODE", help="For a browser, once.")
+def prepare(local_key: str | None, local_code: str | None) -> None:
     """Bring database and storage to what this version needs; may be repeated."""
     # A process of its own, because it needs all that there is, and the memory for it.
     with needing("embedded"):
         from smart_filter_deploy import wiring  # noqa: PLC0415
         from smart_filter_shared import settings  # noqa: PLC0415
 
-        wiring.prepare_servers(settings.load(), local_key=local_key)
+        wiring.prepare_servers(settings.load(), local_key=local_key, local_code=local_code)

@@ -42,3 +42,7 @@ class StackAddress:
     def studio_url(self) -> str:
         """The page for people."""
         return f"{self.url}/"
+
+    def studio_url_with(self, code: str) -> str:
+        """The same, signed in by a code; behind the `#`, so that no log of a server has it."""
+        return f"{self.studio_url}#code={code}"

@@ -61,6 +61,15 @@ jobs = Table(
     Column("error", JSONB),
     # Who is told of its end, beside the tenant's webhooks.
     Column("webhook_url", Text),
+    # How long what it stores is kept; null in rows of versions that did not say: the settings'.
+    Column("keep_input_seconds", Double),
+    Column("keep_result_seconds", Double),
+    # Whether nothing is kept once all outputs are handed over, and which of them are.
+    Column("keep_nothing", Boolean, nullable=False, server_default=text("false")),
+    Column("handed_over", ARRAY(Text), nullable=False, server_default=text("'{}'")),
+    # When its results go, null before its end; and when what stages found out did go.
+    Column("expires_at", _Moment),
+    Column("expired_at", _Moment),
     CheckConstraint("outcome IN ('succeeded', 'failed', 'canceled')", name="jobs_outcome"),
     CheckConstraint("(outcome IS NULL) = (finished_at IS NULL)", name="jobs_finished"),
     CheckConstraint(
@@ -72,6 +81,7 @@ jobs = Table(
     # Counted when a tenant's queue is bounded.
     Index("jobs_unfinished", "tenant", postgresql_where=text("outcome IS NULL")),
     Index("jobs_unsettled", "id", postgresql_where=text("outcome IS NOT NULL AND NOT settled")),
+    Index("jobs_expiring", "expires_at", postgresql_where=text("expired_at IS NULL")),
     postgresql_with={"fillfactor": 70},
 )
 
@@ -182,6 +192,12 @@ tenants = Table(
     # What it has submitted on that day, in UTC; counted only while that is bounded.
     Column("spent_on", Date),
     Column("spent_megapixels", Double, nullable=False, server_default=text("0")),
+    # What its recipes say that say nothing else, as JSON bodies write it.
+    Column("recipe", JSONB),
+    # How long what it submits is kept; null: what the settings say.  See jobs/retention.py.
+    Column("keep_input_seconds", Double),
+    Column("keep_result_seconds", Double),
+    Column("keep_nothing", Boolean, nullable=False, server_default=text("false")),
     CheckConstraint("weight > 0", name="tenants_weight"),
 )
 

@@ -2,7 +2,11 @@
 
 from alembic import context
 
-from smart_filter_shared.db import upload_tables, webhook_tables  # noqa: F401 - put their tables there
+from smart_filter_shared.db import (  # noqa: F401 - they put their tables there
+    browser_tables,
+    upload_tables,
+    webhook_tables,
+)
 from smart_filter_shared.db.tables import metadata
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)

@@ -1,0 +1,332 @@
+"""Browsers' sessions: cookies that stand for a key, and what other pages cannot do with them."""
+
+import datetime as dt
+import json
+import uuid
+from collections.abc import Iterator
+from http.cookies import SimpleCookie
+
+import httpx
+import pytest
+from sqlalchemy import text
+
+from smart_filter_api import browser_sessions, keys
+from smart_filter_api.keys import Scope
+from smart_filter_tests.bench import TENANT
+from smart_filter_tests.serving import Api, a_photo, served_as
+
+COOKIE = "smart-filter"
+
+
+class Browser:
+    """A browser on a page of the service."""
+
+    def __init__(self, api: Api, client: httpx.Client, *, key: str | None = None) -> None:
+        self.api = api
+        self.client = client
+        self.key = key or api.key(*Scope)
+
+    def sign_in(self, **wish: str) -> httpx.Response:
+        """Sign in with the key, or as is wished."""
+        answer = self.client.post("/v1/session", json=wish or {"key": self.key})
+        if answer.is_success:
+            self.client.headers["X-CSRF-Token"] = answer.json()["csrf_token"]
+        return answer
+
+    def status(self, path: str = "/v1/jobs", method: str = "GET", **headers: str) -> int:
+        """Ask for something; return how it is answered."""
+        return self.client.request(method, path, headers=headers).status_code
+
+
+@pytest.fixture
+def browser(api: Api) -> Iterator[Browser]:
+    with httpx.Client(base_url=api.url, headers={"Origin": api.url}, timeout=20) as client:
+        yield Browser(api, client)
+
+
+def change(api: Api, statement: str) -> None:
+    with api.bench.transaction() as connection:
+        connection.execute(text(statement))
+
+
+def a_code(browser: Browser, code: str = "a-code-of-many-letters") -> str:
+    with browser.api.bench.transaction() as connection:
+        browser_sessions.allow_code(
+            connection, code, key=browser.key, valid_for=dt.timedelta(minutes=10)
+        )
+    return code
+
+
+def test_session_does_what_its_key_does(browser: Browser) -> None:
+    answer = browser.sign_in()
+
+    submitted = browser.client.post("/v1/jobs", files={"photo": ("photo", a_photo())})
+
+    assert answer.status_code == 201
+    assert submitted.status_code == 202
+    assert browser.status(f"/v1/jobs/{submitted.json()['id']}") == 200
+    assert browser.client.get("/v1/session").json() == answer.json()
+    assert answer.json()["scopes"] == ["admin", "read", "submit"]
+    assert answer.json()["tenant"] == TENANT
+
+
+def test_cookie_is_for_no_script_and_no_other_site(browser: Browser) -> None:
+    told = browser.sign_in().headers["set-cookie"]
+    cookie = SimpleCookie(told)[COOKIE]
+
+    assert cookie["httponly"] is True
+    assert cookie["samesite"].lower() == "strict"
+    assert (cookie["path"], cookie["domain"], cookie["secure"]) == ("/", "", "")
+    assert int(cookie["max-age"]) == 12 * 3600
+
+
+def test_cookie_that_came_by_https_stays_there(browser: Browser) -> None:
+    # As a proxy on this machine says that ends TLS.
+    answer = browser.client.post(
+        "/v1/session",
+        json={"key": browser.key},
+        headers={"X-Forwarded-Proto": "https", "Origin": browser.api.url.replace("http", "https")},
+    )
+
+    assert answer.headers["set-cookie"].startswith("__Host-smart-filter=")
+    assert "; secure" in answer.headers["set-cookie"].lower()
+
+
+def test_setting_keeps_cookies_to_https(browser: Browser) -> None:
+    with served_as(browser.api.bench, SMART_FILTER_SESSION_SECURE="true") as url:
+        answer = httpx.post(f"{url}/v1/session", json={"key": browser.key})
+
+    assert answer.headers["set-cookie"].startswith("__Host-smart-filter=")
+
+
+def test_session_has_the_scopes_of_its_key(api: Api, browser: Browser) -> None:
+    browser.sign_in(key=api.key(Scope.READ))
+
+    assert browser.status("/v1/jobs") == 200
+    assert browser.status("/v1/keys") == 403
+
+
+@pytest.mark.parametrize("token", [None, "", "guess", "0" * 64])
+def test_what_changes_something_needs_the_token(browser: Browser, token: str | None) -> None:
+    browser.sign_in()
+    del browser.client.headers["X-CSRF-Token"]
+    headers = {} if token is None else {"X-CSRF-Token": token}
+
+    answer = browser.client.post("/v1/jobs", files={"photo": ("photo", a_photo())}, headers=headers)
+
+    assert (answer.status_code, answer.json()["code"]) == (403, "csrf")
+    assert "X-CSRF-Token" in answer.json()["detail"]
+    assert browser.api.leftovers() == {}
+
+
+def test_token_of_another_session_is_no_token(api: Api, browser: Browser) -> None:
+    other = httpx.post(f"{api.url}/v1/session", json={"key": browser.key}).json()["csrf_token"]
+    browser.sign_in()
+
+    assert browser.status(method="DELETE", path="/v1/session", **{"X-CSRF-Token": other}) == 403
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://127.0.0.1:1"},
+        {"Origin": "http://[::1"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+def test_pages_of_other_sites_are_refused(
+    browser: Browser, method: str, headers: dict[str, str]
+) -> None:
+    browser.sign_in()
+
+    answer = browser.client.request(method, "/v1/session", headers=headers)
+
+    assert (answer.status_code, answer.json()["code"]) == (403, "csrf")
+    assert browser.status("/v1/session") == 200
+
+
+def test_nobody_is_signed_in_by_another_site(browser: Browser) -> None:
+    answer = browser.client.post(
+        "/v1/session", json={"key": browser.key}, headers={"Origin": "https://evil.example"}
+    )
+
+    assert (answer.status_code, answer.json()["code"]) == (403, "csrf")
+    assert "set-cookie" not in answer.headers
+
+
+def test_key_needs_no_token(api: Api, browser: Browser) -> None:
+    browser.sign_in()
+    headers = {**api.headers(Scope.SUBMIT), "Origin": "https://app.example", "X-CSRF-Token": ""}
+
+    answer = browser.client.post("/v1/jobs", files={"photo": ("photo", a_photo())}, headers=headers)
+
+    assert answer.status_code == 202
+
+
+def test_signing_out_ends_the_session(browser: Browser) -> None:
+    cookie = browser.sign_in().cookies[COOKIE]
+
+    answer = browser.client.delete("/v1/session")
+
+    assert answer.status_code == 204
+    assert "max-age=0" in answer.headers["set-cookie"].lower()
+    assert browser.status("/v1/jobs", Cookie=f"{COOKIE}={cookie}") == 401
+    assert browser.status("/v1/session") == 401
+
+
+def test_signing_in_again_ends_the_session_before(browser: Browser) -> None:
+    first = browser.sign_in().cookies[COOKIE]
+    second = browser.sign_in().cookies[COOKIE]
+
+    browser.client.cookies.clear()
+    assert browser.status("/v1/jobs", Cookie=f"{COOKIE}={first}") == 401
+    assert browser.status("/v1/jobs", Cookie=f"{COOKIE}={second}") == 200
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        "UPDATE keys SET revoked_at = now()",
+        "UPDATE keys SET expires_at = statement_timestamp()",
+        "DELETE FROM keys",
+        "UPDATE browser_sessions SET expires_at = statement_timestamp()",
+        "UPDATE browser_sessions SET used_at = used_at - interval '1 hour'",
+    ],
+)
+def test_session_ends_with_its_key_or_its_time(browser: Browser, end: str) -> None:
+    browser.sign_in()
+    before = browser.status()
+
+    change(browser.api, end)
+
+    assert (before, browser.status(), browser.status("/v1/session")) == (200, 401, 401)
+
+
+def test_session_that_is_used_goes_on(browser: Browser) -> None:
+    browser.sign_in()
+
+    for _ in range(3):
+        change(browser.api, "UPDATE browser_sessions SET used_at = used_at - interval '59 minutes'")
+        assert browser.status() == 200
+
+
+def test_session_ends_no_later_than_its_key(api: Api, browser: Browser) -> None:
+    with api.bench.transaction() as connection:
+        issued = keys.issue(
+            connection, tenant=TENANT, scopes=[Scope.READ], valid_for=dt.timedelta(hours=1)
+        )
+
+    answer = browser.sign_in(key=issued.key).json()
+
+    assert issued.row.expires_at is not None
+    assert dt.datetime.fromisoformat(answer["expires_at"]) == issued.row.expires_at
+
+
+def test_cookie_is_not_stored(browser: Browser) -> None:
+    cookie = browser.sign_in().cookies[COOKIE]
+
+    with browser.api.bench.transaction() as connection:
+        stored = str(connection.exec_driver_sql("SELECT * FROM browser_sessions").all())
+
+    assert cookie not in stored
+
+
+def test_code_opens_one_session(browser: Browser) -> None:
+    code = a_code(browser)
+
+    first, second = browser.sign_in(code=code), browser.sign_in(code=code)
+
+    assert (first.status_code, second.status_code) == (201, 401)
+    assert first.json()["scopes"] == ["admin", "read", "submit"]
+    # Signing in that failed leaves the session before as it was.
+    assert browser.status() == 200
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        "UPDATE browser_codes SET expires_at = statement_timestamp()",
+        "UPDATE keys SET revoked_at = now()",
+    ],
+)
+def test_code_that_is_over_opens_nothing(browser: Browser, end: str) -> None:
+    code = a_code(browser)
+
+    change(browser.api, end)
+
+    assert browser.sign_in(code=code).status_code == 401
+
+
+def test_code_is_not_stored(browser: Browser) -> None:
+    code = a_code(browser)
+
+    with browser.api.bench.transaction() as connection:
+        stored = str(connection.exec_driver_sql("SELECT * FROM browser_codes").all())
+
+    assert code not in stored
+
+
+def test_key_of_a_device_opens_no_session(api: Api, browser: Browser) -> None:
+    token = api.client.post("/v1/tokens", json={}).json()["key"]
+
+    answer = browser.sign_in(key=token)
+
+    assert (answer.status_code, answer.json()["code"]) == (403, "scope")
+    assert "set-cookie" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("wish", "status", "code"),
+    [
+        ({}, 422, "invalid_request"),
+        ({"key": "a", "code": "b"}, 422, "invalid_request"),
+        ({"key": 1}, 422, "invalid_request"),
+        ({"key": ""}, 422, "invalid_request"),
+        ({"key": "\ud800"}, 422, "invalid_request"),
+        ({"password": "a"}, 422, "invalid_request"),
+        ({"key": "x" * 201}, 422, "invalid_request"),
+        ({"key": "\0"}, 401, "unauthorized"),
+        ({"key": "sf_live_guess"}, 401, "unauthorized"),
+        ({"code": str(uuid.uuid4())}, 401, "unauthorized"),
+    ],
+)
+def test_wrong_wish_opens_nothing(
+    api: Api, wish: dict[str, object], status: int, code: str
+) -> None:
+    # As JSON escapes it: httpx would refuse halves of characters.
+    answer = api.client.post(
+        "/v1/session",
+        content=json.dumps(wish),
+        headers={"Content-Type": "application/json"},
+    )
+
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert "set-cookie" not in answer.headers
+
+
+def test_form_of_another_page_is_no_document(api: Api, browser: Browser) -> None:
+    answer = httpx.post(f"{api.url}/v1/session", data={"key": browser.key})
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "malformed_request")
+
+
+def test_attempts_are_bounded(api: Api) -> None:
+    with httpx.Client(base_url=api.url) as client:
+        answers = [client.post("/v1/session", json={"code": "guess"}) for _ in range(31)]
+
+    assert [answer.status_code for answer in answers] == [401] * 30 + [429]
+    assert answers[-1].json()["code"] == "rate_limited"
+    assert int(answers[-1].headers["Retry-After"]) >= 1
+
+
+@pytest.mark.parametrize("cookie", ["", "guess", "é", "x" * 5000])
+def test_guessed_cookie_is_no_session(api: Api, cookie: str) -> None:
+    headers = {"Cookie": f"{COOKIE}={cookie}".encode()}
+
+    answer = httpx.get(f"{api.url}/v1/jobs", headers=headers)
+
+    assert (answer.status_code, answer.json()["code"]) == (401, "unauthorized")
