@@ -50,7 +50,7 @@ _PRINTABILITY = TypeAdapter(Printability)
 
 
 def job(row: JobRow, keeping: Keeping) -> JobAnswer:
-    """Return the answer about a job whose results are kept for so long."""
+    """Return the answer about a job; keeping: of results of jobs that do not say."""
     found = faces(row)
     path = f"/v1/jobs/{row.id}"
     return JobAnswer(
@@ -189,7 +189,7 @@ def printability(row: JobRow) -> Printability | None:
 def _expires_at(row: JobRow, keeping: Keeping) -> dt.datetime | None:
     if row.finished_at is None or row.state != JobState.SUCCEEDED:
         return None
-    return row.finished_at + dt.timedelta(seconds=keeping.seconds(Kind.RESULT))
+    return row.expires_at or row.finished_at + dt.timedelta(seconds=keeping.seconds(Kind.RESULT))
 
 
 def _rating_reason(recipe: Recipe, found: list[FaceAnswer] | None) -> str | None:

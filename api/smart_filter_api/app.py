@@ -21,6 +21,7 @@ from smart_filter_api.routes import (
     models,
     outputs,
     session,
+    tenants,
     uploads,
     usage,
     webhooks,
@@ -53,7 +54,7 @@ def create(settings: Settings) -> FastAPI:
     cross_origin.install(app, settings.browser.cors_origins)
     for resource in (
         *(jobs, outputs, models, backgrounds, filters, webhooks, deliveries),
-        *(uploads, keys, session, usage, health, metrics),
+        *(uploads, keys, session, tenants, usage, health, metrics),
     ):
         app.include_router(resource.router)
     app.openapi = cache(partial(openapi.schema, app))  # type: ignore[method-assign]  # FastAPI's own way

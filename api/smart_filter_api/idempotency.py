@@ -27,6 +27,7 @@ from smart_filter_shared.errors import (
     IdempotencyMismatch,
     JobDeleted,
     MalformedRequest,
+    OutputExpired,
     Rejected,
     TryAgain,
 )
@@ -65,7 +66,9 @@ _CLAIM = text("""
     RETURNING claimed_at
 """)
 _FIND = text("""
-    SELECT fingerprint, status, media_type, location, body FROM requests
+    SELECT fingerprint, status, media_type, location, body, job_id,
+        EXISTS (SELECT FROM jobs WHERE jobs.id = requests.job_id) AS has_job
+    FROM requests
     WHERE tenant = :tenant AND key = :key
 """)
 _STORE = text("""
@@ -195,6 +198,8 @@ async def _claimed(services: Services, named: dict[str, object]) -> Response | N
             return IdempotencyInProgress("the first request with this key is being worked on")
         if before.fingerprint != named["fingerprint"]:
             return IdempotencyMismatch("this key was used for another request; take a new one")
+        if before.body is None and before.has_job:
+            return OutputExpired(f"that request made job {before.job_id}, whose time is over")
         if before.body is None:
             return JobDeleted("the job of that request was deleted; nothing of it is kept")
         headers = {REPLAYED: "true"}

@@ -85,12 +85,20 @@ def read(body: bytes) -> Sent:
     wrong = [name for name, text in texts.items() if text is not None and not isinstance(text, str)]
     if wrong:
         raise InvalidRecipe([FieldError(pointer(name), "is not a text") for name in wrong])
-    fields = _Fields().read(document.get("recipe"))
+    fields = as_form(document.get("recipe"))
     if given != [_PHOTO]:
         return Sent(None, fields, **texts)
     if found is None or document[_PHOTO] != "":
         raise MalformedRequest(f"{_PHOTO} is not a text of base64")
     return Sent(_photo(found[2]), fields, **texts)
+
+
+def as_form(recipe: object) -> dict[str, list[str]]:
+    """Return what a form would hold of a recipe as JSON.
+
+    Raises InvalidRecipe for one of a wrong shape, MalformedRequest for one that is too large.
+    """
+    return _Fields().read(recipe)
 
 
 def _document(body: bytes) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import hashlib
 import re
 import secrets
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -21,6 +21,7 @@ from smart_filter_shared.db import tables
 from smart_filter_shared.errors import NotFound, OutOfScope, Unauthorized
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.jobs.limits import Limits, OwnLimits
+from smart_filter_shared.jobs.retention import OwnKeeping
 
 _PREFIX = "sf_live_"
 _SECRET_BYTES = 32
@@ -79,13 +80,18 @@ class IssuedKey:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who sends a request, what its key allows, and what its tenant may do at most."""
+    """Who sends a request, what its key allows, and what is said of its tenant.
+
+    recipe: what its recipes say that say nothing else, as a JSON body writes it.
+    """
 
     key_id: uuid.UUID
     tenant: Tenant
     scopes: frozenset[str]
     is_device: bool = False
     limits: Limits = _NO_LIMITS
+    keeping: OwnKeeping = OwnKeeping()  # noqa: RUF009 - frozen
+    recipe: Mapping[str, object] = field(default_factory=dict)
 
 
 def issue(
@@ -190,6 +196,8 @@ def callers() -> Select[Any]:
         select(
             *(keys.c.id, keys.c.tenant, keys.c.scopes, keys.c.max_jobs),
             *(tenants.c.requests_per_minute, tenants.c.jobs_waiting, tenants.c.megapixels_per_day),
+            *(tenants.c.keep_input_seconds, tenants.c.keep_result_seconds),
+            *(tenants.c.keep_nothing, tenants.c.recipe),
         )
         .outerjoin_from(keys, tenants, tenants.c.name == keys.c.tenant)
         .where(
@@ -209,6 +217,10 @@ def caller_of(row: Row[Any], usual: Limits) -> Caller:
         scopes=frozenset(row.scopes),
         is_device=row.max_jobs is not None,
         limits=own.within(tenant, usual),
+        keeping=OwnKeeping(
+            row.keep_input_seconds, row.keep_result_seconds, nothing=bool(row.keep_nothing)
+        ),
+        recipe=row.recipe or {},
     )
 
 

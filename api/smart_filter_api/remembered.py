@@ -72,3 +72,7 @@ class RememberedEach(Generic[Key, Value]):
     def forget(self, key: Key) -> None:
         """Have the next one who comes with this key ask."""
         self._each.pop(key, None)
+
+    def forget_all(self) -> None:
+        """Have whoever comes next ask, with whatever key."""
+        self._each.clear()

@@ -2,20 +2,19 @@
 
 import contextlib
 import secrets
-from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import BinaryIO, cast
 
 import anyio
 from sqlalchemy import Connection
 
 from smart_filter_api import keys as api_keys
-from smart_filter_api import photos
+from smart_filter_api import photos, recipe_defaults
 from smart_filter_api.deps import Services
 from smart_filter_api.intake import Spooled, Upload
 from smart_filter_api.keys import Caller
-from smart_filter_shared.cards import ModelCard, TaskName
 from smart_filter_shared.errors import (
     FieldError,
     InvalidRecipe,
@@ -23,7 +22,7 @@ from smart_filter_shared.errors import (
     StorageUnavailable,
     TryAgain,
 )
-from smart_filter_shared.ids import OPERATOR, Capability, Tenant, new_job_id
+from smart_filter_shared.ids import OPERATOR, Capability, new_job_id
 from smart_filter_shared.jobs import (
     fairness,
     limits,
@@ -104,12 +103,12 @@ async def accept(
 async def _planned(services: Services, caller: Caller, upload: Upload) -> Submission:
     tenant = caller.tenant
     try:
-        recipe, plans = await _read(services, tenant, upload)
+        recipe, plans = await _read(services, caller, upload)
     except InvalidRecipe:
         # The model or the picture that is asked for may have come a moment ago.
         services.models.forget()
         services.stock.forget(tenant)
-        recipe, plans = await _read(services, tenant, upload)
+        recipe, plans = await _read(services, caller, upload)
     photo = await photos.accepted(services, tenant, upload.photo)
     wanted = [plan.capability for plan in plans.values()]
     if caller.limits.jobs_waiting or caller.limits.megapixels_per_day:
@@ -128,7 +127,7 @@ async def _planned(services: Services, caller: Caller, upload: Upload) -> Submis
         photo_key=None if photo.spooled is None else keys.photo(tenant, job_id),
         photo_digest=None if photo.spooled is None else photo.spooled.digest,
         background_key=None if upload.background is None else keys.background(tenant, job_id),
-        keeping=services.keeping,
+        keeping=caller.keeping.within(services.keeping),
         plans=plans,
         webhook_url=upload.webhook_url,
         megapixels=photo.megapixels,
@@ -144,25 +143,21 @@ def _admit(connection: Connection, caller: Caller, megapixels: float) -> None:
 
 
 async def _read(
-    services: Services, tenant: Tenant, upload: Upload
+    services: Services, caller: Caller, upload: Upload
 ) -> tuple[Recipe, dict[StageName, Plan]]:
     """Read the recipe and choose its models.  Raises InvalidRecipe and its kinds."""
     known = await services.models.get(lambda: _published(services))
-    presets = await services.presets(tenant)
-    offered: dict[TaskName, list[ModelCard]] = defaultdict(list)
-    for one in known:
-        if one.offered:
-            offered[one.card.task].append(one.card)
-    recipe = recipe_fields.parse(
-        upload.fields,
-        offered=offered,
-        faults={
-            (one.card.task, one.card.name): one.fault or "none was seen for a month"
-            for one in known
-            if not one.offered
-        },
+    presets = await services.presets(caller.tenant)
+    with_file = upload.background is not None
+    read = partial(
+        recipe_fields.parse,
+        offered=models.offered(known),
+        faults=models.faults(known),
         presets=presets,
-        with_background_file=upload.background is not None,
+        with_background_file=with_file,
+    )
+    recipe = recipe_defaults.parse(
+        caller.recipe, upload.fields, read, with_background_file=with_file
     )
     return recipe, models.choose(known, recipe)
 

@@ -12,6 +12,7 @@ from smart_filter_api.keys import Scope
 from smart_filter_shared.ids import JobId, Tenant
 from smart_filter_shared.jobs.states import JobState
 from smart_filter_shared.pipeline import StageName
+from smart_filter_tests.bench import TENANT
 from smart_filter_tests.serving import Api, a_photo
 
 STRANGER = Tenant("stranger")
@@ -38,12 +39,18 @@ def a_delivery(api: Api, before: Mapping[str, str]) -> str:
     return str(api.client.post(f"/v1/webhooks/{before['webhook_id']}/test").json()["id"])
 
 
+def a_tenant(api: Api, _: Mapping[str, str]) -> str:
+    api.client.patch(f"/v1/tenants/{TENANT}", json={"recipe": {"crop": True}})
+    return TENANT
+
+
 # What there is of a tenant's under each name of a path; a new name must be added here.
 MADE: Mapping[str, Callable[[Api, Mapping[str, str]], str]] = {
     "job_id": a_finished_job,
     "key_id": a_key,
     "webhook_id": a_webhook,
     "delivery_id": a_delivery,
+    "tenant": a_tenant,
 }
 # Named by paths, but nobody's own.
 COMMON: Mapping[str, str] = {"name": "image"}

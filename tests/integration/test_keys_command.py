@@ -3,6 +3,7 @@
 import datetime as dt
 import json
 import uuid
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -125,9 +126,65 @@ def test_what_is_said_of_a_tenant_counts_at_once(api: Api, command: Command) -> 
             "requests_per_minute": 7,
             "jobs_waiting": 1,
             "megapixels_per_day": None,
+            "keep_input_seconds": None,
+            "keep_result_seconds": None,
+            "keep_nothing": False,
+            "recipe": {},
         }
     ]
     assert "tests: requests-per-minute 7, jobs-waiting 1" in command.said("tenants", "list")
+
+
+def test_what_is_not_given_of_a_tenant_stays(api: Api, command: Command) -> None:
+    command.status(
+        *("tenants", "set", "tests", "--keep-input-seconds", "60", "--keep-result-seconds", "3600")
+    )
+    command.status("tenants", "set", "tests", "--keep-nothing", "--megapixels-per-day", "0.5")
+    command.status("tenants", "set", "tests", "--recipe", '{"crop": true}')
+    command.status("tenants", "set", "tests", "--keep-result-seconds", "default")
+
+    (said,) = command("tenants", "list")["items"]
+
+    told = {name: value for name, value in said.items() if value is not None}
+    assert told == {
+        "tenant": "tests",
+        "megapixels_per_day": 0.5,
+        "keep_input_seconds": 60,
+        "keep_nothing": True,
+        "recipe": {"crop": True},
+    }
+    assert 'keep-nothing true, recipe {"crop": true}' in command.said("tenants", "list")
+    assert api.job(api.submit(background="keep"))["recipe"]["crop"] == "true"
+
+
+def test_recipe_of_a_tenant_comes_from_a_file_too(command: Command, tmp_path: Path) -> None:
+    file = tmp_path / "recipe.json"
+    file.write_text('{"outputs": ["image", "faces"]}')
+
+    assert command.status("tenants", "set", "tests", "--recipe", f"@{file}") == 0
+
+    (said,) = command("tenants", "list")["items"]
+    assert said["recipe"] == {"outputs": ["image", "faces"]}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("--recipe", "{"),
+        ("--recipe", "[]"),
+        ("--recipe", "@/nonexistent"),
+        ("--recipe", '{"crop": "sideways"}'),
+        ("--recipe", '{"background": "transparent", "format": "jpg"}'),
+        ("--keep-result-seconds", "1"),
+        ("--keep-input-seconds", "soon"),
+        ("--jobs-waiting", "-1"),
+    ],
+)
+def test_what_cannot_be_said_of_a_tenant_is_wrong_usage(
+    command: Command, wrong: tuple[str, str]
+) -> None:
+    assert command.status("tenants", "set", "tests", *wrong) == 2
+    assert command("tenants", "list")["items"] == []
 
 
 def test_without_a_database_the_command_says_how_to_name_one(

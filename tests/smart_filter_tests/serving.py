@@ -1,6 +1,7 @@
 """The API on a port of its own, in a thread of the tests' process, over real servers."""
 
 import contextlib
+import dataclasses
 import io
 import os
 import socket
@@ -21,10 +22,10 @@ from smart_filter_api.keys import Scope
 from smart_filter_shared import settings as settings_module
 from smart_filter_shared.cards import ModelCard, Offer, TaskName
 from smart_filter_shared.ids import Tenant
-from smart_filter_shared.jobs import limits, models, transitions
+from smart_filter_shared.jobs import models, tenants, transitions
 from smart_filter_shared.jobs.leases import Done, Failure
 from smart_filter_shared.jobs.limits import OwnLimits
-from smart_filter_shared.jobs.retention import Kind
+from smart_filter_shared.jobs.retention import Kind, OwnKeeping
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.settings import Settings
 from smart_filter_shared.telemetry import logs
@@ -53,7 +54,18 @@ class Api:
     def limit(self, tenant: Tenant = TENANT, **own: float) -> None:
         """Say what a tenant may do."""
         with self.bench.transaction() as connection:
-            limits.say(connection, tenant, OwnLimits(**own))  # type: ignore[arg-type]  # its fields
+            said = tenants.hold(connection, tenant)
+            limits = OwnLimits(**own)  # type: ignore[arg-type]  # its fields
+            tenants.say(connection, tenant, dataclasses.replace(said, limits=limits))
+
+    def keep(self, tenant: Tenant = TENANT, **own: float) -> None:
+        """Say how long what a tenant submits from now on is kept."""
+        with self.bench.transaction() as connection:
+            said = tenants.hold(connection, tenant)
+            keeping = OwnKeeping(**own)  # type: ignore[arg-type]  # its fields
+            tenants.say(connection, tenant, dataclasses.replace(said, keeping=keeping))
+        # What was known of the client's key may be a second old, of a new one nothing is.
+        self.client.headers.update(self.headers(*Scope))
 
     def post(
         self, photo: bytes, fields: Mapping[str, str | Sequence[str]] | None = None

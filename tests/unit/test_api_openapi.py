@@ -59,6 +59,8 @@ def test_every_endpoint_is_described(document: dict[str, Any]) -> None:
         "POST /v1/tokens",
         "POST /v1/uploads",
         "GET /v1/usage",
+        "GET /v1/tenants/{tenant}",
+        "PATCH /v1/tenants/{tenant}",
         "POST /v1/session",
         "GET /v1/session",
         "DELETE /v1/session",

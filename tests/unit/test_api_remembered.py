@@ -1,6 +1,9 @@
 """What is remembered for a moment, one value for each of many keys."""
 
+from collections.abc import Callable
+
 import anyio
+import pytest
 
 from smart_filter_api.remembered import RememberedEach
 
@@ -43,7 +46,12 @@ def test_key_that_was_got_longest_ago_is_forgotten_first() -> None:
     assert asked(steps, most=2) == ["a", "b", "c", "b"]
 
 
-def test_forgotten_key_is_asked_for_again() -> None:
+@pytest.mark.parametrize(
+    "forget", [lambda remembered: remembered.forget("a"), RememberedEach.forget_all]
+)
+def test_forgotten_key_is_asked_for_again(
+    forget: Callable[[RememberedEach[str, int]], None],
+) -> None:
     remembered: RememberedEach[str, int] = RememberedEach(1, most=2, clock=Clock())
     answers = iter([1, 2])
 
@@ -52,7 +60,7 @@ def test_forgotten_key_is_asked_for_again() -> None:
 
     async def get_twice() -> list[int]:
         first = await remembered.get("a", ask)
-        remembered.forget("a")
+        forget(remembered)
         return [first, await remembered.get("a", ask)]
 
     assert anyio.run(get_twice) == [1, 2]

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine
 from smart_filter_shared import stock
 from smart_filter_shared.db import sessions
 from smart_filter_shared.errors import TryAgain
-from smart_filter_shared.jobs import deliveries, presence, retention, uploads
+from smart_filter_shared.jobs import deliveries, expiry, presence, retention, uploads
 from smart_filter_shared.storage import keys
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_shared.telemetry.logs import logger
@@ -56,14 +56,17 @@ class Retention:
     def remove_expired(self) -> int:
         """Mark what has expired, and remove what is marked; return how many objects.
 
-        Uploads too. Requests whose keys are a day old are forgotten on the way, and deliveries of
-        a week ago.
+        Uploads too. Requests whose keys are a day old are forgotten on the way, deliveries of a
+        week ago, and what was found out about photos whose results go.
         """
         with sessions.transaction(self._engine) as connection:
             retention.mark_expired(connection, most=_AT_ONCE)
             uploads.mark_expired(connection, most=_AT_ONCE)
             retention.forget_requests(connection, most=_AT_ONCE)
             deliveries.forget_old(connection, most=_AT_ONCE)
+        # Of a job whose time is over its artifacts are marked by now.
+        with sessions.transaction(self._engine) as connection:
+            expiry.expire(connection, most=_AT_ONCE)
         with sessions.transaction(self._engine) as connection:
             marked = retention.marked(connection, most=_AT_ONCE)
             put = uploads.marked(connection, most=_AT_ONCE)

@@ -1,8 +1,13 @@
 """What a job has made: pictures from storage, the rest as JSON documents."""
 
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Response
+import anyio
+from fastapi import APIRouter, Header, Request, Response
+from fastapi.concurrency import iterate_in_threadpool
 from fastapi.responses import RedirectResponse, StreamingResponse
 from pydantic import TypeAdapter
 from sqlalchemy import Connection
@@ -12,8 +17,14 @@ from smart_filter_api.deps import OpenServices, Reader, Services
 from smart_filter_api.problems import documented
 from smart_filter_api.routes import jobs
 from smart_filter_api.schemas.jobs import FaceAnswer, RatingAnswer
-from smart_filter_shared.errors import JobNotFinished, NotFound, ObjectMissing, OutputExpired
-from smart_filter_shared.jobs import retention
+from smart_filter_shared.errors import (
+    JobNotFinished,
+    NotFound,
+    ObjectMissing,
+    OutputExpired,
+    TryAgain,
+)
+from smart_filter_shared.jobs import expiry, retention
 from smart_filter_shared.jobs.queries import JobRow, Json
 from smart_filter_shared.jobs.states import JobState
 from smart_filter_shared.printability import Printability
@@ -28,6 +39,9 @@ _DOCUMENTS = frozenset({Output.FACES, Output.RATING, Output.PRINTABILITY})
 _FACES = TypeAdapter(list[FaceAnswer] | None)
 _RATING = TypeAdapter(RatingAnswer | None)
 _PRINTABILITY = TypeAdapter(Printability | None)
+
+# What is done when an output has been sent.
+Then = Callable[[], Awaitable[None]]
 
 
 @router.get(
@@ -63,6 +77,7 @@ _PRINTABILITY = TypeAdapter(Printability | None)
 async def fetch(
     job_id: str,
     name: str,
+    request: Request,
     services: OpenServices,
     caller: Reader,
     *,
@@ -78,9 +93,12 @@ async def fetch(
 
     async with services.reading() as connection:
         job, output, file = await connection.run_sync(look)
+    then = partial(_hand_over, services, request, job, output) if job.keep_nothing else None
     if file is None:
-        return _document(job, output, if_none_match)
-    return await _picture(services, file, redirect=redirect, known=if_none_match)
+        return _document(job, output, if_none_match, then)
+    # Nobody could tell when a link has been used.
+    by_link = redirect and not job.keep_nothing
+    return await _picture(services, file, redirect=by_link, known=if_none_match, then=then)
 
 
 def _asked_for(job: JobRow, name: str) -> Output:
@@ -90,6 +108,8 @@ def _asked_for(job: JobRow, name: str) -> Output:
         raise JobNotFinished(f"job {job.id} is {job.state}; ask again when it has succeeded")
     if job.state != JobState.SUCCEEDED:
         raise NotFound(f"job {job.id} has {job.state}: it has no outputs")
+    if job.expired_at is not None:
+        raise _expired()
     return Output(name)
 
 
@@ -109,8 +129,13 @@ def _expired() -> OutputExpired:
     return OutputExpired("the output was kept for its time and is gone; submit the photo again")
 
 
-def _document(job: JobRow, output: Output, known: str | None) -> Response:
-    return tags.json(_content(job, output), known)
+def _document(job: JobRow, output: Output, known: str | None, then: Then | None) -> Response:
+    answer = tags.json(_content(job, output), known)
+    if then is None or answer.status_code == _NOT_MODIFIED:
+        return answer
+    return StreamingResponse(
+        _followed(iter([bytes(answer.body)]), then), headers=dict(answer.headers)
+    )
 
 
 def _content(job: JobRow, output: Output) -> bytes:
@@ -123,7 +148,7 @@ def _content(job: JobRow, output: Output) -> bytes:
 
 
 async def _picture(
-    services: Services, file: Json, *, redirect: bool, known: str | None
+    services: Services, file: Json, *, redirect: bool, known: str | None, then: Then | None
 ) -> Response:
     key = str(file["key"])
     # A key is written once, so it names its content; hashed, because it holds a lease's token.
@@ -138,4 +163,22 @@ async def _picture(
     except ObjectMissing as error:
         raise _expired() from error
     headers = {**tags.headers(tag), "Content-Length": str(file["bytes"])}
-    return StreamingResponse(pieces, media_type=file["media_type"], headers=headers)
+    whole = pieces if then is None else _followed(pieces, then)
+    return StreamingResponse(whole, media_type=file["media_type"], headers=headers)
+
+
+async def _followed(pieces: Iterator[bytes], then: Then) -> AsyncIterator[bytes]:
+    """Yield pieces, and do something when the last of them has been sent."""
+    async for piece in iterate_in_threadpool(pieces):
+        yield piece
+    await then()
+
+
+async def _hand_over(services: Services, request: Request, job: JobRow, output: Output) -> None:
+    """Note that a client has an output of a job of which nothing is to be kept then."""
+    if request.method != "GET" or await request.is_disconnected():
+        return
+    # What is not noted now goes with the time.
+    with anyio.CancelScope(shield=True), contextlib.suppress(TryAgain):
+        async with services.transaction() as connection:
+            await connection.run_sync(expiry.hand_over, job.id, job.tenant, str(output))

@@ -1,6 +1,6 @@
 """What a tenant may do at most: requests a minute, jobs that wait, megapixels a day.
 
-The settings say what holds for everybody; the table `tenants` may say otherwise of one. The
+The settings say what holds for everybody; tenants.py may say otherwise of one. The
 operator's own tenant has no bounds. Requests are counted by the API (rates.py); jobs and
 megapixels here, in the transactions of a submission.
 """
@@ -62,16 +62,6 @@ _GIVE_BACK = text("""
     UPDATE tenants SET spent_megapixels = greatest(0, spent_megapixels - :megapixels)
     WHERE name = :tenant AND spent_on = CAST(statement_timestamp() AT TIME ZONE 'UTC' AS date)
 """)
-_SAY = text("""
-    INSERT INTO tenants (name, finish, requests_per_minute, jobs_waiting, megapixels_per_day)
-    VALUES (:tenant, 0, :requests_per_minute, :jobs_waiting, :megapixels_per_day)
-    ON CONFLICT (name) DO UPDATE SET
-        requests_per_minute = excluded.requests_per_minute,
-        jobs_waiting = excluded.jobs_waiting, megapixels_per_day = excluded.megapixels_per_day
-""")
-_TENANTS = text("""
-    SELECT name, requests_per_minute, jobs_waiting, megapixels_per_day FROM tenants ORDER BY name
-""")
 
 Number = TypeVar("Number", int, float)
 
@@ -102,14 +92,6 @@ class OwnLimits:
             _first(self.jobs_waiting, usual.jobs_waiting),
             _first(self.megapixels_per_day, usual.megapixels_per_day),
         )
-
-
-@dataclass(frozen=True, slots=True)
-class TenantRow:
-    """A tenant that has submitted something, or of which something is said."""
-
-    name: Tenant
-    own: OwnLimits
 
 
 def refuse_when_full(
@@ -176,30 +158,6 @@ def count(connection: Connection, tenant: Tenant, megapixels: float) -> None:
 def give_back(connection: Connection, tenant: Tenant, megapixels: float) -> None:
     """Take back what was counted for a photo that could not be submitted."""
     connection.execute(_GIVE_BACK, {"tenant": tenant, "megapixels": megapixels})
-
-
-def say(connection: Connection, tenant: Tenant, own: OwnLimits) -> None:
-    """Say what holds for one tenant."""
-    connection.execute(
-        _SAY,
-        {
-            "tenant": tenant,
-            "requests_per_minute": own.requests_per_minute,
-            "jobs_waiting": own.jobs_waiting,
-            "megapixels_per_day": own.megapixels_per_day,
-        },
-    )
-
-
-def tenants(connection: Connection) -> list[TenantRow]:
-    """Return all tenants, by name."""
-    return [
-        TenantRow(
-            Tenant(row.name),
-            OwnLimits(row.requests_per_minute, row.jobs_waiting, row.megapixels_per_day),
-        )
-        for row in connection.execute(_TENANTS)
-    ]
 
 
 def _unfinished(connection: Connection, tenant: Tenant, most: int) -> int:

@@ -1,6 +1,7 @@
 """The table of models: published by workers, read to validate and to answer."""
 
 import dataclasses
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -74,6 +75,24 @@ def publish(connection: Connection, offers: Iterable[Offer]) -> None:
                 where=None if runs else func.coalesce(table.c.offered_at <= lately, True),
             )
         )
+
+
+def offered(known: Iterable[Published]) -> dict[TaskName, list[ModelCard]]:
+    """Return for each task the models that some pool of workers serves."""
+    found: dict[TaskName, list[ModelCard]] = defaultdict(list)
+    for one in known:
+        if one.offered:
+            found[one.card.task].append(one.card)
+    return found
+
+
+def faults(known: Iterable[Published]) -> dict[tuple[TaskName, str], str]:
+    """Return why others are not offered, by task and name."""
+    return {
+        (one.card.task, one.card.name): one.fault or "none was seen for a month"
+        for one in known
+        if not one.offered
+    }
 
 
 def published(connection: Connection, *, pools: Collection[str] = ()) -> list[Published]:

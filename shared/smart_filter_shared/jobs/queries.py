@@ -59,6 +59,8 @@ class JobRow:
     """What is known of one job; stages in the pipeline's order.
 
     photo_key: None until `prepare` has brought the photo from photo_url or upload.
+    keep_nothing: whether all goes once its outputs are handed over.  expires_at: when its results
+    go; expired_at: when they did, and all that stages had found out.
     """
 
     id: JobId
@@ -74,6 +76,9 @@ class JobRow:
     background_key: str | None = None
     photo_url: str | None = None
     upload: Named | None = None
+    keep_nothing: bool = False
+    expires_at: dt.datetime | None = None
+    expired_at: dt.datetime | None = None
 
     def result(self, stage: StageName) -> Json | None:
         """Return what a stage stored; None when it has not, or the job does not run it."""
@@ -207,5 +212,8 @@ def _job_row(job: RowMapping) -> JobRow:
         created_at=job["created_at"],
         finished_at=job["finished_at"],
         error=job["error"],
+        keep_nothing=job["keep_nothing"],
+        expires_at=job["expires_at"],
+        expired_at=job["expired_at"],
         stages=tuple(sorted(map(_stage_row, job["stages"]), key=lambda stage: place(stage.name))),
     )

@@ -1,6 +1,7 @@
 """What is kept how long: every object that a row names is an artifact with a day of expiry.
 
-Photos and intermediates are kept for a day, results for a week. An artifact is marked
+Photos and intermediates are kept for a day, results for a week, or as long as their tenant
+wants; a job knows from its submission on. An artifact is marked
 first, which is committed; then its object goes, and then its row: whoever finds the row
 unmarked finds the object. Objects that no row names (a crash between storing and
 committing) are found by listing old days.
@@ -9,6 +10,7 @@ committing) are found by listing old days.
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from sqlalchemy import Connection, text
 
@@ -27,16 +29,42 @@ class Kind(StrEnum):
     RESULT = "result"
 
 
+# How long what nobody fetches is kept of a tenant that wants nothing kept.
+MOST_UNFETCHED_SECONDS: Final = 3600.0
+
+
 @dataclass(frozen=True, slots=True)
 class Keeping:
-    """How long artifacts are kept, in seconds."""
+    """How long artifacts are kept, in seconds.
+
+    nothing: whether all goes as soon as all outputs are handed over (expiry.py).
+    """
 
     input_seconds: float
     result_seconds: float
+    nothing: bool = False
 
     def seconds(self, kind: Kind) -> float:
         """Return how long a kind is kept."""
         return self.result_seconds if kind == Kind.RESULT else self.input_seconds
+
+
+@dataclass(frozen=True, slots=True)
+class OwnKeeping:
+    """What is said of one tenant; None: what the settings say."""
+
+    input_seconds: float | None = None
+    result_seconds: float | None = None
+    nothing: bool = False
+
+    def within(self, usual: Keeping) -> Keeping:
+        """Return how long what the tenant submits now is kept."""
+        inputs = usual.input_seconds if self.input_seconds is None else self.input_seconds
+        results = usual.result_seconds if self.result_seconds is None else self.result_seconds
+        if self.nothing:
+            inputs = min(inputs, MOST_UNFETCHED_SECONDS)
+            results = min(results, MOST_UNFETCHED_SECONDS)
+        return Keeping(inputs, results, self.nothing)
 
 
 @dataclass(frozen=True, slots=True)

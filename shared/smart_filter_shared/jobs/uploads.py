@@ -70,6 +70,18 @@ _MARK_LAST = text("""
     )
     RETURNING tenant, key
 """)
+_LOCK_DELIVERED = text("""
+    SELECT id FROM uploads
+    WHERE id IN (SELECT upload_id FROM jobs WHERE id = ANY(:job_ids) AND keep_nothing)
+    ORDER BY id FOR UPDATE
+""")
+_MARK_UNWANTED = text("""
+    UPDATE uploads SET marked_at = coalesce(marked_at, statement_timestamp())
+    WHERE id = ANY(:ids) AND NOT EXISTS (
+        SELECT FROM jobs
+        WHERE jobs.upload_id = uploads.id AND photo_key IS NULL AND outcome IS NULL
+    )
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +171,16 @@ def mark_last_of(connection: Connection, job_id: JobId) -> list[Marked]:
         return []
     rows = connection.execute(_MARK_LAST, {"id": upload.id, "job_id": job_id})
     return [Marked(Tenant(row.tenant), row.key) for row in rows]
+
+
+def mark_delivered(connection: Connection, job_ids: Collection[JobId]) -> None:
+    """Mark the uploads of jobs of which nothing is to be kept, unless one has still to take them.
+
+    The jobs are locked.
+    """
+    uploads = connection.execute(_LOCK_DELIVERED, {"job_ids": list(job_ids)}).all()
+    if uploads:
+        connection.execute(_MARK_UNWANTED, {"ids": [row.id for row in uploads]})
 
 
 def marked(connection: Connection, *, most: int) -> list[Marked]:

@@ -28,11 +28,11 @@ from smart_filter_shared.pipeline import PIPELINE
 def complete(connection: Connection, batch: Sequence[Done], keeping: Keeping) -> Completion:
     """Store results of stages whose leases hold, and make ready what waited only for them.
 
-    keeping: how long the artifacts that they name are kept.
+    keeping: how long the artifacts that they name are kept when their jobs do not say.
     """
     leases = [done.lease for done in batch]
     job_ids = sorted({lease.job_id for lease in leases})
-    tenants = {job_id: job.tenant for job_id, job in locks.lock(connection, job_ids).items()}
+    jobs = locks.lock(connection, job_ids)
     rows = connection.execute(
         statements.COMPLETE,
         {
@@ -46,7 +46,9 @@ def complete(connection: Connection, batch: Sequence[Done], keeping: Keeping) ->
     for done in batch:
         if (done.lease.job_id, done.lease.stage) in completed:
             job_id = done.lease.job_id
-            retention.record(connection, tenants[job_id], job_id, done.artifacts, keeping)
+            job = jobs[job_id]
+            kept = job.keeping or keeping
+            retention.record(connection, job.tenant, job_id, done.artifacts, kept)
             if done.photo is not None:
                 connection.execute(
                     statements.BRING_PHOTO, {"job_id": job_id, **dataclasses.asdict(done.photo)}
@@ -62,9 +64,8 @@ def complete(connection: Connection, batch: Sequence[Done], keeping: Keeping) ->
         {"job_ids": [job for job, _ in met], "stages": [str(stage) for _, stage in met]},
     )
     ringing = [Capability(row.capability) for row in ready if row.state == StageState.READY]
-    finished = [
-        JobId(row.id) for row in connection.execute(statements.FINISH_JOBS, {"ids": job_ids})
-    ]
+    ending = {"ids": job_ids, "result_seconds": keeping.result_seconds}
+    finished = [JobId(row.id) for row in connection.execute(statements.FINISH_JOBS, ending)]
     events.record(connection, [Happened.to_job(one, JobState.SUCCEEDED) for one in finished])
     return Completion(
         ready=ringing,

@@ -13,6 +13,7 @@ from smart_filter_shared.ids import JobId, Tenant
 from smart_filter_shared.jobs.leases import (
     Lease,
 )
+from smart_filter_shared.jobs.retention import Keeping
 from smart_filter_shared.jobs.transitions import statements
 
 # How messages tell what became of a job.
@@ -21,17 +22,27 @@ ENDED = {"succeeded": "succeeded", "failed": "failed", "canceled": "was canceled
 
 @dataclass(frozen=True, slots=True)
 class Locked:
-    """What is read of a job as it is locked."""
+    """What is read of a job as it is locked; keeping: None when its row does not say."""
 
     tenant: Tenant
     outcome: str | None
+    keeping: Keeping | None
 
 
 def lock(connection: Connection, job_ids: Collection[JobId]) -> dict[JobId, Locked]:
     """Lock jobs, then their stages, in the one order; return the jobs."""
     ids = {"ids": list(job_ids)}
     rows = connection.execute(statements.LOCK_JOBS, ids)
-    jobs = {JobId(row.id): Locked(Tenant(row.tenant), row.outcome) for row in rows}
+    jobs = {
+        JobId(row.id): Locked(
+            Tenant(row.tenant),
+            row.outcome,
+            None
+            if row.keep_input_seconds is None
+            else Keeping(row.keep_input_seconds, row.keep_result_seconds),
+        )
+        for row in rows
+    }
     connection.execute(statements.LOCK_STAGES, ids)
     return jobs
 

@@ -114,7 +114,7 @@ def redrive(connection: Connection, job_id: JobId, tenant: Tenant) -> list[Capab
         is_there = retention.is_kept(connection, tenant, found.photo_key)
     else:  # at an address it may be still: whoever goes there will see
         is_there = found.upload_id is None or uploads.is_there(connection, found.upload_id)
-    if not is_there:
+    if not is_there or found.expired_at is not None:
         raise InputsExpired(f"the photo of job {job_id} is not kept any more; submit it again")
     states = {
         StageName(row.stage): row.state

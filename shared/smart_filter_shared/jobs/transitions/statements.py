@@ -11,7 +11,8 @@ jobs deadlocked in 29 of 50 pairs without the order, in none with it.
 from sqlalchemy import text
 
 LOCK_JOBS = text("""
-    SELECT id, tenant, outcome FROM jobs WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE
+    SELECT id, tenant, outcome, keep_input_seconds, keep_result_seconds
+    FROM jobs WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE
 """)
 
 LOCK_STAGES = text("""
@@ -127,7 +128,9 @@ MEET_NEEDS = text("""
 """)
 
 FINISH_JOBS = text("""
-    UPDATE jobs SET outcome = 'succeeded', finished_at = statement_timestamp()
+    UPDATE jobs SET outcome = 'succeeded', finished_at = statement_timestamp(),
+        expires_at = statement_timestamp()
+            + make_interval(secs => coalesce(keep_result_seconds, :result_seconds))
     WHERE id = ANY(:ids) AND outcome IS NULL AND NOT EXISTS (
         SELECT FROM stages WHERE stages.job_id = jobs.id AND stages.state <> 'succeeded'
     )
@@ -193,14 +196,19 @@ CANCEL_STAGES = text("""
     WHERE job_id = :job_id AND state IN ('waiting', 'ready', 'running')
 """)
 
+# What stages found out is kept while the job could go on with it: as long as its photo. Rows of
+# versions that did not say how long: the usual week.
 END_JOB = text("""
-    UPDATE jobs
-    SET outcome = :outcome, finished_at = statement_timestamp(), error = CAST(:error AS jsonb)
+    UPDATE jobs SET
+        outcome = :outcome, finished_at = statement_timestamp(), error = CAST(:error AS jsonb),
+        expires_at = statement_timestamp() + make_interval(
+            secs => coalesce(greatest(keep_input_seconds, keep_result_seconds), 604800)
+        )
     WHERE id = :job_id AND outcome IS NULL
 """)
 
 FIND_JOB = text("""
-    SELECT photo_key, upload_id FROM jobs WHERE id = :job_id AND tenant = :tenant
+    SELECT photo_key, upload_id, expired_at FROM jobs WHERE id = :job_id AND tenant = :tenant
 """)
 
 STAGES_OF = text("SELECT stage, state FROM stages WHERE job_id = :job_id")
@@ -290,7 +298,7 @@ REDRIVE_STAGES = text("""
 # What it cost so far may have been settled: then only what is added will be, at its next end.
 REOPEN_JOB = text("""
     UPDATE jobs SET
-        outcome = NULL, finished_at = NULL, error = NULL, settled = false,
+        outcome = NULL, finished_at = NULL, error = NULL, expires_at = NULL, settled = false,
         estimated_seconds = CASE WHEN settled THEN coalesce((
             SELECT sum(seconds) FROM stages WHERE job_id = :job_id
         ), 0) ELSE estimated_seconds END

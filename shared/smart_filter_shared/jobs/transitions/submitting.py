@@ -31,6 +31,9 @@ def submit(connection: Connection, submission: Submission) -> list[Capability]:
             estimated_seconds=submission.place.estimated_seconds,
             webhook_url=submission.webhook_url,
             megapixels=submission.megapixels,
+            keep_input_seconds=submission.keeping.input_seconds,
+            keep_result_seconds=submission.keeping.result_seconds,
+            keep_nothing=submission.keeping.nothing,
         )
     )
     given = [submission.photo_key, submission.background_key]
