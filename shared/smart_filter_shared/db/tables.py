@@ -81,7 +81,11 @@ jobs = Table(
     # Counted when a tenant's queue is bounded.
     Index("jobs_unfinished", "tenant", postgresql_where=text("outcome IS NULL")),
     Index("jobs_unsettled", "id", postgresql_where=text("outcome IS NOT NULL AND NOT settled")),
-    Index("jobs_expiring", "expires_at", postgresql_where=text("expired_at IS NULL")),
+    Index(
+        "jobs_expiring",
+        "expires_at",
+        postgresql_where=text("expires_at IS NOT NULL AND expired_at IS NULL"),
+    ),
     postgresql_with={"fillfactor": 70},
 )
 

@@ -7,6 +7,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 revision = "0009"
 down_revision = "0008"
 
+_EXPIRING = "expires_at IS NOT NULL AND expired_at IS NULL"
 _KEPT = ("keep_input_seconds", "keep_result_seconds")
 
 
@@ -36,9 +37,7 @@ def upgrade() -> None:
         WHERE finished_at IS NOT NULL
         """
     )
-    op.create_index(
-        "jobs_expiring", "jobs", ["expires_at"], postgresql_where=sa.text("expired_at IS NULL")
-    )
+    op.create_index("jobs_expiring", "jobs", ["expires_at"], postgresql_where=sa.text(_EXPIRING))
     op.create_table(
         "browser_sessions",
         sa.Column("digest", sa.LargeBinary(), primary_key=True),
@@ -58,8 +57,9 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("browser_codes")
+    op.drop_index("browser_sessions_expiring", table_name="browser_sessions")
     op.drop_table("browser_sessions")
-    op.drop_index("jobs_expiring", "jobs", postgresql_where=sa.text("expired_at IS NULL"))
+    op.drop_index("jobs_expiring", table_name="jobs")
     for name in ("expired_at", "expires_at", "handed_over"):
         op.drop_column("jobs", name)
     for table in ("jobs", "tenants"):
