@@ -315,12 +315,16 @@ def test_form_of_another_page_is_no_document(api: Api, browser: Browser) -> None
 
 
 def test_attempts_are_bounded(api: Api) -> None:
-    with httpx.Client(base_url=api.url) as client:
-        answers = [client.post("/v1/session", json={"code": "guess"}) for _ in range(31)]
+    tried = 0
+    # An API of its own: what it knows of attempts is no other test's.
+    with served_as(api.bench) as url, httpx.Client(base_url=url) as client:
+        # The slower it goes the more are let through meanwhile: one in two seconds.
+        while (answer := client.post("/v1/session", json={"code": "guess"})).status_code == 401:
+            tried += 1
 
-    assert [answer.status_code for answer in answers] == [401] * 30 + [429]
-    assert answers[-1].json()["code"] == "rate_limited"
-    assert int(answers[-1].headers["Retry-After"]) >= 1
+    assert (answer.status_code, answer.json()["code"]) == (429, "rate_limited")
+    assert int(answer.headers["Retry-After"]) >= 1
+    assert tried >= 30
 
 
 @pytest.mark.parametrize("cookie", ["", "guess", "é", "x" * 5000])
