@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from smart_filter_api import cross_origin, deps, openapi, problems
 from smart_filter_api.envelope import Envelope
 from smart_filter_api.latencies import Latencies
+from smart_filter_api.removebg import route as removebg
 from smart_filter_api.routes import (
     backgrounds,
     deliveries,
@@ -54,7 +55,7 @@ def create(settings: Settings) -> FastAPI:
     cross_origin.install(app, settings.browser.cors_origins)
     for resource in (
         *(jobs, outputs, models, backgrounds, filters, webhooks, deliveries),
-        *(uploads, keys, session, tenants, usage, health, metrics),
+        *(uploads, keys, session, tenants, usage, removebg, health, metrics),
     ):
         app.include_router(resource.router)
     app.openapi = cache(partial(openapi.schema, app))  # type: ignore[method-assign]  # FastAPI's own way

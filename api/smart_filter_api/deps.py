@@ -94,6 +94,7 @@ class Services:
     callers: whose keys are, by the keys' digests.
     jobs_in_all: how many jobs may be unfinished; unfinished: how many are.
     lifetimes: of browsers' sessions.  session_secure: whether these are for https alone.
+    removebg_seconds: how long a client of remove.bg waits for its picture.
     """
 
     database: AsyncEngine
@@ -120,6 +121,7 @@ class Services:
     unfinished: Remembered[int]
     lifetimes: Lifetimes
     session_secure: bool
+    removebg_seconds: float
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
@@ -225,6 +227,7 @@ async def opened(settings: Settings) -> AsyncIterator[Services]:
             whole=dt.timedelta(seconds=settings.browser.session_seconds),
         ),
         session_secure=settings.browser.session_secure,
+        removebg_seconds=settings.removebg.seconds,
     )
     try:
         async with anyio.create_task_group() as beside:
@@ -273,10 +276,9 @@ def _caller_with(scope: Scope, *, also_devices: bool = False) -> Callable[..., A
     ) -> Caller:
         if credentials is None:
             caller = (await visiting(request, services)).caller
+            await _count(request, services, caller)
         else:
-            digest = keys.digest_of(credentials.credentials)
-            caller = await services.callers.get(digest, lambda: _authenticated(services, digest))
-        await _count(request, services, caller)
+            caller = await identified(request, services, credentials.credentials)
         if scope not in caller.scopes:
             raise OutOfScope(f"the key lacks the scope {scope}")
         if caller.is_device and not also_devices:
@@ -284,6 +286,14 @@ def _caller_with(scope: Scope, *, also_devices: bool = False) -> Callable[..., A
         return caller
 
     return authenticated
+
+
+async def identified(request: Request, services: Services, key: str) -> Caller:
+    """Return whose key this is, and count the request.  Raises Unauthorized, RateLimited."""
+    digest = keys.digest_of(key)
+    caller = await services.callers.get(digest, lambda: _authenticated(services, digest))
+    await _count(request, services, caller)
+    return caller
 
 
 async def _authenticated(services: Services, digest: bytes) -> Caller:
@@ -309,6 +319,7 @@ async def _count(request: Request, services: Services, caller: Caller) -> None:
     if not per_minute:
         return
     allowance = await services.rates.take(caller.tenant, per_minute)
+    request.state.allowance = allowance
     request.state.rate_limit = allowance.headers()
     told_to_wait(allowance, f"{per_minute} requests a minute are allowed")
 

@@ -110,14 +110,13 @@ async def received(request: Request) -> AsyncIterator[Upload]:
             yield upload
         return
     form = multipart.Form(content_type)
-    _refuse_announced(request, multipart.MAX_BODY_BYTES)
+    refuse_announced(request, multipart.MAX_BODY_BYTES)
     with ExitStack() as open_files:
-        spools: dict[str, _Spool] = {}
-        body = in_time(request.stream(), seconds=_SILENT_SECONDS)
-        async with aclosing(form.pieces(body)) as pieces:
+        spools: dict[str, Spool] = {}
+        async with aclosing(form.pieces(arriving(request))) as pieces:
             async for name, piece in pieces:
                 if name not in spools:
-                    spools[name] = _spool(open_files)
+                    spools[name] = spool(open_files)
                 await spools[name].take(piece)
         own = (WEBHOOK_URL, *ELSEWHERE)
         texts = {name: _single(name, form.fields.get(name, [])) for name in own}
@@ -130,16 +129,8 @@ async def received(request: Request) -> AsyncIterator[Upload]:
 
 @asynccontextmanager
 async def _json(request: Request) -> AsyncIterator[Upload]:
-    _refuse_announced(request, json_body.MAX_BODY_BYTES)
     with ExitStack() as open_files:
-        raw = open_files.enter_context(SpooledTemporaryFile(max_size=_MEMORY_BYTES))
-        length = 0
-        async for chunk in in_time(request.stream(), seconds=_SILENT_SECONDS):
-            length += len(chunk)
-            if length > json_body.MAX_BODY_BYTES:
-                raise multipart.too_large()
-            await anyio.to_thread.run_sync(raw.write, chunk)
-        raw.seek(0)
+        raw = await whole(request, open_files, most=json_body.MAX_BODY_BYTES)
         # A document is taken apart in memory: one after the other, when all of it is here.
         async with request.app.state.services.json_bodies:
             sent = await anyio.to_thread.run_sync(lambda: json_body.read(raw.read()))
@@ -159,9 +150,9 @@ async def spooled(photo: bytes, open_files: ExitStack) -> Spooled:
 
     Raises PhotoTooLarge, UnsupportedMedia.
     """
-    spool = _spool(open_files)
-    await spool.take(photo)
-    return await spool.judged(PICTURES[PHOTO])
+    arrived = spool(open_files)
+    await arrived.take(photo)
+    return await arrived.judged(PICTURES[PHOTO])
 
 
 def elsewhere(photo_url: str | None, upload_id: str | None) -> Addressed | Put:
@@ -193,14 +184,36 @@ def _address(name: str, text: str | None) -> str | None:
         raise InvalidRecipe([FieldError(f"/{name}", str(error))]) from error
 
 
-def _refuse_announced(request: Request, most: int) -> None:
+async def whole(request: Request, open_files: ExitStack, *, most: int) -> IO[bytes]:
+    """Return a body as a file at position 0.  Raises MalformedRequest, PhotoTooLarge."""
+    refuse_announced(request, most)
+    raw: IO[bytes] = SpooledTemporaryFile(max_size=_MEMORY_BYTES)  # noqa: SIM115 - closed by those
+    open_files.enter_context(raw)
+    length = 0
+    async for chunk in arriving(request):
+        length += len(chunk)
+        if length > most:
+            raise multipart.too_large()
+        await anyio.to_thread.run_sync(raw.write, chunk)
+    raw.seek(0)
+    return raw
+
+
+def refuse_announced(request: Request, most: int) -> None:
+    """Refuse a body that says that it is too large.  Raises PhotoTooLarge."""
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > most:
         raise multipart.too_large()
 
 
-def _spool(open_files: ExitStack) -> "_Spool":
-    return _Spool(open_files.enter_context(SpooledTemporaryFile(max_size=_MEMORY_BYTES)))
+def spool(open_files: ExitStack) -> "Spool":
+    """Return a place for a picture that is about to arrive."""
+    return Spool(open_files.enter_context(SpooledTemporaryFile(max_size=_MEMORY_BYTES)))
+
+
+def arriving(request: Request) -> AsyncIterator[bytes]:
+    """Return a body's chunks as they come.  Raises MalformedRequest when the caller is silent."""
+    return in_time(request.stream(), seconds=_SILENT_SECONDS)
 
 
 async def in_time(body: AsyncIterator[bytes], *, seconds: float) -> AsyncIterator[bytes]:
@@ -219,7 +232,7 @@ async def in_time(body: AsyncIterator[bytes], *, seconds: float) -> AsyncIterato
         yield chunk
 
 
-class _Spool:
+class Spool:
     """A picture that is arriving."""
 
     def __init__(self, file: SpooledTemporaryFile[bytes]) -> None:
@@ -227,7 +240,18 @@ class _Spool:
         self._digest = hashlib.sha256()
         self._length = 0
 
+    @property
+    def length(self) -> int:
+        """How many bytes have come."""
+        return self._length
+
+    def content(self) -> bytes:
+        """Return all that has come."""
+        self._file.seek(0)
+        return self._file.read()
+
     async def take(self, piece: bytes) -> None:
+        """Add what has come."""
         self._digest.update(piece)
         self._length += len(piece)
         if self._length <= _MEMORY_BYTES:
@@ -236,6 +260,10 @@ class _Spool:
             await anyio.to_thread.run_sync(self._file.write, piece)
 
     async def judged(self, called: str) -> Spooled:
+        """Return the picture when all of it is here.
+
+        called: what errors call it.  Raises UnsupportedMedia, PhotoTooLarge.
+        """
         header = await anyio.to_thread.run_sync(_header, self._file, called)
         self._file.seek(0)
         return Spooled(self._file, self._length, self._digest.hexdigest(), header)

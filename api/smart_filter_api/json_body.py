@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import Any, Final, NoReturn
 
 from smart_filter_api.multipart import (
+    MAX_BASE64_BYTES,
     MAX_NAME_BYTES,
     MAX_OTHER_BYTES,
     MAX_PARTS,
@@ -32,8 +33,7 @@ from smart_filter_shared.errors import (
 )
 from smart_filter_shared.recipe.words import pointer
 
-# Base64 writes three bytes as four letters.  Source: RFC 4648, 4.
-MAX_BODY_BYTES: Final = -(-MAX_PHOTO_BYTES // 3) * 4 + MAX_OTHER_BYTES
+MAX_BODY_BYTES: Final = MAX_BASE64_BYTES + MAX_OTHER_BYTES
 _DEEPEST: Final = 8
 _PHOTO: Final = "photo_base64"
 _SOURCES: Final = (_PHOTO, PHOTO_URL, UPLOAD_ID)
@@ -41,7 +41,7 @@ _NAMES: Final = (*_SOURCES, WEBHOOK_URL, "recipe")
 _FILTERS: Final = "filters"
 
 # Base64 holds no quote, and within another text these would be escaped.
-_PHOTO_TEXT = re.compile(rb'("photo_base64"[ \t\r\n]*:[ \t\r\n]*")([^"]*)"')
+_PHOTO_TEXT = rb'("%s"[ \t\r\n]*:[ \t\r\n]*")([^"]*)"'
 _DATA_URL = re.compile(rb"data:[^,]{0,100};base64,")
 
 
@@ -66,13 +66,7 @@ def read(body: bytes) -> Sent:
     Raises MalformedRequest when it is no such document, PhotoTooLarge, InvalidRecipe for recipes
     of a wrong shape; each names the field.
     """
-    found = _PHOTO_TEXT.search(body)
-    rest = body if found is None else body[: found.end(1)] + body[found.end(2) :]
-    if len(rest) > MAX_OTHER_BYTES:
-        raise PhotoTooLarge(
-            f"the body is too large; around its photo it holds at most {MAX_OTHER_BYTES} bytes"
-        )
-    document = _document(rest)
+    document, photo = apart(body, _PHOTO)
     unknown = [name for name in document if name not in _NAMES][:MAX_PARTS]
     if unknown:
         raise InvalidRecipe(
@@ -88,9 +82,24 @@ def read(body: bytes) -> Sent:
     fields = as_form(document.get("recipe"))
     if given != [_PHOTO]:
         return Sent(None, fields, **texts)
-    if found is None or document[_PHOTO] != "":
+    if photo is None:
         raise MalformedRequest(f"{_PHOTO} is not a text of base64")
-    return Sent(_photo(found[2]), fields, **texts)
+    return Sent(decoded(photo), fields, **texts)
+
+
+def apart(body: bytes, name: str) -> tuple[dict[str, Any], bytes | None]:
+    """Return a document without a text that may be long, and that text, None where there is none.
+
+    Raises MalformedRequest, PhotoTooLarge.
+    """
+    found = re.search(_PHOTO_TEXT % name.encode(), body)
+    rest = body if found is None else body[: found.end(1)] + body[found.end(2) :]
+    if len(rest) > MAX_OTHER_BYTES:
+        raise PhotoTooLarge(
+            f"the body is too large; around its photo it holds at most {MAX_OTHER_BYTES} bytes"
+        )
+    document = _document(rest)
+    return document, found[2] if found is not None and document.get(name) == "" else None
 
 
 def as_form(recipe: object) -> dict[str, list[str]]:
@@ -124,18 +133,21 @@ def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not a number of JSON")
 
 
-def _photo(text: bytes) -> bytes:
-    """Return the bytes; a data URL's head is left out."""
+def decoded(text: bytes, name: str = _PHOTO) -> bytes:
+    """Return the bytes of a text of base64; a data URL's head is left out.
+
+    Raises MalformedRequest, PhotoTooLarge.
+    """
     if text.startswith(b"data:"):
         head = _DATA_URL.match(text)
         if head is None:
-            raise MalformedRequest(f"{_PHOTO} is a data URL without base64")
+            raise MalformedRequest(f"{name} is a data URL without base64")
         text = text[head.end() :]
     try:
         # Some writers of JSON escape slashes.
         photo = base64.b64decode(text.replace(b"\\/", b"/"), validate=True)
     except (binascii.Error, ValueError) as error:
-        raise MalformedRequest(f"{_PHOTO} is not base64: {error}") from error
+        raise MalformedRequest(f"{name} is not base64: {error}") from error
     if len(photo) > MAX_PHOTO_BYTES:
         raise too_large()
     return photo
@@ -185,19 +197,19 @@ class _Fields:
         self._fields[name] = self._texts(name, values)
 
     def _texts(self, name: str, values: list[object]) -> list[str]:
-        texts = [_text(value) for value in values[: MAX_PARTS + 1]]
-        if not all(isinstance(text, str) for text in texts):
+        texts = [text(value) for value in values[: MAX_PARTS + 1]]
+        if not all(isinstance(one, str) for one in texts):
             detail = "is not a text, a number, true or false"
             self._wrong.append(FieldError(pointer(name), detail))
         elif (
             len(texts) > MAX_PARTS
-            or max((len(text.encode()) for text in texts if text), default=0) > MAX_VALUE_BYTES
+            or max((len(one.encode()) for one in texts if one), default=0) > MAX_VALUE_BYTES
         ):
             raise MalformedRequest(
                 f"{name[:MAX_NAME_BYTES]} has more than {MAX_PARTS} values, or one of more than "
                 f"{MAX_VALUE_BYTES} bytes"
             )
-        return [text for text in texts if text is not None]
+        return [one for one in texts if one is not None]
 
 
 def _flat(values: Mapping[str, object], prefix: str, depth: int) -> Iterator[tuple[str, object]]:
@@ -209,7 +221,7 @@ def _flat(values: Mapping[str, object], prefix: str, depth: int) -> Iterator[tup
             yield prefix + name, value
 
 
-def _text(value: object) -> str | None:
+def text(value: object) -> str | None:
     """Return what a form would say; None for what is no single value."""
     match value:
         case bool():

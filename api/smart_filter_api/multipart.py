@@ -5,7 +5,7 @@ bound the size of a file.
 """
 
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
 from enum import Enum, auto
 
 from python_multipart.exceptions import FormParserError
@@ -15,6 +15,8 @@ from smart_filter_shared.errors import MalformedRequest, PhotoTooLarge
 from smart_filter_shared.recipe.fields import BACKGROUND_FILE
 
 MAX_PHOTO_BYTES = 40_000_000
+# Base64 writes three bytes as four letters.  Source: RFC 4648, 4.
+MAX_BASE64_BYTES = -(-MAX_PHOTO_BYTES // 3) * 4
 # Everything around the pictures: boundaries, headers, fields, and files that nobody asked for.
 MAX_OTHER_BYTES = 1_000_000
 MAX_PARTS = 128
@@ -37,13 +39,24 @@ class Form:
     """The fields of a body, and its pictures' bytes as they come.
 
     fields: for each name its values, filled while `pieces` is iterated; a file part that is
-        none of PICTURES counts as a field with an empty value.
+        none of the pictures counts as a field with an empty value.
     """
 
-    def __init__(self, content_type: str | None) -> None:
-        """Raise MalformedRequest unless the content type is that of a form with parts."""
+    def __init__(
+        self,
+        content_type: str | None,
+        pictures: Mapping[str, str] = PICTURES,
+        *,
+        in_base64: Collection[str] = (),
+    ) -> None:
+        """Raise MalformedRequest unless the content type is that of a form with parts.
+
+        pictures: the parts that are pictures, and what sentences call them.
+        in_base64: those that come as base64, which is as bounded as what it stands for.
+        """
         self.fields: dict[str, list[str]] = {}
-        self._parts = _Parts(self.fields)
+        self._pictures = pictures
+        self._parts = _Parts(self.fields, pictures, in_base64)
         self._parser = _parser(content_type, self._parts)
 
     async def pieces(self, body: AsyncIterator[bytes]) -> AsyncGenerator[tuple[str, bytes], None]:
@@ -69,6 +82,8 @@ class Form:
                 yield piece
         if not self._parts.ended:
             raise MalformedRequest("the multipart body is broken: its last boundary is missing")
+        if PHOTO not in self._pictures:  # whoever reads another form knows what it must hold
+            return
         given = [name for name in ELSEWHERE if name in self.fields]
         if PHOTO not in self._parts.pictures and not given:
             raise MalformedRequest(f"there is no photo: send it as the part named {PHOTO!r}")
@@ -76,10 +91,10 @@ class Form:
             raise MalformedRequest(f"send exactly one of {PHOTO}, {', '.join(ELSEWHERE)}")
 
 
-def too_large(part: str = PHOTO) -> PhotoTooLarge:
+def too_large(called: str = PICTURES[PHOTO]) -> PhotoTooLarge:
     """Return the error for a picture that is over the limit."""
     return PhotoTooLarge(
-        f"the {PICTURES[part]} is too large; at most {MAX_PHOTO_BYTES // 1_000_000} MB "
+        f"the {called} is too large; at most {MAX_PHOTO_BYTES // 1_000_000} MB "
         f"({MAX_PHOTO_BYTES} bytes) are accepted"
     )
 
@@ -93,10 +108,17 @@ class _Kind(Enum):
 class _Parts:
     """Hears the parser and sorts what it finds."""
 
-    def __init__(self, fields: dict[str, list[str]]) -> None:
+    def __init__(
+        self,
+        fields: dict[str, list[str]],
+        called: Mapping[str, str],
+        in_base64: Collection[str],
+    ) -> None:
         self.ended = False
         self.pictures: dict[str, int] = {}  # for each that has begun, its bytes so far
         self._fields = fields
+        self._called = called
+        self._in_base64 = in_base64
         self._pieces: list[tuple[str, bytes]] = []
         self._count = 0
         self._header_name = b""
@@ -142,9 +164,9 @@ class _Parts:
         if len(options[b"name"]) > MAX_NAME_BYTES:
             raise MalformedRequest(f"a field's name is longer than {MAX_NAME_BYTES} bytes")
         self._name = _text(options[b"name"], "a field's name")
-        if self._name in PICTURES:
+        if self._name in self._called:
             if self._name in self.pictures:
-                what = PICTURES[self._name]
+                what = self._called[self._name]
                 raise MalformedRequest(f"there is more than one {what}: send one a request")
             self.pictures[self._name] = 0
             self._pieces.append((self._name, b""))
@@ -155,8 +177,9 @@ class _Parts:
     def part_data(self, data: bytes, start: int, end: int) -> None:
         if self._kind is _Kind.PICTURE:
             self.pictures[self._name] += end - start
-            if self.pictures[self._name] > MAX_PHOTO_BYTES:
-                raise too_large(self._name)
+            most = MAX_BASE64_BYTES if self._name in self._in_base64 else MAX_PHOTO_BYTES
+            if self.pictures[self._name] > most:
+                raise too_large(self._called[self._name])
             self._pieces.append((self._name, data[start:end]))
         elif self._kind is _Kind.FIELD:
             if len(self._value) + end - start > MAX_VALUE_BYTES:

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import IO
 
 from smart_filter_shared import isobmff
-from smart_filter_shared.errors import PhotoTooLarge, UnsupportedMedia
+from smart_filter_shared.errors import PhotoTooLarge, SizeUnreadable, UnsupportedMedia
 
 MAX_PIXELS = 50_000_000
 ACCEPTED = "accepted are JPEG, PNG, WebP and AVIF"
@@ -61,8 +61,8 @@ def read(file: IO[bytes], *, called: str = "photo", heic: bool = False) -> Photo
     """Read the header of a photo; the file is left at any position.
 
     called: what errors call it.  heic: whether HEIC may enter.  Raises
-    UnsupportedMedia for what is no accepted picture or has no pixels, PhotoTooLarge for more
-    than MAX_PIXELS.
+    UnsupportedMedia for what is no accepted picture (SizeUnreadable: or has no pixels),
+    PhotoTooLarge for more than MAX_PIXELS.
     """
     accepted = ACCEPTED_WITH_HEIC if heic else ACCEPTED
     file.seek(0)
@@ -78,9 +78,9 @@ def read(file: IO[bytes], *, called: str = "photo", heic: bool = False) -> Photo
         width, height = _SIZES[format_](file)
     except (_Broken, struct.error):
         name = format_.name
-        raise UnsupportedMedia(f"the {called}'s {name} header is broken; {accepted}") from None
+        raise SizeUnreadable(f"the {called}'s {name} header is broken; {accepted}") from None
     if width == 0 or height == 0:
-        raise UnsupportedMedia(f"the {called} is {width} × {height} pixels; {accepted}")
+        raise SizeUnreadable(f"the {called} is {width} × {height} pixels; {accepted}")
     if width * height > MAX_PIXELS:
         raise PhotoTooLarge(
             f"the {called} is {width} × {height} pixels; "

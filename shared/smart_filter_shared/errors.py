@@ -105,6 +105,10 @@ class UnsupportedMedia(Rejected):
     code = "unsupported_media"
 
 
+class SizeUnreadable(UnsupportedMedia):
+    """A picture of an accepted format whose header does not say how large it is."""
+
+
 class InvalidRecipe(Rejected):
     """One or more fields of the recipe are wrong; `errors` names every one."""
 

@@ -188,6 +188,17 @@ class BrowserSettings(BaseSettings):
     session_secure: bool = False
 
 
+class RemovebgSettings(BaseSettings):
+    """The interface that clients of remove.bg speak.
+
+    seconds: how long a request waits for its picture; such clients give up after 20 s.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="SMART_FILTER_REMOVEBG_", frozen=True)
+
+    seconds: float = Field(default=18, gt=0, le=300)
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """All that a server process is told by its environment."""
@@ -201,6 +212,7 @@ class Settings:
     secrets: SecretsSettings
     limits: LimitSettings
     browser: BrowserSettings
+    removebg: RemovebgSettings
     data: Path
 
     @property
@@ -225,6 +237,7 @@ def load() -> Settings:
             secrets=SecretsSettings(),
             limits=LimitSettings(),
             browser=BrowserSettings(),
+            removebg=RemovebgSettings(),
             data=places.data_folder(),
         )
     except ValidationError as error:
@@ -274,6 +287,7 @@ def _told(error: ValidationError) -> str:
         "OutboundSettings": "SMART_FILTER_OUTBOUND_",
         "SecretsSettings": "SMART_FILTER_SECRETS_",
         "LimitSettings": "SMART_FILTER_LIMIT_",
+        "RemovebgSettings": "SMART_FILTER_REMOVEBG_",
     }.get(error.title, "SMART_FILTER_")
     variable = prefix + "_".join(str(part) for part in first["loc"]).upper()
     if first["type"] == "missing":

@@ -62,6 +62,10 @@ _GIVE_BACK = text("""
     UPDATE tenants SET spent_megapixels = greatest(0, spent_megapixels - :megapixels)
     WHERE name = :tenant AND spent_on = CAST(statement_timestamp() AT TIME ZONE 'UTC' AS date)
 """)
+_SPENT = text("""
+    SELECT spent_megapixels FROM tenants
+    WHERE name = :tenant AND spent_on = CAST(statement_timestamp() AT TIME ZONE 'UTC' AS date)
+""")
 
 Number = TypeVar("Number", int, float)
 
@@ -153,6 +157,11 @@ def spend(connection: Connection, tenant: Tenant, megapixels: float, limits: Lim
 def count(connection: Connection, tenant: Tenant, megapixels: float) -> None:
     """Count a photo of today that nobody had seen when it was submitted."""
     connection.execute(_COUNT, {"tenant": tenant, "megapixels": megapixels})
+
+
+def spent_today(connection: Connection, tenant: Tenant) -> float:
+    """Return the megapixels that count against a tenant's bound today."""
+    return float(connection.execute(_SPENT, {"tenant": tenant}).scalar_one_or_none() or 0)
 
 
 def give_back(connection: Connection, tenant: Tenant, megapixels: float) -> None:

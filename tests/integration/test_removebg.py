@@ -1,0 +1,354 @@
+"""The interface of remove.bg: bodies, answers, headers, errors."""
+
+import base64
+import json
+import time
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from smart_filter_api.keys import Scope
+from smart_filter_shared.jobs import limits
+from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.recipe import Priority
+from smart_filter_tests.bench import TENANT
+from smart_filter_tests.removing import PHOTO, PICTURE, PREPARED, Removing, code_of, removing
+from smart_filter_tests.serving import Api, a_photo
+
+NO_KEY = b'{"errors":[{"title":"API Key invalid","code":"auth_failed"}]}'
+
+
+@pytest.fixture
+def client(api: Api) -> Iterator[Removing]:
+    """Somebody who asks as clients of remove.bg do."""
+    with removing(api) as client:
+        yield client
+
+
+def test_image_is_answered_with_bytes_and_headers(client: Removing) -> None:
+    answer = client.begin(size="hd", crop="true")
+    client.work()
+
+    told = answer.result()
+    assert (told.status_code, told.content) == (200, PICTURE)
+    assert told.headers["Content-Type"] == "image/png"
+    assert {name: told.headers[name] for name in told.headers if name.startswith("x-")}.items() >= {
+        "x-type": "person",
+        "x-width": "400",
+        "x-height": "300",
+        "x-max-width": "800",
+        "x-max-height": "600",
+        "x-credits-charged": "0.0",
+        "x-foreground-top": "100",
+        "x-foreground-left": "200",
+        "x-foreground-width": "400",
+        "x-foreground-height": "500",
+        "x-ratelimit-limit": "6000",
+    }.items()
+    assert int(told.headers["X-RateLimit-Remaining"]) < 6000
+    assert 0 <= int(told.headers["X-RateLimit-Reset"]) - time.time() <= 61
+    assert "Retry-After" not in told.headers
+
+
+def test_job_is_an_interactive_one_of_the_tenant(client: Removing) -> None:
+    answer = client.begin()
+    (job,) = client.api.client.get("/v1/jobs").json()["items"]
+    client.work()
+
+    assert answer.result().status_code == 200
+    assert job["recipe"]["priority"] == Priority.INTERACTIVE
+    assert (job["recipe"]["background"], job["recipe"]["size"]) == ("transparent", "preview")
+
+
+def test_json_holds_the_image_in_base64(client: Removing) -> None:
+    answer = client.begin(accept="application/json")
+    client.work()
+
+    told = answer.result()
+    assert told.headers["Content-Type"] == "application/json"
+    assert int(told.headers["Content-Length"]) == len(told.content)
+    assert told.json() == {
+        "data": {
+            "result_b64": base64.b64encode(PICTURE).decode(),
+            "foreground_top": 100,
+            "foreground_left": 200,
+            "foreground_width": 400,
+            "foreground_height": 500,
+        }
+    }
+
+
+@pytest.mark.parametrize(
+    ("fields", "output", "media_type"),
+    [
+        ({"format": "zip"}, "zip", "application/zip"),
+        ({"channels": "alpha"}, "matte", "image/png"),
+    ],
+)
+def test_other_outputs_are_answered_as_what_they_are(
+    client: Removing, fields: dict[str, str], output: str, media_type: str
+) -> None:
+    answer = client.begin(type_level="none", **fields)
+    client.work(output=output, media_type=media_type)
+
+    told = answer.result()
+    assert (told.status_code, told.headers["Content-Type"]) == (200, media_type)
+    assert told.content == PICTURE
+    assert "X-Type" not in told.headers
+
+
+def sent_as(client: Removing, kind: str) -> httpx.Response:
+    written = base64.b64encode(PHOTO).decode()
+    url = "/v1.0/removebg"
+    match kind:
+        case "json":
+            return client.client.post(url, json={"image_file_b64": written, "crop": True})
+        case "json as a data URL":
+            return client.client.post(
+                url, json={"image_file_b64": f"data:image/jpeg;base64,{written}", "crop": True}
+            )
+        case "json in lines":
+            lines = base64.encodebytes(PHOTO).decode()
+            return client.client.post(url, json={"image_file_b64": lines, "crop": True})
+        case "urlencoded":
+            return client.client.post(url, data={"image_file_b64": written, "crop": "true"})
+        case "base64 as a part":
+            files = {"image_file_b64": (None, written), "crop": (None, "true"), "roi": (None, "")}
+            return client.client.post(url, files=files)
+        case "unescaped":
+            return client.client.post(
+                url,
+                content=f"crop=true&image_file_b64={written}",
+                headers={"Content-Type": "application/x-www-form-urlencoded"},
+            )
+    raise AssertionError(kind)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *("json", "json as a data URL", "json in lines"),
+        *("urlencoded", "base64 as a part", "unescaped"),
+    ],
+)
+def test_image_comes_in_every_usual_way(client: Removing, kind: str) -> None:
+    answer = client.beside.submit(sent_as, client, kind)
+    while not client.jobs() and not answer.done():
+        pass  # it is on its way
+    assert not answer.done(), answer.result().text
+    (job,) = client.api.client.get("/v1/jobs").json()["items"]
+    client.work()
+
+    assert (answer.result().status_code, answer.result().content) == (200, PICTURE)
+    assert job["recipe"]["crop"] == "true"
+
+
+@pytest.mark.parametrize(
+    ("code", "stage", "fields", "told"),
+    [
+        ("no_person", StageName.SEGMENTATION, {}, (400, "unknown_foreground")),
+        ("image_unreadable", StageName.PREPARE, {}, (400, "failed_to_read_image")),
+        ("image_too_large", StageName.PREPARE, {}, (400, "resolution_too_high")),
+        ("photo_unreachable", StageName.PREPARE, {}, (400, "failed_image_download")),
+        (
+            "photo_unreachable",
+            StageName.COMPOSITE,
+            {"bg_image_url": "https://a.example/b"},
+            (400, "failed_bg_download"),
+        ),
+        ("model_failed", StageName.SEGMENTATION, {}, (500, "internal")),
+        ("unavailable", StageName.SEGMENTATION, {}, (503, "unavailable")),
+        ("deadline", StageName.SEGMENTATION, {}, (503, "timeout")),
+    ],
+)
+def test_failure_has_its_code(
+    client: Removing, code: str, stage: StageName, fields: dict[str, str], told: tuple[int, str]
+) -> None:
+    answer = client.begin(**fields)
+    client.fail(code, stage)
+
+    assert code_of(answer.result()) == told
+    assert ("Retry-After" in answer.result().headers) is (told[0] == 503)
+
+
+def test_background_file_that_cannot_be_read_is_told(client: Removing) -> None:
+    answer = client.beside.submit(
+        client.client.post,
+        "/v1.0/removebg",
+        files={"image_file": ("p", PHOTO), "bg_image_file": ("b", a_photo("PNG"))},
+    )
+    while not client.jobs() and not answer.done():
+        pass  # it is on its way
+    client.fail("image_unreadable", StageName.COMPOSITE)
+
+    assert code_of(answer.result()) == (400, "failed_to_read_image")
+
+
+def test_nobody_in_what_was_cut_out_is_told(client: Removing) -> None:
+    answer = client.begin(type="car")
+    client.work(people=None)
+
+    assert code_of(answer.result()) == (400, "unknown_foreground")
+
+
+def test_region_that_exceeds_the_photo_as_it_was_turned_is_told(client: Removing) -> None:
+    answer = client.begin(roi="0px 0px 500px 700px")
+    client.work(prepared=PREPARED)
+
+    assert code_of(answer.result()) == (400, "roi_exceeds_bounds")
+
+
+def test_job_that_somebody_cancels_is_told(client: Removing) -> None:
+    answer = client.begin()
+    (job,) = client.api.client.get("/v1/jobs").json()["items"]
+    client.api.client.post(f"/v1/jobs/{job['id']}/cancel")
+
+    assert code_of(answer.result()) == (503, "unavailable")
+
+
+REFUSED = [
+    pytest.param({}, "missing_source", id="nothing"),
+    pytest.param({"image_file": b""}, "missing_source", id="empty-file"),
+    pytest.param({"image_file": PHOTO, "image_url": "https://a.example"}, "multiple_sources"),
+    pytest.param({"image_file": PHOTO, "image_file_b64": "/9j/"}, "multiple_sources", id="both"),
+    pytest.param({"image_url": "file:///etc/passwd"}, "invalid_image_url", id="no-web-address"),
+    pytest.param({"image_file_b64": "not base64!"}, "failed_to_read_image", id="no-base64"),
+    pytest.param({"image_file": b"GIF89a" + bytes(40)}, "invalid_file_type", id="gif"),
+    pytest.param({"image_file": a_photo()[:10]}, "invalid_dimensions", id="no-size"),
+    pytest.param({"image_file": a_photo() + bytes(40_000_000)}, "file_too_large", id="40-MB"),
+    pytest.param(
+        {"image_file": b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\1\0\0\0\1\0\0"}, "resolution_too_high"
+    ),
+    pytest.param({"image_file": PHOTO, "size": "huge"}, "invalid_size"),
+    pytest.param({"image_file": PHOTO, "roi": "0px 0px 9999px 9px"}, "roi_exceeds_bounds"),
+    pytest.param({"image_file": PHOTO, "roi": "9px 0px 9px 9px"}, "roi_region_empty"),
+    pytest.param(
+        {"image_file": PHOTO, "bg_image_file": PHOTO, "bg_color": "red"}, "multiple_bg_sources"
+    ),
+    pytest.param({"image_file": PHOTO, "bg_image_file": b"text"}, "invalid_file_type", id="no-bg"),
+]
+
+
+@pytest.mark.parametrize(("parts", "code"), REFUSED)
+def test_what_cannot_be_done_is_refused_at_the_door(
+    client: Removing, parts: dict[str, str | bytes], code: str
+) -> None:
+    files = {
+        name: (None if isinstance(value, str) else "a.jpg", value) for name, value in parts.items()
+    }
+
+    answer = client.client.post("/v1.0/removebg", files=files or {"size": (None, "auto")})
+
+    assert code_of(answer) == (400, code)
+    assert answer.headers["X-RateLimit-Limit"] == "6000"
+    assert client.api.leftovers() == {}
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b"{", "application/json"),
+        (b'{"image_url":["a"]}', "application/json"),
+        (b"image_url=a&image_url=b", "application/x-www-form-urlencoded"),
+        (b"image_url=%ff", "application/x-www-form-urlencoded"),
+        (b"&".join(b"a%d=1" % n for n in range(200)), "application/x-www-form-urlencoded"),
+        (b"--cut\r\n", "multipart/form-data; boundary=cut"),
+        (b"a photo", "image/jpeg"),
+        (b"", ""),
+    ],
+)
+def test_body_that_cannot_be_read_is_told(client: Removing, content: bytes, kind: str) -> None:
+    answer = client.client.post(
+        "/v1.0/removebg", content=content, headers={"Content-Type": kind} if kind else {}
+    )
+
+    assert code_of(answer) == (400, "malformed_request")
+
+
+@pytest.mark.parametrize("path", ["/v1.0/removebg", "/v1.0/account", "/v1.0/improve"])
+@pytest.mark.parametrize("headers", [{}, {"X-Api-Key": "sf_live_wrong"}])
+def test_key_that_is_none_is_told_literally(api: Api, path: str, headers: dict[str, str]) -> None:
+    method = "GET" if path.endswith("account") else "POST"
+
+    answer = httpx.request(method, api.url + path, headers=headers)
+
+    assert (answer.status_code, answer.content) == (403, NO_KEY)
+    assert "X-RateLimit-Limit" not in answer.headers
+
+
+def test_key_that_may_not_submit_is_told(api: Api) -> None:
+    headers = {"X-Api-Key": api.key(Scope.READ)}
+
+    answer = httpx.post(f"{api.url}/v1.0/removebg", headers=headers, files={"image_file": PHOTO})
+
+    assert code_of(answer) == (403, "auth_failed")
+
+
+def test_key_of_a_device_is_told(api: Api, client: Removing) -> None:
+    token = client.api.client.post("/v1/tokens", json={"scopes": ["submit"]}).json()["key"]
+
+    answer = httpx.get(f"{api.url}/v1.0/account", headers={"X-Api-Key": token})
+
+    assert code_of(answer) == (403, "auth_failed")
+
+
+def test_a_bearer_key_does_as_well(api: Api) -> None:
+    assert httpx.get(f"{api.url}/v1.0/account", headers=api.headers(Scope.SUBMIT)).is_success
+
+
+def test_who_asks_too_often_is_told_when_to_come_again(client: Removing) -> None:
+    client.api.limit(requests_per_minute=1)
+
+    answers = [client.client.get("/v1.0/account") for _ in range(3)]
+
+    assert code_of(answers[-1]) == (429, "rate_limit_exceeded")
+    assert 1 <= int(answers[-1].headers["Retry-After"]) <= 60
+    assert answers[-1].headers["X-RateLimit-Remaining"] == "0"
+    assert "Retry-After" not in answers[0].headers
+
+
+def test_full_queue_is_told(client: Removing) -> None:
+    client.api.limit(jobs_waiting=1)
+    client.api.submit(background="keep")
+
+    answer = client.post()
+
+    assert code_of(answer) == (429, "rate_limit_exceeded")
+    assert "Retry-After" in answer.headers
+
+
+def test_credits_are_megapixels_of_today(client: Removing) -> None:
+    client.api.limit(megapixels_per_day=0.9)
+    answer = client.begin()
+    client.work()
+
+    assert answer.result().headers["X-Credits-Charged"] == "0.48"
+    left = client.client.get("/v1.0/account").json()["data"]["attributes"]["credits"]
+    assert left == {"total": 0.42, "subscription": 0.42, "payg": 0.0, "enterprise": 0.0}
+    assert code_of(client.post(crop="true")) == (402, "insufficient_credits")
+
+
+def test_account_without_bounds_has_plenty(client: Removing) -> None:
+    told = client.client.get("/v1.0/account").json()
+
+    assert told["data"]["attributes"]["api"] == {"free_calls": 0, "sizes": "all"}
+    assert told["data"]["attributes"]["credits"]["total"] > 1000
+
+
+def test_photos_are_given_to_nobody(client: Removing) -> None:
+    answer = client.client.post("/v1.0/improve", files={"image_file": PHOTO})
+
+    assert code_of(answer) == (404, "not_found")
+
+
+def test_spent_megapixels_of_another_day_do_not_count(client: Removing) -> None:
+    client.api.limit(megapixels_per_day=1)
+    with client.api.bench.transaction() as connection:
+        assert limits.spent_today(connection, TENANT) == 0
+
+
+def test_errors_are_json_that_naive_clients_can_read(client: Removing) -> None:
+    answer = client.post(b"no picture")
+
+    assert json.loads(answer.content)["errors"][0]["title"] == "Invalid file type"

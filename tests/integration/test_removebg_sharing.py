@@ -1,0 +1,209 @@
+"""Identical requests of remove.bg's clients share a job; what takes too long is given up."""
+
+import io
+from collections.abc import Iterator
+from math import inf
+
+import anyio
+import pytest
+from sqlalchemy import text
+
+from smart_filter_api import deps, keys
+from smart_filter_api.deps import Services
+from smart_filter_api.intake import Spooled, Upload
+from smart_filter_api.keys import Caller, Scope
+from smart_filter_api.photo_header import PhotoFormat, PhotoHeader
+from smart_filter_api.removebg import sharing
+from smart_filter_api.removebg.sharing import Seat
+from smart_filter_deploy.embedded.stack import Stack
+from smart_filter_shared.ids import Tenant
+from smart_filter_shared.jobs.states import JobState
+from smart_filter_shared.pipeline import StageName
+from smart_filter_tests.bench import Bench, settings_of
+from smart_filter_tests.removing import PHOTO, PICTURE, Removing, code_of, removing
+from smart_filter_tests.serving import Api, a_photo, an_api, serving
+
+SOON_SECONDS = 0.4
+HEADER = PhotoHeader(PhotoFormat.JPEG, 800, 600)
+
+
+@pytest.fixture
+def client(api: Api) -> Iterator[Removing]:
+    """Somebody who asks as clients of remove.bg do."""
+    with removing(api) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def hasty_url(servers: Stack) -> Iterator[str]:
+    """Another API process over the same servers, which gives up sooner."""
+    settings = settings_of(servers.addresses, SMART_FILTER_REMOVEBG_SECONDS=str(SOON_SECONDS))
+    with serving(settings) as url:
+        yield url
+
+
+@pytest.fixture
+def hasty(hasty_url: str, bench: Bench) -> Iterator[Removing]:
+    """A client of that one."""
+    with an_api(hasty_url, bench) as api, removing(api) as client:
+        yield client
+
+
+def states(client: Removing) -> list[str]:
+    return [job["state"] for job in client.api.client.get("/v1/jobs").json()["items"]]
+
+
+def test_identical_requests_share_one_job(client: Removing) -> None:
+    answers = [client.begin(crop="true"), *(client.join(crop="true") for _ in range(3))]
+    client.work()
+
+    assert {(one.result().status_code, one.result().content) for one in answers} == {(200, PICTURE)}
+    assert client.jobs() == 1
+
+
+def test_identical_requests_to_two_processes_share_one_job(
+    client: Removing, hasty: Removing
+) -> None:
+    # In this order: what the hasty one has begun, it would give up.
+    answers = [client.begin(), hasty.join()]
+    client.work()
+
+    assert [one.result().content for one in answers] == [PICTURE, PICTURE]
+    assert client.jobs() == 1
+
+
+def test_who_comes_at_once_shares_one_job_and_one_photo(client: Removing) -> None:
+    photo = Spooled(io.BytesIO(PHOTO), len(PHOTO), "a digest", HEADER)
+    upload = Upload(photo, None, {"background": ["keep"]})
+
+    async def arrive() -> list[Seat]:
+        seats = []
+
+        async def take(services: Services) -> None:
+            seats.append(await sharing.take(services, caller, upload, ends_at=inf))
+
+        async with deps.opened(client.api.bench.settings) as services:
+            caller = await called(services)
+            async with anyio.create_task_group() as together:
+                for _ in range(12):
+                    together.start_soon(take, services)
+        return seats
+
+    async def called(services: Services) -> Caller:
+        async with services.reading() as connection:
+            digest = keys.digest_of(client.api.key(Scope.SUBMIT))
+            return await connection.run_sync(keys.authenticate, digest)
+
+    seats = anyio.run(arrive)
+
+    assert len({seat.job_id for seat in seats}) == client.jobs() == 1
+    assert [seat.is_first for seat in seats].count(True) == 1
+    assert client.api.leftovers()["objects"] == 1
+
+
+@pytest.mark.parametrize("difference", ["a field", "the photo"])
+def test_requests_that_differ_share_nothing(client: Removing, difference: str) -> None:
+    client.begin()
+    if difference == "a field":
+        client.begin(crop="true")
+    else:
+        client.begin(a_photo("PNG"))
+
+    assert client.jobs() == 2
+    client.withdraw()
+
+
+def test_tenants_share_nothing(client: Removing) -> None:
+    client.begin()
+    headers = {"X-Api-Key": client.api.key(Scope.SUBMIT, tenant=Tenant("else"))}
+    client.client.headers.update(headers)
+    client.begin()
+
+    assert client.jobs() == 2
+    client.withdraw()
+
+
+def test_a_request_after_the_end_is_a_new_one(client: Removing) -> None:
+    for _ in range(2):
+        answer = client.begin()
+        client.work()
+        assert answer.result().status_code == 200
+
+    assert client.jobs() == 2
+
+
+def test_job_that_takes_too_long_is_canceled(hasty: Removing) -> None:
+    answer = hasty.post()
+
+    assert code_of(answer) == (503, "timeout")
+    assert int(answer.headers["Retry-After"]) > 0
+    assert states(hasty) == [JobState.CANCELED]
+
+
+def test_job_for_which_somebody_else_waits_goes_on(client: Removing, hasty: Removing) -> None:
+    given_up = hasty.begin()
+    answer = client.join()
+    assert code_of(given_up.result()) == (503, "timeout")
+    assert states(client) == [JobState.QUEUED]
+    client.work()
+
+    assert (answer.result().status_code, answer.result().content) == (200, PICTURE)
+    assert client.jobs() == 1
+
+
+def test_who_comes_after_the_cancel_gets_a_job_of_their_own(
+    client: Removing, hasty: Removing
+) -> None:
+    hasty.post()
+    answer = client.begin()
+    client.work()
+
+    assert answer.result().status_code == 200
+    assert states(client) == [JobState.SUCCEEDED, JobState.CANCELED]
+
+
+def test_what_was_refused_is_claimed_by_nobody(client: Removing) -> None:
+    client.api.limit(megapixels_per_day=0.1)
+    assert client.post().status_code == 402
+
+    with client.api.bench.transaction() as connection:
+        assert connection.execute(text("SELECT count(*) FROM requests")).scalar_one() == 0
+
+
+def test_claim_of_a_process_that_died_is_taken_over(client: Removing, hasty: Removing) -> None:
+    answer = client.begin()
+    client.work()
+    answer.result()
+
+    def claimed(*, seconds_ago: int) -> None:
+        with client.api.bench.transaction() as connection:
+            connection.execute(
+                text("""
+                    UPDATE requests SET job_id = NULL,
+                        claimed_at = now() - make_interval(secs => :ago)
+                """),
+                {"ago": seconds_ago},
+            )
+
+    claimed(seconds_ago=30)
+    assert code_of(hasty.post()) == (503, "timeout")
+    assert client.jobs() == 1
+
+    claimed(seconds_ago=61)
+    answer = client.begin()
+    client.work()
+    assert answer.result().status_code == 200
+
+
+def test_job_that_is_deleted_meanwhile_is_told(hasty: Removing) -> None:
+    answer = hasty.begin()
+    (job,) = hasty.api.client.get("/v1/jobs").json()["items"]
+    hasty.api.client.delete(f"/v1/jobs/{job['id']}")
+
+    assert code_of(answer.result()) == (503, "timeout")
+
+
+def test_stages_of_a_job_given_up_are_canceled(hasty: Removing) -> None:
+    hasty.post()
+
+    assert hasty.api.bench.claim(StageName.PREPARE) == []

@@ -1,0 +1,135 @@
+"""A client of remove.bg, and the stages of its job, made by hand."""
+
+import contextlib
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+from sqlalchemy import text
+
+from smart_filter_api.keys import Scope
+from smart_filter_shared.ids import JobId, Tenant
+from smart_filter_shared.jobs import transitions
+from smart_filter_shared.jobs.leases import Failure
+from smart_filter_shared.pipeline import StageName
+from smart_filter_tests.bench import TENANT
+from smart_filter_tests.serving import Api, a_photo
+
+PHOTO = a_photo(size=(800, 600))
+PICTURE = b"a picture of seven and more bytes"
+# The photo shrunk to half and its people in the middle.
+FRAME = {"width": 400, "height": 300, "scale": 0.5, "left": 0.0, "top": 0.0}
+PEOPLE = [100, 50, 200, 250]
+PREPARED: dict[str, Any] = {
+    "facts": {"width": 800, "height": 600, "format": "jpeg", "proposals": []},
+    "arrays": {},
+    "files": {},
+}
+_TIMEOUT_SECONDS = 20.0
+
+
+@dataclass(slots=True)
+class Removing:
+    """Somebody who asks as clients of remove.bg do, beside what the test does meanwhile."""
+
+    api: Api
+    client: httpx.Client
+    beside: ThreadPoolExecutor
+
+    def post(self, photo: bytes = PHOTO, *, accept: str = "*/*", **fields: str) -> httpx.Response:
+        """Send an image as a file."""
+        return self.client.post(
+            "/v1.0/removebg",
+            files={"image_file": ("photo.jpg", photo)},
+            data=fields,
+            headers={"Accept": accept},
+        )
+
+    def begin(
+        self, photo: bytes = PHOTO, *, accept: str = "*/*", **fields: str
+    ) -> Future[httpx.Response]:
+        """Send an image as a file, beside the test; returns when its job is there."""
+        before = self.jobs()
+        answer = self.beside.submit(self.post, photo, accept=accept, **fields)
+        while self.jobs() == before and not answer.done():
+            pass  # it is on its way
+        return answer
+
+    def join(self, **fields: str) -> Future[httpx.Response]:
+        """Send what is under way again; returns when it waits for the same job."""
+        before = self.joined()
+        answer = self.beside.submit(self.post, **fields)
+        while self.joined() == before and not answer.done():
+            pass  # it is on its way
+        return answer
+
+    def jobs(self) -> int:
+        """Return how many jobs there are."""
+        with self.api.bench.transaction() as connection:
+            return int(connection.execute(text("SELECT count(*) FROM jobs")).scalar_one())
+
+    def joined(self) -> str:
+        """Return when somebody joined an identical request last, as a text."""
+        with self.api.bench.transaction() as connection:
+            return str(connection.execute(text("SELECT max(claimed_at) FROM requests")).scalar())
+
+    def work(
+        self,
+        *,
+        output: str = "image",
+        media_type: str = "image/png",
+        people: list[int] | None = PEOPLE,
+        prepared: dict[str, Any] = PREPARED,
+    ) -> None:
+        """Make all stages of the one job that waits."""
+        self.api.finish(StageName.PREPARE, prepared)
+        self.api.finish(StageName.SEGMENTATION, {"facts": {}, "arrays": {}, "files": {}})
+        key = f"results/{uuid.uuid4()}"
+        self.api.bench.store.put(key, PICTURE, length=len(PICTURE), media_type=media_type)
+        file = {"key": key, "media_type": media_type, "bytes": len(PICTURE)}
+        file |= {"width": 400, "height": 300, "format": media_type.partition("/")[2]}
+        facts = {"background": None, "frame": FRAME, "foreground": people}
+        self.api.finish(
+            StageName.COMPOSITE, {"facts": facts, "arrays": {}, "files": {output: file}}
+        )
+
+    def withdraw(self) -> None:
+        """Cancel every job, so that nobody waits for it any more."""
+        with self.api.bench.transaction() as connection:
+            rows = connection.execute(text("SELECT id, tenant FROM jobs WHERE outcome IS NULL"))
+            for job in rows.all():
+                transitions.cancel(connection, JobId(job.id), Tenant(job.tenant))
+
+    def fail(self, code: str, stage: StageName = StageName.PREPARE) -> None:
+        """Let the one job that waits fail at a stage."""
+        if stage == StageName.COMPOSITE:
+            self.api.finish(StageName.PREPARE, PREPARED)
+            self.api.finish(StageName.SEGMENTATION, {"facts": {}, "arrays": {}, "files": {}})
+        if stage == StageName.SEGMENTATION:
+            self.api.finish(StageName.PREPARE, PREPARED)
+        self.api.fail(stage, Failure(code, "It failed", f"because of {code}"))
+
+
+@contextlib.contextmanager
+def removing(api: Api, *, url: str = "") -> Iterator[Removing]:
+    """Yield such a client, of the tests' tenant.
+
+    url: of the API process that it asks; by default the one that all tests share.
+    """
+    headers = {"X-Api-Key": api.key(Scope.SUBMIT, tenant=TENANT)}
+    with (
+        httpx.Client(base_url=url or api.url, headers=headers, timeout=_TIMEOUT_SECONDS) as client,
+        ThreadPoolExecutor(8) as beside,
+    ):
+        yield Removing(api, client, beside)
+
+
+def code_of(answer: httpx.Response) -> tuple[int, str]:
+    """Return the status and the code of an error in remove.bg's envelope."""
+    assert answer.headers["content-type"] == "application/json", answer.text
+    (error,) = answer.json()["errors"]
+    assert error["title"]
+    return answer.status_code, error["code"]

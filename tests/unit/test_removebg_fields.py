@@ -1,0 +1,205 @@
+"""What remove.bg's fields ask of a recipe, and how each is refused."""
+
+import pytest
+
+from smart_filter_api.removebg import answer, fields, region
+from smart_filter_api.removebg.errors import KINDS, SLOW_SECONDS, Refused, of
+from smart_filter_shared.errors import FieldError, NotAvailable
+from smart_filter_shared.recipe import Output
+from smart_filter_shared.recipe.fields import parse as read_recipe
+
+WIDE = (1000, 500)
+CUT_OUT = {
+    "roi": "0% 0% 100% 100%",
+    "background": "transparent",
+    "outputs": "image",
+    "format": "auto",
+    "size": "preview",
+    "crop": "false",
+    "margin": "0px",
+    "scale": "original",
+    "position": "original",
+    "shadow": "none",
+    "require_person": "true",
+    "priority": "interactive",
+    "outline": "none",
+    "light_wrap": "0",
+    "harmonise": "0",
+    "aspect": "original",
+}
+
+
+def wish(*, background: bool = False, **sent: str) -> fields.Wish:
+    return fields.parse(sent, has_image=True, has_background=background, size=WIDE)
+
+
+def codes(*, image: bool = True, background: bool = False, **sent: str) -> list[str]:
+    with pytest.raises(Refused) as caught:
+        fields.parse(sent, has_image=image, has_background=background, size=WIDE)
+    return [fault.code for fault in caught.value.faults]
+
+
+@pytest.mark.parametrize(
+    ("sent", "recipe"),
+    [
+        ({}, {}),
+        *[({"size": size}, {"size": "preview"}) for size in ("small", "regular", "preview")],
+        *[({"size": size}, {"size": "full"}) for size in ("full", "auto", "4k", "50MP")],
+        ({"size": "medium"}, {"size": "medium"}),
+        ({"size": "hd"}, {"size": "hd"}),
+        ({"format": "png"}, {"format": "png"}),
+        ({"format": "webp"}, {"format": "webp"}),
+        ({"format": "jpg"}, {"format": "jpg", "background": "color:white"}),
+        (
+            {"format": "jpg", "bg_color": "ff000080"},
+            {"format": "jpg", "background": "color:#ff7f7f"},
+        ),
+        ({"format": "zip"}, {"outputs": "zip"}),
+        ({"channels": "alpha"}, {"outputs": "matte"}),
+        ({"channels": "alpha", "format": "zip"}, {"outputs": "zip"}),
+        ({"channels": "alpha", "bg_color": "red"}, {"outputs": "matte"}),
+        ({"bg_color": "81d4fa"}, {"background": "color:#81d4fa"}),
+        ({"bg_color": "#FFF"}, {"background": "color:#FFF"}),
+        ({"bg_color": "81d4fa77"}, {"background": "color:#81d4fa77"}),
+        ({"bg_color": "fff8"}, {"background": "color:#fff8"}),
+        ({"bg_color": "Green"}, {"background": "color:green"}),
+        ({"bg_color": "transparent"}, {"background": "transparent"}),
+        ({"bg_image_url": "https://a.example/b"}, {"background": "url:https://a.example/b"}),
+        ({"crop": "true"}, {"crop": "true"}),
+        ({"crop": "1", "crop_margin": "30px 10%"}, {"crop": "true", "margin": "30px 10%"}),
+        ({"crop": "true", "crop_margin": "0"}, {"crop": "true", "margin": "0"}),
+        ({"crop_margin": "30px"}, {"crop": "false", "margin": "0px"}),
+        ({"scale": "80%"}, {"scale": "80%", "position": "center"}),
+        ({"scale": "80%", "position": "10% 90%"}, {"scale": "80%", "position": "10% 90%"}),
+        ({"position": "center"}, {"position": "center", "scale": "original"}),
+        ({"roi": "10% 20px 90% 400px"}, {"roi": "10% 20px 90% 400px"}),
+        ({"roi": "0 0 100% 100%"}, {"roi": "0px 0px 100% 100%"}),
+        ({"add_shadow": "true"}, {"shadow": "contact:0.5"}),
+        ({"shadow_type": "drop", "shadow_opacity": "30"}, {"shadow": "drop:0.3"}),
+        ({"shadow_type": "3D"}, {"shadow": "contact:0.5"}),
+        ({"shadow_type": "car", "shadow_opacity": "100"}, {"shadow": "contact:1"}),
+        ({"shadow_type": "none", "shadow_opacity": "20"}, {}),
+        # Accepted and without effect.
+        *[({"type": one}, {}) for one in ("auto", "person", "product", "car", "animal")],
+        ({"semitransparency": "false"}, {}),
+        ({"shadow_method": "legacy"}, {}),
+        ({"what_comes_later": "x"}, {}),
+    ],
+)
+def test_a_field_asks_for_what_it_says(sent: dict[str, str], recipe: dict[str, str]) -> None:
+    found = wish(**sent)
+
+    said = {name: texts[0] for name, texts in found.recipe.items()}
+    assert {name: said[name] for name in CUT_OUT if said[name] != CUT_OUT[name]} == {
+        name: text for name, text in recipe.items() if text != CUT_OUT[name]
+    }
+    assert read_recipe(found.recipe, offered={}, with_background_file=False)
+
+
+def test_a_background_that_came_along_stands_behind() -> None:
+    behind = wish(background=True)
+
+    assert behind.recipe["background"] == ["file"]
+    assert behind.takes_background
+    assert not wish(background=True, channels="alpha").takes_background
+
+
+@pytest.mark.parametrize(
+    ("sent", "code"),
+    [
+        ({"size": "huge"}, "invalid_size"),
+        ({"type": "ghost"}, "invalid_type"),
+        ({"type_level": "3"}, "invalid_type_level"),
+        ({"format": "gif"}, "invalid_format"),
+        ({"channels": "rgb"}, "invalid_channels"),
+        ({"crop": "maybe"}, "invalid_crop"),
+        ({"crop_margin": "60%"}, "invalid_crop_margin"),
+        ({"crop_margin": "501px"}, "invalid_crop_margin"),
+        ({"crop_margin": "1px 2px 3px"}, "invalid_crop_margin"),
+        ({"scale": "5%"}, "invalid_scale"),
+        ({"scale": "101%"}, "invalid_scale"),
+        ({"position": "left"}, "invalid_position"),
+        ({"position": "10% 20% 30%"}, "invalid_position"),
+        ({"semitransparency": "half"}, "invalid_semitransparency"),
+        ({"add_shadow": "some"}, "invalid_add_shadow"),
+        ({"shadow_type": "long"}, "invalid_shadow_type"),
+        ({"shadow_opacity": "101"}, "invalid_shadow_opacity"),
+        ({"roi": "0% 0% 100%"}, "invalid_roi"),
+        ({"roi": "a b c d"}, "invalid_roi"),
+        ({"roi": "0px 0px 1001px 10px"}, "roi_exceeds_bounds"),
+        ({"roi": "0px 0px 800px 800px"}, "roi_exceeds_bounds"),
+        ({"roi": "-1px 0px 10px 10px"}, "roi_exceeds_bounds"),
+        ({"roi": "0% 0% 101% 100%"}, "roi_exceeds_bounds"),
+        ({"roi": "50% 0% 50% 100%"}, "roi_region_empty"),
+        ({"roi": "0px 90px 10px 80px"}, "roi_region_empty"),
+        ({"bg_color": "12345"}, "invalid_bg_color"),
+        ({"bg_color": "rgb(1,2,3)"}, "invalid_bg_color"),
+        ({"bg_color": "nocolour"}, "invalid_bg_color"),
+        ({"bg_image_url": "ftp://a.example"}, "invalid_bg_image_url"),
+        ({"bg_image_url": "https://a.example", "bg_color": "red"}, "multiple_bg_sources"),
+        ({"image_url": "https://a.example"}, "multiple_sources"),
+    ],
+)
+def test_a_wrong_field_has_its_code(sent: dict[str, str], code: str) -> None:
+    assert codes(**sent) == [code]
+
+
+def test_a_request_without_an_image_is_told() -> None:
+    assert codes(image=False) == ["missing_source"]
+    assert codes(image=False, image_url="no address") == ["invalid_image_url"]
+
+
+def test_every_fault_is_told_at_once() -> None:
+    assert codes(size="x", format="y", bg_color="red", background=True) == [
+        "multiple_bg_sources",
+        "invalid_format",
+        "invalid_size",
+    ]
+
+
+def test_a_region_fits_however_the_photo_is_turned() -> None:
+    tall = region.read("0px 0px 400px 900px")
+
+    assert tall.fault_however_turned(WIDE) is None
+    assert tall.fault(*WIDE) is not None
+    assert tall.fault_however_turned(None) is None
+
+
+def test_a_region_of_an_unseen_photo_is_refused_when_no_photo_fits() -> None:
+    assert region.read("0% 0% 120% 100%").fault_however_turned(None)
+    assert region.read("20px 0% 10px 100%").fault_however_turned(None)
+
+
+def test_every_code_has_a_status_and_a_title() -> None:
+    assert all(kind.title and 400 <= kind.status < 600 for kind in KINDS.values())
+
+
+def test_what_no_pool_of_workers_serves_is_for_later() -> None:
+    answer = of(NotAvailable([FieldError("/segmentation/model", "no pool offers it")]))
+
+    assert answer.status_code == 503
+    assert answer.headers["Retry-After"] == str(SLOW_SECONDS)
+
+
+@pytest.mark.parametrize(
+    ("accept", "is_json"),
+    [
+        (None, False),
+        ("*/*", False),
+        ("application/json", True),
+        ("Application/JSON; q=0.5", True),
+        ("application/json, text/plain, */*", True),
+        ("image/*, application/json", False),
+        ("application/json, image/png", True),
+        ("application/json;q=0.4, image/png;q=0.5", False),
+        ("application/json;q=0", False),
+        ("application/json;q=x", False),
+    ],
+)
+def test_json_is_for_whom_prefers_it(accept: str | None, is_json: bool) -> None:  # noqa: FBT001 - a table
+    assert answer.wants_json(accept) is is_json
+
+
+def test_what_is_answered_is_one_output() -> None:
+    assert wish(format="zip").output == Output.ZIP
+    assert not wish(type_level="none").tells_type
