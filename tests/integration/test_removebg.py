@@ -2,8 +2,10 @@
 
 import base64
 import json
+import socket
 import time
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -275,6 +277,24 @@ def test_key_that_is_none_is_told_literally(api: Api, path: str, headers: dict[s
 
     assert (answer.status_code, answer.content) == (403, NO_KEY)
     assert "X-RateLimit-Limit" not in answer.headers
+
+
+def test_who_has_not_sent_all_is_heard_out(api: Api) -> None:
+    url = urlsplit(api.url)
+    head = (
+        f"POST /v1.0/removebg HTTP/1.1\r\nHost: {url.netloc}\r\nContent-Length: 300000\r\n"
+        "Content-Type: multipart/form-data; boundary=cut\r\nConnection: close\r\n\r\n"
+    )
+    with socket.create_connection((url.hostname or "", url.port or 0), timeout=20) as connection:
+        connection.sendall(head.encode() + bytes(100_000))
+        connection.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            connection.recv(1)
+        connection.settimeout(20)
+        connection.sendall(bytes(200_000))
+        answer = connection.recv(100_000)
+
+    assert answer.startswith(b"HTTP/1.1 403")
 
 
 def test_key_that_may_not_submit_is_told(api: Api) -> None:

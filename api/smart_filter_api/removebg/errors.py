@@ -3,19 +3,21 @@
 Source: remove.bg's OpenAPI document 1.0.0; codes that it does not have are marked so.
 """
 
+import contextlib
 import math
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
+import anyio
 from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
 from starlette.requests import ClientDisconnect
 
-from smart_filter_api import problems
+from smart_filter_api import multipart, problems
 from smart_filter_api.removebg import balance
 from smart_filter_shared.errors import (
     Error,
@@ -36,6 +38,8 @@ from smart_filter_shared.telemetry import logs
 _BAD, _LATER = HTTPStatus.BAD_REQUEST, HTTPStatus.SERVICE_UNAVAILABLE
 # What is too slow now is hardly faster at once.
 SLOW_SECONDS: Final = 10
+# What is left of a body that nobody wants may take so long to come.
+_HEAR_SECONDS: Final = 10.0
 # Literally what remove.bg answers, whatever is wrong with the key.
 _JSON: Final = "application/json"
 _NO_KEY: Final = b'{"errors":[{"title":"API Key invalid","code":"auth_failed"}]}'
@@ -165,9 +169,27 @@ class Route(APIRoute):
             except Exception:  # noqa: BLE001 - the top of a request: defects read as theirs, too
                 response = _defect()
             response.headers.update(balance.rate_headers(request))
+            if response.status_code >= HTTPStatus.BAD_REQUEST:
+                await _hear_out(request)
             return response
 
         return answered
+
+
+async def _hear_out(request: Request) -> None:
+    """Take what is left of a body: old clients hang that are answered before they have sent all.
+
+    Who waits to be asked for its body is not asked.
+    """
+    if "expect" in request.headers:
+        return
+    left = multipart.MAX_BODY_BYTES
+    # RuntimeError: all of it was taken.
+    with contextlib.suppress(ClientDisconnect, RuntimeError), anyio.move_on_after(_HEAR_SECONDS):
+        async for piece in request.stream():
+            left -= len(piece)
+            if left < 0:
+                return
 
 
 def of(error: Error) -> Response:
