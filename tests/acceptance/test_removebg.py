@@ -102,6 +102,32 @@ def test_background_at_an_address_is_fetched_and_one_that_is_not_there_told(
     assert gone.json()["errors"][0]["code"] == "failed_bg_download"
 
 
+def test_photo_at_an_address_is_fetched(client: httpx.Client) -> None:
+    with a_site({"/me.png": ok(PHOTO.read_bytes())}) as site:
+        answer = client.post("/v1.0/removebg", data={"image_url": f"{site.url}/me.png"})
+
+    assert answer.status_code == 200, answer.text
+    assert opened(answer.content).size == (PREVIEW_SIDE, PREVIEW_SIDE)
+
+
+@pytest.mark.parametrize(
+    ("url", "code"),
+    [
+        ("{site}/gone", "failed_image_download"),
+        ("{site}/text", "failed_to_read_image"),
+        ("http://169.254.169.254/latest/meta-data/", "failed_image_download"),
+    ],
+)
+def test_photo_that_an_address_does_not_give_is_told(
+    client: httpx.Client, url: str, code: str
+) -> None:
+    with a_site({"/text": ok(b"no picture")}) as site:
+        answer = client.post("/v1.0/removebg", json={"image_url": url.format(site=site.url)})
+
+    (error,) = answer.json()["errors"]
+    assert (answer.status_code, error["code"]) == (400, code)
+
+
 def test_photo_without_anybody_is_told(client: httpx.Client) -> None:
     file = io.BytesIO()
     Image.new("RGB", (320, 240), GREEN).save(file, "JPEG")

@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from smart_filter_tests.running import KEY, PHOTO, Running
+from smart_filter_tests.web import a_site, ok
 
 RECIPE = Path(__file__).parents[1] / "data" / "removebg-client"
 INSTALL_SECONDS, RUN_SECONDS = 90, 40
@@ -100,6 +101,13 @@ def test_base64_is_sent_and_written_to_a_file(drive: Drive, tmp_path: Path) -> N
 
     assert kept.read_bytes() == base64.b64decode(answer["base64img"])
     assert (opened(answer).mode, opened(answer).size) == ("RGBA", (500, 500))
+
+
+def test_address_is_sent(drive: Drive) -> None:
+    with a_site({"/me.png": ok(PHOTO.read_bytes())}) as site:
+        answer = drive("URL", f"{site.url}/me.png", bg_image_url=f"{site.url}/me.png")
+
+    assert (opened(answer).format, opened(answer).size) == ("JPEG", (500, 500))
 
 
 @pytest.mark.parametrize(

@@ -174,6 +174,18 @@ def test_failure_has_its_code(
     assert ("Retry-After" in answer.result().headers) is (told[0] == 503)
 
 
+def test_image_at_an_address_is_left_to_a_worker(client: Removing) -> None:
+    wish = {"image_url": "https://A.example/b", "image_file_b64": "", "size": "auto"}
+    answer = client.beside.submit(client.client.post, "/v1.0/removebg", json=wish)
+    while not client.jobs() and not answer.done():
+        pass  # it is on its way
+    assert not answer.done(), answer.result().text
+    assert client.api.leftovers().get("objects") is None
+    client.fail("photo_unreachable")
+
+    assert code_of(answer.result()) == (400, "failed_image_download")
+
+
 def test_background_file_that_cannot_be_read_is_told(client: Removing) -> None:
     answer = client.beside.submit(
         client.client.post,

@@ -43,9 +43,12 @@ _OF_BACKGROUND: Final = {
 
 
 async def of(
-    services: Services, job: JobRow, wish: Wish, *, as_json: bool, credits_charged: float
+    services: Services, job: JobRow, wish: Wish, *, as_json: bool, price: float
 ) -> Response:
-    """Return the answer for a job that has ended.  Raises Refused, StorageUnavailable."""
+    """Return the answer for a job that has ended.
+
+    price: what a megapixel costs, in credits.  Raises Refused, StorageUnavailable.
+    """
     if job.state != JobState.SUCCEEDED:
         raise _failure(job)
     shown = answers.job(job, services.keeping)
@@ -64,7 +67,7 @@ async def of(
     headers = {
         **_sizes(shown, file),
         **{f"X-Foreground-{name.capitalize()}": str(value) for name, value in where.items()},
-        "X-Credits-Charged": str(credits_charged),
+        "X-Credits-Charged": str(_credits(shown, price)),
         **({"X-Type": PERSON} if wish.tells_type else {}),
         "Vary": "Accept",
     }
@@ -110,6 +113,11 @@ def _failure(job: JobRow) -> Refused:
         if named == "failed_bg_download" and job.background_key is not None:
             named = "failed_to_read_image"
     return refused(named, str(error["detail"]))
+
+
+def _credits(shown: JobAnswer, price: float) -> float:
+    photo = shown.photo
+    return 0.0 if photo is None else round(price * photo.width * photo.height / 1_000_000, 2)
 
 
 def _foreground(shown: JobAnswer) -> dict[str, int] | None:

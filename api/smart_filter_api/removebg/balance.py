@@ -66,9 +66,9 @@ async def account(services: Services, caller: Caller) -> Account:
     return Account(data=AccountData(attributes=Attributes(credits=credit)))
 
 
-def charged(caller: Caller, megapixels: float) -> float:
-    """Return the credits that a photo costs its tenant."""
-    return round(megapixels, 2) if caller.limits.megapixels_per_day else 0.0
+def price(caller: Caller) -> float:
+    """Return the credits that a megapixel costs a tenant."""
+    return 1.0 if caller.limits.megapixels_per_day else 0.0
 
 
 def rate_headers(request: Request) -> dict[str, str]:

@@ -69,7 +69,7 @@ class Wish:
 
     recipe: the fields of a recipe that yields it.  output: what of the job is answered.
     region: where somebody is looked for.  tells_type: whether the answer says what was found.
-    image_url: where the photo lies, in place of a file.
+    image_url: where the photo lies when no file came, in its usual spelling.
     takes_background: whether the background that came along is used at all.
     """
 
@@ -77,7 +77,7 @@ class Wish:
     output: Output
     region: Region
     tells_type: bool
-    image_url: str | None
+    image_url: str
     takes_background: bool
 
 
@@ -95,7 +95,7 @@ def parse(
     Raises Refused, which names every fault.
     """
     reader = _Reader(sent)
-    image_url = reader.read(IMAGE_URL, _address, None)
+    image_url = reader.read(IMAGE_URL, _address, "")
     if not has_image and IMAGE_URL not in sent:
         reader.complain("missing_source", "send the image as image_file, image_file_b64, image_url")
     if has_image and IMAGE_URL in sent:
@@ -184,10 +184,10 @@ def _output(format_: str, channels: str) -> Output:
 def _background(reader: _Reader, format_: str, *, has_background: bool) -> str:
     opaque = format_ == "jpg"
     colour = reader.read(BACKGROUND_COLOUR, _colour, "white" if opaque else "transparent")
-    url = reader.read(BACKGROUND_URL, _address, None)
+    url = reader.read(BACKGROUND_URL, _address, "")
     if has_background:
         return "file"
-    if url is not None:
+    if url:
         return f"url:{url}"
     if opaque:
         colour = _on_white(colour)
@@ -250,9 +250,9 @@ def _opacity(text: str) -> float:
     return float(match[1])
 
 
-def _address(text: str) -> str | None:
-    web_address.read(text)
-    return text
+def _address(text: str) -> str:
+    """Return an address in its usual spelling."""
+    return str(web_address.read(text))
 
 
 def _colour(text: str) -> str:

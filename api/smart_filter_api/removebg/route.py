@@ -1,7 +1,7 @@
 """/v1.0: what clients of remove.bg ask, answered as they expect it."""
 
 from http import HTTPStatus
-from typing import Annotated, Final
+from typing import Annotated
 
 import anyio
 from fastapi import APIRouter, Depends, Header, Request, Response
@@ -9,7 +9,7 @@ from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBea
 
 from smart_filter_api import deps, waiting
 from smart_filter_api.deps import OpenServices
-from smart_filter_api.intake import Upload
+from smart_filter_api.intake import Addressed, Upload
 from smart_filter_api.keys import Caller, Scope
 from smart_filter_api.removebg import answer, balance, body, described, fields, sharing
 from smart_filter_api.removebg.balance import Account
@@ -20,7 +20,6 @@ router = APIRouter(prefix="/v1.0", tags=["remove.bg"], route_class=Route)
 
 _KEY = APIKeyHeader(name="X-Api-Key", auto_error=False, description="a key: `sf_live_…`")
 _BEARER = HTTPBearer(auto_error=False, description="a key: `sf_live_…`")
-_MEGA: Final = 1_000_000
 
 
 async def _known(
@@ -83,10 +82,8 @@ async def remove(
             has_background=sent.background is not None,
             size=None if header is None else (header.width, header.height),
         )
-        if image is None:
-            raise refused("failed_image_download", "image_url is not served yet; send image_file")
         background = sent.background if wish.takes_background else None
-        upload = Upload(image, background, wish.recipe)
+        upload = Upload(image or Addressed(wish.image_url), background, wish.recipe)
         try:
             seat = await sharing.take(services, caller, upload, ends_at=ends_at)
         except RateLimited as error:  # requests a minute were counted before: these are megapixels
@@ -97,13 +94,12 @@ async def remove(
     if job.finished_at is None:
         await sharing.leave(services, seat)
         raise refused("timeout", f"it took longer than {services.removebg_seconds:g} s; try again")
-    megapixels = image.header.width * image.header.height / _MEGA if seat.is_first else 0.0
     return await answer.of(
         services,
         job,
         wish,
         as_json=answer.wants_json(accept),
-        credits_charged=balance.charged(caller, megapixels),
+        price=balance.price(caller) if seat.is_first else 0.0,
     )
 
 
