@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterator
 from math import inf
+from uuid import UUID
 
 import anyio
 import pytest
@@ -16,10 +17,11 @@ from smart_filter_api.photo_header import PhotoFormat, PhotoHeader
 from smart_filter_api.removebg import sharing
 from smart_filter_api.removebg.sharing import Seat
 from smart_filter_deploy.embedded.stack import Stack
-from smart_filter_shared.ids import Tenant
+from smart_filter_shared.ids import JobId, Tenant
+from smart_filter_shared.jobs.queries import JobRow
 from smart_filter_shared.jobs.states import JobState
 from smart_filter_shared.pipeline import StageName
-from smart_filter_tests.bench import Bench, settings_of
+from smart_filter_tests.bench import TENANT, Bench, settings_of
 from smart_filter_tests.removing import PHOTO, PICTURE, Removing, code_of, removing
 from smart_filter_tests.serving import Api, a_photo, an_api, serving
 
@@ -207,3 +209,22 @@ def test_stages_of_a_job_given_up_are_canceled(hasty: Removing) -> None:
     hasty.post()
 
     assert hasty.api.bench.claim(StageName.PREPARE) == []
+
+
+def test_job_that_ends_as_it_is_given_up_is_answered(client: Removing) -> None:
+    answer = client.begin()
+    client.work()
+    job_id = UUID(client.api.client.get("/v1/jobs").json()["items"][0]["id"])
+    answer.result()
+
+    async def give_up() -> JobRow | None:
+        async with deps.opened(client.api.bench.settings) as services:
+            async with services.reading() as connection:
+                named = (await connection.execute(text("SELECT * FROM requests"))).one()
+            seat = Seat(TENANT, named.key, JobId(job_id), named.claimed_at, is_first=True)
+            return await sharing.leave(services, seat)
+
+    ended = anyio.run(give_up)
+
+    assert ended is not None
+    assert ended.state == JobState.SUCCEEDED

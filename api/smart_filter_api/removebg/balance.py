@@ -4,6 +4,7 @@ A credit is a megapixel of what the tenant may submit today. Who has no bound ha
 clients of remove.bg can do something with, and is charged nothing.
 """
 
+import math
 import time
 from typing import Final
 
@@ -88,5 +89,5 @@ def _limits(quota: int, remaining: int, reset_in_seconds: float) -> dict[str, st
     return {
         "X-RateLimit-Limit": str(quota),
         "X-RateLimit-Remaining": str(remaining),
-        "X-RateLimit-Reset": str(round(time.time() + reset_in_seconds)),
+        "X-RateLimit-Reset": str(math.ceil(time.time() + reset_in_seconds)),
     }

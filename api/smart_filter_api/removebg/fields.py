@@ -32,7 +32,7 @@ SIZES: Final[Mapping[str, str]] = {
     **dict.fromkeys(("preview", "small", "regular"), "preview"),
     "medium": "medium",
     "hd": "hd",
-    **dict.fromkeys(("full", "4k", "auto", "50mp"), "full"),
+    **dict.fromkeys(("full", "4k", "auto", "50MP"), "full"),
 }
 TYPES: Final = (
     *("auto", "person", "product", "car"),
@@ -47,7 +47,7 @@ CHANNELS: Final = ("rgba", ALPHA)
 SHADOWS: Final[Mapping[str, str]] = {
     "none": "none",
     "drop": "drop",
-    "3d": "contact",
+    "3D": "contact",
     "car": "contact",
 }
 # As add_shadow drew them: on the ground.
@@ -133,7 +133,7 @@ def parse(
     tells_type = reader.read("type_level", _among(TYPE_LEVELS), TYPE_LEVELS[0]) != "none"
     reader.raise_what_is_wrong()
     return Wish(
-        recipe={name: [text] for name, text in recipe.items()},
+        recipe={**{name: [text] for name, text in recipe.items()}, "filters": []},
         output=output,
         region=wanted,
         tells_type=tells_type,
@@ -220,9 +220,10 @@ def _shadow(reader: _Reader) -> str:
 
 def _among(choices: Mapping[str, str] | tuple[str, ...]) -> Callable[[str], str]:
     def read(text: str) -> str:
-        if text.lower() not in choices:
-            raise ValueError(f"{shown(text)} is none of {', '.join(choices)}")
-        return text.lower()
+        for one in choices:
+            if one.lower() == text.lower():
+                return one
+        raise ValueError(f"{shown(text)} is none of {', '.join(choices)}")
 
     return read
 

@@ -92,8 +92,11 @@ async def remove(
         services, caller.tenant, seat.job_id, seconds=max(0.0, ends_at - anyio.current_time())
     )
     if job.finished_at is None:
-        await sharing.leave(services, seat)
-        raise refused("timeout", f"it took longer than {services.removebg_seconds:g} s; try again")
+        ended = await sharing.leave(services, seat)
+        if ended is None:
+            detail = f"it took longer than {services.removebg_seconds:g} s; send it again later"
+            raise refused("timeout", detail)
+        job = ended
     return await answer.of(
         services,
         job,

@@ -21,7 +21,7 @@ from smart_filter_api.keys import Caller
 from smart_filter_api.removebg.errors import refused
 from smart_filter_shared.errors import JobFinal, NotFound, TryAgain
 from smart_filter_shared.ids import JobId, Tenant
-from smart_filter_shared.jobs import transitions
+from smart_filter_shared.jobs import queries, transitions
 from smart_filter_shared.jobs.queries import JobRow
 
 # Keys that clients send are printable ASCII.
@@ -109,18 +109,25 @@ async def take(services: Services, caller: Caller, upload: Upload, *, ends_at: f
         await anyio.sleep(_LOOK_SECONDS)
 
 
-async def leave(services: Services, seat: Seat) -> None:
-    """Give a job up that took too long; it is canceled unless somebody came later and waits."""
+async def leave(services: Services, seat: Seat) -> JobRow | None:
+    """Give a job up that took too long; it is canceled unless somebody came later and waits.
 
-    def move(connection: Connection) -> None:
+    Returns the job when it has ended just before that.
+    """
+
+    def move(connection: Connection) -> JobRow | None:
         if connection.execute(_LEAVE, seat.named).one_or_none() is None:
-            return
-        # It may have ended a moment ago.
-        with contextlib.suppress(JobFinal, NotFound):
+            return None
+        try:
             transitions.cancel(connection, seat.job_id, seat.tenant)
+        except JobFinal:
+            return queries.find(connection, seat.job_id, seat.tenant)
+        except NotFound:  # deleted meanwhile
+            return None
+        return None
 
     async with services.transaction() as connection:
-        await connection.run_sync(move)
+        return await connection.run_sync(move)
 
 
 def _found(connection: Connection, tenant: Tenant, key: str) -> Seat | dt.datetime | None:
