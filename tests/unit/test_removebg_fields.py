@@ -188,7 +188,7 @@ def test_what_no_pool_of_workers_serves_is_for_later() -> None:
 @pytest.mark.parametrize(
     ("accept", "is_json"),
     [
-        (None, False),
+        ("", False),
         ("*/*", False),
         ("application/json", True),
         ("Application/JSON; q=0.5", True),
@@ -200,7 +200,7 @@ def test_what_no_pool_of_workers_serves_is_for_later() -> None:
         ("application/json;q=x", False),
     ],
 )
-def test_json_is_for_whom_prefers_it(accept: str | None, is_json: bool) -> None:  # noqa: FBT001 - a table
+def test_json_is_for_whom_prefers_it(accept: str, is_json: bool) -> None:  # noqa: FBT001 - a table
     assert answer.wants_json(accept) is is_json
 
 

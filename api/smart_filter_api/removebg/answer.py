@@ -82,14 +82,14 @@ async def of(
     return StreamingResponse(_wrapped(start, pieces, end), media_type=JSON, headers=headers)
 
 
-def wants_json(accept: str | None) -> bool:
+def wants_json(accept: str) -> bool:
     """Whether a client would rather have JSON than a picture.
 
     `application/json` must be named, and no kind of picture before it or with more weight.
     Source: RFC 9110, 12.5.1.
     """
     best: dict[bool, tuple[float, int]] = {}
-    for place, named in enumerate((accept or "").lower().split(",")):
+    for place, named in enumerate(accept.lower().split(",")):
         kind, *parameters = (part.strip() for part in named.split(";"))
         is_json = kind == JSON
         if not is_json and not kind.startswith("image/") and kind != "application/zip":

@@ -73,18 +73,24 @@ _FILES: Final[Schema] = {
         "description": "bounded as the image is; it fills the canvas",
     },
 }
+_ADDRESSED: Final[Schema] = {"image_url": "https://example.com/me.jpg", "size": "auto"}
 # Read by the route as it arrives, past FastAPI.
 BODY: Final[Schema] = {
     "required": True,
     "content": {
         "multipart/form-data": {
             "schema": {"type": "object", "properties": {**_FILES, **_FIELDS}},
+            "examples": {"on white": {"value": {**_ADDRESSED, "bg_color": "fff"}}},
             "encoding": {name: {"contentType": ", ".join(PhotoFormat)} for name in _FILES},
         },
         "application/x-www-form-urlencoded": {
             "schema": {"type": "object", "properties": _FIELDS},
+            "examples": {"cropped": {"value": {**_ADDRESSED, "crop": True}}},
         },
-        "application/json": {"schema": {"type": "object", "properties": _FIELDS}},
+        "application/json": {
+            "schema": {"type": "object", "properties": _FIELDS},
+            "examples": {"cropped": {"value": {**_ADDRESSED, "crop": True}}},
+        },
     },
 }
 
@@ -118,6 +124,19 @@ RESULT: Final[Schema] = {
         "image/webp": {},
         "application/zip": {},
         "application/json": {
+            "examples": {
+                "a portrait": {
+                    "value": {
+                        "data": {
+                            "result_b64": "iVBORw0KGgo=",
+                            "foreground_top": 20,
+                            "foreground_left": 120,
+                            "foreground_width": 330,
+                            "foreground_height": 492,
+                        }
+                    }
+                }
+            },
             "schema": {
                 "type": "object",
                 "required": ["data"],
@@ -137,7 +156,32 @@ RESULT: Final[Schema] = {
                         },
                     }
                 },
-            }
+            },
         },
+    },
+}
+ACCOUNT: Final[Schema] = {
+    "description": "what is left",
+    "headers": RATE_HEADERS,
+    "content": {
+        "application/json": {
+            "examples": {
+                "a bound of a hundred megapixels": {
+                    "value": {
+                        "data": {
+                            "attributes": {
+                                "credits": {
+                                    "total": 99.52,
+                                    "subscription": 99.52,
+                                    "payg": 0.0,
+                                    "enterprise": 0.0,
+                                },
+                                "api": {"free_calls": 0, "sizes": "all"},
+                            }
+                        }
+                    }
+                }
+            }
+        }
     },
 }

@@ -218,14 +218,24 @@ def _defect() -> Response:
 
 def documented(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:  # FastAPI's type
     """Return OpenAPI's description of the answers with these statuses."""
-    return {
-        int(status): {
+    described: dict[int | str, dict[str, Any]] = {}
+    for status in statuses:
+        codes = [code for code, kind in KINDS.items() if kind.status == status]
+        examples = {code: {"value": _example(code)} for code in codes[:1]}
+        described[int(status)] = {
             "model": Errors,
-            "description": ", ".join(
-                f"`{code}`" for code, kind in KINDS.items() if kind.status == status
-            ),
+            "description": ", ".join(f"`{code}`" for code in codes),
+            "content": {_JSON: {"examples": examples}},
         }
-        for status in statuses
+    return described
+
+
+def _example(code: str) -> dict[str, Any]:
+    one = {"title": KINDS[code].title, "code": code}
+    return {
+        "errors": [
+            one if code == "auth_failed" else {**one, "detail": "what would be right instead"}
+        ]
     }
 
 

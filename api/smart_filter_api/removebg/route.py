@@ -4,7 +4,7 @@ from http import HTTPStatus
 from typing import Annotated
 
 import anyio
-from fastapi import APIRouter, Depends, Header, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 
 from smart_filter_api import deps, waiting
@@ -47,6 +47,7 @@ Known = Annotated[Caller, Depends(_known)]
     description="For programs that were written for remove.bg v1.0; everything else is told by "
     "`POST /v1/jobs`. Answered within 18 seconds, by 503 when that is too short. The same request "
     "sent again meanwhile waits for the same job.",
+    operation_id="removebg_remove",
     response_class=Response,
     openapi_extra={"requestBody": described.BODY},
     responses={
@@ -55,19 +56,13 @@ Known = Annotated[Caller, Depends(_known)]
             HTTPStatus.BAD_REQUEST,
             HTTPStatus.PAYMENT_REQUIRED,
             HTTPStatus.FORBIDDEN,
-            HTTPStatus.NOT_FOUND,
             HTTPStatus.TOO_MANY_REQUESTS,
             HTTPStatus.INTERNAL_SERVER_ERROR,
             HTTPStatus.SERVICE_UNAVAILABLE,
         ),
     },
 )
-async def remove(
-    request: Request,
-    services: OpenServices,
-    caller: Known,
-    accept: Annotated[str | None, Header()] = None,
-) -> Response:
+async def remove(request: Request, services: OpenServices, caller: Known) -> Response:
     """Cut the people out of an image and answer with what is left."""
     if Scope.SUBMIT not in caller.scopes:
         raise OutOfScope(f"the key lacks the scope {Scope.SUBMIT}")
@@ -101,7 +96,7 @@ async def remove(
         services,
         job,
         wish,
-        as_json=answer.wants_json(accept),
+        as_json=answer.wants_json(", ".join(request.headers.getlist("accept"))),
         price=balance.price(caller) if seat.is_first else 0.0,
     )
 
@@ -110,12 +105,16 @@ async def remove(
     "/account",
     summary="Show what is left, as remove.bg does",
     description="A credit is a megapixel of those that the tenant may submit today.",
-    responses=documented(
-        HTTPStatus.FORBIDDEN,
-        HTTPStatus.TOO_MANY_REQUESTS,
-        HTTPStatus.INTERNAL_SERVER_ERROR,
-        HTTPStatus.SERVICE_UNAVAILABLE,
-    ),
+    operation_id="removebg_account",
+    responses={
+        HTTPStatus.OK: described.ACCOUNT,
+        **documented(
+            HTTPStatus.FORBIDDEN,
+            HTTPStatus.TOO_MANY_REQUESTS,
+            HTTPStatus.INTERNAL_SERVER_ERROR,
+            HTTPStatus.SERVICE_UNAVAILABLE,
+        ),
+    },
 )
 async def account(services: OpenServices, caller: Known) -> Account:
     """Answer what the caller's tenant may still submit today."""
