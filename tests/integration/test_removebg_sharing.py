@@ -228,3 +228,14 @@ def test_job_that_ends_as_it_is_given_up_is_answered(client: Removing) -> None:
 
     assert ended is not None
     assert ended.state == JobState.SUCCEEDED
+
+
+def test_of_a_tenant_that_keeps_nothing_the_last_picture_sent_ends_it(client: Removing) -> None:
+    client.api.keep(nothing=True)
+    answers = [client.begin(), client.join()]
+    client.work()
+
+    assert [one.result().content for one in answers] == [PICTURE, PICTURE]
+    job = client.api.client.get("/v1/jobs").json()["items"][0]
+    while client.api.client.get(job["outputs"]["image"]).status_code != 410:
+        pass  # it is noted a moment after the last byte

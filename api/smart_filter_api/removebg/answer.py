@@ -12,6 +12,8 @@ from smart_filter_api import answers
 from smart_filter_api.deps import Services
 from smart_filter_api.removebg.errors import Refused, refused
 from smart_filter_api.removebg.fields import Wish
+from smart_filter_api.routes import outputs
+from smart_filter_api.routes.outputs import Then
 from smart_filter_api.schemas.jobs import JobAnswer
 from smart_filter_shared.errors import ObjectMissing
 from smart_filter_shared.jobs.queries import JobRow, Json
@@ -43,14 +45,23 @@ _OF_BACKGROUND: Final = {
 
 
 async def of(
-    services: Services, job: JobRow, wish: Wish, *, as_json: bool, price: float
+    services: Services,
+    job: JobRow,
+    wish: Wish,
+    *,
+    as_json: bool,
+    price: float,
+    then: Then | None = None,
 ) -> Response:
     """Return the answer for a job that has ended.
 
-    price: what a megapixel costs, in credits.  Raises Refused, StorageUnavailable.
+    price: what a megapixel costs, in credits.  then: what is done when all of it was sent.
+    Raises Refused, StorageUnavailable.
     """
     if job.state != JobState.SUCCEEDED:
         raise _failure(job)
+    if job.expired_at is not None:
+        raise _gone()
     shown = answers.job(job, services.keeping)
     if shown.photo is not None:
         fault = wish.region.fault(shown.photo.width, shown.photo.height)
@@ -63,7 +74,7 @@ async def of(
     try:
         pieces = await services.in_thread(services.storage.stream, str(file["key"]))
     except ObjectMissing as error:
-        raise refused("unavailable", "the result is gone; send the request again") from error
+        raise _gone() from error
     headers = {
         **_sizes(shown, file),
         **{f"X-Foreground-{name.capitalize()}": str(value) for name, value in where.items()},
@@ -74,12 +85,12 @@ async def of(
     length = int(file["bytes"])
     if not as_json:
         headers["Content-Length"] = str(length)
-        return StreamingResponse(pieces, media_type=file["media_type"], headers=headers)
+        return _streamed(pieces, then, file["media_type"], headers)
     told = {f"foreground_{name}": value for name, value in where.items()}
     start = b'{"data":{"result_b64":"'
     end = b'",' + json.dumps(told).encode().removeprefix(b"{") + b"}"
     headers["Content-Length"] = str(len(start) + -(-length // _TRIPLE) * 4 + len(end))
-    return StreamingResponse(_wrapped(start, pieces, end), media_type=JSON, headers=headers)
+    return _streamed(_wrapped(start, pieces, end), then, JSON, headers)
 
 
 def wants_json(accept: str) -> bool:
@@ -102,6 +113,17 @@ def wants_json(accept: str) -> bool:
         best[is_json] = max(best.get(is_json, (0.0, 0)), rank)
     json_rank = best.get(True, (0.0, 0))
     return json_rank[0] > 0 and json_rank > best.get(False, (0.0, 0))
+
+
+def _streamed(
+    pieces: Iterator[bytes], then: Then | None, media_type: str, headers: dict[str, str]
+) -> Response:
+    content = pieces if then is None else outputs.followed(pieces, then)
+    return StreamingResponse(content, media_type=media_type, headers=headers)
+
+
+def _gone() -> Refused:
+    return refused("unavailable", "the result is not kept any more; send the request again")
 
 
 def _failure(job: JobRow) -> Refused:

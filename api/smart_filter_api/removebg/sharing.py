@@ -66,6 +66,14 @@ _LEAVE = text("""
 """)
 
 
+_IS_LAST = text("""
+    SELECT NOT EXISTS (
+        SELECT FROM requests WHERE tenant = :tenant AND key = :key AND job_id = :job_id
+            AND claimed_at > :joined_at
+    )
+""")
+
+
 @dataclass(frozen=True, slots=True)
 class Seat:
     """Somebody's place among those who wait for a job.
@@ -128,6 +136,12 @@ async def leave(services: Services, seat: Seat) -> JobRow | None:
 
     async with services.transaction() as connection:
         return await connection.run_sync(move)
+
+
+async def is_last(services: Services, seat: Seat) -> bool:
+    """Whether nobody has come later to wait for the same job."""
+    async with services.reading() as connection:
+        return bool((await connection.execute(_IS_LAST, seat.named)).scalar_one())
 
 
 def _found(connection: Connection, tenant: Tenant, key: str) -> Seat | dt.datetime | None:

@@ -93,7 +93,7 @@ async def fetch(
 
     async with services.reading() as connection:
         job, output, file = await connection.run_sync(look)
-    then = partial(_hand_over, services, request, job, output) if job.keep_nothing else None
+    then = partial(hand_over, services, request, job, output) if job.keep_nothing else None
     if file is None:
         return _document(job, output, if_none_match, then)
     # Nobody could tell when a link has been used.
@@ -134,7 +134,7 @@ def _document(job: JobRow, output: Output, known: str | None, then: Then | None)
     if then is None or answer.status_code == _NOT_MODIFIED:
         return answer
     return StreamingResponse(
-        _followed(iter([bytes(answer.body)]), then), headers=dict(answer.headers)
+        followed(iter([bytes(answer.body)]), then), headers=dict(answer.headers)
     )
 
 
@@ -163,20 +163,20 @@ async def _picture(
     except ObjectMissing as error:
         raise _expired() from error
     headers = {**tags.headers(tag), "Content-Length": str(file["bytes"])}
-    whole = pieces if then is None else _followed(pieces, then)
+    whole = pieces if then is None else followed(pieces, then)
     return StreamingResponse(whole, media_type=file["media_type"], headers=headers)
 
 
-async def _followed(pieces: Iterator[bytes], then: Then) -> AsyncIterator[bytes]:
+async def followed(pieces: Iterator[bytes], then: Then) -> AsyncIterator[bytes]:
     """Yield pieces, and do something when the last of them has been sent."""
     async for piece in iterate_in_threadpool(pieces):
         yield piece
     await then()
 
 
-async def _hand_over(services: Services, request: Request, job: JobRow, output: Output) -> None:
+async def hand_over(services: Services, request: Request, job: JobRow, output: Output) -> None:
     """Note that a client has an output of a job of which nothing is to be kept then."""
-    if request.method != "GET" or await request.is_disconnected():
+    if request.method == "HEAD" or await request.is_disconnected():
         return
     # What is not noted now goes with the time.
     with anyio.CancelScope(shield=True), contextlib.suppress(TryAgain):
