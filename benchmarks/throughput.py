@@ -80,8 +80,7 @@ def _through(client: Client, photo: bytes, seed: int) -> None:
     job = client.wait(client.submit(photo, {"seed": seed}).id, 120)
     if not job.succeeded:
         raise RuntimeError(f"job {job.id} {job.state}: {job.error}")
-    with client.output(job.id, "image") as output:
-        output.read()
+    client.output(job.id, "image")
 
 
 if __name__ == "__main__":

@@ -1,18 +1,38 @@
 """Reads the answers that say no: problem documents (RFC 9457) and what others send instead."""
 
+import datetime as dt
+import email.utils
+
 import httpx
 
-from smart_filter_client.errors import Error, FieldError, Refused, TryLater, UnexpectedAnswer
+from smart_filter_client.errors import (
+    Conflict,
+    Error,
+    FieldError,
+    Forbidden,
+    Gone,
+    InvalidRequest,
+    NotFound,
+    PhotoRefused,
+    Refused,
+    ServerFailed,
+    TryLater,
+    Unauthorized,
+    UnexpectedAnswer,
+)
 from smart_filter_client.fields import Fields
 
-_LATER = frozenset(
-    {
-        httpx.codes.TOO_MANY_REQUESTS,
-        httpx.codes.BAD_GATEWAY,
-        httpx.codes.SERVICE_UNAVAILABLE,
-        httpx.codes.GATEWAY_TIMEOUT,
-    }
-)
+_LATER = frozenset({429, 502, 503, 504})
+_KINDS: dict[int, type[Refused]] = {
+    401: Unauthorized,
+    403: Forbidden,
+    404: NotFound,
+    409: Conflict,
+    410: Gone,
+    413: PhotoRefused,
+    415: PhotoRefused,
+} | dict.fromkeys(_LATER, TryLater)
+_FIRST_OF_SERVERS = 500
 
 
 def refusal(response: httpx.Response) -> Error:
@@ -21,14 +41,19 @@ def refusal(response: httpx.Response) -> Error:
     status = response.status_code
     if problem is None:
         if status in _LATER:  # a proxy's own words, while the server behind it is away
-            return TryLater("unavailable", status=status, title=f"HTTP {status}")
+            return TryLater(
+                "unavailable",
+                status=status,
+                title=f"HTTP {status}",
+                retry_after=retry_after(response),
+            )
         request = response.request
         return UnexpectedAnswer(
             f"{request.method} {request.url} answers {status} and not why:"
             " is it a Smart Filter server?"
         )
-    kind = TryLater if status in _LATER else Refused
-    return kind(
+    usual = ServerFailed if status >= _FIRST_OF_SERVERS else InvalidRequest
+    return _KINDS.get(status, usual)(
         problem.text("code"),
         status=status,
         title=problem.text_or_none("title") or "",
@@ -37,7 +62,33 @@ def refusal(response: httpx.Response) -> Error:
             FieldError(error.text_or_none("pointer") or "", error.text_or_none("detail") or "")
             for error in problem.objects_or_none("errors") or []
         ],
+        retry_after=retry_after(response),
+        request_id=response.headers.get("X-Request-Id", ""),
     )
+
+
+def retry_after(response: httpx.Response) -> float | None:
+    """Return after how many seconds a server wants to be asked again, if it says so.
+
+    Source: RFC 9110, 10.2.3: seconds, or a date, which is taken from the answer's own `Date` so
+    that clocks need not agree.
+    """
+    text = response.headers.get("Retry-After", "").strip()
+    if text.isascii() and text.isdigit():
+        return float(text)
+    until = _moment(text)
+    if until is None:
+        return None
+    now = _moment(response.headers.get("Date", "")) or dt.datetime.now(dt.UTC)
+    return max(0.0, (until - now).total_seconds())
+
+
+def _moment(text: str) -> dt.datetime | None:
+    try:
+        moment = email.utils.parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
 
 
 def _problem(response: httpx.Response) -> Fields | None:

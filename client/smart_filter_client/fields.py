@@ -57,6 +57,13 @@ class Fields:
         except ValueError:
             return None
 
+    def day(self, name: str) -> dt.date:
+        """Return a day."""
+        try:
+            return dt.date.fromisoformat(self.text(name))
+        except ValueError as error:
+            raise UnexpectedAnswer(f"{self._what}'s {name!r} is no day") from error
+
     def object_or_none(self, name: str) -> "Fields | None":
         """Return an object, or None."""
         value = self.document.get(name)
@@ -86,16 +93,17 @@ class Fields:
 
     def texts_by_name(self, name: str) -> dict[str, str]:
         """Return an object whose values are texts."""
-        entries = self._entries(name)
+        entries = self.mapping(name)
         return {key: entry for key, entry in entries.items() if isinstance(entry, str)}
 
     def numbers_by_name(self, name: str) -> dict[str, float]:
         """Return an object whose values are numbers."""
-        entries = self._entries(name)
+        entries = self.mapping(name)
         numbers = {key: _number(entry) for key, entry in entries.items()}
         return {key: number for key, number in numbers.items() if number is not None}
 
-    def _entries(self, name: str) -> JsonObject:
+    def mapping(self, name: str) -> JsonObject:
+        """Return an object as it came."""
         value = self.document.get(name)
         return value if isinstance(value, dict) else {}
 

@@ -9,6 +9,7 @@ import pytest
 
 from smart_filter_client import Client
 from smart_filter_client.errors import (
+    Conflict,
     InvalidAddress,
     NotFinishedInTime,
     Refused,
@@ -355,16 +356,17 @@ def test_output_is_read_with_its_media_type() -> None:
         assert request.url.path == "/v1/jobs/j1/outputs/image"
         return httpx.Response(200, content=b"jpeg", headers={"Content-Type": "image/jpeg"})
 
-    with client_of(handle).output("j1", "image") as output:
-        assert output.media_type == "image/jpeg"
-        assert output.read() == b"jpeg"
+    output = client_of(handle).output("j1", "image")
+
+    assert output.media_type == "image/jpeg"
+    assert output.content == b"jpeg"
 
 
 def test_output_that_is_not_there_yet_is_refused() -> None:
     client = client_of(refuses(409, code="job_not_finished"))
 
-    with pytest.raises(Refused) as raised, client.output("j1", "image"):
-        pass
+    with pytest.raises(Conflict) as raised:
+        client.output("j1", "image")
 
     assert raised.value.code == "job_not_finished"
 

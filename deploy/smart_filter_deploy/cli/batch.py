@@ -1,5 +1,6 @@
 """Photos on their way through a server: submitted together, awaited, fetched."""
 
+import functools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -98,27 +99,15 @@ def _fetch(
     try:
         if "image" in job.outputs and job.image is not None:
             image = place.image(job.image.format)
-            _save(client, job, "image", image)
+            client.download(job.id, "image", image)
         for name in sorted(BESIDE_THE_PICTURE & set(job.outputs)):
-            beside[name] = _save_beside(client, job, name, place)
+            # Named after its format, which the answer tells.
+            beside[name] = client.download(job.id, name, functools.partial(place.beside, name))
     except OSError as error:
         return None, {}, Failure("unwritable", "The result cannot be written", str(error), None)
     except Refused as error:
         return None, {}, Failure(error.code, error.title, error.detail, None)
     return image, beside, None
-
-
-def _save(client: Client, job: Job, name: str, path: Path) -> None:
-    with client.output(job.id, name) as output:
-        output.save(path)
-
-
-def _save_beside(client: Client, job: Job, name: str, place: Place) -> Path:
-    """Write an output beside the picture, named after its format; return where it is."""
-    with client.output(job.id, name) as output:
-        path = place.beside(name, output.media_type)
-        output.save(path)
-    return path
 
 
 def _withdraw_late(client: Client, job_id: str, seconds: float) -> tuple[Job, Failure | None]:

@@ -15,6 +15,8 @@ from smart_filter_deploy.embedded.folder import running_stack
 _USAGE_CODES = frozenset(
     "unauthorized scope invalid_recipe contradiction not_available malformed_request".split()
 )
+# A person sees sooner than a program that nothing answers.
+_ATTEMPTS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ def client_of(server: Server, called: Mapping[str, str] = MappingProxyType({})) 
     called: what the person wrote for a field of the recipe, by the field's name.
     """
     try:
-        with Client(server.url, server.api_key) as client:
+        with Client(server.url, server.api_key, attempts=_ATTEMPTS) as client:
             yield client
     except client_errors.Error as error:
         raise ending_of(error, called) from error

@@ -170,7 +170,7 @@ def api(url: str, api_key: str) -> Iterator[Finding]:
 
 
 def _key(url: str, api_key: str) -> Iterator[Finding]:
-    with Client(url, api_key) as client:
+    with Client(url, api_key, attempts=1) as client:
         try:
             client.models()
         except client_errors.Refused as error:

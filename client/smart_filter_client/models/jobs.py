@@ -1,15 +1,12 @@
-"""What a server answers, as frozen values.
-
-Fields that a newer server adds are not an error; those that an older one lacks read as
-None or empty. `document` keeps an answer whole, as it came.
-"""
+"""Jobs, and what was found out about their photos."""
 
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from smart_filter_client.fields import Fields, JsonObject
-from smart_filter_client.printability import Printability, printability_from
+from smart_filter_client.models.faces import Face, Rating, face_from, rating_from
+from smart_filter_client.models.printability import Printability, printability_from
 
 FINAL_STATES = frozenset({"succeeded", "failed", "canceled"})
 
@@ -28,53 +25,6 @@ class Picture:
     bytes: int | None = None
     quality: int | None = None
     blurhash: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Smile:
-    """How much somebody smiles: level none, mild, moderate or huge; score as the model gave it."""
-
-    level: str
-    score: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Eyes:
-    """Whether somebody's eyes are open, by the person's own left and right; None: unknown."""
-
-    left_open: bool | None
-    right_open: bool | None
-
-
-@dataclass(frozen=True, slots=True)
-class Face:
-    """A face.
-
-    box: x, y of its top left, width, height, in pixels of the upright photo.
-    landmarks: right eye, left eye, nose, right and left mouth corner, as x, y.
-    """
-
-    box: tuple[float, ...]
-    score: float | None
-    landmarks: tuple[tuple[float, ...], ...]
-    smile: Smile | None
-    eyes: Eyes | None
-
-
-@dataclass(frozen=True, slots=True)
-class Rating:
-    """How well the people look, with the terms that made the score.
-
-    shares: how much of the score is due to `smile` and `eyes`.
-    """
-
-    score: float
-    avg_smiling_score: float
-    open_eye_ratio: float
-    faces: int
-    open_eyes: int
-    weights: Mapping[str, float]
-    shares: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +71,33 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
+class Queue:
+    """How far away the turn of a job is: how many are ahead, and in how many seconds it ends.
+
+    eta_p50_s, eta_p90_s: half of such jobs, nine of ten, have ended by then.
+    """
+
+    position: int
+    eta_p50_s: float | None
+    eta_p90_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Where the photo lies in the picture: (x, y) of the one is at left + scale·x, top + scale·y.
+
+    foreground: x, y, width, height around the people, in pixels of the picture; None without any.
+    """
+
+    width: int
+    height: int
+    scale: float
+    left: float
+    top: float
+    foreground: tuple[float, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
     """Why a job failed; `code` is stable, `stage` is where."""
 
@@ -135,6 +112,10 @@ class Job:
     """One photo on its way.
 
     state: queued, running, succeeded, failed or canceled.
+    parent_id: the job that it was derived from.  expires_at: when its pictures go.
+    recipe: what was asked for, defaults filled in.
+    queue: when its turn comes, where the server tells.  degraded: what was made simpler than
+    asked for, to be in time.
     people, faces, rating: None when the job needs none of them, or does not know them yet.
     printability: how well the picture prints; None unless people were rated.
     confidence: how far an ensemble's members agree, 0 to 1; None for a single model.
@@ -164,6 +145,12 @@ class Job:
     outputs: Mapping[str, str]
     error: Failure | None
     document: JsonObject = field(repr=False, compare=False)
+    parent_id: str | None = None
+    expires_at: dt.datetime | None = None
+    recipe: JsonObject = field(default_factory=dict, repr=False)
+    queue: Queue | None = None
+    degraded: tuple[str, ...] = ()
+    frame: Frame | None = None
 
     @property
     def is_final(self) -> bool:
@@ -174,25 +161,6 @@ class Job:
     def succeeded(self) -> bool:
         """Whether it ended well."""
         return self.state == "succeeded"
-
-
-@dataclass(frozen=True, slots=True)
-class Model:
-    """A model that the server knows for a task; `default`: `auto` means this one.
-
-    offered: whether a recipe may name it.  fault: why not; of one that is offered, why no live
-        worker can load it, so that jobs for it wait.
-    """
-
-    task: str
-    name: str
-    version: str
-    title: str
-    licence: str
-    default: bool
-    offered: bool
-    fault: str | None
-    document: JsonObject = field(repr=False, compare=False)
 
 
 def job_from(document: object) -> Job:
@@ -211,8 +179,8 @@ def job_from(document: object) -> Job:
         people=fields.integer_or_none("people"),
         confidence=fields.number_or_none("confidence"),
         needs_review=fields.document.get("needs_review") is True,
-        faces=None if faces is None else tuple(_face(face) for face in faces),
-        rating=_rating(fields.object_or_none("rating")),
+        faces=None if faces is None else tuple(face_from(face) for face in faces),
+        rating=rating_from(fields.object_or_none("rating")),
         rating_reason=fields.text_or_none("rating_reason"),
         printability=printability_from(fields.object_or_none("printability")),
         background=_background(fields.object_or_none("background")),
@@ -221,23 +189,12 @@ def job_from(document: object) -> Job:
         outputs=fields.texts_by_name("outputs"),
         error=_failure(fields.object_or_none("error")),
         document=fields.document,
-    )
-
-
-def model_from(document: object) -> Model:
-    """Return the model that an answer describes; raises UnexpectedAnswer when it is none."""
-    fields = Fields(document, "a model")
-    return Model(
-        task=fields.text("task"),
-        name=fields.text("name"),
-        version=fields.text_or_none("version") or "",
-        title=fields.text_or_none("title") or "",
-        licence=fields.text_or_none("licence") or "",
-        default=fields.boolean_or_none("default") is True,
-        # A server that is older lists what it offers only.
-        offered=fields.boolean_or_none("offered") is not False,
-        fault=fields.text_or_none("fault"),
-        document=fields.document,
+        parent_id=fields.text_or_none("parent_id"),
+        expires_at=fields.time_or_none("expires_at"),
+        recipe=fields.mapping("recipe"),
+        queue=_queue(fields.object_or_none("queue")),
+        degraded=fields.texts("degraded"),
+        frame=_frame(fields.object_or_none("frame")),
     )
 
 
@@ -251,40 +208,6 @@ def _picture(fields: Fields | None) -> Picture | None:
         bytes=fields.integer_or_none("bytes"),
         quality=fields.integer_or_none("quality"),
         blurhash=fields.text_or_none("blurhash"),
-    )
-
-
-def _face(fields: Fields) -> Face:
-    smile = fields.object_or_none("smile")
-    eyes = fields.object_or_none("eyes")
-    return Face(
-        box=fields.numbers("box"),
-        score=fields.number_or_none("score"),
-        landmarks=fields.points("landmarks"),
-        smile=None if smile is None else _smile(smile),
-        eyes=None if eyes is None else _eyes(eyes),
-    )
-
-
-def _smile(fields: Fields) -> Smile:
-    return Smile(fields.text("level"), fields.number_or_none("score"))
-
-
-def _eyes(fields: Fields) -> Eyes:
-    return Eyes(fields.boolean_or_none("left_open"), fields.boolean_or_none("right_open"))
-
-
-def _rating(fields: Fields | None) -> Rating | None:
-    if fields is None:
-        return None
-    return Rating(
-        score=fields.number("score"),
-        avg_smiling_score=fields.number("avg_smiling_score"),
-        open_eye_ratio=fields.number("open_eye_ratio"),
-        faces=fields.integer_or_none("faces") or 0,
-        open_eyes=fields.integer_or_none("open_eyes") or 0,
-        weights=fields.numbers_by_name("weights"),
-        shares=fields.numbers_by_name("shares"),
     )
 
 
@@ -323,6 +246,29 @@ def _stage(fields: Fields) -> Stage:
         state=fields.text("state"),
         attempt=fields.integer_or_none("attempt") or 0,
         seconds=fields.number_or_none("seconds"),
+    )
+
+
+def _queue(fields: Fields | None) -> Queue | None:
+    if fields is None:
+        return None
+    return Queue(
+        position=fields.integer_or_none("position") or 0,
+        eta_p50_s=fields.number_or_none("eta_p50_s"),
+        eta_p90_s=fields.number_or_none("eta_p90_s"),
+    )
+
+
+def _frame(fields: Fields | None) -> Frame | None:
+    if fields is None:
+        return None
+    return Frame(
+        width=fields.integer_or_none("width") or 0,
+        height=fields.integer_or_none("height") or 0,
+        scale=fields.number("scale"),
+        left=fields.number("left"),
+        top=fields.number("top"),
+        foreground=fields.numbers("foreground") or None,
     )
 
 

@@ -1,0 +1,88 @@
+"""The client that is awaited."""
+
+import time
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import Final, Self
+
+import anyio
+import httpx
+
+from smart_filter_client import connection, operations
+from smart_filter_client.awaited import Awaited, Listing, Operation
+from smart_filter_client.flows import Server
+
+
+class AsyncClient:
+    """A connection to one server; shared by tasks, closed by `async with` or `aclose`.
+
+    It has the methods of Client: those that return there are awaited here, those that yield are
+    gone through with `async for`. Parameters and errors are the same too.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        api_key: str = "",
+        *,
+        attempts: int = 4,
+        timeout: float = 30.0,
+        transport: httpx.AsyncBaseTransport | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
+    ) -> None:
+        address = connection.checked(url, api_key)
+        self.url: Final = url.rstrip("/")
+        self._http = httpx.AsyncClient(
+            base_url=address, transport=transport, trust_env=connection.uses_proxies(address)
+        )
+        self._does = Awaited(Server(self.url, attempts, clock), self._http, api_key, timeout, sleep)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    submit = Operation(operations.jobs.submit)
+    upload = Operation(operations.photos.upload)
+    derive = Operation(operations.jobs.derive)
+    job = Operation(operations.jobs.job)
+    jobs = Listing(operations.jobs.jobs)
+    cancel = Operation(operations.jobs.cancel)
+    redrive = Operation(operations.jobs.redrive)
+    delete = Operation(operations.jobs.delete)
+
+    wait = Operation(operations.waiting.wait)
+    finished = Listing(operations.waiting.finished)
+    stream = Listing(operations.following.stream)
+
+    output = Operation(operations.outputs.output)
+    download = Operation(operations.outputs.download)
+
+    create_webhook = Operation(operations.webhooks.create_webhook)
+    webhooks = Operation(operations.webhooks.webhooks)
+    webhook = Operation(operations.webhooks.webhook)
+    change_webhook = Operation(operations.webhooks.change_webhook)
+    delete_webhook = Operation(operations.webhooks.delete_webhook)
+    rotate_webhook = Operation(operations.webhooks.rotate_webhook)
+    test_webhook = Operation(operations.webhooks.test_webhook)
+    deliveries = Listing(operations.webhooks.deliveries)
+    replay = Operation(operations.webhooks.replay)
+    replay_failed = Operation(operations.webhooks.replay_failed)
+
+    issue_key = Operation(operations.tenants.issue_key)
+    keys = Listing(operations.tenants.keys)
+    revoke_key = Operation(operations.tenants.revoke_key)
+    issue_token = Operation(operations.tenants.issue_token)
+    usage = Operation(operations.tenants.usage)
+    models = Operation(operations.catalogue.models)

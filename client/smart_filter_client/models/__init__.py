@@ -1,0 +1,72 @@
+"""What a server answers, as frozen values.
+
+Fields that a newer server adds are not an error; those that an older one lacks read as
+None or empty. `document` keeps an answer whole, as it came.
+
+jobs                 photos on their way
+faces, printability  what was found out about them
+events               what happened to a job
+webhooks             who is told of it, and what came of that
+tenants              keys, tokens, usage
+catalogue            the models that a server knows
+"""
+
+from smart_filter_client.models.catalogue import Model, model_from
+from smart_filter_client.models.events import FINAL_EVENTS, Event, event_from
+from smart_filter_client.models.faces import Eyes, Face, Rating, Smile
+from smart_filter_client.models.jobs import (
+    FINAL_STATES,
+    Background,
+    Candidate,
+    Failure,
+    Filtered,
+    Frame,
+    Job,
+    Picture,
+    Queue,
+    Stage,
+    job_from,
+)
+from smart_filter_client.models.printability import Part, Printability
+from smart_filter_client.models.tenants import Key, NewKey, Used, UsedDay
+from smart_filter_client.models.webhooks import (
+    Attempt,
+    Delivery,
+    NewSecret,
+    NewWebhook,
+    Webhook,
+)
+
+__all__ = [
+    "FINAL_EVENTS",
+    "FINAL_STATES",
+    "Attempt",
+    "Background",
+    "Candidate",
+    "Delivery",
+    "Event",
+    "Eyes",
+    "Face",
+    "Failure",
+    "Filtered",
+    "Frame",
+    "Job",
+    "Key",
+    "Model",
+    "NewKey",
+    "NewSecret",
+    "NewWebhook",
+    "Part",
+    "Picture",
+    "Printability",
+    "Queue",
+    "Rating",
+    "Smile",
+    "Stage",
+    "Used",
+    "UsedDay",
+    "Webhook",
+    "event_from",
+    "job_from",
+    "model_from",
+]

@@ -1,0 +1,41 @@
+"""The models that a server knows."""
+
+from dataclasses import dataclass, field
+
+from smart_filter_client.fields import Fields, JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model that the server knows for a task; `default`: `auto` means this one.
+
+    offered: whether a recipe may name it.  fault: why not; of one that is offered, why no live
+        worker can load it, so that jobs for it wait.
+    """
+
+    task: str
+    name: str
+    version: str
+    title: str
+    licence: str
+    default: bool
+    offered: bool
+    fault: str | None
+    document: JsonObject = field(repr=False, compare=False)
+
+
+def model_from(document: object) -> Model:
+    """Return the model that an answer describes; raises UnexpectedAnswer when it is none."""
+    fields = Fields(document, "a model")
+    return Model(
+        task=fields.text("task"),
+        name=fields.text("name"),
+        version=fields.text_or_none("version") or "",
+        title=fields.text_or_none("title") or "",
+        licence=fields.text_or_none("licence") or "",
+        default=fields.boolean_or_none("default") is True,
+        # A server that is older lists what it offers only.
+        offered=fields.boolean_or_none("offered") is not False,
+        fault=fields.text_or_none("fault"),
+        document=fields.document,
+    )

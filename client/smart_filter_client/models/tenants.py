@@ -1,0 +1,95 @@
+"""Keys, tokens, and what a tenant has used."""
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from smart_filter_client.fields import Fields
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What is known of a key after it was shown.
+
+    scopes: any of submit, read, admin.  max_jobs, jobs: of a token, how many it may submit and
+    has submitted.  parent: the key that issued a token.
+    """
+
+    key_id: str
+    tenant: str
+    scopes: tuple[str, ...]
+    created_at: dt.datetime | None
+    expires_at: dt.datetime | None
+    revoked_at: dt.datetime | None
+    parent: str | None
+    max_jobs: int | None
+    jobs: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """A key that was issued now; key: the key itself, shown once.
+
+    It is None when the answer that showed it was lost on its way: revoke it and ask for another.
+    """
+
+    key: str | None = field(repr=False)
+    known: Key
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """How many jobs, of photos with how many megapixels, and how long models ran for them."""
+
+    jobs: int
+    megapixels: float
+    model_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class UsedDay:
+    """What was used on a day in UTC: all of it, and by the states in which jobs ended."""
+
+    day: dt.date
+    whole: Used
+    by_state: Mapping[str, Used]
+
+
+def key_from(document: object) -> Key:
+    """Return the key that an answer describes; raises UnexpectedAnswer when it is none."""
+    fields = Fields(document, "a key")
+    return Key(
+        key_id=fields.text("key_id"),
+        tenant=fields.text("tenant"),
+        scopes=fields.texts("scopes"),
+        created_at=fields.time_or_none("created_at"),
+        expires_at=fields.time_or_none("expires_at"),
+        revoked_at=fields.time_or_none("revoked_at"),
+        parent=fields.text_or_none("parent"),
+        max_jobs=fields.integer_or_none("max_jobs"),
+        jobs=fields.integer_or_none("jobs"),
+    )
+
+
+def new_key_from(document: object) -> NewKey:
+    """Return the new key that an answer shows; raises UnexpectedAnswer when it is none."""
+    fields = Fields(document, "a new key")
+    return NewKey(key=fields.text_or_none("key"), known=key_from(document))
+
+
+def used_day_from(document: object) -> UsedDay:
+    """Return the day that an answer describes; raises UnexpectedAnswer when it is none."""
+    fields = Fields(document, "a day")
+    by_state = {
+        state: _used(Fields(used, "what was used"))
+        for state, used in fields.mapping("by_state").items()
+    }
+    return UsedDay(day=fields.day("day"), whole=_used(fields), by_state=by_state)
+
+
+def _used(fields: Fields) -> Used:
+    return Used(
+        jobs=fields.integer_or_none("jobs") or 0,
+        megapixels=fields.number_or_none("megapixels") or 0.0,
+        model_seconds=fields.number_or_none("model_seconds") or 0.0,
+    )

@@ -1,0 +1,128 @@
+"""Webhooks, their secrets and their deliveries."""
+
+import datetime as dt
+from dataclasses import dataclass, field
+
+from smart_filter_client.fields import Fields
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """An address that is told of jobs' ends.
+
+    disabled: why nothing is sent: `paused` by its owner, `gone` since it answered 410, or None.
+    """
+
+    id: str
+    url: str
+    events: tuple[str, ...]
+    enabled: bool
+    disabled: str | None
+    created_at: dt.datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewWebhook:
+    """A webhook that was made now; secret: `whsec_…`, shown this once."""
+
+    id: str
+    url: str
+    events: tuple[str, ...]
+    secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class NewSecret:
+    """A secret that was drawn now; the one before signs as well until `former_until`."""
+
+    id: str
+    secret: str = field(repr=False)
+    former_until: dt.datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try to deliver: what the receiver answered, or in `error` why there was no answer."""
+
+    at: dt.datetime | None
+    seconds: float | None
+    status: int | None
+    answer: str | None
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """Something that is sent to a webhook; id: what `webhook-id` says.
+
+    state: waiting, sending, succeeded or failed.  url: that the job named, else None.
+    next_at: of one that waits, when it is sent.
+    """
+
+    id: str
+    type: str
+    job_id: str | None
+    url: str | None
+    state: str
+    timestamp: dt.datetime | None
+    next_at: dt.datetime | None
+    attempts: tuple[Attempt, ...]
+
+
+def webhook_from(document: object) -> Webhook:
+    """Return the webhook that an answer describes; raises UnexpectedAnswer when it is none."""
+    fields = Fields(document, "a webhook")
+    return Webhook(
+        id=fields.text("id"),
+        url=fields.text("url"),
+        events=fields.texts("events"),
+        enabled=fields.boolean_or_none("enabled") is not False,
+        disabled=fields.text_or_none("disabled"),
+        created_at=fields.time_or_none("created_at"),
+    )
+
+
+def new_webhook_from(document: object) -> NewWebhook:
+    """Return the new webhook that an answer shows; raises UnexpectedAnswer when it is none."""
+    fields = Fields(document, "a new webhook")
+    return NewWebhook(
+        id=fields.text("id"),
+        url=fields.text("url"),
+        events=fields.texts("events"),
+        secret=fields.text("secret"),
+    )
+
+
+def new_secret_from(document: object) -> NewSecret:
+    """Return the new secret that an answer shows; raises UnexpectedAnswer when it is none."""
+    fields = Fields(document, "a new secret")
+    return NewSecret(
+        id=fields.text("id"),
+        secret=fields.text("secret"),
+        former_until=fields.time_or_none("former_until"),
+    )
+
+
+def delivery_from(document: object) -> Delivery:
+    """Return the delivery that an answer describes; raises UnexpectedAnswer when it is none."""
+    fields = Fields(document, "a delivery")
+    return Delivery(
+        id=fields.text("id"),
+        type=fields.text("type"),
+        job_id=fields.text_or_none("job_id"),
+        url=fields.text_or_none("url"),
+        state=fields.text("state"),
+        timestamp=fields.time_or_none("timestamp"),
+        next_at=fields.time_or_none("next_at"),
+        attempts=tuple(map(_attempt, fields.objects_or_none("attempts") or ())),
+    )
+
+
+def _attempt(fields: Fields) -> Attempt:
+    return Attempt(
+        at=fields.time_or_none("at"),
+        seconds=fields.number_or_none("seconds"),
+        status=fields.integer_or_none("status"),
+        answer=fields.text_or_none("answer"),
+        error=fields.text_or_none("error"),
+    )

@@ -1,0 +1,33 @@
+"""What can be asked of a server: one flow for each method of the clients.
+
+jobs       submit, look at, list, cancel, redrive, derive, delete
+photos     the ways in which a photo is given; uploads straight to the storage
+waiting    until jobs have ended
+following  what happens to a job, as it happens
+outputs    what a job has made
+webhooks   who is told of jobs' ends
+tenants    keys, tokens, usage
+catalogue  models
+"""
+
+from smart_filter_client.operations import (
+    catalogue,
+    following,
+    jobs,
+    outputs,
+    photos,
+    tenants,
+    waiting,
+    webhooks,
+)
+
+__all__ = [
+    "catalogue",
+    "following",
+    "jobs",
+    "outputs",
+    "photos",
+    "tenants",
+    "waiting",
+    "webhooks",
+]

@@ -1,0 +1,198 @@
+"""Jobs: submit, look at, list, cancel, redrive, derive, delete."""
+
+import dataclasses
+import datetime as dt
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from smart_filter_client import exchange
+from smart_filter_client.errors import Gone, NotFound, ServerUnreachable
+from smart_filter_client.flows import Feed, Flow, Server
+from smart_filter_client.models import Job, job_from
+from smart_filter_client.operations import photos
+from smart_filter_client.operations.listing import listed
+from smart_filter_client.operations.photos import Photo, Picture, Upload
+from smart_filter_client.requests import Request, path
+
+FieldValue = str | int | float | bool | Sequence[str]
+Recipe = Mapping[str, FieldValue]
+
+
+def submit(
+    server: Server,
+    photo: Photo,
+    recipe: Recipe | None = None,
+    *,
+    background_file: Picture | None = None,
+    webhook_url: str | None = None,
+    wait: float | None = None,
+    upload: bool | None = None,
+    idempotency_key: str | None = None,
+) -> Flow[Job]:
+    """Send a photo and what is asked for; return the job, which is queued.
+
+    photo: a file, its bytes, something open to be read from, an address (`https://…`) from
+        which the server fetches it, or an Upload.
+    recipe: fields by name, dots included, such as {"background": "auto",
+        "outputs": ["image", "matte"], "metadata.album": "beach"}.
+    background_file: a picture to stand behind the people; it asks for the background `file`
+        unless the recipe names one.  Not beside an address or an Upload.
+    webhook_url: who is told when the job has ended, beside the webhooks.
+    wait: return the job when it is final, or after so many seconds, 60 at most.
+    upload: whether the photo goes past the API straight to the storage; None: when it is large,
+        and the server and its storage can be reached for that.
+    idempotency_key: whoever submits with the same one within a day gets the same job, from
+        another process too; else every call makes a job, however often it had to be sent.
+    Raises OSError when a file cannot be read.
+    """
+    fields = {name: _written(value) for name, value in (recipe or {}).items()}
+    if isinstance(photo, str | Upload):
+        if background_file is not None:
+            raise ValueError("a background_file goes with a photo that is sent along")
+        request = _naming(photo, fields, webhook_url)
+    else:
+        content = yield from photos.held(photo)
+        named = None
+        if background_file is None and upload is not False:
+            named = yield from _uploaded(server, content, is_wanted=upload is True)
+        if named is None:
+            request = yield from _carrying(content, background_file, fields, webhook_url)
+        else:
+            request = _naming(named, fields, webhook_url)
+    return job_from((yield from exchange.post(server, _waiting(request, wait), idempotency_key)))
+
+
+def derive(
+    server: Server,
+    job_id: str,
+    recipe: Recipe | None = None,
+    *,
+    correction_id: str | None = None,
+    wait: float | None = None,
+    idempotency_key: str | None = None,
+) -> Flow[Job]:
+    """Make another picture of a job's photo; what stays the same is not done again.
+
+    recipe: what is to be other than in the job's own recipe.
+    correction_id: what somebody has corrected about the job, to be made use of.
+    """
+    fields = {name: _written(value) for name, value in (recipe or {}).items()}
+    body: dict[str, object] = {"recipe": fields}
+    if correction_id is not None:
+        body["correction_id"] = correction_id
+    request = Request(method="POST", path=path("jobs", job_id, "derive"), json=body)
+    return job_from((yield from exchange.post(server, _waiting(request, wait), idempotency_key)))
+
+
+def job(server: Server, job_id: str) -> Flow[Job]:
+    """Return a job as it is now."""
+    request = Request(method="GET", path=path("jobs", job_id))
+    return job_from((yield from exchange.ask_json(server, request)))
+
+
+def jobs(
+    server: Server,
+    *,
+    state: str | None = None,
+    created_after: dt.datetime | None = None,
+    metadata: Mapping[str, str] | None = None,
+    limit: int | None = None,
+) -> Feed[Job]:
+    """Yield jobs, newest first.
+
+    state, created_after, metadata: only those.  limit: at most so many; None: all there are.
+    """
+    params = {f"metadata.{name}": value for name, value in (metadata or {}).items()}
+    if state is not None:
+        params["state"] = state
+    if created_after is not None:
+        params["created_after"] = created_after.isoformat()
+    yield from listed(server, path("jobs"), job_from, params=params, limit=limit)
+
+
+def cancel(server: Server, job_id: str) -> Flow[Job]:
+    """Withdraw a job; return it as it is then.  Raises Conflict when it has ended."""
+    request = Request(method="POST", path=path("jobs", job_id, "cancel"))
+    return job_from((yield from exchange.post(server, request)))
+
+
+def redrive(server: Server, job_id: str) -> Flow[Job]:
+    """Let a failed job go on from what has succeeded; return it as it is then."""
+    request = Request(method="POST", path=path("jobs", job_id, "redrive"))
+    return job_from((yield from exchange.post(server, request)))
+
+
+def delete(server: Server, job_id: str) -> Flow[None]:
+    """Delete a job, its photo and all that it has made; an unfinished one is canceled first.
+
+    One that is deleted already is no error.
+    """
+    try:
+        yield from exchange.ask(server, Request(method="DELETE", path=path("jobs", job_id)))
+    except Gone:
+        return
+
+
+def _uploaded(server: Server, photo: Path | bytes, *, is_wanted: bool) -> Flow[Upload | None]:
+    """Return a photo's upload; None when it is better sent along."""
+    if is_wanted:
+        return (yield from photos.uploaded(server, photo))
+    size, _ = yield from photos.measured(photo)
+    if size <= photos.LARGE_BYTES:
+        return None
+    try:
+        return (yield from photos.uploaded(server, photo))
+    except (NotFound, ServerUnreachable):
+        # An older server, or one whose storage only it can reach.
+        return None
+
+
+def _naming(
+    photo: str | Upload, fields: Mapping[str, list[str]], webhook_url: str | None
+) -> Request:
+    """Return a submission of a photo that is somewhere else."""
+    if isinstance(photo, Upload):
+        source = {"upload_id": photo.upload_id}
+    elif photo.startswith(("http://", "https://")):
+        source = {"photo_url": photo}
+    else:
+        raise ValueError("a text is a photo's address, http:// or https://; name a file by a Path")
+    body: dict[str, object] = {**source, "recipe": dict(fields)}
+    if webhook_url is not None:
+        body["webhook_url"] = webhook_url
+    return Request(method="POST", path=path("jobs"), json=body)
+
+
+def _carrying(
+    photo: Path | bytes,
+    background_file: Picture | None,
+    fields: Mapping[str, list[str]],
+    webhook_url: str | None,
+) -> Flow[Request]:
+    """Return a submission of a photo that is sent along."""
+    form = dict(fields)
+    parts = {"photo": (yield from photos.contents(photo))}
+    if background_file is not None:
+        background = yield from photos.held(background_file)
+        parts["background_file"] = yield from photos.contents(background)
+        form.setdefault("background", ["file"])
+    if webhook_url is not None:
+        form["webhook_url"] = [webhook_url]
+    return Request(method="POST", path=path("jobs"), fields=form, parts=parts)
+
+
+def _waiting(request: Request, seconds: float | None) -> Request:
+    if seconds is None:
+        return request
+    whole = max(0, math.ceil(seconds))
+    return dataclasses.replace(request, headers={"Prefer": f"wait={whole}"}, patience=whole)
+
+
+def _written(value: FieldValue) -> list[str]:
+    """Return a field's values as a form has them."""
+    if isinstance(value, bool):
+        return ["true" if value else "false"]
+    if isinstance(value, str | int | float):
+        return [str(value)]
+    return list(value)

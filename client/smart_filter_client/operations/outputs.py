@@ -1,0 +1,101 @@
+"""What a job has made."""
+
+import functools
+import os
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+import httpx
+
+from smart_filter_client import exchange
+from smart_filter_client.flows import Close, Do, Flow, Read, Server, Sleep
+from smart_filter_client.requests import Request, path
+
+_OCTETS = "application/octet-stream"
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """An output; media_type: such as `image/jpeg`."""
+
+    media_type: str
+    content: bytes = field(repr=False)
+
+
+def output(server: Server, job_id: str, name: str) -> Flow[Output]:
+    """Return an output of a job, such as `image`, whole."""
+    response = yield from exchange.ask(server, _request(job_id, name))
+    return Output(_media_type(response), response.content)
+
+
+def download(
+    server: Server, job_id: str, name: str, to: Path | Callable[[str], Path]
+) -> Flow[Path]:
+    """Write an output of a job, such as `image`, to a file; return where that is.
+
+    The file appears complete or not at all; the output is never in memory as a whole.
+    to: the file, or what returns it for a media type such as `image/jpeg`.
+    Raises OSError when it cannot be written.
+    """
+    attempt = 0
+    while True:
+        attempt += 1
+        response = yield from exchange.opened(server, _request(job_id, name))
+        place = to if isinstance(to, Path) else to(_media_type(response))
+        try:
+            yield from _save(response, place)
+        except httpx.HTTPError as error:
+            if attempt >= server.attempts:
+                raise exchange.translated(server, _request(job_id, name), error) from error
+        else:
+            return place
+        yield Close(response)
+        yield Sleep(exchange.pause_seconds(server, attempt))
+
+
+def _save(response: httpx.Response, place: Path) -> Flow[None]:
+    writing: _Writing = yield Do(functools.partial(_Writing.begin, place))
+    try:
+        while (piece := (yield Read(response))) is not None:
+            yield Do(functools.partial(writing.file.write, piece))
+        yield Do(writing.finish)
+    finally:
+        writing.end()
+
+
+@dataclass(frozen=True, slots=True)
+class _Writing:
+    """A file that is being written; partial: where, until it is complete."""
+
+    place: Path
+    partial: Path | None
+    file: IO[bytes]
+
+    @classmethod
+    def begin(cls, place: Path) -> "_Writing":
+        if place.exists() and not place.is_file():  # a device or a pipe must not be replaced
+            return cls(place, None, place.open("wb"))
+        partial = place.with_name(f".{place.name[:100]}.{secrets.token_hex(4)}.part")
+        return cls(place, partial, partial.open("xb"))
+
+    def finish(self) -> None:
+        self.file.flush()
+        if self.partial is not None:
+            os.fsync(self.file.fileno())
+            self.partial.replace(self.place)
+
+    def end(self) -> None:
+        self.file.close()
+        if self.partial is not None:
+            self.partial.unlink(missing_ok=True)
+
+
+def _request(job_id: str, name: str) -> Request:
+    return Request(method="GET", path=path("jobs", job_id, "outputs", name))
+
+
+def _media_type(response: httpx.Response) -> str:
+    return str(response.headers.get("Content-Type", _OCTETS))

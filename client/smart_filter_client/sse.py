@@ -1,0 +1,61 @@
+"""Reads server-sent events out of pieces of a stream.
+
+Source: WHATWG HTML, 9.2.5 and 9.2.6.
+"""
+
+import codecs
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One event: its type, its data, and the last id that the stream has told by then."""
+
+    type: str
+    data: str
+    id: str
+
+
+class Parser:
+    """Reads one stream; retry_seconds: after how long to come again, if the stream said so."""
+
+    def __init__(self, last_id: str = "") -> None:
+        self.retry_seconds: float | None = None
+        self._last_id = last_id
+        self._decode = codecs.getincrementaldecoder("utf-8-sig")(errors="replace").decode
+        self._rest = ""
+        self._type = ""
+        self._data: list[str] = []
+
+    def feed(self, piece: bytes) -> Iterator[Message]:
+        """Yield the events that a piece completes."""
+        text = self._rest + self._decode(piece)
+        # A carriage return at the end may be the first half of a line's end.
+        held = "\r" if text.endswith("\r") else ""
+        text = text.removesuffix("\r").replace("\r\n", "\n").replace("\r", "\n")
+        *lines, rest = text.split("\n")
+        self._rest = rest + held
+        for line in lines:
+            if line:
+                self._field(line)
+            elif self._data:
+                yield Message(self._type or "message", "\n".join(self._data), self._last_id)
+                self._type, self._data = "", []
+            else:
+                self._type = ""
+
+    def _field(self, line: str) -> None:
+        name, _, value = line.partition(":")
+        value = value.removeprefix(" ")
+        match name:
+            case "event":
+                self._type = value
+            case "data":
+                self._data.append(value)
+            case "id" if "\0" not in value:
+                self._last_id = value
+            case "retry" if value.isascii() and value.isdigit():
+                self.retry_seconds = int(value) / 1000
+            case _:  # a comment, or of a later version
+                pass

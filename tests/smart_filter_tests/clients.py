@@ -1,0 +1,112 @@
+"""Both clients, asked alike: what one does the other has to do."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+import httpx
+
+from smart_filter_client import AsyncClient, Client
+
+Handler = Callable[[httpx.Request], httpx.Response]
+
+
+@dataclass(slots=True)
+class Asked:
+    """A client whose server is a function, and whose time passes only by sleeping.
+
+    Each call has a client of its own.  pauses: how long it slept, in seconds.
+    """
+
+    handler: Handler
+    is_async: bool
+    url: str = "http://photos.test"
+    attempts: int = 4
+    pauses: list[float] = field(default_factory=list)
+
+    # Any: whatever the method takes and returns, here and below.
+    def do(self, name: str, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        """Return what a method returns."""
+        if not self.is_async:
+            with self._blocking() as client:
+                return getattr(client, name)(*args, **kwargs)
+
+        async def ask() -> object:
+            async with self._awaited() as client:
+                return await getattr(client, name)(*args, **kwargs)
+
+        return anyio.run(ask)
+
+    def all(self, name: str, *args: Any, **kwargs: Any) -> list[Any]:  # noqa: ANN401
+        """Return all that a method yields."""
+        if not self.is_async:
+            with self._blocking() as client:
+                return list(getattr(client, name)(*args, **kwargs))
+
+        async def ask() -> list[Any]:
+            async with self._awaited() as client:
+                return [one async for one in getattr(client, name)(*args, **kwargs)]
+
+        return anyio.run(ask)
+
+    def _blocking(self) -> Client:
+        return Client(
+            self.url,
+            "key-1",
+            attempts=self.attempts,
+            transport=httpx.MockTransport(self.handler),
+            clock=lambda: sum(self.pauses),
+            sleep=self.pauses.append,
+        )
+
+    def _awaited(self) -> AsyncClient:
+        async def sleep(seconds: float) -> None:
+            self.pauses.append(seconds)
+
+        return AsyncClient(
+            self.url,
+            "key-1",
+            attempts=self.attempts,
+            transport=httpx.MockTransport(self.handler),
+            clock=lambda: sum(self.pauses),
+            sleep=sleep,
+        )
+
+
+Asking = Callable[[Handler], Asked]  # gives either client, of a server that is a function
+
+
+class Script:
+    """A server that answers in turn, the last answer for ever; seen: what it was asked."""
+
+    def __init__(self, *answers: httpx.Response | Exception | Handler) -> None:
+        self.seen: list[httpx.Request] = []
+        self._answers = list(answers)
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        request.read()
+        self.seen.append(request)
+        answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        if isinstance(answer, httpx.Response):
+            # A response is read once.
+            return httpx.Response(
+                answer.status_code, headers=answer.headers, content=answer.content
+            )
+        return answer(request)
+
+
+def job_answer(state: str = "succeeded", status: int = 200, **fields: object) -> httpx.Response:
+    """Return an answer that shows a job."""
+    return httpx.Response(status, json={"id": "j1", "state": state, **fields})
+
+
+def problem(status: int, code: str, **headers: str) -> httpx.Response:
+    """Return a problem document; `_` in names of headers stands for a dash."""
+    return httpx.Response(
+        status,
+        json={"code": code, "title": "No", "detail": "not now"},
+        headers={name.replace("_", "-"): value for name, value in headers.items()},
+    )

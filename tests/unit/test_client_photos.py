@@ -1,0 +1,181 @@
+"""The ways in which a photo is given to a client."""
+
+import io
+import json
+from pathlib import Path
+
+import httpx
+import pytest
+
+from smart_filter_client import Upload, errors
+from smart_filter_client.operations import photos
+from smart_filter_tests.clients import Asking, Script, job_answer, problem
+
+LARGE = b"\xff\xd8\xff" + bytes(photos.LARGE_BYTES)
+STORAGE = "https://storage.test/bucket/photo?signature=abc"
+
+
+def a_place() -> httpx.Response:
+    return httpx.Response(
+        201,
+        json={
+            "upload_id": "u1",
+            "put_url": STORAGE,
+            "headers": {"Content-Type": "image/jpeg"},
+            "expires_at": "2031-05-06T07:08:09Z",
+        },
+    )
+
+
+def test_bytes_and_what_is_open_are_sent_alike(asking: Asking) -> None:
+    server = Script(job_answer("queued", 202))
+
+    asking(server).do("submit", b"bytes of a photo")
+    asking(server).do("submit", io.BytesIO(b"bytes of a photo"))
+
+    assert all(b"bytes of a photo" in request.content for request in server.seen)
+
+
+def test_file_is_read_and_its_name_stays_here(asking: Asking) -> None:
+    server = Script(job_answer("queued", 202))
+
+    asking(server).do("submit", Path(__file__), webhook_url="https://example.com/told")
+
+    assert b"its_name_stays_here" in server.seen[0].content
+    assert Path(__file__).name.encode() not in server.seen[0].content
+    assert b"https://example.com/told" in server.seen[0].content
+
+
+def test_file_that_is_not_there_is_an_error_of_the_system(asking: Asking) -> None:
+    server = Script(job_answer("queued", 202))
+
+    with pytest.raises(FileNotFoundError):
+        asking(server).do("submit", Path("/nonexistent/photo.jpg"))
+
+    assert server.seen == []
+
+
+def test_address_is_named_and_fetched_by_the_server(asking: Asking) -> None:
+    server = Script(job_answer("queued", 202))
+
+    asking(server).do(
+        "submit",
+        "https://example.com/photo.jpg",
+        {"segmentation.model": "people", "crop": True},
+        webhook_url="https://example.com/told",
+    )
+
+    assert json.loads(server.seen[0].content) == {
+        "photo_url": "https://example.com/photo.jpg",
+        "recipe": {"segmentation.model": ["people"], "crop": ["true"]},
+        "webhook_url": "https://example.com/told",
+    }
+
+
+def test_text_is_never_taken_for_a_file(asking: Asking) -> None:
+    with pytest.raises(ValueError, match="Path"):
+        asking(Script(job_answer())).do("submit", str(Path(__file__)))
+
+
+def test_upload_goes_to_the_storage_without_the_key(asking: Asking) -> None:
+    server = Script(a_place(), httpx.Response(200))
+
+    upload = asking(server).do("upload", b"\xff\xd8\xff and so on")
+
+    wish, put = server.seen
+    assert json.loads(wish.content) == {"content_type": "image/jpeg", "bytes": 13}
+    assert (put.method, str(put.url)) == ("PUT", STORAGE)
+    assert put.content == b"\xff\xd8\xff and so on"
+    assert put.headers["Content-Type"] == "image/jpeg"
+    assert "Authorization" not in put.headers
+    assert "Idempotency-Key" in wish.headers
+    assert upload.upload_id == "u1"
+
+
+def test_file_is_uploaded_as_a_stream_of_its_length(asking: Asking, tmp_path: Path) -> None:
+    photo = tmp_path / "photo.jpg"
+    photo.write_bytes(LARGE)
+    server = Script(a_place(), httpx.ReadError("cut"), httpx.Response(200), job_answer("queued"))
+
+    asking(server).do("submit", photo, {"background": "keep"})
+
+    _, _, put, submission = server.seen
+    assert put.headers["Content-Length"] == str(len(LARGE))
+    assert "Transfer-Encoding" not in put.headers
+    assert put.content == LARGE
+    assert json.loads(submission.content) == {
+        "upload_id": "u1",
+        "recipe": {"background": ["keep"]},
+    }
+
+
+def test_upload_is_named_by_jobs(asking: Asking) -> None:
+    server = Script(job_answer("queued", 202))
+
+    asking(server).do("submit", Upload("u1", None))
+
+    assert json.loads(server.seen[0].content)["upload_id"] == "u1"
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [[problem(404, "not_found")], [a_place(), *[httpx.ConnectError("refused")] * 4]],
+    ids=["server without uploads", "storage out of reach"],
+)
+def test_large_photo_is_sent_along_where_it_cannot_be_uploaded(
+    asking: Asking, trouble: list[httpx.Response | Exception]
+) -> None:
+    server = Script(*trouble, job_answer("queued", 202))
+
+    asking(server).do("submit", LARGE)
+
+    assert server.seen[-1].url.path == "/v1/jobs"
+    assert LARGE in server.seen[-1].content
+
+
+def test_upload_that_is_asked_for_and_fails_is_told(asking: Asking) -> None:
+    client = asking(Script(a_place(), httpx.ConnectError("refused")))
+
+    with pytest.raises(errors.ServerUnreachable, match=r"no answer from storage\.test") as raised:
+        client.do("submit", b"small", upload=True)
+
+    assert "signature" not in str(raised.value)
+
+
+def test_submission_may_wait_for_the_end(asking: Asking) -> None:
+    server = Script(job_answer("succeeded"))
+
+    job = asking(server).do("submit", b"photo", wait=20)
+
+    assert server.seen[0].headers["Prefer"] == "wait=20"
+    assert server.seen[0].extensions["timeout"]["read"] == 50
+    assert job.succeeded
+
+
+@pytest.mark.parametrize(
+    ("head", "media_type"),
+    [
+        (b"\xff\xd8\xff\xe0", "image/jpeg"),
+        (b"\x89PNG\r\n\x1a\n", "image/png"),
+        (b"RIFF\0\0\0\0WEBPVP8 ", "image/webp"),
+        (b"\0\0\0\x1cftypavif", "image/avif"),
+        (b"\0\0\0\x18ftypheic", "image/heic"),
+        (b"GIF89a", "application/octet-stream"),
+        (b"", "application/octet-stream"),
+    ],
+)
+def test_type_is_told_by_the_first_bytes(head: bytes, media_type: str) -> None:
+    assert photos.media_type(head) == media_type
+
+
+def test_derivation_names_what_is_to_be_other(asking: Asking) -> None:
+    server = Script(job_answer("queued", 202, parent_id="j0"))
+
+    job = asking(server).do("derive", "j0", {"background": "blur:0.5"}, correction_id="c1")
+
+    assert server.seen[0].url.path == "/v1/jobs/j0/derive"
+    assert json.loads(server.seen[0].content) == {
+        "recipe": {"background": ["blur:0.5"]},
+        "correction_id": "c1",
+    }
+    assert job.parent_id == "j0"

@@ -1,0 +1,168 @@
+"""What is asked again, when, and that it is done once."""
+
+import inspect
+
+import httpx
+import pytest
+
+from smart_filter_client import AsyncClient, Client, errors
+from smart_filter_tests.clients import Asking, Script, job_answer, problem
+
+
+def methods(client: Client | AsyncClient) -> dict[str, str]:
+    """Return every method with its parameters."""
+    return {
+        name: str(inspect.signature(method))
+        for name, method in inspect.getmembers(client, callable)
+        if not name.startswith("_") and name not in {"close", "aclose"}
+    }
+
+
+def test_both_clients_have_the_same_methods() -> None:
+    blocking, awaited = methods(Client("http://a.test")), methods(AsyncClient("http://a.test"))
+
+    assert blocking == awaited
+    assert len(blocking) > 25
+
+
+def test_both_clients_name_and_describe_their_methods() -> None:
+    client = Client("http://photos.test")
+
+    assert client.submit.__name__ == "submit"
+    assert (client.submit.__doc__ or "").startswith("Send a photo")
+    assert "server" not in inspect.signature(client.submit).parameters
+    assert inspect.iscoroutinefunction(AsyncClient("http://photos.test").submit)
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        httpx.ConnectError("refused"),
+        httpx.ReadTimeout("slow"),
+        httpx.RemoteProtocolError("cut"),
+        problem(503, "unavailable"),
+        problem(429, "rate_limited", Retry_After="2"),
+        problem(409, "idempotency_in_progress"),
+        httpx.Response(502, text="<html>Bad gateway"),
+    ],
+    ids=lambda one: type(one).__name__ if isinstance(one, Exception) else str(one.status_code),
+)
+def test_submission_is_sent_again_under_the_same_key(
+    asking: Asking, trouble: httpx.Response | Exception
+) -> None:
+    server = Script(trouble, trouble, job_answer("queued", 202))
+
+    job = asking(server).do("submit", b"photo", {"background": "keep"})
+
+    keys = {request.headers["Idempotency-Key"] for request in server.seen}
+    assert job.state == "queued"
+    assert len(server.seen) == 3
+    assert len(keys) == 1
+    assert keys != {""}
+    assert all(b"keep" in request.content for request in server.seen)
+
+
+def test_two_submissions_have_two_keys(asking: Asking) -> None:
+    server = Script(job_answer("queued", 202))
+    client = asking(server)
+
+    client.do("submit", b"photo")
+    client.do("submit", b"photo")
+
+    assert len({request.headers["Idempotency-Key"] for request in server.seen}) == 2
+
+
+def test_own_key_is_used(asking: Asking) -> None:
+    server = Script(job_answer("queued", 202))
+
+    asking(server).do("submit", b"photo", idempotency_key="order-17")
+
+    assert server.seen[0].headers["Idempotency-Key"] == '"order-17"'
+
+
+def test_pauses_grow_at_most_to_their_bounds_and_are_drawn(asking: Asking) -> None:
+    client = asking(Script(httpx.ConnectError("refused")))
+    client.attempts = 8
+
+    with pytest.raises(errors.ServerUnreachable):
+        client.do("job", "j1")
+
+    bounds = [0.5, 1, 2, 4, 8, 8, 8]
+    assert len(client.pauses) == 7
+    assert all(0 <= pause <= most for pause, most in zip(client.pauses, bounds, strict=True))
+    assert len(set(client.pauses)) == 7
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Retry_After": "7"},
+        {
+            "Date": "Fri, 01 Aug 2031 10:00:00 GMT",
+            "Retry_After": "Fri, 01 Aug 2031 10:00:07 GMT",
+        },
+    ],
+    ids=["seconds", "date"],
+)
+def test_nothing_is_asked_before_retry_after(asking: Asking, headers: dict[str, str]) -> None:
+    client = asking(Script(problem(503, "unavailable", **headers), job_answer()))
+
+    client.do("job", "j1")
+
+    assert 7 <= client.pauses[0] <= 7.5
+
+
+def test_long_retry_after_is_told_instead_of_waited_for(asking: Asking) -> None:
+    client = asking(Script(problem(429, "rate_limited", Retry_After="3600")))
+
+    with pytest.raises(errors.TryLater) as raised:
+        client.do("job", "j1")
+
+    assert raised.value.retry_after == 3600
+    assert client.pauses == []
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind"),
+    [
+        (400, "malformed_request", errors.InvalidRequest),
+        (401, "unauthorized", errors.Unauthorized),
+        (403, "scope", errors.Forbidden),
+        (404, "not_found", errors.NotFound),
+        (409, "job_final", errors.Conflict),
+        (410, "job_deleted", errors.Gone),
+        (413, "photo_too_large", errors.PhotoRefused),
+        (415, "unsupported_media", errors.PhotoRefused),
+        (422, "invalid_recipe", errors.InvalidRequest),
+        (500, "internal", errors.ServerFailed),
+        (418, "from_the_future", errors.InvalidRequest),
+    ],
+)
+def test_problem_is_raised_by_its_family_at_once(
+    asking: Asking, status: int, code: str, kind: type[errors.Refused]
+) -> None:
+    server = Script(problem(status, code, X_Request_Id="r-1"))
+
+    with pytest.raises(kind) as raised:
+        asking(server).do("submit", b"photo")
+
+    assert (raised.value.code, raised.value.status) == (code, status)
+    assert (raised.value.detail, raised.value.request_id) == ("not now", "r-1")
+    assert len(server.seen) == 1
+
+
+def test_deletion_whose_answer_was_lost_is_done(asking: Asking) -> None:
+    server = Script(httpx.ReadError("cut"), problem(404, "not_found"))
+
+    asking(server).do("delete_webhook", "w1")
+
+    assert [request.method for request in server.seen] == ["DELETE", "DELETE"]
+
+
+def test_deleting_what_is_not_there_is_told(asking: Asking) -> None:
+    with pytest.raises(errors.NotFound):
+        asking(Script(problem(404, "not_found"))).do("delete_webhook", "w1")
+
+
+def test_job_that_was_deleted_before_is_no_error(asking: Asking) -> None:
+    asking(Script(problem(410, "job_deleted"))).do("delete", "j1")

@@ -1,0 +1,132 @@
+"""Whether what comes to a webhook is genuine, beside the reference implementation."""
+
+import base64
+import datetime as dt
+import json
+
+import pytest
+from standardwebhooks import Webhook, WebhookVerificationError
+
+from smart_filter_client import verify_webhook
+from smart_filter_client.errors import NotGenuine
+
+# Source: Standard Webhooks 1.0.0, its vector.
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+VECTOR_ID = "msg_p5jXN8AQM9LWM0D4loKWxJek"
+VECTOR_TIME = dt.datetime.fromtimestamp(1614265330, dt.UTC)
+VECTOR = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+
+OTHER = "whsec_" + base64.b64encode(bytes(range(32))).decode()
+NOW = dt.datetime.now(dt.UTC)  # the reference verifier knows no other time
+BODY = json.dumps(
+    {
+        "type": "job.succeeded",
+        "timestamp": "2031-05-06T07:08:09Z",
+        "data": {"id": "j1", "state": "succeeded", "faces": {"count": 99, "url": "…"}},
+    }
+).encode()
+
+
+def signed(
+    body: bytes = BODY, *, secret: str = SECRET, at: dt.datetime = NOW, event_id: str = "e1"
+) -> dict[str, str]:
+    """Return what the reference implementation sends."""
+    return {
+        "webhook-id": event_id,
+        "webhook-timestamp": str(int(at.timestamp())),
+        "webhook-signature": Webhook(secret).sign(event_id, at, body.decode()),
+    }
+
+
+def test_vector_of_the_specification_is_genuine() -> None:
+    # It is signed, but its body has no type: nothing of ours.
+    headers = {
+        "webhook-id": VECTOR_ID,
+        "webhook-timestamp": "1614265330",
+        "webhook-signature": VECTOR,
+    }
+
+    with pytest.raises(NotGenuine, match="signed, but no event"):
+        verify_webhook(SECRET, headers, b'{"test": 2432232314}', now=VECTOR_TIME)
+
+
+def test_what_the_reference_signs_is_genuine_and_read() -> None:
+    event = verify_webhook(SECRET, signed(), BODY)
+
+    assert (event.id, event.type) == ("e1", "job.succeeded")
+    assert event.timestamp == dt.datetime(2031, 5, 6, 7, 8, 9, tzinfo=dt.UTC)
+    assert event.job is not None
+    assert event.job.id == "j1"
+    assert event.data["faces"] == {"count": 99, "url": "…"}
+
+
+def test_names_of_headers_are_taken_in_any_case() -> None:
+    headers = {name.title(): value for name, value in signed().items()}
+
+    assert verify_webhook(SECRET, headers, BODY).id == "e1"
+
+
+def test_event_that_is_about_no_job_is_read() -> None:
+    body = b'{"type":"webhook.test","timestamp":"2031-05-06T07:08:09Z","data":{"webhook_id":"w"}}'
+
+    event = verify_webhook(SECRET, signed(body), body)
+
+    assert event.job is None
+    assert event.data == {"webhook_id": "w"}
+
+
+def test_either_of_two_secrets_and_of_two_signatures_will_do() -> None:
+    both = {**signed()}
+    both["webhook-signature"] = f"v1a,AAAA v1,!!! v1 {signed(secret=OTHER)['webhook-signature']} "
+    both["webhook-signature"] += signed()["webhook-signature"]
+
+    assert verify_webhook(SECRET, both, BODY).id == "e1"
+    assert verify_webhook(OTHER, both, BODY).id == "e1"
+    assert verify_webhook([OTHER, SECRET], signed(), BODY).id == "e1"
+
+
+@pytest.mark.parametrize("minutes", [-4.9, 4.9])
+def test_some_minutes_are_within_tolerance(minutes: float) -> None:
+    headers = signed(at=NOW + dt.timedelta(minutes=minutes))
+
+    assert verify_webhook(SECRET, headers, BODY, now=NOW).id == "e1"
+
+
+WRONG: dict[str, tuple[dict[str, str], bytes]] = {
+    "another body": (signed(), BODY + b" "),
+    "another secret": (signed(secret=OTHER), BODY),
+    "another id": (signed() | {"webhook-id": "e2"}, BODY),
+    "another time": (
+        signed() | {"webhook-timestamp": str(int(NOW.timestamp()) + 1)},
+        BODY,
+    ),
+    "too early": (signed(at=NOW - dt.timedelta(minutes=6)), BODY),
+    "too late": (signed(at=NOW + dt.timedelta(minutes=6)), BODY),
+    "no id": (signed() | {"webhook-id": ""}, BODY),
+    "no time": (signed() | {"webhook-timestamp": "soon"}, BODY),
+    "a huge time": (signed() | {"webhook-timestamp": "9" * 30}, BODY),
+    "no signature": (signed() | {"webhook-signature": ""}, BODY),
+    "another scheme": (
+        signed() | {"webhook-signature": signed()["webhook-signature"].replace("v1,", "v2,")},
+        BODY,
+    ),
+    "a short signature": (signed() | {"webhook-signature": "v1,AAAA"}, BODY),
+    "a signature beyond ASCII": (signed() | {"webhook-signature": "v1,é"}, BODY),
+    "no headers": ({}, BODY),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_the_reference_refuses_is_not_genuine(name: str) -> None:
+    headers, body = WRONG[name]
+
+    with pytest.raises((WebhookVerificationError, ValueError, OverflowError)):
+        Webhook(SECRET).verify(body, headers)
+    with pytest.raises(NotGenuine):
+        verify_webhook(SECRET, headers, body)
+
+
+@pytest.mark.parametrize("secret", ["", "whsec_", "whsec_not base64!"])
+def test_what_is_no_secret_is_told(secret: str) -> None:
+    with pytest.raises(ValueError, match="whsec_"):
+        verify_webhook(secret, signed(), BODY)
