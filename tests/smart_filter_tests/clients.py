@@ -16,12 +16,14 @@ Handler = Callable[[httpx.Request], httpx.Response]
 class Asked:
     """A client whose server is a function, and whose time passes only by sleeping.
 
-    Each call has a client of its own.  pauses: how long it slept, in seconds.
+    Each call has a client of its own.  handler: None for a real server, and real time.
+    pauses: how long it slept, in seconds.
     """
 
-    handler: Handler
+    handler: Handler | None
     is_async: bool
     url: str = "http://photos.test"
+    api_key: str = "key-1"
     attempts: int = 4
     pauses: list[float] = field(default_factory=list)
 
@@ -51,9 +53,11 @@ class Asked:
         return anyio.run(ask)
 
     def _blocking(self) -> Client:
+        if self.handler is None:
+            return Client(self.url, self.api_key)
         return Client(
             self.url,
-            "key-1",
+            self.api_key,
             attempts=self.attempts,
             transport=httpx.MockTransport(self.handler),
             clock=lambda: sum(self.pauses),
@@ -61,12 +65,15 @@ class Asked:
         )
 
     def _awaited(self) -> AsyncClient:
+        if self.handler is None:
+            return AsyncClient(self.url, self.api_key)
+
         async def sleep(seconds: float) -> None:
             self.pauses.append(seconds)
 
         return AsyncClient(
             self.url,
-            "key-1",
+            self.api_key,
             attempts=self.attempts,
             transport=httpx.MockTransport(self.handler),
             clock=lambda: sum(self.pauses),

@@ -70,6 +70,7 @@ def test_progress_is_told_when_there_is_some(asking: Asking) -> None:
     asking(server).do("wait", "j1", on_progress=lambda job: seen.append(job.state))
 
     assert seen == ["queued", "running", "failed"]
+    assert "Prefer" not in server.seen[0].headers
     known = [request.headers.get("If-None-Match") for request in server.seen]
     assert known == [None, '"queued"', '"queued"', '"running"']
 

@@ -148,11 +148,13 @@ def _look(waiting: _Waiting) -> Flow[_Look]:
     """Look at the first of those who are left; if it is the only one, for as long as it takes."""
     headers: dict[str, str] = {}
     seconds = 0
-    if len(waiting.left) == 1:
+    # Whoever wants to see progress sees first what there is; the server waits for what is not.
+    sees_progress = waiting.on_progress is not None
+    if len(waiting.left) == 1 and not (sees_progress and waiting.tag is None):
         seconds = int(min(_HELD_SECONDS, waiting.seconds_left()))
         if seconds >= 1:
             headers["Prefer"] = f"wait={seconds}"
-        if waiting.on_progress is not None and waiting.tag is not None:
+        if sees_progress and waiting.tag is not None:
             headers["If-None-Match"] = waiting.tag
     request = Request(
         method="GET", path=path("jobs", waiting.left[0]), headers=headers, patience=seconds

@@ -1,0 +1,234 @@
+"""Both clients against the service: everything that they can ask for."""
+
+import datetime as dt
+import threading
+from pathlib import Path
+
+import pytest
+
+from smart_filter_api.keys import Scope
+from smart_filter_client import errors, verify_webhook
+from smart_filter_shared.ids import Tenant
+from smart_filter_shared.jobs.leases import Failure
+from smart_filter_shared.pipeline import StageName
+from smart_filter_tests.clients import Asked
+from smart_filter_tests.receiving import a_receiver, send_due
+from smart_filter_tests.serving import Api, a_photo
+
+PHOTO = a_photo()
+KEEP = {"background": "keep"}
+IMAGE = b"bytes of a picture" * 10_000
+KEY = "2026-01-01/tests/made/image.png"
+FILE = {
+    "key": KEY,
+    "media_type": "image/png",
+    "width": 4,
+    "height": 4,
+    "format": "png",
+    "bytes": len(IMAGE),
+}
+
+
+@pytest.fixture(params=["blocking", "awaited"])
+def client(request: pytest.FixtureRequest, api: Api) -> Asked:
+    """Either client, with every scope."""
+    is_async = request.param == "awaited"
+    return Asked(None, is_async=is_async, url=api.url, api_key=api.key(*Scope))
+
+
+def finish(api: Api) -> None:
+    """Let the one job there is succeed."""
+    api.bench.store.put(KEY, IMAGE, length=len(IMAGE), media_type="image/png")
+    prepared = {"width": 48, "height": 32, "format": "jpg", "proposals": []}
+    api.finish(StageName.PREPARE, {"facts": prepared, "arrays": {}, "files": {}})
+    composed = {"background": {"kind": "keep", "name": None, "keywords": [], "reason": None}}
+    api.finish(StageName.COMPOSITE, {"facts": composed, "arrays": {}, "files": {"image": FILE}})
+
+
+def fail(api: Api) -> None:
+    """Let the one job there is fail."""
+    failure = Failure("image_unreadable", "It is truncated.", StageName.PREPARE)
+    api.fail(StageName.PREPARE, failure)
+
+
+def test_photo_goes_in_and_its_picture_comes_out(
+    client: Asked, api: Api, tmp_path: Path
+) -> None:
+    photo = tmp_path / "photo.jpg"
+    photo.write_bytes(PHOTO)
+
+    job = client.do("submit", photo, {**KEEP, "metadata.album": "beach"})
+    finish(api)
+    done = client.do("wait", job.id, timeout=10)
+    place = client.do("download", job.id, "image", tmp_path / "out.png")
+
+    assert (job.state, done.state) == ("queued", "succeeded")
+    assert done.recipe["background"] == "keep"
+    assert done.expires_at is not None
+    assert place.read_bytes() == IMAGE
+    output = client.do("output", job.id, "image")
+    assert (output.media_type, output.content) == ("image/png", IMAGE)
+
+
+def test_whoever_waits_is_told_of_the_end_at_once(client: Asked, api: Api) -> None:
+    job = client.do("submit", PHOTO, KEEP)
+    seen: list[str] = []
+
+    def note(one: object) -> None:
+        seen.append(str(getattr(one, "state", None)))
+        if len(seen) == 1:
+            threading.Thread(target=finish, args=[api]).start()
+
+    done = client.do("wait", job.id, 20, note)
+
+    assert done.succeeded
+    assert (seen[0], seen[-1]) == ("queued", "succeeded")
+
+
+def test_events_are_followed_and_gone_on_with(client: Asked, api: Api) -> None:
+    job = client.do("submit", PHOTO, KEEP)
+    finish(api)
+
+    events = client.all("stream", job.id)
+    rest = client.all("stream", job.id, after=events[1].id)
+
+    assert [event.type for event in events] == [
+        "job.queued",
+        "job.running",
+        "job.stage",
+        "job.stage",
+        "job.succeeded",
+    ]
+    assert rest == events[2:]
+    assert client.all("stream", job.id, after=events[-1].id) == []
+
+
+def test_submission_under_one_key_makes_one_job(client: Asked, api: Api) -> None:
+    first, again = (
+        client.do("submit", PHOTO, KEEP, idempotency_key="order-17") for _ in range(2)
+    )
+
+    assert first.id == again.id
+    assert api.leftovers()["jobs"] == 1
+    with pytest.raises(errors.InvalidRequest) as raised:
+        client.do("submit", a_photo(size=(8, 8)), KEEP, idempotency_key="order-17")
+    assert raised.value.code == "idempotency_mismatch"
+
+
+def test_jobs_are_listed_canceled_redriven_and_deleted(client: Asked, api: Api) -> None:
+    red = client.do("submit", PHOTO, {**KEEP, "metadata.colour": "red"})
+    client.do("submit", PHOTO, {**KEEP, "metadata.colour": "blue"})
+    since = red.created_at - dt.timedelta(minutes=1)
+
+    found = client.all("jobs", metadata={"colour": "red"}, created_after=since)
+    canceled = client.do("cancel", red.id)
+
+    assert [job.id for job in found] == [red.id]
+    assert canceled.state == "canceled"
+    assert len(client.all("jobs", limit=1)) == 1
+    with pytest.raises(errors.Conflict) as raised:
+        client.do("cancel", red.id)
+    assert raised.value.code == "job_final"
+    for _ in range(2):
+        client.do("delete", red.id)
+    with pytest.raises(errors.Gone):
+        client.do("job", red.id)
+    fail(api)
+    [failed] = client.all("jobs", state="failed")
+    assert failed.error is not None
+    assert failed.error.code == "image_unreadable"
+    assert client.do("redrive", failed.id).state in {"queued", "running"}
+
+
+def test_refusals_name_the_field(client: Asked) -> None:
+    with pytest.raises(errors.InvalidRequest) as raised:
+        client.do("submit", PHOTO, {"background": "colour:none", "quality": 0})
+
+    assert raised.value.code == "invalid_recipe"
+    assert {one.pointer for one in raised.value.errors} == {"/background", "/quality"}
+    assert raised.value.request_id
+    with pytest.raises(errors.PhotoRefused):
+        client.do("submit", b"no photo")
+
+
+def test_stranger_finds_nothing(client: Asked, api: Api) -> None:
+    job = client.do("submit", PHOTO, KEEP)
+
+    client.api_key = api.key(*Scope, tenant=Tenant("stranger"))
+
+    with pytest.raises(errors.NotFound):
+        client.do("job", job.id)
+    client.api_key = "sf_live_unknown"
+    with pytest.raises(errors.Unauthorized):
+        client.do("job", job.id)
+
+
+def test_webhook_is_told_and_what_it_is_told_is_genuine(client: Asked, api: Api) -> None:
+    with a_receiver() as receiver:
+        made = client.do("create_webhook", receiver.url, ["job.succeeded"])
+        job = client.do("submit", PHOTO, KEEP)
+        finish(api)
+        send_due(api.bench)
+        rotated = client.do("rotate_webhook", made.id)
+        client.do("test_webhook", made.id)
+        send_due(api.bench)
+
+    told, tested = receiver.got
+    event = verify_webhook(made.secret, told.headers, told.body)
+    assert (event.type, event.job.id if event.job else None) == ("job.succeeded", job.id)
+    # Both secrets sign for a day.
+    for secret in (made.secret, rotated.secret):
+        assert verify_webhook(secret, tested.headers, tested.body).type == "webhook.test"
+    with pytest.raises(errors.NotGenuine):
+        verify_webhook(rotated.secret, told.headers, told.body)
+    [test, delivery] = client.all("deliveries", made.id)
+    assert (test.type, test.job_id) == ("webhook.test", None)
+    assert (delivery.id, delivery.job_id) == (event.id, job.id)
+    assert [one.status for one in delivery.attempts] == [204]
+
+
+def test_webhook_is_changed_replayed_and_deleted(client: Asked, api: Api) -> None:
+    made = client.do("create_webhook", "https://example.com/told")
+    client.do("submit", PHOTO, KEEP)
+    finish(api)
+
+    paused = client.do("change_webhook", made.id, enabled=False)
+    client.do("change_webhook", made.id, enabled=True, events=["job.failed"])
+    [failed] = client.all("deliveries", made.id, state="failed")
+    replayed = client.do("replay", made.id, failed.id)
+
+    assert (paused.enabled, paused.disabled) == (False, "paused")
+    assert client.do("webhook", made.id).events == ("job.failed",)
+    assert replayed.state == "waiting"
+    assert client.do("replay_failed", made.id) == 0
+    assert [one.id for one in client.do("webhooks")] == [made.id]
+    client.do("delete_webhook", made.id)
+    assert client.do("webhooks") == []
+
+
+def test_keys_and_tokens_are_issued_listed_and_revoked(client: Asked, api: Api) -> None:
+    issued = client.do("issue_key", ["read"], expires_in_seconds=3600)
+    token = client.do("issue_token", max_jobs=1)
+    device = Asked(None, is_async=client.is_async, url=api.url, api_key=token.key)
+
+    device.do("submit", PHOTO, KEEP)
+    with pytest.raises(errors.Forbidden):
+        device.do("submit", PHOTO, KEEP)
+    client.do("revoke_key", issued.known.key_id)
+
+    assert issued.known.expires_at is not None
+    assert token.key not in repr(token)
+    known = {key.key_id: key for key in client.all("keys")}
+    assert known[issued.known.key_id].revoked_at is not None
+    assert known[token.known.key_id].jobs == 1
+
+
+def test_usage_and_models_are_told(client: Asked, api: Api) -> None:
+    client.do("submit", PHOTO, KEEP)
+    finish(api)
+    today = dt.datetime.now(dt.UTC).date()
+
+    days = client.do("usage", today - dt.timedelta(1), today + dt.timedelta(1))
+
+    assert all(day.whole.jobs == 1 and "succeeded" in day.by_state for day in days)
+    assert {model.task for model in client.do("models")} >= {"segmentation", "face"}
