@@ -41,8 +41,10 @@ def finish(api: Api) -> None:
     api.bench.store.put(KEY, IMAGE, length=len(IMAGE), media_type="image/png")
     prepared = {"width": 48, "height": 32, "format": "jpg", "proposals": []}
     api.finish(StageName.PREPARE, {"facts": prepared, "arrays": {}, "files": {}})
-    composed = {"background": {"kind": "keep", "name": None, "keywords": [], "reason": None}}
-    api.finish(StageName.COMPOSITE, {"facts": composed, "arrays": {}, "files": {"image": FILE}})
+    kept = {"kind": "keep", "name": None, "keywords": list[str](), "reason": None}
+    api.finish(
+        StageName.COMPOSITE, {"facts": {"background": kept}, "arrays": {}, "files": {"image": FILE}}
+    )
 
 
 def fail(api: Api) -> None:
@@ -51,9 +53,7 @@ def fail(api: Api) -> None:
     api.fail(StageName.PREPARE, failure)
 
 
-def test_photo_goes_in_and_its_picture_comes_out(
-    client: Asked, api: Api, tmp_path: Path
-) -> None:
+def test_photo_goes_in_and_its_picture_comes_out(client: Asked, api: Api, tmp_path: Path) -> None:
     photo = tmp_path / "photo.jpg"
     photo.write_bytes(PHOTO)
 
@@ -104,9 +104,7 @@ def test_events_are_followed_and_gone_on_with(client: Asked, api: Api) -> None:
 
 
 def test_submission_under_one_key_makes_one_job(client: Asked, api: Api) -> None:
-    first, again = (
-        client.do("submit", PHOTO, KEEP, idempotency_key="order-17") for _ in range(2)
-    )
+    first, again = (client.do("submit", PHOTO, KEEP, idempotency_key="order-17") for _ in range(2))
 
     assert first.id == again.id
     assert api.leftovers()["jobs"] == 1

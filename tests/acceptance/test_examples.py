@@ -1,0 +1,99 @@
+"""The examples as their readers run them: own processes, a real service, real packages."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+import smart_filter_client
+from smart_filter_deploy.cli import program
+from smart_filter_deploy.embedded.children import Command
+from smart_filter_tests.running import ENGINE, KEY, PHOTO, Running
+
+EXAMPLES = Path(__file__).parents[2] / "deploy" / "examples"
+CLIENT = Path(smart_filter_client.__file__).parents[1]
+PATIENCE_SECONDS = 60
+# What npm says when it cannot reach its registry, as opposed to not liking what it gets.
+_NO_REGISTRY = ("ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ETIMEDOUT", "ECONNRESET")
+
+
+@pytest.fixture(scope="module")
+def sending_stack(running_stack: Running) -> Running:
+    """A whole stack that sends webhooks too."""
+    sender = Command(name="sender", argv=program.command("sender"), env=ENGINE)
+    running_stack.stack.start(sender)
+    return running_stack
+
+
+def run(arguments: list[str], here: Path, environment: Mapping[str, str]) -> str:
+    """Run a program to its end; return what it says."""
+    ended = subprocess.run(
+        arguments,
+        cwd=here,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE_SECONDS,
+    )
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
+
+
+def server_of(stack: Running) -> dict[str, str]:
+    return {"SMART_FILTER_URL": str(stack.client.base_url), "SMART_FILTER_API_KEY": KEY}
+
+
+def test_node_example_submits_verifies_and_fetches(sending_stack: Running, tmp_path: Path) -> None:
+    if shutil.which("node") is None or shutil.which("npm") is None:
+        pytest.skip("there is no Node here")
+    here = tmp_path / "node"
+    shutil.copytree(EXAMPLES / "node", here, ignore=shutil.ignore_patterns("node_modules"))
+    installed = subprocess.run(
+        ["npm", "ci"], cwd=here, capture_output=True, text=True, check=False, timeout=60
+    )
+    if any(word in installed.stderr for word in _NO_REGISTRY):
+        pytest.skip("npm cannot reach its registry")
+    assert installed.returncode == 0, installed.stderr
+
+    said = run(["node", "example.js", str(PHOTO), "out.png"], here, server_of(sending_stack))
+
+    told = json.loads(said)
+    assert (told["type"], told["order"]) == ("job.succeeded", "17")
+    assert sending_stack.job(told["id"])["state"] == "succeeded"
+    with Image.open(here / "out.png") as picture:
+        assert picture.mode == "RGBA"
+    assert sending_stack.client.get("/v1/webhooks").json()["items"] == []
+
+
+def test_python_example_puts_photos_through_at_once(sending_stack: Running, tmp_path: Path) -> None:
+    photos = [tmp_path / f"{name}-photo.png" for name in "ab"]
+    for photo in photos:
+        shutil.copy(PHOTO, photo)
+    environment = {**server_of(sending_stack), "PYTHONPATH": str(CLIENT)}
+
+    said = run(
+        [sys.executable, str(EXAMPLES / "python" / "example.py"), "."]
+        + [str(photo) for photo in photos],
+        tmp_path,
+        environment,
+    )
+
+    told = [json.loads(line) for line in said.splitlines()]
+    assert [one["type"] for one in told] == ["job.succeeded"] * 2
+    assert {one["picture"] for one in told} == {"a-photo.png", "b-photo.png"}
+    assert sending_stack.client.get("/v1/webhooks").json()["items"] == []
+
+
+def test_lock_of_the_node_example_names_no_host() -> None:
+    lock = (EXAMPLES / "node" / "package-lock.json").read_text()
+
+    packages = json.loads(lock)["packages"]
+    assert "://" not in lock
+    assert all("integrity" in one for name, one in packages.items() if name)
