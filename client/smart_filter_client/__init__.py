@@ -20,9 +20,20 @@ errors                 what is raised: ServerUnreachable, Refused with the serve
 
 from smart_filter_client.async_client import AsyncClient
 from smart_filter_client.client import Client
-from smart_filter_client.models import Event, Job
+from smart_filter_client.models import Batch, Event, Job
+from smart_filter_client.operations.batches import Item
 from smart_filter_client.operations.outputs import Output
 from smart_filter_client.operations.photos import Upload
 from smart_filter_client.verifying import verify_webhook
 
-__all__ = ["AsyncClient", "Client", "Event", "Job", "Output", "Upload", "verify_webhook"]
+__all__ = [
+    "AsyncClient",
+    "Batch",
+    "Client",
+    "Event",
+    "Item",
+    "Job",
+    "Output",
+    "Upload",
+    "verify_webhook",
+]

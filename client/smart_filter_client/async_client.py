@@ -66,6 +66,14 @@ class AsyncClient:
     finished = Listing(operations.waiting.finished)
     stream = Listing(operations.following.stream)
 
+    submit_batch = Operation(operations.batches.submit_batch)
+    batch = Operation(operations.batches.batch)
+    batches = Listing(operations.batches.batches)
+    wait_batch = Operation(operations.waiting.wait_batch)
+    stream_batch = Listing(operations.following.stream_batch)
+    cancel_batch = Operation(operations.batches.cancel_batch)
+    delete_batch = Operation(operations.batches.delete_batch)
+
     output = Operation(operations.outputs.output)
     download = Operation(operations.outputs.download)
 

@@ -40,6 +40,10 @@ class Fields:
         """Return a number, or None."""
         return _number(self.document.get(name))
 
+    def integer(self, name: str) -> int:
+        """Return an integer."""
+        return self._required(name, self.integer_or_none(name))
+
     def integer_or_none(self, name: str) -> int | None:
         """Return an integer, or None."""
         value = self.document.get(name)

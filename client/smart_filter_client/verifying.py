@@ -33,7 +33,8 @@ def verify_webhook(
     tolerance: how far its time may be from `now`, by default this machine's, so that a request
         that somebody has kept is of no use later.
     Keep `id` of the last days: the same event may come more than once.
-    Raises NotGenuine; ValueError for what is no secret.
+    Raises NotGenuine; UnexpectedAnswer for what is, but tells nothing that can be read;
+    ValueError for what is no secret.
     """
     secrets = [_key(one) for one in ([secret] if isinstance(secret, str) else secret)]
     told = {name.lower(): value for name, value in headers.items()}
@@ -50,8 +51,8 @@ def verify_webhook(
         raise NotGenuine("no signature is of this secret and body")
     try:
         return event_from(json.loads(body), event_id)
-    except (ValueError, UnexpectedAnswer) as error:
-        raise NotGenuine(f"signed, but no event: {error}") from error
+    except ValueError as error:
+        raise UnexpectedAnswer(f"a webhook's body is not JSON ({error})") from error
 
 
 def _check_time(text: str, tolerance: dt.timedelta, now: dt.datetime) -> None:

@@ -37,7 +37,7 @@ def test_programs_of_the_guide_run_in_order(
     for program in programs:
         # Blank lines above, so that a traceback names the guide's own line.
         above = "\n" * (guide[: program.start(1)].count("\n"))
-        exec(compile(above + program[1], GUIDE, "exec"), known)  # noqa: S102  # that is the test
+        exec(compile(above + program[1], GUIDE, "exec"), known)  # that is the test
 
     said = capsys.readouterr().out
     assert len(programs) == guide.count("```python") > 8

@@ -3,14 +3,15 @@
 Fields that a newer server adds are not an error; those that an older one lacks read as
 None or empty. `document` keeps an answer whole, as it came.
 
-jobs                 photos on their way
-faces, printability  what was found out about them
-events               what happened to a job
-webhooks             who is told of it, and what came of that
-tenants              keys, tokens, usage
-catalogue            the models that a server knows
+jobs, batches  photos on their way
+faces          what was found out about the people in them
+events         what happened to a job or a batch
+webhooks       who is told of it, and what came of that
+tenants        keys, tokens, usage
+catalogue      the models that a server knows
 """
 
+from smart_filter_client.models.batches import Album, Batch, BatchItem, batch_from
 from smart_filter_client.models.catalogue import Model, model_from
 from smart_filter_client.models.events import FINAL_EVENTS, Event, event_from
 from smart_filter_client.models.faces import Eyes, Face, Rating, Smile
@@ -27,7 +28,6 @@ from smart_filter_client.models.jobs import (
     Stage,
     job_from,
 )
-from smart_filter_client.models.printability import Part, Printability
 from smart_filter_client.models.tenants import Key, NewKey, Used, UsedDay
 from smart_filter_client.models.webhooks import (
     Attempt,
@@ -36,12 +36,16 @@ from smart_filter_client.models.webhooks import (
     NewWebhook,
     Webhook,
 )
+from smart_filter_client.printability import Part, Printability
 
 __all__ = [
     "FINAL_EVENTS",
     "FINAL_STATES",
+    "Album",
     "Attempt",
     "Background",
+    "Batch",
+    "BatchItem",
     "Candidate",
     "Delivery",
     "Event",
@@ -66,6 +70,7 @@ __all__ = [
     "Used",
     "UsedDay",
     "Webhook",
+    "batch_from",
     "event_from",
     "job_from",
     "model_from",

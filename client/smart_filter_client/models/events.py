@@ -1,13 +1,15 @@
-"""What happened to a job, as streams and webhooks tell it."""
+"""What happened to a job or a batch, as streams and webhooks tell it."""
 
 import datetime as dt
 from dataclasses import dataclass, field
 
 from smart_filter_client.fields import Fields, JsonObject
+from smart_filter_client.models.batches import Batch, batch_from
 from smart_filter_client.models.jobs import Job, job_from
 
 FINAL_EVENTS = frozenset({"job.succeeded", "job.failed", "job.canceled", "batch.finished"})
 _JOBS = "job."
+_BATCHES = "batch."
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +19,8 @@ class Event:
     id: of a stream what `after` takes; of a webhook its `webhook-id`, the same however often it
         is sent.
     type: such as `job.succeeded`; the contract lists them.
-    job: as it was when this was told; None of an event that is not about a job.
+    job, batch: as it was when this was told; None of an event that is not about one.  The webhook
+        of a crowd has a count and a link in place of faces and rating, which are None then.
     data: what was told, as it came.
     """
 
@@ -25,6 +28,7 @@ class Event:
     type: str
     timestamp: dt.datetime | None
     job: Job | None
+    batch: Batch | None
     data: JsonObject = field(repr=False, compare=False)
 
     @property
@@ -41,7 +45,7 @@ def event_from(document: object, event_id: str) -> Event:
         id=event_id,
         type=kind,
         timestamp=fields.time_or_none("timestamp"),
-        # The webhook of a crowd has a count where a job has its faces.
         job=job_from(data) if kind.startswith(_JOBS) else None,
+        batch=batch_from(data) if kind.startswith(_BATCHES) else None,
         data=data,
     )

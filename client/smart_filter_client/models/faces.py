@@ -71,7 +71,8 @@ def face_from(fields: Fields) -> Face:
 
 def rating_from(fields: Fields | None) -> Rating | None:
     """Return the rating that an object describes, if there is one; raises UnexpectedAnswer."""
-    if fields is None:
+    # The webhook of a crowd has a link in place of the terms.
+    if fields is None or fields.number_or_none("avg_smiling_score") is None:
         return None
     return Rating(
         score=fields.number("score"),

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from smart_filter_client.fields import Fields, JsonObject
 from smart_filter_client.models.faces import Face, Rating, face_from, rating_from
-from smart_filter_client.models.printability import Printability, printability_from
+from smart_filter_client.printability import Printability, printability_from
 
 FINAL_STATES = frozenset({"succeeded", "failed", "canceled"})
 
@@ -187,7 +187,7 @@ def job_from(document: object) -> Job:
         filters=tuple(_filtered(one) for one in fields.objects_or_none("filters") or ()),
         stages=tuple(_stage(stage) for stage in fields.objects_or_none("stages") or ()),
         outputs=fields.texts_by_name("outputs"),
-        error=_failure(fields.object_or_none("error")),
+        error=failure_from(fields.object_or_none("error")),
         document=fields.document,
         parent_id=fields.text_or_none("parent_id"),
         expires_at=fields.time_or_none("expires_at"),
@@ -195,6 +195,18 @@ def job_from(document: object) -> Job:
         queue=_queue(fields.object_or_none("queue")),
         degraded=fields.texts("degraded"),
         frame=_frame(fields.object_or_none("frame")),
+    )
+
+
+def failure_from(fields: Fields | None) -> Failure | None:
+    """Return why something failed, if it did."""
+    if fields is None:
+        return None
+    return Failure(
+        code=fields.text_or_none("code") or "internal",
+        title=fields.text_or_none("title") or "",
+        detail=fields.text_or_none("detail") or "",
+        stage=fields.text_or_none("stage"),
     )
 
 
@@ -269,15 +281,4 @@ def _frame(fields: Fields | None) -> Frame | None:
         left=fields.number("left"),
         top=fields.number("top"),
         foreground=fields.numbers("foreground") or None,
-    )
-
-
-def _failure(fields: Fields | None) -> Failure | None:
-    if fields is None:
-        return None
-    return Failure(
-        code=fields.text_or_none("code") or "internal",
-        title=fields.text_or_none("title") or "",
-        detail=fields.text_or_none("detail") or "",
-        stage=fields.text_or_none("stage"),
     )

@@ -1,6 +1,7 @@
 """What can be asked of a server: one flow for each method of the clients.
 
 jobs       submit, look at, list, cancel, redrive, derive, delete
+batches    many photos in one submission, albums
 photos     the ways in which a photo is given; uploads straight to the storage
 waiting    until jobs have ended
 following  what happens to a job, as it happens
@@ -11,6 +12,7 @@ catalogue  models
 """
 
 from smart_filter_client.operations import (
+    batches,
     catalogue,
     following,
     jobs,
@@ -22,6 +24,7 @@ from smart_filter_client.operations import (
 )
 
 __all__ = [
+    "batches",
     "catalogue",
     "following",
     "jobs",

@@ -1,4 +1,4 @@
-"""Follows what happens to a job, as it happens."""
+"""Follows what happens to a job, or a batch, as it happens."""
 
 import json
 
@@ -21,11 +21,20 @@ def stream(server: Server, job_id: str, after: str | None = None) -> Feed[Event]
     A connection that breaks is made again, and goes on behind the last event: none is missed,
     none comes twice.  after: the id of an event behind which to begin.
     """
+    yield from _stream(server, path("jobs", job_id, "events"), after)
+
+
+def stream_batch(server: Server, batch_id: str, after: str | None = None) -> Feed[Event]:
+    """Yield what happens to a batch as a whole, as `stream` does for a job."""
+    yield from _stream(server, path("batches", batch_id, "events"), after)
+
+
+def _stream(server: Server, place: str, after: str | None) -> Feed[Event]:
     last_id = after or ""
     failed = 0
     while True:
         headers = {"Accept": _MEDIA_TYPE} | ({"Last-Event-ID": last_id} if last_id else {})
-        request = Request(method="GET", path=path("jobs", job_id, "events"), headers=headers)
+        request = Request(method="GET", path=place, headers=headers)
         response = yield from exchange.opened(server, request)
         if response.status_code == httpx.codes.NO_CONTENT:
             return

@@ -1,9 +1,7 @@
 """Jobs: submit, look at, list, cancel, redrive, derive, delete."""
 
-import dataclasses
 import datetime as dt
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from smart_filter_client import exchange
@@ -13,10 +11,8 @@ from smart_filter_client.models import Job, job_from
 from smart_filter_client.operations import photos
 from smart_filter_client.operations.listing import listed
 from smart_filter_client.operations.photos import Photo, Picture, Upload
+from smart_filter_client.operations.recipes import Recipe, waiting, written
 from smart_filter_client.requests import Request, path
-
-FieldValue = str | int | float | bool | Sequence[str]
-Recipe = Mapping[str, FieldValue]
 
 
 def submit(
@@ -46,7 +42,7 @@ def submit(
         another process too; else every call makes a job, however often it had to be sent.
     Raises OSError when a file cannot be read.
     """
-    fields = {name: _written(value) for name, value in (recipe or {}).items()}
+    fields = written(recipe)
     if isinstance(photo, str | Upload):
         if background_file is not None:
             raise ValueError("a background_file goes with a photo that is sent along")
@@ -60,7 +56,7 @@ def submit(
             request = yield from _carrying(content, background_file, fields, webhook_url)
         else:
             request = _naming(named, fields, webhook_url)
-    return job_from((yield from exchange.post(server, _waiting(request, wait), idempotency_key)))
+    return job_from((yield from exchange.post(server, waiting(request, wait), idempotency_key)))
 
 
 def derive(
@@ -77,12 +73,12 @@ def derive(
     recipe: what is to be other than in the job's own recipe.
     correction_id: what somebody has corrected about the job, to be made use of.
     """
-    fields = {name: _written(value) for name, value in (recipe or {}).items()}
+    fields = written(recipe)
     body: dict[str, object] = {"recipe": fields}
     if correction_id is not None:
         body["correction_id"] = correction_id
     request = Request(method="POST", path=path("jobs", job_id, "derive"), json=body)
-    return job_from((yield from exchange.post(server, _waiting(request, wait), idempotency_key)))
+    return job_from((yield from exchange.post(server, waiting(request, wait), idempotency_key)))
 
 
 def job(server: Server, job_id: str) -> Flow[Job]:
@@ -152,13 +148,7 @@ def _naming(
     photo: str | Upload, fields: Mapping[str, list[str]], webhook_url: str | None
 ) -> Request:
     """Return a submission of a photo that is somewhere else."""
-    if isinstance(photo, Upload):
-        source = {"upload_id": photo.upload_id}
-    elif photo.startswith(("http://", "https://")):
-        source = {"photo_url": photo}
-    else:
-        raise ValueError("a text is a photo's address, http:// or https://; name a file by a Path")
-    body: dict[str, object] = {**source, "recipe": dict(fields)}
+    body: dict[str, object] = {**photos.named(photo), "recipe": dict(fields)}
     if webhook_url is not None:
         body["webhook_url"] = webhook_url
     return Request(method="POST", path=path("jobs"), json=body)
@@ -180,19 +170,3 @@ def _carrying(
     if webhook_url is not None:
         form["webhook_url"] = [webhook_url]
     return Request(method="POST", path=path("jobs"), fields=form, parts=parts)
-
-
-def _waiting(request: Request, seconds: float | None) -> Request:
-    if seconds is None:
-        return request
-    whole = max(0, math.ceil(seconds))
-    return dataclasses.replace(request, headers={"Prefer": f"wait={whole}"}, patience=whole)
-
-
-def _written(value: FieldValue) -> list[str]:
-    """Return a field's values as a form has them."""
-    if isinstance(value, bool):
-        return ["true" if value else "false"]
-    if isinstance(value, str | int | float):
-        return [str(value)]
-    return list(value)

@@ -67,6 +67,15 @@ def uploaded(server: Server, photo: Path | bytes) -> Flow[Upload]:
     return Upload(fields.text("upload_id"), fields.time_or_none("expires_at"))
 
 
+def named(photo: str | Upload) -> dict[str, str]:
+    """Return how JSON names a photo that is somewhere else.  Raises ValueError for other texts."""
+    if isinstance(photo, Upload):
+        return {"upload_id": photo.upload_id}
+    if photo.startswith(("http://", "https://")):
+        return {"photo_url": photo}
+    raise ValueError("a text is a photo's address, http:// or https://; name a file by a Path")
+
+
 def held(photo: Picture) -> Flow[Path | bytes]:
     """Return a photo as what can be sent more than once."""
     if isinstance(photo, Path | bytes):

@@ -1,4 +1,4 @@
-"""Waits until jobs have ended.
+"""Waits until jobs, or a batch, have ended.
 
 One job is waited for with `Prefer: wait`: the server answers when it has ended, or, where the
 caller wants to see progress, whenever it is not any more what it was. Several jobs, and one on
@@ -8,13 +8,14 @@ a server that does not wait, are looked at: often at first and then less often.
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 import httpx
 
 from smart_filter_client import exchange
 from smart_filter_client.errors import NotFinishedInTime, ServerUnreachable, TryLater
 from smart_filter_client.flows import Feed, Flow, Item, Server, Sleep
-from smart_filter_client.models import FINAL_STATES, Job, job_from
+from smart_filter_client.models import FINAL_STATES, Batch, Job, batch_from, job_from
 from smart_filter_client.requests import Request, path
 
 # A small photo takes about 0.2 s, so the first looks cost it little; a long wait costs the
@@ -31,64 +32,81 @@ _AWAY_SECONDS = 15.0
 _HELD_SECONDS = 25
 _APPLIED = "Preference-Applied"
 
-OnProgress = Callable[[Job], None]
+T = TypeVar("T", Job, Batch)
+OnProgress = Callable[[T], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind(Generic[T]):
+    """What is waited for: where it lies on the server, and how it is read."""
+
+    folder: str
+    read: Callable[[object], T]
+
+
+_JOBS = _Kind("jobs", job_from)
+_BATCHES = _Kind("batches", batch_from)
 
 
 def wait(
     server: Server,
     job_id: str,
     timeout: float | None = None,
-    on_progress: OnProgress | None = None,
+    on_progress: OnProgress[Job] | None = None,
 ) -> Flow[Job]:
     """Return a job when it is final.
 
     timeout: seconds, None for ever.  on_progress: called with the job whenever it is looked at.
     A server that is away for some seconds meanwhile is waited for.  Raises NotFinishedInTime.
     """
-    return (yield from _next(_Waiting.begin(server, [job_id], timeout, on_progress)))
+    return (yield from _next(_begin(server, _JOBS, [job_id], timeout, on_progress)))
 
 
 def finished(
     server: Server,
     job_ids: Sequence[str],
     timeout: float | None = None,
-    on_progress: OnProgress | None = None,
+    on_progress: OnProgress[Job] | None = None,
 ) -> Feed[Job]:
     """Yield each of the jobs when it is final, whichever is first.
 
     A server that is away for some seconds meanwhile is waited for.
     Raises NotFinishedInTime for those that are left when `timeout` seconds are over.
     """
-    waiting = _Waiting.begin(server, job_ids, timeout, on_progress)
+    waiting = _begin(server, _JOBS, job_ids, timeout, on_progress)
     while waiting.left:
         yield Item((yield from _next(waiting)))
         waiting.last_heard = server.clock()  # whoever took it may have been long about it
 
 
+def wait_batch(
+    server: Server,
+    batch_id: str,
+    timeout: float | None = None,
+    on_progress: OnProgress[Batch] | None = None,
+) -> Flow[Batch]:
+    """Return a batch when none of its photos is on its way any more.
+
+    timeout: seconds, None for ever.  on_progress: called with the batch whenever it is looked at.
+    Raises NotFinishedInTime.
+    """
+    return (yield from _next(_begin(server, _BATCHES, [batch_id], timeout, on_progress)))
+
+
 @dataclass(slots=True)
-class _Waiting:
+class _Waiting(Generic[T]):
     """Who is waited for, and what is known of them; times on the server's clock."""
 
     server: Server
+    kind: _Kind[T]
     left: deque[str]
     timeout: float | None
-    on_progress: OnProgress | None
+    on_progress: OnProgress[T] | None
     started: float
     last_heard: float
     pause: float = FIRST_PAUSE_SECONDS
     ending: set[str] = field(default_factory=set)
     tag: str | None = None  # of the one that is left, as it was last seen
-
-    @classmethod
-    def begin(
-        cls,
-        server: Server,
-        job_ids: Sequence[str],
-        timeout: float | None,
-        on_progress: OnProgress | None,
-    ) -> "_Waiting":
-        now = server.clock()
-        return cls(server, deque(job_ids), timeout, on_progress, started=now, last_heard=now)
 
     def seconds_left(self) -> float:
         if self.timeout is None:
@@ -97,15 +115,26 @@ class _Waiting:
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
-    """What one look tells: the job, None while it is what it was; whether the server waited."""
+class _Look(Generic[T]):
+    """What one look tells: what is there, None while it is what it was; was the look held."""
 
-    job: Job | None
+    found: T | None
     was_held: bool
 
 
-def _next(waiting: _Waiting) -> Flow[Job]:
-    """Return the next of the jobs that is final; it is not waited for any more."""
+def _begin(
+    server: Server,
+    kind: _Kind[T],
+    ids: Sequence[str],
+    timeout: float | None,
+    on_progress: OnProgress[T] | None,
+) -> _Waiting[T]:
+    now = server.clock()
+    return _Waiting(server, kind, deque(ids), timeout, on_progress, started=now, last_heard=now)
+
+
+def _next(waiting: _Waiting[T]) -> Flow[T]:
+    """Return the next of those that is final; it is not waited for any more."""
     while True:
         was_held = False
         asked_pause = 0.0
@@ -113,8 +142,8 @@ def _next(waiting: _Waiting) -> Flow[Job]:
             for _ in range(min(_LOOKS_A_ROUND, len(waiting.left))):
                 look = yield from _look(waiting)
                 was_held = look.was_held
-                if look.job is not None and _took_note(waiting, look.job):
-                    return look.job
+                if look.found is not None and _took_note(waiting, look.found):
+                    return look.found
         except (ServerUnreachable, TryLater) as error:
             asked_pause = getattr(error, "retry_after", None) or 0.0
             if waiting.server.clock() - waiting.last_heard > _AWAY_SECONDS:
@@ -128,23 +157,23 @@ def _next(waiting: _Waiting) -> Flow[Job]:
         waiting.pause = min(LONGEST_PAUSE_SECONDS, waiting.pause * _PAUSE_GROWTH)
 
 
-def _took_note(waiting: _Waiting, job: Job) -> bool:
-    """Remember what a job is by now; return whether it is final."""
+def _took_note(waiting: _Waiting[T], found: T) -> bool:
+    """Remember what something is by now; return whether it is final."""
     if waiting.on_progress is not None:
-        waiting.on_progress(job)
-    if job.is_final:
+        waiting.on_progress(found)
+    if found.is_final:
         waiting.left.popleft()
         waiting.pause = FIRST_PAUSE_SECONDS
         waiting.tag = None
         return True
     waiting.left.rotate(-1)
-    if job.id not in waiting.ending and _is_ending(job):
-        waiting.ending.add(job.id)
+    if found.id not in waiting.ending and _is_ending(found):
+        waiting.ending.add(found.id)
         waiting.pause = FIRST_PAUSE_SECONDS
     return False
 
 
-def _look(waiting: _Waiting) -> Flow[_Look]:
+def _look(waiting: _Waiting[T]) -> Flow[_Look[T]]:
     """Look at the first of those who are left; if it is the only one, for as long as it takes."""
     headers: dict[str, str] = {}
     seconds = 0
@@ -157,7 +186,10 @@ def _look(waiting: _Waiting) -> Flow[_Look]:
         if sees_progress and waiting.tag is not None:
             headers["If-None-Match"] = waiting.tag
     request = Request(
-        method="GET", path=path("jobs", waiting.left[0]), headers=headers, patience=seconds
+        method="GET",
+        path=path(waiting.kind.folder, waiting.left[0]),
+        headers=headers,
+        patience=seconds,
     )
     # Patience of its own: what the waiting does when the server is away is its caller's.
     response = yield from exchange.ask(waiting.server, request, attempts=1)
@@ -166,9 +198,11 @@ def _look(waiting: _Waiting) -> Flow[_Look]:
     if response.status_code == httpx.codes.NOT_MODIFIED:
         return _Look(None, was_held)
     waiting.tag = response.headers.get("ETag") if len(waiting.left) == 1 else None
-    return _Look(job_from(exchange.document(waiting.server, response)), was_held)
+    return _Look(waiting.kind.read(exchange.document(waiting.server, response)), was_held)
 
 
-def _is_ending(job: Job) -> bool:
-    left = [stage for stage in job.stages if stage.state not in FINAL_STATES]
+def _is_ending(found: Job | Batch) -> bool:
+    if isinstance(found, Batch):
+        return False
+    left = [stage for stage in found.stages if stage.state not in FINAL_STATES]
     return len(left) == 1 and left[0].state == "running"

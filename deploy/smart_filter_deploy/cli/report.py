@@ -16,9 +16,9 @@ from smart_filter_client.models import (
     Filtered,
     Job,
     Picture,
-    Printability,
     Rating,
 )
+from smart_filter_client.printability import Printability
 from smart_filter_deploy.cli.outcome import Outcome
 
 STATE_STYLES = {
