@@ -46,7 +46,7 @@ def built(
     api_key: sent to the server alone.  seconds: how long one step may take.
     Raises OSError when the length of a file cannot be told.
     """
-    headers = dict(request.headers)
+    headers = httpx.Headers(request.headers)  # which the server may have named in any case
     if api_key and request.is_for_server:
         headers["Authorization"] = f"Bearer {api_key}"
     if request.file is not None:
