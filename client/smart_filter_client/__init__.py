@@ -20,7 +20,7 @@ errors                 what is raised: ServerUnreachable, Refused with the serve
 
 from smart_filter_client.async_client import AsyncClient
 from smart_filter_client.client import Client
-from smart_filter_client.models import Batch, Event, Job
+from smart_filter_client.models import Batch, Event, FaceLabel, Job, Stroke
 from smart_filter_client.operations.batches import Item
 from smart_filter_client.operations.outputs import Output
 from smart_filter_client.operations.photos import Upload
@@ -31,9 +31,11 @@ __all__ = [
     "Batch",
     "Client",
     "Event",
+    "FaceLabel",
     "Item",
     "Job",
     "Output",
+    "Stroke",
     "Upload",
     "verify_webhook",
 ]

@@ -66,6 +66,10 @@ class AsyncClient:
     finished = Listing(operations.waiting.finished)
     stream = Listing(operations.following.stream)
 
+    correct_matte = Operation(operations.corrections.correct_matte)
+    correct_faces = Operation(operations.corrections.correct_faces)
+    corrections = Operation(operations.corrections.corrections)
+
     submit_batch = Operation(operations.batches.submit_batch)
     batch = Operation(operations.batches.batch)
     batches = Listing(operations.batches.batches)

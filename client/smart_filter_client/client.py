@@ -72,6 +72,10 @@ class Client:
     finished = Listing(operations.waiting.finished)
     stream = Listing(operations.following.stream)
 
+    correct_matte = Operation(operations.corrections.correct_matte)
+    correct_faces = Operation(operations.corrections.correct_faces)
+    corrections = Operation(operations.corrections.corrections)
+
     submit_batch = Operation(operations.batches.submit_batch)
     batch = Operation(operations.batches.batch)
     batches = Listing(operations.batches.batches)

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from smart_filter_client import Upload, errors
+from smart_filter_client import FaceLabel, Stroke, Upload, errors
 from smart_filter_client.operations import photos
 from smart_filter_tests.clients import Asking, Script, job_answer, problem
 
@@ -179,3 +179,32 @@ def test_derivation_names_what_is_to_be_other(asking: Asking) -> None:
         "correction_id": "c1",
     }
     assert job.parent_id == "j0"
+
+
+def test_corrections_are_sent_as_masks_strokes_and_labels(asking: Asking) -> None:
+    kept = {"id": "c1", "job_id": "j1", "kind": "matte", "consent": True}
+    listed = {"items": [kept], "next_cursor": None}
+    server = Script(*[httpx.Response(201, json=kept)] * 3, httpx.Response(200, json=listed))
+    client = asking(server)
+
+    client.do("correct_matte", "j1", mask=b"a png", consent=True)
+    client.do("correct_matte", "j1", strokes=[Stroke([(1, 2), (3, 4)], 5, keep=False)])
+    client.do("correct_faces", "j1", [FaceLabel(1, smile="huge"), FaceLabel(2, left_open=False)])
+
+    matte = {"kind": "matte", "stage": "segmentation"}
+    assert [json.loads(one.content) for one in server.seen] == [
+        {**matte, "mask": "YSBwbmc=", "consent": True},
+        {
+            **matte,
+            "strokes": [{"points": [[1, 2], [3, 4]], "width": 5, "keep": False}],
+            "consent": False,
+        },
+        {
+            "kind": "label",
+            "stage": "smile",
+            "label": {"faces": [{"number": 1, "smile": "huge"}, {"number": 2, "left_open": False}]},
+            "consent": False,
+        },
+    ]
+    assert {one.url.path for one in server.seen} == {"/v1/jobs/j1/corrections"}
+    assert [one.consent for one in client.do("corrections", "j1")] == [True]

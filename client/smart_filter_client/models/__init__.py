@@ -5,6 +5,7 @@ None or empty. `document` keeps an answer whole, as it came.
 
 jobs, batches  photos on their way
 faces          what was found out about the people in them
+corrections    what somebody says is right of that
 events         what happened to a job or a batch
 webhooks       who is told of it, and what came of that
 tenants        keys, tokens, usage
@@ -13,6 +14,7 @@ catalogue      the models that a server knows
 
 from smart_filter_client.models.batches import Album, Batch, BatchItem, batch_from
 from smart_filter_client.models.catalogue import Model, model_from
+from smart_filter_client.models.corrections import Correction, FaceLabel, Stroke
 from smart_filter_client.models.events import FINAL_EVENTS, Event, event_from
 from smart_filter_client.models.faces import Eyes, Face, Rating, Smile
 from smart_filter_client.models.jobs import (
@@ -47,10 +49,12 @@ __all__ = [
     "Batch",
     "BatchItem",
     "Candidate",
+    "Correction",
     "Delivery",
     "Event",
     "Eyes",
     "Face",
+    "FaceLabel",
     "Failure",
     "Filtered",
     "Frame",
@@ -67,6 +71,7 @@ __all__ = [
     "Rating",
     "Smile",
     "Stage",
+    "Stroke",
     "Used",
     "UsedDay",
     "Webhook",

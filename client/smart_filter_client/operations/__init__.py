@@ -1,19 +1,21 @@
 """What can be asked of a server: one flow for each method of the clients.
 
-jobs       submit, look at, list, cancel, redrive, derive, delete
-batches    many photos in one submission, albums
-photos     the ways in which a photo is given; uploads straight to the storage
-waiting    until jobs have ended
-following  what happens to a job, as it happens
-outputs    what a job has made
-webhooks   who is told of jobs' ends
-tenants    keys, tokens, usage
-catalogue  models
+jobs         submit, look at, list, cancel, redrive, derive, delete
+batches      many photos in one submission, albums
+corrections  what somebody says is right of a job's results
+photos       the ways in which a photo is given; uploads straight to the storage
+waiting      until jobs have ended
+following    what happens to a job, as it happens
+outputs      what a job has made
+webhooks     who is told of jobs' ends
+tenants      keys, tokens, usage
+catalogue    models
 """
 
 from smart_filter_client.operations import (
     batches,
     catalogue,
+    corrections,
     following,
     jobs,
     outputs,
@@ -26,6 +28,7 @@ from smart_filter_client.operations import (
 __all__ = [
     "batches",
     "catalogue",
+    "corrections",
     "following",
     "jobs",
     "outputs",

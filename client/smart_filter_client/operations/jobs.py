@@ -65,20 +65,22 @@ def derive(
     recipe: Recipe | None = None,
     *,
     correction_id: str | None = None,
-    wait: float | None = None,
+    webhook_url: str | None = None,
     idempotency_key: str | None = None,
 ) -> Flow[Job]:
     """Make another picture of a job's photo; what stays the same is not done again.
 
     recipe: what is to be other than in the job's own recipe.
-    correction_id: what somebody has corrected about the job, to be made use of.
+    correction_id: a correction of the job that is to be applied.
+    webhook_url, idempotency_key: as for `submit`.
     """
-    fields = written(recipe)
-    body: dict[str, object] = {"recipe": fields}
+    body: dict[str, object] = {"recipe": written(recipe)}
     if correction_id is not None:
         body["correction_id"] = correction_id
+    if webhook_url is not None:
+        body["webhook_url"] = webhook_url
     request = Request(method="POST", path=path("jobs", job_id, "derive"), json=body)
-    return job_from((yield from exchange.post(server, waiting(request, wait), idempotency_key)))
+    return job_from((yield from exchange.post(server, request, idempotency_key)))
 
 
 def job(server: Server, job_id: str) -> Flow[Job]:

@@ -1,0 +1,63 @@
+"""Corrections: what somebody says is right of a job's results."""
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from smart_filter_client.fields import Fields, JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class Stroke:
+    """A line that somebody drew, as x, y in pixels of the upright photo.
+
+    keep: whether what it covers is people.
+    """
+
+    points: Sequence[tuple[float, float]]
+    width: float
+    keep: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FaceLabel:
+    """What is right of one face; what is None stays as the models saw it.
+
+    number: as a job's `faces` are listed, 1 the first.  smile: none, mild, moderate or huge.
+    """
+
+    number: int
+    smile: str | None = None
+    left_open: bool | None = None
+    right_open: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """A correction that is kept; `derive` applies it.
+
+    kind: matte or label.  consent: whether it may be kept as training material.
+    expires_at: when it goes; None when it is kept with consent.
+    """
+
+    id: str
+    job_id: str
+    kind: str
+    consent: bool
+    created_at: dt.datetime | None
+    expires_at: dt.datetime | None
+    document: JsonObject = field(repr=False, compare=False)
+
+
+def correction_from(document: object) -> Correction:
+    """Return the correction that an answer describes; raises UnexpectedAnswer when it is none."""
+    fields = Fields(document, "a correction")
+    return Correction(
+        id=fields.text("id"),
+        job_id=fields.text("job_id"),
+        kind=fields.text("kind"),
+        consent=fields.boolean_or_none("consent") is True,
+        created_at=fields.time_or_none("created_at"),
+        expires_at=fields.time_or_none("expires_at"),
+        document=fields.document,
+    )
