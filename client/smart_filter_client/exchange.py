@@ -60,8 +60,13 @@ def post(server: Server, request: Request, key: str | None = None) -> Flow[objec
 
 
 def once(request: Request, key: str | None = None) -> Request:
-    """Return a request with an Idempotency-Key."""
-    headers = {**request.headers, IDEMPOTENCY_KEY: f'"{key or uuid.uuid4().hex}"'}
+    """Return a request with an Idempotency-Key.  Raises ValueError for what none can be."""
+    text = key or uuid.uuid4().hex
+    if not (text.isascii() and text.isprintable()):
+        raise ValueError(f"{text!r} is no Idempotency-Key: printable ASCII is")
+    # A string of structured fields.  Source: RFC 8941, 3.3.3.
+    quoted = text.replace("\\", "\\\\").replace('"', '\\"')
+    headers = {**request.headers, IDEMPOTENCY_KEY: f'"{quoted}"'}
     return dataclasses.replace(request, headers=headers)
 
 
@@ -102,13 +107,21 @@ def _asked(server: Server, effect: Send | Open, attempts: int) -> Flow[httpx.Res
         else:
             if response.is_success or response.status_code == httpx.codes.NOT_MODIFIED:
                 return response
-            failure = answers.refusal(response)
+            failure = _refusal(effect.request, response)
             if effect.request.method == "DELETE" and attempt > 1 and _is_gone(failure):
                 return response  # the answer that said so was lost
         pause = _pause_after(server, failure, attempt) if attempt < attempts else None
         if pause is None:
             raise failure from cause
         yield Sleep(pause)
+
+
+def _refusal(request: Request, response: httpx.Response) -> Error:
+    failure = answers.refusal(response)
+    if isinstance(failure, UnexpectedAnswer) and not request.is_for_server:
+        host = httpx.URL(request.path).host
+        return UnexpectedAnswer(f"{host} does not take the upload: HTTP {response.status_code}")
+    return failure
 
 
 def _pause_after(server: Server, failure: Error, attempt: int) -> float | None:

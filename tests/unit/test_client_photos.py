@@ -142,6 +142,15 @@ def test_upload_that_is_asked_for_and_fails_is_told(asking: Asking) -> None:
     assert "signature" not in str(raised.value)
 
 
+def test_storage_that_refuses_is_told_without_its_link(asking: Asking) -> None:
+    client = asking(Script(a_place(), httpx.Response(403, text="<Error>AccessDenied</Error>")))
+
+    with pytest.raises(errors.UnexpectedAnswer) as raised:
+        client.do("upload", b"photo")
+
+    assert str(raised.value) == "storage.test does not take the upload: HTTP 403"
+
+
 def test_submission_may_wait_for_the_end(asking: Asking) -> None:
     server = Script(job_answer("succeeded"))
 

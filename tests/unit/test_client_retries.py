@@ -75,9 +75,14 @@ def test_two_submissions_have_two_keys(asking: Asking) -> None:
 def test_own_key_is_used(asking: Asking) -> None:
     server = Script(job_answer("queued", 202))
 
-    asking(server).do("submit", b"photo", idempotency_key="order-17")
+    asking(server).do("submit", b"photo", idempotency_key='order "17"')
 
-    assert server.seen[0].headers["Idempotency-Key"] == '"order-17"'
+    assert server.seen[0].headers["Idempotency-Key"] == r'"order \"17\""'
+
+
+def test_what_cannot_be_a_key_is_told(asking: Asking) -> None:
+    with pytest.raises(ValueError, match="Idempotency-Key"):
+        asking(Script(job_answer())).do("submit", b"photo", idempotency_key="Ä\n")
 
 
 def test_pauses_grow_at_most_to_their_bounds_and_are_drawn(asking: Asking) -> None:
