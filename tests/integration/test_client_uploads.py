@@ -32,7 +32,10 @@ def a_large_photo() -> bytes:
 def test_upload_is_named_by_several_jobs(client: Asked, api: Api) -> None:
     upload = client.do("upload", a_photo())
 
-    jobs = [client.do("submit", upload, KEEP) for _ in range(2)]
+    jobs = [
+        client.do("submit", upload, KEEP),
+        client.do("submit", upload, background_file=a_photo()),
+    ]
 
     assert len({job.id for job in jobs}) == 2
     assert upload.expires_at is not None

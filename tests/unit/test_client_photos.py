@@ -72,6 +72,25 @@ def test_address_is_named_and_fetched_by_the_server(asking: Asking) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("photo", "field"),
+    [
+        ("https://example.com/photo.jpg", b'name="photo_url"\r\n\r\nhttps://example.com/photo.jpg'),
+        (Upload("u1", None), b'name="upload_id"\r\n\r\nu1'),
+    ],
+)
+def test_background_is_sent_along_with_a_photo_that_is_elsewhere(
+    asking: Asking, photo: str | Upload, field: bytes
+) -> None:
+    server = Script(job_answer("queued", 202))
+
+    asking(server).do("submit", photo, background_file=b"a beach")
+
+    assert field in server.seen[0].content
+    assert b"a beach" in server.seen[0].content
+    assert b'name="photo"' not in server.seen[0].content
+
+
 def test_text_is_never_taken_for_a_file(asking: Asking) -> None:
     with pytest.raises(ValueError, match="Path"):
         asking(Script(job_answer())).do("submit", str(Path(__file__)))

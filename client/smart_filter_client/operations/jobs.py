@@ -33,7 +33,7 @@ def submit(
     recipe: fields by name, dots included, such as {"background": "auto",
         "outputs": ["image", "matte"], "metadata.album": "beach"}.
     background_file: a picture to stand behind the people; it asks for the background `file`
-        unless the recipe names one.  Not beside an address or an Upload.
+        unless the recipe names one.
     webhook_url: who is told when the job has ended, beside the webhooks.
     wait: return the job when it is final, or after so many seconds, 60 at most.
     upload: whether the photo goes past the API straight to the storage; None: when it is large,
@@ -43,19 +43,15 @@ def submit(
     Raises OSError when a file cannot be read.
     """
     fields = written(recipe)
-    if isinstance(photo, str | Upload):
-        if background_file is not None:
-            raise ValueError("a background_file goes with a photo that is sent along")
-        request = _naming(photo, fields, webhook_url)
+    if not isinstance(photo, str | Upload):
+        photo = yield from _placed(server, photo, upload=upload)
+    if background_file is None and isinstance(photo, str | Upload):
+        body: dict[str, object] = {**photos.named(photo), "recipe": fields}
+        if webhook_url is not None:
+            body["webhook_url"] = webhook_url
+        request = Request(method="POST", path=path("jobs"), json=body)
     else:
-        content = yield from photos.held(photo)
-        named = None
-        if background_file is None and upload is not False:
-            named = yield from _uploaded(server, content, is_wanted=upload is True)
-        if named is None:
-            request = yield from _carrying(content, background_file, fields, webhook_url)
-        else:
-            request = _naming(named, fields, webhook_url)
+        request = yield from _form(photo, background_file, fields, webhook_url)
     return job_from((yield from exchange.post(server, waiting(request, wait), idempotency_key)))
 
 
@@ -132,39 +128,33 @@ def delete(server: Server, job_id: str) -> Flow[None]:
         return
 
 
-def _uploaded(server: Server, photo: Path | bytes, *, is_wanted: bool) -> Flow[Upload | None]:
-    """Return a photo's upload; None when it is better sent along."""
-    if is_wanted:
-        return (yield from photos.uploaded(server, photo))
-    size, _ = yield from photos.measured(photo)
-    if size <= photos.LARGE_BYTES:
-        return None
-    try:
-        return (yield from photos.uploaded(server, photo))
-    except (NotFound, ServerUnreachable):
-        # An older server, or one whose storage only it can reach.
-        return None
+def _placed(server: Server, photo: Picture, *, upload: bool | None) -> Flow[Path | bytes | Upload]:
+    """Return a photo's upload, or the photo when it is better sent along."""
+    content = yield from photos.held(photo)
+    if upload:
+        return (yield from photos.uploaded(server, content))
+    size, _ = yield from photos.measured(content)
+    if upload is None and size > photos.LARGE_BYTES:
+        try:
+            return (yield from photos.uploaded(server, content))
+        except (NotFound, ServerUnreachable):
+            # An older server, or one whose storage only it can reach.
+            return content
+    return content
 
 
-def _naming(
-    photo: str | Upload, fields: Mapping[str, list[str]], webhook_url: str | None
-) -> Request:
-    """Return a submission of a photo that is somewhere else."""
-    body: dict[str, object] = {**photos.named(photo), "recipe": dict(fields)}
-    if webhook_url is not None:
-        body["webhook_url"] = webhook_url
-    return Request(method="POST", path=path("jobs"), json=body)
-
-
-def _carrying(
-    photo: Path | bytes,
+def _form(
+    photo: Path | bytes | str | Upload,
     background_file: Picture | None,
     fields: Mapping[str, list[str]],
     webhook_url: str | None,
 ) -> Flow[Request]:
-    """Return a submission of a photo that is sent along."""
-    form = dict(fields)
-    parts = {"photo": (yield from photos.contents(photo))}
+    """Return a submission with whatever is sent along."""
+    form, parts = dict(fields), {}
+    if isinstance(photo, str | Upload):
+        form |= {name: [value] for name, value in photos.named(photo).items()}
+    else:
+        parts["photo"] = yield from photos.contents(photo)
     if background_file is not None:
         background = yield from photos.held(background_file)
         parts["background_file"] = yield from photos.contents(background)
