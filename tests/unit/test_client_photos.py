@@ -152,6 +152,15 @@ def test_large_photo_is_sent_along_where_it_cannot_be_uploaded(
     assert LARGE in server.seen[-1].content
 
 
+def test_large_photo_under_a_key_of_the_caller_is_the_same_each_time(asking: Asking) -> None:
+    server = Script(job_answer("queued", 202))
+
+    asking(server).do("submit", LARGE, idempotency_key="order-17")
+
+    assert [request.url.path for request in server.seen] == ["/v1/jobs"]
+    assert LARGE in server.seen[0].content
+
+
 def test_upload_that_is_asked_for_and_fails_is_told(asking: Asking) -> None:
     client = asking(Script(a_place(), httpx.ConnectError("refused")))
 

@@ -40,6 +40,7 @@ def submit_batch(
         are few and small; else each is uploaded, one after the other: whoever wants that done at
         once calls `upload` for each, and names the Uploads here.
     best: the photos are an album: they are ranked, and only so many of them are composed.
+    idempotency_key: as for `submit`; of large photos name Uploads then, for each upload is another.
     What is wrong with one photo is told at its item, and the others run.
     Raises OSError when a file cannot be read.
     """

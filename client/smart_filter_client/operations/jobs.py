@@ -37,13 +37,16 @@ def submit(
     webhook_url: who is told when the job has ended, beside the webhooks.
     wait: return the job when it is final, or after so many seconds, 60 at most.
     upload: whether the photo goes past the API straight to the storage; None: when it is large,
-        and the server and its storage can be reached for that.
+        and the server and its storage can be reached for that. Not under an idempotency_key of
+        your own: each upload is another, so that the same request would not be the same.
     idempotency_key: whoever submits with the same one within a day gets the same job, from
         another process too; else every call makes a job, however often it had to be sent.
     Raises OSError when a file cannot be read.
     """
     fields = written(recipe)
     if not isinstance(photo, str | Upload):
+        if upload is None and idempotency_key is not None:
+            upload = False
         photo = yield from _placed(server, photo, upload=upload)
     if background_file is None and isinstance(photo, str | Upload):
         body: dict[str, object] = {**photos.named(photo), "recipe": fields}
