@@ -138,8 +138,12 @@ def test_upload_is_named_by_jobs(asking: Asking) -> None:
 
 @pytest.mark.parametrize(
     "trouble",
-    [[problem(404, "not_found")], [a_place(), *[httpx.ConnectError("refused")] * 4]],
-    ids=["server without uploads", "storage out of reach"],
+    [
+        [problem(404, "not_found")],
+        [problem(403, "scope")],
+        [a_place(), *[httpx.ConnectError("refused")] * 4],
+    ],
+    ids=["server without uploads", "token of a device", "storage out of reach"],
 )
 def test_large_photo_is_sent_along_where_it_cannot_be_uploaded(
     asking: Asking, trouble: list[httpx.Response | Exception]

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from smart_filter_client import exchange
-from smart_filter_client.errors import Gone, NotFound, ServerUnreachable
+from smart_filter_client.errors import Forbidden, Gone, NotFound, ServerUnreachable
 from smart_filter_client.flows import Feed, Flow, Server
 from smart_filter_client.models import Job, job_from
 from smart_filter_client.operations import photos
@@ -140,8 +140,8 @@ def _placed(server: Server, photo: Picture, *, upload: bool | None) -> Flow[Path
     if upload is None and size > photos.LARGE_BYTES:
         try:
             return (yield from photos.uploaded(server, content))
-        except (NotFound, ServerUnreachable):
-            # An older server, or one whose storage only it can reach.
+        except (Forbidden, NotFound, ServerUnreachable):
+            # A device's token, an older server, or one whose storage only it can reach.
             return content
     return content
 
