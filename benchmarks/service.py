@@ -98,10 +98,14 @@ def up(data: Path) -> Iterator[Service]:
 
 
 def _environment() -> dict[str, str]:
-    """Return ours without settings, which would make the service another one."""
-    return {
+    """Return ours without settings, which would make the service another one.
+
+    Photos that come again are worked on again: that is what is measured.
+    """
+    ours = {
         name: value for name, value in os.environ.items() if not name.startswith("SMART_FILTER_")
     }
+    return {**ours, "SMART_FILTER_REMEMBER": "false"}
 
 
 def _command_line(pid: int) -> str:

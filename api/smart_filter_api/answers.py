@@ -56,6 +56,7 @@ def job(row: JobRow, keeping: Keeping) -> JobAnswer:
     return JobAnswer(
         id=row.id,
         state=row.state,
+        parent_id=row.parent_id,
         created_at=row.created_at,
         finished_at=row.finished_at,
         expires_at=_expires_at(row, keeping),

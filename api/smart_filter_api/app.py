@@ -14,6 +14,7 @@ from smart_filter_api.removebg import route as removebg
 from smart_filter_api.routes import (
     backgrounds,
     deliveries,
+    deriving,
     filters,
     health,
     jobs,
@@ -54,7 +55,7 @@ def create(settings: Settings) -> FastAPI:
     app.add_middleware(Envelope, latencies=app.state.latencies)
     cross_origin.install(app, settings.browser.cors_origins)
     for resource in (
-        *(jobs, outputs, models, backgrounds, filters, webhooks, deliveries),
+        *(jobs, deriving, outputs, models, backgrounds, filters, webhooks, deliveries),
         *(uploads, keys, session, tenants, usage, removebg, health, metrics),
     ):
         app.include_router(resource.router)

@@ -95,6 +95,7 @@ class Services:
     jobs_in_all: how many jobs may be unfinished; unfinished: how many are.
     lifetimes: of browsers' sessions.  session_secure: whether these are for https alone.
     removebg_seconds: how long a client of remove.bg waits for its picture.
+    remember: whether a photo that comes again is met with what was made of it.
     """
 
     database: AsyncEngine
@@ -122,6 +123,7 @@ class Services:
     lifetimes: Lifetimes
     session_secure: bool
     removebg_seconds: float
+    remember: bool
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
@@ -228,6 +230,7 @@ async def opened(settings: Settings) -> AsyncIterator[Services]:
         ),
         session_secure=settings.browser.session_secure,
         removebg_seconds=settings.removebg.seconds,
+        remember=settings.engine.remember,
     )
     try:
         async with anyio.create_task_group() as beside:

@@ -1,8 +1,9 @@
 """Small JSON documents as bodies, bounded as they arrive."""
 
 import json
-from typing import Any, Final, TypeVar
+from typing import IO, Any, Final, TypeVar
 
+import anyio.to_thread
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
 from python_multipart.multipart import parse_options_header
@@ -23,14 +24,30 @@ async def read(request: Request) -> bytes:
 
     Raises MalformedRequest when it is too large, or called anything but JSON.
     """
-    if parse_options_header(request.headers.get("content-type"))[0] != b"application/json":
-        raise MalformedRequest("send a document with Content-Type: application/json")
+    _refuse_other_types(request)
     body = bytearray()
     async for piece in in_time(request.stream(), seconds=_SILENT_SECONDS):
         body += piece
         if len(body) > MOST_BYTES:
             raise MalformedRequest(f"the document is larger than {MOST_BYTES} bytes")
     return bytes(body)
+
+
+async def read_large(request: Request, file: IO[bytes], *, most: int) -> None:
+    """Take the body of a request into a file, as `read` does into memory."""
+    _refuse_other_types(request)
+    length = 0
+    async for piece in in_time(request.stream(), seconds=_SILENT_SECONDS):
+        length += len(piece)
+        if length > most:
+            raise MalformedRequest(f"the document is larger than {most} bytes")
+        await anyio.to_thread.run_sync(file.write, piece)
+    file.seek(0)
+
+
+def _refuse_other_types(request: Request) -> None:
+    if parse_options_header(request.headers.get("content-type"))[0] != b"application/json":
+        raise MalformedRequest("send a document with Content-Type: application/json")
 
 
 def parse(kind: type[Document], body: bytes) -> Document:
@@ -56,6 +73,7 @@ def parse(kind: type[Document], body: bytes) -> Document:
 
 
 def described(kind: type[BaseModel]) -> dict[str, Any]:  # OpenAPI's own type
-    """Return OpenAPI's description of a body."""
+    """Return OpenAPI's description of a body; what it refers to, openapi.py adds."""
     schema = kind.model_json_schema(ref_template=_REFERENCE)
+    schema.pop("$defs", None)
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}

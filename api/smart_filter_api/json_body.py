@@ -110,6 +110,16 @@ def as_form(recipe: object) -> dict[str, list[str]]:
     return _Fields().read(recipe)
 
 
+def named_in(recipe: Mapping[str, object]) -> list[str]:
+    """Return the names that a recipe as JSON gives, with dots, those that are null too."""
+    return [name for name, _ in _flat(recipe, "", 0)]
+
+
+def object_of(body: bytes) -> dict[str, Any]:
+    """Return the object that a body is.  Raises MalformedRequest."""
+    return _document(body)
+
+
 def _document(body: bytes) -> dict[str, Any]:
     try:
         document = json.loads(body, object_pairs_hook=_object, parse_constant=_refuse)

@@ -9,6 +9,7 @@ from pydantic.json_schema import models_json_schema
 from smart_filter_api.multipart import MAX_PHOTO_BYTES, PICTURES
 from smart_filter_api.photo_header import MAX_PIXELS, PhotoFormat
 from smart_filter_api.problems import Problem
+from smart_filter_api.schemas.deriving import CorrectionRequest
 from smart_filter_api.schemas.jobs import EventAnswer
 from smart_filter_shared import signing, web_address
 from smart_filter_shared.filters import FILTERS
@@ -228,7 +229,11 @@ def schema(app: FastAPI) -> Schema:
     schemas.pop("HTTPValidationError", None)
     schemas.pop("ValidationError", None)
     _, problem = models_json_schema(
-        [(Problem, "serialization"), (EventAnswer, "serialization")],
+        [
+            (Problem, "serialization"),
+            (EventAnswer, "serialization"),
+            (CorrectionRequest, "validation"),
+        ],
         ref_template="#/components/schemas/{model}",
     )
     schemas.update(problem["$defs"])

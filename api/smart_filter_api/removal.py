@@ -28,8 +28,8 @@ async def remove(
     """
     # Shielded: a client that leaves meanwhile does not keep what it has deleted.
     with contextlib.suppress(TryAgain), anyio.move_on_after(_PATIENCE_SECONDS, shield=True):
-        await anyio.to_thread.run_sync(
-            _remove_objects,
+        stored = await anyio.to_thread.run_sync(
+            _remove_marked,
             services.storage,
             [artifact.key for artifact in marked],
             keys.job(tenant, job_id),
@@ -37,10 +37,17 @@ async def remove(
         )
         async with services.transaction() as connection:
             await connection.run_sync(retention.forget, marked)
+            # What other jobs use by now, rows name.
+            unnamed = await connection.run_sync(retention.unnamed, stored)
+        await anyio.to_thread.run_sync(_remove, services.storage, unnamed, abandon_on_cancel=True)
 
 
-def _remove_objects(storage: ObjectStore, named: Sequence[str], prefix: str) -> None:
-    for key in named:
+def _remove_marked(storage: ObjectStore, marked: Sequence[str], prefix: str) -> list[str]:
+    """Remove objects; return the keys of others that begin so."""
+    _remove(storage, marked)
+    return [stored.key for stored in storage.stored(f"{prefix}/")]
+
+
+def _remove(storage: ObjectStore, objects: Sequence[str]) -> None:
+    for key in objects:
         storage.remove(key)
-    for stored in list(storage.stored(f"{prefix}/")):
-        storage.remove(stored.key)

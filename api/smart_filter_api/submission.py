@@ -2,7 +2,7 @@
 
 import contextlib
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import BinaryIO, cast
@@ -22,16 +22,18 @@ from smart_filter_shared.errors import (
     StorageUnavailable,
     TryAgain,
 )
-from smart_filter_shared.ids import OPERATOR, Capability, new_job_id
+from smart_filter_shared.ids import OPERATOR, Capability, JobId, Tenant, new_job_id
 from smart_filter_shared.jobs import (
     fairness,
     limits,
+    memory,
     models,
     queries,
     transitions,
     uploads,
     webhooks,
 )
+from smart_filter_shared.jobs.fairness import Place
 from smart_filter_shared.jobs.models import Plan
 from smart_filter_shared.jobs.presence import CELL
 from smart_filter_shared.jobs.published import Published
@@ -55,6 +57,23 @@ class Accepted:
     ringing: list[Capability]
 
 
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A recipe, what runs each of its stages, and what those are asked (jobs/memory.py)."""
+
+    recipe: Recipe
+    plans: Mapping[StageName, Plan]
+    works: Mapping[StageName, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Reserved:
+    """A job's place, and which earlier jobs have done some of its stages."""
+
+    place: Place
+    sources: Mapping[StageName, JobId]
+
+
 async def accept(
     services: Services,
     caller: Caller,
@@ -76,8 +95,8 @@ async def accept(
         await services.refuse_when_full()
     submission = await _planned(services, caller, upload)
 
-    def write(connection: Connection) -> Accepted:
-        accepted = _write(connection, caller, submission, also)
+    def write_all(connection: Connection) -> Accepted:
+        accepted = write(connection, caller, submission, also)
         if upload.webhook_url is not None and seal is not None:
             webhooks.ensure_default(connection, seal, caller.tenant)
         return accepted
@@ -93,7 +112,7 @@ async def accept(
                 undoing.push_async_callback(_remove, services, key)
                 await _store(services, key, picture)
         async with services.transaction() as connection:
-            accepted = await connection.run_sync(write)
+            accepted = await connection.run_sync(write_all)
             # From here on a commit that seems to fail may have happened: the pictures stay, and
             # retention removes them should no row name them.
             undoing.pop_all()
@@ -102,20 +121,30 @@ async def accept(
 
 async def _planned(services: Services, caller: Caller, upload: Upload) -> Submission:
     tenant = caller.tenant
-    try:
-        recipe, plans = await _read(services, caller, upload)
-    except InvalidRecipe:
-        # The model or the picture that is asked for may have come a moment ago.
-        services.models.forget()
-        services.stock.forget(tenant)
-        recipe, plans = await _read(services, caller, upload)
+    order = await read(
+        services,
+        caller,
+        upload.fields,
+        defaults=caller.recipe,
+        with_background_file=upload.background is not None,
+    )
+    recipe = order.recipe
     photo = await photos.accepted(services, tenant, upload.photo)
-    wanted = [plan.capability for plan in plans.values()]
+    digest = None if photo.spooled is None else photo.spooled.digest
     if caller.limits.jobs_waiting or caller.limits.megapixels_per_day:
         async with services.transaction() as connection:
-            await connection.run_sync(_admit, caller, photo.megapixels)
+            await connection.run_sync(admit, caller, photo.megapixels)
+
+    def reserve_place(connection: Connection) -> Reserved:
+        found = (
+            memory.look(connection, tenant, digest, order.works, running=order.plans)
+            if services.remember
+            else {}
+        )
+        return reserve(connection, tenant, order, found)
+
     async with services.hastening() as connection:
-        place = await connection.run_sync(fairness.reserve, tenant, wanted, cell=CELL)
+        reserved = await connection.run_sync(reserve_place)
     job_id = new_job_id()
     seed = secrets.randbelow(recipe_fields.MAX_SEED + 1) if recipe.seed is None else recipe.seed
     return Submission(
@@ -123,43 +152,90 @@ async def _planned(services: Services, caller: Caller, upload: Upload) -> Submis
         tenant=tenant,
         recipe=recipe,
         seed=seed,
-        place=place,
+        place=reserved.place,
         photo_key=None if photo.spooled is None else keys.photo(tenant, job_id),
-        photo_digest=None if photo.spooled is None else photo.spooled.digest,
+        photo_digest=digest,
         background_key=None if upload.background is None else keys.background(tenant, job_id),
         keeping=caller.keeping.within(services.keeping),
-        plans=plans,
+        plans=order.plans,
         webhook_url=upload.webhook_url,
         megapixels=photo.megapixels,
         photo_url=photo.url,
         upload=photo.upload,
+        works=order.works,
+        sources=reserved.sources,
     )
 
 
-def _admit(connection: Connection, caller: Caller, megapixels: float) -> None:
+def admit(connection: Connection, caller: Caller, megapixels: float) -> None:
     """Raise QueueFull, or RateLimited for today's megapixels, unless one more photo fits."""
     limits.refuse_when_full(connection, caller.tenant, caller.limits, exactly=False)
     limits.spend(connection, caller.tenant, megapixels, caller.limits)
 
 
+def reserve(
+    connection: Connection,
+    tenant: Tenant,
+    order: Order,
+    sources: Mapping[StageName, JobId],
+) -> Reserved:
+    """Take the tenant's next place for what is left to do beside what `sources` have done."""
+    wanted = [plan.capability for stage, plan in order.plans.items() if stage not in sources]
+    place = fairness.reserve(connection, tenant, wanted, cell=CELL)
+    return Reserved(place, sources)
+
+
+async def read(
+    services: Services,
+    caller: Caller,
+    fields: Mapping[str, Sequence[str]],
+    *,
+    defaults: Mapping[str, object],
+    with_background_file: bool,
+) -> Order:
+    """Read a recipe and choose its models.  Raises InvalidRecipe and its kinds.
+
+    defaults: what holds where the fields say nothing, as recipe_defaults.py has it.
+    """
+    reading = partial(
+        _read,
+        services,
+        caller,
+        fields,
+        defaults=defaults,
+        with_background_file=with_background_file,
+    )
+    try:
+        return await reading()
+    except InvalidRecipe:
+        # The model or the picture that is asked for may have come a moment ago.
+        services.models.forget()
+        services.stock.forget(caller.tenant)
+        return await reading()
+
+
 async def _read(
-    services: Services, caller: Caller, upload: Upload
-) -> tuple[Recipe, dict[StageName, Plan]]:
-    """Read the recipe and choose its models.  Raises InvalidRecipe and its kinds."""
+    services: Services,
+    caller: Caller,
+    fields: Mapping[str, Sequence[str]],
+    *,
+    defaults: Mapping[str, object],
+    with_background_file: bool,
+) -> Order:
     known = await services.models.get(lambda: _published(services))
     presets = await services.presets(caller.tenant)
-    with_file = upload.background is not None
-    read = partial(
+    parse = partial(
         recipe_fields.parse,
         offered=models.offered(known),
         faults=models.faults(known),
         presets=presets,
-        with_background_file=with_file,
+        with_background_file=with_background_file,
     )
     recipe = recipe_defaults.parse(
-        caller.recipe, upload.fields, read, with_background_file=with_file
+        defaults, fields, parse, with_background_file=with_background_file
     )
-    return recipe, models.choose(known, recipe)
+    plans = models.choose(known, recipe)
+    return Order(recipe, plans, memory.works(recipe, plans, known))
 
 
 async def _published(services: Services) -> list[Published]:
@@ -167,12 +243,13 @@ async def _published(services: Services) -> list[Published]:
         return await connection.run_sync(models.published, pools=services.pools)
 
 
-def _write(
+def write(
     connection: Connection,
     caller: Caller,
     submission: Submission,
     also: Callable[[Connection, JobRow], None],
 ) -> Accepted:
+    """Write a job.  Raises QueueFull, OutOfScope, and InputsExpired for what it borrows."""
     # Before anything is written: near its bound a tenant's submissions wait here in turn.
     limits.refuse_when_full(connection, caller.tenant, caller.limits, exactly=True)
     api_keys.count_job(connection, caller)

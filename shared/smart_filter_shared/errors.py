@@ -11,6 +11,7 @@ through problem documents to the client's exceptions; the message is for the
 operator and says what, which id, and what was expected.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
@@ -213,6 +214,17 @@ class InputsExpired(Unusable):
     """The photo, or what was made from it, is not kept any more."""
 
     code = "inputs_expired"
+
+
+class ArtifactsGone(InputsExpired):
+    """Something that stages of a job have made is gone; it can be made again.
+
+    keys: of all of it.
+    """
+
+    def __init__(self, message: str, keys: Collection[str] = ()) -> None:
+        super().__init__(message)
+        self.keys = tuple(keys)
 
 
 # --- somebody moved first ---------------------------------------------------------------

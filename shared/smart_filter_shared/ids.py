@@ -13,6 +13,7 @@ WorkerId = NewType("WorkerId", uuid.UUID)
 WebhookId = NewType("WebhookId", uuid.UUID)
 DeliveryId = NewType("DeliveryId", uuid.UUID)
 UploadId = NewType("UploadId", uuid.UUID)
+CorrectionId = NewType("CorrectionId", uuid.UUID)
 Capability = NewType("Capability", str)
 
 # The operator's own: of the embedded stack's key, without bounds; it administers all others.
@@ -47,6 +48,11 @@ def new_delivery_id() -> DeliveryId:
 def new_upload_id() -> UploadId:
     """Return a fresh UUIDv7: keys of uploads begin with the day, as those of jobs."""
     return UploadId(uuid_utils.compat.uuid7())
+
+
+def new_correction_id() -> CorrectionId:
+    """Return a fresh UUIDv7: corrections sort by creation."""
+    return CorrectionId(uuid_utils.compat.uuid7())
 
 
 def day_of(made: JobId | UploadId) -> dt.date:

@@ -99,6 +99,7 @@ class EngineSettings(BaseSettings):
         four fifths of what the machine, or the container, has.
     pools: capabilities such as `segmentation.detectron2` that have workers though none may
         have been seen yet: jobs for them are accepted and wait.
+    remember: whether what was made of a photo serves its tenant's next submissions of it.
     """
 
     model_config = SettingsConfigDict(env_prefix="SMART_FILTER_", frozen=True)
@@ -112,6 +113,7 @@ class EngineSettings(BaseSettings):
     drain_seconds: float = Field(default=5, ge=0)
     memory_mb: float | None = Field(default=None, gt=0)
     pools: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)] = ()
+    remember: bool = True
 
 
 class KeepSettings(BaseSettings):

@@ -8,7 +8,6 @@ import dataclasses
 import datetime as dt
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 
 import hypothesis
 import pytest
@@ -26,12 +25,11 @@ from smart_filter_shared.errors import Error
 from smart_filter_shared.ids import JobId, Tenant
 from smart_filter_shared.jobs import transitions
 from smart_filter_shared.jobs.fairness import Place
-from smart_filter_shared.jobs.leases import Done, Lease
-from smart_filter_shared.jobs.retention import Kind
+from smart_filter_shared.jobs.leases import Lease
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.recipe import Background, BackgroundKind, Output, Recipe
 from smart_filter_tests import invariants, standing, worlds
-from smart_filter_tests.bench import KEEPING, TENANT, Bench, capability
+from smart_filter_tests.bench import KEEPING, TENANT, Bench, capability, done
 from smart_filter_tests.model import (
     GIVE_UP_SECONDS,
     MOST_ATTEMPTS,
@@ -43,6 +41,7 @@ from smart_filter_tests.model import (
     own,
     stages_of,
 )
+from smart_filter_tests.pending import Pending, Undone
 from smart_filter_tests.worlds import RAISED
 
 LATER_SECONDS = 3600.0
@@ -62,20 +61,6 @@ HELD = st.sampled_from([0, 0, 0, 1, 2, 4, -1, -3])
 PICK = st.integers(0, 7)
 SOME = st.lists(PICK, min_size=1, max_size=3)
 DELAY = st.sampled_from([0.0, LATER_SECONDS])
-
-
-@dataclass(slots=True)
-class Pending:
-    """A transition that is made and not committed."""
-
-    transaction: ExitStack
-    change: Change
-    commits: bool
-    steps: int
-
-
-class Undone(Exception):
-    """Thrown into a transaction to roll it back."""
 
 
 class Transitions(RuleBasedStateMachine):
@@ -200,6 +185,18 @@ class Transitions(RuleBasedStateMachine):
         )
 
     @precondition(lambda self: self.leases)
+    @rule(pick=PICK, missed=st.sets(st.sampled_from(StageName), min_size=1), held=HELD)
+    def reopen(self, *, pick: int, missed: set[StageName], held: int) -> None:
+        lease = self._lease(pick)
+        rows = self.model.of(lease.job_id).items()
+        gone = [row.made for key, row in rows if key[1] in missed and row.made is not None]
+        self._make(
+            lambda on: stages_of(transitions.reopen(on, lease, gone)),
+            lambda: self.model.reopen(lease, gone),
+            held=held,
+        )
+
+    @precondition(lambda self: self.leases)
     @rule(pick=PICK, held=HELD)
     def fail(self, *, pick: int, held: int) -> None:
         lease = self._lease(pick)
@@ -303,8 +300,7 @@ class Transitions(RuleBasedStateMachine):
 
     def _complete(self, leases: Sequence[Lease], *, held: int) -> None:
         def act(connection: Connection) -> object:
-            done = [Done(lease, {}, 0.1, {f"{lease.token}": Kind.RESULT}) for lease in leases]
-            made = transitions.complete(connection, done, KEEPING)
+            made = transitions.complete(connection, [done(lease) for lease in leases], KEEPING)
             return (stages_of(made.ready), set(made.succeeded), len(made.lost))
 
         self._make(act, lambda: self.model.complete(leases), held=held)

@@ -16,6 +16,7 @@ from smart_filter_tests.bench import TENANT
 MOST_ATTEMPTS = 3
 GIVE_UP_SECONDS = 3600.0
 NEAR_A_BATCH = 8
+MOST_REOPENED = 2
 
 Key = tuple[JobId, StageName]
 NEEDS = {stage.name: stage.needs for stage in PIPELINE}
@@ -24,7 +25,10 @@ UNFINISHED = frozenset({"waiting", "ready", "running"})
 
 @dataclass(frozen=True, slots=True)
 class StageModel:
-    """A stage's row.  late: its lease has run out.  needs: those that its job runs."""
+    """A stage's row.
+
+    late: its lease has run out.  needs: those that its job runs.  made: its artifact's key.
+    """
 
     state: str
     needs: tuple[StageName, ...]
@@ -36,6 +40,7 @@ class StageModel:
     token: LeaseToken | None = None
     late: bool = False
     rerouted: bool = False
+    made: str | None = None
 
     def with_token(self, token: LeaseToken) -> "StageModel":
         """Return it as a claim leaves it."""
@@ -66,6 +71,7 @@ class JobModel:
     model: str
     artifacts: int = 1
     outcome: str | None = None
+    reopened: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +171,8 @@ class Model:
         stages = {key: row for lease in leases for key, row in self.of(lease.job_id).items()}
         done = [(lease.job_id, lease.stage) for lease in leases if self.holds(lease)]
         for key in done:
-            stages[key] = replace(stages[key].idle("succeeded", None), patience_since=None)
+            done_row = replace(stages[key].idle("succeeded", None), patience_since=None)
+            stages[key] = replace(done_row, made=str(stages[key].token))
         ready = []
         for key, row in stages.items():
             met = sum((key[0], need) in done for need in row.needs)
@@ -222,6 +229,38 @@ class Model:
             return Change(False, locked=locked)
         again = replace(row.idle("ready", None), attempt=0, rerouted=True)
         return Change(True, stages={key: again}, locked=locked)
+
+    def reopen(self, lease: Lease, gone: Collection[str]) -> Change:
+        """Foretell that stages run again whose artifacts are gone.  Raises Waits, Refused."""
+        locked = self._lock([lease.job_id])
+        self._held(lease)
+        job = self.jobs[lease.job_id]
+        rows = {key[1]: row for key, row in self.of(lease.job_id).items()}
+        again = {name for name, row in rows.items() if row.made in gone}
+        if not again or job.reopened == MOST_REOPENED:
+            raise Refused("InputsExpired")
+        # Backwards from what has not succeeded to what is gone, each step runs again.
+        for name in reversed(StageName):
+            row = rows.get(name)
+            if row is not None and (row.state != "succeeded" or name in again):
+                steps = {need for need in row.needs if _reaches(need, again)}
+                if not steps & again:
+                    again |= steps
+        stages: dict[Key, StageModel | None] = {}
+        ready = []
+        for name, row in rows.items():
+            if name not in again and (row.state == "succeeded" or not again & set(row.needs)):
+                continue
+            needs = sum(need in again or rows[need].state != "succeeded" for need in row.needs)
+            stages[lease.job_id, name] = replace(
+                row.idle("waiting" if needs else "ready", row.not_before),
+                open_needs=needs,
+                attempt=row.attempt - (row.state in {"running", "succeeded"}),
+                made=None,
+            )
+            ready += [] if needs else [name]
+        changed = {lease.job_id: replace(job, reopened=job.reopened + 1)}
+        return Change(sorted(ready), changed, stages, locked)
 
     def cancel(self, job_id: JobId) -> Change:
         """Foretell a cancel.  Raises Waits, Refused."""
@@ -304,6 +343,11 @@ class Model:
     def _wait_for(self, wanted: Iterable[JobId | Key]) -> None:
         if self.locked & set(wanted):
             raise Waits
+
+
+def _reaches(name: StageName, gone: Collection[StageName]) -> bool:
+    """Whether a stage is gone or needs one that is, however far before it."""
+    return name in gone or any(_reaches(need, gone) for need in NEEDS[name])
 
 
 def _canceled(stages: Mapping[Key, StageModel]) -> dict[Key, StageModel]:

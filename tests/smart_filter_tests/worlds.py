@@ -12,13 +12,12 @@ from sqlalchemy import Connection, text
 
 from smart_filter_shared.errors import Error
 from smart_filter_shared.ids import JobId
-from smart_filter_shared.jobs import transitions
-from smart_filter_shared.jobs.leases import Done, Failure, Lease
+from smart_filter_shared.jobs import memory, transitions
+from smart_filter_shared.jobs.leases import Failure, Lease
 from smart_filter_shared.jobs.models import Plan
-from smart_filter_shared.jobs.retention import Kind
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.recipe import Background, BackgroundKind, Recipe
-from smart_filter_tests.bench import KEEPING, TENANT, Bench, capability
+from smart_filter_tests.bench import KEEPING, TENANT, Bench, capability, done
 
 PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE = StageName
 RAISED = Failure("model_failed", "A model failed", "ValueError in face")
@@ -252,9 +251,18 @@ def _renew(connection: Connection, bench: Bench, lease: Lease) -> object:
 
 def _complete(connection: Connection, bench: Bench, lease: Lease) -> object:
     del bench
-    done = Done(lease, {}, 0.1, {f"{lease.token}": Kind.RESULT})
-    completion = transitions.complete(connection, [done], KEEPING)
+    completion = transitions.complete(connection, [done(lease)], KEEPING)
     return (sorted(completion.ready), len(completion.succeeded), len(completion.lost))
+
+
+def _reopen(connection: Connection, bench: Bench, lease: Lease) -> object:
+    """Miss what `prepare` has made."""
+    del bench
+    result = connection.execute(
+        text("SELECT result FROM stages WHERE job_id = :job_id AND stage = 'prepare'"),
+        {"job_id": lease.job_id},
+    ).scalar_one_or_none()
+    return sorted(transitions.reopen(connection, lease, memory.artifacts_of(result)))
 
 
 def _release(connection: Connection, bench: Bench, lease: Lease) -> object:
@@ -302,5 +310,6 @@ _OF_A_LEASE: Mapping[str, Callable[[Connection, Bench, Lease], object]] = {
     "release later": _release_later,
     "retry": _retry,
     "reroute": lambda connection, _, lease: transitions.reroute(connection, lease, same(lease)),
+    "reopen": _reopen,
     "fail": lambda connection, _, lease: transitions.fail(connection, lease, RAISED),
 }

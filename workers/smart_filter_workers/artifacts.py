@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from smart_filter_shared.errors import (
+    ArtifactsGone,
     ImageTooLarge,
     ImageUnreadable,
     InputsExpired,
@@ -42,12 +43,14 @@ from smart_filter_workers.fetcher import Fetcher
 from smart_filter_workers.recent import Recent
 from smart_filter_workers.results import (
     Composited,
+    Drawn,
     Encoded,
     Faces,
     Photo,
     Prepared,
     Segmented,
     Smiles,
+    Stroke,
 )
 from smart_filter_workers.stock.room import StockRoom
 
@@ -60,6 +63,7 @@ _RESULTS: Mapping[str, tuple[StageName, type]] = {
     "composited": (StageName.COMPOSITE, Composited),
 }
 _ARRAY_TYPE = "application/x-npy"
+_STROKES = TypeAdapter(tuple[Stroke, ...])
 
 Inputs = TypeVar("Inputs")
 Value = TypeVar("Value")
@@ -96,8 +100,9 @@ class Artifacts:
         """Return the inputs of a stage for one job, its fields filled by their names.
 
         Raises ImageUnreadable or ImageTooLarge for the photo or its background,
-        PhotoUnreachable or PictureLate for a background at an address, InputsExpired when an
-        object is gone, StorageUnavailable, DatabaseUnavailable.
+        PhotoUnreachable or PictureLate for a background at an address, InputsExpired when the
+        photo is gone, ArtifactsGone when something is that a stage can make again,
+        StorageUnavailable, DatabaseUnavailable.
         """
         given: dict[str, Callable[[], object]] = {
             "photo": lambda: self._photo(_known(job)),
@@ -105,6 +110,7 @@ class Artifacts:
             "collection": lambda: self._room.collection(job.tenant, job.recipe.background),
             "recipe": lambda: job.recipe,
             "seed": lambda: job.seed,
+            "drawn": lambda: self._drawn(job),
             **{
                 name: functools.partial(self._result, job, stage, made)
                 for name, (stage, made) in _RESULTS.items()
@@ -115,7 +121,17 @@ class Artifacts:
         try:
             return wanted(**{field.name: given[field.name]() for field in fields})
         except ObjectMissing as error:
-            raise InputsExpired(f"{error} of job {job.id} is gone") from error
+            raise self._gone(job, str(error)) from error
+
+    def _gone(self, job: JobRow, missed: str) -> InputsExpired:
+        """Return what to raise when an object is missed: all that is gone is told at once."""
+        made = {
+            key for stage in job.stages for key in (stage.result or {}).get("arrays", {}).values()
+        }
+        message = f"{missed} of job {job.id} is gone"
+        if missed not in made:
+            return InputsExpired(message)
+        return ArtifactsGone(message, sorted(key for key in made if not self._store.has(key)))
 
     def keep(self, job: JobRow, lease: Lease, result: object) -> Kept:
         """Store what a stage made under its lease.
@@ -171,6 +187,14 @@ class Artifacts:
         except (PhotoUnreachable, PictureLate, ImageUnreadable, ImageTooLarge) as error:
             # Without its address: that of a presigned link is as good as a password.
             raise type(error)(f"the background at its address: {error}") from error
+
+    def _drawn(self, job: JobRow) -> tuple[Drawn, ...]:
+        """Return what people drew to correct the matte, in order."""
+        return tuple(
+            _drawing(one["form"], self._store.get(one["key"]))
+            for one in job.corrections
+            if one["key"] is not None
+        )
 
     def _result(self, job: JobRow, stage: StageName, made: type) -> object | None:
         stored = job.result(stage)
@@ -237,6 +261,12 @@ def _decoded(content: bytes) -> tuple[Photo, int]:
     photo = images.decode(content)
     photo.srgb.flags.writeable = False
     return photo, photo.srgb.nbytes
+
+
+def _drawing(form: str, content: bytes) -> Drawn:
+    if form == "mask":
+        return Drawn(mask=images.decode_mask(content))
+    return Drawn(strokes=_STROKES.validate_json(content))
 
 
 @functools.cache

@@ -66,6 +66,29 @@ class Encoded:
 
 
 @dataclass(frozen=True, slots=True)
+class Stroke:
+    """A line that somebody drew: its corners and its width in pixels of the upright photo.
+
+    keep: whether what it covers is people.
+    """
+
+    points: tuple[Point, ...]
+    width: float
+    keep: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """What somebody drew to correct a matte: all of it anew, or strokes over it.
+
+    mask: (H, W) uint8 at the upright photo's size, 255 people; None for strokes.
+    """
+
+    mask: Matte8 | None = None
+    strokes: tuple[Stroke, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Face:
     """One detected face.
 

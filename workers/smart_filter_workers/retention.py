@@ -15,7 +15,14 @@ from sqlalchemy import Connection, Engine
 from smart_filter_shared import stock
 from smart_filter_shared.db import sessions
 from smart_filter_shared.errors import TryAgain
-from smart_filter_shared.jobs import deliveries, expiry, presence, retention, uploads
+from smart_filter_shared.jobs import (
+    corrections,
+    deliveries,
+    expiry,
+    presence,
+    retention,
+    uploads,
+)
 from smart_filter_shared.storage import keys
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_shared.telemetry.logs import logger
@@ -64,6 +71,7 @@ class Retention:
             uploads.mark_expired(connection, most=_AT_ONCE)
             retention.forget_requests(connection, most=_AT_ONCE)
             deliveries.forget_old(connection, most=_AT_ONCE)
+            corrections.forget_expired(connection, most=_AT_ONCE)
         # Of a job whose time is over its artifacts are marked by now.
         with sessions.transaction(self._engine) as connection:
             expiry.expire(connection, most=_AT_ONCE)

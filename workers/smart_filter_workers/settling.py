@@ -12,9 +12,11 @@ from typing import TypeVar
 
 from smart_filter_shared.db import sessions
 from smart_filter_shared.errors import (
+    ArtifactsGone,
     Conflict,
     DatabaseUnavailable,
     Error,
+    InputsExpired,
     ModelNotLoaded,
     PictureLate,
     TryAgain,
@@ -45,6 +47,10 @@ def attempt(
         return step()
     except Conflict as error:
         _log.warning("work dropped", reason=str(error))
+    except ArtifactsGone as error:
+        _log.warning("to be made again", reason=str(error), **named(held[0].lease))
+        gone = error.keys
+        _settle(services, held, lambda lease: _reopen(services, lease, gone))
     except Unusable as error:
         failure = Failure(error.code, _title(error), str(error))
         _settle(services, held, lambda lease: _fail(services, lease, failure))
@@ -79,6 +85,17 @@ def _settle(services: Services, held: Sequence[Held], move: Callable[[Lease], No
 def _fail(services: Services, lease: Lease, failure: Failure) -> None:
     with sessions.transaction(services.engine) as connection:
         transitions.fail(connection, lease, failure)
+
+
+def _reopen(services: Services, lease: Lease, gone: Sequence[str]) -> None:
+    try:
+        with sessions.transaction(services.engine) as connection:
+            ready = transitions.reopen(connection, lease, gone)
+    except InputsExpired as error:
+        _fail(services, lease, Failure(error.code, _title(error), str(error)))
+    else:
+        services.tally.count(Count.RELEASES, lease.capability)
+        services.doorbell.ring(ready)
 
 
 def _release(services: Services, lease: Lease) -> None:

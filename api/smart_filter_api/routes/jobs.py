@@ -89,15 +89,15 @@ async def create(
             return once.replayed
 
         def remember(connection: Connection, row: JobRow) -> None:
-            once.remember(connection, _accepted(row, services), job_id=row.id)
+            once.remember(connection, accepted(row, services), job_id=row.id)
 
-        accepted = await submission.accept(services, caller, upload, also=remember)
-    services.ringer.ring(accepted.ringing)
+        taken = await submission.accept(services, caller, upload, also=remember)
+    services.ringer.ring(taken.ringing)
     seconds = waiting.preferred_seconds(prefer)
     if seconds is None:
-        return _accepted(accepted.job, services)
-    row = await waiting.until(services, caller.tenant, accepted.job.id, seconds=seconds)
-    answer = _accepted(row, services)
+        return accepted(taken.job, services)
+    row = await waiting.until(services, caller.tenant, taken.job.id, seconds=seconds)
+    answer = accepted(row, services)
     answer.headers[_APPLIED] = f"wait={seconds}"
     return answer
 
@@ -325,7 +325,7 @@ def found(connection: Connection, job_id: str, tenant: Tenant) -> JobRow:
     return row
 
 
-def _accepted(row: JobRow, services: Services) -> Response:
+def accepted(row: JobRow, services: Services) -> Response:
     """Return the answer to a submission: 202, or 200 when the job has ended by now."""
     ended = row.finished_at is not None
     answer = _answer(row, services, status.HTTP_200_OK if ended else status.HTTP_202_ACCEPTED)

@@ -46,6 +46,12 @@ jobs = Table(
     Column("photo_url", Text),
     Column("upload_id", Uuid),
     Column("upload_etag", Text),
+    # The job that it was derived from; its stages may take over what that one's have made.
+    Column("parent_id", Uuid),
+    # What people say is right in place of what models saw: see jobs/corrections.py.
+    Column("corrections", JSONB, nullable=False, server_default=text("'[]'")),
+    # How often a stage was run again because its artifacts were gone.
+    Column("reopened", SmallInteger, nullable=False, server_default=text("0")),
     # Of the uploaded background, when the recipe wants one.
     Column("background_key", Text),
     Column("created_at", _Moment, nullable=False),
@@ -78,6 +84,8 @@ jobs = Table(
     ),
     Index("jobs_by_tenant", "tenant", "id"),
     Index("jobs_by_upload", "upload_id", postgresql_where=text("upload_id IS NOT NULL")),
+    # Of these, what was done before is looked for: see jobs/memory.py.
+    Index("jobs_by_photo", "tenant", "photo_digest", "id"),
     # Counted when a tenant's queue is bounded.
     Index("jobs_unfinished", "tenant", postgresql_where=text("outcome IS NULL")),
     Index("jobs_unsettled", "id", postgresql_where=text("outcome IS NOT NULL AND NOT settled")),
@@ -101,6 +109,8 @@ stages = Table(
     Column("parameters", JSONB, nullable=False, server_default=text("'{}'")),
     # Whether it was handed on to a stronger model, which happens once.
     Column("rerouted", Boolean, nullable=False, server_default=text("false")),
+    # What it was asked, as a digest: the same of the same photo has the same result.
+    Column("work", Text),
     # Rows with the same key can share one forward pass.
     Column("batch_key", Text, nullable=False),
     Column("state", Text, nullable=False),

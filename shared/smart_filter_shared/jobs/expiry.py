@@ -41,13 +41,14 @@ _EXPIRE = text("""
         FOR NO KEY UPDATE SKIP LOCKED
     )
     UPDATE jobs SET expired_at = statement_timestamp(), photo_digest = NULL,
-        photo_url = NULL
+        photo_url = NULL, corrections = '[]'
     FROM over WHERE jobs.id = over.id
     RETURNING jobs.id
 """)
 _FORGET = (
     text("UPDATE stages SET result = NULL WHERE job_id = ANY(:ids)"),
     text("DELETE FROM events WHERE job_id = ANY(:ids)"),
+    text("DELETE FROM corrections WHERE job_id = ANY(:ids) AND NOT consent"),
     # Those that are still being sent tell late of what is left; forget_old has them in the end.
     text("""
         SELECT id FROM deliveries WHERE job_id = ANY(:ids) AND finished_at IS NOT NULL

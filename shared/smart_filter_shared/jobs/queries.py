@@ -9,6 +9,7 @@ from sqlalchemy import Connection, RowMapping, and_, exists, literal_column, sel
 
 from smart_filter_shared.db import tables
 from smart_filter_shared.ids import Capability, JobId, Tenant, UploadId
+from smart_filter_shared.jobs import labels
 from smart_filter_shared.jobs.leases import Lease
 from smart_filter_shared.jobs.states import JobState
 from smart_filter_shared.jobs.transitions import statements
@@ -79,10 +80,17 @@ class JobRow:
     keep_nothing: bool = False
     expires_at: dt.datetime | None = None
     expired_at: dt.datetime | None = None
+    photo_digest: str | None = None
+    parent_id: JobId | None = None
+    corrections: tuple[Json, ...] = ()
 
     def result(self, stage: StageName) -> Json | None:
-        """Return what a stage stored; None when it has not, or the job does not run it."""
-        return next((row.result for row in self.stages if row.name == stage), None)
+        """Return what a stage stored, as people corrected it.
+
+        None when it has not, or the job does not run it.
+        """
+        stored = next((row.result for row in self.stages if row.name == stage), None)
+        return labels.relabelled(stage, stored, self.corrections)
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,4 +224,7 @@ def _job_row(job: RowMapping) -> JobRow:
         expires_at=job["expires_at"],
         expired_at=job["expired_at"],
         stages=tuple(sorted(map(_stage_row, job["stages"]), key=lambda stage: place(stage.name))),
+        photo_digest=job["photo_digest"],
+        parent_id=None if job["parent_id"] is None else JobId(job["parent_id"]),
+        corrections=tuple(job["corrections"]),
     )

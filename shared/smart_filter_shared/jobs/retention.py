@@ -105,13 +105,24 @@ def record(
 
 
 def mark_expired(connection: Connection, *, most: int) -> None:
-    """Mark what has expired and whose job has ended: a job that waits keeps what it needs."""
+    """Mark what has expired and whose jobs have ended: a job that waits keeps what it needs.
+
+    What was drawn to correct a matte stays while somebody consents.
+    """
     connection.execute(
         text("""
             WITH expired AS MATERIALIZED (
                 SELECT tenant, key FROM artifacts
                 WHERE marked_at IS NULL AND expires_at <= statement_timestamp() AND NOT EXISTS (
                     SELECT FROM jobs WHERE jobs.id = artifacts.job_id AND jobs.outcome IS NULL
+                ) AND NOT EXISTS (
+                    SELECT FROM borrowers JOIN jobs ON jobs.id = borrowers.job_id
+                    WHERE borrowers.tenant = artifacts.tenant AND borrowers.key = artifacts.key
+                        AND jobs.outcome IS NULL
+                ) AND NOT EXISTS (
+                    SELECT FROM corrections
+                    WHERE corrections.job_id = artifacts.job_id
+                        AND corrections.key = artifacts.key AND corrections.consent
                 )
                 ORDER BY expires_at LIMIT :most
                 FOR UPDATE SKIP LOCKED
@@ -140,18 +151,6 @@ def forget_requests(connection: Connection, *, most: int) -> None:
     )
 
 
-def mark_all_of(connection: Connection, job_id: JobId) -> list[Marked]:
-    """Mark everything that a job has stored; return it."""
-    rows = connection.execute(
-        text("""
-            UPDATE artifacts SET marked_at = coalesce(marked_at, statement_timestamp())
-            WHERE job_id = :job_id RETURNING tenant, key
-        """),
-        {"job_id": job_id},
-    )
-    return [Marked(Tenant(row.tenant), row.key) for row in rows]
-
-
 def marked(connection: Connection, *, most: int) -> list[Marked]:
     """Return what is marked, the oldest first."""
     rows = connection.execute(
@@ -168,8 +167,17 @@ def forget(connection: Connection, removed: Collection[Marked]) -> None:
     """Delete the rows of artifacts whose objects are gone."""
     connection.execute(
         text("""
-            DELETE FROM artifacts
-            USING unnest(CAST(:tenants AS text[]), CAST(:keys AS text[])) AS gone (tenant, key)
+            WITH gone AS MATERIALIZED (
+                SELECT tenant, key FROM artifacts JOIN unnest(
+                    CAST(:tenants AS text[]), CAST(:keys AS text[])
+                ) AS removed (tenant, key) USING (tenant, key)
+                ORDER BY tenant, key
+                FOR UPDATE OF artifacts
+            ), given_back AS (
+                DELETE FROM borrowers USING gone
+                WHERE borrowers.tenant = gone.tenant AND borrowers.key = gone.key
+            )
+            DELETE FROM artifacts USING gone
             WHERE artifacts.tenant = gone.tenant AND artifacts.key = gone.key
         """),
         {
@@ -186,6 +194,17 @@ def is_kept(connection: Connection, tenant: Tenant, key: str) -> bool:
             SELECT FROM artifacts
             WHERE tenant = :tenant AND key = :key AND marked_at IS NULL
                 AND expires_at > statement_timestamp()
+        """),
+        {"tenant": tenant, "key": key},
+    )
+    return found.one_or_none() is not None
+
+
+def is_there(connection: Connection, tenant: Tenant, key: str) -> bool:
+    """Whether an artifact is there, be it past its time: a job that waits keeps what it needs."""
+    found = connection.execute(
+        text("""
+            SELECT FROM artifacts WHERE tenant = :tenant AND key = :key AND marked_at IS NULL
         """),
         {"tenant": tenant, "key": key},
     )

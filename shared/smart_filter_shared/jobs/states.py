@@ -2,11 +2,11 @@
 
 A stage:
 
-    waiting ─▶ ready ─▶ running ─▶ succeeded
+    waiting ─▶ ready ─▶ running ─▶ succeeded ─ reopen ─▶ waiting, ready
     ▲  │        ▲ │      │ │ └───▶ failed ─ redrive ─▶ ready
     │  │        └─┼──────┘ │       (release, reroute)
     │  └▶ canceled┴────────┴─────▶ canceled ─ redrive ─▶ waiting, ready
-    └─ retry, release and expire with `not_before`
+    └─ retry, release and expire with `not_before`; reopen of what it needs
 
 A job is queued until one of its stages was claimed, then running until a transition
 decides its end: succeeded, failed or canceled.
@@ -63,12 +63,15 @@ STAGE_MOVES = (
     Move(StageState.WAITING, StageState.READY, by=("complete", "wake")),
     Move(StageState.WAITING, StageState.CANCELED, by=("cancel", *_ENDING)),
     Move(StageState.READY, StageState.RUNNING, by=("claim",)),
+    Move(StageState.READY, StageState.WAITING, by=("reopen",)),
     Move(StageState.READY, StageState.CANCELED, by=("cancel", *_ENDING)),
     Move(StageState.RUNNING, StageState.SUCCEEDED, by=("complete",)),
-    Move(StageState.RUNNING, StageState.WAITING, by=("expire", "release", "retry")),
+    Move(StageState.RUNNING, StageState.WAITING, by=("expire", "release", "reopen", "retry")),
     Move(StageState.RUNNING, StageState.READY, by=("release", "reroute")),
     Move(StageState.RUNNING, StageState.FAILED, by=_ENDING),
     Move(StageState.RUNNING, StageState.CANCELED, by=("cancel", *_ENDING)),
+    Move(StageState.SUCCEEDED, StageState.WAITING, by=("reopen",)),
+    Move(StageState.SUCCEEDED, StageState.READY, by=("reopen",)),
     Move(StageState.FAILED, StageState.READY, by=("redrive",)),
     Move(StageState.CANCELED, StageState.READY, by=("redrive",)),
     Move(StageState.CANCELED, StageState.WAITING, by=("redrive",)),

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from smart_filter_shared.ids import JobId, Tenant
 from smart_filter_shared.jobs import fairness
@@ -22,6 +22,9 @@ class Submission:
     plans: what runs each of its stages.  webhook_url: who is told of its end beside webhooks.
     megapixels: of the photo, by its header; 0 until it is known.
     photo_key, photo_digest: None for a photo that `prepare` has to bring, from photo_url or upload.
+    works: what its stages are asked, and sources: which earlier job has done so (memory.py).
+    parent_id: the job that it was derived from.  borrows: objects of other jobs that it needs.
+    corrections: what people say is right (corrections.py).
     """
 
     job_id: JobId
@@ -38,12 +41,22 @@ class Submission:
     megapixels: float = 0.0
     photo_url: str | None = None
     upload: Named | None = None
+    works: Mapping[StageName, str] = field(default_factory=dict)
+    sources: Mapping[StageName, JobId] = field(default_factory=dict)
+    parent_id: JobId | None = None
+    borrows: tuple[str, ...] = ()
+    corrections: tuple[Mapping[str, object], ...] = ()
 
 
-def stage_rows(submission: Submission) -> list[dict[str, object]]:
-    """Return the rows of the stages that a job runs, as `submit` writes them."""
+def stage_rows(
+    submission: Submission, taken: Collection[StageName] = ()
+) -> list[dict[str, object]]:
+    """Return the rows of the stages that a job runs, as `submit` writes them.
+
+    taken: those that it takes over from other jobs.
+    """
     recipe = submission.recipe
-    running = stages(recipe)
+    running = [stage for stage in stages(recipe) if stage not in taken]
     return [
         {
             "job_id": submission.job_id,
@@ -52,6 +65,7 @@ def stage_rows(submission: Submission) -> list[dict[str, object]]:
             "models": submission.plans[stage.name].models,
             "parameters": submission.plans[stage.name].parameters,
             "batch_key": _first_batch_key(submission, stage.name),
+            "work": submission.works.get(stage.name),
             "open_needs": len(needs_within(stage, running)),
             "state": str(_first_state(stage, recipe, running)),
             "not_before": None if needs_within(stage, running) else recipe.run_at,

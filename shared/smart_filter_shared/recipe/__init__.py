@@ -24,6 +24,7 @@ from smart_filter_shared.recipe.recipe import (
     from_json,
     has_alpha,
     persons_of,
+    persons_text,
     stages,
 )
 from smart_filter_shared.recipe.words import AUTO
@@ -56,5 +57,6 @@ __all__ = [
     "from_json",
     "has_alpha",
     "persons_of",
+    "persons_text",
     "stages",
 ]

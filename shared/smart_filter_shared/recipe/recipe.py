@@ -169,7 +169,7 @@ class Recipe:
             **self.look.as_json(),
             "filters": filters.as_json(self.filters),
             "require_person": self.require_person,
-            "persons": _persons_text(self.persons),
+            "persons": persons_text(self.persons),
             "priority": str(self.priority),
             "run_at": None if self.run_at is None else self.run_at.isoformat(),
             **{
@@ -241,7 +241,8 @@ def persons_of(text: str) -> Whom | tuple[int, ...]:
     return tuple(sorted({int(part) for part in text.split(",")}))
 
 
-def _persons_text(persons: Whom | tuple[int, ...]) -> str:
+def persons_text(persons: Whom | tuple[int, ...]) -> str:
+    """Return it as a recipe writes it."""
     return str(persons) if isinstance(persons, Whom) else ",".join(map(str, persons))
 
 

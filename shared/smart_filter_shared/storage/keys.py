@@ -2,6 +2,7 @@
 
     2026-11-20/<tenant>/<job id>/photo
     2026-11-20/<tenant>/<job id>/background
+    2026-11-20/<tenant>/<job id>/corrections/<correction id>
     2026-11-20/<tenant>/<job id>/<stage>/<lease token>/<name>
     2026-11-20/<tenant>/<upload id>/upload
     backgrounds/<random id>
@@ -12,7 +13,7 @@ the random id of a background that is kept. What clients put themselves they may
 
 import uuid
 
-from smart_filter_shared.ids import JobId, LeaseToken, Tenant, UploadId, day_of
+from smart_filter_shared.ids import CorrectionId, JobId, LeaseToken, Tenant, UploadId, day_of
 from smart_filter_shared.pipeline import StageName
 
 # What the keys of backgrounds that are kept begin with; behind all days.
@@ -27,6 +28,11 @@ def photo(tenant: Tenant, job_id: JobId) -> str:
 def background(tenant: Tenant, job_id: JobId) -> str:
     """Return the key of the background that was uploaded with a job's photo."""
     return f"{job(tenant, job_id)}/background"
+
+
+def correction(tenant: Tenant, job_id: JobId, correction_id: CorrectionId) -> str:
+    """Return the key of what somebody drew to correct a job's matte."""
+    return f"{job(tenant, job_id)}/corrections/{correction_id}"
 
 
 def artifact(tenant: Tenant, job_id: JobId, stage: StageName, token: LeaseToken, name: str) -> str:

@@ -132,6 +132,14 @@ class ObjectStore:
             etag=(found.etag or "").strip('"'),
         )
 
+    def has(self, key: str) -> bool:
+        """Whether something lies under a key."""
+        try:
+            self.look(key)
+        except ObjectMissing:
+            return False
+        return True
+
     def stream(self, key: str) -> Iterator[bytes]:
         """Yield the bytes under a key in pieces; raises before the first piece, or never.
 

@@ -15,6 +15,7 @@ from smart_filter_workers.images.encoding import (
     encode_webp,
 )
 from smart_filter_workers.images.fitting import fitted
+from smart_filter_workers.images.masks import decode_mask
 from smart_filter_workers.images.sizes import by_area, over_white, shrink, smaller, turned
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "archive",
     "by_area",
     "decode",
+    "decode_mask",
     "encode",
     "encode_avif",
     "encode_jpeg",

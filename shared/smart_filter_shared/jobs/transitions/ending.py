@@ -10,7 +10,7 @@ from smart_filter_shared.errors import (
     JobFinal,
 )
 from smart_filter_shared.ids import Capability, JobId, Tenant
-from smart_filter_shared.jobs import events, retention, uploads
+from smart_filter_shared.jobs import events, retention, sharing, uploads
 from smart_filter_shared.jobs.events import Happened
 from smart_filter_shared.jobs.leases import (
     Completion,
@@ -104,7 +104,7 @@ def delete(connection: Connection, job_id: JobId, tenant: Tenant) -> list[Marked
     What stays is a tombstone: the job's id, its tenant and the time.  Raises NotFound.
     """
     locks.lock_own(connection, job_id, tenant)
-    artifacts = retention.mark_all_of(connection, job_id)
+    artifacts = sharing.let_go(connection, job_id)
     artifacts += uploads.mark_last_of(connection, job_id)
     for statement in statements.FORGET:
         connection.execute(statement, {"job_id": job_id})

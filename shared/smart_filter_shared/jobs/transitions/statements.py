@@ -55,8 +55,12 @@ CLAIM = text("""
     WHERE stages.job_id = chosen.job_id AND stages.stage = chosen.stage
     RETURNING stages.job_id, stages.stage, stages.capability, stages.models, stages.parameters,
         stages.attempt, stages.releases, stages.lease_token,
-        -- Every job begins with this stage, and its first claim is what makes it run.
-        stages.stage = 'prepare' AND stages.started_at = statement_timestamp() AS begins_job,
+        -- The first claim of its first stage makes a job run. That is this one unless the job
+        -- has it from another; then, should two begin at the same moment, both say so.
+        stages.started_at = statement_timestamp() AND (stages.stage = 'prepare' OR NOT EXISTS (
+            SELECT FROM stages AS begun
+            WHERE begun.job_id = stages.job_id AND begun.started_at IS NOT NULL
+        )) AS begins_job,
         least(stages.rank, stages.rank + stages.head_start) AS mark
 """)
 
@@ -211,6 +215,29 @@ FIND_JOB = text("""
     SELECT photo_key, upload_id, expired_at FROM jobs WHERE id = :job_id AND tenant = :tenant
 """)
 
+# With what it takes to run a stage again.
+INPUTS_OF = text("SELECT tenant, photo_key, reopened FROM jobs WHERE id = :job_id")
+
+RESULTS_OF = text("SELECT stage, state, result FROM stages WHERE job_id = :job_id")
+
+# Given are the stages whose artifacts are gone and those that wait for them now, each with the
+# number of its needs that have not succeeded. What ran or had succeeded gets its attempt back.
+REOPEN_STAGES = text("""
+    UPDATE stages SET
+        state = CASE WHEN again.needs = 0 THEN 'ready' ELSE 'waiting' END,
+        open_needs = again.needs,
+        attempt = CASE WHEN state IN ('running', 'succeeded')
+            THEN greatest(0, attempt - 1) ELSE attempt END,
+        not_before = CASE WHEN state = 'waiting' THEN not_before END,
+        ready_at = statement_timestamp(), finished_at = NULL, error = NULL,
+        seconds = NULL, result = NULL, lease_token = NULL, leased_until = NULL
+    FROM unnest(CAST(:stages AS text[]), CAST(:needs AS smallint[])) AS again (stage, needs)
+    WHERE stages.job_id = :job_id AND stages.stage = again.stage
+    RETURNING stages.capability, stages.state
+""")
+
+COUNT_REOPENED = text("UPDATE jobs SET reopened = reopened + 1 WHERE id = :job_id")
+
 STAGES_OF = text("SELECT stage, state FROM stages WHERE job_id = :job_id")
 
 FIND_EXPIRED = text("""
@@ -271,6 +298,7 @@ FORGET = (
     """),
     text("DELETE FROM stages WHERE job_id = :job_id"),
     text("DELETE FROM events WHERE job_id = :job_id"),
+    text("DELETE FROM corrections WHERE job_id = :job_id"),
     # Whoever is writing down what came of one ends first, so that no line of it is left behind.
     text("SELECT id FROM deliveries WHERE job_id = :job_id ORDER BY id FOR UPDATE"),
     text("""

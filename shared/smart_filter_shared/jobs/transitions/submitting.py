@@ -1,18 +1,26 @@
 """How a job begins."""
 
+from collections.abc import Mapping
+
 from sqlalchemy import Connection, func
 
 from smart_filter_shared.db import tables
+from smart_filter_shared.errors import InputsExpired
 from smart_filter_shared.ids import Capability
-from smart_filter_shared.jobs import events, retention
+from smart_filter_shared.jobs import events, memory, retention, sharing
 from smart_filter_shared.jobs.events import Happened
 from smart_filter_shared.jobs.retention import Kind
 from smart_filter_shared.jobs.states import JobState, StageState
 from smart_filter_shared.jobs.submission import Submission, stage_rows
+from smart_filter_shared.pipeline import StageName
 
 
 def submit(connection: Connection, submission: Submission) -> list[Capability]:
-    """Write a job and the stages that it runs; return what to ring."""
+    """Write a job and the stages that it runs; return what to ring.
+
+    What earlier jobs have made of its photo has succeeded at once.  Raises InputsExpired when
+    an object that it needs of another job is not kept any more; then nothing may be committed.
+    """
     recipe = submission.recipe
     connection.execute(
         tables.jobs.insert().values(
@@ -34,17 +42,66 @@ def submit(connection: Connection, submission: Submission) -> list[Capability]:
             keep_input_seconds=submission.keeping.input_seconds,
             keep_result_seconds=submission.keeping.result_seconds,
             keep_nothing=submission.keeping.nothing,
+            parent_id=submission.parent_id,
+            corrections=[dict(one) for one in submission.corrections],
         )
     )
-    given = [submission.photo_key, submission.background_key]
+    _borrow(connection, submission)
+    own = {submission.photo_key, submission.background_key} - set(submission.borrows)
     retention.record(
         connection,
         submission.tenant,
         submission.job_id,
-        {key: Kind.PHOTO for key in given if key is not None},
+        {key: Kind.PHOTO for key in own if key is not None},
         submission.keeping,
     )
-    rows = stage_rows(submission)
+    taken = memory.take(
+        connection,
+        submission.tenant,
+        submission.job_id,
+        submission.sources,
+        running=submission.plans,
+        keeping=submission.keeping,
+    )
+    rows = stage_rows(submission, taken)
     connection.execute(tables.stages.insert(), rows)
+    _take_over(connection, submission, taken)
     events.record(connection, [Happened.to_job(submission.job_id, JobState.QUEUED)])
     return [Capability(str(row["capability"])) for row in rows if row["state"] == StageState.READY]
+
+
+def _borrow(connection: Connection, submission: Submission) -> None:
+    """Have what the job needs of others.  Raises InputsExpired."""
+    there = sharing.borrow(
+        connection,
+        submission.tenant,
+        submission.job_id,
+        submission.borrows,
+        submission.keeping,
+    )
+    if len(there) < len(submission.borrows):
+        raise InputsExpired(
+            f"the photo of job {submission.parent_id}, or what came with it, is not kept any more;"
+            " submit it again"
+        )
+
+
+def _take_over(
+    connection: Connection, submission: Submission, taken: Mapping[StageName, memory.Result]
+) -> None:
+    """Write the stages that others have run for this job: no attempt, no time of a model."""
+    rows = {StageName(str(row["stage"])): row for row in stage_rows(submission)}
+    for stage, result in taken.items():
+        connection.execute(
+            tables.stages.insert().values(
+                **{
+                    **rows[stage],
+                    "state": str(StageState.SUCCEEDED),
+                    "open_needs": 0,
+                    "not_before": None,
+                    "seconds": 0.0,
+                    "result": dict(result),
+                },
+                finished_at=func.statement_timestamp(),
+            )
+        )

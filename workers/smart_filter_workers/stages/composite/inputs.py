@@ -5,7 +5,7 @@ from typing import Final
 
 from smart_filter_shared.recipe import Recipe
 from smart_filter_workers.backgrounds.collection import Collection
-from smart_filter_workers.results import Faces, Photo, Prepared, Segmented, Smiles
+from smart_filter_workers.results import Drawn, Faces, Photo, Prepared, Segmented, Smiles
 
 # Less than this share of a photo is nobody: the contract says so.
 NOBODY_BELOW: Final = 0.005
@@ -17,6 +17,7 @@ class Inputs:
 
     background: the file that was uploaded for it, or fetched from its address, when one was.
     collection: the backgrounds that whoever asks may name, and that `auto` chooses among.
+    drawn: what people drew to correct the matte, in order.
     """
 
     photo: Photo
@@ -28,3 +29,4 @@ class Inputs:
     recipe: Recipe
     seed: int
     collection: Collection = field(default_factory=Collection)
+    drawn: tuple[Drawn, ...] = ()

@@ -14,6 +14,7 @@ from smart_filter_workers.results import Chosen, Composited, Face, Frame, Srgb8
 from smart_filter_workers.stages.composite import (
     canvas,
     choosing,
+    correcting,
     framing,
     ground,
     look,
@@ -45,7 +46,7 @@ def run(models: Models, batch: Sequence[Inputs]) -> list[Composited]:
 
 def _composite(compositor: Compositor, inputs: Inputs) -> Composited:
     asked = set(inputs.recipe.outputs)
-    inputs = _tidied(_upright(inputs))
+    inputs = correcting.corrected(_tidied(_upright(inputs)))
     chosen = choosing.chosen(inputs) if PICTURES & asked else None
     whole = _cut(compositor, inputs, chosen)
     frame = framing.frame(inputs.recipe.framing, _seen(inputs, whole, chosen))

@@ -1,0 +1,46 @@
+"""Tables of work that is done once: who shares artifacts, and what people corrected."""
+
+from sqlalchemy import Boolean, CheckConstraint, Column, DateTime, Index, Table, Text, Uuid, text
+from sqlalchemy.dialects.postgresql import JSONB
+
+from smart_filter_shared.db.tables import metadata
+
+# Jobs that use an artifact of another job's: see jobs/sharing.py.
+borrowers = Table(
+    "borrowers",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("job_id", Uuid, primary_key=True),
+    Index("borrowers_by_job", "job_id"),
+)
+
+# What people say is right of a job's results: see jobs/corrections.py.
+corrections = Table(
+    "corrections",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("job_id", Uuid, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("stage", Text, nullable=False),
+    # mask, strokes or label; the first two are objects under `key`.
+    Column("form", Text, nullable=False),
+    Column("key", Text),
+    Column("label", JSONB),
+    # Whether it may be kept as training material, until its job is deleted.
+    Column("consent", Boolean, nullable=False),
+    # Which key sent it, and what it corrects.
+    Column("provenance", JSONB, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    # Null when it is kept with consent.
+    Column("expires_at", DateTime(timezone=True)),
+    CheckConstraint("kind IN ('matte', 'label')", name="corrections_kind"),
+    CheckConstraint("(key IS NULL) = (form = 'label')", name="corrections_key"),
+    Index("corrections_by_job", "job_id", "id"),
+    Index(
+        "corrections_expiring",
+        "expires_at",
+        postgresql_where=text("expires_at IS NOT NULL"),
+    ),
+)

@@ -1,0 +1,359 @@
+"""Derive, and photos that come again: what earlier jobs have made is not made twice."""
+
+import dataclasses
+import json
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from smart_filter_api.keys import Scope
+from smart_filter_shared.ids import JobId, Tenant
+from smart_filter_shared.jobs import transitions
+from smart_filter_shared.jobs.leases import Done, Failure
+from smart_filter_shared.jobs.retention import Kind
+from smart_filter_shared.pipeline import StageName
+from smart_filter_tests.bench import KEEPING, Bench
+from smart_filter_tests.serving import Api, a_photo, an_api, serving
+
+PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE = StageName
+FACTS: dict[StageName, dict[str, Any]] = {
+    PREPARE: {"width": 48, "height": 32, "format": "jpg"},
+    SEGMENTATION: {"coverage": 0.5, "persons": None},
+    FACE: {"faces": [{"box": [1, 1, 9, 9], "score": 0.9, "landmarks": [[2, 2]] * 5}]},
+    SMILE: {
+        "smiles": [{"level": "none", "score": 0.1}],
+        "eyes": [{"left_open": True, "right_open": None}],
+    },
+    COMPOSITE: {"background": None},
+}
+ARRAYS = {PREPARE: "proxy_srgb", SEGMENTATION: "matte"}
+FAILURE = Failure("model_failed", "A model failed", "ValueError in face")
+
+
+@pytest.fixture(scope="session")
+def _remembering_url(_bench: Bench) -> Iterator[str]:
+    engine = _bench.settings.engine.model_copy(update={"remember": True})
+    with serving(dataclasses.replace(_bench.settings, engine=engine)) as url:
+        yield url
+
+
+@pytest.fixture
+def remembering(_remembering_url: str, bench: Bench) -> Iterator[Api]:
+    """The API as it is by default: it remembers."""
+    with an_api(_remembering_url, bench) as api:
+        yield api
+
+
+def run(api: Api, *stages: StageName) -> None:
+    """Let each stage at the head of its queue succeed, its arrays and files in storage."""
+    for stage in stages:
+        lease = api.bench.claim_one(stage)
+        folder = f"2026-01-01/tests/{lease.job_id}/{stage}"
+        arrays = {ARRAYS[stage]: f"{folder}/array.npy"} if stage in ARRAYS else {}
+        files = {}
+        if stage == COMPOSITE:
+            files["image"] = {
+                "key": f"{folder}/image.png",
+                "media_type": "image/png",
+                "width": 1,
+                "height": 1,
+                "format": "png",
+                "bytes": 4,
+            }
+        kinds = dict.fromkeys(arrays.values(), Kind.INTERMEDIATE)
+        kinds |= {str(file["key"]): Kind.RESULT for file in files.values()}
+        for key in kinds:
+            api.bench.store.put(key, b"made", length=4, media_type="image/png")
+        result = {"facts": FACTS[stage], "arrays": arrays, "files": files}
+        with api.bench.transaction() as connection:
+            transitions.complete(connection, [Done(lease, result, 0.25, kinds)], KEEPING)
+
+
+def whole(api: Api, **fields: str) -> str:
+    """Submit a job and let it succeed."""
+    job_id = api.submit(**fields)
+    run(api, PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE)
+    return job_id
+
+
+def derive(api: Api, job_id: str, **asked: object) -> dict[str, Any]:
+    """Derive a job."""
+    answer = api.client.post(f"/v1/jobs/{job_id}/derive", json=asked)
+    assert answer.status_code == 202, answer.text
+    job: dict[str, Any] = answer.json()
+    return job
+
+
+def ran(job: dict[str, Any]) -> dict[str, tuple[str, int, float | None]]:
+    return {one["name"]: (one["state"], one["attempt"], one["seconds"]) for one in job["stages"]}
+
+
+def keys_of(api: Api, job_id: str, stage: StageName) -> dict[str, str]:
+    row = api.bench.row(JobId(uuid.UUID(job_id)), stage)
+    arrays: dict[str, str] = row["result"]["arrays"]  # type: ignore[index]  # JSON
+    return arrays
+
+
+def objects(api: Api) -> set[str]:
+    return {stored.key for stored in api.bench.store.stored()}
+
+
+def pass_time(api: Api, hours: float) -> None:
+    with api.bench.transaction() as connection:
+        connection.execute(
+            text("UPDATE artifacts SET expires_at = expires_at - make_interval(hours => :hours)"),
+            {"hours": hours},
+        )
+
+
+def test_another_background_runs_composite_alone_with_the_same_matte(api: Api) -> None:
+    parent = whole(api, background="auto")
+
+    job = derive(api, parent, recipe={"background": "color:red"})
+
+    assert job["parent_id"] == parent
+    assert job["recipe"]["background"] == "color:red"
+    assert ran(job) == {
+        "prepare": ("succeeded", 0, 0.0),
+        "segmentation": ("succeeded", 0, 0.0),
+        "composite": ("ready", 0, None),
+    }
+    for stage in (PREPARE, SEGMENTATION):
+        assert keys_of(api, job["id"], stage) == keys_of(api, parent, stage)
+    assert [api.bench.claim(stage) for stage in (PREPARE, SEGMENTATION, FACE, SMILE)] == [[]] * 4
+    run(api, COMPOSITE)
+    ended = api.job(job["id"])
+    assert ended["state"] == "succeeded"
+    assert ended["photo"] == {"width": 48, "height": 32, "format": "jpg"}
+
+
+def test_derived_job_has_the_parents_recipe_but_for_what_is_given(api: Api) -> None:
+    parent = whole(
+        api,
+        background="preset:linen",
+        crop="true",
+        margin="10%",
+        seed="5",
+        filters="grade,caption",
+        filters__caption__text="hello",
+        metadata__who="ours",
+        max_bytes="200kB",
+        shadow="drop:0.3",
+    )
+    before = api.job(parent)
+
+    same = derive(api, parent)
+    other = derive(
+        api,
+        parent,
+        recipe={"crop": None, "margin": None, "filters": ["grade"], "metadata": {"how": "new"}},
+    )
+
+    assert (same["recipe"], same["seed"], same["metadata"]) == (
+        before["recipe"],
+        5,
+        {"who": "ours"},
+    )
+    changed = {name for name, value in other["recipe"].items() if before["recipe"][name] != value}
+    assert changed == {"crop", "margin", "filters"}
+    assert other["metadata"] == {"who": "ours", "how": "new"}
+
+
+def test_another_model_runs_its_stage_and_what_follows(api: Api) -> None:
+    parent = whole(api, background="auto")
+
+    job = derive(api, parent, recipe={"roi": "0% 0% 50% 50%"})
+
+    states = {name: state for name, (state, _, _) in ran(job).items()}
+    assert states == {
+        "prepare": "succeeded",
+        "segmentation": "ready",
+        "face": "succeeded",
+        "smile": "succeeded",
+        "composite": "waiting",
+    }
+    run(api, SEGMENTATION, COMPOSITE)
+    assert api.job(job["id"])["state"] == "succeeded"
+
+
+def test_photo_that_comes_again_is_met_with_what_was_made_of_it(remembering: Api) -> None:
+    first = whole(remembering, background="auto")
+
+    again = remembering.job(remembering.submit(background="auto"))
+
+    assert {name: state for name, (state, _, _) in ran(again).items()} == {
+        "prepare": "succeeded",
+        "segmentation": "succeeded",
+        "face": "succeeded",
+        "smile": "succeeded",
+        "composite": "ready",
+    }
+    assert again["parent_id"] is None
+    assert again["state"] == "queued"
+    remembering.bench.claim_one(COMPOSITE)
+    assert remembering.job(again["id"])["state"] == "running"
+    assert keys_of(remembering, again["id"], SEGMENTATION) == keys_of(
+        remembering, first, SEGMENTATION
+    )
+
+
+def test_another_photo_and_another_tenants_are_worked_on(remembering: Api) -> None:
+    whole(remembering, background="keep", outputs="image,matte,faces")
+    other = remembering.post(a_photo(size=(33, 32)), {"background": "keep"}).json()
+    headers = remembering.headers(*Scope, tenant=Tenant("stranger"))
+    foreign = remembering.client.post(
+        "/v1/jobs", files={"photo": a_photo()}, data={"background": "keep"}, headers=headers
+    ).json()
+
+    assert ran(other)["prepare"][0] == "ready"
+    assert ran(foreign)["prepare"][0] == "ready"
+
+
+def test_last_stage_of_a_job_always_runs(remembering: Api) -> None:
+    whole(remembering, background="auto", outputs="image,faces")
+
+    again = remembering.job(remembering.submit(background="keep", outputs="faces"))
+
+    assert ran(again)["face"][0] == "succeeded"
+    assert ran(again)["smile"][0] == "ready"
+
+
+def test_what_a_failed_job_has_made_serves_too(api: Api) -> None:
+    parent = api.submit(background="auto")
+    run(api, PREPARE, SEGMENTATION)
+    api.fail(FACE, FAILURE)
+
+    job = derive(api, parent, recipe={"background": "transparent"})
+
+    assert {name: state for name, (state, _, _) in ran(job).items()} == {
+        "prepare": "succeeded",
+        "segmentation": "succeeded",
+        "composite": "ready",
+    }
+
+
+def test_deleted_parent_leaves_what_the_derived_job_uses_and_that_takes_it_along(
+    api: Api,
+) -> None:
+    parent = whole(api, background="auto")
+    child = derive(api, parent, recipe={"background": "color:red"})["id"]
+
+    api.client.delete(f"/v1/jobs/{parent}")
+
+    left = {key.partition(parent)[2] for key in objects(api)}
+    assert left == {"/photo", "/prepare/array.npy", "/segmentation/array.npy"}
+    run(api, COMPOSITE)
+    assert api.job(child)["state"] == "succeeded"
+    api.client.delete(f"/v1/jobs/{child}")
+    assert objects(api) == set()
+    with api.bench.transaction() as connection:
+        for table in ("artifacts", "borrowers"):
+            count = connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one()
+            assert count == 0, table
+
+
+def test_deleted_child_leaves_what_its_parent_has_made(api: Api) -> None:
+    parent = whole(api, background="auto")
+    before = objects(api)
+    child = derive(api, parent, recipe={"background": "color:red"})["id"]
+    run(api, COMPOSITE)
+
+    api.client.delete(f"/v1/jobs/{child}")
+
+    assert objects(api) == before
+
+
+def test_nothing_is_derived_from_a_photo_that_is_gone(api: Api) -> None:
+    parent = whole(api, background="keep", outputs="image,matte,faces")
+    pass_time(api, hours=25)
+
+    answer = api.client.post(f"/v1/jobs/{parent}/derive", json={})
+
+    assert (answer.status_code, answer.json()["code"]) == (410, "inputs_expired")
+    with api.bench.transaction() as connection:
+        assert connection.execute(text("SELECT count(*) FROM jobs")).scalar_one() == 1
+
+
+def test_what_expired_is_not_remembered(remembering: Api) -> None:
+    whole(remembering, background="auto")
+    pass_time(remembering, hours=25)
+
+    again = remembering.job(remembering.submit(background="auto"))
+
+    assert ran(again)["prepare"][0] == "ready"
+
+
+def test_derived_job_keeps_what_it_uses_as_long_as_its_own(api: Api) -> None:
+    parent = whole(api, background="auto")
+    pass_time(api, hours=23)
+    derive(api, parent, recipe={"background": "color:red"})
+
+    pass_time(api, hours=2)
+
+    answer = api.client.post(f"/v1/jobs/{parent}/derive", json={})
+    assert answer.status_code == 202
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "pointer"),
+    [
+        ({"recipe": {"background": "color:nope"}}, 422, "/background"),
+        ({"recipe": {"nope": 1}}, 422, "/nope"),
+        ({"recipe": {"background": "file"}}, 422, "/background_file"),
+        ({"recipe": [1]}, 422, "/recipe"),
+        ({"correction_id": "nope"}, 422, "/correction_id"),
+        ({"correction_id": str(uuid.UUID(int=7))}, 422, "/correction_id"),
+        ({"more": 1}, 422, "/more"),
+    ],
+)
+def test_derive_names_what_is_wrong_and_writes_nothing(
+    api: Api, asked: dict[str, Any], status: int, pointer: str
+) -> None:
+    parent = whole(api, background="auto")
+    before = api.leftovers()
+
+    answer = api.client.post(f"/v1/jobs/{parent}/derive", json=asked)
+
+    assert answer.status_code == status, answer.text
+    assert pointer in [wrong["pointer"] for wrong in answer.json()["errors"]]
+    assert api.leftovers() == before
+
+
+def test_nothing_is_derived_from_a_job_that_has_not_ended(api: Api) -> None:
+    parent = api.submit()
+
+    answer = api.client.post(f"/v1/jobs/{parent}/derive", json={})
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "job_not_finished")
+
+
+def test_derive_sent_twice_under_a_key_makes_one_job(api: Api) -> None:
+    parent = whole(api, background="auto")
+    key = {"Idempotency-Key": "once"}
+    asked = {"recipe": {"background": "color:red"}}
+
+    answers = [
+        api.client.post(
+            f"/v1/jobs/{parent}/derive",
+            content=json.dumps(asked),
+            headers=key | {"Content-Type": "application/json"},
+        )
+        for _ in range(2)
+    ]
+
+    assert answers[0].json()["id"] == answers[1].json()["id"]
+    assert answers[1].headers["Idempotency-Replayed"] == "true"
+
+
+def test_megapixels_of_a_photo_are_counted_once(api: Api) -> None:
+    parent = whole(api, background="auto")
+    api.limit(megapixels_per_day=0.002)
+
+    derive(api, parent, recipe={"background": "color:red"})
+
+    with api.bench.transaction() as connection:
+        counted = connection.execute(text("SELECT megapixels FROM jobs ORDER BY id")).scalars()
+        assert list(counted) == [pytest.approx(48 * 32 / 1e6), 0]
