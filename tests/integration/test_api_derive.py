@@ -11,25 +11,13 @@ from sqlalchemy import text
 
 from smart_filter_api.keys import Scope
 from smart_filter_shared.ids import JobId, Tenant
-from smart_filter_shared.jobs import transitions
-from smart_filter_shared.jobs.leases import Done, Failure
-from smart_filter_shared.jobs.retention import Kind
+from smart_filter_shared.jobs.leases import Failure
 from smart_filter_shared.pipeline import StageName
-from smart_filter_tests.bench import KEEPING, Bench
+from smart_filter_tests.bench import Bench
+from smart_filter_tests.deriving import derive, objects, pass_time, run, whole
 from smart_filter_tests.serving import Api, a_photo, an_api, serving
 
 PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE = StageName
-FACTS: dict[StageName, dict[str, Any]] = {
-    PREPARE: {"width": 48, "height": 32, "format": "jpg"},
-    SEGMENTATION: {"coverage": 0.5, "persons": None},
-    FACE: {"faces": [{"box": [1, 1, 9, 9], "score": 0.9, "landmarks": [[2, 2]] * 5}]},
-    SMILE: {
-        "smiles": [{"level": "none", "score": 0.1}],
-        "eyes": [{"left_open": True, "right_open": None}],
-    },
-    COMPOSITE: {"background": None},
-}
-ARRAYS = {PREPARE: "proxy_srgb", SEGMENTATION: "matte"}
 FAILURE = Failure("model_failed", "A model failed", "ValueError in face")
 
 
@@ -47,46 +35,6 @@ def remembering(_remembering_url: str, bench: Bench) -> Iterator[Api]:
         yield api
 
 
-def run(api: Api, *stages: StageName) -> None:
-    """Let each stage at the head of its queue succeed, its arrays and files in storage."""
-    for stage in stages:
-        lease = api.bench.claim_one(stage)
-        folder = f"2026-01-01/tests/{lease.job_id}/{stage}"
-        arrays = {ARRAYS[stage]: f"{folder}/array.npy"} if stage in ARRAYS else {}
-        files = {}
-        if stage == COMPOSITE:
-            files["image"] = {
-                "key": f"{folder}/image.png",
-                "media_type": "image/png",
-                "width": 1,
-                "height": 1,
-                "format": "png",
-                "bytes": 4,
-            }
-        kinds = dict.fromkeys(arrays.values(), Kind.INTERMEDIATE)
-        kinds |= {str(file["key"]): Kind.RESULT for file in files.values()}
-        for key in kinds:
-            api.bench.store.put(key, b"made", length=4, media_type="image/png")
-        result = {"facts": FACTS[stage], "arrays": arrays, "files": files}
-        with api.bench.transaction() as connection:
-            transitions.complete(connection, [Done(lease, result, 0.25, kinds)], KEEPING)
-
-
-def whole(api: Api, **fields: str) -> str:
-    """Submit a job and let it succeed."""
-    job_id = api.submit(**fields)
-    run(api, PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE)
-    return job_id
-
-
-def derive(api: Api, job_id: str, **asked: object) -> dict[str, Any]:
-    """Derive a job."""
-    answer = api.client.post(f"/v1/jobs/{job_id}/derive", json=asked)
-    assert answer.status_code == 202, answer.text
-    job: dict[str, Any] = answer.json()
-    return job
-
-
 def ran(job: dict[str, Any]) -> dict[str, tuple[str, int, float | None]]:
     return {one["name"]: (one["state"], one["attempt"], one["seconds"]) for one in job["stages"]}
 
@@ -95,18 +43,6 @@ def keys_of(api: Api, job_id: str, stage: StageName) -> dict[str, str]:
     row = api.bench.row(JobId(uuid.UUID(job_id)), stage)
     arrays: dict[str, str] = row["result"]["arrays"]  # type: ignore[index]  # JSON
     return arrays
-
-
-def objects(api: Api) -> set[str]:
-    return {stored.key for stored in api.bench.store.stored()}
-
-
-def pass_time(api: Api, hours: float) -> None:
-    with api.bench.transaction() as connection:
-        connection.execute(
-            text("UPDATE artifacts SET expires_at = expires_at - make_interval(hours => :hours)"),
-            {"hours": hours},
-        )
 
 
 def test_another_background_runs_composite_alone_with_the_same_matte(api: Api) -> None:

@@ -1,0 +1,255 @@
+"""Corrections over HTTP: what is kept of them, how long, and what derived jobs make of them."""
+
+import base64
+import io
+import uuid
+from typing import Any
+
+import httpx
+import pytest
+from PIL import Image
+from sqlalchemy import text
+
+from smart_filter_api.keys import Scope
+from smart_filter_shared.ids import JobId
+from smart_filter_shared.jobs.presence import CELL
+from smart_filter_tests.deriving import derive, objects, pass_time, whole
+from smart_filter_tests.serving import Api
+from smart_filter_workers.retention import Retention
+
+SIZE = (48, 32)
+STROKE = {"points": [[1, 2], [40, 30.5]], "width": 12, "keep": True}
+STROKES = {"kind": "matte", "stage": "segmentation", "strokes": [STROKE], "consent": False}
+LABEL = {
+    "kind": "label",
+    "stage": "smile",
+    "label": {"faces": [{"number": 1, "smile": "huge", "right_open": True}]},
+    "consent": False,
+}
+
+
+def a_mask(size: tuple[int, int] = SIZE, mode: str = "L", format_: str = "PNG") -> str:
+    buffer = io.BytesIO()
+    Image.new(mode, size).save(buffer, format_)
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def masked(mask: str) -> dict[str, object]:
+    return {"kind": "matte", "stage": "segmentation", "mask": mask, "consent": False}
+
+
+# And where each of them is wrong.
+WRONG: tuple[tuple[dict[str, object], str], ...] = (
+    (masked(a_mask(size=(48, 31))), "/mask"),
+    (masked(a_mask(mode="RGB")), "/mask"),
+    (masked(a_mask(mode="L", format_="JPEG")), "/mask"),
+    (masked("no base64"), "/mask"),
+    (masked(base64.b64encode(b"\x89PNG").decode()), "/mask"),
+    ({**STROKES, "strokes": []}, "/strokes"),
+    ({**STROKES, "strokes": [{**STROKE, "points": [[1, 2], [49, 2]]}]}, "/strokes/0/points/1"),
+    ({**STROKES, "strokes": [{**STROKE, "width": 0}]}, "/strokes/0/width"),
+    ({**STROKES, "strokes": [{**STROKE, "points": [[1]]}]}, "/strokes/0/points/0"),
+    ({**STROKES, "strokes": [STROKE] * 201}, "/strokes"),
+    ({**STROKES, "strokes": [{**STROKE, "points": [[1, 1]] * 2000}] * 11}, "/strokes"),
+    ({**STROKES, "mask": a_mask()}, "/kind"),
+    ({**STROKES, "stage": "smile"}, "/stage"),
+    ({**STROKES, "consent": "yes"}, "/consent"),
+    ({**STROKES, "more": 1}, "/more"),
+    ({**LABEL, "label": {"faces": [{"number": 2}]}}, "/label/faces/0/number"),
+    ({**LABEL, "label": {"faces": [{"number": 1}] * 2}}, "/label/faces/1/number"),
+    ({**LABEL, "label": {"faces": [{"number": 1, "smile": "grin"}]}}, "/label/faces/0/smile"),
+    ({"kind": "label", "stage": "smile", "consent": True}, "/kind"),
+)
+
+
+def send(api: Api, job_id: str, correction: object) -> httpx.Response:
+    return api.client.post(f"/v1/jobs/{job_id}/corrections", json=correction)
+
+
+def kept(api: Api, job_id: str, correction: object) -> dict[str, Any]:
+    """Send a correction that is kept."""
+    answer = send(api, job_id, correction)
+    assert answer.status_code == 201, answer.text
+    made: dict[str, Any] = answer.json()
+    return made
+
+
+def listed(api: Api, job_id: str) -> list[dict[str, Any]]:
+    answer = api.client.get(f"/v1/jobs/{job_id}/corrections")
+    assert answer.status_code == 200, answer.text
+    items: list[dict[str, Any]] = answer.json()["items"]
+    return items
+
+
+def drawn(api: Api) -> set[str]:
+    return {key for key in objects(api) if "/corrections/" in key}
+
+
+def sweep(api: Api) -> None:
+    Retention(api.bench.engine, api.bench.store, cell=CELL).remove_expired()
+
+
+def pass_days(api: Api, days: float) -> None:
+    pass_time(api, hours=24 * days)
+    with api.bench.transaction() as connection:
+        connection.execute(
+            text("UPDATE corrections SET expires_at = expires_at - make_interval(hours => :hours)"),
+            {"hours": 24 * days},
+        )
+
+
+def test_corrections_are_listed_as_they_were_kept(api: Api) -> None:
+    job_id = whole(api, background="auto")
+
+    made = [kept(api, job_id, one) for one in (masked(a_mask()), STROKES, LABEL)]
+
+    assert listed(api, job_id) == made
+    assert [one["form"] for one in made] == ["mask", "strokes", "label"]
+    assert made[2]["label"] == {
+        "faces": [{"number": 1, "smile": "huge", "left_open": None, "right_open": True}]
+    }
+    assert {one["consent"] for one in made} == {False}
+    assert made[0]["models"] == {"segmentation": "no-segmentation"}
+    assert len(drawn(api)) == 2
+
+
+def test_correction_sent_twice_under_a_key_is_kept_once(api: Api) -> None:
+    job_id = whole(api, background="auto")
+    path, key = f"/v1/jobs/{job_id}/corrections", {"Idempotency-Key": "once"}
+
+    first, second = (api.client.post(path, json=STROKES, headers=key) for _ in range(2))
+
+    assert first.json() == second.json()
+    assert len(listed(api, job_id)) == 1
+
+
+def test_wrong_corrections_are_refused_and_leave_nothing(api: Api) -> None:
+    job_id = whole(api, background="auto")
+
+    answers = [(send(api, job_id, wrong), pointer) for wrong, pointer in WRONG]
+
+    for answer, pointer in answers:
+        assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request"), pointer
+        assert pointer in [wrong["pointer"] for wrong in answer.json()["errors"]]
+    assert (listed(api, job_id), drawn(api)) == ([], set())
+
+
+def test_matte_that_was_never_made_cannot_be_corrected(api: Api) -> None:
+    job_id = api.submit(background="keep")
+    api.client.post(f"/v1/jobs/{job_id}/cancel")
+
+    answer = send(api, job_id, STROKES)
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+
+
+def test_job_that_has_not_ended_cannot_be_corrected(api: Api) -> None:
+    answer = send(api, api.submit(), STROKES)
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "job_not_finished")
+
+
+def test_label_takes_the_place_of_what_models_saw(api: Api) -> None:
+    job_id = whole(api, background="auto", outputs="image,faces,rating")
+    before = api.job(job_id)
+    correction = kept(api, job_id, LABEL)
+
+    derived = derive(api, job_id, correction_id=correction["id"])
+
+    after = api.job(derived["id"])
+    assert before["faces"][0]["smile"]["level"] == "none"
+    assert after["faces"][0]["smile"] == {"level": "huge", "score": 1.0}
+    assert after["faces"][0]["eyes"] == {"left_open": True, "right_open": True}
+    assert (before["rating"]["score"], after["rating"]["score"]) == (
+        pytest.approx(0.8 * 0.2 + 0.2 * 0.5),
+        pytest.approx(0.8 * 1.0 + 0.2 * 1.0),
+    )
+    assert api.job(job_id)["rating"] == before["rating"]
+    assert after["stages"][3]["attempt"] == 0
+
+
+def test_derived_job_hands_its_corrections_on_and_a_mask_replaces_what_was_drawn(
+    api: Api,
+) -> None:
+    parent = whole(api, background="auto")
+    first = derive(api, parent, correction_id=kept(api, parent, STROKES)["id"])["id"]
+    api.client.post(f"/v1/jobs/{first}/cancel")
+    second = derive(api, first, correction_id=kept(api, first, LABEL)["id"])["id"]
+    api.client.post(f"/v1/jobs/{second}/cancel")
+    third = derive(api, second, correction_id=kept(api, second, masked(a_mask()))["id"])["id"]
+
+    forms = [
+        [one["form"] for one in api.bench.job(JobId(uuid.UUID(job_id))).corrections]
+        for job_id in (first, second, third)
+    ]
+
+    assert forms == [["strokes"], ["strokes", "label"], ["label", "mask"]]
+
+
+def test_labels_do_not_go_with_another_models_faces(api: Api) -> None:
+    parent = whole(api, background="auto")
+    with api.bench.transaction() as connection:
+        connection.execute(
+            text("UPDATE stages SET models = '{\"face\": \"former\"}' WHERE stage = 'face'")
+        )
+    correction = kept(api, parent, LABEL)
+
+    answer = api.client.post(f"/v1/jobs/{parent}/derive", json={"correction_id": correction["id"]})
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "contradiction")
+
+
+def test_what_was_drawn_goes_with_its_photo(api: Api) -> None:
+    job_id = whole(api, background="auto")
+    kept(api, job_id, STROKES)
+
+    pass_days(api, 1)
+    sweep(api)
+
+    assert (listed(api, job_id), drawn(api)) == ([], set())
+
+
+def test_with_consent_what_was_drawn_stays_until_its_job_is_deleted(api: Api) -> None:
+    job_id = whole(api, background="auto")
+    correction = kept(api, job_id, {**STROKES, "consent": True})
+    assert correction["expires_at"] is None
+
+    pass_days(api, 400)
+    sweep(api)
+
+    assert objects(api) == drawn(api) != set()
+    assert listed(api, job_id) == [correction]
+    api.client.delete(f"/v1/jobs/{job_id}")
+    assert objects(api) == set()
+    with api.bench.transaction() as connection:
+        assert connection.execute(text("SELECT count(*) FROM corrections")).scalar_one() == 0
+
+
+def test_derived_job_has_what_was_drawn_though_its_parent_is_deleted(api: Api) -> None:
+    parent = whole(api, background="auto")
+    correction = kept(api, parent, STROKES)
+    child = derive(api, parent, correction_id=correction["id"])["id"]
+
+    api.client.delete(f"/v1/jobs/{parent}")
+
+    assert len(drawn(api)) == 1
+    api.client.delete(f"/v1/jobs/{child}")
+    assert drawn(api) == set()
+
+
+def test_foreign_correction_is_unknown(api: Api) -> None:
+    first, second = whole(api, background="auto"), whole(api, background="auto")
+    correction = kept(api, first, LABEL)
+
+    answer = api.client.post(f"/v1/jobs/{second}/derive", json={"correction_id": correction["id"]})
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+
+
+def test_reader_may_not_correct(api: Api) -> None:
+    job_id = whole(api, background="auto")
+    headers = api.headers(Scope.READ)
+
+    answer = api.client.post(f"/v1/jobs/{job_id}/corrections", json=LABEL, headers=headers)
+
+    assert answer.status_code == 403

@@ -1,0 +1,162 @@
+"""Artifacts that several jobs use go with the last of them, whoever comes meanwhile."""
+
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import Connection, text
+
+from smart_filter_shared.ids import JobId, new_job_id
+from smart_filter_shared.jobs import retention, sharing, transitions
+from smart_filter_shared.pipeline import StageName
+from smart_filter_tests import races
+from smart_filter_tests.bench import KEEPING, TENANT, Bench
+from smart_filter_tests.worlds import KEEP_BACKGROUND, Action, World
+
+PHOTO = "2026-01-01/tests/parent/photo"
+
+
+def parent(bench: Bench) -> World:
+    """Make a job whose photo another one borrows."""
+    job_id = bench.submit(KEEP_BACKGROUND, photo=PHOTO)
+    return World(bench, job_id, {})
+
+
+def child(world: World) -> JobId:
+    job_id = world.bench.submit(KEEP_BACKGROUND)
+    with world.bench.transaction() as connection:
+        assert sharing.borrow(connection, TENANT, job_id, [PHOTO], KEEPING) == {PHOTO}
+    return job_id
+
+
+def holders(bench: Bench) -> tuple[list[JobId], list[JobId], bool]:
+    """Return whose the photo is, who borrows it, and whether it is marked."""
+    with bench.transaction() as connection:
+        rows = connection.execute(
+            text("SELECT job_id, marked_at FROM artifacts WHERE key = :key"), {"key": PHOTO}
+        ).all()
+        borrowers = connection.execute(text("SELECT job_id FROM borrowers")).scalars()
+        return [row.job_id for row in rows], list(borrowers), any(row.marked_at for row in rows)
+
+
+def delete(job_id: JobId) -> Action:
+    def act(connection: Connection, world: World) -> object:
+        del world
+        return sorted(one.key for one in transitions.delete(connection, job_id, TENANT))
+
+    return Action("delete", None, act)
+
+
+def borrow(job_id: JobId) -> Action:
+    def act(connection: Connection, world: World) -> object:
+        del world
+        return sharing.borrow(connection, TENANT, job_id, [PHOTO], KEEPING)
+
+    return Action("borrow", None, act)
+
+
+def expire(connection: Connection, world: World) -> object:
+    del world
+    retention.mark_expired(connection, most=10)
+    return None
+
+
+EXPIRE = Action("expire", None, expire)
+
+
+def test_owners_artifact_passes_to_who_borrows_it(bench: Bench) -> None:
+    world = parent(bench)
+    heir = child(world)
+
+    marked = races.alone(world, delete(world.job_id))
+
+    assert marked == []
+    assert holders(bench) == ([heir], [], False)
+
+
+@pytest.mark.parametrize("parent_first", [True, False])
+def test_deleting_both_at_the_same_time_marks_the_photo_once(
+    bench: Bench, *, parent_first: bool
+) -> None:
+    world = parent(bench)
+    pair = [delete(world.job_id), delete(child(world))]
+
+    marked = races.overlapped(world, *(pair if parent_first else pair[::-1]))
+
+    assert sum(PHOTO in keys for keys in marked) == 1  # type: ignore[attr-defined]  # lists
+    assert holders(bench)[1:] == ([], True)
+
+
+def test_borrowing_what_is_being_deleted_finds_it_gone(bench: Bench) -> None:
+    world = parent(bench)
+    late = bench.submit(KEEP_BACKGROUND)
+
+    _, borrowed = races.overlapped(world, delete(world.job_id), borrow(late))
+
+    assert borrowed == set()
+    assert holders(bench)[1:] == ([], True)
+
+
+def test_deleting_what_is_being_borrowed_hands_it_on(bench: Bench) -> None:
+    world = parent(bench)
+    late = bench.submit(KEEP_BACKGROUND)
+
+    borrowed, marked = races.overlapped(world, borrow(late), delete(world.job_id))
+
+    assert (borrowed, marked) == ({PHOTO}, [])
+    assert holders(bench) == ([late], [], False)
+
+
+def test_what_is_being_borrowed_does_not_expire(bench: Bench) -> None:
+    world = parent(bench)
+    bench.advance(StageName.PREPARE, StageName.COMPOSITE)
+    late = bench.submit(KEEP_BACKGROUND)
+    with bench.transaction() as connection:
+        assert borrow(late)(connection, world) == {PHOTO}
+        age(bench, connection)
+        races.alone(world, EXPIRE)
+
+    races.alone(world, EXPIRE)
+
+    assert not holders(bench)[2]  # the job that borrows it has not ended
+
+
+def test_marked_artifact_is_not_lent(bench: Bench) -> None:
+    world = parent(bench)
+    bench.advance(StageName.PREPARE, StageName.COMPOSITE)
+    with bench.transaction() as connection:
+        age(bench, connection)
+    races.alone(world, EXPIRE)
+
+    assert races.alone(world, borrow(new_job_id())) == set()
+
+
+def test_what_is_removed_is_not_borrowed_any_more(bench: Bench) -> None:
+    world = parent(bench)
+    child(world)
+    with bench.transaction() as connection:
+        retention.forget(connection, [retention.Marked(TENANT, PHOTO)])
+
+    assert holders(bench) == ([], [], False)
+
+
+def test_deletions_of_jobs_that_share_do_not_deadlock(bench: Bench) -> None:
+    world = parent(bench)
+    heirs = [child(world) for _ in range(4)]
+    deadlocks = races.deadlocks(bench)
+
+    def remove(job_id: JobId) -> Callable[[], object]:
+        return lambda: races.alone(world, delete(job_id))
+
+    answers = races.at_once([remove(job_id) for job_id in (world.job_id, *heirs)])
+
+    assert sum(PHOTO in keys for keys in answers) == 1  # type: ignore[operator]  # lists
+    assert holders(bench)[1:] == ([], True)
+    assert races.deadlocks(bench) == deadlocks
+
+
+def age(bench: Bench, connection: Connection) -> None:
+    """Let every artifact have expired an hour ago."""
+    del bench
+    connection.execute(
+        text("UPDATE artifacts SET expires_at = statement_timestamp() - interval '1 hour'")
+    )

@@ -1,0 +1,79 @@
+"""Jobs that are run by hand over HTTP, with results that others can take over."""
+
+from typing import Any
+
+from sqlalchemy import text
+
+from smart_filter_shared.jobs import transitions
+from smart_filter_shared.jobs.leases import Done
+from smart_filter_shared.jobs.retention import Kind
+from smart_filter_shared.pipeline import StageName
+from smart_filter_tests.bench import KEEPING
+from smart_filter_tests.serving import Api
+
+PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE = StageName
+FACTS: dict[StageName, dict[str, Any]] = {
+    PREPARE: {"width": 48, "height": 32, "format": "jpg"},
+    SEGMENTATION: {"coverage": 0.5, "persons": None},
+    FACE: {"faces": [{"box": [1, 1, 9, 9], "score": 0.9, "landmarks": [[2, 2]] * 5}]},
+    SMILE: {
+        "smiles": [{"level": "none", "score": 0.1}],
+        "eyes": [{"left_open": True, "right_open": None}],
+    },
+    COMPOSITE: {"background": None},
+}
+ARRAYS = {PREPARE: "proxy_srgb", SEGMENTATION: "matte"}
+
+
+def run(api: Api, *stages: StageName) -> None:
+    """Let each stage at the head of its queue succeed, its arrays and files in storage."""
+    for stage in stages:
+        lease = api.bench.claim_one(stage)
+        folder = f"2026-01-01/tests/{lease.job_id}/{stage}"
+        arrays = {ARRAYS[stage]: f"{folder}/array.npy"} if stage in ARRAYS else {}
+        files = {}
+        if stage == COMPOSITE:
+            files["image"] = {
+                "key": f"{folder}/image.png",
+                "media_type": "image/png",
+                "width": 1,
+                "height": 1,
+                "format": "png",
+                "bytes": 4,
+            }
+        kinds = dict.fromkeys(arrays.values(), Kind.INTERMEDIATE)
+        kinds |= {str(file["key"]): Kind.RESULT for file in files.values()}
+        for key in kinds:
+            api.bench.store.put(key, b"made", length=4, media_type="image/png")
+        result = {"facts": FACTS[stage], "arrays": arrays, "files": files}
+        with api.bench.transaction() as connection:
+            transitions.complete(connection, [Done(lease, result, 0.25, kinds)], KEEPING)
+
+
+def whole(api: Api, **fields: str) -> str:
+    """Submit a job and let it succeed."""
+    job_id = api.submit(**fields)
+    run(api, PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE)
+    return job_id
+
+
+def derive(api: Api, job_id: str, **asked: object) -> dict[str, Any]:
+    """Derive a job."""
+    answer = api.client.post(f"/v1/jobs/{job_id}/derive", json=asked)
+    assert answer.status_code == 202, answer.text
+    job: dict[str, Any] = answer.json()
+    return job
+
+
+def objects(api: Api) -> set[str]:
+    """Return the keys of all objects."""
+    return {stored.key for stored in api.bench.store.stored()}
+
+
+def pass_time(api: Api, *, hours: float) -> None:
+    """Let artifacts have been made so many hours earlier."""
+    with api.bench.transaction() as connection:
+        connection.execute(
+            text("UPDATE artifacts SET expires_at = expires_at - make_interval(hours => :hours)"),
+            {"hours": hours},
+        )

@@ -1,0 +1,114 @@
+"""What people drew to correct a matte shows in the picture, pixel by pixel."""
+
+import dataclasses
+import io
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from smart_filter_shared.errors import ImageUnreadable
+from smart_filter_shared.recipe import Format, Output
+from smart_filter_tests.compositing import HEIGHT, INSIDE, OUTSIDE, WIDTH, a_job, made, pixels
+from smart_filter_workers import images
+from smart_filter_workers.results import Drawn, Stroke
+
+RED = (255, 0, 0)
+# Well within what a stroke of 20 pixels covers: its rim is soft and the edge step looks at it.
+DRAWN_OUTSIDE = (slice(18, 24), slice(12, 36))
+KEEP_OUTSIDE = Stroke(((10, 20), (38, 20)), width=20, keep=True)
+DRAWN_INSIDE = (slice(108, 114), slice(100, 140))
+REMOVE_INSIDE = Stroke(((96, 111), (144, 111)), width=20, keep=False)
+
+
+def shown(*drawn: Drawn) -> tuple[NDArray[np.int16], NDArray[np.int16], NDArray[np.int16]]:
+    """Return the picture on red, its matte, and the photo."""
+    inputs = a_job("color:#f00", format=Format.PNG, outputs=(Output.IMAGE, Output.MATTE))
+    result = made(dataclasses.replace(inputs, drawn=drawn))
+    return pixels(result.image), pixels(result.matte), inputs.photo.srgb.astype(np.int16)
+
+
+def is_photo(
+    picture: NDArray[np.int16], photo: NDArray[np.int16], where: tuple[slice, slice]
+) -> bool:
+    return bool(np.abs(picture[where] - photo[where]).max() <= 2)
+
+
+def test_stroke_that_keeps_shows_what_the_model_left_out() -> None:
+    picture, matte, photo = shown(Drawn(strokes=(KEEP_OUTSIDE,)))
+
+    assert matte[DRAWN_OUTSIDE].min() >= 250
+    assert is_photo(picture, photo, DRAWN_OUTSIDE)
+    assert np.all(picture[38:60, 5:60] == RED)
+    assert is_photo(picture, photo, INSIDE)
+
+
+def test_stroke_that_removes_shows_the_background() -> None:
+    picture, matte, photo = shown(Drawn(strokes=(REMOVE_INSIDE,)))
+
+    assert matte[DRAWN_INSIDE].max() <= 5
+    assert np.abs(picture[DRAWN_INSIDE] - RED).max() <= 5
+    assert is_photo(picture, photo, (slice(60, 90), slice(90, 150)))
+
+
+def test_later_stroke_counts_where_both_were_drawn() -> None:
+    again = dataclasses.replace(REMOVE_INSIDE, keep=True)
+
+    picture, _, photo = shown(Drawn(strokes=(REMOVE_INSIDE, again)))
+
+    assert is_photo(picture, photo, DRAWN_INSIDE)
+
+
+def test_rim_of_a_stroke_is_soft() -> None:
+    _, matte, _ = shown(Drawn(strokes=(REMOVE_INSIDE,)))
+
+    profile = matte[80:112, 120]
+
+    assert profile[0] == 255
+    assert profile[-1] <= 5
+    assert np.any((profile > 20) & (profile < 235))
+
+
+def test_mask_takes_the_place_of_the_matte() -> None:
+    mask = np.zeros((HEIGHT, WIDTH), np.uint8)
+    mask[OUTSIDE] = 255
+
+    picture, matte, photo = shown(Drawn(mask=mask))
+
+    assert is_photo(picture, photo, (slice(12, 33), slice(12, 33)))
+    assert np.all(picture[INSIDE] == RED)
+    assert matte[INSIDE].max() == 0
+
+
+def test_dot_is_drawn() -> None:
+    _, matte, _ = shown(Drawn(strokes=(Stroke(((20, 20),), width=24, keep=True),)))
+
+    assert matte[20, 20] >= 250
+
+
+def test_nobody_is_somebody_once_drawn() -> None:
+    inputs = a_job("color:#f00", format=Format.PNG)
+    assert inputs.segmented is not None
+    nobody = dataclasses.replace(
+        inputs.segmented, matte=np.zeros_like(inputs.segmented.matte), coverage=0.0
+    )
+    drawn = (Drawn(strokes=(KEEP_OUTSIDE,)),)
+
+    picture = pixels(made(dataclasses.replace(inputs, segmented=nobody, drawn=drawn)).image)
+
+    assert is_photo(picture, inputs.photo.srgb.astype(np.int16), DRAWN_OUTSIDE)
+    assert np.all(picture[INSIDE] == RED)
+
+
+def test_levels_of_a_mask_are_read_as_they_are_written() -> None:
+    levels = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    buffer = io.BytesIO()
+    Image.fromarray(levels).save(buffer, "PNG")
+
+    assert np.array_equal(images.decode_mask(buffer.getvalue()), levels)
+
+
+def test_truncated_mask_is_told() -> None:
+    with pytest.raises(ImageUnreadable, match="mask"):
+        images.decode_mask(b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR")
