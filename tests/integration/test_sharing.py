@@ -8,7 +8,7 @@ from sqlalchemy import Connection, text
 from smart_filter_shared.ids import JobId, new_job_id
 from smart_filter_shared.jobs import retention, sharing, transitions
 from smart_filter_shared.pipeline import StageName
-from smart_filter_tests import races
+from smart_filter_tests import invariants, races
 from smart_filter_tests.bench import KEEPING, TENANT, Bench
 from smart_filter_tests.worlds import KEEP_BACKGROUND, Action, World
 
@@ -71,6 +71,7 @@ def test_owners_artifact_passes_to_who_borrows_it(bench: Bench) -> None:
 
     assert marked == []
     assert holders(bench) == ([heir], [], False)
+    assert invariants.broken(bench) == []
 
 
 @pytest.mark.parametrize("parent_first", [True, False])
@@ -151,6 +152,7 @@ def test_deletions_of_jobs_that_share_do_not_deadlock(bench: Bench) -> None:
 
     assert sum(PHOTO in keys for keys in answers) == 1  # type: ignore[operator]  # lists
     assert holders(bench)[1:] == ([], True)
+    assert invariants.broken(bench) == []
     assert races.deadlocks(bench) == deadlocks
 
 

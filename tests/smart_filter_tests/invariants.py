@@ -55,6 +55,16 @@ RULES: Mapping[str, str] = {
         SELECT * FROM artifacts WHERE marked_at IS NULL
             AND NOT EXISTS (SELECT FROM jobs WHERE id = job_id)
     """,
+    "what is borrowed is there, and so is who borrows it": """
+        SELECT * FROM borrowers
+        WHERE NOT EXISTS (SELECT FROM jobs WHERE id = borrowers.job_id) OR NOT EXISTS (
+            SELECT FROM artifacts
+            WHERE artifacts.tenant = borrowers.tenant AND artifacts.key = borrowers.key
+        )
+    """,
+    "nobody borrows what is his": """
+        SELECT * FROM borrowers JOIN artifacts USING (tenant, key, job_id)
+    """,
     "a deleted job is gone": """
         SELECT * FROM tombstones JOIN jobs ON id = job_id
     """,

@@ -172,10 +172,12 @@ def _versions(
     card = cards.get((task, name))
     if card is None:
         return [name]
-    called = [one for one in cards.values() if card.combines and one.task == task and one != card]
+    called: list[ModelCard] = []
+    if card.combines:
+        others = (one for one in cards.values() if one.task == task and one is not card)
+        called = sorted(others, key=lambda one: one.name)
     return [
-        [one.name, one.version, [file.sha256 for file in one.weights]]
-        for one in (card, *sorted(called, key=lambda one: one.name))
+        [one.name, one.version, [file.sha256 for file in one.weights]] for one in (card, *called)
     ]
 
 
