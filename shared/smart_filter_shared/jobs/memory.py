@@ -30,19 +30,19 @@ _LATEST_JOBS: Final = 32
 
 Result = Mapping[str, Any]  # what a stage stored, as JSON of any shape
 
+# Compared as rows, which is the same, the order can be had of `jobs_by_photo` alone: of two
+# constants and an id the planner reads all jobs by their ids when it thinks the photo a common one.
+_BEFORE = text("""
+    SELECT id FROM jobs
+    WHERE (tenant, photo_digest) >= (CAST(:tenant AS text), CAST(:digest AS text))
+        AND (tenant, photo_digest) <= (CAST(:tenant AS text), CAST(:digest AS text))
+    ORDER BY tenant DESC, photo_digest DESC, id DESC LIMIT :most
+""")
 _LOOK = text("""
-    WITH before AS MATERIALIZED (
-        (
-            SELECT id FROM jobs WHERE tenant = :tenant AND photo_digest = CAST(:digest AS text)
-            ORDER BY id DESC LIMIT :most
-        )
-        UNION SELECT id FROM jobs WHERE id = CAST(:parent AS uuid) AND tenant = :tenant
-    )
     SELECT DISTINCT ON (stage) stages.stage, stages.job_id
-    FROM before JOIN stages ON stages.job_id = before.id
-    JOIN unnest(CAST(:stages AS text[]), CAST(:works AS text[])) AS wanted (stage, work)
+    FROM stages JOIN unnest(CAST(:stages AS text[]), CAST(:works AS text[])) AS wanted (stage, work)
         USING (stage, work)
-    WHERE stages.state = 'succeeded'
+    WHERE stages.job_id = ANY(:before) AND stages.state = 'succeeded'
     ORDER BY stage, job_id IS NOT DISTINCT FROM CAST(:parent AS uuid) DESC, job_id DESC
 """)
 _RESULTS = text("""
@@ -93,18 +93,19 @@ def look(
     """Return which earlier job has each stage that a new one need not run.
 
     digest: of the photo, None while nobody knows it.  wanted: the works of its stages.
-    parent: a job that is looked at first.  The last stage of a job always runs, so that every
-    job ends as all do.
+    parent: a job of the tenant's that is looked at first.  The last stage of a job always runs,
+    so that every job ends as all do.
     """
-    if not wanted:
+    where = {"tenant": tenant, "digest": digest, "most": _LATEST_JOBS}
+    before = [] if digest is None else list(connection.execute(_BEFORE, where).scalars())
+    before += [] if parent is None else [parent]
+    if not before:  # as of most photos that come
         return {}
     rows = connection.execute(
         _LOOK,
         {
-            "tenant": tenant,
-            "digest": digest,
+            "before": before,
             "parent": parent,
-            "most": _LATEST_JOBS,
             "stages": [str(stage) for stage in wanted],
             "works": list(wanted.values()),
         },
