@@ -136,6 +136,22 @@ def test_photo_that_comes_again_is_met_with_what_was_made_of_it(remembering: Api
     )
 
 
+def test_job_begins_with_the_first_stage_that_it_runs(api: Api) -> None:
+    parent = whole(api, background="auto")
+    job_id = derive(api, parent, recipe={"roi": "0% 0% 50% 50%"})["id"]
+
+    run(api, SEGMENTATION, COMPOSITE)
+
+    with api.bench.transaction() as connection:
+        types = connection.execute(
+            text("SELECT type FROM events WHERE job_id = :job_id ORDER BY id"), {"job_id": job_id}
+        ).scalars()
+        assert list(types) == [
+            *("job.queued", "job.running"),
+            *("job.stage", "job.stage", "job.succeeded"),
+        ]
+
+
 def test_another_photo_and_another_tenants_are_worked_on(remembering: Api) -> None:
     whole(remembering, background="keep", outputs="image,matte,faces")
     other = remembering.post(a_photo(size=(33, 32)), {"background": "keep"}).json()

@@ -24,7 +24,7 @@ MOST_POINTS: Final = 2_000
 WIDEST_PX: Final = 2_000
 MOST_FACES: Final = 200
 # Of a job, and applied to one.
-MOST_OF_A_JOB: Final = 100
+MOST_OF_A_JOB: Final = 20
 MOST_APPLIED: Final = 16
 
 Json = Mapping[str, Any]  # what a JSONB column holds
