@@ -13,7 +13,8 @@ from sqlalchemy import text
 from smart_filter_api.keys import Scope
 from smart_filter_shared.ids import JobId
 from smart_filter_shared.jobs.presence import CELL
-from smart_filter_tests.deriving import derive, objects, pass_time, whole
+from smart_filter_shared.pipeline import StageName
+from smart_filter_tests.deriving import derive, objects, pass_time, run, whole
 from smart_filter_tests.serving import Api
 from smart_filter_workers.retention import Retention
 
@@ -207,6 +208,20 @@ def test_what_was_drawn_goes_with_its_photo(api: Api) -> None:
     sweep(api)
 
     assert (listed(api, job_id), drawn(api)) == ([], set())
+
+
+def test_corrections_go_with_the_results_at_the_latest(api: Api) -> None:
+    parent = whole(api, background="auto")
+    consented = kept(api, parent, {**STROKES, "consent": True})
+    child = derive(api, parent, correction_id=kept(api, parent, LABEL)["id"])["id"]
+    run(api, StageName.COMPOSITE)
+    with api.bench.transaction() as connection:
+        connection.execute(text("UPDATE jobs SET expires_at = now() - interval '1 second'"))
+
+    sweep(api)
+
+    assert listed(api, parent) == [consented]
+    assert api.bench.job(JobId(uuid.UUID(child))).corrections == ()
 
 
 def test_with_consent_what_was_drawn_stays_until_its_job_is_deleted(api: Api) -> None:

@@ -42,7 +42,7 @@ _LOOK = text("""
     SELECT DISTINCT ON (stage) stages.stage, stages.job_id
     FROM stages JOIN unnest(CAST(:stages AS text[]), CAST(:works AS text[])) AS wanted (stage, work)
         USING (stage, work)
-    WHERE stages.job_id = ANY(:before) AND stages.state = 'succeeded'
+    WHERE stages.job_id = ANY(:before) AND stages.state = 'succeeded' AND result IS NOT NULL
     ORDER BY stage, job_id IS NOT DISTINCT FROM CAST(:parent AS uuid) DESC, job_id DESC
 """)
 _RESULTS = text("""
@@ -50,7 +50,7 @@ _RESULTS = text("""
     FROM stages JOIN unnest(
         CAST(:job_ids AS uuid[]), CAST(:stages AS text[])
     ) AS made (job_id, stage) USING (job_id, stage)
-    WHERE stages.state = 'succeeded'
+    WHERE stages.state = 'succeeded' AND stages.result IS NOT NULL
 """)
 
 
