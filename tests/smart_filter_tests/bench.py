@@ -44,6 +44,7 @@ _TABLES = (
     *("tombstones", "measures", "backgrounds", "events", "requests", "usage"),
     *("webhooks", "webhook_secrets", "deliveries", "delivery_attempts", "uploads"),
     *("browser_sessions", "browser_codes"),
+    *("paces", "foresight"),
 )
 KEEPING = Keeping(input_seconds=24 * 3600, result_seconds=7 * 24 * 3600)
 

@@ -24,7 +24,7 @@ PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE = StageName
 RAISED = Failure("model_failed", "A model failed", "ValueError in face")
 KEEP_BACKGROUND = Recipe(background=Background(BackgroundKind.KEEP))
 # Transitions that pass by what somebody else has locked; the next sweep or ring comes again.
-PASSING_BY = frozenset({"claim", "wake", "expire"})
+PASSING_BY = frozenset({"claim", "wake", "expire", "lapse"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +142,25 @@ def failed(bench: Bench) -> World:
     return world
 
 
+def late(bench: Bench) -> World:
+    """Make a job that nobody has claimed from, and whose deadline has passed."""
+    return _past_its_deadline(fresh(bench))
+
+
+def late_and_due(bench: Bench) -> World:
+    """Make one whose segmentation has succeeded and whose face raised once, past its deadline."""
+    world = due(bench)
+    bench.complete(world.leases[SEGMENTATION])
+    return _past_its_deadline(world)
+
+
+def late_and_ready(bench: Bench) -> World:
+    """Make one whose segmentation and face are ready to be claimed, past its deadline."""
+    job_id = bench.submit(photo="photo")
+    bench.advance(PREPARE)
+    return _past_its_deadline(World(bench, job_id, {}))
+
+
 WORLDS: tuple[Callable[[Bench], World], ...] = (
     fresh,
     running,
@@ -152,6 +171,9 @@ WORLDS: tuple[Callable[[Bench], World], ...] = (
     nearly_done,
     joining,
     failed,
+    late,
+    late_and_due,
+    late_and_ready,
 )
 
 
@@ -209,6 +231,19 @@ def picture(bench: Bench) -> dict[str, object]:
         "artifacts": [tuple(row) for row in artifacts],
         "graves": graves,
     }
+
+
+def _past_its_deadline(world: World) -> World:
+    with world.bench.transaction() as connection:
+        for table, job in (("jobs", "id"), ("stages", "job_id")):
+            connection.execute(
+                text(f"""
+                    UPDATE {table} SET deadline_at = statement_timestamp() - interval '1 s'
+                    WHERE {job} = :job_id
+                """),
+                {"job_id": world.job_id},
+            )
+    return world
 
 
 def _with_lease(
@@ -289,6 +324,7 @@ _OF_A_JOB: Mapping[str, Callable[[Connection, World], object]] = {
     "claim": _claim,
     "wake": lambda connection, _: sorted(transitions.wake(connection)),
     "expire": _expire,
+    "lapse": lambda connection, _: len(transitions.lapse(connection)),
     "cancel": lambda connection, world: transitions.cancel(connection, world.job_id, TENANT),
     "redrive": lambda connection, world: sorted(
         transitions.redrive(connection, world.job_id, TENANT)

@@ -22,6 +22,8 @@ class Submission:
     plans: what runs each of its stages.  webhook_url: who is told of its end beside webhooks.
     megapixels: of the photo, by its header; 0 until it is known.
     photo_key, photo_digest: None for a photo that `prepare` has to bring, from photo_url or upload.
+    degraded: what it was given up for its deadline.  foreseen: in how many seconds half of such
+    jobs, and nine tenths, will have ended; None when nothing is to be learnt from it.
     """
 
     job_id: JobId
@@ -38,6 +40,8 @@ class Submission:
     megapixels: float = 0.0
     photo_url: str | None = None
     upload: Named | None = None
+    degraded: tuple[str, ...] = ()
+    foreseen: tuple[float, float] | None = None
 
 
 def stage_rows(submission: Submission) -> list[dict[str, object]]:

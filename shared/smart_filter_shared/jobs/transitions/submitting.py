@@ -1,6 +1,8 @@
 """How a job begins."""
 
-from sqlalchemy import Connection, func
+import datetime as dt
+
+from sqlalchemy import ColumnElement, Connection, func
 
 from smart_filter_shared.db import tables
 from smart_filter_shared.ids import Capability
@@ -9,11 +11,14 @@ from smart_filter_shared.jobs.events import Happened
 from smart_filter_shared.jobs.retention import Kind
 from smart_filter_shared.jobs.states import JobState, StageState
 from smart_filter_shared.jobs.submission import Submission, stage_rows
+from smart_filter_shared.recipe import Recipe
 
 
 def submit(connection: Connection, submission: Submission) -> list[Capability]:
     """Write a job and the stages that it runs; return what to ring."""
     recipe = submission.recipe
+    p50, p90 = submission.foreseen or (None, None)
+    deadline = _deadline(recipe)
     connection.execute(
         tables.jobs.insert().values(
             id=submission.job_id,
@@ -34,6 +39,10 @@ def submit(connection: Connection, submission: Submission) -> list[Capability]:
             keep_input_seconds=submission.keeping.input_seconds,
             keep_result_seconds=submission.keeping.result_seconds,
             keep_nothing=submission.keeping.nothing,
+            deadline_at=deadline,
+            degraded=list(submission.degraded) or None,
+            foreseen_p50=p50,
+            foreseen_p90=p90,
         )
     )
     given = [submission.photo_key, submission.background_key]
@@ -45,6 +54,16 @@ def submit(connection: Connection, submission: Submission) -> list[Capability]:
         submission.keeping,
     )
     rows = stage_rows(submission)
-    connection.execute(tables.stages.insert(), rows)
+    insert = tables.stages.insert()
+    if deadline is not None:
+        insert = insert.values(deadline_at=deadline)
+    connection.execute(insert, rows)
     events.record(connection, [Happened.to_job(submission.job_id, JobState.QUEUED)])
     return [Capability(str(row["capability"])) for row in rows if row["state"] == StageState.READY]
+
+
+def _deadline(recipe: Recipe) -> ColumnElement[dt.datetime] | None:
+    """Return when a job that is accepted now has to have ended, by the database's clock."""
+    if recipe.deadline_ms is None:
+        return None
+    return func.statement_timestamp() + dt.timedelta(milliseconds=recipe.deadline_ms)
