@@ -2,7 +2,7 @@
 
 import contextlib
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import BinaryIO, cast
@@ -10,8 +10,9 @@ from typing import BinaryIO, cast
 import anyio
 from sqlalchemy import Connection
 
+from smart_filter_api import deadlines, photos, recipe_defaults
 from smart_filter_api import keys as api_keys
-from smart_filter_api import photos, recipe_defaults
+from smart_filter_api.deadlines import Choice
 from smart_filter_api.deps import Services
 from smart_filter_api.intake import Spooled, Upload
 from smart_filter_api.keys import Caller
@@ -32,6 +33,8 @@ from smart_filter_shared.jobs import (
     uploads,
     webhooks,
 )
+from smart_filter_shared.jobs.fairness import Place
+from smart_filter_shared.jobs.forecast import Outstanding
 from smart_filter_shared.jobs.models import Plan
 from smart_filter_shared.jobs.presence import CELL
 from smart_filter_shared.jobs.published import Published
@@ -66,15 +69,17 @@ async def accept(
 
     also: what else is written in the transaction that writes the job.
     Raises InvalidRecipe, Contradiction, NotAvailable, InvalidRequest, UploadMissing,
-    PhotoTooLarge, UnsupportedMedia, QueueFull, RateLimited, OutOfScope, DatabaseUnavailable and
-    StorageUnavailable; then there is no row, and no object unless storage has just gone.
+    PhotoTooLarge, UnsupportedMedia, QueueFull, ServiceFull, RateLimited, Overdue, OutOfScope,
+    DatabaseUnavailable and StorageUnavailable; then there is no row, and no object unless
+    storage has just gone.
     """
     seal = services.seal
     if upload.webhook_url is not None and seal is None:
         raise NotAvailable([FieldError("/webhook_url", NO_KEY)])
     if caller.tenant != OPERATOR:
         await services.refuse_when_full()
-    submission = await _planned(services, caller, upload)
+    await services.forecasts.refresh()
+    submission, outstanding = await _planned(services, caller, upload)
 
     def write(connection: Connection) -> Accepted:
         accepted = _write(connection, caller, submission, also)
@@ -93,6 +98,7 @@ async def accept(
                 undoing.push_async_callback(_remove, services, key)
                 await _store(services, key, picture)
         async with services.transaction() as connection:
+            services.forecasts.accept(outstanding)
             accepted = await connection.run_sync(write)
             # From here on a commit that seems to fail may have happened: the pictures stay, and
             # retention removes them should no row name them.
@@ -100,25 +106,59 @@ async def accept(
     return accepted
 
 
-async def _planned(services: Services, caller: Caller, upload: Upload) -> Submission:
+async def _planned(
+    services: Services, caller: Caller, upload: Upload
+) -> tuple[Submission, Outstanding]:
     tenant = caller.tenant
     try:
-        recipe, plans = await _read(services, caller, upload)
+        asked, usual, known = await _read(services, caller, upload)
     except InvalidRecipe:
         # The model or the picture that is asked for may have come a moment ago.
         services.models.forget()
         services.stock.forget(tenant)
-        recipe, plans = await _read(services, caller, upload)
+        asked, usual, known = await _read(services, caller, upload)
+    forecasts = services.forecasts
+    starts_in_seconds = forecasts.seconds_until(asked.run_at)
+    deadlines.refuse_contradiction(asked, starts_in_seconds=starts_in_seconds)
     photo = await photos.accepted(services, tenant, upload.photo)
-    wanted = [plan.capability for plan in plans.values()]
-    if caller.limits.jobs_waiting or caller.limits.megapixels_per_day:
+    wanted = [plan.capability for plan in usual.values()]
+
+    def planned(place: Place, recipe: Recipe, plans: Mapping[StageName, Plan]) -> Outstanding:
+        rank = fairness.rank(place, recipe.priority)
+        return forecasts.planned(tenant, recipe, plans, rank=rank, megapixels=photo.megapixels)
+
+    def reserve(connection: Connection) -> tuple[Place, Choice]:
+        place = fairness.reserve(connection, tenant, wanted, cell=CELL)
+        return place, deadlines.choose(
+            asked,
+            usual,
+            known=known,
+            outlook=forecasts.outlook,
+            foresee=lambda recipe, plans: forecasts.of(planned(place, recipe, plans)),
+        )
+
+    def admit(connection: Connection) -> None:
+        full_seconds = forecasts.room_in_seconds(caller.limits.jobs_waiting)
+        _admit(connection, caller, photo.megapixels, full_seconds=full_seconds)
+
+    is_bounded = bool(caller.limits.jobs_waiting or caller.limits.megapixels_per_day)
+    if asked.deadline_ms is None:
+        if is_bounded:
+            async with services.transaction() as connection:
+                await connection.run_sync(admit)
+        async with services.hastening() as connection:
+            place, choice = await connection.run_sync(reserve)
+    else:
+        # What is refused has spent nothing and takes no place: all of it is undone then.
         async with services.transaction() as connection:
-            await connection.run_sync(_admit, caller, photo.megapixels)
-    async with services.hastening() as connection:
-        place = await connection.run_sync(fairness.reserve, tenant, wanted, cell=CELL)
+            if is_bounded:
+                await connection.run_sync(admit)
+            place, choice = await connection.run_sync(reserve)
+    recipe, plans = choice.recipe, choice.plans
     job_id = new_job_id()
     seed = secrets.randbelow(recipe_fields.MAX_SEED + 1) if recipe.seed is None else recipe.seed
-    return Submission(
+    foreseen = (choice.forecast.raw_p50, choice.forecast.raw_p90)
+    submission = Submission(
         job_id=job_id,
         tenant=tenant,
         recipe=recipe,
@@ -133,19 +173,30 @@ async def _planned(services: Services, caller: Caller, upload: Upload) -> Submis
         megapixels=photo.megapixels,
         photo_url=photo.url,
         upload=photo.upload,
+        degraded=choice.degraded,
+        # A time that was asked for, or somebody's server, tells nothing of queues.
+        foreseen=None if recipe.run_at is not None or photo.url is not None else foreseen,
     )
+    return submission, planned(place, recipe, plans)
 
 
-def _admit(connection: Connection, caller: Caller, megapixels: float) -> None:
+def _admit(
+    connection: Connection, caller: Caller, megapixels: float, *, full_seconds: float
+) -> None:
     """Raise QueueFull, or RateLimited for today's megapixels, unless one more photo fits."""
-    limits.refuse_when_full(connection, caller.tenant, caller.limits, exactly=False)
+    limits.refuse_when_full(
+        connection, caller.tenant, caller.limits, exactly=False, full_seconds=full_seconds
+    )
     limits.spend(connection, caller.tenant, megapixels, caller.limits)
 
 
 async def _read(
     services: Services, caller: Caller, upload: Upload
-) -> tuple[Recipe, dict[StageName, Plan]]:
-    """Read the recipe and choose its models.  Raises InvalidRecipe and its kinds."""
+) -> tuple[Recipe, dict[StageName, Plan], list[Published]]:
+    """Read the recipe and choose its models, of those that are known.
+
+    Raises InvalidRecipe and its kinds.
+    """
     known = await services.models.get(lambda: _published(services))
     presets = await services.presets(caller.tenant)
     with_file = upload.background is not None
@@ -159,7 +210,7 @@ async def _read(
     recipe = recipe_defaults.parse(
         caller.recipe, upload.fields, read, with_background_file=with_file
     )
-    return recipe, models.choose(known, recipe)
+    return recipe, models.choose(known, recipe), known
 
 
 async def _published(services: Services) -> list[Published]:

@@ -97,6 +97,7 @@ async def create(
     if seconds is None:
         return _accepted(accepted.job, services)
     row = await waiting.until(services, caller.tenant, accepted.job.id, seconds=seconds)
+    await services.forecasts.refresh()
     answer = _accepted(row, services)
     answer.headers[_APPLIED] = f"wait={seconds}"
     return answer
@@ -137,9 +138,11 @@ async def list_jobs(
     )
     async with services.reading() as connection:
         rows = await connection.run_sync(queries.listed, listing)
+    if any(row.finished_at is None for row in rows):
+        await services.forecasts.refresh()
     more = len(rows) > limit
     return JobPage(
-        items=[answers.job(row, services.keeping) for row in rows[:limit]],
+        items=[_told(row, services) for row in rows[:limit]],
         next_cursor=_cursor(rows[limit - 1].id) if more else None,
     )
 
@@ -166,9 +169,8 @@ async def show(
     """Answer what is known of a job by now."""
     async with services.reading() as connection:
         row = await connection.run_sync(found, job_id, caller.tenant)
-    content = _content(row, services)
     seconds = waiting.preferred_seconds(prefer)
-    known = tags.is_known(tags.etag(content), if_none_match)
+    known = tags.is_known(_tag(row, services), if_none_match)
     # Whoever knows something else wants to know this now.
     if seconds is not None and row.finished_at is None and (known or if_none_match is None):
         row = await waiting.until(
@@ -178,8 +180,9 @@ async def show(
             seconds=seconds,
             changed_from=row if known else None,
         )
-        content = _content(row, services)
-    answer = tags.json(content, if_none_match)
+    if row.finished_at is None:
+        await services.forecasts.refresh()
+    answer = tags.json(_content(row, services), if_none_match, tag=_tag(row, services))
     if seconds is not None:
         answer.headers[_APPLIED] = f"wait={seconds}"
     return answer
@@ -289,6 +292,7 @@ async def redrive(
     async with idempotency.once(services, request, caller.tenant, idempotency_key) as once:
         if once.replayed is not None:
             return once.replayed
+        await services.forecasts.refresh()
         async with services.transaction() as connection:
             answer, ready = await connection.run_sync(move)
     services.ringer.ring(ready)
@@ -338,7 +342,17 @@ def _answer(row: JobRow, services: Services, code: int) -> Response:
 
 
 def _content(row: JobRow, services: Services) -> bytes:
-    return answers.job(row, services.keeping).model_dump_json().encode()
+    return _told(row, services).model_dump_json().encode()
+
+
+def _told(row: JobRow, services: Services) -> JobAnswer:
+    return answers.job(row, services.keeping, services.forecasts.of_row(row))
+
+
+def _tag(row: JobRow, services: Services) -> str:
+    """Return a job's tag: when it may end is another thing each second, and no news."""
+    named_by = answers.job(row, services.keeping).model_dump_json().encode()
+    return tags.etag(named_by) if row.finished_at is not None else tags.weak_etag(named_by)
 
 
 def _own(
