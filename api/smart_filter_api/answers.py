@@ -81,11 +81,22 @@ def job(row: JobRow, keeping: Keeping, foreseen: Forecast | None = None) -> JobA
         filters=_filtered(row),
         frame=_frame(row),
         stages=[_stage(stage) for stage in row.stages],
-        queue=None if foreseen is None else _queue(foreseen),
+        queue=queue(foreseen),
         degraded=list(row.degraded),
         outputs={output: f"{path}/outputs/{output}" for output in _outputs(row)},
         links=LinksAnswer(self=path, events=f"{path}/events", cancel=f"{path}/cancel"),
         error=None if row.error is None else FailureAnswer.model_validate(row.error),
+    )
+
+
+def queue(foreseen: Forecast | None) -> QueueAnswer | None:
+    """Return where a job stands in the queue; None when it has ended."""
+    if foreseen is None:
+        return None
+    return QueueAnswer(
+        position=foreseen.position,
+        eta_p50_s=round(foreseen.p50_seconds, 2),
+        eta_p90_s=round(foreseen.p90_seconds, 2),
     )
 
 
@@ -192,14 +203,6 @@ def printability(row: JobRow) -> Printability | None:
     composed = _facts(row, StageName.COMPOSITE)
     judged = None if composed is None else composed.get("printability")
     return None if judged is None else _PRINTABILITY.validate_python(judged)
-
-
-def _queue(foreseen: Forecast) -> QueueAnswer:
-    return QueueAnswer(
-        position=foreseen.position,
-        eta_p50_s=round(foreseen.p50_seconds, 2),
-        eta_p90_s=round(foreseen.p90_seconds, 2),
-    )
 
 
 def _expires_at(row: JobRow, keeping: Keeping) -> dt.datetime | None:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from smart_filter_api.remembered import Remembered
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.jobs import forecast
+from smart_filter_shared.jobs.ahead import Ahead
 from smart_filter_shared.jobs.forecast import Forecast, Outstanding, Step
 from smart_filter_shared.jobs.limits import FULL_SECONDS
 from smart_filter_shared.jobs.models import Plan
@@ -39,29 +40,28 @@ class Forecasts:
     ) -> None:
         self._read = read
         self._now = now
-        self._remembered: Remembered[Outlook] = Remembered(_SECONDS)
-        self._outlook = Outlook()
-        self._accepted: list[Work] = []
+        self._remembered: Remembered[Ahead] = Remembered(_SECONDS)
+        self._ahead = Ahead(Outlook())
 
     @property
     def outlook(self) -> Outlook:
         """What was seen last."""
-        return self._outlook
+        return self._ahead.outlook
 
     async def refresh(self) -> None:
         """See to it that what is told is a second old at most.  Raises DatabaseUnavailable."""
-        self._outlook = await self._remembered.get(self._look)
+        self._ahead = await self._remembered.get(self._look)
 
     def accept(self, job: Outstanding) -> None:
         """Let a job count that has just been accepted: the next outlook has it."""
         first, *behind = job.steps
         capabilities = tuple(step.capability for step in behind)
         if not job.starts_in_seconds:
-            self._accepted.append(Work(first.capability, job.rank, job.megapixels, capabilities))
+            self._ahead.add(Work(first.capability, job.rank, job.megapixels, capabilities))
 
     def of(self, job: Outstanding) -> Forecast:
         """Return what is foreseen of a job."""
-        return forecast.forecast(self._outlook, job, self._accepted)
+        return forecast.forecast(self._ahead, job)
 
     def of_row(self, row: JobRow) -> Forecast | None:
         """Return what is foreseen of a job as it stands; None when it has ended."""
@@ -98,7 +98,7 @@ class Forecasts:
 
     def room_in_seconds(self, most_jobs: int) -> float:
         """Return when a queue that is full has room for some more: a twentieth of it."""
-        seconds = forecast.seconds_of_jobs(self._outlook, max(1, most_jobs // 20))
+        seconds = forecast.seconds_of_jobs(self.outlook, max(1, most_jobs // 20))
         return FULL_SECONDS if seconds is None else min(seconds, _MOST_AWAY_SECONDS)
 
     def seconds_until(self, run_at: dt.datetime | None) -> float:
@@ -123,9 +123,11 @@ class Forecasts:
             stretched={StageName.COMPOSITE: _OF_EDGES[recipe.edge]},
         )
 
-    async def _look(self) -> Outlook:
-        known = len(self._accepted)
-        outlook = await self._read()
+    async def _look(self) -> Ahead:
+        known = self._ahead
+        before = known.added
+        ahead = Ahead(await self._read())
         # What came while the outlook was taken may be in it or not.
-        del self._accepted[:known]
-        return outlook
+        for work in known.added_since(before):
+            ahead.add(work)
+        return ahead

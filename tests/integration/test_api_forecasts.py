@@ -1,6 +1,7 @@
 """Where a job stands and when it will have ended, and what becomes of deadlines, over HTTP."""
 
 import datetime as dt
+import uuid
 from collections.abc import Iterator
 
 import httpx
@@ -8,13 +9,14 @@ import pytest
 from sqlalchemy import text
 
 from smart_filter_api.keys import Scope
-from smart_filter_shared.ids import Capability, Tenant, new_worker_id
+from smart_filter_shared.ids import Capability, JobId, Tenant, new_worker_id
 from smart_filter_shared.jobs import fairness, outlook, paces, presence, transitions
 from smart_filter_shared.jobs.outlook import Outlook
 from smart_filter_shared.jobs.paces import Timed
 from smart_filter_shared.jobs.presence import CELL, Worker
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.recipe import Background, BackgroundKind, Recipe
+from smart_filter_tests import worlds
 from smart_filter_tests.bench import Bench, capability
 from smart_filter_tests.serving import Api, a_photo, an_api, serving
 
@@ -147,14 +149,7 @@ def test_deadline_that_cannot_be_met_is_refused_and_leaves_nothing(api: Api) -> 
 
 def test_job_whose_deadline_passes_while_it_waits_fails_and_never_runs(api: Api) -> None:
     job_id = submitted(api, deadline_ms="600000").json()["id"]
-    for table, column in (("jobs", "id"), ("stages", "job_id")):
-        with api.bench.transaction() as connection:
-            connection.execute(
-                text(
-                    f"UPDATE {table} SET deadline_at = now() - interval '1 s' WHERE {column} = :id"
-                ),
-                {"id": job_id},
-            )
+    worlds.pass_deadline(api.bench, JobId(uuid.UUID(job_id)))
 
     claimed = api.bench.claim(PREPARE)
     with api.bench.transaction() as connection:
@@ -171,9 +166,8 @@ def test_job_whose_deadline_passes_while_it_waits_fails_and_never_runs(api: Api)
 
 def test_redriven_job_has_no_deadline_any_more(api: Api) -> None:
     job_id = submitted(api, deadline_ms="600000").json()["id"]
+    worlds.pass_deadline(api.bench, JobId(uuid.UUID(job_id)))
     with api.bench.transaction() as connection:
-        connection.execute(text("UPDATE jobs SET deadline_at = now() - interval '1 s'"))
-        connection.execute(text("UPDATE stages SET deadline_at = now() - interval '1 s'"))
         transitions.lapse(connection)
 
     api.client.post(f"/v1/jobs/{job_id}/redrive")

@@ -8,7 +8,6 @@ import dataclasses
 import datetime as dt
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 
 import hypothesis
 import pytest
@@ -43,6 +42,7 @@ from smart_filter_tests.model import (
     own,
     stages_of,
 )
+from smart_filter_tests.pending import Pending, Undone
 from smart_filter_tests.worlds import RAISED
 
 LATER_SECONDS = 3600.0
@@ -62,20 +62,6 @@ HELD = st.sampled_from([0, 0, 0, 1, 2, 4, -1, -3])
 PICK = st.integers(0, 7)
 SOME = st.lists(PICK, min_size=1, max_size=3)
 DELAY = st.sampled_from([0.0, LATER_SECONDS])
-
-
-@dataclass(slots=True)
-class Pending:
-    """A transition that is made and not committed."""
-
-    transaction: ExitStack
-    change: Change
-    commits: bool
-    steps: int
-
-
-class Undone(Exception):
-    """Thrown into a transaction to roll it back."""
 
 
 class Transitions(RuleBasedStateMachine):
@@ -250,6 +236,11 @@ class Transitions(RuleBasedStateMachine):
             held=held,
         )
 
+    @precondition(lambda self: any(job.late for job in self.model.jobs.values()))
+    @rule(held=HELD)
+    def lapse(self, *, held: int) -> None:
+        self._make(lambda on: len(transitions.lapse(on)), self.model.lapse, held=held)
+
     @precondition(lambda self: any(row.not_before for row in self.model.stages.values()))
     @rule(held=HELD)
     def wake(self, *, held: int) -> None:
@@ -265,6 +256,16 @@ class Transitions(RuleBasedStateMachine):
         self.bench.age(lease, seconds=STEP_SECONDS)
         row = dataclasses.replace(self.model.stages[key], late=True)
         self.model.commit(Change(stages={key: row}))
+
+    @precondition(lambda self: self.jobs)
+    @rule(pick=PICK)
+    def deadline_passes(self, pick: int) -> None:
+        job_id = self._job(pick)
+        job = self.model.jobs.get(job_id)
+        if job is None or {job_id, *self.model.of(job_id)} & self.model.locked:
+            return
+        worlds.pass_deadline(self.bench, job_id)
+        self.model.commit(Change(jobs={job_id: dataclasses.replace(job, late=True)}))
 
     @precondition(lambda self: self.jobs)
     @rule(pick=PICK, stage=st.sampled_from(StageName))

@@ -60,12 +60,13 @@ class StageModel:
 
 @dataclass(frozen=True, slots=True)
 class JobModel:
-    """A job's row.  artifacts: how many objects its rows name."""
+    """A job's row.  artifacts: how many objects its rows name.  late: past its deadline."""
 
     rank: float
     model: str
     artifacts: int = 1
     outcome: str | None = None
+    late: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +126,7 @@ class Model:
             (key for key, row in self.stages.items() if key[1] == stage and row.state == "ready"),
             key=lambda key: self.jobs[key[0]].rank,
         )
-        free = [key for key in ready if key not in self.locked]
+        free = [key for key in ready if key not in self.locked and not self.jobs[key[0]].late]
         if not free:
             return []
         head = free[0]
@@ -253,7 +254,7 @@ class Model:
             state = "waiting" if needs else "ready"
             again[key] = StageModel(state, row.needs, needs, rerouted=row.rerouted)
         ready = sorted(key[1] for key, row in again.items() if row.state == "ready")
-        return Change(ready, {job_id: replace(job, outcome=None)}, again, locked)
+        return Change(ready, {job_id: replace(job, outcome=None, late=False)}, again, locked)
 
     def expire(self) -> Change:
         """Foretell an expiry.  Raises Waits."""
@@ -273,6 +274,29 @@ class Model:
             else:
                 stages[key] = _expired(row)
         return Change(sorted(key[1] for key in late), jobs, stages, locked)
+
+    def lapse(self) -> Change:
+        """Foretell the end of what is past its deadline.  Raises Waits."""
+        late = [
+            job_id
+            for job_id, job in self.jobs.items()
+            if job.late and job.outcome is None and job_id not in self.locked
+        ]
+        locked = self._lock(late)
+        jobs: dict[JobId, JobModel | None] = {}
+        stages: dict[Key, StageModel | None] = {}
+        for job_id in late:
+            unfinished = [
+                (key, row) for key, row in self.of(job_id).items() if row.state in UNFINISHED
+            ]
+            if any(row.state == "running" for _, row in unfinished):
+                continue
+            # The first in the pipeline's order of those that wait for the least.
+            key, _ = min(unfinished, key=lambda pair: pair[1].open_needs)
+            failed = self._failed(key)
+            jobs |= failed.jobs
+            stages |= failed.stages
+        return Change(len(jobs), jobs, stages, locked)
 
     def _failed(self, key: Key, answer: object = None) -> Change:
         others = _canceled(self.of(key[0]))

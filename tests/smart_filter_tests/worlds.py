@@ -205,6 +205,19 @@ def drain(bench: Bench) -> None:
         bench.complete(*claimed)
 
 
+def pass_deadline(bench: Bench, job_id: JobId) -> None:
+    """Let a job's deadline have passed a second ago."""
+    with bench.transaction() as connection:
+        for table, job in (("jobs", "id"), ("stages", "job_id")):
+            connection.execute(
+                text(f"""
+                    UPDATE {table} SET deadline_at = statement_timestamp() - interval '1 s'
+                    WHERE {job} = :job_id
+                """),
+                {"job_id": job_id},
+            )
+
+
 def picture(bench: Bench) -> dict[str, object]:
     """Return all that transitions decide, without ids and times: to be compared."""
     with bench.transaction() as connection:
@@ -234,15 +247,7 @@ def picture(bench: Bench) -> dict[str, object]:
 
 
 def _past_its_deadline(world: World) -> World:
-    with world.bench.transaction() as connection:
-        for table, job in (("jobs", "id"), ("stages", "job_id")):
-            connection.execute(
-                text(f"""
-                    UPDATE {table} SET deadline_at = statement_timestamp() - interval '1 s'
-                    WHERE {job} = :job_id
-                """),
-                {"job_id": world.job_id},
-            )
+    pass_deadline(world.bench, world.job_id)
     return world
 
 

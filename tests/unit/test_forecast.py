@@ -2,13 +2,16 @@
 
 import dataclasses
 import random
+from collections.abc import Sequence
 
 import pytest
 
 from smart_filter_shared.cards import ModelCard, TaskName
 from smart_filter_shared.ids import Capability, Tenant
+from smart_filter_shared.jobs import forecast as forecasts
 from smart_filter_shared.jobs import foresight, guesses, paces
-from smart_filter_shared.jobs.forecast import Forecast, Outstanding, Step, forecast, seconds_of_jobs
+from smart_filter_shared.jobs.ahead import Ahead
+from smart_filter_shared.jobs.forecast import Forecast, Outstanding, Step, seconds_of_jobs
 from smart_filter_shared.jobs.foresight import Ended, Foresight
 from smart_filter_shared.jobs.outlook import Arrivals, Outlook, Pool, Queue, Work
 from smart_filter_shared.jobs.paces import Pace, Timed
@@ -51,6 +54,14 @@ def a_job(rank: float = 10.0, **more: object) -> Outstanding:
     ]
     job = Outstanding(HERE, Priority.STANDARD, rank, 1.0, steps)
     return dataclasses.replace(job, **more)  # type: ignore[arg-type]  # its fields
+
+
+def forecast(outlook: Outlook, job: Outstanding, since: Sequence[Work] = ()) -> Forecast:
+    """Foresee a job when others have come since the outlook was taken."""
+    ahead = Ahead(outlook)
+    for work in since:
+        ahead.add(work)
+    return forecasts.forecast(ahead, job)
 
 
 def test_job_alone_takes_the_longest_way_through_its_stages() -> None:
@@ -142,6 +153,16 @@ def test_jobs_accepted_since_the_outlook_count_too() -> None:
     foreseen = forecast(an_outlook(1.0), a_job(), since)
 
     assert foreseen == forecast(an_outlook(1.0, 9.0), a_job())
+
+
+def test_jobs_count_whether_they_came_before_or_after_somebody_asked() -> None:
+    ahead = Ahead(an_outlook(1.0))
+    before = forecasts.forecast(ahead, a_job())
+
+    ahead.add(Work(of(PREPARE), 9.0, 1.0, ALL[1:]))
+
+    assert before.position == 2
+    assert forecasts.forecast(ahead, a_job()) == forecast(an_outlook(1.0, 9.0), a_job())
 
 
 def test_what_overtakes_stretches_the_wait_of_who_lets_it_pass() -> None:

@@ -170,7 +170,8 @@ async def show(
     async with services.reading() as connection:
         row = await connection.run_sync(found, job_id, caller.tenant)
     seconds = waiting.preferred_seconds(prefer)
-    known = tags.is_known(_tag(row, services), if_none_match)
+    tag, answer = _named(row, services)
+    known = tags.is_known(tag, if_none_match)
     # Whoever knows something else wants to know this now.
     if seconds is not None and row.finished_at is None and (known or if_none_match is None):
         row = await waiting.until(
@@ -180,12 +181,14 @@ async def show(
             seconds=seconds,
             changed_from=row if known else None,
         )
+        tag, answer = _named(row, services)
     if row.finished_at is None:
         await services.forecasts.refresh()
-    answer = tags.json(_content(row, services), if_none_match, tag=_tag(row, services))
+        answer.queue = answers.queue(services.forecasts.of_row(row))
+    response = tags.json(answer.model_dump_json().encode(), if_none_match, tag=tag)
     if seconds is not None:
-        answer.headers[_APPLIED] = f"wait={seconds}"
-    return answer
+        response.headers[_APPLIED] = f"wait={seconds}"
+    return response
 
 
 @router.get(
@@ -349,10 +352,14 @@ def _told(row: JobRow, services: Services) -> JobAnswer:
     return answers.job(row, services.keeping, services.forecasts.of_row(row))
 
 
-def _tag(row: JobRow, services: Services) -> str:
-    """Return a job's tag: when it may end is another thing each second, and no news."""
-    named_by = answers.job(row, services.keeping).model_dump_json().encode()
-    return tags.etag(named_by) if row.finished_at is not None else tags.weak_etag(named_by)
+def _named(row: JobRow, services: Services) -> tuple[str, JobAnswer]:
+    """Return a job's tag, and its answer without a queue.
+
+    When it may end is another thing each second, and no news to whoever waits for news.
+    """
+    answer = answers.job(row, services.keeping)
+    named_by = answer.model_dump_json().encode()
+    return tags.etag(named_by) if row.finished_at else tags.weak_etag(named_by), answer
 
 
 def _own(

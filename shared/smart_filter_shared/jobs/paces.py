@@ -89,6 +89,10 @@ class Span:
         """Return it stretched."""
         return Span(self.mean * factor, self.variance * factor**2)
 
+    def left(self) -> "Span":
+        """Return what is left of it at any moment within: from nothing to all."""
+        return Span(self.mean / 2, self.variance / 4 + self.mean**2 / 12)
+
 
 def fitted(means: Timed) -> Pace:
     """Return the pace that measured means tell of; runs: how many they are of."""
