@@ -4,6 +4,7 @@ A world holds one job with photo `photo`; an action is one transition on it, in 
 transaction. Tests make actions alone, one after the other, or against each other.
 """
 
+import dataclasses
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -29,11 +30,15 @@ PASSING_BY = frozenset({"claim", "wake", "expire", "lapse"})
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """A job, and the leases that its stages were claimed under, lost ones too."""
+    """A job, and the leases that its stages were claimed under, lost ones too.
+
+    is_late: whether its deadline has passed; in all others nothing can lapse.
+    """
 
     bench: Bench
     job_id: JobId
     leases: Mapping[StageName, Lease]
+    is_late: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +189,8 @@ def actions(world: World) -> list[Action]:
         for name, act in _OF_A_LEASE.items()
         for stage in world.leases
     ]
-    return [*(Action(name, None, act) for name, act in _OF_A_JOB.items()), *of_leases]
+    of_job = _OF_A_JOB.items() if world.is_late else _OF_ANY_JOB.items()
+    return [*(Action(name, None, act) for name, act in of_job), *of_leases]
 
 
 def drain(bench: Bench) -> None:
@@ -248,7 +254,7 @@ def picture(bench: Bench) -> dict[str, object]:
 
 def _past_its_deadline(world: World) -> World:
     pass_deadline(world.bench, world.job_id)
-    return world
+    return dataclasses.replace(world, is_late=True)
 
 
 def _with_lease(
@@ -325,16 +331,19 @@ def _retry(connection: Connection, bench: Bench, lease: Lease) -> object:
     )
 
 
-_OF_A_JOB: Mapping[str, Callable[[Connection, World], object]] = {
+_OF_ANY_JOB: Mapping[str, Callable[[Connection, World], object]] = {
     "claim": _claim,
     "wake": lambda connection, _: sorted(transitions.wake(connection)),
     "expire": _expire,
-    "lapse": lambda connection, _: len(transitions.lapse(connection)),
     "cancel": lambda connection, world: transitions.cancel(connection, world.job_id, TENANT),
     "redrive": lambda connection, world: sorted(
         transitions.redrive(connection, world.job_id, TENANT)
     ),
     "delete": lambda connection, world: len(transitions.delete(connection, world.job_id, TENANT)),
+}
+_OF_A_JOB = {
+    **_OF_ANY_JOB,
+    "lapse": lambda connection, _: len(transitions.lapse(connection)),
 }
 _OF_A_LEASE: Mapping[str, Callable[[Connection, Bench, Lease], object]] = {
     "renew": _renew,
