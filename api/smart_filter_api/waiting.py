@@ -9,7 +9,7 @@ import anyio
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from sqlalchemy import Connection
 
-from smart_filter_api import answers
+from smart_filter_api import shown
 from smart_filter_api.deps import Services
 from smart_filter_api.schemas.jobs import EventAnswer
 from smart_filter_shared.errors import DatabaseUnavailable, NotFound
@@ -126,8 +126,7 @@ def _own(connection: Connection, job_id: JobId, tenant: Tenant) -> JobRow:
 
 
 def _written(event: Event, job: JobRow, services: Services) -> bytes:
-    data = answers.job(job, services.keeping, services.forecasts.of_row(job))
-    told = EventAnswer(type=event.type, timestamp=event.at, data=data)
+    told = EventAnswer(type=event.type, timestamp=event.at, data=shown.job(job, services))
     return format_sse_event(
         event=str(event.type), id=str(event.id), data_str=told.model_dump_json()
     )

@@ -164,6 +164,22 @@ def test_job_whose_deadline_passes_while_it_waits_fails_and_never_runs(api: Api)
     }
 
 
+def test_stages_know_the_deadline_of_their_job(api: Api) -> None:
+    submitted(api, deadline_ms="600000")
+
+    with api.bench.transaction() as connection:
+        rows = connection.execute(
+            text("""
+                SELECT stages.deadline_at = jobs.deadline_at AS same,
+                    jobs.deadline_at - jobs.created_at AS after
+                FROM stages JOIN jobs ON jobs.id = stages.job_id
+            """)
+        ).all()
+
+    assert [row.same for row in rows] == [True, True]
+    assert rows[0].after == dt.timedelta(minutes=10)
+
+
 def test_redriven_job_has_no_deadline_any_more(api: Api) -> None:
     job_id = submitted(api, deadline_ms="600000").json()["id"]
     worlds.pass_deadline(api.bench, JobId(uuid.UUID(job_id)))

@@ -17,6 +17,7 @@ from smart_filter_api import (
     intake,
     openapi,
     removal,
+    shown,
     submission,
     tags,
     waiting,
@@ -142,7 +143,7 @@ async def list_jobs(
         await services.forecasts.refresh()
     more = len(rows) > limit
     return JobPage(
-        items=[_told(row, services) for row in rows[:limit]],
+        items=[shown.job(row, services) for row in rows[:limit]],
         next_cursor=_cursor(rows[limit - 1].id) if more else None,
     )
 
@@ -170,7 +171,7 @@ async def show(
     async with services.reading() as connection:
         row = await connection.run_sync(found, job_id, caller.tenant)
     seconds = waiting.preferred_seconds(prefer)
-    tag, answer = _named(row, services)
+    tag, answer = shown.named(row, services)
     known = tags.is_known(tag, if_none_match)
     # Whoever knows something else wants to know this now.
     if seconds is not None and row.finished_at is None and (known or if_none_match is None):
@@ -181,7 +182,7 @@ async def show(
             seconds=seconds,
             changed_from=row if known else None,
         )
-        tag, answer = _named(row, services)
+        tag, answer = shown.named(row, services)
     if row.finished_at is None:
         await services.forecasts.refresh()
         answer.queue = answers.queue(services.forecasts.of_row(row))
@@ -341,25 +342,7 @@ def _accepted(row: JobRow, services: Services) -> Response:
 
 
 def _answer(row: JobRow, services: Services, code: int) -> Response:
-    return Response(_content(row, services), status_code=code, media_type="application/json")
-
-
-def _content(row: JobRow, services: Services) -> bytes:
-    return _told(row, services).model_dump_json().encode()
-
-
-def _told(row: JobRow, services: Services) -> JobAnswer:
-    return answers.job(row, services.keeping, services.forecasts.of_row(row))
-
-
-def _named(row: JobRow, services: Services) -> tuple[str, JobAnswer]:
-    """Return a job's tag, and its answer without a queue.
-
-    When it may end is another thing each second, and no news to whoever waits for news.
-    """
-    answer = answers.job(row, services.keeping)
-    named_by = answer.model_dump_json().encode()
-    return tags.etag(named_by) if row.finished_at else tags.weak_etag(named_by), answer
+    return Response(shown.content(row, services), status_code=code, media_type="application/json")
 
 
 def _own(

@@ -18,9 +18,9 @@ def submit(connection: Connection, submission: Submission) -> list[Capability]:
     """Write a job and the stages that it runs; return what to ring."""
     recipe = submission.recipe
     p50, p90 = submission.foreseen or (None, None)
-    deadline = _deadline(recipe)
-    connection.execute(
-        tables.jobs.insert().values(
+    deadline_at = connection.execute(
+        tables.jobs.insert()
+        .values(
             id=submission.job_id,
             tenant=submission.tenant,
             recipe=recipe.as_json(),
@@ -39,12 +39,13 @@ def submit(connection: Connection, submission: Submission) -> list[Capability]:
             keep_input_seconds=submission.keeping.input_seconds,
             keep_result_seconds=submission.keeping.result_seconds,
             keep_nothing=submission.keeping.nothing,
-            deadline_at=deadline,
+            deadline_at=_deadline(recipe),
             degraded=list(submission.degraded) or None,
             foreseen_p50=p50,
             foreseen_p90=p90,
         )
-    )
+        .returning(tables.jobs.c.deadline_at)
+    ).scalar_one()
     given = [submission.photo_key, submission.background_key]
     retention.record(
         connection,
@@ -54,10 +55,9 @@ def submit(connection: Connection, submission: Submission) -> list[Capability]:
         submission.keeping,
     )
     rows = stage_rows(submission)
-    insert = tables.stages.insert()
-    if deadline is not None:
-        insert = insert.values(deadline_at=deadline)
-    connection.execute(insert, rows)
+    connection.execute(
+        tables.stages.insert(), [{**row, "deadline_at": deadline_at} for row in rows]
+    )
     events.record(connection, [Happened.to_job(submission.job_id, JobState.QUEUED)])
     return [Capability(str(row["capability"])) for row in rows if row["state"] == StageState.READY]
 
