@@ -1,6 +1,8 @@
 """Forecasts of this process: from an outlook that is taken once a second at most."""
 
 import datetime as dt
+import math
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from smart_filter_api.remembered import Remembered
@@ -18,6 +20,8 @@ from smart_filter_shared.recipe import Edge, Recipe
 
 # However many poll.
 _SECONDS = 1.0
+# However many come with deadlines.
+_JUDGING_SECONDS = 0.1
 # What an edge makes of the whole composite, which is mostly measured with `balanced`.
 # Source: docs/measurements.md, Composite and Edges of the matte.
 _OF_EDGES: Mapping[Edge, float] = {Edge.FAST: 0.8, Edge.BALANCED: 1.0, Edge.BEST: 2.5}
@@ -29,7 +33,7 @@ _UNFINISHED = frozenset({StageState.WAITING, StageState.READY, StageState.RUNNIN
 class Forecasts:
     """Tells where jobs stand; for one event loop.
 
-    read: takes an outlook.  now: the time in UTC.
+    read: takes an outlook.  now: the time in UTC.  clock: monotonic seconds.
     """
 
     def __init__(
@@ -37,11 +41,14 @@ class Forecasts:
         read: Callable[[], Awaitable[Outlook]],
         *,
         now: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._read = read
         self._now = now
-        self._remembered: Remembered[Ahead] = Remembered(_SECONDS)
+        self._remembered: Remembered[Ahead] = Remembered(_SECONDS, clock=clock)
         self._ahead = Ahead(Outlook())
+        self._clock = clock
+        self._looked_at = -math.inf
 
     @property
     def outlook(self) -> Outlook:
@@ -50,6 +57,18 @@ class Forecasts:
 
     async def refresh(self) -> None:
         """See to it that what is told is a second old at most.  Raises DatabaseUnavailable."""
+        await self._refresh(_SECONDS)
+
+    async def refresh_to_judge(self) -> None:
+        """See to it that what is judged by is a tenth of a second old at most.
+
+        Jobs that have ended since would refuse others.  Raises DatabaseUnavailable.
+        """
+        await self._refresh(_JUDGING_SECONDS)
+
+    async def _refresh(self, seconds: float) -> None:
+        if self._clock() - self._looked_at > seconds:
+            self._remembered.forget()
         self._ahead = await self._remembered.get(self._look)
 
     def accept(self, job: Outstanding) -> None:
@@ -124,6 +143,7 @@ class Forecasts:
         )
 
     async def _look(self) -> Ahead:
+        self._looked_at = self._clock()
         known = self._ahead
         before = known.added
         ahead = Ahead(await self._read())

@@ -120,6 +120,8 @@ async def _planned(
     forecasts = services.forecasts
     starts_in_seconds = forecasts.seconds_until(asked.run_at)
     deadlines.refuse_contradiction(asked, starts_in_seconds=starts_in_seconds)
+    if asked.deadline_ms is not None:
+        await forecasts.refresh_to_judge()
     photo = await photos.accepted(services, tenant, upload.photo)
     wanted = [plan.capability for plan in usual.values()]
 
