@@ -26,6 +26,7 @@ from smart_filter_api.schemas.jobs import (
     JobAnswer,
     LinksAnswer,
     Picture,
+    QueueAnswer,
     RatingAnswer,
     RecipeAnswer,
     StageAnswer,
@@ -34,6 +35,7 @@ from smart_filter_shared import parameters
 from smart_filter_shared.cards import LEADING_TASK
 from smart_filter_shared.filters import FilterCard
 from smart_filter_shared.ids import Capability
+from smart_filter_shared.jobs.forecast import Forecast
 from smart_filter_shared.jobs.published import Published
 from smart_filter_shared.jobs.queries import JobRow, Json, StageRow
 from smart_filter_shared.jobs.retention import Keeping, Kind
@@ -49,8 +51,12 @@ NOBODY_BELOW_COVERAGE = 0.005
 _PRINTABILITY = TypeAdapter(Printability)
 
 
-def job(row: JobRow, keeping: Keeping) -> JobAnswer:
-    """Return the answer about a job; keeping: of results of jobs that do not say."""
+def job(row: JobRow, keeping: Keeping, foreseen: Forecast | None = None) -> JobAnswer:
+    """Return the answer about a job.
+
+    keeping: of results of jobs that do not say.  foreseen: where it stands and when it will have
+    ended.
+    """
     found = faces(row)
     path = f"/v1/jobs/{row.id}"
     return JobAnswer(
@@ -76,9 +82,22 @@ def job(row: JobRow, keeping: Keeping) -> JobAnswer:
         filters=_filtered(row),
         frame=_frame(row),
         stages=[_stage(stage) for stage in row.stages],
+        queue=queue(foreseen),
+        degraded=list(row.degraded),
         outputs={output: f"{path}/outputs/{output}" for output in _outputs(row)},
         links=LinksAnswer(self=path, events=f"{path}/events", cancel=f"{path}/cancel"),
         error=None if row.error is None else FailureAnswer.model_validate(row.error),
+    )
+
+
+def queue(foreseen: Forecast | None) -> QueueAnswer | None:
+    """Return where a job stands in the queue; None when it has ended."""
+    if foreseen is None:
+        return None
+    return QueueAnswer(
+        position=foreseen.position,
+        eta_p50_s=round(foreseen.p50_seconds, 2),
+        eta_p90_s=round(foreseen.p90_seconds, 2),
     )
 
 

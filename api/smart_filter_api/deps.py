@@ -3,7 +3,7 @@
 import datetime as dt
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Annotated, ParamSpec, TypeVar
 
@@ -11,10 +11,12 @@ import anyio
 import anyio.to_thread
 from fastapi import Depends, Request
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
+from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from smart_filter_api import browser_sessions, forgery, keys
 from smart_filter_api.browser_sessions import Lifetimes, Session
+from smart_filter_api.forecasts import Forecasts
 from smart_filter_api.keys import Caller, Scope
 from smart_filter_api.news import Watching
 from smart_filter_api.rates import Allowance, Rates
@@ -30,10 +32,12 @@ from smart_filter_shared.errors import (
     Unauthorized,
 )
 from smart_filter_shared.ids import Tenant
-from smart_filter_shared.jobs import events, limits
+from smart_filter_shared.jobs import events, guesses, limits, models, outlook
 from smart_filter_shared.jobs.events import News
 from smart_filter_shared.jobs.limits import Limits
 from smart_filter_shared.jobs.measures import Reading
+from smart_filter_shared.jobs.outlook import Outlook
+from smart_filter_shared.jobs.presence import CELL
 from smart_filter_shared.jobs.published import Published
 from smart_filter_shared.jobs.retention import Keeping
 from smart_filter_shared.presets import PRESETS, Preset
@@ -96,6 +100,7 @@ class Services:
     lifetimes: of browsers' sessions.  session_secure: whether these are for https alone.
     removebg_seconds: how long a client of remove.bg waits for its picture.
     remember: whether a photo that comes again is met with what was made of it.
+    forecasts: where jobs stand and when they will have ended.
     """
 
     database: AsyncEngine
@@ -124,6 +129,7 @@ class Services:
     session_secure: bool
     removebg_seconds: float
     remember: bool
+    forecasts: Forecasts
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
@@ -163,10 +169,14 @@ class Services:
             return await connection.run_sync(stock.seen_by, tenant)
 
     async def refuse_when_full(self) -> None:
-        """See to it that one more job may wait, whoever's they are.  Raises QueueFull."""
+        """See to it that one more job may wait, whoever's they are.  Raises ServiceFull."""
         if self.jobs_in_all:
             unfinished = await self.unfinished.get(self._count_unfinished)
-            limits.refuse_when_all_is_full(unfinished, self.jobs_in_all)
+            limits.refuse_when_all_is_full(
+                unfinished,
+                self.jobs_in_all,
+                full_seconds=self.forecasts.room_in_seconds(self.jobs_in_all),
+            )
 
     async def _count_unfinished(self) -> int:
         async with self.reading() as connection:
@@ -231,6 +241,7 @@ async def opened(settings: Settings) -> AsyncIterator[Services]:
         session_secure=settings.browser.session_secure,
         removebg_seconds=settings.removebg.seconds,
         remember=settings.engine.remember,
+        forecasts=Forecasts(partial(_outlook, reader, settings.engine.lease_seconds)),
     )
     try:
         async with anyio.create_task_group() as beside:
@@ -259,6 +270,19 @@ async def _news(reader: AsyncEngine, horizon: int | None) -> News:
     with _in_time():
         async with sessions.async_reading(reader) as connection:
             return await connection.run_sync(events.news, horizon)
+
+
+async def _outlook(reader: AsyncEngine, silent_seconds: float) -> Outlook:
+    def look(connection: Connection) -> Outlook:
+        found = outlook.read(
+            connection, cell=CELL, silent_seconds=silent_seconds, now=dt.datetime.now(dt.UTC)
+        )
+        cards = [one.card for one in models.published(connection)]
+        return replace(found, paces=guesses.completed(found.paces, cards))
+
+    with _in_time():
+        async with sessions.async_reading(reader) as connection:
+            return await connection.run_sync(look)
 
 
 async def _services(request: Request) -> Services:

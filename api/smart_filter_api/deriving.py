@@ -7,11 +7,12 @@ from typing import Any, Final
 
 from sqlalchemy import Connection
 
-from smart_filter_api import json_body, submission
+from smart_filter_api import json_body, placing, submission
 from smart_filter_api.deps import Services
 from smart_filter_api.keys import Caller
+from smart_filter_api.placing import Order, Placed, Sources
 from smart_filter_api.schemas.deriving import DeriveRequest
-from smart_filter_api.submission import NO_KEY, Accepted, Order, Reserved
+from smart_filter_api.submission import NO_KEY, Accepted
 from smart_filter_shared.errors import (
     Contradiction,
     FieldError,
@@ -75,10 +76,10 @@ async def accept(
     applied = _applied(parent, correction)
     _refuse_other_faces(parent, order, applied)
 
-    def reserve(connection: Connection) -> Reserved:
+    def look(connection: Connection) -> Sources:
         if not retention.is_kept(connection, parent.tenant, photo_key):
             raise InputsExpired(f"the photo of job {parent.id} is not kept any more")
-        found = memory.look(
+        return memory.look(
             connection,
             parent.tenant,
             parent.photo_digest,
@@ -86,20 +87,20 @@ async def accept(
             running=order.plans,
             parent=parent.id,
         )
-        return submission.reserve(connection, parent.tenant, order, found)
 
-    if caller.limits.jobs_waiting:
-        async with services.transaction() as connection:
-            # Its photo was counted when it came.
-            await connection.run_sync(submission.admit, caller, 0.0)
-    async with services.hastening() as connection:
-        reserved = await connection.run_sync(reserve)
+    placed = await placing.take(
+        services,
+        caller,
+        order,
+        megapixels=parent.megapixels,
+        charged_megapixels=0.0,  # its photo was counted when it came
+        look=look,
+    )
     planned = _planned(
         parent,
-        order,
+        placed,
         photo_key=photo_key,
         keeping=caller.keeping.within(services.keeping),
-        reserved=reserved,
         applied=applied,
         webhook_url=asked.webhook_url,
     )
@@ -111,6 +112,7 @@ async def accept(
         return accepted
 
     async with services.transaction() as connection:
+        services.forecasts.accept(placed.outstanding)
         return await connection.run_sync(write)
 
 
@@ -194,15 +196,14 @@ def _refuse_other_faces(
 
 def _planned(
     parent: JobRow,
-    order: Order,
+    placed: Placed,
     *,
     photo_key: str,
     keeping: Keeping,
-    reserved: Reserved,
     applied: tuple[Mapping[str, Any], ...],
     webhook_url: str | None,
 ) -> Submission:
-    recipe = order.recipe
+    recipe = placed.recipe
     file = parent.background_key if recipe.background.kind == BackgroundKind.FILE else None
     masks = [one["key"] for one in applied if one["key"] is not None]
     return Submission(
@@ -210,15 +211,17 @@ def _planned(
         tenant=parent.tenant,
         recipe=recipe,
         seed=secrets.randbelow(MAX_SEED + 1) if recipe.seed is None else recipe.seed,
-        place=reserved.place,
+        place=placed.place,
         photo_key=photo_key,
         photo_digest=parent.photo_digest,
         background_key=file,
         keeping=keeping,
-        plans=order.plans,
+        plans=placed.plans,
         webhook_url=webhook_url,
-        works=order.works,
-        sources=reserved.sources,
+        works=placed.works,
+        sources=placed.sources,
+        degraded=placed.degraded,
+        foreseen=placed.foreseen,
         parent_id=parent.id,
         borrows=tuple(dict.fromkeys(key for key in (photo_key, file, *masks) if key)),
         corrections=applied,

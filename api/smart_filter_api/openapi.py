@@ -15,7 +15,12 @@ from smart_filter_shared import signing, web_address
 from smart_filter_shared.filters import FILTERS
 from smart_filter_shared.jobs.events import FINAL
 from smart_filter_shared.recipe import CHOOSABLE_TASKS, Crop, Edge, Effort, Format, Output, Priority
-from smart_filter_shared.recipe.fields import MAX_METADATA, MAX_METADATA_CHARACTERS, MAX_SEED
+from smart_filter_shared.recipe.fields import (
+    MAX_DEADLINE_MS,
+    MAX_METADATA,
+    MAX_METADATA_CHARACTERS,
+    MAX_SEED,
+)
 from smart_filter_shared.recipe.files import LEAST_MAX_BYTES
 
 Schema = dict[str, Any]  # a JSON schema: JSON of any shape
@@ -153,6 +158,12 @@ SUBMISSION: Schema = {
                         "default": "standard",
                     },
                     "run_at": {"type": "string", "format": "date-time"},
+                    "deadline_ms": {
+                        "type": "integer",
+                        "minimum": 1,
+                        "maximum": MAX_DEADLINE_MS,
+                        "description": "from its acceptance",
+                    },
                     "seed": {"type": "integer", "minimum": 0, "maximum": MAX_SEED},
                     "persons": {
                         "type": "string",

@@ -11,10 +11,11 @@ import anyio
 from sqlalchemy import Connection
 
 from smart_filter_api import keys as api_keys
-from smart_filter_api import photos, recipe_defaults
+from smart_filter_api import photos, placing, recipe_defaults
 from smart_filter_api.deps import Services
 from smart_filter_api.intake import Spooled, Upload
 from smart_filter_api.keys import Caller
+from smart_filter_api.placing import Order, Sources
 from smart_filter_shared.errors import (
     FieldError,
     InvalidRecipe,
@@ -22,9 +23,8 @@ from smart_filter_shared.errors import (
     StorageUnavailable,
     TryAgain,
 )
-from smart_filter_shared.ids import OPERATOR, Capability, JobId, Tenant, new_job_id
+from smart_filter_shared.ids import OPERATOR, Capability, new_job_id
 from smart_filter_shared.jobs import (
-    fairness,
     limits,
     memory,
     models,
@@ -33,14 +33,10 @@ from smart_filter_shared.jobs import (
     uploads,
     webhooks,
 )
-from smart_filter_shared.jobs.fairness import Place
-from smart_filter_shared.jobs.models import Plan
-from smart_filter_shared.jobs.presence import CELL
+from smart_filter_shared.jobs.forecast import Outstanding
 from smart_filter_shared.jobs.published import Published
 from smart_filter_shared.jobs.queries import JobRow
 from smart_filter_shared.jobs.submission import Submission
-from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.recipe import Recipe
 from smart_filter_shared.recipe import fields as recipe_fields
 from smart_filter_shared.storage import keys
 from smart_filter_shared.storage.objects import PART_BYTES
@@ -57,23 +53,6 @@ class Accepted:
     ringing: list[Capability]
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
-    """A recipe, what runs each of its stages, and what those are asked (jobs/memory.py)."""
-
-    recipe: Recipe
-    plans: Mapping[StageName, Plan]
-    works: Mapping[StageName, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Reserved:
-    """A job's place, and which earlier jobs have done some of its stages."""
-
-    place: Place
-    sources: Mapping[StageName, JobId]
-
-
 async def accept(
     services: Services,
     caller: Caller,
@@ -85,15 +64,17 @@ async def accept(
 
     also: what else is written in the transaction that writes the job.
     Raises InvalidRecipe, Contradiction, NotAvailable, InvalidRequest, UploadMissing,
-    PhotoTooLarge, UnsupportedMedia, QueueFull, RateLimited, OutOfScope, DatabaseUnavailable and
-    StorageUnavailable; then there is no row, and no object unless storage has just gone.
+    PhotoTooLarge, UnsupportedMedia, QueueFull, ServiceFull, RateLimited, Overdue, OutOfScope,
+    DatabaseUnavailable and StorageUnavailable; then there is no row, and no object unless
+    storage has just gone.
     """
     seal = services.seal
     if upload.webhook_url is not None and seal is None:
         raise NotAvailable([FieldError("/webhook_url", NO_KEY)])
     if caller.tenant != OPERATOR:
         await services.refuse_when_full()
-    submission = await _planned(services, caller, upload)
+    await services.forecasts.refresh()
+    submission, outstanding = await _planned(services, caller, upload)
 
     def write_all(connection: Connection) -> Accepted:
         accepted = write(connection, caller, submission, also)
@@ -112,6 +93,7 @@ async def accept(
                 undoing.push_async_callback(_remove, services, key)
                 await _store(services, key, picture)
         async with services.transaction() as connection:
+            services.forecasts.accept(outstanding)
             accepted = await connection.run_sync(write_all)
             # From here on a commit that seems to fail may have happened: the pictures stay, and
             # retention removes them should no row name them.
@@ -119,7 +101,9 @@ async def accept(
     return accepted
 
 
-async def _planned(services: Services, caller: Caller, upload: Upload) -> Submission:
+async def _planned(
+    services: Services, caller: Caller, upload: Upload
+) -> tuple[Submission, Outstanding]:
     tenant = caller.tenant
     order = await read(
         services,
@@ -128,61 +112,47 @@ async def _planned(services: Services, caller: Caller, upload: Upload) -> Submis
         defaults=caller.recipe,
         with_background_file=upload.background is not None,
     )
-    recipe = order.recipe
     photo = await photos.accepted(services, tenant, upload.photo)
     digest = None if photo.spooled is None else photo.spooled.digest
-    if caller.limits.jobs_waiting or caller.limits.megapixels_per_day:
-        async with services.transaction() as connection:
-            await connection.run_sync(admit, caller, photo.megapixels)
 
-    def reserve_place(connection: Connection) -> Reserved:
-        found = (
-            memory.look(connection, tenant, digest, order.works, running=order.plans)
-            if services.remember
-            else {}
-        )
-        return reserve(connection, tenant, order, found)
+    def look(connection: Connection) -> Sources:
+        if not services.remember:
+            return {}
+        return memory.look(connection, tenant, digest, order.works, running=order.plans)
 
-    async with services.hastening() as connection:
-        reserved = await connection.run_sync(reserve_place)
+    placed = await placing.take(
+        services,
+        caller,
+        order,
+        megapixels=photo.megapixels,
+        charged_megapixels=photo.megapixels,
+        look=look,
+    )
+    recipe = placed.recipe
     job_id = new_job_id()
     seed = secrets.randbelow(recipe_fields.MAX_SEED + 1) if recipe.seed is None else recipe.seed
-    return Submission(
+    submission = Submission(
         job_id=job_id,
         tenant=tenant,
         recipe=recipe,
         seed=seed,
-        place=reserved.place,
+        place=placed.place,
         photo_key=None if photo.spooled is None else keys.photo(tenant, job_id),
         photo_digest=digest,
         background_key=None if upload.background is None else keys.background(tenant, job_id),
         keeping=caller.keeping.within(services.keeping),
-        plans=order.plans,
+        plans=placed.plans,
         webhook_url=upload.webhook_url,
         megapixels=photo.megapixels,
         photo_url=photo.url,
         upload=photo.upload,
-        works=order.works,
-        sources=reserved.sources,
+        works=placed.works,
+        sources=placed.sources,
+        degraded=placed.degraded,
+        # Somebody's server tells nothing of queues.
+        foreseen=None if photo.url is not None else placed.foreseen,
     )
-
-
-def admit(connection: Connection, caller: Caller, megapixels: float) -> None:
-    """Raise QueueFull, or RateLimited for today's megapixels, unless one more photo fits."""
-    limits.refuse_when_full(connection, caller.tenant, caller.limits, exactly=False)
-    limits.spend(connection, caller.tenant, megapixels, caller.limits)
-
-
-def reserve(
-    connection: Connection,
-    tenant: Tenant,
-    order: Order,
-    sources: Mapping[StageName, JobId],
-) -> Reserved:
-    """Take the tenant's next place for what is left to do beside what `sources` have done."""
-    wanted = [plan.capability for stage, plan in order.plans.items() if stage not in sources]
-    place = fairness.reserve(connection, tenant, wanted, cell=CELL)
-    return Reserved(place, sources)
+    return submission, placed.outstanding
 
 
 async def read(
@@ -235,7 +205,7 @@ async def _read(
         defaults, fields, parse, with_background_file=with_background_file
     )
     plans = models.choose(known, recipe)
-    return Order(recipe, plans, memory.works(recipe, plans, known))
+    return Order(recipe, plans, memory.works(recipe, plans, known), known)
 
 
 async def _published(services: Services) -> list[Published]:

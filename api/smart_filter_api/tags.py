@@ -17,6 +17,11 @@ def etag(named_by: bytes) -> str:
     return f'"{hashlib.sha256(named_by).hexdigest()[:32]}"'
 
 
+def weak_etag(named_by: bytes) -> str:
+    """Return the tag of content that says the same as other content with that tag."""
+    return f"W/{etag(named_by)}"
+
+
 def headers(tag: str) -> dict[str, str]:
     """Return the headers of an answer that has a tag."""
     return {"ETag": tag, "Cache-Control": _CACHING}
@@ -24,6 +29,7 @@ def headers(tag: str) -> dict[str, str]:
 
 def is_known(tag: str, if_none_match: str | None) -> bool:
     """Whether the header names this tag."""
+    tag = tag.removeprefix("W/")
     tags = [known.strip().removeprefix("W/") for known in (if_none_match or "").split(",")]
     return "*" in tags or tag in tags
 
@@ -33,9 +39,12 @@ def not_modified(tag: str) -> Response:
     return Response(status_code=_NOT_MODIFIED, headers=headers(tag))
 
 
-def json(content: bytes, if_none_match: str | None) -> Response:
-    """Return a JSON document; 304 to whom it is known."""
-    tag = etag(content)
+def json(content: bytes, if_none_match: str | None, *, tag: str | None = None) -> Response:
+    """Return a JSON document; 304 to whom it is known.
+
+    tag: another one than that of its bytes.
+    """
+    tag = tag or etag(content)
     if is_known(tag, if_none_match):
         return not_modified(tag)
     return Response(content, media_type="application/json", headers=headers(tag))

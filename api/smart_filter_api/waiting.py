@@ -1,5 +1,6 @@
 """Waiting in HTTP's words: `Prefer: wait=n`, and a job's events as they happen (SSE)."""
 
+import contextlib
 import re
 from collections.abc import AsyncIterator
 from typing import Final
@@ -8,7 +9,7 @@ import anyio
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from sqlalchemy import Connection
 
-from smart_filter_api import answers
+from smart_filter_api import shown
 from smart_filter_api.deps import Services
 from smart_filter_api.schemas.jobs import EventAnswer
 from smart_filter_shared.errors import DatabaseUnavailable, NotFound
@@ -82,6 +83,9 @@ async def stream(
                 continue
             except NotFound:  # deleted meanwhile: nothing of it is told
                 return
+            if found and job.finished_at is None:
+                with contextlib.suppress(DatabaseUnavailable):
+                    await services.forecasts.refresh()
             for event in found:
                 yield _written(event, job, services)
                 after = event.id
@@ -122,7 +126,7 @@ def _own(connection: Connection, job_id: JobId, tenant: Tenant) -> JobRow:
 
 
 def _written(event: Event, job: JobRow, services: Services) -> bytes:
-    told = EventAnswer(type=event.type, timestamp=event.at, data=answers.job(job, services.keeping))
+    told = EventAnswer(type=event.type, timestamp=event.at, data=shown.job(job, services))
     return format_sse_event(
         event=str(event.type), id=str(event.id), data_str=told.model_dump_json()
     )

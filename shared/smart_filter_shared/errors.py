@@ -308,6 +308,18 @@ class QueueFull(Limited):
     code = "queue_full"
 
 
+class ServiceFull(Limited):
+    """As many jobs wait as may, whoever's they are: no fault of the caller."""
+
+    code = "unavailable"
+
+
+class Overdue(Limited):
+    """The deadline cannot be met as things stand; nothing was begun."""
+
+    code = "unavailable"
+
+
 class ModelNotLoaded(TryAgain):
     """A model cannot be loaded on this machine; another worker may have it.
 

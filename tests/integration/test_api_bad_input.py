@@ -91,8 +91,12 @@ def test_refused_format_is_told_what_is_accepted(api: Api) -> None:
             ["/background", "/format"],
             id="jpg-cannot-be-transparent",
         ),
+        pytest.param({"deadline_ms": "0"}, "invalid_recipe", ["/deadline_ms"], id="no-time"),
         pytest.param(
-            {"deadline_ms": "100"}, "not_available", ["/deadline_ms"], id="of-a-later-version"
+            {"deadline_ms": "1000", "run_at": "2999-01-01T00:00:00Z"},
+            "contradiction",
+            ["/deadline_ms", "/run_at"],
+            id="over-before-it-may-run",
         ),
         pytest.param(
             {"background": "url:file:///etc/passwd"},

@@ -125,6 +125,7 @@ def test_recipe_is_answered_with_its_defaults_filled_in(api: Api) -> None:
         "persons": "all",
         "priority": "standard",
         "run_at": None,
+        "deadline_ms": None,
         "segmentation": {"model": "auto", "params": {}},
         "face": {"model": "auto", "params": {}},
         "smile": {"model": "auto", "params": {}},

@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from smart_filter_api.keys import Scope
 from smart_filter_deploy.embedded.stack import Stack
-from smart_filter_shared.errors import QueueFull
+from smart_filter_shared.errors import ServiceFull
 from smart_filter_shared.ids import OPERATOR, Tenant
 from smart_filter_shared.jobs import limits
 from smart_filter_shared.jobs.limits import Limits, OwnLimits
@@ -151,7 +151,7 @@ def test_all_queues_together_are_bounded(bench: Bench) -> None:
         counted = [limits.unfinished_in_all(connection, most=most) for most in (1, 5)]
 
     assert counted == [1, 2]
-    with pytest.raises(QueueFull):
+    with pytest.raises(ServiceFull):
         limits.refuse_when_all_is_full(2, 2)
 
 
@@ -164,7 +164,7 @@ def test_full_service_takes_no_more_from_anybody(servers: Stack, bench: Bench) -
         refused = submitted(api)
         operators = submitted(api, api.headers(*Scope, tenant=OPERATOR))
 
-    assert (refused.status_code, refused.json()["code"]) == (429, "queue_full")
+    assert (refused.status_code, refused.json()["code"]) == (503, "unavailable")
     assert int(refused.headers["Retry-After"]) >= 1
     assert operators.status_code == 202
 

@@ -27,40 +27,24 @@ from smart_filter_shared.jobs import transitions
 from smart_filter_shared.jobs.fairness import Place
 from smart_filter_shared.jobs.leases import Lease
 from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.recipe import Background, BackgroundKind, Output, Recipe
+from smart_filter_shared.recipe import Recipe
 from smart_filter_tests import invariants, standing, worlds
-from smart_filter_tests.bench import KEEPING, TENANT, Bench, capability, done
-from smart_filter_tests.model import (
-    GIVE_UP_SECONDS,
-    MOST_ATTEMPTS,
-    Change,
-    JobModel,
-    Model,
-    Refused,
-    Waits,
-    own,
-    stages_of,
-)
+from smart_filter_tests.bench import KEEPING, Bench, capability, done
+from smart_filter_tests.model import MOST_ATTEMPTS, Model, own, stages_of
+from smart_filter_tests.model_rows import GIVE_UP_SECONDS, Change, JobModel, Refused, Waits
 from smart_filter_tests.pending import Pending, Undone
-from smart_filter_tests.worlds import RAISED
-
-LATER_SECONDS = 3600.0
-# More than any lease, delay or patience, which dwarf in turn what an example takes.
-STEP_SECONDS = 4000.0
-LEASE_SECONDS = 3000.0
-RECIPES = (
-    Recipe(background=Background(BackgroundKind.KEEP)),
-    Recipe(),
-    Recipe(background=Background(BackgroundKind.COLOR, "red")),
-    Recipe(outputs=(Output.FACES,)),
+from smart_filter_tests.steps import (
+    DELAY,
+    HELD,
+    LATER_SECONDS,
+    LEASE_SECONDS,
+    PICK,
+    RECIPES,
+    SOME,
+    STEP_SECONDS,
+    TENANTS,
 )
-TENANTS = st.sampled_from([TENANT] * 5 + [Tenant("somebody-else")])
-# For how many steps a transition stays uncommitted; below nought: rolled back after them.
-HELD = st.sampled_from([0, 0, 0, 1, 2, 4, -1, -3])
-# Counted from the newest, and from leases that hold.
-PICK = st.integers(0, 7)
-SOME = st.lists(PICK, min_size=1, max_size=3)
-DELAY = st.sampled_from([0.0, LATER_SECONDS])
+from smart_filter_tests.worlds import RAISED
 
 
 class Transitions(RuleBasedStateMachine):
@@ -247,6 +231,11 @@ class Transitions(RuleBasedStateMachine):
             held=held,
         )
 
+    @precondition(lambda self: any(job.late for job in self.model.jobs.values()))
+    @rule(held=HELD)
+    def lapse(self, *, held: int) -> None:
+        self._make(lambda on: len(transitions.lapse(on)), self.model.lapse, held=held)
+
     @precondition(lambda self: any(row.not_before for row in self.model.stages.values()))
     @rule(held=HELD)
     def wake(self, *, held: int) -> None:
@@ -262,6 +251,16 @@ class Transitions(RuleBasedStateMachine):
         self.bench.age(lease, seconds=STEP_SECONDS)
         row = dataclasses.replace(self.model.stages[key], late=True)
         self.model.commit(Change(stages={key: row}))
+
+    @precondition(lambda self: self.jobs)
+    @rule(pick=PICK)
+    def deadline_passes(self, pick: int) -> None:
+        job_id = self._job(pick)
+        job = self.model.jobs.get(job_id)
+        if job is None or {job_id, *self.model.of(job_id)} & self.model.locked:
+            return
+        worlds.pass_deadline(self.bench, job_id)
+        self.model.commit(Change(jobs={job_id: dataclasses.replace(job, late=True)}))
 
     @precondition(lambda self: self.jobs)
     @rule(pick=PICK, stage=st.sampled_from(StageName))

@@ -20,6 +20,7 @@ RACED: Mapping[Callable[[Bench], World], frozenset[str]] = {
     worlds.hopeless: frozenset({"expire", "release", "retry"}),
     worlds.joining: frozenset({"complete"}),
     worlds.failed: frozenset({"redrive", "delete"}),
+    worlds.late_and_ready: frozenset({"lapse"}),
 }
 RACES = ("in order", "in reverse", "at once")
 

@@ -45,6 +45,7 @@ _TABLES = (
     *("webhooks", "webhook_secrets", "deliveries", "delivery_attempts", "uploads"),
     *("browser_sessions", "browser_codes"),
     *("borrowers", "corrections"),
+    *("paces", "foresight"),
 )
 KEEPING = Keeping(input_seconds=24 * 3600, result_seconds=7 * 24 * 3600)
 
@@ -198,13 +199,15 @@ class Bench:
         self._shift("patience_since", job_id, stage, seconds)
 
     def sweep(self) -> list[Capability]:
-        """Expire and wake, as the sweeper does; return what it would ring."""
+        """Expire, lapse and wake, as the sweeper does; return what it would ring."""
         with self.transaction() as connection:
             transitions.expire(
                 connection,
                 max_attempts=self.settings.engine.max_attempts,
                 give_up_seconds=self.settings.engine.give_up_seconds,
             )
+        with self.transaction() as connection:
+            transitions.lapse(connection)
         with self.transaction() as connection:
             return transitions.wake(connection)
 

@@ -6,93 +6,27 @@ waits for that session, or it answers and changes rows. The changes count once c
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
-from smart_filter_shared.ids import JobId, LeaseToken, Tenant
+from smart_filter_shared.ids import JobId, Tenant
 from smart_filter_shared.jobs.leases import Lease
 from smart_filter_shared.pipeline import PIPELINE, StageName
 from smart_filter_tests.bench import TENANT
+from smart_filter_tests.model_rows import (
+    Change,
+    JobModel,
+    Key,
+    Refused,
+    StageModel,
+    Waits,
+)
 
 MOST_ATTEMPTS = 3
-GIVE_UP_SECONDS = 3600.0
 NEAR_A_BATCH = 8
 MOST_REOPENED = 2
 
-Key = tuple[JobId, StageName]
 NEEDS = {stage.name: stage.needs for stage in PIPELINE}
 UNFINISHED = frozenset({"waiting", "ready", "running"})
-
-
-@dataclass(frozen=True, slots=True)
-class StageModel:
-    """A stage's row.
-
-    late: its lease has run out.  needs: those that its job runs.  made: its artifact's key.
-    """
-
-    state: str
-    needs: tuple[StageName, ...]
-    open_needs: int
-    not_before: float | None = None
-    attempt: int = 0
-    releases: int = 0
-    patience_since: float | None = None
-    token: LeaseToken | None = None
-    late: bool = False
-    rerouted: bool = False
-    made: str | None = None
-
-    def with_token(self, token: LeaseToken) -> "StageModel":
-        """Return it as a claim leaves it."""
-        return replace(
-            self,
-            state="running",
-            attempt=self.attempt + 1,
-            token=token,
-            not_before=None,
-            late=False,
-        )
-
-    def idle(self, state: str, not_before: float | None) -> "StageModel":
-        """Return it without its lease."""
-        return replace(self, state=state, not_before=not_before, token=None, late=False)
-
-    @property
-    def is_impatient(self) -> bool:
-        """Whether it has waited for infrastructure for too long."""
-        return self.patience_since is not None and self.patience_since <= -GIVE_UP_SECONDS
-
-
-@dataclass(frozen=True, slots=True)
-class JobModel:
-    """A job's row.  artifacts: how many objects its rows name."""
-
-    rank: float
-    model: str
-    artifacts: int = 1
-    outcome: str | None = None
-    reopened: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What a transition answers and what becomes of rows; None: the row is deleted.
-
-    locked: jobs and stages that it holds until its end.
-    """
-
-    answer: object = None
-    jobs: Mapping[JobId, JobModel | None] = field(default_factory=dict)
-    stages: Mapping[Key, StageModel | None] = field(default_factory=dict)
-    locked: frozenset[JobId | Key] = frozenset()
-
-
-class Waits(Exception):
-    """The transition waits for a lock that another session holds."""
-
-
-class Refused(Exception):
-    """The transition raises an error of this name."""
 
 
 class Model:
@@ -131,7 +65,7 @@ class Model:
             (key for key, row in self.stages.items() if key[1] == stage and row.state == "ready"),
             key=lambda key: self.jobs[key[0]].rank,
         )
-        free = [key for key in ready if key not in self.locked]
+        free = [key for key in ready if key not in self.locked and not self.jobs[key[0]].late]
         if not free:
             return []
         head = free[0]
@@ -292,7 +226,7 @@ class Model:
             state = "waiting" if needs else "ready"
             again[key] = StageModel(state, row.needs, needs, rerouted=row.rerouted)
         ready = sorted(key[1] for key, row in again.items() if row.state == "ready")
-        return Change(ready, {job_id: replace(job, outcome=None)}, again, locked)
+        return Change(ready, {job_id: replace(job, outcome=None, late=False)}, again, locked)
 
     def expire(self) -> Change:
         """Foretell an expiry.  Raises Waits."""
@@ -312,6 +246,29 @@ class Model:
             else:
                 stages[key] = _expired(row)
         return Change(sorted(key[1] for key in late), jobs, stages, locked)
+
+    def lapse(self) -> Change:
+        """Foretell the end of what is past its deadline.  Raises Waits."""
+        late = [
+            job_id
+            for job_id, job in self.jobs.items()
+            if job.late and job.outcome is None and job_id not in self.locked
+        ]
+        locked = self._lock(late)
+        jobs: dict[JobId, JobModel | None] = {}
+        stages: dict[Key, StageModel | None] = {}
+        for job_id in late:
+            unfinished = [
+                (key, row) for key, row in self.of(job_id).items() if row.state in UNFINISHED
+            ]
+            if any(row.state == "running" for _, row in unfinished):
+                continue
+            # The first in the pipeline's order of those that wait for the least.
+            key, _ = min(unfinished, key=lambda pair: pair[1].open_needs)
+            failed = self._failed(key)
+            jobs |= failed.jobs
+            stages |= failed.stages
+        return Change(len(jobs), jobs, stages, locked)
 
     def _failed(self, key: Key, answer: object = None) -> Change:
         others = _canceled(self.of(key[0]))

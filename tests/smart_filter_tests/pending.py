@@ -3,7 +3,7 @@
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from smart_filter_tests.model import Change
+from smart_filter_tests.model_rows import Change
 
 
 @dataclass(slots=True)

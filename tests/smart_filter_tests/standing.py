@@ -6,7 +6,8 @@ from smart_filter_shared.ids import JobId
 from smart_filter_shared.pipeline import PIPELINE, StageName, needs_within
 from smart_filter_shared.recipe import Recipe, stages
 from smart_filter_tests.bench import Bench
-from smart_filter_tests.model import GIVE_UP_SECONDS, Key, Model, StageModel
+from smart_filter_tests.model import Model
+from smart_filter_tests.model_rows import GIVE_UP_SECONDS, Key, StageModel
 
 
 def first_rows(

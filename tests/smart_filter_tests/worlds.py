@@ -4,6 +4,7 @@ A world holds one job with photo `photo`; an action is one transition on it, in 
 transaction. Tests make actions alone, one after the other, or against each other.
 """
 
+import dataclasses
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -23,16 +24,20 @@ PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE = StageName
 RAISED = Failure("model_failed", "A model failed", "ValueError in face")
 KEEP_BACKGROUND = Recipe(background=Background(BackgroundKind.KEEP))
 # Transitions that pass by what somebody else has locked; the next sweep or ring comes again.
-PASSING_BY = frozenset({"claim", "wake", "expire"})
+PASSING_BY = frozenset({"claim", "wake", "expire", "lapse"})
 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """A job, and the leases that its stages were claimed under, lost ones too."""
+    """A job, and the leases that its stages were claimed under, lost ones too.
+
+    is_late: whether its deadline has passed; in all others nothing can lapse.
+    """
 
     bench: Bench
     job_id: JobId
     leases: Mapping[StageName, Lease]
+    is_late: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +146,25 @@ def failed(bench: Bench) -> World:
     return world
 
 
+def late(bench: Bench) -> World:
+    """Make a job that nobody has claimed from, and whose deadline has passed."""
+    return _past_its_deadline(fresh(bench))
+
+
+def late_and_due(bench: Bench) -> World:
+    """Make one whose segmentation has succeeded and whose face raised once, past its deadline."""
+    world = due(bench)
+    bench.complete(world.leases[SEGMENTATION])
+    return _past_its_deadline(world)
+
+
+def late_and_ready(bench: Bench) -> World:
+    """Make one whose segmentation and face are ready to be claimed, past its deadline."""
+    job_id = bench.submit(photo="photo")
+    bench.advance(PREPARE)
+    return _past_its_deadline(World(bench, job_id, {}))
+
+
 WORLDS: tuple[Callable[[Bench], World], ...] = (
     fresh,
     running,
@@ -151,6 +175,9 @@ WORLDS: tuple[Callable[[Bench], World], ...] = (
     nearly_done,
     joining,
     failed,
+    late,
+    late_and_due,
+    late_and_ready,
 )
 
 
@@ -161,7 +188,8 @@ def actions(world: World) -> list[Action]:
         for name, act in _OF_A_LEASE.items()
         for stage in world.leases
     ]
-    return [*(Action(name, None, act) for name, act in _OF_A_JOB.items()), *of_leases]
+    of_job = _OF_A_JOB.items() if world.is_late else _OF_ANY_JOB.items()
+    return [*(Action(name, None, act) for name, act in of_job), *of_leases]
 
 
 def drain(bench: Bench) -> None:
@@ -180,6 +208,19 @@ def drain(bench: Bench) -> None:
         if not claimed:
             return
         bench.complete(*claimed)
+
+
+def pass_deadline(bench: Bench, job_id: JobId) -> None:
+    """Let a job's deadline have passed a second ago."""
+    with bench.transaction() as connection:
+        for table, job in (("jobs", "id"), ("stages", "job_id")):
+            connection.execute(
+                text(f"""
+                    UPDATE {table} SET deadline_at = statement_timestamp() - interval '1 s'
+                    WHERE {job} = :job_id
+                """),
+                {"job_id": job_id},
+            )
 
 
 def picture(bench: Bench) -> dict[str, object]:
@@ -208,6 +249,11 @@ def picture(bench: Bench) -> dict[str, object]:
         "artifacts": [tuple(row) for row in artifacts],
         "graves": graves,
     }
+
+
+def _past_its_deadline(world: World) -> World:
+    pass_deadline(world.bench, world.job_id)
+    return dataclasses.replace(world, is_late=True)
 
 
 def _with_lease(
@@ -293,7 +339,7 @@ def _retry(connection: Connection, bench: Bench, lease: Lease) -> object:
     )
 
 
-_OF_A_JOB: Mapping[str, Callable[[Connection, World], object]] = {
+_OF_ANY_JOB: Mapping[str, Callable[[Connection, World], object]] = {
     "claim": _claim,
     "wake": lambda connection, _: sorted(transitions.wake(connection)),
     "expire": _expire,
@@ -302,6 +348,10 @@ _OF_A_JOB: Mapping[str, Callable[[Connection, World], object]] = {
         transitions.redrive(connection, world.job_id, TENANT)
     ),
     "delete": lambda connection, world: len(transitions.delete(connection, world.job_id, TENANT)),
+}
+_OF_A_JOB = {
+    **_OF_ANY_JOB,
+    "lapse": lambda connection, _: len(transitions.lapse(connection)),
 }
 _OF_A_LEASE: Mapping[str, Callable[[Connection, Bench, Lease], object]] = {
     "renew": _renew,

@@ -169,6 +169,45 @@ def test_sizes_are_short(count: int, told: str) -> None:
     assert report.size(count) == told
 
 
+@pytest.mark.parametrize(
+    ("queue", "told"),
+    [
+        ((0, 0.2, 0.4), "done in about 1 s"),
+        ((1, 4.4, 9.1), "done in about 4 s, 9 s at most"),
+        ((4, 50.0, 200.0), "3 before it, done in about 50 s, 3 min at most"),
+        ((9000, 7000.0, 9000.0), "8999 before it, done in about 2 h"),
+    ],
+)
+def test_job_that_waits_says_how_long(queue: tuple[int, float, float], told: str) -> None:
+    console = a_console()
+    names = ("position", "eta_p50_s", "eta_p90_s")
+
+    job = a_job(state="queued", queue=dict(zip(names, queue, strict=True)))
+    report.print_found(console, job)
+
+    assert text_of(console).strip() == f"queue  {told}"
+
+
+def test_what_was_given_up_for_a_deadline_is_told() -> None:
+    console = a_console()
+
+    report.print_found(console, a_job(degraded=["edge=fast", "segmentation.model=selfie"]))
+
+    assert "degraded  edge=fast, segmentation.model=selfie" in text_of(console)
+
+
+def test_progress_of_several_photos_says_when_the_last_is_done() -> None:
+    console = a_console(terminal=True)
+
+    with Progress(console) as progress:
+        for number in (1, 2):
+            queue = {"position": number, "eta_p50_s": 2.0 * number, "eta_p90_s": 5.0 * number}
+            document = {"id": f"j{number}", "state": "queued", "stages": [DONE], "queue": queue}
+            progress.add(f"{number}.png", job_from(document))
+
+    assert "all done in about 4 s, 10 s at most" in text_of(console)
+
+
 def test_progress_in_a_pipe_is_one_plain_line_for_each_stage_that_ended() -> None:
     console = a_console()
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from smart_filter_shared import parameters
 from smart_filter_shared.cards import ModelCard, TaskName
-from smart_filter_shared.errors import Contradiction, InvalidRecipe, NotAvailable
+from smart_filter_shared.errors import Contradiction, InvalidRecipe
 from smart_filter_shared.recipe import (
     Background,
     BackgroundKind,
@@ -206,14 +206,6 @@ def test_unknown_names_and_wrong_values_are_all_named_at_once() -> None:
         parsed(colour="red", quality="0", edge="nice", face__model="nope")
 
     assert set(pointers(raised.value)) == {"/colour", "/quality", "/edge", "/face/model"}
-
-
-def test_what_the_contract_has_for_later_is_not_available() -> None:
-    with pytest.raises(NotAvailable) as raised:
-        parsed(deadline_ms="100")
-
-    assert raised.value.code == "not_available"
-    assert len(raised.value.errors) == 1
 
 
 @pytest.mark.parametrize("background", ["transparent", "color:#ff000080", "color:transparent"])

@@ -76,14 +76,19 @@ def without(ready: Sequence[Capability], taken: Sequence[Capability]) -> list[Ca
 
 @dataclass(frozen=True, slots=True)
 class _Taken:
-    """Leases of one batch, and the rows of their jobs, read in the same transaction."""
+    """Leases of one batch, and the rows of their jobs, read in the same transaction.
+
+    begun_at: when this thread went to claim them, by `time.perf_counter`.
+    """
 
     leases: list[Lease]
     rows: Rows
+    begun_at: float
 
 
 def _take(services: Services, capability: Capability | None) -> _Taken | None:
     """Claim from a capability, or where the head's rank is lowest; None: nothing is ready."""
+    begun_at = time.perf_counter()
     with sessions.transaction(services.engine) as connection:
         chosen = capability or queries.next_capability(connection, services.serving.capabilities)
         if chosen is None:
@@ -99,7 +104,7 @@ def _take(services: Services, capability: Capability | None) -> _Taken | None:
             )
         rows = queries.for_leases(connection, leases)
     services.tally.claimed(leases)
-    return _Taken(leases, rows)
+    return _Taken(leases, rows, begun_at)
 
 
 def _unserved(services: Services, capabilities: Sequence[Capability]) -> list[Capability]:
@@ -114,13 +119,17 @@ def _still_ready(services: Services) -> list[Capability]:
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """One lease on its way through the pipe.  landed: the photo, when it had to be brought."""
+    """One lease on its way through the pipe.  landed: the photo, when it had to be brought.
+
+    loading_seconds: its share of what it took to load models, which the next one need not.
+    """
 
     held: Held
     job: JobRow
     inputs: object = None
     result: object = None
     seconds: float = 0.0
+    loading_seconds: float = 0.0
     kept: Kept | None = None
     landed: Landed | None = None
 
@@ -167,10 +176,11 @@ def _work(services: Services, taken: _Taken) -> list[Capability]:
         _drop(services, _in_vain(tasks, holders))
         if not stored:
             return []
-        return (
-            settling.attempt(services, holders, "internal", lambda: _complete(services, stored))
-            or []
-        )
+        ready = settling.attempt(services, holders, "internal", lambda: _complete(services, stored))
+        # One that ran alone in a child tells nothing of the others.
+        if ready is not None and not last:
+            _note(services, taken, stored)
+        return ready or []
 
 
 def _with_jobs(taken: _Taken, held: Sequence[Held]) -> list[_Task]:
@@ -211,12 +221,18 @@ def _run(services: Services, tasks: list[_Task]) -> list[_Task]:
     code = stage_code.of(lease.stage)
 
     def in_one_pass(some: Sequence[_Task]) -> list[_Task]:
+        loading = time.perf_counter()
         models = services.models.of(lease.models, lease.parameters)
         started = time.perf_counter()
         results = code.run(models, [task.inputs for task in some])
         seconds = (time.perf_counter() - started) / len(some)
         return [
-            replace(task, result=result, seconds=seconds)
+            replace(
+                task,
+                result=result,
+                seconds=seconds,
+                loading_seconds=(started - loading) / len(some),
+            )
             for task, result in zip(some, results, strict=True)
         ]
 
@@ -288,6 +304,17 @@ def _count(services: Services, job: JobRow, photo: Brought) -> None:
     # In a transaction of its own: whoever submits waits for that row.
     with contextlib.suppress(TryAgain), sessions.transaction(services.engine) as connection:
         limits.count(connection, job.tenant, photo.megapixels)
+
+
+def _note(services: Services, taken: _Taken, tasks: Sequence[_Task]) -> None:
+    """Note how long each photo of a batch kept this thread busy; of those whose size is known."""
+    share = (time.perf_counter() - taken.begun_at) / len(taken.leases)
+    for task in tasks:
+        if not task.job.megapixels:
+            continue
+        services.tally.took(
+            task.lease.capability, max(0.0, share - task.loading_seconds), task.job.megapixels
+        )
 
 
 def _drop(services: Services, stored: Collection[str]) -> None:

@@ -60,6 +60,7 @@ class Sweeper:
             return False
         if won.may_expire:
             self._alone(self._expire)
+        self._alone(transitions.lapse)
         self._alone(transitions.wake)
         self._alone(_settle)
         self._alone(self._refresh)

@@ -9,10 +9,11 @@ from sqlalchemy import Engine, text
 
 from smart_filter_shared.db import sessions
 from smart_filter_shared.ids import Capability
-from smart_filter_shared.jobs import fairness, measures
+from smart_filter_shared.jobs import fairness, measures, paces
 from smart_filter_shared.jobs.fairness import Progress
 from smart_filter_shared.jobs.leases import Done, Lease
 from smart_filter_shared.jobs.measures import Amount, Count, Measure
+from smart_filter_shared.jobs.paces import Timed
 from smart_filter_shared.telemetry.metrics import Step
 
 _NOTHING = Amount(0)
@@ -27,6 +28,7 @@ class Tally:
     def __init__(self) -> None:
         self._made: dict[Capability, Progress] = {}
         self._amounts: dict[Measure, Amount] = {}
+        self._timed: dict[Capability, Timed] = {}
         self._lock = threading.Lock()
 
     def claimed(self, leases: Sequence[Lease]) -> None:
@@ -41,6 +43,10 @@ class Tally:
             capability = done.lease.capability
             self._advance(capability, Progress(done.lease.mark, 1, done.seconds))
             self._add(Measure(Step.INFER, capability), Amount(1, done.seconds))
+
+    def took(self, capability: Capability, seconds: float, megapixels: float) -> None:
+        """Note how long a photo of so many megapixels kept a thread busy."""
+        self._time(capability, Timed.once(seconds, megapixels))
 
     def count(self, what: Count, capability: Capability) -> None:
         """Note that something has happened."""
@@ -60,7 +66,8 @@ class Tally:
         with self._lock:
             made, self._made = self._made, {}
             amounts, self._amounts = self._amounts, {}
-        if not made and not amounts:
+            timed, self._timed = self._timed, {}
+        if not made and not amounts and not timed:
             return
         told = False
         try:
@@ -69,16 +76,24 @@ class Tally:
                 connection.execute(text("SET LOCAL synchronous_commit = off"))
                 fairness.advance(connection, made)
                 measures.add(connection, amounts)
+                paces.add(connection, timed)
             told = True
         finally:
             if not told:
-                self._take_back(made, amounts)
+                self._take_back(made, amounts, timed)
 
-    def _take_back(self, made: dict[Capability, Progress], amounts: dict[Measure, Amount]) -> None:
+    def _take_back(
+        self,
+        made: dict[Capability, Progress],
+        amounts: dict[Measure, Amount],
+        timed: dict[Capability, Timed],
+    ) -> None:
         for capability, progress in made.items():
             self._advance(capability, progress)
         for measure, amount in amounts.items():
             self._add(measure, amount)
+        for capability, more in timed.items():
+            self._time(capability, more)
 
     def _advance(self, capability: Capability, more: Progress) -> None:
         with self._lock:
@@ -92,3 +107,8 @@ class Tally:
     def _add(self, measure: Measure, more: Amount) -> None:
         with self._lock:
             self._amounts[measure] = self._amounts.get(measure, _NOTHING) + more
+
+    def _time(self, capability: Capability, more: Timed) -> None:
+        with self._lock:
+            before = self._timed.get(capability)
+            self._timed[capability] = more if before is None else before + more

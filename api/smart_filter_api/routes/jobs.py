@@ -17,6 +17,7 @@ from smart_filter_api import (
     intake,
     openapi,
     removal,
+    shown,
     submission,
     tags,
     waiting,
@@ -97,6 +98,7 @@ async def create(
     if seconds is None:
         return accepted(taken.job, services)
     row = await waiting.until(services, caller.tenant, taken.job.id, seconds=seconds)
+    await services.forecasts.refresh()
     answer = accepted(row, services)
     answer.headers[_APPLIED] = f"wait={seconds}"
     return answer
@@ -137,9 +139,11 @@ async def list_jobs(
     )
     async with services.reading() as connection:
         rows = await connection.run_sync(queries.listed, listing)
+    if any(row.finished_at is None for row in rows):
+        await services.forecasts.refresh()
     more = len(rows) > limit
     return JobPage(
-        items=[answers.job(row, services.keeping) for row in rows[:limit]],
+        items=[shown.job(row, services) for row in rows[:limit]],
         next_cursor=_cursor(rows[limit - 1].id) if more else None,
     )
 
@@ -166,9 +170,9 @@ async def show(
     """Answer what is known of a job by now."""
     async with services.reading() as connection:
         row = await connection.run_sync(found, job_id, caller.tenant)
-    content = _content(row, services)
     seconds = waiting.preferred_seconds(prefer)
-    known = tags.is_known(tags.etag(content), if_none_match)
+    tag, answer = shown.named(row, services)
+    known = tags.is_known(tag, if_none_match)
     # Whoever knows something else wants to know this now.
     if seconds is not None and row.finished_at is None and (known or if_none_match is None):
         row = await waiting.until(
@@ -178,11 +182,14 @@ async def show(
             seconds=seconds,
             changed_from=row if known else None,
         )
-        content = _content(row, services)
-    answer = tags.json(content, if_none_match)
+        tag, answer = shown.named(row, services)
+    if row.finished_at is None:
+        await services.forecasts.refresh()
+        answer.queue = answers.queue(services.forecasts.of_row(row))
+    response = tags.json(answer.model_dump_json().encode(), if_none_match, tag=tag)
     if seconds is not None:
-        answer.headers[_APPLIED] = f"wait={seconds}"
-    return answer
+        response.headers[_APPLIED] = f"wait={seconds}"
+    return response
 
 
 @router.get(
@@ -289,6 +296,7 @@ async def redrive(
     async with idempotency.once(services, request, caller.tenant, idempotency_key) as once:
         if once.replayed is not None:
             return once.replayed
+        await services.forecasts.refresh()
         async with services.transaction() as connection:
             answer, ready = await connection.run_sync(move)
     services.ringer.ring(ready)
@@ -334,11 +342,7 @@ def accepted(row: JobRow, services: Services) -> Response:
 
 
 def _answer(row: JobRow, services: Services, code: int) -> Response:
-    return Response(_content(row, services), status_code=code, media_type="application/json")
-
-
-def _content(row: JobRow, services: Services) -> bytes:
-    return answers.job(row, services.keeping).model_dump_json().encode()
+    return Response(shown.content(row, services), status_code=code, media_type="application/json")
 
 
 def _own(

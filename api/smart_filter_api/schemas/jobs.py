@@ -70,6 +70,7 @@ class RecipeAnswer(BaseModel):
     persons: str = Field(description="`all`, `largest`, or numbers such as `1,3`")
     priority: Priority
     run_at: Moment | None
+    deadline_ms: int | None = Field(description="from its acceptance")
     segmentation: ModelChoice
     face: ModelChoice
     smile: ModelChoice
@@ -203,11 +204,15 @@ class StageAnswer(BaseModel):
 
 
 class QueueAnswer(BaseModel):
-    """How far away the turn of a job is."""
+    """How far away the end of a job is: half of such jobs, and nine tenths, take no longer."""
 
-    position: int
-    eta_p50_s: float
-    eta_p90_s: float
+    position: int = Field(
+        ge=0,
+        description="in the queue that it waits in, 1 the next; 0: it is worked on; at least so"
+        " many from 10,000",
+    )
+    eta_p50_s: float = Field(ge=0, description="seconds from now")
+    eta_p90_s: float = Field(ge=0, description="seconds from now")
 
 
 class LinksAnswer(BaseModel):
@@ -255,8 +260,10 @@ class JobAnswer(BaseModel):
     frame: FrameAnswer | None
     stages: list[StageAnswer]
     outputs: dict[Output, str]
-    queue: QueueAnswer | None = None
-    degraded: list[str] = []
+    queue: QueueAnswer | None = Field(default=None, description="null once it has ended")
+    degraded: list[str] = Field(
+        default=[], description="what was given up for its deadline, such as `edge=fast`"
+    )
     links: LinksAnswer
     error: FailureAnswer | None
 

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from smart_filter_client.models import Job, Stage
+from smart_filter_deploy.cli import queued
 from smart_filter_deploy.cli.report import mark, seconds
 
 _FINAL = frozenset({"succeeded", "failed", "canceled"})
@@ -91,7 +92,7 @@ class Progress:
                 Text(seconds(stage.seconds), style="dim", justify="right"),
                 Text(attempt, style="yellow"),
             )
-        return table
+        return _with_line(table, queued.told(job))
 
     def _stages_of_all(self) -> RenderableType:
         jobs = list(self._jobs.values())
@@ -111,7 +112,11 @@ class Progress:
                 Text(f"{done}/{total}", justify="right"),
                 Text(f"{failed} failed" if failed else "", style="red"),
             )
-        return Group(table)
+        return _with_line(table, queued.told_of_all(jobs))
+
+
+def _with_line(table: Table, line: str | None) -> RenderableType:
+    return table if line is None else Group(table, Text(f"  {line}", style="dim"))
 
 
 def _took(stage: Stage) -> str:

@@ -19,6 +19,7 @@ from smart_filter_client.models import (
     Rating,
 )
 from smart_filter_client.printability import Printability
+from smart_filter_deploy.cli import queued
 from smart_filter_deploy.cli.outcome import Outcome
 
 STATE_STYLES = {
@@ -117,7 +118,8 @@ def _table(lines: Sequence[tuple[str, Text]]) -> Table:
 
 
 def _found(job: Job) -> list[tuple[str, Text]]:
-    lines: list[tuple[str, Text]] = []
+    told = {"queue": queued.told(job), "degraded": queued.degraded(job)}
+    lines = [(label, Text(text)) for label, text in told.items() if text is not None]
     if job.people is not None:
         lines.append(("people", Text(_people(job))))
     if job.confidence is not None:

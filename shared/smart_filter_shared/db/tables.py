@@ -76,6 +76,13 @@ jobs = Table(
     # When its results go, null before its end; and when what stages found out did go.
     Column("expires_at", _Moment),
     Column("expired_at", _Moment),
+    # Until when it may run; and what it was given up for that, such as `edge=fast`.
+    Column("deadline_at", _Moment),
+    Column("degraded", ARRAY(Text)),
+    # In how many seconds it was thought to end, before that was corrected by how good earlier
+    # forecasts were; null when nothing is to be learnt from it.  See jobs/foresight.py.
+    Column("foreseen_p50", Double),
+    Column("foreseen_p90", Double),
     CheckConstraint("outcome IN ('succeeded', 'failed', 'canceled')", name="jobs_outcome"),
     CheckConstraint("(outcome IS NULL) = (finished_at IS NULL)", name="jobs_finished"),
     CheckConstraint(
@@ -93,6 +100,11 @@ jobs = Table(
         "jobs_expiring",
         "expires_at",
         postgresql_where=text("expires_at IS NOT NULL AND expired_at IS NULL"),
+    ),
+    Index(
+        "jobs_deadlines",
+        "deadline_at",
+        postgresql_where=text("outcome IS NULL AND deadline_at IS NOT NULL"),
     ),
     postgresql_with={"fillfactor": 70},
 )
@@ -116,6 +128,8 @@ stages = Table(
     Column("state", Text, nullable=False),
     Column("rank", Double, nullable=False),
     Column("head_start", Double, nullable=False),
+    # The job's, so that a claim need not look at jobs.
+    Column("deadline_at", _Moment),
     Column("open_needs", SmallInteger, nullable=False),
     Column("not_before", _Moment),
     # Since when it is ready; says nothing in any other state.
@@ -223,6 +237,29 @@ capabilities = Table(
     Column("mark", Double, nullable=False),
     # What one stage costs, smoothed over those that ran; null before the first.
     Column("mean_seconds", Double),
+)
+
+# Means of what stages take: see jobs/paces.py.
+paces = Table(
+    "paces",
+    metadata,
+    Column("capability", Text, primary_key=True),
+    Column("runs", BigInteger, nullable=False),
+    Column("seconds", Double, nullable=False),
+    Column("squares", Double, nullable=False),
+    Column("megapixels", Double, nullable=False),
+    Column("megapixels_squares", Double, nullable=False),
+    Column("products", Double, nullable=False),
+)
+
+# What forecasts are multiplied by, as logarithms: see jobs/foresight.py.
+foresight = Table(
+    "foresight",
+    metadata,
+    Column("priority", Text, primary_key=True),
+    Column("jobs", BigInteger, nullable=False),
+    Column("p50_log", Double, nullable=False),
+    Column("p90_log", Double, nullable=False),
 )
 
 # What workers did, added up: see jobs/measures.py.

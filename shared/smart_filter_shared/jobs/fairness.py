@@ -25,7 +25,8 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, text
 
 from smart_filter_shared.ids import Capability, Tenant
-from smart_filter_shared.jobs import usage
+from smart_filter_shared.jobs import foresight, usage
+from smart_filter_shared.jobs.foresight import Ended
 from smart_filter_shared.jobs.states import JobState
 from smart_filter_shared.jobs.usage import Used
 from smart_filter_shared.recipe import Priority
@@ -46,7 +47,15 @@ HEAD_START_SECONDS: Mapping[Priority, float] = {
 _SETTLE = text("""
     WITH ended AS MATERIALIZED (
         SELECT id, tenant, outcome, estimated_seconds, megapixels, counted_seconds,
-            CAST(finished_at AT TIME ZONE 'UTC' AS date) AS day
+            CAST(finished_at AT TIME ZONE 'UTC' AS date) AS day,
+            -- What is to be learnt of forecasts: from what went through once, without a stop.
+            CASE WHEN outcome = 'succeeded' AND counted_seconds IS NULL
+                AND foreseen_p50 IS NOT NULL
+                THEN json_build_array(
+                    recipe ->> 'priority', foreseen_p50, foreseen_p90,
+                    extract(epoch FROM finished_at - created_at)
+                )
+            END AS foreseen
         FROM jobs WHERE outcome IS NOT NULL AND NOT settled
         ORDER BY id LIMIT :most
         FOR NO KEY UPDATE SKIP LOCKED
@@ -70,17 +79,17 @@ _SETTLE = text("""
         SELECT tenant, day, outcome, seconds - estimated_seconds AS owed,
             -- One that ends again, after a redrive, brings no new photo.
             CASE WHEN counted_seconds IS NULL THEN megapixels ELSE 0 END AS megapixels,
-            seconds - coalesce(counted_seconds, 0) AS seconds
+            seconds - coalesce(counted_seconds, 0) AS seconds, foreseen
         FROM ran
         UNION ALL
-        SELECT tenant, ended_on, outcome, owed, megapixels, seconds FROM graves
+        SELECT tenant, ended_on, outcome, owed, megapixels, seconds, NULL FROM graves
     ), charged AS (
         UPDATE tenants SET finish = finish + measured.more / weight
         FROM (SELECT tenant, sum(owed) AS more FROM due GROUP BY tenant) AS measured
         WHERE tenants.name = measured.tenant
     )
     SELECT tenant, day, outcome, count(*) AS jobs, sum(megapixels) AS megapixels,
-        sum(seconds) AS seconds
+        sum(seconds) AS seconds, json_agg(foreseen) FILTER (WHERE foreseen IS NOT NULL) AS foreseen
     FROM due GROUP BY tenant, day, outcome
 """)
 
@@ -208,7 +217,8 @@ def settle(connection: Connection) -> dict[JobState, int]:
     """Put right what ended jobs were thought to cost, in their tenants' `finish`, and count them.
 
     Those that were deleted meanwhile left what they owe on their tombstones: to pay at once
-    would make a tenant's deletions wait for each other.
+    would make a tenant's deletions wait for each other. What those that succeeded tell of
+    forecasts is learnt.
     Returns how many jobs of each outcome that were; each end of a job is settled once.
     """
     rows = connection.execute(_SETTLE, {"most": _SETTLED_AT_ONCE}).all()
@@ -220,6 +230,14 @@ def settle(connection: Connection) -> dict[JobState, int]:
             )
             for row in rows
         },
+    )
+    foresight.learn(
+        connection,
+        [
+            (Priority(priority), Ended(p50, p90, seconds))
+            for row in rows
+            for priority, p50, p90, seconds in row.foreseen or ()
+        ],
     )
     ended: Counter[JobState] = Counter()
     for row in rows:

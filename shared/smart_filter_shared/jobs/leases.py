@@ -80,17 +80,22 @@ class Failure:
     title: str
     detail: str
 
-    def as_json(self, stage: StageName) -> str:
-        """Return it as the job's `error`."""
-        return json.dumps(
-            {"code": self.code, "title": self.title, "detail": self.detail, "stage": stage}
-        )
+    def as_json(self, stage: StageName | None) -> str:
+        """Return it as the job's `error`; without a stage, to be completed by a statement."""
+        told = {"code": self.code, "title": self.title, "detail": self.detail}
+        return json.dumps(told if stage is None else {**told, "stage": stage})
 
 
 UNAVAILABLE = Failure(
     "unavailable",
     "The service could not finish",
     "storage or database stayed away for too long; submit the photo again",
+)
+
+LATE = Failure(
+    "deadline",
+    "It could not be done in time",
+    "its deadline passed while it waited; submit it again with a longer one",
 )
 
 

@@ -10,11 +10,11 @@ from typing import TypeVar
 
 from sqlalchemy import Connection, text
 
-from smart_filter_shared.errors import QueueFull, RateLimited
+from smart_filter_shared.errors import QueueFull, RateLimited, ServiceFull
 from smart_filter_shared.ids import OPERATOR, Tenant
 
-# What is full is worth another look as soon as some jobs have ended.
-_FULL_SECONDS = 5.0
+# What is full is worth another look as soon as some jobs have ended: this long, unless known.
+FULL_SECONDS = 5.0
 # So close to its bound a tenant's submissions commit one after the other, so that the bound is
 # exact unless more of them are under way at once.
 _NEAR_JOBS = 64
@@ -99,11 +99,17 @@ class OwnLimits:
 
 
 def refuse_when_full(
-    connection: Connection, tenant: Tenant, limits: Limits, *, exactly: bool
+    connection: Connection,
+    tenant: Tenant,
+    limits: Limits,
+    *,
+    exactly: bool,
+    full_seconds: float = FULL_SECONDS,
 ) -> None:
     """See to it that one more job may wait.
 
     exactly: near the bound the tenant's other submissions wait for the end of this transaction.
+    full_seconds: when whoever is refused may come again.
     Raises QueueFull.
     """
     most = limits.jobs_waiting
@@ -116,16 +122,18 @@ def refuse_when_full(
     if waiting >= most:
         raise QueueFull(
             f"{most} jobs wait already, as many as may; come again when some have ended",
-            retry_after_seconds=_FULL_SECONDS,
+            retry_after_seconds=full_seconds,
         )
 
 
-def refuse_when_all_is_full(unfinished: int, most: int) -> None:
-    """See to it that one more job may wait, whoever's they are.  Raises QueueFull."""
+def refuse_when_all_is_full(
+    unfinished: int, most: int, *, full_seconds: float = FULL_SECONDS
+) -> None:
+    """See to it that one more job may wait, whoever's they are.  Raises ServiceFull."""
     if most and unfinished >= most:
-        raise QueueFull(
+        raise ServiceFull(
             "as many jobs wait as may, of all callers; come again when some have ended",
-            retry_after_seconds=_FULL_SECONDS,
+            retry_after_seconds=full_seconds,
         )
 
 

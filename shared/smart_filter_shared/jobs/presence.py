@@ -184,6 +184,7 @@ def demands(connection: Connection, *, silent_seconds: float) -> list[Demand]:
                 SELECT count(*) AS ready FROM (
                     SELECT FROM stages
                     WHERE stages.capability = served.capability AND state = 'ready'
+                        AND coalesce(deadline_at > statement_timestamp(), true)
                     LIMIT served.threads
                 ) AS first
             ) AS head

@@ -17,6 +17,8 @@ from smart_filter_shared.jobs.uploads import Named
 from smart_filter_shared.pipeline import StageName, place
 from smart_filter_shared.recipe import Recipe, from_json
 
+_NOWHERE = Capability("")
+
 Json = Mapping[str, Any]  # what a JSONB column holds; parsed where it is used
 # Rows of jobs with their stages, as they were read.
 Rows = Sequence[RowMapping]
@@ -26,7 +28,8 @@ _STAGES = """
     (
         SELECT json_agg(json_build_object(
             'stage', stage, 'state', state, 'attempt', attempt, 'models', models,
-            'seconds', seconds, 'has_started', started_at IS NOT NULL, 'result', result
+            'seconds', seconds, 'has_started', started_at IS NOT NULL, 'result', result,
+            'capability', capability, 'rank', rank
         ))
         FROM stages WHERE stages.job_id = jobs.id
     )
@@ -45,6 +48,7 @@ class StageRow:
 
     models: the models that run it, by task.  seconds: how long its code ran; None before.
     result: numbers and artifacts' keys, as the worker stored them; None before.
+    capability, rank: where it waits for its turn.
     """
 
     name: StageName
@@ -53,6 +57,8 @@ class StageRow:
     models: Mapping[str, str]
     seconds: float | None
     result: Json | None
+    capability: Capability = _NOWHERE
+    rank: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +68,7 @@ class JobRow:
     photo_key: None until `prepare` has brought the photo from photo_url or upload.
     keep_nothing: whether all goes once its outputs are handed over.  expires_at: when its results
     go; expired_at: when they did, and all that stages had found out.
+    megapixels: of the photo.  degraded: what it was given up for its deadline.
     """
 
     id: JobId
@@ -83,6 +90,8 @@ class JobRow:
     photo_digest: str | None = None
     parent_id: JobId | None = None
     corrections: tuple[Json, ...] = ()
+    megapixels: float = 0.0
+    degraded: tuple[str, ...] = ()
 
     def result(self, stage: StageName) -> Json | None:
         """Return what a stage stored, as people corrected it.
@@ -193,6 +202,8 @@ def _stage_row(row: Json) -> StageRow:
         models=row["models"],
         seconds=row["seconds"],
         result=row["result"],
+        capability=Capability(row["capability"]),
+        rank=row["rank"],
     )
 
 
@@ -223,6 +234,8 @@ def _job_row(job: RowMapping) -> JobRow:
         keep_nothing=job["keep_nothing"],
         expires_at=job["expires_at"],
         expired_at=job["expired_at"],
+        megapixels=job["megapixels"] or 0.0,
+        degraded=tuple(job["degraded"] or ()),
         stages=tuple(sorted(map(_stage_row, job["stages"]), key=lambda stage: place(stage.name))),
         photo_digest=job["photo_digest"],
         parent_id=None if job["parent_id"] is None else JobId(job["parent_id"]),

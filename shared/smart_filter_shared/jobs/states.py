@@ -8,6 +8,8 @@ A stage:
     │  └▶ canceled┴────────┴─────▶ canceled ─ redrive ─▶ waiting, ready
     └─ retry, release and expire with `not_before`; reopen of what it needs
 
+What waits or is ready when its job's deadline passes fails, its siblings are canceled (lapse).
+
 A job is queued until one of its stages was claimed, then running until a transition
 decides its end: succeeded, failed or canceled.
 
@@ -61,10 +63,12 @@ _ENDING = ("expire", "fail", "release", "retry")
 
 STAGE_MOVES = (
     Move(StageState.WAITING, StageState.READY, by=("complete", "wake")),
-    Move(StageState.WAITING, StageState.CANCELED, by=("cancel", *_ENDING)),
+    Move(StageState.WAITING, StageState.FAILED, by=("lapse",)),
+    Move(StageState.WAITING, StageState.CANCELED, by=("cancel", *_ENDING, "lapse")),
     Move(StageState.READY, StageState.RUNNING, by=("claim",)),
     Move(StageState.READY, StageState.WAITING, by=("reopen",)),
-    Move(StageState.READY, StageState.CANCELED, by=("cancel", *_ENDING)),
+    Move(StageState.READY, StageState.FAILED, by=("lapse",)),
+    Move(StageState.READY, StageState.CANCELED, by=("cancel", *_ENDING, "lapse")),
     Move(StageState.RUNNING, StageState.SUCCEEDED, by=("complete",)),
     Move(StageState.RUNNING, StageState.WAITING, by=("expire", "release", "reopen", "retry")),
     Move(StageState.RUNNING, StageState.READY, by=("release", "reroute")),
@@ -79,9 +83,10 @@ STAGE_MOVES = (
 
 JOB_MOVES = (
     Move(JobState.QUEUED, JobState.RUNNING, by=("claim",)),
+    Move(JobState.QUEUED, JobState.FAILED, by=("lapse",)),
     Move(JobState.QUEUED, JobState.CANCELED, by=("cancel",)),
     Move(JobState.RUNNING, JobState.SUCCEEDED, by=("complete",)),
-    Move(JobState.RUNNING, JobState.FAILED, by=_ENDING),
+    Move(JobState.RUNNING, JobState.FAILED, by=(*_ENDING, "lapse")),
     Move(JobState.RUNNING, JobState.CANCELED, by=("cancel",)),
     Move(JobState.FAILED, JobState.RUNNING, by=("redrive",)),
 )

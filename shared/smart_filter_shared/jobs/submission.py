@@ -25,6 +25,8 @@ class Submission:
     works: what its stages are asked, and sources: which earlier job has done so (memory.py).
     parent_id: the job that it was derived from.  borrows: objects of other jobs that it needs.
     corrections: what people say is right (corrections.py).
+    degraded: what it was given up for its deadline.  foreseen: in how many seconds half of such
+    jobs, and nine tenths, will have ended; None when nothing is to be learnt from it.
     """
 
     job_id: JobId
@@ -46,6 +48,8 @@ class Submission:
     parent_id: JobId | None = None
     borrows: tuple[str, ...] = ()
     corrections: tuple[Mapping[str, object], ...] = ()
+    degraded: tuple[str, ...] = ()
+    foreseen: tuple[float, float] | None = None
 
 
 def stage_rows(

@@ -40,6 +40,8 @@ from smart_filter_shared.recipe.words import AUTO, Later, pointer, shown
 MAX_SEED = 2**53 - 1
 # The part of a form that holds the background which `file` means.
 BACKGROUND_FILE = "background_file"
+# Of a deadline: a week.
+MAX_DEADLINE_MS = 7 * 24 * 3600 * 1000
 MAX_METADATA = 16
 MAX_METADATA_CHARACTERS = 256
 
@@ -48,8 +50,6 @@ _OF_FILTERS = "filters."
 _METADATA = re.compile(r"metadata\.([A-Za-z0-9_.-]{1,64})")
 _PERSONS = re.compile(r"all|largest|[1-9][0-9]{0,2}( ?, ?[1-9][0-9]{0,2}){0,99}")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,20}")
-# The contract's names that this version does not serve yet.
-_LATER_NAMES = frozenset({"deadline_ms"})
 
 
 def parse(
@@ -88,6 +88,7 @@ def parse(
         require_person=reader.one("require_person", _boolean, False),
         priority=reader.one("priority", _priority, Priority.STANDARD),
         run_at=reader.one("run_at", _moment, None),
+        deadline_ms=reader.one("deadline_ms", _integer_within(1, MAX_DEADLINE_MS), None),
         seed=reader.one("seed", _integer_within(0, MAX_SEED), None),
         models=models,
         params={
@@ -203,10 +204,7 @@ class _Reader:
     def raise_what_is_wrong(self) -> None:
         """Raise what was found, the names that nobody asked for included."""
         for name in self._left:
-            if name in _LATER_NAMES:
-                self._later.append(FieldError(pointer(name), "is not available yet; leave it out"))
-            else:
-                self._complain(name, "is not a field of a recipe; see the contract for the names")
+            self._complain(name, "is not a field of a recipe; see the contract for the names")
         if self._wrong:
             raise InvalidRecipe(self._wrong + self._later)
         if self._later:

@@ -117,6 +117,7 @@ class Recipe:
     """What a job asks for.
 
     run_at: when its first stage may run, at the soonest; None for now.
+    deadline_ms: how long after its acceptance it is of use to nobody any more; None for ever.
     seed: None until it is drawn at submission.
     models: for each choosable task, `auto` or the name of a model.
     params: for each task, the parameters that were set for its model.
@@ -137,6 +138,7 @@ class Recipe:
     require_person: bool = False
     priority: Priority = Priority.STANDARD
     run_at: dt.datetime | None = None
+    deadline_ms: int | None = None
     seed: int | None = None
     models: Mapping[TaskName, str] = field(
         default_factory=lambda: dict.fromkeys(CHOOSABLE_TASKS, AUTO)
@@ -172,6 +174,7 @@ class Recipe:
             "persons": persons_text(self.persons),
             "priority": str(self.priority),
             "run_at": None if self.run_at is None else self.run_at.isoformat(),
+            "deadline_ms": self.deadline_ms,
             **{
                 str(task): {"model": name, "params": dict(self.params.get(task, {}))}
                 for task, name in self.models.items()
@@ -202,6 +205,7 @@ def from_json(recipe: Mapping[str, object], *, seed: int, metadata: Mapping[str,
     run_at = recipe["run_at"]
     outputs = recipe["outputs"]
     quality = recipe["quality"]
+    deadline_ms = recipe.get("deadline_ms")
     if not isinstance(outputs, list) or not isinstance(quality, int):
         raise TypeError(f"not a stored recipe: {recipe}")
     models, params = {}, {}
@@ -226,6 +230,7 @@ def from_json(recipe: Mapping[str, object], *, seed: int, metadata: Mapping[str,
         require_person=recipe["require_person"] is True,
         priority=Priority(str(recipe["priority"])),
         run_at=None if run_at is None else dt.datetime.fromisoformat(str(run_at)),
+        deadline_ms=deadline_ms if isinstance(deadline_ms, int) else None,
         seed=seed,
         models=models,
         params=params,

@@ -6,7 +6,7 @@ states.py; the SQL and the lock order stand in statements.py.
 """
 
 from smart_filter_shared.jobs.transitions.ending import cancel, complete, delete, fail
-from smart_filter_shared.jobs.transitions.leasing import claim, expire, renew, wake
+from smart_filter_shared.jobs.transitions.leasing import claim, expire, lapse, renew, wake
 from smart_filter_shared.jobs.transitions.reopening import reopen
 from smart_filter_shared.jobs.transitions.returning import redrive, release, reroute, retry
 from smart_filter_shared.jobs.transitions.submitting import submit
@@ -18,6 +18,7 @@ __all__ = [
     "delete",
     "expire",
     "fail",
+    "lapse",
     "redrive",
     "release",
     "renew",

@@ -9,13 +9,14 @@ from smart_filter_shared.ids import Capability, JobId, LeaseToken, WorkerId
 from smart_filter_shared.jobs import events
 from smart_filter_shared.jobs.events import Happened
 from smart_filter_shared.jobs.leases import (
+    LATE,
     UNAVAILABLE,
     Lease,
     named,
 )
 from smart_filter_shared.jobs.states import JobState
 from smart_filter_shared.jobs.transitions import failing, statements
-from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.pipeline import PIPELINE, StageName
 
 # How far past the head a claim looks for rows that fit into its batch.
 _NEAR_A_BATCH = 8
@@ -106,3 +107,24 @@ def wake(connection: Connection) -> list[Capability]:
     """Make ready what waited only for its time; return what to ring."""
     rows = connection.execute(statements.WAKE, {"most": _SWEPT_AT_ONCE})
     return [Capability(row.capability) for row in rows]
+
+
+def lapse(connection: Connection) -> list[JobId]:
+    """End jobs whose deadlines have passed as failed, and return them.
+
+    One of which a stage runs goes on until that has ended: it may be the last.
+    """
+    found = connection.execute(statements.FIND_LATE, {"most": _SWEPT_AT_ONCE})
+    job_ids = sorted(row.id for row in found)
+    if not job_ids:
+        return []
+    locked = connection.execute(statements.LOCK_IDLE_JOBS, {"ids": job_ids})
+    ids = {"ids": [row.id for row in locked]}
+    connection.execute(statements.LOCK_STAGES, ids)
+    order = [str(stage.name) for stage in PIPELINE]
+    rows = connection.execute(
+        statements.LAPSE, {**ids, "order": order, "error": LATE.as_json(None)}
+    )
+    lapsed = [JobId(row.id) for row in rows]
+    events.record(connection, [Happened.to_job(job_id, JobState.FAILED) for job_id in lapsed])
+    return lapsed

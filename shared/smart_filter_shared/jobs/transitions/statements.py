@@ -22,11 +22,13 @@ LOCK_STAGES = text("""
 # One statement, so that no other transaction sees a row chosen but not marked. MATERIALIZED
 # keeps the planner from joining before the limit: the head is one probe of `stages_ready`,
 # and its mates are looked for, unlocked, among the first `near` entries only. A row on its
-# last attempt is claimed alone.
+# last attempt is claimed alone. What is past its deadline is passed by: `lapse` ends it within
+# a second.
 CLAIM = text("""
     WITH head AS MATERIALIZED (
         SELECT job_id, stage, batch_key, attempt FROM stages
         WHERE capability = :capability AND state = 'ready'
+            AND coalesce(deadline_at > statement_timestamp(), true)
         ORDER BY rank LIMIT 1
         FOR UPDATE SKIP LOCKED
     ), near AS MATERIALIZED (
@@ -37,6 +39,7 @@ CLAIM = text("""
         SELECT stages.job_id, stages.stage
         FROM stages JOIN near USING (job_id, stage) JOIN head ON head.batch_key = near.batch_key
         WHERE stages.state = 'ready' AND (near.job_id, near.stage) <> (head.job_id, head.stage)
+            AND coalesce(stages.deadline_at > statement_timestamp(), true)
             AND greatest(stages.attempt, head.attempt) < :max_attempts - 1
         ORDER BY near.rank LIMIT :mates
         FOR UPDATE OF stages SKIP LOCKED
@@ -70,6 +73,7 @@ HEADS = text("""
     FROM unnest(CAST(:capabilities AS text[])) AS served (capability), LATERAL (
         SELECT rank FROM stages
         WHERE stages.capability = served.capability AND state = 'ready'
+            AND coalesce(deadline_at > statement_timestamp(), true)
         ORDER BY rank LIMIT 1
     ) AS head
 """)
@@ -317,16 +321,19 @@ REDRIVE_STAGES = text("""
     UPDATE stages SET
         state = CASE WHEN again.needs = 0 THEN 'ready' ELSE 'waiting' END,
         open_needs = again.needs, attempt = 0, releases = 0, patience_since = NULL,
-        not_before = NULL, ready_at = statement_timestamp(), finished_at = NULL, error = NULL
+        not_before = NULL, ready_at = statement_timestamp(), finished_at = NULL, error = NULL,
+        deadline_at = NULL
     FROM unnest(CAST(:stages AS text[]), CAST(:needs AS smallint[])) AS again (stage, needs)
     WHERE stages.job_id = :job_id AND stages.stage = again.stage
     RETURNING stages.capability, stages.state
 """)
 
 # What it cost so far may have been settled: then only what is added will be, at its next end.
+# A deadline holds no more: whoever redrives wants it in spite of that.
 REOPEN_JOB = text("""
     UPDATE jobs SET
         outcome = NULL, finished_at = NULL, error = NULL, expires_at = NULL, settled = false,
+        deadline_at = NULL,
         estimated_seconds = CASE WHEN settled THEN coalesce((
             SELECT sum(seconds) FROM stages WHERE job_id = :job_id
         ), 0) ELSE estimated_seconds END
@@ -349,4 +356,40 @@ WAKE = text("""
     FROM locked
     WHERE stages.job_id = locked.job_id AND stages.stage = locked.stage
     RETURNING stages.capability
+""")
+
+FIND_LATE = text("""
+    SELECT id FROM jobs
+    WHERE outcome IS NULL AND deadline_at <= statement_timestamp()
+    ORDER BY deadline_at LIMIT :most
+""")
+
+# Only of jobs of which nothing runs: what runs is finished, and may be the last of it. The
+# failed stage is the first, in the order that is given, which could have run next.
+LAPSE = text("""
+    WITH next AS MATERIALIZED (
+        SELECT DISTINCT ON (job_id) job_id, stage FROM stages
+        WHERE job_id = ANY(:ids) AND state IN ('waiting', 'ready') AND NOT EXISTS (
+            SELECT FROM stages AS other
+            WHERE other.job_id = stages.job_id AND other.state = 'running'
+        )
+        ORDER BY job_id, open_needs, array_position(CAST(:order AS text[]), stage)
+    ), told AS MATERIALIZED (
+        SELECT job_id, stage, CAST(:error AS jsonb) || jsonb_build_object('stage', stage) AS error
+        FROM next
+    ), stopped AS (
+        UPDATE stages SET
+            state = CASE WHEN stages.stage = told.stage THEN 'failed' ELSE 'canceled' END,
+            error = CASE WHEN stages.stage = told.stage THEN told.error ELSE stages.error END,
+            not_before = NULL, finished_at = statement_timestamp()
+        FROM told
+        WHERE stages.job_id = told.job_id AND stages.state IN ('waiting', 'ready')
+    )
+    UPDATE jobs SET
+        outcome = 'failed', finished_at = statement_timestamp(), error = told.error,
+        expires_at = statement_timestamp() + make_interval(
+            secs => coalesce(greatest(keep_input_seconds, keep_result_seconds), 604800)
+        )
+    FROM told WHERE jobs.id = told.job_id AND jobs.outcome IS NULL
+    RETURNING jobs.id
 """)

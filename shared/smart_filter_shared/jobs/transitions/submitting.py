@@ -1,8 +1,9 @@
 """How a job begins."""
 
+import datetime as dt
 from collections.abc import Mapping
 
-from sqlalchemy import Connection, func
+from sqlalchemy import ColumnElement, Connection, func
 
 from smart_filter_shared.db import tables
 from smart_filter_shared.errors import InputsExpired
@@ -13,6 +14,7 @@ from smart_filter_shared.jobs.retention import Kind
 from smart_filter_shared.jobs.states import JobState, StageState
 from smart_filter_shared.jobs.submission import Submission, stage_rows
 from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.recipe import Recipe
 
 
 def submit(connection: Connection, submission: Submission) -> list[Capability]:
@@ -22,8 +24,10 @@ def submit(connection: Connection, submission: Submission) -> list[Capability]:
     an object that it needs of another job is not kept any more; then nothing may be committed.
     """
     recipe = submission.recipe
-    connection.execute(
-        tables.jobs.insert().values(
+    p50, p90 = submission.foreseen or (None, None)
+    deadline_at = connection.execute(
+        tables.jobs.insert()
+        .values(
             id=submission.job_id,
             tenant=submission.tenant,
             recipe=recipe.as_json(),
@@ -44,8 +48,13 @@ def submit(connection: Connection, submission: Submission) -> list[Capability]:
             keep_nothing=submission.keeping.nothing,
             parent_id=submission.parent_id,
             corrections=[dict(one) for one in submission.corrections],
+            deadline_at=_deadline(recipe),
+            degraded=list(submission.degraded) or None,
+            foreseen_p50=p50,
+            foreseen_p90=p90,
         )
-    )
+        .returning(tables.jobs.c.deadline_at)
+    ).scalar_one()
     _borrow(connection, submission)
     own = {submission.photo_key, submission.background_key} - set(submission.borrows)
     retention.record(
@@ -64,7 +73,9 @@ def submit(connection: Connection, submission: Submission) -> list[Capability]:
         keeping=submission.keeping,
     )
     rows = stage_rows(submission, taken)
-    connection.execute(tables.stages.insert(), rows)
+    connection.execute(
+        tables.stages.insert(), [{**row, "deadline_at": deadline_at} for row in rows]
+    )
     _take_over(connection, submission, taken)
     events.record(connection, [Happened.to_job(submission.job_id, JobState.QUEUED)])
     return [Capability(str(row["capability"])) for row in rows if row["state"] == StageState.READY]
@@ -105,3 +116,10 @@ def _take_over(
                 finished_at=func.statement_timestamp(),
             )
         )
+
+
+def _deadline(recipe: Recipe) -> ColumnElement[dt.datetime] | None:
+    """Return when a job that is accepted now has to have ended, by the database's clock."""
+    if recipe.deadline_ms is None:
+        return None
+    return func.statement_timestamp() + dt.timedelta(milliseconds=recipe.deadline_ms)

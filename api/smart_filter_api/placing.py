@@ -1,0 +1,137 @@
+"""A job's place in the queues: whether there is one, and how its deadline can be met."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from smart_filter_api import deadlines
+from smart_filter_api.deadlines import Choice
+from smart_filter_api.deps import Services
+from smart_filter_api.keys import Caller
+from smart_filter_shared.ids import JobId
+from smart_filter_shared.jobs import fairness, limits, memory
+from smart_filter_shared.jobs.fairness import Place
+from smart_filter_shared.jobs.forecast import Outstanding
+from smart_filter_shared.jobs.models import Plan
+from smart_filter_shared.jobs.presence import CELL
+from smart_filter_shared.jobs.published import Published
+from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.recipe import Recipe
+
+Plans = Mapping[StageName, Plan]
+Sources = Mapping[StageName, JobId]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A recipe, what runs each of its stages, and what those are asked (jobs/memory.py).
+
+    known: the models that it was chosen from.
+    """
+
+    recipe: Recipe
+    plans: Plans
+    works: Mapping[StageName, str]
+    known: Sequence[Published]
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A job that has its place, and how it will be run.
+
+    works, sources: what its stages are asked, and which earlier jobs have done so.
+    degraded: what it was given up for its deadline.
+    foreseen: in how many seconds half and nine tenths of such jobs end; None where a time that
+        was asked for says more than the queues.
+    outstanding: what is ahead of others because of it.
+    """
+
+    place: Place
+    recipe: Recipe
+    plans: Plans
+    works: Mapping[StageName, str]
+    sources: Sources
+    degraded: tuple[str, ...]
+    foreseen: tuple[float, float] | None
+    outstanding: Outstanding
+
+
+async def take(
+    services: Services,
+    caller: Caller,
+    order: Order,
+    *,
+    megapixels: float,
+    charged_megapixels: float,
+    look: Callable[[Connection], Sources],
+) -> Placed:
+    """Take a place for a job of the caller.
+
+    charged_megapixels: what counts against today's.  look: which earlier jobs have done some of
+    its stages.
+    Raises Contradiction, QueueFull, RateLimited, Overdue, and what `look` does.
+    """
+    asked, forecasts = order.recipe, services.forecasts
+    starts_in_seconds = forecasts.seconds_until(asked.run_at)
+    deadlines.refuse_contradiction(asked, starts_in_seconds=starts_in_seconds)
+    if asked.deadline_ms is not None:
+        await forecasts.refresh_to_judge()
+
+    def planned(place: Place, recipe: Recipe, plans: Plans, done: Sources) -> Outstanding:
+        left = {
+            stage: plan
+            for stage, plan in plans.items()
+            if stage not in done or plan != order.plans[stage]
+        }
+        rank = fairness.rank(place, recipe.priority)
+        return forecasts.planned(caller.tenant, recipe, left, rank=rank, megapixels=megapixels)
+
+    def reserve(connection: Connection) -> tuple[Place, Sources, Choice]:
+        done = look(connection)
+        wanted = [plan.capability for stage, plan in order.plans.items() if stage not in done]
+        place = fairness.reserve(connection, caller.tenant, wanted, cell=CELL)
+        choice = deadlines.choose(
+            asked,
+            order.plans,
+            known=order.known,
+            outlook=forecasts.outlook,
+            foresee=lambda recipe, plans: forecasts.of(planned(place, recipe, plans, done)),
+        )
+        return place, done, choice
+
+    def admit(connection: Connection) -> None:
+        full_seconds = forecasts.room_in_seconds(caller.limits.jobs_waiting)
+        limits.refuse_when_full(
+            connection, caller.tenant, caller.limits, exactly=False, full_seconds=full_seconds
+        )
+        limits.spend(connection, caller.tenant, charged_megapixels, caller.limits)
+
+    is_bounded = bool(caller.limits.jobs_waiting or caller.limits.megapixels_per_day)
+    if asked.deadline_ms is None:
+        if is_bounded:
+            async with services.transaction() as connection:
+                await connection.run_sync(admit)
+        async with services.hastening() as connection:
+            place, done, choice = await connection.run_sync(reserve)
+    else:
+        # What is refused has spent nothing and takes no place: all of it is undone then.
+        async with services.transaction() as connection:
+            if is_bounded:
+                await connection.run_sync(admit)
+            place, done, choice = await connection.run_sync(reserve)
+    works = order.works
+    if choice.degraded:
+        works = memory.works(choice.recipe, choice.plans, order.known)
+    sources = {stage: job for stage, job in done.items() if works[stage] == order.works[stage]}
+    foreseen = (choice.forecast.raw_p50, choice.forecast.raw_p90)
+    return Placed(
+        place=place,
+        recipe=choice.recipe,
+        plans=choice.plans,
+        works=works,
+        sources=sources,
+        degraded=choice.degraded,
+        foreseen=None if asked.run_at is not None else foreseen,
+        outstanding=planned(place, choice.recipe, choice.plans, sources),
+    )

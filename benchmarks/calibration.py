@@ -1,0 +1,290 @@
+"""Forecasts: how many of 500 mixed jobs end before what they were told when accepted.
+
+python -m benchmarks.calibration [service|stub] [SEED]
+
+service: the whole of it. stub: the API and the database, with workers whose stages only wait,
+so that a machine that has other work measures the same.
+"""
+
+import datetime as dt
+import random
+import statistics
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+import httpx
+from sqlalchemy import Engine, text
+
+from benchmarks import figures, photos, service
+from benchmarks.figures import Figure
+from benchmarks.stub_workers import Cost, StubWorkers
+from smart_filter_api import keys
+from smart_filter_deploy.embedded.folder import DataFolder
+from smart_filter_deploy.embedded.stack import Stack
+from smart_filter_shared.cards import Offer, TaskName
+from smart_filter_shared.db import migrate, sessions
+from smart_filter_shared.ids import OPERATOR
+from smart_filter_shared.jobs import models
+from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.settings import Settings
+from smart_filter_shared.storage.objects import ObjectStore
+from smart_filter_tests.bench import capability, settings_of
+from smart_filter_tests.serving import a_card, a_photo, serving
+from smart_filter_workers.tally import Tally
+
+_WARM_UP, _JOBS = 60, 500
+_LOAD = 0.7
+# How many a second the service can do is measured with some always under way.
+_BUSY, _BUSY_JOBS = 4, 40
+_FIRST_JOBS = 12  # which load the models
+_LEAST_PERCENT, _MOST_PERCENT = 85.0, 95.0
+_SIDES = {560: 4, 1000: 4, 1732: 2}  # pixels: weight; 0.3, 1 and 3 MP
+_OUTPUTS = {"image": 6, "image,rating": 2, "cutout": 2, "faces,rating": 1, "matte,thumbnail": 1}
+_BACKGROUNDS = {"auto": 6, "color:teal": 4}
+_PRIORITIES = {"standard": 5, "interactive": 3, "batch": 2}
+_COSTS = {
+    StageName.PREPARE: Cost(0.05, 0.02),
+    StageName.SEGMENTATION: Cost(0.15, 0.0),
+    StageName.FACE: Cost(0.08, 0.0),
+    StageName.SMILE: Cost(0.03, 0.0),
+    StageName.COMPOSITE: Cost(0.08, 0.05),
+}
+_THREADS, _SPREAD = 4, 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a job was told when it was accepted, in seconds."""
+
+    job_id: str
+    priority: str
+    p50: float
+    p90: float
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where jobs are sent; took: returns how many seconds one took, once it has ended."""
+
+    client: httpx.AsyncClient
+    photos: Mapping[int, Iterator[bytes]]
+    took: Callable[[str], Awaitable[float]]
+
+
+def measure(variant: str, seed: int) -> list[Figure]:
+    """Send jobs as they may come, and compare when they ended with what they were told."""
+    begin = {"service": _with_service, "stub": _with_stub}[variant]
+    with begin(seed) as run:
+        told, took = run(random.Random(seed))
+    return list(_figures(told, took))
+
+
+def _figures(told: list[Told], took: Mapping[str, float]) -> Iterator[Figure]:
+    for name in ("all", *_PRIORITIES):
+        jobs = [job for job in told if name in {"all", job.priority}]
+        for quantile in ("p50", "p90"):
+            ended = [took[job.job_id] <= getattr(job, quantile) for job in jobs]
+            yield Figure(
+                name=f"{name}, {len(jobs)} jobs: ended before {quantile}",
+                unit="%",
+                samples=[100 * statistics.mean(ended)],
+                goal=_LEAST_PERCENT if (name, quantile) == ("all", "p90") else None,
+                kind="at least",
+            )
+        for what, seconds in (
+            ("took", [took[job.job_id] for job in jobs]),
+            ("p50 told", [job.p50 for job in jobs]),
+            ("p90 told", [job.p90 for job in jobs]),
+        ):
+            yield Figure(name=f"{name}: {what}", unit="s", samples=seconds)
+    share = 100 * statistics.mean(took[job.job_id] <= job.p90 for job in told)
+    yield Figure(
+        name="all: ended before p90, no more", unit="%", samples=[share], goal=_MOST_PERCENT
+    )
+
+
+Run = Callable[[random.Random], tuple[list[Told], dict[str, float]]]
+
+
+@contextmanager
+def _with_service(seed: int) -> Iterator[Run]:
+    del seed
+    with service.folder() as data, service.up(data) as running:
+
+        async def run(chance: random.Random) -> tuple[list[Told], dict[str, float]]:
+            async with _client(running.client.url, running.api_key) as client:
+                own = {side: photos.selfies(side) for side in _SIDES}
+                place = Place(client, own, partial(_shown, client))
+                await _capacity(place, chance, _FIRST_JOBS)
+                capacity = await _capacity(place, chance, _BUSY_JOBS)
+                return await _sent(place, chance, _LOAD * capacity)
+
+        yield lambda chance: anyio.run(run, chance)
+
+
+@contextmanager
+def _with_stub(seed: int) -> Iterator[Run]:
+    with tempfile.TemporaryDirectory(prefix="smart-filter-bench-") as made, ExitStack() as stack:
+        Path(made).chmod(0o711)  # as root PostgreSQL is another user, who must pass
+        servers = stack.enter_context(Stack(DataFolder.at(Path(made) / "data")))
+        settings = settings_of(servers.addresses)
+        engine = sessions.engine(settings.database, connections=_THREADS + 3)
+        stack.callback(engine.dispose)
+        key = _prepared(settings, engine)
+        url = stack.enter_context(serving(settings))
+        served = tuple(capability(stage) for stage in StageName)
+        workers = StubWorkers(engine, _COSTS, served, _THREADS, _SPREAD, Tally())
+        stack.enter_context(workers.working(seed))
+
+        async def run(chance: random.Random) -> tuple[list[Told], dict[str, float]]:
+            async with _client(url, key) as client:
+                own = {side: _same(a_photo(size=(side, side))) for side in _SIDES}
+                place = Place(client, own, partial(_stored, engine))
+                return await _sent(place, chance, _LOAD * _THREADS / _mean_cost())
+
+        yield lambda chance: anyio.run(run, chance)
+
+
+def _prepared(settings: Settings, engine: Engine) -> str:
+    migrate.upgrade(engine)
+    ObjectStore(settings.storage, connections=1).ensure_bucket()
+    with sessions.transaction(engine) as connection:
+        models.publish(connection, [Offer(a_card(task)) for task in TaskName])
+        return keys.issue(connection, tenant=OPERATOR, scopes=keys.ALL_SCOPES).key
+
+
+def _client(url: str, key: str) -> httpx.AsyncClient:
+    return httpx.AsyncClient(
+        base_url=url,
+        headers={"Authorization": f"Bearer {key}"},
+        limits=httpx.Limits(max_connections=64),
+        timeout=120,
+    )
+
+
+async def _sent(
+    place: Place, chance: random.Random, rate: float
+) -> tuple[list[Told], dict[str, float]]:
+    sys.stderr.write(f"{rate:.2f} jobs a second\n")
+    told: list[Told] = []
+    due = anyio.current_time()
+    async with anyio.create_task_group() as group:
+        for _ in range(_WARM_UP + _JOBS):
+            due += chance.expovariate(rate)
+            await anyio.sleep_until(due)
+            group.start_soon(_submit, place, *_drawn(chance), told)
+    took = {job.job_id: await place.took(job.job_id) for job in told}
+    return told[_WARM_UP:], took
+
+
+async def _capacity(place: Place, chance: random.Random, jobs: int) -> float:
+    """Return how many mixed jobs a second end while a few are always under way."""
+    drawn = [_drawn(chance) for _ in range(jobs)]
+    told: list[Told] = []
+
+    async def keep_busy() -> None:
+        while drawn:
+            side, fields = drawn.pop()
+            mine: list[Told] = []
+            await _submit(place, side, fields, mine)
+            await place.took(mine[0].job_id)
+            told.extend(mine)
+
+    began = anyio.current_time()
+    async with anyio.create_task_group() as group:
+        for _ in range(_BUSY):
+            group.start_soon(keep_busy)
+    return len(told) / (anyio.current_time() - began)
+
+
+def _drawn(chance: random.Random) -> tuple[int, dict[str, str]]:
+    """Return the side of a photo, and what is asked for."""
+
+    def one(weights: Mapping[str, int]) -> str:
+        return chance.choices(list(weights), list(weights.values()))[0]
+
+    fields = {
+        "outputs": one(_OUTPUTS),
+        "background": one(_BACKGROUNDS),
+        "priority": one(_PRIORITIES),
+        "seed": str(chance.randrange(1000)),
+    }
+    return chance.choices(list(_SIDES), list(_SIDES.values()))[0], fields
+
+
+async def _submit(place: Place, side: int, fields: dict[str, str], told: list[Told]) -> None:
+    photo = next(place.photos[side])
+    answer = await place.client.post("/v1/jobs", files={"photo": ("photo.jpg", photo)}, data=fields)
+    answer.raise_for_status()
+    job = answer.json()
+    queue = job["queue"]
+    told.append(Told(job["id"], fields["priority"], queue["eta_p50_s"], queue["eta_p90_s"]))
+
+
+async def _shown(client: httpx.AsyncClient, job_id: str) -> float:
+    while True:
+        answer = await client.get(f"/v1/jobs/{job_id}", headers={"Prefer": "wait=60"})
+        job = answer.raise_for_status().json()
+        if job["finished_at"] is not None:
+            if job["state"] != "succeeded":
+                raise RuntimeError(f"job {job_id} {job['state']}: {job['error']}")
+            began, ended = (
+                dt.datetime.fromisoformat(job[name]) for name in ("created_at", "finished_at")
+            )
+            return (ended - began).total_seconds()
+
+
+async def _stored(engine: Engine, job_id: str) -> float:
+    """Return it from the database: what stub stages leave cannot be shown."""
+
+    def look() -> float | None:
+        with sessions.transaction(engine) as connection:
+            return connection.execute(
+                text("""
+                    SELECT CAST(extract(epoch FROM finished_at - created_at) AS float8)
+                    FROM jobs WHERE id = :id
+                """),
+                {"id": job_id},
+            ).scalar_one()
+
+    while (seconds := await anyio.to_thread.run_sync(look)) is None:  # noqa: ASYNC110 - a worker ends it
+        await anyio.sleep(0.2)
+    return seconds
+
+
+def _mean_cost() -> float:
+    """Return what a mixed job takes of a thread, drawn often enough."""
+    chance = random.Random(0)
+    noise = 1 + _SPREAD**2 / 2
+    total = 0.0
+    draws = 2000
+    for _ in range(draws):
+        side, fields = _drawn(chance)
+        megapixels = side * side / 1_000_000
+        rates_people = fields["background"] == "auto" or "rating" in fields["outputs"]
+        composes = fields["outputs"] != "faces,rating"
+        for stage, cost in _COSTS.items():
+            needed = {
+                StageName.FACE: rates_people,
+                StageName.SMILE: rates_people,
+                StageName.COMPOSITE: composes,
+            }.get(stage, True)
+            total += cost.of(megapixels) * noise if needed else 0.0
+    return total / draws
+
+
+def _same(photo: bytes) -> Iterator[bytes]:
+    while True:
+        yield photo
+
+
+if __name__ == "__main__":
+    _variant, _seed = (*sys.argv[1:], *("service", "1")[len(sys.argv) - 1 :])[:2]
+    figures.tell(measure(_variant, int(_seed)))

@@ -1,0 +1,291 @@
+"""Where a job stands and when it will have ended, and what becomes of deadlines, over HTTP."""
+
+import datetime as dt
+import uuid
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from sqlalchemy import text
+
+from smart_filter_api.keys import Scope
+from smart_filter_shared.ids import Capability, JobId, Tenant, new_worker_id
+from smart_filter_shared.jobs import fairness, outlook, paces, presence, transitions
+from smart_filter_shared.jobs.outlook import Outlook
+from smart_filter_shared.jobs.paces import Timed
+from smart_filter_shared.jobs.presence import CELL, Worker
+from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.recipe import Background, BackgroundKind, Recipe
+from smart_filter_tests import worlds
+from smart_filter_tests.bench import Bench, capability
+from smart_filter_tests.serving import Api, a_photo, an_api, serving
+
+PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE = StageName
+KEEP = Recipe(background=Background(BackgroundKind.KEEP))
+PHOTO = a_photo()
+
+
+@pytest.fixture
+def api(bench: Bench) -> Iterator[Api]:
+    """An API that has seen nothing yet: others may remember the test before for a second."""
+    with serving(bench.settings) as url, an_api(url, bench) as api:
+        yield api
+
+
+def submitted(api: Api, headers: dict[str, str] | None = None, **fields: str) -> httpx.Response:
+    return api.client.post(
+        "/v1/jobs",
+        files={"photo": ("photo", PHOTO)},
+        data={"background": "keep", **fields},
+        headers=headers,
+    )
+
+
+def measured(bench: Bench, seconds: float, *, runs: int = 100) -> None:
+    """Let every stage have been measured to take so long, and one worker with a thread live."""
+    timed = Timed(runs, runs * seconds, runs * seconds**2, 0.0, 0.0, 0.0)
+    served = [capability(stage) for stage in StageName]
+    with bench.transaction() as connection:
+        paces.add(connection, dict.fromkeys(served, timed))
+        presence.announce(connection, Worker(new_worker_id(), "tests", 1, served, 1))
+
+
+def look(bench: Bench) -> Outlook:
+    with bench.transaction() as connection:
+        now = dt.datetime.now(dt.UTC)
+        return outlook.read(connection, cell=CELL, silent_seconds=30, now=now)
+
+
+def test_accepted_jobs_are_told_their_place_in_the_queue(api: Api) -> None:
+    measured(api.bench, 1.0)
+
+    queues = [submitted(api).json()["queue"] for _ in range(3)]
+
+    assert [queue["position"] for queue in queues] == [1, 2, 3]
+    middles = [queue["eta_p50_s"] for queue in queues]
+    assert middles == sorted(middles)
+    assert middles[0] == pytest.approx(2.0, rel=0.1)
+    assert middles[2] == pytest.approx(6.0, rel=0.2)
+    assert all(queue["eta_p50_s"] < queue["eta_p90_s"] for queue in queues)
+
+
+def test_urgent_job_stands_before_older_ones(api: Api) -> None:
+    for _ in range(3):
+        submitted(api)
+
+    urgent = submitted(api, priority="interactive").json()["queue"]
+
+    assert urgent["position"] == 1
+
+
+def test_newcomer_stands_before_a_crowd_of_another_tenant(api: Api) -> None:
+    api.bench.submit_many(50, KEEP, tenant=Tenant("crowd"))
+
+    queue = submitted(api).json()["queue"]
+
+    assert queue["position"] <= 2
+
+
+def test_job_that_is_worked_on_is_in_no_queue_and_one_that_ended_has_none(api: Api) -> None:
+    job_id = submitted(api).json()["id"]
+    api.bench.claim_one(PREPARE)
+    working = api.job(job_id)["queue"]
+
+    api.client.post(f"/v1/jobs/{job_id}/cancel")
+
+    assert working["position"] == 0
+    assert api.job(job_id)["queue"] is None
+
+
+def test_queue_is_no_news_to_whoever_knows_the_job(api: Api) -> None:
+    job_id = submitted(api).json()["id"]
+    before = api.client.get(f"/v1/jobs/{job_id}")
+    submitted(api, priority="interactive")
+    known = {"If-None-Match": before.headers["ETag"]}
+
+    unchanged = api.client.get(f"/v1/jobs/{job_id}", headers=known)
+    api.client.post(f"/v1/jobs/{job_id}/cancel")
+
+    assert unchanged.status_code == 304
+    assert api.client.get(f"/v1/jobs/{job_id}", headers=known).status_code == 200
+
+
+def test_deadline_that_can_be_met_is_kept_with_the_job(api: Api) -> None:
+    measured(api.bench, 0.1)
+
+    answer = submitted(api, deadline_ms="60000")
+
+    assert answer.status_code == 202
+    assert answer.json()["recipe"]["deadline_ms"] == 60000
+    assert answer.json()["degraded"] == []
+
+
+def test_deadline_that_a_lighter_edge_meets_is_met_with_one(api: Api) -> None:
+    measured(api.bench, 1.0)
+    usual = submitted(api).json()
+    api.client.delete(f"/v1/jobs/{usual['id']}")
+    deadline_ms = int(usual["queue"]["eta_p90_s"] * 990)
+
+    with serving(api.bench.settings) as url, an_api(url, api.bench) as fresh:
+        job = submitted(fresh, deadline_ms=str(deadline_ms)).json()
+
+    assert job["degraded"] == ["edge=fast"]
+    assert job["recipe"]["edge"] == "fast"
+    assert job["queue"]["eta_p90_s"] < deadline_ms / 1000
+
+
+def test_deadline_that_cannot_be_met_is_refused_and_leaves_nothing(api: Api) -> None:
+    measured(api.bench, 1.0)
+
+    answer = submitted(api, deadline_ms="200")
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+    assert int(answer.headers["Retry-After"]) >= 1
+    assert "200 ms" in answer.json()["detail"]
+    assert api.leftovers() == {}
+    with api.bench.transaction() as connection:
+        assert connection.execute(text("SELECT count(*) FROM tenants")).scalar_one() == 0
+
+
+def test_job_whose_deadline_passes_while_it_waits_fails_and_never_runs(api: Api) -> None:
+    job_id = submitted(api, deadline_ms="600000").json()["id"]
+    worlds.pass_deadline(api.bench, JobId(uuid.UUID(job_id)))
+
+    claimed = api.bench.claim(PREPARE)
+    with api.bench.transaction() as connection:
+        transitions.lapse(connection)
+
+    job = api.job(job_id)
+    assert claimed == []
+    assert (job["state"], job["error"]["code"], job["queue"]) == ("failed", "deadline", None)
+    assert {stage["name"]: stage["state"] for stage in job["stages"]} == {
+        "prepare": "failed",
+        "composite": "canceled",
+    }
+
+
+def test_stages_know_the_deadline_of_their_job(api: Api) -> None:
+    submitted(api, deadline_ms="600000")
+
+    with api.bench.transaction() as connection:
+        rows = connection.execute(
+            text("""
+                SELECT stages.deadline_at = jobs.deadline_at AS same,
+                    jobs.deadline_at - jobs.created_at AS after
+                FROM stages JOIN jobs ON jobs.id = stages.job_id
+            """)
+        ).all()
+
+    assert [row.same for row in rows] == [True, True]
+    assert rows[0].after == dt.timedelta(minutes=10)
+
+
+def test_redriven_job_has_no_deadline_any_more(api: Api) -> None:
+    job_id = submitted(api, deadline_ms="600000").json()["id"]
+    worlds.pass_deadline(api.bench, JobId(uuid.UUID(job_id)))
+    with api.bench.transaction() as connection:
+        transitions.lapse(connection)
+
+    api.client.post(f"/v1/jobs/{job_id}/redrive")
+
+    assert len(api.bench.claim(PREPARE)) == 1
+    with api.bench.transaction() as connection:
+        assert transitions.lapse(connection) == []
+
+
+def test_full_queue_tells_when_there_is_room(api: Api) -> None:
+    measured(api.bench, 20.0)
+    api.limit(jobs_waiting=40)
+    other = api.headers(*Scope, tenant=Tenant("other"))
+    api.bench.submit_many(40, KEEP, tenant=Tenant("tests"))
+
+    submitted(api, other)
+    refused = submitted(api)
+
+    assert refused.status_code == 429
+    assert int(refused.headers["Retry-After"]) == pytest.approx(2 * 40, rel=0.2)
+
+
+def test_outlook_tells_what_jobs_that_wait_and_run_still_need(bench: Bench, api: Api) -> None:
+    del api  # it has published models
+    measured(bench, 1.0)
+    bench.submit()
+    bench.advance(PREPARE)
+    bench.claim_one(SEGMENTATION)
+    bench.submit(KEEP)
+
+    seen = look(bench)
+
+    waiting = {work.capability: work.behind for work in seen.waiting}
+    running = {work.capability: work.behind for work in seen.running}
+    behind = {capability(SMILE), capability(COMPOSITE)}
+    assert {one: set(names) for one, names in running.items()} == {capability(SEGMENTATION): behind}
+    assert waiting == {
+        capability(FACE): (),  # what its job needs beside is told with segmentation
+        capability(PREPARE): (capability(COMPOSITE),),
+    }
+    assert seen.queues[capability(FACE)].places == [1]
+    assert [pool.threads for pool in seen.pools] == [1]
+
+
+def test_outlook_knows_what_came_lately(bench: Bench, api: Api) -> None:
+    del api
+    bench.submit_many(5, KEEP, tenant=Tenant("crowd"))
+
+    (arrivals,) = look(bench).arrivals
+
+    assert arrivals.tenant == "crowd"
+    assert arrivals.rates == pytest.approx({capability(PREPARE): 0.5, capability(COMPOSITE): 0.5})
+
+
+def test_long_queues_are_counted_and_not_read(bench: Bench, api: Api) -> None:
+    del api
+    bench.submit(KEEP)
+    with bench.transaction() as connection:
+        for copies in (
+            """
+            INSERT INTO jobs
+            SELECT (jsonb_populate_record(jobs, jsonb_build_object('id', gen_random_uuid()))).*
+            FROM jobs, generate_series(1, 1299)
+            """,
+            """
+            INSERT INTO stages SELECT (jsonb_populate_record(
+                stages, jsonb_build_object('job_id', jobs.id, 'rank', random())
+            )).*
+            FROM stages, jobs WHERE jobs.id <> stages.job_id
+            """,
+        ):
+            connection.execute(text(copies))
+
+    seen = look(bench)
+
+    queue = seen.queues[capability(PREPARE)]
+    assert (len(queue.ranks), queue.places[-1]) == (1003, 1300)
+    assert sum(work.weight for work in seen.waiting) == pytest.approx(1300, rel=0.1)
+    assert len(seen.waiting) < 50
+
+
+def test_measured_runs_are_merged_into_means(bench: Bench) -> None:
+    name = Capability("face.bench")
+    for seconds in (1.0, 3.0):
+        with bench.transaction() as connection:
+            paces.add(connection, {name: Timed.once(seconds, 2.0)})
+
+    with bench.transaction() as connection:
+        pace = paces.read(connection)[name]
+
+    assert (pace.seconds, pace.usual_megapixels) == (2.0, 2.0)
+
+
+def test_forecasts_of_ended_jobs_are_learnt_from_once(api: Api) -> None:
+    submitted(api)
+    api.bench.advance(PREPARE, COMPOSITE)
+
+    def learnt() -> list[tuple[str, int]]:
+        with api.bench.transaction() as connection:
+            fairness.settle(connection)
+            rows = connection.execute(text("SELECT priority, jobs FROM foresight"))
+            return [(row.priority, row.jobs) for row in rows]
+
+    assert learnt() == [("standard", 1)]
+    assert learnt() == [("standard", 1)]
