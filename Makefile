@@ -5,7 +5,7 @@
 #
 # PYTHON=/path/to/python3 chooses the interpreter of the environment.
 
-.PHONY: run test test-chaos test-models nightly bench golden gallery lint format setup setup-dev setup-models clean help
+.PHONY: run test test-chaos test-models nightly bench golden gallery openapi lint format setup setup-dev setup-models clean help
 
 # Passed on by the environment and unexpanded, so that a blank, a quote, # or $ arrives as it is.
 export RUN_PHOTO := $(value PHOTO)
@@ -66,6 +66,10 @@ golden: setup-dev
 # The pictures of docs/gallery, by the program itself.
 gallery: setup-dev
 	@.venv/bin/python docs/make_gallery.py
+
+# docs/openapi.json and docs/problems, from the code.
+openapi: setup-dev
+	@PYTHONPATH=tests .venv/bin/python -m smart_filter_tests.documents
 
 lint: setup-dev
 	@.venv/bin/ruff check

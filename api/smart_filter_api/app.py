@@ -14,6 +14,7 @@ from smart_filter_api.removebg import route as removebg
 from smart_filter_api.routes import (
     backgrounds,
     deliveries,
+    explanations,
     filters,
     health,
     jobs,
@@ -48,6 +49,7 @@ def create(settings: Settings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        generate_unique_id_function=openapi.operation_id,
     )
     problems.install(app)
     app.state.latencies = Latencies()
@@ -55,7 +57,7 @@ def create(settings: Settings) -> FastAPI:
     cross_origin.install(app, settings.browser.cors_origins)
     for resource in (
         *(jobs, outputs, models, backgrounds, filters, webhooks, deliveries),
-        *(uploads, keys, session, tenants, usage, removebg, health, metrics),
+        *(uploads, keys, session, tenants, usage, removebg, health, metrics, explanations),
     ):
         app.include_router(resource.router)
     app.openapi = cache(partial(openapi.schema, app))  # type: ignore[method-assign]  # FastAPI's own way

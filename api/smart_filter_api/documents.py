@@ -1,12 +1,12 @@
 """Small JSON documents as bodies, bounded as they arrive."""
 
-import json
 from typing import Any, Final, TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
 from python_multipart.multipart import parse_options_header
 
+from smart_filter_api import json_text
 from smart_filter_api.intake import in_time
 from smart_filter_shared.errors import FieldError, InvalidRequest, MalformedRequest
 from smart_filter_shared.recipe.words import pointer
@@ -24,7 +24,9 @@ async def read(request: Request) -> bytes:
     Raises MalformedRequest when it is too large, or called anything but JSON.
     """
     if parse_options_header(request.headers.get("content-type"))[0] != b"application/json":
-        raise MalformedRequest("send a document with Content-Type: application/json")
+        raise MalformedRequest(
+            "send a document with Content-Type: application/json", pointer="/Content-Type"
+        )
     body = bytearray()
     async for piece in in_time(request.stream(), seconds=_SILENT_SECONDS):
         body += piece
@@ -38,12 +40,7 @@ def parse(kind: type[Document], body: bytes) -> Document:
 
     Raises MalformedRequest when it is none, InvalidRequest, which names every field at fault.
     """
-    try:
-        values = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise MalformedRequest(f"the body is no JSON document: {error}") from error
-    if not isinstance(values, dict):
-        raise MalformedRequest("the body is no JSON object")
+    values = json_text.read_object(body)
     try:
         return kind.model_validate(values)
     except ValidationError as error:

@@ -179,7 +179,8 @@ def parsed(key: str) -> str:
         found = key.strip() if _BARE.fullmatch(key.strip()) else ""
     if not 0 < len(found) <= _MOST_CHARACTERS:
         raise MalformedRequest(
-            f"Idempotency-Key is not 1 to {_MOST_CHARACTERS} printable characters in quotes"
+            f"Idempotency-Key is not 1 to {_MOST_CHARACTERS} printable characters in quotes",
+            pointer="/Idempotency-Key",
         )
     return found
 

@@ -4,8 +4,10 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 from pydantic.json_schema import models_json_schema
 
+from smart_filter_api import openapi_examples, openapi_links
 from smart_filter_api.multipart import MAX_PHOTO_BYTES, PICTURES
 from smart_filter_api.photo_header import MAX_PIXELS, PhotoFormat
 from smart_filter_api.problems import Problem
@@ -86,6 +88,23 @@ _ELSEWHERE: Schema = {
         "description": "instead of the photo: what `POST /v1/uploads` has answered, when the "
         "photo was put there",
     },
+}
+
+_DESCRIPTION = (
+    "Submit a photo, wait for its job in whatever way suits (poll, `Prefer: wait`, events, a "
+    "webhook) and fetch its outputs. Every POST takes an `Idempotency-Key`. Every error is a "
+    "problem document (RFC 9457) whose header `Link` leads to a page about it. Every GET has a "
+    "HEAD. Any request may be answered 500 `internal`, and 405 where an address lacks the method."
+)
+TAGS = {
+    "jobs": "Photos on their way: submit, look at, wait for, cancel, delete, fetch outputs.",
+    "models": "The models that a recipe may name.",
+    "backgrounds": "The backgrounds that a recipe may name.",
+    "filters": "The filters that a recipe may name.",
+    "webhooks": "Who is told of jobs' ends, and what came of telling them.",
+    "tenants": "Keys, short-lived keys for devices, and what was used.",
+    "health": "Whether the service lives and serves, and its metrics; without a key.",
+    "problems": "What each kind of problem means; without a key.",
 }
 
 # The body of POST /v1/jobs, which its route reads as it arrives, past FastAPI.
@@ -215,6 +234,10 @@ def schema(app: FastAPI) -> Schema:
         title=app.title,
         version=app.version,
         summary=app.summary,
+        description=_DESCRIPTION,
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        servers=[{"url": "/", "description": "the service that gave this document"}],
+        tags=[{"name": name, "description": about} for name, about in TAGS.items()],
         routes=app.routes,
     )
     document["webhooks"] = {type_: {"post": _told(type_)} for type_ in sorted(FINAL)}
@@ -232,7 +255,32 @@ def schema(app: FastAPI) -> Schema:
         ref_template="#/components/schemas/{model}",
     )
     schemas.update(problem["$defs"])
+    operations = {
+        operation["operationId"]: operation
+        for path in document["paths"].values()
+        for operation in path.values()
+    }
+    for operation in operations.values():
+        _lift_definitions(operation, schemas)
+    openapi_links.add(operations)
+    openapi_examples.add(document, operations)
     return document
+
+
+def operation_id(route: APIRoute) -> str:
+    """Return what programs made from the document call an operation: `jobs_create`.
+
+    The module and the name of its function, which says the same only once.
+    """
+    module = route.endpoint.__module__.rpartition(".")[2]
+    return f"{module}_{route.name.removesuffix(f'_{module}')}"
+
+
+def _lift_definitions(operation: Schema, schemas: Schema) -> None:
+    """Put what a body's own schema defines where its references look for it."""
+    for content in operation.get("requestBody", {}).get("content", {}).values():
+        for name, definition in content["schema"].pop("$defs", {}).items():
+            schemas.setdefault(name, definition)
 
 
 def _told(type_: str) -> Schema:

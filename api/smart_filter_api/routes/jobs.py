@@ -32,6 +32,7 @@ from smart_filter_shared.jobs.events import Event
 from smart_filter_shared.jobs.queries import JobRow, Listing
 from smart_filter_shared.jobs.retention import Marked
 from smart_filter_shared.jobs.states import JobState
+from smart_filter_shared.recipe.words import pointer
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
@@ -373,8 +374,11 @@ def _metadata_of(request: Request) -> dict[str, str]:
         for name, value in request.query_params.multi_items()
         if name.startswith(_METADATA)
     }
-    if any("\0" in text for pair in narrowed.items() for text in pair):
-        raise MalformedRequest("metadata holds no NUL characters")
+    for name, value in narrowed.items():
+        if "\0" in name + value:
+            raise MalformedRequest(
+                "metadata holds no NUL characters", pointer=pointer(_METADATA + name)
+            )
     return narrowed
 
 

@@ -39,7 +39,9 @@ async def show(
     until = last or dt.datetime.now(dt.UTC).date()
     since = first or max(dt.date.min + dt.timedelta(_USUAL_DAYS), until) - dt.timedelta(_USUAL_DAYS)
     if not 0 <= (until - since).days < _MOST_DAYS:
-        raise MalformedRequest(f"`from` to `to` is not a time of 1 to {_MOST_DAYS} days")
+        raise MalformedRequest(
+            f"`from` to `to` is not a time of 1 to {_MOST_DAYS} days", pointer="/from"
+        )
     async with services.reading() as connection:
         days = await connection.run_sync(usage.between, caller.tenant, since, until)
     return UsagePage(items=[_shown(day) for day in days])
