@@ -6,7 +6,7 @@ from fastapi import Request
 from pydantic import BaseModel, ValidationError
 from python_multipart.multipart import parse_options_header
 
-from smart_filter_api import json_text
+from smart_filter_api import json_text, problems
 from smart_filter_api.intake import in_time
 from smart_filter_shared.errors import FieldError, InvalidRequest, MalformedRequest
 from smart_filter_shared.recipe.words import pointer
@@ -46,7 +46,10 @@ def parse(kind: type[Document], body: bytes) -> Document:
     except ValidationError as error:
         raise InvalidRequest(
             [
-                FieldError("".join(pointer(str(part)) for part in wrong["loc"]), wrong["msg"])
+                FieldError(
+                    "".join(pointer(str(part)) for part in wrong["loc"]),
+                    problems.plainly(wrong["msg"]),
+                )
                 for wrong in error.errors(include_url=False, include_input=False)
             ]
         ) from None  # the original would repeat what was sent

@@ -18,6 +18,7 @@ from smart_filter_shared.jobs.events import FINAL
 from smart_filter_shared.recipe import CHOOSABLE_TASKS, Crop, Edge, Effort, Format, Output, Priority
 from smart_filter_shared.recipe.fields import MAX_METADATA, MAX_METADATA_CHARACTERS, MAX_SEED
 from smart_filter_shared.recipe.files import LEAST_MAX_BYTES
+from smart_filter_shared.web_address import MAX_CHARACTERS
 
 Schema = dict[str, Any]  # a JSON schema: JSON of any shape
 
@@ -71,6 +72,8 @@ _LOOK: Schema = {
 _WEBHOOK_URL: Schema = {
     "type": "string",
     "format": "uri",
+    "minLength": 1,
+    "maxLength": MAX_CHARACTERS,
     "description": "told of the job's end, signed with the secret of the webhook `default`",
 }
 
@@ -211,6 +214,7 @@ SUBMISSION: Schema = {
                     "photo_base64": {
                         "type": "string",
                         "contentEncoding": "base64",
+                        "minLength": 4,
                         "description": "the photo's bytes, bounded as the part `photo` is",
                     },
                     **_ELSEWHERE,
@@ -262,6 +266,8 @@ def schema(app: FastAPI) -> Schema:
     }
     for operation in operations.values():
         _lift_definitions(operation, schemas)
+        for parameter in operation.get("parameters", []):
+            parameter["schema"] = _without_null(parameter["schema"])
     openapi_links.add(operations)
     openapi_examples.add(document, operations)
     return document
@@ -274,6 +280,14 @@ def operation_id(route: APIRoute) -> str:
     """
     module = route.endpoint.__module__.rpartition(".")[2]
     return f"{module}_{route.name.removesuffix(f'_{module}')}"
+
+
+def _without_null(schema: Schema) -> Schema:
+    """Return the schema of a parameter that may be left out, as no query or header is null."""
+    choices = [one for one in schema.get("anyOf", []) if one != {"type": "null"}]
+    if len(choices) != 1:
+        return schema
+    return {**choices[0], **{name: said for name, said in schema.items() if name != "anyOf"}}
 
 
 def _lift_definitions(operation: Schema, schemas: Schema) -> None:

@@ -32,8 +32,6 @@ LINKS: Sequence[Link] = (
     Link("jobs_create", (200, 202), _OF_JOBS, _JOB),
     Link("jobs_redrive", (202,), ("jobs_show", "jobs_cancel"), _JOB),
     Link("jobs_cancel", (200,), ("jobs_show", "jobs_delete"), _JOB),
-    Link("jobs_list", (200,), ("jobs_show", "jobs_cancel"), {"job_id": f"{_BODY}/items/0/id"}),
-    Link("jobs_list", (200,), ("jobs_list",), {"cursor": f"{_BODY}/next_cursor"}),
     Link(
         "webhooks_create",
         (201,),

@@ -169,6 +169,11 @@ def documented(*codes: str) -> dict[int | str, dict[str, Any]]:  # FastAPI's typ
     }
 
 
+def plainly(message: str) -> str:
+    """Return what a validator said, without pydantic's own word before what ours say."""
+    return message.removeprefix("Value error, ")
+
+
 async def _ours(request: Request, error: Exception) -> Response:
     if not isinstance(error, Error):
         raise error
@@ -222,7 +227,7 @@ async def _invalid_parameters(request: Request, error: Exception) -> Response:
         raise error
     # The first part of a location is `query`, which a pointer does not need.
     errors = [
-        FieldError("/" + "/".join(map(str, wrong["loc"][1:])), str(wrong["msg"]))
+        FieldError("/" + "/".join(map(str, wrong["loc"][1:])), plainly(str(wrong["msg"])))
         for wrong in error.errors()
     ]
     detail = "; ".join(f"{wrong.pointer}: {wrong.detail}" for wrong in errors)
