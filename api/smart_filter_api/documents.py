@@ -7,7 +7,7 @@ from pydantic import BaseModel, ValidationError
 from python_multipart.multipart import parse_options_header
 
 from smart_filter_api import json_text, problems
-from smart_filter_api.intake import in_time
+from smart_filter_api.intake import in_time, refuse_coded
 from smart_filter_shared.errors import FieldError, InvalidRequest, MalformedRequest
 from smart_filter_shared.recipe.words import pointer
 
@@ -21,8 +21,10 @@ Document = TypeVar("Document", bound=BaseModel)
 async def read(request: Request) -> bytes:
     """Return the body of a request.
 
-    Raises MalformedRequest when it is too large, or called anything but JSON.
+    Raises MalformedRequest when it is too large, or called anything but JSON; UnsupportedMedia
+    when it is compressed.
     """
+    refuse_coded(request)
     if parse_options_header(request.headers.get("content-type"))[0] != b"application/json":
         raise MalformedRequest(
             "send a document with Content-Type: application/json", pointer="/Content-Type"

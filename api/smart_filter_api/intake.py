@@ -24,7 +24,12 @@ from smart_filter_api.multipart import (
 )
 from smart_filter_api.photo_header import PhotoHeader
 from smart_filter_shared import web_address
-from smart_filter_shared.errors import FieldError, InvalidRecipe, MalformedRequest
+from smart_filter_shared.errors import (
+    FieldError,
+    InvalidRecipe,
+    MalformedRequest,
+    UnsupportedMedia,
+)
 
 # What one picture holds of memory; the rest of it goes to a temporary file.
 _MEMORY_BYTES = 1_000_000
@@ -104,6 +109,7 @@ async def received(request: Request) -> AsyncIterator[Upload]:
     Raises MalformedRequest, PhotoTooLarge, UnsupportedMedia; InvalidRecipe and its kinds for
     JSON; ClientDisconnect when the body ends early.
     """
+    refuse_coded(request)
     content_type = request.headers.get("content-type")
     if parse_options_header(content_type)[0] == b"application/json":
         async with _json(request) as upload:
@@ -214,6 +220,16 @@ def spool(open_files: ExitStack) -> "Spool":
 def arriving(request: Request) -> AsyncIterator[bytes]:
     """Return a body's chunks as they come.  Raises MalformedRequest when the caller is silent."""
     return in_time(request.stream(), seconds=_SILENT_SECONDS)
+
+
+def refuse_coded(request: Request) -> None:
+    """Raise UnsupportedMedia for a body that was compressed.  Source: RFC 9110, 8.4."""
+    coding = request.headers.get("content-encoding", "identity")
+    if coding.strip().lower() not in {"identity", ""}:
+        raise UnsupportedMedia(
+            "the body is compressed; send it as it is, without Content-Encoding",
+            pointer="/Content-Encoding",
+        )
 
 
 async def in_time(body: AsyncIterator[bytes], *, seconds: float) -> AsyncIterator[bytes]:

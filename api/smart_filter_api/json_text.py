@@ -10,11 +10,13 @@ from smart_filter_shared.errors import MalformedRequest
 def read_object(body: bytes) -> dict[str, Any]:
     """Return the JSON object that a body is.
 
-    Raises MalformedRequest when it is none, names something twice in an object, holds NaN or
-    infinities, halves of characters, or more levels than can be followed.
+    Raises MalformedRequest when it is none, is not UTF-8 (RFC 8259, 8.1), names something twice
+    in an object, holds NaN, infinities or halves of characters, or is too deep.
     """
     try:
-        document = json.loads(body, object_pairs_hook=_object, parse_constant=_refuse)
+        document = json.loads(
+            body.decode("utf-8-sig"), object_pairs_hook=_object, parse_constant=_refuse
+        )
         # JSON can name halves of characters, which nothing can store.
         json.dumps(document, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:

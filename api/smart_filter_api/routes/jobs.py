@@ -31,7 +31,6 @@ from smart_filter_shared.jobs.events import Event
 from smart_filter_shared.jobs.queries import JobRow, Listing
 from smart_filter_shared.jobs.retention import Marked
 from smart_filter_shared.jobs.states import JobState
-from smart_filter_shared.recipe.words import pointer
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
@@ -368,7 +367,7 @@ def _metadata_of(request: Request) -> dict[str, str]:
     for name, value in narrowed.items():
         if "\0" in name + value:
             raise MalformedRequest(
-                "metadata holds no NUL characters", pointer=pointer(_METADATA + name)
+                "metadata holds no NUL characters", pointer=f"/{_METADATA}{name}"
             )
     return narrowed
 

@@ -1,0 +1,15 @@
+"""Malformed requests of every kind, as rows of a table: what is sent, and what it is told.
+
+Whoever adds an operation adds rows for it: in one of these modules or in one of its own.
+"""
+
+from smart_filter_tests.malformed.accounts import ACCOUNTS
+from smart_filter_tests.malformed.forms import FORMS
+from smart_filter_tests.malformed.json_bodies import JSON_BODIES
+from smart_filter_tests.malformed.lists import LISTS
+from smart_filter_tests.malformed.recipes import RECIPES
+from smart_filter_tests.malformed.rows import Row
+
+ROWS: tuple[Row, ...] = (*FORMS, *RECIPES, *JSON_BODIES, *LISTS, *ACCOUNTS)
+# Operations that nobody has written rows for. It only shrinks.
+NOT_YET: frozenset[str] = frozenset()
