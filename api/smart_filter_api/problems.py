@@ -123,9 +123,13 @@ def answer(
         document(code, detail, request.state.request_id, errors).model_dump_json(exclude_none=True),
         status_code=KINDS[code].status,
         media_type=MEDIA_TYPE,
-        # RFC 8288; `help` leads to more about what it stands on.
-        headers={"Link": f'<{PAGES_PATH}/{code}>; rel="help"', **(headers or {})},
+        headers={"Link": help_link(code), **(headers or {})},
     )
+
+
+def help_link(code: str) -> str:
+    """Return the header that leads to the page of a code.  Source: RFC 8288; `help` of HTML."""
+    return f'<{PAGES_PATH}/{code}>; rel="help"'
 
 
 def document(code: str, detail: str, request_id: str, errors: Iterable[FieldError] = ()) -> Problem:
