@@ -1,8 +1,8 @@
 """Examples in the OpenAPI document: exchanges with a real service, recorded once.
 
 `make examples` records them (tests/smart_filter_tests/tour.py) into examples.json: for each
-operationId what is asked and what is answered, by names. Answers are read and written again
-by their shapes, so that a field with a default that came later is shown.
+operationId what is asked and what is answered, by names. What an answer has by default and came
+after the recording is added from its schema.
 """
 
 import json
@@ -42,12 +42,14 @@ def recorded() -> dict[str, Any]:
 def add(document: dict[str, Any], operations: Mapping[str, dict[str, Any]]) -> None:
     """Write the examples into a document's operations, parameters, problems and webhooks."""
     exchanges = recorded()
+    schemas = document["components"]["schemas"]
     for operation_id, operation in operations.items():
         for parameter in operation.get("parameters", []):
             if parameter["in"] == "path" and parameter["name"] in PARAMETERS:
                 parameter["description"], parameter["example"] = PARAMETERS[parameter["name"]]
         for content, example in _places(operation, exchanges.get(operation_id, {})):
-            content.setdefault("examples", {})[example["name"]] = {"value": example["value"]}
+            value = _filled(example["value"], content.get("schema", {}), schemas)
+            content.setdefault("examples", {})[example["name"]] = {"value": value}
     document["components"]["examples"] = {
         code: {
             "summary": kind.title,
@@ -58,8 +60,31 @@ def add(document: dict[str, Any], operations: Mapping[str, dict[str, Any]]) -> N
     for type_ in FINAL:
         told = exchanges.get("webhooks", {}).get(type_)
         if told is not None and type_ in document["webhooks"]:
-            body = document["webhooks"][type_]["post"]["requestBody"]
-            body["content"]["application/json"]["examples"] = {"told": {"value": told}}
+            content = document["webhooks"][type_]["post"]["requestBody"]["content"]
+            value = _filled(told, content["application/json"]["schema"], schemas)
+            content["application/json"]["examples"] = {"told": {"value": value}}
+
+
+def _filled(value: Json, schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> Json:
+    """Return a value with what its schema says of properties that it lacks."""
+    for choice in schema.get("anyOf", []):
+        if choice != {"type": "null"} and value is not None:
+            return _filled(value, choice, schemas)
+    if "$ref" in schema:
+        return _filled(value, schemas[schema["$ref"].rpartition("/")[2]], schemas)
+    if isinstance(value, list) and "items" in schema:
+        return [_filled(one, schema["items"], schemas) for one in value]
+    if not isinstance(value, dict):
+        return value
+    known = schema.get("properties", {})
+    missing = {
+        name: said["default"]
+        for name, said in known.items()
+        if name not in value and name in schema.get("required", []) and "default" in said
+    }
+    return {
+        name: _filled(one, known.get(name, {}), schemas) for name, one in value.items()
+    } | missing
 
 
 def _places(
