@@ -7,7 +7,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from pydantic.json_schema import models_json_schema
 
-from smart_filter_api import openapi_examples, openapi_links
+from smart_filter_api import openapi_answers, openapi_examples, openapi_links
 from smart_filter_api.multipart import MAX_PHOTO_BYTES, PICTURES
 from smart_filter_api.photo_header import MAX_PIXELS, PhotoFormat
 from smart_filter_api.problems import Problem
@@ -97,7 +97,7 @@ _DESCRIPTION = (
     "Submit a photo, wait for its job in whatever way suits (poll, `Prefer: wait`, events, a "
     "webhook) and fetch its outputs. Every POST takes an `Idempotency-Key`. Every error is a "
     "problem document (RFC 9457) whose header `Link` leads to a page about it. Every GET has a "
-    "HEAD. Any request may be answered 500 `internal`, and 405 where an address lacks the method."
+    "HEAD. An address that lacks a method answers 405."
 )
 TAGS = {
     "jobs": "Photos on their way: submit, look at, wait for, cancel, delete, fetch outputs.",
@@ -268,6 +268,7 @@ def schema(app: FastAPI) -> Schema:
         _lift_definitions(operation, schemas)
         for parameter in operation.get("parameters", []):
             parameter["schema"] = _without_null(parameter["schema"])
+    openapi_answers.add(document, operations.values())
     openapi_links.add(operations)
     openapi_examples.add(document, operations)
     return document

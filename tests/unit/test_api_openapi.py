@@ -181,3 +181,12 @@ def test_every_kind_of_problem_has_an_example(document: dict[str, Any]) -> None:
     references = set(re.findall(r'"\$ref": "#/components/examples/(\w+)"', json.dumps(document)))
 
     assert references <= set(document["components"]["examples"]) == set(KINDS)
+
+
+def test_every_answer_tells_its_headers(document: dict[str, Any]) -> None:
+    for operation in operations(document).values():
+        for status, answer in operation["responses"].items():
+            assert "X-Request-Id" in answer["headers"]
+            assert ("Retry-After" in answer["headers"]) == (status in {"429", "503"})
+            assert answer["description"] != "Successful Response"
+        assert "500" in operation["responses"]
