@@ -217,10 +217,10 @@ SUBMISSION: Schema = {
                         "minLength": 4,
                         "description": "the photo's bytes, bounded as the part `photo` is",
                     },
-                    **_ELSEWHERE,
-                    "webhook_url": _WEBHOOK_URL,
+                    **{name: {**one, "type": ["string", "null"]} for name, one in _ELSEWHERE.items()},
+                    "webhook_url": {**_WEBHOOK_URL, "type": ["string", "null"]},
                     "recipe": {
-                        "type": "object",
+                        "type": ["object", "null"],
                         "description": "the fields of the form, those with dots nested: "
                         '`{"segmentation": {"model": "people"}}`',
                     },

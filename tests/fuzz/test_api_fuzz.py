@@ -16,7 +16,7 @@ from smart_filter_tests.running import ENGINE, KEY, Running, running
 
 HERE = Path(__file__).parent
 SECONDS = int(os.environ.get("FUZZ_SECONDS", "180"))
-LEAST_CASES = int(os.environ.get("FUZZ_CASES", "1000"))
+LEAST_CASES = int(os.environ.get("FUZZ_CASES", "500"))
 SEED = os.environ.get("FUZZ_SEED", "1")
 # Schemathesis ends what it is at when its time is over.
 _LAST_SECONDS = 120
