@@ -93,10 +93,12 @@ def _heads_of(app: ASGIApp) -> ASGIApp:
         with anyio.CancelScope() as content:
 
             async def send_head(message: Message) -> None:
-                if message["type"] == "http.response.start":
-                    await send(message)
+                if message["type"] == "http.response.body":
                     await send({"type": "http.response.body"})
+                    # Not at the start: what has begun to be read is closed as it should be.
                     content.cancel()
+                else:
+                    await send(message)
 
             try:
                 await app(got, receive, send_head)

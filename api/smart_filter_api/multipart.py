@@ -186,7 +186,7 @@ class _Parts:
             self.pictures[self._name] += end - start
             most = MAX_BASE64_BYTES if self._name in self._in_base64 else MAX_PHOTO_BYTES
             if self.pictures[self._name] > most:
-                raise too_large(self._called[self._name])
+                raise too_large(self._called[self._name], part=self._name)
             self._pieces.append((self._name, data[start:end]))
         elif self._kind is _Kind.FIELD:
             if len(self._value) + end - start > MAX_VALUE_BYTES:

@@ -209,7 +209,11 @@ SUBMISSION: Schema = {
         "application/json": {
             "schema": {
                 "type": "object",
-                "oneOf": [{"required": [name]} for name in ("photo_base64", *_ELSEWHERE)],
+                # Exactly one of them: null is as if it were not there.
+                "oneOf": [
+                    {"required": [name], "properties": {name: {"type": "string"}}}
+                    for name in ("photo_base64", *_ELSEWHERE)
+                ],
                 "properties": {
                     "photo_base64": {
                         "type": "string",
@@ -217,7 +221,10 @@ SUBMISSION: Schema = {
                         "minLength": 4,
                         "description": "the photo's bytes, bounded as the part `photo` is",
                     },
-                    **{name: {**one, "type": ["string", "null"]} for name, one in _ELSEWHERE.items()},
+                    **{
+                        name: {**one, "type": ["string", "null"]}
+                        for name, one in _ELSEWHERE.items()
+                    },
                     "webhook_url": {**_WEBHOOK_URL, "type": ["string", "null"]},
                     "recipe": {
                         "type": ["object", "null"],

@@ -93,6 +93,13 @@ PAGES: Mapping[str, Page] = {
         "Wait for the end: `Prefer: wait=60` on the job, its events, or a webhook.",
         "job 019a9d3c-5d64-7c1e-8a2b-6f0e3d2c1b0a is running; ask again when it has succeeded",
     ),
+    "upload_missing": Page(
+        "A job names an upload before its photo was put there.",
+        ("The PUT to `put_url` was not sent, failed, or is still under way.",),
+        "PUT the photo to `put_url` with the upload's `headers`, then send the request again.",
+        "nothing was put into the upload yet; PUT the photo to its put_url, with its headers, and "
+        "send this request again",
+    ),
     "job_deleted": Page(
         "The job was deleted; nothing of it is kept.",
         ("Somebody with a key of this tenant has deleted the job.",),

@@ -5,6 +5,8 @@ It is loaded by Schemathesis itself, as schemathesis.toml says.
 
 import base64
 import io
+import re
+import uuid
 
 import schemathesis
 from hypothesis import strategies
@@ -17,6 +19,8 @@ def _photo(format_: str) -> bytes:
     return buffer.getvalue()
 
 
+_KEY = "Idempotency-Key"
+_VALID_KEY = re.compile(r"[!#-~]{1,200}")
 _PHOTO = base64.b64encode(_photo("JPEG")).decode()
 
 for _media_type, _format in {"jpeg": "JPEG", "png": "PNG", "webp": "WEBP"}.items():
@@ -28,6 +32,19 @@ schemathesis.openapi.format(
         ["https://told.invalid/", "http://told.invalid:8080/a?b=c", "https://a.example.invalid/x"]
     ),
 )
+
+
+@schemathesis.hook
+def before_call(
+    _: schemathesis.HookContext, case: schemathesis.Case, __: dict[str, object]
+) -> None:
+    """Draw a new Idempotency-Key for each request, as clients do.
+
+    One that is used twice is answered with what has been deleted since.
+    """
+    key = (case.headers or {}).get(_KEY)
+    if key is not None and _VALID_KEY.fullmatch(str(key)):
+        case.headers[_KEY] = f"{key}-{uuid.uuid4()}"
 
 
 @schemathesis.hook

@@ -31,6 +31,8 @@ _FORM = "multipart/form-data"
 _JSON = "application/json"
 _SECRETS = (
     (re.compile(r"sf_live_[A-Za-z0-9_-]{43}"), "sf_live_" + "x" * 43),
+    (re.compile(r"(?<=X-Amz-)(Credential|Signature|Security-Token)=[^&\"]+"), r"\1=example"),
+    (re.compile(r"http://127\.0\.0\.1:[0-9]+/"), "https://storage.example.org/"),
     (re.compile(r"whsec_[A-Za-z0-9+/=]{20,}"), "whsec_" + base64.b64encode(b"x" * 32).decode()),
 )
 
@@ -113,6 +115,7 @@ def walk(stack: Running) -> dict[str, Any]:
         for job in _jobs(tour, stack)
     }
     _lists(tour)
+    _uploads(tour)
     _webhooks(tour)
     _keys(tour)
     return {**tour.told, "webhooks": events}
@@ -154,6 +157,15 @@ def _lists(tour: Tour) -> None:
     ):
         tour.stop(operation_id, "all")
     tour.stop("explanations_explain", "not_found", code="not_found")
+
+
+def _uploads(tour: Tour) -> None:
+    photo = _jpeg(PHOTO.read_bytes())
+    wish = {"content_type": "image/jpeg", "bytes": len(photo)}
+    upload = tour.stop("uploads_create", "jpeg", json_body=wish).json()
+    httpx.put(upload["put_url"], content=photo, headers=upload["headers"]).raise_for_status()
+    body = {"upload_id": upload["upload_id"], "recipe": {"background": "blur:0.5"}}
+    tour.stop("jobs_create", "upload", json_body=body)
 
 
 def _webhooks(tour: Tour) -> None:

@@ -2,7 +2,7 @@
 
 import uuid
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictInt
 
 from smart_filter_api.multipart import MAX_PHOTO_BYTES
 from smart_filter_api.schemas.moments import Moment
@@ -20,7 +20,9 @@ class UploadWish(BaseModel):
         description="`image/jpeg`, `image/png`, `image/webp`, `image/avif`, or `image/heic` where "
         "it is read: what the photo is",
     )
-    bytes: int = Field(ge=1, description=f"how long it is, exactly; at most {MAX_PHOTO_BYTES}")
+    bytes: StrictInt = Field(
+        ge=1, description=f"how long it is, exactly; at most {MAX_PHOTO_BYTES}"
+    )
 
 
 class UploadAnswer(BaseModel):

@@ -9,7 +9,8 @@ from smart_filter_tests.malformed.json_bodies import JSON_BODIES
 from smart_filter_tests.malformed.lists import LISTS
 from smart_filter_tests.malformed.recipes import RECIPES
 from smart_filter_tests.malformed.rows import Row
+from smart_filter_tests.malformed.uploads import UPLOADS
 
-ROWS: tuple[Row, ...] = (*FORMS, *RECIPES, *JSON_BODIES, *LISTS, *ACCOUNTS)
+ROWS: tuple[Row, ...] = (*FORMS, *RECIPES, *JSON_BODIES, *LISTS, *ACCOUNTS, *UPLOADS)
 # Operations that nobody has written rows for. It only shrinks.
 NOT_YET: frozenset[str] = frozenset()

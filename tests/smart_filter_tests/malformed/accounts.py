@@ -9,11 +9,12 @@ _WRONG = (422, "invalid_request")
 _NONE = (404, "not_found")
 
 
-def _wrong(operation: str, name: str, body: object, *pointers: str) -> Row:
+def wrong(operation: str, name: str, body: object, *pointers: str) -> Row:
+    """Return a row whose body has fields at fault."""
     return Row(name, operation, *_WRONG, pointers=pointers, headers=JSON, content=text(body))
 
 
-def _broken(operation: str) -> Sequence[Row]:
+def broken(operation: str) -> Sequence[Row]:
     """Return rows with bodies that are no document."""
 
     def row(name: str, content: bytes, tells: str = "", **headers: str) -> Row:
@@ -53,27 +54,25 @@ _SUBMIT = {"scopes": ["submit"]}
 _URL = {"url": "https://example.org/told"}
 
 ACCOUNTS = (
-    *(row for operation in (_KEYS, _TOKENS, _HOOKS, _CHANGE) for row in _broken(operation)),
-    _wrong(_KEYS, "no scopes", {}, "/scopes"),
-    _wrong(_KEYS, "scopes of nothing", {"scopes": []}, "/scopes"),
-    _wrong(_KEYS, "scopes of a text", {"scopes": "read"}, "/scopes"),
-    _wrong(_KEYS, "unknown scope", {"scopes": ["root"]}, "/scopes/0"),
-    _wrong(_KEYS, "four scopes", {"scopes": ["read"] * 4}, "/scopes"),
-    _wrong(_KEYS, "expiry of 0", {**_SUBMIT, "expires_in_seconds": 0}, "/expires_in_seconds"),
-    _wrong(_KEYS, "expiry of true", {**_SUBMIT, "expires_in_seconds": True}, "/expires_in_seconds"),
-    _wrong(
-        _KEYS, "expiry of a text", {**_SUBMIT, "expires_in_seconds": "1"}, "/expires_in_seconds"
-    ),
-    _wrong(
+    *(row for operation in (_KEYS, _TOKENS, _HOOKS, _CHANGE) for row in broken(operation)),
+    wrong(_KEYS, "no scopes", {}, "/scopes"),
+    wrong(_KEYS, "scopes of nothing", {"scopes": []}, "/scopes"),
+    wrong(_KEYS, "scopes of a text", {"scopes": "read"}, "/scopes"),
+    wrong(_KEYS, "unknown scope", {"scopes": ["root"]}, "/scopes/0"),
+    wrong(_KEYS, "four scopes", {"scopes": ["read"] * 4}, "/scopes"),
+    wrong(_KEYS, "expiry of 0", {**_SUBMIT, "expires_in_seconds": 0}, "/expires_in_seconds"),
+    wrong(_KEYS, "expiry of true", {**_SUBMIT, "expires_in_seconds": True}, "/expires_in_seconds"),
+    wrong(_KEYS, "expiry of a text", {**_SUBMIT, "expires_in_seconds": "1"}, "/expires_in_seconds"),
+    wrong(
         _KEYS, "expiry of ages", {**_SUBMIT, "expires_in_seconds": 10**12}, "/expires_in_seconds"
     ),
-    _wrong(_KEYS, "tenant of nothing", {**_SUBMIT, "tenant": ""}, "/tenant"),
-    _wrong(_KEYS, "tenant of a path", {**_SUBMIT, "tenant": "../local"}, "/tenant"),
-    _wrong(_KEYS, "tenant of 101", {**_SUBMIT, "tenant": "t" * 101}, "/tenant"),
-    _wrong(_KEYS, "tenant beyond ASCII", {**_SUBMIT, "tenant": "t\u0435nant"}, "/tenant"),
-    _wrong(_KEYS, "tenant with a newline", {**_SUBMIT, "tenant": "tests\n"}, "/tenant"),
-    _wrong(_KEYS, "tenant with a NUL", {**_SUBMIT, "tenant": "tests\0"}, "/tenant"),
-    _wrong(_KEYS, "unknown name", {**_SUBMIT, "admin": True}, "/admin"),
+    wrong(_KEYS, "tenant of nothing", {**_SUBMIT, "tenant": ""}, "/tenant"),
+    wrong(_KEYS, "tenant of a path", {**_SUBMIT, "tenant": "../local"}, "/tenant"),
+    wrong(_KEYS, "tenant of 101", {**_SUBMIT, "tenant": "t" * 101}, "/tenant"),
+    wrong(_KEYS, "tenant beyond ASCII", {**_SUBMIT, "tenant": "t\u0435nant"}, "/tenant"),
+    wrong(_KEYS, "tenant with a newline", {**_SUBMIT, "tenant": "tests\n"}, "/tenant"),
+    wrong(_KEYS, "tenant with a NUL", {**_SUBMIT, "tenant": "tests\0"}, "/tenant"),
+    wrong(_KEYS, "unknown name", {**_SUBMIT, "admin": True}, "/admin"),
     Row(
         "key of another tenant",
         _KEYS,
@@ -100,16 +99,16 @@ ACCOUNTS = (
     Row("id of a word", "DELETE /v1/keys/{key_id}", *_NONE, path="/v1/keys/mine"),
     Row("id with a NUL", "DELETE /v1/keys/{key_id}", *_NONE, path="/v1/keys/%00"),
     Row("by GET", "DELETE /v1/keys/{key_id}", 405, "method_not_allowed", method="GET"),
-    _wrong(_TOKENS, "other scopes", {"scopes": ["read"]}, "/scopes"),
-    _wrong(_TOKENS, "more scopes", {"scopes": ["submit", "admin"]}, "/scopes"),
-    _wrong(_TOKENS, "ttl of 0", {"ttl_seconds": 0}, "/ttl_seconds"),
-    _wrong(_TOKENS, "ttl of two days", {"ttl_seconds": 172_800}, "/ttl_seconds"),
-    _wrong(_TOKENS, "ttl of a fraction", {"ttl_seconds": 1.5}, "/ttl_seconds"),
-    _wrong(_TOKENS, "ttl beyond all numbers", {"ttl_seconds": 10**100}, "/ttl_seconds"),
-    _wrong(_TOKENS, "ttl of null", {"ttl_seconds": None}, "/ttl_seconds"),
-    _wrong(_TOKENS, "no jobs", {"max_jobs": 0}, "/max_jobs"),
-    _wrong(_TOKENS, "1001 jobs", {"max_jobs": 1001}, "/max_jobs"),
-    _wrong(
+    wrong(_TOKENS, "other scopes", {"scopes": ["read"]}, "/scopes"),
+    wrong(_TOKENS, "more scopes", {"scopes": ["submit", "admin"]}, "/scopes"),
+    wrong(_TOKENS, "ttl of 0", {"ttl_seconds": 0}, "/ttl_seconds"),
+    wrong(_TOKENS, "ttl of two days", {"ttl_seconds": 172_800}, "/ttl_seconds"),
+    wrong(_TOKENS, "ttl of a fraction", {"ttl_seconds": 1.5}, "/ttl_seconds"),
+    wrong(_TOKENS, "ttl beyond all numbers", {"ttl_seconds": 10**100}, "/ttl_seconds"),
+    wrong(_TOKENS, "ttl of null", {"ttl_seconds": None}, "/ttl_seconds"),
+    wrong(_TOKENS, "no jobs", {"max_jobs": 0}, "/max_jobs"),
+    wrong(_TOKENS, "1001 jobs", {"max_jobs": 1001}, "/max_jobs"),
+    wrong(
         _TOKENS,
         "several faults",
         {"max_jobs": 0, "ttl_seconds": "x", "a": 1},
@@ -117,27 +116,27 @@ ACCOUNTS = (
         "/ttl_seconds",
         "/a",
     ),
-    _wrong(_HOOKS, "no url", {}, "/url"),
-    _wrong(_HOOKS, "url of a number", {"url": 1}, "/url"),
-    _wrong(_HOOKS, "url of nothing", {"url": ""}, "/url"),
-    _wrong(_HOOKS, "url of no web", {"url": "javascript:alert(1)"}, "/url"),
-    _wrong(_HOOKS, "url with a password", {"url": "https://a:b@example.org/"}, "/url"),
-    _wrong(_HOOKS, "url of 2049", {"url": f"https://example.org/{'a' * 2040}"}, "/url"),
-    _wrong(_HOOKS, "url with a NUL", {"url": "https://example.org/\0"}, "/url"),
-    _wrong(
+    wrong(_HOOKS, "no url", {}, "/url"),
+    wrong(_HOOKS, "url of a number", {"url": 1}, "/url"),
+    wrong(_HOOKS, "url of nothing", {"url": ""}, "/url"),
+    wrong(_HOOKS, "url of no web", {"url": "javascript:alert(1)"}, "/url"),
+    wrong(_HOOKS, "url with a password", {"url": "https://a:b@example.org/"}, "/url"),
+    wrong(_HOOKS, "url of 2049", {"url": f"https://example.org/{'a' * 2040}"}, "/url"),
+    wrong(_HOOKS, "url with a NUL", {"url": "https://example.org/\0"}, "/url"),
+    wrong(
         _HOOKS,
         "url that looks like another",
         {"url": "https://ex\u0430mple.org\u2024evil/"},
         "/url",
     ),
-    _wrong(_HOOKS, "events of nothing", {**_URL, "events": []}, "/events"),
-    _wrong(_HOOKS, "unknown event", {**_URL, "events": ["job.queued"]}, "/events/0"),
-    _wrong(_HOOKS, "17 events", {**_URL, "events": ["job.failed"] * 17}, "/events"),
-    _wrong(_HOOKS, "own secret", {**_URL, "secret": "whsec_AAAA"}, "/secret"),
-    _wrong(_CHANGE, "enabled by a word", {"enabled": "yes"}, "/enabled"),
-    _wrong(_CHANGE, "enabled by 1", {"enabled": 1}, "/enabled"),
-    _wrong(_CHANGE, "url of no web", {"url": "ftp://example.org/"}, "/url"),
-    _wrong(_CHANGE, "own id", {"id": "x"}, "/id"),
+    wrong(_HOOKS, "events of nothing", {**_URL, "events": []}, "/events"),
+    wrong(_HOOKS, "unknown event", {**_URL, "events": ["job.queued"]}, "/events/0"),
+    wrong(_HOOKS, "17 events", {**_URL, "events": ["job.failed"] * 17}, "/events"),
+    wrong(_HOOKS, "own secret", {**_URL, "secret": "whsec_AAAA"}, "/secret"),
+    wrong(_CHANGE, "enabled by a word", {"enabled": "yes"}, "/enabled"),
+    wrong(_CHANGE, "enabled by 1", {"enabled": 1}, "/enabled"),
+    wrong(_CHANGE, "url of no web", {"url": "ftp://example.org/"}, "/url"),
+    wrong(_CHANGE, "own id", {"id": "x"}, "/id"),
     *(
         Row(
             f"id {value}",
