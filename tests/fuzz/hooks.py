@@ -7,6 +7,7 @@ import base64
 import io
 import re
 import uuid
+from typing import Any
 
 import schemathesis
 from hypothesis import strategies
@@ -36,7 +37,7 @@ schemathesis.openapi.format(
 
 @schemathesis.hook
 def before_call(
-    _: schemathesis.HookContext, case: schemathesis.Case, __: dict[str, object]
+    _: schemathesis.HookContext, case: schemathesis.Case, options: dict[str, Any]
 ) -> None:
     """Draw a new Idempotency-Key for each request, as clients do.
 
@@ -44,7 +45,8 @@ def before_call(
     """
     key = (case.headers or {}).get(_KEY)
     if key is not None and _VALID_KEY.fullmatch(str(key)):
-        case.headers[_KEY] = f"{key}-{uuid.uuid4()}"
+        # Not in the case itself, which is judged by what it was made for.
+        options["headers"] = {**(options.get("headers") or {}), _KEY: f"{key}-{uuid.uuid4()}"}
 
 
 @schemathesis.hook
