@@ -52,7 +52,6 @@ def a_job(faces: int, metadata: dict[str, str] | None = None) -> JobRow:
                 attempt=1,
                 models={LEADING_TASK[stage]: "model"},
                 seconds=0.1,
-                started_at=AT,
                 result={"facts": facts[stage], "arrays": {}, "files": {}}
                 if stage in facts
                 else None,
