@@ -7,7 +7,7 @@ import base64
 import io
 import re
 import uuid
-from typing import Any
+from collections.abc import Mapping
 
 import schemathesis
 from hypothesis import strategies
@@ -36,17 +36,14 @@ schemathesis.openapi.format(
 
 
 @schemathesis.hook
-def before_call(
-    _: schemathesis.HookContext, case: schemathesis.Case, options: dict[str, Any]
-) -> None:
+def map_headers(_: schemathesis.HookContext, headers: object) -> object:
     """Draw a new Idempotency-Key for each request, as clients do.
 
     One that is used twice is answered with what has been deleted since.
     """
-    key = (case.headers or {}).get(_KEY)
-    if key is not None and _VALID_KEY.fullmatch(str(key)):
-        # Not in the case itself, which is judged by what it was made for.
-        options["headers"] = {**(options.get("headers") or {}), _KEY: f"{key}-{uuid.uuid4()}"}
+    if isinstance(headers, Mapping) and _VALID_KEY.fullmatch(str(headers.get(_KEY, ""))):
+        return {**headers, _KEY: f"{headers[_KEY]}-{uuid.uuid4()}"}
+    return headers
 
 
 @schemathesis.hook

@@ -5,6 +5,7 @@ import uuid
 from pydantic import BaseModel, ConfigDict, Field, StrictInt
 
 from smart_filter_api.multipart import MAX_PHOTO_BYTES
+from smart_filter_api.photo_header import PhotoFormat
 from smart_filter_api.schemas.moments import Moment
 
 _LONGEST_TYPE = 100
@@ -17,6 +18,7 @@ class UploadWish(BaseModel):
 
     content_type: str = Field(
         max_length=_LONGEST_TYPE,
+        json_schema_extra={"enum": [str(one) for one in PhotoFormat]},
         description="`image/jpeg`, `image/png`, `image/webp`, `image/avif`, or `image/heic` where "
         "it is read: what the photo is",
     )
