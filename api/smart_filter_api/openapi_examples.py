@@ -11,6 +11,7 @@ from importlib import resources
 from typing import Any
 
 from smart_filter_api import pages
+from smart_filter_api.problem_pages import PAGES
 from smart_filter_api.problems import KINDS
 from smart_filter_shared.jobs.events import FINAL
 
@@ -26,6 +27,7 @@ PARAMETERS: Mapping[str, tuple[str, str]] = {
     ),
     "delivery_id": ("`id` of a delivery", "c2a8e1f4-7b63-4d19-8e5a-0f9b1c2d3e4f"),
     "key_id": ("`key_id` of a key", "8d7c6b5a-4f3e-4d2c-9b1a-0e9f8d7c6b5a"),
+    "tenant": ("the name of a tenant", "local"),
     "name": ("of an output that the job was asked for", "image"),
     "code": ("`code` of a problem", "not_found"),
 }
@@ -56,6 +58,7 @@ def add(document: dict[str, Any], operations: Mapping[str, dict[str, Any]]) -> N
             "value": pages.example(code).model_dump(mode="json", exclude_none=True),
         }
         for code, kind in KINDS.items()
+        if code in PAGES
     }
     for type_ in FINAL:
         told = exchanges.get("webhooks", {}).get(type_)

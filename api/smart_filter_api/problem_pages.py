@@ -62,6 +62,16 @@ PAGES: Mapping[str, Page] = {
         "Use a key that has the scope; `GET /v1/keys` lists what each key allows.",
         "the key lacks the scope admin",
     ),
+    "csrf": Page(
+        "A session's request may come from another site's page, so it was not done.",
+        (
+            "The header `X-CSRF-Token` is missing, or is not the session's token.",
+            "The request comes from a page of another origin.",
+        ),
+        "Send `csrf_token` of `GET /v1/session` as `X-CSRF-Token`; pages of other origins use a "
+        "key.",
+        "send the session's token in the header X-CSRF-Token",
+    ),
     "not_found": Page(
         "There is nothing at this address for this key.",
         (

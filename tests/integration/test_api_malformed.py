@@ -14,7 +14,7 @@ from smart_filter_api.problem_pages import PAGES
 from smart_filter_api.problems import TYPE_BASE
 from smart_filter_shared.pipeline import StageName
 from smart_filter_tests import documents
-from smart_filter_tests.bench import Bench
+from smart_filter_tests.bench import TENANT, Bench
 from smart_filter_tests.malformed import NOT_YET, ROWS
 from smart_filter_tests.malformed.rows import Row
 from smart_filter_tests.serving import Api, an_api
@@ -89,6 +89,7 @@ def place(_bench: Bench, _api_url: str) -> Iterator[Place]:
             "webhook_id": webhook["id"],
             "delivery_id": told["id"],
             "key_id": key["key_id"],
+            "tenant": TENANT,
             "name": "image",
             "code": "not_found",
         }

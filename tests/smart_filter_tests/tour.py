@@ -22,7 +22,7 @@ from PIL import Image
 from smart_filter_api import openapi_examples
 from smart_filter_shared import places
 from smart_filter_tests import documents
-from smart_filter_tests.running import ENGINE, PHOTO, Running, running
+from smart_filter_tests.running import ENGINE, KEY, PHOTO, Running, running
 
 FILE = Path(openapi_examples.__file__).parent / "examples.json"
 _MOST_ITEMS = 2
@@ -30,6 +30,8 @@ _MOST_LINES = 12
 _FORM = "multipart/form-data"
 _JSON = "application/json"
 _SECRETS = (
+    (re.compile(re.escape(KEY)), "sf_live_" + "x" * 43),
+    (re.compile(r'(?<="csrf_token": ")[^"]+'), "x" * 43),
     (re.compile(r"sf_live_[A-Za-z0-9_-]{43}"), "sf_live_" + "x" * 43),
     (re.compile(r"(?<=X-Amz-)(Credential|Signature|Security-Token)=[^&\"]+"), r"\1=example"),
     (re.compile(r"http://127\.0\.0\.1:[0-9]+/"), "https://storage.example.org/"),
@@ -118,6 +120,7 @@ def walk(stack: Running) -> dict[str, Any]:
     _uploads(tour)
     _webhooks(tour)
     _keys(tour)
+    _tenants(tour)
     return {**tour.told, "webhooks": events}
 
 
@@ -180,6 +183,15 @@ def _webhooks(tour: Tour) -> None:
     tour.stop("deliveries_replay_failed", "all_failed", webhook_id=webhook_id)
     tour.stop("webhooks_change", "pause", webhook_id=webhook_id, json_body={"enabled": False})
     tour.stop("webhooks_delete", "deleted", webhook_id=webhook_id)
+
+
+def _tenants(tour: Tour) -> None:
+    tour.stop("tenants_show", "own", tenant="local")
+    change = {"recipe": {"background": "keep", "format": "webp"}, "keep_result_seconds": 3600}
+    tour.stop("tenants_change", "defaults", tenant="local", json_body=change)
+    tour.stop("session_sign_in", "with_a_key", json_body={"key": KEY})
+    token = {"X-CSRF-Token": tour.stop("session_show", "own").json()["csrf_token"]}
+    tour.stop("session_sign_out", "ended", headers=token)
 
 
 def _keys(tour: Tour) -> None:

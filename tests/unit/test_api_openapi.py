@@ -109,7 +109,13 @@ def test_whatever_needs_a_key_says_so(document: dict[str, Any]) -> None:
         if "security" not in operation
     }
 
-    assert open_to_all == {"GET /livez", "GET /readyz", "GET /metrics", "POST /v1/session", "GET /problems/{code}"}
+    assert open_to_all == {
+        "GET /livez",
+        "GET /readyz",
+        "GET /metrics",
+        "POST /v1/session",
+        "GET /problems/{code}",
+    }
 
 
 def test_session_does_for_a_key(document: dict[str, Any]) -> None:

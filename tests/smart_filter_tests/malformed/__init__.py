@@ -9,8 +9,9 @@ from smart_filter_tests.malformed.json_bodies import JSON_BODIES
 from smart_filter_tests.malformed.lists import LISTS
 from smart_filter_tests.malformed.recipes import RECIPES
 from smart_filter_tests.malformed.rows import Row
+from smart_filter_tests.malformed.settings import SETTINGS
 from smart_filter_tests.malformed.uploads import UPLOADS
 
-ROWS: tuple[Row, ...] = (*FORMS, *RECIPES, *JSON_BODIES, *LISTS, *ACCOUNTS, *UPLOADS)
+ROWS: tuple[Row, ...] = (*FORMS, *RECIPES, *JSON_BODIES, *LISTS, *ACCOUNTS, *SETTINGS, *UPLOADS)
 # Operations that nobody has written rows for. It only shrinks.
 NOT_YET: frozenset[str] = frozenset()
