@@ -106,6 +106,7 @@ TAGS = {
     "filters": "The filters that a recipe may name.",
     "webhooks": "Who is told of jobs' ends, and what came of telling them.",
     "tenants": "Keys, short-lived keys for devices, and what was used.",
+    "session": "A browser's session in place of a key.",
     "health": "Whether the service lives and serves, and its metrics; without a key.",
     "problems": "What each kind of problem means; without a key.",
 }
