@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 _MOST = 10_000_000
 _MOST_MEGAPIXELS = 1e12
@@ -27,7 +27,7 @@ class TenantChange(BaseModel):
     megapixels_per_day: Megapixels | None = None
     keep_input_seconds: InputSeconds | None = None
     keep_result_seconds: ResultSeconds | None = None
-    keep_nothing: bool = False
+    keep_nothing: StrictBool = False
     recipe: Defaults | None = None
 
 

@@ -23,7 +23,9 @@ class UploadWish(BaseModel):
         "it is read: what the photo is",
     )
     bytes: StrictInt = Field(
-        ge=1, description=f"how long it is, exactly; at most {MAX_PHOTO_BYTES}"
+        ge=1,
+        json_schema_extra={"maximum": MAX_PHOTO_BYTES},
+        description=f"how long it is, exactly; at most {MAX_PHOTO_BYTES}",
     )
 
 

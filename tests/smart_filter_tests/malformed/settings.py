@@ -23,6 +23,7 @@ SETTINGS = (
     *broken(_TENANT),
     wrong(_TENANT, "unknown name", {"name": "x"}, "/name"),
     wrong(_TENANT, "nothing kept by a word", {"keep_nothing": "perhaps"}, "/keep_nothing"),
+    wrong(_TENANT, "nothing kept by 0", {"keep_nothing": 0}, "/keep_nothing"),
     wrong(_TENANT, "recipe of a list", {"recipe": []}, "/recipe"),
     Row("another one's", "GET /v1/tenants/{tenant}", *_NONE, path="/v1/tenants/local"),
     Row("with a NUL", "GET /v1/tenants/{tenant}", *_NONE, path="/v1/tenants/%00"),
