@@ -107,6 +107,7 @@ TAGS = {
     "webhooks": "Who is told of jobs' ends, and what came of telling them.",
     "tenants": "Keys, short-lived keys for devices, and what was used.",
     "session": "A browser's session in place of a key.",
+    "remove.bg": "The interface of remove.bg v1.0, with its own errors.",
     "health": "Whether the service lives and serves, and its metrics; without a key.",
     "problems": "What each kind of problem means; without a key.",
 }

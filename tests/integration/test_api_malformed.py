@@ -175,7 +175,7 @@ def test_every_operation_that_needs_a_key_refuses_what_is_none(place: Place, sho
         )
         for path, methods in place.document["paths"].items()
         for method, operation in methods.items()
-        if "security" in operation
+        if "security" in operation and operation["tags"] != ["remove.bg"]
     }
 
     told = {

@@ -66,7 +66,7 @@ async def create(
 def _refuse(wish: UploadWish) -> None:
     """Raise PhotoTooLarge, UnsupportedMedia for what no job could name."""
     if wish.bytes > MAX_PHOTO_BYTES:
-        raise too_large("bytes")
+        raise too_large(part="bytes")
     heic = photo_header.reads_heic()
     if wish.content_type not in {one for one in PhotoFormat if heic or one != PhotoFormat.HEIC}:
         told = photo_header.ACCEPTED_WITH_HEIC if heic else photo_header.ACCEPTED
