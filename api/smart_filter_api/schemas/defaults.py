@@ -10,10 +10,10 @@ _LONGEST_SECONDS = 10 * 365 * 24 * 3600
 # Less would leave nobody the time to fetch anything.
 _LEAST_RESULT_SECONDS = 60
 
-Count = Annotated[int, Field(ge=0, le=_MOST)]
-Megapixels = Annotated[float, Field(ge=0, le=_MOST_MEGAPIXELS)]
-InputSeconds = Annotated[int, Field(ge=0, le=_LONGEST_SECONDS)]
-ResultSeconds = Annotated[int, Field(ge=_LEAST_RESULT_SECONDS, le=_LONGEST_SECONDS)]
+Count = Annotated[int, Field(strict=True, ge=0, le=_MOST)]
+Megapixels = Annotated[float, Field(strict=True, ge=0, le=_MOST_MEGAPIXELS)]
+InputSeconds = Annotated[int, Field(strict=True, ge=0, le=_LONGEST_SECONDS)]
+ResultSeconds = Annotated[int, Field(strict=True, ge=_LEAST_RESULT_SECONDS, le=_LONGEST_SECONDS)]
 Defaults = dict[str, Any]  # a recipe as JSON bodies write it
 
 
