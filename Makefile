@@ -5,7 +5,7 @@
 #
 # PYTHON=/path/to/python3 chooses the interpreter of the environment.
 
-.PHONY: run test test-chaos test-models nightly bench golden gallery lint format setup setup-dev setup-models clean help
+.PHONY: run test test-chaos test-api-fuzz test-models nightly bench golden gallery openapi examples lint format setup setup-dev setup-models clean help
 
 # Passed on by the environment and unexpanded, so that a blank, a quote, # or $ arrives as it is.
 export RUN_PHOTO := $(value PHOTO)
@@ -18,6 +18,7 @@ TEST_SECONDS ?= 600
 # Each has servers of its own, and much of what a test takes is waiting for them.
 TEST_PROCESSES ?= 2
 CHAOS_SECONDS ?= 900
+FUZZ_BOUND_SECONDS ?= 480
 MODELS_SECONDS ?= 150
 NIGHTLY_SECONDS ?= 7200
 BENCH_SECONDS ?= 900
@@ -40,6 +41,11 @@ test: setup-dev
 test-chaos: setup-dev
 	@timeout --foreground --kill-after=30 $(CHAOS_SECONDS) .venv/bin/python -m pytest tests/chaos
 
+# Schemathesis over the running service, following links. FUZZ_SECONDS=… makes it longer or
+# shorter, FUZZ_SEED=… looks elsewhere.
+test-api-fuzz: setup-dev
+	@timeout --foreground --kill-after=30 $(FUZZ_BOUND_SECONDS) .venv/bin/python -m pytest tests/fuzz
+
 # Models that need TensorFlow or torch, in an environment of their own (3 GB) with builds for CPU.
 # One thread a call, as in a worker: torch's threads spin while they wait for each other.
 test-models: export OMP_NUM_THREADS := 1
@@ -51,9 +57,9 @@ test-models: setup-models
 
 # The same and all other tests, with many more photos, longer outages and more steps.
 nightly: setup-dev
-	@CHAOS_PHOTOS=100 CHAOS_OUTAGE_SECONDS=30 \
-	timeout --foreground --kill-after=30 $(NIGHTLY_SECONDS) \
-	.venv/bin/python -m pytest --hypothesis-profile=nightly tests tests/chaos
+	@CHAOS_PHOTOS=100 CHAOS_OUTAGE_SECONDS=30 FUZZ_SECONDS=900 FUZZ_CASES=5000 \
+	FUZZ_SEED=$$(date +%j) timeout --foreground --kill-after=30 $(NIGHTLY_SECONDS) \
+	.venv/bin/python -m pytest --hypothesis-profile=nightly tests tests/chaos tests/fuzz
 
 # Six minutes or so; figures of a machine that has other work are too bad.
 bench: setup-dev
@@ -66,6 +72,14 @@ golden: setup-dev
 # The pictures of docs/gallery, by the program itself.
 gallery: setup-dev
 	@.venv/bin/python docs/make_gallery.py
+
+# docs/openapi.json and docs/problems, from the code.
+openapi: setup-dev
+	@PYTHONPATH=tests .venv/bin/python -m smart_filter_tests.documents
+
+# The examples in it, from a tour of a real service; then as above.
+examples: setup-dev
+	@PYTHONPATH=tests .venv/bin/python -m smart_filter_tests.tour
 
 lint: setup-dev
 	@.venv/bin/ruff check

@@ -15,6 +15,7 @@ from smart_filter_api.routes import (
     backgrounds,
     deliveries,
     deriving,
+    explanations,
     filters,
     health,
     jobs,
@@ -49,6 +50,7 @@ def create(settings: Settings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        generate_unique_id_function=openapi.operation_id,
     )
     problems.install(app)
     app.state.latencies = Latencies()
@@ -56,7 +58,7 @@ def create(settings: Settings) -> FastAPI:
     cross_origin.install(app, settings.browser.cors_origins)
     for resource in (
         *(jobs, deriving, outputs, models, backgrounds, filters, webhooks, deliveries),
-        *(uploads, keys, session, tenants, usage, removebg, health, metrics),
+        *(uploads, keys, session, tenants, usage, removebg, health, metrics, explanations),
     ):
         app.include_router(resource.router)
     app.openapi = cache(partial(openapi.schema, app))  # type: ignore[method-assign]  # FastAPI's own way

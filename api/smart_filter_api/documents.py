@@ -1,6 +1,5 @@
 """Small JSON documents as bodies, bounded as they arrive."""
 
-import json
 from typing import IO, Any, Final, TypeVar
 
 import anyio.to_thread
@@ -8,7 +7,8 @@ from fastapi import Request
 from pydantic import BaseModel, ValidationError
 from python_multipart.multipart import parse_options_header
 
-from smart_filter_api.intake import in_time
+from smart_filter_api import json_text, problems
+from smart_filter_api.intake import in_time, refuse_coded
 from smart_filter_shared.errors import FieldError, InvalidRequest, MalformedRequest
 from smart_filter_shared.recipe.words import pointer
 
@@ -22,7 +22,8 @@ Document = TypeVar("Document", bound=BaseModel)
 async def read(request: Request) -> bytes:
     """Return the body of a request.
 
-    Raises MalformedRequest when it is too large, or called anything but JSON.
+    Raises MalformedRequest when it is too large, or called anything but JSON; UnsupportedMedia
+    when it is compressed.
     """
     _refuse_other_types(request)
     body = bytearray()
@@ -46,8 +47,11 @@ async def read_large(request: Request, file: IO[bytes], *, most: int) -> None:
 
 
 def _refuse_other_types(request: Request) -> None:
+    refuse_coded(request)
     if parse_options_header(request.headers.get("content-type"))[0] != b"application/json":
-        raise MalformedRequest("send a document with Content-Type: application/json")
+        raise MalformedRequest(
+            "send a document with Content-Type: application/json", pointer="/Content-Type"
+        )
 
 
 def parse(kind: type[Document], body: bytes) -> Document:
@@ -55,18 +59,16 @@ def parse(kind: type[Document], body: bytes) -> Document:
 
     Raises MalformedRequest when it is none, InvalidRequest, which names every field at fault.
     """
-    try:
-        values = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise MalformedRequest(f"the body is no JSON document: {error}") from error
-    if not isinstance(values, dict):
-        raise MalformedRequest("the body is no JSON object")
+    values = json_text.read_object(body)
     try:
         return kind.model_validate(values)
     except ValidationError as error:
         raise InvalidRequest(
             [
-                FieldError("".join(pointer(str(part)) for part in wrong["loc"]), wrong["msg"])
+                FieldError(
+                    "".join(pointer(str(part)) for part in wrong["loc"]),
+                    problems.plainly(wrong["msg"]),
+                )
                 for wrong in error.errors(include_url=False, include_input=False)
             ]
         ) from None  # the original would repeat what was sent

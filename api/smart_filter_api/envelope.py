@@ -1,10 +1,14 @@
-"""What is wrapped around every request: an id, safe headers, a log line, the last catch."""
+"""What is wrapped around every request: an id, safe headers, a log line, the last catch.
+
+HEAD is answered as GET would be, without the content.  Source: RFC 9110, 9.3.2.
+"""
 
 import time
 import uuid
 from collections.abc import Mapping, MutableMapping
 from typing import Any
 
+import anyio
 import structlog
 from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect, Request
@@ -55,9 +59,10 @@ class Envelope:
             await send(message)
             seconds = time.perf_counter() - started
 
+        app = _heads_of(self._app) if scope["method"] == "HEAD" else self._app
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
-                await self._app(scope, receive, send_wrapped)
+                await app(scope, receive, send_wrapped)
             except ClientDisconnect:
                 log.info("client_left", path=scope["path"])
                 return
@@ -77,6 +82,30 @@ class Envelope:
                     status=status,
                     ms=round(1000 * seconds, 1),
                 )
+
+
+def _heads_of(app: ASGIApp) -> ASGIApp:
+    """Return an application that answers what this one answers to GET, without the content."""
+
+    async def answered(scope: Scope, receive: Receive, send: Send) -> None:
+        got = {**scope, "method": "GET"}
+        # Whatever streams, or waits for what happens, is not needed beyond its head.
+        with anyio.CancelScope() as content:
+
+            async def send_head(message: Message) -> None:
+                if message["type"] == "http.response.body":
+                    await send({"type": "http.response.body"})
+                    # Not at the start: what has begun to be read is closed as it should be.
+                    content.cancel()
+                else:
+                    await send(message)
+
+            try:
+                await app(got, receive, send_head)
+            finally:
+                scope["route"] = got.get("route")
+
+    return answered
 
 
 def _route(scope: Scope) -> str:

@@ -20,6 +20,10 @@ from sqlalchemy import Connection, text
 
 from smart_filter_api import problems
 from smart_filter_api.deps import Services
+from smart_filter_api.schemas.parameters import (
+    IDEMPOTENCY_KEY_CHARACTERS,
+    IDEMPOTENCY_KEY_SCHEMA,
+)
 from smart_filter_shared.errors import (
     Conflict,
     Error,
@@ -38,7 +42,6 @@ from smart_filter_shared.sealing import Seal
 REPLAYED: Final = "Idempotency-Replayed"
 # No request takes so long once its body is here: whoever claimed the key has died.
 _ABANDONED_SECONDS: Final = 60
-_MOST_CHARACTERS: Final = 255
 # No JSON document begins so.
 _SEALED: Final = b"sealed:"
 
@@ -47,6 +50,7 @@ IdempotencyKey = Annotated[
     Header(
         alias="Idempotency-Key",
         description="whatever names this request among yours for a day, at most 255 characters",
+        json_schema_extra=IDEMPOTENCY_KEY_SCHEMA,
     ),
 ]
 
@@ -177,9 +181,11 @@ def parsed(key: str) -> str:
         found = re.sub(r'\\(["\\])', r"\1", quoted[1])
     else:
         found = key.strip() if _BARE.fullmatch(key.strip()) else ""
-    if not 0 < len(found) <= _MOST_CHARACTERS:
+    if not 0 < len(found) <= IDEMPOTENCY_KEY_CHARACTERS:
         raise MalformedRequest(
-            f"Idempotency-Key is not 1 to {_MOST_CHARACTERS} printable characters in quotes"
+            f"Idempotency-Key is not 1 to {IDEMPOTENCY_KEY_CHARACTERS} printable characters in "
+            "quotes",
+            pointer="/Idempotency-Key",
         )
     return found
 

@@ -24,7 +24,12 @@ from smart_filter_api.multipart import (
 )
 from smart_filter_api.photo_header import PhotoHeader
 from smart_filter_shared import web_address
-from smart_filter_shared.errors import FieldError, InvalidRecipe, MalformedRequest
+from smart_filter_shared.errors import (
+    FieldError,
+    InvalidRecipe,
+    MalformedRequest,
+    UnsupportedMedia,
+)
 
 # What one picture holds of memory; the rest of it goes to a temporary file.
 _MEMORY_BYTES = 1_000_000
@@ -104,6 +109,7 @@ async def received(request: Request) -> AsyncIterator[Upload]:
     Raises MalformedRequest, PhotoTooLarge, UnsupportedMedia; InvalidRecipe and its kinds for
     JSON; ClientDisconnect when the body ends early.
     """
+    refuse_coded(request)
     content_type = request.headers.get("content-type")
     if parse_options_header(content_type)[0] == b"application/json":
         async with _json(request) as upload:
@@ -121,7 +127,7 @@ async def received(request: Request) -> AsyncIterator[Upload]:
         own = (WEBHOOK_URL, *ELSEWHERE)
         texts = {name: _single(name, form.fields.get(name, [])) for name in own}
         told = _address(WEBHOOK_URL, texts[WEBHOOK_URL])
-        pictures = {name: await spools[name].judged(PICTURES[name]) for name in spools}
+        pictures = {name: await spools[name].judged(PICTURES[name], name) for name in spools}
         photo = pictures.get(PHOTO) or elsewhere(texts[PHOTO_URL], texts[UPLOAD_ID])
         fields = {name: texts for name, texts in form.fields.items() if name not in own}
         yield Upload(photo, pictures.get(BACKGROUND), fields, told)
@@ -138,21 +144,21 @@ async def _json(request: Request) -> AsyncIterator[Upload]:
             photo = (
                 elsewhere(sent.photo_url, sent.upload_id)
                 if sent.photo is None
-                else await spooled(sent.photo, open_files)
+                else await spooled(sent.photo, open_files, sent_as=json_body.PHOTO)
             )
             fields = sent.fields
             del sent  # its photo is on a disk by now
         yield Upload(photo, None, fields, told)
 
 
-async def spooled(photo: bytes, open_files: ExitStack) -> Spooled:
+async def spooled(photo: bytes, open_files: ExitStack, *, sent_as: str = PHOTO) -> Spooled:
     """Return a photo that is here as it may enter; its file is gone when open_files close.
 
-    Raises PhotoTooLarge, UnsupportedMedia.
+    sent_as: the field that errors point to.  Raises PhotoTooLarge, UnsupportedMedia.
     """
     arrived = spool(open_files)
     await arrived.take(photo)
-    return await arrived.judged(PICTURES[PHOTO])
+    return await arrived.judged(PICTURES[PHOTO], sent_as)
 
 
 def elsewhere(photo_url: str | None, upload_id: str | None) -> Addressed | Put:
@@ -216,6 +222,16 @@ def arriving(request: Request) -> AsyncIterator[bytes]:
     return in_time(request.stream(), seconds=_SILENT_SECONDS)
 
 
+def refuse_coded(request: Request) -> None:
+    """Raise UnsupportedMedia for a body that was compressed.  Source: RFC 9110, 8.4."""
+    coding = request.headers.get("content-encoding", "identity")
+    if coding.strip().lower() not in {"identity", ""}:
+        raise UnsupportedMedia(
+            "the body is compressed; send it as it is, without Content-Encoding",
+            pointer="/Content-Encoding",
+        )
+
+
 async def in_time(body: AsyncIterator[bytes], *, seconds: float) -> AsyncIterator[bytes]:
     """Yield a body's chunks; a caller who falls silent for so long holds no memory or file.
 
@@ -259,15 +275,17 @@ class Spool:
         else:  # it is on a disk by now, and that may block
             await anyio.to_thread.run_sync(self._file.write, piece)
 
-    async def judged(self, called: str) -> Spooled:
+    async def judged(self, called: str, sent_as: str = PHOTO) -> Spooled:
         """Return the picture when all of it is here.
 
-        called: what errors call it.  Raises UnsupportedMedia, PhotoTooLarge.
+        called: what errors call it.  sent_as: the field that they point to.
+        Raises UnsupportedMedia, PhotoTooLarge.
         """
-        header = await anyio.to_thread.run_sync(_header, self._file, called)
+        header = await anyio.to_thread.run_sync(_header, self._file, called, sent_as)
         self._file.seek(0)
         return Spooled(self._file, self._length, self._digest.hexdigest(), header)
 
 
-def _header(file: IO[bytes], called: str) -> PhotoHeader:
-    return photo_header.read(file, called=called, heic=photo_header.reads_heic())
+def _header(file: IO[bytes], called: str, sent_as: str) -> PhotoHeader:
+    heic = photo_header.reads_heic()
+    return photo_header.read(file, called=called, sent_as=sent_as, heic=heic)

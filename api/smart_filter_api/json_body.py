@@ -6,13 +6,13 @@ bounded as the rest of a form, in all and name by name.
 
 import base64
 import binascii
-import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
+from smart_filter_api import json_text
 from smart_filter_api.multipart import (
     MAX_BASE64_BYTES,
     MAX_NAME_BYTES,
@@ -35,8 +35,8 @@ from smart_filter_shared.recipe.words import pointer
 
 MAX_BODY_BYTES: Final = MAX_BASE64_BYTES + MAX_OTHER_BYTES
 _DEEPEST: Final = 8
-_PHOTO: Final = "photo_base64"
-_SOURCES: Final = (_PHOTO, PHOTO_URL, UPLOAD_ID)
+PHOTO: Final = "photo_base64"
+_SOURCES: Final = (PHOTO, PHOTO_URL, UPLOAD_ID)
 _NAMES: Final = (*_SOURCES, WEBHOOK_URL, "recipe")
 _FILTERS: Final = "filters"
 
@@ -66,7 +66,7 @@ def read(body: bytes) -> Sent:
     Raises MalformedRequest when it is no such document, PhotoTooLarge, InvalidRecipe for recipes
     of a wrong shape; each names the field.
     """
-    document, photo = apart(body, _PHOTO)
+    document, photo = apart(body, PHOTO)
     unknown = [name for name in document if name not in _NAMES][:MAX_PARTS]
     if unknown:
         raise InvalidRecipe(
@@ -80,10 +80,10 @@ def read(body: bytes) -> Sent:
     if wrong:
         raise InvalidRecipe([FieldError(pointer(name), "is not a text") for name in wrong])
     fields = as_form(document.get("recipe"))
-    if given != [_PHOTO]:
+    if given != [PHOTO]:
         return Sent(None, fields, **texts)
     if photo is None:
-        raise MalformedRequest(f"{_PHOTO} is not a text of base64")
+        raise MalformedRequest(f"{PHOTO} is not a text of base64", pointer=pointer(PHOTO))
     return Sent(decoded(photo), fields, **texts)
 
 
@@ -98,7 +98,7 @@ def apart(body: bytes, name: str) -> tuple[dict[str, Any], bytes | None]:
         raise PhotoTooLarge(
             f"the body is too large; around its photo it holds at most {MAX_OTHER_BYTES} bytes"
         )
-    document = _document(rest)
+    document = json_text.read_object(rest)
     return document, found[2] if found is not None and document.get(name) == "" else None
 
 
@@ -115,35 +115,7 @@ def named_in(recipe: Mapping[str, object]) -> list[str]:
     return [name for name, _ in _flat(recipe, "", 0)]
 
 
-def object_of(body: bytes) -> dict[str, Any]:
-    """Return the object that a body is.  Raises MalformedRequest."""
-    return _document(body)
-
-
-def _document(body: bytes) -> dict[str, Any]:
-    try:
-        document = json.loads(body, object_pairs_hook=_object, parse_constant=_refuse)
-        # JSON can name halves of characters, which nothing can store.
-        json.dumps(document, ensure_ascii=False).encode()
-    except (ValueError, RecursionError) as error:
-        raise MalformedRequest(f"the body is not JSON: {error}") from error
-    if not isinstance(document, dict):
-        raise MalformedRequest('the body is not a JSON object such as {"photo_base64": …}')
-    return document
-
-
-def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a name is given more than once in an object")
-    return found
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not a number of JSON")
-
-
-def decoded(text: bytes, name: str = _PHOTO) -> bytes:
+def decoded(text: bytes, name: str = PHOTO) -> bytes:
     """Return the bytes of a text of base64; a data URL's head is left out.
 
     Raises MalformedRequest, PhotoTooLarge.
@@ -151,15 +123,15 @@ def decoded(text: bytes, name: str = _PHOTO) -> bytes:
     if text.startswith(b"data:"):
         head = _DATA_URL.match(text)
         if head is None:
-            raise MalformedRequest(f"{name} is a data URL without base64")
+            raise MalformedRequest(f"{name} is a data URL without base64", pointer=pointer(name))
         text = text[head.end() :]
     try:
         # Some writers of JSON escape slashes.
         photo = base64.b64decode(text.replace(b"\\/", b"/"), validate=True)
     except (binascii.Error, ValueError) as error:
-        raise MalformedRequest(f"{name} is not base64: {error}") from error
+        raise MalformedRequest(f"{name} is not base64: {error}", pointer=pointer(name)) from error
     if len(photo) > MAX_PHOTO_BYTES:
-        raise too_large()
+        raise too_large(part=name)
     return photo
 
 
@@ -202,7 +174,8 @@ class _Fields:
             return
         if len(self._fields) >= MAX_PARTS or len(name.encode()) > MAX_NAME_BYTES:
             raise MalformedRequest(
-                f"a recipe has at most {MAX_PARTS} names of {MAX_NAME_BYTES} bytes"
+                f"a recipe has at most {MAX_PARTS} names of {MAX_NAME_BYTES} bytes",
+                pointer="/recipe",
             )
         self._fields[name] = self._texts(name, values)
 
@@ -217,7 +190,8 @@ class _Fields:
         ):
             raise MalformedRequest(
                 f"{name[:MAX_NAME_BYTES]} has more than {MAX_PARTS} values, or one of more than "
-                f"{MAX_VALUE_BYTES} bytes"
+                f"{MAX_VALUE_BYTES} bytes",
+                pointer=pointer(name[:MAX_NAME_BYTES]),
             )
         return [one for one in texts if one is not None]
 

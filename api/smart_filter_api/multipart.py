@@ -13,6 +13,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from smart_filter_shared.errors import MalformedRequest, PhotoTooLarge
 from smart_filter_shared.recipe.fields import BACKGROUND_FILE
+from smart_filter_shared.recipe.words import pointer
 
 MAX_PHOTO_BYTES = 40_000_000
 # Base64 writes three bytes as four letters.  Source: RFC 4648, 4.
@@ -86,16 +87,19 @@ class Form:
             return
         given = [name for name in ELSEWHERE if name in self.fields]
         if PHOTO not in self._parts.pictures and not given:
-            raise MalformedRequest(f"there is no photo: send it as the part named {PHOTO!r}")
+            raise MalformedRequest(
+                f"there is no photo: send it as the part named {PHOTO!r}", pointer=pointer(PHOTO)
+            )
         if len(given) + (PHOTO in self._parts.pictures) > 1:
             raise MalformedRequest(f"send exactly one of {PHOTO}, {', '.join(ELSEWHERE)}")
 
 
-def too_large(called: str = PICTURES[PHOTO]) -> PhotoTooLarge:
-    """Return the error for a picture that is over the limit."""
+def too_large(called: str = PICTURES[PHOTO], *, part: str = PHOTO) -> PhotoTooLarge:
+    """Return the error for a picture over the limit; part: the field that it was sent as."""
     return PhotoTooLarge(
         f"the {called} is too large; at most {MAX_PHOTO_BYTES // 1_000_000} MB "
-        f"({MAX_PHOTO_BYTES} bytes) are accepted"
+        f"({MAX_PHOTO_BYTES} bytes) are accepted",
+        pointer=pointer(part),
     )
 
 
@@ -167,7 +171,10 @@ class _Parts:
         if self._name in self._called:
             if self._name in self.pictures:
                 what = self._called[self._name]
-                raise MalformedRequest(f"there is more than one {what}: send one a request")
+                raise MalformedRequest(
+                    f"there is more than one {what}: send one a request",
+                    pointer=pointer(self._name),
+                )
             self.pictures[self._name] = 0
             self._pieces.append((self._name, b""))
             self._kind = _Kind.PICTURE
@@ -179,18 +186,20 @@ class _Parts:
             self.pictures[self._name] += end - start
             most = MAX_BASE64_BYTES if self._name in self._in_base64 else MAX_PHOTO_BYTES
             if self.pictures[self._name] > most:
-                raise too_large(self._called[self._name])
+                raise too_large(self._called[self._name], part=self._name)
             self._pieces.append((self._name, data[start:end]))
         elif self._kind is _Kind.FIELD:
             if len(self._value) + end - start > MAX_VALUE_BYTES:
                 raise MalformedRequest(
-                    f"the value of {self._name!r} is longer than {MAX_VALUE_BYTES} bytes"
+                    f"the value of {self._name!r} is longer than {MAX_VALUE_BYTES} bytes",
+                    pointer=pointer(self._name),
                 )
             self._value += data[start:end]
 
     def part_end(self) -> None:
         if self._kind is not _Kind.PICTURE:
-            value = _text(bytes(self._value), f"the value of {self._name!r}")
+            what = f"the value of {self._name!r}"
+            value = _text(bytes(self._value), what, pointer(self._name))
             self._fields.setdefault(self._name, []).append(value)
 
     def end(self) -> None:
@@ -226,8 +235,8 @@ def _parser(content_type: str | None, parts: _Parts) -> MultipartParser:
     return parser
 
 
-def _text(content: bytes, what: str) -> str:
+def _text(content: bytes, what: str, where: str = "") -> str:
     try:
         return content.decode()
     except UnicodeDecodeError as error:
-        raise MalformedRequest(f"{what} is not UTF-8") from error
+        raise MalformedRequest(f"{what} is not UTF-8", pointer=where) from error

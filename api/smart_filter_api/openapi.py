@@ -4,8 +4,10 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 from pydantic.json_schema import models_json_schema
 
+from smart_filter_api import openapi_answers, openapi_examples, openapi_links
 from smart_filter_api.multipart import MAX_PHOTO_BYTES, PICTURES
 from smart_filter_api.photo_header import MAX_PIXELS, PhotoFormat
 from smart_filter_api.problems import Problem
@@ -22,6 +24,7 @@ from smart_filter_shared.recipe.fields import (
     MAX_SEED,
 )
 from smart_filter_shared.recipe.files import LEAST_MAX_BYTES
+from smart_filter_shared.web_address import MAX_CHARACTERS
 
 Schema = dict[str, Any]  # a JSON schema: JSON of any shape
 
@@ -75,6 +78,8 @@ _LOOK: Schema = {
 _WEBHOOK_URL: Schema = {
     "type": "string",
     "format": "uri",
+    "minLength": 1,
+    "maxLength": MAX_CHARACTERS,
     "description": "told of the job's end, signed with the secret of the webhook `default`",
 }
 
@@ -92,6 +97,25 @@ _ELSEWHERE: Schema = {
         "description": "instead of the photo: what `POST /v1/uploads` has answered, when the "
         "photo was put there",
     },
+}
+
+_DESCRIPTION = (
+    "Submit a photo, wait for its job in whatever way suits (poll, `Prefer: wait`, events, a "
+    "webhook) and fetch its outputs. Every POST takes an `Idempotency-Key`. Every error is a "
+    "problem document (RFC 9457) whose header `Link` leads to a page about it. Every GET has a "
+    "HEAD. An address that lacks a method answers 405."
+)
+TAGS = {
+    "jobs": "Photos on their way: submit, look at, wait for, cancel, delete, fetch outputs.",
+    "models": "The models that a recipe may name.",
+    "backgrounds": "The backgrounds that a recipe may name.",
+    "filters": "The filters that a recipe may name.",
+    "webhooks": "Who is told of jobs' ends, and what came of telling them.",
+    "tenants": "Keys, short-lived keys for devices, and what was used.",
+    "session": "A browser's session in place of a key.",
+    "remove.bg": "The interface of remove.bg v1.0, with its own errors.",
+    "health": "Whether the service lives and serves, and its metrics; without a key.",
+    "problems": "What each kind of problem means; without a key.",
 }
 
 # The body of POST /v1/jobs, which its route reads as it arrives, past FastAPI.
@@ -199,17 +223,25 @@ SUBMISSION: Schema = {
         "application/json": {
             "schema": {
                 "type": "object",
-                "oneOf": [{"required": [name]} for name in ("photo_base64", *_ELSEWHERE)],
+                # Exactly one of them: null is as if it were not there.
+                "oneOf": [
+                    {"required": [name], "properties": {name: {"type": "string"}}}
+                    for name in ("photo_base64", *_ELSEWHERE)
+                ],
                 "properties": {
                     "photo_base64": {
                         "type": "string",
                         "contentEncoding": "base64",
+                        "minLength": 4,
                         "description": "the photo's bytes, bounded as the part `photo` is",
                     },
-                    **_ELSEWHERE,
-                    "webhook_url": _WEBHOOK_URL,
+                    **{
+                        name: {**one, "type": ["string", "null"]}
+                        for name, one in _ELSEWHERE.items()
+                    },
+                    "webhook_url": {**_WEBHOOK_URL, "type": ["string", "null"]},
                     "recipe": {
-                        "type": "object",
+                        "type": ["object", "null"],
                         "description": "the fields of the form, those with dots nested: "
                         '`{"segmentation": {"model": "people"}}`',
                     },
@@ -227,6 +259,10 @@ def schema(app: FastAPI) -> Schema:
         title=app.title,
         version=app.version,
         summary=app.summary,
+        description=_DESCRIPTION,
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        servers=[{"url": "/", "description": "the service that gave this document"}],
+        tags=[{"name": name, "description": about} for name, about in TAGS.items()],
         routes=app.routes,
     )
     document["webhooks"] = {type_: {"post": _told(type_)} for type_ in sorted(FINAL)}
@@ -248,7 +284,43 @@ def schema(app: FastAPI) -> Schema:
         ref_template="#/components/schemas/{model}",
     )
     schemas.update(problem["$defs"])
+    operations = {
+        operation["operationId"]: operation
+        for path in document["paths"].values()
+        for operation in path.values()
+    }
+    for operation in operations.values():
+        _lift_definitions(operation, schemas)
+        for parameter in operation.get("parameters", []):
+            parameter["schema"] = _without_null(parameter["schema"])
+    openapi_answers.add(document, operations.values())
+    openapi_links.add(operations)
+    openapi_examples.add(document, operations)
     return document
+
+
+def operation_id(route: APIRoute) -> str:
+    """Return what programs made from the document call an operation: `jobs_create`.
+
+    The module and the name of its function, which says the same only once.
+    """
+    module = route.endpoint.__module__.rpartition(".")[2]
+    return f"{module}_{route.name.removesuffix(f'_{module}')}"
+
+
+def _without_null(schema: Schema) -> Schema:
+    """Return the schema of a parameter that may be left out, as no query or header is null."""
+    choices = [one for one in schema.get("anyOf", []) if one != {"type": "null"}]
+    if len(choices) != 1:
+        return schema
+    return {**choices[0], **{name: said for name, said in schema.items() if name != "anyOf"}}
+
+
+def _lift_definitions(operation: Schema, schemas: Schema) -> None:
+    """Put what a body's own schema defines where its references look for it."""
+    for content in operation.get("requestBody", {}).get("content", {}).values():
+        for name, definition in content["schema"].pop("$defs", {}).items():
+            schemas.setdefault(name, definition)
 
 
 def _told(type_: str) -> Schema:

@@ -57,34 +57,43 @@ class PhotoHeader:
     height: int
 
 
-def read(file: IO[bytes], *, called: str = "photo", heic: bool = False) -> PhotoHeader:
+def read(
+    file: IO[bytes], *, called: str = "photo", sent_as: str = "photo", heic: bool = False
+) -> PhotoHeader:
     """Read the header of a photo; the file is left at any position.
 
-    called: what errors call it.  heic: whether HEIC may enter.  Raises
-    UnsupportedMedia for what is no accepted picture (SizeUnreadable: or has no pixels),
+    called: what errors call it.  sent_as: the field that they point to.  heic: whether HEIC may
+    enter.  Raises UnsupportedMedia for what is no accepted picture (SizeUnreadable: or has no
+    pixels),
     PhotoTooLarge for more than MAX_PIXELS.
     """
     accepted = ACCEPTED_WITH_HEIC if heic else ACCEPTED
+    pointer = f"/{sent_as}"
     file.seek(0)
     start = file.read(isobmff.SIGNATURE_BYTES)
     if not start:
-        raise UnsupportedMedia(f"the {called} is empty; {accepted}")
+        raise UnsupportedMedia(f"the {called} is empty; {accepted}", pointer=pointer)
     format_ = _format_of(start)
     if format_ is None:
-        raise UnsupportedMedia(f"the {called} is {_guess(start)}; {accepted}")
+        raise UnsupportedMedia(f"the {called} is {_guess(start)}; {accepted}", pointer=pointer)
     if format_ == PhotoFormat.HEIC and not heic:
-        raise UnsupportedMedia(f"the {called} is {NO_HEIC}; {accepted}")
+        raise UnsupportedMedia(f"the {called} is {NO_HEIC}; {accepted}", pointer=pointer)
     try:
         width, height = _SIZES[format_](file)
     except (_Broken, struct.error):
         name = format_.name
-        raise SizeUnreadable(f"the {called}'s {name} header is broken; {accepted}") from None
+        raise SizeUnreadable(
+            f"the {called}'s {name} header is broken; {accepted}", pointer=pointer
+        ) from None
     if width == 0 or height == 0:
-        raise SizeUnreadable(f"the {called} is {width} × {height} pixels; {accepted}")
+        raise SizeUnreadable(
+            f"the {called} is {width} × {height} pixels; {accepted}", pointer=pointer
+        )
     if width * height > MAX_PIXELS:
         raise PhotoTooLarge(
             f"the {called} is {width} × {height} pixels; "
-            f"at most {MAX_PIXELS // 1_000_000} megapixels are accepted"
+            f"at most {MAX_PIXELS // 1_000_000} megapixels are accepted",
+            pointer=pointer,
         )
     return PhotoHeader(format_, width, height)
 

@@ -95,7 +95,8 @@ async def _put(services: Services, tenant: Tenant, source: Put) -> Photo:
     if header.format != upload.media_type:
         raise UnsupportedMedia(
             f"the upload is {header.format}, {upload.media_type} was announced; make an upload "
-            f"with the content_type {header.format}"
+            f"with the content_type {header.format}",
+            pointer=_UPLOAD,
         )
     return Photo(None, None, Named(upload_id, put.etag), header)
 
@@ -119,7 +120,7 @@ async def _refuse(services: Services, upload: Upload, length: int) -> None:
 
 def _header(storage: ObjectStore, upload: Upload) -> PhotoHeader:
     with io.BufferedReader(_Pieces(storage, upload), _FIRST_BYTES) as file:
-        return photo_header.read(file, heic=photo_header.reads_heic())
+        return photo_header.read(file, sent_as=_UPLOAD[1:], heic=photo_header.reads_heic())
 
 
 class _Pieces(io.RawIOBase):
@@ -161,7 +162,9 @@ class _Pieces(io.RawIOBase):
             if self._at >= self._upload.length:
                 return b""
             if self._fetched >= _MOST_PIECES:
-                raise UnsupportedMedia("the upload's header is broken: it leads to and fro")
+                raise UnsupportedMedia(
+                    "the upload's header is broken: it leads to and fro", pointer=_UPLOAD
+                )
             length = min(_MOST_BYTES, _FIRST_BYTES << self._fetched)
             self._piece = self._storage.part(self._upload.key, start=self._at, length=length)
             self._piece_at = self._at

@@ -1,7 +1,8 @@
 """Every error as a problem document (RFC 9457), and the one table of HTTP statuses.
 
-A document carries `code` (stable, for programs) and `detail` (for people); `instance` names
-the request, so that an operator finds it in the log.
+A document carries `code` (stable, for programs), `detail` and `remedy` (for people); `instance`
+names the request, so that an operator finds it in the log.  `type` is the same in every
+installation, and the header `Link` leads to its page in this one.
 """
 
 import math
@@ -17,11 +18,12 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
+from smart_filter_api.problem_pages import PAGES
 from smart_filter_shared.errors import (
     Error,
     FieldError,
-    InvalidRecipe,
     Limited,
+    Misstated,
     TryAgain,
     Unauthorized,
 )
@@ -29,6 +31,8 @@ from smart_filter_shared.telemetry import logs
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_BASE = "https://smart-filter.dev/problems/"
+# Where the service shows what each means; the path of every type.
+PAGES_PATH = "/problems"
 RETRY_AFTER_SECONDS = 2
 
 _INTERNAL = "internal"
@@ -71,8 +75,8 @@ KINDS: Mapping[str, Kind] = {
     _INTERNAL: Kind(HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong here"),
     "unavailable": Kind(HTTPStatus.SERVICE_UNAVAILABLE, "The service is not available now"),
 }
-# Those that any endpoint of this version has.
-_METHODS = ("DELETE", "GET", "PATCH", "POST")
+# Those that any endpoint of this version has; whatever can be got has a head (envelope.py).
+_METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 _CODE_OF_STATUS = {
     HTTPStatus.NOT_FOUND: "not_found",
     HTTPStatus.METHOD_NOT_ALLOWED: "method_not_allowed",
@@ -95,6 +99,7 @@ class Problem(BaseModel):
     detail: str
     instance: str = Field(description="names this request, as X-Request-Id does")
     code: str
+    remedy: str = Field(description="what to do; the same for every problem of this type")
     errors: list[ProblemError] | None = Field(default=None, description="every field at fault")
 
 
@@ -114,21 +119,32 @@ def answer(
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """Return a problem document of a code in KINDS."""
+    return Response(
+        document(code, detail, request.state.request_id, errors).model_dump_json(exclude_none=True),
+        status_code=KINDS[code].status,
+        media_type=MEDIA_TYPE,
+        headers={"Link": help_link(code), **(headers or {})},
+    )
+
+
+def help_link(code: str) -> str:
+    """Return the header that leads to the page of a code.  Source: RFC 8288; `help` of HTML."""
+    return f'<{PAGES_PATH}/{code}>; rel="help"'
+
+
+def document(code: str, detail: str, request_id: str, errors: Iterable[FieldError] = ()) -> Problem:
+    """Return the document of a problem of a code in KINDS."""
     kind = KINDS[code]
-    document = Problem(
+    page = PAGES.get(code)
+    return Problem(
         type=TYPE_BASE + code,
         title=kind.title,
         status=kind.status,
         detail=detail,
-        instance=f"urn:uuid:{request.state.request_id}",
+        instance=f"urn:uuid:{request_id}",
         code=code,
+        remedy="" if page is None else page.remedy,
         errors=[ProblemError(detail=one.detail, pointer=one.pointer) for one in errors] or None,
-    )
-    return Response(
-        document.model_dump_json(exclude_none=True),
-        status_code=kind.status,
-        media_type=MEDIA_TYPE,
-        headers=headers,
     )
 
 
@@ -139,15 +155,27 @@ def internal(request: Request) -> Response:
 
 def documented(*codes: str) -> dict[int | str, dict[str, Any]]:  # FastAPI's type
     """Return OpenAPI's description of the answers with these codes."""
-    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     told: dict[int | str, list[str]] = {}
     # Whoever needs a key has a limit, and may use a session in its place.
     for code in (*codes, "csrf", "rate_limited") if "unauthorized" in codes else codes:
-        told.setdefault(int(KINDS[code].status), []).append(f"`{code}`: {KINDS[code].title}")
+        told.setdefault(int(KINDS[code].status), []).append(code)
     return {
-        status: {"description": "; ".join(titles), "content": content}
-        for status, titles in told.items()
+        status: {
+            "description": "; ".join(f"`{code}`: {KINDS[code].title}" for code in those),
+            "content": {
+                MEDIA_TYPE: {
+                    "schema": {"$ref": "#/components/schemas/Problem"},
+                    "examples": {code: {"$ref": f"#/components/examples/{code}"} for code in those},
+                }
+            },
+        }
+        for status, those in told.items()
     }
+
+
+def plainly(message: str) -> str:
+    """Return what a validator said, without pydantic's own word before what ours say."""
+    return message.removeprefix("Value error, ")
 
 
 async def _ours(request: Request, error: Exception) -> Response:
@@ -160,7 +188,7 @@ def of(request: Request, error: Error) -> Response:
     """Return the document for an error; raises the error when no client is meant to see it."""
     if error.code not in KINDS or error.code == _INTERNAL:
         raise error  # a defect
-    errors = error.errors if isinstance(error, InvalidRecipe) else []
+    errors = error.errors if isinstance(error, Misstated) else []
     if isinstance(error, Limited):
         headers = {"Retry-After": str(max(1, math.ceil(error.retry_after_seconds)))}
         return answer(request, error.code, str(error), headers=headers)
@@ -191,7 +219,8 @@ def _allowed(request: Request) -> str:
         method
         for method in _METHODS
         if any(
-            route.matches({**request.scope, "method": method})[0] == Match.FULL
+            route.matches({**request.scope, "method": "GET" if method == "HEAD" else method})[0]
+            == Match.FULL
             for route in request.app.routes
         )
     )
@@ -202,7 +231,7 @@ async def _invalid_parameters(request: Request, error: Exception) -> Response:
         raise error
     # The first part of a location is `query`, which a pointer does not need.
     errors = [
-        FieldError("/" + "/".join(map(str, wrong["loc"][1:])), str(wrong["msg"]))
+        FieldError("/" + "/".join(map(str, wrong["loc"][1:])), plainly(str(wrong["msg"])))
         for wrong in error.errors()
     ]
     detail = "; ".join(f"{wrong.pointer}: {wrong.detail}" for wrong in errors)

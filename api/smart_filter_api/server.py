@@ -3,6 +3,8 @@
 import uvicorn
 from fastapi import FastAPI
 
+from smart_filter_api.heads import StrictHeads
+
 # Of one request's line and headers: more is refused before anybody has shown a key.
 _HEAD_BYTES = 64 * 1024
 # Whoever follows a job then is cut off, and comes again; other requests are faster.
@@ -16,7 +18,7 @@ def config(app: FastAPI, *, host: str = "127.0.0.1", port: int = 0) -> uvicorn.C
         host=host,
         port=port,
         # The faster parser takes a head of any size.
-        http="h11",
+        http=StrictHeads,
         h11_max_incomplete_event_size=_HEAD_BYTES,
         access_log=False,
         log_level="warning",

@@ -44,7 +44,8 @@ class TryAgain(Error):
 class FieldError:
     """One field that is wrong.
 
-    pointer: JSON Pointer (RFC 6901) into the recipe, such as `/background`.
+    pointer: JSON Pointer (RFC 6901) into the recipe, such as `/background`, or the body; a
+        parameter or header by its name, such as `/limit`; empty for the body as a whole.
     detail: what is wrong and what would be right, for a person.
     """
 
@@ -52,16 +53,29 @@ class FieldError:
     detail: str
 
 
-class MalformedRequest(Rejected):
+class Misstated(Rejected):
+    """Something that was sent is wrong; `errors` names every place of it."""
+
+    errors: list[FieldError]
+
+    def __init__(self, message: str, *, pointer: str = "") -> None:
+        super().__init__(message)
+        self.errors = [FieldError(pointer, message)]
+
+
+class MalformedRequest(Misstated):
     """The request cannot be read: broken multipart or JSON, or no photo."""
 
     code = "malformed_request"
 
 
-class Unauthorized(Rejected):
+class Unauthorized(Misstated):
     """No key, or one that is not valid."""
 
     code = "unauthorized"
+
+    def __init__(self, message: str, *, pointer: str = "/Authorization") -> None:
+        super().__init__(message, pointer=pointer)
 
 
 class OutOfScope(Rejected):
@@ -94,13 +108,13 @@ class OutputExpired(Rejected):
     code = "output_expired"
 
 
-class PhotoTooLarge(Rejected):
+class PhotoTooLarge(Misstated):
     """More bytes than accepted, or more pixels by its header."""
 
     code = "photo_too_large"
 
 
-class UnsupportedMedia(Rejected):
+class UnsupportedMedia(Misstated):
     """Not a picture of an accepted format."""
 
     code = "unsupported_media"
@@ -110,7 +124,7 @@ class SizeUnreadable(UnsupportedMedia):
     """A picture of an accepted format whose header does not say how large it is."""
 
 
-class InvalidRecipe(Rejected):
+class InvalidRecipe(Misstated):
     """One or more fields of the recipe are wrong; `errors` names every one."""
 
     code = "invalid_recipe"
@@ -125,10 +139,13 @@ class InvalidRecipe(Rejected):
         self.errors = errors
 
 
-class IdempotencyMismatch(Rejected):
+class IdempotencyMismatch(Misstated):
     """The key was used for another request."""
 
     code = "idempotency_mismatch"
+
+    def __init__(self, message: str, *, pointer: str = "/Idempotency-Key") -> None:
+        super().__init__(message, pointer=pointer)
 
 
 class IdempotencyInProgress(Conflict):

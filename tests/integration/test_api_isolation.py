@@ -53,7 +53,7 @@ MADE: Mapping[str, Callable[[Api, Mapping[str, str]], str]] = {
     "tenant": a_tenant,
 }
 # Named by paths, but nobody's own.
-COMMON: Mapping[str, str] = {"name": "image"}
+COMMON: Mapping[str, str] = {"name": "image", "code": "not_found"}
 # Bodies without which a request would be refused before anything is looked for.
 CHANGE: Mapping[str, object] = {"PATCH": {"enabled": False}}
 

@@ -332,7 +332,7 @@ def test_wrong_method_is_told_every_right_one(api: Api) -> None:
     answer = api.client.put("/v1/jobs")
 
     assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
-    assert answer.headers["allow"] == "GET, POST"
+    assert answer.headers["allow"] == "GET, HEAD, POST"
 
 
 @pytest.mark.parametrize(

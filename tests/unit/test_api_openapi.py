@@ -6,24 +6,29 @@ from typing import Any
 
 import pytest
 
-from smart_filter_api import app
-from smart_filter_deploy.embedded.addresses import Addresses
-from smart_filter_tests.bench import settings_of
+from smart_filter_api.problems import KINDS
+from smart_filter_tests import documents
 
 # Its errors are what its clients expect.
 REMOVEBG = "/v1.0/"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def document() -> dict[str, Any]:
-    addresses = Addresses(
-        database_url="postgresql+psycopg://nobody@localhost/none",
-        broker_url="redis://localhost/0",
-        storage_url="http://localhost",
-        storage_access_key="none",
-        storage_secret_key="none",
-    )
-    return app.create(settings_of(addresses)).openapi()
+    return documents.openapi()
+
+
+def operations(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return every operation by its operationId."""
+    return {
+        operation["operationId"]: operation
+        for path in document["paths"].values()
+        for operation in path.values()
+    }
+
+
+def test_schema_in_the_repository_is_what_the_service_says(document: dict[str, Any]) -> None:
+    assert documents.OPENAPI.read_text() == documents.written(document), "make openapi"
 
 
 def test_every_endpoint_is_described(document: dict[str, Any]) -> None:
@@ -75,6 +80,7 @@ def test_every_endpoint_is_described(document: dict[str, Any]) -> None:
         "GET /livez",
         "GET /readyz",
         "GET /metrics",
+        "GET /problems/{code}",
     }
 
 
@@ -106,7 +112,13 @@ def test_whatever_needs_a_key_says_so(document: dict[str, Any]) -> None:
         if "security" not in operation
     }
 
-    assert open_to_all == {"GET /livez", "GET /readyz", "GET /metrics", "POST /v1/session"}
+    assert open_to_all == {
+        "GET /livez",
+        "GET /readyz",
+        "GET /metrics",
+        "POST /v1/session",
+        "GET /problems/{code}",
+    }
 
 
 def test_session_does_for_a_key(document: dict[str, Any]) -> None:
@@ -128,3 +140,62 @@ def test_webhooks_are_described(document: dict[str, Any]) -> None:
     body = document["webhooks"]["job.failed"]["post"]["requestBody"]["content"]
     assert body["application/json"]["schema"]["$ref"].endswith("/EventAnswer")
     assert "EventAnswer" in document["components"]["schemas"]
+
+
+def test_every_operation_has_a_name_of_its_own(document: dict[str, Any]) -> None:
+    count = sum(len(path) for path in document["paths"].values())
+
+    assert len(operations(document)) == count
+    assert all(re.fullmatch("[a-z]+(_[a-z]+)+", name) for name in operations(document))
+
+
+def test_every_operation_is_described_under_a_tag(document: dict[str, Any]) -> None:
+    tags = {tag["name"] for tag in document["tags"]}
+
+    assert [name for name, one in operations(document).items() if len(one["tags"]) != 1] == []
+    assert {tag for one in operations(document).values() for tag in one["tags"]} == tags
+    undescribed = [name for name, one in operations(document).items() if not one.get("description")]
+    assert undescribed == []
+
+
+def test_every_id_in_a_path_is_described(document: dict[str, Any]) -> None:
+    undescribed = {
+        parameter["name"]
+        for one in operations(document).values()
+        for parameter in one.get("parameters", [])
+        if parameter["in"] == "path" and not {"description", "example"} <= set(parameter)
+    }
+
+    assert undescribed == set()
+
+
+def test_every_link_gives_an_operation_what_its_path_needs(document: dict[str, Any]) -> None:
+    named = operations(document)
+    links = [
+        link
+        for one in named.values()
+        for answer in one["responses"].values()
+        for link in answer.get("links", {}).values()
+    ]
+
+    assert len(links) >= 20
+    for link in links:
+        parameters = named[link["operationId"]].get("parameters", [])
+        known = {parameter["name"] for parameter in parameters}
+        needed = {parameter["name"] for parameter in parameters if parameter["in"] == "path"}
+        assert needed <= set(link["parameters"]) <= known
+
+
+def test_every_kind_of_problem_has_an_example(document: dict[str, Any]) -> None:
+    references = set(re.findall(r'"\$ref": "#/components/examples/(\w+)"', json.dumps(document)))
+
+    assert references <= set(document["components"]["examples"]) == set(KINDS)
+
+
+def test_every_answer_tells_its_headers(document: dict[str, Any]) -> None:
+    for operation in operations(document).values():
+        for status, answer in operation["responses"].items():
+            assert "X-Request-Id" in answer["headers"]
+            assert ("Retry-After" in answer["headers"]) == (status in {"429", "503"})
+            assert answer["description"] != "Successful Response"
+        assert "500" in operation["responses"]

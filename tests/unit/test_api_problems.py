@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 from smart_filter_api import problems
 from smart_filter_api.envelope import Envelope
 from smart_filter_api.latencies import Latencies
+from smart_filter_api.problem_pages import PAGES
 from smart_filter_shared import errors
 from smart_filter_shared.errors import (
     DatabaseUnavailable,
@@ -57,7 +58,9 @@ def test_problem_document_has_every_member() -> None:
         "detail": "job 7",
         "instance": f"urn:uuid:{answer.headers['x-request-id']}",
         "code": "not_found",
+        "remedy": PAGES["not_found"].remedy,
     }
+    assert answer.headers["link"] == '</problems/not_found>; rel="help"'
 
 
 def test_every_wrong_field_is_named() -> None:
@@ -108,7 +111,7 @@ def test_wrong_method_is_a_problem_that_names_the_right_ones() -> None:
     answer = ask(method="PUT")
 
     assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
-    assert answer.headers["allow"] == "GET"
+    assert answer.headers["allow"] == "GET, HEAD"
 
 
 def test_wrong_parameter_is_a_malformed_request_with_its_pointer() -> None:

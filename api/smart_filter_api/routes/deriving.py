@@ -5,7 +5,7 @@ from tempfile import SpooledTemporaryFile
 from fastapi import APIRouter, Request, Response, status
 from sqlalchemy import Connection
 
-from smart_filter_api import correcting, deriving, documents, idempotency, json_body
+from smart_filter_api import correcting, deriving, documents, idempotency
 from smart_filter_api.deps import OpenServices, Reader, Services, Submitter
 from smart_filter_api.idempotency import IdempotencyKey
 from smart_filter_api.keys import Caller
@@ -68,7 +68,6 @@ async def derive(
     async with idempotency.once(services, request, caller.tenant, idempotency_key, body) as once:
         if once.replayed is not None:
             return once.replayed
-        json_body.object_of(body)
         asked = documents.parse(DeriveRequest, body)
         accepted = await deriving.accept(services, caller, parent, asked, also=remember)
     services.ringer.ring(accepted.ringing)

@@ -1,14 +1,12 @@
 """Jobs: submit, list, look at, cancel, redrive, delete."""
 
 import base64
-import binascii
 import uuid
 from collections.abc import Callable
 from typing import Annotated, TypeVar
 
 from fastapi import APIRouter, Header, Query, Request, Response, status
 from fastapi.responses import StreamingResponse
-from pydantic import AfterValidator, AwareDatetime
 from sqlalchemy import Connection
 
 from smart_filter_api import (
@@ -26,6 +24,7 @@ from smart_filter_api.deps import OpenServices, PhotoSender, Reader, Services, S
 from smart_filter_api.idempotency import IdempotencyKey
 from smart_filter_api.problems import documented
 from smart_filter_api.schemas.jobs import JobAnswer, JobPage
+from smart_filter_api.schemas.parameters import Cursor, Instant
 from smart_filter_shared.errors import JobDeleted, MalformedRequest, NotFound
 from smart_filter_shared.ids import Capability, JobId, Tenant
 from smart_filter_shared.jobs import events, queries, transitions
@@ -104,14 +103,6 @@ async def create(
     return answer
 
 
-def _job_id_of_cursor(cursor: str) -> str:
-    try:
-        uuid.UUID(bytes=base64.urlsafe_b64decode(cursor + "=="))
-    except (ValueError, binascii.Error):
-        raise ValueError("is not a cursor that this service gave out") from None
-    return cursor
-
-
 @router.get(
     "",
     summary="List jobs, newest first",
@@ -124,9 +115,9 @@ async def list_jobs(
     caller: Reader,
     *,
     state: JobState | None = None,
-    created_after: AwareDatetime | None = None,
+    created_after: Instant | None = None,
     limit: Annotated[int, Query(ge=1, le=_MOST_LISTED)] = 50,
-    cursor: Annotated[str | None, AfterValidator(_job_id_of_cursor)] = None,
+    cursor: Cursor | None = None,
 ) -> JobPage:
     """Answer a page of the caller's jobs."""
     listing = Listing(
@@ -377,8 +368,11 @@ def _metadata_of(request: Request) -> dict[str, str]:
         for name, value in request.query_params.multi_items()
         if name.startswith(_METADATA)
     }
-    if any("\0" in text for pair in narrowed.items() for text in pair):
-        raise MalformedRequest("metadata holds no NUL characters")
+    for name, value in narrowed.items():
+        if "\0" in name + value:
+            raise MalformedRequest(
+                "metadata holds no NUL characters", pointer=f"/{_METADATA}{name}"
+            )
     return narrowed
 
 

@@ -36,7 +36,9 @@ _ONCE = ("malformed_request", "idempotency_in_progress", "idempotency_mismatch")
     summary="Issue a key",
     response_model=NewKeyAnswer,
     openapi_extra=documents.described(KeyWish),
-    responses=documented(*_ONCE, "invalid_request", "unauthorized", "scope", "unavailable"),
+    responses=documented(
+        *_ONCE, "invalid_request", "unsupported_media", "unauthorized", "scope", "unavailable"
+    ),
 )
 async def issue(
     request: Request,
@@ -68,7 +70,9 @@ async def issue(
     "to the tenant. It is revoked with the key that issued it.",
     response_model=NewKeyAnswer,
     openapi_extra=documents.described(TokenWish),
-    responses=documented(*_ONCE, "invalid_request", "unauthorized", "scope", "unavailable"),
+    responses=documented(
+        *_ONCE, "invalid_request", "unsupported_media", "unauthorized", "scope", "unavailable"
+    ),
 )
 async def issue_for_device(
     request: Request,

@@ -16,7 +16,7 @@ router = APIRouter(prefix="/v1/models", tags=["models"])
 @router.get(
     "",
     summary="List the models",
-    responses=documented("unauthorized", "scope", "unavailable"),
+    responses=documented("malformed_request", "unauthorized", "scope", "unavailable"),
 )
 async def list_models(
     services: OpenServices,

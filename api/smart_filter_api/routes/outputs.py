@@ -64,6 +64,7 @@ Then = Callable[[], Awaitable[None]]
         _NOT_MODIFIED: {"description": "If-None-Match names what the output still is"},
         _REDIRECT: {"description": "a link to the file, with `redirect=1`"},
         **documented(
+            "malformed_request",
             "unauthorized",
             "scope",
             "not_found",

@@ -29,7 +29,8 @@ _NETWORK_BITS = 64
     response_model=SessionAnswer,
     openapi_extra=documents.described(SessionWish),
     responses=documented(
-        "malformed_request", "invalid_request", "unauthorized", "scope", "unavailable"
+        *("malformed_request", "unsupported_media", "invalid_request"),
+        *("unauthorized", "scope", "unavailable"),
     ),
 )
 async def sign_in(request: Request, services: OpenServices) -> Response:

@@ -35,7 +35,8 @@ async def show(tenant: str, services: OpenServices, caller: Administrator) -> Te
     "things for longer than the settings say, are the operator's to change.",
     openapi_extra=documents.described(TenantChange),
     responses=documented(
-        *("malformed_request", "invalid_request", "invalid_recipe", "contradiction"),
+        *("malformed_request", "unsupported_media", "invalid_request"),
+        *("invalid_recipe", "contradiction"),
         *("not_available", "unauthorized", "scope", "not_found", "unavailable"),
     ),
 )

@@ -66,11 +66,13 @@ async def create(
 def _refuse(wish: UploadWish) -> None:
     """Raise PhotoTooLarge, UnsupportedMedia for what no job could name."""
     if wish.bytes > MAX_PHOTO_BYTES:
-        raise too_large()
+        raise too_large(part="bytes")
     heic = photo_header.reads_heic()
     if wish.content_type not in {one for one in PhotoFormat if heic or one != PhotoFormat.HEIC}:
         told = photo_header.ACCEPTED_WITH_HEIC if heic else photo_header.ACCEPTED
-        raise UnsupportedMedia(f"{wish.content_type!r} is not accepted; {told}")
+        raise UnsupportedMedia(
+            f"{wish.content_type!r} is not accepted; {told}", pointer="/content_type"
+        )
 
 
 def _answer(services: Services, upload: Upload) -> Response:

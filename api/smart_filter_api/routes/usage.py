@@ -8,10 +8,10 @@ from fastapi import APIRouter, Query
 
 from smart_filter_api.deps import OpenServices, Reader
 from smart_filter_api.problems import documented
+from smart_filter_api.schemas.parameters import Day
 from smart_filter_api.schemas.tenants import DayAnswer, UsagePage, UsedAnswer
 from smart_filter_shared.errors import MalformedRequest
 from smart_filter_shared.jobs import usage
-from smart_filter_shared.jobs.usage import Day
 
 router = APIRouter(prefix="/v1/usage", tags=["tenants"])
 
@@ -31,20 +31,22 @@ async def show(
     caller: Reader,
     *,
     first: Annotated[
-        dt.date | None, Query(alias="from", description=f"by default {_USUAL_DAYS} days ago")
+        Day | None, Query(alias="from", description=f"by default {_USUAL_DAYS} days ago")
     ] = None,
-    last: Annotated[dt.date | None, Query(alias="to", description="by default today")] = None,
+    last: Annotated[Day | None, Query(alias="to", description="by default today")] = None,
 ) -> UsagePage:
     """Answer the days on which jobs of the caller's tenant ended."""
     until = last or dt.datetime.now(dt.UTC).date()
     since = first or max(dt.date.min + dt.timedelta(_USUAL_DAYS), until) - dt.timedelta(_USUAL_DAYS)
     if not 0 <= (until - since).days < _MOST_DAYS:
-        raise MalformedRequest(f"`from` to `to` is not a time of 1 to {_MOST_DAYS} days")
+        raise MalformedRequest(
+            f"`from` to `to` is not a time of 1 to {_MOST_DAYS} days", pointer="/from"
+        )
     async with services.reading() as connection:
         days = await connection.run_sync(usage.between, caller.tenant, since, until)
     return UsagePage(items=[_shown(day) for day in days])
 
 
-def _shown(day: Day) -> DayAnswer:
+def _shown(day: usage.Day) -> DayAnswer:
     by_state = {state: UsedAnswer(**asdict(used)) for state, used in day.by_state.items()}
     return DayAnswer(day=day.day, by_state=by_state, **asdict(day.whole))

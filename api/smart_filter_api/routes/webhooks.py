@@ -41,7 +41,7 @@ Answer = TypeVar("Answer")
     summary="Have a webhook told of jobs' ends",
     response_model=CreatedWebhook,
     openapi_extra=documents.described(WebhookRequest),
-    responses=documented(*_ALWAYS, *ONCE, "invalid_request", "not_available"),
+    responses=documented(*_ALWAYS, *ONCE, "invalid_request", "not_available", "unsupported_media"),
 )
 async def create(
     request: Request,
@@ -92,7 +92,9 @@ async def show(webhook_id: str, services: OpenServices, caller: Reader) -> Webho
     "/{webhook_id}",
     summary="Change a webhook",
     openapi_extra=documents.described(WebhookChange),
-    responses=documented(*_ALWAYS, "malformed_request", "not_found", "invalid_request"),
+    responses=documented(
+        *_ALWAYS, "malformed_request", "not_found", "invalid_request", "unsupported_media"
+    ),
 )
 async def change(
     webhook_id: str, request: Request, services: OpenServices, caller: Administrator

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 _MOST = 10_000_000
 _MOST_MEGAPIXELS = 1e12
@@ -10,10 +10,10 @@ _LONGEST_SECONDS = 10 * 365 * 24 * 3600
 # Less would leave nobody the time to fetch anything.
 _LEAST_RESULT_SECONDS = 60
 
-Count = Annotated[int, Field(ge=0, le=_MOST)]
-Megapixels = Annotated[float, Field(ge=0, le=_MOST_MEGAPIXELS)]
-InputSeconds = Annotated[int, Field(ge=0, le=_LONGEST_SECONDS)]
-ResultSeconds = Annotated[int, Field(ge=_LEAST_RESULT_SECONDS, le=_LONGEST_SECONDS)]
+Count = Annotated[int, Field(strict=True, ge=0, le=_MOST)]
+Megapixels = Annotated[float, Field(strict=True, ge=0, le=_MOST_MEGAPIXELS)]
+InputSeconds = Annotated[int, Field(strict=True, ge=0, le=_LONGEST_SECONDS)]
+ResultSeconds = Annotated[int, Field(strict=True, ge=_LEAST_RESULT_SECONDS, le=_LONGEST_SECONDS)]
 Defaults = dict[str, Any]  # a recipe as JSON bodies write it
 
 
@@ -27,7 +27,7 @@ class TenantChange(BaseModel):
     megapixels_per_day: Megapixels | None = None
     keep_input_seconds: InputSeconds | None = None
     keep_result_seconds: ResultSeconds | None = None
-    keep_nothing: bool = False
+    keep_nothing: StrictBool = False
     recipe: Defaults | None = None
 
 

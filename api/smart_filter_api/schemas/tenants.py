@@ -4,7 +4,7 @@ import datetime as dt
 import uuid
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt
 
 from smart_filter_api.keys import TENANT_PATTERN, Scope
 from smart_filter_api.schemas.moments import Moment
@@ -28,7 +28,7 @@ class KeyWish(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     scopes: list[Scope] = Field(min_length=1, max_length=len(Scope))
-    expires_in_seconds: int | None = Field(default=None, ge=1, le=_LONGEST_KEY_SECONDS)
+    expires_in_seconds: StrictInt | None = Field(default=None, ge=1, le=_LONGEST_KEY_SECONDS)
     tenant: str | None = Field(
         default=None,
         pattern=TENANT_PATTERN,
@@ -74,8 +74,8 @@ class TokenWish(BaseModel):
     scopes: Annotated[list[Scope], AfterValidator(_only_submit)] = Field(
         default=[Scope.SUBMIT], json_schema_extra={"const": [Scope.SUBMIT]}
     )
-    ttl_seconds: int = Field(default=600, ge=1, le=_LONGEST_TOKEN_SECONDS)
-    max_jobs: int = Field(default=1, ge=1, le=_MOST_JOBS_OF_A_TOKEN)
+    ttl_seconds: StrictInt = Field(default=600, ge=1, le=_LONGEST_TOKEN_SECONDS)
+    max_jobs: StrictInt = Field(default=1, ge=1, le=_MOST_JOBS_OF_A_TOKEN)
 
 
 class UsedAnswer(BaseModel):

@@ -2,9 +2,10 @@
 
 import uuid
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictInt
 
 from smart_filter_api.multipart import MAX_PHOTO_BYTES
+from smart_filter_api.photo_header import PhotoFormat
 from smart_filter_api.schemas.moments import Moment
 
 _LONGEST_TYPE = 100
@@ -17,10 +18,15 @@ class UploadWish(BaseModel):
 
     content_type: str = Field(
         max_length=_LONGEST_TYPE,
+        json_schema_extra={"enum": [str(one) for one in PhotoFormat]},
         description="`image/jpeg`, `image/png`, `image/webp`, `image/avif`, or `image/heic` where "
         "it is read: what the photo is",
     )
-    bytes: int = Field(ge=1, description=f"how long it is, exactly; at most {MAX_PHOTO_BYTES}")
+    bytes: StrictInt = Field(
+        ge=1,
+        json_schema_extra={"maximum": MAX_PHOTO_BYTES},
+        description=f"how long it is, exactly; at most {MAX_PHOTO_BYTES}",
+    )
 
 
 class UploadAnswer(BaseModel):

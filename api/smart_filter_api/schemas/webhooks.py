@@ -28,7 +28,11 @@ class WebhookRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    url: Address = Field(description="http or https, on the public internet")
+    url: Address = Field(
+        description="http or https, on the public internet",
+        json_schema_extra={"format": "uri"},
+        min_length=1,
+    )
     events: Events = Field(default=list(get_args(WebhookEvent)))
 
 

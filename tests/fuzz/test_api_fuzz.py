@@ -1,0 +1,63 @@
+"""The running service against its own description: thousands of requests, links followed.
+
+make test-api-fuzz FUZZ_SECONDS=120 FUZZ_SEED=7
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from smart_filter_tests.running import ENGINE, KEY, Running, running
+
+HERE = Path(__file__).parent
+SECONDS = int(os.environ.get("FUZZ_SECONDS", "180"))
+LEAST_CASES = int(os.environ.get("FUZZ_CASES", "500"))
+SEED = os.environ.get("FUZZ_SEED", "1")
+# Schemathesis ends what it is at when its time is over.
+_LAST_SECONDS = 120
+
+
+@pytest.fixture
+def service(data_folder: Path, weights_folder: Path) -> Iterator[Running]:
+    told = {**ENGINE, "SMART_FILTER_SECRETS_KEY": "s" * 32}
+    with running(data_folder / "fuzz", weights_folder, told) as stack:
+        yield stack
+
+
+@pytest.mark.timeout(SECONDS + 2 * _LAST_SECONDS)
+def test_service_does_what_its_description_says(service: Running, tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    command = [
+        *(sys.executable, "-m", "schemathesis.cli"),
+        *("--config-file", str(HERE / "schemathesis.toml"), "run"),
+        f"{service.client.base_url}/openapi.json",
+        *("--header", f"Authorization: Bearer {KEY}"),
+        *("--seed", SEED, "--max-time", str(SECONDS), "--max-examples", "20", "--no-shrink"),
+        *("--report", "json", "--report-json-path", str(report)),
+    ]
+
+    done = subprocess.run(
+        command,
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "SCHEMATHESIS_HOOKS": str(HERE / "hooks.py"), "COLUMNS": "200"},
+        timeout=SECONDS + _LAST_SECONDS,
+    )
+
+    assert done.returncode == 0, done.stdout[-20_000:] + done.stderr[-2_000:]
+    assert cases_of(report) >= LEAST_CASES
+    # Nobody has revoked the key that all of it was asked with.
+    assert service.client.get("/v1/keys").status_code == 200
+
+
+def cases_of(report: Path) -> int:
+    """Return how many requests were made up."""
+    told = json.loads(report.read_text())
+    return int(told["test_cases"]["generated"])

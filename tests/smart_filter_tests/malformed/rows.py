@@ -1,0 +1,74 @@
+"""What a malformed request is, and how its body is written."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from smart_filter_tests.serving import a_photo
+
+BOUNDARY = "cut"
+FORM = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
+JSON = {"Content-Type": "application/json"}
+END = f"--{BOUNDARY}--\r\n".encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A malformed request, and what it is told.
+
+    operation: as the OpenAPI document has it; `{job_id}` and others stand for what exists.
+    pointers: the fields that `errors` names, in any order.  tells: part of the detail.
+    path, method: where they differ from the operation's.  params: of the query, in order.
+    headers: beside the key; an empty text leaves a header out.
+    """
+
+    name: str
+    operation: str
+    status: int
+    code: str
+    pointers: Sequence[str] = ()
+    tells: str = ""
+    path: str = ""
+    method: str = ""
+    params: Sequence[tuple[str, str]] = ()
+    headers: Mapping[str, str | bytes] = field(default_factory=dict)
+    content: bytes | None = None
+
+    @property
+    def id(self) -> str:
+        """What the test of it is called."""
+        return f"{self.operation} {self.name}".replace("/v1/", "").replace(" ", "-")
+
+
+def part(name: str | bytes, content: str | bytes, *, filename: str | None = None) -> bytes:
+    """Return a part of a form."""
+    raw = name if isinstance(name, bytes) else name.encode()
+    more = "" if filename is None else f'; filename="{filename}"'
+    value = content if isinstance(content, bytes) else content.encode()
+    return b"".join(
+        (
+            f"--{BOUNDARY}\r\nContent-Disposition: form-data".encode(),
+            b'; name="' + raw + b'"' + more.encode(),
+            b"\r\n\r\n" + value + b"\r\n",
+        )
+    )
+
+
+def photo(content: bytes | None = None, *, name: str = "photo") -> bytes:
+    """Return the part that holds a picture."""
+    return part(name, a_photo() if content is None else content, filename="a.jpg")
+
+
+def fields(**values: str | Sequence[str]) -> bytes:
+    """Return a whole form with a photo; `__` in names stands for a dot."""
+    parts = [
+        part(name.replace("__", "."), value)
+        for name, given in values.items()
+        for value in ([given] if isinstance(given, str) else given)
+    ]
+    return photo() + b"".join(parts) + END
+
+
+def text(document: object) -> bytes:
+    """Return a JSON document."""
+    return json.dumps(document).encode()

@@ -1,0 +1,229 @@
+"""A tour of every operation over a real service, written down as OpenAPI's examples.
+
+    make examples
+
+Whoever adds an operation adds a stop to the tour. Keys and secrets that the service drew are
+replaced by ones that are none; lists are cut to what shows their shape.
+"""
+
+import base64
+import io
+import json
+import re
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+from PIL import Image
+
+from smart_filter_api import openapi_examples
+from smart_filter_shared import places
+from smart_filter_tests import documents
+from smart_filter_tests.running import ENGINE, KEY, PHOTO, Running, running
+
+FILE = Path(openapi_examples.__file__).parent / "examples.json"
+_MOST_ITEMS = 2
+_MOST_LINES = 12
+_FORM = "multipart/form-data"
+_JSON = "application/json"
+_SECRETS = (
+    (re.compile(re.escape(KEY)), "sf_live_" + "x" * 43),
+    (re.compile(r'(?<="csrf_token": ")[^"]+'), "x" * 43),
+    (re.compile(r"sf_live_[A-Za-z0-9_-]{43}"), "sf_live_" + "x" * 43),
+    (re.compile(r"(?<=X-Amz-)(Credential|Signature|Security-Token)=[^&\"]+"), r"\1=example"),
+    (re.compile(r"http://127\.0\.0\.1:[0-9]+/"), "https://storage.example.org/"),
+    (re.compile(r"whsec_[A-Za-z0-9+/=]{20,}"), "whsec_" + base64.b64encode(b"x" * 32).decode()),
+)
+
+
+@dataclass(slots=True)
+class Tour:
+    """What was asked and answered so far, by operationId."""
+
+    client: httpx.Client
+    document: dict[str, Any]
+    told: dict[str, dict[str, list[dict[str, Any]]]] = field(default_factory=dict)
+
+    def stop(
+        self,
+        operation_id: str,
+        label: str,
+        /,
+        *,
+        json_body: object = None,
+        files: Mapping[str, bytes] | None = None,
+        form: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        params: Mapping[str, str] | None = None,
+        **names: str,
+    ) -> httpx.Response:
+        """Ask an operation, write down the exchange under a label, and return the answer."""
+        method, path = next(
+            (method, path)
+            for path, methods in self.document["paths"].items()
+            for method, operation in methods.items()
+            if operation["operationId"] == operation_id
+        )
+        answer = self.client.request(
+            method,
+            path.format(**names),
+            json=json_body,
+            files={key: (f"{key}.jpg", content) for key, content in (files or {}).items()} or None,
+            data=dict(form or {}) or None,
+            headers=dict(headers or {}),
+            params=dict(params or {}),
+        )
+        assert answer.status_code < httpx.codes.BAD_REQUEST, (operation_id, answer.text)
+        exchange = self.told.setdefault(operation_id, {"asked": [], "answered": []})
+        if json_body is not None:
+            exchange["asked"].append({"name": label, "media_type": _JSON, "value": json_body})
+        elif files:
+            shown = {key: f"(the bytes of {key}.jpg)" for key in files} | dict(form or {})
+            exchange["asked"].append({"name": label, "media_type": _FORM, "value": shown})
+        media_type = answer.headers.get("content-type", "").partition(";")[0]
+        if answer.content and not media_type.startswith("image/"):
+            example = {"name": label, "status": answer.status_code, "media_type": media_type}
+            exchange["answered"].append(example | {"value": _shown(answer)})
+        return answer
+
+
+def _shown(answer: httpx.Response) -> object:
+    if answer.headers["content-type"].startswith(_JSON):
+        return _cut(answer.json())
+    lines = answer.text.splitlines(keepends=True)
+    return "".join(lines[:_MOST_LINES])
+
+
+def _cut(value: object) -> object:
+    """Return a page with its first items only."""
+    if isinstance(value, dict) and isinstance(value.get("items"), list):
+        return {**value, "items": value["items"][:_MOST_ITEMS]}
+    return value
+
+
+def walk(stack: Running) -> dict[str, Any]:
+    """Visit every operation; return what examples.json holds."""
+    document = stack.client.get("/openapi.json").json()
+    tour = Tour(stack.client, document)
+    events = {
+        f"job.{job['state']}": {
+            "type": f"job.{job['state']}",
+            "timestamp": job["finished_at"],
+            "data": job,
+        }
+        for job in _jobs(tour, stack)
+    }
+    _lists(tour)
+    _uploads(tour)
+    _webhooks(tour)
+    _keys(tour)
+    _tenants(tour)
+    return {**tour.told, "webhooks": events}
+
+
+def _jobs(tour: Tour, stack: Running) -> list[dict[str, Any]]:
+    """Visit what is of jobs; return one that has succeeded, one failed and one canceled."""
+    outputs = ["image", "faces", "rating"]
+    wanted = {"background": "keywords:sunset", "outputs": outputs, "seed": 7}
+    photo = {"photo": _jpeg(PHOTO.read_bytes())}
+    job_id = tour.stop("jobs_create", "form", files=photo, form=wanted).json()["id"]
+    stack.wait(job_id)
+    ended = tour.stop("jobs_show", "succeeded", job_id=job_id).json()
+    tour.stop("jobs_follow", "events", job_id=job_id)
+    tour.stop("outputs_fetch", "faces", job_id=job_id, name="faces")
+    tour.stop("outputs_fetch", "rating", job_id=job_id, name="rating")
+    speck = base64.b64encode(_jpeg(PHOTO.read_bytes(), side=8)).decode()
+    body = {"photo_base64": speck, "recipe": {"background": "keep", "crop": False}}
+    waits = {"Prefer": "wait=10"}
+    tour.stop("jobs_create", "json_and_wait", json_body=body, headers=waits)
+    later = {"photo_base64": speck, "recipe": {"run_at": "2099-01-31T12:00:00Z"}}
+    late_id = stack.client.post("/v1/jobs", json=later).json()["id"]
+    canceled = tour.stop("jobs_cancel", "canceled", job_id=late_id).json()
+    nobody = {"background": "keep", "require_person": "true"}
+    files = {"photo": _jpeg(PHOTO.read_bytes(), side=8)}
+    failed_id = stack.client.post("/v1/jobs", files=files, data=nobody).json()["id"]
+    failed = stack.wait(failed_id)
+    tour.stop("jobs_redrive", "again", job_id=failed_id)
+    stack.wait(failed_id)
+    tour.stop("jobs_list", "newest", params={"limit": "1"})
+    tour.stop("jobs_delete", "deleted", job_id=failed_id)
+    return [ended, failed, canceled]
+
+
+def _lists(tour: Tour) -> None:
+    for operation_id in (
+        *("models_list", "backgrounds_list", "filters_list", "usage_show"),
+        *("health_live", "health_ready", "metrics_show"),
+    ):
+        tour.stop(operation_id, "all")
+    tour.stop("explanations_explain", "not_found", code="not_found")
+
+
+def _uploads(tour: Tour) -> None:
+    photo = _jpeg(PHOTO.read_bytes())
+    wish = {"content_type": "image/jpeg", "bytes": len(photo)}
+    upload = tour.stop("uploads_create", "jpeg", json_body=wish).json()
+    httpx.put(upload["put_url"], content=photo, headers=upload["headers"]).raise_for_status()
+    body = {"upload_id": upload["upload_id"], "recipe": {"background": "blur:0.5"}}
+    tour.stop("jobs_create", "upload", json_body=body)
+
+
+def _webhooks(tour: Tour) -> None:
+    wish = {"url": "https://example.org/told", "events": ["job.succeeded", "job.failed"]}
+    webhook_id = tour.stop("webhooks_create", "two_events", json_body=wish).json()["id"]
+    tour.stop("webhooks_list", "all")
+    tour.stop("webhooks_show", "enabled", webhook_id=webhook_id)
+    tour.stop("webhooks_rotate", "rotated", webhook_id=webhook_id)
+    delivery_id = tour.stop("deliveries_send_test", "test", webhook_id=webhook_id).json()["id"]
+    tour.stop("deliveries_list", "newest", webhook_id=webhook_id)
+    tour.stop("deliveries_replay", "one", webhook_id=webhook_id, delivery_id=delivery_id)
+    tour.stop("deliveries_replay_failed", "all_failed", webhook_id=webhook_id)
+    tour.stop("webhooks_change", "pause", webhook_id=webhook_id, json_body={"enabled": False})
+    tour.stop("webhooks_delete", "deleted", webhook_id=webhook_id)
+
+
+def _tenants(tour: Tour) -> None:
+    tour.stop("tenants_show", "own", tenant="local")
+    change = {"recipe": {"background": "keep", "format": "webp"}, "keep_result_seconds": 3600}
+    tour.stop("tenants_change", "defaults", tenant="local", json_body=change)
+    tour.stop("session_sign_in", "with_a_key", json_body={"key": KEY})
+    token = {"X-CSRF-Token": tour.stop("session_show", "own").json()["csrf_token"]}
+    tour.stop("session_sign_out", "ended", headers=token)
+
+
+def _keys(tour: Tour) -> None:
+    wish = {"scopes": ["submit", "read"], "expires_in_seconds": 2_592_000}
+    key_id = tour.stop("keys_issue", "a_month", json_body=wish).json()["key_id"]
+    phone = {"scopes": ["submit"], "ttl_seconds": 600, "max_jobs": 3}
+    tour.stop("keys_issue_for_device", "phone", json_body=phone)
+    tour.stop("keys_list", "all")
+    tour.stop("keys_revoke", "revoked", key_id=key_id)
+
+
+def _jpeg(photo: bytes, *, side: int = 512) -> bytes:
+    picture = Image.open(io.BytesIO(photo)).convert("RGB")
+    picture.thumbnail((side, side))
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=70)
+    return buffer.getvalue()
+
+
+def main() -> None:
+    """Record all examples anew, and write the documents that show them."""
+    told = {**ENGINE, "SMART_FILTER_SECRETS_KEY": "s" * 32}
+    with tempfile.TemporaryDirectory(prefix="smart-filter-tour-") as folder:
+        Path(folder).chmod(0o711)
+        weights = places.data_folder() / "weights"
+        with running(Path(folder) / "stack", weights, told) as stack:
+            recorded = json.dumps(walk(stack), indent=1, sort_keys=True, ensure_ascii=False)
+    for secret, shown in _SECRETS:
+        recorded = secret.sub(shown, recorded)
+    FILE.write_text(recorded + "\n")
+    documents.main()
+
+
+if __name__ == "__main__":
+    main()
