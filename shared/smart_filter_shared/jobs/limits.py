@@ -99,9 +99,9 @@ class OwnLimits:
 
 
 def refuse_when_full(
-    connection: Connection, tenant: Tenant, limits: Limits, *, exactly: bool
+    connection: Connection, tenant: Tenant, limits: Limits, *, exactly: bool, jobs: int = 1
 ) -> None:
-    """See to it that one more job may wait.
+    """See to it that one more job may wait, or so many.
 
     exactly: near the bound the tenant's other submissions wait for the end of this transaction.
     Raises QueueFull.
@@ -110,12 +110,12 @@ def refuse_when_full(
     if not most:
         return
     waiting = _unfinished(connection, tenant, most)
-    if exactly and most - waiting <= _NEAR_JOBS:
+    if exactly and most - waiting <= max(_NEAR_JOBS, jobs):
         connection.execute(_ALONE, {"tenant": f"jobs_waiting {tenant}"})
         waiting = _unfinished(connection, tenant, most)
-    if waiting >= most:
+    if waiting + jobs > most:
         raise QueueFull(
-            f"{most} jobs wait already, as many as may; come again when some have ended",
+            f"{waiting} jobs wait already, and {most} may; come again when some have ended",
             retry_after_seconds=_FULL_SECONDS,
         )
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection
 
 from smart_filter_shared.cards import TaskName
-from smart_filter_shared.ids import Capability, JobId, LeaseToken, WorkerId
+from smart_filter_shared.ids import BatchId, Capability, JobId, LeaseToken, WorkerId
 from smart_filter_shared.jobs import events
 from smart_filter_shared.jobs.events import Happened
 from smart_filter_shared.jobs.leases import (
@@ -14,7 +14,8 @@ from smart_filter_shared.jobs.leases import (
     named,
 )
 from smart_filter_shared.jobs.states import JobState
-from smart_filter_shared.jobs.transitions import failing, statements
+from smart_filter_shared.jobs.transitions import batches, failing, locks, statements
+from smart_filter_shared.jobs.transitions.batches import Jobs
 from smart_filter_shared.pipeline import StageName
 
 # How far past the head a claim looks for rows that fit into its batch.
@@ -59,6 +60,7 @@ def claim(
             capability=Capability(row.capability),
             models={TaskName(task): name for task, name in row.models.items()},
             parameters={TaskName(task): given for task, given in row.parameters.items()},
+            album=None if row.album is None else BatchId(row.album),
         )
         for row in rows
     ]
@@ -80,13 +82,27 @@ def expire(
     Their rows wait until now, so that `wake` makes them ready. An attempt that was the last
     is refunded; a job whose machines have died for give_up_seconds fails as `unavailable`.
     """
-    found = connection.execute(statements.FIND_EXPIRED, {"most": _SWEPT_AT_ONCE})
-    job_ids = sorted(row.job_id for row in found)
-    locked = connection.execute(statements.LOCK_IDLE_JOBS, {"ids": job_ids})
-    ids = {"ids": [row.id for row in locked]}
-    # All their stages: a job that ends here takes its siblings along, out of order otherwise.
-    connection.execute(statements.LOCK_STAGES, ids)
-    expired = connection.execute(statements.EXPIRED_STAGES, ids).all()
+    found = connection.execute(statements.FIND_EXPIRED, {"most": _SWEPT_AT_ONCE}).all()
+    job_ids = sorted({JobId(row.job_id) for row in found})
+
+    def move(jobs: Jobs) -> list[Capability]:
+        return _expire(connection, jobs, max_attempts=max_attempts, give_up_seconds=give_up_seconds)
+
+    albums = [None if row.album is None else BatchId(row.album) for row in found]
+    expired, _ = batches.moving(connection, job_ids, move, albums=albums, lock=locks.lock_idle)
+    return expired
+
+
+def wake(connection: Connection) -> list[Capability]:
+    """Make ready what waited only for its time; return what to ring."""
+    rows = connection.execute(statements.WAKE, {"most": _SWEPT_AT_ONCE})
+    return [Capability(row.capability) for row in rows]
+
+
+def _expire(
+    connection: Connection, jobs: Jobs, *, max_attempts: int, give_up_seconds: float
+) -> list[Capability]:
+    expired = connection.execute(statements.EXPIRED_STAGES, {"ids": list(jobs)}).all()
     for row in expired:
         where = {
             "job_id": row.job_id,
@@ -100,9 +116,3 @@ def expire(
         if waits is None and connection.execute(statements.HELD, where).one_or_none() is not None:
             failing.end_job(connection, JobId(row.job_id), StageName(row.stage), UNAVAILABLE)
     return [Capability(row.capability) for row in expired]
-
-
-def wake(connection: Connection) -> list[Capability]:
-    """Make ready what waited only for its time; return what to ring."""
-    rows = connection.execute(statements.WAKE, {"most": _SWEPT_AT_ONCE})
-    return [Capability(row.capability) for row in rows]
