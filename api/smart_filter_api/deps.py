@@ -162,11 +162,11 @@ class Services:
         async with self.reading() as connection:
             return await connection.run_sync(stock.seen_by, tenant)
 
-    async def refuse_when_full(self) -> None:
-        """See to it that one more job may wait, whoever's they are.  Raises QueueFull."""
+    async def refuse_when_full(self, *, jobs: int = 1) -> None:
+        """See to it that so many more may wait, whoever's they are.  Raises QueueFull."""
         if self.jobs_in_all:
             unfinished = await self.unfinished.get(self._count_unfinished)
-            limits.refuse_when_all_is_full(unfinished, self.jobs_in_all)
+            limits.refuse_when_all_is_full(unfinished + jobs - 1, self.jobs_in_all)
 
     async def _count_unfinished(self) -> int:
         async with self.reading() as connection:

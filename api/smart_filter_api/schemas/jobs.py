@@ -210,6 +210,20 @@ class QueueAnswer(BaseModel):
     eta_p90_s: float
 
 
+class RankTermsAnswer(BaseModel):
+    """Why a photo stands where it stands in its album.
+
+    of: how many were ranked.  alike: how many photos of them show the same scene, itself too.
+    better: the job of the best of those, null for that one itself.
+    """
+
+    rating: float | None
+    of: int
+    alike: int
+    better: uuid.UUID | None
+    reasons: list[str]
+
+
 class LinksAnswer(BaseModel):
     """Where to go from here."""
 
@@ -233,6 +247,7 @@ class JobAnswer(BaseModel):
     id: uuid.UUID
     state: JobState
     parent_id: uuid.UUID | None = None
+    batch_id: uuid.UUID | None = None
     created_at: Moment
     finished_at: Moment | None
     expires_at: Moment | None = None
@@ -255,6 +270,8 @@ class JobAnswer(BaseModel):
     frame: FrameAnswer | None
     stages: list[StageAnswer]
     outputs: dict[Output, str]
+    rank: int | None = Field(default=None, description="in its album, 1 the best")
+    rank_terms: RankTermsAnswer | None = None
     queue: QueueAnswer | None = None
     degraded: list[str] = []
     links: LinksAnswer
