@@ -27,6 +27,7 @@ from smart_filter_api.schemas.jobs import (
     LinksAnswer,
     Picture,
     QueueAnswer,
+    RankTermsAnswer,
     RatingAnswer,
     RecipeAnswer,
     StageAnswer,
@@ -44,7 +45,7 @@ from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.presets import SURFACE_FAMILIES, Preset
 from smart_filter_shared.printability import Printability
 from smart_filter_shared.rating import EYES_SHARE, LEVEL_WEIGHTS, SMILE_SHARE, rate
-from smart_filter_shared.recipe import BackgroundKind, Output, Recipe
+from smart_filter_shared.recipe import COMPOSED, BackgroundKind, Output, Recipe
 
 # A matte over less of the photo than this is taken for noise: nobody is there.
 NOBODY_BELOW_COVERAGE = 0.005
@@ -63,6 +64,7 @@ def job(row: JobRow, keeping: Keeping, foreseen: Forecast | None = None) -> JobA
         id=row.id,
         state=row.state,
         parent_id=row.parent_id,
+        batch_id=row.batch_id,
         created_at=row.created_at,
         finished_at=row.finished_at,
         expires_at=_expires_at(row, keeping),
@@ -84,6 +86,10 @@ def job(row: JobRow, keeping: Keeping, foreseen: Forecast | None = None) -> JobA
         stages=[_stage(stage) for stage in row.stages],
         queue=queue(foreseen),
         degraded=list(row.degraded),
+        rank=row.rank,
+        rank_terms=None
+        if row.rank_terms is None
+        else RankTermsAnswer.model_validate(row.rank_terms),
         outputs={output: f"{path}/outputs/{output}" for output in _outputs(row)},
         links=LinksAnswer(self=path, events=f"{path}/events", cancel=f"{path}/cancel"),
         error=None if row.error is None else FailureAnswer.model_validate(row.error),
@@ -206,6 +212,13 @@ def printability(row: JobRow) -> Printability | None:
     return None if judged is None else _PRINTABILITY.validate_python(judged)
 
 
+def made(row: JobRow) -> tuple[Output, ...]:
+    """Return the outputs that a job makes: those of a photo that its album leaves out are fewer."""
+    if any(stage.name == StageName.COMPOSITE for stage in row.stages):
+        return row.recipe.outputs
+    return tuple(output for output in row.recipe.outputs if output not in COMPOSED)
+
+
 def _expires_at(row: JobRow, keeping: Keeping) -> dt.datetime | None:
     if row.finished_at is None or row.state != JobState.SUCCEEDED:
         return None
@@ -273,7 +286,7 @@ def _stage(row: StageRow) -> StageAnswer:
 
 
 def _outputs(row: JobRow) -> tuple[Output, ...]:
-    return row.recipe.outputs if row.state == JobState.SUCCEEDED else ()
+    return made(row) if row.state == JobState.SUCCEEDED else ()
 
 
 def _image(known: Json | None) -> ImageAnswer | None:

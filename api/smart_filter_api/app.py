@@ -13,6 +13,7 @@ from smart_filter_api.latencies import Latencies
 from smart_filter_api.removebg import route as removebg
 from smart_filter_api.routes import (
     backgrounds,
+    batches,
     deliveries,
     deriving,
     explanations,
@@ -58,7 +59,8 @@ def create(settings: Settings) -> FastAPI:
     cross_origin.install(app, settings.browser.cors_origins)
     for resource in (
         *(jobs, deriving, outputs, models, backgrounds, filters, webhooks, deliveries),
-        *(uploads, keys, session, tenants, usage, removebg, health, metrics, explanations),
+        *(uploads, batches, keys, session, tenants, usage),
+        *(removebg, health, metrics, explanations),
     ):
         app.include_router(resource.router)
     app.openapi = cache(partial(openapi.schema, app))  # type: ignore[method-assign]  # FastAPI's own way

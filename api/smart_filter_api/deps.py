@@ -168,12 +168,12 @@ class Services:
         async with self.reading() as connection:
             return await connection.run_sync(stock.seen_by, tenant)
 
-    async def refuse_when_full(self) -> None:
-        """See to it that one more job may wait, whoever's they are.  Raises ServiceFull."""
+    async def refuse_when_full(self, *, jobs: int = 1) -> None:
+        """See to it that so many more may wait, whoever's they are.  Raises ServiceFull."""
         if self.jobs_in_all:
             unfinished = await self.unfinished.get(self._count_unfinished)
             limits.refuse_when_all_is_full(
-                unfinished,
+                unfinished + jobs - 1,
                 self.jobs_in_all,
                 full_seconds=self.forecasts.room_in_seconds(self.jobs_in_all),
             )

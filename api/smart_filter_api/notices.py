@@ -1,4 +1,4 @@
-"""What is sent to webhooks: the job as GET shows it, in less than 20 kB.
+"""What is sent to webhooks: the job, or the batch, as GET shows it, in less than 20 kB.
 
 A crowd's faces, or metadata of many odd characters, may take more than that. Then what is
 large gives way to what tells of it, piece by piece.
@@ -12,8 +12,9 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter
 
-from smart_filter_api import answers
+from smart_filter_api import answers, batch_answers
 from smart_filter_api.schemas.moments import Moment
+from smart_filter_shared.jobs.batches import BatchRow
 from smart_filter_shared.jobs.deliveries import Claimed
 from smart_filter_shared.jobs.queries import JobRow
 from smart_filter_shared.jobs.retention import Keeping
@@ -27,8 +28,10 @@ _MOMENT: TypeAdapter[datetime] = TypeAdapter(Moment)
 Job = dict[str, Any]  # an answer about a job, as JSON
 
 
-def body(claimed: Claimed, job: JobRow | None, keeping: Keeping) -> bytes:
-    """Return the body that tells of a delivery; without a job, of a test."""
+def body(claimed: Claimed, job: JobRow | BatchRow | None, keeping: Keeping) -> bytes:
+    """Return the body that tells of a delivery; without a job or a batch, of a test."""
+    if isinstance(job, BatchRow):
+        return _of_batch(claimed, job)
     if job is None:
         return _written(claimed, {"webhook_id": claimed.webhook})
     shown = answers.job(job, keeping).model_dump(mode="json")
@@ -41,6 +44,15 @@ def body(claimed: Claimed, job: JobRow | None, keeping: Keeping) -> bytes:
         written = _written(claimed, shown)
         limit = MOST_BYTES
     return written
+
+
+def _of_batch(claimed: Claimed, batch: BatchRow) -> bytes:
+    shown = batch_answers.batch(batch).model_dump(mode="json")
+    written = _written(claimed, shown)
+    if len(written) <= COUNTED_BYTES:
+        return written
+    items = {"count": len(shown["items"]), "url": shown["links"]["self"]}
+    return _written(claimed, {**shown, "items": items})
 
 
 def _counted(job: Job) -> Job:

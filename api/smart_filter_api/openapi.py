@@ -5,17 +5,20 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from smart_filter_api import openapi_answers, openapi_examples, openapi_links
 from smart_filter_api.multipart import MAX_PHOTO_BYTES, PICTURES
 from smart_filter_api.photo_header import MAX_PIXELS, PhotoFormat
 from smart_filter_api.problems import Problem
+from smart_filter_api.schemas.batches import BatchEventAnswer
 from smart_filter_api.schemas.deriving import CorrectionRequest
 from smart_filter_api.schemas.jobs import EventAnswer
 from smart_filter_shared import signing, web_address
 from smart_filter_shared.filters import FILTERS
-from smart_filter_shared.jobs.events import FINAL
+from smart_filter_shared.jobs.batches import MOST_ITEMS
+from smart_filter_shared.jobs.events import FINAL, EventType
 from smart_filter_shared.recipe import CHOOSABLE_TASKS, Crop, Edge, Effort, Format, Output, Priority
 from smart_filter_shared.recipe.fields import (
     MAX_DEADLINE_MS,
@@ -252,6 +255,70 @@ SUBMISSION: Schema = {
     },
 }
 
+# The body of POST /v1/batches, likewise.
+BATCH: Schema = {
+    "required": True,
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "required": ["items"],
+                "properties": {
+                    "items": {
+                        "type": "array",
+                        "minItems": 1,
+                        "maxItems": MOST_ITEMS,
+                        "items": {
+                            "type": "object",
+                            "oneOf": [
+                                {"required": [name]} for name in ("photo_base64", *_ELSEWHERE)
+                            ],
+                            "properties": {
+                                **_ELSEWHERE,
+                                "photo_base64": {
+                                    "type": "string",
+                                    "contentEncoding": "base64",
+                                    "description": "the photo's bytes; all photos of a batch "
+                                    f"together: at most {MAX_PHOTO_BYTES}",
+                                },
+                                "recipe": {
+                                    "type": "object",
+                                    "description": "in place of what `recipe` says for all",
+                                },
+                                "metadata": {
+                                    "type": "object",
+                                    "additionalProperties": _TEXT,
+                                    "maxProperties": MAX_METADATA,
+                                },
+                            },
+                            "additionalProperties": False,
+                        },
+                    },
+                    "recipe": {
+                        "type": "object",
+                        "description": "for all items, as in the body of a single photo",
+                    },
+                    "album": {
+                        "type": "object",
+                        "required": ["best"],
+                        "properties": {
+                            "best": {
+                                "type": "integer",
+                                "minimum": 0,
+                                "maximum": MOST_ITEMS,
+                                "description": "how many are composed, the best by their rank",
+                            }
+                        },
+                        "additionalProperties": False,
+                    },
+                    "webhook_url": _WEBHOOK_URL,
+                },
+                "additionalProperties": False,
+            }
+        }
+    },
+}
+
 
 def schema(app: FastAPI) -> Schema:
     """Return the app's OpenAPI document, with problem documents as the only errors."""
@@ -265,7 +332,11 @@ def schema(app: FastAPI) -> Schema:
         tags=[{"name": name, "description": about} for name, about in TAGS.items()],
         routes=app.routes,
     )
-    document["webhooks"] = {type_: {"post": _told(type_)} for type_ in sorted(FINAL)}
+    ends: list[tuple[EventType, type[BaseModel]]] = [
+        *((type_, EventAnswer) for type_ in sorted(FINAL)),
+        (EventType.BATCH_FINISHED, BatchEventAnswer),
+    ]
+    document["webhooks"] = {str(type_): {"post": _told(type_, of)} for type_, of in ends}
     # FastAPI adds an answer that this API never gives to whatever has a parameter.
     for path in document["paths"].values():
         for operation in path.values():
@@ -279,6 +350,7 @@ def schema(app: FastAPI) -> Schema:
         [
             (Problem, "serialization"),
             (EventAnswer, "serialization"),
+            (BatchEventAnswer, "serialization"),
             (CorrectionRequest, "validation"),
         ],
         ref_template="#/components/schemas/{model}",
@@ -323,14 +395,15 @@ def _lift_definitions(operation: Schema, schemas: Schema) -> None:
             schemas.setdefault(name, definition)
 
 
-def _told(type_: str) -> Schema:
+def _told(type_: EventType, of: type[BaseModel]) -> Schema:
     """Return what a webhook is sent.  Source: Standard Webhooks 1.0.0."""
     headers = (signing.ID_HEADER, signing.TIMESTAMP_HEADER, signing.SIGNATURE_HEADER)
-    event = {"$ref": "#/components/schemas/EventAnswer"}
+    event = {"$ref": f"#/components/schemas/{of.__name__}"}
+    counted = "`items`" if type_ == EventType.BATCH_FINISHED else "`faces` and `rating`"
     return {
-        "summary": f"A job has ended: {type_}",
+        "summary": f"{type_.partition('.')[0].capitalize()} has ended: {type_}",
         "description": "At least once, under the same `webhook-id`; less than 20 kB: beyond 16 kB "
-        "`faces` and `rating` of `data` become counts and a link.",
+        f"{counted} of `data` become counts and a link.",
         "parameters": [
             {"name": name, "in": "header", "required": True, "schema": {"type": "string"}}
             for name in headers

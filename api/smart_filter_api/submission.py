@@ -83,15 +83,15 @@ async def accept(
         return accepted
 
     async with contextlib.AsyncExitStack() as undoing:
-        undoing.push_async_callback(_give_back, services, caller, submission)
+        undoing.push_async_callback(give_back, services, caller, submission.megapixels)
         pictures = {
             submission.photo_key: upload.photo if isinstance(upload.photo, Spooled) else None,
             submission.background_key: upload.background,
         }
         for key, picture in pictures.items():
             if key is not None and picture is not None:
-                undoing.push_async_callback(_remove, services, key)
-                await _store(services, key, picture)
+                undoing.push_async_callback(remove, services, key)
+                await store(services, key, picture)
         async with services.transaction() as connection:
             services.forecasts.accept(outstanding)
             accepted = await connection.run_sync(write_all)
@@ -234,7 +234,8 @@ def write(
     return Accepted(job, ringing)
 
 
-async def _store(services: Services, key: str, picture: Spooled) -> None:
+async def store(services: Services, key: str, picture: Spooled) -> None:
+    """Store a picture.  Raises StorageUnavailable."""
     large = services.large_pictures if picture.length > PART_BYTES else contextlib.nullcontext()
     async with large:
         await services.in_thread(
@@ -247,16 +248,17 @@ async def _store(services: Services, key: str, picture: Spooled) -> None:
         )
 
 
-async def _give_back(services: Services, caller: Caller, submission: Submission) -> None:
+async def give_back(services: Services, caller: Caller, megapixels: float) -> None:
     """Let what could not be submitted not count against today's megapixels."""
     if not caller.limits.megapixels_per_day:
         return
     with anyio.CancelScope(shield=True), contextlib.suppress(TryAgain):
         async with services.transaction() as connection:
-            await connection.run_sync(limits.give_back, submission.tenant, submission.megapixels)
+            await connection.run_sync(limits.give_back, caller.tenant, megapixels)
 
 
-async def _remove(services: Services, key: str) -> None:
+async def remove(services: Services, key: str) -> None:
+    """Remove a picture that no row will name, if storage is there."""
     # Storage may be what failed; then retention finds the object, if there is one.
     with anyio.CancelScope(shield=True), contextlib.suppress(StorageUnavailable):
         await services.in_thread(services.storage.remove, key)

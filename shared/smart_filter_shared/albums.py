@@ -136,9 +136,20 @@ def _demerits(shot: Shot) -> tuple[object, ...]:
 
 def _scenes(shots: Sequence[Shot]) -> list[list[int]]:
     """Return places of photos that show the same scene, each scene in ascending order."""
+    known = [
+        (place, shot.fingerprint)
+        for place, shot in enumerate(shots)
+        if shot.fingerprint is not None
+    ]
+    # Of a thousand photos half a million pairs: nearly all are told apart by this alone.
+    perhaps = [
+        (first, second)
+        for (first, one), (second, other) in combinations(known, 2)
+        if (one ^ other).bit_count() <= MOMENT_ALIKE_WITHIN_BITS
+    ]
     near = {
         (first, second): unlike
-        for first, second in combinations(range(len(shots)), 2)
+        for first, second in perhaps
         if (unlike := distance(shots[first], shots[second])) <= 1
     }
     return [

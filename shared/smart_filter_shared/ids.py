@@ -7,6 +7,7 @@ from typing import NewType
 import uuid_utils.compat
 
 JobId = NewType("JobId", uuid.UUID)
+BatchId = NewType("BatchId", uuid.UUID)
 Tenant = NewType("Tenant", str)
 LeaseToken = NewType("LeaseToken", uuid.UUID)
 WorkerId = NewType("WorkerId", uuid.UUID)
@@ -23,6 +24,11 @@ OPERATOR = Tenant("local")
 def new_job_id() -> JobId:
     """Return a fresh UUIDv7 (RFC 9562 §5.7): ids sort by creation and name their day."""
     return JobId(uuid_utils.compat.uuid7())
+
+
+def new_batch_id() -> BatchId:
+    """Return a fresh UUIDv7: batches sort by creation."""
+    return BatchId(uuid_utils.compat.uuid7())
 
 
 def new_lease_token() -> LeaseToken:

@@ -1,7 +1,9 @@
 """A photo goes in, a picture comes out: what is in the picture, and what is said of it."""
 
+import base64
 import io
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -175,3 +177,35 @@ def test_same_photo_recipe_and_seed_give_the_same_bytes(running_stack: Running) 
     running_stack.wait(second)
 
     assert running_stack.output(first, "image") == running_stack.output(second, "image")
+
+
+def test_album_composes_the_photo_that_smiles(running_stack: Running) -> None:
+    photos = [PHOTO, PHOTO.with_name("grace_hopper.jpg")]
+    items = [{"photo_base64": small(photo), "metadata": {"file": photo.name}} for photo in photos]
+    nobody = base64.b64encode(encoded(Image.new("RGB", (64, 64), "green"))).decode()
+    document = {"items": [{"photo_base64": nobody}, *items], "album": {"best": 1}}
+
+    answer = running_stack.client.post("/v1/batches", json=document)
+    address = f"/v1/batches/{answer.json()['id']}"
+    running_stack.until(lambda: running_stack.client.get(address).json()["finished_at"] is not None)
+
+    batch = running_stack.client.get(address).json()
+    jobs = [running_stack.job(item["job_id"]) for item in batch["items"]]
+    composed = [job for job in jobs if "composite" in [stage["name"] for stage in job["stages"]]]
+    assert batch["succeeded"] == 3, batch
+    assert sorted(job["rank"] for job in jobs) == [1, 2, 3]
+    assert jobs[0]["rank"] == 3
+    assert [(job["rank"], job["image"] is None) for job in composed] == [(1, False)]
+    assert [job["rank_terms"]["rating"] is None for job in jobs] == [True, False, False]
+
+
+def small(photo: Path) -> str:
+    """Return a photo at a quarter of its size, as base64."""
+    with Image.open(photo) as picture:
+        return base64.b64encode(encoded(picture.convert("RGB").reduce(2))).decode()
+
+
+def encoded(picture: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG")
+    return buffer.getvalue()

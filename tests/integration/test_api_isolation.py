@@ -1,5 +1,6 @@
 """What is another tenant's is as if it were not there: no answer tells it from nothing."""
 
+import base64
 import re
 import uuid
 from collections.abc import Callable, Mapping
@@ -26,6 +27,12 @@ def a_finished_job(api: Api, _: Mapping[str, str]) -> str:
     return job_id
 
 
+def a_batch(api: Api, _: Mapping[str, str]) -> str:
+    items = [{"photo_base64": base64.b64encode(a_photo()).decode()}]
+    answer = api.client.post("/v1/batches", json={"items": items})
+    return str(answer.json()["id"])
+
+
 def a_key(api: Api, _: Mapping[str, str]) -> str:
     return str(api.client.post("/v1/keys", json={"scopes": ["read"]}).json()["key_id"])
 
@@ -47,6 +54,7 @@ def a_tenant(api: Api, _: Mapping[str, str]) -> str:
 # What there is of a tenant's under each name of a path; a new name must be added here.
 MADE: Mapping[str, Callable[[Api, Mapping[str, str]], str]] = {
     "job_id": a_finished_job,
+    "batch_id": a_batch,
     "key_id": a_key,
     "webhook_id": a_webhook,
     "delivery_id": a_delivery,
@@ -129,7 +137,7 @@ def test_foreign_job_that_was_deleted_is_unknown_too(api: Api) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/v1/jobs", "/v1/keys", "/v1/usage", "/v1/backgrounds", "/v1/webhooks"]
+    "path", ["/v1/jobs", "/v1/batches", "/v1/keys", "/v1/usage", "/v1/backgrounds", "/v1/webhooks"]
 )
 def test_lists_hold_ones_own(api: Api, path: str) -> None:
     own = all_made(api)

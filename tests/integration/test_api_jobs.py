@@ -145,9 +145,9 @@ def test_job_has_every_field_of_the_contract(api: Api) -> None:
     job = api.job(api.submit())
 
     assert " ".join(job) == (
-        "id state parent_id created_at finished_at expires_at recipe seed metadata photo "
+        "id state parent_id batch_id created_at finished_at expires_at recipe seed metadata photo "
         "people confidence needs_review image faces rating rating_reason printability "
-        "background filters frame stages outputs queue degraded links error"
+        "background filters frame stages outputs rank rank_terms queue degraded links error"
     )
     assert job["created_at"].endswith("Z")
 
@@ -340,7 +340,6 @@ def test_wrong_method_is_told_every_right_one(api: Api) -> None:
     [
         ("GET", "/v1/nothing"),
         ("GET", "/v1/jobs/"),
-        ("POST", "/v1/batches"),
         ("POST", f"/v1/jobs/{NOBODY}/derive"),
     ],
 )

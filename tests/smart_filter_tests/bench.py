@@ -17,21 +17,24 @@ from smart_filter_shared.cards import LEADING_TASK
 from smart_filter_shared.db import sessions
 from smart_filter_shared.doorbell import Doorbell, queue_of
 from smart_filter_shared.ids import (
+    BatchId,
     Capability,
     JobId,
     Tenant,
     WorkerId,
+    new_batch_id,
     new_job_id,
     new_worker_id,
 )
-from smart_filter_shared.jobs import fairness, queries, transitions
+from smart_filter_shared.jobs import batches, fairness, queries, transitions
+from smart_filter_shared.jobs.batches import BatchRow
 from smart_filter_shared.jobs.fairness import Place
 from smart_filter_shared.jobs.leases import Completion, Done, Lease
 from smart_filter_shared.jobs.models import Plan
 from smart_filter_shared.jobs.presence import CELL
 from smart_filter_shared.jobs.queries import JobRow
 from smart_filter_shared.jobs.retention import Keeping, Kind
-from smart_filter_shared.jobs.submission import Submission
+from smart_filter_shared.jobs.submission import BatchSubmission, Membership, Submission
 from smart_filter_shared.jobs.uploads import Named
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.recipe import Recipe, stages
@@ -43,7 +46,7 @@ _TABLES = (
     *("jobs", "stages", "workers", "keys", "models", "artifacts", "tenants", "capabilities"),
     *("tombstones", "measures", "backgrounds", "events", "requests", "usage"),
     *("webhooks", "webhook_secrets", "deliveries", "delivery_attempts", "uploads"),
-    *("browser_sessions", "browser_codes"),
+    *("browser_sessions", "browser_codes", "batches", "batch_gaps"),
     *("borrowers", "corrections"),
     *("paces", "foresight"),
 )
@@ -155,6 +158,35 @@ class Bench:
                 transitions.submit(connection, submission)
                 submitted.append(submission.job_id)
         return submitted
+
+    def submit_batch(
+        self,
+        jobs: int,
+        recipe: Recipe | None = None,
+        *,
+        best: int | None = None,
+        webhook_url: str | None = None,
+    ) -> tuple[BatchId, list[JobId]]:
+        """Write a batch; with `best` it is an album."""
+        batch_id, wanted = new_batch_id(), recipe or Recipe()
+        submissions = [
+            dataclasses.replace(
+                _submission(new_job_id(), TENANT, wanted, Place(index, 0.5), "bench"),
+                membership=Membership(batch_id, index, best is not None),
+            )
+            for index in range(jobs)
+        ]
+        batch = BatchSubmission(batch_id, TENANT, best, webhook_url, submissions, ())
+        with self.transaction() as connection:
+            transitions.submit_batch(connection, batch)
+        return batch_id, [one.job_id for one in submissions]
+
+    def batch(self, batch_id: BatchId) -> BatchRow:
+        """Return a batch, which must exist."""
+        with self.transaction() as connection:
+            found = batches.find(connection, batch_id, TENANT)
+        assert found is not None
+        return found
 
     def reserve(self, tenant: Tenant, recipe: Recipe) -> Place:
         """Take a tenant's next place."""

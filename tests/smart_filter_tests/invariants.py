@@ -17,6 +17,9 @@ RULES: Mapping[str, str] = {
             SELECT count(*) FROM (VALUES {_NEEDS}) AS pair (stage, need)
             JOIN stages AS needed ON needed.job_id = stages.job_id AND needed.stage = pair.need
             WHERE pair.stage = stages.stage AND needed.state <> 'succeeded'
+        ) + (
+            SELECT count(*) FROM batches
+            WHERE batches.id = stages.album AND ranked_at IS NULL AND stage = 'composite'
         )
     """,
     "a ready stage waits for nothing": """
@@ -46,6 +49,23 @@ RULES: Mapping[str, str] = {
     "one stage has failed of a job that has, and of no other": """
         SELECT * FROM jobs WHERE (outcome IS NOT DISTINCT FROM 'failed')::int <> (
             SELECT count(*) FROM stages WHERE job_id = id AND state = 'failed'
+        )
+    """,
+    "a batch has finished when no job of it is unfinished": """
+        SELECT * FROM batches WHERE (finished_at IS NULL) <> EXISTS (
+            SELECT FROM jobs WHERE batch_id = batches.id AND outcome IS NULL
+        )
+    """,
+    "an album is ranked when nobody in it is being rated": """
+        SELECT * FROM batches WHERE best IS NOT NULL AND ranked_at IS NULL AND NOT EXISTS (
+            SELECT FROM stages WHERE album = batches.id AND stage <> 'composite'
+                AND state IN ('waiting', 'ready', 'running')
+        )
+    """,
+    "no more are composed of an album than its best, but for those that were redriven": """
+        SELECT id FROM batches WHERE best < (
+            SELECT count(*) FROM jobs JOIN stages ON job_id = jobs.id AND stage = 'composite'
+            WHERE batch_id = batches.id AND album_rank IS NOT NULL
         )
     """,
     "every stage belongs to a job": """

@@ -12,6 +12,7 @@ import anyio.lowlevel
 
 from smart_filter_api import notices
 from smart_filter_shared.db import sessions
+from smart_filter_shared.jobs.batches import BatchRow
 from smart_filter_shared.jobs.deliveries import Claimed
 from smart_filter_shared.jobs.queries import JobRow
 from smart_filter_shared.sealing import Seal
@@ -120,7 +121,7 @@ def send_due(
     return anyio.run(send)
 
 
-def _render(claimed: Claimed, job: JobRow | None) -> bytes:
+def _render(claimed: Claimed, job: JobRow | BatchRow | None) -> bytes:
     return notices.body(claimed, job, KEEPING)
 
 

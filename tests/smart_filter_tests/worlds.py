@@ -165,6 +165,26 @@ def late_and_ready(bench: Bench) -> World:
     return _past_its_deadline(World(bench, job_id, {}))
 
 
+def album(bench: Bench) -> World:
+    """Make an album of which one photo is still being rated, with no attempt or patience left."""
+    _, job_ids = bench.submit_batch(3, best=1)
+    for stage in (PREPARE, SEGMENTATION, FACE):
+        bench.complete(*bench.claim(stage, batch_size=3))
+    *others, last = sorted(bench.claim(SMILE, batch_size=3), key=lambda lease: lease.job_id)
+    bench.complete(*others)
+    with bench.transaction() as connection:
+        connection.execute(
+            text("""
+                UPDATE stages SET attempt = :most,
+                    leased_until = statement_timestamp() - interval '1 s',
+                    patience_since = statement_timestamp() - interval '1 day'
+                WHERE state = 'running'
+            """),
+            {"most": bench.settings.engine.max_attempts},
+        )
+    return World(bench, job_ids[-1], {SMILE: last})
+
+
 WORLDS: tuple[Callable[[Bench], World], ...] = (
     fresh,
     running,
@@ -178,6 +198,7 @@ WORLDS: tuple[Callable[[Bench], World], ...] = (
     late,
     late_and_due,
     late_and_ready,
+    album,
 )
 
 

@@ -1,5 +1,6 @@
 """What is sent to webhooks: the job as GET shows it, and never more than 20 kB."""
 
+import dataclasses
 import datetime as dt
 import json
 import uuid
@@ -7,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from smart_filter_api import answers, notices
+from smart_filter_api import answers, batch_answers, notices
 from smart_filter_shared.cards import LEADING_TASK
-from smart_filter_shared.ids import DeliveryId, JobId, LeaseToken, Tenant
+from smart_filter_shared.ids import BatchId, DeliveryId, JobId, LeaseToken, Tenant
+from smart_filter_shared.jobs.batches import BatchRow, Item
 from smart_filter_shared.jobs.deliveries import Claimed
 from smart_filter_shared.jobs.queries import JobRow, StageRow
 from smart_filter_shared.jobs.retention import Keeping
@@ -124,3 +126,47 @@ def test_test_names_its_webhook() -> None:
 
     assert document["type"] == "webhook.test"
     assert document["data"] == {"webhook_id": "a webhook"}
+
+
+def a_batch(items: int) -> BatchRow:
+    return BatchRow(
+        id=BatchId(uuid.UUID(int=4)),
+        tenant=Tenant("tests"),
+        total=items,
+        best=None,
+        ranked_at=None,
+        created_at=AT,
+        finished_at=AT,
+        webhook_url=None,
+        counts={JobState.SUCCEEDED: items},
+        items=[
+            Item(index, JobId(uuid.UUID(int=index)), JobState.SUCCEEDED, None, None, False)
+            for index in range(items)
+        ],
+    )
+
+
+def told_of_batch(batch: BatchRow) -> tuple[int, dict[str, Any]]:
+    claimed = dataclasses.replace(a_claimed(None), type="batch.finished", batch_id=batch.id)
+    body = notices.body(claimed, batch, KEEPING)
+    return len(body), json.loads(body)
+
+
+def test_batch_is_told_as_get_shows_it() -> None:
+    batch = a_batch(items=3)
+
+    _, document = told_of_batch(batch)
+
+    assert document["type"] == "batch.finished"
+    assert document["data"] == batch_answers.batch(batch).model_dump(mode="json")
+
+
+def test_items_of_a_large_batch_become_a_count_and_a_link() -> None:
+    length, document = told_of_batch(a_batch(items=1000))
+
+    assert length < notices.MOST_BYTES
+    assert document["data"]["succeeded"] == 1000
+    assert document["data"]["items"] == {
+        "count": 1000,
+        "url": f"/v1/batches/{uuid.UUID(int=4)}",
+    }

@@ -51,6 +51,12 @@ def test_every_endpoint_is_described(document: dict[str, Any]) -> None:
         "POST /v1/jobs/{job_id}/corrections",
         "GET /v1/jobs/{job_id}/corrections",
         "GET /v1/jobs/{job_id}/outputs/{name}",
+        "POST /v1/batches",
+        "GET /v1/batches",
+        "GET /v1/batches/{batch_id}",
+        "DELETE /v1/batches/{batch_id}",
+        "GET /v1/batches/{batch_id}/events",
+        "POST /v1/batches/{batch_id}/cancel",
         "GET /v1/models",
         "GET /v1/backgrounds",
         "GET /v1/filters",
@@ -136,7 +142,9 @@ def test_form_of_a_submission_is_described(document: dict[str, Any]) -> None:
 
 
 def test_webhooks_are_described(document: dict[str, Any]) -> None:
-    assert set(document["webhooks"]) == {"job.succeeded", "job.failed", "job.canceled"}
+    assert set(document["webhooks"]) == {
+        *("job.succeeded", "job.failed", "job.canceled", "batch.finished")
+    }
     body = document["webhooks"]["job.failed"]["post"]["requestBody"]["content"]
     assert body["application/json"]["schema"]["$ref"].endswith("/EventAnswer")
     assert "EventAnswer" in document["components"]["schemas"]

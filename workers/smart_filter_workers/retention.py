@@ -21,6 +21,7 @@ from smart_filter_shared.jobs import (
     expiry,
     presence,
     retention,
+    transitions,
     uploads,
 )
 from smart_filter_shared.storage import keys
@@ -28,6 +29,10 @@ from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_shared.telemetry.logs import logger
 
 _AT_ONCE = 200
+# Of batches that somebody began to delete so long ago, at one sweep.
+_LEFT_SECONDS = 60.0
+_BATCHES = 10
+_JOBS_AT_ONCE = 50
 _CLEAR_EVERY_SECONDS = 3600.0
 # A key's day is that of its job. What was written lately may be named by a commit under way.
 _UNNAMED_FOR = dt.timedelta(hours=1)
@@ -64,8 +69,10 @@ class Retention:
         """Mark what has expired, and remove what is marked; return how many objects.
 
         Uploads too. Requests whose keys are a day old are forgotten on the way, deliveries of a
-        week ago, and what was found out about photos whose results go.
+        week ago, and what was found out about photos whose results go; batches are deleted to
+        their end.
         """
+        self._go_on_deleting()
         with sessions.transaction(self._engine) as connection:
             retention.mark_expired(connection, most=_AT_ONCE)
             uploads.mark_expired(connection, most=_AT_ONCE)
@@ -85,6 +92,14 @@ class Retention:
                 retention.forget(connection, marked)
                 uploads.forget(connection, put)
         return len(marked) + len(put)
+
+    def _go_on_deleting(self) -> None:
+        """Delete some of what is left of batches that nobody goes on deleting."""
+        with sessions.transaction(self._engine) as connection:
+            batches = transitions.left_over(connection, seconds=_LEFT_SECONDS, most=_BATCHES)
+        for batch_id, tenant in batches:
+            with sessions.transaction(self._engine) as connection:
+                transitions.go_on_deleting(connection, batch_id, tenant, most=_JOBS_AT_ONCE)
 
     def clear_unnamed(self, *, older_than: dt.timedelta) -> int:
         """Remove objects that no row names and that were not written lately; return how many."""

@@ -171,6 +171,7 @@ def _shown(delivery: Delivery) -> DeliveryAnswer:
         id=delivery.id,
         type=delivery.type,
         job_id=delivery.job_id,
+        batch_id=delivery.batch_id,
         url=delivery.url,
         state=delivery.state,
         timestamp=delivery.happened_at,

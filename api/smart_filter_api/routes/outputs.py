@@ -109,6 +109,8 @@ def _asked_for(job: JobRow, name: str) -> Output:
         raise JobNotFinished(f"job {job.id} is {job.state}; ask again when it has succeeded")
     if job.state != JobState.SUCCEEDED:
         raise NotFound(f"job {job.id} has {job.state}: it has no outputs")
+    if name not in answers.made(job):
+        raise NotFound(f"job {job.id} is not among the best of its album: it has no {name}")
     if job.expired_at is not None:
         raise _expired()
     return Output(name)

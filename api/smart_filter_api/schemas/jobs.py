@@ -215,6 +215,20 @@ class QueueAnswer(BaseModel):
     eta_p90_s: float = Field(ge=0, description="seconds from now")
 
 
+class RankTermsAnswer(BaseModel):
+    """Why a photo stands where it stands in its album.
+
+    of: how many were ranked.  alike: how many photos of them show the same scene, itself too.
+    better: the job of the best of those, null for that one itself.
+    """
+
+    rating: float | None
+    of: int
+    alike: int
+    better: uuid.UUID | None
+    reasons: list[str]
+
+
 class LinksAnswer(BaseModel):
     """Where to go from here."""
 
@@ -238,6 +252,7 @@ class JobAnswer(BaseModel):
     id: uuid.UUID
     state: JobState
     parent_id: uuid.UUID | None = None
+    batch_id: uuid.UUID | None = None
     created_at: Moment
     finished_at: Moment | None
     expires_at: Moment | None = None
@@ -260,6 +275,8 @@ class JobAnswer(BaseModel):
     frame: FrameAnswer | None
     stages: list[StageAnswer]
     outputs: dict[Output, str]
+    rank: int | None = Field(default=None, description="in its album, 1 the best")
+    rank_terms: RankTermsAnswer | None = None
     queue: QueueAnswer | None = Field(default=None, description="null once it has ended")
     degraded: list[str] = Field(
         default=[], description="what was given up for its deadline, such as `edge=fast`"

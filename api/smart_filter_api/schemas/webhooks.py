@@ -106,6 +106,7 @@ class DeliveryAnswer(BaseModel):
     id: uuid.UUID
     type: str
     job_id: uuid.UUID | None
+    batch_id: uuid.UUID | None = None
     url: str | None
     state: DeliveryState
     timestamp: Moment

@@ -83,6 +83,11 @@ jobs = Table(
     # forecasts were; null when nothing is to be learnt from it.  See jobs/foresight.py.
     Column("foreseen_p50", Double),
     Column("foreseen_p90", Double),
+    # Of which batch it is which item; and where it stands in that album, null until it is ranked.
+    Column("batch_id", Uuid),
+    Column("batch_index", Integer),
+    Column("album_rank", Integer),
+    Column("album_terms", JSONB),
     CheckConstraint("outcome IN ('succeeded', 'failed', 'canceled')", name="jobs_outcome"),
     CheckConstraint("(outcome IS NULL) = (finished_at IS NULL)", name="jobs_finished"),
     CheckConstraint(
@@ -95,6 +100,8 @@ jobs = Table(
     Index("jobs_by_photo", "tenant", "photo_digest", "id"),
     # Counted when a tenant's queue is bounded.
     Index("jobs_unfinished", "tenant", postgresql_where=text("outcome IS NULL")),
+    # Counted for a batch's progress, and looked into for what is unfinished.
+    Index("jobs_of_batch", "batch_id", "outcome", postgresql_where=text("batch_id IS NOT NULL")),
     Index("jobs_unsettled", "id", postgresql_where=text("outcome IS NOT NULL AND NOT settled")),
     Index(
         "jobs_expiring",
@@ -145,6 +152,8 @@ stages = Table(
     Column("seconds", Double),
     Column("result", JSONB),
     Column("error", JSONB),
+    # The batch of which its job is one, when that is ranked.
+    Column("album", Uuid),
     CheckConstraint(
         "state IN ('waiting', 'ready', 'running', 'succeeded', 'failed', 'canceled')",
         name="stages_state",
@@ -159,6 +168,15 @@ stages = Table(
         "stages_due",
         "not_before",
         postgresql_where=text("state = 'waiting' AND not_before IS NOT NULL"),
+    ),
+    # Looked into when a rating has ended: is it the album's last?
+    Index(
+        "stages_rating",
+        "album",
+        postgresql_where=text(
+            "album IS NOT NULL AND stage <> 'composite' "
+            "AND state IN ('waiting', 'ready', 'running')"
+        ),
     ),
     # The lease time stands in no index, so that a heartbeat updates in place.
     Index("stages_running", "job_id", "stage", postgresql_where=text("state = 'running'")),

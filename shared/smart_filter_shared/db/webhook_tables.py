@@ -62,6 +62,8 @@ deliveries = Table(
     Column("lane", Text, nullable=False),
     # Null for a test.
     Column("job_id", Uuid),
+    # In place of a job, the batch that it tells of.
+    Column("batch_id", Uuid),
     Column("type", Text, nullable=False),
     Column("happened_at", _Moment, nullable=False),
     Column("state", Text, nullable=False, server_default=text("'waiting'")),
@@ -76,6 +78,7 @@ deliveries = Table(
     CheckConstraint("(state = 'sending') = (lease_token IS NOT NULL)", name="deliveries_lease"),
     Index("deliveries_of_webhook", "tenant", "webhook", "number"),
     Index("deliveries_by_job", "job_id"),
+    Index("deliveries_by_batch", "batch_id", postgresql_where=text("batch_id IS NOT NULL")),
     Index("deliveries_due", "lane", "due_at", postgresql_where=text("state = 'waiting'")),
     Index("deliveries_sending", "lane", postgresql_where=text("state = 'sending'")),
     Index("deliveries_finished", "finished_at", postgresql_where=text("finished_at IS NOT NULL")),

@@ -14,7 +14,14 @@ from typing import Final
 from sqlalchemy import Connection, Row, text
 
 from smart_filter_shared.errors import NotFound
-from smart_filter_shared.ids import DeliveryId, JobId, LeaseToken, Tenant, new_delivery_id
+from smart_filter_shared.ids import (
+    BatchId,
+    DeliveryId,
+    JobId,
+    LeaseToken,
+    Tenant,
+    new_delivery_id,
+)
 
 TEST: Final = "webhook.test"
 # For how long what was delivered, or failed for good, is kept.
@@ -57,8 +64,8 @@ _CLAIM = text("""
         state = 'sending', attempt = attempt + 1, lease_token = gen_random_uuid(),
         leased_until = statement_timestamp() + make_interval(secs => :lease_seconds)
     FROM chosen WHERE deliveries.id = chosen.id
-    RETURNING deliveries.id, tenant, webhook, url, lane, job_id, type, happened_at, attempt,
-        lease_token
+    RETURNING deliveries.id, tenant, webhook, url, lane, job_id, batch_id, type, happened_at,
+        attempt, lease_token
 """)
 _RECOVER = text("""
     UPDATE deliveries SET
@@ -96,7 +103,7 @@ _WRITE_TEST = text("""
     VALUES (:id, :tenant, :webhook, :webhook, :type, statement_timestamp(), statement_timestamp())
 """)
 _LISTED = text("""
-    SELECT id, number, tenant, webhook, url, job_id, type, happened_at, state, due_at
+    SELECT id, number, tenant, webhook, url, job_id, batch_id, type, happened_at, state, due_at
     FROM deliveries
     WHERE tenant = :tenant AND webhook = :webhook AND number < :before
         AND (CAST(:state AS text) IS NULL OR state = :state)
@@ -115,7 +122,7 @@ _REPLAY = text("""
         AND (id = :id OR CAST(:id AS uuid) IS NULL AND state = 'failed')
 """)
 _FIND = text("""
-    SELECT id, number, tenant, webhook, url, job_id, type, happened_at, state, due_at
+    SELECT id, number, tenant, webhook, url, job_id, batch_id, type, happened_at, state, due_at
     FROM deliveries WHERE tenant = :tenant AND webhook = :webhook AND id = :id
 """)
 _FORGET_OLD = text("""
@@ -146,7 +153,7 @@ class Claimed:
     """A delivery that this sender is to send now.
 
     webhook: an id, or `default`.  url: that the job named; None: the webhook's.
-    lane: those of one lane may hold up each other.  job_id: None for a test.
+    lane: those of one lane may hold up each other.  job_id: None for a test or a batch.
     attempt: 1 for the first.  token: fences what is written of it.
     """
 
@@ -160,6 +167,7 @@ class Claimed:
     happened_at: dt.datetime
     attempt: int
     token: LeaseToken
+    batch_id: BatchId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +206,7 @@ class Delivery:
     state: DeliveryState
     due_at: dt.datetime
     attempts: tuple[Attempt, ...]
+    batch_id: BatchId | None = None
 
 
 def claim(
@@ -232,6 +241,7 @@ def claim(
             happened_at=row.happened_at,
             attempt=row.attempt,
             token=LeaseToken(row.lease_token),
+            batch_id=_batch_id(row),
         )
         for row in rows
     ]
@@ -353,4 +363,9 @@ def _delivery(row: Row[tuple[object, ...]], attempts: Mapping[object, list[Attem
         state=DeliveryState(row.state),
         due_at=row.due_at,
         attempts=tuple(attempts.get(row.id, ())),
+        batch_id=_batch_id(row),
     )
+
+
+def _batch_id(row: Row[tuple[object, ...]]) -> BatchId | None:
+    return None if row.batch_id is None else BatchId(row.batch_id)

@@ -1,17 +1,18 @@
-"""What happened to jobs: written by the transitions, read by whoever waits.
+"""What happened to jobs and batches: written by the transitions, read by whoever waits.
 
-Types are those of the contract: `job.queued`, `job.running`, `job.stage`, and the three ends.
+Types are those of the contract: `job.queued`, `job.running`, `job.stage`, and the three ends; of
+a batch `batch.progress`, whenever one of its jobs has ended, and `batch.finished`.
 """
 
 import datetime as dt
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from sqlalchemy import Connection, text
 
-from smart_filter_shared.ids import JobId
+from smart_filter_shared.ids import BatchId, JobId
 from smart_filter_shared.jobs.states import JobState, StageState
 from smart_filter_shared.pipeline import StageName
 
@@ -25,9 +26,13 @@ class EventType(StrEnum):
     SUCCEEDED = "job.succeeded"
     FAILED = "job.failed"
     CANCELED = "job.canceled"
+    BATCH_PROGRESS = "batch.progress"
+    BATCH_FINISHED = "batch.finished"
 
 
 FINAL = frozenset({EventType.SUCCEEDED, EventType.FAILED, EventType.CANCELED})
+# After which whoever waits for a job or a batch waits for nothing any more.
+_ENDS = FINAL | {EventType.BATCH_FINISHED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +106,22 @@ _RECORD_ENDS = text(f"""
     WHERE recorded.type = ANY(:finals)
 """)  # noqa: S608 - both parts stand here
 
+# Likewise, of batches; the column `job_id` of events holds a batch's id then.
+_RECORD_BATCHES = text(f"""
+    WITH recorded AS ({_INSERT} RETURNING job_id, type, at)
+    INSERT INTO deliveries (id, tenant, webhook, url, lane, batch_id, type, happened_at, due_at)
+    SELECT gen_random_uuid(), batches.tenant, told.*, batches.id, recorded.type, at, at
+    FROM recorded JOIN batches ON batches.id = recorded.job_id, LATERAL (
+        SELECT CAST(id AS text), NULL, CAST(id AS text) FROM webhooks
+        WHERE webhooks.tenant = batches.tenant AND recorded.type = ANY(webhooks.events)
+            AND webhooks.disabled IS NULL
+        UNION ALL
+        SELECT 'default', webhook_url, batches.tenant || ' ' || split_part(webhook_url, '/', 3)
+        WHERE webhook_url IS NOT NULL
+    ) AS told (webhook, url, lane)
+    WHERE recorded.type = 'batch.finished'
+""")  # noqa: S608 - both parts stand here
+
 _OF_JOB = text("""
     SELECT id, type, stage, state, at FROM events
     WHERE job_id = :job_id AND id > :after ORDER BY id
@@ -137,6 +158,30 @@ def record(connection: Connection, happened: Sequence[Happened]) -> None:
     )
 
 
+def record_batches(
+    connection: Connection, *, moved: Collection[BatchId], finished: Collection[BatchId]
+) -> None:
+    """Write that batches have come further, or have finished, and the deliveries that tell so."""
+    batches = [*moved, *finished]
+    if not batches:
+        return
+    progress, end = EventType.BATCH_PROGRESS, EventType.BATCH_FINISHED
+    connection.execute(
+        _RECORD_BATCHES,
+        {
+            "job_ids": batches,
+            "types": [str(progress)] * len(moved) + [str(end)] * len(finished),
+            "stages": [None] * len(batches),
+            "states": ["running"] * len(moved) + ["finished"] * len(finished),
+        },
+    )
+
+
+def of_batch(connection: Connection, batch_id: BatchId, *, after: int = 0) -> list[Event]:
+    """Return the events of a batch behind one of them, in order."""
+    return of_job(connection, JobId(batch_id), after=after)
+
+
 def of_job(connection: Connection, job_id: JobId, *, after: int = 0) -> list[Event]:
     """Return the events of a job behind one of them, in order."""
     rows = connection.execute(_OF_JOB, {"job_id": job_id, "after": after})
@@ -159,7 +204,7 @@ def news(connection: Connection, horizon: int | None) -> News:
     """
     if horizon is None:
         return News(connection.execute(_NOW).scalar_one(), {})
-    where = {"horizon": horizon, "finals": [str(one) for one in FINAL]}
+    where = {"horizon": horizon, "finals": [str(one) for one in _ENDS]}
     rows = connection.execute(_NEWS, where).all()
     jobs = {
         JobId(uuid.UUID(str(row.job_id))): bool(row.ends) for row in rows if row.job_id is not None

@@ -41,7 +41,7 @@ _EXPIRE = text("""
         FOR NO KEY UPDATE SKIP LOCKED
     )
     UPDATE jobs SET expired_at = statement_timestamp(), photo_digest = NULL,
-        photo_url = NULL, corrections = '[]'
+        photo_url = NULL, corrections = '[]', album_terms = NULL
     FROM over WHERE jobs.id = over.id
     RETURNING jobs.id
 """)

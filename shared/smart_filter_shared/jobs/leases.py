@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from smart_filter_shared.cards import TaskName
-from smart_filter_shared.ids import Capability, JobId, LeaseToken
+from smart_filter_shared.ids import BatchId, Capability, JobId, LeaseToken
 from smart_filter_shared.jobs.retention import Kind
 from smart_filter_shared.parameters import Parameters
 from smart_filter_shared.pipeline import StageName
@@ -19,6 +19,7 @@ class Lease:
     the stage was handed back because infrastructure failed.
     mark: how far in virtual time its claim shows the queue to have come (fairness.py).
     models, parameters: by task, which model runs it and what was set for that model.
+    album: the batch that the job is ranked in, if any.
     """
 
     job_id: JobId
@@ -30,6 +31,7 @@ class Lease:
     capability: Capability
     models: Mapping[TaskName, str]
     parameters: Mapping[TaskName, Parameters]
+    album: BatchId | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,9 +104,10 @@ def refuse_when_full(
     limits: Limits,
     *,
     exactly: bool,
+    jobs: int = 1,
     full_seconds: float = FULL_SECONDS,
 ) -> None:
-    """See to it that one more job may wait.
+    """See to it that one more job may wait, or so many.
 
     exactly: near the bound the tenant's other submissions wait for the end of this transaction.
     full_seconds: when whoever is refused may come again.
@@ -116,12 +117,12 @@ def refuse_when_full(
     if not most:
         return
     waiting = _unfinished(connection, tenant, most)
-    if exactly and most - waiting <= _NEAR_JOBS:
+    if exactly and most - waiting <= max(_NEAR_JOBS, jobs):
         connection.execute(_ALONE, {"tenant": f"jobs_waiting {tenant}"})
         waiting = _unfinished(connection, tenant, most)
-    if waiting >= most:
+    if waiting + jobs > most:
         raise QueueFull(
-            f"{most} jobs wait already, as many as may; come again when some have ended",
+            f"{waiting} jobs wait already, and {most} may; come again when some have ended",
             retry_after_seconds=full_seconds,
         )
 

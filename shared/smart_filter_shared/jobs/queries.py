@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, and_, exists, literal_column, select, text
 
 from smart_filter_shared.db import tables
-from smart_filter_shared.ids import Capability, JobId, Tenant, UploadId
+from smart_filter_shared.ids import BatchId, Capability, JobId, Tenant, UploadId
 from smart_filter_shared.jobs import labels
 from smart_filter_shared.jobs.leases import Lease
 from smart_filter_shared.jobs.states import JobState
@@ -69,6 +69,7 @@ class JobRow:
     keep_nothing: whether all goes once its outputs are handed over.  expires_at: when its results
     go; expired_at: when they did, and all that stages had found out.
     megapixels: of the photo.  degraded: what it was given up for its deadline.
+    rank, rank_terms: where it stands in its album and why, None before that is ranked.
     """
 
     id: JobId
@@ -92,6 +93,9 @@ class JobRow:
     corrections: tuple[Json, ...] = ()
     megapixels: float = 0.0
     degraded: tuple[str, ...] = ()
+    batch_id: BatchId | None = None
+    rank: int | None = None
+    rank_terms: Json | None = None
 
     def result(self, stage: StageName) -> Json | None:
         """Return what a stage stored, as people corrected it.
@@ -228,6 +232,9 @@ def _job_row(job: RowMapping) -> JobRow:
         background_key=job["background_key"],
         photo_url=job["photo_url"],
         upload=_upload(job),
+        batch_id=None if job["batch_id"] is None else BatchId(job["batch_id"]),
+        rank=job["album_rank"],
+        rank_terms=job["album_terms"],
         created_at=job["created_at"],
         finished_at=job["finished_at"],
         error=job["error"],

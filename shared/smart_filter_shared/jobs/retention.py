@@ -7,7 +7,7 @@ unmarked finds the object. Objects that no row names (a crash between storing an
 committing) are found by listing old days.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -75,6 +75,15 @@ class Marked:
     key: str
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    """An object that a row of a job names."""
+
+    job_id: JobId
+    key: str
+    kind: Kind
+
+
 def record(
     connection: Connection,
     tenant: Tenant,
@@ -83,23 +92,32 @@ def record(
     keeping: Keeping,
 ) -> None:
     """Write down objects that rows of this transaction name."""
-    if not artifacts:
+    made = [Made(job_id, key, kind) for key, kind in artifacts.items()]
+    record_each(connection, tenant, made, keeping)
+
+
+def record_each(
+    connection: Connection, tenant: Tenant, made: Sequence[Made], keeping: Keeping
+) -> None:
+    """Write down objects of several jobs of a tenant."""
+    if not made:
         return
     connection.execute(
         text("""
             INSERT INTO artifacts (tenant, key, job_id, kind, expires_at)
-            SELECT :tenant, key, :job_id, kind,
+            SELECT :tenant, key, job_id, kind,
                 statement_timestamp() + make_interval(secs => kept_seconds)
             FROM unnest(
-                CAST(:keys AS text[]), CAST(:kinds AS text[]), CAST(:kept AS float8[])
-            ) AS made (key, kind, kept_seconds)
+                CAST(:job_ids AS uuid[]), CAST(:keys AS text[]), CAST(:kinds AS text[]),
+                CAST(:kept AS float8[])
+            ) AS made (job_id, key, kind, kept_seconds)
         """),
         {
             "tenant": tenant,
-            "job_id": job_id,
-            "keys": list(artifacts),
-            "kinds": [str(kind) for kind in artifacts.values()],
-            "kept": [keeping.seconds(kind) for kind in artifacts.values()],
+            "job_ids": [one.job_id for one in made],
+            "keys": [one.key for one in made],
+            "kinds": [str(one.kind) for one in made],
+            "kept": [keeping.seconds(one.kind) for one in made],
         },
     )
 

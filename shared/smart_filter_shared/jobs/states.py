@@ -9,6 +9,8 @@ A stage:
     └─ retry, release and expire with `not_before`; reopen of what it needs
 
 What waits or is ready when its job's deadline passes fails, its siblings are canceled (lapse).
+Of an album the best leave `waiting` for `ready`, and the others succeed without `composite`,
+by whatever ends the last rating (transitions/batches.py).
 
 A job is queued until one of its stages was claimed, then running until a transition
 decides its end: succeeded, failed or canceled.
@@ -60,9 +62,11 @@ class Move(Generic[State]):
 
 # What can end a job as failed: a stage that fails takes its siblings along.
 _ENDING = ("expire", "fail", "release", "retry")
+# What can end the last rating of an album, and so move its other jobs.
+_RANKING = ("cancel", "complete", "delete", *_ENDING, "lapse")
 
 STAGE_MOVES = (
-    Move(StageState.WAITING, StageState.READY, by=("complete", "wake")),
+    Move(StageState.WAITING, StageState.READY, by=(*_RANKING, "wake")),
     Move(StageState.WAITING, StageState.FAILED, by=("lapse",)),
     Move(StageState.WAITING, StageState.CANCELED, by=("cancel", *_ENDING, "lapse")),
     Move(StageState.READY, StageState.RUNNING, by=("claim",)),
@@ -85,7 +89,7 @@ JOB_MOVES = (
     Move(JobState.QUEUED, JobState.RUNNING, by=("claim",)),
     Move(JobState.QUEUED, JobState.FAILED, by=("lapse",)),
     Move(JobState.QUEUED, JobState.CANCELED, by=("cancel",)),
-    Move(JobState.RUNNING, JobState.SUCCEEDED, by=("complete",)),
+    Move(JobState.RUNNING, JobState.SUCCEEDED, by=_RANKING),
     Move(JobState.RUNNING, JobState.FAILED, by=(*_ENDING, "lapse")),
     Move(JobState.RUNNING, JobState.CANCELED, by=("cancel",)),
     Move(JobState.FAILED, JobState.RUNNING, by=("redrive",)),

@@ -1,10 +1,10 @@
 """A job about to be written, and the rows of its stages."""
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from smart_filter_shared.ids import JobId, Tenant
+from smart_filter_shared.ids import BatchId, JobId, Tenant
 from smart_filter_shared.jobs import fairness
 from smart_filter_shared.jobs.fairness import Place
 from smart_filter_shared.jobs.models import Plan
@@ -13,6 +13,15 @@ from smart_filter_shared.jobs.states import StageState
 from smart_filter_shared.jobs.uploads import Named
 from smart_filter_shared.pipeline import PIPELINE, Stage, StageName, needs_within
 from smart_filter_shared.recipe import Recipe, stages
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """Of which batch a job is which item, 0 the first; whether it is ranked in it."""
+
+    batch_id: BatchId
+    index: int
+    is_ranked: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +59,36 @@ class Submission:
     corrections: tuple[Mapping[str, object], ...] = ()
     degraded: tuple[str, ...] = ()
     foreseen: tuple[float, float] | None = None
+    membership: Membership | None = None
+
+    @property
+    def album(self) -> BatchId | None:
+        """The batch that it is ranked in."""
+        member = self.membership
+        return member.batch_id if member is not None and member.is_ranked else None
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """An item that was refused at the door; error: as a failed job has it."""
+
+    index: int
+    error: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchSubmission:
+    """A batch about to be written.
+
+    best: of an album, how many are composed.  webhook_url: who is told of its end beside webhooks.
+    """
+
+    batch_id: BatchId
+    tenant: Tenant
+    best: int | None
+    webhook_url: str | None
+    jobs: Sequence[Submission]
+    gaps: Sequence[Gap]
 
 
 def stage_rows(
@@ -70,10 +109,13 @@ def stage_rows(
             "parameters": submission.plans[stage.name].parameters,
             "batch_key": _first_batch_key(submission, stage.name),
             "work": submission.works.get(stage.name),
-            "open_needs": len(needs_within(stage, running)),
+            # In an album the picture waits for the ranking too.
+            "open_needs": len(needs_within(stage, running))
+            + (submission.album is not None and stage.name == StageName.COMPOSITE),
             "state": str(_first_state(stage, recipe, running)),
             "not_before": None if needs_within(stage, running) else recipe.run_at,
             "rank": fairness.rank(submission.place, recipe.priority),
+            "album": submission.album,
             "head_start": fairness.HEAD_START_SECONDS[recipe.priority],
         }
         for stage in PIPELINE

@@ -11,6 +11,7 @@ from smart_filter_shared.recipe.look import Look, Outline, Shadow, ShadowKind
 from smart_filter_shared.recipe.recipe import (
     CHOOSABLE_TASKS,
     CHOSEN_BY_PEOPLE,
+    COMPOSED,
     CUT_OUT,
     PICTURES,
     Background,
@@ -33,6 +34,7 @@ __all__ = [
     "AUTO",
     "CHOOSABLE_TASKS",
     "CHOSEN_BY_PEOPLE",
+    "COMPOSED",
     "CUT_OUT",
     "PICTURES",
     "Background",

@@ -61,6 +61,8 @@ class Output(StrEnum):
 # What shows the people on their background, and what shows them alone.
 PICTURES = frozenset({Output.IMAGE, Output.THUMBNAIL})
 CUT_OUT = frozenset({Output.CUTOUT, Output.MATTE, Output.PERSONS, Output.ZIP})
+# What the last stage makes.
+COMPOSED = PICTURES | CUT_OUT | {Output.PRINTABILITY}
 
 
 class Format(StrEnum):
@@ -194,7 +196,7 @@ def stages(recipe: Recipe) -> tuple[StageName, ...]:
         recipe.background.kind != BackgroundKind.KEEP or recipe.framing.asks_for_people
     ):
         wanted.add(StageName.SEGMENTATION)
-    if (PICTURES | CUT_OUT | {Output.PRINTABILITY}) & asked:
+    if COMPOSED & asked:
         wanted.add(StageName.COMPOSITE)
     return tuple(stage.name for stage in PIPELINE if stage.name in wanted)
 

@@ -8,7 +8,8 @@ from sqlalchemy import Connection
 
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_shared.ids import WebhookId
-from smart_filter_shared.jobs import deliveries, queries, webhooks
+from smart_filter_shared.jobs import batches, deliveries, queries, webhooks
+from smart_filter_shared.jobs.batches import BatchRow
 from smart_filter_shared.jobs.deliveries import Claimed, DeliveryState, Tried
 from smart_filter_shared.jobs.queries import JobRow
 from smart_filter_shared.jobs.webhooks import Webhook
@@ -23,13 +24,13 @@ _log = logger("sender")
 class Letter:
     """A delivery about to be sent.
 
-    keys: it is signed with each.  job: as it is now; None for a test.
+    keys: it is signed with each.  job: that or the batch, as it is now; None for a test.
     """
 
     claimed: Claimed
     url: str
     keys: Sequence[bytes]
-    job: JobRow | None
+    job: JobRow | BatchRow | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +69,18 @@ def take(
         {WebhookId(uuid.UUID(one.webhook)) for one in claimed if one.webhook != webhooks.DEFAULT},
     )
     jobs = queries.among(connection, {one.job_id for one in claimed if one.job_id is not None})
+    ended = batches.among(connection, {one.batch_id for one in claimed if one.batch_id is not None})
     secrets = webhooks.secrets_of(connection, [(one.tenant, one.webhook) for one in claimed])
     letters = []
     for one in claimed:
         url = one.url or _url_of(one, known)
-        job = None if one.job_id is None else jobs.get(one.job_id)
+        job: JobRow | BatchRow | None = None
+        if one.job_id is not None:
+            job = jobs.get(one.job_id)
+        elif one.batch_id is not None:
+            job = ended.get(one.batch_id)
         keys = _keys(seal, one, secrets.get((one.tenant, one.webhook), []))
-        if url is None or not keys or (job is None and one.job_id is not None):
+        if url is None or not keys or (job is None and one.type != deliveries.TEST):
             deliveries.conclude(connection, one, _NOBODY, DeliveryState.FAILED)
         else:
             letters.append(Letter(one, url, keys, job))

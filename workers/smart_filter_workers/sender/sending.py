@@ -18,6 +18,7 @@ from smart_filter_shared.db import sessions
 from smart_filter_shared.errors import TryAgain
 from smart_filter_shared.ids import DeliveryId, WebhookId
 from smart_filter_shared.jobs import deliveries, webhooks
+from smart_filter_shared.jobs.batches import BatchRow
 from smart_filter_shared.jobs.deliveries import Claimed, Tried
 from smart_filter_shared.jobs.queries import JobRow
 from smart_filter_shared.sealing import Seal
@@ -33,7 +34,7 @@ _log = logger("sender")
 _WRITE_SECONDS: Final = 5.0
 
 # Returns the body that tells of a delivery; of a test there is no job.
-Render = Callable[[Claimed, JobRow | None], bytes]
+Render = Callable[[Claimed, JobRow | BatchRow | None], bytes]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,20 +5,30 @@ rows ready rings the doorbell once for each, after the commit. The states are dr
 states.py; the SQL and the lock order stand in statements.py.
 """
 
+from smart_filter_shared.jobs.transitions.batches import cancel_batch
+from smart_filter_shared.jobs.transitions.deleting import (
+    begin_to_delete,
+    go_on_deleting,
+    left_over,
+)
 from smart_filter_shared.jobs.transitions.ending import cancel, complete, delete, fail
 from smart_filter_shared.jobs.transitions.leasing import claim, expire, lapse, renew, wake
 from smart_filter_shared.jobs.transitions.reopening import reopen
 from smart_filter_shared.jobs.transitions.returning import redrive, release, reroute, retry
-from smart_filter_shared.jobs.transitions.submitting import submit
+from smart_filter_shared.jobs.transitions.submitting import submit, submit_batch
 
 __all__ = [
+    "begin_to_delete",
     "cancel",
+    "cancel_batch",
     "claim",
     "complete",
     "delete",
     "expire",
     "fail",
+    "go_on_deleting",
     "lapse",
+    "left_over",
     "redrive",
     "release",
     "renew",
@@ -26,5 +36,6 @@ __all__ = [
     "reroute",
     "retry",
     "submit",
+    "submit_batch",
     "wake",
 ]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection
 
 from smart_filter_shared.cards import TaskName
-from smart_filter_shared.ids import Capability, JobId, LeaseToken, WorkerId
+from smart_filter_shared.ids import BatchId, Capability, JobId, LeaseToken, WorkerId
 from smart_filter_shared.jobs import events
 from smart_filter_shared.jobs.events import Happened
 from smart_filter_shared.jobs.leases import (
@@ -15,7 +15,8 @@ from smart_filter_shared.jobs.leases import (
     named,
 )
 from smart_filter_shared.jobs.states import JobState
-from smart_filter_shared.jobs.transitions import failing, statements
+from smart_filter_shared.jobs.transitions import batches, failing, locks, statements
+from smart_filter_shared.jobs.transitions.batches import Jobs
 from smart_filter_shared.pipeline import PIPELINE, StageName
 
 # How far past the head a claim looks for rows that fit into its batch.
@@ -60,6 +61,7 @@ def claim(
             capability=Capability(row.capability),
             models={TaskName(task): name for task, name in row.models.items()},
             parameters={TaskName(task): given for task, given in row.parameters.items()},
+            album=None if row.album is None else BatchId(row.album),
         )
         for row in rows
     ]
@@ -81,26 +83,15 @@ def expire(
     Their rows wait until now, so that `wake` makes them ready. An attempt that was the last
     is refunded; a job whose machines have died for give_up_seconds fails as `unavailable`.
     """
-    found = connection.execute(statements.FIND_EXPIRED, {"most": _SWEPT_AT_ONCE})
-    job_ids = sorted(row.job_id for row in found)
-    locked = connection.execute(statements.LOCK_IDLE_JOBS, {"ids": job_ids})
-    ids = {"ids": [row.id for row in locked]}
-    # All their stages: a job that ends here takes its siblings along, out of order otherwise.
-    connection.execute(statements.LOCK_STAGES, ids)
-    expired = connection.execute(statements.EXPIRED_STAGES, ids).all()
-    for row in expired:
-        where = {
-            "job_id": row.job_id,
-            "stage": row.stage,
-            "token": row.lease_token,
-            "max_attempts": max_attempts,
-            "give_up_seconds": give_up_seconds,
-        }
-        waits = connection.execute(statements.EXPIRE, where).one_or_none()
-        # Another stage of its job may have ended the job a moment ago, in this very loop.
-        if waits is None and connection.execute(statements.HELD, where).one_or_none() is not None:
-            failing.end_job(connection, JobId(row.job_id), StageName(row.stage), UNAVAILABLE)
-    return [Capability(row.capability) for row in expired]
+    found = connection.execute(statements.FIND_EXPIRED, {"most": _SWEPT_AT_ONCE}).all()
+    job_ids = sorted({JobId(row.job_id) for row in found})
+
+    def move(jobs: Jobs) -> list[Capability]:
+        return _expire(connection, jobs, max_attempts=max_attempts, give_up_seconds=give_up_seconds)
+
+    albums = [None if row.album is None else BatchId(row.album) for row in found]
+    expired, _ = batches.moving(connection, job_ids, move, albums=albums, lock=locks.lock_idle)
+    return expired
 
 
 def wake(connection: Connection) -> list[Capability]:
@@ -114,17 +105,37 @@ def lapse(connection: Connection) -> list[JobId]:
 
     One of which a stage runs goes on until that has ended: it may be the last.
     """
-    found = connection.execute(statements.FIND_LATE, {"most": _SWEPT_AT_ONCE})
-    job_ids = sorted(row.id for row in found)
-    if not job_ids:
-        return []
-    locked = connection.execute(statements.LOCK_IDLE_JOBS, {"ids": job_ids})
-    ids = {"ids": [row.id for row in locked]}
-    connection.execute(statements.LOCK_STAGES, ids)
-    order = [str(stage.name) for stage in PIPELINE]
-    rows = connection.execute(
-        statements.LAPSE, {**ids, "order": order, "error": LATE.as_json(None)}
-    )
-    lapsed = [JobId(row.id) for row in rows]
-    events.record(connection, [Happened.to_job(job_id, JobState.FAILED) for job_id in lapsed])
+    found = connection.execute(statements.FIND_LATE, {"most": _SWEPT_AT_ONCE}).all()
+    job_ids = sorted(JobId(row.id) for row in found)
+
+    def move(jobs: Jobs) -> list[JobId]:
+        order = [str(stage.name) for stage in PIPELINE]
+        rows = connection.execute(
+            statements.LAPSE, {"ids": list(jobs), "order": order, "error": LATE.as_json(None)}
+        )
+        lapsed = [JobId(row.id) for row in rows]
+        events.record(connection, [Happened.to_job(job_id, JobState.FAILED) for job_id in lapsed])
+        return lapsed
+
+    albums = [None if row.album is None else BatchId(row.album) for row in found]
+    lapsed, _ = batches.moving(connection, job_ids, move, albums=albums, lock=locks.lock_idle)
     return lapsed
+
+
+def _expire(
+    connection: Connection, jobs: Jobs, *, max_attempts: int, give_up_seconds: float
+) -> list[Capability]:
+    expired = connection.execute(statements.EXPIRED_STAGES, {"ids": list(jobs)}).all()
+    for row in expired:
+        where = {
+            "job_id": row.job_id,
+            "stage": row.stage,
+            "token": row.lease_token,
+            "max_attempts": max_attempts,
+            "give_up_seconds": give_up_seconds,
+        }
+        waits = connection.execute(statements.EXPIRE, where).one_or_none()
+        # Another stage of its job may have ended the job a moment ago, in this very loop.
+        if waits is None and connection.execute(statements.HELD, where).one_or_none() is not None:
+            failing.end_job(connection, JobId(row.job_id), StageName(row.stage), UNAVAILABLE)
+    return [Capability(row.capability) for row in expired]

@@ -9,7 +9,7 @@ from smart_filter_shared.ids import Capability
 from smart_filter_shared.jobs import memory, retention, sharing
 from smart_filter_shared.jobs.leases import Lease
 from smart_filter_shared.jobs.states import StageState
-from smart_filter_shared.jobs.transitions import locks, statements
+from smart_filter_shared.jobs.transitions import batches, locks, statements
 from smart_filter_shared.pipeline import PIPELINE, Stage, StageName, needs_within
 
 # What goes a third time goes again.
@@ -46,6 +46,9 @@ def reopen(connection: Connection, lease: Lease, gone: Collection[str]) -> list[
         )
     sharing.mark_gone(connection, tenant, gone)  # nobody else is given it
     needs = _open_needs(states, again)
+    if lease.album is not None and StageName.COMPOSITE in needs:
+        # While something of it is being rated nobody ranks the album.
+        needs[StageName.COMPOSITE] += batches.is_unranked(connection, lease.album)
     connection.execute(statements.COUNT_REOPENED, held)
     ready = connection.execute(
         statements.REOPEN_STAGES,

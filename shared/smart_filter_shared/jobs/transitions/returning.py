@@ -20,7 +20,8 @@ from smart_filter_shared.jobs.leases import (
 from smart_filter_shared.jobs.models import Plan
 from smart_filter_shared.jobs.states import JobState, StageState
 from smart_filter_shared.jobs.submission import batch_key
-from smart_filter_shared.jobs.transitions import failing, locks, statements
+from smart_filter_shared.jobs.transitions import batches, failing, locks, statements
+from smart_filter_shared.jobs.transitions.batches import Jobs
 from smart_filter_shared.pipeline import PIPELINE, StageName, needs_within
 
 
@@ -32,19 +33,23 @@ def release(
     Its job fails as `unavailable` when the stage has waited for give_up_seconds already.
     Returns what to ring.  Raises LeaseLost.
     """
-    locks.lock(connection, [lease.job_id])
-    row = connection.execute(
-        statements.RELEASE,
-        {
-            **locks.named_lease(lease),
-            "delay_seconds": delay_seconds,
-            "give_up_seconds": give_up_seconds,
-        },
-    ).one_or_none()
-    if row is None:
-        failing.end_as_failed(connection, lease, UNAVAILABLE)
-        return []
-    return [Capability(row.capability)] if row.state == StageState.READY else []
+
+    def move(_: Jobs) -> list[Capability]:
+        row = connection.execute(
+            statements.RELEASE,
+            {
+                **locks.named_lease(lease),
+                "delay_seconds": delay_seconds,
+                "give_up_seconds": give_up_seconds,
+            },
+        ).one_or_none()
+        if row is None:
+            failing.end_as_failed(connection, lease, UNAVAILABLE)
+            return []
+        return [Capability(row.capability)] if row.state == StageState.READY else []
+
+    ready, followed = batches.moving(connection, [lease.job_id], move, albums=[lease.album])
+    return [*ready, *followed.ready]
 
 
 def retry(
@@ -59,18 +64,21 @@ def retry(
 
     Raises LeaseLost.
     """
-    locks.lock(connection, [lease.job_id])
-    row = connection.execute(
-        statements.RETRY,
-        {
-            **locks.named_lease(lease),
-            "delay_seconds": delay_seconds,
-            "max_attempts": max_attempts,
-            "error": failure.as_json(lease.stage),
-        },
-    ).one_or_none()
-    if row is None:
-        failing.end_as_failed(connection, lease, failure)
+
+    def move(_: Jobs) -> None:
+        row = connection.execute(
+            statements.RETRY,
+            {
+                **locks.named_lease(lease),
+                "delay_seconds": delay_seconds,
+                "max_attempts": max_attempts,
+                "error": failure.as_json(lease.stage),
+            },
+        ).one_or_none()
+        if row is None:
+            failing.end_as_failed(connection, lease, failure)
+
+    batches.moving(connection, [lease.job_id], move, albums=[lease.album])
 
 
 def reroute(connection: Connection, lease: Lease, plan: Plan) -> bool:
@@ -104,17 +112,18 @@ def redrive(connection: Connection, job_id: JobId, tenant: Tenant) -> list[Capab
     Raises NotFound, JobFinal when it ended otherwise, JobNotFinished when it has not ended,
     InputsExpired when its photo is not kept any more.
     """
-    outcome = locks.lock_own(connection, job_id, tenant)
+    found = locks.find_own(connection, job_id, tenant)
+    job = locks.still(locks.lock(connection, [job_id]), job_id)
+    outcome = job.outcome
     if outcome is None:
         raise JobNotFinished(f"job {job_id} has not ended; only a failed one can be redriven")
     if outcome != JobState.FAILED:
         raise JobFinal(f"job {job_id} {locks.ENDED[outcome]}; only a failed one can be redriven")
-    found = connection.execute(statements.FIND_JOB, {"job_id": job_id, "tenant": tenant}).one()
     if found.photo_key is not None:
         is_there = retention.is_kept(connection, tenant, found.photo_key)
     else:  # at an address it may be still: whoever goes there will see
         is_there = found.upload_id is None or uploads.is_there(connection, found.upload_id)
-    if not is_there or found.expired_at is not None:
+    if not is_there or found.is_expired:
         raise InputsExpired(f"the photo of job {job_id} is not kept any more; submit it again")
     states = {
         StageName(row.stage): row.state
@@ -124,12 +133,17 @@ def redrive(connection: Connection, job_id: JobId, tenant: Tenant) -> list[Capab
     again = [stage for stage in PIPELINE if stage.name in unfinished]
     connection.execute(statements.REOPEN_JOB, {"job_id": job_id})
     events.record(connection, [Happened.to_job(job_id, JobState.RUNNING)])
+    # Into an album that is not ranked yet it comes back; else it is composed without a rank.
+    waits = job.batch_id is not None and batches.reopen(connection, job.batch_id)
     rows = connection.execute(
         statements.REDRIVE_STAGES,
         {
             "job_id": job_id,
             "stages": [str(stage.name) for stage in again],
-            "needs": [len(needs_within(stage, unfinished)) for stage in again],
+            "needs": [
+                len(needs_within(stage, unfinished)) + (waits and stage.name == StageName.COMPOSITE)
+                for stage in again
+            ],
         },
     )
     return [Capability(row.capability) for row in rows if row.state == StageState.READY]

@@ -2,16 +2,16 @@
 
 Time is the database's `statement_timestamp()` everywhere: workers' clocks decide nothing.
 
-Lock order: job rows by id, then stage rows by (job, stage). Every transition but submit,
-claim, renew and wake begins with LOCK_JOBS and LOCK_STAGES; renew and wake lock stage rows
-in that order, claim skips what is locked; none of these writes jobs. Batches over the same
-jobs deadlocked in 29 of 50 pairs without the order, in none with it.
+Lock order: job rows by id, then stage rows by (job, stage), then batch rows by id. Every
+transition but submit, claim, renew and wake begins with LOCK_JOBS and LOCK_STAGES; renew and wake
+lock stage rows in that order, claim skips what is locked; none of these writes jobs. Batches over
+the same jobs deadlocked in 29 of 50 pairs without the order, in none with it.
 """
 
 from sqlalchemy import text
 
 LOCK_JOBS = text("""
-    SELECT id, tenant, outcome, keep_input_seconds, keep_result_seconds
+    SELECT id, tenant, outcome, batch_id, keep_input_seconds, keep_result_seconds
     FROM jobs WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE
 """)
 
@@ -57,7 +57,7 @@ CLAIM = text("""
     FROM chosen
     WHERE stages.job_id = chosen.job_id AND stages.stage = chosen.stage
     RETURNING stages.job_id, stages.stage, stages.capability, stages.models, stages.parameters,
-        stages.attempt, stages.releases, stages.lease_token,
+        stages.attempt, stages.releases, stages.lease_token, stages.album,
         -- The first claim of its first stage makes a job run. That is this one unless the job
         -- has it from another; then, should two begin at the same moment, both say so.
         stages.started_at = statement_timestamp() AND (stages.stage = 'prepare' OR NOT EXISTS (
@@ -138,7 +138,7 @@ MEET_NEEDS = text("""
 FINISH_JOBS = text("""
     UPDATE jobs SET outcome = 'succeeded', finished_at = statement_timestamp(),
         expires_at = statement_timestamp()
-            + make_interval(secs => coalesce(keep_result_seconds, :result_seconds))
+            + make_interval(secs => coalesce(keep_result_seconds, CAST(:result_seconds AS float8)))
     WHERE id = ANY(:ids) AND outcome IS NULL AND NOT EXISTS (
         SELECT FROM stages WHERE stages.job_id = jobs.id AND stages.state <> 'succeeded'
     )
@@ -215,8 +215,11 @@ END_JOB = text("""
     WHERE id = :job_id AND outcome IS NULL
 """)
 
+# album: the batch that it is ranked in.
 FIND_JOB = text("""
-    SELECT photo_key, upload_id, expired_at FROM jobs WHERE id = :job_id AND tenant = :tenant
+    SELECT photo_key, upload_id, expired_at, batches.id AS album
+    FROM jobs LEFT JOIN batches ON batches.id = jobs.batch_id AND batches.best IS NOT NULL
+    WHERE jobs.id = :job_id AND jobs.tenant = :tenant
 """)
 
 # With what it takes to run a stage again.
@@ -245,13 +248,14 @@ COUNT_REOPENED = text("UPDATE jobs SET reopened = reopened + 1 WHERE id = :job_i
 STAGES_OF = text("SELECT stage, state FROM stages WHERE job_id = :job_id")
 
 FIND_EXPIRED = text("""
-    SELECT DISTINCT job_id FROM stages
+    SELECT DISTINCT job_id, album FROM stages
     WHERE state = 'running' AND leased_until < statement_timestamp() LIMIT :most
 """)
 
 # SKIP LOCKED: whoever holds the job is moving it; the next sweep comes in a second.
 LOCK_IDLE_JOBS = text("""
-    SELECT id FROM jobs WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
+    SELECT id, tenant, outcome, batch_id, keep_input_seconds, keep_result_seconds
+    FROM jobs WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
 """)
 
 EXPIRED_STAGES = text("""
@@ -359,7 +363,8 @@ WAKE = text("""
 """)
 
 FIND_LATE = text("""
-    SELECT id FROM jobs
+    SELECT jobs.id, batches.id AS album
+    FROM jobs LEFT JOIN batches ON batches.id = jobs.batch_id AND batches.best IS NOT NULL
     WHERE outcome IS NULL AND deadline_at <= statement_timestamp()
     ORDER BY deadline_at LIMIT :most
 """)

@@ -1,0 +1,354 @@
+"""Batches and albums: ranked once, finished once, whichever transition comes last."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import Connection, text
+
+from smart_filter_shared.ids import BatchId, JobId
+from smart_filter_shared.jobs import events, transitions
+from smart_filter_shared.jobs.batches import BatchState
+from smart_filter_shared.jobs.events import EventType
+from smart_filter_shared.jobs.leases import Done, Lease
+from smart_filter_shared.jobs.states import JobState
+from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.recipe import Output, Recipe
+from smart_filter_tests import invariants, races
+from smart_filter_tests.bench import KEEPING, TENANT, Bench
+from smart_filter_tests.worlds import KEEP_BACKGROUND, RAISED
+
+PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE = StageName
+RECIPE = Recipe(outputs=(Output.IMAGE, Output.RATING))
+
+
+def smiling(level: str) -> dict[str, object]:
+    """Return what `smile` stores of one person."""
+    eyes = {"left_open": True, "right_open": True}
+    return {"facts": {"smiles": [{"level": level, "score": 1.0}], "eyes": [eyes]}}
+
+
+def rate(bench: Bench, levels: Sequence[str]) -> list[Lease]:
+    """Bring an album's jobs to the last but one rating; return the leases of all their smiles."""
+    for stage in (PREPARE, SEGMENTATION, FACE):
+        bench.complete(*bench.claim(stage, batch_size=100))
+    leases = sorted(bench.claim(SMILE, batch_size=100), key=lambda lease: lease.job_id)
+    assert len(leases) == len(levels)
+    for lease, level in list(zip(leases, levels, strict=True))[:-1]:
+        finish(bench, lease, level)
+    return leases
+
+
+def finish(bench: Bench, lease: Lease, level: str) -> None:
+    with bench.transaction() as connection:
+        transitions.complete(connection, [Done(lease, smiling(level), 0.1, {})], KEEPING)
+
+
+def told(bench: Bench, batch_id: BatchId) -> list[EventType]:
+    with bench.transaction() as connection:
+        return [event.type for event in events.of_batch(connection, batch_id)]
+
+
+def ready(bench: Bench) -> list[JobId]:
+    """Return the jobs that are ready to be composed, as they come."""
+    return [lease.job_id for lease in bench.claim(COMPOSITE, batch_size=100)]
+
+
+def states(bench: Bench, batch_id: BatchId) -> list[str]:
+    return [str(item.state) for item in bench.batch(batch_id).items or ()]
+
+
+def test_only_the_best_of_ten_is_composed(bench: Bench) -> None:
+    batch_id, job_ids = bench.submit_batch(10, RECIPE, best=1)
+    levels = ["mild"] * 4 + ["huge"] + ["none"] * 5
+
+    leases = rate(bench, levels)
+    before = ready(bench)
+    finish(bench, leases[-1], levels[-1])
+
+    assert before == []
+    assert states(bench, batch_id) == ["succeeded"] * 4 + ["running"] + ["succeeded"] * 5
+    assert [bench.job(job_id).rank for job_id in job_ids] == [2, 3, 4, 5, 1, 6, 7, 8, 9, 10]
+    assert ready(bench) == [job_ids[4]]
+    assert (bench.job(job_ids[4]).rank_terms or {})["rating"] == pytest.approx(1.0)
+    assert invariants.broken(bench) == []
+
+
+def test_album_has_finished_when_its_best_are_composed(bench: Bench) -> None:
+    batch_id, _ = bench.submit_batch(3, RECIPE, best=2)
+    leases = rate(bench, ["huge", "none", "mild"])
+    finish(bench, leases[-1], "mild")
+
+    bench.advance(COMPOSITE)
+    before = bench.batch(batch_id).state
+    bench.advance(COMPOSITE)
+
+    assert before == BatchState.RUNNING
+    assert bench.batch(batch_id).state == BatchState.FINISHED
+    assert states(bench, batch_id) == ["succeeded"] * 3
+    assert told(bench, batch_id).count(EventType.BATCH_FINISHED) == 1
+    assert told(bench, batch_id)[-1] == EventType.BATCH_FINISHED
+
+
+def cancel(connection: Connection, lease: Lease) -> object:
+    return transitions.cancel(connection, lease.job_id, TENANT)
+
+
+def delete(connection: Connection, lease: Lease) -> object:
+    return transitions.delete(connection, lease.job_id, TENANT)
+
+
+def fail(connection: Connection, lease: Lease) -> object:
+    return transitions.fail(connection, lease, RAISED)
+
+
+def retry(connection: Connection, lease: Lease) -> object:
+    return transitions.retry(connection, lease, RAISED, delay_seconds=1, max_attempts=1)
+
+
+def release(connection: Connection, lease: Lease) -> object:
+    _lose_patience(connection)
+    return transitions.release(connection, lease, delay_seconds=1, give_up_seconds=1)
+
+
+def expire(connection: Connection, lease: Lease) -> object:
+    del lease
+    _lose_patience(connection)
+    return transitions.expire(connection, max_attempts=1, give_up_seconds=1)
+
+
+def complete(connection: Connection, lease: Lease) -> object:
+    return transitions.complete(connection, [Done(lease, smiling("none"), 0.1, {})], KEEPING)
+
+
+def _lose_patience(connection: Connection) -> None:
+    connection.execute(
+        text("""
+            UPDATE stages SET patience_since = statement_timestamp() - interval '1 day',
+                leased_until = leased_until - interval '1 day', attempt = 1
+            WHERE state = 'running'
+        """)
+    )
+
+
+ENDINGS: tuple[Callable[[Connection, Lease], object], ...] = (
+    *(cancel, delete, fail, retry, release, expire, complete),
+)
+
+
+@pytest.mark.parametrize("end", ENDINGS, ids=lambda end: end.__name__)
+def test_whatever_ends_the_last_rating_ranks(
+    bench: Bench, end: Callable[[Connection, Lease], object]
+) -> None:
+    _, job_ids = bench.submit_batch(3, RECIPE, best=1)
+    leases = rate(bench, ["mild", "huge", "none"])
+
+    with bench.transaction() as connection:
+        end(connection, leases[-1])
+
+    assert [bench.job(one).rank for one in job_ids[:2]] == [2, 1]
+    assert bench.job(job_ids[0]).state == JobState.SUCCEEDED
+    assert ready(bench) == [job_ids[1]]
+    assert invariants.broken(bench) == []
+
+
+@pytest.mark.parametrize("end", ENDINGS, ids=lambda end: end.__name__)
+def test_whatever_ends_the_last_job_finishes_its_batch_once(
+    bench: Bench, end: Callable[[Connection, Lease], object]
+) -> None:
+    batch_id, _ = bench.submit_batch(2, Recipe(outputs=(Output.FACES,)))
+    leases = rate(bench, ["none", "none"])
+
+    with bench.transaction() as connection:
+        end(connection, leases[-1])
+
+    assert told(bench, batch_id) == [EventType.BATCH_PROGRESS, EventType.BATCH_FINISHED]
+
+
+@pytest.mark.parametrize("second", ENDINGS[:4], ids=lambda end: end.__name__)
+@pytest.mark.parametrize("first", [cancel, complete], ids=lambda end: end.__name__)
+def test_last_two_ratings_that_end_at_once_rank_once(
+    bench: Bench,
+    first: Callable[[Connection, Lease], object],
+    second: Callable[[Connection, Lease], object],
+) -> None:
+    batch_id, job_ids = bench.submit_batch(3, RECIPE, best=1)
+    for stage in (PREPARE, SEGMENTATION, FACE):
+        bench.complete(*bench.claim(stage, batch_size=3))
+    leases = sorted(bench.claim(SMILE, batch_size=3), key=lambda lease: lease.job_id)
+    finish(bench, leases[0], "huge")
+    deadlocks = races.deadlocks(bench)
+
+    overlapped(bench, lambda on: first(on, leases[2]), lambda on: second(on, leases[1]))
+
+    assert bench.job(job_ids[0]).rank == 1
+    assert ready(bench) == [job_ids[0]]
+    assert bench.batch(batch_id).ranked_at is not None
+    assert invariants.broken(bench) == []
+    assert races.deadlocks(bench) == deadlocks
+
+
+@pytest.mark.parametrize("second", ENDINGS[:4], ids=lambda end: end.__name__)
+@pytest.mark.parametrize("first", [delete, complete], ids=lambda end: end.__name__)
+def test_last_two_jobs_that_end_at_once_finish_their_batch_once(
+    bench: Bench,
+    first: Callable[[Connection, Lease], object],
+    second: Callable[[Connection, Lease], object],
+) -> None:
+    batch_id, _ = bench.submit_batch(2, KEEP_BACKGROUND)
+    bench.complete(*bench.claim(PREPARE, batch_size=2))
+    leases = bench.claim(COMPOSITE, batch_size=2)
+
+    overlapped(bench, lambda on: first(on, leases[1]), lambda on: second(on, leases[0]))
+
+    assert bench.batch(batch_id).state == BatchState.FINISHED
+    assert told(bench, batch_id).count(EventType.BATCH_FINISHED) == 1
+
+
+def overlapped(
+    bench: Bench, first: Callable[[Connection], object], second: Callable[[Connection], object]
+) -> None:
+    """Make the second while the first is made and not committed."""
+
+    def alone() -> object:
+        with bench.transaction() as connection:
+            return second(connection)
+
+    with ThreadPoolExecutor(1) as pool:
+        with bench.transaction() as connection:
+            first(connection)
+            other = pool.submit(alone)
+            races.await_waiting(bench, other)
+        other.result(20)
+
+
+def test_photos_without_faces_are_ranked_in_their_order(bench: Bench) -> None:
+    _, job_ids = bench.submit_batch(3, RECIPE, best=1)
+
+    for stage in (PREPARE, SEGMENTATION, FACE, SMILE):
+        bench.complete(*bench.claim(stage, batch_size=3))
+
+    assert [bench.job(job_id).rank for job_id in job_ids] == [1, 2, 3]
+    assert ready(bench) == [job_ids[0]]
+
+
+def test_more_best_than_photos_composes_all(bench: Bench) -> None:
+    _, job_ids = bench.submit_batch(2, RECIPE, best=5)
+
+    for stage in (PREPARE, SEGMENTATION, FACE, SMILE):
+        bench.complete(*bench.claim(stage, batch_size=3))
+
+    assert sorted(ready(bench)) == job_ids
+
+
+def test_canceled_winner_is_not_replaced(bench: Bench) -> None:
+    batch_id, job_ids = bench.submit_batch(2, RECIPE, best=1)
+    leases = rate(bench, ["huge", "none"])
+    finish(bench, leases[-1], "none")
+
+    with bench.transaction() as connection:
+        transitions.cancel(connection, job_ids[0], TENANT)
+
+    assert ready(bench) == []
+    assert states(bench, batch_id) == ["canceled", "succeeded"]
+    assert bench.batch(batch_id).state == BatchState.FINISHED
+
+
+def test_job_redriven_before_the_ranking_comes_back_into_the_album(bench: Bench) -> None:
+    batch_id, job_ids = bench.submit_batch(2, RECIPE, best=1)
+    for stage in (PREPARE, SEGMENTATION, FACE):
+        bench.complete(*bench.claim(stage, batch_size=2))
+    first, second = sorted(bench.claim(SMILE, batch_size=2), key=lambda lease: lease.job_id)
+    keep_photos(bench, [first.job_id])
+    with bench.transaction() as connection:
+        transitions.fail(connection, first, RAISED)
+        transitions.redrive(connection, first.job_id, TENANT)
+
+    finish(bench, second, "none")
+    before = bench.batch(batch_id).ranked_at
+    finish(bench, bench.claim_one(SMILE), "huge")
+
+    assert before is None
+    assert [bench.job(job_id).rank for job_id in job_ids] == [1, 2]
+    assert ready(bench) == [job_ids[0]]
+    assert invariants.broken(bench) == []
+
+
+def test_job_redriven_after_the_ranking_is_composed_without_a_rank(bench: Bench) -> None:
+    batch_id, job_ids = bench.submit_batch(2, RECIPE, best=1)
+    for stage in (PREPARE, SEGMENTATION, FACE):
+        bench.complete(*bench.claim(stage, batch_size=2))
+    first, second = sorted(bench.claim(SMILE, batch_size=2), key=lambda lease: lease.job_id)
+    with bench.transaction() as connection:
+        transitions.fail(connection, first, RAISED)
+    finish(bench, second, "none")
+    bench.advance(COMPOSITE)
+    keep_photos(bench, [first.job_id])
+
+    with bench.transaction() as connection:
+        transitions.redrive(connection, first.job_id, TENANT)
+    again = bench.batch(batch_id).state
+    bench.advance(SMILE, COMPOSITE)
+
+    assert again == BatchState.RUNNING
+    assert [bench.job(job_id).rank for job_id in job_ids] == [None, 1]
+    assert bench.batch(batch_id).state == BatchState.FINISHED
+    assert told(bench, batch_id).count(EventType.BATCH_FINISHED) == 2
+
+
+def keep_photos(bench: Bench, job_ids: Sequence[JobId]) -> None:
+    """Let photos be there: the bench writes rows only."""
+    with bench.transaction() as connection:
+        connection.execute(
+            text("UPDATE artifacts SET marked_at = NULL WHERE job_id = ANY(:ids)"),
+            {"ids": list(job_ids)},
+        )
+
+
+def test_canceled_album_ranks_nobody(bench: Bench) -> None:
+    batch_id, job_ids = bench.submit_batch(3, RECIPE, best=1)
+    leases = rate(bench, ["huge", "none", "mild"])
+
+    with bench.transaction() as connection:
+        transitions.cancel_batch(connection, batch_id, TENANT)
+
+    assert states(bench, batch_id) == ["canceled"] * 3
+    assert [bench.job(job_id).rank for job_id in job_ids] == [None] * 3
+    assert ready(bench) == []
+    assert told(bench, batch_id) == [EventType.BATCH_FINISHED]
+    with bench.transaction() as connection:
+        assert transitions.complete(connection, [Done(leases[-1], {}, 0.1, {})], KEEPING).lost
+
+
+def test_deleted_job_counts_as_what_it_had_become(bench: Bench) -> None:
+    batch_id, job_ids = bench.submit_batch(2, KEEP_BACKGROUND)
+    bench.advance(PREPARE, COMPOSITE)
+
+    with bench.transaction() as connection:
+        for job_id in job_ids:
+            transitions.delete(connection, job_id, TENANT)
+
+    assert sorted(states(bench, batch_id)) == ["canceled", "succeeded"]
+    assert bench.batch(batch_id).state == BatchState.FINISHED
+    assert told(bench, batch_id).count(EventType.BATCH_FINISHED) == 1
+
+
+def test_photo_of_the_same_scene_comes_after_the_best_of_another(bench: Bench) -> None:
+    _, job_ids = bench.submit_batch(3, RECIPE, best=2)
+    same, other = {"fingerprint": 0}, {"fingerprint": 2**64 - 1}
+    scenes = dict(zip(job_ids, (same, same, other), strict=True))
+    levels = dict(zip(job_ids, ("huge", "moderate", "none"), strict=True))
+    for lease in bench.claim(PREPARE, batch_size=3):
+        with bench.transaction() as connection:
+            done = Done(lease, {"facts": scenes[lease.job_id]}, 0.1, {})
+            transitions.complete(connection, [done], KEEPING)
+    for stage in (SEGMENTATION, FACE):
+        bench.complete(*bench.claim(stage, batch_size=3))
+
+    for lease in bench.claim(SMILE, batch_size=3):
+        finish(bench, lease, levels[lease.job_id])
+
+    assert [bench.job(job_id).rank for job_id in job_ids] == [1, 3, 2]
+    terms = bench.job(job_ids[1]).rank_terms or {}
+    assert (terms["alike"], terms["better"]) == (2, str(job_ids[0]))
+    assert sorted(ready(bench)) == [job_ids[0], job_ids[2]]

@@ -1,0 +1,64 @@
+"""Batches over HTTP, and the work of their jobs done by the bench."""
+
+import base64
+from typing import Any
+
+import httpx
+
+from smart_filter_shared.pipeline import StageName
+from smart_filter_tests.serving import Api, a_photo
+
+PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE = StageName
+PHOTO = base64.b64encode(a_photo()).decode()
+KEEP = {"background": "keep"}
+
+
+def items(count: int, **more: object) -> list[dict[str, object]]:
+    """Return items of the same photo."""
+    return [{"photo_base64": PHOTO, **more} for _ in range(count)]
+
+
+def post(api: Api, document: object, **headers: str) -> httpx.Response:
+    """Submit a batch."""
+    return api.client.post("/v1/batches", json=document, headers=headers)
+
+
+def submit(api: Api, document: object) -> dict[str, Any]:
+    """Submit a batch, which must be accepted."""
+    answer = post(api, document)
+    assert answer.status_code == 202, answer.text
+    batch: dict[str, Any] = answer.json()
+    return batch
+
+
+def batch(api: Api, batch_id: str) -> dict[str, Any]:
+    """Return a batch as the API shows it."""
+    answer = api.client.get(f"/v1/batches/{batch_id}")
+    assert answer.status_code == 200, answer.text
+    shown: dict[str, Any] = answer.json()
+    return shown
+
+
+def finish(api: Api, count: int, *stages: StageName) -> None:
+    """Let stages of so many jobs succeed; all files are of nothing."""
+    for stage in stages:
+        for _ in range(count):
+            file = {"key": "k", "format": "image/jpeg", "width": 4, "height": 4, "bytes": 1}
+            files = {"image": {**file, "key": f"{stage} {_}"}} if stage == COMPOSITE else {}
+            result = {"facts": facts(stage), "arrays": {}, "files": files, "background": None}
+            api.finish(stage, result)
+
+
+def facts(stage: StageName) -> dict[str, object]:
+    """Return what a stage has found out of one person."""
+    face = {"box": [0, 0, 9, 9], "score": 1.0, "landmarks": [[1, 1]] * 5}
+    return {
+        PREPARE: {"width": 48, "height": 32, "format": "jpg"},
+        SEGMENTATION: {"coverage": 0.5},
+        FACE: {"faces": [face]},
+        SMILE: {
+            "smiles": [{"level": "mild", "score": 0.5}],
+            "eyes": [{"left_open": True, "right_open": True}],
+        },
+        COMPOSITE: {},
+    }[stage]
