@@ -42,6 +42,7 @@ def test_programs_of_the_guide_run_in_order(
     said = capsys.readouterr().out
     assert len(programs) == guide.count("```python") > 8
     assert said.startswith("succeeded 256 256 17\nno_person - ")
+    assert "\nTrue color\n" in said
     assert "job.succeeded" in said
     assert "invalid_recipe [('/background'" in said
     with Image.open("me-navy.jpg") as picture:
