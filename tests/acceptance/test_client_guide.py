@@ -44,6 +44,7 @@ def test_programs_of_the_guide_run_in_order(
     assert said.startswith("succeeded 256 256 17\nno_person - ")
     assert "\nTrue color\n" in said
     assert "job.succeeded" in said
+    assert "\n1 " in said
     assert "invalid_recipe [('/background'" in said
     with Image.open("me-navy.jpg") as picture:
         assert picture.size == (256, 256)
