@@ -257,29 +257,6 @@ capabilities = Table(
     Column("mean_seconds", Double),
 )
 
-# Means of what stages take: see jobs/paces.py.
-paces = Table(
-    "paces",
-    metadata,
-    Column("capability", Text, primary_key=True),
-    Column("runs", BigInteger, nullable=False),
-    Column("seconds", Double, nullable=False),
-    Column("squares", Double, nullable=False),
-    Column("megapixels", Double, nullable=False),
-    Column("megapixels_squares", Double, nullable=False),
-    Column("products", Double, nullable=False),
-)
-
-# What forecasts are multiplied by, as logarithms: see jobs/foresight.py.
-foresight = Table(
-    "foresight",
-    metadata,
-    Column("priority", Text, primary_key=True),
-    Column("jobs", BigInteger, nullable=False),
-    Column("p50_log", Double, nullable=False),
-    Column("p90_log", Double, nullable=False),
-)
-
 # What workers did, added up: see jobs/measures.py.
 measures = Table(
     "measures",

@@ -5,6 +5,7 @@ from alembic import context
 from smart_filter_shared.db import (  # noqa: F401 - they put their tables there
     batch_tables,
     browser_tables,
+    forecast_tables,
     reuse_tables,
     upload_tables,
     webhook_tables,
