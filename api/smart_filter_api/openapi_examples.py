@@ -13,7 +13,6 @@ from typing import Any
 from smart_filter_api import pages
 from smart_filter_api.problem_pages import PAGES
 from smart_filter_api.problems import KINDS
-from smart_filter_shared.jobs.events import FINAL
 
 Json = Any  # a JSON value of any shape
 
@@ -21,6 +20,7 @@ _FILE = "examples.json"
 # What ids in paths are, and one of them.
 PARAMETERS: Mapping[str, tuple[str, str]] = {
     "job_id": ("`id` of a job", "019a9d3c-5d64-7c1e-8a2b-6f0e3d2c1b0a"),
+    "batch_id": ("`id` of a batch", "019a9d3c-6b02-7d4f-9a31-2c5e8f7b6a09"),
     "webhook_id": (
         "`id` of a webhook, or `default` where that is allowed",
         "5b1f9a52-3d0e-4a57-9d2c-1f6f0a7b8c9d",
@@ -60,9 +60,9 @@ def add(document: dict[str, Any], operations: Mapping[str, dict[str, Any]]) -> N
         for code, kind in KINDS.items()
         if code in PAGES
     }
-    for type_ in FINAL:
+    for type_ in document["webhooks"]:
         told = exchanges.get("webhooks", {}).get(type_)
-        if told is not None and type_ in document["webhooks"]:
+        if told is not None:
             content = document["webhooks"][type_]["post"]["requestBody"]["content"]
             value = _filled(told, content["application/json"]["schema"], schemas)
             content["application/json"]["examples"] = {"told": {"value": value}}

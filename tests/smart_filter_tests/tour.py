@@ -116,6 +116,8 @@ def walk(stack: Running) -> dict[str, Any]:
         }
         for job in _jobs(tour, stack)
     }
+    _deriving(tour, stack)
+    events["batch.finished"] = _batches(tour)
     _lists(tour)
     _uploads(tour)
     _webhooks(tour)
@@ -151,6 +153,45 @@ def _jobs(tour: Tour, stack: Running) -> list[dict[str, Any]]:
     tour.stop("jobs_list", "newest", params={"limit": "1"})
     tour.stop("jobs_delete", "deleted", job_id=failed_id)
     return [ended, failed, canceled]
+
+
+def _deriving(tour: Tour, stack: Running) -> None:
+    photo = {"photo": _jpeg(PHOTO.read_bytes())}
+    asked = {"background": "keywords:sunset", "outputs": "image,rating"}
+    job_id = stack.client.post("/v1/jobs", files=photo, data=asked).json()["id"]
+    stack.wait(job_id)
+    strokes = [{"points": [[150, 90], [165, 120.5]], "width": 12, "keep": False}]
+    lines = {"kind": "matte", "stage": "segmentation", "strokes": strokes, "consent": False}
+    tour.stop("deriving_correct", "strokes", job_id=job_id, json_body=lines)
+    label = {"faces": [{"number": 1, "smile": "mild", "left_open": True}]}
+    smile = {"kind": "label", "stage": "smile", "label": label, "consent": True}
+    correction = tour.stop("deriving_correct", "label", job_id=job_id, json_body=smile).json()
+    tour.stop("deriving_list_corrections", "both", job_id=job_id)
+    blurred = {"recipe": {"background": "blur:0.5"}}
+    tour.stop("deriving_derive", "other_background", job_id=job_id, json_body=blurred)
+    corrected = {"correction_id": correction["id"]}
+    tour.stop("deriving_derive", "corrected", job_id=job_id, json_body=corrected)
+
+
+def _batches(tour: Tour) -> dict[str, Any]:
+    """Visit what is of batches; return the event of an album that has finished."""
+    photos = [base64.b64encode(_jpeg(PHOTO.read_bytes(), side=side)).decode() for side in (8, 9)]
+    items: list[dict[str, Any]] = [{"photo_base64": photo} for photo in photos]
+    own = {"metadata": {"who": "ann"}, "recipe": {"background": "keep", "quality": 80}}
+    album = {"items": [items[0] | own, items[1]], "album": {"best": 1}}
+    waits = {"Prefer": "wait=30"}
+    ranked = tour.stop("batches_create", "album", json_body=album, headers=waits).json()
+    tour.stop("batches_show", "ranked_album", batch_id=ranked["id"])
+    follows = tour.stop("batches_follow", "events", batch_id=ranked["id"])
+    refused = {"photo_url": "https://example.org/a.jpg", "recipe": {"quality": 0}}
+    later = {"items": [items[0], refused], "recipe": {"run_at": "2099-01-31T12:00:00Z"}}
+    late_id = tour.stop("batches_create", "one_refused", json_body=later).json()["id"]
+    tour.stop("batches_cancel", "canceled", batch_id=late_id)
+    tour.stop("batches_list", "newest")
+    tour.stop("batches_delete", "deleted", batch_id=late_id)
+    last = [line for line in follows.text.splitlines() if line.startswith("data: ")][-1]
+    event: dict[str, Any] = json.loads(last.removeprefix("data: "))
+    return event
 
 
 def _lists(tour: Tour) -> None:

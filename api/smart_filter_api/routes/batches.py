@@ -18,7 +18,7 @@ from smart_filter_api import (
     batch_submission,
     batch_waiting,
     idempotency,
-    openapi,
+    openapi_bodies,
     removal,
     tags,
     waiting,
@@ -58,7 +58,7 @@ _OF_ONE = ("unauthorized", "scope", "not_found", "job_deleted", "unavailable")
     description="What is wrong with an item is told in its place, and the others run; when nothing "
     "of the batch can be done, nothing is written.",
     response_model=BatchAnswer,
-    openapi_extra={"requestBody": openapi.BATCH},
+    openapi_extra={"requestBody": openapi_bodies.BATCH},
     responses=documented(
         "unauthorized",
         "scope",

@@ -13,7 +13,7 @@ from smart_filter_api import (
     answers,
     idempotency,
     intake,
-    openapi,
+    openapi_bodies,
     removal,
     shown,
     submission,
@@ -53,7 +53,7 @@ Answer = TypeVar("Answer")
     status_code=status.HTTP_202_ACCEPTED,
     summary="Submit a photo",
     response_model=JobAnswer,
-    openapi_extra={"requestBody": openapi.SUBMISSION},
+    openapi_extra={"requestBody": openapi_bodies.SUBMISSION},
     responses=documented(
         "unauthorized",
         "scope",
