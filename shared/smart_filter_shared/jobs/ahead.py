@@ -6,7 +6,7 @@ once; whoever asks looks up two sums. Jobs that come after the outlook was taken
 
 from bisect import bisect_left, insort
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Final
@@ -23,6 +23,8 @@ Some = frozenset[Capability]
 _MOST_OVERTAKING: Final = 0.85
 # Ranks that differ by less are taken in any order.
 _SAME_RANK: Final = 1e-9
+# Jobs of which what they take by themselves is kept: photos differ in their megapixels.
+_MOST_SHAPES: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,9 @@ class Ahead:
         self.outlook = outlook
         self._sums: dict[Some, _Sums] = {}
         self._linked = _linked(outlook)
+        self._bottlenecks: dict[Some, list[Some]] = {}
+        self._overtaking: dict[Hashable, Overtaking] = {}
+        self._own: dict[Hashable, Span] = {}
         self._added: list[Work] = []
         self._ranks: dict[Capability, list[float]] = defaultdict(list)
 
@@ -83,9 +88,11 @@ class Ahead:
         Each alone, and all that share threads, directly or by others: what is ahead in such a
         set is done by the threads that serve any of it, and by no others.
         """
-        return [frozenset([one]) for one in sorted(wanted)] + [
-            one for one in self._linked if one & wanted
-        ]
+        if wanted not in self._bottlenecks:
+            self._bottlenecks[wanted] = [frozenset([one]) for one in sorted(wanted)] + [
+                one for one in self._linked if one & wanted
+            ]
+        return self._bottlenecks[wanted]
 
     def shared(self, capability: Capability) -> Some:
         """Return all capabilities that share threads with this one, directly or by others."""
@@ -100,13 +107,38 @@ class Ahead:
 
     def overtaking(self, some: Some, tenant: Tenant, priority: Priority, rank: float) -> Overtaking:
         """Return what of these goes before a job that is here, though it comes later."""
+        asked = (some, tenant, priority, self.passing(rank))
+        known = self._overtaking.get(asked)
+        if known is None:
+            known = self._overtaking[asked] = self._overtaken(*asked)
+        return known
+
+    def passing(self, rank: float) -> tuple[Priority, ...]:
+        """Return the priorities with which what comes now goes before a rank."""
+        now = self.outlook.virtual_time
+        return tuple(
+            group for group, ahead in HEAD_START_SECONDS.items() if now - ahead < rank - _SAME_RANK
+        )
+
+    def own(self, shape: Hashable, reckon: Callable[[], Span]) -> Span:
+        """Return what is known to be the own time of jobs of one shape, or reckon it."""
+        known = self._own.get(shape)
+        if known is None:
+            if len(self._own) >= _MOST_SHAPES:
+                self._own.clear()
+            known = self._own[shape] = reckon()
+        return known
+
+    def _overtaken(
+        self, some: Some, tenant: Tenant, priority: Priority, passing: Sequence[Priority]
+    ) -> Overtaking:
         sums = self._of(some)
         total = Overtaking()
         for group, ahead in HEAD_START_SECONDS.items():
             own = sums.own.get((tenant, group), Overtaking())
             if ahead > HEAD_START_SECONDS[priority]:
                 total += own
-            if self.outlook.virtual_time - ahead < rank - _SAME_RANK:
+            if group in passing:
                 total += sums.arrivals.get(group, Overtaking()) - own
         return Overtaking(min(max(total.load, 0.0), _MOST_OVERTAKING), max(total.squares, 0.0))
 
@@ -139,6 +171,28 @@ class _Costs:
         return Span(rows * mean, rows * max(0.0, square - mean**2))
 
 
+class _Ranked:
+    """Times by rank; those before a rank are added up beforehand."""
+
+    def __init__(self) -> None:
+        self._ranks: list[float] = []
+        self._spans: list[Span] = []
+        # Of so many of the first ones.
+        self._totals: list[Span] = [Span()]
+
+    def add(self, rank: float, span: Span) -> None:
+        index = bisect_left(self._ranks, rank)
+        self._ranks.insert(index, rank)
+        self._spans.insert(index, span)
+        del self._totals[index + 1 :]
+
+    def before(self, rank: float) -> Span:
+        index = bisect_left(self._ranks, rank)
+        for span in self._spans[len(self._totals) - 1 : index]:
+            self._totals.append(self._totals[-1] + span)
+        return self._totals[index]
+
+
 @dataclass(slots=True)
 class _Sums:
     """All that is known of one set of capabilities."""
@@ -146,27 +200,22 @@ class _Sums:
     queues: list[tuple[Queue, _Costs]]
     busy: int
     left: Span
-    behind: list[tuple[float, float, float]]
+    behind: _Ranked
     arrivals: dict[Priority, Overtaking]
     own: dict[tuple[Tenant, Priority], Overtaking]
-    added: list[tuple[float, float, float]] = field(default_factory=list)
+    added: _Ranked = field(default_factory=_Ranked)
 
     def add(self, rank: float, cost: Span) -> None:
         if cost.mean:
-            insort(self.added, (rank, cost.mean, cost.variance))
+            self.added.add(rank, cost)
 
     def work(self, rank: float, threads: int) -> Span:
-        queued = _before(self.added, rank)
+        queued = self.added.before(rank)
         for queue, costs in self.queues:
             queued += costs.of(queue.ahead(rank), rank)
         if not queued.mean and self.busy < threads:
             return Span()
-        return queued + self.left + _before(self.behind, rank)
-
-
-def _before(sorted_costs: Sequence[tuple[float, float, float]], rank: float) -> Span:
-    first = sorted_costs[: bisect_left(sorted_costs, (rank,))]
-    return Span(sum(mean for _, mean, _ in first), sum(variance for _, _, variance in first))
+        return queued + self.left + self.behind.before(rank)
 
 
 def _sums(outlook: Outlook, some: Some) -> _Sums:
@@ -178,7 +227,11 @@ def _sums(outlook: Outlook, some: Some) -> _Sums:
         for capability, queue in outlook.queues.items()
     ]
     running = [work for work in outlook.running if work.capability in some]
-    behind = [(work.rank, _behind(outlook, work, some)) for work in outlook.running]
+    behind = _Ranked()
+    for work in outlook.running:
+        cost = _behind(outlook, work, some)
+        if cost.mean:
+            behind.add(work.rank, cost)
     own: dict[tuple[Tenant, Priority], Overtaking] = defaultdict(Overtaking)
     arrivals: dict[Priority, Overtaking] = defaultdict(Overtaking)
     threads = outlook.threads(some)
@@ -195,7 +248,7 @@ def _sums(outlook: Outlook, some: Some) -> _Sums:
         queues=[pair for pair in queues if pair[1].means and pair[1].means[-1]],
         busy=len(running),
         left=_sum(_left(outlook, work) for work in running),
-        behind=sorted((rank, cost.mean, cost.variance) for rank, cost in behind if cost.mean),
+        behind=behind,
         arrivals=dict(arrivals),
         own=dict(own),
     )

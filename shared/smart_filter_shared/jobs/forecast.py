@@ -11,7 +11,7 @@ one of several servers).
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 from smart_filter_shared.ids import Capability, Tenant
@@ -81,7 +81,8 @@ def forecast(ahead: Ahead, job: Outstanding) -> Forecast:
     # While it may not run yet, those ahead of it do.
     idle = max(0.0, job.starts_in_seconds)
     left = Span(max(0.0, wait.mean - idle), wait.variance if wait.mean > idle else 0.0)
-    p50, p90 = _quantiles(left + _own(ahead, job))
+    own = ahead.own(_shape(ahead, job), lambda: _own(ahead, job))
+    p50, p90 = _quantiles(left + own)
     known = ahead.outlook.foresight.get(job.priority, Foresight())
     told_p50, told_p90 = known.corrected(p50, p90)
     return Forecast(
@@ -132,6 +133,13 @@ def _wait(ahead: Ahead, job: Outstanding, some: frozenset[Capability]) -> Span:
         mean / spare,
         work.variance / threads**2 / spare**2 + mean * overtaking.squares / spare**3,
     )
+
+
+def _shape(ahead: Ahead, job: Outstanding) -> Hashable:
+    """Return all that what a job takes by itself depends on."""
+    stretched = tuple((job.stretched or {}).items())
+    passing = ahead.passing(job.rank)
+    return job.tenant, job.priority, passing, job.megapixels, tuple(job.steps), stretched
 
 
 def _own(ahead: Ahead, job: Outstanding) -> Span:
