@@ -1,12 +1,14 @@
 """The table of models: published by workers, read to validate and to answer."""
 
 import dataclasses
+import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, func, literal_column, select
+from sqlalchemy import Connection, Text, cast, func, literal_column, select
 from sqlalchemy.dialects.postgresql import insert
 
 from smart_filter_shared.cards import (
@@ -103,7 +105,12 @@ def published(connection: Connection, *, pools: Collection[str] = ()) -> list[Pu
     table = tables.models
     lately = func.statement_timestamp() - literal_column(f"interval '{DECLARED_DAYS} days'")
     offered = func.coalesce(table.c.offered_at > lately, False)
-    query = select(table, offered.label("offered")).order_by(table.c.task, table.c.name)
+    query = select(
+        cast(table.c.card, Text).label("card"),
+        table.c.capability,
+        table.c.fault,
+        offered.label("offered"),
+    ).order_by(table.c.task, table.c.name)
     return [
         Published(_card(row.card), row.offered or row.capability in pools, row.fault)
         for row in connection.execute(query)
@@ -164,7 +171,10 @@ def _chosen(known: Sequence[Published], task: TaskName, name: str) -> ModelCard:
     raise NotAvailable([FieldError(f"/{task}/model", detail)])
 
 
-def _card(stored: Mapping[str, Any]) -> ModelCard:
+# They are read once a second and more, and nearly always as before.
+@lru_cache(maxsize=256)
+def _card(text: str) -> ModelCard:
+    stored = json.loads(text)
     size = stored["input_size"]
     # What an older version published lacks later fields; those have defaults.
     return ModelCard(
