@@ -173,7 +173,6 @@ def test_default_that_is_not_served_any_more_is_told_as_a_default(api: Api) -> N
         ({"background": "preset:tenant/none"}, "invalid_recipe", "/recipe/background"),
         ({"segmentation": {"model": "none"}}, "invalid_recipe", "/recipe/segmentation/model"),
         ({"metadata": {"a": "\0"}}, "invalid_recipe", "/recipe"),
-        ({"metadata": {"a": "\ud800"}}, "invalid_recipe", "/recipe"),
         ({"margin": "10%"}, "contradiction", "/recipe/margin"),
         ([], "invalid_request", "/recipe"),
     ],
