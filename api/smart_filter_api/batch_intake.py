@@ -9,7 +9,7 @@ import anyio.to_thread
 from fastapi import Request
 from python_multipart.multipart import parse_options_header
 
-from smart_filter_api import batch_body, intake
+from smart_filter_api import batch_body, intake, json_body
 from smart_filter_api.batch_body import SentItem
 from smart_filter_api.intake import Upload
 from smart_filter_api.multipart import WEBHOOK_URL
@@ -45,10 +45,14 @@ async def received(request: Request) -> AsyncIterator[UploadedBatch]:
     """Take the body of a request; whatever ends the block, nothing of it is left behind.
 
     Raises MalformedRequest, PhotoTooLarge for all of it, InvalidRequest and InvalidRecipe for what
-    holds for all items; ClientDisconnect when the body ends early.
+    holds for all items, UnsupportedMedia for what is compressed; ClientDisconnect when the body
+    ends early.
     """
+    intake.refuse_coded(request)
     if parse_options_header(request.headers.get("content-type"))[0] != b"application/json":
-        raise MalformedRequest("send a document with Content-Type: application/json")
+        raise MalformedRequest(
+            "send a document with Content-Type: application/json", pointer="/Content-Type"
+        )
     with ExitStack() as open_files:
         raw = await intake.whole(request, open_files, most=batch_body.MAX_BODY_BYTES)
         # A document is taken apart in memory: one after the other, when all of it is here.
@@ -68,7 +72,7 @@ async def _taken(item: SentItem | Rejected, open_files: ExitStack) -> Upload | R
         photo = (
             intake.elsewhere(item.photo_url, item.upload_id)
             if item.photo is None
-            else await intake.spooled(item.photo, open_files)
+            else await intake.spooled(item.photo, open_files, sent_as=json_body.PHOTO)
         )
         return Upload(photo, None, item.fields)
     except Rejected as error:

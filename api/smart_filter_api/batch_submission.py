@@ -174,12 +174,20 @@ def _told(error: Error) -> dict[str, object]:
     told: dict[str, object] = {
         "code": error.code,
         "title": problems.KINDS[error.code].title,
-        "detail": str(error),
+        "detail": _storable(str(error)),
         "stage": None,
     }
     if isinstance(error, InvalidRecipe):
-        told["errors"] = [{"detail": one.detail, "pointer": one.pointer} for one in error.errors]
+        told["errors"] = [
+            {"detail": _storable(one.detail), "pointer": _storable(one.pointer)}
+            for one in error.errors
+        ]
     return told
+
+
+def _storable(text: str) -> str:
+    """Return a text that repeats what was sent, without NUL, which the database does not take."""
+    return text.replace("\0", "\ufffd")
 
 
 def _submission(

@@ -247,6 +247,7 @@ BATCH: Schema = {
                                 "photo_base64": {
                                     "type": "string",
                                     "contentEncoding": "base64",
+                                    "minLength": 4,
                                     "description": "the photo's bytes; all photos of a batch "
                                     f"together: at most {MAX_PHOTO_BYTES}",
                                 },

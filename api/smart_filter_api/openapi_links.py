@@ -9,6 +9,7 @@ from typing import Any
 
 _BODY = "$response.body#"
 _JOB = {"job_id": f"{_BODY}/id"}
+_BATCH = {"batch_id": f"{_BODY}/id"}
 _WEBHOOK = {"webhook_id": f"{_BODY}/id"}
 _SAME_WEBHOOK = {"webhook_id": "$request.path.webhook_id"}
 
@@ -17,19 +18,43 @@ _SAME_WEBHOOK = {"webhook_id": "$request.path.webhook_id"}
 class Link:
     """Operations that follow one, by their operationIds.
 
-    parameters: what each of them is given, as runtime expressions.
+    parameters: what each of them is given, as runtime expressions.  body: what it is sent.
     """
 
     after: str
     statuses: Sequence[int]
     to: Sequence[str]
     parameters: Mapping[str, str]
+    body: Mapping[str, str] | None = None
 
 
 _OF_JOBS = tuple("jobs_show jobs_follow jobs_cancel jobs_redrive outputs_fetch jobs_delete".split())
+_AGAIN = ("deriving_derive", "deriving_correct", "deriving_list_corrections")
+_OF_BATCHES = ("batches_show", "batches_follow", "batches_cancel", "batches_delete")
 
 LINKS: Sequence[Link] = (
     Link("jobs_create", (200, 202), _OF_JOBS, _JOB),
+    Link("jobs_create", (200, 202), _AGAIN, _JOB),
+    # Most likely it has ended by the time that somebody looks.
+    Link("jobs_show", (200,), _AGAIN, _JOB),
+    Link(
+        "deriving_correct",
+        (201,),
+        ("deriving_derive",),
+        {"job_id": f"{_BODY}/job_id"},
+        {"correction_id": f"{_BODY}/id"},
+    ),
+    Link("deriving_correct", (201,), ("deriving_list_corrections",), {"job_id": f"{_BODY}/job_id"}),
+    Link("deriving_derive", (202,), ("jobs_show", "outputs_fetch", "jobs_delete"), _JOB),
+    Link("uploads_create", (201,), ("jobs_create",), {}, {"upload_id": f"{_BODY}/upload_id"}),
+    Link("batches_create", (200, 202), _OF_BATCHES, _BATCH),
+    Link(
+        "batches_create",
+        (200, 202),
+        ("jobs_show", "jobs_delete"),
+        {"job_id": f"{_BODY}/items/0/job_id"},
+    ),
+    Link("batches_cancel", (200,), ("batches_show", "batches_delete"), _BATCH),
     Link("jobs_redrive", (202,), ("jobs_show", "jobs_cancel"), _JOB),
     Link("jobs_cancel", (200,), ("jobs_show", "jobs_delete"), _JOB),
     Link(
@@ -65,4 +90,5 @@ def add(operations: Mapping[str, dict[str, Any]]) -> None:
                     "operationId": to,
                     "description": operations[to]["summary"],
                     "parameters": {**link.parameters, **_FIXED.get(to, {})},
+                    **({} if link.body is None else {"requestBody": dict(link.body)}),
                 }

@@ -32,6 +32,12 @@ def service(data_folder: Path, weights_folder: Path) -> Iterator[Running]:
 @pytest.mark.timeout(SECONDS + 2 * _LAST_SECONDS)
 def test_service_does_what_its_description_says(service: Running, tmp_path: Path) -> None:
     report = tmp_path / "report.json"
+    [own_key] = service.client.get("/v1/keys").json()["items"]
+    hooks = {
+        "SCHEMATHESIS_HOOKS": str(HERE / "hooks.py"),
+        "FUZZ_KEY": KEY,
+        "FUZZ_KEY_ID": own_key["key_id"],
+    }
     command = [
         *(sys.executable, "-m", "schemathesis.cli"),
         *("--config-file", str(HERE / "schemathesis.toml"), "run"),
@@ -47,7 +53,7 @@ def test_service_does_what_its_description_says(service: Running, tmp_path: Path
         capture_output=True,
         text=True,
         cwd=tmp_path,
-        env={**os.environ, "SCHEMATHESIS_HOOKS": str(HERE / "hooks.py"), "COLUMNS": "200"},
+        env={**os.environ, **hooks, "COLUMNS": "200"},
         timeout=SECONDS + _LAST_SECONDS,
     )
 
