@@ -10,13 +10,13 @@ from sqlalchemy import Connection
 from smart_filter_api import batch_answers
 from smart_filter_api.deps import Services
 from smart_filter_api.schemas.batches import BatchEventAnswer
-from smart_filter_shared.errors import DatabaseUnavailable, NotFound
+from smart_filter_api.waiting import KEEP_ALIVE_SECONDS
+from smart_filter_shared.errors import DatabaseUnavailable, JobDeleted
 from smart_filter_shared.ids import BatchId, JobId, Tenant
 from smart_filter_shared.jobs import batches, events
 from smart_filter_shared.jobs.batches import BatchRow
 from smart_filter_shared.jobs.events import Event, EventType
 
-_KEEP_ALIVE_SECONDS: Final = 15.0
 _STREAM_SECONDS: Final = 300.0
 _COME_AGAIN_MS: Final = 1000
 _AWAY_SECONDS: Final = 1.0
@@ -33,7 +33,7 @@ async def until(
     """Return a batch when it has finished, or as it is after so many seconds.
 
     changed_from: what the caller knows of it; then it is returned as soon as a job of it has ended.
-    Raises NotFound when it is deleted meanwhile, DatabaseUnavailable.
+    Raises JobDeleted as soon as it is deleted, DatabaseUnavailable.
     """
     deadline = anyio.current_time() + seconds
     with services.watching.of(JobId(batch_id), ends_only=changed_from is None) as watch:
@@ -45,7 +45,8 @@ async def until(
             with anyio.move_on_at(deadline) as waited:
                 await watch.woken()
             if waited.cancelled_caught:
-                return row
+                async with services.reading() as connection:
+                    return await connection.run_sync(own, batch_id, tenant)
 
 
 async def stream(
@@ -65,24 +66,27 @@ async def stream(
                 yield KEEPALIVE_COMMENT
                 await anyio.sleep(_AWAY_SECONDS)
                 continue
-            except NotFound:  # deleted meanwhile: nothing of it is told
+            except JobDeleted:  # deleted meanwhile: nothing of it is told
                 return
             if found:
                 yield _written(found[-1], row)
                 after = found[-1].id
             if row.finished_at is not None:
                 return
-            with anyio.move_on_after(_KEEP_ALIVE_SECONDS) as quiet:
-                await watch.woken()
-            if quiet.cancelled_caught:
+            # A connection that is kept alive asks the database nothing.
+            while anyio.current_time() < ends_at:
+                with anyio.move_on_after(KEEP_ALIVE_SECONDS) as quiet:
+                    await watch.woken()
+                if not quiet.cancelled_caught:
+                    break
                 yield KEEPALIVE_COMMENT
 
 
 def own(connection: Connection, batch_id: BatchId, tenant: Tenant) -> BatchRow:
-    """Return a tenant's batch.  Raises NotFound."""
+    """Return a tenant's batch, which was there a moment ago.  Raises JobDeleted."""
     row = batches.find(connection, batch_id, tenant)
     if row is None:
-        raise NotFound(f"batch {batch_id}")
+        raise JobDeleted(f"batch {batch_id} was deleted; nothing of it is kept")
     return row
 
 

@@ -13,7 +13,13 @@ from sqlalchemy import Connection
 from smart_filter_api.deps import Services
 from smart_filter_api.keys import Caller
 from smart_filter_api.schemas.deriving import CorrectionRequest, StrokeRequest
-from smart_filter_shared.errors import FieldError, InputsExpired, InvalidRequest, JobNotFinished
+from smart_filter_shared.errors import (
+    FieldError,
+    InputsExpired,
+    InvalidRequest,
+    JobDeleted,
+    JobNotFinished,
+)
 from smart_filter_shared.ids import new_correction_id
 from smart_filter_shared.jobs import corrections, retention
 from smart_filter_shared.jobs.corrections import MOST_MASK_BYTES, MOST_OF_A_JOB, Correction
@@ -46,7 +52,8 @@ async def stored(
     """Store what was drawn, and return what writes its row.
 
     Raises InvalidRequest naming what is wrong, JobNotFinished, StorageUnavailable; what writes
-    raises InputsExpired when the photo is gone, and InvalidRequest for one too many.
+    raises InputsExpired when the photo is gone, JobDeleted when the job is, and InvalidRequest for
+    one too many.
     """
     if job.finished_at is None:
         raise JobNotFinished(f"job {job.id} is {job.state}; correct it when it has ended")
@@ -66,6 +73,8 @@ async def stored(
     label = None if asked.label is None else asked.label.model_dump(mode="json")
 
     def write(connection: Connection) -> Correction:
+        if not corrections.hold(connection, job.id):
+            raise JobDeleted(f"job {job.id} was deleted; nothing of it is kept")
         if job.photo_key is None or not retention.is_kept(connection, job.tenant, job.photo_key):
             raise InputsExpired(f"the photo of job {job.id} is not kept any more")
         if len(corrections.of_job(connection, job.id)) >= MOST_OF_A_JOB:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from smart_filter_api import shown
 from smart_filter_api.deps import Services
 from smart_filter_api.schemas.jobs import EventAnswer
-from smart_filter_shared.errors import DatabaseUnavailable, NotFound
+from smart_filter_shared.errors import DatabaseUnavailable, JobDeleted
 from smart_filter_shared.ids import JobId, Tenant
 from smart_filter_shared.jobs import events, queries
 from smart_filter_shared.jobs.events import FINAL, Event
@@ -20,7 +20,7 @@ from smart_filter_shared.jobs.queries import JobRow
 
 MOST_WAIT_SECONDS: Final = 60
 # Proxies cut connections on which nothing comes for a minute or so.
-_KEEP_ALIVE_SECONDS: Final = 15.0
+KEEP_ALIVE_SECONDS: Final = 15.0
 # Then the client comes again, with a key that is looked at anew.
 _STREAM_SECONDS: Final = 300.0
 _COME_AGAIN_MS: Final = 1000
@@ -50,7 +50,7 @@ async def until(
     """Return a job when it has ended, or as it is after so many seconds.
 
     changed_from: what the caller knows of it; then it is returned as soon as it is another.
-    Raises NotFound when it is deleted meanwhile, DatabaseUnavailable.
+    Raises JobDeleted as soon as it is deleted, DatabaseUnavailable.
     """
     deadline = anyio.current_time() + seconds
     with services.watching.of(job_id, ends_only=changed_from is None) as watch:
@@ -61,7 +61,8 @@ async def until(
             with anyio.move_on_at(deadline) as waited:
                 await watch.woken()
             if waited.cancelled_caught:
-                return job
+                # It may have begun since: only its end would have woken this watch.
+                return await _read(services, tenant, job_id)
 
 
 async def stream(
@@ -81,7 +82,7 @@ async def stream(
                 yield KEEPALIVE_COMMENT
                 await anyio.sleep(_AWAY_SECONDS)
                 continue
-            except NotFound:  # deleted meanwhile: nothing of it is told
+            except JobDeleted:  # deleted meanwhile: nothing of it is told
                 return
             if found and job.finished_at is None:
                 with contextlib.suppress(DatabaseUnavailable):
@@ -91,9 +92,12 @@ async def stream(
                 after = event.id
             if job.finished_at is not None and (not found or found[-1].type in FINAL):
                 return
-            with anyio.move_on_after(_KEEP_ALIVE_SECONDS) as quiet:
-                await watch.woken()
-            if quiet.cancelled_caught:
+            # A connection that is kept alive asks the database nothing.
+            while anyio.current_time() < ends_at:
+                with anyio.move_on_after(KEEP_ALIVE_SECONDS) as quiet:
+                    await watch.woken()
+                if not quiet.cancelled_caught:
+                    break
                 yield KEEPALIVE_COMMENT
 
 
@@ -121,7 +125,7 @@ async def _read(services: Services, tenant: Tenant, job_id: JobId) -> JobRow:
 def _own(connection: Connection, job_id: JobId, tenant: Tenant) -> JobRow:
     row = queries.find(connection, job_id, tenant)
     if row is None:
-        raise NotFound(f"job {job_id}")
+        raise JobDeleted(f"job {job_id} was deleted; nothing of it is kept")
     return row
 
 

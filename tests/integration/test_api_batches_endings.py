@@ -80,6 +80,19 @@ def test_wait_ends_with_the_batch(api: Api) -> None:
     assert ended.headers["Preference-Applied"] == "wait=20"
 
 
+def test_wait_ends_when_the_batch_is_deleted(api: Api) -> None:
+    batch_ = submit(api, {"items": items(2), "recipe": KEEP})
+    address = f"/v1/batches/{batch_['id']}"
+
+    ended = while_waiting(
+        lambda client: client.get(address, headers={"Prefer": "wait=60"}),
+        api,
+        lambda: api.client.delete(address).raise_for_status() and None,
+    )
+
+    assert (ended.status_code, ended.json()["code"]) == (410, "job_deleted")
+
+
 def while_waiting(
     ask: Callable[[httpx.Client], httpx.Response], api: Api, act: Callable[[], None]
 ) -> httpx.Response:

@@ -3,6 +3,7 @@
 import base64
 import io
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -12,8 +13,11 @@ from sqlalchemy import text
 
 from smart_filter_api.keys import Scope
 from smart_filter_shared.ids import JobId
+from smart_filter_shared.jobs import transitions
 from smart_filter_shared.jobs.presence import CELL
 from smart_filter_shared.pipeline import StageName
+from smart_filter_tests import invariants, races
+from smart_filter_tests.bench import TENANT
 from smart_filter_tests.deriving import derive, objects, pass_time, run, whole
 from smart_filter_tests.serving import Api
 from smart_filter_workers.retention import Retention
@@ -268,3 +272,18 @@ def test_reader_may_not_correct(api: Api) -> None:
     answer = api.client.post(f"/v1/jobs/{job_id}/corrections", json=LABEL, headers=headers)
 
     assert answer.status_code == 403
+
+
+def test_correction_of_a_job_that_is_being_deleted_leaves_nothing(api: Api) -> None:
+    job_id = whole(api, background="auto")
+    with ThreadPoolExecutor(1) as pool:
+        with api.bench.transaction() as connection:
+            transitions.delete(connection, JobId(uuid.UUID(job_id)), TENANT)
+            answer = pool.submit(send, api, job_id, STROKES)
+            races.await_waiting(api.bench, answer)
+        answered = answer.result()
+
+    assert (answered.status_code, answered.json()["code"]) == (410, "job_deleted")
+    assert invariants.broken(api.bench) == []
+    with api.bench.transaction() as connection:
+        assert connection.execute(text("SELECT count(*) FROM corrections")).scalar_one() == 0

@@ -138,6 +138,24 @@ def test_a_wait_for_a_job_that_is_deleted_ends(api: Api, beside: ThreadPoolExecu
     assert answer.result().json()["state"] == "canceled"
 
 
+def test_who_waits_for_a_job_is_told_at_once_that_it_is_deleted(
+    api: Api, beside: ThreadPoolExecutor
+) -> None:
+    job_id = kept(api)
+    answer = beside.submit(api.client.get, f"/v1/jobs/{job_id}", headers=LONG)
+
+    with api.client.stream("GET", f"/v1/jobs/{job_id}/events") as stream:
+        lines = stream.iter_lines()
+        first = next(sent(lines))
+        assert api.client.delete(f"/v1/jobs/{job_id}").status_code == 204
+        rest = list(lines)
+
+    assert first.type == "job.queued"
+    assert [line for line in rest if line] == []  # not even what keeps a stream alive
+    assert answer.result().status_code == 410
+    assert answer.result().json()["code"] == "job_deleted"
+
+
 def test_events_tell_all_that_happened_in_order(api: Api) -> None:
     job_id = kept(api)
     finish(api)

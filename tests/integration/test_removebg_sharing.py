@@ -202,7 +202,7 @@ def test_job_that_is_deleted_meanwhile_is_told(hasty: Removing) -> None:
     (job,) = hasty.api.client.get("/v1/jobs").json()["items"]
     hasty.api.client.delete(f"/v1/jobs/{job['id']}")
 
-    assert code_of(answer.result()) == (503, "timeout")
+    assert code_of(answer.result()) == (503, "unavailable")
 
 
 def test_stages_of_a_job_given_up_are_canceled(hasty: Removing) -> None:

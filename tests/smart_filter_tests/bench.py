@@ -134,6 +134,22 @@ class Bench:
             transitions.submit(connection, submission)
         return submission.job_id
 
+    def derive(self, parent: JobId, *taken: StageName) -> JobId:
+        """Write a job of another's photo that has some of its stages from it."""
+        photo, recipe = self.job(parent).photo_key, Recipe()
+        assert photo is not None
+        made = _submission(new_job_id(), TENANT, recipe, self.reserve(TENANT, recipe), "bench")
+        submission = dataclasses.replace(
+            made,
+            photo_key=photo,
+            borrows=(photo,),
+            sources=dict.fromkeys(taken, parent),
+            parent_id=parent,
+        )
+        with self.transaction() as connection:
+            transitions.submit(connection, submission)
+        return submission.job_id
+
     def submit_elsewhere(
         self, *, photo_url: str | None = None, upload: Named | None = None
     ) -> JobId:

@@ -68,6 +68,11 @@ RULES: Mapping[str, str] = {
             WHERE batch_id = batches.id AND album_rank IS NOT NULL
         )
     """,
+    "what may still be claimed has the deadline of its job": """
+        SELECT stages.* FROM stages JOIN jobs ON id = job_id
+        WHERE state IN ('waiting', 'ready', 'running')
+            AND stages.deadline_at IS DISTINCT FROM jobs.deadline_at
+    """,
     "every stage belongs to a job": """
         SELECT * FROM stages WHERE NOT EXISTS (SELECT FROM jobs WHERE id = job_id)
     """,

@@ -185,6 +185,15 @@ def album(bench: Bench) -> World:
     return World(bench, job_ids[-1], {SMILE: last})
 
 
+def late_album(bench: Bench) -> World:
+    """Make an album of which one photo waits to be rated, past its deadline."""
+    _, job_ids = bench.submit_batch(3, best=1)
+    for stage in (PREPARE, SEGMENTATION, FACE):
+        bench.complete(*bench.claim(stage, batch_size=3))
+    bench.complete(*bench.claim(SMILE, batch_size=2))
+    return _past_its_deadline(World(bench, job_ids[-1], {}))
+
+
 WORLDS: tuple[Callable[[Bench], World], ...] = (
     fresh,
     running,
@@ -199,6 +208,7 @@ WORLDS: tuple[Callable[[Bench], World], ...] = (
     late_and_due,
     late_and_ready,
     album,
+    late_album,
 )
 
 

@@ -22,6 +22,7 @@ from smart_filter_api.removebg import balance
 from smart_filter_shared.errors import (
     Error,
     InvalidRecipe,
+    JobDeleted,
     Limited,
     MalformedRequest,
     NotAvailable,
@@ -111,7 +112,8 @@ _FAMILIES: Final[tuple[tuple[type[Error], str], ...]] = (
     (UnsupportedMedia, "invalid_file_type"),
     (MalformedRequest, "malformed_request"),
     (InvalidRecipe, "malformed_request"),
-    (NotFound, "unavailable"),  # its job was deleted meanwhile
+    (JobDeleted, "unavailable"),  # meanwhile
+    (NotFound, "unavailable"),
 )
 
 

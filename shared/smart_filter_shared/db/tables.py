@@ -357,7 +357,10 @@ tombstones = Table(
     Column("owed", Double),
     Column("megapixels", Double),
     Column("seconds", Double),
+    # The transaction, as in events: whoever waits for what is deleted is told at once.
+    Column("written_in", BigInteger),
     Index("tombstones_owing", "job_id", postgresql_where=text("owed IS NOT NULL")),
+    Index("tombstones_new", "written_in", postgresql_where=text("written_in IS NOT NULL")),
 )
 
 keys = Table(

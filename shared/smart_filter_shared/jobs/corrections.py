@@ -27,6 +27,9 @@ MOST_FACES: Final = 200
 MOST_OF_A_JOB: Final = 20
 MOST_APPLIED: Final = 16
 
+# What moves the job locks it as well.
+_HOLD = text("SELECT FROM jobs WHERE id = :job_id FOR NO KEY UPDATE")
+
 Json = Mapping[str, Any]  # what a JSONB column holds
 
 
@@ -60,6 +63,15 @@ class Correction:
             "key": self.key,
             "label": None if self.label is None else dict(self.label),
         }
+
+
+def hold(connection: Connection, job_id: JobId) -> bool:
+    """Let nobody else move a job, or correct it, until this transaction ends.
+
+    Returns whether it is there: whoever deletes it afterwards finds what is written of it now.
+    """
+    held = connection.execute(_HOLD, {"job_id": job_id})
+    return held.one_or_none() is not None
 
 
 def create(

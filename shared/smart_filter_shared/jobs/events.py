@@ -127,6 +127,7 @@ _OF_JOB = text("""
     WHERE job_id = :job_id AND id > :after ORDER BY id
 """)
 
+# What is deleted has no events any more, but a tombstone.
 # Whatever is still being written belongs to a transaction that is not below the horizon: an
 # event is seen by some look, however late it is committed. The cost is that of what happens,
 # not of who waits.
@@ -136,6 +137,8 @@ _NEWS = text("""
     FROM (VALUES (1)) AS one (row) LEFT JOIN (
         SELECT job_id, bool_or(type = ANY(:finals)) AS ends FROM events
         WHERE written_in >= :horizon GROUP BY job_id
+        UNION ALL
+        SELECT job_id, true FROM tombstones WHERE written_in >= :horizon
     ) AS new ON true
 """)
 _NOW = text("SELECT CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint)")

@@ -26,10 +26,15 @@ _HAND_OVER = text("""
         AND NOT CAST(:output AS text) = ANY(handed_over)
     RETURNING expires_at <= statement_timestamp() AS is_over
 """)
-# Whoever marks artifacts skips what is locked, and whoever removes them has marked them.
+# Locked in the order in which others lock them who borrow, or hand on.
 _END_KEEPING = text("""
+    WITH own AS MATERIALIZED (
+        SELECT tenant, key FROM artifacts WHERE job_id = :job_id AND marked_at IS NULL
+        ORDER BY tenant, key
+        FOR UPDATE
+    )
     UPDATE artifacts SET expires_at = least(expires_at, statement_timestamp())
-    WHERE job_id = :job_id AND marked_at IS NULL
+    FROM own WHERE artifacts.tenant = own.tenant AND artifacts.key = own.key
 """)
 
 # Whoever holds a job is moving it; the next sweep comes in a second.
@@ -49,6 +54,11 @@ _FORGET = (
     text("UPDATE stages SET result = NULL WHERE job_id = ANY(:ids)"),
     text("DELETE FROM events WHERE job_id = ANY(:ids)"),
     text("DELETE FROM corrections WHERE job_id = ANY(:ids) AND NOT consent"),
+    # What was borrowed is not handed on to one of which nothing is to be kept.
+    text("""
+        DELETE FROM borrowers USING jobs
+        WHERE jobs.id = borrowers.job_id AND jobs.id = ANY(:ids) AND jobs.keep_nothing
+    """),
     # Those that are still being sent tell late of what is left; forget_old has them in the end.
     text("""
         SELECT id FROM deliveries WHERE job_id = ANY(:ids) AND finished_at IS NOT NULL

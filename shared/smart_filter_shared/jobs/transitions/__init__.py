@@ -12,7 +12,8 @@ from smart_filter_shared.jobs.transitions.deleting import (
     left_over,
 )
 from smart_filter_shared.jobs.transitions.ending import cancel, complete, delete, fail
-from smart_filter_shared.jobs.transitions.leasing import claim, expire, lapse, renew, wake
+from smart_filter_shared.jobs.transitions.lapsing import lapse
+from smart_filter_shared.jobs.transitions.leasing import claim, expire, renew, wake
 from smart_filter_shared.jobs.transitions.reopening import reopen
 from smart_filter_shared.jobs.transitions.returning import redrive, release, reroute, retry
 from smart_filter_shared.jobs.transitions.submitting import submit, submit_batch

@@ -95,10 +95,20 @@ LEAVE_GAP = text("""
     WHERE id = :job_id AND batch_id IS NOT NULL
 """)
 
+# Its tombstone tells whoever waits for it; its jobs are still to go.
 MARK_DELETED = text("""
-    UPDATE batches SET deleted_at = coalesce(deleted_at, statement_timestamp())
-    WHERE id = :id AND tenant = :tenant
-    RETURNING id
+    WITH marked AS (
+        UPDATE batches SET deleted_at = coalesce(deleted_at, statement_timestamp())
+        WHERE id = :id AND tenant = :tenant
+        RETURNING id, tenant
+    ), buried AS (
+        INSERT INTO tombstones (job_id, tenant, deleted_at, written_in)
+        SELECT id, tenant, statement_timestamp(),
+            CAST(CAST(pg_current_xact_id() AS text) AS bigint)
+        FROM marked
+        ON CONFLICT DO NOTHING
+    )
+    SELECT id FROM marked
 """)
 
 SOME_MEMBERS = text("SELECT id FROM jobs WHERE batch_id = :id ORDER BY id LIMIT :most")
@@ -110,8 +120,7 @@ LEFT_OVER = text("""
     ORDER BY deleted_at LIMIT :most
 """)
 
-# All that is known of a batch whose jobs are gone; a tombstone takes its place. Two may come to
-# this at the same time.
+# All that is known of a batch whose jobs are gone; a tombstone takes its place, unless it has one.
 FORGET_BATCH = (
     text("""
         INSERT INTO tombstones (job_id, tenant, deleted_at)

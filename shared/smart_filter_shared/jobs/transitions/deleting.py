@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from smart_filter_shared.errors import NotFound
 from smart_filter_shared.ids import BatchId, JobId, Tenant
 from smart_filter_shared.jobs.retention import Marked
-from smart_filter_shared.jobs.transitions import batch_statements
+from smart_filter_shared.jobs.transitions import batch_statements, locks
 from smart_filter_shared.jobs.transitions.ending import delete
 
 
@@ -32,6 +32,8 @@ def go_on_deleting(
     rows = connection.execute(batch_statements.SOME_MEMBERS, {"id": batch_id, "most": most})
     # Jobs are locked in this order by everybody.
     job_ids = sorted(JobId(row.id) for row in rows)
+    # All of them before the first upload: whoever deletes one of them has it before its upload.
+    locks.lock(connection, job_ids)
     deleted = {}
     for job_id in job_ids:
         try:

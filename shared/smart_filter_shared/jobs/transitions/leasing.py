@@ -9,15 +9,14 @@ from smart_filter_shared.ids import BatchId, Capability, JobId, LeaseToken, Work
 from smart_filter_shared.jobs import events
 from smart_filter_shared.jobs.events import Happened
 from smart_filter_shared.jobs.leases import (
-    LATE,
     UNAVAILABLE,
     Lease,
     named,
 )
 from smart_filter_shared.jobs.states import JobState
-from smart_filter_shared.jobs.transitions import batches, failing, locks, statements
+from smart_filter_shared.jobs.transitions import batches, beginning, failing, locks, statements
 from smart_filter_shared.jobs.transitions.batches import Jobs
-from smart_filter_shared.pipeline import PIPELINE, StageName
+from smart_filter_shared.pipeline import StageName
 
 # How far past the head a claim looks for rows that fit into its batch.
 _NEAR_A_BATCH = 8
@@ -46,10 +45,9 @@ def claim(
             "max_attempts": max_attempts,
         },
     ).all()
-    events.record(
-        connection,
-        [Happened.to_job(row.job_id, JobState.RUNNING) for row in rows if row.begins_job],
-    )
+    perhaps = {JobId(row.job_id): StageName(row.stage) for row in rows if row.begins_job}
+    begun = beginning.of_one_alone(connection, perhaps)
+    events.record(connection, [Happened.to_job(job_id, JobState.RUNNING) for job_id in begun])
     return [
         Lease(
             job_id=JobId(row.job_id),
@@ -98,28 +96,6 @@ def wake(connection: Connection) -> list[Capability]:
     """Make ready what waited only for its time; return what to ring."""
     rows = connection.execute(statements.WAKE, {"most": _SWEPT_AT_ONCE})
     return [Capability(row.capability) for row in rows]
-
-
-def lapse(connection: Connection) -> list[JobId]:
-    """End jobs whose deadlines have passed as failed, and return them.
-
-    One of which a stage runs goes on until that has ended: it may be the last.
-    """
-    found = connection.execute(statements.FIND_LATE, {"most": _SWEPT_AT_ONCE}).all()
-    job_ids = sorted(JobId(row.id) for row in found)
-
-    def move(jobs: Jobs) -> list[JobId]:
-        order = [str(stage.name) for stage in PIPELINE]
-        rows = connection.execute(
-            statements.LAPSE, {"ids": list(jobs), "order": order, "error": LATE.as_json(None)}
-        )
-        lapsed = [JobId(row.id) for row in rows]
-        events.record(connection, [Happened.to_job(job_id, JobState.FAILED) for job_id in lapsed])
-        return lapsed
-
-    albums = [None if row.album is None else BatchId(row.album) for row in found]
-    lapsed, _ = batches.moving(connection, job_ids, move, albums=albums, lock=locks.lock_idle)
-    return lapsed
 
 
 def _expire(

@@ -58,12 +58,12 @@ CLAIM = text("""
     WHERE stages.job_id = chosen.job_id AND stages.stage = chosen.stage
     RETURNING stages.job_id, stages.stage, stages.capability, stages.models, stages.parameters,
         stages.attempt, stages.releases, stages.lease_token, stages.album,
-        -- The first claim of its first stage makes a job run. That is this one unless the job
-        -- has it from another; then, should two begin at the same moment, both say so.
-        stages.started_at = statement_timestamp() AND (stages.stage = 'prepare' OR NOT EXISTS (
+        -- The first claim of any of its stages makes a job run. Two may begin at the same moment:
+        -- see beginning.py.
+        stages.started_at = statement_timestamp() AND NOT EXISTS (
             SELECT FROM stages AS begun
             WHERE begun.job_id = stages.job_id AND begun.started_at IS NOT NULL
-        )) AS begins_job,
+        ) AS begins_job,
         least(stages.rank, stages.rank + stages.head_start) AS mark
 """)
 
@@ -229,6 +229,7 @@ RESULTS_OF = text("SELECT stage, state, result FROM stages WHERE job_id = :job_i
 
 # Given are the stages whose artifacts are gone and those that wait for them now, each with the
 # number of its needs that have not succeeded. What ran or had succeeded gets its attempt back.
+# What had succeeded before a redrive still had the deadline that holds no more.
 REOPEN_STAGES = text("""
     UPDATE stages SET
         state = CASE WHEN again.needs = 0 THEN 'ready' ELSE 'waiting' END,
@@ -237,7 +238,8 @@ REOPEN_STAGES = text("""
             THEN greatest(0, attempt - 1) ELSE attempt END,
         not_before = CASE WHEN state = 'waiting' THEN not_before END,
         ready_at = statement_timestamp(), finished_at = NULL, error = NULL,
-        seconds = NULL, result = NULL, lease_token = NULL, leased_until = NULL
+        seconds = NULL, result = NULL, lease_token = NULL, leased_until = NULL,
+        deadline_at = (SELECT deadline_at FROM jobs WHERE id = :job_id)
     FROM unnest(CAST(:stages AS text[]), CAST(:needs AS smallint[])) AS again (stage, needs)
     WHERE stages.job_id = :job_id AND stages.stage = again.stage
     RETURNING stages.capability, stages.state
@@ -287,9 +289,11 @@ FORGET = (
     # With what the job cost, when that is not settled yet; fairness.settle clears it.
     text("""
         INSERT INTO tombstones (
-            job_id, tenant, deleted_at, outcome, ended_on, owed, megapixels, seconds
+            job_id, tenant, deleted_at, written_in,
+            outcome, ended_on, owed, megapixels, seconds
         )
-        SELECT id, tenant, statement_timestamp(), owing.*
+        SELECT id, tenant, statement_timestamp(),
+            CAST(CAST(pg_current_xact_id() AS text) AS bigint), owing.*
         FROM jobs LEFT JOIN LATERAL (
             SELECT coalesce(outcome, 'canceled'),
                 CAST(coalesce(finished_at, statement_timestamp()) AT TIME ZONE 'UTC' AS date),
@@ -360,41 +364,4 @@ WAKE = text("""
     FROM locked
     WHERE stages.job_id = locked.job_id AND stages.stage = locked.stage
     RETURNING stages.capability
-""")
-
-FIND_LATE = text("""
-    SELECT jobs.id, batches.id AS album
-    FROM jobs LEFT JOIN batches ON batches.id = jobs.batch_id AND batches.best IS NOT NULL
-    WHERE outcome IS NULL AND deadline_at <= statement_timestamp()
-    ORDER BY deadline_at LIMIT :most
-""")
-
-# Only of jobs of which nothing runs: what runs is finished, and may be the last of it. The
-# failed stage is the first, in the order that is given, which could have run next.
-LAPSE = text("""
-    WITH next AS MATERIALIZED (
-        SELECT DISTINCT ON (job_id) job_id, stage FROM stages
-        WHERE job_id = ANY(:ids) AND state IN ('waiting', 'ready') AND NOT EXISTS (
-            SELECT FROM stages AS other
-            WHERE other.job_id = stages.job_id AND other.state = 'running'
-        )
-        ORDER BY job_id, open_needs, array_position(CAST(:order AS text[]), stage)
-    ), told AS MATERIALIZED (
-        SELECT job_id, stage, CAST(:error AS jsonb) || jsonb_build_object('stage', stage) AS error
-        FROM next
-    ), stopped AS (
-        UPDATE stages SET
-            state = CASE WHEN stages.stage = told.stage THEN 'failed' ELSE 'canceled' END,
-            error = CASE WHEN stages.stage = told.stage THEN told.error ELSE stages.error END,
-            not_before = NULL, finished_at = statement_timestamp()
-        FROM told
-        WHERE stages.job_id = told.job_id AND stages.state IN ('waiting', 'ready')
-    )
-    UPDATE jobs SET
-        outcome = 'failed', finished_at = statement_timestamp(), error = told.error,
-        expires_at = statement_timestamp() + make_interval(
-            secs => coalesce(greatest(keep_input_seconds, keep_result_seconds), 604800)
-        )
-    FROM told WHERE jobs.id = told.job_id AND jobs.outcome IS NULL
-    RETURNING jobs.id
 """)

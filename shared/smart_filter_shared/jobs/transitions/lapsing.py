@@ -1,0 +1,74 @@
+"""How jobs end whose deadlines have passed."""
+
+from sqlalchemy import Connection, text
+
+from smart_filter_shared.ids import BatchId, JobId
+from smart_filter_shared.jobs import events
+from smart_filter_shared.jobs.events import Happened
+from smart_filter_shared.jobs.leases import LATE
+from smart_filter_shared.jobs.states import JobState
+from smart_filter_shared.jobs.transitions import batches, locks
+from smart_filter_shared.jobs.transitions.batches import Jobs
+from smart_filter_shared.pipeline import PIPELINE
+
+# One sweep ends at most so many; the next one comes in a second.
+_SWEPT_AT_ONCE = 500
+
+_FIND_LATE = text("""
+    SELECT jobs.id, batches.id AS album
+    FROM jobs LEFT JOIN batches ON batches.id = jobs.batch_id AND batches.best IS NOT NULL
+    WHERE outcome IS NULL AND deadline_at <= statement_timestamp()
+    ORDER BY deadline_at LIMIT :most
+""")
+
+# Only of jobs of which nothing runs: what runs is finished, and may be the last of it. The
+# failed stage is the first, in the order that is given, which could have run next.
+_LAPSE = text("""
+    WITH next AS MATERIALIZED (
+        SELECT DISTINCT ON (job_id) job_id, stage FROM stages
+        WHERE job_id = ANY(:ids) AND state IN ('waiting', 'ready') AND NOT EXISTS (
+            SELECT FROM stages AS other
+            WHERE other.job_id = stages.job_id AND other.state = 'running'
+        )
+        ORDER BY job_id, open_needs, array_position(CAST(:order AS text[]), stage)
+    ), told AS MATERIALIZED (
+        SELECT job_id, stage, CAST(:error AS jsonb) || jsonb_build_object('stage', stage) AS error
+        FROM next
+    ), stopped AS (
+        UPDATE stages SET
+            state = CASE WHEN stages.stage = told.stage THEN 'failed' ELSE 'canceled' END,
+            error = CASE WHEN stages.stage = told.stage THEN told.error ELSE stages.error END,
+            not_before = NULL, finished_at = statement_timestamp()
+        FROM told
+        WHERE stages.job_id = told.job_id AND stages.state IN ('waiting', 'ready')
+    )
+    UPDATE jobs SET
+        outcome = 'failed', finished_at = statement_timestamp(), error = told.error,
+        expires_at = statement_timestamp() + make_interval(
+            secs => coalesce(greatest(keep_input_seconds, keep_result_seconds), 604800)
+        )
+    FROM told WHERE jobs.id = told.job_id AND jobs.outcome IS NULL
+    RETURNING jobs.id
+""")
+
+
+def lapse(connection: Connection) -> list[JobId]:
+    """End jobs whose deadlines have passed as failed, and return them.
+
+    One of which a stage runs goes on until that has ended: it may be the last.
+    """
+    found = connection.execute(_FIND_LATE, {"most": _SWEPT_AT_ONCE}).all()
+    job_ids = sorted(JobId(row.id) for row in found)
+
+    def move(jobs: Jobs) -> list[JobId]:
+        order = [str(stage.name) for stage in PIPELINE]
+        rows = connection.execute(
+            _LAPSE, {"ids": list(jobs), "order": order, "error": LATE.as_json(None)}
+        )
+        lapsed = [JobId(row.id) for row in rows]
+        events.record(connection, [Happened.to_job(job_id, JobState.FAILED) for job_id in lapsed])
+        return lapsed
+
+    albums = [None if row.album is None else BatchId(row.album) for row in found]
+    lapsed, _ = batches.moving(connection, job_ids, move, albums=albums, lock=locks.lock_idle)
+    return lapsed
