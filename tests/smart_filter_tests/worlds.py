@@ -247,7 +247,7 @@ def pass_deadline(bench: Bench, job_id: JobId) -> None:
         for table, job in (("jobs", "id"), ("stages", "job_id")):
             connection.execute(
                 text(f"""
-                    UPDATE {table} SET deadline_at = statement_timestamp() - interval '1 s'
+                    UPDATE {table} SET deadline_at = now() - interval '1 s'
                     WHERE {job} = :job_id
                 """),
                 {"job_id": job_id},
