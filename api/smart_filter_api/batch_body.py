@@ -143,7 +143,7 @@ def _item(
 def _photo(mark: object, texts: Sequence[memoryview]) -> bytes:
     found = _MARK.fullmatch(mark) if isinstance(mark, str) else None
     if found is None or int(found[1]) >= len(texts):
-        raise MalformedRequest(f"{_PHOTO} is not a text of base64")
+        raise MalformedRequest(f"{_PHOTO} is not a text of base64", pointer=pointer(_PHOTO))
     return json_body.decoded(bytes(texts[int(found[1])]))
 
 

@@ -13,9 +13,9 @@ from sqlalchemy import text
 from smart_filter_api.problem_pages import PAGES
 from smart_filter_api.problems import TYPE_BASE
 from smart_filter_shared.pipeline import StageName
-from smart_filter_tests import documents
+from smart_filter_tests import batching, deriving, documents
 from smart_filter_tests.bench import TENANT, Bench
-from smart_filter_tests.malformed import NOT_YET, ROWS
+from smart_filter_tests.malformed import ROWS, ROWS_OF_REMOVEBG
 from smart_filter_tests.malformed.rows import Row
 from smart_filter_tests.serving import Api, an_api
 
@@ -83,9 +83,20 @@ def place(_bench: Bench, _api_url: str) -> Iterator[Place]:
         webhook = api.client.post("/v1/webhooks", json={"url": "https://example.org/told"}).json()
         told = api.client.post(f"/v1/webhooks/{webhook['id']}/test").json()
         key = api.client.post("/v1/keys", json={"scopes": ["read"]}).json()
+        rated_id = deriving.whole(api, background="auto")
+        gone, batch = (
+            batching.submit(api, {"items": batching.items(1), "recipe": batching.KEEP})["id"]
+            for _ in range(2)
+        )
+        api.client.delete(f"/v1/batches/{gone}")
+        batching.finish(api, 1, StageName.PREPARE, StageName.COMPOSITE)
         names = {
             "job_id": job_id,
             "deleted_id": deleted_id,
+            "rated_id": rated_id,
+            "waiting_id": api.submit(background="keep"),
+            "batch_id": batch,
+            "gone_batch_id": gone,
             "webhook_id": webhook["id"],
             "delivery_id": told["id"],
             "key_id": key["key_id"],
@@ -126,6 +137,22 @@ def test_what_a_malformed_request_is_told_is_documented(place: Place) -> None:
     assert undocumented == set()
 
 
+@pytest.mark.parametrize("row", ROWS_OF_REMOVEBG, ids=lambda row: row.id)
+def test_malformed_request_of_a_client_of_removebg_is_told_in_its_words(
+    place: Place, row: Row
+) -> None:
+    answer = place.send(row)
+
+    codes = [error["code"] for error in answer.json()["errors"]]
+    assert (answer.status_code, codes) == (row.status, [row.code]), answer.text
+    assert answer.headers["content-type"] == "application/json"
+    assert all(error["title"] for error in answer.json()["errors"])
+    method, path = row.operation.split()
+    documented = place.document["paths"][path][method.lower()]["responses"][str(row.status)]
+    assert f"`{row.code}`" in documented["description"]
+    assert place.stored() == place.before
+
+
 def names_an_operation(row: Row) -> bool:
     """Whether a row's request reaches its operation at all."""
     path = row.operation.split()[1]
@@ -146,12 +173,11 @@ def test_there_are_rows_for_every_operation(place: Place) -> None:
         for path, methods in place.document["paths"].items()
         for method in methods
     }
-    with_rows = {row.operation for row in ROWS}
+    rows = [*ROWS, *ROWS_OF_REMOVEBG]
 
-    assert with_rows <= operations
-    assert operations - with_rows == NOT_YET
+    assert {row.operation for row in rows} == operations
     assert len(ROWS) >= LEAST_ROWS
-    assert len({row.id for row in ROWS}) == len(ROWS)
+    assert len({row.id for row in rows}) == len(rows)
     assert [row.id for row in ROWS if not row.pointers and row.status not in NO_FIELD] == []
 
 

@@ -24,7 +24,10 @@ from smart_filter_shared.jobs.queries import JobRow
 
 router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["jobs"])
 
-_ONCE = ("malformed_request", "idempotency_in_progress", "idempotency_mismatch")
+_SENT = (
+    *("malformed_request", "unsupported_media"),
+    *("idempotency_in_progress", "idempotency_mismatch"),
+)
 _ALWAYS = ("unauthorized", "scope", "not_found", "job_deleted", "unavailable")
 # Base64 writes three bytes as four letters; around the mask there is little.
 _MOST_BYTES = -(-MOST_MASK_BYTES // 3) * 4 + 10_000
@@ -40,7 +43,7 @@ _MOST_BYTES = -(-MOST_MASK_BYTES // 3) * 4 + 10_000
     openapi_extra=documents.described(DeriveRequest),
     responses=documented(
         *_ALWAYS,
-        *_ONCE,
+        *_SENT,
         "job_not_finished",
         "inputs_expired",
         "invalid_request",
@@ -81,7 +84,7 @@ async def derive(
     description="`derive` with its id as `correction_id` applies it.",
     response_model=CorrectionAnswer,
     openapi_extra=documents.described(CorrectionRequest),
-    responses=documented(*_ALWAYS, *_ONCE, "job_not_finished", "inputs_expired", "invalid_request"),
+    responses=documented(*_ALWAYS, *_SENT, "job_not_finished", "inputs_expired", "invalid_request"),
 )
 async def correct(
     job_id: str,

@@ -45,5 +45,5 @@ def _in_utc(moment: dt.datetime) -> dt.datetime:
 
 Instant = Annotated[AwareDatetime, BeforeValidator(_moment), AfterValidator(_in_utc)]
 Day = Annotated[dt.date, BeforeValidator(_day)]
-# A job's id in base64url, without padding.
+# The id of a job or batch in base64url, without padding.
 Cursor = Annotated[str, Field(pattern="^[A-Za-z0-9_-]{21}[AQgw]$")]

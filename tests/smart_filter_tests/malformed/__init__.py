@@ -4,15 +4,20 @@ Whoever adds an operation adds rows for it: in one of these modules or in one of
 """
 
 from smart_filter_tests.malformed.accounts import ACCOUNTS
+from smart_filter_tests.malformed.batches import BATCHES
+from smart_filter_tests.malformed.deriving import DERIVING
 from smart_filter_tests.malformed.forms import FORMS
 from smart_filter_tests.malformed.json_bodies import JSON_BODIES
 from smart_filter_tests.malformed.lists import LISTS
 from smart_filter_tests.malformed.recipes import RECIPES
+from smart_filter_tests.malformed.removing import REMOVING
 from smart_filter_tests.malformed.rows import Row
 from smart_filter_tests.malformed.settings import SETTINGS
 from smart_filter_tests.malformed.uploads import UPLOADS
 
-ROWS: tuple[Row, ...] = (*FORMS, *RECIPES, *JSON_BODIES, *LISTS, *ACCOUNTS, *SETTINGS, *UPLOADS)
-# Operations that nobody has written rows for. It only shrinks. These two answer in errors of
-# their own, which their own tests send.
-NOT_YET: frozenset[str] = frozenset({"GET /v1.0/account", "POST /v1.0/removebg"})
+ROWS: tuple[Row, ...] = (
+    *(*FORMS, *RECIPES, *JSON_BODIES, *LISTS, *ACCOUNTS),
+    *(*SETTINGS, *UPLOADS, *DERIVING, *BATCHES),
+)
+# Told in errors of their own.
+ROWS_OF_REMOVEBG: tuple[Row, ...] = REMOVING
