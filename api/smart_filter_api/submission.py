@@ -226,12 +226,10 @@ def write(
     named = submission.upload
     if named is not None and not uploads.hold(connection, named.id, caller.tenant):
         raise photos.unknown()
-    ringing = transitions.submit(connection, submission)
-    job = queries.find(connection, submission.job_id, submission.tenant)
-    if job is None:
-        raise RuntimeError(f"job {submission.job_id} was written and cannot be read")
+    written = transitions.submit(connection, submission)
+    job = queries.submitted(submission, written)
     also(connection, job)
-    return Accepted(job, ringing)
+    return Accepted(job, written.ringing)
 
 
 async def store(services: Services, key: str, picture: Spooled) -> None:

@@ -15,6 +15,7 @@ from smart_filter_shared.ids import BatchId, Capability, JobId, Tenant, UploadId
 from smart_filter_shared.jobs import labels
 from smart_filter_shared.jobs.leases import Lease
 from smart_filter_shared.jobs.states import JobState
+from smart_filter_shared.jobs.submission import Submission, Submitted
 from smart_filter_shared.jobs.transitions import statements
 from smart_filter_shared.jobs.uploads import Named
 from smart_filter_shared.pipeline import StageName, place
@@ -138,6 +139,35 @@ def find(connection: Connection, job_id: JobId, tenant: Tenant) -> JobRow | None
     """Return a tenant's job, or None when the tenant has no such job."""
     row = connection.execute(_FIND, {"job_id": job_id, "tenant": tenant}).mappings().one_or_none()
     return None if row is None else _job_row(row)
+
+
+def submitted(job: Submission, written: Submitted) -> JobRow:
+    """Return a job as it stands when it has just been written: as `find` would read it."""
+    rows = sorted(written.stages, key=lambda row: _PLACES[row["stage"]])
+    return JobRow(
+        id=job.job_id,
+        tenant=job.tenant,
+        state=JobState.QUEUED,
+        recipe=dataclasses.replace(job.recipe, seed=job.seed),
+        seed=job.seed,
+        photo_key=job.photo_key,
+        created_at=written.created_at,
+        finished_at=None,
+        error=None,
+        stages=tuple(
+            _stage_row({"attempt": 0, "seconds": None, "result": None, **row}) for row in rows
+        ),
+        background_key=job.background_key,
+        photo_url=job.photo_url,
+        upload=job.upload,
+        keep_nothing=job.keeping.nothing,
+        photo_digest=job.photo_digest,
+        parent_id=job.parent_id,
+        corrections=job.corrections,
+        megapixels=job.megapixels,
+        degraded=job.degraded,
+        batch_id=None if job.membership is None else job.membership.batch_id,
+    )
 
 
 def among(connection: Connection, job_ids: Collection[JobId]) -> dict[JobId, JobRow]:

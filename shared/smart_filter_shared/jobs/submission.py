@@ -1,10 +1,12 @@
 """A job about to be written, and the rows of its stages."""
 
+import datetime as dt
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from smart_filter_shared.ids import BatchId, JobId, Tenant
+from smart_filter_shared.ids import BatchId, Capability, JobId, Tenant
 from smart_filter_shared.jobs import fairness
 from smart_filter_shared.jobs.fairness import Place
 from smart_filter_shared.jobs.models import Plan
@@ -66,6 +68,15 @@ class Submission:
         """The batch that it is ranked in."""
         member = self.membership
         return member.batch_id if member is not None and member.is_ranked else None
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """What was written of a job: when, the rows of its stages; and what to ring for it."""
+
+    created_at: dt.datetime
+    stages: Sequence[Mapping[str, Any]]
+    ringing: list[Capability]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,44 +1,33 @@
 """How a job begins, and a batch of them."""
 
-import datetime as dt
+import json
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func
 
-from smart_filter_shared.db import batch_tables, tables
+from smart_filter_shared.db import batch_tables
 from smart_filter_shared.errors import InputsExpired
 from smart_filter_shared.ids import Capability
-from smart_filter_shared.jobs import events, memory, retention, sharing
-from smart_filter_shared.jobs.events import Happened
-from smart_filter_shared.jobs.retention import Kind, Made
+from smart_filter_shared.jobs import memory, sharing
+from smart_filter_shared.jobs.retention import Kind
 from smart_filter_shared.jobs.states import JobState, StageState
-from smart_filter_shared.jobs.submission import BatchSubmission, Submission, stage_rows
-from smart_filter_shared.jobs.transitions import batches
+from smart_filter_shared.jobs.submission import (
+    BatchSubmission,
+    Submission,
+    Submitted,
+    stage_rows,
+)
+from smart_filter_shared.jobs.transitions import batches, submit_statements
 from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.recipe import Recipe
 
 
-def submit(connection: Connection, submission: Submission) -> list[Capability]:
-    """Write a job and the stages that it runs; return what to ring.
+def submit(connection: Connection, submission: Submission) -> Submitted:
+    """Write a job and the stages that it runs.
 
     What earlier jobs have made of its photo has succeeded at once.  Raises InputsExpired when
     an object that it needs of another job is not kept any more; then nothing may be committed.
     """
-    now = connection.execute(select(func.statement_timestamp())).scalar_one()
-    deadline_at = _deadline(submission.recipe, now)
-    connection.execute(
-        tables.jobs.insert(),
-        [{**_job_row(submission), "created_at": now, "deadline_at": deadline_at}],
-    )
     _borrow(connection, submission)
-    own = {submission.photo_key, submission.background_key} - set(submission.borrows)
-    retention.record(
-        connection,
-        submission.tenant,
-        submission.job_id,
-        {key: Kind.PHOTO for key in own if key is not None},
-        submission.keeping,
-    )
     taken = memory.take(
         connection,
         submission.tenant,
@@ -47,13 +36,9 @@ def submit(connection: Connection, submission: Submission) -> list[Capability]:
         running=submission.plans,
         keeping=submission.keeping,
     )
-    rows = stage_rows(submission, taken)
-    connection.execute(
-        tables.stages.insert(), [{**row, "deadline_at": deadline_at} for row in rows]
+    return _write(
+        connection, [submission], [*stage_rows(submission, taken), *_over(submission, taken)]
     )
-    _take_over(connection, submission, taken)
-    events.record(connection, [Happened.to_job(submission.job_id, JobState.QUEUED)])
-    return [Capability(str(row["capability"])) for row in rows if row["state"] == StageState.READY]
 
 
 def submit_batch(connection: Connection, batch: BatchSubmission) -> list[Capability]:
@@ -84,37 +69,36 @@ def submit_batch(connection: Connection, batch: BatchSubmission) -> list[Capabil
                 for gap in batch.gaps
             ],
         )
-    ringing = _submit_all(connection, batch.jobs)
+    rows = [row for job in batch.jobs for row in stage_rows(job)]
+    ringing = _write(connection, batch.jobs, rows).ringing
     return [*ringing, *batches.begin(connection, batch.batch_id).ready]
 
 
-def _submit_all(connection: Connection, jobs: Sequence[Submission]) -> list[Capability]:
-    """Write jobs of one tenant, in a few statements however many they are."""
-    # All of a batch are accepted at once: with one moment each deadline is one value.
-    now = connection.execute(select(func.statement_timestamp())).scalar_one()
-    deadlines = [_deadline(job.recipe, now) for job in jobs]
-    connection.execute(
-        tables.jobs.insert(),
-        [
-            {**_job_row(job), "created_at": now, "deadline_at": deadline_at}
-            for job, deadline_at in zip(jobs, deadlines, strict=True)
-        ],
-    )
-    given = [
-        Made(job.job_id, key, Kind.PHOTO)
+def _write(
+    connection: Connection, jobs: Sequence[Submission], rows: Sequence[Mapping[str, object]]
+) -> Submitted:
+    """Write jobs, and the rows of their stages."""
+    pictures = [
+        {"job_id": job.job_id, "key": key, "kind": Kind.PHOTO}
         for job in jobs
-        for key in (job.photo_key, job.background_key)
-        if key is not None
+        for key in {job.photo_key, job.background_key} - {None, *job.borrows}
     ]
-    retention.record_each(connection, jobs[0].tenant, given, jobs[0].keeping)
-    rows = [
-        {**row, "deadline_at": deadline_at}
-        for job, deadline_at in zip(jobs, deadlines, strict=True)
-        for row in stage_rows(job)
+    created_at = connection.execute(
+        submit_statements.WRITE,
+        {
+            "jobs": _json([_job_row(job) for job in jobs]),
+            "pictures": _json(pictures),
+            "stages": _json(rows),
+        },
+    ).scalar_one()
+    ringing = [
+        Capability(str(row["capability"])) for row in rows if row["state"] == StageState.READY
     ]
-    connection.execute(tables.stages.insert(), rows)
-    events.record(connection, [Happened.to_job(job.job_id, JobState.QUEUED) for job in jobs])
-    return [Capability(str(row["capability"])) for row in rows if row["state"] == StageState.READY]
+    return Submitted(created_at, rows, ringing)
+
+
+def _json(rows: Sequence[Mapping[str, object]]) -> str:
+    return json.dumps(rows, default=str)
 
 
 def _job_row(submission: Submission) -> dict[str, object]:
@@ -145,6 +129,7 @@ def _job_row(submission: Submission) -> dict[str, object]:
         "degraded": list(submission.degraded) or None,
         "foreseen_p50": p50,
         "foreseen_p90": p90,
+        "deadline_ms": recipe.deadline_ms,
     }
 
 
@@ -164,29 +149,21 @@ def _borrow(connection: Connection, submission: Submission) -> None:
         )
 
 
-def _take_over(
-    connection: Connection, submission: Submission, taken: Mapping[StageName, memory.Result]
-) -> None:
-    """Write the stages that others have run for this job: no attempt, no time of a model."""
-    rows = {StageName(str(row["stage"])): row for row in stage_rows(submission)}
-    for stage, result in taken.items():
-        connection.execute(
-            tables.stages.insert().values(
-                **{
-                    **rows[stage],
-                    "state": str(StageState.SUCCEEDED),
-                    "open_needs": 0,
-                    "not_before": None,
-                    "seconds": 0.0,
-                    "result": dict(result),
-                },
-                finished_at=func.statement_timestamp(),
-            )
-        )
-
-
-def _deadline(recipe: Recipe, now: dt.datetime) -> dt.datetime | None:
-    """Return when a job that is accepted now has to have ended."""
-    if recipe.deadline_ms is None:
-        return None
-    return now + dt.timedelta(milliseconds=recipe.deadline_ms)
+def _over(
+    submission: Submission, taken: Mapping[StageName, memory.Result]
+) -> list[dict[str, object]]:
+    """Return the rows of the stages that others have run for this job."""
+    if not taken:
+        return []
+    return [
+        {
+            **row,
+            "state": StageState.SUCCEEDED,
+            "open_needs": 0,
+            "not_before": None,
+            "seconds": 0.0,
+            "result": taken[StageName(str(row["stage"]))],
+        }
+        for row in stage_rows(submission)
+        if row["stage"] in taken
+    ]
