@@ -90,6 +90,7 @@ class Once:
     """One request under its key; without a key nothing is remembered.
 
     replayed: what it was answered before; then there is nothing to do.
+    remembered: what it will be answered when it comes again.
     """
 
     def __init__(
@@ -99,8 +100,14 @@ class Once:
         seal: Seal | None = None,
     ) -> None:
         self.replayed = replayed
+        self.remembered: Response | None = None
         self._named = named
         self._seal = seal
+
+    @property
+    def is_named(self) -> bool:
+        """Whether what is answered is to be remembered."""
+        return self._named is not None
 
     def remember(
         self,
@@ -134,6 +141,7 @@ class Once:
             )
             if not stored.rowcount:
                 raise IdempotencyInProgress("another request has taken this key over")
+            self.remembered = answer
 
 
 @asynccontextmanager

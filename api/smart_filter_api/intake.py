@@ -281,7 +281,10 @@ class Spool:
         called: what errors call it.  sent_as: the field that they point to.
         Raises UnsupportedMedia, PhotoTooLarge.
         """
-        header = await anyio.to_thread.run_sync(_header, self._file, called, sent_as)
+        if self._length <= _MEMORY_BYTES:
+            header = _header(self._file, called, sent_as)
+        else:
+            header = await anyio.to_thread.run_sync(_header, self._file, called, sent_as)
         self._file.seek(0)
         return Spooled(self._file, self._length, self._digest.hexdigest(), header)
 

@@ -10,6 +10,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from typing import IO
 
 from smart_filter_shared import isobmff
@@ -30,7 +31,7 @@ _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _JPEG_ALONE = frozenset({0x01, *range(0xD0, 0xD8)})
 # A second start, the end, or the pixels.
 _JPEG_NO_HEADER = frozenset({0xD8, 0xD9, 0xDA})
-_JPEG_FILL = 0xFF
+_JPEG_FILL = b"\xff"
 _JPEG_LENGTH_BYTES = 2
 _PNG_FIRST_CHUNK = (13, b"IHDR")
 _WEBP_LOSSLESS_SIGNATURE = 0x2F
@@ -98,6 +99,7 @@ def read(
     return PhotoHeader(format_, width, height)
 
 
+@cache
 def reads_heic() -> bool:
     """Whether HEIC may enter: whether this process has the extra, as its workers should."""
     return importlib.util.find_spec("pi_heif") is not None
@@ -155,13 +157,13 @@ def _jpeg_size(file: IO[bytes]) -> tuple[int, int]:
 
 
 def _jpeg_marker(file: IO[bytes]) -> int:
-    if file.read(1) != b"\xff":
+    read = file.read(1 + _MAX_JPEG_FILL_BYTES)
+    # Any number of 0xFF may stand before a marker, one must.
+    marker = read.lstrip(_JPEG_FILL)
+    if not marker or len(marker) == len(read):
         raise _Broken
-    for _ in range(_MAX_JPEG_FILL_BYTES):
-        (byte,) = struct.unpack("B", file.read(1))
-        if byte != _JPEG_FILL:  # any number of 0xFF may stand before a marker
-            return int(byte)
-    raise _Broken
+    file.seek(1 - len(marker), 1)
+    return marker[0]
 
 
 def _png_size(file: IO[bytes]) -> tuple[int, int]:

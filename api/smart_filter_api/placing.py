@@ -12,7 +12,7 @@ from smart_filter_api.keys import Caller
 from smart_filter_shared.ids import JobId
 from smart_filter_shared.jobs import fairness, limits, memory
 from smart_filter_shared.jobs.fairness import Place
-from smart_filter_shared.jobs.forecast import Outstanding
+from smart_filter_shared.jobs.forecast import Forecast, Outstanding
 from smart_filter_shared.jobs.models import Plan
 from smart_filter_shared.jobs.presence import CELL
 from smart_filter_shared.jobs.published import Published
@@ -44,6 +44,7 @@ class Placed:
     degraded: what it was given up for its deadline.
     foreseen: in how many seconds half and nine tenths of such jobs end; None where a time that
         was asked for says more than the queues.
+    forecast: the same as it is told.
     outstanding: what is ahead of others because of it.
     """
 
@@ -54,6 +55,7 @@ class Placed:
     sources: Sources
     degraded: tuple[str, ...]
     foreseen: tuple[float, float] | None
+    forecast: Forecast
     outstanding: Outstanding
 
 
@@ -133,5 +135,6 @@ async def take(
         sources=sources,
         degraded=choice.degraded,
         foreseen=None if asked.run_at is not None else foreseen,
+        forecast=choice.forecast,
         outstanding=planned(place, choice.recipe, choice.plans, sources),
     )

@@ -15,7 +15,7 @@ from smart_filter_api import photos, placing, recipe_defaults
 from smart_filter_api.deps import Services
 from smart_filter_api.intake import Spooled, Upload
 from smart_filter_api.keys import Caller
-from smart_filter_api.placing import Order, Sources
+from smart_filter_api.placing import Order, Placed, Sources
 from smart_filter_shared.errors import (
     FieldError,
     InvalidRecipe,
@@ -33,7 +33,7 @@ from smart_filter_shared.jobs import (
     uploads,
     webhooks,
 )
-from smart_filter_shared.jobs.forecast import Outstanding
+from smart_filter_shared.jobs.forecast import Forecast
 from smart_filter_shared.jobs.published import Published
 from smart_filter_shared.jobs.queries import JobRow
 from smart_filter_shared.jobs.submission import Submission
@@ -47,10 +47,14 @@ NO_KEY = "webhooks need the setting SMART_FILTER_SECRETS_KEY here"
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A job that is written and committed; ringing: what to ring for it now."""
+    """A job that is written and committed.
+
+    ringing: what to ring for it now.  forecast: where it stood when it got its place.
+    """
 
     job: JobRow
     ringing: list[Capability]
+    forecast: Forecast
 
 
 async def accept(
@@ -74,10 +78,10 @@ async def accept(
     if caller.tenant != OPERATOR:
         await services.refuse_when_full()
     await services.forecasts.refresh()
-    submission, outstanding = await _planned(services, caller, upload)
+    submission, placed = await _planned(services, caller, upload)
 
     def write_all(connection: Connection) -> Accepted:
-        accepted = write(connection, caller, submission, also)
+        accepted = write(connection, caller, submission, also, forecast=placed.forecast)
         if upload.webhook_url is not None and seal is not None:
             webhooks.ensure_default(connection, seal, caller.tenant)
         return accepted
@@ -93,7 +97,7 @@ async def accept(
                 undoing.push_async_callback(remove, services, key)
                 await store(services, key, picture)
         async with services.transaction() as connection:
-            services.forecasts.accept(outstanding)
+            services.forecasts.accept(placed.outstanding)
             accepted = await connection.run_sync(write_all)
             # From here on a commit that seems to fail may have happened: the pictures stay, and
             # retention removes them should no row name them.
@@ -101,9 +105,7 @@ async def accept(
     return accepted
 
 
-async def _planned(
-    services: Services, caller: Caller, upload: Upload
-) -> tuple[Submission, Outstanding]:
+async def _planned(services: Services, caller: Caller, upload: Upload) -> tuple[Submission, Placed]:
     tenant = caller.tenant
     order = await read(
         services,
@@ -152,7 +154,7 @@ async def _planned(
         # Somebody's server tells nothing of queues.
         foreseen=None if photo.url is not None else placed.foreseen,
     )
-    return submission, placed.outstanding
+    return submission, placed
 
 
 async def read(
@@ -218,6 +220,8 @@ def write(
     caller: Caller,
     submission: Submission,
     also: Callable[[Connection, JobRow], None],
+    *,
+    forecast: Forecast,
 ) -> Accepted:
     """Write a job.  Raises QueueFull, OutOfScope, and InputsExpired for what it borrows."""
     # Before anything is written: near its bound a tenant's submissions wait here in turn.
@@ -229,7 +233,7 @@ def write(
     written = transitions.submit(connection, submission)
     job = queries.submitted(submission, written)
     also(connection, job)
-    return Accepted(job, written.ringing)
+    return Accepted(job, written.ringing, forecast)
 
 
 async def store(services: Services, key: str, picture: Spooled) -> None:

@@ -66,7 +66,8 @@ async def derive(
     body = await documents.read(request)
 
     def remember(connection: Connection, row: JobRow) -> None:
-        once.remember(connection, jobs.accepted(row, services), job_id=row.id)
+        if once.is_named:
+            once.remember(connection, jobs.accepted(row, services), job_id=row.id)
 
     async with idempotency.once(services, request, caller.tenant, idempotency_key, body) as once:
         if once.replayed is not None:
@@ -74,7 +75,7 @@ async def derive(
         asked = documents.parse(DeriveRequest, body)
         accepted = await deriving.accept(services, caller, parent, asked, also=remember)
     services.ringer.ring(accepted.ringing)
-    return jobs.accepted(accepted.job, services)
+    return once.remembered or jobs.accepted(accepted.job, services, accepted.forecast)
 
 
 @router.post(

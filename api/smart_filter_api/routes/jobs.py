@@ -29,6 +29,7 @@ from smart_filter_shared.errors import JobDeleted, MalformedRequest, NotFound
 from smart_filter_shared.ids import Capability, JobId, Tenant
 from smart_filter_shared.jobs import events, queries, transitions
 from smart_filter_shared.jobs.events import Event
+from smart_filter_shared.jobs.forecast import Forecast
 from smart_filter_shared.jobs.queries import JobRow, Listing
 from smart_filter_shared.jobs.retention import Marked
 from smart_filter_shared.jobs.states import JobState
@@ -89,13 +90,14 @@ async def create(
             return once.replayed
 
         def remember(connection: Connection, row: JobRow) -> None:
-            once.remember(connection, accepted(row, services), job_id=row.id)
+            if once.is_named:
+                once.remember(connection, accepted(row, services), job_id=row.id)
 
         taken = await submission.accept(services, caller, upload, also=remember)
     services.ringer.ring(taken.ringing)
     seconds = waiting.preferred_seconds(prefer)
     if seconds is None:
-        return accepted(taken.job, services)
+        return once.remembered or accepted(taken.job, services, taken.forecast)
     row = await waiting.until(services, caller.tenant, taken.job.id, seconds=seconds)
     await services.forecasts.refresh()
     answer = accepted(row, services)
@@ -324,16 +326,23 @@ def found(connection: Connection, job_id: str, tenant: Tenant) -> JobRow:
     return row
 
 
-def accepted(row: JobRow, services: Services) -> Response:
-    """Return the answer to a submission: 202, or 200 when the job has ended by now."""
+def accepted(row: JobRow, services: Services, forecast: Forecast | None = None) -> Response:
+    """Return the answer to a submission: 202, or 200 when the job has ended by now.
+
+    forecast: where it stands; None: as `shown` knows.
+    """
     ended = row.finished_at is not None
-    answer = _answer(row, services, status.HTTP_200_OK if ended else status.HTTP_202_ACCEPTED)
+    code = status.HTTP_200_OK if ended else status.HTTP_202_ACCEPTED
+    answer = _answer(row, services, code, forecast)
     answer.headers["Location"] = f"{router.prefix}/{row.id}"
     return answer
 
 
-def _answer(row: JobRow, services: Services, code: int) -> Response:
-    return Response(shown.content(row, services), status_code=code, media_type="application/json")
+def _answer(
+    row: JobRow, services: Services, code: int, forecast: Forecast | None = None
+) -> Response:
+    content = shown.content(row, services, forecast)
+    return Response(content, status_code=code, media_type="application/json")
 
 
 def _own(

@@ -57,6 +57,7 @@ class Ahead:
         self._bottlenecks: dict[Some, list[Some]] = {}
         self._overtaking: dict[Hashable, Overtaking] = {}
         self._own: dict[Hashable, Span] = {}
+        self._costs: dict[Hashable, Span] = {}
         self._added: list[Work] = []
         self._ranks: dict[Capability, list[float]] = defaultdict(list)
 
@@ -65,7 +66,7 @@ class Ahead:
         self._added.append(work)
         insort(self._ranks[work.capability], work.rank)
         for some, sums in self._sums.items():
-            sums.add(work.rank, _cost(self.outlook, work, some))
+            sums.add(work.rank, self._cost(work, some))
 
     def added_since(self, count: int) -> list[Work]:
         """Return what was added after so many."""
@@ -122,12 +123,7 @@ class Ahead:
 
     def own(self, shape: Hashable, reckon: Callable[[], Span]) -> Span:
         """Return what is known to be the own time of jobs of one shape, or reckon it."""
-        known = self._own.get(shape)
-        if known is None:
-            if len(self._own) >= _MOST_SHAPES:
-                self._own.clear()
-            known = self._own[shape] = reckon()
-        return known
+        return _known(self._own, shape, reckon)
 
     def _overtaken(
         self, some: Some, tenant: Tenant, priority: Priority, passing: Sequence[Priority]
@@ -142,11 +138,16 @@ class Ahead:
                 total += sums.arrivals.get(group, Overtaking()) - own
         return Overtaking(min(max(total.load, 0.0), _MOST_OVERTAKING), max(total.squares, 0.0))
 
+    def _cost(self, work: Work, some: Some) -> Span:
+        """Return what work takes of these; much of it is alike."""
+        asked = (work.capability, work.behind, work.megapixels, some)
+        return _known(self._costs, asked, lambda: _cost(self.outlook, work, some))
+
     def _of(self, some: Some) -> "_Sums":
         if some not in self._sums:
             made = _sums(self.outlook, some)
             for work in self._added:
-                made.add(work.rank, _cost(self.outlook, work, some))
+                made.add(work.rank, self._cost(work, some))
             self._sums[some] = made
         return self._sums[some]
 
@@ -263,6 +264,15 @@ def _costs(outlook: Outlook, works: Iterable[Work], some: Some) -> _Costs:
         means=list(accumulate(weight * cost.mean for weight, cost in costs)),
         squares=list(accumulate(weight * (cost.variance + cost.mean**2) for weight, cost in costs)),
     )
+
+
+def _known(kept: dict[Hashable, Span], asked: Hashable, reckon: Callable[[], Span]) -> Span:
+    known = kept.get(asked)
+    if known is None:
+        if len(kept) >= _MOST_SHAPES:
+            kept.clear()
+        known = kept[asked] = reckon()
+    return known
 
 
 def _linked(outlook: Outlook) -> list[Some]:
