@@ -1,0 +1,173 @@
+"""Where two parts meet, over HTTP: albums, derivations, what is kept, what is counted."""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from smart_filter_api.keys import Scope
+from smart_filter_shared.ids import Tenant
+from smart_filter_shared.jobs import fairness
+from smart_filter_shared.jobs.presence import CELL
+from smart_filter_shared.pipeline import StageName
+from smart_filter_tests import batching, invariants
+from smart_filter_tests.batching import items
+from smart_filter_tests.bench import Bench
+from smart_filter_tests.deriving import derive, objects, run
+from smart_filter_tests.house import House
+from smart_filter_tests.receiving import a_receiver
+from smart_filter_tests.serving import Api, a_photo, an_api, serving
+from smart_filter_workers.retention import Retention
+
+PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE = StageName
+HOUR = 3600
+
+
+@pytest.fixture
+def house(api: Api) -> House:
+    return House(api, Retention(api.bench.engine, api.bench.store, cell=CELL))
+
+
+def album(api: Api, photos: int, *, best: int) -> list[dict[str, Any]]:
+    """Submit an album and let it finish; return its jobs."""
+    submitted = batching.submit(api, {"items": items(photos), "album": {"best": best}})
+    for stage in (PREPARE, SEGMENTATION, FACE, SMILE):
+        run(api, *[stage] * photos)
+    run(api, *[COMPOSITE] * best)
+    return [api.job(item["job_id"]) for item in batching.batch(api, submitted["id"])["items"]]
+
+
+def ran(job: dict[str, Any]) -> dict[str, str]:
+    return {stage["name"]: stage["state"] for stage in job["stages"]}
+
+
+def test_photo_that_an_album_left_out_is_composed_when_derived(api: Api) -> None:
+    winner, other = album(api, 2, best=1)
+    before = batching.batch(api, api.job(other["id"])["batch_id"])
+
+    child = derive(api, other["id"])
+    run(api, COMPOSITE)
+
+    ended = api.job(child["id"])
+    assert (winner["rank"], other["rank"], other["image"]) == (1, 2, None)
+    assert ran(child) == {**dict.fromkeys(ran(other), "succeeded"), "composite": "ready"}
+    assert (ended["state"], ended["rank"], ended["batch_id"]) == ("succeeded", None, None)
+    assert ended["image"] is not None
+    assert batching.batch(api, before["id"]) == before
+    assert invariants.broken(api.bench) == []
+
+
+def test_deleting_an_album_and_what_was_derived_from_it_leaves_no_object(api: Api) -> None:
+    winner, other = album(api, 2, best=1)
+    children = [
+        derive(api, job["id"], recipe={"background": "color:red"}) for job in (winner, other)
+    ]
+    run(api, COMPOSITE, COMPOSITE)
+
+    api.client.delete(f"/v1/batches/{winner['batch_id']}").raise_for_status()
+    left = [api.job(child["id"])["state"] for child in children]
+    for child in children:
+        assert api.client.get(f"/v1/jobs/{child['id']}/outputs/image").status_code == 200
+        api.client.delete(f"/v1/jobs/{child['id']}").raise_for_status()
+
+    assert left == ["succeeded"] * 2
+    assert objects(api) == set()
+    assert invariants.broken(api.bench) == []
+
+
+def test_nothing_is_kept_of_a_parent_and_its_child_once_both_are_fetched(house: House) -> None:
+    house.api.keep(nothing=True)
+    parent = house.finished()
+    child = derive(house.api, parent, recipe={"background": "color:red"})["id"]
+
+    house.hand_over(parent, "image", "faces")
+    house.retention.remove_expired()
+    meanwhile = house.bucket(parent)
+    house.run(COMPOSITE)
+    house.hand_over(child, "image", "faces")
+    for _ in range(2):
+        house.retention.remove_expired()
+
+    # What the child still needed, and no more.
+    assert "photo" in meanwhile
+    assert "composite" not in meanwhile
+    assert (house.bucket(parent), house.bucket(child)) == ([], [])
+    assert invariants.broken(house.api.bench) == []
+
+
+def test_deleted_parent_hands_nothing_on_to_a_child_of_which_nothing_is_kept(house: House) -> None:
+    house.api.keep(nothing=True)
+    parent = house.finished()
+    child = derive(house.api, parent, recipe={"background": "color:red"})["id"]
+    house.run(COMPOSITE)
+    house.hand_over(child, "image", "faces")
+    house.retention.remove_expired()
+
+    house.api.client.delete(f"/v1/jobs/{parent}").raise_for_status()
+
+    assert (house.bucket(parent), house.bucket(child)) == ([], [])
+
+
+def test_of_an_album_nothing_is_kept_for_longer_than_an_hour(house: House) -> None:
+    house.api.keep(nothing=True)
+    jobs = album(house.api, 2, best=1)
+
+    house.pass_time(seconds=HOUR)
+    house.retention.remove_expired()
+
+    assert objects(house.api) == set()
+    assert [house.api.job(job["id"])["rank"] for job in jobs] == [1, 2]
+
+
+@pytest.fixture
+def remembering(bench: Bench) -> Iterator[Api]:
+    """An API that remembers, as it does by default."""
+    engine = bench.settings.engine.model_copy(update={"remember": True})
+    settings = dataclasses.replace(bench.settings, engine=engine)
+    with serving(settings) as url, an_api(url, bench) as api:
+        yield api
+
+
+def test_photo_of_a_batch_is_remembered_for_its_tenant_alone(remembering: Api) -> None:
+    batching.submit(remembering, {"items": items(1)})
+    run(remembering, PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE)
+    foreign = remembering.headers(Scope.SUBMIT, Scope.READ, tenant=Tenant("else"))
+
+    own = remembering.post(a_photo()).json()
+    others = remembering.client.post(
+        "/v1/jobs", files={"photo": ("photo", a_photo())}, headers=foreign
+    ).json()
+
+    assert ran(own) == {**dict.fromkeys(ran(own), "succeeded"), "composite": "ready"}
+    assert ran(others) == {**dict.fromkeys(ran(others), "waiting"), "prepare": "ready"}
+
+
+def test_derived_batched_and_deleted_jobs_are_counted_once(api: Api) -> None:
+    winner, other = album(api, 2, best=1)
+    derive(api, other["id"])
+    run(api, COMPOSITE)
+    api.client.delete(f"/v1/batches/{winner['batch_id']}").raise_for_status()
+
+    for _ in range(2):
+        with api.bench.transaction() as connection:
+            fairness.settle(connection)
+
+    (day,) = api.client.get("/v1/usage").json()["items"]
+    # Two photos, whose stages took a quarter of a second each; one was composed, and one derived.
+    assert (day["jobs"], day["megapixels"]) == (3, pytest.approx(2 * 48 * 32 / 1e6))
+    assert day["model_seconds"] == pytest.approx((2 * 4 + 1 + 1) * 0.25)
+
+
+def test_end_of_a_batch_is_delivered_once_to_each_who_wants_it(api: Api) -> None:
+    with a_receiver() as receiver:
+        for _ in range(2):
+            hook = {"url": receiver.url, "events": ["batch.finished"]}
+            api.client.post("/v1/webhooks", json=hook).raise_for_status()
+        album(api, 2, best=1)
+
+    with api.bench.transaction() as connection:
+        rows = connection.execute(text("SELECT webhook, type FROM deliveries")).all()
+    assert len({row.webhook for row in rows}) == 2
+    assert [row.type for row in rows] == ["batch.finished"] * 2
