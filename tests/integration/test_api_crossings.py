@@ -1,6 +1,7 @@
 """Where two parts meet, over HTTP: albums, derivations, what is kept, what is counted."""
 
 import dataclasses
+import hashlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,13 +10,15 @@ from sqlalchemy import text
 
 from smart_filter_api.keys import Scope
 from smart_filter_shared.ids import Tenant
-from smart_filter_shared.jobs import fairness
+from smart_filter_shared.jobs import fairness, transitions
+from smart_filter_shared.jobs.leases import Brought, Done
 from smart_filter_shared.jobs.presence import CELL
+from smart_filter_shared.jobs.retention import Kind
 from smart_filter_shared.pipeline import StageName
 from smart_filter_tests import batching, invariants
 from smart_filter_tests.batching import items
-from smart_filter_tests.bench import Bench
-from smart_filter_tests.deriving import derive, objects, run
+from smart_filter_tests.bench import KEEPING, Bench
+from smart_filter_tests.deriving import FACTS, derive, objects, run
 from smart_filter_tests.house import House
 from smart_filter_tests.receiving import a_receiver
 from smart_filter_tests.serving import Api, a_photo, an_api, serving
@@ -142,6 +145,30 @@ def test_photo_of_a_batch_is_remembered_for_its_tenant_alone(remembering: Api) -
 
     assert ran(own) == {**dict.fromkeys(ran(own), "succeeded"), "composite": "ready"}
     assert ran(others) == {**dict.fromkeys(ran(others), "waiting"), "prepare": "ready"}
+
+
+def test_photo_fetched_from_its_address_is_remembered_from_then_on(remembering: Api) -> None:
+    photo = a_photo()
+    address = {"photo_url": "https://photos.example/one.jpg?secret"}
+    first = remembering.client.post("/v1/jobs", json=address).json()
+    before = remembering.post(photo).json()
+
+    lease = remembering.bench.claim_one(PREPARE)
+    assert str(lease.job_id) == first["id"]
+    brought = Brought("2026-01-01/tests/brought", hashlib.sha256(photo).hexdigest(), 1.5)
+    result = {"facts": FACTS[PREPARE], "arrays": {}, "files": {}}
+    done = Done(lease, result, 0.1, {brought.key: Kind.PHOTO}, brought)
+    with remembering.bench.transaction() as connection:
+        transitions.complete(connection, [done], KEEPING)
+    after = remembering.post(photo).json()
+    foreign = remembering.headers(Scope.SUBMIT, Scope.READ, tenant=Tenant("else"))
+    others = remembering.client.post(
+        "/v1/jobs", files={"photo": ("photo", photo)}, headers=foreign
+    ).json()
+
+    assert [ran(job)["prepare"] for job in (before, after, others)] == [
+        *("ready", "succeeded", "ready")
+    ]
 
 
 def test_derived_batched_and_deleted_jobs_are_counted_once(api: Api) -> None:
