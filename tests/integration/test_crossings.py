@@ -177,6 +177,23 @@ def test_deleted_batch_leaves_what_was_derived_from_it(bench: Bench) -> None:
         assert list(left) == []
 
 
+def test_end_of_a_batch_that_is_deleted_is_news_whatever_else_happened_to_it(
+    bench: Bench,
+) -> None:
+    batch_id, job_ids = bench.submit_batch(3)
+    with bench.transaction() as connection:
+        horizon = events.news(connection, None).horizon
+
+    for job_id in job_ids[:2]:
+        with bench.transaction() as connection:
+            transitions.cancel(connection, job_id, TENANT)
+    with bench.transaction() as connection:
+        transitions.begin_to_delete(connection, batch_id, TENANT)
+
+    with bench.transaction() as connection:
+        assert events.news(connection, horizon).jobs[JobId(batch_id)] is True
+
+
 def test_batch_and_one_of_its_jobs_deleted_at_once_do_not_deadlock(bench: Bench) -> None:
     upload_id = new_upload_id()
     with bench.transaction() as connection:

@@ -135,10 +135,11 @@ _NEWS = text("""
     SELECT CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint) AS horizon,
         new.job_id, new.ends
     FROM (VALUES (1)) AS one (row) LEFT JOIN (
-        SELECT job_id, bool_or(type = ANY(:finals)) AS ends FROM events
-        WHERE written_in >= :horizon GROUP BY job_id
-        UNION ALL
-        SELECT job_id, true FROM tombstones WHERE written_in >= :horizon
+        SELECT job_id, bool_or(is_end) AS ends FROM (
+            SELECT job_id, type = ANY(:finals) AS is_end FROM events WHERE written_in >= :horizon
+            UNION ALL
+            SELECT job_id, true FROM tombstones WHERE written_in >= :horizon
+        ) AS happened GROUP BY job_id
     ) AS new ON true
 """)
 _NOW = text("SELECT CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint)")
