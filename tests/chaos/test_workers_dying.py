@@ -3,14 +3,19 @@
 import random
 import signal
 import time
+import uuid
 
 import pytest
 
+from smart_filter_shared.ids import JobId
+from smart_filter_shared.jobs import events
+from smart_filter_shared.jobs.events import EventType
 from smart_filter_tests.storm import LEASE_SECONDS, PHOTOS, WORKERS, Storm
 
 pytestmark = pytest.mark.timeout(600)
 # As long as a burst takes here, more or less.
 BURST_SECONDS = 0.25 * PHOTOS
+BEST = 2
 
 
 def test_workers_killed_at_any_moment_lose_nothing(
@@ -27,6 +32,29 @@ def test_workers_killed_at_any_moment_lose_nothing(
     )
 
     assert storm_stack.damage(job_ids) == []
+
+
+def test_album_whose_workers_are_killed_is_ranked_once_and_finishes_once(
+    storm_stack: Storm, chance: random.Random
+) -> None:
+    batch_id, job_ids = storm_stack.submit_album(BEST)
+    kill = storm_stack.running.stack.kill
+
+    storm_stack.ride_out(
+        [
+            (chance.uniform(0, BURST_SECONDS), lambda name=name: kill(name))
+            for name in chance.choices(WORKERS, k=3)
+        ]
+    )
+
+    batch = storm_stack.running.client.get(f"/v1/batches/{batch_id}").json()
+    assert storm_stack.damage(job_ids) == []
+    assert sorted(item["rank"] for item in batch["items"]) == list(range(1, PHOTOS + 1))
+    jobs = [storm_stack.running.job(job_id) for job_id in job_ids]
+    assert {job["rank"] for job in jobs if job["image"] is not None} == set(range(1, BEST + 1))
+    with storm_stack.bench.transaction() as connection:
+        told = events.of_job(connection, JobId(uuid.UUID(batch_id)))
+    assert [event.type for event in told].count(EventType.BATCH_FINISHED) == 1
 
 
 def test_worker_stopped_past_its_lease_overwrites_nothing(

@@ -1,5 +1,6 @@
 """A whole stack in bad weather: two workers, every server behind a proxy, faults on a plan."""
 
+import base64
 import datetime as dt
 import io
 import os
@@ -33,6 +34,8 @@ ENGINE = {
     "SMART_FILTER_HEARTBEAT_SECONDS": "1",
     "SMART_FILTER_SWEEP_SECONDS": "0.2",
     "SMART_FILTER_DRAIN_SECONDS": "0.3",
+    # Photos of one storm come again in the next, where all of their stages are to run.
+    "SMART_FILTER_REMEMBER": "false",
 }
 LEASE_SECONDS = 4.0
 WORKERS = ("worker-1", "worker-2")
@@ -64,15 +67,23 @@ class Storm:
 
         Meanwhile the workers stand still, so that all photos are under way when it returns.
         """
-        for worker in WORKERS:
-            self.running.stack.send(worker, signal.SIGSTOP)
-        submitted = [
-            self.running.submit(_photo(number), **RECIPES[number % len(RECIPES)])
-            for number in range(photos)
+        with self._standing_still():
+            return [
+                self.running.submit(_photo(number), **RECIPES[number % len(RECIPES)])
+                for number in range(photos)
+            ]
+
+    def submit_album(self, best: int, photos: int = PHOTOS) -> tuple[str, list[str]]:
+        """Submit the same as an album; return its id, and those of its jobs."""
+        items = [
+            {"photo_base64": base64.b64encode(_photo(number)).decode()} for number in range(photos)
         ]
-        for worker in WORKERS:
-            self.running.stack.send(worker, signal.SIGCONT)
-        return submitted
+        with self._standing_still():
+            answer = self.running.client.post(
+                "/v1/batches", json={"items": items, "album": {"best": best}}
+            )
+        assert answer.status_code == 202, answer.text
+        return answer.json()["id"], [item["job_id"] for item in answer.json()["items"]]
 
     def ride_out(self, plan: Plan) -> None:
         """Let faults happen so many seconds from now each; return when all jobs have ended."""
@@ -138,6 +149,14 @@ class Storm:
         if leases := self.count("lease_token IS NOT NULL"):
             found.append(f"{leases} leases left")
         return found + self._stray_objects(set(job_ids))
+
+    @contextmanager
+    def _standing_still(self) -> Iterator[None]:
+        for worker in WORKERS:
+            self.running.stack.send(worker, signal.SIGSTOP)
+        yield
+        for worker in WORKERS:
+            self.running.stack.send(worker, signal.SIGCONT)
 
     def _is_ready(self) -> bool:
         answer = self.running.client.get("/readyz")
