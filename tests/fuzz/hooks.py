@@ -9,6 +9,7 @@ import os
 import re
 import uuid
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import schemathesis
@@ -16,12 +17,15 @@ from hypothesis import strategies
 from PIL import Image
 from schemathesis.core.parameters import ParameterLocation
 
-_SIZE = (48, 32)
+# Small, and yet with somebody in it.
+_SIZE = (96, 96)
+_PORTRAIT = Path(__file__).parents[1] / "data" / "astronaut.png"
 
 
 def _picture(format_: str, *, mode: str = "RGB") -> bytes:
     buffer = io.BytesIO()
-    Image.new(mode, _SIZE, "teal" if mode == "RGB" else 255).save(buffer, format_)
+    with Image.open(_PORTRAIT) as portrait:
+        portrait.convert(mode).resize(_SIZE).save(buffer, format_)
     return buffer.getvalue()
 
 
@@ -66,7 +70,7 @@ def map_headers(_: schemathesis.HookContext, headers: object) -> object:
         said[_KEY] = f"{said[_KEY]}-{uuid.uuid4()}"
     # Every second one: what follows finds a job that has ended.
     if len(str(said.get(_PREFER, "x"))) % 2 == 0:
-        said[_PREFER] = "wait=2"
+        said[_PREFER] = "wait=1"
     return said
 
 
