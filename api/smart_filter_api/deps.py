@@ -150,6 +150,15 @@ class Services:
                 yield connection
 
     @asynccontextmanager
+    async def stating(self) -> AsyncIterator[AsyncConnection]:
+        """Open a connection for one statement that is a transaction by itself.
+
+        To begin one and to commit it are two round trips more.  Raises DatabaseUnavailable.
+        """
+        async with self.reading() as connection:
+            yield connection
+
+    @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
         """Open a connection on which every statement sees what is committed by then.
 

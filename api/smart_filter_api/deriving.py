@@ -46,7 +46,7 @@ async def accept(
     parent: JobRow,
     asked: DeriveRequest,
     *,
-    also: Callable[[Connection, JobRow], None],
+    also: Callable[[Connection, JobRow], None] | None,
 ) -> Accepted:
     """Write a job of the parent's photo and commit.
 

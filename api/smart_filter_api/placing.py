@@ -9,7 +9,7 @@ from smart_filter_api import deadlines
 from smart_filter_api.deadlines import Choice
 from smart_filter_api.deps import Services
 from smart_filter_api.keys import Caller
-from smart_filter_shared.ids import JobId
+from smart_filter_shared.ids import JobId, Tenant
 from smart_filter_shared.jobs import fairness, limits, memory
 from smart_filter_shared.jobs.fairness import Place
 from smart_filter_shared.jobs.forecast import Forecast, Outstanding
@@ -67,11 +67,12 @@ async def take(
     megapixels: float,
     charged_megapixels: float,
     look: Callable[[Connection], Sources],
+    digest: str | None = None,
 ) -> Placed:
     """Take a place for a job of the caller.
 
     charged_megapixels: what counts against today's.  look: which earlier jobs have done some of
-    its stages.
+    its stages.  digest: of a photo; there are none if no job of the caller's has had it.
     Raises Contradiction, QueueFull, RateLimited, Overdue, and what `look` does.
     """
     asked, forecasts = order.recipe, services.forecasts
@@ -90,9 +91,7 @@ async def take(
         return forecasts.planned(caller.tenant, recipe, left, rank=rank, megapixels=megapixels)
 
     def reserve(connection: Connection) -> tuple[Place, Sources, Choice]:
-        done = look(connection)
-        wanted = [plan.capability for stage, plan in order.plans.items() if stage not in done]
-        place = fairness.reserve(connection, caller.tenant, wanted, cell=CELL)
+        place, done = _reserved(connection, caller.tenant, order.plans, look, digest)
         choice = deadlines.choose(
             asked,
             order.plans,
@@ -138,3 +137,21 @@ async def take(
         forecast=choice.forecast,
         outstanding=planned(place, choice.recipe, choice.plans, sources),
     )
+
+
+def _reserved(
+    connection: Connection,
+    tenant: Tenant,
+    plans: Plans,
+    look: Callable[[Connection], Sources],
+    digest: str | None,
+) -> tuple[Place, Sources]:
+    """Take a place for what earlier jobs have not done, and return what they have."""
+    if digest is not None:  # for most photos that come one statement is enough
+        wanted = [plan.capability for plan in plans.values()]
+        place = fairness.reserve_for_new(connection, tenant, wanted, cell=CELL, digest=digest)
+        if place is not None:
+            return place, {}
+    done = look(connection)
+    wanted = [plan.capability for stage, plan in plans.items() if stage not in done]
+    return fairness.reserve(connection, tenant, wanted, cell=CELL), done

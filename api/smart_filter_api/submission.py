@@ -9,6 +9,7 @@ from typing import BinaryIO, cast
 
 import anyio
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
 from smart_filter_api import keys as api_keys
 from smart_filter_api import photos, placing, recipe_defaults
@@ -62,7 +63,7 @@ async def accept(
     caller: Caller,
     upload: Upload,
     *,
-    also: Callable[[Connection, JobRow], None],
+    also: Callable[[Connection, JobRow], None] | None,
 ) -> Accepted:
     """Store the pictures, then write the job and commit: a row never points at nothing.
 
@@ -96,13 +97,37 @@ async def accept(
             if key is not None and picture is not None:
                 undoing.push_async_callback(remove, services, key)
                 await store(services, key, picture)
-        async with services.transaction() as connection:
-            services.forecasts.accept(placed.outstanding)
-            accepted = await connection.run_sync(write_all)
-            # From here on a commit that seems to fail may have happened: the pictures stay, and
-            # retention removes them should no row name them.
-            undoing.pop_all()
+        if also is None and _is_one_statement(caller, submission, upload):
+            async with services.stating() as connection:
+                services.forecasts.accept(placed.outstanding)
+                # It commits itself: as below, unless it is known to have failed.
+                undone = undoing.pop_all()
+                try:
+                    accepted = await connection.run_sync(write_all)
+                except Exception as error:
+                    if not (isinstance(error, DBAPIError) and error.connection_invalidated):
+                        await undone.aclose()
+                    raise
+        else:
+            async with services.transaction() as connection:
+                services.forecasts.accept(placed.outstanding)
+                accepted = await connection.run_sync(write_all)
+                # From here on a commit that seems to fail may have happened: the pictures stay,
+                # and retention removes them should no row name them.
+                undoing.pop_all()
     return accepted
+
+
+def _is_one_statement(caller: Caller, submission: Submission, upload: Upload) -> bool:
+    """Whether nothing is written but what `transitions.submit` writes at once."""
+    return not (
+        caller.limits.jobs_waiting
+        or caller.is_device
+        or upload.webhook_url
+        or submission.upload
+        or submission.sources
+        or submission.borrows
+    )
 
 
 async def _planned(services: Services, caller: Caller, upload: Upload) -> tuple[Submission, Placed]:
@@ -129,6 +154,7 @@ async def _planned(services: Services, caller: Caller, upload: Upload) -> tuple[
         megapixels=photo.megapixels,
         charged_megapixels=photo.megapixels,
         look=look,
+        digest=digest if services.remember else None,
     )
     recipe = placed.recipe
     job_id = new_job_id()
@@ -219,7 +245,7 @@ def write(
     connection: Connection,
     caller: Caller,
     submission: Submission,
-    also: Callable[[Connection, JobRow], None],
+    also: Callable[[Connection, JobRow], None] | None,
     *,
     forecast: Forecast,
 ) -> Accepted:
@@ -232,7 +258,8 @@ def write(
         raise photos.unknown()
     written = transitions.submit(connection, submission)
     job = queries.submitted(submission, written)
-    also(connection, job)
+    if also is not None:
+        also(connection, job)
     return Accepted(job, written.ringing, forecast)
 
 

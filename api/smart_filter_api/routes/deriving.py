@@ -66,14 +66,14 @@ async def derive(
     body = await documents.read(request)
 
     def remember(connection: Connection, row: JobRow) -> None:
-        if once.is_named:
-            once.remember(connection, jobs.accepted(row, services), job_id=row.id)
+        once.remember(connection, jobs.accepted(row, services), job_id=row.id)
 
     async with idempotency.once(services, request, caller.tenant, idempotency_key, body) as once:
         if once.replayed is not None:
             return once.replayed
         asked = documents.parse(DeriveRequest, body)
-        accepted = await deriving.accept(services, caller, parent, asked, also=remember)
+        also = remember if once.is_named else None
+        accepted = await deriving.accept(services, caller, parent, asked, also=also)
     services.ringer.ring(accepted.ringing)
     return once.remembered or jobs.accepted(accepted.job, services, accepted.forecast)
 

@@ -90,10 +90,10 @@ async def create(
             return once.replayed
 
         def remember(connection: Connection, row: JobRow) -> None:
-            if once.is_named:
-                once.remember(connection, accepted(row, services), job_id=row.id)
+            once.remember(connection, accepted(row, services), job_id=row.id)
 
-        taken = await submission.accept(services, caller, upload, also=remember)
+        also = remember if once.is_named else None
+        taken = await submission.accept(services, caller, upload, also=also)
     services.ringer.ring(taken.ringing)
     seconds = waiting.preferred_seconds(prefer)
     if seconds is None:

@@ -22,7 +22,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, TextClause, text
 
 from smart_filter_shared.ids import Capability, Tenant
 from smart_filter_shared.jobs import foresight, usage
@@ -93,6 +93,37 @@ _SETTLE = text("""
     FROM due GROUP BY tenant, day, outcome
 """)
 
+_PLACE = """
+    WITH cost AS (
+        SELECT sum(coalesce(known.mean_seconds, :unknown)) AS seconds
+        FROM unnest(CAST(:capabilities AS text[])) AS needed (name)
+        LEFT JOIN capabilities AS known USING (name)
+    ), now AS (
+        SELECT virtual_time AS v FROM cells WHERE name = :cell
+    )
+    INSERT INTO tenants (name, finish)
+    SELECT :tenant, now.v + cost.seconds FROM now, cost {condition}
+    ON CONFLICT (name) DO UPDATE
+    SET finish = greatest(tenants.finish, (SELECT v FROM now))
+        + (SELECT seconds FROM cost) / tenants.weight
+    RETURNING finish - (SELECT seconds FROM cost) / weight AS start,
+        (SELECT seconds FROM cost) AS seconds
+"""
+_RESERVE = text(_PLACE.format(condition=""))
+# Compared as in memory.py.
+_RESERVE_FOR_NEW = text(
+    _PLACE.format(
+        condition="""
+            WHERE (
+                SELECT id FROM jobs
+                WHERE (tenant, photo_digest) >= (CAST(:tenant AS text), CAST(:digest AS text))
+                    AND (tenant, photo_digest) <= (CAST(:tenant AS text), CAST(:digest AS text))
+                ORDER BY tenant DESC, photo_digest DESC, id DESC LIMIT 1
+            ) IS NULL
+        """
+    )
+)
+
 _COSTS = text("""
     SELECT needed.name, coalesce(known.mean_seconds, :unknown) AS seconds, tenants.weight
     FROM unnest(CAST(:names AS text[])) AS needed (name)
@@ -130,31 +161,42 @@ def reserve(
     Its commit need not wait for the disk (sessions.hasty): a place lost in a crash is given out
     twice, which costs nobody more than one turn.
     """
-    row = connection.execute(
-        text("""
-            WITH cost AS (
-                SELECT sum(coalesce(known.mean_seconds, :unknown)) AS seconds
-                FROM unnest(CAST(:capabilities AS text[])) AS needed (name)
-                LEFT JOIN capabilities AS known USING (name)
-            ), now AS (
-                SELECT virtual_time AS v FROM cells WHERE name = :cell
-            )
-            INSERT INTO tenants (name, finish)
-            SELECT :tenant, now.v + cost.seconds FROM now, cost
-            ON CONFLICT (name) DO UPDATE
-            SET finish = greatest(tenants.finish, (SELECT v FROM now))
-                + (SELECT seconds FROM cost) / tenants.weight
-            RETURNING finish - (SELECT seconds FROM cost) / weight AS start,
-                (SELECT seconds FROM cost) AS seconds
-        """),
-        {
-            "tenant": tenant,
-            "capabilities": list(capabilities),
-            "unknown": UNKNOWN_SECONDS,
-            "cell": cell,
-        },
-    ).one()
-    return Place(start=row.start, estimated_seconds=row.seconds)
+    place = _reserved(connection, _RESERVE, _asked(tenant, capabilities, cell))
+    if place is None:
+        raise RuntimeError(f"there is no cell {cell}")
+    return place
+
+
+def reserve_for_new(
+    connection: Connection,
+    tenant: Tenant,
+    capabilities: Collection[Capability],
+    *,
+    cell: str,
+    digest: str,
+) -> Place | None:
+    """Take a tenant's next place as `reserve` does, for a photo that no job of its has had.
+
+    digest: of the photo.  None when one has: then nothing is taken, for it may cost less.
+    """
+    asked = {**_asked(tenant, capabilities, cell), "digest": digest}
+    return _reserved(connection, _RESERVE_FOR_NEW, asked)
+
+
+def _asked(tenant: Tenant, capabilities: Collection[Capability], cell: str) -> dict[str, object]:
+    return {
+        "tenant": tenant,
+        "capabilities": list(capabilities),
+        "unknown": UNKNOWN_SECONDS,
+        "cell": cell,
+    }
+
+
+def _reserved(
+    connection: Connection, statement: TextClause, asked: Mapping[str, object]
+) -> Place | None:
+    row = connection.execute(statement, asked).one_or_none()
+    return None if row is None else Place(start=row.start, estimated_seconds=row.seconds)
 
 
 def reserve_all(
