@@ -22,6 +22,7 @@ from smart_filter_api.news import Watching
 from smart_filter_api.rates import Allowance, Rates
 from smart_filter_api.remembered import Remembered, RememberedEach
 from smart_filter_api.ringing import Ringer
+from smart_filter_api.tagged import Tagged
 from smart_filter_shared import stock
 from smart_filter_shared.db import sessions
 from smart_filter_shared.doorbell import Doorbell
@@ -101,6 +102,7 @@ class Services:
     removebg_seconds: how long a client of remove.bg waits for its picture.
     remember: whether a photo that comes again is met with what was made of it.
     forecasts: where jobs stand and when they will have ended.
+    tagged: what is answered to whoever polls.
     """
 
     database: AsyncEngine
@@ -130,6 +132,7 @@ class Services:
     removebg_seconds: float
     remember: bool
     forecasts: Forecasts
+    tagged: Tagged
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
@@ -216,6 +219,7 @@ async def opened(settings: Settings) -> AsyncIterator[Services]:
     database = sessions.async_engine(settings.database, connections=_DATABASE_CONNECTIONS)
     reader = sessions.reader(database)
     hasty = sessions.hasty(settings.database, connections=_HASTY_CONNECTIONS)
+    keeping = Keeping(settings.keep.input_seconds, settings.keep.result_seconds)
     services = Services(
         database=database,
         reader=reader,
@@ -225,7 +229,7 @@ async def opened(settings: Settings) -> AsyncIterator[Services]:
         ringer=Ringer(doorbell.ring),
         threads=anyio.CapacityLimiter(_STORAGE_THREADS),
         large_pictures=anyio.CapacityLimiter(_LARGE_PICTURES),
-        keeping=Keeping(settings.keep.input_seconds, settings.keep.result_seconds),
+        keeping=keeping,
         silent_seconds=settings.engine.lease_seconds,
         pools=settings.engine.pools,
         models=Remembered(_MODELS_SECONDS),
@@ -251,6 +255,7 @@ async def opened(settings: Settings) -> AsyncIterator[Services]:
         removebg_seconds=settings.removebg.seconds,
         remember=settings.engine.remember,
         forecasts=Forecasts(partial(_outlook, reader, settings.engine.lease_seconds)),
+        tagged=Tagged(keeping),
     )
     try:
         async with anyio.create_task_group() as beside:

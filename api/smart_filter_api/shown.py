@@ -1,6 +1,6 @@
 """Jobs as this process shows them now: with where they stand in the queue."""
 
-from smart_filter_api import answers, tags
+from smart_filter_api import answers
 from smart_filter_api.deps import Services
 from smart_filter_api.schemas.jobs import JobAnswer
 from smart_filter_shared.jobs.forecast import Forecast
@@ -18,13 +18,3 @@ def job(row: JobRow, services: Services, forecast: Forecast | None = None) -> Jo
 def content(row: JobRow, services: Services, forecast: Forecast | None = None) -> bytes:
     """Return the same as JSON."""
     return job(row, services, forecast).model_dump_json().encode()
-
-
-def named(row: JobRow, services: Services) -> tuple[str, JobAnswer]:
-    """Return a job's tag, and its answer without a queue.
-
-    When it may end is another thing each second, and no news to whoever waits for news.
-    """
-    answer = answers.job(row, services.keeping)
-    named_by = answer.model_dump_json().encode()
-    return tags.etag(named_by) if row.finished_at else tags.weak_etag(named_by), answer

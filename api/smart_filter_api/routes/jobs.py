@@ -164,7 +164,7 @@ async def show(
     async with services.reading() as connection:
         row = await connection.run_sync(found, job_id, caller.tenant)
     seconds = waiting.preferred_seconds(prefer)
-    tag, answer = shown.named(row, services)
+    tag, answer = services.tagged.of(row)
     known = tags.is_known(tag, if_none_match)
     # Whoever knows something else wants to know this now.
     if seconds is not None and row.finished_at is None and (known or if_none_match is None):
@@ -175,10 +175,11 @@ async def show(
             seconds=seconds,
             changed_from=row if known else None,
         )
-        tag, answer = shown.named(row, services)
+        tag, answer = services.tagged.of(row)
     if row.finished_at is None:
         await services.forecasts.refresh()
-        answer.queue = answers.queue(services.forecasts.of_row(row))
+        queue = answers.queue(services.forecasts.of_row(row))
+        answer = answer.model_copy(update={"queue": queue})
     response = tags.json(answer.model_dump_json().encode(), if_none_match, tag=tag)
     if seconds is not None:
         response.headers[_APPLIED] = f"wait={seconds}"
