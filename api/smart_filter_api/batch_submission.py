@@ -12,8 +12,8 @@ from smart_filter_api import photos, problems, submission
 from smart_filter_api.batch_intake import UploadedBatch
 from smart_filter_api.deps import Services
 from smart_filter_api.keys import Caller
+from smart_filter_api.orders import Order
 from smart_filter_api.photos import Photo
-from smart_filter_api.placing import Order
 from smart_filter_shared.errors import (
     Contradiction,
     Error,

@@ -19,6 +19,7 @@ from smart_filter_api.browser_sessions import Lifetimes, Session
 from smart_filter_api.forecasts import Forecasts
 from smart_filter_api.keys import Caller, Scope
 from smart_filter_api.news import Watching
+from smart_filter_api.orders import Orders
 from smart_filter_api.rates import Allowance, Rates
 from smart_filter_api.remembered import Remembered, RememberedEach
 from smart_filter_api.ringing import Ringer
@@ -102,7 +103,7 @@ class Services:
     removebg_seconds: how long a client of remove.bg waits for its picture.
     remember: whether a photo that comes again is met with what was made of it.
     forecasts: where jobs stand and when they will have ended.
-    tagged: what is answered to whoever polls.
+    tagged: what is answered to whoever polls.  orders: what was asked for last.
     """
 
     database: AsyncEngine
@@ -133,6 +134,7 @@ class Services:
     remember: bool
     forecasts: Forecasts
     tagged: Tagged
+    orders: Orders
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
@@ -173,8 +175,11 @@ class Services:
 
     async def presets(self, tenant: Tenant) -> list[Preset]:
         """Return the backgrounds that a tenant may name: designs, everybody's, its own."""
-        pictures = await self.stock.get(tenant, lambda: self._stock_of(tenant))
-        return [*PRESETS, *(picture.preset for picture in pictures)]
+        return [*PRESETS, *(picture.preset for picture in await self.pictures(tenant))]
+
+    async def pictures(self, tenant: Tenant) -> list[Picture]:
+        """Return the pictures that a tenant may use: everybody's, its own."""
+        return await self.stock.get(tenant, lambda: self._stock_of(tenant))
 
     async def _stock_of(self, tenant: Tenant) -> list[Picture]:
         async with self.reading() as connection:
@@ -256,6 +261,7 @@ async def opened(settings: Settings) -> AsyncIterator[Services]:
         remember=settings.engine.remember,
         forecasts=Forecasts(partial(_outlook, reader, settings.engine.lease_seconds)),
         tagged=Tagged(keeping),
+        orders=Orders(),
     )
     try:
         async with anyio.create_task_group() as beside:

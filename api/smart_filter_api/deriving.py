@@ -10,7 +10,8 @@ from sqlalchemy import Connection
 from smart_filter_api import json_body, placing, submission
 from smart_filter_api.deps import Services
 from smart_filter_api.keys import Caller
-from smart_filter_api.placing import Order, Placed, Sources
+from smart_filter_api.orders import Order
+from smart_filter_api.placing import Placed, Sources
 from smart_filter_api.schemas.deriving import DeriveRequest
 from smart_filter_api.submission import NO_KEY, Accepted
 from smart_filter_shared.errors import (

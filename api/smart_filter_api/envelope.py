@@ -4,12 +4,12 @@ HEAD is answered as GET would be, without the content.  Source: RFC 9110, 9.3.2.
 """
 
 import time
-import uuid
 from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 import anyio
 import structlog
+import uuid_utils
 from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -44,7 +44,7 @@ class Envelope:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = str(uuid.uuid4())
+        request_id = str(uuid_utils.uuid4())
         scope.setdefault("state", {})["request_id"] = request_id
         log = logs.logger("api")
         started = time.perf_counter()

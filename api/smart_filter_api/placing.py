@@ -1,6 +1,6 @@
 """A job's place in the queues: whether there is one, and how its deadline can be met."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
@@ -9,31 +9,16 @@ from smart_filter_api import deadlines
 from smart_filter_api.deadlines import Choice
 from smart_filter_api.deps import Services
 from smart_filter_api.keys import Caller
+from smart_filter_api.orders import Order, Plans
 from smart_filter_shared.ids import JobId, Tenant
 from smart_filter_shared.jobs import fairness, limits, memory
 from smart_filter_shared.jobs.fairness import Place
 from smart_filter_shared.jobs.forecast import Forecast, Outstanding
-from smart_filter_shared.jobs.models import Plan
 from smart_filter_shared.jobs.presence import CELL
-from smart_filter_shared.jobs.published import Published
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.recipe import Recipe
 
-Plans = Mapping[StageName, Plan]
 Sources = Mapping[StageName, JobId]
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """A recipe, what runs each of its stages, and what those are asked (jobs/memory.py).
-
-    known: the models that it was chosen from.
-    """
-
-    recipe: Recipe
-    plans: Plans
-    works: Mapping[StageName, str]
-    known: Sequence[Published]
 
 
 @dataclass(frozen=True, slots=True)

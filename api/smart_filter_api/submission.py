@@ -15,7 +15,8 @@ from smart_filter_api import photos, placing, recipe_defaults
 from smart_filter_api.deps import Services
 from smart_filter_api.intake import Spooled, Upload
 from smart_filter_api.keys import Caller
-from smart_filter_api.placing import Order, Placed, Sources
+from smart_filter_api.orders import Asked, Order
+from smart_filter_api.placing import Placed, Sources
 from smart_filter_shared.errors import (
     FieldError,
     InvalidRecipe,
@@ -37,6 +38,7 @@ from smart_filter_shared.jobs.forecast import Forecast
 from smart_filter_shared.jobs.published import Published
 from smart_filter_shared.jobs.queries import JobRow
 from smart_filter_shared.jobs.submission import Submission
+from smart_filter_shared.presets import PRESETS
 from smart_filter_shared.recipe import fields as recipe_fields
 from smart_filter_shared.storage import keys
 from smart_filter_shared.storage.objects import PART_BYTES
@@ -221,19 +223,24 @@ async def _read(
     with_background_file: bool,
 ) -> Order:
     known = await services.models.get(lambda: _published(services))
-    presets = await services.presets(caller.tenant)
+    pictures = await services.pictures(caller.tenant)
+    asked = Asked(caller.tenant, fields, defaults, with_background_file, known, pictures)
+    return services.orders.get(asked, partial(_order, asked))
+
+
+def _order(asked: Asked) -> Order:
     parse = partial(
         recipe_fields.parse,
-        offered=models.offered(known),
-        faults=models.faults(known),
-        presets=presets,
-        with_background_file=with_background_file,
+        offered=models.offered(asked.known),
+        faults=models.faults(asked.known),
+        presets=[*PRESETS, *(picture.preset for picture in asked.pictures)],
+        with_background_file=asked.with_background_file,
     )
     recipe = recipe_defaults.parse(
-        defaults, fields, parse, with_background_file=with_background_file
+        asked.defaults, asked.fields, parse, with_background_file=asked.with_background_file
     )
-    plans = models.choose(known, recipe)
-    return Order(recipe, plans, memory.works(recipe, plans, known), known)
+    plans = models.choose(asked.known, recipe)
+    return Order(recipe, plans, memory.works(recipe, plans, asked.known), asked.known)
 
 
 async def _published(services: Services) -> list[Published]:
