@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from smart_filter_api.keys import Scope
 from smart_filter_deploy.embedded.stack import Stack
-from smart_filter_shared.errors import ServiceFull
+from smart_filter_shared.errors import RateLimited, ServiceFull
 from smart_filter_shared.ids import OPERATOR, Tenant
 from smart_filter_shared.jobs import limits
 from smart_filter_shared.jobs.limits import Limits, OwnLimits
@@ -129,6 +129,25 @@ def test_next_day_begins_with_nothing_spent(api: Api) -> None:
         connection.execute(text("UPDATE tenants SET spent_on = spent_on - 1"))
 
     assert submitted(api).status_code == 202
+
+
+def test_photos_at_once_spend_no_more_megapixels_than_may(api: Api) -> None:
+    bound = Limits(megapixels_per_day=10.0)
+
+    def spend(_: int) -> bool:
+        try:
+            with api.bench.transaction() as connection:
+                limits.spend(connection, TENANT, 1.0, bound)
+        except RateLimited:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        admitted = sum(pool.map(spend, range(40)))
+
+    assert admitted == 10
+    with api.bench.transaction() as connection:
+        assert limits.spent_today(connection, TENANT) == 10.0
 
 
 def test_photo_that_is_refused_for_its_queue_costs_no_megapixels(api: Api) -> None:

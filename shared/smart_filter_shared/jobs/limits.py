@@ -31,26 +31,17 @@ _UNFINISHED_IN_ALL = text("""
 _ALONE = text("SELECT pg_advisory_xact_lock(hashtextextended(:tenant, 0))")
 # One that has never submitted anything starts where the queues are, as fairness.reserve says.
 _KNOW = text("INSERT INTO tenants (name, finish) VALUES (:tenant, 0) ON CONFLICT DO NOTHING")
-# Behind its day in UTC, what was spent before is nothing.
+# Behind its day in UTC, what was spent before is nothing. Of the row itself, not of a second look
+# at it: whoever waits for another submission sees what that one has spent.
 _SPEND = text("""
-    UPDATE tenants SET spent_on = now.day, spent_megapixels = now.spent + :megapixels
+    UPDATE tenants SET spent_on = today.day, spent_megapixels = :megapixels
+        + CASE WHEN tenants.spent_on = today.day THEN tenants.spent_megapixels ELSE 0 END
     FROM (
-        SELECT name, day, CASE WHEN spent_on = day THEN spent_megapixels ELSE 0 END AS spent
-        FROM tenants, CAST(statement_timestamp() AT TIME ZONE 'UTC' AS date) AS today (day)
-        WHERE name = :tenant
-    ) AS now
-    WHERE tenants.name = now.name AND now.spent + :megapixels <= :most
+        SELECT CAST(statement_timestamp() AT TIME ZONE 'UTC' AS date) AS day
+    ) AS today
+    WHERE tenants.name = :tenant AND :most >= :megapixels
+        + CASE WHEN tenants.spent_on = today.day THEN tenants.spent_megapixels ELSE 0 END
     RETURNING tenants.name
-""")
-# Of a photo that nobody has seen yet: what has been spent must leave room for a pixel at least.
-_ONE_PIXEL = 1e-6
-_COUNT = text("""
-    UPDATE tenants SET
-        spent_megapixels = :megapixels + CASE WHEN spent_on = today.day
-            THEN spent_megapixels ELSE 0 END,
-        spent_on = today.day
-    FROM (SELECT CAST(statement_timestamp() AT TIME ZONE 'UTC' AS date)) AS today (day)
-    WHERE name = :tenant
 """)
 _UNTIL_TOMORROW = text("""
     SELECT extract(epoch FROM
