@@ -43,6 +43,16 @@ _SPEND = text("""
         + CASE WHEN tenants.spent_on = today.day THEN tenants.spent_megapixels ELSE 0 END
     RETURNING tenants.name
 """)
+# Of a photo that nobody has seen yet: what has been spent must leave room for a pixel at least.
+_ONE_PIXEL = 1e-6
+_COUNT = text("""
+    UPDATE tenants SET
+        spent_megapixels = :megapixels + CASE WHEN spent_on = today.day
+            THEN spent_megapixels ELSE 0 END,
+        spent_on = today.day
+    FROM (SELECT CAST(statement_timestamp() AT TIME ZONE 'UTC' AS date)) AS today (day)
+    WHERE name = :tenant
+""")
 _UNTIL_TOMORROW = text("""
     SELECT extract(epoch FROM
         date_trunc('day', statement_timestamp() AT TIME ZONE 'UTC') + interval '1 day'
