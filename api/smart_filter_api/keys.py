@@ -67,7 +67,7 @@ class KeyRow:
 
 @dataclass(frozen=True, slots=True)
 class IssuedKey:
-    """A new key; nobody can be shown `key` again."""
+    """A new key; the table holds nothing that `key` could be shown from again."""
 
     row: KeyRow
     key: str = field(repr=False)

@@ -164,9 +164,12 @@ async def _issued(
 ) -> Response:
     def issued(connection: Connection) -> Response:
         made = write(connection)
-        # The key itself is shown once and stored nowhere, here neither.
-        once.remember(connection, _answer(made.row, None))
-        return _answer(made.row, made.key)
+        answer = _answer(made.row, made.key)
+        # Whoever lost the answer is given it again; nobody can read it where it waits for that.
+        can_seal = services.seal is not None
+        kept = answer if can_seal else _answer(made.row, None)
+        once.remember(connection, kept, secret=can_seal)
+        return answer
 
     async with idempotency.once(services, request, caller.tenant, idempotency_key, body) as once:
         if once.replayed is not None:

@@ -54,8 +54,8 @@ class NewKeyAnswer(KeyAnswer):
     """A new key."""
 
     key: str | None = Field(
-        description="shown once: null when the same request is answered again for its "
-        "Idempotency-Key"
+        description="shown this once; again only to the same request under its Idempotency-Key, "
+        "null then where the operator has set no key to seal secrets with"
     )
 
 
