@@ -73,8 +73,8 @@ def choose(
         return best
     raise Overdue(
         f"the deadline of {recipe.deadline_ms} ms would be missed: of such jobs half take"
-        f" {best.forecast.p50_seconds:.1f} s now, nine tenths {best.forecast.p90_seconds:.1f} s,"
-        f" {best.forecast.position - 1} jobs ahead; come again later, or give it more time",
+        f" {best.forecast.p50_seconds:.1f} s now, nine tenths {best.forecast.p90_seconds:.1f} s;"
+        " come again later, or give it more time",
         retry_after_seconds=best.forecast.p50_seconds,
     )
 

@@ -127,6 +127,19 @@ def test_days_are_narrowed_and_sorted(api: Api) -> None:
     assert [day["day"] for day in days] == ["2026-03-02", "2026-03-03"]
 
 
+def test_sums_are_told_to_the_pixel(api: Api) -> None:
+    with api.bench.transaction() as connection:
+        for state, megapixels in (("succeeded", 0.1), ("failed", 0.2)):
+            connection.execute(
+                text("INSERT INTO usage VALUES ('tests', '2026-03-01', :state, 1, :mp, 0)"),
+                {"state": state, "mp": megapixels},
+            )
+
+    (day,) = used(api, **{"from": "2026-03-01", "to": "2026-03-01"})
+
+    assert day["megapixels"] == 0.3  # 0.1 + 0.2 is 0.30000000000000004
+
+
 def test_usage_is_ones_own(api: Api) -> None:
     submit(api)
     finish(api)

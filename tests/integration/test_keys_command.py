@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from smart_filter_deploy.cli import main
+from smart_filter_shared.ids import OPERATOR, Tenant
 from smart_filter_tests.serving import Api, a_photo
 
 
@@ -155,6 +156,20 @@ def test_what_is_not_given_of_a_tenant_stays(api: Api, command: Command) -> None
     }
     assert 'keep-nothing true, recipe {"crop": true}' in command.said("tenants", "list")
     assert api.job(api.submit(background="keep"))["recipe"]["crop"] == "true"
+
+
+def test_limits_of_the_settings_are_not_said_to_be_the_operators(
+    api: Api, command: Command
+) -> None:
+    api.bench.submit(tenant=OPERATOR)
+    api.bench.submit(tenant=Tenant("acme"))
+
+    listed = command.said("tenants", "list").splitlines()
+
+    assert listed == [
+        "acme: as the settings say",
+        "local: no limits; keeping as the settings say",
+    ]
 
 
 def test_recipe_of_a_tenant_comes_from_a_file_too(command: Command, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import datetime as dt
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
@@ -17,6 +17,7 @@ router = APIRouter(prefix="/v1/usage", tags=["tenants"])
 
 _USUAL_DAYS = 30
 _MOST_DAYS = 366
+_DECIMALS = 6
 
 
 @router.get(
@@ -48,5 +49,10 @@ async def show(
 
 
 def _shown(day: usage.Day) -> DayAnswer:
-    by_state = {state: UsedAnswer(**asdict(used)) for state, used in day.by_state.items()}
-    return DayAnswer(day=day.day, by_state=by_state, **asdict(day.whole))
+    by_state = {state: UsedAnswer(**_told(used)) for state, used in day.by_state.items()}
+    return DayAnswer(day=day.day, by_state=by_state, **_told(day.whole))
+
+
+def _told(used: usage.Used) -> dict[str, Any]:  # what the models take apart
+    # To the pixel and the microsecond: sums of floats say 3.6863999999999995.
+    return {name: round(value, _DECIMALS) for name, value in asdict(used).items()}

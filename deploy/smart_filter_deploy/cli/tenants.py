@@ -11,6 +11,7 @@ from smart_filter_deploy.cli.endings import WRONG_USAGE, Ending, needing
 _json_option = click.option("--json", "as_json", is_flag=True, help="For programs.")
 # In place of a value: what the settings say.
 _DEFAULT = "default"
+_USUAL = "as the settings say"
 _LONGEST_SECONDS = 10 * 365 * 24 * 3600
 
 
@@ -70,6 +71,7 @@ def list_(*, as_json: bool) -> None:
         # The server's packages are not part of a bare install.
         from smart_filter_api import tenant_changes  # noqa: PLC0415
         from smart_filter_deploy.cli import database  # noqa: PLC0415
+        from smart_filter_shared.ids import OPERATOR  # noqa: PLC0415
         from smart_filter_shared.jobs import tenants as table  # noqa: PLC0415
 
     with database.transaction() as connection:
@@ -85,7 +87,9 @@ def list_(*, as_json: bool) -> None:
             for one, value in item.items()
             if value is not None and value is not False and value != {}
         ]
-        click.echo(f"{name}: {', '.join(said) or 'as the settings say'}")
+        # Neither the settings' limits nor any of its own hold for it.
+        usual = "no limits; keeping as the settings say" if name == OPERATOR else _USUAL
+        click.echo(f"{name}: {', '.join(said) or usual}")
 
 
 @tenants.command("set")
