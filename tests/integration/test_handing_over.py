@@ -8,7 +8,7 @@ from smart_filter_shared.jobs.leases import Failure
 from smart_filter_shared.jobs.presence import CELL
 from smart_filter_shared.pipeline import StageName
 from smart_filter_tests.house import HOUR, MINUTE, PICTURE, PREPARE, House, seconds_kept
-from smart_filter_tests.serving import Api, a_photo
+from smart_filter_tests.serving import Api, a_photo, fetched_and_gone
 from smart_filter_workers.retention import Retention
 
 
@@ -73,6 +73,32 @@ def test_link_is_not_given_out_where_nobody_could_tell_when_it_is_used(house: Ho
     answer = house.fetch(job_id, "image", redirect="1")
 
     assert (answer.status_code, answer.content) == (200, PICTURE)
+
+
+@pytest.mark.parametrize("name", ["image", "faces"])
+def test_client_that_leaves_after_the_last_byte_has_it_all(house: House, name: str) -> None:
+    house.api.keep(nothing=True)
+    job_ids = [house.finished() for _ in range(5)]
+
+    for job_id in job_ids:
+        url = f"/v1/jobs/{job_id}/outputs/{name}"
+        fetched_and_gone(house.api.client.build_request("GET", url))
+
+    for job_id in job_ids:
+        house.noted(job_id, name)
+
+
+def test_asking_for_the_head_of_an_output_hands_nothing_over(house: House) -> None:
+    house.api.keep(nothing=True)
+    job_id = house.finished()
+
+    heads = [
+        house.api.client.head(f"/v1/jobs/{job_id}/outputs/{name}") for name in ("image", "faces")
+    ]
+    house.hand_over(job_id, "faces")
+
+    assert [answer.status_code for answer in heads] == [200, 200]
+    assert house.handed_over(job_id) == ["faces"]
 
 
 def test_download_that_breaks_off_hands_nothing_over(house: House) -> None:

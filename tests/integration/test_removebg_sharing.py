@@ -23,7 +23,7 @@ from smart_filter_shared.jobs.states import JobState
 from smart_filter_shared.pipeline import StageName
 from smart_filter_tests.bench import TENANT, Bench, settings_of
 from smart_filter_tests.removing import PHOTO, PICTURE, Removing, code_of, removing
-from smart_filter_tests.serving import Api, a_photo, an_api, serving
+from smart_filter_tests.serving import Api, a_photo, an_api, fetched_and_gone, serving
 
 SOON_SECONDS = 0.4
 HEADER = PhotoHeader(PhotoFormat.JPEG, 800, 600)
@@ -236,6 +236,23 @@ def test_of_a_tenant_that_keeps_nothing_the_last_picture_sent_ends_it(client: Re
     client.work()
 
     assert [one.result().content for one in answers] == [PICTURE, PICTURE]
+    job = client.api.client.get("/v1/jobs").json()["items"][0]
+    while client.api.client.get(job["outputs"]["image"]).status_code != 410:
+        pass  # it is noted a moment after the last byte
+
+
+def test_client_that_leaves_after_the_last_byte_ends_it_too(client: Removing) -> None:
+    client.api.keep(nothing=True)
+    request = client.client.build_request(
+        "POST", "/v1.0/removebg", files={"image_file": ("photo.jpg", PHOTO)}
+    )
+    request.read()
+    answer = client.beside.submit(fetched_and_gone, request)
+    while client.jobs() == 0 and not answer.done():
+        pass  # it is on its way
+    client.work()
+
+    assert answer.result() == PICTURE
     job = client.api.client.get("/v1/jobs").json()["items"][0]
     while client.api.client.get(job["outputs"]["image"]).status_code != 410:
         pass  # it is noted a moment after the last byte

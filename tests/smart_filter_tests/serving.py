@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import http.client
 import io
 import os
 import socket
@@ -115,6 +116,20 @@ class Api:
         counts["objects"] = len(list(self.bench.store.stored()))
         counts["messages"] = len(list(self.bench.broker.scan_iter("smart_filter.*")))
         return {name: count for name, count in counts.items() if count}
+
+
+def fetched_and_gone(request: httpx.Request) -> bytes:
+    """Send a request; return the answer's content, gone as soon as its last byte is there."""
+    place = (request.url.host, request.url.port or 80)
+    with socket.create_connection(place, timeout=_TIMEOUT_SECONDS) as connection:
+        head = b"".join(
+            b"%s: %s\r\n" % one for one in request.headers.raw if one[0] != b"Connection"
+        )
+        line = b"%s %s HTTP/1.1\r\n" % (request.method.encode(), request.url.raw_path)
+        connection.sendall(line + head + b"Connection: close\r\n\r\n" + request.read())
+        with http.client.HTTPResponse(connection) as answer:
+            answer.begin()
+            return answer.read(int(answer.headers["Content-Length"]))
 
 
 @contextlib.contextmanager

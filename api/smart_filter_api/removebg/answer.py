@@ -12,8 +12,7 @@ from smart_filter_api import answers
 from smart_filter_api.deps import Services
 from smart_filter_api.removebg.errors import Refused, refused
 from smart_filter_api.removebg.fields import Wish
-from smart_filter_api.routes import outputs
-from smart_filter_api.routes.outputs import Then
+from smart_filter_api.routes.outputs import Sent
 from smart_filter_api.schemas.jobs import JobAnswer
 from smart_filter_shared.errors import ObjectMissing
 from smart_filter_shared.jobs.queries import JobRow, Json
@@ -51,11 +50,11 @@ async def of(
     *,
     as_json: bool,
     price: float,
-    then: Then | None = None,
+    sent: Sent | None = None,
 ) -> Response:
     """Return the answer for a job that has ended.
 
-    price: what a megapixel costs, in credits.  then: what is done when all of it was sent.
+    price: what a megapixel costs, in credits.  sent: how it is sent, where something follows.
     Raises Refused, StorageUnavailable.
     """
     if job.state != JobState.SUCCEEDED:
@@ -85,12 +84,12 @@ async def of(
     length = int(file["bytes"])
     if not as_json:
         headers["Content-Length"] = str(length)
-        return _streamed(pieces, then, file["media_type"], headers)
+        return _streamed(pieces, sent, file["media_type"], headers)
     told = {f"foreground_{name}": value for name, value in where.items()}
     start = b'{"data":{"result_b64":"'
     end = b'",' + json.dumps(told).encode().removeprefix(b"{") + b"}"
     headers["Content-Length"] = str(len(start) + -(-length // _TRIPLE) * 4 + len(end))
-    return _streamed(_wrapped(start, pieces, end), then, JSON, headers)
+    return _streamed(_wrapped(start, pieces, end), sent, JSON, headers)
 
 
 def wants_json(accept: str) -> bool:
@@ -116,9 +115,9 @@ def wants_json(accept: str) -> bool:
 
 
 def _streamed(
-    pieces: Iterator[bytes], then: Then | None, media_type: str, headers: dict[str, str]
+    pieces: Iterator[bytes], sent: Sent | None, media_type: str, headers: dict[str, str]
 ) -> Response:
-    content = pieces if then is None else outputs.followed(pieces, then)
+    content = pieces if sent is None else sent(pieces)
     return StreamingResponse(content, media_type=media_type, headers=headers)
 
 

@@ -15,7 +15,7 @@ from smart_filter_api.keys import Caller, Scope
 from smart_filter_api.removebg import answer, balance, body, described, fields, sharing
 from smart_filter_api.removebg.balance import Account
 from smart_filter_api.removebg.errors import Route, documented, refused
-from smart_filter_api.routes.outputs import hand_over
+from smart_filter_api.routes.outputs import followed, hand_over
 from smart_filter_shared.errors import OutOfScope, RateLimited, Unauthorized
 
 router = APIRouter(prefix="/v1.0", tags=["remove.bg"], route_class=Route)
@@ -96,11 +96,12 @@ async def remove(request: Request, services: OpenServices, caller: Known) -> Res
         job = ended
     # Nothing is kept for long of a tenant that says so; but for all who wait for the same job.
     ends_it = job.keep_nothing and await sharing.is_last(services, seat)
+    then = partial(hand_over, services, job, wish.output)
     return await answer.of(
         services,
         job,
         wish,
-        then=partial(hand_over, services, request, job, wish.output) if ends_it else None,
+        sent=partial(followed, request, then) if ends_it else None,
         as_json=answer.wants_json(", ".join(request.headers.getlist("accept"))),
         price=balance.price(caller) if seat.is_first else 0.0,
     )

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Annotated
 
 import anyio
+import anyio.lowlevel
 from fastapi import APIRouter, Header, Request, Response
 from fastapi.concurrency import iterate_in_threadpool
 from fastapi.responses import RedirectResponse, StreamingResponse
@@ -42,6 +43,8 @@ _PRINTABILITY = TypeAdapter(Printability | None)
 
 # What is done when an output has been sent.
 Then = Callable[[], Awaitable[None]]
+# How pieces are sent so that something follows.
+Sent = Callable[[Iterator[bytes]], AsyncIterator[bytes]]
 
 
 @router.get(
@@ -94,12 +97,13 @@ async def fetch(
 
     async with services.reading() as connection:
         job, output, file = await connection.run_sync(look)
-    then = partial(hand_over, services, request, job, output) if job.keep_nothing else None
+    then = partial(hand_over, services, job, output) if job.keep_nothing else None
+    sent = None if then is None else partial(followed, request, then)
     if file is None:
-        return _document(job, output, if_none_match, then)
+        return _document(job, output, if_none_match, sent)
     # Nobody could tell when a link has been used.
     by_link = redirect and not job.keep_nothing
-    return await _picture(services, file, redirect=by_link, known=if_none_match, then=then)
+    return await _picture(services, file, redirect=by_link, known=if_none_match, sent=sent)
 
 
 def _asked_for(job: JobRow, name: str) -> Output:
@@ -132,13 +136,11 @@ def _expired() -> OutputExpired:
     return OutputExpired("the output was kept for its time and is gone; submit the photo again")
 
 
-def _document(job: JobRow, output: Output, known: str | None, then: Then | None) -> Response:
+def _document(job: JobRow, output: Output, known: str | None, sent: Sent | None) -> Response:
     answer = tags.json(_content(job, output), known)
-    if then is None or answer.status_code == _NOT_MODIFIED:
+    if sent is None or answer.status_code == _NOT_MODIFIED:
         return answer
-    return StreamingResponse(
-        followed(iter([bytes(answer.body)]), then), headers=dict(answer.headers)
-    )
+    return StreamingResponse(sent(iter([bytes(answer.body)])), headers=dict(answer.headers))
 
 
 def _content(job: JobRow, output: Output) -> bytes:
@@ -151,7 +153,7 @@ def _content(job: JobRow, output: Output) -> bytes:
 
 
 async def _picture(
-    services: Services, file: Json, *, redirect: bool, known: str | None, then: Then | None
+    services: Services, file: Json, *, redirect: bool, known: str | None, sent: Sent | None
 ) -> Response:
     key = str(file["key"])
     # A key is written once, so it names its content; hashed, because it holds a lease's token.
@@ -166,21 +168,29 @@ async def _picture(
     except ObjectMissing as error:
         raise _expired() from error
     headers = {**tags.headers(tag), "Content-Length": str(file["bytes"])}
-    whole = pieces if then is None else followed(pieces, then)
+    whole = pieces if sent is None else sent(pieces)
     return StreamingResponse(whole, media_type=file["media_type"], headers=headers)
 
 
-async def followed(pieces: Iterator[bytes], then: Then) -> AsyncIterator[bytes]:
+async def followed(request: Request, then: Then, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
     """Yield pieces, and do something when the last of them has been sent."""
+    last = b""
     async for piece in iterate_in_threadpool(pieces):
-        yield piece
-    await then()
+        if last:
+            yield last
+        last = piece
+    # The last byte goes alone: whoever has left by then has not got all, and whoever leaves
+    # after it has, even if that is at once. So nothing is waited for between it and `then`:
+    # the answer ends when its client leaves.
+    yield last[:-1]
+    await anyio.lowlevel.checkpoint()  # who asks for the head alone has it by now
+    if not await request.is_disconnected():
+        yield last[-1:]
+        await then()
 
 
-async def hand_over(services: Services, request: Request, job: JobRow, output: Output) -> None:
+async def hand_over(services: Services, job: JobRow, output: Output) -> None:
     """Note that a client has an output of a job of which nothing is to be kept then."""
-    if request.method == "HEAD" or await request.is_disconnected():
-        return
     # What is not noted now goes with the time.
     with anyio.CancelScope(shield=True), contextlib.suppress(TryAgain):
         async with services.transaction() as connection:
