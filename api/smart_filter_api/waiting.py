@@ -18,6 +18,7 @@ from smart_filter_shared.jobs import events, queries
 from smart_filter_shared.jobs.events import FINAL, Event
 from smart_filter_shared.jobs.queries import JobRow
 
+APPLIED: Final = "Preference-Applied"
 MOST_WAIT_SECONDS: Final = 60
 # Proxies cut connections on which nothing comes for a minute or so.
 KEEP_ALIVE_SECONDS: Final = 15.0

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -64,6 +65,23 @@ def test_another_background_runs_composite_alone_with_the_same_matte(api: Api) -
     ended = api.job(job["id"])
     assert ended["state"] == "succeeded"
     assert ended["photo"] == {"width": 48, "height": 32, "format": "jpg"}
+
+
+def test_derived_job_is_waited_for_where_that_is_preferred(api: Api) -> None:
+    parent = whole(api, background="auto")
+    path, recipe = f"/v1/jobs/{parent}/derive", {"recipe": {"background": "color:red"}}
+
+    with ThreadPoolExecutor(1) as beside:
+        ended = beside.submit(api.client.post, path, json=recipe, headers={"Prefer": "wait=60"})
+        while len(api.client.get("/v1/jobs").json()["items"]) == 1:
+            pass  # it is on its way
+        run(api, COMPOSITE)
+    accepted = api.client.post(path, json=recipe, headers={"Prefer": "wait=0"})
+
+    assert (ended.result().status_code, ended.result().json()["state"]) == (200, "succeeded")
+    assert ended.result().headers["Preference-Applied"] == "wait=60"
+    assert ended.result().headers["Location"] == f"/v1/jobs/{ended.result().json()['id']}"
+    assert (accepted.status_code, accepted.headers["Preference-Applied"]) == (202, "wait=0")
 
 
 def test_derived_job_has_the_parents_recipe_but_for_what_is_given(api: Api) -> None:

@@ -170,7 +170,8 @@ def _deriving(tour: Tour, stack: Running) -> None:
     blurred = {"recipe": {"background": "blur:0.5"}}
     tour.stop("deriving_derive", "other_background", job_id=job_id, json_body=blurred)
     corrected = {"correction_id": correction["id"]}
-    tour.stop("deriving_derive", "corrected", job_id=job_id, json_body=corrected)
+    waits = {"Prefer": "wait=30"}
+    tour.stop("deriving_derive", "corrected", job_id=job_id, json_body=corrected, headers=waits)
 
 
 def _batches(tour: Tour) -> dict[str, Any]:

@@ -38,7 +38,6 @@ router = APIRouter(prefix="/v1/batches", tags=["batches"])
 
 _MOST_LISTED = 100
 _EVENTS = "text/event-stream"
-_APPLIED = "Preference-Applied"
 _MOST_EVENT_ID = 2**63 - 1
 # How many jobs of a batch one transaction deletes, and how many objects are removed at a time.
 _DELETED_AT_ONCE = 50
@@ -103,7 +102,7 @@ async def create(
     batch_id = accepted.batch.id
     row = await batch_waiting.until(services, caller.tenant, batch_id, seconds=seconds)
     answer = _accepted(row)
-    answer.headers[_APPLIED] = f"wait={seconds}"
+    answer.headers[waiting.APPLIED] = f"wait={seconds}"
     return answer
 
 
@@ -172,7 +171,7 @@ async def show(
         content = _content(row)
     answer = tags.json(content, if_none_match)
     if seconds is not None:
-        answer.headers[_APPLIED] = f"wait={seconds}"
+        answer.headers[waiting.APPLIED] = f"wait={seconds}"
     return answer
 
 

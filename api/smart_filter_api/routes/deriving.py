@@ -5,7 +5,7 @@ from tempfile import SpooledTemporaryFile
 from fastapi import APIRouter, Request, Response, status
 from sqlalchemy import Connection
 
-from smart_filter_api import correcting, deriving, documents, idempotency
+from smart_filter_api import acceptances, correcting, deriving, documents, idempotency
 from smart_filter_api.deps import OpenServices, Reader, Services, Submitter
 from smart_filter_api.idempotency import IdempotencyKey
 from smart_filter_api.keys import Caller
@@ -51,13 +51,16 @@ _MOST_BYTES = -(-MOST_MASK_BYTES // 3) * 4 + 10_000
         "contradiction",
         "not_available",
         "queue_full",
-    ),
+    )
+    | {status.HTTP_200_OK: {"model": JobAnswer, "description": "it ended within `Prefer: wait`"}},
 )
 async def derive(
     job_id: str,
     request: Request,
     services: OpenServices,
     caller: Submitter,
+    *,
+    prefer: jobs.Preferences = None,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Queue a job of a photo that is here already."""
@@ -66,16 +69,18 @@ async def derive(
     body = await documents.read(request)
 
     def remember(connection: Connection, row: JobRow) -> None:
-        once.remember(connection, jobs.accepted(row, services), job_id=row.id)
+        once.remember(connection, acceptances.answer(row, services), job_id=row.id)
 
     async with idempotency.once(services, request, caller.tenant, idempotency_key, body) as once:
         if once.replayed is not None:
             return once.replayed
         asked = documents.parse(DeriveRequest, body)
         also = remember if once.is_named else None
-        accepted = await deriving.accept(services, caller, parent, asked, also=also)
-    services.ringer.ring(accepted.ringing)
-    return once.remembered or jobs.accepted(accepted.job, services, accepted.forecast)
+        taken = await deriving.accept(services, caller, parent, asked, also=also)
+    services.ringer.ring(taken.ringing)
+    return await acceptances.preferred(
+        services, caller, taken, remembered=once.remembered, prefer=prefer
+    )
 
 
 @router.post(

@@ -10,6 +10,7 @@ from fastapi.responses import StreamingResponse
 from sqlalchemy import Connection
 
 from smart_filter_api import (
+    acceptances,
     answers,
     idempotency,
     intake,
@@ -29,7 +30,6 @@ from smart_filter_shared.errors import JobDeleted, MalformedRequest, NotFound
 from smart_filter_shared.ids import Capability, JobId, Tenant
 from smart_filter_shared.jobs import events, queries, transitions
 from smart_filter_shared.jobs.events import Event
-from smart_filter_shared.jobs.forecast import Forecast
 from smart_filter_shared.jobs.queries import JobRow, Listing
 from smart_filter_shared.jobs.retention import Marked
 from smart_filter_shared.jobs.states import JobState
@@ -39,7 +39,6 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 _MOST_LISTED = 200
 _METADATA = "metadata."
 _EVENTS = "text/event-stream"
-_APPLIED = "Preference-Applied"
 _MOST_EVENT_ID = 2**63 - 1
 # What a request with an Idempotency-Key may be told.
 _ONCE = ("malformed_request", "idempotency_in_progress", "idempotency_mismatch")
@@ -90,19 +89,14 @@ async def create(
             return once.replayed
 
         def remember(connection: Connection, row: JobRow) -> None:
-            once.remember(connection, accepted(row, services), job_id=row.id)
+            once.remember(connection, acceptances.answer(row, services), job_id=row.id)
 
         also = remember if once.is_named else None
         taken = await submission.accept(services, caller, upload, also=also)
     services.ringer.ring(taken.ringing)
-    seconds = waiting.preferred_seconds(prefer)
-    if seconds is None:
-        return once.remembered or accepted(taken.job, services, taken.forecast)
-    row = await waiting.until(services, caller.tenant, taken.job.id, seconds=seconds)
-    await services.forecasts.refresh()
-    answer = accepted(row, services)
-    answer.headers[_APPLIED] = f"wait={seconds}"
-    return answer
+    return await acceptances.preferred(
+        services, caller, taken, remembered=once.remembered, prefer=prefer
+    )
 
 
 @router.get(
@@ -182,7 +176,7 @@ async def show(
         answer = answer.model_copy(update={"queue": queue})
     response = tags.json(answer.model_dump_json().encode(), if_none_match, tag=tag)
     if seconds is not None:
-        response.headers[_APPLIED] = f"wait={seconds}"
+        response.headers[waiting.APPLIED] = f"wait={seconds}"
     return response
 
 
@@ -327,22 +321,8 @@ def found(connection: Connection, job_id: str, tenant: Tenant) -> JobRow:
     return row
 
 
-def accepted(row: JobRow, services: Services, forecast: Forecast | None = None) -> Response:
-    """Return the answer to a submission: 202, or 200 when the job has ended by now.
-
-    forecast: where it stands; None: as `shown` knows.
-    """
-    ended = row.finished_at is not None
-    code = status.HTTP_200_OK if ended else status.HTTP_202_ACCEPTED
-    answer = _answer(row, services, code, forecast)
-    answer.headers["Location"] = f"{router.prefix}/{row.id}"
-    return answer
-
-
-def _answer(
-    row: JobRow, services: Services, code: int, forecast: Forecast | None = None
-) -> Response:
-    content = shown.content(row, services, forecast)
+def _answer(row: JobRow, services: Services, code: int) -> Response:
+    content = shown.content(row, services)
     return Response(content, status_code=code, media_type="application/json")
 
 
