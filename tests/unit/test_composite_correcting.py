@@ -60,6 +60,13 @@ def test_later_stroke_counts_where_both_were_drawn() -> None:
     assert is_photo(picture, photo, DRAWN_INSIDE)
 
 
+def test_stroke_drawn_many_times_is_the_stroke() -> None:
+    _, once, _ = shown(Drawn(strokes=(REMOVE_INSIDE,)))
+    _, often, _ = shown(*[Drawn(strokes=(REMOVE_INSIDE,) * 20)] * 3)
+
+    assert np.array_equal(once, often)
+
+
 def test_rim_of_a_stroke_is_soft() -> None:
     _, matte, _ = shown(Drawn(strokes=(REMOVE_INSIDE,)))
 
