@@ -26,6 +26,7 @@ from smart_filter_workers.artifacts import Artifacts
 from smart_filter_workers.catalogue import Catalogue
 from smart_filter_workers.draining import Draining
 from smart_filter_workers.fetcher import Fetcher
+from smart_filter_workers.hearing import OPTIONS, Hearing
 from smart_filter_workers.heartbeat import Heartbeat
 from smart_filter_workers.loaded import LoadedModels
 from smart_filter_workers.recent import Recent
@@ -175,6 +176,7 @@ def _celery(settings: Settings, served: Sequence[Capability]) -> Celery:
     queues = [Queue(queue_of(one), routing_key=queue_of(one)) for one in served]
     celery.conf.update(
         broker_url=settings.broker.url.get_secret_value(),
+        broker_transport=Hearing,
         result_backend=None,
         task_ignore_result=True,
         task_serializer="json",
@@ -182,17 +184,13 @@ def _celery(settings: Settings, served: Sequence[Capability]) -> Celery:
         task_queues=queues,
         task_default_queue=queues[0].name,
         task_create_missing_queues=False,
-        # A ring is acknowledged when its work is done: one taken by a worker that dies is
-        # rung again by the broker, if the sweeper has not been faster.
+        # A ring counts as held until its work is done: no worker takes what it has no thread for.
         task_acks_late=True,
-        task_reject_on_worker_lost=True,
         worker_prefetch_multiplier=1,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         broker_transport_options={
-            "visibility_timeout": 3600,
-            "unacked_restore_interval": 5,
-            "unacked_restore_throttle": 1,
+            **OPTIONS,
             "socket_timeout": 5,
             "socket_connect_timeout": 2,
             "socket_keepalive": True,

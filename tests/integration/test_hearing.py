@@ -1,0 +1,86 @@
+"""How workers take rings, from a broker that answers and from one that does not."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from urllib.parse import urlsplit
+
+import pytest
+from celery.utils.log import get_logger
+from kombu import Connection, Queue
+from kombu.message import Message
+
+from smart_filter_shared.doorbell import queue_of
+from smart_filter_shared.pipeline import StageName
+from smart_filter_tests.bench import Bench, capability
+from smart_filter_tests.proxy import Mode, Proxy
+from smart_filter_workers.hearing import OPTIONS, Hearing
+
+FACE = capability(StageName.FACE)
+THREADS = 2
+_log = get_logger("celery.worker.request")
+
+
+class Ear:
+    """Takes as many rings as there are threads, the way a worker's main thread does."""
+
+    def __init__(self, connection: Connection, proxy: Proxy) -> None:
+        self.connection = connection
+        self.proxy = proxy
+        self.held: list[Message] = []
+        channel = connection.default_channel
+        channel.basic_qos(0, THREADS, False)
+        consumer = connection.Consumer([Queue(queue_of(FACE), routing_key=queue_of(FACE))])
+        consumer.on_message = self.held.append
+        consumer.consume()
+
+    def listen(self) -> None:
+        """Take rings until there are threads for no more."""
+        while len(self.held) < THREADS:
+            self.connection.drain_events(timeout=5)
+
+    def answer(self) -> None:
+        """Be done with all rings that are held."""
+        for message in self.held:
+            message.ack_log_error(_log, self.connection.connection_errors)
+        self.held.clear()
+
+
+@pytest.fixture
+def ear(bench: Bench) -> Iterator[Ear]:
+    """Hears through a proxy."""
+    address = urlsplit(bench.settings.broker.url.get_secret_value())
+    assert address.hostname is not None
+    assert address.port is not None
+    with ExitStack() as held:
+        proxy = held.enter_context(Proxy(address.hostname, address.port))
+        connection = Connection(
+            f"redis://:{address.password}@127.0.0.1:{proxy.port}/0",
+            transport=Hearing,
+            transport_options={**OPTIONS, "socket_timeout": 0.2, "max_retries": 0},
+        )
+        yield Ear(held.enter_context(connection), proxy)
+
+
+def test_rings_answered_while_the_broker_is_silent_make_room_for_others(
+    bench: Bench, ear: Ear
+) -> None:
+    bench.doorbell.ring([FACE] * 2 * THREADS)
+    ear.listen()
+
+    ear.proxy.mode = Mode.SWALLOW
+    ear.answer()
+    ear.proxy.mode = Mode.PASS
+    ear.listen()
+
+    assert len(ear.held) == THREADS
+    assert bench.rings(StageName.FACE) == 0
+
+
+def test_rings_held_when_the_connection_ends_are_not_put_back(bench: Bench, ear: Ear) -> None:
+    bench.doorbell.ring([FACE] * THREADS)
+    ear.listen()
+
+    ear.connection.close()
+
+    assert bench.rings(StageName.FACE) == 0
+    assert bench.broker.keys("unacked*") == []
