@@ -18,7 +18,7 @@ _SENT: Final = (
 # What pages may read beyond what they always may.
 _TOLD: Final = (
     *("ETag", "Location", "Retry-After", "RateLimit", "RateLimit-Policy", "Preference-Applied"),
-    *("Idempotency-Replayed", "WWW-Authenticate", "X-Request-Id"),
+    *("Link", "Idempotency-Replayed", "WWW-Authenticate", "X-Request-Id"),
 )
 _ASKED_EVERY_SECONDS: Final = 600
 

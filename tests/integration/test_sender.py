@@ -209,6 +209,23 @@ def test_all_that_failed_is_replayed(api: Api) -> None:
         assert send_due(api.bench) == [3]
 
 
+def test_what_failed_so_far_is_replayed_at_once(api: Api) -> None:
+    says = iter([Says(500), Says(500), Says(204), Says(204)])
+    with a_receiver(lambda _: next(says)) as receiver:
+        webhook = hooked(api, receiver)
+        for _ in range(2):
+            canceled(api)
+        send_due(api.bench)
+        path = f"/v1/webhooks/{webhook['id']}/deliveries/replay"
+
+        replayed = [api.client.post(path).json()["replayed"] for _ in range(2)]
+
+        assert replayed == [2, 0]
+        assert send_due(api.bench) == [2]
+    told = log(api, webhook["id"])
+    assert [(one["state"], len(one["attempts"])) for one in told] == [("succeeded", 2)] * 2
+
+
 def test_retry_after_holds_all_that_goes_to_the_receiver(api: Api) -> None:
     says = iter([Says(429, headers={"Retry-After": "3600"})])
     with a_receiver(lambda _: next(says)) as receiver:

@@ -95,6 +95,8 @@ async def list_deliveries(
     "/deliveries/replay",
     status_code=status.HTTP_202_ACCEPTED,
     summary="Send once more all that failed",
+    description="What has failed for good, with all its attempts, and at once what has failed so "
+    "far and waits for another attempt.",
     response_model=Replayed,
     responses=documented(*_ALWAYS, *ONCE, "webhook_disabled"),
 )
@@ -105,7 +107,7 @@ async def replay_failed(
     caller: Administrator,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
-    """Have all deliveries sent once more that have failed for good."""
+    """Have all deliveries sent once more that have failed, for good or so far."""
 
     def write(connection: Connection) -> tuple[BaseModel, int]:
         named = _open(connection, webhook_id, caller.tenant)

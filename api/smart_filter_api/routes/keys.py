@@ -126,7 +126,7 @@ async def list_keys(
     "/v1/keys/{key_id}",
     status_code=status.HTTP_204_NO_CONTENT,
     summary="Revoke a key",
-    description="From the next request on it is not valid, nor are those for devices that it "
+    description="Within a second or so it is not valid any more, nor are those for devices that it "
     "issued.",
     responses=documented("unauthorized", "scope", "not_found", "unavailable"),
 )

@@ -1,6 +1,7 @@
 """Tenants: what is said of each, where not what the settings say holds."""
 
 from fastapi import APIRouter, Request
+from sqlalchemy import Connection
 
 from smart_filter_api import documents, keys, tenant_changes
 from smart_filter_api.deps import Administrator, OpenServices
@@ -10,6 +11,7 @@ from smart_filter_api.schemas.defaults import TenantAnswer, TenantChange
 from smart_filter_shared.errors import NotFound
 from smart_filter_shared.ids import OPERATOR, Tenant
 from smart_filter_shared.jobs import tenants
+from smart_filter_shared.jobs.tenants import Own
 
 router = APIRouter(prefix="/v1/tenants/{tenant}", tags=["tenants"])
 
@@ -22,8 +24,14 @@ router = APIRouter(prefix="/v1/tenants/{tenant}", tags=["tenants"])
 async def show(tenant: str, services: OpenServices, caller: Administrator) -> TenantAnswer:
     """Answer what is said of the caller's tenant, or, for the operator, of any."""
     name = _named(caller, tenant)
+
+    def look(connection: Connection) -> Own:
+        if not tenants.is_known(connection, name):
+            raise NotFound(f"tenant {name}")
+        return tenants.find(connection, name)
+
     async with services.reading() as connection:
-        own = await connection.run_sync(tenants.find, name)
+        own = await connection.run_sync(look)
     return tenant_changes.shown(name, own)
 
 

@@ -119,7 +119,12 @@ _REPLAY = text("""
         attempt = CASE WHEN state = 'waiting' THEN attempt ELSE 0 END,
         state = 'waiting', due_at = statement_timestamp(), finished_at = NULL
     WHERE tenant = :tenant AND webhook = :webhook AND state <> 'sending'
-        AND (id = :id OR CAST(:id AS uuid) IS NULL AND state = 'failed')
+        AND (
+            id = :id OR CAST(:id AS uuid) IS NULL AND (
+                state = 'failed'
+                OR state = 'waiting' AND attempt > 0 AND due_at > statement_timestamp()
+            )
+        )
 """)
 _FIND = text("""
     SELECT id, number, tenant, webhook, url, job_id, batch_id, type, happened_at, state, due_at
@@ -334,7 +339,7 @@ def replay(connection: Connection, tenant: Tenant, webhook: str, id_: DeliveryId
 
 
 def replay_failed(connection: Connection, tenant: Tenant, webhook: str) -> int:
-    """Have all sent once more that failed for good; return how many."""
+    """Have all sent once more that failed, for good or so far; return how many."""
     return connection.execute(_REPLAY, {"tenant": tenant, "webhook": webhook, "id": None}).rowcount
 
 

@@ -20,6 +20,11 @@ _COLUMNS = """
     keep_input_seconds, keep_result_seconds, keep_nothing, recipe
 """
 _FIND = text(f"SELECT {_COLUMNS} FROM tenants WHERE name = :tenant")  # noqa: S608 - stands here
+# One that has a key may not have submitted anything yet.
+_IS_KNOWN = text("""
+    SELECT EXISTS (SELECT FROM tenants WHERE name = :tenant)
+        OR EXISTS (SELECT FROM keys WHERE tenant = :tenant)
+""")
 _HOLD = text(f"{_FIND.text} FOR NO KEY UPDATE")
 _ALL = text(f"SELECT {_COLUMNS} FROM tenants ORDER BY name")  # noqa: S608 - stands here
 _SAY = text("""
@@ -48,6 +53,11 @@ def find(connection: Connection, tenant: Tenant) -> Own:
     """Return what is said of a tenant; nothing, of one that nobody knows."""
     row = connection.execute(_FIND, {"tenant": tenant}).one_or_none()
     return Own() if row is None else _own(row)
+
+
+def is_known(connection: Connection, tenant: Tenant) -> bool:
+    """Whether there is a tenant: one that has a key, had one, or of which something is said."""
+    return bool(connection.execute(_IS_KNOWN, {"tenant": tenant}).scalar_one())
 
 
 def hold(connection: Connection, tenant: Tenant) -> Own:
