@@ -22,13 +22,16 @@ from smart_filter_shared.errors import (
 )
 from smart_filter_shared.ids import new_correction_id
 from smart_filter_shared.jobs import corrections, retention
-from smart_filter_shared.jobs.corrections import MOST_MASK_BYTES, MOST_OF_A_JOB, Correction
+from smart_filter_shared.jobs.corrections import (
+    MOST_MASK_BYTES,
+    MOST_OF_A_JOB,
+    MOST_POINTS_DRAWN,
+    Correction,
+)
 from smart_filter_shared.jobs.queries import JobRow
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.storage import keys
 
-# Of all strokes of one correction.
-_MOST_POINTS: Final = 20_000
 # What a PNG begins with: its signature, and IHDR with width, height, depth and colour type.
 # Source: W3C PNG, 5.2 and 11.2.1.
 _PNG: Final = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
@@ -39,11 +42,12 @@ _FORMS: Final = {"matte": ("mask", "strokes"), "label": ("label",)}
 
 @dataclass(frozen=True, slots=True)
 class _Drawn:
-    """What is stored of a correction: its bytes, None of a label."""
+    """What is stored of a correction: its bytes, None of a label; points: of all its strokes."""
 
     form: str
     content: bytes | None
     media_type: str
+    points: int = 0
 
 
 async def stored(
@@ -89,7 +93,11 @@ async def stored(
             key=key,
             label=label,
             consent=asked.consent,
-            provenance={"key_id": str(caller.key_id), "models": dict(models)},
+            provenance={
+                "key_id": str(caller.key_id),
+                "models": dict(models),
+                "points": drawn.points,
+            },
             keeping=caller.keeping.within(services.keeping),
         )
 
@@ -111,7 +119,8 @@ def _judged(job: JobRow, asked: CorrectionRequest) -> _Drawn:
     if asked.mask is not None:
         return _Drawn("mask", _mask(asked.mask, size), "image/png")
     if asked.strokes is not None:
-        return _Drawn("strokes", _strokes(asked.strokes, size), "application/json")
+        points = sum(len(stroke.points) for stroke in asked.strokes)
+        return _Drawn("strokes", _strokes(asked.strokes, size), "application/json", points)
     _judge_label(asked, result)
     return _Drawn("label", None, "")
 
@@ -135,8 +144,8 @@ def _mask(text: str, size: tuple[int, int]) -> bytes:
 
 
 def _strokes(strokes: list[StrokeRequest], size: tuple[int, int]) -> bytes:
-    if sum(len(stroke.points) for stroke in strokes) > _MOST_POINTS:
-        _refuse("/strokes", f"have more than {_MOST_POINTS} points altogether")
+    if sum(len(stroke.points) for stroke in strokes) > MOST_POINTS_DRAWN:
+        _refuse("/strokes", f"have more than {MOST_POINTS_DRAWN} points altogether")
     for number, stroke in enumerate(strokes):
         for place, (x, y) in enumerate(stroke.points):
             if not (0 <= x <= size[0] and 0 <= y <= size[1]):

@@ -180,6 +180,14 @@ def _applied(parent: JobRow, correction: Correction | None) -> tuple[Mapping[str
                 )
             ]
         )
+    # Those of jobs from before points were counted say nothing of them.
+    points = sum(one.get("points", 0) for one in applied)
+    if points > corrections.MOST_POINTS_DRAWN:
+        detail = (
+            f"makes {points} points of strokes in all, and a job can have "
+            f"{corrections.MOST_POINTS_DRAWN}; send a mask in place of them"
+        )
+        raise InvalidRequest([FieldError("/correction_id", detail)])
     return applied
 
 

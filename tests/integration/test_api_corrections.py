@@ -191,6 +191,20 @@ def test_derived_job_hands_its_corrections_on_and_a_mask_replaces_what_was_drawn
     assert forms == [["strokes"], ["strokes", "label"], ["label", "mask"]]
 
 
+def test_strokes_of_all_corrections_have_a_bound_and_a_mask_begins_anew(api: Api) -> None:
+    many = {**STROKES, "strokes": [{**STROKE, "points": [[1, 1]] * 2000}] * 10}
+    parent = whole(api, background="auto")
+    child = derive(api, parent, correction_id=kept(api, parent, many)["id"])["id"]
+    api.client.post(f"/v1/jobs/{child}/cancel")
+    one_more = kept(api, child, STROKES)["id"]
+
+    answer = api.client.post(f"/v1/jobs/{child}/derive", json={"correction_id": one_more})
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    assert [wrong["pointer"] for wrong in answer.json()["errors"]] == ["/correction_id"]
+    derive(api, child, correction_id=kept(api, child, masked(a_mask()))["id"])
+
+
 def test_labels_do_not_go_with_another_models_faces(api: Api) -> None:
     parent = whole(api, background="auto")
     with api.bench.transaction() as connection:

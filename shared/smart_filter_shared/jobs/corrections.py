@@ -26,6 +26,9 @@ MOST_FACES: Final = 200
 # Of a job, and applied to one.
 MOST_OF_A_JOB: Final = 20
 MOST_APPLIED: Final = 16
+# Of the strokes of one correction, and of all that are applied to one job: painting them is to
+# cost a worker less than a second.
+MOST_POINTS_DRAWN: Final = 20_000
 
 # What moves the job locks it as well.
 _HOLD = text("SELECT FROM jobs WHERE id = :job_id FOR NO KEY UPDATE")
@@ -38,7 +41,8 @@ class Correction:
     """A correction of one stage of a job.
 
     form: `mask`, `strokes` or `label`.  key: of what was drawn, None of a label.
-    provenance: {"key_id": which key sent it, "models": those that it corrects, by task}.
+    provenance: {"key_id": which key sent it, "models": those that it corrects, by task,
+        "points": those of its strokes}.
     expires_at: when it goes; None when it is kept with consent.
     """
 
@@ -62,6 +66,8 @@ class Correction:
             "form": self.form,
             "key": self.key,
             "label": None if self.label is None else dict(self.label),
+            # What was written before points were counted has none.
+            "points": int(self.provenance.get("points", 0)),
         }
 
 
