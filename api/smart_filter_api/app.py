@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from smart_filter_api import cross_origin, deps, openapi, problems
 from smart_filter_api.envelope import Envelope
 from smart_filter_api.latencies import Latencies
+from smart_filter_api.removebg import errors
 from smart_filter_api.removebg import route as removebg
 from smart_filter_api.routes import (
     backgrounds,
@@ -54,6 +55,7 @@ def create(settings: Settings) -> FastAPI:
         generate_unique_id_function=openapi.operation_id,
     )
     problems.install(app)
+    errors.install(app)
     app.state.latencies = Latencies()
     app.add_middleware(Envelope, latencies=app.state.latencies)
     cross_origin.install(app, settings.browser.cors_origins)

@@ -106,7 +106,7 @@ class Problem(BaseModel):
 def install(app: FastAPI) -> None:
     """Let an app answer every error that a route raises as a problem document."""
     app.add_exception_handler(Error, _ours)
-    app.add_exception_handler(HTTPException, _of_the_framework)
+    app.add_exception_handler(HTTPException, of_the_framework)
     app.add_exception_handler(RequestValidationError, _invalid_parameters)
 
 
@@ -202,7 +202,8 @@ def of(request: Request, error: Error) -> Response:
     return answer(request, error.code, str(error), errors=errors, headers=headers)
 
 
-async def _of_the_framework(request: Request, error: Exception) -> Response:
+async def of_the_framework(request: Request, error: Exception) -> Response:
+    """Return the document for an address, or a method of one, that there is not."""
     if not isinstance(error, HTTPException) or error.status_code not in _CODE_OF_STATUS:
         raise error
     code = _CODE_OF_STATUS[HTTPStatus(error.status_code)]

@@ -11,10 +11,11 @@ from http import HTTPStatus
 from typing import Any, Final
 
 import anyio
-from fastapi import Request, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from smart_filter_api import multipart, problems
@@ -37,6 +38,7 @@ from smart_filter_shared.errors import (
 from smart_filter_shared.telemetry import logs
 
 _BAD, _LATER = HTTPStatus.BAD_REQUEST, HTTPStatus.SERVICE_UNAVAILABLE
+PREFIX: Final = "/v1.0"
 # What is too slow now is hardly faster at once.
 SLOW_SECONDS: Final = 10
 # What is left of a body that nobody wants may take so long to come.
@@ -98,6 +100,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "invalid_shadow_opacity": Kind("Invalid shadow_opacity parameter given"),
     "malformed_request": Kind("The request cannot be read"),
     "not_found": Kind("Not found", HTTPStatus.NOT_FOUND),
+    "method_not_allowed": Kind("Method not allowed", HTTPStatus.METHOD_NOT_ALLOWED),
     "internal": Kind("Something went wrong here", HTTPStatus.INTERNAL_SERVER_ERROR),
     "timeout": Kind("The image could not be processed in time", _LATER),
     "unavailable": Kind("The service is not available now", _LATER),
@@ -176,6 +179,23 @@ class Route(APIRoute):
             return response
 
         return answered
+
+
+def install(app: FastAPI) -> None:
+    """Let an app answer so where there is no route as well; after problems.install."""
+    app.add_exception_handler(HTTPException, _of_the_framework)
+
+
+async def _of_the_framework(request: Request, error: Exception) -> Response:
+    told = await problems.of_the_framework(request, error)
+    if not request.url.path.startswith(f"{PREFIX}/"):
+        return told
+    lacks = HTTPStatus(told.status_code) == HTTPStatus.NOT_FOUND
+    detail = f"there is no {request.method} {request.url.path}"
+    answer = of(refused("not_found" if lacks else "method_not_allowed", detail))
+    if "Allow" in told.headers:
+        answer.headers["Allow"] = told.headers["Allow"]
+    return answer
 
 
 async def _hear_out(request: Request) -> None:

@@ -14,11 +14,11 @@ from smart_filter_api.intake import Addressed, Upload
 from smart_filter_api.keys import Caller, Scope
 from smart_filter_api.removebg import answer, balance, body, described, fields, sharing
 from smart_filter_api.removebg.balance import Account
-from smart_filter_api.removebg.errors import Route, documented, refused
+from smart_filter_api.removebg.errors import PREFIX, Route, documented, refused
 from smart_filter_api.routes.outputs import followed, hand_over
 from smart_filter_shared.errors import OutOfScope, RateLimited, Unauthorized
 
-router = APIRouter(prefix="/v1.0", tags=["remove.bg"], route_class=Route)
+router = APIRouter(prefix=PREFIX, tags=["remove.bg"], route_class=Route)
 
 _KEY = APIKeyHeader(name="X-Api-Key", auto_error=False, description="a key: `sf_live_…`")
 _BEARER = HTTPBearer(auto_error=False, description="a key: `sf_live_…`")
