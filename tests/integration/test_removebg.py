@@ -385,21 +385,3 @@ def test_errors_are_json_that_naive_clients_can_read(client: Removing) -> None:
     answer = client.post(b"no picture")
 
     assert json.loads(answer.content)["errors"][0]["title"] == "Invalid file type"
-
-
-@pytest.mark.parametrize(
-    ("method", "path", "said", "allow"),
-    [
-        ("GET", "/v1.0/removebg", (405, "method_not_allowed"), "POST"),
-        ("POST", "/v1.0/account", (405, "method_not_allowed"), "GET, HEAD"),
-        ("POST", "/v1.0/removebg/", (404, "not_found"), None),
-        ("GET", "/v1.0/nothing", (404, "not_found"), None),
-    ],
-)
-def test_what_there_is_not_is_told_in_their_envelope(
-    client: Removing, method: str, path: str, said: tuple[int, str], allow: str | None
-) -> None:
-    answer = client.client.request(method, path)
-
-    assert code_of(answer) == said
-    assert answer.headers.get("Allow") == allow

@@ -190,42 +190,6 @@ def test_last_attempt_of_ten_fails_for_good_and_can_be_replayed(api: Api) -> Non
     assert len({one.headers["webhook-id"] for one in receiver.got}) == 1
 
 
-def test_all_that_failed_is_replayed(api: Api) -> None:
-    with a_receiver() as receiver:
-        webhook = hooked(api, receiver)
-        for _ in range(3):
-            canceled(api)
-        with api.bench.transaction() as connection:
-            connection.execute(
-                text("""
-                    UPDATE deliveries SET state = 'failed', finished_at = now()
-                    WHERE number < (SELECT max(number) FROM deliveries)
-                """)
-            )
-
-        replayed = api.client.post(f"/v1/webhooks/{webhook['id']}/deliveries/replay")
-
-        assert replayed.json() == {"replayed": 2}
-        assert send_due(api.bench) == [3]
-
-
-def test_what_failed_so_far_is_replayed_at_once(api: Api) -> None:
-    says = iter([Says(500), Says(500), Says(204), Says(204)])
-    with a_receiver(lambda _: next(says)) as receiver:
-        webhook = hooked(api, receiver)
-        for _ in range(2):
-            canceled(api)
-        send_due(api.bench)
-        path = f"/v1/webhooks/{webhook['id']}/deliveries/replay"
-
-        replayed = [api.client.post(path).json()["replayed"] for _ in range(2)]
-
-        assert replayed == [2, 0]
-        assert send_due(api.bench) == [2]
-    told = log(api, webhook["id"])
-    assert [(one["state"], len(one["attempts"])) for one in told] == [("succeeded", 2)] * 2
-
-
 def test_retry_after_holds_all_that_goes_to_the_receiver(api: Api) -> None:
     says = iter([Says(429, headers={"Retry-After": "3600"})])
     with a_receiver(lambda _: next(says)) as receiver:
