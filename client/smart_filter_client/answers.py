@@ -64,6 +64,7 @@ def refusal(response: httpx.Response) -> Error:
         ],
         retry_after=retry_after(response),
         request_id=response.headers.get("X-Request-Id", ""),
+        remedy=problem.text_or_none("remedy") or "",
     )
 
 

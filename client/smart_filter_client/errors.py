@@ -6,6 +6,7 @@ Error
 ├── UnexpectedAnswer    something answers, but it is no Smart Filter server
 ├── NotFinishedInTime   the caller's patience ended before the jobs
 ├── NotGenuine          what came to a webhook was not signed with its secret
+├── KeyLost             a key was issued, and the answer that showed it was lost
 └── Refused             the server says no, and says why: `code` is stable
     ├── Unauthorized    401: no key, or none that is valid
     ├── Forbidden       403: the key's scopes do not allow it
@@ -51,11 +52,24 @@ class NotGenuine(Error):
     """What came to a webhook was not signed with its secret, or not in these minutes."""
 
 
+class KeyLost(Error):
+    """A key was issued, but the answer that showed it was lost, and it is not shown again.
+
+    Servers show it again unless they have no key to seal secrets with.  key_id: revoke it.
+    """
+
+    def __init__(self, key_id: str) -> None:
+        super().__init__(
+            f"the answer that showed key {key_id} was lost: revoke it and ask for another"
+        )
+        self.key_id = key_id
+
+
 @dataclass(frozen=True, slots=True)
 class FieldError:
     """One field of a request that is wrong.
 
-    pointer: JSON Pointer (RFC 6901) into the recipe, such as `/background`, or "".
+    pointer: JSON Pointer (RFC 6901) into what was sent, such as `/background`, or "".
     detail: what is wrong and what would be right, for a person.
     """
 
@@ -68,6 +82,7 @@ class Refused(Error):
 
     status: of HTTP.  code: stable, such as `invalid_recipe`; the contract lists them.
     title: the same for every answer with this code.  detail: about this one, may be "".
+    remedy: what to do, for a person; the same for every answer of a kind, may be "".
     errors: every field that is wrong, for codes about recipes and bodies.
     request_id: by which the server's operator finds the request in the log.
     """
@@ -82,6 +97,7 @@ class Refused(Error):
         errors: Sequence[FieldError] = (),
         retry_after: float | None = None,
         request_id: str = "",
+        remedy: str = "",
     ) -> None:
         super().__init__(detail or title or f"{code} ({status})")
         self.code = code
@@ -91,6 +107,7 @@ class Refused(Error):
         self.errors = tuple(errors)
         self.retry_after = retry_after
         self.request_id = request_id
+        self.remedy = remedy
 
 
 class Unauthorized(Refused):

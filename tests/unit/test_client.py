@@ -171,6 +171,7 @@ def test_problem_document_becomes_an_error_with_its_code() -> None:
             code="invalid_recipe",
             title="The recipe is wrong",
             detail="/background: no such",
+            remedy="Correct it",
             errors=[{"pointer": "/background", "detail": "no such"}],
         )
     )
@@ -180,6 +181,7 @@ def test_problem_document_becomes_an_error_with_its_code() -> None:
 
     assert raised.value.code == "invalid_recipe"
     assert raised.value.status == 422
+    assert raised.value.remedy == "Correct it"
     assert raised.value.errors[0].pointer == "/background"
     assert str(raised.value) == "/background: no such"
 

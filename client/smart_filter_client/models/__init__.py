@@ -4,6 +4,7 @@ Fields that a newer server adds are not an error; those that an older one lacks 
 None or empty. `document` keeps an answer whole, as it came.
 
 jobs, batches  photos on their way
+ranking        why they stand where they stand in an album
 faces          what was found out about the people in them
 corrections    what somebody says is right of that
 events         what happened to a job or a batch
@@ -30,6 +31,7 @@ from smart_filter_client.models.jobs import (
     Stage,
     job_from,
 )
+from smart_filter_client.models.ranking import RankTerms
 from smart_filter_client.models.tenants import Key, NewKey, Used, UsedDay
 from smart_filter_client.models.webhooks import (
     Attempt,
@@ -68,6 +70,7 @@ __all__ = [
     "Picture",
     "Printability",
     "Queue",
+    "RankTerms",
     "Rating",
     "Smile",
     "Stage",

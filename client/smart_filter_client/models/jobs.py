@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from smart_filter_client.fields import Fields, JsonObject
 from smart_filter_client.models.faces import Face, Rating, face_from, rating_from
+from smart_filter_client.models.ranking import RankTerms, rank_terms_from
 from smart_filter_client.printability import Printability, printability_from
 
 FINAL_STATES = frozenset({"succeeded", "failed", "canceled"})
@@ -112,7 +113,9 @@ class Job:
     """One photo on its way.
 
     state: queued, running, succeeded, failed or canceled.
-    parent_id: the job that it was derived from.  expires_at: when its pictures go.
+    parent_id: the job that it was derived from.  batch_id: the batch that it is one of.
+    rank, rank_terms: in an album that is ranked: 1 the best, and why.
+    expires_at: when its pictures go.
     recipe: what was asked for, defaults filled in.
     queue: when its turn comes, where the server tells.  degraded: what was made simpler than
     asked for, to be in time.
@@ -151,6 +154,9 @@ class Job:
     queue: Queue | None = None
     degraded: tuple[str, ...] = ()
     frame: Frame | None = None
+    batch_id: str | None = None
+    rank: int | None = None
+    rank_terms: RankTerms | None = None
 
     @property
     def is_final(self) -> bool:
@@ -195,6 +201,9 @@ def job_from(document: object) -> Job:
         queue=_queue(fields.object_or_none("queue")),
         degraded=fields.texts("degraded"),
         frame=_frame(fields.object_or_none("frame")),
+        batch_id=fields.text_or_none("batch_id"),
+        rank=fields.integer_or_none("rank"),
+        rank_terms=rank_terms_from(fields.object_or_none("rank_terms")),
     )
 
 

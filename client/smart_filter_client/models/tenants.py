@@ -4,6 +4,7 @@ import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from smart_filter_client.errors import KeyLost
 from smart_filter_client.fields import Fields
 
 
@@ -28,12 +29,9 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class NewKey:
-    """A key that was issued now; key: the key itself, shown once.
+    """A key that was issued now; key: the key itself, shown once."""
 
-    It is None when the answer that showed it was lost on its way: revoke it and ask for another.
-    """
-
-    key: str | None = field(repr=False)
+    key: str = field(repr=False)
     known: Key
 
 
@@ -72,9 +70,12 @@ def key_from(document: object) -> Key:
 
 
 def new_key_from(document: object) -> NewKey:
-    """Return the new key that an answer shows; raises UnexpectedAnswer when it is none."""
-    fields = Fields(document, "a new key")
-    return NewKey(key=fields.text_or_none("key"), known=key_from(document))
+    """Return the new key that an answer shows; raises KeyLost, UnexpectedAnswer."""
+    known = key_from(document)
+    key = Fields(document, "a new key").text_or_none("key")
+    if key is None:
+        raise KeyLost(known.key_id)
+    return NewKey(key=key, known=known)
 
 
 def used_day_from(document: object) -> UsedDay:

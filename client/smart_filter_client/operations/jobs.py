@@ -30,8 +30,8 @@ def submit(
 
     photo: a file, its bytes, something open to be read from, an address (`https://…`) from
         which the server fetches it, or an Upload.
-    recipe: fields by name, dots included, such as {"background": "auto",
-        "outputs": ["image", "matte"], "metadata.album": "beach"}.
+    recipe: fields by name, such as {"background": "auto", "outputs": ["image", "matte"],
+        "metadata.album": "beach"}; {"metadata": {"album": "beach"}} is the same.
     background_file: a picture to stand behind the people; it asks for the background `file`
         unless the recipe names one.
     webhook_url: who is told when the job has ended, beside the webhooks.
@@ -65,13 +65,14 @@ def derive(
     *,
     correction_id: str | None = None,
     webhook_url: str | None = None,
+    wait: float | None = None,
     idempotency_key: str | None = None,
 ) -> Flow[Job]:
     """Make another picture of a job's photo; what stays the same is not done again.
 
     recipe: what is to be other than in the job's own recipe.
     correction_id: a correction of the job that is to be applied.
-    webhook_url, idempotency_key: as for `submit`.
+    webhook_url, wait, idempotency_key: as for `submit`.
     """
     body: dict[str, object] = {"recipe": written(recipe)}
     if correction_id is not None:
@@ -79,7 +80,7 @@ def derive(
     if webhook_url is not None:
         body["webhook_url"] = webhook_url
     request = Request(method="POST", path=path("jobs", job_id, "derive"), json=body)
-    return job_from((yield from exchange.post(server, request, idempotency_key)))
+    return job_from((yield from exchange.post(server, waiting(request, wait), idempotency_key)))
 
 
 def job(server: Server, job_id: str) -> Flow[Job]:

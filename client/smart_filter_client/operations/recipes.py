@@ -7,13 +7,19 @@ from collections.abc import Mapping, Sequence
 from smart_filter_client.requests import Request
 
 FieldValue = str | int | float | bool | Sequence[str]
-# By names with dots, such as {"background": "auto", "metadata.album": "beach"}.
-Recipe = Mapping[str, FieldValue]
+# By names with dots, {"metadata.album": "beach"}, or one in another, {"metadata": {"album": …}}.
+Recipe = Mapping[str, "FieldValue | Recipe"]
 
 
 def written(recipe: Recipe | None) -> dict[str, list[str]]:
-    """Return a recipe's fields with their values as a form has them."""
-    return {name: _written(value) for name, value in (recipe or {}).items()}
+    """Return a recipe's fields, by names with dots, with their values as a form has them."""
+    fields: dict[str, list[str]] = {}
+    for name, value in (recipe or {}).items():
+        if isinstance(value, Mapping):
+            fields |= {f"{name}.{inner}": texts for inner, texts in written(value).items()}
+        else:
+            fields[name] = _written(value)
+    return fields
 
 
 def waiting(request: Request, seconds: float | None) -> Request:

@@ -17,15 +17,18 @@ def issue_key(
     *,
     expires_in_seconds: int | None = None,
     tenant: str | None = None,
+    idempotency_key: str | None = None,
 ) -> Flow[NewKey]:
     """Issue a key; it is shown this once.
 
     scopes: any of submit, read, admin.  tenant: whose; another one's only for the operator.
+    idempotency_key: whoever asks for the same with the same one within a day gets the same key.
+    Raises KeyLost.
     """
     wish = {"expires_in_seconds": expires_in_seconds, "tenant": tenant}
     given = {name: value for name, value in wish.items() if value is not None}
     request = Request(method="POST", path=path("keys"), json={"scopes": list(scopes), **given})
-    return new_key_from((yield from exchange.post(server, request)))
+    return new_key_from((yield from exchange.post(server, request, idempotency_key)))
 
 
 def keys(server: Server, *, tenant: str | None = None) -> Feed[Key]:
@@ -39,11 +42,20 @@ def revoke_key(server: Server, key_id: str) -> Flow[None]:
     yield from exchange.ask(server, Request(method="DELETE", path=path("keys", key_id)))
 
 
-def issue_token(server: Server, *, ttl_seconds: int = 600, max_jobs: int = 1) -> Flow[NewKey]:
-    """Issue a short-lived key for an end user's device, which submits so many jobs only."""
+def issue_token(
+    server: Server,
+    *,
+    ttl_seconds: int = 600,
+    max_jobs: int = 1,
+    idempotency_key: str | None = None,
+) -> Flow[NewKey]:
+    """Issue a short-lived key for an end user's device, which submits so many jobs only.
+
+    idempotency_key: as for `issue_key`.  Raises KeyLost.
+    """
     wish = {"scopes": ["submit"], "ttl_seconds": ttl_seconds, "max_jobs": max_jobs}
     request = Request(method="POST", path=path("tokens"), json=wish)
-    return new_key_from((yield from exchange.post(server, request)))
+    return new_key_from((yield from exchange.post(server, request, idempotency_key)))
 
 
 def usage(

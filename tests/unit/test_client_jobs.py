@@ -1,0 +1,40 @@
+"""What the client asks about jobs, and what it reads of them: recipes, waits, ranks."""
+
+import json
+
+from smart_filter_client.models import RankTerms
+from smart_filter_tests.clients import Asking, Script, job_answer
+
+
+def test_recipe_may_nest_what_has_dots(asking: Asking) -> None:
+    server = Script(job_answer("queued", 202))
+    nested = {"model": "people", "params": {"size": 320}}
+
+    asking(server).do(
+        "submit", "https://example.com/a.jpg", {"segmentation": nested, "face.model": "yunet"}
+    )
+
+    assert json.loads(server.seen[0].content)["recipe"] == {
+        "segmentation.model": ["people"],
+        "segmentation.params.size": ["320"],
+        "face.model": ["yunet"],
+    }
+
+
+def test_derived_job_is_waited_for_where_that_is_asked(asking: Asking) -> None:
+    server = Script(job_answer("succeeded"))
+
+    job = asking(server).do("derive", "j0", {"background": "keep"}, wait=12.5)
+
+    assert server.seen[0].headers["Prefer"] == "wait=13"
+    assert job.succeeded
+
+
+def test_job_of_an_album_tells_where_it_stands_and_why(asking: Asking) -> None:
+    terms = {"rating": 0.75, "of": 9, "alike": 2, "better": "j7", "reasons": ["a better twin"]}
+    server = Script(job_answer("succeeded", batch_id="b1", rank=3, rank_terms=terms))
+
+    job = asking(server).do("job", "j1")
+
+    assert (job.batch_id, job.rank) == ("b1", 3)
+    assert job.rank_terms == RankTerms(0.75, 9, 2, "j7", ("a better twin",))

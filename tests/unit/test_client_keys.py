@@ -1,0 +1,34 @@
+"""Keys that the client issues, and answers that were lost."""
+
+import httpx
+import pytest
+
+from smart_filter_client import errors
+from smart_filter_tests.clients import Asking, Script
+
+ISSUED = {"key_id": "k1", "tenant": "acme", "scopes": ["submit"]}
+
+
+def shown(key: str | None) -> httpx.Response:
+    return httpx.Response(201, json={**ISSUED, "key": key})
+
+
+@pytest.mark.parametrize(("name", "args"), [("issue_key", [["read"]]), ("issue_token", [])])
+def test_key_whose_answer_was_lost_is_asked_for_again_under_ones_own_name(
+    asking: Asking, name: str, args: list[object]
+) -> None:
+    server = Script(httpx.ReadError("cut"), shown("sf_live_1"))
+
+    issued = asking(server).do(name, *args, idempotency_key="device 7")
+
+    assert issued.key == "sf_live_1"
+    assert [one.headers["Idempotency-Key"] for one in server.seen] == ['"device 7"'] * 2
+
+
+def test_key_that_is_not_shown_again_is_told_as_lost(asking: Asking) -> None:
+    server = Script(httpx.ReadError("cut"), shown(None))
+
+    with pytest.raises(errors.KeyLost, match="k1 was lost: revoke it") as lost:
+        asking(server).do("issue_token")
+
+    assert lost.value.key_id == "k1"
