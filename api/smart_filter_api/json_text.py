@@ -19,8 +19,16 @@ def read_object(body: bytes) -> dict[str, Any]:
         )
         # JSON can name halves of characters, which nothing can store.
         json.dumps(document, ensure_ascii=False).encode()
-    except (ValueError, RecursionError) as error:
+    except UnicodeDecodeError as error:
+        raise MalformedRequest(f"the body is not UTF-8, from byte {error.start} on") from error
+    except UnicodeEncodeError as error:
+        raise MalformedRequest("the body names half of a character (a lone surrogate)") from error
+    except RecursionError as error:
+        raise MalformedRequest("the body's objects and lists lie too deep in each other") from error
+    except json.JSONDecodeError as error:
         raise MalformedRequest(f"the body is not JSON: {error}") from error
+    except ValueError as error:
+        raise MalformedRequest(f"the body cannot be taken as it is: {error}") from error
     if not isinstance(document, dict):
         raise MalformedRequest('the body is not a JSON object such as {"name": "value"}')
     return document

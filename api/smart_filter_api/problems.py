@@ -174,7 +174,11 @@ def documented(*codes: str) -> dict[int | str, dict[str, Any]]:  # FastAPI's typ
 
 
 def plainly(message: str) -> str:
-    """Return what a validator said, without pydantic's own word before what ours say."""
+    """Return what a validator said in words for whoever sent it, who knows no pydantic."""
+    if message == "Extra inputs are not permitted":
+        return "is no field of this document; leave it out"
+    if message.startswith("String should match pattern"):
+        return message.replace("String should match pattern", "does not match the pattern")
     return message.removeprefix("Value error, ")
 
 

@@ -17,7 +17,7 @@ IDEMPOTENCY_KEY_SCHEMA: Final = {
     "type": "string",
     "minLength": 1,
     "maxLength": IDEMPOTENCY_KEY_CHARACTERS,
-    "pattern": "^[!#-~]+$",
+    "pattern": r'^([!#-~]+|"[!#-\[\]-~]+")$',
 }
 
 
