@@ -110,7 +110,14 @@ def read(body: bytes) -> SentBatch:
 def _best(album: object) -> int | None:
     if album is None:
         return None
-    best = album.get("best") if isinstance(album, dict) and set(album) == {"best"} else None
+    unknown = (
+        [name for name in album if name != "best"][:MAX_PARTS] if isinstance(album, dict) else []
+    )
+    if unknown:
+        raise InvalidRequest(
+            [FieldError("/album" + pointer(name), "is not best") for name in unknown]
+        )
+    best = album.get("best") if isinstance(album, dict) else None
     if isinstance(best, bool) or not isinstance(best, int) or not 0 <= best <= MOST_ITEMS:
         raise InvalidRequest(
             [FieldError("/album/best", f"is not how many to compose, 0 to {MOST_ITEMS}")]

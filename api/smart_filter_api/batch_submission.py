@@ -76,6 +76,11 @@ async def accept(
     if sent.webhook_url is not None and services.seal is None:
         raise NotAvailable([FieldError("/webhook_url", submission.NO_KEY)])
     items, gaps = await _read(services, caller, sent)
+    most = caller.limits.jobs_waiting
+    if most and len(items) > most:
+        # Waiting would not help, so this is no QueueFull.
+        never = f"holds {len(items)} photos, and at most {most} jobs may wait; send fewer at once"
+        raise InvalidRequest([FieldError("/items", never)])
     if caller.tenant != OPERATOR:
         await services.refuse_when_full(jobs=len(items))
     wanted = [[plan.capability for plan in item.order.plans.values()] for item in items]

@@ -186,6 +186,17 @@ def test_batch_that_does_not_fit_is_refused_whole(api: Api) -> None:
     assert api.leftovers()["jobs"] == 2
 
 
+def test_batch_larger_than_what_may_wait_is_not_told_to_come_again(api: Api) -> None:
+    api.limit(jobs_waiting=3)
+
+    answer = post(api, {"items": items(4), "recipe": KEEP})
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    assert [error["pointer"] for error in answer.json()["errors"]] == ["/items"]
+    assert "Retry-After" not in answer.headers
+    assert not api.leftovers().get("jobs")
+
+
 def test_megapixels_of_all_photos_count(api: Api) -> None:
     one = 48 * 32 / 1e6
     api.limit(megapixels_per_day=3 * one)

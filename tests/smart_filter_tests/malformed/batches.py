@@ -114,7 +114,12 @@ BATCHES = (
     ),
     _album("album of a number", 1),
     _album("album of nothing", {}),
-    _album("album with another name", {"best": 1, "worst": 1}),
+    _row(
+        "album with another name",
+        {"items": [_ITEM], "album": {"best": 1, "worst": 1}},
+        _WRONG,
+        "/album/worst",
+    ),
     _album("best of a text", {"best": "1"}),
     _album("best of true", {"best": True}),
     _album("best of a half", {"best": 0.5}),
