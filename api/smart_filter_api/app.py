@@ -7,9 +7,11 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from smart_filter_api import cross_origin, deps, openapi, problems
+from smart_filter_api import deps, problems
+from smart_filter_api.browsers import cross_origin
 from smart_filter_api.envelope import Envelope
 from smart_filter_api.latencies import Latencies
+from smart_filter_api.openapi import document as openapi
 from smart_filter_api.removebg import errors
 from smart_filter_api.removebg import route as removebg
 from smart_filter_api.routes import (

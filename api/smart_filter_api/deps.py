@@ -14,8 +14,10 @@ from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBea
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from smart_filter_api import browser_sessions, forgery, keys
-from smart_filter_api.browser_sessions import Lifetimes, Session
+from smart_filter_api import keys
+from smart_filter_api.browsers import forgery
+from smart_filter_api.browsers import sessions as browser_sessions
+from smart_filter_api.browsers.sessions import Lifetimes, Session
 from smart_filter_api.forecasts import Forecasts
 from smart_filter_api.keys import Caller, Scope
 from smart_filter_api.news import Watching

@@ -75,7 +75,7 @@ def parse(kind: type[Document], body: bytes) -> Document:
 
 
 def described(kind: type[BaseModel]) -> dict[str, Any]:  # OpenAPI's own type
-    """Return OpenAPI's description of a body; what it refers to, openapi.py adds."""
+    """Return OpenAPI's description of a body; what it refers to, openapi/document.py adds."""
     schema = kind.model_json_schema(ref_template=_REFERENCE)
     schema.pop("$defs", None)
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}

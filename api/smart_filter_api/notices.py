@@ -12,7 +12,8 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter
 
-from smart_filter_api import answers, batch_answers
+from smart_filter_api import answers
+from smart_filter_api.batches import answers as batch_answers
 from smart_filter_api.schemas.moments import Moment
 from smart_filter_shared.jobs.batches import BatchRow
 from smart_filter_shared.jobs.deliveries import Claimed

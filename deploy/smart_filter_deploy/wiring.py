@@ -30,7 +30,8 @@ def prepare_servers(
     Raises DatabaseUnavailable or StorageUnavailable.
     """
     # A worker's image has no API in it.
-    from smart_filter_api import browser_sessions, keys  # noqa: PLC0415
+    from smart_filter_api import keys  # noqa: PLC0415
+    from smart_filter_api.browsers import sessions as browser_sessions  # noqa: PLC0415
     from smart_filter_shared.db import migrate  # noqa: PLC0415 - Alembic: 0.2 s, for this only
 
     engine = sessions.engine(settings.database, connections=1)

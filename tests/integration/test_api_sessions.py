@@ -10,7 +10,8 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from smart_filter_api import browser_sessions, keys
+from smart_filter_api import keys
+from smart_filter_api.browsers import sessions as browser_sessions
 from smart_filter_api.keys import Scope
 from smart_filter_tests.bench import TENANT
 from smart_filter_tests.serving import Api, a_photo, served_as

@@ -19,7 +19,7 @@ from typing import Any
 import httpx
 from PIL import Image
 
-from smart_filter_api import openapi_examples
+from smart_filter_api.openapi import examples as openapi_examples
 from smart_filter_shared import places
 from smart_filter_tests import documents
 from smart_filter_tests.running import ENGINE, KEY, PHOTO, Running, running

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from smart_filter_api import answers, batch_answers, notices
+from smart_filter_api import answers, notices
+from smart_filter_api.batches import answers as batch_answers
 from smart_filter_shared.cards import LEADING_TASK
 from smart_filter_shared.ids import BatchId, DeliveryId, JobId, LeaseToken, Tenant
 from smart_filter_shared.jobs.batches import BatchRow, Item

@@ -10,19 +10,14 @@ from fastapi import APIRouter, Header, Query, Request, Response, status
 from fastapi.responses import StreamingResponse
 from sqlalchemy import Connection
 
-from smart_filter_api import (
-    batch_answers,
-    batch_intake,
-    batch_submission,
-    batch_waiting,
-    idempotency,
-    openapi_bodies,
-    removal,
-    tags,
-    waiting,
-)
+from smart_filter_api import idempotency, removal, tags, waiting
+from smart_filter_api.batches import answers as batch_answers
+from smart_filter_api.batches import intake as batch_intake
+from smart_filter_api.batches import submission as batch_submission
+from smart_filter_api.batches import waiting as batch_waiting
 from smart_filter_api.deps import OpenServices, Reader, Services, Submitter
 from smart_filter_api.idempotency import IdempotencyKey
+from smart_filter_api.openapi import bodies as openapi_bodies
 from smart_filter_api.problems import documented
 from smart_filter_api.routes.jobs import Preferences
 from smart_filter_api.schemas.batches import BatchAnswer, BatchPage

@@ -14,7 +14,6 @@ from smart_filter_api import (
     answers,
     idempotency,
     intake,
-    openapi_bodies,
     removal,
     shown,
     submission,
@@ -23,6 +22,7 @@ from smart_filter_api import (
 )
 from smart_filter_api.deps import OpenServices, PhotoSender, Reader, Services, Submitter
 from smart_filter_api.idempotency import IdempotencyKey
+from smart_filter_api.openapi import bodies as openapi_bodies
 from smart_filter_api.problems import documented
 from smart_filter_api.schemas.jobs import JobAnswer, JobPage
 from smart_filter_api.schemas.parameters import Cursor, Instant

@@ -5,8 +5,10 @@ import ipaddress
 from fastapi import APIRouter, Request, Response, status
 from sqlalchemy import Connection
 
-from smart_filter_api import browser_sessions, documents, forgery
-from smart_filter_api.browser_sessions import Opened, Session
+from smart_filter_api import documents
+from smart_filter_api.browsers import forgery
+from smart_filter_api.browsers import sessions as browser_sessions
+from smart_filter_api.browsers.sessions import Opened, Session
 from smart_filter_api.deps import OpenServices, Services, Visit, told_to_wait
 from smart_filter_api.problems import documented
 from smart_filter_api.schemas.sessions import SessionAnswer, SessionWish

@@ -36,7 +36,7 @@ PARAMETERS: Mapping[str, tuple[str, str]] = {
 def recorded() -> dict[str, Any]:
     """Return the exchanges by operationId: `asked` and `answered`."""
     exchanges: dict[str, Any] = json.loads(
-        resources.files("smart_filter_api").joinpath(_FILE).read_text()
+        resources.files("smart_filter_api.openapi").joinpath(_FILE).read_text()
     )
     return exchanges
 

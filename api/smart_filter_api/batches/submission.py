@@ -9,7 +9,7 @@ import anyio
 from sqlalchemy import Connection
 
 from smart_filter_api import photos, problems, submission
-from smart_filter_api.batch_intake import UploadedBatch
+from smart_filter_api.batches.intake import UploadedBatch
 from smart_filter_api.deps import Services
 from smart_filter_api.keys import Caller
 from smart_filter_api.orders import Order

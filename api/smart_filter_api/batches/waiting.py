@@ -7,7 +7,7 @@ import anyio
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from sqlalchemy import Connection
 
-from smart_filter_api import batch_answers
+from smart_filter_api.batches import answers as batch_answers
 from smart_filter_api.deps import Services
 from smart_filter_api.schemas.batches import BatchEventAnswer
 from smart_filter_api.waiting import KEEP_ALIVE_SECONDS

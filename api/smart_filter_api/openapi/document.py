@@ -8,7 +8,9 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from smart_filter_api import openapi_answers, openapi_examples, openapi_links
+from smart_filter_api.openapi import answers as openapi_answers
+from smart_filter_api.openapi import examples as openapi_examples
+from smart_filter_api.openapi import links as openapi_links
 from smart_filter_api.problems import Problem
 from smart_filter_api.schemas.batches import BatchEventAnswer
 from smart_filter_api.schemas.deriving import CorrectionRequest

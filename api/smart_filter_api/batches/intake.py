@@ -9,8 +9,9 @@ import anyio.to_thread
 from fastapi import Request
 from python_multipart.multipart import parse_options_header
 
-from smart_filter_api import batch_body, intake, json_body
-from smart_filter_api.batch_body import SentItem
+from smart_filter_api import intake, json_body
+from smart_filter_api.batches import body as batch_body
+from smart_filter_api.batches.body import SentItem
 from smart_filter_api.intake import Upload
 from smart_filter_api.multipart import WEBHOOK_URL
 from smart_filter_shared import web_address

@@ -1,0 +1,1 @@
+"""What browsers need: sessions by cookie, and pages of other origins."""
