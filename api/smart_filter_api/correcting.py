@@ -4,21 +4,25 @@ import base64
 import binascii
 import json
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
 from sqlalchemy import Connection
 
+from smart_filter_api import submission
 from smart_filter_api.deps import Services
 from smart_filter_api.keys import Caller
 from smart_filter_api.schemas.deriving import CorrectionRequest, StrokeRequest
 from smart_filter_shared.errors import (
+    Conflict,
     FieldError,
     InputsExpired,
     InvalidRequest,
     JobDeleted,
     JobNotFinished,
+    Rejected,
 )
 from smart_filter_shared.ids import new_correction_id
 from smart_filter_shared.jobs import corrections, retention
@@ -50,10 +54,11 @@ class _Drawn:
     points: int = 0
 
 
+@asynccontextmanager
 async def stored(
     services: Services, caller: Caller, job: JobRow, asked: CorrectionRequest
-) -> Callable[[Connection], Correction]:
-    """Store what was drawn, and return what writes its row.
+) -> AsyncIterator[Callable[[Connection], Correction]]:
+    """Store what was drawn, and yield what writes its row; what is refused then is not kept.
 
     Raises InvalidRequest naming what is wrong, JobNotFinished, StorageUnavailable; what writes
     raises InputsExpired when the photo is gone, JobDeleted when the job is, and InvalidRequest for
@@ -101,7 +106,12 @@ async def stored(
             keeping=caller.keeping.within(services.keeping),
         )
 
-    return write
+    try:
+        yield write
+    except (Rejected, Conflict):
+        if key is not None:
+            await submission.remove(services, key)
+        raise
 
 
 def _judged(job: JobRow, asked: CorrectionRequest) -> _Drawn:

@@ -139,6 +139,17 @@ def test_wrong_corrections_are_refused_and_leave_nothing(api: Api) -> None:
     assert (listed(api, job_id), drawn(api)) == ([], set())
 
 
+def test_correction_that_is_one_too_many_leaves_no_object(api: Api) -> None:
+    job_id = whole(api, background="auto")
+    for _ in range(20):
+        kept(api, job_id, STROKES)
+
+    answer = send(api, job_id, masked(a_mask()))
+
+    assert answer.status_code == 422
+    assert len(drawn(api)) == 20
+
+
 def test_matte_that_was_never_made_cannot_be_corrected(api: Api) -> None:
     job_id = api.submit(background="keep")
     api.client.post(f"/v1/jobs/{job_id}/cancel")

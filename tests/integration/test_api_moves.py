@@ -128,6 +128,17 @@ def test_key_that_may_only_read_neither_deletes_nor_redrives(api: Api) -> None:
     assert api.job(job_id)["state"] == "failed"
 
 
+def test_failed_job_is_not_redriven_into_a_full_queue(api: Api) -> None:
+    api.limit(jobs_waiting=1)
+    job_id = failed(api)
+    api.post(a_photo())
+
+    answer = api.client.post(f"/v1/jobs/{job_id}/redrive")
+
+    assert (answer.status_code, answer.json()["code"]) == (429, "queue_full")
+    assert "Retry-After" in answer.headers
+
+
 def test_redriven_job_goes_on_from_what_has_succeeded(api: Api) -> None:
     job_id = failed(api)
 

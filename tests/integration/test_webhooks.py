@@ -2,6 +2,8 @@
 
 import base64
 import uuid
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -142,6 +144,26 @@ def test_fiftieth_webhook_is_the_last(api: Api) -> None:
 
     assert answer.status_code == 422
     assert "50" in answer.json()["detail"]
+
+
+def test_of_many_at_once_fifty_webhooks_are_made(api: Api) -> None:
+    def make(_: int) -> int:
+        return api.client.post("/v1/webhooks", json={"url": URL}).status_code
+
+    with ThreadPoolExecutor(16) as pool:
+        statuses = Counter(pool.map(make, range(70)))
+
+    assert statuses == {201: 50, 422: 20}
+
+
+@pytest.mark.parametrize("name", ["url", "events", "enabled"])
+def test_null_changes_nothing_of_a_webhook_and_says_so(api: Api, name: str) -> None:
+    webhook = made(api)
+
+    answer = api.client.patch(f"/v1/webhooks/{webhook['id']}", json={name: None})
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    assert [one["pointer"] for one in answer.json()["errors"]] == [f"/{name}"]
 
 
 def test_foreign_webhook_answers_as_an_unknown_one(api: Api) -> None:

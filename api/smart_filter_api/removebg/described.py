@@ -52,7 +52,7 @@ _FIELDS: Final[Schema] = {
     "crop_margin": _words("0", "1, 2 or 4 of `30px` (500) or `10%` (50)"),
     "scale": _words("original", "`10%` to `100%`"),
     "position": _words("original", "`center`, or one or two of `0%` to `100%`"),
-    "channels": _one_of(CHANNELS, "alpha: the mask, as png"),
+    "channels": _one_of(CHANNELS, "alpha: the mask, as png; with format=zip the zip all the same"),
     "semitransparency": {**_FLAG, "default": True, "description": "accepted and without effect"},
     "add_shadow": {**_FLAG, "default": False, "description": "as shadow_type=car"},
     "shadow_type": _one_of(tuple(SHADOWS), "3D and car: under the feet of who is seen whole"),

@@ -127,19 +127,19 @@ async def _kept(
         async with services.reading() as connection:
             job = await connection.run_sync(jobs.found, job_id, caller.tenant)
         asked = await services.in_thread(documents.parse, CorrectionRequest, body)
-        write = await correcting.stored(services, caller, job, asked)
+        async with correcting.stored(services, caller, job, asked) as write:
 
-        def move(connection: Connection) -> Response:
-            answer = Response(
-                _shown(write(connection)).model_dump_json(),
-                status_code=status.HTTP_201_CREATED,
-                media_type="application/json",
-            )
-            once.remember(connection, answer, job_id=job.id)
-            return answer
+            def move(connection: Connection) -> Response:
+                answer = Response(
+                    _shown(write(connection)).model_dump_json(),
+                    status_code=status.HTTP_201_CREATED,
+                    media_type="application/json",
+                )
+                once.remember(connection, answer, job_id=job.id)
+                return answer
 
-        async with services.transaction() as connection:
-            return await connection.run_sync(move)
+            async with services.transaction() as connection:
+                return await connection.run_sync(move)
 
 
 @router.get("/corrections", summary="List a job's corrections", responses=documented(*_ALWAYS))

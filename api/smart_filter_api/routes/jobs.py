@@ -27,8 +27,8 @@ from smart_filter_api.problems import documented
 from smart_filter_api.schemas.jobs import JobAnswer, JobPage
 from smart_filter_api.schemas.parameters import Cursor, Instant
 from smart_filter_shared.errors import JobDeleted, MalformedRequest, NotFound
-from smart_filter_shared.ids import Capability, JobId, Tenant
-from smart_filter_shared.jobs import events, queries, transitions
+from smart_filter_shared.ids import OPERATOR, Capability, JobId, Tenant
+from smart_filter_shared.jobs import events, limits, queries, transitions
 from smart_filter_shared.jobs.events import Event
 from smart_filter_shared.jobs.queries import JobRow, Listing
 from smart_filter_shared.jobs.retention import Marked
@@ -262,6 +262,7 @@ async def cancel(
         "job_not_finished",
         "job_deleted",
         "inputs_expired",
+        "queue_full",
         "unavailable",
     ),
 )
@@ -275,6 +276,7 @@ async def redrive(
     """Let a failed job go on from what has succeeded, with all its attempts."""
 
     def move(connection: Connection) -> tuple[Response, list[Capability]]:
+        limits.refuse_when_full(connection, caller.tenant, caller.limits, exactly=True)
         ready = _own(connection, job_id, caller.tenant, transitions.redrive)
         row = found(connection, job_id, caller.tenant)
         answer = _answer(row, services, status.HTTP_202_ACCEPTED)
@@ -285,6 +287,8 @@ async def redrive(
         if once.replayed is not None:
             return once.replayed
         await services.forecasts.refresh()
+        if caller.tenant != OPERATOR:
+            await services.refuse_when_full()
         async with services.transaction() as connection:
             answer, ready = await connection.run_sync(move)
     services.ringer.ring(ready)

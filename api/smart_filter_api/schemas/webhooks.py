@@ -3,7 +3,7 @@
 import uuid
 from typing import Annotated, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
 from smart_filter_api.schemas.moments import Moment
 from smart_filter_shared import web_address
@@ -44,6 +44,14 @@ class WebhookChange(BaseModel):
     url: Address | None = None
     events: Events | None = None
     enabled: bool | None = None
+
+    @field_validator("url", "events", "enabled")
+    @classmethod
+    def _says_something(cls, value: object) -> object:
+        """Refuse null, which would change nothing; what is left out is not looked at."""
+        if value is None:
+            raise ValueError("is null; leave it out, or say what it is to be")
+        return value
 
 
 class WebhookAnswer(BaseModel):

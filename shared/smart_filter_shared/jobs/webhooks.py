@@ -34,6 +34,8 @@ _INSERT = text("""
     WHERE (SELECT count(*) FROM webhooks WHERE tenant = :tenant) < :most
     RETURNING id, tenant, url, events, created_at, disabled
 """)
+# One after the other, so that none of several at once passes the bound.
+_ALONE = text("SELECT pg_advisory_xact_lock(hashtextextended(:tenant, 0))")
 _OF_TENANT = text("""
     SELECT id, tenant, url, events, created_at, disabled FROM webhooks
     WHERE tenant = :tenant ORDER BY id
@@ -121,6 +123,7 @@ def create(
 
     Raises InvalidRequest when the tenant has as many as it may.
     """
+    connection.execute(_ALONE, {"tenant": f"webhooks {tenant}"})
     row = connection.execute(
         _INSERT,
         {
