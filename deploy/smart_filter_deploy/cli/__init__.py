@@ -39,6 +39,7 @@ _COMMANDS = {
     "tenants": "smart_filter_deploy.cli.tenants:tenants",
     "models": "smart_filter_deploy.cli.models:models",
     "eval": "smart_filter_deploy.cli.eval:evaluate",
+    "train": "smart_filter_deploy.cli.train:train",
     "compare": "smart_filter_deploy.cli.compare:compare",
     "doctor": "smart_filter_deploy.cli.doctor:doctor",
 }

@@ -2,12 +2,15 @@
 
 import csv
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from smart_filter_shared.errors import FolderUnreadable, ImageTooLarge, ImageUnreadable
 from smart_filter_workers import images
@@ -122,9 +125,17 @@ def _packed(path: Path) -> NDArray[np.uint8]:
 
 
 def _sheet(path: Path, count: int) -> NDArray[np.uint8]:
-    grey = photo(path).srgb[..., 0]
-    rows = grey.shape[0] // CROP_PX
-    if grey.shape[1] != CROPS_A_ROW * CROP_PX or rows * CROPS_A_ROW < count:
-        raise FolderUnreadable(f"{path} is no sheet of {count} crops, {CROPS_A_ROW} a row")
-    tiles = grey[: rows * CROP_PX].reshape(rows, CROP_PX, CROPS_A_ROW, CROP_PX)
-    return np.ascontiguousarray(tiles.swapaxes(1, 2).reshape(-1, CROP_PX, CROP_PX)[:count])
+    """Read a sheet of crops; it may be larger than any photo, but not than its labels say."""
+    size = (CROPS_A_ROW * CROP_PX, math.ceil(count / CROPS_A_ROW) * CROP_PX)
+    try:
+        # Its size is known and told by the header before a pixel is read.
+        with Image.open(path, formats=("PNG",)) as image:
+            if image.size[0] != size[0] or image.size[1] != size[1]:
+                raise FolderUnreadable(f"{path} is no sheet of {count} crops, {CROPS_A_ROW} a row")
+        grey = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+    except (OSError, Image.DecompressionBombError) as error:
+        raise FolderUnreadable(f"{path}: {error}") from error
+    if grey is None:
+        raise FolderUnreadable(f"{path} is damaged: get it anew")
+    tiles = grey.reshape(-1, CROP_PX, CROPS_A_ROW, CROP_PX).swapaxes(1, 2)
+    return np.ascontiguousarray(tiles.reshape(-1, CROP_PX, CROP_PX)[:count], dtype=np.uint8)

@@ -1,0 +1,16 @@
+"""The emotions that a face is read for, in the order of every list and network of ours."""
+
+from typing import Final
+
+# Source: Barsoum et al. 2016, "Training deep networks for facial expression recognition with
+# crowd-sourced label distribution" (FERPlus): Ekman's six, neutral and contempt.
+EMOTIONS: Final = (
+    "neutral",
+    "happiness",
+    "surprise",
+    "sadness",
+    "anger",
+    "disgust",
+    "fear",
+    "contempt",
+)

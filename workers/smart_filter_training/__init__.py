@@ -1,0 +1,1 @@
+"""Training: makes the weights that the stages run, and makes better ones from corrections."""

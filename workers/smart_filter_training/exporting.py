@@ -1,0 +1,99 @@
+"""Exported networks: written for the runtime that the product uses, and compared with Keras."""
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smart_filter_shared.errors import SetupFailed
+
+Network = Any  # keras ships no types
+Floats = NDArray[np.float32]
+
+# The most that an exported network may differ from the one that was trained.
+PARITY: Final = 1e-3
+OPSET: Final = 17
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """An exported file.
+
+    parity: the largest difference of any answer to validation inputs from the framework's.
+    """
+
+    file: Path
+    parity: float
+
+
+def to_onnx(
+    network: Network, file: Path, *, inputs: Floats, metadata: Mapping[str, str] | None = None
+) -> Exported:
+    """Write a Keras network of one input as ONNX, any number of examples at once.
+
+    network: float32 layers throughout; its answers keep their names.  inputs: examples, (N, …)
+    float32, on which both are compared.  metadata: what the file tells its reader beside.
+    Raises SetupFailed when the answers differ by more than PARITY.
+    """
+    import onnx  # noqa: PLC0415 - checks of data need no framework
+    import tensorflow as tf  # noqa: PLC0415
+    import tf2onnx  # noqa: PLC0415
+
+    names = list(network.output) if isinstance(network.output, dict) else ["answer"]
+
+    def answers(values: Any) -> dict[str, Any]:  # noqa: ANN401 - a tensor of TensorFlow
+        said = network(values, training=False)
+        named = said if isinstance(said, dict) else {names[0]: said}
+        return {name: tf.identity(value, name=name) for name, value in named.items()}
+
+    shape = [None, *network.inputs[0].shape[1:]]
+    signature = tf.TensorSpec(shape, tf.float32, name=network.inputs[0].name)
+    graph, _ = tf2onnx.convert.from_function(
+        tf.function(answers, input_signature=[signature]), [signature], opset=OPSET
+    )
+    for output in graph.graph.output:
+        _rename(graph, output.name, output.name.partition(":")[0])
+    _rename(graph, graph.graph.input[0].name, graph.graph.input[0].name.partition(":")[0])
+    for key, value in (metadata or {}).items():
+        graph.metadata_props.add(key=key, value=value)
+    onnx.checker.check_model(graph)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=file.parent, suffix=".partial", delete=False) as partial:
+        partial.write(graph.SerializeToString(deterministic=True))
+    Path(partial.name).replace(file)
+    return Exported(file, _compared(file, network, inputs))
+
+
+def _compared(file: Path, network: Network, inputs: Floats) -> float:
+    import onnxruntime  # noqa: PLC0415
+
+    session = onnxruntime.InferenceSession(file.read_bytes(), providers=["CPUExecutionProvider"])
+    outputs = [output.name for output in session.get_outputs()]
+    said = dict(
+        zip(outputs, session.run(outputs, {session.get_inputs()[0].name: inputs}), strict=True)
+    )
+    wanted = network.predict(inputs, verbose=0)
+    named = wanted if isinstance(wanted, dict) else {"answer": wanted}
+    parity = max(float(np.abs(said[name] - value).max()) for name, value in named.items())
+    if parity > PARITY:
+        file.unlink()
+        raise SetupFailed(
+            f"the exported network's answers differ by {parity:.4f}: tell the authors"
+        )
+    return parity
+
+
+def _rename(model: Any, before: str, after: str) -> None:  # noqa: ANN401 - protobuf has no types
+    """Give a value of a graph another name, wherever it is made and used."""
+    for node in model.graph.node:
+        for names in (node.input, node.output):
+            for place, name in enumerate(names):
+                if name == before:
+                    names[place] = after
+    for value in (*model.graph.input, *model.graph.output):
+        if value.name == before:
+            value.name = after

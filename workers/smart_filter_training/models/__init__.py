@@ -1,0 +1,1 @@
+"""What can be trained: one folder each, with `data`, `train`, `evaluate` and `export`."""

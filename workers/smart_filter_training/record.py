@@ -1,0 +1,120 @@
+"""A run's record: what went in, what came out, and the curves between, in one folder.
+
+run.json      configuration, seed, digests of the data, machine, hours, figures
+curves/       TensorBoard's events: `tensorboard --logdir FOLDER`
+checkpoint/   where a run that was killed goes on
+the exported file of weights
+"""
+
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Final
+
+from smart_filter_shared.errors import FolderUnreadable, SetupFailed
+
+_DOCUMENT: Final = "run.json"
+_PACKAGES: Final = ("keras", "tensorflow", "tensorflow-cpu", "torch", "detectron2", "numpy")
+
+Facts = dict[str, Any]  # what JSON holds
+
+
+class Record:
+    """The record of one run; what is written stays readable when the run is killed."""
+
+    def __init__(self, folder: Path, facts: Mapping[str, Any], *, hours: float = 0.0) -> None:
+        self.folder = folder
+        self._facts = dict(facts)
+        self._hours_before = hours
+        self._began = time.monotonic()
+        self._curves: Any = None  # tensorboard ships no types
+
+    @property
+    def checkpoint_folder(self) -> Path:
+        """Where the run keeps what it needs to go on."""
+        return self.folder / "checkpoint"
+
+    @property
+    def hours(self) -> float:
+        """How long the run has been at work, what it did before it was killed included."""
+        return self._hours_before + (time.monotonic() - self._began) / 3600
+
+    @property
+    def facts(self) -> Facts:
+        """What is known of the run so far."""
+        return {**self._facts, "hours": round(self.hours, 4)}
+
+    def note(self, **facts: object) -> None:
+        """Write facts down, each under its name."""
+        self._facts |= facts
+        self.folder.mkdir(parents=True, exist_ok=True)
+        partial = self.folder / f"{_DOCUMENT}.partial"
+        partial.write_text(json.dumps(self.facts, indent=2) + "\n", encoding="utf-8")
+        partial.replace(self.folder / _DOCUMENT)
+
+    def scalar(self, name: str, value: float, step: int) -> None:
+        """Add a point to a curve; step: the epoch or the iteration."""
+        if self._curves is None:
+            # What reads records needs no TensorBoard.
+            from tensorboard.summary import Writer  # noqa: PLC0415
+
+            self._curves = Writer(str(self.folder / "curves"))
+        self._curves.add_scalar(name, value, step)
+        self._curves.flush()
+
+
+def begin(folder: Path, *, model: str, configuration: Mapping[str, Any], data: str) -> Record:
+    """Begin a record in a new folder, or go on with the run whose record lies there.
+
+    configuration: what was asked for; data: the digest of what is read.
+    Raises SetupFailed, in one line, when the run there had another configuration, other data, or
+    is done, or its record cannot be read.
+    """
+    asked = {"model": model, "configuration": dict(configuration), "data": data}
+    document = folder / _DOCUMENT
+    if not document.exists():
+        record = Record(folder, {**asked, "machine": machine()})
+        record.note(state="running")
+        return record
+    facts = read(folder)
+    for name, value in asked.items():
+        if facts.get(name) != value:
+            raise SetupFailed(
+                f"{folder} holds a run with other {name}: name another folder with --run"
+            )
+    if facts.get("state") == "done":
+        raise SetupFailed(f"{folder} holds a run that is done: name another folder with --run")
+    record = Record(folder, facts, hours=float(facts.get("hours", 0.0)))
+    record.note(resumed=int(facts.get("resumed", 0)) + 1)
+    return record
+
+
+def read(folder: Path) -> Facts:
+    """Return what a run's record says.  Raises FolderUnreadable."""
+    try:
+        facts: Facts = json.loads((folder / _DOCUMENT).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise FolderUnreadable(f"{folder / _DOCUMENT}: {error}") from error
+    return facts
+
+
+def machine() -> Facts:
+    """Return what the run is made on: processors, accelerator, packages."""
+    return {
+        "cores": len(os.sched_getaffinity(0)),
+        "machine": platform.machine(),
+        "python": ".".join(map(str, sys.version_info[:3])),
+        "packages": {name: found for name in _PACKAGES if (found := _installed(name))},
+    }
+
+
+def _installed(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
