@@ -1,6 +1,5 @@
 """Exported networks: written for the runtime that the product uses, and compared with Keras."""
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,9 +61,9 @@ def to_onnx(
         graph.metadata_props.add(key=key, value=value)
     onnx.checker.check_model(graph)
     file.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=file.parent, suffix=".partial", delete=False) as partial:
-        partial.write(graph.SerializeToString(deterministic=True))
-    Path(partial.name).replace(file)
+    partial = file.with_name(f"{file.name}.partial")
+    partial.write_bytes(graph.SerializeToString(deterministic=True))
+    partial.replace(file)
     return Exported(file, _compared(file, network, inputs))
 
 

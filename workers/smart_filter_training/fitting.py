@@ -1,5 +1,6 @@
 """Fitting a Keras network: one cycle of the learning rate, averaged weights, and going on."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,8 +19,10 @@ Losses = Any  # what Keras takes: a loss, or one by output
 AVERAGED_STEPS: Final = 500
 # A tenth of the steps warm up. Source: Smith & Topin 2019, "Super-convergence" (one cycle).
 WARM_UP: Final = 0.1
-# Weights, the optimiser's state and the random generators', by how many epochs are done.
+# By how many epochs are done: weights with the optimiser's state, and where the random
+# generators of dropout stand, which Keras does not keep.
 _CHECKPOINT: Final = "epoch-{:04d}.weights.h5"
+_CHANCE: Final = "chance-{:04d}.json"
 
 
 def seed_everything(seed: int) -> None:
@@ -46,7 +49,11 @@ def in_full_precision(network: Network) -> Network:
     """Return a copy of a network whose layers multiply in float32."""
 
     def exact(layer: Any) -> Any:  # noqa: ANN401 - keras ships no types
-        return layer.__class__.from_config({**layer.get_config(), "dtype": "float32"})
+        settings = layer.get_config()
+        # Operations between layers have no type of their own.
+        if "dtype" in settings:
+            settings["dtype"] = "float32"
+        return layer.__class__.from_config(settings)
 
     copy = keras.models.clone_model(network, clone_function=exact)
     copy.set_weights(network.get_weights())
@@ -122,7 +129,12 @@ class _Keeper(keras.callbacks.Callback):  # type: ignore[misc]  # keras ships no
         if not kept:
             return 0
         network.load_weights(kept[-1])
-        return int(kept[-1].name.removeprefix("epoch-")[:4])
+        done = int(kept[-1].name.removeprefix("epoch-")[:4])
+        chance = self._record.checkpoint_folder / _CHANCE.format(done)
+        stood = json.loads(chance.read_text(encoding="utf-8"))
+        for state, values in zip(_chance(network), stood, strict=True):
+            state.assign(values)
+        return done
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Draw the curves, then keep this epoch and drop the one before."""
@@ -132,15 +144,23 @@ class _Keeper(keras.callbacks.Callback):  # type: ignore[misc]  # keras ships no
             self._record.scalar(f"train/{name}", float(value), epoch + 1)
         for name, value in measured.items():
             self._record.scalar(f"validation/{name}", float(value), epoch + 1)
-        before = self._kept()
-        self._record.checkpoint_folder.mkdir(parents=True, exist_ok=True)
-        kept = self._record.checkpoint_folder / _CHECKPOINT.format(epoch + 1)
+        folder, before = self._record.checkpoint_folder, self._kept()
+        folder.mkdir(parents=True, exist_ok=True)
+        stands = [keras.ops.convert_to_numpy(state).tolist() for state in _chance(self.model)]
+        (folder / _CHANCE.format(epoch + 1)).write_text(json.dumps(stands), encoding="utf-8")
+        kept = folder / _CHECKPOINT.format(epoch + 1)
         partial = kept.with_name(f"partial-{kept.name}")
         self.model.save_weights(partial)
         partial.replace(kept)
-        for old in before:
+        for old in (*before, *folder.glob(_CHANCE.format(epoch))):
             old.unlink()
         self._record.note(epochs_done=epoch + 1)
 
     def _kept(self) -> list[Path]:
         return sorted(self._record.checkpoint_folder.glob("epoch-*.weights.h5"))
+
+
+def _chance(network: Network) -> list[Any]:
+    """Return the states of the random generators of a network's layers, in a fixed order."""
+    weights = {id(weight) for weight in network.weights}
+    return [value for value in network.variables if id(value) not in weights]
