@@ -19,7 +19,7 @@ TEST_SECONDS ?= 600
 TEST_PROCESSES ?= 2
 CHAOS_SECONDS ?= 900
 FUZZ_BOUND_SECONDS ?= 480
-MODELS_SECONDS ?= 150
+MODELS_SECONDS ?= 480
 NIGHTLY_SECONDS ?= 7200
 BENCH_SECONDS ?= 900
 
@@ -46,9 +46,12 @@ test-chaos: setup-dev
 test-api-fuzz: setup-dev
 	@timeout --foreground --kill-after=30 $(FUZZ_BOUND_SECONDS) .venv/bin/python -m pytest tests/fuzz
 
-# Models that need TensorFlow or torch, in an environment of their own (3 GB) with builds for CPU.
+# Models that need TensorFlow or torch, and training, in an environment of their own (3 GB) with builds for CPU.
 # One thread a call, as in a worker: torch's threads spin while they wait for each other.
 test-models: export OMP_NUM_THREADS := 1
+test-models: export TF_NUM_INTRAOP_THREADS := 1
+test-models: export TF_NUM_INTEROP_THREADS := 1
+test-models: export TF_CPP_MIN_LOG_LEVEL := 3
 test-models: setup-models
 	@timeout --foreground --kill-after=30 $(MODELS_SECONDS) \
 	.venv-models/bin/python -m pytest -rs tests/models

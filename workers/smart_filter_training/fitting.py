@@ -17,6 +17,8 @@ Losses = Any  # what Keras takes: a loss, or one by output
 
 # The averaged weights forget what lies this many steps back; short runs average less.
 AVERAGED_STEPS: Final = 500
+# The file of a run that another one can begin with.
+WEIGHTS: Final = "network.weights.h5"
 # A tenth of the steps warm up. Source: Smith & Topin 2019, "Super-convergence" (one cycle).
 WARM_UP: Final = 0.1
 # By how many epochs are done: weights with the optimiser's state, and where the random
@@ -101,7 +103,7 @@ def optimiser(*, learning_rate: float, steps: int, weight_decay: float) -> Any: 
 def fit(
     network: Network, batches: Batches, *, validation: tuple[Any, Any], epochs: int, record: Record
 ) -> None:
-    """Fit a compiled network; afterwards it has its averaged weights.
+    """Fit a compiled network; afterwards it has its averaged weights, and WEIGHTS holds them.
 
     validation: inputs and targets as Keras takes them, for the curves alone.  A run whose
     record has a checkpoint goes on behind the last whole epoch of it.
@@ -113,6 +115,7 @@ def fit(
     network.fit(
         batches, epochs=epochs, initial_epoch=done, shuffle=False, verbose=0, callbacks=[keeper]
     )
+    in_full_precision(network).save_weights(record.folder / WEIGHTS)
 
 
 class _Keeper(keras.callbacks.Callback):  # type: ignore[misc]  # keras ships no types
