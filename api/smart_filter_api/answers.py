@@ -125,6 +125,7 @@ def model(known: Published, failed: Mapping[Capability, str]) -> ModelAnswer:
         source=card.source,
         licence=card.licence,
         data_terms=card.data_terms,
+        research=card.research,
         default=card.default,
         weights=[WeightsAnswer(name=file.name, sha256=file.sha256) for file in card.weights],
         input_size=None if card.input_size is None else list(card.input_size),
