@@ -168,13 +168,16 @@ def _photos(folder: Path) -> list[Looked]:
 def _judged(photo: Looked, seed: int) -> Judged:
     began = time.thread_time()
     matte = photo.segmented.matte
+    faces = photo.faces.faces
     feeling = moods.read(
-        photo.smiles, people=photo.segmented.persons or max(1, len(photo.faces.faces))
+        photo.smiles,
+        people=photo.segmented.persons or max(1, len(faces)),
+        sizes=[face.box[2] * face.box[3] for face in faces],
     )
     seen = sitters.look_at(
         photo.prepared.proxy_srgb,
         matte,
-        photo.faces.faces,
+        faces,
         scale=photo.prepared.width / matte.shape[1],
     )
     chosen = choose.choose(feeling, seen, seed=seed)

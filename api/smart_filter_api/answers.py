@@ -34,6 +34,7 @@ from smart_filter_api.schemas.jobs import (
 )
 from smart_filter_shared import parameters
 from smart_filter_shared.cards import LEADING_TASK
+from smart_filter_shared.emotions import EMOTIONS
 from smart_filter_shared.filters import FilterCard
 from smart_filter_shared.ids import Capability
 from smart_filter_shared.jobs.forecast import Forecast
@@ -124,6 +125,7 @@ def model(known: Published, failed: Mapping[Capability, str]) -> ModelAnswer:
         source=card.source,
         licence=card.licence,
         data_terms=card.data_terms,
+        research=card.research,
         default=card.default,
         weights=[WeightsAnswer(name=file.name, sha256=file.sha256) for file in card.weights],
         input_size=None if card.input_size is None else list(card.input_size),
@@ -169,13 +171,11 @@ def faces(row: JobRow) -> list[FaceAnswer] | None:
     rated = _facts(row, StageName.SMILE)
     if detected is None or rated is None:
         return None
-    # No emotions where no model reads them, or an older worker looked.
-    emotions = rated.get("emotions") or [None] * len(detected["faces"])
     return [
-        FaceAnswer.model_validate({**face, "smile": smile, "eyes": eyes, "emotion": emotion})
-        for face, smile, eyes, emotion in zip(
-            detected["faces"], rated["smiles"], rated["eyes"], emotions, strict=True
+        FaceAnswer.model_validate(
+            {**face, "smile": smile, "eyes": eyes, "emotion": _emotion(smile)}
         )
+        for face, smile, eyes in zip(detected["faces"], rated["smiles"], rated["eyes"], strict=True)
     ]
 
 
@@ -217,6 +217,12 @@ def made(row: JobRow) -> tuple[Output, ...]:
     if any(stage.name == StageName.COMPOSITE for stage in row.stages):
         return row.recipe.outputs
     return tuple(output for output in row.recipe.outputs if output not in COMPOSED)
+
+
+def _emotion(smile: Json) -> dict[str, float] | None:
+    # None where no model reads it; older workers did not even say so.
+    shares = smile.get("emotion")
+    return shares and {name: round(share, 4) for name, share in zip(EMOTIONS, shares, strict=True)}
 
 
 def _expires_at(row: JobRow, keeping: Keeping) -> dt.datetime | None:

@@ -98,4 +98,5 @@ def offers(settings: Settings) -> list[Offer]:
     """Return every model of this installation, and which of them this machine can run."""
     from smart_filter_workers import catalogue  # noqa: PLC0415 - the API's image has no workers
 
-    return catalogue.find().offers(settings.weights)
+    known = catalogue.find(research=settings.engine.research_weights)
+    return known.offers(settings.weights)

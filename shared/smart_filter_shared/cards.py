@@ -72,6 +72,10 @@ class ModelCard:
     name: unique within its task; version: changes whenever results may change.
     family: names the capability (`<stage>.<family>`) when the task leads its stage.
     default: whether `auto` means this one; exactly one card a task says so.
+    research: whether its weights were made of data that is for research only, or of unknown
+        terms; such models can be turned off.
+    stands_in: whether `auto` means this one where they are; exactly one card of each task whose
+        default is such a model says so.
     source: where weights and method come from; licence: an SPDX expression of the weights.
     data_terms: terms of the data that made the weights, or "" when unknown to us.
     weights: files checked by digest before they are loaded.
@@ -96,6 +100,8 @@ class ModelCard:
     licence: str
     data_terms: str
     default: bool = False
+    research: bool = False
+    stands_in: bool = False
     weights: tuple[WeightsFile, ...] = ()
     input_size: tuple[int, int] | None = None
     batch_size: int = 1
@@ -148,7 +154,9 @@ class Offer:
     """A model and whether whoever publishes it can run it.
 
     fault: why not, in one line with the remedy; None when it can.
+    withdrawn: whether that is somebody's will and not a lack: then nobody else offers it either.
     """
 
     card: ModelCard
     fault: str | None = None
+    withdrawn: bool = False

@@ -86,7 +86,7 @@ class StorageSettings(BaseSettings):
 
 
 class EngineSettings(BaseSettings):
-    """How patient the engine is.
+    """How patient the engine is, and what it runs.
 
     lease_seconds: a worker that is not heard from for so long has lost its stages.
     heartbeat_seconds: how often it says that it is alive.
@@ -100,6 +100,8 @@ class EngineSettings(BaseSettings):
     pools: capabilities such as `segmentation.detectron2` that have workers though none may
         have been seen yet: jobs for them are accepted and wait.
     remember: whether what was made of a photo serves its tenant's next submissions of it.
+    research_weights: whether models run whose weights were made of data that is for research
+        only, or of unknown terms.
     """
 
     model_config = SettingsConfigDict(env_prefix="SMART_FILTER_", frozen=True)
@@ -114,6 +116,7 @@ class EngineSettings(BaseSettings):
     memory_mb: float | None = Field(default=None, gt=0)
     pools: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)] = ()
     remember: bool = True
+    research_weights: bool = True
 
 
 class KeepSettings(BaseSettings):
@@ -253,7 +256,7 @@ def load() -> Settings:
 
 
 def engine() -> EngineSettings:
-    """Read only how patient the engine is.  Raises SetupFailed, as `load` does."""
+    """Read only the engine's settings.  Raises SetupFailed, as `load` does."""
     try:
         return EngineSettings()
     except ValidationError as error:

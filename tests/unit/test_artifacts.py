@@ -63,12 +63,15 @@ def read(facts: dict[str, Any]) -> Smiles | None:
 
 def test_what_an_older_worker_did_not_know_of_has_its_default() -> None:
     assert read(RATED) == Smiles(
-        (Smile(SmileLevel.HUGE, 0.9),), (Eyes(left_open=True, right_open=None),), ()
+        (Smile(SmileLevel.HUGE, 0.9, None),), (Eyes(left_open=True, right_open=None),)
     )
 
 
 def test_emotions_are_read_back_as_they_were_kept() -> None:
-    smiles = read({**RATED, "emotions": [{"surprise": 0.75, "neutral": 0.25}]})
+    shares = [0.25, 0.0, 0.75, 0.0, 0.0, 0.0, 0.0, 0.0]
+    (smile,) = RATED["smiles"]
+
+    smiles = read({**RATED, "smiles": [{**smile, "emotion": shares}]})
 
     assert smiles is not None
-    assert smiles.emotions == ({"surprise": 0.75, "neutral": 0.25},)
+    assert smiles.smiles == (Smile(SmileLevel.HUGE, 0.9, tuple(shares)),)

@@ -23,8 +23,18 @@ def chosen(mood: Mood, *, clothes: str = "#5b5d61", seed: int = 0) -> Chosen:
 def test_what_is_chosen_goes_with_the_mood_or_one_near_it(mood: Mood, clothes: str) -> None:
     presets = [BY_NAME[str(chosen(mood, clothes=clothes, seed=seed).name)] for seed in range(5)]
 
-    assert all(scoring.suits(preset, mood) > 0 for preset in presets)
-    assert sum(mood in preset.moods for preset in presets) >= 4
+    wanted = feeling_of(mood).wanted
+    assert all(scoring.suits(preset, wanted) > 0 for preset in presets)
+    assert sum(wanted in preset.moods for preset in presets) >= 4
+
+
+@pytest.mark.parametrize("mood", [Mood.SAD, Mood.TENSE])
+def test_who_is_sad_or_tense_gets_something_calm_and_is_not_called_so(mood: Mood) -> None:
+    hard, calm = chosen(mood), chosen(Mood.CALM)
+
+    assert hard.candidates == calm.candidates
+    assert hard.reason.startswith("1 person: something calm, so ")
+    assert str(mood) not in hard.reason
 
 
 @pytest.mark.parametrize("mood", Mood)

@@ -1,12 +1,23 @@
 """What smiles, eyes, emotions and the number of people say."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from smart_filter_shared.presets import Mood
 from smart_filter_shared.rating import SmileLevel
-from smart_filter_tests.sitting import OPEN, SHUT, feeling, some_smiles
+from smart_filter_tests.sitting import (
+    OPEN,
+    SHUT,
+    Shares,
+    feeling,
+    feeling_of,
+    showing,
+    some_shares,
+    some_smiles,
+)
 from smart_filter_workers.backgrounds import moods
-from smart_filter_workers.results import Emotions, Eyes, Smiles
+from smart_filter_workers.results import Eyes
 
 UNKNOWN = Eyes(left_open=None, right_open=None)
 
@@ -65,35 +76,96 @@ def test_a_group_is_joyful_when_most_smile() -> None:
         ({"sadness": 0.2, "neutral": 0.8}, Mood.SERIOUS),
     ],
 )
-def test_emotions_make_the_mood_when_they_are_known(shares: Emotions, mood: Mood) -> None:
-    smiles = Smiles((some_smiles(SmileLevel.NONE)).smiles, (OPEN,), (shares,))
+def test_emotions_make_the_mood_when_they_are_known(shares: Shares, mood: Mood) -> None:
+    read = moods.read(showing(shares), people=1)
 
-    assert moods.read(smiles, people=1).mood == mood
+    assert read.mood == mood
+
+
+@pytest.mark.parametrize(
+    ("emotion", "beside", "own", "from_share"),
+    [
+        ("happiness", Mood.TENDER, Mood.JOYFUL, 0.545),
+        ("happiness", Mood.SERIOUS, Mood.TENDER, 0.231),
+        ("surprise", Mood.SERIOUS, Mood.SURPRISED, 0.31),
+        ("sadness", Mood.SERIOUS, Mood.SAD, 0.36),
+        ("contempt", Mood.SERIOUS, Mood.TENSE, 0.36),
+    ],
+)
+def test_a_plain_face_turns_at_the_share_that_the_table_tells(
+    emotion: str, beside: Mood, own: Mood, from_share: float
+) -> None:
+    below, above = (
+        moods.by_emotions(some_shares({emotion: share, "neutral": 1 - share}), looking=True)
+        for share in (from_share - 0.005, from_share + 0.005)
+    )
+
+    assert (below, above) == (beside, own)
 
 
 def test_neutral_faces_with_eyes_shut_are_calm() -> None:
-    assert moods.by_emotions({"neutral": 1.0}, looking=False) == Mood.CALM
+    assert moods.by_emotions(some_shares({"neutral": 1.0}), looking=False) == Mood.CALM
 
 
 def test_emotions_of_several_faces_are_their_mean_and_unknown_ones_are_left_out() -> None:
-    faces = some_smiles(*[SmileLevel.NONE] * 3)
-    smiles = Smiles(faces.smiles, faces.eyes, ({"sadness": 1.0}, None, {"neutral": 1.0}))
+    faces = showing({"sadness": 1.0}, None, {"neutral": 1.0})
 
-    assert moods.read(smiles, people=3).mood == Mood.SAD
+    assert moods.read(faces, people=3).mood == Mood.SAD
 
 
-def test_the_emotion_that_was_seen_most_is_told() -> None:
-    smiles = Smiles(some_smiles(SmileLevel.NONE).smiles, (OPEN,), ({"surprise": 0.75},))
+def test_large_faces_count_more() -> None:
+    faces = showing({"happiness": 1.0}, {"sadness": 1.0})
 
-    assert moods.read(smiles, people=1).read_from.endswith("mostly surprised (0.75 of 1)")
+    read = [moods.read(faces, people=2, sizes=sizes).mood for sizes in ([9, 1], [1, 9])]
+
+    assert read == [Mood.JOYFUL, Mood.SAD]
+
+
+def test_faces_without_emotions_are_read_by_their_smiles_whatever_their_sizes() -> None:
+    faces = some_smiles(SmileLevel.HUGE, SmileLevel.NONE)
+
+    assert moods.read(faces, people=2, sizes=[1, 100]) == moods.read(faces, people=2)
+
+
+@pytest.mark.parametrize(
+    ("shares", "told"),
+    [
+        (({"happiness": 1.0},), "looking happy (1.00 of 1)"),
+        (({"surprise": 0.75, "neutral": 0.25},), "looking surprised (0.82 of 1)"),
+        (({"sadness": 0.75, "neutral": 0.25},), "looking pensive (0.82 of 1)"),
+        (({"happiness": 1.0}, {"happiness": 0.8}), "looking happy on the whole (0.90 of 1)"),
+    ],
+)
+def test_what_the_faces_look_like_is_told_with_how_well_it_fits(
+    shares: Sequence[Shares], told: str
+) -> None:
+    read = moods.read(showing(*shares), people=len(shares))
+
+    assert read.read_from.endswith(f"eyes open, {told}")
+
+
+@pytest.mark.parametrize("emotion", ["sadness", "anger", "disgust", "fear", "contempt"])
+def test_hard_feelings_are_answered_with_something_calm_and_not_named(emotion: str) -> None:
+    read = moods.read(showing({emotion: 1.0}), people=1)
+
+    assert (read.wanted, read.wish) == (Mood.CALM, "something calm")
+    unkind = {emotion, "sad", "tense", "angry", "disgust", "afraid", "contempt"}
+    assert not [word for word in unkind if word in read.read_from]
+
+
+def test_other_moods_are_answered_with_their_own() -> None:
+    others = [feeling_of(mood) for mood in Mood if mood not in moods.CONSOLING]
+
+    assert [one.wanted for one in others] == [one.mood for one in others]
+    assert len(others) == 5
 
 
 def test_all_seven_moods_can_be_read() -> None:
     shares = ["happiness", "surprise", "sadness", "anger", "neutral"]
 
-    seen = {moods.by_emotions({one: 1.0}, looking=True) for one in shares}
-    seen |= {moods.by_emotions({"neutral": 1.0}, looking=False)}
-    seen |= {moods.by_emotions({"neutral": 0.7, "happiness": 0.3}, looking=True)}
+    seen = {moods.by_emotions(some_shares({one: 1.0}), looking=True) for one in shares}
+    seen |= {moods.by_emotions(some_shares({"neutral": 1.0}), looking=False)}
+    seen |= {moods.by_emotions(some_shares({"neutral": 0.7, "happiness": 0.3}), looking=True)}
 
     assert seen == set(Mood)
 

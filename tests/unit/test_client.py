@@ -374,8 +374,11 @@ def test_output_that_is_not_there_yet_is_refused() -> None:
 
 
 def test_models_are_listed() -> None:
-    page = {"items": [{"task": "face", "name": "centerface", "default": True}], "next_cursor": None}
+    face = {"task": "face", "name": "centerface", "default": True}
+    smile = {"task": "smile", "name": "expression", "research": True}
+    page = {"items": [face, smile], "next_cursor": None}
 
-    [model] = client_of(answers(page)).models()
+    one, other = client_of(answers(page)).models()
 
-    assert (model.task, model.name, model.default) == ("face", "centerface", True)
+    assert (one.task, one.name, one.default, one.research) == ("face", "centerface", True, False)
+    assert (other.name, other.default, other.research) == ("expression", False, True)

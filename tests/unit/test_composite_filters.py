@@ -10,6 +10,7 @@ from smart_filter_shared.rating import SmileLevel
 from smart_filter_shared.recipe import Filter, Format, Output
 from smart_filter_tests.compositing import HEIGHT, WIDTH, a_job, made, pixels
 from smart_filter_tests.filtering import a_face, a_picture, a_scene, changed, drawn
+from smart_filter_tests.sitting import showing
 from smart_filter_workers.results import Eyes, Face, Faces, Smile, Smiles
 from smart_filter_workers.stages.composite import stage
 
@@ -104,6 +105,29 @@ def test_the_look_suits_the_mood_and_says_so() -> None:
     assert "joyful" in joyful.filters[0].reason
     assert "serious" in serious.filters[0].reason
     assert not np.array_equal(pixels(joyful.image), pixels(serious.image))
+
+
+def test_filters_know_the_mood_that_emotions_make() -> None:
+    job = rated(asking(Filter("grade")), NONE, NONE)
+    surprised = replace(job, smiles=showing({"surprise": 0.8, "neutral": 0.2}, None))
+
+    result = made(surprised)
+
+    assert result.filters[0].reason == "pop: vivid, for a surprised mood"
+
+
+def test_of_two_faces_the_larger_one_makes_the_mood() -> None:
+    job = rated(asking(Filter("grade")), NONE, NONE)
+    # The first is 12 pixels from eye to eye, the second 16.
+    mixed = replace(job, smiles=showing({"surprise": 1.0}, {"happiness": 1.0}))
+    swapped = replace(job, smiles=showing({"happiness": 1.0}, {"sadness": 1.0}))
+
+    reasons = [made(one).filters[0].reason for one in (mixed, swapped)]
+
+    assert reasons == [
+        "sunny: warm and bright, for a joyful mood",
+        "dusk: faded and blue, for a sad mood",
+    ]
 
 
 @pytest.mark.parametrize("strength", [0, 0.5, 1])

@@ -54,6 +54,7 @@ def test_missing_variable_is_named(environment: pytest.MonkeyPatch) -> None:
         ("SMART_FILTER_CORS_ORIGINS", "https://app.example.com/page"),
         ("SMART_FILTER_CORS_ORIGINS", "https://*.example.com"),
         ("SMART_FILTER_SESSION_SECONDS", "0"),
+        ("SMART_FILTER_RESEARCH_WEIGHTS", "perhaps"),
     ],
 )
 def test_wrong_value_is_named(environment: pytest.MonkeyPatch, name: str, value: str) -> None:
@@ -82,6 +83,17 @@ def test_secrets_are_not_shown(environment: pytest.MonkeyPatch) -> None:
     del environment
 
     assert "hush" not in repr(settings.load())
+
+
+@pytest.mark.parametrize(("value", "on"), [(None, True), ("on", True), ("off", False)])
+def test_research_weights_are_on_unless_they_are_turned_off(
+    environment: pytest.MonkeyPatch, value: str | None, *, on: bool
+) -> None:
+    if value is not None:
+        environment.setenv("SMART_FILTER_RESEARCH_WEIGHTS", value)
+
+    assert settings.load().engine.research_weights is on
+    assert settings.engine().research_weights is on
 
 
 @pytest.mark.parametrize(

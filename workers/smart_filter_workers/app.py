@@ -58,7 +58,7 @@ def serve(
     """
     memory.return_pictures()
     native_threads.one_per_call()
-    known = catalogue.find(extra_models)
+    known = catalogue.find(extra_models, research=settings.engine.research_weights)
     parts = _wire(settings, known, stages, models, threads)
     services = parts.services
     stopping = threading.Event()

@@ -21,6 +21,8 @@ from smart_filter_workers import admitted, weights
 
 # The licence, or the terms, of a file that was let in without any. Source: SPDX 2.3, section 7.
 UNTOLD: Final = "NOASSERTION"
+# Why a model with research weights is not offered.
+TURNED_OFF: Final = "turned off by SMART_FILTER_RESEARCH_WEIGHTS"
 _INTERFACE = "base"  # the module of each models folder that holds its Protocol
 
 
@@ -45,38 +47,60 @@ class Catalogue:
     """The models that a process knows, by task and name.
 
     extra: names of the modules that were given beside those of the stages' folders.
+    research: whether models with research weights run here; else others are the defaults.
     """
 
     files: Mapping[tuple[TaskName, str], ModelFile]
     extra: tuple[str, ...] = ()
+    research: bool = True
 
     @property
     def cards(self) -> list[ModelCard]:
-        """Every card."""
-        return [file.CARD for file in self.files.values()]
+        """Every card; `default` as it holds here."""
+        return [self._as_it_holds(file.CARD) for file in self.files.values()]
 
     def offers(self, weights_folder: Path) -> list[Offer]:
         """Return every card, with the reason why this machine cannot run it when it cannot.
 
         Looks for packages and files and loads nothing: a model may still fail to load.
         """
-        return [_offer(file, weights_folder) for file in self.files.values()]
+        return [
+            Offer(card, refusal, withdrawn=True)
+            if (refusal := self.refusal(card)) is not None
+            else _offer(file, card, weights_folder)
+            for file, card in zip(self.files.values(), self.cards, strict=True)
+        ]
+
+    def refusal(self, card: ModelCard) -> str | None:
+        """Return why a model must not run here whatever lies here, or None."""
+        return TURNED_OFF if card.research and not self.research else None
+
+    def ensure_may_run(self, card: ModelCard) -> None:
+        """Raise SetupFailed when a model must not run here."""
+        refusal = self.refusal(card)
+        if refusal is not None:
+            raise SetupFailed(f"{card.name} is {refusal}")
 
     def card(self, task: TaskName, name: str, weights_folder: Path) -> ModelCard:
         """Return a model's card with the entries that are there, one of them the default."""
         file = self.files[task, name]
-        return _choosing(file.CARD, _entries(file, weights_folder) or (), weights_folder)
+        card = self._as_it_holds(file.CARD)
+        return _choosing(card, _entries(file, weights_folder) or (), weights_folder)
 
     def batch_size(self, capability: Capability) -> int:
         """Return the most photos that one forward pass of a capability takes."""
         return min(card.batch_size for card in self.cards if card.capability == capability)
 
+    def _as_it_holds(self, card: ModelCard) -> ModelCard:
+        return replace(card, default=_is_default(card, research=self.research))
 
-def find(extra: Iterable[ModuleType] = ()) -> Catalogue:
+
+def find(extra: Iterable[ModuleType] = (), *, research: bool = True) -> Catalogue:
     """Return every model of the stages' `models` folders, and of `extra` modules.
 
+    research: whether models with research weights may run (settings.EngineSettings).
     Raises SetupFailed, naming it, when a model's file is no such file, when two models of a
-    task share a name, or a task has not exactly one default.
+    task share a name, or a task has not exactly one default, with such models and without.
     """
     modules = [module for stage in PIPELINE for module in _model_modules(stage.name)]
     extra = tuple(extra)
@@ -87,11 +111,8 @@ def find(extra: Iterable[ModuleType] = ()) -> Catalogue:
         if place in files:
             raise SetupFailed(f"two models of {place[0]} are named {place[1]}; rename one")
         files[place] = file
-    for task in TaskName:
-        defaults = [file.CARD.name for file in files.values() if _is_default(file.CARD, task)]
-        if len(defaults) != 1:
-            raise SetupFailed(f"{task} needs exactly one default model, has {defaults}")
-    return Catalogue(files, tuple(module.__name__ for module in extra))
+    _ensure_defaults([file.CARD for file in files.values()])
+    return Catalogue(files, tuple(module.__name__ for module in extra), research)
 
 
 def lacking_packages(card: ModelCard) -> str | None:
@@ -103,8 +124,7 @@ def lacking_packages(card: ModelCard) -> str | None:
     return f"{card.name} needs {', '.join(missing)}: {remedy}"
 
 
-def _offer(file: ModelFile, weights_folder: Path) -> Offer:
-    card = file.CARD
+def _offer(file: ModelFile, card: ModelCard, weights_folder: Path) -> Offer:
     lacking = lacking_packages(card)
     if lacking is not None:
         return Offer(card, lacking)
@@ -126,8 +146,8 @@ def _entries(file: ModelFile, weights_folder: Path) -> tuple[str, ...] | None:
 
 def _remedy(card: ModelCard, absent: str) -> str:
     """Return how to come by a file: those of packages come together, others by their model."""
-    packed = {file.file.name for package in weights.manifest() for file in package.holds}
-    return weights.REMEDY if absent in packed else f"run `smart-filter models pull {card.name}`"
+    brought = {file.name for file in weights.brought()}
+    return weights.REMEDY if absent in brought else f"run `smart-filter models pull {card.name}`"
 
 
 def _choosing(card: ModelCard, entries: tuple[str, ...], weights_folder: Path) -> ModelCard:
@@ -189,5 +209,17 @@ def _module(name: str) -> ModuleType:
     return module
 
 
-def _is_default(card: ModelCard, task: TaskName) -> bool:
-    return card.task == task and card.default
+def _ensure_defaults(cards: Collection[ModelCard]) -> None:
+    """Raise SetupFailed unless each task has one default whatever may run."""
+    for task in TaskName:
+        own = [card for card in cards if card.task == task]
+        for research, where in ((True, ""), (False, " without research weights")):
+            names = [card.name for card in own if _is_default(card, research=research)]
+            if len(names) != 1:
+                raise SetupFailed(f"{task} needs exactly one default model{where}, has {names}")
+
+
+def _is_default(card: ModelCard, *, research: bool) -> bool:
+    if research:
+        return card.default
+    return not card.research and (card.default or card.stands_in)

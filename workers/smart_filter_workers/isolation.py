@@ -84,7 +84,10 @@ def serve() -> None:
 
 
 def _answer(request: Request) -> Answer:
-    known = catalogue.find(importlib.import_module(name) for name in request.extra_models)
+    known = catalogue.find(
+        (importlib.import_module(name) for name in request.extra_models),
+        research=request.settings.engine.research_weights,
+    )
     room = memory.room(request.settings.engine.memory_mb)
     models = LoadedModels(known, request.settings.weights, room=room)
     store = ObjectStore(request.settings.storage, connections=1)

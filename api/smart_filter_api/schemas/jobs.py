@@ -114,6 +114,8 @@ class FaceAnswer(BaseModel):
     """One face, in pixels of the upright photo.
 
     Landmarks: right eye, left eye, nose, right and left mouth corner.
+    Emotion: the shares, summing to 1, of neutral, happiness, surprise, sadness, anger, disgust,
+    fear and contempt; null where the model of smiles does not read them.
     """
 
     box: list[Pixels] = Field(min_length=4, max_length=4, description="x, y, width, height")

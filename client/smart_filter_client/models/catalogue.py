@@ -9,6 +9,8 @@ from smart_filter_client.fields import Fields, JsonObject
 class Model:
     """A model that the server knows for a task; `default`: `auto` means this one.
 
+    research: whether its weights were made of data that is for research only, or of unknown
+        terms: `document["data_terms"]`.
     offered: whether a recipe may name it.  fault: why not; of one that is offered, why no live
         worker can load it, so that jobs for it wait.
     """
@@ -21,6 +23,7 @@ class Model:
     default: bool
     offered: bool
     fault: str | None
+    research: bool = field(default=False, kw_only=True)
     document: JsonObject = field(repr=False, compare=False)
 
 
@@ -37,5 +40,6 @@ def model_from(document: object) -> Model:
         # A server that is older lists what it offers only.
         offered=fields.boolean_or_none("offered") is not False,
         fault=fields.text_or_none("fault"),
+        research=fields.boolean_or_none("research") is True,
         document=fields.document,
     )

@@ -72,10 +72,13 @@ def compare(
     names = names or local_models.named(task, models or local_models.AUTO)
     weights = local_models.weights_of(task, names, folder)
     given = local_models.with_parameters(task, names, settings, weights)
+    research = local_models.known().research
     quiet = Console(stderr=True)
     try:
         with Status("loading", console=quiet) as status:
-            compared = contact.compare(photo, given, weights=weights, tell=status.update)
+            compared = contact.compare(
+                photo, given, weights=weights, research=research, tell=status.update
+            )
     except FolderUnreadable as error:
         raise Ending(str(error), WRONG_USAGE) from error
     drawn = sheet.draw(compared, title=photo.name)

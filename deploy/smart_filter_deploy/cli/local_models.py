@@ -7,13 +7,20 @@ import click
 
 from smart_filter_deploy.cli import weights
 from smart_filter_deploy.cli.endings import WRONG_USAGE, Ending
+from smart_filter_shared import settings
 from smart_filter_shared.cards import ENTRY, ModelCard, Offer, TaskName
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_shared.parameters import Parameters, Scalar
 from smart_filter_shared.pipeline import StageName
 from smart_filter_workers import catalogue
+from smart_filter_workers.catalogue import Catalogue
 
 AUTO = "auto"
+
+
+def known() -> Catalogue:
+    """Return the models of this installation, as its settings let them run.  Raises SetupFailed."""
+    return catalogue.find(research=settings.engine().research_weights)
 
 
 def task_of(task: str) -> TaskName:
@@ -34,17 +41,20 @@ def default_first(task: str, models: str | None) -> list[str]:
 def named(task: str, models: str) -> list[str]:
     """Return the models of a comma list, each once; `auto` is the default.
 
-    Ends the command when a name is no model's, with the list of what there is.
+    Ends the command when a name is no model's, with the list of what there is, and when one is
+    turned off.
     """
     cards = _cards(task)
-    known = {card.name for card in cards}
+    there_are = {card.name for card in cards}
+    refusals = {card.name: known().refusal(card) for card in cards}
     default = next(card.name for card in cards if card.default)
     names = [name.strip() for name in models.split(",")]
     for name in names:
-        if name != AUTO and name not in known:
-            raise Ending(
-                f"{task} has no model {name!r}; there are {', '.join(sorted(known))}", WRONG_USAGE
-            )
+        if name != AUTO and name not in there_are:
+            listed = ", ".join(sorted(there_are))
+            raise Ending(f"{task} has no model {name!r}; there are {listed}", WRONG_USAGE)
+        if refusals.get(name) is not None:
+            raise Ending(f"{name} is {refusals[name]}", WRONG_USAGE)
     return list(dict.fromkeys(default if name == AUTO else name for name in names))
 
 
@@ -59,9 +69,9 @@ def weights_of(task: str, models: Iterable[str], folder: Path) -> Path:
     wanted = {*models}
     needed = [
         weight
-        for (its_task, name), file in catalogue.find().files.items()
-        if (its_task == task and name in wanted) or file.CARD.stage == StageName.PREPARE
-        for weight in file.CARD.weights
+        for card in known().cards
+        if (card.task == task and card.name in wanted) or card.stage == StageName.PREPARE
+        for weight in card.weights
     ]
     if any(not (folder / weight.name).is_file() for weight in needed):
         weights.fetch(folder, lambda message: click.echo(message, err=True))
@@ -69,24 +79,22 @@ def weights_of(task: str, models: Iterable[str], folder: Path) -> Path:
 
 
 def with_parameters(
-    task: str, models: Iterable[str], settings: Iterable[str], folder: Path
+    task: str, models: Iterable[str], assignments: Iterable[str], folder: Path
 ) -> dict[str, Parameters]:
     """Return the models, each with those of its parameters that are not at their defaults.
 
-    settings: as `MODEL.PARAMETER=VALUE`.  Ends the command when one of them fits no model.
+    assignments: as `MODEL.PARAMETER=VALUE`.  Ends the command when one of them fits no model.
     """
     offers = {offer.card.name: offer.card for offer in _offers(task, folder)}
     given: dict[str, dict[str, Scalar]] = {name: _entry_of(offers[name]) for name in models}
-    for text in settings:
+    for text in assignments:
         place, equals, value = text.partition("=")
         name, _, wanted = place.partition(".")
         parameter = offers[name].parameter(wanted) if name in given else None
         if not equals or parameter is None:
-            known = [f"{one}.{each.name}" for one in given for each in offers[one].parameters]
-            raise Ending(
-                f"--set {text}: expected MODEL.PARAMETER=VALUE of {', '.join(known) or 'nothing'}",
-                WRONG_USAGE,
-            )
+            there_are = [f"{one}.{each.name}" for one in given for each in offers[one].parameters]
+            listed = ", ".join(there_are) or "nothing"
+            raise Ending(f"--set {text}: expected MODEL.PARAMETER=VALUE of {listed}", WRONG_USAGE)
         try:
             given[name][wanted] = parameter.read(value)
         except ValueError as error:
@@ -110,8 +118,8 @@ def _entry_of(card: ModelCard) -> dict[str, Scalar]:
 
 
 def _offers(task: str, folder: Path) -> list[Offer]:
-    return [offer for offer in catalogue.find().offers(folder) if offer.card.task == task]
+    return [offer for offer in known().offers(folder) if offer.card.task == task]
 
 
 def _cards(task: str) -> list[ModelCard]:
-    return [file.CARD for (its_task, _), file in catalogue.find().files.items() if its_task == task]
+    return [card for card in known().cards if card.task == task]

@@ -15,7 +15,6 @@ from smart_filter_deploy.cli.report import print_table
 from smart_filter_shared.cards import ENTRY, Offer
 from smart_filter_shared.errors import FolderUnreadable, SetupFailed
 from smart_filter_shared.parameters import Parameters
-from smart_filter_workers import catalogue
 from smart_filter_workers.evaluation import timing
 from smart_filter_workers.evaluation.tasks import TASKS
 from smart_filter_workers.evaluation.timing import Sample, Timing
@@ -64,7 +63,7 @@ def measure(folder: Path, names: Sequence[str], *, photo: Path | None, runs: int
     """
     # Whatever is measured, `prepare` runs first, and finds the faces to look at.
     local_models.weights_of("", (), folder)
-    offers = [one for one in catalogue.find().offers(folder) if one.card.task in TASKS]
+    offers = [one for one in local_models.known().offers(folder) if one.card.task in TASKS]
     wanted = [one for name in names for one in _named(offers, name)]
     if not names:
         wanted = [_Wanted(one, one.card.name, {}) for one in offers if one.fault is None]

@@ -118,14 +118,13 @@ def admit(folder: Path, file: Path, told: Told) -> Place:
 
 def expected(folder: Path) -> list[WeightsFile]:
     """Return every file that the folder should hold: the defaults', those let in or fetched."""
-    packed = [file.file for package in weights.manifest() for file in package.holds]
     placed = [
         WeightsFile(file.place, file.sha256)
         for entry in upstream.manifest().values()
         for file in entry.files
         if file.place and (folder / file.place).is_file()
     ]
-    return [*packed, *placed, *(one.file for one in admitted.read(folder))]
+    return [*weights.brought(), *placed, *(one.file for one in admitted.read(folder))]
 
 
 def remedies(folder: Path) -> dict[str, str]:

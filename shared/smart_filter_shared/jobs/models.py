@@ -46,8 +46,8 @@ def publish(connection: Connection, offers: Iterable[Offer]) -> None:
     """Make models known; a newer card replaces an older one.
 
     Who cannot run a model replaces nothing of whom could within DECLARED_DAYS: its card may
-    list other choices. Rows are written in the order of their keys, so that two publishers
-    cannot deadlock.
+    list other choices. One that is withdrawn is offered no longer, whoever could run it. Rows
+    are written in the order of their keys, so that two publishers cannot deadlock.
     """
     table = tables.models
     lately = func.statement_timestamp() - literal_column(f"interval '{DECLARED_DAYS} days'")
@@ -70,11 +70,12 @@ def publish(connection: Connection, offers: Iterable[Offer]) -> None:
             "fault": given.fault,
             "seen_at": given.seen_at,
         }
+        decides = runs or offer.withdrawn
         connection.execute(
             row.on_conflict_do_update(
                 index_elements=["task", "name"],
-                set_={**update, "offered_at": given.offered_at} if runs else update,
-                where=None if runs else func.coalesce(table.c.offered_at <= lately, True),
+                set_={**update, "offered_at": given.offered_at} if decides else update,
+                where=None if decides else func.coalesce(table.c.offered_at <= lately, True),
             )
         )
 

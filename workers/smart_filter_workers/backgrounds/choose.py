@@ -25,7 +25,7 @@ def choose(
         [(preset.name, preset) for preset in among], feeling, sitters, seed=seed, of=among
     )
     best = ranked[0].preset
-    told = f"{feeling.read_from}: {feeling.mood}, so {best.title}"
+    told = f"{feeling.read_from}: {feeling.wish}, so {best.title}"
     return Chosen(
         kind="preset",
         name=best.name,

@@ -60,7 +60,7 @@ def rank(
     found = []
     for name, preset in named:
         terms = Terms(
-            mood=scoring.suits(preset, feeling.mood),
+            mood=scoring.suits(preset, feeling.wanted),
             contrast=float(looks.contrast[at[preset.name]]),
             harmony=float(looks.harmony[at[preset.name]]),
             variety=scoring.chance(name, seed),

@@ -58,19 +58,25 @@ class Compared:
 
 
 def compare(
-    photo: Path, models: Mapping[str, Parameters], *, weights: Path, tell: Tell
+    photo: Path,
+    models: Mapping[str, Parameters],
+    *,
+    weights: Path,
+    tell: Tell,
+    research: bool = True,
 ) -> Compared:
     """Have models of segmentation cut out the same photo, one after the other.
 
     models: their names, with the parameters that are not at their defaults.
-
+    research: whether models with research weights may prepare the photo.
     Raises FolderUnreadable when the photo cannot be read.
     """
-    with prepared_by(weights, turning=True) as prepare:
+    with prepared_by(weights, turning=True, research=research) as prepare:
         prepared = prepare(folders.photo(photo))
-    loaded = LoadedModels(catalogue.find(), weights, room=memory.room(None))
+    known = catalogue.find(research=research)
+    loaded = LoadedModels(known, weights, room=memory.room(None))
     task = TaskName.COMPOSITE
-    compositor = cast("Compositor", loaded.of({task: default_of(task)}, {})[task])
+    compositor = cast("Compositor", loaded.of({task: default_of(task, known)}, {})[task])
     cuts: list[Cut | Fault] = []
     for name, parameters in models.items():
         tell(name)

@@ -1,6 +1,6 @@
 """What `prepare` makes of photos, in this process and in one thread."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -10,6 +10,7 @@ import cv2
 
 from smart_filter_shared.cards import TaskName
 from smart_filter_workers import catalogue, memory
+from smart_filter_workers.catalogue import Catalogue
 from smart_filter_workers.evaluation.base import Prepare
 from smart_filter_workers.loaded import LoadedModels
 from smart_filter_workers.results import Face, Photo, Prepared, Srgb8
@@ -18,29 +19,31 @@ from smart_filter_workers.stages.prepare.models.base import LightDetector, Orien
 
 
 @contextmanager
-def prepared_by(weights: Path, *, turning: bool) -> Iterator[Prepare]:
+def prepared_by(weights: Path, *, turning: bool, research: bool = True) -> Iterator[Prepare]:
     """Give the stage, with its default models.
 
     turning: whether photos are turned upright; those of a measurement stand as their answers
-    do.  Models are loaded with the first photo.
+    do.  research: whether models with research weights may do it.  Models are loaded with the
+    first photo.
     """
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:
-        loaded = LoadedModels(catalogue.find(), weights, room=memory.room(None))
-        yield partial(_prepare, loaded, turning)
+        known = catalogue.find(research=research)
+        loaded = LoadedModels(known, weights, room=memory.room(None))
+        tasks = [TaskName.PREPARE, TaskName.ORIENTATION] if turning else [TaskName.PREPARE]
+        yield partial(_prepare, loaded, {task: default_of(task, known) for task in tasks})
     finally:
         cv2.setNumThreads(threads)
 
 
-def default_of(task: TaskName) -> str:
+def default_of(task: TaskName, known: Catalogue) -> str:
     """Return the name of the model that `auto` means."""
-    return next(card.name for card in catalogue.find().cards if card.task == task and card.default)
+    return next(card.name for card in known.cards if card.task == task and card.default)
 
 
-def _prepare(loaded: LoadedModels, turning: bool, photo: Photo) -> Prepared:  # noqa: FBT001 - of `partial`
-    tasks = [TaskName.PREPARE, TaskName.ORIENTATION] if turning else [TaskName.PREPARE]
-    models = loaded.of({task: default_of(task) for task in tasks}, {})
+def _prepare(loaded: LoadedModels, names: Mapping[TaskName, str], photo: Photo) -> Prepared:
+    models = loaded.of(names, {})
     run_by = stage.Models(
         prepare=cast("LightDetector", models[TaskName.PREPARE]),
         orientation=cast("OrientationReader", models.get(TaskName.ORIENTATION, _as_it_stands)),

@@ -29,7 +29,8 @@ def feeling(inputs: Inputs) -> Feeling:
     """Return the mood of a photo of at least one person."""
     faces = inputs.faces.faces if inputs.faces is not None else ()
     persons = inputs.segmented.persons if inputs.segmented is not None else None
-    return moods.read(inputs.smiles, people=persons or max(1, len(faces)))
+    sizes = [face.box[2] * face.box[3] for face in faces]
+    return moods.read(inputs.smiles, people=persons or max(1, len(faces)), sizes=sizes or None)
 
 
 def _chosen(inputs: Inputs) -> Chosen:

@@ -1,0 +1,94 @@
+"""Models with research weights: turned off, others stand in for them, and nobody runs them."""
+
+import dataclasses
+import types
+from pathlib import Path
+
+import pytest
+
+from smart_filter_shared.cards import ModelCard, TaskName
+from smart_filter_shared.errors import ModelNotLoaded, SetupFailed
+from smart_filter_tests.serving import a_card
+from smart_filter_workers import catalogue, memory
+from smart_filter_workers.catalogue import TURNED_OFF, Catalogue
+from smart_filter_workers.loaded import LoadedModels
+
+SMILE = TaskName.SMILE
+LEARNED = dataclasses.replace(a_card(SMILE, "learned"), default=True, research=True)
+MEASURED = dataclasses.replace(a_card(SMILE, "measured"), stands_in=True)
+OTHER = a_card(SMILE, "other")
+NOWHERE = Path("/nonexistent")
+
+
+def a_file(card: ModelCard) -> types.SimpleNamespace:
+    return types.SimpleNamespace(CARD=card, load=lambda _: card.name)
+
+
+def known(*, research: bool) -> Catalogue:
+    cards = (LEARNED, MEASURED, OTHER)
+    return Catalogue({(card.task, card.name): a_file(card) for card in cards}, research=research)
+
+
+@pytest.mark.parametrize(("research", "default"), [(True, "learned"), (False, "measured")])
+def test_one_stands_in_for_a_default_that_is_turned_off(*, research: bool, default: str) -> None:
+    cards = known(research=research).cards
+
+    assert [card.name for card in cards if card.default] == [default]
+
+
+def test_what_is_turned_off_is_withdrawn_and_says_why() -> None:
+    offers = {offer.card.name: offer for offer in known(research=False).offers(NOWHERE)}
+
+    assert {name: offer.fault for name, offer in offers.items()} == {
+        "learned": TURNED_OFF,
+        "measured": None,
+        "other": None,
+    }
+    assert {name for name, offer in offers.items() if offer.withdrawn} == {"learned"}
+
+
+def test_card_of_one_model_says_as_much_as_the_list() -> None:
+    card = known(research=False).card(SMILE, "measured", NOWHERE)
+
+    assert card.default
+
+
+def test_a_job_that_was_written_before_does_not_run_what_is_turned_off() -> None:
+    models = LoadedModels(known(research=False), NOWHERE, room=memory.room(None))
+
+    assert models.model(SMILE, "measured") == "measured"
+    with pytest.raises(ModelNotLoaded, match=f"learned is {TURNED_OFF}") as caught:
+        models.model(SMILE, "learned")
+    assert (caught.value.leads, caught.value.capability) == (True, "smile.learned")
+
+
+@pytest.mark.parametrize("research", [True, False])
+def test_each_task_has_one_default_here_either_way(*, research: bool) -> None:
+    cards = catalogue.find(research=research).cards
+
+    assert sorted(card.task for card in cards if card.default) == sorted(TaskName)
+    assert research or not [card.name for card in cards if card.default and card.research]
+
+
+def test_without_research_weights_smiles_are_rated_by_geometry() -> None:
+    cards = catalogue.find(research=False).cards
+
+    assert [card.name for card in cards if card.task is SMILE and card.default] == ["geometry"]
+
+
+@pytest.mark.parametrize(
+    ("card", "why"),
+    [
+        (a_card(SMILE), r"smile needs exactly one default model, has \["),
+        (
+            dataclasses.replace(a_card(SMILE, "too"), stands_in=True),
+            r"smile needs exactly one default model without research weights, has \[",
+        ),
+    ],
+)
+def test_a_second_default_is_refused_either_way(card: ModelCard, why: str) -> None:
+    module = types.ModuleType("extra")
+    vars(module).update(vars(a_file(card)))
+
+    with pytest.raises(SetupFailed, match=why):
+        catalogue.find([module])
