@@ -59,7 +59,8 @@ def in_full_precision(network: Network) -> Network:
 
     copy = keras.models.clone_model(network, clone_function=exact)
     copy.set_weights(network.get_weights())
-    return copy
+    # Without the optimiser, whose state is twice as large.
+    return keras.Model(copy.input, copy.output, name=network.name)
 
 
 def load(network: Network, file: Path) -> None:

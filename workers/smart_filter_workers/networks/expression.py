@@ -21,7 +21,9 @@ Levels = NDArray[np.int64]
 Cuts = tuple[float, float, float]
 Run = Callable[[Floats], Mapping[str, Floats]]
 
-WEIGHTS: Final = WeightsFile("expression.onnx", "")
+WEIGHTS: Final = WeightsFile(
+    "expression.onnx", "5f872fcfec0b561c1fbc1ad67e5a8d40ea6fee9135865616a2f2cb14695ebb1a"
+)
 CROP_PX: Final = 48
 # Which of the network's answers counts the raters who see a smile, by what makes one.
 HAPPINESS, HAPPINESS_OR_SURPRISE = "happiness", "happiness+surprise"

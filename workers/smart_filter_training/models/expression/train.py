@@ -47,7 +47,7 @@ def train(data: Data, configuration: Configuration, record: Record) -> Network:
     fitting.seed_everything(configuration.seed)
     with fitting.precision(half=configuration.half_precision):
         network = _network(configuration, record)
-    wanted = targets(data.train)
+    wanted = {**targets(data.train), **_kept(network, data.train, configuration)}
     batches = _Named(
         (data.train.crops,),
         tuple(wanted[name] for name in ANSWERS),
@@ -65,7 +65,8 @@ def train(data: Data, configuration: Configuration, record: Record) -> Network:
         loss_weights=LOSS_WEIGHTS,
         metrics={networks.EMOTION: "accuracy"},
     )
-    validation = as_they_are(data.validation.crops), targets(data.validation)
+    of_validation = {**targets(data.validation), **_kept(network, data.validation, configuration)}
+    validation = as_they_are(data.validation.crops), of_validation
     fitting.fit(network, batches, validation=validation, epochs=configuration.epochs, record=record)
     return network
 
@@ -82,6 +83,19 @@ def targets(crops: Crops) -> dict[str, Floats]:
         networks.SMILE: counts[votes.smiling(crops.votes, "happiness")],
         networks.SMILE_OR_SURPRISE: counts[votes.smiling(crops.votes, "happiness+surprise")],
     }
+
+
+def _kept(network: Network, crops: Crops, configuration: Configuration) -> dict[str, Floats]:
+    """Return the answers that a network is to keep, as it gives them before it is trained.
+
+    Source: Li & Hoiem 2016, "Learning without forgetting".
+    """
+    if configuration.known == "votes":
+        return {}
+    if configuration.known != "smile" or not configuration.start:
+        raise SetupFailed("known is votes, or smile for a network that has a start")
+    said = network.predict(as_they_are(crops.crops), verbose=0)
+    return {name: np.asarray(said[name]) for name in ANSWERS if name != networks.SMILE}
 
 
 def _network(configuration: Configuration, record: Record) -> Network:

@@ -31,7 +31,7 @@ CARD: Final = ModelCard(
     licence="Apache-2.0",
     data_terms="weights: unknown to us; the five numbers and three cuts: fitted to 9,000"
     " crops of FERPlus (labels MIT, FER2013 pixels without stated terms)",
-    default=True,
+    stands_in=True,
     weights=(MESH_WEIGHTS,),
     input_size=(192, 192),
     # 3,504 crops of 48 × 48 pixels, FERPlus's public test part; auc: any smile against none.

@@ -1,0 +1,68 @@
+"""Smiles and emotions as ten raters would vote, by a small network of our own training."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from smart_filter_shared import parameters as read
+from smart_filter_shared.cards import ModelCard, TaskName
+from smart_filter_shared.parameters import Parameters
+from smart_filter_shared.rating import SmileLevel
+from smart_filter_workers.networks import expression
+from smart_filter_workers.networks.expression import ExpressionNetwork
+from smart_filter_workers.networks.face_mesh import FaceView
+from smart_filter_workers.results import Smile
+
+RULE: Final = "rule"
+CARD: Final = ModelCard(
+    name="expression",
+    version="1",
+    task=TaskName.SMILE,
+    family="expression",
+    title="Residual network trained on the votes of ten raters",
+    source="docs/models/expression.md; Barsoum et al. 2016 (votes), He et al. 2016 (network)",
+    licence="Apache-2.0",
+    data_terms="FERPlus labels MIT; FER2013 pixels without stated terms, gathered from web search",
+    default=True,
+    weights=(expression.WEIGHTS,),
+    research=True,
+    input_size=(expression.CROP_PX, expression.CROP_PX),
+    parameters=(
+        read.choice(
+            RULE,
+            expression.HAPPINESS,
+            "Which votes make a smile",
+            choices=(expression.HAPPINESS, expression.HAPPINESS_OR_SURPRISE),
+        ),
+    ),
+)
+LEVELS: Final = tuple(SmileLevel)
+
+
+def load(weights: Path) -> "Expressions":
+    """Load the network from the weights folder.  Raises SetupFailed."""
+    return Expressions(ExpressionNetwork((weights / expression.WEIGHTS.name).read_bytes()))
+
+
+@dataclass(frozen=True, slots=True)
+class Expressions:
+    """The model; it needs to be told its parameters."""
+
+    network: ExpressionNetwork
+
+    def __call__(self, faces: Sequence[FaceView], *, parameters: Parameters) -> list[Smile]:
+        """Return the smile and the emotion of each face; all faces go through at once."""
+        if not faces:
+            return []
+        rule = read.str_of(parameters, RULE)
+        crops = np.stack([expression.crop_of(view.picture, view.face) for view in faces])
+        said = self.network(crops)
+        scores = said.score(rule)
+        levels = expression.levels(scores, self.network.cuts[rule])
+        return [
+            Smile(LEVELS[level], float(score), tuple(map(float, emotion)))
+            for level, score, emotion in zip(levels, scores, said.emotion, strict=True)
+        ]
