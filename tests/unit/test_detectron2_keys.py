@@ -46,7 +46,7 @@ def test_what_models_need_is_let_in(key: str, value: Value) -> None:
         ("MODEL.DEVICE", "cuda:7"),
         ("MODEL.KEYPOINT_ON", True),
         ("MODEL.LOAD_PROPOSALS", True),
-        ("MODEL.META_ARCHITECTURE", "RetinaNet"),
+        ("MODEL.META_ARCHITECTURE", "FCOS"),
         ("MODEL.META_ARCHITECTURE", ["PanopticFPN"]),
         ("MODEL.BACKBONE.NAME", "build_resnet_backbone\n"),
         ("MODEL._BASE_", "../other.yaml"),

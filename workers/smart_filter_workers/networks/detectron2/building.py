@@ -112,8 +112,9 @@ def _classes(config: Foreign, names: Sequence[str]) -> Classes:
     """Return the names of a configuration's classes: given ones, else those of its data set."""
     model = config.MODEL
     counts = model.META_ARCHITECTURE != "SemanticSegmentor"
-    colours = model.META_ARCHITECTURE != "GeneralizedRCNN"
-    things = model.ROI_HEADS.NUM_CLASSES if counts else 0
+    colours = model.META_ARCHITECTURE not in {"GeneralizedRCNN", "RetinaNet"}
+    head = model.RETINANET if model.META_ARCHITECTURE == "RetinaNet" else model.ROI_HEADS
+    things = head.NUM_CLASSES if counts else 0
     stuff = model.SEM_SEG_HEAD.NUM_CLASSES if colours else 0
     if names:
         found = Classes(tuple(names[:things]), tuple(names[things:]))

@@ -136,6 +136,7 @@ class Predictor:
             "test_score_thresh": options.threshold,
             "combine_instances_score_thresh": options.threshold,
             "test_topk_per_image": options.most,
+            "max_detections_per_image": options.most,
             "test_nms_thresh": options.overlap,
         }
         before = [

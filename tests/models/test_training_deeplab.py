@@ -1,0 +1,194 @@
+"""DeepLabV3+ trained for some seconds on drawn persons: the loop, and what becomes of it."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from smart_filter_shared.errors import SetupFailed
+from smart_filter_tests.annotated import folder_of
+from smart_filter_training import recipes, torch_checkpoints
+from smart_filter_training.annotations import pictures
+from smart_filter_training.annotations.marks import Mark, Marked
+from smart_filter_training.models.deeplab import batches, data, evaluate, export, train
+from smart_filter_training.models.deeplab.batches import NOT_COUNTED, Batches
+from smart_filter_training.models.deeplab.configuration import Configuration
+from smart_filter_training.models.deeplab.data import Data
+from smart_filter_training.models.deeplab.network import PERSON
+from smart_filter_training.models.deeplab.train import Network
+from smart_filter_training.record import Record
+
+pytestmark = pytest.mark.timeout(300)
+
+SMALL = Configuration(
+    iterations=40,
+    batch_size=4,
+    learning_rate=0.05,
+    checkpoint_every=5,
+    width=8,
+    blocks=1,
+    channels=16,
+    crop=64,
+)
+
+
+class Killed(Exception):
+    """What ends a run here."""
+
+
+class Fragile(Record):
+    """A record whose run is killed when it notes an iteration."""
+
+    killed_at = 10
+
+    def scalar(self, name: str, value: float, step: int) -> None:
+        """Note nothing, and end the run."""
+        del name, value
+        if step == self.killed_at:
+            raise Killed
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    # Its threads wait by spinning: beside other tests that takes three times as long.
+    torch.set_num_threads(1)
+    return folder_of(tmp_path_factory.mktemp("deeplab") / "data", train=24, validation=8)
+
+
+@pytest.fixture(scope="module")
+def persons(folder: Path) -> Data:
+    return data.read(folder, SMALL)
+
+
+@pytest.fixture(scope="module")
+def trained(persons: Data, tmp_path_factory: pytest.TempPathFactory) -> Network:
+    return train.train(persons, SMALL, Record(tmp_path_factory.mktemp("run"), {}))
+
+
+def test_folder_that_was_drawn_has_nothing_wrong(folder: Path) -> None:
+    assert list(data.findings(folder, SMALL)) == []
+
+
+def test_persons_are_learnt(trained: Network, persons: Data) -> None:
+    before = Network(train.untrained(SMALL).eval(), SMALL)
+
+    learnt = evaluate.figures(trained, persons)["iou"]
+
+    assert learnt.low > 0.7
+    assert evaluate.figures(before, persons)["iou"].high < learnt.low
+
+
+def test_exported_file_is_what_the_product_runs_as_well(
+    trained: Network, persons: Data, tmp_path: Path
+) -> None:
+    known = tmp_path / "known"
+    for name in ("images", "masks"):
+        (known / name).mkdir(parents=True)
+    for picture in persons.validation:
+        classes = batches.classes_of(picture, persons.labels)
+        Image.fromarray(pictures.load(picture)).save(known / "images" / picture.path.name)
+        Image.fromarray(np.where(classes == PERSON, 255, 0).astype(np.uint8)).save(
+            known / "masks" / picture.path.name
+        )
+
+    exported = export.export(trained, persons, tmp_path / "run")
+    measured = evaluate.measured(exported.file, known)
+
+    assert exported.parity <= 1e-3
+    assert measured["iou"].value > evaluate.figures(trained, persons)["iou"].value - 0.03
+    assert json.loads(exported.file.with_suffix(".json").read_text())["width"] == SMALL.crop
+
+
+def test_run_that_was_killed_ends_as_one_that_was_not(persons: Data, tmp_path: Path) -> None:
+    told = replace(SMALL, iterations=12)
+    whole = train.train(persons, told, Record(tmp_path / "whole", {}))
+
+    with pytest.raises(Killed):
+        train.train(persons, told, Fragile(tmp_path / "killed", {}))
+    kept = torch_checkpoints.load(tmp_path / "killed" / "checkpoint", repr((told, persons.digest)))
+    resumed = train.train(persons, told, Record(tmp_path / "killed", {}))
+
+    assert kept is not None
+    assert kept["done"] == 5
+    for name, value in whole.module.state_dict().items():
+        assert torch.equal(value, resumed.module.state_dict()[name]), name
+
+
+def test_checkpoint_of_another_run_is_not_gone_on_with(tmp_path: Path) -> None:
+    torch_checkpoints.save(tmp_path, "one", {"done": 1})
+
+    with pytest.raises(SetupFailed, match="with other settings or pictures"):
+        torch_checkpoints.load(tmp_path, "other")
+
+
+@pytest.mark.parametrize("content", [b"", b"no checkpoint", b"PK\x03\x04"])
+def test_broken_checkpoint_is_one_line(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / torch_checkpoints.NAME).write_bytes(content)
+
+    with pytest.raises(SetupFailed, match="remove it to begin anew") as error:
+        torch_checkpoints.load(tmp_path, "run")
+
+    assert "\n" not in str(error.value)
+
+
+def test_checkpoint_that_is_a_program_is_not_run(tmp_path: Path) -> None:
+    torch.save({"run": Path("program")}, tmp_path / torch_checkpoints.NAME)
+
+    with pytest.raises(SetupFailed, match="no checkpoint"):
+        torch_checkpoints.load(tmp_path, "run")
+
+
+def test_crowds_do_not_count_where_nobody_stands_before_them() -> None:
+    marks = (
+        Mark("person", (0, 0, 4, 4)),
+        Mark("person", (2, 2, 6, 6), is_crowd=True),
+        Mark("dog", (6, 6, 8, 8)),
+    )
+    picture = Marked(Path("nowhere.png"), 8, 8, marks)
+
+    classes = batches.classes_of(picture, ("person",))
+
+    assert classes[3, 3] == PERSON
+    assert classes[5, 5] == NOT_COUNTED
+    assert classes[7, 7] == 0
+
+
+def test_what_lies_beside_a_picture_does_not_count() -> None:
+    srgb, classes = np.zeros((10, 20, 3), np.uint8), np.zeros((10, 20), np.uint8)
+    told = replace(SMALL, smallest=0.5, largest=0.5)
+
+    part, known = batches.cropped(srgb, classes, told, np.random.default_rng(0))
+
+    assert part.shape == (SMALL.crop, SMALL.crop, 3)
+    assert (known == NOT_COUNTED).mean() == pytest.approx(1 - 32 * 16 / 64**2)
+
+
+def test_batch_follows_from_the_seed_and_its_number(persons: Data) -> None:
+    some = Batches(persons.train, persons.labels, SMALL)
+
+    first, again = some.batch(7), some.batch(7)
+    other = Batches(persons.train, persons.labels, replace(SMALL, seed=1)).batch(7)
+
+    assert first[0].shape == (4, 3, SMALL.crop, SMALL.crop)
+    assert all(np.array_equal(one, two) for one, two in zip(first, again, strict=True))
+    assert not np.array_equal(first[0], other[0])
+
+
+@pytest.mark.parametrize(
+    ("setting", "why"),
+    [
+        ("crop=100", "set a multiple of 16"),
+        ("crop=16", "from 32"),
+        ("batch_size=0", "batch_size is 0: set at least 1"),
+        ("smallest=0", "set more than 0"),
+        ("epochs=0", "epochs and iterations are both 0"),
+        ("learning_rate=-1", "learning_rate is -1"),
+    ],
+)
+def test_setting_that_no_training_comes_of_is_one_line(setting: str, why: str) -> None:
+    with pytest.raises(SetupFailed, match=why):
+        recipes.find_one("deeplab").configuration([setting])

@@ -1,0 +1,257 @@
+"""What annotations of either kind say, and everything that can be wrong with them."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from smart_filter_shared.errors import FolderUnreadable
+from smart_filter_tests.annotated import Drawn, coco, dataturks, drawn
+from smart_filter_training.annotations import outlines, pictures, reading
+from smart_filter_training.annotations.marks import Mark, Runs, Sheet
+from smart_filter_training.annotations.numbers import Misdrawn
+
+
+@pytest.fixture
+def one() -> Drawn:
+    return drawn("one.png", 0)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, one: Drawn) -> Path:
+    Image.fromarray(one.srgb).save(tmp_path / one.name)
+    return tmp_path
+
+
+def read(folder: Path, told: dict[str, Any]) -> Sheet:
+    (folder / "annotations.json").write_text(json.dumps(told))
+    return reading.read(folder / "annotations.json", folder)
+
+
+def wrong(sheet: Sheet) -> str:
+    (finding,) = sheet.findings
+    return f"{finding.where} {finding.what}: {finding.remedy}"
+
+
+def test_coco_and_dataturks_say_the_same_of_faces(folder: Path, one: Drawn) -> None:
+    (folder / "lines.jsonl").write_text(json.dumps(dataturks(one)))
+
+    as_coco = read(folder, coco([one]))
+    as_lines = reading.read(folder / "lines.jsonl", folder)
+
+    assert (as_coco.findings, as_lines.findings) == ((), ())
+    faces = [mark for mark in as_coco.pictures[0].marks if mark.label == "face"]
+    assert len(faces) == len(one.faces)
+    for mark, other in zip(faces, as_lines.pictures[0].marks, strict=True):
+        assert other.label == "face"
+        assert other.box == pytest.approx(mark.box)
+
+
+def test_outline_is_kept_as_it_was_drawn(folder: Path, one: Drawn) -> None:
+    sheet = read(folder, coco([one]))
+
+    persons = [mark for mark in sheet.pictures[0].marks if mark.label == "person"]
+    assert [mark.outline for mark in persons] == [(points,) for points in one.persons]
+
+
+def test_labels_that_nobody_asked_for_are_not_read(folder: Path, one: Drawn) -> None:
+    (folder / "annotations.json").write_text(json.dumps(coco([one])))
+
+    sheet = reading.read(folder / "annotations.json", folder, labels=("face",))
+
+    assert {mark.label for mark in sheet.pictures[0].marks} == {"face"}
+    assert sheet.labels == ("person", "face")
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"bbox": [0, 0, 500, 10]}, "box lies outside of the picture of 128×96"),
+        ({"bbox": [10, 10, 0, 5]}, "box is empty"),
+        ({"bbox": [math.nan, 0, 5, 5]}, "bbox is not four numbers"),
+        ({"bbox": [0, 0, True, 5]}, "bbox is not four numbers"),
+        ({"bbox": [0, 0, 5]}, "bbox is not four numbers"),
+        ({"bbox": None}, "bbox is not four numbers"),
+        ({"bbox": [0, 0, 10**400, 5]}, "bbox is not four numbers"),
+        ({"category_id": 99}, "of no category that is listed"),
+        ({"category_id": "face"}, "of no category that is listed"),
+        ({"image_id": 99}, "of no picture that is listed"),
+        ({"id": None}, "has no whole number as its id"),
+        ({"segmentation": [[0, 0, 1, 1]]}, "no three corners"),
+        ({"segmentation": [[0, 0, 5, 5, 9, math.inf]]}, "what is no number"),
+        ({"segmentation": [[0, 0, 5, 5, 900, 9]]}, "outline lies outside"),
+        ({"segmentation": "all of it"}, "neither polygons nor run lengths"),
+        ({"segmentation": {"size": [9, 9], "counts": [81]}}, "of another size than 128×96"),
+        ({"segmentation": {"size": [96, 128], "counts": [81]}}, "not those of 128×96 pixels"),
+        ({"segmentation": {"size": [96, 128], "counts": "00"}}, "not those of 128×96 pixels"),
+        ({"segmentation": {"size": [96, 128], "counts": "é"}}, "letter that COCO's have not"),
+        ({"segmentation": {"size": [96, 128], "counts": "P"}}, "end in the middle"),
+        ({"segmentation": {"size": [96, 128], "counts": None}}, "neither a list nor text"),
+    ],
+)
+def test_annotation_that_is_none_is_found_and_left_out(
+    folder: Path, one: Drawn, change: dict[str, Any], why: str
+) -> None:
+    told = coco([one])
+    told["annotations"][0] |= change
+
+    sheet = read(folder, told)
+
+    assert why in wrong(sheet)
+    assert len(sheet.pictures[0].marks) == len(told["annotations"]) - 1
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"file_name": "gone.png"}, "gone.png is not in the folder"),
+        ({"file_name": "../one.png"}, "no path below the folder"),
+        ({"file_name": "/etc/passwd"}, "no path below the folder"),
+        ({"file_name": "C:\\one.png"}, "no path below the folder"),
+        ({"file_name": "a" * 5000}, "is no name of a file"),
+        ({"file_name": "\ud800.png"}, "is not in the folder"),
+        ({"file_name": "one.png\0"}, "no path below the folder"),
+        ({"file_name": "."}, "no path below the folder"),
+        ({"file_name": ""}, "has no file_name"),
+        ({"width": 0}, "width or height that is no number of pixels"),
+        ({"height": "96"}, "width or height that is no number of pixels"),
+    ],
+)
+def test_picture_that_is_none_is_found_once(
+    folder: Path, one: Drawn, change: dict[str, Any], why: str
+) -> None:
+    told = coco([one])
+    told["images"][0] |= change
+
+    sheet = read(folder, told)
+
+    assert why in wrong(sheet)
+    assert sheet.pictures == ()
+
+
+def test_number_that_stands_there_twice_is_found(folder: Path, one: Drawn) -> None:
+    told = coco([one])
+    told["annotations"].append(told["annotations"][0])
+
+    sheet = read(folder, told)
+
+    assert "annotation 1 stands there 2 times" in wrong(sheet)
+    assert len(sheet.pictures[0].marks) == len(told["annotations"]) - 1
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"images": []}', "[" * 100_000, "\ufeff{}"])
+def test_file_that_is_no_coco_is_one_line(tmp_path: Path, text: str) -> None:
+    (tmp_path / "annotations.json").write_text(text)
+
+    with pytest.raises(FolderUnreadable) as error:
+        reading.read(tmp_path / "annotations.json", tmp_path)
+
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"content": "https://example.org/a/gone.png"}, "gone.png, which is not in the folder"),
+        ({"content": "file:///etc/passwd"}, "passwd, which is not in the folder"),
+        ({"content": "http://[/one.png"}, "is no address"),
+        ({"content": None}, "has no content"),
+        ({"annotation": {}}, None),
+        ({"annotation": [7]}, "no list of marks"),
+        ({"annotation": [{"label": ["Face"], "points": []}]}, "do not agree on imageWidth"),
+    ],
+)
+def test_line_that_says_nothing_is_found(
+    folder: Path, one: Drawn, change: dict[str, Any], why: str | None
+) -> None:
+    (folder / "lines.jsonl").write_text(json.dumps(dataturks(one) | change))
+
+    sheet = reading.read(folder / "lines.jsonl", folder)
+
+    assert [why in finding.what for finding in sheet.findings if why] == [True] * bool(why)
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"label": []}, "has no label"),
+        ({"points": [{"x": 0.1, "y": 0.1}]}, "no two points"),
+        ({"points": [{"x": 0.1, "y": None}, {"x": 0.2, "y": 0.2}]}, "not two numbers"),
+        ({"points": [{"x": 0.1, "y": 0.1}, {"x": 1.9, "y": 0.2}]}, "outside of the picture"),
+        ({"points": [{"x": 0.1, "y": 0.1}, {"x": 0.1, "y": 0.1}]}, "box is empty"),
+    ],
+)
+def test_mark_of_a_line_that_is_none_is_left_out(
+    folder: Path, one: Drawn, change: dict[str, Any], why: str
+) -> None:
+    told = dataturks(one)
+    told["annotation"][0] |= change
+    (folder / "lines.jsonl").write_text(json.dumps(told))
+
+    sheet = reading.read(folder / "lines.jsonl", folder)
+
+    assert why in wrong(sheet)
+    assert "lines.jsonl, line 1" in wrong(sheet)
+    assert len(sheet.pictures[0].marks) == len(one.faces) - 1
+
+
+def test_line_that_is_no_json_does_not_spoil_the_others(folder: Path, one: Drawn) -> None:
+    (folder / "lines.jsonl").write_text(f"{json.dumps(dataturks(one))}\n\nnot this\n")
+
+    sheet = reading.read(folder / "lines.jsonl", folder)
+
+    assert "lines.jsonl, line 3 is no JSON" in wrong(sheet)
+    assert len(sheet.pictures) == 1
+
+
+def test_nothing_marked_is_no_fault_of_a_line(folder: Path, one: Drawn) -> None:
+    told = {"content": one.name, "annotation": None}
+    (folder / "lines.jsonl").write_text(json.dumps(told))
+
+    (picture,) = reading.read(folder / "lines.jsonl", folder).pictures
+
+    assert (picture.width, picture.height, picture.marks) == (128, 96, ())
+
+
+def test_box_without_an_outline_is_its_pixels() -> None:
+    inside = outlines.pixels(Mark("face", (1, 2, 4, 3)), width=6, height=5)
+
+    assert inside.sum() == 3
+    assert inside[2, 1:4].all()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_letters_of_run_lengths_are_read_back(seed: int) -> None:
+    drawing = np.random.default_rng(seed)
+    lengths = [int(one) for one in drawing.integers(0, 3000, 40)]
+    # Each letter: five bits, the lowest first, whether more follow; from the fourth run on the
+    # difference from the run two before.
+    letters = ""
+    for index, length in enumerate(lengths):
+        rest = length - (lengths[index - 2] if index > 2 else 0)
+        while True:
+            bits, rest = rest & 31, rest >> 5
+            ends = rest == (-1 if bits & 16 else 0)
+            letters += chr(48 + bits + (0 if ends else 32))
+            if ends:
+                break
+
+    assert outlines.runs(letters, sum(lengths), 1) == Runs(tuple(lengths))
+
+
+def test_run_lengths_that_end_early_are_refused() -> None:
+    with pytest.raises(Misdrawn, match="not those of 10×10 pixels"):
+        outlines.runs([50, 49], 10, 10)
+
+
+def test_picture_of_another_size_is_not_learnt_from(folder: Path, one: Drawn) -> None:
+    told = coco([one])
+    told["images"][0] |= {"width": 130}
+    (picture,) = read(folder, told).pictures
+
+    with pytest.raises(FolderUnreadable, match="annotated as 130×96"):
+        pictures.load(picture)

@@ -1,0 +1,118 @@
+"""Detectors' training, as far as it needs neither torch nor detectron2."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from smart_filter_shared.errors import SetupFailed
+from smart_filter_tests.annotated import FACE_SRGB, folder_of
+from smart_filter_training import recipes
+from smart_filter_training.annotations import splits
+from smart_filter_training.annotations.splits import Splits
+from smart_filter_training.detectors import batches, configuration
+from smart_filter_training.detectors.batches import Batches
+from smart_filter_training.detectors.configuration import Configuration
+from smart_filter_workers.networks.detectron2 import documents, keys
+
+SMALL = Configuration(batch_size=3, short_side=64, long_side=96)
+
+
+@pytest.fixture
+def faces(tmp_path: Path) -> Splits:
+    folder = folder_of(tmp_path / "data", train=4, validation=1)
+    return splits.read(folder, SMALL.where("face"))
+
+
+def of(faces: Splits, told: Configuration = SMALL, start: int = 0) -> Batches:
+    return Batches(faces.train, faces.labels, told, order="RGB", masks=False, start=start)
+
+
+@pytest.mark.parametrize("depth", [18, 50])
+@pytest.mark.parametrize("weights", ["", "start.pkl"])
+@pytest.mark.parametrize("architecture", ["faster_rcnn", "mask_rcnn", "retinanet"])
+def test_network_is_one_that_the_product_lets_in(
+    architecture: str, weights: str, depth: int
+) -> None:
+    told = configuration.text(Configuration(depth=depth, weights=weights), architecture, 1)
+
+    document = documents.parsed(told, "made here")
+
+    keys.check(document, "made here")
+    assert not set(document) & set(documents.OF_TRAINING)
+
+
+def test_architecture_that_is_none_is_one_line() -> None:
+    with pytest.raises(SetupFailed, match="'yolo' is no architecture that is trained here"):
+        configuration.text(Configuration(), "yolo", 1)
+
+
+@pytest.mark.parametrize(
+    ("setting", "why"),
+    [
+        ("seed=-1", "seed is -1: set at least 0"),
+        ("iterations=0", "iterations is 0: set at least 1"),
+        ("batch_size=-3", "batch_size is -3: set at least 1"),
+        ("learning_rate=0", r"learning_rate is 0\.0: set more than 0"),
+        ("learning_rate=nan", "learning_rate is nan: set more than 0"),
+        ("short_side=1", "short_side is 1: set at least 32"),
+        ("clip=-1", r"clip is -1\.0: set at least 0"),
+    ],
+)
+@pytest.mark.parametrize("model", ["detectron2_faces", "detectron2_persons"])
+def test_setting_that_no_training_comes_of_is_one_line(model: str, setting: str, why: str) -> None:
+    with pytest.raises(SetupFailed, match=why):
+        recipes.find_one(model).configuration([setting])
+
+
+@pytest.mark.parametrize(
+    ("told", "frozen"),
+    [
+        (Configuration(), 0),
+        (Configuration(weights="start.pkl"), 2),
+        (Configuration(weights="start.pkl", freeze=0), 0),
+        (Configuration(freeze=3), 3),
+    ],
+)
+def test_random_backbone_is_never_frozen_unasked(told: Configuration, frozen: int) -> None:
+    assert told.frozen_stages == frozen
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_boxes_stay_on_what_they_mark(faces: Splits, mirrored: bool) -> None:  # noqa: FBT001 - a case
+    found = batches.example(
+        faces.train[0],
+        faces.labels,
+        short_side_px=48,
+        long_side_px=64,
+        mirrored=mirrored,
+        masks=False,
+    )
+
+    assert found.srgb.shape == (48, 64, 3)
+    for left, top, right, bottom in found.boxes:
+        middle = found.srgb[int((top + bottom) / 2), int((left + right) / 2)].astype(np.int64)
+        assert np.abs(middle - FACE_SRGB).max() < 3
+
+
+def test_batch_follows_from_the_seed_and_its_number(faces: Splits) -> None:
+    first = of(faces).examples(5)
+
+    again = of(faces, start=2).examples(5)
+    other = of(faces, Configuration(seed=1, batch_size=3, short_side=64, long_side=96)).examples(5)
+
+    assert all(
+        np.array_equal(one.srgb, two.srgb) and np.array_equal(one.boxes, two.boxes)
+        for one, two in zip(first, again, strict=True)
+    )
+    assert any(
+        not np.array_equal(one.srgb, two.srgb) for one, two in zip(first, other, strict=True)
+    )
+
+
+def test_every_picture_is_seen_once_an_epoch(faces: Splits) -> None:
+    told = Configuration(batch_size=4, short_side=64, long_side=96, smallest=1)
+
+    seen = {one.boxes.tobytes() for one in of(faces, told).examples(3)}
+
+    assert len(seen) == len(faces.train)

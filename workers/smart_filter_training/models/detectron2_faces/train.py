@@ -1,0 +1,20 @@
+"""Trains the network with detectron2's own trainer."""
+
+from typing import Final
+
+from smart_filter_training.detectors import training
+from smart_filter_training.detectors.configuration import FASTER_RCNN, RETINANET, Configuration
+from smart_filter_training.detectors.training import Detector as Network
+from smart_filter_training.models.detectron2_faces import LABEL
+from smart_filter_training.models.detectron2_faces.data import Data
+from smart_filter_training.record import Record
+
+__all__ = ["Configuration", "Network", "train"]
+
+# What learns it, the usual one first.
+ARCHITECTURES: Final = (FASTER_RCNN, RETINANET)
+
+
+def train(data: Data, configuration: Configuration, record: Record) -> Network:
+    """Train on a folder's pictures, or go on where a killed run was.  Raises SetupFailed."""
+    return training.train(data, configuration, record, architectures=ARCHITECTURES, name=LABEL)
