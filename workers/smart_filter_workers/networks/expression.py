@@ -22,7 +22,7 @@ Cuts = tuple[float, float, float]
 Run = Callable[[Floats], Mapping[str, Floats]]
 
 WEIGHTS: Final = WeightsFile(
-    "expression.onnx", "5f872fcfec0b561c1fbc1ad67e5a8d40ea6fee9135865616a2f2cb14695ebb1a"
+    "expression.onnx", "485a53bbd7ee92b033413688ce4af013afaa5cb5f83afaac0665983281695533"
 )
 CROP_PX: Final = 48
 # Which of the network's answers counts the raters who see a smile, by what makes one.

@@ -30,6 +30,15 @@ CARD: Final = ModelCard(
     weights=(expression.WEIGHTS,),
     research=True,
     input_size=(expression.CROP_PX, expression.CROP_PX),
+    # 3,504 crops of 48 × 48 pixels, FERPlus's public test part; auc: any smile against none.
+    quality={
+        "accuracy": 0.912,
+        "macro_f1": 0.623,
+        "kappa": 0.945,
+        "auc": 0.992,
+        "mae_levels": 0.110,
+        "emotion_accuracy": 0.816,
+    },
     parameters=(
         read.choice(
             RULE,
