@@ -35,6 +35,7 @@ from smart_filter_workers.services import Services
 from smart_filter_workers.stock.room import StockRoom
 from smart_filter_workers.sweeper import Sweeper
 from smart_filter_workers.tally import Tally
+from smart_filter_workers.trained import TrainedWeights
 
 # A 12 MP photo takes 36 MB decoded: room for the photos that two threads have under way.
 _CACHE_BYTES = 96 * 1024 * 1024
@@ -106,7 +107,8 @@ def _wire(
     recent = Recent(_CACHE_BYTES)
     worker = new_worker_id()
     room = memory.room(settings.engine.memory_mb)
-    loaded = LoadedModels(known, settings.weights, room=room)
+    trained = TrainedWeights(settings.weights, store)
+    loaded = LoadedModels(known, settings.weights, room=room, trained=trained)
     serving = serving_of.begin(offers, loaded, stages=stages, models=models)
     draining = Draining(engine, doorbell, settings.engine)
     heartbeat = Heartbeat(

@@ -5,7 +5,7 @@ What becomes of a lease when any of this raises stands in settling.py.
 
 import contextlib
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -222,7 +222,7 @@ def _run(services: Services, tasks: list[_Task]) -> list[_Task]:
 
     def in_one_pass(some: Sequence[_Task]) -> list[_Task]:
         loading = time.perf_counter()
-        models = services.models.of(lease.models, lease.parameters)
+        models = services.models.of(lease.models, lease.parameters, lease.digests)
         started = time.perf_counter()
         results = code.run(models, [task.inputs for task in some])
         seconds = (time.perf_counter() - started) / len(some)
@@ -279,7 +279,7 @@ def _store(services: Services, task: _Task) -> _Task:
 
 def _complete(services: Services, tasks: list[_Task]) -> list[Capability]:
     done = [
-        Done(task.lease, task.kept.row, task.seconds, task.artifacts, task.brought)
+        Done(task.lease, _row(services, task), task.seconds, task.artifacts, task.brought)
         for task in tasks
         if task.kept is not None
     ]
@@ -297,6 +297,13 @@ def _complete(services: Services, tasks: list[_Task]) -> list[Capability]:
         elif task.job.photo_url is not None and task.brought is not None:
             _count(services, task.job, task.brought)
     return completion.ready
+
+
+def _row(services: Services, task: _Task) -> Mapping[str, object]:
+    """Return what a stage's row says of what it made, and by which weights."""
+    lease = task.lease
+    digests = services.models.digests(lease.models, lease.parameters, lease.digests)
+    return {**(task.kept.row if task.kept else {}), "digests": digests}
 
 
 def _count(services: Services, job: JobRow, photo: Brought) -> None:
