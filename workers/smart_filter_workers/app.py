@@ -28,6 +28,7 @@ from smart_filter_workers.draining import Draining
 from smart_filter_workers.fetcher import Fetcher
 from smart_filter_workers.hearing import OPTIONS, Hearing
 from smart_filter_workers.heartbeat import Heartbeat
+from smart_filter_workers.learning.collecting import Collecting
 from smart_filter_workers.loaded import LoadedModels
 from smart_filter_workers.recent import Recent
 from smart_filter_workers.retention import Retention
@@ -136,7 +137,8 @@ def _wire(
         draining=draining.begun,
         extra_models=known.extra,
     )
-    retention = Retention(engine, store, cell=CELL)
+    collecting = Collecting(engine, store, services.artifacts)
+    retention = Retention(engine, store, cell=CELL, collecting=collecting)
     sweeper = Sweeper(
         engine, doorbell, settings.engine, tally=services.tally, retention=retention, cell=CELL
     )
