@@ -10,6 +10,7 @@ import pytest
 from smart_filter_shared import settings
 from smart_filter_shared.cards import TaskName
 from smart_filter_shared.db import sessions
+from smart_filter_shared.errors import VersionRefused
 from smart_filter_shared.jobs.versions import Version
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_tests import learning
@@ -71,6 +72,12 @@ def rated(running: Running) -> tuple[float, str | None]:
     return job["faces"][0]["smile"]["score"], stage["digest"]
 
 
+def tried(command: Command, digest: str) -> dict[str, Any]:
+    """Return what was said of weights that are tried."""
+    said: dict[str, Any] = command("models", "compare-shadow", digest)
+    return said
+
+
 def live_of(running: Running) -> str | None:
     models = running.client.get("/v1/models").json()["items"]
     digests: dict[str, str | None] = {one["name"]: one["digest"] for one in models}
@@ -92,3 +99,62 @@ def test_promoted_weights_make_results_until_they_are_rolled_back(
     after = rated(running_stack)
 
     assert (before, promoted, after) == ((0.125, own), (0.875, version.digest), (0.125, own))
+
+
+def test_shadow_is_compared_and_not_shown(running_stack: Running, command: Command) -> None:
+    own = learning.digest_of(learning.OWN)
+    version = trained(running_stack, 0.625)
+    command("models", "shadow", version.digest, "--share", "1")
+    # The API looks at its models once a second.
+    running_stack.until(
+        lambda: (
+            rated(running_stack) == (0.125, own) and tried(command, version.digest)["photos"] > 0
+        )
+    )
+
+    said = tried(command, version.digest)
+    command("models", "shadow", version.digest, "--share", "0")
+
+    assert (said["against"], said["errors"]) == (own, 0)
+    # Of a smile that is none it makes a moderate one.
+    assert said["figures"]["level"]["mean"] == 0.0
+    assert said["figures"]["score"]["mean"] == pytest.approx(0.5)
+
+
+def test_file_that_is_no_network_is_refused(running_stack: Running) -> None:
+    training = Training(BETTER, "the tests", dt.datetime.now(dt.UTC))
+
+    with place_of(running_stack) as place:
+        with pytest.raises(VersionRefused, match="this is no ONNX network"):
+            registering.register(
+                place, b"no network", task=TaskName.SMILE, model="learned", training=training
+            )
+        with pytest.raises(VersionRefused, match="these have: smile/learned"):
+            registering.register(
+                place, b"no network", task=TaskName.SMILE, model="geometry", training=training
+            )
+
+
+def test_correction_over_http_becomes_training_material(
+    running_stack: Running, command: Command
+) -> None:
+    job_id = running_stack.submit(outputs="faces")
+    running_stack.wait(job_id)
+    label = {"faces": [{"number": 1, "smile": "mild", "left_open": False}]}
+    correction = {"kind": "label", "stage": "smile", "label": label, "consent": True}
+    answer = running_stack.client.post(f"/v1/jobs/{job_id}/corrections", json=correction)
+    assert answer.status_code == 201, answer.text
+
+    built = [command("feedback", "build", task) for task in ("smile", "eyes")]
+    assert running_stack.client.delete(f"/v1/jobs/{job_id}").status_code == 204
+    # A worker tells so in the manifest, by itself.
+    running_stack.until(
+        lambda: (
+            command("feedback", "list")["items"][-1]["manifest_digest"]
+            not in {one["manifest_digest"] for one in built}
+        )
+    )
+
+    assert [sum(one["items"].values()) for one in built] == [1, 1]
+    removed = [one["removed"] for one in command("feedback", "list")["items"]]
+    assert removed == [1, 1]

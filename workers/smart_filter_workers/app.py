@@ -29,6 +29,7 @@ from smart_filter_workers.fetcher import Fetcher
 from smart_filter_workers.hearing import OPTIONS, Hearing
 from smart_filter_workers.heartbeat import Heartbeat
 from smart_filter_workers.learning.collecting import Collecting
+from smart_filter_workers.learning.trying import Trying
 from smart_filter_workers.loaded import LoadedModels
 from smart_filter_workers.recent import Recent
 from smart_filter_workers.retention import Retention
@@ -130,6 +131,7 @@ def _wire(
         models=loaded,
         heartbeat=heartbeat,
         tally=Tally(),
+        trying=Trying(engine, loaded),
         settings=settings,
         keeping=Keeping(settings.keep.input_seconds, settings.keep.result_seconds),
         worker=worker,

@@ -21,6 +21,7 @@ from smart_filter_shared.jobs import (
     expiry,
     presence,
     retention,
+    shadows,
     transitions,
     uploads,
     versions,
@@ -102,6 +103,7 @@ class Retention:
             retention.forget_requests(connection, most=_AT_ONCE)
             deliveries.forget_old(connection, most=_AT_ONCE)
             corrections.forget_expired(connection, most=_AT_ONCE)
+            shadows.forget_old(connection, most=_AT_ONCE)
         # Of a job whose time is over its artifacts are marked by now.
         with sessions.transaction(self._engine) as connection:
             expiry.expire(connection, most=_AT_ONCE)

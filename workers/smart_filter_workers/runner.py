@@ -26,6 +26,7 @@ from smart_filter_workers import escalation, forward, isolation, settling, stage
 from smart_filter_workers.artifacts import Kept
 from smart_filter_workers.bringing import Landed
 from smart_filter_workers.heartbeat import Held
+from smart_filter_workers.learning.trying import Ran
 from smart_filter_workers.results import Prepared
 from smart_filter_workers.services import Services
 
@@ -53,7 +54,11 @@ def run(services: Services, rung: Capability) -> None:
             break
         taken = _take(services, capability)
         if taken is None:
-            unrung = _unserved(services, unrung)
+            services.doorbell.ring(_unserved(services, unrung))
+            unrung = []
+            # Only now: nobody waits for it.
+            if services.trying.try_one():
+                continue
             break
         services.doorbell.ring(without(unrung, [lease.capability for lease in taken.leases]))
         unrung = _work(services, taken) if taken.leases else []
@@ -296,6 +301,8 @@ def _complete(services: Services, tasks: list[_Task]) -> list[Capability]:
             _drop(services, task.artifacts)
         elif task.job.photo_url is not None and task.brought is not None:
             _count(services, task.job, task.brought)
+        if task.lease not in completion.lost:
+            services.trying.offer(Ran(task.lease, task.inputs, task.result))
     return completion.ready
 
 

@@ -1,5 +1,6 @@
 """`smart-filter models versions` and what moves them: trained weights, tried, live, taken back."""
 
+import dataclasses
 import datetime as dt
 import json
 from collections.abc import Iterator
@@ -128,6 +129,45 @@ def shadow(digest: str, *, share: float, as_json: bool) -> None:
     _tell(version, as_json=as_json)
 
 
+@click.command("compare-shadow")
+@click.argument("digest")
+@_json_option
+def compare_shadow(digest: str, *, as_json: bool) -> None:
+    """Show how far weights that were tried agree with those that are live."""
+    with needing("worker"):
+        from smart_filter_deploy.cli import database  # noqa: PLC0415 - no part of a bare install
+        from smart_filter_shared.jobs import models, shadows  # noqa: PLC0415
+        from smart_filter_shared.jobs import versions as table  # noqa: PLC0415
+
+    with _refusals(), database.transaction() as connection:
+        version = table.find(connection, digest)
+        place = version.trained.task, version.trained.model
+        known = models.published(connection)
+        against = next(
+            (
+                one.live or one.card.digest
+                for one in known
+                if (one.card.task, one.card.name) == place
+            ),
+            None,
+        )
+        said = shadows.said(connection, version.digest, against=against)
+    if as_json:
+        figures = {name: dataclasses.asdict(one) for name, one in said.figures.items()}
+        told = {"digest": version.digest, "against": against, "photos": said.photos}
+        click.echo(json.dumps({**told, "errors": said.errors, "figures": figures}))
+        return
+    click.echo(_line(version))
+    if said.photos == 0:
+        click.echo("it was tried on no photo yet, against what is live now")
+        return
+    click.echo(f"tried on {said.photos} photos; it raised on {said.errors}")
+    for name, one in said.figures.items():
+        click.echo(f"  {name}: {one.mean:.4f} ± {one.half:.4f}, {one.least:.4f} to {one.most:.4f}")
+    if said.error is not None:
+        click.echo(f"  it raised, for one: {said.error}")
+
+
 @click.command()
 @click.argument("digest")
 @click.option("--anyway", is_flag=True, help="Though they are worse, or were never compared.")
@@ -164,7 +204,7 @@ def rollback(model: tuple[TaskName, str], *, as_json: bool) -> None:
     click.echo(f"{task}/{name}: {retired.digest[:_SHOWN_DIGITS]} is retired; it runs with {runs}")
 
 
-COMMANDS: Final = (versions, register, shadow, promote, rollback)
+COMMANDS: Final = (versions, register, shadow, compare_shadow, promote, rollback)
 
 
 @contextmanager
