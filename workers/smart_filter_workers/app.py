@@ -139,7 +139,7 @@ def _wire(
         draining=draining.begun,
         extra_models=known.extra,
     )
-    collecting = Collecting(engine, store, services.artifacts)
+    collecting = Collecting(engine, store, services.artifacts) if settings.engine.collect else None
     retention = Retention(engine, store, cell=CELL, collecting=collecting)
     sweeper = Sweeper(
         engine, doorbell, settings.engine, tally=services.tally, retention=retention, cell=CELL
