@@ -3,6 +3,8 @@
 import datetime as dt
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -30,11 +32,14 @@ BETTER = {
 
 @contextmanager
 def place_of(running: Running) -> Iterator[Place]:
-    """Where a trainer of the stack's operator registers; its machine has the stack's weights."""
-    told = settings_of(running.stack.addresses, SMART_FILTER_DATA=str(running.faults.parent))
+    """Where a trainer registers, on another machine than the stack's worker."""
+    told = settings_of(running.stack.addresses)
     engine = sessions.engine(told.database, connections=1)
     store = ObjectStore(told.storage, connections=1)
-    yield Place(engine, store, catalogue.find([learning]), told.weights)
+    with TemporaryDirectory() as folder:
+        weights = Path(folder) / "weights"
+        learning.furnish(weights, running.faults.parent / "weights")
+        yield Place(engine, store, catalogue.find([learning]), weights)
     engine.dispose()
 
 

@@ -9,6 +9,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from smart_filter_shared.cards import ModelCard, TaskName, WeightsFile
 from smart_filter_shared.rating import SmileLevel
+from smart_filter_workers import trained
 from smart_filter_workers.networks.face_mesh import FaceView
 from smart_filter_workers.networks.onnx_session import OnnxNetwork
 from smart_filter_workers.results import Smile
@@ -77,7 +78,9 @@ def load(weights: Path) -> SmileRater:
 def furnish(folder: Path, weights: Path) -> None:
     """Make a weights folder with links to all of another's, and with this model's own weights."""
     folder.mkdir(parents=True)
+    own = Path(FILE).parent
     for one in weights.iterdir():
-        (folder / one.name).symlink_to(one)
-    (folder / FILE).parent.mkdir()
+        if one.name not in {trained.FOLDER, own.name}:
+            (folder / one.name).symlink_to(one)
+    (folder / own).mkdir()
     (folder / FILE).write_bytes(OWN)

@@ -35,14 +35,21 @@ def artifacts_of(api: Api) -> Artifacts:
     return Artifacts(bench.store, recent, room, Fetcher(OutboundSettings()))
 
 
-def ended(api: Api, scene: int = 0) -> str:
+def photo_of(scene: int, shot: int) -> bytes:
+    """Return what is sent: the file of a photo; what is made of it is the portrait."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (SIDE, SIDE), (scene, shot, 0)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def ended(api: Api, scene: int = 0, shot: int = 0, **fields: str) -> str:
     """Submit the portrait and let all stages succeed with what is known of it.
 
-    scene: another number is another photo, of another scene.
+    scene, shot: another shot is another photo of the same scene.  fields: of the recipe.
     """
-    buffer = io.BytesIO()
-    Image.new("RGB", (SIDE, SIDE), (scene, 0, 0)).save(buffer, "PNG")
-    answer = api.post(buffer.getvalue(), {"background": "auto", "outputs": "image,faces"})
+    answer = api.post(
+        photo_of(scene, shot), {"background": "auto", "outputs": "image,faces", **fields}
+    )
     assert answer.status_code == 202, answer.text
     job_id = JobId(api.bench.job(answer.json()["id"]).id)
     known = portrait.a_portrait(SIDE)

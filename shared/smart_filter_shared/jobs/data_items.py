@@ -18,7 +18,6 @@ from sqlalchemy import Connection, RowMapping, text
 
 from smart_filter_shared.albums import ALIKE_WITHIN_BITS
 from smart_filter_shared.cards import TaskName
-from smart_filter_shared.db import reuse_tables
 from smart_filter_shared.ids import CorrectionId, JobId, Tenant
 from smart_filter_shared.jobs import corrections, retention
 from smart_filter_shared.jobs.corrections import Correction
@@ -180,6 +179,12 @@ def miss(connection: Connection, correction: Correction) -> None:
     connection.execute(_COLLECT, {"id": correction.id})
 
 
+def drawn_part(photo: str) -> Part:
+    """Return the part of a photo that is like no other; always the same of the same digest."""
+    drawn = int(hashlib.sha256(f"part {photo}".encode()).hexdigest(), 16) % 10
+    return Part.FROZEN if drawn < FROZEN_OF_TEN else Part.TRAIN
+
+
 def forget(connection: Connection, job_id: JobId) -> None:
     """Take what a job's corrections taught out of every data set; its files go as artifacts."""
     connection.execute(_FORGET, {"job_id": job_id})
@@ -187,9 +192,8 @@ def forget(connection: Connection, job_id: JobId) -> None:
 
 def waiting(connection: Connection) -> int:
     """Return how many corrections with consent are no items yet."""
-    table = reuse_tables.corrections
-    where = table.c.consent & table.c.collected_at.is_(None)
-    return len(connection.execute(table.select().where(where)).all())
+    query = text("SELECT count(*) FROM corrections WHERE consent AND collected_at IS NULL")
+    return int(connection.execute(query).scalar_one())
 
 
 def read(row: RowMapping) -> Item:
@@ -213,5 +217,4 @@ def _part(connection: Connection, photo: str, fingerprint: int | None) -> Part:
     alike = connection.execute(_ALIKE, where).one_or_none()
     if alike is not None:
         return Part(alike.part)
-    drawn = int(hashlib.sha256(f"part {photo}".encode()).hexdigest(), 16) % 10
-    return Part.FROZEN if drawn < FROZEN_OF_TEN else Part.TRAIN
+    return drawn_part(photo)

@@ -10,12 +10,13 @@ from typing import Final
 from sqlalchemy import Engine
 
 from smart_filter_shared.db import sessions
-from smart_filter_shared.errors import Rejected, TryAgain
+from smart_filter_shared.errors import TryAgain
 from smart_filter_shared.jobs import data_items, queries
 from smart_filter_shared.jobs.corrections import Correction
 from smart_filter_shared.jobs.data_items import Example, File
 from smart_filter_shared.jobs.queries import JobRow
 from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.recipe import Whom
 from smart_filter_shared.storage import keys
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_shared.telemetry.logs import logger
@@ -25,6 +26,10 @@ from smart_filter_workers.learning.examples import Made, WantedOfFaces, WantedOf
 
 _TYPES: Final = {".jpg": "image/jpeg", ".png": "image/png", ".npz": "application/octet-stream"}
 _log = logger("learning")
+
+
+class NothingToLearn(Exception):
+    """A correction says nothing that holds for other photos."""
 
 
 class Collecting:
@@ -54,7 +59,7 @@ class Collecting:
             made = self._made(job, correction)
         except TryAgain:
             raise
-        except (Rejected, ValueError, KeyError) as error:
+        except Exception as error:  # noqa: BLE001 - one correction does not end the thread
             # Gone by now, or no version of ours wrote it: it will not be better next time.
             reason = f"{type(error).__name__}: {error}"
             _log.warning("nothing to learn from a correction", job=str(job.id), reason=reason)
@@ -80,6 +85,9 @@ class Collecting:
         if correction.label is not None:
             wanted = self._artifacts.load(job, WantedOfFaces)
             return examples.of_faces(wanted, correction.label)
+        if job.recipe.persons != Whom.ALL or job.recipe.framing.roi is not None:
+            # Its matte leaves people out on purpose; a model is not to learn that.
+            raise NothingToLearn("the recipe wants some of the people only")
         corrected = dataclasses.replace(job, corrections=(*job.corrections, correction.as_json()))
         return examples.of_matte(self._artifacts.load(corrected, WantedOfMatte))
 

@@ -20,6 +20,7 @@ from smart_filter_workers.networks.coordinates import to_proxy
 from smart_filter_workers.networks.squares import Square
 from smart_filter_workers.results import Drawn, Face, Faces, Prepared, Segmented
 from smart_filter_workers.stages.composite import correcting
+from smart_filter_workers.stages.composite.tidying import tidied
 
 # A face, and as much around it as any model may want to see.
 FACE_SIDE_PX: Final = 192
@@ -39,6 +40,7 @@ class WantedOfMatte:
 
     prepared: Prepared
     segmented: Segmented
+    faces: Faces | None
     drawn: tuple[Drawn, ...]
 
 
@@ -61,7 +63,10 @@ class Made:
 
 def of_matte(wanted: WantedOfMatte) -> list[Made]:
     """Return a photo's proxy and its matte as people corrected it, 255 people."""
-    corrected = correcting.drawn_over(wanted.segmented, wanted.drawn, wanted.prepared)
+    faces = wanted.prepared.proposals if wanted.faces is None else wanted.faces.faces
+    # As whoever corrected it saw it.
+    seen = tidied(wanted.segmented, wanted.prepared, faces)
+    corrected = correcting.drawn_over(seen, wanted.drawn, wanted.prepared)
     photo = images.encode_jpeg(wanted.prepared.proxy_srgb, quality=_QUALITY)
     mask = images.encode_png(corrected.matte)
     files = {PHOTO: photo.content, MASK: mask.content}
