@@ -333,6 +333,7 @@ def test_correction_that_was_deleted_meanwhile_is_not_collected(api: Api) -> Non
 
     with bench.transaction() as connection:
         assert connection.execute(text("SELECT count(*) FROM data_items")).scalar_one() == 0
+    assert about_learning(api) == set()
 
 
 def test_feedback_commands(

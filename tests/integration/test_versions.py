@@ -108,6 +108,20 @@ def test_weights_of_a_model_that_learns_nothing_are_refused(api: Api) -> None:
         )
 
 
+@pytest.mark.parametrize(
+    ("origin", "told"),
+    [
+        ({"data_set": 3}, "there is no data set smile 3"),
+        ({"parent": "0" * 64}, "the parent 0+ was never registered"),
+    ],
+)
+def test_weights_that_came_from_nowhere_are_refused(
+    api: Api, origin: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(VersionRefused, match=told):
+        register(api, 0.5, **origin)
+
+
 def test_promotion_retires_what_was_live_and_rollback_brings_it_back(api: Api) -> None:
     one = register(api, 0.5)
     promote(api, one)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import Connection, RowMapping, func, text
+from sqlalchemy import Connection, RowMapping, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from smart_filter_shared.cards import TaskName
@@ -146,7 +146,7 @@ def register(connection: Connection, trained: Trained) -> Version:
     """Write a candidate down, whose file is stored; once more it changes nothing.
 
     Raises VersionRefused for a model that nobody has published or that learns nothing, for
-    weights that are another's, and for metrics that cannot be read.
+    weights that are another's or came from nowhere, and for metrics that cannot be read.
     """
     judging.check(trained.metrics)
     card = _hold(connection, trained.task, trained.model)
@@ -154,6 +154,7 @@ def register(connection: Connection, trained: Trained) -> Version:
         raise VersionRefused(f"{trained.task}/{trained.model} has no weights that are trained here")
     if trained.digest in {file["sha256"] for file in card["weights"]}:
         raise VersionRefused(f"these are the weights that {trained.model} came with")
+    _check_origin(connection, trained, card)
     now = func.statement_timestamp()
     row = insert(learning_tables.model_versions).values(
         digest=trained.digest,
@@ -242,6 +243,20 @@ def unnamed(connection: Connection, stored: list[str]) -> list[str]:
         {"keys": stored},
     )
     return [row.key for row in rows]
+
+
+def _check_origin(connection: Connection, trained: Trained, card: Mapping[str, Any]) -> None:
+    """Refuse what names a data set or a parent that there is not: deletions go by them."""
+    if trained.data_set is not None:
+        table = learning_tables.data_sets
+        where = (table.c.task == str(trained.task)) & (table.c.version == trained.data_set)
+        if connection.execute(select(table.c.version).where(where)).one_or_none() is None:
+            raise VersionRefused(f"there is no data set {trained.task} {trained.data_set}")
+    own = {file["sha256"] for file in card["weights"]}
+    if trained.parent is not None and trained.parent not in own:
+        found = listed(connection, task=trained.task, digits=trained.parent)
+        if trained.parent not in {one.digest for one in found}:
+            raise VersionRefused(f"the parent {trained.parent} was never registered")
 
 
 def _held(connection: Connection, digits: str) -> Version:

@@ -5,13 +5,14 @@ Soon after they come, for photos and what was made of them are kept for a day.
 
 import dataclasses
 import hashlib
+from collections.abc import Sequence
 from typing import Final
 
 from sqlalchemy import Engine
 
 from smart_filter_shared.db import sessions
 from smart_filter_shared.errors import TryAgain
-from smart_filter_shared.jobs import data_items, queries
+from smart_filter_shared.jobs import data_items, queries, retention
 from smart_filter_shared.jobs.corrections import Correction
 from smart_filter_shared.jobs.data_items import Example, File
 from smart_filter_shared.jobs.queries import JobRow
@@ -78,8 +79,20 @@ class Collecting:
                 fingerprint=prepared.get("facts", {}).get("fingerprint"),
                 digests=corrected.get("digests", {}),
             )
-        # Deleted meanwhile: what was stored is of no row, and retention clears it.
+        if not is_written:
+            self._discard(stored)
         _log.info("collected a correction", job=str(job.id), kept=str(is_written))
+
+    def _discard(self, stored: Sequence[Example]) -> None:
+        """Remove what was stored of a correction whose job was deleted meanwhile.
+
+        What a row names stays: somebody else has collected it at the same time.
+        """
+        made = [file.key for example in stored for file in example.files.values()]
+        with sessions.transaction(self._engine) as connection:
+            unnamed = retention.unnamed(connection, made)
+        for key in unnamed:
+            self._store.remove(key)
 
     def _made(self, job: JobRow, correction: Correction) -> list[Made]:
         if correction.label is not None:
