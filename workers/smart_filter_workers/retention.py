@@ -37,7 +37,7 @@ _AT_ONCE = 200
 _LEFT_SECONDS = 60.0
 _BATCHES = 10
 _JOBS_AT_ONCE = 50
-# Of corrections: a tenth of a second of work each.
+# Of corrections: 11 ms of processor time for a matte, 18 ms for a face, beside what storage takes.
 _CORRECTIONS_AT_ONCE = 10
 _CLEAR_EVERY_SECONDS = 3600.0
 # A key's day is that of its job. What was written lately may be named by a commit under way.

@@ -1,7 +1,7 @@
 """What corrections teach: a matte as people corrected it, or labelled faces, as small files.
 
-Models look at proxies, so that what they learn from is kept at a proxy's size: a thousandth of
-the bytes of a photo at most, and nothing of it that no model would see.
+Models look at proxies, so that what they learn from is kept at a proxy's size: nothing of a photo
+that no model would see. Of a portrait it was 365 kB with its matte, and 89 kB a labelled face.
 """
 
 import io
