@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Engine
@@ -33,16 +32,13 @@ from smart_filter_shared.rating import SmileLevel
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_workers import images
 from smart_filter_workers.learning import examples, manifests
+from smart_filter_workers.networks import expression
 from smart_filter_workers.networks.squares import Square
+from smart_filter_workers.results import Face
 
 Archive = dict[str, NDArray[Any]]  # what examples.of_faces packs, by name
 
-CROP_PX: Final = 48
-# Where eyes and mouth are in FERPlus's crops, as shares of a side: medians over 383 crops of its
-# training part in which the face mesh is sure (> 0.9) of a face.
-_EYES_APART: Final = 0.370
-_EYES_TO_MOUTH: Final = 0.388
-_EYES_ABOVE_MIDDLE: Final = 0.113
+PATCH_PX: Final = 48
 # A patch around an eye, as a share of what is between both: as `eval eyes` lays patches.
 _EYE_SIDE: Final = 0.75
 # Of ten raters, how many would have seen happiness: in the middle of what a level stands for.
@@ -57,7 +53,6 @@ _VOTES: Final = (
     *("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt"),
     *("unknown", "NF"),
 )
-_LUMA: Final = cv2.COLOR_RGB2GRAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,11 +137,9 @@ def _write_faces(task: TaskName, faces: Archive, folder: Path) -> None:
 
 
 def _write_smiles(faces: Archive, folder: Path) -> None:
-    crops = [
-        _cut(face, _face_square(points), CROP_PX)
-        for face, points in zip(faces["faces"], faces["landmarks"], strict=True)
-    ]
-    grey = np.stack([cv2.cvtColor(crop, _LUMA) for crop in crops])
+    pairs = zip(faces["faces"], faces["landmarks"], strict=True)
+    # As the model itself cuts them.
+    grey = np.stack([expression.crop_of(crop, _face(points)) for crop, points in pairs])
     names = [f"{name}.png" for name in faces["name"].tolist()]
     np.savez_compressed(folder / "smile.npz", images=grey, name=np.array(names))
     with (folder / "smile_labels.csv").open("w", encoding="utf-8", newline="") as stream:
@@ -170,22 +163,17 @@ def _write_eyes(faces: Archive, folder: Path) -> None:
             if said == examples.UNKNOWN or side < 1:
                 continue
             x, y = points[eye].tolist()
-            patch = _cut(faces["faces"][place], Square((x, y), side, _tilt(points)), CROP_PX)
+            patch = _cut(faces["faces"][place], Square((x, y), side, _tilt(points)), PATCH_PX)
             kind = "open" if said else "closed"
             content = images.encode_png(patch).content
             (folder / kind / f"{name}_{letter}.png").write_bytes(content)
 
 
-def _face_square(points: NDArray[np.float32]) -> Square:
-    """Return the square that FERPlus's crops show of a face with these landmarks."""
-    eyes, mouth = points[:2].mean(axis=0), points[3:].mean(axis=0)
-    apart = float(np.linalg.norm(points[1] - points[0])) / _EYES_APART
-    # A turned head has its eyes close to each other.
-    side = max(apart, float(np.linalg.norm(mouth - eyes)) / _EYES_TO_MOUTH, 1.0)
-    angle = _tilt(points)
-    down = np.array([-math.sin(angle), math.cos(angle)]) * side * _EYES_ABOVE_MIDDLE
-    x, y = (eyes + down).tolist()
-    return Square((x, y), side, angle)
+def _face(points: NDArray[np.float32]) -> Face:
+    """Return the face with these landmarks in a crop; nobody asks for its box."""
+    right_eye, left_eye, nose, right_mouth, left_mouth = ((float(x), float(y)) for x, y in points)
+    side = float(examples.FACE_SIDE_PX)
+    return Face((0.0, 0.0, side, side), 1.0, (right_eye, left_eye, nose, right_mouth, left_mouth))
 
 
 def _tilt(points: NDArray[np.float32]) -> float:
