@@ -4,7 +4,7 @@ The fields of a job are null until the stage that knows them has succeeded.
 """
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -14,6 +14,7 @@ from smart_filter_api.schemas.choices import (
     ModelAnswer,
     NeedsAnswer,
     PresetAnswer,
+    VersionAnswer,
     WeightsAnswer,
 )
 from smart_filter_api.schemas.jobs import (
@@ -30,10 +31,10 @@ from smart_filter_api.schemas.jobs import (
     RankTermsAnswer,
     RatingAnswer,
     RecipeAnswer,
-    StageAnswer,
 )
+from smart_filter_api.schemas.stages import StageAnswer, StageModelAnswer
 from smart_filter_shared import parameters
-from smart_filter_shared.cards import LEADING_TASK
+from smart_filter_shared.cards import LEADING_TASK, ModelCard, TaskName
 from smart_filter_shared.emotions import EMOTIONS
 from smart_filter_shared.filters import FilterCard
 from smart_filter_shared.ids import Capability
@@ -42,6 +43,7 @@ from smart_filter_shared.jobs.published import Published
 from smart_filter_shared.jobs.queries import JobRow, Json, StageRow
 from smart_filter_shared.jobs.retention import Keeping, Kind
 from smart_filter_shared.jobs.states import JobState, StageState
+from smart_filter_shared.jobs.versions import Version, VersionState
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.presets import SURFACE_FAMILIES, Preset
 from smart_filter_shared.printability import Printability
@@ -108,10 +110,13 @@ def queue(foreseen: Forecast | None) -> QueueAnswer | None:
     )
 
 
-def model(known: Published, failed: Mapping[Capability, str]) -> ModelAnswer:
+def model(
+    known: Published, failed: Mapping[Capability, str], trained: Sequence[Version]
+) -> ModelAnswer:
     """Return the answer about a model.
 
     failed: capabilities that no live worker serves, because their models do not load.
+    trained: versions of weights, of this model and of others.
     """
     card = known.card
     fault = failed.get(card.capability) if known.offered else known.fault
@@ -128,6 +133,8 @@ def model(known: Published, failed: Mapping[Capability, str]) -> ModelAnswer:
         research=card.research,
         default=card.default,
         weights=[WeightsAnswer(name=file.name, sha256=file.sha256) for file in card.weights],
+        digest=known.live or card.digest,
+        versions=[_version(one) for one in trained if _is_of(one, card)],
         input_size=None if card.input_size is None else list(card.input_size),
         batch_size=card.batch_size,
         quality=dict(card.quality),
@@ -139,6 +146,23 @@ def model(known: Published, failed: Mapping[Capability, str]) -> ModelAnswer:
         tells_persons_apart=card.instances,
         offered=known.offered,
         fault=fault,
+    )
+
+
+def _is_of(version: Version, card: ModelCard) -> bool:
+    place = version.trained.task, version.trained.model
+    return place == (card.task, card.name) and version.state != VersionState.RETIRED
+
+
+def _version(version: Version) -> VersionAnswer:
+    trained = version.trained
+    return VersionAnswer(
+        digest=trained.digest,
+        state=version.state,
+        data_set=trained.data_set,
+        trained_on=trained.trained_on,
+        trained_at=trained.trained_at,
+        deletions=version.deletions,
     )
 
 
@@ -282,9 +306,17 @@ def _filtered(row: JobRow) -> list[FilteredAnswer]:
 
 
 def _stage(row: StageRow) -> StageAnswer:
+    leading = LEADING_TASK[row.name]
+    # Older workers did not say.
+    digests = (row.result or {}).get("digests", {})
     return StageAnswer(
         name=row.name,
-        model=row.models[LEADING_TASK[row.name]],
+        model=row.models[leading],
+        digest=digests.get(leading),
+        models=[
+            StageModelAnswer(task=TaskName(task), name=name, digest=digests.get(task))
+            for task, name in sorted(row.models.items(), key=lambda one: one[0] != leading)
+        ],
         state=StageState(row.state),
         attempt=row.attempt,
         seconds=row.seconds,

@@ -4,6 +4,7 @@ A card is pure data. Workers publish theirs into the table `models`; the API val
 recipes against that table and answers it at `GET /v1/models`.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -89,6 +90,8 @@ class ModelCard:
     combines: whether it is loaded with access to the other models of its task.
     instances: whether it tells persons apart; explains: whether it can show its steps as the
         output `debug` (both of segmentation only).
+    learns: the one of `weights` that training makes anew, by its name; "" when nothing of the
+        model can be trained here.
     """
 
     name: str
@@ -115,6 +118,29 @@ class ModelCard:
     combines: bool = False
     instances: bool = False
     explains: bool = False
+    learns: str = ""
+
+    @property
+    def digest(self) -> str | None:
+        """What its weights are known by, lower-case hex; None for a model without any.
+
+        The SHA-256 of the file that it learns, else of its only file; of several, that of their
+        digests and names, a line each, as `sha256sum` prints them.
+        """
+        for file in self.weights:
+            if file.name == self.learns or len(self.weights) == 1:
+                return file.sha256
+        if not self.weights:
+            return None
+        lines = "".join(f"{file.sha256}  {file.name}\n" for file in self.weights)
+        return hashlib.sha256(lines.encode()).hexdigest()
+
+    def with_weights(self, digest: str) -> tuple[WeightsFile, ...]:
+        """Return its files with other weights in place of those that it learns."""
+        return tuple(
+            WeightsFile(file.name, digest) if file.name == self.learns else file
+            for file in self.weights
+        )
 
     @property
     def stage(self) -> StageName:

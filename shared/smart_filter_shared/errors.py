@@ -184,6 +184,12 @@ class PictureRefused(Rejected):
     code = "picture_refused"
 
 
+class VersionRefused(Rejected):
+    """Weights cannot be registered or moved as was asked; the message says why."""
+
+    code = "version_refused"
+
+
 # --- a stage finds that the photo itself cannot be used ---------------------------------
 
 

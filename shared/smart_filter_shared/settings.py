@@ -102,6 +102,7 @@ class EngineSettings(BaseSettings):
     remember: whether what was made of a photo serves its tenant's next submissions of it.
     research_weights: whether models run whose weights were made of data that is for research
         only, or of unknown terms.
+    collect: whether workers make training material of corrections with consent.
     """
 
     model_config = SettingsConfigDict(env_prefix="SMART_FILTER_", frozen=True)
@@ -117,6 +118,7 @@ class EngineSettings(BaseSettings):
     pools: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)] = ()
     remember: bool = True
     research_weights: bool = True
+    collect: bool = True
 
 
 class KeepSettings(BaseSettings):

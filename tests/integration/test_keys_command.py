@@ -1,42 +1,14 @@
 """`smart-filter keys` and `tenants`, on the database that the environment names."""
 
 import datetime as dt
-import json
 import uuid
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from smart_filter_deploy.cli import main
 from smart_filter_shared.ids import OPERATOR, Tenant
+from smart_filter_tests.commands import Command
 from smart_filter_tests.serving import Api, a_photo
-
-
-class Command:
-    """The command line, in this very process."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
-        self._capsys = capsys
-
-    def __call__(self, *arguments: str) -> Any:  # noqa: ANN401 - JSON
-        """Run a command that must succeed; return what it told."""
-        self._capsys.readouterr()
-        assert self.status(*arguments, "--json") == 0
-        return json.loads(self._capsys.readouterr().out)
-
-    def status(self, *arguments: str) -> object:
-        """Run a command; return how it ended."""
-        with pytest.raises(SystemExit) as ended:
-            main(arguments)
-        return ended.value.code
-
-    def said(self, *arguments: str) -> str:
-        """Run a command; return what it wrote."""
-        self._capsys.readouterr()
-        self.status(*arguments)
-        written = self._capsys.readouterr()
-        return written.out + written.err
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from smart_filter_deploy.embedded.folder import DataFolder
 from smart_filter_deploy.embedded.ports import LOOPBACK, free_port
 from smart_filter_deploy.embedded.stack import Stack
 from smart_filter_shared.pipeline import StageName
-from smart_filter_tests import faults
+from smart_filter_tests import faults, learning
 from smart_filter_tests.bench import settings_of
 
 PHOTO = Path(__file__).parents[1] / "data" / "astronaut.png"
@@ -112,7 +112,7 @@ def running(
     detour: what of the servers' variables is different for API and workers.
     """
     data = DataFolder.at(folder)
-    (data.path / "weights").symlink_to(weights)
+    learning.furnish(data.path / "weights", weights)
     flags = data.part("faults")
     port = free_port()
     url = f"http://{LOOPBACK}:{port}"

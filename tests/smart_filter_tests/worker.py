@@ -5,6 +5,7 @@ import sys
 from smart_filter_deploy import wiring
 from smart_filter_shared import settings
 from smart_filter_shared.pipeline import StageName
+from smart_filter_tests import learning
 from smart_filter_tests.faults import hangs, kills, raises
 
 if __name__ == "__main__":
@@ -13,5 +14,5 @@ if __name__ == "__main__":
         settings.load(),
         stages=[StageName(stage) for stage in stages.split(",")],
         threads=int(threads),
-        extra_models=[hangs, kills, raises],
+        extra_models=[hangs, kills, raises, learning],
     )

@@ -134,7 +134,7 @@ def test_least_recently_used_model_is_dropped_when_room_is_short() -> None:
     for name in ("a", "b", "a", "c"):
         models.model(SEGMENTATION, name)
 
-    assert [name for _, name in models.names()] == ["a", "c"]
+    assert [name for _, name, _ in models.names()] == ["a", "c"]
 
 
 def test_model_that_alone_exceeds_the_room_is_kept() -> None:
@@ -142,7 +142,7 @@ def test_model_that_alone_exceeds_the_room_is_kept() -> None:
 
     models.model(SEGMENTATION, "huge")
 
-    assert models.names() == [(SEGMENTATION, "huge")]
+    assert models.names() == [(SEGMENTATION, "huge", "")]
 
 
 def test_combining_model_gets_the_others_of_its_task() -> None:

@@ -28,6 +28,8 @@ from smart_filter_workers.draining import Draining
 from smart_filter_workers.fetcher import Fetcher
 from smart_filter_workers.hearing import OPTIONS, Hearing
 from smart_filter_workers.heartbeat import Heartbeat
+from smart_filter_workers.learning.collecting import Collecting
+from smart_filter_workers.learning.trying import Trying
 from smart_filter_workers.loaded import LoadedModels
 from smart_filter_workers.recent import Recent
 from smart_filter_workers.retention import Retention
@@ -35,6 +37,7 @@ from smart_filter_workers.services import Services
 from smart_filter_workers.stock.room import StockRoom
 from smart_filter_workers.sweeper import Sweeper
 from smart_filter_workers.tally import Tally
+from smart_filter_workers.trained import TrainedWeights
 
 # A 12 MP photo takes 36 MB decoded: room for the photos that two threads have under way.
 _CACHE_BYTES = 96 * 1024 * 1024
@@ -106,7 +109,8 @@ def _wire(
     recent = Recent(_CACHE_BYTES)
     worker = new_worker_id()
     room = memory.room(settings.engine.memory_mb)
-    loaded = LoadedModels(known, settings.weights, room=room)
+    trained = TrainedWeights(settings.weights, store)
+    loaded = LoadedModels(known, settings.weights, room=room, trained=trained)
     serving = serving_of.begin(offers, loaded, stages=stages, models=models)
     draining = Draining(engine, doorbell, settings.engine)
     heartbeat = Heartbeat(
@@ -127,6 +131,7 @@ def _wire(
         models=loaded,
         heartbeat=heartbeat,
         tally=Tally(),
+        trying=Trying(engine, loaded),
         settings=settings,
         keeping=Keeping(settings.keep.input_seconds, settings.keep.result_seconds),
         worker=worker,
@@ -134,7 +139,8 @@ def _wire(
         draining=draining.begun,
         extra_models=known.extra,
     )
-    retention = Retention(engine, store, cell=CELL)
+    collecting = Collecting(engine, store, services.artifacts) if settings.engine.collect else None
+    retention = Retention(engine, store, cell=CELL, collecting=collecting)
     sweeper = Sweeper(
         engine, doorbell, settings.engine, tally=services.tally, retention=retention, cell=CELL
     )

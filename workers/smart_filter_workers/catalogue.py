@@ -16,6 +16,7 @@ from typing import Final, Protocol, cast
 from smart_filter_shared.cards import ENTRY, ModelCard, Offer, TaskName
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_shared.ids import Capability
+from smart_filter_shared.parameters import Parameters
 from smart_filter_shared.pipeline import PIPELINE, StageName
 from smart_filter_workers import admitted, weights
 
@@ -86,6 +87,23 @@ class Catalogue:
         file = self.files[task, name]
         card = self._as_it_holds(file.CARD)
         return _choosing(card, _entries(file, weights_folder) or (), weights_folder)
+
+    def digest(
+        self, task: TaskName, name: str, given: Parameters, weights_folder: Path
+    ) -> str | None:
+        """Return what a model's own weights are known by; None for one without, or unknown.
+
+        Of a model that chooses among files it is the digest of the chosen one.
+        """
+        file = self.files.get((task, name))
+        if file is None:
+            return None
+        card = self.card(task, name, weights_folder)
+        if card.parameter(ENTRY) is None:
+            return card.digest
+        entry = card.completed(given)[ENTRY]
+        there = {admitted.called(one): one.sha256 for one in admitted.read(weights_folder)}
+        return there.get(f"{name}/{entry}", card.digest)
 
     def batch_size(self, capability: Capability) -> int:
         """Return the most photos that one forward pass of a capability takes."""
@@ -206,6 +224,9 @@ def _module(name: str) -> ModuleType:
         raise SetupFailed(f"model file {name}: {type(error).__name__}: {why}") from error
     if not isinstance(getattr(module, "CARD", None), ModelCard) or not hasattr(module, "load"):
         raise SetupFailed(f"model file {name}: it needs a CARD, a ModelCard, and a function load")
+    card = module.CARD
+    if card.learns and card.learns not in {file.name for file in card.weights}:
+        raise SetupFailed(f"model file {name}: {card.learns}, which it learns, is none of weights")
     return module
 
 

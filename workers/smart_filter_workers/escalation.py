@@ -36,5 +36,7 @@ def plan(
             given = models.with_entry(card, {})
             beside = {other: set_ for other, set_ in lease.parameters.items() if other != task}
             parameters = {**beside, **({task: given} if given else {})}
-            return Plan(card.capability, {**lease.models, task: name}, parameters)
+            others = {other: digest for other, digest in lease.digests.items() if other != task}
+            digests = {**others, **models.digests_of(known)}
+            return Plan(card.capability, {**lease.models, task: name}, parameters, digests)
     return None

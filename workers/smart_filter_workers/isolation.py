@@ -27,6 +27,7 @@ from smart_filter_workers.fetcher import Fetcher
 from smart_filter_workers.loaded import LoadedModels
 from smart_filter_workers.recent import Recent
 from smart_filter_workers.stock.room import StockRoom
+from smart_filter_workers.trained import TrainedWeights
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +90,9 @@ def _answer(request: Request) -> Answer:
         research=request.settings.engine.research_weights,
     )
     room = memory.room(request.settings.engine.memory_mb)
-    models = LoadedModels(known, request.settings.weights, room=room)
     store = ObjectStore(request.settings.storage, connections=1)
+    trained = TrainedWeights(request.settings.weights, store)
+    models = LoadedModels(known, request.settings.weights, room=room, trained=trained)
     engine = sessions.engine(request.settings.database, connections=1)
     nothing = Recent(0)
     fetcher = Fetcher(request.settings.outbound)
@@ -98,7 +100,7 @@ def _answer(request: Request) -> Answer:
     code = stage_code.of(request.lease.stage)
     try:
         inputs: object = artifacts.load(request.job, code.Inputs)
-        loaded = models.of(request.lease.models, request.lease.parameters)
+        loaded = models.of(request.lease.models, request.lease.parameters, request.lease.digests)
         started = time.perf_counter()
         (result,) = code.run(loaded, [inputs])
     except Exception as error:  # noqa: BLE001 - the parent decides by its family

@@ -5,7 +5,7 @@ What becomes of a lease when any of this raises stands in settling.py.
 
 import contextlib
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -26,6 +26,7 @@ from smart_filter_workers import escalation, forward, isolation, settling, stage
 from smart_filter_workers.artifacts import Kept
 from smart_filter_workers.bringing import Landed
 from smart_filter_workers.heartbeat import Held
+from smart_filter_workers.learning.trying import Ran
 from smart_filter_workers.results import Prepared
 from smart_filter_workers.services import Services
 
@@ -53,7 +54,11 @@ def run(services: Services, rung: Capability) -> None:
             break
         taken = _take(services, capability)
         if taken is None:
-            unrung = _unserved(services, unrung)
+            services.doorbell.ring(_unserved(services, unrung))
+            unrung = []
+            # Only now: nobody waits for it.
+            if services.trying.try_one():
+                continue
             break
         services.doorbell.ring(without(unrung, [lease.capability for lease in taken.leases]))
         unrung = _work(services, taken) if taken.leases else []
@@ -222,7 +227,7 @@ def _run(services: Services, tasks: list[_Task]) -> list[_Task]:
 
     def in_one_pass(some: Sequence[_Task]) -> list[_Task]:
         loading = time.perf_counter()
-        models = services.models.of(lease.models, lease.parameters)
+        models = services.models.of(lease.models, lease.parameters, lease.digests)
         started = time.perf_counter()
         results = code.run(models, [task.inputs for task in some])
         seconds = (time.perf_counter() - started) / len(some)
@@ -279,7 +284,7 @@ def _store(services: Services, task: _Task) -> _Task:
 
 def _complete(services: Services, tasks: list[_Task]) -> list[Capability]:
     done = [
-        Done(task.lease, task.kept.row, task.seconds, task.artifacts, task.brought)
+        Done(task.lease, _row(services, task), task.seconds, task.artifacts, task.brought)
         for task in tasks
         if task.kept is not None
     ]
@@ -296,7 +301,16 @@ def _complete(services: Services, tasks: list[_Task]) -> list[Capability]:
             _drop(services, task.artifacts)
         elif task.job.photo_url is not None and task.brought is not None:
             _count(services, task.job, task.brought)
+        if task.lease not in completion.lost:
+            services.trying.offer(Ran(task.lease, task.inputs, task.result))
     return completion.ready
+
+
+def _row(services: Services, task: _Task) -> Mapping[str, object]:
+    """Return what a stage's row says of what it made, and by which weights."""
+    lease = task.lease
+    digests = services.models.digests(lease.models, lease.parameters, lease.digests)
+    return {**(task.kept.row if task.kept else {}), "digests": digests}
 
 
 def _count(services: Services, job: JobRow, photo: Brought) -> None:

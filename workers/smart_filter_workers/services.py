@@ -12,6 +12,7 @@ from smart_filter_shared.settings import Settings
 from smart_filter_workers.artifacts import Artifacts
 from smart_filter_workers.catalogue import Catalogue
 from smart_filter_workers.heartbeat import Heartbeat
+from smart_filter_workers.learning.trying import Trying
 from smart_filter_workers.loaded import LoadedModels
 from smart_filter_workers.serving import Serving
 from smart_filter_workers.tally import Tally
@@ -21,6 +22,7 @@ from smart_filter_workers.tally import Tally
 class Services:
     """What a worker process works with.
 
+    trying: weights that are tried beside those that count.
     serving: the capabilities it claims from.  draining: set when it should claim no more.
     extra_models: modules with models beside those of the stages' own folders.
     """
@@ -32,6 +34,7 @@ class Services:
     models: LoadedModels
     heartbeat: Heartbeat
     tally: Tally
+    trying: Trying
     settings: Settings
     keeping: Keeping
     worker: WorkerId

@@ -4,8 +4,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from smart_filter_api.schemas.moments import Moment
 from smart_filter_shared.cards import TaskName
 from smart_filter_shared.filters import Need
+from smart_filter_shared.jobs.versions import VersionState
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.presets import Mood, Source
 
@@ -24,10 +26,27 @@ class NeedsAnswer(BaseModel):
     extra: str | None
 
 
+class VersionAnswer(BaseModel):
+    """Weights that were trained for a model: live, tried beside it as a shadow, or a candidate.
+
+    data_set: of corrections, which version they were trained on.
+    deletions: how many photos that they were trained on are deleted since.
+    """
+
+    digest: str
+    state: VersionState
+    data_set: int | None
+    trained_on: str
+    trained_at: Moment
+    deletions: int
+
+
 class ModelAnswer(BaseModel):
     """The card of a model.
 
     research: whether its weights were made of data that is for research only, or of unknown terms.
+    digest: by which the weights are known that it runs with; null when it has none, or chooses
+    among several.  versions: weights that were trained for it.
     parameters: JSON Schema of what `<task>.params.NAME` sets.
     fault: why it is not offered; of one that is offered, why no live worker can load it.
     """
@@ -44,6 +63,8 @@ class ModelAnswer(BaseModel):
     research: bool
     default: bool
     weights: list[WeightsAnswer]
+    digest: str | None
+    versions: list[VersionAnswer]
     input_size: list[int] | None
     batch_size: int
     quality: dict[str, float]

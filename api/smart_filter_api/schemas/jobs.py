@@ -6,8 +6,9 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, Field
 
 from smart_filter_api.schemas.moments import Moment
+from smart_filter_api.schemas.stages import StageAnswer
 from smart_filter_shared.jobs.events import EventType
-from smart_filter_shared.jobs.states import JobState, StageState
+from smart_filter_shared.jobs.states import JobState
 from smart_filter_shared.parameters import Scalar
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.printability import Printability
@@ -193,16 +194,6 @@ class FilteredAnswer(BaseModel):
     name: str
     applied: bool | None
     reason: str | None
-
-
-class StageAnswer(BaseModel):
-    """Where one stage stands; seconds: how long its code ran."""
-
-    name: StageName
-    model: str
-    state: StageState
-    attempt: int
-    seconds: float | None
 
 
 class QueueAnswer(BaseModel):

@@ -62,13 +62,17 @@ class Filtered:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One stop of a job: waiting, ready, running, succeeded, failed or canceled."""
+    """One stop of a job: waiting, ready, running, succeeded, failed or canceled.
+
+    digest: by which the weights are known that made its result; None until then.
+    """
 
     name: str
     model: str | None
     state: str
     attempt: int
     seconds: float | None
+    digest: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,6 +271,7 @@ def _stage(fields: Fields) -> Stage:
         state=fields.text("state"),
         attempt=fields.integer_or_none("attempt") or 0,
         seconds=fields.number_or_none("seconds"),
+        digest=fields.text_or_none("digest"),
     )
 
 

@@ -4,6 +4,7 @@ endings      how a command ends: exit statuses, and errors as one line
 run          photos in, pictures out; with photos, progress and report
 up, worker   the servers: on this machine all at once, or one process (worker, sender)
 jobs, models what there is
+feedback     data sets of what people corrected
 backgrounds  pictures of one's own to stand behind people
 keys         who may use the service
 tenants      what each of them may do at most
@@ -38,6 +39,7 @@ _COMMANDS = {
     "keys": "smart_filter_deploy.cli.keys:keys",
     "tenants": "smart_filter_deploy.cli.tenants:tenants",
     "models": "smart_filter_deploy.cli.models:models",
+    "feedback": "smart_filter_deploy.cli.feedback:feedback",
     "eval": "smart_filter_deploy.cli.eval:evaluate",
     "train": "smart_filter_deploy.cli.train:train",
     "compare": "smart_filter_deploy.cli.compare:compare",

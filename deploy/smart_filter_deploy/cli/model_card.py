@@ -1,6 +1,6 @@
 """Shows people all that is known of a model: whose it is, what it needs, how good it is."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import cast
 
 from rich.console import Console
@@ -24,6 +24,7 @@ def show(console: Console, model: Model) -> None:
         "licence": model.licence,
         "source": document.get("source"),
         "data": document.get("data_terms"),
+        "weights": document.get("digest"),
         "quality": _figures(document.get("quality")),
         "speed": _figures(document.get("speed")),
         "runs on": _words(document.get("devices")),
@@ -34,9 +35,20 @@ def show(console: Console, model: Model) -> None:
     for label, value in lines.items():
         if value:
             table.add_row(f"  {label}", Text(str(value)))
+    for version in _versions(document.get("versions")):
+        table.add_row("  trained", Text(version))
     for name, schema in _parameters(document.get("parameters")).items():
         table.add_row(f"  {model.task}.params.{name}", Text(_parameter(schema)))
     print_table(console, table)
+
+
+def _versions(versions: object) -> Iterator[str]:
+    """Yield a line for each version of trained weights."""
+    for one in versions if isinstance(versions, list) else []:
+        on = f"data set {one['data_set']}" if one.get("data_set") else one.get("trained_on", "")
+        gone = one.get("deletions")
+        before = f", trained before {gone} of its photos were deleted" if gone else ""
+        yield f"{one.get('digest')}: {one.get('state')}, on {on or 'nothing that was told'}{before}"
 
 
 def _parameters(schema: object) -> Mapping[str, Mapping[str, object]]:

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from smart_filter_client.models import Model
-from smart_filter_deploy.cli import model_card
+from smart_filter_deploy.cli import model_card, model_versions
 from smart_filter_deploy.cli.connection import connected
 from smart_filter_deploy.cli.endings import (
     ALL_SUCCEEDED,
@@ -26,7 +26,7 @@ _json_option = click.option("--json", "as_json", is_flag=True, help="For program
 
 @click.group()
 def models() -> None:
-    """List and measure the models; fetch, check, let in and remove their weights."""
+    """List and measure the models; fetch, check, let in, try and remove their weights."""
 
 
 @models.command("list")
@@ -249,6 +249,10 @@ def bench(
     else:
         model_bench.show(Console(highlight=False), timings)
     ctx.exit(PHOTO_FAILED if any(one.fault for one in timings) else ALL_SUCCEEDED)
+
+
+for _command in model_versions.COMMANDS:
+    models.add_command(_command)
 
 
 def _name(model: Model) -> Text:

@@ -35,9 +35,16 @@ corrections = Table(
     Column("created_at", DateTime(timezone=True), nullable=False),
     # Null when it is kept with consent.
     Column("expires_at", DateTime(timezone=True)),
+    # When what was consented to was made examples of: see jobs/data_items.py.
+    Column("collected_at", DateTime(timezone=True)),
     CheckConstraint("kind IN ('matte', 'label')", name="corrections_kind"),
     CheckConstraint("(key IS NULL) = (form = 'label')", name="corrections_key"),
     Index("corrections_by_job", "job_id", "id"),
+    Index(
+        "corrections_uncollected",
+        "id",
+        postgresql_where=text("consent AND collected_at IS NULL"),
+    ),
     Index(
         "corrections_expiring",
         "expires_at",

@@ -126,6 +126,10 @@ stages = Table(
     Column("models", JSONB, nullable=False),
     # What was set for them, by task: {"segmentation": {"threshold": 0.5}}.
     Column("parameters", JSONB, nullable=False, server_default=text("'{}'")),
+    # The trained weights that they run with, by task, of those that have any; and weights that
+    # are tried beside them.
+    Column("digests", JSONB, nullable=False, server_default=text("'{}'")),
+    Column("shadows", JSONB, nullable=False, server_default=text("'{}'")),
     # Whether it was handed on to a stronger model, which happens once.
     Column("rerouted", Boolean, nullable=False, server_default=text("false")),
     # What it was asked, as a digest: the same of the same photo has the same result.

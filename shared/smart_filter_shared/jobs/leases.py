@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from smart_filter_shared.cards import TaskName
 from smart_filter_shared.ids import BatchId, Capability, JobId, LeaseToken
@@ -19,6 +19,8 @@ class Lease:
     the stage was handed back because infrastructure failed.
     mark: how far in virtual time its claim shows the queue to have come (fairness.py).
     models, parameters: by task, which model runs it and what was set for that model.
+    digests: by task, the trained weights that a model runs with, of those that have any.
+    shadows: by task, the weights that are tried beside them.
     album: the batch that the job is ranked in, if any.
     """
 
@@ -32,6 +34,8 @@ class Lease:
     models: Mapping[TaskName, str]
     parameters: Mapping[TaskName, Parameters]
     album: BatchId | None = None
+    digests: Mapping[TaskName, str] = field(default_factory=dict)
+    shadows: Mapping[TaskName, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, text
 
-from smart_filter_shared.cards import ModelCard, TaskName
+from smart_filter_shared.cards import TaskName
 from smart_filter_shared.ids import JobId, Tenant
 from smart_filter_shared.jobs import sharing
 from smart_filter_shared.jobs.models import Plan
@@ -61,7 +61,7 @@ def works(
 
     plans: what runs each stage.  known: every model published.
     """
-    cards = {(one.card.task, one.card.name): one.card for one in known}
+    models = {(one.card.task, one.card.name): one for one in known}
     found: dict[StageName, str] = {}
     for stage in PIPELINE:
         if stage.name not in plans or stage.name == StageName.COMPOSITE:
@@ -71,7 +71,7 @@ def works(
         asked = {
             "generation": _GENERATION,
             "stage": stage.name,
-            "models": {task: _versions(cards, task, name) for task, name in plan.models.items()},
+            "models": {task: _versions(models, task, name) for task, name in plan.models.items()},
             "parameters": plan.parameters,
             "recipe": None if reads is None else reads(recipe),
             "needs": [found[need] for need in needs_within(stage, plans)],
@@ -167,19 +167,23 @@ def _with_needs(
 
 
 def _versions(
-    cards: Mapping[tuple[TaskName, str], ModelCard], task: TaskName, name: str
+    models: Mapping[tuple[TaskName, str], Published], task: TaskName, name: str
 ) -> list[object]:
     """Return what tells a model, and those that it may call, from their other versions."""
-    card = cards.get((task, name))
-    if card is None:
+    model = models.get((task, name))
+    if model is None:
         return [name]
-    called: list[ModelCard] = []
-    if card.combines:
-        others = (one for one in cards.values() if one.task == task and one is not card)
-        called = sorted(others, key=lambda one: one.name)
-    return [
-        [one.name, one.version, [file.sha256 for file in one.weights]] for one in (card, *called)
-    ]
+    called: list[Published] = []
+    if model.card.combines:
+        others = (one for one in models.values() if one.card.task == task and one is not model)
+        called = sorted(others, key=lambda one: one.card.name)
+    return [_version(one) for one in (model, *called)]
+
+
+def _version(model: Published) -> list[object]:
+    card = model.card
+    trained = [] if model.live is None else [model.live]
+    return [card.name, card.version, [file.sha256 for file in card.weights], *trained]
 
 
 def _read_by_segmentation(recipe: Recipe) -> list[object]:

@@ -4,11 +4,11 @@ import dataclasses
 import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Text, cast, func, literal_column, select
+from sqlalchemy import Connection, FromClause, Text, cast, func, literal_column, select
 from sqlalchemy.dialects.postgresql import insert
 
 from smart_filter_shared.cards import (
@@ -20,11 +20,11 @@ from smart_filter_shared.cards import (
     TaskName,
     WeightsFile,
 )
-from smart_filter_shared.db import tables
+from smart_filter_shared.db import learning_tables, tables
 from smart_filter_shared.errors import FieldError, NotAvailable
 from smart_filter_shared.ids import Capability
 from smart_filter_shared.jobs import ensembles
-from smart_filter_shared.jobs.published import Published
+from smart_filter_shared.jobs.published import Published, Shadow
 from smart_filter_shared.parameters import Kind, Parameter, Parameters
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.recipe import AUTO, Recipe, Whom, stages
@@ -35,11 +35,17 @@ DECLARED_DAYS = 30
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What runs one stage of a job: models and their parameters by task, and whom it rings."""
+    """What runs one stage of a job: models and their parameters by task, and whom it rings.
+
+    digests: the trained weights that they run with, by task, of those that have any.
+    shadows: the weights that are tried beside them on some jobs.
+    """
 
     capability: Capability
     models: Mapping[TaskName, str]
     parameters: Mapping[TaskName, Parameters]
+    digests: Mapping[TaskName, str] = field(default_factory=dict)
+    shadows: Mapping[TaskName, Shadow] = field(default_factory=dict)
 
 
 def publish(connection: Connection, offers: Iterable[Offer]) -> None:
@@ -104,16 +110,31 @@ def published(connection: Connection, *, pools: Collection[str] = ()) -> list[Pu
     pools: capabilities that the configuration declares, whether or not a worker was seen.
     """
     table = tables.models
+    live, shadow = (_versions(state) for state in ("live", "shadow"))
     lately = func.statement_timestamp() - literal_column(f"interval '{DECLARED_DAYS} days'")
     offered = func.coalesce(table.c.offered_at > lately, False)
-    query = select(
-        cast(table.c.card, Text).label("card"),
-        table.c.capability,
-        table.c.fault,
-        offered.label("offered"),
-    ).order_by(table.c.task, table.c.name)
+    query = (
+        select(
+            cast(table.c.card, Text).label("card"),
+            table.c.capability,
+            table.c.fault,
+            offered.label("offered"),
+            live.c.digest.label("live"),
+            shadow.c.digest.label("shadow"),
+            shadow.c.share,
+        )
+        .outerjoin(live, (live.c.task == table.c.task) & (live.c.model == table.c.name))
+        .outerjoin(shadow, (shadow.c.task == table.c.task) & (shadow.c.model == table.c.name))
+        .order_by(table.c.task, table.c.name)
+    )
     return [
-        Published(_card(row.card), row.offered or row.capability in pools, row.fault)
+        Published(
+            _card(row.card),
+            row.offered or row.capability in pools,
+            row.fault,
+            live=row.live,
+            shadow=None if row.shadow is None else Shadow(row.shadow, row.share),
+        )
         for row in connection.execute(query)
     ]
 
@@ -129,7 +150,8 @@ def choose(known: Sequence[Published], recipe: Recipe) -> dict[StageName, Plan]:
     for task, stage in STAGE_OF_TASK.items():
         if stage not in running:
             continue
-        card = _chosen(known, task, recipe.models.get(task, AUTO))
+        chosen = _chosen(known, task, recipe.models.get(task, AUTO))
+        card = chosen.card
         given = with_entry(card, recipe.params.get(task, {}))
         before = plans.get(stage)
         leads = LEADING_TASK[stage] == task
@@ -142,8 +164,18 @@ def choose(known: Sequence[Published], recipe: Recipe) -> dict[StageName, Plan]:
                 **({} if before is None else before.parameters),
                 **({task: given} if given else {}),
             },
+            digests={**({} if before is None else before.digests), **digests_of(chosen)},
+            shadows={
+                **({} if before is None else before.shadows),
+                **({} if chosen.shadow is None else {task: chosen.shadow}),
+            },
         )
     return plans
+
+
+def digests_of(known: Published) -> dict[TaskName, str]:
+    """Return the trained weights that a model runs with by its task; empty for its own."""
+    return {} if known.live is None else {known.card.task: known.live}
 
 
 def with_entry(card: ModelCard, params: Parameters) -> Parameters:
@@ -156,12 +188,12 @@ def with_entry(card: ModelCard, params: Parameters) -> Parameters:
     return params if entry is None else {ENTRY: entry.default, **params}
 
 
-def _chosen(known: Sequence[Published], task: TaskName, name: str) -> ModelCard:
+def _chosen(known: Sequence[Published], task: TaskName, name: str) -> Published:
     of_task = [one for one in known if one.card.task == task]
     for one in of_task:
         wanted = one.card.default if name == AUTO else one.card.name == name
         if wanted and one.offered:
-            return one.card
+            return one
     names = ", ".join(one.card.name for one in of_task if one.offered) or "none"
     fault = next((one.fault for one in of_task if one.card.name == name and one.fault), None)
     why = f" ({fault})" if fault else ""
@@ -170,6 +202,12 @@ def _chosen(known: Sequence[Published], task: TaskName, name: str) -> ModelCard:
         f"Start a worker for {STAGE_OF_TASK[task]}"
     )
     raise NotAvailable([FieldError(f"/{task}/model", detail)])
+
+
+def _versions(state: str) -> FromClause:
+    """Return the versions of models' weights that are in a state, of which each has one at most."""
+    table = learning_tables.model_versions
+    return table.select().where(table.c.state == state).subquery()
 
 
 # They are read once a second and more, and nearly always as before.

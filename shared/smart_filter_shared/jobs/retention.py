@@ -125,7 +125,7 @@ def record_each(
 def mark_expired(connection: Connection, *, most: int) -> None:
     """Mark what has expired and whose jobs have ended: a job that waits keeps what it needs.
 
-    What was drawn to correct a matte stays while somebody consents.
+    What was drawn to correct a matte stays while somebody consents, and what is learnt from.
     """
     connection.execute(
         text("""
@@ -141,6 +141,10 @@ def mark_expired(connection: Connection, *, most: int) -> None:
                     SELECT FROM corrections
                     WHERE corrections.job_id = artifacts.job_id
                         AND corrections.key = artifacts.key AND corrections.consent
+                ) AND NOT EXISTS (
+                    SELECT FROM data_items
+                    WHERE data_items.job_id = artifacts.job_id
+                        AND artifacts.key = ANY(data_items.keys)
                 )
                 ORDER BY expires_at LIMIT :most
                 FOR UPDATE SKIP LOCKED

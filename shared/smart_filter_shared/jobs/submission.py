@@ -118,6 +118,12 @@ def stage_rows(
             "capability": submission.plans[stage.name].capability,
             "models": submission.plans[stage.name].models,
             "parameters": submission.plans[stage.name].parameters,
+            "digests": submission.plans[stage.name].digests,
+            "shadows": {
+                task: shadow.digest
+                for task, shadow in submission.plans[stage.name].shadows.items()
+                if shadow.follows(submission.job_id)
+            },
             "batch_key": _first_batch_key(submission, stage.name),
             "work": submission.works.get(stage.name),
             # In an album the picture waits for the ranking too.
@@ -136,7 +142,9 @@ def stage_rows(
 
 def batch_key(plan: Plan) -> str:
     """Return what rows must share to share a forward pass."""
-    return json.dumps([plan.models, plan.parameters], sort_keys=True)
+    # As before there were trained weights when there are none.
+    weights = [plan.digests] if plan.digests else []
+    return json.dumps([plan.models, plan.parameters, *weights], sort_keys=True)
 
 
 def _first_batch_key(submission: Submission, stage: StageName) -> str:

@@ -5,7 +5,10 @@
     2026-11-20/<tenant>/<job id>/corrections/<correction id>
     2026-11-20/<tenant>/<job id>/<stage>/<lease token>/<name>
     2026-11-20/<tenant>/<upload id>/upload
+    2026-11-20/<tenant>/<job id>/data/<correction id>/<task>/<name>
     backgrounds/<random id>
+    models/<digest>
+    data/<task>/<version>.json
 
 The lease token makes every key written once: two workers on the same stage never meet. So does
 the random id of a background that is kept. What clients put themselves they may put again.
@@ -18,6 +21,8 @@ from smart_filter_shared.pipeline import StageName
 
 # What the keys of backgrounds that are kept begin with; behind all days.
 STOCK = "backgrounds/"
+# And those of trained weights.
+WEIGHTS = "models/"
 
 
 def photo(tenant: Tenant, job_id: JobId) -> str:
@@ -48,6 +53,21 @@ def upload(tenant: Tenant, upload_id: UploadId) -> str:
 def stock() -> str:
     """Return a new key for a background that is kept."""
     return f"{STOCK}{uuid.uuid4()}"
+
+
+def weights(digest: str) -> str:
+    """Return the key of a file of trained weights; digest: SHA-256 of its bytes."""
+    return f"{WEIGHTS}{digest}"
+
+
+def item(tenant: Tenant, job_id: JobId, correction_id: CorrectionId, task: str, name: str) -> str:
+    """Return the key of a file that a correction becomes in data sets; it goes with its job."""
+    return f"{job(tenant, job_id)}/data/{correction_id}/{task}/{name}"
+
+
+def manifest(task: str, version: int) -> str:
+    """Return the key of what a version of a data set holds."""
+    return f"data/{task}/{version}.json"
 
 
 def tenant_of(key: str) -> Tenant:

@@ -10,7 +10,7 @@ from smart_filter_shared.errors import (
     JobFinal,
 )
 from smart_filter_shared.ids import Capability, JobId, Tenant
-from smart_filter_shared.jobs import events, retention, sharing, uploads
+from smart_filter_shared.jobs import data_items, events, retention, sharing, uploads
 from smart_filter_shared.jobs.events import Happened
 from smart_filter_shared.jobs.leases import (
     Completion,
@@ -96,6 +96,8 @@ def delete(connection: Connection, job_id: JobId, tenant: Tenant) -> list[Marked
         job = locks.still(jobs, job_id)
         if job.batch_id is not None:
             connection.execute(batch_statements.LEAVE_GAP, {"job_id": job_id})
+        # Consent ends with its job: what it was given for leaves every data set.
+        data_items.forget(connection, job_id)
         artifacts = sharing.let_go(connection, job_id)
         artifacts += uploads.mark_last_of(connection, job_id)
         for statement in statements.FORGET:

@@ -60,6 +60,8 @@ def claim(
             models={TaskName(task): name for task, name in row.models.items()},
             parameters={TaskName(task): given for task, given in row.parameters.items()},
             album=None if row.album is None else BatchId(row.album),
+            digests={TaskName(task): digest for task, digest in row.digests.items()},
+            shadows={TaskName(task): digest for task, digest in row.shadows.items()},
         )
         for row in rows
     ]

@@ -95,6 +95,7 @@ def reroute(connection: Connection, lease: Lease, plan: Plan) -> bool:
             "capability": plan.capability,
             "models": json.dumps(plan.models),
             "parameters": json.dumps(plan.parameters),
+            "digests": json.dumps(plan.digests),
             "batch_key": batch_key(plan),
         },
     ).one_or_none()

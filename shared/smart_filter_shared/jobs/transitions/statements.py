@@ -57,6 +57,7 @@ CLAIM = text("""
     FROM chosen
     WHERE stages.job_id = chosen.job_id AND stages.stage = chosen.stage
     RETURNING stages.job_id, stages.stage, stages.capability, stages.models, stages.parameters,
+        stages.digests, stages.shadows,
         stages.attempt, stages.releases, stages.lease_token, stages.album,
         -- The first claim of any of its stages makes a job run. Two may begin at the same moment:
         -- see beginning.py.
@@ -177,7 +178,8 @@ RETRY = text("""
 REROUTE = text("""
     UPDATE stages SET
         state = 'ready', capability = :capability, models = CAST(:models AS jsonb),
-        parameters = CAST(:parameters AS jsonb), batch_key = :batch_key, rerouted = true,
+        parameters = CAST(:parameters AS jsonb), digests = CAST(:digests AS jsonb),
+        shadows = '{}', batch_key = :batch_key, rerouted = true,
         ready_at = statement_timestamp(), attempt = 0, error = NULL,
         lease_token = NULL, leased_until = NULL
     WHERE job_id = :job_id AND stage = :stage AND state = 'running' AND lease_token = :token

@@ -47,18 +47,19 @@ WRITE = text("""
         ) JOIN job ON job.id = job_id
     ), staged AS (
         INSERT INTO stages (
-            job_id, stage, capability, models, parameters, batch_key, work,
+            job_id, stage, capability, models, parameters, digests, shadows, batch_key, work,
             open_needs, state, not_before, rank, head_start, album,
             seconds, result, deadline_at, finished_at
         )
-        SELECT job_id, stage, capability, models, parameters, batch_key, work,
+        SELECT job_id, stage, capability, models, parameters, digests, shadows, batch_key, work,
             open_needs, state, not_before, rank, head_start, album,
             seconds, result, deadline_at,
             CASE WHEN state = 'succeeded' THEN statement_timestamp() END
         FROM jsonb_to_recordset(CAST(:stages AS jsonb)) AS stage (
             job_id uuid, stage text, capability text, models jsonb, parameters jsonb,
-            batch_key text, work text, open_needs smallint, state text, not_before timestamptz,
-            rank float8, head_start float8, album uuid, seconds float8, result jsonb
+            digests jsonb, shadows jsonb, batch_key text, work text, open_needs smallint,
+            state text, not_before timestamptz, rank float8, head_start float8, album uuid,
+            seconds float8, result jsonb
         ) JOIN job ON job.id = job_id
     ), told AS (
         INSERT INTO events (job_id, type, state, at, written_in)

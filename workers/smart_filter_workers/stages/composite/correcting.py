@@ -30,10 +30,11 @@ def corrected(inputs: Inputs) -> Inputs:
     segmented = inputs.segmented
     if segmented is None or not inputs.drawn:
         return inputs
-    return replace(inputs, segmented=_drawn_over(segmented, inputs.drawn, inputs.prepared))
+    return replace(inputs, segmented=drawn_over(segmented, inputs.drawn, inputs.prepared))
 
 
-def _drawn_over(segmented: Segmented, drawn: Sequence[Drawn], prepared: Prepared) -> Segmented:
+def drawn_over(segmented: Segmented, drawn: Sequence[Drawn], prepared: Prepared) -> Segmented:
+    """Return the matte of a photo with what people drew in place of what the model saw."""
     matte = segmented.matte
     canvas = np.full(matte.shape, _BARE, np.uint8)
     for one in drawn:

@@ -23,9 +23,9 @@ from smart_filter_workers.stages.composite import (
 from smart_filter_workers.stages.composite.filters import applying
 from smart_filter_workers.stages.composite.framing import Box, Seen
 from smart_filter_workers.stages.composite.inputs import NOBODY_BELOW, Inputs
-from smart_filter_workers.stages.composite.matting import heads, islands
 from smart_filter_workers.stages.composite.models.base import Compositor, CutOut, Srgba8
 from smart_filter_workers.stages.composite.printability import assessment
+from smart_filter_workers.stages.composite.tidying import tidied
 
 __all__ = ["Inputs", "Models", "run"]
 
@@ -96,10 +96,7 @@ def _tidied(inputs: Inputs) -> Inputs:
     segmented = inputs.segmented
     if segmented is None:
         return inputs
-    scale = inputs.prepared.width / segmented.matte.shape[1]
-    matte = heads.whole(segmented.matte, _faces(inputs), scale=scale)
-    matte = islands.without_islands(matte, _faces(inputs), scale=scale)
-    return replace(inputs, segmented=replace(segmented, matte=matte))
+    return replace(inputs, segmented=tidied(segmented, inputs.prepared, _faces(inputs)))
 
 
 def _faces(inputs: Inputs) -> tuple[Face, ...]:

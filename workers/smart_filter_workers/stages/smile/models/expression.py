@@ -28,6 +28,7 @@ CARD: Final = ModelCard(
     data_terms="FERPlus labels MIT; FER2013 pixels without stated terms, gathered from web search",
     default=True,
     weights=(expression.WEIGHTS,),
+    learns=expression.WEIGHTS.name,
     research=True,
     input_size=(expression.CROP_PX, expression.CROP_PX),
     # 3,504 crops of 48 × 48 pixels, FERPlus's public test part; auc: any smile against none.

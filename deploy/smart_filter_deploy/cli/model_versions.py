@@ -1,0 +1,261 @@
+"""`smart-filter models versions` and what moves them: trained weights, tried, live, taken back."""
+
+import dataclasses
+import datetime as dt
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from smart_filter_deploy.cli.endings import WRONG_USAGE, Ending, needing
+from smart_filter_shared.cards import TaskName
+from smart_filter_shared.errors import VersionRefused
+from smart_filter_shared.places import data_folder
+
+if TYPE_CHECKING:
+    from smart_filter_shared.jobs.versions import Version
+
+_json_option = click.option("--json", "as_json", is_flag=True, help="For programs.")
+_SHOWN_DIGITS: Final = 12
+
+
+class _Model(click.ParamType[tuple[TaskName, str]]):
+    """A model as TASK/NAME."""
+
+    name = "task/name"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[TaskName, str]:
+        task, _, name = str(value).partition("/")
+        if task not in set(TaskName) or not name:
+            tasks = ", ".join(TaskName)
+            self.fail(f"is no TASK/NAME such as smile/expression; tasks: {tasks}", param, ctx)
+        return TaskName(task), name
+
+
+@click.command()
+@click.option("--model", type=_Model(), metavar="TASK/NAME", help="Of one model only.")
+@_json_option
+def versions(*, model: tuple[TaskName, str] | None, as_json: bool) -> None:
+    """List the trained weights of models, the latest first.
+
+    In the database that SMART_FILTER_DATABASE_URL names, else in that of the stack that
+    `smart-filter up` runs on the data folder; so do the commands that move them.
+    """
+    with needing("worker"):
+        from smart_filter_deploy.cli import database  # noqa: PLC0415 - no part of a bare install
+        from smart_filter_shared.jobs import versions as table  # noqa: PLC0415
+
+    task, name = model or (None, None)
+    with database.transaction() as connection:
+        found = table.listed(connection, task=task, model=name)
+    if as_json:
+        click.echo(json.dumps({"items": [_document(one) for one in found]}))
+        return
+    if not found:
+        click.echo("no weights were registered; `smart-filter models register` does")
+    for one in found:
+        click.echo(_line(one))
+
+
+@click.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--model", type=_Model(), required=True, metavar="TASK/NAME", help="Whose they are.")
+@click.option(
+    "--metrics",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    required=True,
+    help="How good they are, and what is live (docs/learning.md).",
+)
+@click.option("--trained-on", default="", metavar="TEXT", help="On which pictures.")
+@click.option("--data-set", type=click.IntRange(1), metavar="N", help="Which version of ours.")
+@click.option("--parent", metavar="DIGEST", help="Which weights training began with.")
+@_json_option
+def register(
+    file: Path,
+    *,
+    model: tuple[TaskName, str],
+    metrics: Path,
+    trained_on: str,
+    data_set: int | None,
+    parent: str | None,
+    as_json: bool,
+) -> None:
+    """Register a file of weights as a candidate of a model.
+
+    The model is loaded with them once; then they lie in storage, for every worker.
+    """
+    with needing("worker"):
+        # The server's packages are not part of a bare install.
+        from smart_filter_deploy.cli import servers  # noqa: PLC0415
+        from smart_filter_workers import catalogue  # noqa: PLC0415
+        from smart_filter_workers.learning import registering  # noqa: PLC0415
+        from smart_filter_workers.learning.registering import Place, Training  # noqa: PLC0415
+
+    told = _metrics(metrics)
+    task, name = model
+    training = Training(told, trained_on, dt.datetime.now(dt.UTC), data_set, parent)
+    with servers.reached() as reached, _refusals():
+        found = reached.servers
+        place = Place(found.engine, found.store, catalogue.find(), data_folder() / "weights")
+        version = registering.register(
+            place, file.read_bytes(), task=task, model=name, training=training
+        )
+    _tell(version, as_json=as_json)
+
+
+@click.command()
+@click.argument("digest")
+@click.option(
+    "--share",
+    type=click.FloatRange(0, 1),
+    default=0.2,
+    show_default=True,
+    help="Of how many jobs; 0: of none any more.",
+)
+@_json_option
+def shadow(digest: str, *, share: float, as_json: bool) -> None:
+    """Try weights beside those that run, on a share of jobs; what they say is not shown."""
+    with needing("worker"):
+        from smart_filter_deploy.cli import database  # noqa: PLC0415 - no part of a bare install
+        from smart_filter_shared.jobs import versions as table  # noqa: PLC0415
+
+    with _refusals(), database.transaction() as connection:
+        version = table.shadow(connection, digest, share=share)
+    _tell(version, as_json=as_json)
+
+
+@click.command("compare-shadow")
+@click.argument("digest")
+@_json_option
+def compare_shadow(digest: str, *, as_json: bool) -> None:
+    """Show how far weights that were tried agree with those that are live."""
+    with needing("worker"):
+        from smart_filter_deploy.cli import database  # noqa: PLC0415 - no part of a bare install
+        from smart_filter_shared.jobs import models, shadows  # noqa: PLC0415
+        from smart_filter_shared.jobs import versions as table  # noqa: PLC0415
+
+    with _refusals(), database.transaction() as connection:
+        version = table.find(connection, digest)
+        place = version.trained.task, version.trained.model
+        known = models.published(connection)
+        against = next(
+            (
+                one.live or one.card.digest
+                for one in known
+                if (one.card.task, one.card.name) == place
+            ),
+            None,
+        )
+        said = shadows.said(connection, version.digest, against=against)
+    if as_json:
+        figures = {name: dataclasses.asdict(one) for name, one in said.figures.items()}
+        told = {"digest": version.digest, "against": against, "photos": said.photos}
+        click.echo(json.dumps({**told, "errors": said.errors, "figures": figures}))
+        return
+    click.echo(_line(version))
+    if said.photos == 0:
+        click.echo("it was tried on no photo yet, against what is live now")
+        return
+    click.echo(f"tried on {said.photos} photos; it raised on {said.errors}")
+    for name, one in said.figures.items():
+        click.echo(f"  {name}: {one.mean:.4f} ± {one.half:.4f}, {one.least:.4f} to {one.most:.4f}")
+    if said.error is not None:
+        click.echo(f"  it raised, for one: {said.error}")
+
+
+@click.command()
+@click.argument("digest")
+@click.option("--anyway", is_flag=True, help="Though they are worse, or were never compared.")
+@_json_option
+def promote(digest: str, *, anyway: bool, as_json: bool) -> None:
+    """Let a model run with these weights, in jobs that are submitted from now on."""
+    with needing("worker"):
+        from smart_filter_deploy.cli import database  # noqa: PLC0415 - no part of a bare install
+        from smart_filter_shared.jobs import versions as table  # noqa: PLC0415
+
+    with _refusals(), database.transaction() as connection:
+        version = table.promote(connection, digest, anyway=anyway)
+    _tell(version, as_json=as_json)
+
+
+@click.command()
+@click.argument("model", type=_Model(), metavar="TASK/NAME")
+@_json_option
+def rollback(model: tuple[TaskName, str], *, as_json: bool) -> None:
+    """Let a model run with what its live weights took the place of."""
+    with needing("worker"):
+        from smart_filter_deploy.cli import database  # noqa: PLC0415 - no part of a bare install
+        from smart_filter_shared.jobs import versions as table  # noqa: PLC0415
+
+    task, name = model
+    with _refusals(), database.transaction() as connection:
+        retired, now = table.rollback(connection, task, name)
+    if as_json:
+        click.echo(
+            json.dumps({"task": task, "model": name, "retired": retired.digest, "live": now})
+        )
+        return
+    runs = "the weights that it came with" if now is None else now[:_SHOWN_DIGITS]
+    click.echo(f"{task}/{name}: {retired.digest[:_SHOWN_DIGITS]} is retired; it runs with {runs}")
+
+
+COMMANDS: Final = (versions, register, shadow, compare_shadow, promote, rollback)
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    try:
+        yield
+    except VersionRefused as error:
+        raise Ending(str(error), WRONG_USAGE) from error
+
+
+def _metrics(path: Path) -> dict[str, Any]:
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise Ending(f"{path} is no JSON: {error}", WRONG_USAGE) from error
+    if not isinstance(told, dict):
+        raise Ending(f'{path} is no object such as {{"candidate": {{…}}}}', WRONG_USAGE)
+    return told
+
+
+def _tell(version: "Version", *, as_json: bool) -> None:
+    click.echo(json.dumps(_document(version)) if as_json else _line(version))
+
+
+def _document(version: "Version") -> dict[str, object]:
+    trained = version.trained
+    return {
+        "task": trained.task,
+        "model": trained.model,
+        "digest": trained.digest,
+        "state": version.state,
+        "share": version.share,
+        "metrics": trained.metrics,
+        "parent": trained.parent,
+        "data_set": trained.data_set,
+        "trained_on": trained.trained_on,
+        "trained_at": trained.trained_at.isoformat(),
+        "created_at": version.created_at.isoformat(),
+        "moved_at": version.moved_at.isoformat(),
+        "deletions": version.deletions,
+    }
+
+
+def _line(version: "Version") -> str:
+    trained = version.trained
+    share = "" if version.share is None else f" of {version.share:.0%} of jobs"
+    on = f", data set {trained.data_set}" if trained.data_set is not None else ""
+    figures = trained.metrics.get("candidate", {})
+    told = ", ".join(f"{name} {value[0]:g}" for name, value in figures.items())
+    before = f", trained before {version.deletions} deletions" if version.deletions else ""
+    return (
+        f"{trained.task}/{trained.model} {trained.digest[:_SHOWN_DIGITS]} {version.state}{share}"
+        f"{on}: {told or 'no figures'}{before}"
+    )

@@ -1,0 +1,366 @@
+"""Corrections become data sets, and leave them with their jobs."""
+
+import csv
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from sqlalchemy import text
+
+from smart_filter_shared.cards import TaskName
+from smart_filter_shared.errors import SetupFailed
+from smart_filter_shared.jobs import data_items, data_sets
+from smart_filter_shared.jobs.data_items import Part
+from smart_filter_shared.jobs.data_sets import DataSet
+from smart_filter_shared.jobs.presence import CELL
+from smart_filter_shared.storage import keys
+from smart_filter_tests import teaching
+from smart_filter_tests.commands import Command
+from smart_filter_tests.deriving import objects, pass_time
+from smart_filter_tests.serving import Api
+from smart_filter_workers.evaluation import folders
+from smart_filter_workers.learning import exporting, feedback
+from smart_filter_workers.learning.collecting import Collecting
+from smart_filter_workers.retention import Retention
+
+SEGMENTATION, SMILE, EYES = TaskName.SEGMENTATION, TaskName.SMILE, TaskName.EYES
+EVERYWHERE = np.full((teaching.SIDE, teaching.SIDE), 255, np.uint8)
+NOWHERE = np.zeros_like(EVERYWHERE)
+
+
+def sweep(api: Api) -> None:
+    """Do what retention does once a second."""
+    bench = api.bench
+    collecting = Collecting(bench.engine, bench.store, teaching.artifacts_of(api))
+    retention = Retention(bench.engine, bench.store, cell=CELL, collecting=collecting)
+    retention.learn()
+    retention.remove_expired()
+
+
+def built(api: Api, task: TaskName) -> DataSet:
+    """Build a data set of what there is."""
+    made = feedback.build(api.bench.engine, api.bench.store, task)
+    assert made is not None
+    return made
+
+
+def manifest(api: Api, data_set: DataSet) -> dict[str, Any]:
+    """Return a manifest as it lies in storage."""
+    content = api.bench.store.get(keys.manifest(data_set.task, data_set.version))
+    with api.bench.transaction() as connection:
+        (now,) = data_sets.listed(connection, task=data_set.task, version=data_set.version)
+    assert now.manifest_digest == hashlib.sha256(content).hexdigest()
+    told: dict[str, Any] = json.loads(content)
+    return told
+
+
+def export(api: Api, data_set: DataSet, folder: Path) -> Path:
+    bench = api.bench
+    exporting.export(bench.engine, bench.store, data_set.task, data_set.version, folder)
+    return folder
+
+
+def delete(api: Api, job_id: str) -> None:
+    assert api.client.delete(f"/v1/jobs/{job_id}").status_code == 204
+
+
+def labels_in(folder: Path) -> list[dict[str, str]]:
+    (labels,) = folder.glob("*/smile_labels.csv")
+    return list(csv.DictReader(labels.read_text().splitlines()))
+
+
+def about_learning(api: Api) -> set[str]:
+    """Return the keys of what was collected."""
+    return {key for key in objects(api) if "/data/" in key}
+
+
+def test_correction_with_consent_is_collected_with_its_provenance(api: Api) -> None:
+    job_id = teaching.ended(api)
+    correction_id = teaching.correct_matte(api, job_id, EVERYWHERE)
+
+    sweep(api)
+    (item,) = manifest(api, built(api, SEGMENTATION))["holds"]
+
+    assert (item["id"], item["job_id"], item["tenant"]) == (correction_id, job_id, "tests")
+    assert item["corrects"] == {"segmentation": "no-segmentation"}
+    assert item["digests"] == {"segmentation": teaching.DIGEST}
+    assert item["consent"] is True
+    assert item["key_id"]
+    assert {name: file["key"] for name, file in item["files"].items()}.keys() == {
+        "photo.jpg",
+        "mask.png",
+    }
+
+
+def test_correction_without_consent_is_not(api: Api) -> None:
+    teaching.correct_matte(api, teaching.ended(api), EVERYWHERE, consent=False)
+
+    sweep(api)
+
+    assert about_learning(api) == set()
+    assert feedback.build(api.bench.engine, api.bench.store, SEGMENTATION) is None
+
+
+def test_what_was_collected_outlives_its_photo(api: Api) -> None:
+    teaching.correct_matte(api, teaching.ended(api), EVERYWHERE)
+    sweep(api)
+    collected = about_learning(api)
+
+    pass_time(api, hours=24 * 30)
+    sweep(api)
+
+    assert len(collected) == 2
+    assert about_learning(api) == collected
+    assert not any(key.endswith("/photo") for key in objects(api))
+
+
+def test_what_a_tenant_wants_nothing_kept_of_is_kept_where_it_consents(api: Api) -> None:
+    api.keep(nothing=True)
+    job_id = teaching.ended(api)
+    teaching.correct_matte(api, job_id, EVERYWHERE)
+    sweep(api)
+
+    pass_time(api, hours=24 * 366 * 200)
+    sweep(api)
+
+    assert len(about_learning(api)) == 2
+
+
+def test_correction_of_which_the_photo_is_gone_is_passed_by(api: Api) -> None:
+    job_id = teaching.ended(api)
+    teaching.correct_matte(api, job_id, EVERYWHERE)
+    for key in objects(api):
+        if key.endswith(".npy"):
+            api.bench.store.remove(key)
+
+    sweep(api)
+    sweep(api)
+
+    assert about_learning(api) == set()
+    with api.bench.transaction() as connection:
+        left = connection.execute(text("SELECT collected_at FROM corrections")).scalar_one()
+    assert left is not None
+
+
+def test_matte_that_leaves_people_out_on_purpose_teaches_nothing(api: Api) -> None:
+    job_id = teaching.ended(api, roi="10% 0 100% 100%")
+    teaching.correct_matte(api, job_id, EVERYWHERE)
+    teaching.label(api, job_id, smile="huge")
+
+    sweep(api)
+
+    assert feedback.build(api.bench.engine, api.bench.store, SEGMENTATION) is None
+    assert sum(built(api, SMILE).items.values()) == 1
+
+
+def test_exported_matte_is_the_corrected_one(api: Api, tmp_path: Path) -> None:
+    job_id = teaching.ended(api)
+    half = EVERYWHERE.copy()
+    half[:, :256] = 0
+    teaching.correct_matte(api, job_id, half)
+    data_set = built(api, SEGMENTATION)
+
+    folder = export(api, data_set, tmp_path / "one")
+
+    (mask,) = folder.glob("*/masks/*.png")
+    seen = cv2.imread(str(mask), cv2.IMREAD_GRAYSCALE)
+    assert seen is not None
+    assert np.array_equal(seen, half)
+    (photo,) = folder.glob("*/images/*.jpg")
+    assert photo.stem == mask.stem
+    assert folders.photo(photo).srgb.shape == (512, 512, 3)
+
+
+def test_later_matte_of_a_photo_counts_in_place_of_an_earlier_one(api: Api, tmp_path: Path) -> None:
+    job_id = teaching.ended(api)
+    teaching.correct_matte(api, job_id, EVERYWHERE)
+    first = built(api, SEGMENTATION)
+    teaching.correct_matte(api, job_id, NOWHERE)
+
+    second = built(api, SEGMENTATION)
+
+    (mask,) = export(api, second, tmp_path / "two").glob("*/masks/*.png")
+    assert not folders.photo(mask).srgb.any()
+    (before,) = export(api, first, tmp_path / "one").glob("*/masks/*.png")
+    assert folders.photo(before).srgb.all()
+
+
+def test_strokes_are_drawn_over_what_the_model_saw(api: Api, tmp_path: Path) -> None:
+    stroke = {"points": [[20, 20], [200, 20]], "width": 40, "keep": True}
+    teaching.correct(api, teaching.ended(api), kind="matte", stage="segmentation", strokes=[stroke])
+
+    (mask,) = export(api, built(api, SEGMENTATION), tmp_path / "one").glob("*/masks/*.png")
+
+    seen = folders.photo(mask).srgb[..., 0]
+    assert seen[20, 100] == 255
+    # The person in the middle is as the model saw her.
+    assert seen[300, 230] > 200
+
+
+def test_labels_become_crops_that_smiles_are_evaluated_on(api: Api, tmp_path: Path) -> None:
+    teaching.label(api, teaching.ended(api), smile="mild")
+    data_set = built(api, SMILE)
+
+    folder = export(api, data_set, tmp_path / "smiles")
+
+    (labels,) = folder.glob("*/smile_labels.csv")
+    crops, rows = folders.crops(labels.parent)
+    assert crops.shape == (1, 48, 48)
+    # Upright, the eyes are dark, and the teeth below are not.
+    assert crops[0, 16:22, 12:36].mean() < crops[0, 34:38, 20:28].mean()
+    (row,) = labels_in(folder)
+    assert rows[0]["level"] == "mild"
+    assert (row["neutral"], row["happiness"], row["NF"]) == ("5", "5", "0")
+    assert sum(number for counts in data_set.counts.values() for number in counts.values()) == 1
+
+
+def test_labels_of_eyes_become_patches_of_each(api: Api, tmp_path: Path) -> None:
+    teaching.label(api, teaching.ended(api), right_open=True, left_open=False)
+
+    folder = export(api, built(api, EYES), tmp_path / "eyes")
+
+    assert [path.stem[-1] for path in folder.glob("*/open/*.png")] == ["R"]
+    assert [path.stem[-1] for path in folder.glob("*/closed/*.png")] == ["L"]
+    with pytest.raises(SetupFailed, match="no data set of smile"):
+        feedback.export_latest(api.bench.engine, api.bench.store, SMILE, tmp_path / "none")
+
+
+def test_later_label_of_a_face_counts(api: Api, tmp_path: Path) -> None:
+    job_id = teaching.ended(api)
+    for level in ("none", "huge"):
+        teaching.label(api, job_id, smile=level)
+
+    folder = export(api, built(api, SMILE), tmp_path / "smiles")
+
+    assert [row["level"] for row in labels_in(folder)] == ["huge"]
+
+
+def test_version_stays_as_it_was_when_more_comes(api: Api) -> None:
+    teaching.correct_matte(api, teaching.ended(api, scene=1), EVERYWHERE)
+    first = built(api, SEGMENTATION)
+    again = built(api, SEGMENTATION)
+    told = manifest(api, first)
+    teaching.correct_matte(api, teaching.ended(api, scene=2), EVERYWHERE)
+
+    second = built(api, SEGMENTATION)
+
+    assert (first, again.version) == (again, 1)
+    assert (second.version, second.parent, sum(second.items.values())) == (2, 1, 2)
+    assert manifest(api, first) == told
+
+
+def part_of(shot: int) -> Part:
+    """Return the part that a photo of scene 0 would come into if no other was like it."""
+    return data_items.drawn_part(hashlib.sha256(teaching.photo_of(0, shot)).hexdigest())
+
+
+def test_parts_stay_as_they_were_drawn(api: Api) -> None:
+    # Scenes that are not like each other: each is drawn.
+    shots = {part: next(shot for shot in range(100) if part_of(shot) == part) for part in Part}
+    teaching.correct_matte(api, teaching.ended(api, 0, shots[Part.FROZEN]), EVERYWHERE)
+    first = manifest(api, built(api, SEGMENTATION))
+    teaching.correct_matte(api, teaching.ended(api, 1), EVERYWHERE)
+
+    second = manifest(api, built(api, SEGMENTATION))
+
+    assert [item["part"] for item in first["holds"]] == [Part.FROZEN]
+    assert second["holds"][0] == first["holds"][0]
+
+
+def test_photos_of_one_scene_are_in_one_part(api: Api) -> None:
+    shots = [next(shot for shot in range(100) if part_of(shot) == part) for part in Part]
+    for shot in shots:
+        teaching.label(api, teaching.ended(api, 0, shot), smile="huge")
+
+    data_set = built(api, SMILE)
+
+    assert sorted(data_set.items.values()) == [0, 2]
+
+
+def test_deleting_a_job_takes_it_out_of_every_version(api: Api, tmp_path: Path) -> None:
+    jobs = [teaching.ended(api, scene) for scene in range(2)]
+    ids = [teaching.correct_matte(api, job_id, EVERYWHERE) for job_id in jobs]
+    first = built(api, SEGMENTATION)
+    teaching.correct_matte(api, teaching.ended(api, scene=2), EVERYWHERE)
+    second = built(api, SEGMENTATION)
+
+    delete(api, jobs[0])
+    sweep(api)
+
+    for data_set, left in ((first, 1), (second, 2)):
+        told = manifest(api, data_set)
+        assert (len(told["holds"]), told["removed"]) == (left, 1)
+        assert jobs[0] not in json.dumps(told)
+        assert ids[0] not in json.dumps(told)
+    assert not any(jobs[0] in key for key in objects(api))
+    assert len(list(export(api, second, tmp_path / "now").glob("*/masks/*"))) == 2
+
+
+def test_deletion_during_a_kill_is_finished_by_the_next_sweep(api: Api) -> None:
+    job_id = teaching.ended(api)
+    teaching.correct_matte(api, job_id, EVERYWHERE)
+    data_set = built(api, SEGMENTATION)
+    # As whoever was killed leaves a version that was committed, and no manifest stored.
+    api.bench.store.remove(keys.manifest(SEGMENTATION, data_set.version))
+    with api.bench.transaction() as connection:
+        connection.execute(text("UPDATE data_sets SET manifest_digest = NULL"))
+    delete(api, job_id)
+
+    sweep(api)
+
+    told = manifest(api, data_set)
+    assert (told["holds"], told["removed"]) == ([], 1)
+
+
+def test_correction_that_was_deleted_meanwhile_is_not_collected(api: Api) -> None:
+    job_id = teaching.ended(api)
+    teaching.correct_matte(api, job_id, EVERYWHERE)
+    bench = api.bench
+
+    class Slow(Collecting):
+        """One whose job is deleted while it draws."""
+
+        def _made(self, *given: Any) -> Any:  # noqa: ANN401 - whatever it is given
+            made = super()._made(*given)
+            delete(api, job_id)
+            return made
+
+    Slow(bench.engine, bench.store, teaching.artifacts_of(api)).collect(most=1)
+
+    with bench.transaction() as connection:
+        assert connection.execute(text("SELECT count(*) FROM data_items")).scalar_one() == 0
+    assert about_learning(api) == set()
+
+
+def test_feedback_commands(
+    api: Api,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told = api.bench.settings
+    monkeypatch.setenv("SMART_FILTER_DATABASE_URL", told.database.url.get_secret_value())
+    monkeypatch.setenv("SMART_FILTER_STORAGE_URL", told.storage.url)
+    for name in ("access_key", "secret_key"):
+        value = getattr(told.storage, name).get_secret_value()
+        monkeypatch.setenv(f"SMART_FILTER_STORAGE_{name.upper()}", value)
+    command = Command(capsys)
+    nothing = command.said("feedback", "build", "smile")
+    teaching.label(api, teaching.ended(api), smile="huge")
+
+    made = command("feedback", "build", "smile")
+    listed = command("feedback", "list")["items"]
+    shown = command("feedback", "show", "smile", "1")
+    command("feedback", "export", "smile", "1", str(tmp_path / "out"))
+    full = command.said("feedback", "export", "smile", "1", str(tmp_path / "out"))
+
+    assert "no correction of smile with consent is kept" in nothing
+    assert listed == [made]
+    assert [item["counts"] for item in shown["holds"]] == [{"huge": 1}]
+    assert (tmp_path / "out" / "manifest.json").is_file()
+    assert "is not empty: name a new folder" in full
+    assert "there is no data set smile 9" in command.said("feedback", "show", "smile", "9")

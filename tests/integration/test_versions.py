@@ -1,0 +1,318 @@
+"""Versions of weights: one live at most, moved one at a time, and what becomes of jobs by it."""
+
+import datetime as dt
+import uuid
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from smart_filter_shared.cards import Offer, TaskName
+from smart_filter_shared.errors import VersionRefused
+from smart_filter_shared.jobs import data_sets, models, shadows, versions
+from smart_filter_shared.jobs.versions import Trained, Version, VersionState
+from smart_filter_shared.storage import keys
+from smart_filter_tests import learning, races, teaching
+from smart_filter_tests.commands import Command
+from smart_filter_tests.serving import Api, a_photo
+from smart_filter_workers.learning import feedback
+
+SMILE = TaskName.SMILE
+BETTER = {
+    "candidate": {"macro_f1": [0.7, 0.6, 0.8]},
+    "live": {"macro_f1": [0.6, 0.5, 0.7]},
+}
+
+
+@pytest.fixture
+def api(api: Api) -> Api:
+    """The API, where workers offer a model that learns."""
+    with api.bench.transaction() as connection:
+        models.publish(connection, [Offer(learning.CARD)])
+    return api
+
+
+@pytest.fixture
+def command(
+    api: Api, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Command:
+    url = api.bench.settings.database.url.get_secret_value()
+    monkeypatch.setenv("SMART_FILTER_DATABASE_URL", url)
+    return Command(capsys)
+
+
+def register(api: Api, score: float, against: str | None = None, **more: Any) -> str:  # noqa: ANN401 - of Trained
+    """Register weights; return their digest."""
+    digest = learning.digest_of(learning.network(score))
+    told: dict[str, Any] = {
+        "metrics": {**BETTER, "against": against},
+        "parent": None,
+        "data_set": None,
+        "trained_on": "the tests",
+        "trained_at": dt.datetime.now(dt.UTC),
+        **more,
+    }
+    trained = Trained(task=SMILE, model="learned", digest=digest, key=keys.weights(digest), **told)
+    with api.bench.transaction() as connection:
+        return versions.register(connection, trained).digest
+
+
+def promote(api: Api, digest: str, *, anyway: bool = False) -> Version:
+    with api.bench.transaction() as connection:
+        return versions.promote(connection, digest, anyway=anyway)
+
+
+def rollback(api: Api) -> str | None:
+    with api.bench.transaction() as connection:
+        return versions.rollback(connection, SMILE, "learned")[1]
+
+
+def states(api: Api) -> dict[str, str]:
+    with api.bench.transaction() as connection:
+        return {one.digest: str(one.state) for one in versions.listed(connection)}
+
+
+def smile_row(api: Api) -> dict[str, Any]:
+    """Submit a job whose smiles are rated by the model that learns; return that stage's row."""
+    answer = api.post(a_photo(), {"outputs": "faces", "smile.model": "learned"})
+    assert answer.status_code == 202, answer.text
+    with api.bench.transaction() as connection:
+        row = connection.execute(
+            text("SELECT * FROM stages WHERE stage = 'smile' AND job_id = :id"),
+            {"id": answer.json()["id"]},
+        )
+        return dict(row.mappings().one())
+
+
+def look_again(api: Api) -> None:
+    """Have the API look at its models, as it does once a second and whenever it knows none."""
+    assert api.post(a_photo(), {"smile.model": "nosuch"}).status_code == 422
+
+
+def test_registered_twice_is_one_candidate(api: Api) -> None:
+    first, second = register(api, 0.5), register(api, 0.5)
+
+    assert states(api) == {first: "candidate"}
+    assert second == first
+
+
+def test_weights_of_a_model_that_learns_nothing_are_refused(api: Api) -> None:
+    with pytest.raises(VersionRefused, match="these are the weights that learned came with"):
+        register(api, 0.125)
+    with api.bench.transaction() as connection, pytest.raises(VersionRefused, match="no weights"):
+        versions.register(
+            connection,
+            Trained(
+                SMILE, "no-smile", "0" * 64, "", BETTER, None, None, "", dt.datetime.now(dt.UTC)
+            ),
+        )
+
+
+@pytest.mark.parametrize(
+    ("origin", "told"),
+    [
+        ({"data_set": 3}, "there is no data set smile 3"),
+        ({"parent": "0" * 64}, "the parent 0+ was never registered"),
+    ],
+)
+def test_weights_that_came_from_nowhere_are_refused(
+    api: Api, origin: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(VersionRefused, match=told):
+        register(api, 0.5, **origin)
+
+
+def test_promotion_retires_what_was_live_and_rollback_brings_it_back(api: Api) -> None:
+    one = register(api, 0.5)
+    promote(api, one)
+    two = register(api, 0.75, against=one)
+    promote(api, two)
+    after_both = states(api)
+
+    back = rollback(api)
+    after_one = states(api)
+    own = rollback(api)
+
+    assert after_both == {one: "retired", two: "live"}
+    assert (back, after_one) == (one, {one: "live", two: "retired"})
+    assert (own, states(api)) == (None, {one: "retired", two: "retired"})
+    with pytest.raises(VersionRefused, match="runs with the weights that it came with"):
+        rollback(api)
+
+
+def test_promoted_again_and_again_it_is_rolled_back_to_its_own_in_the_end(api: Api) -> None:
+    one, two = register(api, 0.5), register(api, 0.75)
+    for digest in (one, two, one):
+        promote(api, digest, anyway=True)
+
+    seen = [rollback(api), rollback(api), rollback(api)]
+
+    assert seen == [two, one, None]
+
+
+def test_worse_weights_are_promoted_only_anyway(api: Api) -> None:
+    worse = {**BETTER, "candidate": {"macro_f1": [0.5, 0.4, 0.6]}, "against": None}
+    digest = register(api, 0.5, metrics=worse)
+
+    with pytest.raises(VersionRefused, match=r"its macro_f1 is 0\.5, worse than 0\.6; --anyway"):
+        promote(api, digest)
+
+    assert promote(api, digest, anyway=True).state == VersionState.LIVE
+
+
+def test_two_promotions_at_once_leave_one_live(api: Api) -> None:
+    digests = [register(api, score) for score in (0.5, 0.625, 0.75, 0.875)]
+
+    races.at_once([lambda digest=digest: promote(api, digest, anyway=True) for digest in digests])
+
+    assert sorted(states(api).values()) == ["live", "retired", "retired", "retired"]
+
+
+def test_stage_names_the_weights_that_are_live_when_it_is_submitted(api: Api) -> None:
+    digest = register(api, 0.5)
+    before = smile_row(api)
+    promote(api, digest)
+    look_again(api)
+
+    promoted = smile_row(api)
+
+    assert (before["digests"], promoted["digests"]) == ({}, {"smile": digest})
+    assert before["batch_key"] != promoted["batch_key"]
+    assert before["work"] != promoted["work"]
+
+
+def test_shadow_is_named_by_its_share_of_jobs(api: Api) -> None:
+    digest = register(api, 0.5)
+    with api.bench.transaction() as connection:
+        versions.shadow(connection, digest, share=1)
+    look_again(api)
+    with_shadow = smile_row(api)
+    with api.bench.transaction() as connection:
+        version = versions.shadow(connection, digest, share=0)
+
+    assert version.state == VersionState.CANDIDATE
+    look_again(api)
+    without = smile_row(api)
+    assert (with_shadow["shadows"], without["shadows"]) == ({"smile": digest}, {})
+    assert (with_shadow["digests"], without["digests"]) == ({}, {})
+    # They share forward passes.
+    assert with_shadow["batch_key"] == without["batch_key"]
+
+
+def test_another_shadow_takes_the_place_of_the_first(api: Api) -> None:
+    one, two = register(api, 0.5), register(api, 0.75)
+
+    for digest in (one, two):
+        with api.bench.transaction() as connection:
+            versions.shadow(connection, digest, share=0.5)
+
+    assert states(api) == {one: "candidate", two: "shadow"}
+
+
+def test_models_show_what_is_live_and_what_is_tried(api: Api) -> None:
+    one, two = register(api, 0.5), register(api, 0.75)
+    promote(api, one)
+    with api.bench.transaction() as connection:
+        versions.shadow(connection, two, share=0.5)
+
+    items = api.client.get("/v1/models").json()["items"]
+
+    (shown,) = [one for one in items if one["name"] == "learned"]
+    assert (shown["digest"], shown["data_terms"]) == (one, "nobody's")
+    assert {each["digest"]: each["state"] for each in shown["versions"]} == {
+        one: "live",
+        two: "shadow",
+    }
+    (other,) = [one for one in items if one["name"] == "no-smile"]
+    assert (other["digest"], other["versions"]) == (None, [])
+
+
+def test_version_says_how_many_photos_it_was_trained_on_are_deleted(api: Api) -> None:
+    jobs = [teaching.ended(api, scene) for scene in range(3)]
+    for job_id in jobs:
+        teaching.label(api, job_id, smile="huge")
+    api.client.delete(f"/v1/jobs/{jobs[0]}")  # before anything was built
+    bench = api.bench
+    built = feedback.build(bench.engine, bench.store, SMILE)
+    assert built is not None
+    one = register(api, 0.5, data_set=built.version)
+    heir = register(api, 0.75, parent=one)
+    api.client.delete(f"/v1/jobs/{jobs[1]}")
+    late = register(api, 0.875, data_set=built.version)
+
+    with bench.transaction() as connection:
+        counts = {each.digest: each.deletions for each in versions.listed(connection)}
+        assert data_sets.listed(connection)[0].removed == 1
+
+    assert counts == {one: 1, heir: 1, late: 0}
+    items = api.client.get("/v1/models").json()["items"]
+    (shown,) = [each for each in items if each["name"] == "learned"]
+    assert {each["digest"]: each["deletions"] for each in shown["versions"]} == counts
+
+
+def test_versions_command_moves_them(api: Api, command: Command) -> None:
+    digest = register(api, 0.5)
+
+    shadowed = command("models", "shadow", digest[:10], "--share", "0.25")
+    promoted = command("models", "promote", digest[:10])
+    listed = command("models", "versions", "--model", "smile/learned")["items"]
+    taken_back = command("models", "rollback", "smile/learned")
+
+    assert (shadowed["state"], shadowed["share"]) == ("shadow", 0.25)
+    assert (promoted["state"], promoted["share"]) == ("live", None)
+    assert [one["digest"] for one in listed] == [digest]
+    assert (taken_back["retired"], taken_back["live"]) == (digest, None)
+    assert "macro_f1 0.7" in command.said("models", "versions")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["promote", "0123"], "is too short: give 8 digits or more"),
+        (["promote", "0123456789"], "no version begins with 0123456789"),
+        (["rollback", "smile/nosuch"], "no worker has ever offered smile/nosuch"),
+        (["rollback", "learned"], "is no TASK/NAME such as smile/expression"),
+        (["shadow", "0123456789", "--share", "2"], "2.0 is not in the range 0<=x<=1"),
+    ],
+)
+def test_wrong_commands_are_told_in_one_line(
+    command: Command, arguments: list[str], told: str
+) -> None:
+    said = command.said("models", *arguments)
+
+    assert told in said
+    assert "Traceback" not in said
+    assert command.status("models", *arguments) == 2
+
+
+def test_what_a_shadow_said_is_added_up_against_what_is_live(api: Api, command: Command) -> None:
+    digest, own = register(api, 0.5), learning.digest_of(learning.OWN)
+    with api.bench.transaction() as connection:
+        for level in (1.0, 0.5):
+            shadows.record(connection, digest, against=own, agreement={"level": level})
+        shadows.record(connection, digest, against=own, agreement=None, error="ValueError: no")
+        shadows.record(connection, digest, against=str(uuid.uuid4()), agreement={"level": 0.0})
+
+    told = command("models", "compare-shadow", digest)
+
+    assert (told["photos"], told["errors"], told["against"]) == (3, 1, own)
+    assert told["figures"]["level"] == pytest.approx(
+        {"mean": 0.75, "half": 0.49, "least": 0.5, "most": 1.0}, abs=0.001
+    )
+    assert "ValueError: no" in command.said("models", "compare-shadow", digest)
+
+
+def test_what_shadows_said_long_ago_is_forgotten(api: Api) -> None:
+    with api.bench.transaction() as connection:
+        for _ in range(2):
+            shadows.record(connection, "a", against=None, agreement={"level": 1.0})
+        connection.execute(
+            text("""
+                UPDATE shadow_results SET at = at - interval '31 days'
+                WHERE id = (SELECT min(id) FROM shadow_results)
+            """)
+        )
+
+        shadows.forget_old(connection, most=10)
+
+        assert shadows.said(connection, "a", against=None).photos == 1

@@ -1,0 +1,95 @@
+"""Jobs of a real portrait that have ended, and corrections of them with consent."""
+
+import base64
+import dataclasses
+import io
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from smart_filter_shared.ids import JobId
+from smart_filter_shared.jobs import transitions
+from smart_filter_shared.jobs.leases import Done
+from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.settings import OutboundSettings
+from smart_filter_tests import portrait
+from smart_filter_tests.bench import KEEPING
+from smart_filter_tests.serving import Api
+from smart_filter_workers.artifacts import Artifacts
+from smart_filter_workers.fetcher import Fetcher
+from smart_filter_workers.recent import Recent
+from smart_filter_workers.results import Composited, Faces, Segmented, Smiles
+from smart_filter_workers.stock.room import StockRoom
+
+SIDE = 512
+DIGEST = "d" * 64  # of the weights that every model of these jobs had
+
+
+def artifacts_of(api: Api) -> Artifacts:
+    """Return what loads and stores as a worker does."""
+    recent, bench = Recent(0), api.bench
+    room = StockRoom(bench.engine, bench.store, recent)
+    return Artifacts(bench.store, recent, room, Fetcher(OutboundSettings()))
+
+
+def photo_of(scene: int, shot: int) -> bytes:
+    """Return what is sent: the file of a photo; what is made of it is the portrait."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (SIDE, SIDE), (scene, shot, 0)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def ended(api: Api, scene: int = 0, shot: int = 0, **fields: str) -> str:
+    """Submit the portrait and let all stages succeed with what is known of it.
+
+    scene, shot: another shot is another photo of the same scene.  fields: of the recipe.
+    """
+    answer = api.post(
+        photo_of(scene, shot), {"background": "auto", "outputs": "image,faces", **fields}
+    )
+    assert answer.status_code == 202, answer.text
+    job_id = JobId(api.bench.job(answer.json()["id"]).id)
+    known = portrait.a_portrait(SIDE)
+    # Far from each other in more bits than photos of one scene differ in.
+    fingerprint = int.from_bytes(np.random.default_rng(scene).bytes(8), "big")
+    made: Mapping[StageName, object] = {
+        StageName.PREPARE: dataclasses.replace(known.prepared, fingerprint=fingerprint),
+        StageName.SEGMENTATION: Segmented(known.segmented.matte.copy(), 0.4, 1),
+        StageName.FACE: Faces(known.faces),
+        StageName.SMILE: Smiles(known.smiles, known.eyes),
+        StageName.COMPOSITE: Composited(None, None, None),
+    }
+    artifacts = artifacts_of(api)
+    for stage, result in made.items():
+        lease = api.bench.claim_one(stage)
+        kept = artifacts.keep(api.bench.job(job_id), lease, result)
+        digests = dict.fromkeys(lease.models, DIGEST)
+        done = Done(lease, {**kept.row, "digests": digests}, 0.1, kept.artifacts)
+        with api.bench.transaction() as connection:
+            transitions.complete(connection, [done], KEEPING)
+    return str(job_id)
+
+
+def correct(api: Api, job_id: str, **correction: Any) -> str:  # noqa: ANN401 - JSON
+    """Send a correction with consent; return its id."""
+    told = {"consent": True, **correction}
+    answer = api.client.post(f"/v1/jobs/{job_id}/corrections", json=told)
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["id"])
+
+
+def correct_matte(api: Api, job_id: str, mask: NDArray[np.uint8], **more: object) -> str:
+    """Say what the matte should have been, (512, 512) uint8."""
+    buffer = io.BytesIO()
+    Image.fromarray(mask).save(buffer, "PNG")
+    text = base64.b64encode(buffer.getvalue()).decode()
+    return correct(api, job_id, kind="matte", stage="segmentation", mask=text, **more)
+
+
+def label(api: Api, job_id: str, **face: object) -> str:
+    """Say what is right of the face."""
+    faces = {"faces": [{"number": 1, **face}]}
+    return correct(api, job_id, kind="label", stage="smile", label=faces)
