@@ -118,6 +118,16 @@ class Recipe:
             given[name] = _read(name, text, getattr(known, name))
         return dataclasses.replace(known, **given)
 
+    def fine_tuning(self, settings: Iterable[str] = ()) -> Configuration:
+        """Return the settings of a run on corrections, some of them given as `name=value`.
+
+        Raises SetupFailed naming what cannot be set, or when no correction teaches this model.
+        """
+        usual = getattr(self._module("configuration"), "FINE_TUNING", None)
+        if usual is None:
+            raise SetupFailed(f"{self.name} does not learn from corrections; train it with --data")
+        return self.configuration([*(f"{name}={text}" for name, text in usual.items()), *settings])
+
     def lacking(self) -> str | None:
         """Return which packages are missing, with the remedy, or None."""
         missing = [name for name in self.packages if importlib.util.find_spec(name) is None]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from smart_filter_deploy.cli.endings import WRONG_USAGE, Ending, needing
-from smart_filter_shared.errors import SetupFailed
+from smart_filter_shared.errors import SetupFailed, VersionRefused
 from smart_filter_shared.places import data_folder
 
 if TYPE_CHECKING:
@@ -50,6 +50,11 @@ if TYPE_CHECKING:
     metavar="DIR",
     help="A folder whose answers are known, looked at when everything is chosen.",
 )
+@click.option(
+    "--from-feedback",
+    is_flag=True,
+    help="Fine-tune on what people corrected, and register a candidate (docs/learning.md).",
+)
 @click.option("--check", "only_check", is_flag=True, help="Say what is wrong, and train nothing.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def train(
@@ -59,6 +64,7 @@ def train(
     run_folder: Path | None,
     settings: tuple[str, ...],
     measure: Path | None,
+    from_feedback: bool,
     only_check: bool,
     as_json: bool,
 ) -> None:
@@ -73,6 +79,9 @@ def train(
     if model is None:
         _list(list(recipes.find().values()), as_json=as_json)
         return
+    if from_feedback:
+        _learn(model, settings, run_folder, as_json=as_json)
+        return
     if data is None:
         raise Ending(f"which pictures? smart-filter train {model} --data DIR", WRONG_USAGE)
     try:
@@ -86,6 +95,23 @@ def train(
     except SetupFailed as error:
         raise Ending(str(error), WRONG_USAGE) from error
     _tell_outcome(outcome, as_json=as_json)
+
+
+def _learn(
+    model: str, settings: tuple[str, ...], run_folder: Path | None, *, as_json: bool
+) -> None:
+    # What reaches the servers is no part of training on a folder.
+    from smart_filter_deploy.cli import train_feedback  # noqa: PLC0415
+    from smart_filter_training import recipes  # noqa: PLC0415
+
+    try:
+        recipe = recipes.find_one(model)
+        outcome, version = train_feedback.train(recipe, settings, run_folder, _tell)
+    except (SetupFailed, VersionRefused) as error:
+        raise Ending(str(error), WRONG_USAGE) from error
+    _tell_outcome(outcome, as_json=as_json)
+    if not as_json:
+        click.echo(f"candidate {version.digest[:12]}: smart-filter models shadow or promote it")
 
 
 def _usual_folder(recipe: "Recipe", configuration: "Configuration") -> Path:
