@@ -4,7 +4,6 @@ Source: Ablavatski et al. 2020, "Real-time pupil tracking from monocular video";
 file is the one that the package mediapipe ships.
 """
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -13,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_shared.cards import WeightsFile
-from smart_filter_workers.networks.face_mesh import RIGHT_EYE, Mesh
+from smart_filter_workers.networks.face_mesh import Mesh, square_around_eye
 from smart_filter_workers.networks.litert import LiteRtNetwork
 from smart_filter_workers.networks.squares import Square
 from smart_filter_workers.results import Srgb8
@@ -63,7 +62,7 @@ class EyeContours:
         on eyes of one side; where it is sure both drawings are alike, and their mean is
         better than either.
         """
-        square = _square_of(mesh, eye)
+        square = square_around_eye(mesh.points, eye, side=MARGIN)
         cut = square.cut(picture, SIZE_PX)
         plain, other = self._draw(cut), _mirrored(self._draw(cut[:, ::-1]))
         return _in_picture(plain, square), _in_picture(other, square)
@@ -73,17 +72,6 @@ class EyeContours:
         contour = outputs["output_eyes_contours_and_brows"].reshape(CONTOUR_POINTS, 3)
         iris = outputs["output_iris"].reshape(IRIS_POINTS, 3)
         return EyeContour(lids=contour[:LID_POINTS, :2], iris=iris[:, :2])
-
-
-def _square_of(mesh: Mesh, eye: tuple[int, int]) -> Square:
-    """Return the square around an eye, as upright as its corners are."""
-    outer, inner = mesh.points[eye[0]], mesh.points[eye[1]]
-    start, end = (outer, inner) if eye == RIGHT_EYE else (inner, outer)
-    return Square(
-        centre=(float(outer[0] + inner[0]) / 2, float(outer[1] + inner[1]) / 2),
-        side=max(1.0, MARGIN * float(np.linalg.norm(end - start))),
-        angle=math.atan2(end[1] - start[1], end[0] - start[0]),
-    )
 
 
 def _mirrored(eye: EyeContour) -> EyeContour:

@@ -102,6 +102,20 @@ def square_around(points: Floats) -> Square:
     )
 
 
+def square_around_eye(points: Floats, eye: tuple[int, int], *, side: float) -> Square:
+    """Return the square around an eye, as upright as its corners are.
+
+    points: of a mesh; eye: RIGHT_EYE or LEFT_EYE; side: in lengths of the eye.
+    """
+    outer, inner = points[eye[0]], points[eye[1]]
+    start, end = (outer, inner) if eye == RIGHT_EYE else (inner, outer)
+    return Square(
+        centre=(float(outer[0] + inner[0]) / 2, float(outer[1] + inner[1]) / 2),
+        side=max(1.0, side * float(np.linalg.norm(end - start))),
+        angle=math.atan2(end[1] - start[1], end[0] - start[0]),
+    )
+
+
 def _square_of(face: Face) -> Square:
     left, top, width, height = face.box
     right_eye, left_eye = face.landmarks[:2]

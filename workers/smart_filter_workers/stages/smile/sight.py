@@ -80,7 +80,8 @@ def darkness(picture: Srgb8, mesh: Mesh) -> float:
     eye, and half the spread of that fall over red, green and blue.
     """
     square = square_around(mesh.points)
-    skin = np.log(square.cut(picture, SKIN_SIZE_PX) * 255 + BLACK)
+    part, there = square.near(picture)
+    skin = np.log(there.cut(part, SKIN_SIZE_PX) * 255 + BLACK)
     points = square.to_cut(mesh.points, SKIN_SIZE_PX)
     return min(
         _fall(_skin_at(skin, points, cheek) - _skin_at(skin, points, below))

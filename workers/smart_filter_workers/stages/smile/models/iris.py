@@ -35,7 +35,7 @@ CARD: Final = ModelCard(
     licence="Apache-2.0",
     data_terms="weights: unknown to us; four numbers: fitted to CEW (research use) and"
     " Eye-State-Detection (none stated)",
-    default=True,
+    stands_in=True,
     weights=(MESH_WEIGHTS, eye_contours.WEIGHTS),
     input_size=(64, 64),
     # 224 sharp crops of eyes, and 500 of 24 × 24 pixels, unknown counted as not open.

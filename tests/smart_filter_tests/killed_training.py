@@ -1,0 +1,29 @@
+"""Runs of training that are killed, by the command itself."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+
+def kill_after_an_epoch(
+    model: str, folder: Path, run_folder: Path, settings: Iterable[str]
+) -> None:
+    """Start `smart-filter train`, and kill it once its first checkpoint is there."""
+    options = [part for setting in settings for part in ("--set", setting)]
+    command = [Path(sys.executable).parent / "smart-filter", "train", model]
+    process = subprocess.Popen(
+        [*command, "--data", folder, "--run", run_folder, *options],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=os.environ,
+    )
+    while not list((run_folder / "checkpoint").glob("epoch-*")):
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()

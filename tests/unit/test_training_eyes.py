@@ -1,0 +1,166 @@
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from smart_filter_shared.errors import FolderUnreadable
+from smart_filter_tests import drawn_eyes
+from smart_filter_training.checks import Finding
+from smart_filter_training.models.eyes import data
+from smart_filter_training.models.eyes.augmentation import as_they_are, augment
+from smart_filter_training.models.eyes.configuration import Configuration
+from smart_filter_training.models.eyes.cuts import chosen
+from smart_filter_workers.networks.eye_patches import SIZE_PX
+
+HALF = Configuration(held_out_share=0.5)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return drawn_eyes.folder(tmp_path / "eyes", 40)
+
+
+def found(folder: Path) -> list[Finding]:
+    return list(data.findings(folder, HALF))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("open/cew_Al_Leiter_0001_L.jpg", "open/cew_Al_Leiter_0001_R.jpg"),
+        (
+            "closed/cew_closed_eye_0014.jpg_face_2_L.jpg",
+            "closed/cew_closed_eye_0014.jpg_face_2_R.jpg",
+        ),
+        ("open/ddd__131.jpg", "open/ddd__132.jpg"),
+    ],
+)
+def test_eyes_of_one_person_are_of_one_group(one: str, other: str) -> None:
+    assert data.group_of(one) == data.group_of(other)
+
+
+def test_eyes_of_others_are_of_other_groups() -> None:
+    names = ["cew_Al_Leiter_0001_L.jpg", "cew_Al_Gore_0001_L.jpg", "ddd__131.jpg", "ddd__141.jpg"]
+
+    assert len({data.group_of(f"open/{name}") for name in names}) == 4
+
+
+def test_nobody_is_on_both_sides_of_the_split(folder: Path) -> None:
+    read = data.read(folder, HALF)
+
+    groups = [
+        {data.group_of(name) for name in part.names} for part in (read.train, read.validation)
+    ]
+    assert len(read.train.names) + len(read.validation.names) == 80
+    assert not groups[0] & groups[1]
+
+
+def test_what_was_read_tells_open_from_closed(folder: Path) -> None:
+    every = data.read_all(folder)
+
+    assert every.crops.shape == (80, data.SIDE_PX, data.SIDE_PX)
+    assert [name.startswith("open/") for name in every.names] == every.is_open.tolist()
+
+
+def test_one_source_alone_is_read_when_it_is_named(folder: Path) -> None:
+    (folder / "open" / "drawn_open-0-0000_R.png").rename(folder / "open" / "other_1.png")
+
+    assert len(data.read_all(folder, only="drawn").names) == 79
+
+
+def test_a_source_that_is_not_there_is_told(folder: Path) -> None:
+    with pytest.raises(FolderUnreadable, match="no files cew_"):
+        data.read_all(folder, only="cew")
+
+
+def test_a_folder_in_order_has_no_findings(folder: Path) -> None:
+    assert not [finding for finding in found(folder) if finding.fatal]
+
+
+def test_a_folder_without_closed_eyes_is_found(folder: Path) -> None:
+    (folder / "closed").rename(folder / "shut")
+
+    assert [Path(finding.where).name for finding in found(folder) if finding.fatal] == ["closed"]
+
+
+def test_a_damaged_crop_is_named(folder: Path) -> None:
+    (folder / "open" / "drawn_open-0-0003_L.png").write_bytes(b"no picture")
+
+    [finding] = [one for one in found(folder) if one.fatal]
+
+    assert finding.where == "open/drawn_open-0-0003_L.png"
+    assert "remove" in finding.remedy
+
+
+@pytest.mark.parametrize(("size", "told"), [((8, 8), "8×8 pixels"), ((20, 90), "90×20 pixels")])
+def test_a_crop_of_a_wrong_size_is_named(folder: Path, size: tuple[int, int], told: str) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, size, dtype=np.uint8)
+    cv2.imwrite(str(folder / "open" / "drawn_wrong.png"), noise)
+
+    [finding] = [one for one in found(folder) if one.fatal]
+
+    assert (finding.where, told in finding.what) == ("open/drawn_wrong.png", True)
+
+
+def test_a_crop_in_both_classes_is_named(folder: Path) -> None:
+    same = (folder / "closed" / "drawn_closed-0-0000_R.png").read_bytes()
+    (folder / "open" / "drawn_again_1_R.png").write_bytes(same)
+
+    [finding] = [one for one in found(folder) if one.fatal]
+
+    assert finding.where == "open/drawn_again_1_R.png"
+    assert "closed/drawn_closed-0-0000_R.png" in finding.what
+
+
+def test_crops_that_look_the_same_are_on_one_side(folder: Path) -> None:
+    content = (folder / "open" / "drawn_open-0-0000_R.png").read_bytes()
+    for number in range(1000, 1020):
+        (folder / "open" / f"copy_{number}_R.png").write_bytes(content)
+
+    read = data.read(folder, HALF)
+
+    sides = [any("copy_" in name for name in part.names) for part in (read.train, read.validation)]
+    assert sorted(sides) == [False, True]
+
+
+def test_patches_are_the_same_for_a_seed_and_others_for_another() -> None:
+    crops = np.random.default_rng(0).integers(0, 255, (6, 48, 48), dtype=np.uint8)
+
+    (first,), (again,), (other,) = (augment(np.random.default_rng(k), crops) for k in (1, 1, 2))
+
+    assert first.shape == (6, SIZE_PX, SIZE_PX, 1)
+    assert (first == again).all()
+    assert (first != other).any()
+    assert first.min() >= 0
+    assert first.max() <= 1
+
+
+def test_a_crop_as_it_is_is_the_whole_of_it_in_shades_of_grey() -> None:
+    crop = np.repeat(np.linspace(0, 255, 48).astype(np.uint8)[np.newaxis], 48, axis=0)
+
+    (patch,) = as_they_are(crop[np.newaxis])
+
+    assert patch.shape == (SIZE_PX, SIZE_PX, 1)
+    assert np.allclose(patch[0, :, 0], np.linspace(0, 1, SIZE_PX), atol=0.02)
+
+
+def test_cuts_lie_between_open_and_closed_eyes() -> None:
+    said = np.array([0.01, 0.05, 0.1, 0.7, 0.9, 0.97], np.float32)
+    is_open = said > 0.5
+
+    cuts = chosen(said, is_open)
+
+    assert 0.1 < cuts.open_above < 0.7
+    assert cuts.shut_below <= cuts.open_above
+
+
+def test_an_open_eye_that_looks_shut_is_unknown_rather_than_shut() -> None:
+    closed, opened = np.linspace(0, 0.3, 300), np.linspace(0.6, 1, 300)
+    said = np.concatenate([closed, opened, [0.1, 0.1, 0.1, 0.1]]).astype(np.float32)
+    is_open = np.arange(len(said)) >= 300
+
+    cuts = chosen(said, is_open)
+
+    assert cuts.shut_below == pytest.approx(0.1)
+    assert cuts.open_above > 0.3

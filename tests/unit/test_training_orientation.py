@@ -1,0 +1,123 @@
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from smart_filter_shared.errors import FolderUnreadable
+from smart_filter_tests import drawn_scenes
+from smart_filter_training.models.orientation import data
+from smart_filter_training.models.orientation.augmentation import as_they_are, augment
+from smart_filter_training.models.orientation.configuration import Configuration
+from smart_filter_training.models.orientation.cut import sure_above
+from smart_filter_workers.networks.scenes import SIZE_PX
+
+HALF = Configuration(held_out_share=0.5, crops=2)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return drawn_scenes.folder(tmp_path / "photos", 24)
+
+
+def test_all_crops_of_a_photo_are_on_one_side(folder: Path) -> None:
+    read = data.read(folder, HALF)
+
+    assert len(read.train.names) + len(read.validation.names) == 48
+    assert not set(read.train.names) & set(read.validation.names)
+
+
+def test_the_same_crops_are_cut_again(folder: Path) -> None:
+    assert data.read(folder, HALF).digest == data.read(folder, HALF).digest
+
+
+def test_folders_of_images_are_read_and_masks_beside_them_are_not(folder: Path) -> None:
+    (folder / "portrait").mkdir()
+    (folder / "portrait" / "masks").mkdir()
+    photos = sorted(folder.glob("*.png"))
+    (folder / "portrait" / "images").mkdir()
+    photos[0].rename(folder / "portrait" / "images" / "a.png")
+    photos[1].rename(folder / "portrait" / "masks" / "a.png")
+
+    assert [path.parent.name for path in data.paths(folder)] == ["images"]
+
+
+def test_a_crop_that_touches_a_head_is_not_clear_of_it() -> None:
+    face = (100.0, 100.0, 200.0, 200.0)
+
+    assert not data.clear_of((150, 210, 300, 300), [face])
+    assert data.clear_of((0, 240, 300, 300), [face])
+    assert data.clear_of((0, 0, 300, 300), [])
+
+
+def test_a_folder_in_order_has_no_findings(folder: Path) -> None:
+    assert not list(data.findings(folder, HALF))
+
+
+def test_a_damaged_photo_is_named(folder: Path) -> None:
+    (folder / "scene0003.png").write_bytes(b"no picture")
+
+    assert [finding.where for finding in data.findings(folder, HALF)] == ["scene0003.png"]
+
+
+def test_few_photos_are_found(tmp_path: Path) -> None:
+    few = drawn_scenes.folder(tmp_path / "few", 5)
+
+    [finding] = data.findings(few, HALF)
+
+    assert "has 5 of photos" in finding.what
+
+
+def test_the_same_photo_on_both_sides_is_found(folder: Path) -> None:
+    content = (folder / "scene0000.png").read_bytes()
+    for number in range(12):
+        (folder / f"again{number}.png").write_bytes(content)
+
+    found = list(data.findings(folder, HALF))
+
+    assert found
+    assert all(finding.fatal for finding in found)
+    assert all("other side" in finding.what for finding in found)
+
+
+def test_photos_too_small_for_crops_are_told(tmp_path: Path) -> None:
+    place = tmp_path / "small"
+    place.mkdir()
+    for number in range(3):
+        cv2.imwrite(str(place / f"{number}.png"), np.zeros((20, 20, 3), np.uint8))
+
+    with pytest.raises(FolderUnreadable, match="no photo with room"):
+        data.read(place, HALF)
+
+
+def test_scenes_are_the_same_for_a_seed_and_stay_upright() -> None:
+    scenes = np.zeros((4, data.SIDE_PX, data.SIDE_PX, 3), np.uint8)
+    scenes[:, : data.SIDE_PX // 2] = 220
+
+    (first,), (again,) = (augment(np.random.default_rng(5), scenes) for _ in range(2))
+
+    assert first.shape == (4, SIZE_PX, SIZE_PX, 3)
+    assert (first == again).all()
+    assert (first[:, :8].mean(axis=(1, 2, 3)) > first[:, -8:].mean(axis=(1, 2, 3)) + 80).all()
+
+
+def test_a_scene_as_it_is_is_only_resized() -> None:
+    scenes = np.full((1, data.SIDE_PX, data.SIDE_PX, 3), 77, np.uint8)
+
+    assert (as_they_are(scenes) == 77).all()
+
+
+def test_hardly_any_upright_scene_is_surely_another() -> None:
+    rng = np.random.default_rng(0)
+    shares = rng.dirichlet([3, 1, 1, 1], 4000).astype(np.float32)
+
+    cut = sure_above(shares)
+
+    harmed = (shares.argmax(axis=1) != 0) & (shares.max(axis=1) >= cut)
+    assert 0 < harmed.mean() <= 0.005
+
+
+def test_a_network_that_is_never_wrong_need_not_be_sure() -> None:
+    shares = np.tile(np.array([[0.7, 0.1, 0.1, 0.1]], np.float32), (50, 1))
+
+    assert sure_above(shares) <= 0.7
