@@ -16,7 +16,7 @@ from smart_filter_workers.results import Srgb8
 Floats = NDArray[np.float32]
 
 WEIGHTS: Final = WeightsFile(
-    "eyes.onnx", "33b4e90e7474fef9bf989c825c2afc8e6ff22c1eef4d30c51bb6afba602fdd17"
+    "eyes.onnx", "28b4cb61e85685f9c864d4c6aa26f03f56ae755a96e1b56aa2697670bca73257"
 )
 SIZE_PX: Final = 32
 # How much longer than the eye the sides of a patch are: in the crops of CEW, which most of the

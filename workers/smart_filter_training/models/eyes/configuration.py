@@ -1,6 +1,17 @@
 """What can be set for a run of the eye network."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
+
+# The settings of a run on corrections: few.
+FINE_TUNING: Final[Mapping[str, str]] = {
+    "start": "own",
+    "epochs": "8",
+    "batch_size": "32",
+    "learning_rate": "2e-4",
+    "held_out_share": "0.2",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -8,7 +19,8 @@ class Configuration:
     """The settings of a run; the defaults made the weights in the repository.
 
     only: learn from one source alone, what stands before the first _ in the names of its files,
-    such as cew; "" for all.  start: a file of Keras weights to begin with, or "" to begin anew.
+    such as cew; "" for all.  start: a file of Keras weights to begin with, `own` for those in the
+    repository, or "" to begin anew.
     half_precision: whether products are taken in bfloat16.
     """
 

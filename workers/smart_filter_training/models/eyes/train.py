@@ -16,6 +16,7 @@ from smart_filter_training.record import Record
 
 Network = Any  # keras ships no types
 
+OWN: Final = Path(__file__).parent / "eyes.weights.h5"
 # Some crops are in the wrong class, and of others nobody could tell: no answer is wanted surer.
 SMOOTHING: Final = 0.04
 
@@ -29,7 +30,8 @@ def train(data: Data, configuration: Configuration, record: Record) -> Network:
     with fitting.precision(half=configuration.half_precision):
         network = networks.build(dropout=configuration.dropout)
     if configuration.start:
-        fitting.load(network, Path(configuration.start))
+        start = OWN if configuration.start == "own" else Path(configuration.start)
+        fitting.load(network, start)
     batches = Batches(
         (data.train.crops,),
         (targets(data.train),),
