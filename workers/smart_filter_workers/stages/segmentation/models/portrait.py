@@ -1,0 +1,72 @@
+"""A small network of our own training for portraits: one look at the whole picture."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from smart_filter_shared.cards import ModelCard, TaskName, WeightsFile
+from smart_filter_workers.networks.litert import LiteRtNetwork
+from smart_filter_workers.results import Prepared, Srgb8
+from smart_filter_workers.stages.segmentation.edges import refine
+from smart_filter_workers.stages.segmentation.models.base import People, Segmenter
+
+Floats = NDArray[np.float32]
+
+WEIGHTS: Final = WeightsFile("portrait.tflite", "")
+SIZE_PX: Final = (256, 256)
+CARD: Final = ModelCard(
+    name="portrait",
+    version="1",
+    task=TaskName.SEGMENTATION,
+    # Whoever serves the selfie networks serves this one: the same runtime, half the time.
+    family="selfie",
+    title="Portraits, one small network",
+    source=(
+        "smart_filter_training.models.unet, docs/models/portrait.md; begun with the weights of"
+        " mediapipe 0.10.21, modules/selfie_segmentation"
+    ),
+    licence="Apache-2.0",
+    data_terms="",
+    weights=(WEIGHTS,),
+    input_size=SIZE_PX,
+)
+
+
+def load(weights: Path) -> Segmenter:
+    """Load the network from the weights folder."""
+    return Portrait(LiteRtNetwork(weights / WEIGHTS.name))
+
+
+@dataclass(frozen=True, slots=True)
+class Portrait:
+    """The model; any thread may call it."""
+
+    network: LiteRtNetwork
+
+    def __call__(self, batch: Sequence[Prepared]) -> list[People]:
+        """Return the people of each picture; the network does not tell persons apart."""
+        return [
+            People(refine(self.coverage(srgb), srgb), persons=None)
+            for srgb in (one.proxy_srgb for one in batch)
+        ]
+
+    def coverage(self, srgb: Srgb8) -> Floats:
+        """Return the (H, W) float32 coverage, 0..1, that the network sees.
+
+        srgb: (H, W, 3) uint8.
+        """
+        seen = _resized(srgb, SIZE_PX)[np.newaxis] / np.float32(255)
+        (coverage,) = self.network(seen).values()
+        return _resized(coverage[0, :, :, 0], (srgb.shape[1], srgb.shape[0]))
+
+
+def _resized(picture: Srgb8 | Floats, size: tuple[int, int]) -> Floats:
+    """Return the picture stretched to width and height `size`, by area where it shrinks."""
+    shrinks = picture.shape[1] >= size[0] and picture.shape[0] >= size[1]
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(picture, size, interpolation=how), dtype=np.float32)
