@@ -56,7 +56,7 @@ def as_it_is(example: Example, size_px: int) -> Seen:
     """Return an example stretched to the network's input, as the product stretches photos."""
     return Seen(
         srgb=stretched(example.srgb, size_px),
-        matte=stretched(example.matte, size_px).astype(np.float32) / 255,
+        matte=_shares(stretched(example.matte, size_px)),
         weight=(stretched(example.counted.astype(np.uint8) * 255, size_px) == 255).astype(  # noqa: PLR2004 - all of it
             np.float32
         ),
@@ -75,14 +75,12 @@ def framed(rng: np.random.Generator, example: Example, size_px: int) -> Seen:
     height, width = example.matte.shape
     matrix = _frame(rng, width, height, size_px)
     inside = _moved(np.full((height, width), 255, np.uint8), matrix, size_px, cv2.BORDER_CONSTANT)
-    counted = _moved(
-        example.counted.astype(np.uint8) * 255, matrix, size_px, cv2.BORDER_REPLICATE
-    )
+    counted = _moved(example.counted.astype(np.uint8) * 255, matrix, size_px, cv2.BORDER_REPLICATE)
     matte = _moved(example.matte, matrix, size_px, cv2.BORDER_REPLICATE)
     weight = np.where(inside > 127, np.float32(1), np.float32(OUTSIDE_WEIGHT))  # noqa: PLR2004 - half
     return Seen(
         srgb=_moved(example.srgb, matrix, size_px, cv2.BORDER_REPLICATE),
-        matte=matte.astype(np.float32) / 255,
+        matte=_shares(matte),
         weight=np.where(counted == 255, weight, np.float32(0)),  # noqa: PLR2004 - all of it
     )
 
@@ -129,7 +127,7 @@ def lit(rng: np.random.Generator, srgb: Srgb8) -> Srgb8:
         seen = grey + (seen - grey) * np.float32(colour)
     if rng.random() < GAMMA_SHARE:
         power = np.exp(rng.normal(0, GAMMA))
-        seen = 255 * (np.clip(seen, 0, 255) / 255) ** np.float32(power)
+        seen = np.float32(255) * (np.clip(seen, 0, 255) / np.float32(255)) ** np.float32(power)
     if rng.random() < BLURRED_SHARE:
         seen = np.asarray(cv2.GaussianBlur(seen, (0, 0), rng.uniform(*BLUR_PX)), dtype=np.float32)
     if rng.random() < NOISE_SHARE:
@@ -152,6 +150,10 @@ def _frame(rng: np.random.Generator, width: int, height: int, size_px: int) -> F
     return np.column_stack([along, start]).astype(np.float32)
 
 
+def _shares(matte: NDArray[np.uint8]) -> Floats:
+    return matte.astype(np.float32) / np.float32(255)
+
+
 def _moved(
     values: NDArray[np.uint8], matrix: Floats, size_px: int, border: int
 ) -> NDArray[np.uint8]:
@@ -166,5 +168,5 @@ def _moved(
 def _compressed(rng: np.random.Generator, srgb: Srgb8) -> Srgb8:
     quality = int(rng.integers(*JPEG_QUALITY))
     _, content = cv2.imencode(".jpg", srgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
-    found = cv2.imdecode(content, cv2.IMREAD_COLOR)
+    found = np.asarray(cv2.imdecode(content, cv2.IMREAD_COLOR), dtype=np.uint8)
     return np.ascontiguousarray(found[..., ::-1])

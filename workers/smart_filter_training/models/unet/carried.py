@@ -115,7 +115,7 @@ class _Graph:
         code = self._model.operatorCodes[operation.opcodeIndex]
         if code.customCode:
             return str(code.customCode, "utf-8")
-        return self._names[max(code.builtinCode, code.deprecatedBuiltinCode)]
+        return str(self._names[max(code.builtinCode, code.deprecatedBuiltinCode)])
 
     def widen(self, source: int, target: int) -> None:
         """Take down what a stored tensor is in full precision."""

@@ -9,12 +9,13 @@ class Configuration:
 
     network: "grown" (the selfie network with more of what is coarse), "carried" (it alone),
         or from scratch "classic", "residual" or "mobile".
-    begin: the weights that "grown" and "carried" begin with, a LiteRT file.
+    begin: the weights that "grown" and "carried" begin with, a LiteRT file of the weights
+        folder; weights: that folder, "" for the usual one.
     size_px: the side of the input; width: channels of the finest resolution, from scratch.
     cut_out_share: how many examples are set before another photo's background, 0..1.
-    teacher: a model of the catalogue that labels the photos of the folder `unlabelled`, with
-        the weights folder `weights`; the pairs go to the folder `taught`, and are trained on
-        beside the labelled ones.  Without a teacher, `taught` is read as it is.
+    teacher: a model of the catalogue that labels the photos of the folder `unlabelled`;
+        the pairs go to the folder `taught`, and are trained on beside the labelled ones.
+        Without a teacher, `taught` is read as it is.
     join: folders of finished runs, with commas between: figures also tell what the mean of
         their mattes and the new network's reaches.
     """

@@ -1,15 +1,15 @@
 """Reads folders of photos and masks, and says what is wrong with them."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from smart_filter_shared.errors import FolderUnreadable
+from smart_filter_shared.places import data_folder
 from smart_filter_training.checks import Finding
 from smart_filter_training.models.unet import pairs, teaching
 from smart_filter_training.models.unet.configuration import Configuration
@@ -17,7 +17,6 @@ from smart_filter_training.models.unet.pairs import Pair
 from smart_filter_training.models.unet.shelves import Shelf
 from smart_filter_training.splits import held_out
 from smart_filter_workers.evaluation import folders
-from smart_filter_workers.images import smaller
 from smart_filter_workers.stages.prepare.fingerprint import fingerprint_of
 
 # Photos of one scene differ in few of 64 bits; chosen by looking at the pairs of 2,000 portraits.
@@ -67,12 +66,13 @@ def read(folder: Path, configuration: Configuration) -> Data:
 
 
 def findings(folder: Path, configuration: Configuration) -> Iterator[Finding]:
-    """Find everything that is wrong with a folder: each file is read.
-
-    Raises FolderUnreadable when it has no known layout.
-    """
+    """Find everything that is wrong with a folder: each file is read."""
     del configuration
-    found = pairs.found(folder)
+    try:
+        found = pairs.found(folder)
+    except FolderUnreadable as error:
+        yield Finding(str(folder), str(error), "docs/training.md shows both layouts")
+        return
     known: dict[str, Path] = {}
     prints: list[int] = []
     whole: list[Pair] = []
@@ -112,7 +112,7 @@ def _taught(configuration: Configuration) -> list[Pair]:
             Path(configuration.unlabelled),
             into,
             teacher=configuration.teacher,
-            weights=Path(configuration.weights),
+            weights=Path(configuration.weights or data_folder() / "weights"),
         )
     return pairs.found(into)
 

@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from smart_filter_training.models.unet.augmentation import stretched
+from smart_filter_shared.errors import SetupFailed
+from smart_filter_training.models.unet import augmentation
 from smart_filter_training.models.unet.data import Data
 from smart_filter_training.models.unet.pairs import Example
 from smart_filter_training.models.unet.shelves import Shelf
@@ -25,6 +26,8 @@ from smart_filter_workers.stages.segmentation.models.portrait import Portrait
 Network = Any  # keras ships no types
 Floats = NDArray[np.float32]
 
+# In a run's folder: the network, for runs that join it.
+NETWORK: Final = "network.keras"
 _BATCH: Final = 16
 # Fewer photos of a source say nothing.
 FEWEST_OF_SOURCE: Final = 5
@@ -39,7 +42,7 @@ def figures(network: Network, data: Data) -> dict[str, Figure]:
     own = coverages(network, data.validation)
     found = of_coverages(own, data.validation)
     if data.joined:
-        every = [own, *(coverages(_saved(run), data.validation) for run in data.joined)]
+        every = [own, *(coverages(saved(run), data.validation) for run in data.joined)]
         means = [np.mean(seen, axis=0) for seen in zip(*every, strict=True)]
         joined = of_coverages(means, data.validation)
         found |= {f"ensemble_{name}": figure for name, figure in joined.items()}
@@ -74,7 +77,7 @@ def coverages(network: Network, shelf: Shelf) -> list[Floats]:
 
 def inputs(shelf: Shelf, numbers: Iterable[int], size_px: int) -> Floats:
     """Return photos as a network takes them: (N, S, S, 3) float32, 0..1."""
-    pictures = [stretched(shelf.example(number).srgb, size_px) for number in numbers]
+    pictures = [augmentation.stretched(shelf.example(number).srgb, size_px) for number in numbers]
     return np.stack(pictures).astype(np.float32) / np.float32(255)
 
 
@@ -106,6 +109,17 @@ def probability(logits: Floats) -> Floats:
     return np.asarray(1 / (1 + np.exp(-np.clip(logits, -40, 40))), dtype=np.float32)
 
 
+def saved(run: Path) -> Network:
+    """Return the network of a finished run.  Raises SetupFailed."""
+    import keras  # noqa: PLC0415 - figures of files need no framework
+
+    try:
+        return keras.saving.load_model(run / NETWORK, compile=False, safe_mode=True)
+    except (OSError, ValueError) as error:
+        why = str(error).partition("\n")[0]
+        raise SetupFailed(f"{run} holds no finished run to join: {why}") from error
+
+
 def _by_source(numbers: Numbers, sources: Sequence[str]) -> dict[str, Figure]:
     found = intervals.figures(numbers, segmentation.figures)
     for source in sorted(set(sources)):
@@ -114,14 +128,6 @@ def _by_source(numbers: Numbers, sources: Sequence[str]) -> dict[str, Figure]:
             iou = intervals.figures(own, segmentation.figures)["iou"]
             found[f"iou_{source}"] = iou
     return found
-
-
-def _saved(run: Path) -> Network:
-    import keras  # noqa: PLC0415 - figures of files need no framework
-
-    from smart_filter_training.models.unet.train import NETWORK  # noqa: PLC0415
-
-    return keras.saving.load_model(run / NETWORK, compile=False, safe_mode=True)
 
 
 def _bare(photo: Photo) -> Prepared:

@@ -1,5 +1,7 @@
 """Exports a network to LiteRT, for the product and for phones, and to ONNX."""
 
+import contextlib
+import io
 import json
 from pathlib import Path
 from typing import Any, Final
@@ -45,7 +47,9 @@ def export(network: Network, data: Data, folder: Path) -> Exported:
         seen = _seen_by(folder / name, sample, int(network.input_shape[1]))
         facts[name] = {
             "bytes": len(content),
-            "difference": max(float(np.abs(a - b).max()) for a, b in zip(seen, wanted, strict=True)),
+            "difference": max(
+                float(np.abs(a - b).max()) for a, b in zip(seen, wanted, strict=True)
+            ),
             "iou_difference": _iou(seen, sample) - _iou(wanted, sample),
         }
     pictures = evaluate.inputs(sample, range(len(sample)), int(network.input_shape[1]))
@@ -75,17 +79,16 @@ def _first(shelf: Shelf) -> Shelf:
 def _converted(network: Network, name: str) -> bytes:
     import tensorflow as tf  # noqa: PLC0415 - only where something is written
 
-    height, width = network.input_shape[1:3]
-    signature = tf.TensorSpec([1, height, width, 3], tf.float32, name="picture")
-    answer = tf.function(lambda picture: network(picture, training=False))
-    converter = tf.lite.TFLiteConverter.from_concrete_functions(
-        [answer.get_concrete_function(signature)], network
-    )
+    # One picture at a time: what the runtime on a phone prepares for is then what it gets.
+    picture = keras.Input(batch_shape=(1, *network.input_shape[1:]), name="picture")
+    converter = tf.lite.TFLiteConverter.from_keras_model(keras.Model(picture, network(picture)))
     if name != FILE:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if name == _HALF:
         converter.target_spec.supported_types = [tf.float16]
-    return bytes(converter.convert())
+    # It tells all variables of the network.
+    with contextlib.redirect_stdout(io.StringIO()):
+        return bytes(converter.convert())
 
 
 def _seen_by(file: Path, shelf: Shelf, size_px: int) -> list[Floats]:

@@ -1,4 +1,4 @@
-"""What a matte costs that is not the one wanted: cross-entropy and Dice of the pixels that count."""
+"""What a wrong matte costs: cross-entropy and Dice of the pixels that count."""
 
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ EDGE_PX: Final = 7
 _SMOOTH_PX: Final = 50.0
 
 
-class MatteLoss(keras.losses.Loss):  # type: ignore[misc] - keras ships no types
+class MatteLoss(keras.losses.Loss):  # type: ignore[misc]  # keras ships no types
     """Binary cross-entropy plus Dice, of logits, without the pixels that do not count.
 
     Source: Milletari, Navab & Ahmadi 2016, "V-Net", equation for Dice, here in its form by union
@@ -47,7 +47,7 @@ def soft_overlap(matte: Tensor, counts: Tensor, seen: Tensor) -> Tensor:
     return (both + _SMOOTH_PX) / (either + _SMOOTH_PX)
 
 
-class Overlap(keras.metrics.Mean):  # type: ignore[misc] - keras ships no types
+class Overlap(keras.metrics.Mean):  # type: ignore[misc]  # keras ships no types
     """The mean intersection over union at one half, at the network's own size, for curves."""
 
     def __init__(self, name: str = "iou") -> None:

@@ -1,5 +1,4 @@
-"""U-shaped networks that say which pixels are people: three drawn here, and one that is begun
-with the weights of the selfie network.
+"""U-shaped networks that say which pixels are people: three begun anew, one that grows another.
 
 Each takes (N, S, S, 3) float32 of 0..1, sRGB, and answers (N, S, S, 1) logits.
 """
@@ -109,12 +108,15 @@ def _bottleneck(values: Tensor, channels: int) -> Tensor:
 
 
 def _maps(network: Network) -> tuple[Tensor, list[Tensor], list[Tensor]]:
-    """Return a U-shaped network's last map of a sixteenth of the side, and of an eighth and a
-    quarter the last ones on the way down and on the way up.
+    """Return maps of a U-shaped network: of a sixteenth, an eighth and a quarter of the side.
+
+    The last one of the sixteenth; of the others the last on the way down, and on the way up.
     """
     side = int(network.input_shape[1])
     maps = [layer.output for layer in network.layers]
-    places = {size: [n for n, one in enumerate(maps) if one.shape[1] == size] for size in _sides(side)}
+    places = {
+        size: [n for n, one in enumerate(maps) if one.shape[1] == size] for size in _sides(side)
+    }
     turning = places[side // 16][0]
     down_and_up = [
         [
@@ -139,9 +141,9 @@ def _plain(values: Tensor, channels: int, *, kernel: int, apart: bool = False) -
 def _convolved(
     values: Tensor, channels: int, *, kernel: int, strides: int = 1, activation: str = "relu"
 ) -> Tensor:
-    found = keras.layers.Conv2D(
-        channels, kernel, strides=strides, padding="same", use_bias=False
-    )(values)
+    found = keras.layers.Conv2D(channels, kernel, strides=strides, padding="same", use_bias=False)(
+        values
+    )
     return keras.layers.Activation(activation)(_normalised(found))
 
 

@@ -47,7 +47,7 @@ def write(file: Path, shelf: Shelf, seen: Sequence[Floats]) -> None:
         rows.append(np.hstack([_cell(cell) for cell in cells]))
     rows += [np.zeros_like(rows[0])] * (-len(rows) % _ACROSS)
     lines = [np.hstack(rows[start : start + _ACROSS]) for start in range(0, len(rows), _ACROSS)]
-    file.write_bytes(images.encode_png(np.ascontiguousarray(np.vstack(lines))))
+    file.write_bytes(images.encode_png(np.ascontiguousarray(np.vstack(lines))).content)
 
 
 def _cell(srgb: Srgb8) -> Srgb8:

@@ -80,7 +80,7 @@ def _keep(into: Path, name: str, srgb: Srgb8, matte: Matte8) -> None:
     whole = np.asarray(cv2.resize(matte, size, interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
     for folder, values in ((IMAGES, srgb), (MASKS, whole)):
         (into / folder).mkdir(parents=True, exist_ok=True)
-        (into / folder / f"{name}.png").write_bytes(images.encode_png(values))
+        (into / folder / f"{name}.png").write_bytes(images.encode_png(values).content)
 
 
 def _note(into: Path, asked: dict[str, object], done: dict[str, str]) -> None:

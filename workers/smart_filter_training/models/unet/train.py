@@ -4,21 +4,21 @@ from pathlib import Path
 from typing import Any, Final
 
 from smart_filter_shared.errors import SetupFailed
+from smart_filter_shared.places import data_folder
 from smart_filter_training import fitting
-from smart_filter_training.models.unet import network as networks
 from smart_filter_training.models.unet import evaluate, sheets, shelves
+from smart_filter_training.models.unet import network as networks
 from smart_filter_training.models.unet.carried import carried
 from smart_filter_training.models.unet.configuration import Configuration
 from smart_filter_training.models.unet.data import Data
 from smart_filter_training.models.unet.losses import MatteLoss, Overlap
-from smart_filter_training.models.unet.shelves import PairBatches
+from smart_filter_training.models.unet.pair_batches import PairBatches
 from smart_filter_training.record import Record
 
 Network = Any  # keras ships no types
 
 CARRIED: Final = ("grown", "carried")
-# In a run's folder: the network, for runs that join it, and what it sees beside the truth.
-NETWORK: Final = "network.keras"
+# In a run's folder: what the network sees beside the truth.
 SHEET: Final = "sheet.png"
 
 
@@ -48,7 +48,7 @@ def train(data: Data, configuration: Configuration, record: Record) -> Network:
     )
     validation = shelves.as_they_are(data.validation, configuration.size_px)
     fitting.fit(network, batches, validation=validation, epochs=configuration.epochs, record=record)
-    network.save(record.folder / NETWORK)
+    network.save(record.folder / evaluate.NETWORK)
     seen = evaluate.coverages(network, data.validation)
     sheets.write(record.folder / SHEET, data.validation, seen)
     return network
@@ -60,7 +60,8 @@ def begun(configuration: Configuration) -> Network:
     if side % networks.MULTIPLE_PX:
         raise SetupFailed(f"size_px={side} is no multiple of {networks.MULTIPLE_PX}")
     if kind in CARRIED:
-        known = carried(Path(configuration.begin), width=side, height=side)
+        weights = Path(configuration.weights or data_folder() / "weights")
+        known = carried(weights / configuration.begin, width=side, height=side)
         return networks.grown(known) if kind == "grown" else known
     if kind in networks.BLOCKS:
         return networks.build(kind, size_px=side, width=configuration.width)
