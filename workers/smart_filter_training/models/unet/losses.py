@@ -13,6 +13,8 @@ EDGE_PX: Final = 7
 _SMOOTH_PX: Final = 50.0
 
 
+# A compiled network is copied by the names of its parts.
+@keras.saving.register_keras_serializable(package="smart_filter")  # type: ignore[untyped-decorator]  # keras ships no types
 class MatteLoss(keras.losses.Loss):  # type: ignore[misc]  # keras ships no types
     """Binary cross-entropy plus Dice, of logits, without the pixels that do not count.
 
@@ -47,11 +49,12 @@ def soft_overlap(matte: Tensor, counts: Tensor, seen: Tensor) -> Tensor:
     return (both + _SMOOTH_PX) / (either + _SMOOTH_PX)
 
 
+@keras.saving.register_keras_serializable(package="smart_filter")  # type: ignore[untyped-decorator]  # keras ships no types
 class Overlap(keras.metrics.Mean):  # type: ignore[misc]  # keras ships no types
     """The mean intersection over union at one half, at the network's own size, for curves."""
 
-    def __init__(self, name: str = "iou") -> None:
-        super().__init__(name=name)
+    def __init__(self, name: str = "iou", dtype: str | None = None) -> None:
+        super().__init__(name=name, dtype=dtype)
 
     def update_state(self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor = None) -> None:
         """Take in a batch, shaped as the loss takes it."""
