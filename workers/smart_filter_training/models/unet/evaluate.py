@@ -55,7 +55,7 @@ def measured(file: Path, folder: Path) -> dict[str, Figure]:
     As `smart-filter eval segmentation` has them: by the product's model, with its edges.
     Raises FolderUnreadable.
     """
-    model = Portrait(LiteRtNetwork(file))
+    model = Portrait(LiteRtNetwork(file), _size_of(file))
     scores = []
     for example in segmentation.examples(folder):
         answer = segmentation.answer(model, segmentation.question(example, _bare))
@@ -128,6 +128,16 @@ def _by_source(numbers: Numbers, sources: Sequence[str]) -> dict[str, Figure]:
             iou = intervals.figures(own, segmentation.figures)["iou"]
             found[f"iou_{source}"] = iou
     return found
+
+
+def _size_of(file: Path) -> tuple[int, int]:
+    """Return width and height of the input of a LiteRT file."""
+    from ai_edge_litert.interpreter import Interpreter  # noqa: PLC0415 - only for files
+
+    _, height, width, _ = Interpreter(model_content=file.read_bytes()).get_input_details()[0][
+        "shape"
+    ]
+    return int(width), int(height)
 
 
 def _bare(photo: Photo) -> Prepared:

@@ -44,9 +44,13 @@ def load(weights: Path) -> Segmenter:
 
 @dataclass(frozen=True, slots=True)
 class Portrait:
-    """The model; any thread may call it."""
+    """The model; any thread may call it.
+
+    size_px: width and height of the network's input.
+    """
 
     network: LiteRtNetwork
+    size_px: tuple[int, int] = SIZE_PX
 
     def __call__(self, batch: Sequence[Prepared]) -> list[People]:
         """Return the people of each picture; the network does not tell persons apart."""
@@ -60,7 +64,7 @@ class Portrait:
 
         srgb: (H, W, 3) uint8.
         """
-        seen = _resized(srgb, SIZE_PX)[np.newaxis] / np.float32(255)
+        seen = _resized(srgb, self.size_px)[np.newaxis] / np.float32(255)
         (coverage,) = self.network(seen).values()
         return _resized(coverage[0, :, :, 0], (srgb.shape[1], srgb.shape[0]))
 
