@@ -21,7 +21,7 @@ class Configuration:
     """
 
     seed: int = 0
-    epochs: int = 30
+    epochs: int = 13
     batch_size: int = 8
     learning_rate: float = 4e-4
     weight_decay: float = 1e-4

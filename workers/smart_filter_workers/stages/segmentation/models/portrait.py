@@ -17,13 +17,15 @@ from smart_filter_workers.stages.segmentation.models.base import People, Segment
 
 Floats = NDArray[np.float32]
 
-WEIGHTS: Final = WeightsFile("portrait.tflite", "")
+WEIGHTS: Final = WeightsFile(
+    "portrait.tflite", "5b4b65f919a4de99a4fffbe253f0ca7ad222a70e257f4f3b811eef77b0d9e8f9"
+)
 SIZE_PX: Final = (256, 256)
 CARD: Final = ModelCard(
     name="portrait",
     version="1",
     task=TaskName.SEGMENTATION,
-    # Whoever serves the selfie networks serves this one: the same runtime, half the time.
+    # Whoever serves the selfie networks serves this one: the same runtime, less time.
     family="selfie",
     title="Portraits, one small network",
     source=(
@@ -31,9 +33,16 @@ CARD: Final = ModelCard(
         " mediapipe 0.10.21, modules/selfie_segmentation"
     ),
     licence="Apache-2.0",
-    data_terms="",
+    data_terms=(
+        "picsart contest, Human-Segmentation-Dataset, football frames, VOC and COCO samples,"
+        " clothing-co-parsing: no terms stated, or for research"
+    ),
+    research=True,
     weights=(WEIGHTS,),
     input_size=SIZE_PX,
+    # Mean IoU at one half: 41 photos in the wild (± 0.08), 55 of street fashion (± 0.014), 62
+    # portraits (± 0.008).
+    quality={"iou_wild": 0.562, "iou_street": 0.933, "iou_portrait": 0.966},
 )
 
 
