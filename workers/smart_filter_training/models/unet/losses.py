@@ -14,7 +14,7 @@ _SMOOTH_PX: Final = 50.0
 
 
 # A compiled network is copied by the names of its parts.
-@keras.saving.register_keras_serializable(package="smart_filter")  # type: ignore[untyped-decorator]  # keras ships no types
+@keras.saving.register_keras_serializable(package="smart_filter")
 class MatteLoss(keras.losses.Loss):  # type: ignore[misc]  # keras ships no types
     """Binary cross-entropy plus Dice, of logits, without the pixels that do not count.
 
@@ -49,7 +49,7 @@ def soft_overlap(matte: Tensor, counts: Tensor, seen: Tensor) -> Tensor:
     return (both + _SMOOTH_PX) / (either + _SMOOTH_PX)
 
 
-@keras.saving.register_keras_serializable(package="smart_filter")  # type: ignore[untyped-decorator]  # keras ships no types
+@keras.saving.register_keras_serializable(package="smart_filter")
 class Overlap(keras.metrics.Mean):  # type: ignore[misc]  # keras ships no types
     """The mean intersection over union at one half, at the network's own size, for curves."""
 
