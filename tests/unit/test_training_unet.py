@@ -1,0 +1,227 @@
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from smart_filter_shared.errors import Conflict, FolderUnreadable, SetupFailed
+from smart_filter_tests import drawn_people
+from smart_filter_training import recipes
+from smart_filter_training.models.unet import augmentation, data, pairs, teaching
+from smart_filter_training.models.unet.configuration import Configuration
+from smart_filter_training.models.unet.pairs import Example
+from smart_filter_training.models.unet.shelves import Shelf, as_they_are
+
+CONFIGURATION = Configuration(validation_share=0.3)
+
+
+def an_example(seed: int = 0) -> Example:
+    photo, mask = drawn_people.one(np.random.default_rng(seed))
+    return Example(photo, mask, np.ones(mask.shape, np.bool_))
+
+
+def write(path: Path, values: np.ndarray) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), values)
+    return path
+
+
+def found_in(folder: Path) -> list[tuple[str, bool]]:
+    return [(finding.what, finding.fatal) for finding in data.findings(folder, CONFIGURATION)]
+
+
+def test_pairs_of_a_folder_and_of_folders_in_it_are_found_by_source(tmp_path: Path) -> None:
+    drawn_people.folder(tmp_path / "portrait", 2)
+    write(tmp_path / "faces" / "images" / "alone.jpg", np.zeros((4, 4, 3), np.uint8))
+
+    found = pairs.found(tmp_path)
+
+    assert [pair.name for pair in found] == ["drawn_000", "drawn_001"]
+    assert {pair.source for pair in found} == {"drawn"}
+
+
+def test_a_name_without_a_source_has_that_of_its_folder(tmp_path: Path) -> None:
+    write(tmp_path / "club" / "images" / "7.png", np.zeros((4, 4, 3), np.uint8))
+    write(tmp_path / "club" / "masks" / "7.png", np.zeros((4, 4), np.uint8))
+
+    (pair,) = pairs.found(tmp_path)
+
+    assert pair.source == "club"
+
+
+def test_mattes_of_aisegment_are_the_alpha_of_its_cut_outs(tmp_path: Path) -> None:
+    photo, mask = drawn_people.one(np.random.default_rng(0))
+    cut = np.dstack([np.zeros_like(photo), mask])
+    write(tmp_path / "clip_img" / "1803" / "clip_00000000" / "1803-0001.jpg", photo)
+    write(tmp_path / "matting" / "1803" / "matting_00000000" / "1803-0001.png", cut)
+
+    (pair,) = pairs.found(tmp_path)
+
+    assert pair.source == "aisegment"
+    assert (pairs.read(pair).matte == mask).all()
+
+
+def test_what_does_not_count_stays_so_when_a_photo_is_shrunk(tmp_path: Path) -> None:
+    mask = np.zeros((900, 600), np.uint8)
+    mask[300:600] = 255
+    mask[600:610] = 128
+    write(tmp_path / "images" / "a_1.png", np.zeros((900, 600, 3), np.uint8))
+    write(tmp_path / "masks" / "a_1.png", mask)
+
+    read = pairs.read(pairs.found(tmp_path)[0])
+
+    assert read.srgb.shape == (416, 277, 3)
+    assert 4 <= (~read.counted).sum(axis=0).min() <= 6
+    assert read.matte[280:, :].max() == 0
+
+
+def test_both_sides_of_the_split_share_nobody_who_looks_alike(tmp_path: Path) -> None:
+    folder = drawn_people.folder(tmp_path, 20)
+    for number in range(20):
+        photo = cv2.imread(str(folder / "images" / f"drawn_{number:03}.png"))
+        mask = cv2.imread(str(folder / "masks" / f"drawn_{number:03}.png"))
+        write(folder / "images" / f"again_{number:03}.png", cv2.add(photo, (9, 9, 9, 0)))
+        write(folder / "masks" / f"again_{number:03}.png", mask)
+
+    read = data.read(folder, CONFIGURATION)
+
+    sides = [{pair.name[-3:] for pair in side.pairs} for side in (read.train, read.validation)]
+    assert not sides[0] & sides[1]
+    assert len(read.train) + len(read.validation) == 40
+
+
+def test_the_digest_tells_a_mask_that_was_drawn_anew(tmp_path: Path) -> None:
+    folder = drawn_people.folder(tmp_path, 12)
+    before = data.read(folder, CONFIGURATION).digest
+
+    write(folder / "masks" / "drawn_003.png", np.zeros((96, 72), np.uint8))
+
+    assert data.read(folder, CONFIGURATION).digest != before
+
+
+def test_nothing_is_found_in_a_sound_folder(tmp_path: Path) -> None:
+    folder = drawn_people.folder(tmp_path, 6)
+
+    assert [what for what, fatal in found_in(folder) if fatal] == []
+
+
+def test_missing_corrupt_and_unequal_files_are_found_by_name(tmp_path: Path) -> None:
+    folder = drawn_people.folder(tmp_path, 6)
+    (folder / "masks" / "drawn_000.png").unlink()
+    (folder / "images" / "drawn_001.png").write_bytes(b"no picture")
+    (folder / "masks" / "drawn_002.png").write_bytes(b"no picture")
+    write(folder / "masks" / "drawn_003.png", np.zeros((5, 7), np.uint8))
+
+    found = [one for one in data.findings(folder, CONFIGURATION) if one.fatal]
+
+    assert [Path(one.where).stem for one in found] == [f"drawn_00{number}" for number in range(4)]
+    assert "is missing" in found[0].what
+    assert "is no picture" in found[2].what
+    assert "is 7×5 pixels, its photo 72×96" in found[3].what
+    assert all(one.remedy for one in found)
+
+
+def test_masks_without_anybody_are_fatal_only_when_all_are(tmp_path: Path) -> None:
+    folder = drawn_people.folder(tmp_path, 4)
+    nobody = np.zeros((96, 72), np.uint8)
+    write(folder / "masks" / "drawn_000.png", nobody)
+    some = found_in(folder)
+
+    for number in range(1, 4):
+        write(folder / "masks" / f"drawn_{number:03}.png", nobody)
+
+    assert ("has 1 photos without anybody", False) in some
+    assert ("has nobody in any mask", True) in found_in(folder)
+
+
+def test_a_folder_of_another_layout_is_told_in_one_line(tmp_path: Path) -> None:
+    with pytest.raises(FolderUnreadable, match="holds neither images/ and masks/ nor"):
+        data.read(tmp_path, CONFIGURATION)
+
+    assert found_in(tmp_path)[0][1]
+
+
+def test_photo_and_matte_are_framed_alike() -> None:
+    example = an_example()
+    both = Example(np.dstack([example.matte] * 3), example.matte, example.counted)
+
+    seen = augmentation.framed(np.random.default_rng(5), both, 64)
+
+    # Rounding to whole levels, in the photo and not in the matte.
+    assert np.abs(seen.srgb[..., 0] / 255 - seen.matte).max() <= 1 / 255
+
+
+def test_what_does_not_count_weighs_nothing_however_it_is_framed() -> None:
+    example = an_example()
+    unknown = Example(example.srgb, example.matte, np.zeros(example.matte.shape, np.bool_))
+
+    seen = augmentation.framed(np.random.default_rng(1), unknown, 64)
+
+    assert seen.weight.max() == 0
+
+
+def test_a_background_holds_none_of_the_people() -> None:
+    example = an_example()
+
+    behind = augmentation.background(example)
+
+    assert behind is not None
+    # Skin is warm, the drawn backgrounds are cold.
+    assert (behind[..., 0].astype(int) <= behind[..., 2]).mean() > 0.97
+
+
+def test_a_photo_full_of_people_has_no_background() -> None:
+    example = an_example()
+    full = Example(example.srgb, np.full_like(example.matte, 255), example.counted)
+
+    assert augmentation.background(full) is None
+
+
+def test_people_set_before_a_background_keep_their_matte_and_colours() -> None:
+    seen = augmentation.as_it_is(an_example(), 64)
+
+    joined = augmentation.set_before(
+        np.random.default_rng(0), seen, np.zeros((30, 30, 3), np.uint8)
+    )
+
+    inside = cv2.erode(seen.matte, np.ones((9, 9))) == 1
+    assert np.abs(joined.srgb[inside].astype(int) - seen.srgb[inside]).max() <= 2
+    assert joined.matte is seen.matte
+
+
+def test_augmentation_of_a_seed_is_the_same_again() -> None:
+    once, again = (augmentation.lit(np.random.default_rng(3), an_example().srgb) for _ in range(2))
+
+    assert (once == again).all()
+
+
+def test_a_shelf_without_room_reads_again_and_answers_the_same(tmp_path: Path) -> None:
+    found = pairs.found(drawn_people.folder(tmp_path, 3))
+    roomy, narrow = Shelf(found), Shelf(found, most_bytes=0)
+
+    assert roomy.example(1) is roomy.example(1)
+    assert narrow.example(1) is not narrow.example(1)
+    assert all(
+        (a == b).all() for a, b in zip(as_they_are(roomy, 32), as_they_are(narrow, 32), strict=True)
+    )
+
+
+def test_a_teacher_that_there_is_not_is_told_by_name(tmp_path: Path) -> None:
+    with pytest.raises(SetupFailed, match="teacher=nobody is none of classical"):
+        teaching.teach(tmp_path, tmp_path / "out", teacher="nobody", weights=tmp_path)
+
+
+def test_mattes_of_another_teacher_are_not_mixed_in(tmp_path: Path) -> None:
+    (tmp_path / teaching.PROVENANCE).write_text('{"teacher": "selfie", "photos": {}}')
+
+    with pytest.raises(Conflict, match="another teacher's mattes"):
+        teaching.teach(tmp_path, tmp_path, teacher="classical", weights=tmp_path)
+
+
+def test_the_recipe_is_found_with_its_settings() -> None:
+    recipe = recipes.find_one("unet")
+
+    configuration = recipe.configuration(["network=residual", "epochs=3"])
+
+    assert (configuration.network, configuration.epochs) == ("residual", 3)
+    assert recipe.file == "portrait.tflite"
