@@ -141,6 +141,7 @@ NEVER_ANSWERED = {
     "object_missing",
     "setup_failed",
     "picture_refused",
+    "version_refused",
 }
 
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import click
 
 from smart_filter_deploy.cli.endings import WRONG_USAGE, Ending, needing
-from smart_filter_shared.cards import TaskName
 
 if TYPE_CHECKING:
     from smart_filter_shared.jobs.data_sets import DataSet
@@ -55,6 +54,7 @@ def build(task: str, *, as_json: bool) -> None:
     with needing("worker"):
         # The server's packages are not part of a bare install.
         from smart_filter_deploy.cli import servers  # noqa: PLC0415
+        from smart_filter_shared.cards import TaskName  # noqa: PLC0415
         from smart_filter_workers.learning import feedback as learning  # noqa: PLC0415
 
     with servers.reached() as reached:
@@ -76,6 +76,7 @@ def show(task: str, version: int, *, as_json: bool) -> None:
     """Show what a version holds, and whose it is."""
     with needing("worker"):
         from smart_filter_deploy.cli import database  # noqa: PLC0415 - no part of a bare install
+        from smart_filter_shared.cards import TaskName  # noqa: PLC0415
         from smart_filter_shared.jobs import data_sets  # noqa: PLC0415
         from smart_filter_workers.learning import manifests  # noqa: PLC0415
 
@@ -106,6 +107,7 @@ def export(task: str, version: int, folder: Path, *, as_json: bool) -> None:
     with needing("worker"):
         # The server's packages are not part of a bare install.
         from smart_filter_deploy.cli import servers  # noqa: PLC0415
+        from smart_filter_shared.cards import TaskName  # noqa: PLC0415
         from smart_filter_workers.learning import exporting  # noqa: PLC0415
 
     with servers.reached() as reached:

@@ -11,25 +11,28 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from smart_filter_deploy.cli.endings import WRONG_USAGE, Ending, needing
-from smart_filter_shared.cards import TaskName
 from smart_filter_shared.errors import VersionRefused
 from smart_filter_shared.places import data_folder
 
 if TYPE_CHECKING:
+    from smart_filter_shared.cards import TaskName
     from smart_filter_shared.jobs.versions import Version
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="For programs.")
 _SHOWN_DIGITS: Final = 12
 
 
-class _Model(click.ParamType[tuple[TaskName, str]]):
+class _Model(click.ParamType["tuple[TaskName, str]"]):
     """A model as TASK/NAME."""
 
     name = "task/name"
 
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[TaskName, str]:
+    ) -> "tuple[TaskName, str]":
+        with needing("worker"):
+            from smart_filter_shared.cards import TaskName  # noqa: PLC0415 - not of a bare install
+
         task, _, name = str(value).partition("/")
         if task not in set(TaskName) or not name:
             tasks = ", ".join(TaskName)
@@ -40,7 +43,7 @@ class _Model(click.ParamType[tuple[TaskName, str]]):
 @click.command()
 @click.option("--model", type=_Model(), metavar="TASK/NAME", help="Of one model only.")
 @_json_option
-def versions(*, model: tuple[TaskName, str] | None, as_json: bool) -> None:
+def versions(*, model: "tuple[TaskName, str] | None", as_json: bool) -> None:
     """List the trained weights of models, the latest first.
 
     In the database that SMART_FILTER_DATABASE_URL names, else in that of the stack that
@@ -78,7 +81,7 @@ def versions(*, model: tuple[TaskName, str] | None, as_json: bool) -> None:
 def register(
     file: Path,
     *,
-    model: tuple[TaskName, str],
+    model: "tuple[TaskName, str]",
     metrics: Path,
     trained_on: str,
     data_set: int | None,
@@ -186,7 +189,7 @@ def promote(digest: str, *, anyway: bool, as_json: bool) -> None:
 @click.command()
 @click.argument("model", type=_Model(), metavar="TASK/NAME")
 @_json_option
-def rollback(model: tuple[TaskName, str], *, as_json: bool) -> None:
+def rollback(model: "tuple[TaskName, str]", *, as_json: bool) -> None:
     """Let a model run with what its live weights took the place of."""
     with needing("worker"):
         from smart_filter_deploy.cli import database  # noqa: PLC0415 - no part of a bare install
