@@ -132,12 +132,19 @@ class _Keeper(keras.callbacks.Callback):  # type: ignore[misc]  # keras ships no
         kept = self._kept()
         if not kept:
             return 0
-        network.load_weights(kept[-1])
         done = int(kept[-1].name.removeprefix("epoch-")[:4])
         chance = self._record.checkpoint_folder / _CHANCE.format(done)
-        stood = json.loads(chance.read_text(encoding="utf-8"))
-        for state, values in zip(_chance(network), stood, strict=True):
-            state.assign(values)
+        try:
+            network.load_weights(kept[-1])
+            stood = json.loads(chance.read_text(encoding="utf-8"))
+            for state, values in zip(_chance(network), stood, strict=True):
+                state.assign(values)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            why = str(error).partition("\n")[0]
+            raise SetupFailed(
+                f"{kept[-1]} is no checkpoint of this run ({why}): remove {self._record.folder}"
+                " to begin anew"
+            ) from error
         return done
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:

@@ -26,7 +26,18 @@ Data = Any
 Network = Any
 Configuration = Any  # a frozen dataclass of numbers and words, with defaults
 
-_EXTRA = "train"
+# What brings a package that is missing; the extra `train` brings the others.
+_REMEDIES = {
+    "torch": "pip install 'smart-filter[torch]'",
+    "detectron2": "docs/detectron2.md says how to build it",
+}
+# Of these nothing comes at 0.
+_ABOVE_ZERO = frozenset(
+    {"epochs", "iterations", "batch_size", "learning_rate", "held_out_share", "validation_share"}
+)
+# Below 1; no other number of a run reaches the bound of NumPy's and Keras's seeds.
+_SHARES = ("_share", "dropout")
+_MOST = 2**31
 
 
 class DataModule(Protocol):
@@ -133,9 +144,9 @@ class Recipe:
         missing = [name for name in self.packages if importlib.util.find_spec(name) is None]
         if not missing:
             return None
-        return (
-            f"training {self.name} needs {', '.join(missing)}: pip install 'smart-filter[{_EXTRA}]'"
-        )
+        usual = "pip install 'smart-filter[train]'"
+        remedies = dict.fromkeys(_REMEDIES.get(name, usual) for name in missing)
+        return f"training {self.name} needs {', '.join(missing)}: {'; '.join(remedies)}"
 
     def _module(self, part: str) -> Any:  # noqa: ANN401 - each caller says which one it is
         return importlib.import_module(f"{models.__name__}.{self.name}.{part}")
@@ -164,7 +175,18 @@ def _recipe(name: str) -> Recipe:
 
 
 def _read(name: str, text: str, default: object) -> object:
-    """Return a setting of the type that its default has."""
+    """Return a setting of the type that its default has.  Raises SetupFailed."""
+    value = _parsed(name, text, default)
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return value
+    most = 1 if name.endswith(_SHARES) else _MOST
+    least = "above 0" if name in _ABOVE_ZERO else "0 or more"
+    if not 0 <= value < most or (name in _ABOVE_ZERO and value == 0):
+        raise SetupFailed(f"--set {name}={text}: expected a number {least} and below {most}")
+    return value
+
+
+def _parsed(name: str, text: str, default: object) -> object:
     try:
         match default:
             case bool():

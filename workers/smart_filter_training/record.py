@@ -6,6 +6,7 @@ checkpoint/   where a run that was killed goes on
 the exported file of weights
 """
 
+import datetime as dt
 import json
 import os
 import platform
@@ -19,7 +20,10 @@ from typing import Any, Final
 from smart_filter_shared.errors import FolderUnreadable, SetupFailed
 
 _DOCUMENT: Final = "run.json"
-_PACKAGES: Final = ("keras", "tensorflow", "tensorflow-cpu", "torch", "detectron2", "numpy")
+_PACKAGES: Final = (
+    *("smart-filter", "keras", "tensorflow", "tensorflow-cpu", "torch", "detectron2", "numpy"),
+    *("opencv-python-headless", "tf2onnx", "onnx", "onnxruntime"),
+)
 
 Facts = dict[str, Any]  # what JSON holds
 
@@ -73,12 +77,17 @@ def begin(folder: Path, *, model: str, configuration: Mapping[str, Any], data: s
 
     configuration: what was asked for; data: the digest of what is read.
     Raises SetupFailed, in one line, when the run there had another configuration, other data, or
-    is done, or its record cannot be read.
+    its record cannot be read.
     """
     asked = {"model": model, "configuration": dict(configuration), "data": data}
     document = folder / _DOCUMENT
     if not document.exists():
         record = Record(folder, {**asked, "machine": machine()})
+        if record.checkpoint_folder.exists():
+            raise SetupFailed(
+                f"{record.checkpoint_folder} is of a run whose record is gone: remove it, or name"
+                " another folder with --run"
+            )
         record.note(state="running")
         return record
     facts = read(folder)
@@ -87,30 +96,46 @@ def begin(folder: Path, *, model: str, configuration: Mapping[str, Any], data: s
             raise SetupFailed(
                 f"{folder} holds a run with other {name}: name another folder with --run"
             )
-    if facts.get("state") == "done":
-        raise SetupFailed(f"{folder} holds a run that is done: name another folder with --run")
-    record = Record(folder, facts, hours=float(facts.get("hours", 0.0)))
-    record.note(resumed=int(facts.get("resumed", 0)) + 1)
+    try:
+        hours, resumed = float(facts.get("hours", 0.0)), int(facts.get("resumed", 0))
+    except (TypeError, ValueError) as error:
+        raise SetupFailed(f"{document} was changed by hand: {error}") from error
+    record = Record(folder, facts, hours=hours)
+    record.note(resumed=resumed + 1)
     return record
 
 
 def read(folder: Path) -> Facts:
     """Return what a run's record says.  Raises FolderUnreadable."""
     try:
-        facts: Facts = json.loads((folder / _DOCUMENT).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        facts = json.loads((folder / _DOCUMENT).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
         raise FolderUnreadable(f"{folder / _DOCUMENT}: {error}") from error
+    if not isinstance(facts, dict):
+        raise FolderUnreadable(f"{folder / _DOCUMENT} is no record of a run: name another folder")
     return facts
 
 
 def machine() -> Facts:
-    """Return what the run is made on: processors, accelerator, packages."""
+    """Return what the run is made on, and when."""
     return {
+        "began_at": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)),
         "machine": platform.machine(),
         "python": ".".join(map(str, sys.version_info[:3])),
         "packages": {name: found for name in _PACKAGES if (found := _installed(name))},
     }
+
+
+def _processor() -> str:
+    """Return the name of the processor as Linux tells it, or "" elsewhere."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return ""
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, "")
 
 
 def _installed(package: str) -> str | None:

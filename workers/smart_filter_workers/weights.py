@@ -86,11 +86,15 @@ def manifest() -> tuple[Package, ...]:
     )
 
 
+def own_file(name: str) -> Path:
+    """Return where a file of weights that was trained here lies in the package."""
+    return Path(__file__).parent / "trained" / name
+
+
 def own() -> tuple[Own, ...]:
     """Return the weights that were trained here, as `weights.toml` lists them."""
-    trained = Path(__file__).parent / "trained"
     return tuple(
-        Own(trained / entry["name"], WeightsFile(entry["name"], entry["sha256"]))
+        Own(own_file(entry["name"]), WeightsFile(entry["name"], entry["sha256"]))
         for entry in _listed().get("own", ())
     )
 

@@ -79,6 +79,11 @@ def train(
     if model is None:
         _list(list(recipes.find().values()), as_json=as_json)
         return
+    if from_feedback and (data or measure or only_check):
+        raise Ending(
+            "--from-feedback has pictures of its own: leave --data, --measure and --check out",
+            WRONG_USAGE,
+        )
     if from_feedback:
         _learn(model, settings, run_folder, as_json=as_json)
         return

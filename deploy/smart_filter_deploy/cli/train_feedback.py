@@ -1,8 +1,11 @@
 """`smart-filter train MODEL --from-feedback`: from corrections to a candidate, in one go."""
 
+import dataclasses
 import datetime as dt
+import math
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -29,7 +32,7 @@ from smart_filter_workers.trained import TrainedWeights
 
 # Fewer photos that nobody trained on say nothing of which weights are better.
 FEWEST_FROZEN: Final = 10
-_MANIFEST: Final = "manifest.json"
+_DIGITS: Final = 8
 
 
 def train(
@@ -64,19 +67,19 @@ class _Learning:
         began = dt.datetime.now(dt.UTC)
         data = self._data()
         folder = run_folder or _usual_folder(self._recipe, data)
-        pictures = self._exported(data, folder / "data")
-        frozen = pictures / Part.FROZEN
-        outcome = running.run(
-            self._recipe,
-            pictures / Part.TRAIN,
-            folder / "run",
-            configuration,
-            measure=frozen,
-            tell=tell,
-        )
-        tell("comparing with what is live")
-        live = self._live()
-        theirs = self._recipe.evaluate.measured(self._file(live), frozen)
+        with self._pictures(data, folder / "pictures") as pictures:
+            learnt, frozen = pictures / Part.TRAIN, pictures / Part.FROZEN
+            outcome = running.run(
+                self._recipe,
+                learnt,
+                folder,
+                configuration,
+                measure=frozen,
+                tell=tell,
+            )
+            tell("comparing with what is live")
+            live = self._live()
+            theirs = self._recipe.evaluate.measured(self._file(live), frozen)
         metrics = {
             "count": data.items.get(Part.FROZEN, 0),
             "against": live,
@@ -115,13 +118,21 @@ class _Learning:
             )
         return built
 
-    def _exported(self, data: DataSet, folder: Path) -> Path:
-        """Return the folder of a data set's pictures, written unless it is there whole."""
-        if not (folder / _MANIFEST).is_file():
-            # What a killed command left of it is not whole.
-            shutil.rmtree(folder, ignore_errors=True)
+    @contextmanager
+    def _pictures(self, data: DataSet, folder: Path) -> Iterator[Path]:
+        """Give the folder of a data set's pictures; they are people's, and go again.
+
+        They are written anew each time: what was deleted meanwhile is not among them, and a run
+        that had seen it does not go on.
+        """
+        # What a command that was killed left.
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
             feedback.export_latest(self._servers.engine, self._servers.store, data.task, folder)
-        return folder
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _live(self) -> str | None:
         with sessions.transaction(self._servers.engine) as connection:
@@ -140,9 +151,12 @@ class _Learning:
         return {
             name: [figure.value, figure.low, figure.high]
             for name, figure in figures.items()
-            if name in known
+            # Of one class alone some are no number.
+            if name in known and all(map(math.isfinite, dataclasses.astuple(figure)))
         }
 
 
 def _usual_folder(recipe: Recipe, data: DataSet) -> Path:
-    return data_folder() / "training" / f"{recipe.name}-feedback-{data.version}"
+    """Return the run's folder: a data set of which something was deleted begins a new one."""
+    digest = (data.manifest_digest or "")[:_DIGITS]
+    return data_folder() / "training" / f"{recipe.name}-feedback-{data.version}-{digest}"

@@ -9,7 +9,6 @@ from smart_filter_training import exporting, fitting
 from smart_filter_training.exporting import Exported
 from smart_filter_training.models.eyes import evaluate
 from smart_filter_training.models.eyes.augmentation import as_they_are
-from smart_filter_training.models.eyes.cuts import chosen
 from smart_filter_training.models.eyes.data import Data
 from smart_filter_workers.networks import eye_patches
 
@@ -23,7 +22,7 @@ def export(network: Network, data: Data, folder: Path) -> Exported:
     """Write `eyes.onnx` into a folder.  Raises SetupFailed."""
     exact = fitting.in_full_precision(network)
     said = evaluate.answers(exact, data.validation)
-    cuts = chosen(said, data.validation.is_open)
+    cuts = evaluate.cuts(said, data.validation)
     return exporting.to_onnx(
         exact,
         folder / eye_patches.WEIGHTS.name,

@@ -18,6 +18,7 @@ from smart_filter_training.record import Record
 Network = Any  # keras ships no types
 
 CARRIED: Final = ("grown", "carried")
+OWN: Final = Path(__file__).parent / "portrait.weights.h5"
 # In a run's folder: what the network sees beside the truth.
 SHEET: Final = "sheet.png"
 
@@ -30,6 +31,9 @@ def train(data: Data, configuration: Configuration, record: Record) -> Network:
     """
     fitting.seed_everything(configuration.seed)
     network = begun(configuration)
+    if configuration.start:
+        start = OWN if configuration.start == "own" else Path(configuration.start)
+        fitting.load(network, start)
     batches = PairBatches(
         data.train,
         size_px=configuration.size_px,

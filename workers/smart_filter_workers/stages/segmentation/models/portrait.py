@@ -39,6 +39,7 @@ CARD: Final = ModelCard(
     ),
     research=True,
     weights=(WEIGHTS,),
+    learns=WEIGHTS.name,
     input_size=SIZE_PX,
     # Mean IoU at one half: 41 photos in the wild (± 0.08), 55 of street fashion (± 0.014), 62
     # portraits (± 0.008).
