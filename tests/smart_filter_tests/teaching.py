@@ -21,7 +21,7 @@ from smart_filter_tests.serving import Api
 from smart_filter_workers.artifacts import Artifacts
 from smart_filter_workers.fetcher import Fetcher
 from smart_filter_workers.recent import Recent
-from smart_filter_workers.results import Composited, Faces, Segmented, Smiles
+from smart_filter_workers.results import Composited, Faces, Segmented, Smiles, Srgb8
 from smart_filter_workers.stock.room import StockRoom
 
 SIDE = 512
@@ -42,10 +42,13 @@ def photo_of(scene: int, shot: int) -> bytes:
     return buffer.getvalue()
 
 
-def ended(api: Api, scene: int = 0, shot: int = 0, **fields: str) -> str:
+def ended(
+    api: Api, scene: int = 0, shot: int = 0, *, proxy_srgb: Srgb8 | None = None, **fields: str
+) -> str:
     """Submit the portrait and let all stages succeed with what is known of it.
 
-    scene, shot: another shot is another photo of the same scene.  fields: of the recipe.
+    scene, shot: another shot is another photo of the same scene.  proxy_srgb: what models saw
+    instead, of the same size.  fields: of the recipe.
     """
     answer = api.post(
         photo_of(scene, shot), {"background": "auto", "outputs": "image,faces", **fields}
@@ -55,8 +58,11 @@ def ended(api: Api, scene: int = 0, shot: int = 0, **fields: str) -> str:
     known = portrait.a_portrait(SIDE)
     # Far from each other in more bits than photos of one scene differ in.
     fingerprint = int.from_bytes(np.random.default_rng(scene).bytes(8), "big")
+    prepared = dataclasses.replace(known.prepared, fingerprint=fingerprint)
+    if proxy_srgb is not None:
+        prepared = dataclasses.replace(prepared, proxy_srgb=proxy_srgb)
     made: Mapping[StageName, object] = {
-        StageName.PREPARE: dataclasses.replace(known.prepared, fingerprint=fingerprint),
+        StageName.PREPARE: prepared,
         StageName.SEGMENTATION: Segmented(known.segmented.matte.copy(), 0.4, 1),
         StageName.FACE: Faces(known.faces),
         StageName.SMILE: Smiles(known.smiles, known.eyes),

@@ -1,0 +1,91 @@
+"""From corrections to a candidate, by the one command, on real servers."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from smart_filter_deploy.embedded.stack import Stack
+from smart_filter_tests import drawn_faces, portrait, teaching
+from smart_filter_tests.bench import Bench
+from smart_filter_tests.commands import Command
+from smart_filter_tests.serving import Api, an_api, serving
+from smart_filter_workers.networks import expression
+from smart_filter_workers.results import Srgb8
+
+pytest.importorskip("keras", reason="no Keras here: the extra train brings it")
+pytestmark = [
+    # What Keras 3.15 does with NumPy 2.4 when it saves.
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+    pytest.mark.timeout(300),
+]
+
+JOBS = 80
+LEVELS = ("none", "huge", "mild", "moderate")
+
+
+@pytest.fixture
+def api(bench: Bench) -> Iterator[Api]:
+    with serving(bench.settings) as url, an_api(url, bench) as api:
+        yield api
+
+
+@pytest.fixture
+def command(
+    servers: Stack,
+    tmp_path: Path,
+    weights_folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Command:
+    (tmp_path / "weights").symlink_to(weights_folder)
+    monkeypatch.setenv("SMART_FILTER_DATA", str(tmp_path))
+    for name, value in servers.addresses.environment().items():
+        monkeypatch.setenv(name, value)
+    return Command(capsys)
+
+
+def test_corrections_become_a_candidate_and_no_picture_stays(
+    api: Api, command: Command, tmp_path: Path
+) -> None:
+    jobs = [labelled(api, number) for number in range(JOBS)]
+
+    command("train", "expression", "--from-feedback", "--set", "epochs=1")
+
+    (version,) = command("models", "versions")["items"]
+    assert version["state"] == "candidate"
+    assert (version["data_set"], version["deletions"]) == (1, 0)
+    assert version["metrics"]["count"] >= 10
+    assert version["metrics"]["candidate"].keys() == version["metrics"]["live"].keys()
+    assert "macro_f1" in version["metrics"]["candidate"]
+    assert not [*tmp_path.rglob("*.npz"), *tmp_path.rglob("*_labels.csv")]
+
+    # Whose picture is deleted is not in the next run, and the version that saw it says so.
+    assert api.client.delete(f"/v1/jobs/{jobs[0]}").status_code == 204
+    command("train", "expression", "--from-feedback", "--set", "epochs=1")
+
+    runs = list((tmp_path / "training").iterdir())
+    assert len(runs) == 2
+    versions = command("models", "versions")["items"]
+    assert sorted(one["deletions"] for one in versions) == [0, 1]
+
+
+def labelled(api: Api, number: int) -> str:
+    """Have a photo with a face of its own processed, and say how the face smiles."""
+    rng = np.random.default_rng(number)
+    crop = drawn_faces.crop(rng, happy=number % 2 == 1)
+    job_id = teaching.ended(api, scene=number, proxy_srgb=pasted(crop))
+    teaching.label(api, job_id, smile=LEVELS[number % len(LEVELS)])
+    return job_id
+
+
+def pasted(crop: NDArray[np.uint8]) -> Srgb8:
+    """Return the portrait's picture with a drawn face where its own is."""
+    known = portrait.a_portrait(teaching.SIDE)
+    square = expression.square_of(known.faces[0])
+    srgb = known.prepared.proxy_srgb
+    face = square.paste(crop.astype(np.float32), *srgb.shape[:2])[..., np.newaxis]
+    covered = square.paste(np.ones(crop.shape, np.float32), *srgb.shape[:2])[..., np.newaxis]
+    return np.clip(srgb * (1 - covered) + face, 0, 255).astype(np.uint8)
