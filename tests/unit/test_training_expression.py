@@ -1,6 +1,9 @@
 import csv
-from collections.abc import Sequence
+import io
+import zipfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -93,7 +96,7 @@ def test_fer2013_and_its_votes_are_read_as_they_are_published(tmp_path: Path) ->
     assert crops.crops[0].ravel().tolist() == [int(level) for level in pixels[0].split()]
 
 
-@pytest.mark.parametrize("votes_of_one", ["11", "-1", "many", ""])
+@pytest.mark.parametrize("votes_of_one", ["11", "-1", "many", "9" * 23, "9" * 5000, ""])
 def test_votes_that_are_none_are_told(tmp_path: Path, votes_of_one: str) -> None:
     folder = drawn_faces.folder(tmp_path, 20)
     rows = _rows(folder)
@@ -103,6 +106,97 @@ def test_votes_that_are_none_are_told(tmp_path: Path, votes_of_one: str) -> None
     found = [one for one in data.findings(folder, CONFIGURATION) if one.fatal]
 
     assert bool(found) == (votes_of_one != "")
+
+
+def test_every_row_with_votes_that_are_none_is_found_by_name(tmp_path: Path) -> None:
+    folder = drawn_faces.folder(tmp_path, 60)
+    rows = _rows(folder)
+    for number in (3, 7):
+        rows[number]["anger"] = "many"
+    _write(folder, rows)
+
+    found = [one for one in data.findings(folder, CONFIGURATION) if one.fatal]
+
+    assert [one.where for one in found] == ["drawn00003.png", "drawn00007.png"]
+    assert all("'many' votes for anger" in one.what for one in found)
+    with pytest.raises(FolderUnreadable, match=r"drawn00003\.png has 'many' votes"):
+        data.read(folder, CONFIGURATION)
+
+
+def test_a_folder_is_named_once(tmp_path: Path) -> None:
+    [finding] = data.findings(tmp_path, CONFIGURATION)
+
+    assert finding.where == str(tmp_path)
+    assert str(tmp_path) not in finding.what
+
+
+def test_labels_that_a_spreadsheet_saved_are_read(tmp_path: Path) -> None:
+    folder = drawn_faces.folder(tmp_path, 60)
+    labels = folder / "drawn_labels.csv"
+    labels.write_bytes(b"\xef\xbb\xbf" + labels.read_bytes())
+
+    assert len(data.read_all(folder).names) == 60
+
+
+def test_faces_too_few_to_validate_on_are_found_before_a_run_refuses_them(tmp_path: Path) -> None:
+    folder = drawn_faces.folder(tmp_path, 60)
+    share = Configuration(held_out_share=0.00001)
+
+    with pytest.raises(FolderUnreadable, match="too few faces"):
+        data.read(folder, share)
+
+    assert any("too few faces" in one.what for one in data.findings(folder, share) if one.fatal)
+
+
+@pytest.mark.parametrize("pixels", ["", "1 2 3", "9" * 23, None])
+def test_rows_of_fer2013_without_levels_are_one_line(tmp_path: Path, pixels: str | None) -> None:
+    row = ["0"] if pixels is None else ["0", pixels]
+    _csv(tmp_path / data.PIXELS, ["emotion", "pixels"], [row])
+    _csv(tmp_path / data.VOTES, ["Usage", "Image name", *votes.COLUMNS],
+         [["Training", "fer0.png", "10", *["0"] * 9]])  # fmt: skip
+
+    with pytest.raises(FolderUnreadable, match="must have the same rows"):
+        data.read_all(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda _: b"",
+        lambda whole: whole[: len(whole) // 2],
+        lambda whole: whole[:5000] + bytes([whole[5000] ^ 1]) + whole[5001:],
+        lambda _: _npy(np.zeros((20, 48, 48), np.uint8)),
+        lambda _: _npz(_npy(np.zeros((20, 48, 48), np.uint8))[:-1]),
+        lambda _: _npz(_npy(np.zeros((20, 48, 48), np.uint8)) + b"0"),
+        lambda _: _npz(_npy(np.zeros((20, 48, 48)))),
+        lambda _: _npz(_header((10**12, 48, 48))),
+        lambda _: _npz(_header((20, 48, 48))),
+        lambda _: _npz(b"\x93NUMPY\x09\x00 what is this"),
+        lambda _: _npz(b"", name="pictures.npy"),
+    ],
+)
+def test_an_archive_that_is_none_is_one_line(
+    tmp_path: Path, harm: Callable[[bytes], bytes]
+) -> None:
+    folder = drawn_faces.folder(tmp_path, 20)
+    archive = folder / "drawn.npz"
+    archive.write_bytes(harm(archive.read_bytes()))
+
+    [finding] = data.findings(folder, CONFIGURATION)
+
+    assert finding.fatal
+    assert "drawn.npz" in finding.what
+    assert "\n" not in finding.what
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_an_archive_is_read_in_either_order(tmp_path: Path, order: Literal["C", "F"]) -> None:
+    folder = drawn_faces.folder(tmp_path, 20)
+    with np.load(folder / "drawn.npz") as archive:
+        images = archive["images"]
+    np.savez_compressed(folder / "drawn.npz", images=np.asarray(images, order=order))
+
+    assert (data.read_all(folder).crops == images).all()
 
 
 def test_a_folder_with_one_level_only_is_refused(tmp_path: Path) -> None:
@@ -168,6 +262,26 @@ def test_settings_that_do_not_exist_or_fit_are_named() -> None:
     ):
         with pytest.raises(SetupFailed, match=told):
             recipe.configuration([setting])
+
+
+def _npy(values: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    np.save(file, values)
+    return file.getvalue()
+
+
+def _header(shape: tuple[int, ...]) -> bytes:
+    file = io.BytesIO()
+    told = {"descr": "|u1", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, told)
+    return file.getvalue()
+
+
+def _npz(member: bytes, name: str = "images.npy") -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr(name, member)
+    return file.getvalue()
 
 
 def _rows(folder: Path) -> list[dict[str, str]]:

@@ -35,6 +35,15 @@ class Finding:
     fatal: bool = True
 
 
+def unreadable(where: str, path: Path, error: Exception, remedy: str) -> Finding:
+    """Return what a reader says of a file or folder, whose path it does not say a second time.
+
+    where: what the finding calls it; path: what the reader calls it.
+    """
+    what = str(error).removeprefix(str(path)).removeprefix(":").removeprefix("/").strip()
+    return Finding(where, what, remedy)
+
+
 def few(findings: Iterable[Finding]) -> list[Finding]:
     """Return the findings, at most MOST_OF_A_KIND with one remedy, and how many more there are."""
     by_remedy: dict[str, list[Finding]] = {}

@@ -32,6 +32,10 @@ _SIDE_PX: Final = folders.CROP_PX
 _LEAST_SPREAD: Final = 2.0
 # Half of the raters saw no face.
 _NO_FACE_FROM: Final = 5
+_LONGEST_SHOWN: Final = 20
+_TOO_FEW: Final = "has too few faces to train and to validate on"
+
+_Rows = list[dict[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,28 +76,34 @@ def read(folder: Path, configuration: Configuration) -> Data:
         digest=checks.digest([every.crops.tobytes(), every.votes.tobytes()]),
     )
     if not data.train.names or not data.validation.names:
-        raise FolderUnreadable(f"{folder} has too few faces to train and to validate on")
+        raise FolderUnreadable(f"{folder} {_TOO_FEW}")
     return data
 
 
 def read_all(folder: Path) -> Crops:
     """Read all crops of a folder of either layout.  Raises FolderUnreadable."""
-    if (folder / PIXELS).is_file():
-        return _fer2013(folder)
-    crops, rows = folders.crops(folder)
-    names = [row["Image name"] for row in rows]
-    return Crops(tuple(names), crops, _votes(rows, folder))
+    crops, rows = _either(folder)
+    for number, row in enumerate(rows, start=1):
+        fault = _fault(row)
+        if fault:
+            raise FolderUnreadable(f"{folder}: {_called(row, number)} {fault}")
+    return _of(crops, rows)
 
 
 def findings(folder: Path, configuration: Configuration) -> Iterator[Finding]:
     """Find what is wrong with a folder."""
-    del configuration  # crops that look the same are never on both sides
     try:
-        every = read_all(folder)
+        crops, rows = _either(folder)
     except FolderUnreadable as error:
-        yield Finding(str(folder), str(error), "docs/training.md shows both layouts")
+        yield checks.unreadable(str(folder), folder, error, "docs/training.md shows both layouts")
         return
-    spreads = every.crops.reshape(len(every.crops), -1).std(axis=1)
+    faults = [_fault(row) for row in rows]
+    for number, (row, fault) in enumerate(zip(rows, faults, strict=True), start=1):
+        if fault:
+            yield Finding(_called(row, number), fault, "correct its votes, or remove it")
+    sound = np.array([not fault for fault in faults], np.bool_)
+    every = _of(crops[sound], [row for row, is_in in zip(rows, sound, strict=True) if is_in])
+    spreads = every.crops.std(axis=(1, 2))
     for name, spread in zip(every.names, spreads, strict=True):
         if spread < _LEAST_SPREAD:
             yield Finding(name, "is of one colour", "nothing: it is left out", fatal=False)
@@ -101,6 +111,9 @@ def findings(folder: Path, configuration: Configuration) -> Iterator[Finding]:
     levels = votes.levels(votes.smiling(seen.votes, "happiness"))
     counts = {f"level {level}": int((levels == level).sum()) for level in range(4)}
     yield from checks.empty_classes(counts, where=str(folder), least=2)
+    validates = held_out(_alike(seen), share=configuration.held_out_share)
+    if validates.all() or not validates.any():
+        yield Finding(str(folder), _TOO_FEW, "add faces")
 
 
 def _alike(seen: Crops) -> list[str]:
@@ -113,48 +126,69 @@ def _alike(seen: Crops) -> list[str]:
 def _is_seen(every: Crops) -> Mask:
     faces = every.votes[:, votes.COLUMNS.index("NF")] < _NO_FACE_FROM
     told = every.votes[:, : len(EMOTIONS)].sum(axis=1) > 0
-    shows = every.crops.reshape(len(every.crops), -1).std(axis=1) >= _LEAST_SPREAD
+    shows = every.crops.std(axis=(1, 2)) >= _LEAST_SPREAD
     return np.asarray(faces & told & shows)
 
 
-def _votes(rows: list[dict[str, str]], place: Path) -> Counts:
-    try:
-        counted = [[int(row[column] or 0) for column in votes.COLUMNS] for row in rows]
-    except (KeyError, ValueError, TypeError) as error:
-        raise FolderUnreadable(
-            f"{place}: votes need a whole number in each of {', '.join(votes.COLUMNS)}: {error}"
-        ) from error
+def _either(folder: Path) -> tuple[Bytes, _Rows]:
+    """Read the crops of a folder of either layout, and the row of labels of each."""
+    return _fer2013(folder) if (folder / PIXELS).is_file() else folders.crops(folder)
+
+
+def _of(crops: Bytes, rows: _Rows) -> Crops:
+    """Return crops with the votes of rows in which nothing is wrong."""
+    counted = [[int(row[column] or 0) for column in votes.COLUMNS] for row in rows]
     found = np.array(counted, dtype=np.int64).reshape(-1, len(votes.COLUMNS))
-    if found.size and (found.min() < 0 or found.max() > votes.RATERS):
-        raise FolderUnreadable(f"{place}: votes lie between 0 and {votes.RATERS}")
-    return found
+    return Crops(tuple(row["Image name"] for row in rows), crops, found)
 
 
-def _fer2013(folder: Path) -> Crops:
+def _fault(row: dict[str, str]) -> str:
+    """Return what is wrong with the votes of a row; "" when nothing is."""
+    for column in votes.COLUMNS:
+        told = row.get(column)
+        if told is None:
+            return f"has no votes in a column {column}"
+        try:
+            counted = int(told or 0)
+        except ValueError:
+            counted = -1
+        if not 0 <= counted <= votes.RATERS:
+            shown = told if len(told) <= _LONGEST_SHOWN else f"{told[:_LONGEST_SHOWN]}…"
+            return f"has {shown!r} votes for {column}, no whole number from 0 to {votes.RATERS}"
+    return ""
+
+
+def _called(row: dict[str, str], number: int) -> str:
+    return row["Image name"] or f"row {number}"
+
+
+def _fer2013(folder: Path) -> tuple[Bytes, _Rows]:
     """Read the part for training of the two files as they are published, row by row alike."""
     rows = folders.table(folder / VOTES, ["Usage", "Image name", *votes.COLUMNS])
-    kept, names, crops = [], [], []
+    kept, crops = [], []
     try:
-        with (folder / PIXELS).open(encoding="utf-8", newline="") as file:
+        # Spreadsheets begin what they save with a byte-order mark.
+        with (folder / PIXELS).open(encoding="utf-8-sig", newline="") as file:
             for row, pixels in zip(rows, csv.DictReader(file), strict=True):
                 # FERPlus names no picture where it took a row out; the rest is for measuring.
                 if row["Usage"] != "Training" or not row["Image name"]:
                     continue
                 kept.append(row)
-                names.append(row["Image name"])
-                crops.append(_crop(pixels["pixels"]))
-    except (OSError, UnicodeDecodeError, csv.Error, KeyError, ValueError) as error:
+                crops.append(_crop(pixels.get("pixels") or ""))
+    except (OSError, UnicodeDecodeError, csv.Error, ValueError, OverflowError) as error:
         raise FolderUnreadable(
             f"{folder / PIXELS} and {VOTES} must have the same rows, each of {_SIDE_PX}×{_SIDE_PX}"
             f" levels in the column pixels: {error}"
         ) from error
     if not crops:
         raise FolderUnreadable(f"{folder / VOTES} has no rows of the usage Training")
-    return Crops(tuple(names), np.stack(crops), _votes(kept, folder / VOTES))
+    return np.stack(crops), kept
 
 
 def _crop(pixels: str) -> Bytes:
     levels = np.array(pixels.split(), dtype=np.int64)
+    if levels.size != _SIDE_PX**2:
+        raise ValueError(f"a row has {levels.size} levels")
     if levels.min() < 0 or levels.max() > 255:  # noqa: PLR2004 - the levels of a byte
         raise ValueError("levels lie between 0 and 255")
     return levels.reshape(_SIDE_PX, _SIDE_PX).astype(np.uint8)
