@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import cv2
@@ -91,6 +92,36 @@ def test_a_damaged_crop_is_named(folder: Path) -> None:
 
     assert finding.where == "open/drawn_open-0-0003_L.png"
     assert "remove" in finding.remedy
+
+
+def test_a_name_that_is_no_utf8_is_told_as_it_can_be_printed(folder: Path) -> None:
+    there = folder / "open" / "drawn_open-0-0003_L.png"
+    there.rename(Path(os.fsdecode(os.fsencode(folder / "open") + b"/caf\xe9.png")))
+
+    with pytest.raises(FolderUnreadable, match="no UTF-8"):
+        data.read(folder, HALF)
+    [finding] = [one for one in found(folder) if one.fatal]
+
+    assert r"caf\xe9.png" in finding.what
+
+
+def test_a_pipe_is_no_crop(folder: Path) -> None:
+    os.mkfifo(folder / "open" / "aaa.png")
+
+    [finding] = [one for one in found(folder) if one.fatal]
+
+    assert (finding.where, finding.what) == ("open/aaa.png", "is no file")
+
+
+def test_eyes_too_few_to_validate_on_are_found_before_a_run_refuses_them(tmp_path: Path) -> None:
+    folder = drawn_eyes.folder(tmp_path / "few", 2)
+    share = Configuration(held_out_share=0.001)
+
+    with pytest.raises(FolderUnreadable, match="too few open or closed eyes"):
+        data.read(folder, share)
+
+    told = [one.what for one in data.findings(folder, share) if one.fatal]
+    assert told == ["has too few open or closed eyes to train and to validate on"]
 
 
 @pytest.mark.parametrize(("size", "told"), [((8, 8), "8×8 pixels"), ((20, 90), "90×20 pixels")])

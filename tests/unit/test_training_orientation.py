@@ -80,6 +80,16 @@ def test_the_same_photo_on_both_sides_is_found(folder: Path) -> None:
     assert all("other side" in finding.what for finding in found)
 
 
+def test_photos_on_one_side_alone_are_found_before_a_run_refuses_them(folder: Path) -> None:
+    share = Configuration(held_out_share=0.00001, crops=2)
+
+    with pytest.raises(FolderUnreadable, match="too few photos"):
+        data.read(folder, share)
+
+    [finding] = data.findings(folder, share)
+    assert (finding.fatal, "too few photos" in finding.what) == (True, True)
+
+
 def test_photos_too_small_for_crops_are_told(tmp_path: Path) -> None:
     place = tmp_path / "small"
     place.mkdir()

@@ -29,6 +29,9 @@ LEAST_PX: Final = 12
 _LONGEST_OF_SIDES: Final = 2.5
 # Crops that are only numbered: neighbours show the two eyes of one photo.
 _NEIGHBOURS: Final = 10
+# Of a class, to be on both sides of the split at all.
+_LEAST: Final = 2
+_TOO_FEW: Final = "has too few open or closed eyes to train and to validate on"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +66,11 @@ def read(folder: Path, configuration: Configuration) -> Data:
     Raises FolderUnreadable.
     """
     every = read_all(folder, only=configuration.only)
-    validates = held_out(_groups(every), share=configuration.held_out_share)
-    data = Data(
-        train=every.where(~validates),
-        validation=every.where(validates),
-        digest=checks.digest([every.crops.tobytes(), every.is_open.tobytes()]),
-    )
-    if not all(_has_both(part) for part in (data.train, data.validation)):
-        raise FolderUnreadable(f"{folder} has too few eyes to train and to validate on")
-    return data
+    train, validation = _split(every, configuration)
+    if not _has_both(train) or not _has_both(validation):
+        raise FolderUnreadable(f"{folder} {_TOO_FEW}")
+    digest = checks.digest([every.crops.tobytes(), every.is_open.tobytes()])
+    return Data(train, validation, digest)
 
 
 def read_all(folder: Path, *, only: str = "") -> Crops:
@@ -96,7 +95,8 @@ def findings(folder: Path, configuration: Configuration) -> Iterator[Finding]:
         try:
             paths = folders.pictures(folder / name)
         except FolderUnreadable as error:
-            yield Finding(str(folder / name), str(error), "put crops of eyes into open and closed")
+            remedy = "put crops of eyes into open and closed"
+            yield checks.unreadable(str(folder / name), folder / name, error, remedy)
             continue
         chosen = [
             path
@@ -104,17 +104,19 @@ def findings(folder: Path, configuration: Configuration) -> Iterator[Finding]:
             if not configuration.only or folders.prefix(path.name) == configuration.only
         ]
         yield from checks.empty_classes(
-            {f"{name} eyes": len(chosen)}, where=str(folder / name), least=2
+            {f"{name} eyes": len(chosen)}, where=str(folder / name), least=_LEAST
         )
         for path in chosen:
             try:
                 srgb = folders.photo(path).srgb
             except FolderUnreadable as error:
-                yield Finding(f"{name}/{path.name}", str(error), "replace or remove the file")
+                remedy = "replace or remove the file"
+                yield checks.unreadable(f"{name}/{path.name}", path, error, remedy)
                 continue
             yield from _size(f"{name}/{path.name}", srgb.shape[0], srgb.shape[1])
             found.append((f"{name}/{path.name}", opened, _crop(srgb)))
     yield from _twins(found, configuration)
+    yield from _too_few(found, folder, configuration)
 
 
 def group_of(name: str) -> str:
@@ -159,6 +161,24 @@ def _twins(found: list[tuple[str, bool, Bytes]], configuration: Configuration) -
         yield Finding(
             finding.where, finding.what, "nothing: they are kept on one side", fatal=False
         )
+
+
+def _too_few(
+    found: list[tuple[str, bool, Bytes]], folder: Path, configuration: Configuration
+) -> Iterator[Finding]:
+    """Find that a side of the split lacks a class; a class that is missing was told before."""
+    names, is_open, crops = zip(*found, strict=True) if found else ((), (), ())
+    if not _LEAST <= sum(is_open) <= len(found) - _LEAST:
+        return
+    every = Crops(names, np.stack(crops), np.array(is_open))
+    if not all(_has_both(part) for part in _split(every, configuration)):
+        yield Finding(str(folder), _TOO_FEW, "add eyes of other people")
+
+
+def _split(every: Crops, configuration: Configuration) -> tuple[Crops, Crops]:
+    """Return the crops to train on and those to validate on."""
+    validates = held_out(_groups(every), share=configuration.held_out_share)
+    return every.where(~validates), every.where(validates)
 
 
 def _size(name: str, height: int, width: int) -> Iterator[Finding]:

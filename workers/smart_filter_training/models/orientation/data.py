@@ -22,7 +22,6 @@ from smart_filter_workers.results import Srgb8
 
 Bytes = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
-Draw = np.random.Generator
 
 # Crops are kept so large: a little more than the network sees, to be moved about in.
 SIDE_PX: Final = 80
@@ -73,9 +72,7 @@ def read(folder: Path, configuration: Configuration) -> Data:
     scenes: list[Bytes] = []
     for path in paths(folder):
         name = str(path.relative_to(folder))
-        # What is cut depends on the photo and the seed alone, not on what else there is.
-        rng = np.random.default_rng((configuration.seed, zlib.crc32(name.encode())))
-        crops = _crops(rng, folders.photo(path).srgb, looks, configuration.crops)
+        crops = _crops(name, folders.photo(path).srgb, looks, configuration)
         names += [name] * len(crops)
         scenes += crops
     if not scenes:
@@ -104,16 +101,20 @@ def findings(folder: Path, configuration: Configuration) -> Iterator[Finding]:
     try:
         found = paths(folder)
     except FolderUnreadable as error:
-        yield Finding(str(folder), str(error), "put upright photos there, or into images/")
+        remedy = "put upright photos there, or into images/"
+        yield checks.unreadable(str(folder), folder, error, remedy)
         return
     yield from checks.empty_classes({"photos": len(found)}, where=str(folder), least=FEWEST)
+    looks = Cascade("haarcascade_frontalface_alt2")
     names, hashes = [], []
+    # Whether a photo with room beside its faces trains, and whether one validates.
+    sides: set[bool] = set()
     for path in found:
         name = str(path.relative_to(folder))
         try:
             srgb = folders.photo(path).srgb
         except FolderUnreadable as error:
-            yield Finding(name, str(error), "replace or remove the file")
+            yield checks.unreadable(name, path, error, "replace or remove the file")
             continue
         if min(srgb.shape[:2]) < LEAST_PX:
             yield Finding(
@@ -122,10 +123,16 @@ def findings(folder: Path, configuration: Configuration) -> Iterator[Finding]:
                 "nothing: no crop of it is used",
                 fatal=False,
             )
+        side = bool(held_out([name], share=configuration.held_out_share)[0])
+        if side not in sides and _crops(name, srgb, looks, configuration):
+            sides.add(side)
         names.append(name)
         hashes.append(checks.picture_hash(cv2.cvtColor(srgb, cv2.COLOR_RGB2GRAY).astype(np.uint8)))
     validates = held_out(names, share=configuration.held_out_share)
     yield from checks.across_splits(hashes, names, validates)
+    if len(found) >= FEWEST and len(sides) < 2:  # noqa: PLR2004 - both sides
+        what = "has too few photos with room beside their faces to train and to validate on"
+        yield Finding(str(folder), what, "add photos")
 
 
 def clear_of(crop: Box, faces: list[Box]) -> bool:
@@ -137,8 +144,11 @@ def clear_of(crop: Box, faces: list[Box]) -> bool:
     )
 
 
-def _crops(rng: Draw, srgb: Srgb8, looks: Cascade, count: int) -> list[Bytes]:
-    """Cut up to so many upright crops without a face out of a photo."""
+def _crops(name: str, srgb: Srgb8, looks: Cascade, configuration: Configuration) -> list[Bytes]:
+    """Cut up to as many upright crops without a face out of a photo as are wanted."""
+    # What is cut depends on the photo and the seed alone, not on what else there is.
+    rng = np.random.default_rng((configuration.seed, zlib.crc32(name.encode())))
+    count = configuration.crops
     scale = min(1.0, _LOOK_PX / max(srgb.shape[:2]))
     size = (max(1, round(srgb.shape[1] * scale)), max(1, round(srgb.shape[0] * scale)))
     small = np.asarray(cv2.resize(srgb, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
