@@ -1,3 +1,6 @@
+import os
+import struct
+import zlib
 from pathlib import Path
 
 import cv2
@@ -18,6 +21,19 @@ CONFIGURATION = Configuration(validation_share=0.3)
 def an_example(seed: int = 0) -> Example:
     photo, mask = drawn_people.one(np.random.default_rng(seed))
     return Example(photo, mask, np.ones(mask.shape, np.bool_))
+
+
+def a_png_header(width: int, height: int) -> bytes:
+    """Return the beginning of a PNG that says how large it is, and has next to no pixels."""
+    chunks = (
+        (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)),
+        (b"IDAT", zlib.compress(bytes(64))),
+        (b"IEND", b""),
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        for kind, body in chunks
+    )
 
 
 def write(path: Path, values: np.ndarray) -> Path:
@@ -106,7 +122,7 @@ def test_nothing_is_found_in_a_sound_folder(tmp_path: Path) -> None:
 
 
 def test_missing_corrupt_and_unequal_files_are_found_by_name(tmp_path: Path) -> None:
-    folder = drawn_people.folder(tmp_path, 6)
+    folder = drawn_people.folder(tmp_path, 24)
     (folder / "masks" / "drawn_000.png").unlink()
     (folder / "images" / "drawn_001.png").write_bytes(b"no picture")
     (folder / "masks" / "drawn_002.png").write_bytes(b"no picture")
@@ -119,6 +135,40 @@ def test_missing_corrupt_and_unequal_files_are_found_by_name(tmp_path: Path) -> 
     assert "is no picture" in found[2].what
     assert "is 7×5 pixels, its photo 72×96" in found[3].what
     assert all(one.remedy for one in found)
+
+
+@pytest.mark.parametrize("place", ["images", "masks"])
+@pytest.mark.parametrize(
+    "content", [b"", a_png_header(60_000, 60_000), a_png_header(12_000, 9_000)]
+)
+def test_empty_and_huge_pictures_are_found(tmp_path: Path, place: str, content: bytes) -> None:
+    folder = drawn_people.folder(tmp_path, 24)
+    (folder / place / "drawn_003.png").write_bytes(content)
+
+    [found] = [one for one in data.findings(folder, CONFIGURATION) if one.fatal]
+
+    assert Path(found.where).name == "drawn_003.png"
+
+
+@pytest.mark.parametrize("place", ["images", "masks"])
+def test_a_pipe_is_no_picture(tmp_path: Path, place: str) -> None:
+    folder = drawn_people.folder(tmp_path, 24)
+    (folder / place / "drawn_003.png").unlink()
+    os.mkfifo(folder / place / "drawn_003.png")
+
+    [found] = [one for one in data.findings(folder, CONFIGURATION) if one.fatal]
+
+    assert Path(found.where).name == "drawn_003.png"
+
+
+def test_pairs_too_few_to_validate_on_are_found_before_a_run_refuses_them(tmp_path: Path) -> None:
+    folder = drawn_people.folder(tmp_path, 2)
+    share = Configuration(validation_share=0.001)
+
+    with pytest.raises(FolderUnreadable, match="too few to train and to validate on"):
+        data.read(folder, share)
+
+    assert any("too few" in one.what for one in data.findings(folder, share) if one.fatal)
 
 
 def test_masks_without_anybody_are_fatal_only_when_all_are(tmp_path: Path) -> None:

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from smart_filter_shared.errors import FolderUnreadable
 from smart_filter_shared.places import data_folder
+from smart_filter_training import checks
 from smart_filter_training.checks import Finding
 from smart_filter_training.models.unet import pairs, teaching
 from smart_filter_training.models.unet.configuration import Configuration
@@ -50,13 +52,11 @@ def read(folder: Path, configuration: Configuration) -> Data:
             f"{len(missing)} masks are missing, the first is {missing[0]}: see --check"
         )
     taught = _taught(configuration)
-    scenes = _scenes([_fingerprint(pair) for pair in found])
-    names = [found[first].name for first in scenes]
-    out = held_out(names, share=configuration.validation_share)
+    out = _validate(found, [_fingerprint(pair) for pair in found], configuration)
     learning = [pair for pair, validates in zip(found, out, strict=True) if not validates]
     checking = [pair for pair, validates in zip(found, out, strict=True) if validates]
     if not learning or not checking:
-        raise FolderUnreadable(f"{folder} holds {len(found)} pairs: too few to train and validate")
+        raise FolderUnreadable(f"{folder} {_too_few(found)}")
     return Data(
         train=Shelf([*learning, *taught]),
         validation=Shelf(checking),
@@ -67,11 +67,10 @@ def read(folder: Path, configuration: Configuration) -> Data:
 
 def findings(folder: Path, configuration: Configuration) -> Iterator[Finding]:
     """Find everything that is wrong with a folder: each file is read."""
-    del configuration
     try:
         found = pairs.found(folder)
     except FolderUnreadable as error:
-        yield Finding(str(folder), str(error), "docs/training.md shows both layouts")
+        yield checks.unreadable(str(folder), folder, error, "docs/training.md shows both layouts")
         return
     known: dict[str, Path] = {}
     prints: list[int] = []
@@ -91,6 +90,9 @@ def findings(folder: Path, configuration: Configuration) -> Iterator[Finding]:
         prints.append(fingerprint_of(example.srgb))
         whole.append(pair)
     yield from _twins(whole, prints)
+    out = _validate(whole, prints, configuration)
+    if whole and (out.all() or not out.any()):
+        yield Finding(str(folder), _too_few(whole), "add pairs of other scenes")
     if whole and empty == len(whole):
         yield Finding(str(folder), "has nobody in any mask", "255 is a person, 0 is background")
     elif empty:
@@ -115,6 +117,18 @@ def _taught(configuration: Configuration) -> list[Pair]:
             weights=Path(configuration.weights or data_folder() / "weights"),
         )
     return pairs.found(into)
+
+
+def _validate(
+    found: Sequence[Pair], prints: Sequence[int], configuration: Configuration
+) -> NDArray[np.bool_]:
+    """Return which pairs validate, (N,) bool; those of one scene are on one side."""
+    names = [found[first].name for first in _scenes(prints)]
+    return held_out(names, share=configuration.validation_share)
+
+
+def _too_few(found: Sequence[Pair]) -> str:
+    return f"holds {len(found)} pairs of photos and masks, too few to train and to validate on"
 
 
 def _twins(whole: Sequence[Pair], prints: Sequence[int]) -> Iterator[Finding]:

@@ -5,6 +5,7 @@ of AISegment's matting set, `clip_img/GROUP/clip_N/X.jpg` with `matting/GROUP/ma
 whose matte is the alpha channel. A folder is either, or holds folders that are.
 """
 
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +14,10 @@ from typing import Final
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from smart_filter_shared.errors import FolderUnreadable
+from smart_filter_workers import images
 from smart_filter_workers.evaluation import folders
 from smart_filter_workers.results import Matte8, Srgb8
 
@@ -85,7 +88,7 @@ def level(path: Path, like: Srgb8) -> Matte8:
     """
     if not path.is_file():
         raise FolderUnreadable(f"{path} is missing: add the mask, or remove its photo")
-    values = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
+    values = _decoded(path)
     if values is None or values.dtype != np.uint8:
         raise FolderUnreadable(f"{path} is no picture of 8 bits a channel: save it again as PNG")
     if (values.shape[-1], values.ndim) == _WITH_ALPHA:
@@ -120,6 +123,28 @@ def shrunk(example: Example) -> Example:
     )
 
 
+def _decoded(path: Path) -> NDArray[np.generic] | None:
+    """Decode a matte with all its channels and bits; None when it is no picture."""
+    packed = folders.content(path)
+    try:
+        # Its size is told by the header before a pixel is read.
+        with Image.open(io.BytesIO(packed)) as header:
+            width, height = header.size
+        is_large = width * height > images.MAX_PIXELS
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        is_large = True
+    except (OSError, SyntaxError, ValueError):
+        return None
+    if is_large:
+        raise FolderUnreadable(
+            f"{path} has more than {images.MAX_PIXELS} pixels: save it at its photo's size"
+        )
+    try:
+        return cv2.imdecode(np.frombuffer(packed, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error:
+        return None
+
+
 def _smaller(values: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(values, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
@@ -139,7 +164,9 @@ def _of(root: Path) -> Iterator[Pair]:
 
 def _pictures(folder: Path) -> list[Path]:
     files = folder.rglob("*") if folder.is_dir() else ()
-    return sorted(path for path in files if path.suffix.lower() in folders.PICTURES)
+    pictures = sorted(path for path in files if path.suffix.lower() in folders.PICTURES)
+    folders.refuse_unprintable(pictures)
+    return pictures
 
 
 def _folders(folder: Path) -> list[Path]:
