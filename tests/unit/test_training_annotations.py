@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,7 @@ def test_labels_that_nobody_asked_for_are_not_read(folder: Path, one: Drawn) -> 
         ({"category_id": 99}, "of no category that is listed"),
         ({"category_id": "face"}, "of no category that is listed"),
         ({"image_id": 99}, "of no picture that is listed"),
+        ({"image_id": [1]}, "of no picture that is listed"),
         ({"id": None}, "has no whole number as its id"),
         ({"segmentation": [[0, 0, 1, 1]]}, "no three corners"),
         ({"segmentation": [[0, 0, 5, 5, 9, math.inf]]}, "what is no number"),
@@ -197,6 +199,21 @@ def test_mark_of_a_line_that_is_none_is_left_out(
     assert why in wrong(sheet)
     assert "lines.jsonl, line 1" in wrong(sheet)
     assert len(sheet.pictures[0].marks) == len(one.faces) - 1
+
+
+def test_byte_order_mark_is_no_part_of_the_first_line(folder: Path, one: Drawn) -> None:
+    (folder / "lines.jsonl").write_text(json.dumps(dataturks(one)), encoding="utf-8-sig")
+
+    sheet = reading.read(folder / "lines.jsonl", folder)
+
+    assert (len(sheet.pictures), sheet.findings) == (1, ())
+
+
+def test_pipe_is_no_file_of_annotations(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.json")
+
+    with pytest.raises(FolderUnreadable, match="is no file"):
+        reading.sheets(tmp_path)
 
 
 def test_line_that_is_no_json_does_not_spoil_the_others(folder: Path, one: Drawn) -> None:

@@ -118,7 +118,7 @@ class _Reading:
                 self.find(f"annotation {id_} is of no category that is listed", "correct it")
             elif not isinstance(picture, int) or picture not in self.marks:
                 # What is wrong with a picture was said once.
-                if picture not in self.refused:
+                if not isinstance(picture, int) or picture not in self.refused:
                     self.find(f"annotation {id_} is of no picture that is listed", "correct it")
             elif category in wanted:
                 self._take_mark(id_, one, self.pictures[picture], self.marks[picture])

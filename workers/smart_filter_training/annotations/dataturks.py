@@ -58,7 +58,7 @@ def read(path: Path, folder: Path, *, labels: Collection[str] = ()) -> Sheet:
 def _lines(path: Path) -> Iterator[tuple[str, str]]:
     """Yield each line that is not empty, and where it stands."""
     try:
-        with path.open(encoding="utf-8") as file:
+        with path.open(encoding="utf-8-sig") as file:
             for number, line in enumerate(file, start=1):
                 if line.strip():
                     yield f"{path.name}, line {number}", line

@@ -10,6 +10,7 @@ from smart_filter_shared.errors import FolderUnreadable
 from smart_filter_training.annotations import coco, dataturks
 from smart_filter_training.annotations.marks import Marked, Sheet
 from smart_filter_training.splits import held_out
+from smart_filter_workers.evaluation import folders
 
 SUFFIXES: Final = (".json", ".jsonl")
 # Names of files and folders that say what they hold.
@@ -90,11 +91,14 @@ def _candidates(folder: Path) -> list[Path]:
     for place in (folder, folder / "annotations"):
         if place.is_dir():
             found += (path for path in place.iterdir() if path.suffix.lower() in SUFFIXES)
+    folders.refuse_unprintable(found)
     return sorted(found)
 
 
 def _is_lines(path: Path) -> bool:
     """Whether the first line is an object of its own with a picture's name."""
+    if path.exists() and not path.is_file():
+        raise FolderUnreadable(f"{path} is no file")
     try:
         with path.open("rb") as file:
             first = file.readline(_FIRST_BYTES)
