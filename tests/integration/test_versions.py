@@ -1,10 +1,15 @@
 """Versions of weights: one live at most, moved one at a time, and what becomes of jobs by it."""
 
 import datetime as dt
+import math
 import uuid
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+import onnx
 import pytest
+from onnx import numpy_helper
 from sqlalchemy import text
 
 from smart_filter_shared.cards import Offer, TaskName
@@ -15,7 +20,9 @@ from smart_filter_shared.storage import keys
 from smart_filter_tests import learning, races, teaching
 from smart_filter_tests.commands import Command
 from smart_filter_tests.serving import Api, a_photo
-from smart_filter_workers.learning import feedback
+from smart_filter_workers import catalogue
+from smart_filter_workers.learning import feedback, registering
+from smart_filter_workers.learning.registering import Place, Training
 
 SMILE = TaskName.SMILE
 BETTER = {
@@ -36,14 +43,32 @@ def api(api: Api) -> Api:
 def command(
     api: Api, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Command:
-    url = api.bench.settings.database.url.get_secret_value()
-    monkeypatch.setenv("SMART_FILTER_DATABASE_URL", url)
+    told = api.bench.settings
+    for name, value in {
+        "DATABASE_URL": told.database.url.get_secret_value(),
+        "STORAGE_URL": told.storage.url,
+        "STORAGE_ACCESS_KEY": told.storage.access_key.get_secret_value(),
+        "STORAGE_SECRET_KEY": told.storage.secret_key.get_secret_value(),
+        "STORAGE_BUCKET": told.storage.bucket,
+    }.items():
+        monkeypatch.setenv(f"SMART_FILTER_{name}", value)
     return Command(capsys)
 
 
+@pytest.fixture
+def place(api: Api, tmp_path: Path) -> Place:
+    """Where weights are registered, on a machine that has nothing but the model that learns."""
+    (tmp_path / "none").mkdir()
+    learning.furnish(tmp_path / "weights", tmp_path / "none")
+    known = catalogue.find([learning])
+    return Place(api.bench.engine, api.bench.store, known, tmp_path / "weights")
+
+
 def register(api: Api, score: float, against: str | None = None, **more: Any) -> str:  # noqa: ANN401 - of Trained
-    """Register weights; return their digest."""
-    digest = learning.digest_of(learning.network(score))
+    """Store and register weights; return their digest."""
+    content = learning.network(score)
+    digest, key = learning.digest_of(content), keys.weights(learning.digest_of(content))
+    api.bench.store.put(key, content, length=len(content), media_type="application/octet-stream")
     told: dict[str, Any] = {
         "metrics": {**BETTER, "against": against},
         "parent": None,
@@ -52,7 +77,7 @@ def register(api: Api, score: float, against: str | None = None, **more: Any) ->
         "trained_at": dt.datetime.now(dt.UTC),
         **more,
     }
-    trained = Trained(task=SMILE, model="learned", digest=digest, key=keys.weights(digest), **told)
+    trained = Trained(task=SMILE, model="learned", digest=digest, key=key, **told)
     with api.bench.transaction() as connection:
         return versions.register(connection, trained).digest
 
@@ -112,7 +137,10 @@ def test_weights_of_a_model_that_learns_nothing_are_refused(api: Api) -> None:
     ("origin", "told"),
     [
         ({"data_set": 3}, "there is no data set smile 3"),
+        ({"data_set": 99999999999999}, "there is no data set smile 99999999999999"),
         ({"parent": "0" * 64}, "the parent 0+ was never registered"),
+        ({"parent": "%"}, "the parent '%' is no digest of 64 digits"),
+        ({"trained_on": "\0"}, "what it was trained on cannot be printed"),
     ],
 )
 def test_weights_that_came_from_nowhere_are_refused(
@@ -120,6 +148,65 @@ def test_weights_that_came_from_nowhere_are_refused(
 ) -> None:
     with pytest.raises(VersionRefused, match=told):
         register(api, 0.5, **origin)
+
+
+def with_two_answers() -> bytes:
+    """Return weights that load, and answer what the model cannot read."""
+    model = onnx.load_model_from_string(learning.network(0.5))
+    model.graph.initializer[0].CopyFrom(
+        numpy_helper.from_array(np.array([0.5, 0.5], np.float32), "score")
+    )
+    content: bytes = model.SerializeToString()
+    return content
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (learning.network(math.nan), "weights 'score' of this file are NaN"),
+        (learning.network(math.inf), "with this file it answers what is no number"),
+        (with_two_answers(), "with this file it does not run: ValueError"),
+    ],
+)
+def test_weights_that_load_and_do_not_run_are_refused(
+    api: Api, place: Place, content: bytes, told: str
+) -> None:
+    training = Training(BETTER, "the tests", dt.datetime.now(dt.UTC))
+
+    with pytest.raises(VersionRefused, match=told):
+        registering.register(place, content, task=SMILE, model="learned", training=training)
+
+    assert not api.bench.store.has(keys.weights(learning.digest_of(content)))
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"metrics": {"candidate": {"\0": [1, 1, 1]}}}, {"data_set": 99999999999999}]
+)
+def test_nothing_is_stored_of_what_is_refused(
+    api: Api, place: Place, wrong: dict[str, Any]
+) -> None:
+    content = learning.network(0.5)
+    told = {"metrics": BETTER, "trained_on": "the tests", **wrong}
+    training = Training(trained_at=dt.datetime.now(dt.UTC), **told)
+
+    with pytest.raises(VersionRefused):
+        registering.register(place, content, task=SMILE, model="learned", training=training)
+
+    assert not api.bench.store.has(keys.weights(learning.digest_of(content)))
+
+
+def test_weights_that_run_are_stored_and_keep_what_was_told_first(api: Api, place: Place) -> None:
+    content = learning.network(0.5)
+    trainings = [Training(BETTER, "the tests", dt.datetime.now(dt.UTC)) for _ in range(2)]
+
+    registered = [
+        registering.register(place, content, task=SMILE, model="learned", training=training)
+        for training in trainings
+    ]
+
+    assert states(api) == {registered[0].digest: "candidate"}
+    assert [one.trained.trained_at for one in registered] == [trainings[0].trained_at] * 2
+    assert api.bench.store.get(registered[0].trained.key) == content
 
 
 def test_promotion_retires_what_was_live_and_rollback_brings_it_back(api: Api) -> None:
@@ -209,6 +296,61 @@ def test_another_shadow_takes_the_place_of_the_first(api: Api) -> None:
     assert states(api) == {one: "candidate", two: "shadow"}
 
 
+def test_only_the_shadow_itself_is_stopped(api: Api) -> None:
+    tried, other = register(api, 0.5), register(api, 0.75)
+    with api.bench.transaction() as connection:
+        versions.shadow(connection, tried, share=0.5)
+
+    with (
+        api.bench.transaction() as connection,
+        pytest.raises(VersionRefused, match="is tried on no job: its state is candidate"),
+    ):
+        versions.shadow(connection, other, share=0)
+
+    assert states(api) == {tried: "shadow", other: "candidate"}
+
+
+def test_share_that_is_no_number_is_refused(api: Api, command: Command) -> None:
+    digest = register(api, 0.5)
+
+    said = command.said("models", "shadow", digest, "--share", "nan")
+
+    assert "a share of jobs is 0 to 1, not nan" in said
+    assert states(api) == {digest: "candidate"}
+
+
+@pytest.mark.parametrize("move", [["promote"], ["shadow", "--share", "0.5"]])
+def test_weights_that_are_in_storage_no_more_are_not_run(
+    api: Api, command: Command, move: list[str]
+) -> None:
+    digest = register(api, 0.5)
+    api.bench.store.remove(keys.weights(digest))
+
+    said = command.said("models", move[0], digest, *move[1:])
+
+    assert said.strip().endswith(f"the file of {digest} is in storage no more: register it again")
+    assert states(api) == {digest: "candidate"}
+
+
+def test_figures_of_before_that_are_none_are_listed_all_the_same(
+    api: Api, command: Command
+) -> None:
+    digest = register(api, 0.5)
+    with api.bench.transaction() as connection:
+        connection.execute(
+            text("""
+                UPDATE model_versions SET metrics = jsonb_build_object('candidate',
+                    jsonb_build_object('a', jsonb_build_array(CAST(:huge AS numeric)), 'b', 'c'))
+            """),
+            {"huge": "1" + "0" * 400},
+        )
+
+    assert "candidate: a ?, b ?" in command.said("models", "versions")
+    refused = command.said("models", "promote", digest)
+    assert "metrics: candidate is no object" in refused
+    assert "Traceback" not in refused
+
+
 def test_models_show_what_is_live_and_what_is_tried(api: Api) -> None:
     one, two = register(api, 0.5), register(api, 0.75)
     promote(api, one)
@@ -227,7 +369,9 @@ def test_models_show_what_is_live_and_what_is_tried(api: Api) -> None:
     assert (other["digest"], other["versions"]) == (None, [])
 
 
-def test_version_says_how_many_photos_it_was_trained_on_are_deleted(api: Api) -> None:
+def test_version_says_how_many_photos_it_was_trained_on_are_deleted(
+    api: Api, command: Command
+) -> None:
     jobs = [teaching.ended(api, scene) for scene in range(3)]
     for job_id in jobs:
         teaching.label(api, job_id, smile="huge")
@@ -245,6 +389,7 @@ def test_version_says_how_many_photos_it_was_trained_on_are_deleted(api: Api) ->
         assert data_sets.listed(connection)[0].removed == 1
 
     assert counts == {one: 1, heir: 1, late: 0}
+    assert "trained before 1 deletion\n" in command.said("models", "versions")
     items = api.client.get("/v1/models").json()["items"]
     (shown,) = [each for each in items if each["name"] == "learned"]
     assert {each["digest"]: each["deletions"] for each in shown["versions"]} == counts
@@ -272,6 +417,9 @@ def test_versions_command_moves_them(api: Api, command: Command) -> None:
         (["promote", "0123456789"], "no version begins with 0123456789"),
         (["rollback", "smile/nosuch"], "no worker has ever offered smile/nosuch"),
         (["rollback", "learned"], "is no TASK/NAME such as smile/expression"),
+        (["promote", "%%%%%%%%%%%%"], "'%%%%%%%%%%%%' is no digest: give its first digits"),
+        (["promote", "________"], "'________' is no digest"),
+        (["promote", "0" * 65], "is no digest"),
         (["shadow", "0123456789", "--share", "2"], "2.0 is not in the range 0<=x<=1"),
     ],
 )
@@ -299,7 +447,10 @@ def test_what_a_shadow_said_is_added_up_against_what_is_live(api: Api, command: 
     assert told["figures"]["level"] == pytest.approx(
         {"mean": 0.75, "half": 0.49, "least": 0.5, "most": 1.0}, abs=0.001
     )
-    assert "ValueError: no" in command.said("models", "compare-shadow", digest)
+    said = command.said("models", "compare-shadow", digest)
+    assert "ValueError: no" in said
+    assert "on 2 photos" in said
+    assert "level, share of faces with the same level: 0.7500 ± 0.4900, 0.5000 to 1.0000" in said
 
 
 def test_what_shadows_said_long_ago_is_forgotten(api: Api) -> None:

@@ -1,5 +1,6 @@
 """Which weights may take the place of others, by their figures."""
 
+import math
 from typing import Any
 
 import pytest
@@ -58,6 +59,9 @@ def test_weights_that_were_compared_with_others_are_not() -> None:
     assert worse == "it was compared with its own weights, and ffffffffffff is live"
 
 
+FIGURE = [0.9, 0.8, 1.0]
+
+
 @pytest.mark.parametrize(
     "told",
     [
@@ -65,13 +69,34 @@ def test_weights_that_were_compared_with_others_are_not() -> None:
         {"candidate": {"iou": 0.9}},
         {"candidate": {"iou": [0.9, 0.8]}},
         {"candidate": {"iou": [0.9, "0.8", 1]}},
+        {"candidate": {"iou": [0.9, True, 1]}},
+        {"candidate": {"iou": [math.nan, 0.8, 1]}},
+        {"candidate": {"iou": [0.9, -math.inf, 1]}},
+        {"candidate": {"iou": [10**400, 0.8, 1]}},
+        {"candidate": {"\0": FIGURE}},
+        {"candidate": {"": FIGURE}},
         {"candidate": {}, "live": 3},
+        {"candidate": {"iou": FIGURE}, "live": {"mae": FIGURE}},
+        {"candidate": {"mae": FIGURE}, "live": {"iou": FIGURE}},
         {"candidate": {}, "against": 3},
+        {"candidate": {}, "against": "\0"},
+        {"candidate": {}, "count": math.nan},
+        {"candidate": {}, "count": -1},
+        {"candidate": {}, "note": "\0"},
     ],
 )
 def test_metrics_of_another_form_are_refused(told: dict[str, Any]) -> None:
     with pytest.raises(VersionRefused, match="metrics: "):
-        judging.check(told)
+        judging.check(told, TaskName.SEGMENTATION)
+
+
+def test_metrics_of_before_that_cannot_be_read_let_nothing_in() -> None:
+    told = metrics({"macro_f1": [10**400, 0, 1]}, {"macro_f1": [0.5, 0, 1]})
+
+    worse = judging.worse(told, TaskName.SMILE, LIVE)
+
+    assert worse is not None
+    assert worse.startswith("metrics: candidate is no object")
 
 
 def test_shadow_follows_its_share_of_jobs_and_always_the_same() -> None:

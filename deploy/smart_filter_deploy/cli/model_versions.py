@@ -15,11 +15,24 @@ from smart_filter_shared.errors import VersionRefused
 from smart_filter_shared.places import data_folder
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from smart_filter_shared.cards import TaskName
     from smart_filter_shared.jobs.versions import Version
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="For programs.")
 _SHOWN_DIGITS: Final = 12
+# What a shadow's figures say of a photo (smart_filter_workers.learning.trying).
+_MEANINGS: Final = {
+    "iou": "agreement of both mattes",
+    "coverage": "difference of what they cover",
+    "level": "share of faces with the same level",
+    "score": "difference of scores",
+    "eyes": "share of eyes with the same answer",
+    "turns": "1 where it is turned the same way",
+    "faces": "1 where there are as many",
+    "seconds": "how long it took",
+}
 
 
 class _Model(click.ParamType["tuple[TaskName, str]"]):
@@ -90,7 +103,7 @@ def register(
 ) -> None:
     """Register a file of weights as a candidate of a model.
 
-    The model is loaded with them once; then they lie in storage, for every worker.
+    The model is loaded with them and run once; then they lie in storage, for every worker.
     """
     with needing("worker"):
         # The server's packages are not part of a bare install.
@@ -109,6 +122,9 @@ def register(
             place, file.read_bytes(), task=task, model=name, training=training
         )
     _tell(version, as_json=as_json)
+    # What is there stays as it is, with the moment that its own training began.
+    if version.trained.trained_at != training.trained_at and not as_json:
+        click.echo("it was registered before; its figures stay")
 
 
 @click.command()
@@ -124,11 +140,10 @@ def register(
 def shadow(digest: str, *, share: float, as_json: bool) -> None:
     """Try weights beside those that run, on a share of jobs; what they say is not shown."""
     with needing("worker"):
-        from smart_filter_deploy.cli import database  # noqa: PLC0415 - no part of a bare install
         from smart_filter_shared.jobs import versions as table  # noqa: PLC0415
 
-    with _refusals(), database.transaction() as connection:
-        version = table.shadow(connection, digest, share=share)
+    with _moved(digest, is_run=share > 0) as (connection, whole):
+        version = table.shadow(connection, whole, share=share)
     _tell(version, as_json=as_json)
 
 
@@ -164,9 +179,15 @@ def compare_shadow(digest: str, *, as_json: bool) -> None:
     if said.photos == 0:
         click.echo("it was tried on no photo yet, against what is live now")
         return
-    click.echo(f"tried on {said.photos} photos; it raised on {said.errors}")
+    compared = said.photos - said.errors
+    click.echo(f"tried on {_photos(said.photos)}; it raised on {said.errors}")
+    if compared:
+        click.echo(f"how far it says what the live weights say, on {_photos(compared)}")
+        click.echo("(agreement, not how often it is right: mean ± 95 %, least to most)")
     for name, one in said.figures.items():
-        click.echo(f"  {name}: {one.mean:.4f} ± {one.half:.4f}, {one.least:.4f} to {one.most:.4f}")
+        meaning = f", {_MEANINGS[name]}" if name in _MEANINGS else ""
+        shown = f"{one.mean:.4f} ± {one.half:.4f}, {one.least:.4f} to {one.most:.4f}"
+        click.echo(f"  {name}{meaning}: {shown}")
     if said.error is not None:
         click.echo(f"  it raised, for one: {said.error}")
 
@@ -178,11 +199,10 @@ def compare_shadow(digest: str, *, as_json: bool) -> None:
 def promote(digest: str, *, anyway: bool, as_json: bool) -> None:
     """Let a model run with these weights, in jobs that are submitted from now on."""
     with needing("worker"):
-        from smart_filter_deploy.cli import database  # noqa: PLC0415 - no part of a bare install
         from smart_filter_shared.jobs import versions as table  # noqa: PLC0415
 
-    with _refusals(), database.transaction() as connection:
-        version = table.promote(connection, digest, anyway=anyway)
+    with _moved(digest) as (connection, whole):
+        version = table.promote(connection, whole, anyway=anyway)
     _tell(version, as_json=as_json)
 
 
@@ -216,6 +236,29 @@ def _refusals() -> Iterator[None]:
         yield
     except VersionRefused as error:
         raise Ending(str(error), WRONG_USAGE) from error
+
+
+@contextmanager
+def _moved(digest: str, *, is_run: bool = True) -> "Iterator[tuple[Connection, str]]":
+    """Open a transaction to move a version in, and give its whole digest.
+
+    is_run: then its file has to be in storage, for workers wait for what they cannot fetch.
+    """
+    with needing("worker"):
+        # The server's packages are not part of a bare install.
+        from smart_filter_deploy.cli import servers  # noqa: PLC0415
+        from smart_filter_shared.db import sessions  # noqa: PLC0415
+        from smart_filter_shared.jobs import versions as table  # noqa: PLC0415
+        from smart_filter_workers.learning import registering  # noqa: PLC0415
+
+    with servers.reached() as reached, _refusals():
+        engine, store = reached.servers.engine, reached.servers.store
+        with sessions.transaction(engine) as connection:
+            version = table.find(connection, digest)
+        if is_run:
+            registering.ensure_stored(store, version)
+        with sessions.transaction(engine) as connection:
+            yield connection, version.digest
 
 
 def _metrics(path: Path) -> dict[str, Any]:
@@ -255,10 +298,27 @@ def _line(version: "Version") -> str:
     trained = version.trained
     share = "" if version.share is None else f" of {version.share:.0%} of jobs"
     on = f", data set {trained.data_set}" if trained.data_set is not None else ""
-    figures = trained.metrics.get("candidate", {})
-    told = ", ".join(f"{name} {value[0]:g}" for name, value in figures.items())
-    before = f", trained before {version.deletions} deletions" if version.deletions else ""
+    figures = trained.metrics.get("candidate")
+    shown = figures.items() if isinstance(figures, dict) else ()
+    told = ", ".join(f"{name} {_number(value)}" for name, value in shown)
+    photos = "1 deletion" if version.deletions == 1 else f"{version.deletions} deletions"
+    before = f", trained before {photos}" if version.deletions else ""
     return (
         f"{trained.task}/{trained.model} {trained.digest[:_SHOWN_DIGITS]} {version.state}{share}"
         f"{on}: {told or 'no figures'}{before}"
     )
+
+
+def _photos(count: int) -> str:
+    return "1 photo" if count == 1 else f"{count} photos"
+
+
+def _number(figure: object) -> str:
+    """Return what is measured, for people; what was written down before is of any form."""
+    number = figure[0] if isinstance(figure, list) and figure else None
+    if isinstance(number, bool) or not isinstance(number, int | float):
+        return "?"
+    try:
+        return f"{number:g}"
+    except OverflowError:
+        return "?"

@@ -10,6 +10,7 @@ of one model's versions take turns by the lock of its card.
 """
 
 import datetime as dt
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -25,6 +26,10 @@ from smart_filter_shared.jobs import judging
 
 # A digest is asked for by so many of its digits at least.
 SHORTEST_DIGITS: Final = 8
+_DIGITS: Final = re.compile("[0-9a-f]{8,64}")
+_DIGEST: Final = re.compile("[0-9a-f]{64}")
+# What the column of a data set's version holds.
+_MOST_VERSIONS: Final = 2**31 - 1
 
 Metrics = Mapping[str, Any]  # as judging.py reads it; a JSONB column holds it
 
@@ -99,7 +104,7 @@ _LISTED = text("""
     FROM model_versions LEFT JOIN gone ON gone.heir = model_versions.digest
     WHERE (CAST(:task AS text) IS NULL OR task = :task)
         AND (CAST(:model AS text) IS NULL OR model = :model)
-        AND digest LIKE :digits || '%'
+        AND starts_with(digest, CAST(:digits AS text))
     ORDER BY task, model, created_at DESC, digest
 """)
 # Whoever moves a model's versions has this until the end.
@@ -121,7 +126,7 @@ def listed(
 
     digits: what their digests begin with.
     """
-    where = {"task": task, "model": model, "digits": digits.replace("%", "").replace("_", "")}
+    where = {"task": task, "model": model, "digits": digits}
     return [_read(row) for row in connection.execute(_LISTED, where).mappings()]
 
 
@@ -129,6 +134,8 @@ def find(connection: Connection, digits: str) -> Version:
     """Return the version whose digest begins so.  Raises VersionRefused when none or several do."""
     if len(digits) < SHORTEST_DIGITS:
         raise VersionRefused(f"{digits!r} is too short: give {SHORTEST_DIGITS} digits or more")
+    if _DIGITS.fullmatch(digits) is None:
+        raise VersionRefused(f"{digits!r:.80} is no digest: give its first digits, 0-9 and a-f")
     found = listed(connection, digits=digits)
     if not found:
         raise VersionRefused(f"no version begins with {digits}: see `smart-filter models versions`")
@@ -142,19 +149,31 @@ def live(connection: Connection, task: TaskName, model: str) -> Version | None:
     return _in_state(connection, task, model, VersionState.LIVE)
 
 
-def register(connection: Connection, trained: Trained) -> Version:
-    """Write a candidate down, whose file is stored; once more it changes nothing.
+def check(connection: Connection, trained: Trained) -> None:
+    """Refuse what `register` would, before anything is stored.
 
     Raises VersionRefused for a model that nobody has published or that learns nothing, for
     weights that are another's or came from nowhere, and for metrics that cannot be read.
     """
-    judging.check(trained.metrics)
+    judging.check(trained.metrics, trained.task)
+    if not trained.trained_on.isprintable():
+        raise VersionRefused("what it was trained on cannot be printed: say it in one line")
     card = _hold(connection, trained.task, trained.model)
     if not card.get("learns"):
         raise VersionRefused(f"{trained.task}/{trained.model} has no weights that are trained here")
     if trained.digest in {file["sha256"] for file in card["weights"]}:
         raise VersionRefused(f"these are the weights that {trained.model} came with")
     _check_origin(connection, trained, card)
+    for before in listed(connection, digits=trained.digest):
+        _check_owner(trained, before.trained)
+
+
+def register(connection: Connection, trained: Trained) -> Version:
+    """Write a candidate down, whose file is stored; once more it changes nothing.
+
+    Raises VersionRefused as `check` does.
+    """
+    check(connection, trained)
     now = func.statement_timestamp()
     row = insert(learning_tables.model_versions).values(
         digest=trained.digest,
@@ -172,8 +191,8 @@ def register(connection: Connection, trained: Trained) -> Version:
     )
     connection.execute(row.on_conflict_do_nothing())
     (version,) = listed(connection, digits=trained.digest)
-    if (version.trained.task, version.trained.model) != (trained.task, trained.model):
-        raise VersionRefused(f"these are weights of {version.trained.task}/{version.trained.model}")
+    # Somebody may have registered them for another model a moment ago.
+    _check_owner(trained, version.trained)
     return version
 
 
@@ -182,10 +201,14 @@ def shadow(connection: Connection, digits: str, *, share: float) -> Version:
 
     What was tried before becomes a candidate again.  Raises VersionRefused.
     """
+    if not 0 <= share <= 1:
+        raise VersionRefused(f"a share of jobs is 0 to 1, not {share:g}")
     version = _held(connection, digits)
     task, model = version.trained.task, version.trained.model
     if version.state == VersionState.LIVE:
         raise VersionRefused(f"{version.digest} is live: it is compared with itself")
+    if share == 0 and version.state != VersionState.SHADOW:
+        raise VersionRefused(f"{version.digest} is tried on no job: its state is {version.state}")
     before = _in_state(connection, task, model, VersionState.SHADOW)
     if before is not None:
         _move(connection, before.digest, VersionState.CANDIDATE)
@@ -245,15 +268,23 @@ def unnamed(connection: Connection, stored: list[str]) -> list[str]:
     return [row.key for row in rows]
 
 
+def _check_owner(trained: Trained, before: Trained) -> None:
+    if (before.task, before.model) != (trained.task, trained.model):
+        raise VersionRefused(f"these are weights of {before.task}/{before.model}")
+
+
 def _check_origin(connection: Connection, trained: Trained, card: Mapping[str, Any]) -> None:
     """Refuse what names a data set or a parent that there is not: deletions go by them."""
     if trained.data_set is not None:
         table = learning_tables.data_sets
         where = (table.c.task == str(trained.task)) & (table.c.version == trained.data_set)
-        if connection.execute(select(table.c.version).where(where)).one_or_none() is None:
+        fits = 0 < trained.data_set <= _MOST_VERSIONS
+        if not fits or connection.execute(select(table).where(where)).one_or_none() is None:
             raise VersionRefused(f"there is no data set {trained.task} {trained.data_set}")
     own = {file["sha256"] for file in card["weights"]}
     if trained.parent is not None and trained.parent not in own:
+        if _DIGEST.fullmatch(trained.parent) is None:
+            raise VersionRefused(f"the parent {trained.parent!r:.80} is no digest of 64 digits")
         found = listed(connection, task=trained.task, digits=trained.parent)
         if trained.parent not in {one.digest for one in found}:
             raise VersionRefused(f"the parent {trained.parent} was never registered")

@@ -1,4 +1,4 @@
-"""Weights that were trained, made known: looked at, loaded once, stored, written down."""
+"""Weights that were trained, made known: looked at, run once, stored, written down."""
 
 import datetime as dt
 import hashlib
@@ -18,6 +18,7 @@ from smart_filter_shared.storage import keys
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_workers import memory
 from smart_filter_workers.catalogue import Catalogue
+from smart_filter_workers.learning import proving
 from smart_filter_workers.loaded import LoadedModels
 from smart_filter_workers.networks import onnx_session
 from smart_filter_workers.trained import TrainedWeights
@@ -57,26 +58,33 @@ def register(
 
     Raises VersionRefused, and TryAgain while servers are away.
     """
-    judging.check(training.metrics)
     card = _card(place, task, model)
-    _load(place, card, content)
     digest = hashlib.sha256(content).hexdigest()
-    key = keys.weights(digest)
-    place.store.put(key, content, length=len(content), media_type=_TYPE)
+    trained = Trained(
+        task=task,
+        model=model,
+        digest=digest,
+        key=keys.weights(digest),
+        metrics=training.metrics,
+        parent=training.parent,
+        data_set=training.data_set,
+        trained_on=training.trained_on,
+        trained_at=training.trained_at,
+    )
+    judging.check(training.metrics, task)
+    _run(place, card, content)
     with sessions.transaction(place.engine) as connection:
-        return versions.register(
-            connection,
-            Trained(
-                task=task,
-                model=model,
-                digest=digest,
-                key=key,
-                metrics=training.metrics,
-                parent=training.parent,
-                data_set=training.data_set,
-                trained_on=training.trained_on,
-                trained_at=training.trained_at,
-            ),
+        versions.check(connection, trained)
+    place.store.put(trained.key, content, length=len(content), media_type=_TYPE)
+    with sessions.transaction(place.engine) as connection:
+        return versions.register(connection, trained)
+
+
+def ensure_stored(store: ObjectStore, version: Version) -> None:
+    """Raise VersionRefused unless workers can fetch a version's file, TryAgain while none can."""
+    if not store.has(version.trained.key):
+        raise VersionRefused(
+            f"the file of {version.digest} is in storage no more: register it again"
         )
 
 
@@ -91,16 +99,19 @@ def _card(place: Place, task: TaskName, model: str) -> ModelCard:
     return file.CARD
 
 
-def _load(place: Place, card: ModelCard, content: bytes) -> None:
-    """Load the model with these weights, as workers will.  Raises VersionRefused."""
+def _run(place: Place, card: ModelCard, content: bytes) -> None:
+    """Load the model with these weights, as workers will, and run it.  Raises VersionRefused."""
     if not 0 < len(content) <= MOST_BYTES:
         raise VersionRefused(f"the file has {len(content)} bytes, expected 1 to {MOST_BYTES}")
     trained = TrainedWeights(place.weights, None)
     try:
         if card.learns.endswith(".onnx"):
             onnx_session.check(content)
-        digest = trained.keep(content)
-        models = LoadedModels(place.known, place.weights, room=memory.room(None), trained=trained)
-        models.model(card.task, card.name, digest)
+        digests = {card.task: trained.keep(content)}
+        loaded = LoadedModels(place.known, place.weights, room=memory.room(None), trained=trained)
+        models = loaded.of({card.task: card.name}, {}, digests)
     except (ModelNotLoaded, SetupFailed) as error:
         raise VersionRefused(f"{card.name} does not load with this file: {error}") from error
+    if card.learns.endswith(".onnx"):
+        proving.check_numbers(content)
+    proving.prove(card.task, models[card.task])
