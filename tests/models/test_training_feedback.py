@@ -8,12 +8,15 @@ import pytest
 from numpy.typing import NDArray
 
 from smart_filter_deploy.embedded.stack import Stack
+from smart_filter_shared.cards import Offer
+from smart_filter_shared.jobs import models
 from smart_filter_tests import drawn_faces, portrait, teaching
 from smart_filter_tests.bench import Bench
 from smart_filter_tests.commands import Command
 from smart_filter_tests.serving import Api, an_api, serving
 from smart_filter_workers.networks import expression
 from smart_filter_workers.results import Srgb8
+from smart_filter_workers.stages.smile.models import expression as expression_model
 
 pytest.importorskip("keras", reason="no Keras here: the extra train brings it")
 pytestmark = [
@@ -51,6 +54,8 @@ def test_corrections_become_a_candidate_and_no_picture_stays(
     api: Api, command: Command, tmp_path: Path
 ) -> None:
     jobs = [labelled(api, number) for number in range(JOBS)]
+    with api.bench.transaction() as connection:
+        models.publish(connection, [Offer(expression_model.CARD)])
 
     command("train", "expression", "--from-feedback", "--set", "epochs=1")
 

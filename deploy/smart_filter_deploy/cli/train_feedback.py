@@ -32,7 +32,6 @@ from smart_filter_workers.trained import TrainedWeights
 
 # Fewer photos that nobody trained on say nothing of which weights are better.
 FEWEST_FROZEN: Final = 10
-_DIGITS: Final = 8
 
 
 def train(
@@ -158,5 +157,5 @@ class _Learning:
 
 def _usual_folder(recipe: Recipe, data: DataSet) -> Path:
     """Return the run's folder: a data set of which something was deleted begins a new one."""
-    digest = (data.manifest_digest or "")[:_DIGITS]
-    return data_folder() / "training" / f"{recipe.name}-feedback-{data.version}-{digest}"
+    less = f"-less-{data.removed}" if data.removed else ""
+    return data_folder() / "training" / f"{recipe.name}-feedback-{data.version}{less}"
