@@ -164,6 +164,8 @@ def test_file_that_is_no_coco_is_one_line(tmp_path: Path, text: str) -> None:
         ({"content": None}, "has no content"),
         ({"annotation": {}}, None),
         ({"annotation": [7]}, "no list of marks"),
+        ({"annotation": [{"imageWidth": [1], "imageHeight": {}}]}, "do not agree on imageWidth"),
+        ({"content": "\ud800\n.png"}, r"names \ud800\n.png, which is not in the folder"),
         ({"annotation": [{"label": ["Face"], "points": []}]}, "do not agree on imageWidth"),
     ],
 )

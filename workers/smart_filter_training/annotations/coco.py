@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 
 from smart_filter_shared.errors import FolderUnreadable
 from smart_filter_training.annotations import numbers, outlines, places
-from smart_filter_training.annotations.marks import Mark, Marked, Polygons, Runs, Sheet
+from smart_filter_training.annotations.marks import Mark, Marked, Polygons, Runs, Sheet, shown
 from smart_filter_training.annotations.numbers import Misdrawn
 from smart_filter_training.annotations.places import NoSuchPicture
 from smart_filter_training.checks import Finding
@@ -56,7 +56,7 @@ class _Reading:
 
     def find(self, what: str, remedy: str, *, where: str = "") -> None:
         """Note something wrong with the file, or with one of its pictures."""
-        self.findings.append(Finding(where or self.path.name, what, remedy))
+        self.findings.append(Finding(shown(where) or self.path.name, what, remedy))
 
     def entries(self, told: list[object], what: str) -> Iterator[tuple[int, Told]]:
         """Yield the entries of a list that have an id of their own."""

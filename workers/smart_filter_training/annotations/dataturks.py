@@ -14,7 +14,7 @@ from PIL import Image
 
 from smart_filter_shared.errors import FolderUnreadable
 from smart_filter_training.annotations import numbers, places
-from smart_filter_training.annotations.marks import Mark, Marked, Sheet
+from smart_filter_training.annotations.marks import Mark, Marked, Sheet, shown
 from smart_filter_training.annotations.numbers import Misdrawn
 from smart_filter_training.annotations.places import NoSuchPicture
 from smart_filter_training.checks import Finding
@@ -40,7 +40,7 @@ def read(path: Path, folder: Path, *, labels: Collection[str] = ()) -> Sheet:
             findings.append(Finding(place, str(error), "correct the line or take it out"))
             continue
         if picture.path in pictures:
-            findings.append(Finding(place, f"is of {name} again", "join them"))
+            findings.append(Finding(place, f"is of {shown(name)} again", "join them"))
             continue
         drawn: list[Mark] = []
         for index, one in enumerate(marks):
@@ -78,11 +78,13 @@ def _parsed(line: str) -> tuple[str, Sequence[Told], tuple[int, int] | None]:
     marks = told.get("annotation") or []
     if not isinstance(marks, list) or not all(isinstance(one, dict) for one in marks):
         raise Misdrawn("has an annotation that is no list of marks")
-    sizes = {(one.get("imageWidth"), one.get("imageHeight")) for one in marks}
+    # What a mark says may be of any type.
+    sizes = [(one.get("imageWidth"), one.get("imageHeight")) for one in marks]
     if not sizes:
         return content, marks, None
-    width, height = next(iter(sizes))
-    if len(sizes) > 1 or not numbers.is_side(width) or not numbers.is_side(height):
+    width, height = sizes[0]
+    agree = all(size == sizes[0] for size in sizes)
+    if not agree or not numbers.is_side(width) or not numbers.is_side(height):
         raise Misdrawn("has marks that do not agree on imageWidth and imageHeight in pixels")
     return content, marks, (width, height)
 
@@ -91,14 +93,14 @@ def _picture(name: str, size: tuple[int, int] | None, sheet: Path, folder: Path)
     try:
         path = places.find(name, sheet, folder)
     except NoSuchPicture as error:
-        raise Misdrawn(f"names {name}, which {error}") from error
+        raise Misdrawn(f"names {shown(name)}, which {error}") from error
     if size is None:
         # Nothing is marked, so that nobody said how large it is.
         try:
             with Image.open(path) as picture:
                 size = picture.size
         except (OSError, ValueError, Image.DecompressionBombError) as error:
-            raise Misdrawn(f"names {name}, which is no picture ({error})") from error
+            raise Misdrawn(f"names {shown(name)}, which is no picture ({error})") from error
     return Marked(path, size[0], size[1], ())
 
 

@@ -66,6 +66,11 @@ class Sheet:
     findings: tuple[Finding, ...]
 
 
+def shown(name: str) -> str:
+    """Return a name from a foreign file as it can be printed, in one line."""
+    return name if name.isprintable() else ascii(name)[1:-1]
+
+
 def refuse(findings: Sequence[Finding], *, most: int = 0) -> None:
     """Raise FolderUnreadable with the first of what is wrong when that is more than `most`."""
     if len(findings) > most:

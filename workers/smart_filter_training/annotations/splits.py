@@ -8,7 +8,7 @@ from typing import Final
 
 from smart_filter_shared.errors import FolderUnreadable
 from smart_filter_training.annotations import pictures, reading
-from smart_filter_training.annotations.marks import Marked, refuse
+from smart_filter_training.annotations.marks import Marked, refuse, shown
 from smart_filter_training.annotations.reading import Sheets
 from smart_filter_training.checks import Finding, digest
 
@@ -97,7 +97,7 @@ def _lacking(
     if sheets.validation is not None and name == "validation":
         file = sheets.validation.path.name
     there = {mark.label for picture in part for mark in picture.marks if not mark.is_crowd}
-    known = ", ".join(sheets.train.labels[:_LABELS_TOLD]) or "none"
+    known = ", ".join(map(shown, sheets.train.labels[:_LABELS_TOLD])) or "none"
     for label in labels:
         if label not in there:
             yield Finding(
