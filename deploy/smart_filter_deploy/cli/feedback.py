@@ -1,6 +1,8 @@
 """`smart-filter feedback`: data sets of what people corrected, for training."""
 
 import json
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,7 +59,8 @@ def build(task: str, *, as_json: bool) -> None:
         from smart_filter_shared.cards import TaskName  # noqa: PLC0415
         from smart_filter_workers.learning import feedback as learning  # noqa: PLC0415
 
-    with servers.reached() as reached:
+    # What is logged on the way is no part of what programs read.
+    with servers.reached() as reached, redirect_stdout(sys.stderr):
         built = learning.build(reached.servers.engine, reached.servers.store, TaskName(task))
     if built is None:
         raise Ending(

@@ -3,8 +3,9 @@
 import dataclasses
 import datetime as dt
 import json
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -115,7 +116,8 @@ def register(
     told = _metrics(metrics)
     task, name = model
     training = Training(told, trained_on, dt.datetime.now(dt.UTC), data_set, parent)
-    with servers.reached() as reached, _refusals():
+    # What is logged on the way is no part of what programs read.
+    with servers.reached() as reached, _refusals(), redirect_stdout(sys.stderr):
         found = reached.servers
         place = Place(found.engine, found.store, catalogue.find(), data_folder() / "weights")
         version = registering.register(
