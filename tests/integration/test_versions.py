@@ -1,6 +1,7 @@
 """Versions of weights: one live at most, moved one at a time, and what becomes of jobs by it."""
 
 import datetime as dt
+import json
 import math
 import uuid
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from onnx import numpy_helper
 from sqlalchemy import text
 
+import smart_filter_workers as workers
 from smart_filter_shared.cards import Offer, TaskName
 from smart_filter_shared.errors import VersionRefused
 from smart_filter_shared.jobs import data_sets, models, shadows, versions
@@ -23,6 +25,7 @@ from smart_filter_tests.serving import Api, a_photo
 from smart_filter_workers import catalogue
 from smart_filter_workers.learning import feedback, registering
 from smart_filter_workers.learning.registering import Place, Training
+from smart_filter_workers.stages.smile.models import expression
 
 SMILE = TaskName.SMILE
 BETTER = {
@@ -408,6 +411,44 @@ def test_versions_command_moves_them(api: Api, command: Command) -> None:
     assert [one["digest"] for one in listed] == [digest]
     assert (taken_back["retired"], taken_back["live"]) == (digest, None)
     assert "macro_f1 0.7" in command.said("models", "versions")
+
+
+def test_register_command_says_that_weights_were_registered_before(
+    api: Api, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = Path(workers.__file__).parent / "trained" / expression.CARD.learns
+    again = onnx.load_model(own)
+    again.doc_string = "trained again"
+    (tmp_path / "weights").mkdir()
+    file, metrics = tmp_path / "again.onnx", tmp_path / "metrics.json"
+    file.write_bytes(again.SerializeToString())
+    metrics.write_text(json.dumps(BETTER), encoding="utf-8")
+    monkeypatch.setenv("SMART_FILTER_DATA", str(tmp_path))
+    with api.bench.transaction() as connection:
+        models.publish(connection, [Offer(expression.CARD)])
+    told = ("models", "register", str(file), "--model", "smile/expression", "--metrics")
+
+    said = [command.said(*told, str(metrics)) for _ in range(2)]
+
+    assert ["it was registered before; its figures stay" in one for one in said] == [False, True]
+    assert list(states(api).values()) == ["candidate"]
+
+
+@pytest.mark.parametrize("figure", ["[NaN, 0, 1]", "[1e400, 0, 1]", f"[1{'0' * 400}, 0, 1]"])
+def test_figures_that_are_no_numbers_are_told_in_one_line(
+    api: Api, command: Command, tmp_path: Path, figure: str
+) -> None:
+    file, metrics = tmp_path / "weights.onnx", tmp_path / "metrics.json"
+    file.write_bytes(learning.network(0.5))
+    metrics.write_text(f'{{"candidate": {{"macro_f1": {figure}}}}}', encoding="utf-8")
+
+    said = command.said(
+        *("models", "register", str(file), "--model", "smile/expression"),
+        *("--metrics", str(metrics), "--data-set", "99999999999999"),
+    )
+
+    assert said.startswith("smart-filter: metrics: candidate is no object")
+    assert states(api) == {}
 
 
 @pytest.mark.parametrize(
