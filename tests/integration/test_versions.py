@@ -1,31 +1,21 @@
 """Versions of weights: one live at most, moved one at a time, and what becomes of jobs by it."""
 
 import datetime as dt
-import json
-import math
 import uuid
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-import onnx
 import pytest
-from onnx import numpy_helper
 from sqlalchemy import text
 
-import smart_filter_workers as workers
 from smart_filter_shared.cards import Offer, TaskName
 from smart_filter_shared.errors import VersionRefused
 from smart_filter_shared.jobs import data_sets, models, shadows, versions
 from smart_filter_shared.jobs.versions import Trained, Version, VersionState
 from smart_filter_shared.storage import keys
-from smart_filter_tests import learning, races, teaching
+from smart_filter_tests import commands, learning, races, teaching
 from smart_filter_tests.commands import Command
 from smart_filter_tests.serving import Api, a_photo
-from smart_filter_workers import catalogue
-from smart_filter_workers.learning import feedback, registering
-from smart_filter_workers.learning.registering import Place, Training
-from smart_filter_workers.stages.smile.models import expression
+from smart_filter_workers.learning import feedback
 
 SMILE = TaskName.SMILE
 BETTER = {
@@ -46,25 +36,7 @@ def api(api: Api) -> Api:
 def command(
     api: Api, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Command:
-    told = api.bench.settings
-    for name, value in {
-        "DATABASE_URL": told.database.url.get_secret_value(),
-        "STORAGE_URL": told.storage.url,
-        "STORAGE_ACCESS_KEY": told.storage.access_key.get_secret_value(),
-        "STORAGE_SECRET_KEY": told.storage.secret_key.get_secret_value(),
-        "STORAGE_BUCKET": told.storage.bucket,
-    }.items():
-        monkeypatch.setenv(f"SMART_FILTER_{name}", value)
-    return Command(capsys)
-
-
-@pytest.fixture
-def place(api: Api, tmp_path: Path) -> Place:
-    """Where weights are registered, on a machine that has nothing but the model that learns."""
-    (tmp_path / "none").mkdir()
-    learning.furnish(tmp_path / "weights", tmp_path / "none")
-    known = catalogue.find([learning])
-    return Place(api.bench.engine, api.bench.store, known, tmp_path / "weights")
+    return commands.on_servers(api.bench.settings, capsys, monkeypatch)
 
 
 def register(api: Api, score: float, against: str | None = None, **more: Any) -> str:  # noqa: ANN401 - of Trained
@@ -151,65 +123,6 @@ def test_weights_that_came_from_nowhere_are_refused(
 ) -> None:
     with pytest.raises(VersionRefused, match=told):
         register(api, 0.5, **origin)
-
-
-def with_two_answers() -> bytes:
-    """Return weights that load, and answer what the model cannot read."""
-    model = onnx.load_model_from_string(learning.network(0.5))
-    model.graph.initializer[0].CopyFrom(
-        numpy_helper.from_array(np.array([0.5, 0.5], np.float32), "score")
-    )
-    content: bytes = model.SerializeToString()
-    return content
-
-
-@pytest.mark.parametrize(
-    ("content", "told"),
-    [
-        (learning.network(math.nan), "weights 'score' of this file are NaN"),
-        (learning.network(math.inf), "with this file it answers what is no number"),
-        (with_two_answers(), "with this file it does not run: ValueError"),
-    ],
-)
-def test_weights_that_load_and_do_not_run_are_refused(
-    api: Api, place: Place, content: bytes, told: str
-) -> None:
-    training = Training(BETTER, "the tests", dt.datetime.now(dt.UTC))
-
-    with pytest.raises(VersionRefused, match=told):
-        registering.register(place, content, task=SMILE, model="learned", training=training)
-
-    assert not api.bench.store.has(keys.weights(learning.digest_of(content)))
-
-
-@pytest.mark.parametrize(
-    "wrong", [{"metrics": {"candidate": {"\0": [1, 1, 1]}}}, {"data_set": 99999999999999}]
-)
-def test_nothing_is_stored_of_what_is_refused(
-    api: Api, place: Place, wrong: dict[str, Any]
-) -> None:
-    content = learning.network(0.5)
-    told = {"metrics": BETTER, "trained_on": "the tests", **wrong}
-    training = Training(trained_at=dt.datetime.now(dt.UTC), **told)
-
-    with pytest.raises(VersionRefused):
-        registering.register(place, content, task=SMILE, model="learned", training=training)
-
-    assert not api.bench.store.has(keys.weights(learning.digest_of(content)))
-
-
-def test_weights_that_run_are_stored_and_keep_what_was_told_first(api: Api, place: Place) -> None:
-    content = learning.network(0.5)
-    trainings = [Training(BETTER, "the tests", dt.datetime.now(dt.UTC)) for _ in range(2)]
-
-    registered = [
-        registering.register(place, content, task=SMILE, model="learned", training=training)
-        for training in trainings
-    ]
-
-    assert states(api) == {registered[0].digest: "candidate"}
-    assert [one.trained.trained_at for one in registered] == [trainings[0].trained_at] * 2
-    assert api.bench.store.get(registered[0].trained.key) == content
 
 
 def test_promotion_retires_what_was_live_and_rollback_brings_it_back(api: Api) -> None:
@@ -411,44 +324,6 @@ def test_versions_command_moves_them(api: Api, command: Command) -> None:
     assert [one["digest"] for one in listed] == [digest]
     assert (taken_back["retired"], taken_back["live"]) == (digest, None)
     assert "macro_f1 0.7" in command.said("models", "versions")
-
-
-def test_register_command_says_that_weights_were_registered_before(
-    api: Api, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    own = Path(workers.__file__).parent / "trained" / expression.CARD.learns
-    again = onnx.load_model(own)
-    again.doc_string = "trained again"
-    (tmp_path / "weights").mkdir()
-    file, metrics = tmp_path / "again.onnx", tmp_path / "metrics.json"
-    file.write_bytes(again.SerializeToString())
-    metrics.write_text(json.dumps(BETTER), encoding="utf-8")
-    monkeypatch.setenv("SMART_FILTER_DATA", str(tmp_path))
-    with api.bench.transaction() as connection:
-        models.publish(connection, [Offer(expression.CARD)])
-    told = ("models", "register", str(file), "--model", "smile/expression", "--metrics")
-
-    said = [command.said(*told, str(metrics)) for _ in range(2)]
-
-    assert ["it was registered before; its figures stay" in one for one in said] == [False, True]
-    assert list(states(api).values()) == ["candidate"]
-
-
-@pytest.mark.parametrize("figure", ["[NaN, 0, 1]", "[1e400, 0, 1]", f"[1{'0' * 400}, 0, 1]"])
-def test_figures_that_are_no_numbers_are_told_in_one_line(
-    api: Api, command: Command, tmp_path: Path, figure: str
-) -> None:
-    file, metrics = tmp_path / "weights.onnx", tmp_path / "metrics.json"
-    file.write_bytes(learning.network(0.5))
-    metrics.write_text(f'{{"candidate": {{"macro_f1": {figure}}}}}', encoding="utf-8")
-
-    said = command.said(
-        *("models", "register", str(file), "--model", "smile/expression"),
-        *("--metrics", str(metrics), "--data-set", "99999999999999"),
-    )
-
-    assert said.startswith("smart-filter: metrics: candidate is no object")
-    assert states(api) == {}
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from smart_filter_deploy.cli import main
+from smart_filter_shared.settings import Settings
 
 
 class Command:
@@ -32,3 +33,18 @@ class Command:
         self.status(*arguments)
         written = self._capsys.readouterr()
         return written.out + written.err
+
+
+def on_servers(
+    told: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Command:
+    """Return the command line, working on these servers."""
+    for name, value in {
+        "DATABASE_URL": told.database.url.get_secret_value(),
+        "STORAGE_URL": told.storage.url,
+        "STORAGE_ACCESS_KEY": told.storage.access_key.get_secret_value(),
+        "STORAGE_SECRET_KEY": told.storage.secret_key.get_secret_value(),
+        "STORAGE_BUCKET": told.storage.bucket,
+    }.items():
+        monkeypatch.setenv(f"SMART_FILTER_{name}", value)
+    return Command(capsys)

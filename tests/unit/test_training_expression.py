@@ -259,6 +259,10 @@ def test_settings_that_do_not_exist_or_fit_are_named() -> None:
         ("epoch=3", "epochs"),
         ("epochs=few", "number"),
         ("epochs", "name=value"),
+        ("epochs=0", "above 0"),
+        ("learning_rate=nan", "above 0"),
+        ("dropout=1", "below 1"),
+        ("seed=99999999999999", "below"),
     ):
         with pytest.raises(SetupFailed, match=told):
             recipe.configuration([setting])
