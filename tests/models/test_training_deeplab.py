@@ -183,10 +183,10 @@ def test_batch_follows_from_the_seed_and_its_number(persons: Data) -> None:
     [
         ("crop=100", "set a multiple of 16"),
         ("crop=16", "from 32"),
-        ("batch_size=0", "batch_size is 0: set at least 1"),
+        ("batch_size=0", "expected a number above 0"),
         ("smallest=0", "set more than 0"),
         ("epochs=0", "epochs and iterations are both 0"),
-        ("learning_rate=-1", "learning_rate is -1"),
+        ("learning_rate=-1", "expected a number above 0"),
     ],
 )
 def test_setting_that_no_training_comes_of_is_one_line(setting: str, why: str) -> None:

@@ -32,9 +32,8 @@ _REMEDIES = {
     "detectron2": "docs/detectron2.md says how to build it",
 }
 # Of these nothing comes at 0.
-_ABOVE_ZERO = frozenset(
-    {"epochs", "iterations", "batch_size", "learning_rate", "held_out_share", "validation_share"}
-)
+_LENGTHS = frozenset({"epochs", "iterations"})
+_ABOVE_ZERO = _LENGTHS | {"batch_size", "learning_rate", "held_out_share", "validation_share"}
 # Below 1; no other number of a run reaches the bound of NumPy's and Keras's seeds.
 _SHARES = ("_share", "dropout")
 _MOST = 2**31
@@ -120,13 +119,16 @@ class Recipe:
         Raises SetupFailed naming what cannot be set.
         """
         known = self._module("configuration").Configuration()
+        names = {one.name for one in dataclasses.fields(known)}
+        # Who counts in both judges them together.
+        above_zero = _ABOVE_ZERO - _LENGTHS if names >= _LENGTHS else _ABOVE_ZERO
         given: dict[str, object] = {}
         for setting in settings:
             name, mark, text = setting.partition("=")
-            if not mark or not any(one.name == name for one in dataclasses.fields(known)):
-                names = ", ".join(one.name for one in dataclasses.fields(known))
-                raise SetupFailed(f"--set {setting}: expected name=value with one of {names}")
-            given[name] = _read(name, text, getattr(known, name))
+            if not mark or name not in names:
+                listed = ", ".join(one.name for one in dataclasses.fields(known))
+                raise SetupFailed(f"--set {setting}: expected name=value with one of {listed}")
+            given[name] = _read(name, text, getattr(known, name), above_zero=name in above_zero)
         return dataclasses.replace(known, **given)
 
     def fine_tuning(self, settings: Iterable[str] = ()) -> Configuration:
@@ -174,14 +176,14 @@ def _recipe(name: str) -> Recipe:
     return Recipe(name, package.TASK, package.MODEL, package.FILE, tuple(package.PACKAGES))
 
 
-def _read(name: str, text: str, default: object) -> object:
+def _read(name: str, text: str, default: object, *, above_zero: bool) -> object:
     """Return a setting of the type that its default has.  Raises SetupFailed."""
     value = _parsed(name, text, default)
     if not isinstance(value, int | float) or isinstance(value, bool):
         return value
     most = 1 if name.endswith(_SHARES) else _MOST
-    least = "above 0" if name in _ABOVE_ZERO else "0 or more"
-    if not 0 <= value < most or (name in _ABOVE_ZERO and value == 0):
+    least = "above 0" if above_zero else "0 or more"
+    if not 0 <= value < most or (above_zero and value == 0):
         raise SetupFailed(f"--set {name}={text}: expected a number {least} and below {most}")
     return value
 
