@@ -65,6 +65,14 @@ def test_setting_that_no_training_comes_of_is_one_line(model: str, setting: str,
         recipes.find_one(model).configuration([setting])
 
 
+def test_setting_whose_default_is_below_zero_can_be_set_to_it() -> None:
+    recipe = recipes.find_one("detectron2_faces")
+
+    assert recipe.configuration(["freeze=-1"]) == recipe.configuration([])
+    with pytest.raises(SetupFailed, match="-1 or more"):
+        recipe.configuration(["freeze=-2"])
+
+
 @pytest.mark.parametrize(
     ("told", "frozen"),
     [

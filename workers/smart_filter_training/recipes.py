@@ -182,8 +182,10 @@ def _read(name: str, text: str, default: object, *, above_zero: bool) -> object:
     if not isinstance(value, int | float) or isinstance(value, bool):
         return value
     most = 1 if name.endswith(_SHARES) else _MOST
-    least = "above 0" if above_zero else "0 or more"
-    if not 0 <= value < most or (above_zero and value == 0):
+    # A default below 0 says that such a value has a meaning of its own.
+    lowest = min(0, default) if isinstance(default, int | float) else 0
+    least = "above 0" if above_zero else f"{lowest} or more"
+    if not lowest <= value < most or (above_zero and value == 0):
         raise SetupFailed(f"--set {name}={text}: expected a number {least} and below {most}")
     return value
 
