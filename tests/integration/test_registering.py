@@ -25,10 +25,6 @@ from smart_filter_workers.learning.registering import Place, Training
 from smart_filter_workers.stages.smile.models import expression
 
 SMILE = TaskName.SMILE
-BETTER = {
-    "candidate": {"macro_f1": [0.7, 0.6, 0.8]},
-    "live": {"macro_f1": [0.6, 0.5, 0.7]},
-}
 
 
 @pytest.fixture
@@ -81,7 +77,7 @@ def with_two_answers() -> bytes:
 def test_weights_that_load_and_do_not_run_are_refused(
     api: Api, place: Place, content: bytes, told: str
 ) -> None:
-    training = Training(BETTER, "the tests", dt.datetime.now(dt.UTC))
+    training = Training(learning.BETTER, "the tests", dt.datetime.now(dt.UTC))
 
     with pytest.raises(VersionRefused, match=told):
         registering.register(place, content, task=SMILE, model="learned", training=training)
@@ -96,7 +92,7 @@ def test_nothing_is_stored_of_what_is_refused(
     api: Api, place: Place, wrong: dict[str, Any]
 ) -> None:
     content = learning.network(0.5)
-    told = {"metrics": BETTER, "trained_on": "the tests", **wrong}
+    told = {"metrics": learning.BETTER, "trained_on": "the tests", **wrong}
     training = Training(trained_at=dt.datetime.now(dt.UTC), **told)
 
     with pytest.raises(VersionRefused):
@@ -107,7 +103,7 @@ def test_nothing_is_stored_of_what_is_refused(
 
 def test_weights_that_run_are_stored_and_keep_what_was_told_first(api: Api, place: Place) -> None:
     content = learning.network(0.5)
-    trainings = [Training(BETTER, "the tests", dt.datetime.now(dt.UTC)) for _ in range(2)]
+    trainings = [Training(learning.BETTER, "the tests", dt.datetime.now(dt.UTC)) for _ in range(2)]
 
     registered = [
         registering.register(place, content, task=SMILE, model="learned", training=training)
@@ -128,7 +124,7 @@ def test_register_command_says_that_weights_were_registered_before(
     (tmp_path / "weights").mkdir()
     file, metrics = tmp_path / "again.onnx", tmp_path / "metrics.json"
     file.write_bytes(again.SerializeToString())
-    metrics.write_text(json.dumps(BETTER), encoding="utf-8")
+    metrics.write_text(json.dumps(learning.BETTER), encoding="utf-8")
     monkeypatch.setenv("SMART_FILTER_DATA", str(tmp_path))
     with api.bench.transaction() as connection:
         models.publish(connection, [Offer(expression.CARD)])

@@ -18,10 +18,6 @@ from smart_filter_tests.serving import Api, a_photo
 from smart_filter_workers.learning import feedback
 
 SMILE = TaskName.SMILE
-BETTER = {
-    "candidate": {"macro_f1": [0.7, 0.6, 0.8]},
-    "live": {"macro_f1": [0.6, 0.5, 0.7]},
-}
 
 
 @pytest.fixture
@@ -45,7 +41,7 @@ def register(api: Api, score: float, against: str | None = None, **more: Any) ->
     digest, key = learning.digest_of(content), keys.weights(learning.digest_of(content))
     api.bench.store.put(key, content, length=len(content), media_type="application/octet-stream")
     told: dict[str, Any] = {
-        "metrics": {**BETTER, "against": against},
+        "metrics": {**learning.BETTER, "against": against},
         "parent": None,
         "data_set": None,
         "trained_on": "the tests",
@@ -103,7 +99,15 @@ def test_weights_of_a_model_that_learns_nothing_are_refused(api: Api) -> None:
         versions.register(
             connection,
             Trained(
-                SMILE, "no-smile", "0" * 64, "", BETTER, None, None, "", dt.datetime.now(dt.UTC)
+                SMILE,
+                "no-smile",
+                "0" * 64,
+                "",
+                learning.BETTER,
+                None,
+                None,
+                "",
+                dt.datetime.now(dt.UTC),
             ),
         )
 
@@ -154,7 +158,7 @@ def test_promoted_again_and_again_it_is_rolled_back_to_its_own_in_the_end(api: A
 
 
 def test_worse_weights_are_promoted_only_anyway(api: Api) -> None:
-    worse = {**BETTER, "candidate": {"macro_f1": [0.5, 0.4, 0.6]}, "against": None}
+    worse = {**learning.BETTER, "candidate": {"macro_f1": [0.5, 0.4, 0.6]}, "against": None}
     digest = register(api, 0.5, metrics=worse)
 
     with pytest.raises(VersionRefused, match=r"its macro_f1 is 0\.5, worse than 0\.6; --anyway"):

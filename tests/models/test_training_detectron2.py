@@ -105,7 +105,7 @@ def run(request: pytest.FixtureRequest, folder: Path) -> Run:
 
 def test_run_that_was_killed_ends_as_one_that_was_not(run: Run, tmp_path: Path) -> None:
     if run.told.architecture == "retinanet":
-        pytest.xfail("open defect: docs/training-detectors.md, what was measured")
+        pytest.xfail("open defect: a resumed RetinaNet differs (docs/training-detectors.md)")
     train = recipes.find_one(run.name).train.train
     with pytest.raises(Killed):
         train(run.read, run.told, Fragile(tmp_path, {}))

@@ -1,7 +1,3 @@
-import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +7,7 @@ from numpy.typing import NDArray
 
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_tests import drawn_faces
+from smart_filter_tests.killed_training import kill_after_an_epoch
 from smart_filter_training import recipes, record, running
 from smart_filter_workers.networks.expression import ExpressionNetwork
 
@@ -79,7 +76,7 @@ def test_a_killed_run_ends_with_the_network_of_one_that_was_not(
     folder: Path, tmp_path: Path
 ) -> None:
     whole = train(folder, tmp_path / "whole", "epochs=2")
-    kill_after_an_epoch(folder, tmp_path / "killed", "epochs=2")
+    kill_after_an_epoch("expression", folder, tmp_path / "killed", (*SETTINGS, "epochs=2"))
 
     resumed = train(folder, tmp_path / "killed", "epochs=2")
 
@@ -99,21 +96,3 @@ def said_by(file: Path) -> NDArray[np.float32]:
     rng = np.random.default_rng(5)
     crops = np.stack([drawn_faces.crop(rng, happy=number % 2 == 0) for number in range(20)])
     return ExpressionNetwork(file.read_bytes())(crops).emotion
-
-
-def kill_after_an_epoch(folder: Path, run_folder: Path, *more: str) -> None:
-    """Start the command itself, and kill it once its first checkpoint is there."""
-    settings = [part for setting in (*SETTINGS, *more) for part in ("--set", setting)]
-    command = [Path(sys.executable).parent / "smart-filter", "train", "expression"]
-    process = subprocess.Popen(
-        [*command, "--data", folder, "--run", run_folder, *settings],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env=os.environ,
-    )
-    checkpoints = run_folder / "checkpoint"
-    while not list(checkpoints.glob("epoch-*")):
-        with pytest.raises(subprocess.TimeoutExpired):
-            process.wait(0.05)
-    process.send_signal(signal.SIGKILL)
-    process.wait()

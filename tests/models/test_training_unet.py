@@ -1,9 +1,5 @@
 import dataclasses
 import json
-import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +7,7 @@ import pytest
 
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_tests import drawn_people
+from smart_filter_tests.killed_training import kill_after_an_epoch
 from smart_filter_training import recipes, record, running
 from smart_filter_training.models.unet import data, evaluate
 from smart_filter_training.models.unet.configuration import Configuration
@@ -94,7 +91,7 @@ def test_a_killed_run_ends_with_the_weights_of_one_that_was_not(
     folder: Path, tmp_path: Path
 ) -> None:
     whole = trained_alone(folder, tmp_path / "whole", "epochs=2")
-    kill_after_an_epoch(folder, tmp_path / "killed", "epochs=2")
+    kill_after_an_epoch("unet", folder, tmp_path / "killed", (*SETTINGS, "epochs=2"))
 
     resumed = trained_alone(folder, tmp_path / "killed", "epochs=2")
 
@@ -131,21 +128,3 @@ def trained_alone(folder: Path, run_folder: Path, *settings: str) -> list[np.nda
         run_folder, model="unet", configuration=dataclasses.asdict(configuration), data=read.digest
     )
     return list(recipe.train.train(read, configuration, kept).get_weights())
-
-
-def kill_after_an_epoch(folder: Path, run_folder: Path, *more: str) -> None:
-    """Start the command itself, and kill it once its first checkpoint is there."""
-    settings = [part for setting in (*SETTINGS, *more) for part in ("--set", setting)]
-    command = [Path(sys.executable).parent / "smart-filter", "train", "unet"]
-    process = subprocess.Popen(
-        [*command, "--data", folder, "--run", run_folder, *settings],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env=os.environ,
-    )
-    checkpoints = run_folder / "checkpoint"
-    while not list(checkpoints.glob("epoch-*")):
-        with pytest.raises(subprocess.TimeoutExpired):
-            process.wait(0.05)
-    process.send_signal(signal.SIGKILL)
-    process.wait()

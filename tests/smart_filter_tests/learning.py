@@ -16,6 +16,11 @@ from smart_filter_workers.results import Smile
 from smart_filter_workers.stages.smile.models.base import SmileRater
 
 FILE = "learned/smile.onnx"
+# Figures by which a candidate may take the place of what is live.
+BETTER = {
+    "candidate": {"macro_f1": [0.7, 0.6, 0.8]},
+    "live": {"macro_f1": [0.6, 0.5, 0.7]},
+}
 CUTS = {0.75: SmileLevel.HUGE, 0.5: SmileLevel.MODERATE, 0.25: SmileLevel.MILD}
 
 
