@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 
 from fastapi import APIRouter, Request, Response
 
-from smart_filter_api import exposition
+from smart_filter_shared.telemetry import exposition
 from smart_filter_api.deps import OpenServices, Services
-from smart_filter_api.exposition import Sample
+from smart_filter_shared.telemetry.exposition import Sample
 from smart_filter_api.latencies import Latencies
 from smart_filter_shared.errors import DatabaseUnavailable
 from smart_filter_shared.jobs import measures

@@ -1,0 +1,109 @@
+"""Film: what is made of the frames of one connection, one after the other."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from smart_filter_shared.rating import Rating, rate
+from smart_filter_shared.recipe import Edge
+from smart_filter_workers import images
+from smart_filter_workers.live.backdrop import Backdrop, Choice
+from smart_filter_workers.live.sight import LONGEST_SIDE_PX, Seen, Sight
+from smart_filter_workers.live.smoothing import Smoothing
+from smart_filter_workers.results import Matte8, Prepared, Segmented, Srgb8
+from smart_filter_workers.stages.composite.inputs import NOBODY_BELOW
+from smart_filter_workers.stages.segmentation.edges import refine
+
+_HALF: Final = 127
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """A frame, and as models see it.
+
+    srgb: (H, W, 3) uint8; prepared: with the frame no larger than models want it.
+    """
+
+    srgb: Srgb8
+    prepared: Prepared
+
+
+@dataclass(frozen=True, slots=True)
+class Developed:
+    """What was made of a frame.
+
+    srgb: (H, W, 3) uint8, the people before their new background.  people: whether there is
+    anybody.  rating: None without a face.  choice: what people have chosen just now.
+    """
+
+    srgb: Srgb8
+    people: bool
+    seen: Seen
+    rating: Rating | None
+    choice: Choice | None
+
+
+def shot(srgb: Srgb8) -> Shot:
+    """Return a frame, (H, W, 3) uint8, ready to be looked at."""
+    height, width = srgb.shape[:2]
+    proxy = images.shrink(srgb, longest_side=LONGEST_SIDE_PX)
+    return Shot(srgb, Prepared(width, height, "jpg", proxy, proposals=()))
+
+
+class Film:
+    """The frames of one connection; each is cut out, and looked at, before it is developed.
+
+    `cut_out` and `look` of one frame may run at once in two threads.
+    """
+
+    def __init__(self, sight: Sight, backdrop: Backdrop) -> None:
+        self.backdrop = backdrop
+        self._sight = sight
+        self._smoothing = Smoothing()
+
+    def cut_out(self, frame: Shot, *, seconds: float) -> Matte8:
+        """Return the matte of a frame's people at the size that models see.
+
+        seconds: how long after the frame before it came.
+        """
+        srgb = frame.prepared.proxy_srgb
+        coverage = self._sight.coverage(srgb)
+        return refine(self._smoothing.smoothed(coverage, srgb, seconds=seconds), srgb)
+
+    def look(self, frame: Shot) -> Seen:
+        """Return the frame's faces, with smiles and eyes."""
+        return self._sight.look(frame.prepared)
+
+    def develop(self, frame: Shot, matte: Matte8, seen: Seen) -> Developed:
+        """Put the people before their background."""
+        segmented = Segmented(matte, float(np.mean(matte > _HALF)), persons=None)
+        choice = self.backdrop.choose(frame.srgb, frame.prepared, segmented, seen)
+        return Developed(
+            srgb=self._composited(frame, segmented, seen),
+            people=segmented.coverage >= NOBODY_BELOW,
+            seen=seen,
+            rating=_rated(seen),
+            choice=choice,
+        )
+
+    def _composited(self, frame: Shot, segmented: Segmented, seen: Seen) -> Srgb8:
+        if self.backdrop.keeps:
+            return frame.srgb
+        cut = self._sight.compositor.cut(
+            frame.srgb,
+            proxy_srgb=frame.prepared.proxy_srgb,
+            matte=segmented.matte,
+            edge=Edge.FAST,
+            faces=seen.faces.faces,
+        )
+        behind = self.backdrop.behind(frame.srgb, frame.prepared, segmented)
+        return self._sight.compositor.over(cut, behind)
+
+
+def _rated(seen: Seen) -> Rating | None:
+    if not seen.smiles.smiles:
+        return None
+    levels = [smile.level for smile in seen.smiles.smiles]
+    eyes = [eye for one in seen.smiles.eyes for eye in (one.left_open, one.right_open)]
+    return rate(levels, sum(eye is True for eye in eyes))
