@@ -47,7 +47,9 @@ class Tokens:
         """Take keys: texts that nobody can guess, at least one."""
         self._keys = [hmac.digest(_PURPOSE, key.encode(), "sha256") for key in keys]
 
-    def issue(self, tenant: Tenant, *, background: str | None, now: dt.datetime) -> tuple[str, Admission]:
+    def issue(
+        self, tenant: Tenant, *, background: str | None, now: dt.datetime
+    ) -> tuple[str, Admission]:
         """Return a token, and what it says."""
         admission = Admission(
             tenant=tenant,

@@ -4,10 +4,10 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from smart_filter_shared.recipe import CHOSEN_BY_PEOPLE, Background, BackgroundKind, Recipe
+from smart_filter_workers.live.sight import Seen
 from smart_filter_workers.results import Chosen, Frame, Photo, Prepared, Segmented, Srgb8
 from smart_filter_workers.stages.composite import choosing, ground
 from smart_filter_workers.stages.composite.inputs import NOBODY_BELOW, Inputs
-from smart_filter_workers.live.sight import Seen
 
 # Until people have chosen: their own background, so far out of focus that nothing is told.
 _UNTIL_CHOSEN: Final = Background(BackgroundKind.BLUR, "0.8")
@@ -40,11 +40,18 @@ class Backdrop:
         self._frames_of_people = 0
 
     @property
+    def asked(self) -> Background:
+        """What was asked for."""
+        return self._asked
+
+    @property
     def keeps(self) -> bool:
         """Whether frames stay as they are."""
         return self._asked.kind == BackgroundKind.KEEP
 
-    def choose(self, srgb: Srgb8, prepared: Prepared, segmented: Segmented, seen: Seen) -> Choice | None:
+    def choose(
+        self, srgb: Srgb8, prepared: Prepared, segmented: Segmented, seen: Seen
+    ) -> Choice | None:
         """Let the people of a frame choose, where they are to; return what they chose just now."""
         if self._chosen is not None or segmented.coverage < NOBODY_BELOW:
             return None

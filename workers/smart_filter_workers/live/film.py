@@ -8,6 +8,7 @@ import numpy as np
 from smart_filter_shared.rating import Rating, rate
 from smart_filter_shared.recipe import Edge
 from smart_filter_workers import images
+from smart_filter_workers.live import frames
 from smart_filter_workers.live.backdrop import Backdrop, Choice
 from smart_filter_workers.live.sight import LONGEST_SIDE_PX, Seen, Sight
 from smart_filter_workers.live.smoothing import Smoothing
@@ -33,19 +34,26 @@ class Shot:
 class Developed:
     """What was made of a frame.
 
-    srgb: (H, W, 3) uint8, the people before their new background.  people: whether there is
-    anybody.  rating: None without a face.  choice: what people have chosen just now.
+    content: a JPEG of the people before their new background.  width, height: of the frame.
+    people: whether there is anybody.  rating: None without a face.  choice: what people have
+    chosen just now.
     """
 
-    srgb: Srgb8
+    content: bytes
+    width: int
+    height: int
     people: bool
     seen: Seen
     rating: Rating | None
     choice: Choice | None
 
 
-def shot(srgb: Srgb8) -> Shot:
-    """Return a frame, (H, W, 3) uint8, ready to be looked at."""
+def shot(content: bytes, *, max_side_px: int = frames.MAX_SIDE_PX) -> Shot:
+    """Return a frame, a JPEG or WebP, ready to be looked at.
+
+    Raises ImageTooLarge, ImageUnreadable.
+    """
+    srgb = frames.frame(content, max_side_px=max_side_px)
     height, width = srgb.shape[:2]
     proxy = images.shrink(srgb, longest_side=LONGEST_SIDE_PX)
     return Shot(srgb, Prepared(width, height, "jpg", proxy, proposals=()))
@@ -57,8 +65,7 @@ class Film:
     `cut_out` and `look` of one frame may run at once in two threads.
     """
 
-    def __init__(self, sight: Sight, backdrop: Backdrop) -> None:
-        self.backdrop = backdrop
+    def __init__(self, sight: Sight) -> None:
         self._sight = sight
         self._smoothing = Smoothing()
 
@@ -75,20 +82,25 @@ class Film:
         """Return the frame's faces, with smiles and eyes."""
         return self._sight.look(frame.prepared)
 
-    def develop(self, frame: Shot, matte: Matte8, seen: Seen) -> Developed:
+    def develop(self, frame: Shot, matte: Matte8, seen: Seen, backdrop: Backdrop) -> Developed:
         """Put the people before their background."""
         segmented = Segmented(matte, float(np.mean(matte > _HALF)), persons=None)
-        choice = self.backdrop.choose(frame.srgb, frame.prepared, segmented, seen)
+        choice = backdrop.choose(frame.srgb, frame.prepared, segmented, seen)
+        made = self._composited(frame, segmented, seen, backdrop)
         return Developed(
-            srgb=self._composited(frame, segmented, seen),
+            content=frames.written(made),
+            width=frame.prepared.width,
+            height=frame.prepared.height,
             people=segmented.coverage >= NOBODY_BELOW,
             seen=seen,
             rating=_rated(seen),
             choice=choice,
         )
 
-    def _composited(self, frame: Shot, segmented: Segmented, seen: Seen) -> Srgb8:
-        if self.backdrop.keeps:
+    def _composited(
+        self, frame: Shot, segmented: Segmented, seen: Seen, backdrop: Backdrop
+    ) -> Srgb8:
+        if backdrop.keeps:
             return frame.srgb
         cut = self._sight.compositor.cut(
             frame.srgb,
@@ -97,7 +109,7 @@ class Film:
             edge=Edge.FAST,
             faces=seen.faces.faces,
         )
-        behind = self.backdrop.behind(frame.srgb, frame.prepared, segmented)
+        behind = backdrop.behind(frame.srgb, frame.prepared, segmented)
         return self._sight.compositor.over(cut, behind)
 
 

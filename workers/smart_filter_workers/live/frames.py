@@ -48,7 +48,7 @@ def picture(content: bytes) -> Srgb8:
 
 def written(srgb: Srgb8) -> bytes:
     """Return a JPEG of a frame, (H, W, 3) uint8."""
-    return images.encode_jpeg(srgb, quality=_QUALITY)
+    return images.encode_jpeg(srgb, quality=_QUALITY).content
 
 
 def _decoded(content: bytes, bounds: _Bounds) -> Srgb8:

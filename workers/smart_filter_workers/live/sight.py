@@ -4,13 +4,13 @@ They are those of the pipeline, the light ones, and run by the stages' own code.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final, cast
 
 from smart_filter_shared.cards import TaskName
-from smart_filter_workers import memory, weights
+from smart_filter_workers import catalogue, weights
 from smart_filter_workers.catalogue import Catalogue
-from smart_filter_workers.loaded import LoadedModels
 from smart_filter_workers.networks.centerface import CenterFace
 from smart_filter_workers.networks.selfie import SelfieNetworks
 from smart_filter_workers.results import Faces, Prepared, Smiles, Srgb8
@@ -20,6 +20,7 @@ from smart_filter_workers.stages.face.models import centerface
 from smart_filter_workers.stages.segmentation.closer import Floats, in_two_passes
 from smart_filter_workers.stages.segmentation.models import selfie
 from smart_filter_workers.stages.smile import stage as smile_stage
+from smart_filter_workers.stages.smile.models.base import EyeReader, SmileRater
 
 # Models see frames no larger than this.
 LONGEST_SIDE_PX: Final = 640
@@ -55,23 +56,36 @@ class Sight:
         return Seen(faces, smiles)
 
 
-def load(catalogue: Catalogue, folder: Path) -> Sight:
-    """Load the models from the weights folder; 0.3 s and 170 MB.
-
-    Of smiles, eyes and compositing the default ones, so that what may not run here does not.
-    Raises ModelNotLoaded, SetupFailed.
-    """
+def check(folder: Path) -> None:
+    """See to it that the weights folder has what is needed.  Raises SetupFailed."""
     for card in (selfie.CARD, centerface.CARD):
         weights.verify(folder, card.weights)
-    tasks = (TaskName.SMILE, TaskName.EYES, TaskName.COMPOSITE)
-    names = {card.task: card.name for card in catalogue.cards if card.default}
-    loaded = LoadedModels(catalogue, folder, room=memory.room(None))
-    models = loaded.of({task: names[task] for task in tasks}, {})
+
+
+def load(folder: Path, *, research: bool) -> Sight:
+    """Load the models from the weights folder; 0.3 s and 130 MB.
+
+    research: whether models with research weights may run; smiles and eyes are read by the
+    models that are then the defaults.
+    Raises SetupFailed.
+    """
+    check(folder)
+    known = catalogue.find(research=research)
     detector = CenterFace(folder, longest_side_px=FACES_SIDE_PX, threshold=centerface.THRESHOLD)
+    # What a task's models take and return is what its Protocol says.
     return Sight(
         people=SelfieNetworks(folder),
         faces=face_stage.Models(face=detector),
-        # What each task's models take and return is what their Protocols say.
-        smiles=cast("smile_stage.Models", {task: models[task] for task in tasks[:2]}),
-        compositor=cast("Compositor", models[TaskName.COMPOSITE]),
+        smiles=smile_stage.Models(
+            smile=cast("SmileRater", _default(TaskName.SMILE, known, folder)),
+            eyes=cast("EyeReader", _default(TaskName.EYES, known, folder)),
+        ),
+        compositor=cast("Compositor", _default(TaskName.COMPOSITE, known, folder)),
     )
+
+
+def _default(task: TaskName, known: Catalogue, folder: Path) -> object:
+    card = next(card for card in known.cards if card.task == task and card.default)
+    weights.verify(folder, card.weights)
+    model = known.files[task, card.name].load(folder)
+    return partial(model, parameters=card.completed({})) if card.parameters else model

@@ -42,7 +42,11 @@ class Smoothing:
         seconds: how long after the frame before it was taken.
         """
         picture = _small(srgb)
-        if self._coverage is None or self._picture is None or self._coverage.shape != coverage.shape:
+        if (
+            self._coverage is None
+            or self._picture is None
+            or self._coverage.shape != coverage.shape
+        ):
             self._coverage, self._picture = coverage.copy(), picture
             return coverage
         share = _share(picture, self._picture, seconds=seconds)
