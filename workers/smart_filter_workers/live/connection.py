@@ -54,7 +54,7 @@ async def serve(websocket: WebSocket, house: House) -> None:
         pass
     except _Over as over:
         await _close(websocket, over.code, over.reason)
-    except Exception:
+    except Exception:  # noqa: BLE001 - the top of a connection: its end must not end others
         _log.exception("live connection failed")
         await _close(websocket, Close.DEFECT, "something went wrong here; connect again")
 

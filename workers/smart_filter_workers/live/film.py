@@ -10,7 +10,7 @@ from smart_filter_shared.recipe import Edge
 from smart_filter_workers import images
 from smart_filter_workers.live import frames
 from smart_filter_workers.live.backdrop import Backdrop, Choice
-from smart_filter_workers.live.sight import LONGEST_SIDE_PX, Seen, Sight
+from smart_filter_workers.live.sight import FACES_SIDE_PX, PEOPLE_SIDE_PX, Seen, Sight
 from smart_filter_workers.live.smoothing import Smoothing
 from smart_filter_workers.results import Matte8, Prepared, Segmented, Srgb8
 from smart_filter_workers.stages.composite.inputs import NOBODY_BELOW
@@ -23,11 +23,13 @@ _HALF: Final = 127
 class Shot:
     """A frame, and as models see it.
 
-    srgb: (H, W, 3) uint8; prepared: with the frame no larger than models want it.
+    srgb: (H, W, 3) uint8.  for_faces, for_people: with the frame no larger than it takes to see
+    them.
     """
 
     srgb: Srgb8
-    prepared: Prepared
+    for_faces: Prepared
+    for_people: Prepared
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +56,7 @@ def shot(content: bytes, *, max_side_px: int = frames.MAX_SIDE_PX) -> Shot:
     Raises ImageTooLarge, ImageUnreadable.
     """
     srgb = frames.frame(content, max_side_px=max_side_px)
-    height, width = srgb.shape[:2]
-    proxy = images.shrink(srgb, longest_side=LONGEST_SIDE_PX)
-    return Shot(srgb, Prepared(width, height, "jpg", proxy, proposals=()))
+    return Shot(srgb, _prepared(srgb, FACES_SIDE_PX), _prepared(srgb, PEOPLE_SIDE_PX))
 
 
 class Film:
@@ -74,23 +74,23 @@ class Film:
 
         seconds: how long after the frame before it came.
         """
-        srgb = frame.prepared.proxy_srgb
+        srgb = frame.for_people.proxy_srgb
         coverage = self._sight.coverage(srgb)
         return refine(self._smoothing.smoothed(coverage, srgb, seconds=seconds), srgb)
 
     def look(self, frame: Shot) -> Seen:
         """Return the frame's faces, with smiles and eyes."""
-        return self._sight.look(frame.prepared)
+        return self._sight.look(frame.for_faces)
 
     def develop(self, frame: Shot, matte: Matte8, seen: Seen, backdrop: Backdrop) -> Developed:
         """Put the people before their background."""
         segmented = Segmented(matte, float(np.mean(matte > _HALF)), persons=None)
-        choice = backdrop.choose(frame.srgb, frame.prepared, segmented, seen)
+        choice = backdrop.choose(frame.srgb, frame.for_people, segmented, seen)
         made = self._composited(frame, segmented, seen, backdrop)
         return Developed(
             content=frames.written(made),
-            width=frame.prepared.width,
-            height=frame.prepared.height,
+            width=frame.srgb.shape[1],
+            height=frame.srgb.shape[0],
             people=segmented.coverage >= NOBODY_BELOW,
             seen=seen,
             rating=_rated(seen),
@@ -104,13 +104,19 @@ class Film:
             return frame.srgb
         cut = self._sight.compositor.cut(
             frame.srgb,
-            proxy_srgb=frame.prepared.proxy_srgb,
+            proxy_srgb=frame.for_people.proxy_srgb,
             matte=segmented.matte,
             edge=Edge.FAST,
             faces=seen.faces.faces,
         )
-        behind = backdrop.behind(frame.srgb, frame.prepared, segmented)
+        behind = backdrop.behind(frame.srgb, frame.for_people, segmented)
         return self._sight.compositor.over(cut, behind)
+
+
+def _prepared(srgb: Srgb8, longest_side_px: int) -> Prepared:
+    height, width = srgb.shape[:2]
+    small = images.shrink(srgb, longest_side=longest_side_px)
+    return Prepared(width, height, "jpg", small, proposals=())
 
 
 def _rated(seen: Seen) -> Rating | None:

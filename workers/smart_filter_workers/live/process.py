@@ -79,6 +79,7 @@ def _listening(host: str, port: int) -> socket.socket:
     except OSError as error:
         listening.close()
         raise SetupFailed(
-            f"{host} port {port} cannot be had ({error.strerror}): choose others with --host, --port"
+            f"port {port} of {host} cannot be had ({error.strerror}): choose others with --host"
+            " and --port"
         ) from error
     return listening

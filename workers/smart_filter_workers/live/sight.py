@@ -22,10 +22,13 @@ from smart_filter_workers.stages.segmentation.models import selfie
 from smart_filter_workers.stages.smile import stage as smile_stage
 from smart_filter_workers.stages.smile.models.base import EyeReader, SmileRater
 
-# Models see frames no larger than this.
-LONGEST_SIDE_PX: Final = 640
-# 640 pixels find smaller faces, and take 63 ms instead of 17.
-FACES_SIDE_PX: Final = 320
+# Faces are looked at, and found, in frames no larger than this. At 320 pixels 97 of 99 faces were
+# found again that 640 pixels show, at 256 96; that takes 12 ms instead of 63.
+FACES_SIDE_PX: Final = 640
+FINDING_SIDE_PX: Final = 256
+# People are cut out of frames no larger than this, which the compositor then learns the edge from.
+# On 48 photos of 640 pixels IoU is 0.953 as with all of them, in half the time.
+PEOPLE_SIDE_PX: Final = 320
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,7 @@ def load(folder: Path, *, research: bool) -> Sight:
     """
     check(folder)
     known = catalogue.find(research=research)
-    detector = CenterFace(folder, longest_side_px=FACES_SIDE_PX, threshold=centerface.THRESHOLD)
+    detector = CenterFace(folder, longest_side_px=FINDING_SIDE_PX, threshold=centerface.THRESHOLD)
     # What a task's models take and return is what its Protocol says.
     return Sight(
         people=SelfieNetworks(folder),

@@ -20,7 +20,7 @@ Floats = NDArray[np.float32]
 # How long a still pixel's coverage is remembered (benchmarks/live.py: shorter flickers more).
 REMEMBERED_SECONDS: Final = 0.4
 # Change is looked for where one pixel is the mean of so many a side: a camera's noise averages out.
-CELL_PX: Final = 4
+CELL_PX: Final = 2
 # Levels, of 255, of the most changed of red, green and blue: noise below, movement above.
 STILL_BELOW: Final = 4.0
 MOVES_ABOVE: Final = 12.0
