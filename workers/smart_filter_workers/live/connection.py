@@ -202,9 +202,9 @@ class _Client:
         backdrop = self._backdrop
         shot = await in_thread(films.shot, arrived.content, max_side_px=self._max_side_px)
         matte, seen = await asyncio.gather(
-            in_thread(film.cut_out, shot, seconds=seconds), in_thread(film.look, shot)
+            in_thread(film.cut_out, shot), in_thread(film.look, shot)
         )
-        developed = await in_thread(film.develop, shot, matte, seen, backdrop)
+        developed = await in_thread(film.develop, shot, matte, seen, backdrop, seconds=seconds)
         choice = developed.choice
         if choice is not None:
             chosen = messages.backdrop(backdrop.asked, name=choice.name, reason=choice.reason)

@@ -1,6 +1,6 @@
 """Film: what is made of the frames of one connection, one after the other."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -69,24 +69,25 @@ class Film:
         self._sight = sight
         self._smoothing = Smoothing()
 
-    def cut_out(self, frame: Shot, *, seconds: float) -> Matte8:
-        """Return the matte of a frame's people at the size that models see.
-
-        seconds: how long after the frame before it came.
-        """
+    def cut_out(self, frame: Shot) -> Matte8:
+        """Return the matte of a frame's people, small."""
         srgb = frame.for_people.proxy_srgb
-        coverage = self._sight.coverage(srgb)
-        return refine(self._smoothing.smoothed(coverage, srgb, seconds=seconds), srgb)
+        return refine(self._sight.coverage(srgb), srgb)
 
     def look(self, frame: Shot) -> Seen:
         """Return the frame's faces, with smiles and eyes."""
         return self._sight.look(frame.for_faces)
 
-    def develop(self, frame: Shot, matte: Matte8, seen: Seen, backdrop: Backdrop) -> Developed:
-        """Put the people before their background."""
+    def develop(
+        self, frame: Shot, matte: Matte8, seen: Seen, backdrop: Backdrop, *, seconds: float
+    ) -> Developed:
+        """Put the people before their background.
+
+        seconds: how long after the frame before it came.
+        """
         segmented = Segmented(matte, float(np.mean(matte > _HALF)), persons=None)
         choice = backdrop.choose(frame.srgb, frame.for_people, segmented, seen)
-        made = self._composited(frame, segmented, seen, backdrop)
+        made = self._composited(frame, segmented, seen, backdrop, seconds)
         return Developed(
             content=frames.written(made),
             width=frame.srgb.shape[1],
@@ -98,9 +99,10 @@ class Film:
         )
 
     def _composited(
-        self, frame: Shot, segmented: Segmented, seen: Seen, backdrop: Backdrop
+        self, frame: Shot, segmented: Segmented, seen: Seen, backdrop: Backdrop, seconds: float
     ) -> Srgb8:
         if backdrop.keeps:
+            self._smoothing = Smoothing()  # what it remembers grows old
             return frame.srgb
         cut = self._sight.compositor.cut(
             frame.srgb,
@@ -109,8 +111,9 @@ class Film:
             edge=Edge.FAST,
             faces=seen.faces.faces,
         )
+        still = replace(cut, matte=self._smoothing.smoothed(cut.matte, frame.srgb, seconds=seconds))
         behind = backdrop.behind(frame.srgb, frame.for_people, segmented)
-        return self._sight.compositor.over(cut, behind)
+        return self._sight.compositor.over(still, behind)
 
 
 def _prepared(srgb: Srgb8, longest_side_px: int) -> Prepared:

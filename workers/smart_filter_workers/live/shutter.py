@@ -1,9 +1,11 @@
 """The smile shutter: the best frame of each moment in which everybody smiles with open eyes.
 
 A state machine over frames, which knows nothing of pictures. A **moment** begins with the first
-frame in which everybody smiles enough with open eyes. Its best frame is told once: when the
-moment is over, which is when people smile clearly less than at its best for a while, or when
-nothing better has come for a while, because they hold their smile. Then the shutter rests
+frame in which everybody smiles enough with open eyes. Those of its frames that are about as good
+as the best make its peak, and the one in the middle of that is told, once: models that are sure
+of a smile say little of how it grows and fades, but that is alike on both sides. It is told when
+the moment is over, because people smile clearly less or close their eyes for longer than a
+blink, or when the peak has lasted, because they hold their smile. Then the shutter rests
 until somebody has stopped smiling, for longer than a slip of the models lasts.
 """
 
@@ -15,16 +17,15 @@ from typing import Final
 from smart_filter_shared.rating import SmileLevel
 from smart_filter_workers.results import Eyes, Face, Smile
 
-# A plateau: nothing better has come for so long.
-HELD_SECONDS: Final = 0.5
-# A moment is over when for so long nobody could have been taken: longer than a blink, which lasts
-# 0.1 to 0.4 s. Source: Schiffman 2001, "Sensation and perception", as usually quoted.
+# So much of a peak is enough to tell its middle.
+HELD_SECONDS: Final = 1.0
+# A moment is over when for so long nobody could have been taken. A blink lasts 0.1 to 0.4 s.
 OVER_SECONDS: Final = 0.45
 # And the shutter is ready again when somebody has not smiled for so long.
 SERIOUS_SECONDS: Final = 0.3
-# Better by less than this is noise, and does not make a plateau longer.
-BETTER_BY: Final = 0.02
-# Of the score at the best frame: who smiles so much less has stopped smiling at the camera.
+# Scores that differ by less are alike: cameras' noise alone moves them so much.
+ALIKE: Final = 0.05
+# Of the score at the peak: who smiles so much less has stopped smiling at the camera.
 FALLEN_TO: Final = 0.75
 # Faces less than half as wide as the largest are passers-by, as for printability.
 COUNTS_FROM: Final = 0.5
@@ -45,8 +46,8 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
-class Best:
-    """The best frame of a moment: its number, when it was, in seconds, and its smile, 0..1."""
+class Taken:
+    """A frame in which everybody smiles: its number, when it was, in seconds, its smile, 0..1."""
 
     number: int
     at: float
@@ -64,47 +65,46 @@ class Shutter:
 
     def __init__(self) -> None:
         self._state = _State.READY
-        self._best: Best | None = None
+        # Of a moment the frames that are about as good as its best, in order.
+        self._peak: list[Taken] = []
         # Since when nobody could be taken, or somebody was serious; None: not now.
         self._since: float | None = None
 
-    def observe(self, number: int, look: Look, *, at: float) -> Best | None:
+    def observe(self, number: int, look: Look, *, at: float) -> Taken | None:
         """Take note of a frame; return the best of a moment when its turn has come.
 
         at: when the frame was, in seconds of any clock.
         """
-        good = look.smiling and look.eyes_open
         if self._state == _State.RESTING:
             self._rest(look, at)
-        if self._state == _State.READY and good:
-            self._state, self._best, self._since = _State.MOMENT, Best(number, at, look.smile), None
+        if look.smiling and look.eyes_open and self._state != _State.RESTING:
+            self._state = _State.MOMENT
+            self._take(Taken(number, at, look.smile))
+        if self._state != _State.MOMENT:
             return None
-        if self._state == _State.MOMENT:
-            return self._in_moment(number, look, at)
-        return None
+        return self._told() if self._is_over(look, at) else None
 
     def _rest(self, look: Look, at: float) -> None:
         if look.smiling:
             self._since = None
         elif self._has_lasted(SERIOUS_SECONDS, at):
-            self._state = _State.READY
+            self._state, self._since = _State.READY, None
 
-    def _in_moment(self, number: int, look: Look, at: float) -> Best | None:
-        best = self._best
-        if best is None:
-            raise RuntimeError("a moment has a best frame from its first one on")
-        good = look.smiling and look.eyes_open
-        if good and look.smile > best.smile + BETTER_BY:
-            self._best, self._since = Best(number, at, look.smile), None
-            return None
-        if good and look.smile >= FALLEN_TO * best.smile:
+    def _take(self, taken: Taken) -> None:
+        least = max(one.smile for one in [*self._peak, taken]) - ALIKE
+        self._peak = [one for one in [*self._peak, taken] if one.smile >= least]
+
+    def _is_over(self, look: Look, at: float) -> bool:
+        smile = max(one.smile for one in self._peak)
+        if look.smiling and look.eyes_open and look.smile >= FALLEN_TO * smile:
             self._since = None
-            return self._told() if at - best.at >= HELD_SECONDS else None
-        return self._told() if self._has_lasted(OVER_SECONDS, at) else None
+            return at - self._peak[0].at >= HELD_SECONDS
+        return self._has_lasted(OVER_SECONDS, at)
 
-    def _told(self) -> Best | None:
-        best, self._best = self._best, None
-        self._state, self._since = _State.RESTING, None
+    def _told(self) -> Taken:
+        middle = (self._peak[0].at + self._peak[-1].at) / 2
+        best = min(self._peak, key=lambda one: abs(one.at - middle))
+        self._state, self._peak, self._since = _State.RESTING, [], None
         return best
 
     def _has_lasted(self, seconds: float, at: float) -> bool:

@@ -1,10 +1,12 @@
 """Smoothing: a matte that keeps still where the picture does, and moves at once where it moves.
 
-A network that sees each frame anew changes its mind along the edge from frame to frame, and the
-edge flickers. What it said lately is held against that: each pixel's coverage is a mean over
-time that forgets fast where the picture changes and slowly where it does not. Change is
-measured against a picture that is remembered in the same way, so that a slow movement adds
-up until it shows, and what is remembered of coverage and of picture is always of one moment.
+Networks and colour lines that see each frame anew change their mind along the edge from frame to
+frame, with the camera's noise, and the edge flickers. What they said lately is held against
+that: each pixel's coverage is a mean over time that forgets fast where the picture changes and
+slowly where it does not. Change is measured against a picture that is remembered in the same
+way, so that a slow movement adds up until it shows, and what is remembered of coverage and of
+picture is of one moment. It is the finished matte that is smoothed: smoothing what the network
+said took away 2 % of the flicker, and this seven eighths (docs/measurements.md).
 """
 
 from typing import Final
@@ -13,49 +15,44 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from smart_filter_workers.results import Srgb8
+from smart_filter_workers.results import Matte8, Srgb8
 
 Floats = NDArray[np.float32]
 
-# How long a still pixel's coverage is remembered (benchmarks/live.py: shorter flickers more).
+# How long a still pixel's coverage is remembered.
 REMEMBERED_SECONDS: Final = 0.4
 # Change is looked for where one pixel is the mean of so many a side: a camera's noise averages out.
-CELL_PX: Final = 2
+CELL_PX: Final = 4
 # Levels, of 255, of the most changed of red, green and blue: noise below, movement above.
-STILL_BELOW: Final = 4.0
+STILL_BELOW: Final = 5.0
 MOVES_ABOVE: Final = 12.0
 # What moves is surrounded by what it lays bare and covers, so many cells around it.
 REACH_CELLS: Final = 2
 
 
 class Smoothing:
-    """The coverage of one connection's people over time; for one thread at a time."""
+    """The matte of one connection over time; for one thread at a time."""
 
     def __init__(self) -> None:
         self._coverage: Floats | None = None
         self._picture: Floats | None = None
 
-    def smoothed(self, coverage: Floats, srgb: Srgb8, *, seconds: float) -> Floats:
-        """Return the coverage of a frame, (H, W) float32 0..1, as it is to be shown.
+    def smoothed(self, matte: Matte8, srgb: Srgb8, *, seconds: float) -> Matte8:
+        """Return the matte of a frame, (H, W) uint8, as it is to be shown.
 
-        coverage: (H, W) float32, 0..1, as a network saw it; srgb: (H, W, 3) uint8, what it saw.
-        seconds: how long after the frame before it was taken.
+        matte: (H, W) uint8, as it was seen; srgb: (H, W, 3) uint8, the frame.
+        seconds: how long after the frame before it came.
         """
         picture = _small(srgb)
-        if (
-            self._coverage is None
-            or self._picture is None
-            or self._coverage.shape != coverage.shape
-        ):
-            self._coverage, self._picture = coverage.copy(), picture
-            return coverage
-        share = _share(picture, self._picture, seconds=seconds)
-        self._picture += share[..., np.newaxis] * (picture - self._picture)
-        size = (coverage.shape[1], coverage.shape[0])
-        self._coverage += cv2.resize(share, size, interpolation=cv2.INTER_LINEAR) * (
-            coverage - self._coverage
-        )
-        return self._coverage.copy()
+        coverage, before = self._coverage, self._picture
+        if coverage is None or before is None or coverage.shape != matte.shape:
+            self._coverage, self._picture = matte.astype(np.float32), picture
+            return matte
+        share = _share(picture, before, seconds=seconds)
+        before += share[..., np.newaxis] * (picture - before)
+        size = (matte.shape[1], matte.shape[0])
+        coverage += cv2.resize(share, size, interpolation=cv2.INTER_LINEAR) * (matte - coverage)
+        return np.asarray(cv2.convertScaleAbs(coverage), np.uint8)
 
 
 def _share(picture: Floats, before: Floats, *, seconds: float) -> Floats:
