@@ -7,7 +7,7 @@ import secrets
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,7 +33,9 @@ _CODE_BYTES = 24
 _SECRET_BYTES = 32
 
 
-def serve(data: Path | None, *, port: int | None, workers: int, for_people: bool) -> None:
+def serve(
+    data: Path | None, *, port: int | None, workers: int, live: bool, for_people: bool
+) -> None:
     """Start everything, print where it is, and return when SIGINT or SIGTERM has stopped it.
 
     Raises SetupFailed in one line with the remedy.
@@ -56,7 +58,7 @@ def serve(data: Path | None, *, port: int | None, workers: int, for_people: bool
             address = (
                 None
                 if stop.requested
-                else _start(stack, stop, port=port, workers=workers, code=code)
+                else _start(stack, stop, port=port, workers=workers, live=live, code=code)
             )
             if address is None:
                 return
@@ -84,24 +86,28 @@ class _Live:
             name="live",
             argv=program.command("live-worker", "--host", LOOPBACK, "--port", str(self.port)),
             env=self.environment,
+            ready=lambda: _is_ready(self.port),
         )
 
 
 def _start(
-    stack: Stack, stop: StopRequest, *, port: int | None, workers: int, code: str
+    stack: Stack, stop: StopRequest, *, port: int | None, workers: int, live: bool, code: str
 ) -> StackAddress | None:
     """Start API and workers on the servers; None when somebody asked to stop meanwhile."""
     _say("preparing the database, starting the API")
     api_key = f"sf_local_{stack.folder.secret('api-key')}"
     port = port or free_port()
-    live = _Live(free_port())
-    stack.start(_prepare(api_key, code), _api(port, live))
+    video = _Live(free_port()) if live else None
+    # Live video needs no database: it starts while that is prepared.
+    stack.start(
+        _prepare(api_key, code),
+        _api(port, {} if video is None else video.environment),
+        *(() if video is None else (video.worker(),)),
+    )
     _say("starting the workers" if workers > 1 else "starting a worker")
     # After the database is prepared, and a tier of its own: it stops before the API does, so
     # that whoever waits for a photo is still answered.
-    stack.start(
-        *(_worker(number, workers) for number in range(1, workers + 1)), _sender(), live.worker()
-    )
+    stack.start(*(_worker(number, workers) for number in range(1, workers + 1)), _sender())
     if stop.requested:
         return None
     return stack.announce(url=f"http://{LOOPBACK}:{port}", api_key=api_key)
@@ -117,11 +123,11 @@ def _prepare(api_key: str, code: str) -> Command:
     )
 
 
-def _api(port: int, live: _Live) -> Command:
+def _api(port: int, environment: Mapping[str, str]) -> Command:
     return Command(
         name="api",
         argv=program.command("api", "--host", LOOPBACK, "--port", str(port)),
-        env=live.environment,
+        env=environment,
         ready=lambda: _is_ready(port),
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final, cast
+from typing import Any, Final
 
 import cv2
 
@@ -24,7 +24,6 @@ from smart_filter_workers.stages.face.models import centerface
 from smart_filter_workers.stages.segmentation.closer import Floats, in_two_passes
 from smart_filter_workers.stages.segmentation.models import selfie
 from smart_filter_workers.stages.smile import stage as smile_stage
-from smart_filter_workers.stages.smile.models.base import EyeReader, SmileRater
 
 # Faces are looked at, and found, in frames no larger than this. At 320 pixels 97 of 99 faces were
 # found again that 640 pixels show, at 256 96; that takes 12 ms instead of 63.
@@ -99,20 +98,20 @@ def load(folder: Path, *, research: bool) -> Sight:
     check(folder)
     known = catalogue.find(research=research)
     detector = CenterFace(folder, longest_side_px=FINDING_SIDE_PX, threshold=centerface.THRESHOLD)
-    # What a task's models take and return is what its Protocol says.
     return Sight(
         people=SelfieNetworks(folder),
         faces=face_stage.Models(face=detector),
         smiles=smile_stage.Models(
-            smile=cast("SmileRater", _default(TaskName.SMILE, known, folder)),
-            eyes=cast("EyeReader", _default(TaskName.EYES, known, folder)),
+            smile=_default(TaskName.SMILE, known, folder),
+            eyes=_default(TaskName.EYES, known, folder),
         ),
-        compositor=cast("Compositor", _default(TaskName.COMPOSITE, known, folder)),
+        compositor=_default(TaskName.COMPOSITE, known, folder),
     )
 
 
-def _default(task: TaskName, known: Catalogue, folder: Path) -> object:
+def _default(task: TaskName, known: Catalogue, folder: Path) -> Any:  # noqa: ANN401 - by task
+    """Return a task's default model, which is what the task's Protocol says."""
     card = next(card for card in known.cards if card.task == task and card.default)
     weights.verify(folder, card.weights)
-    model = known.files[task, card.name].load(folder)
+    model: Any = known.files[task, card.name].load(folder)  # its Protocol is the task's
     return partial(model, parameters=card.completed({})) if card.parameters else model
