@@ -203,9 +203,7 @@ def test_live_video_is_there_at_once(first_line: dict[str, Any]) -> None:
 
     with connect(let_in["url"]) as socket:
         socket.send(json.dumps({"token": let_in["token"]}))
-        said = json.loads(socket.recv(timeout=PATIENCE_SECONDS))
-
-    assert said["type"] == "ready"
+        assert json.loads(socket.recv(timeout=PATIENCE_SECONDS))["type"] == "ready"
 
 
 def test_second_up_on_a_folder_is_told_who_is_there(
