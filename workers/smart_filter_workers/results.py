@@ -132,6 +132,8 @@ class Prepared:
     fingerprint: 64 bits that are alike for photos of one scene (smart_filter_shared.albums); None
         in what older workers have stored.
     taken_at: by the camera's clock.
+    preview: the proxy as a JPEG without metadata, to be looked at; None in what older workers
+        have stored.
     """
 
     width: int
@@ -142,6 +144,7 @@ class Prepared:
     quarter_turns: int = 0
     fingerprint: int | None = None
     taken_at: dt.datetime | None = None
+    preview: Encoded | None = None
 
 
 @dataclass(frozen=True, slots=True)

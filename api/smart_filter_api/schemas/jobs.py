@@ -86,6 +86,17 @@ class Picture(BaseModel):
     format: str
 
 
+class PhotoAnswer(Picture):
+    """The photo, upright."""
+
+    quarter_turns: int = Field(
+        default=0,
+        ge=0,
+        le=3,
+        description="by how many it lay wrong, its EXIF obeyed: counter-clockwise is upright",
+    )
+
+
 class ImageAnswer(Picture):
     """The file of the image: how large it is, and how it was encoded.
 
@@ -226,6 +237,7 @@ class LinksAnswer(BaseModel):
     """Where to go from here."""
 
     self: str
+    photo: str = Field(description="the photo, as soon as `photo` is told and while it is kept")
     events: str
     cancel: str
 
@@ -252,7 +264,7 @@ class JobAnswer(BaseModel):
     recipe: RecipeAnswer
     seed: int
     metadata: dict[str, str]
-    photo: Picture | None
+    photo: PhotoAnswer | None
     people: int | None
     confidence: float | None = Field(
         description="how far an ensemble's members agree, 0 to 1: intersection over union"

@@ -17,7 +17,8 @@ class Picture:
     """A picture's size in pixels, and its format such as `jpg`.
 
     Of the image also how many bytes it has, its quality, 1 to 100 (None of a png), and the
-    BlurHash that a preview is drawn from.
+    BlurHash that a preview is drawn from. Of the photo by how many quarter turns it lay wrong,
+    its EXIF obeyed; counter-clockwise ones make it upright.
     """
 
     width: int
@@ -26,6 +27,7 @@ class Picture:
     bytes: int | None = None
     quality: int | None = None
     blurhash: str | None = None
+    quarter_turns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +235,7 @@ def _picture(fields: Fields | None) -> Picture | None:
         bytes=fields.integer_or_none("bytes"),
         quality=fields.integer_or_none("quality"),
         blurhash=fields.text_or_none("blurhash"),
+        quarter_turns=fields.integer_or_none("quarter_turns"),
     )
 
 
