@@ -76,6 +76,7 @@ def job(row: JobRow, keeping: Keeping, foreseen: Forecast | None = None) -> JobA
         metadata=dict(row.recipe.metadata),
         photo=_photo(_facts(row, StageName.PREPARE)),
         people=_people(row),
+        persons=_segmented(row, "found"),
         confidence=_segmented(row, "confidence"),
         needs_review=bool(_segmented(row, "needs_review")),
         image=_image(file(row, Output.IMAGE)),

@@ -4,7 +4,7 @@ import json
 
 import httpx
 
-from smart_filter_client.models import RankTerms
+from smart_filter_client.models import Person, RankTerms
 from smart_filter_tests.clients import Asking, Script, job_answer
 
 
@@ -51,6 +51,16 @@ def test_photo_of_a_job_tells_how_it_lay(asking: Asking) -> None:
     job = asking(Script(job_answer("running", photo=photo))).do("job", "j1")
 
     assert (job.photo.width, job.photo.quarter_turns) == (32, 3)
+
+
+def test_persons_are_told_with_their_numbers(asking: Asking) -> None:
+    found = [{"number": 2, "box": [1, 2, 3.5, 4], "kept": False}]
+
+    job = asking(Script(job_answer("succeeded", persons=found))).do("job", "j1")
+    without = asking(Script(job_answer("succeeded"))).do("job", "j1")
+
+    assert job.persons == (Person(2, (1, 2, 3.5, 4), kept=False),)
+    assert without.persons is None
 
 
 def test_job_of_an_album_tells_where_it_stands_and_why(asking: Asking) -> None:

@@ -148,6 +148,19 @@ class Prepared:
 
 
 @dataclass(frozen=True, slots=True)
+class PersonFound:
+    """A person that a model tells apart from the others in a photo.
+
+    number: from left to right, 1 the leftmost, whoever is kept.  box: x, y, width, height.
+    kept: whether the recipe wants this one.
+    """
+
+    number: int
+    box: tuple[float, float, float, float]
+    kept: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Segmented:
     """What `segmentation` makes.
 
@@ -159,6 +172,7 @@ class Segmented:
     stronger: the model that should do it instead, when the recipe wants that then.
     debug: a picture of the model's steps, when it was asked for.
     owners: whose each pixel is, (h, w) uint8, when persons were asked for one by one.
+    found: all whom the model tells apart, kept or not; None when it does not.
     """
 
     matte: Matte8
@@ -169,6 +183,7 @@ class Segmented:
     stronger: str | None = None
     debug: Encoded | None = None
     owners: Owners | None = None
+    found: tuple[PersonFound, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,6 +140,18 @@ class FaceAnswer(BaseModel):
     eyes: EyesAnswer
 
 
+class PersonAnswer(BaseModel):
+    """A person that the model tells apart from the others, in pixels of the upright photo.
+
+    number: what `persons` of a recipe names, 1 the leftmost; the same in derived jobs with the same
+    `segmentation` and `roi`.
+    """
+
+    number: int = Field(ge=1)
+    box: list[Pixels] = Field(min_length=4, max_length=4, description="x, y, width, height")
+    kept: bool = Field(description="whether the recipe's `persons` keeps this one")
+
+
 class RatingAnswer(BaseModel):
     """The rating with every term: score = shares.smile × … + shares.eyes × …."""
 
@@ -266,6 +278,9 @@ class JobAnswer(BaseModel):
     metadata: dict[str, str]
     photo: PhotoAnswer | None
     people: int | None
+    persons: list[PersonAnswer] | None = Field(
+        description="everybody whom the model tells apart; null when it does not"
+    )
     confidence: float | None = Field(
         description="how far an ensemble's members agree, 0 to 1: intersection over union"
     )
