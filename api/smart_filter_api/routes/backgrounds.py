@@ -85,4 +85,6 @@ async def fetch_thumbnail(
     try:
         return await objects.answered(services, file, if_none_match)
     except ObjectMissing:
-        raise NotFound(f"{name} has no thumbnail: an older version took it in; add its file once more") from None
+        raise NotFound(
+            f"{name} has no thumbnail: an older version took it in; add its file once more"
+        ) from None
