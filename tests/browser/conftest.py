@@ -98,9 +98,9 @@ def context(browser: Browser, look: Look) -> Iterator[BrowserContext]:
 
 
 @pytest.fixture
-def witness(context: BrowserContext, stack: Running, url: str) -> Iterator[Witness]:
+def witness(context: BrowserContext) -> Iterator[Witness]:
     """Whoever hears what goes wrong; what the journey does not expect fails it."""
-    witness = Witness(context, url, stack.stack.addresses.storage_url)
+    witness = Witness(context)
     yield witness
     context.close()
     assert witness.complaints == []

@@ -47,7 +47,7 @@ def _open(browser: Browser, page: str, script: str = "") -> Iterator[tuple[Page,
         _site(f'{html}<script src="/script.js"></script>', script) as url,
         browser.new_context(**DESKTOP.options()) as context,
     ):
-        witness = Witness(context, url)
+        witness = Witness(context)
         opened = context.new_page()
         opened.goto(url, wait_until="networkidle")
         yield opened, witness
@@ -64,7 +64,10 @@ def _open(browser: Browser, page: str, script: str = "") -> Iterator[tuple[Page,
             "document.body.style = ''; document.body.innerHTML = '<p style=\"top:0\">'",
             "inline style",
         ),
-        ("new Image().src = 'http://localhost:9/pixel.png'", "another origin: http://localhost:9/"),
+        (
+            "new Image().src = 'http://localhost:9/pixel.png'",
+            "another machine: http://localhost:9/",
+        ),
         ("new WebSocket('ws://localhost:9/')", "Content Security Policy"),
     ],
 )

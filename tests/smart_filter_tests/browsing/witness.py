@@ -6,21 +6,22 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, WebError, WebSocket
 
+from smart_filter_deploy.embedded.ports import LOOPBACK
+
 # What Chromium says of requests when the line is cut, or the service away.
 LINE_CUT: Final = "net::ERR_"
-# What a page makes itself is nobody's server.
+# What a page makes itself is on no server.
 _OWN = {"about", "blob", "data"}
 
 
 class Witness:
-    """Writes down console errors, uncaught errors, crashes, and requests to other origins.
+    """Writes down console errors, uncaught errors, crashes, and requests to other machines.
 
     What a Content-Security-Policy forbids is told on the console, and so is an answer above 399.
-    origins: those that pages may talk to, such as `http://127.0.0.1:8080`.
+    What listens on this machine's loopback address are API, storage and live worker of the stack.
     """
 
-    def __init__(self, context: BrowserContext, *origins: str) -> None:
-        self._places = {urlsplit(origin).netloc for origin in origins}
+    def __init__(self, context: BrowserContext) -> None:
         self._complaints: list[str] = []
         self._expected: list[re.Pattern[str]] = []
         context.on("console", self._console)
@@ -60,5 +61,5 @@ class Witness:
 
     def _look_at(self, url: str) -> None:
         target = urlsplit(url)
-        if target.scheme not in _OWN and target.netloc not in self._places:
-            self._complaints.append(f"another origin: {url}")
+        if target.scheme not in _OWN and target.hostname != LOOPBACK:
+            self._complaints.append(f"another machine: {url}")
