@@ -27,6 +27,7 @@ from smart_filter_api.routes import (
     metrics,
     models,
     outputs,
+    photo,
     session,
     tenants,
     uploads,
@@ -34,6 +35,7 @@ from smart_filter_api.routes import (
     webhooks,
 )
 from smart_filter_api.routes import live as live_video
+from smart_filter_api.studio import route as studio
 from smart_filter_shared.settings import Settings
 
 
@@ -64,9 +66,9 @@ def create(settings: Settings) -> FastAPI:
     app.add_middleware(Envelope, latencies=app.state.latencies)
     cross_origin.install(app, settings.browser.cors_origins)
     for resource in (
-        *(jobs, deriving, outputs, models, backgrounds, filters, webhooks, deliveries),
+        *(jobs, deriving, outputs, photo, models, backgrounds, filters, webhooks, deliveries),
         *(uploads, live_video, batches, keys, session, tenants, usage),
-        *(removebg, health, metrics, explanations),
+        *(removebg, health, metrics, explanations, studio),
     ):
         app.include_router(resource.router)
     app.openapi = cache(partial(openapi.schema, app))  # type: ignore[method-assign]  # FastAPI's own way
