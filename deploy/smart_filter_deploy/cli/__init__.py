@@ -2,7 +2,7 @@
 
 endings      how a command ends: exit statuses, and errors as one line
 run          photos in, pictures out; with photos, progress and report
-up, worker   the servers: on this machine all at once, or one process (worker, sender)
+up, worker   the servers: on this machine all at once, or one process (worker, sender, live-worker)
 jobs, models what there is
 feedback     data sets of what people corrected
 backgrounds  pictures of one's own to stand behind people
@@ -32,6 +32,7 @@ _COMMANDS = {
     "up": "smart_filter_deploy.cli.up:up",
     "worker": "smart_filter_deploy.cli.worker:worker",
     "sender": "smart_filter_deploy.cli.worker:sender",
+    "live-worker": "smart_filter_deploy.cli.worker:live_worker",
     "api": "smart_filter_deploy.cli.worker:api",
     "prepare": "smart_filter_deploy.cli.worker:prepare",
     "jobs": "smart_filter_deploy.cli.jobs:jobs",

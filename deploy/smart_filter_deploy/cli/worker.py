@@ -65,6 +65,29 @@ def sender() -> None:
         wiring.serve_sender(settings.load())
 
 
+@click.command("live-worker")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8090, show_default=True, help="0: any."
+)
+@click.option("--fd", type=click.IntRange(3), hidden=True, help="A socket that listens already.")
+@click.option("--threads", type=click.IntRange(1, 256), help="How many models at once.")
+def live_worker(host: str, port: int, fd: int | None, threads: int | None) -> None:
+    """Serve live video over a WebSocket, until told to stop; any number of these may run.
+
+    Needs SMART_FILTER_LIVE_SECRET, as the API has it, and weights; no other server.
+    """
+    with needing("live"):
+        from smart_filter_deploy import wiring  # noqa: PLC0415
+        from smart_filter_shared import settings  # noqa: PLC0415
+
+        wiring.serve_live(
+            settings.live(),
+            place=(host, port) if fd is None else fd,
+            threads=threads or default_threads(),
+        )
+
+
 @click.command(hidden=True)
 @click.option("--host", default="127.0.0.1")
 @click.option("--port", type=click.IntRange(1, 65535), required=True)
