@@ -9,10 +9,12 @@ from rich.table import Table
 from rich.text import Text
 
 from smart_filter_client import Job
+from smart_filter_deploy.cli import completing
 from smart_filter_deploy.cli.connection import connected
 from smart_filter_deploy.cli.report import STATE_STYLES, print_found, print_stages, print_table
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="As the API answers it.")
+_job_argument = click.argument("job_id", metavar="ID", shell_complete=completing.job_ids)
 
 
 @click.group()
@@ -56,7 +58,7 @@ def list_(state: str | None, limit: int, *, as_json: bool) -> None:
 
 
 @jobs.command()
-@click.argument("job_id", metavar="ID")
+@_job_argument
 @_json_option
 def show(job_id: str, *, as_json: bool) -> None:
     """Show one job."""
@@ -66,7 +68,7 @@ def show(job_id: str, *, as_json: bool) -> None:
 
 
 @jobs.command()
-@click.argument("job_id", metavar="ID")
+@_job_argument
 @_json_option
 def cancel(job_id: str, *, as_json: bool) -> None:
     """Withdraw a job that has not ended."""
@@ -76,7 +78,7 @@ def cancel(job_id: str, *, as_json: bool) -> None:
 
 
 @jobs.command()
-@click.argument("job_id", metavar="ID")
+@_job_argument
 @_json_option
 def redrive(job_id: str, *, as_json: bool) -> None:
     """Let a failed job go on from what has succeeded, with all its attempts."""

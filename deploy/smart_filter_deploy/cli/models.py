@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from smart_filter_client.models import Model
-from smart_filter_deploy.cli import model_card, model_versions
+from smart_filter_deploy.cli import completing, model_card, model_versions
 from smart_filter_deploy.cli.connection import connected
 from smart_filter_deploy.cli.endings import (
     ALL_SUCCEEDED,
@@ -56,7 +56,7 @@ def list_(*, every: bool, as_json: bool) -> None:
 
 
 @models.command()
-@click.argument("name")
+@click.argument("name", shell_complete=completing.model_names)
 @_json_option
 def show(name: str, *, as_json: bool) -> None:
     """Show all that is known of the models of a name, of every task."""

@@ -10,8 +10,8 @@ from rich.console import Console
 
 from smart_filter_client import Client, errors
 from smart_filter_client.models import job_from
-from smart_filter_deploy.cli import batch, run
-from smart_filter_deploy.cli.batch import Wanted
+from smart_filter_deploy.cli import passage, run
+from smart_filter_deploy.cli.passage import Wanted
 from smart_filter_deploy.cli.outcome import Outcome
 from smart_filter_deploy.cli.photos import Place
 from smart_filter_deploy.cli.progress import Progress
@@ -63,7 +63,7 @@ def process(server: Server, photos: int, *, timeout: float | None = None) -> lis
         Client("http://t", transport=transport, clock=lambda: now[0], sleep=sleep) as client,
         Progress(Console(file=io.StringIO())) as progress,
     ):
-        batch.process(
+        passage.process(
             client,
             [Place(PHOTO, Path(), f"p{index}", None) for index in range(photos)],
             Wanted({}),
