@@ -98,3 +98,5 @@ class AsyncClient:
     issue_token = Operation(operations.tenants.issue_token)
     usage = Operation(operations.tenants.usage)
     models = Operation(operations.catalogue.models)
+
+    open_live = Operation(operations.live.open_live)

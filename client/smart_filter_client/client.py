@@ -104,3 +104,5 @@ class Client:
     issue_token = Operation(operations.tenants.issue_token)
     usage = Operation(operations.tenants.usage)
     models = Operation(operations.catalogue.models)
+
+    open_live = Operation(operations.live.open_live)
