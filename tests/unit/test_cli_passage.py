@@ -11,8 +11,8 @@ from rich.console import Console
 from smart_filter_client import Client, errors
 from smart_filter_client.models import job_from
 from smart_filter_deploy.cli import passage, run
-from smart_filter_deploy.cli.passage import Wanted
 from smart_filter_deploy.cli.outcome import Outcome
+from smart_filter_deploy.cli.passage import Wanted
 from smart_filter_deploy.cli.photos import Place
 from smart_filter_deploy.cli.progress import Progress
 

@@ -1,0 +1,200 @@
+"""What a batch knows and shows: its journal's entries, its report, its table."""
+
+import io
+from pathlib import Path
+
+import httpx
+import pytest
+from rich.console import Console
+
+from smart_filter_client import errors
+from smart_filter_deploy.cli import batch_report
+from smart_filter_deploy.cli.connection import Server
+from smart_filter_deploy.cli.dashboard import Dashboard
+from smart_filter_deploy.cli.journal import Entry
+from smart_filter_deploy.cli.patience import GivenUp, Patience
+from smart_filter_deploy.cli.stopping import Stop
+
+
+def an_entry(photo: str = "a.jpg", **fields: object) -> Entry:
+    known: dict[str, object] = {
+        "photo": photo,
+        "place": photo.rpartition(".")[0],
+        "bytes": 1,
+        "modified_ns": 2,
+        "digest": "d",
+        "recipe": "r",
+        "state": "succeeded",
+    }
+    return Entry(**{**known, **fields})  # type: ignore[arg-type]  # its fields
+
+
+def a_console(*, terminal: bool = False, width: int = 80) -> Console:
+    return Console(
+        file=io.StringIO(), force_terminal=terminal, width=width, height=24, color_system=None
+    )
+
+
+def text_of(console: Console) -> str:
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_key_is_the_same_for_the_same_photo_and_recipe_and_no_other() -> None:
+    first = an_entry()
+    others = [an_entry(digest="e"), an_entry(recipe="s"), an_entry(again="1")]
+
+    assert first.key == an_entry("b.jpg", state="sent", job_id="j").key
+    assert len({first.key, *(other.key for other in others)}) == 4
+
+
+def test_report_row_is_flat_and_whole() -> None:
+    entry = an_entry(
+        *("beach/a.jpg",),
+        job_id="j1",
+        people=2,
+        faces=2,
+        smile=("huge", "none"),
+        rating=0.6,
+        printability="fair",
+        seconds=1.5,
+        outputs={"image": "beach/a.jpg"},
+    )
+
+    assert batch_report.row(entry, Path("/out")) == {
+        "file": "beach/a.jpg",
+        "job_id": "j1",
+        "state": "succeeded",
+        "people": 2,
+        "faces": 2,
+        "smile": ["huge", "none"],
+        "rating": 0.6,
+        "printability": "fair",
+        "seconds": 1.5,
+        "output": "/out/beach/a.jpg",
+        "error": None,
+    }
+
+
+def test_dashboard_in_a_pipe_is_a_plain_line_for_each_photo() -> None:
+    console = a_console()
+
+    with Dashboard(console) as dashboard:
+        dashboard.count(waiting=2, before=1)
+        dashboard.moved("a.jpg", "sending")
+        dashboard.say("the server is away")
+        dashboard.say("the server is away, still")
+        dashboard.say(None)
+        dashboard.ended(an_entry(people=1, rating=0.5, seconds=1.25))
+        dashboard.ended(an_entry("b.jpg", state="failed", code="unreadable", error="no file"))
+
+    assert text_of(console).splitlines() == [
+        "the server is away",
+        "going on",
+        "[2/3] a.jpg: 1 person, rating 0.50, 1.25 s",
+        "[3/3] b.jpg: no file (unreadable)",
+    ]
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_dashboard_on_a_terminal_keeps_within_its_width(width: int) -> None:
+    console = a_console(terminal=True, width=width)
+    now = [0.0]
+
+    with Dashboard(console, clock=lambda: now[0]) as dashboard:
+        dashboard.count(waiting=20, before=0)
+        for number in range(8):
+            dashboard.moved(f"a name that is much longer than any line/{number}.jpg", "composite")
+        now[0] = 90.0
+        for number in range(4):
+            dashboard.ended(an_entry(f"{number}.jpg"))
+        dashboard.say("the server is away, waiting for it (no answer from http://127.0.0.1:29267)")
+
+    shown = text_of(console)
+    assert "4/20" in shown
+    assert "about 6 min left" in shown
+    plain = shown.replace("\x1b[2K", "").replace("\x1b[1A", "").replace("\x1b[?25l", "")
+    assert max(len(line) for line in plain.replace("\x1b[?25h", "").split("\n")) <= width + 1
+
+
+class Answers:
+    """Answers as it is told, then well; remembers for how long was waited."""
+
+    def __init__(self, *answers: httpx.Response | Exception) -> None:
+        self.answers = list(answers)
+
+    def ask(self, stop: Stop | None = None) -> tuple[str, list[str | None]]:
+        told: list[str | None] = []
+        patience = Patience(
+            lambda: Server("http://127.0.0.1:1", ""),
+            stop=stop or Waitless(),
+            tell=told.append,
+            chance=lambda: 0.5,
+        )
+
+        def what(client: object) -> str:
+            del client
+            if self.answers:
+                answer = self.answers.pop(0)
+                assert isinstance(answer, Exception)
+                raise answer
+            return "well"
+
+        try:
+            return patience.ask(what), told
+        finally:
+            patience.close()
+
+
+class Waitless(Stop):
+    """Lets no time pass, and remembers how much should have."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waited: list[float] = []
+
+    def wait(self, seconds: float) -> None:
+        self.waited.append(seconds)
+
+
+def test_server_that_is_away_is_waited_for_longer_and_longer() -> None:
+    stop = Waitless()
+
+    answer, told = Answers(*[errors.ServerUnreachable("gone")] * 7).ask(stop)
+
+    assert answer == "well"
+    assert stop.waited == [0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 15.0]
+    assert told == [*["the server is away, waiting for it (gone)"] * 7, None]
+
+
+def test_server_that_says_when_is_asked_then() -> None:
+    stop = Waitless()
+    later = errors.TryLater("queue_full", status=429, title="full", retry_after=12.0)
+
+    Answers(later).ask(stop)
+
+    assert stop.waited == [12.5]
+
+
+def test_refusal_is_not_asked_again() -> None:
+    with pytest.raises(errors.Refused):
+        Answers(errors.PhotoRefused("unsupported_media", status=415)).ask()
+
+
+def test_whoever_is_asked_to_stop_does_not_wait() -> None:
+    stop = Waitless()
+    stop.request()
+
+    with pytest.raises(GivenUp):
+        Answers(errors.ServerUnreachable("gone")).ask(stop)
+    assert stop.waited == []
+
+
+def test_second_request_is_to_stop_at_once() -> None:
+    stop = Stop()
+
+    stop.request()
+    first = (stop.requested, stop.at_once)
+    stop.request()
+
+    assert (first, stop.at_once) == ((True, False), True)
