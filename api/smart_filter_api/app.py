@@ -33,6 +33,7 @@ from smart_filter_api.routes import (
     usage,
     webhooks,
 )
+from smart_filter_api.studio import route as studio
 from smart_filter_shared.settings import Settings
 
 
@@ -64,7 +65,7 @@ def create(settings: Settings) -> FastAPI:
     for resource in (
         *(jobs, deriving, outputs, models, backgrounds, filters, webhooks, deliveries),
         *(uploads, batches, keys, session, tenants, usage),
-        *(removebg, health, metrics, explanations),
+        *(removebg, health, metrics, explanations, studio),
     ):
         app.include_router(resource.router)
     app.openapi = cache(partial(openapi.schema, app))  # type: ignore[method-assign]  # FastAPI's own way

@@ -1,0 +1,6 @@
+/** Markup in scripts: `html` makes Preact elements of template literals, without a build step. */
+
+import { h } from "preact";
+import htm from "htm";
+
+export const html = htm.bind(h);

@@ -1,0 +1,27 @@
+/** Where in the studio somebody is: the part of the address behind `#`. */
+
+import { signal } from "@preact/signals";
+
+/** The words between slashes: `#/photo/ID` is `["photo", "ID"]`, `#/` is `[""]`. */
+export const place = signal(read());
+
+addEventListener("hashchange", () => {
+  place.value = read();
+});
+
+/** Go to a place, such as `photo/ID`. */
+export function go(path) {
+  location.hash = `#/${path}`;
+}
+
+function read() {
+  return location.hash.replace(/^#\/?/, "").split("/").map(decoded);
+}
+
+function decoded(word) {
+  try {
+    return decodeURIComponent(word);
+  } catch {
+    return word;
+  }
+}

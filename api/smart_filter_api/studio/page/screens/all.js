@@ -1,0 +1,12 @@
+/**
+ * Every screen: `word` is where it is (`#/word/…`), `icon` puts it among the places, `within`
+ * names the place that it belongs to, `Screen` gets the further words of the address.
+ */
+
+import { PhotoScreen } from "./photo/screen.js";
+import { Sheet } from "./sheet/screen.js";
+
+export const screens = [
+  { word: "", title: "Studio", icon: "sheet", Screen: Sheet },
+  { word: "photo", title: "Photo", within: "", Screen: PhotoScreen },
+];

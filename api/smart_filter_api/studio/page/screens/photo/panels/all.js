@@ -1,0 +1,5 @@
+/** The panels beside a photo, in their order; each is given `photo` (state/photos.js). */
+
+import { people } from "./people.js";
+
+export const panels = [people];

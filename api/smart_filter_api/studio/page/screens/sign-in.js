@@ -1,0 +1,41 @@
+/** The first screen of whoever has no session. */
+
+import { useState } from "preact/hooks";
+import { Button } from "../controls/button.js";
+import { TextField } from "../controls/fields.js";
+import { Trouble } from "../controls/notices.js";
+import { html } from "../html.js";
+import { begin, signIn } from "../state/session.js";
+
+/** Ask for a key. why: a problem that led here. isAway: the service could not be asked at all. */
+export function SignIn({ why, isAway }) {
+  const [error, setError] = useState(null);
+  const [isBusy, setBusy] = useState(false);
+  const submit = async (event) => {
+    event.preventDefault();
+    setBusy(true);
+    setError(null);
+    try {
+      await signIn(new FormData(event.target).get("key").trim());
+    } catch (problem) {
+      setError(problem);
+    }
+    setBusy(false);
+  };
+  return html`<main class="sign-in"><div class="panel stack">
+    <h1 class="brand"><img src="/studio/icon.svg" alt="" />Smart Filter</h1>
+    <p class="soft">Photos of people in, pictures worth posting out.</p>
+    ${isAway
+      ? html`<${Trouble} error=${why}><${Button} onClick=${begin}>Try again<//><//>`
+      : html`<form class="stack" onSubmit=${submit}>
+          ${why && !error && html`<${Trouble} error=${why} />`}
+          ${error && html`<${Trouble} error=${error} />`}
+          <${TextField} label="Key" name="key" type="password" required autocomplete="off"
+            spellcheck="false" hint="It is exchanged for a session; this page does not keep it." />
+          <button class="button primary" disabled=${isBusy}>Sign in</button>
+        </form>
+        <p class="small soft">No key? Whoever runs this service makes one with
+          <code> smart-filter keys create</code>. The address that <code>smart-filter up</code>
+          shows signs in by itself, once.</p>`}
+  </div></main>`;
+}

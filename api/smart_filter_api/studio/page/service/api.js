@@ -1,0 +1,87 @@
+/**
+ * Requests to the service, with the session's cookie and its token against forgery.
+ *
+ * `reachable` is false from the first request that met nobody until one is answered again.
+ */
+
+import { signal } from "@preact/signals";
+import { Away, problemFrom } from "./problems.js";
+
+const TOKEN = "X-CSRF-Token";
+let token = "";
+let onSignedOut = () => {};
+
+export const reachable = signal(true);
+
+/** Let requests carry a session's token; `whenEnded` is called when the service knows it no more. */
+export function useSession(csrfToken, whenEnded) {
+  token = csrfToken;
+  onSignedOut = whenEnded;
+}
+
+/** Return the headers that a request of this method carries. */
+export function sessionHeaders(method) {
+  return method === "GET" ? {} : { [TOKEN]: token };
+}
+
+/**
+ * Send a request; return the Response, whose status is below 400.
+ *
+ * json: what to send as JSON. headers: further ones. signal: an AbortSignal.
+ * Throws Problem, Away, or AbortError.
+ */
+export async function call(method, path, { json, headers, signal: aborted } = {}) {
+  let response;
+  try {
+    response = await fetch(path, {
+      method,
+      headers: {
+        ...sessionHeaders(method),
+        ...(json === undefined ? {} : { "Content-Type": "application/json" }),
+        ...headers,
+      },
+      body: json === undefined ? undefined : JSON.stringify(json),
+      signal: aborted,
+    });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    reachable.value = false;
+    throw new Away();
+  }
+  reachable.value = true;
+  if (response.ok || response.status === 304) return response;
+  const problem = problemFrom(
+    response.status,
+    await response.text().catch(() => ""),
+    response.headers.get("Retry-After"),
+  );
+  noteEnd(problem);
+  throw problem;
+}
+
+/** Send a request; return the JSON of its answer. Throws as `call` does. */
+export async function ask(method, path, options) {
+  const response = await call(method, path, options);
+  try {
+    return await response.json();
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Away();
+  }
+}
+
+/** Return an output's bytes as a Blob. Throws as `call` does. */
+export async function fetchBlob(path, options) {
+  const response = await call("GET", path, options);
+  try {
+    return await response.blob();
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Away();
+  }
+}
+
+/** Tell whoever holds the session when a problem says that it has ended. */
+export function noteEnd(problem) {
+  if (problem.status === 401) onSignedOut();
+}

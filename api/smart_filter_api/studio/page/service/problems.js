@@ -1,0 +1,55 @@
+/**
+ * What can go wrong between the page and the service, in words for people.
+ *
+ * The service answers problem documents (RFC 9457); `remedy` there says what to do.
+ */
+
+/** The service refused a request. */
+export class Problem extends Error {
+  /** @param {{status: number, code: string, title: string, detail?: string, remedy?: string,
+   *    errors?: {detail: string, pointer: string}[], retryAfterSeconds?: number|null}} told */
+  constructor(told) {
+    super(told.detail || told.title);
+    this.status = told.status;
+    this.code = told.code;
+    this.title = told.title;
+    this.detail = told.detail ?? "";
+    this.remedy = told.remedy ?? "";
+    this.errors = told.errors ?? [];
+    this.retryAfterSeconds = told.retryAfterSeconds ?? null;
+  }
+}
+
+/** The service could not be reached, or the connection broke. */
+export class Away extends Error {
+  constructor() {
+    super("The service cannot be reached.");
+    this.code = "away";
+    this.title = "The service cannot be reached";
+    this.detail = "The connection broke, or the service is not running.";
+    this.remedy = "Nothing is lost. Try again; the page goes on by itself when it is back.";
+  }
+}
+
+/** Return the Problem that an answer with an error status tells of. */
+export function problemFrom(status, text, retryAfter) {
+  let told = {};
+  try {
+    told = JSON.parse(text);
+  } catch {
+    // A proxy in between answered in its own words.
+  }
+  const seconds = Number.parseInt(retryAfter ?? "", 10);
+  return new Problem({
+    title: "Something went wrong",
+    code: "internal",
+    ...told,
+    status,
+    retryAfterSeconds: Number.isNaN(seconds) ? null : seconds,
+  });
+}
+
+/** Whether the same request may succeed later, as it is. */
+export function isPassing(error) {
+  return error instanceof Away || [429, 502, 503, 504].includes(error.status);
+}

@@ -1,0 +1,106 @@
+/** The frame around every screen: brand, places, theme, and whether the service is there. */
+
+import { signal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
+import { Button } from "./controls/button.js";
+import { Icon } from "./controls/icon.js";
+import { Toasts, sayTrouble } from "./controls/notices.js";
+import { html } from "./html.js";
+import { place } from "./router.js";
+import { screens } from "./screens/all.js";
+import { SignIn } from "./screens/sign-in.js";
+import { reachable } from "./service/api.js";
+import { forgetAll, isLoaded, loadOlder, refresh } from "./state/jobs.js";
+import { session, signOut } from "./state/session.js";
+
+const THEME = "smart-filter.theme";
+const theme = signal(localStorage.getItem(THEME) ?? systemTheme());
+const AGAIN_MS = 2000;
+
+/** The whole page. */
+export function Shell() {
+  const { state, why } = session.value;
+  useEffect(() => (state === "in" ? forgetAll : undefined), [state]);
+  if (state === "starting") return null;
+  if (state !== "in") return html`<${SignIn} why=${why} isAway=${state === "away"} />`;
+  return html`<${Frame} />`;
+}
+
+function Frame() {
+  const [word, ...rest] = place.value;
+  const screen = screens.find((one) => one.word === word) ?? screens[0];
+  useEffect(() => {
+    if (!isLoaded.value) loadOlder().catch(sayTrouble);
+  }, []);
+  useComingBack();
+  useEffect(() => {
+    document.title = `${screen.title} · Smart Filter`;
+  }, [screen]);
+  return html`<div class="shell">
+    <div>
+      <a class="skip button unseen" href="#main" onClick=${skip}>Skip to the pictures</a>
+      <header class="topbar">
+        <a class="brand" href="#/"><img src="/studio/icon.svg" alt="" />Smart Filter</a>
+        <nav class="places" aria-label="Places">
+          ${screens.filter((one) => one.icon).map(
+            (one) => html`<a key=${one.word} href=${`#/${one.word}`}
+              aria-current=${one === screen || one.word === screen.within ? "page" : undefined}>
+              <${Icon} name=${one.icon} />${one.title}</a>`,
+          )}
+        </nav>
+        <span class="spacer" />
+        <${Theme} />
+        <${Button} kind="quiet" icon="signOut" label="Sign out"
+          onClick=${() => signOut().catch(sayTrouble)} />
+      </header>
+      ${!reachable.value && html`<p class="offline" role="status">
+        <${Icon} name="alert" />The service cannot be reached. What you see stays; the page goes on
+        when it is back.</p>`}
+    </div>
+    <main class="screen" id="main" tabindex="-1">
+      <${screen.Screen} key=${rest.join("/")} words=${rest} />
+    </main>
+    <${Toasts} />
+  </div>`;
+}
+
+function Theme() {
+  const isDark = theme.value === "dark";
+  useEffect(() => {
+    document.documentElement.dataset.theme = theme.value;
+  }, [theme.value]);
+  const turn = () => {
+    theme.value = isDark ? "light" : "dark";
+    localStorage.setItem(THEME, theme.value);
+  };
+  return html`<${Button} kind="quiet" icon=${isDark ? "sun" : "moon"}
+    label=${isDark ? "Light theme" : "Dark theme"} onClick=${turn} />`;
+}
+
+/** Ask, while the service is away, whether it is back; then read what happened meanwhile. */
+function useComingBack() {
+  const isAway = !reachable.value;
+  useEffect(() => {
+    if (!isAway) return undefined;
+    const timer = setInterval(async () => {
+      try {
+        await fetch("/livez");
+        clearInterval(timer);
+        reachable.value = true;
+        await refresh();
+      } catch {
+        // Still away.
+      }
+    }, AGAIN_MS);
+    return () => clearInterval(timer);
+  }, [isAway]);
+}
+
+function skip(event) {
+  event.preventDefault();
+  document.getElementById("main").focus();
+}
+
+function systemTheme() {
+  return matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+}

@@ -1,0 +1,56 @@
+/** Who is signed in. The browser keeps a cookie that no script reads; a key is never kept. */
+
+import { signal } from "@preact/signals";
+import { ask, call, useSession } from "../service/api.js";
+import { Problem } from "../service/problems.js";
+
+const CODE = /^#code=(.+)$/;
+
+/** `{state: "starting"|"out"|"in"|"away", tenant?, scopes?, why?: a problem or words}`. */
+export const session = signal({ state: "starting" });
+
+/** Sign in with the code in the address, which is forgotten at once, else go on with the cookie. */
+export async function begin() {
+  const code = CODE.exec(location.hash)?.[1];
+  if (code !== undefined) {
+    history.replaceState(null, "", "/#/");
+    try {
+      enter(await ask("POST", "/v1/session", { json: { code: decodeURIComponent(code) } }));
+      return;
+    } catch (error) {
+      // An address that was opened before: its session may still be there.
+      await resume(error);
+      return;
+    }
+  }
+  await resume(null);
+}
+
+/** Sign in with a key. Throws Problem or Away. */
+export async function signIn(key) {
+  enter(await ask("POST", "/v1/session", { json: { key } }));
+}
+
+/** Sign out here and on the service. */
+export async function signOut() {
+  await call("DELETE", "/v1/session");
+  session.value = { state: "out" };
+}
+
+async function resume(why) {
+  try {
+    enter(await ask("GET", "/v1/session"));
+  } catch (error) {
+    const isOut = error instanceof Problem;
+    session.value = isOut ? { state: "out", why } : { state: "away", why: error };
+  }
+}
+
+function enter(told) {
+  useSession(told.csrf_token, () => {
+    if (session.value.state === "in") {
+      session.value = { state: "out", why: { title: "Your session has ended. Sign in again." } };
+    }
+  });
+  session.value = { state: "in", tenant: told.tenant, scopes: told.scopes };
+}

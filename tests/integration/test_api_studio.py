@@ -1,0 +1,90 @@
+"""The studio's page: what browsers get, and what it is allowed to do there."""
+
+import gzip
+import re
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from smart_filter_tests.serving import Api
+
+
+@pytest.fixture
+def stranger(api: Api) -> Iterator[httpx.Client]:
+    """A browser that nobody has signed in."""
+    with httpx.Client(base_url=api.url) as client:
+        yield client
+
+
+def test_page_needs_no_key_and_names_only_files_that_are_there(stranger: httpx.Client) -> None:
+    page = stranger.get("/")
+
+    assert page.status_code == 200
+    assert page.headers["Content-Type"] == "text/html; charset=utf-8"
+    named = re.findall(r'(?:href|src)="(/[^"]*)"', page.text)
+    named += re.findall(r'"(/studio/vendor/[^"]*)"', page.text)
+    assert "/studio/main.js" in named
+    assert {stranger.get(path).status_code for path in named} == {200}
+    assert "http" not in re.sub(r"<!--.*?-->", "", page.text)
+
+
+def test_page_may_load_and_call_this_service_alone(stranger: httpx.Client) -> None:
+    policy = stranger.get("/").headers["Content-Security-Policy"]
+
+    sources = dict(part.split(" ", 1) for part in policy.split("; "))
+    assert sources["default-src"] == "'none'"
+    assert re.fullmatch(r"'self' 'sha256-[A-Za-z0-9+/]{43}='", sources["script-src"])
+    assert sources["style-src"] == sources["font-src"] == "'self'"
+    assert sources["frame-ancestors"] == sources["form-action"] == "'none'"
+    assert "unsafe" not in policy
+
+
+@pytest.mark.parametrize(
+    ("path", "media_type"),
+    [
+        ("/studio/main.js", "text/javascript; charset=utf-8"),
+        ("/studio/styles/tokens.css", "text/css; charset=utf-8"),
+        ("/studio/fonts/instrument-sans.woff2", "font/woff2"),
+        ("/studio/icon.svg", "image/svg+xml"),
+    ],
+)
+def test_files_have_their_types_and_are_sent_once(
+    stranger: httpx.Client, path: str, media_type: str
+) -> None:
+    first = stranger.get(path)
+    again = stranger.get(path, headers={"If-None-Match": first.headers["ETag"]})
+
+    assert first.headers["Content-Type"] == media_type
+    assert first.headers["X-Content-Type-Options"] == "nosniff"
+    assert (again.status_code, again.content) == (304, b"")
+
+
+def test_page_from_the_browsers_store_keeps_its_policy(stranger: httpx.Client) -> None:
+    first = stranger.get("/")
+
+    again = stranger.get("/", headers={"If-None-Match": first.headers["ETag"]})
+
+    assert again.status_code == 304
+    policy = "Content-Security-Policy"
+    assert again.headers[policy] == first.headers[policy]
+
+
+def test_text_is_compressed_for_those_who_take_it(stranger: httpx.Client) -> None:
+    plain = stranger.get("/studio/main.js", headers={"Accept-Encoding": "identity"})
+
+    with stranger.stream(
+        "GET", "/studio/main.js", headers={"Accept-Encoding": "gzip"}
+    ) as compressed:
+        content = b"".join(compressed.iter_raw())
+
+    assert gzip.decompress(content) == plain.content
+    assert plain.headers["Vary"] == compressed.headers["Vary"] == "Accept-Encoding"
+
+
+@pytest.mark.parametrize("path", ["index.html", "%2e%2e/route.py", "vendor", "nothing.js", ""])
+def test_nothing_else_can_be_had(stranger: httpx.Client, path: str) -> None:
+    answer = stranger.get(f"/studio/{path}")
+
+    assert answer.status_code == 404
+    assert answer.json()["code"] == "not_found"
