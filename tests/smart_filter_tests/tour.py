@@ -32,6 +32,7 @@ _JSON = "application/json"
 _SECRETS = (
     (re.compile(re.escape(KEY)), "sf_live_" + "x" * 43),
     (re.compile(r'(?<="csrf_token": ")[^"]+'), "x" * 43),
+    (re.compile(r'(?<="token": ")[^"]+'), "x" * 43 + "." + "x" * 43),
     (re.compile(r"sf_live_[A-Za-z0-9_-]{43}"), "sf_live_" + "x" * 43),
     (re.compile(r"(?<=X-Amz-)(Credential|Signature|Security-Token)=[^&\"]+"), r"\1=example"),
     (re.compile(r"http://127\.0\.0\.1:[0-9]+/"), "https://storage.example.org/"),
@@ -211,6 +212,7 @@ def _uploads(tour: Tour) -> None:
     httpx.put(upload["put_url"], content=photo, headers=upload["headers"]).raise_for_status()
     body = {"upload_id": upload["upload_id"], "recipe": {"background": "blur:0.5"}}
     tour.stop("jobs_create", "upload", json_body=body)
+    tour.stop("live_begin", "studio", json_body={"background": "preset:studio"})
 
 
 def _webhooks(tour: Tour) -> None:
@@ -255,7 +257,12 @@ def _jpeg(photo: bytes, *, side: int = 512) -> bytes:
 
 def main() -> None:
     """Record all examples anew, and write the documents that show them."""
-    told = {**ENGINE, "SMART_FILTER_SECRETS_KEY": "s" * 32}
+    told = {
+        **ENGINE,
+        "SMART_FILTER_SECRETS_KEY": "s" * 32,
+        "SMART_FILTER_LIVE_URL": "wss://live.example.org",
+        "SMART_FILTER_LIVE_SECRET": "l" * 32,
+    }
     with tempfile.TemporaryDirectory(prefix="smart-filter-tour-") as folder:
         Path(folder).chmod(0o711)
         weights = places.data_folder() / "weights"

@@ -13,7 +13,7 @@ from smart_filter_deploy import cli
 from smart_filter_deploy.cli.sections import SECTIONS
 
 # These serve until they are stopped and log to standard error, or print a script.
-WITHOUT_JSON = {"worker", "sender", "completion"}
+WITHOUT_JSON = {"worker", "sender", "live-worker", "completion"}
 
 
 def paths(group: click.Group, *before: str) -> Iterator[tuple[str, ...]]:

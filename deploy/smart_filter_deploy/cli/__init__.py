@@ -5,8 +5,8 @@ sections     which commands there are, in the order of the help
 run          photos in, pictures out; with passage, photos, progress and report
 submit       photos in
 batch        a folder through, again and again; with photo_folder, journal, conveyor, dashboard
-live         a camera or a video through the live worker; with video and live_frames
-up, worker   the servers: on this machine all at once, or one process (worker, sender)
+live         a camera or a video through the live worker; with filming, live_take, video
+up, worker   the servers: on this machine all at once, or one process (worker, sender, live-worker)
 jobs, models what there is
 feedback     data sets of what people corrected
 backgrounds  pictures of one's own to stand behind people

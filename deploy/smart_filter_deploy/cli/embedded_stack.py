@@ -9,6 +9,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
@@ -29,6 +30,7 @@ from smart_filter_shared.pipeline import StageName
 _ANSWER_SECONDS = 1.0
 _LEAST_THREADS = 2
 _CODE_BYTES = 24
+_SECRET_BYTES = 32
 
 
 def serve(data: Path | None, *, port: int | None, workers: int, for_people: bool) -> None:
@@ -63,6 +65,28 @@ def serve(data: Path | None, *, port: int | None, workers: int, for_people: bool
             _say("stopping")
 
 
+@dataclass(frozen=True, slots=True)
+class _Live:
+    """Live video: the port of its worker, and the secret that the API shares with it alone."""
+
+    port: int
+    secret: str = field(default_factory=lambda: secrets.token_urlsafe(_SECRET_BYTES), repr=False)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            "SMART_FILTER_LIVE_URL": f"ws://{LOOPBACK}:{self.port}",
+            "SMART_FILTER_LIVE_SECRET": self.secret,
+        }
+
+    def worker(self) -> Command:
+        return Command(
+            name="live",
+            argv=program.command("live-worker", "--host", LOOPBACK, "--port", str(self.port)),
+            env=self.environment,
+        )
+
+
 def _start(
     stack: Stack, stop: StopRequest, *, port: int | None, workers: int, code: str
 ) -> StackAddress | None:
@@ -70,11 +94,14 @@ def _start(
     _say("preparing the database, starting the API")
     api_key = f"sf_local_{stack.folder.secret('api-key')}"
     port = port or free_port()
-    stack.start(_prepare(api_key, code), _api(port))
+    live = _Live(free_port())
+    stack.start(_prepare(api_key, code), _api(port, live))
     _say("starting the workers" if workers > 1 else "starting a worker")
     # After the database is prepared, and a tier of its own: it stops before the API does, so
     # that whoever waits for a photo is still answered.
-    stack.start(*(_worker(number, workers) for number in range(1, workers + 1)), _sender())
+    stack.start(
+        *(_worker(number, workers) for number in range(1, workers + 1)), _sender(), live.worker()
+    )
     if stop.requested:
         return None
     return stack.announce(url=f"http://{LOOPBACK}:{port}", api_key=api_key)
@@ -90,10 +117,11 @@ def _prepare(api_key: str, code: str) -> Command:
     )
 
 
-def _api(port: int) -> Command:
+def _api(port: int, live: _Live) -> Command:
     return Command(
         name="api",
         argv=program.command("api", "--host", LOOPBACK, "--port", str(port)),
+        env=live.environment,
         ready=lambda: _is_ready(port),
     )
 

@@ -25,7 +25,11 @@ class Section:
 
 def _section(title: str, **told: str) -> Section:
     # A command is called as its module and its function, unless Python has the word already.
-    named = {"eval": "eval:evaluate", "sender": "worker:sender"}
+    named = {
+        "eval": "eval:evaluate",
+        "sender": "worker:sender",
+        "live-worker": "worker:live_worker",
+    }
     return Section(
         title,
         MappingProxyType(
@@ -52,6 +56,7 @@ SECTIONS = (
         up="The whole service on this machine, until Ctrl-C.",
         worker="One process that serves stages of the pipeline.",
         sender="One process that tells webhooks.",
+        **{"live-worker": "One process that serves live video."},
     ),
     _section(
         "Models",

@@ -71,6 +71,28 @@ def sender() -> None:
         wiring.serve_sender(settings.load())
 
 
+@click.command(
+    "live-worker", epilog=examples("smart-filter live-worker --host 0.0.0.0 --port 8090")
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8090, show_default=True, help="0: any."
+)
+@click.option("--threads", type=click.IntRange(1, 256), help="How many models at once.")
+def live_worker(host: str, port: int, threads: int | None) -> None:
+    """Serve live video over a WebSocket, until told to stop; any number of these may run.
+
+    Needs SMART_FILTER_LIVE_SECRET, as the API has it, and weights; no other server.
+    """
+    with needing("live"):
+        from smart_filter_deploy import wiring  # noqa: PLC0415
+        from smart_filter_shared import settings  # noqa: PLC0415
+
+        wiring.serve_live(
+            settings.live(), host=host, port=port, threads=threads or default_threads()
+        )
+
+
 @click.command(hidden=True)
 @click.option("--host", default="127.0.0.1")
 @click.option("--port", type=click.IntRange(1, 65535), required=True)
