@@ -1,6 +1,8 @@
 """The process `smart-filter live-worker`: from settings to a server, until told to stop."""
 
+import signal
 import socket
+import sys
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -60,10 +62,15 @@ def serve(
         ws_per_message_deflate=False,  # pictures are packed already
         timeout_graceful_shutdown=_LAST_ANSWERS_SECONDS,
     )
-    with _listening(host, port) as listening:
-        _log.info("live worker ready", host=host, port=listening.getsockname()[1], threads=threads)
-        uvicorn.Server(config).run(sockets=[listening])
-    house.close()
+    # When uvicorn has stopped it raises the signal again.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        with _listening(host, port) as listening:
+            told = {"host": host, "port": listening.getsockname()[1], "threads": threads}
+            _log.info("live worker ready", **told)
+            uvicorn.Server(config).run(sockets=[listening])
+    finally:
+        house.close()
 
 
 def _listening(host: str, port: int) -> socket.socket:
