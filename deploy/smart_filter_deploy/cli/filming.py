@@ -117,7 +117,7 @@ def film(
             take = Take(session, made, size, moments, stop, tell)
             every = itertools.chain([first], frames)
             if read.is_camera:
-                take.newest_of(read, every, figures)
+                take.newest_of(every, read.rate, figures)
             else:
                 take.all_of(every, figures)
         seconds = time.monotonic() - started

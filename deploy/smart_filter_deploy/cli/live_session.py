@@ -7,6 +7,7 @@ connection breaks.
 import json
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -86,6 +87,7 @@ class LiveSession:
         self._background = background
         self._clock = clock
         self._sleep = sleep
+        self._connection = ExitStack()
         self._socket: ClientConnection | None = None
         self._told: Fields | None = None
         self._dropped_before = self._dropped = 0
@@ -99,8 +101,7 @@ class LiveSession:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._socket is not None:
-            self._socket.close()
+        self._connection.close()
 
     @property
     def dropped(self) -> int:
@@ -157,15 +158,17 @@ class LiveSession:
     def _connect(self) -> None:
         ticket = self._client.open_live(self._background)
         host = urlsplit(ticket.url).hostname
+        self._connection.close()
+        connecting = connect(
+            ticket.url,
+            # No proxy of the environment reaches this machine.
+            proxy=None if host in _LOOPBACK else True,
+            compression=None,
+            max_size=_MOST_BYTES,
+            open_timeout=_ANSWER_SECONDS,
+        )
         try:
-            self._socket = connect(
-                ticket.url,
-                # No proxy of the environment reaches this machine.
-                proxy=None if host in _LOOPBACK else True,
-                compression=None,
-                max_size=_MOST_BYTES,
-                open_timeout=_ANSWER_SECONDS,
-            )
+            self._socket = self._connection.enter_context(connecting)
         except InvalidURI as error:
             raise UnexpectedAnswer(f"{ticket.url!r} is no address of a live worker") from error
         self._dropped_before, self._dropped = self.dropped, 0

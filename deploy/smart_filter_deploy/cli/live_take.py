@@ -9,7 +9,7 @@ from smart_filter_deploy.cli import video
 from smart_filter_deploy.cli.live_moments import Moments
 from smart_filter_deploy.cli.live_session import Broken, Composited, LiveSession, Missed, Moment
 from smart_filter_deploy.cli.stopping import Stop
-from smart_filter_deploy.cli.video import Film, Frame, Newest, Source
+from smart_filter_deploy.cli.video import Film, Frame, Newest
 
 # A frame that ends the connection each time is left out.
 _TRIES = 3
@@ -83,10 +83,13 @@ class Take:
             if writing is not None:
                 writing.result()
 
-    def newest_of(self, source: Source, frames: Iterator[Frame], figures: Figures) -> None:
-        """Take the newest frame of a camera again and again; the film runs as time does."""
+    def newest_of(self, frames: Iterator[Frame], rate: float, figures: Figures) -> None:
+        """Take the newest frame of a camera again and again.
+
+        rate: frames a second of the film, which runs as time does.
+        """
         newest = Newest(frames)
-        clock = _Clock(self.film, source.rate, time.monotonic())
+        clock = Clock(self.film, rate, time.monotonic())
         under_way: dict[int, float] = {}
         last = -1
         while not self.stop.requested:
@@ -118,7 +121,7 @@ class Take:
         self.session.send(number, jpeg)
 
     def _note(
-        self, told: Composited | Missed, sent: float, clock: "_Clock", figures: Figures
+        self, told: Composited | Missed, sent: float, clock: "Clock", figures: Figures
     ) -> None:
         if isinstance(told, Missed):
             figures.failed += 1
@@ -173,7 +176,7 @@ class Take:
 
 
 @dataclass(slots=True)
-class _Clock:
+class Clock:
     """A film that runs as time does, however often frames come; times are monotonic seconds."""
 
     film: Film
