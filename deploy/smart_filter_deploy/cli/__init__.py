@@ -29,6 +29,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 import click
+from click.shell_completion import CompletionItem
 
 from smart_filter_deploy.cli import endings
 from smart_filter_deploy.cli.examples import examples
@@ -72,6 +73,16 @@ class _Program(click.Group):
         for section in SECTIONS:
             with formatter.section(section.title):
                 formatter.write_dl([(name, one.told) for name, one in section.commands.items()])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+        # As the help tells them; what click does would import every command.
+        named = [
+            CompletionItem(name, help=one.told)
+            for section in SECTIONS
+            for name, one in section.commands.items()
+            if name.startswith(incomplete)
+        ]
+        return [*named, *click.Command.shell_complete(self, ctx, incomplete)]
 
 
 @click.group(
