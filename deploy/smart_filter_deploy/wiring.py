@@ -2,6 +2,7 @@
 
 import datetime as dt
 import gc
+import socket
 from collections.abc import Iterable, Sequence
 from functools import partial
 from types import ModuleType
@@ -95,9 +96,10 @@ def serve_sender(settings: Settings) -> None:
     process.serve(settings, render=partial(notices.body, keeping=keeping))
 
 
-def serve_live(settings: LiveSettings, *, host: str, port: int, threads: int) -> None:
+def serve_live(settings: LiveSettings, *, place: tuple[str, int] | int, threads: int) -> None:
     """Serve live video until told to stop.
 
+    place: host and port to listen at, or the number of a file that is a socket which listens.
     Raises SetupFailed when no secret is set, weights are missing, or the port cannot be had.
     """
     from smart_filter_workers.live import process  # noqa: PLC0415 - the API's image has no workers
@@ -107,8 +109,7 @@ def serve_live(settings: LiveSettings, *, host: str, port: int, threads: int) ->
         settings,
         places.data_folder() / "weights",
         research=engine().research_weights,
-        host=host,
-        port=port,
+        listening=socket.socket(fileno=place) if isinstance(place, int) else process.listen(*place),
         threads=threads,
     )
 

@@ -78,8 +78,9 @@ def sender() -> None:
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=8090, show_default=True, help="0: any."
 )
+@click.option("--fd", type=click.IntRange(3), hidden=True, help="A socket that listens already.")
 @click.option("--threads", type=click.IntRange(1, 256), help="How many models at once.")
-def live_worker(host: str, port: int, threads: int | None) -> None:
+def live_worker(host: str, port: int, fd: int | None, threads: int | None) -> None:
     """Serve live video over a WebSocket, until told to stop; any number of these may run.
 
     Needs SMART_FILTER_LIVE_SECRET, as the API has it, and weights; no other server.
@@ -89,7 +90,9 @@ def live_worker(host: str, port: int, threads: int | None) -> None:
         from smart_filter_shared import settings  # noqa: PLC0415
 
         wiring.serve_live(
-            settings.live(), host=host, port=port, threads=threads or default_threads()
+            settings.live(),
+            place=(host, port) if fd is None else fd,
+            threads=threads or default_threads(),
         )
 
 

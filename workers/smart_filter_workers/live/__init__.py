@@ -10,6 +10,7 @@ messages     what clients and the worker say to each other
 newest       a place for one frame, the newest
 film         what is made of one connection's frames
 sight        the models
+missing      where to look for whom the models have missed
 smoothing    a matte that keeps still where the picture does
 backdrop     what stands behind people
 shutter      the best frame of each moment in which everybody smiles

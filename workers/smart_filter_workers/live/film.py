@@ -12,8 +12,10 @@ from smart_filter_workers.live import frames
 from smart_filter_workers.live.backdrop import Backdrop, Choice
 from smart_filter_workers.live.sight import FACES_SIDE_PX, PEOPLE_SIDE_PX, Seen, Sight
 from smart_filter_workers.live.smoothing import Smoothing
-from smart_filter_workers.results import Matte8, Prepared, Segmented, Srgb8
+from smart_filter_workers.networks.coordinates import to_proxy
+from smart_filter_workers.results import Face, Matte8, Prepared, Segmented, Srgb8
 from smart_filter_workers.stages.composite.inputs import NOBODY_BELOW
+from smart_filter_workers.stages.composite.tidying import tidied
 from smart_filter_workers.stages.segmentation.edges import refine
 
 _HALF: Final = 127
@@ -68,11 +70,13 @@ class Film:
     def __init__(self, sight: Sight) -> None:
         self._sight = sight
         self._smoothing = Smoothing()
+        # Of the frame before, as `for_faces` shows them.
+        self._faces: tuple[Face, ...] = ()
 
     def cut_out(self, frame: Shot) -> Matte8:
         """Return the matte of a frame's people, small."""
-        srgb = frame.for_people.proxy_srgb
-        return refine(self._sight.coverage(srgb), srgb)
+        small, large = frame.for_people.proxy_srgb, frame.for_faces.proxy_srgb
+        return refine(self._sight.coverage(small, large, self._faces), small)
 
     def look(self, frame: Shot) -> Seen:
         """Return the frame's faces, with smiles and eyes."""
@@ -85,7 +89,10 @@ class Film:
 
         seconds: how long after the frame before it came.
         """
+        faces = seen.faces.faces
         segmented = Segmented(matte, float(np.mean(matte > _HALF)), persons=None)
+        segmented = tidied(segmented, frame.for_people, faces)
+        self._faces = tuple(to_proxy(face, frame.for_faces) for face in faces)
         choice = backdrop.choose(frame.srgb, frame.for_people, segmented, seen)
         made = self._composited(frame, segmented, seen, backdrop, seconds)
         return Developed(

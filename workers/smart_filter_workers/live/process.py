@@ -26,12 +26,18 @@ _log = logger("live")
 
 
 def serve(
-    settings: LiveSettings, weights: Path, *, research: bool, host: str, port: int, threads: int
+    settings: LiveSettings,
+    weights: Path,
+    *,
+    research: bool,
+    listening: socket.socket,
+    threads: int,
 ) -> None:
     """Serve live video until SIGTERM or SIGINT; clients are told by code 1012.
 
     weights: the folder of weights.  research: whether models with research weights may run.
-    Raises SetupFailed when no secret is set, weights are missing, or the port cannot be had.
+    listening: where clients come; whoever comes before they are served waits.
+    Raises SetupFailed when no secret is set, or weights are missing.
     """
     keys = [key.get_secret_value() for key in settings.secret]
     if not keys:
@@ -62,31 +68,26 @@ def serve(
         ws_per_message_deflate=False,  # pictures are packed already
         timeout_graceful_shutdown=_LAST_ANSWERS_SECONDS,
     )
+    # Accepted sockets inherit it: who leaves unread what was sent is cut off by the kernel,
+    # however little is sent. Source: tcp(7).
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _SILENT_SECONDS * 1000)
     # When uvicorn has stopped it raises the signal again.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    host, port = listening.getsockname()[:2]
+    _log.info("live worker ready", host=host, port=port, threads=threads)
     try:
-        with _listening(host, port) as listening:
-            told = {"host": host, "port": listening.getsockname()[1], "threads": threads}
-            _log.info("live worker ready", **told)
-            uvicorn.Server(config).run(sockets=[listening])
+        uvicorn.Server(config).run(sockets=[listening])
     finally:
         house.close()
 
 
-def _listening(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket on which clients may come.  Raises SetupFailed."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
     try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        # Accepted sockets inherit it: who leaves unread what was sent is cut off by the kernel,
-        # however little is sent. Source: tcp(7).
-        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _SILENT_SECONDS * 1000)
-        listening.bind((host, port))
-        listening.listen(_WAITING)
+        return socket.create_server((host, port), family=family, backlog=_WAITING)
     except OSError as error:
-        listening.close()
         raise SetupFailed(
             f"port {port} of {host} cannot be had ({error.strerror}): choose others with --host"
             " and --port"
         ) from error
-    return listening
