@@ -281,7 +281,11 @@ def test_terminal_shows_a_table_that_lives_within_its_width(place: Place, column
     put(place, 5)
 
     status, written = in_terminal(
-        [sys.executable, "-m", "smart_filter_deploy.cli", "batch", "photos"],
+        [
+            *(sys.executable, "-m", "smart_filter_deploy.cli", "batch", "photos"),
+            # Another recipe each time: what was done before would be over at once.
+            *("--set", f"metadata.columns={columns}"),
+        ],
         cwd=place.here,
         environment={**place.environment(), "TERM": "xterm-256color", "NO_COLOR": "1"},
         columns=columns,
