@@ -295,6 +295,14 @@ def live() -> LiveSettings:
         raise SetupFailed(_told(error)) from None
 
 
+def browser() -> BrowserSettings:
+    """Read only what browsers may do.  Raises SetupFailed, as `load` does."""
+    try:
+        return BrowserSettings()
+    except ValidationError as error:
+        raise SetupFailed(_told(error)) from None
+
+
 def database() -> DatabaseSettings:
     """Read only where rows are kept.  Raises SetupFailed, as `load` does."""
     try:

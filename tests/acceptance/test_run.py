@@ -363,7 +363,8 @@ def test_doctor_finds_a_stack_that_is_up_in_good_health(up: Machine) -> None:
     assert stack is not None
     assert stack.api_key not in ended.stdout
     looked_at = {finding["what"] for finding in told["findings"]}
-    assert looked_at >= set("api key database migrations workers broker storage weights".split())
+    assert looked_at >= {*"api key studio live browsers outbound database clock".split()}
+    assert looked_at >= {*"migrations workers broker storage weights".split()}
 
 
 def test_weights_are_verified_one_by_one(up: Machine, tmp_path: Path) -> None:

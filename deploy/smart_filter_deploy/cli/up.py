@@ -5,9 +5,15 @@ from pathlib import Path
 import click
 
 from smart_filter_deploy.cli.endings import needing
+from smart_filter_deploy.cli.examples import examples
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "smart-filter up",
+        "smart-filter up --port 8000 --workers 2 --data /srv/smart-filter",
+    )
+)
 @click.option(
     "--data",
     type=click.Path(file_okay=False, path_type=Path),

@@ -5,6 +5,7 @@ import os
 import click
 
 from smart_filter_deploy.cli.endings import needing
+from smart_filter_deploy.cli.examples import examples
 
 
 def default_threads() -> int:
@@ -12,7 +13,12 @@ def default_threads() -> int:
     return max(2, os.cpu_count() or 1)
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "smart-filter worker --stages prepare,composite --threads 4",
+        "smart-filter worker --stages segmentation --models detectron2",
+    )
+)
 @click.option(
     "--stages",
     required=True,
@@ -52,7 +58,7 @@ def worker(stages: str, models: str, threads: int | None) -> None:
         )
 
 
-@click.command()
+@click.command(epilog=examples("smart-filter sender"))
 def sender() -> None:
     """Send what webhooks are to be told, until told to stop; any number of these may run.
 
@@ -65,7 +71,9 @@ def sender() -> None:
         wiring.serve_sender(settings.load())
 
 
-@click.command("live-worker")
+@click.command(
+    "live-worker", epilog=examples("smart-filter live-worker --host 0.0.0.0 --port 8090")
+)
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=8090, show_default=True, help="0: any."
