@@ -79,6 +79,7 @@ class AsyncClient:
     delete_batch = Operation(operations.batches.delete_batch)
 
     output = Operation(operations.outputs.output)
+    photo = Operation(operations.outputs.photo)
     download = Operation(operations.outputs.download)
 
     create_webhook = Operation(operations.webhooks.create_webhook)

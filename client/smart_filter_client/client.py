@@ -85,6 +85,7 @@ class Client:
     delete_batch = Operation(operations.batches.delete_batch)
 
     output = Operation(operations.outputs.output)
+    photo = Operation(operations.outputs.photo)
     download = Operation(operations.outputs.download)
 
     create_webhook = Operation(operations.webhooks.create_webhook)

@@ -137,6 +137,7 @@ def _jobs(tour: Tour, stack: Running) -> list[dict[str, Any]]:
     tour.stop("jobs_follow", "events", job_id=job_id)
     tour.stop("outputs_fetch", "faces", job_id=job_id, name="faces")
     tour.stop("outputs_fetch", "rating", job_id=job_id, name="rating")
+    tour.stop("photo_fetch", "upright", job_id=job_id)
     speck = base64.b64encode(_jpeg(PHOTO.read_bytes(), side=8)).decode()
     body = {"photo_base64": speck, "recipe": {"background": "keep", "crop": False}}
     waits = {"Prefer": "wait=10"}

@@ -51,6 +51,7 @@ def test_every_endpoint_is_described(document: dict[str, Any]) -> None:
         "POST /v1/jobs/{job_id}/corrections",
         "GET /v1/jobs/{job_id}/corrections",
         "GET /v1/jobs/{job_id}/outputs/{name}",
+        "GET /v1/jobs/{job_id}/photo",
         "POST /v1/batches",
         "GET /v1/batches",
         "GET /v1/batches/{batch_id}",

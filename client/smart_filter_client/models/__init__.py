@@ -17,7 +17,7 @@ from smart_filter_client.models.batches import Album, Batch, BatchItem, batch_fr
 from smart_filter_client.models.catalogue import Model, model_from
 from smart_filter_client.models.corrections import Correction, FaceLabel, Stroke
 from smart_filter_client.models.events import FINAL_EVENTS, Event, event_from
-from smart_filter_client.models.faces import Eyes, Face, Rating, Smile
+from smart_filter_client.models.faces import Eyes, Face, Person, Rating, Smile
 from smart_filter_client.models.jobs import (
     FINAL_STATES,
     Background,
@@ -67,6 +67,7 @@ __all__ = [
     "NewSecret",
     "NewWebhook",
     "Part",
+    "Person",
     "Picture",
     "Printability",
     "Queue",

@@ -1,4 +1,4 @@
-"""What a job has made."""
+"""What a job has made, and of what."""
 
 import functools
 import os
@@ -28,6 +28,18 @@ class Output:
 def output(server: Server, job_id: str, name: str) -> Flow[Output]:
     """Return an output of a job, such as `image`, whole."""
     response = yield from exchange.ask(server, _request(job_id, name))
+    return Output(_media_type(response), response.content)
+
+
+def photo(server: Server, job_id: str, *, original: bool = False) -> Flow[Output]:
+    """Return the photo of a job, upright and small enough for a screen, as JPEG.
+
+    original: the bytes that were submitted, with all their metadata; the job's
+    `photo.quarter_turns` says how it is turned then, once its EXIF is obeyed.
+    """
+    params = {"original": "true"} if original else {}
+    request = Request(method="GET", path=path("jobs", job_id, "photo"), params=params)
+    response = yield from exchange.ask(server, request)
     return Output(_media_type(response), response.content)
 
 

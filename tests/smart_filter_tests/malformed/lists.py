@@ -145,6 +145,13 @@ LISTS = (
         )
         for value in ("maybe", "2", "", "1.0")
     ),
+    *(
+        _query("GET /v1/jobs/{job_id}/photo", "original", value)
+        for value in ("maybe", "2", "", "1.0", "full")
+    ),
+    _absent("GET /v1/jobs/{job_id}/photo", "of a word", "/v1/jobs/mine/photo"),
+    _absent("GET /v1/jobs/{job_id}/photo", "of a file", "/v1/jobs/{job_id}/photo.jpg"),
+    *(_method("GET /v1/jobs/{job_id}/photo", "POST", "PUT", "DELETE")),
     *(_query("GET /v1/models", "all", value) for value in ("maybe", "", "2")),
     *(_method("GET /v1/models", "POST", "DELETE")),
     *(_method("GET /v1/backgrounds", "POST", "PUT")),
