@@ -181,6 +181,7 @@ def preset(known: Preset) -> PresetAnswer:
         palette=list(known.palette),
         brightness=known.brightness,
         surface=known.family in SURFACE_FAMILIES,
+        thumbnail=f"/v1/backgrounds/{known.name}/thumbnail",
     )
 
 

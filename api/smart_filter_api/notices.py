@@ -76,7 +76,7 @@ def _counted(job: Job) -> Job:
 
 def _without_details(job: Job) -> Job:
     background = {**job["background"], "candidates": []}
-    nothing = {"persons": None, "printability": None, "filters": [], "frame": None}
+    nothing: Job = {"persons": None, "printability": None, "filters": [], "frame": None}
     return {**job, "background": background, **nothing}
 
 

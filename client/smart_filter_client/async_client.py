@@ -99,3 +99,5 @@ class AsyncClient:
     issue_token = Operation(operations.tenants.issue_token)
     usage = Operation(operations.tenants.usage)
     models = Operation(operations.catalogue.models)
+    backgrounds = Operation(operations.catalogue.backgrounds)
+    thumbnail = Operation(operations.catalogue.thumbnail)

@@ -198,10 +198,12 @@ def _batches(tour: Tour) -> dict[str, Any]:
 
 def _lists(tour: Tour) -> None:
     for operation_id in (
-        *("models_list", "backgrounds_list", "filters_list", "usage_show"),
+        *("models_list", "backgrounds_list", "backgrounds_list_keywords", "filters_list"),
+        "usage_show",
         *("health_live", "health_ready", "metrics_show"),
     ):
         tour.stop(operation_id, "all")
+    tour.stop("backgrounds_fetch_thumbnail", "design", name="sunrise")
     tour.stop("explanations_explain", "not_found", code="not_found")
 
 

@@ -60,6 +60,8 @@ def test_every_endpoint_is_described(document: dict[str, Any]) -> None:
         "POST /v1/batches/{batch_id}/cancel",
         "GET /v1/models",
         "GET /v1/backgrounds",
+        "GET /v1/backgrounds/keywords",
+        "GET /v1/backgrounds/{name}/thumbnail",
         "GET /v1/filters",
         "POST /v1/webhooks",
         "GET /v1/webhooks",

@@ -156,6 +156,19 @@ LISTS = (
     *(_method("GET /v1/models", "POST", "DELETE")),
     *(_method("GET /v1/backgrounds", "POST", "PUT")),
     _absent("GET /v1/backgrounds", "below it", "/v1/backgrounds/rainbow"),
+    *(_method("GET /v1/backgrounds/keywords", "POST")),
+    *(
+        _absent(
+            "GET /v1/backgrounds/{name}/thumbnail",
+            f"of {name[:30]}",
+            f"/v1/backgrounds/{name}/thumbnail",
+        )
+        for name in (
+            *("nosuch", "SKY", "sky.webp", "sky+linen", "tenant/", "site/nosuch", "other/sky"),
+            *("..%2Fsky", "..%2F..%2Fetc%2Fpasswd", "%00", "%ff", "%20", "a" * 3000),
+        )
+    ),
+    *(_method("GET /v1/backgrounds/{name}/thumbnail", "POST", "DELETE")),
     *(_method("GET /v1/filters", "POST", "PUT")),
     _absent("GET /v1/filters", "below it", "/v1/filters/hat"),
     *(
