@@ -96,6 +96,8 @@ class Hands {
 
   up(event) {
     if (!this.#pointers.delete(event.pointerId)) return;
+    // Of a quick finger the last move may never have been told.
+    if (this.#isSliding) slide(this.#view, event);
     this.#claimed?.up?.(this.#at(event), event);
     this.#claimed = null;
     this.#isSliding = false;
