@@ -1,6 +1,5 @@
 """The picture at large: before and after, zoom to pixels, matte and cut-out, and its panels."""
 
-import io
 import re
 from pathlib import Path
 from typing import Any
@@ -167,7 +166,12 @@ def test_matte_and_cutout_are_shown_as_they_are(
     nobody = (slice(0, 60), slice(0, 60))
     until(page, lambda: len(np.unique(_seen(page)[nobody][:, :, 0])) == 2)  # a checkerboard
     people = matte[..., 0] == 255
-    assert _apart(_seen(page)[300:400][people[300:400]], _photo(visitor, job)[300:400][people[300:400]]) < 4
+    assert (
+        _apart(
+            _seen(page)[300:400][people[300:400]], _photo(visitor, job)[300:400][people[300:400]]
+        )
+        < 4
+    )
     for ground, colour in (("white", (255, 255, 255)), ("black", (0, 0, 0))):
         page.get_by_role("radio", name=f"On {ground}").check()
         assert mean_colour(_seen(page)[nobody]) == colour
@@ -197,7 +201,9 @@ def test_faces_are_outlined_where_they_are(page: Page, visitor: Visitor, photos:
     expect(page.locator(".faces .marked")).to_have_count(1)
     x, y, across, down = _box(outlines.nth(2))
     page.mouse.move(x + across / 2, y + down / 2)
-    expect(page.get_by_role("listitem").filter(has_text="Person 3")).to_have_class(re.compile("marked"))
+    expect(page.get_by_role("listitem").filter(has_text="Person 3")).to_have_class(
+        re.compile("marked")
+    )
 
 
 def test_people_are_told_in_words_and_the_rating_adds_up(

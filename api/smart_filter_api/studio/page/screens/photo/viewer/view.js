@@ -18,9 +18,6 @@
 import { computed, signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 
-/** What can be shown: names of `view.mode`. */
-export const MODES = ["compare", "image", "photo", "matte", "cutout"];
-
 const STEPS = [0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 16, 32];
 const NEAR = 1.2;
 // A small picture is enlarged to fit, but not to a blur.
@@ -31,7 +28,7 @@ const PIXELS_FROM = 2;
 
 /** How one viewer looks at its picture; two viewers may share one. */
 export class View {
-  /** What somebody wants to see: one of MODES. */
+  /** What somebody wants to see: "compare", "image", "photo", "matte" or "cutout". */
   mode = signal("compare");
   /** What a cut-out lies on: "checkerboard", "white", "black" or "accent". */
   ground = signal("checkerboard");
