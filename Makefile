@@ -5,7 +5,7 @@
 #
 # PYTHON=/path/to/python3 chooses the interpreter of the environment.
 
-.PHONY: run test test-chaos test-api-fuzz test-browser test-models nightly bench golden gallery screenshots thumbnails openapi examples lint format setup setup-dev setup-browser setup-models clean help
+.PHONY: run test test-chaos test-api-fuzz test-browser test-models nightly bench golden gallery thumbnails screenshots openapi examples lint format setup setup-dev setup-browser setup-models clean help
 
 # Passed on by the environment and unexpanded, so that a blank, a quote, # or $ arrives as it is.
 export RUN_PHOTO := $(value PHOTO)
@@ -82,14 +82,14 @@ golden: setup-dev
 gallery: setup-dev
 	@.venv/bin/python docs/make_gallery.py
 
+# What is shown of the generated backgrounds: for whoever has changed one, or how they are drawn.
+thumbnails: setup-dev
+	@.venv/bin/python -m smart_filter_workers.backgrounds.thumbnails
+
 # The pictures of docs/images that show the studio, of the running product; SHOTS="sheet photo"
 # makes some of them anew. Look at each.
 screenshots: setup-browser
 	@PYTHONPATH=tests .venv/bin/python docs/make_screenshots.py $(SHOTS)
-
-# What is shown of the generated backgrounds: for whoever has changed one, or how they are drawn.
-thumbnails: setup-dev
-	@.venv/bin/python -m smart_filter_workers.backgrounds.thumbnails
 
 # docs/openapi.json and docs/problems, from the code.
 openapi: setup-dev
