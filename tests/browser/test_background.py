@@ -136,23 +136,32 @@ def test_words_find_a_background_and_tell_what_they_do_not_know(
 
 
 def test_picture_of_ones_own_stands_behind_the_people(
-    page: Page, url: str, visitor: Visitor, photos: Photos, photo: dict[str, Any], witness: Witness
+    page: Page, url: str, visitor: Visitor, photos: Photos, photo: dict[str, Any]
 ) -> None:
     _open(page, url, photo)
     _kind(page, "My picture").click()
-    field = page.locator("input[type=file][aria-label]")
 
-    field.set_input_files(photos.nobody)
+    page.locator("input[type=file][aria-label]").set_input_files(photos.nobody)
 
     _made(page, "Your picture")
     image = _image(visitor, _newest(visitor))
     top_left = picture(photos.nobody)[:20, 150:170].reshape(-1, 3).mean(axis=0)
     assert np.abs(image[:10, :10].reshape(-1, 3).mean(axis=0) - top_left).max() < 12
+
+
+def test_what_is_no_picture_is_refused_and_changes_nothing(
+    page: Page, url: str, photos: Photos, photo: dict[str, Any], witness: Witness
+) -> None:
+    _open(page, url, photo)
+    _kind(page, "My picture").click()
     witness.expect("415")
-    field.set_input_files(photos.text)
+
+    page.locator("input[type=file][aria-label]").set_input_files(photos.text)
+
     expect(page.get_by_role("alert")).to_contain_text("is no picture")
     page.get_by_role("button", name="Leave it as it is").click()
-    _made(page, "Your picture")
+    expect(page.get_by_role("alert")).to_have_count(0)
+    _made(page, "Chosen for you")
 
 
 def test_blur_follows_its_handle(
