@@ -51,7 +51,7 @@ def test_colour_stands_behind_the_people(
     _made(page, "Colour rgb(18 171 52)")
     image = _image(visitor, _newest(visitor))
     assert np.abs(image[:40, :40].astype(int) - _GREEN).max() <= _JPEG_LEVELS
-    until(page, lambda: _share(pixels(page.locator(".viewer").first), _GREEN) > 0.1)
+    until(page, lambda: _share(pixels(page.locator(".viewer").first), _GREEN) > 0.05)
     axe(page)
 
 
@@ -67,7 +67,7 @@ def test_nothing_behind_the_people_is_a_checkerboard(
     raw = visitor.client.get(job["outputs"]["image"]).content
     assert np.asarray(Image.open(io.BytesIO(raw)).convert("RGBA"))[:40, :40, 3].max() == 0
     viewer = page.locator(".viewer").first
-    until(page, lambda: min(_share(pixels(viewer), one) for one in _CHECKS) > 0.03)
+    until(page, lambda: min(_share(pixels(viewer), one) for one in _CHECKS) > 0.02)
 
 
 @seen_on(DESKTOP_DARK, PHONE)
@@ -193,7 +193,7 @@ def test_undo_and_redo_bring_the_very_pictures_back(
     page.reload()
     _made(page, "Colour #ffffff")
     viewer = page.locator(".viewer").first
-    until(page, lambda: _share(pixels(viewer), (255, 255, 255)) > 0.1)
+    until(page, lambda: _share(pixels(viewer), (255, 255, 255)) > 0.05)
     page.keyboard.press("Control+Shift+Z")
     _made(page, "Colour #000000")
     page.get_by_role("button", name="Undo").click()
