@@ -121,6 +121,7 @@ def test_words_find_a_background_and_tell_what_they_do_not_know(
     field = page.get_by_role("combobox")
     field.press_sequentially("sunse")
     expect(page.get_by_role("option").first).to_be_visible()
+    axe(page)
     field.press("ArrowDown")
     field.press("Enter")
     _made(page, "“sunset”: ")
@@ -267,6 +268,7 @@ def test_caption_is_written_once_it_says_something(
     assert (told["name"], told["applied"]) == ("caption", True)
     before, after = (_image(visitor, job)[-150:] for job in (photo, _newest(visitor)))
     assert (np.abs(before.astype(int) - after).max(axis=2) > 40).mean() > 0.02
+    axe(page)
 
 
 def test_change_waits_for_a_service_that_is_away(

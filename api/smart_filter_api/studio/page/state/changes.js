@@ -26,7 +26,11 @@ export function change(photo, recipe, file = null) {
     recipe: wanted,
     file: file ?? ("background" in recipe ? null : (former?.file ?? null)),
   });
-  if (former?.job) discard(former.job);
+  if (former?.job) {
+    // Until there is another to show, it is what both were made of; not the newest.
+    show(former.base);
+    discard(former.job);
+  }
 }
 
 /** Try again what failed. */
