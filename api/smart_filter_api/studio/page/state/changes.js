@@ -10,13 +10,22 @@ import { signal } from "@preact/signals";
 import { ended, isFinal, jobs, put, remove } from "./jobs.js";
 import { askToDerive, photos, show } from "./photos.js";
 
-/** By photo: `{base: job, recipe, file, job: id|null, error: null|Problem|Away|the job's error}`. */
+/**
+ * By photo: `{base: job, recipe, file, correction, job: id|null, error: null|Problem|Away|the
+ * job's error}`.
+ */
 const changes = signal(new Map());
 /** Photos that the service does not keep any more: nothing can be made of them. */
 const gone = signal(new Set());
 
-/** Change the picture. recipe: names that are to be otherwise. file: a background to send along. */
-export function change(photo, recipe, file = null) {
+/**
+ * Change the picture.
+ *
+ * recipe: names that are to be otherwise. file: a background to send along. correction: what was
+ * painted; `send(job)` sends it as a correction of a job, and returns its id, `done(job)` is
+ * called once there is a picture with it.
+ */
+export function change(photo, recipe, file = null, correction = null) {
   const known = changes.value.get(photo.id);
   const former = known?.error === null ? known : undefined;
   const wanted = { ...former?.recipe, ...recipe };
@@ -25,6 +34,7 @@ export function change(photo, recipe, file = null) {
     base: former?.base ?? photo.current,
     recipe: wanted,
     file: file ?? ("background" in recipe ? null : (former?.file ?? null)),
+    correction: correction ?? former?.correction ?? null,
   });
   if (former?.job) {
     // Until there is another to show, it is what both were made of; not the newest.
@@ -70,8 +80,8 @@ export function recipeOf(photo) {
   return { ...photo.current.recipe, ...known.recipe, ...file };
 }
 
-function begin(photo, { base, recipe, file }) {
-  const told = { base, recipe, file, job: null, error: null };
+function begin(photo, { base, recipe, file, correction }) {
+  const told = { base, recipe, file, correction, job: null, error: null };
   set(photo.id, told);
   make(photo.id, told);
 }
@@ -81,7 +91,9 @@ async function make(id, told) {
   try {
     told.base = await settled(told.base);
     if (!isLast()) return;
-    const job = await askToDerive(told.base, told.recipe, { file: told.file });
+    const correctionId = await told.correction?.send(told.base);
+    if (!isLast()) return;
+    const job = await askToDerive(told.base, told.recipe, { file: told.file, correctionId });
     if (!isLast()) {
       discard(job.id);
       return;
@@ -93,6 +105,7 @@ async function make(id, told) {
     if (!isLast()) return;
     if (done?.state === "failed") fail(id, told, done.error);
     else set(id, undefined);
+    if (done?.state === "succeeded") told.correction?.done(done);
     if (done?.state === "canceled") {
       show(told.base);
       discard(done.id);
