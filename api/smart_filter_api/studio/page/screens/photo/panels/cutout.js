@@ -55,6 +55,7 @@ function Correcting({ photo, view, job }) {
   useOverlay(view, painting);
   useKeptShown(view, job);
   const trouble = troubleOf(photo);
+  const count = strokesOf(photo.id).length;
   return html`<div class="cutout-panel stack">
     <${Segmented} legend="What a click on the picture does" options=${TOOLS} value=${tool}
       onChange=${take} />
@@ -62,7 +63,7 @@ function Correcting({ photo, view, job }) {
       ? html`<${Persons} photo=${photo} view=${view} />`
       : html`<${Painter} key="brush" keeps=${tool === "keep"} photo=${photo} view=${view}
           painting=${painting} />`}
-    <${Strokes} photo=${photo} view=${view} />
+    ${count > 0 && html`<${Strokes} count=${count} photo=${photo} view=${view} />`}
     ${trouble && html`<${Trouble} error=${inWords(trouble)}>
       <${Button} kind="small" icon="refresh" onClick=${() => changeAgain(photo)}>Try again<//>
       <${Button} kind="small" onClick=${() => giveUp(photo)}>Leave it<//>
@@ -113,20 +114,17 @@ function Painter({ keeps, photo, view, painting }) {
 }
 
 /** What was painted and is not applied yet. */
-function Strokes({ photo, view }) {
-  const count = strokesOf(photo.id).length;
+function Strokes({ count, photo, view }) {
   const isBusy = isChanging(photo);
   const element = useRef(null);
   useLayoutEffect(() => {
     const { current } = element;
     // When they are gone, whoever pressed a button here is not left nowhere.
     return () => {
-      if (current?.contains(document.activeElement)) {
-        document.querySelector(".viewer .stage")?.focus({ preventScroll: true });
-      }
+      if (!current.contains(document.activeElement)) return;
+      document.querySelector(".viewer .stage")?.focus({ preventScroll: true });
     };
-  }, [count === 0]);
-  if (count === 0) return null;
+  }, []);
   const wipe = () => {
     clear(photo.id);
     say("The strokes are cleared.", { label: "Undo", run: () => stepBack(photo.id) });

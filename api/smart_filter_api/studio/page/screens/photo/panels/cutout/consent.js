@@ -15,17 +15,16 @@ export function Consent({ photo }) {
   const [isOpen, open] = useState(false);
   const isOf = photo.current.recipe.persons !== "all";
   return html`<section class="consent stack tight" aria-label="Learning">
-    <${Check} checked=${hasConsented.value} onChange=${(isChecked) => {
-      hasConsented.value = isChecked;
-    }}>
-      <strong>Let the models learn from this</strong><br />
-      <span class="small soft">With what you apply next, your strokes and a small copy of the photo
-        are kept on this service to train its models, also after the photo's own time is over, until
-        you delete the photo. Only say yes if the people in it may be used so. Without it, strokes
-        go with the photo.</span>
-      ${isOf && html`<br /><span class="small soft">While somebody is dropped, nothing is learned
-        of this photo.</span>`}
-    <//>
+    <${Check} checked=${hasConsented.value}
+      onChange=${(isChecked) => {
+        hasConsented.value = isChecked;
+      }}
+      hint=${`With what you apply next, your strokes and a small copy of the photo are kept on this
+        service to train its models, also after the photo's own time is over, until you delete the
+        photo. Only say yes if the people in it may be used so. Without it, strokes go with the
+        photo.`}><strong>Let the models learn from this</strong><//>
+    ${isOf && html`<p class="soft small">While somebody is dropped, nothing is learned of this
+      photo.</p>`}
     <div><${Button} kind="small quiet" onClick=${() => open(true)}>See what was given<//></div>
     ${isOpen && html`<${Given} photo=${photo} onClose=${() => open(false)} />`}
   </section>`;

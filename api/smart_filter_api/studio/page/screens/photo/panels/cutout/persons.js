@@ -76,12 +76,13 @@ function Row({ number, box, job, isKept, isLast, boxes, onToggle }) {
     onPointerLeave=${unmark} onFocusIn=${mark} onFocusOut=${unmark}>
     <label>
       <input type="checkbox" checked=${isKept} aria-disabled=${isHeld}
+        aria-label=${`Person ${number}, ${isKept ? "kept" : "dropped"}`}
         aria-describedby=${isHeld ? `last-${number}` : undefined}
         onClick=${(event) => isHeld && event.preventDefault()} onChange=${onToggle} />
       <svg class="portrait" viewBox=${portrait} preserveAspectRatio="xMidYMin slice"
         aria-hidden="true">${preview && html`<image href=${preview.address}
           width=${job.photo.width} height=${job.photo.height} />`}</svg>
-      <span class="name"><strong>Person ${number}</strong><span class="unseen">, </span>
+      <span class="name"><strong>Person ${number}</strong>
         <span class="small soft">${isKept ? "kept" : "dropped"}</span></span>
     </label>
     ${isHeld && html`<span class="small soft" id=${`last-${number}`}>Somebody has to stay</span>`}
