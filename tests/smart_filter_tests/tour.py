@@ -171,6 +171,8 @@ def _deriving(tour: Tour, stack: Running) -> None:
     tour.stop("deriving_list_corrections", "both", job_id=job_id)
     blurred = {"recipe": {"background": "blur:0.5"}}
     tour.stop("deriving_derive", "other_background", job_id=job_id, json_body=blurred)
+    file = {"background_file": _jpeg(PHOTO.read_bytes(), side=8)}
+    tour.stop("deriving_derive", "own_background", job_id=job_id, files=file)
     corrected = {"correction_id": correction["id"]}
     waits = {"Prefer": "wait=30"}
     tour.stop("deriving_derive", "corrected", job_id=job_id, json_body=corrected, headers=waits)
