@@ -1,34 +1,63 @@
 /** One photo: the picture at large, and panels with all that can be told and changed. */
 
 import { useEffect, useState } from "preact/hooks";
+import { Button } from "../../controls/button.js";
 import { Tabs } from "../../controls/choices.js";
 import { Trouble } from "../../controls/notices.js";
 import { html } from "../../html.js";
-import { find } from "../../state/jobs.js";
+import { ask } from "../../service/api.js";
+import { find, isLoaded, put } from "../../state/jobs.js";
 import { photos } from "../../state/photos.js";
+import { Header } from "./header.js";
 import { panels } from "./panels/all.js";
 import { Viewer } from "./viewer.js";
+import { View } from "./viewer/view.js";
 
-/** The screen of a photo. words: its id. */
+/** The screen of a photo. words: its id. Panels are given `photo` and the viewer's `view`. */
 export function PhotoScreen({ words: [id] }) {
   const photo = photos.value.find((one) => one.id === id);
-  const error = useFinding(id, photo);
+  const { error, again } = useFinding(id, photo);
   const [chosen, choose] = useState(panels[0].id);
-  if (photo === undefined) return error && html`<${Trouble} error=${error} />`;
+  const [view] = useState(() => new View());
+  if (photo === undefined) return html`<${Missing} error=${error} again=${again} />`;
   return html`<div class="photo-screen">
-    <${Viewer} photo=${photo} />
+    <${Header} photo=${photo} />
+    <${Viewer} photo=${photo} view=${view} />
     <aside class="panel photo-panels" aria-label="What to do with the photo">
-      <${Tabs} label="Panels" tabs=${panels} chosen=${chosen} onChoose=${choose} photo=${photo} />
+      <${Tabs} label="Panels" tabs=${panels} chosen=${chosen} onChoose=${choose}
+        photo=${photo} view=${view} />
     </aside>
   </div>`;
 }
 
-/** Ask for a photo that is older than what was read; return what went wrong. */
+/** A photo that is not there, or not yet. */
+function Missing({ error, again }) {
+  if (error === null) {
+    return html`<div class="photo-screen"><p class="stage soft" role="status">Looking for the photo</p></div>`;
+  }
+  return html`<${Trouble} error=${error}>
+    <a class="button small" href="#/">Back to all photos</a>
+    <${Button} kind="small" icon="refresh" onClick=${again}>Try again<//>
+  <//>`;
+}
+
+/** Ask for a photo that is older than what was read; `error`: why it is not there. */
 function useFinding(id, photo) {
   const [error, setError] = useState(null);
-  const isUnknown = photo === undefined;
+  const [attempt, setAttempt] = useState(0);
+  // What is read first is mostly what somebody looks at.
+  const isUnknown = isLoaded.value && photo === undefined;
   useEffect(() => {
-    if (isUnknown) find(id).catch(setError);
-  }, [id, isUnknown]);
-  return error;
+    if (!isUnknown) return;
+    setError(null);
+    findAll(id).catch(setError);
+  }, [id, isUnknown, attempt]);
+  return { error, again: () => setAttempt(attempt + 1) };
+}
+
+/** Read all versions of a photo. Throws Problem or Away. */
+async function findAll(id) {
+  const page = await ask("GET", `/v1/jobs?${new URLSearchParams({ "metadata.studio": id, limit: 200 })}`);
+  if (page.items.length > 0) put(...page.items);
+  else await find(id);
 }

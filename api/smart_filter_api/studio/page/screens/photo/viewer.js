@@ -1,11 +1,62 @@
-/** The picture at large. */
+/** The picture at large: before and after, pixels, matte and cut-out, and what panels lay over it. */
 
+import { useLayoutEffect, useRef } from "preact/hooks";
+import { Button } from "../../controls/button.js";
+import { Trouble } from "../../controls/notices.js";
 import { html } from "../../html.js";
+import { isFinal } from "../../state/jobs.js";
+import { show } from "../../state/photos.js";
+import { useGestures } from "./viewer/gestures.js";
+import { Layers } from "./viewer/layers.js";
+import { Lacking, AtWork } from "./viewer/notes.js";
+import { lacking, pictured, useShown } from "./viewer/shown.js";
+import { Slider } from "./viewer/slider.js";
+import { Modes, Zoom } from "./viewer/toolbar.js";
 
-/** What is shown of a photo. */
-export function Viewer({ photo }) {
-  const job = photo.current;
-  return html`<figure class="viewer">
-    ${job.outputs.image && html`<img class="checkerboard" src=${job.outputs.image} alt="The finished picture" />`}
+/** What is shown of a photo (state/photos.js), as a view (viewer/view.js) looks at it. */
+export function Viewer({ photo, view }) {
+  const figure = useRef(null);
+  const stage = useRef(null);
+  const { shown, error, again } = useShown(photo, view.mode.value);
+  const listeners = useGestures(view, stage);
+  useLayoutEffect(() => {
+    const watch = new ResizeObserver(() => view.settle(stage.current));
+    view.settle(stage.current);
+    watch.observe(stage.current);
+    return () => watch.disconnect();
+  }, [view]);
+  useLayoutEffect(() => {
+    if (shown !== null) view.space.value = shown.space;
+  }, [view, shown]);
+  const job = pictured(photo);
+  const missing = lacking(job, view.mode.value);
+  const isShown = shown !== null && view.space.value !== null;
+  return html`<figure class="viewer" ref=${figure}>
+    <div class=${`stage ${view.isFit.value ? "" : "near"}`} ref=${stage} role="group" tabindex="0"
+      aria-label="Picture. Plus and minus zoom, 0 fits, 1 shows pixel for pixel, arrows move."
+      style=${{ cursor: cursorOf(view) }} ...${listeners}>
+      ${isShown && html`<${Layers} view=${view} shown=${shown} />`}
+      ${isShown && shown.space.mode === "compare" && html`<${Slider} view=${view} />`}
+      ${!isShown && !error && isFinal(job) && html`<p class="notes soft" role="status">Loading the picture</p>`}
+      <${AtWork} job=${photo.current} />
+    </div>
+    ${error && html`<${Trouble} error=${error}>
+      <${Button} kind="small" icon="refresh" onClick=${again}>Try again<//><//>`}
+    ${photo.current.state === "failed" && html`<${Trouble} error=${photo.current.error}>
+      ${job !== photo.current && html`<${Button} kind="small" icon="undo"
+        onClick=${() => show(job)}>Keep the picture as it was<//>`}<//>`}
+    ${missing && html`<${Lacking} job=${job} output=${missing} />`}
+    ${shown?.photoError && view.mode.value === "compare" && html`<p class="notice">There is nothing
+      to compare with: the photo itself is not kept any more.</p>`}
+    <figcaption class="toolbar">
+      <${Modes} view=${view} /><${Zoom} view=${view} figure=${figure} />
+    </figcaption>
   </figure>`;
+}
+
+function cursorOf(view) {
+  const overlay = view.overlays.value.findLast((one) => one.cursor);
+  if (overlay) return overlay.cursor;
+  if (!view.isFit.value) return "grab";
+  return view.space.value?.mode === "compare" ? "ew-resize" : "zoom-in";
 }
