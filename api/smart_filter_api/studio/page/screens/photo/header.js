@@ -20,6 +20,7 @@ export function Header({ photo, children }) {
   useArrows(before, after);
   const job = pictured(photo);
   const save = async () => {
+    if (isSaving) return;
     setSaving(true);
     await download(job, "image").catch(sayTrouble);
     setSaving(false);
@@ -29,13 +30,13 @@ export function Header({ photo, children }) {
       <${Icon} name="sheet" /></a>
     <div class="name"><h1>${nameOf(photo)}</h1></div>
     <div class="row tools">
-      <${Button} kind="quiet" icon="arrowLeft" label="Previous photo" disabled=${!before}
+      <${Button} kind="quiet leaf" icon="arrowLeft" label="Previous photo" disabled=${!before}
         onClick=${() => go(`photo/${before.id}`)} />
-      <${Button} kind="quiet" icon="arrowRight" label="Next photo" disabled=${!after}
+      <${Button} kind="quiet leaf" icon="arrowRight" label="Next photo" disabled=${!after}
         onClick=${() => go(`photo/${after.id}`)} />
       ${children}
       <${Button} kind="quiet" icon="clear" label="Delete" onClick=${() => ask(true)} />
-      ${job.outputs.image && html`<${Button} kind="primary" icon="download" disabled=${isSaving}
+      ${job.outputs.image && html`<${Button} kind="primary" icon="download" aria-disabled=${isSaving}
         onClick=${save}>Save<//>`}
     </div>
     ${isAsking && html`<${Deleting} photo=${photo} onClose=${() => ask(false)} />`}

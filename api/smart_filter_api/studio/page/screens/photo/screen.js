@@ -13,6 +13,11 @@ import { panels } from "./panels/all.js";
 import { Viewer } from "./viewer.js";
 import { View } from "./viewer/view.js";
 
+const GONE = {
+  title: "This photo is not here any more",
+  detail: "It was deleted, or belongs to somebody else.",
+};
+
 /** The screen of a photo. words: its id. Panels are given `photo` and the viewer's `view`. */
 export function PhotoScreen({ words: [id] }) {
   const photo = photos.value.find((one) => one.id === id);
@@ -33,9 +38,9 @@ export function PhotoScreen({ words: [id] }) {
 /** A photo that is not there, or not yet. */
 function Missing({ error, again }) {
   if (error === null) {
-    return html`<div class="photo-screen"><p class="stage soft" role="status">Looking for the photo</p></div>`;
+    return html`<p class="soft" role="status">Looking for the photo</p>`;
   }
-  return html`<${Trouble} error=${error}>
+  return html`<${Trouble} error=${[404, 410].includes(error.status) ? GONE : error}>
     <a class="button small" href="#/">Back to all photos</a>
     <${Button} kind="small" icon="refresh" onClick=${again}>Try again<//>
   <//>`;

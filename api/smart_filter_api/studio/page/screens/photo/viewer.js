@@ -4,14 +4,13 @@ import { useLayoutEffect, useRef } from "preact/hooks";
 import { Button } from "../../controls/button.js";
 import { Trouble } from "../../controls/notices.js";
 import { html } from "../../html.js";
-import { isFinal } from "../../state/jobs.js";
-import { show } from "../../state/photos.js";
+import { Lacking } from "./lacking.js";
 import { useGestures } from "./viewer/gestures.js";
 import { Layers } from "./viewer/layers.js";
-import { Lacking, AtWork } from "./viewer/notes.js";
+import { AtWork, Ended, NAMES } from "./viewer/notes.js";
 import { lacking, pictured, useShown } from "./viewer/shown.js";
 import { Slider } from "./viewer/slider.js";
-import { Modes, Zoom } from "./viewer/toolbar.js";
+import { Grounds, Modes, Zoom } from "./viewer/toolbar.js";
 
 /** What is shown of a photo (state/photos.js), as a view (viewer/view.js) looks at it. */
 export function Viewer({ photo, view }) {
@@ -32,22 +31,25 @@ export function Viewer({ photo, view }) {
   const missing = lacking(job, view.mode.value);
   const isShown = shown !== null && view.space.value !== null;
   return html`<figure class="viewer" ref=${figure}>
-    <div class=${`stage ${view.isFit.value ? "" : "near"}`} ref=${stage} role="group" tabindex="0"
-      aria-label="Picture. Plus and minus zoom, 0 fits, 1 shows pixel for pixel, arrows move."
-      style=${{ cursor: cursorOf(view) }} ...${listeners}>
-      ${isShown && html`<${Layers} view=${view} shown=${shown} />`}
-      ${isShown && shown.space.mode === "compare" && html`<${Slider} view=${view} />`}
-      ${!isShown && !error && isFinal(job) && html`<p class="notes soft" role="status">Loading the picture</p>`}
-      <${AtWork} job=${photo.current} />
+    <div class="mount">
+      <div class=${`stage ${view.isFit.value ? "" : "near"}`} ref=${stage} role="group" tabindex="0"
+        aria-label="Picture. Plus and minus zoom, 0 fits, 1 shows pixel for pixel, arrows move."
+        style=${{ cursor: cursorOf(view) }} ...${listeners}>
+        ${isShown && html`<${Layers} view=${view} shown=${shown} />`}
+        ${isShown && shown.space.mode === "compare" && html`<${Slider} view=${view} />`}
+      </div>
+      <${AtWork} job=${photo.current} isEmpty=${!isShown && error === null} />
+      <div class="notes stack">
+        ${view.mode.value === "cutout" && missing === null && html`<${Grounds} view=${view} />`}
+        ${error && html`<${Trouble} error=${error}>
+          <${Button} kind="small" icon="refresh" onClick=${again}>Try again<//><//>`}
+        ${missing && html`<${Lacking} job=${job} outputs=${[missing]}>The ${NAMES[missing]} was
+          not asked for when this photo was sent.<//>`}
+        ${shown?.photoError && view.mode.value === "compare" && html`<p class="notice">There is
+          nothing to compare with: the photo itself is not kept any more.</p>`}
+        <${Ended} photo=${photo} former=${job} />
+      </div>
     </div>
-    ${error && html`<${Trouble} error=${error}>
-      <${Button} kind="small" icon="refresh" onClick=${again}>Try again<//><//>`}
-    ${photo.current.state === "failed" && html`<${Trouble} error=${photo.current.error}>
-      ${job !== photo.current && html`<${Button} kind="small" icon="undo"
-        onClick=${() => show(job)}>Keep the picture as it was<//>`}<//>`}
-    ${missing && html`<${Lacking} job=${job} output=${missing} />`}
-    ${shown?.photoError && view.mode.value === "compare" && html`<p class="notice">There is nothing
-      to compare with: the photo itself is not kept any more.</p>`}
     <figcaption class="toolbar">
       <${Modes} view=${view} /><${Zoom} view=${view} figure=${figure} />
     </figcaption>

@@ -1,5 +1,7 @@
 /** The panels beside a photo, in their order; each is given `photo` (state/photos.js). */
 
 import { people } from "./people.js";
+import { print } from "./print.js";
+import { save } from "./save.js";
 
-export const panels = [people];
+export const panels = [people, print, save];

@@ -1,39 +1,34 @@
-/** What the viewer says beside the picture. */
+/** What the viewer says on the picture. */
 
-import { useState } from "preact/hooks";
 import { Button } from "../../../controls/button.js";
-import { Trouble } from "../../../controls/notices.js";
+import { Trouble, sayTrouble } from "../../../controls/notices.js";
 import { html } from "../../../html.js";
-import { isFinal } from "../../../state/jobs.js";
-import { derive } from "../../../state/photos.js";
+import { isFinal, redrive } from "../../../state/jobs.js";
+import { show } from "../../../state/photos.js";
 
-const NAMES = { image: "finished picture", matte: "matte", cutout: "cut-out" };
+/** What each output is called. */
+export const NAMES = { image: "finished picture", matte: "matte", cutout: "cut-out" };
 
-/** Says that another version is on its way. */
-export function AtWork({ job }) {
-  if (isFinal(job)) return html`<span role="status" />`;
-  const words = job.state === "running" ? "Working on the picture" : "Waiting for its turn";
-  return html`<div class="at-work" role="status"><span class="line" /><span class="tag">${words}</span></div>`;
+/** Says that something is on its way. isEmpty: there is no picture yet. */
+export function AtWork({ job, isEmpty }) {
+  const words = isFinal(job)
+    ? isEmpty && job.state === "succeeded" && "Loading the picture"
+    : job.state === "running" ? "Working on the picture" : "Waiting for its turn";
+  return html`<div class="at-work" role="status">
+    ${words && html`<span class="line" /><span class="tag">${words}</span>`}
+  </div>`;
 }
 
-/** Says that an output was not asked for, and makes it. */
-export function Lacking({ job, output }) {
-  const [isBusy, setBusy] = useState(false);
-  const [error, setError] = useState(null);
-  const make = async () => {
-    setBusy(true);
-    setError(null);
-    try {
-      await derive(job, { outputs: [...new Set([...job.recipe.outputs, output])] });
-    } catch (problem) {
-      setError(problem);
-    }
-    setBusy(false);
-  };
-  return html`
-    <div class="notice row spread wrap">
-      <p>The ${NAMES[output]} was not asked for when this photo was sent.</p>
-      <${Button} kind="small" icon="wand" disabled=${isBusy} onClick=${make}>Make it now<//>
-    </div>
-    ${error && html`<${Trouble} error=${error} />`}`;
+/** Says that the version somebody wanted was not made. former: the one that is shown instead. */
+export function Ended({ photo: { current }, former }) {
+  const back = former !== current && html`<${Button} kind="small" icon="undo"
+    onClick=${() => show(former)}>Keep the picture as it was<//>`;
+  if (current.state === "canceled") {
+    return html`<div class="notice row spread wrap"><p>This was canceled.</p>${back}</div>`;
+  }
+  if (current.state !== "failed") return null;
+  return html`<${Trouble} error=${current.error}>
+    <${Button} kind="small" icon="refresh"
+      onClick=${() => redrive(current.id).catch(sayTrouble)}>Try again<//>
+    ${back}<//>`;
 }

@@ -1,6 +1,7 @@
 /** What the viewer shows while versions come and go: never less than the last that was whole. */
 
 import { useEffect, useState } from "preact/hooks";
+import { reachable } from "../../../service/api.js";
 import { picture } from "./pictures.js";
 
 /** The pictures that a mode is made of; `photo` is the job's, others are outputs. */
@@ -45,20 +46,25 @@ export function useShown(photo, mode) {
   const wanted = isDone ? mode : "photo";
   const canLoad = job.photo !== null && lacking(job, wanted) === null;
   useEffect(() => {
+    setError(null);
     if (!canLoad) return undefined;
     let isWanted = true;
     load(job, wanted).then(
       (whole) => {
-        if (!isWanted) return;
-        setShown(whole);
-        setError(null);
+        if (isWanted) setShown(whole);
       },
-      (reason) => isWanted && setError(reason),
+      (reason) => {
+        // Of what is not done, the photo is an extra.
+        if (isWanted && isDone) setError(reason);
+      },
     );
     return () => {
       isWanted = false;
     };
   }, [job.id, isDone, wanted, canLoad, attempt]);
+  useEffect(() => {
+    if (reachable.value && error?.code === "away") setAttempt(attempt + 1);
+  }, [reachable.value]);
   return { shown, error, again: () => setAttempt(attempt + 1) };
 }
 

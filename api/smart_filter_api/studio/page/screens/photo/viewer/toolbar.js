@@ -27,17 +27,16 @@ export function Modes({ view }) {
       onChange=${(mode) => {
         view.mode.value = mode;
       }} />
-    ${view.mode.value === "cutout" && html`<${Grounds} view=${view} />`}
   </div>`;
 }
 
 /** What people who are cut out lie on. */
-function Grounds({ view }) {
+export function Grounds({ view }) {
   return html`<fieldset class="grounds">
     <legend class="unseen">What the people lie on</legend>
     ${GROUNDS.map(
       ({ value, label }) => html`<label key=${value} title=${label}>
-        <input type="radio" name="ground" class="unseen" aria-label=${label}
+        <input type="radio" name="ground" aria-label=${label}
           checked=${view.ground.value === value}
           onChange=${() => {
             view.ground.value = value;
@@ -51,9 +50,9 @@ function Grounds({ view }) {
 /** Nearer and further away. figure: a ref of what fills the screen. */
 export function Zoom({ view, figure }) {
   const percent = Math.round(100 * view.magnification.value);
-  return html`<div class="zoom" role="group" aria-label="Zoom">
+  return html`<div class=${`zoom ${hasRoomBeside(view) ? "upright" : ""}`} role="group" aria-label="Zoom">
     <${Button} kind="quiet" icon="minus" label="Zoom out" onClick=${() => view.step(-1)} />
-    <button type="button" class="button quiet figures"
+    <button type="button" class="button quiet percent"
       aria-label=${view.isFit.value ? `${percent} %, show pixel for pixel` : `${percent} %, fit`}
       title=${view.isFit.value ? "Show pixel for pixel" : "Fit"}
       onClick=${() => (view.isFit.value ? view.magnify(1) : view.fit())}>
@@ -61,6 +60,14 @@ export function Zoom({ view, figure }) {
     <${Button} kind="quiet" icon="add" label="Zoom in" onClick=${() => view.step(1)} />
     ${document.fullscreenEnabled && html`<${Full} figure=${figure} />`}
   </div>`;
+}
+
+/** Whether a picture that fits leaves more room beside it than below. */
+function hasRoomBeside(view) {
+  if (view.space.value === null) return false;
+  const { width, height } = view.stage.value;
+  const [, , across, down] = view.extent.value;
+  return across * height < down * width;
 }
 
 function Full({ figure }) {
