@@ -43,16 +43,21 @@ export function show(job) {
  * recipe: names that are to be otherwise, as `POST …/derive` takes them. correctionId: of a
  * correction of that job. Throws Problem, Away or AbortError.
  */
-export async function derive(job, recipe, { correctionId, signal: aborted } = {}) {
+export async function derive(job, recipe, options) {
+  const derived = await askToDerive(job, recipe, options);
+  put(derived);
+  show(derived);
+  return derived;
+}
+
+/** Ask for another version as `derive` does; return its job, which the page does not know yet. */
+export async function askToDerive(job, recipe, { correctionId, signal: aborted } = {}) {
   const metadata = { ...recipe.metadata, studio: photoIdOf(job) };
-  const derived = await ask("POST", `/v1/jobs/${job.id}/derive`, {
+  return ask("POST", `/v1/jobs/${job.id}/derive`, {
     json: { recipe: { ...recipe, metadata }, correction_id: correctionId },
     headers: { "Idempotency-Key": `"${newId()}"` },
     signal: aborted,
   });
-  put(derived);
-  show(derived);
-  return derived;
 }
 
 function currentOf(id, versions) {
