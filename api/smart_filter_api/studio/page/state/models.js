@@ -33,11 +33,6 @@ export async function load() {
   };
 }
 
-/** Forget it, so that it is read anew, as when a model was installed meanwhile. */
-export function forget() {
-  offer.value = null;
-}
-
 /** Return the card of the model that a recipe means: the one that it names, or the default. */
 export function cardOf(task, recipe) {
   const named = recipe[`${task.name}.model`];

@@ -25,7 +25,7 @@ export function Difference({ one, other, view }) {
   useStage(view, stage, found?.space ?? null);
   const missing = lacking(one, view.mode.value) ?? lacking(other, view.mode.value);
   const isShown = found !== null && missing === null && view.space.value !== null;
-  return html`<section class="difference stack tight" aria-label="Difference">
+  return html`<section class="difference stack" aria-label="Difference">
     <div class="mount">
       <div class=${`stage ${view.isFit.value ? "" : "near"}`} ref=${stage} role="group" tabindex="0"
         aria-label="Difference. Plus and minus zoom, 0 fits, arrows move." ...${listeners}>

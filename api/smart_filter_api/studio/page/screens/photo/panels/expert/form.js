@@ -81,10 +81,10 @@ export function Form({ form }) {
   const others = Object.keys(fields).filter((name) => !placed.has(name) && !MODEL.test(name));
   const parts = others.length > 0 ? [...PARTS, { title: "More", names: others }] : PARTS;
   return html`<div class="recipe-form">
-    <h3 class="over-groups">Models</h3>
+    <h2 class="over-groups">Models</h2>
     ${tasks.filter(isChosen).map((task) => html`<${Task} key=${task.name} task=${task} form=${form} />`)}
     <${ByThemselves} tasks=${tasks.filter((task) => !isChosen(task))} />
-    <h3 class="over-groups">Recipe</h3>
+    <h2 class="over-groups">Recipe</h2>
     ${parts.map((part) => html`<${Part} key=${part.title} ...${part} form=${form} />`)}
   </div>`;
 }

@@ -11,7 +11,7 @@ import { TITLES } from "./task.js";
 export function Ran({ job }) {
   const total = job.stages.reduce((sum, stage) => sum + (stage.seconds ?? 0), 0);
   return html`<section class="stack ran">
-    <h3>What ran</h3>
+    <h2 class="over-groups">What ran</h2>
     <table class="figures">
       <caption class="unseen">Stages of this version, with models and seconds</caption>
       <thead><tr><th scope="col">Stage</th><th scope="col">Model</th><th scope="col" class="number">Time</th></tr></thead>
@@ -42,7 +42,7 @@ function Steps({ path }) {
   if (found === null) return html`<p class="soft" role="status">Loading the steps</p>`;
   const alt = "The steps by which the model cut the people out, side by side";
   return html`<figure class="stack tight steps">
-    <figcaption class="row spread"><h4>Steps</h4>
+    <figcaption class="row spread"><h3>Steps</h3>
       <${Button} kind="small" icon="full" onClick=${() => setLarge(true)}>Look closer<//></figcaption>
     <img src=${found.address} alt=${alt} />
     ${isLarge && html`<${Dialog} title="Steps" onClose=${() => setLarge(false)}>
