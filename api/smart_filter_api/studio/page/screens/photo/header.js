@@ -1,6 +1,6 @@
 /** The name of a photo, the way to its neighbours and back, and what ends it: delete, save. */
 
-import { useEffect, useState } from "preact/hooks";
+import { useLayoutEffect, useState } from "preact/hooks";
 import { Button } from "../../controls/button.js";
 import { Dialog } from "../../controls/dialog.js";
 import { Icon } from "../../controls/icon.js";
@@ -79,7 +79,7 @@ function neighbours(photo) {
 
 /** Leaf by arrows where nothing else makes use of them. */
 function useArrows(before, after) {
-  useEffect(() => {
+  useLayoutEffect(() => {
     const leaf = (event) => {
       if (event.defaultPrevented || event.altKey || event.ctrlKey || event.metaKey) return;
       if (event.target.closest("input, select, textarea, dialog, [role=slider], [role=tablist]")) return;

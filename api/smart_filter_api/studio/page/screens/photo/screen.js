@@ -46,23 +46,24 @@ export function Missing({ error, again }) {
   <//>`;
 }
 
-/** Ask for a photo that is older than what was read; `error`: why it is not there. */
+/** Ask for all versions of a photo, older ones too; `error`: why it is not there. */
 export function useFinding(id, photo) {
   const [error, setError] = useState(null);
   const [attempt, setAttempt] = useState(0);
-  // What is read first is mostly what somebody looks at.
-  const isUnknown = isLoaded.value && photo === undefined;
+  const isGone = photo === undefined;
   useEffect(() => {
-    if (!isUnknown) return;
+    if (!isLoaded.value) return;
     setError(null);
     findAll(id).catch(setError);
-  }, [id, isUnknown, attempt]);
+  }, [id, isLoaded.value, isGone, attempt]);
   return { error, again: () => setAttempt(attempt + 1) };
 }
 
 /** Read all versions of a photo. Throws Problem or Away. */
 async function findAll(id) {
-  const page = await ask("GET", `/v1/jobs?${new URLSearchParams({ "metadata.studio": id, limit: 200 })}`);
-  if (page.items.length > 0) put(...page.items);
-  else await find(id);
+  const query = new URLSearchParams({ "metadata.studio": id, limit: 200 });
+  const { items } = await ask("GET", `/v1/jobs?${query}`);
+  put(...items);
+  // Of a job that was submitted elsewhere, its own id stands for the photo.
+  if (items.length === 0) await find(id);
 }

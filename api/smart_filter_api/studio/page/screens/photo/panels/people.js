@@ -20,9 +20,9 @@ function Panel({ photo, view }) {
   useOverlay(view, faces);
   if (job.faces === null) return html`<${Unknown} job=${job} />`;
   if (job.faces.length === 0) {
-    return html`<div class="notice stack tight"><h3>No face was found</h3>
+    return html`<div class="notice"><div><h3>No face was found</h3>
       <p>Faces that are turned away, covered or very small are not seen. Without one there is
-        nothing to rate.</p></div>`;
+        nothing to rate.</p></div></div>`;
   }
   return html`<div class="stack people">
     ${job.rating && html`<${Rating} job=${job} />`}

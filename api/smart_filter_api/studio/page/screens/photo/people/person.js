@@ -43,7 +43,7 @@ export function Person({ face, number, job, preview, view, faces }) {
     </button>
     <div class="stack tight">
       <div class="row spread wrap"><h3>Person ${number}</h3>
-        ${smile && html`<span class=${`tag ${TONES[smile.level]}`}>${SMILES[smile.level]}
+        ${smile && html`<span class=${`tag ${TONES[smile.level]}`}>${SMILES[smile.level]}${" "}
           <span class="figures">${smile.score.toFixed(2)}</span></span>`}</div>
       <p class="small">${eyesInWords(eyes)}</p>
       ${emotion && html`<${Moods} emotion=${emotion} />`}

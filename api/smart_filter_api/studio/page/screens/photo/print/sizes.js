@@ -14,8 +14,8 @@ export function Sizes({ size, image }) {
   const prints = [...size.prints].sort((one, other) => other.width_cm - one.width_cm);
   const widest = prints[0].width_cm;
   const highest = Math.max(prints[0].height_cm, CARD[1]);
-  // Thin lines and small letters of the drawing, in its own centimetres.
-  const px = (widest + GAP_CM + CARD[0]) / 340;
+  // A pixel of the screen in centimetres of the drawing, as panels.css bounds it.
+  const px = Math.max((widest + GAP_CM + CARD[0]) / 330, highest / 240);
   const viewBox = [-px, -px, widest + GAP_CM + CARD[0] + 2 * px, highest + 2 * px].join(" ");
   return html`<figure class="sizes stack">
     <svg viewBox=${viewBox} role="img" aria-label=${prints.map(inWords).join("; ")}>

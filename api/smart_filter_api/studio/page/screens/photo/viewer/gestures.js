@@ -52,6 +52,7 @@ class Hands {
   #pointers = new Map();
   #claimed = null;
   #isSliding = false;
+  #splitBefore = 0;
 
   constructor(view) {
     this.#view = view;
@@ -64,6 +65,8 @@ class Hands {
     if (this.#pointers.size > 1) {
       this.#claimed?.cancel?.();
       this.#claimed = null;
+      // The first finger of two did not mean to slide.
+      if (this.#isSliding) this.#view.split.value = this.#splitBefore;
       this.#isSliding = false;
       return;
     }
@@ -75,6 +78,7 @@ class Hands {
       !isPan &&
       this.#view.space.value.mode === "compare" &&
       this.#view.isFit.value;
+    this.#splitBefore = this.#view.split.value;
     if (this.#isSliding) slide(this.#view, event);
     // Else the middle button scrolls the page, and a drag selects pictures.
     if (event.button === 1) event.preventDefault();
@@ -96,6 +100,8 @@ class Hands {
 
   up(event) {
     if (!this.#pointers.delete(event.pointerId)) return;
+    // Of a quick finger the last move may never have been told.
+    if (this.#isSliding) slide(this.#view, event);
     this.#claimed?.up?.(this.#at(event), event);
     this.#claimed = null;
     this.#isSliding = false;

@@ -4,7 +4,7 @@ import { useEffect, useState } from "preact/hooks";
 import { fetchBlob } from "../../../service/api.js";
 
 const ROOM_BYTES = 192e6;
-/** By path: promises of `{address, width, height, blob, element}`, the one used last at the end. */
+/** By path, the one used last at the end: `{coming: a promise, picture: null until it is there}`. */
 const kept = new Map();
 
 /**
@@ -13,10 +13,21 @@ const kept = new Map();
  * path: of an output or a photo. Throws Problem, Away, or what says that it cannot be decoded.
  */
 export function picture(path) {
-  const known = kept.get(path) ?? decoded(path);
+  const known = kept.get(path) ?? { coming: null, picture: null };
   kept.delete(path);
   kept.set(path, known);
-  return known;
+  known.coming ??= decoded(path).then(
+    (one) => {
+      known.picture = one;
+      makeRoom();
+      return one;
+    },
+    (error) => {
+      kept.delete(path);
+      throw error;
+    },
+  );
+  return known.coming;
 }
 
 /** Return a picture once it is there, else null; a component shows it when it comes. */
@@ -38,24 +49,18 @@ export function usePicture(path) {
 }
 
 async function decoded(path) {
+  const blob = await fetchBlob(path);
+  const address = URL.createObjectURL(blob);
+  // Kept, because a browser may forget what it has decoded when no element shows it.
+  const element = new Image();
+  element.src = address;
   try {
-    const blob = await fetchBlob(path);
-    const address = URL.createObjectURL(blob);
-    // Kept, because a browser may forget what it has decoded when no element shows it.
-    const element = new Image();
-    element.src = address;
-    try {
-      await element.decode();
-    } catch {
-      URL.revokeObjectURL(address);
-      throw new Undecodable();
-    }
-    makeRoom(blob.size);
-    return { address, width: element.naturalWidth, height: element.naturalHeight, blob, element };
-  } catch (error) {
-    kept.delete(path);
-    throw error;
+    await element.decode();
+  } catch {
+    URL.revokeObjectURL(address);
+    throw new Undecodable();
   }
+  return { address, width: element.naturalWidth, height: element.naturalHeight, blob, element };
 }
 
 /** The browser cannot show a picture. */
@@ -65,13 +70,11 @@ class Undecodable extends Error {
 }
 
 /** Let pictures go that were not used for longest. What is on the page stays there. */
-async function makeRoom(bytes) {
-  let left = ROOM_BYTES - bytes;
-  for (const [path, known] of [...kept].reverse()) {
-    const one = await Promise.race([known.catch(() => null), null]);
-    if (one === null) continue;
-    left -= one.blob.size;
-    if (left >= 0) continue;
+function makeRoom() {
+  let left = ROOM_BYTES;
+  for (const [path, { picture: one }] of [...kept].reverse()) {
+    left -= one?.blob.size ?? 0;
+    if (one === null || left >= 0) continue;
     kept.delete(path);
     URL.revokeObjectURL(one.address);
   }

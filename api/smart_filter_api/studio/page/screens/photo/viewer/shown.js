@@ -2,6 +2,7 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { reachable } from "../../../service/api.js";
+import { forget } from "../../../state/jobs.js";
 import { picture } from "./pictures.js";
 
 /** The pictures that a mode is made of; `photo` is the job's, others are outputs. */
@@ -55,7 +56,10 @@ export function useShown(photo, mode) {
       },
       (reason) => {
         // Of what is not done, the photo is an extra.
-        if (isWanted && isDone) setError(reason);
+        if (!isWanted || !isDone) return;
+        // Somebody deleted it elsewhere: another version may be there, or the screen says so.
+        if (reason.code === "job_deleted") forget(job.id);
+        else setError(reason);
       },
     );
     return () => {

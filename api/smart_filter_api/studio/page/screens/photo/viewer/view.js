@@ -18,10 +18,8 @@
 import { computed, signal } from "@preact/signals";
 import { useEffect, useLayoutEffect } from "preact/hooks";
 
-/** What can be shown: names of `view.mode`. */
-export const MODES = ["compare", "image", "photo", "matte", "cutout"];
-
 const STEPS = [0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 16, 32];
+const NEAR = 1.2;
 // A small picture is enlarged to fit, but not to a blur.
 const FIT_AT_MOST = 3;
 const MARGIN_PX = 12;
@@ -30,7 +28,7 @@ const PIXELS_FROM = 2;
 
 /** How one viewer looks at its picture. */
 export class View {
-  /** What somebody wants to see: one of MODES. */
+  /** What somebody wants to see: "compare", "image", "photo", "matte" or "cutout". */
   mode = signal("compare");
   /** What a cut-out lies on: "checkerboard", "white", "black" or "accent". */
   ground = signal("checkerboard");
@@ -155,7 +153,9 @@ export class View {
   step(direction) {
     const now = this.magnification.value;
     const fitting = this.#fitting.value * this.stage.value.dots;
-    const steps = [...STEPS, fitting].sort((one, other) => one - other);
+    // Where all of it fits is a stop too, unless a round number is near.
+    const isNear = STEPS.some((step) => Math.max(step, fitting) < NEAR * Math.min(step, fitting));
+    const steps = [...STEPS, ...(isNear ? [] : [fitting])].sort((one, other) => one - other);
     const next =
       direction > 0
         ? steps.find((step) => step > now * 1.01)
