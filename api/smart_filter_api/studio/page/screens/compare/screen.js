@@ -55,6 +55,7 @@ function Two({ photo, named }) {
         title="Back to the photo"><${Icon} name="arrowLeft" /></a>
       <h1>Two recipes, one photo</h1>
     </header>
+    ${one === other && html`<p class="soft">Both show the same version as yet. Change one recipe and try it.</p>`}
     <div class="compare-tools row wrap spread">
       <div class="row wrap">
         <${Segmented} legend="How to compare" options=${WAYS} value=${way} onChange=${setWay} />

@@ -61,7 +61,7 @@ export function Applying({ form, make, label = "Apply" }) {
     setBusy(true);
     try {
       await make(difference(base, recipe));
-      form.forget();
+      form.settle(recipe);
     } catch (problem) {
       form.fail(problem);
       // Once its part of the form has opened.

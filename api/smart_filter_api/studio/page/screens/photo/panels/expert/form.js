@@ -27,7 +27,7 @@ const MODEL = /\.model$/;
  *
  * `recipe`: as it is drafted; `base`: as the job has it; `changes`: the names that differ. `set`:
  * give a name a value, undefined for its default. `replace`: draft another recipe. `forget`: draft
- * nothing. `wrong`: what is wrong, by name; `error`: why it was refused, or null; `fail`: take one.
+ * nothing. `settle`: a recipe was made; what was drafted since then stays. `wrong`: what is wrong, by name; `error`: why it was refused, or null; `fail`: take one.
  */
 export function useForm(key, job) {
   const [error, setError] = useState(null);
@@ -37,6 +37,10 @@ export function useForm(key, job) {
   const replace = (next) => {
     setError(null);
     recipes.keepDraft(key, base, next);
+  };
+  const settle = (sent) => {
+    setError(null);
+    recipes.keepDraft(key, sent, recipes.drafted(key, sent));
   };
   const set = (name, value) => {
     setError(error && without(error, name));
@@ -51,6 +55,7 @@ export function useForm(key, job) {
     set,
     replace,
     forget: () => replace(base),
+    settle,
     error,
     fail: setError,
     wrong: Object.fromEntries(told),

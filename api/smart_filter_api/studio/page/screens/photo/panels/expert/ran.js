@@ -4,6 +4,7 @@ import { useState } from "preact/hooks";
 import { Button } from "../../../../controls/button.js";
 import { Dialog } from "../../../../controls/dialog.js";
 import { html } from "../../../../html.js";
+import { isOver } from "../../lacking.js";
 import { usePicture } from "../../viewer/pictures.js";
 import { TITLES } from "./task.js";
 
@@ -25,7 +26,7 @@ export function Ran({ job }) {
     </table>
     ${job.stages.some((stage) => stage.attempt === 0 && stage.seconds !== null) && html`<p class="small soft">Kept:
       taken over from a version before, where the same was done.</p>`}
-    ${job.outputs.debug && html`<${Steps} path=${job.outputs.debug} />`}
+    ${job.outputs.debug && !isOver(job) && html`<${Steps} path=${job.outputs.debug} />`}
   </section>`;
 }
 
