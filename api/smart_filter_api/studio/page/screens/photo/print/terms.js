@@ -13,8 +13,10 @@ export function termsOf(told) {
       `Edges of the face are ${blur.toFixed(1)} pixels soft; from 1.8 on it shows`,
     ]),
     term("Light", told.exposure, (light) => [
-      light.brightness !== null && `Faces are ${percent(light.brightness)} bright, at their lightest ${percent(light.brightest)}`,
-      light.faces_bright !== null && `${percent(light.faces_bright)} of them burnt out, ${percent(light.faces_dark)} black`,
+      light.brightness !== null && `Faces are ${percent(light.brightness)} bright`,
+      light.brightest !== null && `at their lightest ${percent(light.brightest)}`,
+      light.faces_bright !== null && `${percent(light.faces_bright)} of them burnt out`,
+      light.faces_dark !== null && `${percent(light.faces_dark)} black`,
       `of the whole photo ${percent(light.photo_bright)} and ${percent(light.photo_dark)}`,
     ]),
     term("Noise", told.noise, ({ sigma }) => [

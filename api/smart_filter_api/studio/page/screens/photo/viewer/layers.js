@@ -43,12 +43,14 @@ export function Layers({ view, shown }) {
 
 /** The photo, sharper than the service's preview of it once somebody looks so closely. */
 function Photo({ view, job, space, preview }) {
-  const nearest = space.photo.width / preview.width;
-  const wantsMore = preview.width < space.photo.width && view.scale.value * view.stage.value.dots * nearest > 1.05;
+  // Dots of the screen for one pixel of the preview.
+  const stretched = (view.scale.value * view.stage.value.dots * space.photo.width) / preview.width;
+  const wantsMore = preview.width < space.photo.width && stretched > 1.05;
   const original = useOriginal(job, wantsMore);
   const box = { ...placeOf(space), position: "absolute" };
   if (original === null) {
-    return html`<img style=${box} src=${preview.address} alt="The photo" decoding="sync" draggable=${false} />`;
+    return html`<img style=${box} src=${preview.address} alt="The photo" decoding="sync"
+      draggable=${false} />`;
   }
   return html`<div style=${box}><img style=${turned(job.photo, space)} src=${original.address}
     alt="The photo" draggable=${false} /></div>`;
