@@ -36,7 +36,7 @@ export function PhotoScreen({ words: [id] }) {
 }
 
 /** A photo that is not there, or not yet. */
-function Missing({ error, again }) {
+export function Missing({ error, again }) {
   if (error === null) {
     return html`<p class="soft" role="status">Looking for the photo</p>`;
   }
@@ -47,7 +47,7 @@ function Missing({ error, again }) {
 }
 
 /** Ask for all versions of a photo, older ones too; `error`: why it is not there. */
-function useFinding(id, photo) {
+export function useFinding(id, photo) {
   const [error, setError] = useState(null);
   const [attempt, setAttempt] = useState(0);
   const isGone = photo === undefined;

@@ -1,6 +1,6 @@
 /** The picture at large: before and after, pixels, matte and cut-out, and what panels lay over it. */
 
-import { useLayoutEffect, useRef } from "preact/hooks";
+import { useRef } from "preact/hooks";
 import { Button } from "../../controls/button.js";
 import { Trouble } from "../../controls/notices.js";
 import { html } from "../../html.js";
@@ -11,6 +11,7 @@ import { AtWork, Ended, NAMES } from "./viewer/notes.js";
 import { lacking, pictured, useShown } from "./viewer/shown.js";
 import { Slider } from "./viewer/slider.js";
 import { Grounds, Modes, Zoom } from "./viewer/toolbar.js";
+import { useStage } from "./viewer/view.js";
 
 /** What is shown of a photo (state/photos.js), as a view (viewer/view.js) looks at it. */
 export function Viewer({ photo, view }) {
@@ -18,15 +19,7 @@ export function Viewer({ photo, view }) {
   const stage = useRef(null);
   const { shown, error, again } = useShown(photo, view.mode.value);
   const listeners = useGestures(view, stage);
-  useLayoutEffect(() => {
-    const watch = new ResizeObserver(() => view.settle(stage.current));
-    view.settle(stage.current);
-    watch.observe(stage.current);
-    return () => watch.disconnect();
-  }, [view]);
-  useLayoutEffect(() => {
-    if (shown !== null) view.space.value = shown.space;
-  }, [view, shown]);
+  useStage(view, stage, shown?.space ?? null);
   const job = pictured(photo);
   const missing = lacking(job, view.mode.value);
   const isShown = shown !== null && view.space.value !== null;

@@ -16,7 +16,7 @@
  */
 
 import { computed, signal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
+import { useEffect, useLayoutEffect } from "preact/hooks";
 
 const STEPS = [0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 16, 32];
 const NEAR = 1.2;
@@ -26,7 +26,7 @@ const MARGIN_PX = 12;
 // From here on pixels are to be seen as squares.
 const PIXELS_FROM = 2;
 
-/** How one viewer looks at its picture; two viewers may share one. */
+/** How one viewer looks at its picture. */
 export class View {
   /** What somebody wants to see: "compare", "image", "photo", "matte" or "cutout". */
   mode = signal("compare");
@@ -47,6 +47,14 @@ export class View {
   /** Where somebody has gone: `{x, y}` photo pixels in the middle, `scale`; null: all of it fits. */
   #gone = signal(null);
   #element = null;
+
+  /** beside: a view whose place, mode and ground this one shares, as of a picture to compare with. */
+  constructor(beside) {
+    if (beside === undefined) return;
+    this.mode = beside.mode;
+    this.ground = beside.ground;
+    this.#gone = beside.#gone;
+  }
 
   /** What is there to be seen, in frame pixels: `[left, top, width, height]`. */
   extent = computed(() => {
@@ -207,6 +215,23 @@ export class View {
       y: ((stageY - y) / zoom - frame.top) / frame.scale,
     };
   }
+}
+
+/**
+ * Let an element be the stage of a view, as large as it is by now.
+ *
+ * stage: a ref of the element. space: what is shown (see View), or null for none as yet.
+ */
+export function useStage(view, stage, space) {
+  useLayoutEffect(() => {
+    const watch = new ResizeObserver(() => view.settle(stage.current));
+    view.settle(stage.current);
+    watch.observe(stage.current);
+    return () => watch.disconnect();
+  }, [view]);
+  useLayoutEffect(() => {
+    if (space !== null) view.space.value = space;
+  }, [view, space]);
 }
 
 /**
