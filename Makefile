@@ -5,7 +5,7 @@
 #
 # PYTHON=/path/to/python3 chooses the interpreter of the environment.
 
-.PHONY: run test test-chaos test-api-fuzz test-models nightly bench golden gallery openapi examples lint format setup setup-dev setup-models clean help
+.PHONY: run test test-chaos test-api-fuzz test-models nightly bench golden gallery thumbnails openapi examples lint format setup setup-dev setup-models clean help
 
 # Passed on by the environment and unexpanded, so that a blank, a quote, # or $ arrives as it is.
 export RUN_PHOTO := $(value PHOTO)
@@ -75,6 +75,10 @@ golden: setup-dev
 # The pictures of docs/gallery, by the program itself.
 gallery: setup-dev
 	@.venv/bin/python docs/make_gallery.py
+
+# What is shown of the generated backgrounds: for whoever has changed one, or how they are drawn.
+thumbnails: setup-dev
+	@.venv/bin/python -m smart_filter_workers.backgrounds.thumbnails
 
 # docs/openapi.json and docs/problems, from the code.
 openapi: setup-dev

@@ -26,7 +26,7 @@ from smart_filter_api.schemas.jobs import (
     ImageAnswer,
     JobAnswer,
     LinksAnswer,
-    Picture,
+    PhotoAnswer,
     QueueAnswer,
     RankTermsAnswer,
     RatingAnswer,
@@ -74,8 +74,9 @@ def job(row: JobRow, keeping: Keeping, foreseen: Forecast | None = None) -> JobA
         recipe=RecipeAnswer.model_validate(row.recipe.as_json()),
         seed=row.seed,
         metadata=dict(row.recipe.metadata),
-        photo=_picture(_facts(row, StageName.PREPARE)),
+        photo=_photo(_facts(row, StageName.PREPARE)),
         people=_people(row),
+        persons=_segmented(row, "found"),
         confidence=_segmented(row, "confidence"),
         needs_review=bool(_segmented(row, "needs_review")),
         image=_image(file(row, Output.IMAGE)),
@@ -94,7 +95,9 @@ def job(row: JobRow, keeping: Keeping, foreseen: Forecast | None = None) -> JobA
         if row.rank_terms is None
         else RankTermsAnswer.model_validate(row.rank_terms),
         outputs={output: f"{path}/outputs/{output}" for output in _outputs(row)},
-        links=LinksAnswer(self=path, events=f"{path}/events", cancel=f"{path}/cancel"),
+        links=LinksAnswer(
+            self=path, photo=f"{path}/photo", events=f"{path}/events", cancel=f"{path}/cancel"
+        ),
         error=None if row.error is None else FailureAnswer.model_validate(row.error),
     )
 
@@ -178,6 +181,7 @@ def preset(known: Preset) -> PresetAnswer:
         palette=list(known.palette),
         brightness=known.brightness,
         surface=known.family in SURFACE_FAMILIES,
+        thumbnail=f"/v1/backgrounds/{known.name}/thumbnail",
     )
 
 
@@ -331,8 +335,8 @@ def _image(known: Json | None) -> ImageAnswer | None:
     return None if known is None else ImageAnswer.model_validate(known)
 
 
-def _picture(known: Json | None) -> Picture | None:
-    return None if known is None else Picture.model_validate(known)
+def _photo(known: Json | None) -> PhotoAnswer | None:
+    return None if known is None else PhotoAnswer.model_validate(known)
 
 
 def _facts(row: JobRow, stage: StageName) -> Json | None:

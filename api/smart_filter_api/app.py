@@ -27,6 +27,7 @@ from smart_filter_api.routes import (
     metrics,
     models,
     outputs,
+    photo,
     session,
     tenants,
     uploads,
@@ -63,7 +64,7 @@ def create(settings: Settings) -> FastAPI:
     app.add_middleware(Envelope, latencies=app.state.latencies)
     cross_origin.install(app, settings.browser.cors_origins)
     for resource in (
-        *(jobs, deriving, outputs, models, backgrounds, filters, webhooks, deliveries),
+        *(jobs, deriving, outputs, photo, models, backgrounds, filters, webhooks, deliveries),
         *(uploads, batches, keys, session, tenants, usage),
         *(removebg, health, metrics, explanations, studio),
     ):

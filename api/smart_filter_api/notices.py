@@ -76,7 +76,8 @@ def _counted(job: Job) -> Job:
 
 def _without_details(job: Job) -> Job:
     background = {**job["background"], "candidates": []}
-    return {**job, "background": background, "printability": None, "filters": [], "frame": None}
+    nothing: Job = {"persons": None, "printability": None, "filters": [], "frame": None}
+    return {**job, "background": background, **nothing}
 
 
 def _without_recipe(job: Job) -> Job:

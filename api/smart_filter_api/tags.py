@@ -22,9 +22,13 @@ def weak_etag(named_by: bytes) -> str:
     return f"W/{etag(named_by)}"
 
 
-def headers(tag: str) -> dict[str, str]:
-    """Return the headers of an answer that has a tag."""
-    return {"ETag": tag, "Cache-Control": _CACHING}
+def headers(tag: str, *, fresh_seconds: int = 0) -> dict[str, str]:
+    """Return the headers of an answer that has a tag.
+
+    fresh_seconds: for how long nobody need ask whether it still stands.
+    """
+    caching = f"private, max-age={fresh_seconds}" if fresh_seconds else _CACHING
+    return {"ETag": tag, "Cache-Control": caching}
 
 
 def is_known(tag: str, if_none_match: str | None) -> bool:
@@ -34,9 +38,9 @@ def is_known(tag: str, if_none_match: str | None) -> bool:
     return "*" in tags or tag in tags
 
 
-def not_modified(tag: str) -> Response:
+def not_modified(tag: str, *, fresh_seconds: int = 0) -> Response:
     """Return that what the client has still stands."""
-    return Response(status_code=_NOT_MODIFIED, headers=headers(tag))
+    return Response(status_code=_NOT_MODIFIED, headers=headers(tag, fresh_seconds=fresh_seconds))
 
 
 def json(content: bytes, if_none_match: str | None, *, tag: str | None = None) -> Response:

@@ -79,6 +79,7 @@ class AsyncClient:
     delete_batch = Operation(operations.batches.delete_batch)
 
     output = Operation(operations.outputs.output)
+    photo = Operation(operations.outputs.photo)
     download = Operation(operations.outputs.download)
 
     create_webhook = Operation(operations.webhooks.create_webhook)
@@ -98,3 +99,5 @@ class AsyncClient:
     issue_token = Operation(operations.tenants.issue_token)
     usage = Operation(operations.tenants.usage)
     models = Operation(operations.catalogue.models)
+    backgrounds = Operation(operations.catalogue.backgrounds)
+    thumbnail = Operation(operations.catalogue.thumbnail)

@@ -85,6 +85,7 @@ class Client:
     delete_batch = Operation(operations.batches.delete_batch)
 
     output = Operation(operations.outputs.output)
+    photo = Operation(operations.outputs.photo)
     download = Operation(operations.outputs.download)
 
     create_webhook = Operation(operations.webhooks.create_webhook)
@@ -104,3 +105,5 @@ class Client:
     issue_token = Operation(operations.tenants.issue_token)
     usage = Operation(operations.tenants.usage)
     models = Operation(operations.catalogue.models)
+    backgrounds = Operation(operations.catalogue.backgrounds)
+    thumbnail = Operation(operations.catalogue.thumbnail)

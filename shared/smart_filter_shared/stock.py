@@ -16,6 +16,7 @@ from sqlalchemy.dialects.postgresql import insert
 from smart_filter_shared.db import tables
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.presets import PICTURE, Mood, Preset, Source
+from smart_filter_shared.storage.keys import THUMBNAIL
 
 # What a name may be after `site/` or `tenant/`: no slash and no plus, which join names.
 NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -136,13 +137,14 @@ def remove(connection: Connection, tenant: Tenant | None, names: Collection[str]
 
 
 def unnamed(connection: Connection, keys: Collection[str]) -> list[str]:
-    """Return those of the keys that no picture's row names."""
+    """Return those of the keys that no picture's row names; a thumbnail goes with its picture."""
     rows = connection.execute(
         text("""
-            SELECT key FROM unnest(CAST(:keys AS text[])) AS stored (key)
-            WHERE NOT EXISTS (SELECT FROM backgrounds WHERE backgrounds.key = stored.key)
+            SELECT stored.key
+            FROM unnest(CAST(:keys AS text[]), CAST(:named AS text[])) AS stored (key, named)
+            WHERE NOT EXISTS (SELECT FROM backgrounds WHERE backgrounds.key = stored.named)
         """),
-        {"keys": list(keys)},
+        {"keys": list(keys), "named": [key.removesuffix(THUMBNAIL) for key in keys]},
     )
     return [row.key for row in rows]
 

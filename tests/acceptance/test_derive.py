@@ -52,6 +52,21 @@ def test_another_background_takes_no_time_of_a_model(
     assert np.all(before[matte == 0] == RED)
 
 
+def test_photo_of_a_derived_job_is_its_parents(
+    running_stack: Running, parent: dict[str, Any]
+) -> None:
+    job = derived(running_stack, parent, recipe={"background": "color:blue"})
+
+    shown, before = (
+        running_stack.client.get(one["links"]["photo"]).content for one in (job, parent)
+    )
+
+    assert shown == before
+    photo = np.asarray(Image.open(PHOTO).convert("RGB")).astype(int)
+    # What JPEG takes at this quality; its size is the photo's, which is below 1024 pixels.
+    assert np.abs(np.asarray(Image.open(io.BytesIO(shown))) - photo).mean() < 3
+
+
 def test_strokes_correct_the_matte_and_the_picture(
     running_stack: Running, parent: dict[str, Any]
 ) -> None:

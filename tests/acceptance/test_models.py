@@ -97,20 +97,29 @@ def test_stronger_model_that_nobody_offers_leaves_the_photo_for_review(
 
 
 def test_one_of_two_persons_can_be_kept(running_stack: Running) -> None:
-    mattes = {}
+    outputs = "matte,rating"
+    photo_id = running_stack.submit(two_persons(), background="color:red", outputs=outputs)
+    running_stack.wait(photo_id)
+    mattes, found = {}, {}
     for persons in ("all", "largest", "2"):
-        job_id = running_stack.submit(
-            two_persons(), background="color:red", outputs="matte,rating", persons=persons
-        )
-        job = running_stack.wait(job_id)
+        asked = {"recipe": {"persons": persons}}
+        derived = running_stack.client.post(f"/v1/jobs/{photo_id}/derive", json=asked).json()
+        job = running_stack.wait(derived["id"])
         assert job["people"] == (2 if persons == "all" else 1)
-        mattes[persons] = opened(running_stack.output(job_id, "matte")) > 127
+        mattes[persons] = opened(running_stack.output(job["id"], "matte")) > 127
+        found[persons] = job["persons"]
 
     left, right = mattes["all"][:, :512].mean(), mattes["all"][:, 600:].mean()
     assert min(left, right) > 0.1
     assert mattes["largest"][:, 600:].mean() == 0
     assert mattes["2"][:, :512].mean() == 0
     assert mattes["2"][:, 600:].mean() == pytest.approx(right, abs=0.02)
+    kept = {persons: [one["kept"] for one in of_it] for persons, of_it in found.items()}
+    assert kept == {"all": [True, True], "largest": [True, False], "2": [False, True]}
+    boxes = [[(one["number"], one["box"]) for one in of_it] for of_it in found.values()]
+    assert boxes == [boxes[0]] * 3
+    for _, (x, y, width, height) in boxes[0]:
+        assert mattes["all"][int(y) : int(y + height), int(x) : int(x + width)].mean() > 0.3
 
 
 def test_classical_way_shows_its_steps(running_stack: Running) -> None:

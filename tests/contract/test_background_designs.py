@@ -5,8 +5,10 @@ from functools import cache
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from smart_filter_shared.presets import PRESETS, Preset
+from smart_filter_shared.presets import PRESETS, Preset, thumbnails
+from smart_filter_workers import images
 from smart_filter_workers.backgrounds import impressions, library
 from smart_filter_workers.results import Srgb8
 
@@ -27,6 +29,13 @@ def drawn(name: str, seed: int = 0, scale: int = 1) -> Srgb8:
     """Return a small drawing; most tests look at the same ones."""
     width, height = scale * SIZE["width"], scale * SIZE["height"]
     return library.draw(name, seed=seed, width=width, height=height)
+
+
+def blocks(picture: Srgb8, *, side: int) -> NDArray[np.float64]:
+    """Return the mean of each square of so many pixels a side."""
+    rows, columns = picture.shape[0] // side, picture.shape[1] // side
+    squares = picture.astype(float).reshape(rows, side, columns, side, 3)
+    return np.asarray(squares.mean(axis=(1, 3)))
 
 
 @first_of_each_family
@@ -58,9 +67,7 @@ def test_another_seed_draws_something_else(preset: Preset) -> None:
 
 @each_preset
 def test_a_design_looks_the_same_at_twice_the_size(preset: Preset) -> None:
-    large = drawn(preset.name, scale=2).astype(float)
-
-    halved = large.reshape(SIZE["height"], 2, SIZE["width"], 2, 3).mean(axis=(1, 3))
+    halved = blocks(drawn(preset.name, scale=2), side=2)
 
     # Grain averages out to under a level; sharp edges may fall on other sides of a pixel.
     assert np.abs(halved - drawn(preset.name)).mean() < 2.5
@@ -86,6 +93,16 @@ def test_the_impression_that_is_shipped_is_the_drawings(preset: Preset) -> None:
     most = 0.12 if preset.family == "stripes" else 0.045
     assert away.mean() < most
     assert np.abs(seen.spread - shipped.spread).mean() < most
+
+
+@each_preset
+def test_the_thumbnail_that_is_shipped_is_the_drawing(preset: Preset) -> None:
+    """People choose by it; `make thumbnails` renews it."""
+    shipped = images.decode(thumbnails.of(preset)).srgb
+
+    assert shipped.shape == (thumbnails.HEIGHT_PX, thumbnails.WIDTH_PX, 3)
+    # What WebP takes is fine, and smaller than a block but for rain of gold and alike.
+    assert np.abs(blocks(shipped, side=5) - blocks(drawn(preset.name), side=5)).mean() < 4
 
 
 def test_every_design_has_an_impression_of_its_own() -> None:

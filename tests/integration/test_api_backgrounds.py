@@ -1,7 +1,10 @@
 """Which backgrounds a tenant sees and may ask for by name."""
 
+import io
+
 import httpx
 import pytest
+from PIL import Image
 
 from smart_filter_api.keys import Scope
 from smart_filter_shared import stock
@@ -15,12 +18,12 @@ from smart_filter_tests.serving import Api, a_photo
 OTHER = Tenant("somebody-else")
 
 
-def add(api: Api, name: str, tenant: Tenant | None) -> None:
+def add(api: Api, name: str, tenant: Tenant | None, *tags: str) -> Picture:
     picture = Picture(
         tenant=tenant,
         name=name,
         title=name.capitalize(),
-        tags=("sea",),
+        tags=tags or ("sea",),
         moods=(Mood.CALM,),
         palette=("#1f6fb0",),
         brightness=0.4,
@@ -32,6 +35,13 @@ def add(api: Api, name: str, tenant: Tenant | None) -> None:
     )
     with api.bench.transaction() as connection:
         assert stock.add(connection, picture)
+    return picture
+
+
+def with_thumbnail(api: Api, picture: Picture) -> None:
+    """Store what is shown of a picture: some bytes that tell whose it is."""
+    shown, key = f"{picture.tenant} {picture.name}".encode(), keys.thumbnail(picture.key)
+    api.bench.store.put(key, shown, length=len(shown), media_type="image/webp")
 
 
 def as_tenant(api: Api, tenant: Tenant) -> httpx.Client:
@@ -108,3 +118,69 @@ def test_misspelt_name_of_a_picture_is_told_from_the_right_one(api: Api) -> None
     answer = ask(api.client, "preset:site/harbor")
 
     assert "did you mean site/harbour?" in answer.json()["errors"][0]["detail"]
+
+
+def test_every_design_that_is_listed_has_a_thumbnail(api: Api) -> None:
+    items = api.client.get("/v1/backgrounds").json()["items"][: len(PRESETS)]
+
+    shown = {one["name"]: api.client.get(one["thumbnail"]) for one in items}
+
+    assert {one.headers["content-type"] for one in shown.values()} == {"image/webp"}
+    assert len({one.content for one in shown.values()}) == len(PRESETS)
+    assert Image.open(io.BytesIO(shown["sunrise"].content)).size == (240, 160)
+
+
+def test_thumbnail_of_a_design_is_not_asked_for_again_for_a_day(api: Api) -> None:
+    first = api.client.get("/v1/backgrounds/sky/thumbnail")
+
+    again = api.client.get(
+        "/v1/backgrounds/sky/thumbnail", headers={"If-None-Match": first.headers["etag"]}
+    )
+
+    assert (first.status_code, again.status_code) == (200, 304)
+    caching = {one.headers["cache-control"] for one in (first, again)}
+    assert caching == {"private, max-age=86400"}
+
+
+def test_everybody_sees_the_sites_thumbnails_and_their_own_alone(api: Api) -> None:
+    mine, theirs = Tenant("mine"), Tenant("theirs")
+    for tenant in (None, mine, theirs):
+        with_thumbnail(api, add(api, "cove", tenant))
+    path = "/v1/backgrounds/{}/thumbnail"
+
+    with as_tenant(api, mine) as client:
+        site, own = (client.get(path.format(f"{whose}/cove")) for whose in ("site", "tenant"))
+    with as_tenant(api, OTHER) as client:
+        foreign, absent = (client.get(path.format(f"tenant/{name}")) for name in ("cove", "nosuch"))
+
+    assert (site.content, own.content) == (b"None cove", b"mine cove")
+    # Another tenant may sign in on the same browser.
+    assert own.headers["cache-control"] == "private, no-cache"
+    assert (foreign.status_code, absent.status_code) == (404, 404)
+    told = [one.json()["detail"].replace("nosuch", "cove") for one in (foreign, absent)]
+    assert told[0] == told[1]
+
+
+def test_picture_without_a_thumbnail_says_how_to_get_one(api: Api) -> None:
+    add(api, "old", None)
+
+    answer = api.client.get("/v1/backgrounds/site/old/thumbnail")
+
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+    assert "once more" in answer.json()["detail"]
+
+
+def test_words_are_listed_with_how_many_backgrounds_answer_them(api: Api) -> None:
+    tenant = Tenant("asks")
+    add(api, "harbour", tenant, "zeppelin", "sea")
+
+    with as_tenant(api, tenant) as client:
+        items = {one["word"]: one for one in client.get("/v1/backgrounds/keywords").json()["items"]}
+    others = {one["word"] for one in api.client.get("/v1/backgrounds/keywords").json()["items"]}
+
+    assert items["zeppelin"] == {"word": "zeppelin", "kind": "tag", "count": 1}
+    assert items["harbour"] == {"word": "harbour", "kind": "name", "count": 1}
+    assert items["turquoise"] == {"word": "turquoise", "kind": "colour", "count": None}
+    assert items["happy"]["kind"] == "mood"
+    assert items["fairy lights"]["count"] == 1
+    assert others.isdisjoint({"zeppelin", "harbour"})

@@ -64,7 +64,7 @@ def test_another_background_runs_composite_alone_with_the_same_matte(api: Api) -
     run(api, COMPOSITE)
     ended = api.job(job["id"])
     assert ended["state"] == "succeeded"
-    assert ended["photo"] == {"width": 48, "height": 32, "format": "jpg"}
+    assert ended["photo"] == {"width": 48, "height": 32, "format": "jpg", "quarter_turns": 0}
 
 
 def test_derived_job_is_waited_for_where_that_is_preferred(api: Api) -> None:

@@ -21,6 +21,7 @@ FACE_FOUND = {
     "landmarks": [[12.0, 30.0], [30.0, 30.0], [20.0, 40.0], [14.0, 50.0], [28.0, 50.0]],
 }
 BACKGROUND = {"kind": "preset", "name": "sunrise", "keywords": [], "reason": "It is warm."}
+PHOTO = {"width": 640, "height": 480, "format": "jpg", "quarter_turns": 0}
 PREPARED = {"width": 640, "height": 480, "format": "jpg", "proposals": []}
 SEGMENTED = {"coverage": 0.25}
 FOUND = {"faces": [FACE_FOUND]}
@@ -73,7 +74,7 @@ def test_finished_job_tells_all_that_was_found(api: Api) -> None:
     job = api.job(finished(api))
 
     assert job["state"] == "succeeded"
-    assert job["photo"] == {"width": 640, "height": 480, "format": "jpg"}
+    assert job["photo"] == PHOTO
     assert job["image"] == {
         "width": 640,
         "height": 480,
@@ -213,7 +214,7 @@ def test_facts_are_null_until_their_stage_has_succeeded(api: Api) -> None:
     job = api.job(job_id)
 
     assert job["state"] == "running"
-    assert job["photo"] == {"width": 640, "height": 480, "format": "jpg"}
+    assert job["photo"] == PHOTO
     assert [job[name] for name in ("people", "faces", "rating", "image")] == [None] * 4
 
 

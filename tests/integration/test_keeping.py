@@ -90,11 +90,12 @@ def test_other_tenants_things_are_kept_as_ever(house: House) -> None:
 def test_what_was_read_from_the_photo_goes_with_the_results(house: House) -> None:
     job_id = house.finished()
     assert house.api.job(job_id)["faces"]
+    assert house.api.job(job_id)["persons"]
 
     house.pass_time(seconds=7 * DAY)
     job = house.api.job(job_id)
 
-    found = ("photo", "people", "image", "faces", "rating", "printability", "frame", "confidence")
+    found = ("photo", "people", "persons", "image", "faces", "rating", "printability", "frame")
     assert {name: job[name] for name in found} == dict.fromkeys(found)
     assert (job["state"], job["recipe"]["outputs"]) == ("succeeded", ["image", "faces"])
     assert house.row("SELECT photo_digest FROM jobs WHERE id = :id", job_id) is None

@@ -5,6 +5,7 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -12,6 +13,7 @@ from smart_filter_shared import stock
 from smart_filter_shared.errors import ImageTooLarge, ImageUnreadable, PictureRefused
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.stock import Picture
+from smart_filter_shared.storage import keys
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_tests import races
 from smart_filter_tests.bench import TENANT, Bench
@@ -59,7 +61,7 @@ def test_same_picture_once_more_changes_nothing(bench: Bench, there: Servers) ->
     again = keeping.keep(there, a_file(), BEACH, tenant=None)
 
     assert again.outcome == Outcome.UNCHANGED
-    assert (kept(bench), len(list(bench.store.stored()))) == (before, 1)
+    assert (kept(bench), len(list(bench.store.stored()))) == (before, 2)
 
 
 def test_other_words_about_the_same_picture_change_those(bench: Bench, there: Servers) -> None:
@@ -102,7 +104,32 @@ def test_of_different_pictures_added_at_once_one_is_kept(bench: Bench, there: Se
 
     assert sorted(outcomes) == ["added", "refused", "refused"]
     [one] = kept(bench)
-    assert [stored.key for stored in bench.store.stored()] == [one.key]
+    assert [stored.key for stored in bench.store.stored()] == [one.key, keys.thumbnail(one.key)]
+
+
+def test_thumbnail_is_the_middle_of_the_picture(bench: Bench, there: Servers) -> None:
+    panorama = Image.new("RGB", (3000, 200), "white")
+    panorama.paste("navy", (1200, 0, 1800, 200))
+    file = io.BytesIO()
+    panorama.save(file, "PNG")
+
+    picture = keeping.keep(there, file.getvalue(), BEACH, tenant=None).picture
+
+    thumbnail = images.decode(bench.store.get(keys.thumbnail(picture.key)))
+    assert (thumbnail.format, thumbnail.srgb.shape) == ("webp", (160, 240, 3))
+    assert np.abs(thumbnail.srgb.astype(int) - (0, 0, 128)).max() < 8  # what WebP takes
+
+
+def test_picture_of_an_older_version_has_a_thumbnail_once_it_is_added_again(
+    bench: Bench, there: Servers
+) -> None:
+    picture = keeping.keep(there, a_file(), BEACH, tenant=None).picture
+    bench.store.remove(keys.thumbnail(picture.key))
+
+    again = keeping.keep(there, a_file(), BEACH, tenant=None)
+
+    assert again.outcome == Outcome.UNCHANGED
+    assert bench.store.has(keys.thumbnail(picture.key))
 
 
 @pytest.mark.parametrize(

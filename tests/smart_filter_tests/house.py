@@ -20,7 +20,10 @@ MINUTE, HOUR, DAY = 60, 3600, 24 * 3600
 PICTURE = b"a picture" * 50_000
 FOUND = {
     PREPARE: {"width": 48, "height": 32, "format": "jpg", "proposals": []},
-    SEGMENTATION: {"coverage": 0.25},
+    SEGMENTATION: {
+        "coverage": 0.25,
+        "found": [{"number": 1, "box": [1.0, 2.0, 3.0, 4.0], "kept": True}],
+    },
     FACE: {
         "faces": [
             {"box": [1.0, 2.0, 3.0, 4.0], "score": 0.9, "landmarks": [[1.5, 2.5]] * 5},

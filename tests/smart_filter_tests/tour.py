@@ -137,6 +137,7 @@ def _jobs(tour: Tour, stack: Running) -> list[dict[str, Any]]:
     tour.stop("jobs_follow", "events", job_id=job_id)
     tour.stop("outputs_fetch", "faces", job_id=job_id, name="faces")
     tour.stop("outputs_fetch", "rating", job_id=job_id, name="rating")
+    tour.stop("photo_fetch", "upright", job_id=job_id)
     speck = base64.b64encode(_jpeg(PHOTO.read_bytes(), side=8)).decode()
     body = {"photo_base64": speck, "recipe": {"background": "keep", "crop": False}}
     waits = {"Prefer": "wait=10"}
@@ -197,10 +198,12 @@ def _batches(tour: Tour) -> dict[str, Any]:
 
 def _lists(tour: Tour) -> None:
     for operation_id in (
-        *("models_list", "backgrounds_list", "filters_list", "usage_show"),
+        *("models_list", "backgrounds_list", "backgrounds_list_keywords", "filters_list"),
+        "usage_show",
         *("health_live", "health_ready", "metrics_show"),
     ):
         tour.stop(operation_id, "all")
+    tour.stop("backgrounds_fetch_thumbnail", "design", name="sunrise")
     tour.stop("explanations_explain", "not_found", code="not_found")
 
 

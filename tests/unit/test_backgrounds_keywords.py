@@ -2,10 +2,10 @@
 
 import pytest
 
-from smart_filter_shared.presets import PRESETS, SURFACE_FAMILIES, named
+from smart_filter_shared.presets import PRESETS, SURFACE_FAMILIES, named, synonyms, words
 from smart_filter_shared.rating import SmileLevel
 from smart_filter_tests.sitting import feeling, some_sitters
-from smart_filter_workers.backgrounds import keywords, synonyms, vocabulary
+from smart_filter_workers.backgrounds import keywords, vocabulary
 from smart_filter_workers.results import Chosen
 
 SEEDS = range(12)
@@ -19,7 +19,7 @@ def answers(text: str) -> list[Chosen]:
     return [chosen(text, seed=seed) for seed in SEEDS]
 
 
-@pytest.mark.parametrize("word", sorted(vocabulary.known_tags()))
+@pytest.mark.parametrize("word", sorted(words.known_tags()))
 def test_every_tag_finds_a_design_that_answers_to_it(word: str) -> None:
     choice = chosen(word)
 
@@ -195,3 +195,15 @@ def test_among_equal_answers_the_mood_decides() -> None:
 
 def test_the_same_seed_chooses_the_same() -> None:
     assert chosen("blue,paper", seed=2**53 - 1) == chosen("blue,paper", seed=2**53 - 1)
+
+
+def test_every_word_that_is_listed_is_understood_as_what_it_is_called() -> None:
+    listed = words.known(PRESETS)
+
+    for one in listed:
+        (meaning,), unknown = vocabulary.understand(one.word)
+        assert (meaning.read_as.replace("-", " "), unknown) == (one.word, []), one
+        if one.count is not None:
+            answering = sum(meaning.fits(preset) > 0 for preset in PRESETS)
+            assert one.count == answering, one
+    assert len({one.word for one in listed}) == len(listed) > 400

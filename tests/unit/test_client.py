@@ -371,14 +371,3 @@ def test_output_that_is_not_there_yet_is_refused() -> None:
         client.output("j1", "image")
 
     assert raised.value.code == "job_not_finished"
-
-
-def test_models_are_listed() -> None:
-    face = {"task": "face", "name": "centerface", "default": True}
-    smile = {"task": "smile", "name": "expression", "research": True}
-    page = {"items": [face, smile], "next_cursor": None}
-
-    one, other = client_of(answers(page)).models()
-
-    assert (one.task, one.name, one.default, one.research) == ("face", "centerface", True, False)
-    assert (other.name, other.default, other.research) == ("expression", False, True)

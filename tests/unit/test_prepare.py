@@ -100,6 +100,8 @@ def test_photo_is_turned_as_the_orientation_says(turns: int) -> None:
     assert prepared.quarter_turns == turns
     assert (prepared.height, prepared.width) == ((20, 30) if turns % 2 else (30, 20))
     assert np.array_equal(prepared.proxy_srgb, np.rot90(photo, turns))
+    assert prepared.preview is not None
+    assert (prepared.preview.width, prepared.preview.height) == (prepared.width, prepared.height)
 
 
 def test_fingerprint_is_that_of_the_upright_photo_and_the_time_goes_along() -> None:

@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -6,7 +7,7 @@ import pytest
 from smart_filter_shared.errors import NoPerson
 from smart_filter_shared.recipe import Recipe
 from smart_filter_tests.pictures import noise, prepared
-from smart_filter_workers.results import Matte8, Prepared
+from smart_filter_workers.results import Matte8, PersonFound, Prepared
 from smart_filter_workers.stages.segmentation import stage
 from smart_filter_workers.stages.segmentation.edges import refine
 from smart_filter_workers.stages.segmentation.models.base import People
@@ -44,6 +45,26 @@ def test_result_holds_matte_and_coverage() -> None:
     assert segmented.coverage == 0.25
     assert np.array_equal(segmented.matte, a_matte(0.25))
     assert segmented.persons is None
+    assert segmented.found is None
+
+
+def test_everybody_is_told_where_they_are_in_the_photo_whoever_is_kept() -> None:
+    left, right = (np.zeros((100, 100), np.uint8) for _ in range(2))
+    left[10:60, 5:25], right[20:80, 50:90] = 255, 200
+    right[90:, 90:] = 100  # more of the wall than of somebody
+
+    def segment(batch: Sequence[Prepared]) -> list[People]:
+        return [People(np.maximum(left, right), persons=(left, right)) for _ in batch]
+
+    large = replace(prepared(noise(100, 100)), width=400, height=200)
+    inputs = Inputs(large, Recipe(persons=(2,)))
+    (segmented,) = stage.run({"segmentation": segment}, [inputs])
+
+    assert segmented.persons == 1
+    assert segmented.found == (
+        PersonFound(1, (20, 20, 80, 100), kept=False),
+        PersonFound(2, (200, 40, 160, 120), kept=True),
+    )
 
 
 def test_required_person_who_is_missing_is_told() -> None:

@@ -34,7 +34,7 @@ from smart_filter_shared.jobs.leases import Lease
 from smart_filter_shared.jobs.queries import JobRow, Json
 from smart_filter_shared.jobs.retention import Kind
 from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.recipe import PICTURES, BackgroundKind
+from smart_filter_shared.recipe import PICTURES, BackgroundKind, Output
 from smart_filter_shared.storage import keys
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_workers import bringing, images
@@ -156,7 +156,11 @@ class Artifacts:
                 adapter = _adapter(made, field.name)
                 facts[field.name] = adapter.dump_python(value, mode="json")
         kinds = dict.fromkeys(arrays.values(), Kind.INTERMEDIATE)
-        kinds |= {str(file["key"]): Kind.RESULT for file in files.values()}
+        # Files that are no outputs show the photo: they go when it goes.
+        kinds |= {
+            str(file["key"]): Kind.RESULT if name in set(Output) else Kind.INTERMEDIATE
+            for name, file in files.items()
+        }
         return Kept(row={"facts": facts, "arrays": arrays, "files": files}, artifacts=kinds)
 
     def discard(self, keys_unnamed: Iterable[str]) -> None:

@@ -132,6 +132,8 @@ class Prepared:
     fingerprint: 64 bits that are alike for photos of one scene (smart_filter_shared.albums); None
         in what older workers have stored.
     taken_at: by the camera's clock.
+    preview: the proxy as a JPEG without metadata, to be looked at; None in what older workers
+        have stored.
     """
 
     width: int
@@ -142,6 +144,20 @@ class Prepared:
     quarter_turns: int = 0
     fingerprint: int | None = None
     taken_at: dt.datetime | None = None
+    preview: Encoded | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PersonFound:
+    """A person that a model tells apart from the others in a photo.
+
+    number: from left to right, 1 the leftmost, whoever is kept.  box: x, y, width, height.
+    kept: whether the recipe wants this one.
+    """
+
+    number: int
+    box: tuple[float, float, float, float]
+    kept: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +172,7 @@ class Segmented:
     stronger: the model that should do it instead, when the recipe wants that then.
     debug: a picture of the model's steps, when it was asked for.
     owners: whose each pixel is, (h, w) uint8, when persons were asked for one by one.
+    found: all whom the model tells apart, kept or not; None when it does not.
     """
 
     matte: Matte8
@@ -166,6 +183,7 @@ class Segmented:
     stronger: str | None = None
     debug: Encoded | None = None
     owners: Owners | None = None
+    found: tuple[PersonFound, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,9 @@ class Link:
     body: Mapping[str, str] | None = None
 
 
-_OF_JOBS = tuple("jobs_show jobs_follow jobs_cancel jobs_redrive outputs_fetch jobs_delete".split())
+_OF_JOBS = tuple(
+    "jobs_show jobs_follow jobs_cancel jobs_redrive photo_fetch outputs_fetch jobs_delete".split()
+)
 _AGAIN = ("deriving_derive", "deriving_correct", "deriving_list_corrections")
 _OF_BATCHES = ("batches_show", "batches_follow", "batches_cancel", "batches_delete")
 

@@ -10,9 +10,9 @@ from fastapi.responses import StreamingResponse
 
 from smart_filter_api import answers
 from smart_filter_api.deps import Services
+from smart_filter_api.objects import Sent
 from smart_filter_api.removebg.errors import Refused, refused
 from smart_filter_api.removebg.fields import Wish
-from smart_filter_api.routes.outputs import Sent
 from smart_filter_api.schemas.jobs import JobAnswer
 from smart_filter_shared.errors import ObjectMissing
 from smart_filter_shared.jobs.queries import JobRow, Json

@@ -13,8 +13,9 @@ from fastapi.responses import RedirectResponse, StreamingResponse
 from pydantic import TypeAdapter
 from sqlalchemy import Connection
 
-from smart_filter_api import answers, tags
+from smart_filter_api import answers, objects, tags
 from smart_filter_api.deps import OpenServices, Reader, Services
+from smart_filter_api.objects import File, Sent
 from smart_filter_api.problems import documented
 from smart_filter_api.routes import jobs
 from smart_filter_api.schemas.jobs import FaceAnswer, RatingAnswer
@@ -43,8 +44,6 @@ _PRINTABILITY = TypeAdapter(Printability | None)
 
 # What is done when an output has been sent.
 Then = Callable[[], Awaitable[None]]
-# How pieces are sent so that something follows.
-Sent = Callable[[Iterator[bytes]], AsyncIterator[bytes]]
 
 
 @router.get(
@@ -156,20 +155,14 @@ async def _picture(
     services: Services, file: Json, *, redirect: bool, known: str | None, sent: Sent | None
 ) -> Response:
     key = str(file["key"])
-    # A key is written once, so it names its content; hashed, because it holds a lease's token.
-    tag = tags.etag(key.encode())
-    if tags.is_known(tag, known):
-        return tags.not_modified(tag)
-    if redirect:
+    if redirect and not objects.is_known(key, known):
         link = services.storage.presigned_get(key, seconds=_LINK_SECONDS)
         return RedirectResponse(link, status_code=_REDIRECT)
+    stored = File(key, str(file["media_type"]), int(file["bytes"]))
     try:
-        pieces = await services.in_thread(services.storage.stream, key)
+        return await objects.answered(services, stored, known, sent=sent)
     except ObjectMissing as error:
         raise _expired() from error
-    headers = {**tags.headers(tag), "Content-Length": str(file["bytes"])}
-    whole = pieces if sent is None else sent(pieces)
-    return StreamingResponse(whole, media_type=file["media_type"], headers=headers)
 
 
 async def followed(request: Request, then: Then, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from smart_filter_api.schemas.moments import Moment
 from smart_filter_shared.cards import TaskName
@@ -10,6 +10,7 @@ from smart_filter_shared.filters import Need
 from smart_filter_shared.jobs.versions import VersionState
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.presets import Mood, Source
+from smart_filter_shared.presets.words import WordKind
 
 
 class WeightsAnswer(BaseModel):
@@ -101,6 +102,26 @@ class PresetAnswer(BaseModel):
     palette: list[str]
     brightness: float
     surface: bool
+    thumbnail: str = Field(description="where a WebP of 240 × 160 pixels is had")
+
+
+class WordAnswer(BaseModel):
+    """A word that `keywords:` understands; a name is that of one background.
+
+    count: how many of the caller's backgrounds answer it; null of colours and tones, which all
+    answer more or less.
+    """
+
+    word: str
+    kind: WordKind
+    count: int | None
+
+
+class WordPage(BaseModel):
+    """All words, on one page, in order."""
+
+    items: list[WordAnswer]
+    next_cursor: str | None = None
 
 
 class PresetPage(BaseModel):

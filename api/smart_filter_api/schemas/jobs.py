@@ -86,6 +86,17 @@ class Picture(BaseModel):
     format: str
 
 
+class PhotoAnswer(Picture):
+    """The photo, upright."""
+
+    quarter_turns: int = Field(
+        default=0,
+        ge=0,
+        le=3,
+        description="by how many it lay wrong, its EXIF obeyed: counter-clockwise is upright",
+    )
+
+
 class ImageAnswer(Picture):
     """The file of the image: how large it is, and how it was encoded.
 
@@ -127,6 +138,18 @@ class FaceAnswer(BaseModel):
     smile: SmileAnswer
     emotion: dict[str, float] | None = None
     eyes: EyesAnswer
+
+
+class PersonAnswer(BaseModel):
+    """A person that the model tells apart from the others, in pixels of the upright photo.
+
+    number: what `persons` of a recipe names, 1 the leftmost; the same in derived jobs with the same
+    `segmentation` and `roi`.
+    """
+
+    number: int = Field(ge=1)
+    box: list[Pixels] = Field(min_length=4, max_length=4, description="x, y, width, height")
+    kept: bool = Field(description="whether the recipe's `persons` keeps this one")
 
 
 class RatingAnswer(BaseModel):
@@ -226,6 +249,7 @@ class LinksAnswer(BaseModel):
     """Where to go from here."""
 
     self: str
+    photo: str = Field(description="the photo, as soon as `photo` is told and while it is kept")
     events: str
     cancel: str
 
@@ -252,8 +276,11 @@ class JobAnswer(BaseModel):
     recipe: RecipeAnswer
     seed: int
     metadata: dict[str, str]
-    photo: Picture | None
+    photo: PhotoAnswer | None
     people: int | None
+    persons: list[PersonAnswer] | None = Field(
+        description="everybody whom the model tells apart; null when it does not"
+    )
     confidence: float | None = Field(
         description="how far an ensemble's members agree, 0 to 1: intersection over union"
     )

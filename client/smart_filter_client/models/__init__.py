@@ -10,14 +10,14 @@ corrections    what somebody says is right of that
 events         what happened to a job or a batch
 webhooks       who is told of it, and what came of that
 tenants        keys, tokens, usage
-catalogue      the models that a server knows
+catalogue      the models and the backgrounds that a server knows
 """
 
 from smart_filter_client.models.batches import Album, Batch, BatchItem, batch_from
-from smart_filter_client.models.catalogue import Model, model_from
+from smart_filter_client.models.catalogue import Model, Preset, model_from, preset_from
 from smart_filter_client.models.corrections import Correction, FaceLabel, Stroke
 from smart_filter_client.models.events import FINAL_EVENTS, Event, event_from
-from smart_filter_client.models.faces import Eyes, Face, Rating, Smile
+from smart_filter_client.models.faces import Eyes, Face, Person, Rating, Smile
 from smart_filter_client.models.jobs import (
     FINAL_STATES,
     Background,
@@ -67,7 +67,9 @@ __all__ = [
     "NewSecret",
     "NewWebhook",
     "Part",
+    "Person",
     "Picture",
+    "Preset",
     "Printability",
     "Queue",
     "RankTerms",
@@ -82,4 +84,5 @@ __all__ = [
     "event_from",
     "job_from",
     "model_from",
+    "preset_from",
 ]

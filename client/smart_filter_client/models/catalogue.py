@@ -1,4 +1,4 @@
-"""The models that a server knows."""
+"""The models and the backgrounds that a server knows."""
 
 from dataclasses import dataclass, field
 
@@ -25,6 +25,42 @@ class Model:
     fault: str | None
     research: bool = field(default=False, kw_only=True)
     document: JsonObject = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """A background that `preset:NAME` asks for.
+
+    source: `generated`, `site` (the operator's) or `tenant` (your own).
+    moods: what it goes with.  palette: its colours as #rrggbb.  brightness: 0 black to 1 white.
+    surface: whether others can be printed on it, as in `preset:rainbow+linen`.
+    """
+
+    name: str
+    title: str
+    source: str
+    family: str
+    tags: tuple[str, ...]
+    moods: tuple[str, ...]
+    palette: tuple[str, ...]
+    brightness: float | None
+    surface: bool
+
+
+def preset_from(document: object) -> Preset:
+    """Return the background that an answer describes; raises UnexpectedAnswer when it is none."""
+    fields = Fields(document, "a background")
+    return Preset(
+        name=fields.text("name"),
+        title=fields.text_or_none("title") or "",
+        source=fields.text_or_none("source") or "",
+        family=fields.text_or_none("family") or "",
+        tags=fields.texts("tags"),
+        moods=fields.texts("moods"),
+        palette=fields.texts("palette"),
+        brightness=fields.number_or_none("brightness"),
+        surface=fields.boolean_or_none("surface") is True,
+    )
 
 
 def model_from(document: object) -> Model:

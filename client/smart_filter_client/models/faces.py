@@ -1,4 +1,4 @@
-"""Faces, and how well the people look."""
+"""Faces and persons, and how well the people look."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -40,6 +40,19 @@ class Face:
 
 
 @dataclass(frozen=True, slots=True)
+class Person:
+    """A person whom the model tells apart from the others.
+
+    number: what `persons` of a recipe names.  box: as of a face.
+    kept: whether the recipe keeps this one.
+    """
+
+    number: int
+    box: tuple[float, ...]
+    kept: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Rating:
     """How well the people look, with the terms that made the score.
 
@@ -53,6 +66,15 @@ class Rating:
     open_eyes: int
     weights: Mapping[str, float]
     shares: Mapping[str, float]
+
+
+def person_from(fields: Fields) -> Person:
+    """Return the person that an object describes; raises UnexpectedAnswer when it is none."""
+    return Person(
+        number=fields.integer("number"),
+        box=fields.numbers("box"),
+        kept=fields.boolean_or_none("kept") is True,
+    )
 
 
 def face_from(fields: Fields) -> Face:

@@ -5,7 +5,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from smart_filter_client.fields import Fields, JsonObject
-from smart_filter_client.models.faces import Face, Rating, face_from, rating_from
+from smart_filter_client.models.faces import (
+    Face,
+    Person,
+    Rating,
+    face_from,
+    person_from,
+    rating_from,
+)
 from smart_filter_client.models.ranking import RankTerms, rank_terms_from
 from smart_filter_client.printability import Printability, printability_from
 
@@ -17,7 +24,8 @@ class Picture:
     """A picture's size in pixels, and its format such as `jpg`.
 
     Of the image also how many bytes it has, its quality, 1 to 100 (None of a png), and the
-    BlurHash that a preview is drawn from.
+    BlurHash that a preview is drawn from. Of the photo by how many quarter turns it lay wrong,
+    its EXIF obeyed; counter-clockwise ones make it upright.
     """
 
     width: int
@@ -26,6 +34,7 @@ class Picture:
     bytes: int | None = None
     quality: int | None = None
     blurhash: str | None = None
+    quarter_turns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +132,7 @@ class Job:
     recipe: what was asked for, defaults filled in.
     queue: when its turn comes, where the server tells.  degraded: what was made simpler than
     asked for, to be in time.
+    persons: everybody whom the model tells apart, kept or not; None when it does not.
     people, faces, rating: None when the job needs none of them, or does not know them yet.
     printability: how well the picture prints; None unless people were rated.
     confidence: how far an ensemble's members agree, 0 to 1; None for a single model.
@@ -161,6 +171,7 @@ class Job:
     batch_id: str | None = None
     rank: int | None = None
     rank_terms: RankTerms | None = None
+    persons: tuple[Person, ...] | None = None
 
     @property
     def is_final(self) -> bool:
@@ -177,6 +188,7 @@ def job_from(document: object) -> Job:
     """Return the job that an answer describes; raises UnexpectedAnswer when it is none."""
     fields = Fields(document, "a job")
     faces = fields.objects_or_none("faces")
+    persons = fields.objects_or_none("persons")
     return Job(
         id=fields.text("id"),
         state=fields.text("state"),
@@ -208,6 +220,7 @@ def job_from(document: object) -> Job:
         batch_id=fields.text_or_none("batch_id"),
         rank=fields.integer_or_none("rank"),
         rank_terms=rank_terms_from(fields.object_or_none("rank_terms")),
+        persons=None if persons is None else tuple(person_from(person) for person in persons),
     )
 
 
@@ -233,6 +246,7 @@ def _picture(fields: Fields | None) -> Picture | None:
         bytes=fields.integer_or_none("bytes"),
         quality=fields.integer_or_none("quality"),
         blurhash=fields.text_or_none("blurhash"),
+        quarter_turns=fields.integer_or_none("quarter_turns"),
     )
 
 

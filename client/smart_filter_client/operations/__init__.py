@@ -6,10 +6,10 @@ corrections  what somebody says is right of a job's results
 photos       the ways in which a photo is given; uploads straight to the storage
 waiting      until jobs have ended
 following    what happens to a job, as it happens
-outputs      what a job has made
+outputs      what a job has made, and of what
 webhooks     who is told of jobs' ends
 tenants      keys, tokens, usage
-catalogue    models
+catalogue    models, backgrounds
 """
 
 from smart_filter_client.operations import (

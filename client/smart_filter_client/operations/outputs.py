@@ -1,9 +1,9 @@
-"""What a job has made."""
+"""What a job has made, and of what: files."""
 
 import functools
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -27,7 +27,23 @@ class Output:
 
 def output(server: Server, job_id: str, name: str) -> Flow[Output]:
     """Return an output of a job, such as `image`, whole."""
-    response = yield from exchange.ask(server, _request(job_id, name))
+    return (yield from whole_file(server, _path(job_id, name)))
+
+
+def photo(server: Server, job_id: str, *, original: bool = False) -> Flow[Output]:
+    """Return the photo of a job, upright and small enough for a screen, as JPEG.
+
+    original: the bytes that were submitted, with all their metadata; the job's
+    `photo.quarter_turns` says how it is turned then, once its EXIF is obeyed.
+    """
+    params = {"original": "true"} if original else {}
+    return (yield from whole_file(server, path("jobs", job_id, "photo"), params))
+
+
+def whole_file(server: Server, place: str, params: Mapping[str, str] | None = None) -> Flow[Output]:
+    """Return the file at a path of the server."""
+    request = Request(method="GET", path=place, params=params or {})
+    response = yield from exchange.ask(server, request)
     return Output(_media_type(response), response.content)
 
 
@@ -40,16 +56,17 @@ def download(
     to: the file, or what returns it for a media type such as `image/jpeg`.
     Raises OSError when it cannot be written.
     """
+    request = Request(method="GET", path=_path(job_id, name))
     attempt = 0
     while True:
         attempt += 1
-        response = yield from exchange.opened(server, _request(job_id, name))
+        response = yield from exchange.opened(server, request)
         place = to if isinstance(to, Path) else to(_media_type(response))
         try:
             yield from _save(response, place)
         except httpx.HTTPError as error:
             if attempt >= server.attempts:
-                raise exchange.translated(server, _request(job_id, name), error) from error
+                raise exchange.translated(server, request, error) from error
         else:
             return place
         yield Close(response)
@@ -93,8 +110,8 @@ class _Writing:
             self.partial.unlink(missing_ok=True)
 
 
-def _request(job_id: str, name: str) -> Request:
-    return Request(method="GET", path=path("jobs", job_id, "outputs", name))
+def _path(job_id: str, name: str) -> str:
+    return path("jobs", job_id, "outputs", name)
 
 
 def _media_type(response: httpx.Response) -> str:

@@ -24,7 +24,7 @@ from smart_filter_shared.pipeline import PIPELINE, StageName, needs_within
 from smart_filter_shared.recipe import Output, Recipe, persons_text
 
 # One more whenever a stage's own code makes something else of the same models.
-_GENERATION: Final = 1
+_GENERATION: Final = 2
 # What a photo that is submitted for ever costs a look: so many of its latest jobs are read.
 _LATEST_JOBS: Final = 32
 

@@ -7,6 +7,7 @@
     2026-11-20/<tenant>/<upload id>/upload
     2026-11-20/<tenant>/<job id>/data/<correction id>/<task>/<name>
     backgrounds/<random id>
+    backgrounds/<random id>.thumbnail
     models/<digest>
     data/<task>/<version>.json
 
@@ -21,6 +22,8 @@ from smart_filter_shared.pipeline import StageName
 
 # What the keys of backgrounds that are kept begin with; behind all days.
 STOCK = "backgrounds/"
+# What keys of their thumbnails end with.
+THUMBNAIL = ".thumbnail"
 # And those of trained weights.
 WEIGHTS = "models/"
 
@@ -53,6 +56,11 @@ def upload(tenant: Tenant, upload_id: UploadId) -> str:
 def stock() -> str:
     """Return a new key for a background that is kept."""
     return f"{STOCK}{uuid.uuid4()}"
+
+
+def thumbnail(stock_key: str) -> str:
+    """Return the key of the thumbnail of a background that is kept under another."""
+    return f"{stock_key}{THUMBNAIL}"
 
 
 def weights(digest: str) -> str:

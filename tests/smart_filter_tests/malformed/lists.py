@@ -145,10 +145,30 @@ LISTS = (
         )
         for value in ("maybe", "2", "", "1.0")
     ),
+    *(
+        _query("GET /v1/jobs/{job_id}/photo", "original", value)
+        for value in ("maybe", "2", "", "1.0", "full")
+    ),
+    _absent("GET /v1/jobs/{job_id}/photo", "of a word", "/v1/jobs/mine/photo"),
+    _absent("GET /v1/jobs/{job_id}/photo", "of a file", "/v1/jobs/{job_id}/photo.jpg"),
+    *(_method("GET /v1/jobs/{job_id}/photo", "POST", "PUT", "DELETE")),
     *(_query("GET /v1/models", "all", value) for value in ("maybe", "", "2")),
     *(_method("GET /v1/models", "POST", "DELETE")),
     *(_method("GET /v1/backgrounds", "POST", "PUT")),
     _absent("GET /v1/backgrounds", "below it", "/v1/backgrounds/rainbow"),
+    *(_method("GET /v1/backgrounds/keywords", "POST")),
+    *(
+        _absent(
+            "GET /v1/backgrounds/{name}/thumbnail",
+            f"of {name[:30]}",
+            f"/v1/backgrounds/{name}/thumbnail",
+        )
+        for name in (
+            *("nosuch", "SKY", "sky.webp", "sky+linen", "tenant/", "site/nosuch", "other/sky"),
+            *("..%2Fsky", "..%2F..%2Fetc%2Fpasswd", "%00", "%ff", "%20", "a" * 3000),
+        )
+    ),
+    *(_method("GET /v1/backgrounds/{name}/thumbnail", "POST", "DELETE")),
     *(_method("GET /v1/filters", "POST", "PUT")),
     _absent("GET /v1/filters", "below it", "/v1/filters/hat"),
     *(

@@ -12,8 +12,9 @@ from typing import Final
 import numpy as np
 from coloraide import Color
 
-from smart_filter_shared.presets import PRESETS, SURFACE_FAMILIES, Preset
-from smart_filter_workers.backgrounds import colours, impressions, synonyms
+from smart_filter_shared.presets import PRESETS, Preset, synonyms
+from smart_filter_shared.presets.words import TONES, asked_by, known_tags, own_name, words_of
+from smart_filter_workers.backgrounds import colours, impressions
 
 # What a word of so many letters may be off by: swapped neighbours, or a letter wrong, missing
 # or too many, count one each. Of shorter words too many look alike.
@@ -45,8 +46,6 @@ SURFACE_TAGS: Final = frozenset(
     "texture paper kraft craft fabric cloth linen denim tweed wool burlap canvas plaster "
     "wall".split()
 )
-
-_TONES: Final = frozenset("dark light bright pastel vivid muted neutral".split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,30 +114,17 @@ def _exactly(form: str, word: str, tags: frozenset[str]) -> Meaning | None:
     if colour is not None:
         weight = 1.0 if form.startswith("#") else _WEIGHT
         return Meaning(word, word, lambda preset: _coloured(preset, form, colour), weight)
-    if form in _TONES:
+    if form in TONES:
         return Meaning(word, word, lambda preset: _toned(preset, form), _WEIGHT)
     if form in synonyms.MOODS:
         return Meaning(
             word, word, lambda preset: float(synonyms.MOODS[form] in preset.moods), _WEIGHT
         )
-    wanted = [form] if form in tags else []
-    wanted += [tag for tag in synonyms.SYNONYMS.get(form, "").split() if tag not in wanted]
+    wanted = asked_by(form, tags)
     if not wanted:
         return None
     surface = wanted[0] in SURFACE_TAGS
     return Meaning(word, word, lambda preset: _tagged(preset, wanted), of_surfaces=surface)
-
-
-def known_tags(among: Iterable[Preset] = PRESETS) -> frozenset[str]:
-    """Return all words that designs are tagged with, and their own and their families' names."""
-    return frozenset(word for preset in among for word in words_of(preset))
-
-
-def words_of(preset: Preset) -> frozenset[str]:
-    """Return the words that a design answers to."""
-    surface = {"texture"} if preset.family in SURFACE_FAMILIES else set()
-    _, _, name = preset.name.rpartition("/")  # of `tenant/beach` nobody says more than beach
-    return frozenset({*preset.tags, name, preset.family} | surface)
 
 
 def _misspelt(word: str, tags: frozenset[str]) -> Meaning | None:
@@ -149,7 +135,7 @@ def _misspelt(word: str, tags: frozenset[str]) -> Meaning | None:
             *tags,
             *synonyms.SYNONYMS,
             *synonyms.MOODS,
-            *_TONES,
+            *TONES,
             *synonyms.COLOUR_WORDS,
         }
         if len(known) >= _ONE_SLIP_FROM and (distance := _slips(word, known, most=slips)) <= slips
@@ -185,11 +171,10 @@ def _slips(one: str, other: str, *, most: int) -> int:
 
 def _tagged(preset: Preset, wanted: list[str]) -> float:
     """1 for what is called so, less for the tag a word is best said by and its other readings."""
-    _, _, name = preset.name.rpartition("/")
-    if name == wanted[0] != preset.family:
+    if own_name(preset) == wanted[0] != preset.family:
         return 1.0
     own = words_of(preset)
-    return next((_BY_TAG - 0.15 * rank for rank, tag in enumerate(wanted[:4]) if tag in own), 0.0)
+    return next((_BY_TAG - 0.15 * rank for rank, tag in enumerate(wanted) if tag in own), 0.0)
 
 
 def _colour(word: str) -> colours.Colours | None:

@@ -16,7 +16,8 @@ from smart_filter_shared.stock import Picture
 from smart_filter_shared.storage import keys
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_workers import images
-from smart_filter_workers.backgrounds import appearance
+from smart_filter_workers.backgrounds import appearance, thumbnails
+from smart_filter_workers.results import Srgb8
 from smart_filter_workers.stock.words import Called
 
 # As of an upload.
@@ -71,20 +72,24 @@ def keep(
     with sessions.transaction(servers.engine) as connection:
         was = stock.find(connection, tenant, called.name)
     if was is not None and was.digest == digest:
+        if not servers.store.has(keys.thumbnail(was.key)):  # taken in before there were any
+            _store_thumbnail(servers, was.key, images.decode(content).srgb)
         return retold(servers, was, called, origin=origin, stamp=stamp)
     if was is not None and not (may_replace or (origin and was.origin == origin)):
         raise _taken(was)
-    picture = _looked_at(content, digest, called, tenant=tenant, origin=origin, stamp=stamp)
+    srgb = images.decode(content).srgb
+    picture = _looked_at(srgb, digest, called, tenant=tenant, origin=origin, stamp=stamp)
     servers.store.put(
         picture.key, content, length=len(content), media_type="application/octet-stream"
     )
+    _store_thumbnail(servers, picture.key, srgb)
     with sessions.transaction(servers.engine) as connection:
         if was is None:
             is_written = stock.add(connection, picture)
         else:
             is_written = stock.change(connection, picture, was=was)
     if not is_written:
-        servers.store.remove(picture.key)
+        _remove(servers, picture)
         return _written_meanwhile(servers, picture)
     # What was replaced lies there until stray objects are cleared: a job may be reading it.
     return Kept(picture, Outcome.ADDED if was is None else Outcome.CHANGED)
@@ -119,7 +124,7 @@ def remove(servers: Servers, tenant: Tenant | None, names: Collection[str]) -> l
     with sessions.transaction(servers.engine) as connection:
         gone = stock.remove(connection, tenant, names)
     for picture in gone:
-        servers.store.remove(picture.key)
+        _remove(servers, picture)
     return gone
 
 
@@ -128,8 +133,21 @@ def too_large(length: int) -> PictureRefused:
     return PictureRefused(f"it has {length} bytes; at most {MAX_BYTES} are taken")
 
 
+def _store_thumbnail(servers: Servers, key: str, srgb: Srgb8) -> None:
+    made = thumbnails.of_picture(srgb)
+    servers.store.put(
+        keys.thumbnail(key), made.content, length=len(made.content), media_type=made.media_type
+    )
+
+
+def _remove(servers: Servers, picture: Picture) -> None:
+    """Remove the objects of a picture that no row names."""
+    for key in (picture.key, keys.thumbnail(picture.key)):
+        servers.store.remove(key)
+
+
 def _looked_at(
-    content: bytes,
+    srgb: Srgb8,
     digest: str,
     called: Called,
     *,
@@ -137,7 +155,6 @@ def _looked_at(
     origin: str,
     stamp: str,
 ) -> Picture:
-    srgb = images.decode(content).srgb
     seen = appearance.of(srgb)
     return Picture(
         tenant=tenant,

@@ -16,6 +16,7 @@ from smart_filter_workers.stages.prepare.models.base import LightDetector, Orien
 # Four times what the default networks look at, so that a closer look gains detail and the
 # matte's edge can follow the picture's.
 PROXY_LONGEST_SIDE_PX: Final = 1024
+_PREVIEW_QUALITY: Final = 85
 
 
 class Models(TypedDict):
@@ -61,6 +62,7 @@ def _prepared(
         quarter_turns=turn,
         fingerprint=fingerprint_of(proxy),
         taken_at=photo.taken_at,
+        preview=images.encode_jpeg(proxy, quality=_PREVIEW_QUALITY),
     )
     return replace(prepared, proposals=tuple(to_photo(face, prepared) for face in faces))
 

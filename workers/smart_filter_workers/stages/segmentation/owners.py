@@ -1,15 +1,19 @@
-"""Which persons are kept, and whose each pixel is, where a model tells them apart."""
+"""Which persons are kept, where all are, and whose each pixel is, if a model tells them apart."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 
+import cv2
 import numpy as np
 
 from smart_filter_shared.recipe import Whom
-from smart_filter_workers.results import Matte8, Owners
+from smart_filter_workers.networks.coordinates import photo_per_proxy
+from smart_filter_workers.results import Matte8, Owners, PersonFound, Prepared
 from smart_filter_workers.stages.segmentation.models.base import People
 
 _MOST_PERSONS: Final = 255
+# What is less of somebody than of the background is no part of a box.
+_SEEN_FROM, _WHOLE = 128, 255
 
 
 def kept(people: People, wanted: Whom | tuple[int, ...]) -> dict[int, Matte8]:
@@ -28,6 +32,24 @@ def kept(people: People, wanted: Whom | tuple[int, ...]) -> dict[int, Matte8]:
         largest = max(reversed(sizes), key=sizes.__getitem__)
         return {largest: numbered[largest]}
     return {number: matte for number, matte in numbered.items() if number in wanted}
+
+
+def found(
+    people: People, wanted: Collection[int], prepared: Prepared
+) -> tuple[PersonFound, ...] | None:
+    """Return where everybody is whom the model tells apart; None when it does not.
+
+    wanted: the numbers of those that are kept.
+    """
+    if people.persons is None:
+        return None
+    per_x, per_y = photo_per_proxy(prepared)
+    boxes = (cv2.boundingRect(cv2.inRange(matte, _SEEN_FROM, _WHOLE)) for matte in people.persons)
+    return tuple(
+        PersonFound(number, (per_x * x, per_y * y, per_x * width, per_y * height), number in wanted)
+        for number, (x, y, width, height) in enumerate(boxes, start=1)
+        if width
+    )
 
 
 def owners(mattes: Mapping[int, Matte8], *, like: Matte8) -> Owners:

@@ -65,6 +65,7 @@ def _result(people: People, inputs: Inputs) -> Segmented:
         stronger=people.stronger,
         debug=images.encode_png(steps.sheet(people.steps)) if asked_why else None,
         owners=owners.owners(kept, like=matte) if Output.PERSONS in recipe.outputs else None,
+        found=owners.found(people, kept, inputs.prepared),
     )
 
 
