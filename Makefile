@@ -5,7 +5,7 @@
 #
 # PYTHON=/path/to/python3 chooses the interpreter of the environment.
 
-.PHONY: run test test-chaos test-api-fuzz test-models nightly bench golden gallery thumbnails openapi examples lint format setup setup-dev setup-models clean help
+.PHONY: run test test-chaos test-api-fuzz test-browser test-models nightly bench golden gallery thumbnails screenshots openapi examples lint format setup setup-dev setup-browser setup-models clean help
 
 # Passed on by the environment and unexpanded, so that a blank, a quote, # or $ arrives as it is.
 export RUN_PHOTO := $(value PHOTO)
@@ -19,6 +19,7 @@ TEST_SECONDS ?= 600
 TEST_PROCESSES ?= 2
 CHAOS_SECONDS ?= 900
 FUZZ_BOUND_SECONDS ?= 480
+BROWSER_SECONDS ?= 900
 MODELS_SECONDS ?= 480
 NIGHTLY_SECONDS ?= 7200
 BENCH_SECONDS ?= 900
@@ -45,6 +46,11 @@ test-chaos: setup-dev
 # shorter, FUZZ_SEED=… looks elsewhere.
 test-api-fuzz: setup-dev
 	@timeout --foreground --kill-after=30 $(FUZZ_BOUND_SECONDS) .venv/bin/python -m pytest tests/fuzz
+
+# Journeys through the studio in a real Chromium: what is to be seen, and what goes wrong. What a
+# page showed when its journey failed lies in build/browser.
+test-browser: setup-browser
+	@timeout --foreground --kill-after=30 $(BROWSER_SECONDS) .venv/bin/python -m pytest tests/browser
 
 # Models that need TensorFlow or torch, and training, in an environment of their own (3 GB) with builds for CPU.
 # One thread a call, as in a worker: torch's threads spin while they wait for each other.
@@ -80,6 +86,11 @@ gallery: setup-dev
 thumbnails: setup-dev
 	@.venv/bin/python -m smart_filter_workers.backgrounds.thumbnails
 
+# The pictures of docs/images that show the studio, of the running product; SHOTS="sheet photo"
+# makes some of them anew. Look at each.
+screenshots: setup-browser
+	@PYTHONPATH=tests .venv/bin/python docs/make_screenshots.py $(SHOTS)
+
 # docs/openapi.json and docs/problems, from the code.
 openapi: setup-dev
 	@PYTHONPATH=tests .venv/bin/python -m smart_filter_tests.documents
@@ -103,6 +114,9 @@ setup:
 
 setup-dev:
 	@deploy/bootstrap.sh dev
+
+setup-browser:
+	@deploy/bootstrap.sh browser
 
 setup-models:
 	@timeout --foreground --kill-after=30 420 deploy/bootstrap.sh models

@@ -1,20 +1,24 @@
 #!/bin/sh
-# Sets up .venv with everything that `make run` (run) or `make test` (dev) needs, or .venv-models
-# with what `make test-models` needs (models). Nothing to do costs a few milliseconds; a set-up
-# that was interrupted is done again.
+# Sets up .venv with everything that `make run` (run) or `make test` (dev) needs, Chromium too for
+# `make test-browser` (browser), or .venv-models with what `make test-models` needs (models).
+# Nothing to do costs a few milliseconds; a set-up that was interrupted is done again.
 #
-#   deploy/bootstrap.sh run|dev|models
+#   deploy/bootstrap.sh run|dev|browser|models
 #
 # PYTHON names the interpreter to build on; without it the first Python >= 3.11 is taken.
+# SMART_FILTER_CHROMIUM names the browser; without it that of the system is taken, and root on
+# Debian gets it installed.
 set -u
 
 kind=${1:-run}
 venv=.venv
+with_browser=
 case $kind in
   run) lock=requirements.lock ;;
   dev) lock=requirements-dev.lock ;;
+  browser) kind=dev lock=requirements-dev.lock with_browser=yes ;;
   models) lock=requirements-models.lock venv=.venv-models ;;
-  *) echo "usage: deploy/bootstrap.sh run|dev|models" >&2; exit 2 ;;
+  *) echo "usage: deploy/bootstrap.sh run|dev|browser|models" >&2; exit 2 ;;
 esac
 # In no lock: its builds for CPU and for CUDA share a version, so pip's configuration decides.
 torch=torch==2.13.0
@@ -113,6 +117,28 @@ last_line() {
   printf '%s\n' "$1" | grep . | tail -n 1
 }
 
+# tests/smart_filter_tests/browsing/chromium.py looks for the same, in the same order.
+ensure_browser() {
+  if [ -n "${SMART_FILTER_CHROMIUM:-}" ]; then
+    command -v "$SMART_FILTER_CHROMIUM" > /dev/null ||
+      fail "SMART_FILTER_CHROMIUM=$SMART_FILTER_CHROMIUM is no program: name Chromium or Chrome, or unset it"
+    return 0
+  fi
+  for candidate in chromium chromium-browser google-chrome; do
+    if command -v "$candidate" > /dev/null; then
+      return 0
+    fi
+  done
+  if [ "$(id -u)" != 0 ] || ! grep -qs '^ID=debian$' /etc/os-release; then
+    fail "no Chromium: install it (Debian: sudo apt install chromium), or name one with SMART_FILTER_CHROMIUM=/path/to/chrome"
+  fi
+  say "Installing Chromium (a minute or two) …"
+  log=$venv/set-up-browser.log
+  export DEBIAN_FRONTEND=noninteractive
+  { apt-get update && apt-get install --yes --no-install-recommends chromium; } > "$log" 2>&1 < /dev/null ||
+    fail "apt-get install chromium failed: $(last_line "$(cat "$log")") (all of it: $log)"
+}
+
 say() {
   echo "$*" >&2
 }
@@ -123,3 +149,4 @@ fail() {
 }
 
 main
+[ -z "$with_browser" ] || ensure_browser

@@ -37,9 +37,9 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     """Leave out folders that have a `make` target of their own, unless they are asked for.
 
     `make test-chaos` and `make test-api-fuzz` take minutes, `make test-models` an environment
-    with frameworks.
+    with frameworks, `make test-browser` a browser.
     """
-    own = {TESTS / "chaos", TESTS / "fuzz", TESTS / "models"}
+    own = {TESTS / "browser", TESTS / "chaos", TESTS / "fuzz", TESTS / "models"}
     asked_for = [Path(argument.partition("::")[0]).absolute() for argument in config.args]
     is_asked_for = any(one.is_relative_to(collection_path) for one in asked_for)
     return True if collection_path in own and not is_asked_for else None

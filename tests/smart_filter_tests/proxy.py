@@ -11,6 +11,7 @@ from typing import Self
 
 _PIECE_BYTES = 65536
 _LOST_SHARE = 0.2
+_HELD_BYTES = 128 * 1024
 # SO_LINGER with a time of nought: closing sends a reset instead of an orderly end.
 _RESET = struct.pack("ii", 1, 0)
 
@@ -37,8 +38,12 @@ class Proxy:
         self.chance = random.Random(0)
         self._upstream = (host, port)
         self._listener = socket.create_server(("127.0.0.1", 0))
+        # Else megabytes that are held count as sent already, in the kernel's buffers.
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _HELD_BYTES)
         self.port: int = self._listener.getsockname()[1]
         self._open: set[socket.socket] = set()
+        self._most_sent: int | None = None
+        self._may_send = threading.Event()
         self._thread = threading.Thread(target=self._accept, daemon=True)
 
     def __enter__(self) -> Self:
@@ -57,11 +62,22 @@ class Proxy:
         self.cut()
         self._thread.join()
 
+    def hold_after(self, sent_bytes: int) -> None:
+        """Let clients send so much by each connection, and no more until `release` or `cut`."""
+        self._may_send.clear()
+        self._most_sent = sent_bytes
+
+    def release(self) -> None:
+        """Let clients send again; nothing that was held is lost."""
+        self._most_sent = None
+        self._may_send.set()
+
     def cut(self) -> None:
         """Reset every connection that is open now."""
         for end in list(self._open):
             _reset(end)
             self._open.discard(end)
+        self.release()
 
     def _accept(self) -> None:
         while True:
@@ -91,8 +107,12 @@ class Proxy:
         doomed: threading.Event,
     ) -> None:
         """Hand bytes on; doomed: the server's next answer is not."""
+        sent = 0
         with contextlib.suppress(OSError):
             while piece := source.recv(_PIECE_BYTES):
+                sent += len(piece)
+                if source is client and self._most_sent is not None and sent > self._most_sent:
+                    self._may_send.wait()
                 if source is not client and doomed.is_set():
                     break
                 if source is client and self._loses(piece):

@@ -1,0 +1,138 @@
+"""Make the pictures of docs/images that show the studio: `make screenshots`, `SHOTS="start …"`.
+
+Run by hand when what is to be seen has changed; needs a whole installation and Chromium. A stack
+of its own is kept up meanwhile. The photos are those of tests/data, whose terms stand there.
+"""
+# ruff: noqa: INP001 - a script beside documents is no package
+
+import io
+import json
+import signal
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import httpx
+from PIL import Image
+from playwright.sync_api import Browser
+
+from smart_filter_shared import places
+from smart_filter_tests.browsing import camera
+from smart_filter_tests.browsing.chromium import chromium
+from smart_filter_tests.browsing.looks import Look
+from smart_filter_tests.browsing.patience import until
+from smart_filter_tests.browsing.photos import Photos
+from smart_filter_tests.browsing.shots import shot as shots
+from smart_filter_tests.browsing.shots.shot import Scene, Shot
+from smart_filter_tests.browsing.visitors import a_visitor
+from smart_filter_tests.browsing.witness import Witness
+
+IMAGES: Final = Path(__file__).parent / "images"
+PROGRAM: Final = Path(sysconfig.get_path("scripts")) / "smart-filter"
+# Phones are dense, and their pictures are shown small.
+DOTS_PER_PX: Final = {"desktop": 1, "phone": 2}
+# More than this, and a picture gets a palette.
+MOST_BYTES: Final = 200_000
+COLOURS: Final = 256
+SETTLED: Final = """
+    document.fonts.status === "loaded" && [...document.images].every((image) => image.complete)
+"""
+
+
+def main(names: Sequence[str]) -> None:
+    """Take the shots of these names, or all, and remove pictures that none makes any more."""
+    known = shots.find()
+    unknown = sorted(set(names) - {shot.name for shot in known})
+    if unknown:
+        sys.exit(f"no shot {', '.join(unknown)}: {', '.join(shot.name for shot in known)}")
+    IMAGES.mkdir(exist_ok=True)
+    for stale in set(IMAGES.glob("studio-*.png")) - {
+        place(shot, look) for shot in known for look in shot.looks
+    }:
+        stale.unlink()
+    with (
+        tempfile.TemporaryDirectory(prefix="smart-filter-screenshots-") as folder,
+        stack(Path(folder)) as operator,
+        chromium(camera.film(Path(folder))) as browser,
+    ):
+        photos = Photos(Path(folder))
+        for shot in known:
+            for look in shot.looks if shot.name in names or not names else ():
+                place(shot, look).write_bytes(small(taken(shot, look, browser, operator, photos)))
+                sys.stdout.write(f"{place(shot, look)}\n")
+
+
+def place(shot: Shot, look: Look) -> Path:
+    """Return where a picture lies."""
+    return IMAGES / f"studio-{shot.name}-{look}.png"
+
+
+def taken(
+    shot: Shot, look: Look, browser: Browser, operator: httpx.Client, photos: Photos
+) -> bytes:
+    """Return the picture, PNG, of somebody's studio who has come for it."""
+    url = str(operator.base_url).rstrip("/")
+    visitor = a_visitor(operator)
+    visitor.say(recipe={"seed": 1})
+    options = look.options(dots_per_px=DOTS_PER_PX[look.device])
+    with visitor.client, browser.new_context(**options, permissions=["camera"]) as context:
+        witness = Witness(context)
+        visitor.sign_in(context, url)
+        page = context.new_page()
+        page.goto(url)
+        shot.arrange(Scene(page, visitor, photos))
+        until(page, lambda: page.evaluate(SETTLED))
+        picture = page.screenshot(animations="disabled", caret="hide")
+        assert not witness.complaints, f"{shot.name} on {look}: {witness.complaints}"
+    return picture
+
+
+def small(png: bytes) -> bytes:
+    """Return a picture without loss where that is small, else with a palette."""
+    with Image.open(io.BytesIO(png)) as opened:
+        whole = opened.convert("RGB")
+    buffer = io.BytesIO()
+    whole.save(buffer, "PNG", optimize=True)
+    if buffer.tell() <= MOST_BYTES:
+        return buffer.getvalue()
+    palette = whole.quantize(COLOURS, Image.Quantize.MAXCOVERAGE)
+    buffer = io.BytesIO()
+    whole.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG).save(
+        buffer, "PNG", optimize=True
+    )
+    return buffer.getvalue()
+
+
+@contextmanager
+def stack(folder: Path) -> Iterator[httpx.Client]:
+    """Keep a new stack up, with the weights that are there; yields its operator's client."""
+    folder.chmod(0o711)  # PostgreSQL, which root runs as somebody else, must enter it
+    data = folder / "data"
+    data.mkdir()
+    weights = places.data_folder() / "weights"
+    weights.mkdir(parents=True, exist_ok=True)
+    (data / "weights").symlink_to(weights)
+    process = subprocess.Popen(  # noqa: S603 - this very program
+        [PROGRAM, "up", "--data", data], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        if not line:
+            sys.exit("the stack did not start; what it said stands above")
+        told = json.loads(line)
+        headers = {"Authorization": f"Bearer {told['api_key']}"}
+        with httpx.Client(base_url=told["url"], headers=headers, timeout=30) as operator:
+            yield operator
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

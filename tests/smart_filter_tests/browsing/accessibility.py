@@ -1,0 +1,25 @@
+"""What axe-core finds on a page that keeps people from using it."""
+
+from typing import Any
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page
+
+_GRAVE = {"serious", "critical"}
+
+
+def axe(page: Page) -> None:
+    """Fail with a list when anything serious or critical is wrong with the page as it is."""
+    found = Axe().run(page).response["violations"]
+    grave = [violation for violation in found if violation["impact"] in _GRAVE]
+    assert not grave, "\n".join(["axe-core:", *map(_told, grave)])
+
+
+def _told(violation: dict[str, Any]) -> str:
+    places = [
+        f"    {' '.join(map(str, node['target']))}\n        "
+        + node["failureSummary"].replace("\n", "\n        ")
+        for node in violation["nodes"]
+    ]
+    head = f"{violation['id']} ({violation['impact']}): {violation['help']}"
+    return "\n".join([head, f"    {violation['helpUrl']}", *places])

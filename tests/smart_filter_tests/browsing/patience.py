@@ -1,0 +1,21 @@
+"""Waits until something holds, in a page or behind it, while the browser goes on."""
+
+import time
+from collections.abc import Callable
+
+from playwright.sync_api import Page
+
+_PATIENCE_SECONDS = 30.0
+_LOOK_MS = 50
+
+
+def until(page: Page, holds: Callable[[], object], *, seconds: float = _PATIENCE_SECONDS) -> None:
+    """Return when something holds; fail after so long.
+
+    `Page.wait_for_function` is no way to do this: it evaluates a text within the page, which
+    the studio's Content-Security-Policy forbids. `Page.evaluate` does not.
+    """
+    gives_up_at = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < gives_up_at, f"it did not happen within {seconds:g} s"
+        page.wait_for_timeout(_LOOK_MS)

@@ -1,0 +1,127 @@
+"""Photo files as people have them, and files that are none; made when first asked for."""
+
+import io
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+from PIL import Image, ImageFilter
+
+from smart_filter_tests import heic
+
+DATA: Final = Path(__file__).parents[2] / "data"
+_OVERSIZED_SIDE = 5080
+# By which noise of so many levels makes a JPEG of that side 60 MB large.
+_NOISE_LEVELS, _NOISE_QUALITY = 48.0, 97
+_LARGE_SIDE = 2304
+_ORIENTATION = 0x0112
+_TURNED_RIGHT = 6
+_GROUP_SIZE = (1500, 900)
+
+
+class Photos:
+    """Makes files in a folder.
+
+    smiling: one woman, who smiles, 512×512.  serious: one woman, who hardly does, 512×600.
+    """
+
+    smiling = DATA / "astronaut.png"
+    serious = DATA / "grace_hopper.jpg"
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    @cached_property
+    def group(self) -> Path:
+        """Three people side by side, two of whom smile; 1500×900."""
+        place = self._folder / "team.jpg"
+        _group().save(place, quality=92)
+        return place
+
+    @cached_property
+    def large(self) -> Path:
+        """The one who smiles, 2304×2304 with a camera's noise: 12 MB, which can be held."""
+        place = self._folder / "large.jpg"
+        place.write_bytes(_noisy(_LARGE_SIDE))
+        return place
+
+    @cached_property
+    def oversized(self) -> Path:
+        """A sound photo of 60 MB, which is more than the service takes."""
+        place = self._folder / "oversized.jpg"
+        place.write_bytes(_noisy(_OVERSIZED_SIDE))
+        return place
+
+    @cached_property
+    def sideways(self) -> Path:
+        """The serious one, stored lying on her side; EXIF says how to hold it upright."""
+        place = self._folder / "sideways.jpg"
+        tags = Image.Exif()
+        tags[_ORIENTATION] = _TURNED_RIGHT
+        with Image.open(self.serious) as upright:
+            upright.transpose(Image.Transpose.ROTATE_90).save(place, quality=95, exif=tags)
+        return place
+
+    @cached_property
+    def text(self) -> Path:
+        """Words in a file that is called .jpg."""
+        place = self._folder / "notes.jpg"
+        place.write_text("Buy milk.\n")
+        return place
+
+    @cached_property
+    def nobody(self) -> Path:
+        """A sunset over the sea, and nobody there; 900×600."""
+        place = self._folder / "sunset.jpg"
+        rows = np.linspace(0, 1, 600)[:, None, None]
+        sky = np.array([250, 170, 90]) * rows + np.array([60, 60, 120]) * (1 - rows)
+        picture = np.repeat(sky, 900, axis=1).astype(np.uint8)
+        picture[400:] = (40, 62, 90)
+        cv2.circle(picture, (640, 400), 70, (255, 226, 160), cv2.FILLED, cv2.LINE_AA)
+        picture[400:] = (picture[400:] * 0.55 + np.array([40, 62, 90]) * 0.45).astype(np.uint8)
+        Image.fromarray(picture).filter(ImageFilter.GaussianBlur(1)).save(place, quality=92)
+        return place
+
+    @cached_property
+    def heic(self) -> Path:
+        """Four quarters of colour as a phone would store them; 64×48."""
+        place = self._folder / "quarters.heic"
+        place.write_bytes(heic.quarters())
+        return place
+
+
+def _noisy(side: int) -> bytes:
+    with Image.open(Photos.smiling) as opened:
+        photo = opened.convert("RGB").resize((side, side), Image.Resampling.BICUBIC)
+    # One tile again and again: as incompressible for JPEG, and a tenth of the time to make.
+    tile = np.random.default_rng(60).normal(0, _NOISE_LEVELS, (side // 8, side // 8, 3))
+    noise = np.tile(tile.astype(np.int16), (8, 8, 1))
+    pixels = np.clip(np.asarray(photo) + noise, 0, 255).astype(np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=_NOISE_QUALITY, subsampling=0)
+    return buffer.getvalue()
+
+
+def _group() -> Image.Image:
+    """Put the woman of the matte, twice, beside the other one, before her own background."""
+    with Image.open(Photos.serious) as opened:
+        serious = opened.convert("RGB")
+    width, height = _GROUP_SIZE
+    ground = serious.resize(_GROUP_SIZE).filter(ImageFilter.GaussianBlur(60))
+    middle = serious.resize((round(serious.width * height / serious.height), height))
+    fade = np.clip(np.minimum(np.arange(middle.width), np.arange(middle.width)[::-1]) / 90, 0, 1)
+    rim = Image.fromarray(np.tile((255 * fade).astype(np.uint8), (height, 1)))
+    ground.paste(middle, ((width - middle.width) // 2, 0), rim)
+    with Image.open(Photos.smiling) as opened, Image.open(DATA / "astronaut-matte.png") as matte:
+        cut_out = opened.convert("RGB").convert("RGBA")
+        cut_out.putalpha(matte.convert("L"))
+    side = 700
+    cut_out = cut_out.resize((side, side), Image.Resampling.LANCZOS)
+    for person, left in (
+        (cut_out, -150),
+        (cut_out.transpose(Image.Transpose.FLIP_LEFT_RIGHT), 950),
+    ):
+        ground.paste(person, (left, height - side), person)
+    return ground

@@ -1,0 +1,87 @@
+"""People who come to the studio: each with a tenant, a key and an address of their own."""
+
+import datetime as dt
+import itertools
+import secrets
+from dataclasses import dataclass
+from typing import Any, Final
+
+import httpx
+from playwright.sync_api import BrowserContext
+
+from smart_filter_api.browsers import sessions as browser_sessions
+from smart_filter_shared.db import sessions
+from smart_filter_tests.bench import settings_of
+from smart_filter_tests.running import Running
+
+_SCOPES: Final = ("admin", "read", "submit")
+_TIMEOUT_SECONDS = 30.0
+# Attempts to sign in are counted by address, thirty a minute: nobody shares one.
+_addresses = itertools.count(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Somebody new, who has no history.
+
+    client: what a program of theirs sees of the service, for a look behind the page.
+    """
+
+    tenant: str
+    key: str
+    client: httpx.Client
+    operator: httpx.Client
+
+    def sign_in(self, context: BrowserContext, url: str) -> None:
+        """Let a browser hold a session of theirs with the service at an address."""
+        number = next(_addresses)
+        answer = context.request.post(
+            f"{url}/v1/session",
+            data={"key": self.key},
+            headers={
+                "Origin": url,
+                "X-Forwarded-For": f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}",
+            },
+        )
+        assert answer.status == httpx.codes.CREATED, answer.text()
+
+    def say(self, **fields: object) -> None:
+        """Let the operator say what holds for them, as `PATCH /v1/tenants/{tenant}` takes it.
+
+        Such as `jobs_waiting=1`, `requests_per_minute=5`, or `recipe={"seed": 1}`.
+        """
+        answer = self.operator.patch(f"/v1/tenants/{self.tenant}", json=fields)
+        assert answer.status_code == httpx.codes.OK, answer.text
+
+    def jobs(self) -> list[dict[str, Any]]:
+        """Return their jobs, the newest first."""
+        answer = self.client.get("/v1/jobs")
+        assert answer.status_code == httpx.codes.OK, answer.text
+        found: list[dict[str, Any]] = answer.json()["items"]
+        return found
+
+
+def a_visitor(operator: httpx.Client) -> Visitor:
+    """Let somebody new come; their client is to be closed.
+
+    operator: a client of the service with a key of tenant `local`.
+    """
+    tenant = f"visitor-{secrets.token_hex(4)}"
+    answer = operator.post("/v1/keys", json={"tenant": tenant, "scopes": _SCOPES})
+    assert answer.status_code == httpx.codes.CREATED, answer.text
+    key = answer.json()["key"]
+    headers = {"Authorization": f"Bearer {key}"}
+    client = httpx.Client(base_url=operator.base_url, headers=headers, timeout=_TIMEOUT_SECONDS)
+    return Visitor(tenant, key, client, operator)
+
+
+def a_code(stack: Running, visitor: Visitor) -> str:
+    """Return a code that signs a visitor in once, as `up` shows one to its operator."""
+    code = secrets.token_urlsafe()
+    engine = sessions.engine(settings_of(stack.stack.addresses).database, connections=1)
+    with sessions.transaction(engine) as connection:
+        browser_sessions.allow_code(
+            connection, code, key=visitor.key, valid_for=dt.timedelta(minutes=10)
+        )
+    engine.dispose()
+    return code
