@@ -6,6 +6,7 @@ import { html } from "../../html.js";
 import { isFinal } from "../../state/jobs.js";
 import { knownPreview, previewOf } from "../../state/previews.js";
 import { nameOf } from "./entries.js";
+import { isSelecting } from "./selection.js";
 
 // A transparent picture is shown itself, for a thumbnail has white behind it; larger ones are not.
 const MOST_BYTES_SHOWN = 3_000_000;
@@ -27,7 +28,8 @@ export function Picture({ entry }) {
         onError=${() => setBroken(shown.address)} />`
     : html`<span class="no-picture"><${Icon} name="image" />${wordsFor(shown, broken)}</span>`;
   const look = `picture ${shown.isTransparent && isThere ? "checkerboard" : ""}`;
-  if (!photo || !isFinal(photo.current)) return html`<div class=${look}>${inside}</div>`;
+  const isLink = photo && isFinal(photo.current) && !isSelecting.value;
+  if (!isLink) return html`<div class=${look}>${inside}</div>`;
   return html`<a class=${look} href=${`#/photo/${id}`} aria-label=${`Open ${name}`}>${inside}</a>`;
 }
 

@@ -18,7 +18,7 @@ export function Toolbar({ shown }) {
       onChange=${(value) => (kind.value = value)} />
     <div class="row">
       <label class="unseen" for=${id}>Search by name</label>
-      <input class="input search" id=${id} type="search" placeholder="Search by name"
+      <input class="input search" id=${id} type="search" placeholder="Search"
         value=${words.value} onInput=${(event) => (words.value = event.currentTarget.value)} />
       <${Button} kind="quiet" icon="check" onClick=${startSelecting}>Select<//>
       <${Button} kind="quiet" icon="clear" onClick=${deleteAll}>Delete all<//>
