@@ -26,10 +26,13 @@ const streams = new Map();
 const refused = new Set();
 let timer = 0;
 let isOn = false;
+/** The newest job that was ever known, be it deleted since: what is newer came another way. */
+let newest = null;
 
 /** Begin to hear of jobs; return a function that ends it. */
 export function startFollowing() {
   isOn = true;
+  newest = null;
   const stopAttending = effect(() => attend(unfinished.value, reachable.value));
   const turned = () => {
     attend(unfinished.peek(), reachable.peek());
@@ -112,11 +115,12 @@ function isNews(job, asked) {
 
 /** Return jobs that came another way: of another tab, a program, the command line. */
 async function newcomers(known) {
-  const ids = [...known.keys()];
   // Ids begin with the time, so their order is the service's own.
-  const newest = known.get(ids.reduce((last, id) => (last > id ? last : id), ""));
-  const query = newest === undefined ? {} : { created_after: newest.created_at };
+  for (const job of known.values()) {
+    if (newest === null || job.id > newest.id) newest = job;
+  }
   const told = [];
+  const query = newest === null ? {} : { created_after: newest.created_at };
   for await (const job of listed(query, "")) told.push(job);
   return told;
 }
@@ -133,7 +137,8 @@ async function stateOf(open) {
     }
   }
   for (const id of missing) {
-    if (!told.has(id)) told.set(id, await alone(id));
+    // Not of one that is being deleted here, which has gone from `jobs` already.
+    if (!told.has(id) && jobs.value.has(id)) told.set(id, await alone(id));
   }
   return [...told.values()].filter((job) => job !== null);
 }

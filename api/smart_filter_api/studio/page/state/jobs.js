@@ -73,15 +73,21 @@ export async function redrive(id) {
   put(await ask("POST", `/v1/jobs/${id}/redrive`));
 }
 
-/** Delete jobs, here and on the service; those that fail to be stay. Throws the first failure. */
+/**
+ * Delete jobs, here and on the service; they are gone from here at once, and come back when that
+ * fails. Throws the first failure.
+ */
 export async function remove(...ids) {
   for (const id of ids) {
+    const job = jobs.value.get(id);
+    forget(id);
     try {
       await call("DELETE", `/v1/jobs/${id}`);
     } catch (error) {
-      if (![404, 410].includes(error.status)) throw error;
+      if ([404, 410].includes(error.status)) continue;
+      if (job !== undefined) put(job);
+      throw error;
     }
-    forget(id);
   }
 }
 

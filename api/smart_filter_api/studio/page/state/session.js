@@ -9,6 +9,11 @@ const CODE = /^#code=(.+)$/;
 /** `{state: "starting"|"out"|"in"|"away", tenant?, scopes?, why?: a problem or words}`. */
 export const session = signal({ state: "starting" });
 
+// An address with a code may be opened in a tab that is here already.
+addEventListener("hashchange", () => {
+  if (CODE.test(location.hash)) begin();
+});
+
 /** Sign in with the code in the address, which is forgotten at once, else go on with the cookie. */
 export async function begin() {
   const code = CODE.exec(location.hash)?.[1];

@@ -55,10 +55,10 @@ export function Deleting({ entries }) {
       total.current = lists.length;
       drop(...unsent.map(({ sending }) => sending.id));
     }
-    setDone(total.current - lists.length);
+    setDone((before) => before ?? 0);
     try {
       await removeAll(lists, {
-        onDone: () => setDone(total.current - lists.length),
+        onDone: () => setDone((before) => before + 1),
         signal: stop.current.signal,
       });
     } catch (problem) {
@@ -89,8 +89,7 @@ export function Deleting({ entries }) {
   <//>`;
 }
 
-/** Delete one photo at once, after a question. */
-export function titleOf(entries) {
+function titleOf(entries) {
   if (entries === null) return "Delete everything?";
   if (entries.length === 1) return `Delete “${nameOf(entries[0])}”?`;
   return `Delete ${counted(entries.length, "photo")}?`;

@@ -36,9 +36,9 @@ export function Sheet() {
     ${!isLoaded.value && html`<${Skeleton} />`}
     ${!isEmpty && isLoaded.value && html`<${Toolbar} shown=${entries} />`}
     ${byDay(entries).map(
-      ({ day, members }) => html`<section key=${day} class="day" aria-label=${day}>
+      ({ day, members }) => html`<section key=${day} class="day">
         <h2>${day}</h2>
-        <ul class="sheet">
+        <ul class="sheet" aria-label=${`Photos: ${day}`}>
           ${members.map((entry) => html`<${Card} key=${entry.id} ...${entry} />`)}
         </ul>
       </section>`,
