@@ -5,7 +5,7 @@
 #
 # PYTHON=/path/to/python3 chooses the interpreter of the environment.
 
-.PHONY: run test test-chaos test-api-fuzz test-browser test-models nightly bench golden gallery thumbnails screenshots openapi examples lint format setup setup-dev setup-browser setup-models clean help
+.PHONY: run test test-chaos test-api-fuzz test-browser test-docs test-models nightly bench golden gallery images thumbnails screenshots openapi examples docs docs-serve lint format setup setup-dev setup-browser setup-models clean help
 
 # Passed on by the environment and unexpanded, so that a blank, a quote, # or $ arrives as it is.
 export RUN_PHOTO := $(value PHOTO)
@@ -21,6 +21,7 @@ CHAOS_SECONDS ?= 900
 FUZZ_BOUND_SECONDS ?= 480
 BROWSER_SECONDS ?= 900
 MODELS_SECONDS ?= 480
+DOCS_SECONDS ?= 480
 NIGHTLY_SECONDS ?= 7200
 BENCH_SECONDS ?= 900
 
@@ -64,11 +65,15 @@ test-models: setup-models
 	@timeout --foreground --kill-after=30 $(MODELS_SECONDS) \
 	.venv-models/bin/python -m pytest tests/contract/test_segmentation_models.py -k unet
 
+# What README, tutorial and guides tell people to type, in a fresh copy of this folder; and the site.
+test-docs: setup-dev
+	@timeout --foreground --kill-after=30 $(DOCS_SECONDS) .venv/bin/python -m pytest tests/docs
+
 # The same and all other tests, with many more photos, longer outages and more steps.
 nightly: setup-dev
 	@CHAOS_PHOTOS=100 CHAOS_OUTAGE_SECONDS=30 FUZZ_SECONDS=900 FUZZ_CASES=5000 \
 	FUZZ_SEED=$$(date +%j) timeout --foreground --kill-after=30 $(NIGHTLY_SECONDS) \
-	.venv/bin/python -m pytest --hypothesis-profile=nightly tests tests/chaos tests/fuzz
+	.venv/bin/python -m pytest --hypothesis-profile=nightly tests tests/chaos tests/docs tests/fuzz
 
 # Six minutes or so; figures of a machine that has other work are too bad.
 bench: setup-dev
@@ -90,6 +95,18 @@ thumbnails: setup-dev
 # makes some of them anew. Look at each.
 screenshots: setup-browser
 	@PYTHONPATH=tests .venv/bin/python docs/make_screenshots.py $(SHOTS)
+
+# The pictures and drawings of README, tutorial and explanations.
+images: setup-dev
+	@.venv/bin/python docs/make_images.py
+	@.venv/bin/python docs/make_diagrams.py
+
+# The documentation as a site, into build/site; a dead link fails.
+docs: setup-dev
+	@PYTHONPATH=docs .venv/bin/python -m smart_filter_docs
+
+docs-serve: docs
+	@.venv/bin/python -m http.server --bind 127.0.0.1 --directory build/site 8766
 
 # docs/openapi.json and docs/problems, from the code.
 openapi: setup-dev

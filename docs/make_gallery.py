@@ -29,8 +29,8 @@ HEIGHT_PX: Final = 480
 QUALITY: Final = 85
 CHEQUER_PX, LIGHT, DARK = 12, 245, 205
 PREFACE: Final = (
-    "Made by `make gallery` from the photos in `tests/data` (works of NASA and of the US Navy, in"
-    " the public domain). Each picture is what the command below it writes."
+    "What comes out, each picture with the command that makes it. The photos are works of NASA and"
+    " of the US Navy, in the public domain, and lie in `tests/data`; `make gallery` makes all anew."
 )
 
 

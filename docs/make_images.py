@@ -1,41 +1,128 @@
-"""Make the README's picture by the program itself: `python docs/make_images.py [PRESET] [SEED]`.
+"""Make the pictures of README and tutorial by the program itself: `make images`.
 
-Run by hand when the pictures that come out have changed; needs a whole installation.
+Run by hand when the pictures that come out have changed; needs a whole installation. The
+photos are those of tests/data, whose terms stand there.
 """
 # ruff: noqa: INP001 - a script beside documents is no package
 
-import subprocess
-import sys
-import sysconfig
-import tempfile
+import io
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
-from PIL import Image
+from make_gallery import shown, stack
+from PIL import Image, ImageDraw, ImageFont
 
-CHECKOUT = Path(__file__).parents[1]
-PHOTO = CHECKOUT / "tests" / "data" / "astronaut.png"
-TARGET = CHECKOUT / "docs" / "images" / "before-after.jpg"
-WIDTH_PX, GAP_PX, QUALITY = 1200, 8, 90
+from smart_filter_client import Client, Job
+
+CHECKOUT: Final = Path(__file__).parents[1]
+PHOTOS: Final = CHECKOUT / "tests" / "data"
+FOLDER: Final = CHECKOUT / "docs" / "images"
+ASTRONAUT, HOPPER = "astronaut.png", "grace_hopper.jpg"
+SIDE_PX, GAP_PX, QUALITY = 596, 8, 90
+TILE_PX: Final = 400
+HAIR: Final = (140, 10, 240, 110)  # of the astronaut: left, top, right, bottom
+ACCENT: Final = "#ff8d62"
 
 
-def main(preset: str = "sky", seed: str = "1") -> None:
-    """Cut the sample's person out, and show both pictures side by side."""
-    with tempfile.TemporaryDirectory() as folder:
-        after = Path(folder) / "after.png"
-        program = Path(sysconfig.get_path("scripts")) / "smart-filter"
-        recipe = ("--background", f"preset:{preset}", "--set", f"seed={seed}")
-        command = (program, "run", PHOTO, *recipe, "-o", after)
-        subprocess.run(command, check=True)  # noqa: S603 - this very program
-        pair = [Image.open(path).convert("RGB") for path in (PHOTO, after)]
-    side = (WIDTH_PX - GAP_PX) // 2
-    both = Image.new("RGB", (WIDTH_PX, side), "white")
-    for index, picture in enumerate(pair):
-        both.paste(
-            picture.resize((side, side), Image.Resampling.LANCZOS), (index * (side + GAP_PX), 0)
+def main() -> None:
+    """Make all of them."""
+    with (
+        stack() as environment,
+        Client(environment["SMART_FILTER_URL"], environment["SMART_FILTER_API_KEY"]) as client,
+    ):
+        before_after(client)
+        stages(client)
+        tutorial(client)
+        edges(client)
+
+
+def before_after(client: Client) -> None:
+    """Make the README's picture: the sample, and the same before another sky."""
+    _, made = picture(client, ASTRONAUT, {"background": "preset:sky"})
+    save("before-after", [Image.open(PHOTOS / ASTRONAUT), made["image"]], side_px=SIDE_PX)
+
+
+def stages(client: Client) -> None:
+    """Make what the stops of a photo's way look like."""
+    asked = {"background": "preset:meadow-wash", "outputs": ["image", "matte", "faces", "rating"]}
+    job, made = picture(client, ASTRONAUT, asked)
+    photo = Image.open(PHOTOS / ASTRONAUT).convert("RGB")
+    save("stages", [photo, made["matte"], marked(photo, job), made["image"]])
+
+
+def tutorial(client: Client) -> None:
+    """Make the two pictures that the tutorial asks for on the command line."""
+    portrait = {"background": "preset:studio-blue", "crop": "faces", "aspect": "4:5"}
+    sticker = {"background": "transparent", "outline": "2% white", "crop": True, "margin": "5%"}
+    _, first = picture(client, HOPPER, portrait)
+    _, second = picture(client, ASTRONAUT, sticker)
+    pictures = [shown(first["image"]), shown(second["image"])]
+    width = sum(one.width for one in pictures) + GAP_PX
+    both = Image.new("RGB", (width, pictures[0].height), "white")
+    both.paste(pictures[0], (0, 0))
+    both.paste(pictures[1], (pictures[0].width + GAP_PX, 0))
+    write("tutorial-pictures", both)
+
+
+def edges(client: Client) -> None:
+    """Make one piece of hair before navy, at each effort, enlarged beside the photo's own."""
+    photo = Image.open(PHOTOS / ASTRONAUT)
+    made = [
+        picture(client, ASTRONAUT, {"background": "color:navy", "edge": effort})[1]["image"]
+        for effort in ("fast", "balanced", "best")
+    ]
+    save("edges", [one.crop(HAIR) for one in (photo, *made)])
+
+
+def picture(
+    client: Client, photo: str, recipe: Mapping[str, object]
+) -> tuple[Job, dict[str, Image.Image]]:
+    """Return the job of a photo, with its outputs that are pictures; its seed is fixed."""
+    job = client.submit(PHOTOS / photo, {**recipe, "format": "png", "seed": 1}, wait=60)
+    outputs = {name: client.output(job.id, name) for name in job.outputs}
+    return job, {
+        name: Image.open(io.BytesIO(output.content))
+        for name, output in outputs.items()
+        if output.media_type.startswith("image/")
+    }
+
+
+def marked(photo: Image.Image, job: Job) -> Image.Image:
+    """Return a photo with each face's box, landmarks, and what was read of it."""
+    drawn = photo.copy()
+    pen = ImageDraw.Draw(drawn)
+    for face in job.faces or ():
+        left, top, width, height = face.box
+        pen.rounded_rectangle((left, top, left + width, top + height), 8, outline=ACCENT, width=3)
+        for x, y in face.landmarks:
+            pen.ellipse((x - 3, y - 3, x + 3, y + 3), fill=ACCENT)
+        told = f"{face.smile.level} smile" if face.smile else ""
+        pen.text(
+            (left, top + height + 8),
+            told,
+            fill="white",
+            font=ImageFont.load_default(22),
+            stroke_width=3,
+            stroke_fill="#1d1814",
         )
-    TARGET.parent.mkdir(exist_ok=True)
-    both.save(TARGET, quality=QUALITY, subsampling=0, optimize=True, progressive=True)
+    return drawn
+
+
+def save(name: str, pictures: Sequence[Image.Image], *, side_px: int = TILE_PX) -> None:
+    """Write square pictures side by side."""
+    whole = Image.new("RGB", (len(pictures) * (side_px + GAP_PX) - GAP_PX, side_px), "white")
+    for index, one in enumerate(pictures):
+        tile = one.convert("RGB").resize((side_px, side_px), Image.Resampling.LANCZOS)
+        whole.paste(tile, (index * (side_px + GAP_PX), 0))
+    write(name, whole)
+
+
+def write(name: str, whole: Image.Image) -> None:
+    """Write a picture for the pages."""
+    path = FOLDER / f"{name}.jpg"
+    whole.save(path, quality=QUALITY, subsampling=0, optimize=True, progressive=True)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

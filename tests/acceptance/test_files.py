@@ -104,7 +104,12 @@ def test_heic_photo_works(running_stack: Running) -> None:
     job = running_stack.wait(job_id)
 
     assert job["state"] == "succeeded", job["error"]
-    assert job["photo"] == {"width": 64, "height": 48, "format": "heic"}
+    upright = {"width": 64, "height": 48, "format": "heic", "quarter_turns": 0}
+    assert job["photo"] == upright
+    photo = running_stack.client.get(job["links"]["photo"])
+    assert Image.open(io.BytesIO(photo.content)).format == "JPEG"  # which every browser shows
+    sent = running_stack.client.get(job["links"]["photo"], params={"original": "1"})
+    assert (sent.content, sent.headers["content-type"]) == (quarters(), "image/heic")
     assert opened(running_stack, job, "image").size == (64, 48)
 
 

@@ -22,6 +22,7 @@ def test_nothing_of_a_photo_is_left_once_its_picture_is_fetched(forgetful: Runni
     bucket = ObjectStore(settings_of(forgetful.stack.addresses).storage, connections=1)
     job_id = forgetful.submit(background="color:red", outputs="image,faces")
     job = forgetful.wait(job_id)
+    shown = forgetful.client.get(job["links"]["photo"])
     objects = [one.key for one in bucket.stored() if job_id in one.key]
 
     picture = forgetful.output(job_id, "image")
@@ -29,7 +30,10 @@ def test_nothing_of_a_photo_is_left_once_its_picture_is_fetched(forgetful: Runni
     forgetful.until(lambda: not any(job_id in one.key for one in bucket.stored()))
     forgetful.until(lambda: forgetful.job(job_id)["faces"] is None)
 
-    assert len(objects) >= 3
+    assert len(objects) >= 4
+    # To be shown the photo is no delivery, and it goes with the rest.
+    gone = forgetful.client.get(job["links"]["photo"])
+    assert (shown.status_code, gone.status_code) == (200, 410)
     assert len(picture) == job["image"]["bytes"]
     assert b"landmarks" in faces
     answer = forgetful.client.get(f"/v1/jobs/{job_id}/outputs/image")

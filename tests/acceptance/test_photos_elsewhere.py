@@ -67,7 +67,8 @@ def test_photo_at_an_address_is_fetched_once_and_kept(running_stack: Running) ->
         job = running_stack.wait(job_id)
 
     assert job["state"] == "succeeded", job["error"]
-    assert job["photo"] == {"width": 512, "height": 512, "format": "png"}
+    upright = {"width": 512, "height": 512, "format": "png", "quarter_turns": 0}
+    assert job["photo"] == upright
     assert len(site.requests) == 2
     kept = row(running_stack, job_id)
     assert kept.photo_digest == hashlib.sha256(PHOTO.read_bytes()).hexdigest()

@@ -136,7 +136,10 @@ def test_photo_turned_by_its_exif_comes_out_upright(running_stack: Running) -> N
 
     job = running_stack.wait(running_stack.submit(buffer.getvalue(), background="keep"))
 
-    assert job["photo"] == {"width": 300, "height": 512, "format": "jpg"}
+    upright = {"width": 300, "height": 512, "format": "jpg", "quarter_turns": 0}
+    assert job["photo"] == upright
+    shown = running_stack.client.get(job["links"]["photo"])
+    assert opened(shown.content).shape[:2] == (512, 300)
 
 
 def test_photo_of_nobody_is_kept(running_stack: Running) -> None:

@@ -1,0 +1,60 @@
+"""The page about the command line, from click's tree: what `--help` says, on one page."""
+
+import inspect
+from collections.abc import Iterator
+
+import click
+
+from smart_filter_deploy import cli
+from smart_filter_deploy.cli.endings import PROGRAM
+from smart_filter_docs.markdown import block, code, plain, sections, table
+
+
+def page() -> str:
+    """Return the page."""
+    return sections(
+        "# Commands",
+        "What `smart-filter COMMAND --help` says, on one page. Exit statuses: 0, all went well;"
+        " 1, a photo failed or something was refused; 2, wrong usage; 3, no server.",
+        *_command(cli._program, PROGRAM, None),  # noqa: SLF001 - nothing else has the tree
+    )
+
+
+def _command(command: click.Command, path: str, above: click.Context | None) -> Iterator[str]:
+    context = click.Context(command, info_name=path.rpartition(" ")[2], parent=above)
+    if above is not None:
+        yield f"{'##' if path.count(' ') == 1 else '###'} {path.removeprefix(PROGRAM + ' ')}"
+        yield _words(command.help or "")
+        yield block(_usage(command, path, context))
+        yield table(("option", "meaning"), _options(command, context))
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            inside = command.get_command(context, name)
+            if inside is not None and not inside.hidden:
+                yield from _command(inside, f"{path} {name}", context)
+
+
+def _usage(command: click.Command, path: str, context: click.Context) -> str:
+    return " ".join([path, *command.collect_usage_pieces(context)])
+
+
+def _options(command: click.Command, context: click.Context) -> Iterator[tuple[str, str]]:
+    for parameter in command.get_params(context):
+        if not isinstance(parameter, click.Option) or parameter.hidden:
+            continue
+        record = parameter.get_help_record(context)
+        if record is not None and "--help" not in parameter.opts:
+            yield code(record[0]), record[1]
+
+
+def _words(told: str) -> str:
+    r"""Return a command's help as Markdown: paragraphs that stay as they are (\b) as blocks."""
+    paragraphs = inspect.cleandoc(told).split("\n\n")
+    return sections(
+        *(
+            block(paragraph.removeprefix("\b\n"), "sh")
+            if paragraph.startswith("\b")
+            else plain(paragraph)
+            for paragraph in (each.strip("\n") for each in paragraphs)
+        )
+    )

@@ -1,0 +1,101 @@
+"""The page about models: every card, with its parameters."""
+
+from collections.abc import Iterable, Mapping
+
+from smart_filter_docs.markdown import code, sections, sentence, table
+from smart_filter_shared.cards import ModelCard, TaskName
+from smart_filter_shared.parameters import Parameter
+from smart_filter_workers import catalogue
+
+# They carry no choice: one model each, that every job passes.
+_UNCHOSEN = {TaskName.PREPARE, TaskName.COMPOSITE}
+
+
+def page() -> str:
+    """Return the page."""
+    cards = catalogue.find().cards
+    tasks = dict.fromkeys(card.task for card in cards if card.task not in _UNCHOSEN)
+    parts = [
+        part
+        for task in tasks
+        for part in (
+            f"## {task}".replace("_", " "),
+            *(_card(card) for card in _in_order(cards, task)),
+        )
+    ]
+    return sections(
+        "# Model cards",
+        "What each model is, whose it is, how good it was measured to be, and what a recipe may"
+        " set: `segmentation.model=NAME` chooses one, `segmentation.params.PARAMETER=VALUE` sets it"
+        " up. Which of them a server offers, `smart-filter models list` tells. docs/models.md has"
+        " how weights are fetched and models added, docs/measurements.md how the figures were"
+        " measured.",
+        *parts,
+    )
+
+
+def _in_order(cards: Iterable[ModelCard], task: str) -> list[ModelCard]:
+    return sorted(
+        (card for card in cards if card.task == task),
+        key=lambda card: (not card.default, bool(card.requires), card.name),
+    )
+
+
+def _card(card: ModelCard) -> str:
+    facts = {
+        "version": card.version,
+        "source": card.source,
+        "licence of the weights": card.licence,
+        "terms of their data": card.data_terms,
+        "pool of workers": code(card.capability),
+        "measured quality": _figures(card.quality),
+        "measured cost": _figures(card.speed),
+        "needs": code(f"smart-filter[{card.extra}]") if card.extra else "",
+    }
+    return sections(
+        f"### {card.name} {{ #{card.task}-{card.name} }}",
+        f"{sentence(card.title)} {_standing(card)}",
+        table(("", ""), [(name, value) for name, value in facts.items() if value]),
+        table(
+            ("parameter", "default", "allowed", "meaning"),
+            [
+                (code(one.name), code(_plain(one.default)), _allowed(one), sentence(one.title))
+                for one in card.parameters
+            ],
+        ),
+    )
+
+
+def _standing(card: ModelCard) -> str:
+    told = []
+    if card.default:
+        told.append("**The default.**")
+    if card.research:
+        told.append(
+            "Its weights come of data for research only, or of unknown terms:"
+            " `SMART_FILTER_RESEARCH_WEIGHTS=off` turns it off."
+        )
+    if card.stands_in:
+        told.append("`auto` means this one where such models are turned off.")
+    return " ".join(told)
+
+
+def _figures(figures: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {value:g}" for name, value in figures.items())
+
+
+def _plain(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _allowed(parameter: Parameter) -> str:
+    if parameter.choices:
+        return " ".join(code(choice) for choice in parameter.choices)
+    if parameter.form:
+        return parameter.form
+    least, most = parameter.least, parameter.most
+    if least is not None and most is not None:
+        return f"{parameter.kind}, {least:g} to {most:g}"
+    if least is not None:
+        return f"{parameter.kind}, at least {least:g}"
+    return f"{parameter.kind}, at most {most:g}" if most is not None else str(parameter.kind)

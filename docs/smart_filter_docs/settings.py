@@ -1,0 +1,74 @@
+"""The defaults in docs/settings.md, from the classes that read the environment.
+
+What a variable means is written there for operators, by hand, once. What it is when nothing is
+set is a fact of the code: `update` writes it, and a test compares.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Final, get_type_hints
+
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings
+
+from smart_filter_docs.sources import CHECKOUT
+from smart_filter_shared.settings import Settings
+
+PAGE: Final = CHECKOUT / "docs" / "settings.md"
+_ROW: Final = re.compile(r"^\| (SMART_FILTER_[A-Z_, ]+) \| ([^|]*) \| (.*) \|$", re.MULTILINE)
+_NOTHING: Final = "–"
+
+
+class Undescribed(ValueError):
+    """The page lacks variables that the code reads."""
+
+
+def update() -> None:
+    """Write the page with the defaults of the code.  Raises Undescribed."""
+    PAGE.write_text(page(PAGE.read_text()))
+
+
+def page(text: str) -> str:
+    """Return the page with the defaults of the code.
+
+    A default that follows from other things (`–; …`, or words) is left as it was written.
+    Raises Undescribed naming every variable that has no row.
+    """
+    known = dict(_variables())
+    described: set[str] = set()
+
+    def row(match: re.Match[str]) -> str:
+        names = [name.strip() for name in match[1].split(",")]
+        described.update(names)
+        defaults = [known[name] for name in names if name in known]
+        if not defaults or set(defaults) == {_NOTHING}:
+            return match[0]
+        return f"| {match[1]} | {', '.join(dict.fromkeys(defaults))} | {match[3]} |"
+
+    updated = _ROW.sub(row, text)
+    missing = sorted(set(known) - described)
+    if missing:
+        raise Undescribed(f"docs/settings.md has no row for {', '.join(missing)}")
+    return updated
+
+
+def _variables() -> Iterator[tuple[str, str]]:
+    """Yield each variable with its default in words."""
+    for kind in get_type_hints(Settings).values():
+        if isinstance(kind, type) and issubclass(kind, BaseSettings):
+            prefix = str(kind.model_config.get("env_prefix", ""))
+            for name, told in kind.model_fields.items():
+                yield (f"{prefix}{name}".upper(), _shown(told))
+
+
+def _shown(told: FieldInfo) -> str:
+    if told.is_required():
+        return "required"
+    value = told.default
+    if value is None or value == ():
+        return _NOTHING
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return f"`{value}`"
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,56 @@
+"""Which of the repository's files the site is made of, and where each of them lies in it.
+
+Nothing is moved for the site: people read the same files in the repository.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+CHECKOUT: Final = Path(__file__).parents[2]
+
+# Beside docs/: pages at the root, and programs that pages point to.
+_BESIDE: Final = {
+    "README.md": "index.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "CHANGELOG.md": "changes.md",
+}
+# The site looks as the studio does.
+_STUDIO: Final = "api/smart_filter_api/studio/page/"
+_LOOKS: Final = ("icon.svg", "fonts/bricolage-grotesque.woff2", "fonts/instrument-sans.woff2")
+# Where designs lie in the site, and whence they come.
+DESIGNS: Final = "designs"
+_THUMBNAILS: Final = "shared/smart_filter_shared/presets/thumbnails/"
+_EXAMPLES: Final = "deploy/examples/"
+_INSTALLED: Final = "node_modules"
+_SHOWN: Final = {".md", ".jpg", ".png", ".svg", ".webp", ".json", ".css", ".js"}
+
+
+def site_places() -> Mapping[str, PurePosixPath]:
+    """Return where each file lies in the site, by its path in the repository."""
+    looks = [f"{_STUDIO}{name}" for name in _LOOKS]
+    inside = [
+        path.relative_to(CHECKOUT).as_posix()
+        for folder in ("docs", _EXAMPLES, _THUMBNAILS)
+        for path in sorted((CHECKOUT / folder).rglob("*"))
+        if path.is_file() and _INSTALLED not in path.parts
+    ]
+    found = {path: _place(path) for path in (*_BESIDE, *looks, *inside)}
+    return {path: place for path, place in found.items() if place is not None}
+
+
+def _place(path: str) -> PurePosixPath | None:
+    if path in _BESIDE:
+        return PurePosixPath(_BESIDE[path])
+    if path.startswith(_STUDIO):
+        return PurePosixPath("studio", PurePosixPath(path).name)
+    if path.startswith(_THUMBNAILS):
+        name = PurePosixPath(path).name
+        return PurePosixPath(DESIGNS, name) if name.endswith(".webp") else None
+    if path.startswith(_EXAMPLES):
+        return PurePosixPath("examples", path.removeprefix(_EXAMPLES))
+    inside = PurePosixPath(path)
+    if inside.parts[0] != "docs" or inside.suffix not in _SHOWN:
+        return None
+    place = inside.relative_to("docs")
+    return place.with_name("index.md") if place.name == "README.md" else place
