@@ -90,8 +90,9 @@ def look(request: pytest.FixtureRequest) -> Look:
 
 
 @pytest.fixture
-def context(browser: Browser, look: Look) -> Iterator[BrowserContext]:
+def context(browser: Browser, look: Look, line: Proxy) -> Iterator[BrowserContext]:
     """A browser of its own for the journey, with leave to use the camera."""
+    del line  # it outlives the pages, or they would complain of it
     context = browser.new_context(**look.options(), permissions=["camera"])
     yield context
     context.close()

@@ -28,18 +28,28 @@ export function photoIdOf(job) {
   return job.metadata.studio ?? job.id;
 }
 
+/** What `photos` held before: one of which nothing is new stays the same object. */
+let former = new Map();
+/** Jobs as they are shown, by jobs as the service told them. */
+const lent = new WeakMap();
+
 /** Photos, the newest first: `{id, versions: jobs, oldest first, current: job}`. */
 export const photos = computed(() => {
   const byPhoto = new Map();
-  const known = [...jobs.value.values()].sort((a, b) => b.created_at.localeCompare(a.created_at));
-  for (const job of known) {
+  // Ids begin with the time.
+  for (const job of [...jobs.value.values()].sort((a, b) => (a.id < b.id ? 1 : -1))) {
     const id = photoIdOf(job);
-    byPhoto.set(id, [job, ...(byPhoto.get(id) ?? [])]);
+    if (!byPhoto.has(id)) byPhoto.set(id, []);
+    byPhoto.get(id).unshift(job);
   }
-  return [...byPhoto].map(([id, told]) => {
+  const known = former;
+  former = new Map();
+  for (const [id, told] of byPhoto) {
     const versions = withParents(told);
-    return { id, versions, current: currentOf(id, versions) };
-  });
+    const photo = { id, versions, current: currentOf(id, versions) };
+    former.set(id, isSame(photo, known.get(id)) ? known.get(id) : photo);
+  }
+  return [...former.values()];
 });
 
 /** Return versions, oldest first, with what their parents have in common with them. */
@@ -47,10 +57,19 @@ function withParents(versions) {
   const byId = new Map();
   for (const job of versions) {
     const parent = byId.get(job.metadata[CUT_OF] === job.parent_id ? job.parent_id : null);
-    const lent = job.state === "succeeded" && parent ? peopleOf(parent.outputs) : {};
-    byId.set(job.id, { ...job, outputs: { ...lent, ...job.outputs } });
+    const borrows = job.state === "succeeded" && parent !== undefined;
+    byId.set(job.id, borrows ? lentBy(parent, job) : job);
   }
   return [...byId.values()];
+}
+
+/** Return a job with its parent's cut-out and matte; the same object for as long as both are. */
+function lentBy(parent, job) {
+  const known = lent.get(job);
+  if (known?.parent === parent) return known.job;
+  const made = { ...job, outputs: { ...peopleOf(parent.outputs), ...job.outputs } };
+  lent.set(job, { parent, job: made });
+  return made;
 }
 
 function peopleOf(outputs) {
@@ -61,6 +80,34 @@ function peopleOf(outputs) {
 export function show(job) {
   shown.value = { ...shown.value, [photoIdOf(job)]: job.id };
   sessionStorage.setItem(SHOWN, JSON.stringify(shown.value));
+}
+
+/**
+ * Return a photo, asked for when it is not known; null when there is none. Throws Problem or Away.
+ */
+export async function findPhoto(id) {
+  put(...(await versionsOf(id)).filter((job) => !jobs.value.has(job.id)));
+  return photos.value.find((photo) => photo.id === id) ?? null;
+}
+
+/** Return all versions of a photo, the oldest ones too. Throws Problem or Away. */
+export async function versionsOf(id) {
+  const found = [];
+  let cursor = null;
+  do {
+    const query = new URLSearchParams({ "metadata.studio": id, limit: 200 });
+    if (cursor !== null) query.set("cursor", cursor);
+    const page = await ask("GET", `/v1/jobs?${query}`);
+    found.push(...page.items);
+    cursor = page.next_cursor;
+  } while (cursor !== null);
+  try {
+    // Of a photo that came another way, the first version is the job of that very id.
+    found.push(await ask("GET", `/v1/jobs/${id}`));
+  } catch (error) {
+    if (![404, 410].includes(error.status)) throw error;
+  }
+  return found;
 }
 
 /**
@@ -124,4 +171,13 @@ function formOf(recipe, parts) {
 
 function currentOf(id, versions) {
   return versions.find((job) => job.id === shown.value[id]) ?? versions.at(-1);
+}
+
+function isSame(photo, known) {
+  return (
+    known !== undefined &&
+    known.current === photo.current &&
+    known.versions.length === photo.versions.length &&
+    known.versions.every((job, index) => job === photo.versions[index])
+  );
 }

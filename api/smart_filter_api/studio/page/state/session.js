@@ -9,6 +9,11 @@ const CODE = /^#code=(.+)$/;
 /** `{state: "starting"|"out"|"in"|"away", tenant?, scopes?, why?: a problem or words}`. */
 export const session = signal({ state: "starting" });
 
+// An address with a code may be opened in a tab that is here already.
+addEventListener("hashchange", () => {
+  if (CODE.test(location.hash)) begin();
+});
+
 /** Sign in with the code in the address, which is forgotten at once, else go on with the cookie. */
 export async function begin() {
   const code = CODE.exec(location.hash)?.[1];
@@ -47,10 +52,13 @@ async function resume(why) {
 }
 
 function enter(told) {
-  useSession(told.csrf_token, () => {
-    if (session.value.state === "in") {
-      session.value = { state: "out", why: { title: "Your session has ended. Sign in again." } };
-    }
+  useSession(told.csrf_token, {
+    whenEnded: () => {
+      if (session.value.state === "in") {
+        session.value = { state: "out", why: { title: "Your session has ended. Sign in again." } };
+      }
+    },
+    whenStale: () => resume({ title: "You have signed out. Sign in again." }),
   });
   session.value = { state: "in", tenant: told.tenant, scopes: told.scopes };
 }

@@ -1,0 +1,183 @@
+"""What became of photos: followed to their end, kept over a reload, deleted for good."""
+
+import httpx
+from playwright.sync_api import Page, expect
+
+from smart_filter_tests.browsing.accessibility import axe
+from smart_filter_tests.browsing.cards import add, card, expect_finished, expect_state
+from smart_filter_tests.browsing.looks import DESKTOP_DARK, PHONE, seen_on
+from smart_filter_tests.browsing.patience import until
+from smart_filter_tests.browsing.photos import Photos
+from smart_filter_tests.browsing.visitors import Visitor
+from smart_filter_tests.browsing.witness import LINE_CUT, Witness
+from smart_filter_tests.proxy import Mode, Proxy
+from smart_filter_tests.running import Running
+
+_LATER = "2100-01-01T00:00:00Z"
+_MANY = 70
+# What the page does when somebody comes back to it from another tab.
+_TURN_BACK = "document.dispatchEvent(new Event('visibilitychange'))"
+
+
+def _submit(visitor: Visitor, photos: Photos, name: str, **fields: str) -> str:
+    """Submit a photo as a program does; return its job's id."""
+    answer = visitor.client.post(
+        "/v1/jobs",
+        files={"photo": photos.smiling.read_bytes()},
+        data={"metadata.name": name} | {key.replace("__", "."): to for key, to in fields.items()},
+    )
+    assert answer.status_code == httpx.codes.ACCEPTED, answer.text
+    return str(answer.json()["id"])
+
+
+def _status(visitor: Visitor, job_id: str) -> int:
+    return visitor.client.get(f"/v1/jobs/{job_id}").status_code
+
+
+def test_job_of_a_program_is_shown_and_canceled(
+    page: Page, visitor: Visitor, photos: Photos
+) -> None:
+    expect(page.get_by_role("heading", name="Drop photos")).to_be_visible()
+    job_id = _submit(visitor, photos, "by-program.png", run_at=_LATER)
+
+    page.evaluate(_TURN_BACK)
+    waiting = card(page, "by-program.png")
+    expect(waiting.get_by_role("progressbar", name="Steps")).to_be_visible()
+    waiting.get_by_role("button", name="Cancel").click()
+
+    expect_state(waiting, "canceled")
+    assert visitor.client.get(f"/v1/jobs/{job_id}").json()["state"] == "canceled"
+    waiting.get_by_role("button", name="Start again").click()
+    expect_state(waiting, "queued")
+
+
+def test_failed_job_says_why_and_is_tried_again(
+    page: Page, visitor: Visitor, photos: Photos, stack: Running
+) -> None:
+    with stack.armed("raises"):
+        job_id = _submit(visitor, photos, "unlucky.png", segmentation__model="raises")
+        until(page, lambda: visitor.jobs()[0]["state"] == "failed", seconds=60)
+        page.reload()
+        failed = card(page, "unlucky.png")
+        expect_state(failed, "failed")
+        expect(failed).to_contain_text("Try again.")
+
+    failed.get_by_role("button", name="Try again").click()
+
+    expect_finished(page, "unlucky.png")
+    assert visitor.client.get(f"/v1/jobs/{job_id}").json()["state"] == "succeeded"
+
+
+@seen_on(PHONE)
+def test_photo_without_people_is_made_all_the_same(
+    page: Page, visitor: Visitor, photos: Photos
+) -> None:
+    visitor.say(recipe={"require_person": True})
+    add(page, photos.nobody)
+    failed = card(page, "sunset.jpg")
+    expect_state(failed, "failed")
+    axe(page)
+
+    failed.get_by_role("button", name="Make it all the same").click()
+
+    expect_finished(page, "sunset.jpg")
+
+
+def test_stream_that_is_cut_and_a_service_that_is_away_lose_no_end(
+    page: Page, visitor: Visitor, photos: Photos, line: Proxy, witness: Witness
+) -> None:
+    witness.expect(LINE_CUT)
+    add(page, photos.smiling, photos.serious)
+    until(page, lambda: len(visitor.jobs()) == 2)
+
+    line.cut()
+    line.mode = Mode.RESET
+    expect(page.get_by_text("The service cannot be reached.")).to_be_visible()
+    until(page, lambda: all(job["state"] == "succeeded" for job in visitor.jobs()))
+    line.mode = Mode.PASS
+
+    expect_finished(page, "astronaut.png", "grace_hopper.jpg")
+
+
+def test_one_is_deleted_on_the_service_too(page: Page, visitor: Visitor, photos: Photos) -> None:
+    add(page, photos.smiling, photos.serious)
+    expect_finished(page, "astronaut.png", "grace_hopper.jpg")
+    (gone,) = (job["id"] for job in visitor.jobs() if job["metadata"]["name"] == "astronaut.png")
+
+    card(page, "astronaut.png").get_by_role("button", name="Delete").click()
+    dialog = page.get_by_role("dialog", name="Delete “astronaut.png”?")
+    expect(dialog).to_contain_text("go from the service too")
+    dialog.get_by_role("button", name="Keep").click()
+    assert _status(visitor, gone) == httpx.codes.OK
+    card(page, "astronaut.png").get_by_role("button", name="Delete").click()
+    dialog.get_by_role("button", name="Delete").click()
+
+    expect(page.get_by_text("1 photo deleted, on the service too.")).to_be_visible()
+    expect(card(page, "astronaut.png")).to_have_count(0)
+    assert _status(visitor, gone) == httpx.codes.GONE
+    page.reload()
+    expect_finished(page, "grace_hopper.jpg")
+    expect(card(page, "astronaut.png")).to_have_count(0)
+
+
+@seen_on(DESKTOP_DARK)
+def test_several_are_chosen_and_deleted(page: Page, visitor: Visitor, photos: Photos) -> None:
+    kept, *gone = (_submit(visitor, photos, f"{name}.png", run_at=_LATER) for name in "abc")
+    page.reload()
+
+    page.get_by_role("button", name="Select").click()
+    for name in "bc":
+        page.get_by_role("checkbox", name=f"{name}.png").check()
+    axe(page)
+    page.get_by_role("toolbar").get_by_role("button", name="Delete").click()
+    page.get_by_role("dialog", name="Delete 2 photos?").get_by_role("button", name="Delete").click()
+
+    expect(page.get_by_text("2 photos deleted, on the service too.")).to_be_visible()
+    assert [_status(visitor, one) for one in gone] == [httpx.codes.GONE] * 2
+    assert _status(visitor, kept) == httpx.codes.OK
+
+
+def test_older_ones_come_when_somebody_scrolls_and_all_are_deleted(
+    page: Page, visitor: Visitor, photos: Photos
+) -> None:
+    first = _submit(visitor, photos, "number 0", run_at=_LATER)
+    for number in range(1, _MANY):
+        _submit(visitor, photos, f"number {number}", run_at=_LATER)
+    page.reload()
+    expect(card(page, f"number {_MANY - 1}")).to_be_visible()
+    assert card(page, "number 0").count() == 0
+
+    page.evaluate("scrollTo(0, document.body.scrollHeight)")
+    expect(card(page, "number 0")).to_have_count(1)
+    page.get_by_label("Search by name").fill("number 6")
+    expect(page.get_by_role("listitem")).to_have_count(11)
+
+    page.get_by_role("button", name="Delete all").click()
+    dialog = page.get_by_role("dialog", name="Delete everything?")
+    expect(dialog).to_contain_text(f"{_MANY} photos")
+    dialog.get_by_role("button", name="Delete").click()
+    expect(page.get_by_text(f"{_MANY} photos deleted, on the service too.")).to_be_visible()
+    assert visitor.jobs() == []
+    assert _status(visitor, first) == httpx.codes.GONE
+
+
+def test_deleting_that_is_interrupted_goes_on(
+    page: Page, visitor: Visitor, photos: Photos, line: Proxy, witness: Witness
+) -> None:
+    witness.expect(LINE_CUT)
+    for name in "abc":
+        _submit(visitor, photos, f"{name}.png", run_at=_LATER)
+    page.reload()
+    page.get_by_role("button", name="Delete all").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("3 photos")
+
+    line.mode = Mode.RESET
+    line.cut()
+    dialog.get_by_role("button", name="Delete").click()
+    expect(dialog.get_by_role("alert")).to_contain_text("The service cannot be reached")
+    line.mode = Mode.PASS
+    dialog.get_by_role("button", name="Go on").click()
+
+    expect(page.get_by_text("3 photos deleted, on the service too.")).to_be_visible()
+    assert visitor.jobs() == []

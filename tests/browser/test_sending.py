@@ -1,0 +1,212 @@
+"""Photos on their way to the service: what is told of them, and what befalls them."""
+
+import io
+from pathlib import Path
+
+import httpx
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+from smart_filter_tests.browsing.cards import (
+    add,
+    card,
+    expect_accepted,
+    expect_finished,
+    expect_state,
+)
+from smart_filter_tests.browsing.patience import until
+from smart_filter_tests.browsing.photos import Photos
+from smart_filter_tests.browsing.visitors import Visitor
+from smart_filter_tests.browsing.witness import LINE_CUT, Witness
+from smart_filter_tests.proxy import Mode, Proxy
+
+_HELD_AFTER = 2_000_000
+_REFUSED = "status of 4(13|15|29)"
+
+
+def _held(page: Page, line: Proxy, photos: Photos) -> None:
+    """Let a photo of 12 MB stop in its middle."""
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    line.hold_after(_HELD_AFTER)
+    add(page, photos.large)
+    until(page, lambda: _share_sent(page) > 0)
+
+
+def _share_sent(page: Page) -> int:
+    bar = card(page, "large.jpg").get_by_role("progressbar", name="Sending large.jpg")
+    return int(bar.get_attribute("aria-valuenow") or 0) if bar.count() else 0
+
+
+def test_upload_tells_how_far_it_is(page: Page, line: Proxy, photos: Photos) -> None:
+    _held(page, line, photos)
+
+    assert 0 < _share_sent(page) < 100
+    expect(card(page, "large.jpg").get_by_text(" of 1")).to_contain_text("MB")
+
+    line.release()
+    expect_accepted(card(page, "large.jpg"))
+
+
+def test_upload_is_stopped_and_leaves_nothing(
+    page: Page, visitor: Visitor, line: Proxy, photos: Photos
+) -> None:
+    _held(page, line, photos)
+
+    card(page, "large.jpg").get_by_role("button", name="Stop").click()
+
+    expect(card(page, "large.jpg")).to_have_count(0)
+    line.release()
+    page.reload()
+    expect(page.get_by_role("heading", name="Drop photos")).to_be_visible()
+    assert visitor.jobs() == []
+
+
+def test_service_gone_in_mid_upload_is_waited_for(
+    page: Page, visitor: Visitor, line: Proxy, photos: Photos, witness: Witness
+) -> None:
+    witness.expect(LINE_CUT)
+    _held(page, line, photos)
+
+    line.mode = Mode.RESET
+    line.cut()
+    expect(page.get_by_text("The service cannot be reached.")).to_be_visible()
+    expect(card(page, "large.jpg").get_by_text("Waiting for the service.")).to_be_visible()
+    line.mode = Mode.PASS
+
+    expect_accepted(card(page, "large.jpg"))
+    expect(page.get_by_text("The service cannot be reached.")).to_have_count(0)
+    assert len(visitor.jobs()) == 1
+
+
+def test_photo_that_was_not_accepted_survives_a_reload(
+    page: Page, visitor: Visitor, line: Proxy, photos: Photos
+) -> None:
+    page.get_by_label("New photos get").select_option("keep")
+    _held(page, line, photos)
+    page.wait_for_timeout(500)  # while the browser writes twelve megabytes
+
+    page.reload()
+    expect(card(page, "large.jpg")).to_be_visible()
+    line.release()
+
+    expect_accepted(card(page, "large.jpg"))
+    page.reload()
+    expect_accepted(card(page, "large.jpg"))
+    (job,) = visitor.jobs()
+    assert job["recipe"]["background"] == "keep"
+
+
+def test_two_tabs_send_a_photo_once(
+    page: Page, visitor: Visitor, line: Proxy, photos: Photos, url: str
+) -> None:
+    _held(page, line, photos)
+    page.wait_for_timeout(500)  # while the browser writes twelve megabytes
+
+    other = page.context.new_page()
+    other.goto(url)
+    expect(other.get_by_role("heading", level=1)).to_be_visible()
+    other.wait_for_timeout(500)
+    assert card(other, "large.jpg").count() == 0
+    line.release()
+
+    expect_accepted(card(page, "large.jpg"))
+    expect_accepted(card(other, "large.jpg"))
+    assert len(visitor.jobs()) == 1
+
+
+def test_what_is_no_photo_or_too_large_is_told_before_it_is_sent(
+    page: Page, visitor: Visitor, photos: Photos
+) -> None:
+    add(page, photos.oversized, photos.text, photos.smiling)
+
+    expect(card(page, "oversized.jpg")).to_contain_text("The photo is too large")
+    expect(card(page, "oversized.jpg")).to_contain_text("at most 40 MB are accepted")
+    expect(card(page, "notes.jpg")).to_contain_text("Not an accepted picture")
+    expect_finished(page, "astronaut.png")
+    assert len(visitor.jobs()) == 1
+    for name in ("oversized.jpg", "notes.jpg"):
+        card(page, name).get_by_role("button", name="Remove").click()
+        expect(card(page, name)).to_have_count(0)
+
+
+def test_what_the_service_refuses_is_told_in_its_words(
+    page: Page, photos: Photos, witness: Witness, tmp_path: Path
+) -> None:
+    witness.expect(_REFUSED)
+    huge = tmp_path / "huge.png"
+    # Small as a file: nobody knows before its header is read.
+    buffer = io.BytesIO()
+    Image.new("1", (10_000, 5_001)).save(buffer, "PNG")
+    huge.write_bytes(buffer.getvalue())
+
+    add(page, huge, photos.smiling)
+
+    expect(card(page, "huge.png")).to_contain_text("at most 50 megapixels are accepted")
+    expect_finished(page, "astronaut.png")
+
+
+def test_quota_of_the_day_is_waited_for_and_can_be_tried_again(
+    page: Page, visitor: Visitor, photos: Photos, witness: Witness
+) -> None:
+    witness.expect(_REFUSED)
+    visitor.say(megapixels_per_day=0.3)
+    add(page, photos.smiling)
+    expect_finished(page, "astronaut.png")
+
+    add(page, photos.serious)
+    waiting = card(page, "grace_hopper.jpg")
+    expect(waiting).to_contain_text("Goes on by itself")
+    expect(waiting).to_contain_text("megapixels a day may be submitted, and today's are spent")
+    page.reload()
+    expect(waiting).to_contain_text("Goes on by itself")
+
+    visitor.say(megapixels_per_day=100)
+    waiting.get_by_role("button", name="Try now").click()
+    expect_finished(page, "grace_hopper.jpg")
+
+
+def test_full_queue_is_waited_for(
+    page: Page, visitor: Visitor, photos: Photos, witness: Witness
+) -> None:
+    witness.expect(_REFUSED)
+    visitor.say(jobs_waiting=1)
+
+    add(page, photos.smiling, photos.serious, photos.nobody)
+
+    expect_finished(page, "astronaut.png", "grace_hopper.jpg", "sunset.jpg")
+    assert len(visitor.jobs()) == 3
+
+
+def test_session_that_ends_loses_nothing(
+    page: Page, visitor: Visitor, line: Proxy, photos: Photos, witness: Witness
+) -> None:
+    witness.expect("status of 401")
+    witness.expect(LINE_CUT)
+    (mine,) = visitor.client.get("/v1/keys").json()["items"]
+    fresh = visitor.client.post("/v1/keys", json={"scopes": ["read", "submit"]}).json()["key"]
+    _held(page, line, photos)
+    answer = visitor.client.delete(f"/v1/keys/{mine['key_id']}")
+    assert answer.status_code == httpx.codes.NO_CONTENT
+    line.cut()
+
+    expect(page.get_by_text("Your session has ended.")).to_be_visible()
+    page.get_by_label("Key").fill(fresh)
+    page.get_by_role("button", name="Sign in").click()
+
+    expect_accepted(card(page, "large.jpg"))
+
+
+def test_signing_out_asks_when_photos_would_be_lost(
+    page: Page, line: Proxy, photos: Photos
+) -> None:
+    _held(page, line, photos)
+
+    page.get_by_role("button", name="Sign out").click()
+    dialog = page.get_by_role("dialog", name="Sign out now?")
+    expect(dialog).to_contain_text("1 photo has not been sent yet")
+    dialog.get_by_role("button", name="Stay").click()
+    expect_state(card(page, "large.jpg"), "sending")
+    page.get_by_role("button", name="Sign out").click()
+    dialog.get_by_role("button", name="Sign out").click()
+
+    expect(page.get_by_label("Key")).to_be_visible()

@@ -1,0 +1,54 @@
+"""The contact sheet as a journey handles it: photos that are added, and their cards."""
+
+import re
+from pathlib import Path
+
+from playwright.sync_api import Locator, Page, expect
+
+_HELD_MS = 300
+_ACCEPTED = re.compile("queued|running|succeeded")
+
+def add(page: Page, *photos: Path) -> None:
+    """Choose photos in the file dialog."""
+    page.locator("[data-way=pick]").set_input_files(photos)
+
+
+def drop(page: Page, *paths: Path) -> None:
+    """Let files or folders fall onto the middle of the page."""
+    devtools = page.context.new_cdp_session(page)
+    data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
+
+    def drag(step: str) -> None:
+        devtools.send("Input.dispatchDragEvent", {"type": step, "x": 400, "y": 400, "data": data})
+
+    drag("dragEnter")
+    drag("dragOver")
+    expect(page.get_by_text("Drop to add")).to_be_visible()
+    # The browser asks the page, while they are held over it, whether they may fall there.
+    drag("dragOver")
+    page.wait_for_timeout(_HELD_MS)
+    drag("drop")
+    expect(page.get_by_text("Drop to add")).to_have_count(0)
+
+
+def card(page: Page, name: str) -> Locator:
+    """Return the card of a photo that is called so."""
+    heading = page.get_by_role("heading", name=name, exact=True)
+    return page.get_by_role("listitem").filter(has=heading)
+
+
+def expect_state(shown: Locator, state: str) -> None:
+    """Return when a card is in a state: those of jobs, or of photos that are not sent yet."""
+    expect(shown).to_have_attribute("data-state", state)
+
+
+def expect_accepted(shown: Locator) -> None:
+    """Return when the service has a card's photo."""
+    expect(shown).to_have_attribute("data-state", _ACCEPTED)
+
+
+def expect_finished(page: Page, *names: str) -> None:
+    """Return when photos are finished, and their pictures there."""
+    for name in names:
+        expect_state(card(page, name), "succeeded")
+        expect(card(page, name).get_by_role("img", name=f"{name}, finished")).to_be_visible()
