@@ -1,8 +1,9 @@
 /** The frame around every screen: brand, places, theme, and whether the service is there. */
 
 import { signal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { Button } from "./controls/button.js";
+import { Dialog } from "./controls/dialog.js";
 import { Icon } from "./controls/icon.js";
 import { Toasts, sayTrouble } from "./controls/notices.js";
 import { html } from "./html.js";
@@ -10,8 +11,11 @@ import { place } from "./router.js";
 import { screens } from "./screens/all.js";
 import { SignIn } from "./screens/sign-in.js";
 import { reachable } from "./service/api.js";
-import { forgetAll, isLoaded, loadOlder, refresh } from "./state/jobs.js";
+import { startFollowing } from "./state/following.js";
+import { forgetAll, isLoaded, loadOlder } from "./state/jobs.js";
+import { drop, pending, startSending } from "./state/pending.js";
 import { session, signOut } from "./state/session.js";
+import { counted } from "./words.js";
 
 const THEME = "smart-filter.theme";
 const theme = signal(localStorage.getItem(THEME) ?? systemTheme());
@@ -19,19 +23,26 @@ const AGAIN_MS = 2000;
 
 /** The whole page. */
 export function Shell() {
-  const { state, why } = session.value;
-  useEffect(() => (state === "in" ? forgetAll : undefined), [state]);
+  const { state, why, tenant } = session.value;
+  useEffect(() => {
+    if (state !== "in") return undefined;
+    const ends = [startSending(tenant), startFollowing(), forgetAll];
+    return () => {
+      for (const end of ends) end();
+    };
+  }, [state, tenant]);
   if (state === "starting") return null;
   if (state !== "in") return html`<${SignIn} why=${why} isAway=${state === "away"} />`;
-  return html`<${Frame} />`;
+  return html`<${Frame} key=${tenant} />`;
 }
 
 function Frame() {
   const [word, ...rest] = place.value;
   const screen = screens.find((one) => one.word === word) ?? screens[0];
+  const mayLoad = !isLoaded.value && reachable.value;
   useEffect(() => {
-    if (!isLoaded.value) loadOlder().catch(sayTrouble);
-  }, []);
+    if (mayLoad) loadOlder().catch(sayTrouble);
+  }, [mayLoad]);
   useComingBack();
   useEffect(() => {
     document.title = `${screen.title} · Smart Filter`;
@@ -50,8 +61,7 @@ function Frame() {
         </nav>
         <span class="spacer" />
         <${Theme} />
-        <${Button} kind="quiet" icon="signOut" label="Sign out"
-          onClick=${() => signOut().catch(sayTrouble)} />
+        <${SignOut} />
       </header>
       ${!reachable.value && html`<p class="offline" role="status">
         <${Icon} name="alert" />The service cannot be reached. What you see stays; the page goes on
@@ -62,6 +72,26 @@ function Frame() {
     </main>
     <${Toasts} />
   </div>`;
+}
+
+/** Leaving leaves nothing behind in this browser, so it asks when photos would be lost by that. */
+function SignOut() {
+  const [isAsking, setAsking] = useState(false);
+  const unsent = pending.value.length;
+  const leave = () => {
+    setAsking(false);
+    drop(...pending.value.map((photo) => photo.id));
+    signOut().catch(sayTrouble);
+  };
+  return html`
+    <${Button} kind="quiet" icon="signOut" label="Sign out"
+      onClick=${() => (unsent === 0 ? leave() : setAsking(true))} />
+    ${isAsking && html`<${Dialog} title="Sign out now?" onClose=${() => setAsking(false)}
+      actions=${html`<${Button} onClick=${() => setAsking(false)}>Stay<//>
+        <${Button} kind="danger" onClick=${leave}>Sign out<//>`}>
+      <p>${counted(unsent, "photo has", "photos have")} not been sent yet. Signing out removes
+        ${unsent === 1 ? " it" : " them"} from this page.</p>
+    <//>`}`;
 }
 
 function Theme() {
@@ -77,7 +107,7 @@ function Theme() {
     label=${isDark ? "Light theme" : "Dark theme"} onClick=${turn} />`;
 }
 
-/** Ask, while the service is away, whether it is back; then read what happened meanwhile. */
+/** Ask, while the service is away, whether it is back; what waits for it goes on then. */
 function useComingBack() {
   const isAway = !reachable.value;
   useEffect(() => {
@@ -87,7 +117,6 @@ function useComingBack() {
         await fetch("/livez");
         clearInterval(timer);
         reachable.value = true;
-        await refresh();
       } catch {
         // Still away.
       }

@@ -1,16 +1,23 @@
 /** The first screen of whoever has no session. */
 
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { Button } from "../controls/button.js";
 import { TextField } from "../controls/fields.js";
 import { Trouble } from "../controls/notices.js";
 import { html } from "../html.js";
 import { begin, signIn } from "../state/session.js";
 
+const AGAIN_MS = 3000;
+
 /** Ask for a key. why: a problem that led here. isAway: the service could not be asked at all. */
 export function SignIn({ why, isAway }) {
   const [error, setError] = useState(null);
   const [isBusy, setBusy] = useState(false);
+  useEffect(() => {
+    if (!isAway) return undefined;
+    const timer = setInterval(begin, AGAIN_MS);
+    return () => clearInterval(timer);
+  }, [isAway]);
   const submit = async (event) => {
     event.preventDefault();
     setBusy(true);

@@ -8,15 +8,23 @@ import { signal } from "@preact/signals";
 import { Away, problemFrom } from "./problems.js";
 
 const TOKEN = "X-CSRF-Token";
+const STALE = "csrf";
 let token = "";
 let onSignedOut = () => {};
+let onStale = async () => {};
 
 export const reachable = signal(true);
 
-/** Let requests carry a session's token; `whenEnded` is called when the service knows it no more. */
-export function useSession(csrfToken, whenEnded) {
+/**
+ * Let requests carry a session's token.
+ *
+ * whenEnded: called when the service knows it no more. whenStale: called, and waited for, when the
+ * session is another one by now, as after a signing in in another tab.
+ */
+export function useSession(csrfToken, { whenEnded, whenStale }) {
   token = csrfToken;
   onSignedOut = whenEnded;
+  onStale = whenStale;
 }
 
 /** Return the headers that a request of this method carries. */
@@ -30,7 +38,17 @@ export function sessionHeaders(method) {
  * json: what to send as JSON. headers: further ones. signal: an AbortSignal.
  * Throws Problem, Away, or AbortError.
  */
-export async function call(method, path, { json, headers, signal: aborted } = {}) {
+export async function call(method, path, options = {}) {
+  try {
+    return await once(method, path, options);
+  } catch (error) {
+    if (error.code !== STALE) throw error;
+    await onStale();
+    return once(method, path, options);
+  }
+}
+
+async function once(method, path, { json, headers, signal: aborted }) {
   let response;
   try {
     response = await fetch(path, {
@@ -55,7 +73,7 @@ export async function call(method, path, { json, headers, signal: aborted } = {}
     await response.text().catch(() => ""),
     response.headers.get("Retry-After"),
   );
-  noteEnd(problem);
+  if (problem.status === 401) onSignedOut();
   throw problem;
 }
 
@@ -81,7 +99,8 @@ export async function fetchBlob(path, options) {
   }
 }
 
-/** Tell whoever holds the session when a problem says that it has ended. */
-export function noteEnd(problem) {
+/** Tell whoever holds the session that a request that was not sent by `call` was refused. */
+export function noteRefusal(problem) {
   if (problem.status === 401) onSignedOut();
+  if (problem.code === STALE) onStale();
 }

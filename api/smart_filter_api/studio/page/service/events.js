@@ -5,15 +5,17 @@ const TYPES = ["job.queued", "job.running", "job.stage", "job.succeeded", "job.f
 /**
  * Call `onJob` with a job whenever anything happens to it; return a function that stops that.
  *
- * The browser comes again by itself when the stream is cut, and takes up where it was. `onLost` is
- * called when it does not (the service is away, or refuses): then somebody has to ask.
+ * A stream that is cut, or that ends by itself after five minutes, is opened again by the browser
+ * and goes on where it was: `onCut` is called then. `onLost` is called when it is not opened again
+ * (the service refuses it, or has no more to tell): then somebody has to ask.
  */
-export function follow(path, { onJob, onLost }) {
+export function follow(path, { onJob, onCut, onLost }) {
   const source = new EventSource(path);
   const told = (event) => onJob(JSON.parse(event.data).data);
   for (const type of TYPES) source.addEventListener(type, told);
   source.addEventListener("error", () => {
     if (source.readyState === EventSource.CLOSED) onLost();
+    else onCut();
   });
   return () => source.close();
 }

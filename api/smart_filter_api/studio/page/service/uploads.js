@@ -1,7 +1,10 @@
 /** Photos on their way to the service, with their progress, which `fetch` does not tell. */
 
-import { noteEnd, reachable, sessionHeaders } from "./api.js";
+import { noteRefusal, reachable, sessionHeaders } from "./api.js";
 import { Away, problemFrom } from "./problems.js";
+
+// A line on which nothing moves for so long leads nowhere.
+const STALLED_MS = 60_000;
 
 /**
  * Submit a form as a job; return the job as it was accepted.
@@ -14,7 +17,9 @@ import { Away, problemFrom } from "./problems.js";
 export function submit(form, { idempotencyKey, onProgress, signal }) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
+    let stalled = 0;
     const end = (settle, value) => {
+      clearTimeout(stalled);
       signal?.removeEventListener("abort", abort);
       settle(value);
     };
@@ -26,20 +31,28 @@ export function submit(form, { idempotencyKey, onProgress, signal }) {
       reachable.value = false;
       end(reject, new Away());
     };
+    const moved = () => {
+      clearTimeout(stalled);
+      stalled = setTimeout(() => {
+        request.abort();
+        away();
+      }, STALLED_MS);
+    };
     request.open("POST", "/v1/jobs");
     for (const [name, value] of Object.entries(sessionHeaders("POST"))) {
       request.setRequestHeader(name, value);
     }
     request.setRequestHeader("Idempotency-Key", `"${idempotencyKey}"`);
     request.upload.addEventListener("progress", (event) => {
+      moved();
       if (event.lengthComputable) onProgress(event.loaded / event.total);
     });
     request.addEventListener("error", away);
-    request.addEventListener("timeout", away);
     request.addEventListener("load", () => {
       reachable.value = true;
-      if (request.status < 300) {
-        end(resolve, JSON.parse(request.responseText));
+      const job = request.status < 300 ? parsed(request.responseText) : null;
+      if (job !== null) {
+        end(resolve, job);
         return;
       }
       const problem = problemFrom(
@@ -47,10 +60,20 @@ export function submit(form, { idempotencyKey, onProgress, signal }) {
         request.responseText,
         request.getResponseHeader("Retry-After"),
       );
-      noteEnd(problem);
+      noteRefusal(problem);
       end(reject, problem);
     });
     signal?.addEventListener("abort", abort);
+    moved();
     request.send(form);
   });
+}
+
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // Somebody in between, such as the sign-in page of a hotel's network, answered for the service.
+    return null;
+  }
 }

@@ -1,50 +1,127 @@
-/** Photos that the service does not have yet: waiting, on their way, or refused. */
+/**
+ * Photos that the service does not have yet: looked at, waiting, on their way, or refused.
+ *
+ * They are kept over a reload, and go on by themselves when the service is back or takes more.
+ */
 
-import { signal } from "@preact/signals";
+import { effect, signal } from "@preact/signals";
+import { reachable } from "../service/api.js";
+import { abandoned, answerOthers, discard, keep } from "../service/drafts.js";
+import { faultOf } from "../service/formats.js";
 import { newId } from "../service/ids.js";
+import { Away, Problem, isPassing } from "../service/problems.js";
 import { submit } from "../service/uploads.js";
 import { put } from "./jobs.js";
+import { forgetPreview } from "./previews.js";
 
 /** How many are sent at a time; the others wait, so that the first are done first. */
 const AT_A_TIME = 2;
+// After so many broken attempts in a row somebody has to look at it.
+const MOST_BROKEN = 5;
+const MOST_PAUSE_MS = 30_000;
+const USUAL_PAUSE_MS = 5000;
 
 /**
- * `[{id, file, fields, state: "waiting"|"sending"|"stopped", done: 0 to 1, error}]`, the newest
- * first. id: becomes the photo's, and makes repeated attempts one. fields: of the recipe.
+ * `[{id, file, fields, state: "looking"|"waiting"|"sending"|"refused", done: 0 to 1, until, error}]`,
+ * the newest first. id: becomes the photo's, and makes repeated attempts one. fields: of the
+ * recipe. until: the moment (ms) that a waiting one waits for, else null; error: why, or why it
+ * was refused.
  */
 export const pending = signal([]);
 
 const stops = new Map();
+/** Photos of whom `pending` holds. */
+let tenant = null;
+let isSending = false;
+let timer = 0;
+
+answerOthers(() => pending.value.map((photo) => photo.id));
+addEventListener("beforeunload", (event) => {
+  if (pending.value.some((photo) => !photo.isKept && photo.state !== "refused")) {
+    event.preventDefault();
+  }
+});
+
+/** Send a tenant's photos, those too that an earlier visit left; return a function that stops it. */
+export function startSending(whose) {
+  if (tenant !== whose) pending.value = [];
+  tenant = whose;
+  isSending = true;
+  restore();
+  const stopListening = effect(() => {
+    if (reachable.value) send();
+  });
+  return () => {
+    isSending = false;
+    stopListening();
+    for (const stop of stops.values()) stop.abort();
+  };
+}
 
 /** Send files, with fields of a recipe (`{background: "auto", …}`). */
 export function add(files, fields) {
-  const added = Array.from(files, (file) => {
-    return { id: newId(), file, fields, state: "waiting", done: 0, error: null };
-  });
-  pending.value = [...added.reverse(), ...pending.value];
-  send();
+  const added = Array.from(files, (file) => pendingOf({ id: newId(), file, fields }));
+  // The first that was given is the first to be sent, and stands behind those that came later.
+  pending.value = [...added.toReversed(), ...pending.value];
+  for (const [index, photo] of added.entries()) admit(photo, Date.now() + index / 1000);
 }
 
-/** Try one again that was refused or stopped. */
+/** Try one again, or now, that was refused or waits. */
 export function again(id) {
-  change(id, { state: "waiting", done: 0, error: null });
+  change(id, { state: "waiting", done: 0, until: null, error: null, broken: 0 });
   send();
 }
 
-/** Give one up. */
-export function drop(id) {
-  stops.get(id)?.abort();
-  pending.value = pending.value.filter((photo) => photo.id !== id);
+/** Give photos up. */
+export function drop(...ids) {
+  const dropped = new Set(ids);
+  for (const id of ids) stops.get(id)?.abort();
+  pending.value = pending.value.filter((photo) => !dropped.has(photo.id));
+  discard(...ids);
+  for (const id of ids) forgetPreview(id);
+  send();
+}
+
+/** Look at a file before it is sent, so that what is none is told at once. */
+async function admit(photo, addedAt) {
+  const { id, file, fields } = photo;
+  const error = await faultOf(file).catch(() => unreadable());
+  if (error !== null) {
+    change(id, { state: "refused", error });
+    return;
+  }
+  change(id, { state: "waiting" });
+  send();
+  change(id, { isKept: await keep({ id, tenant, file, fields, addedAt }) });
+  // It may have been accepted, or given up, while it was being written.
+  if (!pending.value.some((other) => other.id === id)) discard(id);
+}
+
+async function restore() {
+  const whose = tenant;
+  const drafts = await abandoned(whose);
+  if (whose !== tenant || !isSending) return;
+  const known = new Set(pending.value.map((photo) => photo.id));
+  const found = drafts.filter((draft) => !known.has(draft.id));
+  const added = found.map((draft) => ({ ...pendingOf(draft), state: "waiting", isKept: true }));
+  pending.value = [...pending.value, ...added.reverse()];
   send();
 }
 
 async function send() {
-  const sending = pending.value.filter((photo) => photo.state === "sending").length;
-  const next = pending.value.findLast((photo) => photo.state === "waiting");
-  if (sending >= AT_A_TIME || next === undefined) return;
+  clearTimeout(timer);
+  if (!isSending || !reachable.value || stops.size >= AT_A_TIME) return;
+  const waiting = pending.value.filter((photo) => photo.state === "waiting");
+  const now = Date.now();
+  const next = waiting.findLast((photo) => photo.until === null || photo.until <= now);
+  if (next === undefined) {
+    const soonest = Math.min(...waiting.map((photo) => photo.until));
+    if (waiting.length > 0) timer = setTimeout(send, soonest - now);
+    return;
+  }
   const stop = new AbortController();
   stops.set(next.id, stop);
-  change(next.id, { state: "sending" });
+  change(next.id, { state: "sending", done: 0, until: null, error: null });
   send();
   try {
     const job = await submit(form(next), {
@@ -53,12 +130,41 @@ async function send() {
       signal: stop.signal,
     });
     put(job);
-    drop(next.id);
+    pending.value = pending.value.filter((photo) => photo.id !== next.id);
+    discard(next.id);
   } catch (error) {
-    if (error.name !== "AbortError") change(next.id, { state: "stopped", error });
+    settle(next, error);
   } finally {
     stops.delete(next.id);
     send();
+  }
+}
+
+/** Decide what becomes of a photo whose attempt has failed. */
+function settle({ id, broken }, error) {
+  const wait = (pause, why) =>
+    change(id, { state: "waiting", done: 0, until: pause && Date.now() + pause, error: why });
+  // Stopped with everything, as at the end of a session; what was given up is not there any more.
+  if (error.name === "AbortError" || error.status === 401) {
+    wait(null, null);
+  } else if (error instanceof Away) {
+    change(id, { broken: broken + 1 });
+    if (broken + 1 < MOST_BROKEN) wait(Math.min(1000 * 2 ** broken, MOST_PAUSE_MS), error);
+    else change(id, { state: "refused", done: 0, error: brokenAgain() });
+  } else if (error.code === "job_deleted") {
+    // An attempt had been accepted, and another tab has deleted it.
+    drop(id);
+  } else if (["csrf", "idempotency_in_progress"].includes(error.code)) {
+    wait(USUAL_PAUSE_MS, null);
+  } else if (isPassing(error)) {
+    const until = Date.now() + (1000 * error.retryAfterSeconds || USUAL_PAUSE_MS);
+    change(id, { state: "waiting", done: 0, until, error });
+    // The service would say the same of the others, after all their bytes.
+    for (const other of pending.value) {
+      if (other.state === "waiting" && other.until === null) change(other.id, { until, error });
+    }
+  } else {
+    change(id, { state: "refused", done: 0, error });
   }
 }
 
@@ -71,6 +177,31 @@ function form(photo) {
   return made;
 }
 
+function pendingOf({ id, file, fields }) {
+  const nothing = { done: 0, until: null, error: null, broken: 0, isKept: false };
+  return { id, file, fields, state: "looking", ...nothing };
+}
+
 function change(id, told) {
   pending.value = pending.value.map((photo) => (photo.id === id ? { ...photo, ...told } : photo));
+}
+
+function unreadable() {
+  return new Problem({
+    status: 0,
+    code: "unreadable",
+    title: "The file cannot be read",
+    detail: "It may have been moved or changed meanwhile.",
+    remedy: "Remove it here, and add it again.",
+  });
+}
+
+function brokenAgain() {
+  return new Problem({
+    status: 0,
+    code: "away",
+    title: "The connection broke again and again",
+    detail: "The photo was never sent to its end.",
+    remedy: "Try again, or remove it here and add it again.",
+  });
 }

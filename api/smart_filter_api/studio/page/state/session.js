@@ -47,10 +47,13 @@ async function resume(why) {
 }
 
 function enter(told) {
-  useSession(told.csrf_token, () => {
-    if (session.value.state === "in") {
-      session.value = { state: "out", why: { title: "Your session has ended. Sign in again." } };
-    }
+  useSession(told.csrf_token, {
+    whenEnded: () => {
+      if (session.value.state === "in") {
+        session.value = { state: "out", why: { title: "Your session has ended. Sign in again." } };
+      }
+    },
+    whenStale: () => resume({ title: "You have signed out. Sign in again." }),
   });
   session.value = { state: "in", tenant: told.tenant, scopes: told.scopes };
 }

@@ -2,41 +2,56 @@
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Button } from "../../controls/button.js";
+import { Icon } from "../../controls/icon.js";
+import { say } from "../../controls/notices.js";
 import { html } from "../../html.js";
+import { ACCEPTED } from "../../service/formats.js";
 import { add } from "../../state/pending.js";
-
-const ACCEPTED = "image/jpeg,image/png,image/webp,image/avif,image/heic,image/heif";
-// What the studio shows of each.
-const OUTPUTS = "image,cutout,matte,thumbnail,faces,rating,printability";
+import { fieldsWanted } from "../../state/wanted.js";
+import { momentInWords } from "../../words.js";
+import { Camera } from "./camera.js";
+import { filesOf } from "./dropped.js";
+import { Wanted } from "./wanted.js";
 
 /** The place where photos come in. isWide: nothing else is there yet. */
 export function Intake({ isWide }) {
   const picker = useRef(null);
   const shooter = useRef(null);
+  const [isShooting, setShooting] = useState(false);
   const isOver = useWholePage();
   const picked = (event) => {
-    take(event.currentTarget.files);
+    take([...event.currentTarget.files]);
     event.currentTarget.value = "";
   };
-  return html`<section class=${`intake ${isWide ? "wide" : ""} ${isOver ? "over" : ""}`}
-    aria-label="Add photos">
-    <div class="stack">
+  // A phone has an app for it, which is better than anything in a page.
+  const shoot = () => (isHandheld() ? shooter.current.click() : setShooting(true));
+  return html`<section class=${`intake ${isWide ? "wide" : ""}`} aria-label="Add photos">
+    <div class="stack tight">
       <h1>${isWide ? "Drop photos of people here" : "Add photos"}</h1>
-      <p class="soft">Drop or paste them, several at once. JPEG, PNG, WebP, AVIF or HEIC, up to
-        40 MB each.</p>
+      <p class="soft">${isWide
+        ? "People are cut out, smiles are rated, and a background is found that suits the picture. JPEG, PNG, WebP, AVIF or HEIC, up to 40 MB each."
+        : "Drop or paste them anywhere on this page, folders too."}</p>
     </div>
+    ${!isWide && html`<${Wanted} />`}
     <div class="row wrap">
       <${Button} kind="primary" icon="upload" onClick=${() => picker.current.click()}>
         Choose photos<//>
-      <${Button} icon="camera" onClick=${() => shooter.current.click()}>Take one<//>
+      <${Button} icon="camera" onClick=${shoot}>Take one<//>
     </div>
-    <input ref=${picker} type="file" accept=${ACCEPTED} multiple hidden onChange=${picked} />
-    <input ref=${shooter} type="file" accept="image/*" capture="user" hidden onChange=${picked} />
+    ${isWide && html`<${Wanted} />`}
+    <input ref=${picker} type="file" accept=${ACCEPTED} multiple hidden data-way="pick"
+      onChange=${picked} />
+    <input ref=${shooter} type="file" accept="image/*" capture="user" hidden data-way="shoot"
+      onChange=${picked} />
+    ${isShooting && html`<${Camera} onTaken=${(file) => take([file])}
+      onClose=${() => setShooting(false)} />`}
+    ${isOver && html`<div class="drop-here" aria-hidden="true">
+      <p><${Icon} name="upload" />Drop to add</p></div>`}
   </section>`;
 }
 
 function take(files) {
-  if (files.length > 0) add(files, { background: "auto", outputs: OUTPUTS });
+  if (files.length > 0) add(files, fieldsWanted());
 }
 
 /** Take what is dropped or pasted anywhere; return whether something is held over the page. */
@@ -51,12 +66,19 @@ function useWholePage() {
     const left = (event) => {
       if (event.relatedTarget === null) setOver(false);
     };
-    const dropped = (event) => {
+    const dropped = async (event) => {
+      if (!event.dataTransfer.types.includes("Files")) return;
       event.preventDefault();
       setOver(false);
-      take(event.dataTransfer.files);
+      try {
+        const { files, isFolder } = await filesOf(event.dataTransfer);
+        take(files);
+        if (isFolder && files.length === 0) say("There is no photo in this folder.");
+      } catch {
+        say("What was dropped cannot be read. Choose the photos with the button instead.");
+      }
     };
-    const pasted = (event) => take(event.clipboardData.files);
+    const pasted = (event) => take(Array.from(event.clipboardData.files, named));
     const heard = { dragover: over, dragleave: left, drop: dropped, paste: pasted };
     for (const [name, listener] of Object.entries(heard)) addEventListener(name, listener);
     return () => {
@@ -64,4 +86,14 @@ function useWholePage() {
     };
   }, []);
   return isOver;
+}
+
+/** Every picture that is pasted is called the same by browsers; say rather when it came. */
+function named(file) {
+  if (file.name !== "image.png") return file;
+  return new File([file], `Pasted at ${momentInWords(Date.now())}.png`, { type: file.type });
+}
+
+function isHandheld() {
+  return matchMedia("(pointer: coarse)").matches;
 }

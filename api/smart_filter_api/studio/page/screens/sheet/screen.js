@@ -1,23 +1,64 @@
-/** The contact sheet: where photos are dropped, and what became of each. */
+/** The contact sheet: where photos are added, and what became of each. */
 
+import { useEffect, useLayoutEffect } from "preact/hooks";
+import { Button } from "../../controls/button.js";
 import { html } from "../../html.js";
-import { hasOlder, isLoaded, loadOlder } from "../../state/jobs.js";
+import { isLoaded } from "../../state/jobs.js";
 import { pending } from "../../state/pending.js";
 import { photos } from "../../state/photos.js";
-import { Button } from "../../controls/button.js";
-import { sayTrouble } from "../../controls/notices.js";
-import { Card, PendingCard } from "./card.js";
+import { Announcements } from "./announcements.js";
+import { Card } from "./card.js";
+import { Deleting, deleting } from "./deleting.js";
+import { byDay, isNarrowed, narrowed, widen } from "./entries.js";
 import { Intake } from "./intake.js";
+import { Older } from "./older.js";
+import { stopSelecting } from "./selection.js";
+import { Toolbar } from "./toolbar.js";
+
+/** Where on the sheet somebody was who comes back from a photo. */
+let leftAt = 0;
 
 /** The first screen of the studio. */
 export function Sheet() {
+  useLayoutEffect(() => {
+    scrollTo(0, leftAt);
+    const note = () => {
+      leftAt = scrollY;
+    };
+    addEventListener("scroll", note, { passive: true });
+    return () => removeEventListener("scroll", note);
+  }, []);
+  useEffect(() => stopSelecting, []);
+  const entries = narrowed.value;
   const isEmpty = isLoaded.value && photos.value.length === 0 && pending.value.length === 0;
   return html`
     <${Intake} isWide=${isEmpty} />
-    <ul class="sheet" aria-label="Photos">
-      ${pending.value.map((photo) => html`<${PendingCard} key=${photo.id} photo=${photo} />`)}
-      ${photos.value.map((photo) => html`<${Card} key=${photo.id} photo=${photo} />`)}
-    </ul>
-    ${hasOlder.value && html`<p class="row older"><${Button}
-      onClick=${() => loadOlder().catch(sayTrouble)}>Show older ones<//></p>`}`;
+    ${!isLoaded.value && html`<${Skeleton} />`}
+    ${!isEmpty && isLoaded.value && html`<${Toolbar} shown=${entries} />`}
+    ${byDay(entries).map(
+      ({ day, members }) => html`<section key=${day} class="day" aria-label=${day}>
+        <h2>${day}</h2>
+        <ul class="sheet">
+          ${members.map((entry) => html`<${Card} key=${entry.id} ...${entry} />`)}
+        </ul>
+      </section>`,
+    )}
+    ${isLoaded.value && !isEmpty && entries.length === 0 && html`<${Nothing} />`}
+    <${Older} shown=${entries.length} />
+    <${Announcements} />
+    ${deleting.value && html`<${Deleting} ...${deleting.value} />`}`;
+}
+
+/** What is seen for the moment in which the history is read. */
+function Skeleton() {
+  return html`<ul class="sheet skeleton" aria-label="Reading what was there before" aria-busy="true">
+    ${Array.from({ length: 5 }, (_, index) => html`<li key=${index} class="card" />`)}
+  </ul>`;
+}
+
+function Nothing() {
+  return html`<div class="nothing stack">
+    <p class="soft">${isNarrowed.value ? "Nothing here is like that." : "Nothing here."}</p>
+    <p><${Button} onClick=${widen}>Show all photos<//></p>
+  </div>`;
 }

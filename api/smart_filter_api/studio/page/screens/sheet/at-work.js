@@ -1,0 +1,55 @@
+/** What a card says of a photo that is being worked on: its steps, and how long it waits. */
+
+import { useState } from "preact/hooks";
+import { Button } from "../../controls/button.js";
+import { sayTrouble } from "../../controls/notices.js";
+import { html } from "../../html.js";
+import { cancel } from "../../state/jobs.js";
+import { durationInWords } from "../../words.js";
+
+/** What each stage does, for people. */
+const DOING = {
+  prepare: "Looking at the photo",
+  segmentation: "Cutting people out",
+  face: "Finding faces",
+  smile: "Rating smiles",
+  composite: "Composing the picture",
+};
+
+/** photo: of state/photos.js, whose current version has not ended. */
+export function AtWork({ photo }) {
+  const job = photo.current;
+  const [isStopping, setStopping] = useState(false);
+  const stop = async () => {
+    setStopping(true);
+    try {
+      await cancel(job.id);
+    } catch (error) {
+      // It has ended in the same moment: then there is nothing to be stopped.
+      if (error.code !== "job_final") sayTrouble(error);
+      setStopping(false);
+    }
+  };
+  return html`<${Steps} job=${job} />
+    <div class="row actions"><${Button} kind="small quiet" icon="close" disabled=${isStopping}
+      onClick=${stop}>Cancel<//></div>`;
+}
+
+function Steps({ job }) {
+  const { stages } = job;
+  const done = stages.filter(({ state }) => state === "succeeded").length;
+  const doing = stages.find(({ state }) => state === "running");
+  const words = doing ? DOING[doing.name] : done > 0 ? "Going on in a moment" : waitOf(job);
+  return html`
+    <p class="soft">${words}</p>
+    <div class="steps" role="progressbar" aria-label="Steps" aria-valuemin="0"
+      aria-valuemax=${stages.length} aria-valuenow=${done} aria-valuetext=${`${done} of ${stages.length} steps done. ${words}`}>
+      ${stages.map(({ name, state }) => html`<span key=${name} data-state=${state} title=${DOING[name]} />`)}
+    </div>`;
+}
+
+function waitOf({ queue }) {
+  if (!queue) return "Waiting for its turn";
+  const soon = queue.eta_p50_s === null ? "" : `, ready in ${durationInWords(queue.eta_p50_s)}`;
+  return queue.position > 1 ? `Number ${queue.position.toLocaleString()} in the queue${soon}` : `Next in the queue${soon}`;
+}

@@ -1,0 +1,112 @@
+/** The question before photos are deleted, and their going. */
+
+import { signal } from "@preact/signals";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { Button } from "../../controls/button.js";
+import { Dialog } from "../../controls/dialog.js";
+import { Trouble, say, sayTrouble } from "../../controls/notices.js";
+import { Progress } from "../../controls/progress.js";
+import { html } from "../../html.js";
+import { jobsOf, jobsOfAll, removeAll } from "../../state/deleting.js";
+import { drop, pending } from "../../state/pending.js";
+import { forgetPreview } from "../../state/previews.js";
+import { counted } from "../../words.js";
+import { nameOf } from "./entries.js";
+import { stopSelecting } from "./selection.js";
+
+/** What is asked about: `{entries}`, or `{entries: null}` for all there is; null: nothing is. */
+export const deleting = signal(null);
+
+/** Ask whether these are to be deleted. */
+export function deleteThese(entries) {
+  const isUnsent = entries.every((entry) => entry.photo === undefined);
+  // What nobody else has seen goes without a question.
+  if (isUnsent) drop(...entries.map(({ id }) => id));
+  else deleting.value = { entries };
+}
+
+/** Ask whether everything is. */
+export function deleteAll() {
+  deleting.value = { entries: null };
+}
+
+/** The dialog. */
+export function Deleting({ entries }) {
+  const [lists, setLists] = useState(null);
+  const [error, setError] = useState(null);
+  const [done, setDone] = useState(null);
+  const stop = useRef(new AbortController());
+  const unsent = (entries ?? pending.value.map((sending) => ({ sending }))).filter((one) => one.sending);
+  const count = () => {
+    setError(null);
+    const found = entries === null
+      ? jobsOfAll({ signal: stop.current.signal })
+      : jobsOf(entries.filter((one) => one.photo).map((one) => one.photo));
+    found.then(setLists).catch((problem) => problem.name !== "AbortError" && setError(problem));
+  };
+  useEffect(() => {
+    count();
+    return () => stop.current.abort();
+  }, []);
+  const total = useRef(0);
+  const go = async () => {
+    setError(null);
+    if (total.current === 0) {
+      total.current = lists.length;
+      drop(...unsent.map(({ sending }) => sending.id));
+    }
+    setDone(total.current - lists.length);
+    try {
+      await removeAll(lists, {
+        onDone: () => setDone(total.current - lists.length),
+        signal: stop.current.signal,
+      });
+    } catch (problem) {
+      setError(problem);
+      return;
+    }
+    if (stop.current.signal.aborted) return;
+    end(`${counted(total.current + unsent.length, "photo")} deleted, on the service too.`);
+  };
+  const close = () => {
+    if (done !== null && lists.length > 0) {
+      say(`Stopped: ${counted(lists.length, "photo")} left as they were.`);
+    }
+    deleting.value = null;
+  };
+  const isGoing = done !== null && error === null;
+  return html`<${Dialog} title=${titleOf(entries)} onClose=${close} actions=${html`
+      <${Button} onClick=${close}>${isGoing ? "Stop" : "Keep"}<//>
+      ${!isGoing && html`<${Button} kind="danger" icon="clear" disabled=${lists === null}
+        onClick=${go}>${done === null ? "Delete" : "Go on"}<//>`}`}>
+    ${error && html`<${Trouble} error=${error}>
+      ${lists === null && html`<${Button} kind="small" onClick=${count}>Try again<//>`}<//>`}
+    ${lists === null && !error && html`<p role="status">Counting…</p>`}
+    ${lists !== null && done === null && html`<p>${whatGoes(lists, unsent.length)}</p>`}
+    ${done !== null && html`
+      <p role="status" class="figures">${done} of ${counted(total.current, "photo")} deleted</p>
+      <${Progress} done=${total.current ? done / total.current : 1} label="Deleted" />`}
+  <//>`;
+}
+
+/** Delete one photo at once, after a question. */
+export function titleOf(entries) {
+  if (entries === null) return "Delete everything?";
+  if (entries.length === 1) return `Delete “${nameOf(entries[0])}”?`;
+  return `Delete ${counted(entries.length, "photo")}?`;
+}
+
+function whatGoes(lists, unsent) {
+  const versions = lists.reduce((sum, ids) => sum + ids.length, 0);
+  const photos = counted(lists.length, "photo");
+  const pictures = versions > lists.length ? `, with ${versions.toLocaleString()} versions of them` : "";
+  const others = unsent > 0 ? `, and ${unsent} that ${unsent === 1 ? "was" : "were"} not sent yet` : "";
+  return `${photos}${pictures}${others}: the photos and all that was made of them go from the
+    service too, at once. This cannot be undone.`;
+}
+
+function end(words) {
+  deleting.value = null;
+  stopSelecting();
+  say(words);
+}

@@ -1,0 +1,60 @@
+/** What a card says of a photo that came to nothing, and what can be done. */
+
+import { useState } from "preact/hooks";
+import { Button } from "../../controls/button.js";
+import { sayTrouble } from "../../controls/notices.js";
+import { html } from "../../html.js";
+import { redrive } from "../../state/jobs.js";
+import { derive } from "../../state/photos.js";
+import { deleteThese } from "./deleting.js";
+
+/** What to do about a job's error, by its code (docs/contract.md, failure codes). */
+const REMEDIES = {
+  image_unreadable: "Save the photo anew, or add another copy of it.",
+  image_too_large: "Make the photo smaller, and add it again.",
+  photo_unreachable: "Check its address, and submit it again.",
+  inputs_expired: "Add the photo again.",
+  no_person: "",
+};
+const USUAL_REMEDY = "Try again. If it fails again, tell whoever runs this service.";
+/** What would fail in the same way again. */
+const FOREVER = ["image_unreadable", "image_too_large", "inputs_expired"];
+
+/** What went wrong, in a card. error: a Problem, or `{title, detail?, remedy?}`. */
+export function Fault({ error }) {
+  return html`<div class="fault">
+    <p><strong>${error.title}</strong></p>
+    ${[error.detail, error.remedy].filter(Boolean).map((words) => html`<p>${words}</p>`)}
+  </div>`;
+}
+
+/** photo: of state/photos.js, whose current version has failed or was canceled. */
+export function Ended({ photo, ...entry }) {
+  const job = photo.current;
+  const [isBusy, setBusy] = useState(false);
+  const act = (action) => async () => {
+    setBusy(true);
+    await action().catch(sayTrouble);
+    setBusy(false);
+  };
+  const { words, run } = wayOut(job);
+  return html`
+    ${job.error
+      ? html`<${Fault} error=${{ ...job.error, remedy: REMEDIES[job.error.code] ?? USUAL_REMEDY }} />`
+      : html`<p class="soft">Canceled.</p>`}
+    <div class="row actions">
+      ${run && html`<${Button} kind="small" icon="refresh" disabled=${isBusy} onClick=${act(run)}>
+        ${words}<//>`}
+      <${Button} kind="small quiet" icon="clear" onClick=${() => deleteThese([{ ...entry, photo }])}>
+        Delete<//>
+    </div>`;
+}
+
+function wayOut(job) {
+  if (job.error === null) return { words: "Start again", run: () => derive(job, {}) };
+  if (job.error.code === "no_person") {
+    return { words: "Make it all the same", run: () => derive(job, { require_person: false }) };
+  }
+  if (FOREVER.includes(job.error.code)) return {};
+  return { words: "Try again", run: () => redrive(job.id) };
+}

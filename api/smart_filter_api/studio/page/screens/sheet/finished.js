@@ -1,0 +1,100 @@
+/** What a card says of a finished picture, and what is done with it most often. */
+
+import { Button } from "../../controls/button.js";
+import { Icon } from "../../controls/icon.js";
+import { say, sayTrouble } from "../../controls/notices.js";
+import { html } from "../../html.js";
+import { fetchBlob } from "../../service/api.js";
+import { counted, dayInWords } from "../../words.js";
+import { deleteThese } from "./deleting.js";
+import { nameOf } from "./entries.js";
+import { hasExpired } from "./picture.js";
+import { Stars } from "./stars.js";
+
+const SMILES = { none: "No smile", mild: "Slight smile", moderate: "Smile", huge: "Big smile" };
+const PRINTS = { good: "Prints well", fair: "Prints fairly well", poor: "Prints poorly" };
+
+/** photo: of state/photos.js, whose current version has succeeded. */
+export function Finished({ photo, ...entry }) {
+  const job = photo.current;
+  const name = nameOf({ photo });
+  const remove = html`<${Button} kind="quiet" icon="clear" label=${`Delete ${name}`}
+    onClick=${() => deleteThese([{ ...entry, photo }])} />`;
+  if (hasExpired(job)) {
+    return html`<p class="soft">Its pictures were kept until ${dayInWords(job.expires_at).toLowerCase()}.</p>
+      <div class="row actions">${remove}</div>`;
+  }
+  const { image } = job.outputs;
+  return html`
+    ${job.rating && html`<${Stars} score=${job.rating.score} />`}
+    <ul class="row wrap tags">${tagsOf(job).map(
+      ({ words, tone, why }) => html`<li key=${words} class=${`tag ${tone ?? ""}`} title=${why}>${words}</li>`,
+    )}</ul>
+    <div class="row actions">
+      ${image && html`
+        <a class="button quiet icon" href=${image} download=${fileNameOf(name, job)}
+          aria-label=${`Download ${name}`} title=${`Download ${name}`}><${Icon} name="download" /></a>
+        <${Button} kind="quiet" icon="copy" label=${`Copy ${name}`} onClick=${() => copy(image)} />`}
+      ${remove}
+    </div>`;
+}
+
+/** Return `{words, tone, why}` of what is worth knowing at a glance. */
+function tagsOf(job) {
+  const tags = [];
+  if (job.needs_review) {
+    tags.push({ words: "Needs review", tone: "fair", why: "The models do not agree on the cut-out." });
+  }
+  if (job.people === 0) tags.push({ words: "Nobody found", tone: "fair" });
+  if (job.people > 1) tags.push({ words: counted(job.people, "person", "people") });
+  if (job.faces?.length) tags.push({ words: smilesOf(job.faces) });
+  if (job.faces?.length === 0 && job.people !== 0) tags.push({ words: "No face found" });
+  if (job.printability) {
+    const { verdict, reasons } = job.printability;
+    tags.push({ words: PRINTS[verdict], tone: verdict, why: reasons.join(" ") });
+  }
+  return tags;
+}
+
+function smilesOf(faces) {
+  const levels = faces.map((face) => face.smile?.level).filter(Boolean);
+  if (levels.length === 0) return counted(faces.length, "face");
+  if (levels.length === 1) return SMILES[levels[0]];
+  const smiling = levels.filter((level) => level !== "none").length;
+  if (smiling === levels.length) return levels.length === 2 ? "Both smile" : "All smile";
+  return smiling === 0 ? "Nobody smiles" : `${smiling} of ${levels.length} smile`;
+}
+
+/** Return what a picture is called as a file: no name of a file has a colon or a slash. */
+function fileNameOf(name, job) {
+  const stem = name.replace(/\.[a-z]{3,4}$/i, "").replace(/[\\/:*?"<>|]/g, ".");
+  return `${stem}.smart-filter.${job.image.format}`;
+}
+
+/** Put a picture on the clipboard, which takes PNG in every browser and nothing else in some. */
+async function copy(address) {
+  if (!isSecureContext || !navigator.clipboard?.write) {
+    say("Browsers copy pictures at safe addresses alone: https, or localhost. Download it instead.");
+    return;
+  }
+  try {
+    // Given as a promise, so that it counts as what the click has asked for.
+    const png = fetchBlob(address).then(asPng);
+    await navigator.clipboard.write([new ClipboardItem({ "image/png": png })]);
+    say("Copied. Paste it wherever you like.");
+  } catch (error) {
+    if (error instanceof DOMException) say("The browser did not let it be copied. Download it instead.");
+    else sayTrouble(error);
+  }
+}
+
+async function asPng(blob) {
+  if (blob.type === "image/png") return blob;
+  const bitmap = await createImageBitmap(blob);
+  const canvas = document.createElement("canvas");
+  canvas.width = bitmap.width;
+  canvas.height = bitmap.height;
+  canvas.getContext("2d").drawImage(bitmap, 0, 0);
+  bitmap.close();
+  return new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
+}

@@ -1,0 +1,103 @@
+/** The picture of a card: the file's own, the photo's, or what was made of it. */
+
+import { useEffect, useState } from "preact/hooks";
+import { Icon } from "../../controls/icon.js";
+import { html } from "../../html.js";
+import { isFinal } from "../../state/jobs.js";
+import { knownPreview, previewOf } from "../../state/previews.js";
+import { nameOf } from "./entries.js";
+import { isSelecting } from "./selection.js";
+
+// A transparent picture is shown itself, for a thumbnail has white behind it; larger ones are not.
+const MOST_BYTES_SHOWN = 3_000_000;
+/** Shapes that lose more than half of the picture in a square are shown whole. */
+const WIDEST = 2;
+
+/** entry: of entries.js. A finished picture leads to its photo. */
+export function Picture({ entry }) {
+  const { id, sending, photo } = entry;
+  const local = sending ? previewOf(id, sending.file) : knownPreview(id);
+  const shown = sending ? { address: local.value } : shownOf(photo.current, local?.value);
+  const [broken, setBroken] = useState(null);
+  useEffect(() => setBroken(null), [shown.address]);
+  const name = nameOf(entry);
+  const isThere = shown.address && shown.address !== broken;
+  const inside = isThere
+    ? html`<img class=${shown.isWhole ? "whole" : ""} src=${shown.address} alt=${isFinished(photo) ? `${name}, finished` : ""}
+        style=${{ objectPosition: shown.position }} loading="lazy" decoding="async"
+        onError=${() => setBroken(shown.address)} />`
+    : html`<span class="no-picture"><${Icon} name="image" />${wordsFor(shown, broken)}</span>`;
+  const look = `picture ${shown.isTransparent && isThere ? "checkerboard" : ""}`;
+  const isLink = photo && isFinal(photo.current) && !isSelecting.value;
+  if (!isLink) return html`<div class=${look}>${inside}</div>`;
+  return html`<a class=${look} href=${`#/photo/${id}`} aria-label=${`Open ${name}`}>${inside}</a>`;
+}
+
+/** Return where a job's picture is, and which part of it a square shows. */
+function shownOf(job, local) {
+  if (job.state !== "succeeded") {
+    const address = local || (job.photo && job.links.photo);
+    return { address, ...part(job.photo, peopleOf(job)) };
+  }
+  if (hasExpired(job)) return { isExpired: true };
+  const { thumbnail, image } = job.outputs;
+  const isTransparent =
+    job.background.kind === "transparent" && image !== undefined && job.image?.bytes < MOST_BYTES_SHOWN;
+  return {
+    address: isTransparent ? image : (thumbnail ?? image),
+    isTransparent,
+    isNone: image === undefined && thumbnail === undefined,
+    ...part(job.image, placed(peopleOf(job), job.frame)),
+  };
+}
+
+/** Whether a job's pictures are not kept any more. */
+export function hasExpired(job) {
+  return job.expires_at !== null && Date.parse(job.expires_at) <= Date.now();
+}
+
+/** Return the part of a picture that a square shows: around the people, else the middle. */
+function part(size, people) {
+  if (!size) return {};
+  const { width, height } = size;
+  if (Math.max(width / height, height / width) > WIDEST) return { isWhole: true };
+  const [left, top, wide, high] = people ?? [0, 0, width, height];
+  const side = Math.min(width, height);
+  const along = (middle, length) => {
+    const spare = length - side;
+    if (spare <= 0) return 50;
+    return Math.round(100 * Math.min(1, Math.max(0, (middle - side / 2) / spare)));
+  };
+  return { position: `${along(left + wide / 2, width)}% ${along(top + high / 2, height)}%` };
+}
+
+/** Return the box around the faces, else around the people, in the photo's pixels. */
+function peopleOf(job) {
+  const boxes = job.faces?.length ? job.faces.map((face) => face.box) : job.persons?.map(({ box }) => box);
+  if (!boxes?.length) return null;
+  const left = Math.min(...boxes.map(([x]) => x));
+  const top = Math.min(...boxes.map(([, y]) => y));
+  const right = Math.max(...boxes.map(([x, , width]) => x + width));
+  const bottom = Math.max(...boxes.map(([, y, , height]) => y + height));
+  return [left, top, right - left, bottom - top];
+}
+
+/** Return a box of the photo where it lies in the picture. */
+function placed(box, frame) {
+  if (box === null || !frame) return box ?? frame?.foreground ?? null;
+  const [x, y, width, height] = box;
+  const { left, top, scale } = frame;
+  return [left + scale * x, top + scale * y, scale * width, scale * height];
+}
+
+function isFinished(photo) {
+  return photo?.current.state === "succeeded";
+}
+
+function wordsFor({ address, isExpired, isNone }, broken) {
+  if (isExpired) return "Not kept any more";
+  if (isNone) return "No picture was asked for";
+  if (broken !== null) return "The picture cannot be shown";
+  // null: this browser does not read such files. "" or undefined: it is not there yet.
+  return address === null ? "No preview" : "";
+}

@@ -1,0 +1,59 @@
+/**
+ * What the service would refuse a file for, as far as a browser can know it before it is sent.
+ *
+ * In the words and with the codes of the service (docs/problems); pixels are its own to judge.
+ */
+
+import { sizeInWords } from "../words.js";
+import { Problem } from "./problems.js";
+
+/** What may be chosen in a file dialog. */
+export const ACCEPTED = "image/jpeg,image/png,image/webp,image/avif,image/heic,image/heif";
+
+const MOST_BYTES = 40_000_000;
+const SIGNATURE_BYTES = 32;
+const NAMED_AS_PICTURES = /\.(jpe?g|png|webp|avif|hei[cf])$/i;
+// Brands of ISO/IEC 14496-12 files that hold still pictures: AVIF, and HEIC of ISO/IEC 23008-12.
+const STILLS = ["avif", "avis", "heic", "heix", "heim", "heis", "hevc", "mif1", "msf1"];
+
+/** Return the Problem with a file, or null. Throws when it cannot be read (a folder, say). */
+export async function faultOf(file) {
+  const start = new Uint8Array(await file.slice(0, SIGNATURE_BYTES).arrayBuffer());
+  if (start.length === 0) return unsupported("The file is empty.");
+  if (!isPicture(start)) return unsupported("What is in this file is not such a picture.");
+  if (file.size > MOST_BYTES) {
+    return new Problem({
+      status: 413,
+      code: "photo_too_large",
+      title: "The photo is too large",
+      detail: `It has ${sizeInWords(file.size)}; at most 40 MB are accepted.`,
+      remedy: "Scale the picture down, or encode it with a lower quality.",
+    });
+  }
+  return null;
+}
+
+/** Whether a file of a folder is meant as a photo, by its name. */
+export function looksLikePhoto(file) {
+  return NAMED_AS_PICTURES.test(file.name);
+}
+
+function isPicture(start) {
+  const text = String.fromCharCode(...start);
+  return (
+    text.startsWith("\xff\xd8\xff") ||
+    text.startsWith("\x89PNG\r\n\x1a\n") ||
+    (text.startsWith("RIFF") && text.slice(8, 12) === "WEBP") ||
+    (text.slice(4, 8) === "ftyp" && STILLS.some((brand) => text.slice(8).includes(brand)))
+  );
+}
+
+function unsupported(detail) {
+  return new Problem({
+    status: 415,
+    code: "unsupported_media",
+    title: "Not an accepted picture",
+    detail,
+    remedy: "Choose a JPEG, PNG, WebP, AVIF or HEIC photo.",
+  });
+}
