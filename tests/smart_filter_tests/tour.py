@@ -56,6 +56,7 @@ class Tour:
         *,
         json_body: object = None,
         files: Mapping[str, bytes] | None = None,
+        content: bytes | None = None,
         form: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
         params: Mapping[str, str] | None = None,
@@ -72,6 +73,7 @@ class Tour:
             method,
             path.format(**names),
             json=json_body,
+            content=content,
             files={key: (f"{key}.jpg", content) for key, content in (files or {}).items()} or None,
             data=dict(form or {}) or None,
             headers=dict(headers or {}),
@@ -215,6 +217,7 @@ def _uploads(tour: Tour) -> None:
     wish = {"content_type": "image/jpeg", "bytes": len(photo)}
     upload = tour.stop("uploads_create", "jpeg", json_body=wish).json()
     httpx.put(upload["put_url"], content=photo, headers=upload["headers"]).raise_for_status()
+    tour.stop("uploads_put", "through_the_service", upload_id=upload["upload_id"], content=photo)
     body = {"upload_id": upload["upload_id"], "recipe": {"background": "blur:0.5"}}
     tour.stop("jobs_create", "upload", json_body=body)
     tour.stop("live_begin", "studio", json_body={"background": "preset:studio"})

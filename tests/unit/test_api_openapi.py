@@ -40,6 +40,7 @@ def test_every_endpoint_is_described(document: dict[str, Any]) -> None:
 
     assert document["openapi"].startswith("3.1")
     assert endpoints == {
+        "PUT /v1/uploads/{upload_id}",
         "POST /v1/jobs",
         "GET /v1/jobs",
         "GET /v1/jobs/{job_id}",

@@ -92,6 +92,12 @@ _ELSEWHERE: Schema = {
     },
 }
 
+# The body of PUT /v1/uploads/{upload_id}.
+PHOTO: Schema = {
+    "required": True,
+    "content": {"image/*": {"schema": {"type": "string", "format": "binary"}}},
+}
+
 # The body of POST /v1/jobs.
 SUBMISSION: Schema = {
     "required": True,

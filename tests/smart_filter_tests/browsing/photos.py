@@ -93,6 +93,33 @@ class Photos:
         return place
 
     @cached_property
+    def album(self) -> list[Path]:
+        """Six photos of a day: two show one scene, the sharper one first; one is cut off.
+
+        By smiles the best are `smile.jpg` and `turned.jpg`, which are equally good.
+        """
+        with Image.open(self.smiling) as opened, Image.open(self.serious) as other:
+            smiling, serious = opened.convert("RGB"), other.convert("RGB")
+        turned, turned_serious = (
+            one.transpose(Image.Transpose.FLIP_LEFT_RIGHT) for one in (smiling, serious)
+        )
+        pictures = {
+            "smile": smiling,
+            "smile-blurred": smiling.filter(ImageFilter.GaussianBlur(3)),
+            "serious": serious,
+            "dark": turned_serious.point(lambda level: level // 3),
+            "turned": turned,
+        }
+        folder = self._folder / "album"
+        folder.mkdir()
+        places = [folder / f"{name}.jpg" for name in (*pictures, "cut-off")]
+        for place, picture in zip(places, pictures.values(), strict=False):
+            picture.save(place, quality=93)
+        whole = places[0].read_bytes()
+        places[-1].write_bytes(whole[: len(whole) // 3])
+        return places
+
+    @cached_property
     def heic(self) -> Path:
         """Four quarters of colour as a phone would store them; 64×48."""
         place = self._folder / "quarters.heic"
