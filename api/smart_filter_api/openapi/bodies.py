@@ -93,7 +93,7 @@ _ELSEWHERE: Schema = {
 }
 
 # The body of PUT /v1/uploads/{upload_id}.
-PHOTO: Schema = {
+RAW_PHOTO: Schema = {
     "required": True,
     "content": {"image/*": {"schema": {"type": "string", "format": "binary"}}},
 }

@@ -75,7 +75,7 @@ async def create(
     description="Instead of to `put_url`, for whoever reaches no other address, as a page that "
     "this service has sent. The body is the photo, of the length and type that were announced, "
     "and is judged at once. It may be put again until the upload expires.",
-    openapi_extra={"requestBody": bodies.PHOTO},
+    openapi_extra={"requestBody": bodies.RAW_PHOTO},
     responses=documented(
         *("malformed_request", "photo_too_large", "unsupported_media", "invalid_request"),
         *("unauthorized", "scope", "not_found", "unavailable"),

@@ -8,6 +8,7 @@ from playwright.sync_api import Locator, Page, expect
 _HELD_MS = 300
 _ACCEPTED = re.compile("queued|running|succeeded")
 
+
 def add(page: Page, *photos: Path) -> None:
     """Choose photos in the file dialog."""
     page.locator("[data-way=pick]").set_input_files(photos)
