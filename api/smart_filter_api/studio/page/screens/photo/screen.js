@@ -10,6 +10,7 @@ import { find, isLoaded, put } from "../../state/jobs.js";
 import { photos } from "../../state/photos.js";
 import { Header } from "./header.js";
 import { panels } from "./panels/all.js";
+import { UndoButtons } from "./undo.js";
 import { Viewer } from "./viewer.js";
 import { View } from "./viewer/view.js";
 
@@ -26,7 +27,7 @@ export function PhotoScreen({ words: [id] }) {
   const [view] = useState(() => new View());
   if (photo === undefined) return html`<${Missing} error=${error} again=${again} />`;
   return html`<div class="photo-screen">
-    <${Header} photo=${photo} />
+    <${Header} photo=${photo}><${UndoButtons} photo=${photo} /><//>
     <${Viewer} photo=${photo} view=${view} />
     <aside class="panel photo-panels" aria-label="What to do with the photo">
       <${Tabs} label="Panels" tabs=${panels} chosen=${chosen} onChoose=${choose}

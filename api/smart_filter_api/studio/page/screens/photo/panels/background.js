@@ -17,7 +17,6 @@ import {
   troubleOf,
 } from "../../../state/changes.js";
 import { isFinal } from "../../../state/jobs.js";
-import { UndoButtons } from "../undo.js";
 import { Blur } from "./background/blur.js";
 import { Chosen } from "./background/chosen.js";
 import { Colour } from "./background/colour.js";
@@ -126,7 +125,7 @@ function Panel({ photo }) {
     if (kind.asks && kind !== inUse) change(photo, kind.asks(recipe));
   };
   return html`<div class="background-panel stack">
-    <div class="now"><${UndoButtons} photo=${photo} /><${Told} photo=${photo} recipe=${recipe} /></div>
+    <div class="now"><${Told} photo=${photo} recipe=${recipe} /></div>
     <${Failure} photo=${photo} />
     ${why && html`<div class="notice"><${Icon} name="alert" /><p>${why}</p></div>`}
     <fieldset class="stack" disabled=${why !== null}>

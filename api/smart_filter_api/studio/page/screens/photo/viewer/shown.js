@@ -14,10 +14,15 @@ const MADE_OF = {
   cutout: ["cutout"],
 };
 
-/** Return the version to be looked at: the current one, or while it is not done the last before. */
+/** Return the version to be looked at: the current one, or while it is not done what it was made of. */
 export function pictured({ versions, current }) {
-  const known = versions.slice(0, versions.indexOf(current) + 1);
-  return known.findLast((job) => job.state === "succeeded") ?? current;
+  let job = current;
+  // After undo the newest before it may be another one.
+  while (job !== undefined && job.state !== "succeeded") {
+    const { parent_id: parent } = job;
+    job = versions.find((one) => one.id === parent);
+  }
+  return job ?? current;
 }
 
 /**
