@@ -59,11 +59,11 @@ function Correcting({ photo, view, job }) {
   return html`<div class="cutout-panel stack">
     <${Segmented} legend="What a click on the picture does" options=${TOOLS} value=${tool}
       onChange=${take} />
+    ${count > 0 && html`<${Strokes} count=${count} photo=${photo} view=${view} />`}
     ${tool === "persons"
       ? html`<${Persons} photo=${photo} view=${view} />`
       : html`<${Painter} key="brush" keeps=${tool === "keep"} photo=${photo} view=${view}
           painting=${painting} />`}
-    ${count > 0 && html`<${Strokes} count=${count} photo=${photo} view=${view} />`}
     ${trouble && html`<${Trouble} error=${inWords(trouble)}>
       <${Button} kind="small" icon="refresh" onClick=${() => changeAgain(photo)}>Try again<//>
       <${Button} kind="small" onClick=${() => giveUp(photo)}>Leave it<//>

@@ -4,7 +4,7 @@ import { signal } from "@preact/signals";
 import { useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import { html } from "../../../../html.js";
 import { strokesOf } from "../../../../state/corrections.js";
-import { usePicture } from "../../viewer/pictures.js";
+import { useLatestPicture } from "./latest.js";
 
 const KEEP = "#21c173";
 const REMOVE = "#ff4d4f";
@@ -12,7 +12,7 @@ const REMOVE_STRIPE = "#8f1020";
 // What goes is dimmed; the stripes tell it from what is dark itself.
 const FILM = "#17120f";
 const FILM_STRIPE = "#4a423b";
-// As sharp as a screen shows it; a matte has no more than 1024 pixels a side itself.
+// As sharp as most screens show it, and quick to paint on.
 const SIDE_PX = 1600;
 const MOST_ENLARGED = 3;
 const TILE_PX = 16;
@@ -46,8 +46,8 @@ export class Painting {
 }
 
 function Painted({ painting, view, job }) {
-  const matte = usePicture(job.outputs.matte);
   const { photo, frame, mode } = view.space.value;
+  const matte = useLatestPicture(job.outputs.matte, frame);
   const strokes = strokesOf(painting.photoId);
   const drawing = painting.drawing.value;
   const lines = useRef(null);
@@ -57,8 +57,8 @@ function Painted({ painting, view, job }) {
   const width = Math.round(photo.width * zoom);
   const height = Math.round(photo.height * zoom);
   const bare = useMemo(
-    () => matte && filmOf(matte, frame, { width, height, zoom }),
-    [matte, job.id, width, height],
+    () => matte && filmOf(matte, { width, height, zoom }),
+    [matte, width, height],
   );
   useLayoutEffect(() => {
     painting.settle(bare ? film : null);
@@ -85,12 +85,12 @@ function Painted({ painting, view, job }) {
 }
 
 /** Return a canvas with the film over all that a matte does not keep. */
-function filmOf(matte, frame, { width, height, zoom }) {
+function filmOf({ picture, about: frame }, { width, height, zoom }) {
   const canvas = new OffscreenCanvas(width, height);
   const context = canvas.getContext("2d", { willReadFrequently: true });
   const scale = zoom / frame.scale;
   context.drawImage(
-    matte.element,
+    picture.element,
     -frame.left * scale,
     -frame.top * scale,
     frame.width * scale,

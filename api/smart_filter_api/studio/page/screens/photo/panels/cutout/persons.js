@@ -5,9 +5,9 @@ import { useState } from "preact/hooks";
 import { Button } from "../../../../controls/button.js";
 import { html } from "../../../../html.js";
 import { change, recipeOf } from "../../../../state/changes.js";
-import { usePicture } from "../../viewer/pictures.js";
 import { pictured } from "../../viewer/shown.js";
 import { useOverlay } from "../../viewer/view.js";
+import { useLatestPicture } from "./latest.js";
 
 const LABEL_PX = 13;
 const PADDING_PX = 7;
@@ -60,7 +60,7 @@ export function Persons({ photo, view }) {
 }
 
 function Row({ number, box, job, isKept, isLast, boxes, onToggle }) {
-  const preview = usePicture(job.links.photo);
+  const preview = useLatestPicture(job.links.photo)?.picture;
   const [x, y, width, height] = box;
   // Their face is in the upper part of them.
   const side = 0.6 * Math.min(width, height);
