@@ -46,9 +46,7 @@ def test_several_photos_become_pictures_with_what_is_worth_knowing(
     axe(page)
 
 
-def test_files_and_folders_are_dropped_anywhere(
-    page: Page, photos: Photos, tmp_path: Path
-) -> None:
+def test_files_and_folders_are_dropped_anywhere(page: Page, photos: Photos, tmp_path: Path) -> None:
     expect(page.get_by_role("heading", level=1)).to_be_visible()
     folder = tmp_path / "party"
     (folder / "later").mkdir(parents=True)
