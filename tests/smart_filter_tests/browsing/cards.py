@@ -5,7 +5,9 @@ from pathlib import Path
 
 from playwright.sync_api import Locator, Page, expect
 
-_HELD_MS = 300
+from smart_filter_tests.browsing.patience import until
+
+_FALLING_MS = 300
 _ACCEPTED = re.compile("queued|running|succeeded")
 
 
@@ -22,14 +24,17 @@ def drop(page: Page, *paths: Path) -> None:
     def drag(step: str) -> None:
         devtools.send("Input.dispatchDragEvent", {"type": step, "x": 400, "y": 400, "data": data})
 
-    drag("dragEnter")
-    drag("dragOver")
-    expect(page.get_by_text("Drop to add")).to_be_visible()
-    # The browser asks the page, while they are held over it, whether they may fall there.
-    drag("dragOver")
-    page.wait_for_timeout(_HELD_MS)
-    drag("drop")
-    expect(page.get_by_text("Drop to add")).to_have_count(0)
+    def let_go() -> bool:
+        for step in ("dragEnter", "dragOver", "dragOver"):
+            drag(step)
+        expect(hint).to_be_visible()
+        drag("drop")
+        page.wait_for_timeout(_FALLING_MS)
+        return hint.count() == 0
+
+    hint = page.get_by_text("Drop to add")
+    # Now and then a drop that is not a hand's is lost before it comes to the page.
+    until(page, let_go)
 
 
 def card(page: Page, name: str) -> Locator:

@@ -1,8 +1,8 @@
 /** Many photos deleted: which jobs go, and their going. */
 
 import { ask } from "../service/api.js";
-import { hasOlder, remove } from "./jobs.js";
-import { photoIdOf, versionsOf } from "./photos.js";
+import { forget, hasOlder, jobs, put, remove } from "./jobs.js";
+import { photoIdOf } from "./photos.js";
 
 const LISTED = 200;
 const AT_A_TIME = 4;
@@ -11,9 +11,12 @@ const AT_A_TIME = 4;
 export async function jobsOf(photos) {
   const found = [];
   for (const { id, versions } of photos) {
+    const ids = new Set(versions.map((job) => job.id));
     // What was made of a photo long ago may stand further back than this page has read.
-    const all = hasOlder.value ? [...versions, ...(await versionsOf(id))] : versions;
-    found.push([...new Set(all.map((job) => job.id))]);
+    if (hasOlder.value) for (const job of await listed({ "metadata.studio": id })) ids.add(job.id);
+    // Of a photo that came another way, the first version is the job of that very id.
+    if (versions[0].parent_id !== null) ids.add(id);
+    found.push([...ids]);
   }
   return found;
 }
@@ -21,28 +24,24 @@ export async function jobsOf(photos) {
 /** Return the same of everything that the service has of this tenant. Throws as `ask` does. */
 export async function jobsOfAll({ signal: aborted } = {}) {
   const byPhoto = new Map();
-  let cursor = null;
-  do {
-    const query = new URLSearchParams({ limit: LISTED });
-    if (cursor !== null) query.set("cursor", cursor);
-    const page = await ask("GET", `/v1/jobs?${query}`, { signal: aborted });
-    for (const job of page.items) {
-      const id = photoIdOf(job);
-      byPhoto.set(id, [...(byPhoto.get(id) ?? []), job.id]);
-    }
-    cursor = page.next_cursor;
-  } while (cursor !== null);
+  for (const job of await listed({}, aborted)) {
+    const id = photoIdOf(job);
+    byPhoto.set(id, [...(byPhoto.get(id) ?? []), job.id]);
+  }
   return [...byPhoto.values()];
 }
 
 /**
- * Delete photos, here and on the service; what was not reached stays.
+ * Delete photos, here and on the service. All go from here at once, so that nothing asks for them
+ * meanwhile; what was not reached comes back.
  *
  * lists: of ids, by photo; those that are done are taken out of it, so that the same list goes on.
  * onDone: called after each photo. signal: stops it after those that are on their way.
  * Throws the first failure, Problem or Away.
  */
 export async function removeAll(lists, { onDone, signal: aborted }) {
+  const shown = lists.flat().map((id) => jobs.value.get(id)).filter(Boolean);
+  forget(...shown.map((job) => job.id));
   const lane = async () => {
     while (lists.length > 0 && !aborted.aborted) {
       const ids = lists.shift();
@@ -56,6 +55,21 @@ export async function removeAll(lists, { onDone, signal: aborted }) {
     }
   };
   const lanes = await Promise.allSettled(Array.from({ length: AT_A_TIME }, lane));
+  const left = new Set(lists.flat());
+  put(...shown.filter((job) => left.has(job.id)));
   const failed = lanes.find((one) => one.status === "rejected");
   if (failed !== undefined) throw failed.reason;
+}
+
+async function listed(wanted, aborted) {
+  const found = [];
+  let cursor = null;
+  do {
+    const query = new URLSearchParams({ ...wanted, limit: LISTED });
+    if (cursor !== null) query.set("cursor", cursor);
+    const page = await ask("GET", `/v1/jobs?${query}`, { signal: aborted });
+    found.push(...page.items);
+    cursor = page.next_cursor;
+  } while (cursor !== null);
+  return found;
 }

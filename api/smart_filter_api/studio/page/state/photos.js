@@ -28,28 +28,21 @@ export function photoIdOf(job) {
   return job.metadata.studio ?? job.id;
 }
 
-/** What `photos` held before: one of which nothing is new stays the same object. */
-let former = new Map();
 /** Jobs as they are shown, by jobs as the service told them. */
 const lent = new WeakMap();
 
 /** Photos, the newest first: `{id, versions: jobs, oldest first, current: job}`. */
 export const photos = computed(() => {
   const byPhoto = new Map();
-  // Ids begin with the time.
-  for (const job of [...jobs.value.values()].sort((a, b) => (a.id < b.id ? 1 : -1))) {
+  const known = [...jobs.value.values()].sort((a, b) => b.created_at.localeCompare(a.created_at));
+  for (const job of known) {
     const id = photoIdOf(job);
-    if (!byPhoto.has(id)) byPhoto.set(id, []);
-    byPhoto.get(id).unshift(job);
+    byPhoto.set(id, [job, ...(byPhoto.get(id) ?? [])]);
   }
-  const known = former;
-  former = new Map();
-  for (const [id, told] of byPhoto) {
+  return [...byPhoto].map(([id, told]) => {
     const versions = withParents(told);
-    const photo = { id, versions, current: currentOf(id, versions) };
-    former.set(id, isSame(photo, known.get(id)) ? known.get(id) : photo);
-  }
-  return [...former.values()];
+    return { id, versions, current: currentOf(id, versions) };
+  });
 });
 
 /** Return versions, oldest first, with what their parents have in common with them. */
@@ -80,34 +73,6 @@ function peopleOf(outputs) {
 export function show(job) {
   shown.value = { ...shown.value, [photoIdOf(job)]: job.id };
   sessionStorage.setItem(SHOWN, JSON.stringify(shown.value));
-}
-
-/**
- * Return a photo, asked for when it is not known; null when there is none. Throws Problem or Away.
- */
-export async function findPhoto(id) {
-  put(...(await versionsOf(id)).filter((job) => !jobs.value.has(job.id)));
-  return photos.value.find((photo) => photo.id === id) ?? null;
-}
-
-/** Return all versions of a photo, the oldest ones too. Throws Problem or Away. */
-export async function versionsOf(id) {
-  const found = [];
-  let cursor = null;
-  do {
-    const query = new URLSearchParams({ "metadata.studio": id, limit: 200 });
-    if (cursor !== null) query.set("cursor", cursor);
-    const page = await ask("GET", `/v1/jobs?${query}`);
-    found.push(...page.items);
-    cursor = page.next_cursor;
-  } while (cursor !== null);
-  try {
-    // Of a photo that came another way, the first version is the job of that very id.
-    found.push(await ask("GET", `/v1/jobs/${id}`));
-  } catch (error) {
-    if (![404, 410].includes(error.status)) throw error;
-  }
-  return found;
 }
 
 /**
@@ -171,13 +136,4 @@ function formOf(recipe, parts) {
 
 function currentOf(id, versions) {
   return versions.find((job) => job.id === shown.value[id]) ?? versions.at(-1);
-}
-
-function isSame(photo, known) {
-  return (
-    known !== undefined &&
-    known.current === photo.current &&
-    known.versions.length === photo.versions.length &&
-    known.versions.every((job, index) => job === photo.versions[index])
-  );
 }

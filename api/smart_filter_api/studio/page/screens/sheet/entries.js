@@ -1,6 +1,7 @@
 /** What stands on the sheet: photos on their way and photos of the service, narrowed and by day. */
 
 import { computed, signal } from "@preact/signals";
+import { jobs } from "../../state/jobs.js";
 import { pending } from "../../state/pending.js";
 import { photos } from "../../state/photos.js";
 import { dayInWords } from "../../words.js";
@@ -17,14 +18,23 @@ export const KINDS = [
 export const kind = signal("all");
 export const words = signal("");
 
+/** The entries of photos as they were before: a card of which nothing is new is not drawn again. */
+let former = new Map();
+
 /** `[{id, sending, photo}]`, the newest first: one of the two, as state/ has it. */
 const entries = computed(() => {
-  const accepted = new Set(photos.value.map(({ id }) => id));
+  const known = former;
+  former = new Map();
+  for (const photo of photos.value) {
+    const told = photo.versions.map(({ id }) => jobs.value.get(id));
+    const before = known.get(photo.id);
+    former.set(photo.id, isSame(before, photo, told) ? before : { photo, told });
+  }
   return [
     ...pending.value
-      .filter(({ id }) => !accepted.has(id))
+      .filter(({ id }) => !former.has(id))
       .map((sending) => ({ id: sending.id, sending })),
-    ...photos.value.map((photo) => ({ id: photo.id, photo })),
+    ...[...former].map(([id, { photo }]) => ({ id, photo })),
   ];
 });
 
@@ -63,4 +73,13 @@ export function byDay(shown) {
 
 function hasFailed({ sending, photo }) {
   return sending?.state === "refused" || photo?.current.state === "failed";
+}
+
+/** Whether a photo is shown in the same version, and its jobs tell nothing else than before. */
+function isSame(before, photo, told) {
+  return (
+    before?.photo.current.id === photo.current.id &&
+    before.told.length === told.length &&
+    told.every((job, index) => job === before.told[index])
+  );
 }

@@ -17,7 +17,6 @@ import {
   troubleOf,
 } from "../../../state/changes.js";
 import { clear, isFull, stepBack, strokesOf } from "../../../state/corrections.js";
-import { UndoButtons } from "../undo.js";
 import { pictured } from "../viewer/shown.js";
 import { useOverlay } from "../viewer/view.js";
 import { apply, inWords } from "./cutout/applying.js";
@@ -73,7 +72,6 @@ function Correcting({ photo, view, job }) {
         onChange=${(isChecked) => {
           view.mode.value = isChecked ? "photo" : "image";
         }}>Show on the photo what is kept<//>`}
-      <span /><${UndoButtons} photo=${photo} />
     </div>
     <hr />
     <div class="field"><span class="label" aria-hidden="true">Edge of the people</span>

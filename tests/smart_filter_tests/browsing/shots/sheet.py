@@ -1,0 +1,31 @@
+"""The contact sheet: what became of photos, and the camera of a computer."""
+
+from typing import Final
+
+from playwright.sync_api import expect
+
+from smart_filter_tests.browsing.cards import add, card, expect_finished
+from smart_filter_tests.browsing.looks import DESKTOP, DESKTOP_DARK, PHONE, PHONE_DARK
+from smart_filter_tests.browsing.shots.shot import Scene, Shot
+
+
+def _sheet(scene: Scene) -> None:
+    photos = scene.photos
+    # One after the other, so that they stand in the same order each time.
+    for photo in (photos.text, photos.nobody, photos.serious, photos.group, photos.smiling):
+        add(scene.page, photo)
+        if photo != photos.text:
+            expect_finished(scene.page, photo.name)
+    expect(card(scene.page, photos.text.name)).to_contain_text("Not an accepted picture")
+
+
+def _camera(scene: Scene) -> None:
+    scene.page.get_by_role("button", name="Take one").click()
+    scene.page.get_by_role("button", name="Take it").click()
+    expect(scene.page.get_by_role("img", name="The photo that was taken")).to_be_visible()
+
+
+SHOTS: Final = (
+    Shot("camera", _camera, (DESKTOP,)),
+    Shot("sheet", _sheet, (DESKTOP, DESKTOP_DARK, PHONE, PHONE_DARK)),
+)
