@@ -51,6 +51,11 @@ export async function wishPicture(file) {
   wish({ spec: "file", picture: { file, small } });
 }
 
+/** Forget a picture of one's own. */
+export function forgetPicture() {
+  if (wishes.peek().picture) wishBackground(FIRST.spec);
+}
+
 /** Return the background as a connection takes it. */
 export function backgroundWished() {
   const { spec, picture } = wishes.value;

@@ -6,8 +6,9 @@ import { connect } from "../service/live-socket.js";
 import { Away, Problem, isPassing } from "../service/problems.js";
 import { momentInWords } from "../words.js";
 import { photoFrom, startFrames } from "./live-frames.js";
-import { backgroundWished, wishes } from "./live-wishes.js";
+import { backgroundWished, forgetPicture, wishes } from "./live-wishes.js";
 import { add } from "./pending.js";
+import { session } from "./session.js";
 import { OUTPUTS } from "./wanted.js";
 
 const FIRST_PAUSE_MS = 1000;
@@ -36,6 +37,14 @@ export const taken = signal(0);
 
 /** What runs: `{video, stop}`. */
 let running = null;
+
+// Whoever signs in next sees nothing of it.
+effect(() => {
+  if (session.value.state === "in") return;
+  shots.value = [];
+  taken.value = 0;
+  forgetPicture();
+});
 
 /** Begin, with the camera's picture in a video element; return when it has begun or failed. */
 export async function start(video) {

@@ -8,20 +8,23 @@ import { photos } from "../../state/photos.js";
 import { knownPreview, previewOf } from "../../state/previews.js";
 
 export function Shots() {
-  if (shots.value.length === 0) return null;
+  const known = shots.value.map(shotOf).filter(({ sending, job }) => sending || job);
+  if (known.length === 0) return null;
   return html`<section class="stack tight" aria-labelledby="live-shots">
     <h2 id="live-shots">Photos you took</h2>
     <ul class="shots" aria-label="Photos you took">
-      ${shots.value.map((id) => html`<${Shot} key=${id} id=${id} />`)}
+      ${known.map((shot) => html`<${Shot} key=${shot.id} ...${shot} />`)}
     </ul>
   </section>`;
 }
 
-function Shot({ id }) {
+/** Return where a photo is; in neither when it was deleted meanwhile. */
+function shotOf(id) {
   const sending = pending.value.find((one) => one.id === id);
-  const job = photos.value.find((one) => one.id === id)?.current;
-  // It was deleted meanwhile.
-  if (!sending && !job) return null;
+  return { id, sending, job: photos.value.find((one) => one.id === id)?.current };
+}
+
+function Shot({ id, sending, job }) {
   const state = job?.state ?? sending.state;
   const local = sending ? previewOf(id, sending.file) : knownPreview(id);
   const address = job?.outputs?.thumbnail ?? local?.value;
