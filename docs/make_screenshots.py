@@ -39,8 +39,10 @@ DOTS_PER_PX: Final = {"desktop": 1, "phone": 2}
 # More than this, and a picture gets a palette.
 MOST_BYTES: Final = 200_000
 COLOURS: Final = 256
+# A lazy picture that is out of sight never comes: shots that show some wait for them.
 SETTLED: Final = """
-    document.fonts.status === "loaded" && [...document.images].every((image) => image.complete)
+    document.fonts.status === "loaded" &&
+    [...document.images].every((image) => image.complete || image.loading === "lazy")
 """
 
 

@@ -7,7 +7,7 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from smart_filter_api import deps, problems
+from smart_filter_api import deps, live, problems
 from smart_filter_api.browsers import cross_origin
 from smart_filter_api.envelope import Envelope
 from smart_filter_api.latencies import Latencies
@@ -34,6 +34,7 @@ from smart_filter_api.routes import (
     usage,
     webhooks,
 )
+from smart_filter_api.routes import live as live_video
 from smart_filter_api.studio import route as studio
 from smart_filter_shared.settings import Settings
 
@@ -61,11 +62,12 @@ def create(settings: Settings) -> FastAPI:
     problems.install(app)
     errors.install(app)
     app.state.latencies = Latencies()
+    app.state.live = live.of(settings.live)
     app.add_middleware(Envelope, latencies=app.state.latencies)
     cross_origin.install(app, settings.browser.cors_origins)
     for resource in (
         *(jobs, deriving, outputs, photo, models, backgrounds, filters, webhooks, deliveries),
-        *(uploads, batches, keys, session, tenants, usage),
+        *(uploads, live_video, batches, keys, session, tenants, usage),
         *(removebg, health, metrics, explanations, studio),
     ):
         app.include_router(resource.router)

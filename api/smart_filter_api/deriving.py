@@ -1,18 +1,19 @@
 """From a job to another of the same photo, whose recipe differs; only what differs runs."""
 
+import contextlib
 import secrets
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 from sqlalchemy import Connection
 
 from smart_filter_api import json_body, placing, submission
+from smart_filter_api.changes import Changes
 from smart_filter_api.deps import Services
 from smart_filter_api.keys import Caller
 from smart_filter_api.orders import Order
 from smart_filter_api.placing import Placed, Sources
-from smart_filter_api.schemas.deriving import DeriveRequest
 from smart_filter_api.submission import NO_KEY, Accepted
 from smart_filter_shared.errors import (
     Contradiction,
@@ -31,6 +32,7 @@ from smart_filter_shared.jobs.submission import Submission
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.recipe import BackgroundKind, Recipe
 from smart_filter_shared.recipe.fields import MAX_SEED
+from smart_filter_shared.storage import keys
 
 # A moment that was waited for, and what a job's own time was counted from.
 _NOT_INHERITED: Final = ("run_at", "deadline_ms")
@@ -45,15 +47,16 @@ async def accept(
     services: Services,
     caller: Caller,
     parent: JobRow,
-    asked: DeriveRequest,
+    asked: Changes,
     *,
     also: Callable[[Connection, JobRow], None] | None,
 ) -> Accepted:
-    """Write a job of the parent's photo and commit.
+    """Store the background that is sent, then write a job of the parent's photo and commit.
 
     also: what else is written in the transaction that writes the job.
     Raises JobNotFinished, InputsExpired when the photo is gone, InvalidRequest for a correction
-    that the parent does not have, InvalidRecipe and its kinds, QueueFull, DatabaseUnavailable.
+    that the parent does not have, InvalidRecipe and its kinds, QueueFull, DatabaseUnavailable and
+    StorageUnavailable.
     """
     seal = services.seal
     if asked.webhook_url is not None and seal is None:
@@ -66,9 +69,9 @@ async def accept(
     if caller.tenant != OPERATOR:
         await services.refuse_when_full()
     correction = await _correction(services, parent, asked.correction_id)
-    fields = merged(parent, asked.recipe or {})
-    with_file = parent.background_key is not None and (
-        fields.get("background") == [str(BackgroundKind.FILE)]
+    fields = merged(parent, asked.given, asked.named)
+    with_file = asked.background is not None or (
+        parent.background_key is not None and fields.get("background") == [str(BackgroundKind.FILE)]
     )
     # The parent's recipe says everything: nothing is left to the tenant's defaults.
     order = await submission.read(
@@ -103,7 +106,7 @@ async def accept(
         photo_key=photo_key,
         keeping=caller.keeping.within(services.keeping),
         applied=applied,
-        webhook_url=asked.webhook_url,
+        asked=asked,
     )
 
     def write(connection: Connection) -> Accepted:
@@ -112,23 +115,31 @@ async def accept(
             webhooks.ensure_default(connection, seal, caller.tenant)
         return accepted
 
-    async with services.transaction() as connection:
-        services.forecasts.accept(placed.outstanding)
-        return await connection.run_sync(write)
+    async with contextlib.AsyncExitStack() as undoing:
+        if asked.background is not None and planned.background_key is not None:
+            undoing.push_async_callback(submission.remove, services, planned.background_key)
+            await submission.store(services, planned.background_key, asked.background)
+        async with services.transaction() as connection:
+            services.forecasts.accept(placed.outstanding)
+            accepted = await connection.run_sync(write)
+            # A commit that seems to fail may have happened, as in submission.py.
+            undoing.pop_all()
+    return accepted
 
 
-def merged(parent: JobRow, changes: Mapping[str, Any]) -> dict[str, list[str]]:
+def merged(
+    parent: JobRow, given: Mapping[str, list[str]], named: Collection[str]
+) -> dict[str, list[str]]:
     """Return the fields of a recipe: the parent's, and in their place those that are given.
 
-    Raises InvalidRecipe when `changes` is no recipe in its shape.
+    named: the names that are not to be as the parent has them.
     """
     base = fields_of(parent.recipe, seed=parent.seed)
-    given = json_body.as_form(changes)
-    for name in {*given, *json_body.named_in(changes)}:
+    for name in named:
         below = _RULED.get(name, f"{name}.")
         for other in [one for one in base if one == name or one.startswith(below)]:
             del base[other]
-    return base | given
+    return base | dict(given)
 
 
 def fields_of(recipe: Recipe, *, seed: int) -> dict[str, list[str]]:
@@ -210,28 +221,33 @@ def _planned(
     photo_key: str,
     keeping: Keeping,
     applied: tuple[Mapping[str, Any], ...],
-    webhook_url: str | None,
+    asked: Changes,
 ) -> Submission:
     recipe = placed.recipe
-    file = parent.background_key if recipe.background.kind == BackgroundKind.FILE else None
+    job_id = new_job_id()
+    own_file = lent_file = None
+    if asked.background is not None:
+        own_file = keys.background(parent.tenant, job_id)
+    elif recipe.background.kind == BackgroundKind.FILE:
+        lent_file = parent.background_key
     masks = [one["key"] for one in applied if one["key"] is not None]
     return Submission(
-        job_id=new_job_id(),
+        job_id=job_id,
         tenant=parent.tenant,
         recipe=recipe,
         seed=secrets.randbelow(MAX_SEED + 1) if recipe.seed is None else recipe.seed,
         place=placed.place,
         photo_key=photo_key,
         photo_digest=parent.photo_digest,
-        background_key=file,
+        background_key=own_file or lent_file,
         keeping=keeping,
         plans=placed.plans,
-        webhook_url=webhook_url,
+        webhook_url=asked.webhook_url,
         works=placed.works,
         sources=placed.sources,
         degraded=placed.degraded,
         foreseen=placed.foreseen,
         parent_id=parent.id,
-        borrows=tuple(dict.fromkeys(key for key in (photo_key, file, *masks) if key)),
+        borrows=tuple(dict.fromkeys(key for key in (photo_key, lent_file, *masks) if key)),
         corrections=applied,
     )

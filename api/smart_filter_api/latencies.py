@@ -4,7 +4,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from smart_filter_api.exposition import Sample
+from smart_filter_shared.telemetry.exposition import Sample
 
 # Seconds; a poll takes some milliseconds, a 40 MB upload over a slow line a minute.
 _BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)

@@ -58,7 +58,7 @@ class Form:
         self.fields: dict[str, list[str]] = {}
         self._pictures = pictures
         self._parts = _Parts(self.fields, pictures, in_base64)
-        self._parser = _parser(content_type, self._parts)
+        self._parser = _parser(content_type, self._parts, next(iter(pictures)))
 
     async def pieces(self, body: AsyncIterator[bytes]) -> AsyncGenerator[tuple[str, bytes], None]:
         """Read a body to its end; yield the pictures' bytes, each piece with its part's name.
@@ -206,12 +206,12 @@ class _Parts:
         self.ended = True
 
 
-def _parser(content_type: str | None, parts: _Parts) -> MultipartParser:
+def _parser(content_type: str | None, parts: _Parts, picture: str) -> MultipartParser:
     kind, options = parse_options_header(content_type)
     boundary = options.get(b"boundary", b"")
     if kind != b"multipart/form-data" or not boundary:
         raise MalformedRequest(
-            f"the body is not a form: send multipart/form-data with a part named {PHOTO!r}"
+            f"the body is not a form: send multipart/form-data with a part named {picture!r}"
         )
     try:
         parser = MultipartParser(

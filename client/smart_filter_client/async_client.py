@@ -101,3 +101,5 @@ class AsyncClient:
     models = Operation(operations.catalogue.models)
     backgrounds = Operation(operations.catalogue.backgrounds)
     thumbnail = Operation(operations.catalogue.thumbnail)
+
+    open_live = Operation(operations.live.open_live)

@@ -107,3 +107,5 @@ class Client:
     models = Operation(operations.catalogue.models)
     backgrounds = Operation(operations.catalogue.backgrounds)
     thumbnail = Operation(operations.catalogue.thumbnail)
+
+    open_live = Operation(operations.live.open_live)

@@ -2,17 +2,19 @@
 
 import datetime as dt
 import gc
+import socket
 from collections.abc import Iterable, Sequence
 from functools import partial
 from types import ModuleType
 
+from smart_filter_shared import places
 from smart_filter_shared.cards import Offer
 from smart_filter_shared.db import sessions
 from smart_filter_shared.ids import OPERATOR
 from smart_filter_shared.jobs import models as model_table
 from smart_filter_shared.jobs.retention import Keeping
 from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.settings import Settings
+from smart_filter_shared.settings import LiveSettings, Settings, engine
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_shared.telemetry import logs
 
@@ -92,6 +94,24 @@ def serve_sender(settings: Settings) -> None:
     logs.configure("sender")
     keeping = Keeping(settings.keep.input_seconds, settings.keep.result_seconds)
     process.serve(settings, render=partial(notices.body, keeping=keeping))
+
+
+def serve_live(settings: LiveSettings, *, place: tuple[str, int] | int, threads: int) -> None:
+    """Serve live video until told to stop.
+
+    place: host and port to listen at, or the number of a file that is a socket which listens.
+    Raises SetupFailed when no secret is set, weights are missing, or the port cannot be had.
+    """
+    from smart_filter_workers.live import process  # noqa: PLC0415 - the API's image has no workers
+
+    logs.configure("live")
+    process.serve(
+        settings,
+        places.data_folder() / "weights",
+        research=engine().research_weights,
+        listening=socket.socket(fileno=place) if isinstance(place, int) else process.listen(*place),
+        threads=threads,
+    )
 
 
 def offers(settings: Settings) -> list[Offer]:

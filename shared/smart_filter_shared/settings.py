@@ -206,6 +206,26 @@ class RemovebgSettings(BaseSettings):
     seconds: float = Field(default=18, gt=0, le=300)
 
 
+class LiveSettings(BaseSettings):
+    """Live video.
+
+    url: where clients reach a live worker, `ws(s)://host[:port]`.
+    secret: one or more texts of at least 32 characters, separated by commas, the same for API
+        and live workers. The first signs tokens, all read them; without it, or without url,
+        there is no live video.
+    connections: how many a live worker has at most; connections_each: of them of one tenant.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="SMART_FILTER_LIVE_", frozen=True)
+
+    url: str | None = Field(default=None, pattern=r"^wss?://[^/\s?#]+/?$")
+    secret: Annotated[
+        tuple[Annotated[SecretStr, Field(min_length=32)], ...], NoDecode, BeforeValidator(_words)
+    ] = ()
+    connections: int = Field(default=8, ge=1, le=1000)
+    connections_each: int = Field(default=4, ge=1, le=1000)
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """All that a server process is told by its environment."""
@@ -220,6 +240,7 @@ class Settings:
     limits: LimitSettings
     browser: BrowserSettings
     removebg: RemovebgSettings
+    live: LiveSettings
     data: Path
 
     @property
@@ -245,6 +266,7 @@ def load() -> Settings:
             limits=LimitSettings(),
             browser=BrowserSettings(),
             removebg=RemovebgSettings(),
+            live=LiveSettings(),
             data=places.data_folder(),
         )
     except ValidationError as error:
@@ -261,6 +283,22 @@ def engine() -> EngineSettings:
     """Read only the engine's settings.  Raises SetupFailed, as `load` does."""
     try:
         return EngineSettings()
+    except ValidationError as error:
+        raise SetupFailed(_told(error)) from None
+
+
+def live() -> LiveSettings:
+    """Read only those of live video.  Raises SetupFailed, as `load` does."""
+    try:
+        return LiveSettings()
+    except ValidationError as error:
+        raise SetupFailed(_told(error)) from None
+
+
+def browser() -> BrowserSettings:
+    """Read only what browsers may do.  Raises SetupFailed, as `load` does."""
+    try:
+        return BrowserSettings()
     except ValidationError as error:
         raise SetupFailed(_told(error)) from None
 
@@ -295,6 +333,7 @@ def _told(error: ValidationError) -> str:
         "SecretsSettings": "SMART_FILTER_SECRETS_",
         "LimitSettings": "SMART_FILTER_LIMIT_",
         "RemovebgSettings": "SMART_FILTER_REMOVEBG_",
+        "LiveSettings": "SMART_FILTER_LIVE_",
     }.get(error.title, "SMART_FILTER_")
     variable = prefix + "_".join(str(part) for part in first["loc"]).upper()
     if first["type"] == "missing":

@@ -199,10 +199,16 @@ def test_photo_that_is_none_is_told(masks: Path) -> None:
 def test_compare_draws_one_sheet_of_several_models(tmp_path: Path) -> None:
     sheet = tmp_path / "sheet.jpg"
 
-    ended = smart_filter("compare", ASTRONAUT, "--models", "people,selfie", "-o", sheet)
+    ended = smart_filter("compare", ASTRONAUT, "--models", "people,selfie", "-o", sheet, "--json")
 
     assert ended.returncode == 0, ended.stderr
-    assert ended.stdout.splitlines()[-1] == str(sheet)
+    told = json.loads(ended.stdout)
+    assert (told["photo"], told["sheet"]) == (str(ASTRONAUT), str(sheet))
+    assert [(one["name"], one["error"]) for one in told["models"]] == [
+        ("people", None),
+        ("selfie", None),
+    ]
+    assert all(0.2 < one["people_share"] < 0.9 for one in told["models"])
     drawn = images.decode(sheet.read_bytes())
     assert drawn.format == "jpg"
     # The photo and two models beside each other.

@@ -15,6 +15,7 @@ import httpx
 import numpy as np
 import pytest
 from PIL import Image
+from websockets.sync.client import connect
 
 from smart_filter_deploy.cli import program
 from smart_filter_deploy.embedded.folder import running_stack
@@ -196,6 +197,15 @@ def test_first_line_of_up_lets_anybody_in(up: Machine, first_line: dict[str, Any
     assert ended.returncode == 0, ended.stderr
 
 
+def test_live_video_is_there_at_once(first_line: dict[str, Any]) -> None:
+    headers = {"Authorization": f"Bearer {first_line['api_key']}"}
+    let_in = httpx.post(f"{first_line['url']}/v1/live", json={}, headers=headers).json()
+
+    with connect(let_in["url"]) as socket:
+        socket.send(json.dumps({"token": let_in["token"]}))
+        assert json.loads(socket.recv(timeout=PATIENCE_SECONDS))["type"] == "ready"
+
+
 def test_second_up_on_a_folder_is_told_who_is_there(
     up: Machine, first_line: dict[str, Any]
 ) -> None:
@@ -353,7 +363,8 @@ def test_doctor_finds_a_stack_that_is_up_in_good_health(up: Machine) -> None:
     assert stack is not None
     assert stack.api_key not in ended.stdout
     looked_at = {finding["what"] for finding in told["findings"]}
-    assert looked_at >= set("api key database migrations workers broker storage weights".split())
+    assert looked_at >= {*"api key studio live browsers outbound database clock".split()}
+    assert looked_at >= {*"migrations workers broker storage weights".split()}
 
 
 def test_weights_are_verified_one_by_one(up: Machine, tmp_path: Path) -> None:

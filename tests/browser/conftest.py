@@ -99,8 +99,9 @@ def context(browser: Browser, look: Look, line: Proxy) -> Iterator[BrowserContex
 
 
 @pytest.fixture
-def witness(context: BrowserContext) -> Iterator[Witness]:
+def witness(context: BrowserContext, line: Proxy) -> Iterator[Witness]:
     """Whoever hears what goes wrong; what the journey does not expect fails it."""
+    del line  # it stands until the last page has closed
     witness = Witness(context)
     yield witness
     context.close()

@@ -327,3 +327,56 @@ def test_megapixels_of_a_photo_are_counted_once(api: Api) -> None:
     with api.bench.transaction() as connection:
         counted = connection.execute(text("SELECT megapixels FROM jobs ORDER BY id")).scalars()
         assert list(counted) == [pytest.approx(48 * 32 / 1e6), 0]
+
+
+def test_background_that_is_sent_is_the_derived_jobs_own(api: Api) -> None:
+    parent = whole(api, background="auto")
+    before = objects(api)
+
+    answer = api.client.post(
+        f"/v1/jobs/{parent}/derive",
+        files={"background_file": a_photo(size=(20, 10))},
+        data={"quality": "80"},
+    )
+
+    job = answer.json()
+    assert answer.status_code == 202, answer.text
+    assert (job["recipe"]["background"], job["recipe"]["quality"]) == ("file", 80)
+    (added,) = objects(api) - before
+    assert job["id"] in added
+    run(api, COMPOSITE)
+    child = derive(api, job["id"], recipe={"quality": 70})
+    assert child["recipe"]["background"] == "file"
+    api.client.delete(f"/v1/jobs/{job['id']}")
+    assert added in objects(api)
+    api.client.delete(f"/v1/jobs/{child['id']}")
+    assert objects(api) == before
+
+
+def test_background_sent_with_a_recipe_at_fault_leaves_nothing(api: Api) -> None:
+    parent = whole(api, background="auto")
+    before = api.leftovers()
+
+    answer = api.client.post(
+        f"/v1/jobs/{parent}/derive",
+        files={"background_file": a_photo()},
+        data={"quality": "0"},
+    )
+
+    assert answer.status_code == 422
+    assert api.leftovers() == before
+
+
+def test_background_sent_twice_under_a_key_makes_one_job(api: Api) -> None:
+    parent = whole(api, background="auto")
+    path, key = f"/v1/jobs/{parent}/derive", {"Idempotency-Key": "once"}
+    files = {"background_file": a_photo()}
+    others = {"background_file": a_photo(size=(9, 9))}
+
+    first, again, other = (
+        api.client.post(path, files=sent, headers=key) for sent in (files, files, others)
+    )
+
+    assert first.json()["id"] == again.json()["id"]
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_mismatch")

@@ -33,6 +33,11 @@ def a_batch(api: Api, _: Mapping[str, str]) -> str:
     return str(answer.json()["id"])
 
 
+def an_upload(api: Api, _: Mapping[str, str]) -> str:
+    wish = {"content_type": "image/jpeg", "bytes": 1000}
+    return str(api.client.post("/v1/uploads", json=wish).json()["upload_id"])
+
+
 def a_key(api: Api, _: Mapping[str, str]) -> str:
     return str(api.client.post("/v1/keys", json={"scopes": ["read"]}).json()["key_id"])
 
@@ -55,6 +60,7 @@ def a_tenant(api: Api, _: Mapping[str, str]) -> str:
 MADE: Mapping[str, Callable[[Api, Mapping[str, str]], str]] = {
     "job_id": a_finished_job,
     "batch_id": a_batch,
+    "upload_id": an_upload,
     "key_id": a_key,
     "webhook_id": a_webhook,
     "delivery_id": a_delivery,

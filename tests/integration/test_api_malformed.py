@@ -83,6 +83,8 @@ def place(_bench: Bench, _api_url: str) -> Iterator[Place]:
         webhook = api.client.post("/v1/webhooks", json={"url": "https://example.org/told"}).json()
         told = api.client.post(f"/v1/webhooks/{webhook['id']}/test").json()
         key = api.client.post("/v1/keys", json={"scopes": ["read"]}).json()
+        wish = {"content_type": "image/jpeg", "bytes": 1000}
+        upload = api.client.post("/v1/uploads", json=wish).json()
         rated_id = deriving.whole(api, background="auto")
         gone, batch = (
             batching.submit(api, {"items": batching.items(1), "recipe": batching.KEEP})["id"]
@@ -100,6 +102,7 @@ def place(_bench: Bench, _api_url: str) -> Iterator[Place]:
             "webhook_id": webhook["id"],
             "delivery_id": told["id"],
             "key_id": key["key_id"],
+            "upload_id": upload["upload_id"],
             "tenant": TENANT,
             "name": "image",
             "code": "not_found",

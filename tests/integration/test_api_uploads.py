@@ -83,6 +83,45 @@ def test_form_names_an_upload_too(api: Api) -> None:
     assert (answer.status_code, answer.json()["recipe"]["background"]) == (202, "keep")
 
 
+def put_here(api: Api, upload: dict[str, Any], photo: bytes = PHOTO) -> httpx.Response:
+    """Put a photo through the service itself."""
+    return api.client.put(f"/v1/uploads/{upload['upload_id']}", content=photo)
+
+
+def test_photo_is_put_through_the_service_too(api: Api) -> None:
+    upload = promised(api)
+
+    assert put_here(api, upload).status_code == 204
+    assert api.bench.store.get(key_of(upload)) == PHOTO
+    assert name(api, upload).status_code == 202
+
+
+@pytest.mark.parametrize("photo", [PHOTO + b"\0", PHOTO[:-1]], ids=["longer", "shorter"])
+def test_service_takes_no_other_length(api: Api, photo: bytes) -> None:
+    answer = put_here(api, promised(api), photo)
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    assert api.leftovers() == {"uploads": 1}
+
+
+def test_service_judges_at_once_what_is_put(api: Api) -> None:
+    words = b"Buy milk."
+    noted, other = promised(api, words), promised(api, PHOTO, "image/png")
+
+    answers = [put_here(api, noted, words), put_here(api, other)]
+
+    assert [one.json()["code"] for one in answers] == ["unsupported_media"] * 2
+    assert "image/jpeg" in answers[1].json()["detail"]
+    assert api.leftovers() == {"uploads": 2}
+
+
+def test_service_takes_nothing_when_the_upload_has_expired(api: Api) -> None:
+    upload = promised(api)
+    age(api, seconds=3601)
+
+    assert put_here(api, upload).status_code == 404
+
+
 @pytest.mark.parametrize("photo", [PHOTO + b"\0", PHOTO[:-1]], ids=["longer", "shorter"])
 def test_link_takes_no_other_length(api: Api, photo: bytes) -> None:
     assert put(promised(api), photo) == 403

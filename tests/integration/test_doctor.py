@@ -11,6 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from smart_filter_api.keys import Scope
 from smart_filter_deploy.doctor import checkup
 from smart_filter_deploy.doctor import servers as servers_of_a_stack
 from smart_filter_deploy.doctor.findings import Finding, Level
@@ -19,6 +20,7 @@ from smart_filter_shared.ids import Capability
 from smart_filter_shared.jobs import presence
 from smart_filter_shared.pipeline import StageName
 from smart_filter_tests.bench import Bench
+from smart_filter_tests.serving import an_api, served_as
 
 
 @pytest.fixture
@@ -69,6 +71,23 @@ def test_stages_that_nobody_serves_are_named(folder: Path, bench: Bench) -> None
     assert found.level == Level.WARN
     assert found.said.startswith("none serves smile:")
     assert found.fix == "smart-filter worker --stages smile"
+
+
+def test_what_people_meet_is_looked_at(
+    folder: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live = {"SMART_FILTER_LIVE_URL": "ws://127.0.0.1:1", "SMART_FILTER_LIVE_SECRET": "s" * 32}
+    with served_as(bench, **live) as url, an_api(url, bench) as api:
+        monkeypatch.setenv("SMART_FILTER_URL", url)
+        monkeypatch.setenv("SMART_FILTER_API_KEY", api.key(*Scope))
+
+        found = examined(folder)
+
+    assert found["api"].level == Level.OK
+    assert found["studio"].said == f"{url}/ shows the page"
+    assert found["live"].level == Level.FAIL
+    assert found["live"].fix.startswith("start `smart-filter live-worker`")
+    assert found["browsers"].level == Level.OK
 
 
 def test_setting_that_cannot_be_read_is_named(

@@ -114,9 +114,10 @@ def test_what_is_not_given_of_a_tenant_stays(api: Api, command: Command) -> None
     )
     command.status("tenants", "set", "tests", "--keep-nothing", "--megapixels-per-day", "0.5")
     command.status("tenants", "set", "tests", "--recipe", '{"crop": true}')
-    command.status("tenants", "set", "tests", "--keep-result-seconds", "default")
+    answered = command("tenants", "set", "tests", "--keep-result-seconds", "default")
 
     (said,) = command("tenants", "list")["items"]
+    assert answered == said
 
     told = {name: value for name, value in said.items() if value is not None}
     assert told == {

@@ -59,6 +59,8 @@ def settings_of(addresses: Addresses, **more: str) -> Settings:
     environment = {
         **addresses.environment(),
         "SMART_FILTER_SECRETS_KEY": "s" * 32,
+        "SMART_FILTER_LIVE_URL": "wss://live.example.org",
+        "SMART_FILTER_LIVE_SECRET": "l" * 32,
         # Most tests submit one photo again and again, each time to see all of its stages run.
         "SMART_FILTER_REMEMBER": "false",
         **more,

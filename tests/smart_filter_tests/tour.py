@@ -32,6 +32,7 @@ _JSON = "application/json"
 _SECRETS = (
     (re.compile(re.escape(KEY)), "sf_live_" + "x" * 43),
     (re.compile(r'(?<="csrf_token": ")[^"]+'), "x" * 43),
+    (re.compile(r'(?<="token": ")[^"]+'), "x" * 43 + "." + "x" * 43),
     (re.compile(r"sf_live_[A-Za-z0-9_-]{43}"), "sf_live_" + "x" * 43),
     (re.compile(r"(?<=X-Amz-)(Credential|Signature|Security-Token)=[^&\"]+"), r"\1=example"),
     (re.compile(r"http://127\.0\.0\.1:[0-9]+/"), "https://storage.example.org/"),
@@ -55,6 +56,7 @@ class Tour:
         *,
         json_body: object = None,
         files: Mapping[str, bytes] | None = None,
+        content: bytes | None = None,
         form: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
         params: Mapping[str, str] | None = None,
@@ -71,6 +73,7 @@ class Tour:
             method,
             path.format(**names),
             json=json_body,
+            content=content,
             files={key: (f"{key}.jpg", content) for key, content in (files or {}).items()} or None,
             data=dict(form or {}) or None,
             headers=dict(headers or {}),
@@ -170,6 +173,8 @@ def _deriving(tour: Tour, stack: Running) -> None:
     tour.stop("deriving_list_corrections", "both", job_id=job_id)
     blurred = {"recipe": {"background": "blur:0.5"}}
     tour.stop("deriving_derive", "other_background", job_id=job_id, json_body=blurred)
+    file = {"background_file": _jpeg(PHOTO.read_bytes(), side=8)}
+    tour.stop("deriving_derive", "own_background", job_id=job_id, files=file)
     corrected = {"correction_id": correction["id"]}
     waits = {"Prefer": "wait=30"}
     tour.stop("deriving_derive", "corrected", job_id=job_id, json_body=corrected, headers=waits)
@@ -212,8 +217,10 @@ def _uploads(tour: Tour) -> None:
     wish = {"content_type": "image/jpeg", "bytes": len(photo)}
     upload = tour.stop("uploads_create", "jpeg", json_body=wish).json()
     httpx.put(upload["put_url"], content=photo, headers=upload["headers"]).raise_for_status()
+    tour.stop("uploads_put", "through_the_service", upload_id=upload["upload_id"], content=photo)
     body = {"upload_id": upload["upload_id"], "recipe": {"background": "blur:0.5"}}
     tour.stop("jobs_create", "upload", json_body=body)
+    tour.stop("live_begin", "studio", json_body={"background": "preset:studio"})
 
 
 def _webhooks(tour: Tour) -> None:
@@ -258,7 +265,12 @@ def _jpeg(photo: bytes, *, side: int = 512) -> bytes:
 
 def main() -> None:
     """Record all examples anew, and write the documents that show them."""
-    told = {**ENGINE, "SMART_FILTER_SECRETS_KEY": "s" * 32}
+    told = {
+        **ENGINE,
+        "SMART_FILTER_SECRETS_KEY": "s" * 32,
+        "SMART_FILTER_LIVE_URL": "wss://live.example.org",
+        "SMART_FILTER_LIVE_SECRET": "l" * 32,
+    }
     with tempfile.TemporaryDirectory(prefix="smart-filter-tour-") as folder:
         Path(folder).chmod(0o711)
         weights = places.data_folder() / "weights"

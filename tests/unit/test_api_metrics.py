@@ -3,10 +3,10 @@
 import anyio
 import pytest
 
-from smart_filter_api import exposition
-from smart_filter_api.exposition import Sample
 from smart_filter_api.latencies import Latencies
 from smart_filter_api.remembered import Remembered
+from smart_filter_shared.telemetry import exposition
+from smart_filter_shared.telemetry.exposition import Sample
 from smart_filter_shared.telemetry.metrics import METRICS, Kind, Metric
 
 QUEUE = Metric("queue", Kind.GAUGE, "photos", ("name",), "How many wait.")

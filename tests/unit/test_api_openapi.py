@@ -40,6 +40,7 @@ def test_every_endpoint_is_described(document: dict[str, Any]) -> None:
 
     assert document["openapi"].startswith("3.1")
     assert endpoints == {
+        "PUT /v1/uploads/{upload_id}",
         "POST /v1/jobs",
         "GET /v1/jobs",
         "GET /v1/jobs/{job_id}",
@@ -78,6 +79,7 @@ def test_every_endpoint_is_described(document: dict[str, Any]) -> None:
         "DELETE /v1/keys/{key_id}",
         "POST /v1/tokens",
         "POST /v1/uploads",
+        "POST /v1/live",
         "GET /v1/usage",
         "GET /v1/tenants/{tenant}",
         "PATCH /v1/tenants/{tenant}",

@@ -1,5 +1,6 @@
 """What a bare install can do: talk to a server, and name what is missing for the rest."""
 
+import os
 import subprocess
 import sys
 
@@ -28,7 +29,11 @@ def bare(*arguments: str, url: str = "http://127.0.0.1:0") -> subprocess.Complet
     """Run the command line where no extra is installed."""
     return subprocess.run(
         [sys.executable, "-c", _WITHOUT_EXTRAS, *arguments],
-        env={"SMART_FILTER_URL": url, "SMART_FILTER_DATA": "/nonexistent"},
+        env={
+            "SMART_FILTER_URL": url,
+            "SMART_FILTER_DATA": "/nonexistent",
+            "PYTHONPATH": os.pathsep.join(sys.path),
+        },
         capture_output=True,
         text=True,
         check=False,
@@ -37,7 +42,14 @@ def bare(*arguments: str, url: str = "http://127.0.0.1:0") -> subprocess.Complet
 
 
 @pytest.mark.parametrize(
-    "arguments", [["run", __file__], ["jobs", "list"], ["jobs", "show", "x"], ["models", "list"]]
+    "arguments",
+    [
+        ["run", __file__],
+        ["submit", __file__],
+        ["jobs", "list"],
+        ["jobs", "show", "x"],
+        ["models", "list"],
+    ],
 )
 def test_client_commands_get_as_far_as_the_server(arguments: list[str]) -> None:
     ended = bare(*arguments)
@@ -57,6 +69,7 @@ def test_client_commands_get_as_far_as_the_server(arguments: list[str]) -> None:
         (["tenants", "list"], "api"),
         (["eval", "smile", "--data", "."], "worker"),
         (["compare", __file__], "worker"),
+        (["live", __file__], "live"),
     ],
 )
 def test_server_commands_name_the_extra_in_one_line(arguments: list[str], extra: str) -> None:

@@ -1,160 +1,200 @@
-"""Photos on their way through a server that is a function."""
+"""What a batch knows and shows: its journal's entries, its report, its table."""
 
 import io
-from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import httpx
 import pytest
 from rich.console import Console
 
-from smart_filter_client import Client, errors
-from smart_filter_client.models import job_from
-from smart_filter_deploy.cli import batch, run
-from smart_filter_deploy.cli.batch import Wanted
-from smart_filter_deploy.cli.outcome import Outcome
-from smart_filter_deploy.cli.photos import Place
-from smart_filter_deploy.cli.progress import Progress
-
-PHOTO = Path(__file__)  # the server below does not look into it
+from smart_filter_client import errors
+from smart_filter_deploy.cli import batch_report
+from smart_filter_deploy.cli.connection import Server
+from smart_filter_deploy.cli.dashboard import Dashboard
+from smart_filter_deploy.cli.journal import Entry
+from smart_filter_deploy.cli.patience import GivenUp, Patience
+from smart_filter_deploy.cli.stopping import Stop
 
 
-class Server:
-    """Answers submissions with jobs j0, j1, … and remembers what was withdrawn."""
-
-    def __init__(self, states: Mapping[str, str], refused: Mapping[int, str] | None = None) -> None:
-        self.states = dict(states)
-        self.refused = dict(refused or {})
-        self.withdrawn: list[str] = []
-        self.on_look: Callable[[], None] = lambda: None
-        self._sent = 0
-
-    def __call__(self, request: httpx.Request) -> httpx.Response:
-        *_, parent, name = request.url.path.split("/")
-        if request.method == "GET":
-            self.on_look()
-            return self._answer(name)
-        if name == "cancel":
-            self.withdrawn.append(parent)
-            if self.states[parent] in {"succeeded", "failed"}:
-                return httpx.Response(409, json={"code": "job_final"})
-            self.states[parent] = "canceled"
-            return self._answer(parent)
-        request.read()
-        index, self._sent = self._sent, self._sent + 1
-        if index in self.refused:
-            return httpx.Response(415, json={"code": self.refused[index], "detail": "no"})
-        return self._answer(f"j{index}", 202)
-
-    def _answer(self, name: str, status: int = 200) -> httpx.Response:
-        return httpx.Response(status, json={"id": name, "state": self.states[name]})
+def an_entry(photo: str = "a.jpg", **fields: object) -> Entry:
+    known: dict[str, object] = {
+        "photo": photo,
+        "place": photo.rpartition(".")[0],
+        "bytes": 1,
+        "modified_ns": 2,
+        "digest": "d",
+        "recipe": "r",
+        "state": "succeeded",
+    }
+    return Entry(**{**known, **fields})  # type: ignore[arg-type]  # its fields
 
 
-def process(server: Server, photos: int, *, timeout: float | None = None) -> list[Outcome]:
-    """Put so many photos through; return the outcomes in the order of the photos."""
+def a_console(*, terminal: bool = False, width: int = 80) -> Console:
+    return Console(
+        file=io.StringIO(), force_terminal=terminal, width=width, height=24, color_system=None
+    )
+
+
+def text_of(console: Console) -> str:
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_key_is_the_same_for_the_same_photo_and_recipe_and_no_other() -> None:
+    first = an_entry()
+    others = [an_entry(digest="e"), an_entry(recipe="s"), an_entry(again="1")]
+
+    assert first.key == an_entry("b.jpg", state="sent", job_id="j").key
+    assert len({first.key, *(other.key for other in others)}) == 4
+
+
+def test_report_row_is_flat_and_whole() -> None:
+    entry = an_entry(
+        *("beach/a.jpg",),
+        job_id="j1",
+        people=2,
+        faces=2,
+        smile=("huge", "none"),
+        rating=0.6,
+        printability="fair",
+        seconds=1.5,
+        outputs={"image": "beach/a.jpg"},
+    )
+
+    assert batch_report.row(entry, Path("/out")) == {
+        "file": "beach/a.jpg",
+        "job_id": "j1",
+        "state": "succeeded",
+        "people": 2,
+        "faces": 2,
+        "smile": ["huge", "none"],
+        "rating": 0.6,
+        "printability": "fair",
+        "seconds": 1.5,
+        "output": "/out/beach/a.jpg",
+        "error": None,
+    }
+
+
+def test_dashboard_in_a_pipe_is_a_plain_line_for_each_photo() -> None:
+    console = a_console()
+
+    with Dashboard(console) as dashboard:
+        dashboard.count(waiting=2, before=1)
+        dashboard.moved("a.jpg", "sending")
+        dashboard.say("the server is away")
+        dashboard.say("the server is away, still")
+        dashboard.say(None)
+        dashboard.ended(an_entry(people=1, rating=0.5, seconds=1.25))
+        dashboard.ended(an_entry("b.jpg", state="failed", code="unreadable", error="no file"))
+
+    assert text_of(console).splitlines() == [
+        "the server is away",
+        "going on",
+        "[2/3] a.jpg: 1 person, rating 0.50, 1.25 s",
+        "[3/3] b.jpg: no file (unreadable)",
+    ]
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_dashboard_on_a_terminal_keeps_within_its_width(width: int) -> None:
+    console = a_console(terminal=True, width=width)
     now = [0.0]
 
-    def sleep(seconds: float) -> None:
-        now[0] += seconds
+    with Dashboard(console, clock=lambda: now[0]) as dashboard:
+        dashboard.count(waiting=20, before=0)
+        for number in range(8):
+            dashboard.moved(f"a name that is much longer than any line/{number}.jpg", "composite")
+        now[0] = 90.0
+        for number in range(4):
+            dashboard.ended(an_entry(f"{number}.jpg"))
+        dashboard.say("the server is away, waiting for it (no answer from http://127.0.0.1:29267)")
 
-    outcomes: dict[int, Outcome] = {}
-    transport = httpx.MockTransport(server)
-    with (
-        Client("http://t", transport=transport, clock=lambda: now[0], sleep=sleep) as client,
-        Progress(Console(file=io.StringIO())) as progress,
-    ):
-        batch.process(
-            client,
-            [Place(PHOTO, Path(), f"p{index}", None) for index in range(photos)],
-            Wanted({}),
-            timeout=timeout,
-            progress=progress,
-            on_outcome=outcomes.__setitem__,
+    shown = text_of(console)
+    assert "4/20" in shown
+    assert "about 6 min left" in shown
+    plain = shown.replace("\x1b[2K", "").replace("\x1b[1A", "").replace("\x1b[?25l", "")
+    assert max(len(line) for line in plain.replace("\x1b[?25h", "").split("\n")) <= width + 1
+
+
+class Answers:
+    """Answers as it is told, then well; remembers for how long was waited."""
+
+    def __init__(self, *answers: httpx.Response | Exception) -> None:
+        self.answers = list(answers)
+
+    def ask(self, stop: Stop | None = None) -> tuple[str, list[str | None]]:
+        told: list[str | None] = []
+        patience = Patience(
+            lambda: Server("http://127.0.0.1:1", ""),
+            stop=stop or Waitless(),
+            tell=told.append,
+            chance=lambda: 0.5,
         )
-    return [outcomes[index] for index in range(photos)]
+
+        def what(client: object) -> str:
+            del client
+            if self.answers:
+                answer = self.answers.pop(0)
+                assert isinstance(answer, Exception)
+                raise answer
+            return "well"
+
+        try:
+            return patience.ask(what), told
+        finally:
+            patience.close()
 
 
-def codes(outcomes: list[Outcome]) -> list[str | None]:
-    return [None if outcome.failure is None else outcome.failure.code for outcome in outcomes]
+class Waitless(Stop):
+    """Lets no time pass, and remembers how much should have."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waited: list[float] = []
+
+    def wait(self, seconds: float) -> None:
+        self.waited.append(seconds)
 
 
-def test_one_photo_that_is_refused_leaves_the_others_alone() -> None:
-    server = Server({"j0": "succeeded", "j2": "succeeded"}, refused={1: "unsupported_media"})
+def test_server_that_is_away_is_waited_for_longer_and_longer() -> None:
+    stop = Waitless()
 
-    assert codes(process(server, 3)) == [None, "unsupported_media", None]
+    answer, told = Answers(*[errors.ServerUnreachable("gone")] * 7).ask(stop)
 
-
-def test_one_job_that_fails_leaves_the_others_alone() -> None:
-    server = Server({"j0": "failed", "j1": "succeeded"})
-
-    assert codes(process(server, 2)) == ["failed", None]
+    assert answer == "well"
+    assert stop.waited == [0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 15.0]
+    assert told == [*["the server is away, waiting for it (gone)"] * 7, None]
 
 
-def test_job_that_somebody_withdrew_is_a_failure() -> None:
-    assert codes(process(Server({"j0": "canceled"}), 1)) == ["canceled"]
+def test_server_that_says_when_is_asked_then() -> None:
+    stop = Waitless()
+    later = errors.TryLater("queue_full", status=429, title="full", retry_after=12.0)
+
+    Answers(later).ask(stop)
+
+    assert stop.waited == [12.5]
 
 
-def test_wrong_recipe_ends_it_at_the_first_photo() -> None:
-    server = Server({}, refused={0: "invalid_recipe"})
-
+def test_refusal_is_not_asked_again() -> None:
     with pytest.raises(errors.Refused):
-        process(server, 3)
+        Answers(errors.PhotoRefused("unsupported_media", status=415)).ask()
 
 
-def test_late_jobs_are_withdrawn_and_told() -> None:
-    server = Server({"j0": "running", "j1": "succeeded"})
+def test_whoever_is_asked_to_stop_does_not_wait() -> None:
+    stop = Waitless()
+    stop.request()
 
-    outcomes = process(server, 2, timeout=5)
-
-    assert codes(outcomes) == ["timeout", None]
-    assert server.withdrawn == ["j0"]
-
-
-def test_job_that_ends_in_the_last_moment_counts() -> None:
-    class EndsMeanwhile(Server):
-        def __call__(self, request: httpx.Request) -> httpx.Response:
-            if request.url.path.endswith("/cancel"):
-                self.states["j0"] = "succeeded"
-            return super().__call__(request)
-
-    assert codes(process(EndsMeanwhile({"j0": "running"}), 1, timeout=1)) == [None]
+    with pytest.raises(GivenUp):
+        Answers(errors.ServerUnreachable("gone")).ask(stop)
+    assert stop.waited == []
 
 
-def test_ctrl_c_withdraws_what_is_under_way() -> None:
-    server = Server({"j0": "succeeded", "j1": "running", "j2": "running"})
-    looks = iter(range(1000))
+def test_second_request_is_to_stop_at_once() -> None:
+    stop = Stop()
 
-    def interrupt() -> None:
-        if next(looks) == 4:
-            raise KeyboardInterrupt
+    stop.request()
+    first = (stop.requested, stop.at_once)
+    stop.request()
 
-    server.on_look = interrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        process(server, 3)
-    assert server.withdrawn == ["j1", "j2"]
-
-
-def test_line_for_programs_is_the_job_with_its_path() -> None:
-    document = {"id": "j0", "state": "succeeded", "image": {"width": 1}, "new": "kept"}
-    job = job_from(document)
-    outcome = Outcome(Place(PHOTO, Path(), "p", None), job, Path("p.jpg"), {}, None, 1.0)
-
-    line = run.line_of(outcome)
-
-    assert line == {**document, "image": {"width": 1, "path": str(Path("p.jpg").absolute())}}
-
-
-def test_refused_photo_is_a_line_with_its_error() -> None:
-    [outcome] = process(Server({}, refused={0: "unsupported_media"}), 1)
-
-    line = run.line_of(outcome)
-
-    assert line["id"] is None
-    assert line["state"] == "failed"
-    assert line["error"] == {
-        "code": "unsupported_media",
-        "title": "",
-        "detail": "no",
-        "stage": None,
-    }
+    assert (first, stop.at_once) == ((True, False), True)

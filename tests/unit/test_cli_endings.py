@@ -44,6 +44,20 @@ def status_and_line(
         ["up", "--workers", "none"],
         ["worker"],
         ["worker", "--stages", "prepare,nonsense"],
+        ["submit"],
+        ["submit", "there-is-no-such-photo.jpg"],
+        ["batch"],
+        ["batch", "there-is-no-such-folder"],
+        ["batch", ".", "-o", "."],
+        ["batch", ".", "--report", "report.xls"],
+        ["batch", ".", "--report", "no-such-folder/report.csv"],
+        ["batch", ".", "--set", "no-equals-sign"],
+        ["live"],
+        ["live", "there-is-no-such-video.mp4"],
+        ["live", __file__],
+        ["live", __file__, "-o", "video.avi"],
+        ["live", __file__, "-o", "no-such-folder/video.webm"],
+        ["completion", "tcsh"],
         ["jobs", "show"],
         ["models", "nonsense"],
     ],
@@ -59,7 +73,14 @@ def test_wrong_usage_is_one_line_and_status_2(
 
 
 @pytest.mark.parametrize(
-    "arguments", [["run", __file__], ["jobs", "list"], ["jobs", "redrive", "x"], ["models", "list"]]
+    "arguments",
+    [
+        ["run", __file__],
+        ["submit", __file__],
+        ["jobs", "list"],
+        ["jobs", "redrive", "x"],
+        ["models", "list"],
+    ],
 )
 def test_server_that_is_not_there_is_one_line_and_status_3(
     arguments: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -72,6 +93,22 @@ def test_server_that_is_not_there_is_one_line_and_status_3(
     assert status == 3
     assert len(lines) == 1
     assert "http://127.0.0.1:0" in lines[0]
+
+
+def test_submit_starts_no_server_of_its_own(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SMART_FILTER_DATA", "/nonexistent")
+
+    status, lines = status_and_line(["submit", __file__, "--json"], capsys)
+
+    assert status == 3
+    assert lines == [
+        (
+            "smart-filter: no server is up here: start one with `smart-filter up`, or name one with"
+            " SMART_FILTER_URL and SMART_FILTER_API_KEY"
+        )
+    ]
 
 
 def test_url_that_is_none_is_wrong_usage(
@@ -92,7 +129,7 @@ def test_no_command_shows_what_there_is(
     status, lines = status_and_line(arguments, capsys)
 
     assert status == 2
-    assert any("Commands:" in line for line in lines)
+    assert any(line in {"Pictures:", "Commands:"} for line in lines)
 
 
 def test_internal_command_is_not_listed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -222,6 +222,18 @@ def test_derivation_names_what_is_to_be_other(asking: Asking) -> None:
     assert job.parent_id == "j0"
 
 
+def test_derivation_sends_a_background_along(asking: Asking) -> None:
+    server = Script(job_answer("queued", 202, parent_id="j0"))
+
+    asking(server).do("derive", "j0", {"quality": 80}, background_file=b"a beach")
+
+    sent = server.seen[0]
+    assert sent.headers["Content-Type"].startswith("multipart/form-data")
+    assert b'name="background_file"' in sent.content
+    assert b"a beach" in sent.content
+    assert b'name="quality"\r\n\r\n80' in sent.content
+
+
 def test_corrections_are_sent_as_masks_strokes_and_labels(asking: Asking) -> None:
     kept = {"id": "c1", "job_id": "j1", "kind": "matte", "consent": True}
     listed = {"items": [kept], "next_cursor": None}

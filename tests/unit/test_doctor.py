@@ -1,10 +1,14 @@
 """What the doctor says, and what it never says."""
 
+import datetime as dt
 from collections.abc import Iterator
 
-from smart_filter_deploy.doctor import checkup, findings
+import pytest
+
+from smart_filter_deploy.doctor import checkup, findings, servers, service
 from smart_filter_deploy.doctor.findings import Finding, Level
 from smart_filter_shared.errors import SetupFailed
+from smart_filter_shared.settings import BrowserSettings
 
 
 def test_finding_is_one_line_with_its_fix() -> None:
@@ -60,3 +64,39 @@ def test_package_that_is_missing_names_the_extra() -> None:
 
     assert found.level == Level.WARN
     assert "smart-filter[embedded]" in found.fix
+
+
+@pytest.mark.parametrize(
+    ("ahead_seconds", "level"),
+    [(0.0, Level.OK), (-4.0, Level.OK), (30.0, Level.WARN), (-1000.0, Level.FAIL)],
+)
+def test_clock_is_judged_by_how_far_it_is_from_the_databases(
+    ahead_seconds: float, level: Level
+) -> None:
+    theirs = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+
+    found = servers.clock_against(theirs, theirs + dt.timedelta(seconds=ahead_seconds))
+
+    assert found.level == level
+    assert bool(found.fix) == (level != Level.OK)
+
+
+@pytest.mark.parametrize(
+    ("settings", "url", "level", "told"),
+    [
+        ({}, "http://127.0.0.1:8000", Level.OK, "1 h unused"),
+        ({}, "https://photos.example.org", Level.OK, "none"),
+        ({"cors_origins": "https://a.example"}, None, Level.OK, "https://a.example"),
+        ({"cors_origins": "*"}, None, Level.WARN, "any origin"),
+        ({}, "http://photos.example.org", Level.WARN, "in clear"),
+        ({"session_secure": True}, "http://photos.example.org", Level.FAIL, "nobody signs in"),
+        ({"session_secure": True}, "https://photos.example.org", Level.OK, ""),
+    ],
+)
+def test_what_browsers_may_do_is_judged_with_where_the_api_is(
+    settings: dict[str, object], url: str | None, level: Level, told: str
+) -> None:
+    (found,) = service.browsers(BrowserSettings(**settings), url)  # type: ignore[arg-type]  # as read
+
+    assert found.level == level
+    assert told in found.said

@@ -2,8 +2,10 @@
 
 from typing import Any
 
-from smart_filter_api.multipart import MAX_PHOTO_BYTES, PICTURES
+from smart_filter_api import documents
+from smart_filter_api.multipart import BACKGROUND, MAX_PHOTO_BYTES, PHOTO, PICTURES
 from smart_filter_api.photo_header import MAX_PIXELS, PhotoFormat
+from smart_filter_api.schemas.deriving import DeriveRequest
 from smart_filter_shared import web_address
 from smart_filter_shared.filters import FILTERS
 from smart_filter_shared.jobs.batches import MOST_ITEMS
@@ -88,6 +90,12 @@ _ELSEWHERE: Schema = {
         "description": "instead of the photo: what `POST /v1/uploads` has answered, when the "
         "photo was put there",
     },
+}
+
+# The body of PUT /v1/uploads/{upload_id}.
+RAW_PHOTO: Schema = {
+    "required": True,
+    "content": {"image/*": {"schema": {"type": "string", "format": "binary"}}},
 }
 
 # The body of POST /v1/jobs.
@@ -220,6 +228,30 @@ SUBMISSION: Schema = {
                 },
                 "additionalProperties": False,
             }
+        },
+    },
+}
+
+_FORM: Schema = SUBMISSION["content"]["multipart/form-data"]
+
+# The body of POST /v1/jobs/{job_id}/derive.
+DERIVATION: Schema = {
+    "required": True,
+    "content": {
+        **documents.described(DeriveRequest)["requestBody"]["content"],
+        "multipart/form-data": {
+            "schema": {
+                **{name: value for name, value in _FORM["schema"].items() if name != "oneOf"},
+                "properties": {
+                    **{
+                        name: value
+                        for name, value in _FORM["schema"]["properties"].items()
+                        if name not in {PHOTO, *_ELSEWHERE}
+                    },
+                    "correction_id": {"type": "string", "maxLength": 100},
+                },
+            },
+            "encoding": {BACKGROUND: _FORM["encoding"][BACKGROUND]},
         },
     },
 }

@@ -26,6 +26,10 @@ PARAMETERS: Mapping[str, tuple[str, str]] = {
         "5b1f9a52-3d0e-4a57-9d2c-1f6f0a7b8c9d",
     ),
     "delivery_id": ("`id` of a delivery", "c2a8e1f4-7b63-4d19-8e5a-0f9b1c2d3e4f"),
+    "upload_id": (
+        "`upload_id` that `POST /v1/uploads` has answered",
+        "0199a3c1-5b7e-7d20-9f4a-6c1e8b2d3f50",
+    ),
     "key_id": ("`key_id` of a key", "8d7c6b5a-4f3e-4d2c-9b1a-0e9f8d7c6b5a"),
     "tenant": ("the name of a tenant", "local"),
     "name": ("of an output that the job was asked for", "image"),

@@ -48,6 +48,7 @@ LINKS: Sequence[Link] = (
     ),
     Link("deriving_correct", (201,), ("deriving_list_corrections",), {"job_id": f"{_BODY}/job_id"}),
     Link("deriving_derive", (200, 202), ("jobs_show", "outputs_fetch", "jobs_delete"), _JOB),
+    Link("uploads_create", (201,), ("uploads_put",), {"upload_id": f"{_BODY}/upload_id"}),
     Link("uploads_create", (201,), ("jobs_create",), {}, {"upload_id": f"{_BODY}/upload_id"}),
     Link("batches_create", (200, 202), _OF_BATCHES, _BATCH),
     Link(

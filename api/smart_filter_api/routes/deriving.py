@@ -5,17 +5,17 @@ from tempfile import SpooledTemporaryFile
 from fastapi import APIRouter, Request, Response, status
 from sqlalchemy import Connection
 
-from smart_filter_api import acceptances, correcting, deriving, documents, idempotency
+from smart_filter_api import acceptances, changes, correcting, deriving, documents, idempotency
 from smart_filter_api.deps import OpenServices, Reader, Services, Submitter
 from smart_filter_api.idempotency import IdempotencyKey
 from smart_filter_api.keys import Caller
+from smart_filter_api.openapi import bodies as openapi_bodies
 from smart_filter_api.problems import documented
 from smart_filter_api.routes import jobs
 from smart_filter_api.schemas.deriving import (
     CorrectionAnswer,
     CorrectionPage,
     CorrectionRequest,
-    DeriveRequest,
 )
 from smart_filter_api.schemas.jobs import JobAnswer
 from smart_filter_shared.jobs import corrections
@@ -38,12 +38,14 @@ _MOST_BYTES = -(-MOST_MASK_BYTES // 3) * 4 + 10_000
     status_code=status.HTTP_202_ACCEPTED,
     summary="Do it again with another recipe",
     description="A job of the same photo: the parent's recipe, but for the names that are given. "
-    "Only stages that differ run. A parent that was derived with corrections hands them on.",
+    "Only stages that differ run. A form can send a background along. A parent that was derived "
+    "with corrections hands them on.",
     response_model=JobAnswer,
-    openapi_extra=documents.described(DeriveRequest),
+    openapi_extra={"requestBody": openapi_bodies.DERIVATION},
     responses=documented(
         *_ALWAYS,
         *_SENT,
+        "photo_too_large",
         "job_not_finished",
         "inputs_expired",
         "invalid_request",
@@ -66,17 +68,20 @@ async def derive(
     """Queue a job of a photo that is here already."""
     async with services.reading() as connection:
         parent = await connection.run_sync(jobs.found, job_id, caller.tenant)
-    body = await documents.read(request)
 
     def remember(connection: Connection, row: JobRow) -> None:
         once.remember(connection, acceptances.answer(row, services), job_id=row.id)
 
-    async with idempotency.once(services, request, caller.tenant, idempotency_key, body) as once:
+    async with (
+        changes.received(request) as sent,
+        idempotency.once(
+            services, request, caller.tenant, idempotency_key, sent.fingerprint
+        ) as once,
+    ):
         if once.replayed is not None:
             return once.replayed
-        asked = documents.parse(DeriveRequest, body)
         also = remember if once.is_named else None
-        taken = await deriving.accept(services, caller, parent, asked, also=also)
+        taken = await deriving.accept(services, caller, parent, sent.read(), also=also)
     services.ringer.ring(taken.ringing)
     return await acceptances.preferred(
         services, caller, taken, remembered=once.remembered, prefer=prefer

@@ -4,15 +4,14 @@ from collections.abc import Iterator, Mapping
 
 from fastapi import APIRouter, Request, Response
 
-from smart_filter_api import exposition
 from smart_filter_api.deps import OpenServices, Services
-from smart_filter_api.exposition import Sample
 from smart_filter_api.latencies import Latencies
 from smart_filter_shared.errors import DatabaseUnavailable
 from smart_filter_shared.jobs import measures
 from smart_filter_shared.jobs.measures import Count, Reading
 from smart_filter_shared.jobs.states import StageState
-from smart_filter_shared.telemetry import metrics
+from smart_filter_shared.telemetry import exposition, metrics
+from smart_filter_shared.telemetry.exposition import Sample
 from smart_filter_shared.telemetry.metrics import Metric, Step
 
 router = APIRouter(tags=["health"])

@@ -1,17 +1,22 @@
-"""Uploads: photos that clients put straight into storage, for jobs to name."""
+"""Uploads: photos that clients put into storage, straight or through here, for jobs to name."""
+
+import uuid
+from contextlib import ExitStack
 
 from fastapi import APIRouter, Request, Response, status
 from sqlalchemy import Connection
 
-from smart_filter_api import documents, idempotency, photo_header
+from smart_filter_api import documents, idempotency, intake, photo_header, submission
 from smart_filter_api.deps import OpenServices, Services, Submitter
 from smart_filter_api.idempotency import IdempotencyKey
-from smart_filter_api.multipart import MAX_PHOTO_BYTES, too_large
+from smart_filter_api.intake import Spooled
+from smart_filter_api.multipart import MAX_PHOTO_BYTES, PHOTO, PICTURES, too_large
+from smart_filter_api.openapi import bodies
 from smart_filter_api.photo_header import PhotoFormat
 from smart_filter_api.problems import documented
 from smart_filter_api.schemas.uploads import UploadAnswer, UploadWish
-from smart_filter_shared.errors import UnsupportedMedia
-from smart_filter_shared.ids import new_upload_id
+from smart_filter_shared.errors import FieldError, InvalidRequest, NotFound, UnsupportedMedia
+from smart_filter_shared.ids import Tenant, UploadId, new_upload_id
 from smart_filter_shared.jobs import uploads
 from smart_filter_shared.jobs.uploads import Upload
 
@@ -61,6 +66,69 @@ async def create(
         _refuse(wish)
         async with services.transaction() as connection:
             return await connection.run_sync(write)
+
+
+@router.put(
+    "/{upload_id}",
+    status_code=status.HTTP_204_NO_CONTENT,
+    summary="Put the photo through this service",
+    description="Instead of to `put_url`, for whoever reaches no other address, as a page that "
+    "this service has sent. The body is the photo, of the length and type that were announced, "
+    "and is judged at once. It may be put again until the upload expires.",
+    openapi_extra={"requestBody": bodies.RAW_PHOTO},
+    responses=documented(
+        *("malformed_request", "photo_too_large", "unsupported_media", "invalid_request"),
+        *("unauthorized", "scope", "not_found", "unavailable"),
+    ),
+)
+async def put(upload_id: str, request: Request, services: OpenServices, caller: Submitter) -> None:
+    """Take a photo on its way to storage."""
+    upload = await _found(services, caller.tenant, upload_id)
+    intake.refuse_coded(request)
+    intake.refuse_announced(request, MAX_PHOTO_BYTES)
+    with ExitStack() as open_files:
+        arrived = intake.spool(open_files)
+        async for piece in intake.arriving(request):
+            if arrived.length + len(piece) > upload.length:
+                raise _another_length(upload, f"more than {upload.length}")
+            await arrived.take(piece)
+        if arrived.length < upload.length:
+            raise _another_length(upload, str(arrived.length))
+        photo = await arrived.judged(PICTURES[PHOTO])
+        _refuse_other_type(upload, photo)
+        await submission.store(services, upload.key, photo)
+
+
+async def _found(services: Services, tenant: Tenant, upload_id: str) -> Upload:
+    """Return a tenant's upload.
+
+    Raises NotFound, the same for what is no id, nobody's, somebody else's and expired.
+    """
+    unknown = NotFound(f"upload {upload_id}, or it has expired: make one with POST /v1/uploads")
+    try:
+        known = UploadId(uuid.UUID(upload_id))
+    except ValueError:
+        raise unknown from None
+    async with services.reading() as connection:
+        upload = await connection.run_sync(uploads.find, known, tenant)
+    if upload is None:
+        raise unknown
+    return upload
+
+
+def _another_length(upload: Upload, come: str) -> InvalidRequest:
+    told = f"has {come} bytes, {upload.length} were announced; make an upload for as many"
+    return InvalidRequest([FieldError(f"/{PHOTO}", told)])
+
+
+def _refuse_other_type(upload: Upload, photo: Spooled) -> None:
+    """Raise UnsupportedMedia for what no job could name."""
+    if photo.header.format != upload.media_type:
+        raise UnsupportedMedia(
+            f"the photo is {photo.header.format}, {upload.media_type} was announced; make an "
+            f"upload with the content_type {photo.header.format}",
+            pointer=f"/{PHOTO}",
+        )
 
 
 def _refuse(wish: UploadWish) -> None:

@@ -11,6 +11,7 @@ events         what happened to a job or a batch
 webhooks       who is told of it, and what came of that
 tenants        keys, tokens, usage
 catalogue      the models and the backgrounds that a server knows
+live           the right to a connection for live video
 """
 
 from smart_filter_client.models.batches import Album, Batch, BatchItem, batch_from
@@ -31,6 +32,7 @@ from smart_filter_client.models.jobs import (
     Stage,
     job_from,
 )
+from smart_filter_client.models.live import LiveTicket
 from smart_filter_client.models.ranking import RankTerms
 from smart_filter_client.models.tenants import Key, NewKey, Used, UsedDay
 from smart_filter_client.models.webhooks import (
@@ -62,6 +64,7 @@ __all__ = [
     "Frame",
     "Job",
     "Key",
+    "LiveTicket",
     "Model",
     "NewKey",
     "NewSecret",

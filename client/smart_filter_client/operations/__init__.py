@@ -10,6 +10,7 @@ outputs      what a job has made, and of what
 webhooks     who is told of jobs' ends
 tenants      keys, tokens, usage
 catalogue    models, backgrounds
+live         the right to a connection for live video
 """
 
 from smart_filter_client.operations import (
@@ -18,6 +19,7 @@ from smart_filter_client.operations import (
     corrections,
     following,
     jobs,
+    live,
     outputs,
     photos,
     tenants,
@@ -31,6 +33,7 @@ __all__ = [
     "corrections",
     "following",
     "jobs",
+    "live",
     "outputs",
     "photos",
     "tenants",

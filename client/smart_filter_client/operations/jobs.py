@@ -63,6 +63,7 @@ def derive(
     job_id: str,
     recipe: Recipe | None = None,
     *,
+    background_file: Picture | None = None,
     correction_id: str | None = None,
     webhook_url: str | None = None,
     wait: float | None = None,
@@ -71,15 +72,22 @@ def derive(
     """Make another picture of a job's photo; what stays the same is not done again.
 
     recipe: what is to be other than in the job's own recipe.
+    background_file: a picture to stand behind the people.
     correction_id: a correction of the job that is to be applied.
     webhook_url, wait, idempotency_key: as for `submit`.
+    Raises OSError when a file cannot be read.
     """
-    body: dict[str, object] = {"recipe": written(recipe)}
-    if correction_id is not None:
-        body["correction_id"] = correction_id
-    if webhook_url is not None:
-        body["webhook_url"] = webhook_url
-    request = Request(method="POST", path=path("jobs", job_id, "derive"), json=body)
+    fields = written(recipe)
+    own = {"correction_id": correction_id, "webhook_url": webhook_url}
+    told = {name: text for name, text in own.items() if text is not None}
+    where = path("jobs", job_id, "derive")
+    if background_file is None:
+        request = Request(method="POST", path=where, json={"recipe": fields, **told})
+    else:
+        background = yield from photos.held(background_file)
+        parts = {"background_file": (yield from photos.contents(background))}
+        form = dict(fields) | {name: [text] for name, text in told.items()}
+        request = Request(method="POST", path=where, fields=form, parts=parts)
     return job_from((yield from exchange.post(server, waiting(request, wait), idempotency_key)))
 
 

@@ -1,8 +1,12 @@
 """The command `smart-filter`.
 
 endings      how a command ends: exit statuses, and errors as one line
-run          photos in, pictures out; with photos, progress and report
-up, worker   the servers: on this machine all at once, or one process (worker, sender)
+sections     which commands there are, in the order of the help
+run          photos in, pictures out; with passage, photos, progress and report
+submit       photos in
+batch        a folder through, again and again; with photo_folder, journal, conveyor, dashboard
+live         a camera or a video through the live worker; with filming, live_take, video
+up, worker   the servers: on this machine all at once, or one process (worker, sender, live-worker)
 jobs, models what there is
 feedback     data sets of what people corrected
 backgrounds  pictures of one's own to stand behind people
@@ -11,6 +15,7 @@ tenants      what each of them may do at most
 eval         how good and how dear models are, on photos with known answers
 compare      one photo, cut out by several models
 doctor       what is wrong here
+completion   what teaches a shell our command lines; completing: what may stand where
 connection   which server commands talk to
 servers      which database and object store an operator's commands work on
 database     the same, for those that need no object store
@@ -18,33 +23,17 @@ own_stack    an embedded stack that lives as long as a `run`
 """
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
 import click
+from click.shell_completion import CompletionItem
 
 from smart_filter_deploy.cli import endings
-
-# Imported when they are used: a worker needs no HTTP client, a client no server.
-_COMMANDS = {
-    "run": "smart_filter_deploy.cli.run:run",
-    "up": "smart_filter_deploy.cli.up:up",
-    "worker": "smart_filter_deploy.cli.worker:worker",
-    "sender": "smart_filter_deploy.cli.worker:sender",
-    "api": "smart_filter_deploy.cli.worker:api",
-    "prepare": "smart_filter_deploy.cli.worker:prepare",
-    "jobs": "smart_filter_deploy.cli.jobs:jobs",
-    "backgrounds": "smart_filter_deploy.cli.backgrounds:backgrounds",
-    "keys": "smart_filter_deploy.cli.keys:keys",
-    "tenants": "smart_filter_deploy.cli.tenants:tenants",
-    "models": "smart_filter_deploy.cli.models:models",
-    "feedback": "smart_filter_deploy.cli.feedback:feedback",
-    "eval": "smart_filter_deploy.cli.eval:evaluate",
-    "train": "smart_filter_deploy.cli.train:train",
-    "compare": "smart_filter_deploy.cli.compare:compare",
-    "doctor": "smart_filter_deploy.cli.doctor:doctor",
-}
+from smart_filter_deploy.cli.examples import examples
+from smart_filter_deploy.cli.sections import COMPLETE_VARIABLE, HIDDEN, SECTIONS
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -55,7 +44,11 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         # A terminal that lacks a sign gets another one instead of an error.
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # they are text files
-    sys.exit(endings.status_of(_program, arguments))
+    if COMPLETE_VARIABLE in os.environ:
+        from smart_filter_deploy.cli import completion  # noqa: PLC0415 - for shells only
+
+        sys.exit(completion.answer(smart_filter))
+    sys.exit(endings.status_of(smart_filter, arguments))
 
 
 class _Program(click.Group):
@@ -63,21 +56,45 @@ class _Program(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         del ctx
-        return list(_COMMANDS)
+        return [name for section in SECTIONS for name in section.commands]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         del ctx
-        if cmd_name not in _COMMANDS:
+        listed = {name: one for section in SECTIONS for name, one in section.commands.items()}
+        place = listed[cmd_name].place if cmd_name in listed else HIDDEN.get(cmd_name)
+        if place is None:
             return None
-        module, _, name = _COMMANDS[cmd_name].partition(":")
+        module, _, name = place.partition(":")
         command: click.Command = getattr(importlib.import_module(module), name)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        del ctx
+        for section in SECTIONS:
+            with formatter.section(section.title):
+                formatter.write_dl([(name, one.told) for name, one in section.commands.items()])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+        # As the help tells them; what click does would import every command.
+        named = [
+            CompletionItem(name, help=one.told)
+            for section in SECTIONS
+            for name, one in section.commands.items()
+            if name.startswith(incomplete)
+        ]
+        return [*named, *click.Command.shell_complete(self, ctx, incomplete)]
 
 
 @click.group(
     cls=_Program,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=examples(
+        "smart-filter run me.jpg --background preset:studio",
+        "smart-filter up                # the service, until Ctrl-C",
+        "smart-filter batch holiday/ --background transparent --report holiday.csv",
+        "smart-filter COMMAND --help    # what a command takes, with examples",
+    ),
 )
 @click.version_option(package_name="smart-filter")
-def _program() -> None:
+def smart_filter() -> None:
     """Cut people out of photos, rate their smiles, give them a background that suits."""

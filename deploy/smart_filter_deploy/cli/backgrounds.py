@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from smart_filter_deploy.cli.endings import ALL_SUCCEEDED, PHOTO_FAILED, Ending, needing, say
+from smart_filter_deploy.cli.examples import examples
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="For programs.")
 _replace_option = click.option(
@@ -31,7 +32,13 @@ _tenant_option = click.option(
 )
 
 
-@click.group()
+@click.group(
+    epilog=examples(
+        "smart-filter backgrounds list",
+        "smart-filter backgrounds add lobby.jpg --tags office,glass",
+        "smart-filter run me.jpg --background preset:site/lobby",
+    )
+)
 def backgrounds() -> None:
     """List backgrounds; keep pictures of your own, for everybody or for one tenant.
 
@@ -40,7 +47,13 @@ def backgrounds() -> None:
     """
 
 
-@backgrounds.command()
+@backgrounds.command(
+    short_help="Keep pictures as backgrounds.",
+    epilog=examples(
+        "smart-filter backgrounds add lobby.jpg",
+        "smart-filter backgrounds add beach/*.jpg --tenant acme --tags beach,sea --moods calm",
+    ),
+)
 @click.argument(
     "files",
     nargs=-1,
@@ -82,7 +95,13 @@ def add(
     ctx.exit(PHOTO_FAILED if done.refused else ALL_SUCCEEDED)
 
 
-@backgrounds.command()
+@backgrounds.command(
+    short_help="Keep backgrounds in step with a folder or a bucket.",
+    epilog=examples(
+        "smart-filter backgrounds sync our-pictures/ --delete",
+        "smart-filter backgrounds sync s3://pictures/office --tenant acme",
+    ),
+)
 @click.argument("address", metavar="DIR|s3://BUCKET/PREFIX")
 @_tenant_option
 @click.option("--delete", is_flag=True, help="Remove what came from there and is there no more.")
@@ -111,7 +130,13 @@ def sync(
     ctx.exit(PHOTO_FAILED if done.refused else ALL_SUCCEEDED)
 
 
-@backgrounds.command("list")
+@backgrounds.command(
+    "list",
+    epilog=examples(
+        "smart-filter backgrounds list",
+        "smart-filter backgrounds list --tenant acme --json | jq -r '.items[].name'",
+    ),
+)
 @click.option("--tenant", callback=_tenant, metavar="NAME", help="Only what this one may use.")
 @_json_option
 def list_(*, tenant: str | None, as_json: bool) -> None:
@@ -135,7 +160,12 @@ def list_(*, tenant: str | None, as_json: bool) -> None:
         background_list.show(pictures)
 
 
-@backgrounds.command()
+@backgrounds.command(
+    epilog=examples(
+        "smart-filter backgrounds remove lobby",
+        "smart-filter backgrounds remove beach --tenant acme",
+    )
+)
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
 @_tenant_option
 @_json_option

@@ -1,138 +1,108 @@
-"""Photos on their way through a server: submitted together, awaited, fetched."""
+"""`smart-filter batch`: a folder of photos through, taken up again where it was left."""
 
-import functools
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
-from smart_filter_client import Client, Job
-from smart_filter_client import errors as client_errors
-from smart_filter_client.errors import NotFinishedInTime, Refused, TryLater
-from smart_filter_client.models import Failure
-from smart_filter_deploy.cli.connection import is_about_usage
-from smart_filter_deploy.cli.outcome import Outcome
-from smart_filter_deploy.cli.photos import Place
-from smart_filter_deploy.cli.progress import Progress
+import click
+from rich.console import Console
 
-# Outputs that are files of their own.
-BESIDE_THE_PICTURE = {"cutout", "matte", "persons", "zip", "thumbnail", "debug"}
+from smart_filter_deploy.cli import batch_report
+from smart_filter_deploy.cli.batch_work import Work
+from smart_filter_deploy.cli.endings import WRONG_USAGE, Ending
+from smart_filter_deploy.cli.examples import examples
+from smart_filter_deploy.cli.journal import Journal
+from smart_filter_deploy.cli.passage import Wanted
+from smart_filter_deploy.cli.photo_folder import PhotoFolder
+from smart_filter_deploy.cli.recipe_options import Asked, recipe_options
+from smart_filter_deploy.cli.stopping import ended_by_signals
 
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What is asked for every photo: fields of the recipe, and the background's file."""
-
-    recipe: Mapping[str, Sequence[str]]
-    background_file: Path | None = None
+# Beside the picture what a report tells.
+_OUTPUTS = "image,faces,rating,printability"
 
 
-def process(
-    client: Client,
-    places: Sequence[Place],
-    wanted: Wanted,
+@click.command(
+    epilog=examples(
+        "smart-filter batch holiday/ --background preset:studio",
+        "smart-filter batch holiday/ -o cut-out/ --background transparent --report holiday.csv",
+        "smart-filter batch inbox/ --watch          # until Ctrl-C",
+        "smart-filter batch holiday/ --retry-failed",
+    )
+)
+@click.argument(
+    "folder", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path)
+)
+@click.option(
+    "-o",
+    "output",
+    metavar="DIR",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where the pictures and the journal go; else <DIR>.smart-filter in this folder.",
+)
+@recipe_options
+@click.option("--recursive", is_flag=True, help="Folders in it too; the output has the same ones.")
+@click.option("--watch", is_flag=True, help="Stay, and take what comes into the folder.")
+@click.option("--retry-failed", is_flag=True, help="Try those again that failed before.")
+@click.option(
+    "--report",
+    "report_file",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write what became of every photo, as .csv or .json.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one line of JSON for each photo.")
+@click.pass_context
+def batch(
+    ctx: click.Context,
+    folder: Path,
+    output: Path | None,
     *,
-    timeout: float | None,
-    progress: Progress,
-    on_outcome: Callable[[int, Outcome], None],
+    asked: Asked,
+    recursive: bool,
+    watch: bool,
+    retry_failed: bool,
+    report_file: Path | None,
+    as_json: bool,
 ) -> None:
-    """Put every photo through; tell the outcome of each, by its index in `places`.
+    """Take every photo of a folder through, and go on where it was left when begun again.
 
-    timeout: seconds for all of them together, once they are sent; None for ever.
-    What is still under way when this ends early, by Ctrl-C too, is withdrawn.
-    Raises what the client raises when it is not about a single photo.
+    A journal beside the pictures tells what is done: however this ends, the same command does
+    the rest and nothing twice. Photos that failed are listed and left alone until
+    --retry-failed; a photo or a recipe that has changed is done anew. A server that goes away
+    is waited for. Ctrl-C ends it once what was begun is done; pressed again, at once.
+
+    The server is chosen as by `smart-filter run`.
     """
-    sent: dict[str, tuple[int, float]] = {}  # by job id: index, and when on the monotonic clock
-
-    def end(index: int, started: float, job: Job | None, failure: Failure | None) -> None:
-        image: Path | None = None
-        beside: dict[str, Path] = {}
-        if job is not None and failure is None:
-            image, beside, failure = _fetch(client, job, places[index])
-        took = time.monotonic() - started
-        on_outcome(index, Outcome(places[index], job, image, beside, failure, took))
-
-    with _withdrawn_on_error(client, sent):
-        for index, place in enumerate(places):
-            started = time.monotonic()
-            job, failure = _submit(client, place.photo, wanted)
-            if job is None:
-                end(index, started, None, failure)
-                continue
-            sent[job.id] = (index, started)
-            progress.add(place.photo.name, job)
-        try:
-            for job in client.finished(list(sent), timeout, progress.update):
-                index, started = sent.pop(job.id)
-                end(index, started, job, _failure_of(job))
-        except NotFinishedInTime as error:
-            for job_id in error.job_ids:
-                index, started = sent.pop(job_id)
-                end(index, started, *_withdraw_late(client, job_id, error.seconds))
+    place = output or Path(f"{folder.resolve().name}.smart-filter")
+    recipe = asked.recipe(outputs=_OUTPUTS)
+    _prepare(folder, place, report_file)
+    photos = PhotoFolder(folder, place, recursive)
+    with Journal.opened(place) as journal, ended_by_signals():
+        work = Work(
+            photos,
+            journal,
+            Wanted(recipe, asked.background_file),
+            console=Console(stderr=as_json, highlight=False),
+            watch=watch,
+            retry_failed=retry_failed,
+            report_file=report_file,
+            as_json=as_json,
+        )
+        status = work.do()
+    ctx.exit(status)
 
 
-def _submit(client: Client, photo: Path, wanted: Wanted) -> tuple[Job | None, Failure | None]:
+def _prepare(folder: Path, place: Path, report_file: Path | None) -> None:
+    """Make the folder for the pictures; end the command where nothing can be written."""
+    if place.resolve() == folder.resolve():
+        raise click.BadParameter(
+            "the pictures would lie among the photos; name another folder", param_hint="-o"
+        )
+    if report_file is not None and report_file.suffix.lower() not in batch_report.ENDINGS:
+        raise click.BadParameter(
+            f"{report_file} is neither {' nor '.join(batch_report.ENDINGS)}", param_hint="--report"
+        )
+    if report_file is not None and not report_file.absolute().parent.is_dir():
+        raise click.BadParameter(f"there is no folder {report_file.parent}", param_hint="--report")
     try:
-        return client.submit(photo, wanted.recipe, background_file=wanted.background_file), None
-    except TryLater:
-        raise
-    except Refused as error:
-        if is_about_usage(error):
-            raise
-        return None, Failure(error.code, error.title, error.detail, None)
+        place.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        return None, Failure("unreadable", "The photo cannot be read", str(error), None)
-
-
-def _failure_of(job: Job) -> Failure | None:
-    if job.succeeded:
-        return None
-    return job.error or Failure(job.state, f"The job was {job.state}", "", None)
-
-
-def _fetch(
-    client: Client, job: Job, place: Place
-) -> tuple[Path | None, dict[str, Path], Failure | None]:
-    """Write what the job has made; return where the picture and what is beside it are."""
-    image, beside = None, {}
-    try:
-        if "image" in job.outputs and job.image is not None:
-            image = place.image(job.image.format)
-            client.download(job.id, "image", image)
-        for name in sorted(BESIDE_THE_PICTURE & set(job.outputs)):
-            # Named after its format, which the answer tells.
-            beside[name] = client.download(job.id, name, functools.partial(place.beside, name))
-    except OSError as error:
-        return None, {}, Failure("unwritable", "The result cannot be written", str(error), None)
-    except Refused as error:
-        return None, {}, Failure(error.code, error.title, error.detail, None)
-    return image, beside, None
-
-
-def _withdraw_late(client: Client, job_id: str, seconds: float) -> tuple[Job, Failure | None]:
-    """Withdraw a job for which nobody waits any more; it may have ended meanwhile."""
-    try:
-        job = client.cancel(job_id)
-    except Refused:
-        job = client.job(job_id)
-    if job.succeeded:
-        return job, None
-    detail = f"not finished within {seconds:g} s, and withdrawn"
-    return job, job.error or Failure("timeout", "It took too long", detail, None)
-
-
-@contextmanager
-def _withdrawn_on_error(client: Client, sent: Mapping[str, object]) -> Iterator[None]:
-    try:
-        yield
-    except (KeyboardInterrupt, SystemExit, client_errors.Error):
-        for job_id in sent:
-            # As well as it can be done: the server may be what went away.
-            try:
-                client.cancel(job_id)
-            except Refused:
-                continue
-            except (client_errors.Error, KeyboardInterrupt):
-                break
-        raise
+        raise Ending(f"cannot make {place} ({error.strerror})", WRONG_USAGE) from error

@@ -13,7 +13,10 @@ from smart_filter_deploy.embedded.folder import running_stack
 
 # Refusals that say that the command was wrong, not that a photo or a job is.
 _USAGE_CODES = frozenset(
-    "unauthorized scope invalid_recipe contradiction not_available malformed_request".split()
+    (
+        "unauthorized scope invalid_recipe invalid_request contradiction not_available"
+        " malformed_request"
+    ).split()
 )
 # A person sees sooner than a program that nothing answers.
 _ATTEMPTS = 2

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from smart_filter_deploy.cli.examples import examples
 from smart_filter_deploy.doctor import checkup
 from smart_filter_deploy.doctor.findings import Level
 
@@ -12,7 +13,13 @@ _FAILED = 1
 _STYLES = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "red"}
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "smart-filter doctor",
+        "smart-filter doctor --port 8000",
+        "smart-filter doctor --json | jq '.findings[] | select(.level != \"ok\")'",
+    )
+)
 @click.option(
     "--data",
     type=click.Path(file_okay=False, path_type=Path),

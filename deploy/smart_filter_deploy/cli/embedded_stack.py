@@ -7,8 +7,9 @@ import secrets
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
@@ -29,9 +30,12 @@ from smart_filter_shared.pipeline import StageName
 _ANSWER_SECONDS = 1.0
 _LEAST_THREADS = 2
 _CODE_BYTES = 24
+_SECRET_BYTES = 32
 
 
-def serve(data: Path | None, *, port: int | None, workers: int, for_people: bool) -> None:
+def serve(
+    data: Path | None, *, port: int | None, workers: int, live: bool, for_people: bool
+) -> None:
     """Start everything, print where it is, and return when SIGINT or SIGTERM has stopped it.
 
     Raises SetupFailed in one line with the remedy.
@@ -49,12 +53,12 @@ def serve(data: Path | None, *, port: int | None, workers: int, for_people: bool
         return
     with StopRequest() as stop:
         _say("starting PostgreSQL, Valkey and the object store")
-        with Stack(folder, stop=stop) as stack:
+        with _live(wanted=live) as video, Stack(folder, stop=stop) as stack:
             code = secrets.token_urlsafe(_CODE_BYTES)
             address = (
                 None
                 if stop.requested
-                else _start(stack, stop, port=port, workers=workers, code=code)
+                else _start(stack, stop, port=port, workers=workers, live=video, code=code)
             )
             if address is None:
                 return
@@ -63,18 +67,63 @@ def serve(data: Path | None, *, port: int | None, workers: int, for_people: bool
             _say("stopping")
 
 
+@dataclass(frozen=True, slots=True)
+class _Live:
+    """Live video: the secret that its worker shares with the API, and where clients come.
+
+    listening: ours, so that clients who come before the worker serves, or while it is started
+    again, wait for it, and nobody waits for its start.
+    """
+
+    listening: socket.socket
+    secret: str = field(default_factory=lambda: secrets.token_urlsafe(_SECRET_BYTES), repr=False)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        host, port = self.listening.getsockname()
+        return {
+            "SMART_FILTER_LIVE_URL": f"ws://{host}:{port}",
+            "SMART_FILTER_LIVE_SECRET": self.secret,
+        }
+
+    def worker(self) -> Command:
+        number = self.listening.fileno()
+        return Command(
+            name="live",
+            argv=program.command("live-worker", "--fd", str(number)),
+            env=self.environment,
+            inherit=(number,),
+        )
+
+
+@contextmanager
+def _live(*, wanted: bool) -> Iterator[_Live | None]:
+    if not wanted:
+        yield None
+        return
+    with socket.create_server((LOOPBACK, 0)) as listening:
+        yield _Live(listening)
+
+
 def _start(
-    stack: Stack, stop: StopRequest, *, port: int | None, workers: int, code: str
+    stack: Stack,
+    stop: StopRequest,
+    *,
+    port: int | None,
+    workers: int,
+    live: _Live | None,
+    code: str,
 ) -> StackAddress | None:
     """Start API and workers on the servers; None when somebody asked to stop meanwhile."""
     _say("preparing the database, starting the API")
     api_key = f"sf_local_{stack.folder.secret('api-key')}"
     port = port or free_port()
-    stack.start(_prepare(api_key, code), _api(port))
+    stack.start(_prepare(api_key, code), _api(port, {} if live is None else live.environment))
     _say("starting the workers" if workers > 1 else "starting a worker")
     # After the database is prepared, and a tier of its own: it stops before the API does, so
     # that whoever waits for a photo is still answered.
-    stack.start(*(_worker(number, workers) for number in range(1, workers + 1)), _sender())
+    others = [_sender()] if live is None else [_sender(), live.worker()]
+    stack.start(*(_worker(number, workers) for number in range(1, workers + 1)), *others)
     if stop.requested:
         return None
     return stack.announce(url=f"http://{LOOPBACK}:{port}", api_key=api_key)
@@ -90,10 +139,11 @@ def _prepare(api_key: str, code: str) -> Command:
     )
 
 
-def _api(port: int) -> Command:
+def _api(port: int, environment: Mapping[str, str]) -> Command:
     return Command(
         name="api",
         argv=program.command("api", "--host", LOOPBACK, "--port", str(port)),
+        env=environment,
         ready=lambda: _is_ready(port),
     )
 

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from smart_filter_deploy.cli.endings import WRONG_USAGE, Ending, needing
+from smart_filter_deploy.cli.examples import examples
 from smart_filter_deploy.cli.report import print_table
 from smart_filter_shared.errors import FolderUnreadable
 from smart_filter_shared.places import data_folder
@@ -27,7 +28,14 @@ if TYPE_CHECKING:
 TASKS = ("segmentation", "face", "smile", "eyes", "orientation")
 
 
-@click.command("eval")
+@click.command(
+    "eval",
+    epilog=examples(
+        "smart-filter eval segmentation --data photos-with-masks --models people,selfie",
+        "smart-filter eval smile --data faces --json",
+        "smart-filter eval segmentation --data photos-with-masks --html worst.html",
+    ),
+)
 @click.argument("task", type=click.Choice(TASKS))
 @click.option("--models", metavar="A,B", help="Which models beside the default one.")
 @click.option(

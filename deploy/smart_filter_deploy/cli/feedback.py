@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from smart_filter_deploy.cli.endings import WRONG_USAGE, Ending, needing
+from smart_filter_deploy.cli.examples import examples
 
 if TYPE_CHECKING:
     from smart_filter_shared.jobs.data_sets import DataSet
@@ -17,7 +18,12 @@ _json_option = click.option("--json", "as_json", is_flag=True, help="For program
 _task = click.argument("task", type=click.Choice(["segmentation", "smile", "eyes"]))
 
 
-@click.group()
+@click.group(
+    epilog=examples(
+        "smart-filter feedback build smile",
+        "smart-filter feedback list",
+    )
+)
 def feedback() -> None:
     """Build, list and export data sets of corrections with consent.
 
@@ -26,7 +32,7 @@ def feedback() -> None:
     """
 
 
-@feedback.command("list")
+@feedback.command("list", epilog=examples("smart-filter feedback list"))
 @_json_option
 def list_(*, as_json: bool) -> None:
     """List the data sets, the latest first."""
@@ -45,7 +51,12 @@ def list_(*, as_json: bool) -> None:
         click.echo(_line(one))
 
 
-@feedback.command()
+@feedback.command(
+    epilog=examples(
+        "smart-filter feedback build smile",
+        "smart-filter feedback build segmentation --json",
+    )
+)
 @_task
 @_json_option
 def build(task: str, *, as_json: bool) -> None:
@@ -71,7 +82,7 @@ def build(task: str, *, as_json: bool) -> None:
     click.echo(json.dumps(_document(built)) if as_json else _line(built))
 
 
-@feedback.command()
+@feedback.command(epilog=examples("smart-filter feedback show smile 3"))
 @_task
 @click.argument("version", type=click.IntRange(1))
 @_json_option
@@ -97,7 +108,13 @@ def show(task: str, version: int, *, as_json: bool) -> None:
         click.echo(f"  {item.part} {item.correction_id} of job {item.job_id}: {counts}")
 
 
-@feedback.command()
+@feedback.command(
+    short_help="Write a version into a folder, for training and eval.",
+    epilog=examples(
+        "smart-filter feedback export smile 3 smiles-3/",
+        "smart-filter eval smile --data smiles-3/frozen",
+    ),
+)
 @_task
 @click.argument("version", type=click.IntRange(1))
 @click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))

@@ -9,18 +9,32 @@ from rich.table import Table
 from rich.text import Text
 
 from smart_filter_client import Job
+from smart_filter_deploy.cli import completing
 from smart_filter_deploy.cli.connection import connected
+from smart_filter_deploy.cli.examples import examples
 from smart_filter_deploy.cli.report import STATE_STYLES, print_found, print_stages, print_table
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="As the API answers it.")
+_job_argument = click.argument("job_id", metavar="ID", shell_complete=completing.job_ids)
 
 
-@click.group()
+@click.group(
+    epilog=examples(
+        "smart-filter jobs list --state failed",
+        "smart-filter jobs show ID",
+    )
+)
 def jobs() -> None:
     """List, show, cancel and redrive jobs."""
 
 
-@jobs.command("list")
+@jobs.command(
+    "list",
+    epilog=examples(
+        "smart-filter jobs list",
+        "smart-filter jobs list --state failed --limit 100 --json | jq -r '.items[].id'",
+    ),
+)
 @click.option(
     "--state",
     type=click.Choice(["queued", "running", "succeeded", "failed", "canceled"]),
@@ -55,8 +69,13 @@ def list_(state: str | None, limit: int, *, as_json: bool) -> None:
     print_table(Console(highlight=False), table)
 
 
-@jobs.command()
-@click.argument("job_id", metavar="ID")
+@jobs.command(
+    epilog=examples(
+        "smart-filter jobs show 01a1fba3-730f-74cd-b1d0-00331008d017",
+        "smart-filter jobs show ID --json | jq .rating.score",
+    )
+)
+@_job_argument
 @_json_option
 def show(job_id: str, *, as_json: bool) -> None:
     """Show one job."""
@@ -65,8 +84,8 @@ def show(job_id: str, *, as_json: bool) -> None:
     _print(job, as_json=as_json)
 
 
-@jobs.command()
-@click.argument("job_id", metavar="ID")
+@jobs.command(epilog=examples("smart-filter jobs cancel ID"))
+@_job_argument
 @_json_option
 def cancel(job_id: str, *, as_json: bool) -> None:
     """Withdraw a job that has not ended."""
@@ -75,8 +94,11 @@ def cancel(job_id: str, *, as_json: bool) -> None:
     _print(job, as_json=as_json)
 
 
-@jobs.command()
-@click.argument("job_id", metavar="ID")
+@jobs.command(
+    short_help="Let a failed job go on from what has succeeded.",
+    epilog=examples("smart-filter jobs redrive ID"),
+)
+@_job_argument
 @_json_option
 def redrive(job_id: str, *, as_json: bool) -> None:
     """Let a failed job go on from what has succeeded, with all its attempts."""

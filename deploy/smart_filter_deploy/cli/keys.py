@@ -6,6 +6,7 @@ import uuid
 import click
 
 from smart_filter_deploy.cli.endings import ALL_SUCCEEDED, PHOTO_FAILED, needing
+from smart_filter_deploy.cli.examples import examples
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="For programs.")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 24 * 3600}
@@ -27,7 +28,12 @@ class _Span(click.ParamType[int]):
         return seconds
 
 
-@click.group()
+@click.group(
+    epilog=examples(
+        "smart-filter keys create --tenant acme --scopes submit,read --expires 30d",
+        "smart-filter keys list",
+    )
+)
 def keys() -> None:
     """Issue, list and revoke the keys of tenants.
 
@@ -36,7 +42,12 @@ def keys() -> None:
     """
 
 
-@keys.command()
+@keys.command(
+    epilog=examples(
+        "smart-filter keys create --tenant acme --scopes submit,read --expires 30d",
+        "KEY=$(smart-filter keys create --tenant acme --scopes submit --json | jq -r .key)",
+    )
+)
 @click.option("--tenant", required=True, metavar="NAME", help="Whose key; a new name will do.")
 @click.option("--scopes", required=True, metavar="A,B", help="Any of submit, read, admin.")
 @click.option(
@@ -53,7 +64,13 @@ def create(*, tenant: str, scopes: str, expires_seconds: int | None, as_json: bo
     issued_keys.show_new(issued, as_json=as_json)
 
 
-@keys.command("list")
+@keys.command(
+    "list",
+    epilog=examples(
+        "smart-filter keys list",
+        "smart-filter keys list --tenant acme --json",
+    ),
+)
 @click.option("--tenant", metavar="NAME", help="Only of this one.")
 @_json_option
 def list_(*, tenant: str | None, as_json: bool) -> None:
@@ -64,7 +81,10 @@ def list_(*, tenant: str | None, as_json: bool) -> None:
     issued_keys.show(issued_keys.listed(tenant), as_json=as_json)
 
 
-@keys.command()
+@keys.command(
+    short_help="Revoke keys, and the tokens that they issued.",
+    epilog=examples("smart-filter keys revoke KEY_ID"),
+)
 @click.argument("key_ids", nargs=-1, required=True, metavar="KEY_ID...", type=click.UUID)
 @_json_option
 @click.pass_context

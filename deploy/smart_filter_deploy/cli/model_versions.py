@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from smart_filter_deploy.cli.endings import WRONG_USAGE, Ending, needing
+from smart_filter_deploy.cli.examples import examples
 from smart_filter_shared.errors import VersionRefused
 from smart_filter_shared.places import data_folder
 
@@ -54,7 +55,12 @@ class _Model(click.ParamType["tuple[TaskName, str]"]):
         return TaskName(task), name
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "smart-filter models versions",
+        "smart-filter models versions --model smile/expression --json",
+    )
+)
 @click.option("--model", type=_Model(), metavar="TASK/NAME", help="Of one model only.")
 @_json_option
 def versions(*, model: "tuple[TaskName, str] | None", as_json: bool) -> None:
@@ -79,7 +85,11 @@ def versions(*, model: "tuple[TaskName, str] | None", as_json: bool) -> None:
         click.echo(_line(one))
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "smart-filter models register model.onnx --model smile/expression --metrics m.json",
+    )
+)
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--model", type=_Model(), required=True, metavar="TASK/NAME", help="Whose they are.")
 @click.option(
@@ -129,7 +139,10 @@ def register(
         click.echo("it was registered before; its figures stay")
 
 
-@click.command()
+@click.command(
+    short_help="Try weights on a share of jobs, beside the live ones.",
+    epilog=examples("smart-filter models shadow 3f2a91bc --share 0.2"),
+)
 @click.argument("digest")
 @click.option(
     "--share",
@@ -149,7 +162,11 @@ def shadow(digest: str, *, share: float, as_json: bool) -> None:
     _tell(version, as_json=as_json)
 
 
-@click.command("compare-shadow")
+@click.command(
+    "compare-shadow",
+    short_help="Show how weights on trial agree with the live ones.",
+    epilog=examples("smart-filter models compare-shadow 3f2a91bc"),
+)
 @click.argument("digest")
 @_json_option
 def compare_shadow(digest: str, *, as_json: bool) -> None:
@@ -194,7 +211,10 @@ def compare_shadow(digest: str, *, as_json: bool) -> None:
         click.echo(f"  it raised, for one: {said.error}")
 
 
-@click.command()
+@click.command(
+    short_help="Let a model run with these weights.",
+    epilog=examples("smart-filter models promote 3f2a91bc"),
+)
 @click.argument("digest")
 @click.option("--anyway", is_flag=True, help="Though they are worse, or were never compared.")
 @_json_option
@@ -208,7 +228,10 @@ def promote(digest: str, *, anyway: bool, as_json: bool) -> None:
     _tell(version, as_json=as_json)
 
 
-@click.command()
+@click.command(
+    short_help="Let a model run with its former weights.",
+    epilog=examples("smart-filter models rollback smile/expression"),
+)
 @click.argument("model", type=_Model(), metavar="TASK/NAME")
 @_json_option
 def rollback(model: "tuple[TaskName, str]", *, as_json: bool) -> None:

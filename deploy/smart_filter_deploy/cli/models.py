@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from smart_filter_client.models import Model
-from smart_filter_deploy.cli import model_card, model_versions
+from smart_filter_deploy.cli import completing, model_card, model_versions
 from smart_filter_deploy.cli.connection import connected
 from smart_filter_deploy.cli.endings import (
     ALL_SUCCEEDED,
@@ -18,18 +18,30 @@ from smart_filter_deploy.cli.endings import (
     Ending,
     needing,
 )
+from smart_filter_deploy.cli.examples import examples
 from smart_filter_deploy.cli.report import print_table
 from smart_filter_shared.places import data_folder
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="For programs.")
 
 
-@click.group()
+@click.group(
+    epilog=examples(
+        "smart-filter models list --all",
+        "smart-filter models show people",
+    )
+)
 def models() -> None:
     """List and measure the models; fetch, check, let in, try and remove their weights."""
 
 
-@models.command("list")
+@models.command(
+    "list",
+    epilog=examples(
+        "smart-filter models list",
+        "smart-filter models list --all --json | jq -r '.items[].name'",
+    ),
+)
 @click.option("--all", "every", is_flag=True, help="Also those that no worker can run, and why.")
 @_json_option
 def list_(*, every: bool, as_json: bool) -> None:
@@ -55,8 +67,11 @@ def list_(*, every: bool, as_json: bool) -> None:
     console.print("[dim]*: what `auto` means; `models show NAME` tells more[/]")
 
 
-@models.command()
-@click.argument("name")
+@models.command(
+    short_help="Show all that is known of a model.",
+    epilog=examples("smart-filter models show people"),
+)
+@click.argument("name", shell_complete=completing.model_names)
 @_json_option
 def show(name: str, *, as_json: bool) -> None:
     """Show all that is known of the models of a name, of every task."""
@@ -73,7 +88,13 @@ def show(name: str, *, as_json: bool) -> None:
         model_card.show(Console(highlight=False), model)
 
 
-@models.command()
+@models.command(
+    short_help="Fetch weights.",
+    epilog=examples(
+        "smart-filter models pull",
+        "smart-filter models pull onnx/u2netp",
+    ),
+)
 @click.argument("names", nargs=-1, metavar="[MODEL/ENTRY]...")
 @click.option("--sha256", default="", metavar="HEX", help="What it must be, if nobody else knows.")
 @click.option("--admit", is_flag=True, help="Take a file whose digest nobody knows as it comes.")
@@ -117,7 +138,12 @@ def pull(names: tuple[str, ...], *, sha256: str, admit: bool, mirror: str, as_js
         click.echo(f"all weights are in {folder}, each with its right digest")
 
 
-@models.command()
+@models.command(
+    short_help="Let a file of weights of your own in.",
+    epilog=examples(
+        "smart-filter models admit mine.onnx --like onnx/u2netp --licence MIT",
+    ),
+)
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--name", default="", metavar="NAME", help="What recipes call it; else the file's.")
 @click.option(
@@ -170,7 +196,10 @@ def admit(
     click.echo(f"  --set {task}.model={admitted.model} --set {task}.params.entry={admitted.entry}")
 
 
-@models.command()
+@models.command(
+    short_help="Remove a file of weights.",
+    epilog=examples("smart-filter models remove onnx/u2netp"),
+)
 @click.argument("name", metavar="MODEL/ENTRY")
 @_json_option
 def remove(name: str, *, as_json: bool) -> None:
@@ -191,7 +220,10 @@ def remove(name: str, *, as_json: bool) -> None:
         click.echo(f"{name} is removed; workers offer it no longer once they are started anew")
 
 
-@models.command()
+@models.command(
+    short_help="Check every file of weights by its digest.",
+    epilog=examples("smart-filter models verify"),
+)
 @_json_option
 @click.pass_context
 def verify(ctx: click.Context, *, as_json: bool) -> None:
@@ -219,7 +251,13 @@ def verify(ctx: click.Context, *, as_json: bool) -> None:
     ctx.exit(PHOTO_FAILED if wrong else ALL_SUCCEEDED)
 
 
-@models.command()
+@models.command(
+    short_help="Measure what models cost here, in time and memory.",
+    epilog=examples(
+        "smart-filter models bench people selfie",
+        "smart-filter models bench --photo me.jpg --runs 20 --json",
+    ),
+)
 @click.argument("names", nargs=-1, metavar="[MODEL[/ENTRY]]...")
 @click.option(
     "--photo",

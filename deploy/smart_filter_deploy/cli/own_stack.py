@@ -63,7 +63,7 @@ class _Up:
                 # Killed ourselves, we leave it to the kernel to tell it to stop in order.
                 *(sys.executable, "-I", "-S", leash.__file__),
                 *(str(os.getpid()), str(int(signal.SIGTERM)), "-", "-", "--"),
-                *program.command("up", "--json"),
+                *program.command("up", "--no-live", "--json"),
             ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -36,6 +36,15 @@ def degraded(job: Job) -> str | None:
     return ", ".join(given_up) or None
 
 
+def span(seconds: float) -> str:
+    """Return a time as people say it, such as `3 min`."""
+    if seconds < _MINUTE_SECONDS:
+        return f"{max(1, round(seconds))} s"
+    if seconds < _HOUR_SECONDS:
+        return f"{round(seconds / _MINUTE_SECONDS)} min"
+    return f"{round(seconds / _HOUR_SECONDS)} h"
+
+
 def _queue(job: Job) -> tuple[int, float, float] | None:
     fields = Fields(job.document, "a job").object_or_none("queue")
     if fields is None or job.is_final:
@@ -45,13 +54,5 @@ def _queue(job: Job) -> tuple[int, float, float] | None:
 
 
 def _within(half: float, most: float) -> str:
-    about, at_most = _time(half), _time(most)
+    about, at_most = span(half), span(most)
     return f"about {about}" if about == at_most else f"about {about}, {at_most} at most"
-
-
-def _time(seconds: float) -> str:
-    if seconds < _MINUTE_SECONDS:
-        return f"{max(1, round(seconds))} s"
-    if seconds < _HOUR_SECONDS:
-        return f"{round(seconds / _MINUTE_SECONDS)} min"
-    return f"{round(seconds / _HOUR_SECONDS)} h"

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from smart_filter_deploy.cli.endings import WRONG_USAGE, Ending, needing
+from smart_filter_deploy.cli.examples import examples
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="For programs.")
 # In place of a value: what the settings say.
@@ -54,7 +55,12 @@ class _Recipe(click.ParamType[dict[str, Any]]):
 _bound = _Said(click.IntRange(0, 10_000_000))
 
 
-@click.group()
+@click.group(
+    epilog=examples(
+        "smart-filter tenants list",
+        "smart-filter tenants set acme --jobs-waiting 500",
+    )
+)
 def tenants() -> None:
     """Show and say what holds for tenants.
 
@@ -63,7 +69,11 @@ def tenants() -> None:
     """
 
 
-@tenants.command("list")
+@tenants.command(
+    "list",
+    short_help="List tenants, and what is said of each.",
+    epilog=examples("smart-filter tenants list"),
+)
 @_json_option
 def list_(*, as_json: bool) -> None:
     """List those that have submitted something, or of which something is said."""
@@ -92,7 +102,14 @@ def list_(*, as_json: bool) -> None:
         click.echo(f"{name}: {', '.join(said) or usual}")
 
 
-@tenants.command("set")
+@tenants.command(
+    "set",
+    epilog=examples(
+        "smart-filter tenants set acme --requests-per-minute 600 --keep-nothing",
+        "smart-filter tenants set acme --jobs-waiting default",
+        'smart-filter tenants set acme --recipe \'{"outputs": ["image", "faces"]}\'',
+    ),
+)
 @click.argument("name", metavar="NAME")
 @click.option("--requests-per-minute", type=_bound, metavar="N", help="Sent with its keys.")
 @click.option("--jobs-waiting", type=_bound, metavar="N", help="Jobs that have not ended.")
@@ -125,7 +142,8 @@ def list_(*, as_json: bool) -> None:
     metavar="JSON|@FILE",
     help="What its recipes say that say nothing else.",
 )
-def set_(name: str, **options: tuple[object] | bool | None) -> None:
+@_json_option
+def set_(name: str, *, as_json: bool, **options: tuple[object] | bool | None) -> None:
     """Say what holds for a tenant from now on.
 
     What is not given stays; `default`: what the settings say. 0, of what it may do: whatever it
@@ -149,9 +167,11 @@ def set_(name: str, **options: tuple[object] | bool | None) -> None:
     pools = settings.engine().pools
     try:
         with database.transaction() as connection:
-            tenant_changes.make(connection, tenant, change, pools=pools)
+            said = tenant_changes.make(connection, tenant, change, pools=pools)
     except (InvalidRecipe, MalformedRequest) as error:
         raise Ending(f"--recipe: {error}", WRONG_USAGE) from error
+    if as_json:
+        click.echo(json.dumps(tenant_changes.shown(tenant, said).model_dump()))
 
 
 def _told(value: object) -> str:

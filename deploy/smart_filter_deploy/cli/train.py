@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from smart_filter_deploy.cli.endings import WRONG_USAGE, Ending, needing
+from smart_filter_deploy.cli.examples import examples
 from smart_filter_shared.errors import SetupFailed, VersionRefused
 from smart_filter_shared.places import data_folder
 
@@ -21,7 +22,14 @@ if TYPE_CHECKING:
     from smart_filter_workers.evaluation.intervals import Figure
 
 
-@click.command("train")
+@click.command(
+    "train",
+    epilog=examples(
+        "smart-filter train",
+        "smart-filter train unet --data people/ --check",
+        "smart-filter train expression --from-feedback",
+    ),
+)
 @click.argument("model", required=False)
 @click.option(
     "--data",

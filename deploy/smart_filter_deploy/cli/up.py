@@ -5,9 +5,15 @@ from pathlib import Path
 import click
 
 from smart_filter_deploy.cli.endings import needing
+from smart_filter_deploy.cli.examples import examples
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "smart-filter up",
+        "smart-filter up --port 8000 --workers 2 --data /srv/smart-filter",
+    )
+)
 @click.option(
     "--data",
     type=click.Path(file_okay=False, path_type=Path),
@@ -21,8 +27,9 @@ from smart_filter_deploy.cli.endings import needing
     show_default=True,
     help="How many worker processes.",
 )
+@click.option("--live/--no-live", default=True, help="Whether there is live video; by default.")
 @click.option("--json", "as_json", is_flag=True, help="Leave out what is meant for people.")
-def up(data: Path | None, port: int | None, workers: int, *, as_json: bool) -> None:
+def up(data: Path | None, port: int | None, workers: int, *, live: bool, as_json: bool) -> None:
     """Start the servers, the API and workers, and stay until Ctrl-C.
 
     The first line on standard output is JSON with url, api_key, pid and studio_url, written
@@ -33,4 +40,4 @@ def up(data: Path | None, port: int | None, workers: int, *, as_json: bool) -> N
         # The server's packages are not part of a bare install.
         from smart_filter_deploy.cli import embedded_stack  # noqa: PLC0415
 
-        embedded_stack.serve(data, port=port, workers=workers, for_people=not as_json)
+        embedded_stack.serve(data, port=port, workers=workers, live=live, for_people=not as_json)

@@ -5,6 +5,7 @@ import os
 import click
 
 from smart_filter_deploy.cli.endings import needing
+from smart_filter_deploy.cli.examples import examples
 
 
 def default_threads() -> int:
@@ -12,7 +13,12 @@ def default_threads() -> int:
     return max(2, os.cpu_count() or 1)
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "smart-filter worker --stages prepare,composite --threads 4",
+        "smart-filter worker --stages segmentation --models detectron2",
+    )
+)
 @click.option(
     "--stages",
     required=True,
@@ -52,7 +58,7 @@ def worker(stages: str, models: str, threads: int | None) -> None:
         )
 
 
-@click.command()
+@click.command(epilog=examples("smart-filter sender"))
 def sender() -> None:
     """Send what webhooks are to be told, until told to stop; any number of these may run.
 
@@ -63,6 +69,31 @@ def sender() -> None:
         from smart_filter_shared import settings  # noqa: PLC0415
 
         wiring.serve_sender(settings.load())
+
+
+@click.command(
+    "live-worker", epilog=examples("smart-filter live-worker --host 0.0.0.0 --port 8090")
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8090, show_default=True, help="0: any."
+)
+@click.option("--fd", type=click.IntRange(3), hidden=True, help="A socket that listens already.")
+@click.option("--threads", type=click.IntRange(1, 256), help="How many models at once.")
+def live_worker(host: str, port: int, fd: int | None, threads: int | None) -> None:
+    """Serve live video over a WebSocket, until told to stop; any number of these may run.
+
+    Needs SMART_FILTER_LIVE_SECRET, as the API has it, and weights; no other server.
+    """
+    with needing("live"):
+        from smart_filter_deploy import wiring  # noqa: PLC0415
+        from smart_filter_shared import settings  # noqa: PLC0415
+
+        wiring.serve_live(
+            settings.live(),
+            place=(host, port) if fd is None else fd,
+            threads=threads or default_threads(),
+        )
 
 
 @click.command(hidden=True)

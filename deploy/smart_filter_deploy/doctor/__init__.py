@@ -5,5 +5,6 @@ findings   what a check finds, without secrets
 machine    Python, packages, disk, memory, GPU, ports
 place      the data folder: whose it is, who can enter it, who holds it
 programs   the servers' programs, and the weights
-servers    database, broker, storage and API, as the environment or the stack names them
+servers    database, broker and storage, as the environment or the stack names them
+service    API, key, studio, live video, browsers: what people and programs meet
 """

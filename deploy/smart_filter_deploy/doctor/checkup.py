@@ -54,15 +54,31 @@ def _checks(data: Path | None, port: int | None, secrets: set[str]) -> Iterator[
         yield "api", partial(_api, named, os.environ.get("SMART_FILTER_API_KEY", ""))
     elif up is not None:
         yield "api", partial(_api, up.url, up.api_key)
+    if named or managed or up is not None:
+        yield "browsers", partial(_browsers, named or (None if up is None else up.url))
+        yield "outbound", _outbound
     if managed or up is not None:
         yield "servers", partial(_servers, None if managed or up is None else up.servers)
 
 
 def _api(url: str, api_key: str) -> Iterator[Finding]:
     # Not part of a bare install, here and below.
-    from smart_filter_deploy.doctor import servers  # noqa: PLC0415
+    from smart_filter_deploy.doctor import service  # noqa: PLC0415
 
-    return servers.api(url, api_key)
+    return service.api(url, api_key)
+
+
+def _browsers(url: str | None) -> Iterator[Finding]:
+    from smart_filter_deploy.doctor import service  # noqa: PLC0415
+    from smart_filter_shared import settings  # noqa: PLC0415
+
+    return service.browsers(settings.browser(), url)
+
+
+def _outbound() -> Iterator[Finding]:
+    from smart_filter_deploy.doctor import service  # noqa: PLC0415
+
+    return service.outbound()
 
 
 def _servers(addresses: Addresses | None) -> Iterator[Finding]:

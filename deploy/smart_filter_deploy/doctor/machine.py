@@ -24,6 +24,7 @@ _ENOUGH_DISK_BYTES = 5 * _GIGA
 # A worker takes up to 0.9 GB, API and servers 0.4 GB (docs/measurements.md).
 _LEAST_MEMORY_BYTES = 1 * _GIGA
 _ENOUGH_MEMORY_BYTES = 2 * _GIGA
+_LEAST_FREE_BYTES = 0.3 * _GIGA
 _LISTENS = "0A"  # Source: Linux, include/net/tcp_states.h
 
 
@@ -75,6 +76,8 @@ def memory() -> Iterator[Finding]:
         yield fail("memory", said, fix)
     elif total < _ENOUGH_MEMORY_BYTES:
         yield warn("memory", said, fix)
+    elif available < _LEAST_FREE_BYTES:
+        yield warn("memory", said, "end other programs, or give the machine more")
     else:
         yield ok("memory", said)
 

@@ -1,16 +1,13 @@
-"""The servers that the environment names or the stack has up; needs the server's packages."""
+"""Database, broker and storage, as the environment or the stack names them."""
 
+import datetime as dt
 import secrets
 from collections.abc import Iterator
-from importlib.metadata import version
 
-import httpx
 import redis
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import ArgumentError
 
-from smart_filter_client import Client
-from smart_filter_client import errors as client_errors
 from smart_filter_deploy.doctor.findings import Finding, fail, ok, warn
 from smart_filter_deploy.embedded.addresses import Addresses
 from smart_filter_shared import settings as settings_module
@@ -27,7 +24,9 @@ from smart_filter_shared.storage.objects import ObjectStore
 
 _OLDEST_POSTGRES = 16
 _ANSWER_SECONDS = 3.0
-_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+_LITTLE_SKEW_SECONDS = 5.0
+# Source: AWS, "Signature Version 4": requests are refused 15 minutes beside their time.
+_MOST_SKEW_SECONDS = 900.0
 _PREPARE = "`smart-filter prepare`, or start the stack again"
 
 
@@ -73,6 +72,7 @@ def _database(connection: Connection) -> Iterator[Finding]:
         yield fail("database", f"PostgreSQL {told} is too old", fix)
         return
     yield ok("database", f"PostgreSQL {told} answers")
+    yield clock_against(connection.execute(text("SELECT clock_timestamp()")).scalar_one())
     current, newest = migrate.revision(connection), migrate.newest_revision()
     if current != newest:
         said = f"is at migration {current or 'none'}, this version needs {newest}"
@@ -91,6 +91,21 @@ def _database(connection: Connection) -> Iterator[Finding]:
         yield warn("workers", f"none serves {', '.join(missing)}: their jobs wait", fix)
     else:
         yield ok("workers", f"every stage is served ({', '.join(sorted(served))})")
+
+
+def clock_against(theirs: dt.datetime, ours: dt.datetime | None = None) -> Finding:
+    """Return how far this machine's clock is from the database's.
+
+    ours: what it shows now; None: what it shows.
+    """
+    ahead = ((ours or dt.datetime.now(dt.UTC)) - theirs).total_seconds()
+    said = f"{abs(ahead):.1f} s {'ahead of' if ahead > 0 else 'behind'} the database's"
+    fix = "have both machines set their clocks by NTP"
+    if abs(ahead) > _MOST_SKEW_SECONDS:
+        return fail("clock", f"{said}: signed links are refused", fix)
+    if abs(ahead) > _LITTLE_SKEW_SECONDS:
+        return warn("clock", said, fix)
+    return ok("clock", "agrees with the database's")
 
 
 def broker(settings: BrokerSettings) -> Iterator[Finding]:
@@ -141,41 +156,3 @@ def storage(settings: StorageSettings) -> Iterator[Finding]:
         yield ok("storage", f"bucket {settings.bucket} takes, gives and removes objects")
     else:
         yield fail("storage", "gives back other bytes than it took", "use another object store")
-
-
-def api(url: str, api_key: str) -> Iterator[Finding]:
-    """Look at an API: whether it is ready, of which version, and whether it knows the key."""
-    local = httpx.URL(url).host in _LOOPBACK
-    try:
-        # A proxy of this machine's environment cannot reach this machine's loopback.
-        with httpx.Client(base_url=url, timeout=_ANSWER_SECONDS, trust_env=not local) as http:
-            ready = http.get("/readyz")
-            told = str(http.get("/openapi.json").json()["info"]["version"])
-    except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
-        said = f"{url} does not answer as ours would ({type(error).__name__})"
-        yield fail("api", said, "start it, or correct SMART_FILTER_URL")
-        return
-    degraded = ready.json().get("degraded") if ready.is_success else None
-    if not ready.is_success:
-        detail = ready.json().get("detail", f"answers {ready.status_code}")
-        yield fail("api", f"{url} is not ready ({detail})", "see to the servers above or below")
-    elif degraded:
-        yield warn("api", f"{url} does without {', '.join(degraded)}", "see to it below")
-    else:
-        yield ok("api", f"{url} is ready")
-    ours = version("smart-filter")
-    if told != ours:
-        yield warn("version", f"the API is {told}, this program {ours}", "update the older one")
-    yield from _key(url, api_key)
-
-
-def _key(url: str, api_key: str) -> Iterator[Finding]:
-    with Client(url, api_key, attempts=1) as client:
-        try:
-            client.models()
-        except client_errors.Refused as error:
-            yield fail("key", f"is refused ({error.code})", "correct SMART_FILTER_API_KEY")
-        except client_errors.Error as error:
-            yield fail("key", f"cannot be tried ({error})", "see to the API first")
-        else:
-            yield ok("key", "the API knows it")

@@ -16,7 +16,7 @@ def page() -> str:
         "# Commands",
         "What `smart-filter COMMAND --help` says, on one page. Exit statuses: 0, all went well;"
         " 1, a photo failed or something was refused; 2, wrong usage; 3, no server.",
-        *_command(cli._program, PROGRAM, None),  # noqa: SLF001 - nothing else has the tree
+        *_command(cli.smart_filter, PROGRAM, None),
     )
 
 
@@ -27,6 +27,7 @@ def _command(command: click.Command, path: str, above: click.Context | None) -> 
         yield _words(command.help or "")
         yield block(_usage(command, path, context))
         yield table(("option", "meaning"), _options(command, context))
+        yield _words((command.epilog or "").replace("Examples:\n", ""))
     if isinstance(command, click.Group):
         for name in command.list_commands(context):
             inside = command.get_command(context, name)
@@ -52,7 +53,7 @@ def _words(told: str) -> str:
     paragraphs = inspect.cleandoc(told).split("\n\n")
     return sections(
         *(
-            block(paragraph.removeprefix("\b\n"), "sh")
+            block(inspect.cleandoc(paragraph.removeprefix("\b\n")), "sh")
             if paragraph.startswith("\b")
             else plain(paragraph)
             for paragraph in (each.strip("\n") for each in paragraphs)

@@ -34,6 +34,18 @@ class Step(StrEnum):
     STORE = "store"
 
 
+class FrameOutcome(StrEnum):
+    """What became of a frame of live video.
+
+    shown: it was answered.  dropped: a newer one came before its turn.  refused: it was too
+    large, or no picture.
+    """
+
+    SHOWN = "shown"
+    DROPPED = "dropped"
+    REFUSED = "refused"
+
+
 @dataclass(frozen=True, slots=True)
 class Metric:
     """One metric; labels: what its values are told apart by."""
@@ -115,7 +127,29 @@ REQUESTS = Metric(
     ("method", "route", "status"),
     "From a request's first line to the last byte of its answer, in this API process.",
 )
+LIVE_CONNECTIONS = Metric(
+    "smart_filter_live_connections",
+    Kind.GAUGE,
+    "connections",
+    (),
+    "Clients of live video that are connected to this live worker.",
+)
+LIVE_FRAMES = Metric(
+    "smart_filter_live_frames_total",
+    Kind.COUNTER,
+    "frames",
+    ("outcome",),
+    "Frames of live video that were shown, dropped for newer ones, or refused.",
+)
+LIVE_FRAME = Metric(
+    "smart_filter_live_frame_seconds",
+    Kind.HISTOGRAM,
+    "seconds",
+    (),
+    "From the arrival of a frame that was shown to the last byte of its answer.",
+)
 
+# Of the API, and of each live worker.
 METRICS = (
     DATABASE_UP,
     STAGES,
@@ -128,3 +162,4 @@ METRICS = (
     JOBS_ENDED,
     REQUESTS,
 )
+LIVE_METRICS = (LIVE_CONNECTIONS, LIVE_FRAMES, LIVE_FRAME)

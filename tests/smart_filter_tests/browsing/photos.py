@@ -19,6 +19,7 @@ _LARGE_SIDE = 2304
 _ORIENTATION = 0x0112
 _TURNED_RIGHT = 6
 _GROUP_SIZE = (1500, 900)
+_PAIR_SIZE = (1200, 600)
 
 
 class Photos:
@@ -38,6 +39,13 @@ class Photos:
         """Three people side by side, two of whom smile; 1500×900."""
         place = self._folder / "team.jpg"
         _group().save(place, quality=92)
+        return place
+
+    @cached_property
+    def pair(self) -> Path:
+        """Two people with room between them, whom models tell apart; 1200×600."""
+        place = self._folder / "pair.jpg"
+        _pair().save(place, quality=92)
         return place
 
     @cached_property
@@ -85,6 +93,33 @@ class Photos:
         return place
 
     @cached_property
+    def album(self) -> list[Path]:
+        """Six photos of a day: two show one scene, the sharper one first; one is cut off.
+
+        By smiles the best are `smile.jpg` and `turned.jpg`, which are equally good.
+        """
+        with Image.open(self.smiling) as opened, Image.open(self.serious) as other:
+            smiling, serious = opened.convert("RGB"), other.convert("RGB")
+        turned, turned_serious = (
+            one.transpose(Image.Transpose.FLIP_LEFT_RIGHT) for one in (smiling, serious)
+        )
+        pictures = {
+            "smile": smiling,
+            "smile-blurred": smiling.filter(ImageFilter.GaussianBlur(3)),
+            "serious": serious,
+            "dark": turned_serious.point(lambda level: level // 3),
+            "turned": turned,
+        }
+        folder = self._folder / "album"
+        folder.mkdir()
+        places = [folder / f"{name}.jpg" for name in (*pictures, "cut-off")]
+        for place, picture in zip(places, pictures.values(), strict=False):
+            picture.save(place, quality=93)
+        whole = places[0].read_bytes()
+        places[-1].write_bytes(whole[: len(whole) // 3])
+        return places
+
+    @cached_property
     def heic(self) -> Path:
         """Four quarters of colour as a phone would store them; 64×48."""
         place = self._folder / "quarters.heic"
@@ -104,6 +139,26 @@ def _noisy(side: int) -> bytes:
     return buffer.getvalue()
 
 
+def _pair() -> Image.Image:
+    """Put the woman of the matte, and her likeness in a mirror, before another's background."""
+    with Image.open(Photos.serious) as opened:
+        ground = opened.convert("RGB").resize(_PAIR_SIZE).filter(ImageFilter.GaussianBlur(60))
+    width, height = _PAIR_SIZE
+    side = round(0.85 * height)
+    person = _cut_out(side)
+    mirrored = person.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    ground.paste(person, (width // 40, height - side), person)
+    ground.paste(mirrored, (width - side - width // 40, height - side), mirrored)
+    return ground
+
+
+def _cut_out(side: int) -> Image.Image:
+    with Image.open(Photos.smiling) as opened, Image.open(DATA / "astronaut-matte.png") as matte:
+        person = opened.convert("RGB").convert("RGBA")
+        person.putalpha(matte.convert("L"))
+    return person.resize((side, side), Image.Resampling.LANCZOS)
+
+
 def _group() -> Image.Image:
     """Put the woman of the matte, twice, beside the other one, before her own background."""
     with Image.open(Photos.serious) as opened:
@@ -114,11 +169,8 @@ def _group() -> Image.Image:
     fade = np.clip(np.minimum(np.arange(middle.width), np.arange(middle.width)[::-1]) / 90, 0, 1)
     rim = Image.fromarray(np.tile((255 * fade).astype(np.uint8), (height, 1)))
     ground.paste(middle, ((width - middle.width) // 2, 0), rim)
-    with Image.open(Photos.smiling) as opened, Image.open(DATA / "astronaut-matte.png") as matte:
-        cut_out = opened.convert("RGB").convert("RGBA")
-        cut_out.putalpha(matte.convert("L"))
     side = 700
-    cut_out = cut_out.resize((side, side), Image.Resampling.LANCZOS)
+    cut_out = _cut_out(side)
     for person, left in (
         (cut_out, -150),
         (cut_out.transpose(Image.Transpose.FLIP_LEFT_RIGHT), 950),

@@ -1,4 +1,4 @@
-"""Malformed requests about keys, tokens and webhooks."""
+"""Malformed requests about keys, tokens, webhooks and live video."""
 
 from collections.abc import Sequence
 
@@ -50,11 +50,12 @@ def broken(operation: str) -> Sequence[Row]:
 
 _KEYS, _TOKENS, _HOOKS = "POST /v1/keys", "POST /v1/tokens", "POST /v1/webhooks"
 _CHANGE = "PATCH /v1/webhooks/{webhook_id}"
+_LIVE = "POST /v1/live"
 _SUBMIT = {"scopes": ["submit"]}
 _URL = {"url": "https://example.org/told"}
 
 ACCOUNTS = (
-    *(row for operation in (_KEYS, _TOKENS, _HOOKS, _CHANGE) for row in broken(operation)),
+    *(row for operation in (_KEYS, _TOKENS, _HOOKS, _CHANGE, _LIVE) for row in broken(operation)),
     wrong(_KEYS, "no scopes", {}, "/scopes"),
     wrong(_KEYS, "scopes of nothing", {"scopes": []}, "/scopes"),
     wrong(_KEYS, "scopes of a text", {"scopes": "read"}, "/scopes"),
@@ -99,6 +100,15 @@ ACCOUNTS = (
     Row("id of a word", "DELETE /v1/keys/{key_id}", *_NONE, path="/v1/keys/mine"),
     Row("id with a NUL", "DELETE /v1/keys/{key_id}", *_NONE, path="/v1/keys/%00"),
     Row("by GET", "DELETE /v1/keys/{key_id}", 405, "method_not_allowed", method="GET"),
+    wrong(_LIVE, "background of a number", {"background": 1}, "/background"),
+    wrong(_LIVE, "background of nothing", {"background": ""}, "/background"),
+    wrong(_LIVE, "unknown background", {"background": "preset:nowhere"}, "/background"),
+    wrong(_LIVE, "background that shows through", {"background": "transparent"}, "/background"),
+    wrong(_LIVE, "colour that shows through", {"background": "color:#fff8"}, "/background"),
+    wrong(_LIVE, "background at an address", {"background": "url:https://a.b/c"}, "/background"),
+    wrong(_LIVE, "picture that is stored", {"background": "preset:site/sea"}, "/background"),
+    wrong(_LIVE, "background of 1001", {"background": "x" * 1001}, "/background"),
+    wrong(_LIVE, "unknown name", {"max_side": 640}, "/max_side"),
     wrong(_TOKENS, "other scopes", {"scopes": ["read"]}, "/scopes"),
     wrong(_TOKENS, "more scopes", {"scopes": ["submit", "admin"]}, "/scopes"),
     wrong(_TOKENS, "ttl of 0", {"ttl_seconds": 0}, "/ttl_seconds"),

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from PIL import Image
 
 from smart_filter_tests.malformed.accounts import broken
-from smart_filter_tests.malformed.rows import JSON, Row, text
+from smart_filter_tests.malformed.rows import END, FORM, JSON, Row, part, photo, text
 
 _DERIVE = "POST /v1/jobs/{job_id}/derive"
 _CORRECT = "POST /v1/jobs/{job_id}/corrections"
@@ -92,8 +92,48 @@ def _of_others(operation: str, content: bytes | None) -> Sequence[Row]:
     return (*others, row("what has not ended", (409, "job_not_finished"), "{waiting_id}"))
 
 
+def _formed(name: str, told: tuple[int, str], pointer: str, *parts: bytes) -> Row:
+    path = "/v1/jobs/{rated_id}/derive"
+    body = b"".join(parts) + END
+    return Row(name, _DERIVE, *told, pointers=(pointer,), path=path, headers=FORM, content=body)
+
+
+_FILE = photo(name="background_file")
+_TWICE = part("correction_id", "mine")
+
 DERIVING = (
-    *broken(_DERIVE),
+    # All but the form that is none: a form may send a background.
+    *(row for row in broken(_DERIVE) if row.name != "a form"),
+    Row(
+        "form without a boundary",
+        _DERIVE,
+        *_BAD,
+        pointers=("",),
+        tells="part named 'background_file'",
+        headers={"Content-Type": "multipart/form-data"},
+        content=b"background=keep",
+    ),
+    _formed("form with a photo", _RECIPE, "/photo", photo()),
+    _formed("form with a document", _RECIPE, "/recipe", part("recipe", "{}")),
+    _formed("form at fault", _RECIPE, "/quality", part("quality", "0"), _FILE),
+    _formed("background twice", _BAD, "/background_file", _FILE, _FILE),
+    _formed("background by name alone", _RECIPE, "/background_file", part("background", "file")),
+    _formed(
+        "background of text",
+        (415, "unsupported_media"),
+        "/background_file",
+        photo(b"Dear Sir,", name="background_file"),
+    ),
+    _formed("correction twice", _WRONG, "/correction_id", _TWICE, _TWICE),
+    Row(
+        "background beside its file",
+        _DERIVE,
+        *(422, "contradiction"),
+        pointers=("/background", "/background_file"),
+        path="/v1/jobs/{rated_id}/derive",
+        headers=FORM,
+        content=_FILE + part("background", "color:red") + END,
+    ),
     *_of_others(_DERIVE, b"{}"),
     *_of_others(_CORRECT, text({"kind": "matte", "stage": "segmentation", "consent": False})),
     *_of_others(_LIST, None),

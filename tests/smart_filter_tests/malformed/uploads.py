@@ -6,12 +6,18 @@ from smart_filter_tests.malformed.accounts import broken, wrong
 from smart_filter_tests.malformed.rows import JSON, Row, fields, text
 
 _UPLOAD, _JOB = "POST /v1/uploads", "POST /v1/jobs"
+_PUT = "PUT /v1/uploads/{upload_id}"
 _JPEG = {"content_type": "image/jpeg"}
 _PHOTO = {"photo_url": "https://example.org/a.jpg"}
 
 
 def _job(name: str, body: object, status: int, code: str, *pointers: str) -> Row:
     return Row(name, _JOB, status, code, pointers=pointers, headers=JSON, content=text(body))
+
+
+def _put(name: str, content: bytes, status: int, code: str) -> Row:
+    """Return what is put into an upload of 1000 bytes of JPEG."""
+    return Row(name, _PUT, status, code, pointers=("/photo",), content=content)
 
 
 UPLOADS = (
@@ -53,6 +59,21 @@ UPLOADS = (
         headers=JSON,
         content=text({"content_type": "image/jpeg\r\nX: y", "bytes": 1000}),
     ),
+    _put("nothing", b"", 422, "invalid_request"),
+    _put("shorter", b"\xff\xd8\xff", 422, "invalid_request"),
+    _put("longer", bytes(2000), 422, "invalid_request"),
+    _put("no picture", bytes(1000), 415, "unsupported_media"),
+    Row(
+        "compressed",
+        _PUT,
+        415,
+        "unsupported_media",
+        pointers=("/Content-Encoding",),
+        headers={"Content-Encoding": "gzip"},
+        content=bytes(1000),
+    ),
+    Row("41 megabytes", _PUT, 413, "photo_too_large", ("/photo",), content=bytes(41_000_000)),
+    Row("of no id", _PUT, 404, "not_found", path="/v1/uploads/mine", content=bytes(1000)),
     Row("by GET", _UPLOAD, 405, "method_not_allowed", method="GET"),
     _job("photo at a number", {"photo_url": 1}, 422, "invalid_recipe", "/photo_url"),
     _job(

@@ -11,6 +11,8 @@ import { place } from "./router.js";
 import { screens } from "./screens/all.js";
 import { SignIn } from "./screens/sign-in.js";
 import { reachable } from "./service/api.js";
+import { albumDrafts, giveUp, startSendingAlbums } from "./state/album-drafts.js";
+import { forgetAlbums } from "./state/albums.js";
 import { startFollowing } from "./state/following.js";
 import { forgetAll, isLoaded, loadOlder } from "./state/jobs.js";
 import { drop, pending, startSending } from "./state/pending.js";
@@ -26,7 +28,10 @@ export function Shell() {
   const { state, why, tenant } = session.value;
   useEffect(() => {
     if (state !== "in") return undefined;
-    const ends = [startSending(tenant), startFollowing(), forgetAll];
+    const ends = [
+      ...[startSending(tenant), startSendingAlbums(tenant), startFollowing()],
+      ...[forgetAll, forgetAlbums],
+    ];
     return () => {
       for (const end of ends) end();
     };
@@ -77,10 +82,12 @@ function Frame() {
 /** Leaving leaves nothing behind in this browser, so it asks when photos would be lost by that. */
 function SignOut() {
   const [isAsking, setAsking] = useState(false);
-  const unsent = pending.value.length;
+  const inAlbums = albumDrafts.value.reduce((sum, draft) => sum + draft.photos.length, 0);
+  const unsent = pending.value.length + inAlbums;
   const leave = () => {
     setAsking(false);
     drop(...pending.value.map((photo) => photo.id));
+    for (const draft of albumDrafts.value) giveUp(draft.id);
     signOut().catch(sayTrouble);
   };
   return html`

@@ -45,11 +45,13 @@ export function Range({ label, value, shown, onInput, onChange, ...others }) {
   </div>`;
 }
 
-/** Something that is so or not. */
-export function Check({ checked, onChange, children }) {
+/** Something that is so or not. hint: what it comes to, where a name does not say it. */
+export function Check({ checked, onChange, hint, children }) {
+  const id = useId();
   return html`<label class="check">
-    <input type="checkbox" checked=${checked}
-      onChange=${(event) => onChange(event.currentTarget.checked)} />
-    <span>${children}</span>
-  </label>`;
+      <input type="checkbox" checked=${checked} aria-describedby=${hint && id}
+        onChange=${(event) => onChange(event.currentTarget.checked)} />
+      <span>${children}</span>
+    </label>
+    ${hint && html`<p class="check-hint" id=${id}>${hint}</p>`}`;
 }

@@ -3,10 +3,14 @@
  * names the place that it belongs to, `Screen` gets the further words of the address.
  */
 
+import { Compare } from "./compare/screen.js";
+import { Albums } from "./albums/screen.js";
 import { PhotoScreen } from "./photo/screen.js";
 import { Sheet } from "./sheet/screen.js";
 
 export const screens = [
   { word: "", title: "Studio", icon: "sheet", Screen: Sheet },
+  { word: "albums", title: "Albums", icon: "album", Screen: Albums },
   { word: "photo", title: "Photo", within: "", Screen: PhotoScreen },
+  { word: "compare", title: "Two recipes", within: "", Screen: Compare },
 ];

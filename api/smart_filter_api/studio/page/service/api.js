@@ -35,7 +35,7 @@ export function sessionHeaders(method) {
 /**
  * Send a request; return the Response, whose status is below 400.
  *
- * json: what to send as JSON. headers: further ones. signal: an AbortSignal.
+ * json: what to send as JSON. form: FormData to send instead. headers: further ones. signal: an AbortSignal.
  * Throws Problem, Away, or AbortError.
  */
 export async function call(method, path, options = {}) {
@@ -48,7 +48,7 @@ export async function call(method, path, options = {}) {
   }
 }
 
-async function once(method, path, { json, headers, signal: aborted }) {
+async function once(method, path, { json, form, headers, signal: aborted }) {
   let response;
   try {
     response = await fetch(path, {
@@ -58,7 +58,7 @@ async function once(method, path, { json, headers, signal: aborted }) {
         ...(json === undefined ? {} : { "Content-Type": "application/json" }),
         ...headers,
       },
-      body: json === undefined ? undefined : JSON.stringify(json),
+      body: json === undefined ? form : JSON.stringify(json),
       signal: aborted,
     });
   } catch (error) {

@@ -1,7 +1,8 @@
 /**
  * Photos that the service has not accepted yet, kept by the browser (IndexedDB) over a reload.
  *
- * What is kept of each: `{id, tenant, file, fields, addedAt: ms}`. Where a browser keeps nothing
+ * What is kept of each: `{id, tenant, file, fields, addedAt: ms}`, of one that is to go into an
+ * album also `album` and `upload` (state/album-drafts.js). Where a browser keeps nothing
  * (some do not in private windows), reading finds nothing and keeping answers false.
  */
 

@@ -14,7 +14,18 @@ const STALLED_MS = 60_000;
  * 0 to 1. signal: an AbortSignal.
  * Throws Problem, Away, or a DOMException called AbortError.
  */
-export function submit(form, { idempotencyKey, onProgress, signal }) {
+export function submit(form, { idempotencyKey, ...watching }) {
+  const headers = { "Idempotency-Key": `"${idempotencyKey}"` };
+  return send("POST", "/v1/jobs", form, { headers, read: parsed, ...watching });
+}
+
+/** Put a photo into an upload of `POST /v1/uploads`. Takes and throws what `submit` does. */
+export async function put(uploadId, file, watching) {
+  await send("PUT", `/v1/uploads/${uploadId}`, file, { headers: {}, read: () => true, ...watching });
+}
+
+/** read: makes of an answer's text what is returned; null when it is none of the service's. */
+function send(method, path, body, { headers, read, onProgress, signal }) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     let stalled = 0;
@@ -38,11 +49,10 @@ export function submit(form, { idempotencyKey, onProgress, signal }) {
         away();
       }, STALLED_MS);
     };
-    request.open("POST", "/v1/jobs");
-    for (const [name, value] of Object.entries(sessionHeaders("POST"))) {
+    request.open(method, path);
+    for (const [name, value] of Object.entries({ ...sessionHeaders(method), ...headers })) {
       request.setRequestHeader(name, value);
     }
-    request.setRequestHeader("Idempotency-Key", `"${idempotencyKey}"`);
     request.upload.addEventListener("progress", (event) => {
       moved();
       if (event.lengthComputable) onProgress(event.loaded / event.total);
@@ -50,9 +60,9 @@ export function submit(form, { idempotencyKey, onProgress, signal }) {
     request.addEventListener("error", away);
     request.addEventListener("load", () => {
       reachable.value = true;
-      const job = request.status < 300 ? parsed(request.responseText) : null;
-      if (job !== null) {
-        end(resolve, job);
+      const told = request.status < 300 ? read(request.responseText) : null;
+      if (told !== null) {
+        end(resolve, told);
         return;
       }
       const problem = problemFrom(
@@ -65,7 +75,7 @@ export function submit(form, { idempotencyKey, onProgress, signal }) {
     });
     signal?.addEventListener("abort", abort);
     moved();
-    request.send(form);
+    request.send(body);
   });
 }
 

@@ -102,7 +102,8 @@ async function restore() {
   const drafts = await abandoned(whose);
   if (whose !== tenant || !isSending) return;
   const known = new Set(pending.value.map((photo) => photo.id));
-  const found = drafts.filter((draft) => !known.has(draft.id));
+  // Those of albums go another way (state/album-drafts.js).
+  const found = drafts.filter((draft) => !known.has(draft.id) && draft.album === undefined);
   const added = found.map((draft) => ({ ...pendingOf(draft), state: "waiting", isKept: true }));
   pending.value = [...pending.value, ...added.reverse()];
   send();

@@ -3,6 +3,10 @@
  *
  * Each version is a job. Those that the studio submits carry the same `metadata.studio`, which
  * derived jobs inherit; of a job that came another way, its own id stands for the photo.
+ *
+ * Another background leaves the people as they were cut out. So a version that differs in nothing
+ * else is made without the pictures of them alone, which take as long again, and has its parent's:
+ * `metadata.cut-of` names the parent (of a job that inherits that from such a one, it does not).
  */
 
 import { computed, signal } from "@preact/signals";
@@ -11,6 +15,10 @@ import { newId } from "../service/ids.js";
 import { jobs, put } from "./jobs.js";
 
 const SHOWN = "smart-filter.shown";
+const CUT_OF = "cut-of";
+const OF_PEOPLE = ["cutout", "matte", "persons", "zip"];
+/** What of a recipe leaves the people as they were cut out. */
+const BEHIND = new Set("background shadow outline light_wrap harmonise filters seed".split(" "));
 
 /** Which version of a photo is shown, where it is not the newest (after undo). */
 const shown = signal(JSON.parse(sessionStorage.getItem(SHOWN) ?? "{}"));
@@ -20,6 +28,9 @@ export function photoIdOf(job) {
   return job.metadata.studio ?? job.id;
 }
 
+/** Jobs as they are shown, by jobs as the service told them. */
+const lent = new WeakMap();
+
 /** Photos, the newest first: `{id, versions: jobs, oldest first, current: job}`. */
 export const photos = computed(() => {
   const byPhoto = new Map();
@@ -28,8 +39,35 @@ export const photos = computed(() => {
     const id = photoIdOf(job);
     byPhoto.set(id, [job, ...(byPhoto.get(id) ?? [])]);
   }
-  return [...byPhoto].map(([id, versions]) => ({ id, versions, current: currentOf(id, versions) }));
+  return [...byPhoto].map(([id, told]) => {
+    const versions = withParents(told);
+    return { id, versions, current: currentOf(id, versions) };
+  });
 });
+
+/** Return versions, oldest first, with what their parents have in common with them. */
+function withParents(versions) {
+  const byId = new Map();
+  for (const job of versions) {
+    const parent = byId.get(job.metadata[CUT_OF] === job.parent_id ? job.parent_id : null);
+    const borrows = job.state === "succeeded" && parent !== undefined;
+    byId.set(job.id, borrows ? lentBy(parent, job) : job);
+  }
+  return [...byId.values()];
+}
+
+/** Return a job with its parent's cut-out and matte; the same object for as long as both are. */
+function lentBy(parent, job) {
+  const known = lent.get(job);
+  if (known?.parent === parent) return known.job;
+  const made = { ...job, outputs: { ...peopleOf(parent.outputs), ...job.outputs } };
+  lent.set(job, { parent, job: made });
+  return made;
+}
+
+function peopleOf(outputs) {
+  return Object.fromEntries(Object.entries(outputs).filter(([name]) => OF_PEOPLE.includes(name)));
+}
 
 /** Show a version of its photo. */
 export function show(job) {
@@ -41,18 +79,59 @@ export function show(job) {
  * Make another version of a job's photo, whose recipe differs, and show it; return its job.
  *
  * recipe: names that are to be otherwise, as `POST …/derive` takes them. correctionId: of a
- * correction of that job. Throws Problem, Away or AbortError.
+ * correction of that job that it applies. file: a background to send along. Throws Problem, Away
+ * or AbortError.
  */
-export async function derive(job, recipe, { correctionId, signal: aborted } = {}) {
-  const metadata = { ...recipe.metadata, studio: photoIdOf(job) };
-  const derived = await ask("POST", `/v1/jobs/${job.id}/derive`, {
-    json: { recipe: { ...recipe, metadata }, correction_id: correctionId },
-    headers: { "Idempotency-Key": `"${newId()}"` },
-    signal: aborted,
-  });
+export async function derive(job, recipe, options) {
+  const derived = await askToDerive(job, recipe, options);
   put(derived);
   show(derived);
   return derived;
+}
+
+/** Ask for another version as `derive` does; return its job, which the page does not know yet. */
+export async function askToDerive(job, recipe, { correctionId, file, signal: aborted } = {}) {
+  const isBehind = !correctionId && Object.keys(recipe).every((name) => BEHIND.has(name));
+  const had = Object.keys({ image: 1, thumbnail: 1, ...job.outputs });
+  const wanted = {
+    // Somebody looks at it and waits: photos that came by the dozen may go behind.
+    priority: "interactive",
+    outputs: isBehind ? had.filter((name) => !OF_PEOPLE.includes(name)) : had,
+    ...recipe,
+    metadata: {
+      ...recipe.metadata,
+      studio: photoIdOf(job),
+      ...(isBehind ? { [CUT_OF]: job.id } : {}),
+    },
+  };
+  const body =
+    file == null
+      ? { json: { recipe: wanted, correction_id: correctionId } }
+      : { form: formOf(wanted, { background_file: file, correction_id: correctionId }) };
+  return ask("POST", `/v1/jobs/${job.id}/derive`, {
+    ...body,
+    headers: { "Idempotency-Key": `"${newId()}"` },
+    signal: aborted,
+  });
+}
+
+/** Return a recipe as a form has it, with further parts; what is null is not said. */
+function formOf(recipe, parts) {
+  const form = new FormData();
+  const add = (name, value) => {
+    if (value === null || value === undefined) return;
+    if (Array.isArray(value)) value.forEach((one) => add(name, one));
+    else if (name === "filters" && typeof value === "object") addFilter(value);
+    else if (typeof value === "object" && !(value instanceof Blob)) {
+      for (const [below, one] of Object.entries(value)) add(`${name}.${below}`, one);
+    } else form.append(name, value);
+  };
+  const addFilter = ({ name, params }) => {
+    form.append("filters", name);
+    add(`filters.${name}`, params);
+  };
+  for (const [name, value] of Object.entries({ ...recipe, ...parts })) add(name, value);
+  return form;
 }
 
 function currentOf(id, versions) {

@@ -9,16 +9,22 @@ import { derive } from "../../state/photos.js";
 import { deleteThese } from "./deleting.js";
 
 /** What to do about a job's error, by its code (docs/contract.md, failure codes). */
-const REMEDIES = {
+export const REMEDIES = {
   image_unreadable: "Save the photo anew, or add another copy of it.",
   image_too_large: "Make the photo smaller, and add it again.",
   photo_unreachable: "Check its address, and submit it again.",
   inputs_expired: "Add the photo again.",
   no_person: "",
 };
-const USUAL_REMEDY = "Try again. If it fails again, tell whoever runs this service.";
+/** The same where a code has no words of its own. */
+export const USUAL_REMEDY = "Try again. If it fails again, tell whoever runs this service.";
 /** What would fail in the same way again. */
 const FOREVER = ["image_unreadable", "image_too_large", "inputs_expired"];
+
+/** Whether the same may succeed when it is tried again. */
+export function mayGoOn(error) {
+  return !FOREVER.includes(error.code);
+}
 
 /** What went wrong, in a card. error: a Problem, or `{title, detail?, remedy?}`. */
 export function Fault({ error }) {
@@ -55,6 +61,6 @@ function wayOut(job) {
   if (job.error.code === "no_person") {
     return { words: "Make it all the same", run: () => derive(job, { require_person: false }) };
   }
-  if (FOREVER.includes(job.error.code)) return {};
+  if (!mayGoOn(job.error)) return {};
   return { words: "Try again", run: () => redrive(job.id) };
 }

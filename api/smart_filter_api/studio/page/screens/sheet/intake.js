@@ -18,7 +18,7 @@ export function Intake({ isWide }) {
   const picker = useRef(null);
   const shooter = useRef(null);
   const [isShooting, setShooting] = useState(false);
-  const isOver = useWholePage();
+  const isOver = useWholePage(take);
   const picked = (event) => {
     take([...event.currentTarget.files]);
     event.currentTarget.value = "";
@@ -55,7 +55,7 @@ function take(files) {
 }
 
 /** Take what is dropped or pasted anywhere; return whether something is held over the page. */
-function useWholePage() {
+export function useWholePage(take) {
   const [isOver, setOver] = useState(false);
   useEffect(() => {
     const over = (event) => {

@@ -41,12 +41,13 @@ function shownOf(job, local) {
   }
   if (hasExpired(job)) return { isExpired: true };
   const { thumbnail, image } = job.outputs;
+  // Of an album the best alone are composed.
+  if (!thumbnail && !image) return { address: job.links.photo, ...part(job.photo, peopleOf(job)) };
   const isTransparent =
     job.background.kind === "transparent" && image !== undefined && job.image?.bytes < MOST_BYTES_SHOWN;
   return {
     address: isTransparent ? image : (thumbnail ?? image),
     isTransparent,
-    isNone: image === undefined && thumbnail === undefined,
     ...part(job.image, placed(peopleOf(job), job.frame)),
   };
 }
@@ -96,9 +97,8 @@ function isFinished(photo) {
   return photo?.current.state === "succeeded";
 }
 
-function wordsFor({ address, isExpired, isNone }, broken) {
+function wordsFor({ address, isExpired }, broken) {
   if (isExpired) return "Not kept any more";
-  if (isNone) return "No picture was asked for";
   if (broken !== null) return "The picture cannot be shown";
   // null: this browser does not read such files. "" or undefined: it is not there yet.
   return address === null ? "No preview" : "";

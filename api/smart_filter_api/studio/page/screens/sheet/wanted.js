@@ -13,11 +13,12 @@ const KINDS = [
   { value: "keywords", label: "A background by keywords" },
 ];
 
-export function Wanted() {
+/** label: whom it is for. */
+export function Wanted({ label = "New photos get" }) {
   const id = useId();
   const { kind, color, blur, keywords } = wanted.value;
   return html`<div class="wanted">
-    <label for=${id}>New photos get</label>
+    <label for=${id}>${label}</label>
     <select class="select" id=${id} onChange=${(event) => want({ kind: event.currentTarget.value })}>
       ${KINDS.map(({ value, label }) => html`<option key=${value} value=${value}
         selected=${value === kind}>${label}</option>`)}

@@ -1,5 +1,10 @@
 /** The panels beside a photo, in their order; each is given `photo` (state/photos.js). */
 
+import { background } from "./background.js";
+import { cutout } from "./cutout.js";
+import { expert } from "./expert.js";
 import { people } from "./people.js";
+import { print } from "./print.js";
+import { save } from "./save.js";
 
-export const panels = [people];
+export const panels = [background, cutout, people, print, save, expert];

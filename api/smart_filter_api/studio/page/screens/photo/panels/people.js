@@ -1,17 +1,43 @@
-/** Who is in the photo: smiles, moods and eyes. */
+/** Who is in the photo: smiles, moods and eyes, and the rating that comes of them. */
 
+import { useState } from "preact/hooks";
 import { html } from "../../../html.js";
+import { Lacking, isOver } from "../lacking.js";
+import { Faces } from "../people/faces.js";
+import { Person } from "../people/person.js";
+import { Rating } from "../people/rating.js";
+import { usePicture } from "../viewer/pictures.js";
+import { pictured } from "../viewer/shown.js";
+import { useOverlay } from "../viewer/view.js";
 
 export const people = { id: "people", title: "People", icon: "face", Panel };
 
-function Panel({ photo }) {
-  const { faces } = photo.current;
-  if (!faces?.length) return html`<p class="soft">No face was found.</p>`;
-  return html`<ol class="stack">
-    ${faces.map(
-      (face, index) => html`<li key=${index} class="row spread">
-        <strong>Person ${index + 1}</strong><span class="tag">${face.smile?.level ?? "not rated"}</span>
-      </li>`,
-    )}
-  </ol>`;
+function Panel({ photo, view }) {
+  const job = pictured(photo);
+  const preview = usePicture(job.photo === null ? undefined : job.links.photo);
+  const [faces] = useState(() => new Faces());
+  faces.known = job.faces ?? [];
+  useOverlay(view, faces);
+  if (job.faces === null) return html`<${Unknown} job=${job} />`;
+  if (job.faces.length === 0) {
+    return html`<div class="notice"><div><h3>No face was found</h3>
+      <p>Faces that are turned away, covered or very small are not seen. Without one there is
+        nothing to rate.</p></div></div>`;
+  }
+  return html`<div class="stack people">
+    ${job.rating && html`<${Rating} job=${job} />`}
+    <ol class="stack">
+      ${job.faces.map((face, index) => html`<${Person} key=${index} face=${face} number=${index + 1}
+        job=${job} preview=${preview} view=${view} faces=${faces} />`)}
+    </ol>
+    <p class="small soft">Left and right are the person's own. Models read faces, not minds: take
+      moods as a hint.</p>
+  </div>`;
+}
+
+function Unknown({ job }) {
+  if (isOver(job)) return html`<p class="soft">What was found is not kept any more.</p>`;
+  if (job.state !== "succeeded") return html`<p class="soft">Nobody has looked for faces yet.</p>`;
+  return html`<${Lacking} job=${job} outputs=${["faces", "rating"]}>Nobody asked for faces and smiles
+    when this photo was sent.<//>`;
 }

@@ -1,0 +1,89 @@
+/** A photo of an album as a card. */
+
+import { useState } from "preact/hooks";
+import { Button } from "../../controls/button.js";
+import { Icon } from "../../controls/icon.js";
+import { sayTrouble } from "../../controls/notices.js";
+import { html } from "../../html.js";
+import { isFinal, redrive } from "../../state/jobs.js";
+import { derive } from "../../state/photos.js";
+import { AtWork } from "../sheet/at-work.js";
+import { Fault, REMEDIES, USUAL_REMEDY, mayGoOn } from "../sheet/ended.js";
+import { Picture } from "../sheet/picture.js";
+import { Stars } from "../sheet/stars.js";
+import { hasExpired, pictureOf, reasonsOf } from "./members.js";
+
+/** member: of members.js. onShow: it is to be seen at full size. */
+export function Member({ member, onShow }) {
+  const { photo, name, rank, item } = member;
+  return html`<li class="card album-member" data-state=${photo?.current.state ?? item.state}>
+    <div class="frame">
+      ${photo && !item.deleted ? html`<${Picture} entry=${{ id: photo.id, photo }} />` : html`<div class="picture"><span class="no-picture">${
+        item.deleted ? "Deleted" : ""}</span></div>`}
+      ${rank !== null && html`<span class="rank figures"><span class="unseen">Rank </span>${rank}</span>`}
+    </div>
+    <div class="about"><h3 title=${name}>${name}</h3><${Body} member=${member} onShow=${onShow} /></div>
+  </li>`;
+}
+
+function Body({ member, onShow }) {
+  const { item, job, photo } = member;
+  if (item.job_id === null) return html`<${Fault} error=${item.error} />`;
+  if (item.deleted) return html`<p class="soft">It was deleted.</p>`;
+  if (!photo) return html`<p class="soft">…</p>`;
+  if (!isFinal(photo.current)) return html`<${AtWork} photo=${photo} />`;
+  if (photo.current.state !== "succeeded") return html`<${Ended} job=${photo.current} />`;
+  return html`
+    ${job.rating && html`<${Stars} score=${job.rating.score} />`}
+    <${Reasons} member=${member} />
+    <${Actions} member=${member} onShow=${onShow} />`;
+}
+
+/** Why a photo stands where it stands. */
+export function Reasons({ member }) {
+  const reasons = reasonsOf(member);
+  if (reasons.length === 0) return null;
+  return html`<ul class="reasons soft">${reasons.map((reason) => html`<li key=${reason}>${reason}</li>`)}</ul>`;
+}
+
+/** What is done with a photo of an album. isLarge: with words. */
+export function Actions({ member, onShow, isLarge }) {
+  const { name, job, photo } = member;
+  const [isBusy, setBusy] = useState(false);
+  const picture = pictureOf(member);
+  const compose = async () => {
+    setBusy(true);
+    // With all its marks, so that it is found with the album.
+    await derive(job, { metadata: job.metadata }).catch(sayTrouble);
+    setBusy(false);
+  };
+  const mayCompose = picture === null && !hasExpired(photo.current);
+  return html`<div class="row wrap actions">
+    ${mayCompose && html`<${Button} kind="small" icon="wand" disabled=${isBusy} onClick=${compose}
+      aria-label=${`Composite ${name} too`}>Composite too<//>`}
+    ${isLarge && html`<a class="button primary" href=${`#/photo/${photo.id}`}>Open it</a>`}
+    ${picture && html`<a class=${`button ${isLarge ? "" : "quiet icon"}`} href=${picture} download=${fileNameOf(member)}
+      aria-label=${`Download ${name}`} title=${`Download ${name}`}><${Icon} name="download" />${isLarge && "Download"}</a>`}
+    <${Button} kind="quiet" icon="zoom" label=${`Show ${name} on the whole screen`} onClick=${onShow} />
+  </div>`;
+}
+
+/** Return what a member's picture is called as a file, its rank first. */
+export function fileNameOf({ name, rank, photo }) {
+  const stem = name.replace(/\.[a-z]{3,4}$/i, "").replace(/[\\/:*?"<>|]/g, ".");
+  const place = rank === null ? "" : `${String(rank).padStart(3, "0")} `;
+  return `${place}${stem}.${photo.current.image.format}`;
+}
+
+function Ended({ job }) {
+  const [isBusy, setBusy] = useState(false);
+  const again = async () => {
+    setBusy(true);
+    await redrive(job.id).catch(sayTrouble);
+    setBusy(false);
+  };
+  if (job.error === null) return html`<p class="soft">Canceled.</p>`;
+  return html`<${Fault} error=${{ ...job.error, remedy: REMEDIES[job.error.code] ?? USUAL_REMEDY }} />
+    ${mayGoOn(job.error) && html`<div class="row actions"><${Button} kind="small" icon="refresh" disabled=${isBusy}
+      onClick=${again}>Try again<//></div>`}`;
+}

@@ -1,0 +1,60 @@
+/** The photos of an album, each as what the service says of it in one place. */
+
+import { jobs } from "../../state/jobs.js";
+import { photoIdOf, photos } from "../../state/photos.js";
+
+/**
+ * Return `[{item, job, photo, name, rank, terms, better}]`, by rank, then in the album's order.
+ *
+ * item: of the batch; job: its own, undefined while it is not known; photo: with what was derived
+ * of it; better: the name of a better one of the same scene, else null.
+ */
+export function membersOf(album) {
+  const byId = new Map(photos.value.map((photo) => [photo.id, photo]));
+  const members = album.items.map((item) => {
+    const job = jobs.value.get(item.job_id);
+    return {
+      item,
+      job,
+      photo: job && byId.get(photoIdOf(job)),
+      name: job?.metadata.name ?? `Photo ${item.index + 1}`,
+      rank: item.rank,
+      terms: job?.rank_terms ?? null,
+    };
+  });
+  const names = new Map(members.map(({ item, name }) => [item.job_id, name]));
+  return members
+    .map((member) => ({ ...member, better: nameOfBetter(member.terms, names) }))
+    .sort((a, b) => (a.rank ?? Infinity) - (b.rank ?? Infinity) || a.item.index - b.item.index);
+}
+
+/** Return the address of a member's finished picture, or null. */
+export function pictureOf({ photo, item }) {
+  if (item.deleted || photo?.current.state !== "succeeded" || hasExpired(photo.current)) return null;
+  return photo.current.outputs.image ?? null;
+}
+
+/** Whether nothing more of a photo is waited for before the album is ranked. */
+export function isRated({ item, job }) {
+  if (["succeeded", "failed", "canceled"].includes(item.state)) return true;
+  return job !== undefined && job.stages.every(({ name, state }) => name === "composite" || state === "succeeded");
+}
+
+/** Whether the pictures of a job are not kept any more. */
+export function hasExpired(job) {
+  return job.expires_at !== null && Date.parse(job.expires_at) <= Date.now();
+}
+
+/** Return why a photo stands where it stands, beyond what its stars say. */
+export function reasonsOf({ terms, better }) {
+  if (terms === null) return [];
+  // The service tells the better photo by its id, and the rating in figures, before all else.
+  const told = (terms.better === null ? 0 : 1) + (terms.rating === null ? 0 : 1);
+  const own = terms.reasons.slice(told);
+  return better === null ? own : [`Same scene as ${better}, which is better.`, ...own];
+}
+
+function nameOfBetter(terms, names) {
+  if (!terms?.better) return null;
+  return names.get(terms.better) ?? "another photo";
+}

@@ -1,0 +1,44 @@
+/** The photos of an album on the whole screen, one after the other. */
+
+import { useLayoutEffect, useRef } from "preact/hooks";
+import { Button } from "../../controls/button.js";
+import { html } from "../../html.js";
+import { pictureOf } from "./members.js";
+
+const SWIPE_PX = 50;
+
+/** members: that can be seen. at: which of them. onMove: another is asked for. */
+export function Show({ members, at, onMove, onClose }) {
+  const element = useRef(null);
+  const from = useRef(null);
+  useLayoutEffect(() => {
+    element.current.showModal();
+  }, []);
+  const step = (by) => onMove((at + by + members.length) % members.length);
+  const keyed = (event) => {
+    const to = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (to === undefined) return;
+    event.preventDefault();
+    step(to);
+  };
+  const released = (event) => {
+    const moved = event.clientX - (from.current ?? event.clientX);
+    from.current = null;
+    if (event.pointerType === "touch" && Math.abs(moved) > SWIPE_PX) step(moved < 0 ? 1 : -1);
+  };
+  const member = members[at];
+  return html`<dialog class="show" ref=${element} aria-label="Photos of the album" onClose=${onClose} onKeyDown=${keyed}
+    onPointerDown=${(event) => { from.current = event.clientX; }} onPointerUp=${released}>
+    <div class="bar">
+      <p role="status"><strong>${member.name}</strong>
+        <span class="figures">${` ${at + 1} of ${members.length}`}</span></p>
+      <${Button} kind="quiet" icon="close" label="Close" onClick=${() => element.current.close()} />
+    </div>
+    <img src=${pictureOf(member) ?? member.photo.current.links.photo} alt=${member.name} draggable=${false} />
+    <div class="bar steps-bar">
+      <${Button} kind="quiet" icon="arrowLeft" label="Previous" onClick=${() => step(-1)} />
+      <p>${member.rank !== null && `Rank ${member.rank}`}</p>
+      <${Button} kind="quiet" icon="arrowRight" label="Next" onClick=${() => step(1)} />
+    </div>
+  </dialog>`;
+}

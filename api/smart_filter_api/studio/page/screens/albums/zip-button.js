@@ -1,0 +1,53 @@
+/** The finished pictures of an album as one zip. */
+
+import { useEffect, useRef, useState } from "preact/hooks";
+import { Button } from "../../controls/button.js";
+import { say, sayTrouble } from "../../controls/notices.js";
+import { html } from "../../html.js";
+import { fetchBlob } from "../../service/api.js";
+import { distinct, zip } from "../../service/zip.js";
+import { counted } from "../../words.js";
+import { fileNameOf } from "./member.js";
+import { pictureOf } from "./members.js";
+
+// So long a browser may take to begin with what it was given.
+const HANDED_OVER_MS = 60_000;
+
+/** members: whose pictures are finished. */
+export function Zip({ name, members }) {
+  const [done, setDone] = useState(null);
+  const stop = useRef(null);
+  useEffect(() => () => stop.current?.abort(), []);
+  const make = async () => {
+    stop.current = new AbortController();
+    const { signal } = stop.current;
+    setDone(0);
+    try {
+      const names = distinct(members.map(fileNameOf));
+      const files = members.map((member, index) => ({
+        name: names[index],
+        load: () => fetchBlob(pictureOf(member), { signal }),
+      }));
+      hand(await zip(files, { onFile: () => setDone((before) => before + 1) }), name);
+      say(`${counted(members.length, "picture")} put into one zip.`);
+    } catch (error) {
+      sayTrouble(error);
+    }
+    setDone(null);
+  };
+  if (members.length === 0) return null;
+  if (done !== null) {
+    return html`<p class="figures" role="status">${done} of ${members.length}</p>
+      <${Button} icon="close" onClick=${() => stop.current.abort()}>Stop<//>`;
+  }
+  return html`<${Button} kind="primary" icon="download" onClick=${make}>
+    Download ${counted(members.length, "picture")} as zip<//>`;
+}
+
+function hand(blob, name) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = `${name.replace(/[\\/:*?"<>|]/g, ".")}.zip`;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), HANDED_OVER_MS);
+}

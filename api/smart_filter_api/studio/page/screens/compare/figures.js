@@ -1,0 +1,58 @@
+/** What two versions of a photo came to: found, rated, how long it took, and how they were asked. */
+
+import { html } from "../../html.js";
+import { offer } from "../../state/models.js";
+import { asked, differing } from "../../state/recipes.js";
+import { timeOf } from "../photo/panels/expert/ran.js";
+import { TITLES } from "../photo/panels/expert/task.js";
+
+/** A table of two versions. */
+export function Figures({ one, other }) {
+  const recipes = [one, other].map((job) => asked(job, offer.value.fields));
+  const parts = [
+    { title: "What differs in the recipes", isCode: true, rows: differing(...recipes).sort().map((name) => [
+      name, ...recipes.map((recipe) => (name in recipe ? [recipe[name]].flat().join(", ") : "default")),
+    ]) },
+    { title: "What came of it", rows: FOUND.map(([title, of]) => [title, of(one), of(other)]) },
+    { title: "Time", rows: timeRows(one, other) },
+  ];
+  return html`<section class="panel figures-panel"><table class="figures">
+    <caption><h2>Figures</h2></caption>
+    <thead><tr><td /><th scope="col">A</th><th scope="col">B</th></tr></thead>
+    ${parts.map(({ title, rows, isCode }) => html`<tbody key=${title}>
+      <tr><th colspan="3" scope="rowgroup" class="part">${title}</th></tr>
+      ${rows.length === 0 && html`<tr><td colspan="3" class="soft">Nothing: both ask for the same.</td></tr>`}
+      ${rows.filter(([, a, b]) => a !== "" || b !== "").map(([name, a, b]) => html`<tr key=${name}
+        class=${a === b ? "" : "differs"}>
+        <th scope="row">${isCode ? html`<code>${name}</code>` : name}</th><td>${a || "–"}</td><td>${b || "–"}</td></tr>`)}
+    </tbody>`)}
+  </table></section>`;
+}
+
+const FOUND = [
+  ["State", (job) => (job.state === "succeeded" ? "" : job.state)],
+  ["People", (job) => shown(job.people)],
+  ["Faces", (job) => shown(job.faces?.length)],
+  ["Rating", (job) => shown(job.rating?.score, (score) => score.toFixed(2))],
+  ["Models agree", (job) => shown(job.confidence, (share) => `${Math.round(100 * share)} %`)],
+  ["Prints", (job) => shown(job.printability?.verdict)],
+  ["Picture", (job) => shown(job.image, ({ width, height, format }) => `${width} × ${height} ${format}`)],
+  ["File", (job) => shown(job.image, ({ bytes }) => `${Math.round(bytes / 1000)} kB`)],
+];
+
+function timeRows(one, other) {
+  const names = [...new Set([...one.stages, ...other.stages].map((stage) => stage.name))];
+  const told = (job, name) => {
+    const stage = job.stages.find((candidate) => candidate.name === name);
+    return stage === undefined ? "" : `${timeOf(stage)} · ${stage.model}`;
+  };
+  const sum = (job) => job.stages.reduce((seconds, stage) => seconds + (stage.seconds ?? 0), 0);
+  return [
+    ...names.map((name) => [TITLES[name] ?? name, told(one, name), told(other, name)]),
+    ["In all", `${sum(one).toFixed(2)} s`, `${sum(other).toFixed(2)} s`],
+  ];
+}
+
+function shown(value, words = String) {
+  return value === null || value === undefined ? "" : words(value);
+}

@@ -1,0 +1,193 @@
+/** What stands behind the people, and how they are joined to it. */
+
+import { useEffect, useState } from "preact/hooks";
+import { Button } from "../../../controls/button.js";
+import { Icon } from "../../../controls/icon.js";
+import { Trouble } from "../../../controls/notices.js";
+import { html } from "../../../html.js";
+import { isPassing } from "../../../service/problems.js";
+import { useHeld, library } from "../../../state/backgrounds.js";
+import {
+  change,
+  changeAgain,
+  giveUp,
+  isChanging,
+  isGone,
+  recipeOf,
+  troubleOf,
+} from "../../../state/changes.js";
+import { isFinal } from "../../../state/jobs.js";
+import { Blur } from "./background/blur.js";
+import { Chosen } from "./background/chosen.js";
+import { Colour } from "./background/colour.js";
+import { Designs } from "./background/designs.js";
+import { Look } from "./background/look.js";
+import { nameOf } from "./background/names.js";
+import { OwnPicture } from "./background/own-picture.js";
+import { Versions } from "./background/versions.js";
+import { Words } from "./background/words.js";
+
+export const background = { id: "background", title: "Background", icon: "swatch", Panel };
+
+// Before their own background people can neither be joined to it nor moved.
+const JOINED = ["shadow", "outline", "light_wrap", "harmonise"];
+const MOVED = ["scale", "position"];
+
+/**
+ * Ways to a background. `asks`: what a click asks for at once; others show what there is to
+ * choose. `has`: whether a recipe's background is of this kind.
+ */
+const KINDS = [
+  {
+    id: "auto",
+    title: "Choose for me",
+    icon: "wand",
+    has: (background) => background === "auto",
+    asks: () => ({ background: "auto" }),
+    Body: Chosen,
+  },
+  {
+    id: "designs",
+    title: "Designs",
+    icon: "sheet",
+    has: (background) => background.startsWith("preset:"),
+    Body: Designs,
+  },
+  {
+    id: "words",
+    title: "In words",
+    icon: "tag",
+    has: (background) => background.startsWith("keywords:"),
+    Body: Words,
+  },
+  {
+    id: "colour",
+    title: "Colour",
+    icon: "swatch",
+    has: (background) => background.startsWith("color:"),
+    Body: Colour,
+  },
+  {
+    id: "blur",
+    title: "Blur",
+    icon: "drop",
+    has: (background) => background.startsWith("blur:"),
+    asks: () => ({ background: "blur:0.5" }),
+    Body: Blur,
+  },
+  {
+    id: "file",
+    title: "My picture",
+    icon: "upload",
+    has: (background) => background === "file" || background.startsWith("url:"),
+    Body: OwnPicture,
+  },
+  {
+    id: "transparent",
+    title: "Transparent",
+    icon: "transparent",
+    has: (background) => background === "transparent",
+    asks: ({ format }) => ({
+      background: "transparent",
+      ...(format === "jpg" ? { format: "auto" } : {}),
+    }),
+    Body: () => html`<p class="soft small">The people alone, on nothing. It is saved as a PNG, to be
+      put on anything.</p>`,
+  },
+  {
+    id: "keep",
+    title: "Original",
+    icon: "image",
+    has: (background) => background === "keep",
+    asks: (recipe) => ({
+      background: "keep",
+      ...asIfUnsaid([...JOINED, ...MOVED.filter((name) => recipe[name] !== "original")]),
+    }),
+    Body: () => html`<p class="soft small">The photo's own background stays.</p>`,
+  },
+];
+
+function Panel({ photo }) {
+  const recipe = recipeOf(photo);
+  const inUse = KINDS.find((kind) => kind.has(recipe.background)) ?? KINDS[0];
+  const [openId, open] = useState(inUse.id);
+  // Undo and other panels change the kind too; what is open goes along. But whoever takes one of
+  // those that were chosen stays among them, and whoever failed where that was.
+  useEffect(() => {
+    const isAmongChosen = openId === "auto" && inUse.id === "designs";
+    if (!isAmongChosen && troubleOf(photo) === null) open(inUse.id);
+  }, [inUse.id]);
+  useHeld(library);
+  const why = whyNot(photo);
+  const { Body, id } = KINDS.find((kind) => kind.id === openId);
+  const pick = (kind) => {
+    open(kind.id);
+    if (kind.asks && kind !== inUse) change(photo, kind.asks(recipe));
+  };
+  return html`<div class="background-panel stack">
+    <div class="now"><${Told} photo=${photo} recipe=${recipe} /></div>
+    <${Failure} photo=${photo} />
+    ${why && html`<div class="notice"><${Icon} name="alert" /><p>${why}</p></div>`}
+    <fieldset class="stack" disabled=${why !== null}>
+      <div class="kinds" role="group" aria-label="What stands behind the people">
+        ${KINDS.map(
+          (kind) => html`<button type="button" class="kind" key=${kind.id}
+            aria-pressed=${kind.id === openId ? "true" : "false"} onClick=${() => pick(kind)}>
+            <${Icon} name=${kind.icon} /><span>${kind.title}</span>
+            ${kind === inUse && html`<span class="in-use"><${Icon} name="check" />
+              <span class="unseen">, in use</span></span>`}
+          </button>`,
+        )}
+      </div>
+      <${Body} key=${id} photo=${photo} recipe=${recipe} />
+    </fieldset>
+    <fieldset disabled=${why !== null}>
+      <${Look} photo=${photo} recipe=${recipe} />
+    </fieldset>
+    <${Versions} photo=${photo} />
+  </div>`;
+}
+
+/** What the picture is, and why; or what is being made. */
+function Told({ photo, recipe }) {
+  const { reason } = photo.current.background ?? {};
+  // Of what somebody asked for by name there is no more to say.
+  const isChosen = /^(auto$|keywords:)/.test(recipe.background);
+  return html`<div class="told" role="status">
+    <p><strong>${nameOf(photo.current, recipe)}</strong></p>
+    ${isChanging(photo)
+      ? html`<p class="row soft small"><span class="busy" aria-hidden="true" />Making it</p>`
+      : isChosen && reason && html`<p class="soft small">${sentence(reason)}</p>`}
+  </div>`;
+}
+
+function Failure({ photo }) {
+  const error = troubleOf(photo);
+  if (error === null) return null;
+  // What the service refused as it is, it refuses again.
+  const isHopeless = error.status !== undefined && !isPassing(error);
+  return html`<${Trouble} error=${error}>
+    ${!isHopeless && html`<${Button} kind="small" icon="refresh"
+      onClick=${() => changeAgain(photo)}>Try again<//>`}
+    <${Button} kind="small quiet" onClick=${() => giveUp(photo)}>Leave it as it is<//>
+  <//>`;
+}
+
+function asIfUnsaid(names) {
+  return Object.fromEntries(names.map((name) => [name, null]));
+}
+
+function whyNot(photo) {
+  if (isGone(photo)) {
+    return "The service does not keep this photo any more, so its background cannot be changed. "
+      + "What was made of it stays for a while. Add the photo again to go on.";
+  }
+  const [first] = photo.versions;
+  if (photo.versions.some((job) => job.state === "succeeded")) return null;
+  if (!isFinal(first)) return "The picture is still being made.";
+  return "There is no picture to change yet: try again on the sheet, or add the photo again.";
+}
+
+function sentence(words) {
+  return `${words[0].toUpperCase()}${words.slice(1)}${/[.!?]$/.test(words) ? "" : "."}`;
+}

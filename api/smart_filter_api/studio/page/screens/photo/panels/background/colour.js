@@ -1,0 +1,94 @@
+/** One colour: of the photo, of the design, any. */
+
+import { useEffect, useId, useState } from "preact/hooks";
+import { Button } from "../../../../controls/button.js";
+import { TextField } from "../../../../controls/fields.js";
+import { Icon } from "../../../../controls/icon.js";
+import { html } from "../../../../html.js";
+import { designOf } from "../../../../state/backgrounds.js";
+import { change } from "../../../../state/changes.js";
+import { split } from "./names.js";
+import { coloursOf } from "./photo-colours.js";
+
+const PLAIN = ["#ffffff", "#efefef", "#9b9b9b", "#000000", "#f4e9dc", "#dbe7f3", "#c8d8c4", "#ff6f61"];
+
+/** Swatches, the browser's own picker, and a field for those who know their code. */
+export function Colour({ photo, recipe }) {
+  const [kind, said] = split(recipe.background);
+  const chosen = kind === "color" ? hexOf(said) : null;
+  const take = (colour) => change(photo, { background: `color:${colour}` });
+  const ofPhoto = usePhotoColours(photo);
+  const name = photo.versions.findLast((job) => job.background?.name)?.background.name;
+  const ofDesign = name ? (designOf(name).design?.palette ?? []) : [];
+  return html`<div class="stack">
+    <${Swatches} title="Plain" colours=${PLAIN} chosen=${chosen} onPick=${take} />
+    <${Swatches} title="From the photo" colours=${ofPhoto} chosen=${chosen} onPick=${take} />
+    <${Swatches} title="From the design" colours=${ofDesign} chosen=${chosen} onPick=${take} />
+    <${AnyColour} chosen=${chosen ?? "#c23a15"} said=${kind === "color" ? said : ""} onPick=${take} />
+  </div>`;
+}
+
+function Swatches({ title, colours, chosen, onPick }) {
+  const id = useId();
+  if (colours.length === 0) return null;
+  return html`<div class="stack tight" role="group" aria-labelledby=${id}>
+    <span class="small" id=${id}>${title}</span>
+    <div class="swatches">
+      ${colours.map(
+        (colour) => html`<button type="button" class="swatch" key=${colour} title=${colour}
+          aria-label=${colour} aria-pressed=${String(colour === chosen)}
+          style=${{ background: colour, color: inkOn(colour) }} onClick=${() => onPick(colour)}>
+          ${colour === chosen && html`<${Icon} name="check" />`}</button>`,
+      )}
+    </div>
+  </div>`;
+}
+
+function AnyColour({ chosen, said, onPick }) {
+  const [text, setText] = useState(said);
+  const [wrong, setWrong] = useState("");
+  useEffect(() => setText(said), [said]);
+  const take = (event) => {
+    event.preventDefault();
+    const colour = text.trim();
+    const isColour = colour !== "" && CSS.supports("color", colour);
+    setWrong(isColour ? "" : "That is no colour. Try tomato, #ff6347 or rgb(255 99 71).");
+    if (isColour) onPick(colour);
+  };
+  return html`<form class="any-colour" onSubmit=${take}>
+    <label class="well"><span class="unseen">Pick a colour</span>
+      <input type="color" value=${chosen} onChange=${(event) => onPick(event.currentTarget.value)} />
+    </label>
+    <${TextField} label="Any colour" value=${text} wrong=${wrong} spellcheck="false"
+      autocomplete="off" autocapitalize="off" placeholder="#ff6347 or tomato"
+      onInput=${(event) => setText(event.currentTarget.value)} />
+    <${Button} type="submit">Use<//>
+  </form>`;
+}
+
+function usePhotoColours(photo) {
+  const { photo: address } = photo.current.links;
+  const [colours, setColours] = useState([]);
+  useEffect(() => {
+    // Without them there are other swatches: no reason to say anything.
+    if (address) coloursOf(address).then(setColours, () => {});
+  }, [address]);
+  return colours;
+}
+
+/** Return a CSS colour as #rrggbb, null for what is none. */
+function hexOf(colour) {
+  if (!CSS.supports("color", colour)) return null;
+  const context = document.createElement("canvas").getContext("2d");
+  context.fillStyle = colour;
+  return context.fillStyle;
+}
+
+/** Return black or white, whichever is read on a colour (WCAG 2.2, relative luminance). */
+function inkOn(hex) {
+  const [red, green, blue] = [1, 3, 5].map((at) => {
+    const value = Number.parseInt(hex.slice(at, at + 2), 16) / 255;
+    return value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
+  });
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.18 ? "#000" : "#fff";
+}

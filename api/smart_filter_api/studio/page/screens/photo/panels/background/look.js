@@ -1,0 +1,105 @@
+/** How the people are joined to what stands behind them, and what is drawn on top. */
+
+import { useEffect, useState } from "preact/hooks";
+import { Button } from "../../../../controls/button.js";
+import { Segmented } from "../../../../controls/choices.js";
+import { Check, Range, Select } from "../../../../controls/fields.js";
+import { html } from "../../../../html.js";
+import { change } from "../../../../state/changes.js";
+import { Filters } from "./filters.js";
+
+const SHADOWS = [
+  { value: "auto", label: "As it fits" },
+  { value: "none", label: "None" },
+  { value: "drop", label: "Soft, behind the people" },
+  { value: "contact", label: "Under the feet" },
+];
+const EDGES = [
+  { value: "fast", label: "Quick" },
+  { value: "balanced", label: "Good" },
+  { value: "best", label: "Each hair" },
+];
+// What the service takes by itself.
+const SHADOW = 0.5;
+const LIGHT_WRAP = 0.15;
+const HARMONISE = 0.5;
+const OUTLINE = { width: 1.5, unit: "%", colour: "#ffffff" };
+
+/** Shadow, outline, light, edge, and filters; folded until somebody wants them. */
+export function Look({ photo, recipe }) {
+  return html`<details class="look">
+    <summary><h3>Look</h3><span class="soft small">Shadow, outline, light, extras</span></summary>
+    <div class="stack">
+      ${recipe.background === "keep"
+        ? html`<p class="soft small">Shadow, outline and light join people to a new background; this
+            picture has its own.</p>`
+        : html`<${Joined} photo=${photo} recipe=${recipe} />`}
+      <${Filters} photo=${photo} recipe=${recipe} />
+    </div>
+  </details>`;
+}
+
+function Joined({ photo, recipe }) {
+  const [shadow, darkness] = String(recipe.shadow ?? "auto").split(":");
+  const isDrawn = shadow === "drop" || shadow === "contact";
+  return html`
+    <${Select} label="Shadow" options=${SHADOWS} value=${shadow}
+      onChange=${(value) => change(photo, { shadow: value })} />
+    ${isDrawn && html`<${Share} label="How dark" value=${Number(darkness ?? SHADOW)}
+      onChange=${(value) => change(photo, { shadow: `${shadow}:${value}` })} />`}
+    <${OutlineFields} said=${recipe.outline ?? "none"}
+      onChange=${(outline) => change(photo, { outline })} />
+    <${FittingShare} label="Light on the edges" value=${recipe.light_wrap} fitting=${LIGHT_WRAP}
+      onChange=${(value) => change(photo, { light_wrap: value })} />
+    <${FittingShare} label="Colours toward the background" value=${recipe.harmonise}
+      fitting=${HARMONISE} onChange=${(value) => change(photo, { harmonise: value })} />
+    <div class="field"><span class="label" aria-hidden="true">Edge of the people</span>
+      <${Segmented} legend="Edge of the people" options=${EDGES} value=${recipe.edge}
+        onChange=${(edge) => change(photo, { edge })} /></div>`;
+}
+
+function OutlineFields({ said, onChange }) {
+  const outline = outlineOf(said);
+  const write = ({ width, unit, colour }) => onChange(`${width}${unit} ${colour}`);
+  return html`<div class="stack tight">
+    <${Check} checked=${outline !== null}
+      onChange=${(isOn) => (isOn ? write(OUTLINE) : onChange("none"))}>Outline around the people<//>
+    ${outline !== null && html`<div class="outline-fields">
+      <label class="well"><span class="unseen">Colour of the outline</span>
+        <input type="color" value=${outline.colour}
+          onChange=${(event) => write({ ...outline, colour: event.currentTarget.value })} /></label>
+      <${Share} label="How wide" value=${outline.width} min="0.2" max=${outline.unit === "%" ? 5 : 100}
+        step="0.1" words=${(value) => `${value} ${outline.unit}`}
+        onChange=${(width) => write({ ...outline, width })} />
+    </div>`}
+  </div>`;
+}
+
+/** A share that the service finds by itself until somebody moves it. */
+function FittingShare({ value, fitting, onChange, ...others }) {
+  const isOwn = value !== null && value !== undefined && value !== "auto";
+  return html`<div class="fitting">
+    <${Share} value=${isOwn ? Number(value) : fitting} onChange=${onChange} ...${others}
+      words=${isOwn ? percent : () => "as it fits"} />
+    ${isOwn && html`<${Button} kind="small quiet" onClick=${() => onChange("auto")}>As it fits<//>`}
+  </div>`;
+}
+
+/** A number on a scale that is asked for when the handle is let go. words: how it is told. */
+export function Share({ value, onChange, words = percent, ...others }) {
+  const [moving, move] = useState(null);
+  useEffect(() => move(null), [value]);
+  return html`<${Range} min="0" max="1" step="0.05" ...${others} value=${moving ?? value}
+    shown=${moving === null ? words(value) : (words === percent ? percent : words)(moving)}
+    onInput=${move} onChange=${onChange} />`;
+}
+
+function outlineOf(said) {
+  const [, width, unit, colour] = /^([\d.]+)(px|%) ?(.*)$/.exec(said) ?? [];
+  if (width === undefined) return null;
+  return { width: Number(width), unit, colour: /^#[0-9a-f]{6}$/i.test(colour) ? colour : "#ffffff" };
+}
+
+function percent(share) {
+  return `${Math.round(100 * share)} %`;
+}

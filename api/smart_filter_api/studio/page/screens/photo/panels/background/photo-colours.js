@@ -1,0 +1,66 @@
+/** The colours that a photo is made of. */
+
+import { fetchBlob } from "../../../../service/api.js";
+
+const SIDE = 64;
+const MOST = 8;
+// Colours are counted in boxes of a cube with so many along each edge.
+const BOXES = 8;
+// The least distance in red, green and blue, 0 to 255 each, at which two are worth showing.
+const APART = 48;
+
+const known = new Map();
+
+/** Return the colours of the photo at an address, the most frequent first, as #rrggbb. */
+export function coloursOf(address) {
+  if (!known.has(address)) {
+    const found = read(address);
+    found.catch(() => known.delete(address));
+    known.set(address, found);
+  }
+  return known.get(address);
+}
+
+async function read(address) {
+  const options = { resizeWidth: SIDE, resizeHeight: SIDE, resizeQuality: "medium" };
+  const picture = await createImageBitmap(await fetchBlob(address), options);
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [SIDE, SIDE];
+  const context = canvas.getContext("2d");
+  context.drawImage(picture, 0, 0);
+  picture.close();
+  return apart(counted(context.getImageData(0, 0, SIDE, SIDE).data)).map(hex);
+}
+
+/** Return the mean colour of each box that holds any, the fullest first. */
+function counted(rgba) {
+  const boxes = new Map();
+  for (let at = 0; at < rgba.length; at += 4) {
+    const colour = [rgba[at], rgba[at + 1], rgba[at + 2]];
+    const key = colour.map((value) => Math.floor((value * BOXES) / 256)).join();
+    const box = boxes.get(key) ?? { count: 0, sum: [0, 0, 0] };
+    box.count += 1;
+    box.sum = box.sum.map((value, index) => value + colour[index]);
+    boxes.set(key, box);
+  }
+  return [...boxes.values()]
+    .sort((one, other) => other.count - one.count)
+    .map(({ count, sum }) => sum.map((value) => value / count));
+}
+
+function apart(colours) {
+  const taken = [];
+  for (const colour of colours) {
+    if (taken.length === MOST) break;
+    if (taken.every((other) => distance(colour, other) >= APART)) taken.push(colour);
+  }
+  return taken;
+}
+
+function distance(one, other) {
+  return Math.hypot(...one.map((value, index) => value - other[index]));
+}
+
+function hex(colour) {
+  return `#${colour.map((value) => Math.round(value).toString(16).padStart(2, "0")).join("")}`;
+}

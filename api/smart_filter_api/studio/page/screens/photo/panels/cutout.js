@@ -1,0 +1,182 @@
+/** The cut-out: who stays, what a brush keeps or removes, and how fine the edge is. */
+
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { Button } from "../../../controls/button.js";
+import { Segmented } from "../../../controls/choices.js";
+import { Check, Range } from "../../../controls/fields.js";
+import { Icon } from "../../../controls/icon.js";
+import { Trouble, say } from "../../../controls/notices.js";
+import { html } from "../../../html.js";
+import {
+  change,
+  changeAgain,
+  giveUp,
+  isChanging,
+  isGone,
+  recipeOf,
+  troubleOf,
+} from "../../../state/changes.js";
+import { clear, isFull, stepBack, strokesOf } from "../../../state/corrections.js";
+import { pictured } from "../viewer/shown.js";
+import { useOverlay } from "../viewer/view.js";
+import { apply, inWords } from "./cutout/applying.js";
+import { Brush } from "./cutout/brush.js";
+import { Consent } from "./cutout/consent.js";
+import { said } from "./cutout/crosshair.js";
+import { Painting } from "./cutout/painting.js";
+import { Persons } from "./cutout/persons.js";
+import { brushWidth, resize, size } from "./cutout/width.js";
+
+export const cutout = { id: "cutout", title: "Cut-out", icon: "brush", Panel };
+
+const TOOLS = [
+  { value: "persons", label: "People", icon: "people" },
+  { value: "keep", label: "Keep", icon: "add" },
+  { value: "remove", label: "Remove", icon: "minus" },
+];
+const EDGES = [
+  { value: "fast", label: "Quick" },
+  { value: "balanced", label: "Good" },
+  { value: "best", label: "Each hair" },
+];
+
+function Panel({ photo, view }) {
+  const job = pictured(photo);
+  const why = whyNot(photo, job);
+  if (why !== null) return html`<div class="notice"><${Icon} name="alert" /><p>${why}</p></div>`;
+  return html`<${Correcting} photo=${photo} view=${view} job=${job} />`;
+}
+
+function Correcting({ photo, view, job }) {
+  const [tool, take] = useState(job.persons?.length > 1 ? "persons" : "remove");
+  const [painting] = useState(() => new Painting());
+  painting.photoId = photo.id;
+  useOverlay(view, painting);
+  useKeptShown(view, job);
+  const trouble = troubleOf(photo);
+  const count = strokesOf(photo.id).length;
+  return html`<div class="cutout-panel stack">
+    <${Segmented} legend="What a click on the picture does" options=${TOOLS} value=${tool}
+      onChange=${take} />
+    ${count > 0 && html`<${Strokes} count=${count} photo=${photo} view=${view} />`}
+    ${tool === "persons"
+      ? html`<${Persons} photo=${photo} view=${view} />`
+      : html`<${Painter} key="brush" keeps=${tool === "keep"} photo=${photo} view=${view}
+          painting=${painting} />`}
+    ${trouble && html`<${Trouble} error=${inWords(trouble)}>
+      <${Button} kind="small" icon="refresh" onClick=${() => changeAgain(photo)}>Try again<//>
+      <${Button} kind="small" onClick=${() => giveUp(photo)}>Leave it<//>
+    <//>`}
+    <div class="row spread">
+      ${job.outputs.matte && html`<${Check} checked=${view.mode.value === "photo"}
+        onChange=${(isChecked) => {
+          view.mode.value = isChecked ? "photo" : "image";
+        }}>Show on the photo what is kept<//>`}
+    </div>
+    <hr />
+    <div class="field"><span class="label" aria-hidden="true">Edge of the people</span>
+      <${Segmented} legend="Edge of the people" options=${EDGES} value=${recipeOf(photo).edge}
+        onChange=${(edge) => change(photo, { edge })} /></div>
+    <hr />
+    <${Consent} photo=${photo} />
+  </div>`;
+}
+
+/** The brush, while it is taken. */
+function Painter({ keeps, photo, view, painting }) {
+  const [brush] = useState(() => new Brush(view, painting));
+  brush.keeps = keeps;
+  useOverlay(view, brush);
+  useBrushKeys(photo);
+  const width = brushWidth(pictured(photo).photo);
+  return html`<div class="stack">
+    <${Range} label="Size" min="0" max="100" value=${size.value}
+      shown=${`${width < 10 ? width.toFixed(1) : Math.round(width)} px`}
+      onInput=${(value) => {
+        size.value = value;
+      }} />
+    ${isFull(photo.id) && html`<p class="notice fair">No more strokes fit in at once. Apply these,
+      then go on.</p>`}
+    <p class="soft small">${keeps ? "Paint over what belongs to the people." : "Paint over what should go."}
+      ${" "}<span class="by-finger">Two fingers move and zoom the picture.</span>
+      <span class="by-mouse">The wheel zooms; hold the space bar to move the picture. <kbd>[</kbd>
+        ${" "}and <kbd>]</kbd> change the size.</span></p>
+    <div class="by-keys">
+      <${Button} kind="small" id="by-keys" aria-describedby="crosshair-keys"
+        onClick=${() => document.getElementById("crosshair")?.focus()}>Paint by keyboard<//>
+      <p class="soft small" id="crosshair-keys">Arrows move the brush, with Shift further. Enter
+        keeps, Backspace removes, Escape comes back.</p>
+    </div>
+    <p class="unseen" role="status">${said.value}</p>
+  </div>`;
+}
+
+/** What was painted and is not applied yet. */
+function Strokes({ count, photo, view }) {
+  const isBusy = isChanging(photo);
+  const element = useRef(null);
+  useLayoutEffect(() => {
+    const { current } = element;
+    // When they are gone, whoever pressed a button here is not left nowhere.
+    return () => {
+      if (!current.contains(document.activeElement)) return;
+      document.querySelector(".viewer .stage")?.focus({ preventScroll: true });
+    };
+  }, []);
+  const wipe = () => {
+    clear(photo.id);
+    say("The strokes are cleared.", { label: "Undo", run: () => stepBack(photo.id) });
+  };
+  return html`<div class="strokes row" role="group" aria-label="What you painted" ref=${element}>
+    <span class="small figures" role="status">${count === 1 ? "1 stroke" : `${count} strokes`}</span>
+    <${Button} kind="quiet" icon="undo" label="Undo the last stroke" aria-keyshortcuts="Control+Z"
+      onClick=${() => stepBack(photo.id)} />
+    <${Button} kind="quiet" icon="clear" label="Clear all strokes" onClick=${wipe} />
+    <${Button} kind="primary" icon="check" aria-disabled=${isBusy}
+      onClick=${() => !isBusy && apply(photo, view)}>${isBusy ? "Working" : "Apply"}<//>
+  </div>`;
+}
+
+/** Show what is kept on the photo, for as long as the panel is there. */
+function useKeptShown(view, job) {
+  useEffect(() => {
+    if (!job.outputs.matte) return undefined;
+    const before = view.mode.value;
+    view.mode.value = "photo";
+    return () => {
+      if (view.mode.value === "photo") view.mode.value = before;
+    };
+  }, [view]);
+}
+
+/** Ctrl+Z steps back strokes, not versions, while there are any; brackets change the brush. */
+function useBrushKeys(photo) {
+  useEffect(() => {
+    const pressed = (event) => {
+      if (event.target.closest?.("dialog, textarea, select, input:not([type=range], [type=checkbox], [type=radio])")) return;
+      const isUndo = (event.ctrlKey || event.metaKey) && !event.shiftKey && !event.altKey
+        && event.key.toLowerCase() === "z";
+      const wider = { "[": -1, "]": 1 }[event.key];
+      if (isUndo) {
+        if (!stepBack(photo.id)) return;
+      } else if (wider !== undefined && !event.ctrlKey && !event.metaKey) resize(wider);
+      else return;
+      event.preventDefault();
+      event.stopImmediatePropagation();
+    };
+    // Before those who undo versions hear of it.
+    addEventListener("keydown", pressed, { capture: true });
+    return () => removeEventListener("keydown", pressed, { capture: true });
+  }, [photo.id]);
+}
+
+/** Why there is nothing to correct, in words; null when there is. */
+function whyNot(photo, job) {
+  if (job.state !== "succeeded") return "As soon as there is a picture, its cut-out can be corrected.";
+  const hasCut = job.stages.some((one) => one.name === "segmentation" && one.state === "succeeded");
+  if (!hasCut) {
+    return "This picture keeps the background that the photo has, so nothing is cut out. Choose another background first.";
+  }
+  if (isGone(photo)) return "The photo is not kept any more, so nothing can be made of it. Add it once more.";
+  return null;
+}

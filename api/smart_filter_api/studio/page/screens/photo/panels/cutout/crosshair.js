@@ -1,0 +1,92 @@
+/** A brush for hands that do not point: arrows move it, keys keep or remove what is below it. */
+
+import { signal } from "@preact/signals";
+import { html } from "../../../../html.js";
+import { add, isFull } from "../../../../state/corrections.js";
+import { simplified } from "./lines.js";
+import { brushWidth } from "./width.js";
+
+const STEP = 1 / 4;
+const MARGIN_PX = 48;
+const WAYS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+const ACTS = { Enter: true, Backspace: false, Delete: false };
+
+/** Where it stands, in shares of the photo. */
+const stands = signal([0.5, 0.5]);
+/** What a screen reader says of it; the panel has the live region. */
+export const said = signal("");
+
+/** The element that takes the keys; it is seen while it has the focus. */
+export function Crosshair({ view, painting }) {
+  const { photo } = view.space.value;
+  const width = brushWidth(photo);
+  const [x, y] = [stands.value[0] * photo.width, stands.value[1] * photo.height];
+  const key = (event) => {
+    if (event.altKey || event.ctrlKey || event.metaKey) return;
+    const way = WAYS[event.key];
+    if (way !== undefined) {
+      move(way, event.shiftKey ? width : width * STEP, photo);
+      follow(view, photo);
+      said.value = `${placeWords()}, ${stateWords(painting)}`;
+    } else if (event.key in ACTS) {
+      dab(painting, { points: [[x, y]], width, keep: ACTS[event.key] });
+    } else if (event.key === "Escape") {
+      document.getElementById("by-keys")?.focus();
+    } else return;
+    event.preventDefault();
+    event.stopPropagation();
+  };
+  return html`<svg class="crosshair" id="crosshair" tabindex="0" role="application"
+    viewBox=${`0 0 ${photo.width} ${photo.height}`} preserveAspectRatio="none"
+    aria-label="Brush for the keyboard" aria-describedby="crosshair-keys" onKeyDown=${key}
+    onFocus=${() => {
+      said.value = `${placeWords()}, ${stateWords(painting)}`;
+    }}>
+    ${["dark", "light"].map(
+      (shade) => html`<g class=${shade} key=${shade}>
+        <circle cx=${x} cy=${y} r=${width / 2} />
+        <path d=${`M${x} 0V${y - width / 2}M${x} ${y + width / 2}V${photo.height}M0 ${y}H${x - width / 2}M${x + width / 2} ${y}H${photo.width}`} />
+      </g>`,
+    )}
+  </svg>`;
+}
+
+function move([across, down], step, { width, height }) {
+  const [x, y] = stands.value;
+  const within = (share) => Math.min(Math.max(share, 0), 1);
+  stands.value = [within(x + (across * step) / width), within(y + (down * step) / height)];
+}
+
+/** Bring the crosshair back onto the stage. */
+function follow(view, photo) {
+  const { frame } = view.space.value;
+  const at = view.transform.value;
+  const { width, height } = view.stage.value;
+  const x = at.x + at.zoom * (frame.left + frame.scale * stands.value[0] * photo.width);
+  const y = at.y + at.zoom * (frame.top + frame.scale * stands.value[1] * photo.height);
+  view.pan(missing(x, width), missing(y, height));
+}
+
+function missing(place, length) {
+  return Math.max(0, MARGIN_PX - place) - Math.max(0, place - (length - MARGIN_PX));
+}
+
+function dab(painting, stroke) {
+  if (isFull(painting.photoId)) {
+    said.value = "No more strokes fit in. Apply them first.";
+    return;
+  }
+  add(painting.photoId, simplified(stroke));
+  said.value = `${stroke.keep ? "Keeps" : "Removes"} a dot here, ${placeWords()}`;
+}
+
+function placeWords() {
+  const [across, down] = stands.value.map((share) => Math.round(100 * share));
+  return `${across} % across, ${down} % down`;
+}
+
+function stateWords(painting) {
+  const isKept = painting.isKept(stands.value);
+  if (isKept === null) return "the brush is on the photo";
+  return isKept ? "this stays" : "this goes";
+}

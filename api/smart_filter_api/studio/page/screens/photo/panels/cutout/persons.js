@@ -1,0 +1,180 @@
+/** Who stays: boxes on the picture to click, and a list with the same for keys and ears. */
+
+import { signal } from "@preact/signals";
+import { useState } from "preact/hooks";
+import { Button } from "../../../../controls/button.js";
+import { html } from "../../../../html.js";
+import { change, recipeOf } from "../../../../state/changes.js";
+import { pictured } from "../../viewer/shown.js";
+import { useOverlay } from "../../viewer/view.js";
+import { useLatestPicture } from "./latest.js";
+
+const LABEL_PX = 13;
+const PADDING_PX = 7;
+// A hand that clicks moves a little.
+const STILL_PX = 6;
+
+/** The tool: whom a click, or a check box, keeps and drops. */
+export function Persons({ photo, view }) {
+  const job = pictured(photo);
+  const [boxes] = useState(() => new Boxes(view));
+  const persons = job.persons ?? [];
+  const kept = keptOf(persons, recipeOf(photo).persons);
+  const keep = (numbers) => change(photo, { persons: textOf(numbers, persons) });
+  const toggle = (number) => {
+    const others = kept.filter((one) => one !== number);
+    const next = others.length < kept.length ? others : [...kept, number].sort((a, b) => a - b);
+    if (next.length > 0) keep(next);
+  };
+  boxes.persons = persons;
+  boxes.kept.value = kept;
+  boxes.toggle = toggle;
+  useOverlay(view, boxes);
+  if (job.persons === null) {
+    return html`<p class="notice">The model that cut out this photo sees people as a whole, so it
+      cannot drop one of them. Paint over whoever should go with Remove.</p>`;
+  }
+  if (persons.length === 0) {
+    return html`<p class="notice">Nobody was found in this photo. If somebody is there, paint over
+      them with Keep.</p>`;
+  }
+  if (persons.length === 1) {
+    return html`<p class="soft small">One person was found, so there is nobody to drop. Paint with
+      Keep and Remove to change what belongs to them.</p>`;
+  }
+  return html`<div class="stack">
+    <p class="soft small">Click people in the picture, or here, to keep or drop them.</p>
+    <ul class="whom">
+      ${persons.map(({ number, box }) => html`<${Row} key=${number} number=${number} box=${box}
+        job=${job} isKept=${kept.includes(number)} isLast=${kept.length === 1} boxes=${boxes}
+        onToggle=${() => toggle(number)} />`)}
+    </ul>
+    <div class="row wrap">
+      <${Button} kind="small" icon="people" aria-disabled=${kept.length === persons.length}
+        onClick=${() => kept.length < persons.length && keep(persons.map(({ number }) => number))}>
+        Everybody<//>
+      <${Button} kind="small" icon="face" aria-pressed=${recipeOf(photo).persons === "largest"}
+        onClick=${() => change(photo, { persons: "largest" })}>Only the largest<//>
+    </div>
+  </div>`;
+}
+
+function Row({ number, box, job, isKept, isLast, boxes, onToggle }) {
+  const preview = useLatestPicture(job.links.photo)?.picture;
+  const [x, y, width, height] = box;
+  // Their face is in the upper part of them.
+  const side = 0.6 * Math.min(width, height);
+  const portrait = [x + (width - side) / 2, y, side, side].join(" ");
+  const mark = () => {
+    boxes.marked.value = number;
+  };
+  const unmark = () => {
+    boxes.marked.value = null;
+  };
+  const isHeld = isKept && isLast;
+  return html`<li class=${boxes.marked.value === number ? "marked" : ""} onPointerEnter=${mark}
+    onPointerLeave=${unmark} onFocusIn=${mark} onFocusOut=${unmark}>
+    <label>
+      <input type="checkbox" checked=${isKept} aria-disabled=${isHeld}
+        aria-label=${`Person ${number}, ${isKept ? "kept" : "dropped"}`}
+        aria-describedby=${isHeld ? `last-${number}` : undefined}
+        onClick=${(event) => isHeld && event.preventDefault()} onChange=${onToggle} />
+      <svg class="portrait" viewBox=${portrait} preserveAspectRatio="xMidYMin slice"
+        aria-hidden="true">${preview && html`<image href=${preview.address}
+          width=${job.photo.width} height=${job.photo.height} />`}</svg>
+      <span class="name"><strong>Person ${number}</strong>
+        <span class="small soft">${isKept ? "kept" : "dropped"}</span></span>
+    </label>
+    ${isHeld && html`<span class="small soft" id=${`last-${number}`}>Somebody has to stay</span>`}
+  </li>`;
+}
+
+/** An overlay (viewer/view.js) with a box around each person. */
+class Boxes {
+  cursor = "pointer";
+  persons = [];
+  /** Numbers of those who stay. */
+  kept = signal([]);
+  /** The number of whom somebody points at, or null. */
+  marked = signal(null);
+  toggle = () => {};
+  #view;
+  #pressed = null;
+
+  constructor(view) {
+    this.#view = view;
+  }
+
+  Layer = ({ view, job }) => {
+    const { width, height } = job.photo;
+    if (this.persons.length < 2) return null;
+    return html`<svg class="persons" viewBox=${`0 0 ${width} ${height}`} aria-hidden="true">
+      ${this.persons.map(({ number, box }) => html`<${Box} key=${number} number=${number}
+        box=${box} scale=${view.scale.value} isKept=${this.kept.value.includes(number)}
+        isMarked=${this.marked.value === number} />`)}
+    </svg>`;
+  };
+
+  hover = (point) => {
+    this.marked.value = point === null ? null : this.#at(point);
+  };
+
+  down = (point, event) => {
+    const number = event.button === 0 && this.persons.length > 1 ? this.#at(point) : null;
+    if (number === null) return false;
+    this.#pressed = { number, x: event.clientX, y: event.clientY, isStill: true };
+    return true;
+  };
+
+  move = (point, { clientX, clientY }) => {
+    const { x, y, isStill } = this.#pressed;
+    if (isStill && Math.hypot(clientX - x, clientY - y) < STILL_PX) return;
+    // It was no click: the picture moves, as it does beside people.
+    this.#view.pan(clientX - x, clientY - y);
+    Object.assign(this.#pressed, { x: clientX, y: clientY, isStill: false });
+  };
+
+  up = () => {
+    if (this.#pressed.isStill) this.toggle(this.#pressed.number);
+  };
+
+  /** Return the number of the smallest box around a point: in a crowd, boxes overlap. */
+  #at({ x, y }) {
+    const around = this.persons.filter(({ box: [left, top, width, height] }) =>
+      x >= left && x <= left + width && y >= top && y <= top + height);
+    const area = ({ box }) => box[2] * box[3];
+    return around.sort((one, other) => area(one) - area(other))[0]?.number ?? null;
+  }
+}
+
+function Box({ number, box: [x, y, width, height], scale, isKept, isMarked }) {
+  const px = 1 / scale;
+  const words = `${number}${isMarked ? (isKept ? " · drop" : " · keep") : ""}`;
+  const tall = (LABEL_PX + PADDING_PX) * px;
+  const wide = (words.length * 7.5 + 2 * PADDING_PX) * px;
+  return html`<g class=${`${isKept ? "kept" : "dropped"} ${isMarked ? "marked" : ""}`}>
+    <rect class="rim" x=${x} y=${y} width=${width} height=${height} rx=${10 * px} />
+    <rect class="outline" x=${x} y=${y} width=${width} height=${height} rx=${10 * px} />
+    <g transform=${`translate(${x + 8 * px} ${y + 8 * px})`}>
+      <rect class="label" width=${wide} height=${tall} rx=${tall / 2} />
+      <text x=${wide / 2} y=${tall / 2} font-size=${LABEL_PX * px}>${words}</text></g>
+  </g>`;
+}
+
+/** Return the numbers that a recipe's `persons` keeps. */
+function keptOf(persons, said) {
+  if (said === "all") return persons.map(({ number }) => number);
+  if (said === "largest") {
+    const told = persons.filter(({ kept }) => kept);
+    if (told.length === 1) return [told[0].number];
+    // Not made yet: the largest box is as good a guess.
+    const area = ({ box }) => box[2] * box[3];
+    return [...persons].sort((one, other) => area(other) - area(one)).slice(0, 1).map(({ number }) => number);
+  }
+  return said.split(",").map(Number);
+}
+
+/** Return what a recipe says to keep these. */
+function textOf(numbers, persons) {
+  return numbers.length === persons.length ? "all" : numbers.join(",");
+}

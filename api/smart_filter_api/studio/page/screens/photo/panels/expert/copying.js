@@ -1,0 +1,48 @@
+/** A recipe to take along, as code that runs elsewhere. */
+
+import { useRef, useState } from "preact/hooks";
+import { Button } from "../../../../controls/button.js";
+import { Segmented } from "../../../../controls/choices.js";
+import { Dialog } from "../../../../controls/dialog.js";
+import { Check } from "../../../../controls/fields.js";
+import { html } from "../../../../html.js";
+import { LANGUAGES } from "./code.js";
+
+const OPTIONS = Object.entries(LANGUAGES).map(([value, { title }]) => ({ value, label: title }));
+
+/** A dialog with the code that makes of a photo what job was asked for. */
+export function Copying({ job, recipe, onClose }) {
+  const [language, setLanguage] = useState("curl");
+  const [isSeeded, setSeeded] = useState(true);
+  const [said, setSaid] = useState("");
+  const text = useRef(null);
+  const whole = isSeeded ? { seed: job.seed, ...recipe } : recipe;
+  const code = LANGUAGES[language].write(whole, job.metadata.name ?? "photo.jpg");
+  const copy = async () => {
+    text.current.select();
+    try {
+      // Not there by plain http, but on the service's own machine.
+      await navigator.clipboard.writeText(code);
+      setSaid("Copied.");
+    } catch {
+      text.current.focus();
+      setSaid("It is selected: press Ctrl+C, or ⌘C on a Mac. Browsers copy by themselves over https only.");
+    }
+  };
+  const choose = (next) => {
+    setLanguage(next);
+    setSaid("");
+  };
+  return html`<${Dialog} title="Copy as code" onClose=${onClose} actions=${html`
+    <${Button} kind="primary" icon="copy" onClick=${copy}>Copy<//>`}>
+    <div><${Segmented} legend="Language" options=${OPTIONS} value=${language} onChange=${choose} /></div>
+    <textarea class="textarea code" ref=${text} readonly rows="14" spellcheck="false" wrap="off"
+      aria-label=${`The recipe as ${LANGUAGES[language].title}`} value=${code} />
+    <${Check} checked=${isSeeded} onChange=${setSeeded}>Make the same choices again: take this picture's seed along<//>
+    ${language === "json"
+      ? html`<p class="small soft">The <code>recipe</code> of a request, or to be pasted here.</p>`
+      : html`<p class="small soft">Set <code>SMART_FILTER_URL</code> to <code>${location.origin}</code> and${" "}
+          <code>SMART_FILTER_API_KEY</code> to a key of yours; the page knows none.</p>`}
+    <p class="small" role="status">${said}</p>
+  <//>`;
+}

@@ -1,0 +1,17 @@
+/** A part of the form that opens and closes. */
+
+import { useEffect, useState } from "preact/hooks";
+import { html } from "../../../../html.js";
+
+/** children: what is in it. told: what stands beside its title. isWrong: it opens by itself. */
+export function Group({ title, told, isWrong, children }) {
+  const [isOpen, setOpen] = useState(false);
+  useEffect(() => {
+    if (isWrong) setOpen(true);
+  }, [isWrong]);
+  return html`<details class="group" open=${isOpen}
+    onToggle=${(event) => setOpen(event.currentTarget.open)}>
+    <summary><h3>${title}</h3>${told}</summary>
+    ${isOpen && html`<div class="stack inside">${children}</div>`}
+  </details>`;
+}

@@ -1,0 +1,47 @@
+/** How well the picture prints, term by term, and how large. */
+
+import { html } from "../../../html.js";
+import { Icon } from "../../../controls/icon.js";
+import { Lacking, isOver } from "../lacking.js";
+import { Sizes } from "../print/sizes.js";
+import { termsOf } from "../print/terms.js";
+import { pictured } from "../viewer/shown.js";
+
+export const print = { id: "print", title: "Print", icon: "print", Panel };
+
+const VERDICTS = { good: "Prints well", fair: "Prints, with limits", poor: "Prints poorly" };
+const WORDS = { good: "Good", fair: "Fair", poor: "Poor" };
+
+function Panel({ photo }) {
+  const job = pictured(photo);
+  const told = job.printability;
+  if (told === null) return html`<${Unknown} job=${job} />`;
+  return html`<div class="stack prints">
+    <h2 class=${`verdict ${told.verdict}`}><${Icon} name=${told.verdict === "good" ? "check" : "alert"} />
+      ${VERDICTS[told.verdict]}</h2>
+    ${job.needs_review && html`<${Review} job=${job} />`}
+    <${Sizes} size=${told.size} image=${job.outputs.thumbnail ?? job.outputs.image} />
+    <ul class="verdicts">
+      ${termsOf(told).map((term) => html`<li key=${term.title} class=${term.verdict}>
+        <div class="row spread"><h3>${term.title}</h3>
+          <span class=${`tag ${term.verdict}`}>${WORDS[term.verdict]}</span></div>
+        <p>${term.text}</p>
+        ${term.figures && html`<p class="small soft figures">${term.figures}</p>`}
+      </li>`)}
+    </ul>
+  </div>`;
+}
+
+/** The models do not agree on who is in the photo and who is not. */
+function Review({ job }) {
+  const percent = Math.round(100 * job.confidence);
+  return html`<div class="notice fair"><${Icon} name="alert" /><p>Look closely at the edges of the
+    people before you print: the models agree on only ${percent} % of the cut-out.</p></div>`;
+}
+
+function Unknown({ job }) {
+  if (isOver(job)) return html`<p class="soft">What was found is not kept any more.</p>`;
+  if (job.state !== "succeeded") return html`<p class="soft">This is known when the picture is done.</p>`;
+  return html`<${Lacking} job=${job} outputs=${["printability"]}>Nobody asked how this picture prints
+    when the photo was sent.<//>`;
+}

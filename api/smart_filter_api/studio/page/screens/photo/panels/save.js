@@ -1,0 +1,22 @@
+/** Everything that can be taken away: files, other formats and shapes, the clipboard, sharing. */
+
+import { html } from "../../../html.js";
+import { Files } from "../save/files.js";
+import { Handing } from "../save/handing.js";
+import { Making } from "../save/making.js";
+import { isOver } from "../lacking.js";
+import { pictured } from "../viewer/shown.js";
+
+export const save = { id: "save", title: "Save", icon: "download", Panel };
+
+function Panel({ photo }) {
+  const job = pictured(photo);
+  if (job.state !== "succeeded") return html`<p class="soft">There is nothing to save yet.</p>`;
+  if (isOver(job)) return html`<p class="soft">The pictures are not kept any more.</p>`;
+  return html`<div class="stack saving">
+    ${job.outputs.image && html`<${Handing} job=${job} />`}
+    <${Files} job=${job} />
+    <hr />
+    <${Making} key=${photo.id} job=${job} />
+  </div>`;
+}

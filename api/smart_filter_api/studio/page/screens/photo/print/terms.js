@@ -1,0 +1,52 @@
+/** The terms of printability, each with its figures in words. */
+
+const WORST_FIRST = ["poor", "fair", "good"];
+
+/** Return `[{title, verdict, text, figures?}]` of a job's `printability`, the worst first. */
+export function termsOf(told) {
+  return [
+    term("Size", told.size, ({ width, height, detail }) => [
+      `${width} × ${height} pixels of the photo`,
+      detail < 1 && `as sharp as ${percent(detail)} of each side would be`,
+    ]),
+    term("Sharpness", told.sharpness, ({ blur_px: blur }) => [
+      `Edges of the face are ${blur.toFixed(1)} pixels soft; from 1.8 on it shows`,
+    ]),
+    term("Light", told.exposure, (light) => [
+      light.brightness !== null && `Faces are ${percent(light.brightness)} bright`,
+      light.brightest !== null && `at their lightest ${percent(light.brightest)}`,
+      light.faces_bright !== null && `${percent(light.faces_bright)} of them burnt out`,
+      light.faces_dark !== null && `${percent(light.faces_dark)} black`,
+      `of the whole photo ${percent(light.photo_bright)} and ${percent(light.photo_dark)}`,
+    ]),
+    term("Noise", told.noise, ({ sigma }) => [
+      `${sigma.toFixed(1)} of 255 levels; from 4 on it shows`,
+    ]),
+    term("Head room", told.head_room, ({ share }) => [
+      `${percent(share)} of the height are free above the topmost head`,
+    ]),
+    term("Looks", told.looks, ({ blinking, one_eye_closed: winking, turned_away: away }) => [
+      who(blinking, "with closed eyes"),
+      who(winking, "with one eye closed"),
+      who(away, "turned away"),
+    ]),
+  ]
+    .filter((one) => one !== null)
+    .sort((one, other) => WORST_FIRST.indexOf(one.verdict) - WORST_FIRST.indexOf(other.verdict));
+}
+
+function term(title, told, inWords) {
+  if (told === null) return null;
+  const figures = inWords(told).filter(Boolean).join("; ");
+  return { title, verdict: told.verdict, text: told.text, figures: figures && `${figures}.` };
+}
+
+function percent(share) {
+  const value = 100 * share;
+  return `${value > 0 && value < 1 ? "under 1" : Math.round(value)} %`;
+}
+
+function who(numbers, how) {
+  if (numbers.length === 0) return "";
+  return `${numbers.length === 1 ? "person" : "persons"} ${numbers.join(", ")} ${how}`;
+}

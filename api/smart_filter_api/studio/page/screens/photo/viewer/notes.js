@@ -1,0 +1,34 @@
+/** What the viewer says on the picture. */
+
+import { Button } from "../../../controls/button.js";
+import { Trouble, sayTrouble } from "../../../controls/notices.js";
+import { html } from "../../../html.js";
+import { isFinal, redrive } from "../../../state/jobs.js";
+import { show } from "../../../state/photos.js";
+
+/** What each output is called. */
+export const NAMES = { image: "finished picture", matte: "matte", cutout: "cut-out" };
+
+/** Says that something is on its way. isEmpty: there is no picture yet. */
+export function AtWork({ job, isEmpty }) {
+  const words = isFinal(job)
+    ? isEmpty && job.state === "succeeded" && "Loading the picture"
+    : job.state === "running" ? "Working on the picture" : "Waiting for its turn";
+  return html`<div class="at-work" role="status">
+    ${words && html`<span class="line" /><span class="tag">${words}</span>`}
+  </div>`;
+}
+
+/** Says that the version somebody wanted was not made. former: the one that is shown instead. */
+export function Ended({ photo: { current }, former }) {
+  const back = former !== current && html`<${Button} kind="small" icon="undo"
+    onClick=${() => show(former)}>Keep the picture as it was<//>`;
+  if (current.state === "canceled") {
+    return html`<div class="notice row spread wrap"><p>This was canceled.</p>${back}</div>`;
+  }
+  if (current.state !== "failed") return null;
+  return html`<${Trouble} error=${current.error}>
+    <${Button} kind="small" icon="refresh"
+      onClick=${() => redrive(current.id).catch(sayTrouble)}>Try again<//>
+    ${back}<//>`;
+}

@@ -1,0 +1,107 @@
+/**
+ * Files put together as a zip, as they are: pictures are compressed already.
+ *
+ * Source: PKWARE APPNOTE 6.3.10, 4.3 (without ZIP64, so of less than 4 GB and 65,536 files).
+ */
+
+const MOST_BYTES = 0xffff_ffff;
+const UTF8_NAMES = 0x0800;
+const VERSION = 20;
+const LOCAL = 0x04034b50;
+const CENTRAL = 0x02014b50;
+const END = 0x06054b50;
+
+const CRC = Uint32Array.from({ length: 256 }, (_, byte) => {
+  let value = byte;
+  for (let bit = 0; bit < 8; bit += 1) value = value & 1 ? (value >>> 1) ^ 0xedb88320 : value >>> 1;
+  return value;
+});
+
+/**
+ * Return a zip as a Blob. Browsers keep large ones on the disk, so that one file at a time is in
+ * memory.
+ *
+ * files: `[{name, load: () => promise of a Blob}]`. onFile: called after each. Throws what `load`
+ * throws, and `{title, …}` when it would be too large.
+ */
+export async function zip(files, { onFile }) {
+  const parts = [];
+  const directory = [];
+  const moment = dosMoment(new Date());
+  let offset = 0;
+  for (const { name, load } of files) {
+    const content = await load();
+    const about = { name: new TextEncoder().encode(name), offset, moment };
+    const head = header(LOCAL, { ...about, crc: crcOf(await content.arrayBuffer()), size: content.size });
+    parts.push(head.bytes, content);
+    directory.push(header(CENTRAL, head.about).bytes);
+    offset += head.bytes.length + content.size;
+    if (offset > MOST_BYTES) throw tooLarge();
+    onFile();
+  }
+  const length = directory.reduce((sum, entry) => sum + entry.length, 0);
+  const end = new DataView(new ArrayBuffer(22));
+  end.setUint32(0, END, true);
+  end.setUint16(8, directory.length, true);
+  end.setUint16(10, directory.length, true);
+  end.setUint32(12, length, true);
+  end.setUint32(16, offset, true);
+  return new Blob([...parts, ...directory, end.buffer], { type: "application/zip" });
+}
+
+/** Return names of which no two are the same, for systems that do not tell A from a. */
+export function distinct(names) {
+  const taken = new Set();
+  return names.map((name) => {
+    const [, stem, ending] = /^(.*?)(\.[^.]*)?$/.exec(name);
+    let free = name;
+    for (let number = 2; taken.has(free.toLowerCase()); number += 1) {
+      free = `${stem} ${number}${ending ?? ""}`;
+    }
+    taken.add(free.toLowerCase());
+    return free;
+  });
+}
+
+/** Return the header of a file, in its place or in the directory at the end. */
+function header(kind, about) {
+  const { name, offset, moment, crc, size } = about;
+  const isCentral = kind === CENTRAL;
+  const view = new DataView(new ArrayBuffer((isCentral ? 46 : 30) + name.length));
+  view.setUint32(0, kind, true);
+  // The directory says first who has made it; from there on both are the same for a while.
+  if (isCentral) view.setUint16(4, VERSION, true);
+  const from = isCentral ? 6 : 4;
+  view.setUint16(from, VERSION, true);
+  view.setUint16(from + 2, UTF8_NAMES, true);
+  view.setUint32(from + 6, moment, true);
+  view.setUint32(from + 10, crc, true);
+  view.setUint32(from + 14, size, true);
+  view.setUint32(from + 18, size, true);
+  view.setUint16(from + 22, name.length, true);
+  if (isCentral) view.setUint32(42, offset, true);
+  const bytes = new Uint8Array(view.buffer);
+  bytes.set(name, isCentral ? 46 : 30);
+  return { bytes, about };
+}
+
+function crcOf(buffer) {
+  let crc = 0xffff_ffff;
+  for (const byte of new Uint8Array(buffer)) crc = CRC[(crc ^ byte) & 0xff] ^ (crc >>> 8);
+  return (crc ^ 0xffff_ffff) >>> 0;
+}
+
+/** Return time and date as MS-DOS had them, in local time, two seconds fine. */
+function dosMoment(then) {
+  const time = (then.getHours() << 11) | (then.getMinutes() << 5) | (then.getSeconds() >> 1);
+  const date = ((then.getFullYear() - 1980) << 9) | ((then.getMonth() + 1) << 5) | then.getDate();
+  return ((date << 16) | time) >>> 0;
+}
+
+function tooLarge() {
+  return {
+    title: "The pictures are too large for one zip",
+    detail: "Together they have more than 4 GB.",
+    remedy: "Download the winners alone, or single pictures.",
+  };
+}

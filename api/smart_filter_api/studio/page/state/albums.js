@@ -1,0 +1,140 @@
+/** Albums as the service tells them: batches of photos, ranked. */
+
+import { signal } from "@preact/signals";
+import { ask, call } from "../service/api.js";
+import { find, forget, jobs, put, remove } from "./jobs.js";
+import { photoIdOf } from "./photos.js";
+
+const PAGE = 20;
+const LISTED = 200;
+const AT_A_TIME = 4;
+const AGAIN_MS = 3000;
+
+/** Albums by id; those that were only listed have no `items`. */
+export const albums = signal(new Map());
+/** `{isRead, cursor}`: how far the list was read. */
+export const reading = signal({ isRead: false, cursor: null });
+
+/** Know an album, or what is new of it. */
+export function putAlbum(...told) {
+  const known = new Map(albums.value);
+  for (const album of told) known.set(album.id, { ...known.get(album.id), ...album });
+  albums.value = known;
+}
+
+/** Forget all of it, as when somebody signs out. */
+export function forgetAlbums() {
+  albums.value = new Map();
+  reading.value = { isRead: false, cursor: null };
+}
+
+/** Read the newest albums. Throws Problem or Away. */
+export async function readNewest() {
+  const page = await listed(null);
+  // What another tab has deleted is not there any more; what is older than this page may be.
+  const oldest = page.next_cursor === null ? "" : page.items.at(-1).id;
+  const known = new Map([...albums.value].filter(([id]) => id < oldest));
+  for (const album of page.items) known.set(album.id, { ...albums.value.get(album.id), ...album });
+  albums.value = known;
+  if (!reading.value.isRead) reading.value = { isRead: true, cursor: page.next_cursor };
+}
+
+/** Read older ones. Throws Problem or Away. */
+export async function readOlder() {
+  const page = await listed(reading.value.cursor);
+  putAlbum(...page.items);
+  reading.value = { isRead: true, cursor: page.next_cursor };
+}
+
+/** Read an album with its items. Throws Problem or Away. */
+export async function readAlbum(id) {
+  putAlbum(await ask("GET", `/v1/batches/${id}`));
+}
+
+/**
+ * Read an album again whenever something of it has ended; return a function that stops that.
+ *
+ * onError: called with what goes wrong meanwhile.
+ */
+export function followAlbum(album, onError) {
+  let timer = 0;
+  let isOn = true;
+  const look = async () => {
+    clearTimeout(timer);
+    try {
+      await readAlbum(album.id);
+    } catch (error) {
+      onError(error);
+    }
+    // A stream that a proxy holds back, or that nobody opens again, must not stop the page.
+    if (isOn) timer = setTimeout(look, AGAIN_MS);
+  };
+  const source = new EventSource(album.links.events);
+  for (const type of ["batch.progress", "batch.finished"]) source.addEventListener(type, look);
+  timer = setTimeout(look, AGAIN_MS);
+  return () => {
+    isOn = false;
+    clearTimeout(timer);
+    source.close();
+  };
+}
+
+/** Know the jobs of an album, and what was derived of them. Throws Problem or Away. */
+export async function readJobs(album) {
+  const wanted = album.items.filter((item) => item.job_id !== null && !item.deleted);
+  const missing = () => wanted.map((item) => item.job_id).filter((id) => !jobs.value.has(id));
+  const [first] = wanted;
+  if (first === undefined) return;
+  const { album: mark } = (await find(first.job_id)).metadata;
+  // Those of the studio bear a mark, and come in few answers; others one by one.
+  if (mark !== undefined) await readMarked(mark);
+  const ids = missing();
+  const lane = async () => {
+    while (ids.length > 0) await find(ids.shift()).catch(unlessGone);
+  };
+  await Promise.all(Array.from({ length: AT_A_TIME }, lane));
+}
+
+/** Withdraw what has not ended. Throws Problem or Away. */
+export async function cancelAlbum(id) {
+  putAlbum(await ask("POST", `/v1/batches/${id}/cancel`));
+  await readJobs(albums.value.get(id));
+}
+
+/** Delete an album and all that was made of its photos, here and on the service. Throws as `call`. */
+export async function deleteAlbum(album) {
+  const own = new Set(album.items.map((item) => item.job_id));
+  const photoIds = new Set([...own].map((id) => jobs.value.get(id)).filter(Boolean).map(photoIdOf));
+  const derived = [...jobs.value.values()].filter(
+    (job) => !own.has(job.id) && photoIds.has(photoIdOf(job)),
+  );
+  try {
+    await call("DELETE", `/v1/batches/${album.id}`);
+  } catch (error) {
+    if (![404, 410].includes(error.status)) throw error;
+  }
+  await remove(...derived.map((job) => job.id));
+  forget(...own);
+  albums.value = new Map([...albums.value].filter(([id]) => id !== album.id));
+}
+
+async function listed(cursor) {
+  const query = new URLSearchParams({ limit: PAGE });
+  if (cursor !== null) query.set("cursor", cursor);
+  return ask("GET", `/v1/batches?${query}`);
+}
+
+async function readMarked(mark) {
+  let cursor = null;
+  do {
+    const query = new URLSearchParams({ "metadata.album": mark, limit: LISTED });
+    if (cursor !== null) query.set("cursor", cursor);
+    const page = await ask("GET", `/v1/jobs?${query}`);
+    put(...page.items);
+    cursor = page.next_cursor;
+  } while (cursor !== null);
+}
+
+function unlessGone(error) {
+  if (![404, 410].includes(error.status)) throw error;
+}

@@ -1,0 +1,115 @@
+/**
+ * What somebody paints over a cut-out until a picture is made of it, and what they agree to.
+ *
+ * Strokes are `{points: [[x, y]…], width, keep}` in pixels of the upright photo, so that they hold
+ * for every version of it. They outlast a reload, and go when somebody signs out.
+ */
+
+import { effect, signal } from "@preact/signals";
+import { ask } from "../service/api.js";
+import { newId } from "../service/ids.js";
+import { session } from "./session.js";
+
+/** What one correction may hold (docs/contract.md). */
+export const MOST_STROKES = 200;
+export const MOST_POINTS = 20_000;
+
+const STROKES = "smart-filter.strokes";
+const NONE = [];
+
+/** Whether strokes may be kept to train models with; nobody is asked twice, nor taken for granted. */
+export const hasConsented = signal(false);
+
+const strokes = signal(new Map(JSON.parse(sessionStorage.getItem(STROKES) ?? "[]")));
+/** By photo: what its strokes were before each change, for undo. */
+const former = new Map();
+/** By photo: the correction that was sent last, so that trying again does not make two. */
+const sent = new Map();
+
+effect(() => {
+  if (session.value.state !== "out") return;
+  hasConsented.value = false;
+  former.clear();
+  sent.clear();
+  keep(new Map());
+});
+
+/** Return the strokes of a photo that are not applied yet. */
+export function strokesOf(photoId) {
+  return strokes.value.get(photoId) ?? NONE;
+}
+
+/** Whether a photo's strokes are as many as can be sent at once. */
+export function isFull(photoId) {
+  const drawn = strokesOf(photoId);
+  const points = drawn.reduce((sum, stroke) => sum + stroke.points.length, 0);
+  return drawn.length >= MOST_STROKES || points >= MOST_POINTS;
+}
+
+/** Add a stroke. */
+export function add(photoId, stroke) {
+  change(photoId, [...strokesOf(photoId), stroke]);
+}
+
+/** Take all strokes of a photo away; `stepBack` brings them back. */
+export function clear(photoId) {
+  change(photoId, NONE);
+}
+
+/** Undo the last stroke, or clearing; return whether there was anything. */
+export function stepBack(photoId) {
+  // After a reload nothing is known but the strokes themselves.
+  const before = former.get(photoId)?.pop() ?? strokesOf(photoId).slice(0, -1);
+  if (before.length === 0 && strokesOf(photoId).length === 0) return false;
+  put(photoId, before);
+  return true;
+}
+
+/** Forget strokes that are in the picture by now; what was painted meanwhile stays. */
+export function settle(photoId, applied) {
+  former.delete(photoId);
+  put(photoId, strokesOf(photoId).filter((stroke) => !applied.includes(stroke)));
+}
+
+/** Send strokes as a correction of a job; return its id. Throws Problem or Away. */
+export async function send(photoId, job, drawn) {
+  const consent = hasConsented.value;
+  const last = sent.get(photoId);
+  const isSame = last?.job === job.id && last.drawn === drawn && last.consent === consent;
+  const key = isSame ? last.key : newId();
+  sent.set(photoId, { job: job.id, drawn, consent, key });
+  const correction = await ask("POST", `/v1/jobs/${job.id}/corrections`, {
+    json: { kind: "matte", stage: "segmentation", strokes: drawn, consent },
+    headers: { "Idempotency-Key": `"${key}"` },
+  });
+  return correction.id;
+}
+
+/** Return the corrections that are kept of jobs, the newest first. Throws Problem or Away. */
+export async function given(jobs) {
+  const lists = await Promise.all(jobs.map((job) => ask("GET", `/v1/jobs/${job.id}/corrections`)));
+  return lists
+    .flatMap(({ items }) => items)
+    .sort((one, other) => other.created_at.localeCompare(one.created_at));
+}
+
+function change(photoId, drawn) {
+  former.set(photoId, [...(former.get(photoId) ?? []), strokesOf(photoId)]);
+  put(photoId, drawn);
+}
+
+function put(photoId, drawn) {
+  const known = new Map(strokes.value);
+  if (drawn.length > 0) known.set(photoId, drawn);
+  else known.delete(photoId);
+  keep(known);
+}
+
+function keep(known) {
+  strokes.value = known;
+  try {
+    sessionStorage.setItem(STROKES, JSON.stringify([...known]));
+  } catch {
+    // The browser's room is full: strokes then last as long as the page.
+  }
+}

@@ -1,0 +1,69 @@
+/**
+ * What can be asked of this service: the fields of a recipe, its models and its filters.
+ *
+ * All of it is read from the service, so that a model or a field that is new there is here too.
+ */
+
+import { signal } from "@preact/signals";
+import { ask } from "../service/api.js";
+
+/** Parts of the form of `POST /v1/jobs` that are no fields of a recipe. */
+const NO_RECIPE = /^(photo|background_file|upload_id|webhook_url)/;
+
+/**
+ * `{fields: {name: JSON Schema}, tasks: [{name, models: cards}], filters}`, or null until `load`.
+ *
+ * fields: of a recipe, by their names in a form, parameters apart. tasks: in the order in which they
+ * run; the card of the default stands first.
+ */
+export const offer = signal(null);
+
+/** Read all of it, once. Throws Problem or Away. */
+export async function load() {
+  if (offer.value !== null) return;
+  const [document, models, filters] = await Promise.all([
+    ask("GET", "/openapi.json"),
+    ask("GET", "/v1/models?all=true"),
+    ask("GET", "/v1/filters"),
+  ]);
+  offer.value = {
+    fields: fieldsOf(document),
+    tasks: tasksOf(models.items),
+    filters: filters.items,
+  };
+}
+
+/** Return the card of the model that a recipe means: the one that it names, or the default. */
+export function cardOf(task, recipe) {
+  const named = recipe[`${task.name}.model`];
+  return task.models.find((card) => (named ? card.name === named : card.default));
+}
+
+/** Return the JSON Schema of a name in a recipe; undefined where there is no such thing. */
+export function schemaOf(name, recipe) {
+  const { fields, tasks, filters } = offer.value;
+  if (name in fields) return fields[name];
+  const [head, middle, last] = name.split(".");
+  if (head === "filters") {
+    return filters.find((one) => one.name === middle)?.parameters.properties[last];
+  }
+  const task = tasks.find((one) => one.name === head);
+  if (task === undefined || middle !== "params") return undefined;
+  return cardOf(task, recipe)?.parameters.properties[last];
+}
+
+function fieldsOf(document) {
+  const { content } = document.paths["/v1/jobs"].post.requestBody;
+  const { properties } = content["multipart/form-data"].schema;
+  return Object.fromEntries(Object.entries(properties).filter(([name]) => !NO_RECIPE.test(name)));
+}
+
+function tasksOf(cards) {
+  const order = ["orientation", "prepare", "segmentation", "face", "smile", "eyes"];
+  const names = [...new Set([...order, ...cards.map((card) => card.task)])];
+  const rank = (card) => (card.default ? 0 : card.offered ? 1 : 2);
+  return names.map((name) => {
+    const models = cards.filter((card) => card.task === name);
+    return { name, models: models.sort((one, other) => rank(one) - rank(other)) };
+  });
+}

@@ -1,0 +1,113 @@
+"""The smile shutter's moments: the frame as it was filmed becomes a picture at full quality."""
+
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from smart_filter_client import Client
+from smart_filter_client import errors as client_errors
+from smart_filter_deploy.cli import passage
+from smart_filter_deploy.cli.live_session import Moment
+from smart_filter_deploy.cli.photos import Place
+
+# A moment is told up to a second after its best frame (docs/live.md).
+_KEPT_SECONDS = 6.0
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """What became of a moment.
+
+    path: the picture.  error: why there is none.
+    """
+
+    frame: int
+    score: float
+    job_id: str | None
+    path: Path | None
+    error: str | None
+
+    def as_json(self) -> dict[str, object]:
+        """Return it for a program."""
+        return {
+            "frame": self.frame,
+            "score": self.score,
+            "job_id": self.job_id,
+            "path": None if self.path is None else str(self.path.absolute()),
+            "error": self.error,
+        }
+
+
+class Moments:
+    """Keeps the frames of the last seconds, and makes a picture of each that was a moment.
+
+    folder: for the pictures.  recipe: what is asked for.  clock: seconds.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        folder: Path,
+        recipe: Mapping[str, Sequence[str]],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._client = client
+        self._folder = folder
+        self._recipe = recipe
+        self._clock = clock
+        self._frames: deque[tuple[int, bytes, float]] = deque()
+        # Beside the video, which must not wait for a picture.
+        self._maker = ThreadPoolExecutor(1)
+        self._shots: list[Future[Shot]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._maker.shutdown(wait=error is None, cancel_futures=error is not None)
+
+    def remember(self, number: int, jpeg: bytes) -> None:
+        """Keep a frame for some seconds."""
+        now = self._clock()
+        self._frames.append((number, jpeg, now))
+        while self._frames and now - self._frames[0][2] > _KEPT_SECONDS:
+            self._frames.popleft()
+
+    def take(self, moment: Moment) -> None:
+        """Have a picture made of a moment."""
+        for number, jpeg, _ in self._frames:
+            if number == moment.number:
+                self._shots.append(self._maker.submit(self._make, moment, jpeg))
+                return
+
+    def shots(self) -> list[Shot]:
+        """Return what became of all moments, once that is known."""
+        return [future.result() for future in self._shots]
+
+    def _make(self, moment: Moment, jpeg: bytes) -> Shot:
+        job_id = None
+        try:
+            job = self._client.submit(jpeg, self._recipe)
+            job_id = job.id
+            job = self._client.wait(job.id)
+            failure = passage.failure_of(job)
+            if failure is not None:
+                why = failure.detail or failure.title
+                return Shot(moment.number, moment.score, job_id, None, why)
+            stem = f"shutter-{moment.number:06d}"
+            place = Place(self._folder / stem, self._folder, stem, None)
+            image, _ = passage.fetch(self._client, job, place)
+        except (client_errors.Error, OSError) as error:
+            return Shot(moment.number, moment.score, job_id, None, str(error))
+        return Shot(moment.number, moment.score, job_id, image, None)

@@ -1,0 +1,162 @@
+"""Albums: many photos in, the best ones out; and what goes wrong on the way."""
+
+import io
+import re
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import httpx
+from playwright.sync_api import Locator, Page, expect
+
+from smart_filter_tests.browsing.accessibility import axe
+from smart_filter_tests.browsing.looks import DESKTOP, PHONE_DARK, seen_on
+from smart_filter_tests.browsing.patience import until
+from smart_filter_tests.browsing.photos import Photos
+from smart_filter_tests.browsing.pixels import picture, pixels
+from smart_filter_tests.browsing.visitors import Visitor
+from smart_filter_tests.browsing.witness import LINE_CUT, Witness
+from smart_filter_tests.proxy import Mode, Proxy
+
+
+def _begin(page: Page, files: Sequence[Path], *, best: int) -> None:
+    """Begin an album called Open day."""
+    page.get_by_role("link", name="Albums").click()
+    page.get_by_role("link", name="New album").click()
+    page.locator("input[data-way=album]").set_input_files(files)
+    page.get_by_label("Name").fill("Open day")
+    page.get_by_label("Winners", exact=True).fill(str(best))
+    page.get_by_role("button", name=f"Find the best of {len(files)}").click()
+    expect(page.get_by_role("heading", name="Open day")).to_be_visible()
+
+
+def _zipped(page: Page) -> dict[str, bytes]:
+    """Download the zip of the album that is shown; return what is in it."""
+    with page.expect_download() as begun:
+        _zip_button(page).click()
+    with zipfile.ZipFile(io.BytesIO(Path(begun.value.path()).read_bytes())) as opened:
+        assert opened.testzip() is None
+        return {name: opened.read(name) for name in opened.namelist()}
+
+
+def _zip_button(page: Page) -> Locator:
+    return page.get_by_role("button", name=re.compile("as zip$"))
+
+
+def _card(page: Page, name: str) -> Locator:
+    heading = page.get_by_role("heading", name=name, exact=True)
+    return page.get_by_role("listitem").filter(has=heading)
+
+
+@seen_on(DESKTOP, PHONE_DARK)
+def test_best_of_an_album_are_composed_and_zipped(
+    page: Page, visitor: Visitor, photos: Photos
+) -> None:
+    _begin(page, photos.album, best=2)
+
+    expect(_zip_button(page)).to_have_text(re.compile("Download 2 pictures as zip"))
+    (batch,) = visitor.client.get("/v1/batches").json()["items"]
+    items = visitor.client.get(f"/v1/batches/{batch['id']}").json()["items"]
+    assert [item["rank"] for item in items] == [1, 5, 3, 4, 2, None]
+    best = page.get_by_role("region", name="Best shot")
+    expect(best.get_by_role("heading")).to_have_text("smile.jpg")
+    shown = best.get_by_role("img", name="smile.jpg, the best shot")
+    until(page, lambda: shown.evaluate("image => image.complete && image.naturalWidth > 0"))
+    expect(_card(page, "smile-blurred.jpg")).to_contain_text("Same scene as smile.jpg")
+    expect(_card(page, "cut-off.jpg")).to_contain_text("truncated")
+    axe(page)
+
+    files = _zipped(page)
+    jobs = [visitor.client.get(f"/v1/jobs/{items[place]['job_id']}").json() for place in (0, 4)]
+    made = [visitor.client.get(job["outputs"]["image"]).content for job in jobs]
+    assert files == {"001 smile.jpg": made[0], "002 turned.jpg": made[1]}
+
+    page.reload()
+
+    expect(_zip_button(page)).to_have_text(re.compile("Download 2 pictures as zip"))
+    expect(page.get_by_role("region", name="Best shot")).to_contain_text("smile.jpg")
+    page.get_by_role("link", name="Albums").first.click()
+    expect(page.get_by_role("link", name="Open Open day")).to_be_visible()
+    axe(page)
+
+
+def test_other_photo_is_composed_later_and_all_are_seen_large(
+    page: Page, visitor: Visitor, photos: Photos
+) -> None:
+    _begin(page, photos.album[:3], best=1)
+    expect(_zip_button(page)).to_have_text(re.compile("Download 1 picture as zip"))
+
+    page.get_by_role("button", name="Composite serious.jpg too").click()
+
+    expect(_zip_button(page)).to_have_text(re.compile("Download 2 pictures as zip"))
+    derived = visitor.jobs()[0]
+    assert derived["parent_id"] is not None
+    page.reload()
+    assert sorted(_zipped(page)) == ["001 smile.jpg", "002 serious.jpg"]
+    page.get_by_role("button", name="Show smile.jpg on the whole screen").click()
+    show = page.get_by_role("dialog", name="Photos of the album")
+    expect(show).to_be_visible()
+    page.keyboard.press("ArrowRight")
+    large = show.get_by_role("img", name="serious.jpg")
+    until(page, lambda: large.evaluate("image => image.complete && image.naturalWidth > 0"))
+    stored = visitor.client.get(derived["outputs"]["image"]).content
+    view = pixels(large)
+    side = min(view.shape[:2])
+    left, top = (view.shape[1] - side) // 2, (view.shape[0] - side) // 2
+    middle = view[top + side // 4 : top + side // 2, left + side // 3 : left + side // 2]
+    assert middle.std() > 10  # a face, not the empty room around it
+    assert picture(stored).std() > 10
+    page.keyboard.press("Escape")
+    expect(show).to_be_hidden()
+
+
+def test_album_that_is_deleted_is_gone_from_the_service(
+    page: Page, visitor: Visitor, photos: Photos
+) -> None:
+    _begin(page, photos.album[:2], best=1)
+    expect(_zip_button(page)).to_be_visible()
+    (batch,) = visitor.client.get("/v1/batches").json()["items"]
+
+    page.get_by_role("button", name="Delete this album").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+
+    expect(page.get_by_role("heading", name="The best of many")).to_be_visible()
+    gone = visitor.client.get(f"/v1/batches/{batch['id']}")
+    assert gone.status_code == httpx.codes.GONE
+    assert visitor.jobs() == []
+
+
+def test_line_is_cut_and_the_page_reloaded_while_photos_are_sent(
+    page: Page, visitor: Visitor, line: Proxy, photos: Photos, witness: Witness
+) -> None:
+    witness.expect(LINE_CUT)
+    line.hold_after(2_000_000)
+    _begin(page, [photos.album[0], photos.large, photos.text], best=1)
+    expect(page.get_by_text("Sending: 1 of 2 photos there")).to_be_visible()
+    expect(page.get_by_text("notes.jpg")).to_be_visible()
+
+    line.mode = Mode.RESET
+    line.cut()
+    expect(page.get_by_text("It goes on as soon as the service is back")).to_be_visible()
+    line.release()
+    line.mode = Mode.PASS
+    page.reload()
+
+    expect(_zip_button(page)).to_be_visible(timeout=60_000)
+    (batch,) = visitor.client.get("/v1/batches").json()["items"]
+    assert (batch["total"], batch["succeeded"]) == (2, 2)
+
+
+def test_album_that_is_refused_says_why_and_is_tried_again(
+    page: Page, visitor: Visitor, photos: Photos, witness: Witness
+) -> None:
+    witness.expect("422")
+    visitor.say(jobs_waiting=1)
+    _begin(page, photos.album[:2], best=1)
+    expect(page.get_by_role("alert")).to_contain_text("It holds 2 photos")
+
+    visitor.say(jobs_waiting=100)
+    page.get_by_role("button", name="Try again").click()
+
+    expect(_zip_button(page)).to_be_visible()
+    assert len(visitor.jobs()) == 2

@@ -1,0 +1,359 @@
+"""What stands behind the people is changed, and changed back."""
+
+import io
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from PIL import Image
+from playwright.sync_api import Locator, Page, expect
+
+from smart_filter_tests.browsing.accessibility import axe
+from smart_filter_tests.browsing.looks import DESKTOP, DESKTOP_DARK, PHONE, PHONE_DARK, seen_on
+from smart_filter_tests.browsing.patience import until
+from smart_filter_tests.browsing.photos import Photos
+from smart_filter_tests.browsing.pixels import picture, pixels
+from smart_filter_tests.browsing.visitors import Visitor
+from smart_filter_tests.browsing.witness import LINE_CUT, Witness
+from smart_filter_tests.proxy import Mode, Proxy
+
+# What JPEG of quality 90 takes from a plain colour.
+_JPEG_LEVELS = 6
+_ALL_LOADED = "[...document.querySelectorAll('.versions img')].every((image) => image.complete)"
+_GREEN = (18, 171, 52)
+_CHECKS = ((255, 255, 255), (217, 212, 205))
+
+
+@pytest.fixture
+def photo(visitor: Visitor, photos: Photos) -> dict[str, Any]:
+    """A photo of the visitor's, before what was chosen for it."""
+    return _submitted(visitor, photos.smiling)
+
+
+@seen_on(DESKTOP, PHONE_DARK)
+def test_colour_stands_behind_the_people(
+    page: Page, url: str, visitor: Visitor, photo: dict[str, Any]
+) -> None:
+    _open(page, url, photo)
+    _kind(page, "Colour").click()
+    field = page.get_by_label("Any colour")
+    field.fill("no colour")
+    page.get_by_role("button", name="Use", exact=True).click()
+    expect(field).to_have_attribute("aria-invalid", "true")
+
+    field.fill("rgb(18 171 52)")
+    field.press("Enter")
+
+    _made(page, "Colour rgb(18 171 52)")
+    image = _image(visitor, _newest(visitor))
+    assert np.abs(image[:40, :40].astype(int) - _GREEN).max() <= _JPEG_LEVELS
+    until(page, lambda: _share(pixels(page.locator(".viewer").first), _GREEN) > 0.05)
+    axe(page)
+
+
+def test_nothing_behind_the_people_is_a_checkerboard(
+    page: Page, url: str, visitor: Visitor, photo: dict[str, Any]
+) -> None:
+    _open(page, url, photo)
+
+    _kind(page, "Transparent").click()
+
+    _made(page, "Transparent")
+    job = _newest(visitor)
+    raw = visitor.client.get(job["outputs"]["image"]).content
+    assert np.asarray(Image.open(io.BytesIO(raw)).convert("RGBA"))[:40, :40, 3].max() == 0
+    viewer = page.locator(".viewer").first
+    until(page, lambda: min(_share(pixels(viewer), one) for one in _CHECKS) > 0.02)
+
+
+@seen_on(DESKTOP_DARK, PHONE)
+def test_design_changes_what_is_behind_the_people_alone(
+    page: Page, url: str, visitor: Visitor, photos: Photos
+) -> None:
+    plain = {"harmonise": "0", "light_wrap": "0", "shadow": "none", "format": "png"}
+    photo = _submitted(visitor, photos.smiling, background="color:white", **plain)
+    _open(page, url, photo)
+    _kind(page, "Designs").click()
+    page.get_by_label("Find").fill("sunri")
+    expect(_designs(page)).to_have_count(1)
+
+    page.get_by_role("option", name="Sunrise", exact=True).click()
+
+    _made(page, "Sunrise")
+    job = _newest(visitor)
+    assert (job["recipe"]["background"], job["parent_id"]) == ("preset:sunrise", photo["id"])
+    before, after = (_image(visitor, one).astype(int) for one in (photo, job))
+    matte = _picture_of(visitor, photo, "matte")[..., 0]
+    assert np.array_equal(before[matte == 255], after[matte == 255])
+    assert (np.abs(after - before).max(axis=2)[matte == 0] > 8).mean() > 0.9
+    page.get_by_label("Printed on").select_option("linen")
+    _made(page, "Sunrise on linen")
+    axe(page)
+
+
+def test_choice_is_explained_and_another_is_a_click_away(
+    page: Page, url: str, visitor: Visitor, photo: dict[str, Any]
+) -> None:
+    _open(page, url, photo)
+    _made(page, "Chosen for you")
+    expect(page.locator(".told")).to_contain_text("smiling")
+    candidates = page.locator(".candidate")
+    expect(candidates).to_have_count(5)
+
+    candidates.nth(1).click()
+
+    second = photo["background"]["candidates"][1]["name"]
+    expect(candidates.nth(1)).to_have_attribute("aria-pressed", "true")
+    _made(page, second[:1].upper())
+    assert _newest(visitor)["recipe"]["background"] == f"preset:{second}"
+    expect(candidates).to_have_count(5)
+
+
+def test_words_find_a_background_and_tell_what_they_do_not_know(
+    page: Page, url: str, visitor: Visitor, photo: dict[str, Any]
+) -> None:
+    _open(page, url, photo)
+    _kind(page, "In words").click()
+    field = page.get_by_role("combobox")
+    field.press_sequentially("sunse")
+    expect(page.get_by_role("option").first).to_be_visible()
+    axe(page)
+    field.press("ArrowDown")
+    field.press("Enter")
+    _made(page, "“sunset”: ")
+
+    field.press_sequentially("flubber,")
+
+    _made(page, "“sunset, flubber”: ")
+    expect(page.locator(".told")).to_contain_text('unknown: "flubber"')
+    page.get_by_role("button", name="Remove flubber").press("Enter")
+    expect(field).to_be_focused()
+    _made(page, "“sunset”: ")
+    assert _newest(visitor)["recipe"]["background"] == "keywords:sunset"
+
+
+def test_picture_of_ones_own_stands_behind_the_people(
+    page: Page, url: str, visitor: Visitor, photos: Photos, photo: dict[str, Any]
+) -> None:
+    _open(page, url, photo)
+    _kind(page, "My picture").click()
+
+    page.locator("input[type=file][aria-label]").set_input_files(photos.nobody)
+
+    _made(page, "Your picture")
+    image = _image(visitor, _newest(visitor))
+    top_left = picture(photos.nobody)[:20, 150:170].reshape(-1, 3).mean(axis=0)
+    assert np.abs(image[:10, :10].reshape(-1, 3).mean(axis=0) - top_left).max() < 12
+
+
+def test_what_is_no_picture_is_refused_and_changes_nothing(
+    page: Page, url: str, photos: Photos, photo: dict[str, Any], witness: Witness
+) -> None:
+    _open(page, url, photo)
+    _kind(page, "My picture").click()
+    witness.expect("415")
+
+    page.locator("input[type=file][aria-label]").set_input_files(photos.text)
+
+    expect(page.get_by_role("alert")).to_contain_text("is no picture")
+    page.get_by_role("button", name="Leave it as it is").click()
+    expect(page.get_by_role("alert")).to_have_count(0)
+    _made(page, "Chosen for you")
+
+
+def test_blur_follows_its_handle(
+    page: Page, url: str, visitor: Visitor, photo: dict[str, Any]
+) -> None:
+    _open(page, url, photo)
+    _kind(page, "Blur").click()
+    _made(page, "Blurred, 50 %")
+
+    page.get_by_label("How much").press("End")
+
+    _made(page, "Blurred, 100 %")
+    half, whole = (_image(visitor, job) for job in visitor.jobs()[1::-1])
+    assert _detail(whole[:, :100]) < _detail(half[:, :100])
+
+
+def test_undo_and_redo_bring_the_very_pictures_back(
+    page: Page, url: str, visitor: Visitor, photo: dict[str, Any]
+) -> None:
+    _open(page, url, photo)
+    _kind(page, "Colour").click()
+    for colour in ("#ffffff", "#000000"):
+        page.get_by_role("button", name=colour, exact=True).first.click()
+        _made(page, f"Colour {colour}")
+
+    page.keyboard.press("Control+z")
+
+    _made(page, "Colour #ffffff")
+    page.reload()
+    _made(page, "Colour #ffffff")
+    viewer = page.locator(".viewer").first
+    until(page, lambda: _share(pixels(viewer), (255, 255, 255)) > 0.05)
+    page.keyboard.press("Control+Shift+Z")
+    _made(page, "Colour #000000")
+    page.get_by_role("button", name="Undo").click()
+    page.get_by_role("button", name="Undo").click()
+    _made(page, "Chosen for you")
+    expect(page.get_by_role("button", name="Undo")).to_be_focused()
+    expect(page.get_by_role("button", name="Undo")).to_have_attribute("aria-disabled", "true")
+    page.get_by_role("button", name="Redo").click()
+    _made(page, "Colour #ffffff")
+    field = page.get_by_label("Any colour")
+    field.press("Control+z")
+    _made(page, "Colour #ffffff")
+    assert len(visitor.jobs()) == 3
+
+
+def test_last_of_many_clicks_counts_and_leaves_no_litter(
+    page: Page, url: str, visitor: Visitor, photo: dict[str, Any]
+) -> None:
+    _open(page, url, photo)
+    _kind(page, "Designs").click()
+    expect(_designs(page)).not_to_have_count(0)
+    names = [_designs(page).nth(index).get_attribute("aria-label") for index in range(8)]
+
+    for index in range(8):
+        _designs(page).nth(index).click(no_wait_after=True)
+
+    _made(page, str(names[-1]))
+    until(page, lambda: {job["state"] for job in visitor.jobs()} == {"succeeded"})
+    known = {job["id"] for job in visitor.jobs()}
+    strip = page.locator(".versions button")
+    expect(strip).to_have_count(len(known))
+    expect(strip.last).to_have_attribute("aria-current", "true")
+
+
+def test_design_is_picked_by_keys_alone(
+    page: Page, url: str, visitor: Visitor, photo: dict[str, Any]
+) -> None:
+    _open(page, url, photo)
+    _kind(page, "Designs").press("Enter")
+    expect(_designs(page)).not_to_have_count(0)
+    page.get_by_label("Find").press("Tab")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowDown")
+
+    page.keyboard.press("Enter")
+
+    reached = page.locator(":focus")
+    _made(page, str(reached.get_attribute("aria-label")))
+    expect(reached).to_have_attribute("aria-selected", "true")
+    assert _newest(visitor)["recipe"]["background"].startswith("preset:")
+
+
+def test_caption_is_written_once_it_says_something(
+    page: Page, url: str, visitor: Visitor, photo: dict[str, Any]
+) -> None:
+    _open(page, url, photo)
+    page.locator(".look > summary").click()
+    page.get_by_text("A line or a few of text").click()
+    words = page.get_by_label("Text", exact=True)
+    expect(words).to_be_visible()
+    assert len(visitor.jobs()) == 1
+
+    words.fill("Hello there")
+    words.press("Enter")
+
+    until(page, lambda: _newest(visitor)["filters"])
+    until(page, lambda: _newest(visitor)["state"] == "succeeded")
+    (told,) = _newest(visitor)["filters"]
+    assert (told["name"], told["applied"]) == ("caption", True)
+    before, after = (_image(visitor, job)[-150:] for job in (photo, _newest(visitor)))
+    assert (np.abs(before.astype(int) - after).max(axis=2) > 40).mean() > 0.02
+    axe(page)
+
+
+def test_change_waits_for_a_service_that_is_away(
+    page: Page, url: str, photo: dict[str, Any], line: Proxy, witness: Witness
+) -> None:
+    _open(page, url, photo)
+    _kind(page, "Colour").click()
+    witness.expect(LINE_CUT)
+    line.mode = Mode.RESET
+    line.cut()
+
+    page.get_by_role("button", name="#ffffff").first.click()
+
+    expect(page.get_by_role("alert")).to_contain_text("cannot be reached")
+    line.mode = Mode.PASS
+    page.get_by_role("button", name="Try again").click()
+    _made(page, "Colour #ffffff")
+
+
+def test_photo_that_is_not_kept_says_so(
+    page: Page, url: str, visitor: Visitor, photos: Photos, witness: Witness
+) -> None:
+    visitor.say(keep_input_seconds=0)
+    photo = _submitted(visitor, photos.smiling)
+    witness.expect("410")
+    _open(page, url, photo)
+
+    _kind(page, "Transparent").click()
+
+    expect(page.get_by_text("does not keep this photo any more").first).to_be_visible()
+    expect(_kind(page, "Transparent")).to_be_disabled()
+
+
+def _submitted(visitor: Visitor, file: Path, **fields: str) -> dict[str, Any]:
+    outputs = "image,cutout,matte,thumbnail,faces,rating,printability"
+    asked = {"background": "auto", "outputs": outputs, "metadata.name": file.name, "seed": "7"}
+    answer = visitor.client.post(
+        "/v1/jobs",
+        files={"photo": file.read_bytes()},
+        data=asked | fields,
+        headers={"Prefer": "wait=30"},
+    )
+    job: dict[str, Any] = answer.json()
+    assert job["state"] == "succeeded", json.dumps(job["error"])
+    return job
+
+
+def _open(page: Page, url: str, photo: dict[str, Any]) -> None:
+    page.goto(f"{url}/#/photo/{photo['id']}")
+    page.get_by_role("tab", name="Background").click()
+    expect(_kind(page, "Colour")).to_be_visible()
+
+
+def _kind(page: Page, title: str) -> Locator:
+    return page.locator(".kind").filter(has_text=title)
+
+
+def _designs(page: Page) -> Locator:
+    return page.get_by_role("listbox", name="Designs").get_by_role("option")
+
+
+def _made(page: Page, name: str) -> None:
+    """Wait until the picture is what the panel calls so."""
+    expect(page.locator(".told strong")).to_have_text(re.compile(rf"^{re.escape(name)}"))
+    expect(page.locator(".told .busy")).to_have_count(0)
+    until(page, lambda: page.evaluate(_ALL_LOADED))
+
+
+def _newest(visitor: Visitor) -> dict[str, Any]:
+    return visitor.jobs()[0]
+
+
+def _picture_of(visitor: Visitor, job: dict[str, Any], output: str) -> npt.NDArray[np.uint8]:
+    answer = visitor.client.get(f"/v1/jobs/{job['id']}/outputs/{output}")
+    return picture(answer.content)
+
+
+def _image(visitor: Visitor, job: dict[str, Any]) -> npt.NDArray[np.uint8]:
+    return _picture_of(visitor, job, "image")
+
+
+def _share(shown: npt.NDArray[np.uint8], colour: tuple[int, int, int]) -> float:
+    """Return of how many pixels the colour is that, but for what scaling and coding take."""
+    return float((np.abs(shown.astype(int) - colour).max(axis=2) <= _JPEG_LEVELS).mean())
+
+
+def _detail(image: npt.NDArray[np.uint8]) -> float:
+    return float(np.abs(np.diff(image.astype(int), axis=1)).mean())

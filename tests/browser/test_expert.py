@@ -1,0 +1,320 @@
+"""Who knows the models: sets what their cards offer, compares two recipes, takes code along."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from smart_filter_tests.browsing.accessibility import axe
+from smart_filter_tests.browsing.looks import DESKTOP, DESKTOP_DARK, PHONE, PHONE_DARK, seen_on
+from smart_filter_tests.browsing.patience import until
+from smart_filter_tests.browsing.photos import Photos
+from smart_filter_tests.browsing.pixels import pixels
+from smart_filter_tests.browsing.visitors import Visitor
+from smart_filter_tests.browsing.witness import LINE_CUT, Witness
+
+# What Chromium's console says of an answer with this status.
+_REFUSED: Final = "status of 422"
+_OUTPUTS: Final = "image,cutout,matte,thumbnail"
+# Quotes of both kinds, what a shell would put something in for, and a second line.
+_ODD: Final = 'It\'s "5 $HOME" `x` \\ ;@<\nline two'
+
+
+@seen_on(DESKTOP, PHONE_DARK)
+def test_every_model_of_a_task_can_be_looked_at(
+    page: Page, visitor: Visitor, photos: Photos
+) -> None:
+    panel = _panel(page, _a_job(visitor, photos))
+    cards = visitor.client.get("/v1/models", params={"all": True}).json()["items"]
+
+    part = _open(panel, "Cutting out")
+    part.get_by_text("Not available here").click()
+
+    for card in (one for one in cards if one["task"] == "segmentation"):
+        if card["offered"]:
+            expect(part.get_by_role("radio", name=re.compile(f"^{card['name']} "))).to_be_enabled()
+        else:
+            expect(part.get_by_text(card["fault"])).to_be_visible()
+    axe(page)
+
+
+def test_model_parameters_and_its_steps(page: Page, visitor: Visitor, photos: Photos) -> None:
+    panel = _panel(page, _a_job(visitor, photos))
+    part = _open(panel, "Cutting out")
+    part.get_by_role("radio", name=re.compile("^classical ")).check()
+    part.get_by_label("min_area", exact=True).fill("0.02")
+    _open(panel, "Picture").get_by_label("debug").check()
+
+    _apply(panel)
+
+    expect(panel.get_by_role("img", name=re.compile("^The steps"))).to_be_visible()
+    made = _newest(visitor)
+    assert made["recipe"]["segmentation"] == {"model": "classical", "params": {"min_area": 0.02}}
+    expect(panel.get_by_role("row", name=re.compile("^Cutting out classical"))).to_be_visible()
+    steps = panel.get_by_role("img", name=re.compile("^The steps"))
+    until(page, lambda: steps.evaluate("image => image.naturalWidth > 200"))
+    assert pixels(steps).std() > 20
+
+
+def test_parameter_goes_back_to_its_default(page: Page, visitor: Visitor, photos: Photos) -> None:
+    told = {"segmentation.model": "grabcut", "segmentation.params.iterations": "2"}
+    panel = _panel(page, _a_job(visitor, photos, **told))
+    part = _open(panel, "Cutting out")
+    expect(part.get_by_label("iterations", exact=True)).to_have_value("2")
+
+    part.get_by_role("button", name=re.compile("^iterations: back to the default")).click()
+    part.get_by_label("seed", exact=True).select_option("faces")
+    _apply(panel)
+
+    asked = _newest(visitor)["recipe"]["segmentation"]
+    assert asked == {"model": "grabcut", "params": {"seed": "faces"}}
+
+
+def test_switch_puts_the_values_beside_it_aside(
+    page: Page, visitor: Visitor, photos: Photos
+) -> None:
+    panel = _panel(page, _a_job(visitor, photos))
+    part = _open(panel, "Cutting out")
+    part.get_by_role("radio", name=re.compile("^classical ")).check()
+
+    part.get_by_label("use_default").check()
+
+    expect(part.get_by_label("blur", exact=True)).to_be_disabled()
+    part.get_by_label("use_default").uncheck()
+    expect(part.get_by_label("blur", exact=True)).to_be_enabled()
+
+
+@seen_on(DESKTOP, PHONE)
+def test_wrong_value_is_told_at_its_field(
+    page: Page, visitor: Visitor, photos: Photos, witness: Witness
+) -> None:
+    witness.expect(_REFUSED)
+    panel = _panel(page, _a_job(visitor, photos))
+    part = _open(panel, "Cutting out")
+    part.get_by_role("radio", name=re.compile("^classical ")).check()
+    blur = part.get_by_label("blur", exact=True)
+    blur.fill("500")
+
+    panel.get_by_role("button", name="Apply").click()
+
+    expect(blur).to_have_accessible_description(re.compile("not an integer from 1 to 101"))
+    expect(blur).to_be_focused()
+    expect(blur).to_have_value("500")
+    assert len(visitor.jobs()) == 1
+    blur.fill("51")
+    _apply(panel)
+    assert _newest(visitor)["recipe"]["segmentation"]["params"] == {"blur": 51}
+
+
+def test_what_was_set_outlives_a_service_that_is_away(
+    page: Page, visitor: Visitor, photos: Photos, witness: Witness
+) -> None:
+    witness.expect(LINE_CUT)
+    panel = _panel(page, _a_job(visitor, photos))
+    quality = _open(panel, "File").get_by_label("quality", exact=True)
+    quality.fill("41")
+    page.context.set_offline(True)
+    panel.get_by_role("button", name="Apply").click()
+    expect(panel.get_by_role("alert")).to_contain_text("cannot be reached")
+
+    page.get_by_role("tab", name="People").click()
+    page.context.set_offline(False)
+    page.get_by_role("tab", name="Expert").click()
+
+    _apply(panel)
+    assert _newest(visitor)["recipe"]["quality"] == 41
+
+
+@seen_on(DESKTOP_DARK, PHONE)
+def test_two_recipes_show_where_they_differ(page: Page, visitor: Visitor, photos: Photos) -> None:
+    job = _a_job(visitor, photos)
+    _panel(page, job).get_by_role("link", name="Compare two recipes").click()
+    second = page.get_by_role("region", name="Recipe B")
+    second.get_by_text("Recipe B", exact=True).click()
+    _open(second, "Cutting out").get_by_role("radio", name=re.compile("^classical ")).check()
+
+    second.get_by_role("button", name="Try it in B").click()
+
+    table = page.get_by_role("table", name="Figures")
+    expect(table.get_by_role("row", name="segmentation.model default classical")).to_be_visible()
+    expect(second.get_by_role("img", name="The finished picture")).to_be_visible()
+    until(page, lambda: _newest(visitor)["state"] == "succeeded")
+    page.get_by_text("Difference", exact=True).click()
+    shown = page.get_by_role("img", name=re.compile("of the pixels differ"))
+    expect(shown).to_be_visible()
+    apart = pixels(shown)
+    assert 0.02 < (apart.max(axis=2) > 64).mean() < 0.9
+    # The face is cut out alike by both.
+    height, width = apart.shape[:2]
+    assert np.median(apart[height // 4 : height // 3, width * 2 // 5 : width // 2]) < 64
+    axe(page)
+
+    # A version that was only tried is not the photo's picture until somebody says so.
+    page.get_by_role("link", name="Back to the photo").click()
+    page.get_by_role("tab", name="Expert").click()
+    expect(page.get_by_role("row", name=re.compile("^Cutting out people"))).to_be_visible()
+    page.go_back()
+    page.get_by_role("region", name="Recipe B").get_by_role("button", name="Use this one").click()
+    page.get_by_role("tab", name="Expert").click()
+    expect(page.get_by_role("row", name=re.compile("^Cutting out classical"))).to_be_visible()
+
+
+def test_two_pictures_are_looked_at_in_one_place(
+    page: Page, visitor: Visitor, photos: Photos
+) -> None:
+    job = _a_job(visitor, photos)
+    page.goto(f"{page.url.partition('#')[0]}#/compare/{job['id']}")
+    planes = page.locator(".compare .plane")
+    expect(planes).to_have_count(2)
+
+    page.get_by_role("button", name="Zoom in").click()
+    page.get_by_role("button", name="Zoom in").click()
+    page.get_by_role("group", name=re.compile("^Picture A")).press("ArrowRight")
+
+    first, second = (
+        planes.nth(index).evaluate("plane => plane.style.transform") for index in (0, 1)
+    )
+    assert first == second
+    assert "scale(1)" not in first
+
+
+@pytest.mark.parametrize("language", ["curl", "Python"])
+def test_copied_code_runs_and_asks_for_the_same(
+    page: Page, visitor: Visitor, photos: Photos, tmp_path: Path, language: str
+) -> None:
+    told = {
+        "filters": "caption,hat",
+        "filters.caption.text": _ODD,
+        "filters.hat.kind": "santa",
+        "segmentation.model": "classical",
+        "segmentation.params.blur": "31",
+        "margin": "10%",
+        "crop": "true",
+        "background": "color:#fa0",
+        "metadata.name": 'my "own"; $photo, it\'s.png',
+    }
+    job = _a_job(visitor, photos, **told)
+    code = _code(page, job, language)
+    (tmp_path / told["metadata.name"]).write_bytes(photos.smiling.read_bytes())
+
+    command = ["sh", "-c", code] if language == "curl" else [sys.executable, "-c", code]
+    environment = {
+        **os.environ,
+        "SMART_FILTER_URL": str(visitor.client.base_url).rstrip("/"),
+        "SMART_FILTER_API_KEY": visitor.key,
+    }
+    ran = subprocess.run(
+        command,
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert ran.returncode == 0, ran.stderr
+    assert visitor.key not in code
+    made = _newest(visitor)
+    assert made["id"] != job["id"]
+    assert (made["recipe"], made["seed"]) == (job["recipe"], job["seed"])
+
+
+def test_copied_json_is_pasted_to_another_photo(
+    page: Page, visitor: Visitor, photos: Photos
+) -> None:
+    told = {"segmentation.model": "classical", "segmentation.params.blur": "31", "quality": "40"}
+    code = _code(page, _a_job(visitor, photos, **told), "JSON")
+    plain = _a_job(visitor, photos)
+    page.keyboard.press("Escape")
+    panel = _panel(page, plain)
+
+    panel.get_by_role("button", name="Paste a recipe").click()
+    dialog = page.get_by_role("dialog", name="Paste a recipe")
+    dialog.get_by_label("Recipe as JSON").fill("{'quality': 40}")
+    dialog.get_by_role("button", name="Fill it in").click()
+    expect(dialog.get_by_role("alert")).to_contain_text("This is not JSON")
+    dialog.get_by_label("Recipe as JSON").fill(json.dumps({**json.loads(code), "colour": "red"}))
+    dialog.get_by_role("button", name="Fill it in").click()
+    expect(page.get_by_text("without colour: this service does not know that")).to_be_visible()
+    _apply(panel)
+
+    recipe = _newest(visitor)["recipe"]
+    assert recipe["quality"] == 40
+    assert recipe["segmentation"] == {"model": "classical", "params": {"blur": 31}}
+
+
+def test_code_can_be_copied(page: Page, visitor: Visitor, photos: Photos) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    code = _code(page, _a_job(visitor, photos), "curl")
+
+    page.get_by_role("button", name="Copy", exact=True).click()
+
+    expect(page.get_by_text("Copied.")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()") == code
+    axe(page)
+
+    # As by plain http on a LAN.
+    page.evaluate("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
+    page.get_by_role("button", name="Copy", exact=True).click()
+    expect(page.get_by_text("It is selected")).to_be_visible()
+    expect(page.get_by_role("textbox", name="The recipe as curl")).to_be_focused()
+    assert page.evaluate("getSelection().toString()") == code
+
+
+def _a_job(visitor: Visitor, photos: Photos, **told: str) -> dict[str, Any]:
+    """Return a job that is done, of the one who smiles; told: fields of its recipe."""
+    with photos.smiling.open("rb") as photo:
+        answer = visitor.client.post(
+            "/v1/jobs",
+            files={"photo": photo},
+            data={"outputs": _OUTPUTS, "background": "color:teal", **told},
+            headers={"Prefer": "wait=60"},
+            timeout=70,
+        )
+    made: dict[str, Any] = answer.json()
+    assert made["state"] == "succeeded", made
+    return made
+
+
+def _newest(visitor: Visitor) -> dict[str, Any]:
+    return visitor.jobs()[0]
+
+
+def _panel(page: Page, job: dict[str, Any]) -> Locator:
+    """Open the expert panel of a job's photo, and return it."""
+    page.goto(f"{page.url.partition('#')[0]}#/photo/{job['id']}")
+    page.get_by_role("tab", name="Expert").click()
+    panel = page.get_by_role("tabpanel", name="Expert")
+    expect(panel.get_by_role("heading", name="Cutting out")).to_be_visible()
+    return panel
+
+
+def _open(panel: Locator, title: str) -> Locator:
+    """Open a part of the form, and return it."""
+    part = panel.locator("details.group").filter(
+        has=panel.page.get_by_role("heading", name=title, exact=True)
+    )
+    part.locator("summary").first.click()
+    return part
+
+
+def _apply(panel: Locator) -> None:
+    """Make the picture, and wait until the page knows that it is made."""
+    panel.get_by_role("button", name="Apply").click()
+    expect(panel.get_by_role("button", name="Discard")).to_have_count(0)
+    expect(panel.page.get_by_text(re.compile("^(Working on|Waiting for)"))).to_have_count(0)
+
+
+def _code(page: Page, job: dict[str, Any], language: str) -> str:
+    """Return what the page writes of a job's recipe."""
+    _panel(page, job).get_by_role("button", name="Copy as code").click()
+    page.get_by_role("dialog").get_by_text(language, exact=True).click()
+    return page.get_by_role("textbox", name=f"The recipe as {language}").input_value()

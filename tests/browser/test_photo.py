@@ -1,0 +1,136 @@
+"""What is told of a photo and taken away: people, print, save, and its neighbours."""
+
+import re
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+from smart_filter_tests.browsing.accessibility import axe
+from smart_filter_tests.browsing.looks import DESKTOP, PHONE_DARK, seen_on
+from smart_filter_tests.browsing.patience import until
+from smart_filter_tests.browsing.photos import Photos
+from smart_filter_tests.browsing.viewing import (
+    box_of,
+    bytes_of,
+    look_at,
+    open_photo,
+    shape_of,
+    shown,
+    submitted,
+)
+from smart_filter_tests.browsing.visitors import Visitor
+from smart_filter_tests.browsing.witness import Witness
+
+
+def test_people_are_told_in_words_and_the_rating_adds_up(
+    page: Page, visitor: Visitor, photos: Photos
+) -> None:
+    job = shown(page, visitor, photos.smiling)
+    rating = job["rating"]
+
+    person = page.get_by_role("listitem").filter(has_text="Person 1")
+    expect(person).to_contain_text(f"Big smile {job['faces'][0]['smile']['score']:.2f}")
+    expect(person).to_contain_text("Both eyes open")
+    expect(person).to_contain_text("Happy")
+    page.get_by_text("How it is counted").click()
+    smiles, eyes = rating["avg_smiling_score"], rating["open_eye_ratio"]
+    expect(page.get_by_role("region", name="Rating")).to_contain_text(
+        re.compile(rf"0\.8 × {smiles:.2f} \+ 0\.2 × {eyes:.2f} =\s+{rating['score']:.2f}")
+    )
+
+
+def test_prints_are_drawn_to_scale(page: Page, visitor: Visitor, photos: Photos) -> None:
+    job = shown(page, visitor, photos.smiling)
+    told = job["printability"]
+
+    page.get_by_role("tab", name="Print").click()
+
+    for print_ in told["size"]["prints"]:
+        words = f"{print_['width_cm']} × {print_['height_cm']} cm"
+        expect(page.get_by_role("tabpanel")).to_contain_text(words)
+        drawn = box_of(page.locator(f".sizes svg .dpi-{print_['dpi']} rect"))
+        card = box_of(page.locator(".sizes svg .card rect"))
+        assert drawn[2] / card[2] == pytest.approx(print_["width_cm"] / 8.56, rel=0.02)
+    for name in ("size", "sharpness", "exposure", "noise", "head_room", "looks"):
+        expect(page.get_by_role("tabpanel")).to_contain_text(told[name]["text"])
+
+
+def test_what_is_saved_is_what_the_service_has(
+    page: Page, visitor: Visitor, photos: Photos
+) -> None:
+    job = shown(page, visitor, photos.smiling)
+    page.get_by_role("tab", name="Save").click()
+
+    for title, output in (("Finished picture", "image"), ("Cut-out", "cutout"), ("Matte", "matte")):
+        with page.expect_download() as taken:
+            page.get_by_role("button", name=f"Save: {title}").click()
+        assert Path(taken.value.path()).read_bytes() == bytes_of(visitor, job["outputs"][output])
+    with page.expect_download() as taken:
+        page.get_by_role("button", name="Save", exact=True).click()
+    assert taken.value.suggested_filename == "astronaut.smart-filter.jpg"
+
+
+def test_story_is_made_saved_and_shown(page: Page, visitor: Visitor, photos: Photos) -> None:
+    shown(page, visitor, photos.smiling)
+    page.get_by_role("tab", name="Save").click()
+    page.get_by_label("Shape and size").select_option(label="Story 9:16, 1080 × 1920")
+    page.get_by_label("Format", exact=True).select_option(label="WebP")
+
+    with page.expect_download() as taken:
+        page.get_by_role("button", name="Make and save").click()
+
+    with Image.open(taken.value.path()) as story:
+        assert (story.format, story.size) == ("WEBP", (1080, 1920))
+    until(page, lambda: shape_of(page) == pytest.approx(9 / 16, rel=0.01))
+    page.get_by_role("button", name="Show the former picture").click()
+    until(page, lambda: shape_of(page) == pytest.approx(1, rel=0.01))
+
+
+def test_photo_that_was_deleted_elsewhere_is_told_of(
+    page: Page, visitor: Visitor, photos: Photos, witness: Witness
+) -> None:
+    witness.expect("410")
+    job = submitted(visitor, photos.smiling)
+    visitor.client.delete(job["links"]["self"])
+
+    open_photo(page, job)
+
+    expect(page.get_by_role("alert")).to_contain_text("not here any more")
+    page.get_by_role("link", name="Back to all photos").click()
+    expect(page.get_by_role("button", name="Choose photos")).to_be_visible()
+
+
+def test_arrows_leaf_and_delete_asks_first(page: Page, visitor: Visitor, photos: Photos) -> None:
+    first = submitted(visitor, photos.serious)
+    second = submitted(visitor, photos.smiling)
+    page.reload()
+    open_photo(page, second)
+    expect(page.get_by_role("heading", name="astronaut.png")).to_be_visible()
+
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("heading", name="grace_hopper.jpg")).to_be_visible()
+    page.keyboard.press("ArrowLeft")
+    expect(page.get_by_role("heading", name="astronaut.png")).to_be_visible()
+    delete = page.get_by_role("button", name="Delete")
+    delete.click()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    assert len(visitor.jobs()) == 2
+    delete.click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(page).to_have_url(re.compile("#/$"))
+    assert [job["id"] for job in visitor.jobs()] == [first["id"]]
+
+
+@seen_on(DESKTOP, PHONE_DARK)
+def test_photo_can_be_used_by_everybody(page: Page, visitor: Visitor, photos: Photos) -> None:
+    shown(page, visitor, photos.group)
+
+    for tab in ("People", "Print", "Save"):
+        page.get_by_role("tab", name=tab).click()
+        axe(page)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    look_at(page, "Cut-out")
+    axe(page)

@@ -1,0 +1,263 @@
+"""The picture at large: before and after, zoom to pixels, matte, cut-out, and what goes wrong."""
+
+import re
+
+import httpx
+import numpy as np
+import pytest
+from playwright.sync_api import Page, expect
+
+from smart_filter_tests.browsing.looks import PHONE, seen_on
+from smart_filter_tests.browsing.patience import until
+from smart_filter_tests.browsing.photos import Photos
+from smart_filter_tests.browsing.pixels import mean_colour, pixels
+from smart_filter_tests.browsing.viewing import (
+    apart,
+    box_of,
+    look_at,
+    open_photo,
+    output_of,
+    photo_of,
+    place_of,
+    seen,
+    shown,
+    submitted,
+)
+from smart_filter_tests.browsing.visitors import Visitor
+from smart_filter_tests.browsing.witness import Witness
+
+# What decoders of JPEG differ by, in levels of 255.
+_SAME = 1.5
+
+
+def test_slider_parts_photo_and_result(page: Page, visitor: Visitor, photos: Photos) -> None:
+    job = shown(page, visitor, photos.smiling, background="color:#2060c0")
+    page.keyboard.press("1")
+    slider = page.get_by_role("slider", name="Photo and result")
+
+    slider.press("Home")
+    for _ in range(15):
+        slider.press("ArrowRight")
+
+    expect(slider).to_have_attribute("aria-valuenow", "30")
+    whole = seen(page)
+    line = round(0.3 * whole.shape[1])
+    photo, result = photo_of(visitor, job), output_of(visitor, job, "image")
+    assert apart(whole[:, : line - 24], photo[:, : line - 24]) < _SAME
+    assert apart(whole[:, line + 24 :], result[:, line + 24 :]) < _SAME
+
+
+def test_slider_follows_the_pointer(page: Page, visitor: Visitor, photos: Photos) -> None:
+    shown(page, visitor, photos.smiling)
+    slider = page.get_by_role("slider", name="Photo and result")
+    left, top, width, height = place_of(page)
+
+    page.mouse.move(left + width / 2, top + height / 2)
+    page.mouse.down()
+    page.mouse.move(left + 0.8 * width, top + 20, steps=4)
+    page.mouse.up()
+
+    expect(slider).to_have_attribute("aria-valuenow", "80")
+    page.mouse.click(left + 0.1 * width, top + 0.2 * height)
+    expect(slider).to_have_attribute("aria-valuetext", "10 % photo, 90 % result")
+
+
+def test_photo_and_result_lie_on_each_other_when_cropped(
+    page: Page, visitor: Visitor, photos: Photos
+) -> None:
+    job = shown(
+        page, visitor, photos.serious, background="color:#00ff00", crop="faces", size="480x600"
+    )
+    slider = page.get_by_role("slider", name="Photo and result")
+    page.keyboard.press("1")
+
+    slider.press("Home")
+    result = seen(page)[:, 40:]
+    slider.press("End")
+    photo = seen(page)[:, :-40]
+
+    people = output_of(visitor, job, "matte")[:, 40:-40, 0] > 250
+    result, photo = result[:, :-40], photo[:, 40:]
+    there = apart(photo[people], result[people])
+    moved = [
+        apart(np.roll(photo, step, axis=axis)[people], result[people])
+        for axis in (0, 1)
+        for step in (-2, 2)
+    ]
+    assert there < 0.6 * min(moved)
+
+
+def test_zoom_goes_to_pixels(page: Page, visitor: Visitor, photos: Photos) -> None:
+    job = shown(page, visitor, photos.smiling)
+    look_at(page, "Result")
+    stage = page.locator(".stage")
+
+    stage.focus()
+    for key in ("1", "+", "+", "+"):
+        page.keyboard.press(key)
+
+    expect(page.get_by_role("group", name="Zoom", exact=True)).to_contain_text("800 %")
+    left, top, *_ = place_of(page)
+    box = box_of(stage)
+    # Of a pixel that begins somewhere in the middle of the stage.
+    column, row = (round((box[0] + 400 - left) / 8), round((box[1] + 200 - top) / 8))
+    clip = (round(left + 8 * column), round(top + 8 * row), 80, 80)
+    squares = pixels(page, clip).reshape(10, 8, 10, 8, 3).astype(int)
+    assert np.ptp(squares, axis=(1, 3)).max() == 0
+    image = output_of(visitor, job, "image")[row : row + 10, column : column + 10]
+    assert apart(squares[:, 0, :, 0], image) < _SAME
+
+    page.keyboard.press("0")
+    assert place_of(page)[3] == pytest.approx(box[3] - 24, abs=2)
+
+
+def test_wheel_zooms_about_the_pointer_and_drags_pan(
+    page: Page, visitor: Visitor, photos: Photos
+) -> None:
+    shown(page, visitor, photos.smiling)
+    look_at(page, "Result")
+    left, top, width, height = place_of(page)
+    at = (left + 0.3 * width, top + 0.4 * height)
+
+    page.mouse.move(*at)
+    page.mouse.wheel(0, -600)
+    page.wait_for_timeout(100)
+
+    near = place_of(page)
+    assert near[2] > 2 * width
+    assert (at[0] - near[0]) / near[2] == pytest.approx(0.3, abs=0.005)
+    assert (at[1] - near[1]) / near[3] == pytest.approx(0.4, abs=0.005)
+    page.mouse.down()
+    page.mouse.move(at[0] + 50, at[1] - 30)
+    page.mouse.up()
+    moved = place_of(page)
+    assert (moved[0] - near[0], moved[1] - near[1]) == pytest.approx((50, -30), abs=1)
+
+
+@seen_on(PHONE)
+def test_two_fingers_zoom_and_one_slides(page: Page, visitor: Visitor, photos: Photos) -> None:
+    shown(page, visitor, photos.smiling)
+    left, top, width, height = place_of(page)
+    middle, row = left + width / 2, top + 0.3 * height
+    touch = page.context.new_cdp_session(page)
+
+    def fingers(kind: str, *points: tuple[float, float]) -> None:
+        told = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(points)]
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": told})
+
+    fingers("touchStart", (left + 0.2 * width, row))
+    fingers("touchMove", (left + 0.4 * width, row))
+    fingers("touchMove", (left + 0.7 * width, row))
+    fingers("touchEnd")
+    slider = page.get_by_role("slider", name="Photo and result")
+    expect(slider).to_have_attribute("aria-valuenow", "70")
+
+    fingers("touchStart", (middle - 40, row), (middle + 40, row))
+    for half in (60, 80, 100, 120):
+        fingers("touchMove", (middle - half, row), (middle + half, row))
+    fingers("touchEnd")
+    assert place_of(page)[2] == pytest.approx(3 * width, rel=0.1)
+    expect(slider).to_have_attribute("aria-valuenow", "70")
+
+
+def test_matte_and_cutout_are_shown_as_they_are(
+    page: Page, visitor: Visitor, photos: Photos
+) -> None:
+    job = shown(page, visitor, photos.smiling)
+    page.keyboard.press("1")
+    matte = output_of(visitor, job, "matte")
+
+    look_at(page, "Matte")
+    until(page, lambda: apart(seen(page), matte) < _SAME)
+    look_at(page, "Cut-out")
+    nobody = (slice(0, 60), slice(0, 60))
+    until(page, lambda: len(np.unique(seen(page)[nobody][:, :, 0])) == 2)  # a checkerboard
+    people = matte[..., 0] == 255
+    assert (
+        apart(
+            seen(page)[300:400][people[300:400]], photo_of(visitor, job)[300:400][people[300:400]]
+        )
+        < 4
+    )
+    for ground, colour in (("white", (255, 255, 255)), ("black", (0, 0, 0))):
+        page.get_by_role("radio", name=f"On {ground}").check()
+        assert mean_colour(seen(page)[nobody]) == colour
+
+
+def test_faces_are_outlined_where_they_are(page: Page, visitor: Visitor, photos: Photos) -> None:
+    job = shown(page, visitor, photos.group, crop="true")
+    left, top, width, _ = place_of(page)
+    frame, faces = job["frame"], job["faces"]
+    zoom = width / frame["width"]
+
+    page.get_by_role("button", name="Person 2: show in the picture").hover()
+
+    outlines = page.locator(".faces .outline")
+    expect(outlines).to_have_count(len(faces))
+    for index, face in enumerate(faces):
+        x, y, across, down = face["box"]
+        assert box_of(outlines.nth(index)) == pytest.approx(
+            (
+                left + zoom * (frame["left"] + frame["scale"] * x),
+                top + zoom * (frame["top"] + frame["scale"] * y),
+                zoom * frame["scale"] * across,
+                zoom * frame["scale"] * down,
+            ),
+            abs=2,  # half of the line
+        )
+    expect(page.locator(".faces .marked")).to_have_count(1)
+    x, y, across, down = box_of(outlines.nth(2))
+    page.mouse.move(x + across / 2, y + down / 2)
+    expect(page.get_by_role("listitem").filter(has_text="Person 3")).to_have_class(
+        re.compile("marked")
+    )
+
+
+def test_what_was_not_asked_for_is_made_on_the_spot(
+    page: Page, visitor: Visitor, photos: Photos
+) -> None:
+    job = shown(page, visitor, photos.smiling, outputs="image")
+
+    look_at(page, "Matte")
+    expect(page.get_by_text("The matte was not asked for")).to_be_visible()
+    page.get_by_role("button", name="Make it now").click()
+
+    expect(page.get_by_alt_text("The matte: people are white")).to_be_visible()
+    (made, _) = visitor.jobs()
+    assert (made["parent_id"], made["recipe"]["outputs"]) == (job["id"], ["image", "matte"])
+    expect(page.locator(".stage")).to_be_focused()
+
+
+def test_version_that_fails_says_why_and_keeps_the_picture(
+    page: Page, visitor: Visitor, photos: Photos
+) -> None:
+    job = submitted(visitor, photos.smiling, **{"metadata.studio": "s" * 32})
+    answer = visitor.client.post(
+        f"/v1/jobs/{job['id']}/derive",
+        json={"recipe": {"background": "url:http://127.0.0.1:9/none.jpg"}},
+        headers={"Prefer": "wait=30"},
+    )
+    assert answer.json()["state"] == "failed", answer.text
+
+    page.goto(f"{page.url.partition('#')[0]}#/photo/{'s' * 32}")
+
+    expect(page.get_by_alt_text("The finished picture")).to_be_visible()
+    expect(page.get_by_role("alert")).to_contain_text(answer.json()["error"]["title"])
+    page.get_by_role("button", name="Keep the picture as it was").click()
+    expect(page.get_by_role("alert")).to_have_count(0)
+
+
+def test_photo_that_is_not_kept_leaves_the_result(
+    page: Page, visitor: Visitor, photos: Photos, witness: Witness
+) -> None:
+    witness.expect("410")
+    visitor.say(keep_input_seconds=0)
+    job = submitted(visitor, photos.smiling)
+    until(page, lambda: visitor.client.get(job["links"]["photo"]).status_code == httpx.codes.GONE)
+
+    open_photo(page, job)
+
+    expect(page.get_by_alt_text("The finished picture")).to_be_visible()
+    expect(page.get_by_text("There is nothing to compare with")).to_be_visible()
+    look_at(page, "Photo")
+    expect(page.get_by_role("alert")).to_be_visible()

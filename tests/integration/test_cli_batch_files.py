@@ -1,0 +1,184 @@
+"""A batch's files: the photos of a folder, the journal, the report."""
+
+import csv
+import io
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from smart_filter_deploy.cli import batch_report
+from smart_filter_deploy.cli.endings import Ending
+from smart_filter_deploy.cli.journal import NAME, Entry, Journal
+from smart_filter_deploy.cli.photo_folder import Found, PhotoFolder
+
+LONG_AGO_NS = 10**18
+
+
+def an_entry(photo: str = "a.jpg", **fields: object) -> Entry:
+    known: dict[str, object] = {
+        "photo": photo,
+        "place": photo.rpartition(".")[0],
+        "bytes": 1,
+        "modified_ns": 2,
+        "digest": "d",
+        "recipe": "r",
+        "state": "succeeded",
+    }
+    return Entry(**{**known, **fields})  # type: ignore[arg-type]  # its fields
+
+
+def put(folder: Path, *names: str) -> None:
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+        os.utime(path, ns=(LONG_AGO_NS, LONG_AGO_NS))
+
+
+def names(folder: PhotoFolder) -> list[str]:
+    return [found.name for found in folder.look().photos]
+
+
+def test_photos_are_told_from_what_else_lies_there(tmp_path: Path) -> None:
+    put(tmp_path, "b.JPG", "a.png", "notes.txt", ".hidden.jpg", "a.smart-filter.jpg", "sub/c.webp")
+    (tmp_path / "folder.jpg").mkdir()
+    os.mkfifo(tmp_path / "pipe.jpg")
+
+    look = PhotoFolder(tmp_path, tmp_path / "out", recursive=False).look()
+
+    assert [found.name for found in look.photos] == ["a.png", "b.JPG"]
+    assert (look.skipped, look.unfinished) == (2, 0)
+
+
+def test_folders_below_are_looked_at_when_asked_for_but_the_output_is_not(tmp_path: Path) -> None:
+    put(tmp_path, "a.jpg", "sub/deep/b.jpg", "out/a.jpg", ".git/c.jpg")
+
+    assert names(PhotoFolder(tmp_path, tmp_path / "out", recursive=True)) == [
+        "a.jpg",
+        "sub/deep/b.jpg",
+    ]
+
+
+def test_photo_that_is_being_written_is_left_until_it_rests(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(b"x")
+    now = path.stat().st_mtime
+    clock = [0.0]
+    folder = PhotoFolder(tmp_path, tmp_path / "out", False, lambda: clock[0], lambda: now)
+    seen = []
+
+    for moment, size in ((0.0, 1), (1.0, 2), (2.0, 2), (2.9, 2), (3.0, 2)):
+        clock[0] = moment
+        path.write_bytes(b"x" * size)
+        # Written within the same instant, by its date: what counts is what was seen.
+        os.utime(path, (now, now))
+        look = folder.look()
+        seen.append((len(look.photos), look.unfinished))
+
+    assert seen == [(0, 1), (0, 1), (0, 1), (0, 1), (1, 0)]
+
+
+def test_date_in_the_future_is_no_reason_to_wait_for_ever(tmp_path: Path) -> None:
+    put(tmp_path, "a.jpg")
+    clock = [0.0]
+    folder = PhotoFolder(tmp_path, tmp_path / "out", False, lambda: clock[0], lambda: 0.0)
+
+    before = names(folder)
+    clock[0] = 2.0
+
+    assert (before, names(folder)) == ([], ["a.jpg"])
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is closed to root")
+def test_folder_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    put(tmp_path, "closed/a.jpg")
+    (tmp_path / "closed").chmod(0)
+
+    look = PhotoFolder(tmp_path, tmp_path / "out", recursive=True).look()
+
+    assert "closed" in look.closed[0]
+
+
+def test_journal_knows_what_was_noted_when_it_is_opened_again(tmp_path: Path) -> None:
+    with Journal.opened(tmp_path) as journal:
+        journal.note(an_entry(state="sent", job_id="j1"))
+        journal.note(an_entry(smile=("huge",), outputs={"image": "a.jpg"}))
+        journal.note(an_entry("b.jpg"))
+
+    with Journal.opened(tmp_path) as journal:
+        assert journal.entries() == [
+            an_entry(smile=("huge",), outputs={"image": "a.jpg"}),
+            an_entry("b.jpg"),
+        ]
+
+
+def test_line_that_was_cut_off_is_no_line_and_harms_none(tmp_path: Path) -> None:
+    with Journal.opened(tmp_path) as journal:
+        journal.note(an_entry())
+        journal.note(an_entry("b.jpg"))
+    path = tmp_path / NAME
+    path.write_bytes(path.read_bytes()[:-20])
+
+    with Journal.opened(tmp_path) as journal:
+        journal.note(an_entry("c.jpg"))
+    with Journal.opened(tmp_path) as journal:
+        assert [entry.photo for entry in journal.entries()] == ["a.jpg", "c.jpg"]
+
+
+def test_second_batch_into_a_folder_is_refused(tmp_path: Path) -> None:
+    with Journal.opened(tmp_path), pytest.raises(Ending, match="another batch"):
+        Journal.opened(tmp_path).__enter__()
+
+
+def test_photos_of_one_stem_have_places_of_their_own_for_good(tmp_path: Path) -> None:
+    with Journal.opened(tmp_path) as journal:
+        first = [journal.place(name) for name in ("a.jpg", "a.png", "sub/a.jpg")]
+        journal.note(an_entry("a.png", place=first[1]))
+
+    with Journal.opened(tmp_path) as journal:
+        again = [journal.place(name) for name in ("a.png", "a.jpg")]
+
+    assert first == ["a", "a-2", "sub/a"]
+    assert again == ["a-2", "a"]
+
+
+def test_photo_is_done_until_it_or_the_recipe_changes_or_its_picture_goes(tmp_path: Path) -> None:
+    found = Found("a.jpg", tmp_path / "a.jpg", (1, 2))
+    put(tmp_path, "a.smart-filter.jpg")
+    with Journal.opened(tmp_path) as journal:
+        journal.note(an_entry(outputs={"image": "a.smart-filter.jpg"}))
+
+        assert journal.is_done(found, "r")
+        assert not journal.is_done(found, "another recipe")
+        assert not journal.is_done(Found("a.jpg", found.path, (1, 3)), "r")
+        assert not journal.is_done(Found("b.jpg", found.path, (1, 2)), "r")
+        (tmp_path / "a.smart-filter.jpg").unlink()
+        assert not journal.is_done(found, "r")
+        journal.note(an_entry(state="failed"))
+        assert journal.is_done(found, "r")
+
+
+def test_csv_has_a_line_for_each_photo_and_no_formula(tmp_path: Path) -> None:
+    entries = [
+        an_entry("=cmd|'x'.jpg", smile=("mild", "none"), rating=0.5),
+        an_entry('a, "b".jpg', state="failed", code="unreadable", error="no\nsuch file"),
+    ]
+    path = tmp_path / "report.csv"
+
+    batch_report.write(path, entries, tmp_path)
+
+    rows = list(csv.DictReader(io.StringIO(path.read_text(), newline="")))
+    assert [row["file"] for row in rows] == ["'=cmd|'x'.jpg", 'a, "b".jpg']
+    assert rows[0]["smile"] == "mild none"
+    assert rows[1]["error"] == "unreadable: no\nsuch file"
+    assert [one.name for one in tmp_path.iterdir()] == ["report.csv"]
+
+
+def test_json_report_is_exact(tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+
+    batch_report.write(path, [an_entry("=1.jpg")], tmp_path)
+
+    assert [row["file"] for row in json.loads(path.read_text())] == ["=1.jpg"]

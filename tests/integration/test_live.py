@@ -1,0 +1,294 @@
+"""A live worker as clients see it: one process, real models, real connections."""
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+import pytest
+from websockets.exceptions import InvalidStatus
+
+from smart_filter_shared.presets import PRESETS
+from smart_filter_tests import filming
+from smart_filter_tests.serving import a_photo
+from smart_filter_tests.viewing import LiveWorker, Viewer, live_worker
+from smart_filter_workers.live import frames
+from smart_filter_workers.results import Srgb8
+
+# JPEG at quality 85 with 4:2:0 chroma.
+JPEG_LEVELS = 12
+RED, BLUE = (255, 0, 0), (0, 0, 255)
+
+
+@pytest.fixture(scope="module")
+def worker(weights_folder: Path) -> Iterator[LiveWorker]:
+    settings = {"SMART_FILTER_LIVE_CONNECTIONS": "4", "SMART_FILTER_LIVE_CONNECTIONS_EACH": "2"}
+    with live_worker(weights_folder, **settings) as worker:
+        yield worker
+
+
+@pytest.fixture(scope="module")
+def silent(worker: LiveWorker) -> Iterator[Viewer]:
+    """One who connects when the tests begin, and says nothing."""
+    with worker.connected() as viewer:
+        yield viewer
+
+
+@pytest.fixture(scope="module")
+def person() -> Srgb8:
+    return next(filming.moving(seconds=1)).srgb
+
+
+def corner(srgb: Srgb8) -> list[int]:
+    """Return the mean colour of the upper right corner, where nobody is."""
+    return [round(level) for level in srgb[5:25, -25:-5].mean(axis=(0, 1)).tolist()]
+
+
+def test_person_stands_before_another_background(
+    worker: LiveWorker, silent: Viewer, person: Srgb8
+) -> None:
+    del silent
+    with worker.viewer(background="color:#ff0000") as viewer:
+        answer = viewer.ask(7, person)
+
+    said = answer.said
+    assert (said["frame"], said["width"], said["height"]) == (7, 640, 360)
+    assert said["people"] is True
+    (face,) = said["faces"]
+    assert face["smile"]["level"] == "huge"
+    assert face["eyes"] == {"left_open": True, "right_open": True}
+    assert said["rating"]["score"] == pytest.approx(1)
+    assert corner(answer.srgb) == pytest.approx(RED, abs=JPEG_LEVELS)
+    left, top, width, height = (round(side) for side in face["box"])
+    inside = slice(top + height // 4, top + height // 2), slice(left + 30, left + width - 30)
+    assert np.abs(answer.srgb[inside].astype(int) - person[inside]).mean() < JPEG_LEVELS
+
+
+def test_nobody_there_leaves_the_background(worker: LiveWorker) -> None:
+    with worker.viewer(background="color:#0000ff") as viewer:
+        answer = viewer.ask(1, np.full((180, 320, 3), 90, np.uint8))
+
+    assert (answer.said["people"], answer.said["faces"], answer.said["rating"]) == (False, [], None)
+    assert answer.srgb.mean(axis=(0, 1)) == pytest.approx(BLUE, abs=JPEG_LEVELS)
+
+
+def test_background_of_the_token_stands_behind_when_none_is_named(
+    worker: LiveWorker, person: Srgb8
+) -> None:
+    with worker.connected() as viewer:
+        viewer.tell(token=worker.token(background="color:#0000ff"))
+        assert viewer.hear()["background"] == "color:#0000ff"
+        answer = viewer.ask(1, person)
+
+    assert corner(answer.srgb) == pytest.approx(BLUE, abs=JPEG_LEVELS)
+
+
+def test_background_changes_and_a_wrong_one_changes_nothing(
+    worker: LiveWorker, person: Srgb8
+) -> None:
+    with worker.viewer(background="color:#ff0000") as viewer:
+        viewer.tell(background="transparent")
+        wrong = viewer.hear()
+        before = corner(viewer.ask(1, person).srgb)
+        viewer.tell(background="color:#0000ff")
+        told = viewer.hear()
+        after = corner(viewer.ask(2, person).srgb)
+        viewer.tell(background="keep")
+        viewer.hear()
+        kept = viewer.ask(3, person).srgb
+
+    assert (wrong["type"], wrong["code"]) == ("error", "invalid_recipe")
+    assert "color:white" in wrong["detail"]
+    assert (told["type"], told["background"]) == ("background", "color:#0000ff")
+    assert before == pytest.approx(RED, abs=JPEG_LEVELS)
+    assert after == pytest.approx(BLUE, abs=JPEG_LEVELS)
+    assert np.abs(kept.astype(int) - person).mean() < JPEG_LEVELS
+
+
+def test_picture_that_is_sent_stands_behind(worker: LiveWorker, person: Srgb8) -> None:
+    with worker.viewer(background="color:#ff0000") as viewer:
+        viewer.tell(background_file=True)
+        viewer.socket.send(b"no picture")
+        wrong = viewer.hear()
+        viewer.tell(background_file=True)
+        viewer.socket.send(a_photo("PNG"))
+        told = viewer.hear()
+        answer = viewer.ask(1, person)
+
+    assert (wrong["code"], "frame" in wrong) == ("image_unreadable", False)
+    assert told == {"type": "background", "background": "file", "name": None, "reason": None}
+    assert corner(answer.srgb) == pytest.approx((0, 0, 0), abs=JPEG_LEVELS)
+
+
+def test_people_choose_their_background(worker: LiveWorker, person: Srgb8) -> None:
+    with worker.viewer(background="auto") as viewer:
+        for number in range(8):
+            viewer.ask(number, person)
+
+    (told,) = (one for one in viewer.said if one["type"] == "background")
+    assert told["background"] == "auto"
+    assert told["name"] in {preset.name for preset in PRESETS}
+    assert "smiling" in told["reason"]
+
+
+def test_newest_frame_wins(worker: LiveWorker, person: Srgb8) -> None:
+    content = frames.written(person)
+    with worker.viewer() as viewer:
+        viewer.ask(0, person)
+        for number in range(1, 31):
+            viewer.show(number, content)
+        seen = [viewer.see().said]
+        while seen[-1]["frame"] != 30:
+            seen.append(viewer.see().said)
+
+    numbers = [said["frame"] for said in seen]
+    assert numbers == sorted(set(numbers))
+    assert seen[-1]["dropped"] == 30 - len(seen) > 0
+
+
+def test_one_who_does_not_read_holds_up_nobody(worker: LiveWorker, person: Srgb8) -> None:
+    content = frames.written(person)
+    with worker.viewer("ann") as slow, worker.viewer("bob") as other:
+        ends_at = time.monotonic() + 2
+        while time.monotonic() < ends_at:
+            slow.show(1, content)
+            other.ask(1, person)
+        slow.show(2, content)
+        said = slow.see().said
+        while said["frame"] != 2:
+            said = slow.see().said
+
+    assert said["dropped"] >= 0
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        (b"\xff\xd8\xff\xe0 no picture", "image_unreadable"),
+        (a_photo("PNG"), "image_unreadable"),
+        (a_photo(size=(1281, 8)), "image_too_large"),
+        (a_photo() + bytes(1_000_000), "image_too_large"),
+    ],
+)
+def test_frame_that_is_wrong_is_told_and_the_next_is_served(
+    worker: LiveWorker, person: Srgb8, content: bytes, code: str
+) -> None:
+    with worker.viewer() as viewer:
+        viewer.show(5, content)
+        wrong = viewer.hear()
+        answer = viewer.ask(6, person)
+
+    assert (wrong["type"], wrong["code"], wrong["frame"]) == ("error", code, 5)
+    assert answer.said["frame"] == 6
+
+
+@pytest.mark.parametrize("message", ["", "{", "[1]", '{"background": 1}', b"", b"\0\0\0\1"])
+def test_message_that_cannot_be_read_is_told(
+    worker: LiveWorker, person: Srgb8, message: str | bytes
+) -> None:
+    with worker.viewer() as viewer:
+        viewer.socket.send(message)
+        wrong = viewer.hear()
+        answer = viewer.ask(6, person)
+
+    assert wrong["type"] == "error"
+    assert answer.said["frame"] == 6
+
+
+def test_message_beyond_all_bounds_ends_the_connection(worker: LiveWorker) -> None:
+    with worker.viewer() as viewer:
+        # Its head alone (RFC 6455, 5.2): binary, masked, 4,000,001 bytes to come.
+        viewer.socket.socket.sendall(b"\x82\xff" + (4_000_001).to_bytes(8) + bytes(4))
+
+        assert viewer.ending()[0] == 1009
+
+
+@pytest.mark.parametrize(
+    ("first", "code", "words"),
+    [
+        ("hello", 4400, "JSON"),
+        (b"\0\0\0\1", 4400, "text"),
+        ("{}", 4400, "token"),
+        ('{"token": "x"}', 4401, "POST /v1/live"),
+        ('{"token": "x", "colour": 1}', 4400, "colour"),
+    ],
+)
+def test_first_message_that_is_wrong_ends_the_connection_in_words(
+    worker: LiveWorker, first: str | bytes, code: int, words: str
+) -> None:
+    with worker.connected() as viewer:
+        viewer.socket.send(first)
+
+        ended, reason = viewer.ending()
+
+    assert (ended, words in reason) == (code, True)
+
+
+def test_token_that_has_expired_or_was_used_opens_nothing(worker: LiveWorker) -> None:
+    token = worker.token()
+    endings = []
+    with worker.connected() as first:
+        first.tell(token=token)
+        first.hear()
+        for one in (token, worker.token(old=1)):
+            with worker.connected() as viewer:
+                viewer.tell(token=one)
+                endings.append(viewer.ending())
+
+    assert [code for code, _ in endings] == [4401, 4401]
+    assert "was used" in endings[0][1]
+    assert "expired" in endings[1][1]
+
+
+def test_tenant_and_worker_have_so_many_places(worker: LiveWorker) -> None:
+    with ExitStack() as held:
+        for tenant in ("ann", "ann", "bob"):
+            held.enter_context(worker.viewer(tenant))
+        with worker.connected() as third:
+            third.tell(token=worker.token("ann"))
+            of_tenant = third.ending()
+        held.enter_context(worker.viewer("bob"))
+        is_full = worker.get("/readyz").status_code
+        with worker.connected() as fifth:
+            fifth.tell(token=worker.token("eve"))
+            of_worker = fifth.ending()
+
+    assert (of_tenant[0], "you have 2" in of_tenant[1]) == (4429, True)
+    assert (of_worker[0], "all places" in of_worker[1]) == (4429, True)
+    assert is_full == 503
+
+
+def test_who_waits_at_the_door_is_bounded(worker: LiveWorker) -> None:
+    with ExitStack() as held, pytest.raises(InvalidStatus, match="503"):
+        come(worker, held, count=20)
+
+
+def come(worker: LiveWorker, held: ExitStack, *, count: int) -> None:
+    """Connect so often, and say nothing."""
+    for _ in range(count):
+        held.enter_context(worker.connected())
+
+
+def test_who_shows_no_token_is_sent_away(silent: Viewer) -> None:
+    assert silent.ending() == (4408, "no token within 5 s")
+
+
+def test_operators_see_what_it_does(worker: LiveWorker, person: Srgb8) -> None:
+    with worker.viewer() as viewer:
+        viewer.ask(1, person)
+        told = worker.get("/metrics").text
+
+    assert "smart_filter_live_connections 1\n" in told
+    assert 'smart_filter_live_frames_total{outcome="shown"} ' in told
+    assert worker.get("/livez").json() == {"status": "ok"}
+
+
+def test_sigterm_tells_clients_and_ends_well(weights_folder: Path, person: Srgb8) -> None:
+    with live_worker(weights_folder) as own, own.viewer() as viewer:
+        viewer.ask(1, person)
+
+        status = own.stop()
+
+        assert viewer.ending()[0] == 1012
+    assert status == 0

@@ -1,0 +1,68 @@
+"""What stands behind the people: what was chosen, all there is, and how it is joined to them."""
+
+from typing import Final
+
+from playwright.sync_api import expect
+
+from smart_filter_tests.browsing.looks import DESKTOP, DESKTOP_DARK, PHONE, PHONE_DARK
+from smart_filter_tests.browsing.shots.shot import Scene, Shot
+
+
+def _chosen(scene: Scene) -> None:
+    _open(scene)
+    expect(scene.page.locator(".candidate")).to_have_count(5)
+    _in_sight(scene)
+
+
+def _designs(scene: Scene) -> None:
+    _open(scene)
+    _kind(scene, "Designs")
+    scene.page.get_by_role("option", name="Sunrise", exact=True).click()
+    _made(scene, "Sunrise")
+    _in_sight(scene)
+
+
+def _colour(scene: Scene) -> None:
+    _open(scene)
+    _kind(scene, "Colour")
+    scene.page.get_by_role("button", name="#c8d8c4").click()
+    _made(scene, "Colour #c8d8c4")
+    _in_sight(scene)
+
+
+def _open(scene: Scene) -> None:
+    outputs = "image,cutout,matte,thumbnail,faces,rating,printability"
+    photo = scene.photos.smiling
+    job = scene.visitor.client.post(
+        "/v1/jobs",
+        files={"photo": photo.read_bytes()},
+        data={"outputs": outputs, "metadata.name": photo.name},
+        headers={"Prefer": "wait=30"},
+    ).json()
+    scene.page.evaluate("id => { location.hash = `#/photo/${id}`; }", job["id"])
+    scene.page.get_by_role("tab", name="Background").click()
+    _made(scene, "Chosen for you")
+
+
+def _kind(scene: Scene, title: str) -> None:
+    scene.page.locator(".kind").filter(has_text=title).click()
+
+
+def _made(scene: Scene, name: str) -> None:
+    expect(scene.page.locator(".told strong")).to_contain_text(name)
+    expect(scene.page.locator(".told .busy")).to_have_count(0)
+
+
+def _in_sight(scene: Scene) -> None:
+    """Show the panel with pictures that have come; on a phone it stands below the photo."""
+    panel = scene.page.locator(".background-panel")
+    if scene.page.viewport_size == {"width": PHONE.size[0], "height": PHONE.size[1]}:
+        panel.evaluate("panel => panel.scrollIntoView()")
+    scene.page.wait_for_load_state("networkidle")
+
+
+SHOTS: Final = (
+    Shot("background-chosen", _chosen, (DESKTOP, PHONE_DARK)),
+    Shot("background-designs", _designs, (DESKTOP_DARK, PHONE)),
+    Shot("background-colour", _colour, (DESKTOP,)),
+)

@@ -1,0 +1,86 @@
+"""What whoever knows the models sees: their parameters, and two recipes side by side."""
+
+import re
+from typing import Final
+
+from playwright.sync_api import Locator, expect
+
+from smart_filter_tests.browsing.looks import DESKTOP, DESKTOP_DARK, PHONE, PHONE_DARK
+from smart_filter_tests.browsing.shots.shot import Scene, Shot
+
+_OUTPUTS: Final = "image,cutout,matte,thumbnail,faces,rating,printability"
+
+
+def _expert(scene: Scene) -> None:
+    """The classical model's parameters."""
+    panel = _panel(scene)
+    _cutting(panel).get_by_role("radio", name=re.compile("^classical ")).check()
+    panel.get_by_label("blur", exact=True).fill("31")
+    panel.get_by_label("min_area", exact=True).fill("0.02")
+    panel.get_by_label("canny_high", exact=True).evaluate("it => it.scrollIntoView({block: 'end'})")
+
+
+def _compare(scene: Scene) -> None:
+    """Two models on one photo."""
+    _two(scene)
+
+
+def _difference(scene: Scene) -> None:
+    """Where two models do not agree."""
+    _two(scene)
+    scene.page.get_by_text("Difference", exact=True).click()
+    expect(scene.page.get_by_role("img", name=re.compile("of the pixels differ"))).to_be_visible()
+
+
+def _code(scene: Scene) -> None:
+    """A recipe to take along."""
+    _panel(scene).get_by_role("button", name="Copy as code").click()
+    expect(scene.page.get_by_role("dialog")).to_be_visible()
+
+
+def _two(scene: Scene) -> None:
+    _panel(scene).get_by_role("link", name="Compare two recipes").click()
+    second = scene.page.get_by_role("region", name="Recipe B")
+    second.get_by_text("Recipe B", exact=True).click()
+    _cutting(second).get_by_role("radio", name=re.compile("^classical ")).check()
+    second.get_by_role("button", name="Try it in B").click()
+    table = scene.page.get_by_role("table", name="Figures")
+    expect(table.get_by_role("row", name="segmentation.model default classical")).to_be_visible()
+    expect(scene.page.get_by_text(re.compile("^(Working on|Waiting for)"))).to_have_count(0)
+    second.get_by_text("Recipe B", exact=True).click()
+    scene.page.evaluate("scrollTo(0, 0)")
+
+
+def _panel(scene: Scene) -> Locator:
+    with scene.photos.smiling.open("rb") as photo:
+        answer = scene.visitor.client.post(
+            "/v1/jobs",
+            files={"photo": photo},
+            data={
+                "outputs": _OUTPUTS,
+                "background": "preset:rainbow",
+                "metadata.name": "eileen.png",
+            },
+            headers={"Prefer": "wait=60"},
+            timeout=70,
+        )
+    scene.page.goto(f"{scene.page.url.partition('#')[0]}#/photo/{answer.json()['id']}")
+    scene.page.get_by_role("tab", name="Expert").click()
+    panel = scene.page.get_by_role("tabpanel", name="Expert")
+    expect(panel.get_by_role("heading", name="Cutting out")).to_be_visible()
+    expect(scene.page.get_by_role("img", name="The finished picture")).to_be_visible()
+    return panel
+
+
+def _cutting(panel: Locator) -> Locator:
+    part = panel.locator("details.group").first
+    part.locator("summary").first.click()
+    return part
+
+
+SHOTS: Final = (
+    Shot("expert", _expert, (DESKTOP, DESKTOP_DARK, PHONE)),
+    Shot("compare", _compare, (DESKTOP, PHONE_DARK)),
+    Shot("difference", _difference, (DESKTOP_DARK,)),
+    Shot("code", _code, (DESKTOP,)),
+)

@@ -1,0 +1,93 @@
+"""The picture at large in a browser: opened, looked at, and measured."""
+
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+from playwright.sync_api import Locator, Page, expect
+
+from smart_filter_tests.browsing.pixels import Pixels, picture, pixels
+from smart_filter_tests.browsing.visitors import Visitor
+
+_OUTPUTS = "image,cutout,matte,thumbnail,faces,rating,printability"
+
+
+def submitted(visitor: Visitor, photo: Path, **fields: str) -> dict[str, Any]:
+    """Return the job of a photo, succeeded, as the studio itself would have asked for it."""
+    with photo.open("rb") as file:
+        answer = visitor.client.post(
+            "/v1/jobs",
+            data={"seed": "1", "outputs": _OUTPUTS, "metadata.name": photo.name, **fields},
+            files={"photo": file},
+            headers={"Prefer": "wait=30"},
+        )
+    job: dict[str, Any] = answer.json()
+    assert job["state"] == "succeeded", answer.text
+    return job
+
+
+def shown(page: Page, visitor: Visitor, photo: Path, **fields: str) -> dict[str, Any]:
+    """Open a photo and return its job; the finished picture is there."""
+    job = submitted(visitor, photo, **fields)
+    open_photo(page, job)
+    expect(page.get_by_alt_text("The finished picture")).to_be_visible()
+    page.locator(".stage").focus()
+    return job
+
+
+def open_photo(page: Page, job: dict[str, Any]) -> None:
+    """Go to the screen of a job's photo."""
+    page.goto(f"{page.url.partition('#')[0]}#/photo/{job['id']}")
+
+
+def look_at(page: Page, mode: str) -> None:
+    """Choose what the viewer shows."""
+    page.get_by_role("radio", name=mode, exact=True).check()
+    page.mouse.move(0, 0)
+
+
+def box_of(element: Locator) -> tuple[float, float, float, float]:
+    """Return where an element is in the window: x, y, width, height."""
+    box = element.bounding_box()
+    assert box is not None
+    return box["x"], box["y"], box["width"], box["height"]
+
+
+def place_of(page: Page) -> tuple[float, float, float, float]:
+    """Return where the whole picture lies in the window: x, y, width, height."""
+    return box_of(page.locator(".plane"))
+
+
+def shape_of(page: Page) -> float:
+    """Return how wide the whole picture is for its height."""
+    _, _, width, height = place_of(page)
+    return width / height
+
+
+def seen(page: Page) -> Pixels:
+    """Return the picture as the page shows it, all of it being in sight."""
+    x, y, width, height = place_of(page)
+    return pixels(page, (round(x), round(y), round(width), round(height)))
+
+
+def photo_of(visitor: Visitor, job: dict[str, Any]) -> Pixels:
+    """Return the photo of a job, as the service shows it."""
+    return picture(bytes_of(visitor, job["links"]["photo"]))
+
+
+def output_of(visitor: Visitor, job: dict[str, Any], name: str) -> Pixels:
+    """Return the picture of an output."""
+    return picture(bytes_of(visitor, job["outputs"][name]))
+
+
+def bytes_of(visitor: Visitor, path: str) -> bytes:
+    """Return what the service answers at a path."""
+    answer = visitor.client.get(path)
+    assert answer.status_code == httpx.codes.OK, answer.text
+    return answer.content
+
+
+def apart(one: Pixels, other: Pixels) -> float:
+    """Return by how many levels of 255 two pictures differ on average."""
+    return float(np.abs(one.astype(float) - other).mean())

@@ -1,0 +1,157 @@
+"""A live worker as a process of its own, and clients of it."""
+
+import datetime as dt
+import json
+import os
+import signal
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection, connect
+
+from smart_filter_deploy.embedded.ports import LOOPBACK, free_port
+from smart_filter_shared.ids import Tenant
+from smart_filter_shared.live.tokens import LIFETIME_SECONDS, Tokens
+from smart_filter_workers.live import frames
+from smart_filter_workers.results import Srgb8
+
+SECRET = "l" * 32
+_PATIENCE_SECONDS = 30.0
+_LOOK_SECONDS = 0.05
+_NUMBER = struct.Struct(">I")
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A frame as it came back: what was seen in it, and its pixels."""
+
+    said: Json
+    srgb: Srgb8
+
+
+@dataclass(slots=True)
+class Viewer:
+    """A client; `said` is all that it was told beside frames, in order."""
+
+    socket: ClientConnection
+    said: list[Json] = field(default_factory=list)
+
+    def show(self, number: int, content: bytes) -> None:
+        """Send a frame."""
+        self.socket.send(_NUMBER.pack(number) + content)
+
+    def tell(self, **message: object) -> None:
+        """Send a message."""
+        self.socket.send(json.dumps(message))
+
+    def hear(self) -> Json:
+        """Return the next message that is no picture."""
+        message = self.socket.recv(timeout=_PATIENCE_SECONDS)
+        assert isinstance(message, str)
+        said: Json = json.loads(message)
+        return said
+
+    def see(self) -> Answer:
+        """Return the next frame; what is said before it is noted."""
+        while (said := self.hear())["type"] != "frame":
+            self.said.append(said)
+        content = self.socket.recv(timeout=_PATIENCE_SECONDS)
+        assert isinstance(content, bytes)
+        assert _NUMBER.unpack_from(content)[0] == said["frame"]
+        return Answer(said, frames.frame(content[_NUMBER.size :]))
+
+    def ending(self) -> tuple[int, str]:
+        """Return with what code and reason the connection ends."""
+        try:
+            while True:
+                self.socket.recv(timeout=_PATIENCE_SECONDS)
+        except ConnectionClosed as closed:
+            assert closed.rcvd is not None
+            return closed.rcvd.code, closed.rcvd.reason
+
+    def ask(self, number: int, srgb: Srgb8) -> Answer:
+        """Send a frame, and return what comes back of it."""
+        self.show(number, frames.written(srgb))
+        return self.see()
+
+
+@dataclass(slots=True)
+class LiveWorker:
+    """A live worker that runs."""
+
+    process: subprocess.Popen[bytes]
+    host: str
+
+    def token(self, tenant: str = "ann", *, background: str | None = None, old: int = 0) -> str:
+        """Return a token that is so many seconds older than its life."""
+        now = dt.datetime.now(dt.UTC)
+        if old:
+            now -= dt.timedelta(seconds=LIFETIME_SECONDS + old)
+        return Tokens([SECRET]).issue(Tenant(tenant), background=background, now=now)[0]
+
+    @contextmanager
+    def connected(self) -> Iterator[Viewer]:
+        """Connect, and say nothing yet."""
+        url = f"ws://{self.host}/v1/live/socket"
+        with connect(url, compression=None, max_size=None, close_timeout=1) as socket:
+            yield Viewer(socket)
+
+    @contextmanager
+    def viewer(self, tenant: str = "ann", **hello: object) -> Iterator[Viewer]:
+        """Connect, and show a token."""
+        with self.connected() as viewer:
+            viewer.tell(token=self.token(tenant), **hello)
+            assert viewer.hear()["type"] == "ready"
+            yield viewer
+
+    def get(self, path: str) -> httpx.Response:
+        """Ask by HTTP."""
+        return httpx.get(f"http://{self.host}{path}", timeout=_PATIENCE_SECONDS)
+
+    def stop(self) -> int:
+        """Ask it to stop, and return its status."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(_PATIENCE_SECONDS)
+
+    def __enter__(self) -> Self:
+        """Return when it serves."""
+        gives_up_at = time.monotonic() + _PATIENCE_SECONDS
+        while True:
+            try:
+                if self.get("/readyz").is_success:
+                    return self
+            except httpx.TransportError:
+                assert self.process.poll() is None, "it has ended"
+                assert time.monotonic() < gives_up_at, "it does not answer"
+            time.sleep(_LOOK_SECONDS)
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+def live_worker(weights: Path, **environment: str) -> LiveWorker:
+    """Start a live worker; it serves from the beginning of the `with` block."""
+    port = free_port()
+    told = {
+        "SMART_FILTER_DATA": str(weights.parent),
+        "SMART_FILTER_LIVE_SECRET": SECRET,
+        **environment,
+    }
+    command = (sys.executable, "-m", "smart_filter_deploy.cli", "live-worker")
+    process = subprocess.Popen(
+        (*command, "--host", LOOPBACK, "--port", str(port), "--threads", "2"),
+        env={**os.environ, **told},
+    )
+    return LiveWorker(process, f"{LOOPBACK}:{port}")

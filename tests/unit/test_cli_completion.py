@@ -1,0 +1,108 @@
+"""What a shell is told when the key is pressed."""
+
+import subprocess
+import sys
+
+import pytest
+
+from smart_filter_deploy import cli
+
+BREAKS = " \t\n\"'><=;|&(:"
+
+
+def offered(
+    line: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    breaks: str = BREAKS,
+) -> list[str]:
+    monkeypatch.setenv("_SMART_FILTER_COMPLETE", "bash_complete")
+    monkeypatch.setenv("COMP_LINE", line)
+    monkeypatch.setenv("COMP_WORDBREAKS", breaks)
+    monkeypatch.setenv("SMART_FILTER_DATA", "/nonexistent")
+    with pytest.raises(SystemExit) as ended:
+        cli.main([])
+    out, err = capsys.readouterr()
+    assert (ended.value.code, err) == (0, "")
+    return [line.partition(",")[2] for line in out.splitlines() if line]
+
+
+@pytest.mark.parametrize(
+    ("line", "some"),
+    [
+        ("smart-filter ", {"run", "batch", "live", "doctor"}),
+        ("smart-filter jo", {"jobs"}),
+        ("smart-filter jobs ", {"list", "show", "cancel", "redrive"}),
+        ("smart-filter batch --re", {"--recursive", "--retry-failed", "--report"}),
+        ("smart-filter run --background ", {"auto", "transparent", "preset:"}),
+        ("smart-filter run --format w", {"webp"}),
+        ("smart-filter completion ", {"bash", "zsh", "fish"}),
+        # bash takes `preset:` for two words of its own, and replaces the one behind them.
+        ("smart-filter run --background preset:stud", {"studio", "studio-white"}),
+    ],
+)
+def test_words_are_offered(
+    line: str,
+    some: set[str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert some <= set(offered(line, capsys, monkeypatch))
+
+
+def test_whole_words_are_offered_where_colons_break_none(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = offered("smart-filter run --background preset:stud", capsys, monkeypatch, " \t\n")
+
+    assert "preset:studio" in words
+
+
+@pytest.mark.parametrize(
+    "url", [None, "http://127.0.0.1:0", "no url"], ids=["none", "away", "wrong"]
+)
+@pytest.mark.parametrize("line", ["smart-filter jobs show ", "smart-filter models show "])
+def test_without_a_server_nothing_is_offered_and_nothing_said(
+    line: str,
+    url: str | None,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if url is not None:
+        monkeypatch.setenv("SMART_FILTER_URL", url)
+
+    assert offered(line, capsys, monkeypatch) == []
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_script_calls_the_program(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["completion", shell])
+
+    script = capsys.readouterr().out
+    assert ended.value.code == 0
+    assert f"_SMART_FILTER_COMPLETE={shell}_complete" in script
+
+
+def test_bash_completes_a_line_with_the_script() -> None:
+    # As bash does when the key is pressed behind `preset:stud`.
+    press = (
+        'smart-filter() { "$PYTHON" -m smart_filter_deploy.cli "$@"; }\n'
+        'eval "$(smart-filter completion bash)"\n'
+        "COMP_LINE='smart-filter run --background preset:stud'\n"
+        "COMP_POINT=${#COMP_LINE}\n"
+        "compopt() { :; }\n"
+        "_smart_filter_completion smart-filter\n"
+        'printf "%s\\n" "${COMPREPLY[@]}"\n'
+    )
+
+    told = subprocess.run(
+        ["bash", "--norc", "-c", press],
+        env={"PYTHON": sys.executable, "PYTHONPATH": ":".join(sys.path), "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert "studio" in told.stdout.splitlines()
+    assert told.stderr == ""

@@ -1,0 +1,160 @@
+"""Photos on their way through a server that is a function."""
+
+import io
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import httpx
+import pytest
+from rich.console import Console
+
+from smart_filter_client import Client, errors
+from smart_filter_client.models import job_from
+from smart_filter_deploy.cli import passage, run
+from smart_filter_deploy.cli.outcome import Outcome
+from smart_filter_deploy.cli.passage import Wanted
+from smart_filter_deploy.cli.photos import Place
+from smart_filter_deploy.cli.progress import Progress
+
+PHOTO = Path(__file__)  # the server below does not look into it
+
+
+class Server:
+    """Answers submissions with jobs j0, j1, … and remembers what was withdrawn."""
+
+    def __init__(self, states: Mapping[str, str], refused: Mapping[int, str] | None = None) -> None:
+        self.states = dict(states)
+        self.refused = dict(refused or {})
+        self.withdrawn: list[str] = []
+        self.on_look: Callable[[], None] = lambda: None
+        self._sent = 0
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        *_, parent, name = request.url.path.split("/")
+        if request.method == "GET":
+            self.on_look()
+            return self._answer(name)
+        if name == "cancel":
+            self.withdrawn.append(parent)
+            if self.states[parent] in {"succeeded", "failed"}:
+                return httpx.Response(409, json={"code": "job_final"})
+            self.states[parent] = "canceled"
+            return self._answer(parent)
+        request.read()
+        index, self._sent = self._sent, self._sent + 1
+        if index in self.refused:
+            return httpx.Response(415, json={"code": self.refused[index], "detail": "no"})
+        return self._answer(f"j{index}", 202)
+
+    def _answer(self, name: str, status: int = 200) -> httpx.Response:
+        return httpx.Response(status, json={"id": name, "state": self.states[name]})
+
+
+def process(server: Server, photos: int, *, timeout: float | None = None) -> list[Outcome]:
+    """Put so many photos through; return the outcomes in the order of the photos."""
+    now = [0.0]
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    outcomes: dict[int, Outcome] = {}
+    transport = httpx.MockTransport(server)
+    with (
+        Client("http://t", transport=transport, clock=lambda: now[0], sleep=sleep) as client,
+        Progress(Console(file=io.StringIO())) as progress,
+    ):
+        passage.process(
+            client,
+            [Place(PHOTO, Path(), f"p{index}", None) for index in range(photos)],
+            Wanted({}),
+            timeout=timeout,
+            progress=progress,
+            on_outcome=outcomes.__setitem__,
+        )
+    return [outcomes[index] for index in range(photos)]
+
+
+def codes(outcomes: list[Outcome]) -> list[str | None]:
+    return [None if outcome.failure is None else outcome.failure.code for outcome in outcomes]
+
+
+def test_one_photo_that_is_refused_leaves_the_others_alone() -> None:
+    server = Server({"j0": "succeeded", "j2": "succeeded"}, refused={1: "unsupported_media"})
+
+    assert codes(process(server, 3)) == [None, "unsupported_media", None]
+
+
+def test_one_job_that_fails_leaves_the_others_alone() -> None:
+    server = Server({"j0": "failed", "j1": "succeeded"})
+
+    assert codes(process(server, 2)) == ["failed", None]
+
+
+def test_job_that_somebody_withdrew_is_a_failure() -> None:
+    assert codes(process(Server({"j0": "canceled"}), 1)) == ["canceled"]
+
+
+def test_wrong_recipe_ends_it_at_the_first_photo() -> None:
+    server = Server({}, refused={0: "invalid_recipe"})
+
+    with pytest.raises(errors.Refused):
+        process(server, 3)
+
+
+def test_late_jobs_are_withdrawn_and_told() -> None:
+    server = Server({"j0": "running", "j1": "succeeded"})
+
+    outcomes = process(server, 2, timeout=5)
+
+    assert codes(outcomes) == ["timeout", None]
+    assert server.withdrawn == ["j0"]
+
+
+def test_job_that_ends_in_the_last_moment_counts() -> None:
+    class EndsMeanwhile(Server):
+        def __call__(self, request: httpx.Request) -> httpx.Response:
+            if request.url.path.endswith("/cancel"):
+                self.states["j0"] = "succeeded"
+            return super().__call__(request)
+
+    assert codes(process(EndsMeanwhile({"j0": "running"}), 1, timeout=1)) == [None]
+
+
+def test_ctrl_c_withdraws_what_is_under_way() -> None:
+    server = Server({"j0": "succeeded", "j1": "running", "j2": "running"})
+    looks = iter(range(1000))
+
+    def interrupt() -> None:
+        if next(looks) == 4:
+            raise KeyboardInterrupt
+
+    server.on_look = interrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        process(server, 3)
+    assert server.withdrawn == ["j1", "j2"]
+
+
+def test_line_for_programs_is_the_job_with_its_path() -> None:
+    document = {"id": "j0", "state": "succeeded", "image": {"width": 1}, "new": "kept"}
+    job = job_from(document)
+    outcome = Outcome(Place(PHOTO, Path(), "p", None), job, Path("p.jpg"), {}, None, 1.0)
+
+    line = run.line_of(outcome)
+
+    assert line == {**document, "image": {"width": 1, "path": str(Path("p.jpg").absolute())}}
+
+
+def test_refused_photo_is_a_line_with_its_error() -> None:
+    [outcome] = process(Server({}, refused={0: "unsupported_media"}), 1)
+
+    line = run.line_of(outcome)
+
+    assert line["id"] is None
+    assert line["state"] == "failed"
+    assert line["error"] == {
+        "code": "unsupported_media",
+        "title": "",
+        "detail": "no",
+        "stage": None,
+    }

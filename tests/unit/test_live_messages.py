@@ -1,0 +1,225 @@
+"""Messages of live video: what is read, and what is refused in words; and the newest frame."""
+
+import asyncio
+import datetime as dt
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from smart_filter_shared.errors import (
+    ImageTooLarge,
+    ImageUnreadable,
+    Limited,
+    MalformedRequest,
+    Rejected,
+    Unauthorized,
+)
+from smart_filter_shared.ids import Tenant
+from smart_filter_shared.live.tokens import Tokens
+from smart_filter_shared.telemetry import metrics
+from smart_filter_tests.pictures import noise
+from smart_filter_tests.serving import a_photo
+from smart_filter_workers.live import frames, messages
+from smart_filter_workers.live.house import House
+from smart_filter_workers.live.measures import Measures
+from smart_filter_workers.live.newest import Arrived, Newest
+
+KEYS = ["k" * 32]
+
+
+def test_first_message_names_token_background_and_size() -> None:
+    hello = messages.hello('{"token": "t", "background": "blur:0.5", "max_side": 640}')
+
+    assert (hello.token, str(hello.background), hello.max_side_px) == ("t", "blur:0.5", 640)
+
+
+def test_first_message_needs_a_token_alone() -> None:
+    hello = messages.hello('{"token": "t"}')
+
+    assert (hello.background, hello.max_side_px) == (None, 1280)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "JSON"),
+        ("[]", "JSON object"),
+        ("[" * 3000, "JSON"),
+        ("x" * 5000, "4096 characters"),
+        ("{}", '"token"'),
+        ('{"token": 1}', '"token"'),
+        ('{"token": "t", "max_side": 1281}', "from 64 to 1280"),
+        ('{"token": "t", "max_side": true}', "from 64 to 1280"),
+        ('{"token": "t", "colour": "red"}', "colour: here a message has background, max_side"),
+        ('{"token": "t", "background": "transparent"}', "color:white"),
+        ('{"token": "t", "background": null}', "a background is text"),
+    ],
+)
+def test_first_message_that_is_wrong_is_refused_in_words(text: str, words: str) -> None:
+    with pytest.raises(Rejected, match=words):
+        messages.hello(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("{}", '{"background": "x"}', '{"background_file": false}', '{"background_file": 1}'),
+        *('{"background": "auto", "background_file": true}', '{"token": "t"}', "null"),
+    ],
+)
+def test_change_that_is_wrong_is_refused(text: str) -> None:
+    with pytest.raises(Rejected):
+        messages.change(text)
+
+
+def test_change_names_a_background_or_a_picture_to_come() -> None:
+    assert str(messages.change('{"background": "preset:sky"}')) == "preset:sky"
+    assert messages.change('{"background_file": true}') == messages.FILE
+
+
+@given(st.text().filter(lambda text: "background" not in text))
+def test_any_other_text_is_refused(text: str) -> None:
+    with pytest.raises(Rejected) as caught:
+        messages.change(text)
+
+    assert json.loads(messages.error(caught.value))["code"] == "malformed_request"
+
+
+@given(st.integers(0, 2**32 - 1), st.binary(min_size=1))
+def test_frame_is_its_number_and_its_file(number: int, content: bytes) -> None:
+    assert messages.parted(messages.joined(number, content)) == (number, content)
+
+
+@pytest.mark.parametrize("message", [b"", b"\0", b"\0\0\0\1"])
+def test_frame_without_a_file_is_refused(message: bytes) -> None:
+    with pytest.raises(MalformedRequest, match="4 bytes"):
+        messages.parted(message)
+
+
+@pytest.mark.parametrize("format_", ["JPEG", "WEBP"])
+def test_frame_is_decoded(format_: str) -> None:
+    assert frames.frame(a_photo(format_, (64, 48))).shape == (48, 64, 3)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"x", b"\xff\xd8\xff", a_photo("PNG"), a_photo("JPEG")[:-300], a_photo("GIF")],
+)
+def test_frame_that_is_no_whole_jpeg_or_webp_is_refused(content: bytes) -> None:
+    with pytest.raises(ImageUnreadable):
+        frames.frame(content)
+
+
+@pytest.mark.parametrize("size", [(1281, 10), (10, 1281), (1280, 721), (961, 961)])
+@pytest.mark.parametrize("format_", ["JPEG", "WEBP"])
+def test_frame_that_is_too_large_is_refused_by_its_header(
+    format_: str, size: tuple[int, int]
+) -> None:
+    with pytest.raises(ImageTooLarge, match="at most 1280 a side and 921600 in all"):
+        frames.frame(a_photo(format_, size))
+
+
+def test_frame_larger_than_was_announced_is_refused() -> None:
+    with pytest.raises(ImageTooLarge):
+        frames.frame(a_photo(size=(320, 10)), max_side_px=240)
+
+
+def test_frame_of_too_many_bytes_is_refused() -> None:
+    with pytest.raises(ImageTooLarge, match="at most 1000000"):
+        frames.frame(a_photo() + bytes(frames.MAX_FRAME_BYTES))
+
+
+def test_picture_to_stand_behind_may_be_larger_and_of_more_formats() -> None:
+    assert frames.picture(a_photo("PNG", (2000, 1500))).shape == (1500, 2000, 3)
+    with pytest.raises(ImageTooLarge):
+        frames.picture(a_photo("PNG", (2001, 2000)))
+
+
+def test_frame_that_goes_back_has_its_size() -> None:
+    assert frames.frame(frames.written(noise(36, 64))).shape == (36, 64, 3)
+
+
+def test_newest_frame_takes_the_place_of_one_that_waits() -> None:
+    async def three() -> tuple[Arrived, int]:
+        newest = Newest()
+        for number in range(3):
+            newest.put(Arrived(number, b"", 0.0))
+        return await newest.take(), newest.dropped
+
+    taken, dropped = asyncio.run(three())
+
+    assert (taken.number, dropped) == (2, 2)
+
+
+def test_frame_is_taken_once() -> None:
+    async def twice() -> None:
+        newest = Newest()
+        newest.put(Arrived(1, b"", 0.0))
+        await newest.take()
+        async with asyncio.timeout(0.01):
+            await newest.take()
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(twice())
+
+
+def a_house(*, most: int = 8, most_each: int = 4) -> House:
+    def no_models() -> None:
+        raise AssertionError
+
+    load = no_models
+    return House(Tokens(KEYS), load, threads=1, most=most, most_each=most_each)  # type: ignore[arg-type]  # not called
+
+
+def test_token_opens_one_connection() -> None:
+    house = a_house()
+    now = dt.datetime.now(dt.UTC)
+    token, _ = Tokens(KEYS).issue(Tenant("ann"), background=None, now=now)
+
+    assert house.admit(token).tenant == "ann"
+    with pytest.raises(Unauthorized, match="was used"):
+        house.admit(token)
+
+
+def test_tenant_has_so_many_places_and_all_have_so_many() -> None:
+    house = a_house(most=3, most_each=2)
+    ann, bob = Tenant("ann"), Tenant("bob")
+
+    with house.place(ann), house.place(ann):
+        with pytest.raises(Limited, match="you have 2 connections"), house.place(ann):
+            pass
+        with house.place(bob):
+            assert house.is_full
+            with pytest.raises(Limited, match="all places"), house.place(bob):
+                pass
+        assert house.connections == 2
+    assert house.connections == 0
+
+
+def test_so_many_may_wait_to_show_a_token() -> None:
+    house = a_house()
+    doors = [house.door() for _ in range(16)]
+    for door in doors:
+        assert not house.has_strangers_enough
+        door.__enter__()
+
+    assert house.has_strangers_enough
+    doors[0].__exit__(None, None, None)
+    assert not house.has_strangers_enough
+
+
+def test_metrics_of_live_video_are_those_of_the_table() -> None:
+    measures = Measures()
+    measures.shown(0.05)
+    measures.frames[metrics.FrameOutcome.DROPPED] += 2
+
+    told = measures.text(connections=1)
+
+    assert [line.split()[2] for line in told.splitlines() if line.startswith("# TYPE")] == [
+        metric.name for metric in metrics.LIVE_METRICS
+    ]
+    assert 'smart_filter_live_frames_total{outcome="dropped"} 2\n' in told
+    assert 'smart_filter_live_frame_seconds_bucket{le="0.06"} 1\n' in told
+    assert "smart_filter_live_connections 1\n" in told
