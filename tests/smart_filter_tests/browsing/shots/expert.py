@@ -80,7 +80,7 @@ def _cutting(panel: Locator) -> Locator:
 
 SHOTS: Final = (
     Shot("expert", _expert, (DESKTOP, DESKTOP_DARK, PHONE)),
-    Shot("compare", _compare, (DESKTOP, PHONE_DARK)),
+    Shot("two-recipes", _compare, (DESKTOP, PHONE_DARK)),
     Shot("difference", _difference, (DESKTOP_DARK,)),
     Shot("code", _code, (DESKTOP,)),
 )

@@ -20,7 +20,7 @@ const STILLS = ["avif", "avis", "heic", "heix", "heim", "heis", "hevc", "mif1", 
 export async function faultOf(file) {
   const start = new Uint8Array(await file.slice(0, SIGNATURE_BYTES).arrayBuffer());
   if (start.length === 0) return unsupported("The file is empty.");
-  if (!isPicture(start)) return unsupported("What is in this file is not such a picture.");
+  if (!isPicture(start)) return unsupported("This file is no photo that can be read.");
   if (file.size > MOST_BYTES) {
     return new Problem({
       status: 413,

@@ -39,12 +39,14 @@ export function startFollowing() {
     if (!document.hidden) askIn(0);
   };
   document.addEventListener("visibilitychange", turned);
+  const stopNoting = effect(() => note(jobs.value));
   const stopComing = effect(() => {
-    if (reachable.value) askIn(0);
+    if (reachable.value && isLoaded.value) askIn(0);
   });
   return () => {
     isOn = false;
     stopAttending();
+    stopNoting();
     stopComing();
     document.removeEventListener("visibilitychange", turned);
     clearTimeout(timer);
@@ -89,14 +91,12 @@ function askIn(pause) {
 
 /** Ask what is new, and again after a while. */
 async function look() {
-  if (!isOn || !reachable.value || !isLoaded.value) {
-    if (isOn) askIn(ASKED_EVERY_MS);
-    return;
-  }
+  // Whoever is away is asked again when they are back.
+  if (!isOn || !reachable.value || !isLoaded.value) return;
   const before = jobs.value;
   const open = unfinished.value;
   try {
-    const told = [...(await newcomers(before)), ...(await stateOf(open))];
+    const told = [...(await newcomers()), ...(await stateOf(open))];
     if (isOn) put(...told.filter((job) => isNews(job, before.get(job.id))));
   } catch (error) {
     // Anything else is no trouble of somebody who has asked for nothing.
@@ -113,14 +113,17 @@ function isNews(job, asked) {
   return known === asked && (known === undefined || JSON.stringify(job) !== JSON.stringify(known));
 }
 
-/** Return jobs that came another way: of another tab, a program, the command line. */
-async function newcomers(known) {
-  // Ids begin with the time, so their order is the service's own.
+/** Remember the newest; ids begin with the time, so their order is the service's own. */
+function note(known) {
   for (const job of known.values()) {
     if (newest === null || job.id > newest.id) newest = job;
   }
-  const told = [];
+}
+
+/** Return jobs that came another way: of another tab, a program, the command line. */
+async function newcomers() {
   const query = newest === null ? {} : { created_after: newest.created_at };
+  const told = [];
   for await (const job of listed(query, "")) told.push(job);
   return told;
 }

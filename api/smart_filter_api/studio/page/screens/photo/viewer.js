@@ -43,7 +43,7 @@ export function Viewer({ photo, view }) {
         <${Ended} photo=${photo} former=${job} />
       </div>
     </div>
-    <figcaption class="toolbar">
+    <figcaption class="viewer-tools">
       <${Modes} view=${view} /><${Zoom} view=${view} figure=${figure} />
     </figcaption>
   </figure>`;

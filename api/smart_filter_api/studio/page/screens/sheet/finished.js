@@ -46,7 +46,8 @@ function tagsOf(job) {
     tags.push({ words: "Needs review", tone: "fair", why: "The models do not agree on the cut-out." });
   }
   if (job.people === 0) tags.push({ words: "Nobody found", tone: "fair" });
-  if (job.people > 1) tags.push({ words: counted(job.people, "person", "people") });
+  // Where faces were found that belong to nobody who was cut out, the faces are what is told of.
+  if (job.people > 1 && job.people >= (job.faces?.length ?? 0)) tags.push({ words: counted(job.people, "person", "people") });
   if (job.faces?.length) tags.push({ words: smilesOf(job.faces) });
   if (job.faces?.length === 0 && job.people !== 0) tags.push({ words: "No face found" });
   if (job.printability) {

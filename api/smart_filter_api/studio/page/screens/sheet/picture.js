@@ -10,7 +10,7 @@ import { isSelecting } from "./selection.js";
 
 // A transparent picture is shown itself, for a thumbnail has white behind it; larger ones are not.
 const MOST_BYTES_SHOWN = 3_000_000;
-/** Shapes that lose more than half of the picture in a square are shown whole. */
+// Shapes that lose more than half of the picture in a square are shown whole.
 const WIDEST = 2;
 
 /** entry: of entries.js. A finished picture leads to its photo. */
@@ -61,9 +61,11 @@ export function hasExpired(job) {
 function part(size, people) {
   if (!size) return {};
   const { width, height } = size;
-  if (Math.max(width / height, height / width) > WIDEST) return { isWhole: true };
-  const [left, top, wide, high] = people ?? [0, 0, width, height];
   const side = Math.min(width, height);
+  const [left, top, wide, high] = people ?? [width / 2, height / 2, 0, 0];
+  // Nobody of a group is cut away.
+  const isTooWide = Math.max(wide, high) > side || Math.max(width, height) > WIDEST * side;
+  if (isTooWide) return { isWhole: true };
   const along = (middle, length) => {
     const spare = length - side;
     if (spare <= 0) return 50;

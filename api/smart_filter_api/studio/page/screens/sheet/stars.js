@@ -11,7 +11,7 @@ const FIVE = Array.from(
 /** score: 0 to 1. */
 export function Stars({ score }) {
   const words = score.toFixed(2);
-  return html`<p class="rating" title="Rating, of smiles and open eyes">
+  return html`<p class="in-stars" title="Rating, of smiles and open eyes">
     <svg class="stars" viewBox="0 0 120 24" aria-hidden="true">
       <path d=${FIVE} />
       <svg width=${5 * SIDE * score} height=${SIDE}><path class="full" d=${FIVE} /></svg>

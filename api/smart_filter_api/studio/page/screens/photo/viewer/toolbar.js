@@ -41,7 +41,7 @@ export function Grounds({ view }) {
           onChange=${() => {
             view.ground.value = value;
           }} />
-        <span class=${`swatch ${value}`} />
+        <span class=${`ground-mark ${value}`} />
       </label>`,
     )}
   </fieldset>`;

@@ -42,7 +42,7 @@ function Steps({ path }) {
   const found = usePicture(path);
   if (found === null) return html`<p class="soft" role="status">Loading the steps</p>`;
   const alt = "The steps by which the model cut the people out, side by side";
-  return html`<figure class="stack tight steps">
+  return html`<figure class="stack tight debug-steps">
     <figcaption class="row spread"><h3>Steps</h3>
       <${Button} kind="small" icon="full" onClick=${() => setLarge(true)}>Look closer<//></figcaption>
     <img src=${found.address} alt=${alt} />
