@@ -2,6 +2,7 @@
 
 import io
 import time
+from urllib.parse import urlsplit
 
 import numpy as np
 from PIL import Image
@@ -26,8 +27,8 @@ _CORNER, _FACE = (0.03, 0.35), (0.5, 0.45)
 def _open(page: Page) -> None:
     page.get_by_role("link", name="Live").click()
     page.get_by_role("button", name="Start the camera").click()
-    expect(page.locator(".stage")).to_have_attribute("data-state", "on")
-    expect(page.locator(".stage > canvas")).to_be_visible()
+    expect(page.locator(".live-stage")).to_have_attribute("data-state", "on")
+    expect(page.locator(".live-stage > canvas")).to_be_visible()
 
 
 def _colour(page: Page, colour: str) -> None:
@@ -37,7 +38,7 @@ def _colour(page: Page, colour: str) -> None:
 
 def _at(page: Page, place: tuple[float, float]) -> tuple[float, float, float]:
     """Return the mean colour of a few pixels of what is on the stage."""
-    shown = pixels(page.locator(".stage > canvas"))
+    shown = pixels(page.locator(".live-stage > canvas"))
     height, width, _ = shown.shape
     x, y = round(place[0] * width), round(place[1] * height)
     return mean_colour(shown[y : y + 12, x : x + 12])
@@ -94,7 +95,7 @@ def test_smiles_become_photos_one_each(page: Page, visitor: Visitor) -> None:
 def test_live_worker_that_dies_is_waited_for(page: Page, stack: Running, witness: Witness) -> None:
     witness.expect("WebSocket connection")
     _open(page)
-    stage = page.locator(".stage")
+    stage = page.locator(".live-stage")
 
     stack.stack.kill("live")
     expect(stage).to_have_attribute("data-state", "lost")
@@ -116,4 +117,12 @@ def test_camera_that_is_not_lent_is_asked_for_again(page: Page, context: Browser
     context.grant_permissions(["camera"])
     page.get_by_role("button", name="Try again").click()
 
-    expect(page.locator(".stage")).to_have_attribute("data-state", "on")
+    expect(page.locator(".live-stage")).to_have_attribute("data-state", "on")
+
+
+def test_page_may_reach_the_live_worker_and_nobody_else(visitor: Visitor) -> None:
+    live = urlsplit(visitor.client.post("/v1/live", json={}).json()["url"])
+
+    policy = visitor.client.get("/").headers["Content-Security-Policy"]
+
+    assert f"connect-src 'self' {live.scheme}://{live.netloc};" in policy

@@ -12,7 +12,7 @@ def _live(scene: Scene) -> None:
     page = scene.page
     page.get_by_role("link", name="Live").click()
     page.get_by_role("button", name="Start the camera").click()
-    expect(page.locator(".stage > canvas")).to_be_visible()
+    expect(page.locator(".live-stage > canvas")).to_be_visible()
     page.get_by_role("radio", name="Designs").check(force=True)
     page.get_by_role("option", name="Candy").click()
     expect(page.locator('.face[data-level="huge"]')).to_be_visible()

@@ -23,7 +23,7 @@ export function Stage({ video, onStart }) {
   const canvas = useDrawing(isMirrored);
   const isOff = state === "off" || state === "failed";
   const { width, height } = seen.value ?? { width: 16, height: 9 };
-  return html`<div class="stage" data-state=${state} style=${{ "--shape": width / height }}>
+  return html`<div class="live-stage" data-state=${state} style=${{ "--shape": width / height }}>
     <video ref=${video} class=${isMirrored ? "mirrored" : ""} muted playsinline aria-hidden="true"
       hidden=${isOff} />
     <canvas ref=${canvas} hidden=${seen.value === null} role="img"
