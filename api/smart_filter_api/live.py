@@ -15,8 +15,9 @@ _PATH: Final = "/v1/live/socket"
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """Live video as this API knows it.  url: of the WebSocket."""
+    """Live video as this API knows it.  origin: of the live worker; url: of its WebSocket."""
 
+    origin: str
     url: str
     tokens: Tokens
 
@@ -26,4 +27,5 @@ def of(settings: LiveSettings) -> Live | None:
     if settings.url is None or not settings.secret:
         return None
     keys = [key.get_secret_value() for key in settings.secret]
-    return Live(settings.url.rstrip("/") + _PATH, Tokens(keys))
+    origin = settings.url.rstrip("/")
+    return Live(origin, origin + _PATH, Tokens(keys))

@@ -1,14 +1,16 @@
 """One Chromium and one stack for all journeys; a visitor, a line and a page for each."""
 
-from collections.abc import Iterator
+import secrets
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from smart_filter_deploy.cli import program
 from smart_filter_deploy.embedded.children import Command
-from smart_filter_deploy.embedded.ports import LOOPBACK
+from smart_filter_deploy.embedded.ports import LOOPBACK, free_port
 from smart_filter_tests.browsing import camera
 from smart_filter_tests.browsing.chromium import chromium
 from smart_filter_tests.browsing.looks import DESKTOP, Look
@@ -32,7 +34,7 @@ _failed = pytest.StashKey[bool]()
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item,
-) -> Iterator[None]:
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     item.stash[_failed] = item.stash.get(_failed, False) or report.failed
     return report
@@ -54,8 +56,21 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def stack(data_folder: Path, weights_folder: Path) -> Iterator[Running]:
     """A whole stack; its worker knows models that misbehave while they are armed."""
-    with running(data_folder / "browser", weights_folder, _ENVIRONMENT) as stack:
-        stack.stack.start(Command(name="sender", argv=program.command("sender")))
+    port = free_port()
+    live = {
+        "SMART_FILTER_LIVE_URL": f"ws://{LOOPBACK}:{port}",
+        "SMART_FILTER_LIVE_SECRET": secrets.token_urlsafe(32),
+    }
+    with running(data_folder / "browser", weights_folder, {**_ENVIRONMENT, **live}) as stack:
+        stack.stack.start(
+            Command(name="sender", argv=program.command("sender")),
+            Command(
+                name="live",
+                argv=program.command("live-worker", "--host", LOOPBACK, "--port", str(port)),
+                env={**live, "SMART_FILTER_DATA": str(data_folder / "browser")},
+                ready=lambda: _answers(f"http://{LOOPBACK}:{port}/readyz"),
+            ),
+        )
         yield stack
 
 
@@ -127,3 +142,10 @@ def page(stranger: Page, visitor: Visitor, url: str) -> Page:
     visitor.sign_in(stranger.context, url)
     stranger.goto(url)
     return stranger
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=1).status_code == httpx.codes.OK
+    except httpx.TransportError:
+        return False

@@ -5,6 +5,7 @@ from typing import Final
 from fastapi import APIRouter, Request, Response
 
 from smart_filter_api import tags
+from smart_filter_api.live import Live
 from smart_filter_api.studio import files
 from smart_filter_api.studio.files import File
 from smart_filter_shared.errors import NotFound
@@ -36,7 +37,10 @@ _PERMISSIONS: Final = "camera=(self), microphone=(), geolocation=()"
 async def show(request: Request) -> Response:
     """Answer the page."""
     held = files.load()
-    policy = "; ".join(_POLICY).format(import_map=held.import_map_source, live="")
+    live: Live | None = request.app.state.live
+    policy = "; ".join(_POLICY).format(
+        import_map=held.import_map_source, live="" if live is None else f" {live.origin}"
+    )
     return _answer(
         request,
         held.page,

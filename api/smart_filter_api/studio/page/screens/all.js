@@ -5,12 +5,14 @@
 
 import { Compare } from "./compare/screen.js";
 import { Albums } from "./albums/screen.js";
+import { Live } from "./live/screen.js";
 import { PhotoScreen } from "./photo/screen.js";
 import { Sheet } from "./sheet/screen.js";
 
 export const screens = [
   { word: "", title: "Studio", icon: "sheet", Screen: Sheet },
   { word: "albums", title: "Albums", icon: "album", Screen: Albums },
+  { word: "live", title: "Live", icon: "live", Screen: Live },
   { word: "photo", title: "Photo", within: "", Screen: PhotoScreen },
   { word: "compare", title: "Two recipes", within: "", Screen: Compare },
 ];

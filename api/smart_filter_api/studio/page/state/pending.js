@@ -58,12 +58,13 @@ export function startSending(whose) {
   };
 }
 
-/** Send files, with fields of a recipe (`{background: "auto", …}`). */
+/** Send files, with fields of a recipe (`{background: "auto", …}`); return their ids. */
 export function add(files, fields) {
   const added = Array.from(files, (file) => pendingOf({ id: newId(), file, fields }));
   // The first that was given is the first to be sent, and stands behind those that came later.
   pending.value = [...added.toReversed(), ...pending.value];
   for (const [index, photo] of added.entries()) admit(photo, Date.now() + index / 1000);
+  return added.map(({ id }) => id);
 }
 
 /** Try one again, or now, that was refused or waits. */

@@ -3,8 +3,8 @@
 import { signal } from "@preact/signals";
 
 const PLACE = "smart-filter.wanted";
-// What the studio shows of each photo.
-const OUTPUTS = "image,cutout,matte,thumbnail,faces,rating,printability";
+/** What the studio shows of each photo. */
+export const OUTPUTS = "image,cutout,matte,thumbnail,faces,rating,printability";
 const FIRST = { kind: "auto", color: "#f2c14e", blur: 0.5, keywords: "" };
 
 /** The background: its kind, and what each kind was last given. */

@@ -5,29 +5,10 @@ import { Button } from "../../controls/button.js";
 import { Dialog } from "../../controls/dialog.js";
 import { Trouble } from "../../controls/notices.js";
 import { html } from "../../html.js";
+import { closeCamera, openCamera } from "../../service/camera.js";
 import { momentInWords } from "../../words.js";
 
 const QUALITY = 0.95;
-const WISH = {
-  audio: false,
-  video: { facingMode: "user", width: { ideal: 1920 }, height: { ideal: 1080 } },
-};
-/** What the browser's refusals mean. Source: W3C Media Capture and Streams, getUserMedia. */
-const REFUSALS = {
-  NotAllowedError: {
-    title: "This page may not use the camera",
-    detail: "Allow it in the browser, beside the address, and try again.",
-  },
-  NotFoundError: { title: "No camera was found", detail: "Connect one, and try again." },
-  NotReadableError: {
-    title: "The camera is busy",
-    detail: "Another program seems to be using it. Close that one, and try again.",
-  },
-};
-const INSECURE = {
-  title: "Browsers lend the camera to safe addresses alone",
-  detail: "Open this page by https, or as localhost on the computer that it runs on.",
-};
 
 /** Look, take, use. onTaken: called with the photo's file. */
 export function Camera({ onTaken, onClose }) {
@@ -40,21 +21,20 @@ export function Camera({ onTaken, onClose }) {
     let isOpen = true;
     let stream = null;
     const open = async () => {
-      if (navigator.mediaDevices === undefined) throw { name: "insecure" };
-      stream = await navigator.mediaDevices.getUserMedia(WISH);
+      stream = await openCamera();
       // Closed while the browser was still asking.
-      if (!isOpen) return stop(stream);
+      if (!isOpen) return closeCamera(stream);
       video.current.srcObject = stream;
       await video.current.play();
       setLive(true);
       return undefined;
     };
     setError(null);
-    open().catch((refusal) => isOpen && setError(wordsOf(refusal)));
+    open().catch((refusal) => isOpen && setError(refusal));
     return () => {
       isOpen = false;
       setLive(false);
-      if (stream !== null) stop(stream);
+      if (stream !== null) closeCamera(stream);
     };
   }, [attempt]);
   useEffect(() => () => taken && URL.revokeObjectURL(taken.address), [taken]);
@@ -91,13 +71,4 @@ function photoOf(video) {
     const done = (blob) => resolve(new File([blob], name, { type: blob.type }));
     canvas.toBlob(done, "image/jpeg", QUALITY);
   });
-}
-
-function stop(stream) {
-  for (const track of stream.getTracks()) track.stop();
-}
-
-function wordsOf(refusal) {
-  if (refusal.name === "insecure") return INSECURE;
-  return REFUSALS[refusal.name] ?? { title: "The camera did not open", detail: refusal.message };
 }

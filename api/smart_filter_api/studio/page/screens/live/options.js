@@ -1,0 +1,44 @@
+/** How the camera is shown. */
+
+import { useEffect, useState } from "preact/hooks";
+import { Check, Select } from "../../controls/fields.js";
+import { html } from "../../html.js";
+import { cameras } from "../../service/camera.js";
+import { live } from "../../state/live.js";
+import { wish, wishes } from "../../state/live-wishes.js";
+
+const SIDES = [
+  { value: "640", label: "640 × 360, quick" },
+  { value: "960", label: "960 × 540, finer" },
+];
+
+/** onCamera: another camera is wanted. */
+export function Options({ onCamera }) {
+  const { isMirrored, hasOverlays, side, cameraId } = wishes.value;
+  const found = useCameras();
+  const turn = (id) => {
+    wish({ cameraId: id });
+    onCamera();
+  };
+  return html`<section class="stack tight" aria-labelledby="live-view">
+    <h2 id="live-view">View</h2>
+    ${found.length > 1 && html`<${Select} label="Camera" value=${cameraId} onChange=${turn}
+      options=${found.map(({ id, name }) => ({ value: id, label: name }))} />`}
+    <${Select} label="Size of the live picture" value=${String(side)} options=${SIDES}
+      hint="Photos are taken at the camera's full size."
+      onChange=${(value) => wish({ side: Number(value) })} />
+    <${Check} checked=${isMirrored} onChange=${(on) => wish({ isMirrored: on })}>Like a mirror<//>
+    <${Check} checked=${hasOverlays} onChange=${(on) => wish({ hasOverlays: on })}>
+      Show smiles, eyes and rating<//>
+  </section>`;
+}
+
+function useCameras() {
+  const [found, setFound] = useState([]);
+  const isOn = live.value.state === "on";
+  useEffect(() => {
+    // Without a list there is the one that the browser gave.
+    if (isOn) cameras().then(setFound, () => {});
+  }, [isOn]);
+  return found;
+}

@@ -1,0 +1,82 @@
+/** The live page: the camera with another background, and photos out of it. */
+
+import { useEffect, useRef } from "preact/hooks";
+import { Button } from "../../controls/button.js";
+import { Trouble, sayTrouble } from "../../controls/notices.js";
+import { html } from "../../html.js";
+import { live, shoot, start, stop } from "../../state/live.js";
+import { wish, wishes } from "../../state/live-wishes.js";
+import { Backgrounds } from "./backgrounds.js";
+import { Options } from "./options.js";
+import { Shots } from "./shots.js";
+import { Stage } from "./stage.js";
+import { Summary } from "./summary.js";
+
+export function Live() {
+  const video = useRef(null);
+  const begin = () => start(video.current).catch(sayTrouble);
+  const { state, error } = live.value;
+  const isRunning = !["off", "failed"].includes(state);
+  useEffect(() => () => stop(), []);
+  usePause(begin);
+  useSpace(state === "on");
+  return html`<div class="live">
+    <div class="live-main stack">
+      <h1 class="unseen">Live</h1>
+      <${Stage} video=${video} onStart=${begin} />
+      ${error && html`<${Trouble} error=${error}>
+        ${state === "failed" && html`<${Button} kind="small" icon="refresh" onClick=${begin}>
+          Try again<//>`}
+      <//>`}
+      <div class="live-bar row wrap">
+        <${Button} kind="primary" icon="camera" disabled=${state !== "on"} aria-keyshortcuts="Space"
+          onClick=${take}>Take a photo<//>
+        <${Button} icon="face" aria-pressed=${String(wishes.value.isShutterOn)}
+          onClick=${() => wish({ isShutterOn: !wishes.value.isShutterOn })}>Smile shutter<//>
+        ${isRunning && html`<${Button} kind="quiet" icon="close" label="Stop the camera"
+          onClick=${() => stop()} />`}
+      </div>
+      <p class="soft small">${wishes.value.isShutterOn
+        ? "When everybody smiles with open eyes, the best moment becomes a photo by itself."
+        : "Turn on the smile shutter, and smiles become photos by themselves."}</p>
+      <${Shots} />
+      <${Summary} />
+    </div>
+    <aside class="live-side stack" aria-label="What you can change">
+      <${Backgrounds} />
+      <${Options} onCamera=${() => isRunning && begin()} />
+    </aside>
+  </div>`;
+}
+
+function take() {
+  shoot().catch(sayTrouble);
+}
+
+/** Let the camera go while nobody looks at the page, and go on afterwards. */
+function usePause(begin) {
+  useEffect(() => {
+    const turned = () => {
+      const { state } = live.value;
+      if (document.hidden && !["off", "failed"].includes(state)) stop("paused");
+      if (!document.hidden && state === "paused") begin();
+    };
+    document.addEventListener("visibilitychange", turned);
+    return () => document.removeEventListener("visibilitychange", turned);
+  }, []);
+}
+
+/** Space takes a photo, but where it presses or writes something. */
+function useSpace(isOn) {
+  useEffect(() => {
+    if (!isOn) return undefined;
+    const pressed = (event) => {
+      const isElsewhere = event.target.closest("button, a, input, select, textarea, dialog, summary");
+      if (event.code !== "Space" || event.repeat || isElsewhere) return;
+      event.preventDefault();
+      take();
+    };
+    addEventListener("keydown", pressed);
+    return () => removeEventListener("keydown", pressed);
+  }, [isOn]);
+}

@@ -1,0 +1,51 @@
+/** Photos that were taken in this visit, and what becomes of them. */
+
+import { Icon } from "../../controls/icon.js";
+import { html } from "../../html.js";
+import { shots } from "../../state/live.js";
+import { pending } from "../../state/pending.js";
+import { photos } from "../../state/photos.js";
+import { knownPreview, previewOf } from "../../state/previews.js";
+
+export function Shots() {
+  const known = shots.value.map(shotOf).filter(({ sending, job }) => sending || job);
+  if (known.length === 0) return null;
+  return html`<section class="stack tight" aria-labelledby="live-shots">
+    <h2 id="live-shots">Photos you took</h2>
+    <ul class="shots" aria-label="Photos you took">
+      ${known.map((shot) => html`<${Shot} key=${shot.id} ...${shot} />`)}
+    </ul>
+  </section>`;
+}
+
+/** Return where a photo is; in neither when it was deleted meanwhile. */
+function shotOf(id) {
+  const sending = pending.value.find((one) => one.id === id);
+  return { id, sending, job: photos.value.find((one) => one.id === id)?.current };
+}
+
+function Shot({ id, sending, job }) {
+  const state = job?.state ?? sending.state;
+  const local = sending ? previewOf(id, sending.file) : knownPreview(id);
+  const address = job?.outputs?.thumbnail ?? local?.value;
+  const picture = address
+    ? html`<img src=${address} alt="" />`
+    : html`<span class="no-picture"><${Icon} name="image" /></span>`;
+  const words = html`<span class="small">${WORDS[state] ?? "Being made"}</span>`;
+  return html`<li data-state=${state}>
+    ${job
+      ? html`<a href=${`#/photo/${id}`} aria-label=${`Open the photo: ${WORDS[state] ?? "being made"}`}>
+          ${picture}${words}</a>`
+      : html`<span>${picture}${words}</span>`}
+  </li>`;
+}
+
+const WORDS = {
+  looking: "Sending",
+  waiting: "Waiting to be sent",
+  sending: "Sending",
+  refused: "Not accepted",
+  succeeded: "Ready",
+  failed: "Failed",
+  canceled: "Canceled",
+};

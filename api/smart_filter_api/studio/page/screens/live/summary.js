@@ -1,0 +1,25 @@
+/** What is seen, for those who do not see it: a sentence now and then. */
+
+import { useEffect, useState } from "preact/hooks";
+import { html } from "../../html.js";
+import { live, seen, taken } from "../../state/live.js";
+import { counted } from "../../words.js";
+import { facesInWords } from "./words.js";
+
+// More often it would talk over everything else.
+const EVERY_MS = 5000;
+
+export function Summary() {
+  const [said, say] = useState("");
+  const isOn = live.value.state === "on";
+  useEffect(() => {
+    if (!isOn) return undefined;
+    const timer = setInterval(() => seen.value && say(facesInWords(seen.value.faces)), EVERY_MS);
+    return () => clearInterval(timer);
+  }, [isOn]);
+  const count = taken.value;
+  return html`<div class="unseen">
+    <p role="status">${isOn ? said : ""}</p>
+    <p role="status">${count > 0 ? `${counted(count, "photo")} taken.` : ""}</p>
+  </div>`;
+}

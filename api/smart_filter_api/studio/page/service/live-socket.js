@@ -1,0 +1,98 @@
+/** A connection to a live worker (docs/live.md): frames and backgrounds out, what is seen back. */
+
+import { ask } from "./api.js";
+import { Problem } from "./problems.js";
+
+const NUMBER_BYTES = 4;
+
+/**
+ * Connect; return `{send, change, close}`.
+ *
+ * background: `{spec, picture}` to begin with. hear: `onReady()`, `onFrame(told, jpeg)`,
+ * `onShutter(told)`, `onBackground(told)`, `onError(told)`, and `onEnd(end)` once, with `{code,
+ * reason, address}` of a connection that ended, or `{error}` of one that never began.
+ */
+export function connect(background, hear) {
+  const stop = new AbortController();
+  let socket = null;
+  /** What was told of the frame whose picture is the next binary message. */
+  let told = null;
+  let hasEnded = false;
+  const end = (why) => {
+    if (hasEnded) return;
+    hasEnded = true;
+    hear.onEnd(why);
+  };
+  const answers = {
+    ready: () => {
+      hear.onReady();
+      if (background.picture) change(background);
+    },
+    frame: (message) => {
+      told = message;
+    },
+    shutter: hear.onShutter,
+    background: hear.onBackground,
+    error: hear.onError,
+  };
+  const listen = ({ data }) => {
+    if (typeof data === "string") {
+      const message = JSON.parse(data);
+      answers[message.type]?.(message);
+    } else {
+      hear.onFrame(told, new Blob([new Uint8Array(data, NUMBER_BYTES)], { type: "image/jpeg" }));
+    }
+  };
+  const begin = async () => {
+    const { url, token } = await ask("POST", "/v1/live", { json: {}, signal: stop.signal });
+    socket = opened(url);
+    socket.binaryType = "arraybuffer";
+    socket.addEventListener("open", () =>
+      socket.send(JSON.stringify({ token, background: background.spec })),
+    );
+    socket.addEventListener("message", listen);
+    socket.addEventListener("close", ({ code, reason }) =>
+      end({ code, reason, address: new URL(url).origin }),
+    );
+  };
+  const isOpen = () => socket?.readyState === WebSocket.OPEN;
+  function change({ spec, picture }) {
+    if (!isOpen()) return;
+    socket.send(JSON.stringify(picture ? { background_file: true } : { background: spec }));
+    if (picture) socket.send(picture);
+  }
+  begin().catch((error) => end({ error }));
+  return {
+    /** Send a frame. */
+    send(number, jpeg) {
+      if (!isOpen()) return;
+      const header = new DataView(new ArrayBuffer(NUMBER_BYTES));
+      header.setUint32(0, number);
+      socket.send(new Blob([header, jpeg]));
+    },
+    /** Put something else behind people. */
+    change,
+    /** End it; nothing is heard any more. */
+    close() {
+      hasEnded = true;
+      stop.abort();
+      socket?.removeEventListener("message", listen);
+      socket?.close();
+    },
+  };
+}
+
+function opened(url) {
+  try {
+    return new WebSocket(url);
+  } catch {
+    // Browsers let no page that came by https talk to what is not encrypted.
+    throw new Problem({
+      status: 0,
+      code: "insecure",
+      title: "Live video is not served safely",
+      detail: "This page came by https, but its live video would not be encrypted.",
+      remedy: "Whoever runs the service sets SMART_FILTER_LIVE_URL to an address with wss://.",
+    });
+  }
+}

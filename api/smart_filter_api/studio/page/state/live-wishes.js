@@ -1,0 +1,71 @@
+/** What somebody wants of live video; the browser remembers it, but for a picture of one's own. */
+
+import { signal } from "@preact/signals";
+
+const PLACE = "smart-filter.live";
+const FIRST = {
+  spec: "auto",
+  cameraId: null,
+  isMirrored: true,
+  side: 640,
+  hasOverlays: true,
+  isShutterOn: false,
+};
+/** Until the picture has arrived there. */
+const BEFORE_PICTURE = "blur:0.6";
+// As much as the live worker takes, and more than a frame shows.
+const PICTURE_SIDE = 1600;
+const PICTURE_QUALITY = 0.9;
+
+/**
+ * `spec`: the background, as in a recipe. `picture`: of one's own, `{file, small}`, else null.
+ * `side`: the longest side of the frames, in pixels.
+ */
+export const wishes = signal({ ...read(), picture: null });
+
+/** Want something else. */
+export function wish(told) {
+  wishes.value = { ...wishes.value, ...told };
+  const { picture, ...kept } = wishes.value;
+  if (picture) kept.spec = FIRST.spec;
+  localStorage.setItem(PLACE, JSON.stringify(kept));
+}
+
+/** Want another background, as in a recipe. */
+export function wishBackground(spec) {
+  wish({ spec, picture: null });
+}
+
+/** Want a picture of one's own behind people. Throws what browsers throw of files they cannot read. */
+export async function wishPicture(file) {
+  const bitmap = await createImageBitmap(file);
+  const scale = Math.min(1, PICTURE_SIDE / Math.max(bitmap.width, bitmap.height));
+  const canvas = document.createElement("canvas");
+  canvas.width = Math.max(1, Math.round(scale * bitmap.width));
+  canvas.height = Math.max(1, Math.round(scale * bitmap.height));
+  canvas.getContext("2d").drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+  bitmap.close();
+  const small = await new Promise((resolve) => {
+    canvas.toBlob(resolve, "image/jpeg", PICTURE_QUALITY);
+  });
+  wish({ spec: "file", picture: { file, small } });
+}
+
+/** Forget a picture of one's own. */
+export function forgetPicture() {
+  if (wishes.peek().picture) wishBackground(FIRST.spec);
+}
+
+/** Return the background as a connection takes it. */
+export function backgroundWished() {
+  const { spec, picture } = wishes.value;
+  return picture ? { spec: BEFORE_PICTURE, picture: picture.small } : { spec, picture: null };
+}
+
+function read() {
+  try {
+    return { ...FIRST, ...JSON.parse(localStorage.getItem(PLACE)) };
+  } catch {
+    return FIRST;
+  }
+}
