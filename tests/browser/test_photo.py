@@ -29,6 +29,7 @@ def test_people_are_told_in_words_and_the_rating_adds_up(
 ) -> None:
     job = shown(page, visitor, photos.smiling)
     rating = job["rating"]
+    page.get_by_role("tab", name="People").click()
 
     person = page.get_by_role("listitem").filter(has_text="Person 1")
     expect(person).to_contain_text(f"Big smile {job['faces'][0]['smile']['score']:.2f}")

@@ -186,6 +186,7 @@ def test_matte_and_cutout_are_shown_as_they_are(
 
 def test_faces_are_outlined_where_they_are(page: Page, visitor: Visitor, photos: Photos) -> None:
     job = shown(page, visitor, photos.group, crop="true")
+    page.get_by_role("tab", name="People").click()
     left, top, width, _ = place_of(page)
     frame, faces = job["frame"], job["faces"]
     zoom = width / frame["width"]

@@ -1,11 +1,12 @@
 /** One photo: the picture at large, and panels with all that can be told and changed. */
 
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { Button } from "../../controls/button.js";
 import { Tabs } from "../../controls/choices.js";
 import { Trouble } from "../../controls/notices.js";
 import { html } from "../../html.js";
 import { ask } from "../../service/api.js";
+import { Problem } from "../../service/problems.js";
 import { find, isLoaded, put } from "../../state/jobs.js";
 import { photos } from "../../state/photos.js";
 import { Header } from "./header.js";
@@ -52,8 +53,15 @@ export function useFinding(id, photo) {
   const [error, setError] = useState(null);
   const [attempt, setAttempt] = useState(0);
   const isGone = photo === undefined;
+  const wasThere = useRef(false);
+  wasThere.current ||= !isGone;
   useEffect(() => {
     if (!isLoaded.value) return;
+    if (isGone && wasThere.current) {
+      // Deleted, here or elsewhere: there is nothing to ask for.
+      setError(new Problem({ ...GONE, status: 410, code: "job_deleted" }));
+      return;
+    }
     setError(null);
     findAll(id).catch(setError);
   }, [id, isLoaded.value, isGone, attempt]);
