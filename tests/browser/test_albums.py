@@ -86,7 +86,7 @@ def test_other_photo_is_composed_later_and_all_are_seen_large(
     _begin(page, photos.album[:3], best=1)
     expect(_zip_button(page)).to_have_text(re.compile("Download 1 picture as zip"))
 
-    page.get_by_role("button", name="Composite serious.jpg too").click()
+    page.get_by_role("button", name="Give serious.jpg a background").click()
 
     expect(_zip_button(page)).to_have_text(re.compile("Download 2 pictures as zip"))
     derived = visitor.jobs()[0]

@@ -1,7 +1,7 @@
 /** The frame around every screen: brand, places, theme, and whether the service is there. */
 
 import { signal } from "@preact/signals";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useState } from "preact/hooks";
 import { Button } from "./controls/button.js";
 import { Dialog } from "./controls/dialog.js";
 import { Icon } from "./controls/icon.js";
@@ -49,6 +49,10 @@ function Frame() {
     if (mayLoad) loadOlder().catch(sayTrouble);
   }, [mayLoad]);
   useComingBack();
+  useLayoutEffect(() => {
+    // The sheet comes back to where it was left.
+    if (screen.word !== "") scrollTo(0, 0);
+  }, [screen, rest.join("/")]);
   useEffect(() => {
     document.title = `${screen.title} · Smart Filter`;
   }, [screen]);

@@ -42,7 +42,7 @@ export function SignIn({ why, isAway }) {
           <button class="button primary" disabled=${isBusy}>Sign in</button>
         </form>
         <p class="small soft">No key? Whoever runs this service makes one with
-          <code> smart-filter keys create</code>. The address that <code>smart-filter up</code>
-          shows signs in by itself, once.</p>`}
+          ${" "}<code>smart-filter keys create</code>. The address that <code>smart-filter up</code>
+          ${" "}shows signs in by itself, once.</p>`}
   </div></main>`;
 }

@@ -60,7 +60,7 @@ export function Actions({ member, onShow, isLarge }) {
   const mayCompose = picture === null && !hasExpired(photo.current);
   return html`<div class="row wrap actions">
     ${mayCompose && html`<${Button} kind="small" icon="wand" disabled=${isBusy} onClick=${compose}
-      aria-label=${`Composite ${name} too`}>Composite too<//>`}
+      aria-label=${`Give ${name} a background`}>Give it a background<//>`}
     ${isLarge && html`<a class="button primary" href=${`#/photo/${photo.id}`}>Open it</a>`}
     ${picture && html`<a class=${`button ${isLarge ? "" : "quiet icon"}`} href=${picture} download=${fileNameOf(member)}
       aria-label=${`Download ${name}`} title=${`Download ${name}`}><${Icon} name="download" />${isLarge && "Download"}</a>`}

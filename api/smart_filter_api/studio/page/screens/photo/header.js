@@ -64,6 +64,7 @@ function Deleting({ photo, onClose }) {
   };
   const many = photo.versions.length;
   return html`<${Dialog} title="Delete this photo?" onClose=${onClose} actions=${html`
+    <${Button} onClick=${onClose}>Keep it<//>
     <${Button} kind="danger" icon="clear" disabled=${isBusy} onClick=${erase}>Delete<//>`}>
     <p>The photo and what was made of it${many > 1 ? `, all ${many} versions,` : ""} go from this
       page and from the service. This cannot be undone.</p>

@@ -63,7 +63,7 @@ function smilesOf(faces) {
   if (levels.length === 1) return SMILES[levels[0]];
   const smiling = levels.filter((level) => level !== "none").length;
   if (smiling === levels.length) return levels.length === 2 ? "Both smile" : "All smile";
-  return smiling === 0 ? "Nobody smiles" : `${smiling} of ${levels.length} smile`;
+  return smiling === 0 ? "Nobody smiles" : `${smiling} of ${levels.length} faces ${smiling === 1 ? "smiles" : "smile"}`;
 }
 
 /** Return what a picture is called as a file: no name of a file has a colon or a slash. */

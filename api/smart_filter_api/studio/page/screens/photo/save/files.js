@@ -10,7 +10,7 @@ import { download } from "./download.js";
 const FILES = [
   { output: "image", title: "Finished picture" },
   { output: "cutout", title: "Cut-out", about: "the people on nothing" },
-  { output: "matte", title: "Matte", about: "white people on black" },
+  { output: "matte", title: "Matte", about: "who is kept in white, the rest in black" },
   { output: "persons", title: "Each person", about: "cut out one by one" },
   { output: "zip", title: "Colours and matte", about: "two files, for editing programs" },
   { output: "thumbnail", title: "Thumbnail", about: "256 pixels at most" },
