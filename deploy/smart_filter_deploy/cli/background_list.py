@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 import click
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from smart_filter_deploy.cli.console import Console
 from smart_filter_deploy.cli.report import print_table
 from smart_filter_shared.presets import PRESETS, Preset
 from smart_filter_shared.stock import Listed

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from smart_filter_deploy.cli import batch_report
 from smart_filter_deploy.cli.batch_work import Work
+from smart_filter_deploy.cli.console import Console
 from smart_filter_deploy.cli.endings import WRONG_USAGE, Ending
 from smart_filter_deploy.cli.examples import examples
 from smart_filter_deploy.cli.journal import Journal

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
 from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
+from smart_filter_deploy.cli.console import Console
 from smart_filter_deploy.cli.endings import (
     ALL_SUCCEEDED,
     PHOTO_FAILED,

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from smart_filter_deploy.cli.examples import examples
+from smart_filter_deploy.cli.terminal import shown
 from smart_filter_deploy.doctor import checkup
 from smart_filter_deploy.doctor.findings import Level
 
@@ -40,7 +41,7 @@ def doctor(ctx: click.Context, data: Path | None, port: int | None, *, as_json: 
         if not as_json:
             line = finding.line()
             mark = click.style(finding.level, fg=_STYLES[finding.level])
-            click.echo(f"{mark}{line[len(finding.level) :]}")
+            click.echo(f"{mark}{shown(line[len(finding.level) :])}")
     failed = any(finding.level == Level.FAIL for finding in found)
     if as_json:
         document = {"ok": not failed, "findings": [finding.as_json() for finding in found]}

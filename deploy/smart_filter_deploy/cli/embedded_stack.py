@@ -17,6 +17,7 @@ import click
 
 from smart_filter_deploy.cli import program, weights
 from smart_filter_deploy.cli.endings import PROGRAM
+from smart_filter_deploy.cli.terminal import tell
 from smart_filter_deploy.cli.worker import default_threads
 from smart_filter_deploy.embedded.addresses import StackAddress
 from smart_filter_deploy.embedded.children import Command
@@ -198,7 +199,7 @@ def _tell(address: StackAddress, code: str, folder: DataFolder, *, for_people: b
 
 
 def _say(message: str) -> None:
-    click.echo(message, err=True)
+    tell(message, err=True)
 
 
 def _refuse_second(folder: DataFolder) -> None:

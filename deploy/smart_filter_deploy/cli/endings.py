@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import click
 
+from smart_filter_deploy.cli.terminal import tell
 from smart_filter_shared.errors import Error
 
 PROGRAM = "smart-filter"
@@ -52,7 +53,7 @@ def status_of(program: click.Command, arguments: Sequence[str] | None) -> int:
 
 def say(message: str) -> None:
     """Tell something in one line on standard error."""
-    click.echo(f"{PROGRAM}: {' '.join(message.split())}", err=True)
+    tell(f"{PROGRAM}: {' '.join(message.split())}", err=True)
 
 
 @contextmanager

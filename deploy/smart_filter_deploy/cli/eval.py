@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
+from smart_filter_deploy.cli.console import Console
 from smart_filter_deploy.cli.endings import WRONG_USAGE, Ending, needing
 from smart_filter_deploy.cli.examples import examples
 from smart_filter_deploy.cli.report import print_table

@@ -10,6 +10,7 @@ import click
 
 from smart_filter_deploy.cli.endings import WRONG_USAGE, Ending, needing
 from smart_filter_deploy.cli.examples import examples
+from smart_filter_deploy.cli.terminal import tell
 
 if TYPE_CHECKING:
     from smart_filter_shared.jobs.data_sets import DataSet
@@ -48,7 +49,7 @@ def list_(*, as_json: bool) -> None:
     if not found:
         click.echo("no data set was built; `smart-filter feedback build TASK` does")
     for one in found:
-        click.echo(_line(one))
+        tell(_line(one))
 
 
 @feedback.command(
@@ -79,7 +80,7 @@ def build(task: str, *, as_json: bool) -> None:
             ' "consent": true (docs/learning.md)',
             WRONG_USAGE,
         )
-    click.echo(json.dumps(_document(built)) if as_json else _line(built))
+    tell(json.dumps(_document(built)) if as_json else _line(built))
 
 
 @feedback.command(epilog=examples("smart-filter feedback show smile 3"))
@@ -102,10 +103,10 @@ def show(task: str, version: int, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(manifests.document(found[0], items)))
         return
-    click.echo(_line(found[0]))
+    tell(_line(found[0]))
     for item in items:
         counts = ", ".join(f"{number} {what}" for what, number in item.example.counts.items())
-        click.echo(f"  {item.part} {item.correction_id} of job {item.job_id}: {counts}")
+        tell(f"  {item.part} {item.correction_id} of job {item.job_id}: {counts}")
 
 
 @feedback.command(
@@ -134,7 +135,7 @@ def export(task: str, version: int, folder: Path, *, as_json: bool) -> None:
         engine, store = reached.servers.engine, reached.servers.store
         exported = exporting.export(engine, store, TaskName(task), version, folder)
     told = {**_document(exported.data_set), "folder": str(folder)}
-    click.echo(json.dumps(told) if as_json else f"{_line(exported.data_set)}; it is in {folder}")
+    tell(json.dumps(told) if as_json else f"{_line(exported.data_set)}; it is in {folder}")
 
 
 def _document(data_set: "DataSet") -> dict[str, object]:

@@ -7,15 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import click
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from smart_filter_api import keys
 from smart_filter_api.keys import IssuedKey, KeyRow, Scope
 from smart_filter_deploy.cli import database
+from smart_filter_deploy.cli.console import Console
 from smart_filter_deploy.cli.endings import WRONG_USAGE, Ending, say
 from smart_filter_deploy.cli.report import print_table
+from smart_filter_deploy.cli.terminal import tell
 from smart_filter_shared.errors import NotFound
 from smart_filter_shared.ids import Tenant
 
@@ -120,7 +121,7 @@ def tell_revoked(done: Revoked, *, as_json: bool) -> None:
         click.echo(json.dumps(told))
     else:
         for key_id in done.done:
-            click.echo(f"revoked {key_id}")
+            tell(f"revoked {key_id}")
     for key_id in done.unknown:
         say(f"there is no key {key_id}")
 

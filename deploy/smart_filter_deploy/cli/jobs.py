@@ -4,13 +4,13 @@ import datetime as dt
 import json
 
 import click
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from smart_filter_client import Job
 from smart_filter_deploy.cli import completing
 from smart_filter_deploy.cli.connection import connected
+from smart_filter_deploy.cli.console import Console
 from smart_filter_deploy.cli.examples import examples
 from smart_filter_deploy.cli.report import STATE_STYLES, print_found, print_stages, print_table
 

@@ -8,6 +8,7 @@ import click
 
 from smart_filter_deploy.cli.endings import WRONG_USAGE, Ending, say
 from smart_filter_deploy.cli.servers import reached
+from smart_filter_deploy.cli.terminal import shown
 from smart_filter_shared import stock
 from smart_filter_shared.db import sessions
 from smart_filter_shared.errors import PictureRefused, Unusable
@@ -121,7 +122,7 @@ def tell(done: Synced, *, as_json: bool) -> None:
         ]
         for what, names in told_one_by_one:
             for name in names:
-                click.echo(f"{what} {name}")
+                click.echo(shown(f"{what} {name}"))
         if unchanged := len(done.done[Outcome.UNCHANGED]):
             click.echo(f"unchanged: {unchanged}")
     for path, why in done.refused.items():

@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from smart_filter_deploy.cli import completing
+from smart_filter_deploy.cli.console import Console
 from smart_filter_deploy.cli.endings import (
     ALL_SUCCEEDED,
     INTERRUPTED,
@@ -17,6 +17,7 @@ from smart_filter_deploy.cli.endings import (
 )
 from smart_filter_deploy.cli.examples import examples
 from smart_filter_deploy.cli.stopping import Stop
+from smart_filter_deploy.cli.terminal import tell
 
 _ENDINGS = (".webm", ".mp4")
 
@@ -93,7 +94,7 @@ def live(
         click.echo(json.dumps(filmed.as_json()))
     else:
         for line in filmed.lines():
-            click.echo(line)
+            tell(line)
     if stop.requested and not filmed.of_camera:
         ctx.exit(INTERRUPTED)
     ctx.exit(PHOTO_FAILED if filmed.has_failed else ALL_SUCCEEDED)

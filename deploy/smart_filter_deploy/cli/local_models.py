@@ -3,10 +3,9 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-import click
-
 from smart_filter_deploy.cli import weights
 from smart_filter_deploy.cli.endings import WRONG_USAGE, Ending
+from smart_filter_deploy.cli.terminal import tell
 from smart_filter_shared import settings
 from smart_filter_shared.cards import ENTRY, ModelCard, Offer, TaskName
 from smart_filter_shared.errors import SetupFailed
@@ -74,7 +73,7 @@ def weights_of(task: str, models: Iterable[str], folder: Path) -> Path:
         for weight in card.weights
     ]
     if any(not (folder / weight.name).is_file() for weight in needed):
-        weights.fetch(folder, lambda message: click.echo(message, err=True))
+        weights.fetch(folder, lambda message: tell(message, err=True))
     return folder
 
 

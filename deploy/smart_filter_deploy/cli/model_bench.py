@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
 from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
 from smart_filter_deploy.cli import local_models
+from smart_filter_deploy.cli.console import Console
 from smart_filter_deploy.cli.endings import WRONG_USAGE, Ending
 from smart_filter_deploy.cli.report import print_table
 from smart_filter_shared.cards import ENTRY, Offer

@@ -5,10 +5,9 @@ import tomllib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import click
-
 from smart_filter_deploy.cli.endings import WRONG_USAGE, Ending, say
 from smart_filter_deploy.cli.report import size
+from smart_filter_deploy.cli.terminal import tell
 from smart_filter_shared.cards import WeightsFile
 from smart_filter_workers import admission, admitted, foreign_file, upstream, weights
 from smart_filter_workers.admitted import Admitted
@@ -57,7 +56,7 @@ def pull(folder: Path, name: str, *, sha256: str, admit: bool, mirror: str) -> l
     entry = upstream.find(name)
     largest = max(file.most_bytes for file in entry.files)
     terms = f"licence {entry.licence}; data: {entry.data_terms}"
-    click.echo(f"{name}: {entry.title}; {terms}; up to {size(largest)}", err=True)
+    tell(f"{name}: {entry.title}; {terms}; up to {size(largest)}", err=True)
     return upstream.pull(folder, entry, sha256=sha256, admit=admit, mirror=mirror)
 
 

@@ -13,6 +13,7 @@ import click
 
 from smart_filter_deploy.cli.endings import WRONG_USAGE, Ending, needing
 from smart_filter_deploy.cli.examples import examples
+from smart_filter_deploy.cli.terminal import tell
 from smart_filter_shared.errors import VersionRefused
 from smart_filter_shared.places import data_folder
 
@@ -82,7 +83,7 @@ def versions(*, model: "tuple[TaskName, str] | None", as_json: bool) -> None:
     if not found:
         click.echo("no weights were registered; `smart-filter models register` does")
     for one in found:
-        click.echo(_line(one))
+        tell(_line(one))
 
 
 @click.command(
@@ -194,21 +195,21 @@ def compare_shadow(digest: str, *, as_json: bool) -> None:
         told = {"digest": version.digest, "against": against, "photos": said.photos}
         click.echo(json.dumps({**told, "errors": said.errors, "figures": figures}))
         return
-    click.echo(_line(version))
+    tell(_line(version))
     if said.photos == 0:
         click.echo("it was tried on no photo yet, against what is live now")
         return
     compared = said.photos - said.errors
-    click.echo(f"tried on {_photos(said.photos)}; it raised on {said.errors}")
+    tell(f"tried on {_photos(said.photos)}; it raised on {said.errors}")
     if compared:
-        click.echo(f"how far it says what the live weights say, on {_photos(compared)}")
+        tell(f"how far it says what the live weights say, on {_photos(compared)}")
         click.echo("(agreement, not how often it is right: mean ± 95 %, least to most)")
     for name, one in said.figures.items():
         meaning = f", {_MEANINGS[name]}" if name in _MEANINGS else ""
         shown = f"{one.mean:.4f} ± {one.half:.4f}, {one.least:.4f} to {one.most:.4f}"
-        click.echo(f"  {name}{meaning}: {shown}")
+        tell(f"  {name}{meaning}: {shown}")
     if said.error is not None:
-        click.echo(f"  it raised, for one: {said.error}")
+        tell(f"  it raised, for one: {said.error}")
 
 
 @click.command(
@@ -249,7 +250,7 @@ def rollback(model: "tuple[TaskName, str]", *, as_json: bool) -> None:
         )
         return
     runs = "the weights that it came with" if now is None else now[:_SHOWN_DIGITS]
-    click.echo(f"{task}/{name}: {retired.digest[:_SHOWN_DIGITS]} is retired; it runs with {runs}")
+    tell(f"{task}/{name}: {retired.digest[:_SHOWN_DIGITS]} is retired; it runs with {runs}")
 
 
 COMMANDS: Final = (versions, register, shadow, compare_shadow, promote, rollback)
@@ -297,7 +298,7 @@ def _metrics(path: Path) -> dict[str, Any]:
 
 
 def _tell(version: "Version", *, as_json: bool) -> None:
-    click.echo(json.dumps(_document(version)) if as_json else _line(version))
+    tell(json.dumps(_document(version)) if as_json else _line(version))
 
 
 def _document(version: "Version") -> dict[str, object]:

@@ -4,13 +4,13 @@ import json
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from smart_filter_client.models import Model
 from smart_filter_deploy.cli import completing, model_card, model_versions
 from smart_filter_deploy.cli.connection import connected
+from smart_filter_deploy.cli.console import Console
 from smart_filter_deploy.cli.endings import (
     ALL_SUCCEEDED,
     PHOTO_FAILED,
@@ -20,6 +20,7 @@ from smart_filter_deploy.cli.endings import (
 )
 from smart_filter_deploy.cli.examples import examples
 from smart_filter_deploy.cli.report import print_table
+from smart_filter_deploy.cli.terminal import tell
 from smart_filter_shared.places import data_folder
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="For programs.")
@@ -127,15 +128,15 @@ def pull(names: tuple[str, ...], *, sha256: str, admit: bool, mirror: str, as_js
             for file in model_files.pull(folder, name, sha256=sha256, admit=admit, mirror=mirror)
         ]
     else:
-        fetched = weights.fetch(folder, lambda message: click.echo(message, err=True))
+        fetched = weights.fetch(folder, lambda message: tell(message, err=True))
     if as_json:
         told = [file.name for file in fetched]
         click.echo(json.dumps({"folder": str(folder), "fetched": told}))
     elif fetched:
         files = "1 file" if len(fetched) == 1 else f"{len(fetched)} files"
-        click.echo(f"{files} fetched into {folder}")
+        tell(f"{files} fetched into {folder}")
     else:
-        click.echo(f"all weights are in {folder}, each with its right digest")
+        tell(f"all weights are in {folder}, each with its right digest")
 
 
 @models.command(
@@ -190,10 +191,10 @@ def admit(
     if as_json:
         click.echo(json.dumps({"model": admitted.model, "entry": admitted.entry}))
         return
-    click.echo(f"{file.name} is {admitted.model}'s {admitted.entry} now; workers offer it once")
+    tell(f"{file.name} is {admitted.model}'s {admitted.entry} now; workers offer it once")
     click.echo("they are started anew. To use it:")
     task = admitted.task
-    click.echo(f"  --set {task}.model={admitted.model} --set {task}.params.entry={admitted.entry}")
+    tell(f"  --set {task}.model={admitted.model} --set {task}.params.entry={admitted.entry}")
 
 
 @models.command(
@@ -217,7 +218,7 @@ def remove(name: str, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"model": model, "entry": entry, "removed": removed.name}))
     else:
-        click.echo(f"{name} is removed; workers offer it no longer once they are started anew")
+        tell(f"{name} is removed; workers offer it no longer once they are started anew")
 
 
 @models.command(
@@ -245,9 +246,9 @@ def verify(ctx: click.Context, *, as_json: bool) -> None:
     else:
         remedies = model_files.remedies(folder)
         for name, fault in wrong.items():
-            click.echo(f"{name} {fault}: {remedies[name]}")
+            tell(f"{name} {fault}: {remedies[name]}")
         if not wrong:
-            click.echo(f"{len(files)} files in {folder}, each with its right digest")
+            tell(f"{len(files)} files in {folder}, each with its right digest")
     ctx.exit(PHOTO_FAILED if wrong else ALL_SUCCEEDED)
 
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from smart_filter_deploy.cli import passage, photos, report
 from smart_filter_deploy.cli.connection import client_of
+from smart_filter_deploy.cli.console import Console
 from smart_filter_deploy.cli.endings import ALL_SUCCEEDED, PHOTO_FAILED
 from smart_filter_deploy.cli.examples import examples
 from smart_filter_deploy.cli.outcome import Outcome

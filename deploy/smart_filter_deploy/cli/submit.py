@@ -11,6 +11,7 @@ from smart_filter_deploy.cli.endings import ALL_SUCCEEDED, PHOTO_FAILED, say
 from smart_filter_deploy.cli.examples import examples
 from smart_filter_deploy.cli.passage import Wanted
 from smart_filter_deploy.cli.recipe_options import Asked, recipe_options
+from smart_filter_deploy.cli.terminal import tell
 
 
 @click.command(
@@ -45,7 +46,7 @@ def submit(ctx: click.Context, photos: tuple[Path, ...], *, asked: Asked, as_jso
             if as_json:
                 click.echo(json.dumps(passage.line_of(job, failure)))
             elif job is not None:
-                click.echo(f"{job.id}  {photo}")
+                tell(f"{job.id}  {photo}")
             elif failure is not None:
                 say(f"{photo}: {failure.detail or failure.title} ({failure.code})")
     ctx.exit(PHOTO_FAILED if refused else ALL_SUCCEEDED)

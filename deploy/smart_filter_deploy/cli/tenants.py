@@ -8,6 +8,7 @@ import click
 
 from smart_filter_deploy.cli.endings import WRONG_USAGE, Ending, needing
 from smart_filter_deploy.cli.examples import examples
+from smart_filter_deploy.cli.terminal import tell
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="For programs.")
 # In place of a value: what the settings say.
@@ -99,7 +100,7 @@ def list_(*, as_json: bool) -> None:
         ]
         # Neither the settings' limits nor any of its own hold for it.
         usual = "no limits; keeping as the settings say" if name == OPERATOR else _USUAL
-        click.echo(f"{name}: {', '.join(said) or usual}")
+        tell(f"{name}: {', '.join(said) or usual}")
 
 
 @tenants.command(

@@ -10,6 +10,7 @@ import click
 
 from smart_filter_deploy.cli.endings import WRONG_USAGE, Ending, needing
 from smart_filter_deploy.cli.examples import examples
+from smart_filter_deploy.cli.terminal import shown, tell
 from smart_filter_shared.errors import SetupFailed, VersionRefused
 from smart_filter_shared.places import data_folder
 
@@ -140,11 +141,11 @@ def _list(recipes: "Sequence[Recipe]", *, as_json: bool) -> None:
             facts = {"name": recipe.name, "task": recipe.task, "model": recipe.model}
             click.echo(json.dumps({**facts, "fault": recipe.lacking()}))
         else:
-            click.echo(f"{recipe.name}: {recipe.task} {recipe.model}")
+            tell(f"{recipe.name}: {recipe.task} {recipe.model}")
 
 
 def _tell(now: str) -> None:
-    click.echo(f"{now} …", err=True)
+    tell(f"{now} …", err=True)
 
 
 def _tell_findings(findings: "Sequence[Finding]", *, as_json: bool) -> None:
@@ -154,7 +155,7 @@ def _tell_findings(findings: "Sequence[Finding]", *, as_json: bool) -> None:
             click.echo(json.dumps(dataclasses.asdict(finding)))
         else:
             mark = "" if finding.fatal else "(note) "
-            click.echo(f"{mark}{finding.where} {finding.what}: {finding.remedy}")
+            click.echo(mark + shown(f"{finding.where} {finding.what}: {finding.remedy}"))
     fatal = sum(finding.fatal for finding in findings)
     if fatal:
         raise Ending(f"{fatal} to be mended first", 1)
@@ -176,7 +177,7 @@ def _tell_outcome(outcome: "Outcome", *, as_json: bool) -> None:
         return
     for title, figures in (("validation", outcome.figures), ("measured", outcome.measured)):
         for name, figure in figures.items():
-            click.echo(f"{title} {name} {figure.value:.3f} ({figure.low:.3f}…{figure.high:.3f})")
+            tell(f"{title} {name} {figure.value:.3f} ({figure.low:.3f}…{figure.high:.3f})")
     click.echo(str(outcome.file))
 
 
