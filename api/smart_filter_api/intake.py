@@ -34,6 +34,10 @@ from smart_filter_shared.errors import (
 # What one picture holds of memory; the rest of it goes to a temporary file.
 _MEMORY_BYTES = 1_000_000
 _SILENT_SECONDS = 20.0
+# 128 kbit/s, a poor mobile line: a photo of 3 MB takes three minutes.  Whoever is slower holds
+# memory and files for others' time.  A small body, or a bad start, may take the first seconds.
+_LEAST_BYTES_PER_SECOND = 16_000
+_UNMEASURED_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +222,10 @@ def spool(open_files: ExitStack) -> "Spool":
 
 
 def arriving(request: Request) -> AsyncIterator[bytes]:
-    """Return a body's chunks as they come.  Raises MalformedRequest when the caller is silent."""
+    """Return a body's chunks as they come.
+
+    Raises MalformedRequest when the caller is silent, or slow.
+    """
     return in_time(request.stream(), seconds=_SILENT_SECONDS)
 
 
@@ -235,9 +242,12 @@ def refuse_coded(request: Request) -> None:
 async def in_time(body: AsyncIterator[bytes], *, seconds: float) -> AsyncIterator[bytes]:
     """Yield a body's chunks; a caller who falls silent for so long holds no memory or file.
 
-    Raises MalformedRequest then.
+    Nor does one who goes on forever, a byte at a time.  Raises MalformedRequest then.
     """
+    # What we take for a chunk is not the caller's.
+    waited, length = 0.0, 0
     while True:
+        began = anyio.current_time()
         try:
             with anyio.fail_after(seconds):
                 chunk = await anext(body)
@@ -245,6 +255,13 @@ async def in_time(body: AsyncIterator[bytes], *, seconds: float) -> AsyncIterato
             return
         except TimeoutError as error:
             raise MalformedRequest(f"nothing of the body came for {seconds:g} s") from error
+        waited += anyio.current_time() - began
+        length += len(chunk)
+        if waited > _UNMEASURED_SECONDS and length < waited * _LEAST_BYTES_PER_SECOND:
+            raise MalformedRequest(
+                f"the body came too slowly: after {_UNMEASURED_SECONDS:g} s at least"
+                f" {_LEAST_BYTES_PER_SECOND} bytes a second are due; send it over a faster line"
+            )
         yield chunk
 
 
