@@ -218,7 +218,10 @@ class LiveSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="SMART_FILTER_LIVE_", frozen=True)
 
-    url: str | None = Field(default=None, pattern=r"^wss?://[^/\s?#]+/?$")
+    # It stands in the studio's Content-Security-Policy, where `;` and `,` begin something else.
+    url: str | None = Field(
+        default=None, pattern=r"^wss?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?/?$"
+    )
     secret: Annotated[
         tuple[Annotated[SecretStr, Field(min_length=32)], ...], NoDecode, BeforeValidator(_words)
     ] = ()
