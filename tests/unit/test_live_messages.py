@@ -47,12 +47,13 @@ def test_first_message_needs_a_token_alone() -> None:
         ("", "JSON"),
         ("[]", "JSON object"),
         ("[" * 3000, "JSON"),
-        ("x" * 5000, "4096 characters"),
+        ("x" * 20_000, "16384 characters"),
         ("{}", '"token"'),
         ('{"token": 1}', '"token"'),
         ('{"token": "t", "max_side": 1281}', "from 64 to 1280"),
         ('{"token": "t", "max_side": true}', "from 64 to 1280"),
-        ('{"token": "t", "colour": "red"}', "colour: here a message has background, max_side"),
+        ('{"token": "t", "colour": "red"}', "'colour': here a message has background, max_side"),
+        ('{"token": "t", "\\ud800": 1}', r"'\\ud800': here"),
         ('{"token": "t", "background": "transparent"}', "color:white"),
         ('{"token": "t", "background": null}', "a background is text"),
     ],
@@ -198,16 +199,41 @@ def test_tenant_has_so_many_places_and_all_have_so_many() -> None:
     assert house.connections == 0
 
 
-def test_so_many_may_wait_to_show_a_token() -> None:
+def test_who_has_waited_longest_goes_when_too_many_wait_to_show_a_token() -> None:
     house = a_house()
-    doors = [house.door() for _ in range(16)]
-    for door in doors:
-        assert not house.has_strangers_enough
-        door.__enter__()
+    gone: list[int] = []
 
-    assert house.has_strangers_enough
-    doors[0].__exit__(None, None, None)
-    assert not house.has_strangers_enough
+    async def wait(number: int) -> None:
+        try:
+            async with house.door(seconds=60):
+                await asyncio.sleep(60)
+        except TimeoutError:
+            gone.append(number)
+
+    async def come() -> None:
+        strangers = []
+        for number in range(18):
+            strangers.append(asyncio.create_task(wait(number)))
+            await asyncio.sleep(0)
+        await asyncio.wait(strangers[:2], timeout=5)
+        for one in strangers:
+            one.cancel()
+        await asyncio.gather(*strangers, return_exceptions=True)
+
+    asyncio.run(come())
+
+    assert gone == [0, 1]
+
+
+def test_longest_first_message_is_read() -> None:
+    now = dt.datetime.now(dt.UTC)
+    longest = "keywords:" + ",".join(["\U00020000" * 40] * 12)
+    token, _ = Tokens(KEYS).issue(Tenant("t" * 64), background=longest, now=now)
+
+    hello = messages.hello(json.dumps({"token": token, "background": longest, "max_side": 1280}))
+
+    assert str(hello.background) == longest
+    assert a_house().admit(hello.token).background == longest
 
 
 def test_metrics_of_live_video_are_those_of_the_table() -> None:

@@ -38,6 +38,13 @@ def test_no_two_tokens_are_alike() -> None:
     assert TOKENS.read(a_token(), now=NOW).nonce != TOKENS.read(a_token(), now=NOW).nonce
 
 
+@pytest.mark.parametrize("letter", ["x", "é", "\U00020000"])
+def test_token_with_the_longest_background_is_read(letter: str) -> None:
+    token, issued = TOKENS.issue(Tenant("t" * 64), background=letter * 1000, now=NOW)
+
+    assert TOKENS.read(token, now=NOW) == issued
+
+
 def test_token_is_refused_when_its_time_is_over() -> None:
     token = a_token()
     late = NOW + dt.timedelta(seconds=LIFETIME_SECONDS)
@@ -69,7 +76,7 @@ def test_token_that_was_changed_is_refused() -> None:
         TOKENS.read(f"{base64.urlsafe_b64encode(forged).decode().rstrip('=')}.{digest}", now=NOW)
 
 
-@given(st.text(max_size=200) | st.just("x" * 5000) | st.just("."))
+@given(st.text(max_size=200) | st.just("x" * 10_000) | st.just("."))
 def test_what_is_no_token_is_refused_in_words(text: str) -> None:
     with pytest.raises(Unauthorized, match="POST /v1/live"):
         TOKENS.read(text, now=NOW)

@@ -2,7 +2,7 @@
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
@@ -17,11 +17,7 @@ def create(house: House) -> Starlette:
     """Return the application of a process that shares `house`."""
 
     async def socket(websocket: WebSocket) -> None:
-        if house.has_strangers_enough:
-            denial = PlainTextResponse("too many wait to show a token; try again", status_code=503)
-            await websocket.send_denial_response(denial)
-        else:
-            await connection.serve(websocket, house)
+        await connection.serve(websocket, house)
 
     async def livez(_: Request) -> Response:
         return JSONResponse({"status": "ok"})

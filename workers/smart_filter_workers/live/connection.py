@@ -75,12 +75,12 @@ async def _served(websocket: WebSocket, house: House) -> None:
 async def _greeted(websocket: WebSocket, house: House) -> tuple[Hello, Admission]:
     """Take the first message, and what its token says.  Raises _Over."""
     try:
-        with house.door():
-            await websocket.accept()
-            async with asyncio.timeout(messages.HELLO_SECONDS):
-                first = await websocket.receive()
+        await websocket.accept()
+        async with house.door(seconds=messages.HELLO_SECONDS):
+            first = await websocket.receive()
     except TimeoutError:
-        raise _Over(Close.SILENT, f"no token within {messages.HELLO_SECONDS:g} s") from None
+        late = f"no token in time: send it at once, within {messages.HELLO_SECONDS:g} s"
+        raise _Over(Close.SILENT, late) from None
     if first["type"] == "websocket.disconnect":
         raise WebSocketDisconnect(first["code"])
     try:
@@ -95,7 +95,8 @@ async def _greeted(websocket: WebSocket, house: House) -> tuple[Hello, Admission
 
 
 async def _close(websocket: WebSocket, code: Close, reason: str) -> None:
-    short = reason.encode()[:_REASON_BYTES].decode(errors="ignore")
+    # What a client wrote may hold half a character, which UTF-8 has no bytes for.
+    short = reason.encode(errors="replace")[:_REASON_BYTES].decode(errors="ignore")
     with suppress(RuntimeError, WebSocketDisconnect):  # it has gone already
         await websocket.close(code, short)
 

@@ -2,10 +2,10 @@
 
 import asyncio
 import datetime as dt
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from typing import Final, ParamSpec, TypeVar
 
@@ -40,7 +40,8 @@ class House:
         most_each: int,
     ) -> None:
         self.measures = Measures()
-        self._strangers = 0
+        # How long each is waited for, whoever came first at the left.
+        self._strangers: deque[asyncio.Timeout] = deque()
         self._tokens = tokens
         self._load = load
         self._loading: asyncio.Future[Sight] | None = None
@@ -94,19 +95,25 @@ class House:
             self._connected[tenant] -= 1
             self._connected += Counter()  # keeps no tenant that has none
 
-    @property
-    def has_strangers_enough(self) -> bool:
-        """Whether nobody else may wait to show a token now."""
-        return self._strangers >= _MOST_STRANGERS
+    @asynccontextmanager
+    async def door(self, *, seconds: float) -> AsyncIterator[None]:
+        """Wait for one who has not shown a token yet, while the block lasts.
 
-    @contextmanager
-    def door(self) -> Iterator[None]:
-        """Count one who has not shown a token yet, while the block lasts."""
-        self._strangers += 1
-        try:
-            yield
-        finally:
-            self._strangers -= 1
+        When too many wait, whoever has waited longest goes: who has a token shows it at once, and
+        those who only hold places lock nobody out.  Raises TimeoutError for whoever goes, and
+        when the time is over.
+        """
+        if len(self._strangers) >= _MOST_STRANGERS:
+            oldest = self._strangers.popleft()
+            if not oldest.expired():
+                oldest.reschedule(asyncio.get_running_loop().time())
+        async with asyncio.timeout(seconds) as patience:
+            self._strangers.append(patience)
+            try:
+                yield
+            finally:
+                if patience in self._strangers:
+                    self._strangers.remove(patience)
 
     async def sight(self) -> Sight:
         """Return the models, loaded once.  Raises SetupFailed."""

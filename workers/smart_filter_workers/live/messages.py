@@ -16,8 +16,9 @@ from smart_filter_workers.live.film import Developed
 HELLO_SECONDS: Final = 5.0
 IDLE_SECONDS: Final = 30.0
 SESSION_SECONDS: Final = 3600.0
-# Of any message that is text, and of all of the first one.
-MAX_TEXT_CHARACTERS: Final = 4096
+# Of any message that is text.  The longest is a first one: a token, and 480 characters of keywords,
+# each written as \ud83d\ude00 or alike.
+MAX_TEXT_CHARACTERS: Final = 16_384
 FILE: Final = Background(BackgroundKind.FILE)
 
 _NUMBER: Final = struct.Struct(">I")
@@ -167,7 +168,7 @@ def _read(text: str, *, known: set[str]) -> Mapping[str, Any]:  # whatever JSON 
         raise MalformedRequest("a message is a JSON object")
     unknown = sorted(set(said) - known)
     if unknown:
-        told = ", ".join(unknown)[:100]
+        told = ", ".join(map(ascii, unknown))[:100]
         raise MalformedRequest(f"{told}: here a message has {', '.join(sorted(known))}")
     return said
 
