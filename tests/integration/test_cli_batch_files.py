@@ -1,6 +1,7 @@
 """A batch's files: the photos of a folder, the journal, the report."""
 
 import csv
+import dataclasses
 import io
 import json
 import os
@@ -59,6 +60,18 @@ def test_folders_below_are_looked_at_when_asked_for_but_the_output_is_not(tmp_pa
         "a.jpg",
         "sub/deep/b.jpg",
     ]
+
+
+def test_link_out_of_the_folder_is_passed_over(tmp_path: Path) -> None:
+    put(tmp_path, "private/secret.jpg", "photos/a.jpg")
+    photos = tmp_path / "photos"
+    (photos / "secret.jpg").symlink_to(tmp_path / "private" / "secret.jpg")
+    (photos / "again.jpg").symlink_to("a.jpg")
+
+    look = PhotoFolder(photos, tmp_path / "out", recursive=False).look()
+
+    assert [found.name for found in look.photos] == ["a.jpg", "again.jpg"]
+    assert look.skipped == 1
 
 
 def test_photo_that_is_being_written_is_left_until_it_rests(tmp_path: Path) -> None:
@@ -174,6 +187,33 @@ def test_csv_has_a_line_for_each_photo_and_no_formula(tmp_path: Path) -> None:
     assert rows[0]["smile"] == "mild none"
     assert rows[1]["error"] == "unreadable: no\nsuch file"
     assert [one.name for one in tmp_path.iterdir()] == ["report.csv"]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        *({"photo": 1}, {"photo": []}, {"place": 1}, {"place": None}, {"bytes": "1"}),
+        *({"outputs": []}, {"outputs": {"image": 1}}, {"smile": "huge"}, {"smile": [1]}),
+        *({"smile": None}, {"seconds": "1"}, {"error": ["no"]}, {"state": None}),
+        *({"place": "../EVIL"}, {"place": "/EVIL"}, {"place": "a/../../b"}, {"place": ""}),
+        *({"place": "a\0"}, {"place": "\ud800"}),
+        *({"outputs": {"image": "../a.jpg"}}, {"outputs": {"image": "/etc/passwd"}}),
+    ],
+)
+def test_damaged_line_of_the_journal_is_none(tmp_path: Path, damage: dict[str, object]) -> None:
+    whole = dataclasses.asdict(an_entry("b.jpg", rating=1, outputs={"image": "b.png"}))
+    damaged = {**dataclasses.asdict(an_entry()), **damage}
+    (tmp_path / NAME).write_text(f"{json.dumps(damaged)}\n{json.dumps(whole)}\n")
+
+    with Journal.opened(tmp_path) as journal:
+        assert [entry.photo for entry in journal.entries()] == ["b.jpg"]
+
+
+def test_line_of_the_journal_that_nests_without_end_is_none(tmp_path: Path) -> None:
+    (tmp_path / NAME).write_text("[" * 100_000 + "\n")
+
+    with Journal.opened(tmp_path) as journal:
+        assert journal.entries() == []
 
 
 def test_json_report_is_exact(tmp_path: Path) -> None:

@@ -152,12 +152,37 @@ class Journal:
 
 
 def _entries(text: str) -> Iterator[Entry]:
-    names = {one.name for one in dataclasses.fields(Entry)}
     for line in text.split("\n"):
         try:
-            fields = json.loads(line)
-            known = {name: value for name, value in fields.items() if name in names}
-            yield Entry(**{**known, "smile": tuple(known.get("smile", ()))})
-        except (ValueError, TypeError, AttributeError):
+            yield _entry(json.loads(line))
+        except (ValueError, TypeError, AttributeError, RecursionError):
             # The end of a line, or none of ours: its photo is looked at as if it were new.
             continue
+
+
+def _entry(line: Mapping[str, object]) -> Entry:
+    """Return what a line tells; raises ValueError, TypeError, AttributeError when it is damaged."""
+    kinds = {one.name: one.type for one in dataclasses.fields(Entry)}
+    known = {name: value for name, value in line.items() if name in kinds}
+    smile, outputs = known.pop("smile", []), known.pop("outputs", {})
+    if not (isinstance(smile, list) and isinstance(outputs, dict)):
+        raise TypeError("smile is a list, outputs are a mapping")
+    for name, value in known.items():
+        # As json has them: a number that is whole may be any number.
+        kind = float | int | None if kinds[name] == float | None else kinds[name]
+        if not isinstance(value, kind):  # type: ignore[arg-type]  # no name of a type
+            raise TypeError(f"{name} is no {kind}")
+    if not all(isinstance(level, str) for level in smile):
+        raise TypeError("a level is a word")
+    for path in (known.get("place"), *outputs.values()):
+        _refuse_leading_out(path)
+    return Entry(**known, smile=tuple(smile), outputs=outputs)  # type: ignore[arg-type]  # as checked
+
+
+def _refuse_leading_out(path: object) -> None:
+    """Refuse what is no name below a folder: others than we may have written the journal."""
+    if not isinstance(path, str):
+        raise TypeError("a path is a text")
+    parts = PurePosixPath(path).parts
+    if not parts or path.startswith("/") or ".." in parts or b"\0" in os.fsencode(path):
+        raise ValueError(f"{path!r} lies in no folder")

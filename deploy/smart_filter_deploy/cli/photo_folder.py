@@ -32,7 +32,8 @@ class Look:
     """What one look found.
 
     photos: those that are whole, by name.  unfinished: how many are still being written.
-    skipped: how many files are no photos.  closed: folders that cannot be read.
+    skipped: how many files are no photos, or links out of the folder.
+    closed: folders that cannot be read.
     """
 
     photos: list[Found]
@@ -69,7 +70,7 @@ class PhotoFolder:
                 status = path.stat()
             except OSError:  # gone since
                 continue
-            if not stat.S_ISREG(status.st_mode):
+            if not stat.S_ISREG(status.st_mode) or self._leads_out(path):
                 skipped += 1
                 continue
             name = path.relative_to(self.root).as_posix()
@@ -98,6 +99,10 @@ class PhotoFolder:
             yield from (
                 here / name for name in files if not name.startswith(".") and _MADE_HERE not in name
             )
+
+    def _leads_out(self, path: Path) -> bool:
+        """Whether it is a link to what lies elsewhere, which nobody asked to be sent."""
+        return path.is_symlink() and not path.resolve().is_relative_to(self.root.resolve())
 
     def _rests(self, found: Found) -> bool:
         """Whether nobody has written to it for a while, by its date or before our eyes."""
