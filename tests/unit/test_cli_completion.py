@@ -2,10 +2,12 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from smart_filter_deploy import cli
+from smart_filter_deploy.cli import completing
 
 BREAKS = " \t\n\"'><=;|&(:"
 
@@ -106,3 +108,30 @@ def test_bash_completes_a_line_with_the_script() -> None:
 
     assert "studio" in told.stdout.splitlines()
     assert told.stderr == ""
+
+
+def test_words_of_a_server_that_a_shell_would_run_are_not_offered() -> None:
+    words = ["people", "onnx/a-b:1", "$(id)", "a;b", "*", "a b", "-o", "`id`", "a\n", "a\x1b[2J"]
+
+    assert completing.soon(lambda: words) == ["people", "onnx/a-b:1"]
+
+
+def test_bash_takes_an_answer_for_no_pattern(tmp_path: Path) -> None:
+    (tmp_path / "plain,file").touch()
+    press = (
+        'eval "$("$PYTHON" -m smart_filter_deploy.cli completion bash)"\n'
+        "smart-filter() { echo 'plain,*'; }\n"
+        "_smart_filter_completion smart-filter\n"
+        'printf "%s\\n" "${COMPREPLY[@]}"\n'
+    )
+
+    told = subprocess.run(
+        ["bash", "--norc", "-c", press],
+        env={"PYTHON": sys.executable, "PYTHONPATH": ":".join(sys.path), "PATH": "/usr/bin:/bin"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert told.stdout == "*\n"

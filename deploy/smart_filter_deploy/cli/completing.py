@@ -1,5 +1,6 @@
 """What may stand where somebody types: words that a shell offers, told fast or not at all."""
 
+import re
 import threading
 from collections.abc import Callable, Iterable
 
@@ -10,6 +11,8 @@ _Completer = Callable[[click.Context, click.Parameter, str], list[str]]
 # Whoever presses the key waits for it; a server that takes longer tells nothing.
 _PATIENCE_SECONDS = 0.3
 _MOST_JOBS = 30
+# What a server calls something is typed for somebody: nothing that a shell would run.
+_HARMLESS = re.compile(r"[\w./:+][\w./:+-]*", re.ASCII)
 _PRESET = "preset:"
 _BACKGROUNDS = (
     *("auto", "keep", "transparent", "color:", "blur:", _PRESET, "keywords:", "url:https://"),
@@ -35,21 +38,17 @@ def backgrounds(ctx: click.Context, parameter: click.Parameter, typed: str) -> l
 def job_ids(ctx: click.Context, parameter: click.Parameter, typed: str) -> list[str]:
     """Offer the newest jobs of the server that is named or up."""
     del ctx, parameter
-    return _begun(_soon(_newest_jobs), typed)
+    return _begun(soon(_newest_jobs), typed)
 
 
 def model_names(ctx: click.Context, parameter: click.Parameter, typed: str) -> list[str]:
     """Offer the models of the server that is named or up."""
     del ctx, parameter
-    return _begun(_soon(_models), typed)
+    return _begun(soon(_models), typed)
 
 
-def _begun(words: Iterable[str], typed: str) -> list[str]:
-    return [word for word in words if word.startswith(typed)]
-
-
-def _soon(ask: Callable[[], list[str]]) -> list[str]:
-    """Return what is told in time, else nothing; a shell shows no errors."""
+def soon(ask: Callable[[], list[str]]) -> list[str]:
+    """Return what is told in time and harmless to type; a shell shows no errors."""
     told: list[str] = []
 
     def listen() -> None:
@@ -61,7 +60,11 @@ def _soon(ask: Callable[[], list[str]]) -> list[str]:
     listener = threading.Thread(target=listen, daemon=True)
     listener.start()
     listener.join(_PATIENCE_SECONDS)
-    return list(told)
+    return [word for word in told if _HARMLESS.fullmatch(word)]
+
+
+def _begun(words: Iterable[str], typed: str) -> list[str]:
+    return [word for word in words if word.startswith(typed)]
 
 
 def _newest_jobs() -> list[str]:

@@ -51,17 +51,17 @@ class _Bash(BashComplete):
     name: ClassVar[str] = "bash"
     source_template: ClassVar[str] = """\
 %(complete_func)s() {
-    local IFS=$'\\n' line kind value
+    local line kind value
     COMPREPLY=()
-    for line in $(COMP_LINE="${COMP_LINE:0:COMP_POINT}" COMP_WORDBREAKS="$COMP_WORDBREAKS" \\
-        %(complete_var)s=bash_complete "$1" 2>/dev/null); do
+    while IFS= read -r line; do
         kind=${line%%%%,*} value=${line#*,}
         case $kind in
             dir) compopt -o dirnames ;;
             file) compopt -o default ;;
             plain) COMPREPLY+=("$value"); [[ $value == *: ]] && compopt -o nospace ;;
         esac
-    done
+    done < <(COMP_LINE="${COMP_LINE:0:COMP_POINT}" COMP_WORDBREAKS="$COMP_WORDBREAKS" \\
+        %(complete_var)s=bash_complete "$1" 2>/dev/null)
 }
 complete -o nosort -F %(complete_func)s %(prog_name)s
 """
