@@ -2,7 +2,7 @@
 
 import { ask } from "../service/api.js";
 import { forget, hasOlder, jobs, put, remove } from "./jobs.js";
-import { photoIdOf } from "./photos.js";
+import { photoIds } from "./origins.js";
 
 const LISTED = 200;
 const AT_A_TIME = 4;
@@ -11,12 +11,13 @@ const AT_A_TIME = 4;
 export async function jobsOf(photos) {
   const found = [];
   for (const { id, versions } of photos) {
-    const ids = new Set(versions.map((job) => job.id));
+    const told = [...versions, ...(await ancestorsOf(versions[0]))];
     // What was made of a photo long ago may stand further back than this page has read.
-    if (hasOlder.value) for (const job of await listed({ "metadata.studio": id })) ids.add(job.id);
-    // Of a photo that came another way, the first version is the job of that very id.
-    if (versions[0].parent_id !== null) ids.add(id);
-    found.push([...ids]);
+    if (hasOlder.value) told.push(...(await listed({ "metadata.studio": id })));
+    // Others may bear its mark, and stay.
+    const origins = photoIds(told);
+    const own = origins.get(versions[0].id);
+    found.push([...origins.keys()].filter((one) => origins.get(one) === own));
   }
   return found;
 }
@@ -24,9 +25,8 @@ export async function jobsOf(photos) {
 /** Return the same of everything that the service has of this tenant. Throws as `ask` does. */
 export async function jobsOfAll({ signal: aborted } = {}) {
   const byPhoto = new Map();
-  for (const job of await listed({}, aborted)) {
-    const id = photoIdOf(job);
-    byPhoto.set(id, [...(byPhoto.get(id) ?? []), job.id]);
+  for (const [job, id] of photoIds(await listed({}, aborted))) {
+    byPhoto.set(id, [...(byPhoto.get(id) ?? []), job]);
   }
   return [...byPhoto.values()];
 }
@@ -59,6 +59,19 @@ export async function removeAll(lists, { onDone, signal: aborted }) {
   put(...shown.filter((job) => left.has(job.id)));
   const failed = lanes.find((one) => one.status === "rejected");
   if (failed !== undefined) throw failed.reason;
+}
+
+/** Return what a job was made of, as far back as that is still there. */
+async function ancestorsOf(job) {
+  const found = [];
+  try {
+    for (let id = job.parent_id; id !== null; id = found.at(-1).parent_id) {
+      found.push(jobs.value.get(id) ?? (await ask("GET", `/v1/jobs/${id}`)));
+    }
+  } catch (error) {
+    if (![404, 410].includes(error.status)) throw error;
+  }
+  return found;
 }
 
 async function listed(wanted, aborted) {

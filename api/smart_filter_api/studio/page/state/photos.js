@@ -2,7 +2,8 @@
  * Photos as people think of them: one photo, and the versions that were made of it.
  *
  * Each version is a job. Those that the studio submits carry the same `metadata.studio`, which
- * derived jobs inherit; of a job that came another way, its own id stands for the photo.
+ * derived jobs inherit (state/origins.js); of a job that came another way, its own id stands for
+ * the photo.
  *
  * Another background leaves the people as they were cut out. So a version that differs in nothing
  * else is made without the pictures of them alone, which take as long again, and has its parent's:
@@ -13,6 +14,7 @@ import { computed, signal } from "@preact/signals";
 import { ask } from "../service/api.js";
 import { newId } from "../service/ids.js";
 import { jobs, put } from "./jobs.js";
+import { photoIds } from "./origins.js";
 
 const SHOWN = "smart-filter.shown";
 const CUT_OF = "cut-of";
@@ -23,9 +25,11 @@ const BEHIND = new Set("background shadow outline light_wrap harmonise filters s
 /** Which version of a photo is shown, where it is not the newest (after undo). */
 const shown = signal(JSON.parse(sessionStorage.getItem(SHOWN) ?? "{}"));
 
-/** Return what stands for a job's photo. */
+const ids = computed(() => photoIds([...jobs.value.values()]));
+
+/** Return what stands for a job's photo; of a job that the page knows no more, its own id. */
 export function photoIdOf(job) {
-  return job.metadata.studio ?? job.id;
+  return ids.value.get(job.id) ?? job.id;
 }
 
 /** Jobs as they are shown, by jobs as the service told them. */

@@ -14,7 +14,7 @@ export function BestShot({ member, onShow }) {
   if (!photo || item.deleted) return null;
   const address = pictureOf(member) ?? photo.current.links.photo;
   return html`<section class="panel best-shot" aria-label="Best shot">
-    <a class="picture" href=${`#/photo/${photo.id}`} aria-label=${`Open ${name}`}>
+    <a class="picture" href=${`#/photo/${encodeURIComponent(photo.id)}`} aria-label=${`Open ${name}`}>
       ${hasExpired(photo.current)
         ? html`<span class="no-picture">Not kept any more</span>`
         : html`<img src=${address} alt=${`${name}, the best shot`} />`}</a>

@@ -5,6 +5,7 @@ import { Button } from "../../controls/button.js";
 import { Icon } from "../../controls/icon.js";
 import { sayTrouble } from "../../controls/notices.js";
 import { html } from "../../html.js";
+import { stemOf } from "../../service/file-names.js";
 import { isFinal, redrive } from "../../state/jobs.js";
 import { derive } from "../../state/photos.js";
 import { AtWork } from "../sheet/at-work.js";
@@ -61,7 +62,7 @@ export function Actions({ member, onShow, isLarge }) {
   return html`<div class="row wrap actions">
     ${mayCompose && html`<${Button} kind="small" icon="wand" disabled=${isBusy} onClick=${compose}
       aria-label=${`Give ${name} a background`}>Give it a background<//>`}
-    ${isLarge && html`<a class="button primary" href=${`#/photo/${photo.id}`}>Open it</a>`}
+    ${isLarge && html`<a class="button primary" href=${`#/photo/${encodeURIComponent(photo.id)}`}>Open it</a>`}
     ${picture && html`<a class=${`button ${isLarge ? "" : "quiet icon"}`} href=${picture} download=${fileNameOf(member)}
       aria-label=${`Download ${name}`} title=${`Download ${name}`}><${Icon} name="download" />${isLarge && "Download"}</a>`}
     <${Button} kind="quiet" icon="zoom" label=${`Show ${name} on the whole screen`} onClick=${onShow} />
@@ -70,9 +71,8 @@ export function Actions({ member, onShow, isLarge }) {
 
 /** Return what a member's picture is called as a file, its rank first. */
 export function fileNameOf({ name, rank, photo }) {
-  const stem = name.replace(/\.[a-z]{3,4}$/i, "").replace(/[\\/:*?"<>|]/g, ".");
   const place = rank === null ? "" : `${String(rank).padStart(3, "0")} `;
-  return `${place}${stem}.${photo.current.image.format}`;
+  return `${place}${stemOf(name)}.${photo.current.image.format}`;
 }
 
 function Ended({ job }) {

@@ -5,6 +5,7 @@ import { Button } from "../../controls/button.js";
 import { say, sayTrouble } from "../../controls/notices.js";
 import { html } from "../../html.js";
 import { fetchBlob } from "../../service/api.js";
+import { stemOf } from "../../service/file-names.js";
 import { distinct, zip } from "../../service/zip.js";
 import { counted } from "../../words.js";
 import { fileNameOf } from "./member.js";
@@ -47,7 +48,7 @@ export function Zip({ name, members }) {
 function hand(blob, name) {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(blob);
-  link.download = `${name.replace(/[\\/:*?"<>|]/g, ".")}.zip`;
+  link.download = `${stemOf(name)}.zip`;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), HANDED_OVER_MS);
 }

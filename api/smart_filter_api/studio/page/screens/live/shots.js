@@ -34,7 +34,7 @@ function Shot({ id, sending, job }) {
   const words = html`<span class="small">${WORDS[state] ?? "Being made"}</span>`;
   return html`<li data-state=${state}>
     ${job
-      ? html`<a href=${`#/photo/${id}`} aria-label=${`Open the photo: ${WORDS[state] ?? "being made"}`}>
+      ? html`<a href=${`#/photo/${encodeURIComponent(id)}`} aria-label=${`Open the photo: ${WORDS[state] ?? "being made"}`}>
           ${picture}${words}</a>`
       : html`<span>${picture}${words}</span>`}
   </li>`;

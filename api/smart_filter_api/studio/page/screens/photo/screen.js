@@ -8,7 +8,7 @@ import { html } from "../../html.js";
 import { ask } from "../../service/api.js";
 import { Problem } from "../../service/problems.js";
 import { find, isLoaded, put } from "../../state/jobs.js";
-import { photos } from "../../state/photos.js";
+import { photoIdOf, photos } from "../../state/photos.js";
 import { Header } from "./header.js";
 import { panels } from "./panels/all.js";
 import { UndoButtons } from "./undo.js";
@@ -74,5 +74,5 @@ async function findAll(id) {
   const { items } = await ask("GET", `/v1/jobs?${query}`);
   put(...items);
   // Of a job that was submitted elsewhere, its own id stands for the photo.
-  if (items.length === 0) await find(id);
+  if (items.every((job) => photoIdOf(job) !== id)) await find(id);
 }

@@ -5,6 +5,7 @@ import { Icon } from "../../controls/icon.js";
 import { say, sayTrouble } from "../../controls/notices.js";
 import { html } from "../../html.js";
 import { fetchBlob } from "../../service/api.js";
+import { stemOf } from "../../service/file-names.js";
 import { counted, dayInWords } from "../../words.js";
 import { deleteThese } from "./deleting.js";
 import { nameOf } from "./entries.js";
@@ -32,7 +33,7 @@ export function Finished({ photo, ...entry }) {
     )}</ul>
     <div class="row actions">
       ${image && html`
-        <a class="button quiet icon" href=${image} download=${fileNameOf(name, job)}
+        <a class="button quiet icon" href=${image} download=${`${stemOf(name)}.smart-filter.${job.image.format}`}
           aria-label=${`Download ${name}`} title=${`Download ${name}`}><${Icon} name="download" /></a>
         <${Button} kind="quiet" icon="copy" label=${`Copy ${name}`} onClick=${() => copy(image)} />`}
       ${remove}
@@ -64,12 +65,6 @@ function smilesOf(faces) {
   const smiling = levels.filter((level) => level !== "none").length;
   if (smiling === levels.length) return levels.length === 2 ? "Both smile" : "All smile";
   return smiling === 0 ? "Nobody smiles" : `${smiling} of ${levels.length} faces ${smiling === 1 ? "smiles" : "smile"}`;
-}
-
-/** Return what a picture is called as a file: no name of a file has a colon or a slash. */
-function fileNameOf(name, job) {
-  const stem = name.replace(/\.[a-z]{3,4}$/i, "").replace(/[\\/:*?"<>|]/g, ".");
-  return `${stem}.smart-filter.${job.image.format}`;
 }
 
 /** Put a picture on the clipboard, which takes PNG in every browser and nothing else in some. */

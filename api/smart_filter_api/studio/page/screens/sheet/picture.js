@@ -30,7 +30,7 @@ export function Picture({ entry }) {
   const look = `picture ${shown.isTransparent && isThere ? "checkerboard" : ""}`;
   const isLink = photo && isFinal(photo.current) && !isSelecting.value;
   if (!isLink) return html`<div class=${look}>${inside}</div>`;
-  return html`<a class=${look} href=${`#/photo/${id}`} aria-label=${`Open ${name}`}>${inside}</a>`;
+  return html`<a class=${look} href=${`#/photo/${encodeURIComponent(id)}`} aria-label=${`Open ${name}`}>${inside}</a>`;
 }
 
 /** Return where a job's picture is, and which part of it a square shows. */

@@ -1,6 +1,7 @@
 /** Outputs as files on the visitor's machine. */
 
 import { fetchBlob } from "../../../service/api.js";
+import { stemOf } from "../../../service/file-names.js";
 
 const ENDINGS = {
   "application/json": "json",
@@ -30,7 +31,7 @@ export async function download(job, output) {
 
 /** Return what a file is called: after the photo, and after the output unless it is the image. */
 export function fileName(job, output, type) {
-  const stem = (job.metadata.name ?? "photo").replace(/\.[^.]*$/, "") || "photo";
+  const stem = stemOf(job.metadata.name ?? "");
   const ending = ENDINGS[type.split(";")[0]] ?? "bin";
   return `${stem}.${output === "image" ? "smart-filter" : output}.${ending}`;
 }

@@ -6,6 +6,7 @@ import { Segmented } from "../../../../controls/choices.js";
 import { Dialog } from "../../../../controls/dialog.js";
 import { Check } from "../../../../controls/fields.js";
 import { html } from "../../../../html.js";
+import { pathOf } from "../../../../service/file-names.js";
 import { LANGUAGES } from "./code.js";
 
 const OPTIONS = Object.entries(LANGUAGES).map(([value, { title }]) => ({ value, label: title }));
@@ -17,7 +18,7 @@ export function Copying({ job, recipe, onClose }) {
   const [said, setSaid] = useState("");
   const text = useRef(null);
   const whole = isSeeded ? { seed: job.seed, ...recipe } : recipe;
-  const code = LANGUAGES[language].write(whole, job.metadata.name ?? "photo.jpg");
+  const code = LANGUAGES[language].write(whole, pathOf(job.metadata.name ?? ""));
   const copy = async () => {
     text.current.select();
     try {
