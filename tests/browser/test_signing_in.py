@@ -1,10 +1,13 @@
 """Sessions as a person meets them: a key, a wrong one, and the end."""
 
+import httpx
 from playwright.sync_api import Page, expect
 
 from smart_filter_tests.browsing.accessibility import axe
+from smart_filter_tests.browsing.cards import card
 from smart_filter_tests.browsing.looks import DESKTOP, PHONE_DARK, seen_on
-from smart_filter_tests.browsing.visitors import Visitor
+from smart_filter_tests.browsing.photos import Photos
+from smart_filter_tests.browsing.visitors import Visitor, a_visitor
 from smart_filter_tests.browsing.witness import Witness
 
 
@@ -43,3 +46,28 @@ def test_signing_out_ends_the_session(page: Page, witness: Witness) -> None:
     page.reload()
 
     expect(page.get_by_label("Key")).to_be_visible()
+
+
+def test_tab_says_when_somebody_else_has_signed_in(
+    page: Page, visitor: Visitor, photos: Photos, url: str, witness: Witness
+) -> None:
+    witness.expect("status of 403")
+    for name in ("mine.png", "mine-too.png"):
+        answer = visitor.client.post(
+            "/v1/jobs",
+            files={"photo": photos.smiling.read_bytes()},
+            data={"metadata.name": name, "run_at": "2100-01-01T00:00:00Z"},
+        )
+        assert answer.status_code == httpx.codes.ACCEPTED, answer.text
+    page.reload()
+    expect(card(page, "mine-too.png")).to_be_visible()
+    another = a_visitor(visitor.operator)
+    another.sign_in(page.context, url)
+
+    card(page, "mine.png").get_by_role("button", name="Cancel").click()
+
+    expect(page.get_by_text(f"You are now signed in as {another.tenant}.")).to_be_visible()
+    expect(card(page, "mine-too.png")).to_have_count(0)
+    expect(page.get_by_role("heading", name="Drop photos of people here")).to_be_visible()
+    assert {job["state"] for job in visitor.jobs()} == {"queued"}
+    another.client.close()

@@ -1,11 +1,11 @@
 /** The frame around every screen: brand, places, theme, and whether the service is there. */
 
 import { signal } from "@preact/signals";
-import { useEffect, useLayoutEffect, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { Button } from "./controls/button.js";
 import { Dialog } from "./controls/dialog.js";
 import { Icon } from "./controls/icon.js";
-import { Toasts, sayTrouble } from "./controls/notices.js";
+import { Toasts, say, sayTrouble } from "./controls/notices.js";
 import { html } from "./html.js";
 import { place } from "./router.js";
 import { screens } from "./screens/all.js";
@@ -26,7 +26,11 @@ const AGAIN_MS = 2000;
 /** The whole page. */
 export function Shell() {
   const { state, why, tenant } = session.value;
+  const former = useRef(null);
   useEffect(() => {
+    const isAnother = state === "in" && former.current !== null && former.current !== tenant;
+    former.current = state === "in" ? tenant : null;
+    if (isAnother) say(`You are now signed in as ${tenant}.`);
     if (state !== "in") return undefined;
     const ends = [
       ...[startSending(tenant), startSendingAlbums(tenant), startFollowing()],

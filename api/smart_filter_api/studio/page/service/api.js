@@ -11,7 +11,7 @@ const TOKEN = "X-CSRF-Token";
 const STALE = "csrf";
 let token = "";
 let onSignedOut = () => {};
-let onStale = async () => {};
+let onStale = async () => true;
 
 export const reachable = signal(true);
 
@@ -19,7 +19,8 @@ export const reachable = signal(true);
  * Let requests carry a session's token.
  *
  * whenEnded: called when the service knows it no more. whenStale: called, and waited for, when the
- * session is another one by now, as after a signing in in another tab.
+ * session is another one by now, as after a signing in in another tab; returns a promise of whether
+ * it is the same person's.
  */
 export function useSession(csrfToken, { whenEnded, whenStale }) {
   token = csrfToken;
@@ -43,7 +44,8 @@ export async function call(method, path, options = {}) {
     return await once(method, path, options);
   } catch (error) {
     if (error.code !== STALE) throw error;
-    await onStale();
+    // What one person asked for is not done in the name of another.
+    if (!(await onStale())) throw new DOMException("Somebody else has signed in.", "AbortError");
     return once(method, path, options);
   }
 }

@@ -58,7 +58,10 @@ function enter(told) {
         session.value = { state: "out", why: { title: "Your session has ended. Sign in again." } };
       }
     },
-    whenStale: () => resume({ title: "You have signed out. Sign in again." }),
+    whenStale: async () => {
+      await resume({ title: "You have signed out. Sign in again." });
+      return session.value.tenant === told.tenant;
+    },
   });
   session.value = { state: "in", tenant: told.tenant, scopes: told.scopes };
 }
