@@ -146,7 +146,7 @@ def test_job_has_every_field_of_the_contract(api: Api) -> None:
 
     assert " ".join(job) == (
         "id state parent_id batch_id created_at finished_at expires_at recipe seed metadata photo "
-        "people confidence needs_review image faces rating rating_reason printability "
+        "people persons confidence needs_review image faces rating rating_reason printability "
         "background filters frame stages outputs rank rank_terms queue degraded links error"
     )
     assert job["created_at"].endswith("Z")
@@ -322,7 +322,7 @@ def test_backgrounds_are_listed_as_recipes_name_them(api: Api) -> None:
     page = api.client.get("/v1/backgrounds").json()
 
     assert page["next_cursor"] is None
-    names = "name title source family tags moods palette brightness surface"
+    names = "name title source family tags moods palette brightness surface thumbnail"
     assert set(page["items"][0]) == set(names.split())
     for background in page["items"][::9]:
         assert api.job(api.submit(background=f"preset:{background['name']}"))
