@@ -14,7 +14,7 @@ def _live(scene: Scene) -> None:
     page.get_by_role("button", name="Start the camera").click()
     expect(page.locator(".live-stage > canvas")).to_be_visible()
     page.get_by_role("radio", name="Designs").check(force=True)
-    page.get_by_role("option", name="Candy").click()
+    page.get_by_role("option", name="Candy", exact=True).click()
     expect(page.locator('.face[data-level="huge"]')).to_be_visible()
 
 

@@ -15,6 +15,7 @@ def _compare(scene: Scene) -> None:
 
 def _people(scene: Scene) -> None:
     _open(scene, scene.photos.group)
+    scene.page.get_by_role("tab", name="People").click()
     scene.page.get_by_role("button", name="Person 1: show in the picture").focus()
 
 
