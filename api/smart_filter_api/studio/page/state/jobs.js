@@ -14,6 +14,8 @@ export const hasOlder = signal(false);
 export const isLoaded = signal(false);
 
 let cursor = null;
+/** Jobs that were deleted here: a list that was asked for before may still tell of them. */
+const deleted = new Set();
 
 /** Whether nothing more happens to a job. */
 export function isFinal(job) {
@@ -22,9 +24,10 @@ export function isFinal(job) {
 
 /** Know jobs, or what is new of them; they are followed to their end. */
 export function put(...told) {
-  if (told.length === 0) return;
+  const news = told.filter((job) => !deleted.has(job.id));
+  if (news.length === 0) return;
   const known = new Map(jobs.value);
-  for (const job of told) known.set(job.id, job);
+  for (const job of news) known.set(job.id, job);
   jobs.value = known;
 }
 
@@ -80,11 +83,13 @@ export async function redrive(id) {
 export async function remove(...ids) {
   for (const id of ids) {
     const job = jobs.value.get(id);
+    deleted.add(id);
     forget(id);
     try {
       await call("DELETE", `/v1/jobs/${id}`);
     } catch (error) {
       if ([404, 410].includes(error.status)) continue;
+      deleted.delete(id);
       if (job !== undefined) put(job);
       throw error;
     }
