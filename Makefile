@@ -42,7 +42,7 @@ test: setup-dev
 # Every model, design, filter and provider, held to what is asked of its kind.
 test-contract: setup-dev
 	@timeout --foreground --kill-after=30 $(CONTRACT_SECONDS) \
-	.venv/bin/python -m pytest --numprocesses $(TEST_PROCESSES) tests/contract
+	.venv/bin/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile tests/contract
 
 # Servers and workers that die with photos under way. The names of tests tell their seeds;
 # CHAOS_SEED=… repeats one.
