@@ -32,6 +32,11 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("test")
 
+# Whoever runs the tests may have told programs how wide their terminal is, or that it has colours;
+# ours would believe that rather than the terminal a test gives them.
+for _told in ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+    os.environ.pop(_told, None)
+
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leave out folders that have a `make` target of their own, unless they are asked for.
