@@ -8,12 +8,13 @@ import { fetchBlob } from "../../service/api.js";
 import { copyPicture } from "../../service/clipboard.js";
 import { stemOf } from "../../service/file-names.js";
 import { counted, dayInWords } from "../../words.js";
+import { nameOf } from "../naming.js";
 import { deleteThese } from "./deleting.js";
-import { nameOf } from "./entries.js";
 import { hasExpired } from "./picture.js";
 import { Stars } from "./stars.js";
 
 const SMILES = { none: "No smile", mild: "Slight smile", moderate: "Smile", huge: "Big smile" };
+// How it prints is a note, no fault: many photos are small, and most of them are for screens.
 const PRINTS = { good: "Prints well", fair: "Prints fairly well", poor: "Prints poorly" };
 
 /** photo: of state/photos.js, whose current version has succeeded. */
@@ -54,7 +55,7 @@ function tagsOf(job) {
   if (job.faces?.length === 0 && job.people !== 0) tags.push({ words: "No face found" });
   if (job.printability) {
     const { verdict, reasons } = job.printability;
-    tags.push({ words: PRINTS[verdict], tone: verdict, why: reasons.join(" ") });
+    tags.push({ words: PRINTS[verdict], tone: verdict === "good" ? "good" : null, why: reasons.join(" ") });
   }
   return tags;
 }
