@@ -103,6 +103,20 @@ def test_photo_that_was_deleted_elsewhere_is_told_of(
     expect(page.get_by_role("button", name="Choose photos")).to_be_visible()
 
 
+@pytest.mark.parametrize("address", ["photo/nope", "compare/nope"])
+def test_address_of_no_photo_leads_back_to_all(
+    page: Page, url: str, witness: Witness, address: str
+) -> None:
+    witness.expect("404")
+
+    page.goto(f"{url}/#/{address}")
+
+    expect(page.get_by_role("alert")).to_contain_text("not here any more")
+    expect(page.get_by_role("button", name="Try again")).to_have_count(0)
+    page.get_by_role("link", name="Back to all photos").click()
+    expect(page.get_by_role("button", name="Choose photos")).to_be_visible()
+
+
 def test_arrows_leaf_and_delete_asks_first(page: Page, visitor: Visitor, photos: Photos) -> None:
     first = submitted(visitor, photos.serious)
     second = submitted(visitor, photos.smiling)

@@ -42,9 +42,10 @@ export function Missing({ error, again }) {
   if (error === null) {
     return html`<p class="soft" role="status">Looking for the photo</p>`;
   }
-  return html`<${Trouble} error=${[404, 410].includes(error.status) ? GONE : error}>
+  const isGone = [404, 410].includes(error.status);
+  return html`<${Trouble} error=${isGone ? GONE : error}>
     <a class="button small" href="#/">Back to all photos</a>
-    <${Button} kind="small" icon="refresh" onClick=${again}>Try again<//>
+    ${!isGone && html`<${Button} kind="small" icon="refresh" onClick=${again}>Try again<//>`}
   <//>`;
 }
 
