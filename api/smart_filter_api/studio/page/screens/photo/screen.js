@@ -64,16 +64,17 @@ export function useFinding(id, photo) {
       return;
     }
     setError(null);
-    findAll(id).catch(setError);
+    findAll(id, isGone).catch(setError);
   }, [id, isLoaded.value, isGone, attempt]);
   return { error, again: () => setAttempt(attempt + 1) };
 }
 
-/** Read all versions of a photo. Throws Problem or Away. */
-async function findAll(id) {
+/** Read all versions of a photo. isUnknown: none is known yet. Throws Problem or Away. */
+async function findAll(id, isUnknown) {
   const query = new URLSearchParams({ "metadata.studio": id, limit: 200 });
   const { items } = await ask("GET", `/v1/jobs?${query}`);
   put(...items);
-  // Of a job that was submitted elsewhere, its own id stands for the photo.
-  if (items.every((job) => photoIdOf(job) !== id)) await find(id);
+  // Of a job that was submitted elsewhere, its own id stands for the photo. One that was known when
+  // this was asked may be deleted by now.
+  if (isUnknown && items.every((job) => photoIdOf(job) !== id)) await find(id);
 }
