@@ -23,6 +23,8 @@ from smart_filter_tests.browsing.viewing import (
 from smart_filter_tests.browsing.visitors import Visitor
 from smart_filter_tests.browsing.witness import Witness
 
+_COPIED = "async () => (await navigator.clipboard.read()).flatMap(({ types }) => types)"
+
 
 def test_people_are_told_in_words_and_the_rating_adds_up(
     page: Page, visitor: Visitor, photos: Photos
@@ -71,6 +73,25 @@ def test_what_is_saved_is_what_the_service_has(
     with page.expect_download() as taken:
         page.get_by_role("button", name="Save", exact=True).click()
     assert taken.value.suggested_filename == "astronaut.smart-filter.jpg"
+
+
+def test_picture_is_copied_as_png(
+    page: Page, visitor: Visitor, photos: Photos, witness: Witness
+) -> None:
+    witness.expect("410")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    job = submitted(visitor, photos.smiling)
+    open_photo(page, job)
+    page.get_by_role("tab", name="Save").click()
+    copy = page.get_by_role("button", name="Copy", exact=True)
+
+    copy.click()
+
+    expect(page.get_by_text("Copied.")).to_be_visible()
+    assert page.evaluate(_COPIED) == ["image/png"]
+    visitor.client.delete(job["links"]["self"])
+    copy.click()
+    expect(page.get_by_role("status").filter(has_text="deleted")).to_be_visible()
 
 
 def test_story_is_made_saved_and_shown(page: Page, visitor: Visitor, photos: Photos) -> None:
