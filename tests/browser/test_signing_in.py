@@ -112,6 +112,8 @@ def test_tabs_follow_when_somebody_signs_out_and_another_in(
 
 
 def test_bar_ends_where_the_screen_does(page: Page) -> None:
+    expect(page.get_by_role("heading", name="Drop photos of people here")).to_be_visible()
+
     for width in (1280, 2560):
         page.set_viewport_size({"width": width, "height": 800})
 
