@@ -11,23 +11,11 @@ import pytest
 
 from smart_filter_deploy.cli import batch_report
 from smart_filter_deploy.cli.endings import Ending
-from smart_filter_deploy.cli.journal import NAME, Entry, Journal
+from smart_filter_deploy.cli.journal import NAME, Journal
 from smart_filter_deploy.cli.photo_folder import Found, PhotoFolder
+from smart_filter_tests.journals import an_entry
 
 LONG_AGO_NS = 10**18
-
-
-def an_entry(photo: str = "a.jpg", **fields: object) -> Entry:
-    known: dict[str, object] = {
-        "photo": photo,
-        "place": photo.rpartition(".")[0],
-        "bytes": 1,
-        "modified_ns": 2,
-        "digest": "d",
-        "recipe": "r",
-        "state": "succeeded",
-    }
-    return Entry(**{**known, **fields})  # type: ignore[arg-type]  # its fields
 
 
 def put(folder: Path, *names: str) -> None:
