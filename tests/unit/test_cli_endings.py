@@ -270,6 +270,16 @@ def test_output_beside_the_picture_is_named_after_its_format(
 
 
 @pytest.mark.parametrize(
+    "told", ["/../../etc/cron.d/x", "png/../../x", "a\\b", "..", "png\n", "é", "x" * 300, ""]
+)
+def test_format_that_no_file_ends_with_leads_to_no_other_place(told: str) -> None:
+    [place] = photos.places([Path("a.png")], None)
+
+    assert place.image(told) == Path("a.smart-filter.bin")
+    assert place.beside("matte", f"image/{told}") == Path("a.smart-filter.matte.bin")
+
+
+@pytest.mark.parametrize(
     ("destination", "image_format"),
     [
         ("cut.PNG", "png"),
