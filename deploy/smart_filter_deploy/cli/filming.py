@@ -71,7 +71,7 @@ class Filmed:
         ]
         p95 = figures.percentile_95()
         if p95 is not None:
-            told.append(f"95 of 100 within {p95:.0f} ms")
+            told.append(f"19 of 20 back within {p95:.0f} ms")
         if self.dropped:
             told.append(f"{self.dropped} left out")
         if figures.failed:
