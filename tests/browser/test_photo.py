@@ -151,6 +151,7 @@ def test_arrows_leaf_and_delete_asks_first(page: Page, visitor: Visitor, photos:
     expect(page.get_by_role("heading", name="astronaut.png")).to_be_visible()
     delete = page.get_by_role("button", name="Delete")
     delete.click()
+    expect(page.get_by_role("dialog")).to_be_visible()
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_have_count(0)
     assert len(visitor.jobs()) == 2

@@ -1,11 +1,12 @@
 """Sessions as a person meets them: a key, a wrong one, and the end."""
 
 import httpx
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from smart_filter_tests.browsing.accessibility import axe
 from smart_filter_tests.browsing.cards import card
 from smart_filter_tests.browsing.looks import DESKTOP, PHONE_DARK, seen_on
+from smart_filter_tests.browsing.patience import until
 from smart_filter_tests.browsing.photos import Photos
 from smart_filter_tests.browsing.visitors import Visitor, a_visitor
 from smart_filter_tests.browsing.witness import Witness
@@ -109,6 +110,31 @@ def test_tabs_follow_when_somebody_signs_out_and_another_in(
     expect(page.get_by_role("heading", name="Drop photos of people here")).to_be_visible()
     assert page.evaluate(_TENANT) == another.tenant
     another.client.close()
+
+
+def test_refusal_that_comes_late_leaves_the_session_of_now(
+    page: Page, visitor: Visitor, url: str, witness: Witness
+) -> None:
+    witness.expect("status of 401")
+    late: list[Route] = []
+    page.route("**/v1/jobs?*", lambda route: route.continue_() if late else late.append(route))
+    page.reload()
+    until(page, lambda: bool(late))
+    other = page.context.new_page()
+    other.goto(url)
+    other.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_label("Key")).to_be_visible()
+    other.get_by_label("Key").fill(visitor.key)
+    other.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("heading", name="Drop photos of people here")).to_be_visible()
+
+    with page.expect_response("**/v1/jobs?*") as answered:
+        late[0].fulfill(status=401, json={"code": "unauthorized", "title": "Not signed in"})
+    answered.value.finished()
+    page.evaluate("new Promise((resolve) => setTimeout(resolve, 200))")
+
+    expect(page.get_by_label("Key")).to_have_count(0)
+    expect(page.get_by_role("heading", name="Drop photos of people here")).to_be_visible()
 
 
 def test_bar_ends_where_the_screen_does(page: Page) -> None:

@@ -34,6 +34,20 @@ export function sessionHeaders(method) {
 }
 
 /**
+ * Return a function that tells whoever holds the session that a request was refused.
+ *
+ * To be asked for before the request is sent: a refusal of a session that another has taken the
+ * place of meanwhile says nothing of that one.
+ */
+export function refusals() {
+  const asked = token;
+  return (problem) => {
+    if (problem.status === 401 && token === asked) onSignedOut();
+    return problem;
+  };
+}
+
+/**
  * Send a request; return the Response, whose status is below 400.
  *
  * json: what to send as JSON. form: FormData to send instead. headers: further ones. signal: an AbortSignal.
@@ -51,6 +65,7 @@ export async function call(method, path, options = {}) {
 }
 
 async function once(method, path, { json, form, headers, signal: aborted }) {
+  const noted = refusals();
   let response;
   try {
     response = await fetch(path, {
@@ -70,13 +85,13 @@ async function once(method, path, { json, form, headers, signal: aborted }) {
   }
   reachable.value = true;
   if (response.ok || response.status === 304) return response;
-  const problem = problemFrom(
-    response.status,
-    await response.text().catch(() => ""),
-    response.headers.get("Retry-After"),
+  throw noted(
+    problemFrom(
+      response.status,
+      await response.text().catch(() => ""),
+      response.headers.get("Retry-After"),
+    ),
   );
-  if (problem.status === 401) onSignedOut();
-  throw problem;
 }
 
 /** Send a request; return the JSON of its answer. Throws as `call` does. */
@@ -101,8 +116,7 @@ export async function fetchBlob(path, options) {
   }
 }
 
-/** Tell whoever holds the session that a request that was not sent by `call` was refused. */
-export function noteRefusal(problem) {
-  if (problem.status === 401) onSignedOut();
+/** Look whether the session is another one by now, when a request that `call` did not send says so. */
+export function noteStale(problem) {
   if (problem.code === STALE) onStale();
 }

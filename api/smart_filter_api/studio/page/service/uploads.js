@@ -1,6 +1,6 @@
 /** Photos on their way to the service, with their progress, which `fetch` does not tell. */
 
-import { noteRefusal, reachable, sessionHeaders } from "./api.js";
+import { noteStale, reachable, refusals, sessionHeaders } from "./api.js";
 import { Away, problemFrom } from "./problems.js";
 
 // A line on which nothing moves for so long leads nowhere.
@@ -28,6 +28,7 @@ export async function put(uploadId, file, watching) {
 function send(method, path, body, { headers, read, onProgress, signal }) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
+    const noted = refusals();
     let stalled = 0;
     const end = (settle, value) => {
       clearTimeout(stalled);
@@ -70,8 +71,8 @@ function send(method, path, body, { headers, read, onProgress, signal }) {
         request.responseText,
         request.getResponseHeader("Retry-After"),
       );
-      noteRefusal(problem);
-      end(reject, problem);
+      noteStale(problem);
+      end(reject, noted(problem));
     });
     signal?.addEventListener("abort", abort);
     moved();
