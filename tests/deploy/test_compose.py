@@ -80,6 +80,7 @@ def test_each_stage_is_served_by_one_service(profile: str) -> None:
 def test_workers_can_be_any_number(name: str) -> None:
     assert "container_name" not in SERVICES[name]
     assert "ports" not in SERVICES[name]
+    assert "--threads" in SERVICES[name]["command"]
 
 
 @pytest.mark.parametrize("name", sorted(OURS))
@@ -136,6 +137,14 @@ def test_service_waits_for_what_can_tell_that_it_is_ready(name: str) -> None:
             assert SERVICES[other]["restart"].startswith("on-failure")
         # What it waits for is there whenever it is.
         assert set(SERVICES[other].get("profiles", [])) <= set(SERVICES[name].get("profiles", []))
+
+
+@pytest.mark.parametrize("name", [name for name in OURS if "--threads" in str(SERVICES[name])])
+def test_worker_has_as_many_threads_as_processors(name: str) -> None:
+    command = SERVICES[name]["command"]
+
+    limits = SERVICES[name]["deploy"]["resources"]["limits"]
+    assert command[command.index("--threads") + 1] == limits["cpus"]
 
 
 def test_servers_lead_nowhere() -> None:
