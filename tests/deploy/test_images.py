@@ -73,6 +73,18 @@ def test_detectron2_is_pinned_where_the_package_pins_it() -> None:
     assert ("ARG", f"DETECTRON2={declared}") in instructions("Dockerfile.gpu-worker")
 
 
+def test_frameworks_are_those_that_models_are_tested_with() -> None:
+    tested = (CHECKOUT / "requirements-models.lock").read_text()
+    tested += (CHECKOUT / "deploy" / "bootstrap.sh").read_text()
+    installed = " ".join(rest for word, rest in instructions(FILES[1]) if word == "RUN")
+
+    for framework in ("torch", "keras", "h5py"):
+        (pinned,) = re.findall(rf" {framework}==([0-9.]+)", installed)
+        assert f"{framework}=={pinned}" in tested
+    (pinned,) = re.findall(r'"\$\{TENSORFLOW\}==([0-9.]+)"', installed)
+    assert f"tensorflow-cpu=={pinned}" in tested
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_images_have_the_version_of_the_package(name: str) -> None:
     version = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]["version"]
