@@ -20,6 +20,7 @@ connection   which server commands talk to
 servers      which database and object store an operator's commands work on
 database     the same, for those that need no object store
 own_stack    an embedded stack that lives as long as a `run`
+secret_files settings that are read from files
 """
 
 import importlib
@@ -31,7 +32,7 @@ from typing import NoReturn
 import click
 from click.shell_completion import CompletionItem
 
-from smart_filter_deploy.cli import endings
+from smart_filter_deploy.cli import endings, secret_files
 from smart_filter_deploy.cli.examples import examples
 from smart_filter_deploy.cli.sections import COMPLETE_VARIABLE, HIDDEN, SECTIONS
 
@@ -98,3 +99,4 @@ class _Program(click.Group):
 @click.version_option(package_name="smart-filter")
 def smart_filter() -> None:
     """Cut people out of photos, rate their smiles, give them a background that suits."""
+    secret_files.read_into(os.environ)

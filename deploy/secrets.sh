@@ -1,0 +1,38 @@
+#!/bin/sh
+# Draws the secrets of docker-compose.yml into deploy/secrets, once; what is there stays.
+#
+#   deploy/secrets.sh
+#
+# Compose mounts each as /run/secrets/NAME. The folder is its owner's alone; the files in it can be
+# read by whoever reaches them, as containers run as users that this machine does not have.
+set -eu
+umask 077
+cd "$(dirname "$0")"
+mkdir -p secrets
+
+keep() { # NAME: standard input becomes the secret unless there is one
+  if [ -s "secrets/$1" ]; then
+    cat > /dev/null
+  else
+    cat > "secrets/$1.new"
+    chmod 0444 "secrets/$1.new"
+    mv "secrets/$1.new" "secrets/$1"
+  fi
+}
+
+draw() { # 32 bytes in hexadecimal: nothing that a URL or a file of settings would read otherwise
+  od -An -N32 -tx1 /dev/urandom | tr -d ' \n'
+}
+
+for name in broker_password grafana_password live_secret postgres_password sealing_key \
+  storage_access_key storage_secret_key; do
+  draw | keep "$name"
+done
+read_secret() { cat "secrets/$1"; }
+
+printf 'postgresql+psycopg://smart_filter:%s@postgres:5432/smart_filter' \
+  "$(read_secret postgres_password)" | keep database_url
+printf 'redis://:%s@valkey:6379/0' "$(read_secret broker_password)" | keep broker_url
+printf 'requirepass %s\n' "$(read_secret broker_password)" | keep valkey.conf
+printf '{"identities":[{"name":"smart-filter","credentials":[{"accessKey":"%s","secretKey":"%s"}],"actions":["Admin","Read","Write","List","Tagging"]}]}\n' \
+  "$(read_secret storage_access_key)" "$(read_secret storage_secret_key)" | keep storage_identities.json

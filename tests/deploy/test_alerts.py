@@ -1,0 +1,138 @@
+"""Alerts and dashboards: expressions that parse, over metrics and labels that the service shows."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import promql_parser
+import pytest
+import yaml
+
+from smart_filter_shared.telemetry.metrics import LIVE_METRICS, METRICS, Kind
+
+CHECKOUT = Path(__file__).parents[2]
+PROMETHEUS = CHECKOUT / "deploy" / "prometheus"
+GRAFANA = CHECKOUT / "deploy" / "grafana"
+RUNBOOKS = CHECKOUT / "docs" / "runbooks"
+RUNBOOK_BASE = "https://smart-filter.dev/runbooks/"
+ALERTS: list[dict[str, Any]] = [
+    rule
+    for group in yaml.safe_load((PROMETHEUS / "alerts.yml").read_text())["groups"]
+    for rule in group["rules"]
+]
+DASHBOARDS = sorted((GRAFANA / "dashboards").glob("*.json"))
+SUFFIXES = {
+    Kind.GAUGE: ("",),
+    Kind.COUNTER: ("",),
+    Kind.SUMMARY: ("_sum", "_count"),
+    Kind.HISTOGRAM: ("_bucket", "_sum", "_count"),
+}
+# What Prometheus adds to whatever it scrapes.
+ADDED = {"job", "instance"}
+SHOWN = {
+    metric.name + suffix: {*metric.labels, *(("le",) if suffix == "_bucket" else ()), *ADDED}
+    for metric in (*METRICS, *LIVE_METRICS)
+    for suffix in SUFFIXES[metric.kind]
+} | {"up": ADDED, "ALERTS": {"alertstate", "alertname"}}
+
+
+def panels(path: Path) -> list[dict[str, Any]]:
+    shown: list[dict[str, Any]] = json.loads(path.read_text())["panels"]
+    return shown
+
+
+def expressions() -> Iterator[tuple[str, str]]:
+    """Yield every expression with what names it."""
+    for alert in ALERTS:
+        yield alert["alert"], alert["expr"]
+    for path in DASHBOARDS:
+        for panel in panels(path):
+            for target in panel.get("targets", []):
+                yield f"{path.stem}: {panel['title']} {target['refId']}", target["expr"]
+        for told in json.loads(path.read_text())["annotations"]["list"]:
+            yield f"{path.stem}: {told['name']}", told["expr"]
+
+
+EXPRESSIONS = dict(expressions())
+
+
+@pytest.mark.parametrize("name", EXPRESSIONS)
+def test_expression_is_of_what_the_service_shows(name: str) -> None:
+    parsed = promql_parser.parse(EXPRESSIONS[name])
+    selectors: list[promql_parser.VectorSelector] = []
+    grouped: set[str] = set()
+
+    def look(part: object) -> bool:
+        if isinstance(part, promql_parser.VectorSelector):
+            selectors.append(part)
+        if isinstance(part, promql_parser.AggregateExpr) and part.modifier is not None:
+            grouped.update(part.modifier.labels)
+        return True
+
+    promql_parser.walk(parsed, look)
+
+    assert selectors
+    for selector in selectors:
+        assert selector.name in SHOWN
+        assert {one.name for one in selector.matchers.matchers} <= SHOWN[selector.name]
+    assert grouped <= set.union(*(SHOWN[one.name] for one in selectors))
+
+
+@pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert["alert"])
+def test_alert_has_a_page_that_says_what_it_means_and_what_to_do(alert: dict[str, Any]) -> None:
+    named = re.sub(r"(?<!^)(?=[A-Z])", "-", alert["alert"]).lower()
+
+    assert alert["annotations"]["runbook_url"] == f"{RUNBOOK_BASE}{named}"
+    assert alert["labels"]["severity"] in {"page", "ticket"}
+    page = (RUNBOOKS / f"{named}.md").read_text()
+    assert page.startswith(f"# {alert['alert']}\n")
+    assert re.findall(r"^## (.*)$", page, re.MULTILINE) == ["What it means", "Look", "Do"]
+
+
+def test_page_has_an_alert() -> None:
+    pages = {path.stem for path in RUNBOOKS.glob("*.md")} - {"README"}
+
+    assert pages == {one["annotations"]["runbook_url"].rpartition("/")[2] for one in ALERTS}
+
+
+@pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
+def test_panels_say_what_they_show_and_lie_beside_each_other(path: Path) -> None:
+    taken: set[tuple[int, int]] = set()
+
+    for panel in panels(path):
+        place = panel["gridPos"]
+        cells = {
+            (place["x"] + column, place["y"] + line)
+            for column in range(place["w"])
+            for line in range(place["h"])
+        }
+        assert not cells & taken, panel["title"]
+        assert place["x"] + place["w"] <= 24
+        taken |= cells
+        assert panel["type"] == "row" or panel["description"]
+
+
+def test_dashboards_ask_sources_that_are_provisioned() -> None:
+    told = yaml.safe_load((GRAFANA / "provisioning/datasources/smart-filter.yaml").read_text())
+    sources = {one["uid"] for one in told["datasources"]}
+
+    for path in DASHBOARDS:
+        asked = set(
+            re.findall(r'"datasource": \{\s*"type": "\w+",\s*"uid": "(\w+)"', path.read_text())
+        )
+        assert asked
+        assert asked <= sources
+
+
+def test_prometheus_scrapes_services_of_compose_where_they_listen() -> None:
+    jobs = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text())["scrape_configs"]
+    services = yaml.safe_load((CHECKOUT / "docker-compose.yml").read_text())["services"]
+
+    for job in jobs:
+        (place,) = job["dns_sd_configs"]
+        (name,) = place["names"]
+        assert job["job_name"] == name
+        assert services[name]["ports"][0].endswith(f":{place['port']}")
+        assert "watching" in services[name]["networks"]

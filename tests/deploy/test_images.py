@@ -1,0 +1,111 @@
+"""Dockerfiles: what a linter and our own rules say of them; nothing is built here."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).parents[2]
+FILES = ("Dockerfile.api", "Dockerfile.gpu-worker")
+
+
+def instructions(name: str) -> list[tuple[str, str]]:
+    """Return a Dockerfile's instructions with their arguments, each in one line."""
+    text = re.sub(r"^#.*\n", "", (CHECKOUT / name).read_text(), flags=re.MULTILINE)
+    joined = text.replace("\\\n", " ").splitlines()
+    return [(word, " ".join(rest.split())) for word, _, rest in (x.partition(" ") for x in joined)]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_linter_has_nothing_to_say(name: str) -> None:
+    hadolint = Path(sys.executable).with_name("hadolint")  # of the extra `dev`
+
+    ended = subprocess.run(
+        [hadolint, "--no-color", name], cwd=CHECKOUT, capture_output=True, text=True, check=False
+    )
+
+    assert (ended.returncode, ended.stdout) == (0, "")
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_image_runs_as_somebody_without_rights_or_secrets(name: str) -> None:
+    given = instructions(name)
+
+    last_from = max(index for index, (word, _) in enumerate(given) if word == "FROM")
+    users = [rest for word, rest in given[last_from:] if word == "USER"]
+    assert users == ["10001:10001"]
+    assert ("ENTRYPOINT", '["smart-filter"]') in given
+    told = [rest for word, rest in given if word in {"ARG", "ENV"}]
+    assert not [rest for rest in told if re.search(r"PASSWORD|SECRET|_KEY|TOKEN", rest)]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_bases_are_pinned_to_a_full_version(name: str) -> None:
+    given = instructions(name)
+
+    arguments = dict(rest.split("=", 1) for word, rest in given if word == "ARG" and "=" in rest)
+    stages = {match[1] for _, rest in given if (match := re.search(r" AS (\S+)$", rest))}
+    for rest in (rest for word, rest in given if word == "FROM"):
+        base = re.sub(r"\$\{(\w+)\}", lambda match: arguments[match[1]], rest.partition(" AS ")[0])
+        if base not in stages:
+            assert re.search(r":\d+\.\d+", base), base
+            assert "latest" not in base
+
+
+def test_both_variants_of_the_worker_have_all_their_stages() -> None:
+    stages = set(re.findall(r" AS (\S+)", (CHECKOUT / "Dockerfile.gpu-worker").read_text()))
+
+    assert {"build-gpu", "build-cpu", "run-gpu", "run-cpu"} <= stages
+
+
+def test_detectron2_is_pinned_where_the_package_pins_it() -> None:
+    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
+    (declared,) = (
+        one.partition(" @ ")[2]
+        for one in project["optional-dependencies"]["detectron2"]
+        if one.startswith("detectron2 @")
+    )
+
+    assert ("ARG", f"DETECTRON2={declared}") in instructions("Dockerfile.gpu-worker")
+
+
+def test_frameworks_are_those_that_models_are_tested_with() -> None:
+    tested = (CHECKOUT / "requirements-models.lock").read_text()
+    tested += (CHECKOUT / "deploy" / "bootstrap.sh").read_text()
+    installed = " ".join(rest for word, rest in instructions(FILES[1]) if word == "RUN")
+
+    for framework in ("torch", "keras", "h5py"):
+        (pinned,) = re.findall(rf" {framework}==([0-9.]+)", installed)
+        assert f"{framework}=={pinned}" in tested
+    (pinned,) = re.findall(r'"\$\{TENSORFLOW\}==([0-9.]+)"', installed)
+    assert f"tensorflow-cpu=={pinned}" in tested
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_images_have_the_version_of_the_package(name: str) -> None:
+    version = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]["version"]
+
+    told = set(re.findall(r"smart-filter-[a-z-]+:(\d[0-9.]*\d)", (CHECKOUT / name).read_text()))
+
+    assert told == {version}
+
+
+def test_builder_is_sent_what_images_copy_and_no_secrets() -> None:
+    allowed = {
+        line[1:]
+        for line in (CHECKOUT / ".dockerignore").read_text().splitlines()
+        if line.startswith("!")
+    }
+    copied = {
+        source
+        for name in FILES
+        for word, rest in instructions(name)
+        if word == "COPY" and "--from" not in rest
+        for source in rest.split()[:-1]
+    }
+
+    assert copied - allowed == set()
+    assert "deploy/*" in (CHECKOUT / ".dockerignore").read_text().splitlines()
