@@ -1,6 +1,6 @@
 """The Helm chart, rendered as `helm install` would, without a cluster."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,11 +42,36 @@ class Rendered:
             if one["kind"] in {"Deployment", "Job"}
         }
 
+    def containers(self) -> Iterator[Manifest]:
+        for pod in self.pods().values():
+            yield from pod["spec"].get("initContainers", ())
+            yield from pod["spec"]["containers"]
+
 
 def example() -> dict[str, Any]:
     """Return the values of the example that comes with the chart."""
     values: dict[str, Any] = yaml.safe_load((CHART / "example-values.yaml").read_text())
     return values
+
+
+def merged(values: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values with more of them, as Helm merges files of values."""
+    return {
+        **values,
+        **{
+            name: merged(values[name], value)
+            if isinstance(value, Mapping) and isinstance(values.get(name), Mapping)
+            else value
+            for name, value in more.items()
+        },
+    }
+
+
+def environment(container: Manifest) -> dict[str, Manifest]:
+    """Return what a container is told, by the variable's name."""
+    named = {one["name"]: one for one in container["env"]}
+    assert len(named) == len(container["env"]), "a variable stands there twice"
+    return named
 
 
 def render(values: Mapping[str, Any]) -> Rendered:
