@@ -180,7 +180,7 @@ def cards() -> list[Any]:
 def test_every_capability_is_a_declared_pool(rendered: Rendered) -> None:
     declared = chart.environment(rendered.pods()["api"]["spec"]["containers"][0])
 
-    pools = EngineSettings(pools=declared["SMART_FILTER_POOLS"]["value"]).pools  # type: ignore[arg-type]  # as the variable has it
+    pools = EngineSettings(pools=declared["SMART_FILTER_POOLS"]["value"]).pools
 
     # The models beside leading ones are published under the stage.
     assert set(pools) == set(rendered.values["capabilities"]) | set(StageName)
