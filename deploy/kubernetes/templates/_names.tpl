@@ -1,0 +1,155 @@
+{{/* Names, labels and environment that several objects share. */}}
+
+{{/* selector: what tells the pods of a component from others. Takes (dict "root" $ "component" …). */}}
+{{- define "smart-filter.selector" -}}
+app.kubernetes.io/name: smart-filter
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .component }}
+{{- with .capability }}
+smart-filter/capability: {{ . }}
+smart-filter/stage: {{ splitList "." . | first }}
+{{- end }}
+{{- end }}
+
+{{- define "smart-filter.labels" -}}
+{{ include "smart-filter.selector" . }}
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
+{{- end }}
+
+{{/* pool: the name of a capability's objects. Takes (dict "root" $ "capability" …). */}}
+{{- define "smart-filter.pool" -}}
+{{ .root.Release.Name }}-{{ .capability | replace "." "-" }}
+{{- end }}
+
+{{/* drainSeconds: the longest that a batch may take: one run of a stage, on its last attempt in a
+     child process that is given half a minute more to start (workers' runner). */}}
+{{- define "smart-filter.drainSeconds" -}}
+{{ add .Values.stageSeconds 30 }}
+{{- end }}
+
+{{/* secret: a variable that holds a key of the secret. Takes (list $ variable key). */}}
+{{- define "smart-filter.secret" -}}
+- name: {{ index . 1 }}
+  valueFrom:
+    secretKeyRef:
+      name: {{ (index . 0).Values.secret }}
+      key: {{ index . 2 }}
+{{- end }}
+
+{{/* settings: what every process is told. */}}
+{{- define "smart-filter.settings" -}}
+- name: SMART_FILTER_DATA
+  value: /var/lib/smart-filter
+- name: HOME
+  value: /tmp
+{{- range $name, $value := .Values.settings }}
+- name: {{ $name }}
+  # toString would make 1e+06 of a million.
+  value: {{ kindIs "string" $value | ternary $value (toJson $value) | quote }}
+{{- end }}
+{{- end }}
+
+{{/* servers: what a process is told that works on the rows. */}}
+{{- define "smart-filter.servers" -}}
+{{ include "smart-filter.settings" . }}
+- name: SMART_FILTER_POOLS
+  # Light models beside the leading ones, such as those of eyes, stand under the stage alone.
+  {{- $capabilities := include "smart-filter.capabilities" . | fromJsonArray }}
+  {{- $stages := list "prepare" "segmentation" "face" "smile" "composite" }}
+  value: {{ concat $capabilities $stages | join "," }}
+- name: SMART_FILTER_STAGE_SECONDS
+  value: {{ .Values.stageSeconds | quote }}
+{{ include "smart-filter.secret" (list . "SMART_FILTER_DATABASE_URL" "database-url") }}
+{{ include "smart-filter.secret" (list . "SMART_FILTER_BROKER_URL" "broker-url") }}
+- name: SMART_FILTER_STORAGE_URL
+  value: {{ .Values.storage.url }}
+{{- with .Values.storage.publicUrl }}
+- name: SMART_FILTER_STORAGE_PUBLIC_URL
+  value: {{ . }}
+{{- end }}
+- name: SMART_FILTER_STORAGE_BUCKET
+  value: {{ .Values.storage.bucket }}
+- name: SMART_FILTER_STORAGE_REGION
+  value: {{ .Values.storage.region }}
+{{ include "smart-filter.secret" (list . "SMART_FILTER_STORAGE_ACCESS_KEY" "storage-access-key") }}
+{{ include "smart-filter.secret" (list . "SMART_FILTER_STORAGE_SECRET_KEY" "storage-secret-key") }}
+{{- end }}
+
+{{/* capabilities: the names of those that are wanted, as JSON. */}}
+{{- define "smart-filter.capabilities" -}}
+{{- $names := list }}
+{{- range $name, $pool := .Values.capabilities }}
+{{- if kindIs "map" $pool }}{{ $names = append $names $name }}{{ end }}
+{{- end }}
+{{- $names | toJson }}
+{{- end }}
+
+{{/* podDefaults: what every pod is, whatever it runs. */}}
+{{- define "smart-filter.podDefaults" -}}
+automountServiceAccountToken: false
+# Kubernetes would set SMART_FILTER_API_PORT and the like, after the names of services.
+enableServiceLinks: false
+securityContext:
+  runAsNonRoot: true
+  runAsUser: 10001
+  runAsGroup: 10001
+  fsGroup: 10001
+  fsGroupChangePolicy: OnRootMismatch
+  seccompProfile:
+    type: RuntimeDefault
+{{- with .Values.images.pullSecrets }}
+imagePullSecrets:
+{{- range . }}
+  - name: {{ . }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "smart-filter.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop: [ALL]
+{{- end }}
+
+{{/* scratch: the one folder of the root file system that may be written to. */}}
+{{- define "smart-filter.scratch" -}}
+- name: scratch
+  emptyDir:
+    sizeLimit: 2Gi
+{{- end }}
+
+{{- define "smart-filter.weights" -}}
+- name: weights
+  persistentVolumeClaim:
+    claimName: {{ .Values.weightsClaim }}
+{{- end }}
+
+{{/* spread: pods on machines of their own where there are enough. Takes what selector does. */}}
+{{- define "smart-filter.spread" -}}
+topologySpreadConstraints:
+  - maxSkew: 1
+    topologyKey: kubernetes.io/hostname
+    whenUnsatisfiable: ScheduleAnyway
+    labelSelector:
+      matchLabels:
+        {{- include "smart-filter.selector" . | nindent 8 }}
+{{- end }}
+
+{{/* budget: how many pods of a component may be taken away at once, of one pod that one.
+     Takes (dict "root" $ "component" … "name" …). */}}
+{{- define "smart-filter.budget" -}}
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata:
+  name: {{ .name }}
+  labels:
+    {{- include "smart-filter.labels" . | nindent 4 }}
+spec:
+  maxUnavailable: 25%
+  selector:
+    matchLabels:
+      {{- include "smart-filter.selector" . | nindent 6 }}
+{{- end }}

@@ -1,0 +1,33 @@
+{{/* Rules of NetworkPolicies. */}}
+
+{{/* to: a way out to a server. Takes (dict "to" peers "port" number). */}}
+{{- define "smart-filter.to" -}}
+- to:
+    {{- toYaml .to | nindent 4 }}
+  ports:
+    - { protocol: TCP, port: {{ .port }} }
+{{- end }}
+
+{{- define "smart-filter.toDns" -}}
+- to:
+    {{- toYaml .Values.network.dns | nindent 4 }}
+  ports:
+    - { protocol: UDP, port: 53 }
+    - { protocol: TCP, port: 53 }
+{{- end }}
+
+{{- define "smart-filter.toPublic" -}}
+- to:
+    {{- toYaml .Values.network.public.to | nindent 4 }}
+  ports:
+    {{- range .Values.network.public.ports }}
+    - { protocol: TCP, port: {{ . }} }
+    {{- end }}
+{{- end }}
+
+{{/* component: selects the pods of one component, at any capability. Takes (list $ component). */}}
+{{- define "smart-filter.component" -}}
+app.kubernetes.io/name: smart-filter
+app.kubernetes.io/instance: {{ (index . 0).Release.Name }}
+app.kubernetes.io/component: {{ index . 1 }}
+{{- end }}

@@ -1,0 +1,302 @@
+"""What pods of the chart are told, may do, and may connect to."""
+
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import helm_python
+import pytest
+
+from smart_filter_deploy import cli
+from smart_filter_docs import settings as documented
+from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.settings import EngineSettings
+from smart_filter_tests import chart
+from smart_filter_tests.chart import CHART, Manifest, Rendered
+from smart_filter_workers import catalogue, runner
+
+PAGE = CHART.parents[1] / "docs" / "kubernetes.md"
+SECRETS = {
+    "SMART_FILTER_DATABASE_URL",
+    "SMART_FILTER_BROKER_URL",
+    "SMART_FILTER_STORAGE_ACCESS_KEY",
+    "SMART_FILTER_STORAGE_SECRET_KEY",
+    "SMART_FILTER_SECRETS_KEY",
+    "SMART_FILTER_LIVE_SECRET",
+}
+# Of clients, not of servers.
+CLIENTS = {"SMART_FILTER_URL", "SMART_FILTER_API_KEY"}
+
+
+@pytest.fixture(scope="module")
+def rendered() -> Rendered:
+    """The example: every part, and a pool on GPUs."""
+    return chart.render(chart.example())
+
+
+def variables() -> set[str]:
+    """Every variable of the table in docs/settings.md; another test compares that with the code."""
+    rows = re.findall(r"^\| (SMART_FILTER_[A-Z_, ]+) \|", documented.PAGE.read_text(), re.MULTILINE)
+    return {name.strip() for row in rows for name in row.split(",")}
+
+
+def test_pods_may_do_no_more_than_they_need(rendered: Rendered) -> None:
+    for name, pod in rendered.pods().items():
+        spec = pod["spec"]
+        assert spec["automountServiceAccountToken"] is False, name
+        assert spec["securityContext"]["runAsNonRoot"] is True, name
+        assert spec["securityContext"]["runAsUser"] == 10001, name
+        assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}, name
+        assert not spec.keys() & {"hostNetwork", "hostPID", "hostIPC"}, name
+    for container in rendered.containers():
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }, container["name"]
+        assert "memory" in container["resources"]["limits"], container["name"]
+
+
+def test_services_set_no_variables(rendered: Rendered) -> None:
+    # SMART_FILTER_LIVE_PORT and the like would stand among ours.
+    assert all(pod["spec"]["enableServiceLinks"] is False for pod in rendered.pods().values())
+
+
+def test_secrets_are_named_and_never_said(rendered: Rendered) -> None:
+    assert rendered.of_kind("Secret") == []
+    for container in rendered.containers():
+        for variable, told in chart.environment(container).items():
+            assert ("valueFrom" in told) == (variable in SECRETS), variable
+
+
+def test_pods_have_the_secrets_that_they_need_and_no_others(rendered: Rendered) -> None:
+    rows = SECRETS - {"SMART_FILTER_SECRETS_KEY", "SMART_FILTER_LIVE_SECRET"}
+    needed = {
+        "api": SECRETS,
+        "sender": rows | {"SMART_FILTER_SECRETS_KEY"},
+        "live": {"SMART_FILTER_LIVE_SECRET"},
+        "weights": set(),
+    }
+
+    for container in rendered.containers():
+        told = chart.environment(container).keys() & SECRETS
+        assert told == needed.get(container["name"], rows), container["name"]
+
+
+def test_variables_exist(rendered: Rendered) -> None:
+    told = {name for container in rendered.containers() for name in chart.environment(container)}
+
+    assert told - {"HOME"} <= variables()
+
+
+def test_every_setting_can_be_said(rendered: Rendered) -> None:
+    of_chart = {
+        name
+        for container in rendered.containers()
+        for name in chart.environment(container)
+        if name not in chart.example()["settings"]
+    } | {"SMART_FILTER_STORAGE_PUBLIC_URL"}
+    with helm_python.Chart.load(CHART) as loaded:
+        schema = loaded.schema
+    assert schema is not None
+
+    sayable = set(schema["properties"]["settings"]["properties"])
+
+    assert sayable == variables() - of_chart - CLIENTS, (
+        "put a new setting into values.schema.json, or into templates/_names.tpl"
+    )
+
+
+def test_large_number_stays_one() -> None:
+    values = chart.merged(
+        chart.example(), {"settings": {"SMART_FILTER_LIMIT_JOBS_IN_ALL": 2_000_000}}
+    )
+
+    api = chart.render(values).pods()["api"]["spec"]["containers"][0]
+
+    assert chart.environment(api)["SMART_FILTER_LIMIT_JOBS_IN_ALL"]["value"] == "2000000"
+
+
+def parse(words: Sequence[str]) -> None:
+    """Parse a command line as the program does, and run nothing.  Raises click.UsageError."""
+    command: click.Command = cli.smart_filter
+    left = list(words)
+    while isinstance(command, click.Group):
+        found = command.get_command(click.Context(command), left[0])
+        assert found is not None, f"no command {' '.join(words)}"
+        command = found
+        left.pop(0)
+    command.make_context(words[0], left)
+
+
+def test_commands_exist(rendered: Rendered) -> None:
+    for container in rendered.containers():
+        parse(container["args"])
+
+
+def test_commands_that_operators_are_told_exist(rendered: Rendered) -> None:
+    for told, commands in ((rendered.notes, 1), (PAGE.read_text(), 2)):
+        found = re.findall(r"-- (?:\\\n *)?smart-filter (.+)$", told, re.MULTILINE)
+        assert len(found) == commands
+        for line in found:
+            parse(shlex.split(line))
+
+
+def test_each_capability_is_what_its_pods_serve(rendered: Rendered) -> None:
+    leading = [card for card in cards() if card.leads]
+    wanted = {name for name, pool in rendered.values["capabilities"].items() if pool is not None}
+
+    served = set()
+    for deployment in rendered.of_kind("Deployment"):
+        (container,) = deployment["spec"]["template"]["spec"]["containers"]
+        if container["name"] == "worker":
+            _, _, stage, _, model, _, _ = container["args"]
+            (card,) = [one for one in leading if (one.stage, one.name) == (stage, model)]
+            labels = deployment["spec"]["template"]["metadata"]["labels"]
+            assert labels["smart-filter/capability"] == card.capability
+            assert labels["smart-filter/stage"] == stage
+            served.add(card.capability)
+
+    assert served == wanted
+    assert {one.partition(".")[0] for one in served} == set(StageName)
+
+
+def test_family_of_every_capability_is_the_name_of_one_of_its_models() -> None:
+    # The chart tells a worker the family, where `--models` takes names.
+    leading = [card for card in cards() if card.leads]
+
+    for capability in {card.capability for card in leading}:
+        stage, family = capability.split(".")
+        assert [one for one in leading if (one.stage, one.name) == (stage, family)], capability
+
+
+def cards() -> list[Any]:
+    return [offer.card for offer in catalogue.find(research=True).offers(Path("no weights"))]
+
+
+def test_every_capability_is_a_declared_pool(rendered: Rendered) -> None:
+    declared = chart.environment(rendered.pods()["api"]["spec"]["containers"][0])
+
+    pools = EngineSettings(pools=declared["SMART_FILTER_POOLS"]["value"]).pools
+
+    # The models beside leading ones are published under the stage.
+    assert set(pools) == set(rendered.values["capabilities"]) | set(StageName)
+    assert {card.capability for card in cards() if not card.leads} <= set(pools)
+
+
+@pytest.mark.parametrize("stage_seconds", [60, 120, 900])
+def test_pod_outlasts_the_longest_batch(stage_seconds: int) -> None:
+    rendered = chart.render({**chart.example(), "stageSeconds": stage_seconds})
+    longest = stage_seconds + runner._CHILD_SECONDS  # noqa: SLF001 - on its last attempt
+
+    for name, pod in rendered.pods().items():
+        told = chart.environment(pod["spec"]["containers"][0])
+        if "SMART_FILTER_DRAIN_SECONDS" in told:
+            drain = int(told["SMART_FILTER_DRAIN_SECONDS"]["value"])
+            assert int(told["SMART_FILTER_STAGE_SECONDS"]["value"]) == stage_seconds
+            assert drain >= longest, name
+            assert pod["spec"]["terminationGracePeriodSeconds"] >= drain + 15, name
+
+
+def test_default_of_a_stage_s_time_is_the_code_s(rendered: Rendered) -> None:
+    assert rendered.values["stageSeconds"] == EngineSettings().stage_seconds
+
+
+def test_probes_ask_what_the_processes_answer(rendered: Rendered) -> None:
+    for name in ("api", "live"):
+        (container,) = rendered.pods()[name]["spec"]["containers"]
+        (port,) = container["ports"]
+        asked = {
+            probe: (container[probe]["httpGet"]["path"], container[probe]["httpGet"]["port"])
+            for probe in ("startupProbe", "livenessProbe", "readinessProbe")
+        }
+        assert asked == {
+            "startupProbe": ("/livez", port["name"]),
+            "livenessProbe": ("/livez", port["name"]),
+            "readinessProbe": ("/readyz", port["name"]),
+        }
+        assert str(port["containerPort"]) in container["args"]
+        assert rendered.named("Service", name)["spec"]["ports"][0]["targetPort"] == port["name"]
+
+
+def test_pool_on_gpus_asks_for_one_a_pod(rendered: Rendered) -> None:
+    asked = {
+        name: [word for word in pod["spec"]["containers"][0]["resources"]["limits"] if "/" in word]
+        for name, pod in rendered.pods().items()
+    }
+
+    assert {name: words for name, words in asked.items() if words} == {
+        "segmentation-detectron2": ["nvidia.com/gpu"]
+    }
+
+
+def test_part_of_a_gpu_is_asked_for_by_its_name() -> None:
+    values = chart.merged(
+        chart.example(),
+        {"capabilities": {"segmentation.detectron2": {"gpu": "nvidia.com/mig-1g.10gb"}}},
+    )
+
+    pod = chart.render(values).pods()["segmentation-detectron2"]
+
+    limits = pod["spec"]["containers"][0]["resources"]["limits"]
+    assert limits == {"memory": "16Gi", "nvidia.com/mig-1g.10gb": 1}
+
+
+def selects(policy: Manifest, labels: Mapping[str, str]) -> bool:
+    selector = policy["spec"]["podSelector"]
+    return selector.get("matchLabels", {}).items() <= labels.items() and all(
+        labels.get(one["key"]) in one["values"] for one in selector.get("matchExpressions", ())
+    )
+
+
+def test_pods_reach_what_they_need_and_nothing_else(rendered: Rendered) -> None:
+    network = rendered.values["network"]
+    names = {str(network[name]): name for name in ("database", "broker", "storage")}
+
+    def destination(rule: Manifest) -> str:
+        ports = [one["port"] for one in rule["ports"]]
+        if rule["to"] == network["dns"]:
+            return "names"
+        if rule["to"] == network["public"]["to"] and ports == network["public"]["ports"]:
+            return "internet"
+        return names[str({"port": ports[0], "to": rule["to"]})]
+
+    reached = {}
+    for name, pod in rendered.pods().items():
+        labels = pod["metadata"]["labels"]
+        policies = [one for one in rendered.of_kind("NetworkPolicy") if selects(one, labels)]
+        assert any(one["spec"]["policyTypes"] == ["Ingress", "Egress"] for one in policies), name
+        rules = [rule for one in policies for rule in one["spec"].get("egress", ())]
+        reached[name] = {destination(rule) for rule in rules}
+
+    rows = {"names", "database", "broker", "storage"}
+    assert reached == {
+        "api": rows,
+        "prepare": {"names", "database", "storage", "internet"},
+        "sender": {"names", "database", "internet"},
+        "live": set(),
+        "prepare-light": rows | {"internet"},
+        "composite-layers": rows | {"internet"},
+        "segmentation-people": rows,
+        "segmentation-selfie": rows,
+        "segmentation-detectron2": rows,
+        "face-centerface": rows,
+        "smile-expression": rows,
+    }
+
+
+def test_only_clients_connect_and_only_to_what_serves_them(rendered: Rendered) -> None:
+    clients = rendered.values["network"]["clients"]
+
+    reached = {}
+    for name, pod in rendered.pods().items():
+        for policy in rendered.of_kind("NetworkPolicy"):
+            if selects(policy, pod["metadata"]["labels"]):
+                for rule in policy["spec"].get("ingress", ()):
+                    assert rule["from"] == clients
+                    reached[name] = [one["port"] for one in rule["ports"]]
+
+    assert reached == {"api": [8000], "live": [8090]}

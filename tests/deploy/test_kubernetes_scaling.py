@@ -1,0 +1,341 @@
+"""What KEDA is told: objects that it takes, and a query that PostgreSQL answers as it should."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import jsonschema
+import psycopg
+import pytest
+from sqlalchemy import make_url, text
+
+from smart_filter_api import keys
+from smart_filter_deploy import wiring
+from smart_filter_deploy.embedded.stack import Stack
+from smart_filter_shared.pipeline import StageName
+from smart_filter_tests import chart
+from smart_filter_tests.bench import TENANT, Bench, capability, settings_of
+from smart_filter_tests.chart import CHART, RELEASE, Rendered
+from smart_filter_tests.serving import Api, a_photo, serving
+
+ROLE = "smart_filter_scaler"
+PASSWORD = "counts only"
+# The fields that the chart uses, as KEDA's documentation describes them; no others. Its own
+# schemas are part of its release, which is no package that could be installed here.
+# Source: keda.sh/docs/2.18, reference/scaledobject-spec, scalers/postgresql and
+# concepts/authentication; Kubernetes' HorizontalPodAutoscalerBehavior v2.
+_COUNT = {"type": "integer", "minimum": 0}
+_NAME = {"type": "string", "pattern": "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", "maxLength": 253}
+SCALED_OBJECT = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["scaleTargetRef", "triggers"],
+    "properties": {
+        "scaleTargetRef": {
+            "type": "object",
+            "additionalProperties": False,
+            "required": ["name"],
+            "properties": {"name": _NAME},
+        },
+        "pollingInterval": _COUNT,
+        "cooldownPeriod": _COUNT,
+        "minReplicaCount": _COUNT,
+        "maxReplicaCount": {"type": "integer", "minimum": 1},
+        "advanced": {
+            "type": "object",
+            "additionalProperties": False,
+            "properties": {
+                "horizontalPodAutoscalerConfig": {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "properties": {
+                        "behavior": {
+                            "type": "object",
+                            "additionalProperties": False,
+                            "properties": {
+                                "scaleDown": {
+                                    "type": "object",
+                                    "additionalProperties": False,
+                                    "properties": {
+                                        "stabilizationWindowSeconds": {**_COUNT, "maximum": 3600},
+                                        "policies": {
+                                            "type": "array",
+                                            "items": {
+                                                "type": "object",
+                                                "additionalProperties": False,
+                                                "required": ["type", "value", "periodSeconds"],
+                                                "properties": {
+                                                    "type": {"enum": ["Pods", "Percent"]},
+                                                    "value": {"type": "integer", "minimum": 1},
+                                                    "periodSeconds": {
+                                                        "type": "integer",
+                                                        "minimum": 1,
+                                                        "maximum": 1800,
+                                                    },
+                                                },
+                                            },
+                                        },
+                                    },
+                                }
+                            },
+                        }
+                    },
+                }
+            },
+        },
+        "triggers": {
+            "type": "array",
+            "minItems": 1,
+            "items": {
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["type", "metadata", "authenticationRef"],
+                "properties": {
+                    "type": {"const": "postgresql"},
+                    "authenticationRef": {
+                        "type": "object",
+                        "additionalProperties": False,
+                        "required": ["name"],
+                        "properties": {"name": _NAME},
+                    },
+                    # Of every trigger a map of texts, numbers included.
+                    "metadata": {
+                        "type": "object",
+                        "additionalProperties": False,
+                        "required": ["query", "targetQueryValue"],
+                        "properties": {
+                            "query": {"type": "string"},
+                            "targetQueryValue": {"type": "string", "pattern": "^[1-9][0-9]*$"},
+                        },
+                    },
+                },
+            },
+        },
+    },
+}
+TRIGGER_AUTHENTICATION = {
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {
+        "secretTargetRef": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["parameter", "name", "key"],
+                "properties": {
+                    "parameter": {"const": "connection"},
+                    "name": _NAME,
+                    "key": {"type": "string"},
+                },
+            },
+        }
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def rendered() -> Rendered:
+    """The example, and a pool for what the bench submits."""
+    values = chart.example()
+    benched: dict[str, Any] = {"maxReplicas": 2, "rowsPerPod": 4}
+    values["capabilities"][capability(StageName.PREPARE)] = benched
+    return chart.render(values)
+
+
+@pytest.fixture
+def scaler(bench: Bench) -> Iterator[psycopg.Connection]:
+    """A connection as KEDA has it: as the role that the chart's SQL makes."""
+    made = (CHART / "scaler-role.sql").read_text()
+    with bench.engine.begin() as connection:
+        for _ in range(2):  # it may be repeated
+            connection.exec_driver_sql(made)
+        connection.exec_driver_sql(f"ALTER ROLE {ROLE} PASSWORD '{PASSWORD}'")
+    url = make_url(bench.settings.database.url.get_secret_value())
+    try:
+        with psycopg.connect(
+            host=url.host,
+            port=url.port or 5432,
+            dbname=url.database,
+            user=ROLE,
+            password=PASSWORD,
+            autocommit=True,
+        ) as connected:
+            yield connected
+    finally:
+        with bench.engine.begin() as connection:
+            connection.exec_driver_sql(f"DROP OWNED BY {ROLE}; DROP ROLE {ROLE}")
+
+
+def query_of(rendered: Rendered, served: str) -> str:
+    """Return the query by which the pool of a capability is scaled."""
+    scaled = rendered.named("ScaledObject", served.replace(".", "-"))
+    query: str = scaled["spec"]["triggers"][0]["metadata"]["query"]
+    return query
+
+
+def answer(scaler: psycopg.Connection, query: str) -> int:
+    """Return the one number that a query answers, which is all that KEDA reads."""
+    ((number,),) = scaler.execute(query.encode()).fetchall()
+    assert isinstance(number, int)
+    return number
+
+
+def test_keda_takes_its_objects(rendered: Rendered) -> None:
+    for kind, schema in (
+        ("ScaledObject", SCALED_OBJECT),
+        ("TriggerAuthentication", TRIGGER_AUTHENTICATION),
+    ):
+        for manifest in rendered.of_kind(kind):
+            assert manifest["apiVersion"] == "keda.sh/v1alpha1"
+            jsonschema.validate(manifest["spec"], schema)
+
+
+def test_every_pool_scales_by_its_own_rows_from_its_least_to_its_most(rendered: Rendered) -> None:
+    scaled = {
+        one["spec"]["scaleTargetRef"]["name"]: one for one in rendered.of_kind("ScaledObject")
+    }
+    pools = {
+        one["metadata"]["name"]: one["metadata"]["labels"]["smart-filter/capability"]
+        for one in rendered.of_kind("Deployment")
+        if one["metadata"]["labels"]["app.kubernetes.io/component"] == "worker"
+    }
+
+    assert scaled.keys() == pools.keys()
+    for name, served in pools.items():
+        spec = scaled[name]["spec"]
+        pool = {**rendered.values["workers"], **rendered.values["capabilities"][served]}
+        assert f"capability = '{served}'" in query_of(rendered, served)
+        assert spec["minReplicaCount"] == pool["minReplicas"]
+        assert spec["maxReplicaCount"] == pool["maxReplicas"]
+        assert spec["triggers"][0]["authenticationRef"]["name"] == f"{RELEASE}-scaler"
+        # Beside what KEDA says, a number of pods would be said at every upgrade.
+        assert "replicas" not in rendered.named("Deployment", served.replace(".", "-"))["spec"]
+
+
+def test_pools_go_to_nought_but_for_the_one_that_sweeps(rendered: Rendered) -> None:
+    staying = [
+        one["metadata"]["name"]
+        for one in rendered.of_kind("ScaledObject")
+        if one["spec"]["minReplicaCount"] > 0
+    ]
+
+    assert staying == [f"{RELEASE}-prepare-light"]
+
+
+def test_empty_table_counts_nought(scaler: psycopg.Connection, rendered: Rendered) -> None:
+    assert answer(scaler, query_of(rendered, capability(StageName.PREPARE))) == 0
+
+
+def test_rows_that_are_ready_or_running_count_and_no_others(
+    bench: Bench, scaler: psycopg.Connection, rendered: Rendered
+) -> None:
+    query = query_of(rendered, capability(StageName.PREPARE))
+    for _ in range(4):
+        bench.submit()
+    assert answer(scaler, query) == 4
+
+    done, *_ = bench.claim(StageName.PREPARE, batch_size=3)
+    assert answer(scaler, query) == 4
+
+    # What is done counts no more; what it made ready is another pool's.
+    bench.complete(done)
+    assert answer(scaler, query) == 3
+    assert answer(scaler, query_of(rendered, "prepare.light")) == 0
+
+
+def test_count_of_ready_rows_ends_where_more_change_nothing(
+    bench: Bench, scaler: psycopg.Connection, rendered: Rendered
+) -> None:
+    for _ in range(12):
+        bench.submit()
+    bench.claim(StageName.PREPARE, batch_size=2)
+
+    # Two pods at most, of four rows each; and what runs already.
+    assert answer(scaler, query_of(rendered, capability(StageName.PREPARE))) == 8 + 2
+
+
+def test_role_sees_nothing_of_jobs_and_writes_nothing(
+    bench: Bench, scaler: psycopg.Connection
+) -> None:
+    bench.submit()
+    with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+        scaler.execute("CREATE TEMPORARY TABLE mine ()")
+
+    # Whoever has its password could take that back, but has no more rights for it.
+    scaler.execute("SET default_transaction_read_only = off")
+    for statement in (
+        "SELECT * FROM stages",
+        "SELECT result FROM stages",
+        "SELECT id FROM jobs",
+        "SELECT digest FROM keys",
+        "DELETE FROM stages",
+    ):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            scaler.execute(statement)
+
+
+def test_job_for_pools_at_nought_is_accepted_and_wakes_the_first(
+    servers: Stack, bench: Bench, scaler: psycopg.Connection, rendered: Rendered, tmp_path: Path
+) -> None:
+    (container,) = rendered.pods()["api"]["spec"]["containers"]
+    told = {one["name"]: one.get("value") for one in container["env"]}
+    settings = settings_of(
+        servers.addresses,
+        SMART_FILTER_DATA=str(tmp_path),
+        SMART_FILTER_POOLS=told["SMART_FILTER_POOLS"],
+    )
+    query = query_of(rendered, "prepare.light")
+
+    # As the chart's job does; no worker was ever there.
+    wiring.prepare_servers(settings, local_key=None)
+    with bench.transaction() as connection:
+        key = keys.issue(connection, tenant=TENANT, scopes=keys.ALL_SCOPES).key
+    with (
+        serving(settings) as url,
+        httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}) as client,
+    ):
+        assert answer(scaler, query) == 0
+        accepted = Api(url, bench, client).post(a_photo())
+
+    assert accepted.status_code == 202, accepted.text
+    assert answer(scaler, query) == 1
+
+
+def test_count_reads_indexes_however_many_rows_are_done(bench: Bench, rendered: Rendered) -> None:
+    served = capability(StageName.PREPARE)
+    with bench.engine.connect() as connection:
+        # Nothing of this is committed.
+        connection.execute(
+            text("""
+                INSERT INTO stages (job_id, stage, capability, models, batch_key, state, rank,
+                    head_start, open_needs, lease_token)
+                SELECT gen_random_uuid(), 'prepare', :served, '{}', '', state, i, 0, 0,
+                    CASE WHEN state = 'running' THEN gen_random_uuid() END
+                FROM generate_series(1, 20000) AS i, LATERAL (SELECT CASE
+                    WHEN i % 100 = 0 THEN 'ready' WHEN i % 100 = 1 THEN 'running'
+                    ELSE 'succeeded' END) AS drawn (state)
+            """),
+            {"served": served},
+        )
+        connection.execute(text("ANALYZE stages"))
+        ((plan,),) = connection.exec_driver_sql(
+            f"EXPLAIN (FORMAT JSON) {query_of(rendered, served)}"
+        ).all()
+
+    assert {"stages_ready", "stages_running"} == set(indexes(plan))
+    assert "Seq Scan" not in json.dumps(plan)
+
+
+def indexes(plan: object) -> Iterator[str]:
+    """Yield the name of every index that a plan reads."""
+    if isinstance(plan, list):
+        for part in plan:
+            yield from indexes(part)
+    elif isinstance(plan, dict):
+        if isinstance(plan.get("Index Name"), str):
+            yield plan["Index Name"]
+        for part in plan.values():
+            yield from indexes(part)

@@ -1,0 +1,90 @@
+"""The Helm chart, rendered as `helm install` would, without a cluster."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import helm_python
+import yaml
+
+CHART = Path(__file__).parents[2] / "deploy" / "kubernetes"
+RELEASE = "photos"
+# An object of Kubernetes as YAML has it: each kind has a shape of its own.
+Manifest = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """What an installation consists of, and what its operator is told.
+
+    values: all that it was made of, defaults included.
+    """
+
+    values: Mapping[str, Any]
+    manifests: tuple[Manifest, ...]
+    notes: str
+
+    def of_kind(self, kind: str) -> list[Manifest]:
+        return [one for one in self.manifests if one["kind"] == kind]
+
+    def named(self, kind: str, name: str) -> Manifest:
+        (found,) = (
+            one for one in self.of_kind(kind) if one["metadata"]["name"] == f"{RELEASE}-{name}"
+        )
+        return found
+
+    def pods(self) -> dict[str, Manifest]:
+        """Every pod template, by the name of what makes such pods, less the release's."""
+        return {
+            one["metadata"]["name"].removeprefix(f"{RELEASE}-"): one["spec"]["template"]
+            for one in self.manifests
+            if one["kind"] in {"Deployment", "Job"}
+        }
+
+    def containers(self) -> Iterator[Manifest]:
+        for pod in self.pods().values():
+            yield from pod["spec"].get("initContainers", ())
+            yield from pod["spec"]["containers"]
+
+
+def example() -> dict[str, Any]:
+    """Return the values of the example that comes with the chart."""
+    values: dict[str, Any] = yaml.safe_load((CHART / "example-values.yaml").read_text())
+    return values
+
+
+def merged(values: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values with more of them, as Helm merges files of values."""
+    return {
+        **values,
+        **{
+            name: merged(values[name], value)
+            if isinstance(value, Mapping) and isinstance(values.get(name), Mapping)
+            else value
+            for name, value in more.items()
+        },
+    }
+
+
+def environment(container: Manifest) -> dict[str, Manifest]:
+    """Return what a container is told, by the variable's name."""
+    named = {one["name"]: one for one in container["env"]}
+    assert len(named) == len(container["env"]), "a variable stands there twice"
+    return named
+
+
+def render(values: Mapping[str, Any]) -> Rendered:
+    """Render the chart.  Raises helm_python.HelmError where Helm would refuse the values."""
+    with helm_python.Chart.load(CHART) as chart:
+        merged = chart.merge_values(dict(values))
+        files = chart.render(dict(values), name=RELEASE, namespace="default")
+    manifests = [
+        manifest
+        for path, text in files.items()
+        if path.endswith(".yaml")
+        for manifest in yaml.safe_load_all(text)
+        if manifest
+    ]
+    (notes,) = (text for path, text in files.items() if path.endswith("NOTES.txt"))
+    return Rendered(merged, tuple(manifests), notes)
