@@ -5,7 +5,7 @@
 #
 # PYTHON=/path/to/python3 chooses the interpreter of the environment.
 
-.PHONY: run test test-contract test-chaos test-api-fuzz test-browser test-docs test-models nightly bench golden gallery images thumbnails screenshots openapi examples docs docs-serve lint format setup setup-dev setup-browser setup-models clean help
+.PHONY: run test test-contract test-races test-chaos test-api-fuzz test-browser test-docs test-models nightly bench golden gallery images thumbnails screenshots openapi examples docs docs-serve lint format setup setup-dev setup-browser setup-models clean help
 
 # Passed on by the environment and unexpanded, so that a blank, a quote, # or $ arrives as it is.
 export RUN_PHOTO := $(value PHOTO)
@@ -18,6 +18,7 @@ TEST_SECONDS ?= 600
 # Each has servers of its own, and much of what a test takes is waiting for them.
 TEST_PROCESSES ?= 2
 CONTRACT_SECONDS ?= 600
+RACES_SECONDS ?= 900
 CHAOS_SECONDS ?= 900
 FUZZ_BOUND_SECONDS ?= 480
 BROWSER_SECONDS ?= 900
@@ -43,6 +44,11 @@ test: setup-dev
 test-contract: setup-dev
 	@timeout --foreground --kill-after=30 $(CONTRACT_SECONDS) \
 	.venv/bin/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile tests/contract
+
+# Every pair of moves on the same rows, at once and in both orders; random walks; storms.
+test-races: setup-dev
+	@timeout --foreground --kill-after=30 $(RACES_SECONDS) \
+	.venv/bin/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile tests/races
 
 # Servers and workers that die with photos under way. The names of tests tell their seeds;
 # CHAOS_SEED=… repeats one.
@@ -79,7 +85,7 @@ test-docs: setup-dev
 nightly: setup-dev
 	@CHAOS_PHOTOS=100 CHAOS_OUTAGE_SECONDS=30 FUZZ_SECONDS=900 FUZZ_CASES=5000 \
 	FUZZ_SEED=$$(date +%j) timeout --foreground --kill-after=30 $(NIGHTLY_SECONDS) \
-	.venv/bin/python -m pytest --hypothesis-profile=nightly tests tests/contract tests/chaos tests/docs tests/fuzz
+	.venv/bin/python -m pytest --hypothesis-profile=nightly tests tests/contract tests/races tests/chaos tests/docs tests/fuzz
 
 # Six minutes or so; figures of a machine that has other work are too bad.
 bench: setup-dev
