@@ -13,11 +13,17 @@ from smart_filter_shared.parameters import Kind, Parameter
 def outline(card: str) -> ModelCard:
     """Return what of a card any version can read: which model it is."""
     stored = json.loads(card)
-    told = {
-        name: str(stored.get(name, ""))
-        for name in ("name", "version", "family", "title", "source", "licence", "data_terms")
-    }
-    return ModelCard(task=TaskName(stored["task"]), default=bool(stored.get("default")), **told)
+    return ModelCard(
+        name=stored["name"],
+        version=str(stored.get("version", "")),
+        task=TaskName(stored["task"]),
+        family=str(stored.get("family", "")),
+        title=str(stored.get("title", "")),
+        source=str(stored.get("source", "")),
+        licence=str(stored.get("licence", "")),
+        data_terms=str(stored.get("data_terms", "")),
+        default=bool(stored.get("default")),
+    )
 
 
 # They are read once a second and more, and nearly always as before.
