@@ -14,7 +14,6 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode
 
 from smart_filter_shared import web_address
-from smart_filter_shared.pipeline import StageName
 
 # As long as anything here takes or is kept; more is a slip of the finger.
 _TEN_YEARS: Final = 10 * 366 * 24 * 3600.0
@@ -23,7 +22,7 @@ _BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _REGION: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 # It stands in the studio's Content-Security-Policy, where `;` and `,` begin something else.
 _HOST: Final = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")
-_CAPABILITY: Final = re.compile(rf"({'|'.join(StageName)})(\.[a-z0-9][a-z0-9_-]*)?")
+_CAPABILITY: Final = re.compile(r"[a-z]+\.[a-z0-9][a-z0-9_-]*")
 
 
 def _words(listed: object) -> object:
@@ -58,7 +57,7 @@ def _origin(entry: str) -> str:
 
 def _capability(entry: str) -> str:
     if _CAPABILITY.fullmatch(entry) is None:
-        raise ValueError(f"is no capability, which begins with one of {', '.join(StageName)}")
+        raise ValueError("is no capability, which is a stage and a family of models")
     return entry
 
 
