@@ -9,9 +9,10 @@ from types import ModuleType
 
 from smart_filter_shared import places
 from smart_filter_shared.cards import Offer
-from smart_filter_shared.db import sessions
+from smart_filter_shared.db import schema, sessions
 from smart_filter_shared.ids import OPERATOR
 from smart_filter_shared.jobs import models as model_table
+from smart_filter_shared.jobs import skew
 from smart_filter_shared.jobs.retention import Keeping
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.settings import LiveSettings, Settings, engine
@@ -40,6 +41,8 @@ def prepare_servers(
     try:
         migrate.upgrade(engine)
         with sessions.transaction(engine) as connection:
+            # Whoever runs this decides which version serves, an earlier one after a roll-back too.
+            skew.go_back_to_own_release(connection)
             model_table.publish(connection, offers(settings))
             if local_key is not None:
                 keys.ensure(connection, local_key, tenant=OPERATOR, scopes=keys.ALL_SCOPES)
@@ -53,12 +56,16 @@ def prepare_servers(
 
 
 def serve_api(settings: Settings, *, host: str, port: int) -> None:
-    """Serve HTTP until told to stop."""
+    """Serve HTTP until told to stop.
+
+    Raises SetupFailed when the database is of another version than this code.
+    """
     import uvicorn  # noqa: PLC0415 - a worker's image has no API in it
 
     from smart_filter_api import app, server  # noqa: PLC0415
 
     logs.configure("api")
+    schema.ensure_fits(settings.database)
     config = server.config(app.create(settings), host=host, port=port)
     # All that is loaded by now stays: to look through it for garbage, again and again, took an
     # eighth of the time of a submission.
@@ -75,23 +82,29 @@ def serve_worker(
     threads: int,
     extra_models: Iterable[ModuleType] = (),
 ) -> None:
-    """Serve stages, all their models or those that are named, until told to stop."""
+    """Serve stages, all their models or those that are named, until told to stop.
+
+    Raises SetupFailed when the database is of another version than this code.
+    """
     from smart_filter_workers import app  # noqa: PLC0415 - the API's image has no workers in it
 
     logs.configure("worker")
+    schema.ensure_fits(settings.database)
     app.serve(settings, stages=stages, models=models, threads=threads, extra_models=extra_models)
 
 
 def serve_sender(settings: Settings) -> None:
     """Send what webhooks are to be told, until told to stop.
 
-    Raises SetupFailed when no key is set that opens their secrets.
+    Raises SetupFailed when no key is set that opens their secrets, or when the database is of
+    another version than this code.
     """
     # The images of API and workers each have one half of it.
     from smart_filter_api import notices  # noqa: PLC0415
     from smart_filter_workers.sender import process  # noqa: PLC0415
 
     logs.configure("sender")
+    schema.ensure_fits(settings.database)
     keeping = Keeping(settings.keep.input_seconds, settings.keep.result_seconds)
     process.serve(settings, render=partial(notices.body, keeping=keeping))
 

@@ -5,6 +5,7 @@ recipes against that table and answers it at `GET /v1/models`.
 """
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -141,6 +142,24 @@ class ModelCard:
             WeightsFile(file.name, digest) if file.name == self.learns else file
             for file in self.weights
         )
+
+    @property
+    def fingerprint(self) -> str:
+        """A digest of all that decides pictures, and what a recipe may ask; lower-case hex.
+
+        Whoever validates a recipe and whoever runs it must have the same. Which entries there
+        are is no part of it, which differs between machines: rows name theirs.
+        """
+        asked = [
+            (one.name, one.kind, None if one.name == ENTRY else one.schema)
+            for one in self.parameters
+        ]
+        decides = [
+            *(self.task, self.name, self.version, self.family, asked, self.ascending),
+            *([(file.name, file.sha256) for file in self.weights], self.learns),
+            *(self.combines, self.instances, self.explains),
+        ]
+        return hashlib.sha256(json.dumps(decides).encode()).hexdigest()
 
     @property
     def stage(self) -> StageName:

@@ -3,47 +3,25 @@
 Every variable starts with SMART_FILTER_; docs/settings.md lists them.
 """
 
-import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TypeVar, get_type_hints
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from smart_filter_shared import places, web_address
+from smart_filter_shared import places, setting_values
 from smart_filter_shared.errors import SetupFailed
+from smart_filter_shared.setting_values import Seconds
+
+_Group = TypeVar("_Group", bound=BaseSettings)
 
 
-def _words(listed: object) -> object:
-    """Split what a variable lists with commas."""
-    if not isinstance(listed, str):
-        return listed
-    return tuple(word.strip() for word in listed.split(",") if word.strip())
-
-
-def _reachable(entry: str) -> str:
-    """Return a network as CIDR or a host's name, each in its usual spelling."""
-    try:
-        return str(ipaddress.ip_network(entry))
-    except ValueError:
-        pass
-    try:
-        return web_address.read_host(entry)
-    except ValueError:
-        example = "a host such as media.internal, or a network such as 10.1.0.0/16"
-        raise ValueError(f"{entry!r} is not {example}") from None
-
-
-def _origin(entry: str) -> str:
-    """Return an origin as browsers write it, or `*`."""
-    if entry == "*":
-        return entry
-    scheme, _, place = entry.partition("://")
-    if scheme not in {"http", "https"} or not place or set(place) & set("/?#@*"):
-        raise ValueError(f"{entry!r} is not an origin such as https://app.example.com, or *")
-    default = ":443" if scheme == "https" else ":80"
-    return f"{scheme}://{place.lower().removesuffix(default)}"
+def _of(prefix: str = "") -> SettingsConfigDict:
+    # What deployments leave out they often set to nothing.
+    return SettingsConfigDict(
+        env_prefix=f"SMART_FILTER_{prefix}", env_ignore_empty=True, frozen=True
+    )
 
 
 class DatabaseSettings(BaseSettings):
@@ -52,9 +30,9 @@ class DatabaseSettings(BaseSettings):
     url: `postgresql+psycopg://user:password@host:port/database`.
     """
 
-    model_config = SettingsConfigDict(env_prefix="SMART_FILTER_DATABASE_", frozen=True)
+    model_config = _of("DATABASE_")
 
-    url: SecretStr
+    url: setting_values.DatabaseUrl
 
 
 class BrokerSettings(BaseSettings):
@@ -63,9 +41,9 @@ class BrokerSettings(BaseSettings):
     url: `redis://:password@host:port/0`.
     """
 
-    model_config = SettingsConfigDict(env_prefix="SMART_FILTER_BROKER_", frozen=True)
+    model_config = _of("BROKER_")
 
-    url: SecretStr
+    url: setting_values.BrokerUrl
 
 
 class StorageSettings(BaseSettings):
@@ -75,14 +53,16 @@ class StorageSettings(BaseSettings):
     instead of it.
     """
 
-    model_config = SettingsConfigDict(env_prefix="SMART_FILTER_STORAGE_", frozen=True)
+    model_config = _of("STORAGE_")
 
-    url: str = Field(pattern=r"^https?://[^/]+/?$")
+    url: setting_values.HttpEndpoint
     access_key: SecretStr
     secret_key: SecretStr
-    public_url: str | None = Field(default=None, pattern=r"^https?://[^/]+/?$")
-    bucket: str = "smart-filter"
-    region: str = "us-east-1"
+    public_url: setting_values.HttpEndpoint | None = Field(
+        default=None, examples=["https://s3.example.com"]
+    )
+    bucket: setting_values.Bucket = "smart-filter"
+    region: setting_values.Region = "us-east-1"
 
 
 class EngineSettings(BaseSettings):
@@ -105,17 +85,17 @@ class EngineSettings(BaseSettings):
     collect: whether workers make training material of corrections with consent.
     """
 
-    model_config = SettingsConfigDict(env_prefix="SMART_FILTER_", frozen=True)
+    model_config = _of()
 
-    lease_seconds: float = Field(default=30, gt=0)
-    heartbeat_seconds: float = Field(default=5, gt=0)
-    sweep_seconds: float = Field(default=1, gt=0)
+    lease_seconds: Seconds = 30
+    heartbeat_seconds: Seconds = 5
+    sweep_seconds: Seconds = 1
     max_attempts: int = Field(default=3, ge=1, le=100)
-    give_up_seconds: float = Field(default=3600, gt=0)
-    stage_seconds: float = Field(default=120, gt=0)
-    drain_seconds: float = Field(default=5, ge=0)
-    memory_mb: float | None = Field(default=None, gt=0)
-    pools: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)] = ()
+    give_up_seconds: Seconds = 3600
+    stage_seconds: Seconds = 120
+    drain_seconds: float = Field(default=5, ge=0, le=24 * 3600)
+    memory_mb: float | None = Field(default=None, gt=0, allow_inf_nan=False, examples=[8000])
+    pools: setting_values.Capabilities = ()
     remember: bool = True
     research_weights: bool = True
     collect: bool = True
@@ -127,10 +107,10 @@ class KeepSettings(BaseSettings):
     input_seconds: photos and what stages make of them on the way; result_seconds: results.
     """
 
-    model_config = SettingsConfigDict(env_prefix="SMART_FILTER_KEEP_", frozen=True)
+    model_config = _of("KEEP_")
 
-    input_seconds: float = Field(default=24 * 3600, gt=0)
-    result_seconds: float = Field(default=7 * 24 * 3600, gt=0)
+    input_seconds: Seconds = 24 * 3600
+    result_seconds: Seconds = 7 * 24 * 3600
 
 
 class OutboundSettings(BaseSettings):
@@ -139,11 +119,9 @@ class OutboundSettings(BaseSettings):
     allow: hosts and networks that may be reached though they are not public, on any port.
     """
 
-    model_config = SettingsConfigDict(env_prefix="SMART_FILTER_OUTBOUND_", frozen=True)
+    model_config = _of("OUTBOUND_")
 
-    allow: Annotated[
-        tuple[Annotated[str, AfterValidator(_reachable)], ...], NoDecode, BeforeValidator(_words)
-    ] = ()
+    allow: setting_values.Reachable = ()
 
 
 class SecretsSettings(BaseSettings):
@@ -153,11 +131,9 @@ class SecretsSettings(BaseSettings):
         open; without it there are no webhooks.
     """
 
-    model_config = SettingsConfigDict(env_prefix="SMART_FILTER_SECRETS_", frozen=True)
+    model_config = _of("SECRETS_")
 
-    key: Annotated[
-        tuple[Annotated[SecretStr, Field(min_length=32)], ...], NoDecode, BeforeValidator(_words)
-    ] = ()
+    key: setting_values.Secrets = ()
 
 
 class LimitSettings(BaseSettings):
@@ -166,7 +142,7 @@ class LimitSettings(BaseSettings):
     jobs_in_all: how many jobs may be unfinished, whoever's they are.
     """
 
-    model_config = SettingsConfigDict(env_prefix="SMART_FILTER_LIMIT_", frozen=True)
+    model_config = _of("LIMIT_")
 
     requests_per_minute: int = Field(default=6000, ge=0, le=10_000_000)
     jobs_waiting: int = Field(default=10_000, ge=0, le=10_000_000)
@@ -185,11 +161,9 @@ class BrowserSettings(BaseSettings):
         a proxy that ends TLS.
     """
 
-    model_config = SettingsConfigDict(env_prefix="SMART_FILTER_", frozen=True)
+    model_config = _of()
 
-    cors_origins: Annotated[
-        tuple[Annotated[str, AfterValidator(_origin)], ...], NoDecode, BeforeValidator(_words)
-    ] = ()
+    cors_origins: setting_values.Origins = ()
     session_idle_seconds: int = Field(default=3600, ge=60, le=30 * 24 * 3600)
     session_seconds: int = Field(default=12 * 3600, ge=60, le=30 * 24 * 3600)
     session_secure: bool = False
@@ -201,7 +175,7 @@ class RemovebgSettings(BaseSettings):
     seconds: how long a request waits for its picture; such clients give up after 20 s.
     """
 
-    model_config = SettingsConfigDict(env_prefix="SMART_FILTER_REMOVEBG_", frozen=True)
+    model_config = _of("REMOVEBG_")
 
     seconds: float = Field(default=18, gt=0, le=300)
 
@@ -216,15 +190,12 @@ class LiveSettings(BaseSettings):
     connections: how many a live worker has at most; connections_each: of them of one tenant.
     """
 
-    model_config = SettingsConfigDict(env_prefix="SMART_FILTER_LIVE_", frozen=True)
+    model_config = _of("LIVE_")
 
-    # It stands in the studio's Content-Security-Policy, where `;` and `,` begin something else.
-    url: str | None = Field(
-        default=None, pattern=r"^wss?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?/?$"
+    url: setting_values.SocketEndpoint | None = Field(
+        default=None, examples=["wss://live.example.com"]
     )
-    secret: Annotated[
-        tuple[Annotated[SecretStr, Field(min_length=32)], ...], NoDecode, BeforeValidator(_words)
-    ] = ()
+    secret: setting_values.Secrets = ()
     connections: int = Field(default=8, ge=1, le=1000)
     connections_each: int = Field(default=4, ge=1, le=1000)
 
@@ -257,88 +228,65 @@ def load() -> Settings:
 
     Raises SetupFailed with one line that names the variable, what is wrong, and the remedy.
     """
-    try:
-        settings = Settings(
-            database=DatabaseSettings(),  # type: ignore[call-arg]  # filled from the environment
-            broker=BrokerSettings(),  # type: ignore[call-arg]
-            storage=StorageSettings(),  # type: ignore[call-arg]
-            engine=EngineSettings(),
-            keep=KeepSettings(),
-            outbound=OutboundSettings(),
-            secrets=SecretsSettings(),
-            limits=LimitSettings(),
-            browser=BrowserSettings(),
-            removebg=RemovebgSettings(),
-            live=LiveSettings(),
-            data=places.data_folder(),
-        )
-    except ValidationError as error:
-        raise SetupFailed(_told(error)) from None  # the original would show secrets
-    if settings.engine.heartbeat_seconds * 2 > settings.engine.lease_seconds:
-        raise SetupFailed(
-            "SMART_FILTER_HEARTBEAT_SECONDS must be at most half of SMART_FILTER_LEASE_SECONDS, "
-            "else one lost heartbeat loses the lease; lower it or raise the lease"
-        )
-    return settings
+    return Settings(
+        database=_read(DatabaseSettings),
+        broker=_read(BrokerSettings),
+        storage=_read(StorageSettings),
+        engine=engine(),
+        keep=_read(KeepSettings),
+        outbound=_read(OutboundSettings),
+        secrets=_read(SecretsSettings),
+        limits=_read(LimitSettings),
+        browser=browser(),
+        removebg=_read(RemovebgSettings),
+        live=live(),
+        data=places.data_folder(),
+    )
+
+
+def ensure_readable() -> None:
+    """Raise SetupFailed, as `load` does, for whatever is wrong beside where servers are."""
+    engine()
+    servers = {DatabaseSettings, BrokerSettings, StorageSettings}
+    for group in get_type_hints(Settings).values():
+        if issubclass(group, BaseSettings) and group not in servers:
+            _read(group)
 
 
 def engine() -> EngineSettings:
     """Read only the engine's settings.  Raises SetupFailed, as `load` does."""
-    try:
-        return EngineSettings()
-    except ValidationError as error:
-        raise SetupFailed(_told(error)) from None
+    read = _read(EngineSettings)
+    if read.heartbeat_seconds * 2 > read.lease_seconds:
+        raise SetupFailed(
+            "SMART_FILTER_HEARTBEAT_SECONDS must be at most half of SMART_FILTER_LEASE_SECONDS, "
+            "else one lost heartbeat loses the lease; lower it or raise the lease"
+        )
+    return read
 
 
 def live() -> LiveSettings:
     """Read only those of live video.  Raises SetupFailed, as `load` does."""
-    try:
-        return LiveSettings()
-    except ValidationError as error:
-        raise SetupFailed(_told(error)) from None
+    return _read(LiveSettings)
 
 
 def browser() -> BrowserSettings:
     """Read only what browsers may do.  Raises SetupFailed, as `load` does."""
-    try:
-        return BrowserSettings()
-    except ValidationError as error:
-        raise SetupFailed(_told(error)) from None
+    return _read(BrowserSettings)
 
 
 def database() -> DatabaseSettings:
     """Read only where rows are kept.  Raises SetupFailed, as `load` does."""
-    try:
-        return DatabaseSettings()  # type: ignore[call-arg]  # filled from the environment
-    except ValidationError as error:
-        raise SetupFailed(_told(error)) from None
+    return _read(DatabaseSettings)
 
 
 def stores() -> tuple[DatabaseSettings, StorageSettings]:
     """Read only where rows and objects are kept.  Raises SetupFailed, as `load` does."""
+    return _read(DatabaseSettings), _read(StorageSettings)
+
+
+def _read(group: type[_Group]) -> _Group:
     try:
-        return (
-            DatabaseSettings(),  # type: ignore[call-arg]  # filled from the environment
-            StorageSettings(),  # type: ignore[call-arg]
-        )
+        return group()
     except ValidationError as error:
-        raise SetupFailed(_told(error)) from None
-
-
-def _told(error: ValidationError) -> str:
-    first = error.errors(include_input=False, include_url=False, include_context=False)[0]
-    prefix = {
-        "DatabaseSettings": "SMART_FILTER_DATABASE_",
-        "BrokerSettings": "SMART_FILTER_BROKER_",
-        "StorageSettings": "SMART_FILTER_STORAGE_",
-        "KeepSettings": "SMART_FILTER_KEEP_",
-        "OutboundSettings": "SMART_FILTER_OUTBOUND_",
-        "SecretsSettings": "SMART_FILTER_SECRETS_",
-        "LimitSettings": "SMART_FILTER_LIMIT_",
-        "RemovebgSettings": "SMART_FILTER_REMOVEBG_",
-        "LiveSettings": "SMART_FILTER_LIVE_",
-    }.get(error.title, "SMART_FILTER_")
-    variable = prefix + "_".join(str(part) for part in first["loc"]).upper()
-    if first["type"] == "missing":
-        return f"{variable} is not set; set it, or use `smart-filter up`, which brings servers"
-    return f"{variable}: {first['msg'][0].lower()}{first['msg'][1:]}; correct its value"
+        # The original would show secrets.
+        raise SetupFailed(setting_values.told(group, error)) from None

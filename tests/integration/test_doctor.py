@@ -136,9 +136,9 @@ def test_model_that_a_worker_cannot_load_is_named_with_the_reason(
     ("variable", "value", "what"),
     [
         ("SMART_FILTER_DATABASE_URL", "postgresql+psycopg://u:hush-hush@127.0.0.1:1/d", "database"),
-        ("SMART_FILTER_DATABASE_URL", "hush-hush", "database"),
+        ("SMART_FILTER_DATABASE_URL", "hush-hush", "servers"),
         ("SMART_FILTER_BROKER_URL", "redis://:hush-hush@127.0.0.1:1/0", "broker"),
-        ("SMART_FILTER_BROKER_URL", "http://:hush-hush@127.0.0.1:1/0", "broker"),
+        ("SMART_FILTER_BROKER_URL", "http://:hush-hush@127.0.0.1:1/0", "servers"),
         ("SMART_FILTER_STORAGE_URL", "http://127.0.0.1:1", "storage"),
         ("SMART_FILTER_STORAGE_SECRET_KEY", "hush-hush", "storage"),
         ("SMART_FILTER_STORAGE_BUCKET", "no-such-bucket", "storage"),
@@ -168,7 +168,7 @@ def test_database_without_our_tables_fails(
     found = examined(folder)["migrations"]
 
     assert found.level == Level.FAIL
-    assert found.said.startswith("is at migration none")
+    assert found.said.startswith("the database has no tables yet")
 
 
 def test_variable_that_is_missing_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,8 +1,12 @@
 """Settings: what is read, and what is said when it is wrong."""
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
+from pydantic_settings import BaseSettings
 
 from smart_filter_shared import settings
 from smart_filter_shared.errors import SetupFailed
@@ -14,6 +18,11 @@ SERVERS = {
     "SMART_FILTER_STORAGE_ACCESS_KEY": "access",
     "SMART_FILTER_STORAGE_SECRET_KEY": "hush",
 }
+
+
+GROUPS = [
+    group for group in get_type_hints(settings.Settings).values() if issubclass(group, BaseSettings)
+]
 
 
 @pytest.fixture
@@ -42,29 +51,128 @@ def test_missing_variable_is_named(environment: pytest.MonkeyPatch) -> None:
         settings.load()
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("SMART_FILTER_LEASE_SECONDS", "soon"),
-        ("SMART_FILTER_MAX_ATTEMPTS", "0"),
-        ("SMART_FILTER_STORAGE_URL", "s3://bucket"),
-        ("SMART_FILTER_LIVE_URL", "wss://live.example.org;script-src"),
-        ("SMART_FILTER_LIVE_URL", "wss://live.example.org,a"),
-        ("SMART_FILTER_LIVE_URL", "wss://*"),
-        ("SMART_FILTER_OUTBOUND_ALLOW", "media.internal,10.0.0.5/8"),
-        ("SMART_FILTER_OUTBOUND_ALLOW", "http://media.internal"),
-        ("SMART_FILTER_CORS_ORIGINS", "app.example.com"),
-        ("SMART_FILTER_CORS_ORIGINS", "https://app.example.com/page"),
-        ("SMART_FILTER_CORS_ORIGINS", "https://*.example.com"),
-        ("SMART_FILTER_SESSION_SECONDS", "0"),
-        ("SMART_FILTER_RESEARCH_WEIGHTS", "perhaps"),
-    ],
+NO_SECONDS = ("soon", "0", "-1", "nan", "inf", "1e12")
+NO_NUMBER = ("many", "1.5", "-1", "1e3")
+NO_SWITCH = ("perhaps", "2")
+NO_STORAGE = (
+    "s3://bucket",
+    "s3.example.com",
+    "https://u:hush@s3.example.com",
+    "https://s3.example.com/bucket",
+    "https://s3.example.com?region=a",
+    "https://s3.example.com:99999",
+    "https://",
 )
-def test_wrong_value_is_named(environment: pytest.MonkeyPatch, name: str, value: str) -> None:
+# Every variable that servers read, and what it must not be.
+WRONG: dict[str, tuple[str, ...]] = {
+    "SMART_FILTER_DATABASE_URL": (
+        "hush",
+        "postgresql://u:hush@h/d",
+        "mysql://u:hush@h/d",
+        "postgresql+psycopg://u:hush@h",
+        "postgresql+psycopg://u:hu/sh@h/d",
+        "postgresql+psycopg://u:hu#sh@h/d",
+        "postgresql+psycopg://u:hush@h:port/d",
+        "postgresql+psycopg://u:hush @h/d",
+    ),
+    "SMART_FILTER_BROKER_URL": ("hush", "amqp://:hush@h", "redis://", "redis://:hush@h/first"),
+    "SMART_FILTER_STORAGE_URL": NO_STORAGE,
+    "SMART_FILTER_STORAGE_PUBLIC_URL": NO_STORAGE,
+    "SMART_FILTER_STORAGE_ACCESS_KEY": ("",),
+    "SMART_FILTER_STORAGE_SECRET_KEY": ("",),
+    "SMART_FILTER_STORAGE_BUCKET": ("My Photos", "ab", "a" * 64, "-a-"),
+    "SMART_FILTER_STORAGE_REGION": ("here and there", "_"),
+    "SMART_FILTER_LEASE_SECONDS": NO_SECONDS,
+    "SMART_FILTER_HEARTBEAT_SECONDS": (*NO_SECONDS, "16"),
+    "SMART_FILTER_SWEEP_SECONDS": NO_SECONDS,
+    "SMART_FILTER_GIVE_UP_SECONDS": NO_SECONDS,
+    "SMART_FILTER_STAGE_SECONDS": NO_SECONDS,
+    "SMART_FILTER_DRAIN_SECONDS": ("soon", "-1", "inf"),
+    "SMART_FILTER_MAX_ATTEMPTS": (*NO_NUMBER, "0", "101"),
+    "SMART_FILTER_MEMORY_MB": ("all", "0", "inf"),
+    "SMART_FILTER_POOLS": ("detectron2", "segmentation.", "segmentation.a b"),
+    "SMART_FILTER_REMEMBER": NO_SWITCH,
+    "SMART_FILTER_RESEARCH_WEIGHTS": NO_SWITCH,
+    "SMART_FILTER_COLLECT": NO_SWITCH,
+    "SMART_FILTER_KEEP_INPUT_SECONDS": NO_SECONDS,
+    "SMART_FILTER_KEEP_RESULT_SECONDS": NO_SECONDS,
+    "SMART_FILTER_OUTBOUND_ALLOW": (
+        "media.internal,10.0.0.5/8",
+        "http://media.internal",
+        "http://u:hush@media.internal",
+    ),
+    "SMART_FILTER_SECRETS_KEY": ("hush", f"{'a' * 32},hush"),
+    "SMART_FILTER_LIMIT_REQUESTS_PER_MINUTE": NO_NUMBER,
+    "SMART_FILTER_LIMIT_JOBS_WAITING": NO_NUMBER,
+    "SMART_FILTER_LIMIT_MEGAPIXELS_PER_DAY": ("many", "-1", "inf", "nan"),
+    "SMART_FILTER_LIMIT_JOBS_IN_ALL": NO_NUMBER,
+    "SMART_FILTER_CORS_ORIGINS": (
+        "app.example.com",
+        "https://app.example.com/page",
+        "https://*.example.com",
+        "https://u:hush@app.example.com",
+    ),
+    "SMART_FILTER_SESSION_IDLE_SECONDS": (*NO_NUMBER, "0"),
+    "SMART_FILTER_SESSION_SECONDS": (*NO_NUMBER, "0"),
+    "SMART_FILTER_SESSION_SECURE": NO_SWITCH,
+    "SMART_FILTER_REMOVEBG_SECONDS": ("soon", "0", "301"),
+    "SMART_FILTER_LIVE_URL": (
+        "https://live.example.org",
+        "wss://live.example.org;script-src",
+        "wss://live.example.org,a",
+        "wss://*",
+        "wss://live.example.org/path",
+    ),
+    "SMART_FILTER_LIVE_SECRET": ("hush", f"{'a' * 32},hush"),
+    "SMART_FILTER_LIVE_CONNECTIONS": (*NO_NUMBER, "0"),
+    "SMART_FILTER_LIVE_CONNECTIONS_EACH": (*NO_NUMBER, "0"),
+}
+
+
+def test_every_variable_is_tried_with_wrong_values() -> None:
+    assert set(WRONG) == {name for group in GROUPS for name in _variables(group)}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, value) for name, values in WRONG.items() for value in values]
+)
+def test_wrong_value_ends_it_with_one_line_that_names_variable_and_remedy(
+    environment: pytest.MonkeyPatch, name: str, value: str
+) -> None:
     environment.setenv(name, value)
 
-    with pytest.raises(SetupFailed, match=name):
+    with pytest.raises(SetupFailed) as refused:
         settings.load()
+
+    told = str(refused.value)
+    assert told.startswith((f"{name} ", f"{name}, entry "))
+    assert "\n" not in told
+    assert re.search(r"; (set it|lower it)", told), told
+    assert "hush" not in told
+    assert refused.value.__cause__ is None
+
+
+@pytest.mark.parametrize("name", [name for name in WRONG if name not in SERVERS])
+def test_variable_that_is_set_to_nothing_is_not_set(
+    environment: pytest.MonkeyPatch, name: str
+) -> None:
+    usual = settings.load()
+
+    environment.setenv(name, "")
+
+    assert settings.load() == usual
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in WRONG if name not in SERVERS and "_STORAGE_" not in name]
+)
+def test_up_which_brings_servers_refuses_what_is_wrong_beside_them(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, WRONG[name][0])
+
+    with pytest.raises(SetupFailed, match=name):
+        settings.ensure_readable()
 
 
 def test_hosts_and_networks_to_be_reached_are_listed(environment: pytest.MonkeyPatch) -> None:
@@ -116,3 +224,8 @@ def test_origins_are_read_as_browsers_write_them(
     environment.setenv("SMART_FILTER_CORS_ORIGINS", listed)
 
     assert settings.load().browser.cors_origins == origins
+
+
+def _variables(group: type[BaseSettings]) -> Iterator[str]:
+    for name in group.model_fields:
+        yield f"{group.model_config['env_prefix']}{name}".upper()

@@ -101,8 +101,11 @@ class Heartbeat:
         """
         held = self.in_time()
         serving = self._serving
-        present = replace(self._present, capabilities=serving.capabilities, failed=serving.failed)
         with sessions.transaction(self._engine) as connection:
+            serving.compare(connection)
+            present = replace(
+                self._present, capabilities=serving.capabilities, failed=serving.failed
+            )
             presence.announce(connection, present)
         if not held:
             return

@@ -106,7 +106,11 @@ def _take(services: Services, capability: Capability | None) -> _Taken | None:
                 batch_size=services.catalogue.batch_size(chosen),
                 lease_seconds=services.settings.engine.lease_seconds,
                 max_attempts=services.settings.engine.max_attempts,
+                by=services.serving.cards_of(chosen),
             )
+        if not leases:
+            # Somebody was quicker, or another version of its models has been published.
+            services.serving.compare(connection)
         rows = queries.for_leases(connection, leases)
     services.tally.claimed(leases)
     return _Taken(leases, rows, begun_at)

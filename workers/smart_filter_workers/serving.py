@@ -3,9 +3,13 @@
 import threading
 from collections.abc import Collection, Iterable, Mapping
 
+from sqlalchemy import Connection
+
 from smart_filter_shared.cards import ModelCard, Offer
 from smart_filter_shared.errors import ModelNotLoaded, SetupFailed
 from smart_filter_shared.ids import Capability
+from smart_filter_shared.jobs import skew
+from smart_filter_shared.jobs.skew import OwnCards
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_workers.loaded import LoadedModels
@@ -17,30 +21,55 @@ class Serving:
     """Which capabilities a process claims from, and which it should but cannot; safe for threads.
 
     wanted: what it was started for.  faults: what is known to be wrong with some of them.
+    cards: what this process knows of its models.
     """
 
-    def __init__(self, wanted: Iterable[Capability], faults: Mapping[Capability, str]) -> None:
+    def __init__(
+        self,
+        wanted: Iterable[Capability],
+        faults: Mapping[Capability, str],
+        cards: Iterable[ModelCard] = (),
+    ) -> None:
         self._wanted = tuple(sorted(set(wanted)))
         self._failed = dict(faults)
+        self._cards = tuple(cards)
+        self._own = {one: skew.own_cards(one, self._cards) for one in self._wanted}
+        self._skewed: dict[Capability, str] = {}
         self._lock = threading.Lock()
 
     @property
     def capabilities(self) -> tuple[Capability, ...]:
         """What it can serve."""
         with self._lock:
-            return tuple(one for one in self._wanted if one not in self._failed)
+            out = {**self._failed, **self._skewed}
+            return tuple(one for one in self._wanted if one not in out)
 
     @property
     def failed(self) -> dict[Capability, str]:
         """What it cannot serve, and why: the state `setup_failed`."""
         with self._lock:
-            return dict(self._failed)
+            skewed = {one: why for one, why in self._skewed.items() if one in self._wanted}
+            return {**skewed, **self._failed}
 
     def fail(self, capability: Capability, why: str) -> None:
         """Serve a capability no longer, until the process starts again."""
         with self._lock:
             self._failed.setdefault(capability, why)
         _log.error("setup failed", capability=capability, reason=why)
+
+    def cards_of(self, capability: Capability) -> OwnCards:
+        """Return the cards by which this process runs a capability."""
+        return self._own[capability]
+
+    def compare(self, connection: Connection) -> None:
+        """Serve only what is published with the cards that this process has, as long as it is."""
+        skewed = skew.differing(connection, self._cards)
+        with self._lock:
+            new = {one: why for one, why in skewed.items() if one not in self._skewed}
+            self._skewed = skewed
+        for capability, why in new.items():
+            if capability in self._wanted:
+                _log.error("another version is served", capability=capability, reason=why)
 
 
 def begin(
@@ -73,7 +102,7 @@ def begin(
     missed = [offer for offer in leading if offer.card.default or offer.card.name in models]
     faults = {offer.card.capability: offer.fault for offer in missed if offer.fault is not None}
     wanted = {offer.card.capability for offer in leading if offer.fault is None} | set(faults)
-    serving = Serving(wanted, faults)
+    serving = Serving(wanted, faults, [offer.card for offer in (*leading, *beside)])
     for capability, why in faults.items():
         _log.error("setup failed", capability=capability, reason=why)
     for offer in missed:

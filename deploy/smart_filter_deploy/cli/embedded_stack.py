@@ -25,6 +25,7 @@ from smart_filter_deploy.embedded.folder import DataFolder, running_stack
 from smart_filter_deploy.embedded.ports import LOOPBACK, free_port
 from smart_filter_deploy.embedded.signals import StopRequest
 from smart_filter_deploy.embedded.stack import Stack
+from smart_filter_shared import settings
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_shared.pipeline import StageName
 
@@ -43,6 +44,7 @@ def serve(
     """
     # What supervision says of children that die goes to standard error, like our own words.
     logging.basicConfig(format=f"{PROGRAM}: %(message)s")
+    settings.ensure_readable()
     folder = DataFolder.at(data)
     _refuse_second(folder)
     if port is not None:

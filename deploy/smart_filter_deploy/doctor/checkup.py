@@ -109,7 +109,9 @@ def survived(name: str, check: Check) -> Iterator[Finding]:
         fix = "pip install 'smart-filter[embedded]'"
         yield Finding(Level.WARN, name, f"cannot be looked at ({error.name} is missing)", fix)
     except Error as error:
-        said, _, fix = str(error).rpartition(": ")
+        told = str(error)
+        # Settings tell the remedy behind a semicolon, for it may hold a URL.
+        said, _, fix = told.rpartition("; " if "; " in told else ": ")
         yield fail(name, said or fix, fix if said else "")
     except Exception as error:  # noqa: BLE001 - the top of a check: the others go on
         said = f"the check itself failed ({type(error).__name__}: {error})"

@@ -6,13 +6,17 @@ from collections.abc import Iterator
 
 import redis
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import ArgumentError
 
 from smart_filter_deploy.doctor.findings import Finding, fail, ok, warn
 from smart_filter_deploy.embedded.addresses import Addresses
 from smart_filter_shared import settings as settings_module
-from smart_filter_shared.db import migrate, sessions
-from smart_filter_shared.errors import DatabaseUnavailable, ObjectMissing, StorageUnavailable
+from smart_filter_shared.db import schema, sessions
+from smart_filter_shared.errors import (
+    DatabaseUnavailable,
+    ObjectMissing,
+    SetupFailed,
+    StorageUnavailable,
+)
 from smart_filter_shared.jobs import presence, queries
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.settings import (
@@ -49,12 +53,7 @@ def settings_of(
 
 def database(settings: DatabaseSettings) -> Iterator[Finding]:
     """Look at the database: its version, its tables, and the workers that it knows."""
-    try:
-        engine = sessions.engine(settings, connections=1)
-    except (ArgumentError, ModuleNotFoundError):
-        fix = "postgresql+psycopg://user:password@host:port/database"
-        yield fail("database", "SMART_FILTER_DATABASE_URL is no such URL", fix)
-        return
+    engine = sessions.engine(settings, connections=1)
     try:
         with sessions.transaction(engine) as connection:
             yield from _database(connection)
@@ -73,12 +72,15 @@ def _database(connection: Connection) -> Iterator[Finding]:
         return
     yield ok("database", f"PostgreSQL {told} answers")
     yield clock_against(connection.execute(text("SELECT clock_timestamp()")).scalar_one())
-    current, newest = migrate.revision(connection), migrate.newest_revision()
-    if current != newest:
-        said = f"is at migration {current or 'none'}, this version needs {newest}"
-        yield fail("migrations", said, _PREPARE)
+    try:
+        lacking = schema.lacking(connection)
+    except SetupFailed as error:
+        yield fail("migrations", str(error), "upgrade smart-filter here")
         return
-    yield ok("migrations", f"at {newest}, the newest")
+    if lacking is not None:
+        yield fail("migrations", lacking, _PREPARE)
+        return
+    yield ok("migrations", f"at {schema.revision(connection)}, which suits this version")
     silent_seconds = settings_module.engine().lease_seconds
     for capability, why in presence.failed(connection, silent_seconds=silent_seconds).items():
         fix = "put it right where that worker runs, and start it again"
@@ -110,16 +112,11 @@ def clock_against(theirs: dt.datetime, ours: dt.datetime | None = None) -> Findi
 
 def broker(settings: BrokerSettings) -> Iterator[Finding]:
     """Look at the broker: its version, and whether it would drop messages."""
-    try:
-        client = redis.Redis.from_url(
-            settings.url.get_secret_value(),
-            socket_timeout=_ANSWER_SECONDS,
-            socket_connect_timeout=_ANSWER_SECONDS,
-        )
-    except ValueError:
-        fix = "redis://:password@host:port/0"
-        yield fail("broker", "SMART_FILTER_BROKER_URL is no such URL", fix)
-        return
+    client = redis.Redis.from_url(
+        settings.url.get_secret_value(),
+        socket_timeout=_ANSWER_SECONDS,
+        socket_connect_timeout=_ANSWER_SECONDS,
+    )
     try:
         known = client.info()
     except (redis.RedisError, OSError) as error:

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Engine, text
+
+from smart_filter_shared.db import schema
 
 # Any constant serves: it only has to be the same in every process that migrates.
 _ADVISORY_LOCK = 0x5F_F11_7E2
@@ -16,25 +16,16 @@ def upgrade(engine: Engine) -> None:
     """Apply every migration that the database lacks; several callers at once are safe.
 
     engine: with at least one free connection; the lock is held on it while others wait.
+    Raises SetupFailed when a later version has left the database unfit for this one.
     """
     config = _config()
     with engine.begin() as connection:
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _ADVISORY_LOCK})
+        if schema.is_ahead(connection):
+            return
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
-
-
-def revision(connection: Connection) -> str | None:
-    """Return which migration the database is at; None when it has none."""
-    return MigrationContext.configure(connection).get_current_revision()
-
-
-def newest_revision() -> str:
-    """Return which migration this version brings a database to."""
-    newest = ScriptDirectory.from_config(_config()).get_current_head()
-    if newest is None:
-        raise RuntimeError("there are no migrations")
-    return newest
+        schema.tell_served(connection)
 
 
 def _config() -> Config:

@@ -187,20 +187,6 @@ stages = Table(
     postgresql_with={"fillfactor": 70},
 )
 
-models = Table(
-    "models",
-    metadata,
-    Column("task", Text, primary_key=True),
-    Column("name", Text, primary_key=True),
-    Column("capability", Text, nullable=False),
-    Column("card", JSONB, nullable=False),
-    # Why the process that published it cannot run it; null when it can.
-    Column("fault", Text),
-    Column("seen_at", _Moment, nullable=False),
-    # When somebody who can run it last said so; null when nobody has.
-    Column("offered_at", _Moment),
-)
-
 workers = Table(
     "workers",
     metadata,

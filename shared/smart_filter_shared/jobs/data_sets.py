@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, select, text
 
 from smart_filter_shared.cards import TaskName
-from smart_filter_shared.db import learning_tables
+from smart_filter_shared.db import model_tables
 from smart_filter_shared.jobs import data_items
 from smart_filter_shared.jobs.data_items import Item, Part
 
@@ -125,7 +125,7 @@ def build(connection: Connection, task: TaskName) -> DataSet | None:
 
 def items_of(connection: Connection, task: TaskName, version: int) -> list[Item]:
     """Return what a version holds, in the order in which it was corrected."""
-    table = learning_tables.data_items
+    table = model_tables.data_items
     query = (
         select(table)
         .where(table.c.task == str(task), table.c.versions.contains([version]))
@@ -144,7 +144,7 @@ def hold(connection: Connection, task: TaskName, version: int) -> DataSet | None
 
     None when somebody does.
     """
-    table = learning_tables.data_sets
+    table = model_tables.data_sets
     query = (
         select(table.c.version)
         .where(table.c.task == str(task), table.c.version == version)
@@ -158,7 +158,7 @@ def hold(connection: Connection, task: TaskName, version: int) -> DataSet | None
 
 def told(connection: Connection, data_set: DataSet, manifest_digest: str) -> None:
     """Note that the manifest of a version is written, as the version was then."""
-    table = learning_tables.data_sets
+    table = model_tables.data_sets
     connection.execute(
         table.update()
         .where(table.c.task == str(data_set.task), table.c.version == data_set.version)

@@ -1,14 +1,23 @@
 """The table of models: published by workers, read to validate and to answer."""
 
 import dataclasses
-import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, FromClause, Text, cast, func, literal_column, select
+from sqlalchemy import (
+    Connection,
+    FromClause,
+    Row,
+    Text,
+    and_,
+    cast,
+    func,
+    literal_column,
+    or_,
+    select,
+)
 from sqlalchemy.dialects.postgresql import insert
 
 from smart_filter_shared.cards import (
@@ -18,19 +27,19 @@ from smart_filter_shared.cards import (
     ModelCard,
     Offer,
     TaskName,
-    WeightsFile,
 )
-from smart_filter_shared.db import learning_tables, tables
+from smart_filter_shared.db import model_tables
 from smart_filter_shared.errors import FieldError, NotAvailable
 from smart_filter_shared.ids import Capability
-from smart_filter_shared.jobs import ensembles
+from smart_filter_shared.jobs import ensembles, skew, stored_cards
 from smart_filter_shared.jobs.published import Published, Shadow
-from smart_filter_shared.parameters import Kind, Parameter, Parameters
+from smart_filter_shared.parameters import Parameters
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.recipe import AUTO, Recipe, Whom, stages
 
 # A pool that was seen within so many days is taken for one that is scaled to zero.
 DECLARED_DAYS = 30
+_LATER = "published by a later version, which this API cannot read: upgrade the API"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +57,22 @@ class Plan:
     shadows: Mapping[TaskName, Shadow] = field(default_factory=dict)
 
 
-def publish(connection: Connection, offers: Iterable[Offer]) -> None:
+def publish(
+    connection: Connection, offers: Iterable[Offer], *, release: Sequence[int] | None = None
+) -> None:
     """Make models known; a newer card replaces an older one.
+
+    release: of which version of the code they are; None: of this one. What a later version
+    published stays, unless the card is the same: a worker that is late for an upgrade and
+    starts again must not undo it.
 
     Who cannot run a model replaces nothing of whom could within DECLARED_DAYS: its card may
     list other choices. One that is withdrawn is offered no longer, whoever could run it. Rows
     are written in the order of their keys, so that two publishers cannot deadlock.
     """
-    table = tables.models
+    table = model_tables.models
     lately = func.statement_timestamp() - literal_column(f"interval '{DECLARED_DAYS} days'")
+    of = list(skew.own_release() if release is None else release)
     for offer in sorted(offers, key=lambda offer: (offer.card.task, offer.card.name)):
         card = offer.card
         runs = offer.fault is None
@@ -65,6 +81,8 @@ def publish(connection: Connection, offers: Iterable[Offer]) -> None:
             name=card.name,
             capability=card.capability,
             card=dataclasses.asdict(card),
+            fingerprint=card.fingerprint,
+            release=of,
             fault=offer.fault,
             seen_at=func.statement_timestamp(),
             offered_at=func.statement_timestamp() if runs else None,
@@ -73,15 +91,23 @@ def publish(connection: Connection, offers: Iterable[Offer]) -> None:
         update = {
             "capability": given.capability,
             "card": given.card,
+            "fingerprint": given.fingerprint,
+            "release": func.greatest(table.c.release, given.release),
             "fault": given.fault,
             "seen_at": given.seen_at,
         }
         decides = runs or offer.withdrawn
+        not_later = or_(
+            func.coalesce(table.c.release <= given.release, True),
+            func.coalesce(table.c.fingerprint == given.fingerprint, False),
+        )
         connection.execute(
             row.on_conflict_do_update(
                 index_elements=["task", "name"],
                 set_={**update, "offered_at": given.offered_at} if decides else update,
-                where=None if decides else func.coalesce(table.c.offered_at <= lately, True),
+                where=not_later
+                if decides
+                else and_(not_later, func.coalesce(table.c.offered_at <= lately, True)),
             )
         )
 
@@ -109,12 +135,13 @@ def published(connection: Connection, *, pools: Collection[str] = ()) -> list[Pu
 
     pools: capabilities that the configuration declares, whether or not a worker was seen.
     """
-    table = tables.models
+    table = model_tables.models
     live, shadow = (_versions(state) for state in ("live", "shadow"))
     lately = func.statement_timestamp() - literal_column(f"interval '{DECLARED_DAYS} days'")
     offered = func.coalesce(table.c.offered_at > lately, False)
     query = (
         select(
+            table.c.task,
             cast(table.c.card, Text).label("card"),
             table.c.capability,
             table.c.fault,
@@ -128,14 +155,10 @@ def published(connection: Connection, *, pools: Collection[str] = ()) -> list[Pu
         .order_by(table.c.task, table.c.name)
     )
     return [
-        Published(
-            _card(row.card),
-            row.offered or row.capability in pools,
-            row.fault,
-            live=row.live,
-            shadow=None if row.shadow is None else Shadow(row.shadow, row.share),
-        )
+        _published(row, pools)
         for row in connection.execute(query)
+        # What a later version knows to do, and this one does not.
+        if row.task in set(TaskName)
     ]
 
 
@@ -195,7 +218,8 @@ def _chosen(known: Sequence[Published], task: TaskName, name: str) -> Published:
         if wanted and one.offered:
             return one
     names = ", ".join(one.card.name for one in of_task if one.offered) or "none"
-    fault = next((one.fault for one in of_task if one.card.name == name and one.fault), None)
+    meant = [one for one in of_task if name in (one.card.name, AUTO if one.card.default else "")]
+    fault = next((one.fault for one in meant if one.fault), None)
     why = f" ({fault})" if fault else ""
     detail = (
         f"no pool of workers offers {name}{why}; offered: {names}. "
@@ -206,30 +230,19 @@ def _chosen(known: Sequence[Published], task: TaskName, name: str) -> Published:
 
 def _versions(state: str) -> FromClause:
     """Return the versions of models' weights that are in a state, of which each has one at most."""
-    table = learning_tables.model_versions
+    table = model_tables.model_versions
     return table.select().where(table.c.state == state).subquery()
 
 
-# They are read once a second and more, and nearly always as before.
-@lru_cache(maxsize=256)
-def _card(text: str) -> ModelCard:
-    stored = json.loads(text)
-    size = stored["input_size"]
-    # What an older version published lacks later fields; those have defaults.
-    return ModelCard(
-        **{
-            **stored,
-            "task": TaskName(stored["task"]),
-            "weights": tuple(WeightsFile(**file) for file in stored["weights"]),
-            "input_size": None if size is None else (size[0], size[1]),
-            "devices": tuple(stored["devices"]),
-            "requires": tuple(stored.get("requires", ())),
-            "ascending": tuple((low, high) for low, high in stored.get("ascending", ())),
-            "parameters": tuple(_parameter(one) for one in stored.get("parameters", ())),
-        }
+def _published(row: Row[Any], pools: Collection[str]) -> Published:
+    try:
+        card = stored_cards.read(row.card)
+    except (KeyError, TypeError, ValueError):
+        return Published(stored_cards.outline(row.card), offered=False, fault=_LATER)
+    return Published(
+        card,
+        row.offered or row.capability in pools,
+        row.fault,
+        live=row.live,
+        shadow=None if row.shadow is None else Shadow(row.shadow, row.share),
     )
-
-
-def _parameter(stored: Mapping[str, Any]) -> Parameter:
-    kind, choices = Kind(stored["kind"]), tuple(stored["choices"])
-    return Parameter(**{**stored, "kind": kind, "choices": choices})

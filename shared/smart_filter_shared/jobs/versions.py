@@ -20,7 +20,7 @@ from sqlalchemy import Connection, RowMapping, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from smart_filter_shared.cards import TaskName
-from smart_filter_shared.db import learning_tables
+from smart_filter_shared.db import model_tables
 from smart_filter_shared.errors import VersionRefused
 from smart_filter_shared.jobs import judging
 
@@ -175,7 +175,7 @@ def register(connection: Connection, trained: Trained) -> Version:
     """
     check(connection, trained)
     now = func.statement_timestamp()
-    row = insert(learning_tables.model_versions).values(
+    row = insert(model_tables.model_versions).values(
         digest=trained.digest,
         task=str(trained.task),
         model=trained.model,
@@ -276,7 +276,7 @@ def _check_owner(trained: Trained, before: Trained) -> None:
 def _check_origin(connection: Connection, trained: Trained, card: Mapping[str, Any]) -> None:
     """Refuse what names a data set or a parent that there is not: deletions go by them."""
     if trained.data_set is not None:
-        table = learning_tables.data_sets
+        table = model_tables.data_sets
         where = (table.c.task == str(trained.task)) & (table.c.version == trained.data_set)
         fits = 0 < trained.data_set <= _MOST_VERSIONS
         if not fits or connection.execute(select(table).where(where)).one_or_none() is None:
@@ -319,7 +319,7 @@ def _move(
 
 
 def _replace(connection: Connection, digest: str, replaced: str | None) -> None:
-    table = learning_tables.model_versions
+    table = model_tables.model_versions
     connection.execute(table.update().where(table.c.digest == digest).values(replaced=replaced))
 
 

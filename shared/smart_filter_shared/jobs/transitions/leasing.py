@@ -1,6 +1,7 @@
 """Who may run a stage: claims, and what ends them or makes them possible by time alone."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from sqlalchemy import Connection
 
@@ -13,6 +14,7 @@ from smart_filter_shared.jobs.leases import (
     Lease,
     named,
 )
+from smart_filter_shared.jobs.skew import ANY_CARDS, OwnCards
 from smart_filter_shared.jobs.states import JobState
 from smart_filter_shared.jobs.transitions import batches, beginning, failing, locks, statements
 from smart_filter_shared.jobs.transitions.batches import Jobs
@@ -32,8 +34,12 @@ def claim(
     batch_size: int,
     lease_seconds: float,
     max_attempts: int,
+    by: OwnCards = ANY_CARDS,
 ) -> list[Lease]:
-    """Take the head of a capability's queue, and up to batch_size − 1 rows that fit to it."""
+    """Take the head of a capability's queue, and up to batch_size − 1 rows that fit to it.
+
+    by: the cards that they would be run by; nothing is claimed when others are published.
+    """
     rows = connection.execute(
         statements.CLAIM,
         {
@@ -43,6 +49,7 @@ def claim(
             "lease_seconds": lease_seconds,
             "worker": worker,
             "max_attempts": max_attempts,
+            **asdict(by),
         },
     ).all()
     perhaps = {JobId(row.job_id): StageName(row.stage) for row in rows if row.begins_job}

@@ -23,12 +23,18 @@ LOCK_STAGES = text("""
 # keeps the planner from joining before the limit: the head is one probe of `stages_ready`,
 # and its mates are looked for, unlocked, among the first `near` entries only. A row on its
 # last attempt is claimed alone. What is past its deadline is passed by: `lapse` ends it within
-# a second.
+# a second. Whoever has other cards than those that recipes are validated against finds nothing.
 CLAIM = text("""
     WITH head AS MATERIALIZED (
         SELECT job_id, stage, batch_key, attempt FROM stages
         WHERE capability = :capability AND state = 'ready'
             AND coalesce(deadline_at > statement_timestamp(), true)
+            AND NOT EXISTS (
+                SELECT FROM models JOIN unnest(
+                    CAST(:tasks AS text[]), CAST(:names AS text[]), CAST(:fingerprints AS text[])
+                ) AS own (task, name, fingerprint) USING (task, name)
+                WHERE models.fingerprint <> own.fingerprint
+            )
         ORDER BY rank LIMIT 1
         FOR UPDATE SKIP LOCKED
     ), near AS MATERIALIZED (

@@ -1,4 +1,4 @@
-"""Tables of models that learn: versions of weights, what shadows said, and data sets."""
+"""Tables of models: their cards, versions of weights, what shadows said, and data sets."""
 
 from sqlalchemy import (
     BigInteger,
@@ -19,6 +19,24 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from smart_filter_shared.db.tables import metadata
 
 _Moment = DateTime(timezone=True)
+
+# Cards, as workers publish them: see jobs/models.py.
+models = Table(
+    "models",
+    metadata,
+    Column("task", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("capability", Text, nullable=False),
+    Column("card", JSONB, nullable=False),
+    # Of the card; and which version of the code it is from. Null in rows of versions without.
+    Column("fingerprint", Text),
+    Column("release", ARRAY(Integer)),
+    # Why the process that published it cannot run it; null when it can.
+    Column("fault", Text),
+    Column("seen_at", _Moment, nullable=False),
+    # When somebody who can run it last said so; null when nobody has.
+    Column("offered_at", _Moment),
+)
 
 # Weights that were trained for a model: see jobs/versions.py.
 model_versions = Table(

@@ -1,0 +1,95 @@
+"""Code and database of different versions: who starts, who waits, who is refused."""
+
+from collections.abc import Iterator
+
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import Connection, Engine, text
+
+from smart_filter_shared.db import migrate, schema, sessions
+from smart_filter_shared.errors import SetupFailed
+from smart_filter_shared.settings import DatabaseSettings
+from smart_filter_tests.bench import Bench
+
+LATER = "9999"
+
+
+@pytest.fixture
+def settings(bench: Bench) -> Iterator[DatabaseSettings]:
+    """A database of one's own on the tests' server, without tables."""
+    url = bench.settings.database.url.get_secret_value()
+    alone = bench.engine.execution_options(isolation_level="AUTOCOMMIT")
+    with alone.connect() as connection:
+        connection.execute(text("CREATE DATABASE versions"))
+    yield DatabaseSettings(url=SecretStr(f"{url.rpartition('/')[0]}/versions"))
+    with alone.connect() as connection:
+        connection.execute(text("DROP DATABASE versions WITH (FORCE)"))
+
+
+@pytest.fixture
+def engine(settings: DatabaseSettings) -> Iterator[Engine]:
+    """Connections to it, at the newest revision."""
+    engine = sessions.engine(settings, connections=1)
+    migrate.upgrade(engine)
+    yield engine
+    engine.dispose()
+
+
+def at(connection: Connection, revision: str, *, served_from: str) -> None:
+    connection.execute(text("UPDATE alembic_version SET version_num = :is"), {"is": revision})
+    connection.execute(text(f"COMMENT ON TABLE alembic_version IS '{served_from}'"))
+
+
+def test_database_without_tables_is_refused_with_what_to_run(settings: DatabaseSettings) -> None:
+    with pytest.raises(SetupFailed, match=r"has no tables yet.*run `smart-filter prepare`"):
+        schema.ensure_fits(settings, wait_seconds=0)
+
+
+def test_database_of_an_earlier_version_is_refused_with_what_to_run(
+    settings: DatabaseSettings, engine: Engine
+) -> None:
+    with engine.begin() as connection:
+        at(connection, "0001", served_from="0001")
+
+    with pytest.raises(SetupFailed, match=r"at revision 0001.*run `smart-filter prepare`"):
+        schema.ensure_fits(settings, wait_seconds=0)
+
+
+def test_database_that_a_later_version_left_fit_serves(
+    settings: DatabaseSettings, engine: Engine
+) -> None:
+    with engine.begin() as connection:
+        at(connection, LATER, served_from=schema.newest_revision())
+
+    schema.ensure_fits(settings, wait_seconds=0)
+    migrate.upgrade(engine)
+
+    with engine.connect() as connection:
+        assert schema.revision(connection) == LATER
+
+
+def test_code_that_is_too_old_for_the_database_is_refused_at_once(
+    settings: DatabaseSettings, engine: Engine
+) -> None:
+    with engine.begin() as connection:
+        at(connection, LATER, served_from="9998")
+
+    with pytest.raises(SetupFailed, match="install a version that knows 9998"):
+        schema.ensure_fits(settings)
+    with pytest.raises(SetupFailed, match="too old"):
+        migrate.upgrade(engine)
+
+
+@pytest.mark.usefixtures("engine")
+def test_newest_database_serves(settings: DatabaseSettings) -> None:
+    schema.ensure_fits(settings, wait_seconds=0)
+
+
+def test_database_that_is_away_is_not_waited_for() -> None:
+    away = DatabaseSettings(url=SecretStr("postgresql+psycopg://u:p@127.0.0.1:1/d"))
+
+    schema.ensure_fits(away)
+
+
+def test_served_code_is_a_revision_there_was() -> None:
+    assert "0001" < schema.SERVED_FROM <= schema.newest_revision()
