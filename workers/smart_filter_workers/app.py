@@ -11,7 +11,7 @@ from celery.exceptions import SecurityWarning
 from kombu.entity import Queue
 
 from smart_filter_shared.db import sessions
-from smart_filter_shared.doorbell import RING, Doorbell, queue_of
+from smart_filter_shared.doorbell import RING, Doorbell
 from smart_filter_shared.ids import Capability, new_worker_id
 from smart_filter_shared.jobs import models as model_table
 from smart_filter_shared.jobs.presence import CELL
@@ -30,6 +30,7 @@ from smart_filter_workers.hearing import OPTIONS, Hearing
 from smart_filter_workers.heartbeat import Heartbeat
 from smart_filter_workers.learning.collecting import Collecting
 from smart_filter_workers.learning.trying import Trying
+from smart_filter_workers.listening import Listening
 from smart_filter_workers.loaded import LoadedModels
 from smart_filter_workers.recent import Recent
 from smart_filter_workers.retention import Retention
@@ -90,6 +91,7 @@ class _Parts:
     sweeper: Sweeper
     retention: Retention
     draining: Draining
+    listening: Listening
 
 
 def _wire(
@@ -113,6 +115,7 @@ def _wire(
     loaded = LoadedModels(known, settings.weights, room=room, trained=trained)
     serving = serving_of.begin(offers, loaded, stages=stages, models=models)
     draining = Draining(engine, doorbell, settings.engine)
+    listening = Listening(serving)
     heartbeat = Heartbeat(
         engine,
         settings.engine,
@@ -120,6 +123,7 @@ def _wire(
         serving=serving,
         threads=threads,
         on_hang=lambda: draining.after_hang(heartbeat),
+        on_rest=listening.follow,
     )
     services = Services(
         engine=engine,
@@ -144,13 +148,13 @@ def _wire(
     sweeper = Sweeper(
         engine, doorbell, settings.engine, tally=services.tally, retention=retention, cell=CELL
     )
-    return _Parts(services, sweeper, retention, draining)
+    return _Parts(services, sweeper, retention, draining, listening)
 
 
 def _consume(settings: Settings, parts: _Parts, threads: int) -> None:
     """Hand this thread to Celery until it is told to stop."""
     services = parts.services
-    celery = _celery(settings, services.serving.capabilities)
+    celery = _celery(settings, parts.listening.queues)
 
     @celery.task(name=RING)  # type: ignore[untyped-decorator]  # Celery ships no types
     def ring(capability: str) -> None:
@@ -174,12 +178,13 @@ def _consume(settings: Settings, parts: _Parts, threads: int) -> None:
             loglevel="WARNING",
             quiet=True,
         )
+    parts.listening.begin(worker)
     worker.start()
 
 
-def _celery(settings: Settings, served: Sequence[Capability]) -> Celery:
+def _celery(settings: Settings, names: Sequence[str]) -> Celery:
     celery = Celery("smart-filter-worker", set_as_current=False)
-    queues = [Queue(queue_of(one), routing_key=queue_of(one)) for one in served]
+    queues = [Queue(name, routing_key=name) for name in names]
     celery.conf.update(
         broker_url=settings.broker.url.get_secret_value(),
         broker_transport=Hearing,

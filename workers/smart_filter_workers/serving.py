@@ -22,13 +22,29 @@ class Serving:
     def __init__(self, wanted: Iterable[Capability], faults: Mapping[Capability, str]) -> None:
         self._wanted = tuple(sorted(set(wanted)))
         self._failed = dict(faults)
+        self._resting = False
         self._lock = threading.Lock()
 
     @property
     def capabilities(self) -> tuple[Capability, ...]:
-        """What it can serve."""
+        """What it serves: all that it can, and nothing while it rests."""
         with self._lock:
+            if self._resting:
+                return ()
             return tuple(one for one in self._wanted if one not in self._failed)
+
+    @property
+    def resting(self) -> bool:
+        """Whether an operator wants it to claim no more."""
+        with self._lock:
+            return self._resting
+
+    def rest(self, *, resting: bool) -> bool:
+        """Claim no more, or claim again; return whether that changes anything."""
+        with self._lock:
+            changed = resting != self._resting
+            self._resting = resting
+        return changed
 
     @property
     def failed(self) -> dict[Capability, str]:

@@ -23,12 +23,13 @@ LOCK_STAGES = text("""
 # keeps the planner from joining before the limit: the head is one probe of `stages_ready`,
 # and its mates are looked for, unlocked, among the first `near` entries only. A row on its
 # last attempt is claimed alone. What is past its deadline is passed by: `lapse` ends it within
-# a second.
+# a second. A capability that is paused (pauses.py) has no head: one probe of a table of few rows.
 CLAIM = text("""
     WITH head AS MATERIALIZED (
         SELECT job_id, stage, batch_key, attempt FROM stages
         WHERE capability = :capability AND state = 'ready'
             AND coalesce(deadline_at > statement_timestamp(), true)
+            AND NOT EXISTS (SELECT FROM pauses WHERE pauses.capability = :capability)
         ORDER BY rank LIMIT 1
         FOR UPDATE SKIP LOCKED
     ), near AS MATERIALIZED (
@@ -77,6 +78,7 @@ HEADS = text("""
             AND coalesce(deadline_at > statement_timestamp(), true)
         ORDER BY rank LIMIT 1
     ) AS head
+    WHERE NOT EXISTS (SELECT FROM pauses WHERE pauses.capability = served.capability)
 """)
 
 RENEW = text("""
