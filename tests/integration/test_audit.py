@@ -202,16 +202,16 @@ def store_all(bench: Bench) -> list[str]:
     return keys
 
 
-def test_healthy_service_has_no_findings(bench: Bench, world: World, command: Command) -> None:
+@pytest.mark.usefixtures("world")
+def test_healthy_service_has_no_findings(bench: Bench, command: Command) -> None:
     store_all(bench)
 
     assert command("audit") == {"findings": []}
     assert command.said("audit") == "nothing is lost, doubled or orphaned\n"
 
 
-def test_missing_object_is_found_and_told_with_what_to_do(
-    bench: Bench, world: World, command: Command
-) -> None:
+@pytest.mark.usefixtures("world")
+def test_missing_object_is_found_and_told_with_what_to_do(bench: Bench, command: Command) -> None:
     gone, *_ = store_all(bench)
     bench.store.remove(gone)
 

@@ -8,6 +8,7 @@ where there are millions.
 import datetime as dt
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from sqlalchemy import Connection, Engine, text
 
@@ -20,10 +21,14 @@ from smart_filter_shared.storage.objects import ObjectStore
 _PAGE = 1000
 # Workers remove once an hour what no row names and is an hour old.
 _OLD = dt.timedelta(hours=3)
+_THERE = "an object lies under every key that a row names"
+_COPY_BACK = "copy it back from a backup of the bucket; else delete its job"
+_NAMED = "a row names every object of jobs that is hours old"
+_REMOVE = "workers remove it within the hour; when they do not, remove it yourself"
 
 _ROWS = text(
     " UNION ALL ".join(
-        f"(SELECT {place} AS place, subject FROM ({rule.query}) AS found LIMIT :most)"
+        f"(SELECT {place} AS place, subject FROM ({rule.query}) AS found LIMIT :most)"  # noqa: S608 - constants of audit_rules.py
         for place, rule in enumerate(RULES)
     )
 )
@@ -67,26 +72,12 @@ def objects(
 
     Raises DatabaseUnavailable or StorageUnavailable.
     """
-    findings = []
-    for key in _first(most, _missing(engine, store)):
-        findings.append(
-            Finding(
-                Fault.LOST,
-                "an object lies under every key that a row names",
-                key,
-                "copy it back from a backup of the bucket; else delete its job",
-            )
-        )
-    for key in _first(most, _left_over(engine, store, dt.datetime.now(dt.UTC) - old)):
-        findings.append(
-            Finding(
-                Fault.ORPHANED,
-                "a row names every object of jobs that is hours old",
-                key,
-                "workers remove it within the hour; when they do not, remove it yourself",
-            )
-        )
-    return findings
+    before = dt.datetime.now(dt.UTC) - old
+    missing, left_over = _missing(engine, store), _left_over(engine, store, before)
+    return [
+        *(Finding(Fault.LOST, _THERE, key, _COPY_BACK) for key in islice(missing, most)),
+        *(Finding(Fault.ORPHANED, _NAMED, key, _REMOVE) for key in islice(left_over, most)),
+    ]
 
 
 def _missing(engine: Engine, store: ObjectStore) -> Iterator[str]:
@@ -141,7 +132,3 @@ def _paged(store: ObjectStore, folder: str, before: dt.datetime) -> Iterator[lis
             page = []
     if page:
         yield page
-
-
-def _first(most: int, keys: Iterator[str]) -> list[str]:
-    return [key for _, key in zip(range(most), keys, strict=False)]

@@ -62,7 +62,7 @@ _STAGES = (
             SELECT count(*) FROM batches
             WHERE batches.id = stages.album AND ranked_at IS NULL AND stage = 'composite'
         )
-        """,
+        """,  # noqa: S608 - constants of this module
     ),
     Rule(
         "a ready stage waits for nothing",
@@ -99,7 +99,7 @@ _STAGES = (
         SELECT job_id || ' ' || stage AS subject FROM stages
         WHERE state = 'running' AND leased_until < statement_timestamp() - interval '1 minute'
             AND {_SWEPT}
-        """,
+        """,  # noqa: S608 - constants of this module
     ),
     Rule(
         "a stage that is due is made ready",
@@ -109,7 +109,7 @@ _STAGES = (
         SELECT job_id || ' ' || stage AS subject FROM stages
         WHERE state = 'waiting' AND open_needs = 0
             AND not_before < statement_timestamp() - interval '1 minute' AND {_SWEPT}
-        """,
+        """,  # noqa: S608 - constants of this module
     ),
     Rule(
         "no counter is below zero",
@@ -210,7 +210,7 @@ _JOBS = (
         SELECT CAST(id AS text) AS subject FROM jobs
         WHERE outcome IS NOT NULL AND NOT settled AND {_SWEPT}
             AND finished_at < statement_timestamp() - interval '10 minutes'
-        """,
+        """,  # noqa: S608 - constants of this module
     ),
     Rule(
         "usage counts every job that has ended",
@@ -332,7 +332,7 @@ _DELIVERIES = (
             SELECT FROM deliveries WHERE deliveries.job_id = jobs.id
                 AND deliveries.webhook = 'default' AND deliveries.type = 'job.' || outcome
         )
-        """,
+        """,  # noqa: S608 - constants of this module
     ),
     Rule(
         "whoever a batch names is told of its end",
@@ -344,7 +344,7 @@ _DELIVERIES = (
             SELECT FROM deliveries
             WHERE deliveries.batch_id = batches.id AND deliveries.webhook = 'default'
         )
-        """,
+        """,  # noqa: S608 - constants of this module
     ),
     Rule(
         "an end is told to each receiver under one id",

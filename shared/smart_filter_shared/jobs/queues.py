@@ -1,4 +1,4 @@
-"""Queues as operators see them: what waits for each capability, who serves it, who is at the head."""
+"""Queues as operators see them: what waits for each capability, who serves it, who is next."""
 
 import datetime as dt
 from dataclasses import dataclass
