@@ -22,10 +22,10 @@ def command(
 def test_drained_worker_takes_neither_work_nor_rings_until_it_is_resumed(
     running_stack: Running, command: Command
 ) -> None:
-    def worker() -> Any:
-        return next(iter(command("workers", "list")["items"]), None)
+    def worker() -> dict[str, Any]:
+        return dict(*command("workers", "list")["items"])
 
-    running_stack.until(lambda: worker() is not None)
+    running_stack.until(lambda: worker() != {})
     served = worker()["capabilities"]
     (entrance,) = [one for one in served if one.startswith("prepare.")]
 
