@@ -15,11 +15,11 @@ from alembic.config import Config
 from pydantic import SecretStr
 from sqlalchemy import Engine, create_engine, make_url, text
 
+from smart_filter_deploy.cli import program
 from smart_filter_deploy.embedded.stack import Stack
 from smart_filter_shared.db import migrate, schema, sessions
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_shared.settings import DatabaseSettings
-from smart_filter_tests.bench import settings_of
 
 ROOT = Path(__file__).parents[2]
 VERSIONS = sorted(Path(migrate.__file__).parent.glob("migrations/versions/[0-9]*.py"))
@@ -68,6 +68,16 @@ def a_database(servers: Stack, name: str) -> Iterator[Engine]:
         with outside.connect() as connection:
             connection.execute(text(f"DROP DATABASE {name}"))
         outside.dispose()
+
+
+def environment(servers: Stack, engine: Engine) -> dict[str, str]:
+    """Return the settings of a process that is to use a database of its own."""
+    url = engine.url.render_as_string(hide_password=False)
+    return {
+        **servers.addresses.environment(),
+        "SMART_FILTER_DATABASE_URL": url,
+        "SMART_FILTER_SECRETS_KEY": "s" * 32,
+    }
 
 
 def bring_to(engine: Engine, revision: str) -> None:
@@ -144,6 +154,25 @@ def test_this_version_refuses_a_database_that_is_not_far_enough(servers: Stack) 
         schema.check(engine)
 
 
+def test_process_that_finds_such_a_database_ends_with_one_line(servers: Stack) -> None:
+    with a_database(servers, "empty") as engine:
+        ended = subprocess.run(
+            program.command("sender"),
+            env={
+                "PATH": os.environ["PATH"],
+                "PYTHONPATH": os.pathsep.join(sys.path[1:]),
+                **environment(servers, engine),
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    assert ended.returncode == 3
+    (line,) = ended.stderr.splitlines()
+    assert "run `smart-filter prepare` with these settings" in line
+
+
 def test_this_version_serves_a_database_that_is_further(servers: Stack) -> None:
     with a_database(servers, "ahead") as engine:
         migrate.upgrade(engine)
@@ -160,18 +189,13 @@ def test_version_before_the_newest_migration_works_on_its_schema(
     unpack_version_before(VERSIONS[-1], tmp_path)
     with a_database(servers, "upgraded") as engine:
         migrate.upgrade(engine)
-        told = settings_of(servers.addresses)
-        environment = {
-            "PATH": os.environ["PATH"],
-            "PYTHONPATH": os.pathsep.join(str(tmp_path / one) for one in PACKAGES),
-            **servers.addresses.environment(),
-            "SMART_FILTER_DATABASE_URL": engine.url.render_as_string(hide_password=False),
-            "SMART_FILTER_STORAGE_BUCKET": told.storage.bucket,
-        }
-
         ended = subprocess.run(
             [sys.executable, "-c", JOURNEY, str(tmp_path)],
-            env=environment,
+            env={
+                "PATH": os.environ["PATH"],
+                "PYTHONPATH": os.pathsep.join(str(tmp_path / one) for one in PACKAGES),
+                **environment(servers, engine),
+            },
             capture_output=True,
             text=True,
             check=False,
