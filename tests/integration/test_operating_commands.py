@@ -4,6 +4,7 @@ import uuid
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from smart_filter_shared.ids import Capability, Tenant
 from smart_filter_shared.jobs import presence, transitions
@@ -161,3 +162,12 @@ def test_one_job_or_one_tenant(command: Command, words: list[str]) -> None:
 
 def test_tenant_who_cannot_be_called_so_is_refused(command: Command) -> None:
     assert command.status("jobs", "cancel", "--tenant", "a b") == 2
+
+
+def test_redriving_leaves_jobs_whose_photos_are_gone(bench: Bench, command: Command) -> None:
+    bench.submit()
+    fail_one(bench)
+    with bench.transaction() as connection:
+        connection.execute(text("UPDATE artifacts SET marked_at = statement_timestamp()"))
+
+    assert command("jobs", "redrive", "--tenant", "tests")["left"] == 1

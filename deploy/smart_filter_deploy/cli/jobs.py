@@ -123,7 +123,7 @@ def cancel(job_id: str | None, tenant: str | None, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"tenant": owner, "canceled": done.moved, "left": done.left}))
         return
-    tell(f"canceled {done.moved} jobs of {owner}; {done.left} had ended by then")
+    tell(f"{owner}: {done.moved} canceled, {done.left} had ended by then")
 
 
 @jobs.command(
@@ -158,7 +158,7 @@ def redrive(job_id: str | None, tenant: str | None, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"tenant": owner, "redriven": done.moved, "left": done.left}))
         return
-    tell(f"{done.moved} jobs of {owner} go on; {done.left} cannot: their photos are gone")
+    tell(f"{owner}: {done.moved} go on, {done.left} cannot, as their photos are gone")
 
 
 def _one(job_id: str | None) -> str:

@@ -65,7 +65,8 @@ def show_head(name: str, *, limit: int, as_json: bool) -> None:
     if not items:
         tell(f"nothing is ready in {capability}")
         return
-    table = Table("job", "tenant", "attempts", "ready", box=None, header_style="dim")
+    columns = ("job", "tenant", "attempts", "ready")
+    table = Table(*columns, box=None, pad_edge=False, header_style="dim")
     for item in items:
         table.add_row(*map(str, item.values()))
     print_table(Console(highlight=False), table)

@@ -14,7 +14,9 @@ _SERVED = text("""
     SELECT known.capability, pauses.paused_at,
         count(workers.id) AS workers, coalesce(sum(workers.threads), 0) AS threads
     FROM (
-        SELECT capability FROM models UNION SELECT capability FROM pauses
+        -- Light models go with their stage and have no queue: no family behind a dot.
+        SELECT capability FROM models WHERE capability LIKE '%.%'
+        UNION SELECT capability FROM pauses
         UNION SELECT unnest(capabilities) FROM workers
     ) AS known
     LEFT JOIN pauses ON pauses.capability = known.capability
