@@ -1,6 +1,5 @@
 """Puts the parts together: what each server process is made of."""
 
-import contextlib
 import datetime as dt
 import gc
 import socket
@@ -10,8 +9,7 @@ from types import ModuleType
 
 from smart_filter_shared import places
 from smart_filter_shared.cards import Offer
-from smart_filter_shared.db import schema, sessions
-from smart_filter_shared.errors import DatabaseUnavailable
+from smart_filter_shared.db import sessions
 from smart_filter_shared.ids import OPERATOR
 from smart_filter_shared.jobs import models as model_table
 from smart_filter_shared.jobs.retention import Keeping
@@ -55,18 +53,12 @@ def prepare_servers(
 
 
 def serve_api(settings: Settings, *, host: str, port: int) -> None:
-    """Serve HTTP until told to stop.
-
-    Raises SetupFailed when the database is not far enough.
-    """
+    """Serve HTTP until told to stop."""
     import uvicorn  # noqa: PLC0415 - a worker's image has no API in it
 
     from smart_filter_api import app, server  # noqa: PLC0415
 
     logs.configure("api")
-    # A database that is away comes back, and `/readyz` tells until then.
-    with contextlib.suppress(DatabaseUnavailable):
-        _check_schema(settings)
     config = server.config(app.create(settings), host=host, port=port)
     # All that is loaded by now stays: to look through it for garbage, again and again, took an
     # eighth of the time of a submission.
@@ -83,29 +75,23 @@ def serve_worker(
     threads: int,
     extra_models: Iterable[ModuleType] = (),
 ) -> None:
-    """Serve stages, all their models or those that are named, until told to stop.
-
-    Raises SetupFailed when the database is not far enough, DatabaseUnavailable.
-    """
+    """Serve stages, all their models or those that are named, until told to stop."""
     from smart_filter_workers import app  # noqa: PLC0415 - the API's image has no workers in it
 
     logs.configure("worker")
-    _check_schema(settings)
     app.serve(settings, stages=stages, models=models, threads=threads, extra_models=extra_models)
 
 
 def serve_sender(settings: Settings) -> None:
     """Send what webhooks are to be told, until told to stop.
 
-    Raises SetupFailed when no key is set that opens their secrets, or the database is not far
-    enough, DatabaseUnavailable.
+    Raises SetupFailed when no key is set that opens their secrets.
     """
     # The images of API and workers each have one half of it.
     from smart_filter_api import notices  # noqa: PLC0415
     from smart_filter_workers.sender import process  # noqa: PLC0415
 
     logs.configure("sender")
-    _check_schema(settings)
     keeping = Keeping(settings.keep.input_seconds, settings.keep.result_seconds)
     process.serve(settings, render=partial(notices.body, keeping=keeping))
 
@@ -134,11 +120,3 @@ def offers(settings: Settings) -> list[Offer]:
 
     known = catalogue.find(research=settings.engine.research_weights)
     return known.offers(settings.weights)
-
-
-def _check_schema(settings: Settings) -> None:
-    engine = sessions.engine(settings.database, connections=1)
-    try:
-        schema.check(engine)
-    finally:
-        engine.dispose()

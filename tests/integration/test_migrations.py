@@ -1,4 +1,4 @@
-"""Migrations under a running service: the version before goes on, this one waits for its own."""
+"""Migrations under a running service: the version before goes on."""
 
 import io
 import os
@@ -15,10 +15,8 @@ from alembic.config import Config
 from pydantic import SecretStr
 from sqlalchemy import Engine, create_engine, make_url, text
 
-from smart_filter_deploy.cli import program
 from smart_filter_deploy.embedded.stack import Stack
-from smart_filter_shared.db import migrate, schema, sessions
-from smart_filter_shared.errors import SetupFailed
+from smart_filter_shared.db import migrate, sessions
 from smart_filter_shared.settings import DatabaseSettings
 
 ROOT = Path(__file__).parents[2]
@@ -73,11 +71,7 @@ def a_database(servers: Stack, name: str) -> Iterator[Engine]:
 def environment(servers: Stack, engine: Engine) -> dict[str, str]:
     """Return the settings of a process that is to use a database of its own."""
     url = engine.url.render_as_string(hide_password=False)
-    return {
-        **servers.addresses.environment(),
-        "SMART_FILTER_DATABASE_URL": url,
-        "SMART_FILTER_SECRETS_KEY": "s" * 32,
-    }
+    return {**servers.addresses.environment(), "SMART_FILTER_DATABASE_URL": url}
 
 
 def bring_to(engine: Engine, revision: str) -> None:
@@ -140,46 +134,6 @@ def test_migrations_only_add_what_the_version_before_need_not_know(servers: Stac
             ]
 
     assert broken == []
-
-
-def test_this_version_refuses_a_database_that_is_not_far_enough(servers: Stack) -> None:
-    newest, before = revision_of(VERSIONS[-1]), revision_of(VERSIONS[-2])
-    with a_database(servers, "behind") as engine:
-        with pytest.raises(SetupFailed, match=f"none and this version needs {newest}: run"):
-            schema.check(engine)
-        bring_to(engine, before)
-        with pytest.raises(SetupFailed, match=f"at migration {before} and"):
-            schema.check(engine)
-        migrate.upgrade(engine)
-        schema.check(engine)
-
-
-def test_process_that_finds_such_a_database_ends_with_one_line(servers: Stack) -> None:
-    with a_database(servers, "empty") as engine:
-        ended = subprocess.run(
-            program.command("sender"),
-            env={
-                "PATH": os.environ["PATH"],
-                "PYTHONPATH": os.pathsep.join(sys.path[1:]),
-                **environment(servers, engine),
-            },
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    assert ended.returncode == 3
-    (line,) = ended.stderr.splitlines()
-    assert "run `smart-filter prepare` with these settings" in line
-
-
-def test_this_version_serves_a_database_that_is_further(servers: Stack) -> None:
-    with a_database(servers, "ahead") as engine:
-        migrate.upgrade(engine)
-        with engine.begin() as connection:
-            connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-
-        schema.check(engine)
 
 
 def test_version_before_the_newest_migration_works_on_its_schema(
