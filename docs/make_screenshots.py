@@ -38,10 +38,14 @@ PROGRAM: Final = Path(sysconfig.get_path("scripts")) / "smart-filter"
 DOTS_PER_PX: Final = {"desktop": 1, "phone": 2}
 # Of WebP; letters stay crisp.
 QUALITY: Final = 86
-# A lazy picture that is out of sight never comes: shots that show some wait for them.
+# A lazy picture that is out of sight never comes.
 SETTLED: Final = """
     document.fonts.status === "loaded" &&
-    [...document.images].every((image) => image.complete || image.loading === "lazy")
+    [...document.images].every((image) => {
+      const { top, bottom } = image.getBoundingClientRect();
+      const isSeen = bottom > 0 && top < innerHeight;
+      return image.complete || (image.loading === "lazy" && !isSeen);
+    })
 """
 
 

@@ -1,5 +1,6 @@
 """The application: routes, errors and services put together."""
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache, partial
@@ -7,7 +8,7 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from smart_filter_api import deps, live, problems
+from smart_filter_api import deps, held, live, problems
 from smart_filter_api.browsers import cross_origin
 from smart_filter_api.envelope import Envelope
 from smart_filter_api.latencies import Latencies
@@ -19,6 +20,7 @@ from smart_filter_api.routes import (
     batches,
     deliveries,
     deriving,
+    description,
     explanations,
     filters,
     health,
@@ -53,7 +55,9 @@ def create(settings: Settings) -> FastAPI:
         summary="People cut out of photos, their smiles rated, their background replaced.",
         version=version("smart-filter"),
         lifespan=lifespan,
-        # The pages that show the schema would load scripts from elsewhere.
+        # FastAPI's own route writes the whole document anew each time; the pages that show it
+        # would load scripts from elsewhere.
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
@@ -68,8 +72,14 @@ def create(settings: Settings) -> FastAPI:
     for resource in (
         *(jobs, deriving, outputs, photo, models, backgrounds, filters, webhooks, deliveries),
         *(uploads, live_video, batches, keys, session, tenants, usage),
-        *(removebg, health, metrics, explanations, studio),
+        *(removebg, health, metrics, explanations, description, studio),
     ):
         app.include_router(resource.router)
     app.openapi = cache(partial(openapi.schema, app))  # type: ignore[method-assign]  # FastAPI's own way
+    app.state.description = cache(partial(_description, app))
     return app
+
+
+def _description(app: FastAPI) -> held.File:
+    document = json.dumps(app.openapi(), ensure_ascii=False, separators=(",", ":"))
+    return held.file(document.encode(), "application/json")

@@ -1,6 +1,7 @@
 """`smart-filter live` on real servers: a video goes through, frame by frame."""
 
 import itertools
+import subprocess
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 from smart_filter_client import Client
-from smart_filter_deploy.cli import live_take, video
+from smart_filter_deploy.cli import live_take, program, video
 from smart_filter_deploy.cli.live_session import LiveSession
 from smart_filter_deploy.cli.stopping import Stop
 from smart_filter_tests import filming
@@ -132,6 +133,23 @@ def test_background_that_cannot_be_is_wrong_usage(
     assert err.count("\n") == 1
     assert "background" in err
     assert not Path("clip.smart-filter.webm").exists()
+
+
+def test_photo_in_name_alone_is_told_in_one_line_of_ours(tmp_path: Path) -> None:
+    photo = tmp_path / "text.jpg"
+    photo.write_text("no photo")
+
+    # A process of its own: FFmpeg asks once how much it may say.
+    ended = subprocess.run(
+        [*program.command("live", str(photo))],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert ended.returncode == 2
+    assert ended.stderr == f"smart-filter: {photo} has no frame that can be read\n"
 
 
 def test_camera_gives_the_newest_frames_until_it_is_stopped(live: Live, tmp_path: Path) -> None:

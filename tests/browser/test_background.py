@@ -275,6 +275,8 @@ def test_change_waits_for_a_service_that_is_away(
     page: Page, url: str, photo: dict[str, Any], line: Proxy, witness: Witness
 ) -> None:
     _open(page, url, photo)
+    # What had not come before the line is cut would have an alert of its own.
+    expect(page.get_by_alt_text("The finished picture")).to_be_visible()
     _kind(page, "Colour").click()
     witness.expect(LINE_CUT)
     line.mode = Mode.RESET

@@ -218,6 +218,36 @@ def test_limit_of_corrections_is_told_in_words(
     expect(page.get_by_text("1 stroke", exact=True)).to_be_visible()
 
 
+def test_edge_is_chosen_with_the_cut_out_and_nowhere_else(
+    page: Page, visitor: Visitor, photos: Photos
+) -> None:
+    correct(page, visitor, photos.smiling)
+    edge = page.get_by_role("group", name="Edge of the people")
+
+    edge.get_by_text("Each hair").click()
+
+    until(page, lambda: is_made(visitor, 2))
+    assert newest(visitor)["recipe"]["edge"] == "best"
+    page.get_by_role("tab", name="Background").click()
+    page.get_by_role("heading", name="Look", exact=True).click()
+    expect(page.get_by_role("combobox", name="Shadow")).to_be_visible()
+    expect(edge).to_have_count(0)
+
+
+def test_comparing_tells_what_was_corrected(page: Page, visitor: Visitor, photos: Photos) -> None:
+    correct(page, visitor, photos.smiling)
+    for start, end in (_HELMET, _FLAG):
+        take(page, "Remove")
+        paint(page, start, end)
+        apply(page)
+
+    page.get_by_role("tab", name="Expert").click()
+    page.get_by_role("link", name="Compare two recipes").click()
+
+    figures = page.get_by_role("table", name="Figures")
+    expect(figures.get_by_role("row", name="Corrected by hand once 2 times")).to_be_visible()
+
+
 def test_photo_with_its_own_background_has_no_cut_out(
     page: Page, visitor: Visitor, photos: Photos
 ) -> None:

@@ -1,5 +1,7 @@
 """What became of photos: followed to their end, kept over a reload, deleted for good."""
 
+import datetime as dt
+
 import httpx
 from playwright.sync_api import Page, expect
 
@@ -49,6 +51,22 @@ def test_job_of_a_program_is_shown_and_canceled(
     assert visitor.client.get(f"/v1/jobs/{job_id}").json()["state"] == "canceled"
     waiting.get_by_role("button", name="Start again").click()
     expect_state(waiting, "queued")
+
+
+def test_photo_without_a_name_is_called_by_its_time(
+    page: Page, visitor: Visitor, photos: Photos
+) -> None:
+    answer = visitor.client.post(
+        "/v1/jobs", files={"photo": photos.smiling.read_bytes()}, data={"run_at": _LATER}
+    )
+    assert answer.status_code == httpx.codes.ACCEPTED, answer.text
+    came = dt.datetime.fromisoformat(answer.json()["created_at"])
+
+    page.evaluate(_TURN_BACK)
+
+    expect(card(page, f"Photo of {came:%H:%M}")).to_be_visible()
+    page.goto(f"{page.url.partition('#')[0]}#/photo/{answer.json()['id']}")
+    expect(page.get_by_role("heading", level=1)).to_have_text(f"Photo of {came:%H:%M}")
 
 
 def test_failed_job_says_why_and_is_tried_again(

@@ -23,6 +23,8 @@ from smart_filter_tests.browsing.viewing import (
 from smart_filter_tests.browsing.visitors import Visitor
 from smart_filter_tests.browsing.witness import Witness
 
+_COPIED = "async () => (await navigator.clipboard.read()).flatMap(({ types }) => types)"
+
 
 def test_people_are_told_in_words_and_the_rating_adds_up(
     page: Page, visitor: Visitor, photos: Photos
@@ -73,6 +75,25 @@ def test_what_is_saved_is_what_the_service_has(
     assert taken.value.suggested_filename == "astronaut.smart-filter.jpg"
 
 
+def test_picture_is_copied_as_png(
+    page: Page, visitor: Visitor, photos: Photos, witness: Witness
+) -> None:
+    witness.expect("410")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    job = submitted(visitor, photos.smiling)
+    open_photo(page, job)
+    page.get_by_role("tab", name="Save").click()
+    copy = page.get_by_role("button", name="Copy", exact=True)
+
+    copy.click()
+
+    expect(page.get_by_text("Copied.")).to_be_visible()
+    assert page.evaluate(_COPIED) == ["image/png"]
+    visitor.client.delete(job["links"]["self"])
+    copy.click()
+    expect(page.get_by_role("status").filter(has_text="deleted")).to_be_visible()
+
+
 def test_story_is_made_saved_and_shown(page: Page, visitor: Visitor, photos: Photos) -> None:
     shown(page, visitor, photos.smiling)
     page.get_by_role("tab", name="Save").click()
@@ -99,6 +120,20 @@ def test_photo_that_was_deleted_elsewhere_is_told_of(
     open_photo(page, job)
 
     expect(page.get_by_role("alert")).to_contain_text("not here any more")
+    page.get_by_role("link", name="Back to all photos").click()
+    expect(page.get_by_role("button", name="Choose photos")).to_be_visible()
+
+
+@pytest.mark.parametrize("address", ["photo/nope", "compare/nope"])
+def test_address_of_no_photo_leads_back_to_all(
+    page: Page, url: str, witness: Witness, address: str
+) -> None:
+    witness.expect("404")
+
+    page.goto(f"{url}/#/{address}")
+
+    expect(page.get_by_role("alert")).to_contain_text("not here any more")
+    expect(page.get_by_role("button", name="Try again")).to_have_count(0)
     page.get_by_role("link", name="Back to all photos").click()
     expect(page.get_by_role("button", name="Choose photos")).to_be_visible()
 

@@ -10,6 +10,16 @@ from smart_filter_tests.browsing.photos import Photos
 from smart_filter_tests.browsing.visitors import Visitor, a_visitor
 from smart_filter_tests.browsing.witness import Witness
 
+_TENANT = "async () => (await import('/studio/state/session.js')).session.value.tenant"
+# From the window's left edge to the brand, and to what the screen shows.
+_EDGES = """
+() => Object.fromEntries(
+  [["bar", ".topbar > .brand"], ["screen", ".screen > :first-child"]].map(
+    ([name, chosen]) => [name, document.querySelector(chosen).getBoundingClientRect().left],
+  ),
+)
+"""
+
 
 @seen_on(DESKTOP, PHONE_DARK)
 def test_key_signs_in_and_a_wrong_one_is_told(
@@ -71,3 +81,42 @@ def test_tab_says_when_somebody_else_has_signed_in(
     expect(page.get_by_role("heading", name="Drop photos of people here")).to_be_visible()
     assert {job["state"] for job in visitor.jobs()} == {"queued"}
     another.client.close()
+
+
+def test_tabs_follow_when_somebody_signs_out_and_another_in(
+    page: Page, visitor: Visitor, photos: Photos, url: str, witness: Witness
+) -> None:
+    witness.expect("status of 401")
+    answer = visitor.client.post(
+        "/v1/jobs",
+        files={"photo": photos.smiling.read_bytes()},
+        data={"metadata.name": "mine.png", "run_at": "2100-01-01T00:00:00Z"},
+    )
+    assert answer.status_code == httpx.codes.ACCEPTED, answer.text
+    page.reload()
+    expect(card(page, "mine.png")).to_be_visible()
+    other = page.context.new_page()
+    other.goto(url)
+
+    other.get_by_role("button", name="Sign out").click()
+
+    expect(page.get_by_label("Key")).to_be_visible()
+    expect(page.get_by_role("alert")).to_contain_text("signed out in another tab")
+    expect(card(page, "mine.png")).to_have_count(0)
+    another = a_visitor(visitor.operator)
+    other.get_by_label("Key").fill(another.key)
+    other.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("heading", name="Drop photos of people here")).to_be_visible()
+    assert page.evaluate(_TENANT) == another.tenant
+    another.client.close()
+
+
+def test_bar_ends_where_the_screen_does(page: Page) -> None:
+    expect(page.get_by_role("heading", name="Drop photos of people here")).to_be_visible()
+
+    for width in (1280, 2560):
+        page.set_viewport_size({"width": width, "height": 800})
+
+        edges = page.evaluate(_EDGES)
+
+        assert edges["bar"] == edges["screen"], width

@@ -1,9 +1,12 @@
 """The doctor on machines and servers with something wrong."""
 
+import contextlib
 import fcntl
+import json
 import os
 import shutil
 import socket
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +15,7 @@ import psycopg
 import pytest
 
 from smart_filter_api.keys import Scope
+from smart_filter_deploy.cli import program
 from smart_filter_deploy.doctor import checkup
 from smart_filter_deploy.doctor import servers as servers_of_a_stack
 from smart_filter_deploy.doctor.findings import Finding, Level
@@ -41,7 +45,8 @@ def _named(servers: Stack, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Non
 
 def examined(folder: Path, *, port: int | None = None) -> dict[str, Finding]:
     """Return findings by what they are about, the last one of each."""
-    return {finding.what: finding for finding in checkup.examine(folder, port=port)}
+    found = checkup.examine(folder, port=port, on_check=list[str]().append)
+    return {finding.what: finding for finding in found}
 
 
 @pytest.mark.usefixtures("_named")
@@ -264,3 +269,50 @@ def test_weights_are_looked_at_one_by_one(folder: Path, weights_folder: Path) ->
 
     assert [none.level, right.level, changed.level] == [Level.WARN, Level.OK, Level.FAIL]
     assert f"{first} has a wrong SHA-256" in changed.said
+
+
+def test_check_is_named_before_it_is_made(folder: Path) -> None:
+    told: list[str] = []
+
+    told.extend(
+        f"found {finding.what}"
+        for finding in checkup.examine(folder, port=None, on_check=told.append)
+    )
+
+    assert told[:4] == ["python", "found python", "packages", "found packages"]
+    assert told.index("weights") < told.index("found weights")
+
+
+def test_terminal_shows_what_is_looked_at(folder: Path) -> None:
+    shown = on_a_terminal("doctor", "--data", str(folder))
+
+    assert b"looking at python" in shown
+    assert b"\x1b" in shown
+
+
+def test_json_on_a_terminal_is_nothing_but_json(folder: Path) -> None:
+    shown = on_a_terminal("doctor", "--data", str(folder), "--json")
+
+    assert "weights" in {finding["what"] for finding in json.loads(shown)["findings"]}
+
+
+def on_a_terminal(*arguments: str) -> bytes:
+    """Return all that a terminal is sent while a command runs on it."""
+    ours, terminal = os.openpty()
+    with (
+        os.fdopen(ours, "rb", buffering=0) as screen,
+        subprocess.Popen(
+            program.command(*arguments),
+            env={**os.environ, "TERM": "xterm"},
+            stdin=subprocess.DEVNULL,
+            stdout=terminal,
+            stderr=terminal,
+        ),
+    ):
+        os.close(terminal)
+        shown = b""
+        # Read while it writes, as it waits for us; Linux says EIO once nobody writes any more.
+        with contextlib.suppress(OSError):
+            while more := screen.read(4096):
+                shown += more
+        return shown

@@ -11,22 +11,9 @@ from smart_filter_client import errors
 from smart_filter_deploy.cli import batch_report
 from smart_filter_deploy.cli.connection import Server
 from smart_filter_deploy.cli.dashboard import Dashboard
-from smart_filter_deploy.cli.journal import Entry
 from smart_filter_deploy.cli.patience import GivenUp, Patience
 from smart_filter_deploy.cli.stopping import Stop
-
-
-def an_entry(photo: str = "a.jpg", **fields: object) -> Entry:
-    known: dict[str, object] = {
-        "photo": photo,
-        "place": photo.rpartition(".")[0],
-        "bytes": 1,
-        "modified_ns": 2,
-        "digest": "d",
-        "recipe": "r",
-        "state": "succeeded",
-    }
-    return Entry(**{**known, **fields})  # type: ignore[arg-type]  # its fields
+from smart_filter_tests.journals import an_entry
 
 
 def a_console(*, terminal: bool = False, width: int = 80) -> Console:

@@ -29,6 +29,20 @@ def offered(
     return [line.partition(",")[2] for line in out.splitlines() if line]
 
 
+def bash(script: str, folder: Path | None = None) -> str:
+    """Return what bash prints while it runs a script in a folder, and complains of nothing."""
+    told = subprocess.run(
+        ["bash", "--norc", "-c", script],
+        env={"PYTHON": sys.executable, "PYTHONPATH": ":".join(sys.path), "PATH": "/usr/bin:/bin"},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert told.stderr == ""
+    return told.stdout
+
+
 @pytest.mark.parametrize(
     ("line", "some"),
     [
@@ -98,16 +112,7 @@ def test_bash_completes_a_line_with_the_script() -> None:
         'printf "%s\\n" "${COMPREPLY[@]}"\n'
     )
 
-    told = subprocess.run(
-        ["bash", "--norc", "-c", press],
-        env={"PYTHON": sys.executable, "PYTHONPATH": ":".join(sys.path), "PATH": "/usr/bin:/bin"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-
-    assert "studio" in told.stdout.splitlines()
-    assert told.stderr == ""
+    assert "studio" in bash(press).splitlines()
 
 
 def test_words_of_a_server_that_a_shell_would_run_are_not_offered() -> None:
@@ -125,13 +130,4 @@ def test_bash_takes_an_answer_for_no_pattern(tmp_path: Path) -> None:
         'printf "%s\\n" "${COMPREPLY[@]}"\n'
     )
 
-    told = subprocess.run(
-        ["bash", "--norc", "-c", press],
-        env={"PYTHON": sys.executable, "PYTHONPATH": ":".join(sys.path), "PATH": "/usr/bin:/bin"},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-
-    assert told.stdout == "*\n"
+    assert bash(press, tmp_path) == "*\n"

@@ -105,10 +105,35 @@ def test_submit_starts_no_server_of_its_own(
     assert status == 3
     assert lines == [
         (
-            "smart-filter: no server is up here: start one with `smart-filter up`, or name one with"
+            "smart-filter: nothing is up on /nonexistent: start it with `smart-filter up`, set"
+            " SMART_FILTER_DATA to the --data of what is up elsewhere, or name servers with"
             " SMART_FILTER_URL and SMART_FILTER_API_KEY"
         )
     ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named_by"),
+    [
+        (["keys", "list"], "SMART_FILTER_DATABASE_URL"),
+        (["keys", "create", "--tenant", "a", "--scopes", "read"], "SMART_FILTER_DATABASE_URL"),
+        (["keys", "revoke", "0199a000-0000-7000-8000-000000000000"], "SMART_FILTER_DATABASE_URL"),
+        (["backgrounds", "remove", "beach"], "SMART_FILTER_STORAGE_URL"),
+    ],
+)
+def test_operators_commands_say_how_to_name_a_stack_that_is_up_elsewhere(
+    arguments: list[str],
+    named_by: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SMART_FILTER_DATA", "/nonexistent")
+
+    status, lines = status_and_line(arguments, capsys)
+
+    assert status == 3
+    assert "set SMART_FILTER_DATA to the --data of what is up elsewhere" in lines[0]
+    assert named_by in lines[0]
 
 
 def test_url_that_is_none_is_wrong_usage(
@@ -242,6 +267,16 @@ def test_output_beside_the_picture_is_named_after_its_format(
     [place] = photos.places([Path("a.png")], None)
 
     assert place.beside(output, media_type).name == name
+
+
+@pytest.mark.parametrize(
+    "told", ["/../../etc/cron.d/x", "png/../../x", "a\\b", "..", "png\n", "é", "x" * 300, ""]
+)
+def test_format_that_no_file_ends_with_leads_to_no_other_place(told: str) -> None:
+    [place] = photos.places([Path("a.png")], None)
+
+    assert place.image(told) == Path("a.smart-filter.bin")
+    assert place.beside("matte", f"image/{told}") == Path("a.smart-filter.matte.bin")
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ a megabyte, so it is read, named by its digest and compressed once.
 """
 
 import base64
-import gzip
 import hashlib
 import re
 from collections.abc import Mapping
@@ -15,7 +14,8 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Final
 
-from smart_filter_api import tags
+from smart_filter_api import held
+from smart_filter_api.held import File
 
 # Where scripts, styles and fonts lie; the page itself is at `/`.
 FOLDER: Final = "/studio/"
@@ -33,16 +33,6 @@ _PAGE: Final = "index.html"
 # Scripts of the page's own, so that a browser need not find them import by import.
 _PRELOADED: Final = "<!-- modules -->"
 _IMPORT_MAP: Final = re.compile(rb'<script type="importmap">(.*?)</script>', re.DOTALL)
-
-
-@dataclass(frozen=True, slots=True)
-class File:
-    """A file as it is served; gzipped: the same compressed, None where that would not pay."""
-
-    content: bytes
-    gzipped: bytes | None
-    media_type: str
-    tag: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +74,7 @@ def _walk(folder: Traversable, prefix: str) -> list[tuple[str, bytes]]:
 
 def _file(path: str, content: bytes) -> File:
     media_type = _TYPES[path.rpartition(".")[2]]
-    gzipped = None if media_type in _COMPRESSED_ALREADY else gzip.compress(content, mtime=0)
-    return File(content, gzipped, media_type, tags.etag(content))
+    return held.file(content, media_type, is_compressed=media_type in _COMPRESSED_ALREADY)
 
 
 def _source_of_import_map(page: bytes) -> str:

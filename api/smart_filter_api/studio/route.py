@@ -4,10 +4,9 @@ from typing import Final
 
 from fastapi import APIRouter, Request, Response
 
-from smart_filter_api import tags
+from smart_filter_api import held
 from smart_filter_api.live import Live
 from smart_filter_api.studio import files
-from smart_filter_api.studio.files import File
 from smart_filter_shared.errors import NotFound
 
 # For browsers, not for programs.
@@ -36,14 +35,14 @@ _PERMISSIONS: Final = "camera=(self), microphone=(), geolocation=()"
 @router.get("/")
 async def show(request: Request) -> Response:
     """Answer the page."""
-    held = files.load()
+    studio = files.load()
     live: Live | None = request.app.state.live
     policy = "; ".join(_POLICY).format(
-        import_map=held.import_map_source, live="" if live is None else f" {live.origin}"
+        import_map=studio.import_map_source, live="" if live is None else f" {live.origin}"
     )
-    return _answer(
+    return held.answer(
         request,
-        held.page,
+        studio.page,
         {"Content-Security-Policy": policy, "Permissions-Policy": _PERMISSIONS},
     )
 
@@ -54,18 +53,4 @@ async def load(request: Request, path: str) -> Response:
     file = files.load().by_path.get(path)
     if file is None:
         raise NotFound(f"the studio has no {path}")
-    return _answer(request, file, {})
-
-
-def _answer(request: Request, file: File, headers: dict[str, str]) -> Response:
-    if tags.is_known(file.tag, request.headers.get("If-None-Match")):
-        # A page that is kept is shown under the policy of this answer, so it comes along.
-        known = tags.not_modified(file.tag)
-        known.headers.update(headers)
-        return known
-    told = {**tags.headers(file.tag), "Vary": "Accept-Encoding", **headers}
-    accepted = request.headers.get("Accept-Encoding", "")
-    if file.gzipped is not None and "gzip" in accepted:
-        told["Content-Encoding"] = "gzip"
-        return Response(file.gzipped, media_type=file.media_type, headers=told)
-    return Response(file.content, media_type=file.media_type, headers=told)
+    return held.answer(request, file)

@@ -9,7 +9,9 @@ from types import MappingProxyType
 from smart_filter_client import Client
 from smart_filter_client import errors as client_errors
 from smart_filter_deploy.cli.endings import NO_SERVER, PHOTO_FAILED, WRONG_USAGE, Ending
+from smart_filter_deploy.embedded.addresses import StackAddress
 from smart_filter_deploy.embedded.folder import running_stack
+from smart_filter_shared.places import data_folder
 
 # Refusals that say that the command was wrong, not that a photo or a job is.
 _USAGE_CODES = frozenset(
@@ -39,19 +41,29 @@ def named_server() -> Server | None:
 def running_server() -> Server | None:
     """Return the stack that is up on the data folder, or None."""
     stack = running_stack()
-    return None if stack is None else Server(stack.url, stack.api_key)
+    return None if stack is None else _of(stack)
+
+
+def stack_up(*, or_name: str) -> StackAddress:
+    """Return the stack that is up on the data folder.
+
+    Ends the command when none is, which tells that `or_name` would name what does for one.
+    """
+    stack = running_stack()
+    if stack is None:
+        raise Ending(
+            f"nothing is up on {data_folder()}: start it with `smart-filter up`, set"
+            " SMART_FILTER_DATA to the --data of what is up elsewhere, or name servers with"
+            f" {or_name}",
+            NO_SERVER,
+        )
+    return stack
 
 
 @contextmanager
 def connected() -> Iterator[Client]:
     """Give a client of the server that is named or up."""
-    server = named_server() or running_server()
-    if server is None:
-        raise Ending(
-            "no server is up here: start one with `smart-filter up`, or name one with"
-            " SMART_FILTER_URL and SMART_FILTER_API_KEY",
-            NO_SERVER,
-        )
+    server = named_server() or _of(stack_up(or_name="SMART_FILTER_URL and SMART_FILTER_API_KEY"))
     with client_of(server) as client:
         yield client
 
@@ -104,3 +116,7 @@ def told(error: client_errors.Refused, called: Mapping[str, str] = MappingProxyT
     # What several fields share is said once.
     fields = [f"{', '.join(dict.fromkeys(of))}: {detail}" for detail, of in names.items()]
     return "; ".join(fields) or str(error)
+
+
+def _of(stack: StackAddress) -> Server:
+    return Server(stack.url, stack.api_key)

@@ -3,21 +3,20 @@
 import threading
 import time
 from collections.abc import Callable
-from types import TracebackType
+from contextlib import ExitStack
 from typing import Self
 
 from rich.console import Console, Group, RenderableType
-from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from smart_filter_deploy.cli.display import can_redraw, redrawn
 from smart_filter_deploy.cli.journal import SUCCEEDED, Entry
 from smart_filter_deploy.cli.queued import span
 from smart_filter_deploy.cli.report import mark, seconds
 
-_FRAMES_A_SECOND = 8
 _BAR_WIDTH = 40
 # Fewer tell nothing about how long the others take.
 _ENOUGH_TO_FORETELL = 3
@@ -39,27 +38,14 @@ class Dashboard:
         self._finishing = False
         self._started: float | None = None
         self._spinner = Spinner("dots", style="cyan")
-        self._live: Live | None = None
+        self._shown = ExitStack()
 
     def __enter__(self) -> Self:
-        if self._console.is_terminal and not self._console.is_dumb_terminal:
-            self._live = Live(
-                console=self._console,
-                get_renderable=self._picture,
-                refresh_per_second=_FRAMES_A_SECOND,
-                transient=True,
-            )
-            self._live.start()
+        self._shown.enter_context(redrawn(self._console, self._picture, transient=True))
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if self._live is not None:
-            self._live.stop()
+    def __exit__(self, *_: object) -> None:
+        self._shown.close()
 
     def count(self, *, waiting: int, before: int) -> None:
         """Say how many photos are not done yet, and how many were done before."""
@@ -83,7 +69,7 @@ class Dashboard:
             self._waiting -= 1
             failed = entry.state != SUCCEEDED
             self._failed += failed
-            if self._live is None:
+            if not can_redraw(self._console):
                 self._print(f"[{self._done()}/{self._total()}] {line_of(entry)}")
             elif failed:
                 self._console.print(
@@ -98,7 +84,7 @@ class Dashboard:
     def say(self, note: str | None) -> None:
         """Show what holds everything up, until another note or None takes its place."""
         with self._lock:
-            if self._live is None and note != self._note:
+            if not can_redraw(self._console) and note != self._note:
                 if note is not None and self._note is None:
                     self._print(note)
                 elif note is None:

@@ -7,8 +7,7 @@ from contextlib import contextmanager
 from pydantic import SecretStr
 from sqlalchemy import Connection, Engine
 
-from smart_filter_deploy.cli.endings import NO_SERVER, Ending
-from smart_filter_deploy.embedded.folder import running_stack
+from smart_filter_deploy.cli.connection import stack_up
 from smart_filter_shared import settings
 from smart_filter_shared.db import sessions
 from smart_filter_shared.settings import DatabaseSettings
@@ -37,11 +36,5 @@ def transaction() -> Iterator[Connection]:
 def _settings() -> DatabaseSettings:
     if os.environ.get("SMART_FILTER_DATABASE_URL"):
         return settings.database()
-    stack = running_stack()
-    if stack is None:
-        raise Ending(
-            "no database is up here: start one with `smart-filter up`, or name another with"
-            " SMART_FILTER_DATABASE_URL",
-            NO_SERVER,
-        )
+    stack = stack_up(or_name="SMART_FILTER_DATABASE_URL")
     return DatabaseSettings(url=SecretStr(stack.servers.database_url))

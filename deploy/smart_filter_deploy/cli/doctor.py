@@ -1,14 +1,18 @@
 """`smart-filter doctor`: what is wrong here, and what puts it right."""
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 
 import click
+from rich.spinner import Spinner
+from rich.text import Text
 
+from smart_filter_deploy.cli.console import Console
+from smart_filter_deploy.cli.display import redrawn
 from smart_filter_deploy.cli.examples import examples
-from smart_filter_deploy.cli.terminal import shown
 from smart_filter_deploy.doctor import checkup
-from smart_filter_deploy.doctor.findings import Level
+from smart_filter_deploy.doctor.findings import Finding, Level
 
 _FAILED = 1
 _STYLES = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "red"}
@@ -35,15 +39,24 @@ def doctor(ctx: click.Context, data: Path | None, port: int | None, *, as_json: 
     One line for each thing: ok, warn or fail. The status is 1 when something failed. Servers
     that SMART_FILTER_*_URL names are looked at, else those of the stack that is up.
     """
+    console = Console(highlight=False)
+    looking = Spinner("dots", style="cyan")
     found = []
-    for finding in checkup.examine(data, port=port):
-        found.append(finding)
-        if not as_json:
-            line = finding.line()
-            mark = click.style(finding.level, fg=_STYLES[finding.level])
-            click.echo(f"{mark}{shown(line[len(finding.level) :])}")
+    with nullcontext() if as_json else redrawn(console, lambda: looking, transient=True):
+        examined = checkup.examine(
+            data, port=port, on_check=lambda name: looking.update(text=f"looking at {name}")
+        )
+        for finding in examined:
+            found.append(finding)
+            if not as_json:
+                console.print(_line(finding), soft_wrap=True)
     failed = any(finding.level == Level.FAIL for finding in found)
     if as_json:
         document = {"ok": not failed, "findings": [finding.as_json() for finding in found]}
         click.echo(json.dumps(document))
     ctx.exit(_FAILED if failed else 0)
+
+
+def _line(finding: Finding) -> Text:
+    line = finding.line()
+    return Text.assemble((finding.level, _STYLES[finding.level]), Text(line[len(finding.level) :]))

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from smart_filter_deploy.cli import video
 from smart_filter_deploy.cli.connection import connected
+from smart_filter_deploy.cli.display import can_redraw
 from smart_filter_deploy.cli.endings import WRONG_USAGE, Ending
 from smart_filter_deploy.cli.live_moments import Moments, Shot
 from smart_filter_deploy.cli.live_session import LiveSession
@@ -70,7 +71,7 @@ class Filmed:
         ]
         p95 = figures.percentile_95()
         if p95 is not None:
-            told.append(f"95 of 100 within {p95:.0f} ms")
+            told.append(f"19 of 20 back within {p95:.0f} ms")
         if self.dropped:
             told.append(f"{self.dropped} left out")
         if figures.failed:
@@ -140,7 +141,7 @@ def _progress(count: int | None, console: Console) -> Iterator[Callable[[Figures
         rate = _rate(figures, time.monotonic() - started)
         return f"{figures.frames}{of} frames, {rate:.1f} a second{smiles}"
 
-    if not console.is_terminal or console.is_dumb_terminal:
+    if not can_redraw(console):
         printed = started
 
         def print_line(figures: Figures) -> None:

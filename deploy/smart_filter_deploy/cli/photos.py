@@ -1,6 +1,7 @@
 """Which photos go in and where their pictures go, decided before anything starts."""
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +31,7 @@ class Place:
 
     def image(self, image_format: str) -> Path:
         """Return where the picture goes when it has that format."""
-        return self.exact or self.folder / f"{self.stem}.{_MARK}.{image_format}"
+        return self.exact or self.folder / f"{self.stem}.{_MARK}.{_ending(image_format)}"
 
     def beside(self, output: str, media_type: str) -> Path:
         """Return where an output beside the picture goes, such as its matte.
@@ -38,7 +39,7 @@ class Place:
         media_type: the output's, such as `image/png`.
         """
         _, _, kind = media_type.partition("/")
-        ending = _ENDINGS.get(kind, kind)
+        ending = _ending(_ENDINGS.get(kind, kind))
         name = ending if output == ending else f"{output}.{ending}"
         return self.folder / f"{self.stem}.{_MARK}.{name}"
 
@@ -84,6 +85,12 @@ def sample() -> Path:
     if not photo.is_file():
         raise click.UsageError("name a photo; the sample is in the project's checkout only")
     return photo
+
+
+def _ending(told: str) -> str:
+    """Return what a server tells of a format as the ending of a file's name."""
+    # It is no path of ours to follow: what is no ending is kept, and opened by no program.
+    return told if re.fullmatch(r"[a-z0-9]{1,8}", told) else "bin"
 
 
 def _inside(folder: Path, photos: Sequence[Path]) -> list[Place]:

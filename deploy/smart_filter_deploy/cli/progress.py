@@ -1,11 +1,10 @@
 """What is shown while photos are on their way: a line for each stage."""
 
 from collections import Counter
-from types import TracebackType
+from contextlib import ExitStack
 from typing import Self
 
 from rich.console import Console, Group, RenderableType
-from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.spinner import Spinner
 from rich.table import Table
@@ -13,11 +12,11 @@ from rich.text import Text
 
 from smart_filter_client.models import Job, Stage
 from smart_filter_deploy.cli import queued
+from smart_filter_deploy.cli.display import can_redraw, redrawn
 from smart_filter_deploy.cli.report import mark, seconds
 
 _FINAL = frozenset({"succeeded", "failed", "canceled"})
 _BAR_WIDTH = 24
-_FRAMES_A_SECOND = 12
 
 
 class Progress:
@@ -33,26 +32,14 @@ class Progress:
         self._names: dict[str, str] = {}
         self._told: set[tuple[str, str]] = set()
         self._spinner = Spinner("dots", style="cyan")
-        self._live: Live | None = None
+        self._shown = ExitStack()
 
     def __enter__(self) -> Self:
-        if self._console.is_terminal and not self._console.is_dumb_terminal:
-            self._live = Live(
-                console=self._console,
-                get_renderable=self._picture,
-                refresh_per_second=_FRAMES_A_SECOND,
-            )
-            self._live.start()
+        self._shown.enter_context(redrawn(self._console, self._picture))
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if self._live is not None:
-            self._live.stop()
+    def __exit__(self, *_: object) -> None:
+        self._shown.close()
 
     def add(self, name: str, job: Job) -> None:
         """Show a job from now on, under its photo's name."""
@@ -62,7 +49,7 @@ class Progress:
     def update(self, job: Job) -> None:
         """Show a job as it is now."""
         self._jobs[job.id] = job
-        if self._live is None:
+        if not can_redraw(self._console):
             self._tell_ended(job)
 
     def _tell_ended(self, job: Job) -> None:

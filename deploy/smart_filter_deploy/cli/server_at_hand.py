@@ -9,6 +9,7 @@ from rich.text import Text
 
 from smart_filter_deploy.cli import own_stack
 from smart_filter_deploy.cli.connection import Server, named_server
+from smart_filter_deploy.cli.display import can_redraw
 
 
 @contextmanager
@@ -34,7 +35,7 @@ def _status(console: Console) -> Iterator[Callable[[str], None]]:
         if message == last:
             return
         last = message
-        if not console.is_terminal or console.is_dumb_terminal:
+        if not can_redraw(console):
             if message:
                 console.print(message, soft_wrap=True, markup=False)
         elif message:

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 from pydantic import SecretStr
 
-from smart_filter_deploy.cli.endings import NO_SERVER, Ending
-from smart_filter_deploy.embedded.folder import running_stack
+from smart_filter_deploy.cli.connection import stack_up
 from smart_filter_shared import settings
 from smart_filter_shared.db import sessions
 from smart_filter_shared.settings import DatabaseSettings, StorageSettings
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_workers.stock.keeping import Servers
+
+_NAMED_BY = "SMART_FILTER_DATABASE_URL, SMART_FILTER_STORAGE_URL, _ACCESS_KEY and _SECRET_KEY"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +42,7 @@ def reached() -> Iterator[Reached]:
 def _settings() -> tuple[DatabaseSettings, StorageSettings]:
     if os.environ.get("SMART_FILTER_DATABASE_URL"):
         return settings.stores()
-    stack = running_stack()
-    if stack is None:
-        raise Ending(
-            "no servers are up here: start them with `smart-filter up`, or name others with"
-            " SMART_FILTER_DATABASE_URL, SMART_FILTER_STORAGE_URL, _ACCESS_KEY and _SECRET_KEY",
-            NO_SERVER,
-        )
-    servers = stack.servers
+    servers = stack_up(or_name=_NAMED_BY).servers
     return (
         DatabaseSettings(url=SecretStr(servers.database_url)),
         StorageSettings(

@@ -29,6 +29,8 @@ _MOST_SIDE = 1280
 _MOST_PIXELS = 1280 * 720
 _SENT_QUALITY = 90
 _KEPT_QUALITY = 95
+# Source: FFmpeg, libavutil/log.h, AV_LOG_QUIET.
+_QUIET = "-8"
 
 
 class Source:
@@ -184,7 +186,10 @@ def _jpeg(frame: Frame, quality: int) -> bytes:
 
 @contextlib.contextmanager
 def _silence() -> Iterator[None]:
-    """Keep OpenCV's and FFmpeg's own words, which no setting stops, out of standard error."""
+    """Keep OpenCV's own words, which no setting stops, out of standard error; FFmpeg's for good."""
+    # It talks while frames are read too, when others write there. It looks at this once, when the
+    # first video is opened; whoever wants its words has set it before.
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", _QUIET)
     before = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     try:

@@ -20,13 +20,17 @@ _SERVERS = tuple(
 )
 
 
-def examine(data: Path | None, *, port: int | None) -> Iterator[Finding]:
+def examine(
+    data: Path | None, *, port: int | None, on_check: Callable[[str], None]
+) -> Iterator[Finding]:
     """Yield what every check finds, as soon as it has.
 
     data: the folder of the stack; None: the default one.  port: which one should be free.
+    on_check: told what is looked at from now on.
     """
     secrets = findings.secrets_in()
     for name, check in _checks(data, port, secrets):
+        on_check(name)
         yield from findings.without(survived(name, check), secrets)
 
 

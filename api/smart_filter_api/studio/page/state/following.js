@@ -10,7 +10,7 @@ import { computed, effect } from "@preact/signals";
 import { ask, reachable } from "../service/api.js";
 import { follow } from "../service/events.js";
 import { isPassing } from "../service/problems.js";
-import { forget, isFinal, isLoaded, jobs, put } from "./jobs.js";
+import { forget, isFinal, isLoaded, jobs, put, sameVisit } from "./jobs.js";
 
 const FOLLOWED = 2;
 const ASKED_EVERY_MS = 3000;
@@ -93,16 +93,17 @@ function askIn(pause) {
 async function look() {
   // Whoever is away is asked again when they are back.
   if (!isOn || !reachable.value || !isLoaded.value) return;
+  const isSame = sameVisit();
   const before = jobs.value;
   const open = unfinished.value;
   try {
     const told = [...(await newcomers()), ...(await stateOf(open))];
-    if (isOn) put(...told.filter((job) => isNews(job, before.get(job.id))));
+    if (isSame()) put(...told.filter((job) => isNews(job, before.get(job.id))));
   } catch (error) {
     // Anything else is no trouble of somebody who has asked for nothing.
     if (!isPassing(error) && error.status !== 401) console.error(error);
   }
-  if (!isOn) return;
+  if (!isSame()) return;
   const isBusy = unfinished.value.length > 0 && !document.hidden;
   askIn(isBusy ? ASKED_EVERY_MS + PER_JOB_MS * unfinished.value.length : QUIET_EVERY_MS);
 }

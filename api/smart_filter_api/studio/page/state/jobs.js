@@ -14,6 +14,7 @@ export const hasOlder = signal(false);
 export const isLoaded = signal(false);
 
 let cursor = null;
+let visits = 0;
 /** Jobs that were deleted here: a list that was asked for before may still tell of them. */
 const deleted = new Set();
 
@@ -40,17 +41,26 @@ export function forget(...ids) {
 
 /** Forget all of it, as when somebody signs out. */
 export function forgetAll() {
+  visits += 1;
   cursor = null;
   hasOlder.value = false;
   isLoaded.value = false;
   jobs.value = new Map();
 }
 
+/** Return a function that tells whether nobody has left since: what they asked for is theirs alone. */
+export function sameVisit() {
+  const asked = visits;
+  return () => asked === visits;
+}
+
 /** Read the newest jobs, or those behind the last that were read. Throws Problem or Away. */
 export async function loadOlder() {
+  const isSame = sameVisit();
   const query = new URLSearchParams({ limit: PAGE });
   if (cursor !== null) query.set("cursor", cursor);
   const page = await ask("GET", `/v1/jobs?${query}`);
+  if (!isSame()) return;
   cursor = page.next_cursor;
   hasOlder.value = cursor !== null;
   isLoaded.value = true;
@@ -61,8 +71,9 @@ export async function loadOlder() {
 export async function find(id) {
   const known = jobs.value.get(id);
   if (known !== undefined) return known;
+  const isSame = sameVisit();
   const job = await ask("GET", `/v1/jobs/${id}`);
-  put(job);
+  if (isSame()) put(job);
   return job;
 }
 

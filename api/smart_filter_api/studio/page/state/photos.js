@@ -8,6 +8,10 @@
  * Another background leaves the people as they were cut out. So a version that differs in nothing
  * else is made without the pictures of them alone, which take as long again, and has its parent's:
  * `metadata.cut-of` names the parent (of a job that inherits that from such a one, it does not).
+ *
+ * Corrections are handed on to whatever is made of a version, and so is `metadata.corrected`, which
+ * tells how many there were: the service keeps them, but lists them with the version they were
+ * painted on.
  */
 
 import { computed, signal } from "@preact/signals";
@@ -18,6 +22,7 @@ import { photoIds } from "./origins.js";
 
 const SHOWN = "smart-filter.shown";
 const CUT_OF = "cut-of";
+const CORRECTED = "corrected";
 const OF_PEOPLE = ["cutout", "matte", "persons", "zip"];
 /** What of a recipe leaves the people as they were cut out. */
 const BEHIND = new Set("background shadow outline light_wrap harmonise filters seed".split(" "));
@@ -73,6 +78,11 @@ function peopleOf(outputs) {
   return Object.fromEntries(Object.entries(outputs).filter(([name]) => OF_PEOPLE.includes(name)));
 }
 
+/** Return how often people have corrected by hand what a version was made of, in the studio. */
+export function timesCorrected({ metadata }) {
+  return Number.parseInt(metadata[CORRECTED] ?? "0", 10) || 0;
+}
+
 /** Show a version of its photo. */
 export function show(job) {
   shown.value = { ...shown.value, [photoIdOf(job)]: job.id };
@@ -106,6 +116,7 @@ export async function askToDerive(job, recipe, { correctionId, file, signal: abo
       ...recipe.metadata,
       studio: photoIdOf(job),
       ...(isBehind ? { [CUT_OF]: job.id } : {}),
+      ...(correctionId ? { [CORRECTED]: String(timesCorrected(job) + 1) } : {}),
     },
   };
   const body =

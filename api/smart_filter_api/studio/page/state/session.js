@@ -5,6 +5,8 @@ import { ask, call, useSession } from "../service/api.js";
 import { Problem } from "../service/problems.js";
 
 const CODE = /^#code=(.+)$/;
+/** The cookie is the browser's: tabs tell each other when it has become another one, or none. */
+const others = new BroadcastChannel("smart-filter.session");
 
 /** `{state: "starting"|"out"|"in"|"away", tenant?, scopes?, why?: a problem or words}`. */
 export const session = signal({ state: "starting" });
@@ -14,13 +16,17 @@ addEventListener("hashchange", () => {
   if (CODE.test(location.hash)) begin();
 });
 
+others.addEventListener("message", () => {
+  resume({ title: "You have signed out in another tab. Sign in again." });
+});
+
 /** Sign in with the code in the address, which is forgotten at once, else go on with the cookie. */
 export async function begin() {
   const code = CODE.exec(location.hash)?.[1];
   if (code !== undefined) {
     history.replaceState(null, "", "/#/");
     try {
-      enter(await ask("POST", "/v1/session", { json: { code: decodeURIComponent(code) } }));
+      await exchange({ code: decodeURIComponent(code) });
       return;
     } catch (error) {
       // An address that was opened before: its session may still be there.
@@ -33,13 +39,20 @@ export async function begin() {
 
 /** Sign in with a key. Throws Problem or Away. */
 export async function signIn(key) {
-  enter(await ask("POST", "/v1/session", { json: { key } }));
+  await exchange({ key });
 }
 
 /** Sign out here and on the service. */
 export async function signOut() {
   await call("DELETE", "/v1/session");
   session.value = { state: "out" };
+  others.postMessage(null);
+}
+
+/** Exchange a code or a key for a session, which takes the place of any other in this browser. */
+async function exchange(proof) {
+  enter(await ask("POST", "/v1/session", { json: proof }));
+  others.postMessage(null);
 }
 
 async function resume(why) {

@@ -2,6 +2,7 @@
 
 import { html } from "../../html.js";
 import { offer } from "../../state/models.js";
+import { timesCorrected } from "../../state/photos.js";
 import { asked, differing } from "../../state/recipes.js";
 import { timeOf } from "../photo/panels/expert/ran.js";
 import { TITLES } from "../photo/panels/expert/task.js";
@@ -30,6 +31,7 @@ export function Figures({ one, other }) {
 }
 
 const FOUND = [
+  ["Corrected by hand", (job) => correctedInWords(timesCorrected(job))],
   ["State", (job) => (job.state === "succeeded" ? "" : job.state)],
   ["People", (job) => shown(job.people)],
   ["Faces", (job) => shown(job.faces?.length)],
@@ -51,6 +53,11 @@ function timeRows(one, other) {
     ...names.map((name) => [TITLES[name] ?? name, told(one, name), told(other, name)]),
     ["In all", `${sum(one).toFixed(2)} s`, `${sum(other).toFixed(2)} s`],
   ];
+}
+
+function correctedInWords(times) {
+  if (times === 0) return "";
+  return times === 1 ? "once" : `${times} times`;
 }
 
 function shown(value, words = String) {

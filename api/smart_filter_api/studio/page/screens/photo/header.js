@@ -9,6 +9,7 @@ import { html } from "../../html.js";
 import { go } from "../../router.js";
 import { remove } from "../../state/jobs.js";
 import { photos } from "../../state/photos.js";
+import { nameOf } from "../naming.js";
 import { download } from "./save/download.js";
 import { pictured } from "./viewer/shown.js";
 
@@ -28,7 +29,7 @@ export function Header({ photo, children }) {
   return html`<header class="photo-head">
     <a class="button quiet icon" href="#/" aria-label="Back to all photos" title="Back to all photos">
       <${Icon} name="sheet" /></a>
-    <div class="name"><h1>${nameOf(photo)}</h1></div>
+    <div class="name"><h1>${nameOf({ photo })}</h1></div>
     <div class="row tools">
       <${Button} kind="quiet leaf" icon="arrowLeft" label="Previous photo" disabled=${!before}
         onClick=${() => go(`photo/${before.id}`)} />
@@ -41,11 +42,6 @@ export function Header({ photo, children }) {
     </div>
     ${isAsking && html`<${Deleting} photo=${photo} onClose=${() => ask(false)} />`}
   </header>`;
-}
-
-/** Return what people call a photo. */
-export function nameOf(photo) {
-  return photo.current.metadata.name ?? "Photo";
 }
 
 function Deleting({ photo, onClose }) {

@@ -1,24 +1,17 @@
 /** What a job was not asked for, and the way to have it made. */
 
-import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { Button } from "../../controls/button.js";
 import { Trouble } from "../../controls/notices.js";
 import { html } from "../../html.js";
 import { derive } from "../../state/photos.js";
+import { useFocusHandedOn } from "./viewer/focus.js";
 
 /** Say that something was not asked for, in the words of children, and make these outputs. */
 export function Lacking({ job, outputs, children }) {
   const [isBusy, setBusy] = useState(false);
   const [error, setError] = useState(null);
-  const element = useRef(null);
-  useLayoutEffect(() => {
-    const { current } = element;
-    // When it is made and this goes, whoever pressed the button is not left nowhere.
-    return () => {
-      if (!current.contains(document.activeElement)) return;
-      document.querySelector(".viewer .stage")?.focus({ preventScroll: true });
-    };
-  }, []);
+  const element = useFocusHandedOn();
   const make = async () => {
     if (isBusy) return;
     setBusy(true);

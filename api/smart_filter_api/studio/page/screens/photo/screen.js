@@ -42,9 +42,10 @@ export function Missing({ error, again }) {
   if (error === null) {
     return html`<p class="soft" role="status">Looking for the photo</p>`;
   }
-  return html`<${Trouble} error=${[404, 410].includes(error.status) ? GONE : error}>
+  const isGone = [404, 410].includes(error.status);
+  return html`<${Trouble} error=${isGone ? GONE : error}>
     <a class="button small" href="#/">Back to all photos</a>
-    <${Button} kind="small" icon="refresh" onClick=${again}>Try again<//>
+    ${!isGone && html`<${Button} kind="small" icon="refresh" onClick=${again}>Try again<//>`}
   <//>`;
 }
 
@@ -63,16 +64,17 @@ export function useFinding(id, photo) {
       return;
     }
     setError(null);
-    findAll(id).catch(setError);
+    findAll(id, isGone).catch(setError);
   }, [id, isLoaded.value, isGone, attempt]);
   return { error, again: () => setAttempt(attempt + 1) };
 }
 
-/** Read all versions of a photo. Throws Problem or Away. */
-async function findAll(id) {
+/** Read all versions of a photo. isUnknown: none is known yet. Throws Problem or Away. */
+async function findAll(id, isUnknown) {
   const query = new URLSearchParams({ "metadata.studio": id, limit: 200 });
   const { items } = await ask("GET", `/v1/jobs?${query}`);
   put(...items);
-  // Of a job that was submitted elsewhere, its own id stands for the photo.
-  if (items.every((job) => photoIdOf(job) !== id)) await find(id);
+  // Of a job that was submitted elsewhere, its own id stands for the photo. One that was known when
+  // this was asked may be deleted by now.
+  if (isUnknown && items.every((job) => photoIdOf(job) !== id)) await find(id);
 }

@@ -5,7 +5,7 @@ import { html } from "../../html.js";
 import { pending } from "../../state/pending.js";
 import { photos } from "../../state/photos.js";
 import { counted } from "../../words.js";
-import { nameOf } from "./entries.js";
+import { nameOf } from "../naming.js";
 
 const ENDS = { succeeded: "is finished", failed: "has failed" };
 

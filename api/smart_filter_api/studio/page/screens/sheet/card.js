@@ -2,8 +2,8 @@
 
 import { html } from "../../html.js";
 import { isFinal } from "../../state/jobs.js";
+import { nameOf } from "../naming.js";
 import { AtWork } from "./at-work.js";
-import { nameOf } from "./entries.js";
 import { Ended } from "./ended.js";
 import { Finished } from "./finished.js";
 import { Picture } from "./picture.js";

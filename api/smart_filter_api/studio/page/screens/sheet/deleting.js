@@ -11,7 +11,7 @@ import { jobsOf, jobsOfAll, removeAll } from "../../state/deleting.js";
 import { drop, pending } from "../../state/pending.js";
 import { forgetPreview } from "../../state/previews.js";
 import { counted } from "../../words.js";
-import { nameOf } from "./entries.js";
+import { nameOf } from "../naming.js";
 import { stopSelecting } from "./selection.js";
 
 /** What is asked about: `{entries}`, or `{entries: null}` for all there is; null: nothing is. */

@@ -5,6 +5,7 @@ import { jobs } from "../../state/jobs.js";
 import { pending } from "../../state/pending.js";
 import { photos } from "../../state/photos.js";
 import { dayInWords } from "../../words.js";
+import { nameOf } from "../naming.js";
 
 /** Ways to narrow the sheet; `shows` is asked of an entry. */
 export const KINDS = [
@@ -53,11 +54,6 @@ export const narrowed = computed(() => {
 export function widen() {
   kind.value = "all";
   words.value = "";
-}
-
-/** Return what an entry is called. */
-export function nameOf({ sending, photo }) {
-  return sending?.file.name ?? photo.current.metadata.name ?? "Photo";
 }
 
 /** Return `[{day, members}]` of entries. */

@@ -5,14 +5,16 @@ import { Icon } from "../../controls/icon.js";
 import { say, sayTrouble } from "../../controls/notices.js";
 import { html } from "../../html.js";
 import { fetchBlob } from "../../service/api.js";
+import { copyPicture } from "../../service/clipboard.js";
 import { stemOf } from "../../service/file-names.js";
 import { counted, dayInWords } from "../../words.js";
+import { nameOf } from "../naming.js";
 import { deleteThese } from "./deleting.js";
-import { nameOf } from "./entries.js";
 import { hasExpired } from "./picture.js";
 import { Stars } from "./stars.js";
 
 const SMILES = { none: "No smile", mild: "Slight smile", moderate: "Smile", huge: "Big smile" };
+// How it prints is a note, no fault: many photos are small, and most of them are for screens.
 const PRINTS = { good: "Prints well", fair: "Prints fairly well", poor: "Prints poorly" };
 
 /** photo: of state/photos.js, whose current version has succeeded. */
@@ -53,7 +55,7 @@ function tagsOf(job) {
   if (job.faces?.length === 0 && job.people !== 0) tags.push({ words: "No face found" });
   if (job.printability) {
     const { verdict, reasons } = job.printability;
-    tags.push({ words: PRINTS[verdict], tone: verdict, why: reasons.join(" ") });
+    tags.push({ words: PRINTS[verdict], tone: verdict === "good" ? "good" : null, why: reasons.join(" ") });
   }
   return tags;
 }
@@ -67,30 +69,11 @@ function smilesOf(faces) {
   return smiling === 0 ? "Nobody smiles" : `${smiling} of ${levels.length} faces ${smiling === 1 ? "smiles" : "smile"}`;
 }
 
-/** Put a picture on the clipboard, which takes PNG in every browser and nothing else in some. */
 async function copy(address) {
-  if (!isSecureContext || !navigator.clipboard?.write) {
-    say("Browsers copy pictures at safe addresses alone: https, or localhost. Download it instead.");
-    return;
-  }
   try {
-    // Given as a promise, so that it counts as what the click has asked for.
-    const png = fetchBlob(address).then(asPng);
-    await navigator.clipboard.write([new ClipboardItem({ "image/png": png })]);
-    say("Copied. Paste it wherever you like.");
+    await copyPicture(() => fetchBlob(address));
+    say("Copied. Paste it where you need it.");
   } catch (error) {
-    if (error instanceof DOMException) say("The browser did not let it be copied. Download it instead.");
-    else sayTrouble(error);
+    sayTrouble(error);
   }
-}
-
-async function asPng(blob) {
-  if (blob.type === "image/png") return blob;
-  const bitmap = await createImageBitmap(blob);
-  const canvas = document.createElement("canvas");
-  canvas.width = bitmap.width;
-  canvas.height = bitmap.height;
-  canvas.getContext("2d").drawImage(bitmap, 0, 0);
-  bitmap.close();
-  return new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
 }

@@ -29,7 +29,7 @@ export function Intake({ isWide }) {
     <div class="stack tight">
       <h1>${isWide ? "Drop photos of people here" : "Add photos"}</h1>
       <p class="soft">${isWide
-        ? "People are cut out, smiles are rated, and a background is found that suits the picture. JPEG, PNG, WebP, AVIF or HEIC, up to 40 MB each."
+        ? "People are cut out, smiles are rated, and a background is found that suits the picture. JPEG, PNG, WebP, AVIF or HEIC, up to 40\u00a0MB each."
         : "Drop or paste them anywhere on this page, folders too."}</p>
     </div>
     ${!isWide && html`<${Wanted} />`}

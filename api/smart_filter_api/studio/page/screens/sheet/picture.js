@@ -5,7 +5,7 @@ import { Icon } from "../../controls/icon.js";
 import { html } from "../../html.js";
 import { isFinal } from "../../state/jobs.js";
 import { knownPreview, previewOf } from "../../state/previews.js";
-import { nameOf } from "./entries.js";
+import { nameOf } from "../naming.js";
 import { isSelecting } from "./selection.js";
 
 // A transparent picture is shown itself, for a thumbnail has white behind it; larger ones are not.

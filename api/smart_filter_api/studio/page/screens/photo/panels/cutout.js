@@ -1,6 +1,6 @@
 /** The cut-out: who stays, what a brush keeps or removes, and how fine the edge is. */
 
-import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { Button } from "../../../controls/button.js";
 import { Segmented } from "../../../controls/choices.js";
 import { Check, Range } from "../../../controls/fields.js";
@@ -17,6 +17,7 @@ import {
   troubleOf,
 } from "../../../state/changes.js";
 import { clear, isFull, stepBack, strokesOf } from "../../../state/corrections.js";
+import { useFocusHandedOn } from "../viewer/focus.js";
 import { pictured } from "../viewer/shown.js";
 import { useOverlay } from "../viewer/view.js";
 import { apply, inWords } from "./cutout/applying.js";
@@ -114,15 +115,7 @@ function Painter({ keeps, photo, view, painting }) {
 /** What was painted and is not applied yet. */
 function Strokes({ count, photo, view }) {
   const isBusy = isChanging(photo);
-  const element = useRef(null);
-  useLayoutEffect(() => {
-    const { current } = element;
-    // When they are gone, whoever pressed a button here is not left nowhere.
-    return () => {
-      if (!current.contains(document.activeElement)) return;
-      document.querySelector(".viewer .stage")?.focus({ preventScroll: true });
-    };
-  }, []);
+  const element = useFocusHandedOn();
   const wipe = () => {
     clear(photo.id);
     say("The strokes are cleared.", { label: "Undo", run: () => stepBack(photo.id) });

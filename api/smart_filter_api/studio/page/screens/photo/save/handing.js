@@ -4,7 +4,13 @@ import { useState } from "preact/hooks";
 import { Button } from "../../../controls/button.js";
 import { say, sayTrouble } from "../../../controls/notices.js";
 import { html } from "../../../html.js";
+import { copyPicture } from "../../../service/clipboard.js";
 import { download, fetchFile } from "./download.js";
+
+const NOT_SHARED = {
+  title: "The browser did not allow it",
+  remedy: "Try once more, or save the picture.",
+};
 
 /** Buttons for what this browser can do. */
 export function Handing({ job }) {
@@ -12,7 +18,7 @@ export function Handing({ job }) {
   const during = (name, run) => async () => {
     if (busy !== null) return;
     setBusy(name);
-    await run(job).catch((error) => sayTrouble(inWords(error)));
+    await run(job).catch(sayTrouble);
     setBusy(null);
   };
   const canShare = typeof navigator.share === "function";
@@ -29,9 +35,7 @@ export function Handing({ job }) {
 }
 
 async function copy(job) {
-  // Asked for within the click, as some browsers insist; the picture may come later.
-  const item = new ClipboardItem({ "image/png": fetchFile(job, "image").then(asPng) });
-  await navigator.clipboard.write([item]);
+  await copyPicture(() => fetchFile(job, "image"));
   say("Copied. Paste it where you need it.");
 }
 
@@ -40,21 +44,7 @@ async function share(job) {
   if (!navigator.canShare?.({ files })) {
     throw { title: "This browser cannot share pictures of this kind", remedy: "Save it instead." };
   }
-  await navigator.share({ files });
-}
-
-/** Return a picture as PNG, the one kind that every clipboard takes. */
-async function asPng(file) {
-  if (file.type === "image/png") return file;
-  const bitmap = await createImageBitmap(file);
-  const canvas = document.createElement("canvas");
-  canvas.width = bitmap.width;
-  canvas.height = bitmap.height;
-  canvas.getContext("2d").drawImage(bitmap, 0, 0);
-  return new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
-}
-
-function inWords(error) {
-  if (error.name !== "NotAllowedError") return error;
-  return { title: "The browser did not allow it", remedy: "Try once more, or save the picture." };
+  await navigator.share({ files }).catch((error) => {
+    throw error.name === "NotAllowedError" ? NOT_SHARED : error;
+  });
 }

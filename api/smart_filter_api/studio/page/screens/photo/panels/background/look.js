@@ -2,7 +2,6 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { Button } from "../../../../controls/button.js";
-import { Segmented } from "../../../../controls/choices.js";
 import { Check, Range, Select } from "../../../../controls/fields.js";
 import { html } from "../../../../html.js";
 import { change } from "../../../../state/changes.js";
@@ -14,18 +13,13 @@ const SHADOWS = [
   { value: "drop", label: "Soft, behind the people" },
   { value: "contact", label: "Under the feet" },
 ];
-const EDGES = [
-  { value: "fast", label: "Quick" },
-  { value: "balanced", label: "Good" },
-  { value: "best", label: "Each hair" },
-];
 // What the service takes by itself.
 const SHADOW = 0.5;
 const LIGHT_WRAP = 0.15;
 const HARMONISE = 0.5;
 const OUTLINE = { width: 1.5, unit: "%", colour: "#ffffff" };
 
-/** Shadow, outline, light, edge, and filters; folded until somebody wants them. */
+/** Shadow, outline, light, and filters; folded until somebody wants them. */
 export function Look({ photo, recipe }) {
   return html`<details class="look">
     <summary><h3>Look</h3><span class="soft small">Shadow, outline, light, extras</span></summary>
@@ -52,10 +46,7 @@ function Joined({ photo, recipe }) {
     <${FittingShare} label="Light on the edges" value=${recipe.light_wrap} fitting=${LIGHT_WRAP}
       onChange=${(value) => change(photo, { light_wrap: value })} />
     <${FittingShare} label="Colours toward the background" value=${recipe.harmonise}
-      fitting=${HARMONISE} onChange=${(value) => change(photo, { harmonise: value })} />
-    <div class="field"><span class="label" aria-hidden="true">Edge of the people</span>
-      <${Segmented} legend="Edge of the people" options=${EDGES} value=${recipe.edge}
-        onChange=${(edge) => change(photo, { edge })} /></div>`;
+      fitting=${HARMONISE} onChange=${(value) => change(photo, { harmonise: value })} />`;
 }
 
 function OutlineFields({ said, onChange }) {
