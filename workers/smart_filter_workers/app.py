@@ -11,7 +11,7 @@ from celery.exceptions import SecurityWarning
 from kombu.entity import Queue
 
 from smart_filter_shared.db import sessions
-from smart_filter_shared.doorbell import RING, Doorbell
+from smart_filter_shared.doorbell import RING, Doorbell, queue_of
 from smart_filter_shared.ids import Capability, new_worker_id
 from smart_filter_shared.jobs import models as model_table
 from smart_filter_shared.jobs.presence import CELL
@@ -154,10 +154,13 @@ def _wire(
 def _consume(settings: Settings, parts: _Parts, threads: int) -> None:
     """Hand this thread to Celery until it is told to stop."""
     services = parts.services
-    celery = _celery(settings, parts.listening.queues)
+    served = services.serving.able
+    celery = _celery(settings, served)
 
     @celery.task(name=RING)  # type: ignore[untyped-decorator]  # Celery ships no types
     def ring(capability: str) -> None:
+        if services.serving.resting:  # it was told so before this was connected
+            parts.listening.follow()
         runner.run(services, Capability(capability))
 
     def drain(**_: object) -> None:
@@ -178,13 +181,13 @@ def _consume(settings: Settings, parts: _Parts, threads: int) -> None:
             loglevel="WARNING",
             quiet=True,
         )
-    parts.listening.begin(worker)
+    parts.listening.begin(worker, served)
     worker.start()
 
 
-def _celery(settings: Settings, names: Sequence[str]) -> Celery:
+def _celery(settings: Settings, served: Sequence[Capability]) -> Celery:
     celery = Celery("smart-filter-worker", set_as_current=False)
-    queues = [Queue(name, routing_key=name) for name in names]
+    queues = [Queue(queue_of(one), routing_key=queue_of(one)) for one in served]
     celery.conf.update(
         broker_url=settings.broker.url.get_secret_value(),
         broker_transport=Hearing,

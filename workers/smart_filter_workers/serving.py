@@ -28,9 +28,12 @@ class Serving:
     @property
     def capabilities(self) -> tuple[Capability, ...]:
         """What it serves: all that it can, and nothing while it rests."""
+        return () if self.resting else self.able
+
+    @property
+    def able(self) -> tuple[Capability, ...]:
+        """What it can serve, whether it rests or not."""
         with self._lock:
-            if self._resting:
-                return ()
             return tuple(one for one in self._wanted if one not in self._failed)
 
     @property
