@@ -30,6 +30,7 @@ from smart_filter_workers.hearing import OPTIONS, Hearing
 from smart_filter_workers.heartbeat import Heartbeat
 from smart_filter_workers.learning.collecting import Collecting
 from smart_filter_workers.learning.trying import Trying
+from smart_filter_workers.listening import Listening
 from smart_filter_workers.loaded import LoadedModels
 from smart_filter_workers.recent import Recent
 from smart_filter_workers.retention import Retention
@@ -90,6 +91,7 @@ class _Parts:
     sweeper: Sweeper
     retention: Retention
     draining: Draining
+    listening: Listening
 
 
 def _wire(
@@ -113,6 +115,7 @@ def _wire(
     loaded = LoadedModels(known, settings.weights, room=room, trained=trained)
     serving = serving_of.begin(offers, loaded, stages=stages, models=models)
     draining = Draining(engine, doorbell, settings.engine)
+    listening = Listening(serving)
     heartbeat = Heartbeat(
         engine,
         settings.engine,
@@ -120,6 +123,7 @@ def _wire(
         serving=serving,
         threads=threads,
         on_hang=lambda: draining.after_hang(heartbeat),
+        on_rest=listening.follow,
     )
     services = Services(
         engine=engine,
@@ -144,16 +148,19 @@ def _wire(
     sweeper = Sweeper(
         engine, doorbell, settings.engine, tally=services.tally, retention=retention, cell=CELL
     )
-    return _Parts(services, sweeper, retention, draining)
+    return _Parts(services, sweeper, retention, draining, listening)
 
 
 def _consume(settings: Settings, parts: _Parts, threads: int) -> None:
     """Hand this thread to Celery until it is told to stop."""
     services = parts.services
-    celery = _celery(settings, services.serving.capabilities)
+    served = services.serving.able
+    celery = _celery(settings, served)
 
     @celery.task(name=RING)  # type: ignore[untyped-decorator]  # Celery ships no types
     def ring(capability: str) -> None:
+        if services.serving.resting:  # it was told so before this was connected
+            parts.listening.follow()
         runner.run(services, Capability(capability))
 
     def drain(**_: object) -> None:
@@ -174,6 +181,7 @@ def _consume(settings: Settings, parts: _Parts, threads: int) -> None:
             loglevel="WARNING",
             quiet=True,
         )
+    parts.listening.begin(worker, served)
     worker.start()
 
 

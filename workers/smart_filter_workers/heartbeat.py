@@ -46,6 +46,7 @@ class Heartbeat:
     """Renews the leases of a process, and says that the worker itself is there.
 
     on_hang: called once, when some work has outlasted its limit; it should end the process.
+    on_rest: called when an operator has told the worker to claim no more, or to claim again.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Heartbeat:
         serving: Serving,
         threads: int,
         on_hang: Callable[[], None],
+        on_rest: Callable[[], None],
     ) -> None:
         self._engine = engine
         self._settings = settings
@@ -69,6 +71,7 @@ class Heartbeat:
         )
         self._serving = serving
         self._on_hang = on_hang
+        self._on_rest = on_rest
         self._held: dict[LeaseToken, Held] = {}
         self._lock = threading.Lock()
 
@@ -104,9 +107,15 @@ class Heartbeat:
         with sessions.transaction(self._engine) as connection:
             serving.compare(connection)
             present = replace(
-                self._present, capabilities=serving.capabilities, failed=serving.failed
+                self._present,
+                capabilities=serving.capabilities,
+                failed=serving.failed,
+                draining=serving.resting,
             )
-            presence.announce(connection, present)
+            resting = presence.announce(connection, present)
+        if serving.rest(resting=resting):
+            _log.info("told to claim no more" if resting else "told to claim again")
+            self._on_rest()
         if not held:
             return
         with sessions.transaction(self._engine) as connection:

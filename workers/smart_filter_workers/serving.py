@@ -35,14 +35,33 @@ class Serving:
         self._cards = tuple(cards)
         self._own = {one: skew.own_cards(one, self._cards) for one in self._wanted}
         self._skewed: dict[Capability, str] = {}
+        self._resting = False
         self._lock = threading.Lock()
 
     @property
     def capabilities(self) -> tuple[Capability, ...]:
-        """What it can serve."""
+        """What it serves: all that it can, and nothing while it rests."""
+        return () if self.resting else self.able
+
+    @property
+    def able(self) -> tuple[Capability, ...]:
+        """What it can serve, whether it rests or not."""
         with self._lock:
             out = {**self._failed, **self._skewed}
             return tuple(one for one in self._wanted if one not in out)
+
+    @property
+    def resting(self) -> bool:
+        """Whether an operator wants it to claim no more."""
+        with self._lock:
+            return self._resting
+
+    def rest(self, *, resting: bool) -> bool:
+        """Claim no more, or claim again; return whether that changes anything."""
+        with self._lock:
+            changed = resting != self._resting
+            self._resting = resting
+        return changed
 
     @property
     def failed(self) -> dict[Capability, str]:

@@ -10,6 +10,9 @@ up, worker   the servers: on this machine all at once, or one process (worker, s
 jobs, models what there is
 feedback     data sets of what people corrected
 backgrounds  pictures of one's own to stand behind people
+queues       what waits for each capability, and whether anybody may claim it
+workers      which processes there are, and which claim no more
+audit        what is wrong with the rows and objects of jobs
 keys         who may use the service
 tenants      what each of them may do at most
 eval         how good and how dear models are, on photos with known answers

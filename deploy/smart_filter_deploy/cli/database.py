@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from pydantic import SecretStr
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 
 from smart_filter_deploy.cli.connection import stack_up
 from smart_filter_shared import settings
@@ -14,17 +14,23 @@ from smart_filter_shared.settings import DatabaseSettings
 
 
 @contextmanager
-def transaction() -> Iterator[Connection]:
-    """Open a transaction in what SMART_FILTER_DATABASE_URL names; else in the stack that is up.
+def opened() -> Iterator[Engine]:
+    """Open what SMART_FILTER_DATABASE_URL names; else the database of the stack that is up.
 
     Ends the command when there is neither.
     """
     engine = sessions.engine(_settings(), connections=1)
     try:
-        with sessions.transaction(engine) as connection:
-            yield connection
+        yield engine
     finally:
         engine.dispose()
+
+
+@contextmanager
+def transaction() -> Iterator[Connection]:
+    """Open a transaction there."""
+    with opened() as engine, sessions.transaction(engine) as connection:
+        yield connection
 
 
 def _settings() -> DatabaseSettings:

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from smart_filter_api import keys
 from smart_filter_api.keys import IssuedKey, KeyRow, Scope
-from smart_filter_deploy.cli import database
+from smart_filter_deploy.cli import database, moments
 from smart_filter_deploy.cli.console import Console
 from smart_filter_deploy.cli.endings import WRONG_USAGE, Ending, say
 from smart_filter_deploy.cli.report import print_table
@@ -84,7 +84,7 @@ def show_new(issued: IssuedKey, *, as_json: bool) -> None:
         click.echo(json.dumps(told))
         return
     click.echo(issued.key)
-    ends = "" if issued.row.expires_at is None else f", until {_moment(issued.row.expires_at)}"
+    ends = "" if issued.row.expires_at is None else f", until {moments.told(issued.row.expires_at)}"
     say(f"key {issued.key_id} of tenant {issued.row.tenant}{ends}; it is not shown again")
 
 
@@ -104,7 +104,7 @@ def show(rows: Sequence[KeyRow], *, as_json: bool) -> None:
             str(row.key_id),
             Text(row.tenant),
             ",".join(row.scopes),
-            _moment(row.created_at),
+            moments.told(row.created_at),
             _end(row),
             "" if row.max_jobs is None else f"{row.jobs}/{row.max_jobs}",
         )
@@ -142,9 +142,9 @@ def _document(row: KeyRow) -> dict[str, object]:
         "key_id": str(row.key_id),
         "tenant": row.tenant,
         "scopes": list(row.scopes),
-        "created_at": _moment(row.created_at),
-        "expires_at": None if row.expires_at is None else _moment(row.expires_at),
-        "revoked_at": None if row.revoked_at is None else _moment(row.revoked_at),
+        "created_at": moments.told(row.created_at),
+        "expires_at": None if row.expires_at is None else moments.told(row.expires_at),
+        "revoked_at": None if row.revoked_at is None else moments.told(row.revoked_at),
         "parent": None if row.parent is None else str(row.parent),
         "max_jobs": row.max_jobs,
         "jobs": None if row.max_jobs is None else row.jobs,
@@ -153,9 +153,5 @@ def _document(row: KeyRow) -> dict[str, object]:
 
 def _end(row: KeyRow) -> str:
     if row.revoked_at is not None:
-        return f"revoked {_moment(row.revoked_at)}"
-    return "" if row.expires_at is None else _moment(row.expires_at)
-
-
-def _moment(moment: dt.datetime) -> str:
-    return moment.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return f"revoked {moments.told(row.revoked_at)}"
+    return "" if row.expires_at is None else moments.told(row.expires_at)

@@ -11,11 +11,16 @@ from smart_filter_client import Job
 from smart_filter_deploy.cli import completing
 from smart_filter_deploy.cli.connection import connected
 from smart_filter_deploy.cli.console import Console
+from smart_filter_deploy.cli.endings import needing
 from smart_filter_deploy.cli.examples import examples
 from smart_filter_deploy.cli.report import STATE_STYLES, print_found, print_stages, print_table
+from smart_filter_deploy.cli.terminal import tell
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="As the API answers it.")
 _job_argument = click.argument("job_id", metavar="ID", shell_complete=completing.job_ids)
+_perhaps_job_argument = click.argument(
+    "job_id", metavar="[ID]", required=False, shell_complete=completing.job_ids
+)
 
 
 @click.group(
@@ -84,27 +89,87 @@ def show(job_id: str, *, as_json: bool) -> None:
     _print(job, as_json=as_json)
 
 
-@jobs.command(epilog=examples("smart-filter jobs cancel ID"))
-@_job_argument
+@jobs.command(
+    short_help="Withdraw a job, or all of a tenant, that have not ended.",
+    epilog=examples(
+        "smart-filter jobs cancel ID",
+        "smart-filter jobs cancel --tenant acme",
+    ),
+)
+@_perhaps_job_argument
+@click.option("--tenant", metavar="NAME", help="All of this tenant's that have not ended.")
 @_json_option
-def cancel(job_id: str, *, as_json: bool) -> None:
-    """Withdraw a job that has not ended."""
-    with connected() as client:
-        job = client.cancel(job_id)
-    _print(job, as_json=as_json)
+def cancel(job_id: str | None, tenant: str | None, *, as_json: bool) -> None:
+    """Withdraw a job that has not ended, or all of a tenant.
+
+    One job over the API. A tenant's in the database that SMART_FILTER_DATABASE_URL names, else in
+    that of the stack that `smart-filter up` runs on the data folder.
+    """
+    if tenant is None:
+        named = _one(job_id)
+        with connected() as client:
+            job = client.cancel(named)
+        _print(job, as_json=as_json)
+        return
+    _none_beside(job_id)
+    with needing("api"):
+        # The server's packages are not part of a bare install, here and below.
+        from smart_filter_deploy.cli import database, issued_keys  # noqa: PLC0415
+        from smart_filter_shared.jobs import wholesale  # noqa: PLC0415
+
+    owner = issued_keys.checked_tenant(tenant)
+    with database.opened() as engine:
+        done = wholesale.cancel(engine, owner)
+    if as_json:
+        click.echo(json.dumps({"tenant": owner, "canceled": done.moved, "left": done.left}))
+        return
+    tell(f"{owner}: {done.moved} canceled, {done.left} had ended by then")
 
 
 @jobs.command(
-    short_help="Let a failed job go on from what has succeeded.",
-    epilog=examples("smart-filter jobs redrive ID"),
+    short_help="Let a failed job, or all of a tenant, go on from what has succeeded.",
+    epilog=examples(
+        "smart-filter jobs redrive ID",
+        "smart-filter jobs redrive --tenant acme",
+    ),
 )
-@_job_argument
+@_perhaps_job_argument
+@click.option("--tenant", metavar="NAME", help="All of this tenant's that have failed.")
 @_json_option
-def redrive(job_id: str, *, as_json: bool) -> None:
-    """Let a failed job go on from what has succeeded, with all its attempts."""
-    with connected() as client:
-        job = client.redrive(job_id)
-    _print(job, as_json=as_json)
+def redrive(job_id: str | None, tenant: str | None, *, as_json: bool) -> None:
+    """Let a failed job go on from what has succeeded, with all its attempts; or all of a tenant.
+
+    Where: as `cancel` has it.
+    """
+    if tenant is None:
+        named = _one(job_id)
+        with connected() as client:
+            job = client.redrive(named)
+        _print(job, as_json=as_json)
+        return
+    _none_beside(job_id)
+    with needing("api"):
+        from smart_filter_deploy.cli import database, issued_keys  # noqa: PLC0415
+        from smart_filter_shared.jobs import wholesale  # noqa: PLC0415
+
+    owner = issued_keys.checked_tenant(tenant)
+    with database.opened() as engine:
+        done = wholesale.redrive(engine, owner)
+    if as_json:
+        click.echo(json.dumps({"tenant": owner, "redriven": done.moved, "left": done.left}))
+        return
+    tell(f"{owner}: {done.moved} go on, {done.left} cannot, as their photos are gone")
+
+
+def _one(job_id: str | None) -> str:
+    if job_id is None:
+        raise click.UsageError("which job? Give its ID, or --tenant NAME for all of a tenant's")
+    return job_id
+
+
+def _none_beside(job_id: str | None) -> None:
+    if job_id is not None:
+        raise click.UsageError("ID or --tenant, not both")
 
 
 def _print(job: Job, *, as_json: bool) -> None:

@@ -69,6 +69,9 @@ SECTIONS = (
     _section(
         "Operating",
         doctor="Check everything, and say what puts it right.",
+        queues="Show, pause and resume what waits for each capability.",
+        workers="Show, drain and resume worker processes.",
+        audit="Look for work that was lost, doubled or orphaned.",
         keys="Issue, list and revoke keys.",
         tenants="Show and say what tenants may do.",
         completion="Teach your shell to complete these commands.",

@@ -199,6 +199,7 @@ workers = Table(
     Column("threads", SmallInteger, nullable=False),
     Column("started_at", _Moment, nullable=False),
     Column("seen_at", _Moment, nullable=False),
+    Column("drained_from", _Moment),  # since when it is to claim no more
 )
 
 cells = Table(

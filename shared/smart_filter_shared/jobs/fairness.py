@@ -275,6 +275,8 @@ def refresh(connection: Connection, *, cell: str, silent_seconds: float) -> None
                     SELECT FROM workers
                     WHERE capabilities.name = ANY(workers.capabilities) AND seen_at
                         >= statement_timestamp() - make_interval(secs => :silent_seconds)
+                ) AND NOT EXISTS (
+                    SELECT FROM pauses WHERE pauses.capability = capabilities.name
                 )
             )
             UPDATE cells SET virtual_time = greatest(virtual_time, coalesce(

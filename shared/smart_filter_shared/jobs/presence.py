@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, delete, func, text
+from sqlalchemy import Connection, delete, func, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from smart_filter_shared.db import tables
@@ -13,6 +13,7 @@ from smart_filter_shared.ids import Capability, WorkerId
 _LATE_SWEEPS = 5
 # The stack of servers that this process belongs to; one for now.
 CELL = "default"
+_NOW = func.statement_timestamp()
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,7 @@ class Worker:
 
     threads: how many stages it runs at once.
     failed: what it should serve and cannot, and why.
+    draining: whether it was told to claim no more.
     """
 
     id: WorkerId
@@ -29,6 +31,7 @@ class Worker:
     capabilities: Sequence[Capability]
     threads: int
     failed: Mapping[Capability, str] = field(default_factory=dict)
+    draining: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +56,12 @@ class Sweep:
     may_expire: bool
 
 
-def announce(connection: Connection, worker: Worker) -> None:
-    """Say that a worker is alive."""
-    now = func.statement_timestamp()
+def announce(connection: Connection, worker: Worker) -> bool:
+    """Say that a worker is alive; return whether it is to claim no more.
+
+    That stands in its row, where an operator writes it. A row that was dropped while the database
+    did not hear from the worker is written again as the worker knows it.
+    """
     row = insert(tables.workers).values(
         id=worker.id,
         host=worker.host,
@@ -63,15 +69,30 @@ def announce(connection: Connection, worker: Worker) -> None:
         capabilities=list(worker.capabilities),
         failed=dict(worker.failed),
         threads=worker.threads,
-        started_at=now,
-        seen_at=now,
+        started_at=_NOW,
+        seen_at=_NOW,
+        drained_from=_NOW if worker.draining else None,
     )
-    connection.execute(
+    told = connection.execute(
         row.on_conflict_do_update(
             index_elements=["id"],
             set_={name: row.excluded[name] for name in ("seen_at", "capabilities", "failed")},
-        )
+        ).returning(tables.workers.c.drained_from)
     )
+    return told.scalar_one() is not None
+
+
+def drain(connection: Connection, worker: WorkerId) -> bool:
+    """Tell a worker to finish what it has and claim no more; return whether there is such a one.
+
+    It learns of it at its next heartbeat.
+    """
+    return _tell(connection, worker, func.coalesce(tables.workers.c.drained_from, _NOW))
+
+
+def resume(connection: Connection, worker: WorkerId) -> bool:
+    """Let a worker claim again; return whether there is such a one."""
+    return _tell(connection, worker, None)
 
 
 def leave(connection: Connection, worker: WorkerId) -> None:
@@ -168,7 +189,7 @@ def win_clearing(connection: Connection, *, cell: str, every_seconds: float) -> 
 
 
 def demands(connection: Connection, *, silent_seconds: float) -> list[Demand]:
-    """Return the capabilities that live workers serve and that have ready rows.
+    """Return the capabilities that live workers serve and that have ready rows, less the paused.
 
     Counting stops at the number of threads: more rings than that would wake nobody.
     """
@@ -188,8 +209,15 @@ def demands(connection: Connection, *, silent_seconds: float) -> list[Demand]:
                     LIMIT served.threads
                 ) AS first
             ) AS head
-            WHERE head.ready > 0
+            WHERE head.ready > 0 AND NOT EXISTS (
+                SELECT FROM pauses WHERE pauses.capability = served.capability
+            )
         """),
         {"silent_seconds": silent_seconds},
     )
     return [Demand(Capability(row.capability), row.threads, row.ready) for row in rows]
+
+
+def _tell(connection: Connection, worker: WorkerId, drained_from: object) -> bool:
+    told = update(tables.workers).where(tables.workers.c.id == worker)
+    return connection.execute(told.values(drained_from=drained_from)).rowcount > 0

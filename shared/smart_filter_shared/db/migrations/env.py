@@ -6,6 +6,7 @@ from smart_filter_shared.db import (  # noqa: F401 - they put their tables there
     batch_tables,
     browser_tables,
     forecast_tables,
+    operating_tables,
     reuse_tables,
     upload_tables,
     webhook_tables,

@@ -23,7 +23,8 @@ LOCK_STAGES = text("""
 # keeps the planner from joining before the limit: the head is one probe of `stages_ready`,
 # and its mates are looked for, unlocked, among the first `near` entries only. A row on its
 # last attempt is claimed alone. What is past its deadline is passed by: `lapse` ends it within
-# a second. Whoever has other cards than those that recipes are validated against finds nothing.
+# a second. A capability that is paused (pauses.py) has no head: one probe of a table of few rows.
+# Whoever has other cards than those that recipes are validated against finds nothing.
 CLAIM = text("""
     WITH head AS MATERIALIZED (
         SELECT job_id, stage, batch_key, attempt FROM stages
@@ -35,6 +36,7 @@ CLAIM = text("""
                 ) AS own (task, name, fingerprint) USING (task, name)
                 WHERE models.fingerprint <> own.fingerprint
             )
+            AND NOT EXISTS (SELECT FROM pauses WHERE pauses.capability = :capability)
         ORDER BY rank LIMIT 1
         FOR UPDATE SKIP LOCKED
     ), near AS MATERIALIZED (
@@ -83,6 +85,7 @@ HEADS = text("""
             AND coalesce(deadline_at > statement_timestamp(), true)
         ORDER BY rank LIMIT 1
     ) AS head
+    WHERE NOT EXISTS (SELECT FROM pauses WHERE pauses.capability = served.capability)
 """)
 
 RENEW = text("""

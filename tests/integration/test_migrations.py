@@ -1,0 +1,170 @@
+"""Migrations under a running service: the version before goes on."""
+
+import io
+import os
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from alembic import command
+from alembic.config import Config
+from pydantic import SecretStr
+from sqlalchemy import Engine, create_engine, make_url, text
+
+from smart_filter_deploy.embedded.stack import Stack
+from smart_filter_shared.db import migrate, sessions
+from smart_filter_shared.settings import DatabaseSettings
+
+ROOT = Path(__file__).parents[2]
+VERSIONS = sorted(Path(migrate.__file__).parent.glob("migrations/versions/[0-9]*.py"))
+PACKAGES = ("shared", "api", "workers", "client", "deploy", "tests")
+# A photo on its way through, in whatever version runs this.
+JOURNEY = """
+import sys
+import redis
+from smart_filter_shared import settings
+from smart_filter_shared.db import tables as schema
+from smart_filter_shared.db import sessions
+from smart_filter_shared.doorbell import Doorbell
+from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.storage.objects import ObjectStore
+from smart_filter_tests.bench import Bench
+
+told = settings.load()
+bench = Bench(
+    settings=told,
+    engine=sessions.engine(told.database, connections=2),
+    store=ObjectStore(told.storage, connections=1),
+    doorbell=Doorbell(told.broker),
+    broker=redis.Redis.from_url(told.broker.url.get_secret_value()),
+)
+assert schema.__file__.startswith(sys.argv[1]), schema.__file__
+job_id = bench.submit()
+stages = [StageName(one) for one in "prepare segmentation face smile composite".split()]
+bench.advance(*stages)
+assert bench.job(job_id).state == "succeeded", bench.job(job_id)
+"""
+
+
+@contextmanager
+def a_database(servers: Stack, name: str) -> Iterator[Engine]:
+    """Give an empty database of its own."""
+    url = make_url(servers.addresses.database_url)
+    outside = create_engine(url, isolation_level="AUTOCOMMIT")
+    with outside.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    own = SecretStr(url.set(database=name).render_as_string(hide_password=False))
+    engine = sessions.engine(DatabaseSettings(url=own), connections=2)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+        with outside.connect() as connection:
+            connection.execute(text(f"DROP DATABASE {name}"))
+        outside.dispose()
+
+
+def environment(servers: Stack, engine: Engine) -> dict[str, str]:
+    """Return the settings of a process that is to use a database of its own."""
+    url = engine.url.render_as_string(hide_password=False)
+    return {**servers.addresses.environment(), "SMART_FILTER_DATABASE_URL": url}
+
+
+def bring_to(engine: Engine, revision: str) -> None:
+    """Bring a database to a migration."""
+    config = Config()
+    config.set_main_option("script_location", str(VERSIONS[0].parents[1]))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+
+
+def revision_of(path: Path) -> str:
+    return path.name.partition("_")[0]
+
+
+def columns(engine: Engine) -> dict[str, str]:
+    """Return by column what it is and whether it may be null."""
+    with sessions.transaction(engine) as connection:
+        rows = connection.execute(
+            text("""
+                SELECT table_name || '.' || column_name AS name,
+                    udt_name || CASE is_nullable WHEN 'YES' THEN '?' ELSE '' END AS kind
+                FROM information_schema.columns WHERE table_schema = 'public'
+            """)
+        )
+        return {row.name: row.kind for row in rows}
+
+
+def demanded(engine: Engine) -> set[str]:
+    """Return the columns that need a value from whoever writes a row."""
+    with sessions.transaction(engine) as connection:
+        rows = connection.execute(
+            text("""
+                SELECT table_name || '.' || column_name AS name FROM information_schema.columns
+                WHERE table_schema = 'public' AND is_nullable = 'NO'
+                    AND column_default IS NULL AND is_identity = 'NO'
+            """)
+        )
+        return {row.name for row in rows}
+
+
+def test_migrations_only_add_what_the_version_before_need_not_know(servers: Stack) -> None:
+    broken = []
+    with a_database(servers, "growing") as engine:
+        bring_to(engine, revision_of(VERSIONS[0]))
+        for path in VERSIONS[1:]:
+            before, needed = columns(engine), demanded(engine)
+            bring_to(engine, revision_of(path))
+            after = columns(engine)
+            tables = {name.partition(".")[0] for name in before}
+            broken += [
+                (path.name, name, kind, after.get(name))
+                for name, kind in before.items()
+                if after.get(name) not in {kind, f"{kind}?"}
+            ]
+            broken += [
+                (path.name, name, "needs a value", "")
+                for name in demanded(engine) - needed
+                if name.partition(".")[0] in tables
+            ]
+
+    assert broken == []
+
+
+def test_version_before_the_newest_migration_works_on_its_schema(
+    servers: Stack, tmp_path: Path
+) -> None:
+    """The code as it was before the newest migration came, out of the repository's history."""
+    unpack_version_before(VERSIONS[-1], tmp_path)
+    with a_database(servers, "upgraded") as engine:
+        migrate.upgrade(engine)
+        ended = subprocess.run(
+            [sys.executable, "-c", JOURNEY, str(tmp_path)],
+            env={
+                "PATH": os.environ["PATH"],
+                "PYTHONPATH": os.pathsep.join(str(tmp_path / one) for one in PACKAGES),
+                **environment(servers, engine),
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    assert ended.returncode == 0, ended.stderr
+
+
+def unpack_version_before(migration: Path, folder: Path) -> None:
+    def git(*words: str) -> bytes:
+        return subprocess.run(["git", *words], cwd=ROOT, check=True, capture_output=True).stdout
+
+    if not (ROOT / ".git").exists():
+        pytest.skip("what was before is in the repository's history, and there is none here")
+    came = git("log", "-1", "--diff-filter=A", "--format=%H", "--", str(migration)).decode().strip()
+    archive = git("archive", f"{came}^" if came else "HEAD", *PACKAGES)
+    with tarfile.open(fileobj=io.BytesIO(archive)) as packed:
+        packed.extractall(folder, filter="data")

@@ -1,0 +1,173 @@
+"""`smart-filter queues`, `workers`, and what `jobs` does to all of a tenant."""
+
+import uuid
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from smart_filter_shared.ids import Capability, Tenant
+from smart_filter_shared.jobs import presence, transitions
+from smart_filter_shared.jobs.leases import Failure
+from smart_filter_shared.jobs.presence import Worker
+from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.recipe import Recipe
+from smart_filter_tests import commands
+from smart_filter_tests.bench import Bench, capability
+from smart_filter_tests.commands import Command
+
+PREPARE = capability(StageName.PREPARE)
+OTHER = Tenant("other")
+BROKEN = Failure("model_failed", "It broke", "for a test")
+
+
+@pytest.fixture
+def command(
+    bench: Bench, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Command:
+    serve(bench, [PREPARE])
+    return commands.on_servers(bench.settings, capsys, monkeypatch)
+
+
+def serve(bench: Bench, capabilities: list[Capability]) -> None:
+    worker = Worker(bench.worker, "here", 7, capabilities, 2, {Capability("face.x"): "no weights"})
+    with bench.transaction() as connection:
+        presence.announce(connection, worker)
+
+
+def worker_of(command: Command) -> dict[str, Any]:
+    (worker,) = command("workers", "list")["items"]
+    return dict(worker)
+
+
+def fail_one(bench: Bench) -> None:
+    lease = bench.claim_one(StageName.PREPARE)
+    with bench.transaction() as connection:
+        transitions.fail(connection, lease, BROKEN)
+
+
+def test_queues_tell_how_long_they_are_and_who_serves_them(bench: Bench, command: Command) -> None:
+    bench.submit()
+    bench.submit()
+    bench.claim_one(StageName.PREPARE)
+
+    items = command("queues", "list")["items"]
+
+    (queue,) = [one for one in items if one["capability"] == PREPARE]
+    counts = {name: queue[name] for name in ("ready", "running", "workers", "threads")}
+    assert counts == {"ready": 1, "running": 1, "workers": 1, "threads": 2}
+    assert queue["paused_at"] is None
+
+
+def test_queue_shows_who_is_next(bench: Bench, command: Command) -> None:
+    first, second = bench.submit(), bench.submit()
+
+    head = command("queues", "show", PREPARE)["items"]
+
+    assert [one["job_id"] for one in head] == [str(first), str(second)]
+
+
+def test_queue_is_paused_and_resumed(bench: Bench, command: Command) -> None:
+    bench.submit()
+
+    told = command("queues", "pause", PREPARE)
+    paused = bench.claim(StageName.PREPARE)
+    command("queues", "resume", PREPARE)
+
+    assert told == {"capability": PREPARE, "paused": True}
+    assert paused == []
+    assert len(bench.claim(StageName.PREPARE)) == 1
+
+
+def test_queue_that_there_is_none_of_is_told_with_those_that_there_are(
+    bench: Bench, command: Command
+) -> None:
+    bench.submit()
+
+    assert command.status("queues", "pause", "face.nonsense") == 2
+    assert capability(StageName.FACE) in command.said("queues", "pause", "face.nonsense")
+
+
+@pytest.mark.parametrize("words", [["queues", "list"], ["workers", "list"]], ids=" ".join)
+def test_tables_name_what_they_list(bench: Bench, command: Command, words: list[str]) -> None:
+    bench.submit()
+
+    assert PREPARE in command.said(*words)
+
+
+def test_workers_tell_how_they_are(bench: Bench, command: Command) -> None:
+    states = [worker_of(command)["state"]]
+    bench.submit()
+    lease = bench.claim_one(StageName.PREPARE)
+    states.append(worker_of(command)["state"])
+    command("workers", "drain", str(bench.worker))
+    states.append(worker_of(command)["state"])
+    bench.complete(lease)
+    drained = worker_of(command)
+    command("workers", "resume", str(bench.worker))
+    states.append(worker_of(command)["state"])
+    serve(bench, [])
+    states.append(worker_of(command)["state"])
+
+    assert states == ["ready", "busy", "draining", "ready", "setup_failed"]
+    assert (drained["state"], drained["running"]) == ("draining", 0)
+    assert drained["failed"] == {"face.x": "no weights"}
+
+
+def test_worker_shows_what_it_has_at_hand(bench: Bench, command: Command) -> None:
+    job_id = bench.submit()
+    bench.claim_one(StageName.PREPARE)
+
+    (stage,) = command("workers", "show", str(bench.worker))["stages"]
+
+    assert (stage["job_id"], stage["stage"], stage["attempt"]) == (str(job_id), "prepare", 1)
+    assert "no weights" in command.said("workers", "show", str(bench.worker))
+
+
+def test_worker_that_there_is_none_of_is_told(command: Command) -> None:
+    assert command.status("workers", "drain", str(uuid.uuid4())) == 2
+
+
+def test_all_of_a_tenant_is_canceled_and_nothing_of_others(bench: Bench, command: Command) -> None:
+    ended = bench.submit()
+    fail_one(bench)
+    batch_id, _ = bench.submit_batch(3, best=1)
+    bench.submit()
+    other = bench.submit(tenant=OTHER)
+
+    told = command("jobs", "cancel", "--tenant", "tests")
+
+    assert told == {"tenant": "tests", "canceled": 4, "left": 0}
+    assert bench.job(ended).state == "failed"
+    assert bench.job(other, tenant=OTHER).state == "queued"
+    assert bench.batch(batch_id).finished_at is not None
+
+
+def test_all_that_failed_of_a_tenant_goes_on(bench: Bench, command: Command) -> None:
+    jobs = bench.submit_many(2, Recipe(), tenant=Tenant("tests"))
+    for _ in jobs:
+        fail_one(bench)
+
+    told = command("jobs", "redrive", "--tenant", "tests")
+
+    assert told == {"tenant": "tests", "redriven": 2, "left": 0}
+    assert {bench.job(job_id).state for job_id in jobs} == {"running"}
+    assert len(bench.claim(StageName.PREPARE, batch_size=8)) == 2
+
+
+@pytest.mark.parametrize("words", [["cancel"], ["redrive"], ["cancel", "ID", "--tenant", "acme"]])
+def test_one_job_or_one_tenant(command: Command, words: list[str]) -> None:
+    assert command.status("jobs", *words) == 2
+
+
+def test_tenant_who_cannot_be_called_so_is_refused(command: Command) -> None:
+    assert command.status("jobs", "cancel", "--tenant", "a b") == 2
+
+
+def test_redriving_leaves_jobs_whose_photos_are_gone(bench: Bench, command: Command) -> None:
+    bench.submit()
+    fail_one(bench)
+    with bench.transaction() as connection:
+        connection.execute(text("UPDATE artifacts SET marked_at = statement_timestamp()"))
+
+    assert command("jobs", "redrive", "--tenant", "tests")["left"] == 1
