@@ -6,7 +6,7 @@ Every variable starts with SMART_FILTER_; docs/settings.md lists them.
 import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -103,6 +103,7 @@ class EngineSettings(BaseSettings):
     research_weights: whether models run whose weights were made of data that is for research
         only, or of unknown terms.
     collect: whether workers make training material of corrections with consent.
+    device: `cuda`: models that can use a GPU do not run without one; `auto`: on what there is.
     """
 
     model_config = SettingsConfigDict(env_prefix="SMART_FILTER_", frozen=True)
@@ -119,6 +120,7 @@ class EngineSettings(BaseSettings):
     remember: bool = True
     research_weights: bool = True
     collect: bool = True
+    device: Literal["auto", "cuda"] = "auto"
 
 
 class KeepSettings(BaseSettings):

@@ -1,5 +1,7 @@
 """A worker process: Celery's threads pool, answering rings for the stages it serves."""
 
+import contextlib
+import signal
 import threading
 import warnings
 from collections.abc import Iterable, Sequence
@@ -12,6 +14,7 @@ from kombu.entity import Queue
 
 from smart_filter_shared.db import sessions
 from smart_filter_shared.doorbell import RING, Doorbell, queue_of
+from smart_filter_shared.errors import TryAgain
 from smart_filter_shared.ids import Capability, new_worker_id
 from smart_filter_shared.jobs import models as model_table
 from smart_filter_shared.jobs.presence import CELL
@@ -20,8 +23,7 @@ from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.settings import Settings
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_shared.telemetry.logs import logger
-from smart_filter_workers import catalogue, memory, native_threads, runner
-from smart_filter_workers import serving as serving_of
+from smart_filter_workers import catalogue, devices, memory, native_threads, runner, serving
 from smart_filter_workers.artifacts import Artifacts
 from smart_filter_workers.catalogue import Catalogue
 from smart_filter_workers.draining import Draining
@@ -34,6 +36,7 @@ from smart_filter_workers.loaded import LoadedModels
 from smart_filter_workers.recent import Recent
 from smart_filter_workers.retention import Retention
 from smart_filter_workers.services import Services
+from smart_filter_workers.serving import Setup
 from smart_filter_workers.stock.room import StockRoom
 from smart_filter_workers.sweeper import Sweeper
 from smart_filter_workers.tally import Tally
@@ -57,7 +60,8 @@ def serve(
     stages: what it serves.  models: which of their leading models; all when empty.
     threads: how many stages it runs at once, overlapping download, decoding and upload with
     the forward pass.
-    Raises SetupFailed when it can serve none of them, DatabaseUnavailable at the start.
+    When it can serve none of them it says so, `setup_failed`, takes no work, and waits to be
+    told to stop.  Raises SetupFailed for names of no models, DatabaseUnavailable at the start.
     """
     memory.return_pictures()
     native_threads.one_per_call()
@@ -65,15 +69,25 @@ def serve(
     parts = _wire(settings, known, stages, models, threads)
     services = parts.services
     stopping = threading.Event()
-    beside = [
-        threading.Thread(target=part.run, args=(stopping,), name=type(part).__name__)
-        for part in (services.heartbeat, parts.sweeper, parts.retention)
-    ]
+    beside: list[threading.Thread] = []
+
+    def begin(part: Heartbeat | Sweeper | Retention) -> None:
+        beside.append(threading.Thread(target=part.run, args=(stopping,), name=type(part).__name__))
+        beside[-1].start()
+
     services.heartbeat.beat()
-    for thread in beside:
-        thread.start()
-    _log.info("worker ready", capabilities=services.serving.capabilities, threads=threads)
+    begin(services.heartbeat)
     try:
+        parts.setup.load(services.models)
+        with contextlib.suppress(TryAgain):  # the next beat says it
+            services.heartbeat.announce()
+        if not services.serving.capabilities:
+            _log.error("nothing to serve", failed=services.serving.failed)
+            _wait_to_be_stopped()
+            return
+        begin(parts.sweeper)
+        begin(parts.retention)
+        _log.info("worker ready", capabilities=services.serving.capabilities, threads=threads)
         _consume(settings, parts, threads)
     finally:
         stopping.set()
@@ -87,6 +101,7 @@ def serve(
 @dataclass(frozen=True, slots=True)
 class _Parts:
     services: Services
+    setup: Setup
     sweeper: Sweeper
     retention: Retention
     draining: Draining
@@ -111,14 +126,17 @@ def _wire(
     room = memory.room(settings.engine.memory_mb)
     trained = TrainedWeights(settings.weights, store)
     loaded = LoadedModels(known, settings.weights, room=room, trained=trained)
-    serving = serving_of.begin(offers, loaded, stages=stages, models=models)
+    demanded = devices.gpu_fault() if settings.engine.device == devices.GPU else None
+    setup = serving.plan(offers, stages=stages, models=models, gpu_fault=demanded)
     draining = Draining(engine, doorbell, settings.engine)
     heartbeat = Heartbeat(
         engine,
         settings.engine,
         worker=worker,
-        serving=serving,
+        serving=setup.serving,
         threads=threads,
+        draining=draining.begun,
+        broker_answers=doorbell.answers,
         on_hang=lambda: draining.after_hang(heartbeat),
     )
     services = Services(
@@ -135,7 +153,7 @@ def _wire(
         settings=settings,
         keeping=Keeping(settings.keep.input_seconds, settings.keep.result_seconds),
         worker=worker,
-        serving=serving,
+        serving=setup.serving,
         draining=draining.begun,
         extra_models=known.extra,
     )
@@ -144,7 +162,14 @@ def _wire(
     sweeper = Sweeper(
         engine, doorbell, settings.engine, tally=services.tally, retention=retention, cell=CELL
     )
-    return _Parts(services, sweeper, retention, draining)
+    return _Parts(services, setup, sweeper, retention, draining)
+
+
+def _wait_to_be_stopped() -> None:
+    told = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: told.set())
+    told.wait()
 
 
 def _consume(settings: Settings, parts: _Parts, threads: int) -> None:

@@ -21,6 +21,7 @@ from smart_filter_shared.errors import TryAgain
 from smart_filter_shared.ids import LeaseToken, WorkerId
 from smart_filter_shared.jobs import presence, transitions
 from smart_filter_shared.jobs.leases import Lease
+from smart_filter_shared.jobs.presence import WorkerState
 from smart_filter_shared.settings import EngineSettings
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_workers.serving import Serving
@@ -45,6 +46,7 @@ class Held:
 class Heartbeat:
     """Renews the leases of a process, and says that the worker itself is there.
 
+    draining: set when it claims no more.  broker_answers: whether the broker does.
     on_hang: called once, when some work has outlasted its limit; it should end the process.
     """
 
@@ -56,6 +58,8 @@ class Heartbeat:
         worker: WorkerId,
         serving: Serving,
         threads: int,
+        draining: threading.Event,
+        broker_answers: Callable[[], bool],
         on_hang: Callable[[], None],
     ) -> None:
         self._engine = engine
@@ -68,6 +72,9 @@ class Heartbeat:
             threads=threads,
         )
         self._serving = serving
+        self._draining = draining
+        self._broker_answers = broker_answers
+        self._broker_heard_at = time.monotonic()
         self._on_hang = on_hang
         self._held: dict[LeaseToken, Held] = {}
         self._lock = threading.Lock()
@@ -99,11 +106,10 @@ class Heartbeat:
 
         Raises DatabaseUnavailable.
         """
+        if self._broker_answers():
+            self._broker_heard_at = time.monotonic()
         held = self.in_time()
-        serving = self._serving
-        present = replace(self._present, capabilities=serving.capabilities, failed=serving.failed)
-        with sessions.transaction(self._engine) as connection:
-            presence.announce(connection, present)
+        self.announce()
         if not held:
             return
         with sessions.transaction(self._engine) as connection:
@@ -115,6 +121,32 @@ class Heartbeat:
         for one in held:
             if one.lease.token not in alive:
                 one.lost.set()
+
+    def announce(self) -> None:
+        """Say how the worker is.  Raises DatabaseUnavailable."""
+        serving = self._serving
+        present = replace(
+            self._present,
+            # Whoever counts on it must not count on one that claims no more.
+            capabilities=() if self._draining.is_set() else serving.capabilities,
+            failed=serving.failed,
+            wanted=serving.wanted,
+            state=self.state(),
+        )
+        with sessions.transaction(self._engine) as connection:
+            presence.announce(connection, present)
+
+    def state(self) -> WorkerState:
+        """Return how the worker is."""
+        if not self._serving.is_open:
+            return WorkerState.STARTING
+        if not self._serving.capabilities:
+            return WorkerState.SETUP_FAILED
+        if self._draining.is_set():
+            return WorkerState.DRAINING
+        if time.monotonic() - self._broker_heard_at > self._settings.lease_seconds:
+            return WorkerState.UNHEALTHY
+        return WorkerState.BUSY if self._held else WorkerState.READY
 
     def run(self, stopping: threading.Event) -> None:
         """Beat until told to stop; a database that is away is asked again at the next beat."""

@@ -1,13 +1,15 @@
 """What a worker serves: its capabilities, less those whose model cannot be loaded."""
 
 import threading
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from smart_filter_shared.cards import ModelCard, Offer
 from smart_filter_shared.errors import ModelNotLoaded, SetupFailed
 from smart_filter_shared.ids import Capability
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.telemetry.logs import logger
+from smart_filter_workers.devices import GPU
 from smart_filter_workers.loaded import LoadedModels
 
 _log = logger("worker")
@@ -16,23 +18,35 @@ _log = logger("worker")
 class Serving:
     """Which capabilities a process claims from, and which it should but cannot; safe for threads.
 
-    wanted: what it was started for.  faults: what is known to be wrong with some of them.
+    wanted: what it was started for, of which it serves nothing until it is opened.
+    faults: what is known to be wrong with some of them.
     """
 
     def __init__(self, wanted: Iterable[Capability], faults: Mapping[Capability, str]) -> None:
-        self._wanted = tuple(sorted(set(wanted)))
+        self.wanted = tuple(sorted(set(wanted)))
         self._failed = dict(faults)
         self._lock = threading.Lock()
+        self._is_open = False
+        for capability, why in faults.items():
+            _log.error("setup failed", capability=capability, reason=why)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its models are loaded, as far as they can be."""
+        with self._lock:
+            return self._is_open
 
     @property
     def capabilities(self) -> tuple[Capability, ...]:
-        """What it can serve."""
+        """What it serves now."""
         with self._lock:
-            return tuple(one for one in self._wanted if one not in self._failed)
+            if not self._is_open:
+                return ()
+            return tuple(one for one in self.wanted if one not in self._failed)
 
     @property
     def failed(self) -> dict[Capability, str]:
-        """What it cannot serve, and why: the state `setup_failed`."""
+        """What it cannot serve, and why."""
         with self._lock:
             return dict(self._failed)
 
@@ -42,20 +56,47 @@ class Serving:
             self._failed.setdefault(capability, why)
         _log.error("setup failed", capability=capability, reason=why)
 
+    def open(self) -> None:
+        """Serve what has not failed."""
+        with self._lock:
+            self._is_open = True
 
-def begin(
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What a process is to serve, before its models are loaded.
+
+    needed: the models that are loaded before it serves, and what cannot be served without.
+    """
+
+    serving: Serving
+    needed: Sequence[tuple[ModelCard, Sequence[Capability]]]
+
+    def load(self, loaded: LoadedModels) -> None:
+        """Load what is needed at once; what cannot be loaded is not served."""
+        for card, affected in self.needed:
+            try:
+                loaded.model(card.task, card.name)
+            except ModelNotLoaded as error:
+                for capability in affected:
+                    self.serving.fail(capability, str(error))
+        self.serving.open()
+
+
+def plan(
     offers: Iterable[Offer],
-    loaded: LoadedModels,
     *,
     stages: Collection[StageName],
     models: Collection[str] = (),
-) -> Serving:
-    """Load what is needed at once, and return what can be served.
+    gpu_fault: str | None = None,
+) -> Setup:
+    """Return what is to be served, and what that needs at once.
 
     models: the leading models to serve, of those stages that have one of these names; of
-    other stages all that this machine can run.  Those that are named are loaded now, else
+    other stages all that this machine can run.  Those that are named are loaded at once, else
     the default ones; the others at their first use.
-    Raises SetupFailed when nothing can be served.
+    gpu_fault: why there is no GPU where one is demanded; models that can use one fail of it.
+    Raises SetupFailed when no model has one of the names.
     """
     leading, beside = _parted(offers, stages)
     unknown = sorted(set(models) - {offer.card.name for offer in leading})
@@ -73,19 +114,19 @@ def begin(
     missed = [offer for offer in leading if offer.card.default or offer.card.name in models]
     faults = {offer.card.capability: offer.fault for offer in missed if offer.fault is not None}
     wanted = {offer.card.capability for offer in leading if offer.fault is None} | set(faults)
-    serving = Serving(wanted, faults)
-    for capability, why in faults.items():
-        _log.error("setup failed", capability=capability, reason=why)
-    for offer in missed:
-        if offer.fault is None:
-            _load(loaded, offer.card, serving, [offer.card.capability])
-    for offer in beside:
-        if offer.card.default:
-            affected = [one for one in wanted if one.startswith(f"{offer.card.stage}.")]
-            _load(loaded, offer.card, serving, affected)
-    if not serving.capabilities:
-        raise SetupFailed("; ".join(dict.fromkeys(serving.failed.values())) or "nothing to serve")
-    return serving
+    if gpu_fault is not None:
+        slow = {offer.card.capability for offer in leading if GPU in offer.card.devices}
+        faults |= dict.fromkeys(slow & wanted, f"it needs a GPU: {gpu_fault}")
+    needed = [
+        (offer.card, [offer.card.capability])
+        for offer in missed
+        if offer.card.capability not in faults
+    ] + [
+        (offer.card, [one for one in sorted(wanted) if one.startswith(f"{offer.card.stage}.")])
+        for offer in beside
+        if offer.card.default
+    ]
+    return Setup(Serving(wanted, faults), needed)
 
 
 def _parted(
@@ -97,13 +138,3 @@ def _parted(
         [offer for offer in here if offer.card.leads],
         [offer for offer in here if not offer.card.leads],
     )
-
-
-def _load(
-    loaded: LoadedModels, card: ModelCard, serving: Serving, affected: Iterable[Capability]
-) -> None:
-    try:
-        loaded.model(card.task, card.name)
-    except ModelNotLoaded as error:
-        for capability in affected:
-            serving.fail(capability, str(error))

@@ -208,6 +208,9 @@ workers = Table(
     Column("host", Text, nullable=False),
     Column("pid", Integer, nullable=False),
     Column("capabilities", ARRAY(Text), nullable=False),
+    # What it was started for; `capabilities` are those of them that it takes work of now.
+    Column("wanted", ARRAY(Text), nullable=False, server_default=text("'{}'")),
+    Column("state", Text, nullable=False, server_default=text("'ready'")),
     # What it should serve and cannot, and why: {"segmentation.people": "weights file …"}.
     Column("failed", JSONB, nullable=False, server_default=text("'{}'")),
     Column("threads", SmallInteger, nullable=False),
