@@ -208,6 +208,17 @@ class RemovebgSettings(BaseSettings):
     seconds: float = Field(default=18, gt=0, le=300)
 
 
+class OtlpSettings(BaseSettings):
+    """Where traces are told.
+
+    url: of a collector that speaks OTLP over HTTP, `http(s)://host[:port]`; none: nowhere.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="SMART_FILTER_OTLP_", frozen=True)
+
+    url: str | None = Field(default=None, pattern=r"^https?://[^/@?#]+(/[^?#]*)?$")
+
+
 class LiveSettings(BaseSettings):
     """Live video.
 
@@ -246,6 +257,7 @@ class Settings:
     browser: BrowserSettings
     removebg: RemovebgSettings
     live: LiveSettings
+    otlp: OtlpSettings
     data: Path
 
     @property
@@ -272,6 +284,7 @@ def load() -> Settings:
             browser=BrowserSettings(),
             removebg=RemovebgSettings(),
             live=LiveSettings(),
+            otlp=OtlpSettings(),
             data=places.data_folder(),
         )
     except ValidationError as error:
@@ -339,6 +352,7 @@ def _told(error: ValidationError) -> str:
         "LimitSettings": "SMART_FILTER_LIMIT_",
         "RemovebgSettings": "SMART_FILTER_REMOVEBG_",
         "LiveSettings": "SMART_FILTER_LIVE_",
+        "OtlpSettings": "SMART_FILTER_OTLP_",
     }.get(error.title, "SMART_FILTER_")
     variable = prefix + "_".join(str(part) for part in first["loc"]).upper()
     if first["type"] == "missing":

@@ -172,7 +172,7 @@ def test_container_is_well_while_its_worker_can_work(
     ended, told = health()
 
     assert ended == status
-    assert f"worker {os.getpid()}: {state}, heard 0 s ago" in told
+    assert f"worker {os.getpid()}: {state}, heard " in told
 
 
 def test_container_tells_why_its_worker_serves_nothing(
@@ -198,7 +198,8 @@ def test_container_whose_worker_fell_silent_is_not_well(
 
     ended, told = health()
 
-    assert (ended, f"worker {os.getpid()}: unhealthy, heard 31 s ago" in told) == (1, True)
+    assert ended == 1
+    assert f"worker {os.getpid()}: unhealthy, heard 3" in told
 
 
 def test_worker_that_was_killed_and_those_of_other_machines_do_not_count(
@@ -241,6 +242,7 @@ def test_worker_that_can_serve_nothing_reports_it_and_takes_no_work(
     bench: Bench,
     weights_folder: Path,
     tmp_path: Path,
+    *,
     model: str,
     environment: dict[str, str],
     why: str,

@@ -23,6 +23,7 @@ from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.settings import Settings
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_shared.telemetry.logs import logger
+from smart_filter_shared.telemetry.tracing import UNTOLD, Traces
 from smart_filter_workers import catalogue, devices, memory, native_threads, runner, serving
 from smart_filter_workers.artifacts import Artifacts
 from smart_filter_workers.catalogue import Catalogue
@@ -40,6 +41,7 @@ from smart_filter_workers.serving import Setup
 from smart_filter_workers.stock.room import StockRoom
 from smart_filter_workers.sweeper import Sweeper
 from smart_filter_workers.tally import Tally
+from smart_filter_workers.trails import Trails
 from smart_filter_workers.trained import TrainedWeights
 
 # A 12 MP photo takes 36 MB decoded: room for the photos that two threads have under way.
@@ -53,20 +55,21 @@ def serve(
     stages: Sequence[StageName],
     models: Sequence[str] = (),
     threads: int,
+    traces: Traces = UNTOLD,
     extra_models: Iterable[ModuleType] = (),
 ) -> None:
     """Run a worker until SIGTERM or SIGINT; work under way is finished first.
 
     stages: what it serves.  models: which of their leading models; all when empty.
     threads: how many stages it runs at once, overlapping download, decoding and upload with
-    the forward pass.
+    the forward pass.  traces: where it tells what it does; closed in the end.
     When it can serve none of them it says so, `setup_failed`, takes no work, and waits to be
     told to stop.  Raises SetupFailed for names of no models, DatabaseUnavailable at the start.
     """
     memory.return_pictures()
     native_threads.one_per_call()
     known = catalogue.find(extra_models, research=settings.engine.research_weights)
-    parts = _wire(settings, known, stages, models, threads)
+    parts = _wire(settings, known, stages, models, threads=threads, traces=traces)
     services = parts.services
     stopping = threading.Event()
     beside: list[threading.Thread] = []
@@ -94,6 +97,7 @@ def serve(
         for thread in beside:
             thread.join()
         services.heartbeat.leave()
+        traces.close()
         services.engine.dispose()
         services.doorbell.close()
 
@@ -112,7 +116,9 @@ def _wire(
     known: Catalogue,
     stages: Sequence[StageName],
     models: Sequence[str],
+    *,
     threads: int,
+    traces: Traces,
 ) -> _Parts:
     offers = [one for one in known.offers(settings.weights) if one.card.stage in stages]
     # One connection a thread, and one each for heartbeat, sweeper, retention and drain.
@@ -126,7 +132,8 @@ def _wire(
     room = memory.room(settings.engine.memory_mb)
     trained = TrainedWeights(settings.weights, store)
     loaded = LoadedModels(known, settings.weights, room=room, trained=trained)
-    demanded = devices.gpu_fault() if settings.engine.device == devices.GPU else None
+    gpu_fault = devices.gpu_fault()
+    demanded = gpu_fault if settings.engine.device == devices.GPU else None
     setup = serving.plan(offers, stages=stages, models=models, gpu_fault=demanded)
     draining = Draining(engine, doorbell, settings.engine)
     heartbeat = Heartbeat(
@@ -149,6 +156,7 @@ def _wire(
         models=loaded,
         heartbeat=heartbeat,
         tally=Tally(),
+        trails=Trails(traces, worker, on_gpu=known.on_gpu if gpu_fault is None else frozenset()),
         trying=Trying(engine, loaded),
         settings=settings,
         keeping=Keeping(settings.keep.input_seconds, settings.keep.result_seconds),

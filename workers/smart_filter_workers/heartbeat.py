@@ -36,10 +36,12 @@ class Held:
     """A lease that this process holds.
 
     overdue_at: on the monotonic clock, when its work has outlasted its limit.
+    trouble: the code of what became of it, when it did not succeed.
     """
 
     lease: Lease
     overdue_at: float
+    trouble: str = ""
     lost: threading.Event = field(default_factory=threading.Event)
 
 

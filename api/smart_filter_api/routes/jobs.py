@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from smart_filter_api import (
     acceptances,
     answers,
+    begun,
     idempotency,
     intake,
     removal,
@@ -94,6 +95,7 @@ async def create(
         also = remember if once.is_named else None
         taken = await submission.accept(services, caller, upload, also=also)
     services.ringer.ring(taken.ringing)
+    await begun.tell(request, jobs=[taken.job.id])
     return await acceptances.preferred(
         services, caller, taken, remembered=once.remembered, prefer=prefer
     )
