@@ -7,12 +7,12 @@ from sqlalchemy import Connection
 
 from smart_filter_api import (
     acceptances,
-    begun,
     changes,
     correcting,
     deriving,
     documents,
     idempotency,
+    spans,
 )
 from smart_filter_api.deps import OpenServices, Reader, Services, Submitter
 from smart_filter_api.idempotency import IdempotencyKey
@@ -91,7 +91,7 @@ async def derive(
         also = remember if once.is_named else None
         taken = await deriving.accept(services, caller, parent, sent.read(), also=also)
     services.ringer.ring(taken.ringing)
-    await begun.tell(request, jobs=[taken.job.id])
+    await spans.tell(request, jobs=[taken.job.id])
     return await acceptances.preferred(
         services, caller, taken, remembered=once.remembered, prefer=prefer
     )

@@ -12,11 +12,11 @@ from sqlalchemy import Connection
 from smart_filter_api import (
     acceptances,
     answers,
-    begun,
     idempotency,
     intake,
     removal,
     shown,
+    spans,
     submission,
     tags,
     waiting,
@@ -95,7 +95,7 @@ async def create(
         also = remember if once.is_named else None
         taken = await submission.accept(services, caller, upload, also=also)
     services.ringer.ring(taken.ringing)
-    await begun.tell(request, jobs=[taken.job.id])
+    await spans.tell(request, jobs=[taken.job.id])
     return await acceptances.preferred(
         services, caller, taken, remembered=once.remembered, prefer=prefer
     )

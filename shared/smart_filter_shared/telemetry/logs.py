@@ -1,4 +1,7 @@
-"""Logs: one line an event, as JSON, with ids and without photos' names, links or keys."""
+"""Logs: one line an event, as JSON, with ids and without photos' names, links or keys.
+
+What libraries say by Python's own logging, from warnings on, comes out the same way.
+"""
 
 import logging
 import sys
@@ -27,9 +30,25 @@ def configure(process: str) -> None:
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(process=process)
+    root = logging.getLogger()
+    root.handlers = [one for one in root.handlers if not isinstance(one, _Theirs)]
+    root.addHandler(_Theirs(process))
 
 
 def logger(part: str) -> structlog.typing.FilteringBoundLogger:
     """Return a logger whose events name the part that says them."""
     log: structlog.typing.FilteringBoundLogger = structlog.get_logger(part=part)
     return log
+
+
+class _Theirs(logging.Handler):
+    """Says what libraries log as events of ours."""
+
+    def __init__(self, process: str) -> None:
+        super().__init__(logging.WARNING)
+        self._process = process
+
+    def emit(self, record: logging.LogRecord) -> None:
+        # Their threads have not our context.
+        log = logger(record.name).bind(process=self._process)
+        log.log(record.levelno, record.getMessage(), exc_info=record.exc_info)

@@ -4,7 +4,6 @@ What a collector that is away does not take is lost: the queue is bounded, and n
 Importing this needs the extra `otlp`.
 """
 
-import logging
 import random
 import socket
 import threading
@@ -15,6 +14,7 @@ from importlib.metadata import version
 from typing import Final
 
 from opentelemetry import trace as api
+from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
@@ -24,7 +24,6 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, TraceFlags
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from smart_filter_shared.telemetry.logs import logger
 from smart_filter_shared.telemetry.tracing import HALF, Attribute, Span, SpanKind
 
 # Of some 2 kB each: what a batch of a thousand photos tells at once has room.
@@ -49,7 +48,6 @@ class OtlpTraces:
     """
 
     def __init__(self, url: str, process: str) -> None:
-        _log_troubles()
         resource = Resource.create(
             {
                 "service.name": f"smart-filter-{process}",
@@ -107,14 +105,14 @@ class OtlpTraces:
         closing.join(_CLOSE_SECONDS)
 
     def _begun(self, span: Span, above: SpanContext | None, links: Sequence[Link] = ()) -> api.Span:
-        context = api.Context()
+        context = Context()
         if above is not None:
             context = api.set_span_in_context(NonRecordingSpan(above), context)
         return self._tracer.start_span(
             span.name,
             context,
             kind=_KINDS[span.kind],
-            attributes=dict(span.attributes),
+            attributes={str(name): value for name, value in span.attributes.items()},
             links=links,
             start_time=span.began_ns,
         )
@@ -153,16 +151,3 @@ class _Ids(IdGenerator):
     def generate_span_id(self) -> int:
         chosen: int | None = getattr(self._of_thread, "trace", None)
         return (chosen & HALF if chosen else random.getrandbits(64)) or 1
-
-
-class _Told(logging.Handler):
-    """Tells what the exporter complains of as our own events."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        logger("traces").warning("traces are not told", reason=record.getMessage())
-
-
-def _log_troubles() -> None:
-    theirs = logging.getLogger("opentelemetry")
-    theirs.propagate = False
-    theirs.handlers = [_Told()]
