@@ -46,6 +46,15 @@ def _origin(entry: str) -> str:
     return f"{scheme}://{place.lower().removesuffix(default)}"
 
 
+def _collector(url: str) -> str:
+    """Return an address to which a path can be added."""
+    scheme, _, rest = url.partition("://")
+    if scheme not in {"http", "https"} or not rest.strip("/") or set(rest) & set("?#@ "):
+        # Not repeated: it may hold a password.
+        raise ValueError("this is not an address such as http://collector:4318")
+    return url.rstrip("/")
+
+
 class DatabaseSettings(BaseSettings):
     """Where the truth is kept.
 
@@ -216,7 +225,7 @@ class OtlpSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="SMART_FILTER_OTLP_", frozen=True)
 
-    url: str | None = Field(default=None, pattern=r"^https?://[^/@?#]+(/[^?#]*)?$")
+    url: Annotated[str, AfterValidator(_collector)] | None = None
 
 
 class LiveSettings(BaseSettings):

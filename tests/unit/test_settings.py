@@ -58,6 +58,9 @@ def test_missing_variable_is_named(environment: pytest.MonkeyPatch) -> None:
         ("SMART_FILTER_CORS_ORIGINS", "https://*.example.com"),
         ("SMART_FILTER_SESSION_SECONDS", "0"),
         ("SMART_FILTER_RESEARCH_WEIGHTS", "perhaps"),
+        ("SMART_FILTER_DEVICE", "gpu"),
+        ("SMART_FILTER_OTLP_URL", "collector:4318"),
+        ("SMART_FILTER_OTLP_URL", "http://user:secret@collector:4318"),
     ],
 )
 def test_wrong_value_is_named(environment: pytest.MonkeyPatch, name: str, value: str) -> None:

@@ -60,7 +60,7 @@ class OtlpTraces:
         self._provider = TracerProvider(
             sampler=ALWAYS_ON, resource=resource, shutdown_on_exit=False, id_generator=self._ids
         )
-        exporter = OTLPSpanExporter(f"{url.rstrip('/')}/v1/traces", timeout=_ANSWER_SECONDS)
+        exporter = OTLPSpanExporter(f"{url}/v1/traces", timeout=_ANSWER_SECONDS)
         self._provider.add_span_processor(
             BatchSpanProcessor(
                 exporter,
