@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from functools import cache, partial
 from importlib.metadata import version
 
+import anyio.to_thread
 from fastapi import FastAPI
 
 from smart_filter_api import deps, held, live, problems
@@ -39,16 +40,23 @@ from smart_filter_api.routes import (
 from smart_filter_api.routes import live as live_video
 from smart_filter_api.studio import route as studio
 from smart_filter_shared.settings import Settings
+from smart_filter_shared.telemetry.tracing import UNTOLD, Traces
 
 
-def create(settings: Settings) -> FastAPI:
-    """Return the application; its services open when it starts to serve."""
+def create(settings: Settings, *, traces: Traces = UNTOLD) -> FastAPI:
+    """Return the application; its services open when it starts to serve.
+
+    traces: where it tells what was submitted; closed when it ends.
+    """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with deps.opened(settings) as services:
             app.state.services = services
-            yield
+            try:
+                yield
+            finally:
+                await anyio.to_thread.run_sync(traces.close)
 
     app = FastAPI(
         title="Smart Filter",
@@ -66,6 +74,7 @@ def create(settings: Settings) -> FastAPI:
     problems.install(app)
     errors.install(app)
     app.state.latencies = Latencies()
+    app.state.traces = traces
     app.state.live = live.of(settings.live)
     app.add_middleware(Envelope, latencies=app.state.latencies)
     cross_origin.install(app, settings.browser.cors_origins)

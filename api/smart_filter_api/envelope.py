@@ -31,8 +31,8 @@ _QUIET_PATHS = frozenset({"/livez", "/readyz", "/metrics"})
 class Envelope:
     """An ASGI application around another.
 
-    Sets `request.state.request_id`; a fault that nobody else caught is logged once and
-    answered as a problem document.
+    Sets `request.state.request_id` and `request.state.began_ns`, nanoseconds of Unix time; a
+    fault that nobody else caught is logged once and answered as a problem document.
     """
 
     def __init__(self, app: ASGIApp, latencies: Latencies) -> None:
@@ -45,7 +45,7 @@ class Envelope:
             await self._app(scope, receive, send)
             return
         request_id = str(uuid_utils.uuid4())
-        scope.setdefault("state", {})["request_id"] = request_id
+        scope.setdefault("state", {}).update(request_id=request_id, began_ns=time.time_ns())
         log = logs.logger("api")
         started = time.perf_counter()
         status: int | None = None

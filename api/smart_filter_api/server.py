@@ -21,6 +21,7 @@ def config(app: FastAPI, *, host: str = "127.0.0.1", port: int = 0) -> uvicorn.C
         http=StrictHeads,
         h11_max_incomplete_event_size=_HEAD_BYTES,
         access_log=False,
+        log_config=None,  # as everything else is logged
         log_level="warning",
         server_header=False,
         timeout_graceful_shutdown=_LAST_REQUESTS_SECONDS,

@@ -10,6 +10,7 @@ from types import ModuleType
 from smart_filter_shared import places
 from smart_filter_shared.cards import Offer
 from smart_filter_shared.db import schema, sessions
+from smart_filter_shared.errors import SetupFailed
 from smart_filter_shared.ids import OPERATOR
 from smart_filter_shared.jobs import models as model_table
 from smart_filter_shared.jobs import skew
@@ -17,7 +18,8 @@ from smart_filter_shared.jobs.retention import Keeping
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.settings import LiveSettings, Settings, engine
 from smart_filter_shared.storage.objects import ObjectStore
-from smart_filter_shared.telemetry import logs
+from smart_filter_shared.telemetry import logs, tracing
+from smart_filter_shared.telemetry.tracing import Traces
 
 # Long enough for the workers to start and somebody to open a browser.
 _CODE_VALID_FOR = dt.timedelta(minutes=10)
@@ -66,7 +68,8 @@ def serve_api(settings: Settings, *, host: str, port: int) -> None:
 
     logs.configure("api")
     schema.ensure_fits(settings.database)
-    config = server.config(app.create(settings), host=host, port=port)
+    application = app.create(settings, traces=_traces(settings, "api"))
+    config = server.config(application, host=host, port=port)
     # All that is loaded by now stays: to look through it for garbage, again and again, took an
     # eighth of the time of a submission.
     gc.collect()
@@ -90,7 +93,14 @@ def serve_worker(
 
     logs.configure("worker")
     schema.ensure_fits(settings.database)
-    app.serve(settings, stages=stages, models=models, threads=threads, extra_models=extra_models)
+    app.serve(
+        settings,
+        stages=stages,
+        models=models,
+        threads=threads,
+        traces=_traces(settings, "worker"),
+        extra_models=extra_models,
+    )
 
 
 def serve_sender(settings: Settings) -> None:
@@ -106,7 +116,11 @@ def serve_sender(settings: Settings) -> None:
     logs.configure("sender")
     schema.ensure_fits(settings.database)
     keeping = Keeping(settings.keep.input_seconds, settings.keep.result_seconds)
-    process.serve(settings, render=partial(notices.body, keeping=keeping))
+    process.serve(
+        settings,
+        render=partial(notices.body, keeping=keeping),
+        traces=_traces(settings, "sender"),
+    )
 
 
 def serve_live(settings: LiveSettings, *, place: tuple[str, int] | int, threads: int) -> None:
@@ -125,6 +139,17 @@ def serve_live(settings: LiveSettings, *, place: tuple[str, int] | int, threads:
         listening=socket.socket(fileno=place) if isinstance(place, int) else process.listen(*place),
         threads=threads,
     )
+
+
+def _traces(settings: Settings, process: str) -> Traces:
+    """Return where a process tells its traces.  Raises SetupFailed."""
+    try:
+        return tracing.opened(settings.otlp.url, process)
+    except ModuleNotFoundError as error:
+        raise SetupFailed(
+            f"SMART_FILTER_OTLP_URL needs more than is installed ({error.name} is missing): "
+            "pip install 'smart-filter[otlp]', or unset it"
+        ) from error
 
 
 def offers(settings: Settings) -> list[Offer]:

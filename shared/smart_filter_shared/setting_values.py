@@ -93,6 +93,18 @@ def _endpoint(*schemes: str) -> Callable[[str], str]:
     return read
 
 
+def _collector(url: str) -> str:
+    """Return an address to which a path can be added."""
+    parts = _split(url, "http", "https")
+    if "@" in parts.netloc:
+        raise ValueError("names a user or a password; leave them out")
+    if not parts.hostname:
+        raise ValueError("names no host")
+    if parts.query:
+        raise ValueError("has a ?; leave out what is behind it")
+    return url.rstrip("/")
+
+
 def _split(url: str, *schemes: str) -> SplitResult:
     """Return the parts of a URL.  Raises ValueError, which repeats nothing of it."""
     expected = " or ".join(f"{scheme}://" for scheme in schemes)
@@ -142,6 +154,11 @@ BrokerUrl = Annotated[
 ]
 HttpEndpoint = Annotated[
     str, AfterValidator(_endpoint("http", "https")), Field(examples=["https://s3.example.com"])
+]
+CollectorEndpoint = Annotated[
+    str,
+    AfterValidator(_collector),
+    Field(examples=["http://collector:4318"]),
 ]
 SocketEndpoint = Annotated[
     str, AfterValidator(_endpoint("ws", "wss")), Field(examples=["wss://live.example.com"])

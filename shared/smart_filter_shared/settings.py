@@ -5,7 +5,7 @@ Every variable starts with SMART_FILTER_; docs/settings.md lists them.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar, get_type_hints
+from typing import Literal, TypeVar, get_type_hints
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -83,6 +83,7 @@ class EngineSettings(BaseSettings):
     research_weights: whether models run whose weights were made of data that is for research
         only, or of unknown terms.
     collect: whether workers make training material of corrections with consent.
+    device: `cuda`: models that can use a GPU do not run without one; `auto`: on what there is.
     """
 
     model_config = _of()
@@ -99,6 +100,7 @@ class EngineSettings(BaseSettings):
     remember: bool = True
     research_weights: bool = True
     collect: bool = True
+    device: Literal["auto", "cuda"] = "auto"
 
 
 class KeepSettings(BaseSettings):
@@ -180,6 +182,17 @@ class RemovebgSettings(BaseSettings):
     seconds: float = Field(default=18, gt=0, le=300)
 
 
+class OtlpSettings(BaseSettings):
+    """Where traces are told.
+
+    url: of a collector that speaks OTLP over HTTP, `http(s)://host[:port]`; none: nowhere.
+    """
+
+    model_config = _of("OTLP_")
+
+    url: setting_values.CollectorEndpoint | None = None
+
+
 class LiveSettings(BaseSettings):
     """Live video.
 
@@ -215,6 +228,7 @@ class Settings:
     browser: BrowserSettings
     removebg: RemovebgSettings
     live: LiveSettings
+    otlp: OtlpSettings
     data: Path
 
     @property
@@ -240,6 +254,7 @@ def load() -> Settings:
         browser=browser(),
         removebg=_read(RemovebgSettings),
         live=live(),
+        otlp=_read(OtlpSettings),
         data=places.data_folder(),
     )
 

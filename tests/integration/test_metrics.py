@@ -6,9 +6,11 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from smart_filter_shared.jobs import fairness, measures, transitions
+from smart_filter_shared.ids import new_delivery_id, new_worker_id
+from smart_filter_shared.jobs import fairness, measures, presence, transitions
 from smart_filter_shared.jobs.leases import Failure
 from smart_filter_shared.jobs.measures import Amount, Count, Measure
+from smart_filter_shared.jobs.presence import Worker
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.telemetry.metrics import METRICS, Kind, Step
 from smart_filter_tests.bench import TENANT, Bench, capability
@@ -78,6 +80,7 @@ def test_metrics_are_those_of_the_table_and_no_others(fresh_api: Api, sweeper: S
     }
     with fresh_api.bench.transaction() as connection:
         measures.add(connection, everything)
+        presence.announce(connection, Worker(new_worker_id(), "here", 1, [capability(FACE)], 1))
         fairness.advance(connection, {capability(FACE): fairness.Progress(0, 1, 1.0)})
     sweeper.sweep()
 
@@ -124,7 +127,7 @@ def test_oldest_wait_is_that_of_the_stage_that_is_ready_longest(bench: Bench) ->
         connection.exec_driver_sql(
             "UPDATE stages SET ready_at = ready_at - interval '90 s' WHERE job_id = %s", (oldest,)
         )
-        queues = measures.read(connection).queues
+        queues = measures.read(connection, silent_seconds=30).queues
 
     assert 90 <= queues[capability(PREPARE)].oldest_wait_seconds < 100
     assert queues[capability(FACE)].oldest_wait_seconds == 0
@@ -152,7 +155,7 @@ def test_wait_begins_when_a_stage_becomes_ready(bench: Bench, way: str) -> None:
     bench.sweep()
 
     with bench.transaction() as connection:
-        queue = measures.read(connection).queues[capability(waiting)]
+        queue = measures.read(connection, silent_seconds=30).queues[capability(waiting)]
 
     assert queue.ready == 1
     assert queue.oldest_wait_seconds < 10
@@ -170,7 +173,7 @@ def test_what_a_worker_did_is_added_to_what_others_did(bench: Bench, tally: Tall
         worker.publish(bench.engine)
 
     with bench.transaction() as connection:
-        totals = measures.read(connection).totals
+        totals = measures.read(connection, silent_seconds=30).totals
 
     assert totals[Measure(Count.ATTEMPTS, capability(PREPARE))] == Amount(1)
     assert totals[Measure(Count.RETRIES, face)] == Amount(2)
@@ -190,7 +193,7 @@ def test_what_could_not_be_told_is_told_later(bench: Bench, tally: Tally) -> Non
     tally.publish(bench.engine)
 
     with bench.transaction() as connection:
-        totals = measures.read(connection).totals
+        totals = measures.read(connection, silent_seconds=30).totals
     assert totals == {Measure(Count.RELEASES, capability(FACE)): Amount(2)}
 
 
@@ -202,7 +205,7 @@ def test_expired_leases_are_counted_where_they_were(bench: Bench, sweeper: Sweep
     sweep(bench, sweeper)
 
     with bench.transaction() as connection:
-        totals = measures.read(connection).totals
+        totals = measures.read(connection, silent_seconds=30).totals
     assert totals == {Measure(Count.EXPIRIES, capability(PREPARE)): Amount(2)}
 
 
@@ -222,12 +225,69 @@ def test_jobs_are_counted_once_an_end(bench: Bench, sweeper: Sweeper) -> None:
         sweep(bench, sweeper)
 
     with bench.transaction() as connection:
-        totals = measures.read(connection).totals
-    assert {measure.subject: amount.count for measure, amount in totals.items()} == {
+        totals = measures.read(connection, silent_seconds=30).totals
+    ended = {one.subject: it.count for one, it in totals.items() if one.what == Count.ENDED}
+    assert ended == {
         "canceled": 1,
         "failed": 1,
         "succeeded": 1,
     }
+
+
+def test_stage_that_failed_for_no_fault_of_its_photo_is_a_dead_letter(
+    bench: Bench, sweeper: Sweeper
+) -> None:
+    unusable = Failure("no_person", "There is no person", "nobody is in it")
+    for failure in (RAISED, unusable):
+        bench.submit()
+        lease = bench.claim_one(PREPARE)
+        with bench.transaction() as connection:
+            transitions.fail(connection, lease, failure)
+
+    for _ in range(2):
+        sweep(bench, sweeper)
+
+    with bench.transaction() as connection:
+        totals = measures.read(connection, silent_seconds=30).totals
+    assert totals == {
+        Measure(Count.DEAD, capability(PREPARE)): Amount(1),
+        Measure(Count.ENDED, "failed"): Amount(2),
+    }
+
+
+def test_batches_are_counted_with_what_was_claimed_in_them(bench: Bench, tally: Tally) -> None:
+    for _ in range(5):
+        bench.submit()
+    for size in (4, 4, 4):
+        tally.claimed(bench.claim(PREPARE, batch_size=size))
+    tally.publish(bench.engine)
+
+    with bench.transaction() as connection:
+        totals = measures.read(connection, silent_seconds=30).totals
+
+    assert totals[Measure(Count.BATCHES, capability(PREPARE))] == Amount(2)
+    assert totals[Measure(Count.BATCHED, capability(PREPARE))] == Amount(5)
+
+
+@pytest.mark.parametrize(
+    ("due", "lag"), [({"a": 7, "b": 40, "c": -60}, 40), ({"a": -60}, 0), ({}, 0)]
+)
+def test_webhook_lag_is_that_of_the_delivery_which_is_due_longest(
+    bench: Bench, due: dict[str, int], lag: int
+) -> None:
+    with bench.transaction() as connection:
+        for lane, seconds in due.items():
+            connection.exec_driver_sql(
+                "INSERT INTO deliveries (id, tenant, webhook, lane, type, happened_at, due_at)"
+                " VALUES (%s, 'tests', 'default', %s, 'job.succeeded', now(),"
+                " now() - make_interval(secs => %s))",
+                (new_delivery_id(), lane, seconds),
+            )
+
+    with bench.transaction() as connection:
+        seen = measures.read(connection, silent_seconds=30).webhook_lag_seconds
+
+    assert seen == pytest.approx(lag, abs=2)
 
 
 def test_redriven_job_is_charged_for_what_it_ran_and_no_more(bench: Bench) -> None:

@@ -1,6 +1,7 @@
 """Models in memory: loaded once, dropped when room is short; a broken one harms only itself."""
 
 import types
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,24 @@ from smart_filter_workers import serving
 from smart_filter_workers.catalogue import Catalogue, ModelFile
 from smart_filter_workers.loaded import LoadedModels
 from smart_filter_workers.memory import Room
+from smart_filter_workers.serving import Serving
 
 SEGMENTATION, EYES, SMILE = TaskName.SEGMENTATION, TaskName.EYES, TaskName.SMILE
 WEIGHTS = Path("nowhere")
+
+
+def begun_with(
+    offers: Iterable[Offer],
+    loaded: LoadedModels,
+    *,
+    stages: Collection[StageName],
+    models: Collection[str] = (),
+    gpu_fault: str | None = None,
+) -> Serving:
+    setup = serving.plan(offers, stages=stages, models=models, gpu_fault=gpu_fault)
+    assert setup.serving.capabilities == ()
+    setup.load(loaded)
+    return setup.serving
 
 
 class Plenty(Room):
@@ -156,7 +172,7 @@ def test_combining_model_gets_the_others_of_its_task() -> None:
 def test_broken_model_fails_its_own_capability_and_nothing_else() -> None:
     files = Files(a_card("good", default=True), a_card("bad", SMILE, default=True), broken="bad")
 
-    begun = serving.begin(
+    begun = begun_with(
         files.offers, files.loaded(), stages=[StageName.SEGMENTATION, StageName.SMILE]
     )
 
@@ -172,7 +188,7 @@ def test_broken_light_model_fails_every_capability_of_its_stage() -> None:
         broken="bad",
     )
 
-    begun = serving.begin(
+    begun = begun_with(
         files.offers, files.loaded(), stages=[StageName.SEGMENTATION, StageName.SMILE]
     )
 
@@ -183,7 +199,7 @@ def test_broken_light_model_fails_every_capability_of_its_stage() -> None:
 def test_only_default_models_are_loaded_before_they_are_asked_for() -> None:
     files = Files(a_card("default", default=True), a_card("other"))
 
-    begun = serving.begin(files.offers, files.loaded(), stages=[StageName.SEGMENTATION])
+    begun = begun_with(files.offers, files.loaded(), stages=[StageName.SEGMENTATION])
 
     assert files.loads == ["default"]
     assert begun.capabilities == ("segmentation.default", "segmentation.other")
@@ -192,7 +208,7 @@ def test_only_default_models_are_loaded_before_they_are_asked_for() -> None:
 def test_named_models_are_loaded_at_once_and_served_alone() -> None:
     files = Files(a_card("default", default=True), a_card("other"))
 
-    begun = serving.begin(
+    begun = begun_with(
         files.offers, files.loaded(), stages=[StageName.SEGMENTATION], models=["other"]
     )
 
@@ -205,7 +221,7 @@ def test_stage_without_a_named_model_is_served_whole() -> None:
         a_card("default", default=True), a_card("other"), a_card("smiles", SMILE, default=True)
     )
 
-    begun = serving.begin(
+    begun = begun_with(
         files.offers,
         files.loaded(),
         stages=[StageName.SEGMENTATION, StageName.SMILE],
@@ -230,7 +246,7 @@ def test_model_that_this_machine_lacks_is_no_failure_unless_it_was_named() -> No
     files = Files(a_card("default", default=True))
     offers = [*files.offers, Offer(a_card("d2"), "d2 needs detectron2: install it")]
 
-    begun = serving.begin(offers, files.loaded(), stages=[StageName.SEGMENTATION])
+    begun = begun_with(offers, files.loaded(), stages=[StageName.SEGMENTATION])
 
     assert (begun.capabilities, begun.failed) == (("segmentation.default",), {})
 
@@ -238,17 +254,33 @@ def test_model_that_this_machine_lacks_is_no_failure_unless_it_was_named() -> No
 def test_worker_that_can_serve_nothing_says_why() -> None:
     files = Files(a_card("bad", default=True), broken="bad")
 
-    with pytest.raises(SetupFailed, match=r"libsomething\.so"):
-        serving.begin(files.offers, files.loaded(), stages=[StageName.SEGMENTATION])
+    begun = begun_with(files.offers, files.loaded(), stages=[StageName.SEGMENTATION])
+
+    assert begun.capabilities == ()
+    assert "libsomething.so" in begun.failed[Capability("segmentation.bad")]
+
+
+def test_without_the_demanded_gpu_models_that_can_use_one_are_not_served() -> None:
+    files = Files(a_card("light", default=True), a_card("heavy", devices=("cuda", "cpu")))
+
+    begun = begun_with(
+        files.offers,
+        files.loaded(),
+        stages=[StageName.SEGMENTATION],
+        models=["light", "heavy"],
+        gpu_fault="the driver shows none",
+    )
+
+    assert files.loads == ["light"]
+    assert begun.capabilities == ("segmentation.light",)
+    assert begun.failed == {"segmentation.heavy": "it needs a GPU: the driver shows none"}
 
 
 def test_unknown_name_is_refused_with_those_that_there_are() -> None:
     files = Files(a_card("default", default=True))
 
     with pytest.raises(SetupFailed, match="named nosuch; there are default"):
-        serving.begin(
-            files.offers, files.loaded(), stages=[StageName.SEGMENTATION], models=["nosuch"]
-        )
+        begun_with(files.offers, files.loaded(), stages=[StageName.SEGMENTATION], models=["nosuch"])
 
 
 def test_model_that_this_version_does_not_know_is_not_loaded() -> None:

@@ -126,6 +126,12 @@ WRONG: dict[str, tuple[str, ...]] = {
     "SMART_FILTER_LIVE_SECRET": ("hush", f"{'a' * 32},hush"),
     "SMART_FILTER_LIVE_CONNECTIONS": (*NO_NUMBER, "0"),
     "SMART_FILTER_LIVE_CONNECTIONS_EACH": (*NO_NUMBER, "0"),
+    "SMART_FILTER_DEVICE": ("gpu",),
+    "SMART_FILTER_OTLP_URL": (
+        "collector:4318",
+        "http://u:hush@collector:4318",
+        "http://collector:4318/?a",
+    ),
 }
 
 

@@ -1,5 +1,7 @@
 """A worker process: Celery's threads pool, answering rings for the stages it serves."""
 
+import contextlib
+import signal
 import threading
 import warnings
 from collections.abc import Iterable, Sequence
@@ -12,6 +14,7 @@ from kombu.entity import Queue
 
 from smart_filter_shared.db import sessions
 from smart_filter_shared.doorbell import RING, Doorbell, queue_of
+from smart_filter_shared.errors import TryAgain
 from smart_filter_shared.ids import Capability, new_worker_id
 from smart_filter_shared.jobs import models as model_table
 from smart_filter_shared.jobs.presence import CELL
@@ -20,8 +23,8 @@ from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.settings import Settings
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_shared.telemetry.logs import logger
-from smart_filter_workers import catalogue, memory, native_threads, runner
-from smart_filter_workers import serving as serving_of
+from smart_filter_shared.telemetry.tracing import UNTOLD, Traces
+from smart_filter_workers import catalogue, devices, memory, native_threads, runner, serving
 from smart_filter_workers.artifacts import Artifacts
 from smart_filter_workers.catalogue import Catalogue
 from smart_filter_workers.draining import Draining
@@ -35,9 +38,11 @@ from smart_filter_workers.loaded import LoadedModels
 from smart_filter_workers.recent import Recent
 from smart_filter_workers.retention import Retention
 from smart_filter_workers.services import Services
+from smart_filter_workers.serving import Setup
 from smart_filter_workers.stock.room import StockRoom
 from smart_filter_workers.sweeper import Sweeper
 from smart_filter_workers.tally import Tally
+from smart_filter_workers.trails import Trails
 from smart_filter_workers.trained import TrainedWeights
 
 # A 12 MP photo takes 36 MB decoded: room for the photos that two threads have under way.
@@ -51,36 +56,49 @@ def serve(
     stages: Sequence[StageName],
     models: Sequence[str] = (),
     threads: int,
+    traces: Traces = UNTOLD,
     extra_models: Iterable[ModuleType] = (),
 ) -> None:
     """Run a worker until SIGTERM or SIGINT; work under way is finished first.
 
     stages: what it serves.  models: which of their leading models; all when empty.
     threads: how many stages it runs at once, overlapping download, decoding and upload with
-    the forward pass.
-    Raises SetupFailed when it can serve none of them, DatabaseUnavailable at the start.
+    the forward pass.  traces: where it tells what it does; closed in the end.
+    When it can serve none of them it says so, `setup_failed`, takes no work, and waits to be
+    told to stop.  Raises SetupFailed for names of no models, DatabaseUnavailable at the start.
     """
     memory.return_pictures()
     native_threads.one_per_call()
     known = catalogue.find(extra_models, research=settings.engine.research_weights)
-    parts = _wire(settings, known, stages, models, threads)
+    parts = _wire(settings, known, stages, models, threads=threads, traces=traces)
     services = parts.services
     stopping = threading.Event()
-    beside = [
-        threading.Thread(target=part.run, args=(stopping,), name=type(part).__name__)
-        for part in (services.heartbeat, parts.sweeper, parts.retention)
-    ]
+    beside: list[threading.Thread] = []
+
+    def begin(part: Heartbeat | Sweeper | Retention) -> None:
+        beside.append(threading.Thread(target=part.run, args=(stopping,), name=type(part).__name__))
+        beside[-1].start()
+
     services.heartbeat.beat()
-    for thread in beside:
-        thread.start()
-    _log.info("worker ready", capabilities=services.serving.capabilities, threads=threads)
+    begin(services.heartbeat)
     try:
+        parts.setup.load(services.models)
+        with contextlib.suppress(TryAgain):  # the next beat says it
+            services.heartbeat.announce()
+        if not services.serving.able:
+            _log.error("nothing to serve", failed=services.serving.failed)
+            _wait_to_be_stopped()
+            return
+        begin(parts.sweeper)
+        begin(parts.retention)
+        _log.info("worker ready", capabilities=services.serving.capabilities, threads=threads)
         _consume(settings, parts, threads)
     finally:
         stopping.set()
         for thread in beside:
             thread.join()
         services.heartbeat.leave()
+        traces.close()
         services.engine.dispose()
         services.doorbell.close()
 
@@ -88,6 +106,7 @@ def serve(
 @dataclass(frozen=True, slots=True)
 class _Parts:
     services: Services
+    setup: Setup
     sweeper: Sweeper
     retention: Retention
     draining: Draining
@@ -99,7 +118,9 @@ def _wire(
     known: Catalogue,
     stages: Sequence[StageName],
     models: Sequence[str],
+    *,
     threads: int,
+    traces: Traces,
 ) -> _Parts:
     offers = [one for one in known.offers(settings.weights) if one.card.stage in stages]
     # One connection a thread, and one each for heartbeat, sweeper, retention and drain.
@@ -113,17 +134,21 @@ def _wire(
     room = memory.room(settings.engine.memory_mb)
     trained = TrainedWeights(settings.weights, store)
     loaded = LoadedModels(known, settings.weights, room=room, trained=trained)
-    serving = serving_of.begin(offers, loaded, stages=stages, models=models)
+    gpu_fault = devices.gpu_fault()
+    demanded = gpu_fault if settings.engine.device == devices.GPU else None
+    setup = serving.plan(offers, stages=stages, models=models, gpu_fault=demanded)
     draining = Draining(engine, doorbell, settings.engine)
-    listening = Listening(serving)
+    listening = Listening(setup.serving)
     heartbeat = Heartbeat(
         engine,
         settings.engine,
         worker=worker,
-        serving=serving,
+        serving=setup.serving,
         threads=threads,
+        draining=draining.begun,
+        broker_answers=doorbell.answers,
         on_hang=lambda: draining.after_hang(heartbeat),
-        on_rest=listening.follow,
+        on_change=listening.follow,
     )
     services = Services(
         engine=engine,
@@ -135,11 +160,12 @@ def _wire(
         models=loaded,
         heartbeat=heartbeat,
         tally=Tally(),
+        trails=Trails(traces, worker, on_gpu=known.on_gpu if gpu_fault is None else frozenset()),
         trying=Trying(engine, loaded),
         settings=settings,
         keeping=Keeping(settings.keep.input_seconds, settings.keep.result_seconds),
         worker=worker,
-        serving=serving,
+        serving=setup.serving,
         draining=draining.begun,
         extra_models=known.extra,
     )
@@ -148,7 +174,14 @@ def _wire(
     sweeper = Sweeper(
         engine, doorbell, settings.engine, tally=services.tally, retention=retention, cell=CELL
     )
-    return _Parts(services, sweeper, retention, draining, listening)
+    return _Parts(services, setup, sweeper, retention, draining, listening)
+
+
+def _wait_to_be_stopped() -> None:
+    told = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: told.set())
+    told.wait()
 
 
 def _consume(settings: Settings, parts: _Parts, threads: int) -> None:
@@ -159,7 +192,7 @@ def _consume(settings: Settings, parts: _Parts, threads: int) -> None:
 
     @celery.task(name=RING)  # type: ignore[untyped-decorator]  # Celery ships no types
     def ring(capability: str) -> None:
-        if services.serving.resting:  # it was told so before this was connected
+        if not services.serving.serves_all:  # it was told so before this was connected
             parts.listening.follow()
         runner.run(services, Capability(capability))
 

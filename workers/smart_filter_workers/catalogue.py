@@ -19,6 +19,7 @@ from smart_filter_shared.ids import Capability
 from smart_filter_shared.parameters import Parameters
 from smart_filter_shared.pipeline import PIPELINE, StageName
 from smart_filter_workers import admitted, weights
+from smart_filter_workers.devices import GPU
 
 # The licence, or the terms, of a file that was let in without any. Source: SPDX 2.3, section 7.
 UNTOLD: Final = "NOASSERTION"
@@ -108,6 +109,11 @@ class Catalogue:
     def batch_size(self, capability: Capability) -> int:
         """Return the most photos that one forward pass of a capability takes."""
         return min(card.batch_size for card in self.cards if card.capability == capability)
+
+    @property
+    def on_gpu(self) -> frozenset[Capability]:
+        """What runs on a GPU where there is one."""
+        return frozenset(card.capability for card in self.cards if GPU in card.devices)
 
     def _as_it_holds(self, card: ModelCard) -> ModelCard:
         return replace(card, default=_is_default(card, research=self.research))

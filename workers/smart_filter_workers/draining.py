@@ -4,6 +4,7 @@ A thread that runs a model cannot be interrupted, so that a process with work le
 itself, after that work was released with its attempt refunded.
 """
 
+import contextlib
 import os
 import threading
 import time
@@ -49,6 +50,8 @@ class Draining:
 
     def _end(self, heartbeat: Heartbeat, status: int) -> None:
         gives_up_at = time.monotonic() + self._settings.drain_seconds
+        with contextlib.suppress(TryAgain):
+            heartbeat.announce()
         while heartbeat.in_time() and time.monotonic() < gives_up_at:
             time.sleep(_LOOK_SECONDS)
         left = heartbeat.in_time()

@@ -21,6 +21,7 @@ from smart_filter_shared.errors import TryAgain
 from smart_filter_shared.ids import LeaseToken, WorkerId
 from smart_filter_shared.jobs import presence, transitions
 from smart_filter_shared.jobs.leases import Lease
+from smart_filter_shared.jobs.presence import WorkerState
 from smart_filter_shared.settings import EngineSettings
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_workers.serving import Serving
@@ -35,18 +36,21 @@ class Held:
     """A lease that this process holds.
 
     overdue_at: on the monotonic clock, when its work has outlasted its limit.
+    trouble: the code of what became of it, when it did not succeed.
     """
 
     lease: Lease
     overdue_at: float
+    trouble: str = ""
     lost: threading.Event = field(default_factory=threading.Event)
 
 
 class Heartbeat:
     """Renews the leases of a process, and says that the worker itself is there.
 
+    draining: set when it claims no more.  broker_answers: whether the broker does.
     on_hang: called once, when some work has outlasted its limit; it should end the process.
-    on_rest: called when an operator has told the worker to claim no more, or to claim again.
+    on_change: called when what it serves has become another, as when an operator says so.
     """
 
     def __init__(
@@ -57,8 +61,10 @@ class Heartbeat:
         worker: WorkerId,
         serving: Serving,
         threads: int,
+        draining: threading.Event,
+        broker_answers: Callable[[], bool],
         on_hang: Callable[[], None],
-        on_rest: Callable[[], None],
+        on_change: Callable[[], None],
     ) -> None:
         self._engine = engine
         self._settings = settings
@@ -70,8 +76,11 @@ class Heartbeat:
             threads=threads,
         )
         self._serving = serving
+        self._draining = draining
+        self._broker_answers = broker_answers
+        self._broker_heard_at = time.monotonic()
         self._on_hang = on_hang
-        self._on_rest = on_rest
+        self._on_change = on_change
         self._held: dict[LeaseToken, Held] = {}
         self._lock = threading.Lock()
 
@@ -102,20 +111,10 @@ class Heartbeat:
 
         Raises DatabaseUnavailable.
         """
+        if self._broker_answers():
+            self._broker_heard_at = time.monotonic()
         held = self.in_time()
-        serving = self._serving
-        with sessions.transaction(self._engine) as connection:
-            serving.compare(connection)
-            present = replace(
-                self._present,
-                capabilities=serving.capabilities,
-                failed=serving.failed,
-                draining=serving.resting,
-            )
-            resting = presence.announce(connection, present)
-        if serving.rest(resting=resting):
-            _log.info("told to claim no more" if resting else "told to claim again")
-            self._on_rest()
+        self.announce()
         if not held:
             return
         with sessions.transaction(self._engine) as connection:
@@ -127,6 +126,39 @@ class Heartbeat:
         for one in held:
             if one.lease.token not in alive:
                 one.lost.set()
+
+    def announce(self) -> None:
+        """Say how the worker is.  Raises DatabaseUnavailable."""
+        serving = self._serving
+        served = serving.capabilities
+        with sessions.transaction(self._engine) as connection:
+            serving.compare(connection)
+            present = replace(
+                self._present,
+                # Whoever counts on it must not count on one that claims no more.
+                capabilities=() if self._draining.is_set() else serving.capabilities,
+                failed=serving.failed,
+                wanted=serving.wanted,
+                state=self.state(),
+                draining=serving.resting,
+            )
+            resting = presence.announce(connection, present)
+        if serving.rest(resting=resting):
+            _log.info("told to claim no more" if resting else "told to claim again")
+        if serving.capabilities != served:
+            self._on_change()
+
+    def state(self) -> WorkerState:
+        """Return how the worker is."""
+        if not self._serving.is_open:
+            return WorkerState.STARTING
+        if self._draining.is_set() or self._serving.resting:
+            return WorkerState.DRAINING
+        if not self._serving.capabilities:
+            return WorkerState.SETUP_FAILED
+        if time.monotonic() - self._broker_heard_at > self._settings.lease_seconds:
+            return WorkerState.UNHEALTHY
+        return WorkerState.BUSY if self._held else WorkerState.READY
 
     def run(self, stopping: threading.Event) -> None:
         """Beat until told to stop; a database that is away is asked again at the next beat."""

@@ -5,7 +5,7 @@ What becomes of a lease when any of this raises stands in settling.py.
 
 import contextlib
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -29,6 +29,7 @@ from smart_filter_workers.heartbeat import Held
 from smart_filter_workers.learning.trying import Ran
 from smart_filter_workers.results import Prepared
 from smart_filter_workers.services import Services
+from smart_filter_workers.trails import Trail
 
 # A ring's task ends after so long, so that a worker can be shut down and others get a turn.
 _TURN_SECONDS = 30.0
@@ -89,16 +90,18 @@ class _Taken:
     leases: list[Lease]
     rows: Rows
     begun_at: float
+    trail: Trail
 
 
 def _take(services: Services, capability: Capability | None) -> _Taken | None:
     """Claim from a capability, or where the head's rank is lowest; None: nothing is ready."""
     begun_at = time.perf_counter()
+    trail = Trail()
     with sessions.transaction(services.engine) as connection:
         chosen = capability or queries.next_capability(connection, services.serving.capabilities)
         if chosen is None:
             return None
-        with services.tally.timed(Step.CLAIM, chosen):
+        with services.tally.timed(Step.CLAIM, chosen), trail.claiming():
             leases = transitions.claim(
                 connection,
                 chosen,
@@ -113,7 +116,7 @@ def _take(services: Services, capability: Capability | None) -> _Taken | None:
             services.serving.compare(connection)
         rows = queries.for_leases(connection, leases)
     services.tally.claimed(leases)
-    return _Taken(leases, rows, begun_at)
+    return _Taken(leases, rows, begun_at, trail)
 
 
 def _unserved(services: Services, capabilities: Sequence[Capability]) -> list[Capability]:
@@ -135,6 +138,7 @@ class _Task:
 
     held: Held
     job: JobRow
+    trail: Trail
     inputs: object = None
     result: object = None
     seconds: float = 0.0
@@ -170,7 +174,10 @@ def _work(services: Services, taken: _Taken) -> list[Capability]:
     leases = taken.leases
     last = leases[0].attempt >= engine.max_attempts  # then it was claimed alone
     limit_seconds = engine.stage_seconds + (_CHILD_SECONDS if last else 0)
-    with services.heartbeat.holding(leases, limit_seconds=limit_seconds) as held:
+    with (
+        services.heartbeat.holding(leases, limit_seconds=limit_seconds) as held,
+        _told(services, taken, held),
+    ):
         tasks = settling.attempt(services, held, "internal", lambda: _with_jobs(taken, held)) or []
         tasks = _each(services, tasks, "internal", lambda task: _with_photo(services, task))
         if last:
@@ -195,14 +202,29 @@ def _work(services: Services, taken: _Taken) -> list[Capability]:
 def _with_jobs(taken: _Taken, held: Sequence[Held]) -> list[_Task]:
     # Not in the transaction that claims: a row that cannot be read would be claimed for ever.
     jobs = queries.jobs_in(taken.rows)
-    return [_Task(one, jobs[one.lease.job_id]) for one in held]
+    return [_Task(one, jobs[one.lease.job_id], taken.trail) for one in held]
+
+
+@contextlib.contextmanager
+def _told(services: Services, taken: _Taken, held: Sequence[Held]) -> Iterator[None]:
+    """Tell in the traces of the jobs what the block does."""
+    try:
+        yield
+    finally:
+        services.trails.tell(taken.trail, held)
+
+
+@contextlib.contextmanager
+def _timed(services: Services, step: Step, task: _Task) -> Iterator[None]:
+    with services.tally.timed(step, task.lease.capability), task.trail.step(step, task.lease):
+        yield
 
 
 def _with_photo(services: Services, task: _Task) -> _Task:
     """Bring the photo when the job names it elsewhere; such a stage is claimed alone."""
     if task.job.photo_key is not None or task.lease.stage != StageName.PREPARE:
         return task
-    with services.tally.timed(Step.LOAD, task.lease.capability):
+    with _timed(services, Step.LOAD, task):
         landed = services.artifacts.bring(task.job, task.lease)
     return replace(task, landed=landed, job=replace(task.job, photo_key=landed.key))
 
@@ -218,7 +240,7 @@ def _in_vain(tasks: Sequence[_Task], stored: Sequence[Held]) -> list[str]:
 
 def _load(services: Services, task: _Task) -> _Task:
     code = stage_code.of(task.lease.stage)
-    with services.tally.timed(Step.LOAD, task.lease.capability):
+    with _timed(services, Step.LOAD, task):
         return replace(task, inputs=services.artifacts.load(task.job, code.Inputs))
 
 
@@ -233,7 +255,8 @@ def _run(services: Services, tasks: list[_Task]) -> list[_Task]:
         loading = time.perf_counter()
         models = services.models.of(lease.models, lease.parameters, lease.digests)
         started = time.perf_counter()
-        results = code.run(models, [task.inputs for task in some])
+        with some[0].trail.step(Step.INFER, *(task.lease for task in some)):
+            results = code.run(models, [task.inputs for task in some])
         seconds = (time.perf_counter() - started) / len(some)
         return [
             replace(
@@ -257,7 +280,8 @@ def _run_apart(services: Services, task: _Task) -> _Task:
     """Load and run in a child process, which may die of it."""
     request = isolation.Request(services.settings, services.extra_models, task.lease, task.job)
     limit_seconds = services.settings.engine.stage_seconds
-    answer = isolation.run(request, limit_seconds=limit_seconds)
+    with task.trail.step(Step.INFER, task.lease):
+        answer = isolation.run(request, limit_seconds=limit_seconds)
     if answer.error is not None:
         raise answer.error
     return replace(task, result=answer.result, seconds=answer.seconds)
@@ -282,7 +306,7 @@ def _unless_handed_on(services: Services, task: _Task) -> _Task:
 def _store(services: Services, task: _Task) -> _Task:
     if task.held.lost.is_set():
         raise LeaseLost(f"{task.lease.stage} of job {task.lease.job_id}")
-    with services.tally.timed(Step.STORE, task.lease.capability):
+    with _timed(services, Step.STORE, task):
         return replace(task, kept=services.artifacts.keep(task.job, task.lease, task.result))
 
 
@@ -302,6 +326,7 @@ def _complete(services: Services, tasks: list[_Task]) -> list[Capability]:
     for task in tasks:
         if task.lease in completion.lost and task.kept is not None:
             _log.warning("lease lost, work dropped", **settling.named(task.lease))
+            task.held.trouble = LeaseLost.code
             _drop(services, task.artifacts)
         elif task.job.photo_url is not None and task.brought is not None:
             _count(services, task.job, task.brought)

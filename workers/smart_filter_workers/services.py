@@ -16,6 +16,7 @@ from smart_filter_workers.learning.trying import Trying
 from smart_filter_workers.loaded import LoadedModels
 from smart_filter_workers.serving import Serving
 from smart_filter_workers.tally import Tally
+from smart_filter_workers.trails import Trails
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class Services:
     models: LoadedModels
     heartbeat: Heartbeat
     tally: Tally
+    trails: Trails
     trying: Trying
     settings: Settings
     keeping: Keeping

@@ -1,7 +1,8 @@
 """What a worker serves: its capabilities, less those whose model cannot be loaded."""
 
 import threading
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
@@ -12,6 +13,7 @@ from smart_filter_shared.jobs import skew
 from smart_filter_shared.jobs.skew import OwnCards
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.telemetry.logs import logger
+from smart_filter_workers.devices import GPU
 from smart_filter_workers.loaded import LoadedModels
 
 _log = logger("worker")
@@ -20,7 +22,8 @@ _log = logger("worker")
 class Serving:
     """Which capabilities a process claims from, and which it should but cannot; safe for threads.
 
-    wanted: what it was started for.  faults: what is known to be wrong with some of them.
+    wanted: what it was started for, of which it serves nothing until it is opened.
+    faults: what is known to be wrong with some of them.
     cards: what this process knows of its models.
     """
 
@@ -30,25 +33,42 @@ class Serving:
         faults: Mapping[Capability, str],
         cards: Iterable[ModelCard] = (),
     ) -> None:
-        self._wanted = tuple(sorted(set(wanted)))
+        self.wanted = tuple(sorted(set(wanted)))
         self._failed = dict(faults)
         self._cards = tuple(cards)
-        self._own = {one: skew.own_cards(one, self._cards) for one in self._wanted}
+        self._own = {one: skew.own_cards(one, self._cards) for one in self.wanted}
         self._skewed: dict[Capability, str] = {}
         self._resting = False
         self._lock = threading.Lock()
+        self._is_open = False
+        for capability, why in faults.items():
+            _log.error("setup failed", capability=capability, reason=why)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its models are loaded, as far as they can be."""
+        with self._lock:
+            return self._is_open
 
     @property
     def capabilities(self) -> tuple[Capability, ...]:
-        """What it serves: all that it can, and nothing while it rests."""
-        return () if self.resting else self.able
+        """What it serves now: nothing while it rests, nor what others have other cards of."""
+        able = self.able
+        with self._lock:
+            return () if self._resting else tuple(one for one in able if one not in self._skewed)
 
     @property
     def able(self) -> tuple[Capability, ...]:
-        """What it can serve, whether it rests or not."""
+        """What its models are loaded for, whether it serves that now or not."""
         with self._lock:
-            out = {**self._failed, **self._skewed}
-            return tuple(one for one in self._wanted if one not in out)
+            if not self._is_open:
+                return ()
+            return tuple(one for one in self.wanted if one not in self._failed)
+
+    @property
+    def serves_all(self) -> bool:
+        """Whether it serves now all that it is able to."""
+        return self.capabilities == self.able
 
     @property
     def resting(self) -> bool:
@@ -65,9 +85,9 @@ class Serving:
 
     @property
     def failed(self) -> dict[Capability, str]:
-        """What it cannot serve, and why: the state `setup_failed`."""
+        """What it cannot serve, and why."""
         with self._lock:
-            skewed = {one: why for one, why in self._skewed.items() if one in self._wanted}
+            skewed = {one: why for one, why in self._skewed.items() if one in self.wanted}
             return {**skewed, **self._failed}
 
     def fail(self, capability: Capability, why: str) -> None:
@@ -87,23 +107,50 @@ class Serving:
             new = {one: why for one, why in skewed.items() if one not in self._skewed}
             self._skewed = skewed
         for capability, why in new.items():
-            if capability in self._wanted:
+            if capability in self.wanted:
                 _log.error("another version is served", capability=capability, reason=why)
 
+    def open(self) -> None:
+        """Serve what has not failed."""
+        with self._lock:
+            self._is_open = True
 
-def begin(
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What a process is to serve, before its models are loaded.
+
+    needed: the models that are loaded before it serves, and what cannot be served without.
+    """
+
+    serving: Serving
+    needed: Sequence[tuple[ModelCard, Sequence[Capability]]]
+
+    def load(self, loaded: LoadedModels) -> None:
+        """Load what is needed at once; what cannot be loaded is not served."""
+        for card, affected in self.needed:
+            try:
+                loaded.model(card.task, card.name)
+            except ModelNotLoaded as error:
+                for capability in affected:
+                    self.serving.fail(capability, str(error))
+        self.serving.open()
+
+
+def plan(
     offers: Iterable[Offer],
-    loaded: LoadedModels,
     *,
     stages: Collection[StageName],
     models: Collection[str] = (),
-) -> Serving:
-    """Load what is needed at once, and return what can be served.
+    gpu_fault: str | None = None,
+) -> Setup:
+    """Return what is to be served, and what that needs at once.
 
     models: the leading models to serve, of those stages that have one of these names; of
-    other stages all that this machine can run.  Those that are named are loaded now, else
+    other stages all that this machine can run.  Those that are named are loaded at once, else
     the default ones; the others at their first use.
-    Raises SetupFailed when nothing can be served.
+    gpu_fault: why there is no GPU where one is demanded; models that can use one fail of it.
+    Raises SetupFailed when no model has one of the names.
     """
     leading, beside = _parted(offers, stages)
     unknown = sorted(set(models) - {offer.card.name for offer in leading})
@@ -121,19 +168,20 @@ def begin(
     missed = [offer for offer in leading if offer.card.default or offer.card.name in models]
     faults = {offer.card.capability: offer.fault for offer in missed if offer.fault is not None}
     wanted = {offer.card.capability for offer in leading if offer.fault is None} | set(faults)
-    serving = Serving(wanted, faults, [offer.card for offer in (*leading, *beside)])
-    for capability, why in faults.items():
-        _log.error("setup failed", capability=capability, reason=why)
-    for offer in missed:
-        if offer.fault is None:
-            _load(loaded, offer.card, serving, [offer.card.capability])
-    for offer in beside:
-        if offer.card.default:
-            affected = [one for one in wanted if one.startswith(f"{offer.card.stage}.")]
-            _load(loaded, offer.card, serving, affected)
-    if not serving.capabilities:
-        raise SetupFailed("; ".join(dict.fromkeys(serving.failed.values())) or "nothing to serve")
-    return serving
+    if gpu_fault is not None:
+        slow = {offer.card.capability for offer in leading if GPU in offer.card.devices}
+        faults |= dict.fromkeys(slow & wanted, f"it needs a GPU: {gpu_fault}")
+    needed = [
+        (offer.card, [offer.card.capability])
+        for offer in missed
+        if offer.card.capability not in faults
+    ] + [
+        (offer.card, [one for one in sorted(wanted) if one.startswith(f"{offer.card.stage}.")])
+        for offer in beside
+        if offer.card.default
+    ]
+    cards = [offer.card for offer in (*leading, *beside)]
+    return Setup(Serving(wanted, faults, cards), needed)
 
 
 def _parted(
@@ -145,13 +193,3 @@ def _parted(
         [offer for offer in here if offer.card.leads],
         [offer for offer in here if not offer.card.leads],
     )
-
-
-def _load(
-    loaded: LoadedModels, card: ModelCard, serving: Serving, affected: Iterable[Capability]
-) -> None:
-    try:
-        loaded.model(card.task, card.name)
-    except ModelNotLoaded as error:
-        for capability in affected:
-            serving.fail(capability, str(error))

@@ -7,7 +7,8 @@ else's server that is away, too.
 
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypeVar
 
 from smart_filter_shared.db import sessions
@@ -44,7 +45,8 @@ def attempt(
     code: what a job fails with when the error is a defect and no attempt is left.
     """
     try:
-        return step()
+        with _noted(held, code):
+            return step()
     except Conflict as error:
         _log.warning("work dropped", reason=str(error))
     except ArtifactsGone as error:
@@ -70,6 +72,16 @@ def attempt(
         failure = Failure(code, title, f"{type(error).__name__} in {held[0].lease.stage}")
         _settle(services, held, lambda lease: _retry(services, lease, failure))
     return None
+
+
+@contextmanager
+def _noted(held: Sequence[Held], code: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        for one in held:
+            one.trouble = error.code if isinstance(error, Error) else code
+        raise
 
 
 def _settle(services: Services, held: Sequence[Held], move: Callable[[Lease], None]) -> None:

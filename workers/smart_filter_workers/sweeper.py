@@ -111,6 +111,7 @@ class Sweeper:
 
 
 def _settle(connection: Connection) -> None:
-    ended = fairness.settle(connection)
-    counted = {Measure(Count.ENDED, outcome): Amount(jobs) for outcome, jobs in ended.items()}
-    measures.add(connection, counted)
+    settled = fairness.settle(connection)
+    ended = {Measure(Count.ENDED, one): Amount(jobs) for one, jobs in settled.ended.items()}
+    dead = {Measure(Count.DEAD, one): Amount(stages) for one, stages in settled.dead.items()}
+    measures.add(connection, ended | dead)

@@ -32,10 +32,13 @@ class Tally:
         self._lock = threading.Lock()
 
     def claimed(self, leases: Sequence[Lease]) -> None:
-        """Note how far in virtual time claims have come."""
+        """Note a batch that was claimed, and how far in virtual time claims have come."""
         for lease in leases:
             self._advance(lease.capability, Progress(lease.mark, 0, 0.0))
             self.count(Count.ATTEMPTS, lease.capability)
+            self.count(Count.BATCHED, lease.capability)
+        if leases:
+            self.count(Count.BATCHES, leases[0].capability)
 
     def ran(self, batch: Sequence[Done]) -> None:
         """Note what runs took."""

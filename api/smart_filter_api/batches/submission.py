@@ -24,7 +24,7 @@ from smart_filter_shared.errors import (
     Rejected,
     UploadMissing,
 )
-from smart_filter_shared.ids import OPERATOR, Capability, new_batch_id, new_job_id
+from smart_filter_shared.ids import OPERATOR, Capability, JobId, new_batch_id, new_job_id
 from smart_filter_shared.jobs import batches, fairness, limits, transitions, uploads, webhooks
 from smart_filter_shared.jobs.batches import BatchRow
 from smart_filter_shared.jobs.fairness import Place
@@ -43,9 +43,13 @@ _NOTHING_TO_COMPOSE = "an album composes its best; ask for a picture, such as `i
 
 @dataclass(frozen=True, slots=True)
 class AcceptedBatch:
-    """A batch that is written and committed; ringing: what to ring for it now."""
+    """A batch that is written and committed.
+
+    jobs: those that its photos became.  ringing: what to ring for them now.
+    """
 
     batch: BatchRow
+    jobs: Sequence[JobId]
     ringing: list[Capability]
 
 
@@ -108,7 +112,7 @@ async def accept(
         if row is None:
             raise RuntimeError(f"batch {batch.batch_id} was written and cannot be read")
         also(connection, row)
-        return AcceptedBatch(row, ringing)
+        return AcceptedBatch(row, [job.job_id for job in batch.jobs], ringing)
 
     async with contextlib.AsyncExitStack() as undoing:
         undoing.push_async_callback(submission.give_back, services, caller, megapixels)

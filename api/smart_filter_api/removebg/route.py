@@ -8,7 +8,7 @@ import anyio
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 
-from smart_filter_api import deps, waiting
+from smart_filter_api import deps, spans, waiting
 from smart_filter_api.deps import OpenServices
 from smart_filter_api.intake import Addressed, Upload
 from smart_filter_api.keys import Caller, Scope
@@ -85,6 +85,8 @@ async def remove(request: Request, services: OpenServices, caller: Known) -> Res
             seat = await sharing.take(services, caller, upload, ends_at=ends_at)
         except RateLimited as error:  # requests a minute were counted before: these are megapixels
             raise refused("insufficient_credits", str(error)) from error
+    if seat.is_first:
+        await spans.tell(request, jobs=[seat.job_id])
     job = await waiting.until(
         services, caller.tenant, seat.job_id, seconds=max(0.0, ends_at - anyio.current_time())
     )

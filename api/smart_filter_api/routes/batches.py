@@ -10,7 +10,7 @@ from fastapi import APIRouter, Header, Query, Request, Response, status
 from fastapi.responses import StreamingResponse
 from sqlalchemy import Connection
 
-from smart_filter_api import idempotency, removal, tags, waiting
+from smart_filter_api import idempotency, removal, spans, tags, waiting
 from smart_filter_api.batches import answers as batch_answers
 from smart_filter_api.batches import intake as batch_intake
 from smart_filter_api.batches import submission as batch_submission
@@ -91,6 +91,7 @@ async def create(
 
         accepted = await batch_submission.accept(services, caller, sent, also=remember)
     services.ringer.ring(accepted.ringing)
+    await spans.tell(request, jobs=accepted.jobs, batch=accepted.batch.id)
     seconds = waiting.preferred_seconds(prefer)
     if seconds is None:
         return _accepted(accepted.batch)

@@ -5,7 +5,15 @@ from tempfile import SpooledTemporaryFile
 from fastapi import APIRouter, Request, Response, status
 from sqlalchemy import Connection
 
-from smart_filter_api import acceptances, changes, correcting, deriving, documents, idempotency
+from smart_filter_api import (
+    acceptances,
+    changes,
+    correcting,
+    deriving,
+    documents,
+    idempotency,
+    spans,
+)
 from smart_filter_api.deps import OpenServices, Reader, Services, Submitter
 from smart_filter_api.idempotency import IdempotencyKey
 from smart_filter_api.keys import Caller
@@ -83,6 +91,7 @@ async def derive(
         also = remember if once.is_named else None
         taken = await deriving.accept(services, caller, parent, sent.read(), also=also)
     services.ringer.ring(taken.ringing)
+    await spans.tell(request, jobs=[taken.job.id])
     return await acceptances.preferred(
         services, caller, taken, remembered=once.remembered, prefer=prefer
     )

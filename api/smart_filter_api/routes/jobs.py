@@ -16,6 +16,7 @@ from smart_filter_api import (
     intake,
     removal,
     shown,
+    spans,
     submission,
     tags,
     waiting,
@@ -94,6 +95,7 @@ async def create(
         also = remember if once.is_named else None
         taken = await submission.accept(services, caller, upload, also=also)
     services.ringer.ring(taken.ringing)
+    await spans.tell(request, jobs=[taken.job.id])
     return await acceptances.preferred(
         services, caller, taken, remembered=once.remembered, prefer=prefer
     )

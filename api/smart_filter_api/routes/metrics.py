@@ -1,6 +1,7 @@
 """What operators watch: queues, workers' doings and requests, in one scrape."""
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 
 from fastapi import APIRouter, Request, Response
 
@@ -21,6 +22,7 @@ _COUNTERS: Mapping[Metric, Count] = {
     metrics.RETRIES: Count.RETRIES,
     metrics.RELEASES: Count.RELEASES,
     metrics.LEASE_EXPIRIES: Count.EXPIRIES,
+    metrics.DEAD_LETTERS: Count.DEAD,
     metrics.JOBS_ENDED: Count.ENDED,
 }
 
@@ -49,8 +51,9 @@ async def show(request: Request, services: OpenServices) -> Response:
 
 
 async def _read(services: Services) -> Reading:
+    read = partial(measures.read, silent_seconds=services.silent_seconds)
     async with services.reading() as connection:
-        return await connection.run_sync(measures.read)
+        return await connection.run_sync(read)
 
 
 def _of_the_database(reading: Reading) -> dict[Metric, list[Sample]]:
@@ -69,6 +72,9 @@ def _of_the_database(reading: Reading) -> dict[Metric, list[Sample]]:
             for capability, queue in reading.queues.items()
         ],
         metrics.STEPS: list(_steps(reading)),
+        metrics.BATCH_SIZE: list(_batch_sizes(reading)),
+        metrics.WORKERS: [Sample(count, place) for place, count in reading.workers.items()],
+        metrics.WEBHOOK_LAG: [Sample(reading.webhook_lag_seconds)],
         **{metric: list(_counts(reading, count)) for metric, count in _COUNTERS.items()},
     }
 
@@ -79,6 +85,14 @@ def _steps(reading: Reading) -> Iterator[Sample]:
             labels = (measure.subject, measure.what)
             yield Sample(amount.seconds, labels, "_sum")
             yield Sample(amount.count, labels, "_count")
+
+
+def _batch_sizes(reading: Reading) -> Iterator[Sample]:
+    for measure, amount in reading.totals.items():
+        if measure.what == Count.BATCHED:
+            yield Sample(amount.count, (measure.subject,), "_sum")
+        elif measure.what == Count.BATCHES:
+            yield Sample(amount.count, (measure.subject,), "_count")
 
 
 def _counts(reading: Reading, count: Count) -> Iterator[Sample]:

@@ -7,6 +7,7 @@ submit       photos in
 batch        a folder through, again and again; with photo_folder, journal, conveyor, dashboard
 live         a camera or a video through the live worker; with filming, live_take, video
 up, worker   the servers: on this machine all at once, or one process (worker, sender, live-worker)
+worker_health  whether the workers of this machine are well
 jobs, models what there is
 feedback     data sets of what people corrected
 backgrounds  pictures of one's own to stand behind people

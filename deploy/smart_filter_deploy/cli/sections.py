@@ -29,6 +29,7 @@ def _section(title: str, **told: str) -> Section:
         "eval": "eval:evaluate",
         "sender": "worker:sender",
         "live-worker": "worker:live_worker",
+        "worker-health": "worker_health:worker_health",
     }
     return Section(
         title,
@@ -56,7 +57,10 @@ SECTIONS = (
         up="The whole service on this machine, until Ctrl-C.",
         worker="One process that serves stages of the pipeline.",
         sender="One process that tells webhooks.",
-        **{"live-worker": "One process that serves live video."},
+        **{
+            "live-worker": "One process that serves live video.",
+            "worker-health": "Whether the workers of this machine are well.",
+        },
     ),
     _section(
         "Models",

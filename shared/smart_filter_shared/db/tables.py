@@ -194,6 +194,8 @@ workers = Table(
     Column("host", Text, nullable=False),
     Column("pid", Integer, nullable=False),
     Column("capabilities", ARRAY(Text), nullable=False),
+    Column("wanted", ARRAY(Text), nullable=False, server_default=text("'{}'")),
+    Column("state", Text, nullable=False, server_default=text("'ready'")),
     # What it should serve and cannot, and why: {"segmentation.people": "weights file …"}.
     Column("failed", JSONB, nullable=False, server_default=text("'{}'")),
     Column("threads", SmallInteger, nullable=False),
@@ -310,8 +312,7 @@ events = Table(
     Column("stage", Text),
     Column("state", Text, nullable=False),
     Column("at", _Moment, nullable=False),
-    # The transaction: by it whoever looks finds what was committed since the last look,
-    # which ids do not tell, for they are drawn before the commit.
+    # The transaction, by which a look finds what was committed since; ids are drawn before.
     Column("written_in", BigInteger, nullable=False),
     Index("events_new", "written_in"),
 )

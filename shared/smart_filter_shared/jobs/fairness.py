@@ -36,6 +36,9 @@ UNKNOWN_SECONDS = 0.1
 # Of the last hundred or so stages; a stage's cost changes with the photos that come.
 _SMOOTHING = 0.02
 _SETTLED_AT_ONCE = 500
+# What jobs fail with for which nothing is wrong with their photos, as far as is known: what
+# somebody has to look into, and can redrive.
+_DEAD = ("model_failed", "internal", "poison", "unavailable")
 
 # In model seconds: what is interactive passes work of a minute, a batch lets ten minutes pass.
 HEAD_START_SECONDS: Mapping[Priority, float] = {
@@ -55,7 +58,12 @@ _SETTLE = text("""
                     recipe ->> 'priority', foreseen_p50, foreseen_p90,
                     extract(epoch FROM finished_at - created_at)
                 )
-            END AS foreseen
+            END AS foreseen,
+            -- Where it failed, when that was not for its photo.
+            CASE WHEN error ->> 'code' = ANY(CAST(:dead AS text[])) THEN (
+                SELECT capability FROM stages
+                WHERE stages.job_id = jobs.id AND stages.stage = jobs.error ->> 'stage'
+            ) END AS dead
         FROM jobs WHERE outcome IS NOT NULL AND NOT settled
         ORDER BY id LIMIT :most
         FOR NO KEY UPDATE SKIP LOCKED
@@ -79,17 +87,18 @@ _SETTLE = text("""
         SELECT tenant, day, outcome, seconds - estimated_seconds AS owed,
             -- One that ends again, after a redrive, brings no new photo.
             CASE WHEN counted_seconds IS NULL THEN megapixels ELSE 0 END AS megapixels,
-            seconds - coalesce(counted_seconds, 0) AS seconds, foreseen
+            seconds - coalesce(counted_seconds, 0) AS seconds, foreseen, dead
         FROM ran
         UNION ALL
-        SELECT tenant, ended_on, outcome, owed, megapixels, seconds, NULL FROM graves
+        SELECT tenant, ended_on, outcome, owed, megapixels, seconds, NULL, NULL FROM graves
     ), charged AS (
         UPDATE tenants SET finish = finish + measured.more / weight
         FROM (SELECT tenant, sum(owed) AS more FROM due GROUP BY tenant) AS measured
         WHERE tenants.name = measured.tenant
     )
     SELECT tenant, day, outcome, count(*) AS jobs, sum(megapixels) AS megapixels,
-        sum(seconds) AS seconds, json_agg(foreseen) FILTER (WHERE foreseen IS NOT NULL) AS foreseen
+        sum(seconds) AS seconds, json_agg(foreseen) FILTER (WHERE foreseen IS NOT NULL) AS foreseen,
+        array_agg(dead) FILTER (WHERE dead IS NOT NULL) AS dead
     FROM due GROUP BY tenant, day, outcome
 """)
 
@@ -288,15 +297,27 @@ def refresh(connection: Connection, *, cell: str, silent_seconds: float) -> None
     )
 
 
-def settle(connection: Connection) -> dict[JobState, int]:
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What was settled.
+
+    ended: jobs of each outcome.  dead: stages of each capability that failed for good though
+    nothing was found wrong with their photos.
+    """
+
+    ended: Mapping[JobState, int]
+    dead: Mapping[Capability, int]
+
+
+def settle(connection: Connection) -> Settled:
     """Put right what ended jobs were thought to cost, in their tenants' `finish`, and count them.
 
     Those that were deleted meanwhile left what they owe on their tombstones: to pay at once
     would make a tenant's deletions wait for each other. What those that succeeded tell of
     forecasts is learnt.
-    Returns how many jobs of each outcome that were; each end of a job is settled once.
+    Returns what that was; each end of a job is settled once.
     """
-    rows = connection.execute(_SETTLE, {"most": _SETTLED_AT_ONCE}).all()
+    rows = connection.execute(_SETTLE, {"most": _SETTLED_AT_ONCE, "dead": list(_DEAD)}).all()
     usage.add(
         connection,
         {
@@ -315,6 +336,8 @@ def settle(connection: Connection) -> dict[JobState, int]:
         ],
     )
     ended: Counter[JobState] = Counter()
+    dead: Counter[Capability] = Counter()
     for row in rows:
         ended[JobState(row.outcome)] += row.jobs
-    return dict(ended)
+        dead.update(Capability(one) for one in row.dead or ())
+    return Settled(ended, dead)

@@ -6,19 +6,27 @@ from enum import StrEnum
 
 from sqlalchemy import Connection, text
 
+from smart_filter_shared.ids import Capability
+from smart_filter_shared.jobs import presence
+from smart_filter_shared.jobs.presence import WorkerState
 from smart_filter_shared.telemetry.metrics import Step
 
 
 class Count(StrEnum):
     """What is counted without a time.
 
-    Of a capability: attempts, retries, releases, expiries.  Of an outcome: ended jobs.
+    Of a capability: attempts, retries, releases, expiries, dead (stages that failed for good
+    and not for their photos); batches, and how many stages were batched in them.
+    Of an outcome: ended jobs.
     """
 
     ATTEMPTS = "attempts"
     RETRIES = "retries"
     RELEASES = "releases"
     EXPIRIES = "expiries"
+    DEAD = "dead"
+    BATCHES = "batches"
+    BATCHED = "batched"
     ENDED = "ended"
 
 
@@ -60,10 +68,16 @@ class Queue:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """All there is to know; queues by capability."""
+    """All there is to know; queues by capability.
+
+    workers: how many of a capability are in a state.
+    webhook_lag_seconds: how long that delivery has been due which nobody has begun to send.
+    """
 
     queues: Mapping[str, Queue]
     totals: Mapping[Measure, Amount]
+    workers: Mapping[tuple[Capability, WorkerState], int]
+    webhook_lag_seconds: float
 
 
 def add(connection: Connection, amounts: Mapping[Measure, Amount]) -> None:
@@ -91,9 +105,17 @@ def add(connection: Connection, amounts: Mapping[Measure, Amount]) -> None:
     )
 
 
-def read(connection: Connection) -> Reading:
-    """Return how long the queues are, and all that was added up since there is a database."""
-    return Reading(_queues(connection), _totals(connection))
+def read(connection: Connection, *, silent_seconds: float) -> Reading:
+    """Return how things are now, and all that was added up since there is a database.
+
+    silent_seconds: a worker that was not heard from for so long is unhealthy.
+    """
+    return Reading(
+        queues=_queues(connection),
+        totals=_totals(connection),
+        workers=presence.census(connection, silent_seconds=silent_seconds),
+        webhook_lag_seconds=_webhook_lag_seconds(connection),
+    )
 
 
 def _totals(connection: Connection) -> dict[Measure, Amount]:
@@ -142,3 +164,23 @@ def _queues(connection: Connection) -> dict[str, Queue]:
         )
         for row in rows
     }
+
+
+def _webhook_lag_seconds(connection: Connection) -> float:
+    # From one lane to the next by the index, as deliveries are claimed: however many wait in one.
+    found = connection.execute(
+        text("""
+            WITH RECURSIVE heads AS (
+                (SELECT lane, due_at FROM deliveries WHERE state = 'waiting'
+                    ORDER BY lane, due_at LIMIT 1)
+                UNION ALL
+                SELECT next.lane, next.due_at FROM heads, LATERAL (
+                    SELECT lane, due_at FROM deliveries
+                    WHERE state = 'waiting' AND deliveries.lane > heads.lane
+                    ORDER BY lane, due_at LIMIT 1
+                ) AS next
+            )
+            SELECT coalesce(extract(epoch FROM statement_timestamp() - min(due_at)), 0) FROM heads
+        """)
+    ).scalar_one()
+    return max(0.0, float(found))

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from sqlalchemy import Connection, delete, func, text, update
 from sqlalchemy.dialects.postgresql import insert
@@ -14,14 +15,34 @@ _LATE_SWEEPS = 5
 # The stack of servers that this process belongs to; one for now.
 CELL = "default"
 _NOW = func.statement_timestamp()
+_STATE = """
+    CASE WHEN seen_at < statement_timestamp() - make_interval(secs => :silent_seconds)
+        THEN 'unhealthy' ELSE state END
+"""
+
+
+class WorkerState(StrEnum):
+    """How a worker is.
+
+    starting: it loads its models.  ready: it waits for work.  busy: it has some.
+    draining: it finishes what it has begun, and ends.  unhealthy: it has not heard from the
+    broker lately, or nobody has heard from it.  setup_failed: it can serve nothing.
+    """
+
+    STARTING = "starting"
+    READY = "ready"
+    BUSY = "busy"
+    DRAINING = "draining"
+    UNHEALTHY = "unhealthy"
+    SETUP_FAILED = "setup_failed"
 
 
 @dataclass(frozen=True, slots=True)
 class Worker:
     """A worker process.
 
-    threads: how many stages it runs at once.
-    failed: what it should serve and cannot, and why.
+    capabilities: what it takes work of now.  threads: how many stages it runs at once.
+    failed: what it should serve and cannot, and why.  wanted: what it was started for.
     draining: whether it was told to claim no more.
     """
 
@@ -31,7 +52,22 @@ class Worker:
     capabilities: Sequence[Capability]
     threads: int
     failed: Mapping[Capability, str] = field(default_factory=dict)
+    wanted: Sequence[Capability] = ()
+    state: WorkerState = WorkerState.READY
     draining: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """The last sign of a worker process of some machine.
+
+    state: `unhealthy` when it was too long ago.  age_seconds: how long.
+    """
+
+    pid: int
+    state: WorkerState
+    age_seconds: float
+    failed: Mapping[Capability, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +104,8 @@ def announce(connection: Connection, worker: Worker) -> bool:
         pid=worker.pid,
         capabilities=list(worker.capabilities),
         failed=dict(worker.failed),
+        wanted=list(worker.wanted),
+        state=worker.state,
         threads=worker.threads,
         started_at=_NOW,
         seen_at=_NOW,
@@ -76,7 +114,10 @@ def announce(connection: Connection, worker: Worker) -> bool:
     told = connection.execute(
         row.on_conflict_do_update(
             index_elements=["id"],
-            set_={name: row.excluded[name] for name in ("seen_at", "capabilities", "failed")},
+            set_={
+                name: row.excluded[name]
+                for name in ("seen_at", "capabilities", "failed", "wanted", "state")
+            },
         ).returning(tables.workers.c.drained_from)
     )
     return told.scalar_one() is not None
@@ -124,6 +165,45 @@ def failed(connection: Connection, *, silent_seconds: float) -> dict[Capability,
         {"silent_seconds": silent_seconds},
     )
     return {Capability(row.key): row.value for row in rows}
+
+
+def census(
+    connection: Connection, *, silent_seconds: float
+) -> dict[tuple[Capability, WorkerState], int]:
+    """Return how many workers of each capability are in which state.
+
+    One that cannot serve some of what it should is `setup_failed` there, whatever else it does.
+    """
+    rows = connection.execute(
+        text(f"""
+            SELECT capability, CASE WHEN jsonb_exists(failed, capability) THEN 'setup_failed'
+                ELSE {_STATE} END AS state, count(*) AS workers
+            FROM workers, LATERAL (
+                SELECT DISTINCT unnest(wanted || capabilities) AS capability
+            ) AS served
+            GROUP BY 1, 2
+        """),  # noqa: S608 - one of our own constants
+        {"silent_seconds": silent_seconds},
+    )
+    return {(Capability(row.capability), WorkerState(row.state)): row.workers for row in rows}
+
+
+def signs(connection: Connection, host: str, *, silent_seconds: float) -> list[Sign]:
+    """Return the last sign of every worker process of a machine.
+
+    Of those that had the same process id, as in a container that was started again, the last.
+    """
+    rows = connection.execute(
+        text(f"""
+            SELECT DISTINCT ON (pid) pid, {_STATE} AS state, failed,
+                extract(epoch FROM statement_timestamp() - seen_at) AS age_seconds
+            FROM workers WHERE host = :host ORDER BY pid, started_at DESC
+        """),  # noqa: S608 - one of our own constants
+        {"host": host, "silent_seconds": silent_seconds},
+    )
+    return [
+        Sign(row.pid, WorkerState(row.state), float(row.age_seconds), row.failed) for row in rows
+    ]
 
 
 def forget_silent(connection: Connection, *, silent_seconds: float) -> None:

@@ -3,11 +3,12 @@
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, text
 
 from smart_filter_shared.ids import Capability, JobId, WorkerId
+from smart_filter_shared.jobs.presence import WorkerState
 from smart_filter_shared.pipeline import StageName
 
 _LISTED = text("""
@@ -25,20 +26,6 @@ _AT_HAND = text("""
 """)
 
 
-class State(StrEnum):
-    """How a worker is.
-
-    draining: told to claim no more; it is done once nothing runs.  unhealthy: not heard from for a
-    lease's time.  setup_failed: it can serve nothing.
-    """
-
-    READY = "ready"
-    BUSY = "busy"
-    DRAINING = "draining"
-    UNHEALTHY = "unhealthy"
-    SETUP_FAILED = "setup_failed"
-
-
 @dataclass(frozen=True, slots=True)
 class Member:
     """A worker process.  running: stages that it holds.  failed: what it cannot serve, and why."""
@@ -46,7 +33,7 @@ class Member:
     id: WorkerId
     host: str
     pid: int
-    state: State
+    state: WorkerState
     running: int
     threads: int
     capabilities: Sequence[Capability]
@@ -73,12 +60,7 @@ def listed(connection: Connection, *, silent_seconds: float) -> list[Member]:
             id=WorkerId(row.id),
             host=row.host,
             pid=row.pid,
-            state=_state(
-                is_silent=row.silent,
-                is_draining=row.drained_from is not None,
-                serves=bool(row.capabilities),
-                running=row.running,
-            ),
+            state=_state(row),
             running=row.running,
             threads=row.threads,
             capabilities=row.capabilities,
@@ -99,11 +81,10 @@ def at_hand(connection: Connection, worker: WorkerId) -> list[AtHand]:
     ]
 
 
-def _state(*, is_silent: bool, is_draining: bool, serves: bool, running: int) -> State:
-    if is_silent:
-        return State.UNHEALTHY
-    if is_draining:
-        return State.DRAINING
-    if not serves:
-        return State.SETUP_FAILED
-    return State.BUSY if running else State.READY
+def _state(row: Row[Any]) -> WorkerState:
+    if row.silent:
+        return WorkerState.UNHEALTHY
+    if row.drained_from is not None:
+        # It learns of it at its next heartbeat.
+        return WorkerState.DRAINING
+    return WorkerState(row.state)

@@ -120,6 +120,35 @@ JOBS_ENDED = Metric(
     ("outcome",),
     "Jobs that succeeded, failed or were canceled, each within a second or two of its end.",
 )
+DEAD_LETTERS = Metric(
+    "smart_filter_dead_letters_total",
+    Kind.COUNTER,
+    "stages",
+    ("capability",),
+    "Stages that failed for good though nothing was found wrong with their photos: attempts "
+    "spent, a photo that stops its workers, or storage or database away for too long.",
+)
+BATCH_SIZE = Metric(
+    "smart_filter_batch_size",
+    Kind.SUMMARY,
+    "stages",
+    ("capability",),
+    "How many stages were claimed at once, to run together.",
+)
+WORKERS = Metric(
+    "smart_filter_workers",
+    Kind.GAUGE,
+    "workers",
+    ("capability", "state"),
+    "Workers that are starting, ready, busy, draining, unhealthy or setup_failed.",
+)
+WEBHOOK_LAG = Metric(
+    "smart_filter_webhook_lag_seconds",
+    Kind.GAUGE,
+    "seconds",
+    (),
+    "How long that delivery has been due which nobody has begun to send; 0 when none is.",
+)
 REQUESTS = Metric(
     "smart_filter_request_seconds",
     Kind.HISTOGRAM,
@@ -159,7 +188,11 @@ METRICS = (
     RETRIES,
     RELEASES,
     LEASE_EXPIRIES,
+    DEAD_LETTERS,
+    BATCH_SIZE,
+    WORKERS,
     JOBS_ENDED,
+    WEBHOOK_LAG,
     REQUESTS,
 )
 LIVE_METRICS = (LIVE_CONNECTIONS, LIVE_FRAMES, LIVE_FRAME)

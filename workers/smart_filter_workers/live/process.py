@@ -58,6 +58,7 @@ def serve(
     config = uvicorn.Config(
         app.create(house),
         access_log=False,
+        log_config=None,  # as everything else is logged
         log_level="warning",
         server_header=False,
         # It stops reading while a message waits to be taken.

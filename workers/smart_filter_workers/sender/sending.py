@@ -23,6 +23,14 @@ from smart_filter_shared.jobs.deliveries import Claimed, Tried
 from smart_filter_shared.jobs.queries import JobRow
 from smart_filter_shared.sealing import Seal
 from smart_filter_shared.telemetry.logs import logger
+from smart_filter_shared.telemetry.tracing import (
+    UNTOLD,
+    Attribute,
+    Attributes,
+    Span,
+    SpanKind,
+    Traces,
+)
 from smart_filter_workers.sender import letters, schedule
 from smart_filter_workers.sender.lanes import Lanes
 from smart_filter_workers.sender.letters import Letter, Share
@@ -69,12 +77,14 @@ class Sender:
         seal: Seal,
         render: Render,
         pace: Pace | None = None,
+        traces: Traces = UNTOLD,
     ) -> None:
         self._database = database
         self._outbound = outbound
         self._seal = seal
         self._render = render
         self._pace = pace or Pace()
+        self._traces = traces
         self._lanes = Lanes()
         self._in_flight: dict[DeliveryId, Claimed] = {}
         self._ended = anyio.Event()
@@ -141,8 +151,10 @@ class Sender:
 
     async def _send(self, letter: Letter) -> None:
         began = time.monotonic()
+        began_ns = time.time_ns()
         try:
             outcome = await self._deliver(letter)
+            self._tell(letter.claimed, outcome, began_ns)
             # What was sent is written down, also when this process ends just now.
             with anyio.move_on_after(_WRITE_SECONDS, shield=True):
                 await self._conclude(letter.claimed, outcome, began)
@@ -164,6 +176,21 @@ class Sender:
             letter.keys, id_=str(claimed.id), timestamp=int(time.time()), body=body
         )
         return await self._outbound.post(letter.url, headers=headers, body=body)
+
+    def _tell(self, claimed: Claimed, outcome: Answer | Silence, began_ns: int) -> None:
+        """Tell the trace of the job, or of the batch; a test has none."""
+        trace = claimed.job_id or claimed.batch_id
+        if trace is None:
+            return
+        told: Attributes = {
+            Attribute.DELIVERY: str(claimed.id),
+            Attribute.ATTEMPT: claimed.attempt,
+            **({Attribute.STATUS: outcome.status} if isinstance(outcome, Answer) else {}),
+        }
+        trouble = "" if schedule.is_success(outcome) else "not_delivered"
+        ended_ns = time.time_ns()
+        span = Span("webhook", began_ns, ended_ns, SpanKind.CLIENT, told, trouble)
+        self._traces.add(trace, span)
 
     async def _conclude(self, claimed: Claimed, outcome: Answer | Silence, began: float) -> None:
         now = time.monotonic()

@@ -1,0 +1,320 @@
+"""What real processes tell: traces, one a job, from its request to its webhook; and logs."""
+
+import base64
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+import pytest
+
+from smart_filter_api import keys
+from smart_filter_deploy import wiring
+from smart_filter_deploy.cli import program
+from smart_filter_deploy.embedded.ports import LOOPBACK, free_port
+from smart_filter_shared.cards import Offer
+from smart_filter_shared.jobs import models
+from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.telemetry.tracing import Span, SpanKind, opened
+from smart_filter_tests import faults
+from smart_filter_tests.bench import TENANT, Bench
+from smart_filter_tests.collecting import Collector, Seen, a_collector
+from smart_filter_tests.faults import gathers
+from smart_filter_tests.receiving import a_receiver
+from smart_filter_tests.running import PHOTO
+
+CALLER = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+PATIENCE_SECONDS = 90
+KEY = "sf_local_planted_key"
+PLANTED = "planted-secret"
+_LOG = "log"
+_TESTS = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What was told of a job by itself, and of a batch of three.
+
+    log: what the processes wrote meanwhile, also of a photo whose address gives nothing now.
+    """
+
+    alone: uuid.UUID
+    batch: uuid.UUID
+    together: list[uuid.UUID]
+    collector: Collector
+    log: str
+
+    def of_alone(self, name: str) -> Seen:
+        """Return the span of that name of the job by itself."""
+        (found,) = [one for one in self.collector.trace(self.alone) if one.name == name]
+        return found
+
+
+@pytest.fixture(scope="module")
+def told(
+    _bench: Bench, weights_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Told]:
+    _bench.empty()
+    data = tmp_path_factory.mktemp("traced")
+    (data / "weights").symlink_to(weights_folder)
+    with _bench.transaction() as connection:
+        # As `up` does, so that photos are taken before there is a worker.
+        offers = wiring.offers(dataclasses.replace(_bench.settings, data=data))
+        models.publish(connection, [*offers, Offer(gathers.CARD)])
+    with a_collector() as collector, a_receiver() as receiver:
+        environment = _environment(_bench, data, collector.url)
+        sender = program.command("sender")
+        with _Api(_bench, environment) as api, _process(environment, *sender):
+            webhook = f"{receiver.url}/{PLANTED}"
+            alone = api.submit(webhook)
+            batch, together = api.submit_batch(webhook)
+            api.submit_address(f"{collector.url}/{PLANTED}/photo.jpg?signature={PLANTED}")
+            first, *others = StageName
+            with _process(environment, *_worker(first)):
+                _until(lambda: _succeeded(_bench, first) == 1 + len(together))
+            # Only now: what waits by then is claimed together.
+            with _process(environment, *_worker(*others)):
+                _until(lambda: len(receiver.got) >= 2)
+        yield Told(alone, batch, together, collector, (data / _LOG).read_text())
+
+
+def test_trace_of_a_job_goes_from_its_request_through_every_stage_to_its_webhook(
+    told: Told,
+) -> None:
+    spans = told.collector.trace(told.alone)
+
+    (first,) = [span for span in spans if not span.above]
+    assert (first.name, first.service) == ("POST /v1/jobs", "smart-filter-api")
+    below = [span for span in spans if span.above == first.span]
+    assert {(span.name, span.service) for span in below} == {
+        *((stage, "smart-filter-worker") for stage in StageName),
+        ("webhook", "smart-filter-sender"),
+    }
+    assert len(below) == len(StageName) + 1
+    assert below[-1].name == "webhook"
+
+
+def test_trace_is_known_by_the_id_of_its_job(told: Told) -> None:
+    first = told.of_alone("POST /v1/jobs")
+
+    assert first.trace + first.span == told.alone.hex + told.alone.hex[16:]
+    assert first.attributes["smart_filter.job_id"] == str(told.alone)
+
+
+def test_request_that_belongs_to_a_trace_of_its_callers_is_linked_to_it(told: Told) -> None:
+    assert told.of_alone("POST /v1/jobs").links == {CALLER[1]}
+
+
+def test_stage_tells_its_model_device_batch_and_attempt(told: Told) -> None:
+    attributes = told.of_alone("segmentation").attributes
+
+    assert attributes["smart_filter.capability"] == "segmentation.people"
+    assert attributes["smart_filter.model"] == "people"
+    assert attributes["smart_filter.device"] == "cpu"
+    assert attributes["smart_filter.attempt"] == 1
+    assert attributes["smart_filter.batch_size"] >= 1
+    assert uuid.UUID(str(attributes["smart_filter.worker_id"]))
+
+
+def test_stage_is_made_of_claim_load_infer_and_store(told: Told) -> None:
+    stage = told.of_alone("face")
+
+    steps = [one for one in told.collector.trace(told.alone) if one.above == stage.span]
+    assert [one.name for one in steps] == ["claim", "load", "infer", "store"]
+    assert all(stage.began_ns <= one.began_ns <= one.ended_ns <= stage.ended_ns for one in steps)
+
+
+def test_batch_links_to_every_photo_in_it_and_each_to_the_batch(told: Told) -> None:
+    spans = told.collector.spans()
+    stages = {span.span: span for span in spans if span.name in set(StageName)}
+    batches = [span for span in spans if span.name.endswith(" batch")]
+
+    assert batches
+    for batch in batches:
+        members = [stages[link] for link in batch.links]
+        assert len(members) == batch.attributes["smart_filter.batch_size"] >= 2
+        assert {member.links for member in members} == {frozenset({batch.span})}
+        assert len({member.trace for member in members} | {batch.trace}) == len(members) + 1
+
+
+def test_jobs_of_one_request_each_have_a_trace_and_their_batch_another(told: Told) -> None:
+    for job in told.together:
+        assert {span.name for span in told.collector.trace(job)} >= {
+            "POST /v1/batches",
+            *StageName,
+        }
+    names = [span.name for span in told.collector.trace(told.batch)]
+    assert names == ["POST /v1/batches", "webhook"]
+
+
+def test_logs_and_traces_hold_ids_and_no_address_of_a_photo_nor_key(told: Told) -> None:
+    attributes = " ".join(str(span) for span in told.collector.spans())
+
+    assert '"event": "picture did not come"' in told.log
+    assert str(told.alone) in attributes
+    for secret in (PLANTED, KEY, "astronaut", "s" * 32):
+        assert secret not in told.log
+        assert secret not in attributes
+
+
+def test_logs_are_one_json_object_a_line(told: Told) -> None:
+    # A runtime of networks has a line of its own, which no setting silences.
+    lines = [json.loads(line) for line in told.log.splitlines() if "TensorFlow" not in line]
+
+    # A sender has nothing to say of what was delivered.
+    assert {line["process"] for line in lines} == {"api", "worker"}
+    assert all(line["timestamp"] and line["level"] and line["event"] for line in lines)
+
+
+def test_collector_that_is_away_holds_up_nobody() -> None:
+    traces = opened("http://127.0.0.1:9", "worker")
+    now = time.time_ns()
+    span = Span("stage", now, now, SpanKind.CONSUMER, steps=[Span("infer", now, now)])
+
+    started = time.monotonic()
+    for _ in range(200):
+        traces.add(uuid.uuid4(), span)
+    told_seconds = time.monotonic() - started
+    traces.close()
+    closed_seconds = time.monotonic() - started - told_seconds
+
+    assert told_seconds < 1
+    assert closed_seconds < 4
+
+
+def test_nothing_is_imported_for_traces_that_nobody_wants() -> None:
+    program_text = """
+import sys
+from smart_filter_api import app as api
+from smart_filter_workers import app as worker
+from smart_filter_workers.sender import process
+from smart_filter_deploy import wiring
+from smart_filter_shared.telemetry import tracing
+assert tracing.opened(None, "api") is tracing.UNTOLD
+# redis looks for the rest of it by itself.
+theirs = ("opentelemetry.exporter", "opentelemetry.sdk.trace", "smart_filter_shared.telemetry.otlp")
+print([name for name in sys.modules if name.startswith(theirs)])
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", program_text], capture_output=True, text=True, check=True
+    )
+
+    assert ended.stdout == "[]\n"
+
+
+@dataclass
+class _Api:
+    bench: Bench
+    environment: Mapping[str, str]
+
+    def __enter__(self) -> Self:
+        port = free_port()
+        self._process = _process(self.environment, *program.command("api", "--port", str(port)))
+        self._process.__enter__()
+        with self.bench.transaction() as connection:
+            keys.ensure(connection, KEY, tenant=TENANT, scopes=keys.ALL_SCOPES)
+        self.client = httpx.Client(
+            base_url=f"http://{LOOPBACK}:{port}",
+            headers={"Authorization": f"Bearer {KEY}"},
+            timeout=30,
+        )
+        _until(self._is_ready)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.client.close()
+        self._process.__exit__(None, None, None)
+
+    def submit(self, webhook: str) -> uuid.UUID:
+        """Submit a photo on behalf of a trace that goes on elsewhere."""
+        answer = self._posted(
+            "/v1/jobs",
+            files=[("photo", PHOTO.read_bytes())],
+            data={"webhook_url": webhook},
+            headers={"traceparent": f"00-{CALLER[0]}-{CALLER[1]}-01"},
+        )
+        return uuid.UUID(answer["id"])
+
+    def submit_address(self, url: str) -> None:
+        """Submit a photo by its address."""
+        self._posted("/v1/jobs", json={"photo_url": url})
+
+    def submit_batch(self, webhook: str) -> tuple[uuid.UUID, list[uuid.UUID]]:
+        """Submit a photo three times."""
+        item = {"photo_base64": base64.b64encode(PHOTO.read_bytes()).decode()}
+        recipe = {"segmentation": {"model": "gathers"}}
+        document = {"items": [item] * 3, "recipe": recipe, "webhook_url": webhook}
+        answer = self._posted("/v1/batches", json=document)
+        shown = self.client.get(f"/v1/batches/{answer['id']}").json()
+        return uuid.UUID(answer["id"]), [uuid.UUID(one["job_id"]) for one in shown["items"]]
+
+    def _posted(self, path: str, **what: Any) -> dict[str, Any]:  # noqa: ANN401 - httpx's own
+        answer = self.client.post(path, **what)
+        assert answer.status_code == 202, answer.text
+        told: dict[str, Any] = answer.json()
+        return told
+
+    def _is_ready(self) -> bool:
+        try:
+            return self.client.get("/readyz").status_code == 200
+        except httpx.TransportError:
+            return False
+
+
+def _environment(bench: Bench, data: Path, collector: str) -> dict[str, str]:
+    told = bench.settings
+    return {
+        **os.environ,
+        "SMART_FILTER_DATABASE_URL": told.database.url.get_secret_value(),
+        "SMART_FILTER_BROKER_URL": told.broker.url.get_secret_value(),
+        "SMART_FILTER_STORAGE_URL": told.storage.url,
+        "SMART_FILTER_STORAGE_ACCESS_KEY": told.storage.access_key.get_secret_value(),
+        "SMART_FILTER_STORAGE_SECRET_KEY": told.storage.secret_key.get_secret_value(),
+        "SMART_FILTER_SECRETS_KEY": "s" * 32,
+        "SMART_FILTER_OUTBOUND_ALLOW": LOOPBACK,
+        "SMART_FILTER_REMEMBER": "false",
+        "SMART_FILTER_DATA": str(data),
+        "SMART_FILTER_OTLP_URL": collector,
+        faults.FOLDER: str(data),
+        "PYTHONPATH": os.pathsep.join([str(_TESTS), *sys.path[1:]]),
+    }
+
+
+@contextmanager
+def _process(environment: Mapping[str, str], *words: str) -> Iterator[None]:
+    """Let a process of ours run while the block lasts; what it has to tell it tells in the end."""
+    with (Path(environment["SMART_FILTER_DATA"]) / _LOG).open("a") as log:
+        process = subprocess.Popen(words, env=environment, stderr=log)
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _worker(*stages: StageName) -> tuple[str, ...]:
+    return (sys.executable, "-m", "smart_filter_tests.worker", ",".join(stages), "2")
+
+
+def _succeeded(bench: Bench, stage: StageName) -> int:
+    with bench.transaction() as connection:
+        many: int = connection.exec_driver_sql(
+            "SELECT count(*) FROM stages WHERE stage = %s AND state = 'succeeded'", (stage,)
+        ).scalar_one()
+    return many
+
+
+def _until(holds: Callable[[], bool]) -> None:
+    gives_up_at = time.monotonic() + PATIENCE_SECONDS
+    while not holds():
+        assert time.monotonic() < gives_up_at
+        time.sleep(0.05)

@@ -1,0 +1,324 @@
+"""How workers are: what they tell the database, who counts on them, and what containers ask."""
+
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from smart_filter_deploy.cli import program
+from smart_filter_deploy.cli.endings import NO_SERVER
+from smart_filter_shared.ids import Capability, new_worker_id
+from smart_filter_shared.jobs import presence
+from smart_filter_shared.jobs.presence import Sign, Worker, WorkerState
+from smart_filter_shared.pipeline import StageName
+from smart_filter_tests.bench import Bench, capability
+from smart_filter_tests.commands import Command, on_servers
+from smart_filter_workers import catalogue
+from smart_filter_workers.heartbeat import Heartbeat
+from smart_filter_workers.serving import Serving
+
+FACE, SMILE = capability(StageName.FACE), capability(StageName.SMILE)
+ELSEWHERE = "another machine"
+
+
+@dataclass(slots=True)
+class Beating:
+    """A worker that does nothing but tell how it is."""
+
+    bench: Bench
+    serving: Serving = field(default_factory=lambda: Serving([FACE, SMILE], {}))
+    draining: threading.Event = field(default_factory=threading.Event)
+    broker_answers: bool = True
+    lease_seconds: float = 30.0
+
+    def heartbeat(self) -> Heartbeat:
+        engine = self.bench.settings.engine
+        return Heartbeat(
+            self.bench.engine,
+            engine.model_copy(update={"lease_seconds": self.lease_seconds}),
+            worker=self.bench.worker,
+            serving=self.serving,
+            threads=1,
+            draining=self.draining,
+            broker_answers=lambda: self.broker_answers,
+            on_hang=lambda: None,
+        )
+
+    def census(self) -> dict[tuple[Capability, WorkerState], int]:
+        with self.bench.transaction() as connection:
+            return presence.census(connection, silent_seconds=30)
+
+    def served(self) -> set[Capability]:
+        with self.bench.transaction() as connection:
+            return presence.served(connection, silent_seconds=30)
+
+
+@pytest.fixture
+def command(
+    bench: Bench, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Command:
+    return on_servers(bench.settings, capsys, monkeypatch)
+
+
+@pytest.fixture
+def health(command: Command) -> Callable[[], tuple[object, str]]:
+    """Return how `worker-health` ends, and what it says."""
+    return lambda: (command.status("worker-health"), command.said("worker-health"))
+
+
+@pytest.fixture
+def beating(bench: Bench) -> Beating:
+    return Beating(bench)
+
+
+def test_worker_that_loads_its_models_is_starting_and_not_counted_on(beating: Beating) -> None:
+    beating.heartbeat().beat()
+
+    assert beating.census() == {(FACE, WorkerState.STARTING): 1, (SMILE, WorkerState.STARTING): 1}
+    assert beating.served() == set()
+
+
+def test_worker_is_busy_while_it_holds_a_lease(beating: Beating) -> None:
+    beating.serving.open()
+    heartbeat = beating.heartbeat()
+    beating.bench.submit()
+    lease = beating.bench.claim_one(StageName.PREPARE)
+
+    heartbeat.beat()
+    before = beating.census()
+    with heartbeat.holding([lease], limit_seconds=60):
+        heartbeat.beat()
+        meanwhile = beating.census()
+
+    assert before[FACE, WorkerState.READY] == 1
+    assert meanwhile == {(FACE, WorkerState.BUSY): 1, (SMILE, WorkerState.BUSY): 1}
+    assert beating.served() == {FACE, SMILE}
+
+
+def test_worker_that_drains_is_not_counted_on(beating: Beating) -> None:
+    beating.serving.open()
+    beating.draining.set()
+
+    beating.heartbeat().beat()
+
+    assert beating.census()[FACE, WorkerState.DRAINING] == 1
+    assert beating.served() == set()
+
+
+def test_worker_that_the_broker_is_silent_to_is_unhealthy(beating: Beating) -> None:
+    beating.serving.open()
+    beating.broker_answers = False
+    beating.lease_seconds = 0.0
+
+    beating.heartbeat().beat()
+
+    assert beating.census()[FACE, WorkerState.UNHEALTHY] == 1
+
+
+def test_worker_that_nobody_has_heard_from_is_unhealthy(beating: Beating) -> None:
+    beating.serving.open()
+    beating.heartbeat().beat()
+    _age(beating.bench, seconds=31)
+
+    assert beating.census()[FACE, WorkerState.UNHEALTHY] == 1
+
+
+def test_model_that_failed_is_told_beside_those_that_are_served(beating: Beating) -> None:
+    beating.serving.fail(SMILE, "weights file smile.bin has a wrong SHA-256")
+    beating.serving.open()
+
+    beating.heartbeat().beat()
+
+    assert beating.census() == {(FACE, WorkerState.READY): 1, (SMILE, WorkerState.SETUP_FAILED): 1}
+    assert beating.served() == {FACE}
+
+
+def test_worker_of_the_version_before_is_counted_as_ready(bench: Bench) -> None:
+    with bench.transaction() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO workers (id, host, pid, capabilities, threads, started_at, seen_at)"
+            " VALUES (%s, 'old', 1, ARRAY['face.bench'], 1, now(), now())",
+            (new_worker_id(),),
+        )
+        found = presence.census(connection, silent_seconds=30)
+
+    assert found == {(FACE, WorkerState.READY): 1}
+
+
+@pytest.mark.parametrize(
+    ("state", "status"),
+    [
+        (WorkerState.STARTING, 1),
+        (WorkerState.READY, 0),
+        (WorkerState.BUSY, 0),
+        (WorkerState.DRAINING, 0),
+        (WorkerState.UNHEALTHY, 1),
+        (WorkerState.SETUP_FAILED, 1),
+    ],
+)
+def test_container_is_well_while_its_worker_can_work(
+    bench: Bench, health: Callable[[], tuple[object, str]], state: WorkerState, status: int
+) -> None:
+    _announce(bench, Worker(new_worker_id(), socket.gethostname(), os.getpid(), (), 1, state=state))
+
+    ended, told = health()
+
+    assert ended == status
+    assert f"worker {os.getpid()}: {state}, heard " in told
+
+
+def test_container_tells_why_its_worker_serves_nothing(
+    bench: Bench, health: Callable[[], tuple[object, str]]
+) -> None:
+    why = "it needs a GPU: the NVIDIA driver shows no GPU"
+    _announce(
+        bench,
+        Worker(
+            *(new_worker_id(), socket.gethostname(), os.getpid(), (), 1, {FACE: why}, [FACE]),
+            state=WorkerState.SETUP_FAILED,
+        ),
+    )
+
+    assert health()[1].endswith(f"; {FACE}: {why}\n")
+
+
+def test_container_whose_worker_fell_silent_is_not_well(
+    bench: Bench, health: Callable[[], tuple[object, str]]
+) -> None:
+    _announce(bench, Worker(new_worker_id(), socket.gethostname(), os.getpid(), (), 1))
+    _age(bench, seconds=31)
+
+    ended, told = health()
+
+    assert ended == 1
+    assert f"worker {os.getpid()}: unhealthy, heard 3" in told
+
+
+def test_worker_that_was_killed_and_those_of_other_machines_do_not_count(
+    bench: Bench, health: Callable[[], tuple[object, str]]
+) -> None:
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    _announce(bench, Worker(new_worker_id(), socket.gethostname(), gone.pid, (), 1))
+    _announce(bench, Worker(new_worker_id(), ELSEWHERE, os.getpid(), (), 1))
+
+    assert health() == (1, "smart-filter: no worker of this machine has reached the database\n")
+
+
+def test_worker_that_was_started_again_counts_and_not_its_former_life(
+    bench: Bench, health: Callable[[], tuple[object, str]]
+) -> None:
+    _announce(bench, Worker(new_worker_id(), socket.gethostname(), os.getpid(), (), 1))
+    _age(bench, seconds=31)
+    _announce(bench, Worker(new_worker_id(), socket.gethostname(), os.getpid(), (), 1))
+
+    assert health()[0] == 0
+
+
+def test_health_cannot_be_told_without_a_database(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SMART_FILTER_DATABASE_URL", "postgresql+psycopg://a:b@127.0.0.1:9/c")
+
+    assert command.status("worker-health") == NO_SERVER
+
+
+@pytest.mark.parametrize(
+    ("model", "environment", "why"),
+    [
+        ("people", {}, "has a wrong SHA-256"),
+        ("unet", {"SMART_FILTER_DEVICE": "cuda", "CUDA_VISIBLE_DEVICES": "-1"}, "it needs a GPU"),
+    ],
+)
+def test_worker_that_can_serve_nothing_reports_it_and_takes_no_work(
+    bench: Bench,
+    weights_folder: Path,
+    tmp_path: Path,
+    *,
+    model: str,
+    environment: dict[str, str],
+    why: str,
+) -> None:
+    _copy_with_flaws(weights_folder, tmp_path / "weights", of=model)
+
+    with _worker(bench, tmp_path, model, environment) as worker:
+        sign = _sign_of(bench, worker)
+        worker.send_signal(signal.SIGTERM)
+        status = worker.wait(20)
+
+    (told,) = sign.failed.values()
+    assert (sign.state, why in told, status) == (WorkerState.SETUP_FAILED, True, 0)
+    with bench.transaction() as connection:
+        assert presence.signs(connection, socket.gethostname(), silent_seconds=30) == []
+
+
+@contextmanager
+def _worker(
+    bench: Bench, data: Path, model: str, environment: Mapping[str, str]
+) -> Iterator[subprocess.Popen[bytes]]:
+    told = bench.settings
+    environment = {
+        **os.environ,
+        "SMART_FILTER_DATABASE_URL": told.database.url.get_secret_value(),
+        "SMART_FILTER_BROKER_URL": told.broker.url.get_secret_value(),
+        "SMART_FILTER_STORAGE_URL": told.storage.url,
+        "SMART_FILTER_STORAGE_ACCESS_KEY": told.storage.access_key.get_secret_value(),
+        "SMART_FILTER_STORAGE_SECRET_KEY": told.storage.secret_key.get_secret_value(),
+        "SMART_FILTER_DATA": str(data),
+        "SMART_FILTER_HEARTBEAT_SECONDS": "0.1",
+        **environment,
+    }
+    words = program.command("worker", "--stages", "segmentation", "--models", model)
+    process = subprocess.Popen(words, env=environment)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _sign_of(bench: Bench, worker: "subprocess.Popen[bytes]") -> Sign:
+    """Return what a worker tells of itself when it has started."""
+    while worker.poll() is None:
+        with bench.transaction() as connection:
+            signs = presence.signs(connection, socket.gethostname(), silent_seconds=30)
+        for sign in signs:
+            if sign.state != WorkerState.STARTING:
+                return sign
+        time.sleep(0.05)
+    raise AssertionError(f"it ended with status {worker.returncode}")
+
+
+def _copy_with_flaws(weights: Path, copy: Path, *, of: str) -> None:
+    """Link to all weights, but give one model files that are not what they should be."""
+    flawed = {
+        file.name for card in catalogue.find().cards if card.name == of for file in card.weights
+    }
+    copy.mkdir()
+    for file in weights.iterdir():
+        if file.name in flawed:
+            (copy / file.name).write_bytes(b"spoilt")
+        else:
+            (copy / file.name).symlink_to(file)
+
+
+def _announce(bench: Bench, worker: Worker) -> None:
+    with bench.transaction() as connection:
+        presence.announce(connection, worker)
+
+
+def _age(bench: Bench, *, seconds: int) -> None:
+    with bench.transaction() as connection:
+        connection.exec_driver_sql(
+            "UPDATE workers SET seen_at = seen_at - make_interval(secs => %s),"
+            " started_at = started_at - make_interval(secs => %s)",
+            (seconds, seconds),
+        )
