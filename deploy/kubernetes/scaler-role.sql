@@ -16,3 +16,5 @@ ALTER ROLE smart_filter_scaler SET default_transaction_read_only = on;
 ALTER ROLE smart_filter_scaler SET statement_timeout = '5s';
 
 GRANT SELECT (capability, state) ON stages TO smart_filter_scaler;
+-- Nobody claims from what is paused: it needs no pods.
+GRANT SELECT (capability) ON pauses TO smart_filter_scaler;

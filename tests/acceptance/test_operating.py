@@ -25,7 +25,7 @@ def test_drained_worker_takes_neither_work_nor_rings_until_it_is_resumed(
     def worker() -> dict[str, Any]:
         return dict(*command("workers", "list")["items"])
 
-    running_stack.until(lambda: worker() != {})
+    running_stack.until(lambda: worker().get("capabilities", []) != [])
     served = worker()["capabilities"]
     (entrance,) = [one for one in served if one.startswith("prepare.")]
 

@@ -182,9 +182,7 @@ def test_every_capability_is_a_declared_pool(rendered: Rendered) -> None:
 
     pools = EngineSettings(pools=declared["SMART_FILTER_POOLS"]["value"]).pools
 
-    # The models beside leading ones are published under the stage.
-    assert set(pools) == set(rendered.values["capabilities"]) | set(StageName)
-    assert {card.capability for card in cards() if not card.leads} <= set(pools)
+    assert set(pools) == set(rendered.values["capabilities"])
 
 
 @pytest.mark.parametrize("stage_seconds", [60, 120, 900])

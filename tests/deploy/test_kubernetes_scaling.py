@@ -325,7 +325,7 @@ def test_count_reads_indexes_however_many_rows_are_done(bench: Bench, rendered: 
             f"EXPLAIN (FORMAT JSON) {query_of(rendered, served)}"
         ).all()
 
-    assert {"stages_ready", "stages_running"} == set(indexes(plan))
+    assert {"stages_ready", "stages_running", "pauses_pkey"} == set(indexes(plan))
     assert "Seq Scan" not in json.dumps(plan)
 
 

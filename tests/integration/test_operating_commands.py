@@ -9,7 +9,7 @@ from sqlalchemy import text
 from smart_filter_shared.ids import Capability, Tenant
 from smart_filter_shared.jobs import presence, transitions
 from smart_filter_shared.jobs.leases import Failure
-from smart_filter_shared.jobs.presence import Worker
+from smart_filter_shared.jobs.presence import Worker, WorkerState
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.recipe import Recipe
 from smart_filter_tests import commands
@@ -29,8 +29,18 @@ def command(
     return commands.on_servers(bench.settings, capsys, monkeypatch)
 
 
-def serve(bench: Bench, capabilities: list[Capability]) -> None:
-    worker = Worker(bench.worker, "here", 7, capabilities, 2, {Capability("face.x"): "no weights"})
+def serve(
+    bench: Bench, capabilities: list[Capability], state: WorkerState = WorkerState.READY
+) -> None:
+    worker = Worker(
+        bench.worker,
+        "here",
+        7,
+        capabilities,
+        2,
+        {Capability("face.x"): "no weights"},
+        state=state,
+    )
     with bench.transaction() as connection:
         presence.announce(connection, worker)
 
@@ -99,14 +109,16 @@ def test_workers_tell_how_they_are(bench: Bench, command: Command) -> None:
     states = [worker_of(command)["state"]]
     bench.submit()
     lease = bench.claim_one(StageName.PREPARE)
+    serve(bench, [PREPARE], WorkerState.BUSY)
     states.append(worker_of(command)["state"])
     command("workers", "drain", str(bench.worker))
     states.append(worker_of(command)["state"])
     bench.complete(lease)
     drained = worker_of(command)
     command("workers", "resume", str(bench.worker))
+    serve(bench, [PREPARE])
     states.append(worker_of(command)["state"])
-    serve(bench, [])
+    serve(bench, [], WorkerState.SETUP_FAILED)
     states.append(worker_of(command)["state"])
 
     assert states == ["ready", "busy", "draining", "ready", "setup_failed"]

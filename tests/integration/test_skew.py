@@ -28,6 +28,7 @@ def publish(bench: Bench, *cards: ModelCard, release: tuple[int, ...] | None = N
 def compared(bench: Bench, *cards: ModelCard) -> Serving:
     """Return what a worker with these cards serves once it has looked."""
     serving = Serving([card.capability for card in cards if card.leads], {}, cards)
+    serving.open()
     with bench.transaction() as connection:
         serving.compare(connection)
     return serving

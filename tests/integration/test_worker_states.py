@@ -50,6 +50,7 @@ class Beating:
             draining=self.draining,
             broker_answers=lambda: self.broker_answers,
             on_hang=lambda: None,
+            on_change=lambda: None,
         )
 
     def census(self) -> dict[tuple[Capability, WorkerState], int]:

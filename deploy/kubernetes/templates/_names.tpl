@@ -55,10 +55,7 @@ helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
 {{- define "smart-filter.servers" -}}
 {{ include "smart-filter.settings" . }}
 - name: SMART_FILTER_POOLS
-  # Light models beside the leading ones, such as those of eyes, stand under the stage alone.
-  {{- $capabilities := include "smart-filter.capabilities" . | fromJsonArray }}
-  {{- $stages := list "prepare" "segmentation" "face" "smile" "composite" }}
-  value: {{ concat $capabilities $stages | join "," }}
+  value: {{ include "smart-filter.capabilities" . | fromJsonArray | join "," }}
 - name: SMART_FILTER_STAGE_SECONDS
   value: {{ .Values.stageSeconds | quote }}
 {{ include "smart-filter.secret" (list . "SMART_FILTER_DATABASE_URL" "database-url") }}

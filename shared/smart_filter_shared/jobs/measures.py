@@ -111,7 +111,7 @@ def read(connection: Connection, *, silent_seconds: float) -> Reading:
     silent_seconds: a worker that was not heard from for so long is unhealthy.
     """
     return Reading(
-        queues=_queues(connection),
+        queues=queues(connection),
         totals=_totals(connection),
         workers=presence.census(connection, silent_seconds=silent_seconds),
         webhook_lag_seconds=_webhook_lag_seconds(connection),
@@ -128,7 +128,7 @@ def _totals(connection: Connection) -> dict[Measure, Amount]:
     }
 
 
-def _queues(connection: Connection) -> dict[str, Queue]:
+def queues(connection: Connection) -> dict[str, Queue]:
     """Return the queue of every capability that has one, or that ever ran anything.
 
     One scan of each partial index; what has ended is not looked at.

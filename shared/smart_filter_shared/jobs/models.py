@@ -241,7 +241,9 @@ def _published(row: Row[Any], pools: Collection[str]) -> Published:
         return Published(stored_cards.outline(row.card), offered=False, fault=_LATER)
     return Published(
         card,
-        row.offered or row.capability in pools,
+        # Those beside leading ones, such as models of eyes, stand under their stage alone, and are
+        # there wherever it is served.
+        row.offered or any(row.capability in {pool, pool.partition(".")[0]} for pool in pools),
         row.fault,
         live=row.live,
         shadow=None if row.shadow is None else Shadow(row.shadow, row.share),

@@ -60,7 +60,7 @@ class Waiting:
 
 def listed(connection: Connection, *, silent_seconds: float) -> list[Queue]:
     """Return the queue of every capability that is known, by its name."""
-    lengths = measures.read(connection).queues
+    lengths = measures.queues(connection)
     served = {
         row.capability: row
         for row in connection.execute(_SERVED, {"silent_seconds": silent_seconds})
