@@ -1,0 +1,119 @@
+"""Many jobs at once: copies of one, made by the database itself."""
+
+import dataclasses
+from collections.abc import Collection
+
+import numpy as np
+from sqlalchemy import Connection, Engine, Table, text
+
+from smart_filter_shared.db import sessions, tables
+from smart_filter_shared.ids import JobId
+from smart_filter_shared.jobs import transitions
+from smart_filter_shared.jobs.leases import Done
+from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.recipe import Output, Recipe
+from smart_filter_tests.bench import KEEPING, Bench
+from smart_filter_workers.artifacts import Artifacts
+from smart_filter_workers.fetcher import Fetcher
+from smart_filter_workers.recent import Recent
+from smart_filter_workers.results import Prepared
+from smart_filter_workers.stock.room import StockRoom
+
+_SIDE_PX = 64
+_CACHE_BYTES = 1 << 20
+_AT_ONCE = 50_000
+
+
+def prepared(bench: Bench, stages: Collection[StageName]) -> JobId:
+    """Write a job whose photo is prepared, and of whose other stages only these are left.
+
+    Its proxy lies in storage: a real worker can run segmentation and face of its copies.
+    """
+    job_id = bench.submit(Recipe(outputs=frozenset({Output.MATTE, Output.FACES})))
+    lease = bench.claim_one(StageName.PREPARE)
+    recent = Recent(_CACHE_BYTES)
+    room = StockRoom(bench.engine, bench.store, recent)
+    artifacts = Artifacts(bench.store, recent, room, Fetcher(bench.settings.outbound))
+    proxy = np.zeros((_SIDE_PX, _SIDE_PX, 3), np.uint8)
+    result = Prepared(_SIDE_PX, _SIDE_PX, "jpg", proxy, ())
+    kept = artifacts.keep(bench.job(job_id), lease, result)
+    with bench.transaction() as connection:
+        done = Done(lease, {**kept.row, "digests": {}}, 0.1, kept.artifacts)
+        transitions.complete(connection, [done], KEEPING)
+        connection.execute(
+            text("DELETE FROM stages WHERE job_id = :job_id AND stage <> ALL(:stages)"),
+            {"job_id": job_id, "stages": [StageName.PREPARE, *stages]},
+        )
+    return job_id
+
+
+def finished(bench: Bench) -> JobId:
+    """Write a job and complete all five of its stages."""
+    job_id = bench.submit(Recipe())
+    bench.advance(*StageName)
+    return job_id
+
+
+def write(engine: Engine, of: JobId, count: int) -> None:
+    """Write so many copies of a job and its stages, each with an id of its own."""
+    for begun in range(0, count, _AT_ONCE):
+        with sessions.transaction(engine) as connection:
+            connection.execute(text("CREATE TEMP TABLE copies (id uuid, place int) ON COMMIT DROP"))
+            # As in life: ids rise with time, which is what indexes of them are good at.
+            connection.execute(
+                text("INSERT INTO copies SELECT uuidv7(), n FROM generate_series(1, :count) n"),
+                {"count": min(_AT_ONCE, count - begun)},
+            )
+            _copy(connection, tables.jobs, "id", of, {"created_at": "clock_timestamp()"})
+            moments = {"rank": f"rank + {begun} + place", "ready_at": "clock_timestamp()"}
+            _copy(connection, tables.stages, "job_id", of, moments)
+
+
+def settle(engine: Engine) -> None:
+    """Do what the database does by itself in time: clean up, and learn how much there is."""
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("VACUUM ANALYZE jobs"))
+        connection.execute(text("VACUUM ANALYZE stages"))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Ended:
+    """When copies were accepted and when they ended, in seconds of the database's clock."""
+
+    accepted: float
+    ended: float
+
+
+def endings(engine: Engine) -> list[Ended]:
+    """Return all jobs that have succeeded, in the order of their ends."""
+    with sessions.transaction(engine) as connection:
+        rows = connection.execute(
+            text("""
+                SELECT CAST(extract(epoch FROM created_at) AS float8) AS accepted,
+                    CAST(extract(epoch FROM finished_at) AS float8) AS ended
+                FROM jobs WHERE outcome = 'succeeded' ORDER BY finished_at
+            """)
+        ).all()
+    return [Ended(row.accepted, row.ended) for row in rows]
+
+
+def unfinished(engine: Engine) -> int:
+    """Return how many jobs have not ended."""
+    with sessions.transaction(engine) as connection:
+        query = text("SELECT count(*) FROM jobs WHERE outcome IS NULL")
+        return int(connection.execute(query).scalar_one())
+
+
+def _copy(
+    connection: Connection, table: Table, key: str, of: JobId, changed: dict[str, str]
+) -> None:
+    names = [column.name for column in table.columns]
+    values = ["copies.id" if name == key else changed.get(name, name) for name in names]
+    quoted = ", ".join(f'"{name}"' for name in names)
+    connection.execute(
+        text(
+            f"INSERT INTO {table.name} ({quoted}) SELECT {', '.join(values)} "
+            f"FROM {table.name} original, copies WHERE original.{key} = :of"
+        ),
+        {"of": of},
+    )

@@ -1,0 +1,88 @@
+"""How the queue scales: worker processes that sleep, and completions a second.
+
+python -m benchmarks.scaling [SECONDS]      of each measurement, 20 when nothing is said
+
+All of it is the product's: Celery, claims, heartbeats, storage; only the model sleeps, or does
+nothing at all. The first part says what each further process adds, the second how many stages
+can be completed a second when nothing else is done.
+"""
+
+import sys
+import time
+
+from benchmarks import copies, figures, fleet
+from benchmarks.figures import Figure
+from benchmarks.fleet import Pool, Servers
+from smart_filter_shared.pipeline import StageName
+
+PROCESSES = (1, 2, 4, 8, 16, 32)
+SLEEP_SECONDS = 0.2
+LEAST_EFFICIENCY_PERCENT = 90.0
+# Batch size: completions a second that are wanted.
+COMPLETIONS = {8: 1500.0, 1: 500.0}
+_SECONDS = 20.0
+# More than there are cores: while one waits for the database, another computes.
+_BUSY_PROCESSES, _BUSY_THREADS = 4, 1
+_EDGE = 0.1  # of the rows, at both ends, do not count: not all processes are at work then
+_LOOK_SECONDS = 0.1
+
+
+def measure(seconds: float = _SECONDS) -> list[Figure]:
+    """Measure both parts, each measurement for about so many seconds."""
+    found = []
+    with fleet.servers() as servers:
+        alone = 0.0
+        for processes in PROCESSES:
+            pool = Pool(stage=StageName.FACE, seconds=SLEEP_SECONDS, processes=processes)
+            rate = _rate(servers, pool, int(seconds * processes / SLEEP_SECONDS))
+            alone = alone or rate
+            found.append(Figure(name=f"{processes} × 200 ms", unit="stages/s", samples=[rate]))
+        found.append(
+            Figure(
+                name=f"{PROCESSES[-1]} processes, of as many times one",
+                unit="%",
+                samples=[100 * found[-1].median / (PROCESSES[-1] * alone)],
+                goal=LEAST_EFFICIENCY_PERCENT,
+                kind="at least",
+            )
+        )
+        for batch_size, wanted in COMPLETIONS.items():
+            pool = Pool(
+                stage=StageName.FACE,
+                seconds=0.0,
+                processes=_BUSY_PROCESSES,
+                threads=_BUSY_THREADS,
+                batch_size=batch_size,
+            )
+            rate = _rate(servers, pool, int(seconds * wanted))
+            found.append(
+                Figure(
+                    name=f"completions, {batch_size} at a time",
+                    unit="stages/s",
+                    samples=[rate],
+                    goal=wanted,
+                    kind="at least",
+                )
+            )
+    return found
+
+
+def _rate(servers: Servers, pool: Pool, jobs: int) -> float:
+    """Return how many stages a second are completed in the midst of so many."""
+    bench = servers.bench
+    bench.empty()
+    template = copies.prepared(bench, [pool.stage])
+    with fleet.working(servers, [pool]):
+        copies.write(bench.engine, template, jobs)
+        copies.settle(bench.engine)
+        fleet.ring(servers, [pool])
+        while copies.unfinished(bench.engine):
+            time.sleep(_LOOK_SECONDS)
+    ended = [one.ended for one in copies.endings(bench.engine)]
+    cut = int(len(ended) * _EDGE)
+    midst = ended[cut : len(ended) - cut]
+    return (len(midst) - 1) / (midst[-1] - midst[0])
+
+
+if __name__ == "__main__":
+    figures.tell(measure(float(sys.argv[1]) if len(sys.argv) > 1 else _SECONDS))
