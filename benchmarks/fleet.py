@@ -25,14 +25,21 @@ from smart_filter_tests.bench import Bench, capability, settings_of
 _READY_SECONDS = 180.0
 _STOP_SECONDS = 60.0
 _LOOK_SECONDS = 0.2
+# Source: proc(5), stat: user and system time, and those of children that have ended; behind the
+# name, which may hold anything.
+_TICKS = slice(11, 15)
 
 
 @dataclass(frozen=True, slots=True)
 class Servers:
-    """PostgreSQL, Valkey and an S3 server; environment: how a worker finds them."""
+    """PostgreSQL, Valkey and an S3 server, on a stack without processes of ours."""
 
     bench: Bench
-    environment: dict[str, str]
+    stack: Stack
+
+    def processor_seconds(self, name: str) -> float:
+        """Return the processor time that a server has taken: postgres, valkey or s3."""
+        return sum(_processor_seconds(pid) for pid in self.stack.pids(name))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +69,7 @@ def servers() -> Iterator[Servers]:
         stack.callback(doorbell.close)
         broker = redis.Redis.from_url(running.addresses.broker_url)
         stack.callback(broker.close)
-        yield Servers(Bench(settings, engine, store, doorbell, broker), running.environment)
+        yield Servers(Bench(settings, engine, store, doorbell, broker), running)
 
 
 @contextmanager
@@ -95,7 +102,7 @@ def _start(servers: Servers, pool: Pool) -> subprocess.Popen[bytes]:
         ],
         env={
             **os.environ,
-            **servers.environment,
+            **servers.stack.environment,
             "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
         },
         cwd=Path(__file__).parents[1],
@@ -115,3 +122,11 @@ def _wait_until(reached: Callable[[], bool], processes: Sequence[subprocess.Pope
         if time.monotonic() > gives_up_at or any(one.poll() is not None for one in processes):
             raise RuntimeError("the worker processes did not become ready")
         time.sleep(_LOOK_SECONDS)
+
+
+def _processor_seconds(pid: int) -> float:
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return sum(map(int, fields[_TICKS])) / os.sysconf("SC_CLK_TCK")

@@ -9,6 +9,8 @@ can be completed a second when nothing else is done.
 
 import sys
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from benchmarks import copies, figures, fleet
 from benchmarks.figures import Figure
@@ -25,6 +27,7 @@ _SECONDS = 20.0
 _BUSY_PROCESSES, _BUSY_THREADS = 4, 1
 _EDGE = 0.1  # of the rows, at both ends, do not count: not all processes are at work then
 _LOOK_SECONDS = 0.1
+_SERVERS = ("postgres", "valkey", "s3")
 
 
 def measure(seconds: float = _SECONDS) -> list[Figure]:
@@ -34,9 +37,9 @@ def measure(seconds: float = _SECONDS) -> list[Figure]:
         alone = 0.0
         for processes in PROCESSES:
             pool = Pool(stage=StageName.FACE, seconds=SLEEP_SECONDS, processes=processes)
-            rate = _rate(servers, pool, int(seconds * processes / SLEEP_SECONDS))
-            alone = alone or rate
-            found.append(Figure(name=f"{processes} × 200 ms", unit="stages/s", samples=[rate]))
+            run = _run(servers, pool, int(seconds * processes / SLEEP_SECONDS))
+            alone = alone or run.rate
+            found.append(Figure(name=f"{processes} × 200 ms", unit="stages/s", samples=[run.rate]))
         found.append(
             Figure(
                 name=f"{PROCESSES[-1]} processes, of as many times one",
@@ -54,34 +57,51 @@ def measure(seconds: float = _SECONDS) -> list[Figure]:
                 threads=_BUSY_THREADS,
                 batch_size=batch_size,
             )
-            rate = _rate(servers, pool, int(seconds * wanted))
+            run = _run(servers, pool, int(seconds * wanted))
             found.append(
                 Figure(
                     name=f"completions, {batch_size} at a time",
                     unit="stages/s",
-                    samples=[rate],
+                    samples=[run.rate],
                     goal=wanted,
                     kind="at least",
                 )
             )
+            found += [
+                Figure(name=f"of it {server}, a stage", unit="ms of a core", samples=[taken])
+                for server, taken in run.processor_ms.items()
+            ]
     return found
 
 
-def _rate(servers: Servers, pool: Pool, jobs: int) -> float:
-    """Return how many stages a second are completed in the midst of so many."""
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """Stages a second, and the processor time that each one takes of a server, by its name."""
+
+    rate: float
+    processor_ms: Mapping[str, float]
+
+
+def _run(servers: Servers, pool: Pool, jobs: int) -> _Run:
+    """Let so many stages be completed; what counts is the midst of them."""
     bench = servers.bench
     bench.empty()
     template = copies.prepared(bench, [pool.stage])
     with fleet.working(servers, [pool]):
         copies.write(bench.engine, template, jobs)
         copies.settle(bench.engine)
+        before = {name: servers.processor_seconds(name) for name in _SERVERS}
         fleet.ring(servers, [pool])
         while copies.unfinished(bench.engine):
             time.sleep(_LOOK_SECONDS)
+        taken = {name: servers.processor_seconds(name) - before[name] for name in _SERVERS}
     ended = [one.ended for one in copies.endings(bench.engine)]
     cut = int(len(ended) * _EDGE)
     midst = ended[cut : len(ended) - cut]
-    return (len(midst) - 1) / (midst[-1] - midst[0])
+    return _Run(
+        rate=(len(midst) - 1) / (midst[-1] - midst[0]),
+        processor_ms={name: 1000 * seconds / len(ended) for name, seconds in taken.items()},
+    )
 
 
 if __name__ == "__main__":
