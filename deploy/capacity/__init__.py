@@ -1,6 +1,6 @@
 """How much of everything a load needs: a simulation of the service, and what it answers.
 
-    python -m capacity              all answers, from the figures in `measured.toml` and `prices.toml`
+    python -m capacity      all answers, of the figures in `measured.toml` and `prices.toml`
 
 fleet       the figures: what a photo asks of workers and servers
 simulation  photos on their way through them, event by event (SimPy)
