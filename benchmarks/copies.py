@@ -27,7 +27,8 @@ _AT_ONCE = 50_000
 def prepared(bench: Bench, stages: Collection[StageName]) -> JobId:
     """Write a job whose photo is prepared, and of whose other stages only these are left.
 
-    Its proxy lies in storage: a real worker can run segmentation and face of its copies.
+    They wait for ever, so that no worker takes them; those of its copies are ready. Its proxy
+    lies in storage: a real worker can run segmentation and face of its copies.
     """
     job_id = bench.submit(Recipe(outputs=frozenset({Output.MATTE, Output.FACES})))
     lease = bench.claim_one(StageName.PREPARE)
@@ -43,6 +44,13 @@ def prepared(bench: Bench, stages: Collection[StageName]) -> JobId:
         connection.execute(
             text("DELETE FROM stages WHERE job_id = :job_id AND stage <> ALL(:stages)"),
             {"job_id": job_id, "stages": [StageName.PREPARE, *stages]},
+        )
+        connection.execute(
+            text("""
+                UPDATE stages SET state = 'waiting', not_before = now() + interval '1 year'
+                WHERE job_id = :job_id AND state = 'ready'
+            """),
+            {"job_id": job_id},
         )
     return job_id
 
@@ -65,8 +73,13 @@ def write(engine: Engine, of: JobId, count: int) -> None:
                 {"count": min(_AT_ONCE, count - begun)},
             )
             _copy(connection, tables.jobs, "id", of, {"created_at": "clock_timestamp()"})
-            moments = {"rank": f"rank + {begun} + place", "ready_at": "clock_timestamp()"}
-            _copy(connection, tables.stages, "job_id", of, moments)
+            changed = {
+                "rank": f"rank + {begun} + place",
+                "state": "CASE state WHEN 'waiting' THEN 'ready' ELSE state END",
+                "not_before": "NULL",
+                "ready_at": "clock_timestamp()",
+            }
+            _copy(connection, tables.stages, "job_id", of, changed)
 
 
 def settle(engine: Engine) -> None:
@@ -84,24 +97,30 @@ class Ended:
     ended: float
 
 
-def endings(engine: Engine) -> list[Ended]:
-    """Return all jobs that have succeeded, in the order of their ends."""
+def endings(engine: Engine, of: JobId) -> list[Ended]:
+    """Return the copies of the latest such job, as they ended."""
     with sessions.transaction(engine) as connection:
         rows = connection.execute(
             text("""
                 SELECT CAST(extract(epoch FROM created_at) AS float8) AS accepted,
                     CAST(extract(epoch FROM finished_at) AS float8) AS ended
-                FROM jobs WHERE outcome = 'succeeded' ORDER BY finished_at
-            """)
+                FROM jobs WHERE outcome = 'succeeded'
+                    AND created_at > (SELECT created_at FROM jobs WHERE id = :of)
+                ORDER BY finished_at
+            """),
+            {"of": of},
         ).all()
     return [Ended(row.accepted, row.ended) for row in rows]
 
 
-def unfinished(engine: Engine) -> int:
-    """Return how many jobs have not ended."""
+def unfinished(engine: Engine, of: JobId) -> int:
+    """Return how many copies of the latest such job have not ended."""
     with sessions.transaction(engine) as connection:
-        query = text("SELECT count(*) FROM jobs WHERE outcome IS NULL")
-        return int(connection.execute(query).scalar_one())
+        query = text("""
+            SELECT count(*) FROM jobs WHERE outcome IS NULL
+                AND created_at > (SELECT created_at FROM jobs WHERE id = :of)
+        """)
+        return int(connection.execute(query, {"of": of}).scalar_one())
 
 
 def _copy(

@@ -92,10 +92,10 @@ def _run(servers: Servers, pool: Pool, jobs: int) -> _Run:
         copies.settle(bench.engine)
         before = {name: servers.processor_seconds(name) for name in _SERVERS}
         fleet.ring(servers, [pool])
-        while copies.unfinished(bench.engine):
+        while copies.unfinished(bench.engine, template):
             time.sleep(_LOOK_SECONDS)
         taken = {name: servers.processor_seconds(name) - before[name] for name in _SERVERS}
-    ended = [one.ended for one in copies.endings(bench.engine)]
+    ended = [one.ended for one in copies.endings(bench.engine, template)]
     cut = int(len(ended) * _EDGE)
     midst = ended[cut : len(ended) - cut]
     return _Run(

@@ -7,6 +7,7 @@ claiming, loading, storing and completing take turns at servers that all share.
 
 import heapq
 import random
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -50,7 +51,8 @@ class Stage:
     """A stop on the way.  pool: whose threads run it.
 
     batch_seconds: what a forward pass takes, however many photos are in it; photo_seconds: what
-    each adds.  claim, complete: turns of a batch; load, store: turns of each photo.
+    each adds.  claim, complete: turns of a batch; load, forward, store: turns of each photo,
+    forward at what threads share to compute: cores, GPUs.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Stage:
     photo_seconds: float = 0.0
     claim: tuple[Visit, ...] = ()
     load: tuple[Visit, ...] = ()
+    forward: tuple[Visit, ...] = ()
     store: tuple[Visit, ...] = ()
     complete: tuple[Visit, ...] = ()
 
@@ -152,10 +155,7 @@ class Running:
         self.pools = {name: Workers(pool) for name, pool in system.pools.items()}
         self._system = system
         self._chance = random.Random(seed)  # noqa: S311 - a simulation has no secrets
-        self._servers = {
-            name: simpy.Resource(environment, slots) for name, slots in system.servers.items()
-        }
-        self._used = dict.fromkeys(system.servers, 0.0)
+        self.servers = {name: Server(environment, slots) for name, slots in system.servers.items()}
         self._followers = {
             one.name: [other for other in system.stages if one.name in other.needs]
             for one in system.stages
@@ -172,12 +172,12 @@ class Running:
 
     def used(self) -> dict[str, float]:
         """Return for how many seconds slots and threads have been used so far, by their names."""
-        return {**self._used, **{name: pool.used for name, pool in self.pools.items()}}
+        return {name: one.used for name, one in (*self.servers.items(), *self.pools.items())}
 
     def slots(self) -> dict[str, int]:
         """Return how many slots and threads there are, by their names."""
         threads = {name: pool.threads for name, pool in self.pools.items()}
-        return {**self._system.servers, **threads}
+        return {**{name: server.slots for name, server in self.servers.items()}, **threads}
 
     def _accept(self) -> Steps:
         self._number += 1
@@ -197,6 +197,7 @@ class Running:
         """Let free threads of a pool claim what is ready."""
         while pool.busy < pool.threads and (taken := pool.take()) is not None:
             pool.busy += 1
+            pool.under_way += len(taken[1])
             self.environment.process(self._work(pool, *taken))
 
     def _work(self, pool: "Workers", stage: Stage, batch: "list[_Way]") -> Steps:
@@ -205,12 +206,16 @@ class Running:
         for _ in batch:
             yield from self._visit(stage.load)
         mean = stage.batch_seconds + stage.photo_seconds * len(batch)
-        yield self.environment.timeout(self._system.draw(self._chance, mean))
+        if mean:
+            yield self.environment.timeout(self._system.draw(self._chance, mean))
+        for _ in batch:
+            yield from self._visit(stage.forward)
         for _ in batch:
             yield from self._visit(stage.store)
         yield from self._visit(stage.complete)
         pool.used += self.environment.now - begun
         pool.busy -= 1
+        pool.under_way -= len(batch)
         for way in batch:
             self._complete(way, stage)
         self.set_to_work(pool)
@@ -226,10 +231,44 @@ class Running:
 
     def _visit(self, visits: Sequence[Visit]) -> Steps:
         for visit in visits:
-            with self._servers[visit.server].request() as turn:
-                yield turn
-                yield self.environment.timeout(visit.seconds)
-            self._used[visit.server] += visit.seconds
+            server = self.servers[visit.server]
+            yield server.turn()
+            yield self.environment.timeout(visit.seconds)
+            server.leave(visit.seconds)
+
+
+class Server:
+    """A shared server: whoever comes first has the next free slot; slots may come and go."""
+
+    def __init__(self, environment: simpy.Environment, slots: int) -> None:
+        self.slots = slots
+        self.used = 0.0
+        self._environment = environment
+        self._busy = 0
+        self._waiting: deque[simpy.Event] = deque()
+
+    def turn(self) -> simpy.Event:
+        """Return what happens when a slot is free; it is taken then."""
+        turn = self._environment.event()
+        self._waiting.append(turn)
+        self._hand_out()
+        return turn
+
+    def leave(self, seconds: float) -> None:
+        """Give a slot back after so many seconds."""
+        self.used += seconds
+        self._busy -= 1
+        self._hand_out()
+
+    def resize(self, slots: int) -> None:
+        """Have so many slots from now on; those that are taken end their turns."""
+        self.slots = slots
+        self._hand_out()
+
+    def _hand_out(self) -> None:
+        while self._waiting and self._busy < self.slots:
+            self._busy += 1
+            self._waiting.popleft().succeed()
 
 
 @dataclass(slots=True)
@@ -242,11 +281,16 @@ class _Way:
 
 
 class Workers:
-    """A pool at work: its queues, one for each stage, and how many of its threads are busy."""
+    """A pool at work: its queues, one for each stage.
+
+    busy: how many of its threads are; under_way: how many rows they have claimed; used: for how
+    many seconds they have been busy so far.
+    """
 
     def __init__(self, pool: Pool) -> None:
         self.threads = pool.threads
         self.busy = 0
+        self.under_way = 0
         self.used = 0.0
         self._batch_size = pool.batch_size
         self._queues: dict[int, tuple[Stage, list[tuple[int, _Way]]]] = {}
