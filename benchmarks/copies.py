@@ -66,15 +66,15 @@ def write(engine: Engine, of: JobId, count: int) -> None:
     """Write so many copies of a job and its stages, each with an id of its own."""
     for begun in range(0, count, _AT_ONCE):
         with sessions.transaction(engine) as connection:
-            connection.execute(text("CREATE TEMP TABLE copies (id uuid, place int) ON COMMIT DROP"))
+            connection.execute(text("CREATE TEMP TABLE copies (id uuid) ON COMMIT DROP"))
             # As in life: ids rise with time, which is what indexes of them are good at.
             connection.execute(
-                text("INSERT INTO copies SELECT uuidv7(), n FROM generate_series(1, :count) n"),
+                text("INSERT INTO copies SELECT uuidv7() FROM generate_series(1, :count)"),
                 {"count": min(_AT_ONCE, count - begun)},
             )
             _copy(connection, tables.jobs, "id", of, {"created_at": "clock_timestamp()"})
             changed = {
-                "rank": f"rank + {begun} + place",
+                "rank": "rank + extract(epoch FROM clock_timestamp())",  # first come, first served
                 "state": "CASE state WHEN 'waiting' THEN 'ready' ELSE state END",
                 "not_before": "NULL",
                 "ready_at": "clock_timestamp()",

@@ -8,14 +8,14 @@ claiming, loading, storing and completing take turns at servers that all share.
 import heapq
 import random
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import simpy
 
 Draw = Callable[[random.Random, float], float]
-Steps = Iterator[Any]  # what SimPy's processes yield: its events have no common narrower type
+Steps = Generator[simpy.Event, Any, None]  # a process of SimPy: events' values are of any type
 
 
 def fixed(chance: random.Random, mean: float) -> float:
@@ -146,6 +146,15 @@ def simulate(
     )
 
 
+def replay(system: System, arrivals: Sequence[float], *, seed: int = 1) -> list[Photo]:
+    """Let photos arrive at these times, in seconds and rising; return them as they end."""
+    environment = simpy.Environment()
+    running = Running(environment, system, seed)
+    environment.process(running.arrive_at(arrivals))
+    environment.run()
+    return running.through
+
+
 class Running:
     """A simulation under way: environment, photos that are through, pools that may be resized."""
 
@@ -170,9 +179,16 @@ class Running:
             )
             self.environment.process(self._accept())
 
+    def arrive_at(self, times: Sequence[float]) -> Steps:
+        """Let photos arrive at these times, which rise."""
+        for at in times:
+            yield self.environment.timeout(at - self.environment.now)
+            self.environment.process(self._accept())
+
     def used(self) -> dict[str, float]:
         """Return for how many seconds slots and threads have been used so far, by their names."""
-        return {name: one.used for name, one in (*self.servers.items(), *self.pools.items())}
+        servers = {name: server.used for name, server in self.servers.items()}
+        return {**servers, **{name: pool.used for name, pool in self.pools.items()}}
 
     def slots(self) -> dict[str, int]:
         """Return how many slots and threads there are, by their names."""
