@@ -2,6 +2,8 @@
 
 import dataclasses
 from collections import defaultdict
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from smart_filter_shared.cards import TaskName
@@ -36,8 +38,17 @@ class OneProcess:
                 self._models.model(card.task, card.name)
                 self._defaults[card.stage][card.task] = card.name
 
-    def run(self, photo: bytes, *, seed: int) -> bytes:
-        """Return the encoded picture that a job with the default recipe makes."""
+    def run(
+        self,
+        photo: bytes,
+        *,
+        seed: int,
+        around: Callable[[StageName], AbstractContextManager[object]] = nullcontext,
+    ) -> bytes:
+        """Return the encoded picture that a job with the default recipe makes.
+
+        around: what each stage runs within.
+        """
         made: dict[str, object] = {
             "photo": images.decode(photo),
             "background": None,
@@ -49,7 +60,8 @@ class OneProcess:
             wanted = {field.name for field in dataclasses.fields(code.Inputs)}
             inputs = code.Inputs(**{name: made[name] for name in wanted & made.keys()})
             models = self._models.of(self._defaults[stage.name], {})
-            [made[_NAMES[stage.name]]] = code.run(models, [inputs])
+            with around(stage.name):
+                [made[_NAMES[stage.name]]] = code.run(models, [inputs])
         composited = made["composited"]
         assert isinstance(composited, Composited)
         assert composited.image is not None

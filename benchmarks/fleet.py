@@ -1,0 +1,132 @@
+"""Servers of their own, and worker processes whose model sleeps."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import redis
+from sqlalchemy import text
+
+from smart_filter_deploy.embedded.folder import DataFolder
+from smart_filter_deploy.embedded.stack import Stack
+from smart_filter_shared.db import migrate, sessions
+from smart_filter_shared.doorbell import Doorbell
+from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.storage.objects import ObjectStore
+from smart_filter_tests.bench import Bench, capability, settings_of
+
+_READY_SECONDS = 180.0
+_STOP_SECONDS = 60.0
+_LOOK_SECONDS = 0.2
+# Source: proc(5), stat: user and system time, and those of children that have ended; behind the
+# name, which may hold anything.
+_TICKS = slice(11, 15)
+
+
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """PostgreSQL, Valkey and an S3 server, on a stack without processes of ours."""
+
+    bench: Bench
+    stack: Stack
+
+    def processor_seconds(self, name: str) -> float:
+        """Return the processor time that a server has taken: postgres, valkey or s3."""
+        return sum(_processor_seconds(pid) for pid in self.stack.pids(name))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pool:
+    """Worker processes of one stage.  seconds: what a batch sleeps."""
+
+    stage: StageName
+    seconds: float
+    processes: int
+    threads: int = 1
+    batch_size: int = 1
+
+
+@contextmanager
+def servers() -> Iterator[Servers]:
+    """Run servers on a folder of their own while the block lasts."""
+    with tempfile.TemporaryDirectory(prefix="smart-filter-bench-") as made, ExitStack() as stack:
+        Path(made).chmod(0o711)  # as root PostgreSQL is another user, who must pass
+        running = stack.enter_context(Stack(DataFolder.at(Path(made) / "data")))
+        settings = settings_of(running.addresses)
+        engine = sessions.engine(settings.database, connections=4)
+        stack.callback(engine.dispose)
+        migrate.upgrade(engine)
+        store = ObjectStore(settings.storage, connections=1)
+        store.ensure_bucket()
+        doorbell = Doorbell(settings.broker)
+        stack.callback(doorbell.close)
+        broker = redis.Redis.from_url(running.addresses.broker_url)
+        stack.callback(broker.close)
+        yield Servers(Bench(settings, engine, store, doorbell, broker), running)
+
+
+@contextmanager
+def working(servers: Servers, pools: Sequence[Pool]) -> Iterator[None]:
+    """Run worker processes while the block lasts; it begins when all are ready."""
+    processes: list[subprocess.Popen[bytes]] = []
+    try:
+        for pool in pools:
+            processes += [_start(servers, pool) for _ in range(pool.processes)]
+        _wait_until(lambda: _ready(servers) == len(processes), processes)
+        yield
+    finally:
+        for process in processes:
+            process.send_signal(signal.SIGTERM)
+        for process in processes:
+            process.wait(_STOP_SECONDS)
+
+
+def ring(servers: Servers, pools: Sequence[Pool]) -> None:
+    """Ring every thread of every process once."""
+    for pool in pools:
+        servers.bench.doorbell.ring([capability(pool.stage)] * (pool.processes * pool.threads))
+
+
+def _start(servers: Servers, pool: Pool) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [
+            *(sys.executable, "-m", "benchmarks.sleeping"),
+            *(pool.stage, str(pool.seconds), str(pool.batch_size), str(pool.threads)),
+        ],
+        env={
+            **os.environ,
+            **servers.stack.environment,
+            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+        },
+        cwd=Path(__file__).parents[1],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def _ready(servers: Servers) -> int:
+    with servers.bench.transaction() as connection:
+        return int(connection.execute(text("SELECT count(*) FROM workers")).scalar_one())
+
+
+def _wait_until(reached: Callable[[], bool], processes: Sequence[subprocess.Popen[bytes]]) -> None:
+    gives_up_at = time.monotonic() + _READY_SECONDS
+    while not reached():
+        if time.monotonic() > gives_up_at or any(one.poll() is not None for one in processes):
+            raise RuntimeError("the worker processes did not become ready")
+        time.sleep(_LOOK_SECONDS)
+
+
+def _processor_seconds(pid: int) -> float:
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return sum(map(int, fields[_TICKS])) / os.sysconf("SC_CLK_TCK")

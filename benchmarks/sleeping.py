@@ -1,0 +1,67 @@
+"""A worker as it is, but for its model, which sleeps: what is left is what the queue costs.
+
+python -m benchmarks.sleeping STAGE SECONDS BATCH THREADS
+
+A batch sleeps as long as one photo does, as it would on a GPU that is not yet full.
+"""
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from types import ModuleType
+
+import numpy as np
+
+from smart_filter_deploy import wiring
+from smart_filter_shared import settings
+from smart_filter_shared.cards import LEADING_TASK, ModelCard
+from smart_filter_shared.pipeline import StageName
+from smart_filter_workers.results import Face, Prepared, Srgb8
+from smart_filter_workers.stages.segmentation.models.base import People
+
+# The bench's own: `smart_filter_tests.bench` writes jobs for it.
+_NAME = "bench"
+
+
+def model(stage: StageName, *, seconds: float, batch_size: int) -> ModuleType:
+    """Return a model of segmentation or face that sleeps, and finds nobody."""
+
+    def nobody(batch: Sequence[Prepared]) -> list[People]:
+        time.sleep(seconds)
+        return [People(np.zeros(one.proxy_srgb.shape[:2], np.uint8), None) for one in batch]
+
+    def no_face(batch: Sequence[Srgb8]) -> list[tuple[Face, ...]]:
+        time.sleep(seconds)
+        return [() for _ in batch]
+
+    models: dict[StageName, Callable[..., object]] = {
+        StageName.SEGMENTATION: nobody,
+        StageName.FACE: no_face,
+    }
+    card = ModelCard(
+        name=_NAME,
+        version="1",
+        task=LEADING_TASK[stage],
+        family=_NAME,
+        title=f"Sleeps for {seconds:g} s",
+        source="the benchmarks",
+        licence="Apache-2.0",
+        data_terms="",
+        batch_size=batch_size,
+    )
+    made = ModuleType(f"sleeping_{stage}")
+    vars(made).update(CARD=card, load=lambda _: models[stage])
+    return made
+
+
+if __name__ == "__main__":
+    _stage, _seconds, _batch, _threads = sys.argv[1:]
+    wiring.serve_worker(
+        settings.load(),
+        stages=[StageName(_stage)],
+        models=[_NAME],
+        threads=int(_threads),
+        extra_models=[
+            model(StageName(_stage), seconds=float(_seconds), batch_size=int(_batch)),
+        ],
+    )
