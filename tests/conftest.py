@@ -1,5 +1,6 @@
 """Real servers for the tests that need them: started once, emptied before each test."""
 
+import logging
 import os
 import tempfile
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 import redis
+import structlog
 from sqlalchemy import text
 
 from smart_filter_deploy.embedded.folder import DataFolder
@@ -57,6 +59,15 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("SMART_FILTER_") and name != "SMART_FILTER_EVAL_DATA":
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_they_were() -> Iterator[None]:
+    """Undo what a server's command says of logs: its standard error was the test's."""
+    handlers, told = list(logging.root.handlers), structlog.get_config()
+    yield
+    logging.root.handlers[:] = handlers
+    structlog.configure(**told)
 
 
 @pytest.fixture(scope="session")

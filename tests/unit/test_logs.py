@@ -18,9 +18,6 @@ def written(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
     monkeypatch.setattr("sys.stderr", stream)
     logs.configure("api")
     yield stream
-    root = logging.getLogger()
-    root.handlers = [one for one in root.handlers if one.level != logging.WARNING]
-    structlog.reset_defaults()
     structlog.contextvars.clear_contextvars()
 
 
