@@ -9,6 +9,7 @@ set -eu
 umask 077
 cd "$(dirname "$0")"
 mkdir -p secrets
+chmod 0700 secrets
 
 keep() { # NAME: standard input becomes the secret unless there is one
   if [ -s "secrets/$1" ]; then
@@ -26,7 +27,12 @@ draw() { # 32 bytes in hexadecimal: nothing that a URL or a file of settings wou
 
 for name in broker_password grafana_password live_secret postgres_password sealing_key \
   storage_access_key storage_secret_key; do
-  draw | keep "$name"
+  drawn=$(draw)
+  if [ "${#drawn}" -ne 64 ]; then
+    echo "deploy/secrets.sh: od or /dev/urandom gave no random bytes; nothing was written for $name" >&2
+    exit 1
+  fi
+  printf '%s' "$drawn" | keep "$name"
 done
 read_secret() { cat "secrets/$1"; }
 

@@ -63,6 +63,9 @@ def _capability(entry: str) -> str:
 
 def _database(url: SecretStr) -> SecretStr:
     parts = _split(url.get_secret_value(), "postgresql+psycopg")
+    if parts.netloc.count("@") > 1:
+        # What stands behind the first would be taken for the host, and told in errors.
+        raise ValueError("holds more than one @; in a password write @ as %40")
     if len(parts.path) < len("/d"):
         raise ValueError("names no database behind the host")
     return url
@@ -155,11 +158,7 @@ BrokerUrl = Annotated[
 HttpEndpoint = Annotated[
     str, AfterValidator(_endpoint("http", "https")), Field(examples=["https://s3.example.com"])
 ]
-CollectorEndpoint = Annotated[
-    str,
-    AfterValidator(_collector),
-    Field(examples=["http://collector:4318"]),
-]
+CollectorEndpoint = Annotated[str, AfterValidator(_collector)]
 SocketEndpoint = Annotated[
     str, AfterValidator(_endpoint("ws", "wss")), Field(examples=["wss://live.example.com"])
 ]
@@ -197,6 +196,7 @@ _WRONG: Final[Mapping[str, str]] = {
     "finite_number": "is no finite number",
     "int_parsing": "is no whole number",
     "int_parsing_size": "is no whole number of usual size",
+    "literal_error": "must be {expected}",
     "bool_parsing": "is neither true nor false",
     "greater_than": "must be more than {gt:.15g}",
     "greater_than_equal": "must be {ge:.15g} or more",

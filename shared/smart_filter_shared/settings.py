@@ -190,7 +190,9 @@ class OtlpSettings(BaseSettings):
 
     model_config = _of("OTLP_")
 
-    url: setting_values.CollectorEndpoint | None = None
+    url: setting_values.CollectorEndpoint | None = Field(
+        default=None, examples=["http://collector:4318"]
+    )
 
 
 class LiveSettings(BaseSettings):

@@ -40,6 +40,23 @@ def test_operators_command_with_a_wrong_database_ends_in_one_line(
     _ensure_one_line(command, "SMART_FILTER_DATABASE_URL", capsys)
 
 
+def test_database_that_is_away_ends_preparing_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for server, place in SERVERS.items():
+        monkeypatch.setenv(server, place)
+    monkeypatch.setenv("SMART_FILTER_DATABASE_URL", "postgresql+psycopg://u:hush@127.0.0.1:1/d")
+
+    with pytest.raises(SystemExit) as end:
+        cli.main(["prepare"])
+
+    err = capsys.readouterr().err
+    assert end.value.code == NO_SERVER
+    assert err.startswith("smart-filter: ")
+    assert err.count("\n") == 1
+    assert "hush" not in err
+
+
 def _ensure_one_line(command: str, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         cli.main(command.split())

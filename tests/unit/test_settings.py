@@ -71,6 +71,7 @@ WRONG: dict[str, tuple[str, ...]] = {
         "mysql://u:hush@h/d",
         "postgresql+psycopg://u:hush@h",
         "postgresql+psycopg://u:hu/sh@h/d",
+        "postgresql+psycopg://u:pass@hush@h/d",
         "postgresql+psycopg://u:hu#sh@h/d",
         "postgresql+psycopg://u:hush@h:port/d",
         "postgresql+psycopg://u:hush @h/d",

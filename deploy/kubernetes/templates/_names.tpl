@@ -55,21 +55,21 @@ helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
 {{- define "smart-filter.servers" -}}
 {{ include "smart-filter.settings" . }}
 - name: SMART_FILTER_POOLS
-  value: {{ include "smart-filter.capabilities" . | fromJsonArray | join "," }}
+  value: {{ include "smart-filter.capabilities" . | fromJsonArray | join "," | quote }}
 - name: SMART_FILTER_STAGE_SECONDS
   value: {{ .Values.stageSeconds | quote }}
 {{ include "smart-filter.secret" (list . "SMART_FILTER_DATABASE_URL" "database-url") }}
 {{ include "smart-filter.secret" (list . "SMART_FILTER_BROKER_URL" "broker-url") }}
 - name: SMART_FILTER_STORAGE_URL
-  value: {{ .Values.storage.url }}
+  value: {{ .Values.storage.url | quote }}
 {{- with .Values.storage.publicUrl }}
 - name: SMART_FILTER_STORAGE_PUBLIC_URL
-  value: {{ . }}
+  value: {{ . | quote }}
 {{- end }}
 - name: SMART_FILTER_STORAGE_BUCKET
-  value: {{ .Values.storage.bucket }}
+  value: {{ .Values.storage.bucket | quote }}
 - name: SMART_FILTER_STORAGE_REGION
-  value: {{ .Values.storage.region }}
+  value: {{ .Values.storage.region | quote }}
 {{ include "smart-filter.secret" (list . "SMART_FILTER_STORAGE_ACCESS_KEY" "storage-access-key") }}
 {{ include "smart-filter.secret" (list . "SMART_FILTER_STORAGE_SECRET_KEY" "storage-secret-key") }}
 {{- end }}
@@ -99,7 +99,7 @@ securityContext:
 {{- with .Values.images.pullSecrets }}
 imagePullSecrets:
 {{- range . }}
-  - name: {{ . }}
+  - name: {{ . | quote }}
 {{- end }}
 {{- end }}
 {{- end }}
@@ -121,7 +121,7 @@ capabilities:
 {{- define "smart-filter.weights" -}}
 - name: weights
   persistentVolumeClaim:
-    claimName: {{ .Values.weightsClaim }}
+    claimName: {{ .Values.weightsClaim | quote }}
 {{- end }}
 
 {{/* spread: pods on machines of their own where there are enough. Takes what selector does. */}}
