@@ -1,5 +1,5 @@
 """The page's tables of moves say what the code declares; that the code keeps to it is
-shown on a real database, by tests/integration/test_moves.py and test_transitions_model.py.
+shown on a real database, by tests/races/test_moves.py and test_model.py.
 """
 
 import re
