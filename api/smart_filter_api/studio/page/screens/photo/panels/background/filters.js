@@ -7,7 +7,7 @@ import { Trouble } from "../../../../controls/notices.js";
 import { html } from "../../../../html.js";
 import { filters as list, useHeld } from "../../../../state/backgrounds.js";
 import { change } from "../../../../state/changes.js";
-import { Share } from "./look.js";
+import { Share } from "./share.js";
 
 /** Every filter that the service has. */
 export function Filters({ photo, recipe }) {

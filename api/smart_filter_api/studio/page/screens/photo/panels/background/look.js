@@ -1,11 +1,11 @@
 /** How the people are joined to what stands behind them, and what is drawn on top. */
 
-import { useEffect, useState } from "preact/hooks";
 import { Button } from "../../../../controls/button.js";
-import { Check, Range, Select } from "../../../../controls/fields.js";
+import { Check, Select } from "../../../../controls/fields.js";
 import { html } from "../../../../html.js";
 import { change } from "../../../../state/changes.js";
 import { Filters } from "./filters.js";
+import { Share } from "./share.js";
 
 const SHADOWS = [
   { value: "auto", label: "As it fits" },
@@ -71,26 +71,13 @@ function FittingShare({ value, fitting, onChange, ...others }) {
   const isOwn = value !== null && value !== undefined && value !== "auto";
   return html`<div class="fitting">
     <${Share} value=${isOwn ? Number(value) : fitting} onChange=${onChange} ...${others}
-      words=${isOwn ? percent : () => "as it fits"} />
+      atRest=${isOwn ? null : "as it fits"} />
     ${isOwn && html`<${Button} kind="small quiet" onClick=${() => onChange("auto")}>As it fits<//>`}
   </div>`;
-}
-
-/** A number on a scale that is asked for when the handle is let go. words: how it is told. */
-export function Share({ value, onChange, words = percent, ...others }) {
-  const [moving, move] = useState(null);
-  useEffect(() => move(null), [value]);
-  return html`<${Range} min="0" max="1" step="0.05" ...${others} value=${moving ?? value}
-    shown=${moving === null ? words(value) : (words === percent ? percent : words)(moving)}
-    onInput=${move} onChange=${onChange} />`;
 }
 
 function outlineOf(said) {
   const [, width, unit, colour] = /^([\d.]+)(px|%) ?(.*)$/.exec(said) ?? [];
   if (width === undefined) return null;
   return { width: Number(width), unit, colour: /^#[0-9a-f]{6}$/i.test(colour) ? colour : "#ffffff" };
-}
-
-function percent(share) {
-  return `${Math.round(100 * share)} %`;
 }

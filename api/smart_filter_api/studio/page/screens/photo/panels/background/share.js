@@ -1,0 +1,18 @@
+/** A number on a scale that is asked for when the handle is let go. */
+
+import { useEffect, useState } from "preact/hooks";
+import { Range } from "../../../../controls/fields.js";
+import { html } from "../../../../html.js";
+
+/** words: how the number is told; atRest: what is told instead while nobody moves the handle. */
+export function Share({ value, onChange, words = percent, atRest = null, ...others }) {
+  const [moving, move] = useState(null);
+  useEffect(() => move(null), [value]);
+  return html`<${Range} min="0" max="1" step="0.05" ...${others} value=${moving ?? value}
+    shown=${moving === null ? (atRest ?? words(value)) : words(moving)}
+    onInput=${move} onChange=${onChange} />`;
+}
+
+function percent(share) {
+  return `${Math.round(100 * share)} %`;
+}
