@@ -211,7 +211,10 @@ def test_worker_that_was_killed_and_those_of_other_machines_do_not_count(
     _announce(bench, Worker(new_worker_id(), socket.gethostname(), gone.pid, (), 1))
     _announce(bench, Worker(new_worker_id(), ELSEWHERE, os.getpid(), (), 1))
 
-    assert health() == (1, "smart-filter: no worker of this machine has reached the database\n")
+    assert health() == (
+        1,
+        "smart-filter: no worker or sender of this machine has reached the database\n",
+    )
 
 
 def test_worker_that_was_started_again_counts_and_not_its_former_life(

@@ -59,7 +59,7 @@ SECTIONS = (
         sender="One process that tells webhooks.",
         **{
             "live-worker": "One process that serves live video.",
-            "worker-health": "Whether the workers of this machine are well.",
+            "worker-health": "Whether workers and senders of this machine are well.",
         },
     ),
     _section(
