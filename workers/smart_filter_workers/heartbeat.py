@@ -133,6 +133,7 @@ class Heartbeat:
         served = serving.capabilities
         with sessions.transaction(self._engine) as connection:
             serving.compare(connection)
+            serving.renew(connection)
             present = replace(
                 self._present,
                 # Whoever counts on it must not count on one that claims no more.
