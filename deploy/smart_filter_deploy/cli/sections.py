@@ -30,6 +30,7 @@ def _section(title: str, **told: str) -> Section:
         "sender": "worker:sender",
         "live-worker": "worker:live_worker",
         "worker-health": "worker_health:worker_health",
+        "prepare": "worker:prepare",
     }
     return Section(
         title,
@@ -72,6 +73,7 @@ SECTIONS = (
     ),
     _section(
         "Operating",
+        prepare="Bring database and bucket to this version; before its processes.",
         doctor="Check everything, and say what puts it right.",
         queues="Show, pause and resume what waits for each capability.",
         workers="Show, drain and resume worker processes.",
@@ -82,10 +84,8 @@ SECTIONS = (
     ),
 )
 
-# What other commands start.
-HIDDEN = MappingProxyType(
-    {"api": f"{_PACKAGE}.worker:api", "prepare": f"{_PACKAGE}.worker:prepare"}
-)
+# What other commands start, and images do.
+HIDDEN = MappingProxyType({"api": f"{_PACKAGE}.worker:api"})
 
 # Set by what a shell runs when the key is pressed, after the name of the program.
 COMPLETE_VARIABLE = "_SMART_FILTER_COMPLETE"
