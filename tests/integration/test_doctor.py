@@ -95,7 +95,7 @@ def test_what_operators_have_stopped_is_not_taken_for_missing(folder: Path, benc
             f"smart-filter workers resume {bench.worker}, or stop it",
         ),
         (
-            f"only drained ones serve {', '.join(StageName)}: their jobs wait",
+            f"only drained ones serve {', '.join(StageName)}, their jobs wait",
             "resume one",
         ),
     ]

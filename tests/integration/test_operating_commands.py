@@ -187,7 +187,7 @@ def test_tenant_that_there_is_none_of_is_told_with_one_that_is_near(
 
     said = command.said("jobs", *words, "--tenant", name)
 
-    assert said.startswith(f"smart-filter: there is no tenant {name}: ")
+    assert said.startswith(f"smart-filter: there is no tenant {name!r}: ")
     assert told in said
     assert command.status("jobs", *words, "--tenant", name) == 2
 

@@ -50,4 +50,4 @@ def _ensure_known(engine: Engine, tenant: Tenant) -> None:
     remedy = (
         f"did you mean {near[0]}?" if near else "`smart-filter keys list` shows those there are"
     )
-    raise Ending(f"there is no tenant {tenant}: {remedy}", WRONG_USAGE)
+    raise Ending(f"there is no tenant {tenant!r}: {remedy}", WRONG_USAGE)

@@ -103,7 +103,7 @@ def _database(connection: Connection) -> Iterator[Finding]:
         yield warn("workers", f"none serves {', '.join(missing)}: their jobs wait", fix)
     elif resting:
         held = ", ".join(stage for stage in StageName if stage in resting)
-        yield warn("workers", f"only drained ones serve {held}: their jobs wait", "resume one")
+        yield warn("workers", f"only drained ones serve {held}, their jobs wait", "resume one")
     else:
         yield ok("workers", f"every stage is served ({', '.join(sorted(served))})")
 
@@ -112,7 +112,7 @@ def _stopped(connection: Connection) -> Iterator[Finding]:
     """Yield the queues from which an operator lets nobody claim."""
     for capability in sorted(pauses.paused(connection)):
         fix = f"smart-filter queues resume {capability}"
-        yield warn(capability, "is paused: its jobs wait", fix)
+        yield warn(capability, "is paused, its jobs wait", fix)
 
 
 def _drained(connection: Connection, silent_seconds: float) -> list[Member]:
