@@ -282,6 +282,10 @@ class StorageRefused(StorageUnavailable):
     """It answers, and does not take the settings: the keys, the bucket, the region."""
 
 
+class BucketMissing(StorageRefused):
+    """It has no such bucket."""
+
+
 class ObjectMissing(Rejected):
     """No object under this key."""
 

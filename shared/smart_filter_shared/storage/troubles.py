@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import urllib3.exceptions
 from minio.error import InvalidResponseError, S3Error, ServerError
 
-from smart_filter_shared.errors import StorageRefused, StorageUnavailable
+from smart_filter_shared.errors import BucketMissing, StorageRefused, StorageUnavailable
 from smart_filter_shared.settings import StorageSettings
 
 _URL: Final = "SMART_FILTER_STORAGE_URL"
@@ -33,10 +33,6 @@ _SECRET = _Refusal(
     "correct SMART_FILTER_STORAGE_SECRET_KEY",
 )
 _REGION = _Refusal("is of another region", "correct SMART_FILTER_STORAGE_REGION")
-_BUCKET = _Refusal(
-    "has no bucket {bucket}",
-    "run `smart-filter prepare`, or correct SMART_FILTER_STORAGE_BUCKET",
-)
 _RIGHTS = _Refusal(
     "does not let these keys use the bucket {bucket}",
     f"correct {_KEYS}, or give them the right to it",
@@ -52,7 +48,6 @@ _REFUSALS: Final[Mapping[str, _Refusal]] = MappingProxyType(
         "AuthorizationHeaderMalformed": _REGION,
         "PermanentRedirect": _REGION,
         "IllegalLocationConstraintException": _REGION,
-        "NoSuchBucket": _BUCKET,
         "AccessDenied": _RIGHTS,
         "AllAccessDisabled": _RIGHTS,
         "RequestTimeTooSkewed": _CLOCK,
@@ -66,6 +61,8 @@ def translated(error: Exception, settings: StorageSettings, *, about: str) -> St
     about: the key that it was about, or the bucket.
     """
     if isinstance(error, S3Error):
+        if error.code == "NoSuchBucket":
+            return no_bucket(settings)
         refusal = _REFUSALS.get(error.code or "")
         if refusal is not None:
             what = refusal.what.format(bucket=settings.bucket)
@@ -79,11 +76,10 @@ def translated(error: Exception, settings: StorageSettings, *, about: str) -> St
     return StorageUnavailable(_line(settings, *_unreached(error)))
 
 
-def no_bucket(settings: StorageSettings) -> StorageRefused:
+def no_bucket(settings: StorageSettings) -> BucketMissing:
     """Return that the bucket is not there."""
-    return StorageRefused(
-        _line(settings, _BUCKET.what.format(bucket=settings.bucket), _BUCKET.remedy)
-    )
+    remedy = "run `smart-filter prepare`, or correct SMART_FILTER_STORAGE_BUCKET"
+    return BucketMissing(_line(settings, f"has no bucket {settings.bucket}", remedy))
 
 
 def _unreached(error: Exception) -> tuple[str, str]:
