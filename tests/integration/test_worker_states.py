@@ -114,6 +114,23 @@ def test_worker_that_drains_is_not_counted_on(beating: Beating) -> None:
     assert beating.served() == set()
 
 
+def test_worker_is_counted_on_from_the_heartbeat_on_that_resumes_it(beating: Beating) -> None:
+    beating.serving.open()
+    heartbeat = beating.heartbeat()
+    heartbeat.beat()
+
+    with beating.bench.transaction() as connection:
+        presence.drain(connection, beating.bench.worker)
+    heartbeat.beat()
+    drained = beating.served()
+    with beating.bench.transaction() as connection:
+        presence.resume(connection, beating.bench.worker)
+    heartbeat.beat()
+
+    assert drained == set()
+    assert beating.served() == {FACE, SMILE}
+
+
 def test_worker_that_the_broker_is_silent_to_is_unhealthy(beating: Beating) -> None:
     beating.serving.open()
     beating.broker_answers = False
