@@ -108,8 +108,8 @@ def queue(foreseen: Forecast | None) -> QueueAnswer | None:
         return None
     return QueueAnswer(
         position=foreseen.position,
-        eta_p50_s=round(foreseen.p50_seconds, 2),
-        eta_p90_s=round(foreseen.p90_seconds, 2),
+        eta_p50_s=None if foreseen.is_held else round(foreseen.p50_seconds, 2),
+        eta_p90_s=None if foreseen.is_held else round(foreseen.p90_seconds, 2),
     )
 
 

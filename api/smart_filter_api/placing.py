@@ -110,7 +110,9 @@ async def take(
     if choice.degraded:
         works = memory.works(choice.recipe, choice.plans, order.known)
     sources = {stage: job for stage, job in done.items() if works[stage] == order.works[stage]}
-    foreseen = (choice.forecast.raw_p50, choice.forecast.raw_p90)
+    # How long a pause lasts is nothing that forecasts could learn from.
+    is_guess = asked.run_at is not None or choice.forecast.is_held
+    foreseen = None if is_guess else (choice.forecast.raw_p50, choice.forecast.raw_p90)
     return Placed(
         place=place,
         recipe=choice.recipe,
@@ -118,7 +120,7 @@ async def take(
         works=works,
         sources=sources,
         degraded=choice.degraded,
-        foreseen=None if asked.run_at is not None else foreseen,
+        foreseen=foreseen,
         forecast=choice.forecast,
         outstanding=planned(place, choice.recipe, choice.plans, sources),
     )

@@ -10,15 +10,16 @@ from types import ModuleType
 from smart_filter_shared import places
 from smart_filter_shared.cards import Offer
 from smart_filter_shared.db import schema, sessions
-from smart_filter_shared.errors import SetupFailed
+from smart_filter_shared.errors import SetupFailed, StorageRefused, StorageUnavailable
 from smart_filter_shared.ids import OPERATOR
 from smart_filter_shared.jobs import models as model_table
 from smart_filter_shared.jobs import skew
 from smart_filter_shared.jobs.retention import Keeping
 from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.settings import LiveSettings, Settings, engine
+from smart_filter_shared.settings import LiveSettings, Settings, StorageSettings, engine
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_shared.telemetry import logs, tracing
+from smart_filter_shared.telemetry.logs import logger
 from smart_filter_shared.telemetry.tracing import Traces
 
 # Long enough for the workers to start and somebody to open a browser.
@@ -39,6 +40,8 @@ def prepare_servers(
     from smart_filter_api.browsers import sessions as browser_sessions  # noqa: PLC0415
     from smart_filter_shared.db import migrate  # noqa: PLC0415 - Alembic: 0.2 s, for this only
 
+    # First, as whoever waits for a database that fits finds the bucket too.
+    ObjectStore(settings.storage, connections=1).ensure_bucket()
     engine = sessions.engine(settings.database, connections=1)
     try:
         migrate.upgrade(engine)
@@ -54,13 +57,13 @@ def prepare_servers(
                 )
     finally:
         engine.dispose()
-    ObjectStore(settings.storage, connections=1).ensure_bucket()
 
 
 def serve_api(settings: Settings, *, host: str, port: int) -> None:
     """Serve HTTP until told to stop.
 
-    Raises SetupFailed when the database is of another version than this code.
+    Raises SetupFailed when the database is of another version than this code, or storage refuses
+    the settings.
     """
     import uvicorn  # noqa: PLC0415 - a worker's image has no API in it
 
@@ -68,6 +71,7 @@ def serve_api(settings: Settings, *, host: str, port: int) -> None:
 
     logs.configure("api")
     schema.ensure_fits(settings.database)
+    _ensure_taken(settings.storage)
     application = app.create(settings, traces=_traces(settings, "api"))
     config = server.config(application, host=host, port=port)
     # All that is loaded by now stays: to look through it for garbage, again and again, took an
@@ -87,12 +91,14 @@ def serve_worker(
 ) -> None:
     """Serve stages, all their models or those that are named, until told to stop.
 
-    Raises SetupFailed when the database is of another version than this code.
+    Raises SetupFailed when the database is of another version than this code, or storage refuses
+    the settings.
     """
     from smart_filter_workers import app  # noqa: PLC0415 - the API's image has no workers in it
 
     logs.configure("worker")
     schema.ensure_fits(settings.database)
+    _ensure_taken(settings.storage)
     app.serve(
         settings,
         stages=stages,
@@ -139,6 +145,17 @@ def serve_live(settings: LiveSettings, *, place: tuple[str, int] | int, threads:
         listening=socket.socket(fileno=place) if isinstance(place, int) else process.listen(*place),
         threads=threads,
     )
+
+
+def _ensure_taken(settings: StorageSettings) -> None:
+    """Raise SetupFailed when storage refuses keys or bucket; one that is away may come back."""
+    try:
+        ObjectStore(settings, connections=1).check()
+    except StorageRefused as error:
+        raise SetupFailed(str(error)) from error
+    except StorageUnavailable as error:
+        # `/readyz` says so too, and so does whatever a worker hands back.
+        logger("storage").warning("unavailable", reason=str(error))
 
 
 def _traces(settings: Settings, process: str) -> Traces:

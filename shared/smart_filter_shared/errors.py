@@ -278,6 +278,14 @@ class StorageUnavailable(TryAgain):
     """The object store did not answer, or answered that it cannot."""
 
 
+class StorageRefused(StorageUnavailable):
+    """It answers, and does not take the settings: the keys, the bucket, the region."""
+
+
+class BucketMissing(StorageRefused):
+    """It has no such bucket."""
+
+
 class ObjectMissing(Rejected):
     """No object under this key."""
 

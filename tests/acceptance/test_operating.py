@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from smart_filter_shared.doorbell import queue_of
+from smart_filter_shared.jobs.presence import SENDING
 from smart_filter_tests import commands
 from smart_filter_tests.bench import settings_of
 from smart_filter_tests.commands import Command
@@ -23,18 +24,19 @@ def test_drained_worker_takes_neither_work_nor_rings_until_it_is_resumed(
     running_stack: Running, command: Command
 ) -> None:
     def worker() -> dict[str, Any]:
-        return dict(*command("workers", "list")["items"])
+        items = command("workers", "list")["items"]
+        return dict(*[one for one in items if one["wanted"] != [SENDING]])
 
     running_stack.until(lambda: worker().get("capabilities", []) != [])
     served = worker()["capabilities"]
     (entrance,) = [one for one in served if one.startswith("prepare.")]
 
-    command("workers", "drain", worker()["worker_id"])
+    command("workers", "drain", worker()["id"])
     running_stack.until(lambda: worker()["capabilities"] == [])
     job_id = running_stack.submit()
     running_stack.until(lambda: running_stack.broker.llen(queue_of(entrance)) > 0)
     waiting = running_stack.job(job_id)["state"]
-    command("workers", "resume", worker()["worker_id"])
+    command("workers", "resume", worker()["id"])
     ended = running_stack.wait(job_id)["state"]
 
     assert (waiting, ended) == ("queued", "succeeded")

@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from smart_filter_api.keys import Scope
 from smart_filter_shared.ids import Capability, JobId, Tenant, new_worker_id
-from smart_filter_shared.jobs import fairness, outlook, paces, presence, transitions
+from smart_filter_shared.jobs import fairness, outlook, paces, pauses, presence, transitions
 from smart_filter_shared.jobs.outlook import Outlook
 from smart_filter_shared.jobs.paces import Timed
 from smart_filter_shared.jobs.presence import CELL, Worker
@@ -67,6 +67,27 @@ def test_accepted_jobs_are_told_their_place_in_the_queue(api: Api) -> None:
     assert middles[0] == pytest.approx(2.0, rel=0.1)
     assert middles[2] == pytest.approx(6.0, rel=0.2)
     assert all(queue["eta_p50_s"] < queue["eta_p90_s"] for queue in queues)
+
+
+def test_job_that_an_operator_holds_up_is_promised_no_time(api: Api) -> None:
+    measured(api.bench, 1.0)
+    job_id = submitted(api).json()["id"]
+    with api.bench.transaction() as connection:
+        pauses.pause(connection, capability(COMPOSITE))
+
+    with serving(api.bench.settings) as url, an_api(url, api.bench) as fresh:
+        held = [fresh.job(job_id)["queue"], submitted(fresh).json()["queue"]]
+    with api.bench.transaction() as connection:
+        pauses.resume(connection, capability(COMPOSITE))
+    with serving(api.bench.settings) as url, an_api(url, api.bench) as fresh:
+        freed = fresh.job(job_id)["queue"]
+
+    assert [one["position"] for one in held] == [1, 2]
+    assert {one[name] for one in held for name in ("eta_p50_s", "eta_p90_s")} == {None}
+    assert freed["eta_p50_s"] > 0
+    with api.bench.transaction() as connection:
+        learned = connection.execute(text("SELECT count(*) FROM jobs WHERE foreseen_p50 IS NULL"))
+        assert learned.scalar_one() == 1
 
 
 def test_urgent_job_stands_before_older_ones(api: Api) -> None:

@@ -21,7 +21,7 @@ from smart_filter_deploy.doctor import servers as servers_of_a_stack
 from smart_filter_deploy.doctor.findings import Finding, Level
 from smart_filter_deploy.embedded.stack import Stack
 from smart_filter_shared.ids import Capability
-from smart_filter_shared.jobs import presence
+from smart_filter_shared.jobs import pauses, presence
 from smart_filter_shared.pipeline import StageName
 from smart_filter_tests.bench import Bench
 from smart_filter_tests.serving import an_api, served_as
@@ -76,6 +76,31 @@ def test_stages_that_nobody_serves_are_named(folder: Path, bench: Bench) -> None
     assert found.level == Level.WARN
     assert found.said.startswith("none serves smile:")
     assert found.fix == "smart-filter worker --stages smile"
+
+
+@pytest.mark.usefixtures("_named")
+def test_what_operators_have_stopped_is_not_taken_for_missing(folder: Path, bench: Bench) -> None:
+    every = [Capability(f"{stage}.x") for stage in StageName]
+    with bench.transaction() as connection:
+        drained = presence.Worker(bench.worker, "here", 1, (), 1, wanted=every, draining=True)
+        presence.announce(connection, drained)
+        pauses.pause(connection, Capability("face.x"))
+
+    found = list(checkup.examine(folder, port=None, on_check=list[str]().append))
+
+    told = [(one.said, one.fix) for one in found if one.what == "workers"]
+    assert told == [
+        (
+            f"{bench.worker} on here (process 1) was told to take no more",
+            f"smart-filter workers resume {bench.worker}, or stop it",
+        ),
+        (
+            f"only drained ones serve {', '.join(StageName)}, their jobs wait",
+            "resume one",
+        ),
+    ]
+    (paused,) = [one for one in found if one.what == "face.x"]
+    assert (paused.level, paused.fix) == (Level.WARN, "smart-filter queues resume face.x")
 
 
 def test_what_people_meet_is_looked_at(

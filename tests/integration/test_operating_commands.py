@@ -176,6 +176,22 @@ def test_tenant_who_cannot_be_called_so_is_refused(command: Command) -> None:
     assert command.status("jobs", "cancel", "--tenant", "a b") == 2
 
 
+@pytest.mark.parametrize("words", [["cancel"], ["redrive"]])
+@pytest.mark.parametrize(
+    ("name", "told"), [("test", "did you mean tests?"), ("nobody-at-all", "keys list")]
+)
+def test_tenant_that_there_is_none_of_is_told_with_one_that_is_near(
+    bench: Bench, command: Command, words: list[str], name: str, told: str
+) -> None:
+    bench.submit()
+
+    said = command.said("jobs", *words, "--tenant", name)
+
+    assert said.startswith(f"smart-filter: there is no tenant {name!r}: ")
+    assert told in said
+    assert command.status("jobs", *words, "--tenant", name) == 2
+
+
 def test_redriving_leaves_jobs_whose_photos_are_gone(bench: Bench, command: Command) -> None:
     bench.submit()
     fail_one(bench)

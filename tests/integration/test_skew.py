@@ -48,6 +48,52 @@ def claim(bench: Bench, *cards: ModelCard) -> list[Lease]:
         )
 
 
+def test_worker_that_runs_for_a_month_offers_its_models_still(bench: Bench) -> None:
+    publish(bench, PREPARE)
+    now = [0.0]
+    serving = Serving([PREPARE.capability], {}, [PREPARE], offered=[PREPARE], clock=lambda: now[0])
+    serving.open()
+
+    age(bench, days=40)
+    before = is_offered(bench, serving)
+    now[0] = 25 * 3600.0
+    after = is_offered(bench, serving)
+
+    assert (before, after) == (False, True)
+
+
+def test_models_that_cannot_be_loaded_or_are_of_others_are_not_offered_anew(bench: Bench) -> None:
+    publish(bench, NEXT)
+    now = [0.0]
+    failed = Serving([NEXT.capability], {}, [NEXT], offered=[NEXT], clock=lambda: now[0])
+    failed.fail(NEXT.capability, "weights file has a wrong SHA-256")
+    other = Serving([PREPARE.capability], {}, [PREPARE], offered=[PREPARE], clock=lambda: now[0])
+    age(bench, days=40)
+    now[0] = 25 * 3600.0
+    for serving in (failed, other):
+        serving.open()
+
+    assert [is_offered(bench, serving) for serving in (failed, other)] == [False, False]
+
+
+def age(bench: Bench, *, days: int) -> None:
+    with bench.transaction() as connection:
+        connection.execute(
+            text("UPDATE models SET offered_at = offered_at - make_interval(days => :days)"),
+            {"days": days},
+        )
+
+
+def is_offered(bench: Bench, serving: Serving) -> bool:
+    """Let a worker beat; return whether the model is offered then."""
+    with bench.transaction() as connection:
+        serving.renew(connection)
+        (known,) = [
+            one for one in models.published(connection) if one.card.task == TaskName.PREPARE
+        ]
+    return known.offered
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -10,6 +10,7 @@ from smart_filter_shared.errors import ImageUnreadable, InputsExpired
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.presets import PRESETS, Source
 from smart_filter_shared.recipe import Background, BackgroundKind, Recipe
+from smart_filter_shared.servers import Servers
 from smart_filter_shared.stock import Picture
 from smart_filter_tests.bench import TENANT, Bench
 from smart_filter_workers.artifacts import Artifacts
@@ -17,7 +18,6 @@ from smart_filter_workers.backgrounds.collection import Collection
 from smart_filter_workers.fetcher import Fetcher
 from smart_filter_workers.recent import Recent
 from smart_filter_workers.stock import keeping
-from smart_filter_workers.stock.keeping import Servers
 from smart_filter_workers.stock.room import StockRoom
 from smart_filter_workers.stock.words import Called
 

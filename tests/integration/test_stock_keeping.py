@@ -12,6 +12,7 @@ from PIL import Image
 from smart_filter_shared import stock
 from smart_filter_shared.errors import ImageTooLarge, ImageUnreadable, PictureRefused
 from smart_filter_shared.ids import Tenant
+from smart_filter_shared.servers import Servers
 from smart_filter_shared.stock import Picture
 from smart_filter_shared.storage import keys
 from smart_filter_shared.storage.objects import ObjectStore
@@ -19,7 +20,7 @@ from smart_filter_tests import races
 from smart_filter_tests.bench import TENANT, Bench
 from smart_filter_workers import images
 from smart_filter_workers.stock import keeping, syncing
-from smart_filter_workers.stock.keeping import Outcome, Servers
+from smart_filter_workers.stock.keeping import Outcome
 from smart_filter_workers.stock.providers import bucket, folder
 from smart_filter_workers.stock.providers.base import Provider
 from smart_filter_workers.stock.syncing import Synced

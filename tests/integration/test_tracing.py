@@ -191,6 +191,39 @@ def test_collector_that_is_away_holds_up_nobody() -> None:
     assert closed_seconds < 4
 
 
+def test_worker_that_ends_itself_sends_what_it_has_told_before(bench: Bench) -> None:
+    program_text = """
+import sys, threading, uuid
+from smart_filter_shared import settings
+from smart_filter_shared.db import sessions
+from smart_filter_shared.doorbell import Doorbell
+from smart_filter_shared.ids import new_worker_id
+from smart_filter_shared.telemetry.tracing import Span, opened
+from smart_filter_workers.draining import Draining
+from smart_filter_workers.heartbeat import Heartbeat
+from smart_filter_workers.serving import Serving
+told = settings.load()
+engine = sessions.engine(told.database, connections=1)
+traces = opened(told.otlp.url, "worker")
+draining = Draining(engine, Doorbell(told.broker), told.engine, traces)
+heartbeat = Heartbeat(
+    engine, told.engine, worker=new_worker_id(), serving=Serving([], {}), threads=1,
+    draining=draining.begun, broker_answers=lambda: True, on_hang=lambda: None,
+    on_change=lambda: None,
+)
+traces.add(uuid.UUID(sys.argv[1]), Span("face", 1, 2))
+draining.after_hang(heartbeat)
+"""
+    trace = uuid.uuid4()
+    with a_collector() as collector:
+        environment = _environment(bench, Path(), collector.url)
+        words = [sys.executable, "-c", program_text, str(trace)]
+        ended = subprocess.run(words, env=environment, check=False)
+
+    assert ended.returncode == 1
+    assert [span.name for span in collector.trace(trace)] == ["face"]
+
+
 def test_nothing_is_imported_for_traces_that_nobody_wants() -> None:
     program_text = """
 import sys

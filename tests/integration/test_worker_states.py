@@ -114,6 +114,23 @@ def test_worker_that_drains_is_not_counted_on(beating: Beating) -> None:
     assert beating.served() == set()
 
 
+def test_worker_is_counted_on_from_the_heartbeat_on_that_resumes_it(beating: Beating) -> None:
+    beating.serving.open()
+    heartbeat = beating.heartbeat()
+    heartbeat.beat()
+
+    with beating.bench.transaction() as connection:
+        presence.drain(connection, beating.bench.worker)
+    heartbeat.beat()
+    drained = beating.served()
+    with beating.bench.transaction() as connection:
+        presence.resume(connection, beating.bench.worker)
+    heartbeat.beat()
+
+    assert drained == set()
+    assert beating.served() == {FACE, SMILE}
+
+
 def test_worker_that_the_broker_is_silent_to_is_unhealthy(beating: Beating) -> None:
     beating.serving.open()
     beating.broker_answers = False
@@ -211,7 +228,10 @@ def test_worker_that_was_killed_and_those_of_other_machines_do_not_count(
     _announce(bench, Worker(new_worker_id(), socket.gethostname(), gone.pid, (), 1))
     _announce(bench, Worker(new_worker_id(), ELSEWHERE, os.getpid(), (), 1))
 
-    assert health() == (1, "smart-filter: no worker of this machine has reached the database\n")
+    assert health() == (
+        1,
+        "smart-filter: no worker or sender of this machine has reached the database\n",
+    )
 
 
 def test_worker_that_was_started_again_counts_and_not_its_former_life(

@@ -39,12 +39,18 @@ def on_servers(
     told: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Command:
     """Return the command line, working on these servers."""
-    for name, value in {
-        "DATABASE_URL": told.database.url.get_secret_value(),
-        "STORAGE_URL": told.storage.url,
-        "STORAGE_ACCESS_KEY": told.storage.access_key.get_secret_value(),
-        "STORAGE_SECRET_KEY": told.storage.secret_key.get_secret_value(),
-        "STORAGE_BUCKET": told.storage.bucket,
-    }.items():
-        monkeypatch.setenv(f"SMART_FILTER_{name}", value)
+    for name, value in named(told).items():
+        monkeypatch.setenv(name, value)
     return Command(capsys)
+
+
+def named(told: Settings) -> dict[str, str]:
+    """Return the variables that name servers."""
+    return {
+        "SMART_FILTER_DATABASE_URL": told.database.url.get_secret_value(),
+        "SMART_FILTER_BROKER_URL": told.broker.url.get_secret_value(),
+        "SMART_FILTER_STORAGE_URL": told.storage.url,
+        "SMART_FILTER_STORAGE_ACCESS_KEY": told.storage.access_key.get_secret_value(),
+        "SMART_FILTER_STORAGE_SECRET_KEY": told.storage.secret_key.get_secret_value(),
+        "SMART_FILTER_STORAGE_BUCKET": told.storage.bucket,
+    }

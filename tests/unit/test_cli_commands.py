@@ -12,8 +12,8 @@ import pytest
 from smart_filter_deploy import cli
 from smart_filter_deploy.cli.sections import SECTIONS
 
-# These serve until they are stopped and log to standard error, or print a script.
-WITHOUT_JSON = {"worker", "sender", "live-worker", "completion"}
+# These serve until they are stopped and log to standard error, print a script, or print nothing.
+WITHOUT_JSON = {"worker", "sender", "live-worker", "completion", "prepare"}
 
 
 def paths(group: click.Group, *before: str) -> Iterator[tuple[str, ...]]:

@@ -176,9 +176,12 @@ def test_sizes_are_short(count: int, told: str) -> None:
         ((1, 4.4, 9.1), "done in about 4 s, 9 s at most"),
         ((4, 50.0, 200.0), "3 before it, done in about 50 s, 3 min at most"),
         ((9000, 7000.0, 9000.0), "8999 before it, done in about 2 h"),
+        ((4, None, None), "3 before it, held up by the operator"),
     ],
 )
-def test_job_that_waits_says_how_long(queue: tuple[int, float, float], told: str) -> None:
+def test_job_that_waits_says_how_long(
+    queue: tuple[int, float | None, float | None], told: str
+) -> None:
     console = a_console()
     names = ("position", "eta_p50_s", "eta_p90_s")
 

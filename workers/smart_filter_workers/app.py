@@ -137,7 +137,7 @@ def _wire(
     gpu_fault = devices.gpu_fault()
     demanded = gpu_fault if settings.engine.device == devices.GPU else None
     setup = serving.plan(offers, stages=stages, models=models, gpu_fault=demanded)
-    draining = Draining(engine, doorbell, settings.engine)
+    draining = Draining(engine, doorbell, settings.engine, traces)
     listening = Listening(setup.serving)
     heartbeat = Heartbeat(
         engine,

@@ -18,6 +18,7 @@ from smart_filter_shared.ids import Capability
 from smart_filter_shared.jobs import transitions
 from smart_filter_shared.settings import EngineSettings
 from smart_filter_shared.telemetry.logs import logger
+from smart_filter_shared.telemetry.tracing import Traces
 from smart_filter_workers.heartbeat import Heartbeat, Held
 
 _LOOK_SECONDS = 0.05
@@ -28,13 +29,17 @@ class Draining:
     """Ends a process; asked for by a signal, or by the heartbeat when work hangs.
 
     begun: set as soon as no more work should be claimed.
+    traces: what they still hold is sent before the process ends itself.
     """
 
-    def __init__(self, engine: Engine, doorbell: Doorbell, settings: EngineSettings) -> None:
+    def __init__(
+        self, engine: Engine, doorbell: Doorbell, settings: EngineSettings, traces: Traces
+    ) -> None:
         self.begun = threading.Event()
         self._engine = engine
         self._doorbell = doorbell
         self._settings = settings
+        self._traces = traces
 
     def after_signal(self, heartbeat: Heartbeat) -> None:
         """Drain in a thread of its own; when all is finished in time, Celery ends by itself."""
@@ -60,6 +65,7 @@ class Draining:
         for held in left:
             self._hand_back(held)
         heartbeat.leave()
+        self._traces.close()
         os._exit(status)
 
     def _hand_back(self, held: Held) -> None:

@@ -133,6 +133,7 @@ class Heartbeat:
         served = serving.capabilities
         with sessions.transaction(self._engine) as connection:
             serving.compare(connection)
+            serving.renew(connection)
             present = replace(
                 self._present,
                 # Whoever counts on it must not count on one that claims no more.
@@ -145,6 +146,8 @@ class Heartbeat:
             resting = presence.announce(connection, present)
         if serving.rest(resting=resting):
             _log.info("told to claim no more" if resting else "told to claim again")
+            # What was just said is of before; others count on it for a heartbeat.
+            self.announce()
         if serving.capabilities != served:
             self._on_change()
 

@@ -1,21 +1,24 @@
 """What a worker serves: its capabilities, less those whose model cannot be loaded."""
 
 import threading
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from sqlalchemy import Connection
 
 from smart_filter_shared.cards import ModelCard, Offer
 from smart_filter_shared.errors import ModelNotLoaded, SetupFailed
 from smart_filter_shared.ids import Capability
-from smart_filter_shared.jobs import skew
+from smart_filter_shared.jobs import models, skew
 from smart_filter_shared.jobs.skew import OwnCards
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_workers.devices import GPU
 from smart_filter_workers.loaded import LoadedModels
 
+_RENEW_SECONDS: Final = 24 * 3600.0
 _log = logger("worker")
 
 
@@ -24,7 +27,8 @@ class Serving:
 
     wanted: what it was started for, of which it serves nothing until it is opened.
     faults: what is known to be wrong with some of them.
-    cards: what this process knows of its models.
+    cards: what this process knows of its models.  offered: those of them that it has just published
+    as models that it can run.  clock: monotonic seconds.
     """
 
     def __init__(
@@ -32,10 +36,16 @@ class Serving:
         wanted: Iterable[Capability],
         faults: Mapping[Capability, str],
         cards: Iterable[ModelCard] = (),
+        *,
+        offered: Iterable[ModelCard] = (),
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.wanted = tuple(sorted(set(wanted)))
         self._failed = dict(faults)
         self._cards = tuple(cards)
+        self._offered = tuple(offered)
+        self._clock = clock
+        self._offered_at = clock()
         self._own = {one: skew.own_cards(one, self._cards) for one in self.wanted}
         self._skewed: dict[Capability, str] = {}
         self._resting = False
@@ -110,6 +120,24 @@ class Serving:
             if capability in self.wanted:
                 _log.error("another version is served", capability=capability, reason=why)
 
+    def renew(self, connection: Connection) -> None:
+        """Say once a day that its models are offered still; who only starts could be forgotten."""
+        now = self._clock()
+        if now - self._offered_at < _RENEW_SECONDS:
+            return
+        able = self.able
+        models.renew(
+            connection,
+            [
+                card
+                for card in self._offered
+                # A light model goes with every family of its stage.
+                if card.capability in able
+                or (not card.leads and any(one.startswith(f"{card.stage}.") for one in able))
+            ],
+        )
+        self._offered_at = now
+
     def open(self) -> None:
         """Serve what has not failed."""
         with self._lock:
@@ -181,7 +209,8 @@ def plan(
         if offer.card.default
     ]
     cards = [offer.card for offer in (*leading, *beside)]
-    return Setup(Serving(wanted, faults, cards), needed)
+    offered = [offer.card for offer in (*leading, *beside) if offer.fault is None]
+    return Setup(Serving(wanted, faults, cards, offered=offered), needed)
 
 
 def _parted(

@@ -27,6 +27,7 @@ def _to_millionths(scale: float) -> float:
 # No detector tells a place to a hundredth of a pixel; a scale is multiplied by thousands of them.
 Pixels = Annotated[float, AfterValidator(_to_hundredths)]
 Scale = Annotated[float, AfterValidator(_to_millionths)]
+_FROM_NOW = "seconds from now; null while an operator has paused something that it still needs"
 
 
 class ModelChoice(BaseModel):
@@ -227,8 +228,8 @@ class QueueAnswer(BaseModel):
         description="in the queue that it waits in, 1 the next; 0: it is worked on; at least so"
         " many from 10,000",
     )
-    eta_p50_s: float = Field(ge=0, description="seconds from now")
-    eta_p90_s: float = Field(ge=0, description="seconds from now")
+    eta_p50_s: float | None = Field(ge=0, description=_FROM_NOW)
+    eta_p90_s: float | None = Field(ge=0, description=_FROM_NOW)
 
 
 class RankTermsAnswer(BaseModel):

@@ -88,7 +88,8 @@ class Stage:
 class Queue:
     """How far away the turn of a job is: how many are ahead, and in how many seconds it ends.
 
-    eta_p50_s, eta_p90_s: half of such jobs, nine of ten, have ended by then.
+    eta_p50_s, eta_p90_s: half of such jobs, nine of ten, have ended by then; None while the server
+    has stopped a part of what it needs.
     """
 
     position: int

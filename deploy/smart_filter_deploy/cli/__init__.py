@@ -23,6 +23,7 @@ completion   what teaches a shell our command lines; completing: what may stand 
 connection   which server commands talk to
 servers      which database and object store an operator's commands work on
 database     the same, for those that need no object store
+tenant_jobs  what moves all jobs of a tenant
 own_stack    an embedded stack that lives as long as a `run`
 secret_files settings that are read from files
 """

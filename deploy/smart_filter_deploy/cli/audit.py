@@ -35,7 +35,7 @@ def audit(ctx: click.Context, *, limit: int, as_json: bool) -> None:
     Database and storage: those that SMART_FILTER_DATABASE_URL and _STORAGE_URL name, else those of
     the stack that is up here.
     """
-    with needing("worker"):
+    with needing("api"):
         # The server's packages are not part of a bare install.
         from smart_filter_deploy.cli.servers import reached  # noqa: PLC0415
         from smart_filter_shared.db import sessions  # noqa: PLC0415

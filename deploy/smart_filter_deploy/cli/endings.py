@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import click
 
 from smart_filter_deploy.cli.terminal import tell
-from smart_filter_shared.errors import Error
+from smart_filter_shared.errors import DatabaseUnavailable, Error
 
 PROGRAM = "smart-filter"
 
@@ -41,7 +41,7 @@ def status_of(program: click.Command, arguments: Sequence[str] | None) -> int:
         say(_message(error))
         return error.status if isinstance(error, Ending) else WRONG_USAGE
     except Error as error:
-        say(str(error))
+        say(_told(error))
         return NO_SERVER
     except BrokenPipeError:
         # Whoever read our output has gone, as `head` does; the interpreter would complain
@@ -69,6 +69,16 @@ def needing(extra: str) -> Iterator[None]:
             f"pip install 'smart-filter[{extra}]'",
             NO_SERVER,
         ) from error
+
+
+def _told(error: Error) -> str:
+    if isinstance(error, DatabaseUnavailable):
+        # Where it is raised, it may be a server that waits for its own database to come back.
+        return (
+            f"the database does not answer ({error}); start it, or correct"
+            " SMART_FILTER_DATABASE_URL"
+        )
+    return str(error)
 
 
 def _message(error: click.ClickException) -> str:

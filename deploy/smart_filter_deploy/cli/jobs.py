@@ -14,7 +14,6 @@ from smart_filter_deploy.cli.console import Console
 from smart_filter_deploy.cli.endings import needing
 from smart_filter_deploy.cli.examples import examples
 from smart_filter_deploy.cli.report import STATE_STYLES, print_found, print_stages, print_table
-from smart_filter_deploy.cli.terminal import tell
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="As the API answers it.")
 _job_argument = click.argument("job_id", metavar="ID", shell_complete=completing.job_ids)
@@ -114,16 +113,9 @@ def cancel(job_id: str | None, tenant: str | None, *, as_json: bool) -> None:
     _none_beside(job_id)
     with needing("api"):
         # The server's packages are not part of a bare install, here and below.
-        from smart_filter_deploy.cli import database, issued_keys  # noqa: PLC0415
-        from smart_filter_shared.jobs import wholesale  # noqa: PLC0415
+        from smart_filter_deploy.cli import tenant_jobs  # noqa: PLC0415
 
-    owner = issued_keys.checked_tenant(tenant)
-    with database.opened() as engine:
-        done = wholesale.cancel(engine, owner)
-    if as_json:
-        click.echo(json.dumps({"tenant": owner, "canceled": done.moved, "left": done.left}))
-        return
-    tell(f"{owner}: {done.moved} canceled, {done.left} had ended by then")
+    tenant_jobs.cancel(tenant, as_json=as_json)
 
 
 @jobs.command(
@@ -149,16 +141,9 @@ def redrive(job_id: str | None, tenant: str | None, *, as_json: bool) -> None:
         return
     _none_beside(job_id)
     with needing("api"):
-        from smart_filter_deploy.cli import database, issued_keys  # noqa: PLC0415
-        from smart_filter_shared.jobs import wholesale  # noqa: PLC0415
+        from smart_filter_deploy.cli import tenant_jobs  # noqa: PLC0415
 
-    owner = issued_keys.checked_tenant(tenant)
-    with database.opened() as engine:
-        done = wholesale.redrive(engine, owner)
-    if as_json:
-        click.echo(json.dumps({"tenant": owner, "redriven": done.moved, "left": done.left}))
-        return
-    tell(f"{owner}: {done.moved} go on, {done.left} cannot, as their photos are gone")
+    tenant_jobs.redrive(tenant, as_json=as_json)
 
 
 def _one(job_id: str | None) -> str:

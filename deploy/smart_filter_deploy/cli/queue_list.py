@@ -1,5 +1,6 @@
 """What `smart-filter queues` does, and what it tells of it."""
 
+import difflib
 import json
 
 import click
@@ -102,10 +103,11 @@ def _listed(connection: Connection) -> list[Queue]:
 def _known(connection: Connection, name: str) -> Capability:
     known = [queue.capability for queue in _listed(connection)]
     if name not in known:
-        raise Ending(
-            f"there is no queue {name[:100]!r}; there are {', '.join(known) or 'none yet'}",
-            WRONG_USAGE,
+        near = difflib.get_close_matches(name[:100], known, n=1)
+        remedy = (
+            f"did you mean {near[0]}?" if near else f"there are {', '.join(known) or 'none yet'}"
         )
+        raise Ending(f"there is no queue {name[:100]!r}: {remedy}", WRONG_USAGE)
     return Capability(name)
 
 

@@ -1,6 +1,7 @@
 """Where a job stands in the queue and when it will have ended, in words."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from smart_filter_client.fields import Fields
 from smart_filter_client.models import Job
@@ -17,17 +18,19 @@ def told(job: Job) -> str | None:
     queue = _queue(job)
     if queue is None:
         return None
-    position, half, most = queue
-    before = f"{position - 1} before it, " if position > 1 else ""
-    return f"{before}done in {_within(half, most)}"
+    before = f"{queue.position - 1} before it, " if queue.position > 1 else ""
+    if queue.ends is None:
+        return f"{before}held up by the operator"
+    return f"{before}done in {_within(*queue.ends)}"
 
 
 def told_of_all(jobs: Iterable[Job]) -> str | None:
     """Return when the last of them will have ended; None when nobody knows."""
     queues = [queue for job in jobs if (queue := _queue(job)) is not None]
-    if not queues:
+    ends = [queue.ends for queue in queues if queue.ends is not None]
+    if not queues or len(ends) < len(queues):
         return None
-    return f"all done in {_within(max(one[1] for one in queues), max(one[2] for one in queues))}"
+    return f"all done in {_within(max(one[0] for one in ends), max(one[1] for one in ends))}"
 
 
 def degraded(job: Job) -> str | None:
@@ -45,12 +48,21 @@ def span(seconds: float) -> str:
     return f"{round(seconds / _HOUR_SECONDS)} h"
 
 
-def _queue(job: Job) -> tuple[int, float, float] | None:
+@dataclass(frozen=True, slots=True)
+class _Queue:
+    """ends: in how many seconds half of such jobs have, and nine tenths; None: nobody knows."""
+
+    position: int
+    ends: tuple[float, float] | None
+
+
+def _queue(job: Job) -> _Queue | None:
     fields = Fields(job.document, "a job").object_or_none("queue")
     if fields is None or job.is_final:
         return None
-    position = fields.integer_or_none("position") or 0
-    return position, fields.number("eta_p50_s"), fields.number("eta_p90_s")
+    half, most = fields.number_or_none("eta_p50_s"), fields.number_or_none("eta_p90_s")
+    ends = None if half is None or most is None else (half, most)
+    return _Queue(fields.integer_or_none("position") or 0, ends)
 
 
 def _within(half: float, most: float) -> str:

@@ -17,17 +17,20 @@ _MOST_BYTES: Final = 64 * 1024
 
 
 def read_into(environ: MutableMapping[str, str]) -> None:
-    """Put what such variables' files hold in their place; one newline at the end is left out.
+    """Put what such variables' files hold in their place, without the end of their line.
 
+    What is set to nothing counts as not set, as with every setting.
     Once, by the program's entry, so that all that reads the environment finds it, and children do.
     Raises SetupFailed in one line that names the variable, what is wrong, and the remedy.
     """
     for name in [one for one in environ if one.startswith(_PREFIX) and one.endswith(_SUFFIX)]:
         plain = name.removesuffix(_SUFFIX)
-        if plain in environ:
+        place = environ.pop(name)
+        if not place:
+            continue
+        if environ.get(plain):
             raise SetupFailed(f"{plain} and {name} are both set; unset one of them")
-        environ[plain] = _content(name, Path(environ[name]))
-        del environ[name]
+        environ[plain] = _content(name, Path(place))
 
 
 def _content(name: str, path: Path) -> str:
@@ -41,10 +44,13 @@ def _content(name: str, path: Path) -> str:
     if len(content) > _MOST_BYTES:
         raise SetupFailed(f"{name}: {path} is longer than a secret is; name the file that holds it")
     try:
-        text = content.decode()
+        # Editors of Windows put a mark before the text.
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise SetupFailed(f"{name}: {path} is no text (UTF-8); write the value into it") from None
-    value = text.removesuffix("\n").removesuffix("\r")
-    if not value or "\n" in value or "\0" in value:
-        raise SetupFailed(f"{name}: {path} does not hold one line; write the value into it")
+    value = text.rstrip("\r\n")
+    if not value or not value.isprintable():
+        raise SetupFailed(
+            f"{name}: {path} does not hold one line that can be seen; write the value into it"
+        )
     return value

@@ -30,6 +30,7 @@ def _section(title: str, **told: str) -> Section:
         "sender": "worker:sender",
         "live-worker": "worker:live_worker",
         "worker-health": "worker_health:worker_health",
+        "prepare": "worker:prepare",
     }
     return Section(
         title,
@@ -59,7 +60,7 @@ SECTIONS = (
         sender="One process that tells webhooks.",
         **{
             "live-worker": "One process that serves live video.",
-            "worker-health": "Whether the workers of this machine are well.",
+            "worker-health": "Whether workers and senders of this machine are well.",
         },
     ),
     _section(
@@ -72,6 +73,7 @@ SECTIONS = (
     ),
     _section(
         "Operating",
+        prepare="Bring database and bucket to this version; before its processes.",
         doctor="Check everything, and say what puts it right.",
         queues="Show, pause and resume what waits for each capability.",
         workers="Show, drain and resume worker processes.",
@@ -82,10 +84,8 @@ SECTIONS = (
     ),
 )
 
-# What other commands start.
-HIDDEN = MappingProxyType(
-    {"api": f"{_PACKAGE}.worker:api", "prepare": f"{_PACKAGE}.worker:prepare"}
-)
+# What other commands start, and images do.
+HIDDEN = MappingProxyType({"api": f"{_PACKAGE}.worker:api"})
 
 # Set by what a shell runs when the key is pressed, after the name of the program.
 COMPLETE_VARIABLE = "_SMART_FILTER_COMPLETE"

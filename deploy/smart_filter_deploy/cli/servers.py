@@ -10,9 +10,9 @@ from pydantic import SecretStr
 from smart_filter_deploy.cli.connection import stack_up
 from smart_filter_shared import settings
 from smart_filter_shared.db import sessions
+from smart_filter_shared.servers import Servers
 from smart_filter_shared.settings import DatabaseSettings, StorageSettings
 from smart_filter_shared.storage.objects import ObjectStore
-from smart_filter_workers.stock.keeping import Servers
 
 _NAMED_BY = "SMART_FILTER_DATABASE_URL, SMART_FILTER_STORAGE_URL, _ACCESS_KEY and _SECRET_KEY"
 

@@ -18,6 +18,7 @@ from smart_filter_shared.jobs.data_items import Part
 from smart_filter_shared.jobs.data_sets import DataSet
 from smart_filter_shared.jobs.versions import Version
 from smart_filter_shared.places import data_folder
+from smart_filter_shared.servers import Servers
 from smart_filter_training import running
 from smart_filter_training.recipes import Recipe
 from smart_filter_training.running import Outcome
@@ -27,7 +28,6 @@ from smart_filter_workers.evaluation import tasks
 from smart_filter_workers.evaluation.intervals import Figure
 from smart_filter_workers.learning import feedback, registering
 from smart_filter_workers.learning.registering import Place, Training
-from smart_filter_workers.stock.keeping import Servers
 from smart_filter_workers.trained import TrainedWeights
 
 # Fewer photos that nobody trained on say nothing of which weights are better.

@@ -108,11 +108,15 @@ def api(host: str, port: int) -> None:
         wiring.serve_api(settings.load(), host=host, port=port)
 
 
-@click.command(hidden=True)
-@click.option("--local-key", envvar="SMART_FILTER_LOCAL_KEY", help="The embedded stack's own.")
-@click.option("--local-code", envvar="SMART_FILTER_LOCAL_CODE", help="For a browser, once.")
+@click.command(epilog=examples("smart-filter prepare"))
+@click.option("--local-key", envvar="SMART_FILTER_LOCAL_KEY", hidden=True)
+@click.option("--local-code", envvar="SMART_FILTER_LOCAL_CODE", hidden=True)
 def prepare(local_key: str | None, local_code: str | None) -> None:
-    """Bring database and storage to what this version needs; may be repeated."""
+    """Bring database and bucket to what this version needs: tables, models, the bucket itself.
+
+    Once before anything of this version starts, while the version before goes on. May be repeated;
+    of several at once each waits for the others. Needs the settings of a worker.
+    """
     # A process of its own, because it needs all that there is, and the memory for it.
     with needing("embedded"):
         from smart_filter_deploy import wiring  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""`smart-filter worker-health`: whether the workers of this machine are well, for containers."""
+"""`smart-filter worker-health`: whether workers and senders of this machine are well."""
 
 import json
 import os
@@ -14,9 +14,10 @@ from smart_filter_deploy.cli.terminal import tell
 @click.command(epilog=examples("smart-filter worker-health"))
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def worker_health(*, as_json: bool) -> None:
-    """Say whether the workers of this machine, or container, can work; else end with status 1.
+    """Say whether workers and senders of this machine, or container, can work; else end with 1.
 
-    A worker is well that was heard from lately, and has heard from broker and database itself.
+    Well is who was heard from lately, and has heard from broker and database itself; a sender
+    needs no broker.
     Asks the database, which is named by SMART_FILTER_DATABASE_URL.
     """
     with needing("worker"):
@@ -46,7 +47,7 @@ def worker_health(*, as_json: bool) -> None:
         tell(json.dumps({"well": is_well, "workers": workers}))
         raise click.exceptions.Exit(ALL_SUCCEEDED if is_well else PHOTO_FAILED)
     if not here:
-        raise Ending("no worker of this machine has reached the database", PHOTO_FAILED)
+        raise Ending("no worker or sender of this machine has reached the database", PHOTO_FAILED)
     told = [
         f"worker {one.pid}: {one.state}, heard {one.age_seconds:.0f} s ago"
         + "".join(f"; {capability}: {why}" for capability, why in sorted(one.failed.items()))

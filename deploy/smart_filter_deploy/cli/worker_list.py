@@ -38,8 +38,8 @@ def show(*, as_json: bool) -> None:
             Text(member.host),
             str(member.pid),
             member.state,
-            f"{member.running}/{member.threads}",
-            Text(", ".join([*member.capabilities, *(f"not {name}" for name in member.failed)])),
+            f"{member.running}/{member.threads}" if member.threads else "",
+            Text(", ".join(_served(member))),
         )
     print_table(Console(highlight=False), table)
 
@@ -89,7 +89,7 @@ def resume(worker_id: uuid.UUID, *, as_json: bool) -> None:
 
 def _tell(worker: WorkerId, words: str, *, drains: bool, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps({"worker_id": str(worker), "draining": drains}))
+        click.echo(json.dumps({"id": str(worker), "draining": drains}))
     else:
         tell(f"{worker} {words}")
 
@@ -108,15 +108,22 @@ def _known(connection: Connection, worker_id: uuid.UUID) -> Member:
     )
 
 
+def _served(member: Member) -> list[str]:
+    """Return what it is there for, whether it serves that now or, as its state says, does not."""
+    there_for = sorted({*member.wanted, *member.capabilities} - set(member.failed))
+    return [*there_for, *(f"not {name}" for name in member.failed)]
+
+
 def _document(member: Member) -> dict[str, object]:
     return {
-        "worker_id": str(member.id),
+        "id": str(member.id),
         "host": member.host,
         "pid": member.pid,
         "state": str(member.state),
         "running": member.running,
         "threads": member.threads,
         "capabilities": list(member.capabilities),
+        "wanted": list(member.wanted),
         "failed": dict(member.failed),
         "started_at": moments.told(member.started_at),
         "seen_at": moments.told(member.seen_at),

@@ -17,7 +17,9 @@ from smart_filter_shared.errors import (
     SetupFailed,
     StorageUnavailable,
 )
-from smart_filter_shared.jobs import presence, queries
+from smart_filter_shared.jobs import pauses, presence, queries, roster
+from smart_filter_shared.jobs.presence import SENDING, WorkerState
+from smart_filter_shared.jobs.roster import Member
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.settings import (
     BrokerSettings,
@@ -85,14 +87,41 @@ def _database(connection: Connection) -> Iterator[Finding]:
     for capability, why in presence.failed(connection, silent_seconds=silent_seconds).items():
         fix = "put it right where that worker runs, and start it again"
         yield warn(capability, f"setup failed: {why}", fix)
+    yield from _stopped(connection)
     served = presence.served(connection, silent_seconds=silent_seconds)
     stages = {queries.stage_of(capability) for capability in served}
-    missing = [stage for stage in StageName if stage not in stages]
+    drained = _drained(connection, silent_seconds)
+    resting = {
+        queries.stage_of(one) for member in drained for one in member.wanted if one != SENDING
+    } - stages
+    missing = [stage for stage in StageName if stage not in stages | resting]
+    for member in drained:
+        said = f"{member.id} on {member.host} (process {member.pid}) was told to take no more"
+        yield warn("workers", said, f"smart-filter workers resume {member.id}, or stop it")
     if missing:
         fix = f"smart-filter worker --stages {','.join(missing)}"
         yield warn("workers", f"none serves {', '.join(missing)}: their jobs wait", fix)
+    elif resting:
+        held = ", ".join(stage for stage in StageName if stage in resting)
+        yield warn("workers", f"only drained ones serve {held}, their jobs wait", "resume one")
     else:
         yield ok("workers", f"every stage is served ({', '.join(sorted(served))})")
+
+
+def _stopped(connection: Connection) -> Iterator[Finding]:
+    """Yield the queues from which an operator lets nobody claim."""
+    for capability in sorted(pauses.paused(connection)):
+        fix = f"smart-filter queues resume {capability}"
+        yield warn(capability, "is paused, its jobs wait", fix)
+
+
+def _drained(connection: Connection, silent_seconds: float) -> list[Member]:
+    """Return the live workers and senders that an operator lets claim no more."""
+    return [
+        member
+        for member in roster.listed(connection, silent_seconds=silent_seconds)
+        if member.drained_from is not None and member.state == WorkerState.DRAINING
+    ]
 
 
 def clock_against(theirs: dt.datetime, ours: dt.datetime | None = None) -> Finding:
@@ -145,9 +174,12 @@ def storage(settings: StorageSettings) -> Iterator[Finding]:
         store.put(key, content, length=len(content), media_type="text/plain")
         same = store.get(key) == content
         store.remove(key)
-    except (StorageUnavailable, ObjectMissing) as error:
-        fix = f"start it, correct SMART_FILTER_STORAGE_…, or {_PREPARE} when the bucket is missing"
-        yield fail("storage", f"cannot be used ({error})", fix)
+    except StorageUnavailable as error:
+        said, _, fix = str(error).rpartition("; ")
+        yield fail("storage", said, fix)
+        return
+    except ObjectMissing:
+        yield fail("storage", "has not what it just took", "use another object store")
         return
     if same:
         yield ok("storage", f"bucket {settings.bucket} takes, gives and removes objects")

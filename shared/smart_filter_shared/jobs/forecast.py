@@ -61,6 +61,7 @@ class Forecast:
     position: its place in the queue that it waits in, 1 the next; 0 when it is worked on.
     p50_seconds, p90_seconds: from now; half of such jobs, and nine tenths, take no longer.
     raw_p50, raw_p90: before they were corrected.
+    is_held: some of it waits for an operator, and the seconds count from when it does no longer.
     """
 
     position: int
@@ -68,6 +69,7 @@ class Forecast:
     p90_seconds: float
     raw_p50: float
     raw_p90: float
+    is_held: bool = False
 
 
 def forecast(ahead: Ahead, job: Outstanding) -> Forecast:
@@ -91,6 +93,10 @@ def forecast(ahead: Ahead, job: Outstanding) -> Forecast:
         p90_seconds=idle + told_p90,
         raw_p50=p50,
         raw_p90=p90,
+        is_held=any(
+            step.capability in ahead.outlook.paused and step.state != StageState.RUNNING
+            for step in job.steps
+        ),
     )
 
 

@@ -17,6 +17,7 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
+    text,
 )
 from sqlalchemy.dialects.postgresql import insert
 
@@ -39,6 +40,16 @@ from smart_filter_shared.recipe import AUTO, Recipe, Whom, stages
 
 # A pool that was seen within so many days is taken for one that is scaled to zero.
 DECLARED_DAYS = 30
+_RENEW = text("""
+    UPDATE models SET offered_at = statement_timestamp(), seen_at = statement_timestamp()
+    WHERE (task, name) IN (
+        SELECT models.task, models.name FROM models JOIN unnest(
+            CAST(:tasks AS text[]), CAST(:names AS text[]), CAST(:fingerprints AS text[])
+        ) AS own (task, name, fingerprint) USING (task, name, fingerprint)
+        WHERE models.offered_at < statement_timestamp() - interval '12 hours'
+        ORDER BY task, name FOR UPDATE OF models SKIP LOCKED
+    )
+""")
 _LATER = "published by a later version, which this API cannot read: upgrade the API"
 
 
@@ -110,6 +121,17 @@ def publish(
                 else and_(not_later, func.coalesce(table.c.offered_at <= lately, True)),
             )
         )
+
+
+def renew(connection: Connection, cards: Collection[ModelCard]) -> None:
+    """Say that models are offered still, by a worker that published these cards.
+
+    Of a whole fleet one writes, twice a day at most: what another is at is passed over.
+    """
+    own = skew.own_arrays(cards)
+    connection.execute(
+        _RENEW, {"tasks": own.tasks, "names": own.names, "fingerprints": own.fingerprints}
+    )
 
 
 def offered(known: Iterable[Published]) -> dict[TaskName, list[ModelCard]]:

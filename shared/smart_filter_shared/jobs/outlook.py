@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, text
 
 from smart_filter_shared.ids import Capability, Tenant
-from smart_filter_shared.jobs import foresight, paces
+from smart_filter_shared.jobs import foresight, paces, pauses
 from smart_filter_shared.jobs.foresight import Foresight
 from smart_filter_shared.jobs.paces import Pace
 from smart_filter_shared.pipeline import PIPELINE
@@ -142,6 +142,7 @@ class Outlook:
 
     waiting: of the ready queues, some of the work in them.  running: what runs.
     virtual_time: how far the queues have come, as ranks count.
+    paused: capabilities that nobody claims from until an operator says so.
     """
 
     virtual_time: float = 0.0
@@ -152,6 +153,7 @@ class Outlook:
     running: Sequence[Work] = ()
     arrivals: Sequence[Arrivals] = ()
     foresight: Mapping[Priority, Foresight] = field(default_factory=dict)
+    paused: frozenset[Capability] = frozenset()
 
     def pace(self, capability: Capability) -> Pace:
         """Return what a stage of a capability takes, as far as is known."""
@@ -186,6 +188,7 @@ def read(connection: Connection, *, cell: str, silent_seconds: float, now: dt.da
         running=running,
         arrivals=_arrivals(connection, now),
         foresight=foresight.read(connection),
+        paused=pauses.paused(connection),
     )
 
 

@@ -14,6 +14,8 @@ from smart_filter_shared.ids import Capability, WorkerId
 _LATE_SWEEPS = 5
 # The stack of servers that this process belongs to; one for now.
 CELL = "default"
+# What senders are there for; no capability, for nothing claims it.
+SENDING = Capability("webhooks")
 _NOW = func.statement_timestamp()
 _STATE = """
     CASE WHEN seen_at < statement_timestamp() - make_interval(secs => :silent_seconds)
@@ -39,7 +41,7 @@ class WorkerState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """A worker process.
+    """A worker process, or a sender, which is wanted for SENDING and serves no capability.
 
     capabilities: what it takes work of now.  threads: how many stages it runs at once.
     failed: what it should serve and cannot, and why.  wanted: what it was started for.

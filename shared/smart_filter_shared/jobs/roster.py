@@ -28,7 +28,11 @@ _AT_HAND = text("""
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A worker process.  running: stages that it holds.  failed: what it cannot serve, and why."""
+    """A worker process, or a sender.
+
+    running: stages that it holds.  wanted: what it was started for.  failed: what it cannot serve,
+    and why.  drained_from: since when it is to claim no more because an operator says so.
+    """
 
     id: WorkerId
     host: str
@@ -37,7 +41,9 @@ class Member:
     running: int
     threads: int
     capabilities: Sequence[Capability]
+    wanted: Sequence[Capability]
     failed: Mapping[Capability, str]
+    drained_from: dt.datetime | None
     started_at: dt.datetime
     seen_at: dt.datetime
 
@@ -64,7 +70,9 @@ def listed(connection: Connection, *, silent_seconds: float) -> list[Member]:
             running=row.running,
             threads=row.threads,
             capabilities=row.capabilities,
+            wanted=row.wanted,
             failed=row.failed,
+            drained_from=row.drained_from,
             started_at=row.started_at,
             seen_at=row.seen_at,
         )

@@ -29,10 +29,20 @@ ANY_CARDS = OwnCards([], [], [])
 
 def own_cards(capability: Capability, known: Iterable[ModelCard]) -> OwnCards:
     """Return those cards that decide what comes of a capability, light models' beside it."""
-    return _arrays(
+    return own_arrays(
         card
         for card in known
         if card.capability == capability or capability.startswith(f"{card.capability}.")
+    )
+
+
+def own_arrays(cards: Iterable[ModelCard]) -> OwnCards:
+    """Return cards as the arrays that statements take."""
+    listed = list(cards)
+    return OwnCards(
+        [str(card.task) for card in listed],
+        [card.name for card in listed],
+        [card.fingerprint for card in listed],
     )
 
 
@@ -60,7 +70,7 @@ def differing(connection: Connection, own: Sequence[ModelCard]) -> dict[Capabili
             WHERE models.fingerprint <> own.fingerprint
             ORDER BY task, name
         """),
-        asdict(_arrays(own)),
+        asdict(own_arrays(own)),
     )
     found: dict[Capability, str] = {}
     for row in rows:
@@ -73,12 +83,3 @@ def differing(connection: Connection, own: Sequence[ModelCard]) -> dict[Capabili
             if not card.leads or capability == card.capability:
                 found.setdefault(capability, why)
     return found
-
-
-def _arrays(cards: Iterable[ModelCard]) -> OwnCards:
-    listed = list(cards)
-    return OwnCards(
-        [str(card.task) for card in listed],
-        [card.name for card in listed],
-        [card.fingerprint for card in listed],
-    )

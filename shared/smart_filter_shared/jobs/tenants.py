@@ -25,6 +25,7 @@ _IS_KNOWN = text("""
     SELECT EXISTS (SELECT FROM tenants WHERE name = :tenant)
         OR EXISTS (SELECT FROM keys WHERE tenant = :tenant)
 """)
+_NAMES = text("SELECT name FROM tenants UNION SELECT tenant FROM keys")
 _HOLD = text(f"{_FIND.text} FOR NO KEY UPDATE")
 _ALL = text(f"SELECT {_COLUMNS} FROM tenants ORDER BY name")  # noqa: S608 - stands here
 _SAY = text("""
@@ -58,6 +59,11 @@ def find(connection: Connection, tenant: Tenant) -> Own:
 def is_known(connection: Connection, tenant: Tenant) -> bool:
     """Whether there is a tenant: one that has a key, had one, or of which something is said."""
     return bool(connection.execute(_IS_KNOWN, {"tenant": tenant}).scalar_one())
+
+
+def names(connection: Connection) -> list[Tenant]:
+    """Return all tenants that there are."""
+    return [Tenant(row.name) for row in connection.execute(_NAMES)]
 
 
 def hold(connection: Connection, tenant: Tenant) -> Own:

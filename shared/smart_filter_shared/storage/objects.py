@@ -4,6 +4,7 @@ Only what every S3 has is used. minio-py's pooled client is several times faster
 on small objects (docs/measurements.md).
 """
 
+import contextlib
 import datetime as dt
 import io
 from collections.abc import Iterator, Mapping
@@ -14,17 +15,17 @@ from urllib.parse import urlsplit
 
 import urllib3
 from minio import Minio
-from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
+from minio.error import MinioException, S3Error
 
-from smart_filter_shared.errors import ObjectMissing, StorageUnavailable
+from smart_filter_shared.errors import ObjectMissing
 from smart_filter_shared.settings import StorageSettings
-from smart_filter_shared.storage import presigning
+from smart_filter_shared.storage import presigning, troubles
 
 _TIMEOUT = urllib3.Timeout(connect=2, read=10)
 # The least that S3 allows: bounds memory while something larger is stored, to two of these.
 PART_BYTES = 5 * 1024 * 1024
 _CHUNK_BYTES = 64 * 1024
-_GONE = frozenset({"NoSuchKey", "NoSuchBucket", "NotFound", "ResourceNotFound"})
+_GONE = frozenset({"NoSuchKey", "NotFound", "ResourceNotFound"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +64,8 @@ class ObjectStore:
 
     def ensure_bucket(self) -> None:
         """Make the bucket unless it exists."""
-        with _translated(self._bucket):
-            if self._client.bucket_exists(bucket_name=self._bucket):
+        with self._translated(self._bucket):
+            if self._exists():
                 return
             try:
                 self._client.make_bucket(bucket_name=self._bucket)
@@ -73,15 +74,18 @@ class ObjectStore:
                     raise
 
     def check(self) -> None:
-        """Raise StorageUnavailable unless the server answers for the bucket."""
-        with _translated(self._bucket):
-            if not self._client.bucket_exists(bucket_name=self._bucket):
-                raise StorageUnavailable(f"bucket {self._bucket} does not exist")
+        """Raise StorageUnavailable unless the server answers for the bucket.
+
+        StorageRefused when it does, and does not take the keys or has no such bucket.
+        """
+        with self._translated(self._bucket):
+            if not self._exists():
+                raise troubles.no_bucket(self._settings)
 
     def put(self, key: str, content: BinaryIO | bytes, *, length: int, media_type: str) -> None:
         """Store `length` bytes under a key."""
         stream = io.BytesIO(content) if isinstance(content, bytes) else content
-        with _translated(key):
+        with self._translated(key):
             self._client.put_object(
                 bucket_name=self._bucket,
                 object_name=key,
@@ -98,7 +102,7 @@ class ObjectStore:
 
     def get_tagged(self, key: str) -> Tagged:
         """Return the bytes under a key that may be written again, and their ETag."""
-        with _translated(key):
+        with self._translated(key):
             response = self._client.get_object(bucket_name=self._bucket, object_name=key)
             try:
                 return Tagged(response.read(), response.headers.get("etag", "").strip('"'))
@@ -111,7 +115,7 @@ class ObjectStore:
 
         start: less than the object is long.
         """
-        with _translated(key):
+        with self._translated(key):
             response = self._client.get_object(
                 bucket_name=self._bucket, object_name=key, offset=start, length=length
             )
@@ -123,7 +127,7 @@ class ObjectStore:
 
     def look(self, key: str) -> Stored:
         """Return what is known of the object under a key."""
-        with _translated(key):
+        with self._translated(key):
             found = self._client.stat_object(bucket_name=self._bucket, object_name=key)
         return Stored(
             key,
@@ -145,24 +149,24 @@ class ObjectStore:
 
         Opening is done at the call, so that a missing object is known before an answer starts.
         """
-        with _translated(key):
+        with self._translated(key):
             response = self._client.get_object(bucket_name=self._bucket, object_name=key)
         return _pieces(response)
 
     def remove(self, key: str) -> None:
         """Remove what lies under a key, if anything does."""
-        with _translated(key):
+        with self._translated(key):
             self._client.remove_object(bucket_name=self._bucket, object_name=key)
 
     def folders(self) -> list[str]:
         """Return the first parts of all keys, such as `2026-11-20/`."""
-        with _translated(self._bucket):
+        with self._translated(self._bucket):
             found = self._client.list_objects(bucket_name=self._bucket)
             return [entry.object_name for entry in found if entry.object_name and entry.is_dir]
 
     def stored(self, prefix: str = "") -> Iterator[Stored]:
         """Yield every object whose key starts with a prefix."""
-        with _translated(prefix):
+        with self._translated(prefix):
             for found in self._client.list_objects(
                 bucket_name=self._bucket, prefix=prefix, recursive=True
             ):
@@ -189,6 +193,32 @@ class ObjectStore:
         return presigning.presigned_put(
             self._settings, key, headers=headers, seconds=seconds, now=now
         )
+
+    def _exists(self) -> bool:
+        """Whether the bucket does."""
+        try:
+            return self._client.bucket_exists(bucket_name=self._bucket)
+        except S3Error as error:
+            if error.code == "AccessDenied":
+                self._ask_why()
+            raise
+
+    def _ask_why(self) -> None:
+        """Raise why the server refuses us, as far as it says."""
+        # The answer to a HEAD has no words; that to a GET has.
+        with contextlib.suppress(ObjectMissing), self._translated(self._bucket):
+            self._client.get_object(bucket_name=self._bucket, object_name="doctor").close()
+
+    @contextmanager
+    def _translated(self, key: str) -> Iterator[None]:
+        try:
+            yield
+        except S3Error as error:
+            if error.code in _GONE:
+                raise ObjectMissing(key) from error
+            raise troubles.translated(error, self._settings, about=key) from error
+        except (MinioException, urllib3.exceptions.HTTPError, OSError) as error:
+            raise troubles.translated(error, self._settings, about=key) from error
 
 
 class _ReadableErrors(urllib3.PoolManager):
@@ -227,17 +257,3 @@ def _pieces(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
     finally:
         response.close()
         response.release_conn()
-
-
-@contextmanager
-def _translated(key: str) -> Iterator[None]:
-    try:
-        yield
-    except S3Error as error:
-        if error.code in _GONE:
-            raise ObjectMissing(key) from error
-        raise StorageUnavailable(f"{key}: {error.code}") from error
-    except (InvalidResponseError, ServerError, MinioException) as error:
-        raise StorageUnavailable(f"{key}: {error}") from error
-    except (urllib3.exceptions.HTTPError, OSError) as error:
-        raise StorageUnavailable(f"{key}: {type(error).__name__}") from error

@@ -10,10 +10,11 @@ from smart_filter_shared.errors import SetupFailed
 from smart_filter_shared.sealing import Seal
 from smart_filter_shared.settings import Settings
 from smart_filter_shared.telemetry.tracing import UNTOLD, Traces
+from smart_filter_workers.sender.heartbeat import Heartbeat
 from smart_filter_workers.sender.posting import Posting
 from smart_filter_workers.sender.sending import Pace, Render, Sender
 
-_DATABASE_CONNECTIONS: Final = 5
+_DATABASE_CONNECTIONS: Final = 6
 
 
 def serve(settings: Settings, *, render: Render, traces: Traces = UNTOLD) -> None:
@@ -45,9 +46,12 @@ async def _serve(settings: Settings, seal: Seal, render: Render, traces: Traces)
                 sender = Sender(
                     database, posting, seal=seal, render=render, pace=pace, traces=traces
                 )
+                heartbeat = Heartbeat(database, settings.engine, sender)
                 beside.start_soon(sender.run, stopping)
+                beside.start_soon(heartbeat.run, stopping)
                 async for _ in signals:
                     stopping.set()
                     break
+        await heartbeat.leave()
     finally:
         await database.dispose()

@@ -67,7 +67,10 @@ class Pace:
 
 
 class Sender:
-    """Sends deliveries; any number of processes may."""
+    """Sends deliveries; any number of processes may.
+
+    resting: whether it takes nothing more for now, as an operator wants it.
+    """
 
     def __init__(
         self,
@@ -85,9 +88,15 @@ class Sender:
         self._render = render
         self._pace = pace or Pace()
         self._traces = traces
+        self.resting = False
         self._lanes = Lanes()
         self._in_flight: dict[DeliveryId, Claimed] = {}
         self._ended = anyio.Event()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether it sends something just now."""
+        return bool(self._in_flight)
 
     async def run(self, stopping: anyio.Event) -> None:
         """Send until told to stop; then what is under way has a moment to end."""
@@ -95,7 +104,7 @@ class Sender:
             sending.start_soon(self._recover)
             while not stopping.is_set():
                 self._ended = anyio.Event()
-                found = await self._look(sending)
+                found = 0 if self.resting else await self._look(sending)
                 await anyio.sleep(self._pace.rest_seconds)
                 if not found:
                     with anyio.move_on_after(self._pace.look_seconds):

@@ -6,15 +6,13 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
-from sqlalchemy import Engine
-
 from smart_filter_shared import stock
 from smart_filter_shared.db import sessions
 from smart_filter_shared.errors import PictureRefused
 from smart_filter_shared.ids import Tenant
+from smart_filter_shared.servers import Servers
 from smart_filter_shared.stock import Picture
 from smart_filter_shared.storage import keys
-from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_workers import images
 from smart_filter_workers.backgrounds import appearance, thumbnails
 from smart_filter_workers.results import Srgb8
@@ -30,14 +28,6 @@ class Outcome(StrEnum):
     ADDED = "added"
     CHANGED = "changed"
     UNCHANGED = "unchanged"
-
-
-@dataclass(frozen=True, slots=True)
-class Servers:
-    """Where rows and objects lie."""
-
-    engine: Engine
-    store: ObjectStore
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,11 @@ from smart_filter_shared import stock
 from smart_filter_shared.db import sessions
 from smart_filter_shared.errors import PictureRefused, Unusable
 from smart_filter_shared.ids import Tenant
+from smart_filter_shared.servers import Servers
 from smart_filter_shared.settings import StorageSettings
 from smart_filter_shared.stock import Picture
 from smart_filter_workers.stock import keeping, providers
-from smart_filter_workers.stock.keeping import Kept, Outcome, Servers
+from smart_filter_workers.stock.keeping import Kept, Outcome
 from smart_filter_workers.stock.providers.base import Found, Provider, ProviderFile
 from smart_filter_workers.stock.words import Called, called
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from urllib.parse import urlsplit
 
-from smart_filter_shared.errors import ObjectMissing, PictureRefused
+from smart_filter_shared.errors import BucketMissing, ObjectMissing, PictureRefused
 from smart_filter_shared.settings import StorageSettings
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_workers.stock.providers.base import NOTES, Found, is_picture, notes_of
@@ -57,7 +57,7 @@ class Bucket:
                         told=notes.get(path, Words()),
                         read=partial(self._read, stored.key),
                     )
-        except ObjectMissing as error:
+        except BucketMissing as error:
             raise PictureRefused(f"there is no bucket {self.name}") from error
 
     def _notes(self) -> str:

@@ -1,0 +1,53 @@
+"""What `smart-filter jobs` does to all jobs of a tenant, and what it tells of it."""
+
+import difflib
+import json
+from collections.abc import Callable
+
+import click
+from sqlalchemy import Engine
+
+from smart_filter_deploy.cli import database, issued_keys
+from smart_filter_deploy.cli.endings import WRONG_USAGE, Ending
+from smart_filter_deploy.cli.terminal import tell
+from smart_filter_shared.db import sessions
+from smart_filter_shared.ids import Tenant
+from smart_filter_shared.jobs import tenants, wholesale
+from smart_filter_shared.jobs.wholesale import Moved
+
+
+def cancel(name: str, *, as_json: bool) -> None:
+    """Withdraw all jobs of a tenant that have not ended."""
+    owner, done = _moved(name, wholesale.cancel)
+    if as_json:
+        click.echo(json.dumps({"tenant": owner, "canceled": done.moved, "left": done.left}))
+    else:
+        tell(f"{owner}: {done.moved} canceled, {done.left} had ended by then")
+
+
+def redrive(name: str, *, as_json: bool) -> None:
+    """Let all failed jobs of a tenant go on."""
+    owner, done = _moved(name, wholesale.redrive)
+    if as_json:
+        click.echo(json.dumps({"tenant": owner, "redriven": done.moved, "left": done.left}))
+    else:
+        tell(f"{owner}: {done.moved} go on, {done.left} cannot, as their photos are gone")
+
+
+def _moved(name: str, move: Callable[[Engine, Tenant], Moved]) -> tuple[Tenant, Moved]:
+    owner = issued_keys.checked_tenant(name)
+    with database.opened() as engine:
+        _ensure_known(engine, owner)
+        return owner, move(engine, owner)
+
+
+def _ensure_known(engine: Engine, tenant: Tenant) -> None:
+    """End the command when there is no such tenant: a slip of the finger moves nothing."""
+    with sessions.transaction(engine) as connection:
+        if tenants.is_known(connection, tenant):
+            return
+        near = difflib.get_close_matches(tenant, tenants.names(connection), n=1)
+    remedy = (
+        f"did you mean {near[0]}?" if near else "`smart-filter keys list` shows those there are"
+    )
+    raise Ending(f"there is no tenant {tenant!r}: {remedy}", WRONG_USAGE)

@@ -1,0 +1,97 @@
+"""A sender among the workers: known, watched and drained as they are."""
+
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from smart_filter_deploy.cli import program
+from smart_filter_shared.jobs import presence, roster
+from smart_filter_shared.jobs.presence import SENDING, WorkerState
+from smart_filter_shared.jobs.roster import Member
+from smart_filter_tests import commands
+from smart_filter_tests.bench import Bench
+from smart_filter_tests.receiving import LOOPBACK, Got, Says, a_receiver
+from smart_filter_tests.serving import Api
+
+
+@pytest.fixture
+def sender(api: Api) -> Iterator["subprocess.Popen[bytes]"]:
+    told = api.bench.settings
+    (key,) = told.secrets.key
+    environment = {
+        **os.environ,
+        **commands.named(told),
+        "SMART_FILTER_SECRETS_KEY": key.get_secret_value(),
+        "SMART_FILTER_OUTBOUND_ALLOW": LOOPBACK,
+        "SMART_FILTER_HEARTBEAT_SECONDS": "0.1",
+    }
+    process = subprocess.Popen(program.command("sender"), env=environment)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def members(bench: Bench) -> list[Member]:
+    with bench.transaction() as connection:
+        return roster.listed(connection, silent_seconds=30)
+
+
+def until(is_so: Callable[[], bool]) -> None:
+    gives_up_at = time.monotonic() + 20
+    while not is_so():
+        assert time.monotonic() < gives_up_at
+        time.sleep(0.02)
+
+
+def test_sender_is_known_while_it_runs(api: Api, sender: "subprocess.Popen[bytes]") -> None:
+    until(lambda: members(api.bench) != [])
+    (member,) = members(api.bench)
+    with api.bench.transaction() as connection:
+        census = presence.census(connection, silent_seconds=30)
+        served = presence.served(connection, silent_seconds=30)
+    sender.send_signal(signal.SIGTERM)
+    status = sender.wait(20)
+
+    assert (member.host, member.pid) == (socket.gethostname(), sender.pid)
+    assert census == {(SENDING, WorkerState.READY): 1}
+    assert served == set()
+    assert (status, members(api.bench)) == (0, [])
+
+
+@pytest.mark.usefixtures("sender")
+def test_drained_sender_sends_nothing_until_it_is_resumed(api: Api) -> None:
+    told = threading.Event()
+
+    def take(_: Got) -> Says:
+        told.set()
+        return Says()
+
+    until(lambda: members(api.bench) != [])
+    (member,) = members(api.bench)
+    with a_receiver(take) as receiver:
+        webhook = api.client.post("/v1/webhooks", json={"url": receiver.url}).json()["id"]
+        with api.bench.transaction() as connection:
+            presence.drain(connection, member.id)
+        until(lambda: _own_state(api.bench) == WorkerState.DRAINING)
+        api.client.post(f"/v1/webhooks/{webhook}/test")
+        sent_while_drained = told.wait(0.6)  # two looks of the sender, and more
+        with api.bench.transaction() as connection:
+            presence.resume(connection, member.id)
+
+        assert not sent_while_drained
+        assert told.wait(20)
+
+
+def _own_state(bench: Bench) -> WorkerState:
+    """Return what the sender tells of itself, which the roster's word for it is ahead of."""
+    with bench.transaction() as connection:
+        (sign,) = presence.signs(connection, socket.gethostname(), silent_seconds=30)
+    return sign.state

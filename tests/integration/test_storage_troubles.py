@@ -1,0 +1,122 @@
+"""Storage that cannot be used: told in one line that names the setting, by whatever meets it."""
+
+import re
+from collections.abc import Mapping
+
+import pytest
+
+from smart_filter_deploy.cli.endings import NO_SERVER
+from smart_filter_deploy.doctor import servers
+from smart_filter_deploy.doctor.findings import Level
+from smart_filter_deploy.embedded.ports import LOOPBACK, free_port
+from smart_filter_shared import settings
+from smart_filter_shared.errors import StorageRefused, StorageUnavailable
+from smart_filter_shared.storage.objects import ObjectStore
+from smart_filter_tests import commands
+from smart_filter_tests.bench import Bench
+from smart_filter_tests.commands import Command
+
+SECRET = "hush-hush-hush-hush"
+# What is said of it, and what is to be corrected; of what may come back, and of what will not.
+AWAY = {
+    "host": ("has a host that nobody knows", "SMART_FILTER_STORAGE_URL"),
+    "port": ("does not answer (Connection refused)", "SMART_FILTER_STORAGE_URL"),
+    "tls": ("speaks no TLS", "SMART_FILTER_STORAGE_URL"),
+}
+REFUSED = {
+    "key": ("does not know the access key", "SMART_FILTER_STORAGE_ACCESS_KEY"),
+    "secret": (
+        "says that the secret key is not that of the access key",
+        "SMART_FILTER_STORAGE_SECRET_KEY",
+    ),
+    "bucket": ("has no bucket not-there", "SMART_FILTER_STORAGE_BUCKET"),
+}
+TROUBLES = AWAY | REFUSED
+
+
+@pytest.fixture
+def command(
+    bench: Bench, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Command:
+    return commands.on_servers(bench.settings, capsys, monkeypatch)
+
+
+@pytest.fixture
+def _troubled(
+    command: Command, bench: Bench, trouble: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The environment names storage that cannot be used."""
+    del command  # it names those that are well
+    for name, value in _wrong(bench.settings.storage.url)[trouble].items():
+        monkeypatch.setenv(name, value)
+
+
+def _wrong(url: str) -> Mapping[str, Mapping[str, str]]:
+    return {
+        "host": {"SMART_FILTER_STORAGE_URL": "http://nowhere.invalid:9000"},
+        "port": {"SMART_FILTER_STORAGE_URL": f"http://{LOOPBACK}:{free_port()}"},
+        "tls": {"SMART_FILTER_STORAGE_URL": url.replace("http://", "https://")},
+        "key": {"SMART_FILTER_STORAGE_ACCESS_KEY": "nobody"},
+        "secret": {"SMART_FILTER_STORAGE_SECRET_KEY": SECRET},
+        "bucket": {"SMART_FILTER_STORAGE_BUCKET": "not-there"},
+    }
+
+
+def assert_told(line: str, trouble: str) -> None:
+    what, variable = TROUBLES[trouble]
+    assert what in line
+    assert variable in line
+    assert SECRET not in line
+    assert not re.search(r"[A-Za-z]+Error|Traceback", line)
+
+
+@pytest.mark.usefixtures("_troubled")
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_audit_tells_what_to_correct(command: Command, trouble: str) -> None:
+    told = command.said("audit")
+
+    assert told.count("\n") == 1
+    assert_told(told, trouble)
+    assert command.status("audit") == NO_SERVER
+
+
+@pytest.mark.usefixtures("_troubled")
+@pytest.mark.parametrize("trouble", [one for one in TROUBLES if one != "bucket"])
+def test_prepare_tells_what_to_correct_and_makes_the_bucket_itself(
+    command: Command, trouble: str
+) -> None:
+    told = command.said("prepare")
+
+    assert told.count("\n") == 1
+    assert_told(told, trouble)
+
+
+@pytest.mark.usefixtures("_troubled")
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_doctor_tells_what_to_correct(trouble: str) -> None:
+    (finding,) = servers.storage(settings.load().storage)
+
+    assert finding.level == Level.FAIL
+    assert_told(finding.line(), trouble)
+
+
+@pytest.mark.usefixtures("_troubled")
+@pytest.mark.parametrize("words", [["api", "--port", "1"], ["worker", "--stages", "prepare"]])
+@pytest.mark.parametrize("trouble", REFUSED)
+def test_process_that_storage_refuses_does_not_start(
+    command: Command, trouble: str, words: list[str]
+) -> None:
+    told = command.said(*words)
+
+    assert told.count("\n") == 1
+    assert_told(told, trouble)
+
+
+@pytest.mark.usefixtures("_troubled")
+@pytest.mark.parametrize("trouble", AWAY)
+def test_storage_that_may_come_back_keeps_nobody_from_starting(trouble: str) -> None:
+    with pytest.raises(StorageUnavailable) as raised:
+        ObjectStore(settings.load().storage, connections=1).check()
+
+    assert not isinstance(raised.value, StorageRefused)
+    assert_told(str(raised.value), trouble)
