@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from smart_filter_shared.ids import new_delivery_id, new_worker_id
-from smart_filter_shared.jobs import fairness, measures, presence, transitions
+from smart_filter_shared.jobs import fairness, measures, pauses, presence, transitions
 from smart_filter_shared.jobs.leases import Failure
 from smart_filter_shared.jobs.measures import Amount, Count, Measure
 from smart_filter_shared.jobs.presence import Worker
@@ -119,6 +119,17 @@ def test_queues_are_counted_by_state(fresh_api: Api) -> None:
     assert seen['smart_filter_stages{capability="prepare.bench",state="running"}'] == 1
     assert seen['smart_filter_stages{capability="face.bench",state="waiting"}'] == 3
     assert seen["smart_filter_database_up"] == 1
+
+
+def test_paused_queue_is_told_from_others(fresh_api: Api) -> None:
+    fresh_api.submit()
+    with fresh_api.bench.transaction() as connection:
+        pauses.pause(connection, capability(FACE))
+
+    seen = scraped(fresh_api.url)
+
+    assert seen['smart_filter_paused{capability="face.bench"}'] == 1
+    assert seen['smart_filter_paused{capability="prepare.bench"}'] == 0
 
 
 def test_oldest_wait_is_that_of_the_stage_that_is_ready_longest(bench: Bench) -> None:

@@ -71,6 +71,10 @@ def _of_the_database(reading: Reading) -> dict[Metric, list[Sample]]:
             Sample(queue.oldest_wait_seconds, (capability,))
             for capability, queue in reading.queues.items()
         ],
+        metrics.PAUSED: [
+            Sample(int(capability in reading.paused), (capability,))
+            for capability in sorted({*reading.queues, *reading.paused})
+        ],
         metrics.STEPS: list(_steps(reading)),
         metrics.BATCH_SIZE: list(_batch_sizes(reading)),
         metrics.WORKERS: [Sample(count, place) for place, count in reading.workers.items()],

@@ -7,7 +7,7 @@ from enum import StrEnum
 from sqlalchemy import Connection, text
 
 from smart_filter_shared.ids import Capability
-from smart_filter_shared.jobs import presence
+from smart_filter_shared.jobs import pauses, presence
 from smart_filter_shared.jobs.presence import WorkerState
 from smart_filter_shared.telemetry.metrics import Step
 
@@ -70,11 +70,13 @@ class Queue:
 class Reading:
     """All there is to know; queues by capability.
 
+    paused: capabilities that nobody may claim from.
     workers: how many of a capability are in a state.
     webhook_lag_seconds: how long that delivery has been due which nobody has begun to send.
     """
 
     queues: Mapping[str, Queue]
+    paused: frozenset[Capability]
     totals: Mapping[Measure, Amount]
     workers: Mapping[tuple[Capability, WorkerState], int]
     webhook_lag_seconds: float
@@ -112,6 +114,7 @@ def read(connection: Connection, *, silent_seconds: float) -> Reading:
     """
     return Reading(
         queues=queues(connection),
+        paused=pauses.paused(connection),
         totals=_totals(connection),
         workers=presence.census(connection, silent_seconds=silent_seconds),
         webhook_lag_seconds=_webhook_lag_seconds(connection),

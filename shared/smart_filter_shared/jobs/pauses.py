@@ -12,12 +12,18 @@ _PAUSE = text("""
     INSERT INTO pauses (capability, paused_at) VALUES (:capability, statement_timestamp())
     ON CONFLICT DO NOTHING RETURNING capability
 """)
+_PAUSED = text("SELECT capability FROM pauses")
 _RESUME = text("DELETE FROM pauses WHERE capability = :capability RETURNING capability")
 
 
 def pause(connection: Connection, capability: Capability) -> bool:
     """Let nobody claim from a capability any more; return whether somebody could until now."""
     return connection.execute(_PAUSE, {"capability": capability}).one_or_none() is not None
+
+
+def paused(connection: Connection) -> frozenset[Capability]:
+    """Return the capabilities that nobody may claim from."""
+    return frozenset(Capability(row.capability) for row in connection.execute(_PAUSED))
 
 
 def resume(connection: Connection, capability: Capability) -> bool:

@@ -78,6 +78,13 @@ OLDEST_WAIT = Metric(
     ("capability",),
     "How long that stage has been ready which has been ready longest; 0 when none is.",
 )
+PAUSED = Metric(
+    "smart_filter_paused",
+    Kind.GAUGE,
+    "1 or 0",
+    ("capability",),
+    "1 while an operator lets nobody claim from the queue (`smart-filter queues pause`).",
+)
 STEPS = Metric(
     "smart_filter_step_seconds",
     Kind.SUMMARY,
@@ -183,6 +190,7 @@ METRICS = (
     DATABASE_UP,
     STAGES,
     OLDEST_WAIT,
+    PAUSED,
     STEPS,
     ATTEMPTS,
     RETRIES,
