@@ -307,8 +307,8 @@ def deployment() -> None:
         "deployment",
         (980, 525),
         "Clients reach the API, live video and pictures by ports of this machine. Workers with"
-        " models reach the servers alone; prepare fetches photos, the sender tells webhooks. Servers"
-        " are on a network that leads nowhere. Prometheus scrapes, a collector takes traces.",
+        " models reach the servers alone; prepare fetches photos, the sender tells webhooks."
+        " Servers are on one that leads nowhere. Prometheus scrapes; a collector takes traces.",
         (
             Field(188, 44, 354, 330, "services: any number of each"),
             Field(200, 76, 330, 156, "with a way out"),
