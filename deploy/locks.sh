@@ -48,7 +48,7 @@ for name in "$@"; do
       lock -models 3.11 --extra test-models pyproject.toml
       ;;
     api) image -api --extra api --extra otlp pyproject.toml ;;
-    build) echo hatchling | image -build - ;;
+    build) printf '%s\n' hatchling 'setuptools<81' wheel | image -build - ;;
     worker)
       tensorflow=$(pinned tensorflow-cpu)
       worker cpu "$tensorflow"

@@ -113,18 +113,15 @@ def test_gpu_image_has_one_build_of_onnx_runtime() -> None:
 @pytest.mark.parametrize("name", FILES)
 def test_packages_are_installed_by_their_digest(name: str) -> None:
     runs = " && ".join(rest for word, rest in instructions(name) if word == "RUN")
-    installs = re.findall(r"pip (?:--python \S+ )?install (.*?)(?= && |$)", runs)
+    installs = re.findall(r"pip (?:--python \S+ )?(?:install|wheel) (.*?)(?= && |$)", runs)
 
-    # torch has an index of its own, detectron2 is a commit, and the wheel was built here.
-    others = [
-        one
-        for one in installs
-        if "--require-hashes" not in one and "--no-index --no-deps /wheels/*.whl" not in one
+    # torch has an index of its own, detectron2 is a commit, and wheels were built before.
+    others = [one for one in installs if not re.search(r"--require-hashes|--no-index", one)]
+
+    assert [re.findall(r"torch==|detectron2 @|--no-deps .* \.$", one) for one in others] == [
+        *([] if name == "Dockerfile.api" else [["torch=="], ["detectron2 @"]]),
+        ["--no-deps --no-build-isolation --wheel-dir /wheels ."],
     ]
-
-    assert [re.findall(r"torch==|detectron2 @", one) for one in others] == (
-        [] if name == "Dockerfile.api" else [["torch=="], ["detectron2 @"]]
-    )
 
 
 @pytest.mark.parametrize("name", FILES)
