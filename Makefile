@@ -5,7 +5,7 @@
 #
 # PYTHON=/path/to/python3 chooses the interpreter of the environment.
 
-.PHONY: run test test-contract test-races test-chaos test-api-fuzz test-browser test-docs test-models nightly bench golden gallery images thumbnails screenshots openapi examples docs docs-serve lint format setup setup-dev setup-browser setup-models clean help
+.PHONY: run test test-contract test-races test-chaos test-api-fuzz test-browser test-alerts test-docs test-models nightly bench golden gallery images thumbnails screenshots openapi examples docs docs-serve lint format setup setup-dev setup-browser setup-models clean help
 
 # Passed on by the environment and unexpanded, so that a blank, a quote, # or $ arrives as it is.
 export RUN_PHOTO := $(value PHOTO)
@@ -64,6 +64,11 @@ test-api-fuzz: setup-dev
 # page showed when its journey failed lies in build/browser.
 test-browser: setup-browser
 	@timeout --foreground --kill-after=30 $(BROWSER_SECONDS) .venv/bin/python -m pytest tests/browser
+
+# Each alert where it fires and where it is silent: by promtool, a part of Prometheus (Debian: prometheus).
+test-alerts:
+	@promtool check config deploy/prometheus/prometheus.yml
+	@promtool test rules tests/deploy/alerts_fire.yml
 
 # Models that need TensorFlow or torch, and training, in an environment of their own (3 GB) with builds for CPU.
 # One thread a call, as in a worker: torch's threads spin while they wait for each other.

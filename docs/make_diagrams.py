@@ -301,7 +301,62 @@ def fairness() -> None:
     )
 
 
+def deployment() -> None:
+    """Draw what runs on one machine, and who may reach whom."""
+    save(
+        "deployment",
+        (980, 525),
+        "Clients reach the API, live video and pictures by ports of this machine. Workers with"
+        " models reach the servers alone; prepare fetches photos, the sender tells webhooks."
+        " Servers are on one that leads nowhere. Prometheus scrapes; a collector takes traces.",
+        (
+            Field(188, 44, 354, 330, "services: any number of each"),
+            Field(200, 76, 330, 156, "with a way out"),
+            Field(200, 246, 330, 112, "models: to the servers alone"),
+            Field(640, 44, 290, 330, "network servers: leads nowhere"),
+            Field(188, 400, 742, 106, "profiles observability, alerts"),
+            Box(82, 130, "clients", "by your proxy", width=120),
+            Box(285, 130, "api", is_ours=True, height=40),
+            Box(285, 195, "live", "asks nobody", is_ours=True, height=48),
+            Box(445, 130, "prepare", is_ours=True, height=40),
+            Box(445, 195, "sender", is_ours=True, height=40),
+            Box(276, 314, "segmentation", is_ours=True, width=132, height=40),
+            Box(394, 314, "face", is_ours=True, width=76, height=40),
+            Box(480, 314, "smile", is_ours=True, width=76, height=40),
+            Box(82, 310, "internet", width=120),
+            Box(785, 120, "postgres", "rows", width=220),
+            Box(785, 210, "valkey", "doorbell", width=220),
+            Box(785, 300, "storage", "pictures, by S3", width=220),
+            Box(82, 464, "you", width=120),
+            Box(268, 464, "alertmanager", width=132, height=40),
+            Box(418, 464, "prometheus", width=116, height=40),
+            Box(558, 464, "grafana", width=96, height=40),
+            Box(692, 464, "jaeger", width=96, height=40),
+            Box(844, 464, "collector", width=116, height=40),
+            Arrow(((143, 122), (218, 122)), "8000", (168, 114)),
+            Arrow(((143, 140), (172, 140), (172, 195), (218, 195)), "8090", (154, 188)),
+            Arrow(
+                ((82, 101), (82, 28), (958, 28), (958, 300), (897, 300)),
+                "pictures, by links that are signed: 8333",
+                (520, 21),
+            ),
+            Arrow(
+                ((200, 222), (82, 222), (82, 281)), "photos,\nwebhooks", (92, 246), anchor="start"
+            ),
+            Arrow(((543, 205), (638, 205)), "rows, rings,\npictures", (591, 181)),
+            Arrow(((418, 443), (418, 376)), "scrapes api, live", (428, 391), anchor="start"),
+            Arrow(((530, 375), (530, 386), (844, 386), (844, 442)), "traces", (866, 420)),
+            Arrow(((143, 464), (186, 464)), "3000", (164, 456)),
+            Arrow(((359, 464), (336, 464))),
+            Arrow(((509, 464), (478, 464))),
+            Arrow(((607, 464), (642, 464))),
+            Arrow(((785, 464), (742, 464))),
+        ),
+    )
+
+
 if __name__ == "__main__":
+    deployment()
     fairness()
     flow()
     states()

@@ -3,6 +3,7 @@
 HEAD is answered as GET would be, without the content.  Source: RFC 9110, 9.3.2.
 """
 
+import re
 import time
 from collections.abc import Mapping, MutableMapping
 from typing import Any
@@ -25,6 +26,7 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _QUIET_PATHS = frozenset({"/livez", "/readyz", "/metrics"})
 
 
@@ -64,12 +66,12 @@ class Envelope:
             try:
                 await app(scope, receive, send_wrapped)
             except ClientDisconnect:
-                log.info("client_left", path=scope["path"])
+                log.info("client_left", path=_place(scope))
                 return
             except Exception:
                 if status is not None:
                     raise  # the server logs it and cuts the connection, so the client notices
-                log.exception("request_failed", method=scope["method"], path=scope["path"])
+                log.exception("request_failed", method=scope["method"], path=_place(scope))
                 answer = problems.internal(Request(scope))
                 await answer(scope, receive, send_wrapped)
             if status is not None:
@@ -78,7 +80,7 @@ class Envelope:
                 log.info(
                     "request",
                     method=scope["method"],
-                    path=scope["path"],
+                    path=_place(scope),
                     status=status,
                     ms=round(1000 * seconds, 1),
                 )
@@ -104,6 +106,7 @@ def _heads_of(app: ASGIApp) -> ASGIApp:
                 await app(got, receive, send_head)
             finally:
                 scope["route"] = got.get("route")
+                scope["path_params"] = got.get("path_params", {})
 
     return answered
 
@@ -111,6 +114,18 @@ def _heads_of(app: ASGIApp) -> ASGIApp:
 def _route(scope: Scope) -> str:
     """Return the path that the router found, with its parameters' names; "none" for none."""
     return getattr(scope.get("route"), "path", "none")
+
+
+def _place(scope: Scope) -> str:
+    """Return the route with the ids that stood in it, for the log.
+
+    Whatever else a path holds may be a picture's name, or a key that slipped into it.
+    """
+    place = _route(scope)
+    for name, value in scope.get("path_params", {}).items():
+        if _ID.fullmatch(str(value)):
+            place = place.replace(f"{{{name}}}", str(value))
+    return place
 
 
 def _limits(scope: Scope) -> Mapping[str, str]:

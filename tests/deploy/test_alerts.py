@@ -97,6 +97,21 @@ def test_page_has_an_alert() -> None:
     assert pages == {one["annotations"]["runbook_url"].rpartition("/")[2] for one in ALERTS}
 
 
+@pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert["alert"])
+def test_alert_has_been_tried_where_it_fires_and_where_it_is_silent(alert: dict[str, Any]) -> None:
+    # promtool evaluates them (`make test-alerts`), which no package of ours brings.
+    tried = yaml.safe_load((CHECKOUT / "tests/deploy/alerts_fire.yml").read_text())["tests"]
+
+    outcomes = {
+        bool(told["exp_alerts"])
+        for one in tried
+        for told in one["alert_rule_test"]
+        if told["alertname"] == alert["alert"]
+    }
+
+    assert outcomes == {True, False}
+
+
 @pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
 def test_panels_say_what_they_show_and_lie_beside_each_other(path: Path) -> None:
     taken: set[tuple[int, int]] = set()

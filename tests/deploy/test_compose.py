@@ -20,16 +20,20 @@ from smart_filter_shared.pipeline import PIPELINE
 
 CHECKOUT = Path(__file__).parents[2]
 FILE = CHECKOUT / "docker-compose.yml"
+OWN_SERVERS = CHECKOUT / "deploy" / "compose.own-servers.yml"
 COMPOSE: dict[str, Any] = yaml.safe_load(FILE.read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+# Only its operator knows whom alerts are to be told: the profile `alerts` needs it, no other.
+TOLD_BY_HAND = {"alert_url"}
 OURS = [name for name, told in SERVICES.items() if told["image"].startswith("smart-filter-")]
 
 
-def test_file_is_of_the_compose_specification() -> None:
+@pytest.mark.parametrize("file", [FILE, OWN_SERVERS], ids=lambda file: file.stem)
+def test_file_is_of_the_compose_specification(file: Path) -> None:
     checker = Path(sys.executable).with_name("check-jsonschema")  # of the extra `dev`
 
     ended = subprocess.run(
-        [checker, "--builtin-schema", "vendor.compose-spec", str(FILE)],
+        [checker, "--builtin-schema", "vendor.compose-spec", str(file)],
         capture_output=True,
         text=True,
         check=False,
@@ -108,8 +112,10 @@ def test_settings_exist(name: str) -> None:
 
 def test_settings_that_may_be_given_to_compose_exist() -> None:
     known = set(re.findall(r"SMART_FILTER_[A-Z_]+", settings.PAGE.read_text()))
+    read = set(re.findall(r"\$\{(SMART_FILTER_[A-Z_]+)", FILE.read_text()))
 
-    assert set(re.findall(r"\$\{(SMART_FILTER_[A-Z_]+)", FILE.read_text())) - known == set()
+    assert read - known == set()
+    assert set(re.findall(r"#   (SMART_FILTER_[A-Z_]+)=", OWN_SERVERS.read_text())) <= read
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -117,7 +123,10 @@ def test_secrets_are_files_that_the_service_is_given(name: str) -> None:
     told = SERVICES[name]
     given = set(told.get("secrets", []))
 
-    named = set(re.findall(r"/run/secrets/([\w.]+)", json.dumps(told)))
+    folders = [Path(one.split(":")[0]) for one in told.get("volumes", []) if one.startswith("./")]
+    mounted = [path.read_text() for one in folders for path in (CHECKOUT / one).rglob("*.y*ml")]
+
+    named = set(re.findall(r"/run/secrets/([\w.]+)", json.dumps(told) + "".join(mounted)))
 
     assert named == given
     assert given <= set(COMPOSE["secrets"])
@@ -146,10 +155,54 @@ def test_worker_has_as_many_threads_as_processors(name: str) -> None:
     assert command[command.index("--threads") + 1] == limits["cpus"]
 
 
-def test_servers_lead_nowhere() -> None:
-    assert COMPOSE["networks"]["servers"] == {"internal": True}
-    assert SERVICES["postgres"]["networks"] == ["servers"]
-    assert SERVICES["valkey"]["networks"] == ["servers"]
+def test_only_who_has_to_reaches_the_internet() -> None:
+    inner = {name for name, told in COMPOSE["networks"].items() if told.get("internal")}
+
+    outward = {name for name, told in SERVICES.items() if set(told["networks"]) - inner}
+
+    assert inner == {"servers", "watching"}
+    # Published ports need a network that leads somewhere.
+    published = {name for name, told in SERVICES.items() if "ports" in told}
+    fetching = {"prepare", "sender", "weights", "collector"}
+    assert outward == published | fetching
+
+
+def test_nothing_of_ours_reaches_what_people_look_at() -> None:
+    screens = {name for name, told in SERVICES.items() if "screens" in told["networks"]}
+
+    assert screens == {"prometheus", "grafana", "collector", "jaeger", "alertmanager"}
+    assert {name for name, told in SERVICES.items() if "published" in told["networks"]} == {
+        "storage"
+    }
+
+
+def test_services_start_in_an_order_that_begins_with_health() -> None:
+    assert {
+        other for other, told in SERVICES["migrate"]["depends_on"].items() if "healthy" in str(told)
+    } == {"postgres", "valkey", "storage"}
+    for name in OURS:
+        if "database_url" in SERVICES[name].get("secrets", []) and name != "migrate":
+            assert SERVICES[name]["depends_on"] == {
+                "migrate": {"condition": "service_completed_successfully"}
+            }
+
+
+def test_servers_of_ours_can_be_left_out() -> None:
+    own = yaml.safe_load(OWN_SERVERS.read_text())
+    left_out = {name for name, told in own["services"].items() if told == {"profiles": ["never"]}}
+
+    assert left_out == set(own["services"]) == {"postgres", "valkey", "storage"}
+    for name, told in SERVICES.items():
+        for other, how in told.get("depends_on", {}).items():
+            assert name in left_out or other not in left_out or how["required"] is False
+    # They are wherever they are; by this network all that need them have a way out.
+    assert own["networks"] == {"servers": {"internal": False}}
+
+
+def test_file_needs_nothing_of_the_environment() -> None:
+    for file in (FILE, OWN_SERVERS):
+        asked = re.findall(r"(?<!\$)\$(?:\{([^}]*)\}|(\w+))", file.read_text())
+        assert [one for one, bare in asked if bare or ":-" not in one] == []
 
 
 def test_script_draws_every_secret_once(tmp_path: Path) -> None:
@@ -163,7 +216,7 @@ def test_script_draws_every_secret_once(tmp_path: Path) -> None:
     subprocess.run([script], check=True)
 
     assert {path.name: path.read_text() for path in folder.iterdir()} == drawn
-    wanted = {Path(told["file"]).name for told in COMPOSE["secrets"].values()}
+    wanted = {Path(told["file"]).name for told in COMPOSE["secrets"].values()} - TOLD_BY_HAND
     assert set(drawn) == wanted
     assert folder.stat().st_mode & 0o777 == 0o700
     assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o444}

@@ -72,16 +72,56 @@ def test_detectron2_is_pinned_where_the_package_pins_it() -> None:
     assert ("ARG", f"DETECTRON2={declared}") in instructions("Dockerfile.gpu-worker")
 
 
+def pins(lock: str) -> dict[str, str]:
+    """Return the version of each package of a lock file, markers included."""
+    text = (CHECKOUT / f"requirements{lock}.lock").read_text()
+    return dict(re.findall(r"^([\w.-]+)==(.*?) \\$", text, re.MULTILINE))
+
+
 def test_frameworks_are_those_that_models_are_tested_with() -> None:
-    tested = (CHECKOUT / "requirements-models.lock").read_text()
-    tested += (CHECKOUT / "deploy" / "bootstrap.sh").read_text()
+    tested = pins("-models")
     installed = " ".join(rest for word, rest in instructions(FILES[1]) if word == "RUN")
 
-    for framework in ("torch", "keras", "h5py"):
-        (pinned,) = re.findall(rf" {framework}==([0-9.]+)", installed)
-        assert f"{framework}=={pinned}" in tested
-    (pinned,) = re.findall(r'"\$\{TENSORFLOW\}==([0-9.]+)"', installed)
-    assert f"tensorflow-cpu=={pinned}" in tested
+    (torch,) = re.findall(r" torch==([0-9.]+)", installed)
+    assert f"torch=={torch}" in (CHECKOUT / "deploy" / "bootstrap.sh").read_text()
+    for lock, tensorflow in (("-worker-cpu", "tensorflow-cpu"), ("-worker-gpu", "tensorflow")):
+        pinned = pins(lock)
+        assert pinned[tensorflow] == tested["tensorflow-cpu"]
+        assert (pinned["keras"], pinned["h5py"]) == (tested["keras"], tested["h5py"])
+
+
+@pytest.mark.parametrize("lock", ["-api", "-build", "-worker-cpu", "-worker-gpu"])
+def test_images_have_the_versions_that_are_tested(lock: str) -> None:
+    tested = {name: version.partition(" ;")[0] for name, version in pins("-dev").items()}
+    # On Python 3.12 a fork of what is locked for 3.11 and later.
+    forked = {"numpy", "scipy"}
+
+    pinned = {name: version.partition(" ;")[0] for name, version in pins(lock).items()}
+
+    assert pinned
+    other = {name for name in pinned.keys() & tested.keys() if pinned[name] != tested[name]}
+    assert other - forked == set()
+
+
+def test_gpu_image_has_one_build_of_onnx_runtime() -> None:
+    gpu, cpu = pins("-worker-gpu"), pins("-worker-cpu")
+
+    assert "onnxruntime" not in gpu
+    assert gpu["onnxruntime-gpu"] == cpu["onnxruntime"] == pins("-dev")["onnxruntime"]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_packages_are_installed_by_their_digest(name: str) -> None:
+    runs = " && ".join(rest for word, rest in instructions(name) if word == "RUN")
+    installs = re.findall(r"pip (?:--python \S+ )?(?:install|wheel) (.*?)(?= && |$)", runs)
+
+    # torch has an index of its own, detectron2 is a commit, and wheels were built before.
+    others = [one for one in installs if not re.search(r"--require-hashes|--no-index", one)]
+
+    assert [re.findall(r"torch==|detectron2 @|--no-deps .* \.$", one) for one in others] == [
+        *([] if name == "Dockerfile.api" else [["torch=="], ["detectron2 @"]]),
+        ["--no-deps --no-build-isolation --wheel-dir /wheels ."],
+    ]
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -100,12 +140,14 @@ def test_builder_is_sent_what_images_copy_and_no_secrets() -> None:
         if line.startswith("!")
     }
     copied = {
-        source
+        source.replace("${VARIANT}", variant)
         for name in FILES
         for word, rest in instructions(name)
         if word == "COPY" and "--from" not in rest
         for source in rest.split()[:-1]
+        for variant in ("cpu", "gpu")
     }
 
     assert copied - allowed == set()
+    assert {one for one in allowed if one.endswith(".lock")} <= copied
     assert "deploy/*" in (CHECKOUT / ".dockerignore").read_text().splitlines()

@@ -23,7 +23,8 @@ from smart_filter_tests.serving import Api, a_photo, serving
 ROLE = "smart_filter_scaler"
 PASSWORD = "counts only"
 # The fields that the chart uses, as KEDA's documentation describes them; no others. Its own
-# schemas are part of its release, which is no package that could be installed here.
+# schemas are part of its release, which is no package that could be installed here; what the chart
+# renders was held to those of 2.20 once.
 # Source: keda.sh/docs/2.18, reference/scaledobject-spec, scalers/postgresql and
 # concepts/authentication; Kubernetes' HorizontalPodAutoscalerBehavior v2.
 _COUNT = {"type": "integer", "minimum": 0}

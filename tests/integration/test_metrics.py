@@ -191,6 +191,16 @@ def test_what_a_worker_did_is_added_to_what_others_did(bench: Bench, tally: Tall
     assert totals[Measure(Step.LOAD, face)].count == 2
 
 
+def test_counters_are_shown_before_there_is_anything_to_count(fresh_api: Api) -> None:
+    fresh_api.submit()
+
+    seen = scraped(fresh_api.url)
+
+    assert seen['smart_filter_dead_letters_total{capability="prepare.bench"}'] == 0
+    assert seen['smart_filter_lease_expiries_total{capability="face.bench"}'] == 0
+    assert seen['smart_filter_jobs_ended_total{outcome="failed"}'] == 0
+
+
 def test_what_could_not_be_told_is_told_later(bench: Bench, tally: Tally) -> None:
     tally.count(Count.RELEASES, capability(FACE))
     with bench.transaction() as connection:

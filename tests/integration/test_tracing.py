@@ -36,6 +36,7 @@ CALLER = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 PATIENCE_SECONDS = 90
 KEY = "sf_local_planted_key"
 PLANTED = "planted-secret"
+LATE = '"event": "picture did not come"'
 _LOG = "log"
 _TESTS = Path(__file__).parents[1]
 
@@ -77,10 +78,14 @@ def told(
             webhook = f"{receiver.url}/{PLANTED}"
             alone = api.submit(webhook)
             batch, together = api.submit_batch(webhook)
-            api.submit_address(f"{collector.url}/{PLANTED}/photo.jpg?signature={PLANTED}")
+            # The second's port is nobody's.
+            for place in (collector.url, f"http://{LOOPBACK}:9"):
+                api.submit_address(f"{place}/{PLANTED}/photo.jpg?signature={PLANTED}")
+            api.be_refused()
             first, *others = StageName
             with _process(environment, *_worker(first)):
                 _until(lambda: _succeeded(_bench, first) == 1 + len(together))
+                _until(lambda: (data / _LOG).read_text().count(LATE) >= 2)
             # Only now: what waits by then is claimed together.
             with _process(environment, *_worker(*others)):
                 _until(lambda: len(receiver.got) >= 2)
@@ -159,7 +164,7 @@ def test_jobs_of_one_request_each_have_a_trace_and_their_batch_another(told: Tol
 def test_logs_and_traces_hold_ids_and_no_address_of_a_photo_nor_key(told: Told) -> None:
     attributes = " ".join(str(span) for span in told.collector.spans())
 
-    assert '"event": "picture did not come"' in told.log
+    assert LATE in told.log
     assert str(told.alone) in attributes
     for secret in (PLANTED, KEY, "astronaut", "s" * 32):
         assert secret not in told.log
@@ -280,6 +285,18 @@ class _Api:
     def submit_address(self, url: str) -> None:
         """Submit a photo by its address."""
         self._posted("/v1/jobs", json={"photo_url": url})
+
+    def be_refused(self) -> None:
+        """Say secrets where none belong, or wrong ones."""
+        address = f"http://somebody:{PLANTED}@{LOOPBACK}/photo.jpg"
+        refused = [
+            self.client.post("/v1/jobs", json={"photo_url": address}),
+            self.client.post("/v1/jobs", json={"photo_url": "no address", PLANTED: PLANTED}),
+            self.client.post(f"/v1/jobs/{PLANTED}/cancel?key={PLANTED}"),
+            self.client.get("/v1/jobs", headers={"Authorization": f"Bearer sf_{PLANTED}"}),
+            self.client.get("/v1/jobs", headers={"Authorization": PLANTED, "Cookie": PLANTED}),
+        ]
+        assert [one.status_code // 100 for one in refused] == [4] * len(refused)
 
     def submit_batch(self, webhook: str) -> tuple[uuid.UUID, list[uuid.UUID]]:
         """Submit a photo three times."""

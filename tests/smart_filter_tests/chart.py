@@ -74,11 +74,11 @@ def environment(container: Manifest) -> dict[str, Manifest]:
     return named
 
 
-def render(values: Mapping[str, Any]) -> Rendered:
+def render(values: Mapping[str, Any], *, release: str = RELEASE) -> Rendered:
     """Render the chart.  Raises helm_python.HelmError where Helm would refuse the values."""
     with helm_python.Chart.load(CHART) as chart:
         merged = chart.merge_values(dict(values))
-        files = chart.render(dict(values), name=RELEASE, namespace="default")
+        files = chart.render(dict(values), name=release, namespace="default")
     manifests = [
         manifest
         for path, text in files.items()

@@ -10,7 +10,7 @@ from smart_filter_api.latencies import Latencies
 from smart_filter_shared.errors import DatabaseUnavailable
 from smart_filter_shared.jobs import measures
 from smart_filter_shared.jobs.measures import Count, Reading
-from smart_filter_shared.jobs.states import StageState
+from smart_filter_shared.jobs.states import JobState, StageState
 from smart_filter_shared.telemetry import exposition, metrics
 from smart_filter_shared.telemetry.exposition import Sample
 from smart_filter_shared.telemetry.metrics import Metric, Step
@@ -25,6 +25,7 @@ _COUNTERS: Mapping[Metric, Count] = {
     metrics.DEAD_LETTERS: Count.DEAD,
     metrics.JOBS_ENDED: Count.ENDED,
 }
+_OUTCOMES = (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELED)
 
 
 @router.get(
@@ -100,6 +101,12 @@ def _batch_sizes(reading: Reading) -> Iterator[Sample]:
 
 
 def _counts(reading: Reading, count: Count) -> Iterator[Sample]:
+    # From nought on: of a counter that is first seen at 1 Prometheus does not know that it grew.
+    counted: dict[str, int] = dict.fromkeys(
+        _OUTCOMES if count == Count.ENDED else reading.queues, 0
+    )
     for measure, amount in reading.totals.items():
         if measure.what == count:
-            yield Sample(amount.count, (measure.subject,))
+            counted[measure.subject] = amount.count
+    for subject, times in counted.items():
+        yield Sample(times, (subject,))

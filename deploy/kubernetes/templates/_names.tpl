@@ -6,7 +6,7 @@ app.kubernetes.io/name: smart-filter
 app.kubernetes.io/instance: {{ .root.Release.Name }}
 app.kubernetes.io/component: {{ .component }}
 {{- with .capability }}
-smart-filter/capability: {{ . }}
+smart-filter/capability: {{ include "smart-filter.fit" . }}
 smart-filter/stage: {{ splitList "." . | first }}
 {{- end }}
 {{- end }}
@@ -20,7 +20,17 @@ helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
 
 {{/* pool: the name of a capability's objects. Takes (dict "root" $ "capability" …). */}}
 {{- define "smart-filter.pool" -}}
-{{ .root.Release.Name }}-{{ .capability | replace "." "-" }}
+{{ include "smart-filter.fit" (printf "%s-%s" .root.Release.Name (.capability | replace "." "-")) }}
+{{- end }}
+
+{{/* fit: a name that is too long for a label (63 characters) cut short, told from its like by a
+     digest of all of it. Takes the name. */}}
+{{- define "smart-filter.fit" -}}
+{{- if gt (len .) 63 -}}
+{{ trunc 52 . | trimSuffix "-" }}-{{ sha256sum . | trunc 10 }}
+{{- else -}}
+{{ . }}
+{{- end -}}
 {{- end }}
 
 {{/* drainSeconds: the longest that a batch may take: one run of a stage, on its last attempt in a

@@ -1,0 +1,62 @@
+#!/bin/sh
+# Makes every lock file anew, with uv: what the checkout's environments and the images install.
+#
+#   deploy/locks.sh                       # all of them; what is pinned stays unless it must change
+#   deploy/locks.sh api build worker      # those of the images alone
+#
+# They name no index, so that any mirror serves them. Images take from requirements-dev.lock the
+# versions that were tested, and nothing that is not pinned by digest.
+set -eu
+cd "$(dirname "$0")/.."
+
+lock() { # NAME PYTHON ARGUMENT…: requirements-NAME.lock
+  name=$1 python=$2
+  shift 2
+  echo "requirements$name.lock" >&2
+  uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header \
+    --no-emit-index-url --python-version "$python" "$@" --output-file "requirements$name.lock"
+}
+
+image() { # NAME ARGUMENT…: of what the images' Python runs
+  name=$1
+  shift
+  lock "$name" 3.12 --constraint requirements-dev.lock "$@"
+}
+
+pinned() { # PACKAGE: as models are tested with it
+  sed -n "s/^\($1==[0-9.]*\).*/\1/p" requirements-models.lock
+}
+
+# The middle lines are what setup.py of detectron2 asks for, which is installed without a look at it.
+worker() { # VARIANT FRAMEWORKS ARGUMENT…
+  variant=$1 frameworks=$2
+  shift 2
+  printf '%s\n' $frameworks "$(pinned keras)" "$(pinned h5py)" 'setuptools<81' wheel \
+    black cloudpickle 'fvcore<0.1.6' 'hydra-core>=1.1' 'iopath<0.1.10' matplotlib 'omegaconf<2.4' \
+    packaging pycocotools tabulate tensorboard termcolor tqdm yacs |
+    image "-worker-$variant" --extra api --extra heic --extra live --extra otlp --extra worker \
+      "$@" pyproject.toml -
+}
+
+[ $# -gt 0 ] || set -- run dev models api build worker
+for name in "$@"; do
+  case $name in
+    run) lock "" 3.11 --extra build --extra embedded pyproject.toml ;;
+    dev) lock -dev 3.11 --extra dev pyproject.toml ;;
+    models)
+      [ -e requirements-models.lock ] || cp requirements-dev.lock requirements-models.lock
+      lock -models 3.11 --extra test-models pyproject.toml
+      ;;
+    api) image -api --extra api --extra otlp pyproject.toml ;;
+    build) printf '%s\n' hatchling 'setuptools<81' wheel | image -build - ;;
+    worker)
+      tensorflow=$(pinned tensorflow-cpu)
+      worker cpu "$tensorflow"
+      # The two builds of ONNX Runtime are the same files under two names: one of them.
+      onnxruntime=$(pinned onnxruntime)
+      worker gpu "tensorflow${tensorflow#tensorflow-cpu} onnxruntime-gpu${onnxruntime#onnxruntime}" \
+        --no-emit-package onnxruntime
+      ;;
+    *) echo "deploy/locks.sh: no lock file is called $name: run, dev, models, api, build, worker" >&2; exit 2 ;;
+  esac
+done
