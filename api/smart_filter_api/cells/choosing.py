@@ -7,8 +7,8 @@ tenant's. To take a cell away moves its tenants only; to add one moves those tha
 
 import hashlib
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 # A label of a host name (RFC 1123, 2.1), as names of tenants are written there.
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
@@ -26,22 +26,30 @@ class Cell:
     url: str
 
 
-def cell_of(tenant: str, cells: Sequence[Cell]) -> Cell:
-    """Return the cell of a tenant, whatever order the cells are in.
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """All cells.
 
-    tenant: as `tenant_of` returns it.  cells: one at least, each of a name of its own.
+    every: one at least, each of a name of its own, in any order.
+    pins: tenants that stay in a cell whatever the hash says.
     """
-    return max(cells, key=lambda cell: _weight(cell, tenant))
+
+    every: Sequence[Cell]
+    pins: Mapping[str, Cell] = field(default_factory=dict)
+
+    def of(self, tenant: str) -> Cell:
+        """Return the cell of a tenant, named as `tenant_of` returns it."""
+        return self.pins.get(tenant) or max(self.every, key=lambda cell: _weight(cell, tenant))
 
 
 def tenant_of(host: str, domain: str) -> str | None:
     """Return the tenant that a host below a domain names, in small letters; else None.
 
-    host: of a request, `tenant.domain[:port]`.
+    host: of a request, `tenant.domain[:port]`.  domain: in small letters.
     """
     name, _, _ = host.lower().partition(":")
     label, dot, rest = name.partition(".")
-    return label if dot and rest == domain.lower() and is_label(label) else None
+    return label if dot and rest == domain and is_label(label) else None
 
 
 def is_label(text: str) -> bool:

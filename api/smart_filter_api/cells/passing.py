@@ -1,6 +1,7 @@
 """The way to one cell: a request there, its answer back, both as they come and neither kept.
 
 Bodies are bounded by the cell, as for anybody; here only whoever has fallen silent is sent away.
+A cell that cannot be reached is known for it: nobody waits to find that out again.
 """
 
 from collections.abc import AsyncIterator, Iterable
@@ -15,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 from smart_filter_api.cells.choosing import Cell
 from smart_filter_api.intake import in_time
 from smart_filter_shared.errors import TryAgain
+from smart_filter_shared.telemetry import logs
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -28,6 +30,11 @@ _CONNECTIONS = 1000
 _IDLE_CONNECTIONS = 50
 # The API closes what was idle for 5 s; a request must not meet that.
 _IDLE_SECONDS = 2.0
+
+_LOOK_SECONDS = 1.0
+# A cell that is busy says this in milliseconds; one that stands still, never.
+_LOOK: Final = b"/livez"
+_LOOK_ANSWER_SECONDS = 5.0
 
 # Of one connection alone.  Source: RFC 9110, 7.6.1; `expect` is answered by our own server.
 _OF_A_HOP: Final = frozenset(
@@ -43,16 +50,20 @@ _OF_THE_SERVER: Final = frozenset(b"date server".split())
 
 
 class CellAway(TryAgain):
-    """A cell could not be reached, or fell silent before it answered."""
+    """A cell could not be reached, fell silent before it answered, or has all that it can take."""
 
     code = "unavailable"
 
 
 class Passage:
-    """Connections to one cell, none of which another cell's requests can use up."""
+    """Connections to one cell, none of which another cell's requests can use up.
+
+    is_away: whether it is known not to answer.
+    """
 
     def __init__(self, cell: Cell) -> None:
-        self._cell = cell
+        self.cell = cell
+        self.is_away = False
         # A transport, not a client: no redirects, cookies, proxies or headers of its own.
         self._transport = httpx.AsyncHTTPTransport(
             limits=httpx.Limits(
@@ -66,13 +77,27 @@ class Passage:
         """Close all connections."""
         await self._transport.aclose()
 
+    async def watch(self) -> None:
+        """Look once a second whether the cell answers, until canceled."""
+        # A connection of its own each time: one more than all that the cell's requests may have.
+        limits = httpx.Limits(max_connections=1, max_keepalive_connections=0)
+        async with httpx.AsyncHTTPTransport(limits=limits) as transport:
+            while True:
+                try:
+                    self._note(away=not await self._is_answered(transport))
+                except Exception:  # noqa: BLE001 - the top of a long-lived loop
+                    logs.logger("router").exception("look_failed", cell=self.cell.name)
+                await anyio.sleep(_LOOK_SECONDS)
+
     async def carry(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send a request to the cell and its answer to the client; stop when the client leaves.
 
-        scope: of a request whose target begins with a slash.
+        scope: of a request whose target begins with a slash and whose body has one length.
         Raises CellAway while nothing was answered, ClientDisconnect, MalformedRequest when a body
         does not go on, and httpx.HTTPError when the cell goes away in the midst of its answer.
         """
+        if self.is_away:
+            raise CellAway("it is known not to answer")
         request = Request(scope, receive)
         body_read = anyio.Event()
         outgoing = self._outgoing(request, body_read)
@@ -98,7 +123,9 @@ class Passage:
         try:
             answer = await self._transport.handle_async_request(outgoing)
         except httpx.TransportError as error:
-            raise CellAway(f"cell {self._cell.name}: {type(error).__name__}") from error
+            if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+                self._note(away=True)
+            raise CellAway(type(error).__name__) from error
         try:
             headers = _passed_on(answer.headers.raw, but=_OF_THE_SERVER)
             await send(
@@ -118,32 +145,56 @@ class Passage:
         headers = _passed_on(scope["headers"], but=_FORWARDED)
         names = {name for name, _ in scope["headers"]}
         has_body = b"transfer-encoding" in names or b"content-length" in names
-        if b"transfer-encoding" in names:
-            # Of both, the length is not what counts.  Source: RFC 9112, 6.3.
-            headers = [one for one in headers if one[0] != b"content-length"]
         if scope["client"] is not None:
             headers.append((b"x-forwarded-for", scope["client"][0].encode()))
         headers.append((b"x-forwarded-proto", scope["scheme"].encode()))
         if not has_body:
             body_read.set()
-        seconds = {"connect": _CONNECT_SECONDS, "pool": _CONNECT_SECONDS}
         return httpx.Request(
             scope["method"],
-            self._cell.url,
+            self.cell.url,
             headers=headers,
             content=_body(request, body_read) if has_body else None,
             extensions={
-                "timeout": {**seconds, "write": _SILENT_SECONDS, "read": _ANSWER_SECONDS},
+                "timeout": _timeout(_ANSWER_SECONDS),
                 # To the letter: what is written otherwise may mean otherwise.
                 "target": scope["raw_path"] + _query(scope["query_string"]),
             },
         )
+
+    async def _is_answered(self, transport: httpx.AsyncHTTPTransport) -> bool:
+        asked = httpx.Request(
+            "GET",
+            self.cell.url,
+            extensions={"timeout": _timeout(_LOOK_ANSWER_SECONDS), "target": _LOOK},
+        )
+        try:
+            answer = await transport.handle_async_request(asked)
+            await answer.aclose()
+        except httpx.TransportError:
+            return False
+        # A balancer before the cell says so when nobody stands behind it.
+        return answer.status_code < httpx.codes.INTERNAL_SERVER_ERROR
+
+    def _note(self, *, away: bool) -> None:
+        if away != self.is_away:
+            self.is_away = away
+            logs.logger("router").warning("cell_away" if away else "cell_back", cell=self.cell.name)
 
 
 async def _body(request: Request, read: anyio.Event) -> AsyncIterator[bytes]:
     async for piece in in_time(request.stream(), seconds=_SILENT_SECONDS):
         yield piece
     read.set()
+
+
+def _timeout(answer_seconds: float) -> dict[str, float]:
+    return {
+        "connect": _CONNECT_SECONDS,
+        "pool": _CONNECT_SECONDS,
+        "write": _SILENT_SECONDS,
+        "read": answer_seconds,
+    }
 
 
 def _query(query: bytes) -> bytes:

@@ -1,94 +1,148 @@
 """The process before several cells: a request's host names its tenant, whose cell has the answer."""
 
+import time
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
+import anyio
 import httpx
-from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import PlainTextResponse
-from starlette.routing import Mount
-from starlette.types import Receive, Scope, Send
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Router
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocketClose
 
 from smart_filter_api import problems
-from smart_filter_api.cells.choosing import Cell, cell_of, tenant_of
+from smart_filter_api.cells.choosing import Cells, tenant_of
 from smart_filter_api.cells.passing import CellAway, Passage
+from smart_filter_api.cells.traffic import Traffic
 from smart_filter_shared.errors import MalformedRequest
 from smart_filter_shared.ids import OPERATOR
-from smart_filter_shared.telemetry import logs
+from smart_filter_shared.telemetry import exposition, logs
 
-# They tell of a whole cell, and need no key.
-_OPERATORS_PATHS = frozenset({"/metrics", "/readyz"})
-_AWAY = "the part of the service that keeps this tenant's jobs is away; send the request again"
+_METRICS = "/metrics"
+_AWAY = "the part of the service that has this tenant's jobs is away; send the request again"
+_TWO_LENGTHS = "the body has two lengths, Content-Length and Transfer-Encoding; send one of them"
+_NO_PATH = "the request's target must begin with a slash"
 
 
-def create(domain: str, cells: Sequence[Cell]) -> Starlette:
+def create(domain: str, cells: Cells) -> ASGIApp:
     """Return the application; its connections close when it ends to serve.
 
-    domain: below which each tenant has a host.  cells: one at least, each of a name of its own.
+    domain: below which each tenant has a host, in small letters.
     """
     router = _Router(domain, cells)
-    return Starlette(routes=[Mount("/", app=router)], lifespan=router.opened)
+    return Router(default=router, redirect_slashes=False, lifespan=router.opened)
 
 
 class _Router:
     """An ASGI application that passes requests on."""
 
-    def __init__(self, domain: str, cells: Sequence[Cell]) -> None:
+    def __init__(self, domain: str, cells: Cells) -> None:
         self._domain = domain
-        self._cells = tuple(cells)
-        self._passages: dict[Cell, Passage] = {}
+        self._cells = cells
+        self._passages: dict[str, Passage] = {}
+        self._traffic = Traffic()
 
     @asynccontextmanager
-    async def opened(self, app: Starlette) -> AsyncIterator[None]:
-        """Hold connections while the block lasts."""
+    async def opened(self, app: object) -> AsyncIterator[None]:
+        """Hold connections, and watch cells, while the block lasts."""
         del app
-        async with AsyncExitStack() as stack:
-            for cell in self._cells:
-                self._passages[cell] = Passage(cell)
-                stack.push_async_callback(self._passages[cell].close)
+        async with AsyncExitStack() as stack, anyio.create_task_group() as tasks:
+            for cell in self._cells.every:
+                passage = self._passages[cell.name] = Passage(cell)
+                stack.push_async_callback(passage.close)
+                tasks.start_soon(passage.watch)
             yield
+            tasks.cancel_scope.cancel()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["path"] == "/livez":
-            # Of this process: one that knows no cell well still leads to the others.
-            await PlainTextResponse("ok\n")(scope, receive, send)
+        if scope["type"] != "http":
+            # No cell has any here: live video is at an address of its own.
+            await WebSocketClose()(scope, receive, send)
             return
-        if not scope["raw_path"].startswith(b"/"):
-            detail = "the request's target must begin with a slash"
-            await _tell(scope, receive, send, code="malformed_request", detail=detail)
+        request = Request(scope)
+        request.state.request_id = str(uuid.uuid4())
+        tenant = tenant_of(request.headers.get("host", ""), self._domain)
+        if tenant is None:
+            answer = self._own(request)
+        elif tenant == OPERATOR or scope["path"] == _METRICS:
+            # Every cell has that one; and metrics tell of all tenants of a cell.
+            answer = self._nothing(request)
+        elif (wrong := _wrong(scope)) is not None:
+            answer = _told(request, MalformedRequest.code, wrong)
+        else:
+            await self._carry(tenant, request, receive, send)
             return
-        tenant = tenant_of(Request(scope).headers.get("host", ""), self._domain)
-        if tenant in {None, OPERATOR} or scope["path"] in _OPERATORS_PATHS:
-            detail = f"nothing is here; each tenant has an address, such as acme.{self._domain}"
-            await _tell(scope, receive, send, code="not_found", detail=detail)
-            return
-        await self._carry(str(tenant), scope, receive, send)
+        await answer(scope, receive, send)
 
-    async def _carry(self, tenant: str, scope: Scope, receive: Receive, send: Send) -> None:
-        log = logs.logger("router")
-        cell = cell_of(tenant, self._cells)
+    async def _carry(self, tenant: str, request: Request, receive: Receive, send: Send) -> None:
+        """Pass a request on; what its cell has answered is in that one's log."""
+        passage = self._passages[self._cells.of(tenant).name]
+        log = logs.logger("router").bind(
+            cell=passage.cell.name, request_id=request.state.request_id
+        )
+        started = time.perf_counter()
+        status: int | None = None
+
+        async def send_noted(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
         try:
-            await self._passages[cell].carry(scope, receive, send)
-        except CellAway as error:
-            log.warning("cell_away", cell=cell.name, reason=str(error))
-            await _tell(scope, receive, send, code=error.code, detail=_AWAY)
-        except MalformedRequest as error:
-            await _tell(scope, receive, send, code=error.code, detail=str(error))
-        except httpx.HTTPError as error:
-            # The server cuts the connection, so that the client sees that there should be more.
-            log.warning("cell_left", cell=cell.name, reason=type(error).__name__)
-        except ClientDisconnect:
-            log.info("client_left", cell=cell.name)
+            try:
+                await passage.carry(request.scope, receive, send_noted)
+            except CellAway as error:
+                log.info("not_passed", reason=str(error))
+                await _told(request, error.code, _AWAY)(request.scope, receive, send_noted)
+            except MalformedRequest as error:
+                await _told(request, error.code, str(error))(request.scope, receive, send_noted)
+            except httpx.HTTPError as error:
+                # The server cuts the connection, so that the client sees that more was to come.
+                log.warning("cell_left", reason=type(error).__name__)
+            except ClientDisconnect:
+                log.info("client_left")
+        finally:
+            self._traffic.observe(passage.cell.name, status, time.perf_counter() - started)
+
+    def _own(self, request: Request) -> Response:
+        """Answer what is asked of this process."""
+        path = request.url.path
+        if path == "/livez":
+            return JSONResponse({"status": "ok"})
+        if path == "/readyz":
+            away = sorted(name for name, one in self._passages.items() if one.is_away)
+            if len(away) < len(self._passages):
+                return JSONResponse({"status": "ok", "degraded": away})
+            return _told(request, CellAway.code, f"{' and '.join(away)} cannot be reached")
+        if path == _METRICS:
+            shown = self._traffic.shown(self._passages.values())
+            return Response(shown, media_type=exposition.MEDIA_TYPE)
+        return self._nothing(request)
+
+    def _nothing(self, request: Request) -> Response:
+        detail = f"nothing is here; each tenant has a host, such as acme.{self._domain}"
+        return _told(request, "not_found", detail)
 
 
-async def _tell(scope: Scope, receive: Receive, send: Send, *, code: str, detail: str) -> None:
-    request_id = str(uuid.uuid4())
-    request = Request(scope)
-    request.state.request_id = request_id
-    headers = {"X-Request-Id": request_id, "Cache-Control": "no-store"}
+def _wrong(scope: Scope) -> str | None:
+    """Return what is wrong with a request that two servers might read differently."""
+    names = [name for name, _ in scope["headers"]]
+    if b"transfer-encoding" in names and b"content-length" in names:
+        return _TWO_LENGTHS
+    return None if scope["raw_path"].startswith(b"/") else _NO_PATH
+
+
+def _told(request: Request, code: str, detail: str) -> Response:
+    """Return a problem document; a request that cannot be read ends its connection."""
+    headers = {"X-Request-Id": request.state.request_id, "Cache-Control": "no-store"}
     if code == CellAway.code:
         headers["Retry-After"] = str(problems.RETRY_AFTER_SECONDS)
-    await problems.answer(request, code, detail, headers=headers)(scope, receive, send)
+    if code == MalformedRequest.code:
+        # Nobody knows where the next begins.  Source: RFC 9112, 6.1.
+        headers["Connection"] = "close"
+    return problems.answer(request, code, detail, headers=headers)

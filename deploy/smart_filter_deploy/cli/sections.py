@@ -59,6 +59,7 @@ SECTIONS = (
         sender="One process that tells webhooks.",
         **{
             "live-worker": "One process that serves live video.",
+            "router": "One address before several installations.",
             "worker-health": "Whether the workers of this machine are well.",
         },
     ),
