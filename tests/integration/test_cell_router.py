@@ -43,6 +43,11 @@ class Echo:
                 scope, receive, send
             )
             return
+        if scope["path"] == "/broken":
+            start = {"type": "http.response.start", "status": 200, "headers": []}
+            await send(start)
+            await send({"type": "http.response.body", "body": PIECE, "more_body": True})
+            return  # the server cuts the connection
         length = 0
         async for piece in request.stream():
             length += len(piece)
@@ -225,6 +230,11 @@ def test_answer_is_passed_back_before_it_has_ended_and_ends_with_its_client(rout
 
     assert (first, had_left) == (b"data: 1\n\n", False)
     assert routed.echo.left.wait(10)
+
+
+def test_answer_that_breaks_off_is_seen_to_break_off(routed: Routed) -> None:
+    with pytest.raises(httpx.RemoteProtocolError):
+        routed.client.get("/broken", headers=routed.host("acme"))
 
 
 def test_cell_that_is_away_is_told_at_once_to_its_tenants_alone(routed: Routed) -> None:
