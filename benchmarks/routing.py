@@ -111,9 +111,7 @@ def _both() -> Iterator[_Ways]:
             )
         )
         cell = ("--cell", f"amber=http://{LOOPBACK}:{api}")
-        command = program.command(
-            "router", "--domain", _DOMAIN, *cell, "--port", str(front)
-        )
+        command = program.command("router", "--domain", _DOMAIN, *cell, "--port", str(front))
         with subprocess.Popen(command) as router:
             try:
                 while not _answers(front):

@@ -76,14 +76,13 @@ def test_browser_signs_in_at_its_tenants_host(fleet: Celled) -> None:
         assert browser.get("/v1/jobs", headers=own).status_code == 200
         assert browser.get("/", headers=own).headers["content-type"].startswith("text/html")
         assert (
-            browser.get("/v1/jobs", headers={**own, "Origin": "http://other.test"}).status_code == 403
+            browser.get("/v1/jobs", headers={**own, "Origin": "http://other.test"}).status_code
+            == 403
         )
 
 
 def test_photo_that_is_announced_too_large_is_refused_by_its_cell(fleet: Celled) -> None:
-    answer = fleet.clients["amber"].post(
-        "/v1/jobs", files={"photo": a_photo() + bytes(60_000_000)}
-    )
+    answer = fleet.clients["amber"].post("/v1/jobs", files={"photo": a_photo() + bytes(60_000_000)})
 
     assert (answer.status_code, answer.json()["code"]) == (413, "photo_too_large")
 

@@ -248,7 +248,9 @@ def test_cell_that_is_away_is_told_at_once_to_its_tenants_alone(routed: Routed) 
     assert routed.asked()["method"] == "GET"
 
 
-@pytest.mark.parametrize("host", ["photos.test", "a.b.photos.test", "127.0.0.1", "local.photos.test"])
+@pytest.mark.parametrize(
+    "host", ["photos.test", "a.b.photos.test", "127.0.0.1", "local.photos.test"]
+)
 def test_host_of_nobody_is_not_found(routed: Routed, host: str) -> None:
     answer = routed.client.get("/v1/jobs", headers={"Host": host})
 

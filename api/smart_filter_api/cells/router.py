@@ -3,10 +3,9 @@
 import time
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 
 import anyio
-import httpx
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Router
@@ -15,7 +14,8 @@ from starlette.websockets import WebSocketClose
 
 from smart_filter_api import problems
 from smart_filter_api.cells.choosing import Cells, tenant_of
-from smart_filter_api.cells.passing import CellAway, Passage
+from smart_filter_api.cells.lines import CellAway, CellLeft
+from smart_filter_api.cells.passing import Passage
 from smart_filter_api.cells.traffic import Traffic
 from smart_filter_shared.errors import MalformedRequest
 from smart_filter_shared.ids import OPERATOR
@@ -49,13 +49,14 @@ class _Router:
     async def opened(self, app: object) -> AsyncIterator[None]:
         """Hold connections, and watch cells, while the block lasts."""
         del app
-        async with AsyncExitStack() as stack, anyio.create_task_group() as tasks:
+        async with anyio.create_task_group() as tasks:
             for cell in self._cells.every:
                 passage = self._passages[cell.name] = Passage(cell)
-                stack.push_async_callback(passage.close)
                 tasks.start_soon(passage.watch)
             yield
             tasks.cancel_scope.cancel()
+        for passage in self._passages.values():
+            passage.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -101,9 +102,9 @@ class _Router:
                 await _told(request, error.code, _AWAY)(request.scope, receive, send_noted)
             except MalformedRequest as error:
                 await _told(request, error.code, str(error))(request.scope, receive, send_noted)
-            except httpx.HTTPError as error:
+            except CellLeft as error:
                 # The server cuts the connection, so that the client sees that more was to come.
-                log.warning("cell_left", reason=type(error).__name__)
+                log.warning("cell_left", reason=str(error))
             except ClientDisconnect:
                 log.info("client_left")
         finally:

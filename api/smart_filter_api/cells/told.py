@@ -56,9 +56,7 @@ def read_tenants(lines: Iterable[str]) -> tuple[str, ...]:
     tenants = tuple(line.strip().lower() for line in lines if line.strip())
     for tenant in tenants:
         if not is_label(tenant):
-            raise ValueError(
-                f"{tenant} cannot have a host: letters, digits and -, at most 63, can"
-            )
+            raise ValueError(f"{tenant} cannot have a host: letters, digits and -, at most 63, can")
     return tenants
 
 
@@ -72,8 +70,8 @@ def _cell(text: str) -> Cell:
         parts = urlsplit(url)
         is_whole = parts.scheme in {"http", "https"} and bool(parts.hostname)
         is_more = bool(parts.path.strip("/") or parts.query or parts.fragment or parts.username)
-        # Read to see whether it is a number that a port can have.
-        is_whole = is_whole and parts.port != 0
+        # Read to see whether it is a number that a port can have, and a name that can be looked for.
+        is_whole = is_whole and parts.port != 0 and bool(parts.hostname.encode("idna"))
     except ValueError as error:
         raise ValueError(f"{name}={url}: {error}; {_CELL_LIKE}") from error
     if not is_whole or is_more:
