@@ -36,7 +36,7 @@ _AT_ONCE = 32
 _ROUNDS = 8
 _TOGETHER = 800
 _ONE_BY_ONE = 300
-_LEAST_PERCENT = 50.0
+_LEAST_PERCENT = 80.0
 
 
 @dataclass(frozen=True, slots=True)

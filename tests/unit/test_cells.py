@@ -1,4 +1,4 @@
-"""Tenants over cells: always the same one, evenly, and moved by nothing but their own cell or a pin."""
+"""Tenants over cells: always the same one, evenly, and moved by their own cell or a pin alone."""
 
 from collections.abc import Sequence
 from pathlib import Path

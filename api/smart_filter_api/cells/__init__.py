@@ -1,1 +1,1 @@
-"""Several installations behind one front: which is a tenant's, and the way there (docs/decisions/0011)."""
+"""Several installations behind one front: whose is a tenant, and the way (docs/decisions/0011)."""

@@ -1,8 +1,9 @@
 """Which cell a tenant belongs to, and which tenant a host names.
 
-Source: Thaler & Ravishankar, "Using name-based mappings to increase hit rates", IEEE/ACM Transactions
-on Networking 6:1, 1998 (rendezvous hashing): each cell is weighed with the tenant, the heaviest is the
-tenant's. To take a cell away moves its tenants only; to add one moves those that it is heaviest for.
+Source: Thaler & Ravishankar, "Using name-based mappings to increase hit rates", IEEE/ACM
+Transactions on Networking 6:1, 1998 (rendezvous hashing): each cell is weighed with the tenant, the
+heaviest is the tenant's. To take a cell away moves its tenants only; to add one moves those that it
+is heaviest for.
 """
 
 import hashlib

@@ -1,14 +1,14 @@
 """Connections to one cell: a request out, its answer in, and the same again for the next.
 
-By h11, as our server: what one of them takes for the end of a request, the other does too. A general
-client (httpx) took as much of a core as all the rest of a router together (benchmarks/routing.py).
+By h11, as our server: what one of them takes for the end of a request, the other does too. A
+general client (httpx) took as much of a core as all the rest of a router together.
 """
 
 import asyncio
 import contextlib
 import ssl
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from typing import Final
 from urllib.parse import urlsplit
@@ -83,7 +83,7 @@ class Lines:
             self._room.release()
 
     async def look(self, *, seconds: float) -> bool:
-        """Return whether the cell answers in time, by one connection more than requests may have."""
+        """Return whether the cell answers in time, by one connection more than requests have."""
         try:
             line = await self._opened()
         except CellUnreachable:
@@ -141,7 +141,7 @@ class Line:
         self._reading = asyncio.ensure_future(reader.read(_PIECE_BYTES))
 
     async def send(
-        self, method: str, target: bytes, headers: Headers, body: AsyncIterator[bytes] | None
+        self, method: str, target: bytes, headers: Headers, body: AsyncGenerator[bytes, None] | None
     ) -> None:
         """Send a request, until the cell answers: what is wrong with a body is told before its end.
 
@@ -152,7 +152,7 @@ class Line:
             await self._write(head + self._talk.send(h11.EndOfMessage()))
             return
         await self._write(head)
-        async with aclosing(body):  # type: ignore[type-var]  # ours is a generator
+        async with aclosing(body):
             async for piece in body:
                 await self._write(self._talk.send(h11.Data(data=piece)))
                 if self._reading.done():

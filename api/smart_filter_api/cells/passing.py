@@ -4,7 +4,7 @@ Bodies are bounded by the cell, as for anybody; here only whoever has fallen sil
 A cell that cannot be reached is known for it: nobody waits to find that out again.
 """
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from typing import Final
 
 import anyio
@@ -126,7 +126,7 @@ async def _exchange(line: Line, request: Request, body_read: anyio.Event, send: 
     await send({"type": "http.response.body"})
 
 
-async def _body(request: Request, read: anyio.Event) -> AsyncIterator[bytes]:
+async def _body(request: Request, read: anyio.Event) -> AsyncGenerator[bytes, None]:
     async for piece in in_time(request.stream(), seconds=_SILENT_SECONDS):
         yield piece
     read.set()

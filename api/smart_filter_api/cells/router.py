@@ -1,4 +1,4 @@
-"""The process before several cells: a request's host names its tenant, whose cell has the answer."""
+"""The process before several cells: a request's host names its tenant, whose cell answers."""
 
 import time
 import uuid

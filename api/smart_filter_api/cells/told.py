@@ -70,7 +70,7 @@ def _cell(text: str) -> Cell:
         parts = urlsplit(url)
         is_whole = parts.scheme in {"http", "https"} and bool(parts.hostname)
         is_more = bool(parts.path.strip("/") or parts.query or parts.fragment or parts.username)
-        # Read to see whether it is a number that a port can have, and a name that can be looked for.
+        # Read to see whether a port can have the number, and a host the name.
         is_whole = is_whole and parts.port != 0 and bool(parts.hostname.encode("idna"))
     except ValueError as error:
         raise ValueError(f"{name}={url}: {error}; {_CELL_LIKE}") from error

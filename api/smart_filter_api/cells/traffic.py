@@ -16,7 +16,7 @@ class Traffic:
         self._count: defaultdict[tuple[str, str], int] = defaultdict(int)
 
     def observe(self, cell: str, status: int | None, seconds: float) -> None:
-        """Note one request; status: of its answer, None when the client left before there was one."""
+        """Note one request; status: of its answer, None when the client left before."""
         labels = (cell, "none" if status is None else str(status))
         self._seconds[labels] += seconds
         self._count[labels] += 1

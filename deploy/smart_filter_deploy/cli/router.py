@@ -40,6 +40,7 @@ _CELLS = "--cell amber=http://10.0.0.5:8000 --cell basil=http://10.0.1.5:8000"
     help="Print the cell of each tenant in this file, a line each, and end.",
 )
 def router(
+    *,
     domain: str | None,
     cells: tuple[str, ...],
     pins: TextIO | None,
