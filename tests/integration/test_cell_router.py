@@ -1,5 +1,6 @@
 """The cell router over HTTP: what is passed on, what is not, and a cell that is not there."""
 
+import contextlib
 import socket
 import threading
 from collections.abc import Iterator
@@ -235,6 +236,37 @@ def test_answer_is_passed_back_before_it_has_ended_and_ends_with_its_client(rout
 def test_answer_that_breaks_off_is_seen_to_break_off(routed: Routed) -> None:
     with pytest.raises(httpx.RemoteProtocolError):
         routed.client.get("/broken", headers=routed.host("acme"))
+
+
+def test_what_a_cell_says_unasked_is_nobodys_answer() -> None:
+    asked: list[bytes] = []
+    one = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n"
+
+    def converse(connection: socket.socket) -> None:
+        with connection:
+            while head := connection.recv(65536):
+                if b" /livez " not in head:
+                    asked.append(head.split()[1])
+                connection.sendall(one + b"own" + one + b"not")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def accept() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    threading.Thread(target=converse, args=server.accept()[:1]).start()
+
+        threading.Thread(target=accept).start()
+        cells = Cells([Cell("amber", f"http://127.0.0.1:{server.getsockname()[1]}")])
+        with (
+            listening(router.create(DOMAIN, cells)) as url,
+            httpx.Client(base_url=url, trust_env=False) as client,
+        ):
+            host = {"Host": f"acme.{DOMAIN}"}
+            answers = [client.get(f"/{number}", headers=host).text for number in range(3)]
+        server.shutdown(socket.SHUT_RDWR)
+
+    assert (asked, answers) == ([b"/0", b"/1", b"/2"], ["own"] * 3)
 
 
 def test_cell_that_is_away_is_told_at_once_to_its_tenants_alone(routed: Routed) -> None:

@@ -115,6 +115,7 @@ def test_where_is_what_pins_everybody_to_where_they_are(
         ("--cell a=http://u:hush@a", "the URL of a is not http(s)://host[:port]"),
         ("--cell a=http://a:port", "expected NAME=URL"),
         ("--cell a=http://[a", "expected NAME=URL"),
+        ("--cell a=http://a..b", "expected NAME=URL"),
         ("--cell a=http://a --cell a=http://b", "two cells called a"),
         ("--cell a=http://a", "--domain is missing"),
         ("--cell a=http://a --domain photos..com", "photos..com is no domain"),

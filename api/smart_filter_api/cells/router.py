@@ -112,7 +112,7 @@ class _Router:
 
     def _own(self, request: Request) -> Response:
         """Answer what is asked of this process."""
-        path = request.url.path
+        path = request.scope["path"]
         if path == "/livez":
             return JSONResponse({"status": "ok"})
         if path == "/readyz":
