@@ -226,7 +226,8 @@ def test_answer_is_passed_back_before_it_has_ended_and_ends_with_its_client(rout
     routed.echo.left.clear()
 
     with routed.client.stream("GET", "/open", headers=routed.host("acme")) as answer:
-        first = next(answer.iter_raw())
+        pieces = answer.iter_raw()  # without a name it would be gone, and its connection with it
+        first = next(pieces)
         had_left = routed.echo.left.is_set()
 
     assert (first, had_left) == (b"data: 1\n\n", False)

@@ -10,12 +10,12 @@ from smart_filter_deploy.cli.endings import needing
 from smart_filter_deploy.cli.examples import examples
 from smart_filter_deploy.cli.terminal import tell
 
-_CELLS = "--cell amber=http://10.0.0.5:8000 --cell basil=http://10.0.1.5:8000"
+_CELLS = "--cell amber=http://10.0.0.5 --cell basil=http://10.0.1.5"
 
 
 @click.command(
     epilog=examples(
-        f"smart-filter router --domain photos.example.com {_CELLS}",
+        f"smart-filter router {_CELLS} --domain photos.example.com",
         f"smart-filter router {_CELLS} --where tenants.txt > pins.txt",
     )
 )
