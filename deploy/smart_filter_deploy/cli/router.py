@@ -10,13 +10,13 @@ from smart_filter_deploy.cli.endings import needing
 from smart_filter_deploy.cli.examples import examples
 from smart_filter_deploy.cli.terminal import tell
 
-_CELLS = "--cell amber=http://10.0.0.5 --cell basil=http://10.0.1.5"
+_CELLS = "--cell amber=http://amber --cell basil=http://basil"
 
 
 @click.command(
     epilog=examples(
-        f"smart-filter router {_CELLS} --domain photos.example.com",
-        f"smart-filter router {_CELLS} --where tenants.txt > pins.txt",
+        f"smart-filter router {_CELLS} --domain example.com",
+        f"smart-filter router {_CELLS} --where tenants.txt",
     )
 )
 @click.option("--domain", help="Below which each tenant has a host: acme.DOMAIN.")
