@@ -61,20 +61,22 @@ def read_tenants(lines: Iterable[str]) -> tuple[str, ...]:
 
 
 def _cell(text: str) -> Cell:
+    # Nothing of it is repeated that may hold a secret: before an @, or where = is missing.
     name, is_there, url = text.partition("=")
     if not is_there:
-        raise ValueError(f"{text}: {_CELL_LIKE}")
+        raise ValueError(f"there is no =; {_CELL_LIKE}")
     if not is_label(name):
-        raise ValueError(f"{name or 'nothing'} is no name of a cell: small letters, digits and -")
-    try:
-        parts = urlsplit(url)
-        is_whole = parts.scheme in {"http", "https"} and bool(parts.hostname)
-        is_more = bool(parts.path.strip("/") or parts.query or parts.fragment or parts.username)
-        # Read to see whether a port can have the number, and a host the name.
-        is_whole = is_whole and parts.port != 0 and bool(parts.hostname.encode("idna"))
-    except ValueError as error:
-        raise ValueError(f"{name}={url}: {error}; {_CELL_LIKE}") from error
-    if not is_whole or is_more:
-        # What stands before an @ is a secret, perhaps.
+        raise ValueError(f"a cell's name has small letters, digits and -; {_CELL_LIKE}")
+    if not _is_address(url):
         raise ValueError(f"the URL of {name} is not http(s)://host[:port]; {_CELL_LIKE}")
     return Cell(name, url.rstrip("/"))
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        host, port = (parts.hostname or "").encode("idna"), parts.port
+    except ValueError:
+        return False
+    more = (parts.path.strip("/"), parts.query, parts.fragment, parts.username)
+    return parts.scheme in {"http", "https"} and host != b"" and port != 0 and not any(more)
