@@ -1,7 +1,7 @@
 """The HTTP server under the application, and what it takes from strangers."""
 
 import uvicorn
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from smart_filter_api.heads import StrictHeads
 
@@ -11,7 +11,7 @@ _HEAD_BYTES = 64 * 1024
 _LAST_REQUESTS_SECONDS = 5
 
 
-def config(app: FastAPI, *, host: str = "127.0.0.1", port: int = 0) -> uvicorn.Config:
+def config(app: ASGIApp, *, host: str = "127.0.0.1", port: int = 0) -> uvicorn.Config:
     """Return how the application is served."""
     return uvicorn.Config(
         app,

@@ -6,6 +6,7 @@ import socket
 from collections.abc import Iterable, Sequence
 from functools import partial
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from smart_filter_shared import places
 from smart_filter_shared.cards import Offer
@@ -21,6 +22,9 @@ from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_shared.telemetry import logs, tracing
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_shared.telemetry.tracing import Traces
+
+if TYPE_CHECKING:  # a worker's image has no API in it
+    from smart_filter_api.cells.choosing import Cells
 
 # Long enough for the workers to start and somebody to open a browser.
 _CODE_VALID_FOR = dt.timedelta(minutes=10)
@@ -156,6 +160,20 @@ def _ensure_taken(settings: StorageSettings) -> None:
     except StorageUnavailable as error:
         # `/readyz` says so too, and so does whatever a worker hands back.
         logger("storage").warning("unavailable", reason=str(error))
+
+
+def serve_router(domain: str, cells: "Cells", *, host: str, port: int) -> None:
+    """Lead requests to the cells of their tenants until told to stop.
+
+    domain: below which each tenant has a host, in small letters.
+    """
+    import uvicorn  # noqa: PLC0415 - a worker's image has no API in it
+
+    from smart_filter_api import server  # noqa: PLC0415
+    from smart_filter_api.cells import router  # noqa: PLC0415
+
+    logs.configure("router")
+    uvicorn.Server(server.config(router.create(domain, cells), host=host, port=port)).run()
 
 
 def _traces(settings: Settings, process: str) -> Traces:

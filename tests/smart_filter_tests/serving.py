@@ -16,6 +16,7 @@ import httpx
 import uvicorn
 from PIL import Image
 from sqlalchemy import text
+from starlette.types import ASGIApp
 
 from smart_filter_api import app, keys
 from smart_filter_api import server as server_module
@@ -135,11 +136,18 @@ def fetched_and_gone(request: httpx.Request) -> bytes:
 @contextlib.contextmanager
 def serving(settings: Settings) -> Iterator[str]:
     """Serve the API while the block lasts; yields its URL."""
+    with listening(app.create(settings)) as url:
+        yield url
+
+
+@contextlib.contextmanager
+def listening(application: ASGIApp) -> Iterator[str]:
+    """Serve an application as the API is served while the block lasts; yields its URL."""
     # As the process does: unconfigured, structlog draws tracebacks with every local variable,
     # which takes seconds.
     logs.configure("api")
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(server_module.config(app.create(settings)))
+    server = uvicorn.Server(server_module.config(application))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()  # until it is up, connections wait in the listener's queue
     try:

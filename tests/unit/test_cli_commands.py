@@ -13,7 +13,7 @@ from smart_filter_deploy import cli
 from smart_filter_deploy.cli.sections import SECTIONS
 
 # These serve until they are stopped and log to standard error, print a script, or print nothing.
-WITHOUT_JSON = {"worker", "sender", "live-worker", "completion", "prepare"}
+WITHOUT_JSON = {"worker", "sender", "live-worker", "router", "completion", "prepare"}
 
 
 def paths(group: click.Group, *before: str) -> Iterator[tuple[str, ...]]:

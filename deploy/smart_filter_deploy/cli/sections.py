@@ -60,6 +60,7 @@ SECTIONS = (
         sender="One process that tells webhooks.",
         **{
             "live-worker": "One process that serves live video.",
+            "router": "One address before several installations.",
             "worker-health": "Whether workers and senders of this machine are well.",
         },
     ),

@@ -184,8 +184,22 @@ LIVE_FRAME = Metric(
     (),
     "From the arrival of a frame that was shown to the last byte of its answer.",
 )
+CELL_UP = Metric(
+    "smart_filter_cell_up",
+    Kind.GAUGE,
+    "1 or 0",
+    ("cell",),
+    "Whether a cell answers this cell router; while it does not, its tenants are told 503.",
+)
+PASSED = Metric(
+    "smart_filter_passed_seconds",
+    Kind.SUMMARY,
+    "seconds",
+    ("cell", "status"),
+    "From a request's head to the last byte of its answer, in this cell router.",
+)
 
-# Of the API, and of each live worker.
+# Of the API, of each live worker, and of each cell router.
 METRICS = (
     DATABASE_UP,
     STAGES,
@@ -204,3 +218,4 @@ METRICS = (
     REQUESTS,
 )
 LIVE_METRICS = (LIVE_CONNECTIONS, LIVE_FRAMES, LIVE_FRAME)
+ROUTER_METRICS = (CELL_UP, PASSED)

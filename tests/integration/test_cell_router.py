@@ -1,0 +1,333 @@
+"""The cell router over HTTP: what is passed on, what is not, and a cell that is not there."""
+
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import anyio
+import httpx
+import pytest
+from starlette.requests import Request
+from starlette.responses import JSONResponse, StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from smart_filter_api.cells import router
+from smart_filter_api.cells.choosing import Cell, Cells
+from smart_filter_deploy.embedded.ports import free_port
+from smart_filter_tests.serving import listening
+
+DOMAIN = "photos.test"
+PIECE = b"x" * 65536
+
+
+class Echo:
+    """A cell that tells what it was asked, and does not end what is asked to stay open.
+
+    sent: set when the first piece of a body has come.  left: when its client has gone.
+    """
+
+    def __init__(self) -> None:
+        self.sent = threading.Event()
+        self.left = threading.Event()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            return
+        request = Request(scope, receive)
+        if scope["path"] == "/open":
+            await StreamingResponse(self._pieces(), headers={"X-Odd": "1", "Te": "x"})(
+                scope, receive, send
+            )
+            return
+        if scope["path"] == "/broken":
+            start = {"type": "http.response.start", "status": 200, "headers": []}
+            await send(start)
+            await send({"type": "http.response.body", "body": PIECE, "more_body": True})
+            return  # the server cuts the connection
+        length = 0
+        async for piece in request.stream():
+            length += len(piece)
+            if piece:
+                self.sent.set()
+        told = {
+            "target": (scope["raw_path"] + b"?" + scope["query_string"]).decode(),
+            "method": scope["method"],
+            "headers": [[name.decode(), value.decode()] for name, value in scope["headers"]],
+            "length": length,
+            "client": scope["client"][0],
+            "scheme": scope["scheme"],
+        }
+        answer = JSONResponse(told, headers={"Location": "/v1/jobs/1", "Connection": "x-odd"})
+        answer.headers["X-Odd"] = "of this hop"
+        answer.headers.append("Set-Cookie", "a=1")
+        answer.headers.append("Set-Cookie", "b=2")
+        await answer(scope, receive, send)
+
+    async def _pieces(self) -> Any:  # noqa: ANN401 - an asynchronous iterator
+        try:
+            yield b"data: 1\n\n"
+            await anyio.sleep_forever()
+        finally:
+            self.left.set()
+
+
+@dataclass(slots=True)
+class Routed:
+    """A router before two cells: amber, which echoes, and basil, which is not there."""
+
+    url: str
+    echo: Echo
+    client: httpx.Client
+
+    def host(self, tenant: str) -> dict[str, str]:
+        """Return the header that names a tenant."""
+        return {"Host": f"{tenant}.{DOMAIN}"}
+
+    def asked(self, path: str = "/v1/jobs", **headers: str) -> dict[str, Any]:
+        """Ask amber; return what it was asked. In names of headers `_` stands for a dash."""
+        given = {name.replace("_", "-"): value for name, value in headers.items()}
+        answer = self.client.get(path, headers={**self.host("acme"), **given})
+        assert answer.status_code == 200
+        told: dict[str, Any] = answer.json()
+        return told
+
+    def said(self, *lines: bytes) -> bytes:
+        """Send a request as it is, and nothing more; return all that is answered."""
+        place = urlsplit(self.url)
+        with socket.create_connection((place.hostname, place.port or 80), timeout=10) as client:
+            client.sendall(b"\r\n".join(lines))
+            client.shutdown(socket.SHUT_WR)
+            answer = b""
+            while piece := client.recv(65536):
+                answer += piece
+        return answer
+
+
+@pytest.fixture(scope="module")
+def routed() -> Iterator[Routed]:
+    """The router; acme's cell is amber, globex' is basil."""
+    echo = Echo()
+    with listening(echo) as url:
+        amber, basil = Cell("amber", url), Cell("basil", f"http://127.0.0.1:{free_port()}")
+        cells = Cells((amber, basil), {"acme": amber, "globex": basil})
+        with (
+            listening(router.create(DOMAIN, cells)) as front,
+            httpx.Client(base_url=front, timeout=10, trust_env=False) as client,
+        ):
+            yield Routed(front, echo, client)
+
+
+def test_request_is_passed_on_to_the_letter(routed: Routed) -> None:
+    told = routed.asked("/v1//jobs/%2e%2E/a%2Fb?x=%26&y", Authorization="Bearer key")
+
+    assert told["target"] == "/v1//jobs/%2e%2E/a%2Fb?x=%26&y"
+    assert ["authorization", "Bearer key"] in told["headers"]
+    assert ["host", f"acme.{DOMAIN}"] in told["headers"]
+
+
+def test_answer_is_passed_back_with_all_its_headers_but_those_of_the_hop(routed: Routed) -> None:
+    answer = routed.client.put("/", headers=routed.host("acme"), content=b"photo")
+
+    assert answer.headers.get_list("set-cookie") == ["a=1", "b=2"]
+    assert answer.headers["location"] == "/v1/jobs/1"
+    assert "x-odd" not in answer.headers
+    assert answer.json()["method"] == "PUT"
+    assert answer.json()["length"] == 5
+    assert len(answer.headers.get_list("date")) == 1
+
+
+def test_cell_is_told_of_the_client_by_the_router_alone(routed: Routed) -> None:
+    told = routed.asked(
+        X_Forwarded_For="6.6.6.6",
+        X_Forwarded_Proto="https",
+        X_Forwarded_Host="evil",
+        Forwarded="for=6.6.6.6",
+        X_Real_IP="6.6.6.6",
+    )
+
+    headers = dict(told["headers"])
+    # The router trusts this machine, as the API does; so it takes the first two from the test.
+    assert headers["x-forwarded-for"] == "6.6.6.6"
+    assert headers["x-forwarded-proto"] == "https"
+    assert [name for name, _ in told["headers"]].count("x-forwarded-for") == 1
+    assert not {"forwarded", "x-real-ip", "x-forwarded-host"} & set(headers)
+    assert (told["client"], told["scheme"]) == ("6.6.6.6", "https")
+
+
+def test_headers_of_one_connection_end_at_the_router(routed: Routed) -> None:
+    told = routed.asked(
+        Connection="X-Own, Host, keep-alive",
+        X_Own="1",
+        Keep_Alive="timeout=5",
+        TE="trailers",
+        Proxy_Authorization="Basic x",
+        Upgrade="h2c",
+        Expect="100-continue",
+    )
+
+    names = {name for name, _ in told["headers"]}
+    assert "host" in names
+    assert not names & set("x-own keep-alive te proxy-authorization upgrade expect".split())
+
+
+def test_host_decides_and_nothing_else_does(routed: Routed) -> None:
+    host = f"Host: acme.{DOMAIN}".encode()
+
+    two = routed.said(b"GET / HTTP/1.1", host, b"Host: globex.photos.test", b"", b"")
+    whole = routed.said(b"GET http://globex.photos.test/ HTTP/1.1", host, b"", b"")
+    star = routed.said(b"OPTIONS * HTTP/1.1", host, b"", b"")
+
+    assert [answer[:12] for answer in (two, whole, star)] == [b"HTTP/1.1 400"] * 3
+
+
+def test_body_of_two_lengths_is_refused_with_all_that_follows_it(routed: Routed) -> None:
+    answer = routed.said(
+        b"POST /v1/jobs HTTP/1.1",
+        f"Host: acme.{DOMAIN}".encode(),
+        b"Content-Length: 5",
+        b"Transfer-Encoding: chunked",
+        b"",
+        b"0",
+        b"",
+        b"GET /smuggled HTTP/1.1",
+        f"Host: acme.{DOMAIN}".encode(),
+        b"",
+        b"",
+    )
+
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"two lengths" in answer
+    assert answer.count(b"HTTP/1.1") == 1
+    assert b"connection: close" in answer.lower()
+
+
+def test_body_is_passed_on_before_it_has_ended(routed: Routed) -> None:
+    routed.echo.sent.clear()
+    came = []
+
+    def pieces() -> Iterator[bytes]:
+        yield PIECE
+        came.append(routed.echo.sent.wait(10))
+        for _ in range(480):
+            yield PIECE
+
+    answer = routed.client.post("/v1/jobs", headers=routed.host("acme"), content=pieces())
+
+    assert came == [True]
+    assert answer.json()["length"] == 481 * len(PIECE)
+
+
+def test_answer_is_passed_back_before_it_has_ended_and_ends_with_its_client(routed: Routed) -> None:
+    routed.echo.left.clear()
+
+    with routed.client.stream("GET", "/open", headers=routed.host("acme")) as answer:
+        pieces = answer.iter_raw()  # without a name it would be gone, and its connection with it
+        first = next(pieces)
+        had_left = routed.echo.left.is_set()
+
+    assert (first, had_left) == (b"data: 1\n\n", False)
+    assert routed.echo.left.wait(10)
+
+
+def test_answer_that_breaks_off_is_seen_to_break_off(routed: Routed) -> None:
+    with pytest.raises(httpx.RemoteProtocolError):
+        routed.client.get("/broken", headers=routed.host("acme"))
+
+
+def test_what_a_cell_says_unasked_is_nobodys_answer() -> None:
+    asked: list[bytes] = []
+    one = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n"
+
+    def converse(connection: socket.socket) -> None:
+        with connection:
+            while head := connection.recv(65536):
+                if b" /livez " not in head:
+                    asked.append(head.split()[1])
+                connection.sendall(one + b"own" + one + b"not")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def accept() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    threading.Thread(target=converse, args=server.accept()[:1]).start()
+
+        threading.Thread(target=accept).start()
+        cells = Cells([Cell("amber", f"http://127.0.0.1:{server.getsockname()[1]}")])
+        with (
+            listening(router.create(DOMAIN, cells)) as url,
+            httpx.Client(base_url=url, trust_env=False) as client,
+        ):
+            host = {"Host": f"acme.{DOMAIN}"}
+            answers = [client.get(f"/{number}", headers=host).text for number in range(3)]
+        server.shutdown(socket.SHUT_RDWR)
+
+    assert (asked, answers) == ([b"/0", b"/1", b"/2"], ["own"] * 3)
+
+
+def test_cell_that_is_away_is_told_at_once_to_its_tenants_alone(routed: Routed) -> None:
+    answer = routed.client.get("/v1/jobs", headers=routed.host("globex"))
+    problem = answer.json()
+
+    assert (answer.status_code, problem["code"]) == (503, "unavailable")
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["retry-after"] == "2"
+    assert problem["instance"] == f"urn:uuid:{answer.headers['x-request-id']}"
+    assert routed.asked()["method"] == "GET"
+
+
+@pytest.mark.parametrize(
+    "host", ["photos.test", "a.b.photos.test", "127.0.0.1", "local.photos.test"]
+)
+def test_host_of_nobody_is_not_found(routed: Routed, host: str) -> None:
+    answer = routed.client.get("/v1/jobs", headers={"Host": host})
+
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+    assert "acme.photos.test" in answer.json()["detail"]
+
+
+def test_router_tells_which_cells_are_away(routed: Routed) -> None:
+    routed.client.get("/v1/jobs", headers=routed.host("globex"))
+
+    assert routed.client.get("/livez").json() == {"status": "ok"}
+    assert routed.client.get("/readyz").json() == {"status": "ok", "degraded": ["basil"]}
+    shown = routed.client.get("/metrics").text
+    assert 'smart_filter_cell_up{cell="amber"} 1' in shown
+    assert 'smart_filter_cell_up{cell="basil"} 0' in shown
+    assert 'smart_filter_passed_seconds_count{cell="basil",status="503"}' in shown
+
+
+def test_metrics_of_a_cell_are_shown_to_none_of_its_tenants(routed: Routed) -> None:
+    answer = routed.client.get("/metrics", headers=routed.host("acme"))
+
+    assert answer.status_code == 404
+
+
+def test_router_that_reaches_no_cell_is_not_ready() -> None:
+    cells = Cells([Cell("basil", f"http://127.0.0.1:{free_port()}")])
+    with listening(router.create(DOMAIN, cells)) as url:
+        httpx.get(url, headers={"Host": f"acme.{DOMAIN}"}, trust_env=False)
+
+        answer = httpx.get(f"{url}/readyz", trust_env=False)
+
+    assert (answer.status_code, answer.json()["detail"]) == (503, "basil cannot be reached")
+
+
+def test_websocket_is_refused(routed: Routed) -> None:
+    answer = routed.said(
+        b"GET /v1/live/socket HTTP/1.1",
+        f"Host: acme.{DOMAIN}".encode(),
+        b"Connection: Upgrade",
+        b"Upgrade: websocket",
+        b"Sec-WebSocket-Version: 13",
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+        b"",
+        b"",
+    )
+
+    assert answer.startswith(b"HTTP/1.1 403 ")
