@@ -220,6 +220,14 @@ def test_probes_ask_what_the_processes_answer(rendered: Rendered) -> None:
         assert rendered.named("Service", name)["spec"]["ports"][0]["targetPort"] == port["name"]
 
 
+def test_those_where_nothing_listens_ask_the_database_how_they_are(rendered: Rendered) -> None:
+    for name, pod in rendered.pods().items():
+        (container,) = pod["spec"]["containers"]
+        if container["args"][0] in ("worker", "sender"):
+            for probe in ("startupProbe", "livenessProbe"):
+                assert container[probe]["exec"]["command"] == ["smart-filter", "worker-health"], name
+
+
 def test_pool_on_gpus_asks_for_one_a_pod(rendered: Rendered) -> None:
     asked = {
         name: [word for word in pod["spec"]["containers"][0]["resources"]["limits"] if "/" in word]
