@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-from capacity.simulation import Pool, Stage, System, Visit, exponential, fixed, simulate
+from capacity.simulation import simulate
+from capacity.system import Pool, Stage, System, Visit, exponential, fixed
 
 
 def waits_of_many(rate: float, service_rate: float, threads: int) -> float:
@@ -70,7 +71,7 @@ def test_batches_carry_more_than_single_photos() -> None:
 
     rates = [
         simulate(
-            System(stages=(stage,), pools={"gpu": Pool(1, batch_size)}), 20, seconds=200, warm_up=50
+            System(stages=(stage,), pools={"gpu": Pool(1, batch_size=batch_size)}), 20, seconds=200, warm_up=50
         ).rate
         for batch_size in (1, 8)
     ]
