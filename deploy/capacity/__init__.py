@@ -9,5 +9,6 @@ sizing      how many workers a load needs, where each server saturates, what a m
 autoscale   workers that come and go with the queue
 answers     all of it, kept in `answers.json`
 validated   what the running system did beside, kept by `python -m benchmarks.validation`
+kept        how both are written
 page        the tables of docs/capacity.md, which also says how far to trust them
 """

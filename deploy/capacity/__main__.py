@@ -10,7 +10,7 @@ from capacity import answers, fleet, page
 def main(*, tables_only: bool) -> None:
     """Simulate what loads need, what they cost and what a crowd meets, and write it all down.
 
-    Into answers.json, which `python docs/make_curves.py` draws, and the tables of
+    Into answers.json, which `python docs/make_capacity.py` draws, and the tables of
     docs/capacity.md. Takes some minutes.
     """
     figures = fleet.read()

@@ -3,13 +3,14 @@
 import json
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from capacity import sizing
 from capacity.autoscale import MOST_WORKERS, ROWS_PER_WORKER, Rule, spike
 from capacity.fleet import GPU, Figures
+from capacity.kept import lines
 from capacity.sizing import Fleet, Plan
 
 FILE: Final = Path(__file__).parent / "answers.json"
@@ -81,9 +82,17 @@ def find(figures: Figures) -> Answers:
 
 def keep(answers: Answers) -> None:
     """Write answers to their file."""
-    FILE.write_text(
-        json.dumps(asdict(answers), default=float, indent=1) + "\n",
-    )
+    parts = {
+        "plans": answers.plans,
+        "cells": answers.cells,
+        "curves": answers.curves,
+        "crowds": answers.crowds,
+    }
+    told = [
+        f'"digest":"{answers.digest}"',
+        *(f'"{name}":{lines(one)}' for name, one in parts.items()),
+    ]
+    FILE.write_text("{" + ",\n".join(told) + "}\n")
 
 
 def read() -> Answers:
@@ -138,12 +147,9 @@ def _crowd(figures: Figures, rule: Rule) -> Crowd:
         last_p95=seen.p95(since=seen.ends - _FIRST_SECONDS, until=seen.ends),
         worst=seen.worst,
         over=seen.over_seconds,
-        most=seen.most(GPU),
-        hours=seen.hours(GPU),
-        moments=[
-            (one.at - seen.begins, sum(one.waiting.values()), one.workers[GPU])
-            for one in seen.moments[::_MOMENTS]
-        ],
+        most=seen.most_gpus,
+        hours=seen.gpu_hours,
+        moments=[(one.at - seen.begins, one.waiting, one.gpus) for one in seen.moments[::_MOMENTS]],
     )
 
 

@@ -1,7 +1,6 @@
 """Workers that come and go with the queue, and what a sudden crowd meets."""
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -36,14 +35,11 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """What is seen at one time, in seconds.
-
-    waiting: ready rows by pool; workers: those that are ready for work, by pool.
-    """
+    """What is seen at one time, in seconds.  waiting: rows that are ready; gpus: those that are."""
 
     at: float
-    waiting: Mapping[str, int]
-    workers: Mapping[str, int]
+    waiting: int
+    gpus: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,16 +64,18 @@ class Spike:
     @property
     def over_seconds(self) -> float:
         """How long after the crowd had begun to come its queue was gone, in seconds."""
-        late = [one.at for one in self.moments if sum(one.waiting.values()) >= _FEW_ROWS]
+        late = [one.at for one in self.moments if one.waiting >= _FEW_ROWS]
         return max(late, default=self.begins) - self.begins
 
-    def hours(self, pool: str) -> float:
-        """Return for how many hours workers of a pool were there, all together."""
-        return sum(one.workers[pool] for one in self.moments) * _MOMENT_SECONDS / 3600
+    @property
+    def gpu_hours(self) -> float:
+        """For how many hours GPUs were there, all together."""
+        return sum(one.gpus for one in self.moments) * _MOMENT_SECONDS / 3600
 
-    def most(self, pool: str) -> int:
-        """Return how many workers of a pool there were at most."""
-        return max(one.workers[pool] for one in self.moments)
+    @property
+    def most_gpus(self) -> int:
+        """How many GPUs there were at most."""
+        return max(one.gpus for one in self.moments)
 
 
 def spike(
@@ -93,19 +91,15 @@ def spike(
 ) -> Spike:
     """Let `times` as many photos come for a while.  rule: of the GPUs.
 
-    Workers of cores are as many as `rate` needs, and may become as many as all of it needs.
+    Workers of cores stand ready for all of them: they cost a tenth of what GPUs cost.
     """
-    before, crowded = (needed(figures, kind, one)[CPU] for one in (rate, rate * times))
-    rules = {GPU: rule, CPU: Rule(ROWS_PER_WORKER, before, crowded)}
+    workers = {GPU: rule.least, CPU: needed(figures, kind, rate * times)[CPU]}
     environment = simpy.Environment()
-    workers = {name: one.least for name, one in rules.items()}
     running = Running(environment, figures.system(kind, workers), seed=1)
     begins, ends = quiet_seconds, quiet_seconds + crowd_seconds
     environment.process(running.arrive(lambda now: rate * times if begins <= now < ends else rate))
-    for name, one in rules.items():
-        environment.process(
-            _Scaler(running, running.pools[name], one).run(figures.start_seconds(name))
-        )
+    scaler = _Scaler(running, running.pools[GPU], rule)
+    environment.process(scaler.run(figures.gpu_start_seconds))
     moments: list[Moment] = []
     environment.process(_look(running, moments))
     environment.run(until=ends + after_seconds)
@@ -167,7 +161,6 @@ class _Scaler:
 
 def _look(running: Running, moments: list[Moment]) -> Steps:
     while True:
-        waiting = {name: pool.waiting for name, pool in running.pools.items()}
-        workers = {name: pool.workers for name, pool in running.pools.items()}
-        moments.append(Moment(running.environment.now, waiting, workers))
+        waiting = sum(pool.waiting for pool in running.pools.values())
+        moments.append(Moment(running.environment.now, waiting, running.pools[GPU].workers))
         yield running.environment.timeout(_MOMENT_SECONDS)

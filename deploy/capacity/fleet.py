@@ -123,13 +123,11 @@ class Figures:
             NETWORK: self._megabytes_per_second / self.megabytes,
         }
 
-    def start_seconds(self, pool: str) -> float:
-        """Return how long it takes from the wish for a worker of a pool until it is ready."""
-        kind = "gpu_" if pool == GPU else ""
+    @cached_property
+    def gpu_start_seconds(self) -> float:
+        """How long it takes from the wish for a GPU until a worker with it is ready."""
         starting = self.measured["starting"]
-        return float(
-            sum(starting[f"{kind}{step}_seconds"] for step in ("machine", "image", "load"))
-        )
+        return float(sum(starting[f"{step}_seconds"] for step in ("machine", "image", "load")))
 
     def system(self, kind: str, workers: Mapping[str, int]) -> System:
         """Return one cell that has so many workers of each pool.

@@ -100,15 +100,15 @@ def plan(figures: Figures, kind: str, rate: float, *, cells: int | None = None) 
     """Return what so many photos a second need, and what comes of it."""
     stands = fleet(figures, kind, rate, cells=cells)
     outcome = try_out(system(figures, stands), rate / stands.cells)
-    monthly = _monthly(figures, stands, rate)
+    dollars = monthly(figures, stands, rate)
     return Plan(
         rate=rate,
         fleet=stands,
         p50=outcome.percentile(50),
         p95=outcome.percentile(95),
         busy=outcome.busy,
-        monthly=monthly,
-        dollars_per_million=sum(monthly.values()) / _photos_per_month(figures, rate) * _MILLION,
+        monthly=dollars,
+        dollars_per_million=sum(dollars.values()) / _photos_per_month(figures, rate) * _MILLION,
     )
 
 
@@ -126,7 +126,8 @@ def try_out(cell: System, rate: float) -> Outcome:
     return simulate(cell, rate, seconds=seconds, warm_up=_WARM_UP_SECONDS)
 
 
-def _monthly(figures: Figures, stands: Fleet, rate: float) -> dict[str, float]:
+def monthly(figures: Figures, stands: Fleet, rate: float) -> dict[str, float]:
+    """Return what a month costs in dollars, by what it is for; so many photos a second come."""
     prices, hours = figures.prices, figures.prices["hours_per_month"]
     millions = _photos_per_month(figures, rate) / _MILLION
     storage = prices["storage"]

@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from capacity.kept import lines
+
 FILE: Final = Path(__file__).parent / "validated.json"
-_DIGITS: Final = 4
 _P95: Final = 95
 
 
@@ -58,9 +59,4 @@ def keep(fleet: str, compared: Sequence[Compared]) -> None:
     before = read() if FILE.exists() else []
     kept = [*(one for one in before if one.fleet != fleet), *compared]
     kept.sort(key=lambda one: (one.fleet, one.load))
-    document = json.dumps([asdict(one) for one in kept], default=float)
-    rounded = json.loads(document, parse_float=lambda number: round(float(number), _DIGITS))
-    FILE.write_text(
-        json.dumps(rounded, indent=None, separators=(",", ":")).replace('},{"fleet', '},\n{"fleet')
-        + "\n"
-    )
+    FILE.write_text(lines(kept) + "\n")
