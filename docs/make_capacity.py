@@ -18,7 +18,9 @@ from capacity.fleet import Figures
 
 # Told apart in grey too, and by those who see no red or no green. Source: Okabe & Ito 2008.
 COLOURS: Final = ("#c23a15", "#0072b2", "#009e73", "#8f6a00", "#8a4f7d", "#5f554c")
-WIDTH, TOP, BOTTOM, LEFT, RIGHT = 980, 64, 56, 66, 170
+WIDTH, TOP, BOTTOM, LEFT, RIGHT = 980, 64, 56, 66, 130
+# Which rules are drawn, of those in the table.
+CROWDS: Final = (1, 2, 3, 5)
 Point = tuple[float, float]
 
 
@@ -53,12 +55,13 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """Curves over one pair of axes."""
+    """Curves over one pair of axes.  has_list: names stand above, not where lines end."""
 
     title: str
     across: Axis
     up: Axis
     curves: Sequence[Curve]
+    has_list: bool = False
 
     def drawn(self, left: float, top: float, width: float, height: float) -> str:
         """Return it as SVG, in a rectangle."""
@@ -79,7 +82,9 @@ class Panel:
             parts.append(words(says, (x, y + 20), colour=SOFT))
         parts.append(words(self.across.says, (left + width / 2, top + height + 42), colour=SOFT))
         parts += [self._curve(curve, place) for curve in self.curves]
-        return "".join([*parts, *self._names(place, left + width)])
+        right = left + width
+        names = self._list(right, top) if self.has_list else self._names(place, right)
+        return "".join([*parts, *names])
 
     def _curve(self, curve: Curve, place: Callable[[Point], Point]) -> str:
         path = " L".join("{:.1f} {:.1f}".format(*place(point)) for point in curve.points)
@@ -99,6 +104,16 @@ class Panel:
             at = (right + 10, last)
             names.append(words(curve.name, at, colour=curve.colour, weight=600, anchor="start"))
         return names
+
+    def _list(self, right: float, top: float) -> list[str]:
+        """Write names one below the other in the upper right, each with a piece of its line."""
+        parts = []
+        for row, curve in enumerate(self.curves):
+            y = top + 14 + 18 * row
+            line = Curve("", [(right - 200, y), (right - 172, y)], curve.colour)
+            parts.append(self._curve(line, lambda point: point))
+            parts.append(words(curve.name, (right - 164, y + 4), anchor="start"))
+        return parts
 
 
 def main() -> None:
@@ -156,10 +171,9 @@ def _p95(found: Answers) -> None:
 
 
 def _crowd(found: Answers) -> None:
-    names = {1: "bound: what is needed", 2: "bound: twice that", 3: "no bound", 5: "always there"}
     chosen: list[tuple[str, str, Crowd]] = [
-        (name, colour, found.crowds[number])
-        for colour, (number, name) in zip(COLOURS, names.items(), strict=False)
+        (_told(crowd), colour, crowd)
+        for colour, crowd in zip(COLOURS, (found.crowds[number] for number in CROWDS), strict=False)
     ]
     across = Axis(
         "minutes since the crowd began to come; it ends after 15",
@@ -167,32 +181,33 @@ def _crowd(found: Answers) -> None:
         30,
         [(x, f"{x}") for x in range(0, 31, 5)],
     )
-
-    def panel(
-        title: str, says: str, of: Callable[[tuple[float, int, int]], float], step: int
-    ) -> Panel:
-        curves = [
-            Curve(name, [(one[0] / 60, of(one)) for one in crowd.moments], colour)
-            for name, colour, crowd in chosen
-        ]
-        highest = max(value for curve in curves for _, value in curve.points)
-        most = step * math.ceil(highest / step)
-        ticks = [(y, f"{y:,}") for y in range(0, most + 1, step)]
-        return Panel(title, across, Axis(says, 0, most, ticks), curves)
-
+    thousands = [
+        Curve(name, [(at / 60, rows / 1000) for at, rows, _ in crowd.moments], colour)
+        for name, colour, crowd in chosen
+    ]
+    most = 5 * math.ceil(max(y for curve in thousands for _, y in curve.points) / 5)
+    rows = Axis("rows, thousands", 0, most, [(y, f"{y}") for y in range(0, most + 1, 5)])
+    gpus = [
+        Curve("", [(at / 60, float(gpus)) for at, _, gpus in crowd.moments], colour)
+        for _, colour, crowd in chosen
+    ]
+    ticks = [(1.0, "1"), (10.0, "10"), (100.0, "100"), (1000.0, "1,000")]
     told = (
         "Rows wait for the first three minutes under every rule but that of GPUs that are always"
-        " there; without a bound hundreds of GPUs come when the queue is nearly gone"
+        " there; where a thousand may be ordered, they come when the queue is nearly gone"
     )
-    waiting = panel(
-        "Ten times as many photos: what waits", "rows, thousands", lambda one: one[1] / 1000, 5
-    )
-    _save(
-        "capacity-crowd",
-        760,
-        told,
-        [waiting, panel("GPUs that are ready", "GPUs", lambda one: one[2], 50)],
-    )
+    panels = [
+        Panel("Ten times as many photos: what waits", across, rows, thousands, has_list=True),
+        Panel("GPUs that are ready", across, Axis("GPUs", 1, 1000, ticks, is_log=True), gpus),
+    ]
+    _save("capacity-crowd", 760, told, panels)
+
+
+def _told(crowd: Crowd) -> str:
+    rule = crowd.rule
+    if rule.least == rule.most:
+        return f"{rule.most} always there"
+    return f"{rule.least} to {rule.most:,} GPUs"
 
 
 def _validated() -> None:

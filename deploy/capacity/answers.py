@@ -82,16 +82,13 @@ def find(figures: Figures) -> Answers:
 
 def keep(answers: Answers) -> None:
     """Write answers to their file."""
-    parts = {
-        "plans": answers.plans,
-        "cells": answers.cells,
-        "curves": answers.curves,
-        "crowds": answers.crowds,
-    }
-    told = [
+    told = (
         f'"digest":"{answers.digest}"',
-        *(f'"{name}":{lines(one)}' for name, one in parts.items()),
-    ]
+        f'"plans":{lines(answers.plans)}',
+        f'"cells":{lines(answers.cells)}',
+        f'"curves":{lines(answers.curves)}',
+        f'"crowds":{lines(answers.crowds)}',
+    )
     FILE.write_text("{" + ",\n".join(told) + "}\n")
 
 

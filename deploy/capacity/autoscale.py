@@ -1,5 +1,6 @@
 """Workers that come and go with the queue, and what a sudden crowd meets."""
 
+import itertools
 import math
 from dataclasses import dataclass, field
 from typing import Final
@@ -63,9 +64,16 @@ class Spike:
 
     @property
     def over_seconds(self) -> float:
-        """How long after the crowd had begun to come its queue was gone, in seconds."""
-        late = [one.at for one in self.moments if one.waiting >= _FEW_ROWS]
-        return max(late, default=self.begins) - self.begins
+        """How long after the crowd had begun to come the queue was gone that it made, in seconds.
+
+        Infinite when it was never gone; there may have been another one later.
+        """
+        late = itertools.dropwhile(lambda one: one.waiting < _FEW_ROWS, self.moments)
+        gone = itertools.dropwhile(lambda one: one.waiting >= _FEW_ROWS, late)
+        over = next(gone, None)
+        if over is not None:
+            return over.at - self.begins
+        return 0.0 if self.moments[-1].waiting < _FEW_ROWS else math.inf
 
     @property
     def gpu_hours(self) -> float:

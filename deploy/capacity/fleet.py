@@ -1,6 +1,7 @@
 """The figures of `measured.toml` and `prices.toml`, and the systems that are made of them."""
 
 import hashlib
+import json
 import math
 import tomllib
 from collections.abc import Mapping
@@ -167,8 +168,8 @@ class Figures:
 
     @cached_property
     def digest(self) -> str:
-        """What tells these figures from others."""
-        told = repr((self.measured, self.prices))
+        """What tells these figures from others; where they come from does not matter."""
+        told = json.dumps([_figures_of(self.measured), _figures_of(self.prices)])
         return hashlib.sha256(told.encode()).hexdigest()[:16]
 
     @property
@@ -226,7 +227,7 @@ class Figures:
             self.measured["storage"][f"{way}s_per_second"],
             self.measured["storage_times"][f"{way}_seconds"],
         )
-        return math.ceil(rate * seconds)
+        return math.ceil(float(rate) * float(seconds))
 
 
 def read() -> Figures:
@@ -236,3 +237,12 @@ def read() -> Figures:
 
 def _on_gpu(name: StageName) -> bool:
     return name == StageName.SEGMENTATION
+
+
+def _figures_of(table: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a table, and those in it, without words."""
+    return {
+        name: _figures_of(one) if isinstance(one, dict) else one
+        for name, one in table.items()
+        if not isinstance(one, str)
+    }

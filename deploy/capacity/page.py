@@ -13,6 +13,7 @@ from capacity.validated import Compared
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "capacity.md"
 _PLACE: Final = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_COMMAND: Final = re.compile(r"python -m [\w.]+")
 _P50, _P95 = 50, 95
 _SECONDS_PER_MINUTE: Final = 60
 
@@ -188,7 +189,7 @@ def _validated(compared: Sequence[Compared]) -> Rows:
                     for percent in (_P50, _P95)
                     for told in (one.seen, one.foretold)
                 ),
-                f"{one.p95_off_percent:+.0f} %",
+                f"{round(one.p95_off_percent):+d} %",
                 f"{one.others_p95[0]:.2f}–{one.others_p95[-1]:.2f} s",
             )
             for one in compared
@@ -201,7 +202,7 @@ def _sources(figures: Figures) -> Rows:
     return [
         ("figures", "source", "by"),
         *(
-            (name.replace("_", " "), str(one["source"]), str(one.get("by", one.get("dated"))))
+            (name.replace("_", " "), str(one["source"]), _COMMAND.sub(r"`\g<0>`", str(one["by"])))
             for name, one in every.items()
         ),
     ]
