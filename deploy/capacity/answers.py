@@ -40,15 +40,14 @@ class Curve:
 class Crowd:
     """What a spike met under a rule.
 
-    first_p95, last_p95: of the photos of its first and last five minutes; worst: of all; over:
-    when its queue was gone, since it began; all in seconds.  moments: seconds since it began,
+    first_p95, last_p95: of the photos of its first and last five minutes; over: when its queue
+    was gone, since it began; all in seconds.  moments: seconds since it began,
     ready rows, GPUs.
     """
 
     rule: Rule
     first_p95: float
     last_p95: float
-    worst: float
     over: float
     most: int
     hours: float
@@ -142,7 +141,6 @@ def _crowd(figures: Figures, rule: Rule) -> Crowd:
         rule=rule,
         first_p95=seen.p95(since=seen.begins, until=seen.begins + _FIRST_SECONDS),
         last_p95=seen.p95(since=seen.ends - _FIRST_SECONDS, until=seen.ends),
-        worst=seen.worst,
         over=seen.over_seconds,
         most=seen.most_gpus,
         hours=seen.gpu_hours,

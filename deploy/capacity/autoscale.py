@@ -58,11 +58,6 @@ class Spike:
         return percentile([one.seconds for one in self.photos if since <= one.arrived < until], 95)
 
     @property
-    def worst(self) -> float:
-        """How long the slowest photo took, in seconds."""
-        return max(one.seconds for one in self.photos)
-
-    @property
     def over_seconds(self) -> float:
         """How long after the crowd had begun to come the queue was gone that it made, in seconds.
 

@@ -83,7 +83,7 @@ def _needs(figures: Figures, found: Answers) -> Rows:
                 f"{rate:,.0f}",
                 str(plans[0].fleet.cells),
                 f"{plans[0].fleet.cores + plans[0].fleet.api_cores:,}",
-                *(f"{one.fleet.gpus:,} ({one.p95:.2f} s)" for one in plans),
+                *(f"{one.fleet.gpus:,} ({one.p95:.2f})" for one in plans),
             )
             for rate, plans in _by_rate(found).items()
         ),
@@ -153,15 +153,15 @@ def _busiest(plan: Plan) -> str:
 def _crowds(found: Answers) -> Rows:
     return [
         (
-            *("rows per GPU", "least", "most", "p95, first 5 min", "p95, last 5 min"),
-            *("longest", "queue gone after", "GPUs at most", "GPU hours"),
+            *("GPUs, least to most", "rows for each", "p95, first 5 min", "p95, last 5 min"),
+            *("queue gone after", "most there were", "GPU hours"),
         ),
         *(
             (
+                f"{one.rule.least} to {one.rule.most:,}",
                 str(one.rule.rows_per_worker),
-                str(one.rule.least),
-                f"{one.rule.most:,}",
-                *(_seconds(some) for some in (one.first_p95, one.last_p95, one.worst)),
+                _seconds(one.first_p95),
+                _seconds(one.last_p95),
                 f"{one.over / _SECONDS_PER_MINUTE:.0f} min",
                 f"{one.most:,}",
                 f"{one.hours:.0f}",
@@ -174,23 +174,22 @@ def _crowds(found: Answers) -> Rows:
 def _validated(compared: Sequence[Compared]) -> Rows:
     return [
         (
-            *("a worker takes", "load", "jobs", "jobs/s seen", "foretold", "p50 seen", "foretold"),
-            *("p95 seen", "foretold", "off by", "at other times"),
+            *("a worker takes", "load", "jobs", "jobs/s: seen, foretold", "p50, s"),
+            *("p95, s", "off by", "at other times"),
         ),
         *(
             (
                 {"alone": "one", "fours": "up to four"}[one.fleet],
                 f"{one.load:g}",
                 f"{one.jobs:,}",
-                f"{one.seen.rate:.2f}",
-                f"{one.foretold.rate:.2f}",
+                f"{one.seen.rate:.2f}, {one.foretold.rate:.2f}",
                 *(
-                    f"{told.percentiles[percent - 1]:.2f} s"
+                    f"{one.seen.percentiles[percent - 1]:.2f}, "
+                    f"{one.foretold.percentiles[percent - 1]:.2f}"
                     for percent in (_P50, _P95)
-                    for told in (one.seen, one.foretold)
                 ),
                 f"{round(one.p95_off_percent):+d} %",
-                f"{one.others_p95[0]:.2f}–{one.others_p95[-1]:.2f} s",
+                f"{one.others_p95[0]:.2f}–{one.others_p95[-1]:.2f}",
             )
             for one in compared
         ),
