@@ -110,9 +110,9 @@ screenshots: setup-browser
 
 # The pictures and drawings of README, tutorial and explanations.
 images: setup-dev
+	@.venv/bin/python docs/make_capacity.py
 	@.venv/bin/python docs/make_images.py
 	@.venv/bin/python docs/make_diagrams.py
-	@.venv/bin/python docs/make_capacity.py
 
 # The documentation as a site, into build/site; a dead link fails.
 docs: setup-dev
