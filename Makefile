@@ -115,6 +115,7 @@ screenshots: setup-browser
 
 # The pictures and drawings of README, tutorial and explanations.
 images: setup-dev
+	@.venv/bin/python docs/make_capacity.py
 	@.venv/bin/python docs/make_images.py
 	@.venv/bin/python docs/make_diagrams.py
 

@@ -1,50 +1,46 @@
 """Workers that come and go with the queue, and what a sudden crowd meets."""
 
+import itertools
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import simpy
 
-from capacity.fleet import CORES, CPU, GPU, GPUS, THREADS_PER_CORE, THREADS_PER_GPU, Figures
-from capacity.simulation import Photo, Running, Steps
-from capacity.sizing import BUSY_WORKERS
-from smart_filter_shared.pipeline import PIPELINE
+from capacity.fleet import CPU, GPU, Figures
+from capacity.simulation import Photo, Running, Steps, percentile
+from capacity.sizing import needed
+from capacity.workers import Workers
 
-# Source: KEDA's defaults, pollingInterval and cooldownPeriod are ours to choose; Kubernetes'
-# HorizontalPodAutoscaler doubles at most, or adds four, every 15 s, and looks back 300 s before
-# it takes workers away.
-POLL_SECONDS: Final = 15.0
+# Kubernetes' HorizontalPodAutoscaler looks every 15 s, and KEDA asks the database each time; KEDA's
+# own pollingInterval is about the first worker of none.  Source: kedacore/keda, issue 2282.
+LOOK_SECONDS: Final = 15.0
+# It may double or add four every 15 s, and leaves a tenth alone.  Source: autoscaling/v2, HPA.
+MOST_TIMES, MOST_MORE, TOLERANCE = 2, 4, 0.1
+# Source: deploy/kubernetes, values.yaml and workers.yaml (a test compares them).
 LOOK_BACK_SECONDS: Final = 300.0
-MOST_TIMES, MOST_MORE = 2, 4
-_LOOK_SECONDS: Final = 5.0
+FEWER_SHARE, FEWER_SECONDS = 0.5, 60.0
+ROWS_PER_WORKER, MOST_WORKERS = 8, 8
+_MOMENT_SECONDS: Final = 5.0
+_FEW_ROWS: Final = 50  # fewer wait than this: the queue is gone
 
 
 @dataclass(frozen=True, slots=True)
-class Scaler:
-    """How one pool is scaled.
+class Rule:
+    """How a pool is scaled: a worker for so many rows, ready or running; least and most of them."""
 
-    rows_per_worker: ready and running rows that one worker is wanted for: what it gets done in
-    the time that rows may wait.
-    start_seconds: from the wish for a worker until it is ready.
-    """
-
-    pool: str
-    server: str
-    threads_per_worker: int
+    rows_per_worker: int
     least: int
-    rows_per_worker: float
-    start_seconds: float
+    most: int
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """What is seen at one time.  waiting: ready rows by pool; workers: those ready by pool."""
+    """What is seen at one time, in seconds.  waiting: rows that are ready; gpus: those that are."""
 
     at: float
-    waiting: Mapping[str, int]
-    workers: Mapping[str, int]
+    waiting: int
+    gpus: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,92 +51,119 @@ class Spike:
     ends: float
     moments: list[Moment]
     photos: list[Photo]
+    arrived: int
 
-    def percentile(self, percent: float, *, since: float, until: float) -> float:
-        """Return how long so many percent of the photos took that arrived between two times."""
-        taken = sorted(one.seconds for one in self.photos if since <= one.arrived < until)
-        return taken[min(len(taken) - 1, int(len(taken) * percent / 100))]
+    def p95(self, *, since: float, until: float) -> float:
+        """Return the p95 of the photos that arrived between two times, in seconds."""
+        return percentile([one.seconds for one in self.photos if since <= one.arrived < until], 95)
 
-    def hours(self, pool: str) -> float:
-        """Return for how many hours workers of a pool were there, all together."""
-        return sum(one.workers[pool] for one in self.moments) * _LOOK_SECONDS / 3600
+    @property
+    def over_seconds(self) -> float:
+        """How long after the crowd had begun to come the queue was gone that it made, in seconds.
 
-    def most(self, pool: str) -> int:
-        """Return how many workers of a pool there were at most."""
-        return max(one.workers[pool] for one in self.moments)
+        Infinite when it was never gone; there may have been another one later.
+        """
+        late = itertools.dropwhile(lambda one: one.waiting < _FEW_ROWS, self.moments)
+        gone = itertools.dropwhile(lambda one: one.waiting >= _FEW_ROWS, late)
+        over = next(gone, None)
+        if over is not None:
+            return over.at - self.begins
+        return 0.0 if self.moments[-1].waiting < _FEW_ROWS else math.inf
+
+    @property
+    def gpu_hours(self) -> float:
+        """For how many hours GPUs were there, all together."""
+        return sum(one.gpus for one in self.moments) * _MOMENT_SECONDS / 3600
+
+    @property
+    def most_gpus(self) -> int:
+        """How many GPUs there were at most."""
+        return max(one.gpus for one in self.moments)
 
 
 def spike(
     figures: Figures,
     kind: str,
+    rule: Rule,
     *,
     rate: float,
     times: float,
-    wait_seconds: float,
     quiet_seconds: float = 120.0,
     crowd_seconds: float = 900.0,
+    after_seconds: float = 900.0,
 ) -> Spike:
-    """Let `times` as many photos come for a while, to workers that were enough for `rate`.
+    """Let `times` as many photos come for a while.  rule: of the GPUs.
 
-    wait_seconds: how long rows may wait; a worker is wanted for as many as it does in that time.
+    Workers of cores stand ready for all of them: they cost a tenth of what GPUs cost.
     """
-    gpu_seconds, core_seconds = figures.gpu_seconds(kind), figures.core_seconds
-    gpus, cores = (math.ceil(rate * one / BUSY_WORKERS) for one in (gpu_seconds, core_seconds))
+    workers = {GPU: rule.least, CPU: needed(figures, kind, rate * times)[CPU]}
     environment = simpy.Environment()
-    running = Running(environment, figures.system(kind, cores=cores, gpus=gpus), seed=1)
+    running = Running(environment, figures.system(kind, workers), seed=1)
     begins, ends = quiet_seconds, quiet_seconds + crowd_seconds
     environment.process(running.arrive(lambda now: rate * times if begins <= now < ends else rate))
-    start = figures.measured["start"]
-    rows_of_cores = len(PIPELINE) - 1
-    scalers = (
-        Scaler(GPU, GPUS, THREADS_PER_GPU, gpus, wait_seconds / gpu_seconds, start["gpu_seconds"]),
-        Scaler(
-            *(CPU, CORES, THREADS_PER_CORE, cores),
-            *(wait_seconds / (core_seconds / rows_of_cores), start["core_seconds"]),
-        ),
-    )
-    for scaler in scalers:
-        environment.process(_scale(running, scaler))
+    scaler = _Scaler(running, running.pools[GPU], rule)
+    environment.process(scaler.run(figures.gpu_start_seconds))
     moments: list[Moment] = []
-    environment.process(_look(running, scalers, moments))
-    environment.run(until=ends + quiet_seconds)
-    return Spike(begins, ends, moments, running.through)
+    environment.process(_look(running, moments))
+    environment.run(until=ends + after_seconds)
+    return Spike(begins, ends, moments, running.through, running.arrived)
 
 
-def _scale(running: Running, scaler: Scaler) -> Steps:
-    environment, pool = running.environment, running.pools[scaler.pool]
-    wanted = scaler.least
-    recent: list[tuple[float, int]] = []
+@dataclass(slots=True)
+class _Scaler:
+    """Has workers of a pool started and stopped, as KEDA and Kubernetes do.
+
+    wanted: how many there are, those included that are starting; asked: when each number was
+    asked for, lately; shrunk: how many were taken away, and when.
+    """
+
+    running: Running
+    pool: Workers
+    rule: Rule
+    wanted: int = field(init=False)
+    asked: list[tuple[float, int]] = field(default_factory=list)
+    shrunk: list[tuple[float, int]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.wanted = self.rule.least
+
+    def run(self, start_seconds: float) -> Steps:
+        """Look at the queue for ever."""
+        while True:
+            yield self.running.environment.timeout(LOOK_SECONDS)
+            change = self._wish() - self.wanted
+            self.wanted += change
+            if change > 0:
+                self.running.environment.process(self._start(change, start_seconds))
+            elif change < 0:
+                self.shrunk.append((self.running.environment.now, -change))
+                self.pool.remove(-change)
+
+    def _wish(self) -> int:
+        rule, now = self.rule, self.running.environment.now
+        rows = min(self.pool.waiting, rule.most * rule.rows_per_worker) + self.pool.under_way
+        asked = math.ceil(rows / rule.rows_per_worker)
+        if abs(rows / (rule.rows_per_worker * max(1, self.wanted)) - 1) <= TOLERANCE:
+            asked = self.wanted
+        asked = max(rule.least, min(rule.most, asked))
+        self.asked = [
+            *(one for one in self.asked if one[0] > now - LOOK_BACK_SECONDS),
+            (now, asked),
+        ]
+        if asked > self.wanted:
+            return min(asked, max(self.wanted * MOST_TIMES, self.wanted + MOST_MORE))
+        self.shrunk = [one for one in self.shrunk if one[0] > now - FEWER_SECONDS]
+        gone = sum(count for _, count in self.shrunk)
+        least = math.ceil((self.wanted + gone) * (1 - FEWER_SHARE))
+        return min(self.wanted, max(least, *(one for _, one in self.asked)))
+
+    def _start(self, more: int, start_seconds: float) -> Steps:
+        yield self.running.environment.timeout(start_seconds)
+        self.running.add(self.pool, more)
+
+
+def _look(running: Running, moments: list[Moment]) -> Steps:
     while True:
-        yield environment.timeout(POLL_SECONDS)
-        rows = pool.waiting + pool.under_way
-        desired = max(scaler.least, math.ceil(rows / scaler.rows_per_worker))
-        recent = [one for one in recent if one[0] > environment.now - LOOK_BACK_SECONDS]
-        recent.append((environment.now, desired))
-        most = max(wanted * MOST_TIMES, wanted + MOST_MORE)
-        next_wanted = min(max(one for _, one in recent), most)
-        if next_wanted > wanted:
-            environment.process(_start(running, scaler, next_wanted - wanted))
-        elif next_wanted < wanted:
-            _add(running, scaler, next_wanted - wanted)
-        wanted = next_wanted
-
-
-def _start(running: Running, scaler: Scaler, more: int) -> Steps:
-    yield running.environment.timeout(scaler.start_seconds)
-    _add(running, scaler, more)
-
-
-def _add(running: Running, scaler: Scaler, more: int) -> None:
-    server, pool = running.servers[scaler.server], running.pools[scaler.pool]
-    server.resize(server.slots + more)
-    pool.threads += more * scaler.threads_per_worker
-    running.set_to_work(pool)
-
-
-def _look(running: Running, scalers: tuple[Scaler, ...], moments: list[Moment]) -> Steps:
-    while True:
-        waiting = {one.pool: running.pools[one.pool].waiting for one in scalers}
-        workers = {one.pool: running.servers[one.server].slots for one in scalers}
-        moments.append(Moment(running.environment.now, waiting, workers))
-        yield running.environment.timeout(_LOOK_SECONDS)
+        waiting = sum(pool.waiting for pool in running.pools.values())
+        moments.append(Moment(running.environment.now, waiting, running.pools[GPU].workers))
+        yield running.environment.timeout(_MOMENT_SECONDS)

@@ -1,10 +1,13 @@
-"""The simulation of capacity, against what queueing theory says of queues that it knows."""
+"""The simulation of capacity, against what queueing theory says, and what must always hold."""
 
 import math
+import random
 
 import pytest
+import simpy
 
-from capacity.simulation import Pool, Stage, System, Visit, exponential, fixed, simulate
+from capacity.simulation import Running, replay, simulate
+from capacity.system import Pool, Stage, System, Visit, exponential, fixed
 
 
 def waits_of_many(rate: float, service_rate: float, threads: int) -> float:
@@ -27,10 +30,10 @@ def test_exponential_stages_wait_as_erlang_says(threads: int, rate: float) -> No
         draw=exponential,
     )
 
-    outcome = simulate(system, rate, seconds=4_000 / rate, warm_up=200, seed=3)
+    outcome = simulate(system, rate, seconds=3_000 / rate, warm_up=200, seed=3)
 
     seconds = mean([photo.seconds for photo in outcome.photos])
-    # Of 4,000 photos at this load the mean itself is known to about a twentieth.
+    # Of 3,000 photos at this load the mean itself is known to about a twentieth.
     assert seconds == pytest.approx(waits_of_many(rate, 1.0, threads), rel=0.1)
     assert outcome.busy["all"] == pytest.approx(rate / threads, rel=0.05)
 
@@ -70,7 +73,10 @@ def test_batches_carry_more_than_single_photos() -> None:
 
     rates = [
         simulate(
-            System(stages=(stage,), pools={"gpu": Pool(1, batch_size)}), 20, seconds=200, warm_up=50
+            System(stages=(stage,), pools={"gpu": Pool(1, batch_size=batch_size)}),
+            20,
+            seconds=200,
+            warm_up=50,
         ).rate
         for batch_size in (1, 8)
     ]
@@ -90,3 +96,91 @@ def test_shared_server_bounds_all_pools() -> None:
 
     assert outcome.rate == pytest.approx(2 / 0.1, rel=0.02)
     assert outcome.busy["database"] == pytest.approx(1.0, rel=0.02)
+
+
+def test_nobody_is_rung_for_a_busy_worker_while_another_rests() -> None:
+    system = System(
+        stages=(Stage(name="one", pool="all", forward_seconds=1.0),),
+        pools={"all": Pool(2, threads=2)},
+    )
+
+    ended = sorted(photo.ended for photo in replay(system, [0.0, 0.0, 0.0, 0.0]))
+
+    assert ended == [1.0, 1.0, 2.0, 2.0]
+
+
+def test_only_who_has_rested_needs_to_be_woken() -> None:
+    system = System(
+        stages=(Stage(name="one", pool="all", batch_seconds=1.0),),
+        pools={"all": Pool(1, wake_seconds=0.5)},
+    )
+
+    ended = [photo.ended for photo in replay(system, [0.0, 0.0, 10.0])]
+
+    assert ended == [1.5, 2.5, 11.5]
+
+
+def test_what_comes_while_a_worker_wakes_is_in_its_batch() -> None:
+    system = System(
+        stages=(Stage(name="one", pool="all", batch_seconds=1.0),),
+        pools={"all": Pool(1, batch_size=2, wake_seconds=0.5)},
+    )
+
+    ended = [photo.ended for photo in replay(system, [0.0, 0.25, 0.25])]
+
+    assert ended == [1.5, 1.5, 2.5]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_as_many_photos_end_as_arrive(seed: int) -> None:
+    chance = random.Random(seed)
+    arrivals = sorted(chance.uniform(0, 20) for _ in range(100))
+    server = (Visit("shared", 0.01),)
+    system = System(
+        stages=(
+            Stage(name="first", pool="a", photo_seconds=0.1, claim=server),
+            Stage(name="left", pool="a", needs=("first",), forward_seconds=0.2, store=server),
+            Stage(name="right", pool="b", needs=("first",), batch_seconds=0.3, load=server),
+            Stage(name="last", pool="b", needs=("left", "right"), complete=server),
+        ),
+        pools={"a": Pool(2, threads=3), "b": Pool(1, threads=2, batch_size=4)},
+        servers={"shared": 1},
+        draw=exponential,
+    )
+
+    photos = replay(system, arrivals, seed=seed)
+
+    assert sorted(photo.arrived for photo in photos) == arrivals
+    assert all(photo.seconds > 0 for photo in photos)
+
+
+def test_workers_that_go_lose_nothing() -> None:
+    system = System(
+        stages=(Stage(name="one", pool="all", forward_seconds=1.0),),
+        pools={"all": Pool(4, threads=2, batch_size=2, wake_seconds=0.1)},
+    )
+    environment = simpy.Environment()
+    running = Running(environment, system, seed=1)
+    environment.process(running.arrive_at([0.3 * number for number in range(60)]))
+
+    for until, gone in ((3.05, 2), (6.05, 1)):
+        environment.run(until=until)
+        running.pools["all"].remove(gone)
+    environment.run()
+
+    assert len(running.through) == running.arrived == 60
+
+
+def test_worker_that_comes_takes_what_waits() -> None:
+    system = System(
+        stages=(Stage(name="one", pool="all", forward_seconds=1.0),), pools={"all": Pool(0)}
+    )
+    environment = simpy.Environment()
+    running = Running(environment, system, seed=1)
+    environment.process(running.arrive_at([0.0, 0.0]))
+    environment.run(until=5)
+
+    running.add(running.pools["all"], 1)
+    environment.run()
+
+    assert [photo.ended for photo in running.through] == [6.0, 7.0]
