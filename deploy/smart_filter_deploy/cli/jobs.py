@@ -119,7 +119,7 @@ def cancel(job_id: str | None, tenant: str | None, *, as_json: bool) -> None:
 
     owner = issued_keys.checked_tenant(tenant)
     with database.opened() as engine:
-        done = wholesale.cancel(engine, owner)
+        done = wholesale.make_all(engine, wholesale.Move.CANCEL, owner)
     if as_json:
         click.echo(json.dumps({"tenant": owner, "canceled": done.moved, "left": done.left}))
         return
@@ -154,7 +154,7 @@ def redrive(job_id: str | None, tenant: str | None, *, as_json: bool) -> None:
 
     owner = issued_keys.checked_tenant(tenant)
     with database.opened() as engine:
-        done = wholesale.redrive(engine, owner)
+        done = wholesale.make_all(engine, wholesale.Move.REDRIVE, owner)
     if as_json:
         click.echo(json.dumps({"tenant": owner, "redriven": done.moved, "left": done.left}))
         return
