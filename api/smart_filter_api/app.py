@@ -29,6 +29,7 @@ from smart_filter_api.routes import (
     keys,
     metrics,
     models,
+    operating,
     outputs,
     photo,
     session,
@@ -80,7 +81,7 @@ def create(settings: Settings, *, traces: Traces = UNTOLD) -> FastAPI:
     cross_origin.install(app, settings.browser.cors_origins)
     for resource in (
         *(jobs, deriving, outputs, photo, models, backgrounds, filters, webhooks, deliveries),
-        *(uploads, live_video, batches, keys, session, tenants, usage),
+        *(uploads, live_video, batches, keys, session, tenants, usage, operating),
         *(removebg, health, metrics, explanations, description, studio),
     ):
         app.include_router(resource.router)

@@ -394,3 +394,4 @@ PhotoSender = Annotated[Caller, Depends(_caller_with(Scope.SUBMIT, also_devices=
 Submitter = Annotated[Caller, Depends(_caller_with(Scope.SUBMIT))]
 Reader = Annotated[Caller, Depends(_caller_with(Scope.READ))]
 Administrator = Annotated[Caller, Depends(_caller_with(Scope.ADMIN))]
+Operator = Annotated[Caller, Depends(_caller_with(Scope.OPERATOR))]

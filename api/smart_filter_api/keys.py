@@ -33,11 +33,16 @@ _SHOWN = tuple(
 
 
 class Scope(StrEnum):
-    """What a key allows: to submit and cancel jobs, to read them, to administer the service."""
+    """What a key allows.
+
+    submit: to submit and cancel jobs.  read: to read them.  admin: to administer its tenant, or,
+    of the operator's, any.  operator: to see and stop the whole service; no key gives it over HTTP.
+    """
 
     SUBMIT = "submit"
     READ = "read"
     ADMIN = "admin"
+    OPERATOR = "operator"
 
 
 ALL_SCOPES = tuple(Scope)

@@ -40,7 +40,7 @@ def test_ensured_key_is_valid_however_often_it_is_ensured(bench: Bench) -> None:
         caller = keys.authenticate(connection, keys.digest_of("sf_live_mine"))
         rows = connection.exec_driver_sql("SELECT count(*) FROM keys").scalar_one()
 
-    assert caller.scopes == {"submit", "read", "admin"}
+    assert caller.scopes == {"submit", "read", "admin", "operator"}
     assert rows == 1
 
 

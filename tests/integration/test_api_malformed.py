@@ -104,6 +104,8 @@ def place(_bench: Bench, _api_url: str) -> Iterator[Place]:
             "key_id": key["key_id"],
             "upload_id": upload["upload_id"],
             "tenant": TENANT,
+            "capability": "face.nonsense",
+            "worker_id": str(uuid.uuid4()),
             "name": "image",
             "code": "not_found",
         }

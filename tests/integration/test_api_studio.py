@@ -17,20 +17,26 @@ def stranger(api: Api) -> Iterator[httpx.Client]:
         yield client
 
 
-def test_page_needs_no_key_and_names_only_files_that_are_there(stranger: httpx.Client) -> None:
-    page = stranger.get("/")
+@pytest.mark.parametrize(
+    ("path", "script"), [("/", "/studio/main.js"), ("/admin", "/studio/admin/main.js")]
+)
+def test_page_needs_no_key_and_names_only_files_that_are_there(
+    stranger: httpx.Client, path: str, script: str
+) -> None:
+    page = stranger.get(path)
 
     assert page.status_code == 200
     assert page.headers["Content-Type"] == "text/html; charset=utf-8"
     named = re.findall(r'(?:href|src)="(/[^"]*)"', page.text)
     named += re.findall(r'"(/studio/vendor/[^"]*)"', page.text)
-    assert "/studio/main.js" in named
+    assert script in named
     assert {stranger.get(path).status_code for path in named} == {200}
     assert "http" not in re.sub(r"<!--.*?-->", "", page.text)
 
 
-def test_page_may_load_and_call_this_service_alone(stranger: httpx.Client) -> None:
-    policy = stranger.get("/").headers["Content-Security-Policy"]
+@pytest.mark.parametrize("path", ["/", "/admin"])
+def test_page_may_load_and_call_this_service_alone(stranger: httpx.Client, path: str) -> None:
+    policy = stranger.get(path).headers["Content-Security-Policy"]
 
     sources = dict(part.split(" ", 1) for part in policy.split("; "))
     assert sources["default-src"] == "'none'"

@@ -48,7 +48,7 @@ _TABLES = (
     *("webhooks", "webhook_secrets", "deliveries", "delivery_attempts", "uploads"),
     *("browser_sessions", "browser_codes", "batches", "batch_gaps"),
     *("borrowers", "corrections"),
-    *("paces", "foresight", "pauses"),
+    *("paces", "foresight", "pauses", "samples", "queue_samples", "failures"),
     *("model_versions", "shadow_results", "data_items", "data_sets", "data_removals"),
 )
 KEEPING = Keeping(input_seconds=24 * 3600, result_seconds=7 * 24 * 3600)

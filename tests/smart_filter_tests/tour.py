@@ -101,10 +101,19 @@ def _shown(answer: httpx.Response) -> object:
 
 
 def _cut(value: object) -> object:
-    """Return a page with its first items only."""
-    if isinstance(value, dict) and isinstance(value.get("items"), list):
-        return {**value, "items": value["items"][:_MOST_ITEMS]}
-    return value
+    """Return a page with its first items only, and a history with its first steps."""
+    if not isinstance(value, dict):
+        return value
+    listed = ("items", "queues", "workers")
+    cut = {name: value[name][:_MOST_ITEMS] for name in listed if isinstance(value.get(name), list)}
+    if "step_seconds" in value:
+        cut["jobs"] = _first_steps(value["jobs"])
+        cut["queues"] = [_first_steps(queue) for queue in cut["queues"]]
+    return {**value, **cut}
+
+
+def _first_steps(told: dict[str, Any]) -> dict[str, Any]:
+    return {name: one[:_MOST_ITEMS] if isinstance(one, list) else one for name, one in told.items()}
 
 
 def walk(stack: Running) -> dict[str, Any]:
@@ -126,6 +135,7 @@ def walk(stack: Running) -> dict[str, Any]:
     _webhooks(tour)
     _keys(tour)
     _tenants(tour)
+    _operating(tour)
     return {**tour.told, "webhooks": events}
 
 
@@ -244,6 +254,21 @@ def _tenants(tour: Tour) -> None:
     tour.stop("session_sign_in", "with_a_key", json_body={"key": KEY})
     token = {"X-CSRF-Token": tour.stop("session_show", "own").json()["csrf_token"]}
     tour.stop("session_sign_out", "ended", headers=token)
+
+
+def _operating(tour: Tour) -> None:
+    standing = tour.stop("operating_show", "now").json()
+    tour.stop("operating_look_back", "hour", params={"span": "hour"})
+    tour.stop("operating_list_tenants", "all")
+    tour.stop("operating_count", "own", tenant="local")
+    tour.stop("operating_cancel", "all", tenant="local")
+    tour.stop("operating_redrive", "all", tenant="local")
+    queue = standing["queues"][0]["capability"]
+    tour.stop("operating_pause", "paused", capability=queue)
+    tour.stop("operating_resume", "resumed", capability=queue)
+    worker = standing["workers"][0]["worker_id"]
+    tour.stop("operating_drain", "draining", worker_id=worker)
+    tour.stop("operating_undrain", "ready", worker_id=worker)
 
 
 def _keys(tour: Tour) -> None:

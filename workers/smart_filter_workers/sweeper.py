@@ -1,11 +1,13 @@
 """The sweeper: once a second one worker of the cell puts right what fell through.
 
-Lost leases, retries that are due, what jobs really cost, how far the queues have come, and
-rings that nobody heard. Each step is a short transaction of its own; rings go out last.
+Lost leases, retries that are due, what jobs really cost, how far the queues have come, once a
+minute how things are, and rings that nobody heard. Each step is a short transaction of its own;
+rings go out last.
 """
 
 import contextlib
 import threading
+from collections import Counter
 from collections.abc import Callable
 
 from sqlalchemy import Connection, Engine
@@ -13,7 +15,14 @@ from sqlalchemy import Connection, Engine
 from smart_filter_shared.db import sessions
 from smart_filter_shared.doorbell import Doorbell
 from smart_filter_shared.errors import TryAgain
-from smart_filter_shared.jobs import fairness, measures, presence, transitions
+from smart_filter_shared.jobs import (
+    failures,
+    fairness,
+    history,
+    measures,
+    presence,
+    transitions,
+)
 from smart_filter_shared.jobs.measures import Amount, Count, Measure
 from smart_filter_shared.settings import EngineSettings
 from smart_filter_shared.telemetry.logs import logger
@@ -64,6 +73,7 @@ class Sweeper:
         self._alone(transitions.wake)
         self._alone(_settle)
         self._alone(self._refresh)
+        self._alone(history.sample)
         self._retention.due()
         self._ring()
         return True
@@ -113,5 +123,7 @@ class Sweeper:
 def _settle(connection: Connection) -> None:
     settled = fairness.settle(connection)
     ended = {Measure(Count.ENDED, one): Amount(jobs) for one, jobs in settled.ended.items()}
-    dead = {Measure(Count.DEAD, one): Amount(stages) for one, stages in settled.dead.items()}
+    given_up = Counter(one.capability for one in settled.failures if one.is_dead)
+    dead = {Measure(Count.DEAD, one): Amount(stages) for one, stages in given_up.items()}
     measures.add(connection, ended | dead)
+    failures.note(connection, settled.failures)

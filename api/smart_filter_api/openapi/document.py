@@ -34,6 +34,7 @@ TAGS = {
     "filters": "The filters that a recipe may name.",
     "webhooks": "Who is told of jobs' ends, and what came of telling them.",
     "tenants": "Keys, short-lived keys for devices, and what was used.",
+    "operator": "The whole service, for whoever runs it: how it stands, and what is stopped.",
     "session": "A browser's session in place of a key.",
     "remove.bg": "The interface of remove.bg v1.0, with its own errors.",
     "health": "Whether the service lives and serves, and its metrics; without a key.",

@@ -32,6 +32,8 @@ PARAMETERS: Mapping[str, tuple[str, str]] = {
     ),
     "key_id": ("`key_id` of a key", "8d7c6b5a-4f3e-4d2c-9b1a-0e9f8d7c6b5a"),
     "tenant": ("the name of a tenant", "local"),
+    "capability": ("a stage and what runs it", "face.centerface"),
+    "worker_id": ("`worker_id` of a worker", "3f0c2b1a-9e8d-4c7b-a6f5-e4d3c2b1a098"),
     "name": ("of an output that the job was asked for", "image"),
     "code": ("`code` of a problem", "not_found"),
 }

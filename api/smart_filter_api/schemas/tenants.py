@@ -2,7 +2,7 @@
 
 import datetime as dt
 import uuid
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt
 
@@ -27,7 +27,8 @@ class KeyWish(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    scopes: list[Scope] = Field(min_length=1, max_length=len(Scope))
+    # Who runs the service makes keys for operators where it runs (`smart-filter keys create`).
+    scopes: list[Literal[Scope.SUBMIT, Scope.READ, Scope.ADMIN]] = Field(min_length=1, max_length=3)
     expires_in_seconds: StrictInt | None = Field(default=None, ge=1, le=_LONGEST_KEY_SECONDS)
     tenant: str | None = Field(
         default=None,

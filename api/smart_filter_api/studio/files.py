@@ -1,4 +1,4 @@
-"""The studio's files, held in memory as browsers get them.
+"""The files of the studio and of the admin page, held in memory as browsers get them.
 
 There is no build step: what lies in `page/` is what is served. Everything together is less than
 a megabyte, so it is read, named by its digest and compressed once.
@@ -6,6 +6,8 @@ a megabyte, so it is read, named by its digest and compressed once.
 
 import base64
 import hashlib
+import json
+import posixpath
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,17 +31,21 @@ _TYPES: Final[Mapping[str, str]] = {
     "woff2": "font/woff2",
 }
 _COMPRESSED_ALREADY: Final = frozenset({"font/woff2"})
-_PAGE: Final = "index.html"
-# Scripts of the page's own, so that a browser need not find them import by import.
-_PRELOADED: Final = "<!-- modules -->"
+_STUDIO: Final = "index.html"
+_ADMIN: Final = "admin.html"
+# Scripts that a page will import, so that a browser need not find them one by one.
+_PRELOADED: Final = b"<!-- modules -->"
+_ENTRY: Final = re.compile(rb'<script type="module" src="/studio/([^"]+)">')
+_IMPORTED: Final = re.compile(rb'(?:\bfrom|^import) ?"([^"\s]+)"', re.MULTILINE)
 _IMPORT_MAP: Final = re.compile(rb'<script type="importmap">(.*?)</script>', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """The page, what it loads by path, and the CSP source that lets its import map in."""
+    """The pages, what they load by path, and the CSP source that lets their import map in."""
 
-    page: File
+    studio: File
+    admin: File
     by_path: Mapping[str, File]
     import_map_source: str
 
@@ -49,17 +55,37 @@ def load() -> Files:
     """Return all of it; read once a process."""
     folder = resources.files(__package__) / "page"
     found = dict(sorted(_walk(folder, "")))
-    modules = "\n".join(
-        f'<link rel="modulepreload" href="{FOLDER}{path}">'
-        for path in found
-        if path.endswith(".js")
-    )
-    page = found.pop(_PAGE).replace(_PRELOADED.encode(), modules.encode())
+    studio, admin = found.pop(_STUDIO), found.pop(_ADMIN)
+    (source,) = {_source_of_import_map(page) for page in (studio, admin)}
     return Files(
-        page=_file(_PAGE, page),
+        studio=_page(_STUDIO, studio, found),
+        admin=_page(_ADMIN, admin, found),
         by_path={path: _file(path, content) for path, content in found.items()},
-        import_map_source=_source_of_import_map(page),
+        import_map_source=source,
     )
+
+
+def _page(name: str, page: bytes, found: Mapping[str, bytes]) -> File:
+    (entry,) = _ENTRY.findall(page)
+    (inline,) = _IMPORT_MAP.findall(page)
+    bare = json.loads(inline)["imports"]
+    needed: set[str] = set()
+    left = [entry.decode()]
+    while left:
+        path = left.pop()
+        if path not in needed:
+            needed.add(path)
+            named = (one.decode() for one in _IMPORTED.findall(found[path]))
+            left += [_resolved(one, path, bare) for one in named]
+    preloaded = (f'<link rel="modulepreload" href="{FOLDER}{path}">' for path in sorted(needed))
+    return _file(name, page.replace(_PRELOADED, "\n".join(preloaded).encode()))
+
+
+def _resolved(named: str, importer: str, bare: Mapping[str, str]) -> str:
+    """Return the path of a module as another one names it."""
+    if named in bare:
+        return bare[named].removeprefix(FOLDER)
+    return posixpath.normpath(posixpath.join(posixpath.dirname(importer), named))
 
 
 def _walk(folder: Traversable, prefix: str) -> list[tuple[str, bytes]]:

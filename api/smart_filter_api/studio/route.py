@@ -1,10 +1,11 @@
-"""The studio's page at `/`, and the files that it loads."""
+"""The studio's page at `/`, the admin page at `/admin`, and the files that they load."""
 
 from typing import Final
 
 from fastapi import APIRouter, Request, Response
 
 from smart_filter_api import held
+from smart_filter_api.held import File
 from smart_filter_api.live import Live
 from smart_filter_api.studio import files
 from smart_filter_shared.errors import NotFound
@@ -34,15 +35,24 @@ _PERMISSIONS: Final = "camera=(self), microphone=(), geolocation=()"
 
 @router.get("/")
 async def show(request: Request) -> Response:
-    """Answer the page."""
-    studio = files.load()
+    """Answer the studio's page."""
+    return _page(request, files.load().studio)
+
+
+@router.get("/admin")
+async def show_admin(request: Request) -> Response:
+    """Answer the page of whoever runs the service; what it shows is for its keys alone."""
+    return _page(request, files.load().admin)
+
+
+def _page(request: Request, page: File) -> Response:
     live: Live | None = request.app.state.live
     policy = "; ".join(_POLICY).format(
-        import_map=studio.import_map_source, live="" if live is None else f" {live.origin}"
+        import_map=files.load().import_map_source, live="" if live is None else f" {live.origin}"
     )
     return held.answer(
         request,
-        studio.page,
+        page,
         {"Content-Security-Policy": policy, "Permissions-Policy": _PERMISSIONS},
     )
 

@@ -195,6 +195,8 @@ def _tell(address: StackAddress, code: str, folder: DataFolder, *, for_people: b
             f"  KEY={address.api_key}\n"
             f'  curl -H "Authorization: Bearer $KEY" -F photo=@photo.jpg \\\n'
             f"    {address.url}/v1/jobs\n\n"
+            "How it is, in a browser (signed in, once):\n\n"
+            f"  {address.admin_url_with(code)}\n\n"
             "Ctrl-C stops it all.",
             err=True,
         )

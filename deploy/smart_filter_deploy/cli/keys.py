@@ -49,7 +49,9 @@ def keys() -> None:
     )
 )
 @click.option("--tenant", required=True, metavar="NAME", help="Whose key; a new name will do.")
-@click.option("--scopes", required=True, metavar="A,B", help="Any of submit, read, admin.")
+@click.option(
+    "--scopes", required=True, metavar="A,B", help="Any of submit, read, admin, operator."
+)
 @click.option(
     "--expires", "expires_seconds", type=_Span(), metavar="TIME", help="After 12h, 30d; else never."
 )

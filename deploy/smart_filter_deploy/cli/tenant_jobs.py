@@ -2,7 +2,6 @@
 
 import difflib
 import json
-from collections.abc import Callable
 
 import click
 from sqlalchemy import Engine
@@ -13,12 +12,12 @@ from smart_filter_deploy.cli.terminal import tell
 from smart_filter_shared.db import sessions
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.jobs import tenants, wholesale
-from smart_filter_shared.jobs.wholesale import Moved
+from smart_filter_shared.jobs.wholesale import Move, Moved
 
 
 def cancel(name: str, *, as_json: bool) -> None:
     """Withdraw all jobs of a tenant that have not ended."""
-    owner, done = _moved(name, wholesale.cancel)
+    owner, done = _moved(name, Move.CANCEL)
     if as_json:
         click.echo(json.dumps({"tenant": owner, "canceled": done.moved, "left": done.left}))
     else:
@@ -27,18 +26,18 @@ def cancel(name: str, *, as_json: bool) -> None:
 
 def redrive(name: str, *, as_json: bool) -> None:
     """Let all failed jobs of a tenant go on."""
-    owner, done = _moved(name, wholesale.redrive)
+    owner, done = _moved(name, Move.REDRIVE)
     if as_json:
         click.echo(json.dumps({"tenant": owner, "redriven": done.moved, "left": done.left}))
     else:
         tell(f"{owner}: {done.moved} go on, {done.left} cannot, as their photos are gone")
 
 
-def _moved(name: str, move: Callable[[Engine, Tenant], Moved]) -> tuple[Tenant, Moved]:
+def _moved(name: str, move: Move) -> tuple[Tenant, Moved]:
     owner = issued_keys.checked_tenant(name)
     with database.opened() as engine:
         _ensure_known(engine, owner)
-        return owner, move(engine, owner)
+        return owner, wholesale.make_all(engine, move, owner)
 
 
 def _ensure_known(engine: Engine, tenant: Tenant) -> None:

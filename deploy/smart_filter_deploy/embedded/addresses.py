@@ -46,3 +46,7 @@ class StackAddress:
     def studio_url_with(self, code: str) -> str:
         """The same, signed in by a code; behind the `#`, so that no log of a server has it."""
         return f"{self.studio_url}#code={code}"
+
+    def admin_url_with(self, code: str) -> str:
+        """The page that tells how the service is, signed in by the same code."""
+        return f"{self.url}/admin#code={code}"

@@ -384,4 +384,6 @@ usage = Table(
     Column("jobs", BigInteger, nullable=False),
     Column("megapixels", Double, nullable=False),
     Column("model_seconds", Double, nullable=False),
+    # Whoever asks for all tenants asks for days.
+    Index("usage_by_day", "day"),
 )

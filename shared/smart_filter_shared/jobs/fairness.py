@@ -26,6 +26,7 @@ from sqlalchemy import Connection, TextClause, text
 
 from smart_filter_shared.ids import Capability, Tenant
 from smart_filter_shared.jobs import foresight, usage
+from smart_filter_shared.jobs.failures import JobFailure
 from smart_filter_shared.jobs.foresight import Ended
 from smart_filter_shared.jobs.states import JobState
 from smart_filter_shared.jobs.usage import Used
@@ -36,9 +37,6 @@ UNKNOWN_SECONDS = 0.1
 # Of the last hundred or so stages; a stage's cost changes with the photos that come.
 _SMOOTHING = 0.02
 _SETTLED_AT_ONCE = 500
-# What jobs fail with for which nothing is wrong with their photos, as far as is known: what
-# somebody has to look into, and can redrive.
-_DEAD = ("model_failed", "internal", "poison", "unavailable")
 
 # In model seconds: what is interactive passes work of a minute, a batch lets ten minutes pass.
 HEAD_START_SECONDS: Mapping[Priority, float] = {
@@ -59,11 +57,12 @@ _SETTLE = text("""
                     extract(epoch FROM finished_at - created_at)
                 )
             END AS foreseen,
-            -- Where it failed, when that was not for its photo.
-            CASE WHEN error ->> 'code' = ANY(CAST(:dead AS text[])) THEN (
-                SELECT capability FROM stages
-                WHERE stages.job_id = jobs.id AND stages.stage = jobs.error ->> 'stage'
-            ) END AS dead
+            CASE WHEN outcome = 'failed' THEN json_build_object(
+                'job_id', id, 'code', error ->> 'code', 'capability', (
+                    SELECT capability FROM stages
+                    WHERE stages.job_id = jobs.id AND stages.stage = jobs.error ->> 'stage'
+                )
+            ) END AS failure
         FROM jobs WHERE outcome IS NOT NULL AND NOT settled
         ORDER BY id LIMIT :most
         FOR NO KEY UPDATE SKIP LOCKED
@@ -87,7 +86,7 @@ _SETTLE = text("""
         SELECT tenant, day, outcome, seconds - estimated_seconds AS owed,
             -- One that ends again, after a redrive, brings no new photo.
             CASE WHEN counted_seconds IS NULL THEN megapixels ELSE 0 END AS megapixels,
-            seconds - coalesce(counted_seconds, 0) AS seconds, foreseen, dead
+            seconds - coalesce(counted_seconds, 0) AS seconds, foreseen, failure
         FROM ran
         UNION ALL
         SELECT tenant, ended_on, outcome, owed, megapixels, seconds, NULL, NULL FROM graves
@@ -98,7 +97,7 @@ _SETTLE = text("""
     )
     SELECT tenant, day, outcome, count(*) AS jobs, sum(megapixels) AS megapixels,
         sum(seconds) AS seconds, json_agg(foreseen) FILTER (WHERE foreseen IS NOT NULL) AS foreseen,
-        array_agg(dead) FILTER (WHERE dead IS NOT NULL) AS dead
+        json_agg(failure) FILTER (WHERE failure IS NOT NULL) AS failures
     FROM due GROUP BY tenant, day, outcome
 """)
 
@@ -299,14 +298,10 @@ def refresh(connection: Connection, *, cell: str, silent_seconds: float) -> None
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What was settled.
-
-    ended: jobs of each outcome.  dead: stages of each capability that failed for good though
-    nothing was found wrong with their photos.
-    """
+    """What was settled: how many jobs of each outcome, and why those that failed did."""
 
     ended: Mapping[JobState, int]
-    dead: Mapping[Capability, int]
+    failures: Sequence[JobFailure]
 
 
 def settle(connection: Connection) -> Settled:
@@ -317,7 +312,7 @@ def settle(connection: Connection) -> Settled:
     forecasts is learnt.
     Returns what that was; each end of a job is settled once.
     """
-    rows = connection.execute(_SETTLE, {"most": _SETTLED_AT_ONCE, "dead": list(_DEAD)}).all()
+    rows = connection.execute(_SETTLE, {"most": _SETTLED_AT_ONCE}).all()
     usage.add(
         connection,
         {
@@ -336,8 +331,8 @@ def settle(connection: Connection) -> Settled:
         ],
     )
     ended: Counter[JobState] = Counter()
-    dead: Counter[Capability] = Counter()
+    failures: list[JobFailure] = []
     for row in rows:
         ended[JobState(row.outcome)] += row.jobs
-        dead.update(Capability(one) for one in row.dead or ())
-    return Settled(ended, dead)
+        failures += [JobFailure.of(told) for told in row.failures or ()]
+    return Settled(ended, failures)

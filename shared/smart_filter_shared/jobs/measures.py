@@ -115,13 +115,14 @@ def read(connection: Connection, *, silent_seconds: float) -> Reading:
     return Reading(
         queues=queues(connection),
         paused=pauses.paused(connection),
-        totals=_totals(connection),
+        totals=totals(connection),
         workers=presence.census(connection, silent_seconds=silent_seconds),
-        webhook_lag_seconds=_webhook_lag_seconds(connection),
+        webhook_lag_seconds=webhook_lag_seconds(connection),
     )
 
 
-def _totals(connection: Connection) -> dict[Measure, Amount]:
+def totals(connection: Connection) -> dict[Measure, Amount]:
+    """Return all that was added up since there is a database."""
     rows = connection.execute(text("SELECT what, subject, count AS times, seconds FROM measures"))
     kinds: dict[str, Step | Count] = {str(what): what for what in (*Step, *Count)}
     return {
@@ -169,7 +170,8 @@ def queues(connection: Connection) -> dict[str, Queue]:
     }
 
 
-def _webhook_lag_seconds(connection: Connection) -> float:
+def webhook_lag_seconds(connection: Connection) -> float:
+    """Return how long that delivery has been due which nobody has begun to send; 0 without."""
     # From one lane to the next by the index, as deliveries are claimed: however many wait in one.
     found = connection.execute(
         text("""

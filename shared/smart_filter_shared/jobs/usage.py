@@ -14,6 +14,16 @@ from sqlalchemy import Connection, text
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.jobs.states import JobState
 
+_MOST = text("""
+    SELECT tenant, json_object_agg(state, jobs) AS jobs, json_object_agg(state, late) AS late
+    FROM (
+        SELECT tenant, state, CAST(sum(jobs) AS bigint) AS jobs,
+            CAST(coalesce(sum(jobs) FILTER (WHERE day = :last), 0) AS bigint) AS late
+        FROM usage WHERE day BETWEEN :first AND :last GROUP BY tenant, state
+    ) AS summed
+    GROUP BY tenant ORDER BY sum(summed.jobs) DESC, tenant LIMIT :most
+""")
+
 
 @dataclass(frozen=True, slots=True)
 class Used:
@@ -42,6 +52,15 @@ class Day:
     def whole(self) -> Used:
         """All of it."""
         return sum(self.by_state.values(), Used())
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """How many jobs of a tenant ended in some days, and on the last of them, by what became."""
+
+    tenant: Tenant
+    jobs: Mapping[JobState, int]
+    last_day: Mapping[JobState, int]
 
 
 def add(connection: Connection, used: Mapping[tuple[Tenant, dt.date, JobState], Used]) -> None:
@@ -87,3 +106,13 @@ def between(connection: Connection, tenant: Tenant, first: dt.date, last: dt.dat
         used = Used(row.jobs, row.megapixels, row.model_seconds)
         days.setdefault(row.day, {})[JobState(row.state)] = used
     return [Day(day, by_state) for day, by_state in days.items()]
+
+
+def most(connection: Connection, first: dt.date, last: dt.date, *, tenants: int) -> list[Busy]:
+    """Return so many tenants of which most jobs ended on these days, both included."""
+    rows = connection.execute(_MOST, {"first": first, "last": last, "most": tenants})
+    return [Busy(Tenant(row.tenant), _by_state(row.jobs), _by_state(row.late)) for row in rows]
+
+
+def _by_state(told: Mapping[str, int]) -> dict[JobState, int]:
+    return {JobState(state): jobs for state, jobs in told.items()}

@@ -9,6 +9,7 @@ from smart_filter_tests.malformed.deriving import DERIVING
 from smart_filter_tests.malformed.forms import FORMS
 from smart_filter_tests.malformed.json_bodies import JSON_BODIES
 from smart_filter_tests.malformed.lists import LISTS
+from smart_filter_tests.malformed.operating import OPERATING
 from smart_filter_tests.malformed.recipes import RECIPES
 from smart_filter_tests.malformed.removing import REMOVING
 from smart_filter_tests.malformed.rows import Row
@@ -17,7 +18,7 @@ from smart_filter_tests.malformed.uploads import UPLOADS
 
 ROWS: tuple[Row, ...] = (
     *(*FORMS, *RECIPES, *JSON_BODIES, *LISTS, *ACCOUNTS),
-    *(*SETTINGS, *UPLOADS, *DERIVING, *BATCHES),
+    *(*SETTINGS, *UPLOADS, *DERIVING, *BATCHES, *OPERATING),
 )
 # Told in errors of their own.
 ROWS_OF_REMOVEBG: tuple[Row, ...] = REMOVING

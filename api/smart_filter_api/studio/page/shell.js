@@ -1,11 +1,11 @@
 /** The frame around every screen: brand, places, theme, and whether the service is there. */
 
-import { signal } from "@preact/signals";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { Button } from "./controls/button.js";
 import { Dialog } from "./controls/dialog.js";
 import { Icon } from "./controls/icon.js";
 import { Toasts, say, sayTrouble } from "./controls/notices.js";
+import { Theme } from "./controls/theme.js";
 import { html } from "./html.js";
 import { place } from "./router.js";
 import { screens } from "./screens/all.js";
@@ -19,8 +19,6 @@ import { drop, pending, startSending } from "./state/pending.js";
 import { session, signOut } from "./state/session.js";
 import { counted } from "./words.js";
 
-const THEME = "smart-filter.theme";
-const theme = signal(localStorage.getItem(THEME) ?? systemTheme());
 const AGAIN_MS = 2000;
 
 /** The whole page. */
@@ -109,19 +107,6 @@ function SignOut() {
     <//>`}`;
 }
 
-function Theme() {
-  const isDark = theme.value === "dark";
-  useEffect(() => {
-    document.documentElement.dataset.theme = theme.value;
-  }, [theme.value]);
-  const turn = () => {
-    theme.value = isDark ? "light" : "dark";
-    localStorage.setItem(THEME, theme.value);
-  };
-  return html`<${Button} kind="quiet" icon=${isDark ? "sun" : "moon"}
-    label=${isDark ? "Light theme" : "Dark theme"} onClick=${turn} />`;
-}
-
 /** Ask, while the service is away, whether it is back; what waits for it goes on then. */
 function useComingBack() {
   const isAway = !reachable.value;
@@ -143,8 +128,4 @@ function useComingBack() {
 function skip(event) {
   event.preventDefault();
   document.getElementById("main").focus();
-}
-
-function systemTheme() {
-  return matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
 }

@@ -8,9 +8,16 @@ import { html } from "../html.js";
 import { begin, signIn } from "../state/session.js";
 
 const AGAIN_MS = 3000;
+const STUDIO = "Photos of people in, pictures worth posting out.";
+const USUAL = "NAME --scopes submit,read,admin";
 
-/** Ask for a key. why: a problem that led here. isAway: the service could not be asked at all. */
-export function SignIn({ why, isAway }) {
+/**
+ * Ask for a key.
+ *
+ * why: a problem that led here. isAway: the service could not be asked at all. about: what for;
+ * command: whose key with which scopes will do.
+ */
+export function SignIn({ why, isAway, about = STUDIO, command = USUAL }) {
   const [error, setError] = useState(null);
   const [isBusy, setBusy] = useState(false);
   useEffect(() => {
@@ -31,7 +38,7 @@ export function SignIn({ why, isAway }) {
   };
   return html`<main class="sign-in"><div class="panel stack">
     <h1 class="brand"><img src="/studio/icon.svg" alt="" />Smart Filter</h1>
-    <p class="soft">Photos of people in, pictures worth posting out.</p>
+    <p class="soft">${about}</p>
     ${isAway
       ? html`<${Trouble} error=${why}><${Button} onClick=${begin}>Try again<//><//>`
       : html`<form class="stack" onSubmit=${submit}>
@@ -42,7 +49,7 @@ export function SignIn({ why, isAway }) {
           <button class="button primary" disabled=${isBusy}>Sign in</button>
         </form>
         <p class="small soft">No key? Whoever runs this service makes one with
-          ${" "}<code>smart-filter keys create</code>. The address that <code>smart-filter up</code>
+          ${" "}<code>smart-filter keys create --tenant ${command}</code>. The address that <code>smart-filter up</code>
           ${" "}shows signs in by itself, once.</p>`}
   </div></main>`;
 }

@@ -24,7 +24,7 @@ others.addEventListener("message", () => {
 export async function begin() {
   const code = CODE.exec(location.hash)?.[1];
   if (code !== undefined) {
-    history.replaceState(null, "", "/#/");
+    history.replaceState(null, "", `${location.pathname}#/`);
     try {
       await exchange({ code: decodeURIComponent(code) });
       return;

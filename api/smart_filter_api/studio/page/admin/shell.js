@@ -1,0 +1,67 @@
+/** The frame of the admin page, and who may see what is in it. */
+
+import { useEffect } from "preact/hooks";
+import { Button } from "../controls/button.js";
+import { Icon } from "../controls/icon.js";
+import { Toasts, sayTrouble } from "../controls/notices.js";
+import { Theme } from "../controls/theme.js";
+import { html } from "../html.js";
+import { SignIn } from "../screens/sign-in.js";
+import { reachable } from "../service/api.js";
+import { session, signOut } from "../state/session.js";
+import { Past } from "./past.js";
+import { Queues } from "./queues.js";
+import { standing, start } from "./state.js";
+import { Tenants } from "./tenants.js";
+import { Verdict } from "./verdict.js";
+import { Workers } from "./workers.js";
+
+const SCOPE = "operator";
+const COMMAND = "local --scopes operator";
+
+/** The whole page. */
+export function Shell() {
+  const { state, why, scopes, tenant } = session.value;
+  if (state === "starting") return null;
+  if (state === "in" && scopes.includes(SCOPE)) return html`<${Frame} key=${tenant} />`;
+  const lacking = state === "in" && {
+    title: "This page is for whoever runs the service",
+    detail: `You are signed in as ${tenant}, with a key that does not show it.`,
+    remedy: "Sign in with an operator's key, or go back to the studio.",
+  };
+  return html`<${SignIn} why=${lacking || why} isAway=${state === "away"}
+    about="How the service stands, for whoever runs it." command=${COMMAND} />`;
+}
+
+function Frame() {
+  useEffect(start, []);
+  const isKnown = standing.value !== null;
+  return html`<div class="shell">
+    <div>
+      <a class="skip button unseen" href="#main" onClick=${skip}>Skip to what is not well</a>
+      <header class="topbar">
+        <a class="brand" href="/admin"><img src="/studio/icon.svg" alt="" />Smart Filter</a>
+        <nav class="places" aria-label="Places">
+          <a href="/"><${Icon} name="sheet" />Studio</a>
+          <a href="/admin" aria-current="page"><${Icon} name="sliders" />Operating</a>
+        </nav>
+        <span class="spacer" />
+        <${Theme} />
+        <${Button} kind="quiet" icon="signOut" label="Sign out"
+          onClick=${() => signOut().catch(sayTrouble)} />
+      </header>
+      ${!reachable.value && html`<p class="offline" role="status">
+        <${Icon} name="alert" />The service cannot be reached. What you see is what was known last;
+        the page goes on when it is back.</p>`}
+    </div>
+    <main class="screen operating" id="main" tabindex="-1">
+      ${isKnown && html`<${Verdict} /><${Queues} /><${Workers} /><${Past} /><${Tenants} />`}
+    </main>
+    <${Toasts} />
+  </div>`;
+}
+
+function skip(event) {
+  event.preventDefault();
+  document.getElementById("main").focus();
+}

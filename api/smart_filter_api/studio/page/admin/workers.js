@@ -1,0 +1,53 @@
+/** Workers: which processes there are, how each is and why, and which claim no more. */
+
+import { Button } from "../controls/button.js";
+import { html } from "../html.js";
+import { age, count, exactly } from "./figures.js";
+import { act, standing } from "./state.js";
+
+const KINDS = { ready: "good", busy: "accent", starting: "", draining: "fair", unhealthy: "poor", setup_failed: "poor" };
+
+/** All worker processes, those first that are not well. */
+export function Workers() {
+  const { workers, workers_by_state: states } = standing.value;
+  const inAll = Object.values(states).reduce((total, one) => total + one, 0);
+  return html`<section class="stack" aria-labelledby="workers">
+    <h2 id="workers">Workers</h2>
+    ${workers.length === 0
+      ? html`<p class="panel empty soft">No worker is running. <code>smart-filter worker</code> starts
+          one; <code>smart-filter up</code> starts it with everything else.</p>`
+      : html`<div class="panel wide"><table class="told">
+          <thead><tr><th scope="col">Process</th><th scope="col">State</th>
+            <th scope="col" class="number">Running</th><th scope="col">Serves</th>
+            <th scope="col" class="number">Up for</th><th scope="col" class="number">Heard from</th>
+            <th><span class="unseen">What to do</span></th></tr></thead>
+          <tbody>${workers.map((worker) => html`<${Row} key=${worker.worker_id} worker=${worker} />`)}</tbody>
+        </table></div>`}
+    ${inAll > workers.length && html`<p class="soft">and ${count(inAll - workers.length)} more:
+      <code> smart-filter workers list</code> shows them all.</p>`}
+  </section>`;
+}
+
+function Row({ worker }) {
+  const { worker_id: id, host, pid, state, running, threads, capabilities, failed } = worker;
+  const path = `workers/${id}/drain`;
+  const name = `${host}, process ${pid}`;
+  return html`<tr>
+    <th scope="row"><span class="name">${host}</span> <span class="soft figures">${pid}</span></th>
+    <td data-name="State"><span class=${`tag ${KINDS[state] ?? ""}`}>${state.replace("_", " ")}</span></td>
+    <td class="number" data-name="Running">${running} of ${threads}</td>
+    <td data-name="Serves" class="serves">
+      ${capabilities.length > 0 && html`<details><summary>${count(capabilities.length)} ${" "}
+        ${capabilities.length === 1 ? "capability" : "capabilities"}</summary>
+        <p class="small soft">${capabilities.join(", ")}</p></details>`}
+      ${Object.entries(failed).map(([one, why]) => html`<p class="small is-poor" key=${one}>
+        Not ${one}: ${why}</p>`)}</td>
+    <td class="number" data-name="Up for" title=${exactly(worker.started_at)}>${age(worker.started_at)}</td>
+    <td class="number" data-name="Heard from" title=${exactly(worker.seen_at)}>${age(worker.seen_at)} ago</td>
+    <td class="deed">${state === "draining"
+      ? html`<${Button} kind="small primary" onClick=${() => act("DELETE", path)}
+          aria-label=${`Resume ${name}`}>Resume<//>`
+      : html`<${Button} kind="small" onClick=${() => act("PUT", path)}
+          aria-label=${`Drain ${name}`}>Drain<//>`}</td>
+  </tr>`;
+}

@@ -1,0 +1,27 @@
+/** Light or dark: as the system has it, until somebody chooses. */
+
+import { signal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
+import { html } from "../html.js";
+import { Button } from "./button.js";
+
+const THEME = "smart-filter.theme";
+const theme = signal(localStorage.getItem(THEME) ?? systemTheme());
+
+/** The button that turns one into the other. */
+export function Theme() {
+  const isDark = theme.value === "dark";
+  useEffect(() => {
+    document.documentElement.dataset.theme = theme.value;
+  }, [theme.value]);
+  const turn = () => {
+    theme.value = isDark ? "light" : "dark";
+    localStorage.setItem(THEME, theme.value);
+  };
+  return html`<${Button} kind="quiet" icon=${isDark ? "sun" : "moon"}
+    label=${isDark ? "Light theme" : "Dark theme"} onClick=${turn} />`;
+}
+
+function systemTheme() {
+  return matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+}

@@ -1,0 +1,88 @@
+"""What is not well with the service, and what of it comes first."""
+
+import dataclasses
+import datetime as dt
+import uuid
+
+import pytest
+
+from smart_filter_shared.ids import Capability, JobId, WorkerId
+from smart_filter_shared.jobs import concerns, measures
+from smart_filter_shared.jobs.failures import Problem
+from smart_filter_shared.jobs.presence import WorkerState
+from smart_filter_shared.jobs.queues import Queue
+from smart_filter_shared.jobs.roster import Member
+from smart_filter_shared.jobs.standing import Standing
+
+NOW = dt.datetime(2026, 5, 4, 12, tzinfo=dt.UTC)
+AGO = NOW - dt.timedelta(hours=2)
+FACE = Capability("face.centerface")
+WORKER = Member(
+    id=WorkerId(uuid.UUID(int=1)),
+    host="here",
+    pid=7,
+    state=WorkerState.READY,
+    running=0,
+    threads=2,
+    capabilities=[FACE],
+    failed={},
+    started_at=AGO,
+    seen_at=NOW,
+)
+FAILED = Problem(FACE, "model_failed", 3, NOW, JobId(uuid.UUID(int=2)))
+WELL = Standing(
+    now=NOW,
+    swept_at=NOW,
+    queues=[],
+    workers=[WORKER],
+    unfinished=0,
+    webhook_lag_seconds=0.0,
+    problems=[],
+)
+
+
+def a_queue(
+    *, ready: int = 0, waits_seconds: float = 0.0, workers: int = 1, paused: bool = False
+) -> Queue:
+    length = measures.Queue(waiting=0, ready=ready, running=0, oldest_wait_seconds=waits_seconds)
+    return Queue(FACE, length, workers, 2 * workers, AGO if paused else None)
+
+
+def titles(**differs: object) -> list[str]:
+    found = concerns.found(dataclasses.replace(WELL, **differs))  # type: ignore[arg-type]  # its fields
+    return [one.title for one in found]
+
+
+@pytest.mark.parametrize(
+    ("differs", "title"),
+    [
+        ({"workers": []}, "No worker is running"),
+        ({"swept_at": AGO}, "No worker sweeps"),
+        ({"webhook_lag_seconds": 61.0}, "Webhooks are late"),
+        ({"queues": [a_queue(ready=1, workers=0)]}, f"Nobody serves {FACE}"),
+        ({"queues": [a_queue(ready=1, waits_seconds=301)]}, f"{FACE} keeps photos waiting"),
+        ({"queues": [a_queue(paused=True)]}, f"{FACE} is paused"),
+        (
+            {"workers": [dataclasses.replace(WORKER, failed={FACE: "no weights"})]},
+            f"A worker cannot serve {FACE}",
+        ),
+        ({"problems": [FAILED]}, f"3 jobs failed in {FACE} within the hour"),
+    ],
+    ids=lambda one: one if isinstance(one, str) else "",
+)
+def test_what_is_not_well_is_told(differs: dict[str, object], title: str) -> None:
+    assert titles(**differs) == [title]
+
+
+def test_nothing_is_told_of_a_service_that_is_well() -> None:
+    assert titles(queues=[a_queue(ready=3, waits_seconds=2)]) == []
+
+
+def test_jobs_that_failed_for_their_photos_concern_nobody() -> None:
+    assert titles(problems=[dataclasses.replace(FAILED, code="no_person")]) == []
+
+
+def test_what_photos_wait_for_comes_before_what_is_to_be_known() -> None:
+    queues = [a_queue(paused=True), a_queue(ready=1, workers=0)]
+
+    assert titles(queues=queues) == [f"Nobody serves {FACE}", f"{FACE} is paused"]
