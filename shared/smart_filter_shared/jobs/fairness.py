@@ -61,15 +61,15 @@ _SETTLE = text("""
             END AS foreseen,
             -- Where it failed, when that was not for its photo.
             CASE WHEN error ->> 'code' = ANY(CAST(:dead AS text[])) THEN (
-                SELECT capability FROM stages
+                SELECT capability FROM open_stages AS stages
                 WHERE stages.job_id = jobs.id AND stages.stage = jobs.error ->> 'stage'
             ) END AS dead
-        FROM jobs WHERE outcome IS NOT NULL AND NOT settled
+        FROM open_jobs AS jobs WHERE outcome IS NOT NULL AND NOT settled
         ORDER BY id LIMIT :most
         FOR NO KEY UPDATE SKIP LOCKED
     ), ran AS MATERIALIZED (
         SELECT ended.*, coalesce((
-            SELECT sum(seconds) FROM stages WHERE stages.job_id = ended.id
+            SELECT sum(seconds) FROM open_stages WHERE job_id = ended.id
         ), 0) AS seconds
         FROM ended
     ), graves AS MATERIALIZED (
@@ -77,7 +77,7 @@ _SETTLE = text("""
         ORDER BY job_id LIMIT :most
         FOR NO KEY UPDATE SKIP LOCKED
     ), settled AS (
-        UPDATE jobs SET settled = true, counted_seconds = ran.seconds
+        UPDATE open_jobs AS jobs SET settled = true, counted_seconds = ran.seconds
         FROM ran WHERE jobs.id = ran.id
     ), closed AS (
         UPDATE tombstones SET
@@ -278,7 +278,7 @@ def refresh(connection: Connection, *, cell: str, silent_seconds: float) -> None
             WITH busy AS (
                 SELECT capabilities.mark FROM capabilities
                 WHERE EXISTS (
-                    SELECT FROM stages
+                    SELECT FROM open_stages AS stages
                     WHERE stages.capability = capabilities.name AND state = 'ready'
                 ) AND EXISTS (
                     SELECT FROM workers
