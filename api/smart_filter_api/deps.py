@@ -18,6 +18,7 @@ from smart_filter_api import keys
 from smart_filter_api.browsers import forgery
 from smart_filter_api.browsers import sessions as browser_sessions
 from smart_filter_api.browsers.sessions import Lifetimes, Session
+from smart_filter_api.coming_days import ComingDays
 from smart_filter_api.forecasts import Forecasts
 from smart_filter_api.keys import Caller, Scope
 from smart_filter_api.news import Watching
@@ -265,14 +266,17 @@ async def opened(settings: Settings) -> AsyncIterator[Services]:
         tagged=Tagged(keeping),
         orders=Orders(),
     )
+    coming = ComingDays(database)
     try:
         async with anyio.create_task_group() as beside:
+            beside.start_soon(coming.run)
             beside.start_soon(services.ringer.run)
             beside.start_soon(services.watching.run)
             beside.start_soon(services.rates.run)
             try:
                 yield services
             finally:
+                coming.end()
                 services.ringer.end()
                 services.watching.end()
                 services.rates.end()

@@ -313,7 +313,7 @@ def test_count_reads_indexes_however_many_rows_are_done(bench: Bench, rendered: 
             text("""
                 INSERT INTO stages (job_id, stage, capability, models, batch_key, state, rank,
                     head_start, open_needs, lease_token)
-                SELECT gen_random_uuid(), 'prepare', :served, '{}', '', state, i, 0, 0,
+                SELECT uuidv7(), 'prepare', :served, '{}', '', state, i, 0, 0,
                     CASE WHEN state = 'running' THEN gen_random_uuid() END
                 FROM generate_series(1, 20000) AS i, LATERAL (SELECT CASE
                     WHEN i % 100 = 0 THEN 'ready' WHEN i % 100 = 1 THEN 'running'
@@ -337,6 +337,6 @@ def indexes(plan: object) -> Iterator[str]:
             yield from indexes(part)
     elif isinstance(plan, dict):
         if isinstance(plan.get("Index Name"), str):
-            yield plan["Index Name"]
+            yield plan["Index Name"].removesuffix("_first_days")  # the first partition's part
         for part in plan.values():
             yield from indexes(part)

@@ -266,7 +266,7 @@ def test_long_queues_are_counted_and_not_read(bench: Bench, api: Api) -> None:
         for copies in (
             """
             INSERT INTO jobs
-            SELECT (jsonb_populate_record(jobs, jsonb_build_object('id', gen_random_uuid()))).*
+            SELECT (jsonb_populate_record(jobs, jsonb_build_object('id', uuidv7()))).*
             FROM jobs, generate_series(1, 1299)
             """,
             """

@@ -78,7 +78,7 @@ def bring_to(engine: Engine, revision: str) -> None:
     """Bring a database to a migration."""
     config = Config()
     config.set_main_option("script_location", str(VERSIONS[0].parents[1]))
-    with engine.begin() as connection:
+    with engine.connect() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
 

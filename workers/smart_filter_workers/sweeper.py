@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from sqlalchemy import Connection, Engine
 
-from smart_filter_shared.db import sessions
+from smart_filter_shared.db import days, sessions
 from smart_filter_shared.doorbell import Doorbell
 from smart_filter_shared.errors import TryAgain
 from smart_filter_shared.jobs import (
@@ -67,6 +67,7 @@ class Sweeper:
             )
         if won is None:
             return False
+        self._look()
         if won.may_expire:
             self._alone(self._expire)
         self._alone(transitions.lapse)
@@ -88,6 +89,13 @@ class Sweeper:
                 _log.warning("no sweep", reason=str(error))
         with contextlib.suppress(TryAgain):
             self._tally.publish(self._engine)
+
+    def _look(self) -> None:
+        """Show whoever looks for work the days that hold any; those before serve for a second."""
+        try:
+            self._alone(days.look)
+        except TryAgain as error:
+            _log.warning("days not looked into", reason=str(error))
 
     def _alone(self, step: Callable[[Connection], object]) -> None:
         """Take a step in a transaction of its own."""

@@ -6,7 +6,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Engine, text
 
-from smart_filter_shared.db import schema, sessions
+from smart_filter_shared.db import days, schema, sessions
 
 # Any constant serves: it only has to be the same in every process that migrates.
 _ADVISORY_LOCK = 0x5F_F11_7E2
@@ -15,20 +15,27 @@ _ADVISORY_LOCK = 0x5F_F11_7E2
 def upgrade(engine: Engine) -> None:
     """Apply every migration that the database lacks; several callers at once are safe.
 
+    Each is a transaction of its own, or several: one that breaks off is gone on with by the next
+    call.
     engine: with at least one free connection; the lock is held on it while others wait.
     Raises SetupFailed when a later version has left the database unfit for this one,
     DatabaseUnavailable.
     """
     config = _config()
-    with sessions.transaction(engine) as connection:
-        # Alembic reads its files while this one idles, which may take long on a busy machine.
-        connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
-        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _ADVISORY_LOCK})
-        if schema.is_ahead(connection):
+    with sessions.alone(engine) as connection:
+        connection.execute(text("SET lock_timeout = 0"))  # a migration may take its time
+        connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": _ADVISORY_LOCK})
+        connection.execute(text("RESET lock_timeout"))
+        is_ahead = schema.is_ahead(connection)
+        connection.commit()
+        if is_ahead:
             return
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
         schema.tell_served(connection)
+        days.make_ahead(connection)
+        days.look(connection, anew=True)
+        connection.commit()
 
 
 def _config() -> Config:

@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, InterfaceError, InvalidatePoolError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -99,6 +99,21 @@ def transaction(source: Engine) -> Iterator[Connection]:
     """
     with _translated(), source.begin() as connection:
         yield connection
+
+
+@contextmanager
+def alone(source: Engine) -> Iterator[Connection]:
+    """Open a session for long work, which begins its own transactions and may idle in them.
+
+    It ends with the block, and what it holds with it.  Raises DatabaseUnavailable.
+    """
+    with _translated(), source.connect() as connection:
+        try:
+            connection.execute(text("SET idle_in_transaction_session_timeout = 0"))
+            connection.commit()
+            yield connection
+        finally:
+            connection.invalidate()
 
 
 @asynccontextmanager

@@ -1,8 +1,8 @@
 """The tables, as SQLAlchemy Core knows them; migrations/ makes them.
 
-Hot tables (jobs, stages) are made to become partitions by day: their keys are as declared
-here, `stages` has no foreign key to `jobs`, and whatever else must be unique lives in a
-table of its own. Their pages are filled to 70 %, so that updates stay in place (HOT).
+Hot tables (jobs, stages) lie in partitions by day (days.py): their keys are as declared here,
+`stages` has no foreign key to `jobs`, and whatever else must be unique lives in a table of its
+own. Their pages are filled to 70 %, so that updates stay in place (HOT).
 """
 
 from sqlalchemy import (

@@ -95,7 +95,7 @@ _RECORD_ENDS = text(f"""
     WITH recorded AS ({_INSERT} RETURNING job_id, type, at)
     INSERT INTO deliveries (id, tenant, webhook, url, lane, job_id, type, happened_at, due_at)
     SELECT gen_random_uuid(), jobs.tenant, told.*, jobs.id, recorded.type, at, at
-    FROM recorded JOIN jobs ON jobs.id = recorded.job_id, LATERAL (
+    FROM recorded JOIN jobs ON jobs.id = recorded.job_id AND jobs.id = ANY(:job_ids), LATERAL (
         SELECT CAST(id AS text), NULL, CAST(id AS text) FROM webhooks
         WHERE webhooks.tenant = jobs.tenant AND recorded.type = ANY(webhooks.events)
             AND webhooks.disabled IS NULL

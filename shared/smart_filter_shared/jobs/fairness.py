@@ -59,16 +59,16 @@ _SETTLE = text("""
             END AS foreseen,
             CASE WHEN outcome = 'failed' THEN json_build_object(
                 'job_id', id, 'code', error ->> 'code', 'capability', (
-                    SELECT capability FROM stages
+                    SELECT capability FROM open_stages AS stages
                     WHERE stages.job_id = jobs.id AND stages.stage = jobs.error ->> 'stage'
                 )
             ) END AS failure
-        FROM jobs WHERE outcome IS NOT NULL AND NOT settled
+        FROM open_jobs AS jobs WHERE outcome IS NOT NULL AND NOT settled
         ORDER BY id LIMIT :most
         FOR NO KEY UPDATE SKIP LOCKED
     ), ran AS MATERIALIZED (
         SELECT ended.*, coalesce((
-            SELECT sum(seconds) FROM stages WHERE stages.job_id = ended.id
+            SELECT sum(seconds) FROM open_stages WHERE job_id = ended.id
         ), 0) AS seconds
         FROM ended
     ), graves AS MATERIALIZED (
@@ -76,7 +76,7 @@ _SETTLE = text("""
         ORDER BY job_id LIMIT :most
         FOR NO KEY UPDATE SKIP LOCKED
     ), settled AS (
-        UPDATE jobs SET settled = true, counted_seconds = ran.seconds
+        UPDATE open_jobs AS jobs SET settled = true, counted_seconds = ran.seconds
         FROM ran WHERE jobs.id = ran.id
     ), closed AS (
         UPDATE tombstones SET
@@ -277,7 +277,7 @@ def refresh(connection: Connection, *, cell: str, silent_seconds: float) -> None
             WITH busy AS (
                 SELECT capabilities.mark FROM capabilities
                 WHERE EXISTS (
-                    SELECT FROM stages
+                    SELECT FROM open_stages AS stages
                     WHERE stages.capability = capabilities.name AND state = 'ready'
                 ) AND EXISTS (
                     SELECT FROM workers

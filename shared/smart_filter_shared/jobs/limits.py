@@ -22,11 +22,11 @@ _NEAR_JOBS = 64
 # Both read no more of the index `jobs_unfinished` than the bound is high.
 _UNFINISHED = text("""
     SELECT count(*) FROM (
-        SELECT FROM jobs WHERE tenant = :tenant AND outcome IS NULL LIMIT :most
+        SELECT FROM open_jobs WHERE tenant = :tenant AND outcome IS NULL LIMIT :most
     ) AS unfinished
 """)
 _UNFINISHED_IN_ALL = text("""
-    SELECT count(*) FROM (SELECT FROM jobs WHERE outcome IS NULL LIMIT :most) AS unfinished
+    SELECT count(*) FROM (SELECT FROM open_jobs WHERE outcome IS NULL LIMIT :most) AS unfinished
 """)
 _ALONE = text("SELECT pg_advisory_xact_lock(hashtextextended(:tenant, 0))")
 # One that has never submitted anything starts where the queues are, as fairness.reserve says.

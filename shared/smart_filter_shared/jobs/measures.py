@@ -147,14 +147,14 @@ def queues(connection: Connection) -> dict[str, Queue]:
                 FROM capabilities
                 UNION ALL
                 SELECT capability, count(*), 0, 0, NULL
-                FROM stages WHERE state = 'waiting' GROUP BY capability
+                FROM open_stages WHERE state = 'waiting' GROUP BY capability
                 UNION ALL
                 SELECT capability, 0, count(*), 0,
                     extract(epoch FROM statement_timestamp() - min(ready_at))
-                FROM stages WHERE state = 'ready' GROUP BY capability
+                FROM open_stages WHERE state = 'ready' GROUP BY capability
                 UNION ALL
                 SELECT capability, 0, 0, count(*), NULL
-                FROM stages WHERE state = 'running' GROUP BY capability
+                FROM open_stages WHERE state = 'running' GROUP BY capability
             ) AS counted
             GROUP BY capability
         """)

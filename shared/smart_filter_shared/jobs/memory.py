@@ -50,7 +50,8 @@ _RESULTS = text("""
     FROM stages JOIN unnest(
         CAST(:job_ids AS uuid[]), CAST(:stages AS text[])
     ) AS made (job_id, stage) USING (job_id, stage)
-    WHERE stages.state = 'succeeded' AND stages.result IS NOT NULL
+    WHERE stages.job_id = ANY(:job_ids)
+        AND stages.state = 'succeeded' AND stages.result IS NOT NULL
 """)
 
 

@@ -41,7 +41,7 @@ _QUEUES = text("""
     SELECT known.capability, array_agg(rank ORDER BY place) AS ranks,
         array_agg(place ORDER BY place) AS places
     FROM (SELECT DISTINCT capability FROM models) AS known, LATERAL (
-        SELECT rank, row_number() OVER (ORDER BY rank) AS place FROM stages
+        SELECT rank, row_number() OVER (ORDER BY rank) AS place FROM open_stages AS stages
         WHERE stages.capability = known.capability AND state = 'ready'
         ORDER BY rank LIMIT :most
     ) AS queue
@@ -54,26 +54,27 @@ _FRONT = text("""
         SELECT queue.* FROM (SELECT DISTINCT capability FROM models) AS known, LATERAL (
             SELECT job_id, stage, capability, rank, state,
                 row_number() OVER (ORDER BY rank) AS place
-            FROM stages WHERE stages.capability = known.capability AND state = 'ready'
+            FROM open_stages AS stages
+            WHERE stages.capability = known.capability AND state = 'ready'
             ORDER BY rank LIMIT :most
         ) AS queue
         WHERE place <= :heads OR place % :every = 0
         UNION ALL
         (
-            SELECT job_id, stage, capability, rank, state, 0 FROM stages
+            SELECT job_id, stage, capability, rank, state, 0 FROM open_stages
             WHERE state = 'running' ORDER BY job_id, stage LIMIT :most_running
         )
     )
     SELECT front.capability, front.rank, front.place, jobs.megapixels,
         CASE WHEN behind.is_first THEN behind.waiting END AS waiting
-    FROM front JOIN jobs ON jobs.id = front.job_id, LATERAL (
+    FROM front JOIN open_jobs AS jobs ON jobs.id = front.job_id, LATERAL (
         SELECT array_agg(other.capability) FILTER (WHERE other.state = 'waiting') AS waiting,
             NOT bool_or(
                 other.state IN ('ready', 'running')
                 AND array_position(CAST(:order AS text[]), other.stage)
                     < array_position(CAST(:order AS text[]), front.stage)
             ) AS is_first
-        FROM stages AS other WHERE other.job_id = front.job_id
+        FROM open_stages AS other WHERE other.job_id = front.job_id
     ) AS behind
 """)
 _ARRIVALS = text("""
@@ -83,7 +84,7 @@ _ARRIVALS = text("""
     )
     SELECT recent.tenant, recent.priority, stages.capability, count(*) AS jobs,
         (SELECT CAST(min(CAST(id AS text)) AS uuid) FROM recent) AS first
-    FROM recent JOIN stages ON stages.job_id = recent.id
+    FROM recent JOIN stages ON stages.job_id = recent.id AND stages.job_id >= :since
     GROUP BY recent.tenant, recent.priority, stages.capability
 """)
 _VIRTUAL_TIME = text("SELECT virtual_time FROM cells WHERE name = :cell")

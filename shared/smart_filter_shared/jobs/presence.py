@@ -285,7 +285,7 @@ def demands(connection: Connection, *, silent_seconds: float) -> list[Demand]:
                 GROUP BY capability
             ) AS served, LATERAL (
                 SELECT count(*) AS ready FROM (
-                    SELECT FROM stages
+                    SELECT FROM open_stages AS stages
                     WHERE stages.capability = served.capability AND state = 'ready'
                         AND coalesce(deadline_at > statement_timestamp(), true)
                     LIMIT served.threads

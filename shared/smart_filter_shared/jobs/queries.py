@@ -37,7 +37,7 @@ _STAGES = """
             'seconds', seconds, 'has_started', started_at IS NOT NULL, 'result', result,
             'capability', capability, 'rank', rank
         ))
-        FROM stages WHERE stages.job_id = jobs.id
+        FROM stages WHERE stages.job_id = jobs.id{own}
     )
 """
 # What a JobRow is made of; the recipe as text, for most of them are the same few.
@@ -51,13 +51,13 @@ _RECIPE = "CAST(jobs.recipe AS text)"
 _WITH_STAGES = select(
     *(tables.jobs.c[name] for name in _READ),
     literal_column(_RECIPE).label("recipe"),
-    literal_column(_STAGES).label("stages"),
+    literal_column(_STAGES.format(own="")).label("stages"),
 )
 # As one text: each column costs the driver as much as some of what is in them.
 _FIND = text(f"""
     SELECT outcome, CAST(json_build_object(
         {", ".join(f"'{name}', {name}" for name in _READ)},
-        'recipe', {_RECIPE}, 'stages', {_STAGES}
+        'recipe', {_RECIPE}, 'stages', {_STAGES.format(own=" AND stages.job_id = :job_id")}
     ) AS text) AS job
     FROM jobs WHERE id = :job_id AND tenant = :tenant
 """)  # noqa: S608 - all parts stand here

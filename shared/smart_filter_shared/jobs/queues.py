@@ -27,9 +27,9 @@ _SERVED = text("""
 _HEAD = text("""
     SELECT head.job_id, jobs.tenant, head.attempt, head.ready_at
     FROM (
-        SELECT job_id, rank, attempt, ready_at FROM stages
+        SELECT job_id, rank, attempt, ready_at FROM open_stages
         WHERE capability = :capability AND state = 'ready' ORDER BY rank LIMIT :most
-    ) AS head JOIN jobs ON jobs.id = head.job_id
+    ) AS head JOIN open_jobs AS jobs ON jobs.id = head.job_id
     ORDER BY head.rank
 """)
 

@@ -15,13 +15,13 @@ _LISTED = text("""
     SELECT workers.*, running.stages AS running,
         seen_at < statement_timestamp() - make_interval(secs => :silent_seconds) AS silent
     FROM workers, LATERAL (
-        SELECT count(*) AS stages FROM stages
+        SELECT count(*) AS stages FROM open_stages AS stages
         WHERE stages.state = 'running' AND stages.worker = workers.id
     ) AS running
     ORDER BY host, started_at, id
 """)
 _AT_HAND = text("""
-    SELECT job_id, stage, attempt, leased_until FROM stages
+    SELECT job_id, stage, attempt, leased_until FROM open_stages
     WHERE state = 'running' AND worker = :worker ORDER BY job_id, stage
 """)
 

@@ -13,6 +13,11 @@ from smart_filter_shared.db import (  # noqa: F401 - they put their tables there
 )
 from smart_filter_shared.db.tables import metadata
 
-context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    # None holds its locks while the next one works.
+    transaction_per_migration=True,
+)
 with context.begin_transaction():
     context.run_migrations()

@@ -6,7 +6,7 @@ from sqlalchemy import text
 # rating: something is unfinished that the album waits for.
 STANDING = text("""
     SELECT id, outcome, EXISTS (
-        SELECT FROM stages WHERE job_id = jobs.id AND stage <> 'composite'
+        SELECT FROM stages WHERE job_id = ANY(:ids) AND job_id = jobs.id AND stage <> 'composite'
             AND state IN ('waiting', 'ready', 'running')
     ) AS rating
     FROM jobs WHERE id = ANY(:ids)
@@ -44,7 +44,7 @@ STORE_RANKS = text("""
     UPDATE jobs SET album_rank = ranked.rank, album_terms = CAST(ranked.terms AS jsonb)
     FROM unnest(CAST(:ids AS uuid[]), CAST(:ranks AS integer[]), CAST(:terms AS text[]))
         AS ranked (id, rank, terms)
-    WHERE jobs.id = ranked.id
+    WHERE jobs.id = ANY(:ids) AND jobs.id = ranked.id
 """)
 
 # Who is not among the best runs everything else: without this row its job has succeeded.

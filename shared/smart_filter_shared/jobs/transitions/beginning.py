@@ -15,7 +15,7 @@ _BEGUN = text("""
     SELECT DISTINCT job_id FROM stages JOIN unnest(
         CAST(:ids AS uuid[]), CAST(:stages AS text[])
     ) AS own (job_id, claimed) USING (job_id)
-    WHERE stage <> own.claimed AND started_at IS NOT NULL
+    WHERE job_id = ANY(:ids) AND stage <> own.claimed AND started_at IS NOT NULL
 """)
 
 

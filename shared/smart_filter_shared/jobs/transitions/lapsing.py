@@ -16,7 +16,8 @@ _SWEPT_AT_ONCE = 500
 
 _FIND_LATE = text("""
     SELECT jobs.id, batches.id AS album
-    FROM jobs LEFT JOIN batches ON batches.id = jobs.batch_id AND batches.best IS NOT NULL
+    FROM open_jobs AS jobs
+    LEFT JOIN batches ON batches.id = jobs.batch_id AND batches.best IS NOT NULL
     WHERE outcome IS NULL AND deadline_at <= statement_timestamp()
     ORDER BY deadline_at LIMIT :most
 """)
@@ -28,7 +29,8 @@ _LAPSE = text("""
         SELECT DISTINCT ON (job_id) job_id, stage FROM stages
         WHERE job_id = ANY(:ids) AND state IN ('waiting', 'ready') AND NOT EXISTS (
             SELECT FROM stages AS other
-            WHERE other.job_id = stages.job_id AND other.state = 'running'
+            WHERE other.job_id = ANY(:ids)
+                AND other.job_id = stages.job_id AND other.state = 'running'
         )
         ORDER BY job_id, open_needs, array_position(CAST(:order AS text[]), stage)
     ), told AS MATERIALIZED (
@@ -40,14 +42,15 @@ _LAPSE = text("""
             error = CASE WHEN stages.stage = told.stage THEN told.error ELSE stages.error END,
             not_before = NULL, finished_at = statement_timestamp()
         FROM told
-        WHERE stages.job_id = told.job_id AND stages.state IN ('waiting', 'ready')
+        WHERE stages.job_id = ANY(:ids)
+            AND stages.job_id = told.job_id AND stages.state IN ('waiting', 'ready')
     )
     UPDATE jobs SET
         outcome = 'failed', finished_at = statement_timestamp(), error = told.error,
         expires_at = statement_timestamp() + make_interval(
             secs => coalesce(greatest(keep_input_seconds, keep_result_seconds), 604800)
         )
-    FROM told WHERE jobs.id = told.job_id AND jobs.outcome IS NULL
+    FROM told WHERE jobs.id = ANY(:ids) AND jobs.id = told.job_id AND jobs.outcome IS NULL
     RETURNING jobs.id
 """)
 

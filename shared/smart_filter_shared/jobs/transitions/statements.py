@@ -2,6 +2,10 @@
 
 Time is the database's `statement_timestamp()` everywhere: workers' clocks decide nothing.
 
+Jobs lie in partitions by day (db/days.py). What is looked for by its state is looked for among the
+open days alone. What is known by its id is also named as `= ANY(ids)` where a join would do: by
+that the planner knows the day.
+
 Lock order: job rows by id, then stage rows by (job, stage), then batch rows by id. Every
 transition but submit, claim, renew and wake begins with LOCK_JOBS and LOCK_STAGES; renew and wake
 lock stage rows in that order, claim skips what is locked; none of these writes jobs. Batches over
@@ -27,7 +31,7 @@ LOCK_STAGES = text("""
 # Whoever has other cards than those that recipes are validated against finds nothing.
 CLAIM = text("""
     WITH head AS MATERIALIZED (
-        SELECT job_id, stage, batch_key, attempt FROM stages
+        SELECT job_id, stage, batch_key, attempt FROM open_stages
         WHERE capability = :capability AND state = 'ready'
             AND coalesce(deadline_at > statement_timestamp(), true)
             AND NOT EXISTS (
@@ -40,12 +44,12 @@ CLAIM = text("""
         ORDER BY rank LIMIT 1
         FOR UPDATE SKIP LOCKED
     ), near AS MATERIALIZED (
-        SELECT job_id, stage, batch_key, rank FROM stages
+        SELECT job_id, stage, batch_key, rank FROM open_stages
         WHERE capability = :capability AND state = 'ready' AND :mates > 0
         ORDER BY rank LIMIT :near
     ), mates AS MATERIALIZED (
-        SELECT stages.job_id, stages.stage
-        FROM stages JOIN near USING (job_id, stage) JOIN head ON head.batch_key = near.batch_key
+        SELECT stages.job_id, stages.stage FROM open_stages AS stages
+        JOIN near USING (job_id, stage) JOIN head ON head.batch_key = near.batch_key
         WHERE stages.state = 'ready' AND (near.job_id, near.stage) <> (head.job_id, head.stage)
             AND coalesce(stages.deadline_at > statement_timestamp(), true)
             AND greatest(stages.attempt, head.attempt) < :max_attempts - 1
@@ -54,7 +58,7 @@ CLAIM = text("""
     ), chosen AS (
         SELECT job_id, stage FROM head UNION ALL SELECT job_id, stage FROM mates
     )
-    UPDATE stages SET
+    UPDATE open_stages AS stages SET
         state = 'running',
         attempt = attempt + 1,
         lease_token = gen_random_uuid(),
@@ -70,7 +74,7 @@ CLAIM = text("""
         -- The first claim of any of its stages makes a job run. Two may begin at the same moment:
         -- see beginning.py.
         stages.started_at = statement_timestamp() AND NOT EXISTS (
-            SELECT FROM stages AS begun
+            SELECT FROM open_stages AS begun
             WHERE begun.job_id = stages.job_id AND begun.started_at IS NOT NULL
         ) AS begins_job,
         least(stages.rank, stages.rank + stages.head_start) AS mark
@@ -80,7 +84,7 @@ CLAIM = text("""
 HEADS = text("""
     SELECT served.capability, head.rank
     FROM unnest(CAST(:capabilities AS text[])) AS served (capability), LATERAL (
-        SELECT rank FROM stages
+        SELECT rank FROM open_stages AS stages
         WHERE stages.capability = served.capability AND state = 'ready'
             AND coalesce(deadline_at > statement_timestamp(), true)
         ORDER BY rank LIMIT 1
@@ -94,14 +98,16 @@ RENEW = text("""
         FROM stages JOIN unnest(
             CAST(:job_ids AS uuid[]), CAST(:stages AS text[]), CAST(:tokens AS uuid[])
         ) AS lease (job_id, stage, token) USING (job_id, stage)
-        WHERE stages.state = 'running' AND stages.lease_token = lease.token
+        WHERE stages.job_id = ANY(:job_ids)
+            AND stages.state = 'running' AND stages.lease_token = lease.token
         ORDER BY stages.job_id, stages.stage
         FOR UPDATE OF stages
     )
     UPDATE stages
     SET leased_until = statement_timestamp() + make_interval(secs => :lease_seconds)
     FROM held
-    WHERE stages.job_id = held.job_id AND stages.stage = held.stage
+    WHERE stages.job_id = ANY(:job_ids)
+        AND stages.job_id = held.job_id AND stages.stage = held.stage
     RETURNING stages.lease_token
 """)
 
@@ -115,7 +121,8 @@ COMPLETE = text("""
         CAST(:job_ids AS uuid[]), CAST(:stages AS text[]), CAST(:tokens AS uuid[]),
         CAST(:seconds AS float8[]), CAST(:results AS text[])
     ) AS done (job_id, stage, token, seconds, result)
-    WHERE stages.job_id = done.job_id AND stages.stage = done.stage
+    WHERE stages.job_id = ANY(:job_ids)
+        AND stages.job_id = done.job_id AND stages.stage = done.stage
         AND stages.state = 'running' AND stages.lease_token = done.token
     RETURNING stages.job_id, stages.stage
 """)
@@ -141,7 +148,8 @@ MEET_NEEDS = text("""
         FROM unnest(CAST(:job_ids AS uuid[]), CAST(:stages AS text[])) AS need (job_id, stage)
         GROUP BY job_id, stage
     ) AS met
-    WHERE stages.job_id = met.job_id AND stages.stage = met.stage AND stages.state = 'waiting'
+    WHERE stages.job_id = ANY(:job_ids)
+        AND stages.job_id = met.job_id AND stages.stage = met.stage AND stages.state = 'waiting'
     RETURNING stages.capability, stages.state
 """)
 
@@ -150,7 +158,8 @@ FINISH_JOBS = text("""
         expires_at = statement_timestamp()
             + make_interval(secs => coalesce(keep_result_seconds, CAST(:result_seconds AS float8)))
     WHERE id = ANY(:ids) AND outcome IS NULL AND NOT EXISTS (
-        SELECT FROM stages WHERE stages.job_id = jobs.id AND stages.state <> 'succeeded'
+        SELECT FROM stages
+        WHERE job_id = ANY(:ids) AND job_id = jobs.id AND stages.state <> 'succeeded'
     )
     RETURNING id
 """)
@@ -261,7 +270,7 @@ COUNT_REOPENED = text("UPDATE jobs SET reopened = reopened + 1 WHERE id = :job_i
 STAGES_OF = text("SELECT stage, state FROM stages WHERE job_id = :job_id")
 
 FIND_EXPIRED = text("""
-    SELECT DISTINCT job_id, album FROM stages
+    SELECT DISTINCT job_id, album FROM open_stages
     WHERE state = 'running' AND leased_until < statement_timestamp() LIMIT :most
 """)
 
@@ -313,7 +322,7 @@ FORGET = (
                 ran.seconds - coalesce(counted_seconds, 0)
             FROM (
                 SELECT coalesce(sum(seconds), 0) AS seconds FROM stages
-                WHERE stages.job_id = jobs.id
+                WHERE stages.job_id = :job_id
             ) AS ran
             WHERE NOT settled
         ) AS owing ON true
@@ -361,17 +370,19 @@ REOPEN_JOB = text("""
 
 WAKE = text("""
     WITH due AS MATERIALIZED (
-        SELECT job_id, stage FROM stages
+        SELECT job_id, stage FROM open_stages
         WHERE state = 'waiting' AND not_before <= statement_timestamp() AND open_needs = 0
         ORDER BY not_before LIMIT :most
     ), locked AS MATERIALIZED (
-        SELECT stages.job_id, stages.stage FROM stages JOIN due USING (job_id, stage)
+        SELECT stages.job_id, stages.stage FROM open_stages AS stages
+        JOIN due USING (job_id, stage)
         WHERE stages.state = 'waiting' AND stages.not_before <= statement_timestamp()
             AND stages.open_needs = 0
         ORDER BY stages.job_id, stages.stage
         FOR UPDATE OF stages SKIP LOCKED
     )
-    UPDATE stages SET state = 'ready', not_before = NULL, ready_at = statement_timestamp()
+    UPDATE open_stages AS stages
+    SET state = 'ready', not_before = NULL, ready_at = statement_timestamp()
     FROM locked
     WHERE stages.job_id = locked.job_id AND stages.stage = locked.stage
     RETURNING stages.capability

@@ -1,0 +1,150 @@
+"""What hot statements take over many days of finished jobs, beside none.
+
+python -m benchmarks.days [DAYS …]
+
+For each number of days (0, 3 and 30 when nothing is said) a database of its own has that many past
+days, with FINISHED rows in each and in today. Then a claim of one row, its completion, a submission
+and a look at a job are timed in all databases in turn, so that what else the machine does meets
+all of them.
+"""
+
+import datetime as dt
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+
+from sqlalchemy import Connection, text
+from sqlalchemy.engine import make_url
+
+from benchmarks import copies, figures, fleet
+from benchmarks.figures import Figure
+from benchmarks.fleet import Servers
+from smart_filter_shared.db import days, migrate, sessions
+from smart_filter_shared.ids import JobId
+from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.settings import DatabaseSettings
+from smart_filter_tests.bench import Bench
+
+DAYS = (0, 3, 30)
+FINISHED = 1_000
+_ROUNDS, _CLAIMS = 5, 300
+_FEW = 10  # rows that wait, at most
+_P50, _P99 = 50, 99
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A database with past days, and a job of which it has copies."""
+
+    days: int
+    bench: Bench
+    template: JobId
+
+
+def measure(numbers: Sequence[int]) -> list[Figure]:
+    """Fill a database for each number of days, and claim from all of them in turn."""
+    with fleet.servers() as servers, ExitStack() as stack:
+        kept = [stack.enter_context(_with_days(servers, number)) for number in numbers]
+        rounds = [_round(kept) for _ in range(_ROUNDS)]
+    return [
+        Figure(
+            name=f"{what}, p{part}",
+            unit="ms",
+            samples=[figures.percentile(times[what], part) for times in rounds],
+        )
+        for what in sorted(rounds[0])
+        for part in (_P50, _P99)
+    ]
+
+
+def _round(kept: Sequence[Kept]) -> dict[str, list[float]]:
+    times: dict[str, list[float]] = defaultdict(list)
+    for claim in range(_CLAIMS):
+        for one in kept:
+            if claim % _FEW == 0:
+                copies.write(one.bench.engine, one.template, _FEW)
+            begun = time.perf_counter()
+            leases = one.bench.claim(StageName.FACE)
+            claimed = time.perf_counter()
+            one.bench.complete(*leases)
+            completed = time.perf_counter()
+            job_id = one.bench.submit()
+            submitted = time.perf_counter()
+            one.bench.job(job_id)
+            looked = time.perf_counter()
+            for what, seconds in (
+                ("claim", claimed - begun),
+                ("completion", completed - claimed),
+                ("submission", submitted - completed),
+                ("look at a job", looked - submitted),
+            ):
+                times[f"{what}, {one.days} days"].append(1000 * seconds)
+    return times
+
+
+@contextmanager
+def _with_days(servers: Servers, number: int) -> Iterator[Kept]:
+    bench = servers.bench
+    name = f"days_{number}"
+    with bench.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    url = make_url(bench.settings.database.url.get_secret_value()).set(database=name)
+    database = DatabaseSettings(url=url.render_as_string(hide_password=False))
+    engine = sessions.engine(database, connections=2)
+    try:
+        migrate.upgrade(engine)
+        own = replace(bench, settings=replace(bench.settings, database=database), engine=engine)
+        if number:
+            with sessions.transaction(engine) as connection:
+                _make_past(connection, number)
+        _fill(own, number)
+        with sessions.transaction(engine) as connection:
+            days.look(connection)
+        template = copies.prepared(own, [StageName.FACE])
+        copies.settle(engine)
+        yield Kept(number, own, template)
+    finally:
+        engine.dispose()
+
+
+def _make_past(connection: Connection, number: int) -> None:
+    """Put days in the place of the first partition, which holds nothing yet."""
+    today = days.today(connection)
+    for table in days.TABLES:
+        first = f"{table}_{days.until(today + dt.timedelta(days=7))}"
+        connection.execute(text(f"DROP TABLE {first}"))
+    for back in range(1, number + 1):
+        days.make(connection, today - dt.timedelta(days=back))
+    days.make_ahead(connection)
+
+
+def _fill(bench: Bench, number: int) -> None:
+    """Write finished jobs of today and of every past day."""
+    finished = copies.finished(bench)
+    copies.write(bench.engine, finished, (1 + number) * FINISHED // len(StageName))
+    with bench.transaction() as connection:
+        connection.execute(text("UPDATE jobs SET settled = true"))
+        connection.execute(
+            text("""
+                CREATE TEMP TABLE spread ON COMMIT DROP AS
+                SELECT id, uuidv7(make_interval(days => -CAST(
+                    row_number() OVER (ORDER BY id) % (1 + :number) AS int
+                ))) AS moved
+                FROM jobs
+            """),
+            {"number": number},
+        )
+        for table, key in days.TABLES.items():
+            connection.execute(
+                text(f"""
+                    UPDATE {table} SET {key} = moved FROM spread
+                    WHERE {table}.{key} = spread.id
+                """)
+            )
+
+
+if __name__ == "__main__":
+    figures.tell(measure([int(one) for one in sys.argv[1:]] or DAYS))

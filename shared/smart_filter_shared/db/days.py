@@ -1,0 +1,181 @@
+"""Partitions by day: jobs and stages of one UTC day lie together.
+
+A job's id is a UUIDv7, which begins with when it was made; so a day is a range of ids. The
+partition's name says which: `jobs_2026_11_21` is that day, `jobs_until_2026_11_28` what was there
+before there were days, and what came until then. Days are made ahead, by every migration and by
+whoever takes submissions: a job whose day is missing cannot be written, as there is no partition
+for whatever is left over. One would be looked through for every new day.
+
+Whoever looks for what there is to do looks into `open_jobs` and `open_stages`: views of the days
+that hold anything unfinished, and of those since yesterday whatever they hold. Days are told to
+them as constants, so that plans name those days alone: a claim costs what these cost, however many
+are kept. The views are a sieve, not a truth: the sweeper makes them anew from the rows, each
+second if need be. Views that nobody has renewed for long show too much, never too little, but for
+one thing: what is reopened of a day that was closed can be claimed after the next sweep.
+"""
+
+import datetime as dt
+import re
+import uuid
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection, text
+
+TABLES: Final = {"jobs": "id", "stages": "job_id"}
+# Should nobody take submissions for so long, whoever does next makes the days that are missing.
+DAYS_AHEAD: Final = 3
+_DAY: Final = re.compile(r"_(until_)?(\d{4}_\d{2}_\d{2})$")
+# The views are in use by every claim; one that does not let go makes this come again in a second.
+_LOCK_TIMEOUT: Final = "200ms"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Span:
+    """A partition's days: since the first, None for all before, and until the day after its last.
+
+    name: its ending, of the names of the partitions of both tables.
+    """
+
+    until: dt.date
+    since: dt.date | None
+    name: str
+
+
+def first_id(day: dt.date) -> uuid.UUID:
+    """Return the least UUID that a job of a day may have, in UTC."""
+    began = dt.datetime(day.year, day.month, day.day, tzinfo=dt.UTC)
+    return uuid.UUID(int=int(began.timestamp() * 1000) << 80)
+
+
+def until(day: dt.date) -> str:
+    """Return the ending of the names of partitions of all that is before a day."""
+    return f"until_{day:%Y_%m_%d}"
+
+
+def today(connection: Connection) -> dt.date:
+    """Return the day by the database's clock, in UTC."""
+    found = connection.scalar(text("SELECT (statement_timestamp() AT TIME ZONE 'UTC')::date"))
+    assert isinstance(found, dt.date)
+    return found
+
+
+def make_ahead(connection: Connection) -> list[dt.date]:
+    """Make today's partitions and those of days to come, where they are missing; return which.
+
+    Nobody waits for it: a table is made beside the others and then attached, which takes no lock
+    that reading or writing meets.
+    """
+    begins = today(connection)
+    days = [begins + dt.timedelta(days=ahead) for ahead in range(DAYS_AHEAD + 1)]
+    if not (missing := _missing(connection, days)):
+        return []
+    # Of several at once the others find them made.
+    connection.execute(text("LOCK TABLE ONLY jobs, ONLY stages IN SHARE UPDATE EXCLUSIVE MODE"))
+    missing = _missing(connection, days)
+    for day in missing:
+        make(connection, day)
+    return missing
+
+
+def make(connection: Connection, day: dt.date) -> None:
+    """Make the partitions of a day of which there are none."""
+    for table in TABLES:
+        name = f"{table}_{day:%Y_%m_%d}"
+        first, after = first_id(day), first_id(day + dt.timedelta(days=1))
+        connection.execute(
+            text(f"CREATE TABLE {name} (LIKE {table} INCLUDING ALL) WITH (fillfactor = 70)")
+        )
+        connection.execute(
+            text(f"ALTER TABLE {table} ATTACH PARTITION {name} FOR VALUES"
+                 f" FROM ('{first}') TO ('{after}')")
+        )  # fmt: skip
+
+
+def look(connection: Connection, *, anew: bool = False) -> None:
+    """See to it that the views show every day that holds anything unfinished.
+
+    What has ended and is yet to be counted is unfinished.
+    anew: makes the views in any case: columns may have come to the tables.
+    Raises DatabaseUnavailable, by way of the transaction, when the views are in use for long.
+    """
+    shown = None if anew else _shown(connection)
+    # Looked at again once they are made: whoever claimed by the views before has committed then,
+    # as they wait for each other, so that nothing of a day that is closed runs.
+    while (spans := _open(connection)) != shown:
+        _show(connection, spans)
+        shown = spans
+
+
+def _missing(connection: Connection, days: Collection[dt.date]) -> list[dt.date]:
+    spans = _spans(connection)
+    return [
+        day
+        for day in days
+        if not any(day < one.until and (one.since is None or one.since <= day) for one in spans)
+    ]
+
+
+def _spans(connection: Connection) -> list[Span]:
+    rows = connection.execute(
+        text("SELECT inhrelid::regclass::text AS name FROM pg_inherits"
+             " WHERE inhparent = 'jobs'::regclass AND NOT inhdetachpending")
+    )  # fmt: skip
+    return sorted(_span(row.name) for row in rows)
+
+
+def _span(table: str) -> Span:
+    named = _DAY.search(table)
+    assert named is not None, table
+    day = dt.datetime.strptime(named[2], "%Y_%m_%d").replace(tzinfo=dt.UTC).date()
+    name = table.removeprefix("jobs_")
+    if named[1]:
+        return Span(day, None, name)
+    return Span(day + dt.timedelta(days=1), day, name)
+
+
+def _open(connection: Connection) -> list[Span]:
+    """Return those to show; the last stands for all that come after it as well."""
+    spans, yesterday = _spans(connection), today(connection) - dt.timedelta(days=1)
+    recent = next(span for span in spans if span.until > yesterday)
+    return [*_unfinished(connection, [span for span in spans if span < recent]), recent]
+
+
+def _shown(connection: Connection) -> list[Span] | None:
+    """Return what the views were made for, as `_show` has written it down."""
+    found = connection.scalar(text("SELECT obj_description(to_regclass('open_jobs'), 'pg_class')"))
+    return None if found is None else [_span(name) for name in str(found).split()]
+
+
+def _unfinished(connection: Connection, spans: Collection[Span]) -> list[Span]:
+    """Return those that hold anything unfinished: two probes of indexes of nothing else each."""
+    if not spans:
+        return []
+    each = ", ".join(
+        f"""
+            EXISTS (SELECT FROM jobs_{span.name} WHERE outcome IS NULL)
+            OR EXISTS (SELECT FROM jobs_{span.name} WHERE outcome IS NOT NULL AND NOT settled)
+        """  # noqa: S608 - names of our own
+        for span in spans
+    )
+    found = connection.execute(text(f"SELECT {each}")).one()
+    return [span for span, is_open in zip(spans, found, strict=True) if is_open]
+
+
+def _show(connection: Connection, spans: Sequence[Span]) -> None:
+    connection.execute(text(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'"))
+    ranges = [*((span.since, span.until) for span in spans[:-1]), (spans[-1].since, None)]
+    for table, key in TABLES.items():
+        which = " OR ".join(_within(key, *one) for one in ranges)
+        connection.execute(
+            text(f"CREATE OR REPLACE VIEW open_{table} AS SELECT * FROM {table} WHERE {which}")  # noqa: S608 - names of our own
+        )
+    names = " ".join(f"jobs_{span.name}" for span in spans)
+    connection.execute(text(f"COMMENT ON VIEW open_jobs IS '{names}'"))
+
+
+def _within(key: str, since: dt.date | None, end: dt.date | None) -> str:
+    bounds = [f"{key} >= '{first_id(since)}'"] if since is not None else []
+    bounds += [f"{key} < '{first_id(end)}'"] if end is not None else []
+    return f"({' AND '.join(bounds) or 'true'})"

@@ -1,0 +1,72 @@
+"""A database before there were days, and one after a month of them."""
+
+import dataclasses
+import datetime as dt
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from alembic import command
+from pydantic import SecretStr
+from sqlalchemy import Engine, text
+
+from smart_filter_shared.db import days, migrate, sessions
+from smart_filter_shared.settings import DatabaseSettings
+from smart_filter_tests.bench import Bench
+
+BEFORE: Final = "0017"
+# How far the first partition reaches.
+WEEK: Final = dt.timedelta(days=7)
+_MONTH: Final = 30
+
+
+@contextmanager
+def before(bench: Bench) -> Iterator[Engine]:
+    """Give a database of its own on the tests' server, of the revision before days."""
+    url = bench.settings.database.url.get_secret_value()
+    alone = bench.engine.execution_options(isolation_level="AUTOCOMMIT")
+    with alone.connect() as connection:
+        connection.execute(text("CREATE DATABASE days"))
+    settings = DatabaseSettings(url=SecretStr(f"{url.rpartition('/')[0]}/days"))
+    engine = sessions.engine(settings, connections=3)
+    bring(engine, BEFORE)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+        with alone.connect() as connection:
+            connection.execute(text("DROP DATABASE days WITH (FORCE)"))
+
+
+def after_a_month(bench: Bench, engine: Engine) -> Bench:
+    """Return a bench on such a database, with past days that hold nothing."""
+    migrate.upgrade(engine)
+    with engine.begin() as connection:
+        today = days.today(connection)
+        for table in days.TABLES:
+            connection.execute(text(f"DROP TABLE {table}_{days.until(today + WEEK)}"))
+        for back in range(1, _MONTH + 1):
+            days.make(connection, today - dt.timedelta(days=back))
+        days.make_ahead(connection)
+        days.look(connection)
+    return dataclasses.replace(bench, engine=engine)
+
+
+def bring(engine: Engine, revision: str) -> None:
+    """Bring a database to a migration, or back to it."""
+    config = migrate._config()  # noqa: SLF001 - no caller of ours stops half-way
+    with engine.connect() as connection:
+        config.attributes["connection"] = connection
+        (command.downgrade if have_come(engine) else command.upgrade)(config, revision)
+
+
+def have_come(engine: Engine) -> bool:
+    """Return whether a database has days."""
+    with engine.connect() as connection:
+        return connection.scalar(text("SELECT to_regclass('open_jobs')")) is not None
+
+
+def today_of(engine: Engine) -> dt.date:
+    """Return the day by the database's clock."""
+    with engine.connect() as connection:
+        return days.today(connection)
