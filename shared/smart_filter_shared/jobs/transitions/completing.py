@@ -53,7 +53,7 @@ _COMPLETE = text(f"""
             CAST(:seconds AS float8[]), CAST(:results AS text[])
         ) AS done (job_id, stage, token, seconds, result)
         WHERE stages.job_id = done.job_id AND stages.stage = done.stage
-            AND stages.state = 'running' AND stages.lease_token = done.token
+            AND {statements.STATE} = 'running' AND stages.lease_token = done.token
         RETURNING stages.job_id, stages.stage
     ), met AS ({statements.meeting(_MET)}), finished AS (
         UPDATE jobs SET outcome = 'succeeded', finished_at = statement_timestamp(),
