@@ -123,6 +123,14 @@ def test_days_that_nobody_has_made_take_no_jobs(engine: Engine) -> None:
         write(engine, today + WEEK)
 
 
+def test_database_that_is_up_to_date_may_be_prepared_again(engine: Engine) -> None:
+    migrate.upgrade(engine)
+
+    migrate.upgrade(engine)
+
+    assert have_come(engine)
+
+
 def test_migration_can_be_taken_back_and_made_again(engine: Engine) -> None:
     old = write(engine, OLD)
     migrate.upgrade(engine)

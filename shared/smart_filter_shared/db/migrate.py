@@ -32,10 +32,10 @@ def upgrade(engine: Engine) -> None:
             return
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
-        with connection.begin():
-            schema.tell_served(connection)
-            days.make_ahead(connection)
-            days.look(connection, anew=True)
+        schema.tell_served(connection)
+        days.make_ahead(connection)
+        days.look(connection, anew=True)
+        connection.commit()
 
 
 def _config() -> Config:
