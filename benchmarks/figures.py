@@ -17,12 +17,14 @@ _WIDTH = 140  # the table's, in a pipe and in a narrow window too
 class Figure:
     """What was measured, several times.
 
+    at: where on a curve of figures of this name, if it lies on one.
     goal: what the median must be, at most or at least; None: told for its own sake.
     """
 
     name: str
     unit: str
     samples: Sequence[float]
+    at: float | None = None
     goal: float | None = None
     kind: Literal["at most", "at least"] = "at most"
 
@@ -43,6 +45,7 @@ class Figure:
         low, high = quartiles(self.samples)
         return {
             "name": self.name,
+            "at": self.at,
             "unit": self.unit,
             "median": round(self.median, 3),
             "quartiles": [round(low, 3), round(high, 3)],
@@ -76,7 +79,7 @@ def tell(figures: Sequence[Figure]) -> None:
         goal = "" if figure.goal is None else f"{figure.kind} {figure.goal:g} {figure.unit}"
         verdict = {True: "reached", False: "MISSED", None: ""}[figure.reached]
         table.add_row(
-            figure.name,
+            figure.name if figure.at is None else f"{figure.name}: {figure.at:g}",
             f"{_short(figure.median)} {figure.unit}",
             "–".join(map(_short, quartiles(figure.samples))),
             "–".join(map(_short, (min(figure.samples), max(figure.samples)))),

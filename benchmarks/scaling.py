@@ -2,6 +2,8 @@
 
 python -m benchmarks.scaling [SECONDS]      of each measurement, 20 when nothing is said
 
+Its last line is what docs/measured/scaling.json holds, of which docs/make_curves.py draws curves.
+
 All of it is the product's: Celery, claims, heartbeats, storage; only the model sleeps, or does
 nothing at all. The first part says what each further process adds, the second how many stages
 can be completed a second when nothing else is done.
@@ -17,16 +19,21 @@ from benchmarks.figures import Figure
 from benchmarks.fleet import Pool, Servers
 from smart_filter_shared.pipeline import StageName
 
+# Names of the curves.
+PROCESSES_CURVE, BATCHES_CURVE = "processes that sleep 200 ms", "stages that are claimed at once"
 PROCESSES = (1, 2, 4, 8, 16, 32)
 SLEEP_SECONDS = 0.2
 LEAST_EFFICIENCY_PERCENT = 90.0
+BATCHES = (1, 2, 4, 8)
 # Batch size: completions a second that are wanted.
-COMPLETIONS = {8: 1500.0, 1: 500.0}
+COMPLETIONS = {1: 500.0, 8: 1500.0}
 _SECONDS = 20.0
+# Jobs to write for each second: so many, and as many again for each that a batch takes.
+_JOBS = 300
 # More than there are cores: while one waits for the database, another computes.
 _BUSY_PROCESSES, _BUSY_THREADS = 4, 1
 _EDGE = 0.1  # of the rows, at both ends, do not count: not all processes are at work then
-_LOOK_SECONDS = 0.1
+_LOOK_SECONDS = 0.5
 _SERVERS = ("postgres", "valkey", "s3")
 
 
@@ -39,7 +46,9 @@ def measure(seconds: float = _SECONDS) -> list[Figure]:
             pool = Pool(stage=StageName.FACE, seconds=SLEEP_SECONDS, processes=processes)
             run = _run(servers, pool, int(seconds * processes / SLEEP_SECONDS))
             alone = alone or run.rate
-            found.append(Figure(name=f"{processes} × 200 ms", unit="stages/s", samples=[run.rate]))
+            found.append(
+                Figure(name=PROCESSES_CURVE, at=processes, unit="stages/s", samples=[run.rate])
+            )
         found.append(
             Figure(
                 name=f"{PROCESSES[-1]} processes, of as many times one",
@@ -49,7 +58,7 @@ def measure(seconds: float = _SECONDS) -> list[Figure]:
                 kind="at least",
             )
         )
-        for batch_size, wanted in COMPLETIONS.items():
+        for batch_size in BATCHES:
             pool = Pool(
                 stage=StageName.FACE,
                 seconds=0.0,
@@ -57,13 +66,14 @@ def measure(seconds: float = _SECONDS) -> list[Figure]:
                 threads=_BUSY_THREADS,
                 batch_size=batch_size,
             )
-            run = _run(servers, pool, int(seconds * wanted))
+            run = _run(servers, pool, int(seconds * _JOBS * (1 + batch_size)))
             found.append(
                 Figure(
-                    name=f"completions, {batch_size} at a time",
+                    name=BATCHES_CURVE,
+                    at=batch_size,
                     unit="stages/s",
                     samples=[run.rate],
-                    goal=wanted,
+                    goal=COMPLETIONS.get(batch_size),
                     kind="at least",
                 )
             )

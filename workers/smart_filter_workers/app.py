@@ -11,6 +11,7 @@ from types import ModuleType
 from celery import Celery, signals
 from celery.exceptions import SecurityWarning
 from kombu.entity import Queue
+from sqlalchemy import Engine
 
 from smart_filter_shared.db import sessions
 from smart_filter_shared.doorbell import RING, Doorbell, queue_of
@@ -99,13 +100,17 @@ def serve(
             thread.join()
         services.heartbeat.leave()
         traces.close()
-        services.engine.dispose()
+        for engine in (services.engine, parts.beside):
+            engine.dispose()
         services.doorbell.close()
 
 
 @dataclass(frozen=True, slots=True)
 class _Parts:
+    """What `serve` sets going.  beside: the connections of what goes on beside the stages."""
+
     services: Services
+    beside: Engine
     setup: Setup
     sweeper: Sweeper
     retention: Retention
@@ -123,9 +128,11 @@ def _wire(
     traces: Traces,
 ) -> _Parts:
     offers = [one for one in known.offers(settings.weights) if one.card.stage in stages]
-    # One connection a thread, and one each for heartbeat, sweeper, retention and drain.
-    engine = sessions.engine(settings.database, connections=threads + 4)
-    with sessions.transaction(engine) as connection:
+    # One connection a thread, and one for what collects to learn from.
+    engine = sessions.by_key(settings.database, connections=threads + 1)
+    # One each for heartbeat, sweeper, retention and drain.
+    beside = sessions.engine(settings.database, connections=4)
+    with sessions.transaction(beside) as connection:
         model_table.publish(connection, offers)
     doorbell = Doorbell(settings.broker)
     store = ObjectStore(settings.storage, connections=threads + 1)
@@ -137,10 +144,10 @@ def _wire(
     gpu_fault = devices.gpu_fault()
     demanded = gpu_fault if settings.engine.device == devices.GPU else None
     setup = serving.plan(offers, stages=stages, models=models, gpu_fault=demanded)
-    draining = Draining(engine, doorbell, settings.engine, traces)
+    draining = Draining(beside, doorbell, settings.engine, traces)
     listening = Listening(setup.serving)
     heartbeat = Heartbeat(
-        engine,
+        beside,
         settings.engine,
         worker=worker,
         serving=setup.serving,
@@ -169,12 +176,12 @@ def _wire(
         draining=draining.begun,
         extra_models=known.extra,
     )
-    collecting = Collecting(engine, store, services.artifacts) if settings.engine.collect else None
-    retention = Retention(engine, store, cell=CELL, collecting=collecting)
+    collecting = Collecting(beside, store, services.artifacts) if settings.engine.collect else None
+    retention = Retention(beside, store, cell=CELL, collecting=collecting)
     sweeper = Sweeper(
-        engine, doorbell, settings.engine, tally=services.tally, retention=retention, cell=CELL
+        beside, doorbell, settings.engine, tally=services.tally, retention=retention, cell=CELL
     )
-    return _Parts(services, setup, sweeper, retention, draining, listening)
+    return _Parts(services, beside, setup, sweeper, retention, draining, listening)
 
 
 def _wait_to_be_stopped() -> None:

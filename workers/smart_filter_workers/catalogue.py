@@ -108,7 +108,8 @@ class Catalogue:
 
     def batch_size(self, capability: Capability) -> int:
         """Return the most photos that one forward pass of a capability takes."""
-        return min(card.batch_size for card in self.cards if card.capability == capability)
+        cards = (file.CARD for file in self.files.values())
+        return min(card.batch_size for card in cards if card.capability == capability)
 
     @property
     def on_gpu(self) -> frozenset[Capability]:

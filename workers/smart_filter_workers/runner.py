@@ -17,14 +17,15 @@ from smart_filter_shared.errors import (
 from smart_filter_shared.ids import Capability
 from smart_filter_shared.jobs import limits, queries, retention, transitions
 from smart_filter_shared.jobs.leases import Brought, Completion, Done, Lease
-from smart_filter_shared.jobs.queries import JobRow, Rows
+from smart_filter_shared.jobs.queries import JobRow
 from smart_filter_shared.jobs.retention import Kind
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_shared.telemetry.metrics import Step
-from smart_filter_workers import escalation, forward, isolation, settling, stage_code
+from smart_filter_workers import claiming, escalation, forward, isolation, settling, stage_code
 from smart_filter_workers.artifacts import Kept
 from smart_filter_workers.bringing import Landed
+from smart_filter_workers.claiming import NOT_ASKED, Taken
 from smart_filter_workers.heartbeat import Held
 from smart_filter_workers.learning.trying import Ran
 from smart_filter_workers.results import Prepared
@@ -47,23 +48,30 @@ def run(services: Services, rung: Capability) -> None:
     it rings for what is left and ends.  Raises DatabaseUnavailable: the sweeper rings again.
     """
     ends_at = time.monotonic() + _TURN_SECONDS
+
+    def goes_on() -> bool:
+        return time.monotonic() < ends_at and not services.draining.is_set()
+
     capability: Capability | None = rung if rung in services.serving.capabilities else None
     unrung: list[Capability] = []  # what this thread has made ready
-    while not services.draining.is_set():
-        if time.monotonic() >= ends_at:
-            unrung = [*_unserved(services, unrung), *_still_ready(services)]
+    taken: Taken | None = NOT_ASKED
+    while True:
+        if taken is NOT_ASKED and goes_on():
+            taken, capability = claiming.take(services, capability), None
+        if taken is NOT_ASKED:
+            if not services.draining.is_set():
+                unrung = [*_unserved(services, unrung), *_still_ready(services)]
             break
-        taken = _take(services, capability)
         if taken is None:
             services.doorbell.ring(_unserved(services, unrung))
             unrung = []
             # Only now: nobody waits for it.
-            if services.trying.try_one():
-                continue
-            break
+            if not services.trying.try_one():
+                break
+            taken = NOT_ASKED
+            continue
         services.doorbell.ring(without(unrung, [lease.capability for lease in taken.leases]))
-        unrung = _work(services, taken) if taken.leases else []
-        capability = None
+        unrung, taken = _work(services, taken, goes_on) if taken.leases else ([], NOT_ASKED)
     services.doorbell.ring(unrung)
 
 
@@ -78,45 +86,6 @@ def without(ready: Sequence[Capability], taken: Sequence[Capability]) -> list[Ca
         if capability in left:
             left.remove(capability)
     return left
-
-
-@dataclass(frozen=True, slots=True)
-class _Taken:
-    """Leases of one batch, and the rows of their jobs, read in the same transaction.
-
-    begun_at: when this thread went to claim them, by `time.perf_counter`.
-    """
-
-    leases: list[Lease]
-    rows: Rows
-    begun_at: float
-    trail: Trail
-
-
-def _take(services: Services, capability: Capability | None) -> _Taken | None:
-    """Claim from a capability, or where the head's rank is lowest; None: nothing is ready."""
-    begun_at = time.perf_counter()
-    trail = Trail()
-    with sessions.transaction(services.engine) as connection:
-        chosen = capability or queries.next_capability(connection, services.serving.capabilities)
-        if chosen is None:
-            return None
-        with services.tally.timed(Step.CLAIM, chosen), trail.claiming():
-            leases = transitions.claim(
-                connection,
-                chosen,
-                worker=services.worker,
-                batch_size=services.catalogue.batch_size(chosen),
-                lease_seconds=services.settings.engine.lease_seconds,
-                max_attempts=services.settings.engine.max_attempts,
-                by=services.serving.cards_of(chosen),
-            )
-        if not leases:
-            # Somebody was quicker, or another version of its models has been published.
-            services.serving.compare(connection)
-        rows = queries.for_leases(connection, leases)
-    services.tally.claimed(leases)
-    return _Taken(leases, rows, begun_at, trail)
 
 
 def _unserved(services: Services, capabilities: Sequence[Capability]) -> list[Capability]:
@@ -165,10 +134,13 @@ class _Task:
         return stored if self.landed is None else {**stored, self.landed.key: Kind.PHOTO}
 
 
-def _work(services: Services, taken: _Taken) -> list[Capability]:
+def _work(
+    services: Services, taken: Taken, goes_on: Callable[[], bool]
+) -> tuple[list[Capability], Taken | None]:
     """Take a batch from its claim to its completion; whatever goes wrong is settled here.
 
-    Returns what to ring for stages that it has made ready.
+    Returns what to ring for stages that it has made ready, and what was claimed next, if that
+    goes on.
     """
     engine = services.settings.engine
     leases = taken.leases
@@ -191,22 +163,26 @@ def _work(services: Services, taken: _Taken) -> list[Capability]:
         holders = [task.held for task in stored]
         _drop(services, _in_vain(tasks, holders))
         if not stored:
-            return []
-        ready = settling.attempt(services, holders, "internal", lambda: _complete(services, stored))
+            return [], NOT_ASKED
+        completed = settling.attempt(
+            services, holders, "internal", lambda: _complete(services, stored, goes_on)
+        )
+        if completed is None:
+            return [], NOT_ASKED
         # One that ran alone in a child tells nothing of the others.
-        if ready is not None and not last:
+        if not last:
             _note(services, taken, stored)
-        return ready or []
+        return completed
 
 
-def _with_jobs(taken: _Taken, held: Sequence[Held]) -> list[_Task]:
+def _with_jobs(taken: Taken, held: Sequence[Held]) -> list[_Task]:
     # Not in the transaction that claims: a row that cannot be read would be claimed for ever.
     jobs = queries.jobs_in(taken.rows)
     return [_Task(one, jobs[one.lease.job_id], taken.trail) for one in held]
 
 
 @contextlib.contextmanager
-def _told(services: Services, taken: _Taken, held: Sequence[Held]) -> Iterator[None]:
+def _told(services: Services, taken: Taken, held: Sequence[Held]) -> Iterator[None]:
     """Tell in the traces of the jobs what the block does."""
     try:
         yield
@@ -310,18 +286,28 @@ def _store(services: Services, task: _Task) -> _Task:
         return replace(task, kept=services.artifacts.keep(task.job, task.lease, task.result))
 
 
-def _complete(services: Services, tasks: list[_Task]) -> list[Capability]:
+def _complete(
+    services: Services, tasks: list[_Task], goes_on: Callable[[], bool]
+) -> tuple[list[Capability], Taken | None]:
+    """Complete stages, and claim what is next; return what to ring for, and what was claimed."""
     done = [
         Done(task.lease, _row(services, task), task.seconds, task.artifacts, task.brought)
         for task in tasks
         if task.kept is not None
     ]
 
-    def commit() -> Completion:
+    def commit(*, claims: bool) -> tuple[Completion, Taken | None]:
         with sessions.transaction(services.engine) as connection:
-            return transitions.complete(connection, done, services.keeping)
+            completion = transitions.complete(connection, done, services.keeping)
+            # In the same transaction: one wait for the disk, not two.
+            return completion, claiming.claim(services, connection) if claims else NOT_ASKED
 
-    completion = settling.insist(services, commit)
+    try:
+        completion, following = settling.insist(services, lambda: commit(claims=goes_on()))
+    except TryAgain:
+        raise
+    except Exception:  # noqa: BLE001 - what is wrong with the next is not to be paid for by these
+        completion, following = settling.insist(services, lambda: commit(claims=False))
     services.tally.ran(done)
     for task in tasks:
         if task.lease in completion.lost and task.kept is not None:
@@ -332,7 +318,7 @@ def _complete(services: Services, tasks: list[_Task]) -> list[Capability]:
             _count(services, task.job, task.brought)
         if task.lease not in completion.lost:
             services.trying.offer(Ran(task.lease, task.inputs, task.result))
-    return completion.ready
+    return completion.ready, claiming.counted(services, following)
 
 
 def _row(services: Services, task: _Task) -> Mapping[str, object]:
@@ -349,7 +335,7 @@ def _count(services: Services, job: JobRow, photo: Brought) -> None:
         limits.count(connection, job.tenant, photo.megapixels)
 
 
-def _note(services: Services, taken: _Taken, tasks: Sequence[_Task]) -> None:
+def _note(services: Services, taken: Taken, tasks: Sequence[_Task]) -> None:
     """Note how long each photo of a batch kept this thread busy; of those whose size is known."""
     share = (time.perf_counter() - taken.begun_at) / len(taken.leases)
     for task in tasks:

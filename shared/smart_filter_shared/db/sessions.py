@@ -24,16 +24,28 @@ _IDLE_SINCE = "idle_since"
 _POOL_WAIT_SECONDS = 5
 # A transaction that idles holds locks and keeps dead rows alive; none of ours may.
 _SESSION_OPTIONS = "-c idle_in_transaction_session_timeout=5000 -c lock_timeout=10000"
+# Of sessions that run the same few statements for every stage, each of which finds a few rows by
+# their keys. They are planned once for each connection: planning took twice as long as running.
+# Such a plan is kept until the tables are analysed again, which may be a minute after they have
+# grown: so it must suit tables of any size, which is to say, look into indexes and nothing else.
+_BY_KEY_OPTIONS = (
+    "-c plan_cache_mode=force_generic_plan -c jit=off -c enable_seqscan=off"
+    " -c enable_bitmapscan=off -c enable_hashjoin=off -c enable_mergejoin=off"
+)
 # deadlock_detected and serialization_failure: the same transaction may simply run again.
 _RUN_AGAIN = frozenset({"40P01", "40001", "55P03"})
 
 
 def engine(
-    settings: DatabaseSettings, *, connections: int, clock: Callable[[], float] = time.monotonic
+    settings: DatabaseSettings,
+    *,
+    connections: int,
+    options: str = "",
+    clock: Callable[[], float] = time.monotonic,
 ) -> Engine:
     """Return an engine for threads, holding at most `connections`.
 
-    clock: monotonic seconds.
+    options: of its sessions, beside those that all have.  clock: monotonic seconds.
     """
     made = create_engine(
         settings.url.get_secret_value(),
@@ -41,10 +53,21 @@ def engine(
         max_overflow=0,
         pool_timeout=_POOL_WAIT_SECONDS,
         hide_parameters=True,  # logs would repeat addresses and secrets
-        connect_args={"connect_timeout": _CONNECT_SECONDS, "options": _SESSION_OPTIONS},
+        connect_args={
+            "connect_timeout": _CONNECT_SECONDS,
+            "options": f"{_SESSION_OPTIONS} {options}",
+        },
     )
     _ping_after_idling(made, clock)
     return made
+
+
+def by_key(settings: DatabaseSettings, *, connections: int) -> Engine:
+    """Return an engine for what is done for every stage: it finds a few rows by their keys.
+
+    Nothing that looks through many rows belongs here: it would be planned as if they were few.
+    """
+    return engine(settings, connections=connections, options=_BY_KEY_OPTIONS)
 
 
 def async_engine(

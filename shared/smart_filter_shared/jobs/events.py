@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from sqlalchemy import Connection, text
 
@@ -78,37 +79,60 @@ class News:
     jobs: dict[JobId, bool]
 
 
-# A transaction's number, as one that is read can be compared with it.
-_INSERT = """
-    INSERT INTO events (job_id, type, stage, state, at, written_in)
-    SELECT happened.*, statement_timestamp(),
-        CAST(CAST(pg_current_xact_id() AS text) AS bigint)
-    FROM unnest(
+# Events that a statement is given.
+_GIVEN = """
+    SELECT * FROM unnest(
         CAST(:job_ids AS uuid[]), CAST(:types AS text[]), CAST(:stages AS text[]),
         CAST(:states AS text[])
-    ) AS happened
+    )
 """
-_RECORD = text(_INSERT)
-# In the same statement whoever wants to be told is noted: one delivery for each webhook, and
-# for the address that the job names. Those of one lane may hold up each other, of two never.
-_RECORD_ENDS = text(f"""
-    WITH recorded AS ({_INSERT} RETURNING job_id, type, at)
-    INSERT INTO deliveries (id, tenant, webhook, url, lane, job_id, type, happened_at, due_at)
-    SELECT gen_random_uuid(), jobs.tenant, told.*, jobs.id, recorded.type, at, at
-    FROM recorded JOIN jobs ON jobs.id = recorded.job_id AND jobs.id = ANY(:job_ids), LATERAL (
-        SELECT CAST(id AS text), NULL, CAST(id AS text) FROM webhooks
-        WHERE webhooks.tenant = jobs.tenant AND recorded.type = ANY(webhooks.events)
-            AND webhooks.disabled IS NULL
-        UNION ALL
-        SELECT 'default', webhook_url, jobs.tenant || ' ' || split_part(webhook_url, '/', 3)
-        WHERE webhook_url IS NOT NULL
-    ) AS told (webhook, url, lane)
-    WHERE recorded.type = ANY(:finals)
-""")  # noqa: S608 - both parts stand here
 
+
+def _insert(happened: str) -> str:
+    # A transaction's number, as one that is read can be compared with it.
+    return f"""
+        INSERT INTO events (job_id, type, stage, state, at, written_in)
+        SELECT happened.*, statement_timestamp(),
+            CAST(CAST(pg_current_xact_id() AS text) AS bigint)
+        FROM ({happened}) AS happened
+    """  # noqa: S608 - all parts stand in this package
+
+
+def recording_ends(happened: str, *, among: str) -> str:
+    """Return the SQL of a WITH that writes events, and deliveries of those that are ends.
+
+    happened: a query of (job_id, type, stage, state), in order.  Takes `finals`, see FINALS.
+    among: the jobs that these are of, as SQL.
+    """
+    # In the same statement whoever wants to be told is noted: one delivery for each webhook, and
+    # for the address that the job names. Those of one lane may hold up each other, of two never.
+    return f"""
+        recorded AS ({_insert(happened)} RETURNING job_id, type, at),
+        told AS (
+            INSERT INTO deliveries (
+                id, tenant, webhook, url, lane, job_id, type, happened_at, due_at
+            )
+            SELECT gen_random_uuid(), jobs.tenant, told.*, jobs.id, recorded.type, at, at
+            FROM recorded JOIN ({among}) AS jobs ON jobs.id = recorded.job_id, LATERAL (
+                SELECT CAST(id AS text), NULL, CAST(id AS text) FROM webhooks
+                WHERE webhooks.tenant = jobs.tenant AND recorded.type = ANY(webhooks.events)
+                    AND webhooks.disabled IS NULL
+                UNION ALL
+                SELECT 'default', webhook_url, jobs.tenant || ' ' || split_part(webhook_url, '/', 3)
+                WHERE webhook_url IS NOT NULL
+            ) AS told (webhook, url, lane)
+            WHERE recorded.type = ANY(:finals)
+        )
+    """  # noqa: S608 - all parts stand in this package
+
+
+FINALS: Final = [str(one) for one in FINAL]
+_RECORD = text(_insert(_GIVEN))
+_OWN = "SELECT * FROM jobs WHERE id = ANY(:job_ids)"
+_RECORD_ENDS = text(f"WITH {recording_ends(_GIVEN, among=_OWN)} SELECT")
 # Likewise, of batches; the column `job_id` of events holds a batch's id then.
 _RECORD_BATCHES = text(f"""
-    WITH recorded AS ({_INSERT} RETURNING job_id, type, at)
+    WITH recorded AS ({_insert(_GIVEN)} RETURNING job_id, type, at)
     INSERT INTO deliveries (id, tenant, webhook, url, lane, batch_id, type, happened_at, due_at)
     SELECT gen_random_uuid(), batches.tenant, told.*, batches.id, recorded.type, at, at
     FROM recorded JOIN batches ON batches.id = recorded.job_id, LATERAL (
@@ -153,7 +177,7 @@ def record(connection: Connection, happened: Sequence[Happened]) -> None:
     connection.execute(
         _RECORD_ENDS if ends else _RECORD,
         {
-            "finals": [str(one) for one in FINAL],
+            "finals": FINALS,
             "job_ids": [one.job_id for one in happened],
             "types": [str(one.type) for one in happened],
             "stages": [None if one.stage is None else str(one.stage) for one in happened],

@@ -25,9 +25,9 @@ from smart_filter_shared.recipe import Recipe, from_json
 _NOWHERE = Capability("")
 
 Json = Mapping[str, Any]  # what a JSONB column holds; parsed where it is used
-# Rows of jobs with their stages, as they were read.
 Row = RowMapping | Mapping[str, Any]
-Rows = Sequence[RowMapping]
+# Jobs with their stages, as they were read: see `jobs_in`.
+Rows = Sequence[str]
 
 # With its job: another round trip is most of what a look at a job costs.
 _STAGES = """
@@ -37,7 +37,7 @@ _STAGES = """
             'seconds', seconds, 'has_started', started_at IS NOT NULL, 'result', result,
             'capability', capability, 'rank', rank
         ))
-        FROM stages WHERE stages.job_id = jobs.id{own}
+        FROM {stages} AS stages WHERE stages.job_id = jobs.id{own}
     )
 """
 # What a JobRow is made of; the recipe as text, for most of them are the same few.
@@ -51,16 +51,24 @@ _RECIPE = "CAST(jobs.recipe AS text)"
 _WITH_STAGES = select(
     *(tables.jobs.c[name] for name in _READ),
     literal_column(_RECIPE).label("recipe"),
-    literal_column(_STAGES.format(own="")).label("stages"),
+    literal_column(_STAGES.format(stages="stages", own="")).label("stages"),
 )
 # As one text: each column costs the driver as much as some of what is in them.
-_FIND = text(f"""
-    SELECT outcome, CAST(json_build_object(
+_JOB = f"""
+    CAST(json_build_object(
         {", ".join(f"'{name}', {name}" for name in _READ)},
-        'recipe', {_RECIPE}, 'stages', {_STAGES.format(own=" AND stages.job_id = :job_id")}
-    ) AS text) AS job
+        'recipe', {_RECIPE}, 'stages', {_STAGES}
+    ) AS text)
+"""
+_FIND = text(f"""
+    SELECT outcome, {_JOB.format(stages="stages", own=" AND stages.job_id = :job_id")} AS job
     FROM jobs WHERE id = :job_id AND tenant = :tenant
 """)  # noqa: S608 - all parts stand here
+# Of leases: what runs is of an open day.
+_AMONG = text(f"""
+    SELECT {_JOB.format(stages="open_stages", own="")} AS job
+    FROM open_jobs AS jobs WHERE id = ANY(:ids)
+""")  # noqa: S608 - as above
 _IDS: Final = ("id", "parent_id", "batch_id", "upload_id")
 _MOMENTS: Final = ("created_at", "finished_at", "expires_at", "expired_at")
 _PLACES: Final[Mapping[str, int]] = {stage: place(stage) for stage in StageName}
@@ -214,7 +222,8 @@ def for_leases(connection: Connection, leases: Sequence[Lease]) -> Rows:
 
 def jobs_in(rows: Rows) -> dict[JobId, JobRow]:
     """Return the jobs that rows hold.  Raises when a column holds what no version wrote."""
-    return {JobId(row["id"]): _job_row(row) for row in rows}
+    jobs = map(_parsed, rows)
+    return {job.id: job for job in jobs}
 
 
 def next_capability(connection: Connection, served: Collection[Capability]) -> Capability | None:
@@ -249,8 +258,7 @@ def _is_in(state: JobState) -> Any:  # noqa: ANN401 - SQLAlchemy's clauses share
 
 
 def _rows(connection: Connection, job_ids: Collection[JobId]) -> Rows:
-    query = _WITH_STAGES.where(tables.jobs.c.id.in_(job_ids))
-    return connection.execute(query).mappings().all()
+    return connection.execute(_AMONG, {"ids": list(job_ids)}).scalars().all()
 
 
 def _stage_row(row: Json) -> StageRow:

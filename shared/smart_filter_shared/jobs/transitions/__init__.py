@@ -6,12 +6,13 @@ states.py; the SQL and the lock order stand in statements.py.
 """
 
 from smart_filter_shared.jobs.transitions.batches import cancel_batch
+from smart_filter_shared.jobs.transitions.completing import complete
 from smart_filter_shared.jobs.transitions.deleting import (
     begin_to_delete,
     go_on_deleting,
     left_over,
 )
-from smart_filter_shared.jobs.transitions.ending import cancel, complete, delete, fail
+from smart_filter_shared.jobs.transitions.ending import cancel, delete, fail
 from smart_filter_shared.jobs.transitions.lapsing import lapse
 from smart_filter_shared.jobs.transitions.leasing import claim, expire, renew, wake
 from smart_filter_shared.jobs.transitions.reopening import reopen

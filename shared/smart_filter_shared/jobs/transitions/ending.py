@@ -1,26 +1,19 @@
-"""How stages and jobs end."""
-
-import json
-from collections.abc import Sequence
-from dataclasses import asdict, replace
+"""How stages and jobs end otherwise than by success."""
 
 from sqlalchemy import Connection
 
 from smart_filter_shared.errors import (
     JobFinal,
 )
-from smart_filter_shared.ids import Capability, JobId, Tenant
-from smart_filter_shared.jobs import data_items, events, retention, sharing, uploads
+from smart_filter_shared.ids import JobId, Tenant
+from smart_filter_shared.jobs import data_items, events, sharing, uploads
 from smart_filter_shared.jobs.events import Happened
 from smart_filter_shared.jobs.leases import (
-    Completion,
-    Done,
     Failure,
     Lease,
-    named,
 )
-from smart_filter_shared.jobs.retention import Keeping, Marked
-from smart_filter_shared.jobs.states import JobState, StageState
+from smart_filter_shared.jobs.retention import Marked
+from smart_filter_shared.jobs.states import JobState
 from smart_filter_shared.jobs.transitions import (
     batch_statements,
     batches,
@@ -29,27 +22,6 @@ from smart_filter_shared.jobs.transitions import (
     statements,
 )
 from smart_filter_shared.jobs.transitions.batches import Jobs
-from smart_filter_shared.pipeline import PIPELINE
-
-
-def complete(connection: Connection, batch: Sequence[Done], keeping: Keeping) -> Completion:
-    """Store results of stages whose leases hold, and make ready what waited only for them.
-
-    keeping: how long the artifacts that they name are kept when their jobs do not say.
-    """
-    leases = [done.lease for done in batch]
-    job_ids = sorted({lease.job_id for lease in leases})
-    completion, followed = batches.moving(
-        connection,
-        job_ids,
-        lambda jobs: _complete(connection, batch, jobs, keeping),
-        albums=[lease.album for lease in leases],
-    )
-    return replace(
-        completion,
-        ready=[*completion.ready, *followed.ready],
-        succeeded=[*completion.succeeded, *followed.succeeded],
-    )
 
 
 def fail(connection: Connection, lease: Lease, failure: Failure) -> None:
@@ -106,46 +78,3 @@ def delete(connection: Connection, job_id: JobId, tenant: Tenant) -> list[Marked
 
     artifacts, _ = batches.moving(connection, [job_id], move, albums=[found.album])
     return artifacts
-
-
-def _complete(
-    connection: Connection, batch: Sequence[Done], jobs: Jobs, keeping: Keeping
-) -> Completion:
-    leases = [done.lease for done in batch]
-    rows = connection.execute(
-        statements.COMPLETE,
-        {
-            **named(leases),
-            "seconds": [done.seconds for done in batch],
-            "results": [json.dumps(done.result) for done in batch],
-        },
-    )
-    completed = {(row.job_id, row.stage) for row in rows}
-    events.record(connection, [Happened.to_stage(job_id, stage) for job_id, stage in completed])
-    for done in batch:
-        if (done.lease.job_id, done.lease.stage) in completed:
-            job_id = done.lease.job_id
-            job = jobs[job_id]
-            kept = job.keeping or keeping
-            retention.record(connection, job.tenant, job_id, done.artifacts, kept)
-            if done.photo is not None:
-                connection.execute(statements.BRING_PHOTO, {"job_id": job_id, **asdict(done.photo)})
-    met = [
-        (job_id, dependent.name)
-        for job_id, stage in completed
-        for dependent in PIPELINE
-        if stage in dependent.needs
-    ]
-    ready = connection.execute(
-        statements.MEET_NEEDS,
-        {"job_ids": [job for job, _ in met], "stages": [str(stage) for _, stage in met]},
-    )
-    ringing = [Capability(row.capability) for row in ready if row.state == StageState.READY]
-    ending = {"ids": list(jobs), "result_seconds": keeping.result_seconds}
-    finished = [JobId(row.id) for row in connection.execute(statements.FINISH_JOBS, ending)]
-    events.record(connection, [Happened.to_job(one, JobState.SUCCEEDED) for one in finished])
-    return Completion(
-        ready=ringing,
-        succeeded=finished,
-        lost=[lease for lease in leases if (lease.job_id, lease.stage) not in completed],
-    )

@@ -42,11 +42,8 @@ class Found:
 
 def lock(connection: Connection, job_ids: Collection[JobId]) -> dict[JobId, Locked]:
     """Lock jobs, then their stages, in the one order; return the jobs."""
-    ids = {"ids": list(job_ids)}
-    rows = connection.execute(statements.LOCK_JOBS, ids)
-    jobs = {JobId(row.id): _read(row) for row in rows}
-    connection.execute(statements.LOCK_STAGES, ids)
-    return jobs
+    rows = connection.execute(statements.LOCK, {"ids": list(job_ids)})
+    return {JobId(row.id): _read(row) for row in rows}
 
 
 def lock_idle(connection: Connection, job_ids: Collection[JobId]) -> dict[JobId, Locked]:
@@ -54,10 +51,8 @@ def lock_idle(connection: Connection, job_ids: Collection[JobId]) -> dict[JobId,
 
     All stages: a job that ends takes its siblings along, out of order otherwise.
     """
-    rows = connection.execute(statements.LOCK_IDLE_JOBS, {"ids": list(job_ids)})
-    jobs = {JobId(row.id): _read(row) for row in rows}
-    connection.execute(statements.LOCK_STAGES, {"ids": list(jobs)})
-    return jobs
+    rows = connection.execute(statements.LOCK_IDLE, {"ids": list(job_ids)})
+    return {JobId(row.id): _read(row) for row in rows}
 
 
 def find_own(connection: Connection, job_id: JobId, tenant: Tenant) -> Found:

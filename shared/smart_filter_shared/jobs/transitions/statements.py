@@ -7,21 +7,33 @@ open days alone. What is known by its id is also named as `= ANY(ids)` where a j
 that the planner knows the day.
 
 Lock order: job rows by id, then stage rows by (job, stage), then batch rows by id. Every
-transition but submit, claim, renew and wake begins with LOCK_JOBS and LOCK_STAGES; renew and wake
+transition but submit, claim, renew and wake begins with LOCK or LOCK_IDLE; renew and wake
 lock stage rows in that order, claim skips what is locked; none of these writes jobs. Batches over
 the same jobs deadlocked in 29 of 50 pairs without the order, in none with it.
 """
 
 from sqlalchemy import text
 
-LOCK_JOBS = text("""
-    SELECT id, tenant, outcome, batch_id, keep_input_seconds, keep_result_seconds
-    FROM jobs WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE
-""")
+# The state of a row that is found by its key. Compared as it stands, the planner may rather look
+# through the partial index of that state, which it holds for empty while it is not, or which is
+# full of dead rows: what waits or runs changes faster than the statistics do.
+STATE = "(stages.state || '')"
 
-LOCK_STAGES = text("""
-    SELECT job_id, stage FROM stages WHERE job_id = ANY(:ids) ORDER BY job_id, stage FOR UPDATE
-""")
+_LOCK = """
+    WITH locked AS MATERIALIZED (
+        SELECT id, tenant, outcome, batch_id, keep_input_seconds, keep_result_seconds
+        FROM jobs WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE {otherwise}
+    ), below AS MATERIALIZED (
+        -- The array takes all of them: no stage is locked before the last of the jobs is.
+        SELECT FROM stages
+        WHERE job_id = ANY(:ids) AND job_id = ANY(ARRAY(SELECT id FROM locked))
+        ORDER BY job_id, stage FOR UPDATE
+    )
+    SELECT locked.*, (SELECT count(*) FROM below) AS stages FROM locked
+"""
+LOCK = text(_LOCK.format(otherwise=""))
+# Whoever holds a job is moving it; the next sweep comes in a second.
+LOCK_IDLE = text(_LOCK.format(otherwise="SKIP LOCKED"))
 
 # One statement, so that no other transaction sees a row chosen but not marked. MATERIALIZED
 # keeps the planner from joining before the limit: the head is one probe of `stages_ready`,
@@ -92,66 +104,50 @@ HEADS = text("""
     WHERE NOT EXISTS (SELECT FROM pauses WHERE pauses.capability = served.capability)
 """)
 
-RENEW = text("""
+RENEW = text(f"""
     WITH held AS MATERIALIZED (
         SELECT stages.job_id, stages.stage
-        FROM stages JOIN unnest(
+        FROM open_stages AS stages JOIN unnest(
             CAST(:job_ids AS uuid[]), CAST(:stages AS text[]), CAST(:tokens AS uuid[])
         ) AS lease (job_id, stage, token) USING (job_id, stage)
-        WHERE stages.job_id = ANY(:job_ids)
-            AND stages.state = 'running' AND stages.lease_token = lease.token
+        WHERE {STATE} = 'running' AND stages.lease_token = lease.token
         ORDER BY stages.job_id, stages.stage
         FOR UPDATE OF stages
     )
-    UPDATE stages
+    UPDATE open_stages AS stages
     SET leased_until = statement_timestamp() + make_interval(secs => :lease_seconds)
     FROM held
-    WHERE stages.job_id = ANY(:job_ids)
-        AND stages.job_id = held.job_id AND stages.stage = held.stage
+    WHERE stages.job_id = held.job_id AND stages.stage = held.stage
     RETURNING stages.lease_token
-""")
+""")  # noqa: S608 - both parts stand here
 
-# Guarded by state and token: a worker thought dead cannot overwrite its successor.
-COMPLETE = text("""
-    UPDATE stages SET
-        state = 'succeeded', lease_token = NULL, leased_until = NULL, patience_since = NULL,
-        finished_at = statement_timestamp(), seconds = done.seconds, error = NULL,
-        result = CAST(done.result AS jsonb)
-    FROM unnest(
-        CAST(:job_ids AS uuid[]), CAST(:stages AS text[]), CAST(:tokens AS uuid[]),
-        CAST(:seconds AS float8[]), CAST(:results AS text[])
-    ) AS done (job_id, stage, token, seconds, result)
-    WHERE stages.job_id = ANY(:job_ids)
-        AND stages.job_id = done.job_id AND stages.stage = done.stage
-        AND stages.state = 'running' AND stages.lease_token = done.token
-    RETURNING stages.job_id, stages.stage
-""")
 
-# An address may be as good as a password, and is needed no more.
-BRING_PHOTO = text("""
-    UPDATE jobs SET photo_key = :key, photo_digest = :digest, megapixels = :megapixels,
-        photo_url = NULL
-    WHERE id = :job_id
-""")
+def meeting(needs: str, *, of: str = "stages") -> str:
+    """Return the SQL of fan-in by a counter.
 
-# Fan-in by a counter. Given is one pair for each need that was really completed.
-MEET_NEEDS = text("""
-    UPDATE stages SET
-        open_needs = open_needs - met.needs,
-        state = CASE
-            WHEN open_needs = met.needs AND coalesce(not_before <= statement_timestamp(), true)
-            THEN 'ready' ELSE state
-        END,
-        ready_at = statement_timestamp()
-    FROM (
-        SELECT job_id, stage, CAST(count(*) AS smallint) AS needs
-        FROM unnest(CAST(:job_ids AS uuid[]), CAST(:stages AS text[])) AS need (job_id, stage)
-        GROUP BY job_id, stage
-    ) AS met
-    WHERE stages.job_id = ANY(:job_ids)
-        AND stages.job_id = met.job_id AND stages.stage = met.stage AND stages.state = 'waiting'
-    RETURNING stages.capability, stages.state
-""")
+    needs: a query of (job_id, stage), one row for each need that was really completed.
+    of: where the rows are looked for: all stages, or those of open days.
+    """
+    return f"""
+        UPDATE {of} AS stages SET
+            open_needs = open_needs - met.needs,
+            state = CASE
+                WHEN open_needs = met.needs AND coalesce(not_before <= statement_timestamp(), true)
+                THEN 'ready' ELSE state
+            END,
+            ready_at = statement_timestamp()
+        FROM (
+            SELECT job_id, stage, CAST(count(*) AS smallint) AS needs
+            FROM ({needs}) AS need (job_id, stage) GROUP BY job_id, stage
+        ) AS met
+        WHERE stages.job_id = met.job_id AND stages.stage = met.stage AND {STATE} = 'waiting'
+        RETURNING stages.capability, stages.state
+    """  # noqa: S608 - queries of this package
+
+
+MEET_NEEDS = text(
+    meeting("SELECT * FROM unnest(CAST(:job_ids AS uuid[]), CAST(:stages AS text[]))")
+)
 
 FINISH_JOBS = text("""
     UPDATE jobs SET outcome = 'succeeded', finished_at = statement_timestamp(),
@@ -272,12 +268,6 @@ STAGES_OF = text("SELECT stage, state FROM stages WHERE job_id = :job_id")
 FIND_EXPIRED = text("""
     SELECT DISTINCT job_id, album FROM open_stages
     WHERE state = 'running' AND leased_until < statement_timestamp() LIMIT :most
-""")
-
-# SKIP LOCKED: whoever holds the job is moving it; the next sweep comes in a second.
-LOCK_IDLE_JOBS = text("""
-    SELECT id, tenant, outcome, batch_id, keep_input_seconds, keep_result_seconds
-    FROM jobs WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
 """)
 
 EXPIRED_STAGES = text("""
