@@ -118,6 +118,7 @@ images: setup-dev
 	@.venv/bin/python docs/make_capacity.py
 	@.venv/bin/python docs/make_images.py
 	@.venv/bin/python docs/make_diagrams.py
+	@.venv/bin/python docs/make_curves.py
 
 # The documentation as a site, into build/site; a dead link fails.
 docs: setup-dev

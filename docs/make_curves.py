@@ -20,7 +20,7 @@ from make_diagrams import ACCENT, ARROW, CARD, FOLDER, FONT, INK, LINE, SOFT, WA
 
 MEASURED: Final = Path(__file__).parent / "measured"
 HEIGHT, PANEL_WIDTH = 360, 470
-LEFT, TOP, RIGHT, BOTTOM = 76, 70, 30, 62  # around what is drawn in a panel
+LEFT, TOP, RIGHT, BOTTOM = 76, 70, 64, 62  # around what is drawn in a panel
 DOT_PX, BAR_PX = 4.5, 18
 
 Point = tuple[float, float]
@@ -71,8 +71,7 @@ class Panel:
                 *(self._named_at(tick) for tick in self.across.ticks),
                 words(self.up.title, (self.left + 20, 58), colour=SOFT, anchor="start"),
                 words(self.across.title, (self._middle(), HEIGHT - 18), colour=SOFT),
-                f'<path d="M{held}" fill="none" stroke="{ARROW}" stroke-width="1.5"'
-                ' stroke-dasharray="5 4"/>',
+                f'<path d="M{held}" fill="none" stroke="{ARROW}" stroke-dasharray="5 4"/>',
                 words(self.told, (end[0] - 8, end[1] - 10), colour=SOFT, anchor="end"),
                 f'<path d="M{curve}" fill="none" stroke="{ACCENT}" stroke-width="2"/>',
                 *map(self._dot, self.points, self.labels),
@@ -100,7 +99,8 @@ class Panel:
     def _dot(self, point: Point, label: str) -> str:
         x, y = self._at(point)
         dot = f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{DOT_PX:g}" fill="{ACCENT}"/>'
-        return dot + words(label, (x + 8, y + 17), weight=600)
+        # Below on the right: a curve that rises leaves room there.
+        return dot + words(label, (x + 8, y + 15), weight=600, anchor="start")
 
 
 def document(name: str) -> Document:
@@ -152,7 +152,11 @@ def scaling(told: Document) -> str:
             PANEL_WIDTH + 20,
             "A stage that takes no time",
             Axis([at for at, _ in counted], "stages that are claimed at once"),
-            Axis((0, 500, 1000, 1500, 2000, 2500, 3000), "stages a second", is_logarithmic=False),
+            Axis(
+                (0, 500, 1000, 1500, 2000, 2500, 3000, 3500),
+                "stages a second",
+                is_logarithmic=False,
+            ),
             counted,
             [f"{value:,.0f}" for _, value in counted],
             wanted,
@@ -172,7 +176,7 @@ def claims(told: Document) -> str:
     rows = [
         ("10 ready, nothing else", "among many rows: nothing else there"),
         ("100,000 ready, 5 million finished", "among many rows"),
-        ("the same with a snapshot held for 10 min.", "among many rows, a snapshot held"),
+        ("the same, a snapshot held meanwhile", "among many rows, a snapshot held"),
     ]
     taken = [(title, dict(curve(told, name))) for title, name in rows]
     left, width = 320, 560

@@ -30,12 +30,7 @@ from smart_filter_api.tagged import Tagged
 from smart_filter_shared import stock
 from smart_filter_shared.db import sessions
 from smart_filter_shared.doorbell import Doorbell
-from smart_filter_shared.errors import (
-    DatabaseUnavailable,
-    OutOfScope,
-    RateLimited,
-    Unauthorized,
-)
+from smart_filter_shared.errors import DatabaseUnavailable, OutOfScope, RateLimited, Unauthorized
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.jobs import events, guesses, limits, models, outlook
 from smart_filter_shared.jobs.events import News

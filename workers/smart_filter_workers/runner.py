@@ -56,12 +56,10 @@ def run(services: Services, rung: Capability) -> None:
     unrung: list[Capability] = []  # what this thread has made ready
     taken: Taken | None = NOT_ASKED
     while True:
-        if taken is NOT_ASKED and goes_on():
-            taken, capability = claiming.take(services, capability), None
         if taken is NOT_ASKED:
-            if not services.draining.is_set():
-                unrung = [*_unserved(services, unrung), *_still_ready(services)]
-            break
+            if not goes_on():
+                break
+            taken, capability = claiming.take(services, capability), None
         if taken is None:
             services.doorbell.ring(_unserved(services, unrung))
             unrung = []
@@ -72,6 +70,8 @@ def run(services: Services, rung: Capability) -> None:
             continue
         services.doorbell.ring(without(unrung, [lease.capability for lease in taken.leases]))
         unrung, taken = _work(services, taken, goes_on) if taken.leases else ([], NOT_ASKED)
+    if taken is NOT_ASKED and not services.draining.is_set():
+        unrung = [*_unserved(services, unrung), *_still_ready(services)]
     services.doorbell.ring(unrung)
 
 
