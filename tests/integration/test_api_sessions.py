@@ -67,7 +67,7 @@ def test_session_does_what_its_key_does(browser: Browser) -> None:
     assert submitted.status_code == 202
     assert browser.status(f"/v1/jobs/{submitted.json()['id']}") == 200
     assert browser.client.get("/v1/session").json() == answer.json()
-    assert answer.json()["scopes"] == ["admin", "read", "submit"]
+    assert answer.json()["scopes"] == ["admin", "operator", "read", "submit"]
     assert answer.json()["tenant"] == TENANT
 
 
@@ -242,7 +242,7 @@ def test_code_opens_one_session(browser: Browser) -> None:
     first, second = browser.sign_in(code=code), browser.sign_in(code=code)
 
     assert (first.status_code, second.status_code) == (201, 401)
-    assert first.json()["scopes"] == ["admin", "read", "submit"]
+    assert first.json()["scopes"] == ["admin", "operator", "read", "submit"]
     # Signing in that failed leaves the session before as it was.
     assert browser.status() == 200
 

@@ -15,13 +15,16 @@ import pytest
 
 from smart_filter_deploy.cli import program
 from smart_filter_deploy.cli.endings import NO_SERVER
+from smart_filter_shared.doorbell import Doorbell
 from smart_filter_shared.ids import Capability, new_worker_id
 from smart_filter_shared.jobs import presence
 from smart_filter_shared.jobs.presence import Sign, Worker, WorkerState
 from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.telemetry.tracing import UNTOLD
 from smart_filter_tests.bench import Bench, capability
 from smart_filter_tests.commands import Command, on_servers
 from smart_filter_workers import catalogue
+from smart_filter_workers.draining import Draining
 from smart_filter_workers.heartbeat import Heartbeat
 from smart_filter_workers.serving import Serving
 
@@ -95,13 +98,35 @@ def test_worker_is_busy_while_it_holds_a_lease(beating: Beating) -> None:
 
     heartbeat.beat()
     before = beating.census()
-    with heartbeat.holding([lease], limit_seconds=60):
+    with heartbeat.at_work(), heartbeat.holding([lease], limit_seconds=60):
         heartbeat.beat()
         meanwhile = beating.census()
 
     assert before[FACE, WorkerState.READY] == 1
     assert meanwhile == {(FACE, WorkerState.BUSY): 1, (SMILE, WorkerState.BUSY): 1}
     assert beating.served() == {FACE, SMILE}
+
+
+def test_drain_waits_for_a_thread_between_its_claim_and_its_work(beating: Beating) -> None:
+    heartbeat = beating.heartbeat()
+    settings = beating.bench.settings
+    doorbell = Doorbell(settings.broker)
+    draining = Draining(beating.bench.engine, doorbell, settings.engine, UNTOLD)
+
+    with heartbeat.at_work():
+        draining.after_signal(heartbeat)
+        (drain,) = [one for one in threading.enumerate() if one.name == "drain"]
+        drain.join(0.3)
+        waits = drain.is_alive()
+        with heartbeat.holding([], limit_seconds=60):
+            pass
+        drain.join(0.3)
+        still_waits = drain.is_alive()
+    drain.join(5)
+
+    assert waits
+    assert still_waits
+    assert not drain.is_alive()
 
 
 def test_worker_that_drains_is_not_counted_on(beating: Beating) -> None:

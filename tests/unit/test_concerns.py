@@ -25,7 +25,9 @@ WORKER = Member(
     running=0,
     threads=2,
     capabilities=[FACE],
+    wanted=[FACE],
     failed={},
+    drained_from=None,
     started_at=AGO,
     seen_at=NOW,
 )

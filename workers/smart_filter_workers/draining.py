@@ -57,12 +57,11 @@ class Draining:
         gives_up_at = time.monotonic() + self._settings.drain_seconds
         with contextlib.suppress(TryAgain):
             heartbeat.announce()
-        while heartbeat.in_time() and time.monotonic() < gives_up_at:
+        while heartbeat.is_at_work() and time.monotonic() < gives_up_at:
             time.sleep(_LOOK_SECONDS)
-        left = heartbeat.in_time()
-        if not left and status == 0:
+        if not heartbeat.is_at_work() and status == 0:
             return
-        for held in left:
+        for held in heartbeat.in_time():
             self._hand_back(held)
         heartbeat.leave()
         self._traces.close()

@@ -6,6 +6,7 @@ hold the interpreter, so that no Python code runs, a timer in C ends the process
 """
 
 import faulthandler
+import math
 import os
 import socket
 import threading
@@ -82,23 +83,48 @@ class Heartbeat:
         self._on_hang = on_hang
         self._on_change = on_change
         self._held: dict[LeaseToken, Held] = {}
+        self._overdue_at: dict[int, float] = {}  # of what each thread that is at work has in hand
         self._lock = threading.Lock()
 
     @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Say that this thread claims and works while the block runs.
+
+        Between a claim and `holding` leases are the thread's that nobody else here knows of.
+        """
+        thread = threading.get_ident()
+        with self._lock:
+            self._overdue_at[thread] = math.inf
+        try:
+            yield
+        finally:
+            with self._lock:
+                del self._overdue_at[thread]
+
+    @contextmanager
     def holding(self, leases: Sequence[Lease], *, limit_seconds: float) -> Iterator[list[Held]]:
-        """Keep leases alive while the block runs, for limit_seconds at most."""
+        """Keep leases alive while the block runs, for limit_seconds at most; within `at_work`."""
         overdue_at = time.monotonic() + limit_seconds
         held = [Held(lease, overdue_at) for lease in leases]
+        thread = threading.get_ident()
         with self._lock:
+            self._overdue_at[thread] = overdue_at
             self._held.update({one.lease.token: one for one in held})
             self._arm()
         try:
             yield held
         finally:
             with self._lock:
+                self._overdue_at[thread] = math.inf
                 for one in held:
                     self._held.pop(one.lease.token, None)
                 self._arm()
+
+    def is_at_work(self) -> bool:
+        """Return whether any thread is at work that has not outlasted its limit."""
+        now = time.monotonic()
+        with self._lock:
+            return any(overdue_at > now for overdue_at in self._overdue_at.values())
 
     def in_time(self) -> list[Held]:
         """Return the leases held whose work has not outlasted its limit."""

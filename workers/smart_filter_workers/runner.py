@@ -47,6 +47,11 @@ def run(services: Services, rung: Capability) -> None:
     Starts with the one that was rung; then whichever head has the lowest rank. After 30 s
     it rings for what is left and ends.  Raises DatabaseUnavailable: the sweeper rings again.
     """
+    with services.heartbeat.at_work():
+        _run_turn(services, rung)
+
+
+def _run_turn(services: Services, rung: Capability) -> None:
     ends_at = time.monotonic() + _TURN_SECONDS
 
     def goes_on() -> bool:

@@ -75,7 +75,7 @@ function Chart({ title, figure, children }) {
 function Problems({ problems }) {
   if (problems.length === 0) return html`<p class="soft">No job has failed in this time.</p>`;
   return html`<h3>Why jobs failed</h3>
-    <div class="panel wide"><table class="told">
+    <div class="panel wide"><table class="roll">
       <thead><tr><th scope="col">Problem</th><th scope="col">Where</th>
         <th scope="col" class="number">Jobs</th><th scope="col" class="number">Last</th>
         <th scope="col">Last job</th></tr></thead>

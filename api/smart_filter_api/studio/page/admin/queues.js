@@ -23,7 +23,7 @@ export function Queues() {
 }
 
 function Listed({ queues }) {
-  return html`<div class="panel wide"><table class="told">
+  return html`<div class="panel wide"><table class="roll">
     <thead><tr><th scope="col">Capability</th>
       ${["Waiting", "Ready", "Running", "Oldest", "Workers"].map(
         (name) => html`<th scope="col" class="number" key=${name}>${name}</th>`,

@@ -42,7 +42,7 @@ export function Tenants() {
     ${items.length === 0
       ? html`<p class="panel empty soft">No job has ended yet. <code>smart-filter run photo.jpg</code>
           ${" "}submits one.</p>`
-      : html`<div class="panel wide"><table class="told">
+      : html`<div class="panel wide"><table class="roll">
           <thead><tr><th scope="col">Tenant</th>
             ${["Finished today", "Failed today", "Finished in 30 days", "Failed in 30 days"].map(
               (name) => html`<th scope="col" class="number" key=${name}>${name}</th>`,

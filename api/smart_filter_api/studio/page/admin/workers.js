@@ -16,7 +16,7 @@ export function Workers() {
     ${workers.length === 0
       ? html`<p class="panel empty soft">No worker is running. <code>smart-filter worker</code> starts
           one; <code>smart-filter up</code> starts it with everything else.</p>`
-      : html`<div class="panel wide"><table class="told">
+      : html`<div class="panel wide"><table class="roll">
           <thead><tr><th scope="col">Process</th><th scope="col">State</th>
             <th scope="col" class="number">Running</th><th scope="col">Serves</th>
             <th scope="col" class="number">Up for</th><th scope="col" class="number">Heard from</th>
