@@ -8,11 +8,11 @@ import pytest
 from sqlalchemy import text
 
 from smart_filter_shared.ids import JobId
-from smart_filter_shared.jobs import audit
+from smart_filter_shared.jobs import audit, transitions
 from smart_filter_shared.jobs.audit_rules import RULES, Fault
 from smart_filter_shared.pipeline import StageName
-from smart_filter_tests import commands
-from smart_filter_tests.bench import Bench
+from smart_filter_tests import commands, invariants, worlds
+from smart_filter_tests.bench import TENANT, Bench
 from smart_filter_tests.commands import Command
 
 PREPARE, FACE, SEGMENTATION = StageName.PREPARE, StageName.FACE, StageName.SEGMENTATION
@@ -88,7 +88,7 @@ DAMAGE = {
     "one stage has failed of a job that has, and of no other": """
         UPDATE jobs SET outcome = 'failed' WHERE id = :ended
     """,
-    "a job ends as often as it runs": """
+    "a job that has ended goes on before it ends again": """
         INSERT INTO events (job_id, type, state, at, written_in)
         SELECT job_id, type, state, at, written_in FROM events
         WHERE job_id = :ended AND type = 'job.succeeded'
@@ -203,6 +203,17 @@ def store_all(bench: Bench) -> list[str]:
 
 
 @pytest.mark.usefixtures("world")
+def test_job_that_never_ran_may_end_again_when_it_was_redriven(bench: Bench) -> None:
+    job_id = bench.submit()
+    worlds.pass_deadline(bench, job_id)
+    bench.sweep()
+    with bench.transaction() as connection:
+        transitions.redrive(connection, job_id, TENANT)
+        transitions.cancel(connection, job_id, TENANT)
+
+    assert invariants.broken(bench) == []
+
+
 def test_healthy_service_has_no_findings(bench: Bench, command: Command) -> None:
     store_all(bench)
 

@@ -174,14 +174,19 @@ _JOBS = (
         """,
     ),
     Rule(
-        "a job ends as often as it runs",
+        "a job that has ended goes on before it ends again",
         Fault.DOUBLED,
         "tell whoever listens to its events that one of its ends is told twice",
         """
-        SELECT CAST(job_id AS text) AS subject FROM events
-        WHERE type IN ('job.succeeded', 'job.failed', 'job.canceled', 'job.running')
-        GROUP BY job_id HAVING count(*) FILTER (WHERE type <> 'job.running')
-            > greatest(1, count(*) FILTER (WHERE type = 'job.running'))
+        SELECT DISTINCT CAST(job_id AS text) AS subject FROM (
+            SELECT job_id, type IN ('job.succeeded', 'job.failed', 'job.canceled') AS is_end,
+                lag(type) OVER (PARTITION BY job_id ORDER BY id) AS before
+            FROM events
+            WHERE type IN (
+                'job.succeeded', 'job.failed', 'job.canceled', 'job.running', 'job.queued'
+            )
+        ) AS told
+        WHERE is_end AND before IN ('job.succeeded', 'job.failed', 'job.canceled')
         """,
     ),
     Rule(
