@@ -46,13 +46,15 @@ def prepare_servers(
 
     # First, as whoever waits for a database that fits finds the bucket too.
     ObjectStore(settings.storage, connections=1).ensure_bucket()
+    # Read before any transaction begins: on a busy machine it takes longer than these may idle.
+    offered = offers(settings)
     engine = sessions.engine(settings.database, connections=1)
     try:
         migrate.upgrade(engine)
         with sessions.transaction(engine) as connection:
             # Whoever runs this decides which version serves, an earlier one after a roll-back too.
             skew.go_back_to_own_release(connection)
-            model_table.publish(connection, offers(settings))
+            model_table.publish(connection, offered)
             if local_key is not None:
                 keys.ensure(connection, local_key, tenant=OPERATOR, scopes=keys.ALL_SCOPES)
             if local_key is not None and local_code is not None:

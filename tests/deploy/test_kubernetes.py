@@ -78,6 +78,9 @@ def test_versions_are_the_project_s() -> None:
         ({"capabilities": {"face.centerface": {"replicas": 1}}}, "'replicas' not allowed"),
         ({"capabilities": {"faces": {}}}, "'faces'"),
         ({"live": {"enabled": True, "url": "https://live.example.com"}}, "/live/url"),
+        ({"live": {"enabled": True, "url": "wss://x\n- name: EVIL"}}, "/live/url"),
+        ({"live": {"enabled": True, "url": "wss://x #y"}}, "/live/url"),
+        ({"secret": "a: b"}, "/secret"),
         # It would let pods talk to everybody.
         ({"network": {"broker": {"to": []}}}, "/network/broker/to"),
         ({"capabilities": {"smile.expression": None}}, "none is of the stage smile; add one"),

@@ -44,7 +44,7 @@ helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
 - name: {{ index . 1 }}
   valueFrom:
     secretKeyRef:
-      name: {{ (index . 0).Values.secret }}
+      name: {{ (index . 0).Values.secret | quote }}
       key: {{ index . 2 }}
 {{- end }}
 
