@@ -107,12 +107,17 @@ class KeepSettings(BaseSettings):
     """How long things are kept.
 
     input_seconds: photos and what stages make of them on the way; result_seconds: results.
+    record_seconds: what was asked for, after the day on which it was; by default until the job is
+        deleted.
     """
 
     model_config = _of("KEEP_")
 
     input_seconds: Seconds = 24 * 3600
     result_seconds: Seconds = 7 * 24 * 3600
+    record_seconds: float | None = Field(
+        default=None, ge=24 * 3600, le=100 * 366 * 24 * 3600, examples=[90 * 24 * 3600]
+    )
 
 
 class OutboundSettings(BaseSettings):

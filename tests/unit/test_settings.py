@@ -97,6 +97,7 @@ WRONG: dict[str, tuple[str, ...]] = {
     "SMART_FILTER_COLLECT": NO_SWITCH,
     "SMART_FILTER_KEEP_INPUT_SECONDS": NO_SECONDS,
     "SMART_FILTER_KEEP_RESULT_SECONDS": NO_SECONDS,
+    "SMART_FILTER_KEEP_RECORD_SECONDS": (*NO_SECONDS, "86399"),
     "SMART_FILTER_OUTBOUND_ALLOW": (
         "media.internal,10.0.0.5/8",
         "http://media.internal",

@@ -177,7 +177,13 @@ def _wire(
         extra_models=known.extra,
     )
     collecting = Collecting(beside, store, services.artifacts) if settings.engine.collect else None
-    retention = Retention(beside, store, cell=CELL, collecting=collecting)
+    retention = Retention(
+        beside,
+        store,
+        cell=CELL,
+        collecting=collecting,
+        record_seconds=settings.keep.record_seconds,
+    )
     sweeper = Sweeper(
         beside, doorbell, settings.engine, tally=services.tally, retention=retention, cell=CELL
     )

@@ -3,7 +3,8 @@
 Marked artifacts first: mark, commit, remove the object, delete the row. Then, once an hour,
 objects of past days that no row names: uploads whose commit failed, and what workers stored
 under leases that they had lost; and pictures of the stock that were replaced, or whose row
-was never written. Those of the stock that a row names are kept until somebody removes them.
+was never written. Those of the stock that a row names are kept until somebody removes them. And
+days that were over so long ago that nothing of them is to be known any more.
 """
 
 import datetime as dt
@@ -19,6 +20,7 @@ from smart_filter_shared.jobs import (
     corrections,
     deliveries,
     expiry,
+    past_days,
     presence,
     retention,
     shadows,
@@ -49,6 +51,8 @@ class Retention:
     """Removes objects; a thread of its own, so that slow storage holds up no sweep.
 
     collecting: makes examples of corrections before what they are about goes; None: nobody does.
+    record_seconds: how long what is known of jobs is kept after their day; None: until they are
+        deleted.
     """
 
     def __init__(
@@ -58,11 +62,13 @@ class Retention:
         *,
         cell: str,
         collecting: Collecting | None = None,
+        record_seconds: float | None = None,
     ) -> None:
         self._engine = engine
         self._store = store
         self._cell = cell
         self._collecting = collecting
+        self._record_seconds = record_seconds
         self._due = threading.Event()
 
     def due(self) -> None:
@@ -79,6 +85,7 @@ class Retention:
                 self.learn()
                 self.remove_expired()
                 if self._wins_clearing():
+                    self.drop_days()
                     self.clear_unnamed(older_than=_UNNAMED_FOR)
             except TryAgain as error:
                 _log.warning("nothing removed", reason=str(error))
@@ -138,6 +145,25 @@ class Retention:
         if removed:
             _log.info("removed objects that no row names", objects=removed)
         return removed
+
+    def drop_days(self) -> None:
+        """Drop the days of which nothing is to be known any more; say what holds the others."""
+        if self._record_seconds is None:
+            return
+        with sessions.transaction(self._engine) as connection:
+            over = past_days.over(connection, kept_seconds=self._record_seconds)
+        for span in over:
+            try:
+                with sessions.transaction(self._engine) as connection:
+                    held = past_days.drop(connection, span)
+            except TryAgain as error:
+                # Somebody reads for long: there is time, and others have waited for this one try.
+                _log.info("no day dropped for now", reason=str(error))
+                return
+            if held:
+                _log.info("a day is kept", day=span.name, held_by=held)
+            else:
+                _log.info("dropped a day", day=span.name)
 
     def _clear(
         self,

@@ -93,6 +93,15 @@ def make(connection: Connection, day: dt.date) -> None:
         )  # fmt: skip
 
 
+def partitions(connection: Connection) -> list[Span]:
+    """Return those that there are, the oldest first."""
+    rows = connection.execute(
+        text("SELECT inhrelid::regclass::text AS name FROM pg_inherits"
+             " WHERE inhparent = 'jobs'::regclass AND NOT inhdetachpending")
+    )  # fmt: skip
+    return sorted(_span(row.name) for row in rows)
+
+
 def look(connection: Connection, *, anew: bool = False) -> None:
     """See to it that the views show every day that holds anything unfinished.
 
@@ -100,6 +109,8 @@ def look(connection: Connection, *, anew: bool = False) -> None:
     anew: makes the views in any case: columns may have come to the tables.
     Raises DatabaseUnavailable, by way of the transaction, when the views are in use for long.
     """
+    # A day that is dropped meanwhile could not be asked any more.
+    connection.execute(text("LOCK TABLE ONLY jobs IN ACCESS SHARE MODE"))
     shown = None if anew else _shown(connection)
     # Looked at again once they are made: whoever claimed by the views before has committed then,
     # as they wait for each other, so that nothing of a day that is closed runs.
@@ -109,20 +120,12 @@ def look(connection: Connection, *, anew: bool = False) -> None:
 
 
 def _missing(connection: Connection, days: Collection[dt.date]) -> list[dt.date]:
-    spans = _spans(connection)
+    spans = partitions(connection)
     return [
         day
         for day in days
         if not any(day < one.until and (one.since is None or one.since <= day) for one in spans)
     ]
-
-
-def _spans(connection: Connection) -> list[Span]:
-    rows = connection.execute(
-        text("SELECT inhrelid::regclass::text AS name FROM pg_inherits"
-             " WHERE inhparent = 'jobs'::regclass AND NOT inhdetachpending")
-    )  # fmt: skip
-    return sorted(_span(row.name) for row in rows)
 
 
 def _span(table: str) -> Span:
@@ -137,7 +140,7 @@ def _span(table: str) -> Span:
 
 def _open(connection: Connection) -> list[Span]:
     """Return those to show; the last stands for all that come after it as well."""
-    spans, yesterday = _spans(connection), today(connection) - dt.timedelta(days=1)
+    spans, yesterday = partitions(connection), today(connection) - dt.timedelta(days=1)
     recent = next(span for span in spans if span.until > yesterday)
     return [*_unfinished(connection, [span for span in spans if span < recent]), recent]
 

@@ -155,6 +155,8 @@ def downgrade() -> None:
                 WHERE inhparent = '{table}'::regclass AND inhrelid::regclass::text LIKE '%_until_%'
             """)  # noqa: S608 - our own names
         )
+        if first is None:
+            raise RuntimeError("the first days were dropped: what there was is not there any more")
         op.execute(f"ALTER TABLE {table} DETACH PARTITION {first}")
         op.execute(f"INSERT INTO {first} SELECT * FROM {table}")  # noqa: S608 - our own names
         op.execute(f"DROP TABLE {table}")

@@ -1,0 +1,338 @@
+"""Days that are dropped: all of what may go, nothing of what may not, and nobody in between."""
+
+import contextlib
+import dataclasses
+import datetime as dt
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import text
+
+from smart_filter_shared.db import days
+from smart_filter_shared.db.days import Span
+from smart_filter_shared.errors import DatabaseUnavailable
+from smart_filter_shared.ids import JobId
+from smart_filter_shared.jobs import fairness, past_days, retention, transitions
+from smart_filter_shared.jobs.presence import CELL
+from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.settings import DatabaseSettings
+from smart_filter_tests import bygone, invariants, many_days, races
+from smart_filter_tests.bench import TENANT, Bench
+from smart_filter_tests.bygone import BACK, batch, drop, ended, id_of, is_there, let_expire, span
+from smart_filter_tests.many_days import today_of
+from smart_filter_tests.serving import Api, a_photo, an_api, serving
+from smart_filter_workers.retention import Retention
+
+DAY = 24 * 3600.0
+BACK_DAYS = dt.timedelta(days=BACK)
+
+
+@pytest.fixture(scope="module")
+def _month(_bench: Bench) -> Iterator[Bench]:
+    with many_days.before(_bench) as engine:
+        yield many_days.after_a_month(_bench, engine)
+
+
+@pytest.fixture(scope="module")
+def _url(_month: Bench) -> Iterator[str]:
+    url = SecretStr(_month.engine.url.render_as_string(hide_password=False))
+    settings = dataclasses.replace(_month.settings, database=DatabaseSettings(url=url))
+    with serving(settings) as served:
+        yield served
+
+
+@pytest.fixture
+def api(_url: str, month: Bench) -> Iterator[Api]:
+    with an_api(_url, month) as api:
+        yield api
+
+
+@pytest.fixture
+def month(_month: Bench) -> Bench:
+    """A bench after a month of days, of which none holds anything."""
+    return bygone.emptied(_month)
+
+
+def test_day_goes_with_its_jobs_and_usage_stays(month: Bench) -> None:
+    job_id = ended(month)
+    stays = month.submit()
+    usage = text("SELECT sum(jobs) FROM usage")
+    with month.transaction() as connection:
+        before = connection.scalar(usage)
+
+    assert drop(month) == []
+
+    assert not is_there(month)
+    assert month.states(stays)
+    assert invariants.broken(month) == []
+    with month.transaction() as connection:
+        assert connection.scalar(usage) == before
+        assert connection.scalar(text("SELECT count(*) FROM events WHERE job_id = :id"),
+                                 {"id": job_id}) == 0  # fmt: skip
+
+
+def test_batch_goes_with_its_day(month: Bench) -> None:
+    batch(month, (BACK, 0), (BACK, 1))
+
+    assert drop(month) == []
+
+    assert invariants.broken(month) == []
+    with month.transaction() as connection:
+        for table in ("batches", "batch_gaps", "events"):
+            assert connection.scalar(text(f"SELECT count(*) FROM {table}")) == 0
+
+
+def test_batch_of_two_days_goes_with_the_second(month: Bench) -> None:
+    batch_id = batch(month, (BACK + 1, 0), (BACK, 0))
+
+    assert drop(month, back=BACK + 1) == []
+    shown = month.batch(batch_id)
+    broken = invariants.broken(month)
+    assert drop(month) == []
+
+    assert [(item.state, item.is_deleted) for item in shown.items or ()] == [
+        ("canceled", True),
+        ("canceled", False),
+    ]
+    assert broken == invariants.broken(month) == []
+    with month.transaction() as connection:
+        assert connection.scalar(text("SELECT count(*) FROM batches")) == 0
+
+
+def test_deleted_jobs_stay_deleted(month: Bench) -> None:
+    job_id = ended(month)
+    with month.transaction() as connection:
+        transitions.delete(connection, job_id, TENANT)
+
+    assert drop(month) == []
+
+    with month.transaction() as connection:
+        grave = text("SELECT count(*) FROM tombstones WHERE job_id = :id")
+        assert connection.scalar(grave, {"id": job_id}) == 1
+
+
+def test_what_came_before_there_were_days_goes_as_a_day_does(month: Bench) -> None:
+    with month.transaction() as connection:
+        oldest = days.partitions(connection)[0].since
+        assert oldest is not None
+        first = Span(oldest, None, days.until(oldest))
+        for table in days.TABLES:
+            name = f"{table}_{first.name}"
+            connection.execute(text(f"CREATE TABLE {name} (LIKE {table} INCLUDING ALL)"))
+            connection.execute(
+                text(f"ALTER TABLE {table} ATTACH PARTITION {name}"
+                     f" FOR VALUES FROM (MINVALUE) TO ('{days.first_id(oldest)}')")
+            )  # fmt: skip
+    ended(month, back=1000)
+
+    with month.transaction() as connection:
+        assert past_days.over(connection, kept_seconds=DAY)[0] == first
+        assert past_days.drop(connection, first) == []
+
+    with month.transaction() as connection:
+        assert days.partitions(connection)[0].since == oldest
+        assert connection.scalar(text("SELECT count(*) FROM jobs")) == 0
+
+
+def test_day_that_somebody_else_has_dropped_is_dropped(month: Bench) -> None:
+    drop(month)
+
+    assert drop(month) == []
+
+
+def test_days_are_over_after_so_long(month: Bench) -> None:
+    with month.transaction() as connection:
+        first = past_days.over(connection, kept_seconds=BACK * DAY)
+        all_but_two = past_days.over(connection, kept_seconds=DAY)
+
+    today = today_of(month.engine)
+    assert first[-1].until == today - BACK_DAYS
+    assert all_but_two[-1].until == today - dt.timedelta(days=1)
+
+
+def test_drop_that_breaks_off_changes_nothing(month: Bench) -> None:
+    batch_id = batch(month, (BACK, 0), (BACK, 1))
+
+    with month.engine.connect() as connection:
+        held = past_days.drop(connection, span(month))  # and no commit follows
+
+    assert held == []
+    assert is_there(month)
+    assert month.batch(batch_id).total == 2
+    assert invariants.broken(month) == []
+
+
+def test_whoever_reads_makes_the_day_wait_for_the_next_time(month: Bench) -> None:
+    ended(month)
+    keeper = Retention(month.engine, month.store, cell=CELL, record_seconds=BACK * DAY)
+
+    with month.transaction() as reading:
+        reading.execute(text("SELECT count(*) FROM stages"))
+        before = days.partitions(reading)
+        keeper.drop_days()
+        held = days.partitions(reading)
+    keeper.drop_days()
+
+    with month.transaction() as connection:
+        after = days.partitions(connection)
+    assert held == before
+    assert after == [one for one in before if one.until > today_of(month.engine) - BACK_DAYS]
+
+
+def test_nothing_is_dropped_unless_somebody_says_so(month: Bench) -> None:
+    ended(month)
+
+    Retention(month.engine, month.store, cell=CELL).drop_days()
+
+    assert is_there(month)
+
+
+def test_views_that_named_the_day_go_on_without_it(month: Bench) -> None:
+    waiting = month.submit(job_id=JobId(id_of(month)))
+    with month.transaction() as connection:
+        days.look(connection)
+    with month.transaction() as connection:
+        transitions.cancel(connection, waiting, TENANT)
+    with month.transaction() as connection:
+        fairness.settle(connection)
+    let_expire(month)
+
+    assert drop(month) == []
+    new = month.submit()
+    assert month.claim_one(StageName.PREPARE).job_id == new
+    with month.transaction() as connection:
+        days.look(connection)
+        shown = connection.scalar(text("SELECT obj_description(to_regclass('open_jobs'))"))
+
+    assert span(month).name not in str(shown)
+
+
+def drop_patiently(bench: Bench) -> list[str]:
+    while True:
+        with contextlib.suppress(DatabaseUnavailable):
+            return drop(bench)
+
+
+def test_what_is_written_before_the_tables_are_locked_is_seen(month: Bench) -> None:
+    batch_id = batch(month, (BACK, 0), (BACK, 1))
+
+    with ThreadPoolExecutor(1) as pool:
+        with month.transaction() as moving:
+            moving.execute(text("UPDATE jobs SET outcome = NULL, finished_at = NULL"))
+            dropping = pool.submit(drop_patiently, month)
+            races.await_waiting(month, dropping)
+        held = dropping.result()
+
+    assert held == ["jobs that have not ended"]
+    assert is_there(month)
+    assert month.batch(batch_id).total == 2
+
+
+def test_jobs_come_and_move_and_the_audit_is_clean_meanwhile(month: Bench) -> None:
+    batch(month, (BACK, 0), (BACK, 1))
+    dropped = threading.Event()
+    found: list[str] = []
+
+    def move() -> None:
+        while not dropped.is_set():
+            month.submit()
+            month.advance(StageName.PREPARE)
+
+    def audit() -> None:
+        while not dropped.wait(0.05):
+            found.extend(invariants.broken(month))
+
+    def drop_at_last() -> None:
+        try:
+            drop_patiently(month)
+        finally:
+            dropped.set()
+
+    races.at_once([move, audit, drop_at_last])
+
+    assert found == invariants.broken(month) == []
+    assert not is_there(month)
+
+
+def test_job_of_a_dropped_day_is_unknown(api: Api, month: Bench) -> None:
+    gone, deleted = ended(month), ended(month, 1)
+    with month.transaction() as connection:
+        transitions.delete(connection, deleted, TENANT)
+    drop(month)
+
+    job = f"/v1/jobs/{gone}"
+    answers = [
+        api.client.get(job),
+        api.client.get(f"{job}/outputs/image"),
+        api.client.get(f"{job}/events"),
+        api.client.post(f"{job}/cancel"),
+        api.client.post(f"{job}/derive", json={"recipe": {"background": "keep"}}),
+        api.client.delete(job),
+    ]
+
+    assert {answer.json()["code"] for answer in answers} == {"not_found"}
+    assert api.client.get(f"/v1/jobs/{deleted}").json()["code"] == "job_deleted"
+
+
+def test_pages_go_on_behind_a_job_of_a_dropped_day(api: Api, month: Bench) -> None:
+    new, gone, old = str(month.submit()), str(ended(month)), str(ended(month, back=BACK + 1))
+    page = api.client.get("/v1/jobs?limit=2").json()
+
+    drop(month)
+    rest = api.client.get(f"/v1/jobs?limit=2&cursor={page['next_cursor']}").json()
+    every = api.client.get("/v1/jobs").json()
+
+    assert [job["id"] for job in page["items"]] == [new, gone]
+    assert [job["id"] for job in rest["items"]] == [old]
+    assert [job["id"] for job in every["items"]] == [new, old]
+
+
+def test_batch_shows_jobs_of_a_dropped_day_as_deleted_until_it_goes(api: Api, month: Bench) -> None:
+    batch_id = batch(month, (BACK + 1, 0), (BACK, 0))
+    drop(month, back=BACK + 1)
+    shown = api.client.get(f"/v1/batches/{batch_id}")
+
+    drop(month)
+
+    assert [item["state"] for item in shown.json()["items"]] == ["canceled", "canceled"]
+    assert (shown.json()["total"], shown.json()["canceled"]) == (2, 2)
+    assert api.client.get(f"/v1/batches/{batch_id}").json()["code"] == "not_found"
+    assert api.client.get("/v1/batches").json()["items"] == []
+
+
+def test_job_that_was_derived_from_one_of_a_dropped_day_stays(api: Api, month: Bench) -> None:
+    parent = ended(month)
+    job_id = month.submit()
+    with month.transaction() as connection:
+        connection.execute(
+            text("UPDATE jobs SET parent_id = :parent WHERE id = :id"),
+            {"parent": parent, "id": job_id},
+        )
+
+    assert drop(month) == []
+
+    assert api.job(str(job_id))["parent_id"] == str(parent)
+
+
+def test_request_is_remembered_for_its_day_and_then_done_anew(api: Api, month: Bench) -> None:
+    job_id = ended(month)
+    again = {"files": {"photo": ("photo", a_photo())}, "headers": {"Idempotency-Key": "once"}}
+    first = api.client.post("/v1/jobs", **again)
+    with month.transaction() as connection:
+        # As it is once the job's results have gone.
+        connection.execute(text("UPDATE requests SET job_id = :id, body = NULL"), {"id": job_id})
+    held = drop(month)
+    within = api.client.post("/v1/jobs", **again)
+    with month.transaction() as connection:
+        connection.execute(text("UPDATE requests SET claimed_at = now() - interval '25 hours'"))
+        retention.forget_requests(connection, most=10)
+    dropped = drop(month)
+    anew = api.client.post("/v1/jobs", **again)
+
+    assert (held, dropped) == (["remembered requests"], [])
+    assert within.json()["code"] == "output_expired"
+    assert anew.status_code == 202
+    assert anew.json()["id"] not in {first.json()["id"], str(job_id)}
