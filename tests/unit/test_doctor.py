@@ -120,6 +120,15 @@ def test_clock_is_judged_by_how_far_it_is_from_the_databases(
     assert bool(found.fix) == (level != Level.OK)
 
 
+def test_name_of_the_api_that_leads_nowhere_is_told_apart_from_one_that_is_down() -> None:
+    # Longer than any name may be, so that no network is asked.
+    (unknown,) = service.api(f"http://{'acme.' * 60}invalid", "")
+    (down,) = service.api("http://127.0.0.1:1", "")
+
+    assert "no address is known here" in unknown.said
+    assert down.fix.startswith("start it")
+
+
 @pytest.mark.parametrize(
     ("settings", "url", "level", "told"),
     [
