@@ -39,7 +39,7 @@ def variables(environ: Mapping[str, str] = os.environ) -> Iterator[Finding]:
 def _known() -> set[str]:
     """Return the names that are read, without what they all begin with."""
     groups = [one for one in get_type_hints(Settings).values() if issubclass(one, BaseSettings)]
-    return _OTHERS | {
+    return {*_OTHERS} | {
         f"{group.model_config.get('env_prefix', '')}{field}".upper().removeprefix(_PREFIX)
         for group in groups
         for field in group.model_fields
