@@ -17,6 +17,7 @@ def main(*, tables_only: bool) -> None:
     if not tables_only:
         answers.keep(answers.find(figures))
     page.update(figures, answers.read())
+    click.echo(f"wrote the tables of {page.PAGE}")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from sqlalchemy import text
 
 from smart_filter_api.keys import Scope
 from smart_filter_deploy.cli import program
@@ -76,6 +77,20 @@ def test_stages_that_nobody_serves_are_named(folder: Path, bench: Bench) -> None
     assert found.level == Level.WARN
     assert found.said.startswith("none serves smile:")
     assert found.fix == "smart-filter worker --stages smile"
+
+
+@pytest.mark.usefixtures("_named")
+def test_worker_that_nobody_hears_from_is_named(folder: Path, bench: Bench) -> None:
+    every = [Capability(f"{stage}.x") for stage in StageName]
+    with bench.transaction() as connection:
+        presence.announce(connection, presence.Worker(bench.worker, "here", 7, every, 1))
+        connection.execute(text("UPDATE workers SET seen_at = seen_at - interval '1 minute'"))
+
+    found = list(checkup.examine(folder, port=None, on_check=list[str]().append))
+
+    (unwell,) = [one for one in found if "unhealthy" in one.said]
+    assert (unwell.level, unwell.what) == (Level.WARN, "workers")
+    assert unwell.said.startswith(f"{bench.worker} on here (process 7) is unhealthy")
 
 
 @pytest.mark.usefixtures("_named")

@@ -1,12 +1,13 @@
 """`smart-filter queues`, `workers`, and what `jobs` does to all of a tenant."""
 
+import io
 import uuid
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
-from smart_filter_shared.ids import Capability, Tenant
+from smart_filter_shared.ids import Capability, Tenant, WorkerId
 from smart_filter_shared.jobs import presence, transitions
 from smart_filter_shared.jobs.leases import Failure
 from smart_filter_shared.jobs.presence import Worker, WorkerState
@@ -98,6 +99,11 @@ def test_queue_that_there_is_none_of_is_told_with_those_that_there_are(
     assert capability(StageName.FACE) in command.said("queues", "pause", "face.nonsense")
 
 
+def test_whoever_pauses_webhooks_is_told_of_the_senders(command: Command) -> None:
+    assert command.status("queues", "pause", "webhooks") == 2
+    assert "`smart-filter workers drain ID`" in command.said("queues", "pause", "webhooks")
+
+
 @pytest.mark.parametrize("words", [["queues", "list"], ["workers", "list"]], ids=" ".join)
 def test_tables_name_what_they_list(bench: Bench, command: Command, words: list[str]) -> None:
     bench.submit()
@@ -136,6 +142,30 @@ def test_worker_shows_what_it_has_at_hand(bench: Bench, command: Command) -> Non
     assert "no weights" in command.said("workers", "show", str(bench.worker))
 
 
+def test_worker_at_rest_tells_what_it_serves(bench: Bench, command: Command) -> None:
+    shown = command.said("workers", "show", str(bench.worker))
+
+    assert f"serves {PREPARE}" in shown
+    assert "has nothing at hand" in shown
+
+
+def test_beginning_of_a_workers_id_is_enough_when_no_other_begins_so(
+    bench: Bench, command: Command
+) -> None:
+    mine = bench.worker.hex
+    others = [WorkerId(uuid.UUID(mine[:8] + end * 24)) for end in "12"]
+    with bench.transaction() as connection:
+        for other in others:
+            presence.announce(connection, Worker(other, "here", 8, [PREPARE], 1))
+
+    told = command("workers", "drain", str(others[0])[:13])
+
+    assert told["id"] == str(others[0])
+    assert "3 workers' ids begin with" in command.said("workers", "drain", mine[:8])
+    assert command.status("workers", "drain", mine[:8]) == 2
+    assert command.status("workers", "drain", "") == 2
+
+
 def test_worker_that_there_is_none_of_is_told(command: Command) -> None:
     assert command.status("workers", "drain", str(uuid.uuid4())) == 2
 
@@ -153,6 +183,40 @@ def test_all_of_a_tenant_is_canceled_and_nothing_of_others(bench: Bench, command
     assert bench.job(ended).state == "failed"
     assert bench.job(other, tenant=OTHER).state == "queued"
     assert bench.batch(batch_id).finished_at is not None
+
+
+class Keyboard(io.StringIO):
+    """What a person types on a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("typed", "words", "state"),
+    [
+        ("n\n", [], "queued"),
+        ("", [], "queued"),
+        ("y\n", [], "canceled"),
+        ("", ["--yes"], "canceled"),
+    ],
+)
+def test_on_a_terminal_all_of_a_tenant_is_moved_only_when_that_is_meant(
+    bench: Bench,
+    command: Command,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    typed: str,
+    words: list[str],
+    state: str,
+) -> None:
+    job_id = bench.submit()
+    monkeypatch.setattr("sys.stdin", Keyboard(typed))
+
+    said = command.said("jobs", "cancel", "--tenant", "tests", *words)
+
+    assert ("tests: cancel all that have not ended, 1?" in said) == (not words)
+    assert bench.job(job_id).state == state
 
 
 def test_all_that_failed_of_a_tenant_goes_on(bench: Bench, command: Command) -> None:

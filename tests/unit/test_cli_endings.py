@@ -157,6 +157,15 @@ def test_no_command_shows_what_there_is(
     assert any(line in {"Pictures:", "Commands:"} for line in lines)
 
 
+def test_command_that_is_misspelt_is_told_with_the_one_that_is_near(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    status, lines = status_and_line(["queue", "list"], capsys)
+
+    assert status == 2
+    assert "No such command 'queue'. Did you mean 'queues'?" in lines[0]
+
+
 def test_internal_command_is_not_listed(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--help"])

@@ -1,11 +1,13 @@
 """What the doctor says, and what it never says."""
 
 import datetime as dt
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from smart_filter_deploy.doctor import checkup, findings, servers, service
+from smart_filter_deploy.doctor import checkup, findings, servers, service, variables
 from smart_filter_deploy.doctor.findings import Finding, Level
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_shared.settings import BrowserSettings
@@ -32,6 +34,43 @@ def test_secrets_of_the_environment_are_in_no_finding() -> None:
 
     assert hidden.said == "… … … … /srv/photos"
     assert hidden.fix == "use … … … … /srv/photos"
+
+
+def test_variable_that_nothing_reads_is_named_with_the_one_that_is_near() -> None:
+    found = list(
+        variables.variables(
+            {
+                "SMART_FILTER_LEESE_SECONDS": "3",
+                "SMART_FILTER_QQQQ": "hush",
+                "SMART_FILTER_LEASE_SECONDS": "30",
+                "SMART_FILTER_API_KEY": "sf_live_x",
+                "SMART_FILTER_API_PORT": "tcp://10.0.0.1:80",
+                "SMART_FILTER_API_PORT_80_TCP_ADDR": "10.0.0.1",
+                "PATH": "/bin",
+            }
+        )
+    )
+
+    assert [one.said.split()[0] for one in found] == [
+        "SMART_FILTER_LEESE_SECONDS",
+        "SMART_FILTER_QQQQ",
+    ]
+    assert found[0].fix == "did you mean SMART_FILTER_LEASE_SECONDS?"
+    assert found[1].fix.startswith("docs/settings.md")
+    assert {one.level for one in found} == {Level.WARN}
+
+
+def test_variables_that_the_settings_page_lists_are_all_known() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "settings.md").read_text()
+    listed = {
+        name
+        for row in re.findall(r"^\| (SMART_FILTER_[^|]*) \|", page, re.MULTILINE)
+        for name in row.split(", ")
+    }
+
+    (found,) = variables.variables(dict.fromkeys(listed, "x"))
+
+    assert found.level == Level.OK
 
 
 def test_check_that_breaks_is_a_finding_and_no_traceback() -> None:
@@ -79,6 +118,15 @@ def test_clock_is_judged_by_how_far_it_is_from_the_databases(
 
     assert found.level == level
     assert bool(found.fix) == (level != Level.OK)
+
+
+def test_name_of_the_api_that_leads_nowhere_is_told_apart_from_one_that_is_down() -> None:
+    # Longer than any name may be, so that no network is asked.
+    (unknown,) = service.api(f"http://{'acme.' * 60}invalid", "")
+    (down,) = service.api("http://127.0.0.1:1", "")
+
+    assert "no address is known here" in unknown.said
+    assert down.fix.startswith("start it")
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ own_stack    an embedded stack that lives as long as a `run`
 secret_files settings that are read from files
 """
 
+import difflib
 import importlib
 import os
 import sys
@@ -73,6 +74,16 @@ class _Program(click.Group):
         module, _, name = place.partition(":")
         command: click.Command = getattr(importlib.import_module(module), name)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
+            # As click does for commands that it knows, which are none of these.
+            near = difflib.get_close_matches(args[0], self.list_commands(ctx), n=1)
+            if near:
+                ctx.fail(f"No such command {args[0]!r}. Did you mean {near[0]!r}?")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         del ctx

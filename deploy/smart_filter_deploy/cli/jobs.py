@@ -15,6 +15,7 @@ from smart_filter_deploy.cli.endings import needing
 from smart_filter_deploy.cli.examples import examples
 from smart_filter_deploy.cli.report import STATE_STYLES, print_found, print_stages, print_table
 
+_yes_option = click.option("--yes", is_flag=True, help="Do not ask before a tenant's are moved.")
 _json_option = click.option("--json", "as_json", is_flag=True, help="As the API answers it.")
 _job_argument = click.argument("job_id", metavar="ID", shell_complete=completing.job_ids)
 _perhaps_job_argument = click.argument(
@@ -59,7 +60,7 @@ def list_(state: str | None, limit: int, *, as_json: bool) -> None:
         click.echo("no jobs")
         return
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in ("id", "state", "created", "background", "score"):
+    for column in ("id", "state", "created", "background", "score", "error"):
         table.add_column(column, no_wrap=True)
     for job in listed:
         background = job.background
@@ -69,6 +70,7 @@ def list_(state: str | None, limit: int, *, as_json: bool) -> None:
             _created(job),
             Text("" if background is None else (background.name or background.kind)),
             "" if job.rating is None else f"{job.rating.score:.2f}",
+            Text("" if job.error is None else job.error.code),
         )
     print_table(Console(highlight=False), table)
 
@@ -97,12 +99,14 @@ def show(job_id: str, *, as_json: bool) -> None:
 )
 @_perhaps_job_argument
 @click.option("--tenant", metavar="NAME", help="All of this tenant's that have not ended.")
+@_yes_option
 @_json_option
-def cancel(job_id: str | None, tenant: str | None, *, as_json: bool) -> None:
+def cancel(job_id: str | None, tenant: str | None, *, yes: bool, as_json: bool) -> None:
     """Withdraw a job that has not ended, or all of a tenant.
 
     One job over the API. A tenant's in the database that SMART_FILTER_DATABASE_URL names, else in
-    that of the stack that `smart-filter up` runs on the data folder.
+    that of the stack that `smart-filter up` runs on the data folder; on a terminal only after it
+    was told how many, and was answered.
     """
     if tenant is None:
         named = _one(job_id)
@@ -115,7 +119,7 @@ def cancel(job_id: str | None, tenant: str | None, *, as_json: bool) -> None:
         # The server's packages are not part of a bare install, here and below.
         from smart_filter_deploy.cli import tenant_jobs  # noqa: PLC0415
 
-    tenant_jobs.cancel(tenant, as_json=as_json)
+    tenant_jobs.cancel(tenant, asks=not yes, as_json=as_json)
 
 
 @jobs.command(
@@ -127,11 +131,12 @@ def cancel(job_id: str | None, tenant: str | None, *, as_json: bool) -> None:
 )
 @_perhaps_job_argument
 @click.option("--tenant", metavar="NAME", help="All of this tenant's that have failed.")
+@_yes_option
 @_json_option
-def redrive(job_id: str | None, tenant: str | None, *, as_json: bool) -> None:
+def redrive(job_id: str | None, tenant: str | None, *, yes: bool, as_json: bool) -> None:
     """Let a failed job go on from what has succeeded, with all its attempts; or all of a tenant.
 
-    Where: as `cancel` has it.
+    Where, and what is asked: as `cancel` has it.
     """
     if tenant is None:
         named = _one(job_id)
@@ -143,7 +148,7 @@ def redrive(job_id: str | None, tenant: str | None, *, as_json: bool) -> None:
     with needing("api"):
         from smart_filter_deploy.cli import tenant_jobs  # noqa: PLC0415
 
-    tenant_jobs.redrive(tenant, as_json=as_json)
+    tenant_jobs.redrive(tenant, asks=not yes, as_json=as_json)
 
 
 def _one(job_id: str | None) -> str:

@@ -14,7 +14,7 @@ from smart_filter_deploy.cli.report import print_table
 from smart_filter_deploy.cli.terminal import tell
 from smart_filter_shared import settings
 from smart_filter_shared.ids import Capability
-from smart_filter_shared.jobs import pauses
+from smart_filter_shared.jobs import pauses, presence
 from smart_filter_shared.jobs import queues as queue_table
 from smart_filter_shared.jobs.queues import Queue
 
@@ -101,6 +101,10 @@ def _listed(connection: Connection) -> list[Queue]:
 
 
 def _known(connection: Connection, name: str) -> Capability:
+    if name == presence.SENDING:
+        raise Ending(
+            "webhooks are no queue: `smart-filter workers drain ID` drains a sender", WRONG_USAGE
+        )
     known = [queue.capability for queue in _listed(connection)]
     if name not in known:
         near = difflib.get_close_matches(name[:100], known, n=1)

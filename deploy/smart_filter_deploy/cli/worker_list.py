@@ -1,7 +1,6 @@
 """What `smart-filter workers` does, and what it tells of it."""
 
 import json
-import uuid
 
 import click
 from rich.table import Table
@@ -44,10 +43,13 @@ def show(*, as_json: bool) -> None:
     print_table(Console(highlight=False), table)
 
 
-def show_one(worker_id: uuid.UUID, *, as_json: bool) -> None:
-    """Show a worker, and what it has at hand."""
+def show_one(begins: str, *, as_json: bool) -> None:
+    """Show a worker, and what it has at hand.
+
+    begins: how its id begins, or the whole of it; here and below.
+    """
     with database.transaction() as connection:
-        member = _known(connection, worker_id)
+        member = _known(connection, begins)
         at_hand = roster.at_hand(connection, member.id)
     stages = [
         {
@@ -65,24 +67,27 @@ def show_one(worker_id: uuid.UUID, *, as_json: bool) -> None:
         f"{member.id} on {member.host} (process {member.pid}): {member.state},"
         f" started {moments.told(member.started_at)}, heard from {moments.told(member.seen_at)}"
     )
+    tell(f"serves {', '.join(_served(member)) or 'nothing'}")
     for name, why in member.failed.items():
         tell(f"cannot serve {name}: {why}")
     for stage in stages:
         tell("  ".join(map(str, stage.values())))
+    if not stages:
+        tell("has nothing at hand")
 
 
-def drain(worker_id: uuid.UUID, *, as_json: bool) -> None:
+def drain(begins: str, *, as_json: bool) -> None:
     """Tell a worker to claim no more."""
     with database.transaction() as connection:
-        worker = _known(connection, worker_id).id
+        worker = _known(connection, begins).id
         presence.drain(connection, worker)
     _tell(worker, "finishes what it has and claims no more", drains=True, as_json=as_json)
 
 
-def resume(worker_id: uuid.UUID, *, as_json: bool) -> None:
+def resume(begins: str, *, as_json: bool) -> None:
     """Let a worker claim again."""
     with database.transaction() as connection:
-        worker = _known(connection, worker_id).id
+        worker = _known(connection, begins).id
         presence.resume(connection, worker)
     _tell(worker, "claims again", drains=False, as_json=as_json)
 
@@ -98,14 +103,18 @@ def _listed(connection: Connection) -> list[Member]:
     return roster.listed(connection, silent_seconds=settings.engine().lease_seconds)
 
 
-def _known(connection: Connection, worker_id: uuid.UUID) -> Member:
-    for member in _listed(connection):
-        if member.id == worker_id:
-            return member
-    raise Ending(
-        f"there is no worker {worker_id}: `smart-filter workers list` shows those there are",
-        WRONG_USAGE,
-    )
+def _known(connection: Connection, begins: str) -> Member:
+    start = begins.replace("-", "").lower()
+    # Nothing is the beginning of everything, and what a variable holds that is not set.
+    found = [one for one in _listed(connection) if start and one.id.hex.startswith(start)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        told = f"{len(found)} workers' ids begin with {begins}: give more of one"
+    else:
+        remedy = "`smart-filter workers list` shows those there are"
+        told = f"there is no worker {begins[:100]!r}: {remedy}"
+    raise Ending(told, WRONG_USAGE)
 
 
 def _served(member: Member) -> list[str]:

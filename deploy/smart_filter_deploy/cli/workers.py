@@ -1,14 +1,12 @@
 """`smart-filter workers`: which processes there are, and which claim no more."""
 
-import uuid
-
 import click
 
 from smart_filter_deploy.cli.endings import needing
 from smart_filter_deploy.cli.examples import examples
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="For programs.")
-_worker_argument = click.argument("worker_id", metavar="ID", type=click.UUID)
+_worker_argument = click.argument("worker_id", metavar="ID")
 
 
 @click.group(
@@ -21,7 +19,8 @@ def workers() -> None:
     """Show, drain and resume worker processes.
 
     In the database that SMART_FILTER_DATABASE_URL names, else in that of the stack that
-    `smart-filter up` runs on the data folder.
+    `smart-filter up` runs on the data folder. Of an ID its beginning is enough, if no
+    other begins so.
     """
 
 
@@ -46,7 +45,7 @@ def list_(*, as_json: bool) -> None:
 @workers.command(epilog=examples("smart-filter workers show ID"))
 @_worker_argument
 @_json_option
-def show(worker_id: uuid.UUID, *, as_json: bool) -> None:
+def show(worker_id: str, *, as_json: bool) -> None:
     """Show which stages a worker has at hand."""
     with needing("api"):
         from smart_filter_deploy.cli import worker_list  # noqa: PLC0415
@@ -60,7 +59,7 @@ def show(worker_id: uuid.UUID, *, as_json: bool) -> None:
 )
 @_worker_argument
 @_json_option
-def drain(worker_id: uuid.UUID, *, as_json: bool) -> None:
+def drain(worker_id: str, *, as_json: bool) -> None:
     """Let a worker finish what it has and claim no more, until it is resumed or stopped.
 
     It learns of it within a heartbeat. The process stays, so that nothing starts it again; it is
@@ -75,7 +74,7 @@ def drain(worker_id: uuid.UUID, *, as_json: bool) -> None:
 @workers.command(epilog=examples("smart-filter workers resume ID"))
 @_worker_argument
 @_json_option
-def resume(worker_id: uuid.UUID, *, as_json: bool) -> None:
+def resume(worker_id: str, *, as_json: bool) -> None:
     """Let a worker claim again."""
     with needing("api"):
         from smart_filter_deploy.cli import worker_list  # noqa: PLC0415

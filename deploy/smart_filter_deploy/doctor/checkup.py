@@ -37,6 +37,7 @@ def examine(
 def _checks(data: Path | None, port: int | None, secrets: set[str]) -> Iterator[tuple[str, Check]]:
     yield "python", machine.python
     yield "packages", machine.packages
+    yield "variables", _variables
     path = (data or data_folder()).absolute()
     up = running_stack(path)
     yield "data folder", partial(place.folder, path)
@@ -65,8 +66,14 @@ def _checks(data: Path | None, port: int | None, secrets: set[str]) -> Iterator[
         yield "servers", partial(_servers, None if managed or up is None else up.servers)
 
 
-def _api(url: str, api_key: str) -> Iterator[Finding]:
+def _variables() -> Iterator[Finding]:
     # Not part of a bare install, here and below.
+    from smart_filter_deploy.doctor import variables  # noqa: PLC0415
+
+    return variables.variables()
+
+
+def _api(url: str, api_key: str) -> Iterator[Finding]:
     from smart_filter_deploy.doctor import service  # noqa: PLC0415
 
     return service.api(url, api_key)

@@ -2,7 +2,7 @@
 
 import datetime as dt
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import redis
 from sqlalchemy import Connection, text
@@ -88,9 +88,11 @@ def _database(connection: Connection) -> Iterator[Finding]:
         fix = "put it right where that worker runs, and start it again"
         yield warn(capability, f"setup failed: {why}", fix)
     yield from _stopped(connection)
+    members = roster.listed(connection, silent_seconds=silent_seconds)
+    yield from _unwell(members)
     served = presence.served(connection, silent_seconds=silent_seconds)
     stages = {queries.stage_of(capability) for capability in served}
-    drained = _drained(connection, silent_seconds)
+    drained = _drained(members)
     resting = {
         queries.stage_of(one) for member in drained for one in member.wanted if one != SENDING
     } - stages
@@ -115,11 +117,21 @@ def _stopped(connection: Connection) -> Iterator[Finding]:
         yield warn(capability, "is paused, its jobs wait", fix)
 
 
-def _drained(connection: Connection, silent_seconds: float) -> list[Member]:
+def _unwell(members: Sequence[Member]) -> Iterator[Finding]:
+    """Yield the workers and senders that nobody hears from, or that do not hear from the broker."""
+    for member in members:
+        if member.state == WorkerState.UNHEALTHY:
+            heard = f"{member.seen_at.astimezone():%Y-%m-%d %H:%M:%S}"
+            said = f"{member.id} on {member.host} (process {member.pid}) is unhealthy"
+            fix = "see whether it hangs or reaches no broker, and start it again"
+            yield warn("workers", f"{said}, heard from last at {heard}", fix)
+
+
+def _drained(members: Sequence[Member]) -> list[Member]:
     """Return the live workers and senders that an operator lets claim no more."""
     return [
         member
-        for member in roster.listed(connection, silent_seconds=silent_seconds)
+        for member in members
         if member.drained_from is not None and member.state == WorkerState.DRAINING
     ]
 

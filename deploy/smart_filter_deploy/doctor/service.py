@@ -27,8 +27,12 @@ def api(url: str, api_key: str) -> Iterator[Finding]:
             ready = http.get("/readyz")
             told = str(http.get("/openapi.json").json()["info"]["version"])
     except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
-        said = f"{url} does not answer as ours would ({type(error).__name__})"
-        yield fail("api", said, "start it, or correct SMART_FILTER_URL")
+        if _is_unknown_name(error):
+            fix = "correct SMART_FILTER_URL, or have DNS or /etc/hosts know the name"
+            yield fail("api", f"no address is known here for the host of {url}", fix)
+        else:
+            said = f"{url} does not answer as ours would ({type(error).__name__})"
+            yield fail("api", said, "start it, or correct SMART_FILTER_URL")
         return
     degraded = ready.json().get("degraded") if ready.is_success else None
     if not ready.is_success:
@@ -147,6 +151,13 @@ def outbound() -> Iterator[Finding]:
         yield ok("outbound", f"{said}; photo_url, url: and webhooks to them would need it")
     else:
         yield ok("outbound", "public hosts are reached from here")
+
+
+def _is_unknown_name(error: BaseException | None) -> bool:
+    # HTTPX tells it from a server that is down only by what its error was raised from.
+    while error is not None and not isinstance(error, socket.gaierror):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _http(url: str) -> httpx.Client:

@@ -125,7 +125,8 @@ JOBS_ENDED = Metric(
     Kind.COUNTER,
     "jobs",
     ("outcome",),
-    "Jobs that succeeded, failed or were canceled, each within a second or two of its end.",
+    "Ends of jobs that succeeded, failed or were canceled, each counted within a second or two; "
+    "a job that is redriven before that has its next end counted alone.",
 )
 DEAD_LETTERS = Metric(
     "smart_filter_dead_letters_total",
