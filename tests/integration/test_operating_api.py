@@ -260,6 +260,8 @@ def test_history_ends_with_what_nobody_has_sampled_yet(api: Api) -> None:
     api.fail(StageName.PREPARE, BROKEN)
     settle(api)
     did(api, Step.INFER, 2)
+    with api.bench.transaction() as connection:
+        measures.add(connection, {Measure(Count.ENDED, "failed"): Amount(1)})
 
     told = asked(api, "history")
 

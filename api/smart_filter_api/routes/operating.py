@@ -289,7 +289,9 @@ async def _moved(
 
 def _tenant(connection: Connection, named: str) -> Tenant:
     if not keys.is_tenant(named):
-        raise NotFound("no tenant is called so: letters, digits, `.`, `_` and `-`, at most 100")
+        raise NotFound(
+            "no tenant is called so: letters, digits, dots, underscores and hyphens, at most 100"
+        )
     if not tenants.is_known(connection, Tenant(named)):
         near = tenants.near(connection, named)
         remedy = f"did you mean {near}?" if near else "none has a name like that"
