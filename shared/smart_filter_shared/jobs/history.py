@@ -23,7 +23,7 @@ KEPT: Final = dt.timedelta(days=30)
 _MINUTE: Final = dt.timedelta(minutes=1)
 _NOTHING: Final = Amount(0)
 # What was seen at a moment, by the names of the samples' columns.
-_Seen = Mapping[str, Any]
+_Seen = Mapping[Any, Any]  # rows of SQLAlchemy have keys of several types
 _ENDS: Final = (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELED)
 # Where the sample stands from which the first difference is taken.
 _BASE_STEP: Final = -1
