@@ -262,22 +262,34 @@ def listed(
     return [_row(row) for row in connection.execute(query)]
 
 
-def revoke(connection: Connection, key_id: uuid.UUID, *, tenant: Tenant | None) -> None:
+def revoke(
+    connection: Connection,
+    key_id: uuid.UUID,
+    *,
+    tenant: Tenant | None,
+    spare_operators: bool = False,
+) -> None:
     """Let a key, and those for devices that it made, not be valid any more, from now on.
 
-    tenant: whose it must be; None: anybody's.  Revoking it again changes nothing.
-    Raises NotFound.
+    tenant: whose it must be; None: anybody's.  spare_operators: refuse one that is an operator's.
+    Revoking it again changes nothing.  Raises NotFound, OutOfScope.
     """
     keys = tables.keys
     mine = keys.c.id == key_id
     if tenant is not None:
         mine = and_(mine, keys.c.tenant == tenant)
+    found = connection.execute(select(keys.c.scopes).where(mine)).one_or_none()
+    if found is None:
+        raise NotFound(f"key {key_id}")
+    if spare_operators and Scope.OPERATOR in found.scopes:
+        raise OutOfScope(
+            "an operator's key is revoked where the service runs: "
+            f"smart-filter keys revoke {key_id}"
+        )
     now = func.statement_timestamp()
-    revoked = connection.execute(
+    connection.execute(
         update(keys).where(mine).values(revoked_at=func.coalesce(keys.c.revoked_at, now))
     )
-    if not revoked.rowcount:
-        raise NotFound(f"key {key_id}")
     connection.execute(
         update(keys)
         .where(keys.c.parent == key_id)

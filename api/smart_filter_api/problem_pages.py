@@ -58,6 +58,7 @@ PAGES: Mapping[str, Page] = {
             "The key is one for a device, which submits photos and nothing else.",
             "A key for a device has submitted as many jobs as it may.",
             "Another tenant was named.",
+            "The key to be revoked is an operator's: `smart-filter keys revoke` does that.",
         ),
         "Use a key that has the scope; `GET /v1/keys` lists what each key allows.",
         "the key lacks the scope admin",

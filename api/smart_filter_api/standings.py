@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Final
 
 from smart_filter_api.schemas.operating import (
@@ -28,10 +28,14 @@ _MOST_WORKERS: Final = 200
 _MOST_CONCERNS: Final = 50
 _UNWELL: Final = (WorkerState.SETUP_FAILED, WorkerState.UNHEALTHY)
 _DECIMALS: Final = 3
+# A name of the DNS has no more (RFC 1035, 2.3.4).
+_HOST_CHARACTERS: Final = 253
+_REASON_CHARACTERS: Final = 500
 
 
 def answer(standing: Standing) -> StandingAnswer:
     """Return how things are."""
+    standing = replace(standing, workers=[_bounded(one) for one in standing.workers])
     workers = sorted(standing.workers, key=lambda one: (one.state not in _UNWELL, not one.failed))
     return StandingAnswer(
         concerns=[
@@ -62,6 +66,7 @@ def queue(found: Queue) -> QueueAnswer:
 
 def worker(member: Member) -> WorkerAnswer:
     """Return how a worker is."""
+    member = _bounded(member)
     return WorkerAnswer(
         worker_id=member.id,
         host=member.host,
@@ -70,6 +75,7 @@ def worker(member: Member) -> WorkerAnswer:
         running=member.running,
         threads=member.threads,
         capabilities=sorted(member.capabilities),
+        wanted=sorted(member.wanted),
         failed={str(name): why for name, why in member.failed.items()},
         started_at=member.started_at,
         seen_at=member.seen_at,
@@ -99,3 +105,16 @@ def history(span: Span, found: History, problems: Sequence[Problem]) -> HistoryA
             for one in problems
         ],
     )
+
+
+def _bounded(member: Member) -> Member:
+    """Return a worker whose own words fill no page."""
+    return replace(
+        member,
+        host=_cut(member.host, _HOST_CHARACTERS),
+        failed={name: _cut(why, _REASON_CHARACTERS) for name, why in member.failed.items()},
+    )
+
+
+def _cut(words: str, most: int) -> str:
+    return words if len(words) <= most else words[: most - 1] + "…"

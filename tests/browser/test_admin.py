@@ -74,6 +74,35 @@ def test_tenants_jobs_are_canceled_once_it_is_told_how_many(
     assert {job["state"] for job in visitor.jobs()} == {"canceled"}
 
 
+def test_tenant_that_there_is_none_of_is_told_with_the_one_that_is_near(
+    stranger: Page, visitor: Visitor, url: str, witness: Witness
+) -> None:
+    sign_in(stranger, url, witness)
+    witness.expect("status of 404")
+    stranger.get_by_label("Another tenant").fill(f"{visitor.tenant}x")
+    stranger.get_by_role("button", name="Cancel…", exact=True).last.click()
+
+    trouble = stranger.get_by_role("dialog").get_by_role("alert")
+    expect(trouble).to_contain_text(f"There is no tenant {visitor.tenant}x")
+    expect(trouble).to_contain_text(f"Did you mean {visitor.tenant}")
+    expect(trouble).not_to_contain_text("`")
+
+
+def test_worker_that_is_drained_is_told_and_resumed(
+    stranger: Page, url: str, witness: Witness
+) -> None:
+    sign_in(stranger, url, witness)
+    concerns = stranger.get_by_role("list", name="What is not well")
+
+    stranger.get_by_role("button", name="Drain", exact=False).first.click()
+    expect(concerns).to_contain_text(re.compile("A (worker|sender) is drained"))
+    stranger.locator("section", has=stranger.locator("#workers")).get_by_role(
+        "button", name="Resume", exact=False
+    ).click()
+
+    expect(stranger.get_by_text(re.compile("A (worker|sender) is drained"))).to_have_count(0)
+
+
 def test_page_stops_asking_while_it_is_hidden(stranger: Page, url: str, witness: Witness) -> None:
     sign_in(stranger, url, witness)
     asked: list[str] = []

@@ -31,7 +31,8 @@ def test_key_signs_in_and_a_wrong_one_is_told(
 
     stranger.get_by_label("Key").fill("sf_live_wrong")
     stranger.get_by_role("button", name="Sign in").click()
-    expect(stranger.get_by_role("alert")).to_be_visible()
+    expect(stranger.get_by_role("alert")).to_contain_text("This key is not valid")
+    expect(stranger.get_by_role("alert")).not_to_contain_text("Bearer")
     axe(stranger)
     stranger.get_by_label("Key").fill(visitor.key)
     stranger.get_by_role("button", name="Sign in").click()

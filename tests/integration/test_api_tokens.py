@@ -8,6 +8,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
+from smart_filter_api import keys
 from smart_filter_api.keys import Scope
 from smart_filter_shared.ids import OPERATOR, Tenant
 from smart_filter_tests.serving import Api, a_photo
@@ -90,6 +91,19 @@ def test_operator_administers_every_tenant(api: Api) -> None:
     assert [one["key_id"] for one in listed["items"]] == [key["key_id"]]
     assert revoked.status_code == 204
     assert submitted(api, key["key"]).status_code == 401
+
+
+def test_operators_keys_are_not_revoked_over_http(api: Api) -> None:
+    with api.bench.transaction() as connection:
+        issued = keys.issue(connection, tenant=OPERATOR, scopes=[Scope.OPERATOR])
+    administrator = api.headers(Scope.ADMIN, tenant=OPERATOR)
+
+    answer = api.client.delete(f"/v1/keys/{issued.key_id}", headers=administrator)
+
+    assert (answer.status_code, answer.json()["code"]) == (403, "scope")
+    assert f"smart-filter keys revoke {issued.key_id}" in answer.json()["detail"]
+    with api.bench.transaction() as connection:
+        assert keys.authenticate(connection, keys.digest_of(issued.key)).tenant == OPERATOR
 
 
 @pytest.mark.parametrize("named", ["other", "nobody-yet"])

@@ -245,10 +245,28 @@ def test_history_tells_what_happened_between_samples(api: Api) -> None:
     told = asked(api, "history")
 
     (queue,) = [one for one in told["queues"] if one["capability"] == PREPARE]
-    assert [one for one in queue["completed"] if one is not None] == [5, 2]
-    assert [one for one in queue["retries"] if one is not None] == [0, 1]
+    assert [one for one in queue["completed"] if one is not None] == [5, 2, 0]
+    assert [one for one in queue["retries"] if one is not None] == [0, 1, 0]
     assert queue["ready"][-1] == 1
     assert len(queue["completed"]) == 60
+
+
+def test_history_ends_with_what_nobody_has_sampled_yet(api: Api) -> None:
+    sample(api)
+    age(api, 3)
+    sample(api)
+    api.bench.submit()
+    api.submit()
+    api.fail(StageName.PREPARE, BROKEN)
+    settle(api)
+    did(api, Step.INFER, 2)
+    with api.bench.transaction() as connection:
+        measures.add(connection, {Measure(Count.ENDED, "failed"): Amount(1)})
+
+    told = asked(api, "history")
+
+    (queue,) = [one for one in told["queues"] if one["capability"] == PREPARE]
+    assert (told["jobs"]["failed"][-1], queue["failed"][-1], queue["completed"][-1]) == (1, 1, 2)
 
 
 def test_history_goes_on_whichever_processes_come_and_go(api: Api) -> None:
@@ -266,7 +284,7 @@ def test_history_goes_on_whichever_processes_come_and_go(api: Api) -> None:
         told = httpx.get(f"{url}/v1/operator/history", headers=api.client.headers).json()
 
     (queue,) = [one for one in told["queues"] if one["capability"] == PREPARE]
-    assert [one for one in queue["completed"] if one is not None] == [5, 2]
+    assert [one for one in queue["completed"] if one is not None] == [5, 2, 0]
 
 
 @pytest.mark.parametrize("span", ["day", "month"])

@@ -127,7 +127,7 @@ async def list_keys(
     status_code=status.HTTP_204_NO_CONTENT,
     summary="Revoke a key",
     description="Within a second or so it is not valid any more, nor are those for devices that it "
-    "issued.",
+    "issued. One with the scope `operator` is revoked by `smart-filter keys revoke` alone.",
     responses=documented("unauthorized", "scope", "not_found", "unavailable"),
 )
 async def revoke(key_id: str, services: OpenServices, caller: Administrator) -> None:
@@ -138,7 +138,7 @@ async def revoke(key_id: str, services: OpenServices, caller: Administrator) -> 
         raise NotFound(f"key {key_id}") from None
     tenant = None if caller.tenant == OPERATOR else caller.tenant
     async with services.transaction() as connection:
-        await connection.run_sync(keys.revoke, named, tenant=tenant)
+        await connection.run_sync(keys.revoke, named, tenant=tenant, spare_operators=True)
 
 
 def _tenant(caller: Caller, named: str | None) -> Tenant:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from smart_filter_api import keys, standings, tags
 from smart_filter_api.deps import OpenServices, Operator, Services
+from smart_filter_api.keys import Caller
 from smart_filter_api.problems import documented
 from smart_filter_api.schemas.operating import (
     HistoryAnswer,
@@ -40,8 +41,10 @@ from smart_filter_shared.jobs.history import Span
 from smart_filter_shared.jobs.presence import CELL
 from smart_filter_shared.jobs.queues import Queue
 from smart_filter_shared.jobs.wholesale import Move
+from smart_filter_shared.telemetry.logs import logger
 
 router = APIRouter(prefix="/v1/operator", tags=["operator"])
+_log = logger("operator")
 
 _MOST_TENANTS = 50
 _TENANTS_DAYS = dt.timedelta(days=30)
@@ -153,8 +156,7 @@ async def cancel(
     tenant: str, services: OpenServices, caller: Operator, cursor: uuid.UUID | None = None
 ) -> MovedAnswer:
     """Withdraw the next jobs of a tenant."""
-    del caller
-    return await _moved(services, Move.CANCEL, tenant, cursor)
+    return await _moved(services, caller, Move.CANCEL, tenant, cursor)
 
 
 @router.post(
@@ -167,8 +169,7 @@ async def redrive(
     tenant: str, services: OpenServices, caller: Operator, cursor: uuid.UUID | None = None
 ) -> MovedAnswer:
     """Let the next failed jobs of a tenant go on."""
-    del caller
-    return await _moved(services, Move.REDRIVE, tenant, cursor)
+    return await _moved(services, caller, Move.REDRIVE, tenant, cursor)
 
 
 @router.put(
@@ -179,8 +180,9 @@ async def redrive(
 )
 async def pause(capability: str, services: OpenServices, caller: Operator) -> QueueAnswer:
     """Let nobody claim from a queue."""
-    del caller
-    return await _queue(services, capability, pauses.pause)
+    answer = await _queue(services, capability, pauses.pause)
+    _note(caller, "pause", capability)
+    return answer
 
 
 @router.delete(
@@ -190,8 +192,9 @@ async def pause(capability: str, services: OpenServices, caller: Operator) -> Qu
 )
 async def resume(capability: str, services: OpenServices, caller: Operator) -> QueueAnswer:
     """Let workers claim from a queue again."""
-    del caller
-    return await _queue(services, capability, pauses.resume)
+    answer = await _queue(services, capability, pauses.resume)
+    _note(caller, "resume", capability)
+    return answer
 
 
 @router.put(
@@ -202,8 +205,9 @@ async def resume(capability: str, services: OpenServices, caller: Operator) -> Q
 )
 async def drain(worker_id: str, services: OpenServices, caller: Operator) -> WorkerAnswer:
     """Tell a worker to claim no more."""
-    del caller
-    return await _worker(services, worker_id, presence.drain)
+    answer = await _worker(services, worker_id, presence.drain)
+    _note(caller, "drain", str(answer.worker_id))
+    return answer
 
 
 @router.delete(
@@ -213,8 +217,9 @@ async def drain(worker_id: str, services: OpenServices, caller: Operator) -> Wor
 )
 async def undrain(worker_id: str, services: OpenServices, caller: Operator) -> WorkerAnswer:
     """Take a worker back that was drained."""
-    del caller
-    return await _worker(services, worker_id, presence.resume)
+    answer = await _worker(services, worker_id, presence.resume)
+    _note(caller, "resume", str(answer.worker_id))
+    return answer
 
 
 async def _queue(
@@ -249,8 +254,13 @@ async def _worker(
         return await connection.run_sync(make)
 
 
+def _note(caller: Caller, what: str, whom: str, **more: int) -> None:
+    """Let the log tell who did what, once it is done."""
+    _log.info("operator_did", key_id=str(caller.key_id), what=what, whom=whom, **more)
+
+
 async def _moved(
-    services: Services, move: Move, tenant: str, cursor: uuid.UUID | None
+    services: Services, caller: Caller, move: Move, tenant: str, cursor: uuid.UUID | None
 ) -> MovedAnswer:
     after = None if cursor is None else JobId(cursor)
 
@@ -261,13 +271,16 @@ async def _moved(
     async with services.reading() as connection:
         name, found = await connection.run_sync(look)
     moved = 0
-    for job_id in found:
-        try:
-            async with services.transaction() as connection:
-                await connection.run_sync(wholesale.make, move, name, job_id)
-        except wholesale.LEFT:
-            continue
-        moved += 1
+    try:
+        for job_id in found:
+            try:
+                async with services.transaction() as connection:
+                    await connection.run_sync(wholesale.make, move, name, job_id)
+            except wholesale.LEFT:
+                continue
+            moved += 1
+    finally:  # what is done is done, though the rest was not or nobody waits for the answer
+        _note(caller, str(move), name, jobs=moved)
     is_all = len(found) < _MOVED_AT_ONCE
     return MovedAnswer(
         moved=moved, left=len(found) - moved, next_cursor=None if is_all else found[-1]
@@ -275,8 +288,14 @@ async def _moved(
 
 
 def _tenant(connection: Connection, named: str) -> Tenant:
-    if not keys.is_tenant(named) or not tenants.is_known(connection, Tenant(named)):
-        raise NotFound(f"tenant {named}")
+    if not keys.is_tenant(named):
+        raise NotFound(
+            "no tenant is called so: letters, digits, dots, underscores and hyphens, at most 100"
+        )
+    if not tenants.is_known(connection, Tenant(named)):
+        near = tenants.near(connection, named)
+        remedy = f"did you mean {near}?" if near else "none has a name like that"
+        raise NotFound(f"there is no tenant {named}: {remedy}")
     return Tenant(named)
 
 

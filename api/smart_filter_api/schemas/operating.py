@@ -45,6 +45,7 @@ class WorkerAnswer(BaseModel):
     running: int
     threads: int
     capabilities: list[str]
+    wanted: list[str] = Field(description="what it was started for; of a sender `webhooks`")
     failed: dict[str, str]
     started_at: Moment
     seen_at: Moment
@@ -56,7 +57,7 @@ class ProblemsAnswer(BaseModel):
     capability: str = Field(description="empty: before any stage ran")
     code: str
     is_dead: bool = Field(description="nothing is known to be wrong with the photos")
-    jobs: int
+    jobs: int = Field(description="how often: one that is redriven and fails again counts again")
     last_at: Moment
     last_job_id: uuid.UUID
 
@@ -73,7 +74,10 @@ class StandingAnswer(BaseModel):
 
 
 class JobsHistory(BaseModel):
-    """How many jobs ended in each step; null where nobody sampled."""
+    """How many jobs ended in each step; null where nobody sampled.
+
+    One that is redriven counts at each of its ends.
+    """
 
     succeeded: list[int | None]
     failed: list[int | None]

@@ -1,6 +1,5 @@
 """What `smart-filter jobs` does to all jobs of a tenant, and what it tells of it."""
 
-import difflib
 import json
 import sys
 from collections.abc import Mapping
@@ -69,8 +68,6 @@ def _ensure_known(engine: Engine, tenant: Tenant) -> None:
     with sessions.transaction(engine) as connection:
         if tenants.is_known(connection, tenant):
             return
-        near = difflib.get_close_matches(tenant, tenants.names(connection), n=1)
-    remedy = (
-        f"did you mean {near[0]}?" if near else "`smart-filter keys list` shows those there are"
-    )
+        near = tenants.near(connection, tenant)
+    remedy = f"did you mean {near}?" if near else "`smart-filter keys list` shows those there are"
     raise Ending(f"there is no tenant {tenant!r}: {remedy}", WRONG_USAGE)

@@ -119,8 +119,7 @@ def _known(connection: Connection, begins: str) -> Member:
 
 def _served(member: Member) -> list[str]:
     """Return what it is there for, whether it serves that now or, as its state says, does not."""
-    there_for = sorted({*member.wanted, *member.capabilities} - set(member.failed))
-    return [*there_for, *(f"not {name}" for name in member.failed)]
+    return [*member.there_for, *(f"not {name}" for name in member.failed)]
 
 
 def _document(member: Member) -> dict[str, object]:

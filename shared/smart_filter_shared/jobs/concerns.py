@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from smart_filter_shared.jobs.presence import WorkerState
+from smart_filter_shared.ids import Capability
+from smart_filter_shared.jobs.presence import SENDING, WorkerState
 from smart_filter_shared.jobs.roster import Member
 from smart_filter_shared.jobs.standing import Standing
 
@@ -18,6 +19,10 @@ from smart_filter_shared.jobs.standing import Standing
 _UNSWEPT: Final = dt.timedelta(seconds=15)
 _LONG_WAIT_SECONDS: Final = 300.0
 _LATE_WEBHOOK_SECONDS: Final = 60.0
+# Of what a worker is there for, so many are named.
+_NAMED: Final = 3
+# What these are there for, nobody else can count on.
+_NOT_COUNTED_ON: Final = (WorkerState.UNHEALTHY, WorkerState.DRAINING)
 
 
 class Gravity(StrEnum):
@@ -47,14 +52,13 @@ class Concern:
 
 def found(standing: Standing) -> list[Concern]:
     """Return all that is not well, the worst first."""
-    every = [*_of_all(standing), *_of_queues(standing), *_of_workers(standing.workers)]
-    every += _of_failures(standing)
+    every = [*_of_all(standing), *_of_webhooks(standing), *_of_queues(standing)]
+    every += [*_of_workers(standing.workers), *_of_failures(standing)]
     return sorted(every, key=lambda one: one.gravity != Gravity.BAD)
 
 
 def _of_all(standing: Standing) -> Iterator[Concern]:
-    serving = [one for one in standing.workers if one.state != WorkerState.UNHEALTHY]
-    if not serving:
+    if not _is_anybody_there(standing.workers):
         yield Concern(
             Gravity.BAD if standing.unfinished else Gravity.FAIR,
             "",
@@ -69,17 +73,27 @@ def _of_all(standing: Standing) -> Iterator[Concern]:
             "Retries, lost leases and history wait for one. Look into the workers' logs.",
             standing.swept_at,
         )
+
+
+def _of_webhooks(standing: Standing) -> Iterator[Concern]:
     if standing.webhook_lag_seconds > _LATE_WEBHOOK_SECONDS:
         yield Concern(
             Gravity.BAD,
             "",
             "Webhooks are late",
-            "One has been due for longer than a minute, and nobody sends it. Is a sender running?",
+            "One has been due for longer than a minute, and nobody sends it. "
+            + (
+                "All senders are drained: resume one."
+                if SENDING in _resting(standing.workers)
+                else "Is a sender running?"
+            ),
             standing.now - dt.timedelta(seconds=standing.webhook_lag_seconds),
         )
 
 
 def _of_queues(standing: Standing) -> Iterator[Concern]:
+    is_anybody_there = _is_anybody_there(standing.workers)
+    resting = _resting(standing.workers)
     for queue in standing.queues:
         length, name = queue.length, queue.capability
         oldest = standing.now - dt.timedelta(seconds=length.oldest_wait_seconds)
@@ -93,14 +107,24 @@ def _of_queues(standing: Standing) -> Iterator[Concern]:
                 else "What comes waits until it is resumed.",
                 queue.paused_at,
             )
-        elif length.ready and not queue.workers:
+        elif length.ready and name in resting:
             yield Concern(
                 Gravity.BAD,
                 name,
-                f"Nobody serves {name}",
-                f"{_stages(length.ready)} for a worker that does.",
+                f"Only drained workers serve {name}",
+                f"{_stages(length.ready)} until one of them is resumed, or another is started.",
                 oldest,
             )
+        elif length.ready and not queue.workers:
+            # Without any worker that goes for each, and is said once.
+            if is_anybody_there:
+                yield Concern(
+                    Gravity.BAD,
+                    name,
+                    f"Nobody serves {name}",
+                    f"{_stages(length.ready)} for a worker that does.",
+                    oldest,
+                )
         elif length.oldest_wait_seconds > _LONG_WAIT_SECONDS:
             yield Concern(
                 Gravity.BAD,
@@ -115,14 +139,25 @@ def _of_queues(standing: Standing) -> Iterator[Concern]:
 def _of_workers(workers: Sequence[Member]) -> Iterator[Concern]:
     for one in workers:
         where = f"{one.host}, process {one.pid}"
+        kind = "worker" if _is_worker(one) else "sender"
+        left = _left_alone(one, workers)
         if one.state == WorkerState.UNHEALTHY:
             yield Concern(
                 Gravity.FAIR,
                 str(one.id),
-                "A worker is not well",
+                f"A {kind} is not well",
                 f"{where}: it was not heard from lately, or does not hear from the broker. "
-                "Others take over its work.",
+                + (f"Nobody else {left}." if left else "Others take over its work."),
                 one.seen_at,
+            )
+        elif _is_drained(one):
+            yield Concern(
+                Gravity.FAIR,
+                str(one.id),
+                f"A {kind} is drained",
+                f"{where}: it takes no more. "
+                + (f"Nobody else {left}: resume it." if left else "Resume it, or stop it."),
+                one.drained_from,
             )
         elif one.failed:
             name, why = next(iter(one.failed.items()))
@@ -139,11 +174,14 @@ def _of_workers(workers: Sequence[Member]) -> Iterator[Concern]:
 def _of_failures(standing: Standing) -> Iterator[Concern]:
     for problem in standing.problems:
         if problem.is_dead:
-            jobs = "One job" if problem.jobs == 1 else f"{problem.jobs:,} jobs"
+            # One that is redriven and fails again is among them again.
+            failed = (
+                "One job failed" if problem.jobs == 1 else f"Jobs failed {problem.jobs:,} times"
+            )
             yield Concern(
                 Gravity.BAD,
                 problem.capability,
-                f"{jobs} failed in {problem.capability} within the hour",
+                f"{failed} in {problem.capability} within the hour",
                 f"With {problem.code}, though nothing is known to be wrong with the photos. Once "
                 "that is mended, redrive them.",
             )
@@ -151,3 +189,37 @@ def _of_failures(standing: Standing) -> Iterator[Concern]:
 
 def _stages(count: int) -> str:
     return "One photo waits" if count == 1 else f"{count:,} photos wait"
+
+
+def _is_anybody_there(workers: Sequence[Member]) -> bool:
+    return any(_is_worker(one) and one.state != WorkerState.UNHEALTHY for one in workers)
+
+
+def _is_worker(member: Member) -> bool:
+    return set(member.wanted) != {SENDING}
+
+
+def _is_drained(member: Member) -> bool:
+    """Whether an operator said so; one that ends drains too."""
+    return member.state == WorkerState.DRAINING and member.drained_from is not None
+
+
+def _resting(workers: Sequence[Member]) -> set[Capability]:
+    """Return what only drained members are there for."""
+    drained = [one for one in workers if _is_drained(one)]
+    return {name for one in drained for name in one.there_for} - _counted_on(workers)
+
+
+def _counted_on(workers: Sequence[Member]) -> set[Capability]:
+    well = [one for one in workers if one.state not in _NOT_COUNTED_ON]
+    return {name for one in well for name in one.there_for}
+
+
+def _left_alone(member: Member, workers: Sequence[Member]) -> str:
+    """Return what nobody does in place of a member that is not counted on, such as "serves x"."""
+    left = [name for name in member.there_for if name not in _counted_on(workers)]
+    if left == [SENDING]:
+        return "sends webhooks"
+    more = len(left) - _NAMED
+    named = ", ".join(left[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+    return f"serves {named}" if left else ""

@@ -2,7 +2,7 @@
 
 What workers count only grows (measures.py), so that a sample holds sums, and what happened in a
 time is the difference of its ends: a minute that nobody sampled loses nothing, and neither does a
-restart of whatever process.
+restart of whatever process. The last step goes on, and ends with what is now.
 """
 
 import datetime as dt
@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Connection, text
 
 from smart_filter_shared.ids import Capability
 from smart_filter_shared.jobs import measures
@@ -22,6 +22,8 @@ from smart_filter_shared.telemetry.metrics import Step
 KEPT: Final = dt.timedelta(days=30)
 _MINUTE: Final = dt.timedelta(minutes=1)
 _NOTHING: Final = Amount(0)
+# What was seen at a moment, by the names of the samples' columns.
+_Seen = Mapping[Any, Any]  # rows of SQLAlchemy have keys of several types
 _ENDS: Final = (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELED)
 # Where the sample stands from which the first difference is taken.
 _BASE_STEP: Final = -1
@@ -33,8 +35,10 @@ _IS_DUE = text("""
 """)
 _SAMPLE = text("""
     INSERT INTO samples (at, succeeded, failed, canceled, webhook_lag_seconds)
-    VALUES (date_trunc('minute', statement_timestamp()), :succeeded, :failed, :canceled, :lag)
-    ON CONFLICT DO NOTHING RETURNING at
+    VALUES (
+        date_trunc('minute', statement_timestamp()),
+        :succeeded, :failed, :canceled, :webhook_lag_seconds
+    ) ON CONFLICT DO NOTHING RETURNING at
 """)
 _SAMPLE_QUEUE = text("""
     INSERT INTO queue_samples (
@@ -156,23 +160,11 @@ def sample(connection: Connection) -> bool:
     if not connection.execute(_IS_DUE).scalar_one():
         return False
     totals = measures.totals(connection)
-    ended = {str(state): _count(totals, Count.ENDED, state) for state in _ENDS}
-    lag = measures.webhook_lag_seconds(connection)
-    at = connection.execute(_SAMPLE, {**ended, "lag": lag}).scalar()
+    at = connection.execute(_SAMPLE, _jobs_now(connection, totals)).scalar()
     if at is None:
         return False
-    rows = [
-        {
-            "at": at,
-            "capability": name,
-            **asdict(queue),
-            "completed": _count(totals, Step.INFER, name),
-            "retries": _count(totals, Count.RETRIES, name),
-            "releases": _count(totals, Count.RELEASES, name),
-            "expiries": _count(totals, Count.EXPIRIES, name),
-        }
-        for name, queue in sorted(measures.queues(connection).items())
-    ]
+    queues = _queues_now(connection, totals)
+    rows = [{"at": at, "capability": name, **queues[name]} for name in sorted(queues)]
     if rows:
         connection.execute(_SAMPLE_QUEUE, rows)
     for statement in _FORGET:
@@ -181,15 +173,14 @@ def sample(connection: Connection) -> bool:
 
 
 def steps_of(span: Span, now: dt.datetime) -> Steps:
-    """Return the steps of the time before now; the last one of the longer spans is not over yet.
+    """Return the steps of the time until now; the last one is not over yet.
 
     now: aware.
     """
     long, count = _STEPS[span]
     epoch = dt.datetime.fromtimestamp(0, dt.UTC)
     over = epoch + (now - epoch) // long * long
-    last = over if long == _MINUTE else over + long
-    return Steps(last - count * long, long, count)
+    return Steps(over - (count - 1) * long, long, count)
 
 
 def between(connection: Connection, steps: Steps) -> History:
@@ -201,14 +192,21 @@ def between(connection: Connection, steps: Steps) -> History:
         "step_seconds": steps.long.total_seconds(),
         "base": base,
     }
-    jobs = connection.execute(_JOBS, where).all()
+    jobs: dict[int, _Seen] = {
+        row["step"]: row for row in connection.execute(_JOBS, where).mappings()
+    }
     failed = {(row.capability, row.step): row.failed for row in connection.execute(_FAILED, where)}
-    by_name: dict[Capability, dict[int, Row[Any]]] = {}
-    for row in connection.execute(_QUEUES, where):
-        by_name.setdefault(Capability(row.capability), {})[row.step] = row
+    by_name: dict[Capability, dict[int, _Seen]] = {}
+    for row in connection.execute(_QUEUES, where).mappings():
+        by_name.setdefault(Capability(row["capability"]), {})[row["step"]] = row
+    if base is not None:  # without any sample nothing is known of when sums grew
+        totals = measures.totals(connection)
+        _end_with(_jobs_now(connection, totals), jobs, steps)
+        for name, now in _queues_now(connection, totals).items():
+            _end_with(now, by_name.setdefault(Capability(name), {}), steps)
     return History(
         steps,
-        _jobs({row.step: row for row in jobs}, steps),
+        _jobs(jobs, steps),
         {
             name: _queue(rows, {step: failed.get((name, step), 0) for step in rows}, steps)
             for name, rows in by_name.items()
@@ -216,7 +214,34 @@ def between(connection: Connection, steps: Steps) -> History:
     )
 
 
-def _jobs(rows: Mapping[int, Row[Any]], steps: Steps) -> Jobs:
+def _jobs_now(connection: Connection, totals: Mapping[Measure, Amount]) -> _Seen:
+    return {
+        **{str(state): _count(totals, Count.ENDED, state) for state in _ENDS},
+        "webhook_lag_seconds": measures.webhook_lag_seconds(connection),
+    }
+
+
+def _queues_now(connection: Connection, totals: Mapping[Measure, Amount]) -> Mapping[str, _Seen]:
+    return {
+        name: {
+            **asdict(queue),
+            "completed": _count(totals, Step.INFER, name),
+            "retries": _count(totals, Count.RETRIES, name),
+            "releases": _count(totals, Count.RELEASES, name),
+            "expiries": _count(totals, Count.EXPIRIES, name),
+        }
+        for name, queue in measures.queues(connection).items()
+    }
+
+
+def _end_with(now: _Seen, rows: dict[int, _Seen], steps: Steps) -> None:
+    """Let the last step hold what is now as well."""
+    last = steps.count - 1
+    sampled = rows.get(last, now)
+    rows[last] = {name: max(value, sampled.get(name, value)) for name, value in now.items()}
+
+
+def _jobs(rows: Mapping[int, _Seen], steps: Steps) -> Jobs:
     return Jobs(
         succeeded=_grown(rows, "succeeded", steps),
         failed=_grown(rows, "failed", steps),
@@ -225,7 +250,7 @@ def _jobs(rows: Mapping[int, Row[Any]], steps: Steps) -> Jobs:
     )
 
 
-def _queue(rows: Mapping[int, Row[Any]], failed: Mapping[int, int], steps: Steps) -> Queue:
+def _queue(rows: Mapping[int, _Seen], failed: Mapping[int, int], steps: Steps) -> Queue:
     return Queue(
         completed=_grown(rows, "completed", steps),
         failed=[failed.get(step) for step in range(steps.count)],
@@ -238,16 +263,16 @@ def _queue(rows: Mapping[int, Row[Any]], failed: Mapping[int, int], steps: Steps
     )
 
 
-def _seen(rows: Mapping[int, Row[Any]], name: str, steps: Steps) -> list[Any]:
-    return [getattr(rows[step], name) if step in rows else None for step in range(steps.count)]
+def _seen(rows: Mapping[int, _Seen], name: str, steps: Steps) -> list[Any]:
+    return [rows[step][name] if step in rows else None for step in range(steps.count)]
 
 
-def _grown(rows: Mapping[int, Row[Any]], name: str, steps: Steps) -> list[int | None]:
+def _grown(rows: Mapping[int, _Seen], name: str, steps: Steps) -> list[int | None]:
     """Return by how much a sum has grown in each step since it was seen last.
 
     What was not there at the base is new, and began with nothing.
     """
-    before = getattr(rows[_BASE_STEP], name) if _BASE_STEP in rows else 0
+    before = rows[_BASE_STEP][name] if _BASE_STEP in rows else 0
     grown: list[int | None] = []
     for now in _seen(rows, name, steps):
         # A database that was restored begins again with less.

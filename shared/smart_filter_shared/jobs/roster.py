@@ -47,6 +47,11 @@ class Member:
     started_at: dt.datetime
     seen_at: dt.datetime
 
+    @property
+    def there_for(self) -> Sequence[Capability]:
+        """What it serves, or would if its state let it: a drained one that is resumed."""
+        return sorted({*self.wanted, *self.capabilities} - set(self.failed))
+
 
 @dataclass(frozen=True, slots=True)
 class AtHand:

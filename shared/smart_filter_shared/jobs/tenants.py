@@ -1,5 +1,6 @@
 """What is said of single tenants, where not what the settings say holds for them."""
 
+import difflib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -25,7 +26,11 @@ _IS_KNOWN = text("""
     SELECT EXISTS (SELECT FROM tenants WHERE name = :tenant)
         OR EXISTS (SELECT FROM keys WHERE tenant = :tenant)
 """)
-_NAMES = text("SELECT name FROM tenants UNION SELECT tenant FROM keys")
+# Of about the same length, and not so many that comparing them takes long.
+_NEAR = text("""
+    SELECT name FROM (SELECT name FROM tenants UNION SELECT tenant FROM keys) AS known
+    WHERE abs(length(name) - length(:tenant)) <= 4 LIMIT 10000
+""")
 _HOLD = text(f"{_FIND.text} FOR NO KEY UPDATE")
 _ALL = text(f"SELECT {_COLUMNS} FROM tenants ORDER BY name")  # noqa: S608 - stands here
 _SAY = text("""
@@ -61,9 +66,10 @@ def is_known(connection: Connection, tenant: Tenant) -> bool:
     return bool(connection.execute(_IS_KNOWN, {"tenant": tenant}).scalar_one())
 
 
-def names(connection: Connection) -> list[Tenant]:
-    """Return all tenants that there are."""
-    return [Tenant(row.name) for row in connection.execute(_NAMES)]
+def near(connection: Connection, name: str) -> Tenant | None:
+    """Return the tenant that somebody may have meant who named one that there is none of."""
+    known = connection.execute(_NEAR, {"tenant": name}).scalars().all()
+    return next(map(Tenant, difflib.get_close_matches(name, known, n=1)), None)
 
 
 def hold(connection: Connection, tenant: Tenant) -> Own:

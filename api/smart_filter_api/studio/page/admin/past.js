@@ -36,7 +36,8 @@ function Whole({ history }) {
     <${Chart} title="Webhooks late by" figure=${`at most ${seconds(most(jobs.webhook_lag_seconds))}`}>
       <${Area} label="Webhooks late by" values=${jobs.webhook_lag_seconds} least=${LATE_SECONDS}
         told=${seconds} /><//>
-    <p class="soft small axis">From ${exactly(history.first)} until now, ${step}.</p>
+    <p class="soft small axis">From ${exactly(history.first)} until now, ${step}. A job
+      that is redriven counts at each of its ends.</p>
   </div>`;
 }
 
@@ -77,13 +78,13 @@ function Problems({ problems }) {
   return html`<h3>Why jobs failed</h3>
     <div class="panel wide"><table class="roll">
       <thead><tr><th scope="col">Problem</th><th scope="col">Where</th>
-        <th scope="col" class="number">Jobs</th><th scope="col" class="number">Last</th>
+        <th scope="col" class="number">Times</th><th scope="col" class="number">Last</th>
         <th scope="col">Last job</th></tr></thead>
       <tbody>${problems.map((one) => html`<tr key=${one.code + one.capability}>
         <th scope="row"><span class="name">${one.code}</span>
           ${one.is_dead && html` <span class="tag poor">not the photo's fault</span>`}</th>
         <td data-name="Where">${one.capability || "before any stage"}</td>
-        <td class="number" data-name="Jobs">${count(one.jobs)}</td>
+        <td class="number" data-name="Times">${count(one.jobs)}</td>
         <td class="number" data-name="Last" title=${exactly(one.last_at)}>${age(one.last_at)} ago</td>
         <td data-name="Last job" class="whole"><code>${one.last_job_id}</code></td>
       </tr>`)}</tbody>

@@ -92,7 +92,10 @@ function Moving({ tenant, move, onClose }) {
   const [error, setError] = useState(null);
   const [moved, setMoved] = useState(null);
   useEffect(() => {
-    movable(tenant).then((found) => setJobs(found[words.of]), setError);
+    movable(tenant).then(
+      (found) => setJobs(found[words.of]),
+      (trouble) => setError(trouble.code === "not_found" ? unknown(tenant, trouble) : trouble),
+    );
   }, [tenant, move]);
   const go = async () => {
     setMoved(0);
@@ -117,4 +120,10 @@ function Moving({ tenant, move, onClose }) {
     ${jobs > 0 && html`<p><strong>${more}${counted(jobs, "job")}</strong> of ${tenant} ${words.what}</p>`}
     ${moved !== null && html`<p role="status">${count(moved)} of ${count(jobs)} done.</p>`}
   <//>`;
+}
+
+/** The service's words for a tenant that there is none of, without those for programs. */
+function unknown(tenant, { detail }) {
+  const rest = detail.split(": ").at(-1);
+  return { title: `There is no tenant ${tenant}`, detail: rest[0].toUpperCase() + rest.slice(1) };
 }

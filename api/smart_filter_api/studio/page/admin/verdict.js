@@ -6,7 +6,11 @@ import { counted } from "../words.js";
 import { age, count, exactly, seconds } from "./figures.js";
 import { past, span, standing } from "./state.js";
 
-const WHILE = { hour: "last hour", day: "last day", month: "last 30 days" };
+const WHILE = {
+  hour: "times in the last hour",
+  day: "times in the last day",
+  month: "times in 30 days",
+};
 
 /** The head of the page. */
 export function Verdict() {

@@ -29,17 +29,18 @@ export function Workers() {
 }
 
 function Row({ worker }) {
-  const { worker_id: id, host, pid, state, running, threads, capabilities, failed } = worker;
+  const { worker_id: id, host, pid, state, running, threads, failed } = worker;
   const path = `workers/${id}/drain`;
   const name = `${host}, process ${pid}`;
+  const thereFor = thereForOf(worker);
   return html`<tr>
-    <th scope="row"><span class="name">${host}</span> <span class="soft figures">${pid}</span></th>
+    <th scope="row"><span class="name host" title=${host}>${host}</span> <span class="soft figures">${pid}</span></th>
     <td data-name="State"><span class=${`tag ${KINDS[state] ?? ""}`}>${state.replace("_", " ")}</span></td>
-    <td class="number" data-name="Running">${running} of ${threads}</td>
+    <td class="number" data-name="Running">${threads ? `${running} of ${threads}` : "–"}</td>
     <td data-name="Serves" class="serves">
-      ${capabilities.length > 0 && html`<details><summary>${count(capabilities.length)} ${" "}
-        ${capabilities.length === 1 ? "capability" : "capabilities"}</summary>
-        <p class="small soft">${capabilities.join(", ")}</p></details>`}
+      ${thereFor.length === 1 && thereFor[0]}
+      ${thereFor.length > 1 && html`<details><summary>${count(thereFor.length)} capabilities</summary>
+        <p class="small soft">${thereFor.join(", ")}</p></details>`}
       ${Object.entries(failed).map(([one, why]) => html`<p class="small is-poor" key=${one}>
         Not ${one}: ${why}</p>`)}</td>
     <td class="number" data-name="Up for" title=${exactly(worker.started_at)}>${age(worker.started_at)}</td>
@@ -50,4 +51,10 @@ function Row({ worker }) {
       : html`<${Button} kind="small" onClick=${() => act("PUT", path)}
           aria-label=${`Drain ${name}`}>Drain<//>`}</td>
   </tr>`;
+}
+
+/** Return what a worker serves, or would if its state let it: a drained one that is resumed. */
+function thereForOf({ wanted, capabilities, failed }) {
+  const all = [...new Set([...wanted, ...capabilities])];
+  return all.filter((name) => !(name in failed)).sort();
 }

@@ -5,6 +5,16 @@ import { ask, call, useSession } from "../service/api.js";
 import { Problem } from "../service/problems.js";
 
 const CODE = /^#code=(.+)$/;
+const WRONG_KEY = {
+  title: "This key is not valid",
+  detail: "It is unknown, has expired or was revoked.",
+  remedy: "Look whether all of it was copied, or ask whoever runs the service for another.",
+};
+const SPENT_CODE = {
+  title: "This address does not sign in any more",
+  detail: "Each does so once, and for ten minutes.",
+  remedy: "Sign in with a key.",
+};
 /** The cookie is the browser's: tabs tell each other when it has become another one, or none. */
 const others = new BroadcastChannel("smart-filter.session");
 
@@ -51,7 +61,13 @@ export async function signOut() {
 
 /** Exchange a code or a key for a session, which takes the place of any other in this browser. */
 async function exchange(proof) {
-  enter(await ask("POST", "/v1/session", { json: proof }));
+  try {
+    enter(await ask("POST", "/v1/session", { json: proof }));
+  } catch (error) {
+    // What the service says is for programs, which send keys in a header.
+    if (error.code === "unauthorized") Object.assign(error, "key" in proof ? WRONG_KEY : SPENT_CODE);
+    throw error;
+  }
   others.postMessage(null);
 }
 
