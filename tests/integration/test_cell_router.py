@@ -1,6 +1,5 @@
 """The cell router over HTTP: what is passed on, what is not, and a cell that is not there."""
 
-import contextlib
 import socket
 import threading
 from collections.abc import Iterator
@@ -13,12 +12,10 @@ import httpx
 import pytest
 from starlette.requests import Request
 from starlette.responses import JSONResponse, StreamingResponse
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from smart_filter_api.cells import router
 from smart_filter_api.cells.choosing import Cell, Cells
-from smart_filter_api.cells.lines import CellAway
-from smart_filter_api.cells.passing import Passage
 from smart_filter_deploy.embedded.ports import free_port
 from smart_filter_tests.serving import listening
 
@@ -117,55 +114,6 @@ class Routed:
         client = socket.create_connection((place.hostname, place.port or 80), timeout=10)
         client.sendall(b"\r\n".join(lines))
         return client
-
-
-@contextlib.contextmanager
-def saying(answer: bytes) -> Iterator[Cell]:
-    """A cell that says the same whatever it is asked."""
-
-    def converse(connection: socket.socket) -> None:
-        with connection, contextlib.suppress(OSError):
-            while connection.recv(65536):
-                connection.sendall(answer)
-
-    with socket.create_server(("127.0.0.1", 0)) as server:
-
-        def accept() -> None:
-            with contextlib.suppress(OSError):
-                while True:
-                    threading.Thread(target=converse, args=server.accept()[:1]).start()
-
-        threading.Thread(target=accept).start()
-        yield Cell("amber", f"http://127.0.0.1:{server.getsockname()[1]}")
-        server.shutdown(socket.SHUT_RDWR)
-
-
-def a_scope(client: str) -> Scope:
-    """A request as the server gives it to the application."""
-    return {
-        "type": "http",
-        "method": "GET",
-        "scheme": "http",
-        "raw_path": b"/",
-        "query_string": b"",
-        "headers": [(b"host", b"acme.photos.test")],
-        "client": (client, 5000),
-    }
-
-
-def asked_alone(cell: Cell) -> httpx.Response:
-    """Ask a router that has one cell."""
-    with listening(router.create(DOMAIN, Cells([cell]))) as url:
-        return httpx.get(url, headers={"Host": f"acme.{DOMAIN}"}, trust_env=False)
-
-
-async def nothing_more() -> Message:
-    await anyio.sleep_forever()
-    raise AssertionError
-
-
-async def to_nobody(message: Message) -> None:
-    del message
 
 
 @pytest.fixture(scope="module")
@@ -305,32 +253,6 @@ def test_client_is_asked_for_its_body_when_the_cell_wants_it(routed: Routed) -> 
     assert answer.startswith(b"HTTP/1.1 200 ")
 
 
-def test_one_client_cannot_have_all_requests_of_a_cell() -> None:
-    async def ask() -> list[str]:
-        refused: list[str] = []
-        # Its kernel takes connections, and nobody answers.
-        with socket.create_server(("127.0.0.1", 0), backlog=1000) as server:
-            passage = Passage(Cell("amber", f"http://127.0.0.1:{server.getsockname()[1]}"))
-
-            async def carry(client: str) -> None:
-                try:
-                    await passage.carry(a_scope(client), nothing_more, to_nobody)
-                except CellAway:
-                    refused.append(client)
-
-            async with anyio.create_task_group() as tasks:
-                # One network of IPv6 is one client.
-                for host in range(251):
-                    tasks.start_soon(carry, f"2001:db8::{host:x}")
-                await anyio.wait_all_tasks_blocked()
-                tasks.start_soon(carry, "198.51.100.1")
-                await anyio.wait_all_tasks_blocked()
-                tasks.cancel_scope.cancel()
-        return refused
-
-    assert anyio.run(ask) == ["2001:db8::fa"]
-
-
 def test_answer_is_passed_back_before_it_has_ended_and_ends_with_its_client(routed: Routed) -> None:
     routed.echo.left.clear()
 
@@ -348,37 +270,6 @@ def test_answer_that_breaks_off_is_seen_to_break_off(routed: Routed) -> None:
         routed.client.get("/broken", headers=routed.host("acme"))
 
 
-def test_what_a_cell_says_unasked_is_nobodys_answer() -> None:
-    asked: list[bytes] = []
-    one = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n"
-
-    def converse(connection: socket.socket) -> None:
-        with connection:
-            while head := connection.recv(65536):
-                if b" /livez " not in head:
-                    asked.append(head.split()[1])
-                connection.sendall(one + b"own" + one + b"not")
-
-    with socket.create_server(("127.0.0.1", 0)) as server:
-
-        def accept() -> None:
-            with contextlib.suppress(OSError):
-                while True:
-                    threading.Thread(target=converse, args=server.accept()[:1]).start()
-
-        threading.Thread(target=accept).start()
-        cells = Cells([Cell("amber", f"http://127.0.0.1:{server.getsockname()[1]}")])
-        with (
-            listening(router.create(DOMAIN, cells)) as url,
-            httpx.Client(base_url=url, trust_env=False) as client,
-        ):
-            host = {"Host": f"acme.{DOMAIN}"}
-            answers = [client.get(f"/{number}", headers=host).text for number in range(3)]
-        server.shutdown(socket.SHUT_RDWR)
-
-    assert (asked, answers) == ([b"/0", b"/1", b"/2"], ["own"] * 3)
-
-
 def test_cell_that_is_away_is_told_at_once_to_its_tenants_alone(routed: Routed) -> None:
     answer = routed.client.get("/v1/jobs", headers=routed.host("globex"))
     problem = answer.json()
@@ -388,50 +279,6 @@ def test_cell_that_is_away_is_told_at_once_to_its_tenants_alone(routed: Routed) 
     assert answer.headers["retry-after"] == "2"
     assert problem["instance"] == f"urn:uuid:{answer.headers['x-request-id']}"
     assert routed.asked()["method"] == "GET"
-
-
-def test_cell_that_is_busy_is_not_taken_for_away() -> None:
-    """Three silent looks in a row say that it is, unless a request was answered between them."""
-
-    async def busy(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return
-        if scope["path"] == "/livez":
-            while (await receive())["type"] != "http.disconnect":
-                pass
-            return
-        await JSONResponse({})(scope, receive, send)
-
-    async def look(url: str) -> list[bool]:
-        passage = Passage(Cell("amber", url))
-        seen = []
-        for answered in (False, False, True, False, False, False):
-            if answered:
-                await passage.carry(a_scope("198.51.100.1"), nothing_more, to_nobody)
-            else:
-                await passage.look(seconds=0.02)
-            seen.append(passage.is_away)
-        passage.close()
-        return seen
-
-    with listening(busy) as url:
-        assert anyio.run(look, url) == [False, False, False, False, False, True]
-
-
-@pytest.mark.parametrize("status", [b"600 Odd", b"799 Odd"])
-def test_answer_that_is_none_of_http_is_told_as_a_cell_that_left(status: bytes) -> None:
-    with saying(b"HTTP/1.1 " + status + b"\r\nContent-Length: 0\r\n\r\n") as cell:
-        answer = asked_alone(cell)
-
-    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
-
-
-def test_answer_without_content_has_no_length() -> None:
-    with saying(b"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n") as cell:
-        answer = asked_alone(cell)
-
-    assert answer.status_code == 204
-    assert "content-length" not in answer.headers
 
 
 @pytest.mark.parametrize("port", [":@evil", ":1 2", ":x"])
