@@ -161,7 +161,7 @@ def _processor_seconds(pid: int) -> float:
 
 def _answers(port: int) -> bool:
     try:
-        answer = httpx.get(f"http://{LOOPBACK}:{port}/readyz", timeout=1, trust_env=False)
+        answer = httpx.get(f"http://{LOOPBACK}:{port}/livez", timeout=1, trust_env=False)
     except httpx.TransportError:
         return False
     return answer.status_code == httpx.codes.OK

@@ -1,5 +1,6 @@
 """Requests that are no HTTP: told as every other error, though no application sees them."""
 
+import asyncio
 import uuid
 from typing import Final
 
@@ -11,11 +12,44 @@ from smart_filter_shared.errors import FieldError
 from smart_filter_shared.telemetry import logs
 
 _CODE: Final = "malformed_request"
+# As long as whoever sends a body may be silent; a line and headers come in one piece or two.
+_HEAD_SECONDS: Final = 20.0
 _DETAIL: Final = "this is no HTTP/1.1 request: its first line, its headers or its length are broken"
 
 
 class StrictHeads(H11Protocol):
-    """Uvicorn's protocol over h11, with a problem document for what h11 refuses."""
+    """Uvicorn's protocol over h11, with a problem document for what h11 refuses.
+
+    And with a deadline for heads: a half one would hold its connection for ever.
+    """
+
+    _head_due: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's
+        """Wait for the first head."""
+        super().connection_made(transport)
+        self._await_head()
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came."""
+        super().data_received(data)
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait no more."""
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def _await_head(self) -> None:
+        if self.conn.their_state is not h11.IDLE:
+            self._stop_waiting()
+        elif self._head_due is None:
+            self._head_due = self.loop.call_later(_HEAD_SECONDS, self.timeout_keep_alive_handler)
+
+    def _stop_waiting(self) -> None:
+        if self._head_due is not None:
+            self._head_due.cancel()
+            self._head_due = None
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - h11's own words tell nobody what to do
         """Answer, and end the connection: nobody knows where the next request begins."""

@@ -164,10 +164,14 @@ def _ensure_taken(settings: StorageSettings) -> None:
         logger("storage").warning("unavailable", reason=str(error))
 
 
-def serve_router(domain: str, cells: "Cells", *, host: str, port: int) -> None:
+def serve_router(
+    domain: str, cells: "Cells", *, at: tuple[str, int], watch: tuple[str, int] | None
+) -> None:
     """Lead requests to the cells of their tenants until told to stop.
 
     domain: below which each tenant has a host, in small letters.
+    at: host and port for tenants.  watch: those for operators, of another port.
+    Raises SetupFailed when nobody can listen there.
     """
     import uvicorn  # noqa: PLC0415 - a worker's image has no API in it
 
@@ -175,7 +179,19 @@ def serve_router(domain: str, cells: "Cells", *, host: str, port: int) -> None:
     from smart_filter_api.cells import router  # noqa: PLC0415
 
     logs.configure("router")
-    uvicorn.Server(server.config(router.create(domain, cells), host=host, port=port)).run()
+    app = router.create(domain, cells, watch_port=watch[1] if watch else None)
+    listeners = [_listener(*one) for one in (at, watch) if one]
+    uvicorn.Server(server.config(app)).run(sockets=listeners)
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise SetupFailed(
+            f"cannot listen on {host} port {port} ({error.strerror}); name another address or port"
+        ) from error
 
 
 def _traces(settings: Settings, process: str) -> Traces:

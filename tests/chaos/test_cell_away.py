@@ -97,11 +97,11 @@ def test_cell_that_goes_away_is_away_for_its_own_tenants_until_it_is_back(fleet:
 
     assert {(one.status_code, one.json()["code"]) for one in answers} == {(503, "unavailable")}
     assert {one.headers["retry-after"] for one in answers} == {"2"}
-    assert httpx.get(f"{fleet.url}/readyz").json()["degraded"] == ["basil"]
+    assert httpx.get(f"{fleet.watch}/readyz").json()["degraded"] == ["basil"]
     assert amber.get(f"/v1/jobs/{during}", headers={"Prefer": "wait=30"}).status_code == 200
     fleet.cells["basil"].until(lambda: is_served(basil))
     assert basil.get(f"/v1/jobs/{before}").json()["id"] == before
-    assert httpx.get(f"{fleet.url}/readyz").json()["degraded"] == []
+    assert httpx.get(f"{fleet.watch}/readyz").json()["degraded"] == []
 
 
 def test_cell_that_stands_still_is_given_up_and_found_again(fleet: Celled) -> None:
@@ -112,7 +112,7 @@ def test_cell_that_stands_still_is_given_up_and_found_again(fleet: Celled) -> No
     stack.send("api", signal.SIGSTOP)
     try:
         gives_up_at = time.monotonic() + 30
-        while httpx.get(f"{fleet.url}/readyz").json()["degraded"] != ["basil"]:
+        while httpx.get(f"{fleet.watch}/readyz").json()["degraded"] != ["basil"]:
             assert time.monotonic() < gives_up_at
             time.sleep(0.1)
         answer = basil.get("/v1/jobs")

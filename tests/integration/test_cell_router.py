@@ -1,6 +1,5 @@
 """The cell router over HTTP: what is passed on, what is not, and a cell that is not there."""
 
-import contextlib
 import socket
 import threading
 from collections.abc import Iterator
@@ -44,6 +43,9 @@ class Echo:
                 scope, receive, send
             )
             return
+        if scope["path"] == "/refused":
+            await JSONResponse({"code": "unauthorized"}, 401)(scope, receive, send)
+            return
         if scope["path"] == "/broken":
             start = {"type": "http.response.start", "status": 200, "headers": []}
             await send(start)
@@ -81,6 +83,7 @@ class Routed:
     """A router before two cells: amber, which echoes, and basil, which is not there."""
 
     url: str
+    watch: str
     echo: Echo
     client: httpx.Client
 
@@ -98,14 +101,19 @@ class Routed:
 
     def said(self, *lines: bytes) -> bytes:
         """Send a request as it is, and nothing more; return all that is answered."""
-        place = urlsplit(self.url)
-        with socket.create_connection((place.hostname, place.port or 80), timeout=10) as client:
-            client.sendall(b"\r\n".join(lines))
+        with self.sent(*lines) as client:
             client.shutdown(socket.SHUT_WR)
             answer = b""
             while piece := client.recv(65536):
                 answer += piece
         return answer
+
+    def sent(self, *lines: bytes) -> socket.socket:
+        """Send what is there of a request; return the connection, which stays open."""
+        place = urlsplit(self.url)
+        client = socket.create_connection((place.hostname, place.port or 80), timeout=10)
+        client.sendall(b"\r\n".join(lines))
+        return client
 
 
 @pytest.fixture(scope="module")
@@ -115,11 +123,13 @@ def routed() -> Iterator[Routed]:
     with listening(echo) as url:
         amber, basil = Cell("amber", url), Cell("basil", f"http://127.0.0.1:{free_port()}")
         cells = Cells((amber, basil), {"acme": amber, "globex": basil})
+        watching = socket.create_server(("127.0.0.1", 0))
+        port = watching.getsockname()[1]
         with (
-            listening(router.create(DOMAIN, cells)) as front,
+            listening(router.create(DOMAIN, cells, watch_port=port), watching) as front,
             httpx.Client(base_url=front, timeout=10, trust_env=False) as client,
         ):
-            yield Routed(front, echo, client)
+            yield Routed(front, f"http://127.0.0.1:{port}", echo, client)
 
 
 def test_request_is_passed_on_to_the_letter(routed: Routed) -> None:
@@ -167,12 +177,11 @@ def test_headers_of_one_connection_end_at_the_router(routed: Routed) -> None:
         TE="trailers",
         Proxy_Authorization="Basic x",
         Upgrade="h2c",
-        Expect="100-continue",
     )
 
     names = {name for name, _ in told["headers"]}
     assert "host" in names
-    assert not names & set("x-own keep-alive te proxy-authorization upgrade expect".split())
+    assert not names & set("x-own keep-alive te proxy-authorization upgrade".split())
 
 
 def test_host_decides_and_nothing_else_does(routed: Routed) -> None:
@@ -222,6 +231,28 @@ def test_body_is_passed_on_before_it_has_ended(routed: Routed) -> None:
     assert answer.json()["length"] == 481 * len(PIECE)
 
 
+@pytest.mark.parametrize("expect", [b"Accept: */*", b"Expect: 100-continue"])
+def test_answer_does_not_wait_for_a_body_that_does_not_come(routed: Routed, expect: bytes) -> None:
+    host, length = f"Host: acme.{DOMAIN}".encode(), b"Content-Length: 1000000"
+
+    with routed.sent(b"POST /refused HTTP/1.1", host, length, expect, b"", b"") as client:
+        answer = client.recv(65536)
+
+    assert answer.startswith(b"HTTP/1.1 401 ")
+
+
+def test_client_is_asked_for_its_body_when_the_cell_wants_it(routed: Routed) -> None:
+    host, expect = f"Host: acme.{DOMAIN}".encode(), b"Expect: 100-continue"
+
+    with routed.sent(b"POST / HTTP/1.1", host, b"Content-Length: 5", expect, b"", b"") as client:
+        asked = client.recv(65536)
+        client.sendall(b"photo")
+        answer = client.recv(65536)
+
+    assert asked == b"HTTP/1.1 100 Continue\r\n\r\n"
+    assert answer.startswith(b"HTTP/1.1 200 ")
+
+
 def test_answer_is_passed_back_before_it_has_ended_and_ends_with_its_client(routed: Routed) -> None:
     routed.echo.left.clear()
 
@@ -239,37 +270,6 @@ def test_answer_that_breaks_off_is_seen_to_break_off(routed: Routed) -> None:
         routed.client.get("/broken", headers=routed.host("acme"))
 
 
-def test_what_a_cell_says_unasked_is_nobodys_answer() -> None:
-    asked: list[bytes] = []
-    one = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n"
-
-    def converse(connection: socket.socket) -> None:
-        with connection:
-            while head := connection.recv(65536):
-                if b" /livez " not in head:
-                    asked.append(head.split()[1])
-                connection.sendall(one + b"own" + one + b"not")
-
-    with socket.create_server(("127.0.0.1", 0)) as server:
-
-        def accept() -> None:
-            with contextlib.suppress(OSError):
-                while True:
-                    threading.Thread(target=converse, args=server.accept()[:1]).start()
-
-        threading.Thread(target=accept).start()
-        cells = Cells([Cell("amber", f"http://127.0.0.1:{server.getsockname()[1]}")])
-        with (
-            listening(router.create(DOMAIN, cells)) as url,
-            httpx.Client(base_url=url, trust_env=False) as client,
-        ):
-            host = {"Host": f"acme.{DOMAIN}"}
-            answers = [client.get(f"/{number}", headers=host).text for number in range(3)]
-        server.shutdown(socket.SHUT_RDWR)
-
-    assert (asked, answers) == ([b"/0", b"/1", b"/2"], ["own"] * 3)
-
-
 def test_cell_that_is_away_is_told_at_once_to_its_tenants_alone(routed: Routed) -> None:
     answer = routed.client.get("/v1/jobs", headers=routed.host("globex"))
     problem = answer.json()
@@ -279,6 +279,46 @@ def test_cell_that_is_away_is_told_at_once_to_its_tenants_alone(routed: Routed) 
     assert answer.headers["retry-after"] == "2"
     assert problem["instance"] == f"urn:uuid:{answer.headers['x-request-id']}"
     assert routed.asked()["method"] == "GET"
+
+
+@pytest.mark.parametrize("port", [":@evil", ":1 2", ":x"])
+def test_host_with_a_port_that_is_none_is_refused(routed: Routed, port: str) -> None:
+    answer = routed.said(b"GET / HTTP/1.1", f"Host: acme.{DOMAIN}{port}".encode(), b"", b"")
+
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert routed.asked(Host=f"acme.{DOMAIN}:")["method"] == "GET"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/metrics", "/admin", "/admin/", "/admin/jobs", "/v1/operator/summary"),
+        *("/%61dmin", "/v1/%6fperator/jobs", "//admin", "/v1/./operator", "/v1/x/../operator"),
+    ],
+)
+def test_what_is_for_operators_is_at_no_tenants_host(routed: Routed, path: str) -> None:
+    answer = routed.said(f"GET {path} HTTP/1.1".encode(), f"Host: acme.{DOMAIN}".encode(), b"", b"")
+
+    assert answer.startswith(b"HTTP/1.1 404 ")
+
+
+@pytest.mark.parametrize("path", ["/administration", "/v1/operators", "/v1/admin"])
+def test_path_that_only_looks_like_operators_is_passed_on(routed: Routed, path: str) -> None:
+    assert routed.asked(path)["method"] == "GET"
+
+
+@pytest.mark.parametrize("path", ["/readyz", "/metrics"])
+def test_strangers_are_told_nothing_of_the_router_but_that_it_lives(
+    routed: Routed, path: str
+) -> None:
+    assert routed.client.get(path).status_code == 404
+    assert routed.client.get("/livez").json() == {"status": "ok"}
+
+
+def test_tenants_are_not_served_where_operators_watch(routed: Routed) -> None:
+    answer = httpx.get(f"{routed.watch}/v1/jobs", headers=routed.host("acme"), trust_env=False)
+
+    assert answer.status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -294,26 +334,23 @@ def test_host_of_nobody_is_not_found(routed: Routed, host: str) -> None:
 def test_router_tells_which_cells_are_away(routed: Routed) -> None:
     routed.client.get("/v1/jobs", headers=routed.host("globex"))
 
-    assert routed.client.get("/livez").json() == {"status": "ok"}
-    assert routed.client.get("/readyz").json() == {"status": "ok", "degraded": ["basil"]}
-    shown = routed.client.get("/metrics").text
+    with httpx.Client(base_url=routed.watch, trust_env=False) as operator:
+        assert operator.get("/livez").json() == {"status": "ok"}
+        assert operator.get("/readyz").json() == {"status": "ok", "degraded": ["basil"]}
+        shown = operator.get("/metrics").text
     assert 'smart_filter_cell_up{cell="amber"} 1' in shown
     assert 'smart_filter_cell_up{cell="basil"} 0' in shown
     assert 'smart_filter_passed_seconds_count{cell="basil",status="503"}' in shown
 
 
-def test_metrics_of_a_cell_are_shown_to_none_of_its_tenants(routed: Routed) -> None:
-    answer = routed.client.get("/metrics", headers=routed.host("acme"))
-
-    assert answer.status_code == 404
-
-
 def test_router_that_reaches_no_cell_is_not_ready() -> None:
     cells = Cells([Cell("basil", f"http://127.0.0.1:{free_port()}")])
-    with listening(router.create(DOMAIN, cells)) as url:
+    watching = socket.create_server(("127.0.0.1", 0))
+    port = watching.getsockname()[1]
+    with listening(router.create(DOMAIN, cells, watch_port=port), watching) as url:
         httpx.get(url, headers={"Host": f"acme.{DOMAIN}"}, trust_env=False)
 
-        answer = httpx.get(f"{url}/readyz", trust_env=False)
+        answer = httpx.get(f"http://127.0.0.1:{port}/readyz", trust_env=False)
 
     assert (answer.status_code, answer.json()["detail"]) == (503, "basil cannot be reached")
 

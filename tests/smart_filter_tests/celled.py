@@ -23,9 +23,13 @@ NAMES = ("amber", "basil")
 
 @dataclass(slots=True)
 class Celled:
-    """The cells by name, the tenant of each, and a client of that tenant at the router."""
+    """The cells by name, the tenant of each, and a client of that tenant at the router.
+
+    watch: URL of what the router tells operators.
+    """
 
     url: str
+    watch: str
     cells: Mapping[str, Running]
     tenants: Mapping[str, str]
     clients: Mapping[str, httpx.Client]
@@ -47,14 +51,15 @@ def celled(folder: Path, weights: Path) -> Iterator[Celled]:
             )
             for name in NAMES
         }
-        port = free_port()
+        port, watch_port = free_port(), free_port()
         options = [part for cell in cells.every for part in ("--cell", f"{cell.name}={cell.url}")]
-        command = program.command("router", "--domain", DOMAIN, *options, "--port", str(port))
+        options += ["--port", str(port), "--watch", f"{LOOPBACK}:{watch_port}"]
+        command = program.command("router", "--domain", DOMAIN, *options)
         process = subprocess.Popen(command)
         held.callback(process.wait)
         held.callback(process.terminate)
-        url = f"http://{LOOPBACK}:{port}"
-        stacks["amber"].until(lambda: _is_ready(url))
+        url, watch = f"http://{LOOPBACK}:{port}", f"http://{LOOPBACK}:{watch_port}"
+        stacks["amber"].until(lambda: _is_ready(watch))
         clients = {
             name: held.enter_context(
                 httpx.Client(
@@ -69,7 +74,7 @@ def celled(folder: Path, weights: Path) -> Iterator[Celled]:
             )
             for name, stack in stacks.items()
         }
-        yield Celled(url, stacks, tenants, clients)
+        yield Celled(url, watch, stacks, tenants, clients)
 
 
 def _key(cell: Running, tenant: str) -> str:

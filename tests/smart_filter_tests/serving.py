@@ -141,14 +141,17 @@ def serving(settings: Settings) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def listening(application: ASGIApp) -> Iterator[str]:
-    """Serve an application as the API is served while the block lasts; yields its URL."""
+def listening(application: ASGIApp, *also: socket.socket) -> Iterator[str]:
+    """Serve an application as the API is served while the block lasts; yields its URL.
+
+    also: further listeners, which close with it.
+    """
     # As the process does: unconfigured, structlog draws tracebacks with every local variable,
     # which takes seconds.
     logs.configure("api")
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(server_module.config(application))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener, *also]})
     thread.start()  # until it is up, connections wait in the listener's queue
     try:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"

@@ -124,6 +124,10 @@ def test_where_is_what_pins_everybody_to_where_they_are(
         ("--cell a=http://a --domain d --pins PINS", "line 2: no --cell is called basil"),
         ("--cell basil=http://a --domain d --pins PINS", "line 3: expected TENANT CELL"),
         ("--cell a=http://a --where PINS", "acme basil cannot have a host"),
+        ("--cell a=http://a --domain d --watch 8001", "expected HOST:PORT"),
+        ("--cell a=http://a --domain d --watch http://a:1", "expected HOST:PORT"),
+        ("--cell a=http://a --domain d --watch a:0", "expected HOST:PORT"),
+        ("--cell a=http://a --domain d --watch 127.0.0.1:8000", "8000 is --port already"),
         ("--domain d", "--cell"),
     ],
 )

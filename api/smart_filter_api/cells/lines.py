@@ -20,16 +20,21 @@ from smart_filter_shared.errors import TryAgain
 
 Headers = list[tuple[bytes, bytes]]
 
+# Each of whoever follows a job is one, for as long as that takes.
+CONNECTIONS: Final = 1000
 _CONNECT_SECONDS = 2.0
 # As the API gives whoever sends a body.
 _SILENT_SECONDS = 20.0
 # Longer than a cell keeps any client waiting: 300 s at most, those of remove.bg.
 _ANSWER_SECONDS = 330.0
-# Each of whoever follows a job is one, for as long as that takes.
-_CONNECTIONS = 1000
 _IDLE_CONNECTIONS = 50
 # The API closes what was idle for 5 s; a request must not meet that.
 _IDLE_SECONDS = 2.0
+# A cell without such manners, or a balancer before it, gets the body unasked.
+# Source: RFC 9110, 10.1.1: nobody need wait for that endlessly.
+_WANTED_SECONDS = 1.0
+# Source: RFC 9110, 15: others are invalid; our own server sends none of them.
+_LAST_STATUS = 599
 _PIECE_BYTES = 64 * 1024
 _PORTS: Final = {"http": 80, "https": 443}
 
@@ -41,7 +46,7 @@ class CellAway(TryAgain):
 
 
 class CellUnreachable(CellAway):
-    """Nobody takes connections where the cell should be."""
+    """Nobody is where the cell should be: connections are refused, or broken off."""
 
 
 class CellLeft(TryAgain):
@@ -58,7 +63,7 @@ class Lines:
         parts = urlsplit(url)
         self._place = (parts.hostname, parts.port or _PORTS[parts.scheme])
         self._tls = ssl.create_default_context() if parts.scheme == "https" else None
-        self._room = anyio.Semaphore(_CONNECTIONS, fast_acquire=True)
+        self._room = anyio.Semaphore(CONNECTIONS, fast_acquire=True)
         # The one that was used last is the last.
         self._idle: list[Line] = []
 
@@ -69,7 +74,7 @@ class Lines:
             with anyio.fail_after(_CONNECT_SECONDS):
                 await self._room.acquire()
         except TimeoutError as error:
-            raise CellAway(f"{_CONNECTIONS} requests to it are under way") from error
+            raise CellAway(f"{CONNECTIONS} requests to it are under way") from error
         try:
             line = self._rested() or await self._opened()
             try:
@@ -83,19 +88,28 @@ class Lines:
             self._room.release()
 
     async def look(self, *, seconds: float) -> bool:
-        """Return whether the cell answers in time, by one connection more than requests have."""
+        """Return whether the cell answers in time, by one connection more than requests have.
+
+        Raises CellUnreachable when nobody is there, which silence does not say.
+        """
         try:
             line = await self._opened()
         except CellUnreachable:
+            raise
+        except CellAway:
             return False
-        with anyio.move_on_after(seconds), contextlib.suppress(CellLeft):
+        with anyio.move_on_after(seconds):
             try:
                 # Whatever the host: a balancer before several APIs may have none of its own.
                 await line.send("GET", b"/livez", [(b"host", str(self._place[0]).encode())], None)
-                # A balancer answers 5xx when nobody stands behind it.
-                return (await line.head()).status_code < 500  # noqa: PLR2004
+                status = (await line.head()).status_code
+            except CellLeft as error:
+                raise CellUnreachable(str(error)) from error
             finally:
                 line.close()
+            if status >= 500:  # noqa: PLR2004
+                raise CellUnreachable(f"a balancer answers {status}: nobody stands behind it")
+            return True
         return False
 
     def tidy(self) -> None:
@@ -124,7 +138,10 @@ class Lines:
         try:
             with anyio.fail_after(_CONNECT_SECONDS):
                 reader, writer = await asyncio.open_connection(host, port, ssl=self._tls)
-        except OSError as error:  # a TimeoutError is one
+        except TimeoutError as error:
+            # Busy, as far as anybody can tell.
+            raise CellAway(f"it took no connection for {_CONNECT_SECONDS:g} s") from error
+        except OSError as error:
             raise CellUnreachable(type(error).__name__) from error
         return Line(reader, writer)
 
@@ -136,6 +153,9 @@ class Line:
         self._reader, self._writer = reader, writer
         self._talk = h11.Connection(h11.CLIENT)
         self._rested_at = 0.0
+        self._answer: h11.Response | None = None
+        # Set when the cell has asked for the body, of a client who waits for that.
+        self._wanted = asyncio.Event()
         # Always under way: so an answer that comes before the request has ended is not lost, and
         # whatever comes while nothing was asked is nobody's answer.
         self._reading = asyncio.ensure_future(reader.read(_PIECE_BYTES))
@@ -147,24 +167,44 @@ class Line:
 
         headers: with what ends the body, if there is one.  Raises what the body raises, CellLeft.
         """
+        self._answer = None
+        self._wanted.clear()
         head = self._talk.send(h11.Request(method=method, target=target, headers=headers))
         if body is None:
             await self._write(head + self._talk.send(h11.EndOfMessage()))
             return
         await self._write(head)
-        async with aclosing(body):
-            async for piece in body:
-                await self._write(self._talk.send(h11.Data(data=piece)))
-                if self._reading.done():
-                    return
-        await self._write(self._talk.send(h11.EndOfMessage()))
 
-    async def head(self) -> h11.Response:
-        """Return the status and headers of the answer.  Raises CellLeft."""
-        while not isinstance(event := await self._next(), h11.Response):
-            if not isinstance(event, h11.InformationalResponse):
-                raise CellLeft(type(event).__name__)
-        return event
+        async def stop_when_answered() -> None:
+            with contextlib.suppress(CellLeft):  # `head` tells it again
+                await self.head(seconds=None)
+            tasks.cancel_scope.cancel()
+
+        failure: Exception | None = None
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(stop_when_answered)
+            try:
+                await self._send_body(body)
+            except Exception as error:  # noqa: BLE001 - raised below; a task group would wrap it
+                failure = error
+            tasks.cancel_scope.cancel()
+        if failure is not None:
+            raise failure
+
+    async def head(self, *, seconds: float | None = _ANSWER_SECONDS) -> h11.Response:
+        """Return the status and headers of the answer; may be asked again.
+
+        seconds: of silence until the cell is given up.  Raises CellLeft.
+        """
+        while self._answer is None:
+            event = await self._next(seconds)
+            if isinstance(event, h11.InformationalResponse):
+                self._wanted.set()
+            elif isinstance(event, h11.Response) and event.status_code <= _LAST_STATUS:
+                self._answer = event
+            else:
+                raise CellLeft(f"no answer of HTTP: {type(event).__name__}")
+        return self._answer
 
     async def pieces(self) -> AsyncIterator[bytes]:
         """Yield the answer's content as it comes.  Raises CellLeft when it breaks off."""
@@ -190,6 +230,15 @@ class Line:
             self._reading.exception()  # else it is said that nobody has looked at it
         self._writer.transport.abort()
 
+    async def _send_body(self, body: AsyncGenerator[bytes, None]) -> None:
+        async with aclosing(body):
+            if self._talk.client_is_waiting_for_100_continue:
+                with anyio.move_on_after(_WANTED_SECONDS):
+                    await self._wanted.wait()
+            async for piece in body:
+                await self._write(self._talk.send(h11.Data(data=piece)))
+        await self._write(self._talk.send(h11.EndOfMessage()))
+
     async def _write(self, piece: bytes) -> None:
         self._writer.write(piece)
         try:
@@ -201,11 +250,14 @@ class Line:
             # It may have answered before it left.
             await asyncio.wait([self._reading])
 
-    async def _next(self) -> object:
+    async def _next(self, seconds: float | None = _ANSWER_SECONDS) -> object:
         try:
             while (event := self._talk.next_event()) is h11.NEED_DATA:
-                with anyio.fail_after(_ANSWER_SECONDS):
-                    piece = await self._reading
+                # Whoever no longer waits must not cancel it: `wait` does not.
+                await asyncio.wait([self._reading], timeout=seconds)
+                if not self._reading.done():
+                    raise CellLeft(f"nothing came for {_ANSWER_SECONDS:g} s")
+                piece = self._reading.result()
                 if piece:
                     self._reading = asyncio.ensure_future(self._reader.read(_PIECE_BYTES))
                 self._talk.receive_data(piece)

@@ -4,28 +4,43 @@ Bodies are bounded by the cell, as for anybody; here only whoever has fallen sil
 A cell that cannot be reached is known for it: nobody waits to find that out again.
 """
 
-from collections.abc import AsyncGenerator, Iterable
+from collections import Counter
+from collections.abc import AsyncGenerator, Iterable, Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
 from typing import Final
 
 import anyio
 from starlette.requests import Request
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from smart_filter_api.cells.choosing import Cell
-from smart_filter_api.cells.lines import CellAway, CellLeft, CellUnreachable, Headers, Line, Lines
+from smart_filter_api.cells.lines import (
+    CONNECTIONS,
+    CellAway,
+    CellLeft,
+    CellUnreachable,
+    Headers,
+    Line,
+    Lines,
+)
 from smart_filter_api.intake import in_time
+from smart_filter_api.networks import network_of
 from smart_filter_shared.telemetry import logs
 
 # As the API gives whoever sends a body.
 _SILENT_SECONDS = 20.0
 _LOOK_SECONDS = 1.0
-# A cell that is busy says that it lives in milliseconds; one that stands still, never.
 _LOOK_ANSWER_SECONDS = 5.0
+# A cell that is busy is late once in a while; one that stands still answers nothing at all.
+_SILENT_LOOKS = 3
+# Of the requests that a cell may have, so that no client, known or not, has them all.
+_REQUESTS_OF_ONE_CLIENT = CONNECTIONS // 4
 
-# Of one connection alone.  Source: RFC 9110, 7.6.1; `expect` is answered by our own server.
+# Of one connection alone.  Source: RFC 9110, 7.6.1.
 _OF_A_HOP: Final = frozenset(
     b"connection keep-alive proxy-authenticate proxy-authorization proxy-connection te trailer"
-    b" transfer-encoding upgrade expect".split()
+    b" transfer-encoding upgrade".split()
 )
 _OF_A_BODY: Final = frozenset({b"content-length", b"transfer-encoding"})
 # Though `Connection` should name them.
@@ -46,6 +61,8 @@ class Passage:
         self.cell = cell
         self.is_away = False
         self._lines = Lines(cell.url)
+        self._silent_looks = 0
+        self._under_way: Counter[str] = Counter()
 
     def close(self) -> None:
         """Close the connections that nobody uses."""
@@ -55,11 +72,26 @@ class Passage:
         """Look once a second whether the cell answers, until canceled."""
         while True:
             try:
-                self._note(away=not await self._lines.look(seconds=_LOOK_ANSWER_SECONDS))
+                await self.look()
                 self._lines.tidy()
             except Exception:  # noqa: BLE001 - the top of a long-lived loop
                 logs.logger("router").exception("look_failed", cell=self.cell.name)
             await anyio.sleep(_LOOK_SECONDS)
+
+    async def look(self, *, seconds: float = _LOOK_ANSWER_SECONDS) -> None:
+        """Look once; of a cell that is there and silent, a few looks in a row say that it is away.
+
+        seconds: that an answer may take.
+        """
+        try:
+            answered = await self._lines.look(seconds=seconds)
+        except CellUnreachable:
+            self._note(away=True)
+            return
+        # Whoever gets answers to requests meanwhile counts from the beginning.
+        self._silent_looks = 0 if answered else self._silent_looks + 1
+        if answered or self._silent_looks >= _SILENT_LOOKS:
+            self._note(away=not answered)
 
     async def carry(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send a request to the cell and its answer to the client; stop when the client leaves.
@@ -70,6 +102,10 @@ class Passage:
         """
         if self.is_away:
             raise CellAway("it is known not to answer")
+        with self._counted(scope):
+            await self._carry(scope, receive, send)
+
+    async def _carry(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         body_read = anyio.Event()
 
@@ -79,12 +115,16 @@ class Passage:
                 pass
             tasks.cancel_scope.cancel()
 
+        async def send_heard(message: Message) -> None:
+            self._silent_looks = 0
+            await send(message)
+
         failure: Exception | None = None
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(leave_with_the_client)
             try:
                 async with self._lines.free() as line:
-                    await _exchange(line, request, body_read, send)
+                    await _exchange(line, request, body_read, send_heard)
             except CellUnreachable as error:
                 self._note(away=True)
                 failure = error
@@ -93,6 +133,19 @@ class Passage:
             tasks.cancel_scope.cancel()
         if failure is not None:
             raise failure
+
+    @contextmanager
+    def _counted(self, scope: Scope) -> Iterator[None]:
+        client = network_of(Request(scope).client)
+        if self._under_way[client] >= _REQUESTS_OF_ONE_CLIENT:
+            raise CellAway(f"{_REQUESTS_OF_ONE_CLIENT} requests of this client are under way")
+        self._under_way[client] += 1
+        try:
+            yield
+        finally:
+            self._under_way[client] -= 1
+            if not self._under_way[client]:
+                del self._under_way[client]
 
     def _note(self, *, away: bool) -> None:
         if away != self.is_away:
@@ -120,6 +173,9 @@ async def _exchange(line: Line, request: Request, body_read: anyio.Event, send: 
     except CellLeft as error:
         raise CellAway(str(error)) from error
     answered = _passed_on(head.headers, but=_OF_THE_SERVER)
+    if head.status_code == HTTPStatus.NO_CONTENT:
+        # Of what has no content, none has a length.  Source: RFC 9110, 8.6.
+        answered = [one for one in answered if one[0] != b"content-length"]
     await send({"type": "http.response.start", "status": head.status_code, "headers": answered})
     async for piece in line.pieces():
         await send({"type": "http.response.body", "body": piece, "more_body": True})

@@ -1,9 +1,11 @@
 """The process before several cells: a request's host names its tenant, whose cell answers."""
 
+import posixpath
 import time
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Final
 
 import anyio
 from starlette.requests import ClientDisconnect, Request
@@ -22,25 +24,30 @@ from smart_filter_shared.ids import OPERATOR
 from smart_filter_shared.telemetry import exposition, logs
 
 _METRICS = "/metrics"
+# What tells of all tenants of a cell, or rules over them.
+_OPERATORS: Final = (_METRICS, "/admin", "/v1/operator")
 _AWAY = "the part of the service that has this tenant's jobs is away; send the request again"
 _TWO_LENGTHS = "the body has two lengths, Content-Length and Transfer-Encoding; send one of them"
+_NO_PORT = "what follows the colon of the Host is no port; send digits there, or no colon"
 _NO_PATH = "the request's target must begin with a slash"
 
 
-def create(domain: str, cells: Cells) -> ASGIApp:
+def create(domain: str, cells: Cells, *, watch_port: int | None = None) -> ASGIApp:
     """Return the application; its connections close when it ends to serve.
 
     domain: below which each tenant has a host, in small letters.
+    watch_port: where operators are answered, and nobody's requests are passed on; not with None.
     """
-    router = _Router(domain, cells)
+    router = _Router(domain, cells, watch_port)
     return Router(default=router, redirect_slashes=False, lifespan=router.opened)
 
 
 class _Router:
     """An ASGI application that passes requests on."""
 
-    def __init__(self, domain: str, cells: Cells) -> None:
+    def __init__(self, domain: str, cells: Cells, watch_port: int | None) -> None:
         self._domain = domain
+        self._watch_port = watch_port
         self._cells = cells
         self._passages: dict[str, Passage] = {}
         self._traffic = Traffic()
@@ -67,10 +74,12 @@ class _Router:
         request = Request(scope)
         request.state.request_id = str(uuid.uuid4())
         tenant = tenant_of(request.headers.get("host", ""), self._domain)
-        if tenant is None:
+        if self._watch_port is not None and scope["server"][1] == self._watch_port:
             answer = self._own(request)
-        elif tenant == OPERATOR or scope["path"] == _METRICS:
-            # Every cell has that one; and metrics tell of all tenants of a cell.
+        elif tenant is None and scope["path"] == "/livez":
+            answer = _alive()
+        elif tenant is None or tenant == OPERATOR or _is_for_operators(scope["path"]):
+            # Every cell has an operator.
             answer = self._nothing(request)
         elif (wrong := _wrong(scope)) is not None:
             answer = _told(request, MalformedRequest.code, wrong)
@@ -111,10 +120,10 @@ class _Router:
             self._traffic.observe(passage.cell.name, status, time.perf_counter() - started)
 
     def _own(self, request: Request) -> Response:
-        """Answer what is asked of this process."""
+        """Answer what an operator asks of this process."""
         path = request.scope["path"]
         if path == "/livez":
-            return JSONResponse({"status": "ok"})
+            return _alive()
         if path == "/readyz":
             away = sorted(name for name, one in self._passages.items() if one.is_away)
             if len(away) < len(self._passages):
@@ -130,11 +139,26 @@ class _Router:
         return _told(request, "not_found", detail)
 
 
+def _alive() -> Response:
+    return JSONResponse({"status": "ok"})
+
+
+def _is_for_operators(path: str) -> bool:
+    """Whether a path, decoded, is none that tenants ask for."""
+    # A balancer before the APIs of a cell may tidy it likewise.
+    tidy = posixpath.normpath(f"/{path.lstrip('/')}")
+    return any(tidy == one or tidy.startswith(f"{one}/") for one in _OPERATORS)
+
+
 def _wrong(scope: Scope) -> str | None:
     """Return what is wrong with a request that two servers might read differently."""
     names = [name for name, _ in scope["headers"]]
     if b"transfer-encoding" in names and b"content-length" in names:
         return _TWO_LENGTHS
+    host = next(value for name, value in scope["headers"] if name == b"host")
+    _, colon, port = host.partition(b":")
+    if colon and port and not port.isdigit():
+        return _NO_PORT
     return None if scope["raw_path"].startswith(b"/") else _NO_PATH
 
 

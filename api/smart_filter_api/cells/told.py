@@ -16,6 +16,18 @@ def read_domain(text: str) -> str:
     return domain
 
 
+def read_place(text: str) -> tuple[str, int]:
+    """Return the host and port of HOST:PORT.  Raises ValueError."""
+    try:
+        parts = urlsplit(f"//{text}")
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port = None, None
+    if not host or not port or parts.netloc != text or parts.username is not None:
+        raise ValueError("expected HOST:PORT, such as 127.0.0.1:8001")
+    return host, port
+
+
 def read_cells(texts: Iterable[str]) -> tuple[Cell, ...]:
     """Return the cells that NAME=URL stand for.  Raises ValueError."""
     cells: dict[str, Cell] = {}

@@ -1,7 +1,5 @@
 """The session of a browser: sign in, look, sign out."""
 
-import ipaddress
-
 from fastapi import APIRouter, Request, Response, status
 from sqlalchemy import Connection
 
@@ -10,6 +8,7 @@ from smart_filter_api.browsers import forgery
 from smart_filter_api.browsers import sessions as browser_sessions
 from smart_filter_api.browsers.sessions import Opened, Session
 from smart_filter_api.deps import OpenServices, Services, Visit, told_to_wait
+from smart_filter_api.networks import network_of
 from smart_filter_api.problems import documented
 from smart_filter_api.schemas.sessions import SessionAnswer, SessionWish
 from smart_filter_shared.ids import Tenant
@@ -18,8 +17,6 @@ router = APIRouter(prefix="/v1/session", tags=["session"])
 
 # Guessing is hopeless, and what hashing and looking up costs is bounded all the same.
 _ATTEMPTS_PER_MINUTE = 30
-# Whoever has one address of IPv6 has all of these.
-_NETWORK_BITS = 64
 
 
 @router.post(
@@ -96,19 +93,9 @@ async def sign_out(request: Request, services: OpenServices, session: Visit) -> 
 async def _count_attempt(request: Request, services: Services) -> None:
     """Count an attempt to sign in against its network.  Raises RateLimited."""
     # No tenant is called so.
-    network = Tenant(f"sign in from {_network(request)}")
+    network = Tenant(f"sign in from {network_of(request.client)}")
     allowance = await services.rates.take(network, _ATTEMPTS_PER_MINUTE)
     told_to_wait(allowance, f"{_ATTEMPTS_PER_MINUTE} attempts a minute are allowed")
-
-
-def _network(request: Request) -> str:
-    host = "" if request.client is None else request.client.host
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return host
-    bits = _NETWORK_BITS if address.version == 6 else address.max_prefixlen  # noqa: PLR2004
-    return str(ipaddress.ip_network((address, bits), strict=False))
 
 
 def _answer(session: Session, cookie: str, code: int) -> Response:

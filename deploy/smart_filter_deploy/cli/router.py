@@ -34,6 +34,11 @@ _CELLS = "--cell amber=http://amber --cell basil=http://basil"
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", type=click.IntRange(1, 65535), default=8000, show_default=True)
 @click.option(
+    "--watch",
+    metavar="HOST:PORT",
+    help="Where /readyz and /metrics tell operators of the router itself; nowhere else.",
+)
+@click.option(
     "--where",
     "tenants",
     type=click.File(),
@@ -46,6 +51,7 @@ def router(
     pins: TextIO | None,
     host: str,
     port: int,
+    watch: str | None,
     tenants: TextIO | None,
 ) -> None:
     """Lead each tenant's requests to its cell, until told to stop.
@@ -72,7 +78,11 @@ def router(
             raise click.UsageError("--domain is missing: below which tenants have hosts")
         with _refusing("--domain"):
             below = told.read_domain(domain)
-        wiring.serve_router(below, plan, host=host, port=port)
+        with _refusing("--watch"):
+            own = None if watch is None else told.read_place(watch)
+            if own is not None and own[1] == port:
+                raise ValueError(f"{port} is --port already; name another")
+        wiring.serve_router(below, plan, at=(host, port), watch=own)
 
 
 @contextmanager
