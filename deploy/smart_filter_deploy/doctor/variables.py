@@ -14,6 +14,8 @@ from smart_filter_shared.settings import Settings
 _PREFIX: Final = "SMART_FILTER_"
 # What is read without `settings`: of clients, of places, and what processes hand to each other.
 _OTHERS: Final = frozenset({"URL", "API_KEY", "DATA", "WEIGHTS_MIRROR", "LOCAL_KEY", "LOCAL_CODE"})
+# What a checkout's own tests and tools read: whoever runs those may have them set.
+_CHECKOUT: Final = frozenset({"EVAL_DATA", "TEST_FAULTS", "CHROMIUM"})
 # What Kubernetes tells of services called smart-filter-…; ports that docker-compose.yml publishes.
 _NOT_OURS: Final = re.compile(r".*_(SERVICE_HOST|SERVICE_PORT\w*|PORT(_\d+_(TCP|UDP)\w*)?)")
 
@@ -39,7 +41,7 @@ def variables(environ: Mapping[str, str] = os.environ) -> Iterator[Finding]:
 def _known() -> set[str]:
     """Return the names that are read, without what they all begin with."""
     groups = [one for one in get_type_hints(Settings).values() if issubclass(one, BaseSettings)]
-    return {*_OTHERS} | {
+    return {*_OTHERS, *_CHECKOUT} | {
         f"{group.model_config.get('env_prefix', '')}{field}".upper().removeprefix(_PREFIX)
         for group in groups
         for field in group.model_fields
