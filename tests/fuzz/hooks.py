@@ -40,6 +40,9 @@ _LEAST_CHARACTERS = 4
 # What all of it is asked with: the test that runs this says so.
 OWN_KEY, OWN_KEY_ID = "FUZZ_KEY", "FUZZ_KEY_ID"
 _OWN_TENANT, _SPARE_TENANT = "local", "fuzz"
+# A queue that is there, and that no photo here waits for.
+_SPARE_QUEUE = "segmentation.grabcut"
+_QUEUE = re.compile(r"(prepare|segmentation|face|smile|composite)\.[a-z0-9]+")
 # What each kind of correction is of, and what it may hold.
 _CORRECTIONS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "matte": ("segmentation", ("mask", "strokes")),
@@ -108,11 +111,18 @@ def map_case(_: schemathesis.HookContext, case: schemathesis.Case[Any]) -> schem
     """Say what schemas cannot, so that more than the door is tried; what is to be wrong stays so.
 
     What is said of the tenant that all of it is asked for, as how little it may ask, is said of
-    another one.
+    another one, and what an operator stops is what nobody here needs.
     """
     name = case.operation.definition.raw.get("operationId")
-    if name == "tenants_change" and case.path_parameters.get("tenant") == _OWN_TENANT:
-        case.path_parameters["tenant"] = _SPARE_TENANT
+    if name in ("tenants_change", "operating_cancel"):
+        if case.path_parameters.get("tenant") == _OWN_TENANT:
+            case.path_parameters["tenant"] = _SPARE_TENANT
+    elif name == "operating_pause" and _QUEUE.fullmatch(
+        str(case.path_parameters.get("capability"))
+    ):
+        case.path_parameters["capability"] = _SPARE_QUEUE
+    elif name == "operating_drain" and _is_id(case.path_parameters.get("worker_id")):
+        case.path_parameters["worker_id"] = str(uuid.uuid4())
     if not isinstance(case.body, dict) or not _is_meant_well(case):
         return case
     if name == "deriving_correct":
@@ -125,6 +135,14 @@ def map_case(_: schemathesis.HookContext, case: schemathesis.Case[Any]) -> schem
     if name == "session_sign_in" and "key" in case.body:
         case.body = {"key": os.environ[OWN_KEY]}
     return case
+
+
+def _is_id(text: object) -> bool:
+    try:
+        uuid.UUID(str(text))
+    except ValueError:
+        return False
+    return True
 
 
 def _is_meant_well(case: schemathesis.Case[Any]) -> bool:
