@@ -40,6 +40,15 @@ def test_architecture_page_draws_every_state(states: type[StageState | JobState]
     assert [state for state in states if state not in page] == []
 
 
+def test_only_one_module_imports_onnx_runtime() -> None:
+    statement = re.compile(r"^ *(?:import|from) onnxruntime\b", re.MULTILINE)
+    scripts = [*SOURCES, *(CHECKOUT / "docs").rglob("*.py")]
+
+    found = [path for path in scripts if statement.search(path.read_text())]
+
+    assert found == [CHECKOUT / "workers/smart_filter_workers/networks/onnx_runtime.py"]
+
+
 def test_no_text_names_a_path_of_one_machine() -> None:
     texts = [path for path in SOURCES if path != Path(__file__)]
     texts += [*CHECKOUT.glob("*.md"), *(CHECKOUT / "docs").rglob("*.md")]

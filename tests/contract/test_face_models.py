@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import cast
 
 import numpy as np
-import onnxruntime
 import pytest
 
 from smart_filter_shared.cards import TaskName
@@ -13,6 +12,7 @@ from smart_filter_tests.pictures import ODD_SIZES, noise
 from smart_filter_tests.threads import at_once
 from smart_filter_workers import catalogue, memory, weights
 from smart_filter_workers.loaded import LoadedModels
+from smart_filter_workers.networks import onnx_runtime
 from smart_filter_workers.networks.centerface import CenterFace
 from smart_filter_workers.results import Face, Srgb8
 from smart_filter_workers.stages.face.models.base import FaceDetector
@@ -128,6 +128,7 @@ def test_models_that_look_for_faces_share_one_network(
     folder = tmp_path / "weights"  # no other test has opened this one
     shutil.copytree(weights_folder, folder)
     opened: list[object] = []
+    onnxruntime = onnx_runtime.load()
     session = onnxruntime.InferenceSession
 
     def counting(*args: object, **options: object) -> object:

@@ -55,6 +55,14 @@ def test_bases_are_pinned_to_a_full_version(name: str) -> None:
             assert "latest" not in base
 
 
+def test_worker_image_turns_telemetry_off() -> None:
+    variables = " ".join(
+        rest for word, rest in instructions("Dockerfile.gpu-worker") if word == "ENV"
+    )
+
+    assert "ORT_DISABLE_TELEMETRY=1" in variables.split()
+
+
 def test_both_variants_of_the_worker_have_all_their_stages() -> None:
     stages = set(re.findall(r" AS (\S+)", (CHECKOUT / "Dockerfile.gpu-worker").read_text()))
 

@@ -4,9 +4,11 @@ from collections.abc import Callable, Sequence
 
 import cv2
 import pytest
-from onnxruntime.capi.onnxruntime_pybind11_state import RuntimeException
 
 from smart_filter_workers.forward import is_out_of_memory, pass_by_pass
+from smart_filter_workers.networks import onnx_runtime
+
+RuntimeException = onnx_runtime.load().capi.onnxruntime_pybind11_state.RuntimeException
 
 
 class OutOfMemoryError(RuntimeError):

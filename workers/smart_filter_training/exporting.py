@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_shared.errors import SetupFailed
+from smart_filter_workers.networks import onnx_runtime
 
 Network = Any  # keras ships no types
 Floats = NDArray[np.float32]
@@ -68,8 +69,7 @@ def to_onnx(
 
 
 def _compared(file: Path, network: Network, inputs: Floats) -> float:
-    import onnxruntime  # noqa: PLC0415
-
+    onnxruntime = onnx_runtime.load()
     session = onnxruntime.InferenceSession(file.read_bytes(), providers=["CPUExecutionProvider"])
     outputs = [output.name for output in session.get_outputs()]
     said = dict(

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_shared.cards import WeightsFile
+from smart_filter_workers.networks import onnx_runtime
 from smart_filter_workers.results import Face, Point, Srgb8
 
 # Source: the authors' README; the data set's card.
@@ -197,8 +198,8 @@ def _open(path: Path) -> Any:  # noqa: ANN401 - ONNX Runtime ships no types
     """
     # Imported here, so that reading the cards of models loads no framework.
     import onnx  # noqa: PLC0415
-    import onnxruntime  # noqa: PLC0415
 
+    onnxruntime = onnx_runtime.load()
     model = onnx.load(path)
     picture = next(value for value in model.graph.input if value.name == INPUT)
     for value, prefix in ((picture, "picture"), *((value, "map") for value in model.graph.output)):

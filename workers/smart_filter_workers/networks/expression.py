@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from smart_filter_shared.cards import WeightsFile
 from smart_filter_shared.errors import SetupFailed
+from smart_filter_workers.networks import onnx_runtime
 from smart_filter_workers.networks.squares import Square
 from smart_filter_workers.results import Face, Srgb8
 
@@ -63,9 +64,7 @@ class ExpressionNetwork:
     """
 
     def __init__(self, content: bytes) -> None:
-        # Imported here, so that reading the cards of models loads no framework.
-        import onnxruntime  # noqa: PLC0415
-
+        onnxruntime = onnx_runtime.load()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1  # a worker's own threads share the cores already
         options.log_severity_level = 3

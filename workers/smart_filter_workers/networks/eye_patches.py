@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from smart_filter_shared.cards import WeightsFile
 from smart_filter_shared.errors import SetupFailed
+from smart_filter_workers.networks import onnx_runtime
 from smart_filter_workers.networks.squares import Square
 from smart_filter_workers.results import Srgb8
 
@@ -43,9 +44,7 @@ class EyePatches:
     """
 
     def __init__(self, content: bytes) -> None:
-        # Imported here, so that reading the cards of models loads no framework.
-        import onnxruntime  # noqa: PLC0415
-
+        onnxruntime = onnx_runtime.load()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1  # a worker's own threads share the cores already
         # What it remembers for each number of eyes gains no time.

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_workers.admitted import Admitted
-from smart_filter_workers.networks import handling
+from smart_filter_workers.networks import handling, onnx_runtime
 from smart_filter_workers.networks.handling import Handling
 
 Floats = NDArray[np.float32]
@@ -34,9 +34,7 @@ class OnnxNetwork:
     """
 
     def __init__(self, content: bytes) -> None:
-        # Imported here, so that reading the cards of models loads no framework.
-        import onnxruntime  # noqa: PLC0415
-
+        onnxruntime = onnx_runtime.load()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1  # a worker's own threads share the cores already
         # What it keeps between photos is a gigabyte for the largest networks, and no faster.

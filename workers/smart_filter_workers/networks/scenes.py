@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from smart_filter_shared.cards import WeightsFile
 from smart_filter_shared.errors import SetupFailed
+from smart_filter_workers.networks import onnx_runtime
 from smart_filter_workers.results import Srgb8
 
 Floats = NDArray[np.float32]
@@ -32,9 +33,7 @@ class Scenes:
     """
 
     def __init__(self, content: bytes) -> None:
-        # Imported here, so that reading the cards of models loads no framework.
-        import onnxruntime  # noqa: PLC0415
-
+        onnxruntime = onnx_runtime.load()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1  # a worker's own threads share the cores already
         options.log_severity_level = 3
