@@ -38,17 +38,17 @@ _END_KEEPING = text("""
 """)
 
 # Whoever holds a job is moving it; the next sweep comes in a second.
+_OVER = text("""
+    SELECT id FROM jobs
+    WHERE expired_at IS NULL AND expires_at <= statement_timestamp()
+    ORDER BY expires_at LIMIT :most
+    FOR NO KEY UPDATE SKIP LOCKED
+""")
+# A statement of its own: joined with the rows above, the planner reads all jobs of all days.
 _EXPIRE = text("""
-    WITH over AS MATERIALIZED (
-        SELECT id FROM jobs
-        WHERE expired_at IS NULL AND expires_at <= statement_timestamp()
-        ORDER BY expires_at LIMIT :most
-        FOR NO KEY UPDATE SKIP LOCKED
-    )
     UPDATE jobs SET expired_at = statement_timestamp(), photo_digest = NULL,
         photo_url = NULL, corrections = '[]', album_terms = NULL
-    FROM over WHERE jobs.id = over.id
-    RETURNING jobs.id
+    WHERE id = ANY(:ids)
 """)
 _FORGET = (
     text("UPDATE stages SET result = NULL WHERE job_id = ANY(:ids)"),
@@ -88,9 +88,9 @@ def hand_over(connection: Connection, job_id: JobId, tenant: Tenant, output: str
 
 def expire(connection: Connection, *, most: int) -> int:
     """Forget what was read from photos of jobs whose time is over; return how many jobs."""
-    ids = [row.id for row in connection.execute(_EXPIRE, {"most": most})]
+    ids = list(connection.execute(_OVER, {"most": most}).scalars())
     if ids:
-        for statement in _FORGET:
+        for statement in (_EXPIRE, *_FORGET):
             connection.execute(statement, {"ids": ids})
         uploads.mark_delivered(connection, ids)
     return len(ids)
