@@ -287,7 +287,7 @@ def _seal(settings: Settings) -> Seal | None:
     return Seal(keys) if keys else None
 
 
-async def _news(reader: AsyncEngine, horizon: int | None) -> News:
+async def _news(reader: AsyncEngine, horizon: str | None) -> News:
     with _in_time():
         async with sessions.async_reading(reader) as connection:
             return await connection.run_sync(events.news, horizon)
