@@ -2,6 +2,8 @@
 
 A count reads as many rows as jobs wait. Far from the bound it need not be exact, so one count
 serves many submissions; near the bound each submission counts for itself, in its transaction.
+A batch in another process that fills the queue at once may let each process admit a hundredth of
+the bound beyond it, for some seconds.
 """
 
 import time

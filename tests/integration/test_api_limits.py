@@ -113,6 +113,17 @@ def test_bound_is_exact_when_many_come_to_two_processes(api: Api) -> None:
     assert api.leftovers()["jobs"] == api.leftovers()["objects"] == 100
 
 
+def test_batches_that_fit_one_by_one_are_written_one_after_the_other(bench: Bench) -> None:
+    bound = Limits(jobs_waiting=1000)
+    is_free = text("SELECT pg_try_advisory_xact_lock(hashtextextended(:name, 0))")
+
+    with bench.transaction() as first, bench.transaction() as second:
+        limits.refuse_when_full(first, TENANT, bound, exactly=True, jobs=400)
+        may_go_on = second.execute(is_free, {"name": f"jobs_waiting {TENANT}"}).scalar_one()
+
+    assert not may_go_on
+
+
 @pytest.fixture
 def statements() -> Iterator[list[str]]:
     """The SQL that this process sends, the API's as well."""

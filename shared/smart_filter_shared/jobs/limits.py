@@ -110,7 +110,8 @@ def refuse_when_full(
 ) -> None:
     """See to it that one more job may wait, or so many.
 
-    exactly: near the bound the tenant's other submissions wait for the end of this transaction.
+    exactly: near the bound, and of several jobs anywhere, the tenant's other exact submissions
+    wait for the end of this transaction.
     full_seconds: when whoever is refused may come again.
     Raises QueueFull.
     """
@@ -118,7 +119,8 @@ def refuse_when_full(
     if not most:
         return
     waiting = unfinished(connection, tenant, most=most)
-    if exactly and most - waiting <= max(_NEAR_JOBS, jobs):
+    # Two batches may each fit, and together go beyond the bound.
+    if exactly and (jobs > 1 or most - waiting <= _NEAR_JOBS):
         connection.execute(_ALONE, {"tenant": f"jobs_waiting {tenant}"})
         waiting = unfinished(connection, tenant, most=most)
     if waiting + jobs > most:
