@@ -23,6 +23,7 @@ from smart_filter_api.forecasts import Forecasts
 from smart_filter_api.keys import Caller, Scope
 from smart_filter_api.news import Watching
 from smart_filter_api.orders import Orders
+from smart_filter_api.queue_room import QueueRoom
 from smart_filter_api.rates import Allowance, Rates
 from smart_filter_api.remembered import Remembered, RememberedEach
 from smart_filter_api.ringing import Ringer
@@ -96,6 +97,7 @@ class Services:
     seal: what seals secrets; None where the operator has set no key.
     limits: what a tenant may do of which nothing else is said.  rates: their buckets.
     callers: whose keys are, by the keys' digests.
+    room: what is known of the room in tenants' queues.
     jobs_in_all: how many jobs may be unfinished; unfinished: how many are.
     lifetimes: of browsers' sessions.  session_secure: whether these are for https alone.
     removebg_seconds: how long a client of remove.bg waits for its picture.
@@ -124,6 +126,7 @@ class Services:
     limits: Limits
     rates: Rates
     callers: RememberedEach[bytes, Caller]
+    room: QueueRoom
     jobs_in_all: int
     unfinished: Remembered[int]
     lifetimes: Lifetimes
@@ -248,6 +251,7 @@ async def opened(settings: Settings) -> AsyncIterator[Services]:
         ),
         rates=Rates(settings.broker),
         callers=RememberedEach(_CALLER_SECONDS, most=_CALLERS),
+        room=QueueRoom(),
         jobs_in_all=settings.limits.jobs_in_all,
         unfinished=Remembered(_QUEUE_SECONDS),
         lifetimes=Lifetimes(
@@ -287,7 +291,7 @@ def _seal(settings: Settings) -> Seal | None:
     return Seal(keys) if keys else None
 
 
-async def _news(reader: AsyncEngine, horizon: int | None) -> News:
+async def _news(reader: AsyncEngine, horizon: str | None) -> News:
     with _in_time():
         async with sessions.async_reading(reader) as connection:
             return await connection.run_sync(events.news, horizon)

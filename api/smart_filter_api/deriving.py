@@ -110,7 +110,7 @@ async def accept(
     )
 
     def write(connection: Connection) -> Accepted:
-        accepted = submission.write(connection, caller, planned, also, forecast=placed.forecast)
+        accepted = submission.write(connection, caller, planned, also, placed=placed)
         if asked.webhook_url is not None and seal is not None:
             webhooks.ensure_default(connection, seal, caller.tenant)
         return accepted

@@ -30,10 +30,13 @@ from smart_filter_shared.errors import (
     IdempotencyInProgress,
     IdempotencyMismatch,
     JobDeleted,
+    JobNotFinished,
     MalformedRequest,
+    NotAvailable,
     OutputExpired,
     Rejected,
     TryAgain,
+    WebhookDisabled,
 )
 from smart_filter_shared.ids import JobId, Tenant
 from smart_filter_shared.jobs.retention import REQUEST_HOURS
@@ -42,6 +45,9 @@ from smart_filter_shared.sealing import Seal
 REPLAYED: Final = "Idempotency-Replayed"
 # No request takes so long once its body is here: whoever claimed the key has died.
 _ABANDONED_SECONDS: Final = 60
+# Refusals that pass without a change of the request: the job ends, a pool of workers comes, the
+# webhook is enabled again. The same request under the same key may succeed then.
+_PASSING: Final = (JobNotFinished, NotAvailable, WebhookDisabled)
 # No JSON document begins so.
 _SEALED: Final = b"sealed:"
 
@@ -151,7 +157,8 @@ async def once(
     """Do a request once: yields what was answered before, or lets the block do it.
 
     key: the header as it came.  payload: what tells the request's body from any other.
-    An error that the client must mend is remembered as well; any other frees the key.
+    An error that the client must mend is remembered as well; any other, and one that passes by
+    itself, frees the key.
     Raises MalformedRequest, IdempotencyMismatch, IdempotencyInProgress, JobDeleted.
     """
     if key is None:
@@ -170,12 +177,12 @@ async def once(
     claim = Once(named, None, services.seal)
     try:
         yield claim
-    except (Rejected, Conflict) as error:
-        answer = problems.of(request, error)
-        async with services.transaction() as connection:
-            await connection.run_sync(claim.remember, answer)
-        raise
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, (Rejected, Conflict)) and not isinstance(error, _PASSING):
+            answer = problems.of(request, error)
+            async with services.transaction() as connection:
+                await connection.run_sync(claim.remember, answer)
+            raise
         with anyio.CancelScope(shield=True), contextlib.suppress(TryAgain):
             async with services.transaction() as connection:
                 await connection.run_sync(lambda open_one: open_one.execute(_FREE, named))

@@ -20,7 +20,7 @@ _LOOK_SECONDS = 0.03
 # While the database is away.
 _PAUSE_SECONDS = 1.0
 
-Look = Callable[[int | None], Awaitable[News]]
+Look = Callable[[str | None], Awaitable[News]]
 
 
 class Watch:
@@ -81,16 +81,18 @@ class Watching:
                 self._begun = anyio.Event()
 
     async def _run_while_watched(self) -> None:
-        horizon: int | None = None
+        horizon: str | None = None
         while self._watches:
             try:
                 news = await self._look(horizon)
             except DatabaseUnavailable:
                 # Whoever asks for the job now is told so.
                 self._wake_all()
+                # A server that crashed may have lost commits and give their ids again.
+                horizon = None
                 await anyio.sleep(_PAUSE_SECONDS)
                 continue
-            if horizon is None:
+            if news.is_first:
                 # What was committed between the first watch and this first look is not in it.
                 self._wake_all()
             for job_id, ends in news.jobs.items():

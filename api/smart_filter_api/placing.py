@@ -31,6 +31,7 @@ class Placed:
         was asked for says more than the queues.
     forecast: the same as it is told.
     outstanding: what is ahead of others because of it.
+    has_room: whether it surely fits into its tenant's queue; else writing it has to count.
     """
 
     place: Place
@@ -42,6 +43,7 @@ class Placed:
     foreseen: tuple[float, float] | None
     forecast: Forecast
     outstanding: Outstanding
+    has_room: bool
 
 
 async def take(
@@ -86,14 +88,17 @@ async def take(
         )
         return place, done, choice
 
+    has_room = await _has_room(services, caller)
+
     def admit(connection: Connection) -> None:
-        full_seconds = forecasts.room_in_seconds(caller.limits.jobs_waiting)
-        limits.refuse_when_full(
-            connection, caller.tenant, caller.limits, exactly=False, full_seconds=full_seconds
-        )
+        if not has_room:
+            full_seconds = forecasts.room_in_seconds(caller.limits.jobs_waiting)
+            limits.refuse_when_full(
+                connection, caller.tenant, caller.limits, exactly=False, full_seconds=full_seconds
+            )
         limits.spend(connection, caller.tenant, charged_megapixels, caller.limits)
 
-    is_bounded = bool(caller.limits.jobs_waiting or caller.limits.megapixels_per_day)
+    is_bounded = bool(not has_room or caller.limits.megapixels_per_day)
     if asked.deadline_ms is None:
         if is_bounded:
             async with services.transaction() as connection:
@@ -123,7 +128,16 @@ async def take(
         foreseen=foreseen,
         forecast=choice.forecast,
         outstanding=planned(place, choice.recipe, choice.plans, sources),
+        has_room=has_room,
     )
+
+
+async def _has_room(services: Services, caller: Caller) -> bool:
+    async def count(most: int) -> int:
+        async with services.reading() as connection:
+            return await connection.run_sync(limits.unfinished, caller.tenant, most=most)
+
+    return await services.room.admit(caller.tenant, caller.limits.jobs_waiting, count)
 
 
 def _reserved(

@@ -83,7 +83,7 @@ async def accept(
     submission, placed = await _planned(services, caller, upload)
 
     def write_all(connection: Connection) -> Accepted:
-        accepted = write(connection, caller, submission, also, forecast=placed.forecast)
+        accepted = write(connection, caller, submission, also, placed=placed)
         if upload.webhook_url is not None and seal is not None:
             webhooks.ensure_default(connection, seal, caller.tenant)
         return accepted
@@ -98,7 +98,7 @@ async def accept(
             if key is not None and picture is not None:
                 undoing.push_async_callback(remove, services, key)
                 await store(services, key, picture)
-        if also is None and _is_one_statement(caller, submission, upload):
+        if also is None and _is_one_statement(caller, submission, upload, placed):
             async with services.stating() as connection:
                 services.forecasts.accept(placed.outstanding)
                 # It commits itself: as below, unless it is known to have failed.
@@ -119,11 +119,12 @@ async def accept(
     return accepted
 
 
-def _is_one_statement(caller: Caller, submission: Submission, upload: Upload) -> bool:
+def _is_one_statement(
+    caller: Caller, submission: Submission, upload: Upload, placed: Placed
+) -> bool:
     """Whether nothing is written but what `transitions.submit` writes at once."""
-    return not (
-        caller.limits.jobs_waiting
-        or caller.is_device
+    return placed.has_room and not (
+        caller.is_device
         or upload.webhook_url
         or submission.upload
         or submission.sources
@@ -254,11 +255,12 @@ def write(
     submission: Submission,
     also: Callable[[Connection, JobRow], None] | None,
     *,
-    forecast: Forecast,
+    placed: Placed,
 ) -> Accepted:
     """Write a job.  Raises QueueFull, OutOfScope, and InputsExpired for what it borrows."""
-    # Before anything is written: near its bound a tenant's submissions wait here in turn.
-    limits.refuse_when_full(connection, caller.tenant, caller.limits, exactly=True)
+    if not placed.has_room:
+        # Before anything is written: near its bound a tenant's submissions wait here in turn.
+        limits.refuse_when_full(connection, caller.tenant, caller.limits, exactly=True)
     api_keys.count_job(connection, caller)
     named = submission.upload
     if named is not None and not uploads.hold(connection, named.id, caller.tenant):
@@ -267,7 +269,7 @@ def write(
     job = queries.submitted(submission, written)
     if also is not None:
         also(connection, job)
-    return Accepted(job, written.ringing, forecast)
+    return Accepted(job, written.ringing, placed.forecast)
 
 
 async def store(services: Services, key: str, picture: Spooled) -> None:

@@ -1,18 +1,30 @@
 """A backup as docs/operating.md says, restored on servers that know nothing."""
 
+import json
 import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from smart_filter_deploy.embedded.addresses import Addresses
 from smart_filter_deploy.embedded.binaries import postgres_folder
 from smart_filter_deploy.embedded.folder import DataFolder
 from smart_filter_deploy.embedded.stack import Stack
+from smart_filter_shared.db import sessions
+from smart_filter_shared.jobs import events
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_tests import commands
 from smart_filter_tests.bench import settings_of
-from smart_filter_tests.running import ENGINE, running
+from smart_filter_tests.running import ENGINE, Running, running
+
+# Transactions that the lost cluster has run, so that its ids are ahead of a new cluster's.
+TRANSACTIONS = 30_000
+DELETED_JOBS = 100_000
+LOOKS = 10
 
 
 def postgres(program: str, *arguments: str, of: Addresses) -> None:
@@ -25,6 +37,60 @@ def objects_of(of: Addresses) -> ObjectStore:
     return ObjectStore(settings_of(of).storage, connections=1)
 
 
+def live_for_long(of: Addresses) -> None:
+    """Give a cluster the transaction ids and the tombstones of months."""
+    engine = sessions.engine(settings_of(of).database, connections=1)
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql(f"""
+            DO $$ BEGIN
+                FOR number IN 1..{TRANSACTIONS} LOOP
+                    PERFORM pg_current_xact_id();
+                    COMMIT;
+                END LOOP;
+            END $$
+        """)
+        connection.execute(
+            text("""
+                INSERT INTO tombstones (job_id, tenant, deleted_at, written_in)
+                SELECT gen_random_uuid(), 'local', now(),
+                    CAST(CAST(pg_current_xact_id() AS text) AS bigint)
+                FROM generate_series(1, :jobs)
+            """),
+            {"jobs": DELETED_JOBS},
+        )
+    engine.dispose()
+
+
+def measured(stack: Running) -> tuple[list[float], set[int]]:
+    """Look for news as the API does; return what each look took in ms, and how many jobs it had."""
+    engine = sessions.engine(settings_of(stack.stack.addresses).database, connections=1)
+    took, jobs = [], set()
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        horizon = events.news(connection, None).horizon
+        for _ in range(LOOKS):
+            began = time.perf_counter()
+            found = events.news(connection, horizon)
+            took.append((time.perf_counter() - began) * 1000)
+            jobs.add(len(found.jobs))
+            horizon = found.horizon
+    engine.dispose()
+    return sorted(took), jobs
+
+
+def polled(stack: Running, job_id: str) -> dict[str, Any]:
+    """Return a job once it has ended, by one long poll."""
+    answer = stack.client.get(f"/v1/jobs/{job_id}", headers={"Prefer": "wait=60"}, timeout=70)
+    job: dict[str, Any] = answer.json()
+    return job
+
+
+def streamed(stack: Running, job_id: str) -> list[str]:
+    """Return the types of a job's events, followed until it has ended."""
+    with stack.client.stream("GET", f"/v1/jobs/{job_id}/events", timeout=70) as answer:
+        lines = [line.partition(": ") for line in answer.iter_lines()]
+    return [value for name, _, value in lines if name == "event"]
+
+
 def test_restored_backup_serves_what_had_ended_and_goes_on_with_the_rest(
     data_folder: Path,
     weights_folder: Path,
@@ -35,6 +101,7 @@ def test_restored_backup_serves_what_had_ended_and_goes_on_with_the_rest(
     dump = tmp_path / "smart-filter.dump"
     with running(data_folder / "lost", weights_folder, ENGINE) as stack:
         addresses = stack.stack.addresses
+        live_for_long(addresses)
         command = commands.on_servers(settings_of(addresses), capsys, monkeypatch)
         ended = stack.wait(stack.submit(background="color:red"))
         picture = stack.output(ended["id"], "image")
@@ -61,11 +128,21 @@ def test_restored_backup_serves_what_had_ended_and_goes_on_with_the_rest(
         command = commands.on_servers(settings_of(stack.stack.addresses), capsys, monkeypatch)
         found = [command("audit")]
         waiting = stack.job(unfinished)["state"]
-        command("queues", "resume", queue)
-        done = stack.wait(unfinished)
+        took, jobs = measured(stack)
+        with ThreadPoolExecutor(2) as followers:
+            poll = followers.submit(polled, stack, unfinished)
+            stream = followers.submit(streamed, stack, unfinished)
+            command("queues", "resume", queue)
+            done = stack.wait(unfinished)
+            followed = (poll.result()["state"], stream.result()[-1])
         again = stack.output(ended["id"], "image")
         found.append(command("audit"))
 
+    with capsys.disabled():
+        figures = {"jobs": max(jobs), "median_ms": took[LOOKS // 2], "longest_ms": took[-1]}
+        print(json.dumps({"look": figures}))  # noqa: T201 - the drill's figures
     assert (waiting, done["state"]) == ("running", "succeeded")
+    assert followed == ("succeeded", "job.succeeded")
+    assert jobs == {0}
     assert again == picture
     assert found == [{"findings": []}, {"findings": []}]

@@ -138,6 +138,21 @@ def test_canceling_again_under_its_key_is_answered_again(api: Api) -> None:
     assert api.client.post(path).status_code == 409
 
 
+def test_request_that_came_too_early_succeeds_under_its_key_later(api: Api) -> None:
+    job_id = api.submit(background="keep")
+    key = {"Idempotency-Key": "early"}
+
+    def derive() -> httpx.Response:
+        return api.client.post(f"/v1/jobs/{job_id}/derive", json={"recipe": {}}, headers=key)
+
+    early = derive()
+    api.fail(StageName.PREPARE, Failure("internal", "It broke", "why"))
+    later = derive()
+
+    assert (early.status_code, early.json()["code"]) == (409, "job_not_finished")
+    assert later.status_code == 202
+
+
 def test_redriving_again_under_its_key_is_done_once(api: Api) -> None:
     job_id = api.submit(background="keep")
     api.fail(StageName.PREPARE, Failure("internal", "It broke", "why"))

@@ -1,11 +1,12 @@
 """What a tenant may do at most, and what it is told beyond."""
 
 import re
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Engine, event, text
 
 from smart_filter_api.keys import Scope
 from smart_filter_deploy.embedded.stack import Stack
@@ -16,7 +17,7 @@ from smart_filter_shared.jobs.limits import Limits, OwnLimits
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.recipe import Background, BackgroundKind, Recipe
 from smart_filter_tests.bench import TENANT, Bench, settings_of
-from smart_filter_tests.serving import Api, a_photo, an_api, serving
+from smart_filter_tests.serving import Api, a_photo, an_api, served_as, serving
 
 PHOTO = a_photo(size=(1000, 100))  # a tenth of a megapixel
 KEEP = Recipe(background=Background(BackgroundKind.KEEP))
@@ -97,6 +98,63 @@ def test_bound_is_exact_when_many_come_at_once(api: Api) -> None:
 
     assert sorted(answer.status_code for answer in answers) == [202] * 3 + [429] * 5
     assert api.leftovers()["jobs"] == api.leftovers()["objects"] == 3
+
+
+def test_bound_is_exact_when_many_come_to_two_processes(api: Api) -> None:
+    api.limit(jobs_waiting=100)
+
+    with served_as(api.bench) as url, httpx.Client(timeout=20) as other:
+        other.base_url, other.headers = httpx.URL(url), api.client.headers
+        clients = [api.client, other] * 55
+        with ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(submitted_by, clients))
+
+    assert sorted(answer.status_code for answer in answers) == [202] * 100 + [429] * 10
+    assert api.leftovers()["jobs"] == api.leftovers()["objects"] == 100
+
+
+def test_batches_that_fit_one_by_one_are_written_one_after_the_other(bench: Bench) -> None:
+    bound = Limits(jobs_waiting=1000)
+    is_free = text("SELECT pg_try_advisory_xact_lock(hashtextextended(:name, 0))")
+
+    with bench.transaction() as first, bench.transaction() as second:
+        limits.refuse_when_full(first, TENANT, bound, exactly=True, jobs=400)
+        may_go_on = second.execute(is_free, {"name": f"jobs_waiting {TENANT}"}).scalar_one()
+
+    assert not may_go_on
+
+
+@pytest.fixture
+def statements() -> Iterator[list[str]]:
+    """The SQL that this process sends, the API's as well."""
+    sent: list[str] = []
+
+    def note(*told: object) -> None:
+        sent.append(str(told[2]))
+
+    event.listen(Engine, "before_cursor_execute", note)
+    yield sent
+    event.remove(Engine, "before_cursor_execute", note)
+
+
+def test_submission_of_a_tenant_takes_two_statements_however_many_jobs_wait(
+    api: Api, statements: list[str]
+) -> None:
+    api.limit(jobs_waiting=10_000)
+    api.bench.submit_many(300, KEEP, tenant=TENANT)
+    submitted(api)
+    statements.clear()
+
+    for number in range(30):
+        # Another photo each: for one that comes again there is more to look up.
+        photo = a_photo(size=(100 + number, 100))
+        answer = api.client.post("/v1/jobs", files={"photo": photo}, data={"background": "keep"})
+        assert answer.status_code == 202
+
+    writing = [one for one in statements if "INSERT INTO" in one or "UPDATE" in one]
+    # The others are remembered for some seconds: who the caller is, which models there are.
+    counting = [one for one in statements if "outcome IS NULL" in one and "tenant" in one]
+    assert (len(writing), len(counting)) <= (60, 10)
 
 
 def test_refused_request_may_be_sent_again_under_its_key(api: Api) -> None:
@@ -210,7 +268,11 @@ def test_what_is_said_of_a_tenant_counts_before_the_settings() -> None:
 
 
 def submitted(api: Api, headers: dict[str, str] | None = None) -> httpx.Response:
-    return api.client.post(
+    return submitted_by(api.client, headers)
+
+
+def submitted_by(client: httpx.Client, headers: dict[str, str] | None = None) -> httpx.Response:
+    return client.post(
         "/v1/jobs",
         files={"photo": ("photo", PHOTO)},
         data={"background": "keep"},

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from math import inf
 from uuid import UUID
 
@@ -228,6 +229,32 @@ def test_job_that_ends_as_it_is_given_up_is_answered(client: Removing) -> None:
 
     assert ended is not None
     assert ended.state == JobState.SUCCEEDED
+
+
+def test_giving_up_locks_the_job_before_its_request_as_a_deletion_does(client: Removing) -> None:
+    client.begin()
+    with client.api.bench.transaction() as connection:
+        row = connection.execute(text("SELECT key, job_id, claimed_at FROM requests")).one()
+    seat = Seat(TENANT, row.key, JobId(row.job_id), row.claimed_at, is_first=True)
+
+    async def give_up() -> None:
+        async with deps.opened(client.api.bench.settings) as services:
+            await sharing.leave(services, seat)
+
+    with ThreadPoolExecutor(1) as beside:
+        with client.api.bench.transaction() as deletion:
+            deletion.execute(
+                text("SELECT FROM jobs WHERE id = :id FOR NO KEY UPDATE"), {"id": seat.job_id}
+            )
+            leaving = beside.submit(anyio.run, give_up)
+            with client.api.bench.transaction() as watcher:
+                waits = text("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)")
+                while not watcher.execute(waits).scalar_one():
+                    assert not leaving.done()
+            deletion.execute(text("SELECT FROM requests FOR UPDATE NOWAIT"))
+        leaving.result()
+
+    assert states(client) == [JobState.CANCELED]
 
 
 def test_of_a_tenant_that_keeps_nothing_the_last_picture_sent_ends_it(client: Removing) -> None:

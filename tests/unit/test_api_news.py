@@ -20,14 +20,14 @@ class Database:
 
     def __init__(self, news: Sequence[dict[JobId, bool] | Exception]) -> None:
         self.news = [*news]
-        self.horizons: list[int | None] = []
+        self.horizons: list[str | None] = []
 
-    async def __call__(self, horizon: int | None) -> News:
+    async def __call__(self, horizon: str | None) -> News:
         self.horizons.append(horizon)
         told = self.news.pop(0) if horizon is not None and self.news else {}
         if isinstance(told, Exception):
             raise told
-        return News(len(self.horizons), told)
+        return News(str(len(self.horizons)), told, is_first=horizon is None)
 
 
 def woken(database: Database, *waiting: tuple[JobId, bool]) -> list[int]:
@@ -87,13 +87,49 @@ def test_each_look_begins_where_the_last_one_ended() -> None:
 
     woken(database, (ONE, True))
 
-    assert database.horizons[:4] == [None, 1, 2, 3]
+    assert database.horizons[:4] == [None, "1", "2", "3"]
 
 
 def test_a_database_that_is_away_is_told_by_waking_everybody() -> None:
     database = Database([DatabaseUnavailable("away")])
 
     assert woken(database, (ONE, True), (OTHER, True)) == [0, 1]
+
+
+def test_looks_begin_again_after_an_outage() -> None:
+    """A server that crashed may give ids of transactions that it lost to others."""
+    database = Database([DatabaseUnavailable("away"), {ONE: True}])
+
+    async def wait() -> None:
+        watching = Watching(database)
+        with watching.of(ONE) as watch:
+            async with anyio.create_task_group() as group:
+                group.start_soon(watching.run)
+                with anyio.fail_after(20):
+                    while database.news:
+                        await watch.woken()
+                watching.end()
+
+    anyio.run(wait)
+
+    assert database.horizons[:4] == [None, "1", None, "3"]
+
+
+def test_look_that_knows_nothing_of_before_wakes_everybody() -> None:
+    async def restored(_: str | None) -> News:
+        return News("1", {}, is_first=True)
+
+    async def wait() -> None:
+        watching = Watching(restored)
+        with watching.of(ONE, ends_only=True) as watch:
+            async with anyio.create_task_group() as group:
+                group.start_soon(watching.run)
+                with anyio.fail_after(20):
+                    await watch.woken()
+                    await watch.woken()
+                watching.end()
+
+    anyio.run(wait)
 
 
 @pytest.mark.parametrize(

@@ -123,6 +123,7 @@ async def accept(
             # From here on a commit that seems to fail may have happened: the pictures stay, and
             # retention removes them should no row name them.
             undoing.pop_all()
+    services.room.forget(caller.tenant)
     return accepted
 
 

@@ -58,6 +58,8 @@ _FREE = text("""
     DELETE FROM requests
     WHERE tenant = :tenant AND key = :key AND claimed_at = :joined_at AND job_id IS NULL
 """)
+# Before the request's row, as a deletion locks them: the other way round the two would deadlock.
+_HOLD_JOB = text("SELECT FROM jobs WHERE id = :job_id FOR NO KEY UPDATE")
 # Locked: whoever joins now waits, and then finds no job to join.
 _LEAVE = text("""
     DELETE FROM requests
@@ -124,6 +126,7 @@ async def leave(services: Services, seat: Seat) -> JobRow | None:
     """
 
     def move(connection: Connection) -> JobRow | None:
+        connection.execute(_HOLD_JOB, seat.named)
         if connection.execute(_LEAVE, seat.named).one_or_none() is None:
             return None
         try:

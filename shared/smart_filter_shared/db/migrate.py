@@ -4,12 +4,14 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 
 from smart_filter_shared.db import days, schema, sessions
 
 # Any constant serves: it only has to be the same in every process that migrates.
 _ADVISORY_LOCK = 0x5F_F11_7E2
+# Rows of one transaction of a reset; bounds how long its locks are held.
+_RESET_ROWS = 10_000
 
 
 def upgrade(engine: Engine) -> None:
@@ -35,6 +37,27 @@ def upgrade(engine: Engine) -> None:
         schema.tell_served(connection)
         days.make_ahead(connection)
         days.look(connection, anew=True)
+        connection.commit()
+        _reset_restored_ids(connection)
+
+
+def _reset_restored_ids(connection: Connection) -> None:
+    """Set transaction ids that this cluster has not reached to 0, a page at a time.
+
+    `pg_restore` brings them from another cluster. They would be news once the ids catch up.
+    Rows of this cluster never match: a visible one has an id below `xmax` of the same snapshot.
+    Without restored rows this is one index probe of each table.
+    """
+    for table in ("events", "tombstones"):
+        reset = text(f"""
+            UPDATE {table} SET written_in = 0 WHERE ctid = ANY(ARRAY(
+                SELECT ctid FROM {table} WHERE written_in >=
+                    CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS text) AS bigint)
+                LIMIT {_RESET_ROWS}
+            ))
+        """)  # noqa: S608 - names of our own
+        while connection.execute(reset).rowcount:
+            connection.commit()
         connection.commit()
 
 

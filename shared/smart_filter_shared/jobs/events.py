@@ -72,11 +72,12 @@ class News:
     """What has happened since the last look.
 
     horizon: where the next look begins.  jobs: whose events there are, and whether one of
-    them is an end; an event may come up in more than one look.
+    them is an end.  is_first: whether nothing is known of what happened before the horizon.
     """
 
-    horizon: int
+    horizon: str
     jobs: dict[JobId, bool]
+    is_first: bool = False
 
 
 # Events that a statement is given.
@@ -151,22 +152,40 @@ _OF_JOB = text("""
     WHERE job_id = :job_id AND id > :after ORDER BY id
 """)
 
-# What is deleted has no events any more, but a tombstone.
-# Whatever is still being written belongs to a transaction that is not below the horizon: an
-# event is seen by some look, however late it is committed. The cost is that of what happens,
-# not of who waits.
-_NEWS = text("""
-    SELECT CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint) AS horizon,
-        new.job_id, new.ends
+# See `news`.
+_XMAX = "CAST(CAST(pg_snapshot_xmax({}) AS text) AS bigint)"
+_NOW = "pg_current_snapshot()"
+_SINCE = "CAST(:horizon AS pg_snapshot)"
+# Those that ran at the last look and do not now; one that runs on is not looked for.
+_ENDED = f"""
+    SELECT CAST(CAST(id AS text) AS bigint) FROM pg_snapshot_xip({_SINCE}) AS ran (id)
+    WHERE pg_visible_in_snapshot(id, {_NOW})
+"""  # noqa: S608 - both parts stand here
+
+
+def _written_since(columns: str, table: str) -> str:
+    # Two index scans; joined by OR the planner may read the whole table.
+    return f"""
+        SELECT {columns} FROM {table}
+        WHERE written_in >= {_XMAX.format(_SINCE)} AND written_in < {_XMAX.format(_NOW)}
+        UNION ALL
+        SELECT {columns} FROM {table} WHERE written_in = ANY(ARRAY({_ENDED}))
+    """  # noqa: S608 - all parts stand in this package
+
+
+_FIRST = text(f"SELECT CAST({_NOW} AS text)")
+# A deleted job has no events any more, but a tombstone.
+_NEWS = text(f"""
+    SELECT CAST({_NOW} AS text) AS horizon,
+        {_XMAX.format(_NOW)} < {_XMAX.format(_SINCE)} AS is_behind, new.job_id, new.ends
     FROM (VALUES (1)) AS one (row) LEFT JOIN (
         SELECT job_id, bool_or(is_end) AS ends FROM (
-            SELECT job_id, type = ANY(:finals) AS is_end FROM events WHERE written_in >= :horizon
+            {_written_since("job_id, type = ANY(:finals) AS is_end", "events")}
             UNION ALL
-            SELECT job_id, true FROM tombstones WHERE written_in >= :horizon
+            {_written_since("job_id, true", "tombstones")}
         ) AS happened GROUP BY job_id
     ) AS new ON true
-""")
-_NOW = text("SELECT CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint)")
+""")  # noqa: S608 - all parts stand here
 
 
 def record(connection: Connection, happened: Sequence[Happened]) -> None:
@@ -225,16 +244,31 @@ def of_job(connection: Connection, job_id: JobId, *, after: int = 0) -> list[Eve
     ]
 
 
-def news(connection: Connection, horizon: int | None) -> News:
-    """Return what has happened since a look whose horizon this is; None: nothing, and a first one.
+def news(connection: Connection, horizon: str | None) -> News:
+    """Return what was committed since a look whose horizon this is; None: a first look.
 
-    One statement, whose cost is that of what happens, not of how many wait.
+    A horizon is the look's snapshot. A row was not visible to it when the transaction that wrote
+    the row had an id at or above the snapshot's `xmax`, or was in its list of running ones; it is
+    visible now when that transaction has an id below `xmax` of now. So each event is returned by
+    one look, and a transaction that runs for long costs nothing until it ends:
+
+    * `xmax` is one above the latest id that has ended; a transaction that runs with a higher id
+      is not in the list, and is found by its id later.
+    * An event carries the id of its top-level transaction, and the list holds top-level ids
+      only: a savepoint changes neither.
+    * A prepared transaction is in the list until it is committed.
+    * A row of another cluster, restored by `pg_restore`, may carry an id that this cluster has
+      not reached; it lies above `xmax` of now and is not read. `migrate.upgrade` resets these
+      ids. Where it did not run, such a row is returned once, when the ids catch up.
+    * A replica lists nothing as running: looks are for the primary.
+
+    Ids that go back, as after a failover that lost commits, make this a first look again.
     """
     if horizon is None:
-        return News(connection.execute(_NOW).scalar_one(), {})
+        return News(connection.execute(_FIRST).scalar_one(), {}, is_first=True)
     where = {"horizon": horizon, "finals": [str(one) for one in _ENDS]}
     rows = connection.execute(_NEWS, where).all()
     jobs = {
         JobId(uuid.UUID(str(row.job_id))): bool(row.ends) for row in rows if row.job_id is not None
     }
-    return News(rows[0].horizon, jobs)
+    return News(rows[0].horizon, jobs, is_first=rows[0].is_behind)

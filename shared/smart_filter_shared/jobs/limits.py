@@ -110,17 +110,19 @@ def refuse_when_full(
 ) -> None:
     """See to it that one more job may wait, or so many.
 
-    exactly: near the bound the tenant's other submissions wait for the end of this transaction.
+    exactly: near the bound, and of several jobs anywhere, the tenant's other exact submissions
+    wait for the end of this transaction.
     full_seconds: when whoever is refused may come again.
     Raises QueueFull.
     """
     most = limits.jobs_waiting
     if not most:
         return
-    waiting = _unfinished(connection, tenant, most)
-    if exactly and most - waiting <= max(_NEAR_JOBS, jobs):
+    waiting = unfinished(connection, tenant, most=most)
+    # Two batches may each fit, and together go beyond the bound.
+    if exactly and (jobs > 1 or most - waiting <= _NEAR_JOBS):
         connection.execute(_ALONE, {"tenant": f"jobs_waiting {tenant}"})
-        waiting = _unfinished(connection, tenant, most)
+        waiting = unfinished(connection, tenant, most=most)
     if waiting + jobs > most:
         raise QueueFull(
             f"{waiting} jobs wait already, and {most} may; come again when some have ended",
@@ -137,6 +139,11 @@ def refuse_when_all_is_full(
             "as many jobs wait as may, of all callers; come again when some have ended",
             retry_after_seconds=full_seconds,
         )
+
+
+def unfinished(connection: Connection, tenant: Tenant, *, most: int) -> int:
+    """Return how many jobs of a tenant have not ended, counted up to `most`."""
+    return int(connection.execute(_UNFINISHED, {"tenant": tenant, "most": most}).scalar_one())
 
 
 def unfinished_in_all(connection: Connection, *, most: int) -> int:
@@ -177,10 +184,6 @@ def spent_today(connection: Connection, tenant: Tenant) -> float:
 def give_back(connection: Connection, tenant: Tenant, megapixels: float) -> None:
     """Take back what was counted for a photo that could not be submitted."""
     connection.execute(_GIVE_BACK, {"tenant": tenant, "megapixels": megapixels})
-
-
-def _unfinished(connection: Connection, tenant: Tenant, most: int) -> int:
-    return int(connection.execute(_UNFINISHED, {"tenant": tenant, "most": most}).scalar_one())
 
 
 def _first(own: Number | None, usual: Number) -> Number:

@@ -1,0 +1,165 @@
+"""A look for news reads what was committed since the last one, and nothing else."""
+
+import pytest
+from sqlalchemy import Connection, text
+
+from smart_filter_shared.db import migrate
+from smart_filter_shared.ids import JobId, new_job_id
+from smart_filter_shared.jobs import events, transitions
+from smart_filter_shared.jobs.events import News
+from smart_filter_shared.pipeline import StageName
+from smart_filter_tests.bench import TENANT, Bench
+
+PREPARE = StageName.PREPARE
+RESTORED = 100_000
+
+
+def look(bench: Bench, horizon: str | None) -> tuple[News, int]:
+    """Look, and return how many rows of events and tombstones that has read."""
+    # The counters start again between transactions, never in one, and leave out what parallel
+    # workers read.
+    with bench.transaction() as connection:
+        connection.execute(text("SET LOCAL max_parallel_workers_per_gather = 0"))
+        before = rows_read(connection)
+        found = events.news(connection, horizon)
+        return found, rows_read(connection) - before
+
+
+def rows_read(connection: Connection) -> int:
+    return int(
+        connection.execute(
+            text("""
+                SELECT sum(coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0))
+                FROM pg_stat_xact_user_tables WHERE relname IN ('events', 'tombstones')
+            """)
+        ).scalar_one()
+    )
+
+
+@pytest.fixture
+def restored(bench: Bench) -> Bench:
+    """A bench with the events and tombstones of a cluster whose ids were far ahead."""
+    with bench.transaction() as connection:
+        connection.execute(
+            text("""
+                WITH ids AS (
+                    SELECT gen_random_uuid() AS job_id, 1000000000 + number AS id
+                    FROM generate_series(1, :rows) AS numbers (number)
+                ), deleted AS (
+                    INSERT INTO tombstones (job_id, tenant, deleted_at, written_in)
+                    SELECT job_id, 'restored', now(), id FROM ids
+                )
+                INSERT INTO events (job_id, type, state, at, written_in)
+                SELECT job_id, 'job.succeeded', 'succeeded', now(), id FROM ids
+            """),
+            {"rows": RESTORED},
+        )
+    return bench
+
+
+def test_restored_events_are_no_news(restored: Bench) -> None:
+    horizon = look(restored, None)[0].horizon
+    job_id = restored.submit()
+
+    found, read = look(restored, horizon)
+
+    assert (len(found.jobs), read) == (1, 1)
+    assert set(found.jobs) == {job_id}
+
+
+def test_prepare_resets_ids_of_another_cluster(restored: Bench) -> None:
+    own = restored.submit()
+    with restored.transaction() as connection:
+        transitions.delete(connection, restored.submit(), TENANT)
+
+    migrate.upgrade(restored.engine)
+
+    with restored.transaction() as connection:
+        ids = connection.execute(
+            text("""
+                SELECT count(*) FILTER (WHERE written_in = 0),
+                    count(*) FILTER (WHERE written_in >= 1000000000),
+                    bool_and(written_in > 0) FILTER (WHERE job_id = :own)
+                FROM (
+                    SELECT job_id, written_in FROM events
+                    UNION ALL SELECT job_id, written_in FROM tombstones
+                ) AS written
+            """),
+            {"own": own},
+        ).one()
+    assert tuple(ids) == (2 * RESTORED, 0, True)
+
+
+def test_event_is_returned_once_while_a_transaction_runs_for_long(bench: Bench) -> None:
+    told: list[JobId] = []
+    reads, submitted = [], []
+    with bench.transaction() as long:
+        long.execute(text("SELECT pg_current_xact_id()"))
+        horizon = look(bench, None)[0].horizon
+        for _ in range(20):
+            submitted.append(bench.submit())
+            found, read = look(bench, horizon)
+            horizon = found.horizon
+            told += found.jobs
+            reads.append(read)
+
+    assert reads == [1] * 20
+    assert told == submitted
+
+
+def test_events_of_a_long_transaction_are_returned_when_it_ends(bench: Bench) -> None:
+    waiting = bench.submit()
+    horizon = look(bench, None)[0].horizon
+    with bench.transaction() as long:
+        # In a savepoint the row's own id is another one than its top-level transaction's.
+        with long.begin_nested():
+            transitions.cancel(long, waiting, TENANT)
+        during, _ = look(bench, horizon)
+        bench.submit()
+        between, _ = look(bench, during.horizon)
+    after, read = look(bench, between.horizon)
+    later, _ = look(bench, after.horizon)
+
+    assert (during.jobs, waiting in between.jobs) == ({}, False)
+    assert (after.jobs, read, later.jobs) == ({waiting: True}, 1, {})
+
+
+def test_events_of_a_transaction_that_began_after_a_look_are_not_lost(bench: Bench) -> None:
+    """It has an id above the last one that ended, and is not in the list of those running."""
+    first, second = bench.submit(), bench.submit()
+    with bench.transaction() as slow:
+        transitions.cancel(slow, first, TENANT)
+        horizon = look(bench, None)[0].horizon
+        with bench.transaction() as quick:
+            transitions.cancel(quick, second, TENANT)
+        seen, _ = look(bench, horizon)
+    later, _ = look(bench, seen.horizon)
+
+    assert (set(seen.jobs), set(later.jobs)) == ({second}, {first})
+
+
+def test_ids_that_go_back_begin_with_a_first_look(bench: Bench) -> None:
+    bench.submit()
+
+    found, _ = look(bench, "2000000000:2000000000:")
+
+    assert found.is_first
+
+
+def test_restored_id_that_equals_a_running_transactions_is_not_read_again(bench: Bench) -> None:
+    with bench.transaction() as long:
+        running = long.execute(text("SELECT CAST(CAST(pg_current_xact_id() AS text) AS bigint)"))
+        bench.submit()
+        with bench.transaction() as other:
+            other.execute(
+                text("""
+                    INSERT INTO events (job_id, type, state, at, written_in)
+                    VALUES (:job_id, 'job.succeeded', 'succeeded', now(), :running)
+                """),
+                {"job_id": new_job_id(), "running": running.scalar_one()},
+            )
+        horizon = look(bench, None)[0].horizon
+
+        looks = [look(bench, horizon)[0].jobs for _ in range(3)]
+
+    assert looks == [{}] * 3
