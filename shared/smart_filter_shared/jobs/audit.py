@@ -16,6 +16,7 @@ from smart_filter_shared.db import sessions
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.jobs import retention
 from smart_filter_shared.jobs.audit_rules import RULES, Fault
+from smart_filter_shared.storage import keys
 from smart_filter_shared.storage.objects import ObjectStore
 
 _PAGE = 1000
@@ -116,7 +117,7 @@ def _kept(engine: Engine) -> Iterator[Sequence[tuple[Tenant, str]]]:
 
 def _left_over(engine: Engine, store: ObjectStore, before: dt.datetime) -> Iterator[str]:
     for folder in store.folders():
-        if folder[:1].isdigit():  # a day; others hold what is no job's
+        if keys.day_of_folder(folder) is not None:  # others hold what is no job's
             for page in _paged(store, folder, before):
                 with sessions.transaction(engine) as connection:
                     yield from retention.unnamed(connection, page)
