@@ -1,6 +1,7 @@
 """Retention under load: claims, pages, storage that refuses, and how late it is."""
 
 import datetime as dt
+import re
 import threading
 from collections.abc import Collection
 
@@ -16,6 +17,7 @@ from smart_filter_shared.storage import keys
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_tests import races
 from smart_filter_tests.bench import TENANT, Bench
+from smart_filter_tests.serving import Api
 from smart_filter_workers.retention import Retention
 
 PAGE = 1000
@@ -329,6 +331,15 @@ def test_lag_grows_while_storage_refuses_and_ends_with_the_last_object(bench: Be
 
     assert refused == pytest.approx(3600, abs=60)
     assert lag_seconds(bench) == 0.0
+
+
+def test_lag_is_shown_as_a_metric(api: Api) -> None:
+    expired(api.bench, finished(api.bench), 1)
+
+    shown = api.client.get("/metrics").text
+
+    (line,) = re.findall(r"^smart_filter_retention_lag_seconds (\S+)$", shown, re.MULTILINE)
+    assert float(line) == pytest.approx(3600, abs=60)
 
 
 def test_lag_counts_uploads(bench: Bench) -> None:
