@@ -63,7 +63,6 @@ _FORGETTING = (
     deliveries.forget_old,
     corrections.forget_expired,
     shadows.forget_old,
-    # Of a job whose time is over its artifacts are marked before.
     expiry.expire,
 )
 _log = logger("retention")
@@ -138,13 +137,13 @@ class Retention:
         their end. What is left after so many pages has its turn at once.
         """
         self._go_on_deleting()
+        forgotten = [self._forget(forget) for forget in _FORGETTING]
         removed, is_done = 0, False
         for _ in range(_PAGES_A_TURN):
             of_page, is_done = self._remove_page()
             removed += of_page
             if is_done:
                 break
-        forgotten = [self._forget(forget) for forget in _FORGETTING]
         if not (is_done and all(forgotten)):
             self._due.set()
         return removed

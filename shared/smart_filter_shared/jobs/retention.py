@@ -23,9 +23,11 @@ REQUEST_HOURS = 24
 # Limits how long a page stays with a process that died. A page takes a second or two, and one
 # request to storage ten seconds at most.
 LEASE_SECONDS: Final = 60.0
-# How soon retention looks again at what a job still needs past its time: this is how much longer
-# a photo may stay once that job has ended.
+# What a job still needs past its time is looked at again after as long as it has been held, at
+# least and at most so many seconds later. So a photo stays ten minutes longer than such a job, at
+# most, and it is read a few times in place of every second.
 LOOK_AGAIN_SECONDS: Final = 600.0
+LOOK_AGAIN_LEAST_SECONDS: Final = 1.0
 # The same for material that people consented to have kept. Only the deletion of its job ends that,
 # and marks the artifact itself, so seldom is enough.
 _LOOK_AT_MATERIAL_SECONDS: Final = 24 * 3600.0
@@ -59,7 +61,12 @@ _MARK_EXPIRED = text("""
         marked_at = CASE WHEN NOT by_job AND NOT as_material THEN statement_timestamp() END,
         held_since = CASE WHEN by_job OR as_material THEN coalesce(held_since, expires_at) END,
         expires_at = CASE
-            WHEN by_job THEN statement_timestamp() + make_interval(secs => :look_again)
+            WHEN by_job THEN statement_timestamp() + least(
+                make_interval(secs => :look_again), greatest(
+                    make_interval(secs => :least),
+                    statement_timestamp() - coalesce(held_since, expires_at)
+                )
+            )
             WHEN as_material THEN statement_timestamp() + make_interval(secs => :material)
             ELSE expires_at
         END
@@ -198,7 +205,11 @@ def mark_expired(connection: Connection, *, most: int) -> int:
     What a job still needs that has not ended is held, and looked at again later: it stays, and is
     not given out. So is what people consented to have kept as training material.
     """
-    seconds = {"look_again": LOOK_AGAIN_SECONDS, "material": _LOOK_AT_MATERIAL_SECONDS}
+    seconds = {
+        "look_again": LOOK_AGAIN_SECONDS,
+        "least": LOOK_AGAIN_LEAST_SECONDS,
+        "material": _LOOK_AT_MATERIAL_SECONDS,
+    }
     return connection.execute(_MARK_EXPIRED, {"most": most, **seconds}).rowcount
 
 

@@ -15,7 +15,12 @@ from typing import Final
 from sqlalchemy import Connection, text
 
 from smart_filter_shared.ids import JobId, Tenant, UploadId
-from smart_filter_shared.jobs.retention import LEASE_SECONDS, LOOK_AGAIN_SECONDS, Marked
+from smart_filter_shared.jobs.retention import (
+    LEASE_SECONDS,
+    LOOK_AGAIN_LEAST_SECONDS,
+    LOOK_AGAIN_SECONDS,
+    Marked,
+)
 from smart_filter_shared.storage import keys
 
 # How long its link is valid, and how long jobs may name it.
@@ -60,7 +65,12 @@ _MARK_EXPIRED = text("""
         marked_at = CASE WHEN NOT by_job THEN statement_timestamp() END,
         held_since = CASE WHEN by_job THEN coalesce(held_since, expires_at) END,
         expires_at = CASE
-            WHEN by_job THEN statement_timestamp() + make_interval(secs => :look_again)
+            WHEN by_job THEN statement_timestamp() + least(
+                make_interval(secs => :look_again), greatest(
+                    make_interval(secs => :least),
+                    statement_timestamp() - coalesce(held_since, expires_at)
+                )
+            )
             ELSE expires_at
         END
     FROM needed WHERE uploads.id = needed.id
@@ -183,7 +193,11 @@ def mark_expired(connection: Connection, *, most: int) -> int:
 
     What a job has still to take is held, and looked at again later.
     """
-    seconds = {"grace_seconds": _GRACE_SECONDS, "look_again": LOOK_AGAIN_SECONDS}
+    seconds = {
+        "grace_seconds": _GRACE_SECONDS,
+        "look_again": LOOK_AGAIN_SECONDS,
+        "least": LOOK_AGAIN_LEAST_SECONDS,
+    }
     return connection.execute(_MARK_EXPIRED, {"most": most, **seconds}).rowcount
 
 
