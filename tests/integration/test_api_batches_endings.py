@@ -169,7 +169,7 @@ def test_deleted_batch_leaves_no_object(api: Api) -> None:
             for table in ("batches", "batch_gaps", "events", "deliveries")
         ]
         assert left == [0] * 4
-        assert retention.marked(connection, most=10) == []
+        assert retention.claim(connection, most=10) == []
 
 
 def test_deletion_that_was_interrupted_is_ended_by_retention(api: Api) -> None:

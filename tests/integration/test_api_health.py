@@ -174,7 +174,7 @@ def test_objects_of_a_deleted_job_wait_for_storage_that_is_away(
     assert far_api.client.get(f"/v1/jobs/{job_id}").status_code == 410
     assert seconds < PATIENCE_SECONDS
     with far_api.bench.transaction() as connection:
-        left = [artifact.key for artifact in retention.marked(connection, most=9)]
+        left = [artifact.key for artifact in retention.claim(connection, most=9)]
     assert left == [stored.key for stored in far_api.bench.store.stored()]
     assert len(left) == 1
 

@@ -297,6 +297,7 @@ def test_upload_that_a_job_waits_for_is_kept(api: Api) -> None:
 
     assert sweep(api) == {key_of(upload)}
     api.client.post(f"/v1/jobs/{job_id}/cancel")
+    age(api, seconds=3600)
     assert sweep(api) == set()
 
 

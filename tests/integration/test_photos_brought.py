@@ -50,7 +50,11 @@ def expire(bench: Bench) -> None:
 
 def marked(bench: Bench) -> int:
     with bench.transaction() as connection:
-        return len(uploads.marked(connection, most=10))
+        return int(
+            connection.execute(
+                text("SELECT count(*) FROM uploads WHERE marked_at IS NOT NULL")
+            ).scalar_one()
+        )
 
 
 def test_photo_is_known_and_its_address_forgotten_when_it_was_brought(bench: Bench) -> None:

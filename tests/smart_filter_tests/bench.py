@@ -106,6 +106,12 @@ class Bench:
                         cleared_at = now(), virtual_time = 0
                 """)
             )
+            connection.execute(
+                text("""
+                    UPDATE installation SET
+                        token = NULL, next_token = NULL, confirmed_at = NULL, fault = NULL
+                """)
+            )
         for stored in list(self.store.stored()):
             self.store.remove(stored.key)
         self.broker.flushdb()

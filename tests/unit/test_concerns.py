@@ -75,6 +75,8 @@ def titles(**differs: object) -> list[str]:
         ({"workers": []}, "No worker is running"),
         ({"swept_at": AGO}, "No worker sweeps"),
         ({"webhook_lag_seconds": 61.0}, "Webhooks are late"),
+        ({"retention_lag_seconds": 901.0}, "Photos are kept for too long"),
+        ({"bucket_fault": "used by two"}, "Objects that no row names are kept"),
         ({"queues": [a_queue(ready=1, workers=0)]}, f"Nobody serves {FACE}"),
         ({"queues": [a_queue(ready=1, waits_seconds=301)]}, f"{FACE} keeps photos waiting"),
         ({"queues": [a_queue(paused=True)]}, f"{FACE} is paused"),

@@ -92,6 +92,9 @@ def serve(
             return
         begin(parts.sweeper)
         begin(parts.retention)
+        slow = threading.Thread(target=parts.retention.run_slow, args=(stopping,), name="Clearing")
+        beside.append(slow)
+        slow.start()
         _log.info("worker ready", capabilities=services.serving.capabilities, threads=threads)
         _consume(settings, parts, threads)
     finally:

@@ -1,19 +1,22 @@
 """Removes what is kept no longer, and what no row names.
 
-Marked artifacts first: mark, commit, remove the object, delete the row. Then, once an hour,
-objects of past days that no row names: uploads whose commit failed, and what workers stored
-under leases that they had lost; and pictures of the stock that were replaced, or whose row
-was never written. Those of the stock that a row names are kept until somebody removes them. And
-days that were over so long ago that nothing of them is to be known any more.
+One thread removes what has expired: mark, commit, remove the object, delete the row, a page at a
+time, until less than a page is left. Processes share that work: each claims its own pages.
+
+Another thread does what may take long, so that it never holds up the first: it learns from
+corrections, and once an hour drops days whose records are over and removes objects that no row
+names: uploads whose commit failed, what workers stored under leases that they had lost, pictures of
+the stock that were replaced or whose row was never written, and weights without a version. Pictures
+of the stock that a row names stay until somebody removes them.
 """
 
 import datetime as dt
 import threading
 from collections.abc import Callable, Iterator, Sequence
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, text
 
-from smart_filter_shared import stock
+from smart_filter_shared import installation, stock
 from smart_filter_shared.db import sessions
 from smart_filter_shared.errors import TryAgain
 from smart_filter_shared.jobs import (
@@ -34,7 +37,12 @@ from smart_filter_shared.telemetry.logs import logger
 from smart_filter_workers.learning import manifests
 from smart_filter_workers.learning.collecting import Collecting
 
+# Rows a transaction: it holds their locks for some milliseconds.
 _AT_ONCE = 200
+# Objects a request: the most that DeleteObjects takes.
+_PAGE = 1000
+# Pages a turn, so that every kind of row has its turn, and a process that is to end notices soon.
+_PAGES_A_TURN = 10
 # Of batches that somebody began to delete so long ago, at one sweep.
 _LEFT_SECONDS = 60.0
 _BATCHES = 10
@@ -44,6 +52,19 @@ _CORRECTIONS_AT_ONCE = 10
 _CLEAR_EVERY_SECONDS = 3600.0
 # A key's day is that of its job. What was written lately may be named by a commit under way.
 _UNNAMED_FOR = dt.timedelta(hours=1)
+# Listing costs a request for every thousand objects that are kept. New objects come under today and
+# yesterday. Those of older days are of jobs that are redone or corrected: each such day is listed
+# once in so many turns, which are hours.
+_TURNS_AN_OLD_DAY = 24
+_SECONDS_A_TURN = 3600
+# What forgets rows that are kept no longer.
+_FORGETTING = (
+    retention.forget_requests,
+    deliveries.forget_old,
+    corrections.forget_expired,
+    shadows.forget_old,
+    expiry.expire,
+)
 _log = logger("retention")
 
 
@@ -70,25 +91,37 @@ class Retention:
         self._collecting = collecting
         self._record_seconds = record_seconds
         self._due = threading.Event()
+        self._slow_due = threading.Event()
 
     def due(self) -> None:
         """Say that this process has won a sweep: it removes what there is to remove."""
         self._due.set()
+        self._slow_due.set()
 
     def run(self, stopping: threading.Event) -> None:
-        """Work when due, until told to stop; what is away is asked again at the next sweep."""
+        """Remove when due, until told to stop; what is away is asked again at the next sweep."""
         while not stopping.is_set():
             if not self._due.wait(timeout=0.5):
                 continue
             self._due.clear()
             try:
-                self.learn()
                 self.remove_expired()
-                if self._wins_clearing():
-                    self.drop_days()
-                    self.clear_unnamed(older_than=_UNNAMED_FOR)
             except TryAgain as error:
                 _log.warning("nothing removed", reason=str(error))
+
+    def run_slow(self, stopping: threading.Event) -> None:
+        """Learn and clear when due, in a thread of its own, until told to stop."""
+        while not stopping.is_set():
+            if not self._slow_due.wait(timeout=0.5):
+                continue
+            self._slow_due.clear()
+            try:
+                if self._wins_clearing():
+                    self.drop_days()
+                    self.clear()
+                self.learn()
+            except TryAgain as error:
+                _log.warning("nothing learnt or cleared", reason=str(error))
 
     def learn(self) -> None:
         """Make examples of corrections, and tell in manifests what was deleted."""
@@ -101,29 +134,52 @@ class Retention:
 
         Uploads too. Requests whose keys are a day old are forgotten on the way, deliveries of a
         week ago, and what was found out about photos whose results go; batches are deleted to
-        their end.
+        their end. What is left after so many pages has its turn at once.
         """
         self._go_on_deleting()
+        forgotten = [self._forget(forget) for forget in _FORGETTING]
+        removed, is_done = 0, False
+        for _ in range(_PAGES_A_TURN):
+            of_page, is_done = self._remove_page()
+            removed += of_page
+            if is_done:
+                break
+        if not (is_done and all(forgotten)):
+            self._due.set()
+        return removed
+
+    def _remove_page(self) -> tuple[int, bool]:
+        """Remove a page of objects; return how many, and whether it was the last one for now."""
         with sessions.transaction(self._engine) as connection:
-            retention.mark_expired(connection, most=_AT_ONCE)
-            uploads.mark_expired(connection, most=_AT_ONCE)
-            retention.forget_requests(connection, most=_AT_ONCE)
-            deliveries.forget_old(connection, most=_AT_ONCE)
-            corrections.forget_expired(connection, most=_AT_ONCE)
-            shadows.forget_old(connection, most=_AT_ONCE)
-        # Of a job whose time is over its artifacts are marked by now.
+            made = retention.claim(connection, most=_PAGE)
+            put = uploads.claim(connection, most=_PAGE)
+            # Only what this page has room for is marked, however long storage is away.
+            room, room_put = _PAGE - len(made), _PAGE - len(put)
+            is_done = retention.mark_expired(connection, most=room) < room
+            is_done &= uploads.mark_expired(connection, most=room_put) < room_put
+            made += retention.claim(connection, most=room)
+            put += uploads.claim(connection, most=room_put)
+        if not made and not put:
+            return 0, is_done
+        refused = self._store.remove_many([one.key for one in (*made, *put)])
         with sessions.transaction(self._engine) as connection:
-            expiry.expire(connection, most=_AT_ONCE)
-        with sessions.transaction(self._engine) as connection:
-            marked = retention.marked(connection, most=_AT_ONCE)
-            put = uploads.marked(connection, most=_AT_ONCE)
-        for artifact in (*marked, *put):
-            self._store.remove(artifact.key)
-        if marked or put:
+            retention.forget(connection, [one for one in made if one.key not in refused])
+            uploads.forget(connection, [one for one in put if one.key not in refused])
+        if refused:
+            # They are tried again when their lease ends.
+            key, code = next(iter(refused.items()))
+            _log.warning("objects not removed", objects=len(refused), key=key, code=code)
+        removed = len(made) + len(put) - len(refused)
+        # Storage that refuses everything is asked again at the next sweep.
+        return removed, is_done or removed == 0
+
+    def _forget(self, forget: Callable[..., int]) -> bool:
+        """Forget rows in transactions of their own; return whether all are forgotten."""
+        for _ in range(_PAGES_A_TURN):
             with sessions.transaction(self._engine) as connection:
-                retention.forget(connection, marked)
-                uploads.forget(connection, put)
-        return len(marked) + len(put)
+                if forget(connection, most=_AT_ONCE) < _AT_ONCE:
+                    return True
+        return False
 
     def _go_on_deleting(self) -> None:
         """Delete some of what is left of batches that nobody goes on deleting."""
@@ -133,18 +189,49 @@ class Retention:
             with sessions.transaction(self._engine) as connection:
                 transitions.go_on_deleting(connection, batch_id, tenant, most=_JOBS_AT_ONCE)
 
-    def clear_unnamed(self, *, older_than: dt.timedelta) -> int:
-        """Remove objects that no row names and that were not written lately; return how many."""
-        moment = dt.datetime.now(dt.UTC) - older_than
-        days = [
-            one for one in self._store.folders() if one.rstrip("/") <= moment.date().isoformat()
-        ]
-        removed = self._clear(days, moment, retention.unnamed)
+    def clear(self, *, older_than: dt.timedelta = _UNNAMED_FOR) -> int:
+        """Remove objects that no row names, where the bucket is this database's; return how many.
+
+        Only what was written so long ago, and before the bucket was last confirmed.
+        """
+        confirmed_at = installation.confirm(self._engine, self._store)
+        with sessions.transaction(self._engine) as connection:
+            if (fault := installation.fault(connection)) is not None:
+                _log.error("objects that no row names are kept", reason=fault)
+            now = _now(connection)
+        if confirmed_at is None:
+            return 0
+        turn = int(now.timestamp()) // _SECONDS_A_TURN
+        return self.clear_unnamed(older_than=max(older_than, now - confirmed_at), turn=turn)
+
+    def clear_unnamed(self, *, older_than: dt.timedelta, turn: int | None = None) -> int:
+        """Remove objects that no row names and that were not written lately; return how many.
+
+        turn: counts the times, of which each lists some of the older days; None: lists all.
+        """
+        with sessions.transaction(self._engine) as connection:
+            now = _now(connection)
+        moment = now - older_than
+        removed = self._clear(self._folders(now.date(), turn), moment, retention.unnamed)
         removed += self._clear([keys.STOCK], moment, stock.unnamed)
         removed += self._clear([keys.WEIGHTS], moment, versions.unnamed)
         if removed:
             _log.info("removed objects that no row names", objects=removed)
         return removed
+
+    def _folders(self, today: dt.date, turn: int | None) -> list[str]:
+        """Return the folders of days that a turn lists; other folders are not ours."""
+        days = {folder: keys.day_of_folder(folder) for folder in self._store.folders()}
+        return [
+            folder
+            for folder, day in days.items()
+            if day is not None
+            and (
+                turn is None
+                or today - day <= dt.timedelta(days=1)
+                or (day.toordinal() - turn) % _TURNS_AN_OLD_DAY == 0
+            )
+        ]
 
     def drop_days(self) -> None:
         """Drop the days of which nothing is to be known any more; say what holds the others."""
@@ -176,9 +263,7 @@ class Retention:
         for piece in self._keys_written_before(folders, moment):
             with sessions.transaction(self._engine) as connection:
                 unnamed = unnamed_among(connection, piece)
-            for key in unnamed:
-                self._store.remove(key)
-            removed += len(unnamed)
+            removed += len(unnamed) - len(self._store.remove_many(unnamed))
         return removed
 
     def _keys_written_before(
@@ -190,7 +275,7 @@ class Retention:
             for stored in self._store.stored(folder):
                 if stored.written_at < moment:
                     piece.append(stored.key)
-                if len(piece) == _AT_ONCE:
+                if len(piece) == _PAGE:
                     yield piece
                     piece = []
             yield piece
@@ -200,3 +285,10 @@ class Retention:
             return presence.win_clearing(
                 connection, cell=self._cell, every_seconds=_CLEAR_EVERY_SECONDS
             )
+
+
+def _now(connection: Connection) -> dt.datetime:
+    """Return the time of the database, in UTC; a worker's clock may be wrong."""
+    now = connection.execute(text("SELECT statement_timestamp()")).scalar_one()
+    assert isinstance(now, dt.datetime)
+    return now.astimezone(dt.UTC)

@@ -80,6 +80,7 @@ def _of_the_database(reading: Reading) -> dict[Metric, list[Sample]]:
         metrics.BATCH_SIZE: list(_batch_sizes(reading)),
         metrics.WORKERS: [Sample(count, place) for place, count in reading.workers.items()],
         metrics.WEBHOOK_LAG: [Sample(reading.webhook_lag_seconds)],
+        metrics.RETENTION_LAG: [Sample(reading.retention_lag_seconds)],
         **{metric: list(_counts(reading, count)) for metric, count in _COUNTERS.items()},
     }
 

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, text
 
 from smart_filter_deploy.doctor.findings import Finding, fail, ok, warn
 from smart_filter_deploy.embedded.addresses import Addresses
+from smart_filter_shared import installation
 from smart_filter_shared import settings as settings_module
 from smart_filter_shared.db import schema, sessions
 from smart_filter_shared.errors import (
@@ -88,6 +89,9 @@ def _database(connection: Connection) -> Iterator[Finding]:
         fix = "put it right where that worker runs, and start it again"
         yield warn(capability, f"setup failed: {why}", fix)
     yield from _stopped(connection)
+    if (fault := installation.fault(connection)) is not None:
+        said, _, fix = fault.partition(": ")
+        yield warn("bucket", f"objects that no row names are kept, because {said}", fix)
     members = roster.listed(connection, silent_seconds=silent_seconds)
     yield from _unwell(members)
     served = presence.served(connection, silent_seconds=silent_seconds)

@@ -132,6 +132,8 @@ data_sets = Table(
     # Of the manifest as it lies in storage, and of how many removals it tells; null before.
     Column("manifest_digest", Text),
     Column("removals_told", Integer, nullable=False, server_default=text("0")),
+    # Until when one process alone writes the manifest.
+    Column("leased_until", _Moment),
 )
 
 # That something was taken out of a data set, and when; of what it was nothing is kept.

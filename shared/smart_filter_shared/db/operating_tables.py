@@ -14,6 +14,20 @@ pauses = Table(
     Column("paused_at", _Moment, nullable=False),
 )
 
+# Which database the bucket belongs to, in one row: see installation.py.
+installation = Table(
+    "installation",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    # What the marker in the bucket holds, or will hold in a moment; null before the first.
+    Column("token", Uuid),
+    Column("next_token", Uuid),
+    # When the two last agreed.
+    Column("confirmed_at", _Moment),
+    # What keeps the two from agreeing; null when nothing does.
+    Column("fault", Text),
+)
+
 # How things were at the turn of a minute: see jobs/history.py. What is counted only grows; what
 # happened between two samples is their difference.
 samples = Table(

@@ -270,6 +270,11 @@ artifacts = Table(
     Column("expires_at", _Moment, nullable=False),
     # Not given out any more: its object is being removed.
     Column("marked_at", _Moment),
+    # Until when one process alone removes what is marked.
+    Column("leased_until", _Moment),
+    # When it expired though something still needs it. It is not given out, and `expires_at` says
+    # when retention looks at it again.
+    Column("held_since", _Moment),
     CheckConstraint("kind IN ('photo', 'intermediate', 'result')", name="artifacts_kind"),
     Index("artifacts_by_job", "job_id"),
     Index("artifacts_expiring", "expires_at", postgresql_where=text("marked_at IS NULL")),

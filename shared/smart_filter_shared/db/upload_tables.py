@@ -28,6 +28,9 @@ uploads = Table(
     Column("expires_at", _Moment, nullable=False),
     # Not to be named any more: its object is being removed.
     Column("marked_at", _Moment),
+    # As those of artifacts.
+    Column("leased_until", _Moment),
+    Column("held_since", _Moment),
     UniqueConstraint("key", name="uploads_key"),
     Index("uploads_expiring", "expires_at", postgresql_where=text("marked_at IS NULL")),
     Index("uploads_marked", "marked_at", postgresql_where=text("marked_at IS NOT NULL")),

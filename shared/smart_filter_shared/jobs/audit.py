@@ -16,15 +16,17 @@ from smart_filter_shared.db import sessions
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.jobs import retention
 from smart_filter_shared.jobs.audit_rules import RULES, Fault
+from smart_filter_shared.storage import keys
 from smart_filter_shared.storage.objects import ObjectStore
 
 _PAGE = 1000
-# Workers remove once an hour what no row names and is an hour old.
-_OLD = dt.timedelta(hours=3)
+# Workers remove what no row names: of today and yesterday within two hours, of an older day once in
+# 24 hours.
+_OLD = dt.timedelta(hours=48)
 _THERE = "an object lies under every key that a row names"
 _COPY_BACK = "copy it back from a backup of the bucket; else delete its job"
-_NAMED = "a row names every object of jobs that is hours old"
-_REMOVE = "workers remove it within the hour; when they do not, remove it yourself"
+_NAMED = "a row names every object of jobs that is two days old"
+_REMOVE = "workers remove it within a day; when they do not, ask `smart-filter doctor` why"
 
 _ROWS = text(
     " UNION ALL ".join(
@@ -116,7 +118,7 @@ def _kept(engine: Engine) -> Iterator[Sequence[tuple[Tenant, str]]]:
 
 def _left_over(engine: Engine, store: ObjectStore, before: dt.datetime) -> Iterator[str]:
     for folder in store.folders():
-        if folder[:1].isdigit():  # a day; others hold what is no job's
+        if keys.day_of_folder(folder) is not None:  # others hold what is no job's
             for page in _paged(store, folder, before):
                 with sessions.transaction(engine) as connection:
                     yield from retention.unnamed(connection, page)

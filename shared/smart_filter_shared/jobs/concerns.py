@@ -19,6 +19,7 @@ from smart_filter_shared.jobs.standing import Standing
 _UNSWEPT: Final = dt.timedelta(seconds=15)
 _LONG_WAIT_SECONDS: Final = 300.0
 _LATE_WEBHOOK_SECONDS: Final = 60.0
+_LATE_RETENTION_SECONDS: Final = 900.0
 # Of what a worker is there for, so many are named.
 _NAMED: Final = 3
 # What these are there for, nobody else can count on.
@@ -53,7 +54,7 @@ class Concern:
 def found(standing: Standing) -> list[Concern]:
     """Return all that is not well, the worst first."""
     every = [*_of_all(standing), *_of_webhooks(standing), *_of_queues(standing)]
-    every += [*_of_workers(standing.workers), *_of_failures(standing)]
+    every += [*_of_retention(standing), *_of_workers(standing.workers), *_of_failures(standing)]
     return sorted(every, key=lambda one: one.gravity != Gravity.BAD)
 
 
@@ -88,6 +89,21 @@ def _of_webhooks(standing: Standing) -> Iterator[Concern]:
                 else "Is a sender running?"
             ),
             standing.now - dt.timedelta(seconds=standing.webhook_lag_seconds),
+        )
+
+
+def _of_retention(standing: Standing) -> Iterator[Concern]:
+    if standing.retention_lag_seconds > _LATE_RETENTION_SECONDS:
+        yield Concern(
+            Gravity.FAIR,
+            "",
+            "Photos are kept for too long",
+            "One should have been removed a quarter of an hour ago. Look into the workers' logs.",
+            standing.now - dt.timedelta(seconds=standing.retention_lag_seconds),
+        )
+    if standing.bucket_fault is not None:
+        yield Concern(
+            Gravity.FAIR, "", "Objects that no row names are kept", f"{standing.bucket_fault}."
         )
 
 

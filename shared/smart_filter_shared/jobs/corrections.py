@@ -135,9 +135,12 @@ def find(connection: Connection, job_id: JobId, correction_id: CorrectionId) -> 
     return next((one for one in found if one.id == correction_id), None)
 
 
-def forget_expired(connection: Connection, *, most: int) -> None:
-    """Forget those that are not kept any more; what was drawn goes as an artifact."""
-    connection.execute(
+def forget_expired(connection: Connection, *, most: int) -> int:
+    """Forget those that are not kept any more; return how many.
+
+    What was drawn goes as an artifact.
+    """
+    return connection.execute(
         text("""
             DELETE FROM corrections USING (
                 SELECT id FROM corrections WHERE expires_at <= statement_timestamp()
@@ -147,7 +150,7 @@ def forget_expired(connection: Connection, *, most: int) -> None:
             WHERE corrections.id = old.id
         """),
         {"most": most},
-    )
+    ).rowcount
 
 
 def _is_kept() -> Any:  # noqa: ANN401 - SQLAlchemy's clauses share no simpler type

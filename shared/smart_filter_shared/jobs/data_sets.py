@@ -8,7 +8,7 @@ from the rows whenever they have changed: see `stale`.
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, RowMapping, select, text
 
@@ -39,6 +39,31 @@ class DataSet:
     removed: int
     manifest_digest: str | None
 
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A version whose manifest this process alone writes, until the lease ends."""
+
+    data_set: DataSet
+    leased_until: dt.datetime
+
+
+# Storing a manifest takes ten seconds at most: the time-out of one request to storage.
+_LEASE_SECONDS: Final = 60.0
+_CLAIM = text("""
+    UPDATE data_sets
+    SET leased_until = statement_timestamp() + make_interval(secs => :lease_seconds)
+    WHERE task = :task AND version = :version
+        AND (leased_until IS NULL OR leased_until <= statement_timestamp())
+    RETURNING leased_until
+""")
+_TELL = text("""
+    UPDATE data_sets SET
+        manifest_digest = CASE WHEN leased_until = :leased_until THEN CAST(:digest AS text) END,
+        removals_told = :removed,
+        leased_until = CASE WHEN leased_until <> :leased_until THEN leased_until END
+    WHERE task = :task AND version = :version
+""")
 
 _LISTED = text("""
     SELECT data_sets.*, (
@@ -139,30 +164,36 @@ def stale(connection: Connection, *, most: int) -> list[tuple[TaskName, int]]:
     return [(TaskName(row.task), row.version) for row in connection.execute(_STALE, {"most": most})]
 
 
-def hold(connection: Connection, task: TaskName, version: int) -> DataSet | None:
-    """Return a version whose manifest nobody else writes until this transaction ends.
+def claim(connection: Connection, task: TaskName, version: int) -> Claimed | None:
+    """Claim the writing of a version's manifest; None while another process has claimed it.
 
-    None when somebody does.
+    Nobody else stores an older manifest behind this one while the claim lasts.
     """
-    table = model_tables.data_sets
-    query = (
-        select(table.c.version)
-        .where(table.c.task == str(task), table.c.version == version)
-        .with_for_update(skip_locked=True)
-    )
-    if connection.execute(query).one_or_none() is None:
+    row = connection.execute(
+        _CLAIM, {"task": task, "version": version, "lease_seconds": _LEASE_SECONDS}
+    ).one_or_none()
+    if row is None:
         return None
     (found,) = listed(connection, task=task, version=version)
-    return found
+    return Claimed(found, row.leased_until)
 
 
-def told(connection: Connection, data_set: DataSet, manifest_digest: str) -> None:
-    """Note that the manifest of a version is written, as the version was then."""
-    table = model_tables.data_sets
+def told(connection: Connection, claimed: Claimed, manifest_digest: str) -> None:
+    """Note that the manifest of a version is written, as the version was when it was claimed.
+
+    When the claim has ended meanwhile, another process may have stored its own before: the
+    manifest is then written again.
+    """
+    data_set = claimed.data_set
     connection.execute(
-        table.update()
-        .where(table.c.task == str(data_set.task), table.c.version == data_set.version)
-        .values(manifest_digest=manifest_digest, removals_told=data_set.removed)
+        _TELL,
+        {
+            "task": data_set.task,
+            "version": data_set.version,
+            "digest": manifest_digest,
+            "removed": data_set.removed,
+            "leased_until": claimed.leased_until,
+        },
     )
 
 

@@ -343,9 +343,9 @@ def replay_failed(connection: Connection, tenant: Tenant, webhook: str) -> int:
     return connection.execute(_REPLAY, {"tenant": tenant, "webhook": webhook, "id": None}).rowcount
 
 
-def forget_old(connection: Connection, *, most: int) -> None:
-    """Forget what was over a week ago."""
-    connection.execute(_FORGET_OLD, {"days": KEPT_DAYS, "most": most})
+def forget_old(connection: Connection, *, most: int) -> int:
+    """Forget what was over a week ago; return how many."""
+    return connection.execute(_FORGET_OLD, {"days": KEPT_DAYS, "most": most}).rowcount
 
 
 def _attempts(connection: Connection, ids: Collection[object]) -> Mapping[object, list[Attempt]]:

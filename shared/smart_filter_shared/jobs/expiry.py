@@ -26,12 +26,17 @@ _HAND_OVER = text("""
         AND NOT CAST(:output AS text) = ANY(handed_over)
     RETURNING expires_at <= statement_timestamp() AS is_over
 """)
-# Locked in the order in which others lock them who borrow, or hand on.
+# Locked in the order in which others lock them who borrow, or hand on. What it borrows and has held
+# past the owner's time is looked at again at once.
 _END_KEEPING = text("""
-    WITH own AS MATERIALIZED (
-        SELECT tenant, key FROM artifacts WHERE job_id = :job_id AND marked_at IS NULL
+    WITH used AS (
+        SELECT tenant, key FROM artifacts WHERE job_id = :job_id
+        UNION SELECT tenant, key FROM borrowers WHERE job_id = :job_id
+    ), own AS MATERIALIZED (
+        SELECT tenant, key FROM artifacts JOIN used USING (tenant, key)
+        WHERE marked_at IS NULL AND (job_id = :job_id OR held_since IS NOT NULL)
         ORDER BY tenant, key
-        FOR UPDATE
+        FOR UPDATE OF artifacts
     )
     UPDATE artifacts SET expires_at = least(expires_at, statement_timestamp())
     FROM own WHERE artifacts.tenant = own.tenant AND artifacts.key = own.key

@@ -7,7 +7,7 @@ from enum import StrEnum
 from sqlalchemy import Connection, text
 
 from smart_filter_shared.ids import Capability
-from smart_filter_shared.jobs import pauses, presence
+from smart_filter_shared.jobs import pauses, presence, retention
 from smart_filter_shared.jobs.presence import WorkerState
 from smart_filter_shared.telemetry.metrics import Step
 
@@ -73,6 +73,7 @@ class Reading:
     paused: capabilities that nobody may claim from.
     workers: how many of a capability are in a state.
     webhook_lag_seconds: how long that delivery has been due which nobody has begun to send.
+    retention_lag_seconds: how long the oldest artifact or upload is overdue that should be gone.
     """
 
     queues: Mapping[str, Queue]
@@ -80,6 +81,7 @@ class Reading:
     totals: Mapping[Measure, Amount]
     workers: Mapping[tuple[Capability, WorkerState], int]
     webhook_lag_seconds: float
+    retention_lag_seconds: float
 
 
 def add(connection: Connection, amounts: Mapping[Measure, Amount]) -> None:
@@ -118,6 +120,7 @@ def read(connection: Connection, *, silent_seconds: float) -> Reading:
         totals=totals(connection),
         workers=presence.census(connection, silent_seconds=silent_seconds),
         webhook_lag_seconds=webhook_lag_seconds(connection),
+        retention_lag_seconds=retention.lag_seconds(connection),
     )
 
 

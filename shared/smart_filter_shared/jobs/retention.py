@@ -3,8 +3,9 @@
 Photos and intermediates are kept for a day, results for a week, or as long as their tenant
 wants; a job knows from its submission on. An artifact is marked
 first, which is committed; then its object goes, and then its row: whoever finds the row
-unmarked finds the object. Objects that no row names (a crash between storing and
-committing) are found by listing old days.
+unmarked finds the object. Several processes share the work: each claims a page of marked rows
+under a lease, and a page whose process dies is claimed again when the lease ends. Objects that no
+row names (a crash between storing and committing) are found by listing their days.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -19,6 +20,82 @@ from smart_filter_shared.storage.keys import tenant_of
 
 # How long an Idempotency-Key is remembered.
 REQUEST_HOURS = 24
+# Limits how long a page stays with a process that died. A page takes a second or two, and one
+# request to storage ten seconds at most.
+LEASE_SECONDS: Final = 60.0
+# What a job still needs past its time is looked at again after as long as it has been held, at
+# least and at most so many seconds later. So a photo stays ten minutes longer than such a job, at
+# most, and it is read a few times in place of every second.
+LOOK_AGAIN_SECONDS: Final = 600.0
+LOOK_AGAIN_LEAST_SECONDS: Final = 1.0
+# The same for material that people consented to have kept. Only the deletion of its job ends that,
+# and marks the artifact itself, so seldom is enough.
+_LOOK_AT_MATERIAL_SECONDS: Final = 24 * 3600.0
+
+# What is still needed past its time leaves the head of the index: without that, every pass would
+# read all of it again.
+_MARK_EXPIRED = text("""
+    WITH due AS MATERIALIZED (
+        SELECT tenant, key, job_id FROM artifacts
+        WHERE marked_at IS NULL AND expires_at <= statement_timestamp()
+        ORDER BY expires_at LIMIT :most
+        FOR UPDATE SKIP LOCKED
+    ), needed AS MATERIALIZED (
+        SELECT tenant, key, EXISTS (
+            SELECT FROM jobs WHERE jobs.id = due.job_id AND jobs.outcome IS NULL
+        ) OR EXISTS (
+            SELECT FROM borrowers JOIN jobs ON jobs.id = borrowers.job_id
+            WHERE borrowers.tenant = due.tenant AND borrowers.key = due.key
+                AND jobs.outcome IS NULL
+        ) AS by_job, EXISTS (
+            SELECT FROM corrections
+            WHERE corrections.job_id = due.job_id AND corrections.key = due.key
+                AND corrections.consent
+        ) OR EXISTS (
+            SELECT FROM data_items
+            WHERE data_items.job_id = due.job_id AND due.key = ANY(data_items.keys)
+        ) AS as_material
+        FROM due
+    )
+    UPDATE artifacts SET
+        marked_at = CASE WHEN NOT by_job AND NOT as_material THEN statement_timestamp() END,
+        held_since = CASE WHEN by_job OR as_material THEN coalesce(held_since, expires_at) END,
+        expires_at = CASE
+            WHEN by_job THEN statement_timestamp() + least(
+                make_interval(secs => :look_again), greatest(
+                    make_interval(secs => :least),
+                    statement_timestamp() - coalesce(held_since, expires_at)
+                )
+            )
+            WHEN as_material THEN statement_timestamp() + make_interval(secs => :material)
+            ELSE expires_at
+        END
+    FROM needed
+    WHERE artifacts.tenant = needed.tenant AND artifacts.key = needed.key
+""")
+_CLAIM = text("""
+    WITH unclaimed AS MATERIALIZED (
+        SELECT tenant, key FROM artifacts
+        WHERE marked_at IS NOT NULL
+            AND (leased_until IS NULL OR leased_until <= statement_timestamp())
+        ORDER BY marked_at LIMIT :most
+        FOR UPDATE SKIP LOCKED
+    )
+    UPDATE artifacts
+    SET leased_until = statement_timestamp() + make_interval(secs => :lease_seconds)
+    FROM unclaimed
+    WHERE artifacts.tenant = unclaimed.tenant AND artifacts.key = unclaimed.key
+    RETURNING artifacts.tenant, artifacts.key
+""")
+# Each is the first entry of an index. What is held has its time moved on, so it does not count.
+_OLDEST_OVERDUE = text("""
+    SELECT extract(epoch FROM statement_timestamp() - least(
+        (SELECT min(expires_at) FROM artifacts WHERE marked_at IS NULL),
+        (SELECT min(marked_at) FROM artifacts WHERE marked_at IS NOT NULL),
+        (SELECT min(expires_at) FROM uploads WHERE marked_at IS NULL),
+        (SELECT min(marked_at) FROM uploads WHERE marked_at IS NOT NULL)
+    ))
+""")
 
 
 class Kind(StrEnum):
@@ -122,44 +199,41 @@ def record_each(
     )
 
 
-def mark_expired(connection: Connection, *, most: int) -> None:
-    """Mark what has expired and whose jobs have ended: a job that waits keeps what it needs.
+def mark_expired(connection: Connection, *, most: int) -> int:
+    """Mark what has expired, up to `most` rows; return how many rows were looked at.
 
-    What was drawn to correct a matte stays while somebody consents, and what is learnt from.
+    What a job still needs that has not ended is held, and looked at again later: it stays, and is
+    not given out. So is what people consented to have kept as training material.
     """
-    connection.execute(
-        text("""
-            WITH expired AS MATERIALIZED (
-                SELECT tenant, key FROM artifacts
-                WHERE marked_at IS NULL AND expires_at <= statement_timestamp() AND NOT EXISTS (
-                    SELECT FROM jobs WHERE jobs.id = artifacts.job_id AND jobs.outcome IS NULL
-                ) AND NOT EXISTS (
-                    SELECT FROM borrowers JOIN jobs ON jobs.id = borrowers.job_id
-                    WHERE borrowers.tenant = artifacts.tenant AND borrowers.key = artifacts.key
-                        AND jobs.outcome IS NULL
-                ) AND NOT EXISTS (
-                    SELECT FROM corrections
-                    WHERE corrections.job_id = artifacts.job_id
-                        AND corrections.key = artifacts.key AND corrections.consent
-                ) AND NOT EXISTS (
-                    SELECT FROM data_items
-                    WHERE data_items.job_id = artifacts.job_id
-                        AND artifacts.key = ANY(data_items.keys)
-                )
-                ORDER BY expires_at LIMIT :most
-                FOR UPDATE SKIP LOCKED
-            )
-            UPDATE artifacts SET marked_at = statement_timestamp()
-            FROM expired
-            WHERE artifacts.tenant = expired.tenant AND artifacts.key = expired.key
-        """),
-        {"most": most},
-    )
+    seconds = {
+        "look_again": LOOK_AGAIN_SECONDS,
+        "least": LOOK_AGAIN_LEAST_SECONDS,
+        "material": _LOOK_AT_MATERIAL_SECONDS,
+    }
+    return connection.execute(_MARK_EXPIRED, {"most": most, **seconds}).rowcount
 
 
-def forget_requests(connection: Connection, *, most: int) -> None:
-    """Forget requests whose Idempotency-Key is not kept any more."""
-    connection.execute(
+def claim(connection: Connection, *, most: int) -> list[Marked]:
+    """Claim marked artifacts for LEASE_SECONDS, the oldest marks first; return them.
+
+    Whoever claims removes their objects and then forgets their rows.
+    """
+    rows = connection.execute(_CLAIM, {"most": most, "lease_seconds": LEASE_SECONDS})
+    return [Marked(Tenant(row.tenant), row.key) for row in rows]
+
+
+def lag_seconds(connection: Connection) -> float:
+    """Return for how long the oldest overdue artifact or upload has been overdue; 0 without any.
+
+    One is overdue that has expired and is not held, or is marked, and is still there.
+    """
+    found = connection.execute(_OLDEST_OVERDUE).scalar_one()
+    return 0.0 if found is None else max(0.0, float(found))
+
+
+def forget_requests(connection: Connection, *, most: int) -> int:
+    """Forget requests whose Idempotency-Key is not kept any more; return how many."""
+    return connection.execute(
         text("""
             DELETE FROM requests USING (
                 SELECT tenant, key FROM requests
@@ -170,7 +244,7 @@ def forget_requests(connection: Connection, *, most: int) -> None:
             WHERE requests.tenant = old.tenant AND requests.key = old.key
         """),
         {"most": most, "hours": REQUEST_HOURS},
-    )
+    ).rowcount
 
 
 def marked(connection: Connection, *, most: int) -> list[Marked]:
@@ -215,7 +289,7 @@ def is_kept(connection: Connection, tenant: Tenant, key: str) -> bool:
         text("""
             SELECT FROM artifacts
             WHERE tenant = :tenant AND key = :key AND marked_at IS NULL
-                AND expires_at > statement_timestamp()
+                AND held_since IS NULL AND expires_at > statement_timestamp()
         """),
         {"tenant": tenant, "key": key},
     )

@@ -92,6 +92,7 @@ def said(connection: Connection, digest: str, *, against: str | None) -> Said:
     return Said(counts.photos, counts.errors, counts.error, figures)
 
 
-def forget_old(connection: Connection, *, most: int) -> None:
-    """Forget what was said long ago, or too many photos ago."""
-    connection.execute(_FORGET, {"days": KEPT_DAYS, "rows": MOST_ROWS, "most": most})
+def forget_old(connection: Connection, *, most: int) -> int:
+    """Forget what was said long ago, or too many photos ago; return how many rows."""
+    where = {"days": KEPT_DAYS, "rows": MOST_ROWS, "most": most}
+    return connection.execute(_FORGET, where).rowcount

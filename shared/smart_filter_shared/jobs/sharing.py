@@ -19,7 +19,7 @@ _BORROW = text("""
     WITH alive AS MATERIALIZED (
         SELECT tenant, key FROM artifacts
         WHERE tenant = :tenant AND key = ANY(:keys)
-            AND marked_at IS NULL AND expires_at > statement_timestamp()
+            AND marked_at IS NULL AND held_since IS NULL AND expires_at > statement_timestamp()
         ORDER BY key
         FOR UPDATE
     ), kept AS (

@@ -7,7 +7,8 @@ from typing import Final
 
 from sqlalchemy import Connection, text
 
-from smart_filter_shared.jobs import failures, limits, measures, queues, roster
+from smart_filter_shared import installation
+from smart_filter_shared.jobs import failures, limits, measures, queues, retention, roster
 from smart_filter_shared.jobs.failures import Problem
 from smart_filter_shared.jobs.queues import Queue
 from smart_filter_shared.jobs.roster import Member
@@ -25,6 +26,8 @@ class Standing:
 
     now: by the database's clock.  swept_at: when a worker last put right what fell through.
     unfinished: jobs, counted up to a million.  problems: why jobs failed within the last hour.
+    retention_lag_seconds: how long the oldest object is overdue that should be gone.
+    bucket_fault: why objects that no row names are kept; None when they are removed.
     """
 
     now: dt.datetime
@@ -34,6 +37,8 @@ class Standing:
     unfinished: int
     webhook_lag_seconds: float
     problems: Sequence[Problem]
+    retention_lag_seconds: float = 0.0
+    bucket_fault: str | None = None
 
 
 def read(connection: Connection, *, cell: str, silent_seconds: float) -> Standing:
@@ -46,5 +51,7 @@ def read(connection: Connection, *, cell: str, silent_seconds: float) -> Standin
         workers=roster.listed(connection, silent_seconds=silent_seconds),
         unfinished=limits.unfinished_in_all(connection, most=_MOST_UNFINISHED),
         webhook_lag_seconds=measures.webhook_lag_seconds(connection),
+        retention_lag_seconds=retention.lag_seconds(connection),
+        bucket_fault=installation.fault(connection),
         problems=failures.since(connection, clock.now - _RECENTLY, most=_MOST_PROBLEMS),
     )

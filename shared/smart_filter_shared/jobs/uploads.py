@@ -15,7 +15,12 @@ from typing import Final
 from sqlalchemy import Connection, text
 
 from smart_filter_shared.ids import JobId, Tenant, UploadId
-from smart_filter_shared.jobs.retention import Marked
+from smart_filter_shared.jobs.retention import (
+    LEASE_SECONDS,
+    LOOK_AGAIN_LEAST_SECONDS,
+    LOOK_AGAIN_SECONDS,
+    Marked,
+)
 from smart_filter_shared.storage import keys
 
 # How long its link is valid, and how long jobs may name it.
@@ -32,29 +37,56 @@ _WRITE = text("""
 _FIND = text("""
     SELECT media_type, length, expires_at FROM uploads
     WHERE id = :id AND tenant = :tenant AND marked_at IS NULL
-        AND expires_at > statement_timestamp()
+        AND held_since IS NULL AND expires_at > statement_timestamp()
 """)
 # Whoever would mark it waits until the job that names it is there to be seen.
 _HOLD = text("""
     SELECT FROM uploads
     WHERE id = :id AND tenant = :tenant AND marked_at IS NULL
-        AND expires_at > statement_timestamp()
+        AND held_since IS NULL AND expires_at > statement_timestamp()
     FOR SHARE
 """)
+# What a job has still to take leaves the head of the index, as artifacts do (retention.py).
 _MARK_EXPIRED = text("""
-    WITH expired AS MATERIALIZED (
+    WITH due AS MATERIALIZED (
         SELECT id FROM uploads
         WHERE marked_at IS NULL
             AND expires_at <= statement_timestamp() - make_interval(secs => :grace_seconds)
-            AND NOT EXISTS (
-                SELECT FROM jobs
-                WHERE jobs.upload_id = uploads.id AND photo_key IS NULL AND outcome IS NULL
-            )
         ORDER BY expires_at LIMIT :most
         FOR UPDATE SKIP LOCKED
+    ), needed AS MATERIALIZED (
+        SELECT id, EXISTS (
+            SELECT FROM jobs
+            WHERE jobs.upload_id = due.id AND photo_key IS NULL AND outcome IS NULL
+        ) AS by_job
+        FROM due
     )
-    UPDATE uploads SET marked_at = statement_timestamp()
-    FROM expired WHERE uploads.id = expired.id
+    UPDATE uploads SET
+        marked_at = CASE WHEN NOT by_job THEN statement_timestamp() END,
+        held_since = CASE WHEN by_job THEN coalesce(held_since, expires_at) END,
+        expires_at = CASE
+            WHEN by_job THEN statement_timestamp() + least(
+                make_interval(secs => :look_again), greatest(
+                    make_interval(secs => :least),
+                    statement_timestamp() - coalesce(held_since, expires_at)
+                )
+            )
+            ELSE expires_at
+        END
+    FROM needed WHERE uploads.id = needed.id
+""")
+_CLAIM = text("""
+    WITH unclaimed AS MATERIALIZED (
+        SELECT id FROM uploads
+        WHERE marked_at IS NOT NULL
+            AND (leased_until IS NULL OR leased_until <= statement_timestamp())
+        ORDER BY marked_at LIMIT :most
+        FOR UPDATE SKIP LOCKED
+    )
+    UPDATE uploads
+    SET leased_until = statement_timestamp() + make_interval(secs => :lease_seconds)
+    FROM unclaimed WHERE uploads.id = unclaimed.id
+    RETURNING tenant, key
 """)
 _MARK = text("""
     UPDATE uploads SET marked_at = coalesce(marked_at, statement_timestamp()) WHERE id = :id
@@ -156,9 +188,17 @@ def mark(connection: Connection, upload_id: UploadId) -> None:
     connection.execute(_MARK, {"id": upload_id})
 
 
-def mark_expired(connection: Connection, *, most: int) -> None:
-    """Mark what has expired and is not waited for by any job."""
-    connection.execute(_MARK_EXPIRED, {"most": most, "grace_seconds": _GRACE_SECONDS})
+def mark_expired(connection: Connection, *, most: int) -> int:
+    """Mark what has expired, up to `most` rows; return how many rows were looked at.
+
+    What a job has still to take is held, and looked at again later.
+    """
+    seconds = {
+        "grace_seconds": _GRACE_SECONDS,
+        "look_again": LOOK_AGAIN_SECONDS,
+        "least": LOOK_AGAIN_LEAST_SECONDS,
+    }
+    return connection.execute(_MARK_EXPIRED, {"most": most, **seconds}).rowcount
 
 
 def mark_last_of(connection: Connection, job_id: JobId) -> list[Marked]:
@@ -183,15 +223,9 @@ def mark_delivered(connection: Connection, job_ids: Collection[JobId]) -> None:
         connection.execute(_MARK_UNWANTED, {"ids": [row.id for row in uploads]})
 
 
-def marked(connection: Connection, *, most: int) -> list[Marked]:
-    """Return what is marked, the oldest first."""
-    rows = connection.execute(
-        text("""
-            SELECT tenant, key FROM uploads WHERE marked_at IS NOT NULL
-            ORDER BY marked_at LIMIT :most
-        """),
-        {"most": most},
-    )
+def claim(connection: Connection, *, most: int) -> list[Marked]:
+    """Claim marked uploads for LEASE_SECONDS, the oldest marks first; return them."""
+    rows = connection.execute(_CLAIM, {"most": most, "lease_seconds": LEASE_SECONDS})
     return [Marked(Tenant(row.tenant), row.key) for row in rows]
 
 

@@ -10,11 +10,14 @@
     backgrounds/<random id>.thumbnail
     models/<digest>
     data/<task>/<version>.json
+    installations/<id>
 
 The lease token makes every key written once: two workers on the same stage never meet. So does
 the random id of a background that is kept. What clients put themselves they may put again.
 """
 
+import datetime as dt
+import re
 import uuid
 
 from smart_filter_shared.ids import CorrectionId, JobId, LeaseToken, Tenant, UploadId, day_of
@@ -26,6 +29,9 @@ STOCK = "backgrounds/"
 THUMBNAIL = ".thumbnail"
 # And those of trained weights.
 WEIGHTS = "models/"
+# And those of the markers of databases that use the bucket.
+INSTALLATIONS = "installations/"
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}/")
 
 
 def photo(tenant: Tenant, job_id: JobId) -> str:
@@ -76,6 +82,24 @@ def item(tenant: Tenant, job_id: JobId, correction_id: CorrectionId, task: str, 
 def manifest(task: str, version: int) -> str:
     """Return the key of what a version of a data set holds."""
     return f"data/{task}/{version}.json"
+
+
+def installation(installation_id: uuid.UUID) -> str:
+    """Return the key of the marker of the database that a bucket belongs to."""
+    return f"{INSTALLATIONS}{installation_id}"
+
+
+def day_of_folder(folder: str) -> dt.date | None:
+    """Return the day whose objects a folder of the bucket holds; None when it is not a day's.
+
+    folder: such as `2026-11-20/`.
+    """
+    if not _DAY.fullmatch(folder):
+        return None
+    try:
+        return dt.date.fromisoformat(folder.rstrip("/"))
+    except ValueError:  # such as 2026-13-01
+        return None
 
 
 def tenant_of(key: str) -> Tenant:

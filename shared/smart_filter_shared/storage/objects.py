@@ -7,7 +7,7 @@ on small objects (docs/measurements.md).
 import contextlib
 import datetime as dt
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -15,9 +15,10 @@ from urllib.parse import urlsplit
 
 import urllib3
 from minio import Minio
+from minio.deleteobjects import DeleteObject
 from minio.error import MinioException, S3Error
 
-from smart_filter_shared.errors import ObjectMissing
+from smart_filter_shared.errors import ObjectMissing, StorageUnavailable
 from smart_filter_shared.settings import StorageSettings
 from smart_filter_shared.storage import presigning, troubles
 
@@ -61,6 +62,11 @@ class ObjectStore:
         self._bucket = settings.bucket
         self._client = _client(settings, settings.url, connections)
         self._public = _client(settings, settings.public_url or settings.url, 1)
+
+    @property
+    def bucket(self) -> str:
+        """The name of the bucket."""
+        return self._bucket
 
     def ensure_bucket(self) -> None:
         """Make the bucket unless it exists."""
@@ -157,6 +163,26 @@ class ObjectStore:
         """Remove what lies under a key, if anything does."""
         with self._translated(key):
             self._client.remove_object(bucket_name=self._bucket, object_name=key)
+
+    def remove_many(self, keys: Collection[str]) -> dict[str, str]:
+        """Remove what lies under keys, 1,000 a request; return those refused, and the S3 code.
+
+        A key under which nothing lies is removed.
+        """
+        with self._translated(self._bucket):
+            errors = list(
+                self._client.remove_objects(
+                    bucket_name=self._bucket, delete_object_list=map(DeleteObject, keys)
+                )
+            )
+        for error in errors:
+            if error.name is None:  # of the whole request
+                raise StorageUnavailable(f"the object store answers {error.code} to DeleteObjects")
+        return {
+            error.name: error.code or "unknown"
+            for error in errors
+            if error.name is not None and error.code not in _GONE
+        }
 
     def folders(self) -> list[str]:
         """Return the first parts of all keys, such as `2026-11-20/`."""

@@ -157,6 +157,13 @@ WEBHOOK_LAG = Metric(
     (),
     "How long that delivery has been due which nobody has begun to send; 0 when none is.",
 )
+RETENTION_LAG = Metric(
+    "smart_filter_retention_lag_seconds",
+    Kind.GAUGE,
+    "seconds",
+    (),
+    "How long the oldest photo, result or upload is overdue that should be gone; 0 when none is.",
+)
 REQUESTS = Metric(
     "smart_filter_request_seconds",
     Kind.HISTOGRAM,
@@ -216,6 +223,7 @@ METRICS = (
     WORKERS,
     JOBS_ENDED,
     WEBHOOK_LAG,
+    RETENTION_LAG,
     REQUESTS,
 )
 LIVE_METRICS = (LIVE_CONNECTIONS, LIVE_FRAMES, LIVE_FRAME)

@@ -28,21 +28,22 @@ def write_stale(engine: Engine, store: ObjectStore, *, most: int) -> int:
 
 
 def write(engine: Engine, store: ObjectStore, task: TaskName, version: int) -> None:
-    """Write the manifest of a version as it is now, unless somebody else is at it."""
-    # Held while it is stored: nobody else may store an older one behind this.
+    """Write the manifest of a version as it is now, unless another process does.
+
+    No transaction is open while it is stored: slow storage would hold its rows, and the clean-up
+    of dead rows of the whole database.
+    """
     with sessions.transaction(engine) as connection:
-        data_set = data_sets.hold(connection, task, version)
-        if data_set is None:
+        claimed = data_sets.claim(connection, task, version)
+        if claimed is None:
             return
         items = data_sets.items_of(connection, task, version)
-        content = json.dumps(document(data_set, items), indent=1).encode()
-        store.put(
-            keys.manifest(task, version),
-            content,
-            length=len(content),
-            media_type="application/json",
-        )
-        data_sets.told(connection, data_set, hashlib.sha256(content).hexdigest())
+    content = json.dumps(document(claimed.data_set, items), indent=1).encode()
+    store.put(
+        keys.manifest(task, version), content, length=len(content), media_type="application/json"
+    )
+    with sessions.transaction(engine) as connection:
+        data_sets.told(connection, claimed, hashlib.sha256(content).hexdigest())
 
 
 def document(data_set: DataSet, items: list[Item]) -> dict[str, Any]:

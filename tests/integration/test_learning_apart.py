@@ -1,0 +1,138 @@
+"""Learning from corrections holds up no deletion, and storage no transaction."""
+
+import datetime as dt
+import threading
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import pytest
+from sqlalchemy import text
+
+from smart_filter_shared.cards import TaskName
+from smart_filter_shared.errors import StorageUnavailable
+from smart_filter_shared.ids import new_job_id
+from smart_filter_shared.jobs import data_sets, transitions
+from smart_filter_shared.jobs.presence import CELL
+from smart_filter_shared.storage import keys
+from smart_filter_shared.storage.objects import ObjectStore
+from smart_filter_tests.bench import TENANT, Bench
+from smart_filter_workers.learning import manifests
+from smart_filter_workers.retention import Retention
+
+VERSION = 1
+
+
+class Watching(ObjectStore):
+    """The real store, which notes how many connections are in use while something is stored."""
+
+    def __init__(self, bench: Bench) -> None:
+        super().__init__(bench.settings.storage, connections=1)
+        self._bench = bench
+        self.in_use: list[int] = []
+
+    def put(self, key: str, content: BinaryIO | bytes, *, length: int, media_type: str) -> None:
+        with self._bench.transaction() as connection:
+            open_ones = connection.execute(
+                text("""
+                    SELECT count(*) FROM pg_stat_activity
+                    WHERE datname = current_database() AND pid <> pg_backend_pid()
+                        AND state = 'idle in transaction'
+                """)
+            )
+            self.in_use.append(int(open_ones.scalar_one()))
+        super().put(key, content, length=length, media_type=media_type)
+
+
+class Refusing(ObjectStore):
+    """The real store, under whose `data/` nothing can be stored."""
+
+    def put(self, key: str, content: BinaryIO | bytes, *, length: int, media_type: str) -> None:
+        if key.startswith("data/"):
+            raise StorageUnavailable(f"refused {key}")
+        super().put(key, content, length=length, media_type=media_type)
+
+
+@pytest.fixture
+def stale(bench: Bench) -> Iterator[Bench]:
+    """A data set whose manifest is not written yet."""
+    with bench.transaction() as connection:
+        connection.execute(
+            text("""
+                INSERT INTO data_sets (task, version, created_at)
+                VALUES (:task, :version, statement_timestamp())
+            """),
+            {"task": TaskName.SMILE, "version": VERSION},
+        )
+    return bench
+
+
+def is_stale(bench: Bench) -> bool:
+    with bench.transaction() as connection:
+        return bool(data_sets.stale(connection, most=10))
+
+
+def test_photo_goes_though_learning_never_succeeds(stale: Bench) -> None:
+    job_id = new_job_id()
+    photo = keys.photo(TENANT, job_id)
+    stale.store.put(photo, b"bytes", length=5, media_type="image/jpeg")
+    stale.submit(job_id=job_id, photo=photo)
+    with stale.transaction() as connection:
+        transitions.cancel(connection, job_id, TENANT)
+        connection.execute(text("UPDATE artifacts SET expires_at = now() - interval '1 hour'"))
+    store = Refusing(stale.settings.storage, connections=2)
+    keeper = Retention(stale.engine, store, cell=CELL)
+    with pytest.raises(StorageUnavailable):
+        keeper.learn()
+    stopping = threading.Event()
+    threads = [
+        threading.Thread(target=run, args=(stopping,)) for run in (keeper.run, keeper.run_slow)
+    ]
+
+    keeper.due()
+    for thread in threads:
+        thread.start()
+    try:
+        until = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=20)
+        while stale.store.has(photo) and dt.datetime.now(dt.UTC) < until:
+            pass  # it is at it
+    finally:
+        stopping.set()
+        for thread in threads:
+            thread.join()
+
+    assert list(stale.store.stored()) == []
+    assert is_stale(stale)
+
+
+def test_no_transaction_is_open_while_a_manifest_is_stored(stale: Bench) -> None:
+    store = Watching(stale)
+
+    manifests.write_stale(stale.engine, store, most=10)
+
+    assert store.in_use == [0]
+    assert not is_stale(stale)
+
+
+def test_manifest_that_one_process_writes_is_not_written_by_another(stale: Bench) -> None:
+    with stale.transaction() as connection:
+        data_sets.claim(connection, TaskName.SMILE, VERSION)
+
+    manifests.write(stale.engine, stale.store, TaskName.SMILE, VERSION)
+
+    assert list(stale.store.stored()) == []
+
+
+def test_manifest_of_a_process_that_lost_its_claim_is_written_again(stale: Bench) -> None:
+    with stale.transaction() as connection:
+        slow = data_sets.claim(connection, TaskName.SMILE, VERSION)
+        assert slow is not None
+    with stale.transaction() as connection:
+        connection.execute(text("UPDATE data_sets SET leased_until = now()"))
+
+    manifests.write(stale.engine, stale.store, TaskName.SMILE, VERSION)
+    written = not is_stale(stale)
+    with stale.transaction() as connection:
+        data_sets.told(connection, slow, "0" * 64)
+
+    assert written
+    assert is_stale(stale)

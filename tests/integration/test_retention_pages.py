@@ -1,0 +1,350 @@
+"""Retention under load: claims, pages, storage that refuses, and how late it is."""
+
+import datetime as dt
+import re
+import threading
+from collections.abc import Collection
+
+import pytest
+from sqlalchemy import Connection, text
+
+from smart_filter_shared.errors import StorageUnavailable
+from smart_filter_shared.ids import JobId, new_upload_id
+from smart_filter_shared.jobs import deliveries, retention, transitions, uploads
+from smart_filter_shared.jobs.presence import CELL
+from smart_filter_shared.jobs.retention import LEASE_SECONDS, LOOK_AGAIN_SECONDS
+from smart_filter_shared.storage import keys
+from smart_filter_shared.storage.objects import ObjectStore
+from smart_filter_tests import races
+from smart_filter_tests.bench import TENANT, Bench
+from smart_filter_tests.serving import Api
+from smart_filter_workers.retention import Retention
+
+PAGE = 1000
+PAGES_A_TURN = 10
+HOUR = dt.timedelta(hours=1)
+
+
+class Recording(ObjectStore):
+    """The real store, which notes what each request removes."""
+
+    def __init__(self, bench: Bench) -> None:
+        super().__init__(bench.settings.storage, connections=2)
+        self.pages: list[list[str]] = []
+
+    def remove_many(self, keys: Collection[str]) -> dict[str, str]:
+        self.pages.append(list(keys))
+        return super().remove_many(keys)
+
+
+def finished(bench: Bench) -> JobId:
+    """Return a job that has ended."""
+    job_id = bench.submit()
+    with bench.transaction() as connection:
+        transitions.cancel(connection, job_id, TENANT)
+    return job_id
+
+
+def expired(bench: Bench, job_id: JobId, count: int, *, ago: dt.timedelta = HOUR) -> list[str]:
+    """Write artifacts of a job that expired some time ago; return their keys."""
+    written = [f"{keys.job(TENANT, job_id)}/made/{number:05}" for number in range(count)]
+    with bench.transaction() as connection:
+        connection.execute(
+            text("""
+                INSERT INTO artifacts (tenant, key, job_id, kind, expires_at)
+                SELECT :tenant, unnest(CAST(:keys AS text[])), :job_id, 'photo', now() - :ago
+            """),
+            {"tenant": TENANT, "keys": written, "job_id": job_id, "ago": ago},
+        )
+    return written
+
+
+def stored(bench: Bench, names: Collection[str]) -> None:
+    for key in names:
+        bench.store.put(key, b"bytes", length=5, media_type="text/plain")
+
+
+def end_leases(bench: Bench) -> None:
+    """Let as much time pass as a lease lasts."""
+    with bench.transaction() as connection:
+        for table in ("artifacts", "uploads"):
+            connection.execute(
+                text(f"UPDATE {table} SET leased_until = leased_until - :time"),
+                {"time": dt.timedelta(seconds=LEASE_SECONDS)},
+            )
+
+
+def rows(bench: Bench, where: str = "true") -> int:
+    """Return how many of the artifacts that `expired` writes there are."""
+    with bench.transaction() as connection:
+        return int(
+            connection.execute(
+                text(f"SELECT count(*) FROM artifacts WHERE key LIKE '%/made/%' AND {where}")
+            ).scalar_one()
+        )
+
+
+def lag_seconds(bench: Bench) -> float:
+    with bench.transaction() as connection:
+        return retention.lag_seconds(connection)
+
+
+def a_retention(bench: Bench) -> Retention:
+    return Retention(bench.engine, bench.store, cell=CELL)
+
+
+def test_one_turn_removes_several_pages(bench: Bench) -> None:
+    written = expired(bench, finished(bench), 2 * PAGE + 500)
+    stored(bench, written[::500])
+    store = Recording(bench)
+
+    removed = Retention(bench.engine, store, cell=CELL).remove_expired()
+
+    assert removed == len(written)
+    assert [len(page) for page in store.pages] == [PAGE, PAGE, 500]
+    assert rows(bench) == 0
+    assert list(bench.store.stored()) == []
+
+
+def test_two_processes_share_the_work_and_do_none_of_it_twice(bench: Bench) -> None:
+    written = expired(bench, finished(bench), 3 * PAGE)
+    stores = [Recording(bench), Recording(bench)]
+    both = [Retention(bench.engine, store, cell=CELL) for store in stores]
+
+    removed = races.at_once([one.remove_expired for one in both])
+    removed += [one.remove_expired() for one in both]
+
+    assert sorted(key for store in stores for page in store.pages for key in page) == written
+    assert sum(removed) == len(written)
+    assert rows(bench) == 0
+
+
+def test_page_that_is_claimed_is_not_given_to_another_process(bench: Bench) -> None:
+    expired(bench, finished(bench), 10)
+
+    with bench.transaction() as first, bench.transaction() as second:
+        retention.mark_expired(first, most=6)
+        one = retention.claim(first, most=6)
+        retention.mark_expired(second, most=6)
+        other = retention.claim(second, most=6)
+    with bench.transaction() as connection:
+        later = retention.claim(connection, most=6)
+
+    assert (len(one), len(other), later) == (6, 4, [])
+    assert not set(one) & set(other)
+
+
+def test_page_of_a_process_that_was_killed_is_removed_when_its_lease_ends(bench: Bench) -> None:
+    written = expired(bench, finished(bench), 5)
+    stored(bench, written)
+    with bench.transaction() as killed:
+        retention.mark_expired(killed, most=PAGE)
+        retention.claim(killed, most=PAGE)
+
+    before = a_retention(bench).remove_expired()
+    left = {one.key for one in bench.store.stored()}
+    end_leases(bench)
+    after = a_retention(bench).remove_expired()
+
+    assert (before, left, after) == (0, set(written), 5)
+    assert (rows(bench), list(bench.store.stored())) == (0, [])
+
+
+def test_object_that_storage_refuses_to_remove_keeps_its_row_and_holds_up_no_other(
+    bench: Bench,
+) -> None:
+    job_id = finished(bench)
+    written = expired(bench, job_id, 5)
+    # To this server a key that others begin with is a folder, which it does not remove.
+    stored(bench, [*written[:4], f"{written[4]}/below"])
+
+    removed = a_retention(bench).remove_expired()
+    again = a_retention(bench).remove_expired()
+    bench.store.remove(f"{written[4]}/below")
+    end_leases(bench)
+    last = a_retention(bench).remove_expired()
+
+    assert (removed, again, last) == (4, 0, 1)
+    assert (rows(bench), list(bench.store.stored())) == (0, [])
+
+
+def test_storage_that_is_away_for_long_leaves_no_more_marked_than_pages_claimed(
+    bench: Bench,
+) -> None:
+    expired(bench, finished(bench), 3 * PAGE)
+    settings = bench.settings.storage.model_copy(update={"url": "http://127.0.0.1:1"})
+    away = Retention(bench.engine, ObjectStore(settings, connections=1), cell=CELL)
+
+    for _ in range(4):
+        with pytest.raises(StorageUnavailable):
+            away.remove_expired()
+        end_leases(bench)
+
+    assert rows(bench, "marked_at IS NOT NULL") == PAGE
+
+
+def test_rows_of_every_kind_are_forgotten_until_less_than_a_page_is_left(bench: Bench) -> None:
+    with bench.transaction() as connection:
+        connection.execute(
+            text("""
+                INSERT INTO requests (tenant, key, fingerprint, claimed_at)
+                SELECT 'tests', number, '', now() - interval '2 days'
+                FROM generate_series(1, 1100) AS number
+            """)
+        )
+        connection.execute(
+            text("""
+                INSERT INTO deliveries (
+                    id, tenant, webhook, lane, type, happened_at, due_at, state, finished_at
+                )
+                SELECT gen_random_uuid(), 'tests', 'default', 'default', 'job.succeeded', now(),
+                    now(), 'succeeded', now() - make_interval(days => :days)
+                FROM generate_series(1, 1100)
+            """),
+            {"days": deliveries.KEPT_DAYS + 1},
+        )
+
+    a_retention(bench).remove_expired()
+
+    with bench.transaction() as connection:
+        left = [
+            connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one()
+            for table in ("requests", "deliveries")
+        ]
+    assert left == [0, 0]
+
+
+def test_what_is_left_after_a_turn_has_its_next_turn_at_once(bench: Bench) -> None:
+    expired(bench, finished(bench), PAGES_A_TURN * PAGE + 1)
+    keeper = a_retention(bench)
+    stopping = threading.Event()
+    running = threading.Thread(target=keeper.run, args=(stopping,))
+
+    keeper.due()
+    running.start()
+    try:
+        while rows(bench):
+            pass  # it is at it
+    finally:
+        stopping.set()
+        running.join()
+
+
+def test_what_a_job_still_needs_is_read_once_and_not_in_every_pass(bench: Bench) -> None:
+    waiting = bench.submit()
+    expired(bench, waiting, 300)
+
+    def read_so_far(connection: Connection) -> int:
+        counted = text("""
+            SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables
+            WHERE relname = 'artifacts'
+        """)
+        return int(connection.execute(counted).scalar_one())
+
+    def read_in_a_pass() -> int:
+        with bench.transaction() as connection:
+            # A table this small is read whole otherwise.
+            connection.execute(text("SET LOCAL enable_seqscan = off"))
+            before = read_so_far(connection)
+            retention.mark_expired(connection, most=PAGE)
+            return read_so_far(connection) - before
+
+    first, *later = [read_in_a_pass() for _ in range(4)]
+
+    assert first >= 300
+    assert later == [0, 0, 0]
+    assert rows(bench, "marked_at IS NULL") == 300
+
+
+def test_what_a_job_needed_goes_soon_after_the_job_has_ended(bench: Bench) -> None:
+    job_id = bench.submit()
+    (key,) = expired(bench, job_id, 1)
+    stored(bench, [key])
+    a_retention(bench).remove_expired()
+    with bench.transaction() as connection:
+        given_out = retention.is_kept(connection, TENANT, key)
+        still_there = retention.is_there(connection, TENANT, key)
+        transitions.cancel(connection, job_id, TENANT)
+
+    with bench.transaction() as connection:
+        connection.execute(
+            text("UPDATE artifacts SET expires_at = expires_at - :time"),
+            {"time": dt.timedelta(seconds=LOOK_AGAIN_SECONDS)},
+        )
+    removed = a_retention(bench).remove_expired()
+
+    assert (given_out, still_there, removed) == (False, True, 1)
+
+
+def test_more_held_artifacts_than_a_page_do_not_hide_those_that_go(bench: Bench) -> None:
+    expired(bench, bench.submit(), PAGE + 1, ago=2 * HOUR)
+    expired(bench, finished(bench), 3)
+
+    assert a_retention(bench).remove_expired() == 3
+
+
+def test_upload_that_a_job_has_still_to_take_is_held_and_named_by_no_other(bench: Bench) -> None:
+    upload_id = new_upload_id()
+    with bench.transaction() as connection:
+        uploads.write(connection, TENANT, upload_id, media_type="image/jpeg", length=5)
+    bench.submit_elsewhere(photo_url=None, upload=uploads.Named(upload_id, "etag"))
+    with bench.transaction() as connection:
+        connection.execute(text("UPDATE uploads SET expires_at = now() - interval '1 hour'"))
+
+    looked_at = []
+    for _ in range(2):
+        with bench.transaction() as connection:
+            looked_at.append(uploads.mark_expired(connection, most=PAGE))
+    with bench.transaction() as connection:
+        named_again = uploads.find(connection, upload_id, TENANT)
+        is_there = uploads.is_there(connection, upload_id)
+
+    assert (looked_at, named_again, is_there) == ([1, 0], None, True)
+
+
+def test_lag_is_the_age_of_the_oldest_that_should_be_gone(bench: Bench) -> None:
+    nothing = lag_seconds(bench)
+    job_id = bench.submit()
+    expired(bench, job_id, 3, ago=-HOUR)
+    before_its_time = lag_seconds(bench)
+    with bench.transaction() as connection:
+        connection.execute(text("UPDATE artifacts SET expires_at = now() - interval '1 hour'"))
+    overdue = lag_seconds(bench)
+    a_retention(bench).remove_expired()
+    held = lag_seconds(bench)
+
+    assert (nothing, before_its_time, held) == (0.0, 0.0, 0.0)
+    assert overdue == pytest.approx(3600, abs=60)
+
+
+def test_lag_grows_while_storage_refuses_and_ends_with_the_last_object(bench: Bench) -> None:
+    (key,) = expired(bench, finished(bench), 1)
+    stored(bench, [f"{key}/below"])
+
+    a_retention(bench).remove_expired()
+    with bench.transaction() as connection:
+        connection.execute(text("UPDATE artifacts SET marked_at = marked_at - interval '1 hour'"))
+    refused = lag_seconds(bench)
+    bench.store.remove(f"{key}/below")
+    end_leases(bench)
+    a_retention(bench).remove_expired()
+
+    assert refused == pytest.approx(3600, abs=60)
+    assert lag_seconds(bench) == 0.0
+
+
+def test_lag_is_shown_as_a_metric(api: Api) -> None:
+    expired(api.bench, finished(api.bench), 1)
+
+    shown = api.client.get("/metrics").text
+
+    (line,) = re.findall(r"^smart_filter_retention_lag_seconds (\S+)$", shown, re.MULTILINE)
+    assert float(line) == pytest.approx(3600, abs=60)
+
+
+def test_lag_counts_uploads(bench: Bench) -> None:
+    with bench.transaction() as connection:
+        uploads.write(connection, TENANT, new_upload_id(), media_type="image/jpeg", length=5)
+        connection.execute(text("UPDATE uploads SET expires_at = now() - interval '1 hour'"))
+
+    assert lag_seconds(bench) == pytest.approx(3600, abs=120)

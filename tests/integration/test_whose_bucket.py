@@ -1,0 +1,216 @@
+"""Objects that no row names go only where the bucket is this database's."""
+
+import datetime as dt
+import uuid
+from collections.abc import Iterator
+
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import Engine, create_engine, make_url, text
+
+from smart_filter_deploy.doctor import servers
+from smart_filter_shared import installation
+from smart_filter_shared.db import migrate, sessions
+from smart_filter_shared.ids import JobId, new_job_id
+from smart_filter_shared.jobs.presence import CELL
+from smart_filter_shared.settings import DatabaseSettings
+from smart_filter_shared.storage import keys
+from smart_filter_shared.storage.objects import ObjectStore, Stored
+from smart_filter_tests.bench import TENANT, Bench
+from smart_filter_workers.retention import Retention
+
+NOW = dt.timedelta(seconds=-60)  # older than what is written this very second
+
+
+class Listing(ObjectStore):
+    """The real store, which notes what is listed."""
+
+    def __init__(self, bench: Bench) -> None:
+        super().__init__(bench.settings.storage, connections=1)
+        self.listed: list[str] = []
+
+    def stored(self, prefix: str = "") -> Iterator[Stored]:
+        self.listed.append(prefix)
+        return super().stored(prefix)
+
+
+@pytest.fixture
+def neighbor(bench: Bench) -> Iterator[Engine]:
+    """The database of another installation."""
+    url = make_url(bench.settings.database.url.get_secret_value())
+    outside = create_engine(url, isolation_level="AUTOCOMMIT")
+    with outside.connect() as connection:
+        connection.execute(text("CREATE DATABASE neighbor"))
+    own = SecretStr(url.set(database="neighbor").render_as_string(hide_password=False))
+    engine = sessions.engine(DatabaseSettings(url=own), connections=2)
+    try:
+        migrate.upgrade(engine)
+        yield engine
+    finally:
+        engine.dispose()
+        with outside.connect() as connection:
+            connection.execute(text("DROP DATABASE neighbor"))
+        outside.dispose()
+
+
+def put(bench: Bench, key: str) -> str:
+    bench.store.put(key, b"bytes", length=5, media_type="text/plain")
+    return key
+
+
+def stray(bench: Bench, job_id: JobId | None = None) -> str:
+    """Store an object that no row names; return its key."""
+    return put(bench, keys.photo(TENANT, job_id or new_job_id()))
+
+
+def clear(bench: Bench, engine: Engine | None = None) -> int:
+    return Retention(engine or bench.engine, bench.store, cell=CELL).clear(older_than=NOW)
+
+
+def fault(bench: Bench) -> str | None:
+    with bench.transaction() as connection:
+        return installation.fault(connection)
+
+
+def kept(bench: Bench) -> set[str]:
+    return {one.key for one in bench.store.stored() if not one.key.startswith(keys.INSTALLATIONS)}
+
+
+def test_bucket_is_confirmed_before_anything_goes(bench: Bench) -> None:
+    stray(bench)
+
+    assert [clear(bench), clear(bench)] == [0, 1]
+    assert (fault(bench), kept(bench)) == (None, set())
+
+
+def test_what_was_written_since_the_bucket_was_confirmed_stays(bench: Bench) -> None:
+    clear(bench)
+    written_since = stray(bench)
+
+    assert clear(bench) == 0
+    assert kept(bench) == {written_since}
+
+
+def test_two_installations_on_one_bucket_remove_nothing_of_each_other(
+    bench: Bench, neighbor: Engine
+) -> None:
+    strays = {stray(bench), stray(bench)}
+
+    removed = [clear(bench, engine) for _ in range(3) for engine in (bench.engine, neighbor)]
+
+    assert (removed, kept(bench)) == ([0] * 6, strays)
+    told = fault(bench)
+    assert told is not None
+    with sessions.transaction(neighbor) as connection:
+        other = connection.execute(text("SELECT id FROM installation")).scalar_one()
+        assert "is used by installation" in str(installation.fault(connection))
+    assert f"is used by installation {other} too" in told
+    assert "\n" not in told
+
+
+def test_installation_whose_neighbor_has_moved_clears_again(bench: Bench, neighbor: Engine) -> None:
+    clear(bench)
+    clear(bench, neighbor)
+    clear(bench)
+    stray(bench)
+    with sessions.transaction(neighbor) as connection:
+        other = connection.execute(text("SELECT id FROM installation")).scalar_one()
+
+    bench.store.remove(keys.installation(other))
+
+    assert [clear(bench), clear(bench)] == [0, 1]
+    assert fault(bench) is None
+
+
+def test_database_that_was_restored_from_an_older_backup_removes_nothing(bench: Bench) -> None:
+    clear(bench)
+    with bench.transaction() as connection:
+        backup = connection.execute(text("SELECT token, confirmed_at FROM installation")).one()
+    clear(bench)
+    made_since = stray(bench)
+    with bench.transaction() as connection:
+        connection.execute(
+            text("UPDATE installation SET token = :token, confirmed_at = :confirmed_at"),
+            backup._asdict(),
+        )
+
+    removed = [clear(bench) for _ in range(3)]
+
+    assert (removed, kept(bench)) == ([0, 0, 0], {made_since})
+    assert "was used with a later state of this database" in str(fault(bench))
+
+
+def test_restored_database_clears_once_an_operator_has_removed_the_marker(bench: Bench) -> None:
+    clear(bench)
+    stray(bench)
+    with bench.transaction() as connection:
+        connection.execute(text("UPDATE installation SET token = :token"), {"token": uuid.uuid4()})
+    clear(bench)
+    assert fault(bench) is not None
+
+    (marker,) = bench.store.stored(keys.INSTALLATIONS)
+    bench.store.remove(marker.key)
+
+    assert [clear(bench), clear(bench)] == [0, 1]
+    assert fault(bench) is None
+
+
+def test_process_that_dies_while_it_confirms_makes_no_fault(bench: Bench) -> None:
+    clear(bench)
+    token = uuid.uuid4()
+    with bench.transaction() as connection:
+        connection.execute(text("UPDATE installation SET next_token = :token"), {"token": token})
+    stray(bench)
+    before_the_marker = clear(bench)
+    with bench.transaction() as connection:
+        connection.execute(text("UPDATE installation SET next_token = :token"), {"token": token})
+    (marker,) = bench.store.stored(keys.INSTALLATIONS)
+    bench.store.put(marker.key, str(token).encode(), length=36, media_type="text/plain")
+    after_it = clear(bench)
+
+    assert (before_the_marker, after_it, fault(bench)) == (0, 1, None)
+
+
+def test_doctor_says_what_to_do_about_a_bucket_of_another_database(bench: Bench) -> None:
+    put(bench, keys.installation(uuid.uuid4()))
+    clear(bench)
+
+    found = [one for one in servers.database(bench.settings.database) if one.what == "bucket"]
+
+    assert [one.level for one in found] == ["warn"]
+    assert "no row names are kept" in found[0].said
+    assert "its own bucket" in found[0].fix
+
+
+@pytest.mark.parametrize(
+    "folder",
+    ["0-archive", "2025-reports", "20200101", "2020-13-01", "2020-01-01-old", "2020-W01-1"],
+)
+def test_folder_that_is_no_day_is_not_ours(bench: Bench, folder: str) -> None:
+    ours = put(bench, f"2020-01-01/{TENANT}/{new_job_id()}/photo")
+    theirs = put(bench, f"{folder}/reports/photo")
+
+    Retention(bench.engine, bench.store, cell=CELL).clear_unnamed(older_than=NOW)
+
+    assert ours not in kept(bench)
+    assert kept(bench) == {theirs}
+
+
+def test_older_day_is_listed_once_in_a_day_and_the_last_two_each_hour(bench: Bench) -> None:
+    with bench.transaction() as connection:
+        today = connection.execute(text("SELECT (now() AT TIME ZONE 'UTC')::date")).scalar_one()
+    days = [(today - dt.timedelta(days=ago)).isoformat() for ago in range(30)]
+    for day in days:
+        put(bench, f"{day}/{TENANT}/{new_job_id()}/photo")
+    store = Listing(bench)
+    keeper = Retention(bench.engine, store, cell=CELL)
+
+    most = 0
+    for turn in range(24):
+        before = len(store.listed)
+        keeper.clear_unnamed(older_than=dt.timedelta(hours=1), turn=turn)
+        most = max(most, len(store.listed) - before)
+
+    of_days = [store.listed.count(f"{day}/") for day in days]
+    assert of_days == [24, 24, *[1] * 28]
+    assert most <= 2 + 2 + 2  # the last two days, two older ones, stock and weights
