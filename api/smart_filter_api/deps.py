@@ -46,7 +46,9 @@ from smart_filter_shared.settings import Settings
 from smart_filter_shared.stock import Picture
 from smart_filter_shared.storage.objects import ObjectStore
 
-_DATABASE_CONNECTIONS = 10
+# All that go at once: more took no more photos a second, as the interpreter is busier than they
+# are (docs/measurements.md).
+_DATABASE_CONNECTIONS = 4
 _DATABASE_SECONDS = 5.0
 _STORAGE_THREADS = 16
 # Of pictures that are stored in parts: each of these holds two, of 5 MB.
