@@ -1,34 +1,14 @@
 """How many connections to the database processes hold while they have much to do."""
 
-import re
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from urllib.parse import urlsplit
 
+from smart_filter_tests.pooling import held
 from smart_filter_tests.running import WORKER, Running
 from smart_filter_tests.serving import a_photo
 
 # docs/deploying.md reckons with them.
 OF_A_WORKER, OF_AN_API = 3, 4
 JOBS, CLIENTS = 32, 16
-
-
-def held(stack: Running, name: str) -> int:
-    """Return how many connections to the database a child of the stack holds."""
-    port = urlsplit(stack.stack.addresses.database_url).port
-    # Source: proc_net_tcp(5): the remote address in hexadecimal, the state (01: established),
-    # and as the tenth field the inode.
-    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    inodes = {line[9] for line in lines if line[2].endswith(f":{port:04X}") and line[3] == "01"}
-    count = 0
-    for pid in stack.stack.pids(name):
-        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
-            try:
-                found = re.fullmatch(r"socket:\[(\d+)\]", str(descriptor.readlink()))
-            except FileNotFoundError:
-                continue
-            count += found is not None and found[1] in inodes
-    return count
 
 
 def test_worker_and_api_hold_few_connections_at_work(running_stack: Running) -> None:

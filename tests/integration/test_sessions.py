@@ -7,11 +7,13 @@ from contextlib import contextmanager
 import anyio
 import psycopg
 import pytest
-from sqlalchemy import Engine, text
+from pydantic import SecretStr
+from sqlalchemy import Engine, make_url, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from smart_filter_shared.db import sessions
 from smart_filter_shared.errors import DatabaseUnavailable
+from smart_filter_shared.settings import DatabaseSettings
 from smart_filter_tests.bench import Bench
 
 BACKEND = text("SELECT pg_backend_pid()")
@@ -184,3 +186,17 @@ def test_transaction_that_idles_ends_unless_it_migrates(engine: Engine) -> None:
         assert connection.execute(idles).scalar_one() == "5s"
     with sessions.transaction(sessions.idling(engine)) as connection:
         assert connection.execute(idles).scalar_one() == "0"
+
+
+def test_first_of_several_hosts_that_takes_writes_is_taken(bench: Bench) -> None:
+    one = make_url(bench.settings.database.url.get_secret_value())
+    hosts = {"host": ("127.0.0.1:1", f"127.0.0.1:{one.port}")}
+    several = one.set(host=None, port=None, query={**hosts, "target_session_attrs": "read-write"})
+    url = SecretStr(several.render_as_string(hide_password=False))
+    engine = sessions.engine(DatabaseSettings(url=url), connections=1)
+    try:
+        with read_only(bench), pytest.raises(DatabaseUnavailable, match="read-only"):
+            used(engine)
+        write(engine)
+    finally:
+        engine.dispose()

@@ -1,4 +1,4 @@
-"""PgBouncer in transaction mode before a database: a real one, of the system."""
+"""Connections to the database: who holds how many, and a real PgBouncer between."""
 
 import contextlib
 import os
@@ -17,6 +17,7 @@ import pytest
 
 from smart_filter_deploy.embedded.ports import LOOPBACK, free_port
 from smart_filter_deploy.embedded.server_user import server_user
+from smart_filter_tests.running import Running
 
 # deploy/bootstrap.sh looks for the same.
 VARIABLE: Final = "PGBOUNCER"
@@ -40,6 +41,24 @@ def keeps_track_of_prepared_statements() -> bool:
     version = re.search(r"PgBouncer (\d+)\.(\d+)", told.stdout)
     assert version is not None, told.stdout
     return (int(version[1]), int(version[2])) >= _FIRST_WITH_PREPARED
+
+
+def held(stack: Running, name: str) -> int:
+    """Return how many connections to the database a child of the stack holds."""
+    port = urlsplit(stack.stack.addresses.database_url).port
+    # Source: proc_net_tcp(5): the remote address in hexadecimal, the state (01: established),
+    # and as the tenth field the inode.
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    inodes = {line[9] for line in lines if line[2].endswith(f":{port:04X}") and line[3] == "01"}
+    count = 0
+    for pid in stack.stack.pids(name):
+        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+            try:
+                found = re.fullmatch(r"socket:\[(\d+)\]", str(descriptor.readlink()))
+            except FileNotFoundError:
+                continue
+            count += found is not None and found[1] in inodes
+    return count
 
 
 @contextmanager
