@@ -46,10 +46,8 @@ def keeps_track_of_prepared_statements() -> bool:
 def held(stack: Running, name: str) -> int:
     """Return how many connections to the database a child of the stack holds."""
     port = urlsplit(stack.stack.addresses.database_url).port
-    # Source: proc_net_tcp(5): the remote address in hexadecimal, the state (01: established),
-    # and as the tenth field the inode.
-    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    inodes = {line[9] for line in lines if line[2].endswith(f":{port:04X}") and line[3] == "01"}
+    assert port is not None
+    inodes = set(_sockets_to(port))
     count = 0
     for pid in stack.stack.pids(name):
         for descriptor in Path(f"/proc/{pid}/fd").iterdir():
@@ -59,6 +57,19 @@ def held(stack: Running, name: str) -> int:
                 continue
             count += found is not None and found[1] in inodes
     return count
+
+
+def established(port: int) -> int:
+    """Return how many connections of this machine lead to a port."""
+    return len(_sockets_to(port))
+
+
+def _sockets_to(port: int) -> list[str]:
+    """Return the inodes of sockets that are connected to a port."""
+    # Source: proc_net_tcp(5): the remote address in hexadecimal, the state (01: established),
+    # and as the tenth field the inode.
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return [line[9] for line in lines if line[2].endswith(f":{port:04X}") and line[3] == "01"]
 
 
 @contextmanager
@@ -80,7 +91,7 @@ def pgbouncer(
         "auth_file": folder / "userlist.txt",
         "pool_mode": "transaction",
         "default_pool_size": connections,
-        "max_client_conn": 400,
+        "max_client_conn": 2000,
         "log_connections": 0,
         "log_disconnections": 0,
     }
