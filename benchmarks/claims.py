@@ -83,7 +83,7 @@ def _filled(bench: Bench, ready: int, finished: int) -> Table:
 
 
 def _empty(bench: Bench) -> Table:
-    engine = sessions.by_key(bench.settings.database, connections=2)  # as workers claim
+    engine = sessions.by_key(sessions.engine(bench.settings.database, connections=2))  # as workers
     return Table(replace(bench, engine=engine), copies.prepared(bench, [StageName.FACE]))
 
 

@@ -93,7 +93,7 @@ def _with_days(servers: Servers, number: int) -> Iterator[Kept]:
         connection.execute(text(f"CREATE DATABASE {name}"))
     url = make_url(bench.settings.database.url.get_secret_value()).set(database=name)
     database = DatabaseSettings(url=url.render_as_string(hide_password=False))
-    engine = sessions.by_key(database, connections=2)  # as workers have them
+    engine = sessions.by_key(sessions.engine(database, connections=2))  # as workers have them
     try:
         migrate.upgrade(engine)
         own = replace(bench, settings=replace(bench.settings, database=database), engine=engine)

@@ -35,7 +35,7 @@ def measure() -> list[figures.Figure]:
         folder.chmod(0o711)  # as root PostgreSQL is another user, who must pass
         with Stack(DataFolder.at(folder / "data")) as stack:
             settings = DatabaseSettings(url=SecretStr(stack.addresses.database_url))
-            engine = sessions.engine(settings, connections=1)
+            engine = sessions.engine(settings, connections=2)
             try:
                 migrate.upgrade(engine)
                 found = [_looks(engine, "nothing waits")]

@@ -1,24 +1,25 @@
 #!/bin/sh
 # Sets up .venv with everything that `make run` (run) or `make test` (dev) needs, Chromium too for
-# `make test-browser` (browser), or .venv-models with what `make test-models` needs (models).
+# `make test-browser` (browser), PgBouncer too for `.ci/run` (pooler), or .venv-models with what `make test-models` needs (models).
 # Nothing to do costs a few milliseconds; a set-up that was interrupted is done again.
 #
-#   deploy/bootstrap.sh run|dev|browser|models
+#   deploy/bootstrap.sh run|dev|browser|pooler|models
 #
 # PYTHON names the interpreter to build on; without it the first Python >= 3.11 is taken.
 # SMART_FILTER_CHROMIUM names the browser; without it that of the system is taken, and root on
-# Debian gets it installed.
+# Debian gets it installed. PGBOUNCER names PgBouncer likewise.
 set -u
 
 kind=${1:-run}
 venv=.venv
-with_browser=
+with_browser= with_pooler=
 case $kind in
   run) lock=requirements.lock ;;
   dev) lock=requirements-dev.lock ;;
   browser) kind=dev lock=requirements-dev.lock with_browser=yes ;;
+  pooler) kind=dev lock=requirements-dev.lock with_pooler=yes ;;
   models) lock=requirements-models.lock venv=.venv-models ;;
-  *) echo "usage: deploy/bootstrap.sh run|dev|browser|models" >&2; exit 2 ;;
+  *) echo "usage: deploy/bootstrap.sh run|dev|browser|pooler|models" >&2; exit 2 ;;
 esac
 # In no lock: its builds for CPU and for CUDA share a version, so pip's configuration decides.
 torch=torch==2.13.0
@@ -129,14 +130,25 @@ ensure_browser() {
       return 0
     fi
   done
+  install_package chromium Chromium "SMART_FILTER_CHROMIUM=/path/to/chrome"
+}
+
+# tests/smart_filter_tests/pooling.py looks for the same; without it its tests are skipped.
+ensure_pooler() {
+  PATH=$PATH:/usr/sbin command -v "${PGBOUNCER:-pgbouncer}" > /dev/null && return 0
+  install_package pgbouncer PgBouncer "PGBOUNCER=/path/to/pgbouncer"
+}
+
+# The package, the program's name, and how to name another.
+install_package() {
   if [ "$(id -u)" != 0 ] || ! grep -qs '^ID=debian$' /etc/os-release; then
-    fail "no Chromium: install it (Debian: sudo apt install chromium), or name one with SMART_FILTER_CHROMIUM=/path/to/chrome"
+    fail "no $2: install it (Debian: sudo apt install $1), or name one with $3"
   fi
-  say "Installing Chromium (a minute or two) …"
-  log=$venv/set-up-browser.log
+  say "Installing $2 (a minute or two) …"
+  log=$venv/set-up-$1.log
   export DEBIAN_FRONTEND=noninteractive
-  { apt-get update && apt-get install --yes --no-install-recommends chromium; } > "$log" 2>&1 < /dev/null ||
-    fail "apt-get install chromium failed: $(last_line "$(cat "$log")") (all of it: $log)"
+  { apt-get update && apt-get install --yes --no-install-recommends "$1"; } > "$log" 2>&1 < /dev/null ||
+    fail "apt-get install $1 failed: $(last_line "$(cat "$log")") (all of it: $log)"
 }
 
 say() {
@@ -150,3 +162,4 @@ fail() {
 
 main
 [ -z "$with_browser" ] || ensure_browser
+[ -z "$with_pooler" ] || ensure_pooler

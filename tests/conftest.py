@@ -83,7 +83,7 @@ def servers(data_folder: Path) -> Iterator[Stack]:
     """PostgreSQL, Valkey and S3 with tables and a bucket; no API, no workers."""
     with Stack(DataFolder.at(data_folder / "servers")) as stack:
         told = settings_of(stack.addresses)
-        engine = sessions.engine(told.database, connections=1)
+        engine = sessions.engine(told.database, connections=2)
         migrate.upgrade(engine)
         with sessions.transaction(engine) as connection:
             moves.forbid_others(connection)

@@ -47,8 +47,9 @@ from smart_filter_shared.settings import Settings
 from smart_filter_shared.stock import Picture
 from smart_filter_shared.storage.objects import ObjectStore
 
-_DATABASE_CONNECTIONS = 10
-_HASTY_CONNECTIONS = 2
+# All that go at once: more took no more photos a second, as the interpreter is busier than they
+# are (docs/measurements.md).
+_DATABASE_CONNECTIONS = 4
 _DATABASE_SECONDS = 5.0
 _STORAGE_THREADS = 16
 # Of pictures that are stored in parts: each of these holds two, of 5 MB.
@@ -108,7 +109,6 @@ class Services:
 
     database: AsyncEngine
     reader: AsyncEngine
-    hasty: AsyncEngine
     storage: ObjectStore
     doorbell: Doorbell
     ringer: Ringer
@@ -146,13 +146,6 @@ class Services:
         """
         with _in_time():
             async with sessions.async_transaction(self.database) as connection:
-                yield connection
-
-    @asynccontextmanager
-    async def hastening(self) -> AsyncIterator[AsyncConnection]:
-        """Open a connection as `reading` does, for writing what may be lost in a crash."""
-        with _in_time():
-            async with sessions.async_reading(self.hasty) as connection:
                 yield connection
 
     @asynccontextmanager
@@ -224,12 +217,10 @@ async def opened(settings: Settings) -> AsyncIterator[Services]:
     doorbell = Doorbell(settings.broker)
     database = sessions.async_engine(settings.database, connections=_DATABASE_CONNECTIONS)
     reader = sessions.reader(database)
-    hasty = sessions.hasty(settings.database, connections=_HASTY_CONNECTIONS)
     keeping = Keeping(settings.keep.input_seconds, settings.keep.result_seconds)
     services = Services(
         database=database,
         reader=reader,
-        hasty=hasty,
         storage=ObjectStore(settings.storage, connections=_STORAGE_THREADS),
         doorbell=doorbell,
         ringer=Ringer(doorbell.ring),
@@ -282,7 +273,6 @@ async def opened(settings: Settings) -> AsyncIterator[Services]:
     finally:
         await services.rates.close()
         doorbell.close()
-        await hasty.dispose()
         await database.dispose()
 
 

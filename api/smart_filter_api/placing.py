@@ -103,7 +103,7 @@ async def take(
         if is_bounded:
             async with services.transaction() as connection:
                 await connection.run_sync(admit)
-        async with services.hastening() as connection:
+        async with services.stating() as connection:
             place, done, choice = await connection.run_sync(reserve)
     else:
         # What is refused has spent nothing and takes no place: all of it is undone then.

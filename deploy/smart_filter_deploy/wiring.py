@@ -48,7 +48,7 @@ def prepare_servers(
     ObjectStore(settings.storage, connections=1).ensure_bucket()
     # Read before any transaction begins: on a busy machine it takes longer than these may idle.
     offered = offers(settings)
-    engine = sessions.engine(settings.database, connections=1)
+    engine = sessions.engine(settings.database, connections=2)
     try:
         migrate.upgrade(engine)
         with sessions.transaction(engine) as connection:

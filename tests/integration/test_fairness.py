@@ -6,9 +6,11 @@ Run with `-s` for the figures; docs/measurements.md keeps them.
 from collections import Counter
 
 import pytest
+from sqlalchemy import text
 
-from smart_filter_shared.ids import JobId, Tenant
+from smart_filter_shared.ids import Capability, JobId, Tenant
 from smart_filter_shared.jobs import fairness, transitions
+from smart_filter_shared.jobs.presence import CELL
 from smart_filter_shared.recipe import Priority
 from smart_filter_tests.bench import Bench
 from smart_filter_tests.simulation import Simulation, tell
@@ -191,3 +193,34 @@ def test_tenant_does_not_pay_for_photos_that_it_deleted(bench: Bench) -> None:
     (kept,) = world.submit(fickle)
 
     assert batches_waited(world, kept) <= 3
+
+
+def test_place_is_taken_without_waiting_for_the_disk(bench: Bench) -> None:
+    alone = bench.engine.execution_options(isolation_level="AUTOCOMMIT")
+    with alone.connect() as connection:
+        connection.execute(text("SET synchronous_commit = on"))
+        connection.execute(text(_WATCH_COMMITS))
+        try:
+            place = fairness.reserve(connection, Tenant("hasty"), [Capability("a")], cell=CELL)
+            at_commit = connection.execute(text("SELECT how FROM commits")).scalars().all()
+            afterwards = connection.execute(text("SHOW synchronous_commit")).scalar_one()
+        finally:
+            connection.execute(text("DROP FUNCTION watch_commit CASCADE; DROP TABLE commits"))
+            connection.invalidate()
+
+    assert place.start == 0.0
+    assert at_commit == ["off"]
+    assert afterwards == "on"
+
+
+# Deferred, it runs when the transaction commits.
+_WATCH_COMMITS = """
+    CREATE TABLE commits (how text);
+    CREATE FUNCTION watch_commit() RETURNS trigger AS $$
+    BEGIN
+        INSERT INTO commits VALUES (current_setting('synchronous_commit'));
+        RETURN NULL;
+    END $$ LANGUAGE plpgsql;
+    CREATE CONSTRAINT TRIGGER watch_commit AFTER INSERT OR UPDATE ON tenants
+        DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION watch_commit();
+"""

@@ -29,7 +29,7 @@ def settings(bench: Bench) -> Iterator[DatabaseSettings]:
 @pytest.fixture
 def engine(settings: DatabaseSettings) -> Iterator[Engine]:
     """Connections to it, at the newest revision."""
-    engine = sessions.engine(settings, connections=1)
+    engine = sessions.engine(settings, connections=2)
     migrate.upgrade(engine)
     yield engine
     engine.dispose()

@@ -2,16 +2,23 @@
 
 import contextlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import anyio
+import psycopg
 import pytest
-from sqlalchemy import Engine, text
+from pydantic import SecretStr
+from sqlalchemy import Engine, make_url, text
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from smart_filter_shared.db import sessions
 from smart_filter_shared.errors import DatabaseUnavailable
+from smart_filter_shared.settings import DatabaseSettings
 from smart_filter_tests.bench import Bench
 
 BACKEND = text("SELECT pg_backend_pid()")
+WRITE = text("INSERT INTO tenants (name, finish) VALUES ('a', 0)")
+COUNT = text("SELECT count(*) FROM tenants")
 
 
 class Clock:
@@ -40,6 +47,11 @@ def used(engine: Engine) -> int:
     """Use the engine's one connection; return its process on the server."""
     with sessions.transaction(engine) as connection:
         return int(connection.execute(BACKEND).scalar_one())
+
+
+def write(engine: Engine) -> None:
+    with sessions.transaction(engine) as connection:
+        connection.execute(WRITE)
 
 
 def kill(bench: Bench, backend: int) -> None:
@@ -95,14 +107,96 @@ def test_reader_leaves_the_connection_to_transactions_as_it_was(bench: Bench) ->
                 await connection.execute(BACKEND)
             with contextlib.suppress(RuntimeError):
                 async with sessions.async_transaction(engine) as connection:
-                    await connection.execute(
-                        text("INSERT INTO tenants (name, finish) VALUES ('a', 0)")
-                    )
+                    await connection.execute(WRITE)
                     raise RuntimeError
             async with sessions.async_reading(sessions.reader(engine)) as connection:
-                found = await connection.execute(text("SELECT count(*) FROM tenants"))
+                found = await connection.execute(COUNT)
                 return int(found.scalar_one())
         finally:
             await engine.dispose()
 
     assert anyio.run(look) == 0
+
+
+@contextmanager
+def read_only(bench: Bench) -> Iterator[None]:
+    """Let connections that begin meanwhile be read-only for good, as those to a replica are."""
+    url = bench.settings.database.url.get_secret_value().replace("+psycopg", "")
+    with psycopg.connect(url, autocommit=True) as outside:
+        database = outside.info.dbname
+        outside.execute(f"ALTER DATABASE {database} SET default_transaction_read_only = on")
+        try:
+            yield
+        finally:
+            outside.execute(f"ALTER DATABASE {database} RESET default_transaction_read_only")
+
+
+def test_replica_that_a_failover_leads_to_is_left(bench: Bench) -> None:
+    engine = sessions.engine(bench.settings.database, connections=2)
+    try:
+        with (
+            read_only(bench),
+            sessions.transaction(engine) as other,
+        ):
+            others = other.execute(BACKEND).scalar_one()
+            with pytest.raises(DatabaseUnavailable, match="read-only"):
+                write(engine)
+
+        backends = [used(engine), used(engine)]  # the pool hands out its connections in turn
+        write(engine)
+    finally:
+        engine.dispose()
+    assert others not in backends
+
+
+def test_replica_is_left_by_an_event_loop_too(bench: Bench) -> None:
+    async def write_twice() -> int:
+        engine = sessions.async_engine(bench.settings.database, connections=1)
+        try:
+            with read_only(bench), pytest.raises(DatabaseUnavailable, match="read-only"):
+                async with sessions.async_reading(sessions.reader(engine)) as connection:
+                    await connection.execute(WRITE)
+            async with sessions.async_transaction(engine) as connection:
+                await connection.execute(WRITE)
+            async with sessions.async_reading(sessions.reader(engine)) as connection:
+                return int((await connection.execute(COUNT)).scalar_one())
+        finally:
+            await engine.dispose()
+
+    assert anyio.run(write_twice) == 1
+
+
+@pytest.mark.usefixtures("bench")
+def test_error_undoes_its_savepoint_or_its_transaction(engine: Engine) -> None:
+    with sessions.transaction(engine) as connection:
+        connection.execute(WRITE)
+        with pytest.raises(IntegrityError), connection.begin_nested():
+            connection.execute(WRITE)
+    with pytest.raises(DBAPIError), sessions.transaction(engine) as connection:
+        connection.execute(text("WITH gone AS (DELETE FROM tenants) SELECT CAST('no' AS int)"))
+
+    with sessions.transaction(engine) as connection:
+        assert connection.execute(COUNT).scalar_one() == 1
+
+
+def test_transaction_that_idles_ends_unless_it_migrates(engine: Engine) -> None:
+    idles = text("SELECT current_setting('idle_in_transaction_session_timeout')")
+
+    with sessions.transaction(engine) as connection:
+        assert connection.execute(idles).scalar_one() == "5s"
+    with sessions.transaction(sessions.idling(engine)) as connection:
+        assert connection.execute(idles).scalar_one() == "0"
+
+
+def test_first_of_several_hosts_that_takes_writes_is_taken(bench: Bench) -> None:
+    one = make_url(bench.settings.database.url.get_secret_value())
+    hosts = {"host": ("127.0.0.1:1", f"127.0.0.1:{one.port}")}
+    several = one.set(host=None, port=None, query={**hosts, "target_session_attrs": "read-write"})
+    url = SecretStr(several.render_as_string(hide_password=False))
+    engine = sessions.engine(DatabaseSettings(url=url), connections=1)
+    try:
+        with read_only(bench), pytest.raises(DatabaseUnavailable, match="read-only"):
+            used(engine)
+        write(engine)
+    finally:
+        engine.dispose()

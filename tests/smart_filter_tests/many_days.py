@@ -28,7 +28,7 @@ def before(bench: Bench) -> Iterator[Engine]:
     with alone.connect() as connection:
         connection.execute(text("CREATE DATABASE days"))
     settings = DatabaseSettings(url=SecretStr(f"{url.rpartition('/')[0]}/days"))
-    engine = sessions.engine(settings, connections=3)
+    engine = sessions.engine(settings, connections=4)
     bring(engine, BEFORE)
     try:
         yield engine

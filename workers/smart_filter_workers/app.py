@@ -48,6 +48,9 @@ from smart_filter_workers.trained import TrainedWeights
 
 # A 12 MP photo takes 36 MB decoded: room for the photos that two threads have under way.
 _CACHE_BYTES = 96 * 1024 * 1024
+# Of all threads: transactions are short beside what a stage takes. The heartbeat has a connection
+# of its own, so that it waits for none of them.
+_SHARED_CONNECTIONS = 2
 _log = logger("worker")
 
 
@@ -103,17 +106,17 @@ def serve(
             thread.join()
         services.heartbeat.leave()
         traces.close()
-        for engine in (services.engine, parts.beside):
+        for engine in (services.engine, parts.beating):
             engine.dispose()
         services.doorbell.close()
 
 
 @dataclass(frozen=True, slots=True)
 class _Parts:
-    """What `serve` sets going.  beside: the connections of what goes on beside the stages."""
+    """What `serve` starts.  beating: the connection of the heartbeat."""
 
     services: Services
-    beside: Engine
+    beating: Engine
     setup: Setup
     sweeper: Sweeper
     retention: Retention
@@ -131,11 +134,10 @@ def _wire(
     traces: Traces,
 ) -> _Parts:
     offers = [one for one in known.offers(settings.weights) if one.card.stage in stages]
-    # One connection a thread, and one for what collects to learn from.
-    engine = sessions.by_key(settings.database, connections=threads + 1)
-    # One each for heartbeat, sweeper, retention and drain.
-    beside = sessions.engine(settings.database, connections=4)
-    with sessions.transaction(beside) as connection:
+    beating = sessions.engine(settings.database, connections=1)
+    shared = sessions.engine(settings.database, connections=_SHARED_CONNECTIONS)
+    by_key = sessions.by_key(shared)
+    with sessions.transaction(shared) as connection:
         model_table.publish(connection, offers)
     doorbell = Doorbell(settings.broker)
     store = ObjectStore(settings.storage, connections=threads + 1)
@@ -147,10 +149,10 @@ def _wire(
     gpu_fault = devices.gpu_fault()
     demanded = gpu_fault if settings.engine.device == devices.GPU else None
     setup = serving.plan(offers, stages=stages, models=models, gpu_fault=demanded)
-    draining = Draining(beside, doorbell, settings.engine, traces)
+    draining = Draining(shared, doorbell, settings.engine, traces)
     listening = Listening(setup.serving)
     heartbeat = Heartbeat(
-        beside,
+        beating,
         settings.engine,
         worker=worker,
         serving=setup.serving,
@@ -161,17 +163,17 @@ def _wire(
         on_change=listening.follow,
     )
     services = Services(
-        engine=engine,
+        engine=by_key,
         doorbell=doorbell,
         artifacts=Artifacts(
-            store, recent, StockRoom(engine, store, recent), Fetcher(settings.outbound)
+            store, recent, StockRoom(by_key, store, recent), Fetcher(settings.outbound)
         ),
         catalogue=known,
         models=loaded,
         heartbeat=heartbeat,
         tally=Tally(),
         trails=Trails(traces, worker, on_gpu=known.on_gpu if gpu_fault is None else frozenset()),
-        trying=Trying(engine, loaded),
+        trying=Trying(by_key, loaded),
         settings=settings,
         keeping=Keeping(settings.keep.input_seconds, settings.keep.result_seconds),
         worker=worker,
@@ -179,18 +181,18 @@ def _wire(
         draining=draining.begun,
         extra_models=known.extra,
     )
-    collecting = Collecting(beside, store, services.artifacts) if settings.engine.collect else None
+    collecting = Collecting(shared, store, services.artifacts) if settings.engine.collect else None
     retention = Retention(
-        beside,
+        shared,
         store,
         cell=CELL,
         collecting=collecting,
         record_seconds=settings.keep.record_seconds,
     )
     sweeper = Sweeper(
-        beside, doorbell, settings.engine, tally=services.tally, retention=retention, cell=CELL
+        shared, doorbell, settings.engine, tally=services.tally, retention=retention, cell=CELL
     )
-    return _Parts(services, beside, setup, sweeper, retention, draining, listening)
+    return _Parts(services, beating, setup, sweeper, retention, draining, listening)
 
 
 def _wait_to_be_stopped() -> None:

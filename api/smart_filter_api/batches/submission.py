@@ -97,7 +97,7 @@ async def accept(
     if caller.limits.jobs_waiting or caller.limits.megapixels_per_day:
         async with services.transaction() as connection:
             await connection.run_sync(admit)
-    async with services.hastening() as connection:
+    async with services.stating() as connection:
         places = await connection.run_sync(fairness.reserve_all, caller.tenant, wanted, cell=CELL)
     batch = _submission(services, caller, sent, items=items, places=places, gaps=gaps)
 

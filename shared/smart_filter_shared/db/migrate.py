@@ -19,15 +19,16 @@ def upgrade(engine: Engine) -> None:
 
     Each is a transaction of its own, or several: one that breaks off is gone on with by the next
     call.
-    engine: with at least one free connection; the lock is held on it while others wait.
+    engine: with at least two free connections; one holds the lock while the other migrates.
     Raises SetupFailed when a later version has left the database unfit for this one,
     DatabaseUnavailable.
     """
     config = _config()
-    with sessions.alone(engine) as connection:
-        connection.execute(text("SET lock_timeout = 0"))  # a migration may take its time
-        connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": _ADVISORY_LOCK})
-        connection.execute(text("RESET lock_timeout"))
+    idling = sessions.idling(engine)
+    # The lock ends with its transaction, not with its session: a pooler may share sessions.
+    with sessions.transaction(idling) as alone, sessions.connection(idling) as connection:
+        alone.execute(text("SET LOCAL lock_timeout = 0"))  # a migration may take its time
+        alone.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _ADVISORY_LOCK})
         is_ahead = schema.is_ahead(connection)
         connection.commit()
         if is_ahead:

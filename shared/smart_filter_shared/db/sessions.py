@@ -2,13 +2,20 @@
 
 Statements are SQLAlchemy Core or SQL text: on hot paths the ORM costs a third of the speed
 (docs/measurements.md).
+
+A connection carries no state from one transaction to the next, so that a pooler in transaction
+mode may stand before the database. The driver sends no BEGIN of its own: the message that begins
+a transaction also sets what holds in it, which costs no round trip.
 """
 
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from psycopg.errors import DuplicatePreparedStatement
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, InterfaceError, InvalidatePoolError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -22,88 +29,74 @@ _CONNECT_SECONDS = 3
 _PING_AFTER_SECONDS = 1.0
 _IDLE_SINCE = "idle_since"
 _POOL_WAIT_SECONDS = 5
+_ENGINE_OPTIONS: Final[dict[str, Any]] = {
+    "isolation_level": "AUTOCOMMIT",  # of the driver; `_begin` begins transactions
+    "max_overflow": 0,
+    "pool_timeout": _POOL_WAIT_SECONDS,
+    "hide_parameters": True,  # logs would repeat addresses and secrets
+    "connect_args": {"connect_timeout": _CONNECT_SECONDS},
+}
+# The execution option that holds what begins a transaction.
+_BEGIN_WITH: Final = "begin_with"
 # A transaction that idles holds locks and keeps dead rows alive; none of ours may.
-_SESSION_OPTIONS = "-c idle_in_transaction_session_timeout=5000 -c lock_timeout=10000"
-# Of sessions that run the same few statements for every stage, each of which finds a few rows by
-# their keys. They are planned once for each connection: planning took twice as long as running.
+_USUAL: Final = (
+    "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '5s'; SET LOCAL lock_timeout = '10s'"
+)
+# Of transactions that run the same few statements for every stage, each of which finds a few rows
+# by their keys. They are planned once for each connection: planning took twice as long as running.
 # Such a plan is kept until the tables are analysed again, which may be a minute after they have
 # grown: so it must suit tables of any size, which is to say, look into indexes and nothing else.
-_BY_KEY_OPTIONS = (
-    "-c plan_cache_mode=force_generic_plan -c jit=off -c enable_seqscan=off"
-    " -c enable_bitmapscan=off -c enable_hashjoin=off -c enable_mergejoin=off"
+_BY_KEY: Final = (
+    f"{_USUAL}; SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL jit = off;"
+    " SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off;"
+    " SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off"
 )
+_IDLING: Final = f"{_USUAL}; SET LOCAL idle_in_transaction_session_timeout = 0"
 # deadlock_detected and serialization_failure: the same transaction may simply run again.
 _RUN_AGAIN = frozenset({"40P01", "40001", "55P03"})
+# read_only_sql_transaction: after a failover the name may still lead to a replica.
+_READ_ONLY = "25006"
+# What psycopg calls the statements that it prepares.
+_PREPARED = "_pg3_"
 
 
 def engine(
-    settings: DatabaseSettings,
-    *,
-    connections: int,
-    options: str = "",
-    clock: Callable[[], float] = time.monotonic,
+    settings: DatabaseSettings, *, connections: int, clock: Callable[[], float] = time.monotonic
 ) -> Engine:
     """Return an engine for threads, holding at most `connections`.
 
-    options: of its sessions, beside those that all have.  clock: monotonic seconds.
+    clock: monotonic seconds.
     """
-    made = create_engine(
-        settings.url.get_secret_value(),
-        pool_size=connections,
-        max_overflow=0,
-        pool_timeout=_POOL_WAIT_SECONDS,
-        hide_parameters=True,  # logs would repeat addresses and secrets
-        connect_args={
-            "connect_timeout": _CONNECT_SECONDS,
-            "options": f"{_SESSION_OPTIONS} {options}",
-        },
-    )
-    _ping_after_idling(made, clock)
+    made = create_engine(settings.url.get_secret_value(), pool_size=connections, **_ENGINE_OPTIONS)
+    _listen(made, clock)
     return made
 
 
-def by_key(settings: DatabaseSettings, *, connections: int) -> Engine:
-    """Return an engine for what is done for every stage: it finds a few rows by their keys.
+def by_key(source: Engine) -> Engine:
+    """Return the same connections for what is done for every stage: it finds rows by their keys.
 
     Nothing that looks through many rows belongs here: it would be planned as if they were few.
     """
-    return engine(settings, connections=connections, options=_BY_KEY_OPTIONS)
+    return source.execution_options(**{_BEGIN_WITH: _BY_KEY})
+
+
+def idling(source: Engine) -> Engine:
+    """Return the same connections for transactions that may idle: for migrations alone."""
+    return source.execution_options(**{_BEGIN_WITH: _IDLING})
 
 
 def async_engine(
-    settings: DatabaseSettings,
-    *,
-    connections: int,
-    options: str = "",
-    clock: Callable[[], float] = time.monotonic,
+    settings: DatabaseSettings, *, connections: int, clock: Callable[[], float] = time.monotonic
 ) -> AsyncEngine:
     """Return an engine for an event loop, holding at most `connections`.
 
-    options: of its sessions, beside those that all have.  clock: monotonic seconds.
+    clock: monotonic seconds.
     """
     made = create_async_engine(
-        settings.url.get_secret_value(),
-        pool_size=connections,
-        max_overflow=0,
-        pool_timeout=_POOL_WAIT_SECONDS,
-        hide_parameters=True,  # logs would repeat addresses and secrets
-        connect_args={
-            "connect_timeout": _CONNECT_SECONDS,
-            "options": f"{_SESSION_OPTIONS} {options}",
-        },
+        settings.url.get_secret_value(), pool_size=connections, **_ENGINE_OPTIONS
     )
-    _ping_after_idling(made.sync_engine, clock)
+    _listen(made.sync_engine, clock)
     return made
-
-
-def hasty(settings: DatabaseSettings, *, connections: int) -> AsyncEngine:
-    """Return an engine whose statements are transactions that do not wait for the disk.
-
-    For what may be lost when the database's machine dies.
-    """
-    return reader(
-        async_engine(settings, connections=connections, options="-c synchronous_commit=off")
-    )
 
 
 def reader(source: AsyncEngine) -> AsyncEngine:
@@ -125,18 +118,10 @@ def transaction(source: Engine) -> Iterator[Connection]:
 
 
 @contextmanager
-def alone(source: Engine) -> Iterator[Connection]:
-    """Open a session for long work, which begins its own transactions and may idle in them.
-
-    It ends with the block, and what it holds with it.  Raises DatabaseUnavailable.
-    """
-    with _translated(), source.connect() as connection:
-        try:
-            connection.execute(text("SET idle_in_transaction_session_timeout = 0"))
-            connection.commit()
-            yield connection
-        finally:
-            connection.invalidate()
+def connection(source: Engine) -> Iterator[Connection]:
+    """Open a connection on which the block begins transactions.  Raises DatabaseUnavailable."""
+    with _translated(), source.connect() as opened:
+        yield opened
 
 
 @asynccontextmanager
@@ -153,6 +138,57 @@ async def async_reading(source: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     with _translated():
         async with source.connect() as connection:
             yield connection
+
+
+def _listen(source: Engine, clock: Callable[[], float]) -> None:
+    event.listen(source, "begin", _begin)
+    event.listen(source, "connect", _prepare_where_statements_last)
+    event.listen(source, "handle_error", _leave_replica)
+    _ping_after_idling(source, clock)
+
+
+def _begin(connection: Connection) -> None:
+    """Begin a transaction, unless the connection has an isolation level: then the driver does."""
+    options = connection.get_execution_options()
+    if "isolation_level" in options:
+        return
+    connection.exec_driver_sql(options.get(_BEGIN_WITH, _USUAL))
+
+
+def _prepare_where_statements_last(
+    connection: DBAPIConnection, record: ConnectionPoolEntry
+) -> None:
+    """Turn prepared statements off behind a pooler that does not keep track of them.
+
+    A pooler makes up its own number for the server's process. One that keeps track of prepared
+    statements also gives them names of its own, for another transaction may run at another
+    server process, which lacks them.
+    """
+    driver: Any = record.driver_connection  # psycopg's own, for threads or for an event loop
+    usual = driver.prepare_threshold
+    cursor = connection.cursor()
+    try:
+        cursor.execute("SELECT pg_backend_pid()")
+        if cursor.fetchall() == [(driver.info.backend_pid,)]:
+            return
+        cursor.execute("BEGIN")
+        driver.prepare_threshold = 0
+        try:
+            cursor.execute("SELECT name FROM pg_prepared_statements")
+        except DuplicatePreparedStatement:
+            keeps_track = False
+        else:
+            keeps_track = not any(name.startswith(_PREPARED) for (name,) in cursor.fetchall())
+        driver.prepare_threshold = usual if keeps_track else None
+        connection.rollback()
+    finally:
+        cursor.close()
+
+
+def _leave_replica(context: ExceptionContext) -> None:
+    """Replace all connections once one turns out to be of a server that takes no writes."""
+    if getattr(context.original_exception, "sqlstate", None) == _READ_ONLY:
+        context.is_disconnect = True
 
 
 def _ping_after_idling(source: Engine, clock: Callable[[], float]) -> None:

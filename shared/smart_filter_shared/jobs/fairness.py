@@ -107,7 +107,8 @@ _PLACE = """
         FROM unnest(CAST(:capabilities AS text[])) AS needed (name)
         LEFT JOIN capabilities AS known USING (name)
     ), now AS (
-        SELECT virtual_time AS v FROM cells WHERE name = :cell
+        SELECT virtual_time AS v FROM cells
+        WHERE name = :cell AND set_config('synchronous_commit', 'off', true) = 'off'
     )
     INSERT INTO tenants (name, finish)
     SELECT :tenant, now.v + cost.seconds FROM now, cost {condition}
@@ -166,8 +167,8 @@ def reserve(
 ) -> Place:
     """Take a tenant's next place, in a transaction of its own.
 
-    Its commit need not wait for the disk (sessions.hasty): a place lost in a crash is given out
-    twice, which costs nobody more than one turn.
+    Its commit does not wait for the disk: a place lost in a crash is given out twice, which costs
+    a tenant one turn at most.
     """
     place = _reserved(connection, _RESERVE, _asked(tenant, capabilities, cell))
     if place is None:

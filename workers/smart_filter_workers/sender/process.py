@@ -14,7 +14,7 @@ from smart_filter_workers.sender.heartbeat import Heartbeat
 from smart_filter_workers.sender.posting import Posting
 from smart_filter_workers.sender.sending import Pace, Render, Sender
 
-_DATABASE_CONNECTIONS: Final = 6
+_DATABASE_CONNECTIONS: Final = 2
 
 
 def serve(settings: Settings, *, render: Render, traces: Traces = UNTOLD) -> None:

@@ -25,7 +25,8 @@ down_revision = "0017"
 # As far as the first partition reaches: until then code that makes no days is well.
 _FIRST = dt.timedelta(days=7)
 # Longer than `deadlock_timeout`, after which a vacuum that nobody asked for gives way.
-_LOCK_TIMEOUT = "2s"
+# Sent with the statement that waits: a session may be another's, behind a pooler.
+_HURRY = "SET LOCAL lock_timeout = '2s'"
 _TRIES = 100
 _PAUSE_SECONDS = 1.0
 
@@ -53,18 +54,17 @@ def _end_of_first() -> dt.date:
 def _bind(table: str, key: str, until: dt.date) -> None:
     # One may be left of a try that broke off.
     op.execute(f"""
-        ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {table}_first,
+        {_HURRY}; ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {table}_first,
         ADD CONSTRAINT {table}_first CHECK ({key} < '{days.first_id(until)}') NOT VALID
     """)
 
 
 def _lock_alone() -> None:
     with op.get_bind().begin_nested():
-        op.execute("LOCK TABLE jobs, stages IN ACCESS EXCLUSIVE MODE")
+        op.execute(f"{_HURRY}; LOCK TABLE jobs, stages IN ACCESS EXCLUSIVE MODE")
 
 
 def _patiently(step: Callable[[], None]) -> None:
-    op.execute(f"SET lock_timeout = '{_LOCK_TIMEOUT}'")
     for tries_left in reversed(range(_TRIES)):
         try:
             step()
@@ -73,7 +73,6 @@ def _patiently(step: Callable[[], None]) -> None:
             if not tries_left:
                 raise
             time.sleep(_PAUSE_SECONDS)
-    op.execute("RESET lock_timeout")
 
 
 def _move(table: str, key: str, until: dt.date) -> None:

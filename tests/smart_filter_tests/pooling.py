@@ -1,0 +1,135 @@
+"""Connections to the database: who holds how many, and a real PgBouncer between."""
+
+import contextlib
+import os
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+
+from smart_filter_deploy.embedded.ports import LOOPBACK, free_port
+from smart_filter_deploy.embedded.server_user import server_user
+from smart_filter_tests.running import Running
+
+# deploy/bootstrap.sh looks for the same.
+VARIABLE: Final = "PGBOUNCER"
+_PLACES: Final = f"{os.environ.get('PATH', '')}:/usr/sbin"
+# Before this version it kept no track of prepared statements, and refuses the setting.
+_FIRST_WITH_PREPARED: Final = (1, 21)
+_PATIENCE_SECONDS = 20.0
+
+
+def program() -> str:
+    """Return where PgBouncer lies; skip the test where there is none."""
+    found = shutil.which(os.environ.get(VARIABLE, "pgbouncer"), path=_PLACES)
+    if found is None:
+        pytest.skip("no PgBouncer: install it (Debian: sudo apt install pgbouncer)")
+    return found
+
+
+def keeps_track_of_prepared_statements() -> bool:
+    """Return whether this version can."""
+    told = subprocess.run([program(), "--version"], capture_output=True, text=True, check=True)
+    version = re.search(r"PgBouncer (\d+)\.(\d+)", told.stdout)
+    assert version is not None, told.stdout
+    return (int(version[1]), int(version[2])) >= _FIRST_WITH_PREPARED
+
+
+def held(stack: Running, name: str) -> int:
+    """Return how many connections to the database a child of the stack holds."""
+    port = urlsplit(stack.stack.addresses.database_url).port
+    assert port is not None
+    inodes = set(_sockets_to(port))
+    count = 0
+    for pid in stack.stack.pids(name):
+        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+            try:
+                found = re.fullmatch(r"socket:\[(\d+)\]", str(descriptor.readlink()))
+            except FileNotFoundError:
+                continue
+            count += found is not None and found[1] in inodes
+    return count
+
+
+def established(port: int) -> int:
+    """Return how many connections of this machine lead to a port."""
+    return len(_sockets_to(port))
+
+
+def _sockets_to(port: int) -> list[str]:
+    """Return the inodes of sockets that are connected to a port."""
+    # Source: proc_net_tcp(5): the remote address in hexadecimal, the state (01: established),
+    # and as the tenth field the inode.
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return [line[9] for line in lines if line[2].endswith(f":{port:04X}") and line[3] == "01"]
+
+
+@contextmanager
+def pgbouncer(
+    database_url: str, folder: Path, *, connections: int, prepared_statements: int | None = None
+) -> Iterator[str]:
+    """Run PgBouncer before a server; yield the URL of the same database behind it.
+
+    folder: an empty one, which every user can enter.  connections: to the server, at most.
+    prepared_statements: of how many it keeps track; None: as its version does by itself.
+    """
+    url = urlsplit(database_url)
+    port = free_port()
+    settings = {
+        "listen_addr": LOOPBACK,
+        "listen_port": port,
+        "unix_socket_dir": "",
+        "auth_type": "scram-sha-256",
+        "auth_file": folder / "userlist.txt",
+        "pool_mode": "transaction",
+        "default_pool_size": connections,
+        "max_client_conn": 2000,
+        "log_connections": 0,
+        "log_disconnections": 0,
+    }
+    if prepared_statements is not None:
+        settings["max_prepared_statements"] = prepared_statements
+    (folder / "userlist.txt").write_text(f'"{url.username}" "{url.password}"\n')
+    lines = [f"{name} = {value}" for name, value in settings.items()]
+    (folder / "pgbouncer.ini").write_text(
+        f"[databases]\n* = host={url.hostname} port={url.port}\n"
+        "[pgbouncer]\n" + "\n".join(lines) + "\n"
+    )
+    user = server_user(folder / "none")  # it refuses to run as root, as PostgreSQL does
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [program(), str(folder / "pgbouncer.ini")],
+            cwd="/",
+            stdout=log,
+            stderr=log,
+            **({} if user is None else {"user": user.uid, "group": user.gid, "extra_groups": []}),
+        )
+    behind = database_url.replace(url.netloc, url.netloc.replace(f":{url.port}", f":{port}"))
+    try:
+        _wait_until_it_answers(process, behind, folder)
+        yield behind
+    finally:
+        process.terminate()
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait_until_it_answers(process: subprocess.Popen[bytes], url: str, folder: Path) -> None:
+    gives_up_at = time.monotonic() + _PATIENCE_SECONDS
+    while process.poll() is None and time.monotonic() < gives_up_at:
+        with contextlib.suppress(psycopg.OperationalError):
+            psycopg.connect(url.replace("+psycopg", ""), connect_timeout=2).close()
+            return
+        time.sleep(0.02)
+    raise AssertionError(f"PgBouncer does not answer: {(folder / 'log').read_text()}")
