@@ -2,6 +2,7 @@
 
 import contextlib
 import signal
+import sys
 import threading
 import warnings
 from collections.abc import Iterable, Sequence
@@ -77,7 +78,9 @@ def serve(
     beside: list[threading.Thread] = []
 
     def begin(part: Heartbeat | Sweeper | Retention) -> None:
-        beside.append(threading.Thread(target=part.run, args=(stopping,), name=type(part).__name__))
+        beside.append(
+            threading.Thread(target=_run, args=(part, parts, stopping), name=type(part).__name__)
+        )
         beside[-1].start()
 
     services.heartbeat.beat()
@@ -154,7 +157,7 @@ def _wire(
         threads=threads,
         draining=draining.begun,
         broker_answers=doorbell.answers,
-        on_hang=lambda: draining.after_hang(heartbeat),
+        on_hang=lambda: draining.after_failure(heartbeat),
         on_change=listening.follow,
     )
     services = Services(
@@ -188,6 +191,17 @@ def _wire(
         beside, doorbell, settings.engine, tally=services.tally, retention=retention, cell=CELL
     )
     return _Parts(services, beside, setup, sweeper, retention, draining, listening)
+
+
+def _run(part: Heartbeat | Sweeper | Retention, parts: _Parts, stopping: threading.Event) -> None:
+    """Run a part until told to stop; when it gives up, have the process end."""
+    try:
+        part.run(stopping)
+    finally:
+        if not stopping.is_set():
+            heartbeat = parts.services.heartbeat
+            # Without a heartbeat leases run out while it drains: what runs is handed back at once.
+            parts.draining.after_failure(heartbeat, seconds=0 if part is heartbeat else None)
 
 
 def _wait_to_be_stopped() -> None:
@@ -229,6 +243,8 @@ def _consume(settings: Settings, parts: _Parts, threads: int) -> None:
         )
     parts.listening.begin(worker, served)
     worker.start()
+    if worker.exitcode:  # it could not go on, which it has logged
+        sys.exit(worker.exitcode)
 
 
 def _celery(settings: Settings, served: Sequence[Capability]) -> Celery:

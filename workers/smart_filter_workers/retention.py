@@ -30,6 +30,7 @@ from smart_filter_shared.jobs import (
 )
 from smart_filter_shared.storage import keys
 from smart_filter_shared.storage.objects import ObjectStore
+from smart_filter_shared.supervision import SupervisedLoop
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_workers.learning import manifests
 from smart_filter_workers.learning.collecting import Collecting
@@ -76,19 +77,18 @@ class Retention:
         self._due.set()
 
     def run(self, stopping: threading.Event) -> None:
-        """Work when due, until told to stop; what is away is asked again at the next sweep."""
-        while not stopping.is_set():
+        """Work when due, until told to stop.  Raises the last of too many defects in a row."""
+        turns = SupervisedLoop("retention", every_seconds=0.0)
+        while not stopping.wait(turns.pause_seconds):
             if not self._due.wait(timeout=0.5):
                 continue
             self._due.clear()
-            try:
+            with turns.step():
                 self.learn()
                 self.remove_expired()
                 if self._wins_clearing():
                     self.drop_days()
                     self.clear_unnamed(older_than=_UNNAMED_FOR)
-            except TryAgain as error:
-                _log.warning("nothing removed", reason=str(error))
 
     def learn(self) -> None:
         """Make examples of corrections, and tell in manifests what was deleted."""
