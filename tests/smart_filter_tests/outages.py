@@ -105,7 +105,7 @@ def _administrator(bench: Bench) -> Iterator["psycopg.Connection[tuple[object, .
 
 def _say(connection: "psycopg.Connection[tuple[object, ...]]", command: str) -> None:
     database = sql.Identifier(connection.info.dbname)
-    connection.execute(sql.SQL(command).format(database))  # type: ignore[arg-type]  # literals here
+    connection.execute(sql.SQL(command).format(database))
 
 
 def _cut(connection: "psycopg.Connection[tuple[object, ...]]") -> None:
