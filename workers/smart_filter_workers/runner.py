@@ -7,14 +7,16 @@ import contextlib
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeVar
 
 from smart_filter_shared.db import sessions
 from smart_filter_shared.errors import (
     LeaseLost,
+    RowUnreadable,
     TryAgain,
 )
-from smart_filter_shared.ids import Capability
+from smart_filter_shared.ids import Capability, JobId
 from smart_filter_shared.jobs import limits, queries, retention, transitions
 from smart_filter_shared.jobs.leases import Brought, Completion, Done, Lease
 from smart_filter_shared.jobs.queries import JobRow
@@ -155,7 +157,7 @@ def _work(
         services.heartbeat.holding(leases, limit_seconds=limit_seconds) as held,
         _told(services, taken, held),
     ):
-        tasks = settling.attempt(services, held, "internal", lambda: _with_jobs(taken, held)) or []
+        tasks = _with_jobs(services, taken, held)
         tasks = _each(services, tasks, "internal", lambda task: _with_photo(services, task))
         if last:
             ran = _each(services, tasks, "model_failed", lambda task: _run_apart(services, task))
@@ -180,10 +182,23 @@ def _work(
         return completed
 
 
-def _with_jobs(taken: Taken, held: Sequence[Held]) -> list[_Task]:
+def _with_jobs(services: Services, taken: Taken, held: Sequence[Held]) -> list[_Task]:
     # Not in the transaction that claims: a row that cannot be read would be claimed for ever.
     jobs = queries.jobs_in(taken.rows)
-    return [_Task(one, jobs[one.lease.job_id], taken.trail) for one in held]
+    # Each for itself: only what cannot be read waits for a version that can.
+    tasks = [
+        settling.attempt(services, [one], "internal", partial(_task, one, jobs, taken.trail))
+        for one in held
+    ]
+    return [task for task in tasks if task is not None]
+
+
+def _task(held: Held, jobs: Mapping[JobId, JobRow | None], trail: Trail) -> _Task:
+    lease = held.lease
+    job = jobs[lease.job_id]
+    if job is None or lease.unreadable:
+        raise RowUnreadable(f"{lease.stage} of job {lease.job_id}: {lease.unreadable}")
+    return _Task(held, job, trail)
 
 
 @contextlib.contextmanager

@@ -20,12 +20,13 @@ from smart_filter_shared.errors import (
     InputsExpired,
     ModelNotLoaded,
     PictureLate,
+    RowUnreadable,
     TryAgain,
     Unusable,
 )
 from smart_filter_shared.ids import Capability
 from smart_filter_shared.jobs import transitions
-from smart_filter_shared.jobs.leases import Failure, Lease
+from smart_filter_shared.jobs.leases import UNAVAILABLE, UNREADABLE, Failure, Lease
 from smart_filter_shared.jobs.measures import Count
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_workers.heartbeat import Held
@@ -65,7 +66,8 @@ def attempt(
             failed = Capability(error.capability) or held[0].lease.capability
             services.serving.fail(failed, str(error))
         _log.warning("stage released", reason=str(error))
-        _settle(services, held, lambda lease: _release(services, lease))
+        given_up = UNREADABLE if isinstance(error, RowUnreadable) else UNAVAILABLE
+        _settle(services, held, lambda lease: _release(services, lease, given_up))
     except Exception as error:  # noqa: BLE001 - the top of a worker: defects end here
         _log.exception("stage raised", **named(held[0].lease))
         title = "A model failed" if code == "model_failed" else "Something of ours failed"
@@ -110,13 +112,14 @@ def _reopen(services: Services, lease: Lease, gone: Sequence[str]) -> None:
         services.doorbell.ring(ready)
 
 
-def _release(services: Services, lease: Lease) -> None:
+def _release(services: Services, lease: Lease, given_up: Failure) -> None:
     with sessions.transaction(services.engine) as connection:
         ready = transitions.release(
             connection,
             lease,
             delay_seconds=_backoff(lease.releases),
             give_up_seconds=services.settings.engine.give_up_seconds,
+            failure=given_up,
         )
     services.tally.count(Count.RELEASES, lease.capability)
     services.doorbell.ring(ready)

@@ -181,6 +181,10 @@ class Sender:
 
     async def _deliver(self, letter: Letter) -> Answer | Silence:
         claimed = letter.claimed
+        if letter.job is None and claimed.type != deliveries.TEST:
+            return Silence(
+                "a later version of the service wrote the job, which this one cannot read"
+            )
         try:
             body = self._render(claimed, letter.job)
             headers = signing.headers(
