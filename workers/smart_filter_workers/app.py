@@ -171,7 +171,7 @@ def _wire(
         heartbeat=heartbeat,
         tally=Tally(),
         trails=Trails(traces, worker, on_gpu=known.on_gpu if gpu_fault is None else frozenset()),
-        trying=Trying(engine, loaded),
+        trying=Trying(engine, loaded, settings=settings, extra_models=known.extra),
         settings=settings,
         keeping=Keeping(settings.keep.input_seconds, settings.keep.result_seconds),
         worker=worker,
