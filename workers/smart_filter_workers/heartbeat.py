@@ -41,12 +41,24 @@ class Held:
 
     overdue_at: on the monotonic clock, when its work has outlasted its limit.
     trouble: the code of what became of it, when it did not succeed.
+    fetching_seconds: how long addresses that its job names have kept its thread.
     """
 
     lease: Lease
     overdue_at: float
     trouble: str = ""
+    fetching_seconds: float = 0.0
     lost: threading.Event = field(default_factory=threading.Event)
+
+    @contextmanager
+    def fetching(self, is_fetching: bool) -> Iterator[None]:  # noqa: FBT001 - what the name asks
+        """Note how long the block takes, however it ends, if it fetches from an address."""
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            if is_fetching:
+                self.fetching_seconds += time.monotonic() - started
 
 
 class Heartbeat:

@@ -59,6 +59,7 @@ class Done:
     result: JSON of numbers and of artifacts' keys; seconds: how long the stage's code ran.
     artifacts: the keys that it stored, and how long each kind is kept.
     photo: the job's, when the stage has brought it.
+    fetching_seconds: how long addresses that the job names kept the thread; charged as well.
     """
 
     lease: Lease
@@ -66,6 +67,7 @@ class Done:
     seconds: float
     artifacts: Mapping[str, Kind]
     photo: Brought | None = None
+    fetching_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

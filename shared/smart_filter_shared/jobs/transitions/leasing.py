@@ -96,6 +96,11 @@ def renew(
     return {LeaseToken(row.lease_token) for row in rows}
 
 
+def charge(connection: Connection, lease: Lease, seconds: float) -> None:
+    """Add seconds to what a stage cost, however it ends; nothing when the lease is lost."""
+    connection.execute(statements.CHARGE, {**locks.named_lease(lease), "seconds": seconds})
+
+
 def expire(
     connection: Connection, *, max_attempts: int, give_up_seconds: float
 ) -> list[Capability]:
