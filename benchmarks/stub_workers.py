@@ -87,7 +87,9 @@ class StubWorkers:
             jobs = queries.jobs_in(queries.for_leases(connection, leases))
         self.tally.claimed(leases)
         for lease in leases:
-            self._run(lease, jobs[lease.job_id].megapixels, chance, begun_at)
+            job = jobs[lease.job_id]
+            assert job is not None
+            self._run(lease, job.megapixels, chance, begun_at)
         return True
 
     def _run(self, lease: Lease, megapixels: float, chance: random.Random, begun_at: float) -> None:

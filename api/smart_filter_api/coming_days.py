@@ -7,11 +7,10 @@ import anyio
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from smart_filter_shared.db import days, sessions
-from smart_filter_shared.errors import DatabaseUnavailable
+from smart_filter_shared.supervision import SupervisedLoop
 from smart_filter_shared.telemetry.logs import logger
 
 _EVERY_SECONDS = 3600.0
-_PAUSE_SECONDS = 1.0
 _log = logger("days")
 
 
@@ -27,21 +26,16 @@ class ComingDays:
         self._scope.cancel()
 
     async def run(self) -> None:
-        """Make what is missing, until the end; a database that is away is asked again."""
+        """Make what is missing, until the end.  Raises the last of too many defects in a row."""
+        turns = SupervisedLoop("days", every_seconds=_EVERY_SECONDS)
         with self._scope:
             while True:
-                made = await self._make()
-                await anyio.sleep(_EVERY_SECONDS if made else _PAUSE_SECONDS)
+                with turns.step():
+                    await self._make()
+                await anyio.sleep(turns.pause_seconds)
 
-    async def _make(self) -> bool:
-        try:
-            async with sessions.async_transaction(self._database) as connection:
-                made = await connection.run_sync(days.make_ahead)
-        except DatabaseUnavailable:
-            return False
-        except Exception:  # noqa: BLE001 - the top of a long-lived loop
-            _log.exception("days not made")
-            return True
+    async def _make(self) -> None:
+        async with sessions.async_transaction(self._database) as connection:
+            made = await connection.run_sync(days.make_ahead)
         if made:
             _log.info("made days", days=[day.isoformat() for day in made])
-        return True

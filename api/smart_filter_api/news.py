@@ -11,14 +11,14 @@ from contextlib import contextmanager
 
 import anyio
 
-from smart_filter_shared.errors import DatabaseUnavailable
 from smart_filter_shared.ids import JobId
 from smart_filter_shared.jobs.events import News
+from smart_filter_shared.supervision import SupervisedLoop
 
 # What it adds at most to what each of them waits for.
 _LOOK_SECONDS = 0.03
-# While the database is away.
-_PAUSE_SECONDS = 1.0
+# Between looks that fail: whoever waits is woken by each, and asks for the job itself.
+_LONGEST_PAUSE_SECONDS = 5.0
 
 Look = Callable[[str | None], Awaitable[News]]
 
@@ -51,6 +51,9 @@ class Watching:
         self._watches: defaultdict[JobId, set[Watch]] = defaultdict(set)
         self._begun = anyio.Event()
         self._scope = anyio.CancelScope()
+        self._looks = SupervisedLoop(
+            "news", every_seconds=_LOOK_SECONDS, longest_pause_seconds=_LONGEST_PAUSE_SECONDS
+        )
 
     @contextmanager
     def of(self, job_id: JobId, *, ends_only: bool = False) -> Iterator[Watch]:
@@ -73,7 +76,10 @@ class Watching:
         self._scope.cancel()
 
     async def run(self) -> None:
-        """Look for as long as anybody watches, until the end."""
+        """Look for as long as anybody watches, until the end.
+
+        Raises the last of too many defects in a row.
+        """
         with self._scope:
             while True:
                 await self._begun.wait()
@@ -83,24 +89,22 @@ class Watching:
     async def _run_while_watched(self) -> None:
         horizon: str | None = None
         while self._watches:
-            try:
+            with self._looks.step():
                 news = await self._look(horizon)
-            except DatabaseUnavailable:
-                # Whoever asks for the job now is told so.
+                if news.is_first:
+                    # What was committed between the first watch and this first look is not in it.
+                    self._wake_all()
+                for job_id, ends in news.jobs.items():
+                    for watch in self._watches.get(job_id, ()):
+                        if ends or not watch.ends_only:
+                            watch.wake()
+                horizon = news.horizon
+            if self._looks.is_failing:
+                # The request for the job that follows tells the client what is wrong.
                 self._wake_all()
                 # A server that crashed may have lost commits and give their ids again.
                 horizon = None
-                await anyio.sleep(_PAUSE_SECONDS)
-                continue
-            if news.is_first:
-                # What was committed between the first watch and this first look is not in it.
-                self._wake_all()
-            for job_id, ends in news.jobs.items():
-                for watch in self._watches.get(job_id, ()):
-                    if ends or not watch.ends_only:
-                        watch.wake()
-            horizon = news.horizon
-            await anyio.sleep(_LOOK_SECONDS)
+            await anyio.sleep(self._looks.pause_seconds)
 
     def _wake_all(self) -> None:
         for watches in self._watches.values():

@@ -22,6 +22,7 @@ from redis.backoff import NoBackoff
 
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.settings import BrokerSettings
+from smart_filter_shared.supervision import SupervisedLoop
 
 WINDOW_SECONDS: Final = 60
 _POLICY = "requests"
@@ -136,12 +137,17 @@ class Rates:
             self.is_away = False
 
     async def run(self) -> None:
-        """Look once a second while Redis is away, until the end."""
+        """Look once a second while Redis is away, until the end.
+
+        Raises the last of too many defects in a row.
+        """
+        looks = SupervisedLoop("rates", every_seconds=_LOOK_SECONDS)
         with self._scope:
             while True:
                 if self.is_away:
-                    await self.look()
-                await anyio.sleep(_LOOK_SECONDS)
+                    with looks.step():
+                        await self.look()
+                await anyio.sleep(looks.pause_seconds)
 
     def end(self) -> None:
         """Let `run` return."""

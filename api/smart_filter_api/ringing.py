@@ -11,7 +11,7 @@ import anyio
 import anyio.to_thread
 
 from smart_filter_shared.ids import Capability
-from smart_filter_shared.telemetry import logs
+from smart_filter_shared.supervision import SupervisedLoop
 
 # More than this only comes together while the broker is away.
 _MOST_DUE = 1000
@@ -41,14 +41,14 @@ class Ringer:
         self._put.close()
 
     async def run(self) -> None:
-        """Ring what is due until the end."""
+        """Ring what is due until the end.  Raises the last of too many defects in a row."""
+        rings = SupervisedLoop("ringer", every_seconds=0.0)
         with self._taken:
             async for first in self._taken:
                 due = [first, *self._rest()]
-                try:
+                # No pause after a failure: rings wait for submissions, and end with them.
+                with rings.step():
                     await anyio.to_thread.run_sync(self._doorbell, due, limiter=self._thread)
-                except Exception:  # noqa: BLE001 - the top of a long-lived loop
-                    logs.logger("api").exception("ring_failed", rings=len(due))
 
     def _rest(self) -> Iterable[Capability]:
         try:

@@ -71,9 +71,7 @@ def serve_api(settings: Settings, *, host: str, port: int) -> None:
     Raises SetupFailed when the database is of another version than this code, or storage refuses
     the settings.
     """
-    import uvicorn  # noqa: PLC0415 - a worker's image has no API in it
-
-    from smart_filter_api import app, server  # noqa: PLC0415
+    from smart_filter_api import app, server  # noqa: PLC0415 - a worker's image has no API in it
 
     logs.configure("api")
     schema.ensure_fits(settings.database)
@@ -84,7 +82,7 @@ def serve_api(settings: Settings, *, host: str, port: int) -> None:
     # eighth of the time of a submission.
     gc.collect()
     gc.freeze()
-    uvicorn.Server(config).run()
+    server.serve(config)
 
 
 def serve_worker(
@@ -173,15 +171,13 @@ def serve_router(
     at: host and port for tenants.  watch: those for operators, of another port.
     Raises SetupFailed when nobody can listen there.
     """
-    import uvicorn  # noqa: PLC0415 - a worker's image has no API in it
-
-    from smart_filter_api import server  # noqa: PLC0415
+    from smart_filter_api import server  # noqa: PLC0415 - a worker's image has no API in it
     from smart_filter_api.cells import router  # noqa: PLC0415
 
     logs.configure("router")
     app = router.create(domain, cells, watch_port=watch[1] if watch else None)
     listeners = [_listener(*one) for one in (at, watch) if one]
-    uvicorn.Server(server.config(app)).run(sockets=listeners)
+    server.serve(server.config(app), listeners=listeners)
 
 
 def _listener(host: str, port: int) -> socket.socket:

@@ -296,6 +296,10 @@ class DatabaseUnavailable(TryAgain):
     """The database did not answer, or asked for the transaction to be run again."""
 
 
+class RowUnreadable(TryAgain):
+    """A row holds what this version cannot read, as after a roll-back; a later version can."""
+
+
 class BrokerUnavailable(TryAgain):
     """The broker did not take the message; the sweeper rings again."""
 

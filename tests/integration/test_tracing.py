@@ -217,7 +217,7 @@ heartbeat = Heartbeat(
     on_change=lambda: None,
 )
 traces.add(uuid.UUID(sys.argv[1]), Span("face", 1, 2))
-draining.after_hang(heartbeat)
+draining.after_failure(heartbeat)
 """
     trace = uuid.uuid4()
     with a_collector() as collector:

@@ -2,9 +2,10 @@
 
 import contextlib
 import signal
+import sys
 import threading
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 
@@ -79,12 +80,12 @@ def serve(
     stopping = threading.Event()
     beside: list[threading.Thread] = []
 
-    def begin(part: Heartbeat | Sweeper | Retention) -> None:
-        beside.append(threading.Thread(target=part.run, args=(stopping,), name=type(part).__name__))
+    def begin(name: str, run: Callable[[threading.Event], None]) -> None:
+        beside.append(threading.Thread(target=_run, args=(run, parts, stopping), name=name))
         beside[-1].start()
 
     services.heartbeat.beat()
-    begin(services.heartbeat)
+    begin("Heartbeat", services.heartbeat.run)
     try:
         parts.setup.load(services.models)
         with contextlib.suppress(TryAgain):  # the next beat says it
@@ -93,11 +94,9 @@ def serve(
             _log.error("nothing to serve", failed=services.serving.failed)
             _wait_to_be_stopped()
             return
-        begin(parts.sweeper)
-        begin(parts.retention)
-        slow = threading.Thread(target=parts.retention.run_slow, args=(stopping,), name="Clearing")
-        beside.append(slow)
-        slow.start()
+        begin("Sweeper", parts.sweeper.run)
+        begin("Retention", parts.retention.run)
+        begin("Clearing", parts.retention.run_slow)
         _log.info("worker ready", capabilities=services.serving.capabilities, threads=threads)
         _consume(settings, parts, threads)
     finally:
@@ -159,7 +158,7 @@ def _wire(
         threads=threads,
         draining=draining.begun,
         broker_answers=doorbell.answers,
-        on_hang=lambda: draining.after_hang(heartbeat),
+        on_hang=lambda: draining.after_failure(heartbeat),
         on_change=listening.follow,
     )
     services = Services(
@@ -173,7 +172,7 @@ def _wire(
         heartbeat=heartbeat,
         tally=Tally(),
         trails=Trails(traces, worker, on_gpu=known.on_gpu if gpu_fault is None else frozenset()),
-        trying=Trying(by_key, loaded),
+        trying=Trying(by_key, loaded, settings=settings, extra_models=known.extra),
         settings=settings,
         keeping=Keeping(settings.keep.input_seconds, settings.keep.result_seconds),
         worker=worker,
@@ -193,6 +192,18 @@ def _wire(
         shared, doorbell, settings.engine, tally=services.tally, retention=retention, cell=CELL
     )
     return _Parts(services, beating, setup, sweeper, retention, draining, listening)
+
+
+def _run(run: Callable[[threading.Event], None], parts: _Parts, stopping: threading.Event) -> None:
+    """Run a part until told to stop; when it gives up, have the process end."""
+    try:
+        run(stopping)
+    finally:
+        if not stopping.is_set():
+            heartbeat = parts.services.heartbeat
+            # Without a heartbeat leases run out while it drains: what runs is handed back at once.
+            is_heartbeat = run == heartbeat.run
+            parts.draining.after_failure(heartbeat, seconds=0 if is_heartbeat else None)
 
 
 def _wait_to_be_stopped() -> None:
@@ -234,6 +245,8 @@ def _consume(settings: Settings, parts: _Parts, threads: int) -> None:
         )
     parts.listening.begin(worker, served)
     worker.start()
+    if worker.exitcode:  # it could not go on, which it has logged
+        sys.exit(worker.exitcode)
 
 
 def _celery(settings: Settings, served: Sequence[Capability]) -> Celery:

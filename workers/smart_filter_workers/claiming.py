@@ -5,16 +5,18 @@ the disk, not two, and fewer words with the database.
 """
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import Connection
 
 from smart_filter_shared.db import sessions
-from smart_filter_shared.ids import Capability
+from smart_filter_shared.errors import RowUnreadable
+from smart_filter_shared.ids import Capability, JobId
 from smart_filter_shared.jobs import queries, transitions
 from smart_filter_shared.jobs.leases import Lease
-from smart_filter_shared.jobs.queries import Rows
+from smart_filter_shared.jobs.queries import JobRow, Rows
 from smart_filter_shared.telemetry.metrics import Step
 from smart_filter_workers.services import Services
 from smart_filter_workers.trails import Trail
@@ -81,3 +83,11 @@ def counted(services: Services, taken: Taken | None) -> Taken | None:
     if taken is not None:
         services.tally.claimed(taken.leases)
     return taken
+
+
+def job_of(lease: Lease, jobs: Mapping[JobId, JobRow | None]) -> JobRow:
+    """Return the job of a lease.  Raises RowUnreadable when this version cannot read its rows."""
+    job = jobs[lease.job_id]
+    if job is None or lease.unreadable:
+        raise RowUnreadable(f"{lease.stage} of job {lease.job_id}: {lease.unreadable}")
+    return job

@@ -4,7 +4,6 @@ A thread that runs a model cannot be interrupted, so that a process with work le
 itself, after that work was released with its attempt refunded.
 """
 
-import contextlib
 import os
 import threading
 import time
@@ -17,6 +16,7 @@ from smart_filter_shared.errors import Conflict, TryAgain
 from smart_filter_shared.ids import Capability
 from smart_filter_shared.jobs import transitions
 from smart_filter_shared.settings import EngineSettings
+from smart_filter_shared.supervision import SupervisedLoop
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_shared.telemetry.tracing import Traces
 from smart_filter_workers.heartbeat import Heartbeat, Held
@@ -26,7 +26,7 @@ _log = logger("worker")
 
 
 class Draining:
-    """Ends a process; asked for by a signal, or by the heartbeat when work hangs.
+    """Ends a process after a signal, when work hangs, or when a thread of it gives up.
 
     begun: set as soon as no more work should be claimed.
     traces: what they still hold is sent before the process ends itself.
@@ -43,28 +43,40 @@ class Draining:
 
     def after_signal(self, heartbeat: Heartbeat) -> None:
         """Drain in a thread of its own; when all is finished in time, Celery ends by itself."""
-        if self.begun.is_set():
-            return
-        self.begun.set()
-        threading.Thread(target=self._end, args=(heartbeat, 0), name="drain", daemon=True).start()
+        if not self.begun.is_set():
+            self._begin(heartbeat, status=0, seconds=self._settings.drain_seconds)
 
-    def after_hang(self, heartbeat: Heartbeat) -> None:
-        """Drain at once, and end with a failure: the supervisor starts another process."""
-        self.begun.set()
-        self._end(heartbeat, 1)
+    def after_failure(self, heartbeat: Heartbeat, *, seconds: float | None = None) -> None:
+        """Drain in a thread of its own, and end the process so that it is started again.
 
-    def _end(self, heartbeat: Heartbeat, status: int) -> None:
-        gives_up_at = time.monotonic() + self._settings.drain_seconds
-        with contextlib.suppress(TryAgain):
+        seconds: how long work under way may take; None: as long as after a signal.
+        """
+        patience = self._settings.drain_seconds if seconds is None else seconds
+        self._begin(heartbeat, status=1, seconds=patience)
+
+    def _begin(self, heartbeat: Heartbeat, *, status: int, seconds: float) -> None:
+        self.begun.set()
+        threading.Thread(
+            target=self._end, args=(heartbeat, status, seconds), name="drain", daemon=status == 0
+        ).start()
+
+    def _end(self, heartbeat: Heartbeat, status: int, seconds: float) -> None:
+        gives_up_at = time.monotonic() + seconds
+        steps = SupervisedLoop("drain", every_seconds=0.0, most_failures=None)
+        with steps.step():
             heartbeat.announce()
         while heartbeat.is_at_work() and time.monotonic() < gives_up_at:
             time.sleep(_LOOK_SECONDS)
         if not heartbeat.is_at_work() and status == 0:
             return
         for held in heartbeat.in_time():
-            self._hand_back(held)
-        heartbeat.leave()
-        self._traces.close()
+            with steps.step():
+                self._hand_back(held)
+        with steps.step():
+            self._traces.close()
+        # Last: the heartbeat goes on until the process ends, and would announce it again.
+        with steps.step():
+            heartbeat.leave()
         os._exit(status)
 
     def _hand_back(self, held: Held) -> None:

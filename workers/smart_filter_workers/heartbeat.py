@@ -24,9 +24,12 @@ from smart_filter_shared.jobs import presence, transitions
 from smart_filter_shared.jobs.leases import Lease
 from smart_filter_shared.jobs.presence import WorkerState
 from smart_filter_shared.settings import EngineSettings
+from smart_filter_shared.supervision import SupervisedLoop
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_workers.serving import Serving
 
+# In a row: 37 s, by which time all leases have run out and are others' to take.
+_MOST_FAILURES = 10
 # How long past a time limit the heartbeat has to end the process in order.
 _GRACE_SECONDS = 15.0
 _log = logger("heartbeat")
@@ -38,19 +41,32 @@ class Held:
 
     overdue_at: on the monotonic clock, when its work has outlasted its limit.
     trouble: the code of what became of it, when it did not succeed.
+    fetching_seconds: how long addresses that its job names have kept its thread.
     """
 
     lease: Lease
     overdue_at: float
     trouble: str = ""
+    fetching_seconds: float = 0.0
     lost: threading.Event = field(default_factory=threading.Event)
+
+    @contextmanager
+    def fetching(self, is_fetching: bool) -> Iterator[None]:  # noqa: FBT001 - what the name asks
+        """Note how long the block takes, however it ends, if it fetches from an address."""
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            if is_fetching:
+                self.fetching_seconds += time.monotonic() - started
 
 
 class Heartbeat:
     """Renews the leases of a process, and says that the worker itself is there.
 
     draining: set when it claims no more.  broker_answers: whether the broker does.
-    on_hang: called once, when some work has outlasted its limit; it should end the process.
+    on_hang: called once, when some work has outlasted its limit; it should have the process end,
+        and return at once, for the leases of other stages are renewed until then.
     on_change: called when what it serves has become another, as when an operator says so.
     """
 
@@ -190,16 +206,25 @@ class Heartbeat:
         return WorkerState.BUSY if self._held else WorkerState.READY
 
     def run(self, stopping: threading.Event) -> None:
-        """Beat until told to stop; a database that is away is asked again at the next beat."""
-        while not stopping.wait(self._settings.heartbeat_seconds):
-            try:
+        """Beat until told to stop, also while the process drains after a hang.
+
+        Raises the last of too many defects in a row.
+        """
+        seconds = self._settings.heartbeat_seconds
+        beats = SupervisedLoop(
+            "heartbeat",
+            every_seconds=seconds,
+            longest_pause_seconds=seconds,
+            most_failures=_MOST_FAILURES,
+        )
+        hangs = False
+        while not stopping.wait(beats.pause_seconds):
+            with beats.step():
                 self.beat()
-            except TryAgain as error:
-                _log.warning("no heartbeat", reason=str(error))
-            if self._has_overdue():
+            if not hangs and self._has_overdue():
+                hangs = True
                 _log.error("a stage outlasted its limit, ending this process")
                 self._on_hang()
-                return
 
     def leave(self) -> None:
         """Say that the worker is gone; a database that is away learns it from silence."""

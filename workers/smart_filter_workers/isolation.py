@@ -1,4 +1,4 @@
-"""The last attempt of a stage, in a child process that may die of it.
+"""A run of a stage in a child process that may die of it: a last attempt, or unproven weights.
 
 The child loads, decodes and runs as the worker would; it is killed when it outlasts its
 limit, and by the kernel when its parent dies. Both ends are the same program and speak
@@ -35,12 +35,14 @@ class Request:
     """What the child is asked to do.
 
     extra_models: names of modules with models beside those of the stages' own folders.
+    inputs: of the stage; None: the child loads those of the job.
     """
 
     settings: Settings
     extra_models: Sequence[str]
     lease: Lease
-    job: JobRow
+    job: JobRow | None
+    inputs: object = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ class Answer:
 
 def run(request: Request, *, limit_seconds: float) -> Answer:
     """Run a stage in a child.  Raises Poison when the child dies or outlasts its limit."""
-    what = f"{request.lease.stage} of job {request.job.id}"
+    what = f"{request.lease.stage} of job {request.lease.job_id}"
     try:
         child = subprocess.run(  # noqa: S603 - this very program
             # Not `-m`: what is pickled must name this module, and not `__main__`.
@@ -99,7 +101,9 @@ def _answer(request: Request) -> Answer:
     artifacts = Artifacts(store, nothing, StockRoom(engine, store, nothing), fetcher)
     code = stage_code.of(request.lease.stage)
     try:
-        inputs: object = artifacts.load(request.job, code.Inputs)
+        inputs = request.inputs
+        if request.job is not None:
+            inputs = artifacts.load(request.job, code.Inputs)
         loaded = models.of(request.lease.models, request.lease.parameters, request.lease.digests)
         started = time.perf_counter()
         (result,) = code.run(loaded, [inputs])

@@ -25,13 +25,14 @@ class Recent:
     def get(self, key: str, fetch: Callable[[], tuple[Value, int]]) -> Value:
         """Return what is kept under a key; else fetch it with its size in bytes, and keep it."""
         with self._lock:
+            if key in self._values:
+                return typing.cast("Value", self._found(key))
             turn = self._fetching.setdefault(key, threading.Lock())
         with turn:
-            with self._lock:
-                if key in self._values:
-                    self._values.move_to_end(key)
-                    return typing.cast("Value", self._values[key][0])
             try:
+                with self._lock:
+                    if key in self._values:
+                        return typing.cast("Value", self._found(key))
                 value, size = fetch()
                 self.put(key, value, size)
             finally:
@@ -47,3 +48,7 @@ class Recent:
             while self._bytes > self._most_bytes:
                 _, (_, dropped) = self._values.popitem(last=False)
                 self._bytes -= dropped
+
+    def _found(self, key: str) -> object:
+        self._values.move_to_end(key)
+        return self._values[key][0]

@@ -33,6 +33,7 @@ from smart_filter_shared.jobs import (
 )
 from smart_filter_shared.storage import keys
 from smart_filter_shared.storage.objects import ObjectStore
+from smart_filter_shared.supervision import SupervisedLoop
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_workers.learning import manifests
 from smart_filter_workers.learning.collecting import Collecting
@@ -99,29 +100,30 @@ class Retention:
         self._slow_due.set()
 
     def run(self, stopping: threading.Event) -> None:
-        """Remove when due, until told to stop; what is away is asked again at the next sweep."""
-        while not stopping.is_set():
+        """Remove when due, until told to stop.  Raises the last of too many defects in a row."""
+        turns = SupervisedLoop("retention", every_seconds=0.0)
+        while not stopping.wait(turns.pause_seconds):
             if not self._due.wait(timeout=0.5):
                 continue
             self._due.clear()
-            try:
+            with turns.step():
                 self.remove_expired()
-            except TryAgain as error:
-                _log.warning("nothing removed", reason=str(error))
 
     def run_slow(self, stopping: threading.Event) -> None:
-        """Learn and clear when due, in a thread of its own, until told to stop."""
-        while not stopping.is_set():
+        """Learn and clear when due, in a thread of its own, until told to stop.
+
+        Raises the last of too many defects in a row.
+        """
+        turns = SupervisedLoop("clearing", every_seconds=0.0)
+        while not stopping.wait(turns.pause_seconds):
             if not self._slow_due.wait(timeout=0.5):
                 continue
             self._slow_due.clear()
-            try:
+            with turns.step():
                 if self._wins_clearing():
                     self.drop_days()
                     self.clear()
                 self.learn()
-            except TryAgain as error:
-                _log.warning("nothing learnt or cleared", reason=str(error))
 
     def learn(self) -> None:
         """Make examples of corrections, and tell in manifests what was deleted."""

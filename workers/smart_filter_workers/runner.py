@@ -5,8 +5,9 @@ What becomes of a lease when any of this raises stands in settling.py.
 
 import contextlib
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeVar
 
 from smart_filter_shared.db import sessions
@@ -15,11 +16,12 @@ from smart_filter_shared.errors import (
     TryAgain,
 )
 from smart_filter_shared.ids import Capability
-from smart_filter_shared.jobs import limits, queries, retention, transitions
+from smart_filter_shared.jobs import limits, queries, transitions
 from smart_filter_shared.jobs.leases import Brought, Completion, Done, Lease
 from smart_filter_shared.jobs.queries import JobRow
 from smart_filter_shared.jobs.retention import Kind
 from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.recipe import BackgroundKind
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_shared.telemetry.metrics import Step
 from smart_filter_workers import claiming, escalation, forward, isolation, settling, stage_code
@@ -155,7 +157,7 @@ def _work(
         services.heartbeat.holding(leases, limit_seconds=limit_seconds) as held,
         _told(services, taken, held),
     ):
-        tasks = settling.attempt(services, held, "internal", lambda: _with_jobs(taken, held)) or []
+        tasks = _with_jobs(services, taken, held)
         tasks = _each(services, tasks, "internal", lambda task: _with_photo(services, task))
         if last:
             ran = _each(services, tasks, "model_failed", lambda task: _run_apart(services, task))
@@ -166,7 +168,7 @@ def _work(
         ours = [task for task in kept if task.result is not None]
         stored = _each(services, ours, "internal", lambda task: _store(services, task))
         holders = [task.held for task in stored]
-        _drop(services, _in_vain(tasks, holders))
+        settling.drop(services, _in_vain(tasks, holders))
         if not stored:
             return [], NOT_ASKED
         completed = settling.attempt(
@@ -180,10 +182,16 @@ def _work(
         return completed
 
 
-def _with_jobs(taken: Taken, held: Sequence[Held]) -> list[_Task]:
+def _with_jobs(services: Services, taken: Taken, held: Sequence[Held]) -> list[_Task]:
     # Not in the transaction that claims: a row that cannot be read would be claimed for ever.
     jobs = queries.jobs_in(taken.rows)
-    return [_Task(one, jobs[one.lease.job_id], taken.trail) for one in held]
+    # Each for itself: only what cannot be read waits for a version that can.
+    read = [
+        settling.attempt(services, [one], "internal", partial(claiming.job_of, one.lease, jobs))
+        for one in held
+    ]
+    together = zip(held, read, strict=True)
+    return [_Task(one, job, taken.trail) for one, job in together if job is not None]
 
 
 @contextlib.contextmanager
@@ -201,11 +209,19 @@ def _timed(services: Services, step: Step, task: _Task) -> Iterator[None]:
         yield
 
 
+def _fetches_background(task: _Task) -> bool:
+    is_composed = task.lease.stage == StageName.COMPOSITE
+    return is_composed and task.job.recipe.background.kind == BackgroundKind.URL
+
+
 def _with_photo(services: Services, task: _Task) -> _Task:
     """Bring the photo when the job names it elsewhere; such a stage is claimed alone."""
     if task.job.photo_key is not None or task.lease.stage != StageName.PREPARE:
         return task
-    with _timed(services, Step.LOAD, task):
+    with (
+        _timed(services, Step.LOAD, task),
+        task.held.fetching(task.job.photo_url is not None),
+    ):
         landed = services.artifacts.bring(task.job, task.lease)
     return replace(task, landed=landed, job=replace(task.job, photo_key=landed.key))
 
@@ -221,7 +237,7 @@ def _in_vain(tasks: Sequence[_Task], stored: Sequence[Held]) -> list[str]:
 
 def _load(services: Services, task: _Task) -> _Task:
     code = stage_code.of(task.lease.stage)
-    with _timed(services, Step.LOAD, task):
+    with _timed(services, Step.LOAD, task), task.held.fetching(_fetches_background(task)):
         return replace(task, inputs=services.artifacts.load(task.job, code.Inputs))
 
 
@@ -261,7 +277,10 @@ def _run_apart(services: Services, task: _Task) -> _Task:
     """Load and run in a child process, which may die of it."""
     request = isolation.Request(services.settings, services.extra_models, task.lease, task.job)
     limit_seconds = services.settings.engine.stage_seconds
-    with task.trail.step(Step.INFER, task.lease):
+    with (
+        task.trail.step(Step.INFER, task.lease),
+        task.held.fetching(_fetches_background(task)),
+    ):
         answer = isolation.run(request, limit_seconds=limit_seconds)
     if answer.error is not None:
         raise answer.error
@@ -296,7 +315,10 @@ def _complete(
 ) -> tuple[list[Capability], Taken | None]:
     """Complete stages, and claim what is next; return what to ring for, and what was claimed."""
     done = [
-        Done(task.lease, _row(services, task), task.seconds, task.artifacts, task.brought)
+        Done(
+            *(task.lease, _row(services, task), task.seconds, task.artifacts, task.brought),
+            fetching_seconds=task.held.fetching_seconds,
+        )
         for task in tasks
         if task.kept is not None
     ]
@@ -318,7 +340,7 @@ def _complete(
         if task.lease in completion.lost and task.kept is not None:
             _log.warning("lease lost, work dropped", **settling.named(task.lease))
             task.held.trouble = LeaseLost.code
-            _drop(services, task.artifacts)
+            settling.drop(services, task.artifacts)
         elif task.job.photo_url is not None and task.brought is not None:
             _count(services, task.job, task.brought)
         if task.lease not in completion.lost:
@@ -349,20 +371,6 @@ def _note(services: Services, taken: Taken, tasks: Sequence[_Task]) -> None:
         services.tally.took(
             task.lease.capability, max(0.0, share - task.loading_seconds), task.job.megapixels
         )
-
-
-def _drop(services: Services, stored: Collection[str]) -> None:
-    """Remove those objects that no row names; what is away now is left to retention.
-
-    A completion whose commit was made, but whose answer was lost, finds its own lease gone
-    when it is repeated: what a row names stays.
-    """
-    if not stored:
-        return
-    with contextlib.suppress(TryAgain):
-        with sessions.transaction(services.engine) as connection:
-            unnamed = retention.unnamed(connection, stored)
-        services.artifacts.discard(unnamed)
 
 
 def _each(

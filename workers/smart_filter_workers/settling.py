@@ -5,9 +5,10 @@ attempt refunded, a lost lease drops the work, and anything else spends the atte
 else's server that is away, too.
 """
 
+import contextlib
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -20,12 +21,13 @@ from smart_filter_shared.errors import (
     InputsExpired,
     ModelNotLoaded,
     PictureLate,
+    RowUnreadable,
     TryAgain,
     Unusable,
 )
 from smart_filter_shared.ids import Capability
-from smart_filter_shared.jobs import transitions
-from smart_filter_shared.jobs.leases import Failure, Lease
+from smart_filter_shared.jobs import retention, transitions
+from smart_filter_shared.jobs.leases import UNAVAILABLE, UNREADABLE, Failure, Lease
 from smart_filter_shared.jobs.measures import Count
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_workers.heartbeat import Held
@@ -65,7 +67,8 @@ def attempt(
             failed = Capability(error.capability) or held[0].lease.capability
             services.serving.fail(failed, str(error))
         _log.warning("stage released", reason=str(error))
-        _settle(services, held, lambda lease: _release(services, lease))
+        given_up = UNREADABLE if isinstance(error, RowUnreadable) else UNAVAILABLE
+        _settle(services, held, lambda lease: _release(services, lease, given_up))
     except Exception as error:  # noqa: BLE001 - the top of a worker: defects end here
         _log.exception("stage raised", **named(held[0].lease))
         title = "A model failed" if code == "model_failed" else "Something of ours failed"
@@ -87,11 +90,19 @@ def _noted(held: Sequence[Held], code: str) -> Iterator[None]:
 def _settle(services: Services, held: Sequence[Held], move: Callable[[Lease], None]) -> None:
     for one in held:
         try:
+            _charge(services, one)
             insist(services, lambda one=one: move(one.lease))  # type: ignore[misc]  # binds the loop's variable
         except Conflict as error:
             _log.warning("lease lost, work dropped", reason=str(error))
         except TryAgain as error:
             _log.warning("left to the sweeper", reason=str(error), **named(one.lease))
+
+
+def _charge(services: Services, held: Held) -> None:
+    """Count what fetching took though it failed: a slow address costs its tenant, not others."""
+    if held.fetching_seconds:
+        with sessions.transaction(services.engine) as connection:
+            transitions.charge(connection, held.lease, held.fetching_seconds)
 
 
 def _fail(services: Services, lease: Lease, failure: Failure) -> None:
@@ -110,13 +121,14 @@ def _reopen(services: Services, lease: Lease, gone: Sequence[str]) -> None:
         services.doorbell.ring(ready)
 
 
-def _release(services: Services, lease: Lease) -> None:
+def _release(services: Services, lease: Lease, given_up: Failure) -> None:
     with sessions.transaction(services.engine) as connection:
         ready = transitions.release(
             connection,
             lease,
             delay_seconds=_backoff(lease.releases),
             give_up_seconds=services.settings.engine.give_up_seconds,
+            failure=given_up,
         )
     services.tally.count(Count.RELEASES, lease.capability)
     services.doorbell.ring(ready)
@@ -146,6 +158,20 @@ def insist(services: Services, move: Callable[[], Answer]) -> Answer:
                 raise
             time.sleep(pause_seconds)
             pause_seconds = min(2.0, 2 * pause_seconds)
+
+
+def drop(services: Services, stored: Collection[str]) -> None:
+    """Remove those objects that no row names; what is away now is left to retention.
+
+    A completion whose commit was made, but whose answer was lost, finds its own lease gone
+    when it is repeated: what a row names stays.
+    """
+    if not stored:
+        return
+    with contextlib.suppress(TryAgain):
+        with sessions.transaction(services.engine) as connection:
+            unnamed = retention.unnamed(connection, stored)
+        services.artifacts.discard(unnamed)
 
 
 def _backoff(times: int) -> float:

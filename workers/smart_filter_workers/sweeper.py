@@ -9,6 +9,7 @@ import contextlib
 import threading
 from collections import Counter
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 from sqlalchemy import Connection, Engine
 
@@ -25,6 +26,7 @@ from smart_filter_shared.jobs import (
 )
 from smart_filter_shared.jobs.measures import Amount, Count, Measure
 from smart_filter_shared.settings import EngineSettings
+from smart_filter_shared.supervision import SupervisedLoop
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_workers.retention import Retention
 from smart_filter_workers.tally import Tally
@@ -51,11 +53,12 @@ class Sweeper:
         self._tally = tally
         self._retention = retention
         self._cell = cell
+        self._steps: dict[str, SupervisedLoop] = {}
 
     def sweep(self) -> bool:
-        """Sweep unless somebody has in the last second; return whether it did.
+        """Sweep unless another worker has in the last second; return whether it did.
 
-        Raises DatabaseUnavailable.
+        Raises DatabaseUnavailable before the first step; each step contains its own errors.
         """
         self._tally.publish(self._engine)
         with sessions.transaction(self._engine) as connection:
@@ -67,40 +70,39 @@ class Sweeper:
             )
         if won is None:
             return False
-        self._look()
+        self._alone("days", days.look)
         if won.may_expire:
-            self._alone(self._expire)
-        self._alone(transitions.lapse)
-        self._alone(transitions.wake)
-        self._alone(_settle)
-        self._alone(self._refresh)
-        self._alone(history.sample)
+            self._alone("expire", self._expire)
+        self._alone("lapse", transitions.lapse)
+        self._alone("wake", transitions.wake)
+        self._alone("settle", _settle)
+        self._alone("refresh", self._refresh)
+        self._alone("history", history.sample)
         self._retention.due()
-        self._ring()
+        with self._step("ring"):
+            self._ring()
         return True
 
     def run(self, stopping: threading.Event) -> None:
-        """Sweep until told to stop; a database that is away is asked again."""
+        """Sweep until told to stop.  Raises the last of too many defects in a row."""
         # Asking twice as often as sweeps are due bounds how late one can be.
-        while not stopping.wait(self._settings.sweep_seconds / 2):
-            try:
+        sweeps = SupervisedLoop("sweeper", every_seconds=self._settings.sweep_seconds / 2)
+        while not stopping.wait(sweeps.pause_seconds):
+            with sweeps.step():
                 self.sweep()
-            except TryAgain as error:
-                _log.warning("no sweep", reason=str(error))
         with contextlib.suppress(TryAgain):
             self._tally.publish(self._engine)
 
-    def _look(self) -> None:
-        """Show whoever looks for work the days that hold any; those before serve for a second."""
-        try:
-            self._alone(days.look)
-        except TryAgain as error:
-            _log.warning("days not looked into", reason=str(error))
-
-    def _alone(self, step: Callable[[Connection], object]) -> None:
-        """Take a step in a transaction of its own."""
-        with sessions.transaction(self._engine) as connection:
+    def _alone(self, name: str, step: Callable[[Connection], object]) -> None:
+        """Take a step in a transaction of its own; when it fails, the steps after it go on."""
+        with self._step(name), sessions.transaction(self._engine) as connection:
             step(connection)
+
+    def _step(self, name: str) -> AbstractContextManager[None]:
+        # A row that one step cannot read is there after a restart, too: no reason to end.
+        return self._steps.setdefault(
+            name, SupervisedLoop(f"sweeper: {name}", every_seconds=0.0, most_failures=None)
+        ).step()
 
     def _expire(self, connection: Connection) -> None:
         lost = transitions.expire(

@@ -26,6 +26,7 @@ from smart_filter_api.cells.lines import (
 )
 from smart_filter_api.intake import in_time
 from smart_filter_api.networks import network_of
+from smart_filter_shared.supervision import SupervisedLoop
 from smart_filter_shared.telemetry import logs
 
 # As the API gives whoever sends a body.
@@ -69,14 +70,16 @@ class Passage:
         self._lines.close()
 
     async def watch(self) -> None:
-        """Look once a second whether the cell answers, until canceled."""
+        """Look once a second whether the cell answers, until canceled.
+
+        Raises the last of too many defects in a row.
+        """
+        looks = SupervisedLoop(f"cell {self.cell.name}", every_seconds=_LOOK_SECONDS)
         while True:
-            try:
+            with looks.step():
                 await self.look()
                 self._lines.tidy()
-            except Exception:  # noqa: BLE001 - the top of a long-lived loop
-                logs.logger("router").exception("look_failed", cell=self.cell.name)
-            await anyio.sleep(_LOOK_SECONDS)
+            await anyio.sleep(looks.pause_seconds)
 
     async def look(self, *, seconds: float = _LOOK_ANSWER_SECONDS) -> None:
         """Look once; of a cell that is there and silent, a few looks in a row say that it is away.

@@ -211,4 +211,7 @@ class _Watched:
             )
         if time.monotonic() >= self.due:
             self.due = None
-            self.child.start()
+            try:
+                self.child.start()
+            except OSError as error:  # a full disk, no memory: the next look tries again
+                _log.warning("%s cannot be started: %s", name, error)

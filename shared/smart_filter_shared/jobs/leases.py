@@ -22,6 +22,7 @@ class Lease:
     digests: by task, the trained weights that a model runs with, of those that have any.
     shadows: by task, the weights that are tried beside them.
     album: the batch that the job is ranked in, if any.
+    unreadable: what of its row this version cannot read, which is left out then; "": nothing.
     """
 
     job_id: JobId
@@ -36,6 +37,7 @@ class Lease:
     album: BatchId | None = None
     digests: Mapping[TaskName, str] = field(default_factory=dict)
     shadows: Mapping[TaskName, str] = field(default_factory=dict)
+    unreadable: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ class Done:
     result: JSON of numbers and of artifacts' keys; seconds: how long the stage's code ran.
     artifacts: the keys that it stored, and how long each kind is kept.
     photo: the job's, when the stage has brought it.
+    fetching_seconds: how long addresses that the job names kept the thread; charged as well.
     """
 
     lease: Lease
@@ -64,6 +67,7 @@ class Done:
     seconds: float
     artifacts: Mapping[str, Kind]
     photo: Brought | None = None
+    fetching_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +100,13 @@ UNAVAILABLE = Failure(
     "unavailable",
     "The service could not finish",
     "storage or database stayed away for too long; submit the photo again",
+)
+
+UNREADABLE = Failure(
+    "unavailable",
+    "The service could not finish",
+    "a later version of the service wrote this job, and none of its workers took it; submit the "
+    "photo again",
 )
 
 LATE = Failure(

@@ -1,5 +1,6 @@
 """What is read of jobs: by the API to answer, by workers to work."""
 
+import contextlib
 import dataclasses
 import datetime as dt
 import json
@@ -12,6 +13,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, RowMapping, and_, exists, literal_column, select, text
 
 from smart_filter_shared.db import tables
+from smart_filter_shared.errors import RowUnreadable
 from smart_filter_shared.ids import BatchId, Capability, JobId, Tenant, UploadId
 from smart_filter_shared.jobs import labels
 from smart_filter_shared.jobs.leases import Lease
@@ -21,8 +23,10 @@ from smart_filter_shared.jobs.transitions import statements
 from smart_filter_shared.jobs.uploads import Named
 from smart_filter_shared.pipeline import StageName, place
 from smart_filter_shared.recipe import Recipe, from_json
+from smart_filter_shared.telemetry.logs import logger
 
 _NOWHERE = Capability("")
+_log = logger("jobs")
 
 Json = Mapping[str, Any]  # what a JSONB column holds; parsed where it is used
 Row = RowMapping | Mapping[str, Any]
@@ -187,8 +191,8 @@ def submitted(job: Submission, written: Submitted) -> JobRow:
     )
 
 
-def among(connection: Connection, job_ids: Collection[JobId]) -> dict[JobId, JobRow]:
-    """Return those of the jobs that there are, whosever they are."""
+def among(connection: Connection, job_ids: Collection[JobId]) -> dict[JobId, JobRow | None]:
+    """Return those of the jobs that there are, as `jobs_in` does."""
     return jobs_in(_rows(connection, job_ids))
 
 
@@ -200,7 +204,21 @@ def is_deleted(connection: Connection, job_id: JobId, tenant: Tenant) -> bool:
 
 
 def listed(connection: Connection, listing: Listing) -> list[JobRow]:
-    """Return a page of a tenant's jobs, newest first."""
+    """Return a page of a tenant's jobs, newest first, without those that cannot be read."""
+    found: list[JobRow] = []
+    while len(found) < listing.limit:
+        rest = dataclasses.replace(listing, limit=listing.limit - len(found))
+        rows = _page(connection, rest)
+        for row in rows:
+            with contextlib.suppress(RowUnreadable):
+                found.append(_job_row(row))
+        if len(rows) < rest.limit:
+            break
+        listing = dataclasses.replace(listing, before=JobId(rows[-1]["id"]))
+    return found
+
+
+def _page(connection: Connection, listing: Listing) -> Sequence[RowMapping]:
     jobs = tables.jobs
     query = _WITH_STAGES.where(jobs.c.tenant == listing.tenant)
     if listing.before is not None:
@@ -212,7 +230,7 @@ def listed(connection: Connection, listing: Listing) -> list[JobRow]:
     if listing.state is not None:
         query = query.where(_is_in(listing.state))
     rows = connection.execute(query.order_by(jobs.c.id.desc()).limit(listing.limit))
-    return [_job_row(row) for row in rows.mappings()]
+    return rows.mappings().all()
 
 
 def for_leases(connection: Connection, leases: Sequence[Lease]) -> Rows:
@@ -220,10 +238,15 @@ def for_leases(connection: Connection, leases: Sequence[Lease]) -> Rows:
     return _rows(connection, {lease.job_id for lease in leases})
 
 
-def jobs_in(rows: Rows) -> dict[JobId, JobRow]:
-    """Return the jobs that rows hold.  Raises when a column holds what no version wrote."""
-    jobs = map(_parsed, rows)
-    return {job.id: job for job in jobs}
+def jobs_in(rows: Rows) -> dict[JobId, JobRow | None]:
+    """Return the jobs that rows hold; None for one that this version cannot read."""
+    jobs: dict[JobId, JobRow | None] = {}
+    for stored in rows:
+        job = _columns(stored)
+        jobs[JobId(job["id"])] = None
+        with contextlib.suppress(RowUnreadable):
+            jobs[JobId(job["id"])] = _job_row(job)
+    return jobs
 
 
 def next_capability(connection: Connection, served: Collection[Capability]) -> Capability | None:
@@ -281,13 +304,17 @@ def _unfinished(stored: str) -> JobRow:
 
 
 def _parsed(stored: str) -> JobRow:
-    """Return a job that `_FIND` has read."""
-    job = json.loads(stored)
+    """Return a job that `_FIND` has read.  Raises RowUnreadable."""
+    return _job_row(_columns(stored))
+
+
+def _columns(stored: str) -> dict[str, Any]:
+    job: dict[str, Any] = json.loads(stored)
     for name in _IDS:
         job[name] = None if job[name] is None else uuid.UUID(job[name])
     for name in _MOMENTS:
         job[name] = None if job[name] is None else dt.datetime.fromisoformat(job[name])
-    return _job_row(job)
+    return job
 
 
 def _upload(job: Row) -> Named | None:
@@ -303,6 +330,15 @@ def _recipe(stored: str) -> Recipe:
 
 
 def _job_row(job: Row) -> JobRow:
+    """Return a job.  Raises RowUnreadable when a column holds what only a later version knows."""
+    try:
+        return _read_job(job)
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        _log.exception("a job cannot be read", job=str(job["id"]))
+        raise RowUnreadable(f"job {job['id']}: {error!r}") from error
+
+
+def _read_job(job: Row) -> JobRow:
     state = job["outcome"]
     if state is None:
         started = any(stage["has_started"] for stage in job["stages"])

@@ -247,8 +247,13 @@ class ObjectStore:
             raise troubles.translated(error, self._settings, about=key) from error
 
 
-class _ReadableErrors(urllib3.PoolManager):
-    """Lets minio-py parse the errors of servers that type their XML as text/xml."""
+class _Pool(urllib3.PoolManager):
+    """The connections of minio-py, with two faults of servers made good.
+
+    A kept connection may be closed by its server at the moment it is used again: the request is
+    sent once more, which every request of ours may be. Errors may come as text/xml, which
+    minio-py does not parse.
+    """
 
     def urlopen(  # type: ignore[override]  # narrower than urllib3's overloads on purpose
         self,
@@ -257,7 +262,12 @@ class _ReadableErrors(urllib3.PoolManager):
         redirect: bool = True,  # noqa: FBT001, FBT002 - urllib3's own signature
         **options: Any,  # noqa: ANN401 - passed through untouched
     ) -> urllib3.BaseHTTPResponse:
-        response = super().urlopen(method, url, redirect, **options)
+        try:
+            response = super().urlopen(method, url, redirect, **options)
+        except urllib3.exceptions.MaxRetryError as error:
+            if not isinstance(error.reason, urllib3.exceptions.ProtocolError):
+                raise
+            response = super().urlopen(method, url, redirect, **options)
         if response.headers.get("content-type", "").startswith("text/xml"):
             response.headers["content-type"] = "application/xml"
         return response
@@ -271,7 +281,7 @@ def _client(settings: StorageSettings, url: str, connections: int) -> Minio:
         secret_key=settings.secret_key.get_secret_value(),
         secure=address.scheme == "https",
         region=settings.region,
-        http_client=_ReadableErrors(
+        http_client=_Pool(
             maxsize=connections, timeout=_TIMEOUT, retries=urllib3.Retry(0, redirect=0)
         ),
     )

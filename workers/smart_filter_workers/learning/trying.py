@@ -2,23 +2,27 @@
 
 A photo's stage is complete, and whoever waits for it is served, before any of this runs; and it
 runs while nothing else is ready. Under load most of it falls away: it is a sample all the same.
+
+Weights that nobody has promoted may hang or crash: they run in a child process, one at a time, and
+what has cost a child its life is not tried again by this worker.
 """
 
 import threading
-import time
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from sqlalchemy import Engine
 
 from smart_filter_shared.cards import TaskName
 from smart_filter_shared.db import sessions
-from smart_filter_shared.errors import ModelNotLoaded, TryAgain
+from smart_filter_shared.errors import ModelNotLoaded, Poison, TryAgain
 from smart_filter_shared.jobs import shadows
 from smart_filter_shared.jobs.leases import Lease
+from smart_filter_shared.settings import Settings
 from smart_filter_shared.telemetry.logs import logger
-from smart_filter_workers import stage_code
+from smart_filter_workers import isolation
 from smart_filter_workers.loaded import LoadedModels
 from smart_filter_workers.results import Eyes, Faces, Prepared, Segmented, Smiles
 from smart_filter_workers.stages.segmentation import agreement as of_mattes
@@ -39,11 +43,26 @@ class Ran:
 
 
 class Trying:
-    """What waits to be tried in this process; safe for threads."""
+    """What waits to be tried in this process; safe for threads.
 
-    def __init__(self, engine: Engine, models: LoadedModels) -> None:
+    extra_models: as of `isolation.Request`.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        models: LoadedModels,
+        *,
+        settings: Settings,
+        extra_models: Sequence[str] = (),
+    ) -> None:
         self._engine = engine
         self._models = models
+        self._settings = settings
+        self._extra_models = extra_models
+        self._deadly: set[str] = set()  # digests
+        # One thread at a time: should weights hang, the others go on with what counts.
+        self._turn = threading.Lock()
         self._waiting: deque[Ran] = deque(maxlen=_MOST_WAITING)
         self._lock = threading.Lock()
 
@@ -54,13 +73,22 @@ class Trying:
                 self._waiting.append(ran)
 
     def try_one(self) -> bool:
-        """Try one that waits; False when none does.  Whatever goes wrong is written down."""
-        with self._lock:
-            if not self._waiting:
-                return False
-            ran = self._waiting.popleft()
-        for task, digest in ran.lease.shadows.items():
-            self._try(ran, task, digest)
+        """Try one that waits; False when none does, or another thread is at it.
+
+        Whatever goes wrong is written down.
+        """
+        if not self._turn.acquire(blocking=False):
+            return False
+        try:
+            with self._lock:
+                if not self._waiting:
+                    return False
+                ran = self._waiting.popleft()
+            for task, digest in ran.lease.shadows.items():
+                if digest not in self._deadly:
+                    self._try(ran, task, digest)
+        finally:
+            self._turn.release()
         return True
 
     def _try(self, ran: Ran, task: TaskName, digest: str) -> None:
@@ -68,15 +96,14 @@ class Trying:
         counted = self._models.digests(lease.models, lease.parameters, lease.digests)
         found, failed = None, None
         try:
-            models = self._models.of(
-                lease.models, lease.parameters, {**lease.digests, task: digest}
-            )
-            started = time.perf_counter()
-            (result,) = stage_code.of(lease.stage).run(models, [ran.inputs])
-            seconds = time.perf_counter() - started
-            found = agreement(task, ran.result, result)
+            answer = self._run(ran, task, digest)
+            found = agreement(task, ran.result, answer.result)
         except ModelNotLoaded as error:
             failed = str(error)[:_LONGEST_ERROR]
+        except Poison as error:
+            self._deadly.add(digest)
+            failed = str(error)[:_LONGEST_ERROR]
+            _log.warning("not tried again", digest=digest, reason=failed)
         except TryAgain as error:
             # Not their fault: this photo is left out.
             _log.warning("not tried", digest=digest, reason=str(error))
@@ -87,7 +114,7 @@ class Trying:
             failed = f"{type(error).__name__}: {error}"[:_LONGEST_ERROR]
         if found is None and failed is None:
             return
-        told = None if found is None else {**found, "seconds": seconds}
+        told = None if found is None else {**found, "seconds": answer.seconds}
         try:
             with sessions.transaction(self._engine) as connection:
                 shadows.record(
@@ -95,6 +122,15 @@ class Trying:
                 )
         except TryAgain as error:
             _log.warning("not told", digest=digest, reason=str(error))
+
+    def _run(self, ran: Ran, task: TaskName, digest: str) -> isolation.Answer:
+        """Run a stage with weights that are tried.  Raises Poison, and what the stage raises."""
+        lease = replace(ran.lease, digests={**ran.lease.digests, task: digest}, shadows={})
+        request = isolation.Request(self._settings, self._extra_models, lease, None, ran.inputs)
+        answer = isolation.run(request, limit_seconds=self._settings.engine.stage_seconds)
+        if answer.error is not None:
+            raise answer.error
+        return answer
 
 
 def agreement(task: TaskName, counted: object, tried: object) -> dict[str, float] | None:

@@ -13,6 +13,7 @@ from smart_filter_shared.ids import new_worker_id
 from smart_filter_shared.jobs import presence
 from smart_filter_shared.jobs.presence import SENDING, Worker, WorkerState
 from smart_filter_shared.settings import EngineSettings
+from smart_filter_shared.supervision import SupervisedLoop
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_workers.sender.sending import Sender
 
@@ -31,16 +32,15 @@ class Heartbeat:
         self._id = new_worker_id()
 
     async def run(self, stopping: anyio.Event) -> None:
-        """Beat until told to stop; a database that is away is told at the next beat."""
+        """Beat until told to stop.  Raises the last of too many defects in a row."""
+        beats = SupervisedLoop("heartbeat", every_seconds=self._settings.heartbeat_seconds)
         while True:
             is_last = stopping.is_set()
-            try:
+            with beats.step():
                 await self._beat(is_last=is_last)
-            except TryAgain as error:
-                _log.warning("no heartbeat", reason=str(error))
             if is_last:
                 return
-            with anyio.move_on_after(self._settings.heartbeat_seconds):
+            with anyio.move_on_after(beats.pause_seconds):
                 await stopping.wait()
 
     async def leave(self) -> None:

@@ -24,7 +24,8 @@ _log = logger("sender")
 class Letter:
     """A delivery about to be sent.
 
-    keys: it is signed with each.  job: that or the batch, as it is now; None for a test.
+    keys: it is signed with each.  job: that or the batch, as it is now; None for a test, and for
+    a job that this version cannot read.
     """
 
     claimed: Claimed
@@ -80,7 +81,8 @@ def take(
         elif one.batch_id is not None:
             job = ended.get(one.batch_id)
         keys = _keys(seal, one, secrets.get((one.tenant, one.webhook), []))
-        if url is None or not keys or (job is None and one.type != deliveries.TEST):
+        is_there = job is not None or one.job_id in jobs or one.type == deliveries.TEST
+        if url is None or not keys or not is_there:
             deliveries.conclude(connection, one, _NOBODY, DeliveryState.FAILED)
         else:
             letters.append(Letter(one, url, keys, job))

@@ -22,6 +22,7 @@ from smart_filter_shared.jobs.batches import BatchRow
 from smart_filter_shared.jobs.deliveries import Claimed, Tried
 from smart_filter_shared.jobs.queries import JobRow
 from smart_filter_shared.sealing import Seal
+from smart_filter_shared.supervision import SupervisedLoop
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_shared.telemetry.tracing import (
     UNTOLD,
@@ -99,16 +100,23 @@ class Sender:
         return bool(self._in_flight)
 
     async def run(self, stopping: anyio.Event) -> None:
-        """Send until told to stop; then what is under way has a moment to end."""
+        """Send until told to stop; then what is under way has a moment to end.
+
+        Raises the last of too many defects in a row: what was taken is sent again by another
+        sender when its lease has run out.
+        """
+        looks = SupervisedLoop("sender", every_seconds=self._pace.look_seconds)
         async with anyio.create_task_group() as sending:
             sending.start_soon(self._recover)
             while not stopping.is_set():
                 self._ended = anyio.Event()
-                found = 0 if self.resting else await self._look(sending)
+                found = 0
+                with looks.step():
+                    found = 0 if self.resting else await self._look(sending)
                 await anyio.sleep(self._pace.rest_seconds)
                 if not found:
-                    with anyio.move_on_after(self._pace.look_seconds):
-                        await self._woken(stopping)
+                    with anyio.move_on_after(looks.pause_seconds):
+                        await (stopping.wait() if looks.is_failing else self._woken(stopping))
             with anyio.move_on_after(self._pace.drain_seconds):
                 while self._in_flight:
                     self._ended = anyio.Event()
@@ -129,15 +137,10 @@ class Sender:
         shares = self._shares()
         if not shares:
             return 0
-        try:
-            async with sessions.async_transaction(self._database) as connection:
-                taken = await connection.run_sync(
-                    letters.take, self._seal, shares, lease_seconds=self._pace.lease_seconds
-                )
-        except TryAgain as error:
-            _log.warning("nothing sent", reason=str(error))
-            await anyio.sleep(self._pace.look_seconds)
-            return 0
+        async with sessions.async_transaction(self._database) as connection:
+            taken = await connection.run_sync(
+                letters.take, self._seal, shares, lease_seconds=self._pace.lease_seconds
+            )
         for letter in taken:
             self._in_flight[letter.claimed.id] = letter.claimed
             sending.start_soon(self._send, letter)
@@ -170,21 +173,27 @@ class Sender:
         except TryAgain as error:
             # Its lease runs out, and it is sent again.
             _log.warning("not written down", delivery=str(letter.claimed.id), reason=str(error))
+        except Exception:  # noqa: BLE001 - the top of a delivery: others are sent all the same
+            _log.exception("not written down", delivery=str(letter.claimed.id))
         finally:
             self._in_flight.pop(letter.claimed.id, None)
             self._ended.set()
 
     async def _deliver(self, letter: Letter) -> Answer | Silence:
         claimed = letter.claimed
+        if letter.job is None and claimed.type != deliveries.TEST:
+            return Silence(
+                "a later version of the service wrote the job, which this one cannot read"
+            )
         try:
             body = self._render(claimed, letter.job)
-        except Exception:  # noqa: BLE001 - one job that cannot be told of must not end the sender
-            _log.exception("a delivery cannot be written", delivery=str(claimed.id))
-            return Silence("it could not be written; the log of the service has why")
-        headers = signing.headers(
-            letter.keys, id_=str(claimed.id), timestamp=int(time.time()), body=body
-        )
-        return await self._outbound.post(letter.url, headers=headers, body=body)
+            headers = signing.headers(
+                letter.keys, id_=str(claimed.id), timestamp=int(time.time()), body=body
+            )
+            return await self._outbound.post(letter.url, headers=headers, body=body)
+        except Exception:  # noqa: BLE001 - the top of a delivery: it fails alone, as one unanswered
+            _log.exception("a delivery cannot be sent", delivery=str(claimed.id))
+            return Silence("it could not be sent; the log of the service has why")
 
     def _tell(self, claimed: Claimed, outcome: Answer | Silence, began_ns: int) -> None:
         """Tell the trace of the job, or of the batch; a test has none."""
@@ -225,15 +234,14 @@ class Sender:
 
     async def _recover(self) -> None:
         """Take back, now and then, what a sender that has died was sending."""
+        looks = SupervisedLoop("sender: recover", every_seconds=self._pace.recover_seconds)
         while True:
-            try:
+            with looks.step():
                 async with sessions.async_transaction(self._database) as connection:
                     lost = await connection.run_sync(deliveries.recover)
                 if lost:
                     _log.warning("took back what a sender left", deliveries=lost)
-            except TryAgain as error:
-                _log.warning("nothing taken back", reason=str(error))
-            await anyio.sleep(self._pace.recover_seconds)
+            await anyio.sleep(looks.pause_seconds)
 
     async def _woken(self, stopping: anyio.Event) -> None:
         """Return when a delivery has ended, for its lane may have more, or when told to stop."""

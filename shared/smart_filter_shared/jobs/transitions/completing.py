@@ -45,7 +45,8 @@ _COMPLETE = text(f"""
     WITH completed AS (
         UPDATE open_stages AS stages SET
             state = 'succeeded', lease_token = NULL, leased_until = NULL, patience_since = NULL,
-            finished_at = statement_timestamp(), seconds = done.seconds, error = NULL,
+            finished_at = statement_timestamp(), error = NULL,
+            seconds = coalesce(stages.seconds, 0) + done.seconds,
             result = CAST(done.result AS jsonb)
         FROM unnest(
             CAST(:job_ids AS uuid[]), CAST(:stages AS text[]), CAST(:tokens AS uuid[]),
@@ -108,7 +109,7 @@ def _complete(
         _COMPLETE,
         {
             **named(leases),
-            "seconds": [done.seconds for done in batch],
+            "seconds": [done.seconds + done.fetching_seconds for done in batch],
             "results": [json.dumps(done.result) for done in batch],
             "needs": [need for need, _ in _NEEDS],
             "dependents": [dependent for _, dependent in _NEEDS],

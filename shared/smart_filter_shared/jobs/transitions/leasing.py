@@ -1,9 +1,9 @@
 """Who may run a stage: claims, and what ends them or makes them possible by time alone."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row
 
 from smart_filter_shared.cards import TaskName
 from smart_filter_shared.ids import BatchId, Capability, JobId, LeaseToken, WorkerId
@@ -55,23 +55,37 @@ def claim(
     perhaps = {JobId(row.job_id): StageName(row.stage) for row in rows if row.begins_job}
     begun = beginning.of_one_alone(connection, perhaps)
     events.record(connection, [Happened.to_job(job_id, JobState.RUNNING) for job_id in begun])
-    return [
-        Lease(
-            job_id=JobId(row.job_id),
-            stage=StageName(row.stage),
-            token=LeaseToken(row.lease_token),
-            attempt=row.attempt,
-            releases=row.releases,
-            mark=row.mark,
-            capability=Capability(row.capability),
+    return [_lease(row) for row in rows]
+
+
+def _lease(row: Row[tuple[object, ...]]) -> Lease:
+    """Return the lease of a claimed row.
+
+    A row that cannot be read is claimed all the same: raising would roll the claim back, and the
+    row would stay at the head of its queue.
+    """
+    lease = Lease(
+        job_id=JobId(row.job_id),
+        stage=StageName(row.stage),
+        token=LeaseToken(row.lease_token),
+        attempt=row.attempt,
+        releases=row.releases,
+        mark=row.mark,
+        capability=Capability(row.capability),
+        models={},
+        parameters={},
+        album=None if row.album is None else BatchId(row.album),
+    )
+    try:
+        return replace(
+            lease,
             models={TaskName(task): name for task, name in row.models.items()},
             parameters={TaskName(task): given for task, given in row.parameters.items()},
-            album=None if row.album is None else BatchId(row.album),
             digests={TaskName(task): digest for task, digest in row.digests.items()},
             shadows={TaskName(task): digest for task, digest in row.shadows.items()},
         )
-        for row in rows
-    ]
+    except (ValueError, AttributeError) as error:
+        return replace(lease, unreadable=str(error))
 
 
 def renew(
@@ -80,6 +94,11 @@ def renew(
     """Extend leases; return the tokens of those that still hold."""
     rows = connection.execute(statements.RENEW, {**named(leases), "lease_seconds": lease_seconds})
     return {LeaseToken(row.lease_token) for row in rows}
+
+
+def charge(connection: Connection, lease: Lease, seconds: float) -> None:
+    """Add seconds to what a stage cost, however it ends; nothing when the lease is lost."""
+    connection.execute(statements.CHARGE, {**locks.named_lease(lease), "seconds": seconds})
 
 
 def expire(

@@ -26,11 +26,16 @@ from smart_filter_shared.pipeline import PIPELINE, StageName, needs_within
 
 
 def release(
-    connection: Connection, lease: Lease, *, delay_seconds: float, give_up_seconds: float
+    connection: Connection,
+    lease: Lease,
+    *,
+    delay_seconds: float,
+    give_up_seconds: float,
+    failure: Failure = UNAVAILABLE,
 ) -> list[Capability]:
     """Hand a stage back because infrastructure failed: its attempt is refunded.
 
-    Its job fails as `unavailable` when the stage has waited for give_up_seconds already.
+    failure: what its job fails with when the stage has waited for give_up_seconds already.
     Returns what to ring.  Raises LeaseLost.
     """
 
@@ -44,7 +49,7 @@ def release(
             },
         ).one_or_none()
         if row is None:
-            failing.end_as_failed(connection, lease, UNAVAILABLE)
+            failing.end_as_failed(connection, lease, failure)
             return []
         return [Capability(row.capability)] if row.state == StageState.READY else []
 

@@ -206,6 +206,11 @@ HELD = text("""
     WHERE job_id = :job_id AND stage = :stage AND state = 'running' AND lease_token = :token
 """)
 
+CHARGE = text(f"""
+    UPDATE open_stages AS stages SET seconds = coalesce(seconds, 0) + :seconds
+    WHERE job_id = :job_id AND stage = :stage AND {STATE} = 'running' AND lease_token = :token
+""")  # noqa: S608 - the part stands here
+
 FAIL_STAGE = text("""
     UPDATE stages SET
         state = 'failed', lease_token = NULL, leased_until = NULL,

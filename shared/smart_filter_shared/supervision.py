@@ -1,0 +1,95 @@
+"""Supervision of long-lived loops: a thread or task outlives the errors of its steps.
+
+A loop takes each step inside `SupervisedLoop.step` and waits `pause_seconds` before the next one:
+
+    loop = SupervisedLoop("sweep", every_seconds=1)
+    while not stopping.wait(loop.pause_seconds):
+        with loop.step():
+            sweep()
+
+An event loop's task does the same with `await anyio.sleep(loop.pause_seconds)`.
+"""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from smart_filter_shared.errors import TryAgain
+from smart_filter_shared.telemetry.logs import logger
+
+# Between two tries while a server is away: it may be back at any moment, and asking costs little.
+_AWAY_SECONDS: Final = 1.0
+# After the first defect in a row; each further one doubles it.
+_FIRST_PAUSE_SECONDS: Final = 1.0
+_log = logger("supervision")
+
+
+class SupervisedLoop:
+    """Logs, counts and backs off from the failures of one long-lived loop.
+
+    A server that is away (TryAgain) is asked again each second, for as long as it takes. Any
+    other error is a defect: it is logged with its traceback once, not at each repetition, and the
+    pause doubles. After most_failures defects in a row `step` raises the last one, so that the
+    process can end and its supervisor starts another.
+
+    name: what the log calls it.  every_seconds: between two steps while they succeed.
+    longest_pause_seconds: bounds the backoff.
+    most_failures: with the usual values the loop gives up after 7.5 minutes; None: never.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        every_seconds: float,
+        longest_pause_seconds: float = 30.0,
+        most_failures: int | None = 20,
+    ) -> None:
+        self._name = name
+        self._every_seconds = every_seconds
+        self._longest_pause_seconds = longest_pause_seconds
+        self._most_failures = math.inf if most_failures is None else most_failures
+        self._defects = 0
+        self._logged = ""
+
+    @property
+    def pause_seconds(self) -> float:
+        """How long to wait before the next step."""
+        if not self.is_failing:
+            return self._every_seconds
+        if not self._defects:
+            return _AWAY_SECONDS
+        doubled = _FIRST_PAUSE_SECONDS * 2.0 ** (min(self._defects, 32) - 1)
+        return min(self._longest_pause_seconds, doubled)
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether the last step failed."""
+        return self._logged != ""
+
+    @contextmanager
+    def step(self) -> Iterator[None]:
+        """Contain the errors of one step.  Raises the last of too many defects in a row."""
+        try:
+            yield
+        except TryAgain as error:
+            self._defects = 0
+            # A server that is away tells of it in several ways: one line for all of them.
+            if self._is_news(type(error).__name__):
+                _log.warning("server away", loop=self._name, reason=str(error))
+        except Exception as error:
+            self._defects += 1
+            if self._is_news(f"{type(error).__name__}: {error}"):
+                _log.exception("step failed", loop=self._name)
+            if self._defects >= self._most_failures:
+                _log.error("loop gives up", loop=self._name, failures=self._defects)
+                raise
+        else:
+            if self.is_failing:
+                _log.info("loop recovered", loop=self._name, failures=self._defects)
+            self._defects, self._logged = 0, ""
+
+    def _is_news(self, error: str) -> bool:
+        before, self._logged = self._logged, error
+        return error != before

@@ -1,0 +1,106 @@
+"""Fetching from an address that is slow costs the tenant that named it, also when it fails."""
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from sqlalchemy import text
+
+from smart_filter_shared.jobs import fairness, transitions
+from smart_filter_shared.jobs.leases import Done, Failure
+from smart_filter_shared.pipeline import StageName
+from smart_filter_tests.bench import KEEPING, TENANT, Bench
+from smart_filter_tests.running import Running
+
+AWAY = Failure("photo_unreachable", "It cannot be fetched", "404")
+# What an address takes to answer; it is what the test is about.
+SLOW_SECONDS = 0.5
+
+
+@contextlib.contextmanager
+def slow_address() -> Iterator[str]:
+    """Serve an address that answers slowly, and then that there is nothing."""
+    closing = threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            closing.wait(SLOW_SECONDS)
+            self.send_error(404)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/photo.jpg"
+    finally:
+        closing.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def finish(bench: Bench) -> float:
+    """Return where the tenant's work ends in virtual time, when all that ended is settled."""
+    with bench.transaction() as connection:
+        fairness.settle(connection)
+    with bench.transaction() as connection:
+        return float(
+            connection.execute(
+                text("SELECT finish FROM tenants WHERE name = :tenant"), {"tenant": TENANT}
+            ).scalar_one()
+        )
+
+
+def test_worker_charges_what_a_slow_address_took_before_it_failed(running_stack: Running) -> None:
+    with slow_address() as url:
+        answer = running_stack.client.post("/v1/jobs", files={"photo_url": (None, url)})
+        assert answer.status_code == 202, answer.text
+        job_id = str(answer.json()["id"])
+        job = running_stack.wait(job_id)
+
+    (prepare,) = [one for one in job["stages"] if one["name"] == "prepare"]
+    assert job["error"]["code"] == "photo_unreachable"
+    assert prepare["seconds"] >= SLOW_SECONDS
+
+
+def test_failed_fetch_is_not_given_back(bench: Bench) -> None:
+    bench.submit_elsewhere(photo_url="https://example.com/a")
+    lease = bench.claim_one(StageName.PREPARE)
+    before = finish(bench)
+
+    with bench.transaction() as connection:
+        transitions.charge(connection, lease, 30.0)
+        transitions.fail(connection, lease, AWAY)
+
+    assert finish(bench) > before + 20
+
+
+def test_attempts_of_a_fetch_add_up(bench: Bench) -> None:
+    job_id = bench.submit_elsewhere(photo_url="https://example.com/a")
+    lease = bench.claim_one(StageName.PREPARE)
+    with bench.transaction() as connection:
+        transitions.charge(connection, lease, 10.0)
+        transitions.retry(connection, lease, AWAY, delay_seconds=1, max_attempts=3)
+    bench.pass_time(job_id, StageName.PREPARE, seconds=2)
+    bench.sweep()
+    again = bench.claim_one(StageName.PREPARE)
+
+    with bench.transaction() as connection:
+        done = Done(again, {}, 0.5, {}, fetching_seconds=4.0)
+        transitions.complete(connection, [done], KEEPING)
+
+    assert bench.row(job_id, StageName.PREPARE)["seconds"] == 14.5
+
+
+def test_lost_lease_charges_nothing(bench: Bench) -> None:
+    job_id = bench.submit()
+    lease = bench.claim_one(StageName.PREPARE)
+    with bench.transaction() as connection:
+        transitions.release(connection, lease, delay_seconds=0, give_up_seconds=60)
+        transitions.charge(connection, lease, 10.0)
+
+    assert bench.row(job_id, StageName.PREPARE)["seconds"] is None

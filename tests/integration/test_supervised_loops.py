@@ -1,0 +1,274 @@
+"""Threads and tasks that keep a process useful outlive any error; else the process ends."""
+
+import os
+import subprocess
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import anyio
+import anyio.to_thread
+import pytest
+from sqlalchemy import Engine, text
+from starlette.applications import Starlette
+
+from smart_filter_api import server
+from smart_filter_deploy.cli import program
+from smart_filter_shared.db import sessions
+from smart_filter_shared.ids import new_worker_id
+from smart_filter_shared.jobs import deliveries, presence, transitions
+from smart_filter_shared.jobs.leases import Failure
+from smart_filter_shared.jobs.presence import CELL, Worker
+from smart_filter_shared.pipeline import StageName
+from smart_filter_tests.bench import TENANT, Bench, capability
+from smart_filter_tests.outages import cut_off, read_only, unreadable_table, until, without_table
+from smart_filter_tests.receiving import Got, Says, a_receiver, sending
+from smart_filter_tests.serving import Api, an_api, serving
+from smart_filter_workers.heartbeat import Heartbeat
+from smart_filter_workers.retention import Retention
+from smart_filter_workers.sender.sending import Pace
+from smart_filter_workers.serving import Serving
+from smart_filter_workers.sweeper import Sweeper
+from smart_filter_workers.tally import Tally
+
+TROUBLES = {
+    "a replica after a failover": read_only,
+    "lost connections": cut_off,
+    "a missing table": lambda bench: without_table(bench, "workers"),
+}
+
+
+class Part(Protocol):
+    def run(self, stopping: threading.Event) -> None: ...
+
+
+@dataclass(slots=True)
+class Parts:
+    """The long-lived threads of a worker.  beats: how many heartbeats have begun."""
+
+    bench: Bench
+    engine: Engine
+    serving: Serving = field(default_factory=lambda: Serving([], {}))
+    hung: threading.Event = field(default_factory=threading.Event)
+    beats: int = 0
+    heartbeat: Heartbeat = field(init=False)
+    retention: Retention = field(init=False)
+    sweeper: Sweeper = field(init=False)
+
+    def __post_init__(self) -> None:
+        quick = self.bench.settings.engine.model_copy(
+            update={"heartbeat_seconds": 0.3, "sweep_seconds": 0.2}
+        )
+        self.heartbeat = Heartbeat(
+            self.engine,
+            quick,
+            worker=self.bench.worker,
+            serving=self.serving,
+            threads=1,
+            draining=threading.Event(),
+            broker_answers=self._count,
+            on_hang=self.hung.set,
+            on_change=lambda: None,
+        )
+        self.retention = Retention(self.engine, self.bench.store, cell=CELL)
+        self.sweeper = Sweeper(
+            self.engine,
+            self.bench.doorbell,
+            quick,
+            tally=Tally(),
+            retention=self.retention,
+            cell=CELL,
+        )
+
+    def _count(self) -> bool:
+        self.beats += 1
+        return True
+
+    @contextmanager
+    def running(self, *parts: Part) -> Iterator[list[threading.Thread]]:
+        stopping = threading.Event()
+        threads = [threading.Thread(target=part.run, args=(stopping,)) for part in parts]
+        for thread in threads:
+            thread.start()
+        try:
+            yield threads
+        finally:
+            stopping.set()
+            for thread in threads:
+                thread.join()
+
+    def moment(self, column: str, table: str) -> object:
+        """Return when a row was last written; None: never."""
+        with self.bench.transaction() as connection:
+            return connection.execute(text(f"SELECT max({column}) FROM {table}")).scalar()
+
+
+@pytest.fixture
+def parts(bench: Bench) -> Iterator[Parts]:
+    engine = sessions.engine(bench.settings.database, connections=4)
+    yield Parts(bench, engine)
+    engine.dispose()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_heartbeat_and_sweeper_outlive_a_troubled_database(parts: Parts, trouble: str) -> None:
+    in_trouble: Callable[[Bench], AbstractContextManager[None]] = TROUBLES[trouble]
+
+    with parts.running(parts.heartbeat, parts.sweeper, parts.retention) as threads:
+        with in_trouble(parts.bench):
+            before = parts.beats
+            until(lambda: parts.beats >= before + 3 or not threads[0].is_alive())
+        alive = [thread.is_alive() for thread in threads]
+        seen_at, swept_at = parts.moment("seen_at", "workers"), parts.moment("swept_at", "cells")
+
+        assert alive == [True, True, True]
+        until(lambda: parts.moment("seen_at", "workers") != seen_at)
+        until(lambda: parts.moment("swept_at", "cells") != swept_at)
+
+
+def test_job_that_cannot_be_settled_does_not_keep_retries_waiting(parts: Parts) -> None:
+    bench = parts.bench
+    bench.submit()
+    bench.advance(*StageName)
+    with bench.transaction() as connection:
+        connection.execute(
+            text("""
+                UPDATE jobs SET foreseen_p50 = 1, foreseen_p90 = 2,
+                    recipe = recipe || '{"priority": "of a later version"}'
+            """)
+        )
+    job_id = bench.submit()
+    lease = bench.claim_one(StageName.PREPARE)
+    served = (capability(StageName.PREPARE),)
+    with bench.transaction() as connection:
+        transitions.release(connection, lease, delay_seconds=60, give_up_seconds=600)
+        presence.announce(connection, Worker(new_worker_id(), "here", 1, served, 1))
+    bench.pass_time(job_id, StageName.PREPARE, seconds=60)
+
+    parts.sweeper.sweep()
+
+    assert (bench.states(job_id)["prepare"], bench.rings(StageName.PREPARE)) == ("ready", 1)
+
+
+def test_leases_in_time_are_renewed_while_a_hang_ends_the_process(parts: Parts) -> None:
+    bench = parts.bench
+    for _ in range(2):
+        bench.submit()
+    hanging, innocent = bench.claim_one(StageName.PREPARE), bench.claim_one(StageName.PREPARE)
+
+    def leased_until() -> object:
+        return bench.row(innocent.job_id, innocent.stage)["leased_until"]
+
+    with (
+        parts.heartbeat.at_work(),
+        parts.heartbeat.holding([innocent], limit_seconds=600),
+        # A thread of its own would hold it; what counts is that its limit is over.
+        parts.heartbeat.holding([hanging], limit_seconds=-1),
+        parts.running(parts.heartbeat) as threads,
+    ):
+        assert parts.hung.wait(20)
+        bench.age(innocent, seconds=20)
+        before, beats = leased_until(), parts.beats
+        until(lambda: parts.beats >= beats + 3 or not threads[0].is_alive())
+
+        assert leased_until() != before
+
+
+def test_worker_whose_heartbeat_gives_up_ends_and_is_forgotten(
+    bench: Bench, tmp_path: Path
+) -> None:
+    told = bench.settings
+    environment = {
+        **os.environ,
+        "SMART_FILTER_DATABASE_URL": told.database.url.get_secret_value(),
+        "SMART_FILTER_BROKER_URL": told.broker.url.get_secret_value(),
+        "SMART_FILTER_STORAGE_URL": told.storage.url,
+        "SMART_FILTER_STORAGE_ACCESS_KEY": told.storage.access_key.get_secret_value(),
+        "SMART_FILTER_STORAGE_SECRET_KEY": told.storage.secret_key.get_secret_value(),
+        "SMART_FILTER_DATA": str(tmp_path),
+        "SMART_FILTER_HEARTBEAT_SECONDS": "0.1",
+    }
+    words = program.command("worker", "--stages", "composite", "--threads", "1")
+    process = subprocess.Popen(words, env=environment)
+    try:
+        until(lambda: _states(bench) == ["ready"])
+        with without_table(bench, "pauses"), without_table(bench, "workers"):
+            status = process.wait(30)
+    finally:
+        process.kill()
+        process.wait()
+
+    assert status == 1
+
+
+def test_error_of_a_look_at_the_news_does_not_end_the_api(bench: Bench) -> None:
+    with serving(bench.settings) as url, an_api(url, bench) as api:
+        job_id = api.submit()
+        answers: list[str] = []
+        waiting = threading.Thread(target=lambda: answers.append(_state_after_waiting(api, job_id)))
+        with unreadable_table(bench, "tombstones") as refused:
+            waiting.start()
+            until(lambda: refused() > 0)
+
+        later = api.submit()
+        api.fail(StageName.PREPARE, Failure("internal", "Failed", "for the test"))
+        waiting.join()
+
+    assert answers == ["failed"]
+    assert later
+
+
+def test_sender_outlives_a_look_that_fails(api: Api) -> None:
+    heard = threading.Event()
+
+    def hear(_: Got) -> Says:
+        heard.set()
+        return Says()
+
+    with a_receiver(hear) as receiver:
+        webhook = api.client.post("/v1/webhooks", json={"url": receiver.url}).json()["id"]
+        with sending(api.bench, Pace(look_seconds=0.01)) as stop:
+            with unreadable_table(api.bench, "webhook_secrets") as refused:
+                _write_test(api.bench, webhook)
+                until(lambda: refused() > 0)
+
+            assert heard.wait(20)
+            stop()
+
+
+def test_server_ends_when_its_application_does() -> None:
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(give_up)
+            yield
+
+    async def give_up() -> None:
+        await anyio.to_thread.run_sync(until, lambda: failing.started)
+        raise RuntimeError("a loop gives up")
+
+    failing = server.Server(server.config(Starlette(lifespan=lifespan)))
+    thread = threading.Thread(target=failing.run, daemon=True)
+    thread.start()
+    thread.join(20)
+
+    assert (thread.is_alive(), failing.has_failed) == (False, True)
+
+
+def _states(bench: Bench) -> list[str]:
+    with bench.transaction() as connection:
+        return list(connection.execute(text("SELECT state FROM workers")).scalars())
+
+
+def _state_after_waiting(api: Api, job_id: str) -> str:
+    answer = api.client.get(f"/v1/jobs/{job_id}", headers={"Prefer": "wait=15"})
+    return str(answer.json()["state"])
+
+
+def _write_test(bench: Bench, webhook: str) -> None:
+    with bench.transaction() as connection:
+        deliveries.write_test(connection, TENANT, webhook)

@@ -1,0 +1,157 @@
+"""Rows that a later version wrote wait for it, after a roll-back, and keep no others waiting."""
+
+import json
+import uuid
+
+import numpy as np
+from pydantic import SecretStr
+from sqlalchemy import text
+
+from smart_filter_shared.db import sessions
+from smart_filter_shared.ids import Capability, JobId
+from smart_filter_shared.jobs import data_items, pauses, queries
+from smart_filter_shared.jobs.leases import Failure
+from smart_filter_shared.jobs.queries import Listing
+from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.settings import DatabaseSettings
+from smart_filter_tests import teaching
+from smart_filter_tests.bench import TENANT, Bench
+from smart_filter_tests.receiving import a_receiver, send_due
+from smart_filter_tests.running import Running
+from smart_filter_tests.serving import Api
+from smart_filter_workers.learning.collecting import Collecting
+
+PREPARE = StageName.PREPARE
+# A recipe as a later version may write it.
+LATER = {"format": "of a later version"}
+
+
+def write_later(bench: Bench, job_id: JobId) -> None:
+    """Let a later version have written a job."""
+    with bench.transaction() as connection:
+        connection.execute(
+            text("UPDATE jobs SET recipe = recipe || CAST(:more AS jsonb) WHERE id = :id"),
+            {"more": json.dumps(LATER), "id": job_id},
+        )
+
+
+def test_claim_gets_past_a_row_with_a_task_of_a_later_version(bench: Bench) -> None:
+    first, second = bench.submit(), bench.submit()
+    with bench.transaction() as connection:
+        connection.execute(
+            text("""UPDATE stages SET models = '{"telepathy": "x"}' WHERE job_id = :id"""),
+            {"id": first},
+        )
+
+    leases = [bench.claim_one(PREPARE), bench.claim_one(PREPARE)]
+
+    assert [one.job_id for one in leases] == [first, second]
+    assert [one.unreadable for one in leases] == ["'telepathy' is not a valid TaskName", ""]
+
+
+def test_jobs_of_a_batch_are_read_each_for_itself(bench: Bench) -> None:
+    first, second = bench.submit(), bench.submit()
+    write_later(bench, first)
+    leases = bench.claim(PREPARE, batch_size=2)
+
+    with bench.transaction() as connection:
+        jobs = queries.jobs_in(queries.for_leases(connection, leases))
+
+    assert (jobs[first], jobs[second]) == (None, bench.job(second))
+
+
+def test_worker_releases_what_it_cannot_read_and_does_the_rest(running_stack: Running) -> None:
+    address = running_stack.stack.addresses.database_url
+    engine = sessions.engine(DatabaseSettings(url=SecretStr(address)), connections=1)
+    running_stack.wait(running_stack.submit())  # then its workers are known
+    with sessions.transaction(engine) as connection:
+        served = connection.execute(text("SELECT DISTINCT unnest(capabilities) FROM workers"))
+        (prepare,) = [Capability(one) for one in served.scalars() if one.startswith("prepare.")]
+        pauses.pause(connection, prepare)
+    ids = [running_stack.submit() for _ in range(2)]
+    row = {"id": ids[0]}
+    with sessions.transaction(engine) as connection:
+        connection.execute(
+            text("""
+                UPDATE stages SET shadows = '{"telepathy": "x"}'
+                WHERE job_id = :id AND stage = 'prepare'
+            """),
+            row,
+        )
+        pauses.resume(connection, prepare)
+
+    done = running_stack.wait(ids[1])
+    with sessions.transaction(engine) as connection:
+        waiting = connection.execute(
+            text("SELECT releases, attempt FROM stages WHERE job_id = :id AND stage = 'prepare'"),
+            row,
+        ).one()
+    engine.dispose()
+
+    assert done["state"] == "succeeded"
+    assert (waiting.releases > 0, waiting.attempt <= 1) == (True, True)
+    assert running_stack.client.delete(f"/v1/jobs/{ids[0]}").status_code == 204
+
+
+def test_list_shows_the_others_and_goes_on_to_the_next_page(api: Api) -> None:
+    ids = [api.submit() for _ in range(4)]
+    for index in (1, 2):
+        write_later(api.bench, JobId(uuid.UUID(ids[index])))
+
+    first = api.client.get("/v1/jobs", params={"limit": 1})
+    rest = api.client.get("/v1/jobs", params={"limit": 1, "cursor": first.json()["next_cursor"]})
+
+    assert (first.status_code, rest.status_code) == (200, 200)
+    shown = [item["id"] for page in (first, rest) for item in page.json()["items"]]
+    assert shown == [ids[3], ids[0]]
+    assert rest.json()["next_cursor"] is None
+
+
+def test_page_is_as_long_as_asked_for(bench: Bench) -> None:
+    ids = [bench.submit() for _ in range(5)]
+    write_later(bench, ids[3])
+
+    with bench.transaction() as connection:
+        rows = queries.listed(connection, Listing(TENANT, limit=3))
+
+    assert [row.id for row in rows] == [ids[4], ids[2], ids[1]]
+
+
+def test_job_that_cannot_be_read_answers_that_a_retry_may_help(api: Api) -> None:
+    job_id = api.submit()
+    write_later(api.bench, JobId(uuid.UUID(job_id)))
+
+    answer = api.client.get(f"/v1/jobs/{job_id}")
+
+    assert (answer.status_code, answer.json()["type"].rpartition("/")[2]) == (503, "unavailable")
+
+
+def test_delivery_of_a_job_that_cannot_be_read_waits_and_others_are_sent(api: Api) -> None:
+    with a_receiver() as receiver:
+        api.client.post("/v1/webhooks", json={"url": receiver.url, "events": ["job.failed"]})
+        ids = [api.submit(), api.submit()]
+        for _ in ids:
+            api.fail(PREPARE, Failure("internal", "Failed", "for the test"))
+        write_later(api.bench, JobId(uuid.UUID(ids[0])))
+
+        send_due(api.bench)
+
+    assert [json.loads(one.body)["data"]["id"] for one in receiver.got] == [ids[1]]
+    with api.bench.transaction() as connection:
+        states = connection.execute(text("SELECT state FROM deliveries ORDER BY number"))
+        assert list(states.scalars()) == ["waiting", "succeeded"]
+
+
+def test_correction_of_a_job_that_cannot_be_read_keeps_no_other_waiting(api: Api) -> None:
+    everywhere = np.full((teaching.SIDE, teaching.SIDE), 255, np.uint8)
+    ids = [teaching.ended(api), teaching.ended(api)]
+    for job_id in ids:
+        teaching.correct_matte(api, job_id, everywhere)
+    write_later(api.bench, JobId(uuid.UUID(ids[0])))
+    collecting = Collecting(api.bench.engine, api.bench.store, teaching.artifacts_of(api))
+
+    collecting.collect(most=10)
+
+    with api.bench.transaction() as connection:
+        left = data_items.uncollected(connection, most=10)
+    assert str(ids[1]) not in [str(one.job_id) for one in left]

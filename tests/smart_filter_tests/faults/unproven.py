@@ -1,0 +1,46 @@
+"""A model that does what its weights say: weights that nobody has promoted may say anything."""
+
+import hashlib
+import os
+import signal
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from smart_filter_shared.cards import ModelCard, TaskName, WeightsFile
+from smart_filter_tests import faults
+from smart_filter_workers.results import Prepared
+from smart_filter_workers.stages.segmentation.models.base import People, Segmenter
+
+BEHAVES: Final = b"behave"
+HANGS: Final = b"hang"
+CRASHES: Final = b"crash"
+FILE: Final = "unproven/people.bin"
+
+CARD = ModelCard(
+    name="unproven",
+    version="1",
+    task=TaskName.SEGMENTATION,
+    family="unproven",
+    title="A model that does what its weights say",
+    source="the tests",
+    licence="Apache-2.0",
+    data_terms="",
+    weights=(WeightsFile(FILE, hashlib.sha256(BEHAVES).hexdigest()),),
+    learns=FILE,
+)
+
+
+def load(weights: Path) -> Segmenter:
+    """Return the model."""
+    says = (weights / FILE).read_bytes()
+
+    def cut(batch: Sequence[Prepared]) -> list[People]:
+        if says == HANGS:
+            threading.Event().wait()
+        if says == CRASHES:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return faults.everybody(batch)
+
+    return cut

@@ -1,0 +1,116 @@
+"""Troubles of a database that no driver calls a lost connection."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import psycopg
+from psycopg import sql
+from sqlalchemy import make_url
+
+from smart_filter_tests.bench import Bench
+
+_PATIENCE_SECONDS = 20.0
+_LOOK_SECONDS = 0.02
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Return when something holds; fail after 20 s."""
+    gives_up_at = time.monotonic() + _PATIENCE_SECONDS
+    while not holds():
+        assert time.monotonic() < gives_up_at, f"it did not happen within {_PATIENCE_SECONDS:g} s"
+        time.sleep(_LOOK_SECONDS)
+
+
+@contextmanager
+def read_only(bench: Bench) -> Iterator[None]:
+    """Let the database take no writes while the block lasts, as after a failover to a replica.
+
+    The bench itself writes nothing meanwhile.
+    """
+    with _administrator(bench) as connection:
+        _say(connection, "ALTER DATABASE {} SET default_transaction_read_only = on")
+        _cut(connection)
+        try:
+            yield
+        finally:
+            _say(connection, "ALTER DATABASE {} RESET default_transaction_read_only")
+            _cut(connection)
+            bench.engine.dispose()
+
+
+@contextmanager
+def without_table(bench: Bench, table: str) -> Iterator[None]:
+    """Let a table be missing while the block lasts: a defect that no retry mends."""
+    away = sql.Identifier(f"{table}_away")
+    with _administrator(bench) as connection:
+        rename = sql.SQL("ALTER TABLE {} RENAME TO {}")
+        connection.execute(rename.format(sql.Identifier(table), away))
+        try:
+            yield
+        finally:
+            connection.execute(rename.format(away, sql.Identifier(table)))
+
+
+@contextmanager
+def unreadable_table(bench: Bench, table: str) -> Iterator[Callable[[], int]]:
+    """Let every statement that reads a table fail while the block lasts; a defect, too.
+
+    Yields what returns how many did. A sequence counts them, which no rollback takes back.
+    """
+    with _administrator(bench) as connection, without_table(bench, table):
+        connection.execute("CREATE SEQUENCE refused")
+        here, away = sql.Identifier(table), sql.Identifier(f"{table}_away")
+        connection.execute(
+            sql.SQL("""
+                CREATE FUNCTION refuse() RETURNS SETOF {away} LANGUAGE plpgsql AS $$ BEGIN
+                    PERFORM nextval('refused'); RAISE EXCEPTION 'refused';
+                END $$;
+                CREATE VIEW {here} AS SELECT * FROM {away} UNION ALL SELECT * FROM refuse()
+            """).format(here=here, away=away)
+        )
+
+        def refused() -> int:
+            (row,) = connection.execute("SELECT last_value, is_called FROM refused").fetchall()
+            return int(str(row[0])) if row[1] else 0
+
+        try:
+            yield refused
+        finally:
+            connection.execute(sql.SQL("DROP VIEW {}").format(here))
+            connection.execute("DROP FUNCTION refuse; DROP SEQUENCE refused")
+
+
+@contextmanager
+def cut_off(bench: Bench) -> Iterator[None]:
+    """End every connection of others to the database, before the block and after it."""
+    with _administrator(bench) as connection:
+        _cut(connection)
+        bench.engine.dispose()
+        yield
+        _cut(connection)
+        bench.engine.dispose()
+
+
+@contextmanager
+def _administrator(bench: Bench) -> Iterator["psycopg.Connection[tuple[object, ...]]"]:
+    url = make_url(bench.settings.database.url.get_secret_value()).set(drivername="postgresql")
+    with psycopg.connect(
+        url.render_as_string(hide_password=False),
+        options="-c default_transaction_read_only=off",
+        autocommit=True,
+    ) as connection:
+        yield connection
+
+
+def _say(connection: "psycopg.Connection[tuple[object, ...]]", command: str) -> None:
+    database = sql.Identifier(connection.info.dbname)
+    connection.execute(sql.SQL(command).format(database))
+
+
+def _cut(connection: "psycopg.Connection[tuple[object, ...]]") -> None:
+    connection.execute("""
+        SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid()
+            AND backend_type = 'client backend'
+    """)

@@ -1,0 +1,43 @@
+"""What is kept in memory is bounded, and fetched once however many threads ask for it."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+from smart_filter_workers.recent import Recent
+
+
+def test_hits_leave_nothing_behind() -> None:
+    recent = Recent(most_bytes=1)
+    keys = [f"key {number}" for number in range(1000)]
+    recent.put("before", "value", 1)
+    before = held(recent)
+
+    for key in keys:
+        recent.put(key, "value", 1)
+        recent.get(key, lambda: ("another", 1))
+
+    assert held(recent) == before
+
+
+def test_threads_that_miss_the_same_key_wait_for_one_fetch() -> None:
+    recent, began, go_on = Recent(most_bytes=10), threading.Event(), threading.Event()
+    fetched: list[int] = []
+
+    def fetch() -> tuple[str, int]:
+        fetched.append(1)
+        began.set()
+        go_on.wait(20)
+        return "value", 1
+
+    with ThreadPoolExecutor(4) as pool:
+        asked = [pool.submit(recent.get, "key", fetch) for _ in range(4)]
+        assert began.wait(20)
+        go_on.set()
+        found = [one.result() for one in asked]
+
+    assert (found, len(fetched)) == (["value"] * 4, 1)
+
+
+def held(recent: Recent) -> int:
+    """Return how many entries its dictionaries hold, whatever they are for."""
+    return sum(len(one) for one in vars(recent).values() if hasattr(one, "__len__"))

@@ -1,0 +1,79 @@
+"""Long-lived loops outlive the errors of their steps, and give up only after many."""
+
+import pytest
+from structlog.testing import capture_logs
+
+from smart_filter_shared.errors import DatabaseUnavailable
+from smart_filter_shared.supervision import SupervisedLoop
+
+
+def fail(loop: SupervisedLoop, error: Exception) -> float:
+    """Let a step raise; return the pause after it."""
+    with loop.step():
+        raise error
+    return loop.pause_seconds
+
+
+def succeed(loop: SupervisedLoop) -> float:
+    with loop.step():
+        pass
+    return loop.pause_seconds
+
+
+def test_pause_after_defects_doubles_up_to_its_bound() -> None:
+    loop = SupervisedLoop("test", every_seconds=0.5, longest_pause_seconds=5)
+
+    pauses = [fail(loop, RuntimeError("defect")) for _ in range(5)]
+
+    assert pauses == [1, 2, 4, 5, 5]
+
+
+def test_step_that_succeeds_ends_the_backoff() -> None:
+    loop = SupervisedLoop("test", every_seconds=0.5, most_failures=3)
+
+    pauses = [fail(loop, RuntimeError("defect")), fail(loop, RuntimeError("defect"))]
+    pauses += [succeed(loop), fail(loop, RuntimeError("defect"))]
+
+    assert pauses == [1, 2, 0.5, 1]
+
+
+def test_server_that_is_away_is_asked_each_second_without_end() -> None:
+    loop = SupervisedLoop("test", every_seconds=3600, most_failures=2)
+
+    pauses = {fail(loop, DatabaseUnavailable("away")) for _ in range(100)}
+
+    assert pauses == {1}
+
+
+def test_loop_gives_up_after_too_many_defects_in_a_row() -> None:
+    loop = SupervisedLoop("test", every_seconds=1, most_failures=3)
+    fail(loop, RuntimeError("first"))
+    fail(loop, RuntimeError("second"))
+
+    with pytest.raises(RuntimeError, match="third"):
+        fail(loop, RuntimeError("third"))
+
+
+def test_loop_that_may_not_give_up_goes_on() -> None:
+    loop = SupervisedLoop("test", every_seconds=1, most_failures=None)
+
+    assert [fail(loop, RuntimeError("defect")) for _ in range(2000)][-1] == 30
+
+
+def test_repeated_error_is_logged_once_and_with_its_traceback() -> None:
+    loop = SupervisedLoop("test", every_seconds=1)
+
+    with capture_logs() as logged:
+        for _ in range(5):
+            fail(loop, RuntimeError("defect"))
+        fail(loop, ValueError("another"))
+        for _ in range(5):
+            fail(loop, DatabaseUnavailable("away"))
+        succeed(loop)
+
+    assert [(one["event"], one["log_level"], one.get("exc_info")) for one in logged] == [
+        ("step failed", "error", True),
+        ("step failed", "error", True),
+        ("server away", "warning", None),
+        ("loop recovered", "info", None),
+    ]
