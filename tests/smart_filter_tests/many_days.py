@@ -18,6 +18,8 @@ BEFORE: Final = "0017"
 # How far the first partition reaches.
 WEEK: Final = dt.timedelta(days=7)
 _MONTH: Final = 30
+# Records are kept forever by default: half a year of them.
+HALF_A_YEAR: Final = 180
 
 
 @contextmanager
@@ -38,14 +40,14 @@ def before(bench: Bench) -> Iterator[Engine]:
             connection.execute(text("DROP DATABASE days WITH (FORCE)"))
 
 
-def after_a_month(bench: Bench, engine: Engine) -> Bench:
+def after_a_month(bench: Bench, engine: Engine, *, past: int = _MONTH) -> Bench:
     """Return a bench on such a database, with past days that hold nothing."""
     migrate.upgrade(engine)
     with engine.begin() as connection:
         today = days.today(connection)
         for table in days.TABLES:
             connection.execute(text(f"DROP TABLE {table}_{days.until(today + WEEK)}"))
-        for back in range(1, _MONTH + 1):
+        for back in range(1, past + 1):
             days.make(connection, today - dt.timedelta(days=back))
         days.make_ahead(connection)
         days.look(connection)

@@ -54,13 +54,13 @@ _COMPLETE = text(f"""
         WHERE stages.job_id = done.job_id AND stages.stage = done.stage
             AND {statements.STATE} = 'running' AND stages.lease_token = done.token
         RETURNING stages.job_id, stages.stage
-    ), met AS ({statements.meeting(_MET, of="open_stages")}), finished AS (
+    ), met AS ({statements.meeting(_MET)}), finished AS (
         UPDATE open_jobs AS jobs SET outcome = 'succeeded', finished_at = statement_timestamp(),
             expires_at = statement_timestamp() + make_interval(
                 secs => coalesce(keep_result_seconds, CAST(:result_seconds AS float8))
             )
         FROM (SELECT DISTINCT job_id FROM completed) AS moved
-        WHERE jobs.id = moved.job_id AND outcome IS NULL AND NOT EXISTS (
+        WHERE jobs.id = moved.job_id AND {statements.UNFINISHED} AND NOT EXISTS (
             SELECT FROM open_stages AS stages
             WHERE stages.job_id = jobs.id AND stages.state <> 'succeeded'
                 AND (stages.job_id, stages.stage) NOT IN (SELECT job_id, stage FROM completed)
@@ -74,7 +74,7 @@ _COMPLETE = text(f"""
 
 # An address may be as good as a password, and is needed no more.
 _BRING_PHOTO = text("""
-    UPDATE jobs SET photo_key = :key, photo_digest = :digest, megapixels = :megapixels,
+    UPDATE open_jobs SET photo_key = :key, photo_digest = :digest, megapixels = :megapixels,
         photo_url = NULL
     WHERE id = :job_id
 """)

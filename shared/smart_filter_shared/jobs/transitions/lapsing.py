@@ -26,9 +26,9 @@ _FIND_LATE = text("""
 # failed stage is the first, in the order that is given, which could have run next.
 _LAPSE = text("""
     WITH next AS MATERIALIZED (
-        SELECT DISTINCT ON (job_id) job_id, stage FROM stages
+        SELECT DISTINCT ON (job_id) job_id, stage FROM open_stages AS stages
         WHERE job_id = ANY(:ids) AND state IN ('waiting', 'ready') AND NOT EXISTS (
-            SELECT FROM stages AS other
+            SELECT FROM open_stages AS other
             WHERE other.job_id = ANY(:ids)
                 AND other.job_id = stages.job_id AND other.state = 'running'
         )
@@ -37,7 +37,7 @@ _LAPSE = text("""
         SELECT job_id, stage, CAST(:error AS jsonb) || jsonb_build_object('stage', stage) AS error
         FROM next
     ), stopped AS (
-        UPDATE stages SET
+        UPDATE open_stages AS stages SET
             state = CASE WHEN stages.stage = told.stage THEN 'failed' ELSE 'canceled' END,
             error = CASE WHEN stages.stage = told.stage THEN told.error ELSE stages.error END,
             not_before = NULL, finished_at = statement_timestamp()
@@ -45,7 +45,7 @@ _LAPSE = text("""
         WHERE stages.job_id = ANY(:ids)
             AND stages.job_id = told.job_id AND stages.state IN ('waiting', 'ready')
     )
-    UPDATE jobs SET
+    UPDATE open_jobs AS jobs SET
         outcome = 'failed', finished_at = statement_timestamp(), error = told.error,
         expires_at = statement_timestamp() + make_interval(
             secs => coalesce(greatest(keep_input_seconds, keep_result_seconds), 604800)
