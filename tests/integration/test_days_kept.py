@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import pytest
-from pydantic import SecretStr
 from sqlalchemy import Connection, Engine, event, text
 
 from smart_filter_shared.db import days, sessions
@@ -32,7 +31,6 @@ from smart_filter_shared.jobs import (
 )
 from smart_filter_shared.jobs.presence import CELL
 from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.settings import DatabaseSettings
 from smart_filter_tests import many_days, worlds
 from smart_filter_tests.bench import KEEPING, TENANT, Bench, capability, done
 from smart_filter_tests.many_days import HALF_A_YEAR, today_of
@@ -60,8 +58,7 @@ def bench(_half_a_year: Bench) -> Bench:
 @pytest.fixture
 def worker(bench: Bench) -> Iterator[Engine]:
     """One connection as a worker has it, which prepares every statement at its first execution."""
-    url = SecretStr(bench.engine.url.render_as_string(hide_password=False))
-    engine = sessions.by_key(DatabaseSettings(url=url), connections=1)
+    engine = sessions.by_key(bench.settings.database, connections=1)
     with engine.connect() as connection:
         connection.connection.dbapi_connection.prepare_threshold = 0  # type: ignore[union-attr]  # psycopg's
     yield engine

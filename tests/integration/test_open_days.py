@@ -43,17 +43,6 @@ def submit_long_ago(bench: Bench) -> JobId:
     return bench.submit(job_id=JobId(days.first_id(day)))
 
 
-def move_long_ago(bench: Bench, job_id: JobId) -> JobId:
-    """Let a job be of a day three weeks back; return its id there."""
-    day = today_of(bench.engine) - dt.timedelta(days=20)
-    moved = JobId(days.first_id(day))
-    ids = {"job_id": job_id, "moved": moved}
-    with bench.transaction() as connection:
-        connection.execute(text("UPDATE jobs SET id = :moved WHERE id = :job_id"), ids)
-        connection.execute(text("UPDATE stages SET job_id = :moved WHERE job_id = :job_id"), ids)
-    return moved
-
-
 def look(bench: Bench) -> None:
     with bench.transaction() as connection:
         days.look(connection)
@@ -145,7 +134,7 @@ def test_job_of_a_closed_day_that_is_redriven_is_not_waited_for_by_its_album(mon
         transitions.fail(connection, leases[job_ids[0]], GONE)
     with month.transaction() as connection:
         fairness.settle(connection)
-    old = move_long_ago(month, job_ids[0])
+    old = many_days.move_back(month, job_ids[0], back=20)
     look(month)
     with month.transaction() as connection:
         transitions.redrive(connection, old, TENANT)

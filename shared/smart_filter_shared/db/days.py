@@ -24,9 +24,12 @@ from typing import Final
 from sqlalchemy import Connection, text
 
 TABLES: Final = {"jobs": "id", "stages": "job_id"}
-# Every API process makes tomorrow's partitions each hour, so 23 tries fail before a submission does.
+# Every API process makes tomorrow's partitions each hour: 23 tries fail before a submission does.
 # Each further day is empty, and costs every transition four to eight locks.
 DAYS_AHEAD: Final = 1
+# A UUIDv7 begins with the milliseconds since 1970; this many bits come after them.
+_TIME_BITS: Final = 80
+_DAY_MS: Final = 86_400_000
 _DAY: Final = re.compile(r"_(until_)?(\d{4}_\d{2}_\d{2})$")
 # The views are in use by every claim; one that does not let go makes this come again in a second.
 _LOCK_TIMEOUT: Final = "200ms"
@@ -47,7 +50,19 @@ class Span:
 def first_id(day: dt.date) -> uuid.UUID:
     """Return the least UUID that a job of a day may have, in UTC."""
     began = dt.datetime(day.year, day.month, day.day, tzinfo=dt.UTC)
-    return uuid.UUID(int=int(began.timestamp() * 1000) << 80)
+    return _id_at(int(began.timestamp() * 1000))
+
+
+def within(key: str, ids: Collection[uuid.UUID]) -> str:
+    """Return the SQL condition that a column is an id of one of the days of these ids.
+
+    The bounds are constants: every plan, a generic one too, names the partitions of these days
+    alone.  ids: at least one.
+    """
+    numbers = sorted({(one.int >> _TIME_BITS) // _DAY_MS for one in ids})
+    days = [(_id_at(number * _DAY_MS), _id_at((number + 1) * _DAY_MS)) for number in numbers]
+    either = " OR ".join(f"{key} >= '{first}' AND {key} < '{after}'" for first, after in days)
+    return f"({either})"
 
 
 def until(day: dt.date) -> str:
@@ -118,6 +133,11 @@ def look(connection: Connection, *, anew: bool = False) -> None:
     while (spans := _open(connection)) != shown:
         _show(connection, spans)
         shown = spans
+
+
+def _id_at(milliseconds: int) -> uuid.UUID:
+    """Return the least UUIDv7 of a moment; an id that is no UUIDv7 may be of any."""
+    return uuid.UUID(int=min(milliseconds << _TIME_BITS, (1 << 128) - 1))
 
 
 def _missing(connection: Connection, days: Collection[dt.date]) -> list[dt.date]:

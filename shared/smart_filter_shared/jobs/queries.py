@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, RowMapping, and_, exists, literal_column, select, text
 
-from smart_filter_shared.db import tables
+from smart_filter_shared.db import days, tables
 from smart_filter_shared.ids import BatchId, Capability, JobId, Tenant, UploadId
 from smart_filter_shared.jobs import labels
 from smart_filter_shared.jobs.leases import Lease
@@ -64,8 +64,8 @@ _FIND = text(f"""
     SELECT outcome, {_JOB.format(stages="stages", own=" AND stages.job_id = :job_id")} AS job
     FROM jobs WHERE id = :job_id AND tenant = :tenant
 """)  # noqa: S608 - all parts stand here
-# Of leases: what runs is of an open day.
-_AMONG = text(f"""
+# A stage that runs is of an open day; these plans are generic (transitions/statements.py).
+_OF_LEASES = text(f"""
     SELECT {_JOB.format(stages="open_stages", own="")} AS job
     FROM open_jobs AS jobs WHERE id = ANY(:ids)
 """)  # noqa: S608 - as above
@@ -188,8 +188,15 @@ def submitted(job: Submission, written: Submitted) -> JobRow:
 
 
 def among(connection: Connection, job_ids: Collection[JobId]) -> dict[JobId, JobRow]:
-    """Return those of the jobs that there are, whosever they are."""
-    return jobs_in(_rows(connection, job_ids))
+    """Return those of the jobs that there are, of any day and any tenant."""
+    if not job_ids:
+        return {}
+    # PostgreSQL may choose a generic plan, in which `= ANY(:ids)` alone names every day.
+    job = _JOB.format(stages="stages", own=f" AND {days.within('stages.job_id', job_ids)}")
+    query = text(f"""
+        SELECT {job} AS job FROM jobs WHERE id = ANY(:ids) AND {days.within("id", job_ids)}
+    """)  # noqa: S608 - all parts stand here and in days
+    return jobs_in(connection.execute(query, {"ids": list(job_ids)}).scalars().all())
 
 
 def is_deleted(connection: Connection, job_id: JobId, tenant: Tenant) -> bool:
@@ -217,7 +224,8 @@ def listed(connection: Connection, listing: Listing) -> list[JobRow]:
 
 def for_leases(connection: Connection, leases: Sequence[Lease]) -> Rows:
     """Return the rows of the jobs of leases, with what their earlier stages made."""
-    return _rows(connection, {lease.job_id for lease in leases})
+    ids = list({lease.job_id for lease in leases})
+    return connection.execute(_OF_LEASES, {"ids": ids}).scalars().all()
 
 
 def jobs_in(rows: Rows) -> dict[JobId, JobRow]:
@@ -255,10 +263,6 @@ def _is_in(state: JobState) -> Any:  # noqa: ANN401 - SQLAlchemy's clauses share
         started = exists().where(stages.c.job_id == jobs.c.id, stages.c.started_at.is_not(None))
         return and_(jobs.c.outcome.is_(None), started if state == JobState.RUNNING else ~started)
     return jobs.c.outcome == str(state)
-
-
-def _rows(connection: Connection, job_ids: Collection[JobId]) -> Rows:
-    return connection.execute(_AMONG, {"ids": list(job_ids)}).scalars().all()
 
 
 def _stage_row(row: Json) -> StageRow:
