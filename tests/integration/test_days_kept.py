@@ -227,6 +227,22 @@ def test_what_clients_do_to_a_job_reads_its_day_alone(bench: Bench) -> None:
     assert {statement for statement, found in of_jobs.items() if found != day} == set()
 
 
+def test_earlier_work_on_a_photo_is_looked_for_in_the_days_that_keep_it(bench: Bench) -> None:
+    now = dt.datetime.now(dt.UTC)
+    since = memory.kept_since(KEEPING)  # a week, and a day to make it in
+    kept = {f"{(now - dt.timedelta(days=back)).date():%Y_%m_%d}" for back in range(9)}
+
+    with explained(bench.engine, bench) as plans, bench.transaction() as connection:
+        wanted = [capability(PREPARE)]
+        place = fairness.reserve_for_new(
+            connection, TENANT, wanted, cell=CELL, digest="none", since=since
+        )
+        memory.look(connection, TENANT, "none", {}, running={}, since=since)
+
+    assert place is not None
+    assert [days_in(plan) for plan in plans.values()] == [kept | open_days(bench)] * 2
+
+
 @contextmanager
 def explained(engine: Engine, bench: Bench, *, given: bool = False) -> Iterator[dict[str, str]]:
     """Collect the plan of each statement about jobs or stages that an engine runs, as JSON.
