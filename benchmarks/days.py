@@ -42,11 +42,13 @@ _NS_PER_MS = 1_000_000
 class Kept:
     """A database with past days, and a job of which it has copies.
 
-    process: the PostgreSQL process of the one connection that its bench has.
+    bench: claims and completes, with the one connection of a worker.  process: that connection's
+    in PostgreSQL.  client: submits and looks, with a connection as the API has them.
     """
 
     days: int
     bench: Bench
+    client: Bench
     template: JobId
     process: int
 
@@ -93,9 +95,9 @@ def _round(kept: Sequence[Kept]) -> tuple[dict[str, list[float]], dict[int, floa
             one.bench.complete(*leases)
             completed = time.perf_counter()
             cpu[one.days] += _cpu_ms(one.process) - worked
-            job_id = one.bench.submit()
+            job_id = one.client.submit()
             submitted = time.perf_counter()
-            one.bench.job(job_id)
+            one.client.job(job_id)
             looked = time.perf_counter()
             for what, seconds in (
                 ("claim", claimed - begun),
@@ -124,8 +126,9 @@ def _with_days(servers: Servers, number: int) -> Iterator[Kept]:
     url = make_url(bench.settings.database.url.get_secret_value()).set(database=name)
     database = DatabaseSettings(url=url.render_as_string(hide_password=False))
     engine = sessions.by_key(database, connections=1)  # as workers have them
+    plain = sessions.engine(database, connections=1)
     try:
-        migrate.upgrade(engine)
+        migrate.upgrade(plain)
         own = replace(bench, settings=replace(bench.settings, database=database), engine=engine)
         if number:
             with sessions.transaction(engine) as connection:
@@ -136,9 +139,10 @@ def _with_days(servers: Servers, number: int) -> Iterator[Kept]:
             process = connection.scalar(text("SELECT pg_backend_pid()"))
         template = copies.prepared(own, [StageName.FACE])
         copies.settle(engine)
-        yield Kept(number, own, template, process)
+        yield Kept(number, own, replace(own, engine=plain), template, process)
     finally:
         engine.dispose()
+        plain.dispose()
 
 
 def _make_past(connection: Connection, number: int) -> None:

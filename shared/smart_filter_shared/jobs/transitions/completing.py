@@ -5,17 +5,18 @@ statements, one after the other, it took as many round trips.
 """
 
 import json
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Final
 
 from sqlalchemy import Connection, text
 
-from smart_filter_shared.ids import Capability, JobId
+from smart_filter_shared.ids import Capability, JobId, Tenant
 from smart_filter_shared.jobs import events, retention
 from smart_filter_shared.jobs.events import EventType
 from smart_filter_shared.jobs.leases import Completion, Done, named
-from smart_filter_shared.jobs.retention import Keeping
+from smart_filter_shared.jobs.retention import Keeping, Made
 from smart_filter_shared.jobs.transitions import batches, statements
 from smart_filter_shared.jobs.transitions.batches import Jobs
 from smart_filter_shared.pipeline import PIPELINE
@@ -119,14 +120,18 @@ def _complete(
         },
     ).all()
     completed = {(row.job_id, row.name) for row in rows if row.what == "completed"}
+    made: dict[tuple[Tenant, Keeping], list[Made]] = defaultdict(list)
     for done in batch:
         job_id = done.lease.job_id
         if (job_id, done.lease.stage) in completed:
             job = jobs[job_id]
-            kept = job.keeping or keeping
-            retention.record(connection, job.tenant, job_id, done.artifacts, kept)
+            made[job.tenant, job.keeping or keeping] += [
+                Made(job_id, key, kind) for key, kind in done.artifacts.items()
+            ]
             if done.photo is not None:
                 connection.execute(_BRING_PHOTO, {"job_id": job_id, **asdict(done.photo)})
+    for (tenant, kept), artifacts in made.items():
+        retention.record_each(connection, tenant, artifacts, kept)
     return Completion(
         ready=[Capability(row.name) for row in rows if row.what == "ready"],
         succeeded=[JobId(row.job_id) for row in rows if row.what == "finished"],

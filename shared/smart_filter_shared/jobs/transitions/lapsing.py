@@ -14,11 +14,15 @@ from smart_filter_shared.pipeline import PIPELINE
 # One sweep ends at most so many; the next one comes in a second.
 _SWEPT_AT_ONCE = 500
 
+# A job of which a stage runs is not ended, and would keep its place among the first at each sweep.
 _FIND_LATE = text("""
     SELECT jobs.id, batches.id AS album
     FROM open_jobs AS jobs
     LEFT JOIN batches ON batches.id = jobs.batch_id AND batches.best IS NOT NULL
-    WHERE outcome IS NULL AND deadline_at <= statement_timestamp()
+    WHERE outcome IS NULL AND deadline_at <= statement_timestamp() AND NOT EXISTS (
+        SELECT FROM open_stages AS stages
+        WHERE stages.job_id = jobs.id AND stages.state = 'running'
+    )
     ORDER BY deadline_at LIMIT :most
 """)
 
