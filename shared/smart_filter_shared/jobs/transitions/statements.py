@@ -4,11 +4,11 @@ Time is the database's `statement_timestamp()` everywhere: workers' clocks decid
 
 Jobs lie in partitions by day (db/days.py). Everything that is done under a lease, and every sweep,
 goes through `open_jobs` and `open_stages`. These statements run with generic plans, in which
-`= ANY(ids)` prunes nothing: on the tables themselves a completion would lock every partition and
-every index, 3,158 relations after 180 days. What clients do to a job of any day (cancel, redrive,
-delete) reads `jobs` and `stages` with the id given as a value, for which the planner makes a custom
-plan of one day. There a job that is joined is also named as `= ANY(ids)`: the planner prunes by
-that, not by the join.
+`= ANY(ids)` prunes nothing: on the tables themselves a completion would lock every partition, and
+while it is planned every index, 3,158 relations after 180 days. What clients do to a job of any day
+(cancel, redrive, delete) reads `jobs` and `stages` with custom plans, which name the day of the id.
+There a job that is joined is also named as `= ANY(ids)`: the planner prunes by that, not by the
+join.
 
 Lock order: job rows by id, then stage rows by (job, stage), then batch rows by id. Every
 transition but submit, claim, renew and wake begins with LOCK or LOCK_IDLE; renew and wake
