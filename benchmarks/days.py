@@ -87,7 +87,7 @@ def _round(kept: Sequence[Kept]) -> tuple[dict[str, list[float]], dict[int, floa
     for claim in range(_CLAIMS):
         for one in kept:
             if claim % _FEW == 0:
-                copies.write(one.bench.engine, one.template, _FEW)
+                copies.write(one.client.engine, one.template, _FEW)
             begun = time.perf_counter()
             leases = one.bench.claim(StageName.FACE)
             worked = _cpu_ms(one.process)
@@ -130,16 +130,17 @@ def _with_days(servers: Servers, number: int) -> Iterator[Kept]:
     try:
         migrate.upgrade(plain)
         own = replace(bench, settings=replace(bench.settings, database=database), engine=engine)
+        client = replace(own, engine=plain)
         if number:
-            with sessions.transaction(engine) as connection:
+            with sessions.transaction(plain) as connection:
                 _make_past(connection, number)
-        _fill(own, number)
+        _fill(client, number)
         with sessions.transaction(engine) as connection:
             days.look(connection)
             process = connection.scalar(text("SELECT pg_backend_pid()"))
-        template = copies.prepared(own, [StageName.FACE])
-        copies.settle(engine)
-        yield Kept(number, own, replace(own, engine=plain), template, process)
+        template = copies.prepared(client, [StageName.FACE])
+        copies.settle(plain)
+        yield Kept(number, own, client, template, process)
     finally:
         engine.dispose()
         plain.dispose()
