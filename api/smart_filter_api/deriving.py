@@ -79,6 +79,7 @@ async def accept(
     )
     applied = _applied(parent, correction)
     _refuse_other_faces(parent, order, applied)
+    keeping = caller.keeping.within(services.keeping)
 
     def look(connection: Connection) -> Sources:
         if not retention.is_kept(connection, parent.tenant, photo_key):
@@ -89,6 +90,7 @@ async def accept(
             parent.photo_digest,
             order.works,
             running=order.plans,
+            since=memory.kept_since(keeping),
             parent=parent.id,
         )
 
@@ -104,7 +106,7 @@ async def accept(
         parent,
         placed,
         photo_key=photo_key,
-        keeping=caller.keeping.within(services.keeping),
+        keeping=keeping,
         applied=applied,
         asked=asked,
     )

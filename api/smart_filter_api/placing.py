@@ -1,5 +1,6 @@
 """A job's place in the queues: whether there is one, and how its deadline can be met."""
 
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -78,7 +79,10 @@ async def take(
         return forecasts.planned(caller.tenant, recipe, left, rank=rank, megapixels=megapixels)
 
     def reserve(connection: Connection) -> tuple[Place, Sources, Choice]:
-        place, done = _reserved(connection, caller.tenant, order.plans, look, digest)
+        since = memory.kept_since(caller.keeping.within(services.keeping))
+        place, done = _reserved(
+            connection, caller.tenant, order.plans, look, digest=digest, since=since
+        )
         choice = deadlines.choose(
             asked,
             order.plans,
@@ -145,12 +149,16 @@ def _reserved(
     tenant: Tenant,
     plans: Plans,
     look: Callable[[Connection], Sources],
+    *,
     digest: str | None,
+    since: uuid.UUID,
 ) -> tuple[Place, Sources]:
     """Take a place for what earlier jobs have not done, and return what they have."""
     if digest is not None:  # for most photos that come one statement is enough
         wanted = [plan.capability for plan in plans.values()]
-        place = fairness.reserve_for_new(connection, tenant, wanted, cell=CELL, digest=digest)
+        place = fairness.reserve_for_new(
+            connection, tenant, wanted, cell=CELL, digest=digest, since=since
+        )
         if place is not None:
             return place, {}
     done = look(connection)

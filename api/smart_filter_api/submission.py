@@ -141,13 +141,21 @@ async def _planned(services: Services, caller: Caller, upload: Upload) -> tuple[
         defaults=caller.recipe,
         with_background_file=upload.background is not None,
     )
+    keeping = caller.keeping.within(services.keeping)
     photo = await photos.accepted(services, tenant, upload.photo)
     digest = None if photo.spooled is None else photo.spooled.digest
 
     def look(connection: Connection) -> Sources:
         if not services.remember:
             return {}
-        return memory.look(connection, tenant, digest, order.works, running=order.plans)
+        return memory.look(
+            connection,
+            tenant,
+            digest,
+            order.works,
+            running=order.plans,
+            since=memory.kept_since(keeping),
+        )
 
     placed = await placing.take(
         services,
@@ -171,7 +179,7 @@ async def _planned(services: Services, caller: Caller, upload: Upload) -> tuple[
         photo_key=None if photo.spooled is None else keys.photo(tenant, job_id),
         photo_digest=digest,
         background_key=None if upload.background is None else keys.background(tenant, job_id),
-        keeping=caller.keeping.within(services.keeping),
+        keeping=keeping,
         plans=placed.plans,
         webhook_url=upload.webhook_url,
         megapixels=photo.megapixels,

@@ -1,5 +1,7 @@
 """A thread that completes a stage claims the next one with it: on real servers, in this process."""
 
+import dataclasses
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from types import ModuleType
 
@@ -19,8 +21,25 @@ from smart_filter_tests.bench import KEEPING, Bench, capability
 from smart_filter_workers import app, catalogue, runner
 from smart_filter_workers.results import Face, Prepared, Srgb8
 from smart_filter_workers.services import Services
+from smart_filter_workers.serving import Serving
 
 PREPARE, FACE = StageName.PREPARE, StageName.FACE
+
+
+class Pauses(threading.Event):
+    """An event that is set after so many waits, none of which takes any time."""
+
+    def __init__(self, left: int) -> None:
+        super().__init__()
+        self.left = left
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Count a wait."""
+        assert timeout
+        self.left -= 1
+        if not self.left:
+            self.set()
+        return self.is_set()
 
 
 @pytest.fixture
@@ -105,6 +124,25 @@ def test_completion_stands_when_the_next_stage_cannot_be_read(
     done, unread = bench.row(first, FACE), bench.row(second, FACE)
     assert (done["state"], done["attempt"]) == ("succeeded", 1)
     assert (unread["state"], unread["attempt"], unread["releases"]) == ("waiting", 0, 1)
+
+
+def test_thread_pauses_while_another_holds_what_is_ready(
+    bench: Bench, services: Services, submit: Callable[[], JobId]
+) -> None:
+    job_id = submit()
+    pauses = Pauses(3)
+    # Of one capability the queue is left at once; of two the lowest head is asked for again.
+    serving = Serving([capability(FACE), capability(StageName.SMILE)], {})
+    serving.open()
+    busy = dataclasses.replace(services, serving=serving, draining=pauses)
+
+    with bench.transaction() as connection:
+        held = text("SELECT FROM stages WHERE job_id = :id AND stage = 'face' FOR UPDATE")
+        connection.execute(held, {"id": job_id})
+        runner.run(busy, capability(FACE))
+
+    assert pauses.left == 0
+    assert bench.row(job_id, FACE)["state"] == "ready"
 
 
 def _written(bench: Bench, job_id: JobId, kind: str) -> object:

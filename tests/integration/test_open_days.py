@@ -1,28 +1,15 @@
 """Open days: nobody looks through all days for what there is to do, and nothing is missed."""
 
 import datetime as dt
-import json
-import re
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event, text
+from sqlalchemy import text
 
 from smart_filter_shared.db import days
 from smart_filter_shared.errors import DatabaseUnavailable
 from smart_filter_shared.ids import JobId
-from smart_filter_shared.jobs import (
-    fairness,
-    limits,
-    measures,
-    outlook,
-    presence,
-    queues,
-    roster,
-    transitions,
-)
+from smart_filter_shared.jobs import fairness, transitions
 from smart_filter_shared.jobs.leases import Failure
 from smart_filter_shared.jobs.presence import CELL
 from smart_filter_shared.pipeline import StageName
@@ -138,6 +125,28 @@ def test_redriven_job_of_a_day_that_was_closed_is_claimed_after_the_next_look(
     assert [lease.job_id for lease in month.claim(StageName.PREPARE)] == [job_id]
 
 
+def test_job_of_a_closed_day_that_is_redriven_is_not_waited_for_by_its_album(month: Bench) -> None:
+    _, job_ids = month.submit_batch(2, best=1)
+    for stage in (StageName.PREPARE, StageName.SEGMENTATION, StageName.FACE):
+        month.complete(*month.claim(stage, batch_size=2))
+    leases = {lease.job_id: lease for lease in month.claim(StageName.SMILE, batch_size=2)}
+    with month.transaction() as connection:
+        transitions.fail(connection, leases[job_ids[0]], GONE)
+    with month.transaction() as connection:
+        fairness.settle(connection)
+    old = many_days.move_back(month, job_ids[0], back=20)
+    look(month)
+    with month.transaction() as connection:
+        transitions.redrive(connection, old, TENANT)
+
+    month.complete(leases[job_ids[1]])
+    look(month)
+    month.advance(StageName.COMPOSITE, StageName.SMILE, StageName.COMPOSITE)
+
+    assert [month.job(one).rank for one in (old, job_ids[1])] == [None, 1]
+    assert [month.job(one).state for one in (old, job_ids[1])] == ["succeeded", "succeeded"]
+
+
 def test_day_is_open_until_its_jobs_are_counted(month: Bench) -> None:
     submit_long_ago(month)
     look(month)
@@ -172,88 +181,3 @@ def test_views_stay_as_they_are_while_no_day_opens_or_closes(month: Bench) -> No
 
     with month.transaction() as connection:
         assert connection.scalar(version) == before
-
-
-@contextmanager
-def explained(engine: Engine) -> Iterator[dict[str, str]]:
-    """Collect how PostgreSQL would run each statement about jobs or stages, as JSON."""
-    plans: dict[str, str] = {}
-
-    def explain(_: Any, cursor: Any, statement: str, given: Any, *_more: Any) -> None:  # noqa: ANN401
-        if not re.search(r"\b(jobs|stages)\b", statement) or statement in plans:
-            return
-        with cursor.connection.cursor() as aside:
-            # Whatever could go by an index does, though there is next to nothing to be read.
-            aside.execute("SET LOCAL enable_seqscan = off")
-            aside.execute(f"EXPLAIN (FORMAT JSON) {statement}", given)
-            plans[statement] = json.dumps(aside.fetchone()[0])
-
-    event.listen(engine, "before_cursor_execute", explain)
-    try:
-        yield plans
-    finally:
-        event.remove(engine, "before_cursor_execute", explain)
-
-
-def days_in(plan: str) -> set[str]:
-    return set(re.findall(r'"Relation Name": "(?:jobs|stages)_(\w+)"', plan))
-
-
-def test_moves_of_jobs_look_into_their_days_alone_and_by_indexes(month: Bench) -> None:
-    ids = [month.submit() for _ in range(4)]
-    with explained(month.engine) as plans:
-        first, second, third, _ = month.claim(StageName.PREPARE, batch_size=4)
-        with month.transaction() as connection:
-            transitions.renew(connection, [first, second], lease_seconds=30)
-        month.complete(first)
-        with month.transaction() as connection:
-            transitions.release(connection, second, delay_seconds=1, give_up_seconds=60)
-        with month.transaction() as connection:
-            transitions.retry(connection, third, GONE, delay_seconds=1, max_attempts=3)
-        month.advance(StageName.SEGMENTATION, StageName.FACE, StageName.SMILE, StageName.COMPOSITE)
-        for job_id in ids:
-            month.job(job_id)
-        with month.transaction() as connection:
-            transitions.cancel(connection, second.job_id, TENANT)
-            transitions.delete(connection, second.job_id, TENANT)
-
-    assert len(plans) > 15
-    assert {plan for plan in plans.values() if '"Seq Scan"' in plan and days_in(plan)} == set()
-    assert {
-        statement: found
-        for statement, plan in plans.items()
-        if not (found := days_in(plan)) <= open_days(month)
-    } == {}
-
-
-def test_sweeps_and_figures_look_into_open_days_alone(month: Bench) -> None:
-    month.submit()
-    silent = {"silent_seconds": 30.0}
-
-    with explained(month.engine) as plans, month.transaction() as connection:
-        transitions.expire(connection, max_attempts=3, give_up_seconds=60)
-        transitions.wake(connection)
-        transitions.lapse(connection)
-        fairness.settle(connection)
-        fairness.refresh(connection, cell=CELL, **silent)
-        presence.demands(connection, **silent)
-        measures.read(connection, **silent)
-        limits.unfinished_in_all(connection, most=10)
-        outlook.read(connection, cell=CELL, now=dt.datetime.now(dt.UTC), **silent)
-        queues.listed(connection, **silent)
-        roster.listed(connection, **silent)
-
-    assert len(plans) > 10
-    assert {
-        statement: found
-        for statement, plan in plans.items()
-        if not (found := days_in(plan)) <= open_days(month)
-    } == {}
-
-
-def open_days(bench: Bench) -> set[str]:
-    """Since yesterday, and those to come."""
-    today = today_of(bench.engine)
-    return {
-        f"{today + dt.timedelta(days=ahead):%Y_%m_%d}" for ahead in range(-1, days.DAYS_AHEAD + 1)
-    }

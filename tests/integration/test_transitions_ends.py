@@ -3,6 +3,7 @@
 import threading
 
 import pytest
+from sqlalchemy import text
 
 from smart_filter_shared.errors import JobFinal, LeaseLost, NotFound
 from smart_filter_shared.ids import Tenant
@@ -123,3 +124,27 @@ def test_cancel_against_complete_ends_the_job_once(bench: Bench, round_number: i
         thread.join()
 
     assert outcomes == [bench.job(job_id).state]
+
+
+def test_late_jobs_that_run_do_not_keep_others_from_lapsing(bench: Bench) -> None:
+    bench.submit_many(500, Recipe(), tenant=TENANT)
+    with bench.transaction() as connection:
+        connection.execute(
+            text("""
+                UPDATE stages SET state = 'running', lease_token = gen_random_uuid(),
+                    leased_until = now() + interval '1 hour'
+                WHERE stage = 'prepare'
+            """)
+        )
+    waiting = bench.submit()
+    with bench.transaction() as connection:
+        connection.execute(
+            text("UPDATE jobs SET deadline_at = now() - make_interval(secs => CASE id"
+                 " WHEN :waiting THEN 1 ELSE 9 END)"),
+            {"waiting": waiting},
+        )  # fmt: skip
+
+    with bench.transaction() as connection:
+        lapsed = transitions.lapse(connection)
+
+    assert lapsed == [waiting]

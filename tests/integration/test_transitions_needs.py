@@ -2,6 +2,8 @@
 
 import threading
 
+from sqlalchemy import event, text
+
 from smart_filter_shared.jobs.states import JobState
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.recipe import Background, BackgroundKind, Recipe
@@ -74,3 +76,21 @@ def test_completion_repeated_meets_no_need_twice(bench: Bench) -> None:
 
     assert again.lost == [lease]
     assert bench.row(job_id, COMPOSITE)["open_needs"] == 1
+
+
+def test_completion_of_a_batch_writes_its_artifacts_at_once(bench: Bench) -> None:
+    jobs = [bench.submit() for _ in range(4)]
+    leases = bench.claim(PREPARE, batch_size=4)
+    written: list[str] = []
+
+    def note(_: object, __: object, statement: str, *_more: object) -> None:
+        written.extend(["artifacts"] if "INSERT INTO artifacts" in statement else [])
+
+    event.listen(bench.engine, "before_cursor_execute", note)
+    bench.complete(*leases)
+    event.remove(bench.engine, "before_cursor_execute", note)
+
+    assert written == ["artifacts"]
+    with bench.transaction() as connection:
+        kept = connection.execute(text("SELECT job_id FROM artifacts WHERE kind = 'result'"))
+        assert {row.job_id for row in kept} == set(jobs)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime as dt
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -11,6 +12,7 @@ from pydantic import SecretStr
 from sqlalchemy import Engine, text
 
 from smart_filter_shared.db import days, migrate, sessions
+from smart_filter_shared.ids import JobId
 from smart_filter_shared.settings import DatabaseSettings
 from smart_filter_tests.bench import Bench
 
@@ -18,6 +20,8 @@ BEFORE: Final = "0017"
 # How far the first partition reaches.
 WEEK: Final = dt.timedelta(days=7)
 _MONTH: Final = 30
+# Records are kept forever by default: half a year of them.
+HALF_A_YEAR: Final = 180
 
 
 @contextmanager
@@ -38,18 +42,36 @@ def before(bench: Bench) -> Iterator[Engine]:
             connection.execute(text("DROP DATABASE days WITH (FORCE)"))
 
 
-def after_a_month(bench: Bench, engine: Engine) -> Bench:
+def after_a_month(bench: Bench, engine: Engine, *, past: int = _MONTH) -> Bench:
     """Return a bench on such a database, with past days that hold nothing."""
     migrate.upgrade(engine)
     with engine.begin() as connection:
         today = days.today(connection)
         for table in days.TABLES:
             connection.execute(text(f"DROP TABLE {table}_{days.until(today + WEEK)}"))
-        for back in range(1, _MONTH + 1):
+        for back in range(1, past + 1):
             days.make(connection, today - dt.timedelta(days=back))
         days.make_ahead(connection)
         days.look(connection)
-    return dataclasses.replace(bench, engine=engine)
+    url = SecretStr(engine.url.render_as_string(hide_password=False))
+    settings = dataclasses.replace(bench.settings, database=DatabaseSettings(url=url))
+    return dataclasses.replace(bench, settings=settings, engine=engine)
+
+
+def move_back(bench: Bench, job_id: JobId, *, back: int) -> JobId:
+    """Let a job, and what names it, be of a day so many days ago; return its id there."""
+    moved = JobId(uuid.UUID(int=days.first_id(today_of(bench.engine) - dt.timedelta(back)).int + 1))
+    with bench.transaction() as connection:
+        for table in ("stages", "events", "artifacts", "deliveries", "corrections"):
+            connection.execute(
+                text(f"UPDATE {table} SET job_id = :moved WHERE job_id = :job_id"),
+                {"job_id": job_id, "moved": moved},
+            )
+        connection.execute(
+            text("UPDATE jobs SET id = :moved WHERE id = :job_id"),
+            {"job_id": job_id, "moved": moved},
+        )
+    return moved
 
 
 def bring(engine: Engine, revision: str) -> None:

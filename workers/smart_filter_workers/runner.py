@@ -36,6 +36,9 @@ from smart_filter_workers.trails import Trail
 
 # A ring's task ends after so long, so that a worker can be shut down and others get a turn.
 _TURN_SECONDS = 30.0
+# Another transaction holds all that is ready, for milliseconds: to ask it again and again at once
+# would use a core here and one of the database.
+_LOCKED_SECONDS = 0.02
 # What a child process takes to start and to load its models, and an answer to come back.
 _CHILD_SECONDS = 30.0
 _log = logger("runner")
@@ -76,7 +79,11 @@ def _run_turn(services: Services, rung: Capability) -> None:
             taken = NOT_ASKED
             continue
         services.doorbell.ring(without(unrung, [lease.capability for lease in taken.leases]))
-        unrung, taken = _work(services, taken, goes_on) if taken.leases else ([], NOT_ASKED)
+        if taken.leases:
+            unrung, taken = _work(services, taken, goes_on)
+        else:
+            services.draining.wait(_LOCKED_SECONDS)
+            unrung, taken = [], NOT_ASKED
     if taken is NOT_ASKED and not services.draining.is_set():
         unrung = [*_unserved(services, unrung), *_still_ready(services)]
     services.doorbell.ring(unrung)

@@ -6,12 +6,12 @@ before there were days, and what came until then. Days are made ahead, by every 
 whoever takes submissions: a job whose day is missing cannot be written, as there is no partition
 for whatever is left over. One would be looked through for every new day.
 
-Whoever looks for what there is to do looks into `open_jobs` and `open_stages`: views of the days
-that hold anything unfinished, and of those since yesterday whatever they hold. Days are told to
-them as constants, so that plans name those days alone: a claim costs what these cost, however many
-are kept. The views are a sieve, not a truth: the sweeper makes them anew from the rows, each
-second if need be. Views that nobody has renewed for long show too much, never too little, but for
-one thing: what is reopened of a day that was closed can be claimed after the next sweep.
+Workers and sweeps read and write jobs through `open_jobs` and `open_stages`: views of the days that
+hold an unfinished job, of today and of every day to come. The bounds are constants in the views, so
+that plans name those days alone: a transition reads and locks these, however many days are kept.
+The sweeper renews the views from the rows, each second if needed. A view that is not renewed shows
+too many days, never too few, with one exception: a job that is reopened or written on a closed day
+can be claimed after the next sweep.
 """
 
 import datetime as dt
@@ -24,8 +24,12 @@ from typing import Final
 from sqlalchemy import Connection, text
 
 TABLES: Final = {"jobs": "id", "stages": "job_id"}
-# Should nobody take submissions for so long, whoever does next makes the days that are missing.
-DAYS_AHEAD: Final = 3
+# Every API process makes tomorrow's partitions each hour: 23 tries fail before a submission does.
+# Each further day is empty, and costs every transition four to eight locks.
+DAYS_AHEAD: Final = 1
+# A UUIDv7 begins with the milliseconds since 1970; this many bits come after them.
+_TIME_BITS: Final = 80
+_DAY_MS: Final = 86_400_000
 _DAY: Final = re.compile(r"_(until_)?(\d{4}_\d{2}_\d{2})$")
 # The views are in use by every claim; one that does not let go makes this come again in a second.
 _LOCK_TIMEOUT: Final = "200ms"
@@ -46,7 +50,19 @@ class Span:
 def first_id(day: dt.date) -> uuid.UUID:
     """Return the least UUID that a job of a day may have, in UTC."""
     began = dt.datetime(day.year, day.month, day.day, tzinfo=dt.UTC)
-    return uuid.UUID(int=int(began.timestamp() * 1000) << 80)
+    return _id_at(int(began.timestamp() * 1000))
+
+
+def within(key: str, ids: Collection[uuid.UUID]) -> str:
+    """Return the SQL condition that a column is an id of one of the days of these ids.
+
+    The bounds are constants: every plan, a generic one too, names the partitions of these days
+    alone.  ids: at least one.
+    """
+    numbers = sorted({(one.int >> _TIME_BITS) // _DAY_MS for one in ids})
+    days = [(_id_at(number * _DAY_MS), _id_at((number + 1) * _DAY_MS)) for number in numbers]
+    either = " OR ".join(f"{key} >= '{first}' AND {key} < '{after}'" for first, after in days)
+    return f"({either})"
 
 
 def until(day: dt.date) -> str:
@@ -103,7 +119,7 @@ def partitions(connection: Connection) -> list[Span]:
 
 
 def look(connection: Connection, *, anew: bool = False) -> None:
-    """See to it that the views show every day that holds anything unfinished.
+    """Make the views show today, the days to come, and each past day with anything unfinished.
 
     What has ended and is yet to be counted is unfinished.
     anew: makes the views in any case: columns may have come to the tables.
@@ -117,6 +133,11 @@ def look(connection: Connection, *, anew: bool = False) -> None:
     while (spans := _open(connection)) != shown:
         _show(connection, spans)
         shown = spans
+
+
+def _id_at(milliseconds: int) -> uuid.UUID:
+    """Return the least UUIDv7 of a moment; an id that is no UUIDv7 may be of any."""
+    return uuid.UUID(int=min(milliseconds << _TIME_BITS, (1 << 128) - 1))
 
 
 def _missing(connection: Connection, days: Collection[dt.date]) -> list[dt.date]:
@@ -140,8 +161,8 @@ def _span(table: str) -> Span:
 
 def _open(connection: Connection) -> list[Span]:
     """Return those to show; the last stands for all that come after it as well."""
-    spans, yesterday = partitions(connection), today(connection) - dt.timedelta(days=1)
-    recent = next(span for span in spans if span.until > yesterday)
+    spans, now = partitions(connection), today(connection)
+    recent = next(span for span in spans if span.until > now)
     return [*_unfinished(connection, [span for span in spans if span < recent]), recent]
 
 

@@ -129,8 +129,10 @@ def recording_ends(happened: str, *, among: str) -> str:
 
 FINALS: Final = [str(one) for one in FINAL]
 _RECORD = text(_insert(_GIVEN))
-_OWN = "SELECT * FROM jobs WHERE id = ANY(:job_ids)"
-_RECORD_ENDS = text(f"WITH {recording_ends(_GIVEN, among=_OWN)} SELECT")
+_OPEN = "SELECT * FROM open_jobs WHERE id = ANY(:job_ids)"
+_RECORD_ENDS = text(f"WITH {recording_ends(_GIVEN, among=_OPEN)} SELECT")
+_OF_ANY_DAY = "SELECT * FROM jobs WHERE id = ANY(:job_ids)"
+_RECORD_ENDS_OF_ANY_DAY = text(f"WITH {recording_ends(_GIVEN, among=_OF_ANY_DAY)} SELECT")
 # Likewise, of batches; the column `job_id` of events holds a batch's id then.
 _RECORD_BATCHES = text(f"""
     WITH recorded AS ({_insert(_GIVEN)} RETURNING job_id, type, at)
@@ -188,13 +190,18 @@ _NEWS = text(f"""
 """)  # noqa: S608 - all parts stand here
 
 
-def record(connection: Connection, happened: Sequence[Happened]) -> None:
-    """Write events, in this order, and for ends the deliveries to whoever wants to be told."""
+def record(
+    connection: Connection, happened: Sequence[Happened], *, of_any_day: bool = False
+) -> None:
+    """Write events, in this order, and for ends the deliveries to whoever wants to be told.
+
+    of_any_day: whether jobs that have ended may be of closed days (db/days.py).
+    """
     if not happened:
         return
-    ends = any(one.type in FINAL for one in happened)
+    ends = _RECORD_ENDS_OF_ANY_DAY if of_any_day else _RECORD_ENDS
     connection.execute(
-        _RECORD_ENDS if ends else _RECORD,
+        ends if any(one.type in FINAL for one in happened) else _RECORD,
         {
             "finals": FINALS,
             "job_ids": [one.job_id for one in happened],

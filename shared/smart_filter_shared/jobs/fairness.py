@@ -18,6 +18,7 @@ Source: P. Goyal, H. Vin, H. Cheng, "Start-Time Fair Queueing", SIGCOMM 1996; th
 several queues instead of one server's are ours.
 """
 
+import uuid
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -119,18 +120,17 @@ _PLACE = """
         (SELECT seconds FROM cost) AS seconds
 """
 _RESERVE = text(_PLACE.format(condition=""))
-# Compared as in memory.py.
-_RESERVE_FOR_NEW = text(
-    _PLACE.format(
-        condition="""
-            WHERE (
-                SELECT id FROM jobs
-                WHERE (tenant, photo_digest) >= (CAST(:tenant AS text), CAST(:digest AS text))
-                    AND (tenant, photo_digest) <= (CAST(:tenant AS text), CAST(:digest AS text))
-                ORDER BY tenant DESC, photo_digest DESC, id DESC LIMIT 1
-            ) IS NULL
-        """
-    )
+# Compared and bounded as in memory.py.
+_RESERVE_FOR_NEW = _PLACE.format(
+    condition="""
+        WHERE (
+            SELECT id FROM jobs
+            WHERE (tenant, photo_digest) >= (CAST(:tenant AS text), CAST(:digest AS text))
+                AND (tenant, photo_digest) <= (CAST(:tenant AS text), CAST(:digest AS text))
+                AND id >= '{since}'
+            ORDER BY tenant DESC, photo_digest DESC, id DESC LIMIT 1
+        ) IS NULL
+    """
 )
 
 _COSTS = text("""
@@ -183,13 +183,15 @@ def reserve_for_new(
     *,
     cell: str,
     digest: str,
+    since: uuid.UUID,
 ) -> Place | None:
     """Take a tenant's next place as `reserve` does, for a photo that no job of its has had.
 
-    digest: of the photo.  None when one has: then nothing is taken, for it may cost less.
+    digest: of the photo.  since: the least id of the jobs that count (memory.kept_since).
+    None when one has: then nothing is taken, for it may cost less.
     """
     asked = {**_asked(tenant, capabilities, cell), "digest": digest}
-    return _reserved(connection, _RESERVE_FOR_NEW, asked)
+    return _reserved(connection, text(_RESERVE_FOR_NEW.format(since=since)), asked)
 
 
 def _asked(tenant: Tenant, capabilities: Collection[Capability], cell: str) -> dict[str, object]:

@@ -7,14 +7,17 @@ have succeeded, and whose artifacts are there. So it forgets with retention and 
 itself. `composite` is never remembered: it alone uses the seed and other people's pictures.
 """
 
+import datetime as dt
 import hashlib
 import json
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import Connection, text
 
 from smart_filter_shared.cards import TaskName
+from smart_filter_shared.db import days
 from smart_filter_shared.ids import JobId, Tenant
 from smart_filter_shared.jobs import sharing
 from smart_filter_shared.jobs.models import Plan
@@ -32,12 +35,14 @@ Result = Mapping[str, Any]  # what a stage stored, as JSON of any shape
 
 # Compared as rows, which is the same, the order can be had of `jobs_by_photo` alone: of two
 # constants and an id the planner reads all jobs by their ids when it thinks the photo a common one.
-_BEFORE = text("""
+# The bound is a constant of a day, so that the planner leaves out the partitions before it.
+_BEFORE = """
     SELECT id FROM jobs
     WHERE (tenant, photo_digest) >= (CAST(:tenant AS text), CAST(:digest AS text))
         AND (tenant, photo_digest) <= (CAST(:tenant AS text), CAST(:digest AS text))
+        AND id >= '{since}'
     ORDER BY tenant DESC, photo_digest DESC, id DESC LIMIT :most
-""")
+"""
 _LOOK = text("""
     SELECT DISTINCT ON (stage) stages.stage, stages.job_id
     FROM stages JOIN unnest(CAST(:stages AS text[]), CAST(:works AS text[])) AS wanted (stage, work)
@@ -82,6 +87,15 @@ def works(
     return found
 
 
+def kept_since(keeping: Keeping) -> uuid.UUID:
+    """Return the least id of the jobs whose artifacts a tenant may still have.
+
+    Artifacts are kept from when they are made, which may be a day after the job was submitted.
+    """
+    kept = dt.timedelta(seconds=max(keeping.input_seconds, keeping.result_seconds), days=1)
+    return days.first_id((dt.datetime.now(dt.UTC) - kept).date())
+
+
 def look(
     connection: Connection,
     tenant: Tenant,
@@ -89,16 +103,19 @@ def look(
     wanted: Mapping[StageName, str],
     *,
     running: Mapping[StageName, Plan],
+    since: uuid.UUID,
     parent: JobId | None = None,
 ) -> dict[StageName, JobId]:
     """Return which earlier job has each stage that a new one need not run.
 
     digest: of the photo, None while nobody knows it.  wanted: the works of its stages.
+    since: as `kept_since` returns it.
     parent: a job of the tenant's that is looked at first.  The last stage of a job always runs,
     so that every job ends as all do.
     """
     where = {"tenant": tenant, "digest": digest, "most": _LATEST_JOBS}
-    before = [] if digest is None else list(connection.execute(_BEFORE, where).scalars())
+    latest = text(_BEFORE.format(since=since))
+    before = [] if digest is None else list(connection.execute(latest, where).scalars())
     before += [] if parent is None else [parent]
     if not before:  # as of most photos that come
         return {}

@@ -51,7 +51,10 @@ class Collecting:
             jobs = queries.among(connection, {one.job_id for one in found})
         for correction in found:
             job = jobs.get(correction.job_id)
-            if job is not None:
+            if job is None:
+                # Only the oldest are looked at: a correction without a job would hold up the rest.
+                self._miss(correction, "its job is gone")
+            else:
                 self._collect(job, correction)
         return len(found)
 
@@ -62,10 +65,7 @@ class Collecting:
             raise
         except Exception as error:  # noqa: BLE001 - one correction does not end the thread
             # Gone by now, or no version of ours wrote it: it will not be better next time.
-            reason = f"{type(error).__name__}: {error}"
-            _log.warning("nothing to learn from a correction", job=str(job.id), reason=reason)
-            with sessions.transaction(self._engine) as connection:
-                data_items.miss(connection, correction)
+            self._miss(correction, f"{type(error).__name__}: {error}")
             return
         stored = [self._stored(job, correction, one) for one in made]
         prepared = job.result(StageName.PREPARE) or {}
@@ -82,6 +82,13 @@ class Collecting:
         if not is_written:
             self._discard(stored)
         _log.info("collected a correction", job=str(job.id), kept=str(is_written))
+
+    def _miss(self, correction: Correction, reason: str) -> None:
+        _log.warning(
+            "nothing to learn from a correction", job=str(correction.job_id), reason=reason
+        )
+        with sessions.transaction(self._engine) as connection:
+            data_items.miss(connection, correction)
 
     def _discard(self, stored: Sequence[Example]) -> None:
         """Remove what was stored of a correction whose job was deleted meanwhile.

@@ -6,10 +6,10 @@ from sqlalchemy import text
 # rating: something is unfinished that the album waits for.
 STANDING = text("""
     SELECT id, outcome, EXISTS (
-        SELECT FROM stages WHERE job_id = ANY(:ids) AND job_id = jobs.id AND stage <> 'composite'
-            AND state IN ('waiting', 'ready', 'running')
+        SELECT FROM open_stages WHERE job_id = ANY(:ids) AND job_id = jobs.id
+            AND stage <> 'composite' AND state IN ('waiting', 'ready', 'running')
     ) AS rating
-    FROM jobs WHERE id = ANY(:ids)
+    FROM open_jobs AS jobs WHERE id = ANY(:ids)
 """)
 
 LOCK_BATCHES = text("""
@@ -17,12 +17,12 @@ LOCK_BATCHES = text("""
     FROM batches WHERE id = ANY(:ids) AND deleted_at IS NULL ORDER BY id FOR NO KEY UPDATE
 """)
 
-MEMBERS = text("SELECT id FROM jobs WHERE batch_id = ANY(:ids)")
+MEMBERS = text("SELECT id FROM open_jobs WHERE batch_id = ANY(:ids)")
 
 # One probe of `stages_rating`.
 IS_RATING = text("""
     SELECT EXISTS (
-        SELECT FROM stages WHERE album = :id AND stage <> 'composite'
+        SELECT FROM open_stages WHERE album = :id AND stage <> 'composite'
             AND state IN ('waiting', 'ready', 'running')
     )
 """)
@@ -31,17 +31,18 @@ IS_RATING = text("""
 RATED = text("""
     SELECT jobs.id, prepared.result AS prepared, faces.result AS faces, smiled.result AS smiled,
         segmented.result AS segmented
-    FROM jobs
-    LEFT JOIN stages AS prepared ON prepared.job_id = jobs.id AND prepared.stage = 'prepare'
-    LEFT JOIN stages AS faces ON faces.job_id = jobs.id AND faces.stage = 'face'
-    LEFT JOIN stages AS smiled ON smiled.job_id = jobs.id AND smiled.stage = 'smile'
-    LEFT JOIN stages AS segmented
+    FROM open_jobs AS jobs
+    LEFT JOIN open_stages AS prepared ON prepared.job_id = jobs.id AND prepared.stage = 'prepare'
+    LEFT JOIN open_stages AS faces ON faces.job_id = jobs.id AND faces.stage = 'face'
+    LEFT JOIN open_stages AS smiled ON smiled.job_id = jobs.id AND smiled.stage = 'smile'
+    LEFT JOIN open_stages AS segmented
         ON segmented.job_id = jobs.id AND segmented.stage = 'segmentation'
     WHERE jobs.batch_id = :id AND jobs.outcome IS NULL
 """)
 
 STORE_RANKS = text("""
-    UPDATE jobs SET album_rank = ranked.rank, album_terms = CAST(ranked.terms AS jsonb)
+    UPDATE open_jobs AS jobs
+    SET album_rank = ranked.rank, album_terms = CAST(ranked.terms AS jsonb)
     FROM unnest(CAST(:ids AS uuid[]), CAST(:ranks AS integer[]), CAST(:terms AS text[]))
         AS ranked (id, rank, terms)
     WHERE jobs.id = ANY(:ids) AND jobs.id = ranked.id
@@ -49,7 +50,7 @@ STORE_RANKS = text("""
 
 # Who is not among the best runs everything else: without this row its job has succeeded.
 LEAVE_OUT = text("""
-    DELETE FROM stages WHERE job_id = ANY(:ids) AND stage = 'composite' AND state = 'waiting'
+    DELETE FROM open_stages WHERE job_id = ANY(:ids) AND stage = 'composite' AND state = 'waiting'
 """)
 
 RANKED = text("UPDATE batches SET ranked_at = statement_timestamp() WHERE id = :id")
@@ -58,10 +59,13 @@ RANKED = text("UPDATE batches SET ranked_at = statement_timestamp() WHERE id = :
 FINISH_BATCHES = text("""
     UPDATE batches SET finished_at = statement_timestamp()
     WHERE id = ANY(:ids) AND finished_at IS NULL AND NOT EXISTS (
-        SELECT FROM jobs WHERE batch_id = batches.id AND outcome IS NULL
+        SELECT FROM open_jobs WHERE batch_id = batches.id AND outcome IS NULL
     )
     RETURNING id
 """)
+
+# While a transaction has read this, no view is replaced: what is shown stays shown.
+IS_SHOWN = text("SELECT EXISTS (SELECT FROM open_jobs WHERE id = :job_id)")
 
 REOPEN_BATCH = text("UPDATE batches SET finished_at = NULL WHERE id = :id")
 
@@ -83,7 +87,9 @@ CANCEL_JOBS = text("""
     UPDATE jobs SET
         outcome = 'canceled', finished_at = statement_timestamp(),
         expires_at = statement_timestamp()
-            + make_interval(secs => greatest(keep_input_seconds, keep_result_seconds))
+            + make_interval(secs => coalesce(
+                greatest(keep_input_seconds, keep_result_seconds), 604800
+            ))
     WHERE id = ANY(:ids) AND outcome IS NULL
     RETURNING id
 """)

@@ -25,6 +25,7 @@ from smart_filter_shared.pipeline import StageName
 
 Jobs = Mapping[JobId, Locked]
 Answer = TypeVar("Answer")
+Lock = Callable[[Connection, Collection[JobId]], Jobs]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +42,13 @@ def moving(
     move: Callable[[Jobs], Answer],
     *,
     albums: Collection[BatchId | None] = (),
-    lock: Callable[[Connection, Collection[JobId]], Jobs] = locks.lock,
+    lock: Lock = locks.lock,
+    lock_again: Lock = locks.lock,
 ) -> tuple[Answer, Followed]:
     """Lock jobs, make a move of them, and let their batches have what follows from it.
 
     albums: those in which any of the jobs is ranked.  lock: which locks some of the jobs, or all.
+    lock_again: locks all of them and all jobs of an album that is ranked.
     """
     ranked = frozenset(album for album in albums if album is not None)
     if not ranked:
@@ -56,7 +59,11 @@ def moving(
     while True:
         undoing = connection.begin_nested()
         with undoing:
-            jobs = lock(connection, job_ids) if not whole else _locked(connection, job_ids, whole)
+            jobs = (
+                lock_again(connection, {*job_ids, *_members(connection, whole)})
+                if whole
+                else lock(connection, job_ids)
+            )
             own = {job_id: job for job_id, job in jobs.items() if job_id in set(job_ids)}
             answer = move(own)
             stand = _standing(connection, own)
@@ -65,6 +72,18 @@ def moving(
                 return answer, _follow(connection, stand, due)
             undoing.rollback()
         whole |= due
+
+
+def moving_of_any_day(
+    connection: Connection,
+    job_ids: Collection[JobId],
+    move: Callable[[Jobs], Answer],
+    *,
+    albums: Collection[BatchId | None] = (),
+) -> tuple[Answer, Followed]:
+    """Move jobs as `moving` does, those of closed days too: for clients, not for leases."""
+    lock = locks.lock_of_any_day
+    return moving(connection, job_ids, move, albums=albums, lock=lock, lock_again=lock)
 
 
 def begin(connection: Connection, batch_id: BatchId) -> Followed:
@@ -82,14 +101,18 @@ def is_unranked(connection: Connection, batch_id: BatchId) -> bool:
     return found is not None and bool(found.unranked)
 
 
-def reopen(connection: Connection, batch_id: BatchId) -> bool:
-    """Let a batch go on, of which a job goes on; return whether that is still to be ranked."""
+def reopen(connection: Connection, batch_id: BatchId, job_id: JobId) -> bool:
+    """Let a batch go on with a job that goes on; return whether the job is still to be ranked.
+
+    A job of a closed day is not: an album that is ranked before the next sweep does not see it.
+    """
     found = connection.execute(batch_statements.LOCK_BATCHES, {"ids": [batch_id]}).one_or_none()
     if found is None:
         return False
     connection.execute(batch_statements.REOPEN_BATCH, {"id": batch_id})
     events.record_batches(connection, moved=[batch_id], finished=[])
-    return bool(found.unranked)
+    shown = connection.execute(batch_statements.IS_SHOWN, {"job_id": job_id})
+    return bool(found.unranked) and bool(shown.scalar_one())
 
 
 def cancel_batch(connection: Connection, batch_id: BatchId, tenant: Tenant) -> None:
@@ -101,18 +124,21 @@ def cancel_batch(connection: Connection, batch_id: BatchId, tenant: Tenant) -> N
     rows = connection.execute(batch_statements.UNFINISHED, {"id": batch_id})
     unfinished = [JobId(row.id) for row in rows]
 
-    def move(_: Jobs) -> bool:
-        ids = {"ids": unfinished}
-        connection.execute(batch_statements.CANCEL_STAGES, ids)
-        canceled = connection.execute(batch_statements.CANCEL_JOBS, ids).all()
-        events.record(
-            connection, [Happened.to_job(JobId(row.id), JobState.CANCELED) for row in canceled]
-        )
-        return bool(canceled)
-
-    any_canceled, _ = moving(connection, unfinished, move, albums=[batch_id])
+    any_canceled, _ = moving_of_any_day(
+        connection, unfinished, lambda _: cancel_jobs(connection, unfinished), albums=[batch_id]
+    )
     if not any_canceled:
         raise JobFinal(f"batch {batch_id} has finished already")
+
+
+def cancel_jobs(connection: Connection, job_ids: Collection[JobId]) -> bool:
+    """End those jobs as canceled that have not ended, and are locked; return whether any has."""
+    ids = {"ids": list(job_ids)}
+    connection.execute(batch_statements.CANCEL_STAGES, ids)
+    canceled = connection.execute(batch_statements.CANCEL_JOBS, ids).all()
+    happened = [Happened.to_job(JobId(row.id), JobState.CANCELED) for row in canceled]
+    events.record(connection, happened, of_any_day=True)
+    return bool(canceled)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,9 +186,9 @@ def _due(connection: Connection, stand: _Stand, ranked: Collection[BatchId]) -> 
     )
 
 
-def _locked(connection: Connection, job_ids: Collection[JobId], whole: Collection[BatchId]) -> Jobs:
-    members = connection.execute(batch_statements.MEMBERS, {"ids": list(whole)})
-    return locks.lock(connection, {*job_ids, *(JobId(row.id) for row in members)})
+def _members(connection: Connection, albums: Collection[BatchId]) -> list[JobId]:
+    rows = connection.execute(batch_statements.MEMBERS, {"ids": list(albums)})
+    return [JobId(row.id) for row in rows]
 
 
 def _follow(connection: Connection, stand: _Stand, due: Collection[BatchId]) -> Followed:

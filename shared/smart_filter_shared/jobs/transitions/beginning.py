@@ -12,7 +12,7 @@ _ALONE = text("""
     FROM (SELECT id FROM unnest(CAST(:ids AS uuid[])) AS job (id) ORDER BY id) AS job
 """)
 _BEGUN = text("""
-    SELECT DISTINCT job_id FROM stages JOIN unnest(
+    SELECT DISTINCT job_id FROM open_stages JOIN unnest(
         CAST(:ids AS uuid[]), CAST(:stages AS text[])
     ) AS own (job_id, claimed) USING (job_id)
     WHERE job_id = ANY(:ids) AND stage <> own.claimed AND started_at IS NOT NULL

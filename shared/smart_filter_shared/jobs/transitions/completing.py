@@ -5,17 +5,18 @@ statements, one after the other, it took as many round trips.
 """
 
 import json
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Final
 
 from sqlalchemy import Connection, text
 
-from smart_filter_shared.ids import Capability, JobId
+from smart_filter_shared.ids import Capability, JobId, Tenant
 from smart_filter_shared.jobs import events, retention
 from smart_filter_shared.jobs.events import EventType
 from smart_filter_shared.jobs.leases import Completion, Done, named
-from smart_filter_shared.jobs.retention import Keeping
+from smart_filter_shared.jobs.retention import Keeping, Made
 from smart_filter_shared.jobs.transitions import batches, statements
 from smart_filter_shared.jobs.transitions.batches import Jobs
 from smart_filter_shared.pipeline import PIPELINE
@@ -55,13 +56,13 @@ _COMPLETE = text(f"""
         WHERE stages.job_id = done.job_id AND stages.stage = done.stage
             AND {statements.STATE} = 'running' AND stages.lease_token = done.token
         RETURNING stages.job_id, stages.stage
-    ), met AS ({statements.meeting(_MET, of="open_stages")}), finished AS (
+    ), met AS ({statements.meeting(_MET)}), finished AS (
         UPDATE open_jobs AS jobs SET outcome = 'succeeded', finished_at = statement_timestamp(),
             expires_at = statement_timestamp() + make_interval(
                 secs => coalesce(keep_result_seconds, CAST(:result_seconds AS float8))
             )
         FROM (SELECT DISTINCT job_id FROM completed) AS moved
-        WHERE jobs.id = moved.job_id AND outcome IS NULL AND NOT EXISTS (
+        WHERE jobs.id = moved.job_id AND {statements.UNFINISHED} AND NOT EXISTS (
             SELECT FROM open_stages AS stages
             WHERE stages.job_id = jobs.id AND stages.state <> 'succeeded'
                 AND (stages.job_id, stages.stage) NOT IN (SELECT job_id, stage FROM completed)
@@ -75,7 +76,7 @@ _COMPLETE = text(f"""
 
 # An address may be as good as a password, and is needed no more.
 _BRING_PHOTO = text("""
-    UPDATE jobs SET photo_key = :key, photo_digest = :digest, megapixels = :megapixels,
+    UPDATE open_jobs SET photo_key = :key, photo_digest = :digest, megapixels = :megapixels,
         photo_url = NULL
     WHERE id = :job_id
 """)
@@ -120,14 +121,18 @@ def _complete(
         },
     ).all()
     completed = {(row.job_id, row.name) for row in rows if row.what == "completed"}
+    made: dict[tuple[Tenant, Keeping], list[Made]] = defaultdict(list)
     for done in batch:
         job_id = done.lease.job_id
         if (job_id, done.lease.stage) in completed:
             job = jobs[job_id]
-            kept = job.keeping or keeping
-            retention.record(connection, job.tenant, job_id, done.artifacts, kept)
+            made[job.tenant, job.keeping or keeping] += [
+                Made(job_id, key, kind) for key, kind in done.artifacts.items()
+            ]
             if done.photo is not None:
                 connection.execute(_BRING_PHOTO, {"job_id": job_id, **asdict(done.photo)})
+    for (tenant, kept), artifacts in made.items():
+        retention.record_each(connection, tenant, artifacts, kept)
     return Completion(
         ready=[Capability(row.name) for row in rows if row.what == "ready"],
         succeeded=[JobId(row.job_id) for row in rows if row.what == "finished"],

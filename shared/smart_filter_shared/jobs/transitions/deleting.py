@@ -33,7 +33,7 @@ def go_on_deleting(
     # Jobs are locked in this order by everybody.
     job_ids = sorted(JobId(row.id) for row in rows)
     # All of them before the first upload: whoever deletes one of them has it before its upload.
-    locks.lock(connection, job_ids)
+    locks.lock_of_any_day(connection, job_ids)
     deleted = {}
     for job_id in job_ids:
         try:

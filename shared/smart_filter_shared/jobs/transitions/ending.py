@@ -6,14 +6,12 @@ from smart_filter_shared.errors import (
     JobFinal,
 )
 from smart_filter_shared.ids import JobId, Tenant
-from smart_filter_shared.jobs import data_items, events, sharing, uploads
-from smart_filter_shared.jobs.events import Happened
+from smart_filter_shared.jobs import data_items, sharing, uploads
 from smart_filter_shared.jobs.leases import (
     Failure,
     Lease,
 )
 from smart_filter_shared.jobs.retention import Marked
-from smart_filter_shared.jobs.states import JobState
 from smart_filter_shared.jobs.transitions import (
     batch_statements,
     batches,
@@ -48,13 +46,9 @@ def cancel(connection: Connection, job_id: JobId, tenant: Tenant) -> None:
         outcome = locks.still(jobs, job_id).outcome
         if outcome is not None:
             raise JobFinal(f"job {job_id} has ended already: it {locks.ENDED[outcome]}")
-        connection.execute(statements.CANCEL_STAGES, {"job_id": job_id})
-        connection.execute(
-            statements.END_JOB, {"job_id": job_id, "outcome": JobState.CANCELED, "error": None}
-        )
-        events.record(connection, [Happened.to_job(job_id, JobState.CANCELED)])
+        batches.cancel_jobs(connection, [job_id])
 
-    batches.moving(connection, [job_id], move, albums=[found.album])
+    batches.moving_of_any_day(connection, [job_id], move, albums=[found.album])
 
 
 def delete(connection: Connection, job_id: JobId, tenant: Tenant) -> list[Marked]:
@@ -76,5 +70,5 @@ def delete(connection: Connection, job_id: JobId, tenant: Tenant) -> list[Marked
             connection.execute(statement, {"job_id": job_id})
         return artifacts
 
-    artifacts, _ = batches.moving(connection, [job_id], move, albums=[found.album])
+    artifacts, _ = batches.moving_of_any_day(connection, [job_id], move, albums=[found.album])
     return artifacts

@@ -27,7 +27,5 @@ def end_job(connection: Connection, job_id: JobId, stage: StageName, failure: Fa
     where = {"job_id": job_id, "stage": stage, "error": error}
     connection.execute(statements.FAIL_STAGE, where)
     connection.execute(statements.CANCEL_STAGES, {"job_id": job_id})
-    connection.execute(
-        statements.END_JOB, {"job_id": job_id, "outcome": JobState.FAILED, "error": error}
-    )
+    connection.execute(statements.FAIL_JOB, {"job_id": job_id, "error": error})
     events.record(connection, [Happened.to_job(job_id, JobState.FAILED)])

@@ -14,11 +14,15 @@ from smart_filter_shared.pipeline import PIPELINE
 # One sweep ends at most so many; the next one comes in a second.
 _SWEPT_AT_ONCE = 500
 
+# A job of which a stage runs is not ended, and would keep its place among the first at each sweep.
 _FIND_LATE = text("""
     SELECT jobs.id, batches.id AS album
     FROM open_jobs AS jobs
     LEFT JOIN batches ON batches.id = jobs.batch_id AND batches.best IS NOT NULL
-    WHERE outcome IS NULL AND deadline_at <= statement_timestamp()
+    WHERE outcome IS NULL AND deadline_at <= statement_timestamp() AND NOT EXISTS (
+        SELECT FROM open_stages AS stages
+        WHERE stages.job_id = jobs.id AND stages.state = 'running'
+    )
     ORDER BY deadline_at LIMIT :most
 """)
 
@@ -26,9 +30,9 @@ _FIND_LATE = text("""
 # failed stage is the first, in the order that is given, which could have run next.
 _LAPSE = text("""
     WITH next AS MATERIALIZED (
-        SELECT DISTINCT ON (job_id) job_id, stage FROM stages
+        SELECT DISTINCT ON (job_id) job_id, stage FROM open_stages AS stages
         WHERE job_id = ANY(:ids) AND state IN ('waiting', 'ready') AND NOT EXISTS (
-            SELECT FROM stages AS other
+            SELECT FROM open_stages AS other
             WHERE other.job_id = ANY(:ids)
                 AND other.job_id = stages.job_id AND other.state = 'running'
         )
@@ -37,7 +41,7 @@ _LAPSE = text("""
         SELECT job_id, stage, CAST(:error AS jsonb) || jsonb_build_object('stage', stage) AS error
         FROM next
     ), stopped AS (
-        UPDATE stages SET
+        UPDATE open_stages AS stages SET
             state = CASE WHEN stages.stage = told.stage THEN 'failed' ELSE 'canceled' END,
             error = CASE WHEN stages.stage = told.stage THEN told.error ELSE stages.error END,
             not_before = NULL, finished_at = statement_timestamp()
@@ -45,7 +49,7 @@ _LAPSE = text("""
         WHERE stages.job_id = ANY(:ids)
             AND stages.job_id = told.job_id AND stages.state IN ('waiting', 'ready')
     )
-    UPDATE jobs SET
+    UPDATE open_jobs AS jobs SET
         outcome = 'failed', finished_at = statement_timestamp(), error = told.error,
         expires_at = statement_timestamp() + make_interval(
             secs => coalesce(greatest(keep_input_seconds, keep_result_seconds), 604800)

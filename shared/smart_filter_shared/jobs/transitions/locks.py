@@ -41,8 +41,14 @@ class Found:
 
 
 def lock(connection: Connection, job_ids: Collection[JobId]) -> dict[JobId, Locked]:
-    """Lock jobs, then their stages, in the one order; return the jobs."""
+    """Lock jobs of open days, then their stages, in the one order; return the jobs."""
     rows = connection.execute(statements.LOCK, {"ids": list(job_ids)})
+    return {JobId(row.id): _read(row) for row in rows}
+
+
+def lock_of_any_day(connection: Connection, job_ids: Collection[JobId]) -> dict[JobId, Locked]:
+    """Lock jobs as `lock` does, those of closed days too."""
+    rows = connection.execute(statements.LOCK_OF_ANY_DAY, {"ids": list(job_ids)})
     return {JobId(row.id): _read(row) for row in rows}
 
 

@@ -119,7 +119,7 @@ def redrive(connection: Connection, job_id: JobId, tenant: Tenant) -> list[Capab
     InputsExpired when its photo is not kept any more.
     """
     found = locks.find_own(connection, job_id, tenant)
-    job = locks.still(locks.lock(connection, [job_id]), job_id)
+    job = locks.still(locks.lock_of_any_day(connection, [job_id]), job_id)
     outcome = job.outcome
     if outcome is None:
         raise JobNotFinished(f"job {job_id} has not ended; only a failed one can be redriven")
@@ -140,7 +140,7 @@ def redrive(connection: Connection, job_id: JobId, tenant: Tenant) -> list[Capab
     connection.execute(statements.REOPEN_JOB, {"job_id": job_id})
     events.record(connection, [Happened.to_job(job_id, JobState.RUNNING)])
     # Into an album that is not ranked yet it comes back; else it is composed without a rank.
-    waits = job.batch_id is not None and batches.reopen(connection, job.batch_id)
+    waits = job.batch_id is not None and batches.reopen(connection, job.batch_id, job_id)
     rows = connection.execute(
         statements.REDRIVE_STAGES,
         {

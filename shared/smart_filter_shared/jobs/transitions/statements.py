@@ -2,9 +2,13 @@
 
 Time is the database's `statement_timestamp()` everywhere: workers' clocks decide nothing.
 
-Jobs lie in partitions by day (db/days.py). What is looked for by its state is looked for among the
-open days alone. What is known by its id is also named as `= ANY(ids)` where a join would do: by
-that the planner knows the day.
+Jobs lie in partitions by day (db/days.py). Everything that is done under a lease, and every sweep,
+goes through `open_jobs` and `open_stages`. These statements run with generic plans, in which
+`= ANY(ids)` prunes nothing: on the tables themselves a completion would lock every partition, and
+while it is planned every index, 3,158 relations after 180 days. What clients do to a job of any day
+(cancel, redrive, delete) reads `jobs` and `stages` with custom plans, which name the day of the id.
+There a job that is joined is also named as `= ANY(ids)`: the planner prunes by that, not by the
+join.
 
 Lock order: job rows by id, then stage rows by (job, stage), then batch rows by id. Every
 transition but submit, claim, renew and wake begins with LOCK or LOCK_IDLE; renew and wake
@@ -18,22 +22,26 @@ from sqlalchemy import text
 # through the partial index of that state, which it holds for empty while it is not, or which is
 # full of dead rows: what waits or runs changes faster than the statistics do.
 STATE = "(stages.state || '')"
+# Likewise of a job that is found by its id: `jobs_unfinished` holds every job that waits.
+UNFINISHED = "(jobs.outcome || '') IS NULL"
 
 _LOCK = """
     WITH locked AS MATERIALIZED (
         SELECT id, tenant, outcome, batch_id, keep_input_seconds, keep_result_seconds
-        FROM jobs WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE {otherwise}
+        FROM {jobs} WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE {otherwise}
     ), below AS MATERIALIZED (
         -- The array takes all of them: no stage is locked before the last of the jobs is.
-        SELECT FROM stages
+        SELECT FROM {stages}
         WHERE job_id = ANY(:ids) AND job_id = ANY(ARRAY(SELECT id FROM locked))
         ORDER BY job_id, stage FOR UPDATE
     )
     SELECT locked.*, (SELECT count(*) FROM below) AS stages FROM locked
 """
-LOCK = text(_LOCK.format(otherwise=""))
-# Whoever holds a job is moving it; the next sweep comes in a second.
-LOCK_IDLE = text(_LOCK.format(otherwise="SKIP LOCKED"))
+_OPEN = {"jobs": "open_jobs", "stages": "open_stages"}
+LOCK = text(_LOCK.format(**_OPEN, otherwise=""))
+# A job that is locked is being moved; the next sweep comes in a second.
+LOCK_IDLE = text(_LOCK.format(**_OPEN, otherwise="SKIP LOCKED"))
+LOCK_OF_ANY_DAY = text(_LOCK.format(jobs="jobs", stages="stages", otherwise=""))
 
 # One statement, so that no other transaction sees a row chosen but not marked. MATERIALIZED
 # keeps the planner from joining before the limit: the head is one probe of `stages_ready`,
@@ -122,14 +130,13 @@ RENEW = text(f"""
 """)  # noqa: S608 - both parts stand here
 
 
-def meeting(needs: str, *, of: str = "stages") -> str:
+def meeting(needs: str) -> str:
     """Return the SQL of fan-in by a counter.
 
     needs: a query of (job_id, stage), one row for each need that was really completed.
-    of: where the rows are looked for: all stages, or those of open days.
     """
     return f"""
-        UPDATE {of} AS stages SET
+        UPDATE open_stages AS stages SET
             open_needs = open_needs - met.needs,
             state = CASE
                 WHEN open_needs = met.needs AND coalesce(not_before <= statement_timestamp(), true)
@@ -141,6 +148,7 @@ def meeting(needs: str, *, of: str = "stages") -> str:
             FROM ({needs}) AS need (job_id, stage) GROUP BY job_id, stage
         ) AS met
         WHERE stages.job_id = met.job_id AND stages.stage = met.stage AND {STATE} = 'waiting'
+            AND stages.open_needs > 0
         RETURNING stages.capability, stages.state
     """  # noqa: S608 - queries of this package
 
@@ -150,11 +158,11 @@ MEET_NEEDS = text(
 )
 
 FINISH_JOBS = text("""
-    UPDATE jobs SET outcome = 'succeeded', finished_at = statement_timestamp(),
+    UPDATE open_jobs AS jobs SET outcome = 'succeeded', finished_at = statement_timestamp(),
         expires_at = statement_timestamp()
             + make_interval(secs => coalesce(keep_result_seconds, CAST(:result_seconds AS float8)))
     WHERE id = ANY(:ids) AND outcome IS NULL AND NOT EXISTS (
-        SELECT FROM stages
+        SELECT FROM open_stages AS stages
         WHERE job_id = ANY(:ids) AND job_id = jobs.id AND stages.state <> 'succeeded'
     )
     RETURNING id
@@ -163,7 +171,7 @@ FINISH_JOBS = text("""
 # Infrastructure failed, not the work: the attempt is refunded. A delay of 0 hands the row
 # back at once. Rows whose patience has ended are left out; the caller fails those.
 RELEASE = text("""
-    UPDATE stages SET
+    UPDATE open_stages SET
         state = CASE WHEN :delay_seconds > 0 THEN 'waiting' ELSE 'ready' END,
         not_before = CASE WHEN :delay_seconds > 0
             THEN statement_timestamp() + make_interval(secs => :delay_seconds) END,
@@ -179,7 +187,7 @@ RELEASE = text("""
 
 # The work failed: the attempt stays spent. The caller fails a row that has none left.
 RETRY = text("""
-    UPDATE stages SET
+    UPDATE open_stages SET
         state = 'waiting',
         not_before = statement_timestamp() + make_interval(secs => :delay_seconds),
         error = CAST(:error AS jsonb), lease_token = NULL, leased_until = NULL
@@ -190,7 +198,7 @@ RETRY = text("""
 
 # Another model is to do it: that one starts with all attempts, and this happens once.
 REROUTE = text("""
-    UPDATE stages SET
+    UPDATE open_stages SET
         state = 'ready', capability = :capability, models = CAST(:models AS jsonb),
         parameters = CAST(:parameters AS jsonb), digests = CAST(:digests AS jsonb),
         shadows = '{}', batch_key = :batch_key, rerouted = true,
@@ -202,7 +210,7 @@ REROUTE = text("""
 """)
 
 HELD = text("""
-    SELECT job_id FROM stages
+    SELECT job_id FROM open_stages
     WHERE job_id = :job_id AND stage = :stage AND state = 'running' AND lease_token = :token
 """)
 
@@ -212,14 +220,14 @@ CHARGE = text(f"""
 """)  # noqa: S608 - the part stands here
 
 FAIL_STAGE = text("""
-    UPDATE stages SET
+    UPDATE open_stages SET
         state = 'failed', lease_token = NULL, leased_until = NULL,
         finished_at = statement_timestamp(), error = CAST(:error AS jsonb)
     WHERE job_id = :job_id AND stage = :stage
 """)
 
 CANCEL_STAGES = text("""
-    UPDATE stages SET
+    UPDATE open_stages SET
         state = 'canceled', lease_token = NULL, leased_until = NULL, not_before = NULL,
         finished_at = statement_timestamp()
     WHERE job_id = :job_id AND state IN ('waiting', 'ready', 'running')
@@ -227,14 +235,14 @@ CANCEL_STAGES = text("""
 
 # What stages found out is kept while the job could go on with it: as long as its photo. Rows of
 # versions that did not say how long: the usual week.
-END_JOB = text("""
-    UPDATE jobs SET
-        outcome = :outcome, finished_at = statement_timestamp(), error = CAST(:error AS jsonb),
+FAIL_JOB = text(f"""
+    UPDATE open_jobs AS jobs SET
+        outcome = 'failed', finished_at = statement_timestamp(), error = CAST(:error AS jsonb),
         expires_at = statement_timestamp() + make_interval(
             secs => coalesce(greatest(keep_input_seconds, keep_result_seconds), 604800)
         )
-    WHERE id = :job_id AND outcome IS NULL
-""")
+    WHERE id = :job_id AND {UNFINISHED}
+""")  # noqa: S608 - both parts stand here
 
 # album: the batch that it is ranked in.
 FIND_JOB = text("""
@@ -244,15 +252,15 @@ FIND_JOB = text("""
 """)
 
 # With what it takes to run a stage again.
-INPUTS_OF = text("SELECT tenant, photo_key, reopened FROM jobs WHERE id = :job_id")
+INPUTS_OF = text("SELECT tenant, photo_key, reopened FROM open_jobs WHERE id = :job_id")
 
-RESULTS_OF = text("SELECT stage, state, result FROM stages WHERE job_id = :job_id")
+RESULTS_OF = text("SELECT stage, state, result FROM open_stages WHERE job_id = :job_id")
 
 # Given are the stages whose artifacts are gone and those that wait for them now, each with the
 # number of its needs that have not succeeded. What ran or had succeeded gets its attempt back.
 # What had succeeded before a redrive still had the deadline that holds no more.
 REOPEN_STAGES = text("""
-    UPDATE stages SET
+    UPDATE open_stages AS stages SET
         state = CASE WHEN again.needs = 0 THEN 'ready' ELSE 'waiting' END,
         open_needs = again.needs,
         attempt = CASE WHEN state IN ('running', 'succeeded')
@@ -260,13 +268,13 @@ REOPEN_STAGES = text("""
         not_before = CASE WHEN state = 'waiting' THEN not_before END,
         ready_at = statement_timestamp(), finished_at = NULL, error = NULL,
         seconds = NULL, result = NULL, lease_token = NULL, leased_until = NULL,
-        deadline_at = (SELECT deadline_at FROM jobs WHERE id = :job_id)
+        deadline_at = (SELECT deadline_at FROM open_jobs WHERE id = :job_id)
     FROM unnest(CAST(:stages AS text[]), CAST(:needs AS smallint[])) AS again (stage, needs)
     WHERE stages.job_id = :job_id AND stages.stage = again.stage
     RETURNING stages.capability, stages.state
 """)
 
-COUNT_REOPENED = text("UPDATE jobs SET reopened = reopened + 1 WHERE id = :job_id")
+COUNT_REOPENED = text("UPDATE open_jobs SET reopened = reopened + 1 WHERE id = :job_id")
 
 STAGES_OF = text("SELECT stage, state FROM stages WHERE job_id = :job_id")
 
@@ -276,7 +284,7 @@ FIND_EXPIRED = text("""
 """)
 
 EXPIRED_STAGES = text("""
-    SELECT job_id, stage, capability, lease_token, attempt FROM stages
+    SELECT job_id, stage, capability, lease_token, attempt FROM open_stages
     WHERE job_id = ANY(:ids) AND state = 'running' AND leased_until < statement_timestamp()
     ORDER BY job_id, stage
 """)
@@ -285,7 +293,7 @@ EXPIRED_STAGES = text("""
 # runs in a child whose death fails the job, so that a lease lost on it tells of the machine,
 # not of the photo: it is refunded, and patience with infrastructure bounds how often.
 EXPIRE = text("""
-    UPDATE stages SET
+    UPDATE open_stages SET
         state = 'waiting', not_before = statement_timestamp(),
         attempt = least(attempt, :max_attempts - 1),
         releases = releases + CAST(attempt >= :max_attempts AS int),
