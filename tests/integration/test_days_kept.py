@@ -58,7 +58,7 @@ def bench(_half_a_year: Bench) -> Bench:
 @pytest.fixture
 def worker(bench: Bench) -> Iterator[Engine]:
     """One connection as a worker has it, which prepares every statement at its first execution."""
-    engine = sessions.by_key(bench.settings.database, connections=1)
+    engine = sessions.by_key(sessions.engine(bench.settings.database, connections=1))
     with engine.connect() as connection:
         connection.connection.dbapi_connection.prepare_threshold = 0  # type: ignore[union-attr]  # psycopg's
     yield engine
