@@ -76,7 +76,7 @@ async def take(
         return forecasts.planned(caller.tenant, recipe, left, rank=rank, megapixels=megapixels)
 
     def reserve(connection: Connection) -> tuple[Place, Sources, Choice]:
-        place, done = _reserved(connection, caller.tenant, order.plans, look, digest)
+        place, done = _reserved(connection, caller.tenant, order, look, digest)
         choice = deadlines.choose(
             asked,
             order.plans,
@@ -129,11 +129,14 @@ async def take(
 def _reserved(
     connection: Connection,
     tenant: Tenant,
-    plans: Plans,
+    order: Order,
     look: Callable[[Connection], Sources],
     digest: str | None,
 ) -> tuple[Place, Sources]:
     """Take a place for what earlier jobs have not done, and return what they have."""
+    if order.recipe.run_at is not None:
+        return fairness.place_later(connection, cell=CELL), look(connection)
+    plans = order.plans
     if digest is not None:  # for most photos that come one statement is enough
         wanted = [plan.capability for plan in plans.values()]
         place = fairness.reserve_for_new(connection, tenant, wanted, cell=CELL, digest=digest)

@@ -80,7 +80,7 @@ class Model:
         return [head, *mates[: batch_size - 1]]
 
     def wake(self) -> Change:
-        """Foretell a wake."""
+        """Foretell a wake.  Raises Waits."""
         due = {
             key: stage.idle("ready", None)
             for key, stage in self.stages.items()
@@ -88,9 +88,10 @@ class Model:
             and stage.open_needs == 0
             and stage.not_before is not None
             and stage.not_before <= 0
-            and key not in self.locked
+            and key[0] not in self.locked
         }
-        return Change(sorted(key[1] for key in due), stages=due, locked=frozenset(due))
+        locked = self._lock({job_id for job_id, _ in due})
+        return Change(sorted(key[1] for key in due), stages=due, locked=locked)
 
     def renew(self, leases: Sequence[Lease]) -> Change:
         """Foretell a renewal.  Raises Waits."""

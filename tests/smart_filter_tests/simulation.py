@@ -112,6 +112,8 @@ class Simulation:
         self._swept_at = self.now
         self._tally.publish(self._bench.engine)
         with self._bench.transaction() as connection:
+            transitions.wake(connection)
+        with self._bench.transaction() as connection:
             fairness.settle(connection)
         with self._bench.transaction() as connection:
             fairness.refresh(connection, cell=CELL, silent_seconds=3600)

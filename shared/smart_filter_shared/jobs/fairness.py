@@ -1,8 +1,9 @@
-"""Fairness by one column: every job gets a rank once, and claims go by rank.
+"""Fairness by one column: every job has a rank, and claims go by rank.
 
 Start-time fair queueing in model seconds. A job starts where its tenant's work so far ends,
 or now (virtual time V) when the tenant has been idle; its rank is that start less a head
 start for its priority. So a tenant that submits thousands of photos queues behind itself.
+A job that comes back (redriven, scheduled, retried) gets a rank again: virtual time has gone on.
 
     start = max(V, tenant.finish)      tenant.finish = start + estimated seconds / weight
     rank = start − head start
@@ -90,10 +91,14 @@ _SETTLE = text("""
         FROM ran
         UNION ALL
         SELECT tenant, ended_on, outcome, owed, megapixels, seconds, NULL, NULL FROM graves
+    ), measured AS MATERIALIZED (
+        -- In the one order of tenants (transitions/statements.py).
+        SELECT name, (SELECT sum(owed) FROM due WHERE due.tenant = tenants.name) AS more
+        FROM tenants WHERE name IN (SELECT tenant FROM due)
+        ORDER BY name FOR NO KEY UPDATE
     ), charged AS (
         UPDATE tenants SET finish = finish + measured.more / weight
-        FROM (SELECT tenant, sum(owed) AS more FROM due GROUP BY tenant) AS measured
-        WHERE tenants.name = measured.tenant
+        FROM measured WHERE tenants.name = measured.name
     )
     SELECT tenant, day, outcome, count(*) AS jobs, sum(megapixels) AS megapixels,
         sum(seconds) AS seconds, json_agg(foreseen) FILTER (WHERE foreseen IS NOT NULL) AS foreseen,
@@ -132,6 +137,7 @@ _RESERVE_FOR_NEW = text(
     )
 )
 
+_VIRTUAL_TIME = text("SELECT virtual_time FROM cells WHERE name = :cell")
 _COSTS = text("""
     SELECT needed.name, coalesce(known.mean_seconds, :unknown) AS seconds, tenants.weight
     FROM unnest(CAST(:names AS text[])) AS needed (name)
@@ -164,15 +170,24 @@ class Progress:
 def reserve(
     connection: Connection, tenant: Tenant, capabilities: Collection[Capability], *, cell: str
 ) -> Place:
-    """Take a tenant's next place, in a transaction of its own.
+    """Take a tenant's next place.
 
-    Its commit need not wait for the disk (sessions.hasty): a place lost in a crash is given out
-    twice, which costs nobody more than one turn.
+    A submission does so in a transaction of its own, whose commit need not wait for the disk
+    (sessions.hasty): a place lost in a crash is given out twice, which costs one turn at most.
     """
     place = _reserved(connection, _RESERVE, _asked(tenant, capabilities, cell))
     if place is None:
         raise RuntimeError(f"there is no cell {cell}")
     return place
+
+
+def place_later(connection: Connection, *, cell: str) -> Place:
+    """Return the place of a job that is scheduled: it takes and pays for another when it is due.
+
+    Nothing is taken now: its tenant's other jobs would wait behind work that is not there yet.
+    """
+    now = connection.execute(_VIRTUAL_TIME, {"cell": cell}).scalar_one()
+    return Place(start=now, estimated_seconds=0.0)
 
 
 def reserve_for_new(

@@ -13,7 +13,7 @@ STANDING = text("""
 """)
 
 LOCK_BATCHES = text("""
-    SELECT id, best, best IS NOT NULL AND ranked_at IS NULL AS unranked
+    SELECT id, tenant, best, best IS NOT NULL AND ranked_at IS NULL AS unranked
     FROM batches WHERE id = ANY(:ids) AND deleted_at IS NULL ORDER BY id FOR NO KEY UPDATE
 """)
 
@@ -45,6 +45,28 @@ STORE_RANKS = text("""
     FROM unnest(CAST(:ids AS uuid[]), CAST(:ranks AS integer[]), CAST(:terms AS text[]))
         AS ranked (id, rank, terms)
     WHERE jobs.id = ANY(:ids) AND jobs.id = ranked.id
+""")
+
+# Virtual time has gone on while the others were rated: at the places of their submission all of
+# the best would be ahead of everyone else. They start now, one behind the other, as in waking.py.
+PLACE_BEST = text("""
+    WITH costs AS (
+        SELECT stages.job_id, best.place, coalesce(known.mean_seconds, :unknown) AS seconds,
+            tenants.weight
+        FROM unnest(CAST(:ids AS uuid[])) WITH ORDINALITY AS best (id, place)
+        JOIN stages ON stages.job_id = best.id AND stages.stage = 'composite'
+        LEFT JOIN capabilities AS known ON known.name = stages.capability
+        LEFT JOIN tenants ON tenants.name = :tenant
+        WHERE stages.job_id = ANY(:ids)
+    ), behind AS (
+        SELECT job_id, (sum(seconds) OVER (ORDER BY place) - seconds) / coalesce(weight, 1)
+            AS seconds
+        FROM costs
+    )
+    UPDATE stages SET rank = greatest(rank, virtual_time + behind.seconds - head_start)
+    FROM behind, cells
+    WHERE stages.job_id = ANY(:ids) AND stages.job_id = behind.job_id
+        AND stages.stage = 'composite' AND stages.state = 'waiting' AND cells.name = :cell
 """)
 
 # Who is not among the best runs everything else: without this row its job has succeeded.
