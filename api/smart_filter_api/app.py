@@ -50,7 +50,8 @@ def create(
 ) -> FastAPI:
     """Return the application; its services open when it starts to serve.
 
-    traces: where it tells what was submitted; closed when it ends.  clock: as deps.opened has it.
+    traces: where it tells what was submitted; closed when it ends.  clock: monotonic
+    seconds, by which remembered values grow old.
     """
 
     @asynccontextmanager

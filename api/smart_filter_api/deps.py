@@ -220,10 +220,7 @@ def _in_time() -> Iterator[None]:
 async def opened(
     settings: Settings, *, clock: Callable[[], float] = time.monotonic
 ) -> AsyncIterator[Services]:
-    """Open the services of a process, and close them in the end; nothing is contacted yet.
-
-    clock: monotonic seconds, by which remembered values grow old.
-    """
+    """Open the services of a process, and close them in the end; nothing is contacted yet."""
     doorbell = Doorbell(settings.broker)
     database = sessions.async_engine(settings.database, connections=_DATABASE_CONNECTIONS)
     reader = sessions.reader(database)
