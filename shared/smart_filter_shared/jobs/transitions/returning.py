@@ -115,8 +115,10 @@ def redrive(connection: Connection, job_id: JobId, tenant: Tenant) -> list[Capab
     Raises NotFound, JobFinal when it ended otherwise, JobNotFinished when it has not ended,
     InputsExpired when its photo is not kept any more.
     """
-    found = locks.find_own(connection, job_id, tenant)
+    locks.find_own(connection, job_id, tenant)  # no job of another tenant is locked
     job = locks.still(locks.lock(connection, [job_id]), job_id)
+    # Read under the lock: the job may have expired while this transaction waited for it.
+    found = locks.find_own(connection, job_id, tenant)
     outcome = job.outcome
     if outcome is None:
         raise JobNotFinished(f"job {job_id} has not ended; only a failed one can be redriven")
