@@ -8,10 +8,13 @@ A job that comes back (redriven, scheduled, retried) gets a rank again: virtual 
     start = max(V, tenant.finish)      tenant.finish = start + estimated seconds / weight
     rank = start − head start
 
-V is how far the queues have come: the smallest mark among capabilities that have ready rows
-and a live worker, never falling. A capability's mark is min(rank, start) of its newest claim:
-what overtook others does not say that those have come so far, and what let others pass says
-it of itself only.
+V is how far the queues have come that the job needs: the smallest among those capabilities of it
+that have ready rows; where none has, the largest. So a capability that stands still holds back
+those who need it and nobody else. A capability has come as far as its mark: min(rank, start) of
+its newest claim. What overtook others does not say that those have come so far, and what let
+others pass says it of itself only. One that stood idle has an old mark: its next row counts, up to
+the V of the cell, which is the smallest mark among capabilities that have ready rows and a live
+worker, never falling.
 Estimates are put right when jobs end. The head start is not stored in `finish`: priority
 costs nothing and gains no share.
 
@@ -106,13 +109,35 @@ _SETTLE = text("""
     FROM due GROUP BY tenant, day, outcome
 """)
 
+# How far capabilities have come. One that stood idle has an old mark: its next row shows that it
+# has come further, which counts up to where all queues have come.
+REACHED = """
+    SELECT needed.name, head.mark IS NOT NULL AS is_busy,
+        greatest(
+            known.mark, CASE WHEN head.mark IS NOT NULL THEN least(head.mark, virtual_time) END
+        ) AS v
+    FROM ({needed}) AS needed (name)
+    JOIN cells ON cells.name = :cell
+    LEFT JOIN capabilities AS known ON known.name = needed.name
+    LEFT JOIN LATERAL (
+        SELECT least(rank, rank + head_start) AS mark FROM open_stages AS stages
+        WHERE stages.capability = needed.name AND state = 'ready'
+        ORDER BY rank LIMIT 1
+    ) AS head ON true
+"""
+_NEEDED = REACHED.format(needed="SELECT DISTINCT unnest(CAST(:capabilities AS text[]))")
+
 _PLACE = """
     WITH cost AS (
         SELECT sum(coalesce(known.mean_seconds, :unknown)) AS seconds
         FROM unnest(CAST(:capabilities AS text[])) AS needed (name)
         LEFT JOIN capabilities AS known USING (name)
-    ), now AS (
-        SELECT virtual_time AS v FROM cells WHERE name = :cell
+    ), now AS MATERIALIZED (
+        SELECT coalesce(
+            min(reached.v) FILTER (WHERE reached.is_busy), max(reached.v), cells.virtual_time
+        ) AS v
+        FROM cells LEFT JOIN LATERAL ({reached}) AS reached ON true
+        WHERE cells.name = :cell GROUP BY cells.virtual_time
     )
     INSERT INTO tenants (name, finish)
     SELECT :tenant, now.v + cost.seconds FROM now, cost {condition}
@@ -122,10 +147,11 @@ _PLACE = """
     RETURNING finish - (SELECT seconds FROM cost) / weight AS start,
         (SELECT seconds FROM cost) AS seconds
 """
-_RESERVE = text(_PLACE.format(condition=""))
+_RESERVE = text(_PLACE.format(condition="", reached=_NEEDED))
 # Compared as in memory.py.
 _RESERVE_FOR_NEW = text(
     _PLACE.format(
+        reached=_NEEDED,
         condition="""
             WHERE (
                 SELECT id FROM jobs
@@ -133,7 +159,7 @@ _RESERVE_FOR_NEW = text(
                     AND (tenant, photo_digest) <= (CAST(:tenant AS text), CAST(:digest AS text))
                 ORDER BY tenant DESC, photo_digest DESC, id DESC LIMIT 1
             ) IS NULL
-        """
+        """,
     )
 )
 

@@ -52,21 +52,21 @@ STORE_RANKS = text("""
 PLACE_BEST = text("""
     WITH costs AS (
         SELECT stages.job_id, best.place, coalesce(known.mean_seconds, :unknown) AS seconds,
-            tenants.weight
+            greatest(known.mark, cells.virtual_time) AS v, coalesce(tenants.weight, 1) AS weight
         FROM unnest(CAST(:ids AS uuid[])) WITH ORDINALITY AS best (id, place)
         JOIN stages ON stages.job_id = best.id AND stages.stage = 'composite'
+        JOIN cells ON cells.name = :cell
         LEFT JOIN capabilities AS known ON known.name = stages.capability
         LEFT JOIN tenants ON tenants.name = :tenant
         WHERE stages.job_id = ANY(:ids)
-    ), behind AS (
-        SELECT job_id, (sum(seconds) OVER (ORDER BY place) - seconds) / coalesce(weight, 1)
-            AS seconds
+    ), places AS (
+        SELECT job_id, v + (sum(seconds) OVER (ORDER BY place) - seconds) / weight AS start
         FROM costs
     )
-    UPDATE stages SET rank = greatest(rank, virtual_time + behind.seconds - head_start)
-    FROM behind, cells
-    WHERE stages.job_id = ANY(:ids) AND stages.job_id = behind.job_id
-        AND stages.stage = 'composite' AND stages.state = 'waiting' AND cells.name = :cell
+    UPDATE stages SET rank = greatest(rank, places.start - head_start)
+    FROM places
+    WHERE stages.job_id = ANY(:ids) AND stages.job_id = places.job_id
+        AND stages.stage = 'composite' AND stages.state = 'waiting'
 """)
 
 # Who is not among the best runs everything else: without this row its job has succeeded.

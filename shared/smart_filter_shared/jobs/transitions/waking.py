@@ -23,30 +23,41 @@ _FIND_DUE = text("""
 # ahead of everyone else. So no job starts before virtual time, nor before the jobs of its tenant
 # ahead of it in this statement. A retry has paid for its place. A job that was scheduled takes
 # and pays for its place now: behind everything else of its tenant, as fairness.reserve says.
-_WAKE = text("""
-    WITH now AS MATERIALIZED (
-        SELECT virtual_time AS v FROM cells WHERE name = :cell
-    ), due AS MATERIALIZED (
+_WAKE = text(f"""
+    WITH due AS MATERIALIZED (
         SELECT job_id, bool_and(attempt = 0 AND releases = 0) AS was_scheduled
         FROM open_stages AS stages
         WHERE job_id = ANY(:ids) AND state = 'waiting'
             AND not_before <= statement_timestamp() AND open_needs = 0
         GROUP BY job_id
-    ), costs AS MATERIALIZED (
-        SELECT due.job_id, due.was_scheduled, jobs.tenant,
-            sum(coalesce(known.mean_seconds, :unknown)) AS seconds
+    ), remaining AS MATERIALIZED (
+        SELECT due.job_id, due.was_scheduled, jobs.tenant, stages.capability
         FROM due
         JOIN open_jobs AS jobs ON jobs.id = due.job_id
         JOIN open_stages AS stages ON stages.job_id = due.job_id AND stages.state = 'waiting'
-        LEFT JOIN capabilities AS known ON known.name = stages.capability
-        GROUP BY due.job_id, due.was_scheduled, jobs.tenant
+    ), reached AS MATERIALIZED ({
+    fairness.REACHED.format(needed="SELECT DISTINCT capability FROM remaining")
+}), now AS MATERIALIZED (
+        SELECT needed.tenant, coalesce(
+            min(reached.v) FILTER (WHERE reached.is_busy), max(reached.v), cells.virtual_time
+        ) AS v
+        FROM (SELECT DISTINCT tenant, capability FROM remaining) AS needed
+        JOIN reached ON reached.name = needed.capability
+        JOIN cells ON cells.name = :cell
+        GROUP BY needed.tenant, cells.virtual_time
+    ), costs AS MATERIALIZED (
+        SELECT job_id, was_scheduled, tenant,
+            sum(coalesce(known.mean_seconds, :unknown)) AS seconds
+        FROM remaining LEFT JOIN capabilities AS known ON known.name = remaining.capability
+        GROUP BY job_id, was_scheduled, tenant
     ), charged AS (
         INSERT INTO tenants (name, finish)
-        SELECT tenant, v + sum(seconds) FROM costs, now WHERE was_scheduled
+        SELECT tenant, v + sum(seconds) FROM costs JOIN now USING (tenant) WHERE was_scheduled
         GROUP BY tenant, v ORDER BY tenant
-        ON CONFLICT (name) DO UPDATE
-        SET finish = greatest(tenants.finish, (SELECT v FROM now))
-            + (excluded.finish - (SELECT v FROM now)) / tenants.weight
+        ON CONFLICT (name) DO UPDATE SET finish = (
+            SELECT greatest(tenants.finish, v) + (excluded.finish - v) / tenants.weight
+            FROM now WHERE now.tenant = excluded.name
+        )
         RETURNING name, weight, finish
     ), places AS MATERIALIZED (
         SELECT costs.job_id, costs.was_scheduled, costs.seconds, CASE
@@ -55,7 +66,7 @@ _WAKE = text("""
             ELSE now.v + (sum(costs.seconds) OVER until_this - costs.seconds)
                 / coalesce(tenants.weight, 1)
         END AS start
-        FROM costs CROSS JOIN now
+        FROM costs JOIN now ON now.tenant = costs.tenant
         LEFT JOIN charged ON charged.name = costs.tenant
         LEFT JOIN tenants ON tenants.name = costs.tenant
         WINDOW until_this AS (PARTITION BY costs.tenant, costs.was_scheduled ORDER BY costs.job_id),
@@ -76,7 +87,7 @@ _WAKE = text("""
     FROM places
     WHERE stages.job_id = places.job_id AND stages.state = 'waiting'
     RETURNING stages.capability, stages.state
-""")
+""")  # noqa: S608 - both parts stand in this package
 
 
 def wake(connection: Connection) -> list[Capability]:
