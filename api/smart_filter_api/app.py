@@ -1,7 +1,8 @@
 """The application: routes, errors and services put together."""
 
 import json
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import cache, partial
 from importlib.metadata import version
@@ -44,15 +45,18 @@ from smart_filter_shared.settings import Settings
 from smart_filter_shared.telemetry.tracing import UNTOLD, Traces
 
 
-def create(settings: Settings, *, traces: Traces = UNTOLD) -> FastAPI:
+def create(
+    settings: Settings, *, traces: Traces = UNTOLD, clock: Callable[[], float] = time.monotonic
+) -> FastAPI:
     """Return the application; its services open when it starts to serve.
 
-    traces: where it tells what was submitted; closed when it ends.
+    traces: where it tells what was submitted; closed when it ends.  clock: monotonic
+    seconds, by which remembered values grow old.
     """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with deps.opened(settings) as services:
+        async with deps.opened(settings, clock=clock) as services:
             app.state.services = services
             try:
                 yield

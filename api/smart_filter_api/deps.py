@@ -1,6 +1,7 @@
 """What routes are given: the process's services, and the caller of the request."""
 
 import datetime as dt
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
@@ -212,7 +213,9 @@ def _in_time() -> Iterator[None]:
 
 
 @asynccontextmanager
-async def opened(settings: Settings) -> AsyncIterator[Services]:
+async def opened(
+    settings: Settings, *, clock: Callable[[], float] = time.monotonic
+) -> AsyncIterator[Services]:
     """Open the services of a process, and close them in the end; nothing is contacted yet."""
     doorbell = Doorbell(settings.broker)
     database = sessions.async_engine(settings.database, connections=_DATABASE_CONNECTIONS)
@@ -229,9 +232,9 @@ async def opened(settings: Settings) -> AsyncIterator[Services]:
         keeping=keeping,
         silent_seconds=settings.engine.lease_seconds,
         pools=settings.engine.pools,
-        models=Remembered(_MODELS_SECONDS),
-        stock=RememberedEach(_STOCK_SECONDS, most=_STOCK_TENANTS),
-        measured=Remembered(_MEASURED_SECONDS),
+        models=Remembered(_MODELS_SECONDS, clock=clock),
+        stock=RememberedEach(_STOCK_SECONDS, most=_STOCK_TENANTS, clock=clock),
+        measured=Remembered(_MEASURED_SECONDS, clock=clock),
         watching=Watching(partial(_news, reader)),
         json_bodies=anyio.CapacityLimiter(_JSON_BODIES),
         seal=_seal(settings),
@@ -241,10 +244,10 @@ async def opened(settings: Settings) -> AsyncIterator[Services]:
             megapixels_per_day=settings.limits.megapixels_per_day,
         ),
         rates=Rates(settings.broker),
-        callers=RememberedEach(_CALLER_SECONDS, most=_CALLERS),
+        callers=RememberedEach(_CALLER_SECONDS, most=_CALLERS, clock=clock),
         room=QueueRoom(),
         jobs_in_all=settings.limits.jobs_in_all,
-        unfinished=Remembered(_QUEUE_SECONDS),
+        unfinished=Remembered(_QUEUE_SECONDS, clock=clock),
         lifetimes=Lifetimes(
             idle=dt.timedelta(seconds=settings.browser.session_idle_seconds),
             whole=dt.timedelta(seconds=settings.browser.session_seconds),
@@ -252,7 +255,7 @@ async def opened(settings: Settings) -> AsyncIterator[Services]:
         session_secure=settings.browser.session_secure,
         removebg_seconds=settings.removebg.seconds,
         remember=settings.engine.remember,
-        forecasts=Forecasts(partial(_outlook, reader, settings.engine.lease_seconds)),
+        forecasts=Forecasts(partial(_outlook, reader, settings.engine.lease_seconds), clock=clock),
         tagged=Tagged(keeping),
         orders=Orders(),
     )

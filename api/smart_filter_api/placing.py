@@ -80,9 +80,7 @@ async def take(
 
     def reserve(connection: Connection) -> tuple[Place, Sources, Choice]:
         since = memory.kept_since(caller.keeping.within(services.keeping))
-        place, done = _reserved(
-            connection, caller.tenant, order.plans, look, digest=digest, since=since
-        )
+        place, done = _reserved(connection, caller.tenant, order, look, digest=digest, since=since)
         choice = deadlines.choose(
             asked,
             order.plans,
@@ -147,13 +145,16 @@ async def _has_room(services: Services, caller: Caller) -> bool:
 def _reserved(
     connection: Connection,
     tenant: Tenant,
-    plans: Plans,
+    order: Order,
     look: Callable[[Connection], Sources],
     *,
     digest: str | None,
     since: uuid.UUID,
 ) -> tuple[Place, Sources]:
     """Take a place for what earlier jobs have not done, and return what they have."""
+    if order.recipe.run_at is not None:
+        return fairness.place_later(connection, cell=CELL), look(connection)
+    plans = order.plans
     if digest is not None:  # for most photos that come one statement is enough
         wanted = [plan.capability for plan in plans.values()]
         place = fairness.reserve_for_new(

@@ -5,17 +5,24 @@ from collections.abc import Iterator
 import pytest
 
 from smart_filter_tests.bench import Bench
-from smart_filter_tests.serving import Api, an_api, serving
+from smart_filter_tests.serving import Api, Clock, an_api, serving
 
 
 @pytest.fixture(scope="session")
-def _api_url(_bench: Bench) -> Iterator[str]:
-    with serving(_bench.settings) as url:
+def clock() -> Clock:
+    """The clock by which the API's remembered values grow old."""
+    return Clock()
+
+
+@pytest.fixture(scope="session")
+def _api_url(_bench: Bench, clock: Clock) -> Iterator[str]:
+    with serving(_bench.settings, clock=clock) as url:
         yield url
 
 
 @pytest.fixture
-def api(_api_url: str, bench: Bench) -> Iterator[Api]:
-    """The API over empty servers."""
+def api(_api_url: str, bench: Bench, clock: Clock) -> Iterator[Api]:
+    """The API over empty servers; it remembers nothing of earlier tests."""
+    clock.make_old()
     with an_api(_api_url, bench) as api:
         yield api

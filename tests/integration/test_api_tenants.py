@@ -11,7 +11,7 @@ from smart_filter_shared.cards import Offer, TaskName
 from smart_filter_shared.ids import OPERATOR, Tenant
 from smart_filter_shared.jobs import models
 from smart_filter_tests.bench import TENANT
-from smart_filter_tests.serving import Api, a_card, a_photo
+from smart_filter_tests.serving import Api, Clock, a_card, a_photo
 
 OTHER = Tenant("other")
 
@@ -144,15 +144,14 @@ def test_background_that_comes_along_puts_aside_the_default(api: Api) -> None:
     assert answer.json()["recipe"]["background"] == "file"
 
 
-def test_default_that_is_not_served_any_more_is_told_as_a_default(api: Api) -> None:
+def test_default_that_is_not_served_any_more_is_told_as_a_default(api: Api, clock: Clock) -> None:
     with api.bench.transaction() as connection:
         models.publish(connection, [Offer(a_card(TaskName.SMILE, "passing"))])
     change(api, recipe={"smile": {"model": "passing"}, "outputs": ["rating"]})
     with api.bench.transaction() as connection:
         connection.exec_driver_sql("DELETE FROM models WHERE name = 'passing'")
 
-    # What is known of models may be a second old; after a model that nobody knows it is not.
-    api.post(a_photo(), {"smile.model": "unheard-of"})
+    clock.make_old()  # models are remembered for a second
     answer = api.post(a_photo())
 
     assert answer.status_code == 422

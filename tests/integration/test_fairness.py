@@ -8,13 +8,16 @@ from collections import Counter
 import pytest
 from sqlalchemy import text
 
-from smart_filter_shared.ids import Capability, JobId, Tenant
-from smart_filter_shared.jobs import fairness, transitions
+from smart_filter_shared.ids import Capability, JobId, Tenant, new_worker_id
+from smart_filter_shared.jobs import fairness, presence, transitions
 from smart_filter_shared.jobs.presence import CELL
-from smart_filter_shared.recipe import Priority
-from smart_filter_tests.bench import Bench
+from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.recipe import Priority, Recipe
+from smart_filter_tests.bench import TENANT, Bench, capability
 from smart_filter_tests.simulation import Simulation, tell
+from smart_filter_tests.worlds import RAISED
 
+PREPARE, SEGMENTATION, COMPOSITE = StageName.PREPARE, StageName.SEGMENTATION, StageName.COMPOSITE
 STAGE_SECONDS = 0.05
 # Measured estimates follow what really ran only slowly: one in fifty of the difference a run.
 SETTLING_BATCHES = 300
@@ -163,6 +166,46 @@ def test_newcomer_does_not_pay_for_the_head_start_of_others(bench: Bench) -> Non
     assert batches_waited(world, job_id) <= 3
 
 
+def test_capability_that_stands_still_lets_nobody_overtake_in_the_others(bench: Bench) -> None:
+    world = Simulation(bench, served=[capability(PREPARE), capability(COMPOSITE)])
+    crowd = world.tenant("crowd", stage_seconds=STAGE_SECONDS)
+    steady = world.tenant("steady", stage_seconds=STAGE_SECONDS)
+    world.tenant_of.update(
+        dict.fromkeys((bench.submit(Recipe(), tenant=crowd) for _ in range(50)), crowd)
+    )
+    stand_still(bench, SEGMENTATION)
+    keep_busy(world, steady, 4, Priority.STANDARD)
+    world.run(until=lambda: world.batches >= SETTLING_BATCHES)
+
+    newcomer = world.tenant("newcomer", stage_seconds=STAGE_SECONDS)
+    first, *_ = world.submit(newcomer, 300)
+    before = Counter(world.model_seconds)
+    waited = batches_waited(world, first)
+    ends_at = world.batches + MEASURED_BATCHES
+    world.run(until=lambda: world.batches >= ends_at)
+    got = world.shares(before)
+
+    tell(f"beside what stands still: waits {waited}, ratio {got[steady] / got[newcomer]:.3f}")
+    assert waited <= 3
+    assert got[steady] == pytest.approx(got[newcomer], rel=0.15)
+
+
+def stand_still(bench: Bench, stage: StageName) -> None:
+    """Let a live worker hold the first of a stage's rows for ever, and the others wait."""
+    worker = presence.Worker(new_worker_id(), "slow", 1, (capability(stage),), 1)
+    with bench.transaction() as connection:
+        presence.announce(connection, worker)
+        connection.execute(
+            text("""
+                UPDATE stages SET state = 'ready', open_needs = 0
+                WHERE stage = :stage AND state = 'waiting'
+            """),
+            {"stage": stage},
+        )
+        advance = {capability(stage): fairness.Progress(0.0, 0, 0.0)}
+        fairness.advance(connection, advance)
+
+
 def test_tenant_that_was_away_has_saved_nothing_up(bench: Bench) -> None:
     world = Simulation(bench)
     away = world.tenant("away", stage_seconds=STAGE_SECONDS)
@@ -211,6 +254,20 @@ def test_place_is_taken_without_waiting_for_the_disk(bench: Bench) -> None:
     assert place.start == 0.0
     assert at_commit == ["off"]
     assert afterwards == "on"
+
+
+def test_redrive_waits_for_the_disk(bench: Bench) -> None:
+    job_id = bench.submit(photo="photo")
+    lease = bench.claim_one(PREPARE)
+    with bench.transaction() as connection:
+        transitions.fail(connection, lease, RAISED)
+
+    with bench.transaction() as connection:
+        connection.execute(text("SET LOCAL synchronous_commit = on"))
+        transitions.redrive(connection, job_id, TENANT)
+        at_commit = connection.execute(text("SHOW synchronous_commit")).scalar_one()
+
+    assert at_commit == "on"
 
 
 # Deferred, it runs when the transaction commits.

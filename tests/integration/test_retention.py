@@ -1,6 +1,7 @@
 """What is kept how long, on a real database and a real object store."""
 
 import datetime as dt
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import pytest
@@ -8,7 +9,7 @@ from sqlalchemy import text
 
 from smart_filter_shared.errors import InputsExpired, StorageUnavailable
 from smart_filter_shared.ids import JobId, Tenant, new_job_id
-from smart_filter_shared.jobs import retention, transitions
+from smart_filter_shared.jobs import expiry, retention, transitions
 from smart_filter_shared.jobs.leases import Done, Failure
 from smart_filter_shared.jobs.presence import CELL
 from smart_filter_shared.jobs.retention import Kind
@@ -229,6 +230,29 @@ def test_redrive_after_the_photo_has_expired_is_refused(shelf: Shelf) -> None:
 
     with pytest.raises(InputsExpired), shelf.bench.transaction() as connection:
         transitions.redrive(connection, job_id, TENANT)
+
+
+def test_redrive_of_a_job_that_is_expiring_is_refused(shelf: Shelf) -> None:
+    job_id = shelf.photo()
+    lease = shelf.bench.claim_one(StageName.PREPARE)
+    with shelf.bench.transaction() as connection:
+        transitions.fail(connection, lease, RAISED)
+        connection.execute(text("UPDATE jobs SET expires_at = statement_timestamp()"))
+
+    with ThreadPoolExecutor(1) as beside:
+        with shelf.bench.transaction() as expiring:
+            expired = expiry.expire(expiring, most=1)
+            redriven = beside.submit(redrive, shelf.bench, job_id)
+            races.await_waiting(shelf.bench, redriven)
+
+        assert expired == 1
+        with pytest.raises(InputsExpired):
+            redriven.result()
+
+
+def redrive(bench: Bench, job_id: JobId) -> object:
+    with bench.transaction() as connection:
+        return transitions.redrive(connection, job_id, TENANT)
 
 
 def test_redriven_job_keeps_its_photo_until_it_has_ended_again(shelf: Shelf) -> None:

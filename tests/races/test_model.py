@@ -75,10 +75,10 @@ class Transitions(RuleBasedStateMachine):
         if run_in_seconds is not None:
             run_at = self.bench.now() + dt.timedelta(seconds=run_in_seconds)
             recipe = dataclasses.replace(recipe, run_at=run_at)
-        place = Place(start + len(self.jobs) * 1e-6, 0.5)  # no two have the same rank
+        place = Place(start + (len(self.jobs) + 1) * 1e-7, 0.5)
         job_id = self.bench.submit(recipe, place=place, model=model)
         rows = standing.first_rows(job_id, recipe, run_in_seconds)
-        self.model.commit(Change(jobs={job_id: JobModel(place.start, model)}, stages=rows))
+        self.model.commit(Change(jobs={job_id: JobModel(model)}, stages=rows))
         self.jobs.append(job_id)
 
     @precondition(lambda self: self._ready())
@@ -318,6 +318,7 @@ class Transitions(RuleBasedStateMachine):
             if self.pending.steps < 0:
                 self._settle(self.pending)
         change, error = None, None
+        self.model.ranks = standing.ranks(self.bench)
         try:
             change = foretell()
         except Waits:
@@ -332,6 +333,7 @@ class Transitions(RuleBasedStateMachine):
                 on.execute(text("SET LOCAL lock_timeout = '15ms'"))
                 on.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
                 answer = act(on)
+                standing.part(on, self.jobs)
                 kept = transaction.pop_all()
         except Error as raised:
             answered = type(raised).__name__

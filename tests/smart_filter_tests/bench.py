@@ -184,6 +184,37 @@ class Bench:
                 submitted.append(submission.job_id)
         return submitted
 
+    def copy(self, job_id: JobId, copies: int, *, every_seconds: float) -> list[JobId]:
+        """Write copies of a job and its stages as they stand; each one ranks so much later."""
+        with self.transaction() as connection:
+            connection.execute(
+                text("CREATE TEMP TABLE copies (id uuid, number int) ON COMMIT DROP")
+            )
+            connection.execute(
+                text("INSERT INTO copies SELECT uuidv7(), n FROM generate_series(1, :copies) AS n"),
+                {"copies": copies},
+            )
+            connection.execute(
+                text("""
+                    INSERT INTO jobs SELECT made.* FROM jobs AS original, copies,
+                        jsonb_populate_record(original, jsonb_build_object('id', copies.id)) AS made
+                    WHERE original.id = :job_id
+                """),
+                {"job_id": job_id},
+            )
+            connection.execute(
+                text("""
+                    INSERT INTO stages SELECT made.* FROM stages AS original, copies,
+                        jsonb_populate_record(original, jsonb_build_object(
+                            'job_id', copies.id, 'rank', original.rank + number * :every_seconds
+                        )) AS made
+                    WHERE original.job_id = :job_id
+                """),
+                {"job_id": job_id, "every_seconds": every_seconds},
+            )
+            rows = connection.execute(text("SELECT id FROM copies ORDER BY number"))
+            return [JobId(row.id) for row in rows]
+
     def submit_batch(
         self,
         jobs: int,
@@ -214,9 +245,11 @@ class Bench:
         return found
 
     def reserve(self, tenant: Tenant, recipe: Recipe) -> Place:
-        """Take a tenant's next place."""
+        """Take a tenant's next place, as the API does."""
         wanted = [capability(stage) for stage in stages(recipe)]
         with self.transaction() as connection:
+            if recipe.run_at is not None:
+                return fairness.place_later(connection, cell=CELL)
             return fairness.reserve(connection, tenant, wanted, cell=CELL)
 
     def claim(self, stage: StageName, *, batch_size: int = 1) -> list[Lease]:

@@ -16,6 +16,7 @@ from smart_filter_tests.model_rows import (
     Change,
     JobModel,
     Key,
+    Lockable,
     Refused,
     StageModel,
     Waits,
@@ -30,12 +31,16 @@ UNFINISHED = frozenset({"waiting", "ready", "running"})
 
 
 class Model:
-    """What is committed.  locked: what an open transaction of another session holds."""
+    """What is committed.
+
+    locked: what an open transaction of another session holds.  ranks: as the database has them.
+    """
 
     def __init__(self) -> None:
         self.jobs: dict[JobId, JobModel] = {}
         self.stages: dict[Key, StageModel] = {}
-        self.locked: frozenset[JobId | Key] = frozenset()
+        self.locked: frozenset[Lockable] = frozenset()
+        self.ranks: dict[Key, float] = {}
 
     def commit(self, change: Change) -> None:
         """Let a change count."""
@@ -63,7 +68,7 @@ class Model:
         """Return what a claim takes, the head first."""
         ready = sorted(
             (key for key, row in self.stages.items() if key[1] == stage and row.state == "ready"),
-            key=lambda key: self.jobs[key[0]].rank,
+            key=lambda key: self.ranks[key],
         )
         free = [key for key in ready if key not in self.locked and not self.jobs[key[0]].late]
         if not free:
@@ -80,7 +85,7 @@ class Model:
         return [head, *mates[: batch_size - 1]]
 
     def wake(self) -> Change:
-        """Foretell a wake."""
+        """Foretell a wake.  Raises Waits."""
         due = {
             key: stage.idle("ready", None)
             for key, stage in self.stages.items()
@@ -88,9 +93,13 @@ class Model:
             and stage.open_needs == 0
             and stage.not_before is not None
             and stage.not_before <= 0
-            and key not in self.locked
+            and key[0] not in self.locked
         }
-        return Change(sorted(key[1] for key in due), stages=due, locked=frozenset(due))
+        locked = self._lock({job_id for job_id, _ in due})
+        retried = {key[0] for key in due if self.stages[key].attempt or self.stages[key].releases}
+        if {job_id for job_id, _ in due} - retried:
+            locked |= self._place()
+        return Change(sorted(key[1] for key in due), stages=due, locked=locked)
 
     def renew(self, leases: Sequence[Lease]) -> Change:
         """Foretell a renewal.  Raises Waits."""
@@ -220,6 +229,7 @@ class Model:
             raise Refused("JobNotFinished")
         if job.outcome != "failed":
             raise Refused("JobFinal")
+        locked |= self._place()
         again = {key: row for key, row in self.of(job_id).items() if row.state != "succeeded"}
         for key, row in again.items():
             needs = sum((job_id, need) in again for need in row.needs)
@@ -286,18 +296,23 @@ class Model:
         key = (lease.job_id, lease.stage)
         return key, self.stages[key]
 
-    def _lock_own(self, job_id: JobId) -> frozenset[JobId | Key]:
+    def _lock_own(self, job_id: JobId) -> frozenset[Lockable]:
         if job_id not in self.jobs:
             raise Refused("NotFound")
         return self._lock([job_id])
 
-    def _lock(self, job_ids: Collection[JobId]) -> frozenset[JobId | Key]:
+    def _lock(self, job_ids: Collection[JobId]) -> frozenset[Lockable]:
         known = [job_id for job_id in job_ids if job_id in self.jobs]
         wanted = frozenset([*known, *(key for job_id in known for key in self.of(job_id))])
         self._wait_for(wanted)
         return wanted
 
-    def _wait_for(self, wanted: Iterable[JobId | Key]) -> None:
+    def _place(self) -> frozenset[Lockable]:
+        """Take a place: the tenant's row is locked.  Raises Waits."""
+        self._wait_for([TENANT])
+        return frozenset([TENANT])
+
+    def _wait_for(self, wanted: Iterable[Lockable]) -> None:
         if self.locked & set(wanted):
             raise Waits
 

@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from smart_filter_shared.ids import JobId, LeaseToken
+from smart_filter_shared.ids import JobId, LeaseToken, Tenant
 from smart_filter_shared.pipeline import StageName
 
 GIVE_UP_SECONDS = 3600.0
 
 Key = tuple[JobId, StageName]
+Lockable = JobId | Key | Tenant
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,6 @@ class StageModel:
 class JobModel:
     """A job's row.  artifacts: how many objects its rows name.  late: past its deadline."""
 
-    rank: float
     model: str
     artifacts: int = 1
     outcome: str | None = None
@@ -67,13 +67,13 @@ class JobModel:
 class Change:
     """What a transition answers and what becomes of rows; None: the row is deleted.
 
-    locked: jobs and stages that it holds until its end.
+    locked: jobs, stages and tenants that it holds until its end.
     """
 
     answer: object = None
     jobs: Mapping[JobId, JobModel | None] = field(default_factory=dict)
     stages: Mapping[Key, StageModel | None] = field(default_factory=dict)
-    locked: frozenset[JobId | Key] = frozenset()
+    locked: frozenset[Lockable] = frozenset()
 
 
 class Waits(Exception):

@@ -7,7 +7,8 @@ import io
 import os
 import socket
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from unittest import mock
@@ -34,6 +35,21 @@ from smart_filter_shared.telemetry import logs
 from smart_filter_tests.bench import KEEPING, TENANT, Bench
 
 _TIMEOUT_SECONDS = 20.0
+
+
+class Clock:
+    """Monotonic seconds that a test can move on."""
+
+    def __init__(self) -> None:
+        self._ahead_seconds = 0.0
+
+    def __call__(self) -> float:
+        """Return the time."""
+        return time.monotonic() + self._ahead_seconds
+
+    def make_old(self) -> None:
+        """Let an hour pass: nothing that the API remembers is fresh any more."""
+        self._ahead_seconds += 3600
 
 
 @dataclass(slots=True)
@@ -134,9 +150,12 @@ def fetched_and_gone(request: httpx.Request) -> bytes:
 
 
 @contextlib.contextmanager
-def serving(settings: Settings) -> Iterator[str]:
-    """Serve the API while the block lasts; yields its URL."""
-    with listening(app.create(settings)) as url:
+def serving(settings: Settings, *, clock: Callable[[], float] = time.monotonic) -> Iterator[str]:
+    """Serve the API while the block lasts; yields its URL.
+
+    clock: by which remembered values grow old.
+    """
+    with listening(app.create(settings, clock=clock)) as url:
         yield url
 
 

@@ -7,12 +7,12 @@ and the sweeper do them; a stage takes the seconds that a test gives, of a clock
 import heapq
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import text
 
-from smart_filter_shared.ids import JobId, Tenant
+from smart_filter_shared.ids import Capability, JobId, Tenant
 from smart_filter_shared.jobs import fairness, presence, queries, transitions
 from smart_filter_shared.jobs.leases import Done, Lease
 from smart_filter_shared.jobs.presence import CELL
@@ -38,13 +38,20 @@ class _Worker:
 
 
 class Simulation:
-    """Workers that serve every stage, and tenants that submit.
+    """Workers, and tenants that submit.
 
-    batch_size: how many photos one pass takes; a pass takes as long as its slowest photo
-        with one photo, and in proportion to its photos.
+    served: what the workers serve.  batch_size: how many photos one pass takes; a pass takes as
+        long as its slowest photo with one photo, and in proportion to its photos.
     """
 
-    def __init__(self, bench: Bench, *, workers: int = 1, batch_size: int = 1) -> None:
+    def __init__(
+        self,
+        bench: Bench,
+        *,
+        workers: int = 1,
+        batch_size: int = 1,
+        served: Sequence[Capability] = SERVED,
+    ) -> None:
         self.now = 0.0
         self.batches = 0
         self.model_seconds: Counter[Tenant] = Counter()
@@ -56,11 +63,12 @@ class Simulation:
         self.on_end: Callable[[Tenant], None] = lambda _: None
         self._bench = bench
         self._batch_size = batch_size
+        self._served = served
         self._tally = Tally()
         self._workers = [_Worker(0.0, number) for number in range(workers)]
         self._swept_at = 0.0
         with bench.transaction() as connection:
-            worker = presence.Worker(bench.worker, "simulated", 0, SERVED, workers)
+            worker = presence.Worker(bench.worker, "simulated", 0, tuple(served), workers)
             presence.announce(connection, worker)
 
     def tenant(self, name: str, *, stage_seconds: float, weight: float = 1) -> Tenant:
@@ -112,6 +120,8 @@ class Simulation:
         self._swept_at = self.now
         self._tally.publish(self._bench.engine)
         with self._bench.transaction() as connection:
+            transitions.wake(connection)
+        with self._bench.transaction() as connection:
             fairness.settle(connection)
         with self._bench.transaction() as connection:
             fairness.refresh(connection, cell=CELL, silent_seconds=3600)
@@ -122,7 +132,7 @@ class Simulation:
 
     def _claim(self) -> list[Lease]:
         with self._bench.transaction() as connection:
-            chosen = queries.next_capability(connection, SERVED)
+            chosen = queries.next_capability(connection, self._served)
             if chosen is None:
                 return []
             leases = transitions.claim(

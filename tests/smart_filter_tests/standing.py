@@ -1,6 +1,8 @@
 """How stages stand, as the database has it and as the model foretells it: to be compared."""
 
-from sqlalchemy import text
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, text
 
 from smart_filter_shared.ids import JobId
 from smart_filter_shared.pipeline import PIPELINE, StageName, needs_within
@@ -40,6 +42,26 @@ def stored(bench: Bench) -> dict[Key, tuple[object, ...]]:
             {"give_up": GIVE_UP_SECONDS},
         )
         return {(JobId(row.job_id), StageName(row.stage)): tuple(row[2:]) for row in rows}
+
+
+def part(connection: Connection, jobs: Sequence[JobId]) -> None:
+    """Let no two jobs have the same rank, where this transaction has given them another."""
+    connection.execute(
+        text("""
+            UPDATE stages SET rank = CAST(round(CAST(rank AS numeric), 4) AS float8) + number * 1e-7
+            FROM unnest(CAST(:ids AS uuid[])) WITH ORDINALITY AS known (id, number)
+            WHERE job_id = known.id AND stages.xmin = CAST(pg_current_xact_id() AS xid)
+                AND state IN ('waiting', 'ready')
+        """),
+        {"ids": jobs},
+    )
+
+
+def ranks(bench: Bench) -> dict[Key, float]:
+    """Return by what the database ranks every stage."""
+    with bench.transaction() as connection:
+        rows = connection.execute(text("SELECT job_id, stage, rank FROM stages"))
+        return {(JobId(row.job_id), StageName(row.stage)): row.rank for row in rows}
 
 
 def foretold(model: Model) -> dict[Key, tuple[object, ...]]:

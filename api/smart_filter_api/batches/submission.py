@@ -24,7 +24,14 @@ from smart_filter_shared.errors import (
     Rejected,
     UploadMissing,
 )
-from smart_filter_shared.ids import OPERATOR, Capability, JobId, new_batch_id, new_job_id
+from smart_filter_shared.ids import (
+    OPERATOR,
+    Capability,
+    JobId,
+    Tenant,
+    new_batch_id,
+    new_job_id,
+)
 from smart_filter_shared.jobs import batches, fairness, limits, transitions, uploads, webhooks
 from smart_filter_shared.jobs.batches import BatchRow
 from smart_filter_shared.jobs.fairness import Place
@@ -87,7 +94,6 @@ async def accept(
         raise InvalidRequest([FieldError("/items", never)])
     if caller.tenant != OPERATOR:
         await services.refuse_when_full(jobs=len(items))
-    wanted = [[plan.capability for plan in item.order.plans.values()] for item in items]
     megapixels = sum(item.photo.megapixels for item in items)
 
     def admit(connection: Connection) -> None:
@@ -98,7 +104,7 @@ async def accept(
         async with services.transaction() as connection:
             await connection.run_sync(admit)
     async with services.stating() as connection:
-        places = await connection.run_sync(fairness.reserve_all, caller.tenant, wanted, cell=CELL)
+        places = await connection.run_sync(_places, caller.tenant, items)
     batch = _submission(services, caller, sent, items=items, places=places, gaps=gaps)
 
     def write(connection: Connection) -> AcceptedBatch:
@@ -125,6 +131,18 @@ async def accept(
             undoing.pop_all()
     services.room.forget(caller.tenant)
     return accepted
+
+
+def _places(connection: Connection, tenant: Tenant, items: Sequence[_Item]) -> list[Place]:
+    """Take a place for each item; those that are scheduled take theirs when they are due."""
+    later = fairness.place_later(connection, cell=CELL)
+    wanted = [
+        [plan.capability for plan in item.order.plans.values()]
+        for item in items
+        if item.order.recipe.run_at is None
+    ]
+    taken = iter(fairness.reserve_all(connection, tenant, wanted, cell=CELL) if wanted else ())
+    return [next(taken) if item.order.recipe.run_at is None else later for item in items]
 
 
 async def _read(

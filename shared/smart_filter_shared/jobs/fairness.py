@@ -1,16 +1,20 @@
-"""Fairness by one column: every job gets a rank once, and claims go by rank.
+"""Fairness by one column: every job has a rank, and claims go by rank.
 
 Start-time fair queueing in model seconds. A job starts where its tenant's work so far ends,
 or now (virtual time V) when the tenant has been idle; its rank is that start less a head
 start for its priority. So a tenant that submits thousands of photos queues behind itself.
+A job that comes back (redriven, scheduled, retried) gets a rank again: virtual time has gone on.
 
     start = max(V, tenant.finish)      tenant.finish = start + estimated seconds / weight
     rank = start − head start
 
-V is how far the queues have come: the smallest mark among capabilities that have ready rows
-and a live worker, never falling. A capability's mark is min(rank, start) of its newest claim:
-what overtook others does not say that those have come so far, and what let others pass says
-it of itself only.
+V is how far the queues have come that the job needs: the smallest among those capabilities of it
+that have ready rows; where none has, the largest. So a capability that stands still holds back
+those who need it and nobody else. A capability has come as far as its mark: min(rank, start) of
+its newest claim. What overtook others does not say that those have come so far, and what let
+others pass says it of itself only. One that stood idle has an old mark: its next row counts, up to
+the V of the cell, which is the smallest mark among capabilities that have ready rows and a live
+worker, never falling.
 Estimates are put right when jobs end. The head start is not stored in `finish`: priority
 costs nothing and gains no share.
 
@@ -91,10 +95,14 @@ _SETTLE = text("""
         FROM ran
         UNION ALL
         SELECT tenant, ended_on, outcome, owed, megapixels, seconds, NULL, NULL FROM graves
+    ), measured AS MATERIALIZED (
+        -- In the one order of tenants (transitions/statements.py).
+        SELECT name, (SELECT sum(owed) FROM due WHERE due.tenant = tenants.name) AS more
+        FROM tenants WHERE name IN (SELECT tenant FROM due)
+        ORDER BY name FOR NO KEY UPDATE
     ), charged AS (
         UPDATE tenants SET finish = finish + measured.more / weight
-        FROM (SELECT tenant, sum(owed) AS more FROM due GROUP BY tenant) AS measured
-        WHERE tenants.name = measured.tenant
+        FROM measured WHERE tenants.name = measured.name
     )
     SELECT tenant, day, outcome, count(*) AS jobs, sum(megapixels) AS megapixels,
         sum(seconds) AS seconds, json_agg(foreseen) FILTER (WHERE foreseen IS NOT NULL) AS foreseen,
@@ -102,14 +110,37 @@ _SETTLE = text("""
     FROM due GROUP BY tenant, day, outcome
 """)
 
+# How far capabilities have come. One that stood idle has an old mark: its next row shows that it
+# has come further, which counts up to where all queues have come.
+REACHED = """
+    SELECT needed.name, head.mark IS NOT NULL AS is_busy,
+        greatest(
+            known.mark, CASE WHEN head.mark IS NOT NULL THEN least(head.mark, virtual_time) END
+        ) AS v
+    FROM ({needed}) AS needed (name)
+    JOIN cells ON cells.name = :cell
+    LEFT JOIN capabilities AS known ON known.name = needed.name
+    LEFT JOIN LATERAL (
+        SELECT least(rank, rank + head_start) AS mark FROM open_stages AS stages
+        WHERE stages.capability = needed.name AND state = 'ready'
+        ORDER BY rank LIMIT 1
+    ) AS head ON true
+"""
+_NEEDED = REACHED.format(needed="SELECT DISTINCT unnest(CAST(:capabilities AS text[]))")
+
 _PLACE = """
     WITH cost AS (
         SELECT sum(coalesce(known.mean_seconds, :unknown)) AS seconds
         FROM unnest(CAST(:capabilities AS text[])) AS needed (name)
         LEFT JOIN capabilities AS known USING (name)
-    ), now AS (
-        SELECT virtual_time AS v FROM cells
-        WHERE name = :cell AND set_config('synchronous_commit', 'off', true) = 'off'
+    ), now AS MATERIALIZED (
+        SELECT coalesce(
+            min(reached.v) FILTER (WHERE reached.is_busy), max(reached.v), cells.virtual_time
+        ) AS v
+        FROM cells LEFT JOIN LATERAL ({reached}) AS reached ON true
+        WHERE cells.name = :cell AND CASE WHEN CAST(:is_durable AS bool) THEN true
+            ELSE set_config('synchronous_commit', 'off', true) = 'off' END
+        GROUP BY cells.virtual_time
     )
     INSERT INTO tenants (name, finish)
     SELECT :tenant, now.v + cost.seconds FROM now, cost {condition}
@@ -119,9 +150,10 @@ _PLACE = """
     RETURNING finish - (SELECT seconds FROM cost) / weight AS start,
         (SELECT seconds FROM cost) AS seconds
 """
-_RESERVE = text(_PLACE.format(condition=""))
+_RESERVE = text(_PLACE.format(condition="", reached=_NEEDED))
 # Compared and bounded as in memory.py.
 _RESERVE_FOR_NEW = _PLACE.format(
+    reached=_NEEDED,
     condition="""
         WHERE (
             SELECT id FROM jobs
@@ -130,9 +162,10 @@ _RESERVE_FOR_NEW = _PLACE.format(
                 AND id >= '{since}'
             ORDER BY tenant DESC, photo_digest DESC, id DESC LIMIT 1
         ) IS NULL
-    """
+    """,
 )
 
+_VIRTUAL_TIME = text("SELECT virtual_time FROM cells WHERE name = :cell")
 _COSTS = text("""
     SELECT needed.name, coalesce(known.mean_seconds, :unknown) AS seconds, tenants.weight
     FROM unnest(CAST(:names AS text[])) AS needed (name)
@@ -163,17 +196,34 @@ class Progress:
 
 
 def reserve(
-    connection: Connection, tenant: Tenant, capabilities: Collection[Capability], *, cell: str
+    connection: Connection,
+    tenant: Tenant,
+    capabilities: Collection[Capability],
+    *,
+    cell: str,
+    is_durable: bool = False,
 ) -> Place:
-    """Take a tenant's next place, in a transaction of its own.
+    """Take a tenant's next place.
 
-    Its commit does not wait for the disk: a place lost in a crash is given out twice, which costs
-    a tenant one turn at most.
+    is_durable: whether the commit waits for the disk. A submission takes its place in a
+        transaction of its own and does not wait: a place lost in a crash is given out twice, which
+        costs a tenant one turn at most.
     """
-    place = _reserved(connection, _RESERVE, _asked(tenant, capabilities, cell))
+    place = _reserved(
+        connection, _RESERVE, _asked(tenant, capabilities, cell, is_durable=is_durable)
+    )
     if place is None:
         raise RuntimeError(f"there is no cell {cell}")
     return place
+
+
+def place_later(connection: Connection, *, cell: str) -> Place:
+    """Return the place of a job that is scheduled: it takes and pays for another when it is due.
+
+    Nothing is taken now: its tenant's other jobs would wait behind work that is not there yet.
+    """
+    now = connection.execute(_VIRTUAL_TIME, {"cell": cell}).scalar_one()
+    return Place(start=now, estimated_seconds=0.0)
 
 
 def reserve_for_new(
@@ -190,16 +240,19 @@ def reserve_for_new(
     digest: of the photo.  since: the least id of the jobs that count (memory.kept_since).
     None when one has: then nothing is taken, for it may cost less.
     """
-    asked = {**_asked(tenant, capabilities, cell), "digest": digest}
+    asked = {**_asked(tenant, capabilities, cell, is_durable=False), "digest": digest}
     return _reserved(connection, text(_RESERVE_FOR_NEW.format(since=since)), asked)
 
 
-def _asked(tenant: Tenant, capabilities: Collection[Capability], cell: str) -> dict[str, object]:
+def _asked(
+    tenant: Tenant, capabilities: Collection[Capability], cell: str, *, is_durable: bool
+) -> dict[str, object]:
     return {
         "tenant": tenant,
         "capabilities": list(capabilities),
         "unknown": UNKNOWN_SECONDS,
         "cell": cell,
+        "is_durable": is_durable,
     }
 
 

@@ -14,16 +14,11 @@ from smart_filter_shared.jobs.transitions.deleting import (
 )
 from smart_filter_shared.jobs.transitions.ending import cancel, delete, fail
 from smart_filter_shared.jobs.transitions.lapsing import lapse
-from smart_filter_shared.jobs.transitions.leasing import (
-    charge,
-    claim,
-    expire,
-    renew,
-    wake,
-)
+from smart_filter_shared.jobs.transitions.leasing import charge, claim, expire, renew
 from smart_filter_shared.jobs.transitions.reopening import reopen
 from smart_filter_shared.jobs.transitions.returning import redrive, release, reroute, retry
 from smart_filter_shared.jobs.transitions.submitting import submit, submit_batch
+from smart_filter_shared.jobs.transitions.waking import wake
 
 __all__ = [
     "begin_to_delete",

@@ -13,7 +13,7 @@ STANDING = text("""
 """)
 
 LOCK_BATCHES = text("""
-    SELECT id, best, best IS NOT NULL AND ranked_at IS NULL AS unranked
+    SELECT id, tenant, best, best IS NOT NULL AND ranked_at IS NULL AS unranked
     FROM batches WHERE id = ANY(:ids) AND deleted_at IS NULL ORDER BY id FOR NO KEY UPDATE
 """)
 
@@ -46,6 +46,28 @@ STORE_RANKS = text("""
     FROM unnest(CAST(:ids AS uuid[]), CAST(:ranks AS integer[]), CAST(:terms AS text[]))
         AS ranked (id, rank, terms)
     WHERE jobs.id = ANY(:ids) AND jobs.id = ranked.id
+""")
+
+# Virtual time has gone on while the others were rated: at the places of their submission all of
+# the best would be ahead of everyone else. They start now, one behind the other, as in waking.py.
+PLACE_BEST = text("""
+    WITH costs AS (
+        SELECT stages.job_id, best.place, coalesce(known.mean_seconds, :unknown) AS seconds,
+            greatest(known.mark, cells.virtual_time) AS v, coalesce(tenants.weight, 1) AS weight
+        FROM unnest(CAST(:ids AS uuid[])) WITH ORDINALITY AS best (id, place)
+        JOIN open_stages AS stages ON stages.job_id = best.id AND stages.stage = 'composite'
+        JOIN cells ON cells.name = :cell
+        LEFT JOIN capabilities AS known ON known.name = stages.capability
+        LEFT JOIN tenants ON tenants.name = :tenant
+        WHERE stages.job_id = ANY(:ids)
+    ), places AS (
+        SELECT job_id, v + (sum(seconds) OVER (ORDER BY place) - seconds) / weight AS start
+        FROM costs
+    )
+    UPDATE open_stages AS stages SET rank = greatest(rank, places.start - head_start)
+    FROM places
+    WHERE stages.job_id = ANY(:ids) AND stages.job_id = places.job_id
+        AND stages.stage = 'composite' AND stages.state = 'waiting'
 """)
 
 # Who is not among the best runs everything else: without this row its job has succeeded.

@@ -16,8 +16,9 @@ from sqlalchemy import Connection, Row
 from smart_filter_shared.albums import arrange
 from smart_filter_shared.errors import JobFinal, NotFound
 from smart_filter_shared.ids import BatchId, Capability, JobId, Tenant
-from smart_filter_shared.jobs import events, shots
+from smart_filter_shared.jobs import events, fairness, shots
 from smart_filter_shared.jobs.events import Happened
+from smart_filter_shared.jobs.presence import CELL
 from smart_filter_shared.jobs.states import JobState, StageState
 from smart_filter_shared.jobs.transitions import batch_statements, locks, statements
 from smart_filter_shared.jobs.transitions.locks import Locked
@@ -233,6 +234,13 @@ def _rank(connection: Connection, batch: Row[tuple[object, ...]]) -> Followed:
     connection.execute(batch_statements.RANKED, {"id": batch.id})
     in_order = [ids[one.id] for one in album.ranking]
     best, others = in_order[: batch.best], in_order[batch.best :]
+    placed = {
+        "ids": best,
+        "tenant": batch.tenant,
+        "cell": CELL,
+        "unknown": fairness.UNKNOWN_SECONDS,
+    }
+    connection.execute(batch_statements.PLACE_BEST, placed)
     met = {"job_ids": best, "stages": [str(StageName.COMPOSITE)] * len(best)}
     ready = connection.execute(statements.MEET_NEEDS, met)
     ringing = [Capability(row.capability) for row in ready if row.state == StageState.READY]

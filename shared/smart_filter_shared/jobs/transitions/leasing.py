@@ -120,12 +120,6 @@ def expire(
     return expired
 
 
-def wake(connection: Connection) -> list[Capability]:
-    """Make ready what waited only for its time; return what to ring."""
-    rows = connection.execute(statements.WAKE, {"most": _SWEPT_AT_ONCE})
-    return [Capability(row.capability) for row in rows]
-
-
 def _expire(
     connection: Connection, jobs: Jobs, *, max_attempts: int, give_up_seconds: float
 ) -> list[Capability]:

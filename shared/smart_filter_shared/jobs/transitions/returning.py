@@ -10,7 +10,7 @@ from smart_filter_shared.errors import (
     JobNotFinished,
 )
 from smart_filter_shared.ids import Capability, JobId, Tenant
-from smart_filter_shared.jobs import events, retention, uploads
+from smart_filter_shared.jobs import events, fairness, retention, uploads
 from smart_filter_shared.jobs.events import Happened
 from smart_filter_shared.jobs.leases import (
     UNAVAILABLE,
@@ -18,6 +18,7 @@ from smart_filter_shared.jobs.leases import (
     Lease,
 )
 from smart_filter_shared.jobs.models import Plan
+from smart_filter_shared.jobs.presence import CELL
 from smart_filter_shared.jobs.states import JobState, StageState
 from smart_filter_shared.jobs.submission import batch_key
 from smart_filter_shared.jobs.transitions import batches, failing, locks, statements
@@ -115,11 +116,14 @@ def reroute(connection: Connection, lease: Lease, plan: Plan) -> bool:
 def redrive(connection: Connection, job_id: JobId, tenant: Tenant) -> list[Capability]:
     """Let a failed job go on from what has succeeded, with all attempts; return what to ring.
 
+    What is left of it takes its tenant's next place, as if it were new.
     Raises NotFound, JobFinal when it ended otherwise, JobNotFinished when it has not ended,
     InputsExpired when its photo is not kept any more.
     """
-    found = locks.find_own(connection, job_id, tenant)
+    locks.find_own(connection, job_id, tenant)  # no job of another tenant is locked
     job = locks.still(locks.lock_of_any_day(connection, [job_id]), job_id)
+    # Read under the lock: the job may have expired while this transaction waited for it.
+    found = locks.find_own(connection, job_id, tenant)
     outcome = job.outcome
     if outcome is None:
         raise JobNotFinished(f"job {job_id} has not ended; only a failed one can be redriven")
@@ -131,13 +135,16 @@ def redrive(connection: Connection, job_id: JobId, tenant: Tenant) -> list[Capab
         is_there = found.upload_id is None or uploads.is_there(connection, found.upload_id)
     if not is_there or found.is_expired:
         raise InputsExpired(f"the photo of job {job_id} is not kept any more; submit it again")
-    states = {
-        StageName(row.stage): row.state
+    unfinished = {
+        StageName(row.stage): Capability(row.capability)
         for row in connection.execute(statements.STAGES_OF, {"job_id": job_id})
+        if row.state != StageState.SUCCEEDED
     }
-    unfinished = [name for name, state in states.items() if state != StageState.SUCCEEDED]
     again = [stage for stage in PIPELINE if stage.name in unfinished]
-    connection.execute(statements.REOPEN_JOB, {"job_id": job_id})
+    # At its old place it would overtake every job that has come since.
+    place = fairness.reserve(connection, tenant, unfinished.values(), cell=CELL, is_durable=True)
+    reopened = {"job_id": job_id, "seconds": place.estimated_seconds}
+    connection.execute(statements.REOPEN_JOB, reopened)
     events.record(connection, [Happened.to_job(job_id, JobState.RUNNING)])
     # Into an album that is not ranked yet it comes back; else it is composed without a rank.
     waits = job.batch_id is not None and batches.reopen(connection, job.batch_id, job_id)
@@ -145,6 +152,7 @@ def redrive(connection: Connection, job_id: JobId, tenant: Tenant) -> list[Capab
         statements.REDRIVE_STAGES,
         {
             "job_id": job_id,
+            "start": place.start,
             "stages": [str(stage.name) for stage in again],
             "needs": [
                 len(needs_within(stage, unfinished)) + (waits and stage.name == StageName.COMPOSITE)

@@ -10,9 +10,9 @@ while it is planned every index, 3,158 relations after 180 days. What clients do
 There a job that is joined is also named as `= ANY(ids)`: the planner prunes by that, not by the
 join.
 
-Lock order: job rows by id, then stage rows by (job, stage), then batch rows by id. Every
-transition but submit, claim, renew and wake begins with LOCK or LOCK_IDLE; renew and wake
-lock stage rows in that order, claim skips what is locked; none of these writes jobs. Batches over
+Lock order: job rows by id, then stage rows by (job, stage), then batch rows by id, then tenant
+rows by name. Every transition but submit, claim and renew begins with LOCK or LOCK_IDLE; renew
+locks stage rows in that order, claim skips what is locked; neither writes jobs. Batches over
 the same jobs deadlocked in 29 of 50 pairs without the order, in none with it.
 """
 
@@ -276,7 +276,7 @@ REOPEN_STAGES = text("""
 
 COUNT_REOPENED = text("UPDATE open_jobs SET reopened = reopened + 1 WHERE id = :job_id")
 
-STAGES_OF = text("SELECT stage, state FROM stages WHERE job_id = :job_id")
+STAGES_OF = text("SELECT stage, state, capability FROM stages WHERE job_id = :job_id")
 
 FIND_EXPIRED = text("""
     SELECT DISTINCT job_id, album FROM open_stages
@@ -347,46 +347,27 @@ FORGET = (
 )
 
 # What has succeeded stays; the others wait again for those of their needs that have not.
-# Given is the number of each stage's unfinished needs.
+# Given is the number of each stage's unfinished needs, and where the job starts in virtual time.
 REDRIVE_STAGES = text("""
     UPDATE stages SET
         state = CASE WHEN again.needs = 0 THEN 'ready' ELSE 'waiting' END,
         open_needs = again.needs, attempt = 0, releases = 0, patience_since = NULL,
         not_before = NULL, ready_at = statement_timestamp(), finished_at = NULL, error = NULL,
-        deadline_at = NULL
+        deadline_at = NULL, rank = :start - head_start
     FROM unnest(CAST(:stages AS text[]), CAST(:needs AS smallint[])) AS again (stage, needs)
     WHERE stages.job_id = :job_id AND stages.stage = again.stage
     RETURNING stages.capability, stages.state
 """)
 
 # What it cost so far may have been settled: then only what is added will be, at its next end.
+# What is left of it (`seconds`) has just been charged.
 # A deadline holds no more: whoever redrives wants it in spite of that.
 REOPEN_JOB = text("""
     UPDATE jobs SET
         outcome = NULL, finished_at = NULL, error = NULL, expires_at = NULL, settled = false,
         deadline_at = NULL,
-        estimated_seconds = CASE WHEN settled THEN coalesce((
+        estimated_seconds = :seconds + CASE WHEN settled THEN coalesce((
             SELECT sum(seconds) FROM stages WHERE job_id = :job_id
         ), 0) ELSE estimated_seconds END
     WHERE id = :job_id
-""")
-
-WAKE = text("""
-    WITH due AS MATERIALIZED (
-        SELECT job_id, stage FROM open_stages
-        WHERE state = 'waiting' AND not_before <= statement_timestamp() AND open_needs = 0
-        ORDER BY not_before LIMIT :most
-    ), locked AS MATERIALIZED (
-        SELECT stages.job_id, stages.stage FROM open_stages AS stages
-        JOIN due USING (job_id, stage)
-        WHERE stages.state = 'waiting' AND stages.not_before <= statement_timestamp()
-            AND stages.open_needs = 0
-        ORDER BY stages.job_id, stages.stage
-        FOR UPDATE OF stages SKIP LOCKED
-    )
-    UPDATE open_stages AS stages
-    SET state = 'ready', not_before = NULL, ready_at = statement_timestamp()
-    FROM locked
-    WHERE stages.job_id = locked.job_id AND stages.stage = locked.stage
-    RETURNING stages.capability
 """)
