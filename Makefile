@@ -5,7 +5,7 @@
 #
 # PYTHON=/path/to/python3 chooses the interpreter of the environment.
 
-.PHONY: run test test-contract test-races test-chaos test-api-fuzz test-browser test-alerts test-docs test-models nightly bench golden gallery images thumbnails screenshots openapi examples docs docs-serve lint format setup setup-dev setup-browser setup-models clean help
+.PHONY: run test test-contract test-races test-chaos test-aged test-api-fuzz test-browser test-alerts test-docs test-models nightly bench golden gallery images thumbnails screenshots openapi examples docs docs-serve lint format setup setup-dev setup-browser setup-models clean help
 
 # Passed on by the environment and unexpanded, so that a blank, a quote, # or $ arrives as it is.
 export RUN_PHOTO := $(value PHOTO)
@@ -20,6 +20,7 @@ TEST_PROCESSES ?= 2
 CONTRACT_SECONDS ?= 600
 RACES_SECONDS ?= 900
 CHAOS_SECONDS ?= 900
+AGED_SECONDS ?= 600
 FUZZ_BOUND_SECONDS ?= 480
 BROWSER_SECONDS ?= 900
 MODELS_SECONDS ?= 480
@@ -54,6 +55,10 @@ test-races: setup-dev
 # CHAOS_SEED=… repeats one.
 test-chaos: setup-dev
 	@timeout --foreground --kill-after=30 $(CHAOS_SECONDS) .venv/bin/python -m pytest tests/chaos
+
+# Journeys on an installation of 40 days and 200,000 jobs, which is filled first.
+test-aged: setup-dev
+	@timeout --foreground --kill-after=30 $(AGED_SECONDS) .venv/bin/python -m pytest tests/aged
 
 # Schemathesis over the running service, following links. FUZZ_SECONDS=… makes it longer or
 # shorter, FUZZ_SEED=… looks elsewhere.
@@ -90,7 +95,7 @@ test-docs: setup-dev
 nightly: setup-dev
 	@CHAOS_PHOTOS=100 CHAOS_OUTAGE_SECONDS=30 FUZZ_SECONDS=900 FUZZ_CASES=5000 \
 	FUZZ_SEED=$$(date +%j) timeout --foreground --kill-after=30 $(NIGHTLY_SECONDS) \
-	.venv/bin/python -m pytest --hypothesis-profile=nightly tests tests/contract tests/races tests/chaos tests/docs tests/fuzz
+	.venv/bin/python -m pytest --hypothesis-profile=nightly tests tests/aged tests/contract tests/races tests/chaos tests/docs tests/fuzz
 
 # Six minutes or so; figures of a machine that has other work are too bad.
 bench: setup-dev

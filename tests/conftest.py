@@ -43,11 +43,11 @@ for _told in ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leave out folders that have a `make` target of their own, unless they are asked for.
 
-    `make test-contract`, `make test-races`, `make test-chaos`, `make test-api-fuzz` and
-    `make test-docs` take minutes, `make test-models` an environment with frameworks, and
-    `make test-browser` a browser.
+    `make test-aged`, `make test-contract`, `make test-races`, `make test-chaos`,
+    `make test-api-fuzz` and `make test-docs` take minutes, `make test-models` an environment with
+    frameworks, and `make test-browser` a browser.
     """
-    own = {TESTS / name for name in "browser chaos contract docs fuzz models races".split()}
+    own = {TESTS / name for name in "aged browser chaos contract docs fuzz models races".split()}
     asked_for = [Path(argument.partition("::")[0]).absolute() for argument in config.args]
     is_asked_for = any(one.is_relative_to(collection_path) for one in asked_for)
     return True if collection_path in own and not is_asked_for else None

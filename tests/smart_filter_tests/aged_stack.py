@@ -1,0 +1,108 @@
+"""A whole stack, API and worker included, that goes on with an installation of 40 days."""
+
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+from sqlalchemy import text
+
+from smart_filter_api import keys
+from smart_filter_deploy.embedded.addresses import Addresses
+from smart_filter_shared.ids import JobId, Tenant
+from smart_filter_tests import aging, old_installation
+from smart_filter_tests.bench import Bench
+from smart_filter_tests.running import ENGINE, PHOTO, Running, running
+
+DATABASE: Final = "smart_filter"
+# The key that seals secrets was replaced; the former one opens what it sealed.
+SEALING_KEYS: Final = f"{'n' * 32},{old_installation.SEALING_KEY}"
+# Leases that outlast a busy machine: no journey is about workers that die.
+ENVIRONMENT: Final[Mapping[str, str]] = {
+    **ENGINE,
+    "SMART_FILTER_LEASE_SECONDS": "20",
+    "SMART_FILTER_HEARTBEAT_SECONDS": "2",
+    "SMART_FILTER_SECRETS_KEY": SEALING_KEYS,
+}
+_WAIT_SECONDS: Final = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class AgedStack:
+    """The stack, what a client of the operator does to it, and the bench below it.
+
+    folder: its data folder.
+    """
+
+    running: Running
+    bench: Bench
+    folder: Path
+
+    @property
+    def client(self) -> httpx.Client:
+        """The operator's own tenant, which keeps photos and results for 60 days."""
+        return self.running.client
+
+    @contextmanager
+    def client_of(self, tenant: Tenant) -> Iterator[httpx.Client]:
+        """Yield a client with a new key of a tenant."""
+        with self.bench.transaction() as connection:
+            scopes = [keys.Scope.SUBMIT, keys.Scope.READ, keys.Scope.ADMIN]
+            key = keys.issue(connection, tenant=tenant, scopes=scopes).key
+        with old_installation.client_of(str(self.client.base_url), key) as client:
+            yield client
+
+    def done(self, *, ago: int = 0, **fields: str) -> dict[str, Any]:
+        """Submit the photo and wait for its end; return the job, made to be so many days old."""
+        job = self.running.wait(self.running.submit(PHOTO.read_bytes(), **fields))
+        return self.running.job(str(self.aged(job["id"], ago))) if ago else job
+
+    def aged(self, job_id: str, ago: int) -> JobId:
+        """Let a job be so many days old; return its id."""
+        with self.bench.transaction() as connection:
+            return aging.age_jobs(connection, [job_id], number=ago)[0]
+
+    def until(self, query: str, **values: object) -> None:
+        """Return when a query answers true; fail when it does not for long."""
+        self.running.until(lambda: bool(self.scalar(query, **values)), seconds=_WAIT_SECONDS)
+
+    def scalar(self, query: str, **values: object) -> Any:  # noqa: ANN401 - of any column
+        """Return the one value that a query finds."""
+        with self.bench.transaction() as connection:
+            return connection.scalar(text(query), values)
+
+    def sample(self, tenant: Tenant, condition: str, *, ago: int, most: int = 1) -> Sequence[str]:
+        """Return ids of jobs of a tenant that are at least so many days old."""
+        with self.bench.transaction() as connection:
+            found = connection.scalars(
+                text(f"""
+                    SELECT id FROM jobs WHERE tenant = :tenant AND {condition}
+                        AND created_at < statement_timestamp() - make_interval(days => :ago)
+                    ORDER BY id DESC LIMIT :most
+                """),
+                {"tenant": tenant, "ago": ago, "most": most},
+            ).all()
+        assert len(found) == most
+        return [str(uuid.UUID(str(one))) for one in found]
+
+
+@contextmanager
+def aged_stack(folder: Path, weights: Path) -> Iterator[AgedStack]:
+    """Run API and worker on a copy of the template database, which this fills."""
+
+    def filled(addresses: Addresses) -> Mapping[str, str]:
+        old_installation.fill(addresses, folder)
+        old_installation.copy_to(addresses, DATABASE)
+        return {}
+
+    with ExitStack() as held:
+        stack = held.enter_context(running(folder, weights, ENVIRONMENT, detour=filled))
+        bench = held.enter_context(
+            old_installation.a_bench(
+                stack.stack.addresses, DATABASE, folder, sealing_keys=SEALING_KEYS
+            )
+        )
+        yield AgedStack(stack, bench, folder)

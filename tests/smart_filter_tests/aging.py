@@ -1,0 +1,212 @@
+"""Aging: days pass over an installation, or some of its jobs become days older.
+
+A job's id is a UUIDv7, which begins with the millisecond in which the job was made. An older job
+therefore has another id: the helpers change it in every table and return what it is now. Objects
+keep their keys, whose folders still name the day on which they were stored.
+"""
+
+import datetime as dt
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection, text
+
+from smart_filter_api import keys
+from smart_filter_shared.cards import TaskName
+from smart_filter_shared.db import days
+from smart_filter_shared.ids import JobId, Tenant
+from smart_filter_shared.jobs import fairness, versions
+from smart_filter_shared.jobs.presence import CELL
+from smart_filter_shared.storage import keys as storage_keys
+from smart_filter_tests import learning
+from smart_filter_tests.bench import Bench
+from smart_filter_workers.retention import Retention
+
+# Columns that hold the id of a job or of a batch, beside `id` of these two tables.
+_IDS: Final = frozenset({"job_id", "batch_id", "parent_id", "album", "last_job_id"})
+_TABLES_OF_IDS: Final = frozenset({"jobs", "batches"})
+# Rows move past each other while they are updated one by one: first all of them go far away.
+_KEYED_BY_TIME: Final = frozenset({"usage", "samples", "queue_samples", "failures"})
+_FAR: Final = "interval '365000 days'"
+_COLUMNS: Final = text("""
+    SELECT relname AS table, attname AS name, format_type(atttypid, NULL) AS type,
+        attidentity <> '' AS is_identity
+    FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid
+    WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
+        AND attnum > 0 AND NOT attisdropped AND relname <> 'alembic_version'
+    ORDER BY relname, attnum
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table of ours.
+
+    type: as PostgreSQL writes it.  is_id: whether it holds the id of a job or of a batch.
+    """
+
+    name: str
+    type: str
+    is_identity: bool
+    is_id: bool
+
+
+def columns(connection: Connection) -> Mapping[str, Sequence[Column]]:
+    """Return the columns of every table."""
+    found: dict[str, list[Column]] = {}
+    for row in connection.execute(_COLUMNS):
+        is_id = row.name in _IDS or (row.name == "id" and row.table in _TABLES_OF_IDS)
+        column = Column(row.name, row.type, row.is_identity, is_id)
+        found.setdefault(row.table, []).append(column)
+    return found
+
+
+def earlier(column: Column, name: str, by: str, *, tail: str | None = None) -> str | None:
+    """Return SQL for what a column holds when all happened earlier; None when that is the same.
+
+    name: of the column in the statement.  by: SQL of an interval.  tail: SQL of 18 hexadecimal
+    digits that replace the random part of an id, for a copy; None keeps that part.
+    """
+    if column.type == "timestamp with time zone":
+        return f"{name} - {by}"
+    if column.type == "date":
+        return f"CAST({name} - {by} AS date)"
+    if not column.is_id:
+        return None
+    milliseconds = f"CAST(1000 * extract(epoch FROM uuid_extract_timestamp({name}) - {by}) AS int8)"
+    random = (
+        f"right(replace(CAST({name} AS text), '-', ''), 20)"
+        if tail is None
+        else f"'7' || left({tail}, 3) || '8' || right({tail}, 15)"
+    )
+    return f"CAST(lpad(to_hex({milliseconds}), 12, '0') || {random} AS uuid)"
+
+
+def older(job_id: uuid.UUID | str, *, number: int) -> JobId:
+    """Return the id of a job once it is so many days older."""
+    milliseconds = dt.timedelta(days=number) // dt.timedelta(milliseconds=1)
+    return JobId(uuid.UUID(int=uuid.UUID(str(job_id)).int - (milliseconds << 80)))
+
+
+def pass_days(connection: Connection, number: int) -> None:
+    """Let all that a database holds have happened so many days earlier.
+
+    What would have happened in these days has not: see `clean_up`.
+    """
+    _make_days(connection, number)
+    by = f"interval '{number} days'"
+    for table, found in columns(connection).items():
+        ways = (f"({by} + {_FAR})", f"(-{_FAR})") if table in _KEYED_BY_TIME else (by,)
+        for way in ways:
+            if changes := _earlier(found, way):
+                connection.execute(text(f"UPDATE {table} SET {changes}"))
+    days.look(connection)
+
+
+def age_jobs(
+    connection: Connection, job_ids: Sequence[uuid.UUID | str], *, number: int
+) -> list[JobId]:
+    """Let jobs, and all that is of them, be so many days older; return their ids.
+
+    A job that was derived from one of them names it only when it is among them.
+    """
+    which = [uuid.UUID(str(one)) for one in job_ids]
+    by = f"interval '{number} days'"
+    _make_days(connection, number, which)
+    for table, found in _attempts_first(columns(connection)):
+        names = {column.name for column in found}
+        if table == "delivery_attempts":
+            where = "delivery_id IN (SELECT id FROM deliveries WHERE job_id = ANY(:ids))"
+        elif table == "jobs":
+            where = "id = ANY(:ids)"
+        elif "job_id" in names:
+            where = "job_id = ANY(:ids)"
+        else:
+            continue
+        if changes := _earlier(found, by):
+            connection.execute(text(f"UPDATE {table} SET {changes} WHERE {where}"), {"ids": which})
+    days.look(connection)
+    return [older(one, number=number) for one in which]
+
+
+def clean_up(bench: Bench) -> None:
+    """Let jobs that ended be counted, and retention remove all that has expired."""
+    with bench.transaction() as connection:
+        days.look(connection)
+    with bench.transaction() as connection:
+        fairness.settle(connection)
+    retention = Retention(bench.engine, bench.store, cell=CELL)
+    for _ in range(3):  # a mark, an object that goes, a row that goes
+        while retention.remove_expired():
+            pass
+    with bench.transaction() as connection:
+        days.look(connection)
+
+
+def replace_weights(bench: Bench, *, score: float) -> str:
+    """Promote weights of the model that learns, which rate every smile so; return their digest."""
+    content = learning.network(score)
+    digest = learning.digest_of(content)
+    key = storage_keys.weights(digest)
+    bench.store.put(key, content, length=len(content), media_type="application/octet-stream")
+    trained = versions.Trained(
+        task=TaskName.SMILE,
+        model=learning.CARD.name,
+        digest=digest,
+        key=key,
+        metrics={**learning.BETTER, "against": None},
+        parent=None,
+        data_set=None,
+        trained_on="the tests",
+        trained_at=dt.datetime.now(dt.UTC),
+    )
+    with bench.transaction() as connection:
+        versions.register(connection, trained)
+        versions.promote(connection, digest, anyway=True)
+    return digest
+
+
+def rotate_key(bench: Bench, tenant: Tenant) -> str:
+    """Issue a key with every scope but the operator's, and revoke all that the tenant had."""
+    with bench.transaction() as connection:
+        connection.execute(
+            text("""
+                UPDATE keys SET revoked_at = statement_timestamp()
+                WHERE tenant = :tenant AND revoked_at IS NULL
+            """),
+            {"tenant": tenant},
+        )
+        scopes = [keys.Scope.SUBMIT, keys.Scope.READ, keys.Scope.ADMIN]
+        return keys.issue(connection, tenant=tenant, scopes=scopes).key
+
+
+def _attempts_first(
+    tables: Mapping[str, Sequence[Column]],
+) -> Iterator[tuple[str, Sequence[Column]]]:
+    """Attempts are found by their deliveries, as long as these name the job as it was."""
+    yield "delivery_attempts", tables["delivery_attempts"]
+    yield from ((name, found) for name, found in tables.items() if name != "delivery_attempts")
+
+
+def _make_days(connection: Connection, number: int, ids: Sequence[uuid.UUID] | None = None) -> None:
+    """Make the days to which these jobs, or all, are to be moved."""
+    wanted = connection.scalars(
+        text(f"""
+            SELECT DISTINCT CAST(
+                (uuid_extract_timestamp(id) - interval '{number} days') AT TIME ZONE 'UTC' AS date
+            ) FROM jobs WHERE CAST(:ids AS uuid[]) IS NULL OR id = ANY(:ids)
+        """),
+        {"ids": None if ids is None else list(ids)},
+    ).all()
+    spans = days.partitions(connection)
+    for day in wanted:
+        if not any(day < one.until and (one.since is None or one.since <= day) for one in spans):
+            days.make(connection, day)
+
+
+def _earlier(found: Sequence[Column], by: str) -> str:
+    """Return the SQL that sets the columns of a row, empty when none of them changes."""
+    changed = {column.name: earlier(column, f'"{column.name}"', by) for column in found}
+    return ", ".join(f'"{name}" = {sql}' for name, sql in changed.items() if sql is not None)

@@ -1,0 +1,315 @@
+"""An installation that has served for 40 days: 200,000 jobs of every end, in a template database.
+
+Weeks pass over a few jobs, keys and weights; then the database copies the jobs into every day.
+"""
+
+import dataclasses
+import datetime as dt
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Final
+
+import httpx
+import redis
+from sqlalchemy import Connection, create_engine, make_url, text
+
+from smart_filter_deploy import wiring
+from smart_filter_deploy.embedded.addresses import Addresses
+from smart_filter_shared.cards import Offer
+from smart_filter_shared.db import days, sessions
+from smart_filter_shared.doorbell import Doorbell
+from smart_filter_shared.ids import OPERATOR, Tenant
+from smart_filter_shared.jobs import models, tenants
+from smart_filter_shared.jobs.retention import OwnKeeping
+from smart_filter_shared.storage.objects import ObjectStore
+from smart_filter_tests import aging, job_copies, learning, sample_jobs
+from smart_filter_tests.bench import Bench, settings_of
+from smart_filter_tests.job_copies import Group
+from smart_filter_tests.receiving import a_receiver, send_due
+from smart_filter_tests.running import PHOTO
+from smart_filter_tests.serving import Api, serving
+
+DAYS: Final = 40
+JOBS: Final = 200_000
+TEMPLATE: Final = "aged"
+# What seals the secrets of webhooks in the template.
+SEALING_KEY: Final = "s" * 32
+# Most tenants keep results for an hour: of their jobs nothing but rows is left. One keeps them
+# for the week that the settings say, so that its jobs have events, deliveries and pictures.
+HOURLY: Final = {Tenant("shop"): 0.6, Tenant("prints"): 0.3, Tenant("cards"): 0.1}
+WEEKLY: Final = Tenant("album")
+# The operator's own tenant keeps everything, for journeys that go on with a photo of weeks ago.
+_OPERATOR_KEEPS: Final = OwnKeeping(input_seconds=60 * 86_400, result_seconds=60 * 86_400)
+# How smiles are rated by the weights that scheduled jobs were submitted with, and by the live ones.
+FORMER_SCORE, SCORE = 0.25, 0.75
+SCHEDULED: Final = 3
+_HOUR, _DAY = dt.timedelta(hours=1), dt.timedelta(days=1)
+# How many of a thousand copies, of tenants that keep results for an hour.
+_SHARES: Final = {
+    "five stages": 100,
+    "three stages": 290,
+    "two stages": 380,
+    "failed": 70,
+    "canceled": 60,
+    "deleted": 20,
+    "batch": 20,
+    "derived": 20,
+}
+_HOURLY_UNITS: Final = 188_000
+# Each picture of the week is an object.
+_WEEKLY_UNITS: Final = {
+    "five stages": 60,
+    "three stages": 120,
+    "two stages": 120,
+    "failed": 6_000,
+    "canceled": 6_000,
+    "deleted": 100,
+    "batch": 20,
+    "derived": 20,
+}
+# About as many as the jobs would have taken, by which events say when they were written.
+_TRANSACTIONS: Final = 300_000
+_SAMPLED: Final = ("prepare", "segmentation.selfie", "face.centerface", "composite")
+
+
+def fill(addresses: Addresses, folder: Path) -> None:
+    """Make the template database.
+
+    folder: the data folder, with weights for the models that are published.
+    """
+    _administer(addresses, f"CREATE DATABASE {TEMPLATE}")
+    with a_bench(addresses, TEMPLATE, folder) as bench:
+        wiring.prepare_servers(bench.settings, local_key=None)
+        with bench.transaction() as connection:
+            _begin_days(connection)
+            models.publish(connection, _offers(bench))
+            said = tenants.hold(connection, OPERATOR)
+            tenants.say(connection, OPERATOR, dataclasses.replace(said, keeping=_OPERATOR_KEEPS))
+        with serving(bench.settings) as url:
+            groups = _live(bench, url)
+        for group in groups:
+            with bench.transaction() as connection:
+                job_copies.write(connection, group)
+        with bench.transaction() as connection:
+            _count(connection)
+            _sample(connection)
+            _publish_as_an_older_version(connection)
+            days.look(connection)
+        _store_pictures(bench)
+        with bench.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(text("ANALYZE"))
+
+
+def copy_to(addresses: Addresses, database: str) -> None:
+    """Make a database as the template is, in place of one of this name."""
+    _administer(
+        addresses,
+        f"DROP DATABASE IF EXISTS {database} WITH (FORCE)",
+        f"CREATE DATABASE {database} TEMPLATE {TEMPLATE} STRATEGY file_copy",
+    )
+
+
+def drop(addresses: Addresses, database: str) -> None:
+    """Drop a copy."""
+    _administer(addresses, f"DROP DATABASE {database} WITH (FORCE)")
+
+
+def client_of(url: str, key: str) -> httpx.Client:
+    """Return a client of an API with a key."""
+    return httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=30)
+
+
+@contextmanager
+def a_bench(
+    addresses: Addresses, database: str, folder: Path, *, sealing_keys: str = SEALING_KEY
+) -> Iterator[Bench]:
+    """Yield a bench on a database of a server."""
+    url = make_url(addresses.database_url).set(database=database)
+    told = settings_of(
+        addresses,
+        SMART_FILTER_DATABASE_URL=url.render_as_string(hide_password=False),
+        SMART_FILTER_SECRETS_KEY=sealing_keys,
+        SMART_FILTER_DATA=str(folder),
+    )
+    bench = Bench(
+        settings=told,
+        engine=sessions.engine(told.database, connections=6),
+        store=ObjectStore(told.storage, connections=4),
+        doorbell=Doorbell(told.broker),
+        broker=redis.Redis.from_url(told.broker.url.get_secret_value()),
+    )
+    try:
+        yield bench
+    finally:
+        bench.engine.dispose()
+        bench.doorbell.close()
+        bench.broker.close()
+
+
+def _administer(addresses: Addresses, *statements: str) -> None:
+    url = make_url(addresses.database_url).set(database="postgres")
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        for statement in statements:
+            connection.execute(text(statement))
+    engine.dispose()
+
+
+def _begin_days(connection: Connection) -> None:
+    """Put days in the place of the first partition, which holds nothing yet."""
+    for span in days.partitions(connection):
+        if span.since is None:
+            for table in days.TABLES:
+                connection.execute(text(f"DROP TABLE {table}_{span.name}"))
+    today = days.today(connection)
+    for back in range(DAYS + 1, 0, -1):
+        days.make(connection, today - dt.timedelta(days=back))
+    days.make_ahead(connection)
+    days.look(connection, anew=True)
+
+
+def _live(bench: Bench, url: str) -> list[Group]:
+    """Let 40 days pass, with jobs on the first and on the last; return what to copy of them."""
+    groups = []
+    with a_receiver() as receiver, ExitStack() as held:
+        aging.replace_weights(bench, score=FORMER_SCORE)
+        for tenant in (*HOURLY, WEEKLY):
+            api = _api(held, bench, url, tenant)
+            hook = {"url": receiver.url, "events": ["job.failed"]}
+            assert api.client.post("/v1/webhooks", json=hook).is_success
+            assert api.client.post("/v1/webhooks/default/rotate").is_success
+            if tenant in HOURLY:
+                _keep_an_hour(api, tenant)
+                groups += [
+                    Group(
+                        [aging.older(one, number=DAYS - 1) for one in ids],
+                        int(HOURLY[tenant] * _HOURLY_UNITS * _SHARES[end] / 1000),
+                        3 * _HOUR,
+                        DAYS * _DAY,
+                    )
+                    for end, ids in sample_jobs.of_every_end(api, receiver.url).items()
+                ]
+        for _ in range(SCHEDULED):
+            _schedule(api)
+        send_due(bench)
+        _pass_days(bench, DAYS // 2)
+        aging.replace_weights(bench, score=SCORE)
+        for tenant in (*HOURLY, WEEKLY):
+            api = _api(held, bench, url, tenant)
+            assert api.client.post("/v1/webhooks/default/rotate").is_success
+        _pass_days(bench, DAYS - DAYS // 2 - 1)
+        _spend_transactions(bench)
+        latest = sample_jobs.of_every_end(api, receiver.url)
+        send_due(bench, times=2)
+        aging.clean_up(bench)
+    groups += [Group(ids, _WEEKLY_UNITS[end], _HOUR, 6.9 * _DAY) for end, ids in latest.items()]
+    return groups
+
+
+def _api(held: ExitStack, bench: Bench, url: str, tenant: Tenant) -> Api:
+    """Return the API as a tenant sees it that has rotated its key."""
+    client = held.enter_context(client_of(url, aging.rotate_key(bench, tenant)))
+    return Api(url, bench, client)
+
+
+def _keep_an_hour(api: Api, tenant: Tenant) -> None:
+    key = api.client.headers["Authorization"]
+    api.keep(tenant, input_seconds=3600, result_seconds=3600)
+    api.client.headers["Authorization"] = key
+
+
+def _schedule(api: Api) -> None:
+    """Submit a photo with faces for a few days after the last."""
+    answer = api.post(
+        PHOTO.read_bytes(),
+        {
+            "background": "color:navy",
+            "outputs": "image,faces",
+            "smile.model": learning.CARD.name,
+            "run_at": (api.bench.now() + (DAYS + 5) * _DAY).isoformat(),
+        },
+    )
+    assert answer.status_code == 202, answer.text
+
+
+def _pass_days(bench: Bench, number: int) -> None:
+    with bench.transaction() as connection:
+        aging.pass_days(connection, number)
+        models.publish(connection, _offers(bench))  # workers do so all the time
+    aging.clean_up(bench)
+
+
+def _offers(bench: Bench) -> list[Offer]:
+    return [*wiring.offers(bench.settings), Offer(learning.CARD)]
+
+
+def _spend_transactions(bench: Bench) -> None:
+    with bench.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("SET synchronous_commit = off"))
+        connection.execute(
+            text(f"""
+                DO $$ BEGIN
+                    FOR number IN 1..{_TRANSACTIONS} LOOP
+                        PERFORM pg_current_xact_id();
+                        COMMIT;
+                    END LOOP;
+                END $$
+            """)
+        )
+        connection.execute(text("RESET synchronous_commit"))
+
+
+def _count(connection: Connection) -> None:
+    """Write the usage of all tenants from their jobs."""
+    connection.execute(text("DELETE FROM usage"))
+    connection.execute(
+        text("""
+            INSERT INTO usage (tenant, day, state, jobs, megapixels, model_seconds)
+            SELECT tenant, CAST(finished_at AT TIME ZONE 'UTC' AS date), outcome, count(*),
+                sum(megapixels), sum(coalesce(counted_seconds, 0))
+            FROM jobs WHERE settled GROUP BY 1, 2, 3
+        """)
+    )
+
+
+def _sample(connection: Connection) -> None:
+    """Write a month of samples, a minute each, as sweepers do."""
+    connection.execute(text("DELETE FROM samples"))
+    connection.execute(text("DELETE FROM queue_samples"))
+    minutes = """
+        generate_series(
+            date_trunc('minute', statement_timestamp()) - interval '30 days',
+            date_trunc('minute', statement_timestamp()) - interval '1 minute', '1 minute'
+        ) WITH ORDINALITY AS minute (at, number)
+    """
+    connection.execute(
+        text(f"INSERT INTO samples SELECT at, 4 * number, number / 3, number / 4, 0 FROM {minutes}")
+    )
+    connection.execute(
+        text(f"""
+            INSERT INTO queue_samples
+            SELECT at, capability, 0, number % 7, number % 3, 0.5, 4 * number, number / 50, 0, 0
+            FROM {minutes}, unnest(CAST(:capabilities AS text[])) AS capability
+        """),
+        {"capabilities": list(_SAMPLED)},
+    )
+
+
+def _publish_as_an_older_version(connection: Connection) -> None:
+    connection.execute(text("UPDATE models SET release = '{0, 1, 0}', fingerprint = 'older'"))
+
+
+def _store_pictures(bench: Bench) -> None:
+    """Store what the rows of copies name."""
+    with bench.transaction() as connection:
+        named = set(connection.scalars(text("SELECT key FROM artifacts")))
+    missing = named - {stored.key for stored in bench.store.stored()}
+
+    def put(key: str) -> None:
+        content = sample_jobs.PICTURE
+        bench.store.put(key, content, length=len(content), media_type="image/png")
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(put, missing))

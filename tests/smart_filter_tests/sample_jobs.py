@@ -1,0 +1,122 @@
+"""Sample jobs: one of every end, submitted over HTTP and run by hand, to be copied."""
+
+import base64
+import uuid
+from typing import Any, Final
+
+from sqlalchemy import text
+
+from smart_filter_shared.ids import Capability, Tenant
+from smart_filter_shared.jobs import transitions
+from smart_filter_shared.jobs.leases import Done, Failure, Lease
+from smart_filter_shared.jobs.retention import Kind
+from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.storage import keys
+from smart_filter_tests.bench import KEEPING, Bench
+from smart_filter_tests.deriving import ARRAYS, FACTS
+from smart_filter_tests.serving import Api, a_photo
+
+PICTURE: Final = b"a picture of last week"
+FAILURE: Final = Failure("model_failed", "A model failed", "ValueError in segmentation")
+_NAVY: Final = {"background": "color:navy"}
+
+
+def of_every_end(api: Api, receiver: str) -> dict[str, list[uuid.UUID]]:
+    """Return the ids of jobs by what became of them; of a batch its own id first.
+
+    receiver: the address that jobs name which fail or are canceled.
+    """
+    five = _submitted(api, background="auto")
+    finish(api.bench)
+    three = _submitted(api, **_NAVY)
+    finish(api.bench)
+    two = _submitted(api, background="keep")
+    finish(api.bench)
+    failed = _submitted(api, webhook_url=receiver, **_NAVY)
+    _complete(api.bench, _claimed(api.bench))
+    with api.bench.transaction() as connection:
+        transitions.fail(connection, _claimed(api.bench), FAILURE)
+    canceled = _submitted(api, webhook_url=receiver, **_NAVY)
+    assert api.client.post(f"/v1/jobs/{canceled}/cancel").is_success
+    deleted = _submitted(api, background="keep")
+    assert api.client.delete(f"/v1/jobs/{deleted}").is_success
+    derived = api.client.post(
+        f"/v1/jobs/{three}/derive", json={"recipe": {"background": "color:red"}}
+    )
+    assert derived.status_code == 202, derived.text
+    finish(api.bench)
+    return {
+        "five stages": [five],
+        "two stages": [two],
+        "failed": [failed],
+        "canceled": [canceled],
+        "deleted": [deleted],
+        "batch": _batch(api),
+        "derived": [three, uuid.UUID(derived.json()["id"])],
+        "three stages": [three],
+    }
+
+
+def finish(bench: Bench) -> None:
+    """Let all that is ready succeed, and what becomes ready by it."""
+    while _ready(bench):
+        _complete(bench, _claimed(bench))
+
+
+def _submitted(api: Api, **fields: str) -> uuid.UUID:
+    answer = api.client.post("/v1/jobs", files={"photo": a_photo()}, data=fields)
+    assert answer.status_code == 202, answer.text
+    return uuid.UUID(answer.json()["id"])
+
+
+def _batch(api: Api) -> list[uuid.UUID]:
+    photo = base64.b64encode(a_photo()).decode()
+    answer = api.client.post(
+        "/v1/batches",
+        json={"items": [{"photo_base64": photo}] * 3, "recipe": {"background": "keep"}},
+    )
+    assert answer.status_code == 202, answer.text
+    finish(api.bench)
+    shown = answer.json()
+    return [uuid.UUID(one) for one in (shown["id"], *(item["job_id"] for item in shown["items"]))]
+
+
+def _ready(bench: Bench) -> list[Capability]:
+    with bench.transaction() as connection:
+        found = connection.scalars(text("SELECT capability FROM stages WHERE state = 'ready'"))
+        return [Capability(one) for one in found]
+
+
+def _claimed(bench: Bench) -> Lease:
+    with bench.transaction() as connection:
+        (lease,) = transitions.claim(
+            connection,
+            _ready(bench)[0],
+            worker=bench.worker,
+            batch_size=1,
+            lease_seconds=60,
+            max_attempts=3,
+        )
+    return lease
+
+
+def _complete(bench: Bench, lease: Lease) -> None:
+    """Let a stage succeed, with what it makes in storage."""
+    with bench.transaction() as connection:
+        found = connection.execute(
+            text("SELECT tenant FROM jobs WHERE id = :id"), {"id": lease.job_id}
+        )
+        tenant = Tenant(found.scalar_one())
+    folder = keys.artifact(tenant, lease.job_id, lease.stage, lease.token, "")
+    arrays = {ARRAYS[lease.stage]: f"{folder}array.npy"} if lease.stage in ARRAYS else {}
+    files: dict[str, Any] = {}
+    if lease.stage == StageName.COMPOSITE:
+        size = {"width": 1, "height": 1, "format": "png", "bytes": len(PICTURE)}
+        files["image"] = {"key": f"{folder}image.png", "media_type": "image/png", **size}
+    kinds = dict.fromkeys(arrays.values(), Kind.INTERMEDIATE)
+    kinds |= {str(file["key"]): Kind.RESULT for file in files.values()}
+    for key in kinds:
+        bench.store.put(key, PICTURE, length=len(PICTURE), media_type="image/png")
+    result = {"facts": FACTS[lease.stage], "arrays": arrays, "files": files}
+    with bench.transaction() as connection:
+        transitions.complete(connection, [Done(lease, result, 0.25, kinds)], KEEPING)
