@@ -36,7 +36,7 @@ _PROCESSES = ("postgres", "s3")
 
 
 def measure(objects: int, kept: int) -> list[Figure]:
-    """Remove so many objects, in each of the four ways, in rounds."""
+    """Remove the given number of objects, in each of the four ways, in rounds."""
     with fleet.servers() as servers:
         _write_rows(servers, _names(kept), "statement_timestamp() + interval '1 day'")
         with servers.bench.transaction() as connection:

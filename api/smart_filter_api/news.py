@@ -17,7 +17,7 @@ from smart_filter_shared.supervision import SupervisedLoop
 
 # What it adds at most to what each of them waits for.
 _LOOK_SECONDS = 0.03
-# Between looks that fail: whoever waits is woken by each, and asks for the job itself.
+# Between looks that fail: each wakes all watches, whose requests ask for the job themselves.
 _LONGEST_PAUSE_SECONDS = 5.0
 
 Look = Callable[[str | None], Awaitable[News]]

@@ -7,7 +7,7 @@ Another thread does what may take long, so that it never holds up the first: it 
 corrections, and once an hour drops days whose records are over and removes objects that no row
 names: uploads whose commit failed, what workers stored under leases that they had lost, pictures of
 the stock that were replaced or whose row was never written, and weights without a version. Pictures
-of the stock that a row names stay until somebody removes them.
+of the stock that a row names stay until an operator removes them.
 """
 
 import datetime as dt

@@ -42,7 +42,7 @@ _BEGIN_WITH: Final = "begin_with"
 _USUAL: Final = (
     "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '5s'; SET LOCAL lock_timeout = '10s'"
 )
-# Of transactions that run the same few statements for every stage, each of which finds a few rows
+# For transactions that run the same few statements for every stage; each statement finds a few rows
 # by their keys. They are planned once for each connection: planning took twice as long as running.
 # Such a plan is kept until the tables are analysed again, which may be a minute after they have
 # grown: so it must suit tables of any size, which is to say, look into indexes and nothing else.

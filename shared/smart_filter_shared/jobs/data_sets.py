@@ -167,7 +167,7 @@ def stale(connection: Connection, *, most: int) -> list[tuple[TaskName, int]]:
 def claim(connection: Connection, task: TaskName, version: int) -> Claimed | None:
     """Claim the writing of a version's manifest; None while another process has claimed it.
 
-    Nobody else stores an older manifest behind this one while the claim lasts.
+    No other process stores an older manifest behind this one while the claim lasts.
     """
     row = connection.execute(
         _CLAIM, {"task": task, "version": version, "lease_seconds": _LEASE_SECONDS}

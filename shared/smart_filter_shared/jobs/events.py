@@ -193,7 +193,7 @@ _NEWS = text(f"""
 def record(
     connection: Connection, happened: Sequence[Happened], *, of_any_day: bool = False
 ) -> None:
-    """Write events, in this order, and for ends the deliveries to whoever wants to be told.
+    """Write events, in this order, and for ends the deliveries to webhooks.
 
     of_any_day: whether jobs that have ended may be of closed days (db/days.py).
     """

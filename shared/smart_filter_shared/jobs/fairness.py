@@ -10,7 +10,7 @@ A job that comes back (redriven, scheduled, retried) gets a rank again: virtual 
 
 V is how far the queues have come that the job needs: the smallest among those capabilities of it
 that have ready rows; where none has, the largest. So a capability that stands still holds back
-those who need it and nobody else. A capability has come as far as its mark: min(rank, start) of
+those who need it alone. A capability has come as far as its mark: min(rank, start) of
 its newest claim. What overtook others does not say that those have come so far, and what let
 others pass says it of itself only. One that stood idle has an old mark: its next row counts, up to
 the V of the cell, which is the smallest mark among capabilities that have ready rows and a live

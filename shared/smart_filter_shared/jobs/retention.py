@@ -24,7 +24,7 @@ REQUEST_HOURS = 24
 # request to storage ten seconds at most.
 LEASE_SECONDS: Final = 60.0
 # What a job still needs past its time is looked at again after as long as it has been held, at
-# least and at most so many seconds later. So a photo stays ten minutes longer than such a job, at
+# least and at most this many seconds later. So a photo stays ten minutes longer than such a job, at
 # most, and it is read a few times in place of every second.
 LOOK_AGAIN_SECONDS: Final = 600.0
 LOOK_AGAIN_LEAST_SECONDS: Final = 1.0
@@ -216,7 +216,7 @@ def mark_expired(connection: Connection, *, most: int) -> int:
 def claim(connection: Connection, *, most: int) -> list[Marked]:
     """Claim marked artifacts for LEASE_SECONDS, the oldest marks first; return them.
 
-    Whoever claims removes their objects and then forgets their rows.
+    The claiming process removes their objects and then forgets their rows.
     """
     rows = connection.execute(_CLAIM, {"most": most, "lease_seconds": LEASE_SECONDS})
     return [Marked(Tenant(row.tenant), row.key) for row in rows]

@@ -3,7 +3,7 @@
 A photo's stage is complete, and whoever waits for it is served, before any of this runs; and it
 runs while nothing else is ready. Under load most of it falls away: it is a sample all the same.
 
-Weights that nobody has promoted may hang or crash: they run in a child process, one at a time, and
+Weights that are not promoted may hang or crash: they run in a child process, one at a time, and
 what has cost a child its life is not tried again by this worker.
 """
 

@@ -8,7 +8,7 @@ from smart_filter_shared.jobs.presence import CELL
 from smart_filter_shared.jobs.states import StageState
 from smart_filter_shared.jobs.transitions import locks
 
-# One sweep wakes at most so many stages; the next one comes in a second.
+# Bounds the stages that one sweep wakes; the next sweep comes in a second.
 _SWEPT_AT_ONCE = 500
 
 _FIND_DUE = text("""
