@@ -22,7 +22,6 @@ from smart_filter_shared.telemetry.logs import logger
 _AWAY_SECONDS: Final = 1.0
 # After the first defect in a row; each further one doubles it.
 _FIRST_PAUSE_SECONDS: Final = 1.0
-_log = logger("supervision")
 
 
 class SupervisedLoop:
@@ -52,6 +51,7 @@ class SupervisedLoop:
         self._most_failures = math.inf if most_failures is None else most_failures
         self._defects = 0
         self._logged = ""
+        self._log = logger("supervision")
 
     @property
     def pause_seconds(self) -> float:
@@ -77,17 +77,17 @@ class SupervisedLoop:
             self._defects = 0
             # A server that is away tells of it in several ways: one line for all of them.
             if self._is_news(type(error).__name__):
-                _log.warning("server away", loop=self._name, reason=str(error))
+                self._log.warning("server away", loop=self._name, reason=str(error))
         except Exception as error:
             self._defects += 1
             if self._is_news(f"{type(error).__name__}: {error}"):
-                _log.exception("step failed", loop=self._name)
+                self._log.exception("step failed", loop=self._name)
             if self._defects >= self._most_failures:
-                _log.error("loop gives up", loop=self._name, failures=self._defects)
+                self._log.error("loop gives up", loop=self._name, failures=self._defects)
                 raise
         else:
             if self.is_failing:
-                _log.info("loop recovered", loop=self._name, failures=self._defects)
+                self._log.info("loop recovered", loop=self._name, failures=self._defects)
             self._defects, self._logged = 0, ""
 
     def _is_news(self, error: str) -> bool:

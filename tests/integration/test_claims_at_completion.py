@@ -55,7 +55,7 @@ def services(bench: Bench) -> Iterator[Services]:
     )
     parts.setup.load(parts.services.models)
     yield parts.services
-    for engine in (parts.services.engine, parts.beside):
+    for engine in (parts.services.engine, parts.beating):
         engine.dispose()
     parts.services.doorbell.close()
 
