@@ -1,6 +1,7 @@
 """Open days: nobody looks through all days for what there is to do, and nothing is missed."""
 
 import datetime as dt
+import uuid
 from collections.abc import Iterator
 
 import pytest
@@ -102,6 +103,68 @@ def test_look_gives_up_soon_while_a_claim_uses_the_views(month: Bench) -> None:
         claiming.execute(text("SELECT FROM open_stages"))
         with pytest.raises(DatabaseUnavailable), month.transaction() as connection:
             days.look(connection)
+
+
+def test_claim_under_way_holds_up_no_other_work_while_a_day_opens(month: Bench) -> None:
+    submit_long_ago(month)
+
+    with month.transaction() as claiming:
+        claiming.execute(text("SELECT FROM open_stages"))
+        with month.transaction() as connection:
+            days.show_jobs(connection)
+        claiming.execute(text("SET LOCAL lock_timeout = '1ms'"))
+        claiming.execute(text("SELECT FROM open_jobs"))
+    for step in (days.show_stages, days.hide_jobs):
+        with month.transaction() as connection:
+            step(connection)
+
+    assert len(month.claim(StageName.PREPARE)) == 1
+
+
+def test_job_whose_day_is_being_opened_is_not_counted_without_its_stages(month: Bench) -> None:
+    job_id = month.submit()
+    month.advance(StageName.PREPARE)
+    with month.transaction() as connection:
+        transitions.cancel(connection, job_id, TENANT)
+    many_days.move_back(month, job_id, back=20)
+    with month.transaction() as connection:
+        days.show_jobs(connection)
+
+    with month.transaction() as connection:
+        too_early = fairness.settle(connection)
+    look(month)
+    with month.transaction() as connection:
+        settled = fairness.settle(connection)
+
+    assert (sum(too_early.ended.values()), sum(settled.ended.values())) == (0, 1)
+
+
+def test_day_that_is_over_stays_open_for_a_while(month: Bench) -> None:
+    today = today_of(month.engine)
+
+    with month.transaction() as connection:
+        found = [
+            days.recent_since(connection, grace=dt.timedelta(hours=hours)) for hours in (0, 24)
+        ]
+
+    assert found == [today, today - dt.timedelta(days=1)]
+
+
+def test_album_that_is_written_on_a_closed_day_is_ranked_when_it_is_rated(month: Bench) -> None:
+    day = days.first_id(today_of(month.engine) - dt.timedelta(days=20))
+    job_ids = [JobId(uuid.UUID(int=day.int + number)) for number in range(3)]
+    batch_id, _ = month.submit_batch(3, best=1, job_ids=job_ids)
+    look(month)
+
+    for stage in (StageName.PREPARE, StageName.SEGMENTATION, StageName.FACE, StageName.SMILE):
+        month.complete(*month.claim(stage, batch_size=3))
+    composed = month.claim(StageName.COMPOSITE, batch_size=3)
+    month.complete(*composed)
+
+    assert len(composed) == 1
+    assert sorted(month.job(one).rank or 0 for one in job_ids) == [1, 2, 3]
+    assert {month.job(one).state for one in job_ids} == {"succeeded"}
+    assert month.batch(batch_id).finished_at is not None
 
 
 def test_redriven_job_of_a_day_that_was_closed_is_claimed_after_the_next_look(

@@ -3,7 +3,7 @@
 import dataclasses
 import datetime as dt
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from unittest import mock
@@ -222,12 +222,14 @@ class Bench:
         *,
         best: int | None = None,
         webhook_url: str | None = None,
+        job_ids: Sequence[JobId] = (),
     ) -> tuple[BatchId, list[JobId]]:
         """Write a batch; with `best` it is an album."""
         batch_id, wanted = new_batch_id(), recipe or Recipe()
+        ids = job_ids or [new_job_id() for _ in range(jobs)]
         submissions = [
             dataclasses.replace(
-                _submission(new_job_id(), TENANT, wanted, Place(index, 0.5), "bench"),
+                _submission(ids[index], TENANT, wanted, Place(index, 0.5), "bench"),
                 membership=Membership(batch_id, index, best is not None),
             )
             for index in range(jobs)

@@ -167,7 +167,7 @@ def _begin_days(connection: Connection) -> None:
     for back in range(DAYS + 1, 0, -1):
         days.make(connection, today - dt.timedelta(days=back))
     days.make_ahead(connection)
-    days.look(connection, anew=True)
+    days.look(connection, renew=True)
 
 
 def _live(bench: Bench, url: str) -> list[Group]:

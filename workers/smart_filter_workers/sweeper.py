@@ -70,7 +70,8 @@ class Sweeper:
             )
         if won is None:
             return False
-        self._alone("days", days.look)
+        with self._step("days"):
+            self._look()
         if won.may_expire:
             self._alone("expire", self._expire)
         self._alone("lapse", transitions.lapse)
@@ -92,6 +93,15 @@ class Sweeper:
                 self.sweep()
         with contextlib.suppress(TryAgain):
             self._tally.publish(self._engine)
+
+    def _look(self) -> None:
+        """Have the views show the days that hold unfinished jobs."""
+        with sessions.transaction(self._engine) as connection:
+            if days.is_up_to_date(connection):
+                return
+        for step in days.STEPS:
+            with sessions.transaction(self._engine) as connection:
+                step(connection)
 
     def _alone(self, name: str, step: Callable[[Connection], object]) -> None:
         """Take a step in a transaction of its own; when it fails, the steps after it go on."""

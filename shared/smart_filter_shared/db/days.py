@@ -10,14 +10,19 @@ Workers and sweeps read and write jobs through `open_jobs` and `open_stages`: vi
 hold an unfinished job, of today and of every day to come. The bounds are constants in the views, so
 that plans name those days alone: a transition reads and locks these, however many days are kept.
 The sweeper renews the views from the rows, each second if needed. A view that is not renewed shows
-too many days, never too few, with one exception: a job that is reopened or written on a closed day
-can be claimed after the next sweep.
+too many days, never too few, with one exception: a job that is reopened on a closed day can be
+claimed after the next sweep.
+
+Each view is replaced in a transaction of its own (STEPS). A claim reads `open_stages` and then
+`open_jobs`, a completion begins with `open_jobs`: with both locked by one transaction some of them
+wait for it and it waits for others, whenever more than a few workers are busy. Between two steps
+`open_jobs` shows more days than `open_stages`, never fewer: a stage that is found has its job.
 """
 
 import datetime as dt
 import re
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -33,6 +38,10 @@ _DAY_MS: Final = 86_400_000
 _DAY: Final = re.compile(r"_(until_)?(\d{4}_\d{2}_\d{2})$")
 # The views are in use by every claim; one that does not let go makes this come again in a second.
 _LOCK_TIMEOUT: Final = "200ms"
+# A submission makes its ids first, stores up to 1,000 photos, and then writes its jobs: one that is
+# written after midnight under ids of the day before must find that day open, or the part of its
+# batch that is of the new day would be taken for all of it.
+_GRACE: Final = dt.timedelta(hours=2)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -118,21 +127,50 @@ def partitions(connection: Connection) -> list[Span]:
     return sorted(_span(row.name) for row in rows)
 
 
-def look(connection: Connection, *, anew: bool = False) -> None:
-    """Make the views show today, the days to come, and each past day with anything unfinished.
+def look(connection: Connection, *, renew: bool = False) -> None:
+    """Make the views show every day that holds an unfinished job, all in one transaction.
 
-    What has ended and is yet to be counted is unfinished.
-    anew: makes the views in any case: columns may have come to the tables.
-    Raises DatabaseUnavailable, by way of the transaction, when the views are in use for long.
+    A job that has ended and is not counted yet is unfinished.  For a database on which no worker
+    is busy; STEPS are the same in transactions of their own.
+    renew: makes the views in any case, as columns may have come to the tables.
+    Raises DatabaseUnavailable, by way of the transaction, when a view is in use for long.
     """
-    # A day that is dropped meanwhile could not be asked any more.
-    connection.execute(text("LOCK TABLE ONLY jobs IN ACCESS SHARE MODE"))
-    shown = None if anew else _shown(connection)
-    # Looked at again once they are made: whoever claimed by the views before has committed then,
-    # as they wait for each other, so that nothing of a day that is closed runs.
-    while (spans := _open(connection)) != shown:
-        _show(connection, spans)
+    if renew or not is_up_to_date(connection):
+        for step in STEPS:
+            step(connection)
+
+
+def is_up_to_date(connection: Connection) -> bool:
+    """Return whether both views show the days that they should."""
+    spans = _open(connection)
+    return all(_shown(connection, table) == spans for table in TABLES)
+
+
+def show_jobs(connection: Connection) -> None:
+    """Make `open_jobs` show the days to open, and those that it shows already."""
+    _show(connection, "jobs", {*_open(connection), *(_shown(connection, "jobs") or ())})
+
+
+def show_stages(connection: Connection) -> None:
+    """Make `open_stages` show the days that are open, of those that `open_jobs` shows."""
+    known = set(_shown(connection, "jobs") or ())
+    shown: set[Span] | None = None
+    # Read again once the view is replaced: every claim that used the old view has committed, as
+    # the replacement waits for it, so that nothing of a day that is closed runs.
+    while (spans := known & set(_open(connection)) or known) != shown:
+        _show(connection, "stages", spans)
         shown = spans
+
+
+def hide_jobs(connection: Connection) -> None:
+    """Make `open_jobs` show no more days than `open_stages`."""
+    spans = _shown(connection, "stages")
+    if spans is not None and spans != _shown(connection, "jobs"):
+        _show(connection, "jobs", spans)
+
+
+# Each in a transaction of its own, in this order.
+STEPS: Final = (show_jobs, show_stages, hide_jobs)
 
 
 def _id_at(milliseconds: int) -> uuid.UUID:
@@ -161,14 +199,34 @@ def _span(table: str) -> Span:
 
 def _open(connection: Connection) -> list[Span]:
     """Return those to show; the last stands for all that come after it as well."""
-    spans, now = partitions(connection), today(connection)
-    recent = next(span for span in spans if span.until > now)
-    return [*_unfinished(connection, [span for span in spans if span < recent]), recent]
+    # A day that is dropped meanwhile could not be asked any more.
+    connection.execute(text("LOCK TABLE ONLY jobs IN ACCESS SHARE MODE"))
+    spans, since = partitions(connection), recent_since(connection)
+    recent = [span for span in spans if span.until > since]
+    # Days to come hold nothing, and the last of what is shown stands for them.
+    last = next(span for span in recent if span.until > today(connection))
+    past = [span for span in spans if span < recent[0]]
+    return [*_unfinished(connection, past), *(span for span in recent if span <= last)]
 
 
-def _shown(connection: Connection) -> list[Span] | None:
-    """Return what the views were made for, as `_show` has written it down."""
-    found = connection.scalar(text("SELECT obj_description(to_regclass('open_jobs'), 'pg_class')"))
+def recent_since(connection: Connection, *, grace: dt.timedelta = _GRACE) -> dt.date:
+    """Return the first day that is shown whatever it holds.
+
+    grace: after midnight, how long the day before is that day.
+    """
+    found = connection.scalar(
+        text("SELECT ((statement_timestamp() - :grace) AT TIME ZONE 'UTC')::date"),
+        {"grace": grace},
+    )
+    assert isinstance(found, dt.date)
+    return found
+
+
+def _shown(connection: Connection, table: str) -> list[Span] | None:
+    """Return what a view was made for, as `_show` has written it down; None: not known."""
+    found = connection.scalar(
+        text("SELECT obj_description(to_regclass(:view), 'pg_class')"), {"view": f"open_{table}"}
+    )
     return None if found is None else [_span(name) for name in str(found).split()]
 
 
@@ -187,16 +245,16 @@ def _unfinished(connection: Connection, spans: Collection[Span]) -> list[Span]:
     return [span for span, is_open in zip(spans, found, strict=True) if is_open]
 
 
-def _show(connection: Connection, spans: Sequence[Span]) -> None:
+def _show(connection: Connection, table: str, days: Collection[Span]) -> None:
+    spans = sorted(days)
     connection.execute(text(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'"))
     ranges = [*((span.since, span.until) for span in spans[:-1]), (spans[-1].since, None)]
-    for table, key in TABLES.items():
-        which = " OR ".join(_within(key, *one) for one in ranges)
-        connection.execute(
-            text(f"CREATE OR REPLACE VIEW open_{table} AS SELECT * FROM {table} WHERE {which}")  # noqa: S608 - names of our own
-        )
+    which = " OR ".join(_within(TABLES[table], *one) for one in ranges)
+    connection.execute(
+        text(f"CREATE OR REPLACE VIEW open_{table} AS SELECT * FROM {table} WHERE {which}")  # noqa: S608 - names of our own
+    )
     names = " ".join(f"jobs_{span.name}" for span in spans)
-    connection.execute(text(f"COMMENT ON VIEW open_jobs IS '{names}'"))
+    connection.execute(text(f"COMMENT ON VIEW open_{table} IS '{names}'"))
 
 
 def _within(key: str, since: dt.date | None, end: dt.date | None) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import OperationalError
 
 from smart_filter_shared.db import days, schema, sessions
 
@@ -12,6 +13,8 @@ from smart_filter_shared.db import days, schema, sessions
 _ADVISORY_LOCK = 0x5F_F11_7E2
 # Rows of one transaction of a reset; bounds how long its locks are held.
 _RESET_ROWS = 10_000
+# Each waits for its lock for 0.2 s (db/days.py).
+_VIEW_TRIES = 300
 
 
 def upgrade(engine: Engine) -> None:
@@ -37,9 +40,25 @@ def upgrade(engine: Engine) -> None:
         command.upgrade(config, "head")
         schema.tell_served(connection)
         days.make_ahead(connection)
-        days.look(connection, anew=True)
         connection.commit()
+        _renew_views(connection)
         _reset_restored_ids(connection)
+
+
+def _renew_views(connection: Connection) -> None:
+    """Make the views of open days again, for columns that have come to their tables.
+
+    Busy workers may keep a view from being replaced for a moment: each step is tried for a minute.
+    """
+    for step in days.STEPS:
+        for tries_left in reversed(range(_VIEW_TRIES)):
+            try:
+                with connection.begin():
+                    step(connection)
+                break
+            except OperationalError:
+                if not tries_left or connection.invalidated:
+                    raise
 
 
 def _reset_restored_ids(connection: Connection) -> None:

@@ -68,7 +68,10 @@ _SETTLE = text("""
                     WHERE stages.job_id = jobs.id AND stages.stage = jobs.error ->> 'stage'
                 )
             ) END AS failure
-        FROM open_jobs AS jobs WHERE outcome IS NOT NULL AND NOT settled
+        FROM open_jobs AS jobs
+        -- While a day is being opened its jobs are shown before their stages (db/days.py).
+        WHERE outcome IS NOT NULL AND NOT settled
+            AND EXISTS (SELECT FROM open_stages WHERE job_id = jobs.id)
         ORDER BY id LIMIT :most
         FOR NO KEY UPDATE SKIP LOCKED
     ), ran AS MATERIALIZED (

@@ -38,6 +38,8 @@ RATED = text("""
     LEFT JOIN open_stages AS segmented
         ON segmented.job_id = jobs.id AND segmented.stage = 'segmentation'
     WHERE jobs.batch_id = :id AND jobs.outcome IS NULL
+        -- While a day is being opened its jobs are shown before their stages (db/days.py).
+        AND EXISTS (SELECT FROM open_stages WHERE job_id = jobs.id)
 """)
 
 STORE_RANKS = text("""
@@ -86,8 +88,8 @@ FINISH_BATCHES = text("""
     RETURNING id
 """)
 
-# While a transaction has read this, no view is replaced: what is shown stays shown.
-IS_SHOWN = text("SELECT EXISTS (SELECT FROM open_jobs WHERE id = :job_id)")
+# While a transaction has read this, the view is not replaced: what is shown stays shown.
+IS_SHOWN = text("SELECT EXISTS (SELECT FROM open_stages WHERE job_id = :job_id)")
 
 REOPEN_BATCH = text("UPDATE batches SET finished_at = NULL WHERE id = :id")
 

@@ -88,9 +88,9 @@ def moving_of_any_day(
 
 
 def begin(connection: Connection, batch_id: BatchId) -> Followed:
-    """Rank an album at once of which nothing is left to rate.
+    """Rank an album at once, for a submission of which nothing is left to rate.
 
-    It is written in this very transaction: nobody else sees its jobs, and none has to be locked.
+    It is written in this very transaction: no other sees its jobs, and none has to be locked.
     """
     stand = _Stand(ended=frozenset(), rated=frozenset({batch_id}))
     return _follow(connection, stand, _due(connection, stand, [batch_id]))

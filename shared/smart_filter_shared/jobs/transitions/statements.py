@@ -161,9 +161,10 @@ FINISH_JOBS = text("""
     UPDATE open_jobs AS jobs SET outcome = 'succeeded', finished_at = statement_timestamp(),
         expires_at = statement_timestamp()
             + make_interval(secs => coalesce(keep_result_seconds, CAST(:result_seconds AS float8)))
-    WHERE id = ANY(:ids) AND outcome IS NULL AND NOT EXISTS (
-        SELECT FROM open_stages AS stages
-        WHERE job_id = ANY(:ids) AND job_id = jobs.id AND stages.state <> 'succeeded'
+    WHERE id = ANY(:ids) AND outcome IS NULL AND (
+        -- None are found while the job's day is being opened (db/days.py): then it has not ended.
+        SELECT bool_and(stages.state = 'succeeded') FROM open_stages AS stages
+        WHERE job_id = ANY(:ids) AND job_id = jobs.id
     )
     RETURNING id
 """)

@@ -71,6 +71,8 @@ def submit_batch(connection: Connection, batch: BatchSubmission) -> list[Capabil
         )
     rows = [row for job in batch.jobs for row in stage_rows(job)]
     ringing = _write(connection, batch.jobs, rows).ringing
+    if any(_is_rating(row) for row in rows):
+        return ringing
     return [*ringing, *batches.begin(connection, batch.batch_id).ready]
 
 
@@ -95,6 +97,10 @@ def _write(
         Capability(str(row["capability"])) for row in rows if row["state"] == StageState.READY
     ]
     return Submitted(created_at, rows, ringing)
+
+
+def _is_rating(row: Mapping[str, object]) -> bool:
+    return row["stage"] != StageName.COMPOSITE and row["state"] != StageState.SUCCEEDED
 
 
 def _json(rows: Sequence[Mapping[str, object]]) -> str:

@@ -41,7 +41,7 @@ def upgrade() -> None:
     for table, key in days.TABLES.items():
         _move(table, key, until)
     days.make_ahead(op.get_bind())
-    days.look(op.get_bind(), anew=True)
+    days.look(op.get_bind(), renew=True)
 
 
 def _end_of_first() -> dt.date:
