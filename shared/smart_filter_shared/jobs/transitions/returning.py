@@ -141,13 +141,14 @@ def redrive(connection: Connection, job_id: JobId, tenant: Tenant) -> list[Capab
         if row.state != StageState.SUCCEEDED
     }
     again = [stage for stage in PIPELINE if stage.name in unfinished]
-    # At its old place it would overtake every job that has come since.
+    # Into an album that is not ranked yet it comes back; else it is composed without a rank.
+    waits = job.batch_id is not None and batches.reopen(connection, job.batch_id, job_id)
+    # At its old place it would overtake every job that has come since. The tenant's row comes last
+    # in the lock order: while the batch is locked by another, the tenant's submissions go on.
     place = fairness.reserve(connection, tenant, unfinished.values(), cell=CELL, is_durable=True)
     reopened = {"job_id": job_id, "seconds": place.estimated_seconds}
     connection.execute(statements.REOPEN_JOB, reopened)
     events.record(connection, [Happened.to_job(job_id, JobState.RUNNING)])
-    # Into an album that is not ranked yet it comes back; else it is composed without a rank.
-    waits = job.batch_id is not None and batches.reopen(connection, job.batch_id, job_id)
     rows = connection.execute(
         statements.REDRIVE_STAGES,
         {
