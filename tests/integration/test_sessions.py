@@ -19,6 +19,8 @@ from smart_filter_tests.bench import Bench
 BACKEND = text("SELECT pg_backend_pid()")
 WRITE = text("INSERT INTO tenants (name, finish) VALUES ('a', 0)")
 COUNT = text("SELECT count(*) FROM tenants")
+# psycopg prepares a statement after five executions, PostgreSQL keeps its plan after five more.
+PLANNED_AFTER = 12
 
 
 class Clock:
@@ -177,6 +179,25 @@ def test_error_undoes_its_savepoint_or_its_transaction(engine: Engine) -> None:
 
     with sessions.transaction(engine) as connection:
         assert connection.execute(COUNT).scalar_one() == 1
+
+
+@pytest.mark.usefixtures("bench")
+def test_statement_by_key_uses_no_plan_of_another_transaction(engine: Engine) -> None:
+    shared = text("SELECT finish FROM tenants WHERE name = :name")
+    scans = text("SELECT seq_scan FROM pg_stat_xact_user_tables WHERE relname = 'tenants'")
+    with sessions.transaction(engine) as connection:
+        connection.execute(WRITE)
+        connection.execute(text("ANALYZE tenants"))
+    for _ in range(PLANNED_AFTER):
+        with sessions.transaction(engine) as connection:
+            connection.execute(shared, {"name": "a"})
+
+    with sessions.transaction(sessions.by_key(engine)) as connection:
+        before = connection.execute(scans).scalar_one()
+        connection.execute(shared, {"name": "a"})
+        after = connection.execute(scans).scalar_one()
+
+    assert after == before
 
 
 def test_transaction_that_idles_ends_unless_it_migrates(engine: Engine) -> None:

@@ -16,7 +16,7 @@ from typing import Any, Final
 from psycopg.errors import DuplicatePreparedStatement
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import ExceptionContext
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.exc import DBAPIError, InterfaceError, InvalidatePoolError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -51,6 +51,9 @@ _BY_KEY: Final = (
     " SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off;"
     " SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off"
 )
+# Ends each statement of such a transaction. A cached plan does not change with these settings, so
+# the server must not share a prepared statement with transactions of another kind.
+_BY_KEY_MARK: Final = " /* by key */"
 _IDLING: Final = f"{_USUAL}; SET LOCAL idle_in_transaction_session_timeout = 0"
 # deadlock_detected and serialization_failure: the same transaction may simply run again.
 _RUN_AGAIN = frozenset({"40P01", "40001", "55P03"})
@@ -142,6 +145,7 @@ async def async_reading(source: AsyncEngine) -> AsyncIterator[AsyncConnection]:
 
 def _listen(source: Engine, clock: Callable[[], float]) -> None:
     event.listen(source, "begin", _begin)
+    event.listen(source, "before_cursor_execute", _mark_by_key, retval=True)
     event.listen(source, "connect", _prepare_where_statements_last)
     event.listen(source, "handle_error", _leave_replica)
     _ping_after_idling(source, clock)
@@ -153,6 +157,19 @@ def _begin(connection: Connection) -> None:
     if "isolation_level" in options:
         return
     connection.exec_driver_sql(options.get(_BEGIN_WITH, _USUAL))
+
+
+def _mark_by_key(
+    connection: Connection,
+    _: DBAPICursor,
+    statement: str,
+    parameters: Any,  # noqa: ANN401 - of whatever form the statement takes
+    *_more: object,
+) -> tuple[str, Any]:
+    """Return a statement with a text of its own where it is planned by keys."""
+    if connection.get_execution_options().get(_BEGIN_WITH) == _BY_KEY:
+        statement += _BY_KEY_MARK
+    return statement, parameters
 
 
 def _prepare_where_statements_last(
