@@ -209,6 +209,17 @@ def test_transaction_that_idles_ends_unless_it_migrates(engine: Engine) -> None:
         assert connection.execute(idles).scalar_one() == "0"
 
 
+@pytest.mark.usefixtures("bench")
+def test_settings_hold_where_the_driver_begins_transactions(engine: Engine) -> None:
+    leveled = engine.execution_options(isolation_level="READ COMMITTED")
+    waits = text("SELECT current_setting('lock_timeout')")
+
+    with sessions.transaction(leveled) as connection:
+        assert connection.execute(waits).scalar_one() == "10s"
+    with sessions.transaction(engine) as connection:
+        assert connection.execute(waits).scalar_one() == "10s"
+
+
 def test_first_of_several_hosts_that_takes_writes_is_taken(bench: Bench) -> None:
     one = make_url(bench.settings.database.url.get_secret_value())
     hosts = {"host": ("127.0.0.1:1", f"127.0.0.1:{one.port}")}

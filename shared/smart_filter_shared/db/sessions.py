@@ -36,11 +36,11 @@ _ENGINE_OPTIONS: Final[dict[str, Any]] = {
     "hide_parameters": True,  # logs would repeat addresses and secrets
     "connect_args": {"connect_timeout": _CONNECT_SECONDS},
 }
-# The execution option that holds what begins a transaction.
+# The execution option that holds what is set as a transaction begins.
 _BEGIN_WITH: Final = "begin_with"
 # A transaction that idles holds locks and keeps dead rows alive; none of ours may.
 _USUAL: Final = (
-    "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '5s'; SET LOCAL lock_timeout = '10s'"
+    "SET LOCAL idle_in_transaction_session_timeout = '5s'; SET LOCAL lock_timeout = '10s'"
 )
 # For transactions that run the same few statements for every stage; each statement finds a few rows
 # by their keys. They are planned once for each connection: planning took twice as long as running.
@@ -152,11 +152,17 @@ def _listen(source: Engine, clock: Callable[[], float]) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    """Begin a transaction, unless the connection has an isolation level: then the driver does."""
+    """Begin a transaction with its settings, unless each statement is one of its own.
+
+    On a connection with another isolation level the driver sends the BEGIN. Alembic sets such a
+    level once a migration has run statements outside of transactions.
+    """
     options = connection.get_execution_options()
-    if "isolation_level" in options:
+    level = options.get("isolation_level")
+    if level == "AUTOCOMMIT":
         return
-    connection.exec_driver_sql(options.get(_BEGIN_WITH, _USUAL))
+    settings = options.get(_BEGIN_WITH, _USUAL)
+    connection.exec_driver_sql(f"BEGIN; {settings}" if level is None else settings)
 
 
 def _mark_by_key(
