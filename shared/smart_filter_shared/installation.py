@@ -5,8 +5,8 @@ second installation on the same bucket, or one that was restored from an older b
 that no row names are removed only while
 
 - the markers under `installations/` are this installation's alone, and
-- the marker holds the token that the row holds. Both get a new one each time, so that a database
-  that was restored from a backup holds an older one.
+- the marker holds a token that the row holds. Both get a new one each time, so that a database
+  that was restored from a backup holds older ones.
 
 While they disagree nothing is removed, and the row says why, for the admin page and for
 `smart-filter doctor`. Removing the markers is how an operator says that this database is the right
@@ -25,10 +25,16 @@ from smart_filter_shared.storage import keys
 from smart_filter_shared.storage.objects import ObjectStore
 
 _READ = text("SELECT id, token, next_token, confirmed_at FROM installation")
-_ANNOUNCE = text("UPDATE installation SET next_token = :token")
+# The row always names what the marker holds now and what it is about to hold.
+_ANNOUNCE = text("UPDATE installation SET token = :held, next_token = :token")
+# The other token stays in the row: when two processes confirm at the same time, the marker holds
+# the token that was written last, which need not be the one that was confirmed last.
 _CONFIRM = text("""
     UPDATE installation SET
-        token = next_token, next_token = NULL, confirmed_at = statement_timestamp(), fault = NULL
+        token = :token,
+        next_token = CASE WHEN next_token = :token THEN token ELSE next_token END,
+        confirmed_at = statement_timestamp(),
+        fault = NULL
 """)
 _NOTE_FAULT = text("UPDATE installation SET fault = :fault")
 _FAULT = text("SELECT fault FROM installation")
@@ -55,18 +61,18 @@ def confirm(engine: Engine, store: ObjectStore) -> dt.datetime | None:
     own = keys.installation(row.id)
     held = _content(store, own)
     fault = _fault(store, row, held)
+    token = uuid.uuid4()
     # With a fault too: the other installation is to see this one.
     if fault is None or held is None:
-        token = uuid.uuid4()
         # The row knows the token before the marker holds it: a process may die at any line.
         with sessions.transaction(engine) as connection:
-            connection.execute(_ANNOUNCE, {"token": token})
+            connection.execute(_ANNOUNCE, {"held": held, "token": token})
         _put(store, own, token)
     with sessions.transaction(engine) as connection:
         if fault is not None:
             connection.execute(_NOTE_FAULT, {"fault": fault})
             return None
-        connection.execute(_CONFIRM)
+        connection.execute(_CONFIRM, {"token": token})
     return None if held is None else row.confirmed_at
 
 

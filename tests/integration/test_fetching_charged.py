@@ -1,17 +1,25 @@
 """Fetching from an address that is slow costs the tenant that named it, also when it fails."""
 
 import contextlib
+import math
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
+from typing import cast
 
-from sqlalchemy import text
+from sqlalchemy import Engine, text
 
+from smart_filter_shared.db import sessions
+from smart_filter_shared.errors import PhotoUnreachable
 from smart_filter_shared.jobs import fairness, transitions
 from smart_filter_shared.jobs.leases import Done, Failure
 from smart_filter_shared.pipeline import StageName
 from smart_filter_tests.bench import KEEPING, TENANT, Bench
 from smart_filter_tests.running import Running
+from smart_filter_workers import settling
+from smart_filter_workers.heartbeat import Held
+from smart_filter_workers.services import Services
 
 AWAY = Failure("photo_unreachable", "It cannot be fetched", "404")
 # What an address takes to answer; it is what the test is about.
@@ -43,6 +51,25 @@ def slow_address() -> Iterator[str]:
         server.server_close()
 
 
+@contextlib.contextmanager
+def dead_connection(bench: Bench) -> Iterator[Engine]:
+    """Give an engine whose connection the server has just ended: its next transaction fails."""
+    # On a clock that stands still: a connection that has idled for a second is asked first.
+    engine = sessions.engine(bench.settings.database, connections=1, clock=float)
+    try:
+        with sessions.transaction(engine) as connection:
+            backend = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
+        with bench.transaction() as connection:
+            connection.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": backend})
+        yield engine
+    finally:
+        engine.dispose()
+
+
+def fetch_in_vain() -> None:
+    raise PhotoUnreachable("https://example.com/a answers 404")
+
+
 def finish(bench: Bench) -> float:
     """Return where the tenant's work ends in virtual time, when all that ended is settled."""
     with bench.transaction() as connection:
@@ -65,6 +92,20 @@ def test_worker_charges_what_a_slow_address_took_before_it_failed(running_stack:
     (prepare,) = [one for one in job["stages"] if one["name"] == "prepare"]
     assert job["error"]["code"] == "photo_unreachable"
     assert prepare["seconds"] >= SLOW_SECONDS
+
+
+def test_failed_fetch_is_settled_though_the_database_blinks(bench: Bench) -> None:
+    job_id = bench.submit_elsewhere(photo_url="https://example.com/a")
+    held = Held(bench.claim_one(StageName.PREPARE), overdue_at=math.inf, fetching_seconds=30.0)
+
+    with dead_connection(bench) as engine:
+        services = cast(Services, SimpleNamespace(engine=engine, settings=bench.settings))
+        settling.attempt(services, [held], "internal", fetch_in_vain)
+
+    error = bench.job(job_id).error
+    assert error is not None
+    assert error["code"] == "photo_unreachable"
+    assert bench.row(job_id, StageName.PREPARE)["seconds"] == 30.0
 
 
 def test_failed_fetch_is_not_given_back(bench: Bench) -> None:

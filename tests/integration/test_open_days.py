@@ -4,10 +4,13 @@ import datetime as dt
 import uuid
 from collections.abc import Iterator
 
+import anyio
+import anyio.to_thread
 import pytest
 from sqlalchemy import text
 
-from smart_filter_shared.db import days
+from smart_filter_api.coming_days import ComingDays
+from smart_filter_shared.db import days, sessions
 from smart_filter_shared.errors import DatabaseUnavailable
 from smart_filter_shared.ids import JobId
 from smart_filter_shared.jobs import fairness, transitions
@@ -21,6 +24,7 @@ from smart_filter_workers.retention import Retention
 from smart_filter_workers.sweeper import Sweeper
 from smart_filter_workers.tally import Tally
 
+DAY_SECONDS = 24 * 3600.0
 GONE = Failure("unavailable", "Away", "away")
 
 
@@ -44,6 +48,16 @@ def submit_long_ago(bench: Bench) -> JobId:
     return bench.submit(job_id=JobId(days.first_id(day)))
 
 
+def drop_coming(bench: Bench) -> list[dt.date]:
+    """Remove today's partitions and those of days to come; return which."""
+    today = today_of(bench.engine)
+    coming = [today + dt.timedelta(days=ahead) for ahead in range(days.DAYS_AHEAD + 1)]
+    with bench.transaction() as connection:
+        for day in coming:
+            connection.execute(text(f"DROP TABLE jobs_{day:%Y_%m_%d}, stages_{day:%Y_%m_%d}"))
+    return coming
+
+
 def look(bench: Bench) -> None:
     with bench.transaction() as connection:
         days.look(connection)
@@ -59,13 +73,29 @@ def test_days_are_made_ahead_once(month: Bench) -> None:
 
 
 def test_days_that_passed_while_nobody_made_any_are_made_with_those_to_come(month: Bench) -> None:
-    today = today_of(month.engine)
-    coming = [today + dt.timedelta(days=ahead) for ahead in range(days.DAYS_AHEAD + 1)]
-    with month.transaction() as connection:
-        for day in coming:
-            connection.execute(text(f"DROP TABLE jobs_{day:%Y_%m_%d}, stages_{day:%Y_%m_%d}"))
+    coming = drop_coming(month)
 
+    with month.transaction() as connection:
         assert days.make_ahead(connection) == coming
+
+
+def test_machine_that_slept_for_days_makes_days_once_it_wakes(month: Bench) -> None:
+    moments = iter([1e9, 1e9 + 2 * DAY_SECONDS])
+
+    async def look_before_and_after() -> None:
+        engine = sessions.async_engine(month.settings.database, connections=1)
+        coming = ComingDays(engine, clock=lambda: next(moments))
+        try:
+            await coming.look()
+            await anyio.to_thread.run_sync(drop_coming, month)
+            await coming.look()
+        finally:
+            await engine.dispose()
+
+    anyio.run(look_before_and_after)
+
+    with month.transaction() as connection:
+        assert days.make_ahead(connection) == []
 
 
 def test_unfinished_job_of_an_old_day_is_claimed_after_the_next_look(month: Bench) -> None:

@@ -19,6 +19,8 @@ from smart_filter_tests.bench import Bench
 BACKEND = text("SELECT pg_backend_pid()")
 WRITE = text("INSERT INTO tenants (name, finish) VALUES ('a', 0)")
 COUNT = text("SELECT count(*) FROM tenants")
+# psycopg prepares a statement after five executions, PostgreSQL keeps its plan after five more.
+PLANNED_AFTER = 12
 
 
 class Clock:
@@ -179,6 +181,25 @@ def test_error_undoes_its_savepoint_or_its_transaction(engine: Engine) -> None:
         assert connection.execute(COUNT).scalar_one() == 1
 
 
+@pytest.mark.usefixtures("bench")
+def test_statement_by_key_uses_no_plan_of_another_transaction(engine: Engine) -> None:
+    shared = text("SELECT finish FROM tenants WHERE name = :name")
+    scans = text("SELECT seq_scan FROM pg_stat_xact_user_tables WHERE relname = 'tenants'")
+    with sessions.transaction(engine) as connection:
+        connection.execute(WRITE)
+        connection.execute(text("ANALYZE tenants"))
+    for _ in range(PLANNED_AFTER):
+        with sessions.transaction(engine) as connection:
+            connection.execute(shared, {"name": "a"})
+
+    with sessions.transaction(sessions.by_key(engine)) as connection:
+        before = connection.execute(scans).scalar_one()
+        connection.execute(shared, {"name": "a"})
+        after = connection.execute(scans).scalar_one()
+
+    assert after == before
+
+
 def test_transaction_that_idles_ends_unless_it_migrates(engine: Engine) -> None:
     idles = text("SELECT current_setting('idle_in_transaction_session_timeout')")
 
@@ -186,6 +207,17 @@ def test_transaction_that_idles_ends_unless_it_migrates(engine: Engine) -> None:
         assert connection.execute(idles).scalar_one() == "5s"
     with sessions.transaction(sessions.idling(engine)) as connection:
         assert connection.execute(idles).scalar_one() == "0"
+
+
+@pytest.mark.usefixtures("bench")
+def test_settings_hold_where_the_driver_begins_transactions(engine: Engine) -> None:
+    leveled = engine.execution_options(isolation_level="READ COMMITTED")
+    waits = text("SELECT current_setting('lock_timeout')")
+
+    with sessions.transaction(leveled) as connection:
+        assert connection.execute(waits).scalar_one() == "10s"
+    with sessions.transaction(engine) as connection:
+        assert connection.execute(waits).scalar_one() == "10s"
 
 
 def test_first_of_several_hosts_that_takes_writes_is_taken(bench: Bench) -> None:

@@ -1,8 +1,10 @@
 """Objects that no row names go only where the bucket is this database's."""
 
+import contextlib
 import datetime as dt
 import uuid
 from collections.abc import Iterator
+from typing import BinaryIO
 
 import pytest
 from pydantic import SecretStr
@@ -11,6 +13,7 @@ from sqlalchemy import Engine, create_engine, make_url, text
 from smart_filter_deploy.doctor import servers
 from smart_filter_shared import installation
 from smart_filter_shared.db import migrate, sessions
+from smart_filter_shared.errors import StorageUnavailable
 from smart_filter_shared.ids import JobId, new_job_id
 from smart_filter_shared.jobs.presence import CELL
 from smart_filter_shared.settings import DatabaseSettings
@@ -32,6 +35,37 @@ class Listing(ObjectStore):
     def stored(self, prefix: str = "") -> Iterator[Stored]:
         self.listed.append(prefix)
         return super().stored(prefix)
+
+
+class LosesAnswers(ObjectStore):
+    """The real store, whose answer to a PUT is lost."""
+
+    def put(self, key: str, content: BinaryIO | bytes, *, length: int, media_type: str) -> None:
+        super().put(key, content, length=length, media_type=media_type)
+        raise StorageUnavailable(f"put {key}: no answer")
+
+
+class RefusesToStore(ObjectStore):
+    """The real store, which refuses each PUT."""
+
+    def put(self, *_: object, **__: object) -> None:
+        raise StorageUnavailable("no room")
+
+
+class Overlapped(ObjectStore):
+    """The real store, where another process confirms just before or just after a PUT."""
+
+    def __init__(self, bench: Bench, *, when: str) -> None:
+        super().__init__(bench.settings.storage, connections=1)
+        self._bench = bench
+        self._when = when
+
+    def put(self, key: str, content: BinaryIO | bytes, *, length: int, media_type: str) -> None:
+        if self._when == "before":
+            installation.confirm(self._bench.engine, self._bench.store)
+        super().put(key, content, length=length, media_type=media_type)
+        if self._when == "after":
+            installation.confirm(self._bench.engine, self._bench.store)
 
 
 @pytest.fixture
@@ -169,6 +203,26 @@ def test_process_that_dies_while_it_confirms_makes_no_fault(bench: Bench) -> Non
     after_it = clear(bench)
 
     assert (before_the_marker, after_it, fault(bench)) == (0, 1, None)
+
+
+def test_troubles_in_a_row_make_no_fault(bench: Bench) -> None:
+    stray(bench)
+    clear(bench)
+    for store in (LosesAnswers, RefusesToStore, RefusesToStore):
+        with contextlib.suppress(StorageUnavailable):
+            installation.confirm(bench.engine, store(bench.settings.storage, connections=1))
+
+    assert (clear(bench), fault(bench)) == (1, None)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_two_processes_that_confirm_at_once_make_no_fault(bench: Bench, when: str) -> None:
+    clear(bench)
+    stray(bench)
+
+    installation.confirm(bench.engine, Overlapped(bench, when=when))
+
+    assert (clear(bench), fault(bench)) == (1, None)
 
 
 def test_doctor_says_what_to_do_about_a_bucket_of_another_database(bench: Bench) -> None:

@@ -90,7 +90,7 @@ def _noted(held: Sequence[Held], code: str) -> Iterator[None]:
 def _settle(services: Services, held: Sequence[Held], move: Callable[[Lease], None]) -> None:
     for one in held:
         try:
-            _charge(services, one)
+            insist(services, lambda one=one: _charge(services, one))  # type: ignore[misc]  # binds the loop's variable
             insist(services, lambda one=one: move(one.lease))  # type: ignore[misc]  # binds the loop's variable
         except Conflict as error:
             _log.warning("lease lost, work dropped", reason=str(error))

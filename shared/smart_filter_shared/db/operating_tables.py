@@ -19,7 +19,7 @@ installation = Table(
     "installation",
     metadata,
     Column("id", Uuid, primary_key=True),
-    # What the marker in the bucket holds, or will hold in a moment; null before the first.
+    # The marker in the bucket holds one of the two; null before the first.
     Column("token", Uuid),
     Column("next_token", Uuid),
     # When the two last agreed.

@@ -16,7 +16,7 @@ from typing import Any, Final
 from psycopg.errors import DuplicatePreparedStatement
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import ExceptionContext
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.exc import DBAPIError, InterfaceError, InvalidatePoolError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -36,11 +36,11 @@ _ENGINE_OPTIONS: Final[dict[str, Any]] = {
     "hide_parameters": True,  # logs would repeat addresses and secrets
     "connect_args": {"connect_timeout": _CONNECT_SECONDS},
 }
-# The execution option that holds what begins a transaction.
+# The execution option that holds what is set as a transaction begins.
 _BEGIN_WITH: Final = "begin_with"
 # A transaction that idles holds locks and keeps dead rows alive; none of ours may.
 _USUAL: Final = (
-    "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '5s'; SET LOCAL lock_timeout = '10s'"
+    "SET LOCAL idle_in_transaction_session_timeout = '5s'; SET LOCAL lock_timeout = '10s'"
 )
 # For transactions that run the same few statements for every stage; each statement finds a few rows
 # by their keys. They are planned once for each connection: planning took twice as long as running.
@@ -51,6 +51,9 @@ _BY_KEY: Final = (
     " SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off;"
     " SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off"
 )
+# Ends each statement of such a transaction. A cached plan does not change with these settings, so
+# the server must not share a prepared statement with transactions of another kind.
+_BY_KEY_MARK: Final = " /* by key */"
 _IDLING: Final = f"{_USUAL}; SET LOCAL idle_in_transaction_session_timeout = 0"
 # deadlock_detected and serialization_failure: the same transaction may simply run again.
 _RUN_AGAIN = frozenset({"40P01", "40001", "55P03"})
@@ -142,17 +145,37 @@ async def async_reading(source: AsyncEngine) -> AsyncIterator[AsyncConnection]:
 
 def _listen(source: Engine, clock: Callable[[], float]) -> None:
     event.listen(source, "begin", _begin)
+    event.listen(source, "before_cursor_execute", _mark_by_key, retval=True)
     event.listen(source, "connect", _prepare_where_statements_last)
     event.listen(source, "handle_error", _leave_replica)
     _ping_after_idling(source, clock)
 
 
 def _begin(connection: Connection) -> None:
-    """Begin a transaction, unless the connection has an isolation level: then the driver does."""
+    """Begin a transaction with its settings, unless each statement is one of its own.
+
+    On a connection with another isolation level the driver sends the BEGIN. Alembic sets such a
+    level once a migration has run statements outside of transactions.
+    """
     options = connection.get_execution_options()
-    if "isolation_level" in options:
+    level = options.get("isolation_level")
+    if level == "AUTOCOMMIT":
         return
-    connection.exec_driver_sql(options.get(_BEGIN_WITH, _USUAL))
+    settings = options.get(_BEGIN_WITH, _USUAL)
+    connection.exec_driver_sql(f"BEGIN; {settings}" if level is None else settings)
+
+
+def _mark_by_key(
+    connection: Connection,
+    _: DBAPICursor,
+    statement: str,
+    parameters: Any,  # noqa: ANN401 - of whatever form the statement takes
+    *_more: object,
+) -> tuple[str, Any]:
+    """Return a statement with a text of its own where it is planned by keys."""
+    if connection.get_execution_options().get(_BEGIN_WITH) == _BY_KEY:
+        statement += _BY_KEY_MARK
+    return statement, parameters
 
 
 def _prepare_where_statements_last(
