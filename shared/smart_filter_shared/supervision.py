@@ -50,6 +50,7 @@ class SupervisedLoop:
         self._longest_pause_seconds = longest_pause_seconds
         self._most_failures = math.inf if most_failures is None else most_failures
         self._defects = 0
+        self._failures = 0  # in a row, of both kinds
         self._logged = ""
         self._log = logger("supervision")
 
@@ -75,11 +76,13 @@ class SupervisedLoop:
             yield
         except TryAgain as error:
             self._defects = 0
+            self._failures += 1
             # A server that is away tells of it in several ways: one line for all of them.
             if self._is_news(type(error).__name__):
                 self._log.warning("server away", loop=self._name, reason=str(error))
         except Exception as error:
             self._defects += 1
+            self._failures += 1
             if self._is_news(f"{type(error).__name__}: {error}"):
                 self._log.exception("step failed", loop=self._name)
             if self._defects >= self._most_failures:
@@ -87,8 +90,8 @@ class SupervisedLoop:
                 raise
         else:
             if self.is_failing:
-                self._log.info("loop recovered", loop=self._name, failures=self._defects)
-            self._defects, self._logged = 0, ""
+                self._log.info("loop recovered", loop=self._name, failures=self._failures)
+            self._defects, self._failures, self._logged = 0, 0, ""
 
     def _is_news(self, error: str) -> bool:
         before, self._logged = self._logged, error

@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from smart_filter_shared.jobs import retention
 from smart_filter_shared.settings import Settings
 from smart_filter_tests.bench import Bench
+from smart_filter_tests.outages import let_name_lead_to_primary, read_only, until
 from smart_filter_tests.proxy import Mode, Proxy
 from smart_filter_tests.serving import Api, a_photo, an_api, serving
 from smart_filter_tests.threads import at_once
@@ -194,6 +195,48 @@ def test_metrics_without_a_database_say_so_and_show_the_requests(
     assert "smart_filter_stages{" not in told
     assert 'route="/livez"' in told
     assert seconds < PATIENCE_SECONDS
+
+
+def _notice(api: Api) -> None:
+    """Let a process lose the connections that the server has ended."""
+    until(lambda: api.client.get("/v1/jobs").is_success)
+
+
+def test_process_is_not_ready_while_its_database_takes_no_writes(api: Api) -> None:
+    with read_only(api.bench):
+        _notice(api)
+        answer = api.client.get("/readyz")
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+    assert answer.json()["detail"] == "database takes no writes"
+
+
+def test_readiness_itself_replaces_the_connections_to_a_replica(api: Api) -> None:
+    with read_only(api.bench):
+        _notice(api)
+        at_once(4, lambda: api.client.get("/v1/jobs"))
+        let_name_lead_to_primary(api.bench)
+
+        until(lambda: api.client.get("/readyz").is_success)
+
+
+def test_metrics_of_a_database_that_takes_no_writes_say_so(api: Api) -> None:
+    with read_only(api.bench):
+        _notice(api)
+        told = api.client.get("/metrics").text
+
+    assert "smart_filter_database_up 0" in told
+    assert "smart_filter_workers{" not in told
+
+
+def test_operator_is_told_of_a_database_that_takes_no_writes_and_of_nothing_else(
+    api: Api,
+) -> None:
+    with read_only(api.bench):
+        _notice(api)
+        concerns = api.client.get("/v1/operator/standing").json()["concerns"]
+
+    assert [one["title"] for one in concerns] == ["The database takes no writes"]
 
 
 def test_database_that_swallows_what_it_is_sent_does_not_hold_up_a_request(

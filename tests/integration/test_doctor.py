@@ -25,6 +25,7 @@ from smart_filter_shared.ids import Capability
 from smart_filter_shared.jobs import pauses, presence
 from smart_filter_shared.pipeline import StageName
 from smart_filter_tests.bench import Bench
+from smart_filter_tests.outages import read_only
 from smart_filter_tests.serving import an_api, served_as
 
 
@@ -58,6 +59,19 @@ def test_servers_that_are_well_are_told_with_their_versions(folder: Path) -> Non
     assert found["migrations"].level == Level.OK
     assert found["broker"].said.startswith("Valkey ")
     assert found["storage"].level == Level.OK
+
+
+@pytest.mark.usefixtures("_named")
+def test_database_that_takes_no_writes_is_told_and_no_worker_blamed(
+    folder: Path, bench: Bench
+) -> None:
+    with read_only(bench):
+        found = examined(folder)
+
+    assert found["database"].level == Level.FAIL
+    assert found["database"].said.endswith("is read-only (a replica?)")
+    assert found["database"].fix == "let SMART_FILTER_DATABASE_URL lead to the primary"
+    assert "workers" not in found
 
 
 @pytest.mark.usefixtures("_named")

@@ -23,6 +23,7 @@ SETTINGS = text("""
         current_setting('idle_in_transaction_session_timeout'),
         current_setting('plan_cache_mode'), current_setting('enable_seqscan')
 """)
+DEPLOYING = Path(__file__).parents[2] / "docs" / "deploying.md"
 # More often than psycopg runs a statement before it prepares it.
 OFTEN = 12
 
@@ -47,6 +48,21 @@ def pooled(request: pytest.FixtureRequest, bench: Bench) -> Iterator[DatabaseSet
     url = bench.settings.database.url.get_secret_value()
     with behind(url, connections=2, prepared=prepared) as settings:
         yield settings
+
+
+def test_configuration_of_the_docs_starts(bench: Bench) -> None:
+    url = bench.settings.database.url.get_secret_value()
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        with pooling.documented_pgbouncer(DEPLOYING, url, Path(folder)) as pooled:
+            engine = sessions.engine(DatabaseSettings(url=SecretStr(pooled)), connections=1)
+            try:
+                with sessions.transaction(engine) as connection:
+                    answer = connection.scalar(text("SELECT 1"))
+            finally:
+                engine.dispose()
+
+    assert answer == 1
 
 
 def test_settings_hold_in_a_transaction_and_no_longer(pooled: DatabaseSettings) -> None:

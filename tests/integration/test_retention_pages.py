@@ -59,6 +59,14 @@ def expired(bench: Bench, job_id: JobId, count: int, *, ago: dt.timedelta = HOUR
     return written
 
 
+def an_upload(bench: Bench, *, expired_ago: dt.timedelta) -> None:
+    with bench.transaction() as connection:
+        uploads.write(connection, TENANT, new_upload_id(), media_type="image/jpeg", length=5)
+        connection.execute(
+            text("UPDATE uploads SET expires_at = now() - :ago"), {"ago": expired_ago}
+        )
+
+
 def stored(bench: Bench, names: Collection[str]) -> None:
     for key in names:
         bench.store.put(key, b"bytes", length=5, media_type="text/plain")
@@ -317,13 +325,35 @@ def test_lag_is_the_age_of_the_oldest_that_should_be_gone(bench: Bench) -> None:
     assert overdue == pytest.approx(3600, abs=60)
 
 
+@pytest.mark.parametrize("table", ["artifacts", "uploads"])
+def test_lag_goes_on_from_the_time_that_was_promised_once_a_row_is_marked(
+    bench: Bench, table: str
+) -> None:
+    expired(bench, finished(bench), 1)
+    an_upload(bench, expired_ago=HOUR)
+
+    with bench.transaction() as connection:
+        other = {"artifacts": "uploads", "uploads": "artifacts"}[table]
+        connection.execute(text(f"DELETE FROM {other}"))
+        connection.execute(text(f"UPDATE {table} SET marked_at = now()"))
+
+    assert lag_seconds(bench) == pytest.approx(3600, abs=60)
+
+
+def test_lag_of_what_is_deleted_before_its_time_counts_from_then(bench: Bench) -> None:
+    expired(bench, finished(bench), 1, ago=-HOUR)
+
+    with bench.transaction() as connection:
+        connection.execute(text("UPDATE artifacts SET marked_at = now() - interval '10 minutes'"))
+
+    assert lag_seconds(bench) == pytest.approx(600, abs=60)
+
+
 def test_lag_grows_while_storage_refuses_and_ends_with_the_last_object(bench: Bench) -> None:
     (key,) = expired(bench, finished(bench), 1)
     stored(bench, [f"{key}/below"])
 
     a_retention(bench).remove_expired()
-    with bench.transaction() as connection:
-        connection.execute(text("UPDATE artifacts SET marked_at = marked_at - interval '1 hour'"))
     refused = lag_seconds(bench)
     bench.store.remove(f"{key}/below")
     end_leases(bench)
@@ -343,8 +373,6 @@ def test_lag_is_shown_as_a_metric(api: Api) -> None:
 
 
 def test_lag_counts_uploads(bench: Bench) -> None:
-    with bench.transaction() as connection:
-        uploads.write(connection, TENANT, new_upload_id(), media_type="image/jpeg", length=5)
-        connection.execute(text("UPDATE uploads SET expires_at = now() - interval '1 hour'"))
+    an_upload(bench, expired_ago=HOUR)
 
     assert lag_seconds(bench) == pytest.approx(3600, abs=120)

@@ -39,6 +39,12 @@ def read_only(bench: Bench) -> Iterator[None]:
             bench.engine.dispose()
 
 
+def let_name_lead_to_primary(bench: Bench) -> None:
+    """End `read_only` for connections that begin from now on; those there are stay read-only."""
+    with _administrator(bench) as connection:
+        _say(connection, "ALTER DATABASE {} RESET default_transaction_read_only")
+
+
 @contextmanager
 def without_table(bench: Bench, table: str) -> Iterator[None]:
     """Let a table be missing while the block lasts: a defect that no retry mends."""

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import textwrap
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -81,9 +82,8 @@ def pgbouncer(
     folder: an empty one, which every user can enter.  connections: to the server, at most.
     prepared_statements: of how many it keeps track; None: as its version does by itself.
     """
-    url = urlsplit(database_url)
-    port = free_port()
-    settings = {
+    url, port = urlsplit(database_url), free_port()
+    settings: dict[str, object] = {
         "listen_addr": LOOPBACK,
         "listen_port": port,
         "unix_socket_dir": "",
@@ -97,12 +97,43 @@ def pgbouncer(
     }
     if prepared_statements is not None:
         settings["max_prepared_statements"] = prepared_statements
-    (folder / "userlist.txt").write_text(f'"{url.username}" "{url.password}"\n')
     lines = [f"{name} = {value}" for name, value in settings.items()]
-    (folder / "pgbouncer.ini").write_text(
-        f"[databases]\n* = host={url.hostname} port={url.port}\n"
-        "[pgbouncer]\n" + "\n".join(lines) + "\n"
-    )
+    configuration = f"[databases]\n* = host={url.hostname} port={url.port}\n[pgbouncer]\n"
+    with _running(configuration + "\n".join(lines) + "\n", database_url, port, folder) as behind:
+        yield behind
+
+
+@contextmanager
+def documented_pgbouncer(page: Path, database_url: str, folder: Path) -> Iterator[str]:
+    """Run PgBouncer as a page of the docs sets it up, before a server; yield the URL behind it.
+
+    Only addresses and the place of the file of users differ from the page, and the line that it
+    says to leave out for an old PgBouncer.
+    """
+    url, port = urlsplit(database_url), free_port()
+    block = re.search(r"^    \[databases\]\n(?:(?:    .*)?\n)+", page.read_text(), re.MULTILINE)
+    assert block is not None, f"{page} has no block for PgBouncer"
+    configuration = textwrap.dedent(block[0])
+    if not keeps_track_of_prepared_statements():
+        configuration = re.sub(r"(?m)^max_prepared_statements.*\n", "", configuration)
+    for documented, here in {
+        "smart_filter = host=postgres port=5432": f"* = host={url.hostname} port={url.port}",
+        "listen_addr = 0.0.0.0": f"listen_addr = {LOOPBACK}",
+        "listen_port = 6432": f"listen_port = {port}",
+        "/etc/pgbouncer/userlist.txt": str(folder / "userlist.txt"),
+    }.items():
+        assert documented in configuration, f"{page} does not say {documented}"
+        configuration = configuration.replace(documented, here)
+    with _running(configuration, database_url, port, folder) as behind:
+        yield behind
+
+
+@contextmanager
+def _running(configuration: str, database_url: str, port: int, folder: Path) -> Iterator[str]:
+    """Run PgBouncer on a port with a configuration; yield the URL of the database behind it."""
+    url = urlsplit(database_url)
+    (folder / "userlist.txt").write_text(f'"{url.username}" "{url.password}"\n')
+    (folder / "pgbouncer.ini").write_text(configuration)
     user = server_user(folder / "none")  # it refuses to run as root, as PostgreSQL does
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(

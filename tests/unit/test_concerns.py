@@ -74,6 +74,7 @@ def titles(**differs: object) -> list[str]:
     [
         ({"workers": []}, "No worker is running"),
         ({"swept_at": AGO}, "No worker sweeps"),
+        ({"read_only": True, "workers": [], "swept_at": AGO}, "The database takes no writes"),
         ({"webhook_lag_seconds": 61.0}, "Webhooks are late"),
         ({"retention_lag_seconds": 901.0}, "Photos are kept for too long"),
         ({"bucket_fault": "used by two"}, "Objects that no row names are kept"),

@@ -60,6 +60,20 @@ def test_loop_that_may_not_give_up_goes_on() -> None:
     assert [fail(loop, RuntimeError("defect")) for _ in range(2000)][-1] == 30
 
 
+def test_recovery_is_logged_with_all_failures_before_it() -> None:
+    loop = SupervisedLoop("test", every_seconds=1)
+
+    with capture_logs() as logged:
+        fail(loop, RuntimeError("defect"))
+        for _ in range(3):
+            fail(loop, DatabaseUnavailable("away"))
+        succeed(loop)
+        fail(loop, DatabaseUnavailable("away"))
+        succeed(loop)
+
+    assert [one["failures"] for one in logged if one["event"] == "loop recovered"] == [4, 1]
+
+
 def test_repeated_error_is_logged_once_and_with_its_traceback() -> None:
     loop = SupervisedLoop("test", every_seconds=1)
 

@@ -6,16 +6,17 @@ import anyio
 import anyio.to_thread
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
-from sqlalchemy import text
 
 from smart_filter_api import problems
 from smart_filter_api.deps import OpenServices, Services
 from smart_filter_api.problems import documented
+from smart_filter_shared.db.read_only import is_read_only
 from smart_filter_shared.errors import TryAgain
 
 router = APIRouter(tags=["health"])
 
 _PATIENCE_SECONDS = 2.0
+_AWAY = "cannot be reached"
 
 
 class Health(BaseModel):
@@ -39,48 +40,53 @@ async def live() -> Health:
 )
 async def ready(request: Request, services: OpenServices) -> Health | Response:
     """Ask database, storage and broker, all at once; only the broker may be away."""
-    away: list[str] = []
+    faults: dict[str, str] = {}
 
-    async def ask(name: str, question: Callable[[Services], Awaitable[bool]]) -> None:
-        answered = False
+    async def ask(name: str, question: Callable[[Services], Awaitable[str | None]]) -> None:
+        fault: str | None = _AWAY
         with anyio.move_on_after(_PATIENCE_SECONDS):
-            answered = await question(services)
-        if not answered:
-            away.append(name)
+            fault = await question(services)
+        if fault is not None:
+            faults[name] = fault
 
     async with anyio.create_task_group() as asking:
-        asking.start_soon(ask, "database", _database_answers)
-        asking.start_soon(ask, "storage", _storage_answers)
-        asking.start_soon(ask, "broker", _broker_answers)
-    missing = sorted(set(away) - {"broker"})
+        asking.start_soon(ask, "database", _database_fault)
+        asking.start_soon(ask, "storage", _storage_fault)
+        asking.start_soon(ask, "broker", _broker_fault)
+    missing = sorted(set(faults) - {"broker"})
     if missing:
         return problems.answer(
             request,
             "unavailable",
-            f"{' and '.join(missing)} cannot be reached",
+            " and ".join(f"{name} {faults[name]}" for name in missing),
             headers={"Retry-After": str(problems.RETRY_AFTER_SECONDS)},
         )
-    return Health(degraded=away)
+    return Health(degraded=list(faults))
 
 
-async def _database_answers(services: Services) -> bool:
+async def _database_fault(services: Services) -> str | None:
     try:
         async with services.reading() as connection:
-            await connection.execute(text("SELECT 1"))
+            if not await connection.run_sync(is_read_only):
+                return None
+            # A process that is not ready gets no request whose failed write would replace its
+            # connections, and the name may lead to another server now.
+            await connection.invalidate()
     except TryAgain:
-        return False
-    return True
+        return _AWAY
+    return "takes no writes"
 
 
 # The next two have threads of their own (the default limiter), and are left behind when they
 # take too long: uploads that wait for storage must not make the answer late.
-async def _storage_answers(services: Services) -> bool:
+async def _storage_fault(services: Services) -> str | None:
     try:
         await anyio.to_thread.run_sync(services.storage.check, abandon_on_cancel=True)
     except TryAgain:
-        return False
-    return True
+        return _AWAY
+    return None
 
 
-async def _broker_answers(services: Services) -> bool:
-    return await anyio.to_thread.run_sync(services.doorbell.answers, abandon_on_cancel=True)
+async def _broker_fault(services: Services) -> str | None:
+    answers = await anyio.to_thread.run_sync(services.doorbell.answers, abandon_on_cancel=True)
+    return None if answers else _AWAY

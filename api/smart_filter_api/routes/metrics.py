@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request, Response
 
 from smart_filter_api.deps import OpenServices, Services
 from smart_filter_api.latencies import Latencies
+from smart_filter_shared.db.read_only import is_read_only
 from smart_filter_shared.errors import DatabaseUnavailable
 from smart_filter_shared.jobs import measures
 from smart_filter_shared.jobs.measures import Count, Reading
@@ -54,6 +55,9 @@ async def show(request: Request, services: OpenServices) -> Response:
 async def _read(services: Services) -> Reading:
     read = partial(measures.read, silent_seconds=services.silent_seconds)
     async with services.reading() as connection:
+        if await connection.run_sync(is_read_only):
+            await connection.invalidate()
+            raise DatabaseUnavailable("the database takes no writes")
         return await connection.run_sync(read)
 
 

@@ -12,6 +12,7 @@ from smart_filter_deploy.embedded.addresses import Addresses
 from smart_filter_shared import installation
 from smart_filter_shared import settings as settings_module
 from smart_filter_shared.db import schema, sessions
+from smart_filter_shared.db.read_only import is_read_only
 from smart_filter_shared.errors import (
     DatabaseUnavailable,
     ObjectMissing,
@@ -72,6 +73,11 @@ def _database(connection: Connection) -> Iterator[Finding]:
     if int(told.split(".")[0]) < _OLDEST_POSTGRES:
         fix = f"use PostgreSQL {_OLDEST_POSTGRES} or newer"
         yield fail("database", f"PostgreSQL {told} is too old", fix)
+        return
+    if is_read_only(connection):
+        # Nothing more is said: workers that cannot write heartbeats look dead.
+        fix = "let SMART_FILTER_DATABASE_URL lead to the primary"
+        yield fail("database", f"PostgreSQL {told} is read-only (a replica?)", fix)
         return
     yield ok("database", f"PostgreSQL {told} answers")
     yield clock_against(connection.execute(text("SELECT clock_timestamp()")).scalar_one())

@@ -51,8 +51,20 @@ class Concern:
     since: dt.datetime | None = None
 
 
+# Told alone: workers fall silent because no heartbeat can be written, and what they do waits.
+_READ_ONLY: Final = Concern(
+    Gravity.BAD,
+    "",
+    "The database takes no writes",
+    "It is read-only (a replica?): photos are refused, and workers wait. Let "
+    "SMART_FILTER_DATABASE_URL lead to the primary.",
+)
+
+
 def found(standing: Standing) -> list[Concern]:
     """Return all that is not well, the worst first."""
+    if standing.read_only:
+        return [_READ_ONLY]
     every = [*_of_all(standing), *_of_webhooks(standing), *_of_queues(standing)]
     every += [*_of_retention(standing), *_of_workers(standing.workers), *_of_failures(standing)]
     return sorted(every, key=lambda one: one.gravity != Gravity.BAD)

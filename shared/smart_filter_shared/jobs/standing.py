@@ -8,6 +8,7 @@ from typing import Final
 from sqlalchemy import Connection, text
 
 from smart_filter_shared import installation
+from smart_filter_shared.db.read_only import is_read_only
 from smart_filter_shared.jobs import failures, limits, measures, queues, retention, roster
 from smart_filter_shared.jobs.failures import Problem
 from smart_filter_shared.jobs.queues import Queue
@@ -28,6 +29,7 @@ class Standing:
     unfinished: jobs, counted up to a million.  problems: why jobs failed within the last hour.
     retention_lag_seconds: how long the oldest object is overdue that should be gone.
     bucket_fault: why objects that no row names are kept; None when they are removed.
+    read_only: whether the database takes no writes.
     """
 
     now: dt.datetime
@@ -39,6 +41,7 @@ class Standing:
     problems: Sequence[Problem]
     retention_lag_seconds: float = 0.0
     bucket_fault: str | None = None
+    read_only: bool = False
 
 
 def read(connection: Connection, *, cell: str, silent_seconds: float) -> Standing:
@@ -53,5 +56,6 @@ def read(connection: Connection, *, cell: str, silent_seconds: float) -> Standin
         webhook_lag_seconds=measures.webhook_lag_seconds(connection),
         retention_lag_seconds=retention.lag_seconds(connection),
         bucket_fault=installation.fault(connection),
+        read_only=is_read_only(connection),
         problems=failures.since(connection, clock.now - _RECENTLY, most=_MOST_PROBLEMS),
     )

@@ -62,7 +62,7 @@ DATABASE_UP = Metric(
     Kind.GAUGE,
     "1 or 0",
     (),
-    "Whether the database answers; while it does not, all but requests are missing.",
+    "Whether the database answers and takes writes; while not, all but requests are missing.",
 )
 STAGES = Metric(
     "smart_filter_stages",
