@@ -8,22 +8,27 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 from typing import cast
 
+import pytest
 from sqlalchemy import Engine, text
 
 from smart_filter_shared.db import sessions
-from smart_filter_shared.errors import PhotoUnreachable
+from smart_filter_shared.errors import InputsExpired, PhotoUnreachable
 from smart_filter_shared.jobs import fairness, transitions
 from smart_filter_shared.jobs.leases import Done, Failure
 from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.recipe import Background, BackgroundKind, Recipe
 from smart_filter_tests.bench import KEEPING, TENANT, Bench
 from smart_filter_tests.running import Running
-from smart_filter_workers import settling
+from smart_filter_workers import runner, settling
 from smart_filter_workers.heartbeat import Held
 from smart_filter_workers.services import Services
+from smart_filter_workers.trails import Trail
 
 AWAY = Failure("photo_unreachable", "It cannot be fetched", "404")
 # What an address takes to answer; it is what the test is about.
 SLOW_SECONDS = 0.5
+# No child has started and imported its modules within so long.
+CHILD_SECONDS = 0.05
 
 
 @contextlib.contextmanager
@@ -106,6 +111,21 @@ def test_failed_fetch_is_settled_though_the_database_blinks(bench: Bench) -> Non
     assert error is not None
     assert error["code"] == "photo_unreachable"
     assert bench.row(job_id, StageName.PREPARE)["seconds"] == 30.0
+
+
+def test_start_of_a_child_process_is_not_charged_as_fetching(bench: Bench) -> None:
+    background = Background(kind=BackgroundKind.URL, value="https://example.com/b")
+    job_id = bench.submit(Recipe(background=background), photo="photo that is gone")
+    bench.advance(StageName.PREPARE, StageName.SEGMENTATION)
+    held = Held(bench.claim_one(StageName.COMPOSITE), overdue_at=math.inf)
+    task = runner._Task(held, bench.job(job_id), Trail())  # noqa: SLF001 - one step of a run
+    services = cast(Services, SimpleNamespace(settings=bench.settings, extra_models=()))
+
+    with pytest.raises(InputsExpired):
+        runner._run_apart(services, task)  # noqa: SLF001
+
+    (infer,) = task.trail.steps_of(held.lease)
+    assert 0 < held.fetching_seconds < (infer.ended_ns - infer.began_ns) / 1e9 - CHILD_SECONDS
 
 
 def test_failed_fetch_is_not_given_back(bench: Bench) -> None:

@@ -47,10 +47,14 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the child made in so many seconds of the stage's code, or what it raised."""
+    """What the child made, or what it raised.
+
+    seconds: what the stage's code took.  loading_seconds: what its inputs took, also in vain.
+    """
 
     result: object = None
     seconds: float = 0.0
+    loading_seconds: float = 0.0
     error: Exception | None = None
 
 
@@ -100,15 +104,20 @@ def _answer(request: Request) -> Answer:
     fetcher = Fetcher(request.settings.outbound)
     artifacts = Artifacts(store, nothing, StockRoom(engine, store, nothing), fetcher)
     code = stage_code.of(request.lease.stage)
+    loading, loading_seconds = time.perf_counter(), 0.0
     try:
         inputs = request.inputs
-        if request.job is not None:
-            inputs = artifacts.load(request.job, code.Inputs)
+        try:
+            if request.job is not None:
+                inputs = artifacts.load(request.job, code.Inputs)
+        finally:
+            loading_seconds = time.perf_counter() - loading
         loaded = models.of(request.lease.models, request.lease.parameters, request.lease.digests)
         started = time.perf_counter()
         (result,) = code.run(loaded, [inputs])
     except Exception as error:  # noqa: BLE001 - the parent decides by its family
-        return Answer(error=error)
+        return Answer(error=error, loading_seconds=loading_seconds)
     finally:
         engine.dispose()
-    return Answer(result=result, seconds=time.perf_counter() - started)
+    seconds = time.perf_counter() - started
+    return Answer(result=result, seconds=seconds, loading_seconds=loading_seconds)

@@ -284,11 +284,12 @@ def _run_apart(services: Services, task: _Task) -> _Task:
     """Load and run in a child process, which may die of it."""
     request = isolation.Request(services.settings, services.extra_models, task.lease, task.job)
     limit_seconds = services.settings.engine.stage_seconds
-    with (
-        task.trail.step(Step.INFER, task.lease),
-        task.held.fetching(_fetches_background(task)),
-    ):
+    is_fetching = _fetches_background(task)
+    with task.trail.step(Step.INFER, task.lease), task.held.fetching(is_fetching):
         answer = isolation.run(request, limit_seconds=limit_seconds)
+    if is_fetching:
+        # A child that died costs all its time; one that answers knows what the address took.
+        task.held.fetching_seconds = answer.loading_seconds
     if answer.error is not None:
         raise answer.error
     return replace(task, result=answer.result, seconds=answer.seconds)
