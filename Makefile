@@ -14,7 +14,8 @@ export RUN_BACKGROUND := $(value BACKGROUND)
 unexport PHOTO BACKGROUND
 
 TESTS ?= tests
-TEST_SECONDS ?= 600
+# A bound for hangs: ten minutes on two idle cores.
+TEST_SECONDS ?= 1800
 # Each has servers of its own, and much of what a test takes is waiting for them.
 TEST_PROCESSES ?= 2
 CONTRACT_SECONDS ?= 600
