@@ -40,7 +40,7 @@ _NS_PER_MS = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A database with past days, and a job of which it has copies.
+    """A database with past days, and the job that its rows are copies of.
 
     bench: claims and completes, with the one connection of a worker.  process: that connection's
     in PostgreSQL.  client: submits and looks, with a connection as the API has them.

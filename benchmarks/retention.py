@@ -4,7 +4,7 @@ python -m benchmarks.retention [OBJECTS [KEPT]]
 
 OBJECTS (6,000 when nothing is said) artifacts have expired, six a photo, among KEPT (200,000) that
 have not. First their rows alone are marked, claimed and deleted; then objects alone are removed;
-then both together by one Retention, and by two that share the work. Processor time is told per
+then both together by one Retention, and by two that share the work. Processor time is given per
 thousand objects: it depends less on what else the machine does than objects a second do. 600 photos
 a second are 3,600 objects.
 """

@@ -55,7 +55,7 @@ _CLEAR_EVERY_SECONDS = 3600.0
 _UNNAMED_FOR = dt.timedelta(hours=1)
 # Listing costs a request for every thousand objects that are kept. New objects come under today and
 # yesterday. Those of older days are of jobs that are redone or corrected: each such day is listed
-# once in so many turns, which are hours.
+# once in this number of turns, which are hours.
 _TURNS_AN_OLD_DAY = 24
 _SECONDS_A_TURN = 3600
 # What forgets rows that are kept no longer.
@@ -136,7 +136,7 @@ class Retention:
 
         Uploads too. Requests whose keys are a day old are forgotten on the way, deliveries of a
         week ago, and what was found out about photos whose results go; batches are deleted to
-        their end. What is left after so many pages has its turn at once.
+        their end. What is left after that has its turn at once.
         """
         self._go_on_deleting()
         forgotten = [self._forget(forget) for forget in _FORGETTING]
@@ -209,7 +209,7 @@ class Retention:
     def clear_unnamed(self, *, older_than: dt.timedelta, turn: int | None = None) -> int:
         """Remove objects that no row names and that were not written lately; return how many.
 
-        turn: counts the times, of which each lists some of the older days; None: lists all.
+        turn: counts the times; each lists some of the older days; None: lists all.
         """
         with sessions.transaction(self._engine) as connection:
             now = _now(connection)

@@ -40,7 +40,7 @@ _DAY: Final = re.compile(r"_(until_)?(\d{4}_\d{2}_\d{2})$")
 _LOCK_TIMEOUT: Final = "200ms"
 # A submission makes its ids first, stores up to 1,000 photos, and then writes its jobs: one that is
 # written after midnight under ids of the day before must find that day open, or the part of its
-# batch that is of the new day would be taken for all of it.
+# batch that is of the new day would count as all of it.
 _GRACE: Final = dt.timedelta(hours=2)
 
 

@@ -88,7 +88,7 @@ def moving_of_any_day(
 
 
 def begin(connection: Connection, batch_id: BatchId) -> Followed:
-    """Rank an album at once, for a submission of which nothing is left to rate.
+    """Rank an album at once, for a submission that leaves nothing to rate.
 
     It is written in this very transaction: no other sees its jobs, and none has to be locked.
     """

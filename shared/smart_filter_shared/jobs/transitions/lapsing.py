@@ -14,7 +14,7 @@ from smart_filter_shared.pipeline import PIPELINE
 # One sweep ends at most so many; the next one comes in a second.
 _SWEPT_AT_ONCE = 500
 
-# A job of which a stage runs is not ended, and would keep its place among the first at each sweep.
+# A job with a running stage is not ended, and would keep its place among the first at each sweep.
 _FIND_LATE = text("""
     SELECT jobs.id, batches.id AS album
     FROM open_jobs AS jobs
