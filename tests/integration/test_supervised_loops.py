@@ -181,14 +181,9 @@ def test_leases_in_time_are_renewed_while_a_hang_ends_the_process(parts: Parts) 
 def test_worker_whose_heartbeat_gives_up_ends_and_is_forgotten(
     bench: Bench, tmp_path: Path
 ) -> None:
-    told = bench.settings
     environment = {
         **os.environ,
-        "SMART_FILTER_DATABASE_URL": told.database.url.get_secret_value(),
-        "SMART_FILTER_BROKER_URL": told.broker.url.get_secret_value(),
-        "SMART_FILTER_STORAGE_URL": told.storage.url,
-        "SMART_FILTER_STORAGE_ACCESS_KEY": told.storage.access_key.get_secret_value(),
-        "SMART_FILTER_STORAGE_SECRET_KEY": told.storage.secret_key.get_secret_value(),
+        **bench.environment,
         "SMART_FILTER_DATA": str(tmp_path),
         "SMART_FILTER_HEARTBEAT_SECONDS": "0.1",
     }

@@ -321,14 +321,9 @@ class _Api:
 
 
 def _environment(bench: Bench, data: Path, collector: str) -> dict[str, str]:
-    told = bench.settings
     return {
         **os.environ,
-        "SMART_FILTER_DATABASE_URL": told.database.url.get_secret_value(),
-        "SMART_FILTER_BROKER_URL": told.broker.url.get_secret_value(),
-        "SMART_FILTER_STORAGE_URL": told.storage.url,
-        "SMART_FILTER_STORAGE_ACCESS_KEY": told.storage.access_key.get_secret_value(),
-        "SMART_FILTER_STORAGE_SECRET_KEY": told.storage.secret_key.get_secret_value(),
+        **bench.environment,
         "SMART_FILTER_SECRETS_KEY": "s" * 32,
         "SMART_FILTER_OUTBOUND_ALLOW": LOOPBACK,
         "SMART_FILTER_REMEMBER": "false",

@@ -310,14 +310,9 @@ def test_worker_that_can_serve_nothing_reports_it_and_takes_no_work(
 def _worker(
     bench: Bench, data: Path, model: str, environment: Mapping[str, str]
 ) -> Iterator[subprocess.Popen[bytes]]:
-    told = bench.settings
     environment = {
         **os.environ,
-        "SMART_FILTER_DATABASE_URL": told.database.url.get_secret_value(),
-        "SMART_FILTER_BROKER_URL": told.broker.url.get_secret_value(),
-        "SMART_FILTER_STORAGE_URL": told.storage.url,
-        "SMART_FILTER_STORAGE_ACCESS_KEY": told.storage.access_key.get_secret_value(),
-        "SMART_FILTER_STORAGE_SECRET_KEY": told.storage.secret_key.get_secret_value(),
+        **bench.environment,
         "SMART_FILTER_DATA": str(data),
         "SMART_FILTER_HEARTBEAT_SECONDS": "0.1",
         **environment,

@@ -91,6 +91,22 @@ class Bench:
     broker: redis.Redis
     worker: WorkerId = field(default_factory=new_worker_id)
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables that lead a process to these servers."""
+        database, broker, storage = (
+            self.settings.database,
+            self.settings.broker,
+            self.settings.storage,
+        )
+        return {
+            "SMART_FILTER_DATABASE_URL": database.url.get_secret_value(),
+            "SMART_FILTER_BROKER_URL": broker.url.get_secret_value(),
+            "SMART_FILTER_STORAGE_URL": storage.url,
+            "SMART_FILTER_STORAGE_ACCESS_KEY": storage.access_key.get_secret_value(),
+            "SMART_FILTER_STORAGE_SECRET_KEY": storage.secret_key.get_secret_value(),
+        }
+
     def empty(self) -> None:
         """Forget every job, object and message."""
         with self.transaction() as connection:

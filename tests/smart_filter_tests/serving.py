@@ -183,15 +183,7 @@ def listening(application: ASGIApp, *also: socket.socket) -> Iterator[str]:
 @contextlib.contextmanager
 def served_as(bench: Bench, **environment: str) -> Iterator[str]:
     """Serve another API over the bench, with settings of its own; yields its URL."""
-    told = bench.settings
-    servers = {
-        "SMART_FILTER_DATABASE_URL": told.database.url.get_secret_value(),
-        "SMART_FILTER_BROKER_URL": told.broker.url.get_secret_value(),
-        "SMART_FILTER_STORAGE_URL": told.storage.url,
-        "SMART_FILTER_STORAGE_ACCESS_KEY": told.storage.access_key.get_secret_value(),
-        "SMART_FILTER_STORAGE_SECRET_KEY": told.storage.secret_key.get_secret_value(),
-    }
-    with mock.patch.dict(os.environ, {**servers, **environment}, clear=True):
+    with mock.patch.dict(os.environ, {**bench.environment, **environment}, clear=True):
         settings = settings_module.load()
     with serving(settings) as url:
         yield url
