@@ -5,7 +5,7 @@
 #
 # PYTHON=/path/to/python3 chooses the interpreter of the environment.
 
-.PHONY: run test test-contract test-races test-chaos test-aged test-api-fuzz test-browser test-alerts test-docs test-models nightly bench golden gallery images thumbnails screenshots openapi examples docs docs-serve lint format setup setup-dev setup-browser setup-models clean help
+.PHONY: run test test-slow test-contract test-races test-chaos test-aged test-api-fuzz test-browser test-alerts test-docs test-models nightly bench golden gallery images thumbnails screenshots openapi examples docs docs-serve lint format setup setup-dev setup-browser setup-models clean help
 
 # Passed on by the environment and unexpanded, so that a blank, a quote, # or $ arrives as it is.
 export RUN_PHOTO := $(value PHOTO)
@@ -18,6 +18,7 @@ TESTS ?= tests
 TEST_SECONDS ?= 1800
 # Each has servers of its own, and much of what a test takes is waiting for them.
 TEST_PROCESSES ?= 2
+SLOW_SECONDS ?= 1800
 CONTRACT_SECONDS ?= 600
 RACES_SECONDS ?= 900
 CHAOS_SECONDS ?= 900
@@ -41,6 +42,11 @@ run: setup
 test: setup-dev
 	@timeout --foreground --kill-after=30 $(TEST_SECONDS) \
 	.venv/bin/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile $(TESTS)
+
+# What `make test` leaves out of the same folders: tests of several seconds, and full products.
+test-slow: setup-dev
+	@timeout --foreground --kill-after=30 $(SLOW_SECONDS) \
+	.venv/bin/python -m pytest -m slow --numprocesses $(TEST_PROCESSES) --dist loadfile tests
 
 # Every model, design, filter and provider, held to what is asked of its kind.
 test-contract: setup-dev

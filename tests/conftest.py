@@ -24,6 +24,8 @@ from smart_filter_tests.running import ENGINE, IMPATIENT, Running, running
 from smart_filter_workers import weights
 
 TESTS = Path(__file__).parent
+# These take minutes, frameworks of several gigabytes, or a browser.
+OWN_TARGET = {TESTS / name for name in "aged browser chaos contract docs fuzz models races".split()}
 
 # `make test` looks for half a minute, `make nightly` chooses the longer one.
 hypothesis.settings.register_profile(
@@ -41,16 +43,29 @@ for _told in ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave out folders that have a `make` target of their own, unless they are asked for.
+    """Leave out folders that have a `make` target of their own, unless they are named."""
+    is_named = any(path.is_relative_to(collection_path) for path in _named_paths(config))
+    return True if collection_path in OWN_TARGET and not is_named else None
 
-    `make test-aged`, `make test-contract`, `make test-races`, `make test-chaos`,
-    `make test-api-fuzz` and `make test-docs` take minutes, `make test-models` an environment with
-    frameworks, and `make test-browser` a browser.
-    """
-    own = {TESTS / name for name in "aged browser chaos contract docs fuzz models races".split()}
-    asked_for = [Path(argument.partition("::")[0]).absolute() for argument in config.args]
-    is_asked_for = any(one.is_relative_to(collection_path) for one in asked_for)
-    return True if collection_path in own and not is_asked_for else None
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out slow tests, unless `-m` says which to run or their file is named."""
+    if config.option.markexpr:
+        return
+    named_files = {path for path in _named_paths(config) if path.is_file()}
+    slow = [
+        item for item in items if item.get_closest_marker("slow") and item.path not in named_files
+    ]
+    if slow:
+        left_out = set(slow)
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if item not in left_out]
+
+
+def _named_paths(config: pytest.Config) -> list[Path]:
+    """Return the absolute paths of the files and folders that the command names."""
+    return [Path(argument.partition("::")[0]).absolute() for argument in config.args]
 
 
 @pytest.fixture(autouse=True)
