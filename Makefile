@@ -5,7 +5,7 @@
 #
 # PYTHON=/path/to/python3 chooses the interpreter of the environment.
 
-.PHONY: run test test-slow test-contract test-races test-chaos test-aged test-api-fuzz test-browser test-alerts test-docs test-models nightly bench golden gallery images thumbnails screenshots openapi examples docs docs-serve lint format setup setup-dev setup-browser setup-models clean help
+.PHONY: run test test-all coverage test-slow test-contract test-races test-chaos test-aged test-fuzz test-browser test-alerts test-docs test-models nightly bench golden gallery images thumbnails screenshots openapi examples docs docs-serve lint format setup setup-dev setup-browser setup-models clean help
 
 # Passed on by the environment and unexpanded, so that a blank, a quote, # or $ arrives as it is.
 export RUN_PHOTO := $(value PHOTO)
@@ -14,21 +14,17 @@ export RUN_BACKGROUND := $(value BACKGROUND)
 unexport PHOTO BACKGROUND
 
 TESTS ?= tests
-# A bound for hangs: ten minutes on two idle cores.
-TEST_SECONDS ?= 1800
 # Each has servers of its own, and much of what a test takes is waiting for them.
 TEST_PROCESSES ?= 2
-SLOW_SECONDS ?= 1800
-CONTRACT_SECONDS ?= 600
-RACES_SECONDS ?= 900
-CHAOS_SECONDS ?= 900
-AGED_SECONDS ?= 600
-FUZZ_BOUND_SECONDS ?= 480
-BROWSER_SECONDS ?= 900
-MODELS_SECONDS ?= 480
-DOCS_SECONDS ?= 480
+# Bounds a suite that hangs; each test has its own limit, `timeout` in pyproject.toml.
+SUITE_SECONDS ?= 1800
 NIGHTLY_SECONDS ?= 7200
 BENCH_SECONDS ?= 900
+
+LIMIT = timeout --foreground --kill-after=30 $(SUITE_SECONDS)
+PYTEST = $(LIMIT) .venv/bin/python -m pytest
+# A file runs whole on one process, which starts what its tests share once.
+PARALLEL = --numprocesses $(TEST_PROCESSES) --dist loadfile
 
 help:
 	@sed -n '1,/^$$/s/^# \{0,1\}//p' Makefile
@@ -40,42 +36,43 @@ run: setup
 	exec .venv/bin/smart-filter run "$$@"
 
 test: setup-dev
-	@timeout --foreground --kill-after=30 $(TEST_SECONDS) \
-	.venv/bin/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile $(TESTS)
+	@$(PYTEST) $(PARALLEL) $(TESTS)
+
+# Every suite and `make lint`, side by side where cores are free, with a table at the end. What they
+# print lies in build/tests. SUITES="test-chaos test-docs" chooses some.
+test-all: setup-browser
+	@.venv/bin/python tests/suites.py $(SUITES)
 
 # What `make test` leaves out of the same folders: tests of several seconds, and full products.
 test-slow: setup-dev
-	@timeout --foreground --kill-after=30 $(SLOW_SECONDS) \
-	.venv/bin/python -m pytest -m slow --numprocesses $(TEST_PROCESSES) --dist loadfile tests
+	@$(PYTEST) -m slow $(PARALLEL) tests
 
 # Every model, design, filter and provider, held to what is asked of its kind.
 test-contract: setup-dev
-	@timeout --foreground --kill-after=30 $(CONTRACT_SECONDS) \
-	.venv/bin/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile tests/contract
+	@$(PYTEST) $(PARALLEL) tests/contract
 
 # Every pair of moves on the same rows, at once and in both orders; random walks; storms.
 test-races: setup-dev
-	@timeout --foreground --kill-after=30 $(RACES_SECONDS) \
-	.venv/bin/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile tests/races
+	@$(PYTEST) $(PARALLEL) tests/races
 
 # Servers and workers that die with photos under way. The names of tests tell their seeds;
 # CHAOS_SEED=… repeats one.
 test-chaos: setup-dev
-	@timeout --foreground --kill-after=30 $(CHAOS_SECONDS) .venv/bin/python -m pytest tests/chaos
+	@$(PYTEST) tests/chaos
 
 # Journeys on an installation of 40 days and 200,000 jobs, which is filled first.
 test-aged: setup-dev
-	@timeout --foreground --kill-after=30 $(AGED_SECONDS) .venv/bin/python -m pytest tests/aged
+	@$(PYTEST) tests/aged
 
 # Schemathesis over the running service, following links. FUZZ_SECONDS=… makes it longer or
 # shorter, FUZZ_SEED=… looks elsewhere.
-test-api-fuzz: setup-dev
-	@timeout --foreground --kill-after=30 $(FUZZ_BOUND_SECONDS) .venv/bin/python -m pytest tests/fuzz
+test-fuzz: setup-dev
+	@$(PYTEST) tests/fuzz
 
 # Journeys through the studio in a real Chromium: what is to be seen, and what goes wrong. What a
 # page showed when its journey failed lies in build/browser.
 test-browser: setup-browser
-	@timeout --foreground --kill-after=30 $(BROWSER_SECONDS) .venv/bin/python -m pytest tests/browser
+	@$(PYTEST) tests/browser
 
 # Each alert where it fires and where it is silent: by promtool, a part of Prometheus (Debian: prometheus).
 test-alerts:
@@ -89,20 +86,28 @@ test-models: export TF_NUM_INTRAOP_THREADS := 1
 test-models: export TF_NUM_INTEROP_THREADS := 1
 test-models: export TF_CPP_MIN_LOG_LEVEL := 3
 test-models: setup-models
-	@timeout --foreground --kill-after=30 $(MODELS_SECONDS) \
-	.venv-models/bin/python -m pytest -rs tests/models
-	@timeout --foreground --kill-after=30 $(MODELS_SECONDS) \
-	.venv-models/bin/python -m pytest tests/contract/test_segmentation_models.py -k unet
+	@$(LIMIT) .venv-models/bin/python -m pytest -rs tests/models
+	@$(LIMIT) .venv-models/bin/python -m pytest tests/contract/test_segmentation_models.py -k unet
 
 # What README, tutorial and guides tell people to type, in a fresh copy of this folder; and the site.
 test-docs: setup-dev
-	@timeout --foreground --kill-after=30 $(DOCS_SECONDS) .venv/bin/python -m pytest tests/docs
+	@$(PYTEST) tests/docs
 
 # The same and all other tests, with many more photos, longer outages and more steps.
 nightly: setup-dev
 	@CHAOS_PHOTOS=100 CHAOS_OUTAGE_SECONDS=30 FUZZ_SECONDS=900 FUZZ_CASES=5000 \
 	FUZZ_SEED=$$(date +%j) timeout --foreground --kill-after=30 $(NIGHTLY_SECONDS) \
-	.venv/bin/python -m pytest --hypothesis-profile=nightly tests tests/aged tests/contract tests/races tests/chaos tests/docs tests/fuzz
+	.venv/bin/python -m pytest --hypothesis-profile=nightly -m "slow or not slow" tests tests/aged tests/contract tests/races tests/chaos tests/docs tests/fuzz
+
+# Lines and branches that `make test`, `make test-slow`, `make test-contract`, `make test-races` and
+# `make test-aged` reach, in their processes too.
+coverage: setup-dev
+	@mkdir -p build/coverage
+	@.venv/bin/coverage erase
+	@.venv/bin/coverage run -m pytest -m "slow or not slow" \
+	$(PARALLEL) tests tests/aged tests/contract tests/races
+	@.venv/bin/coverage combine --quiet
+	@.venv/bin/coverage report --precision=1 --skip-covered --skip-empty
 
 # Six minutes or so; figures of a machine that has other work are too bad.
 bench: setup-dev

@@ -50,17 +50,31 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out slow tests, unless `-m` says which to run or their file is named."""
+    """Leave out slow tests, unless `-m` chooses or their file or folder of its own is named."""
     if config.option.markexpr:
         return
-    named_files = {path for path in _named_paths(config) if path.is_file()}
-    slow = [
-        item for item in items if item.get_closest_marker("slow") and item.path not in named_files
-    ]
-    if slow:
-        left_out = set(slow)
-        config.hook.pytest_deselected(items=slow)
+    named = [path for path in _named_paths(config) if path.is_file() or path in OWN_TARGET]
+    left_out = {
+        item
+        for item in items
+        if item.get_closest_marker("slow")
+        and not any(item.path.is_relative_to(path) for path in named)
+    }
+    if left_out:
+        config.hook.pytest_deselected(items=list(left_out))
         items[:] = [item for item in items if item not in left_out]
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Say what a run of `make test` covered, and how the rest is run."""
+    if _named_paths(config) == [TESTS] and not (config.option.markexpr or config.option.keyword):
+        rest = ", ".join(["test-slow", *sorted(f"test-{path.name}" for path in OWN_TARGET)])
+        terminalreporter.write_line(
+            "This covered unit, integration, acceptance, deployment and architecture tests, the "
+            f"slow ones apart. `make test-all` runs the rest too: {rest}."
+        )
 
 
 def _named_paths(config: pytest.Config) -> list[Path]:

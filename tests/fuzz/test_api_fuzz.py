@@ -1,6 +1,6 @@
 """The running service against its own description: thousands of requests, links followed.
 
-make test-api-fuzz FUZZ_SECONDS=120 FUZZ_SEED=7
+make test-fuzz FUZZ_SECONDS=120 FUZZ_SEED=7
 """
 
 import json
