@@ -113,11 +113,16 @@ def servers(data_folder: Path) -> Iterator[Stack]:
     with Stack(DataFolder.at(data_folder / "servers")) as stack:
         told = settings_of(stack.addresses)
         engine = sessions.engine(told.database, connections=2)
+        with engine.connect() as connection:
+            connection.execution_options(isolation_level="AUTOCOMMIT")
+            # No test cuts the power. Waiting for the disk is most of a commit, and files that never
+            # reached it are removed at once.
+            for setting in ("fsync", "full_page_writes", "synchronous_commit"):
+                connection.execute(text(f"ALTER SYSTEM SET {setting} = off"))
+            connection.execute(text("SELECT pg_reload_conf()"))
         migrate.upgrade(engine)
         with sessions.transaction(engine) as connection:
             moves.forbid_others(connection)
-            # No test pulls the plug; waiting for the disk is most of what a commit takes.
-            connection.execute(text("ALTER ROLE CURRENT_USER SET synchronous_commit = off"))
         engine.dispose()
         ObjectStore(told.storage, connections=1).ensure_bucket()
         yield stack

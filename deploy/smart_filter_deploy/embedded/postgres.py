@@ -32,7 +32,6 @@ _SETTINGS = {
     "listen_addresses": LOOPBACK,
     "unix_socket_directories": "",
     "max_connections": "200",
-    "fsync": "on",
     # A worker that was stopped inside a transaction must not keep its rows locked.
     "idle_in_transaction_session_timeout": "5s",
     "timezone": "UTC",
