@@ -55,7 +55,7 @@ def test_vector_of_the_specification_is_genuine() -> None:
         verify_webhook(SECRET, headers, b'{"test": 2432232314}', now=VECTOR_TIME)
 
 
-def test_what_the_reference_signs_is_genuine_and_read() -> None:
+def test_webhook_that_the_reference_signs_is_genuine_and_read() -> None:
     event = verify_webhook(SECRET, signed(), BODY)
 
     assert (event.id, event.type) == ("e1", "job.succeeded")
@@ -100,29 +100,30 @@ def test_some_minutes_are_within_tolerance(minutes: float) -> None:
 WRONG: dict[str, tuple[dict[str, str], bytes]] = {
     "another body": (signed(), BODY + b" "),
     "another secret": (signed(secret=OTHER), BODY),
-    "another id": (signed() | {"webhook-id": "e2"}, BODY),
-    "another time": (
-        signed() | {"webhook-timestamp": str(int(NOW.timestamp()) + 1)},
-        BODY,
-    ),
     "too early": (signed(at=NOW - dt.timedelta(hours=1)), BODY),
     "too late": (signed(at=NOW + dt.timedelta(hours=1)), BODY),
-    "no id": (signed() | {"webhook-id": ""}, BODY),
-    "no time": (signed() | {"webhook-timestamp": "soon"}, BODY),
-    "a huge time": (signed() | {"webhook-timestamp": "9" * 30}, BODY),
-    "no signature": (signed() | {"webhook-signature": ""}, BODY),
-    "another scheme": (
-        signed() | {"webhook-signature": signed()["webhook-signature"].replace("v1,", "v2,")},
-        BODY,
-    ),
-    "a short signature": (signed() | {"webhook-signature": "v1,AAAA"}, BODY),
-    "a signature beyond ASCII": (signed() | {"webhook-signature": "v1,é"}, BODY),
     "no headers": ({}, BODY),
+    **{
+        name: (signed() | header, BODY)
+        for name, header in {
+            "another id": {"webhook-id": "e2"},
+            "another time": {"webhook-timestamp": str(int(NOW.timestamp()) + 1)},
+            "no id": {"webhook-id": ""},
+            "no time": {"webhook-timestamp": "soon"},
+            "a huge time": {"webhook-timestamp": "9" * 30},
+            "no signature": {"webhook-signature": ""},
+            "another scheme": {
+                "webhook-signature": signed()["webhook-signature"].replace("v1,", "v2,")
+            },
+            "a short signature": {"webhook-signature": "v1,AAAA"},
+            "a signature beyond ASCII": {"webhook-signature": "v1,é"},
+        }.items()
+    },
 }
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_what_the_reference_refuses_is_not_genuine(name: str) -> None:
+def test_webhook_that_the_reference_refuses_is_not_genuine(name: str) -> None:
     headers, body = WRONG[name]
 
     with pytest.raises((WebhookVerificationError, ValueError, OverflowError)):
@@ -132,6 +133,6 @@ def test_what_the_reference_refuses_is_not_genuine(name: str) -> None:
 
 
 @pytest.mark.parametrize("secret", ["", "whsec_", "whsec_not base64!"])
-def test_what_is_no_secret_is_told(secret: str) -> None:
+def test_text_that_is_no_secret_is_refused(secret: str) -> None:
     with pytest.raises(ValueError, match="whsec_"):
         verify_webhook(secret, signed(), BODY)
