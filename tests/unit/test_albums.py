@@ -27,7 +27,6 @@ def flipped(fingerprint: int, bits: int, *, start: int = 0) -> int:
 
 
 def prints_well(*, blur_px: float = 1.0, verdict: Verdict = Verdict.GOOD) -> Printability:
-    assert BLINKS.looks is not None
     return dataclasses.replace(
         BLINKS,
         reasons=(),

@@ -45,10 +45,8 @@ def test_places_are_rounded_to_hundredths_of_a_pixel() -> None:
 
     job = answer_with({**rated("huge"), FACE: {"faces": [face]}, COMPOSITE: {"frame": frame}})
 
-    assert job.faces is not None
     assert job.faces[0].box == [0.33, 2.0, 3.0, 4.0]
     assert job.faces[0].landmarks == [[0.33, 0.67]] * 5
-    assert job.frame is not None
     assert (job.frame.scale, job.frame.left) == (0.333333, -0.67)
 
 
@@ -102,7 +100,6 @@ def test_printability_is_null_until_composite_has_judged_it() -> None:
 def test_rating_is_computed_from_its_own_terms() -> None:
     rating = answer_with(rated("none", "huge", "mild")).rating
 
-    assert rating is not None
     assert rating.avg_smiling_score == pytest.approx((0.2 + 1.0 + 0.5) / 3, abs=1e-12)
     smile, eyes = rating.shares["smile"], rating.shares["eyes"]
     terms = smile * rating.avg_smiling_score + eyes * rating.open_eye_ratio
@@ -116,7 +113,6 @@ def test_unknown_eye_counts_as_not_open(
 ) -> None:
     rating = answer_with(rated("huge", "none", open_eyes=open_eyes)).rating
 
-    assert rating is not None
     assert rating.open_eye_ratio == ratio
 
 

@@ -47,5 +47,4 @@ def test_emotions_are_read_back_as_they_were_kept() -> None:
 
     smiles = read({**RATED, "smiles": [{**smile, "emotion": shares}]})
 
-    assert smiles is not None
     assert smiles.smiles == (Smile(SmileLevel.HUGE, 0.9, tuple(shares)),)

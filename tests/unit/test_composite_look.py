@@ -180,7 +180,6 @@ def test_opacity_of_a_shadow_is_that_of_black_laid_over() -> None:
         maps.grid(HEIGHT, WIDTH).coverage(matte), Shadow(ShadowKind.DROP, 0.4), light=0
     )
 
-    assert taken is not None
     assert taken[:, 0] == pytest.approx(0.4, abs=0.01)
 
 
