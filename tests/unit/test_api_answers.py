@@ -15,7 +15,8 @@ from smart_filter_shared.recipe import Background, BackgroundKind, Filter, Outpu
 from smart_filter_tests.job_rows import Facts, a_job_row
 from smart_filter_tests.printable import PRINTABILITY
 
-PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE = StageName
+SEGMENTATION, COMPOSITE = StageName.SEGMENTATION, StageName.COMPOSITE
+FACE, SMILE = StageName.FACE, StageName.SMILE
 NEW_YEAR_IN_TOKYO = dt.datetime(2026, 1, 1, 8, 30, tzinfo=dt.timezone(dt.timedelta(hours=9)))
 
 
