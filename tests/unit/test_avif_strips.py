@@ -59,6 +59,7 @@ def test_strips_of_different_kinds_make_none() -> None:
     assert avif_strips.packed(whole, encoded, tags=b"", strip_px=160 * 64) is None
 
 
+@pytest.mark.slow  # the encoder takes three seconds for so many pixels
 def test_large_pictures_are_made_of_strips() -> None:
     large = np.full((3550, 3550, 3), 90, np.uint8)
 
