@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterable
 
 import anyio
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from smart_filter_api import multipart
@@ -60,7 +60,6 @@ def read(
     return anyio.run(collect)
 
 
-@settings(deadline=None)  # a busy machine is no fault
 @given(cuts=st.lists(st.integers(0, len(BODY)), max_size=12))
 @example(cuts=list(range(len(BODY))))
 def test_form_is_the_same_however_it_is_cut(cuts: list[int]) -> None:
@@ -72,7 +71,6 @@ def test_form_is_the_same_however_it_is_cut(cuts: list[int]) -> None:
     assert fields == {"outputs": ["image", "faces"], "metadata.größe": ["Übergröße"]}
 
 
-@settings(deadline=None)  # a busy machine is no fault
 @given(place=st.integers(0, len(BODY)), noise=st.binary(max_size=20), drop=st.integers(0, 40))
 def test_broken_form_is_rejected_or_read_but_never_a_fault(
     place: int, noise: bytes, drop: int
@@ -87,7 +85,6 @@ def test_broken_form_is_rejected_or_read_but_never_a_fault(
     assert sum(map(len, pictures.values())) <= len(body)
 
 
-@settings(deadline=None)  # a busy machine is no fault
 @given(length=st.integers(0, len(BODY) - len(END)))
 def test_form_that_ends_early_is_malformed(length: int) -> None:
     with pytest.raises(MalformedRequest):

@@ -5,7 +5,7 @@ import struct
 import zlib
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -61,7 +61,6 @@ def test_format_and_size_are_those_that_were_written(format_: PhotoFormat, conte
     assert (header.format, (header.width, header.height)) == (format_, SIZE)
 
 
-@settings(deadline=None)  # a busy machine is no fault
 @given(
     photo=st.sampled_from([content for _, content in PHOTOS.values()]),
     place=st.integers(0, 400),
@@ -81,7 +80,6 @@ def test_broken_header_is_refused_or_read_but_never_a_fault(
     assert 0 < header.width * header.height <= MAX_PIXELS
 
 
-@settings(deadline=None)  # a busy machine is no fault
 @given(content=st.binary(max_size=64))
 def test_bytes_that_are_no_picture_are_refused(content: bytes) -> None:
     with pytest.raises(UnsupportedMedia):
