@@ -157,16 +157,6 @@ def test_jobs_follow_the_cursor_up_to_the_limit(asking: Asking) -> None:
     ]
 
 
-def test_wait_reports_each_look_and_returns_the_final_job(asking: Asking) -> None:
-    seen: list[str] = []
-    server = Script(job_answer("queued"), job_answer("running"), job_answer("succeeded"))
-
-    job = asking(server).do("wait", "j1", on_progress=lambda job: seen.append(job.state))
-
-    assert job.succeeded
-    assert seen == ["queued", "running", "succeeded"]
-
-
 def test_looks_become_rarer_until_the_last_stage_runs(asking: Asking) -> None:
     stages = [{"name": "face", "state": "succeeded"}, {"name": "composite", "state": "running"}]
     running, last = job_answer("running"), job_answer("running", stages=stages)
@@ -178,13 +168,6 @@ def test_looks_become_rarer_until_the_last_stage_runs(asking: Asking) -> None:
     assert first == sorted(first)
     assert (first[0], first[-1]) == pytest.approx((0.03, 0.25))
     assert client.pauses[12:] == pytest.approx([0.03, 0.039, 0.0507])
-
-
-def test_wait_gives_up_after_its_time_and_names_the_jobs(asking: Asking) -> None:
-    with pytest.raises(errors.NotFinishedInTime) as raised:
-        asking(Script(job_answer("running"))).do("wait", "j1", timeout=5)
-
-    assert raised.value.job_ids == ("j1",)
 
 
 def test_wait_outlives_a_server_that_is_started_again_but_not_one_that_stays_away(

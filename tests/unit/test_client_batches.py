@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from smart_filter_client import Item, Upload, errors
+from smart_filter_client import Item, Upload
 from smart_filter_client.operations import photos
 from smart_filter_tests.clients import Asking, Script, problem
 
@@ -117,8 +117,3 @@ def test_batches_are_listed_canceled_and_deleted(asking: Asking) -> None:
 def test_text_in_a_batch_does_not_name_a_file(asking: Asking) -> None:
     with pytest.raises(ValueError, match="Path"):
         asking(Script(a_batch())).do("submit_batch", ["/etc/hostname"])
-
-
-def test_refused_batch_raises_the_family_of_its_problem(asking: Asking) -> None:
-    with pytest.raises(errors.InvalidRequest):
-        asking(Script(problem(422, "invalid_request"))).do("submit_batch", [b"x"], best=-1)

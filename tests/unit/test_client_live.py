@@ -1,9 +1,7 @@
 """The right to a connection for live video."""
 
 import httpx
-import pytest
 
-from smart_filter_client import errors
 from smart_filter_tests.clients import Asking, Script
 
 TICKET = {
@@ -22,11 +20,3 @@ def test_ticket_is_asked_for_with_what_stands_behind_people(asking: Asking) -> N
     assert "hush" not in repr(ticket)
     assert [one.url.path for one in server.seen] == ["/v1/live"]
     assert server.seen[0].read() == b'{"background":"blur:0.5"}'
-
-
-def test_server_without_live_video_says_so(asking: Asking) -> None:
-    refusal = {"code": "not_available", "title": "no", "detail": "no live video here"}
-    server = Script(httpx.Response(422, json=refusal))
-
-    with pytest.raises(errors.InvalidRequest, match="no live video"):
-        asking(server).do("open_live")
