@@ -107,7 +107,7 @@ def test_best_of_each_scene_comes_before_the_rest() -> None:
 
 
 @given(st.randoms(use_true_random=False), st.integers(0, 12))
-def test_the_order_of_what_is_given_does_not_matter(chance: random.Random, count: int) -> None:
+def test_order_of_the_shots_does_not_matter(chance: random.Random, count: int) -> None:
     shots = [
         Shot(str(number), flipped(SCENE, chance.randrange(30)), rating=chance.choice((0.2, 0.8)))
         for number in range(count)
@@ -122,6 +122,6 @@ def test_the_order_of_what_is_given_does_not_matter(chance: random.Random, count
     assert [ranked.rank for ranked in album.ranking] == list(range(1, count + 1))
 
 
-def test_a_photo_that_is_given_twice_is_refused() -> None:
+def test_repeated_photo_is_refused() -> None:
     with pytest.raises(ValueError, match="once"):
         arrange([Shot("a"), Shot("a")])

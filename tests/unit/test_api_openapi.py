@@ -96,7 +96,7 @@ def test_every_id_in_a_path_is_described(document: dict[str, Any]) -> None:
     assert undescribed == set()
 
 
-def test_every_link_gives_an_operation_what_its_path_needs(document: dict[str, Any]) -> None:
+def test_every_link_gives_an_operation_the_parameters_of_its_path(document: dict[str, Any]) -> None:
     named = operations(document)
     links = [
         link

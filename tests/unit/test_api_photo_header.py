@@ -99,7 +99,7 @@ def test_bytes_that_are_no_picture_are_refused(content: bytes) -> None:
         (b"hello", "no picture"),
     ],
 )
-def test_refusal_names_what_was_sent_and_what_is_accepted(start: bytes, kind: str) -> None:
+def test_refusal_names_the_format_sent_and_the_accepted_ones(start: bytes, kind: str) -> None:
     with pytest.raises(UnsupportedMedia, match=f"is {kind}; accepted are JPEG, PNG, WebP and AVIF"):
         read(start)
 

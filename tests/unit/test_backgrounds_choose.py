@@ -76,7 +76,7 @@ def test_choice_names_its_keywords_and_the_best_five_with_itself_first() -> None
     )
 
 
-def test_only_what_may_be_chosen_is() -> None:
+def test_choice_is_among_the_given_designs() -> None:
     among = [BY_NAME["rainbow"], BY_NAME["confetti"]]
 
     choice = choose(feeling_of(Mood.SAD), some_sitters(), seed=0, among=among)
@@ -158,7 +158,7 @@ NIGHTS = {"starry-night", "aurora", "milky-way", "moonrise", "fairy-lights", "ci
 
 @pytest.mark.parametrize("mood", Mood)
 @pytest.mark.parametrize("sitters", [IN_DAYLIGHT, IN_THE_DARK, IN_BLACK_AND_WHITE])
-def test_nothing_unfit_is_among_the_best(mood: Mood, sitters: Sitters) -> None:
+def test_no_unfit_design_is_among_the_best(mood: Mood, sitters: Sitters) -> None:
     for seed in range(5):
         best = choose(feeling_of(mood), sitters, seed=seed).candidates
 
@@ -195,7 +195,7 @@ def test_light_is_brought_to_the_side_of_the_peoples(name: str, light: float) ->
     assert light * right_over_left(side_light.agreeing(drawing, light=light)) > 0
 
 
-def test_uncertain_light_turns_nothing() -> None:
+def test_uncertain_light_does_not_turn_a_drawing() -> None:
     drawing = library.draw("studio", seed=4, width=80, height=100)
 
     for light in (-0.3, 0.0, 0.3):

@@ -155,7 +155,7 @@ def test_word_that_no_design_has_with_the_others_is_named() -> None:
 @pytest.mark.parametrize(
     ("tone", "least", "most"), [("dark", 0.0, 0.35), ("light", 0.7, 1), ("pastel", 0.65, 1)]
 )
-def test_tones_are_judged_by_what_is_drawn(tone: str, least: float, most: float) -> None:
+def test_tones_are_judged_by_the_brightness_drawn(tone: str, least: float, most: float) -> None:
     for choice in answers(tone):
         assert least <= named(str(choice.name))[0].brightness <= most
 
@@ -177,7 +177,7 @@ def test_mood_decides_among_equal_answers() -> None:
     assert calm != joyful
 
 
-def test_every_word_that_is_listed_is_understood_as_what_it_is_called() -> None:
+def test_every_listed_word_is_understood_by_its_name() -> None:
     listed = words.known(PRESETS)
 
     for one in listed:

@@ -83,7 +83,7 @@ def test_known_emotions_make_the_mood(shares: Shares, mood: Mood) -> None:
         ("contempt", Mood.SERIOUS, Mood.TENSE, 0.36),
     ],
 )
-def test_a_plain_face_turns_at_the_share_that_the_table_tells(
+def test_plain_face_changes_its_mood_at_the_share_of_the_table(
     emotion: str, beside: Mood, own: Mood, from_share: float
 ) -> None:
     below, above = (

@@ -142,7 +142,7 @@ def test_any_picture_can_be_looked_at(size: tuple[int, int], level: int) -> None
     assert -1 <= found.light <= 1
 
 
-def test_people_who_fill_the_photo_have_no_outline() -> None:
+def test_people_that_fill_the_photo_have_no_outline() -> None:
     srgb, _ = a_person()
 
     assert not len(seen(srgb, np.full(srgb.shape[:2], 255, np.uint8), FACE).outline_lab)
@@ -170,7 +170,7 @@ def test_people_who_fill_the_photo_have_no_outline() -> None:
         ("#f5f5f0", "white"),
     ],
 )
-def test_colours_are_called_what_people_call_them(colour: str, name: str) -> None:
+def test_colours_have_their_usual_names(colour: str, name: str) -> None:
     assert a_tone(colour).name == name
 
 

@@ -148,7 +148,7 @@ def test_workers_that_go_lose_nothing() -> None:
     assert len(running.through) == running.arrived == 60
 
 
-def test_worker_that_comes_takes_what_waits() -> None:
+def test_new_worker_takes_the_waiting_photos() -> None:
     environment = simpy.Environment()
     running = Running(environment, one_stage(Pool(0), forward_seconds=1.0), seed=1)
     environment.process(running.arrive_at([0.0, 0.0]))

@@ -62,7 +62,7 @@ def test_plan_ends_as_many_photos_as_come() -> None:
     assert outcome.percentile(50) < outcome.percentile(95) < 2
 
 
-def test_month_costs_what_stands_there_and_what_is_kept() -> None:
+def test_month_costs_machines_and_storage() -> None:
     stands = sizing.Fleet("H100", cells=2, gpus=4, cores=10, api_cores=2)
 
     dollars = sizing.monthly(FIGURES, stands, 10)

@@ -122,7 +122,7 @@ def test_job_that_ends_in_the_last_moment_counts() -> None:
     assert codes(process(EndsMeanwhile({"j0": "running"}), 1, timeout=1)) == [None]
 
 
-def test_ctrl_c_withdraws_what_is_under_way() -> None:
+def test_ctrl_c_withdraws_running_jobs() -> None:
     server = Server({"j0": "succeeded", "j1": "running", "j2": "running"})
     looks = iter(range(1000))
 

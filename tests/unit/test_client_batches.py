@@ -22,7 +22,7 @@ def a_place(upload_id: str) -> httpx.Response:
     return httpx.Response(201, json=place)
 
 
-def test_batch_names_every_photo_and_what_differs_for_it(asking: Asking) -> None:
+def test_batch_names_every_photo_and_its_own_recipe(asking: Asking) -> None:
     server = Script(a_batch())
 
     batch = asking(server).do(

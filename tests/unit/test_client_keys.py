@@ -1,4 +1,4 @@
-"""Keys that the client issues, and answers that were lost."""
+"""Keys, tokens and tickets that the client is issued, and answers that were lost."""
 
 import httpx
 import pytest
@@ -31,3 +31,16 @@ def test_key_that_is_not_shown_again_is_lost(asking: Asking) -> None:
         asking(server).do("issue_token")
 
     assert lost.value.key_id == "k1"
+
+
+def test_ticket_for_live_video_is_asked_for_with_the_background(asking: Asking) -> None:
+    url = "wss://live.example.org/v1/live/socket"
+    ticket = {"url": url, "token": "hush-hush", "expires_at": "2026-01-02T03:04:05Z"}
+    server = Script(httpx.Response(201, json=ticket))
+
+    issued = asking(server).do("open_live", "blur:0.5")
+
+    assert (issued.url, issued.token) == (url, "hush-hush")
+    assert "hush" not in repr(issued)
+    assert server.seen[0].url.path == "/v1/live"
+    assert server.seen[0].content == b'{"background":"blur:0.5"}'

@@ -193,7 +193,7 @@ def test_first_bytes_decide_the_media_type(head: bytes, media_type: str) -> None
     assert photos.media_type(head) == media_type
 
 
-def test_derivation_names_what_differs_and_reads_its_parent(asking: Asking) -> None:
+def test_derivation_sends_its_changes_and_reads_its_parent(asking: Asking) -> None:
     server = Script(job_answer("queued", 202, parent_id="j0"))
 
     job = asking(server).do("derive", "j0", {"background": "blur:0.5"}, correction_id="c1")

@@ -183,7 +183,7 @@ def test_download_appears_whole_under_the_name_that_its_type_gives(
     assert [one.name for one in tmp_path.iterdir()] == ["out.webp"]
 
 
-def test_download_that_fails_leaves_what_was_there(asking: Asking, tmp_path: Path) -> None:
+def test_download_that_fails_leaves_the_old_file(asking: Asking, tmp_path: Path) -> None:
     place = tmp_path / "out.webp"
     place.write_bytes(b"before")
 

@@ -68,7 +68,7 @@ def test_every_pixel_of_the_band_lies_in_exactly_one_block() -> None:
     assert seen[(matte > 0) & (matte < 255)].min() == 1
 
 
-def test_enlarged_part_is_what_the_whole_would_hold_there() -> None:
+def test_enlarged_part_equals_that_part_of_the_enlarged_whole() -> None:
     small = np.random.default_rng(5).random((20, 30), np.float32) * 255
     whole = blocks.enlarged_part(small, (slice(0, 100), slice(0, 150)), (100, 150))
 
@@ -168,7 +168,7 @@ def a_comb() -> Srgb8:
 
 
 @pytest.mark.parametrize("edge", list(Edge))
-def test_joints_of_a_pavement_draw_no_comb_on_what_is_smooth(edge: Edge) -> None:
+def test_joints_of_a_pavement_draw_no_comb_on_a_smooth_edge(edge: Edge) -> None:
     matte = a_network_saw(202, softness_px=10)
 
     away = drawn(matte, a_comb(), edge=edge, faces=(a_face(190, 10, 12),))
@@ -218,7 +218,7 @@ def test_a_face_that_is_left_out_stays_out_and_a_whole_one_as_it_is(level: int) 
     assert heads.whole(matte, (a_face(20, 20, 20), a_face(-90, 300, 5)), scale=1) is matte
 
 
-def test_what_is_solved_stays_as_it_is_where_it_is_sure_and_follows_colours_elsewhere() -> None:
+def test_solution_keeps_sure_coverage_and_follows_colours_elsewhere() -> None:
     """Solved by hand: two flat colours, and a border between them that is wholly unsure."""
     photo = a_sheet(200)[:60, 180:220]
     coverage = np.where(np.arange(40) < 8, 1, np.where(np.arange(40) > 31, 0, 0.5))

@@ -77,7 +77,7 @@ def test_face_that_is_cut_away_wears_nothing() -> None:
     assert hats.filters[0].reason == "a party hat on the face"
 
 
-def test_a_hat_on_a_cutout_covers_what_was_transparent() -> None:
+def test_hat_on_a_cutout_covers_transparent_pixels() -> None:
     plain = pixels(made(asking(background="transparent")).image)
 
     seen = pixels(made(asking(Filter("hat"), background="transparent")).image)
@@ -226,7 +226,7 @@ def test_glasses_need_a_nose_that_hides_no_eye(turned: float, *, wears: bool) ->
         ),
     ],
 )
-def test_reason_names_what_a_border_cuts_off(name: str, faces: list[Face], reason: str) -> None:
+def test_reason_names_the_border_that_cuts_a_filter_off(name: str, faces: list[Face], reason: str) -> None:
     assert drawn(a_picture(), a_scene(faces), name).reason == reason
 
 

@@ -307,7 +307,7 @@ def test_all_effects_at_once_serve_every_size(size: tuple[int, int], alpha: int 
 
 
 @pytest.mark.parametrize("kind", [ShadowKind.AUTO, ShadowKind.CONTACT, ShadowKind.DROP])
-def test_person_who_fills_the_picture_hides_the_shadow(kind: ShadowKind) -> None:
+def test_person_that_fills_the_picture_hides_the_shadow(kind: ShadowKind) -> None:
     matte = np.full((HEIGHT, WIDTH), 255, np.uint8)
 
     assert (joined(a_cut(matte), plain(0), only(shadow=Shadow(kind, 1.0)), DESIGN) == 120).all()

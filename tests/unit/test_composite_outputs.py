@@ -69,7 +69,7 @@ def test_cutout_comes_in_the_format_unless_that_holds_no_alpha(
 
 
 @pytest.mark.parametrize("noise", [0, 255])
-def test_cutout_of_nobody_is_wholly_transparent(noise: int) -> None:
+def test_cutout_without_people_is_wholly_transparent(noise: int) -> None:
     matte = np.zeros((HEIGHT // SCALE, WIDTH // SCALE), np.uint8)
     matte[40:44, 40:45] = noise
     nobody = Segmented(matte, 0.003, None)

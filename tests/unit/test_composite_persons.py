@@ -85,7 +85,7 @@ def test_file_shows_its_person_alone() -> None:
     assert np.array_equal(picture[inner][..., :3], photo[inner])
 
 
-def test_persons_together_cover_what_the_matte_does() -> None:
+def test_persons_together_cover_the_matte() -> None:
     inputs = replace(of_two(touching=True), recipe=a_job("keep", outputs=(Output.CUTOUT,)).recipe)
     alone = pixels(made(inputs).cutout).astype(np.uint8)
     whose = of_two(touching=True).segmented

@@ -62,7 +62,7 @@ def test_npz_gives_its_arrays() -> None:
     assert np.array_equal(found.arrays["weight"], ARRAYS["conv.weight"])
 
 
-def test_names_of_another_program_are_told() -> None:
+def test_checkpoint_of_another_program_is_matched_by_likeness() -> None:
     told = {"model": ARRAYS, "__author__": "Caffe2", "matching_heuristics": True}
 
     found = checkpoints.parsed(pickle.dumps(told, protocol=2), "it")
@@ -107,7 +107,7 @@ def run(what: str) -> str:
     ],
 )
 @pytest.mark.parametrize("place", ["model", "beside", "name"])
-def test_whatever_is_no_array_is_refused_unrun(thing: object, place: str) -> None:
+def test_value_that_is_no_array_is_refused_unrun(thing: object, place: str) -> None:
     told: dict[object, object] = {"model": {"w": ARRAYS["conv.bias"]}}
     if place == "model":
         told = {"model": {"w": thing}}

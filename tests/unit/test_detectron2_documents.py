@@ -21,7 +21,7 @@ def in_zoo(path: str) -> str:
     return ZOO[path]
 
 
-def test_bases_lie_under_what_names_them() -> None:
+def test_document_overrides_its_bases() -> None:
     document = documents.of_zoo("COCO/smaller.yaml", in_zoo)
 
     assert document == {
@@ -139,12 +139,12 @@ def test_missing_file_of_the_zoo_is_named() -> None:
     ],
     ids=lambda value: repr(value[:20]),
 )
-def test_document_that_is_more_or_less_than_data_is_refused(text: str, why: str) -> None:
+def test_document_that_is_not_plain_data_is_refused(text: str, why: str) -> None:
     with pytest.raises(SetupFailed, match=why):
         documents.parsed(text, "it")
 
 
-def test_what_only_training_reads_is_dropped_and_so_is_the_weights_address() -> None:
+def test_keys_of_training_and_the_address_of_weights_are_dropped() -> None:
     document: documents.Document = {
         "MODEL": {"WEIGHTS": "detectron2://a.pkl", "MASK_ON": True},
         "SOLVER": {"STEPS": "(1, 2)"},

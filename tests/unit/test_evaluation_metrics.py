@@ -118,7 +118,7 @@ def test_kappa_is_one_for_agreement_none_for_chance_and_less_for_farther_mistake
     assert metrics.quadratic_kappa(far) < metrics.quadratic_kappa(near) < 1
 
 
-def test_macro_f1_leaves_out_what_never_occurs() -> None:
+def test_macro_f1_leaves_out_classes_that_never_occur() -> None:
     counts = np.array([[4.0, 0.0, 0.0], [2.0, 2.0, 0.0], [0.0, 0.0, 0.0]])
 
     assert metrics.macro_f1(counts) == pytest.approx((8 / 10 + 4 / 6) / 2)

@@ -33,7 +33,7 @@ def figures(code: TaskCode, *scores: Score) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_task_says_what_it_measures(task: TaskName) -> None:
+def test_task_describes_its_metrics(task: TaskName) -> None:
     code = of(task)
 
     assert code.LOOKS >= 1
@@ -169,7 +169,7 @@ def test_limit_takes_photos_from_the_whole_folder() -> None:
     assert measure.spread(examples, 30) is examples
 
 
-def test_difference_shows_what_is_too_much_and_what_is_missing() -> None:
+def test_difference_shows_excess_and_missing_pixels() -> None:
     photo = np.zeros((1, 4, 3), np.uint8)
     matte, known = np.array([[255, 0, 255, 255]], np.uint8), np.array([[0, 255, 255, 0]], np.uint8)
     counted = np.array([[True, True, True, False]])
