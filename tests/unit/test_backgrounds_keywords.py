@@ -38,14 +38,6 @@ def test_every_synonym_leads_to_designs() -> None:
         assert max(fits(word, preset) for preset in PRESETS) >= 0.8, word
 
 
-def test_every_colour_is_known() -> None:
-    for word in synonyms.COLOUR_WORDS:
-        choice = chosen(word)
-
-        assert choice.keywords in {(word,), ()}
-        assert f'"{word}"' not in choice.reason
-
-
 @pytest.mark.parametrize(
     ("text", "names"),
     [

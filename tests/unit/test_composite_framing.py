@@ -8,6 +8,7 @@ import pytest
 from smart_filter_shared.recipe import Format, Framing, Length, Output
 from smart_filter_shared.recipe.fields import parse
 from smart_filter_tests.compositing import HEIGHT, INSIDE, WIDTH, a_job, made, pixels
+from smart_filter_tests.products import covering
 from smart_filter_workers.results import Composited, Face, Frame
 from smart_filter_workers.stages.composite import framing
 from smart_filter_workers.stages.composite.framing import Box, Seen
@@ -81,10 +82,15 @@ def test_crop_is_around_the_people_with_its_margins(
     assert (frame.width, frame.height) == size
 
 
-@pytest.mark.parametrize("aspect", ["1:1", "4:5", "9:16", "3:2", "16:9", "2:1"])
-@pytest.mark.parametrize("subject", [WHOLE, BUST, Box(0, 100, 1200, 800), PHOTO, None])
-@pytest.mark.parametrize("crop", ["false", "true", "faces"])
-@pytest.mark.parametrize("may_extend", [True, False])
+@pytest.mark.parametrize(
+    ("aspect", "subject", "crop", "may_extend"),
+    covering(
+        ["1:1", "4:5", "9:16", "3:2", "16:9", "2:1"],
+        [WHOLE, BUST, Box(0, 100, 1200, 800), PHOTO, None],
+        ["false", "true", "faces"],
+        [True, False],
+    ),
+)
 def test_every_shape_is_met_without_a_straight_cut_in_the_air(
     aspect: str, subject: Box | None, crop: str, *, may_extend: bool
 ) -> None:
