@@ -1,4 +1,4 @@
-"""What is sent to webhooks: the job as GET shows it, and never more than 20 kB."""
+"""Notices to webhooks: the job as GET shows it, and never more than 20 kB."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""What is read back of the row of a stage."""
+"""Artifacts that are read back from the row of a stage."""
 
 from dataclasses import dataclass
 from typing import Any, cast

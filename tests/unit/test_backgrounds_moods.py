@@ -1,4 +1,4 @@
-"""What smiles, eyes, emotions and the number of people say."""
+"""Moods that smiles, eyes, emotions and the number of people make."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""What is seen of people: colours of hair, clothes and outline, their light, and tones' names."""
+"""Colours of hair, clothes and outline of people, their light, and names of tones."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What loads need, and where servers are saturated: what must hold whatever the figures are."""
+"""Fleets that loads need, and saturation of servers: rules that hold for any figures."""
 
 import importlib.util
 import itertools

@@ -1,4 +1,4 @@
-"""What a bare install can do: talk to a server, and name what is missing for the rest."""
+"""A bare install talks to a server, and names the extra that other commands need."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What a batch knows and shows: its journal's entries, its report, its table."""
+"""Entries, report and dashboard of a batch."""
 
 import io
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What holds for every command there is: help, examples, JSON, and how wrong usage ends."""
+"""Rules for every command: help, examples, JSON, and how wrong usage ends."""
 
 import re
 import shlex

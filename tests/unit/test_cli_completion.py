@@ -1,4 +1,4 @@
-"""What a shell is told when the key is pressed."""
+"""Words that a shell is offered when the key is pressed."""
 
 import subprocess
 import sys

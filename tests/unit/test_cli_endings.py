@@ -74,7 +74,13 @@ def test_wrong_usage_is_one_line_and_status_2(
 
 @pytest.mark.parametrize(
     "arguments",
-    [["run", __file__], ["submit", __file__], ["jobs", "redrive", "x"], ["models", "list"]],
+    [
+        ["run", __file__],
+        ["submit", __file__],
+        ["jobs", "list"],
+        ["jobs", "redrive", "x"],
+        ["models", "list"],
+    ],
 )
 def test_server_that_is_away_is_one_line_and_status_3(
     arguments: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

@@ -1,4 +1,4 @@
-"""What people read about a job."""
+"""The report on a job, for people."""
 
 import io
 from typing import Any

@@ -1,4 +1,4 @@
-"""What reaches a terminal: no word of a file or a server commands it."""
+"""Text on a terminal: no word of a file or a server commands it."""
 
 import io
 

@@ -7,7 +7,7 @@ import pytest
 
 from smart_filter_client import Client, errors
 from smart_filter_client.models import Eyes, Face, Picture, Smile
-from smart_filter_tests.clients import Asking, Script, job_answer, sent_by
+from smart_filter_tests.clients import Asking, Script, job_answer, problem, sent_by
 from smart_filter_tests.printable import PRINTABILITY
 
 
@@ -205,3 +205,8 @@ def test_output_is_read_with_its_media_type(asking: Asking) -> None:
 
     assert server.seen[0].url.path == "/v1/jobs/j1/outputs/image"
     assert (output.media_type, output.content) == ("image/jpeg", b"jpeg")
+
+
+def test_output_of_a_running_job_is_refused(asking: Asking) -> None:
+    with pytest.raises(errors.Conflict):
+        asking(Script(problem(409, "job_not_finished"))).do("output", "j1", "image")

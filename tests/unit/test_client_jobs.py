@@ -1,4 +1,4 @@
-"""What the client asks about jobs, and what it reads of them: recipes, waits, ranks."""
+"""Requests of the client about jobs, and the jobs that it reads: recipes, waits, ranks."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What is asked again, when, and that it is done once."""
+"""Requests that are sent again: which, when, and that they act once."""
 
 import inspect
 

@@ -1,4 +1,4 @@
-"""Whether what comes to a webhook is genuine, beside the reference implementation."""
+"""Whether requests to a webhook are genuine, compared with the reference implementation."""
 
 import base64
 import datetime as dt

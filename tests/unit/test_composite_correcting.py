@@ -1,4 +1,4 @@
-"""What people drew to correct a matte shows in the picture, pixel by pixel."""
+"""Strokes and masks that correct a matte show in the picture, pixel by pixel."""
 
 import dataclasses
 import io

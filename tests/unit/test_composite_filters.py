@@ -1,4 +1,4 @@
-"""What filters do to the picture of a job, and what is said of them."""
+"""Changes of filters to the picture of a job, and the reasons given for them."""
 
 from dataclasses import replace
 

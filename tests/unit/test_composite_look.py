@@ -115,6 +115,14 @@ def test_auto_on_a_design_shows_and_hardly_changes_people() -> None:
     assert (auto[100:, 175] < without[100:, 175]).all()
 
 
+def test_auto_on_a_design_puts_a_shadow_under_feet() -> None:
+    seen = joined(a_cut(standing()), plain(220), Look(), DESIGN)
+
+    # No more on the people than one notices side by side.
+    assert seen[202, 80, 0] < 200
+    assert 0 < np.abs(seen[80, 100] - 120).max() <= 10
+
+
 def test_outline_takes_the_automatic_light_away_from_the_edge() -> None:
     asked = look.decided(Look(outline=read_outline("2%")), DESIGN)
 

@@ -1,4 +1,4 @@
-"""What the composite stage makes of each background and output, judged by its pixels."""
+"""Pictures of the composite stage for each background and output, judged by their pixels."""
 
 from dataclasses import replace
 

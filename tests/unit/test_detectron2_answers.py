@@ -1,4 +1,4 @@
-"""What detectron2 sees becomes one matte, told apart; what is asked of it is checked."""
+"""Instances of detectron2 become one matte, told apart; its parameters are checked."""
 
 import numpy as np
 import pytest
