@@ -91,16 +91,6 @@ def test_frame_is_unfit_and_chosen_only_without_another() -> None:
     assert choose(feeling_of(Mood.CALM), IN_DAYLIGHT, seed=0, among=[frame]).name == frame.name
 
 
-@pytest.mark.parametrize("mood", Mood)
-@pytest.mark.parametrize("brightness", [0.1, 0.3, 0.5, 0.7, 0.9])
-def test_people_of_any_brightness_have_many_backgrounds_to_stand_out_from(
-    mood: Mood, brightness: float
-) -> None:
-    fitting = [preset for preset in PRESETS if mood in preset.moods]
-
-    assert sum(abs(preset.brightness - brightness) >= 0.15 for preset in fitting) >= 10
-
-
 def test_reason_has_the_mood_the_design_and_the_contrast() -> None:
     in_black = some_sitters(hair="#141416", clothes="#1c1c20")
 

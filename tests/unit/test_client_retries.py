@@ -25,15 +25,6 @@ def test_both_clients_have_the_same_methods() -> None:
     assert len(blocking) > 25
 
 
-def test_both_clients_name_and_describe_their_methods() -> None:
-    client = Client("http://photos.test")
-
-    assert client.submit.__name__ == "submit"
-    assert (client.submit.__doc__ or "").startswith("Send a photo")
-    assert "server" not in inspect.signature(client.submit).parameters
-    assert inspect.iscoroutinefunction(AsyncClient("http://photos.test").submit)
-
-
 @pytest.mark.parametrize(
     "trouble",
     [

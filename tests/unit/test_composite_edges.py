@@ -55,19 +55,6 @@ def test_an_empty_or_full_matte_stays_as_it_is(level: int) -> None:
     assert np.array_equal(islands.without_islands(matte, (), scale=2), matte)
 
 
-def test_every_pixel_of_the_band_lies_in_exactly_one_block() -> None:
-    matte = np.random.default_rng(4).choice(
-        np.array([0, 7, 254, 255], np.uint8), (333, 517), p=[0.97, 0.0005, 0.0005, 0.029]
-    )
-    seen = np.zeros(matte.shape, int)
-
-    for block in blocks.band(matte):
-        seen[block] += 1
-
-    assert seen.max() == 1
-    assert seen[(matte > 0) & (matte < 255)].min() == 1
-
-
 def test_enlarged_part_equals_that_part_of_the_enlarged_whole() -> None:
     small = np.random.default_rng(5).random((20, 30), np.float32) * 255
     whole = blocks.enlarged_part(small, (slice(0, 100), slice(0, 150)), (100, 150))
@@ -262,16 +249,6 @@ def test_a_hole_between_arm_and_body_stays_a_hole(edge: Edge) -> None:
 
     assert matte[160:180, 125:135].max() <= 10
     assert matte[100:140, 80:200].min() >= 245
-
-
-def test_the_unsure_band_is_as_wide_as_the_matte_is_soft() -> None:
-    narrow, wide = (
-        trimap.of(a_network_saw(200, softness_px=softness), reach_px=1) for softness in (2, 40)
-    )
-
-    assert np.count_nonzero(~narrow.sure[0]) <= 4
-    assert 36 <= np.count_nonzero(~wide.sure[0]) <= 42
-    assert not (wide.people & wide.backdrop).any()
 
 
 def test_the_old_background_is_taken_out_of_mixed_colours() -> None:

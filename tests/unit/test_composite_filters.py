@@ -226,7 +226,9 @@ def test_glasses_need_a_nose_that_hides_no_eye(turned: float, *, wears: bool) ->
         ),
     ],
 )
-def test_reason_names_the_border_that_cuts_a_filter_off(name: str, faces: list[Face], reason: str) -> None:
+def test_reason_names_the_border_that_cuts_a_filter_off(
+    name: str, faces: list[Face], reason: str
+) -> None:
     assert drawn(a_picture(), a_scene(faces), name).reason == reason
 
 

@@ -85,9 +85,7 @@ def test_other_keys_and_values_are_refused_by_name(key: str, value: Value) -> No
     [
         "https://example.org/model.pkl",
         "detectron2://ImageNetPretrained/MSRA/R-50.pkl",
-        "catalog://ImageNetPretrained/FAIR/R-101-GN",
         "/root/model.pth",
-        "model.pth",
         ["model.pth"],
         0,
     ],

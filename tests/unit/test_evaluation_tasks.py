@@ -32,15 +32,6 @@ def figures(code: TaskCode, *scores: Score) -> dict[str, float]:
     return dict(code.figures(numbers, np.ones(len(scores))))
 
 
-@pytest.mark.parametrize("task", TASKS)
-def test_task_describes_its_metrics(task: TaskName) -> None:
-    code = of(task)
-
-    assert code.LOOKS >= 1
-    assert code.HOW.endswith(".")
-    assert len({metric.name for metric in code.METRICS}) == len(code.METRICS)
-
-
 def test_contract_names_the_metrics() -> None:
     named = {task: [one.name for one in of(task).METRICS if one.contract] for task in TASKS}
 
