@@ -10,10 +10,8 @@ from smart_filter_tests.clients import Asking, Script, job_answer, sent_by
 
 
 def test_recipe_may_nest_names_with_dots(asking: Asking) -> None:
-    recipe = {
-        "segmentation": {"model": "people", "params": {"size": 320}},
-        "face.model": "yunet",
-    }
+    nested = {"model": "people", "params": {"size": 320}}
+    recipe = {"segmentation": nested, "face.model": "yunet"}
 
     request = sent_by(asking, "submit", "https://example.com/a.jpg", recipe)
 
@@ -43,42 +41,26 @@ def test_photo_comes_upright_or_as_it_was_sent(asking: Asking) -> None:
     assert sent.content.endswith(b"/v1/jobs/j1/photo?original=true")
 
 
-@pytest.mark.parametrize(
-    ("answered", "read"),
-    [
-        (
-            {"photo": {"width": 32, "height": 48, "format": "jpg", "quarter_turns": 3}},
-            {"photo": Picture(32, 48, "jpg", quarter_turns=3)},
-        ),
-        (
-            {"persons": [{"number": 2, "box": [1, 2, 3.5, 4], "kept": False}]},
-            {"persons": (Person(2, (1, 2, 3.5, 4), kept=False),)},
-        ),
-        ({}, {"persons": None, "rank_terms": None}),
-        (
-            {
-                "batch_id": "b1",
-                "rank": 3,
-                "rank_terms": {
-                    "rating": 0.75,
-                    "of": 9,
-                    "alike": 2,
-                    "better": "j7",
-                    "reasons": ["a better twin"],
-                },
-            },
-            {
-                "batch_id": "b1",
-                "rank": 3,
-                "rank_terms": RankTerms(0.75, 9, 2, "j7", ("a better twin",)),
-            },
-        ),
-    ],
-    ids=["turned photo", "persons", "without either", "rank in an album"],
-)
-def test_job_is_read_with_its_details(
-    asking: Asking, answered: dict[str, object], read: dict[str, object]
-) -> None:
-    job = asking(Script(job_answer(**answered))).do("job", "j1")
+TURNED = {"width": 32, "height": 48, "format": "jpg", "quarter_turns": 3}
+TERMS = {"rating": 0.75, "of": 9, "alike": 2, "better": "j7", "reasons": ["a better twin"]}
 
-    assert {name: getattr(job, name) for name in read} == read
+
+@pytest.mark.parametrize(
+    ("name", "answered", "read"),
+    [
+        ("photo", TURNED, Picture(32, 48, "jpg", quarter_turns=3)),
+        (
+            "persons",
+            [{"number": 2, "box": [1, 2, 3.5, 4], "kept": False}],
+            (Person(2, (1, 2, 3.5, 4), kept=False),),
+        ),
+        ("persons", None, None),
+        ("batch_id", "b1", "b1"),
+        ("rank", 3, 3),
+        ("rank_terms", TERMS, RankTerms(0.75, 9, 2, "j7", ("a better twin",))),
+    ],
+)
+def test_field_of_a_job_is_read(asking: Asking, name: str, answered: object, read: object) -> None:
+    job = asking(Script(job_answer(**{name: answered}))).do("job", "j1")
+
+    assert getattr(job, name) == read

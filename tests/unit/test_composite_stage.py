@@ -112,7 +112,10 @@ def test_each_family_stands_behind_the_people(preset: str) -> None:
 
 
 def a_job_before(width: int, height: int) -> stage.Inputs:
-    """Red on the left, green in the middle half, blue on the right; a white frame of 1 px."""
+    """Return people to be put before a background of this size.
+
+    It is red on the left, green in the middle half, blue on the right; a white frame of 1 px.
+    """
     srgb = np.zeros((height, width, 3), np.uint8)
     srgb[:, : width // 4] = (200, 0, 0)
     srgb[:, width // 4 : width - width // 4] = (0, 200, 0)
