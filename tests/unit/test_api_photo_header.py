@@ -5,7 +5,7 @@ import struct
 import zlib
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -67,6 +67,7 @@ def test_format_and_size_are_those_that_were_written(format_: PhotoFormat, conte
     replacement=st.binary(max_size=12),
     length=st.integers(0, 800),
 )
+@example(photo=PHOTOS["webp-extended"][1], place=0, replacement=b"", length=22)
 def test_broken_header_is_refused_or_read_but_never_a_fault(
     photo: bytes, place: int, replacement: bytes, length: int
 ) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from smart_filter_shared.presets import PRESETS, SURFACE_FAMILIES, Preset, named, synonyms, words
+from smart_filter_shared.presets import PRESETS, SURFACE_FAMILIES, named, synonyms, words
 from smart_filter_shared.rating import SmileLevel
 from smart_filter_tests.sitting import feeling, some_sitters
 from smart_filter_workers.backgrounds import keywords, vocabulary
@@ -19,9 +19,10 @@ def answers(text: str) -> list[Chosen]:
     return [chosen(text, seed=seed) for seed in SEEDS]
 
 
-def fits(word: str, preset: Preset) -> float:
+def meaning_of(word: str) -> vocabulary.Meaning:
     (meaning, *_), unknown = vocabulary.understand(word)
-    return 0.0 if unknown else meaning.fits(preset)
+    assert not unknown
+    return meaning
 
 
 def test_every_tag_finds_a_design_that_answers_to_it() -> None:
@@ -30,12 +31,14 @@ def test_every_tag_finds_a_design_that_answers_to_it() -> None:
         preset, surface = named(str(choice.name))
 
         assert (choice.keywords, surface) == ((word,), None)
-        assert fits(word, preset) >= 0.4, word
+        assert meaning_of(word).fits(preset) >= 0.4, word
 
 
 def test_every_synonym_leads_to_designs() -> None:
     for word in (*synonyms.SYNONYMS, *synonyms.MOODS):
-        assert max(fits(word, preset) for preset in PRESETS) >= 0.8, word
+        meaning = meaning_of(word)
+
+        assert max(meaning.fits(preset) for preset in PRESETS) >= 0.8, word
 
 
 @pytest.mark.parametrize(
