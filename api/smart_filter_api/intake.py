@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import ExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from tempfile import SpooledTemporaryFile
@@ -239,15 +239,21 @@ def refuse_coded(request: Request) -> None:
         )
 
 
-async def in_time(body: AsyncIterator[bytes], *, seconds: float) -> AsyncIterator[bytes]:
+async def in_time(
+    body: AsyncIterator[bytes],
+    *,
+    seconds: float,
+    clock: Callable[[], float] = anyio.current_time,
+) -> AsyncIterator[bytes]:
     """Yield a body's chunks; a caller who falls silent for so long holds no memory or file.
 
     Nor does one who goes on forever, a byte at a time.  Raises MalformedRequest then.
+    clock: monotonic seconds, by which a slow caller is measured.
     """
     # What we take for a chunk is not the caller's.
     waited, length = 0.0, 0
     while True:
-        began = anyio.current_time()
+        began = clock()
         try:
             with anyio.fail_after(seconds):
                 chunk = await anext(body)
@@ -255,7 +261,7 @@ async def in_time(body: AsyncIterator[bytes], *, seconds: float) -> AsyncIterato
             return
         except TimeoutError as error:
             raise MalformedRequest(f"nothing of the body came for {seconds:g} s") from error
-        waited += anyio.current_time() - began
+        waited += clock() - began
         length += len(chunk)
         if waited > _UNMEASURED_SECONDS and length < waited * _LEAST_BYTES_PER_SECOND:
             raise MalformedRequest(

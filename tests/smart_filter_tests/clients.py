@@ -117,3 +117,11 @@ def problem(status: int, code: str, **headers: str) -> httpx.Response:
         json={"code": code, "title": "No", "detail": "not now"},
         headers={name.replace("_", "-"): value for name, value in headers.items()},
     )
+
+
+def sent_by(asking: Asking, name: str, *args: Any, **kwargs: Any) -> httpx.Request:  # noqa: ANN401
+    """Return the one request that a method sends; a queued job answers it."""
+    server = Script(job_answer("queued", 202))
+    asking(server).do(name, *args, **kwargs)
+    [request] = server.seen
+    return request

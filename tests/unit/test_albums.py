@@ -27,7 +27,6 @@ def flipped(fingerprint: int, bits: int, *, start: int = 0) -> int:
 
 
 def prints_well(*, blur_px: float = 1.0, verdict: Verdict = Verdict.GOOD) -> Printability:
-    assert BLINKS.looks is not None
     return dataclasses.replace(
         BLINKS,
         reasons=(),
@@ -41,12 +40,8 @@ def groups_of(album: Album) -> list[tuple[str, ...]]:
 
 
 def test_photos_of_one_scene_are_one_group() -> None:
-    shots = [
-        Shot("a", SCENE),
-        Shot("b", OTHER_SCENE),
-        Shot("c", flipped(SCENE, ALIKE_WITHIN_BITS)),
-        Shot("d"),
-    ]
+    alike = flipped(SCENE, ALIKE_WITHIN_BITS)
+    shots = [Shot("a", SCENE), Shot("b", OTHER_SCENE), Shot("c", alike), Shot("d")]
 
     assert groups_of(arrange(shots)) == [("a", "c"), ("b",), ("d",)]
 
@@ -70,7 +65,7 @@ def test_a_chain_of_photos_each_like_the_next_is_no_scene() -> None:
     assert len(groups) < len(steps)
 
 
-def test_the_best_of_a_group_has_open_eyes_before_a_better_rating() -> None:
+def test_best_of_a_group_has_open_eyes_before_a_better_rating() -> None:
     laughing = Shot("laughing", SCENE, rating=0.9, printability=BLINKS)
     calm = Shot("calm", SCENE, rating=0.5, printability=prints_well())
 
@@ -85,35 +80,34 @@ def test_the_best_of_a_group_has_open_eyes_before_a_better_rating() -> None:
     )
 
 
-def test_a_blurred_photo_is_not_the_best_however_people_smile() -> None:
-    blurred = prints_well(blur_px=4, verdict=Verdict.POOR)
-    shots = [Shot("a", SCENE, rating=0.9, printability=blurred)]
-    shots.append(Shot("b", SCENE, rating=0.6, printability=prints_well()))
-
-    assert arrange(shots).groups[0].best == "b"
-
-
-def test_of_equal_smiles_the_sharper_photo_is_better() -> None:
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ((0.9, prints_well(blur_px=4, verdict=Verdict.POOR)), (0.6, prints_well())),
+        ((0.80, prints_well(blur_px=1.6)), (0.79, prints_well(blur_px=1.0))),
+    ],
+    ids=["blurred but smiling", "as happy but less sharp"],
+)
+def test_sharper_photo_of_a_scene_is_the_best(
+    first: tuple[float, Printability], second: tuple[float, Printability]
+) -> None:
     shots = [
-        Shot("a", SCENE, rating=0.80, printability=prints_well(blur_px=1.6)),
-        Shot("b", SCENE, rating=0.79, printability=prints_well(blur_px=1.0)),
+        Shot(name, SCENE, rating=rating, printability=printability)
+        for name, (rating, printability) in (("a", first), ("b", second))
     ]
 
     assert arrange(shots).groups[0].best == "b"
 
 
-def test_the_best_of_each_scene_come_before_the_rest() -> None:
-    shots = [
-        Shot("a", SCENE, rating=0.9),
-        Shot("b", SCENE, rating=0.8),
-        Shot("c", OTHER_SCENE, rating=0.3),
-    ]
+def test_best_of_each_scene_comes_before_the_rest() -> None:
+    rated = (("a", SCENE, 0.9), ("b", SCENE, 0.8), ("c", OTHER_SCENE, 0.3))
+    shots = [Shot(name, scene, rating=rating) for name, scene, rating in rated]
 
     assert [ranked.id for ranked in arrange(shots).ranking] == ["a", "c", "b"]
 
 
 @given(st.randoms(use_true_random=False), st.integers(0, 12))
-def test_the_order_of_what_is_given_does_not_matter(chance: random.Random, count: int) -> None:
+def test_order_of_the_shots_does_not_matter(chance: random.Random, count: int) -> None:
     shots = [
         Shot(str(number), flipped(SCENE, chance.randrange(30)), rating=chance.choice((0.2, 0.8)))
         for number in range(count)
@@ -128,6 +122,6 @@ def test_the_order_of_what_is_given_does_not_matter(chance: random.Random, count
     assert [ranked.rank for ranked in album.ranking] == list(range(1, count + 1))
 
 
-def test_a_photo_that_is_given_twice_is_refused() -> None:
+def test_repeated_photo_is_refused() -> None:
     with pytest.raises(ValueError, match="once"):
         arrange([Shot("a"), Shot("a")])

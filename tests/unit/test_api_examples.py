@@ -46,7 +46,7 @@ def test_every_body_has_an_example(document: dict[str, Any]) -> None:
     assert without == set(), "make examples"
 
 
-def test_every_example_is_what_its_schema_says(document: dict[str, Any]) -> None:
+def test_every_example_matches_its_schema(document: dict[str, Any]) -> None:
     wrong = {}
     for operation in operations(document):
         for place, content in contents(operation):
@@ -64,7 +64,7 @@ def test_every_example_is_what_its_schema_says(document: dict[str, Any]) -> None
     assert wrong == {}
 
 
-def test_no_example_shows_a_secret_that_was_one(document: dict[str, Any]) -> None:
+def test_no_example_shows_a_real_secret(document: dict[str, Any]) -> None:
     written = json.dumps(document)
 
     assert "sf_live_" + "x" * 43 in written

@@ -5,64 +5,58 @@ from collections.abc import AsyncIterator
 import anyio
 import pytest
 
-from smart_filter_api import intake
 from smart_filter_api.intake import in_time
 from smart_filter_shared.errors import MalformedRequest
 
 
-async def silent_after(*chunks: bytes) -> AsyncIterator[bytes]:
-    for chunk in chunks:
-        yield chunk
-    await anyio.sleep_forever()
+class Caller:
+    """Sends bytes one at a time, each after so many seconds of a clock that only it moves."""
+
+    def __init__(self, count: int, *, seconds: float) -> None:
+        self.count = count
+        self.seconds = seconds
+        self.now = 0.0
+
+    def clock(self) -> float:
+        return self.now
+
+    async def body(self) -> AsyncIterator[bytes]:
+        for _ in range(self.count):
+            self.now += self.seconds
+            yield b"a"
 
 
-async def ended_after(*chunks: bytes) -> AsyncIterator[bytes]:
-    for chunk in chunks:
-        yield chunk
+def received(caller: Caller, *, seconds_of_our_own: float = 0.0) -> int:
+    """Return how many bytes were read by a reader that takes so long for each."""
+
+    async def read() -> int:
+        length = 0
+        async for chunk in in_time(caller.body(), seconds=60, clock=caller.clock):
+            caller.now += seconds_of_our_own
+            length += len(chunk)
+        return length
+
+    return anyio.run(read)
 
 
-def test_body_that_ends_is_passed_on() -> None:
-    async def read() -> list[bytes]:
-        return [chunk async for chunk in in_time(ended_after(b"a", b"b"), seconds=5)]
+def test_silent_caller_is_refused() -> None:
+    async def silent() -> AsyncIterator[bytes]:
+        yield b"a"
+        await anyio.sleep_forever()
 
-    assert anyio.run(read) == [b"a", b"b"]
-
-
-def test_caller_who_falls_silent_is_refused() -> None:
     async def read() -> None:
-        async for _ in in_time(silent_after(b"a"), seconds=0.01):
+        async for _ in in_time(silent(), seconds=0.01):
             pass
 
     with pytest.raises(MalformedRequest, match="nothing of the body came"):
         anyio.run(read)
 
 
-async def a_byte_at_a_time() -> AsyncIterator[bytes]:
-    while True:
-        await anyio.sleep(0.001)
-        yield b"a"
-
-
-def test_caller_who_sends_a_byte_at_a_time_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(intake, "_UNMEASURED_SECONDS", 0.01)
-
-    async def read() -> None:
-        with anyio.fail_after(5):
-            async for _ in in_time(a_byte_at_a_time(), seconds=5):
-                pass
-
+def test_caller_with_a_byte_a_second_is_refused_after_half_a_minute() -> None:
+    assert received(Caller(30, seconds=1)) == 30
     with pytest.raises(MalformedRequest, match="too slowly"):
-        anyio.run(read)
+        received(Caller(31, seconds=1))
 
 
-def test_time_that_we_take_ourselves_is_not_the_callers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(intake, "_UNMEASURED_SECONDS", 0.01)
-
-    async def read() -> int:
-        length = 0
-        async for chunk in in_time(ended_after(b"a", b"b", b"c"), seconds=5):
-            await anyio.sleep(0.01)
-            length += len(chunk)
-        return length
-
-    assert anyio.run(read) == 3
+def test_time_of_the_reader_is_not_the_callers() -> None:
+    assert received(Caller(3, seconds=0.01), seconds_of_our_own=100) == 3

@@ -1,12 +1,11 @@
-"""Whoever waits for a job is woken by what concerns it, and all of them by one look."""
+"""A watch of a job is woken by the job's news, and one look serves all watches."""
 
 import uuid
-from collections.abc import Sequence
 
 import anyio
 import pytest
 
-from smart_filter_api.news import Watching
+from smart_filter_api.news import Look, Watching
 from smart_filter_api.waiting import preferred_seconds
 from smart_filter_shared.errors import DatabaseUnavailable
 from smart_filter_shared.ids import JobId
@@ -16,22 +15,29 @@ ONE, OTHER = JobId(uuid.UUID(int=1)), JobId(uuid.UUID(int=2))
 
 
 class Database:
-    """Tells its news one after the other, then none; counts the looks."""
+    """Gives its news one after the other, then none.
 
-    def __init__(self, news: Sequence[dict[JobId, bool] | Exception]) -> None:
+    looks_for_news: how many looks the news took; later ones find none.
+    """
+
+    def __init__(self, *news: dict[JobId, bool] | Exception) -> None:
         self.news = [*news]
         self.horizons: list[str | None] = []
+        self.looks_for_news = 0
 
     async def __call__(self, horizon: str | None) -> News:
         self.horizons.append(horizon)
-        told = self.news.pop(0) if horizon is not None and self.news else {}
-        if isinstance(told, Exception):
-            raise told
-        return News(str(len(self.horizons)), told, is_first=horizon is None)
+        if horizon is None or not self.news:
+            return News(str(len(self.horizons)), {}, is_first=horizon is None)
+        self.looks_for_news = len(self.horizons)
+        found = self.news.pop(0)
+        if isinstance(found, Exception):
+            raise found
+        return News(str(len(self.horizons)), found, is_first=False)
 
 
 def woken(database: Database, *waiting: tuple[JobId, bool]) -> list[int]:
-    """Return which of those who wait are woken by the news, the first look's waking aside.
+    """Return the numbers of the watches that the news wake, the first look's waking aside.
 
     waiting: for each, its job, and whether only the end concerns it.
     """
@@ -40,7 +46,7 @@ def woken(database: Database, *waiting: tuple[JobId, bool]) -> list[int]:
     async def wait() -> None:
         watching = Watching(database)
 
-        async def one(number: int, job_id: JobId, *, ends_only: bool) -> None:
+        async def one(number: int, job_id: JobId, ends_only: bool) -> None:  # noqa: FBT001 - start_soon
             with watching.of(job_id, ends_only=ends_only) as watch:
                 await watch.woken()
                 await watch.woken()
@@ -48,10 +54,10 @@ def woken(database: Database, *waiting: tuple[JobId, bool]) -> list[int]:
 
         async with anyio.create_task_group() as group:
             for number, (job_id, ends_only) in enumerate(waiting):
-                group.start_soon(lambda: one(number, job_id, ends_only=ends_only))  # noqa: B023
+                group.start_soon(one, number, job_id, ends_only)
                 await anyio.lowlevel.checkpoint()
             group.start_soon(watching.run)
-            with anyio.fail_after(20):
+            with anyio.fail_after(60):
                 while database.news:
                     await anyio.lowlevel.checkpoint()
                 for _ in range(10):
@@ -62,74 +68,65 @@ def woken(database: Database, *waiting: tuple[JobId, bool]) -> list[int]:
     return sorted(found)
 
 
-def test_news_wake_whom_they_concern() -> None:
-    database = Database([{ONE: False}])
+async def watched(look: Look, times: int) -> None:
+    """Wait until a watch of a job's end has been woken so many times."""
+    watching = Watching(look)
+    with watching.of(ONE, ends_only=True) as watch:
+        async with anyio.create_task_group() as group:
+            group.start_soon(watching.run)
+            with anyio.fail_after(60):
+                for _ in range(times):
+                    await watch.woken()
+            watching.end()
 
-    assert woken(database, (ONE, False), (OTHER, False)) == [0]
+
+@pytest.mark.parametrize(
+    ("news", "waiting", "numbers"),
+    [
+        ({ONE: False}, [(ONE, False), (OTHER, False)], [0]),
+        ({ONE: False}, [(ONE, True)], []),
+        ({ONE: True}, [(ONE, True), (ONE, False)], [0, 1]),
+        (DatabaseUnavailable("away"), [(ONE, True), (OTHER, True)], [0, 1]),
+    ],
+    ids=["of its job", "not an end", "an end", "no database"],
+)
+def test_news_wake_the_watches_that_they_concern(
+    news: dict[JobId, bool] | Exception, waiting: list[tuple[JobId, bool]], numbers: list[int]
+) -> None:
+    assert woken(Database(news), *waiting) == numbers
 
 
-def test_only_an_end_wakes_who_waits_for_it() -> None:
-    assert woken(Database([{ONE: False}]), (ONE, True)) == []
-    assert woken(Database([{ONE: True}]), (ONE, True), (ONE, False)) == [0, 1]
-
-
-def test_many_who_wait_need_no_more_looks_than_one() -> None:
-    alone, crowded = Database([{ONE: True}]), Database([{ONE: True}])
+def test_many_watches_need_no_more_looks_than_one() -> None:
+    alone, crowded = Database({ONE: True}), Database({ONE: True})
 
     woken(alone, (ONE, True))
     woken(crowded, *[(ONE, True)] * 200)
 
-    assert len(crowded.horizons) == len(alone.horizons)
+    assert crowded.looks_for_news == alone.looks_for_news
 
 
 def test_each_look_begins_where_the_last_one_ended() -> None:
-    database = Database([{OTHER: True}, {OTHER: True}, {ONE: True}])
+    database = Database({OTHER: True}, {OTHER: True}, {ONE: True})
 
     woken(database, (ONE, True))
 
     assert database.horizons[:4] == [None, "1", "2", "3"]
 
 
-def test_a_database_that_is_away_is_told_by_waking_everybody() -> None:
-    database = Database([DatabaseUnavailable("away")])
-
-    assert woken(database, (ONE, True), (OTHER, True)) == [0, 1]
-
-
 def test_looks_begin_again_after_an_outage() -> None:
     """A server that crashed may give ids of transactions that it lost to others."""
-    database = Database([DatabaseUnavailable("away"), {ONE: True}])
+    database = Database(DatabaseUnavailable("away"), {ONE: True})
 
-    async def wait() -> None:
-        watching = Watching(database)
-        with watching.of(ONE) as watch:
-            async with anyio.create_task_group() as group:
-                group.start_soon(watching.run)
-                with anyio.fail_after(20):
-                    while database.news:
-                        await watch.woken()
-                watching.end()
-
-    anyio.run(wait)
+    anyio.run(watched, database, 4)  # the first look, the outage, the next first look, the news
 
     assert database.horizons[:4] == [None, "1", None, "3"]
 
 
-def test_look_that_knows_nothing_of_before_wakes_everybody() -> None:
+def test_first_look_wakes_all_watches_each_time() -> None:
     async def restored(_: str | None) -> News:
         return News("1", {}, is_first=True)
 
-    async def wait() -> None:
-        watching = Watching(restored)
-        with watching.of(ONE, ends_only=True) as watch:
-            async with anyio.create_task_group() as group:
-                group.start_soon(watching.run)
-                with anyio.fail_after(20):
-                    await watch.woken()
-                    await watch.woken()
-                watching.end()
-
-    anyio.run(wait)
+    anyio.run(watched, restored, 2)
 
 
 @pytest.mark.parametrize(

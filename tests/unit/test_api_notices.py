@@ -1,7 +1,6 @@
-"""What is sent to webhooks: the job as GET shows it, and never more than 20 kB."""
+"""Notices to webhooks: the job as GET shows it, and never more than 20 kB."""
 
 import dataclasses
-import datetime as dt
 import json
 import uuid
 from typing import Any
@@ -10,17 +9,16 @@ import pytest
 
 from smart_filter_api import answers, notices
 from smart_filter_api.batches import answers as batch_answers
-from smart_filter_shared.cards import LEADING_TASK
 from smart_filter_shared.ids import BatchId, DeliveryId, JobId, LeaseToken, Tenant
 from smart_filter_shared.jobs.batches import BatchRow, Item
 from smart_filter_shared.jobs.deliveries import Claimed
-from smart_filter_shared.jobs.queries import JobRow, StageRow
+from smart_filter_shared.jobs.queries import JobRow
 from smart_filter_shared.jobs.retention import Keeping
 from smart_filter_shared.jobs.states import JobState
 from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.recipe import Output, Recipe, stages
+from smart_filter_shared.recipe import Output, Recipe
+from smart_filter_tests.job_rows import CREATED_AT, a_job_row
 
-AT = dt.datetime(2026, 1, 1, 8, 30, tzinfo=dt.UTC)
 KEEPING = Keeping(1, 1)
 FACE = {
     "box": [1.25, 2.25, 30.125, 40.125],
@@ -31,37 +29,12 @@ FACE = {
 
 def a_job(faces: int, metadata: dict[str, str] | None = None) -> JobRow:
     recipe = Recipe(outputs=(Output.IMAGE, Output.RATING), metadata=metadata or {})
-    facts = {
-        StageName.FACE: {"faces": [FACE] * faces},
-        StageName.SMILE: {
-            "smiles": [{"level": "mild", "score": 0.5}] * faces,
-            "eyes": [{"left_open": True, "right_open": None}] * faces,
-        },
+    rated = {
+        "smiles": [{"level": "mild", "score": 0.5}] * faces,
+        "eyes": [{"left_open": True, "right_open": None}] * faces,
     }
-    return JobRow(
-        id=JobId(uuid.UUID(int=1)),
-        tenant=Tenant("tests"),
-        state=JobState.SUCCEEDED,
-        recipe=recipe,
-        seed=1,
-        photo_key="key",
-        created_at=AT,
-        finished_at=AT,
-        error=None,
-        stages=tuple(
-            StageRow(
-                name=stage,
-                state="succeeded",
-                attempt=1,
-                models={LEADING_TASK[stage]: "model"},
-                seconds=0.1,
-                result={"facts": facts[stage], "arrays": {}, "files": {}}
-                if stage in facts
-                else None,
-            )
-            for stage in stages(recipe)
-        ),
-    )
+    facts = {StageName.FACE: {"faces": [FACE] * faces}, StageName.SMILE: rated}
+    return a_job_row(facts, recipe=recipe, state=JobState.SUCCEEDED, finished_at=CREATED_AT)
 
 
 def a_claimed(job: JobRow | None) -> Claimed:
@@ -73,23 +46,22 @@ def a_claimed(job: JobRow | None) -> Claimed:
         lane="lane",
         job_id=None if job is None else job.id,
         type="webhook.test" if job is None else "job.succeeded",
-        happened_at=AT,
+        happened_at=CREATED_AT,
         attempt=1,
         token=LeaseToken(uuid.UUID(int=3)),
     )
 
 
-def told(job: JobRow | None) -> tuple[int, dict[str, Any]]:
+def sent(job: JobRow | None) -> tuple[int, dict[str, Any]]:
+    """Return the length of what is sent of a job, and what it says."""
     body = notices.body(a_claimed(job), job, KEEPING)
     return len(body), json.loads(body)
 
 
-def test_job_is_told_as_get_shows_it() -> None:
+def test_job_is_sent_as_get_shows_it() -> None:
     job = a_job(faces=3)
 
-    _, document = told(job)
-
-    assert document == {
+    assert sent(job)[1] == {
         "type": "job.succeeded",
         "timestamp": "2026-01-01T08:30:00Z",
         "data": json.loads(answers.job(job, KEEPING).model_dump_json()),
@@ -98,24 +70,20 @@ def test_job_is_told_as_get_shows_it() -> None:
 
 @pytest.mark.parametrize("faces", [100, 600])
 def test_faces_of_a_crowd_become_a_count_and_a_link(faces: int) -> None:
-    length, document = told(a_job(faces))
+    length, document = sent(a_job(faces))
 
-    link = "/v1/jobs/00000000-0000-0000-0000-000000000001"
+    link, job = "/v1/jobs/00000000-0000-0000-0000-000000000001", document["data"]
     assert length <= 16_000
-    assert document["data"]["faces"] == {"count": faces, "url": link}
-    assert document["data"]["rating"]["faces"] == faces
-    assert document["data"]["rating"]["url"] == link
-    assert document["data"]["outputs"] == {
-        "image": f"{link}/outputs/image",
-        "rating": f"{link}/outputs/rating",
-    }
+    assert job["faces"] == {"count": faces, "url": link}
+    assert (job["rating"]["faces"], job["rating"]["url"]) == (faces, link)
+    assert job["outputs"] == {name: f"{link}/outputs/{name}" for name in ("image", "rating")}
 
 
 @pytest.mark.parametrize("letter", ["x", "ü", "😀", "\x01", '"'])
 def test_no_metadata_makes_it_larger_than_20_kb(letter: str) -> None:
     metadata = {f"{number:x}" * 64: letter * 256 for number in range(16)}
 
-    length, document = told(a_job(faces=600, metadata=metadata))
+    length, document = sent(a_job(faces=600, metadata=metadata))
 
     assert length <= 20_000
     assert document["data"]["state"] == "succeeded"
@@ -123,10 +91,9 @@ def test_no_metadata_makes_it_larger_than_20_kb(letter: str) -> None:
 
 
 def test_test_names_its_webhook() -> None:
-    _, document = told(None)
+    _, document = sent(None)
 
-    assert document["type"] == "webhook.test"
-    assert document["data"] == {"webhook_id": "a webhook"}
+    assert (document["type"], document["data"]) == ("webhook.test", {"webhook_id": "a webhook"})
 
 
 def a_batch(items: int) -> BatchRow:
@@ -136,8 +103,8 @@ def a_batch(items: int) -> BatchRow:
         total=items,
         best=None,
         ranked_at=None,
-        created_at=AT,
-        finished_at=AT,
+        created_at=CREATED_AT,
+        finished_at=CREATED_AT,
         webhook_url=None,
         counts={JobState.SUCCEEDED: items},
         items=[
@@ -147,27 +114,25 @@ def a_batch(items: int) -> BatchRow:
     )
 
 
-def told_of_batch(batch: BatchRow) -> tuple[int, dict[str, Any]]:
+def sent_of_batch(batch: BatchRow) -> tuple[int, dict[str, Any]]:
     claimed = dataclasses.replace(a_claimed(None), type="batch.finished", batch_id=batch.id)
     body = notices.body(claimed, batch, KEEPING)
     return len(body), json.loads(body)
 
 
-def test_batch_is_told_as_get_shows_it() -> None:
+def test_batch_is_sent_as_get_shows_it() -> None:
     batch = a_batch(items=3)
 
-    _, document = told_of_batch(batch)
+    _, document = sent_of_batch(batch)
 
-    assert document["type"] == "batch.finished"
-    assert document["data"] == batch_answers.batch(batch).model_dump(mode="json")
+    shown = batch_answers.batch(batch).model_dump(mode="json")
+    assert (document["type"], document["data"]) == ("batch.finished", shown)
 
 
 def test_items_of_a_large_batch_become_a_count_and_a_link() -> None:
-    length, document = told_of_batch(a_batch(items=1000))
+    length, document = sent_of_batch(a_batch(items=1000))
 
+    link = f"/v1/batches/{uuid.UUID(int=4)}"
     assert length < notices.MOST_BYTES
     assert document["data"]["succeeded"] == 1000
-    assert document["data"]["items"] == {
-        "count": 1000,
-        "url": f"/v1/batches/{uuid.UUID(int=4)}",
-    }
+    assert document["data"]["items"] == {"count": 1000, "url": link}

@@ -29,7 +29,7 @@ def test_page_in_the_repository_is_as_the_service_shows_it(code: str) -> None:
 
 
 @pytest.mark.parametrize("code", KINDS)
-def test_page_tells_meaning_cause_remedy_and_an_example(code: str) -> None:
+def test_page_has_meaning_cause_remedy_and_an_example(code: str) -> None:
     page = pages.as_html(code)
 
     told = html.unescape(re.sub(r"</?code>", "`", page))

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import anyio
+import pytest
 
 from smart_filter_api.queue_room import QueueRoom
 from smart_filter_shared.ids import Tenant
@@ -22,83 +23,56 @@ class Queue:
         self.counts += 1
         return min(self.waiting, most)
 
-    def clock(self) -> float:
-        return self.seconds
-
     def room(self) -> QueueRoom:
-        return QueueRoom(clock=self.clock)
+        return QueueRoom(clock=lambda: self.seconds)
 
     async def admitted_to(self, room: QueueRoom, bound: int) -> bool:
         return await room.admit(TENANT, bound, self.count)
 
+    def admitted(self, bound: int, *seconds: float) -> list[bool]:
+        """Return which jobs a process admits that come at these seconds."""
 
-def test_many_jobs_are_admitted_by_one_count() -> None:
-    queue = Queue(waiting=5000)
+        async def work() -> list[bool]:
+            room, found = self.room(), []
+            for self.seconds in seconds:
+                found.append(await self.admitted_to(room, bound))
+            return found
 
-    async def work() -> None:
-        room = queue.room()
-        assert all([await queue.admitted_to(room, 10_000) for _ in range(100)])
-
-    anyio.run(work)
-
-    assert queue.counts == 1
+        return anyio.run(work)
 
 
-def test_no_more_jobs_are_admitted_by_one_count_than_a_hundredth_of_the_bound() -> None:
-    queue = Queue()
+@pytest.mark.parametrize(
+    ("waiting", "bound", "jobs", "counts"),
+    [
+        (5000, 10_000, 100, 1),
+        (0, 10_000, 101, 2),  # one count admits a hundredth of the bound
+        (1_000_000, 0, 1, 0),
+    ],
+    ids=["far from the bound", "a hundredth of the bound", "no bound"],
+)
+def test_one_count_admits_many_jobs(waiting: int, bound: int, jobs: int, counts: int) -> None:
+    queue = Queue(waiting)
 
-    async def work() -> None:
-        room = queue.room()
-        for _ in range(101):
-            await queue.admitted_to(room, 10_000)
-
-    anyio.run(work)
-
-    assert queue.counts == 2
+    assert all(queue.admitted(bound, *[0.0] * jobs))
+    assert queue.counts == counts
 
 
 def test_count_is_used_for_some_seconds() -> None:
     queue = Queue()
 
-    async def work() -> None:
-        room = queue.room()
-        for queue.seconds in (0.0, 4.9, 5.1):
-            await queue.admitted_to(room, 10_000)
-
-    anyio.run(work)
+    queue.admitted(10_000, 0.0, 4.9, 5.1)
 
     assert queue.counts == 2
 
 
 def test_near_the_bound_no_job_is_admitted_by_a_count() -> None:
-    queue = Queue(waiting=8999)
-
-    async def work() -> None:
-        room = queue.room()
-        assert [await queue.admitted_to(room, 10_000) for _ in range(2)] == [True, False]
-
-    anyio.run(work)
+    assert Queue(waiting=8999).admitted(10_000, 0.0, 0.0) == [True, False]
 
 
 def test_small_bound_is_left_to_exact_counts() -> None:
     queue = Queue()
 
-    async def work() -> None:
-        assert not await queue.admitted_to(queue.room(), 64)
-
-    anyio.run(work)
-
-    assert queue.counts == 0
-
-
-def test_without_a_bound_nothing_is_counted() -> None:
-    queue = Queue(waiting=1_000_000)
-
-    async def work() -> None:
-        assert await queue.admitted_to(queue.room(), 0)
-
-    anyio.run(work)
-
+    assert queue.admitted(64, 0.0) == [False]
     assert queue.counts == 0
 
 
@@ -107,9 +81,8 @@ def test_ten_processes_with_old_counts_stay_below_the_bound() -> None:
     bound = 1000
 
     async def work() -> None:
-        rooms = [queue.room() for _ in range(10)]
         # In turns, so that each process counts before the others have gone on.
-        open_rooms = list(rooms)
+        open_rooms = [queue.room() for _ in range(10)]
         while open_rooms:
             admitted = [await queue.admitted_to(room, bound) for room in open_rooms]
             queue.waiting += sum(admitted)
@@ -123,11 +96,11 @@ def test_ten_processes_with_old_counts_stay_below_the_bound() -> None:
 def test_batch_makes_the_next_job_count_again() -> None:
     queue = Queue()
 
-    async def work() -> None:
+    async def work() -> bool:
         room = queue.room()
         await queue.admitted_to(room, 10_000)
         queue.waiting = 9_990
         room.forget(TENANT)
-        assert not await queue.admitted_to(room, 10_000)
+        return await queue.admitted_to(room, 10_000)
 
-    anyio.run(work)
+    assert not anyio.run(work)

@@ -34,7 +34,7 @@ def test_clock_that_does_not_rise_gives_nothing(passed: float) -> None:
     )
 
 
-def test_answer_tells_what_is_left() -> None:
+def test_answer_shows_the_remaining_quota() -> None:
     allowance = Allowance(is_granted=True, quota=50, remaining=49, more_in_seconds=2)
 
     assert allowance.headers() == {

@@ -1,4 +1,4 @@
-"""What is seen in a picture: its colours, its brightness, and the moods that they make."""
+"""Colours and brightness of a picture, and the moods that they make."""
 
 import numpy as np
 import pytest

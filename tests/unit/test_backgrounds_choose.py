@@ -1,14 +1,17 @@
-"""How a background is chosen for people, and how the choice is explained."""
+"""How a background is chosen for people, what never is, and how the choice is explained."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from smart_filter_shared.presets import PRESETS, Mood
+from smart_filter_shared.presets import PRESETS, Mood, named
 from smart_filter_shared.rating import SmileLevel
 from smart_filter_tests.sitting import feeling, feeling_of, some_sitters
-from smart_filter_workers.backgrounds import scoring
+from smart_filter_workers.backgrounds import library, misfits, scoring, side_light
 from smart_filter_workers.backgrounds.choose import choose
-from smart_filter_workers.results import Chosen
+from smart_filter_workers.backgrounds.sitters import Sitters
+from smart_filter_workers.results import Chosen, Srgb8
 
 BY_NAME = {preset.name: preset for preset in PRESETS}
 SOME_CLOTHES = ["#15151a", "#f2f2f0", "#7d7f83", "#a3182c", "#2f4f9a", "#4f8f4a", "#d8b13a"]
@@ -20,16 +23,20 @@ def chosen(mood: Mood, *, clothes: str = "#5b5d61", seed: int = 0) -> Chosen:
 
 @pytest.mark.parametrize("mood", Mood)
 @pytest.mark.parametrize("clothes", SOME_CLOTHES)
-def test_what_is_chosen_goes_with_the_mood_or_one_near_it(mood: Mood, clothes: str) -> None:
-    presets = [BY_NAME[str(chosen(mood, clothes=clothes, seed=seed).name)] for seed in range(5)]
+def test_choice_goes_with_the_mood_and_stands_out(mood: Mood, clothes: str) -> None:
+    apart = scoring.beside(PRESETS, some_sitters(clothes=clothes)).apart
+    by_name = dict(zip(BY_NAME, apart, strict=True))
+    names = [str(chosen(mood, clothes=clothes, seed=seed).name) for seed in range(5)]
 
     wanted = feeling_of(mood).wanted
-    assert all(scoring.suits(preset, wanted) > 0 for preset in presets)
-    assert sum(wanted in preset.moods for preset in presets) >= 4
+    assert all(scoring.suits(BY_NAME[name], wanted) > 0 for name in names)
+    assert sum(wanted in BY_NAME[name].moods for name in names) >= 4
+    # Variety never costs contrast.
+    assert min(by_name[name] for name in names) > np.median(apart)
 
 
 @pytest.mark.parametrize("mood", [Mood.SAD, Mood.TENSE])
-def test_who_is_sad_or_tense_gets_something_calm_and_is_not_called_so(mood: Mood) -> None:
+def test_sad_or_tense_people_get_something_calm_and_are_not_called_so(mood: Mood) -> None:
     hard, calm = chosen(mood), chosen(Mood.CALM)
 
     assert hard.candidates == calm.candidates
@@ -38,19 +45,8 @@ def test_who_is_sad_or_tense_gets_something_calm_and_is_not_called_so(mood: Mood
 
 
 @pytest.mark.parametrize("mood", Mood)
-@pytest.mark.parametrize("clothes", SOME_CLOTHES)
-def test_variety_never_costs_contrast(mood: Mood, clothes: str) -> None:
-    sitters = some_sitters(clothes=clothes)
-    apart = dict(zip(BY_NAME, scoring.beside(PRESETS, sitters).apart, strict=True))
-    median = np.median(list(apart.values()))
-
-    for seed in range(5):
-        assert apart[str(choose(feeling_of(mood), sitters, seed=seed).name)] > median
-
-
-@pytest.mark.parametrize("mood", Mood)
 @pytest.mark.parametrize("hair", ["#141414", "#8a6a4a", "#d8c090"])
-def test_nobody_in_white_stands_before_white(mood: Mood, hair: str) -> None:
+def test_people_in_white_do_not_stand_before_white(mood: Mood, hair: str) -> None:
     in_white = some_sitters(hair=hair, clothes="#f0eee8")
 
     for seed in range(5):
@@ -63,22 +59,24 @@ def test_similar_photos_get_different_designs() -> None:
     assert len(names) >= 8
 
 
-def test_the_same_seed_chooses_the_same() -> None:
+def test_same_seed_chooses_the_same() -> None:
     assert chosen(Mood.TENDER, seed=2**53 - 1) == chosen(Mood.TENDER, seed=2**53 - 1)
 
 
-def test_the_best_five_are_told_the_one_that_is_used_first() -> None:
+def test_choice_names_its_keywords_and_the_best_five_with_itself_first() -> None:
     choice = chosen(Mood.CALM)
 
+    assert (choice.kind, choice.keywords) == ("preset", BY_NAME[str(choice.name)].tags)
     assert len(choice.candidates) == 5
     assert choice.candidates[0].name == choice.name
     scores = [one.score for one in choice.candidates]
     assert scores == sorted(scores, reverse=True)
-    for one in choice.candidates:
-        assert one.score == pytest.approx(scoring.score(one.terms), abs=0.002)
+    assert scores == pytest.approx(
+        [scoring.score(one.terms) for one in choice.candidates], abs=0.002
+    )
 
 
-def test_only_what_may_be_chosen_is() -> None:
+def test_choice_is_among_the_given_designs() -> None:
     among = [BY_NAME["rainbow"], BY_NAME["confetti"]]
 
     choice = choose(feeling_of(Mood.SAD), some_sitters(), seed=0, among=among)
@@ -86,31 +84,14 @@ def test_only_what_may_be_chosen_is() -> None:
     assert {one.name for one in choice.candidates} == {"rainbow", "confetti"}
 
 
-def test_a_single_background_is_chosen_whatever_it_looks_like() -> None:
-    only = BY_NAME["black-marble"]
-    in_black = some_sitters(hair="#141518", clothes="#141518")
+def test_frame_is_unfit_and_chosen_only_without_another() -> None:
+    frame = named("lemonade")[0]
 
-    assert choose(feeling_of(Mood.JOYFUL), in_black, seed=0, among=[only]).name == only.name
-
-
-@pytest.mark.parametrize("mood", Mood)
-@pytest.mark.parametrize("brightness", [0.1, 0.3, 0.5, 0.7, 0.9])
-def test_people_of_any_brightness_have_many_backgrounds_to_stand_out_from(
-    mood: Mood, brightness: float
-) -> None:
-    fitting = [preset for preset in PRESETS if mood in preset.moods]
-
-    assert sum(abs(preset.brightness - brightness) >= 0.15 for preset in fitting) >= 10
+    assert not misfits.suits(frame, IN_DAYLIGHT)
+    assert choose(feeling_of(Mood.CALM), IN_DAYLIGHT, seed=0, among=[frame]).name == frame.name
 
 
-def test_the_choice_carries_the_presets_keywords() -> None:
-    choice = chosen(Mood.JOYFUL)
-
-    assert choice.kind == "preset"
-    assert choice.keywords == BY_NAME[str(choice.name)].tags
-
-
-def test_the_reason_says_the_mood_the_design_and_what_it_stands_out_from() -> None:
+def test_reason_has_the_mood_the_design_and_the_contrast() -> None:
     in_black = some_sitters(hair="#141416", clothes="#1c1c20")
 
     choice = choose(feeling(SmileLevel.HUGE), in_black, seed=1)
@@ -122,17 +103,105 @@ def test_the_reason_says_the_mood_the_design_and_what_it_stands_out_from() -> No
     )
 
 
-def test_the_reason_is_silent_about_hair_and_colours_that_are_not_sure() -> None:
-    in_between = some_sitters(hair="#f0f0f0", clothes="#9a7a5a")
+@pytest.mark.parametrize(
+    ("sitters", "mood", "name", "end"),
+    [
+        # Neither hair nor clothes have a colour that is sure.
+        (
+            some_sitters(hair="#f0f0f0", clothes="#9a7a5a"),
+            Mood.CALM,
+            "midnight",
+            ": calm, so Midnight",
+        ),
+        (
+            some_sitters(hair=None, clothes="#e08a3a"),
+            Mood.SERIOUS,
+            "indigo-wall",
+            "darker than the orange clothes, its blue opposite their orange",
+        ),
+        (
+            some_sitters(light=-0.8),
+            Mood.SERIOUS,
+            "studio",
+            "with light from the left as on them",
+        ),
+        (
+            some_sitters(light=0.8),
+            Mood.SERIOUS,
+            "studio",
+            "with light from the right as on them",
+        ),
+    ],
+    ids=["unsure colours", "opposite hues", "light from the left", "light from the right"],
+)
+def test_reason_ends_with_sure_colours_and_light(
+    sitters: Sitters, mood: Mood, name: str, end: str
+) -> None:
+    assert choose(feeling_of(mood), sitters, seed=0, among=[BY_NAME[name]]).reason.endswith(end)
 
-    choice = choose(feeling_of(Mood.CALM), in_between, seed=0, among=[BY_NAME["midnight"]])
 
-    assert choice.reason == "1 person: calm, so Midnight"
+IN_DAYLIGHT = some_sitters()
+IN_THE_DARK = replace(IN_DAYLIGHT, in_the_dark=True)
+IN_BLACK_AND_WHITE = replace(some_sitters(hair="#202020", clothes="#707070"), monochrome=True)
+NIGHTS = {"starry-night", "aurora", "milky-way", "moonrise", "fairy-lights", "city-night", "neon"}
 
 
-def test_the_reason_names_hues_that_are_opposites() -> None:
-    in_orange = some_sitters(hair=None, clothes="#e08a3a")
+@pytest.mark.parametrize("mood", Mood)
+@pytest.mark.parametrize("sitters", [IN_DAYLIGHT, IN_THE_DARK, IN_BLACK_AND_WHITE])
+def test_no_unfit_design_is_among_the_best(mood: Mood, sitters: Sitters) -> None:
+    for seed in range(5):
+        best = choose(feeling_of(mood), sitters, seed=seed).candidates
 
-    choice = choose(feeling_of(Mood.SERIOUS), in_orange, seed=0, among=[BY_NAME["indigo-wall"]])
+        assert all(misfits.suits(named(one.name)[0], sitters) for one in best)
 
-    assert choice.reason.endswith("darker than the orange clothes, its blue opposite their orange")
+
+def test_nights_are_for_people_in_the_dark_and_a_dark_canvas_is_none() -> None:
+    assert {one.name for one in PRESETS if misfits.shows_night(one)} == NIGHTS
+    for name in NIGHTS:
+        assert misfits.suits(BY_NAME[name], IN_THE_DARK)
+        assert not misfits.suits(BY_NAME[name], IN_DAYLIGHT)
+    assert misfits.suits(BY_NAME["midnight"], IN_DAYLIGHT)
+
+
+def test_black_and_white_gets_no_colourful_design_and_something_for_each_mood() -> None:
+    fitting = {one.name: one for one in PRESETS if misfits.suits(one, IN_BLACK_AND_WHITE)}
+
+    colourful = {"garden", "confetti", "rainbow", "neon", "sorbet", "ochre-wall"}
+    assert colourful.isdisjoint(fitting)
+    assert {mood for one in fitting.values() for mood in one.moods} == set(Mood)
+
+
+def right_over_left(drawing: Srgb8) -> float:
+    half = drawing.shape[1] // 2
+    return float(drawing[:, -half:].mean() - drawing[:, :half].mean())
+
+
+@pytest.mark.parametrize("light", [-0.9, 0.9])
+@pytest.mark.parametrize("name", ["studio", "studio-green", "moonrise"])
+def test_light_is_brought_to_the_side_of_the_peoples(name: str, light: float) -> None:
+    drawing = library.draw(name, seed=4, width=80, height=100)
+    assert abs(right_over_left(drawing)) > 2
+
+    assert light * right_over_left(side_light.agreeing(drawing, light=light)) > 0
+
+
+def test_uncertain_light_does_not_turn_a_drawing() -> None:
+    drawing = library.draw("studio", seed=4, width=80, height=100)
+
+    for light in (-0.3, 0.0, 0.3):
+        assert np.array_equal(side_light.agreeing(drawing, light=light), drawing)
+
+
+def test_a_narrow_picture_is_left_as_it_is() -> None:
+    line = np.zeros((5, 1, 3), np.uint8)
+
+    assert side_light.agreeing(line, light=1.0) is line
+
+
+@pytest.mark.parametrize(("name", "light"), [("studio", 0.1), ("graphite", 0.8)])
+def test_reason_is_silent_about_faint_light(name: str, light: float) -> None:
+    lit = some_sitters(light=light)
+
+    choice = choose(feeling_of(Mood.SERIOUS), lit, seed=0, among=[BY_NAME[name]])
+
+    assert "light from" not in choice.reason

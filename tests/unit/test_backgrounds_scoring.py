@@ -9,7 +9,6 @@ from smart_filter_shared.presets import PRESETS, Mood, Preset
 from smart_filter_tests.sitting import some_sitters
 from smart_filter_workers.backgrounds import scoring
 from smart_filter_workers.backgrounds.sitters import Sitters
-from smart_filter_workers.results import Terms
 
 BY_NAME = {preset.name: preset for preset in PRESETS}
 
@@ -40,37 +39,27 @@ def test_a_designs_first_mood_suits_best_and_a_near_one_more_than_none() -> None
     assert (fits[0], fits[-1]) == (1, 0)
 
 
-def test_people_in_black_stand_out_from_white_and_not_from_black() -> None:
-    sitters = some_sitters(hair="#101010", clothes="#202020")
-
-    assert contrast("#f4f4f4", sitters) > 0.95
-    assert contrast("#1a1a1a", sitters) < 0.3
-
-
-def test_where_only_the_hair_melts_contrast_is_less_than_where_nothing_does() -> None:
+def test_contrast_is_of_lightness_of_each_part_and_of_hue() -> None:
+    in_black = some_sitters(hair="#101010", clothes="#202020")
     dark_hair = some_sitters(hair="#101010", clothes="#f0f0f0")
+    in_green = some_sitters(hair=None, clothes="#3f8f3f")
 
+    assert contrast("#f4f4f4", in_black) > 0.95
+    assert contrast("#1a1a1a", in_black) < 0.3
     assert contrast("#151515", dark_hair) < 0.8 * contrast("#8a2f2f", dark_hair)
+    assert contrast("#a86a92", in_green) > contrast("#5a8a4f", in_green)
 
 
-def test_the_worst_third_of_the_outline_is_where_a_coat_melts() -> None:
+def test_worst_third_of_the_outline_is_where_a_coat_melts() -> None:
     in_white = some_sitters(hair="#101010", clothes="#f0f0f0")
 
-    white, grey = (
-        scoring.beside([plain(one)], in_white).worst[0] for one in ("#f4f4f4", "#707070")
-    )
+    white, grey = scoring.beside([plain("#f4f4f4"), plain("#707070")], in_white).worst
 
     assert white < 0.05
     assert grey > 0.25
 
 
-def test_hues_stand_out_where_lightness_is_the_same() -> None:
-    in_green = some_sitters(hair=None, clothes="#3f8f3f")
-
-    assert contrast("#a86a92", in_green) > contrast("#5a8a4f", in_green)
-
-
-def test_people_who_fill_the_photo_stand_out_from_all_designs_alike() -> None:
+def test_people_without_an_outline_stand_out_from_all_designs_alike() -> None:
     nowhere = replace(
         some_sitters(),
         outline_lab=np.zeros((0, 3), np.float32),
@@ -101,16 +90,11 @@ def test_of_two_strong_colours_alike_or_opposite_ones_agree_best() -> None:
     assert min(alike, opposite) > aslant + 0.1
 
 
-@pytest.mark.parametrize("colour", ["#3f8fc0", "#c05a3f", "#5fae6a"])
-def test_neutral_clothes_go_with_every_colour(colour: str) -> None:
+def test_neutral_clothes_go_with_every_colour_and_blue_ones_with_blue() -> None:
     in_grey = some_sitters(hair=None, clothes="#77797c")
-
-    assert harmony(colour, in_grey) > 0.8
-
-
-def test_a_hue_that_goes_with_the_clothes_is_better_than_none() -> None:
     in_blue = some_sitters(hair=None, clothes="#4a6fb8")
 
+    assert min(harmony(one, in_grey) for one in ("#3f8fc0", "#c05a3f", "#5fae6a")) > 0.8
     assert harmony("#9fb8e0", in_blue) > harmony("#b8b8b8", in_blue)
 
 
@@ -131,9 +115,3 @@ def test_chance_is_spread_evenly_and_independent_of_names_and_seeds() -> None:
     # Correlated names would always win or lose together.
     between = np.corrcoef(drawn.T) - np.eye(len(PRESETS))
     assert abs(between).max() < 0.5
-
-
-def test_the_score_is_the_weighted_sum_of_the_terms() -> None:
-    assert sum(scoring.WEIGHTS.values()) == pytest.approx(1)
-    assert scoring.score(Terms(1, 0, 0, 0)) == scoring.WEIGHTS["mood"]
-    assert scoring.score(Terms(1, 1, 1, 1)) == pytest.approx(1)

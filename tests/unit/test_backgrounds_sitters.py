@@ -1,9 +1,10 @@
-"""What is seen of people: colours of hair, clothes and outline, and their light."""
+"""Colours of hair, clothes and outline of people, their light, and names of tones."""
 
 import numpy as np
 import pytest
 
-from smart_filter_workers.backgrounds import sitters
+from smart_filter_tests.sitting import a_tone
+from smart_filter_workers.backgrounds import colours, sitters, tones
 from smart_filter_workers.backgrounds.sitters import Sitters
 from smart_filter_workers.results import Face, Matte8, Srgb8
 
@@ -34,11 +35,9 @@ def seen(srgb: Srgb8, matte: Matte8, *faces: Face, scale: float = 1.0) -> Sitter
     return sitters.look_at(srgb, matte, faces, scale=scale)
 
 
-def test_hair_clothes_and_skin_are_told_apart() -> None:
+def test_hair_clothes_and_skin_are_distinguished() -> None:
     found = seen(*a_person(), FACE)
 
-    assert found.hair is not None
-    assert found.skin is not None
     assert (found.hair.name, [one.name for one in found.clothes]) == ("black", ["red"])
     assert found.skin.hue == pytest.approx(47, abs=12)
 
@@ -50,17 +49,13 @@ def test_faces_are_in_pixels_of_the_photo_and_the_proxy_is_smaller() -> None:
 
 
 def test_blond_hair_beside_skin_is_still_hair() -> None:
-    found = seen(*a_person(hair=(222, 196, 140)), FACE)
-
-    assert found.hair is not None
-    assert found.hair.lightness > 0.75
+    assert seen(*a_person(hair=(222, 196, 140)), FACE).hair.lightness > 0.75
 
 
 def test_without_a_face_clothes_are_known_and_hair_is_not() -> None:
     found = seen(*a_person())
 
-    assert found.hair is None
-    assert found.skin is None
+    assert (found.hair, found.skin) == (None, None)
     assert "red" in {one.name for one in found.clothes}
 
 
@@ -77,9 +72,8 @@ def test_places_of_the_outline_lie_outside_of_the_people_and_within_the_picture(
     at = seen(srgb, matte, FACE).outline_at
 
     assert len(at) > 100
-    assert (at >= 0).all()
-    assert (at < 1).all()
-    rows, columns = (at[:, 1] * matte.shape[0]).astype(int), (at[:, 0] * matte.shape[1]).astype(int)
+    assert ((at >= 0) & (at < 1)).all()
+    columns, rows = (at * matte.shape[::-1]).astype(int).T
     assert (matte[rows, columns] == 0).mean() > 0.9
 
 
@@ -120,13 +114,13 @@ def test_a_photo_in_one_colour_is_monochrome(tint: tuple[float, float, float]) -
     assert not seen(srgb, matte, FACE).monochrome
 
 
-@pytest.mark.parametrize(("lit", "side"), [(0.75, -1), (1.2, 1)])
-def test_light_comes_from_the_side_on_which_the_face_is_lit(lit: float, side: int) -> None:
-    assert side * seen(*a_person(lit=lit), FACE).light > 0.4
-
-
-def test_an_evenly_lit_face_has_light_from_nowhere() -> None:
-    assert abs(seen(*a_person(), FACE).light) < 0.1
+@pytest.mark.parametrize(
+    ("lit", "least", "most"), [(0.75, -1, -0.4), (1, -0.1, 0.1), (1.2, 0.4, 1)]
+)
+def test_light_comes_from_the_side_on_which_the_face_is_lit(
+    lit: float, least: float, most: float
+) -> None:
+    assert least <= seen(*a_person(lit=lit), FACE).light <= most
 
 
 def test_clothes_of_two_colours_are_two_tones_and_a_pattern() -> None:
@@ -148,7 +142,85 @@ def test_any_picture_can_be_looked_at(size: tuple[int, int], level: int) -> None
     assert -1 <= found.light <= 1
 
 
-def test_people_who_fill_the_photo_have_no_outline() -> None:
+def test_people_that_fill_the_photo_have_no_outline() -> None:
     srgb, _ = a_person()
 
     assert not len(seen(srgb, np.full(srgb.shape[:2], 255, np.uint8), FACE).outline_lab)
+
+
+@pytest.mark.parametrize(
+    ("colour", "name"),
+    [
+        ("#e05a30", "orange"),
+        ("#5b3a29", "brown"),
+        ("#8a4a2a", "brown"),
+        ("#b01828", "red"),
+        ("#5a1a2e", "red"),
+        ("#c9ad82", "beige"),
+        ("#d8b131", "yellow"),
+        ("#3f8f3f", "green"),
+        ("#9be015", "green"),
+        ("#2fb3b0", "turquoise"),
+        ("#2f4f9a", "blue"),
+        ("#1a2a52", "blue"),
+        ("#7b3fa0", "purple"),
+        ("#f0a0c0", "pink"),
+        ("#101014", "black"),
+        ("#808080", "grey"),
+        ("#f5f5f0", "white"),
+    ],
+)
+def test_colours_have_their_usual_names(colour: str, name: str) -> None:
+    assert a_tone(colour).name == name
+
+
+@pytest.mark.parametrize(
+    ("colour", "name"),
+    [
+        ("#2f4f9a", "blue"),
+        ("#c01828", "red"),
+        ("#3f8f3f", "green"),
+        ("#808080", "grey"),
+        ("#0c0c0e", "black"),
+        ("#fbfbfa", "white"),
+        ("#e8dcc8", "light"),  # a beige coat, or a white one by lamplight
+        ("#6a2420", "dark"),  # a red sari, or a brown one
+        ("#1a2030", "dark"),
+        ("#9a7a5a", ""),
+    ],
+)
+def test_a_colour_near_the_next_ones_name_is_light_or_dark_or_none(colour: str, name: str) -> None:
+    assert a_tone(colour).sure_name == name
+
+
+@pytest.mark.parametrize(("share", "name"), [(0.7, "blue"), (0.5, "dark"), (0.3, "")])
+def test_lesser_part_has_no_colour_of_its_own(share: float, name: str) -> None:
+    assert a_tone("#2f3f8a", share=share).sure_name == name
+
+
+def test_every_colour_of_srgb_has_a_name() -> None:
+    levels = ["00", "40", "80", "c0", "ff"]
+
+    names = {a_tone(f"#{r}{g}{b}").name for r in levels for g in levels for b in levels}
+
+    assert len(names) >= 10
+    assert all(name.isalpha() for name in names)
+
+
+def test_a_tone_is_its_colour() -> None:
+    lab = colours.oklab(colours.read(["#a3467f"]))[0]
+
+    assert tones.tone(lab, 1.0).lab == pytest.approx(lab.tolist(), abs=1e-5)
+
+
+def test_dominant_tones_come_by_share_and_scraps_are_left_out() -> None:
+    lab = colours.oklab(colours.read(["#b01828", "#f2f2f0", "#2f4f9a"]))
+
+    found = tones.dominant(np.repeat(lab, [30, 65, 5], axis=0))
+
+    assert [(one.name, round(one.share, 2)) for one in found] == [("white", 0.65), ("red", 0.3)]
+
+
+def test_too_few_pixels_have_no_tone() -> None:
+    assert tones.dominant(np.zeros((3, 3), np.float32)) == ()
+    assert tones.apart(()) == 0

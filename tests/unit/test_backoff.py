@@ -1,25 +1,22 @@
 """How long a child that died waits."""
 
+import pytest
+
 from smart_filter_deploy.embedded.backoff import Backoff
 
 
-def test_child_that_lived_is_started_again_at_once() -> None:
-    assert Backoff().after(2.0) == 0.0
-
-
-def test_child_that_keeps_dying_waits_twice_as_long_each_time_but_never_over_ten_seconds() -> None:
+@pytest.mark.parametrize(
+    ("lived_seconds", "waits"),
+    [
+        ([2.0], [0.0]),
+        ([0.5] * 9, [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10.0, 10.0]),
+        ([0.5, 0.5, 60.0, 0.5], [0.1, 0.2, 0.0, 0.1]),
+    ],
+    ids=["lived", "keeps dying", "lived in between"],
+)
+def test_child_that_died_early_waits_longer_each_time(
+    lived_seconds: list[float], waits: list[float]
+) -> None:
     backoff = Backoff()
 
-    waits = [backoff.after(0.5) for _ in range(10)]
-
-    assert waits == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10.0, 10.0, 10.0]
-
-
-def test_child_that_lived_in_between_is_trusted_again() -> None:
-    backoff = Backoff()
-    for _ in range(5):
-        backoff.after(0.5)
-
-    backoff.after(60.0)
-
-    assert backoff.after(0.5) == 0.1
+    assert [backoff.after(seconds) for seconds in lived_seconds] == waits

@@ -7,7 +7,16 @@ import pytest
 import simpy
 
 from capacity.simulation import Running, replay, simulate
-from capacity.system import Pool, Stage, System, Visit, exponential, fixed
+from capacity.system import Draw, Pool, Stage, System, Visit, exponential, fixed
+
+
+def one_stage(pool: Pool, draw: Draw = fixed, **stage: float) -> System:
+    return System(stages=(Stage(name="one", pool="all", **stage),), pools={"all": pool}, draw=draw)
+
+
+def ended(system: System, *arrivals: float) -> list[float]:
+    """Return when photos end that arrive at these seconds."""
+    return sorted(photo.ended for photo in replay(system, list(arrivals)))
 
 
 def waits_of_many(rate: float, service_rate: float, threads: int) -> float:
@@ -24,11 +33,7 @@ def mean(values: list[float]) -> float:
 
 @pytest.mark.parametrize(("threads", "rate"), [(1, 0.6), (3, 2.1)])
 def test_exponential_stages_wait_as_erlang_says(threads: int, rate: float) -> None:
-    system = System(
-        stages=(Stage(name="one", pool="all", photo_seconds=1.0),),
-        pools={"all": Pool(threads)},
-        draw=exponential,
-    )
+    system = one_stage(Pool(threads), exponential, photo_seconds=1.0)
 
     outcome = simulate(system, rate, seconds=3_000 / rate, warm_up=200, seed=3)
 
@@ -39,11 +44,7 @@ def test_exponential_stages_wait_as_erlang_says(threads: int, rate: float) -> No
 
 
 def test_fixed_stages_wait_half_as_long() -> None:
-    system = System(
-        stages=(Stage(name="one", pool="all", photo_seconds=1.0),),
-        pools={"all": Pool(1)},
-        draw=fixed,
-    )
+    system = one_stage(Pool(1), photo_seconds=1.0)
 
     outcome = simulate(system, 0.7, seconds=5_000, warm_up=200, seed=3)
 
@@ -69,17 +70,11 @@ def test_way_takes_as_long_as_its_longest_path() -> None:
 
 
 def test_batches_carry_more_than_single_photos() -> None:
-    stage = Stage(name="one", pool="gpu", batch_seconds=1.0, photo_seconds=0.1)
-
-    rates = [
-        simulate(
-            System(stages=(stage,), pools={"gpu": Pool(1, batch_size=batch_size)}),
-            20,
-            seconds=200,
-            warm_up=50,
-        ).rate
-        for batch_size in (1, 8)
+    systems = [
+        one_stage(Pool(1, batch_size=size), batch_seconds=1.0, photo_seconds=0.1) for size in (1, 8)
     ]
+
+    rates = [simulate(system, 20, seconds=200, warm_up=50).rate for system in systems]
 
     assert rates == pytest.approx([1 / 1.1, 8 / 1.8], rel=0.02)
 
@@ -98,37 +93,22 @@ def test_shared_server_bounds_all_pools() -> None:
     assert outcome.busy["database"] == pytest.approx(1.0, rel=0.02)
 
 
-def test_nobody_is_rung_for_a_busy_worker_while_another_rests() -> None:
-    system = System(
-        stages=(Stage(name="one", pool="all", forward_seconds=1.0),),
-        pools={"all": Pool(2, threads=2)},
-    )
+def test_resting_worker_is_rung_before_a_busy_one() -> None:
+    system = one_stage(Pool(2, threads=2), forward_seconds=1.0)
 
-    ended = sorted(photo.ended for photo in replay(system, [0.0, 0.0, 0.0, 0.0]))
-
-    assert ended == [1.0, 1.0, 2.0, 2.0]
+    assert ended(system, 0.0, 0.0, 0.0, 0.0) == [1.0, 1.0, 2.0, 2.0]
 
 
-def test_only_who_has_rested_needs_to_be_woken() -> None:
-    system = System(
-        stages=(Stage(name="one", pool="all", batch_seconds=1.0),),
-        pools={"all": Pool(1, wake_seconds=0.5)},
-    )
+def test_only_a_worker_that_has_rested_needs_to_be_woken() -> None:
+    system = one_stage(Pool(1, wake_seconds=0.5), batch_seconds=1.0)
 
-    ended = [photo.ended for photo in replay(system, [0.0, 0.0, 10.0])]
-
-    assert ended == [1.5, 2.5, 11.5]
+    assert ended(system, 0.0, 0.0, 10.0) == [1.5, 2.5, 11.5]
 
 
-def test_what_comes_while_a_worker_wakes_is_in_its_batch() -> None:
-    system = System(
-        stages=(Stage(name="one", pool="all", batch_seconds=1.0),),
-        pools={"all": Pool(1, batch_size=2, wake_seconds=0.5)},
-    )
+def test_photos_that_come_while_a_worker_wakes_are_in_its_batch() -> None:
+    system = one_stage(Pool(1, batch_size=2, wake_seconds=0.5), batch_seconds=1.0)
 
-    ended = [photo.ended for photo in replay(system, [0.0, 0.25, 0.25])]
-
-    assert ended == [1.5, 1.5, 2.5]
+    assert ended(system, 0.0, 0.25, 0.25) == [1.5, 1.5, 2.5]
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -155,12 +135,9 @@ def test_as_many_photos_end_as_arrive(seed: int) -> None:
 
 
 def test_workers_that_go_lose_nothing() -> None:
-    system = System(
-        stages=(Stage(name="one", pool="all", forward_seconds=1.0),),
-        pools={"all": Pool(4, threads=2, batch_size=2, wake_seconds=0.1)},
-    )
+    pool = Pool(4, threads=2, batch_size=2, wake_seconds=0.1)
     environment = simpy.Environment()
-    running = Running(environment, system, seed=1)
+    running = Running(environment, one_stage(pool, forward_seconds=1.0), seed=1)
     environment.process(running.arrive_at([0.3 * number for number in range(60)]))
 
     for until, gone in ((3.05, 2), (6.05, 1)):
@@ -171,12 +148,9 @@ def test_workers_that_go_lose_nothing() -> None:
     assert len(running.through) == running.arrived == 60
 
 
-def test_worker_that_comes_takes_what_waits() -> None:
-    system = System(
-        stages=(Stage(name="one", pool="all", forward_seconds=1.0),), pools={"all": Pool(0)}
-    )
+def test_new_worker_takes_the_waiting_photos() -> None:
     environment = simpy.Environment()
-    running = Running(environment, system, seed=1)
+    running = Running(environment, one_stage(Pool(0), forward_seconds=1.0), seed=1)
     environment.process(running.arrive_at([0.0, 0.0]))
     environment.run(until=5)
 

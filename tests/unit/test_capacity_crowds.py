@@ -29,29 +29,20 @@ def crowd(*, least: int, most: int) -> Spike:
     )
 
 
-def test_pool_keeps_within_its_bounds_and_shrinks_again() -> None:
-    seen = [moment.gpus for moment in crowd(least=0, most=3).moments]
-
-    assert (min(seen), max(seen), seen[-1]) == (0, 3, 1)
-
-
-def test_nobody_is_lost_while_workers_come_and_go() -> None:
+def test_workers_come_once_started_keep_within_bounds_and_lose_no_photo() -> None:
     spike = crowd(least=0, most=3)
 
+    gpus = [moment.gpus for moment in spike.moments]
+    assert (min(gpus), max(gpus), gpus[-1]) == (0, 3, 1)
+    # Photos come from the beginning: the first look wants a worker.
+    first = next(moment.at for moment in spike.moments if moment.gpus > 0)
+    assert first == autoscale.LOOK_SECONDS + FIGURES.gpu_start_seconds
     # Photos of the last second may be under way.
     assert spike.arrived - len(spike.photos) < FEW
     assert spike.moments[-1].waiting < FEW
 
 
-def test_workers_come_when_machine_image_and_model_are_there() -> None:
-    spike = crowd(least=0, most=3)
-
-    first = next(moment.at for moment in spike.moments if moment.gpus > 0)
-    # Photos come from the beginning: the first look wants somebody.
-    assert first == autoscale.LOOK_SECONDS + FIGURES.gpu_start_seconds
-
-
-def test_workers_that_stand_ready_keep_nobody_waiting() -> None:
+def test_ready_workers_keep_no_photo_waiting() -> None:
     ready, started = crowd(least=3, most=3), crowd(least=0, most=3)
 
     assert max(photo.seconds for photo in ready.photos) < 2

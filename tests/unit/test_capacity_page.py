@@ -19,7 +19,7 @@ def test_page_has_the_tables_of_the_answers() -> None:
     assert shown == text, "run `python -m capacity --tables-only`"
 
 
-def test_place_for_a_table_that_there_is_not_is_told() -> None:
+def test_place_for_an_unknown_table_is_an_error() -> None:
     text = "<!-- table: nothing -->\n<!-- end -->"
 
     with pytest.raises(KeyError, match="nothing"):

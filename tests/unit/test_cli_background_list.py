@@ -1,4 +1,4 @@
-"""What people and programs are told of the backgrounds that there are."""
+"""Backgrounds as they are listed for people and programs."""
 
 import pytest
 
@@ -20,7 +20,7 @@ def test_every_design_is_listed_under_its_family(capsys: pytest.CaptureFixture[s
     assert any("backgrounds add" in line for line in lines)
 
 
-def test_nothing_is_said_of_pictures_that_nobody_could_be_asked_for(
+def test_unknown_pictures_are_not_listed(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     background_list.show(None)
@@ -28,7 +28,7 @@ def test_nothing_is_said_of_pictures_that_nobody_could_be_asked_for(
     assert "pictures" not in capsys.readouterr().out
 
 
-def test_programs_are_told_moods_and_tags() -> None:
+def test_documents_hold_moods_and_tags() -> None:
     rainbow = next(one for one in background_list.documents([]) if one["name"] == "rainbow")
 
     assert rainbow["source"] == "generated"

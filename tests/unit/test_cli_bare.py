@@ -1,8 +1,10 @@
-"""What a bare install can do: talk to a server, and name what is missing for the rest."""
+"""A bare install talks to a server, and names the extra that other commands need."""
 
+import json
 import os
 import subprocess
 import sys
+from typing import NamedTuple
 
 import pytest
 
@@ -11,8 +13,9 @@ _EXTRAS = (
     "ai_edge_litert alembic celery coloraide cv2 fastapi kombu minio numpy onnxruntime PIL psycopg "
     "pydantic pydantic_settings redis simplejpeg sqlalchemy structlog uuid_utils uvicorn"
 )
+# Each line of the input is a command; each line of the output is how it ended.
 _WITHOUT_EXTRAS = f"""
-import importlib.abc, sys
+import contextlib, importlib.abc, io, json, sys
 
 class Missing(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path, target=None):
@@ -21,67 +24,72 @@ class Missing(importlib.abc.MetaPathFinder):
 
 sys.meta_path.insert(0, Missing())
 from smart_filter_deploy.cli import main
-main(sys.argv[1:])
+
+for line in sys.stdin:
+    out, err = (io.TextIOWrapper(io.BytesIO(), write_through=True) for _ in range(2))
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            main(json.loads(line))
+        except SystemExit as end:
+            status = end.code
+    shown = [stream.buffer.getvalue().decode() for stream in (out, err)]
+    print(json.dumps([status, *shown]))
 """
+CLIENT_COMMANDS = (f"run {__file__}", f"submit {__file__}", "jobs list", "models list")
+EXTRAS = {
+    "up": "embedded",
+    "worker --stages prepare": "worker",
+    "api --port 8000": "api",
+    "models pull": "worker",
+    "keys list": "api",
+    "tenants list": "api",
+    "eval smile --data .": "worker",
+    f"compare {__file__}": "worker",
+    f"live {__file__}": "live",
+}
 
 
-def bare(*arguments: str, url: str = "http://127.0.0.1:0") -> subprocess.CompletedProcess[str]:
-    """Run the command line where no extra is installed."""
-    return subprocess.run(
-        [sys.executable, "-c", _WITHOUT_EXTRAS, *arguments],
+class Ended(NamedTuple):
+    status: int
+    out: str
+    err: str
+
+
+@pytest.fixture(scope="module")
+def ended() -> dict[str, Ended]:
+    """How commands end where no extra is installed; one process runs them all."""
+    commands = ("--help", *CLIENT_COMMANDS, *EXTRAS)
+    bare = subprocess.run(
+        [sys.executable, "-c", _WITHOUT_EXTRAS],
+        input="\n".join(json.dumps(command.split()) for command in commands),
         env={
-            "SMART_FILTER_URL": url,
+            "SMART_FILTER_URL": "http://127.0.0.1:0",
             "SMART_FILTER_DATA": "/nonexistent",
             "PYTHONPATH": os.pathsep.join(sys.path),
         },
         capture_output=True,
         text=True,
-        check=False,
-        timeout=60,
+        check=True,
+        timeout=100,
     )
+    endings = (Ended(*json.loads(line)) for line in bare.stdout.splitlines())
+    return dict(zip(commands, endings, strict=True))
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ["run", __file__],
-        ["submit", __file__],
-        ["jobs", "list"],
-        ["jobs", "show", "x"],
-        ["models", "list"],
-    ],
-)
-def test_client_commands_get_as_far_as_the_server(arguments: list[str]) -> None:
-    ended = bare(*arguments)
-
-    assert ended.returncode == 3
-    assert ended.stderr.startswith("smart-filter: no answer from http://127.0.0.1:0")
+@pytest.mark.parametrize("command", CLIENT_COMMANDS)
+def test_client_command_gets_as_far_as_the_server(command: str, ended: dict[str, Ended]) -> None:
+    assert ended[command].status == 3
+    assert ended[command].err.startswith("smart-filter: no answer from http://127.0.0.1:0")
 
 
-@pytest.mark.parametrize(
-    ("arguments", "extra"),
-    [
-        (["up"], "embedded"),
-        (["worker", "--stages", "prepare"], "worker"),
-        (["api", "--port", "8000"], "api"),
-        (["models", "pull"], "worker"),
-        (["keys", "list"], "api"),
-        (["tenants", "list"], "api"),
-        (["eval", "smile", "--data", "."], "worker"),
-        (["compare", __file__], "worker"),
-        (["live", __file__], "live"),
-    ],
-)
-def test_server_commands_name_the_extra_in_one_line(arguments: list[str], extra: str) -> None:
-    ended = bare(*arguments)
+@pytest.mark.parametrize("command", EXTRAS)
+def test_server_command_names_its_extra_in_one_line(command: str, ended: dict[str, Ended]) -> None:
+    status, _, err = ended[command]
 
-    assert ended.returncode == 3
-    assert ended.stderr.count("\n") == 1
-    assert f"pip install 'smart-filter[{extra}]'" in ended.stderr
+    assert (status, err.count("\n")) == (3, 1)
+    assert f"pip install 'smart-filter[{EXTRAS[command]}]'" in err
 
 
-def test_help_needs_no_extra() -> None:
-    ended = bare("--help")
-
-    assert ended.returncode == 0
-    assert "worker" in ended.stdout
+def test_help_needs_no_extra(ended: dict[str, Ended]) -> None:
+    assert ended["--help"].status == 0
+    assert "worker" in ended["--help"].out

@@ -1,9 +1,8 @@
-"""What a batch knows and shows: its journal's entries, its report, its table."""
+"""Entries, report and dashboard of a batch."""
 
 import io
 from pathlib import Path
 
-import httpx
 import pytest
 from rich.console import Console
 
@@ -37,7 +36,7 @@ def test_key_is_the_same_for_the_same_photo_and_recipe_and_no_other() -> None:
 
 def test_report_row_is_flat_and_whole() -> None:
     entry = an_entry(
-        *("beach/a.jpg",),
+        "beach/a.jpg",
         job_id="j1",
         people=2,
         faces=2,
@@ -104,35 +103,6 @@ def test_dashboard_on_a_terminal_keeps_within_its_width(width: int) -> None:
     assert max(len(line) for line in plain.replace("\x1b[?25h", "").split("\n")) <= width + 1
 
 
-class Answers:
-    """Answers as it is told, then well; remembers for how long was waited."""
-
-    def __init__(self, *answers: httpx.Response | Exception) -> None:
-        self.answers = list(answers)
-
-    def ask(self, stop: Stop | None = None) -> tuple[str, list[str | None]]:
-        told: list[str | None] = []
-        patience = Patience(
-            lambda: Server("http://127.0.0.1:1", ""),
-            stop=stop or Waitless(),
-            tell=told.append,
-            chance=lambda: 0.5,
-        )
-
-        def what(client: object) -> str:
-            del client
-            if self.answers:
-                answer = self.answers.pop(0)
-                assert isinstance(answer, Exception)
-                raise answer
-            return "well"
-
-        try:
-            return patience.ask(what), told
-        finally:
-            patience.close()
-
-
 class Waitless(Stop):
     """Lets no time pass, and remembers how much should have."""
 
@@ -144,36 +114,55 @@ class Waitless(Stop):
         self.waited.append(seconds)
 
 
+def asked(stop: Stop, *failures: Exception) -> tuple[str, list[str | None]]:
+    """Return the answer of a server that fails so first, and what is said meanwhile."""
+    said: list[str | None] = []
+    left = list(failures)
+
+    def answer(client: object) -> str:
+        del client
+        if left:
+            raise left.pop(0)
+        return "well"
+
+    patience = Patience(
+        lambda: Server("http://127.0.0.1:1", ""), stop=stop, tell=said.append, chance=lambda: 0.5
+    )
+    try:
+        return patience.ask(answer), said
+    finally:
+        patience.close()
+
+
 def test_server_that_is_away_is_waited_for_longer_and_longer() -> None:
     stop = Waitless()
 
-    answer, told = Answers(*[errors.ServerUnreachable("gone")] * 7).ask(stop)
+    answer, said = asked(stop, *[errors.ServerUnreachable("gone")] * 7)
 
     assert answer == "well"
     assert stop.waited == [0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 15.0]
-    assert told == [*["the server is away, waiting for it (gone)"] * 7, None]
+    assert said == [*["the server is away, waiting for it (gone)"] * 7, None]
 
 
-def test_server_that_says_when_is_asked_then() -> None:
+def test_server_with_retry_after_is_asked_then() -> None:
     stop = Waitless()
-    later = errors.TryLater("queue_full", status=429, title="full", retry_after=12.0)
 
-    Answers(later).ask(stop)
+    asked(stop, errors.TryLater("queue_full", status=429, title="full", retry_after=12.0))
 
     assert stop.waited == [12.5]
 
 
 def test_refusal_is_not_asked_again() -> None:
     with pytest.raises(errors.Refused):
-        Answers(errors.PhotoRefused("unsupported_media", status=415)).ask()
+        asked(Waitless(), errors.PhotoRefused("unsupported_media", status=415))
 
 
-def test_whoever_is_asked_to_stop_does_not_wait() -> None:
+def test_requested_stop_ends_the_waiting() -> None:
     stop = Waitless()
     stop.request()
 
     with pytest.raises(GivenUp):
-        Answers(errors.ServerUnreachable("gone")).ask(stop)
+        asked(stop, errors.ServerUnreachable("gone"))
     assert stop.waited == []
 
 

@@ -1,4 +1,4 @@
-"""What holds for every command there is: help, examples, JSON, and how wrong usage ends."""
+"""Rules for every command: help, examples, JSON, and how wrong usage ends."""
 
 import re
 import shlex
@@ -57,10 +57,10 @@ def test_help_is_short_lines_that_end_with_examples(
     status, out, err = ended((*path, "--help"), capsys)
 
     assert (status, err) == (0, "")
-    told, _, examples = out.partition("\n  Examples:\n")
+    text, _, examples = out.partition("\n  Examples:\n")
     assert "smart-filter" in examples
-    assert not re.search(r"\.\.\.$", told.partition("\n\n")[2], re.MULTILINE)
-    assert all(len(line) <= 80 for line in told.splitlines())
+    assert not re.search(r"\.\.\.$", text.partition("\n\n")[2], re.MULTILINE)
+    assert all(len(line) <= 80 for line in text.splitlines())
     assert all(len(line) <= 100 for line in examples.splitlines())
 
 
@@ -83,7 +83,7 @@ def test_examples_are_command_lines_that_can_be_read(path: tuple[str, ...]) -> N
 
 
 @pytest.mark.parametrize("path", ENDS, ids=" ".join)
-def test_what_prints_something_prints_json_too(path: tuple[str, ...]) -> None:
+def test_command_that_prints_something_prints_json_too(path: tuple[str, ...]) -> None:
     options = {option for one in found(path).params for option in one.opts}
 
     assert ("--json" in options) != (path[0] in WITHOUT_JSON)
@@ -101,7 +101,7 @@ def test_wrong_usage_is_one_line_and_status_2(
     assert err.startswith("smart-filter: ")
 
 
-def test_every_command_of_the_help_is_there_and_told_as_its_module_is() -> None:
+def test_every_command_of_the_help_exists_and_fits_a_line() -> None:
     for section in SECTIONS:
         for name, listed in section.commands.items():
             assert found((name,)).name == name
@@ -110,19 +110,13 @@ def test_every_command_of_the_help_is_there_and_told_as_its_module_is() -> None:
 
 
 def test_help_imports_nothing_heavy() -> None:
-    told = subprocess.run(
-        [
-            *(sys.executable, "-c"),
-            (
-                "import sys; from smart_filter_deploy.cli import smart_filter\n"
-                "smart_filter.main(['--help'], standalone_mode=False)\n"
-                "print(*sorted(sys.modules), file=sys.stderr)"
-            ),
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
+    program = (
+        "import sys; from smart_filter_deploy.cli import smart_filter\n"
+        "smart_filter.main(['--help'], standalone_mode=False)\n"
+        "print(*sorted(sys.modules), file=sys.stderr)"
     )
 
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+
     heavy = {"asyncio", "httpx", "rich", "pydantic", "numpy", "smart_filter_client"}
-    assert heavy.isdisjoint(told.stderr.split())
+    assert heavy.isdisjoint(ended.stderr.decode().split())

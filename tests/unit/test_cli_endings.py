@@ -11,12 +11,14 @@ from smart_filter_deploy.cli.endings import Ending, needing, status_of
 from smart_filter_shared.errors import SetupFailed
 
 
-def ending_with(error: BaseException) -> click.Command:
+def ended_with(error: BaseException) -> int:
+    """Return the status of a command that raises this."""
+
     @click.command()
     def command() -> None:
         raise error
 
-    return command
+    return status_of(command, [])
 
 
 def status_and_line(
@@ -28,48 +30,46 @@ def status_and_line(
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    "command",
     [
-        ["nonsense"],
-        ["run", "--nonsense"],
-        ["run", "there-is-no-such-photo.jpg"],
-        ["run", "/"],
-        ["run", "--set", "no-equals-sign", __file__],
-        ["run", "--timeout", "0", __file__],
-        ["run", "-o", "no-such-folder/picture.jpg", __file__],
-        ["run", "-o", "picture.jpg", __file__, __file__],
-        ["run", "-o", __file__, __file__],
-        ["run", "--background-file", "there-is-no-such-picture.jpg", __file__],
-        ["up", "--port", "0"],
-        ["up", "--workers", "none"],
-        ["worker"],
-        ["worker", "--stages", "prepare,nonsense"],
-        ["submit"],
-        ["submit", "there-is-no-such-photo.jpg"],
-        ["batch"],
-        ["batch", "there-is-no-such-folder"],
-        ["batch", ".", "-o", "."],
-        ["batch", ".", "--report", "report.xls"],
-        ["batch", ".", "--report", "no-such-folder/report.csv"],
-        ["batch", ".", "--set", "no-equals-sign"],
-        ["live"],
-        ["live", "there-is-no-such-video.mp4"],
-        ["live", __file__],
-        ["live", __file__, "-o", "video.avi"],
-        ["live", __file__, "-o", "no-such-folder/video.webm"],
-        ["completion", "tcsh"],
-        ["jobs", "show"],
-        ["models", "nonsense"],
+        "nonsense",
+        "run there-is-no-such-photo.jpg",
+        "run /",
+        f"run --set no-equals-sign {__file__}",
+        f"run --timeout 0 {__file__}",
+        f"run -o no-such-folder/picture.jpg {__file__}",
+        f"run -o picture.jpg {__file__} {__file__}",
+        f"run -o {__file__} {__file__}",
+        f"run --background-file there-is-no-such-picture.jpg {__file__}",
+        "up --port 0",
+        "up --workers none",
+        "worker",
+        "worker --stages prepare,nonsense",
+        "submit",
+        "submit there-is-no-such-photo.jpg",
+        "batch",
+        "batch there-is-no-such-folder",
+        "batch . -o .",
+        "batch . --report report.xls",
+        "batch . --report no-such-folder/report.csv",
+        "batch . --set no-equals-sign",
+        "live",
+        "live there-is-no-such-video.mp4",
+        f"live {__file__}",
+        f"live {__file__} -o video.avi",
+        f"live {__file__} -o no-such-folder/video.webm",
+        "completion tcsh",
+        "jobs show",
+        "models nonsense",
     ],
 )
 def test_wrong_usage_is_one_line_and_status_2(
-    arguments: list[str], capsys: pytest.CaptureFixture[str]
+    command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    status, lines = status_and_line(arguments, capsys)
+    status, [line] = status_and_line(command.split(), capsys)
 
     assert status == 2
-    assert len(lines) == 1
-    assert lines[0].startswith("smart-filter: ")
+    assert line.startswith("smart-filter: ")
 
 
 @pytest.mark.parametrize(
@@ -82,17 +82,16 @@ def test_wrong_usage_is_one_line_and_status_2(
         ["models", "list"],
     ],
 )
-def test_server_that_is_not_there_is_one_line_and_status_3(
+def test_server_that_is_away_is_one_line_and_status_3(
     arguments: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Port 0 is never listened on, so this is refused without leaving the machine.
     monkeypatch.setenv("SMART_FILTER_URL", "http://127.0.0.1:0")
 
-    status, lines = status_and_line(arguments, capsys)
+    status, [line] = status_and_line(arguments, capsys)
 
     assert status == 3
-    assert len(lines) == 1
-    assert "http://127.0.0.1:0" in lines[0]
+    assert "http://127.0.0.1:0" in line
 
 
 def test_submit_starts_no_server_of_its_own(
@@ -100,43 +99,41 @@ def test_submit_starts_no_server_of_its_own(
 ) -> None:
     monkeypatch.setenv("SMART_FILTER_DATA", "/nonexistent")
 
-    status, lines = status_and_line(["submit", __file__, "--json"], capsys)
+    status, [line] = status_and_line(["submit", __file__, "--json"], capsys)
 
     assert status == 3
-    assert lines == [
-        (
-            "smart-filter: nothing is up on /nonexistent: start it with `smart-filter up`, set"
-            " SMART_FILTER_DATA to the --data of what is up elsewhere, or name servers with"
-            " SMART_FILTER_URL and SMART_FILTER_API_KEY"
-        )
-    ]
+    assert line == (
+        "smart-filter: nothing is up on /nonexistent: start it with `smart-filter up`, set"
+        " SMART_FILTER_DATA to the --data of what is up elsewhere, or name servers with"
+        " SMART_FILTER_URL and SMART_FILTER_API_KEY"
+    )
 
 
 @pytest.mark.parametrize(
-    ("arguments", "named_by"),
+    ("command", "variable"),
     [
-        (["keys", "list"], "SMART_FILTER_DATABASE_URL"),
-        (["keys", "create", "--tenant", "a", "--scopes", "read"], "SMART_FILTER_DATABASE_URL"),
-        (["keys", "revoke", "0199a000-0000-7000-8000-000000000000"], "SMART_FILTER_DATABASE_URL"),
-        (["backgrounds", "remove", "beach"], "SMART_FILTER_STORAGE_URL"),
+        ("keys list", "SMART_FILTER_DATABASE_URL"),
+        ("keys create --tenant a --scopes read", "SMART_FILTER_DATABASE_URL"),
+        ("keys revoke 0199a000-0000-7000-8000-000000000000", "SMART_FILTER_DATABASE_URL"),
+        ("backgrounds remove beach", "SMART_FILTER_STORAGE_URL"),
     ],
 )
-def test_operators_commands_say_how_to_name_a_stack_that_is_up_elsewhere(
-    arguments: list[str],
-    named_by: str,
+def test_operators_command_names_the_variable_for_a_stack_elsewhere(
+    command: str,
+    variable: str,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("SMART_FILTER_DATA", "/nonexistent")
 
-    status, lines = status_and_line(arguments, capsys)
+    status, lines = status_and_line(command.split(), capsys)
 
     assert status == 3
     assert "set SMART_FILTER_DATA to the --data of what is up elsewhere" in lines[0]
-    assert named_by in lines[0]
+    assert variable in lines[0]
 
 
-def test_url_that_is_none_is_wrong_usage(
+def test_wrong_url_is_wrong_usage(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SMART_FILTER_URL", "photos.example")
@@ -148,18 +145,16 @@ def test_url_that_is_none_is_wrong_usage(
 
 
 @pytest.mark.parametrize("arguments", [[], ["jobs"], ["models"]])
-def test_no_command_shows_what_there_is(
+def test_missing_command_lists_the_commands(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     status, lines = status_and_line(arguments, capsys)
 
     assert status == 2
-    assert any(line in {"Pictures:", "Commands:"} for line in lines)
+    assert {"Pictures:", "Commands:"} & set(lines)
 
 
-def test_command_that_is_misspelt_is_told_with_the_one_that_is_near(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_misspelt_command_suggests_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
     status, lines = status_and_line(["queue", "list"], capsys)
 
     assert status == 2
@@ -175,20 +170,18 @@ def test_internal_command_is_not_listed(capsys: pytest.CaptureFixture[str]) -> N
     assert "  api" not in listed
 
 
-def test_errors_of_ours_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    status = status_of(ending_with(SetupFailed("no PostgreSQL:\n  install it")), [])
-
-    assert status == endings.NO_SERVER
+def test_error_of_the_package_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ended_with(SetupFailed("no PostgreSQL:\n  install it")) == endings.NO_SERVER
     assert capsys.readouterr().err == "smart-filter: no PostgreSQL: install it\n"
 
 
 def test_ctrl_c_ends_with_the_status_that_shells_expect() -> None:
-    assert status_of(ending_with(KeyboardInterrupt()), []) == 130
+    assert ended_with(KeyboardInterrupt()) == 130
 
 
 def test_defect_keeps_its_traceback() -> None:
     with pytest.raises(ZeroDivisionError):
-        status_of(ending_with(ZeroDivisionError()), [])
+        ended_with(ZeroDivisionError())
 
 
 def test_missing_extra_is_named() -> None:
@@ -196,7 +189,7 @@ def test_missing_extra_is_named() -> None:
         raise ModuleNotFoundError("No module named 'celery'", name="celery")
 
 
-def test_missing_module_of_ours_is_a_defect() -> None:
+def test_missing_module_of_the_package_is_a_defect() -> None:
     with pytest.raises(ModuleNotFoundError), needing("worker"):
         raise ModuleNotFoundError(name="smart_filter_workers.app")
 
@@ -211,39 +204,29 @@ def test_missing_module_of_ours_is_a_defect() -> None:
         ("job_final", 1),
     ],
 )
-def test_refusals_end_by_whose_fault_they_are(code: str, status: int) -> None:
-    error = client_errors.Refused(code, status=400)
-
-    assert connection.ending_of(error).status == status
+def test_refusal_ends_by_whose_fault_it_is(code: str, status: int) -> None:
+    assert connection.ending_of(client_errors.Refused(code, status=400)).status == status
 
 
-def test_every_wrong_field_is_told() -> None:
-    error = client_errors.Refused(
-        "invalid_recipe",
-        status=422,
-        errors=[
-            client_errors.FieldError("/background", "is none"),
-            client_errors.FieldError("/face/model", "is not served"),
-        ],
-    )
+@pytest.mark.parametrize(
+    ("details", "message"),
+    [
+        (
+            {"/background": "is none", "/face/model": "is not served"},
+            "background: is none; face.model: is not served",
+        ),
+        # One remedy for two fields is shown once, and a field as the command line wrote it.
+        (
+            {"/format": "ask for png", "/background": "ask for png"},
+            "-o x.jpg, background: ask for png",
+        ),
+    ],
+)
+def test_refusal_names_every_wrong_field(details: dict[str, str], message: str) -> None:
+    wrong = [client_errors.FieldError(pointer, detail) for pointer, detail in details.items()]
+    error = client_errors.Refused("invalid_recipe", status=422, errors=wrong)
 
-    assert str(connection.ending_of(error)) == "background: is none; face.model: is not served"
-
-
-def test_what_fields_share_is_told_once_of_what_was_written() -> None:
-    remedy = "jpg cannot hold transparency: ask for png, or for an opaque background"
-    error = client_errors.Refused(
-        "contradiction",
-        status=422,
-        errors=[
-            client_errors.FieldError("/format", remedy),
-            client_errors.FieldError("/background", remedy),
-        ],
-    )
-
-    told = str(connection.ending_of(error, {"format": "-o x.jpg"}))
-
-    assert told == f"-o x.jpg, background: {remedy}"
+    assert str(connection.ending_of(error, {"format": "-o x.jpg"})) == message
 
 
 def test_photos_of_one_stem_are_numbered() -> None:
@@ -279,13 +262,13 @@ def test_output_beside_the_picture_is_named_after_its_format(
 
 
 @pytest.mark.parametrize(
-    "told", ["/../../etc/cron.d/x", "png/../../x", "a\\b", "..", "png\n", "é", "x" * 300, ""]
+    "kind", ["/../../etc/cron.d/x", "png/../../x", "a\\b", "..", "png\n", "é", "x" * 300, ""]
 )
-def test_format_that_no_file_ends_with_leads_to_no_other_place(told: str) -> None:
+def test_format_that_no_file_ends_with_leads_to_no_other_place(kind: str) -> None:
     [place] = photos.places([Path("a.png")], None)
 
-    assert place.image(told) == Path("a.smart-filter.bin")
-    assert place.beside("matte", f"image/{told}") == Path("a.smart-filter.matte.bin")
+    assert place.image(kind) == Path("a.smart-filter.bin")
+    assert place.beside("matte", f"image/{kind}") == Path("a.smart-filter.matte.bin")
 
 
 @pytest.mark.parametrize(

@@ -14,13 +14,25 @@ FILE = f"{NAME}_FILE"
 @pytest.mark.parametrize(
     "written", [b"hush", b"hush\n", b"hush\r\n", b"hush\n\n", b"\xef\xbb\xbfhush\r\n"]
 )
-def test_value_stands_in_place_of_its_file(tmp_path: Path, written: bytes) -> None:
+@pytest.mark.parametrize("before", [{}, {NAME: ""}], ids=["unset", "empty"])
+def test_value_takes_the_place_of_its_file(
+    tmp_path: Path, written: bytes, before: dict[str, str]
+) -> None:
     (tmp_path / "secret").write_bytes(written)
-    environ = {FILE: str(tmp_path / "secret"), "OTHER_FILE": "/nonexistent"}
+    environ = {FILE: str(tmp_path / "secret"), "OTHER_FILE": "/nonexistent", **before}
 
     secret_files.read_into(environ)
 
     assert environ == {NAME: "hush", "OTHER_FILE": "/nonexistent"}
+
+
+@pytest.mark.parametrize("before", [{}, {NAME: "hush"}])
+def test_empty_name_of_a_file_is_not_set(before: dict[str, str]) -> None:
+    environ = {FILE: "", **before}
+
+    secret_files.read_into(environ)
+
+    assert environ == before
 
 
 @pytest.mark.parametrize(
@@ -42,24 +54,6 @@ def test_file_that_holds_no_line_is_refused_without_showing_it(
 def test_file_that_cannot_be_read_is_named(tmp_path: Path, place: str) -> None:
     with pytest.raises(SetupFailed, match=rf"{FILE}: .* cannot be read \(.*\); name a file"):
         secret_files.read_into({FILE: str(tmp_path / place)})
-
-
-@pytest.mark.parametrize("environ", [{FILE: ""}, {FILE: "", NAME: "hush"}])
-def test_file_that_is_named_by_nothing_is_not_set(environ: dict[str, str]) -> None:
-    expected = {NAME: "hush"} if NAME in environ else {}
-
-    secret_files.read_into(environ)
-
-    assert environ == expected
-
-
-def test_value_that_is_set_to_nothing_makes_way_for_its_file(tmp_path: Path) -> None:
-    (tmp_path / "secret").write_text("hush")
-    environ = {FILE: str(tmp_path / "secret"), NAME: ""}
-
-    secret_files.read_into(environ)
-
-    assert environ == {NAME: "hush"}
 
 
 def test_value_that_is_set_twice_is_refused(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ SERVERS = {
     "SMART_FILTER_STORAGE_URL": "http://127.0.0.1:9000",
     "SMART_FILTER_STORAGE_ACCESS_KEY": "access",
     "SMART_FILTER_STORAGE_SECRET_KEY": "hush",
+    "SMART_FILTER_LIVE_SECRET": "long enough to be a secret of ours",
 }
 NO_SERVER = 3
 
@@ -21,12 +22,10 @@ NO_SERVER = 3
 def test_server_with_a_wrong_setting_does_not_start(
     command: str, name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for server, place in SERVERS.items():
-        monkeypatch.setenv(server, place)
-    monkeypatch.setenv("SMART_FILTER_LIVE_SECRET", "long enough to be a secret of ours")
-    monkeypatch.setenv(name, "hush")
+    for variable, value in (*SERVERS.items(), (name, "hush")):
+        monkeypatch.setenv(variable, value)
 
-    _ensure_one_line(command, name, capsys)
+    assert _line_of(command, capsys).startswith(f"smart-filter: {name}")
 
 
 @pytest.mark.parametrize(
@@ -37,32 +36,26 @@ def test_operators_command_with_a_wrong_database_ends_in_one_line(
 ) -> None:
     monkeypatch.setenv("SMART_FILTER_DATABASE_URL", "postgres://u:hush@127.0.0.1/d")
 
-    _ensure_one_line(command, "SMART_FILTER_DATABASE_URL", capsys)
+    assert _line_of(command, capsys).startswith("smart-filter: SMART_FILTER_DATABASE_URL")
 
 
 def test_database_that_is_away_ends_preparing_in_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for server, place in SERVERS.items():
-        monkeypatch.setenv(server, place)
+    for variable, value in SERVERS.items():
+        monkeypatch.setenv(variable, value)
     monkeypatch.setenv("SMART_FILTER_DATABASE_URL", "postgresql+psycopg://u:hush@127.0.0.1:1/d")
 
-    with pytest.raises(SystemExit) as end:
-        cli.main(["prepare"])
-
-    err = capsys.readouterr().err
-    assert end.value.code == NO_SERVER
-    assert err.startswith("smart-filter: ")
-    assert err.count("\n") == 1
-    assert "hush" not in err
+    assert _line_of("prepare", capsys)
 
 
-def _ensure_one_line(command: str, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def _line_of(command: str, capsys: pytest.CaptureFixture[str]) -> str:
+    """Return the one line, without a secret, in which a command ends."""
     with pytest.raises(SystemExit) as end:
         cli.main(command.split())
 
     out, err = capsys.readouterr()
-    assert (end.value.code, out) == (NO_SERVER, "")
-    assert err.startswith(f"smart-filter: {name}")
-    assert err.count("\n") == 1
+    assert (end.value.code, out, err.count("\n")) == (NO_SERVER, "", 1)
+    assert err.startswith("smart-filter: ")
     assert "hush" not in err
+    return err

@@ -1,4 +1,4 @@
-"""What reaches a terminal: no word of a file or a server commands it."""
+"""Text on a terminal: no word of a file or a server commands it."""
 
 import io
 
@@ -32,7 +32,7 @@ def is_harmless(written: str) -> bool:
         ("\udcff\U000e0041", "\\udcff\\U000e0041"),
     ],
 )
-def test_what_is_no_printable_character_is_shown_by_its_number(words: str, told: str) -> None:
+def test_unprintable_character_is_shown_by_its_number(words: str, told: str) -> None:
     assert shown(words) == told
 
 

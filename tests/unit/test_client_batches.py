@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from smart_filter_client import Item, Upload, errors
+from smart_filter_client import Item, Upload
 from smart_filter_client.operations import photos
 from smart_filter_tests.clients import Asking, Script, problem
 
@@ -22,7 +22,7 @@ def a_place(upload_id: str) -> httpx.Response:
     return httpx.Response(201, json=place)
 
 
-def test_batch_names_every_photo_and_what_is_other_for_it(asking: Asking) -> None:
+def test_batch_names_every_photo_and_its_own_recipe(asking: Asking) -> None:
     server = Script(a_batch())
 
     batch = asking(server).do(
@@ -51,9 +51,8 @@ def test_batch_names_every_photo_and_what_is_other_for_it(asking: Asking) -> Non
 def test_large_photos_of_a_batch_are_uploaded(asking: Asking, tmp_path: Path) -> None:
     photo = tmp_path / "large.jpg"
     photo.write_bytes(bytes(photos.LARGE_BYTES))
-    server = Script(
-        a_place("u1"), httpx.Response(200), a_place("u2"), httpx.Response(200), a_batch()
-    )
+    uploaded = httpx.Response(200)
+    server = Script(a_place("u1"), uploaded, a_place("u2"), uploaded, a_batch())
 
     asking(server).do("submit_batch", [photo, b"small"])
 
@@ -63,23 +62,20 @@ def test_large_photos_of_a_batch_are_uploaded(asking: Asking, tmp_path: Path) ->
 
 def test_batch_is_read_item_by_item(asking: Asking) -> None:
     error = {"code": "unsupported_media", "title": "No", "detail": "no picture", "stage": None}
-    answer = a_batch(
-        failed=1,
-        album={"best": 1, "ranked_at": "2031-05-06T07:08:09Z"},
-        items=[
-            {"index": 0, "job_id": "j1", "state": "running", "error": None, "rank": 1},
-            {"index": 1, "job_id": None, "state": "failed", "error": error, "new": True},
-        ],
-    )
+    items = [
+        {"index": 0, "job_id": "j1", "state": "running", "error": None, "rank": 1},
+        {"index": 1, "job_id": None, "state": "failed", "error": error, "new": True},
+    ]
+    album = {"best": 1, "ranked_at": "2031-05-06T07:08:09Z"}
 
-    batch = asking(Script(answer)).do("batch", "b1")
+    batch = asking(Script(a_batch(failed=1, album=album, items=items))).do("batch", "b1")
 
     assert batch.items[0].rank == 1
     assert batch.items[1].error.code == "unsupported_media"
     assert batch.album.best == 1
 
 
-def test_batch_is_waited_for_until_no_photo_is_on_its_way(asking: Asking) -> None:
+def test_batch_is_waited_for_until_all_its_photos_have_ended(asking: Asking) -> None:
     seen: list[int] = []
     server = Script(a_batch(), a_batch(succeeded=1), a_batch(succeeded=1, failed=1))
 
@@ -91,16 +87,14 @@ def test_batch_is_waited_for_until_no_photo_is_on_its_way(asking: Asking) -> Non
     assert seen == [0, 1, 1]
 
 
-def test_finished_batch_is_told_by_its_stream(asking: Asking) -> None:
+def test_stream_of_a_batch_reports_its_end(asking: Asking) -> None:
     data = {"type": "batch.finished", "data": json.loads(a_batch(succeeded=2).content)}
     text = f"id: 9\nevent: batch.finished\ndata: {json.dumps(data)}\n\n"
     server = Script(httpx.Response(200, content=text.encode()))
 
     [event] = asking(server).all("stream_batch", "b1")
 
-    assert event.is_final
-    assert event.job is None
-    assert event.batch.succeeded == 2
+    assert (event.is_final, event.job, event.batch.succeeded) == (True, None, 2)
     assert server.seen[0].url.path == "/v1/batches/b1/events"
 
 
@@ -120,11 +114,6 @@ def test_batches_are_listed_canceled_and_deleted(asking: Asking) -> None:
     ]
 
 
-def test_text_in_a_batch_is_never_taken_for_a_file(asking: Asking) -> None:
+def test_text_in_a_batch_does_not_name_a_file(asking: Asking) -> None:
     with pytest.raises(ValueError, match="Path"):
         asking(Script(a_batch())).do("submit_batch", ["/etc/hostname"])
-
-
-def test_batch_that_is_refused_whole_names_the_field(asking: Asking) -> None:
-    with pytest.raises(errors.InvalidRequest):
-        asking(Script(problem(422, "invalid_request"))).do("submit_batch", [b"x"], best=-1)

@@ -1,4 +1,4 @@
-"""What the client reads of what a server has to offer."""
+"""Models and backgrounds of a server, as the client reads them."""
 
 import httpx
 

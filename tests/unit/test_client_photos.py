@@ -9,41 +9,28 @@ import pytest
 
 from smart_filter_client import FaceLabel, Stroke, Upload, errors
 from smart_filter_client.operations import photos
-from smart_filter_tests.clients import Asking, Script, job_answer, problem
+from smart_filter_tests.clients import Asking, Script, job_answer, problem, sent_by
 
 LARGE = b"\xff\xd8\xff" + bytes(photos.LARGE_BYTES)
 STORAGE = "https://storage.test/bucket/photo?signature=abc"
 
 
 def a_place() -> httpx.Response:
-    return httpx.Response(
-        201,
-        json={
-            "upload_id": "u1",
-            "put_url": STORAGE,
-            "headers": {"Content-Type": "image/jpeg"},
-            "expires_at": "2031-05-06T07:08:09Z",
-        },
-    )
+    place = {"upload_id": "u1", "put_url": STORAGE, "headers": {"Content-Type": "image/jpeg"}}
+    return httpx.Response(201, json={**place, "expires_at": "2031-05-06T07:08:09Z"})
 
 
-def test_bytes_and_what_is_open_are_sent_alike(asking: Asking) -> None:
-    server = Script(job_answer("queued", 202))
-
-    asking(server).do("submit", b"bytes of a photo")
-    asking(server).do("submit", io.BytesIO(b"bytes of a photo"))
-
-    assert all(b"bytes of a photo" in request.content for request in server.seen)
+def test_bytes_and_open_files_are_sent_alike(asking: Asking) -> None:
+    for photo in (b"bytes of a photo", io.BytesIO(b"bytes of a photo")):
+        assert b"bytes of a photo" in sent_by(asking, "submit", photo).content
 
 
 def test_file_is_read_and_its_name_stays_here(asking: Asking) -> None:
-    server = Script(job_answer("queued", 202))
+    body = sent_by(asking, "submit", Path(__file__), webhook_url="https://example.com/told").content
 
-    asking(server).do("submit", Path(__file__), webhook_url="https://example.com/told")
-
-    assert b"its_name_stays_here" in server.seen[0].content
-    assert Path(__file__).name.encode() not in server.seen[0].content
-    assert b"https://example.com/told" in server.seen[0].content
+    assert b"its_name_stays_here" in body
+    assert Path(__file__).name.encode() not in body
+    assert b"https://example.com/told" in body
 
 
 def test_file_that_is_not_there_is_an_error_of_the_system(asking: Asking) -> None:
@@ -56,16 +43,15 @@ def test_file_that_is_not_there_is_an_error_of_the_system(asking: Asking) -> Non
 
 
 def test_address_is_named_and_fetched_by_the_server(asking: Asking) -> None:
-    server = Script(job_answer("queued", 202))
-
-    asking(server).do(
+    request = sent_by(
+        asking,
         "submit",
         "https://example.com/photo.jpg",
         {"segmentation.model": "people", "crop": True},
         webhook_url="https://example.com/told",
     )
 
-    assert json.loads(server.seen[0].content) == {
+    assert json.loads(request.content) == {
         "photo_url": "https://example.com/photo.jpg",
         "recipe": {"segmentation.model": ["people"], "crop": ["true"]},
         "webhook_url": "https://example.com/told",
@@ -82,16 +68,14 @@ def test_address_is_named_and_fetched_by_the_server(asking: Asking) -> None:
 def test_background_is_sent_along_with_a_photo_that_is_elsewhere(
     asking: Asking, photo: str | Upload, field: bytes
 ) -> None:
-    server = Script(job_answer("queued", 202))
+    body = sent_by(asking, "submit", photo, background_file=b"a beach").content
 
-    asking(server).do("submit", photo, background_file=b"a beach")
-
-    assert field in server.seen[0].content
-    assert b"a beach" in server.seen[0].content
-    assert b'name="photo"' not in server.seen[0].content
+    assert field in body
+    assert b"a beach" in body
+    assert b'name="photo"' not in body
 
 
-def test_text_is_never_taken_for_a_file(asking: Asking) -> None:
+def test_text_does_not_name_a_file(asking: Asking) -> None:
     with pytest.raises(ValueError, match="Path"):
         asking(Script(job_answer())).do("submit", str(Path(__file__)))
 
@@ -129,11 +113,9 @@ def test_file_is_uploaded_as_a_stream_of_its_length(asking: Asking, tmp_path: Pa
 
 
 def test_upload_is_named_by_jobs(asking: Asking) -> None:
-    server = Script(job_answer("queued", 202))
+    request = sent_by(asking, "submit", Upload("u1", None))
 
-    asking(server).do("submit", Upload("u1", None))
-
-    assert json.loads(server.seen[0].content)["upload_id"] == "u1"
+    assert json.loads(request.content)["upload_id"] == "u1"
 
 
 @pytest.mark.parametrize(
@@ -157,40 +139,42 @@ def test_large_photo_is_sent_along_where_it_cannot_be_uploaded(
 
 
 def test_large_photo_under_a_key_of_the_caller_is_the_same_each_time(asking: Asking) -> None:
-    server = Script(job_answer("queued", 202))
+    request = sent_by(asking, "submit", LARGE, idempotency_key="order-17")
 
-    asking(server).do("submit", LARGE, idempotency_key="order-17")
-
-    assert [request.url.path for request in server.seen] == ["/v1/jobs"]
-    assert LARGE in server.seen[0].content
+    assert request.url.path == "/v1/jobs"
+    assert LARGE in request.content
 
 
-def test_upload_that_is_asked_for_and_fails_is_told(asking: Asking) -> None:
-    client = asking(Script(a_place(), httpx.ConnectError("refused")))
-
-    with pytest.raises(errors.ServerUnreachable, match=r"no answer from storage\.test") as raised:
-        client.do("submit", b"small", upload=True)
+@pytest.mark.parametrize(
+    ("answer", "kind", "message"),
+    [
+        (
+            httpx.ConnectError("refused"),
+            errors.ServerUnreachable,
+            r"no answer from storage\.test",
+        ),
+        (
+            httpx.Response(403, text="<Error>AccessDenied</Error>"),
+            errors.UnexpectedAnswer,
+            r"^storage\.test does not take the upload: HTTP 403$",
+        ),
+    ],
+    ids=["away", "refused"],
+)
+def test_upload_that_fails_raises_without_the_secret_link(
+    asking: Asking, answer: httpx.Response | Exception, kind: type[errors.Error], message: str
+) -> None:
+    with pytest.raises(kind, match=message) as raised:
+        asking(Script(a_place(), answer)).do("submit", b"small", upload=True)
 
     assert "signature" not in str(raised.value)
 
 
-def test_storage_that_refuses_is_told_without_its_link(asking: Asking) -> None:
-    client = asking(Script(a_place(), httpx.Response(403, text="<Error>AccessDenied</Error>")))
-
-    with pytest.raises(errors.UnexpectedAnswer) as raised:
-        client.do("upload", b"photo")
-
-    assert str(raised.value) == "storage.test does not take the upload: HTTP 403"
-
-
 def test_submission_may_wait_for_the_end(asking: Asking) -> None:
-    server = Script(job_answer("succeeded"))
+    request = sent_by(asking, "submit", b"photo", wait=20)
 
-    job = asking(server).do("submit", b"photo", wait=20)
-
-    assert server.seen[0].headers["Prefer"] == "wait=20"
-    assert server.seen[0].extensions["timeout"]["read"] == 50
-    assert job.succeeded
+    assert request.headers["Prefer"] == "wait=20"
+    assert request.extensions["timeout"]["read"] == 50
 
 
 @pytest.mark.parametrize(
@@ -205,11 +189,11 @@ def test_submission_may_wait_for_the_end(asking: Asking) -> None:
         (b"", "application/octet-stream"),
     ],
 )
-def test_type_is_told_by_the_first_bytes(head: bytes, media_type: str) -> None:
+def test_first_bytes_decide_the_media_type(head: bytes, media_type: str) -> None:
     assert photos.media_type(head) == media_type
 
 
-def test_derivation_names_what_is_to_be_other(asking: Asking) -> None:
+def test_derivation_sends_its_changes_and_reads_its_parent(asking: Asking) -> None:
     server = Script(job_answer("queued", 202, parent_id="j0"))
 
     job = asking(server).do("derive", "j0", {"background": "blur:0.5"}, correction_id="c1")
@@ -223,11 +207,8 @@ def test_derivation_names_what_is_to_be_other(asking: Asking) -> None:
 
 
 def test_derivation_sends_a_background_along(asking: Asking) -> None:
-    server = Script(job_answer("queued", 202, parent_id="j0"))
+    sent = sent_by(asking, "derive", "j0", {"quality": 80}, background_file=b"a beach")
 
-    asking(server).do("derive", "j0", {"quality": 80}, background_file=b"a beach")
-
-    sent = server.seen[0]
     assert sent.headers["Content-Type"].startswith("multipart/form-data")
     assert b'name="background_file"' in sent.content
     assert b"a beach" in sent.content

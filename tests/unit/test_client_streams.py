@@ -38,7 +38,7 @@ def body(*pieces: bytes, breaks: bool = False) -> Handler:
     )
 
 
-def told(number: int, kind: str) -> bytes:
+def event(number: int, kind: str) -> bytes:
     data = json.dumps({"type": kind, "data": {"id": "j1", "state": "running"}, "new": 1})
     return f"event: {kind}\nid: {number}\ndata: {data}\n\n".encode()
 
@@ -57,7 +57,7 @@ def test_one_job_is_waited_for_by_the_server(asking: Asking) -> None:
     assert server.seen[0].extensions["timeout"]["read"] == 55
 
 
-def test_progress_is_told_when_there_is_some(asking: Asking) -> None:
+def test_progress_is_asked_for_by_the_last_known_answer(asking: Asking) -> None:
     def state(name: str) -> httpx.Response:
         headers = {**HELD, "ETag": f'"{name}"'}
         return httpx.Response(200, json={"id": "j1", "state": name}, headers=headers)
@@ -107,10 +107,10 @@ def test_caller_that_is_limited_while_it_waits_asks_later(asking: Asking) -> Non
 
 
 def test_stream_goes_on_behind_the_last_event_when_it_breaks(asking: Asking) -> None:
-    first = told(4, "job.queued") + told(7, "job.running")
+    first = event(4, "job.queued") + event(7, "job.running")
     server = Script(
         body(b"retry: 2000\n\n", first[:30], first[30:], breaks=True),
-        body(b": still there\n\n", told(9, "job.stage"), told(12, "job.succeeded")),
+        body(b": still there\n\n", event(9, "job.stage"), event(12, "job.succeeded")),
     )
     client = asking(server)
 
@@ -128,7 +128,7 @@ def test_stream_goes_on_behind_the_last_event_when_it_breaks(asking: Asking) -> 
 
 
 def test_stream_that_ends_before_the_job_is_asked_for_again(asking: Asking) -> None:
-    server = Script(body(told(4, "job.queued")), httpx.Response(204))
+    server = Script(body(event(4, "job.queued")), httpx.Response(204))
 
     events = asking(server).all("stream", "j1", after="3")
 
@@ -145,7 +145,7 @@ def test_stream_that_breaks_again_and_again_is_given_up(asking: Asking) -> None:
     assert len(server.seen) == 4
 
 
-def test_stream_of_somebody_elses_job_is_refused(asking: Asking) -> None:
+def test_stream_of_an_unknown_job_is_refused(asking: Asking) -> None:
     with pytest.raises(errors.NotFound):
         asking(Script(problem(404, "not_found"))).all("stream", "j1")
 
@@ -183,7 +183,7 @@ def test_download_appears_whole_under_the_name_that_its_type_gives(
     assert [one.name for one in tmp_path.iterdir()] == ["out.webp"]
 
 
-def test_download_that_fails_leaves_what_was_there(asking: Asking, tmp_path: Path) -> None:
+def test_download_that_fails_leaves_the_old_file(asking: Asking, tmp_path: Path) -> None:
     place = tmp_path / "out.webp"
     place.write_bytes(b"before")
 

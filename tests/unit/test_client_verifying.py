@@ -1,14 +1,16 @@
-"""Whether what comes to a webhook is genuine, beside the reference implementation."""
+"""Whether requests to a webhook are genuine, compared with the reference implementation."""
 
 import base64
 import datetime as dt
 import json
+from collections.abc import Mapping
 
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from smart_filter_client import verify_webhook
 from smart_filter_client.errors import NotGenuine, UnexpectedAnswer
+from smart_filter_client.models import Event
 
 # Source: Standard Webhooks 1.0.0, its vector.
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -43,6 +45,11 @@ def signed(
     }
 
 
+def genuine(secrets: str | list[str], headers: Mapping[str, str], body: bytes = BODY) -> Event:
+    """Verify at the time at which these tests sign, however late they run."""
+    return verify_webhook(secrets, headers, body, now=NOW)
+
+
 def test_vector_of_the_specification_is_genuine() -> None:
     # It is signed, but its body has no type: nothing of ours.
     headers = {
@@ -55,8 +62,8 @@ def test_vector_of_the_specification_is_genuine() -> None:
         verify_webhook(SECRET, headers, b'{"test": 2432232314}', now=VECTOR_TIME)
 
 
-def test_what_the_reference_signs_is_genuine_and_read() -> None:
-    event = verify_webhook(SECRET, signed(), BODY)
+def test_webhook_that_the_reference_signs_is_genuine_and_read() -> None:
+    event = verify_webhook(SECRET, signed(at=dt.datetime.now(dt.UTC)), BODY)
 
     assert (event.id, event.type) == ("e1", "job.succeeded")
     assert event.timestamp == dt.datetime(2031, 5, 6, 7, 8, 9, tzinfo=dt.UTC)
@@ -65,19 +72,18 @@ def test_what_the_reference_signs_is_genuine_and_read() -> None:
     assert event.data["faces"] == {"count": 99, "url": "…"}
 
 
-def test_names_of_headers_are_taken_in_any_case() -> None:
+def test_names_of_headers_are_read_in_any_case() -> None:
     headers = {name.title(): value for name, value in signed().items()}
 
-    assert verify_webhook(SECRET, headers, BODY).id == "e1"
+    assert genuine(SECRET, headers).id == "e1"
 
 
-def test_event_that_is_about_no_job_is_read() -> None:
+def test_event_without_a_job_is_read() -> None:
     body = b'{"type":"webhook.test","timestamp":"2031-05-06T07:08:09Z","data":{"webhook_id":"w"}}'
 
-    event = verify_webhook(SECRET, signed(body), body)
+    event = genuine(SECRET, signed(body), body)
 
-    assert event.job is None
-    assert event.data == {"webhook_id": "w"}
+    assert (event.job, event.data) == (None, {"webhook_id": "w"})
 
 
 def test_either_of_two_secrets_and_of_two_signatures_will_do() -> None:
@@ -85,53 +91,54 @@ def test_either_of_two_secrets_and_of_two_signatures_will_do() -> None:
     both["webhook-signature"] = f"v1a,AAAA v1,!!! v1 {signed(secret=OTHER)['webhook-signature']} "
     both["webhook-signature"] += signed()["webhook-signature"]
 
-    assert verify_webhook(SECRET, both, BODY).id == "e1"
-    assert verify_webhook(OTHER, both, BODY).id == "e1"
-    assert verify_webhook([OTHER, SECRET], signed(), BODY).id == "e1"
+    assert genuine(SECRET, both).id == "e1"
+    assert genuine(OTHER, both).id == "e1"
+    assert genuine([OTHER, SECRET], signed()).id == "e1"
 
 
 @pytest.mark.parametrize("minutes", [-4.9, 4.9])
 def test_some_minutes_are_within_tolerance(minutes: float) -> None:
     headers = signed(at=NOW + dt.timedelta(minutes=minutes))
 
-    assert verify_webhook(SECRET, headers, BODY, now=NOW).id == "e1"
+    assert genuine(SECRET, headers).id == "e1"
 
 
 WRONG: dict[str, tuple[dict[str, str], bytes]] = {
     "another body": (signed(), BODY + b" "),
     "another secret": (signed(secret=OTHER), BODY),
-    "another id": (signed() | {"webhook-id": "e2"}, BODY),
-    "another time": (
-        signed() | {"webhook-timestamp": str(int(NOW.timestamp()) + 1)},
-        BODY,
-    ),
     "too early": (signed(at=NOW - dt.timedelta(hours=1)), BODY),
     "too late": (signed(at=NOW + dt.timedelta(hours=1)), BODY),
-    "no id": (signed() | {"webhook-id": ""}, BODY),
-    "no time": (signed() | {"webhook-timestamp": "soon"}, BODY),
-    "a huge time": (signed() | {"webhook-timestamp": "9" * 30}, BODY),
-    "no signature": (signed() | {"webhook-signature": ""}, BODY),
-    "another scheme": (
-        signed() | {"webhook-signature": signed()["webhook-signature"].replace("v1,", "v2,")},
-        BODY,
-    ),
-    "a short signature": (signed() | {"webhook-signature": "v1,AAAA"}, BODY),
-    "a signature beyond ASCII": (signed() | {"webhook-signature": "v1,é"}, BODY),
     "no headers": ({}, BODY),
+    **{
+        name: (signed() | header, BODY)
+        for name, header in {
+            "another id": {"webhook-id": "e2"},
+            "another time": {"webhook-timestamp": str(int(NOW.timestamp()) + 1)},
+            "no id": {"webhook-id": ""},
+            "no time": {"webhook-timestamp": "soon"},
+            "a huge time": {"webhook-timestamp": "9" * 30},
+            "no signature": {"webhook-signature": ""},
+            "another scheme": {
+                "webhook-signature": signed()["webhook-signature"].replace("v1,", "v2,")
+            },
+            "a short signature": {"webhook-signature": "v1,AAAA"},
+            "a signature beyond ASCII": {"webhook-signature": "v1,é"},
+        }.items()
+    },
 }
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_what_the_reference_refuses_is_not_genuine(name: str) -> None:
+def test_webhook_that_the_reference_refuses_is_not_genuine(name: str) -> None:
     headers, body = WRONG[name]
 
     with pytest.raises((WebhookVerificationError, ValueError, OverflowError)):
         Webhook(SECRET).verify(body, headers)
     with pytest.raises(NotGenuine):
-        verify_webhook(SECRET, headers, body)
+        genuine(SECRET, headers, body)
 
 
 @pytest.mark.parametrize("secret", ["", "whsec_", "whsec_not base64!"])
-def test_what_is_no_secret_is_told(secret: str) -> None:
+def test_text_that_is_no_secret_is_refused(secret: str) -> None:
     with pytest.raises(ValueError, match="whsec_"):
-        verify_webhook(secret, signed(), BODY)
+        genuine(secret, signed())

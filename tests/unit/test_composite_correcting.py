@@ -1,4 +1,4 @@
-"""What people drew to correct a matte shows in the picture, pixel by pixel."""
+"""Strokes and masks that correct a matte show in the picture, pixel by pixel."""
 
 import dataclasses
 import io
@@ -35,7 +35,7 @@ def is_photo(
     return bool(np.abs(picture[where] - photo[where]).max() <= 2)
 
 
-def test_stroke_that_keeps_shows_what_the_model_left_out() -> None:
+def test_stroke_that_keeps_shows_the_photo() -> None:
     picture, matte, photo = shown(Drawn(strokes=(KEEP_OUTSIDE,)))
 
     assert matte[DRAWN_OUTSIDE].min() >= 250
@@ -44,12 +44,21 @@ def test_stroke_that_keeps_shows_what_the_model_left_out() -> None:
     assert is_photo(picture, photo, INSIDE)
 
 
-def test_stroke_that_removes_shows_the_background() -> None:
+def test_stroke_that_removes_shows_the_background_within_a_soft_rim() -> None:
     picture, matte, photo = shown(Drawn(strokes=(REMOVE_INSIDE,)))
 
     assert matte[DRAWN_INSIDE].max() <= 5
     assert np.abs(picture[DRAWN_INSIDE] - RED).max() <= 5
     assert is_photo(picture, photo, (slice(60, 90), slice(90, 150)))
+    profile = matte[80:112, 120]
+    assert (profile[0], profile[-1] <= 5) == (255, True)
+    assert np.any((profile > 20) & (profile < 235))
+
+
+def test_dot_is_drawn() -> None:
+    _, matte, _ = shown(Drawn(strokes=(Stroke(((20, 20),), width=24, keep=True),)))
+
+    assert matte[20, 20] >= 250
 
 
 def test_later_stroke_counts_where_both_were_drawn() -> None:
@@ -60,21 +69,11 @@ def test_later_stroke_counts_where_both_were_drawn() -> None:
     assert is_photo(picture, photo, DRAWN_INSIDE)
 
 
-def test_stroke_drawn_many_times_is_the_stroke() -> None:
+def test_repeated_stroke_changes_nothing() -> None:
     _, once, _ = shown(Drawn(strokes=(REMOVE_INSIDE,)))
     _, often, _ = shown(*[Drawn(strokes=(REMOVE_INSIDE,) * 20)] * 3)
 
     assert np.array_equal(once, often)
-
-
-def test_rim_of_a_stroke_is_soft() -> None:
-    _, matte, _ = shown(Drawn(strokes=(REMOVE_INSIDE,)))
-
-    profile = matte[80:112, 120]
-
-    assert profile[0] == 255
-    assert profile[-1] <= 5
-    assert np.any((profile > 20) & (profile < 235))
 
 
 def test_mask_takes_the_place_of_the_matte() -> None:
@@ -88,18 +87,10 @@ def test_mask_takes_the_place_of_the_matte() -> None:
     assert matte[INSIDE].max() == 0
 
 
-def test_dot_is_drawn() -> None:
-    _, matte, _ = shown(Drawn(strokes=(Stroke(((20, 20),), width=24, keep=True),)))
-
-    assert matte[20, 20] >= 250
-
-
-def test_nobody_is_somebody_once_drawn() -> None:
+def test_stroke_adds_people_to_an_empty_matte() -> None:
     inputs = a_job("color:#f00", format=Format.PNG)
-    assert inputs.segmented is not None
-    nobody = dataclasses.replace(
-        inputs.segmented, matte=np.zeros_like(inputs.segmented.matte), coverage=0.0
-    )
+    empty = np.zeros_like(inputs.segmented.matte)
+    nobody = dataclasses.replace(inputs.segmented, matte=empty, coverage=0.0)
     drawn = (Drawn(strokes=(KEEP_OUTSIDE,)),)
 
     picture = pixels(made(dataclasses.replace(inputs, segmented=nobody, drawn=drawn)).image)
@@ -116,6 +107,6 @@ def test_levels_of_a_mask_are_read_as_they_are_written() -> None:
     assert np.array_equal(images.decode_mask(buffer.getvalue()), levels)
 
 
-def test_truncated_mask_is_told() -> None:
+def test_truncated_mask_is_unreadable() -> None:
     with pytest.raises(ImageUnreadable, match="mask"):
         images.decode_mask(b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR")

@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from smart_filter_shared.recipe import Format, Framing, Length, Output, Recipe
+from smart_filter_shared.recipe import Format, Framing, Length, Output
 from smart_filter_shared.recipe.fields import parse
 from smart_filter_tests.compositing import HEIGHT, INSIDE, WIDTH, a_job, made, pixels
+from smart_filter_tests.products import covering
 from smart_filter_workers.results import Composited, Face, Frame
 from smart_filter_workers.stages.composite import framing
 from smart_filter_workers.stages.composite.framing import Box, Seen
@@ -19,11 +20,7 @@ WHOLE = Box(500, 250, 700, 750)
 
 
 def asked(**fields: str) -> Framing:
-    return recipe(**fields).framing
-
-
-def recipe(**fields: str) -> Recipe:
-    return parse({name: [value] for name, value in fields.items()}, offered={})
+    return parse({name: [value] for name, value in fields.items()}, offered={}).framing
 
 
 def a_face(x: float, y: float, side: float = 80, *, nose: float = 0.5) -> Face:
@@ -49,48 +46,52 @@ def framed(
     return framing.frame(asked(**fields), seen)
 
 
+def shown(fields: dict[str, str], subject: Box | None = BUST, *faces: Face) -> Box:
+    """Return the part of the photo's plane that the frame shows."""
+    return window(framed(fields, subject, faces))
+
+
 def window(frame: Frame) -> Box:
     """Return what of the photo's plane a canvas shows."""
     left, top = -frame.left / frame.scale, -frame.top / frame.scale
     return Box(left, top, left + frame.width / frame.scale, top + frame.height / frame.scale)
 
 
-def test_nothing_asked_for_is_the_photo() -> None:
+def test_default_frame_is_the_photo() -> None:
     assert framed({}) == Frame(1200, 800, 1.0, 0.0, 0.0)
 
 
-def test_crop_is_around_the_people() -> None:
-    frame = framed({"crop": "true"}, WHOLE)
+@pytest.mark.parametrize(
+    ("margin", "subject", "may_extend", "expected"),
+    [
+        ("0px", WHOLE, True, WHOLE),
+        ("10% 50px 20px 25%", WHOLE, True, Box(450, 200, 750, 770)),
+        # Past the photo above, but not below, where the person is cut off.
+        ("100px", Box(450, 20, 750, 800), True, Box(350, -80, 850, 800)),
+        ("400px", BUST, False, Box(50, 0, 1150, 800)),
+    ],
+    ids=["none", "shares and pixels in the order of CSS", "past the photo", "kept background"],
+)
+def test_crop_is_around_the_people_with_its_margins(
+    margin: str, subject: Box, expected: Box, *, may_extend: bool
+) -> None:
+    frame = framed({"crop": "true", "margin": margin}, subject, may_extend=may_extend)
 
-    assert window(frame) == WHOLE
-    assert (frame.width, frame.height) == (200, 500)
-
-
-def test_margins_are_shares_of_the_people_or_pixels_in_the_order_of_css() -> None:
-    frame = framed({"crop": "true", "margin": "10% 50px 20px 25%"}, WHOLE)
-
-    assert window(frame) == Box(450, 200, 750, 770)
-
-
-def test_margins_go_past_the_photo_but_not_where_somebody_is_cut_off() -> None:
-    near_the_top = Box(450, 20, 750, 800)
-
-    frame = framed({"crop": "true", "margin": "100px"}, near_the_top)
-
-    assert window(frame) == Box(350, -80, 850, 800)
-
-
-def test_kept_backgrounds_end_at_the_photo() -> None:
-    frame = framed({"crop": "true", "margin": "400px"}, may_extend=False)
-
-    assert window(frame) == Box(50, 0, 1150, 800)
+    assert window(frame) == expected
+    size = (expected.right - expected.left, expected.bottom - expected.top)
+    assert (frame.width, frame.height) == size
 
 
-@pytest.mark.parametrize("aspect", ["1:1", "4:5", "9:16", "3:2", "16:9", "2:1"])
-@pytest.mark.parametrize("subject", [WHOLE, BUST, Box(0, 100, 1200, 800), PHOTO, None])
-@pytest.mark.parametrize("crop", ["false", "true", "faces"])
-@pytest.mark.parametrize("may_extend", [True, False])
-def test_every_shape_is_met_and_nobody_is_cut_by_a_straight_edge_in_the_air(
+@pytest.mark.parametrize(
+    ("aspect", "subject", "crop", "may_extend"),
+    covering(
+        ["1:1", "4:5", "9:16", "3:2", "16:9", "2:1"],
+        [WHOLE, BUST, Box(0, 100, 1200, 800), PHOTO, None],
+        ["false", "true", "faces"],
+        [True, False],
+    ),
+)
+def test_every_shape_is_met_without_a_straight_cut_in_the_air(
     aspect: str, subject: Box | None, crop: str, *, may_extend: bool
 ) -> None:
     faces = (a_face(560, 240),) if subject is not None else ()
@@ -99,95 +100,86 @@ def test_every_shape_is_met_and_nobody_is_cut_by_a_straight_edge_in_the_air(
 
     across, down = map(int, aspect.split(":"))
     assert frame.width / frame.height == pytest.approx(across / down, rel=0.01)
-    shown = window(frame)
+    part = window(frame)
     stops = Seen(PHOTO, subject, faces, may_extend=may_extend).stops()
-    past = (shown.left < -1, shown.top < -1, shown.right > 1201, shown.bottom > 801)
+    past = (part.left < -1, part.top < -1, part.right > 1201, part.bottom > 801)
     assert not any(stop and beyond for stop, beyond in zip(stops, past, strict=True))
 
 
-def test_a_shape_that_holds_the_people_shows_all_of_them() -> None:
-    shown = window(framed({"aspect": "9:16"}, WHOLE))
+def test_shape_that_holds_the_people_shows_all_of_them() -> None:
+    seen = shown({"aspect": "9:16"}, WHOLE)
 
-    assert shown.left <= WHOLE.left
-    assert shown.right >= WHOLE.right
-    assert shown.height == pytest.approx(800), "cut at the sides, as high as the photo"
-
-
-def test_a_wide_group_in_a_tall_shape_gets_more_background_not_less_people() -> None:
-    group = Box(100, 300, 1100, 700)
-
-    shown = window(framed({"aspect": "9:16"}, group))
-
-    assert shown.left < 100
-    assert shown.right > 1100
-    assert shown.height > 800
+    assert seen.left <= WHOLE.left
+    assert seen.right >= WHOLE.right
+    assert seen.height == pytest.approx(800), "cut at the sides, as high as the photo"
 
 
-def test_faces_stand_a_third_from_the_top_with_room_above() -> None:
-    face = a_face(560, 300)
+def test_wide_group_in_a_tall_shape_gets_more_background_not_less_people() -> None:
+    seen = shown({"aspect": "9:16"}, Box(100, 300, 1100, 700))
 
-    shown = window(framed({"crop": "faces", "aspect": "4:5"}, BUST, (face,)))
+    assert seen.left < 100
+    assert seen.right > 1100
+    assert seen.height > 800
 
-    eyes = (300 + 0.4 * 80 - shown.top) / shown.height
+
+def test_eyes_are_a_third_from_the_top_with_room_above() -> None:
+    seen = shown({"crop": "faces", "aspect": "4:5"}, BUST, a_face(560, 300))
+
+    eyes = (300 + 0.4 * 80 - seen.top) / seen.height
     assert 0.3 < eyes < 0.45
-    assert shown.top < 300 - 30, "hair and some air"
-    assert shown.middle[0] == pytest.approx(600, abs=2)
+    assert seen.top < 300 - 30, "hair and some air"
+    assert seen.middle[0] == pytest.approx(600, abs=2)
 
 
-def test_who_looks_aside_in_a_wide_picture_looks_into_it() -> None:
-    looking_right = a_face(560, 300, nose=0.9)
+def test_face_that_looks_aside_in_a_wide_picture_looks_into_it() -> None:
+    seen = shown({"crop": "faces", "aspect": "16:9"}, BUST, a_face(560, 300, nose=0.9))
 
-    shown = window(framed({"crop": "faces", "aspect": "16:9"}, BUST, (looking_right,)))
-
-    assert (600 - shown.left) / shown.width == pytest.approx(1 / 3, abs=0.02)
+    assert (600 - seen.left) / seen.width == pytest.approx(1 / 3, abs=0.02)
 
 
-def test_a_group_is_framed_with_all_of_its_heads() -> None:
+def test_group_is_framed_with_all_of_its_heads() -> None:
     faces = (a_face(200, 300), a_face(560, 250), a_face(950, 320))
 
-    shown = window(framed({"crop": "faces", "aspect": "1:1"}, Box(100, 200, 1100, 800), faces))
+    seen = shown({"crop": "faces", "aspect": "1:1"}, Box(100, 200, 1100, 800), *faces)
 
-    assert shown.left < 200
-    assert shown.right > 1030
-    assert shown.top < 250
-    assert shown.bottom > 400
+    assert seen.left < 200
+    assert seen.right > 1030
+    assert seen.top < 250
+    assert seen.bottom > 400
 
 
 @pytest.mark.parametrize("side", [60, 150, 300])
 @pytest.mark.parametrize("at", [(300, 60), (900, 380), (20, 200)])
-def test_a_portrait_is_no_larger_than_the_photo_and_shows_the_whole_head(
+def test_portrait_is_no_larger_than_the_photo_and_shows_the_whole_head(
     at: tuple[int, int], side: int
 ) -> None:
-    face = a_face(*at, side)
     bust = Box(max(0, at[0] - side), at[1] - side / 2, min(1200, at[0] + 2 * side), 800)
 
-    shown = window(framed({"crop": "faces"}, bust, (face,)))
+    seen = shown({"crop": "faces"}, bust, a_face(*at, side))
 
-    assert shown.height <= 801
-    assert shown.top <= at[1]
-    assert shown.bottom >= at[1] + side
-    eyes = (at[1] + 0.4 * side - shown.top) / shown.height
-    assert eyes < 0.66
+    assert seen.height <= 801
+    assert seen.top <= at[1]
+    assert seen.bottom >= at[1] + side
+    assert (at[1] + 0.4 * side - seen.top) / seen.height < 0.66
 
 
-def test_what_is_cropped_has_room_for_the_outline() -> None:
+def test_crop_has_room_for_the_outline() -> None:
     seen = Seen(PHOTO, WHOLE, (), may_extend=True, outline=Length(2, percent=True))
 
     frame = framing.frame(asked(crop="true"), seen)
 
     line = 0.02 * max(frame.width, frame.height)
-    shown = window(frame)
-    assert WHOLE.left - shown.left == pytest.approx(line, abs=1)
-    assert shown.bottom - WHOLE.bottom == pytest.approx(line, abs=1)
+    assert WHOLE.left - window(frame).left == pytest.approx(line, abs=1)
+    assert window(frame).bottom - WHOLE.bottom == pytest.approx(line, abs=1)
 
 
-def test_whoever_is_cut_off_below_stands_on_the_lower_border_when_scaled() -> None:
+def test_scaled_bust_stands_on_the_lower_border() -> None:
     frame = framed({"scale": "50%"}, BUST)
 
     assert frame.place((BUST.left, BUST.bottom))[1] == pytest.approx(800)
 
 
-def test_scale_is_of_the_picture_and_stands_in_the_middle() -> None:
+def test_scale_is_of_the_picture_and_people_stand_in_the_middle() -> None:
     frame = framed({"scale": "50%"}, WHOLE)
 
     left, top = frame.place((WHOLE.left, WHOLE.top))
@@ -197,23 +189,22 @@ def test_scale_is_of_the_picture_and_stands_in_the_middle() -> None:
     assert (left + right, top + bottom) == pytest.approx((1200, 800))
 
 
-def test_position_is_how_css_places_backgrounds() -> None:
+def test_position_works_as_for_backgrounds_of_css() -> None:
     corner = framed({"position": "0% 100%"}, WHOLE)
 
     assert corner.place((WHOLE.left, WHOLE.bottom)) == (0, 800)
     assert corner.scale == 1
 
 
-def test_exact_sizes_are_met_and_filled() -> None:
+def test_exact_size_is_met_and_filled() -> None:
     frame = framed({"size": "1080x1350"}, WHOLE)
 
     assert (frame.width, frame.height) == (1080, 1350)
-    shown = window(frame)
-    assert shown.top >= 0
-    assert shown.bottom <= 800
+    assert window(frame).top >= 0
+    assert window(frame).bottom <= 800
 
 
-def test_prints_are_turned_as_the_picture_lies() -> None:
+def test_print_is_turned_as_the_picture_lies() -> None:
     lying = framed({"size": "print:10x15"})
     standing = framed({"size": "print:10x15", "crop": "true"}, WHOLE)
 
@@ -221,7 +212,7 @@ def test_prints_are_turned_as_the_picture_lies() -> None:
     assert (standing.width, standing.height) == (1181, 1772)
 
 
-def test_sizes_by_name_shrink_and_never_enlarge() -> None:
+def test_size_by_name_shrinks_and_never_enlarges() -> None:
     small = framed({"size": "preview"})
 
     assert small.width * small.height == pytest.approx(250_000, rel=0.01)
@@ -233,32 +224,26 @@ def test_sizes_by_name_shrink_and_never_enlarge() -> None:
 
 def composited(background: str, *outputs: Output, **fields: str) -> Composited:
     inputs = a_job(background, format=Format.PNG, outputs=outputs or (Output.IMAGE,))
-    return made(replace(inputs, recipe=replace(inputs.recipe, framing=recipe(**fields).framing)))
+    return made(replace(inputs, recipe=replace(inputs.recipe, framing=asked(**fields))))
 
 
 def test_all_outputs_have_the_same_frame() -> None:
-    result = composited(
-        "color:red", Output.IMAGE, Output.CUTOUT, Output.MATTE, crop="true", margin="10px"
-    )
+    outputs = (Output.IMAGE, Output.CUTOUT, Output.MATTE)
 
-    sizes = {(one.width, one.height) for one in (result.image, result.cutout, result.matte) if one}
-    assert len(sizes) == 1
-    assert result.frame is not None
-    assert sizes == {(result.frame.width, result.frame.height)}
-    assert result.foreground is not None
+    result = composited("color:red", *outputs, crop="true", margin="10px")
+
+    files = (result.image, result.cutout, result.matte)
+    assert {(one.width, one.height) for one in files} == {(result.frame.width, result.frame.height)}
     assert result.foreground[:2] == (10, 10)
 
 
 def test_cropped_pixels_are_the_photos() -> None:
-    inputs = a_job("color:red")
-
     result = composited("color:red", crop="true")
 
-    assert result.frame is not None
     left, top = round(-result.frame.left), round(-result.frame.top)
     seen = pixels(result.image, sized=False)
     cropped = seen[80 - top : 150 - top, 90 - left : 150 - left]
-    assert np.array_equal(cropped, inputs.photo.srgb[INSIDE])
+    assert np.array_equal(cropped, a_job("color:red").photo.srgb[INSIDE])
 
 
 def test_moved_and_shrunk_people_keep_their_colours_and_leave_no_trace() -> None:
@@ -270,44 +255,42 @@ def test_moved_and_shrunk_people_keep_their_colours_and_leave_no_trace() -> None
     assert np.abs(seen[20:60, 10:50] - [200, 10, 10]).mean() > 20
 
 
-def test_a_kept_background_is_cropped_with_the_people() -> None:
+def test_kept_background_is_cropped_with_the_people() -> None:
     result = composited("keep", crop="true", margin="20px")
 
-    inputs = a_job("keep")
-    assert result.frame is not None
     left, top = round(-result.frame.left), round(-result.frame.top)
     height, width = result.frame.height, result.frame.width
-    assert np.array_equal(
-        pixels(result.image, sized=False),
-        inputs.photo.srgb[top : top + height, left : left + width],
-    )
+    photo = a_job("keep").photo.srgb[top : top + height, left : left + width]
+    assert np.array_equal(pixels(result.image, sized=False), photo)
 
 
 @pytest.mark.parametrize("background", ["preset:sky", "blur:0.5", "transparent", "keep"])
-@pytest.mark.parametrize("size", ["16x16", "100x150", "16x160", "700x500", "print:9x13"])
-def test_every_ground_is_drawn_at_the_size_of_the_picture(background: str, size: str) -> None:
-    result = composited(background, size=size)
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        ("16x16", (16, 16)),
+        ("100x150", (100, 150)),
+        ("16x160", (16, 160)),
+        ("700x500", (700, 500)),
+        ("print:9x13", (1535, 1063)),
+    ],
+)
+def test_every_ground_is_drawn_at_the_size_of_the_picture(
+    background: str, size: str, expected: tuple[int, int]
+) -> None:
+    image = composited(background, size=size).image
 
-    assert result.image is not None
-    if "x" in size and "print" not in size:
-        assert f"{result.image.width}x{result.image.height}" == size
-    assert pixels(result.image, sized=False).shape[:2] == (
-        result.image.height,
-        result.image.width,
-    )
+    assert (image.width, image.height) == expected
+    assert pixels(image, sized=False).shape[1::-1] == expected
 
 
 @pytest.mark.parametrize("crop", ["true", "faces"])
-def test_nobody_is_framed_as_the_photo_is(crop: str) -> None:
+def test_photo_without_people_is_framed_as_it_is(crop: str) -> None:
     inputs = a_job("color:red", format=Format.PNG)
-    segmented = replace(
-        inputs.segmented,
-        matte=np.zeros_like(inputs.segmented.matte),
-        coverage=0.0,  # type: ignore[type-var, union-attr]  # a_job has one
-    )
-    asked_for = replace(inputs.recipe, framing=recipe(crop=crop).framing)
+    nobody = replace(inputs.segmented, matte=np.zeros_like(inputs.segmented.matte), coverage=0.0)
+    recipe = replace(inputs.recipe, framing=asked(crop=crop))
 
-    result = made(replace(inputs, segmented=segmented, recipe=asked_for))
+    result = made(replace(inputs, segmented=nobody, recipe=recipe))
 
     assert np.array_equal(pixels(result.image), inputs.photo.srgb)
     assert result.foreground is None

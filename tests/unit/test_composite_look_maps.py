@@ -1,23 +1,32 @@
 """Small maps, enlarged block by block, are what they would be enlarged at once."""
 
+from typing import Any
+
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from smart_filter_workers.stages.composite.look import maps
 
 SIZES = ((1, 1), (7, 40), (600, 1030), (2050, 33))
 
 
+def enlarged(grid: maps.Grid, small: NDArray[np.float32], size: tuple[int, int]) -> NDArray[Any]:
+    """Return a small map, enlarged block by block."""
+    large = np.zeros(size, np.float32)
+    fitted = grid.fitted(small)
+    for block in grid.blocks(np.ones(grid.shape, np.bool_)):
+        large[block] = grid.part(fitted, block)
+    return large
+
+
 @pytest.mark.parametrize("size", SIZES)
 def test_parts_join_without_a_seam(size: tuple[int, int]) -> None:
     grid = maps.grid(*size)
     some = np.random.default_rng(3).random(grid.shape, dtype=np.float32)
-    fitted = grid.fitted(some)
 
-    joined = np.zeros(size, np.float32)
-    for block in grid.blocks(np.ones(grid.shape, np.bool_)):
-        joined[block] = grid.part(fitted, block)
+    joined = enlarged(grid, some, size)
 
     whole = (grid.shape[1] * grid.step, grid.shape[0] * grid.step)
     at_once = np.asarray(cv2.resize(some, whole, interpolation=cv2.INTER_LINEAR))
@@ -33,11 +42,7 @@ def test_blocks_hold_every_pixel_that_an_active_cell_reaches() -> None:
     for block in grid.blocks(active):
         reached[block] = True
 
-    enlarged = np.zeros((1500, 2000), np.float32)
-    fitted = grid.fitted(active.astype(np.float32))
-    for block in grid.blocks(np.ones(grid.shape, np.bool_)):
-        enlarged[block] = grid.part(fitted, block)
-    assert not enlarged[~reached].any()
+    assert not enlarged(grid, active.astype(np.float32), reached.shape)[~reached].any()
     assert reached.mean() < 0.02
 
 
@@ -47,10 +52,7 @@ def test_coverage_lies_where_the_matte_does(size: tuple[int, int]) -> None:
     matte = np.zeros(size, np.uint8)
     matte[size[0] // 3 :, size[1] // 3 :] = 255
 
-    back = np.zeros(size, np.float32)
-    fitted = grid.fitted(grid.coverage(matte))
-    for block in grid.blocks(np.ones(grid.shape, np.bool_)):
-        back[block] = grid.part(fitted, block)
+    back = enlarged(grid, grid.coverage(matte), size)
 
     # Off by no more than the softness of a cell.
     wrong = np.abs(back - matte / np.float32(255)) > 0.51

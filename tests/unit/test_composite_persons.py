@@ -22,7 +22,6 @@ SMALL = (HEIGHT // SCALE, WIDTH // SCALE)
 
 
 def unpacked(archive: Encoded | None) -> dict[str, bytes]:
-    assert archive is not None
     assert (archive.media_type, archive.format) == ("application/zip", "zip")
     with zipfile.ZipFile(io.BytesIO(archive.content)) as files:
         return {name: files.read(name) for name in files.namelist()}
@@ -58,7 +57,20 @@ def test_each_person_is_a_file_cropped_to_it() -> None:
         assert seen(files[person["file"]]).shape == (height, width, 4)
 
 
-def test_file_shows_its_person_and_nobody_else() -> None:
+def test_archive_without_people_has_no_pictures() -> None:
+    nobody = Segmented(np.zeros(SMALL, np.uint8), 0.0, 0, owners=np.zeros(SMALL, np.uint8))
+
+    files = unpacked(made(replace(of_two(), segmented=nobody)).persons)
+
+    assert list(files) == [persons.INDEX]
+    assert json.loads(files[persons.INDEX])["persons"] == []
+
+
+def test_archive_is_the_same_bytes_each_time() -> None:
+    assert made(of_two()).persons == made(of_two()).persons
+
+
+def test_file_shows_its_person_alone() -> None:
     inputs = of_two(touching=True)
     files = unpacked(made(inputs).persons)
 
@@ -73,12 +85,10 @@ def test_file_shows_its_person_and_nobody_else() -> None:
     assert np.array_equal(picture[inner][..., :3], photo[inner])
 
 
-def test_persons_together_cover_what_the_matte_does() -> None:
+def test_persons_together_cover_the_matte() -> None:
     inputs = replace(of_two(touching=True), recipe=a_job("keep", outputs=(Output.CUTOUT,)).recipe)
     alone = pixels(made(inputs).cutout).astype(np.uint8)
     whose = of_two(touching=True).segmented
-    assert whose is not None
-    assert whose.owners is not None
 
     total = np.zeros((HEIGHT, WIDTH), int)
     for person in persons.apart(alone, whose.owners):
@@ -87,22 +97,6 @@ def test_persons_together_cover_what_the_matte_does() -> None:
 
     # Along the seam each share is rounded; thin coverage beyond a crop is left out.
     assert np.abs(total - alone[..., 3]).max() <= 26
-
-
-def test_nobody_is_an_archive_without_pictures() -> None:
-    inputs = of_two()
-    nobody = Segmented(np.zeros(SMALL, np.uint8), 0.0, 0, owners=np.zeros(SMALL, np.uint8))
-
-    files = unpacked(made(replace(inputs, segmented=nobody)).persons)
-
-    assert list(files) == [persons.INDEX]
-    assert json.loads(files[persons.INDEX])["persons"] == []
-
-
-def test_archive_is_the_same_bytes_each_time() -> None:
-    first, second = (made(of_two()).persons for _ in range(2))
-
-    assert first == second
 
 
 def a_column(left: int, right: int, level: int = 255) -> np.ndarray:
@@ -145,7 +139,7 @@ def test_zip_holds_colours_without_alpha_and_the_matte(effort: Effort) -> None:
     colours, alpha = seen(files["color.jpg"]).astype(int), seen(files["alpha.png"])
     cutout = pixels(result.cutout)
     assert np.array_equal(alpha, cutout[..., 3])
-    # What is put together from the two is the cut-out, but for JPEG's rounding.
+    # Colours and alpha together are the cut-out, but for JPEG's rounding.
     solid = cutout[..., 3] == 255
     assert np.abs(colours[solid] - cutout[solid][..., :3]).mean() < 4
 
@@ -154,11 +148,10 @@ def test_zip_holds_colours_without_alpha_and_the_matte(effort: Effort) -> None:
 def test_thumbnail_is_a_small_jpeg(background: str) -> None:
     result = made(a_job(background, outputs=(Output.THUMBNAIL,)))
 
-    assert result.image is None
-    assert result.thumbnail is not None
-    assert result.thumbnail.format == "jpg"
-    assert max(result.thumbnail.width, result.thumbnail.height) <= previews.THUMBNAIL_PX
-    assert abs(result.thumbnail.width / result.thumbnail.height - WIDTH / HEIGHT) < 0.02
+    small = result.thumbnail
+    assert (result.image, small.format) == (None, "jpg")
+    assert max(small.width, small.height) <= previews.THUMBNAIL_PX
+    assert abs(small.width / small.height - WIDTH / HEIGHT) < 0.02
 
 
 def test_thumbnail_of_something_transparent_lies_on_white() -> None:
@@ -169,11 +162,7 @@ def test_thumbnail_of_something_transparent_lies_on_white() -> None:
 
 
 def test_image_comes_with_its_blurhash() -> None:
-    result = made(a_job("preset:sky"))
-
-    assert result.image is not None
-    assert result.image.blurhash is not None
-    assert len(result.image.blurhash) == 28
+    assert len(made(a_job("preset:sky")).image.blurhash) == 28
 
 
 def test_blurhash_is_that_of_the_reference() -> None:

@@ -1,10 +1,9 @@
-"""What the composite stage makes of each background and output, judged by its pixels."""
+"""Pictures of the composite stage for each background and output, judged by their pixels."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from smart_filter_shared.presets import PRESETS
 from smart_filter_shared.rating import SmileLevel
@@ -29,46 +28,44 @@ from smart_filter_workers.results import (
     Smile,
     Smiles,
 )
+from smart_filter_workers.stages.composite import stage
 from smart_filter_workers.stages.composite.look import NOTHING
 
 
-def test_a_red_background_is_red_outside_and_the_subject_unchanged_inside() -> None:
+def test_colour_stands_behind_unchanged_people_within_what_jpeg_loses() -> None:
     inputs = a_job("color:rgb(200 10 10)")
 
     result = made(inputs)
 
-    assert result.image is not None
-    assert result.image.format == "jpg"
     seen = pixels(result.image)
+    assert result.image.format == "jpg"
     assert np.abs(seen[OUTSIDE] - [200, 10, 10]).max() <= JPEG_LEVELS
     assert np.abs(seen[INSIDE] - inputs.photo.srgb[INSIDE]).max() <= JPEG_LEVELS
 
 
-def test_as_png_inside_and_outside_are_exact() -> None:
+def test_inside_and_outside_of_a_png_are_exact() -> None:
     inputs = a_job("color:#c80a0a", format=Format.PNG)
 
     result = made(inputs)
 
-    assert result.image is not None
     assert result.image.media_type == "image/png"
     assert np.array_equal(pixels(result.image)[INSIDE], inputs.photo.srgb[INSIDE])
     assert (pixels(result.image)[OUTSIDE] == [200, 10, 10]).all()
 
 
-def test_transparent_has_the_matte_as_alpha_and_nothing_under_none() -> None:
+def test_transparent_has_the_matte_as_alpha_and_no_colour_under_none() -> None:
     inputs = a_job("transparent", outputs=(Output.IMAGE, Output.MATTE))
 
     result = made(inputs)
 
-    assert result.image is not None
-    assert result.image.format == "png"
     seen, matte = pixels(result.image), pixels(result.matte)
+    assert result.image.format == "png"
     assert np.array_equal(seen[..., 3], matte)
     assert np.array_equal(seen[INSIDE][..., :3], inputs.photo.srgb[INSIDE])
     assert not seen[matte == 0].any()
 
 
-def test_a_half_transparent_colour_shows_half_under_nothing_and_all_of_the_people() -> None:
+def test_half_transparent_colour_is_half_alpha_behind_opaque_people() -> None:
     seen = pixels(made(a_job("color:rgb(0 0 255 / 50%)")).image)
 
     assert (seen[OUTSIDE] == [0, 0, 255, 128]).all()
@@ -82,20 +79,22 @@ def test_every_css_notation_names_the_same_colour(written: str) -> None:
     assert (seen[OUTSIDE] == 255).all()
 
 
-def test_a_colour_outside_srgb_becomes_the_nearest_inside() -> None:
+def test_colour_outside_srgb_becomes_the_nearest_inside() -> None:
     seen = pixels(made(a_job("color:color(display-p3 0 1 0)", format=Format.PNG)).image)
 
     assert seen[OUTSIDE].reshape(-1, 3)[0][1] > 240
 
 
-def test_keep_is_the_photo_itself() -> None:
-    inputs = a_job("keep", format=Format.PNG)
+@pytest.mark.parametrize(("background", "segmented"), [("keep", False), ("blur:0", True)])
+def test_background_that_changes_nothing_is_the_photo_itself(
+    background: str, *, segmented: bool
+) -> None:
+    inputs = a_job(background, format=Format.PNG)
 
-    result = made(replace(inputs, segmented=None))
+    result = made(inputs if segmented else replace(inputs, segmented=None))
 
     assert np.array_equal(pixels(result.image), inputs.photo.srgb)
-    assert result.background is not None
-    assert result.background.kind == "keep"
+    assert result.background.kind == background.partition(":")[0]
 
 
 @pytest.mark.parametrize(
@@ -109,56 +108,53 @@ def test_each_family_stands_behind_the_people(preset: str) -> None:
     seen = pixels(result.image)
     assert np.array_equal(seen[INSIDE], inputs.photo.srgb[INSIDE])
     assert np.abs(seen[OUTSIDE] - inputs.photo.srgb[OUTSIDE]).mean() > 5
-    assert result.background is not None
     assert (result.background.kind, result.background.name) == ("preset", preset)
 
 
-def a_background(width: int, height: int) -> Photo:
-    """Red on the left, green in the middle half, blue on the right; a white frame of 1 px."""
+def a_job_before(width: int, height: int) -> stage.Inputs:
+    """Return people to be put before a background of this size.
+
+    It is red on the left, green in the middle half, blue on the right; a white frame of 1 px.
+    """
     srgb = np.zeros((height, width, 3), np.uint8)
     srgb[:, : width // 4] = (200, 0, 0)
     srgb[:, width // 4 : width - width // 4] = (0, 200, 0)
     srgb[:, width - width // 4 :] = (0, 0, 200)
     srgb[0] = srgb[-1] = srgb[:, 0] = srgb[:, -1] = 255
     srgb.setflags(write=False)
-    return Photo(srgb, "png")
+    return replace(a_job("file", format=Format.PNG), background=Photo(srgb, "png"))
 
 
-def test_an_uploaded_background_of_the_same_size_stands_behind_the_people_as_it_is() -> None:
-    inputs = replace(a_job("file", format=Format.PNG), background=a_background(WIDTH, HEIGHT))
+def test_uploaded_background_of_the_same_size_stands_behind_the_people_as_it_is() -> None:
+    inputs = a_job_before(WIDTH, HEIGHT)
 
     result = made(inputs)
 
-    seen = pixels(result.image)
+    seen, background = pixels(result.image), result.background
     assert np.array_equal(seen[INSIDE], inputs.photo.srgb[INSIDE])
-    assert inputs.background is not None
     assert np.array_equal(seen[:20], inputs.background.srgb[:20])
-    assert result.background is not None
-    assert (result.background.kind, result.background.name) == ("file", None)
-    assert result.background.reason == "asked for: the uploaded background"
+    assert (background.kind, background.name) == ("file", None)
+    assert background.reason == "asked for: the uploaded background"
 
 
 @pytest.mark.parametrize("scale", [0.05, 0.5, 3, 7.3])
-def test_an_uploaded_background_is_scaled_until_it_fills_the_picture(scale: float) -> None:
-    size = round(WIDTH * scale), round(HEIGHT * scale)
-    inputs = replace(a_job("file", format=Format.PNG), background=a_background(*size))
+def test_uploaded_background_is_scaled_until_it_fills_the_picture(scale: float) -> None:
+    inputs = a_job_before(round(WIDTH * scale), round(HEIGHT * scale))
 
-    seen = pixels(made(inputs).image)
+    row = pixels(made(inputs).image)[38]  # below the frame, above the people
 
-    row = seen[38]  # below the frame, above the people
     for place, colour in ((0.12, (200, 0, 0)), (0.5, (0, 200, 0)), (0.88, (0, 0, 200))):
         assert np.abs(row[round(WIDTH * place)] - colour).max() < 40
 
 
-def test_a_wider_background_loses_its_sides_and_a_taller_one_top_and_bottom() -> None:
-    wide = replace(a_job("file", format=Format.PNG), background=a_background(4 * WIDTH, HEIGHT))
-    tall = replace(a_job("file", format=Format.PNG), background=a_background(WIDTH, 4 * HEIGHT))
+def test_wider_background_loses_its_sides_and_a_taller_one_top_and_bottom() -> None:
+    wide = pixels(made(a_job_before(4 * WIDTH, HEIGHT)).image)
+    tall = pixels(made(a_job_before(WIDTH, 4 * HEIGHT)).image)
 
     # The middle quarter of its width is green alone.
-    assert (pixels(made(wide).image)[5:-5, [2, -3]] == [0, 200, 0]).all()
-    sides = pixels(made(tall).image)[5]
-    assert (sides[[2, -3]] == [[200, 0, 0], [0, 0, 200]]).all()
-    assert (sides[0] == 255).all()
+    assert (wide[5:-5, [2, -3]] == [0, 200, 0]).all()
+    assert (tall[5][[2, -3]] == [[200, 0, 0], [0, 0, 200]]).all()
+    assert (tall[5][0] == 255).all()
 
 
 def test_fine_detail_of_a_large_background_is_averaged() -> None:
@@ -171,60 +167,34 @@ def test_fine_detail_of_a_large_background_is_averaged() -> None:
     assert np.abs(seen[OUTSIDE] - 127.5).max() < 30
 
 
-def test_without_the_background_that_was_asked_for_nothing_is_made() -> None:
+def test_missing_background_is_an_error() -> None:
     with pytest.raises(ValueError, match="needs a background"):
         made(a_job("file"))
 
 
-def test_a_blurred_background_is_soft_and_the_people_are_sharp() -> None:
-    inputs = a_job("blur:0.5", format=Format.PNG)
+def test_blur_leaves_people_sharp_and_less_detail_the_stronger_it_is() -> None:
+    inputs = a_job(format=Format.PNG)
 
-    result = made(inputs)
+    results = [made(a_job(f"blur:{one}", format=Format.PNG)) for one in ("0.1", "0.4", "1")]
 
-    seen = pixels(result.image)
-    assert np.array_equal(seen[INSIDE], inputs.photo.srgb[INSIDE])
-    assert result.background is not None
-    assert (result.background.kind, result.background.name) == ("blur", None)
-    assert result.background.reason.endswith("the photo's own background, blurred by 0.5 of 1")
-
-
-def test_the_stronger_the_blur_the_less_detail_is_left() -> None:
-    photo = a_job().photo.srgb.astype(np.int16)
-
-    pictures = [
-        pixels(made(a_job(f"blur:{strength}", format=Format.PNG)).image)
-        for strength in ("0.1", "0.4", "1")
-    ]
-
-    left = [detail(picture) for picture in (photo, *pictures)]
-    assert left == sorted(left, reverse=True)
-    assert left[-1] < 0.9 * left[0]
+    pictures = [inputs.photo.srgb.astype(np.int16), *(pixels(one.image) for one in results)]
+    detail = [float(picture[OUTSIDE].std(axis=(0, 1)).mean()) for picture in pictures]
+    assert all(np.array_equal(one[INSIDE], inputs.photo.srgb[INSIDE]) for one in pictures)
+    assert detail == sorted(detail, reverse=True)
+    assert detail[-1] < 0.9 * detail[0]
+    background = results[-1].background
+    assert (background.kind, background.name) == ("blur", None)
+    assert background.reason.endswith("the photo's own background, blurred by 1 of 1")
 
 
-def detail(picture: NDArray[np.int16]) -> float:
-    """Return how far pixels of the background stray from their mean."""
-    return float(picture[OUTSIDE].std(axis=(0, 1)).mean())
-
-
-def test_blur_of_nought_is_the_photo_itself() -> None:
-    inputs = a_job("blur:0", format=Format.PNG)
-
-    assert np.array_equal(pixels(made(inputs).image), inputs.photo.srgb)
-
-
-def test_a_blurred_background_keeps_its_brightness() -> None:
+def test_blurred_background_keeps_its_brightness() -> None:
     inputs = a_job("blur:0.3", format=Format.PNG)
     flat = np.full_like(inputs.photo.srgb, (30, 90, 160))
     flat[INSIDE] = 255
-    inputs = replace(
-        inputs,
-        photo=Photo(flat, "png"),
-        prepared=replace(
-            inputs.prepared, proxy_srgb=images.shrink(flat, longest_side=WIDTH // SCALE)
-        ),
-    )
+    proxy = images.shrink(flat, longest_side=WIDTH // SCALE)
+    prepared = replace(inputs.prepared, proxy_srgb=proxy)
 
-    seen = pixels(made(inputs).image)
+    seen = pixels(made(replace(inputs, photo=Photo(flat, "png"), prepared=prepared)).image)
 
     # Grain is ±1.6 levels.
     assert np.abs(seen[OUTSIDE] - [30, 90, 160]).max() <= 3
@@ -266,47 +236,41 @@ def test_photos_of_any_size_get_their_background(size: tuple[int, int], backgrou
 
     result = made(inputs)
 
-    assert result.image is not None
     assert (result.image.width, result.image.height) == size
 
 
 def test_auto_follows_the_smiles() -> None:
-    inputs = a_job("auto")
     smiles = Smiles((Smile(SmileLevel.HUGE, 0.97),), (Eyes(left_open=True, right_open=True),))
 
-    result = made(replace(inputs, smiles=smiles))
+    background = made(replace(a_job("auto"), smiles=smiles)).background
 
-    assert result.background is not None
-    assert result.background.kind == "preset"
-    assert result.background.reason.startswith("1 person, smiling broadly (1.00 of 1)")
+    assert background.kind == "preset"
+    assert background.reason.startswith("1 person, smiling broadly (1.00 of 1)")
 
 
-def test_words_choose_the_background_and_are_told() -> None:
-    result = made(a_job("keywords:hearts,xyzzy"))
+def test_words_choose_the_background_and_are_named() -> None:
+    background = made(a_job("keywords:hearts,xyzzy")).background
 
-    assert result.background is not None
-    assert result.background.name == "hearts"
-    assert result.background.keywords == ("hearts",)
-    assert result.background.reason == 'asked for hearts: Hearts; unknown: "xyzzy"'
+    assert (background.name, background.keywords) == ("hearts", ("hearts",))
+    assert background.reason == 'asked for hearts: Hearts; unknown: "xyzzy"'
 
 
 @pytest.mark.parametrize(
     "background",
     ["auto", "keywords:sea", "transparent", "color:red", "preset:sky", "blur:0.5", "file"],
 )
-def test_without_anybody_the_photo_is_kept_and_told(background: str) -> None:
+def test_photo_without_people_is_kept_with_the_reason(background: str) -> None:
     inputs = a_job(background, format=Format.PNG)
     nobody = Segmented(np.zeros((HEIGHT // SCALE, WIDTH // SCALE), np.uint8), 0.001, None)
 
     result = made(replace(inputs, segmented=nobody))
 
     assert np.array_equal(pixels(result.image), inputs.photo.srgb)
-    assert result.background is not None
     assert result.background.kind == "keep"
     assert "nobody was found (0.1% of the photo)" in result.background.reason
 
 
-def test_the_same_job_gives_the_same_bytes() -> None:
+def test_same_job_gives_the_same_bytes() -> None:
     assert made(a_job("preset:confetti")) == made(a_job("preset:confetti"))
 
 

@@ -1,4 +1,4 @@
-"""What is drawn of what was measured, without reading or drawing any of it."""
+"""Curves of measurements, without reading or drawing any."""
 
 from typing import Any
 

@@ -89,7 +89,7 @@ def test_no_more_is_given_up_than_the_deadline_asks_for(
     assert choice.recipe.edge == (Edge.FAST if degraded else Edge.BALANCED)
 
 
-def test_what_no_model_can_do_in_time_is_refused_with_the_estimate() -> None:
+def test_deadline_that_no_model_can_meet_is_refused_with_the_estimate() -> None:
     with pytest.raises(Overdue, match=r"150 ms.*half take 0\.1 s.*0\.2 s; come") as raised:
         chosen(Recipe(deadline_ms=150))
 
@@ -97,32 +97,23 @@ def test_what_no_model_can_do_in_time_is_refused_with_the_estimate() -> None:
     assert raised.value.retry_after_seconds == pytest.approx(0.1)
 
 
-def test_model_that_was_asked_for_by_name_is_not_replaced() -> None:
-    by_name = {**Recipe().models, TaskName.SEGMENTATION: "people"}
-
-    with pytest.raises(Overdue):
-        chosen(Recipe(deadline_ms=900, models=by_name))
-
-
-def test_model_whose_parameters_were_set_is_not_replaced() -> None:
-    with pytest.raises(Overdue):
-        chosen(Recipe(deadline_ms=900, params={TaskName.SEGMENTATION: {"threshold": 0.1}}))
-
-
 @pytest.mark.parametrize(
     "recipe",
     [
+        Recipe(deadline_ms=900, models={**Recipe().models, TaskName.SEGMENTATION: "people"}),
+        Recipe(deadline_ms=900, params={TaskName.SEGMENTATION: {"threshold": 0.1}}),
         Recipe(deadline_ms=900, persons=Whom.LARGEST),
         Recipe(deadline_ms=900, outputs=(Output.PERSONS,)),
         Recipe(deadline_ms=900, outputs=(Output.IMAGE, Output.DEBUG)),
     ],
+    ids=["by name", "with parameters", "needs persons", "persons' files", "needs an explanation"],
 )
-def test_model_that_cannot_do_what_is_asked_for_is_no_substitute(recipe: Recipe) -> None:
+def test_model_that_the_recipe_needs_is_not_replaced(recipe: Recipe) -> None:
     with pytest.raises(Overdue):
         chosen(recipe)
 
 
-def test_model_that_nobody_serves_now_is_no_substitute() -> None:
+def test_model_without_workers_is_no_substitute() -> None:
     without = frozenset(card.capability for card in CARDS if card.name != "selfie")
     outlook = Outlook(pools=[Pool(without, 2)], paces=OUTLOOK.paces)
 

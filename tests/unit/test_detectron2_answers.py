@@ -1,4 +1,4 @@
-"""What detectron2 sees becomes one matte, told apart; what is asked of it is checked."""
+"""Instances of detectron2 become one matte, told apart; its parameters are checked."""
 
 import numpy as np
 import pytest
@@ -26,105 +26,86 @@ def person(columns: slice) -> Instance:
     return Instance("person", 0.9, box, outline(columns))
 
 
+LEFT, RIGHT, NARROW = person(slice(10, 80)), person(slice(120, 190)), person(slice(150, 160))
+
+
 def test_persons_stand_from_left_to_right_and_add_up_to_the_matte() -> None:
-    seen = Seen((person(slice(120, 190)), person(slice(10, 80))), {})
+    people = detectron2.people_of(Seen((RIGHT, LEFT), {}), GREY, least_share=0.1, counts=True)
 
-    people = detectron2.people_of(seen, GREY, least_share=0.1, counts=True)
-
-    assert people.persons is not None
     left, right = people.persons
     assert (left[50, 40], left[50, 150]) == (255, 0)
     assert (right[50, 40], right[50, 150]) == (0, 255)
     assert np.array_equal(left + right, people.matte)
 
 
-def test_instance_below_the_least_share_is_left_out() -> None:
-    seen = Seen((person(slice(10, 80)), person(slice(150, 160))), {})
+@pytest.mark.parametrize(
+    ("persons", "least_share", "count", "narrow"),
+    [
+        ((LEFT, NARROW), 0.1, 1, 0),
+        ((LEFT, NARROW), 0, 2, 255),
+        # More than a byte can number.
+        (
+            tuple(person(slice(column % 200, column % 200 + 1)) for column in range(300)),
+            0,
+            255,
+            255,
+        ),
+        ((), 0, 0, 0),
+    ],
+    ids=["below the least share", "any share", "too many", "nobody"],
+)
+def test_instances_are_counted_up_to_a_byte_and_from_a_share(
+    persons: tuple[Instance, ...], least_share: float, count: int, narrow: int
+) -> None:
+    people = detectron2.people_of(Seen(persons, {}), GREY, least_share=least_share, counts=True)
 
-    people = detectron2.people_of(seen, GREY, least_share=0.1, counts=True)
-
-    assert people.persons is not None
-    assert len(people.persons) == 1
-    assert people.matte[50, 155] == 0
-
-
-def test_least_share_of_nought_keeps_all_instances() -> None:
-    seen = Seen((person(slice(10, 80)), person(slice(150, 160))), {})
-
-    people = detectron2.people_of(seen, GREY, least_share=0, counts=True)
-
-    assert people.persons is not None
-    assert len(people.persons) == 2
-
-
-def test_more_instances_than_a_byte_can_number_are_left_out() -> None:
-    seen = Seen(tuple(person(slice(column % 200, column % 200 + 1)) for column in range(300)), {})
-
-    people = detectron2.people_of(seen, GREY, least_share=0, counts=True)
-
-    assert people.persons is not None
-    assert len(people.persons) == 255
-
-
-def test_nobody_gives_an_empty_matte() -> None:
-    people = detectron2.people_of(Seen((), {}), GREY, least_share=0, counts=True)
-
-    assert people.persons == ()
+    assert len(people.persons) == count
     assert people.matte.shape == (100, 200)
-    assert not people.matte.any()
+    assert people.matte.any() == (count > 0)
+    assert people.matte[50, 155] == narrow
 
 
-def test_area_that_is_not_counted_is_nobodys() -> None:
-    seen = Seen((person(slice(10, 80)),), {"sky": outline(slice(120, 190))})
+@pytest.mark.parametrize("counts", [True, False])
+def test_area_that_is_not_counted_is_in_the_matte_alone(*, counts: bool) -> None:
+    seen = Seen((LEFT,) if counts else (), {"sky": outline(slice(120, 190))})
 
-    people = detectron2.people_of(seen, GREY, least_share=0.1, counts=True)
+    people = detectron2.people_of(seen, GREY, least_share=0.1, counts=counts)
 
-    assert people.persons is not None
-    (only,) = people.persons
-    assert (people.matte[50, 150], only[50, 150]) == (255, 0)
-
-
-def test_model_that_only_colours_tells_nobody_apart() -> None:
-    seen = Seen((), {"sky": outline(slice(10, 80))})
-
-    people = detectron2.people_of(seen, GREY, least_share=0.1, counts=False)
-
-    assert people.persons is None
-    assert people.matte[50, 40] == 255
+    assert people.matte[50, 150] == 255
+    assert [one[50, 150] for one in people.persons or ()] == ([0] if counts else [])
+    assert (people.persons is None) == (not counts)
 
 
 def test_classes_are_named_with_commas() -> None:
     assert detectron2.wanted_of(" person, sky ,", "sha256:0", COCO) == ["person", "sky"]
 
 
-def test_person_is_what_the_data_set_calls_one() -> None:
+def test_person_has_the_name_of_the_data_set() -> None:
     lvis = Classes(things=("baby", "dog"), stuff=())
+    entry = "LVISv0.5-InstanceSegmentation/mask_rcnn_R_50_FPN_1x"
 
-    wanted = detectron2.wanted_of(
-        "person", "LVISv0.5-InstanceSegmentation/mask_rcnn_R_50_FPN_1x", lvis
-    )
-
-    assert wanted == ["baby"]
+    assert detectron2.wanted_of("person", entry, lvis) == ["baby"]
 
 
-@pytest.mark.parametrize("told", ["", " , ", "people", "person,unicorn"])
-def test_unknown_class_is_refused_with_those_that_there_are(told: str) -> None:
+@pytest.mark.parametrize("names", ["", " , ", "people", "person,unicorn"])
+def test_unknown_class_is_refused_with_the_known_ones(names: str) -> None:
     with pytest.raises(ParameterRefused, match="it knows dog, person, sky, things"):
-        detectron2.wanted_of(told, "sha256:0", COCO)
+        detectron2.wanted_of(names, "sha256:0", COCO)
 
 
-def test_nought_means_what_the_configuration_says() -> None:
-    given = detectron2.CARD.completed({})
-
-    assert detectron2.options_of(given) == Options(threshold=0.7)
-
-
-def test_scalars_are_passed_on() -> None:
-    given = {"threshold": 0.3, "short_side": 8, "most": 5, "overlap": 0.25}
-
-    options = detectron2.options_of(detectron2.CARD.completed(given))
-
-    assert options == Options(threshold=0.3, short_side_px=32, most=5, overlap=0.25)
+@pytest.mark.parametrize(
+    ("given", "options"),
+    [
+        ({}, Options(threshold=0.7)),  # 0 is the configuration's own value
+        (
+            {"threshold": 0.3, "short_side": 8, "most": 5, "overlap": 0.25},
+            Options(threshold=0.3, short_side_px=32, most=5, overlap=0.25),
+        ),
+    ],
+    ids=["defaults", "all"],
+)
+def test_scalars_are_passed_on(given: dict[str, float], options: Options) -> None:
+    assert detectron2.options_of(detectron2.CARD.completed(given)) == options
 
 
 @pytest.mark.parametrize(
@@ -143,10 +124,6 @@ def test_input_has_the_short_side_unless_the_long_one_is_too_long(
     assert input_size(*size, short_side_px=800, long_side_px=1333) == expected
 
 
-def test_default_is_on_the_list_and_cuts_out() -> None:
-    assert zoo.find(detectron2.DEFAULT).makes is zoo.Makes.INSTANCE
-
-
 @pytest.mark.parametrize(
     "name", ["", "a", "../Base-RCNN-FPN", "COCO-Detection/retinanet_R_50_FPN_3x"]
 )
@@ -156,10 +133,10 @@ def test_name_that_is_not_on_the_list_is_refused(name: str) -> None:
 
 
 def test_configurations_that_only_draw_boxes_are_not_offered_for_cutting_out() -> None:
-    entry = detectron2.CARD.parameter("entry")
+    choices = detectron2.CARD.parameter("entry").choices
 
-    assert entry is not None
-    assert {zoo.find(name).makes for name in entry.choices} == {
+    assert detectron2.DEFAULT in choices
+    assert {zoo.find(name).makes for name in choices} == {
         zoo.Makes.INSTANCE,
         zoo.Makes.PANOPTIC,
         zoo.Makes.SEMANTIC,

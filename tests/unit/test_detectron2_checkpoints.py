@@ -26,15 +26,18 @@ ARRAYS: dict[str, NDArray[Any]] = {
 }
 
 
+def parsed(content: object, *, protocol: int = 2) -> checkpoints.Checkpoint:
+    return checkpoints.parsed(pickle.dumps(content, protocol=protocol), "it")
+
+
 @pytest.mark.parametrize("protocol", [2, 3, 4])
 @pytest.mark.parametrize("kind", [dict, collections.OrderedDict])
 def test_zoos_pickle_gives_its_arrays(protocol: int, kind: Callable[[Any], Any]) -> None:
-    told = {"model": kind(ARRAYS), "__author__": "Detectron2 Model Zoo"}
+    content = {"model": kind(ARRAYS), "__author__": "Detectron2 Model Zoo"}
 
-    found = checkpoints.parsed(pickle.dumps(told, protocol=protocol), "it")
+    found = parsed(content, protocol=protocol)
 
-    assert found.author == "Detectron2 Model Zoo"
-    assert not found.by_likeness
+    assert (found.author, found.by_likeness) == ("Detectron2 Model Zoo", False)
     assert found.arrays.keys() == ARRAYS.keys()
     for name, array in ARRAYS.items():
         assert np.array_equal(found.arrays[name], array), name
@@ -53,19 +56,20 @@ def test_pickle_of_python_2_gives_its_arrays() -> None:
     assert found.arrays["w"].tolist() == [1.5]
 
 
-def test_npz_gives_its_arrays() -> None:
+def an_npz(**arrays: NDArray[Any]) -> bytes:
     stream = io.BytesIO()
-    np.savez(stream, weight=ARRAYS["conv.weight"])
+    np.savez(stream, **arrays)
+    return stream.getvalue()
 
-    found = checkpoints.parsed(stream.getvalue(), "it")
+
+def test_npz_gives_its_arrays() -> None:
+    found = checkpoints.parsed(an_npz(weight=ARRAYS["conv.weight"]), "it")
 
     assert np.array_equal(found.arrays["weight"], ARRAYS["conv.weight"])
 
 
-def test_names_of_another_program_are_told() -> None:
-    told = {"model": ARRAYS, "__author__": "Caffe2", "matching_heuristics": True}
-
-    found = checkpoints.parsed(pickle.dumps(told, protocol=2), "it")
+def test_checkpoint_of_another_program_is_matched_by_likeness() -> None:
+    found = parsed({"model": ARRAYS, "__author__": "Caffe2", "matching_heuristics": True})
 
     assert (found.by_likeness, found.author) == (True, "Caffe2")
 
@@ -80,6 +84,7 @@ class Calls:
         return self.call
 
 
+MODEL = {"w": ARRAYS["conv.bias"]}
 RUNS: list[str] = []
 
 
@@ -106,20 +111,22 @@ def run(what: str) -> str:
         os.system,
     ],
 )
-@pytest.mark.parametrize("place", ["model", "beside", "name"])
-def test_whatever_is_no_array_is_refused_unrun(thing: object, place: str) -> None:
-    told: dict[object, object] = {"model": {"w": ARRAYS["conv.bias"]}}
-    if place == "model":
-        told = {"model": {"w": thing}}
-    elif place == "beside":
-        told["extra"] = thing
-    else:
-        told["extra"] = [("a list", {"deep": thing})]
-    content = pickle.dumps(told, protocol=2)
+@pytest.mark.parametrize(
+    "place",
+    [
+        lambda thing: {"model": {"w": thing}},
+        lambda thing: {"model": MODEL, "extra": thing},
+        lambda thing: {"model": MODEL, "extra": [("a list", {"deep": thing})]},
+    ],
+    ids=["model", "beside", "deep"],
+)
+def test_value_that_is_no_array_is_refused_unrun(
+    thing: object, place: Callable[[object], object]
+) -> None:
     RUNS.clear()
 
     with pytest.raises(SetupFailed, match="no checkpoint that is read here"):
-        checkpoints.parsed(content, "it")
+        parsed(place(thing))
 
     assert RUNS == []
 
@@ -130,7 +137,7 @@ def test_whatever_is_no_array_is_refused_unrun(thing: object, place: str) -> Non
         b"",
         b"\x80",
         b"PK\x03\x04 no archive",
-        b"\x80\x02}q\x00.",
+        an_npz(w=np.array([{"an": "object"}], dtype=object)),
         pickle.dumps([1, 2]),
         pickle.dumps({"model": 3}),
         pickle.dumps({"model": {"w": 3}}),
@@ -142,20 +149,12 @@ def test_whatever_is_no_array_is_refused_unrun(thing: object, place: str) -> Non
     ids=lambda content: repr(content[:12]),
 )
 def test_broken_file_is_refused(content: bytes) -> None:
-    if content == b"\x80\x02}q\x00.":
-        assert checkpoints.parsed(content, "it").arrays == {}
-        return
-
     with pytest.raises(SetupFailed, match="it is no checkpoint"):
         checkpoints.parsed(content, "it")
 
 
-def test_npz_of_objects_is_refused() -> None:
-    stream = io.BytesIO()
-    np.savez(stream, w=np.array([{"an": "object"}], dtype=object))
-
-    with pytest.raises(SetupFailed, match="no checkpoint"):
-        checkpoints.parsed(stream.getvalue(), "it")
+def test_empty_pickle_has_no_arrays() -> None:
+    assert parsed({}).arrays == {}
 
 
 def test_shape_that_its_numbers_do_not_fill_is_refused() -> None:

@@ -11,13 +11,13 @@ def test_page_has_the_defaults_of_the_code() -> None:
     assert settings.page(text) == text, "run `make docs`"
 
 
-def test_default_that_is_wrong_is_put_right() -> None:
+def test_wrong_default_is_corrected() -> None:
     text = settings.PAGE.read_text().replace("LEASE_SECONDS | 30 |", "LEASE_SECONDS | 31 |")
 
     assert "LEASE_SECONDS | 30 |" in settings.page(text)
 
 
-def test_variable_without_a_row_is_told() -> None:
+def test_variable_without_a_row_is_an_error() -> None:
     text = settings.PAGE.read_text().replace("| SMART_FILTER_LEASE_SECONDS |", "| LEASE |")
 
     with pytest.raises(settings.Undescribed, match="SMART_FILTER_LEASE_SECONDS"):

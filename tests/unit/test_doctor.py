@@ -1,4 +1,4 @@
-"""What the doctor says, and what it never says."""
+"""Findings of the doctor, and secrets that are in none of them."""
 
 import datetime as dt
 import re
@@ -28,36 +28,32 @@ def test_secrets_of_the_environment_are_in_no_finding() -> None:
             "SMART_FILTER_DATA": "/srv/photos",
         }
     )
-    told = "pass%40word pass@word s3-secret broker-password /srv/photos"
+    text = "pass%40word pass@word s3-secret broker-password /srv/photos"
 
-    [hidden] = findings.without([findings.warn("x", told, f"use {told}")], secrets)
+    [hidden] = findings.without([findings.warn("x", text, f"use {text}")], secrets)
 
     assert hidden.said == "… … … … /srv/photos"
     assert hidden.fix == "use … … … … /srv/photos"
 
 
-def test_variable_that_nothing_reads_is_named_with_the_one_that_is_near() -> None:
-    found = list(
-        variables.variables(
-            {
-                "SMART_FILTER_LEESE_SECONDS": "3",
-                "SMART_FILTER_QQQQ": "hush",
-                "SMART_FILTER_LEASE_SECONDS": "30",
-                "SMART_FILTER_API_KEY": "sf_live_x",
-                "SMART_FILTER_API_PORT": "tcp://10.0.0.1:80",
-                "SMART_FILTER_API_PORT_80_TCP_ADDR": "10.0.0.1",
-                "PATH": "/bin",
-            }
-        )
-    )
+def test_unknown_variable_is_named_with_the_nearest_known_one() -> None:
+    environ = {
+        "SMART_FILTER_LEESE_SECONDS": "3",
+        "SMART_FILTER_QQQQ": "hush",
+        "SMART_FILTER_LEASE_SECONDS": "30",
+        "SMART_FILTER_API_KEY": "sf_live_x",
+        "SMART_FILTER_API_PORT": "tcp://10.0.0.1:80",
+        "SMART_FILTER_API_PORT_80_TCP_ADDR": "10.0.0.1",
+        "PATH": "/bin",
+    }
 
-    assert [one.said.split()[0] for one in found] == [
-        "SMART_FILTER_LEESE_SECONDS",
-        "SMART_FILTER_QQQQ",
-    ]
-    assert found[0].fix == "did you mean SMART_FILTER_LEASE_SECONDS?"
-    assert found[1].fix.startswith("docs/settings.md")
-    assert {one.level for one in found} == {Level.WARN}
+    misspelt, unknown = variables.variables(environ)
+
+    assert misspelt.said.startswith("SMART_FILTER_LEESE_SECONDS ")
+    assert misspelt.fix == "did you mean SMART_FILTER_LEASE_SECONDS?"
+    assert unknown.said.startswith("SMART_FILTER_QQQQ ")
+    assert unknown.fix.startswith("docs/settings.md")
+    assert misspelt.level == unknown.level == Level.WARN
 
 
 def test_variables_that_the_settings_page_lists_are_all_known() -> None:
@@ -73,36 +69,32 @@ def test_variables_that_the_settings_page_lists_are_all_known() -> None:
     assert found.level == Level.OK
 
 
-def test_check_that_breaks_is_a_finding_and_no_traceback() -> None:
+@pytest.mark.parametrize(
+    ("error", "level", "said", "fix"),
+    [
+        (ZeroDivisionError("by zero"), Level.FAIL, "ZeroDivisionError", ""),
+        (
+            SetupFailed("no rclone for this user: pip install it"),
+            Level.FAIL,
+            "no rclone for this user",
+            "pip install it",
+        ),
+        (ModuleNotFoundError(name="psycopg"), Level.WARN, "", "smart-filter[embedded]"),
+    ],
+    ids=["defect", "error of the package", "missing extra"],
+)
+def test_check_that_breaks_is_a_finding_with_its_remedy(
+    error: Exception, level: Level, said: str, fix: str
+) -> None:
     def check() -> Iterator[Finding]:
         yield findings.ok("thing", "well so far")
-        raise ZeroDivisionError("by zero")
+        raise error
 
-    found = list(checkup.survived("thing", check))
+    first, broken = checkup.survived("thing", check)
 
-    assert [finding.level for finding in found] == [Level.OK, Level.FAIL]
-    assert "ZeroDivisionError" in found[1].said
-
-
-def test_error_of_ours_is_told_with_its_remedy_apart() -> None:
-    def check() -> Iterator[Finding]:
-        raise SetupFailed("no rclone for this user: pip install it")
-        yield
-
-    [found] = checkup.survived("rclone", check)
-
-    assert (found.said, found.fix) == ("no rclone for this user", "pip install it")
-
-
-def test_package_that_is_missing_names_the_extra() -> None:
-    def check() -> Iterator[Finding]:
-        raise ModuleNotFoundError(name="psycopg")
-        yield
-
-    [found] = checkup.survived("servers", check)
-
-    assert found.level == Level.WARN
-    assert "smart-filter[embedded]" in found.fix
+    assert (first.level, broken.level) == (Level.OK, level)
+    assert said in broken.said
+    assert fix in broken.fix
 
 
 @pytest.mark.parametrize(
@@ -120,7 +112,7 @@ def test_clock_is_judged_by_how_far_it_is_from_the_databases(
     assert bool(found.fix) == (level != Level.OK)
 
 
-def test_name_of_the_api_that_leads_nowhere_is_told_apart_from_one_that_is_down() -> None:
+def test_unknown_host_of_the_api_is_distinguished_from_one_that_is_down() -> None:
     # Longer than any name may be, so that no network is asked.
     (unknown,) = service.api(f"http://{'acme.' * 60}invalid", "")
     (down,) = service.api("http://127.0.0.1:1", "")
@@ -130,7 +122,7 @@ def test_name_of_the_api_that_leads_nowhere_is_told_apart_from_one_that_is_down(
 
 
 @pytest.mark.parametrize(
-    ("settings", "url", "level", "told"),
+    ("settings", "url", "level", "said"),
     [
         ({}, "http://127.0.0.1:8000", Level.OK, "1 h unused"),
         ({}, "https://photos.example.org", Level.OK, "none"),
@@ -141,10 +133,10 @@ def test_name_of_the_api_that_leads_nowhere_is_told_apart_from_one_that_is_down(
         ({"session_secure": True}, "https://photos.example.org", Level.OK, ""),
     ],
 )
-def test_what_browsers_may_do_is_judged_with_where_the_api_is(
-    settings: dict[str, object], url: str | None, level: Level, told: str
+def test_rights_of_browsers_are_judged_with_the_url_of_the_api(
+    settings: dict[str, object], url: str | None, level: Level, said: str
 ) -> None:
     (found,) = service.browsers(BrowserSettings(**settings), url)  # type: ignore[arg-type]  # as read
 
     assert found.level == level
-    assert told in found.said
+    assert said in found.said

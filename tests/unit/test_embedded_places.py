@@ -22,16 +22,6 @@ def test_newest_postgres_of_the_system_comes_first_and_old_ones_never() -> None:
     assert found == [folders[3], folders[2]]
 
 
-def test_processes_are_told_the_addresses_by_the_documented_names() -> None:
-    assert ADDRESSES.environment() == {
-        "SMART_FILTER_DATABASE_URL": "postgresql+psycopg://u:secret@127.0.0.1:1/d",
-        "SMART_FILTER_BROKER_URL": "redis://:secret@127.0.0.1:2/0",
-        "SMART_FILTER_STORAGE_URL": "http://127.0.0.1:3",
-        "SMART_FILTER_STORAGE_ACCESS_KEY": "access",
-        "SMART_FILTER_STORAGE_SECRET_KEY": "secret",
-    }
-
-
 def test_a_logged_address_shows_no_secret() -> None:
     address = StackAddress(url="http://127.0.0.1:4", api_key="secret", pid=1, servers=ADDRESSES)
 

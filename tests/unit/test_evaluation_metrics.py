@@ -1,6 +1,7 @@
 """The figures of an evaluation, on answers that are easy to count."""
 
 import math
+from typing import TypeAlias
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ SIDE = 200
 # 0.8 % of the diagonal of 200 × 200 pixels, rounded up.
 REACH_PX = 3
 ALL = np.ones((SIDE, SIDE), np.bool_)
+Box: TypeAlias = tuple[float, float, float, float]
 
 
 def a_square(*, left: int = 60, side: int = 80, level: int = 255) -> Matte8:
@@ -20,27 +22,44 @@ def a_square(*, left: int = 60, side: int = 80, level: int = 255) -> Matte8:
     return matte
 
 
-def test_same_mattes_agree_in_everything() -> None:
-    assert metrics.overlap(a_square(), a_square(), ALL) == 1
-    assert metrics.boundary_f(a_square(), a_square(), ALL) == 1
-    assert metrics.mean_difference(a_square(), a_square(), ALL) == 0
+NOBODY = np.zeros((SIDE, SIDE), np.uint8)
+WHOLE = np.full((SIDE, SIDE), 255, np.uint8)
 
 
-def test_overlap_is_what_is_shared_of_what_either_says() -> None:
-    assert metrics.overlap(a_square(left=80), a_square(), ALL) == pytest.approx(60 / 100)
+@pytest.mark.parametrize("matte", [a_square(), NOBODY, WHOLE], ids=["square", "nobody", "whole"])
+def test_same_mattes_agree_in_everything(matte: Matte8) -> None:
+    assert metrics.overlap(matte, matte, ALL) == 1
+    assert metrics.boundary_f(matte, matte, ALL) == 1
+    assert metrics.mean_difference(matte, matte, ALL) == 0
 
 
-def test_person_is_what_lies_above_one_half() -> None:
-    assert metrics.overlap(a_square(level=128), a_square(), ALL) == 1
-    assert metrics.overlap(a_square(level=127), a_square(), ALL) == 0
+@pytest.mark.parametrize(
+    ("matte", "known", "least", "most"),
+    [
+        (a_square(left=60 + REACH_PX), a_square(), 1, 1),
+        # Left and right sides are too far away now, top and bottom are still where they were.
+        (a_square(left=65), a_square(), 0.4, 0.6),
+        (a_square(), NOBODY, 0, 0),
+        # The border of the picture is no outline.
+        (a_square(), WHOLE, 0, 0),
+    ],
+    ids=["within the tolerance", "beyond it", "nobody", "whole"],
+)
+def test_outlines_agree_up_to_the_tolerance(
+    matte: Matte8, known: Matte8, least: float, most: float
+) -> None:
+    assert least <= metrics.boundary_f(matte, known, ALL) <= most
 
 
-def test_nobody_found_where_nobody_is_is_right() -> None:
-    nobody = np.zeros((SIDE, SIDE), np.uint8)
-
-    assert metrics.overlap(nobody, nobody, ALL) == 1
-    assert metrics.boundary_f(nobody, nobody, ALL) == 1
-    assert metrics.boundary_f(a_square(), nobody, ALL) == 0
+@pytest.mark.parametrize(
+    ("matte", "overlap"),
+    [(a_square(left=80), 60 / 100), (a_square(level=128), 1), (a_square(level=127), 0)],
+    ids=["moved", "just above one half", "just below"],
+)
+def test_overlap_is_the_shared_part_of_all_levels_above_one_half(
+    matte: Matte8, overlap: float
+) -> None:
+    assert metrics.overlap(matte, a_square(), ALL) == pytest.approx(overlap)
 
 
 def test_pixels_that_do_not_count_change_nothing() -> None:
@@ -54,41 +73,26 @@ def test_pixels_that_do_not_count_change_nothing() -> None:
     assert metrics.boundary_f(farther, a_square(), counted) == 1
 
 
-def test_outlines_agree_up_to_the_tolerance() -> None:
-    assert metrics.boundary_f(a_square(left=60 + REACH_PX), a_square(), ALL) == 1
-    # Left and right sides are too far away now, top and bottom are still where they were.
-    assert 0.4 < metrics.boundary_f(a_square(left=65), a_square(), ALL) < 0.6
-
-
-def test_border_of_the_picture_is_no_outline() -> None:
-    whole = np.full((SIDE, SIDE), 255, np.uint8)
-
-    assert metrics.boundary_f(a_square(), whole, ALL) == 0
-    assert metrics.boundary_f(whole, whole, ALL) == 1
-
-
 def test_difference_is_as_soft_as_the_mattes() -> None:
     half = np.full((SIDE, SIDE), 51, np.uint8)
 
     assert metrics.mean_difference(half, np.zeros_like(half), ALL) == pytest.approx(0.2)
 
 
-def test_best_box_takes_its_face_and_the_next_one_gets_none() -> None:
-    face = (0.0, 0.0, 10.0, 10.0)
-    taken = metrics.matches([face, (0.0, 0.0, 10.0, 9.0)], [face], least=0.4)
-
-    assert taken == [0, None]
-
-
-def test_box_takes_the_face_that_it_overlaps_most() -> None:
-    faces = [(0.0, 0.0, 10.0, 10.0), (4.0, 0.0, 14.0, 10.0)]
-
-    assert metrics.matches([(3.0, 0.0, 13.0, 10.0)], faces, least=0.4) == [1]
-
-
-def test_too_little_overlap_is_another_face() -> None:
-    assert metrics.matches([(6.0, 0.0, 16.0, 10.0)], [(0.0, 0.0, 10.0, 10.0)], least=0.4) == [None]
-    assert metrics.matches([(0.0, 0.0, 1.0, 1.0)], [], least=0.4) == [None]
+@pytest.mark.parametrize(
+    ("boxes", "faces", "matches"),
+    [
+        ([(0, 0, 10, 10), (0, 0, 10, 9)], [(0, 0, 10, 10)], [0, None]),
+        ([(3, 0, 13, 10)], [(0, 0, 10, 10), (4, 0, 14, 10)], [1]),
+        ([(6, 0, 16, 10)], [(0, 0, 10, 10)], [None]),
+        ([(0, 0, 1, 1)], [], [None]),
+    ],
+    ids=["the best takes it", "the face it overlaps most", "too little overlap", "no face"],
+)
+def test_box_takes_the_face_that_it_overlaps(
+    boxes: list[Box], faces: list[Box], matches: list[int | None]
+) -> None:
+    assert metrics.matches(boxes, faces, least=0.4) == matches
 
 
 def test_precision_and_recall_are_shares_of_found_and_of_known() -> None:
@@ -104,20 +108,17 @@ def test_confusion_counts_rows_of_truth() -> None:
     assert counts.tolist() == [[1, 2], [0, 3]]
 
 
-def test_kappa_is_one_for_agreement_and_none_for_chance() -> None:
-    assert metrics.quadratic_kappa(np.diag([3.0, 1.0, 2.0])) == pytest.approx(1)
-    assert metrics.quadratic_kappa(np.ones((4, 4))) == pytest.approx(0)
-
-
-def test_kappa_weighs_mistakes_by_their_square() -> None:
+def test_kappa_is_one_for_agreement_none_for_chance_and_less_for_farther_mistakes() -> None:
     near, far = np.diag([5.0, 5.0, 5.0]), np.diag([5.0, 5.0, 5.0])
     near[0, 1] += 1
     far[0, 2] += 1
 
+    assert metrics.quadratic_kappa(np.diag([3.0, 1.0, 2.0])) == pytest.approx(1)
+    assert metrics.quadratic_kappa(np.ones((4, 4))) == pytest.approx(0)
     assert metrics.quadratic_kappa(far) < metrics.quadratic_kappa(near) < 1
 
 
-def test_macro_f1_leaves_out_what_never_occurs() -> None:
+def test_macro_f1_leaves_out_classes_that_never_occur() -> None:
     counts = np.array([[4.0, 0.0, 0.0], [2.0, 2.0, 0.0], [0.0, 0.0, 0.0]])
 
     assert metrics.macro_f1(counts) == pytest.approx((8 / 10 + 4 / 6) / 2)
@@ -158,7 +159,7 @@ def test_interval_holds_the_figure_and_is_the_same_every_time() -> None:
     assert intervals.figures(numbers, mean_of)["mean"] == first
 
 
-def test_photos_that_are_all_alike_leave_no_doubt() -> None:
+def test_equal_photos_leave_no_doubt() -> None:
     figure = intervals.figures(np.full((10, 1), 0.5), mean_of)["mean"]
 
     assert (figure.low, figure.high) == (0.5, 0.5)

@@ -19,6 +19,7 @@ from smart_filter_workers.results import Eyes, Face, Faces, Smile
 
 NOWHERE = Path("nowhere.jpg")
 POINT = (0.0, 0.0)
+PHOTO = np.zeros((60, 90, 3), np.uint8)
 
 
 def a_face(*box: float, score: float = 0.9) -> Face:
@@ -29,15 +30,6 @@ def a_face(*box: float, score: float = 0.9) -> Face:
 def figures(code: TaskCode, *scores: Score) -> dict[str, float]:
     numbers = np.array([score.numbers for score in scores], np.float64)
     return dict(code.figures(numbers, np.ones(len(scores))))
-
-
-@pytest.mark.parametrize("task", TASKS)
-def test_task_says_what_it_measures(task: TaskName) -> None:
-    code = of(task)
-
-    assert code.LOOKS >= 1
-    assert code.HOW.endswith(".")
-    assert len({metric.name for metric in code.METRICS}) == len(code.METRICS)
 
 
 def test_contract_names_the_metrics() -> None:
@@ -62,23 +54,18 @@ def a_photo_of_faces() -> face.Example:
     )
 
 
-def test_faces_are_right_wrong_or_missed() -> None:
-    found = Faces((a_face(0, 0, 10, 10), a_face(30, 30, 10, 10)))
-
-    assert face.score(a_photo_of_faces(), found).numbers == (1, 1, 1)
-
-
-def test_ignored_face_counts_neither_way() -> None:
-    nothing = face.score(a_photo_of_faces(), Faces(()))
-    ignored = face.score(a_photo_of_faces(), Faces((a_face(80, 80, 10, 10),)))
-
-    assert nothing.numbers == ignored.numbers == (0, 0, 2)
-
-
-def test_second_box_on_a_face_is_wrong() -> None:
-    twice = Faces((a_face(0, 0, 10, 10), a_face(0, 0, 10, 10, score=0.8)))
-
-    assert face.score(a_photo_of_faces(), twice).numbers == (1, 1, 1)
+@pytest.mark.parametrize(
+    ("found", "counts"),
+    [
+        ([a_face(0, 0, 10, 10), a_face(30, 30, 10, 10)], (1, 1, 1)),
+        ([a_face(0, 0, 10, 10), a_face(0, 0, 10, 10, score=0.8)], (1, 1, 1)),
+        ([], (0, 0, 2)),
+        ([a_face(80, 80, 10, 10)], (0, 0, 2)),
+    ],
+    ids=["right and wrong", "a second box is wrong", "missed", "ignored counts neither way"],
+)
+def test_faces_are_right_wrong_or_missed(found: list[Face], counts: tuple[int, ...]) -> None:
+    assert face.score(a_photo_of_faces(), Faces(tuple(found))).numbers == counts
 
 
 def a_crop(level: SmileLevel) -> smile.Example:
@@ -86,35 +73,31 @@ def a_crop(level: SmileLevel) -> smile.Example:
 
 
 def test_smiles_are_judged_by_their_levels() -> None:
-    huge, none = a_crop(SmileLevel.HUGE), a_crop(SmileLevel.NONE)
+    near = smile.score(a_crop(SmileLevel.HUGE), Smile(SmileLevel.MODERATE, 0.6))
+    none = smile.score(a_crop(SmileLevel.NONE), Smile(SmileLevel.NONE, 0.1))
 
-    told = figures(
-        of(TaskName.SMILE),
-        smile.score(huge, Smile(SmileLevel.MODERATE, 0.6)),
-        smile.score(none, Smile(SmileLevel.NONE, 0.1)),
-    )
+    seen = figures(of(TaskName.SMILE), near, none)
 
-    assert (told["accuracy"], told["mae_levels"], told["auc"]) == (0.5, 0.5, 1)
+    assert (seen["accuracy"], seen["mae_levels"], seen["auc"]) == (0.5, 0.5, 1)
 
 
 def test_worst_smile_is_the_farthest_off() -> None:
-    near = smile.score(a_crop(SmileLevel.HUGE), Smile(SmileLevel.MODERATE, 0.6))
-    far = smile.score(a_crop(SmileLevel.HUGE), Smile(SmileLevel.NONE, 0.1))
-    right = smile.score(a_crop(SmileLevel.HUGE), Smile(SmileLevel.HUGE, 0.9))
+    right, near, far = (
+        smile.score(a_crop(SmileLevel.HUGE), Smile(level, 0.6)).badness
+        for level in (SmileLevel.HUGE, SmileLevel.MODERATE, SmileLevel.NONE)
+    )
 
-    assert far.badness > near.badness > right.badness == 0
+    assert far > near > right == 0
 
 
 def test_unknown_eye_counts_as_not_open() -> None:
-    codes = of(TaskName.EYES)
-    open_told, open_unknown, shut_unknown = (
-        Score("", "", numbers, 0, "") for numbers in ((1, 1), (1, 2), (0, 2))
-    )
+    # Open and known, open and unknown, shut and unknown.
+    scores = [Score("", "", numbers, 0, "") for numbers in ((1, 1), (1, 2), (0, 2))]
 
-    told = figures(codes, open_told, open_unknown, shut_unknown)
+    seen = figures(of(TaskName.EYES), *scores)
 
-    assert told["accuracy"] == pytest.approx(2 / 3)
-    assert (told["accuracy_told"], told["told"]) == (1, pytest.approx(1 / 3))
+    assert seen["accuracy"] == pytest.approx(2 / 3)
+    assert (seen["accuracy_told"], seen["told"]) == (1, pytest.approx(1 / 3))
 
 
 def test_crop_of_an_eye_becomes_both_eyes_of_a_face() -> None:
@@ -123,14 +106,12 @@ def test_crop_of_an_eye_becomes_both_eyes_of_a_face() -> None:
     view = eyes.face_of(crop)
     mesh = view.mesh(FaceMesh.__new__(FaceMesh))  # not asked: the mesh is known
 
-    middles = [mesh.points[list(eye)].mean(axis=0) for eye in (RIGHT_EYE, LEFT_EYE)]
-    corners = [(round(float(x)) - 15, round(float(y)) - 15) for x, y in middles]
-    shown = [view.picture[y : y + 30, x : x + 30] for x, y in corners]
-    assert (shown[0] == crop).all()
-    assert (shown[1] == crop[:, ::-1]).all()
+    for eye, shown in ((RIGHT_EYE, crop), (LEFT_EYE, crop[:, ::-1])):
+        x, y = (round(float(place)) - 15 for place in mesh.points[list(eye)].mean(axis=0))
+        assert (view.picture[y : y + 30, x : x + 30] == shown).all()
 
 
-def test_either_eye_of_a_crop_may_be_the_one_that_was_told() -> None:
+def test_either_eye_of_a_crop_may_be_the_known_one() -> None:
     one_seen = Eyes(left_open=True, right_open=None)
 
     assert eyes._said(one_seen) is True  # noqa: SLF001 - the rule is small and matters
@@ -152,21 +133,24 @@ def test_orientation_is_right_when_the_photo_stands_upright(
 
     score = orientation.score(example, orientation.Answer(quarters, with_face=True))
 
-    told = figures(of(TaskName.ORIENTATION), score)
-    assert (told["accuracy"], told["abstained"], told["harmed"]) == (accuracy, abstained, harmed)
+    seen = figures(of(TaskName.ORIENTATION), score)
+    assert (seen["accuracy"], seen["abstained"], seen["harmed"]) == (accuracy, abstained, harmed)
 
 
-def test_mask_of_three_levels_has_pixels_that_do_not_count() -> None:
-    three = np.array([[0, 128, 255]], np.uint8)
-    soft = np.array([[0, 64, 128, 255]], np.uint8)
+@pytest.mark.parametrize(
+    ("levels", "counted"),
+    [((0, 128, 255), [True, False, True]), ((0, 64, 128, 255), [True] * 4)],
+    ids=["three levels", "soft"],
+)
+def test_only_a_mask_of_three_levels_has_pixels_that_do_not_count(
+    levels: tuple[int, ...], counted: list[bool]
+) -> None:
+    assert folders.counted(np.array([levels], np.uint8)).tolist() == [counted]
 
-    assert folders.counted(three).tolist() == [[True, False, True]]
-    assert folders.counted(soft).all()
 
-
-def test_part_of_a_folder_is_told_by_the_start_of_a_name() -> None:
-    assert folders.prefix("coco_0001.jpg") == "coco"
-    assert folders.prefix("astronaut.png") == ""
+@pytest.mark.parametrize(("name", "part"), [("coco_0001.jpg", "coco"), ("astronaut.png", "")])
+def test_start_of_a_name_is_its_part_of_the_folder(name: str, part: str) -> None:
+    assert folders.prefix(name) == part
 
 
 def test_limit_takes_photos_from_the_whole_folder() -> None:
@@ -176,7 +160,7 @@ def test_limit_takes_photos_from_the_whole_folder() -> None:
     assert measure.spread(examples, 30) is examples
 
 
-def test_difference_shows_what_is_too_much_and_what_is_missing() -> None:
+def test_difference_shows_excess_and_missing_pixels() -> None:
     photo = np.zeros((1, 4, 3), np.uint8)
     matte, known = np.array([[255, 0, 255, 255]], np.uint8), np.array([[0, 255, 255, 0]], np.uint8)
     counted = np.array([[True, True, True, False]])
@@ -216,11 +200,14 @@ def an_evaluation() -> Evaluation:
 def test_page_shows_figures_and_the_worst_photos() -> None:
     written = page.write(an_evaluation())
 
-    assert "0.750<small>0.700 to 0.800</small>" in written
-    assert "12.3 ms" in written
-    assert "a&amp;b.jpg" in written
-    assert "A model, blur 3." in written
-    assert "<strong>3 too high</strong>" in written
+    for shown in (
+        "0.750<small>0.700 to 0.800</small>",
+        "12.3 ms",
+        "a&amp;b.jpg",
+        "A model, blur 3.",
+        "<strong>3 too high</strong>",
+    ):
+        assert shown in written
 
 
 def test_page_needs_nothing_but_itself() -> None:
@@ -239,39 +226,33 @@ def test_page_of_a_model_without_a_fault_says_so() -> None:
 
 
 def a_cut(name: str, *, persons: int | None = None) -> Cut:
-    picture = np.zeros((60, 90, 3), np.uint8)
-    matte = np.zeros((60, 90), np.uint8)
-    return Cut(name, picture, matte, 0.125, persons, ms=41.7, cpu_ms=40)
+    matte = np.zeros(PHOTO.shape[:2], np.uint8)
+    return Cut(name, PHOTO, matte, 0.125, persons, ms=41.7, cpu_ms=40)
+
+
+def size_of_sheet(*made: Cut | Fault) -> tuple[int, int]:
+    """Return the height and the width of a sheet."""
+    height, width, _ = sheet.draw(Compared(PHOTO, list(made)), title="p.jpg").shape
+    return height, width
 
 
 def test_sheet_grows_to_the_right_and_then_down() -> None:
-    photo = np.zeros((60, 90, 3), np.uint8)
-    sizes = [
-        sheet.draw(Compared(photo, [a_cut("m")] * count), title="p.jpg").shape
+    one, full, more = (
+        size_of_sheet(*[a_cut("m")] * count)
         for count in (1, sheet.MOST_ACROSS - 1, sheet.MOST_ACROSS)
-    ]
+    )
 
-    assert sizes[0][0] == sizes[1][0] < sizes[2][0]
-    assert sizes[0][1] < sizes[1][1]
+    assert one[0] == full[0] < more[0]
+    assert one[1] < full[1]
 
 
-def test_model_that_made_nothing_has_its_place_on_the_sheet() -> None:
-    photo = np.zeros((60, 90, 3), np.uint8)
-
-    without = sheet.draw(Compared(photo, []), title="p.jpg")
-    drawn = sheet.draw(Compared(photo, [Fault("m", "needs weights")]), title="p.jpg")
-
-    assert drawn.shape[1] > without.shape[1]
+def test_model_with_a_fault_has_its_place_on_the_sheet() -> None:
+    assert size_of_sheet(Fault("m", "needs weights"))[1] > size_of_sheet()[1]
 
 
 @pytest.mark.parametrize(
-    ("persons", "told"),
-    [
-        (None, "42 ms · 12.5% of the photo"),
-        (0, "42 ms · nobody · 12.5% of the photo"),
-        (1, "42 ms · 1 person · 12.5% of the photo"),
-        (2, "42 ms · 2 persons · 12.5% of the photo"),
-    ],
+    ("persons", "shown"),
+    [(None, ""), (0, "nobody · "), (1, "1 person · "), (2, "2 persons · ")],
 )
-def test_cut_out_is_told_in_a_line(persons: int | None, told: str) -> None:
-    assert sheet.told(a_cut("m", persons=persons)) == told
+def test_cut_out_is_described_in_a_line(persons: int | None, shown: str) -> None:
+    assert sheet.told(a_cut("m", persons=persons)) == f"42 ms · {shown}12.5% of the photo"

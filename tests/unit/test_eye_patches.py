@@ -12,7 +12,7 @@ CUTS = Cuts(shut_below=0.2, open_above=0.6)
 @pytest.mark.parametrize(
     ("openness", "said"), [(0.1, False), (0.2, None), (0.4, None), (0.6, None), (0.61, True)]
 )
-def test_between_shut_and_open_nothing_is_said(*, openness: float, said: bool | None) -> None:
+def test_openness_between_the_cuts_is_unknown(*, openness: float, said: bool | None) -> None:
     assert verdict(openness, CUTS, in_the_dark=False) is said
 
 
@@ -36,7 +36,7 @@ def test_patch_weighs_colours_by_luma() -> None:
 
 @pytest.mark.parametrize("centre", [(150, 130), (4, 290), (299, 2)], ids=str)
 @pytest.mark.parametrize("side", [20, 150])
-def test_patch_is_what_the_whole_picture_shows_there(
+def test_patch_equals_that_part_of_the_shrunk_picture(
     centre: tuple[float, float], side: float
 ) -> None:
     rows, columns = np.mgrid[0:300, 0:300]

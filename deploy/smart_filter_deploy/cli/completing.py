@@ -47,7 +47,7 @@ def model_names(ctx: click.Context, parameter: click.Parameter, typed: str) -> l
     return _begun(soon(_models), typed)
 
 
-def soon(ask: Callable[[], list[str]]) -> list[str]:
+def soon(ask: Callable[[], list[str]], *, patience_seconds: float = _PATIENCE_SECONDS) -> list[str]:
     """Return what is told in time and harmless to type; a shell shows no errors."""
     told: list[str] = []
 
@@ -59,7 +59,7 @@ def soon(ask: Callable[[], list[str]]) -> list[str]:
 
     listener = threading.Thread(target=listen, daemon=True)
     listener.start()
-    listener.join(_PATIENCE_SECONDS)
+    listener.join(patience_seconds)
     return [word for word in told if _HARMLESS.fullmatch(word)]
 
 
