@@ -50,111 +50,67 @@ def wired(*answers: bytes) -> Wire:
     return Wire(iter(answers))
 
 
+LOOPBACK = """
+    http://localhost/ http://LOCALHOST./ http://127.0.0.1/ http://127.0.0.1:6379/
+    http://127.127.127.127/ http://0.0.0.0/ http://0x7f000001/ http://2130706433/
+    http://017700000001/ http://127.1/ http://127.0.0.1./ http://１２７.0.0.1/
+    http://127。0。0。1/ http://[::]/ http://[::1]/ http://[::127.0.0.1]/ http://local6.test/
+    http://[::ffff:127.0.0.1]/ http://[::ffff:7f00:1]/ http://[64:ff9b::127.0.0.1]/
+    http://[2002:7f00:1::]/
+"""
+PRIVATE = """
+    http://10.0.0.1/ http://172.16.0.1/ http://192.168.1.1/ http://100.64.0.1/ http://198.18.0.1/
+    http://224.0.0.251/ http://240.0.0.1/ http://255.255.255.255/ http://[64:ff9b:1::10.0.0.1]/
+    http://[2001:0:a00:1::1]/ http://[fc00::1]/ http://[fe80::1]/ http://[fe80::1%25eth0]/
+    http://[fec0::1]/ http://[ff02::1]/ http://[2001:db8::1]/ http://[64:ff9b::8.8.8.8]/
+    http://ten.test/ http://mixed.test/ http://mapped.test/ http://nat.test/ http://carried.test/
+    http://unique.test/ http://link.test/ http://nobody.test/
+"""
+METADATA_OF_CLOUDS = """
+    http://100.100.100.200/latest/meta-data/ http://169.254.170.2/v2/credentials
+    http://169.254.169.254/latest/meta-data/iam/security-credentials/
+    http://168.63.129.16/machine?comp=goalstate http://192.0.0.192/opc/v1/instance/
+    http://2852039166/latest/meta-data/ http://0xa9fea9fe/ http://169.16689662/
+    http://metadata.google.internal/computeMetadata/v1/ http://[::ffff:169.254.169.254]/
+    http://[0:0:0:0:0:ffff:a9fe:a9fe]/ http://[fd00:ec2::254]/latest/meta-data/
+"""
+OTHER_PORT_USER_OR_SCHEME = r"""
+    http://photos.test:22/ http://photos.test:25/ http://photos.test:5432/ http://photos.test:6379/
+    http://photos.test:0/ https://photos.test:8444/ http://photos.test@127.0.0.1/
+    http://127.0.0.1@photos.test/ http://user:secret@photos.test/ http://photos.test\@127.0.0.1/
+    http://photos.test%00.test/ http://photos.test%2f@127.0.0.1/ file:///etc/passwd
+    file://photos.test/etc/passwd ftp://photos.test/a gopher://photos.test/_x
+    unix:///run/docker.sock data:image/png;base64,AAAA photos.test
+"""
+
+
 @pytest.mark.parametrize(
     "url",
     [
-        "http://localhost/",
-        "http://LOCALHOST./",
-        "http://127.0.0.1/",
-        "http://127.0.0.1:6379/",
-        "http://127.127.127.127/",
-        "http://0.0.0.0/",
-        "http://0x7f000001/",
-        "http://2130706433/",
-        "http://017700000001/",
-        "http://127.1/",
-        "http://127.0.0.1./",
-        "http://１２７.0.0.1/",
-        "http://127。0。0。1/",
-        "http://10.0.0.1/",
-        "http://172.16.0.1/",
-        "http://192.168.1.1/",
-        "http://100.64.0.1/",
-        "http://100.100.100.200/latest/meta-data/",
-        "http://169.254.169.254/latest/meta-data/iam/security-credentials/",
-        "http://169.254.170.2/v2/credentials",
-        "http://168.63.129.16/machine?comp=goalstate",
-        "http://192.0.0.192/opc/v1/instance/",
-        "http://2852039166/latest/meta-data/",
-        "http://0xa9fea9fe/",
-        "http://169.16689662/",
-        "http://metadata.google.internal/computeMetadata/v1/",
-        "http://198.18.0.1/",
-        "http://224.0.0.251/",
-        "http://240.0.0.1/",
-        "http://255.255.255.255/",
-        "http://[::]/",
-        "http://[::1]/",
-        "http://[::127.0.0.1]/",
-        "http://[::ffff:127.0.0.1]/",
-        "http://[::ffff:7f00:1]/",
-        "http://[::ffff:169.254.169.254]/",
-        "http://[0:0:0:0:0:ffff:a9fe:a9fe]/",
-        "http://[64:ff9b::127.0.0.1]/",
-        "http://[64:ff9b::8.8.8.8]/",
-        "http://[64:ff9b:1::10.0.0.1]/",
-        "http://[2002:7f00:1::]/",
-        "http://[2001:0:a00:1::1]/",
-        "http://[fc00::1]/",
-        "http://[fd00:ec2::254]/latest/meta-data/",
-        "http://[fe80::1]/",
-        "http://[fe80::1%25eth0]/",
-        "http://[fec0::1]/",
-        "http://[ff02::1]/",
-        "http://[2001:db8::1]/",
-        "http://ten.test/",
-        "http://mixed.test/",
-        "http://mapped.test/",
-        "http://nat.test/",
-        "http://carried.test/",
-        "http://local6.test/",
-        "http://unique.test/",
-        "http://link.test/",
-        "http://nobody.test/",
-        "http://photos.test:22/",
-        "http://photos.test:25/",
-        "http://photos.test:5432/",
-        "http://photos.test:6379/",
-        "http://photos.test:0/",
-        "https://photos.test:8444/",
-        "http://photos.test@127.0.0.1/",
-        "http://127.0.0.1@photos.test/",
-        "http://user:secret@photos.test/",
-        "http://photos.test\\@127.0.0.1/",
-        "http://photos.test%00.test/",
-        "http://photos.test%2f@127.0.0.1/",
+        *(LOOPBACK + PRIVATE + METADATA_OF_CLOUDS + OTHER_PORT_USER_OR_SCHEME).split(),
         "http://photos.test/\r\nX: y",
-        "file:///etc/passwd",
-        "file://photos.test/etc/passwd",
-        "ftp://photos.test/a",
-        "gopher://photos.test/_x",
-        "unix:///run/docker.sock",
-        "data:image/png;base64,AAAA",
-        "photos.test",
         "",
     ],
 )
 def test_hostile_address_is_refused_without_a_connection(url: str) -> None:
     wire = wired()
 
-    with pytest.raises(PhotoUnreachable) as raised:
+    with pytest.raises(PhotoUnreachable) as refusal:
         fetch(url, wire)
 
     assert wire.dialled == []
-    told = str(raised.value)
-    assert not any(
-        part in told for part in ("secret", "127.", "10.0", "169.254", "fd00", "internal")
-    )
+    secrets = ("secret", "127.", "10.0", "169.254", "fd00", "internal")
+    assert not any(secret in str(refusal.value) for secret in secrets)
 
 
-def test_name_that_is_private_reads_as_one_that_is_not_there() -> None:
-    told = set()
+def test_private_name_reads_like_an_unknown_name() -> None:
+    messages = set()
     for url in ("http://ten.test/", "http://nobody.test/", "http://10.0.0.1/"):
-        with pytest.raises(PhotoUnreachable) as raised:
+        with pytest.raises(PhotoUnreachable) as refusal:
             fetch(url, wired())
-        told.add(str(raised.value))
+        messages.add(str(refusal.value))
 
-    assert len(told) == 1
+    assert len(messages) == 1
 
 
 def test_connection_goes_to_the_address_that_was_checked() -> None:
@@ -234,71 +190,57 @@ def test_redirect_is_followed_to_another_host(status: int) -> None:
     assert wire.sent[-1].startswith(b"GET /b ")
 
 
-@pytest.mark.parametrize(
-    "location",
-    [
-        "http://127.0.0.1/",
-        "http://169.254.169.254/latest/meta-data/",
-        "http://ten.test/",
-        "http://[::ffff:10.0.0.1]/",
-        "http://photos.test:6379/",
-        "//0x7f.1/",
-        "file:///etc/passwd",
-        "gopher://127.0.0.1:6379/_FLUSHALL",
-        "http://user:secret@photos.test/",
-        "data:image/png;base64,AAAA",
-        "http://secret\xff/",
-        "//[secret]/",
-    ],
-)
-def test_redirect_to_where_nobody_may_go_is_refused(location: str) -> None:
+FORBIDDEN = """
+    http://127.0.0.1/ http://169.254.169.254/latest/meta-data/ http://ten.test/
+    http://[::ffff:10.0.0.1]/ http://photos.test:6379/ //0x7f.1/ file:///etc/passwd
+    gopher://127.0.0.1:6379/_FLUSHALL http://user:secret@photos.test/ data:image/png;base64,AAAA
+    http://secret\xff/ //[secret]/
+"""
+
+
+@pytest.mark.parametrize("location", FORBIDDEN.split())
+def test_redirect_to_a_forbidden_address_is_refused(location: str) -> None:
     wire = wired(redirect(location))
 
-    with pytest.raises(PhotoUnreachable) as raised:
+    with pytest.raises(PhotoUnreachable) as refusal:
         fetch("http://photos.test/a", wire)
 
     assert wire.dialled == [(PUBLIC, 80)]
-    assert not any(part in str(raised.value) for part in ("127.", "169.", "ten.test", "secret"))
+    secrets = ("127.", "169.", "ten.test", "secret")
+    assert not any(secret in str(refusal.value) for secret in secrets)
 
 
-@pytest.mark.parametrize(("redirects", "arrives"), [(5, True), (6, False)])
-def test_five_redirects_are_followed_and_no_more(redirects: int, *, arrives: bool) -> None:
-    wire = wired(*[redirect(f"/{hop}") for hop in range(redirects)], ok(b"a picture"))
+def test_five_redirects_are_followed() -> None:
+    wire = wired(*[redirect(f"/{hop}") for hop in range(5)], ok(b"a picture"))
 
-    try:
-        fetch("http://photos.test/a", wire)
-    except PhotoUnreachable:
-        arrived = False
-    else:
-        arrived = True
-
-    assert arrived == arrives
-    assert len(wire.dialled) == 6
+    assert fetch("http://photos.test/a", wire).content == b"a picture"
 
 
-def test_redirect_to_nowhere_is_not_followed() -> None:
-    wire = wired(answer(302, content__length="0"))
-
-    with pytest.raises(PhotoUnreachable, match="does not say where"):
-        fetch("http://photos.test/a", wire)
-
-
-def test_loop_of_redirects_ends() -> None:
+def test_loop_of_redirects_ends_at_the_sixth() -> None:
     wire = Wire(itertools.repeat(redirect("/a")))
 
     with pytest.raises(PhotoUnreachable, match="more than 5 times"):
         fetch("http://photos.test/a", wire)
 
-
-@pytest.mark.parametrize("status", [201, 204, 206, 300, 304, 400, 401, 403, 404, 410, 451])
-def test_answer_without_the_file_is_final(status: int) -> None:
-    with pytest.raises(PhotoUnreachable, match=f"answers {status}"):
-        fetch("http://photos.test/a", wired(answer(status, content__length="0")))
+    assert len(wire.dialled) == 6
 
 
-@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504])
-def test_answer_that_may_be_another_later_is_asked_for_again(status: int) -> None:
-    with pytest.raises(PictureLate, match=f"answers {status}"):
+FINAL = (201, 204, 206, 300, 304, 400, 401, 403, 404, 410, 451)
+PASSING = (408, 425, 429, 500, 502, 503, 504)
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "words"),
+    [
+        (302, PhotoUnreachable, "does not say where"),
+        *((status, PhotoUnreachable, f"answers {status}") for status in FINAL),
+        *((status, PictureLate, f"answers {status}") for status in PASSING),
+    ],
+)
+def test_answer_without_the_file_is_final_or_passes(
+    status: int, error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=words):
         fetch("http://photos.test/a", wired(answer(status, content__length="0")))
 
 
@@ -344,13 +286,14 @@ def test_length_that_is_too_much_is_refused_unread(length: int, *, is_taken: boo
         answer(200, b"x" * 1001),
         answer(200, b"3e9\r\n" + b"x" * 1001 + b"\r\n0\r\n\r\n", transfer__encoding="chunked"),
     ],
+    ids=["no length", "chunked"],
 )
-def test_content_that_is_too_much_is_refused_whatever_was_said(said: bytes) -> None:
+def test_content_that_is_too_much_is_refused(said: bytes) -> None:
     with pytest.raises(ImageTooLarge, match="more than 1000 bytes"):
         fetch("http://photos.test/a", wired(said), limits=Limits(most_bytes=1000))
 
 
-def test_content_of_a_thousand_bytes_is_taken() -> None:
+def test_content_at_the_limit_is_accepted() -> None:
     fetched = fetch("http://photos.test/", wired(ok(b"x" * 1000)), limits=Limits(most_bytes=1000))
 
     assert len(fetched.content) == 1000
