@@ -32,9 +32,13 @@ def kept(persons: Whom | tuple[int, ...], roi: str | None = None) -> Segmented:
     mattes = tuple(a_matte(outline) for outline in outlines)
     found = People(a_matte(*outlines), mattes)
     region = Framing() if roi is None else Framing(roi=read_roi(roi))
-    inputs = Inputs(prepared(noise(HEIGHT, WIDTH)), Recipe(persons=persons, framing=region))
-    (segmented,) = stage.run({"segmentation": lambda _: [found]}, [inputs])
-    return segmented
+    return segmented(found, Recipe(persons=persons, framing=region))
+
+
+def segmented(found: People, recipe: Recipe) -> Segmented:
+    inputs = Inputs(prepared(noise(HEIGHT, WIDTH)), recipe)
+    (result,) = stage.run({"segmentation": lambda _: [found]}, [inputs])
+    return result
 
 
 def test_every_pixel_goes_to_the_nearest_person() -> None:
@@ -55,8 +59,7 @@ def test_outlines_may_be_smaller_than_the_matte() -> None:
 
     left, right = apart.split(matte, [column(5, 15), column(40, 50)])
 
-    assert left[40, 20] == 255
-    assert right[40, 90] == 255
+    assert (left[40, 20], right[40, 90]) == (255, 255)
 
 
 def test_one_person_has_all_of_the_matte() -> None:
@@ -73,42 +76,39 @@ def test_outlines_without_a_pixel_still_give_a_matte_each() -> None:
     assert len(apart.split(np.zeros((HEIGHT, WIDTH), np.uint8), [nothing, nothing])) == 2
 
 
-def test_all_persons_are_kept_by_default() -> None:
-    segmented = kept(Whom.ALL)
+@pytest.mark.parametrize(
+    ("persons", "roi", "number", "levels"),
+    [
+        (Whom.ALL, None, 3, [255, 255, 255]),
+        (Whom.LARGEST, None, 1, [0, 255, 0]),
+        # Numbered from the left.
+        ((1, 3), None, 2, [255, 0, 255]),
+        ((7,), None, 0, [0, 0, 0]),
+        (Whom.ALL, "0% 0% 50% 100%", 2, [255, 255, 0]),
+        # A sleeve that reaches into the region is no person.
+        (Whom.ALL, "9px 0px 50px 40px", 1, [0, 255, 0]),
+        (Whom.ALL, "90px 0px 900px 40px", 0, [0, 0, 0]),
+        (Whom.ALL, "0px 35px 100% 99999px", 0, [0, 0, 0]),
+    ],
+)
+def test_persons_are_kept_by_choice_and_region(
+    persons: Whom | tuple[int, ...], roi: str | None, number: int, levels: list[int]
+) -> None:
+    result = kept(persons, roi)
 
-    assert segmented.persons == 3
-    assert segmented.matte[20, 5] == segmented.matte[20, 52] == 255
-
-
-def test_largest_person_is_kept_alone() -> None:
-    segmented = kept(Whom.LARGEST)
-
-    assert segmented.persons == 1
-    assert segmented.matte[20, 30] == 255
-    assert segmented.matte[20, 5] == segmented.matte[20, 52] == 0
-
-
-def test_persons_are_numbered_from_the_left() -> None:
-    segmented = kept((1, 3))
-
-    assert segmented.persons == 2
-    assert segmented.matte[20, 5] == segmented.matte[20, 52] == 255
-    assert segmented.matte[20, 30] == 0
-
-
-def test_number_that_nobody_has_keeps_nobody() -> None:
-    segmented = kept((7,))
-
-    assert (segmented.persons, segmented.coverage) == (0, 0)
+    assert result.persons == number
+    assert result.matte[20, [5, 25, 52]].tolist() == levels
+    assert bool(result.coverage) == bool(number)
 
 
-def test_steps_come_as_one_picture_when_they_are_asked_for() -> None:
+def test_matte_ends_at_the_region() -> None:
+    assert not kept(Whom.ALL, "0% 0% 50% 100%").matte[:, 30:].any()
+
+
+def test_steps_are_one_picture_on_demand() -> None:
     found = People(a_matte(column(2, 8)), None, steps=(Step("edges", noise(30, 20)),))
-    recipe = Recipe(outputs=(Output.DEBUG,))
 
-    (shown,) = stage.run(
-        {"segmentation": lambda _: [found]}, [Inputs(prepared(noise(HEIGHT, WIDTH)), recipe)]
-    )
+    shown = segmented(found, Recipe(outputs=(Output.DEBUG,)))
 
     assert shown.debug is not None
     assert shown.debug.content.startswith(b"\x89PNG")
@@ -122,25 +122,3 @@ def test_sheet_holds_every_step() -> None:
     whole = (sheet == 255).all(axis=-1)
     # Three pictures of 360 × 225 px.
     assert whole.sum() >= 3 * 360 * 225
-
-
-def test_outside_of_the_region_nobody_is_seen() -> None:
-    segmented = kept(Whom.ALL, "0% 0% 50% 100%")
-
-    assert segmented.persons == 2
-    assert segmented.matte[20, 25] == 255
-    assert not segmented.matte[:, 30:].any()
-
-
-def test_a_sleeve_that_reaches_into_the_region_is_nobody() -> None:
-    segmented = kept(Whom.ALL, "9px 0px 50px 40px")
-
-    assert segmented.persons == 1
-
-
-@pytest.mark.parametrize("roi", ["90px 0px 900px 40px", "0px 35px 100% 99999px"])
-def test_a_region_that_shows_nobody_leaves_nobody(roi: str) -> None:
-    segmented = kept(Whom.ALL, roi)
-
-    assert segmented.persons == 0
-    assert segmented.coverage == 0

@@ -25,19 +25,14 @@ def test_all_crops_of_a_photo_are_on_one_side(folder: Path) -> None:
 
     assert len(read.train.names) + len(read.validation.names) == 48
     assert not set(read.train.names) & set(read.validation.names)
+    assert data.read(folder, HALF).digest == read.digest
 
 
-def test_the_same_crops_are_cut_again(folder: Path) -> None:
-    assert data.read(folder, HALF).digest == data.read(folder, HALF).digest
-
-
-def test_folders_of_images_are_read_and_masks_beside_them_are_not(folder: Path) -> None:
-    (folder / "portrait").mkdir()
-    (folder / "portrait" / "masks").mkdir()
+def test_folders_of_images_are_read_without_their_masks(folder: Path) -> None:
     photos = sorted(folder.glob("*.png"))
-    (folder / "portrait" / "images").mkdir()
-    photos[0].rename(folder / "portrait" / "images" / "a.png")
-    photos[1].rename(folder / "portrait" / "masks" / "a.png")
+    for photo, place in zip(photos, ("images", "masks"), strict=False):
+        (folder / "portrait" / place).mkdir(parents=True)
+        photo.rename(folder / "portrait" / place / "a.png")
 
     assert [path.parent.name for path in data.paths(folder)] == ["images"]
 
@@ -50,25 +45,21 @@ def test_a_crop_that_touches_a_head_is_not_clear_of_it() -> None:
     assert data.clear_of((0, 0, 300, 300), [])
 
 
-def test_a_folder_in_order_has_no_findings(folder: Path) -> None:
+def test_damaged_photo_is_named(folder: Path) -> None:
     assert not list(data.findings(folder, HALF))
 
-
-def test_a_damaged_photo_is_named(folder: Path) -> None:
     (folder / "scene0003.png").write_bytes(b"no picture")
 
     assert [finding.where for finding in data.findings(folder, HALF)] == ["scene0003.png"]
 
 
 def test_few_photos_are_found(tmp_path: Path) -> None:
-    few = drawn_scenes.folder(tmp_path / "few", 5)
-
-    [finding] = data.findings(few, HALF)
+    [finding] = data.findings(drawn_scenes.folder(tmp_path / "few", 5), HALF)
 
     assert "has 5 of photos" in finding.what
 
 
-def test_the_same_photo_on_both_sides_is_found(folder: Path) -> None:
+def test_photo_on_both_sides_is_found(folder: Path) -> None:
     content = (folder / "scene0000.png").read_bytes()
     for number in range(12):
         (folder / f"again{number}.png").write_bytes(content)
@@ -76,8 +67,7 @@ def test_the_same_photo_on_both_sides_is_found(folder: Path) -> None:
     found = list(data.findings(folder, HALF))
 
     assert found
-    assert all(finding.fatal for finding in found)
-    assert all("other side" in finding.what for finding in found)
+    assert all(finding.fatal and "other side" in finding.what for finding in found)
 
 
 def test_photos_on_one_side_alone_are_found_before_a_run_refuses_them(folder: Path) -> None:
@@ -90,14 +80,12 @@ def test_photos_on_one_side_alone_are_found_before_a_run_refuses_them(folder: Pa
     assert (finding.fatal, "too few photos" in finding.what) == (True, True)
 
 
-def test_photos_too_small_for_crops_are_told(tmp_path: Path) -> None:
-    place = tmp_path / "small"
-    place.mkdir()
+def test_photos_too_small_for_crops_are_refused(tmp_path: Path) -> None:
     for number in range(3):
-        cv2.imwrite(str(place / f"{number}.png"), np.zeros((20, 20, 3), np.uint8))
+        cv2.imwrite(str(tmp_path / f"{number}.png"), np.zeros((20, 20, 3), np.uint8))
 
     with pytest.raises(FolderUnreadable, match="no photo with room"):
-        data.read(place, HALF)
+        data.read(tmp_path, HALF)
 
 
 def test_scenes_are_the_same_for_a_seed_and_stay_upright() -> None:
