@@ -58,10 +58,8 @@ def test_strokes_are_read() -> None:
 
 
 STROKES_FORM, BOX_FORM = r"keep 120,80 140,95; remove 10,10 50,50", "a box x,y,width,height"
-WRONG_STROKES = "keep|keep 1|keep 1,2 3|draw 1,2|keep 1,2;;|keep -1,2|keep 1,2 remove 3,4".split(
-    "|"
-)
-WRONG_BOXES = "1,2,3|1,2,3,0|a,b,c,d|1,2,3,4,5|-1,2,3,4".split("|")
+WRONG_STROKES = "keep|keep 1|keep 1,2 3|draw 1,2|keep 1,2;;|keep -1,2|keep 1,2 remove 3,4"
+WRONG_BOXES = "1,2,3|1,2,3,0|a,b,c,d|1,2,3,4,5|-1,2,3,4"
 
 
 @pytest.mark.parametrize(

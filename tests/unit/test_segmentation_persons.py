@@ -74,22 +74,22 @@ FACES_ALIKE = [(65.0, 12.0, 85.0, 32.0), (8.0, 42.0, 22.0, 56.0)]
 
 
 @pytest.mark.parametrize(
-    ("persons", "faces", "staying"),
+    ("persons", "faces", "staying", "bystanders"),
     [
-        ([MAIN, FAR], [], [MAIN]),
+        ([MAIN, FAR], [], [MAIN], [FAR]),
         # The small face is as large as the other.
-        ([MAIN, CHILD], FACES_ALIKE, [MAIN, CHILD]),
-        (CROWD, [], CROWD),
+        ([MAIN, CHILD], FACES_ALIKE, [MAIN, CHILD], []),
+        (CROWD, [], CROWD, []),
     ],
     ids=["small behind large", "child", "crowd"],
 )
 def test_small_person_behind_a_large_one_is_a_bystander(
-    persons: list[Person], faces: list[tuple[float, float, float, float]], staying: list[Person]
+    persons: list[Person],
+    faces: list[tuple[float, float, float, float]],
+    staying: list[Person],
+    bystanders: list[Person],
 ) -> None:
-    assert parted(persons, belonging(faces)) == (
-        staying,
-        [person for person in persons if person not in staying],
-    )
+    assert parted(persons, belonging(faces)) == (staying, bystanders)
 
 
 def test_small_face_belongs_to_a_group_and_not_behind_one_person() -> None:
