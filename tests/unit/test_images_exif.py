@@ -34,7 +34,7 @@ def test_a_photo_knows_when_it_was_taken(kind: str) -> None:
 
 
 @pytest.mark.parametrize("zone", [None, "", "somewhere"])
-def test_a_clock_without_a_zone_counts_as_utc(zone: str | None) -> None:
+def test_clock_without_a_zone_counts_as_utc(zone: str | None) -> None:
     taken = exif.taken_at(tags("2031:05:06 07:08:09", zone))
 
     assert taken == dt.datetime(2031, 5, 6, 7, 8, 9, tzinfo=dt.UTC)
@@ -43,7 +43,7 @@ def test_a_clock_without_a_zone_counts_as_utc(zone: str | None) -> None:
 @pytest.mark.parametrize(
     "text", ["0000:00:00 00:00:00", "2031:13:01 00:00:00", "yesterday", "", "0001:01:01 00:00:00"]
 )
-def test_a_time_that_is_none_is_not_known(text: str) -> None:
+def test_malformed_time_is_unknown(text: str) -> None:
     assert exif.taken_at(tags(text, "+14:00")) is None
 
 
