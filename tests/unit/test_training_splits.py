@@ -14,9 +14,12 @@ from smart_filter_training.annotations.splits import Where
 FACES = Where(labels=("face",))
 
 
-def test_files_called_train_and_val_are_the_splits(tmp_path: Path) -> None:
-    folder = folder_of(tmp_path / "data", train=3, validation=2)
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return folder_of(tmp_path / "data", train=3, validation=2)
 
+
+def test_files_called_train_and_val_are_the_splits(folder: Path) -> None:
     found = splits.read(folder, FACES)
 
     assert {one.path.name for one in found.train} == {f"train_{n}.png" for n in range(3)}
@@ -38,28 +41,24 @@ def test_one_file_is_parted_alike_whatever_its_order(tmp_path: Path) -> None:
     assert 0 < len(first.validation) < len(first.train)
 
 
-def test_digest_changes_with_a_picture_and_with_a_mark(tmp_path: Path) -> None:
-    folder = folder_of(tmp_path / "data", train=3, validation=2)
+def test_digest_changes_with_a_picture(folder: Path) -> None:
     before = splits.read(folder, FACES).digest
 
-    picture = folder / "images" / "train_0.png"
-    Image.fromarray(drawn("train_0.png", 99).srgb).save(picture)
+    Image.fromarray(drawn("train_0.png", 99).srgb).save(folder / "images" / "train_0.png")
 
     assert splits.read(folder, FACES).digest != before
 
 
-def test_same_picture_on_both_sides_is_found(tmp_path: Path) -> None:
-    folder = folder_of(tmp_path / "data", train=3, validation=2)
-    copy = folder / "images" / "train_1.png"
-    copy.write_bytes((folder / "images" / "val_1000.png").read_bytes())
+def test_same_picture_on_both_sides_is_found(folder: Path) -> None:
+    copied = (folder / "images" / "val_1000.png").read_bytes()
+    (folder / "images" / "train_1.png").write_bytes(copied)
 
-    found = [one.what for one in splits.findings(folder, FACES)]
+    [finding] = splits.findings(folder, FACES)
 
-    assert found == ["looks like train_1.png, which is on the other side of the split"]
+    assert finding.what == "looks like train_1.png, which is on the other side of the split"
 
 
-def test_corrupt_and_mismatched_pictures_are_found(tmp_path: Path) -> None:
-    folder = folder_of(tmp_path / "data", train=3, validation=2)
+def test_corrupt_and_mismatched_pictures_are_found(folder: Path) -> None:
     (folder / "images" / "train_1.png").write_bytes(b"no picture")
     Image.new("RGB", (50, 40)).save(folder / "images" / "train_2.png")
 
@@ -69,41 +68,32 @@ def test_corrupt_and_mismatched_pictures_are_found(tmp_path: Path) -> None:
     assert "50×40 pixels upright, and annotated as 128×96" in found["train_2.png"]
 
 
-def test_label_that_nobody_drew_is_found_and_refused(tmp_path: Path) -> None:
-    folder = folder_of(tmp_path / "data", train=2, validation=1)
+def test_missing_label_is_found_and_refused(folder: Path) -> None:
     where = Where(labels=("unicorn",))
 
-    with pytest.raises(FolderUnreadable, match="has no unicorn marked in its 2 pictures"):
+    with pytest.raises(FolderUnreadable, match="has no unicorn marked in its 3 pictures"):
         splits.read(folder, where)
-
     assert [one.fatal for one in splits.findings(folder, where)] == [True, True]
 
 
-def test_faults_that_may_be_left_out_do_not_stop_a_run(tmp_path: Path) -> None:
-    folder = folder_of(tmp_path / "data", train=3, validation=2)
+def test_faults_below_the_limit_do_not_stop_a_run(folder: Path) -> None:
     sheet = folder / "annotations" / "instances_train.json"
     told = json.loads(sheet.read_text())
     told["annotations"][0]["bbox"] = [0, 0, 0, 0]
     sheet.write_text(json.dumps(told))
+    lenient = Where(labels=("face",), most_faults=1)
 
     with pytest.raises(FolderUnreadable, match="its box is empty"):
         splits.read(folder, FACES)
-    lenient = Where(labels=("face",), most_faults=1)
-
     assert len(splits.read(folder, lenient).train) == 3
     assert [one.fatal for one in splits.findings(folder, lenient)] == [False]
 
 
 @pytest.mark.parametrize(
     ("names", "why"),
-    [
-        ((), "holds no annotations"),
-        (("a.json", "b.json"), "holds a.json, b.json: say which"),
-    ],
+    [((), "holds no annotations"), (("a.json", "b.json"), "holds a.json, b.json: say which")],
 )
-def test_folder_that_leaves_open_what_is_meant_is_one_line(
-    tmp_path: Path, names: tuple[str, ...], why: str
-) -> None:
+def test_ambiguous_folder_is_refused(tmp_path: Path, names: tuple[str, ...], why: str) -> None:
     for name in names:
         (tmp_path / name).write_text("{}")
 
