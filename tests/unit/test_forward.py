@@ -47,37 +47,35 @@ class Pass:
         return pass_by_pass(tasks, self, alone=self.alone, relieve=self.relieve)
 
 
-@pytest.mark.parametrize(
-    ("room", "guilty", "photos", "results", "failed", "sizes"),
-    [
-        (8, [], [1, 2, 3], [10, 20, 30], [], [3]),
-        (2, [], [1, 2, 3, 4, 5], [10, 20, 30, 40, 50], [], [5, 2, 3, 1, 2]),
-        (8, [2], [1, 2, 3], [10, 30], [2], [3, 1, 1, 1]),
-        # Each is tried once more after memory was given back.
-        (0, [], [1, 2], [], [1, 2], [2, 1, 1, 1, 1]),
-    ],
-    ids=["fits", "too large", "one bad photo", "no photo fits"],
-)
-def test_batch_is_halved_until_it_fits_and_bad_photos_fail_alone(
-    room: int,
-    guilty: list[int],
-    photos: list[int],
-    results: list[int],
-    failed: list[int],
-    sizes: list[int],
-) -> None:
-    model = Pass(room, guilty)
+def test_batch_that_fits_runs_in_one_pass() -> None:
+    model = Pass(room=8)
 
-    assert model.run(*photos) == results
-    assert (model.failed, model.sizes) == (failed, sizes)
+    assert model.run(1, 2, 3) == [10, 20, 30]
+    assert model.sizes == [3]
 
 
-def test_memory_is_given_back_before_each_smaller_pass() -> None:
+def test_batch_that_is_too_large_is_halved_until_it_fits() -> None:
     model = Pass(room=2)
 
-    model.run(1, 2, 3, 4, 5)
-
+    assert model.run(1, 2, 3, 4, 5) == [10, 20, 30, 40, 50]
+    assert model.sizes == [5, 2, 3, 1, 2]
     assert model.relieved == 2
+    assert model.failed == []
+
+
+def test_one_bad_photo_fails_alone() -> None:
+    model = Pass(room=8, guilty=[2])
+
+    assert model.run(1, 2, 3) == [10, 30]
+    assert model.failed == [2]
+
+
+def test_photo_that_never_fits_is_tried_once_more_with_room_and_fails_alone() -> None:
+    model = Pass(room=0)
+
+    assert model.run(1, 2) == []
+    assert model.failed == [1, 2]
+    assert model.sizes == [2, 1, 1, 1, 1]
 
 
 @pytest.mark.parametrize(
