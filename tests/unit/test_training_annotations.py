@@ -1,4 +1,4 @@
-"""What annotations of either kind say, and everything that can be wrong with them."""
+"""Annotations of either kind, their faults, and how annotated pictures are split."""
 
 import json
 import math
@@ -11,10 +11,11 @@ import pytest
 from PIL import Image
 
 from smart_filter_shared.errors import FolderUnreadable
-from smart_filter_tests.annotated import Drawn, coco, dataturks, drawn
-from smart_filter_training.annotations import outlines, pictures, reading
+from smart_filter_tests.annotated import Drawn, coco, dataturks, drawn, folder_of
+from smart_filter_training.annotations import outlines, pictures, reading, splits
 from smart_filter_training.annotations.marks import Mark, Runs, Sheet
 from smart_filter_training.annotations.numbers import Misdrawn
+from smart_filter_training.annotations.splits import Where
 
 
 @pytest.fixture
@@ -265,3 +266,93 @@ def test_picture_of_another_size_is_not_learnt_from(folder: Path, one: Drawn) ->
 
     with pytest.raises(FolderUnreadable, match="annotated as 130×96"):
         pictures.load(picture)
+
+
+FACES = Where(labels=("face",))
+
+
+@pytest.fixture
+def two_splits(tmp_path: Path) -> Path:
+    return folder_of(tmp_path / "data", train=3, validation=2)
+
+
+def test_files_called_train_and_val_are_the_splits(two_splits: Path) -> None:
+    found = splits.read(two_splits, FACES)
+
+    assert {one.path.name for one in found.train} == {f"train_{n}.png" for n in range(3)}
+    assert {one.path.name for one in found.validation} == {"val_1000.png", "val_1001.png"}
+    assert list(splits.findings(two_splits, FACES)) == []
+
+
+def test_one_file_is_parted_alike_whatever_its_order(tmp_path: Path) -> None:
+    drawings = [drawn(f"{seed}.png", seed) for seed in range(12)]
+    for one in drawings:
+        Image.fromarray(one.srgb).save(tmp_path / one.name)
+    (tmp_path / "a.json").write_text(json.dumps(coco(drawings)))
+    first = splits.read(tmp_path, FACES)
+
+    (tmp_path / "a.json").write_text(json.dumps(coco(drawings[::-1])))
+    second = splits.read(tmp_path, FACES)
+
+    assert {one.path for one in first.validation} == {one.path for one in second.validation}
+    assert 0 < len(first.validation) < len(first.train)
+
+
+def test_digest_changes_with_a_picture(two_splits: Path) -> None:
+    before = splits.read(two_splits, FACES).digest
+
+    Image.fromarray(drawn("train_0.png", 99).srgb).save(two_splits / "images" / "train_0.png")
+
+    assert splits.read(two_splits, FACES).digest != before
+
+
+def test_same_picture_on_both_sides_is_found(two_splits: Path) -> None:
+    copied = (two_splits / "images" / "val_1000.png").read_bytes()
+    (two_splits / "images" / "train_1.png").write_bytes(copied)
+
+    [finding] = splits.findings(two_splits, FACES)
+
+    assert finding.what == "looks like train_1.png, which is on the other side of the split"
+
+
+def test_corrupt_and_mismatched_pictures_are_found(two_splits: Path) -> None:
+    (two_splits / "images" / "train_1.png").write_bytes(b"no picture")
+    Image.new("RGB", (50, 40)).save(two_splits / "images" / "train_2.png")
+
+    found = {one.where: one.what for one in splits.findings(two_splits, FACES)}
+
+    assert "cannot be decoded" in found["train_1.png"]
+    assert "50×40 pixels upright, and annotated as 128×96" in found["train_2.png"]
+
+
+def test_missing_label_is_found_and_refused(two_splits: Path) -> None:
+    where = Where(labels=("unicorn",))
+
+    with pytest.raises(FolderUnreadable, match="has no unicorn marked in its 3 pictures"):
+        splits.read(two_splits, where)
+    assert [one.fatal for one in splits.findings(two_splits, where)] == [True, True]
+
+
+def test_faults_below_the_limit_do_not_stop_a_run(two_splits: Path) -> None:
+    sheet = two_splits / "annotations" / "instances_train.json"
+    told = json.loads(sheet.read_text())
+    told["annotations"][0]["bbox"] = [0, 0, 0, 0]
+    sheet.write_text(json.dumps(told))
+    lenient = Where(labels=("face",), most_faults=1)
+
+    with pytest.raises(FolderUnreadable, match="its box is empty"):
+        splits.read(two_splits, FACES)
+    assert len(splits.read(two_splits, lenient).train) == 3
+    assert [one.fatal for one in splits.findings(two_splits, lenient)] == [False]
+
+
+@pytest.mark.parametrize(
+    ("names", "why"),
+    [((), "holds no annotations"), (("a.json", "b.json"), "holds a.json, b.json: say which")],
+)
+def test_ambiguous_folder_is_refused(tmp_path: Path, names: tuple[str, ...], why: str) -> None:
+    for name in names:
+        (tmp_path / name).write_text("{}")
+
+    with pytest.raises(FolderUnreadable, match=why):
+        splits.read(tmp_path, FACES)
