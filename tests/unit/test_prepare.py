@@ -56,23 +56,16 @@ def test_shrinking_keeps_the_mean_of_the_photo() -> None:
     assert np.allclose(proxy.mean(axis=(0, 1)), photo.mean(axis=(0, 1)), atol=0.5)
 
 
-def test_shrinking_averages_instead_of_skipping() -> None:
-    stripes = np.zeros((4096, 4096, 3), np.uint8)
+def test_shrinking_averages_and_moves_no_edge() -> None:
+    stripes, corner = np.zeros((4096, 4096, 3), np.uint8), np.zeros((3000, 4000, 3), np.uint8)
     stripes[:, ::2] = 255
+    corner[1500:, 2000:] = 255
 
-    proxy = proxy_of(stripes)
+    gray, small = proxy_of(stripes), proxy_of(corner)
 
     # One level of rounding for each halving.
-    assert np.abs(proxy.astype(int) - 127).max() <= 2
-
-
-def test_details_stay_where_they_are() -> None:
-    photo = np.zeros((3000, 4000, 3), np.uint8)
-    photo[1500:, 2000:] = 255
-
-    proxy = proxy_of(photo)
-
-    assert proxy[383, 511].max() < 128 <= proxy[384, 512].min()
+    assert np.abs(gray.astype(int) - 127).max() <= 2
+    assert small[383, 511].max() < 128 <= small[384, 512].min()
 
 
 def test_proposals_are_in_pixels_of_the_photo() -> None:
