@@ -141,14 +141,15 @@ def test_job_that_may_run_later_ends_later() -> None:
     assert late == pytest.approx(1000 + LONGEST_WAY, rel=0.01)
 
 
-def test_jobs_accepted_since_the_outlook_count_too() -> None:
+@pytest.mark.parametrize("asked_before", [False, True])
+def test_jobs_accepted_since_the_outlook_count_too(*, asked_before: bool) -> None:
     ahead = Ahead(an_outlook(1.0))
-    before = forecasts.forecast(ahead, a_job())
+    if asked_before:
+        assert forecasts.forecast(ahead, a_job()) == forecast(an_outlook(1.0), a_job())
 
     for rank in (9.0, 11.0):
         ahead.add(Work(of(PREPARE), rank, 1.0, ALL[1:]))
 
-    assert before == forecast(an_outlook(1.0), a_job())
     assert forecasts.forecast(ahead, a_job()) == forecast(an_outlook(1.0, 9.0), a_job())
 
 

@@ -7,7 +7,7 @@ import zlib
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
@@ -344,6 +344,7 @@ def test_jpeg_of_a_million_segments_is_refused() -> None:
         images.decode(content[:2] + b"\xff\xfe\x00\x02" * 1_000_000 + content[2:])
 
 
+@settings(max_examples=300, deadline=None)
 @given(
     kind=st.sampled_from(["JPEG", "PNG", "WEBP", "AVIF"]),
     changes=st.lists(st.tuples(st.floats(0, 0.999), st.integers(0, 255)), min_size=1, max_size=6),

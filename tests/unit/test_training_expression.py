@@ -246,9 +246,12 @@ def test_rare_levels_are_said_though_accuracy_alone_would_not() -> None:
         ("seed=99999999999999", "below"),
     ],
 )
-def test_wrong_setting_is_named(setting: str, words: str) -> None:
+def test_wrong_setting_is_named_among_right_ones(setting: str, words: str) -> None:
+    recipe, right = recipes.find_one("expression"), "half_precision=false"
+
+    assert recipe.configuration([right]).half_precision is False
     with pytest.raises(SetupFailed, match=words):
-        recipes.find_one("expression").configuration([setting])
+        recipe.configuration([right, setting])
 
 
 def _npy(values: np.ndarray) -> bytes:
