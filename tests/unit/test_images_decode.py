@@ -145,7 +145,7 @@ def test_broken_exif_is_ignored(broken: bytes) -> None:
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "AVIF"])
-def test_a_colour_profile_is_applied(kind: str) -> None:
+def test_colour_profile_is_applied(kind: str) -> None:
     grey = Image.new("RGB", (32, 32), (64, 64, 64))
 
     seen = corners(saved(grey, kind, icc_profile=a_linear_profile(), quality=95))
@@ -220,7 +220,7 @@ def test_every_row_of_a_tall_picture_is_converted(mode: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP", "AVIF"])
-def test_of_an_animation_the_first_frame_is_taken(kind: str) -> None:
+def test_first_frame_of_an_animation_is_taken(kind: str) -> None:
     frames = [Image.new("RGB", (16, 16), colour) for colour in (RED, GREEN)]
 
     content = saved(

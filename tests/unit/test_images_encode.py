@@ -127,7 +127,7 @@ def test_plain_colours_make_a_small_png() -> None:
     assert len(images.encode_png(np.full((480, 640, 3), 90, np.uint8)).content) < 10_000
 
 
-def test_colours_are_kept_where_anything_shows_and_black_where_nothing_does() -> None:
+def test_hidden_pixels_are_black_and_all_others_keep_their_colors() -> None:
     alpha = np.zeros((64, 96), np.uint8)
     alpha[:, 40:] = 1
     alpha[:, 60:] = 255
@@ -220,7 +220,7 @@ def test_shrinking_keeps_proportions_and_mean(size: tuple[int, int]) -> None:
     assert abs(float(small.mean()) - float(photo.mean())) < 1
 
 
-def test_a_small_photo_is_not_touched() -> None:
+def test_small_photo_is_not_touched() -> None:
     photo = a_ramp()
 
     assert images.shrink(photo, longest_side=96) is photo

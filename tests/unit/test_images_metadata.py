@@ -153,7 +153,7 @@ def tags(taken: str, zone: str | None = None) -> bytes:
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
-def test_a_photo_knows_when_it_was_taken(kind: str) -> None:
+def test_photo_knows_when_it_was_taken(kind: str) -> None:
     file = io.BytesIO()
     picture = Image.fromarray(np.zeros((8, 8, 3), np.uint8))
     picture.save(file, kind, exif=tags("2031:05:06 07:08:09", "+02:00"))

@@ -25,7 +25,7 @@ def written(text: str, *, thick: float = 0) -> Matte8:
         ("Ω", "", ["Ω"]),
     ],
 )
-def test_what_can_be_written_is_kept_and_the_rest_named(
+def test_writable_letters_are_kept_and_others_named(
     text: str, kept: str, missing: list[str]
 ) -> None:
     assert lettering.writable(text) == (kept, missing)

@@ -42,7 +42,7 @@ def test_widest_faces_of_a_crowd_are_looked_at_from_left_to_right() -> None:
     assert len(seen.smiles.smiles) == MOST_FACES
 
 
-def test_nobody_in_a_frame_is_no_face() -> None:
+def test_empty_frame_has_no_face() -> None:
     seen = sight_of([]).look(prepared(np.zeros((360, 640, 3), np.uint8)))
 
     assert (seen.faces.faces, seen.smiles.smiles) == ((), ())
@@ -56,13 +56,13 @@ def seen(*boxes: tuple[int, int, int, int]) -> Floats:
     return coverage
 
 
-def test_who_is_seen_is_not_looked_for() -> None:
+def test_seen_person_is_not_searched_for() -> None:
     face = a_face(x=200, y=100, width=60)
 
     assert list(missing.regions(seen((80, 30, 150, 180)), [face], scale=2)) == []
 
 
-def test_who_is_missed_is_looked_for_around_the_face() -> None:
+def test_missed_person_is_searched_for_around_the_face() -> None:
     face = a_face(x=200, y=100, width=60)
 
     (around,) = missing.regions(seen(), [face], scale=2)
@@ -74,7 +74,7 @@ def test_who_is_missed_is_looked_for_around_the_face() -> None:
     assert (around.large[0].start, around.large[1].stop) == (2 * rows.start, 2 * columns.stop)
 
 
-def test_only_those_who_are_missed_most_are_looked_for() -> None:
+def test_only_the_most_missed_persons_are_searched_for() -> None:
     faces = [a_face(x=x, y=100, width=40) for x in (40, 200, 360, 520)]
     coverage = seen((0, 0, 80, 180))
     coverage[:, 80:150] = 0.5
@@ -85,7 +85,7 @@ def test_only_those_who_are_missed_most_are_looked_for() -> None:
     assert min(one.small[1].start for one in around) > 130
 
 
-def test_face_at_the_border_is_looked_for_within_the_picture() -> None:
+def test_face_at_the_border_is_searched_for_within_the_picture() -> None:
     face = a_face(x=-30, y=330, width=60)
 
     for around in missing.regions(seen(), [face], scale=2):

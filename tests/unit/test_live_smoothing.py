@@ -53,7 +53,7 @@ def test_still_picture_keeps_its_matte_still() -> None:
     assert after < before / 4
 
 
-def test_what_moves_is_shown_where_it_is() -> None:
+def test_moving_figure_is_shown_in_its_place() -> None:
     smoothing = Smoothing()
     for left in range(10, 200, 8):
         srgb, matte = a_figure(left)
@@ -77,7 +77,7 @@ def test_slow_movement_adds_up() -> None:
     assert max(far) < 50
 
 
-def test_caller_may_write_to_what_it_gets() -> None:
+def test_caller_may_write_to_the_result() -> None:
     smoothing = Smoothing()
     srgb, matte = a_figure(40)
     for _ in range(3):

@@ -73,7 +73,7 @@ def test_forged_token_is_refused() -> None:
 
 
 @given(st.text(max_size=200) | st.just("x" * 10_000) | st.just("."))
-def test_what_is_no_token_is_refused_in_words(text: str) -> None:
+def test_arbitrary_text_is_refused_in_words(text: str) -> None:
     with pytest.raises(Unauthorized, match="POST /v1/live"):
         TOKENS.read(text, now=NOW)
 

@@ -125,7 +125,7 @@ def test_parameters_are_filled_in_with_defaults() -> None:
 @pytest.mark.parametrize(
     ("there", "used"), [(("x", "y"), "x"), (("y", "usual"), "usual"), ((), "usual")]
 )
-def test_entry_that_nobody_chose_is_one_that_is_there(there: tuple[str, ...], used: str) -> None:
+def test_default_entry_is_an_available_one(there: tuple[str, ...], used: str) -> None:
     entry = parameters.choice("entry", "usual", "Which file", choices=("usual", "x", "y"))
     models = Files(a_card("a", parameters=(entry,)), entries=there).loaded()
 

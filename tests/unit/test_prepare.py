@@ -126,7 +126,7 @@ def apart(one: Srgb8, other: NDArray[np.generic]) -> int:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_what_is_shrunk_cropped_or_lit_otherwise_is_alike(seed: int) -> None:
+def test_shrunk_cropped_or_darker_photo_is_alike(seed: int) -> None:
     scene = a_scene(seed)
     half = np.asarray(cv2.resize(scene, (160, 120), interpolation=cv2.INTER_AREA))
     noisy = np.clip(scene + np.random.default_rng(9).normal(0, 6, scene.shape), 0, 255)
@@ -144,7 +144,7 @@ def test_other_scenes_differ_in_about_half_of_the_bits() -> None:
     assert min(differing) > ALIKE_WITHIN_BITS
 
 
-def test_the_same_pixels_have_the_same_fingerprint_of_64_bits() -> None:
+def test_same_pixels_have_the_same_fingerprint_of_64_bits() -> None:
     portrait, _ = a_portrait(a_face())
 
     fingerprint = fingerprint_of(portrait)
@@ -154,5 +154,5 @@ def test_the_same_pixels_have_the_same_fingerprint_of_64_bits() -> None:
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 900), (1024, 2)])
-def test_the_narrowest_photo_has_one(size: tuple[int, int]) -> None:
+def test_narrowest_photo_has_a_fingerprint(size: tuple[int, int]) -> None:
     assert 0 <= fingerprint_of(np.full((*size, 3), 7, np.uint8)) < 2**64

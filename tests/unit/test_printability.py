@@ -125,9 +125,7 @@ def test_skin_of_which_one_colour_is_cut_off_is_burnt_out() -> None:
 @pytest.mark.parametrize(
     ("factor", "least", "most"), [(1, 1, 1), (3, 0.4, 0.9), (6, 0.15, 0.4), (0.5, 1, 1)]
 )
-def test_an_enlarged_photo_shows_no_more_than_before(
-    factor: float, least: float, most: float
-) -> None:
+def test_enlarged_photo_shows_no_more_than_before(factor: float, least: float, most: float) -> None:
     face = a_face()
     photo, matte = a_portrait(face, blur_px=0.6)
     large = np.asarray(cv2.resize(photo, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC))
@@ -306,21 +304,21 @@ def test_largest_paper_is_the_one_that_the_picture_fills(
         ((20_000, 15_000), Verdict.GOOD),
     ],
 )
-def test_a_print_for_an_album_at_300_dpi_is_good(size: tuple[int, int], verdict: Verdict) -> None:
+def test_print_for_an_album_at_300_dpi_is_good(size: tuple[int, int], verdict: Verdict) -> None:
     assert paper.size(*size).verdict == verdict
 
 
-def test_sides_are_told_in_centimetres_and_inches_as_the_picture_lies() -> None:
+def test_sides_of_a_print_are_in_centimeters_and_inches() -> None:
     fine, _ = paper.size(3000, 1500).prints
 
     assert (fine.width_in, fine.height_in, fine.width_cm, fine.height_cm) == (10, 5, 25.4, 12.7)
 
 
-def test_a_sheet_with_a_name_is_not_told_in_centimetres() -> None:
+def test_named_sheet_has_no_centimeters() -> None:
     assert paper.size(4000, 3000).text == "It prints up to A4 at 300 dpi, 30×45 cm at 200 dpi."
 
 
-def test_prints_are_of_what_edges_show() -> None:
+def test_prints_are_limited_by_soft_edges() -> None:
     fair, poor = (paper.size(4000, 2667, detail=detail) for detail in (0.32, 0.2))
 
     assert fair.text == (
@@ -334,5 +332,5 @@ def test_prints_are_of_what_edges_show() -> None:
     assert paper.size(512, 384, detail=0.5).text == paper.size(512, 384).text
 
 
-def test_what_is_too_small_says_how_small_it_is() -> None:
+def test_picture_too_small_for_a_print_names_its_size() -> None:
     assert paper.size(512, 384).text == "512 × 384 pixels are too few for a print of 9×13 cm."

@@ -90,7 +90,7 @@ def codes(*, image: bool = True, background: bool = False, **sent: str) -> list[
         ({"what_comes_later": "x"}, {}),
     ],
 )
-def test_a_field_asks_for_what_it_says(sent: dict[str, str], recipe: dict[str, str]) -> None:
+def test_field_becomes_a_recipe(sent: dict[str, str], recipe: dict[str, str]) -> None:
     found = wish(**sent)
 
     said = {name: texts[0] for name, texts in found.recipe.items() if texts}
@@ -100,7 +100,7 @@ def test_a_field_asks_for_what_it_says(sent: dict[str, str], recipe: dict[str, s
     assert read_recipe(found.recipe, offered={}, with_background_file=False)
 
 
-def test_a_background_that_came_along_stands_behind() -> None:
+def test_background_that_came_along_stands_behind() -> None:
     behind = wish(background=True)
 
     assert behind.recipe["background"] == ["file"]
@@ -252,7 +252,7 @@ SENT = st.fixed_dictionaries(
     background=st.booleans(),
     size=st.none() | st.sampled_from([WIDE, (1, 1), (50, 3000)]),
 )
-def test_whatever_passes_is_a_recipe(
+def test_accepted_fields_are_a_recipe(
     sent: dict[str, str], *, background: bool, size: tuple[int, int] | None
 ) -> None:
     with contextlib.suppress(Refused):

@@ -47,7 +47,7 @@ def test_model_that_is_turned_off_is_withdrawn_with_the_reason() -> None:
     assert known(research=False).card(SMILE, "measured", NOWHERE).default
 
 
-def test_a_job_that_was_written_before_does_not_run_what_is_turned_off() -> None:
+def test_older_job_does_not_run_a_model_that_is_turned_off() -> None:
     models = LoadedModels(known(research=False), NOWHERE, room=memory.room(None))
 
     assert models.model(SMILE, "measured") == "measured"
@@ -76,7 +76,7 @@ def test_each_task_has_one_default_either_way(*, research: bool) -> None:
         ),
     ],
 )
-def test_a_second_default_is_refused_either_way(card: ModelCard, why: str) -> None:
+def test_second_default_is_refused_either_way(card: ModelCard, why: str) -> None:
     module = types.ModuleType("extra")
     vars(module).update(vars(a_file(card)))
 

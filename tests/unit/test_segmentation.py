@@ -78,7 +78,7 @@ def test_required_person_fills_half_a_percent() -> None:
     ],
     ids=["faint ghost", "faint hole", "shallow hole", "sure hole", "background nowhere sure"],
 )
-def test_doubtful_parts_are_decided_by_what_surrounds_them(
+def test_doubtful_parts_are_decided_by_their_surroundings(
     levels: list[tuple[object, float]], seen: object, expected: int
 ) -> None:
     matte = np.zeros((256, 256), np.float32)

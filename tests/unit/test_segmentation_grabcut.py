@@ -172,7 +172,7 @@ HEADLESS[:290] = 0
     ],
     ids=["rough matte", "box", "face", "strokes", "headless matte", "stroke corrects a matte"],
 )
-def test_figure_is_found_from_what_is_given(
+def test_figure_is_found_from_its_seeds(
     photo: Prepared,
     matte: Matte8,
     given: dict[str, Scalar],
@@ -221,7 +221,7 @@ def test_whole_photo_as_box_leaves_it_whole() -> None:
     assert (cut_out(FIGURE, NOBODY, box=f"0,0,{WIDTH},{HEIGHT}") == 255).all()
 
 
-def test_steps_show_what_it_is_told_in_four_levels() -> None:
+def test_steps_show_the_seeds_in_four_levels() -> None:
     (people,) = GrabCut(seeing(a_rough_matte()))([FIGURE], parameters=CARD.completed({}))
 
     told = next(step.picture for step in people.steps if step.title == "what it is told")

@@ -27,7 +27,7 @@ def test_points_of_a_cut_come_back_to_the_picture(
 
 @pytest.mark.parametrize("side", [40.0, 400.0])
 @pytest.mark.parametrize("angle", [0.0, 0.5])
-def test_what_is_cut_out_lies_where_its_points_say(side: float, angle: float) -> None:
+def test_cut_lies_at_its_points(side: float, angle: float) -> None:
     picture = np.zeros((600, 600, 3), np.uint8)
     square = Square(centre=(300.0, 280.0), side=side, angle=angle)
     ((x, y),) = square.to_picture(np.array([[48, 20]], np.float32), 64)

@@ -76,6 +76,6 @@ def test_notes_describe_pictures_by_their_paths() -> None:
         ("['a.jpg']\nmoods = ['hungry']", "joyful"),
     ],
 )
-def test_notes_that_cannot_be_read_say_what_is_wrong(text: str, what: str) -> None:
+def test_unreadable_notes_are_refused_with_the_reason(text: str, what: str) -> None:
     with pytest.raises(PictureRefused, match=what):
         notes_of(text)

@@ -151,7 +151,7 @@ def test_repeated_number_is_found(folder: Path, one: Drawn) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"images": []}', "[" * 100_000, "\ufeff{}"])
-def test_file_that_is_no_coco_is_one_line(tmp_path: Path, text: str) -> None:
+def test_malformed_coco_is_refused_in_one_line(tmp_path: Path, text: str) -> None:
     (tmp_path / "annotations.json").write_text(text)
 
     with pytest.raises(FolderUnreadable) as error:
@@ -284,7 +284,7 @@ def test_files_called_train_and_val_are_the_splits(two_splits: Path) -> None:
     assert list(splits.findings(two_splits, FACES)) == []
 
 
-def test_one_file_is_parted_alike_whatever_its_order(tmp_path: Path) -> None:
+def test_one_file_is_split_alike_in_any_order(tmp_path: Path) -> None:
     drawings = [drawn(f"{seed}.png", seed) for seed in range(12)]
     for one in drawings:
         Image.fromarray(one.srgb).save(tmp_path / one.name)

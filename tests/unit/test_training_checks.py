@@ -5,7 +5,7 @@ from smart_filter_training.checks import Finding
 from smart_filter_training.splits import held_out
 
 
-def test_a_picture_saved_again_has_the_same_hash_and_another_one_has_not() -> None:
+def test_picture_saved_again_has_the_same_hash_and_another_one_has_not() -> None:
     rng = np.random.default_rng(0)
     picture = np.kron(rng.integers(0, 200, (8, 8)), np.ones((6, 6))).astype(np.uint8)
     saved_again = np.clip(picture.astype(int) + rng.integers(-2, 3, picture.shape), 0, 255)
@@ -34,13 +34,13 @@ def test_many_findings_of_a_kind_are_counted() -> None:
     assert not kept[-1].fatal
 
 
-def test_a_class_without_examples_is_found() -> None:
+def test_class_without_examples_is_found() -> None:
     found = list(checks.empty_classes({"open": 3, "closed": 0}, where="eyes"))
 
     assert [one.what for one in found] == ["has 0 of closed, needs 1 at least"]
 
 
-def test_a_name_stays_on_its_side_when_others_come() -> None:
+def test_name_stays_on_its_side_when_others_come() -> None:
     names = [f"{number}.png" for number in range(4000)]
 
     few, many = held_out(names[:100], share=0.1), held_out(names, share=0.1)

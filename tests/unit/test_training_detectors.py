@@ -43,7 +43,7 @@ def test_network_is_one_that_the_product_lets_in(
     assert not set(document) & set(documents.OF_TRAINING)
 
 
-def test_architecture_that_is_none_is_one_line() -> None:
+def test_unknown_architecture_is_one_line() -> None:
     with pytest.raises(SetupFailed, match="'yolo' is no architecture that is trained here"):
         configuration.text(Configuration(), "yolo", 1)
 

@@ -112,7 +112,7 @@ def test_every_row_with_malformed_votes_is_found_by_name(tmp_path: Path) -> None
         data.read(folder, CONFIGURATION)
 
 
-def test_a_folder_is_named_once(tmp_path: Path) -> None:
+def test_folder_is_named_once(tmp_path: Path) -> None:
     [finding] = data.findings(tmp_path, CONFIGURATION)
 
     assert finding.where == str(tmp_path)

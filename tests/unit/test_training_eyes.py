@@ -102,7 +102,7 @@ def test_broken_crop_is_named(folder: Path, content: bytes | None, what: str) ->
     assert finding.remedy
 
 
-def test_a_name_that_is_no_utf8_is_told_as_it_can_be_printed(folder: Path) -> None:
+def test_name_that_is_no_utf8_is_printed_escaped(folder: Path) -> None:
     there = folder / "open" / "drawn_open-0-0003_L.png"
     there.rename(Path(os.fsdecode(os.fsencode(folder / "open") + b"/caf\xe9.png")))
 
@@ -124,7 +124,7 @@ def test_eyes_too_few_to_validate_on_are_found_before_a_run_refuses_them(tmp_pat
     assert told == ["has too few open or closed eyes to train and to validate on"]
 
 
-def test_a_crop_in_both_classes_is_named(folder: Path) -> None:
+def test_crop_in_both_classes_is_named(folder: Path) -> None:
     same = (folder / "closed" / "drawn_closed-0-0000_R.png").read_bytes()
     (folder / "open" / "drawn_again_1_R.png").write_bytes(same)
 
@@ -156,7 +156,7 @@ def test_patches_depend_on_the_seed_alone() -> None:
     assert 0 <= first.min() <= first.max() <= 1
 
 
-def test_a_crop_as_it_is_is_the_whole_of_it_in_shades_of_grey() -> None:
+def test_crop_as_it_is_is_the_whole_of_it_in_shades_of_grey() -> None:
     crop = np.repeat(np.linspace(0, 255, 48).astype(np.uint8)[np.newaxis], 48, axis=0)
 
     (patch,) = as_they_are(crop[np.newaxis])
@@ -175,7 +175,7 @@ def test_cuts_lie_between_open_and_closed_eyes() -> None:
     assert cuts.shut_below <= cuts.open_above
 
 
-def test_an_open_eye_that_looks_shut_is_unknown_rather_than_shut() -> None:
+def test_open_eye_that_looks_shut_is_unknown_rather_than_shut() -> None:
     closed, opened = np.linspace(0, 0.3, 300), np.linspace(0.6, 1, 300)
     said = np.concatenate([closed, opened, [0.1, 0.1, 0.1, 0.1]]).astype(np.float32)
     is_open = np.arange(len(said)) >= 300

@@ -37,7 +37,7 @@ def test_folders_of_images_are_read_without_their_masks(folder: Path) -> None:
     assert [path.parent.name for path in data.paths(folder)] == ["images"]
 
 
-def test_a_crop_that_touches_a_head_is_not_clear_of_it() -> None:
+def test_crop_that_touches_a_head_is_not_clear_of_it() -> None:
     face = (100.0, 100.0, 200.0, 200.0)
 
     assert not data.clear_of((150, 210, 300, 300), [face])
@@ -99,7 +99,7 @@ def test_scenes_are_the_same_for_a_seed_and_stay_upright() -> None:
     assert (first[:, :8].mean(axis=(1, 2, 3)) > first[:, -8:].mean(axis=(1, 2, 3)) + 80).all()
 
 
-def test_a_scene_as_it_is_is_only_resized() -> None:
+def test_scene_as_it_is_is_only_resized() -> None:
     scenes = np.full((1, data.SIDE_PX, data.SIDE_PX, 3), 77, np.uint8)
 
     assert (as_they_are(scenes) == 77).all()
@@ -115,7 +115,7 @@ def test_hardly_any_upright_scene_is_surely_another() -> None:
     assert 0 < harmed.mean() <= 0.005
 
 
-def test_a_network_that_is_never_wrong_need_not_be_sure() -> None:
+def test_network_that_is_never_wrong_need_not_be_sure() -> None:
     shares = np.tile(np.array([[0.7, 0.1, 0.1, 0.1]], np.float32), (50, 1))
 
     assert sure_above(shares) <= 0.7

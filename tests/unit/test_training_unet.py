@@ -72,7 +72,7 @@ def test_mattes_of_aisegment_are_the_alpha_of_its_cut_outs(tmp_path: Path) -> No
     assert (pairs.read(pair).matte == mask).all()
 
 
-def test_what_does_not_count_stays_so_when_a_photo_is_shrunk(tmp_path: Path) -> None:
+def test_uncounted_pixels_stay_uncounted_when_a_photo_shrinks(tmp_path: Path) -> None:
     mask = np.zeros((900, 600), np.uint8)
     mask[300:600] = 255
     mask[600:610] = 128
@@ -86,7 +86,7 @@ def test_what_does_not_count_stays_so_when_a_photo_is_shrunk(tmp_path: Path) -> 
     assert read.matte[280:, :].max() == 0
 
 
-def test_both_sides_of_the_split_share_nobody_who_looks_alike(tmp_path: Path) -> None:
+def test_both_sides_of_the_split_share_no_person(tmp_path: Path) -> None:
     folder = drawn_people.folder(tmp_path, 20)
     for number in range(20):
         photo = cv2.imread(str(folder / "images" / f"drawn_{number:03}.png"))
@@ -101,7 +101,7 @@ def test_both_sides_of_the_split_share_nobody_who_looks_alike(tmp_path: Path) ->
     assert len(read.train) + len(read.validation) == 40
 
 
-def test_the_digest_tells_a_mask_that_was_drawn_anew(tmp_path: Path) -> None:
+def test_digest_changes_with_a_mask(tmp_path: Path) -> None:
     folder = drawn_people.folder(tmp_path, 12)
     before = data.read(folder, CONFIGURATION).digest
 

@@ -61,7 +61,7 @@ def test_code_that_would_not_be_run_is_refused(page: str) -> None:
         ("done\nall of it", False),
     ],
 )
-def test_lines_are_compared_but_for_what_differs(printed: str, *, is_shown: bool) -> None:
+def test_lines_are_compared_up_to_their_ellipses(printed: str, *, is_shown: bool) -> None:
     expected = "done in … s\n…\nall of it\n"
 
     assert walkthrough.shows(printed, expected) == is_shown
