@@ -276,36 +276,25 @@ def test_small_face_is_no_noise() -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "at_300", "at_200"),
+    ("size", "at_300", "at_200", "verdict"),
     [
-        ((4000, 3000), "A4", "30×45"),
-        ((3000, 4000), "A4", "30×45"),
-        ((1772, 1181), "10×15", "15×20"),
-        ((1771, 1181), "9×13", "15×20"),
-        ((1024, 709), None, "9×13"),
-        ((1023, 709), None, None),
+        ((4000, 3000), "A4", "30×45", Verdict.GOOD),
+        ((3000, 4000), "A4", "30×45", Verdict.GOOD),
+        ((20_000, 15_000), "50×75", "50×75", Verdict.GOOD),
+        ((1772, 1181), "10×15", "15×20", Verdict.GOOD),
+        ((1771, 1181), "9×13", "15×20", Verdict.FAIR),
+        ((1024, 709), None, "9×13", Verdict.FAIR),
+        ((1023, 709), None, None, Verdict.POOR),
+        ((240, 320), None, None, Verdict.POOR),
     ],
 )
-def test_largest_paper_is_the_one_that_the_picture_fills(
-    size: tuple[int, int], at_300: str | None, at_200: str | None
+def test_picture_is_good_for_an_album_and_prints_on_the_paper_that_it_fills(
+    size: tuple[int, int], at_300: str | None, at_200: str | None, verdict: Verdict
 ) -> None:
-    fine, coarse = paper.size(*size).prints
+    printed = paper.size(*size)
 
-    assert (fine.paper, coarse.paper) == (at_300, at_200)
-
-
-@pytest.mark.parametrize(
-    ("size", "verdict"),
-    [
-        ((1772, 1181), Verdict.GOOD),
-        ((1771, 1181), Verdict.FAIR),
-        ((1024, 709), Verdict.FAIR),
-        ((240, 320), Verdict.POOR),
-        ((20_000, 15_000), Verdict.GOOD),
-    ],
-)
-def test_print_for_an_album_at_300_dpi_is_good(size: tuple[int, int], verdict: Verdict) -> None:
-    assert paper.size(*size).verdict == verdict
+    assert [one.paper for one in printed.prints] == [at_300, at_200]
+    assert printed.verdict == verdict
 
 
 def test_sides_of_a_print_are_in_centimeters_and_inches() -> None:
@@ -314,23 +303,25 @@ def test_sides_of_a_print_are_in_centimeters_and_inches() -> None:
     assert (fine.width_in, fine.height_in, fine.width_cm, fine.height_cm) == (10, 5, 25.4, 12.7)
 
 
-def test_named_sheet_has_no_centimeters() -> None:
-    assert paper.size(4000, 3000).text == "It prints up to A4 at 300 dpi, 30×45 cm at 200 dpi."
+SOFT = (
+    "It prints up to 10×15 cm at 200 dpi; larger ones look soft, as its edges are soft for "
+    "4000 × 2667 pixels."
+)
+TOO_SOFT = (
+    "Its edges are soft: its 4000 × 2667 pixels show no more than 800 × 533 would, too few for a "
+    "print of 9×13 cm."
+)
 
 
-def test_prints_are_limited_by_soft_edges() -> None:
-    fair, poor = (paper.size(4000, 2667, detail=detail) for detail in (0.32, 0.2))
-
-    assert fair.text == (
-        "It prints up to 10×15 cm at 200 dpi; larger ones look soft, as its edges are soft for "
-        "4000 × 2667 pixels."
-    )
-    assert poor.text == (
-        "Its edges are soft: its 4000 × 2667 pixels show no more than 800 × 533 would, too few for "
-        "a print of 9×13 cm."
-    )
-    assert paper.size(512, 384, detail=0.5).text == paper.size(512, 384).text
-
-
-def test_picture_too_small_for_a_print_names_its_size() -> None:
-    assert paper.size(512, 384).text == "512 × 384 pixels are too few for a print of 9×13 cm."
+@pytest.mark.parametrize(
+    ("size", "detail", "text"),
+    [
+        ((4000, 3000), 1, "It prints up to A4 at 300 dpi, 30×45 cm at 200 dpi."),
+        ((4000, 2667), 0.32, SOFT),
+        ((4000, 2667), 0.2, TOO_SOFT),
+        ((512, 384), 1, "512 × 384 pixels are too few for a print of 9×13 cm."),
+        ((512, 384), 0.5, "512 × 384 pixels are too few for a print of 9×13 cm."),
+    ],
+)
+def test_size_is_described_by_its_prints(size: tuple[int, int], detail: float, text: str) -> None:
+    assert paper.size(*size, detail=detail).text == text
