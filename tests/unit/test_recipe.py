@@ -300,6 +300,10 @@ def test_contradiction_of_many_fields_reads_as_one_sentence() -> None:
         # Both agree to the nearest pixel.
         "size=1080x1350 aspect=4:5",
         "size=1000x667 aspect=3:2",
+        # The least and the most.
+        "scale=10%",
+        "crop=true margin=50%",
+        "crop=true margin=500px",
     ],
 )
 def test_fields_that_go_together_are_accepted(fields: str) -> None:

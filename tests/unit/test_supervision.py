@@ -12,7 +12,7 @@ DEFECT, AWAY = RuntimeError("defect"), DatabaseUnavailable("away")
 def fail(loop: SupervisedLoop, error: Exception) -> float:
     """Let a step raise; return the pause after it."""
     with loop.step():
-        raise error
+        raise type(error)(*error.args)  # the traceback of one would grow with each raise
     return loop.pause_seconds
 
 
