@@ -3,9 +3,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from smart_filter_shared.errors import FolderUnreadable
-from smart_filter_tests import drawn_scenes
 from smart_filter_training.models.orientation import data
 from smart_filter_training.models.orientation.augmentation import as_they_are, augment
 from smart_filter_training.models.orientation.configuration import Configuration
@@ -17,7 +17,29 @@ HALF = Configuration(held_out_share=0.5, crops=2)
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    return drawn_scenes.folder(tmp_path / "photos", 24)
+    return scenes(tmp_path / "photos", 24)
+
+
+def scenes(place: Path, count: int) -> Path:
+    """Write so many scenes that stand upright."""
+    place.mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(count):
+        cv2.imwrite(str(place / f"scene{number:04d}.png"), a_scene(rng))
+    return place
+
+
+def a_scene(rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Draw a scene, (120, 160, 3) uint8: a light sky, dark ground, and trees on it."""
+    picture = np.empty((120, 160, 3), np.float32)
+    horizon = int(rng.integers(45, 75))
+    picture[:horizon] = rng.uniform(170, 240, 3)
+    picture[horizon:] = rng.uniform(40, 110, 3)
+    for _ in range(4):
+        x, y = int(rng.integers(0, 160)), int(rng.integers(horizon, 115))
+        cv2.rectangle(picture, (x - 2, y - 30), (x + 2, y), (30.0, 60.0, 90.0), -1)
+        cv2.circle(picture, (x, y - 32), 11, (30.0, float(rng.uniform(90, 150)), 40.0), -1)
+    return np.clip(picture + rng.normal(0, 6, picture.shape), 0, 255).astype(np.uint8)
 
 
 def test_all_crops_of_a_photo_are_on_one_side(folder: Path) -> None:
@@ -54,7 +76,7 @@ def test_damaged_photo_is_named(folder: Path) -> None:
 
 
 def test_few_photos_are_found(tmp_path: Path) -> None:
-    [finding] = data.findings(drawn_scenes.folder(tmp_path / "few", 5), HALF)
+    [finding] = data.findings(scenes(tmp_path / "few", 5), HALF)
 
     assert "has 5 of photos" in finding.what
 
@@ -89,33 +111,29 @@ def test_photos_too_small_for_crops_are_refused(tmp_path: Path) -> None:
 
 
 def test_scenes_are_the_same_for_a_seed_and_stay_upright() -> None:
-    scenes = np.zeros((4, data.SIDE_PX, data.SIDE_PX, 3), np.uint8)
-    scenes[:, : data.SIDE_PX // 2] = 220
+    crops = np.zeros((4, data.SIDE_PX, data.SIDE_PX, 3), np.uint8)
+    crops[:, : data.SIDE_PX // 2] = 220
 
-    (first,), (again,) = (augment(np.random.default_rng(5), scenes) for _ in range(2))
+    (first,), (again,) = (augment(np.random.default_rng(5), crops) for _ in range(2))
 
     assert first.shape == (4, SIZE_PX, SIZE_PX, 3)
     assert (first == again).all()
     assert (first[:, :8].mean(axis=(1, 2, 3)) > first[:, -8:].mean(axis=(1, 2, 3)) + 80).all()
 
 
-def test_scene_as_it_is_is_only_resized() -> None:
-    scenes = np.full((1, data.SIDE_PX, data.SIDE_PX, 3), 77, np.uint8)
+def test_scene_without_augmentation_is_only_resized() -> None:
+    flat = np.full((1, data.SIDE_PX, data.SIDE_PX, 3), 77, np.uint8)
 
-    assert (as_they_are(scenes) == 77).all()
+    assert (as_they_are(flat) == 77).all()
 
 
-def test_hardly_any_upright_scene_is_surely_another() -> None:
+def test_cut_lets_hardly_any_upright_scene_be_turned() -> None:
     rng = np.random.default_rng(0)
     shares = rng.dirichlet([3, 1, 1, 1], 4000).astype(np.float32)
+    never_wrong = np.tile(np.array([[0.7, 0.1, 0.1, 0.1]], np.float32), (50, 1))
 
     cut = sure_above(shares)
 
     harmed = (shares.argmax(axis=1) != 0) & (shares.max(axis=1) >= cut)
     assert 0 < harmed.mean() <= 0.005
-
-
-def test_network_that_is_never_wrong_need_not_be_sure() -> None:
-    shares = np.tile(np.array([[0.7, 0.1, 0.1, 0.1]], np.float32), (50, 1))
-
-    assert sure_above(shares) <= 0.7
+    assert sure_above(never_wrong) <= 0.7
