@@ -96,10 +96,20 @@ def test_long_text_is_cut_between_letters(text: str) -> None:
     assert 252 < len(kept.encode()) <= 256
 
 
+EXPOSURE_BEYOND_THE_END = (
+    b"II*\0"
+    + struct.pack("<IHHHIII", 8, 1, CAMERA, 4, 1, 26, 0)
+    + struct.pack("<HHHIII", 1, EXPOSURE, 5, 1, 9999, 0)
+)
+
+
 @pytest.mark.parametrize(
     "block",
-    [b"", b"Exif\0\0II*\0", b"II*\0\x08\0\0\0\xff\xff", b"II*\0\x08\0\0\0\0\0", b"no EXIF"],
-    ids=["none", "cut", "missing entries", "empty", "no EXIF"],
+    [
+        *(b"", b"Exif\0\0II*\0", b"II*\0\x08\0\0\0\xff\xff", b"II*\0\x08\0\0\0\0\0"),
+        *(b"no EXIF", EXPOSURE_BEYOND_THE_END),
+    ],
+    ids=["none", "cut", "missing entries", "empty", "no EXIF", "value beyond the end"],
 )
 def test_empty_or_broken_block_leaves_nothing(block: bytes) -> None:
     assert metadata.kept(block, **SIZE) == b""
