@@ -2,11 +2,10 @@
 
 import dataclasses
 import random
-from collections.abc import Sequence
 
 import pytest
 
-from smart_filter_shared.cards import ModelCard, TaskName
+from smart_filter_shared.cards import TaskName
 from smart_filter_shared.ids import Capability, Tenant
 from smart_filter_shared.jobs import forecast as forecasts
 from smart_filter_shared.jobs import foresight, guesses, paces
@@ -18,6 +17,7 @@ from smart_filter_shared.jobs.paces import Pace, Timed
 from smart_filter_shared.jobs.states import StageState
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.recipe import Priority
+from smart_filter_tests.serving import a_card
 
 PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE = StageName
 HERE, OTHER = Tenant("here"), Tenant("other")
@@ -56,33 +56,41 @@ def a_job(rank: float = 10.0, **more: object) -> Outstanding:
     return dataclasses.replace(job, **more)  # type: ignore[arg-type]  # its fields
 
 
-def forecast(outlook: Outlook, job: Outstanding, since: Sequence[Work] = ()) -> Forecast:
-    """Foresee a job when others have come since the outlook was taken."""
-    ahead = Ahead(outlook)
-    for work in since:
-        ahead.add(work)
-    return forecasts.forecast(ahead, job)
+COMPOSITE_ALONE = a_job(steps=[Step(COMPOSITE, of(COMPOSITE), StageState.READY)])
 
 
-def test_job_alone_takes_the_longest_way_through_its_stages() -> None:
-    foreseen = forecast(an_outlook(), a_job())
-
-    assert foreseen.p50_seconds == pytest.approx(LONGEST_WAY, rel=0.01)
-    assert foreseen.p50_seconds < foreseen.p90_seconds < LONGEST_WAY * 1.1
+def forecast(outlook: Outlook, job: Outstanding) -> Forecast:
+    return forecasts.forecast(Ahead(outlook), job)
 
 
-def test_single_thread_runs_one_stage_after_the_other() -> None:
-    foreseen = forecast(an_outlook(threads=1), a_job())
-
-    assert foreseen.p50_seconds == pytest.approx(sum(SECONDS.values()), rel=0.01)
+def arriving(tenant: Tenant, priority: Priority) -> list[Arrivals]:
+    return [Arrivals(tenant, priority, dict.fromkeys(ALL, 0.1))]
 
 
-def test_jobs_of_lower_rank_go_first_and_others_do_not_count() -> None:
-    foreseen = forecast(an_outlook(1.0, 2.0, 11.0, 12.0), a_job(rank=10.0))
+APART = [Pool(frozenset([capability]), 1) for capability in ALL]
+ONE_AFTER_ANOTHER = sum(SECONDS.values())
 
-    assert foreseen.position == 3
-    ahead = 2 * sum(SECONDS.values()) / 2
-    assert foreseen.p50_seconds == pytest.approx(ahead + LONGEST_WAY, rel=0.02)
+
+@pytest.mark.parametrize(
+    ("outlook", "position", "seconds"),
+    [
+        (an_outlook(), 1, LONGEST_WAY),
+        (an_outlook(threads=1), 1, ONE_AFTER_ANOTHER),
+        # Two jobs of lower rank go first, on two threads; the others do not count.
+        (an_outlook(1.0, 2.0, 11.0, 12.0), 3, ONE_AFTER_ANOTHER + LONGEST_WAY),
+        # The slowest pool holds up.
+        (an_outlook(1.0, 2.0, 3.0, pools=APART), 4, 3 * SECONDS[SEGMENTATION] + LONGEST_WAY),
+    ],
+    ids=["alone", "one thread", "behind two", "a pool for each stage"],
+)
+def test_job_takes_the_longest_way_behind_those_before_it(
+    outlook: Outlook, position: int, seconds: float
+) -> None:
+    foreseen = forecast(outlook, a_job(rank=10.0))
+
+    assert foreseen.position == position
+    assert foreseen.p50_seconds == pytest.approx(seconds, rel=0.02)
+    assert foreseen.p50_seconds < foreseen.p90_seconds < seconds * 1.1
 
 
 def test_more_threads_are_done_sooner() -> None:
@@ -94,43 +102,29 @@ def test_more_threads_are_done_sooner() -> None:
     assert many.p50_seconds < few.p50_seconds / 2
 
 
-def test_work_of_others_counts_only_where_threads_are_shared() -> None:
-    apart = [Pool(frozenset([capability]), 2) for capability in ALL]
-    faces = {of(FACE): Queue([1.0], [1])}
-    work = [Work(of(FACE), 1.0, 1.0, (of(SMILE),))]
-    keep = a_job(steps=[Step(COMPOSITE, of(COMPOSITE), StageState.READY)])
+def test_work_of_others_counts_only_on_shared_threads() -> None:
+    faces = an_outlook(
+        queues={of(FACE): Queue([1.0], [1])}, waiting=[Work(of(FACE), 1.0, 1.0, (of(SMILE),))]
+    )
 
-    together = forecast(an_outlook(queues=faces, waiting=work), keep)
-    alone = forecast(an_outlook(queues=faces, waiting=work, pools=apart), keep)
+    together = forecast(faces, COMPOSITE_ALONE)
+    alone = forecast(dataclasses.replace(faces, pools=APART), COMPOSITE_ALONE)
 
     assert alone.p50_seconds == pytest.approx(SECONDS[COMPOSITE], rel=0.01)
     assert together.p50_seconds == pytest.approx(SECONDS[COMPOSITE] + 1.5, rel=0.02)
 
 
-def test_slowest_pool_is_what_holds_up() -> None:
-    apart = [Pool(frozenset([capability]), 1) for capability in ALL]
-    ranks = [1.0, 2.0, 3.0]
-
-    foreseen = forecast(an_outlook(*ranks, pools=apart), a_job())
-
-    assert foreseen.p50_seconds == pytest.approx(3 * SECONDS[SEGMENTATION] + LONGEST_WAY, rel=0.02)
-
-
-def test_job_that_is_worked_on_stands_in_no_queue() -> None:
+def test_running_job_stands_in_no_queue() -> None:
     steps = [Step(COMPOSITE, of(COMPOSITE), StageState.RUNNING)]
 
-    foreseen = forecast(an_outlook(1.0, 2.0), a_job(steps=steps))
-
-    assert foreseen.position == 0
+    assert forecast(an_outlook(1.0, 2.0), a_job(steps=steps)).position == 0
 
 
-def test_what_runs_now_holds_up_until_it_ends() -> None:
-    busy = [Work(of(SEGMENTATION), 50.0, 1.0), Work(of(SEGMENTATION), 60.0, 1.0)]
-    steps = [Step(COMPOSITE, of(COMPOSITE), StageState.READY)]
-    job = a_job(steps=steps)
+def test_running_work_holds_up_until_it_ends() -> None:
+    busy = [Work(of(SEGMENTATION), rank, 1.0) for rank in (50.0, 60.0)]
 
-    held_up = forecast(an_outlook(running=busy), job)
-    not_held_up = forecast(an_outlook(running=busy[:1]), job)
+    held_up = forecast(an_outlook(running=busy), COMPOSITE_ALONE)
+    not_held_up = forecast(an_outlook(running=busy[:1]), COMPOSITE_ALONE)
 
     assert not_held_up.p50_seconds == pytest.approx(SECONDS[COMPOSITE], rel=0.01)
     assert held_up.p90_seconds > not_held_up.p90_seconds + 2
@@ -147,58 +141,49 @@ def test_job_that_may_run_later_ends_later() -> None:
     assert late == pytest.approx(1000 + LONGEST_WAY, rel=0.01)
 
 
-def test_jobs_accepted_since_the_outlook_count_too() -> None:
-    since = [Work(of(PREPARE), rank, 1.0, ALL[1:]) for rank in (9.0, 11.0)]
-
-    foreseen = forecast(an_outlook(1.0), a_job(), since)
-
-    assert foreseen == forecast(an_outlook(1.0, 9.0), a_job())
-
-
-def test_jobs_count_whether_they_came_before_or_after_somebody_asked() -> None:
+@pytest.mark.parametrize("asked_before", [False, True])
+def test_jobs_accepted_since_the_outlook_count_too(*, asked_before: bool) -> None:
     ahead = Ahead(an_outlook(1.0))
-    before = forecasts.forecast(ahead, a_job())
+    if asked_before:
+        assert forecasts.forecast(ahead, a_job()) == forecast(an_outlook(1.0), a_job())
 
-    ahead.add(Work(of(PREPARE), 9.0, 1.0, ALL[1:]))
+    for rank in (9.0, 11.0):
+        ahead.add(Work(of(PREPARE), rank, 1.0, ALL[1:]))
 
-    assert before.position == 2
     assert forecasts.forecast(ahead, a_job()) == forecast(an_outlook(1.0, 9.0), a_job())
 
 
-def test_what_overtakes_stretches_the_wait_of_who_lets_it_pass() -> None:
-    rates = dict.fromkeys(ALL, 0.1)
-    coming = [Arrivals(OTHER, Priority.STANDARD, rates)]
+def test_overtaking_jobs_stretch_the_wait_of_a_batch() -> None:
     quiet = an_outlook(1.0, 2.0, 3.0, threads=4)
-    lively = dataclasses.replace(quiet, arrivals=coming)
+    lively = dataclasses.replace(quiet, arrivals=arriving(OTHER, Priority.STANDARD))
     batch = a_job(rank=600.0, priority=Priority.BATCH)
+    urgent = a_job(rank=-60.0, priority=Priority.INTERACTIVE)
 
     assert forecast(lively, batch).p50_seconds > 1.1 * forecast(quiet, batch).p50_seconds
     assert forecast(lively, batch).p90_seconds > 1.5 * forecast(quiet, batch).p90_seconds
-    urgent = a_job(rank=-60.0, priority=Priority.INTERACTIVE)
     assert forecast(lively, urgent) == forecast(quiet, urgent)
 
 
-def test_tenants_own_later_jobs_do_not_overtake_but_urgent_ones() -> None:
-    rates = dict.fromkeys(ALL, 0.1)
+def test_later_jobs_of_the_tenant_overtake_only_when_urgent() -> None:
+    batch, standard, interactive = (
+        forecast(an_outlook(1.0, 2.0, threads=4, arrivals=arriving(HERE, priority)), a_job())
+        for priority in (Priority.BATCH, Priority.STANDARD, Priority.INTERACTIVE)
+    )
 
-    def with_own(priority: Priority) -> Forecast:
-        coming = [Arrivals(HERE, priority, rates)]
-        return forecast(an_outlook(1.0, 2.0, threads=4, arrivals=coming), a_job())
-
-    assert with_own(Priority.STANDARD).p50_seconds == with_own(Priority.BATCH).p50_seconds
-    assert with_own(Priority.INTERACTIVE).p50_seconds > with_own(Priority.STANDARD).p50_seconds
+    assert standard.p50_seconds == batch.p50_seconds
+    assert interactive.p50_seconds > standard.p50_seconds
 
 
 def test_larger_photos_take_longer_by_their_measured_share() -> None:
     sizes = {**CERTAIN, of(COMPOSITE): Pace(1.0, 2.0, usual_megapixels=1.0, spread=0.01)}
-    steps = [Step(COMPOSITE, of(COMPOSITE), StageState.READY)]
+    large = dataclasses.replace(COMPOSITE_ALONE, megapixels=12.0)
 
-    large = forecast(an_outlook(paces=sizes), a_job(steps=steps, megapixels=12.0))
+    foreseen = forecast(an_outlook(paces=sizes), large)
 
-    assert large.p50_seconds == pytest.approx(25.0, rel=0.01)
+    assert foreseen.p50_seconds == pytest.approx(25.0, rel=0.01)
 
 
-def test_where_nobody_works_something_is_told_all_the_same() -> None:
+def test_forecast_without_workers_is_a_guess() -> None:
     foreseen = forecast(Outlook(queues={of(PREPARE): Queue([1.0], [1])}), a_job())
 
     assert foreseen.position == 2
@@ -218,19 +203,18 @@ def test_room_comes_as_fast_as_jobs_end() -> None:
     assert seconds_of_jobs(an_outlook(), 4) is None
 
 
-def test_pace_finds_what_a_megapixel_takes() -> None:
+def test_pace_finds_the_seconds_of_a_megapixel() -> None:
     chance = random.Random(3)
     runs = [
         Timed.once(0.2 + 0.1 * size + chance.uniform(-0.01, 0.01), size)
         for size in [chance.choice([0.5, 1.0, 12.0]) for _ in range(200)]
     ]
     total = sum(runs[1:], start=runs[0])
+    means = {
+        name: value / 200 for name, value in dataclasses.asdict(total).items() if name != "runs"
+    }
 
-    pace = paces.fitted(
-        Timed(
-            200, *(getattr(total, one) / 200 for one in Timed.__dataclass_fields__ if one != "runs")
-        )
-    )
+    pace = paces.fitted(Timed(200, **means))
 
     assert pace.seconds == pytest.approx(0.2, abs=0.02)
     assert pace.seconds_per_megapixel == pytest.approx(0.1, abs=0.01)
@@ -244,29 +228,21 @@ def test_pace_of_one_size_has_no_line_and_of_few_runs_some_doubt() -> None:
     assert once.spread > 0.5
 
 
-def test_model_that_never_ran_is_guessed_by_its_card_beside_the_usual() -> None:
+def test_model_that_never_ran_is_guessed_from_its_card_and_the_usual_model() -> None:
     usual, light, unknown = (
-        ModelCard(
-            name=name,
-            version="1",
-            task=TaskName.SEGMENTATION,
-            family=name,
-            title="",
-            source="",
-            licence="",
-            data_terms="",
-            default=name == "usual",
-            speed={} if cost is None else {"cpu_ms": cost},
+        dataclasses.replace(
+            a_card(TaskName.SEGMENTATION, name), default=name == "usual", speed=speed
         )
-        for name, cost in (("usual", 80.0), ("light", 20.0), ("unknown", None))
+        for name, speed in (
+            *(("usual", {"cpu_ms": 80.0}), ("light", {"cpu_ms": 20.0})),
+            ("unknown", {}),
+        )
     )
     measured = {usual.capability: Pace(4.0, 0.4, 1.0, 0.3)}
 
     known = guesses.completed(measured, [usual, light, unknown])
 
-    assert known[light.capability] == Pace(1.0, 0.1, 1.0, 0.3)
-    assert known[usual.capability] == measured[usual.capability]
-    assert unknown.capability not in known
+    assert known == {**measured, light.capability: Pace(1.0, 0.1, 1.0, 0.3)}
 
 
 @pytest.mark.parametrize("scale", [0.3, 1.0, 4.0])

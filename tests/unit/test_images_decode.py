@@ -1,5 +1,6 @@
 """What `decode` makes of every kind of picture that comes in, and of what is none."""
 
+import contextlib
 import io
 import struct
 import zlib
@@ -19,13 +20,19 @@ JPEG_LEVELS = 4
 RED, GREEN, BLUE, WHITE = (200, 30, 30), (30, 160, 40), (30, 40, 190), (255, 255, 255)
 
 
-def quarters(width: int = 64, height: int = 48) -> Image.Image:
+def quarters() -> Image.Image:
     """A picture whose quarters are red, green, blue and white, from the top left clockwise."""
-    picture = Image.new("RGB", (width, height), WHITE)
-    picture.paste(RED, (0, 0, width // 2, height // 2))
-    picture.paste(GREEN, (width // 2, 0, width, height // 2))
-    picture.paste(BLUE, (width // 2, height // 2, width, height))
+    picture = Image.new("RGB", (64, 48), WHITE)
+    picture.paste(RED, (0, 0, 32, 24))
+    picture.paste(GREEN, (32, 0, 64, 24))
+    picture.paste(BLUE, (32, 24, 64, 48))
     return picture
+
+
+def noise(width: int = 64, height: int = 64) -> Image.Image:
+    return Image.fromarray(
+        np.random.default_rng(1).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    )
 
 
 def saved(picture: Image.Image, kind: str, **options: object) -> bytes:
@@ -51,6 +58,32 @@ def exif(orientation: int) -> bytes:
     return tags.tobytes()
 
 
+def resized_jpeg(width: int, height: int) -> bytes:
+    """A JPEG whose header says another size."""
+    jpeg = bytearray(saved(quarters(), "JPEG"))
+    frame = jpeg.index(b"\xff\xc0")
+    jpeg[frame + 5 : frame + 9] = struct.pack(">HH", height, width)
+    return bytes(jpeg)
+
+
+def a_png(
+    width: int,
+    height: int,
+    *,
+    pixels: bytes,
+    depth: int = 8,
+    extra: tuple[bytes, bytes] | None = None,
+) -> bytes:
+    """A PNG in color written by hand, so that its header may lie."""
+    chunks = [(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, 2, 0, 0, 0))]
+    chunks += [extra] if extra else []
+    chunks += [(b"IDAT", pixels), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+        for name, body in chunks
+    )
+
+
 @pytest.mark.parametrize(
     ("kind", "options", "levels"),
     [
@@ -73,19 +106,21 @@ def test_each_accepted_format_keeps_size_and_colours(
     assert near(corners(content), [RED, GREEN, BLUE, WHITE], levels)
 
 
+UNDO = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
+
+
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_every_exif_orientation_comes_out_upright(orientation: int, kind: str) -> None:
-    undo = {
-        2: Image.Transpose.FLIP_LEFT_RIGHT,
-        3: Image.Transpose.ROTATE_180,
-        4: Image.Transpose.FLIP_TOP_BOTTOM,
-        5: Image.Transpose.TRANSPOSE,
-        6: Image.Transpose.ROTATE_90,
-        7: Image.Transpose.TRANSVERSE,
-        8: Image.Transpose.ROTATE_270,
-    }
-    stored = quarters().transpose(undo[orientation]) if orientation > 1 else quarters()
+    stored = quarters().transpose(UNDO[orientation]) if orientation > 1 else quarters()
 
     content = saved(stored, kind, exif=exif(orientation), lossless=True, quality=95)
 
@@ -110,7 +145,7 @@ def test_broken_exif_is_ignored(broken: bytes) -> None:
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "AVIF"])
-def test_a_colour_profile_is_applied(kind: str) -> None:
+def test_colour_profile_is_applied(kind: str) -> None:
     grey = Image.new("RGB", (32, 32), (64, 64, 64))
 
     seen = corners(saved(grey, kind, icc_profile=a_linear_profile(), quality=95))
@@ -119,18 +154,18 @@ def test_a_colour_profile_is_applied(kind: str) -> None:
     assert near(seen, [(137, 137, 137)] * 4, 2)
 
 
-@pytest.mark.parametrize("profile", ["srgb", "garbage", "cmyk-less grey"])
-def test_a_profile_that_is_srgb_or_broken_changes_no_pixel(profile: str) -> None:
-    icc = {
-        "srgb": ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes(),
-        "garbage": b"not a profile at all",
-        "cmyk-less grey": a_linear_profile().replace(b"RGB XYZ", b"GRAYXYZ"),
-    }[profile]
-    plain = saved(quarters(), "PNG")
+@pytest.mark.parametrize(
+    "profile",
+    [
+        pytest.param(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes(), id="srgb"),
+        pytest.param(b"not a profile at all", id="garbage"),
+        pytest.param(a_linear_profile().replace(b"RGB XYZ", b"GRAYXYZ"), id="gray"),
+    ],
+)
+def test_profile_that_is_srgb_or_broken_changes_no_pixel(profile: bytes) -> None:
+    with_profile = images.decode(saved(quarters(), "PNG", icc_profile=profile))
 
-    with_profile = images.decode(saved(quarters(), "PNG", icc_profile=icc))
-
-    assert np.array_equal(with_profile.srgb, images.decode(plain).srgb)
+    assert np.array_equal(with_profile.srgb, np.asarray(quarters()))
 
 
 def test_cmyk_as_adobe_writes_it_is_not_inverted() -> None:
@@ -139,45 +174,32 @@ def test_cmyk_as_adobe_writes_it_is_not_inverted() -> None:
     assert near(corners(content), [RED, GREEN, BLUE, WHITE], 3 * JPEG_LEVELS)
 
 
-@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "RGBA", "I;16"])
-def test_odd_png_modes_decode(mode: str) -> None:
-    if mode == "I;16":
-        picture = Image.fromarray(np.full((20, 30), 0x8000, np.uint16))
-        expected = (128, 128, 128)
-    elif mode == "PA":
-        picture = Image.new("RGBA", (30, 20), RED).quantize(4)
-        expected = RED
-    else:
-        picture = Image.new("RGB", (30, 20), WHITE).convert(mode)
-        expected = WHITE
+SIXTEEN_BITS = b"".join(
+    b"\x00" + struct.pack(">3H", 0xC800, 0x1E00, 0x1E00) * 30 for _ in range(20)
+)
+GRAY_OF_16_BITS = Image.fromarray(np.full((20, 30), 0x8000, np.uint16))
+HALF_BLACK = Image.new("RGBA", (30, 20), (0, 0, 0, 128))
+PALETTE = Image.new("P", (30, 20), 0)
+PALETTE.putpalette([255, 0, 0, 0, 255, 0])
+MODES = {
+    **{mode: (saved(Image.new(mode, (30, 20), "white"), "PNG"), 255) for mode in ("1", "L", "P")},
+    "gray with alpha": (saved(Image.new("LA", (30, 20), (255, 255)), "PNG"), 255),
+    "color with alpha": (saved(Image.new("RGBA", (30, 20), "white"), "PNG"), 255),
+    "palette with alpha": (saved(Image.new("RGBA", (30, 20), RED).quantize(4), "PNG"), RED),
+    "gray of 16 bits": (saved(GRAY_OF_16_BITS, "PNG"), 128),
+    "color of 16 bits": (a_png(30, 20, depth=16, pixels=zlib.compress(SIXTEEN_BITS)), RED),
+    "PNG over white": (saved(HALF_BLACK, "PNG"), 127),
+    "AVIF over white": (saved(HALF_BLACK, "AVIF"), 127),
+    "transparent entry": (saved(PALETTE, "PNG", transparency=b"\x00\xff"), 255),
+}
 
-    content = saved(picture, "PNG")
+
+@pytest.mark.parametrize("mode", MODES)
+def test_every_mode_decodes_to_opaque_colors(mode: str) -> None:
+    content, expected = MODES[mode]
 
     assert images.decode(content).srgb.shape == (20, 30, 3)
-    assert near(corners(content), [expected] * 4, 0)
-
-
-def test_sixteen_bit_colour_png_decodes() -> None:
-    rows = b"".join(b"\x00" + struct.pack(">3H", 0xC800, 0x1E00, 0x1E00) * 30 for _ in range(20))
-    content = a_png(30, 20, depth=16, colour=2, pixels=zlib.compress(rows))
-
-    assert near(corners(content), [(200, 30, 30)] * 4, 0)
-
-
-@pytest.mark.parametrize("kind", ["PNG", "AVIF"])
-def test_transparency_is_laid_over_white(kind: str) -> None:
-    half = Image.new("RGBA", (16, 16), (0, 0, 0, 128))
-
-    assert near(corners(saved(half, kind)), [(127, 127, 127)] * 4, 1)
-
-
-def test_a_palette_with_a_transparent_entry_shows_white_there() -> None:
-    picture = Image.new("P", (16, 16), 0)
-    picture.putpalette([255, 0, 0, 0, 255, 0])
-
-    content = saved(picture, "PNG", transparency=b"\x00\xff")
-
-    assert near(corners(content), [WHITE] * 4, 0)
+    assert near(corners(content), [np.broadcast_to(expected, 3)] * 4, 1)
 
 
 @pytest.mark.parametrize("mode", ["L", "P", "RGBA", "CMYK"])
@@ -198,7 +220,7 @@ def test_every_row_of_a_tall_picture_is_converted(mode: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP", "AVIF"])
-def test_of_an_animation_the_first_frame_is_taken(kind: str) -> None:
+def test_first_frame_of_an_animation_is_taken(kind: str) -> None:
     frames = [Image.new("RGB", (16, 16), colour) for colour in (RED, GREEN)]
 
     content = saved(
@@ -208,147 +230,114 @@ def test_of_an_animation_the_first_frame_is_taken(kind: str) -> None:
     assert near(corners(content), [RED] * 4, JPEG_LEVELS if kind == "AVIF" else 0)
 
 
-def test_a_slip_in_the_scan_header_that_cameras_make_is_no_corruption() -> None:
-    content = bytearray(saved(quarters(), "JPEG", quality=95))
+def with_camera_slip(content: bytes) -> bytes:
+    """A JPEG with a slip in the header of its scan that cameras make."""
     spectral_end = content.index(b"\xff\xda") + 12
     assert content[spectral_end] == 63
-    content[spectral_end] = 0
-
-    assert near(corners(bytes(content)), [RED, GREEN, BLUE, WHITE], 3 * JPEG_LEVELS)
+    return content[:spectral_end] + b"\0" + content[spectral_end + 1 :]
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF"])
-@pytest.mark.parametrize("part", [0.02, 0.3, 0.6, 0.95])
-def test_a_truncated_file_is_unreadable(kind: str, part: float) -> None:
-    noise = np.random.default_rng(1).integers(0, 256, (64, 64, 3), dtype=np.uint8)
-    content = saved(Image.fromarray(noise), kind)
-
-    with pytest.raises(ImageUnreadable):
-        images.decode(content[: int(len(content) * part)])
+JPEG = saved(quarters(), "JPEG", quality=95)
+FILM = b"\x00\x00\x00\x18ftypmp42" + b"\xff\xda\x00\x08" * 5000
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
-def test_corrupt_pixels_are_unreadable(kind: str) -> None:
-    noise = np.random.default_rng(1).integers(0, 256, (64, 64, 3), dtype=np.uint8)
-    content = bytearray(saved(Image.fromarray(noise), kind))
+@pytest.mark.parametrize("content", [with_camera_slip(JPEG), JPEG + FILM], ids=["slip", "film"])
+def test_oddities_of_cameras_are_no_corruption(content: bytes) -> None:
+    assert near(corners(content), [RED, GREEN, BLUE, WHITE], 3 * JPEG_LEVELS)
+
+
+NOISE = {kind: saved(noise(), kind) for kind in ("JPEG", "PNG", "WEBP", "AVIF")}
+
+
+def with_hole(content: bytes) -> bytes:
     middle = len(content) // 2
-    content[middle : middle + 64] = bytes(64)
-
-    with pytest.raises(ImageUnreadable):
-        images.decode(bytes(content))
+    return content[:middle] + bytes(64) + content[middle + 64 :]
 
 
 @pytest.mark.parametrize(
     "content",
     [
-        b"",
-        b"hello",
-        b"<svg xmlns='http://www.w3.org/2000/svg'/>",
-        b"%PDF-1.7",
-        b"PK\x03\x04",
-        b"\xff\xd8\xff",
-        b"\x89PNG\r\n\x1a\n",
-        b"RIFF\x04\x00\x00\x00WEBP",
+        *(
+            pytest.param(content[: int(len(content) * part)], id=f"{part} of a {kind}")
+            for kind, content in NOISE.items()
+            for part in (0.02, 0.3, 0.6, 0.95)
+        ),
+        *(
+            pytest.param(with_hole(NOISE[kind]), id=f"{kind} with a hole")
+            for kind in ("JPEG", "PNG")
+        ),
+        *(b"", b"hello", b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"%PDF-1.7", b"PK\x03\x04"),
+        *(b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF\x04\x00\x00\x00WEBP"),
         b"\0\0\0\x18ftypavif\0\0\0\0avifmif1",
+        *(pytest.param(saved(quarters(), kind), id=kind) for kind in ("GIF", "BMP", "TIFF")),
     ],
 )
-def test_what_is_no_picture_is_unreadable(content: bytes) -> None:
+def test_broken_content_and_other_formats_are_unreadable(content: bytes) -> None:
     with pytest.raises(ImageUnreadable):
         images.decode(content)
 
 
-@pytest.mark.parametrize("kind", ["GIF", "BMP", "TIFF"])
-def test_other_picture_formats_are_not_tried(kind: str) -> None:
-    with pytest.raises(ImageUnreadable):
-        images.decode(saved(quarters(), kind))
+NOTHING = zlib.compress(b"")
+SIZES = [(8000, 6251), (30000, 30000), (60000, 60000)]
+# A marker without a length leads a reader that expects one past the frame, to another frame.
+HIDDEN_FRAME = (
+    JPEG[:2] + b"\xff\x01" + resized_jpeg(60000, 60000)[2:].ljust(0xFFE0, b"\0") + JPEG[2:]
+)
 
 
-@pytest.mark.parametrize(("width", "height"), [(8000, 6251), (30000, 30000), (60000, 60000)])
-def test_too_many_pixels_are_refused_by_the_header_alone(width: int, height: int) -> None:
-    png = a_png(width, height, depth=8, colour=2, pixels=zlib.compress(b""))
-    jpeg = bytearray(saved(quarters(), "JPEG"))
-    frame = jpeg.index(b"\xff\xc0")
-    jpeg[frame + 5 : frame + 9] = struct.pack(">HH", height, width)
-
-    for content in (png, bytes(jpeg)):
-        with pytest.raises(ImageTooLarge):
-            images.decode(content)
-
-
-def test_frame_that_the_decoder_will_see_is_the_one_that_is_checked() -> None:
-    """A marker without a length leads whoever expects one past the frame, to another frame."""
-    small = saved(quarters(), "JPEG")
-    large = bytearray(small)
-    frame = large.index(b"\xff\xc0")
-    large[frame + 5 : frame + 9] = struct.pack(">HH", 60000, 60000)
-    no_length = b"\xff\x01"
-
-    content = small[:2] + no_length + large[2:].ljust(0xFFE0, b"\x00") + small[2:]
-
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(pytest.param(a_png(*size, pixels=NOTHING), id=f"PNG of {size}") for size in SIZES),
+        *(pytest.param(resized_jpeg(*size), id=f"JPEG of {size}") for size in SIZES),
+        pytest.param(HIDDEN_FRAME, id="hidden frame"),
+    ],
+)
+def test_picture_that_is_too_large_is_refused_by_its_header(content: bytes) -> None:
     with pytest.raises(ImageTooLarge):
         images.decode(content)
 
 
-def test_a_png_that_swells_past_its_header_is_too_large() -> None:
-    rows = zlib.compress(bytes(20_000_000))
-    content = a_png(16, 16, depth=8, colour=2, pixels=rows)
+@pytest.mark.parametrize("part", ["pixels", "text"])
+def test_png_that_swells_past_its_header_is_too_large(part: str) -> None:
+    swelling = zlib.compress(bytes(64_000_000))
+    pixels, text = (swelling, b"") if part == "pixels" else (NOTHING, b"note\x00\x00" + swelling)
 
     with pytest.raises(ImageTooLarge):
-        images.decode(content)
+        images.decode(a_png(16, 16, pixels=pixels, extra=(b"zTXt", text)))
 
 
-def test_a_png_with_a_few_rows_too_many_stops_at_its_header() -> None:
+def test_png_with_a_few_rows_too_many_stops_at_its_header() -> None:
     rows = b"".join(b"\x00" + bytes(RED) * 16 for _ in range(40))
-    content = a_png(16, 16, depth=8, colour=2, pixels=zlib.compress(rows))
 
-    assert images.decode(content).srgb.shape == (16, 16, 3)
+    assert images.decode(a_png(16, 16, pixels=zlib.compress(rows))).srgb.shape == (16, 16, 3)
 
 
 @pytest.mark.parametrize("mode", ["1", "RGB", "RGBA"])
 @pytest.mark.parametrize("size", [(1, 1), (1, 3000), (3000, 1), (300, 300)])
-def test_a_png_that_is_not_packed_at_all_is_as_large_as_it_says(
-    mode: str, size: tuple[int, int]
-) -> None:
-    noise = np.random.default_rng(1).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
-    content = saved(Image.fromarray(noise).convert(mode), "PNG", compress_level=0)
+def test_unpacked_png_is_as_large_as_it_says(mode: str, size: tuple[int, int]) -> None:
+    content = saved(noise(*size).convert(mode), "PNG", compress_level=0)
 
-    assert images.decode(content).srgb.shape == noise.shape
+    assert images.decode(content).srgb.shape == (size[1], size[0], 3)
 
 
-def test_a_text_that_swells_is_too_large() -> None:
-    bomb = b"note\x00\x00" + zlib.compress(bytes(64_000_000))
-    content = a_png(16, 16, depth=8, colour=2, pixels=zlib.compress(b""), extra=(b"zTXt", bomb))
-
-    with pytest.raises(ImageTooLarge):
-        images.decode(content)
-
-
-def test_a_jpeg_of_a_thousand_scans_is_refused() -> None:
+@pytest.mark.parametrize(
+    ("length", "between", "times"),
+    [
+        (12, b"", 1000),
+        *((14, between, 101) for between in (b"\xff", b"\0\0", b"\xff\xd0", b"\xff\0")),
+    ],
+)
+def test_jpeg_of_very_many_scans_is_refused(length: int, between: bytes, times: int) -> None:
     content = saved(quarters(), "JPEG", progressive=True)
     scan = content.index(b"\xff\xda")
+    scans = (content[scan : scan + length] + between) * times
 
     with pytest.raises(ImageUnreadable, match="scans"):
-        images.decode(content[:-2] + content[scan : scan + 12] * 1000 + content[-2:])
+        images.decode(content[:-2] + scans + content[-2:])
 
 
-def test_what_lies_behind_a_jpeg_is_none_of_its_scans() -> None:
-    content = saved(quarters(), "JPEG", quality=95)
-
-    film = b"\x00\x00\x00\x18ftypmp42" + b"\xff\xda\x00\x08" * 5000
-
-    assert near(corners(content + film), [RED, GREEN, BLUE, WHITE], 3 * JPEG_LEVELS)
-
-
-@pytest.mark.parametrize("between", [b"\xff", b"\x00\x00", b"\xff\xd0", b"\xff\x00"])
-def test_scans_are_counted_whatever_lies_between_them(between: bytes) -> None:
-    content = saved(quarters(), "JPEG", progressive=True)
-    scan = content.index(b"\xff\xda")
-
-    with pytest.raises(ImageUnreadable, match="scans"):
-        images.decode(content[:-2] + (content[scan : scan + 14] + between) * 101 + content[-2:])
-
-
-def test_a_jpeg_of_a_million_segments_is_refused() -> None:
+def test_jpeg_of_a_million_segments_is_refused() -> None:
     content = saved(quarters(), "JPEG")
 
     with pytest.raises(ImageUnreadable, match="segments"):
@@ -360,35 +349,12 @@ def test_a_jpeg_of_a_million_segments_is_refused() -> None:
     kind=st.sampled_from(["JPEG", "PNG", "WEBP", "AVIF"]),
     changes=st.lists(st.tuples(st.floats(0, 0.999), st.integers(0, 255)), min_size=1, max_size=6),
 )
-def test_flipped_bytes_give_a_picture_or_one_of_our_errors(
+def test_flipped_bytes_give_a_picture_or_a_refusal(
     kind: str, changes: list[tuple[float, int]]
 ) -> None:
     content = bytearray(saved(quarters(), kind, exif=exif(6), icc_profile=a_linear_profile()))
     for place, value in changes:
         content[int(place * len(content))] = value
 
-    try:
-        photo = images.decode(bytes(content))
-    except Unusable:
-        return
-
-    assert photo.srgb.ndim == 3
-
-
-def a_png(
-    width: int,
-    height: int,
-    *,
-    depth: int,
-    colour: int,
-    pixels: bytes,
-    extra: tuple[bytes, bytes] | None = None,
-) -> bytes:
-    """A PNG written by hand, so that its header may lie."""
-    chunks = [(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0))]
-    chunks += [extra] if extra else []
-    chunks += [(b"IDAT", pixels), (b"IEND", b"")]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
-        for name, body in chunks
-    )
+    with contextlib.suppress(Unusable):
+        assert images.decode(bytes(content)).srgb.ndim == 3

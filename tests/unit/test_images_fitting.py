@@ -84,7 +84,7 @@ def test_slower_encoder_is_used_where_it_fits(most: int) -> None:
     assert len(small.content) < len(fast.content) <= most
 
 
-def test_nothing_is_so_small_that_no_picture_fits() -> None:
+def test_noise_shrinks_until_it_fits() -> None:
     noise = np.random.default_rng(12).integers(0, 256, (300, 300, 4), dtype=np.uint8)
 
     assert len(images.fitted(noise, Manner("png"), most_bytes=10_000).content) <= 10_000
@@ -110,12 +110,11 @@ def test_edges_of_a_cutout_keep_their_colour_when_it_shrinks() -> None:
     assert np.abs(small[seen][..., :3].astype(int) - (220, 40, 40)).max() <= 8
 
 
-def test_a_print_that_shrinks_stays_as_large_on_paper() -> None:
-    whole = images.encode(a_picture(), Manner("png", dots_per_inch=300))
+def test_print_that_shrinks_stays_as_large_on_paper() -> None:
+    manner = Manner("png", dots_per_inch=300)
+    whole = images.encode(a_picture(), manner)
 
-    fitted = images.fitted(
-        a_picture(), Manner("png", dots_per_inch=300), most_bytes=len(whole.content) // 2
-    )
+    fitted = images.fitted(a_picture(), manner, most_bytes=len(whole.content) // 2)
 
     shown = Image.open(io.BytesIO(fitted.content)).info["dpi"][0]
     assert shown / 300 == pytest.approx(fitted.width / whole.width, abs=0.02)

@@ -1,5 +1,6 @@
-"""What is kept of a photo's EXIF, and what never is."""
+"""EXIF of a photo: the time that is read from it, and the tags that are kept."""
 
+import datetime as dt
 import io
 import struct
 
@@ -11,11 +12,12 @@ from PIL import Image
 from PIL.TiffImagePlugin import IFDRational
 
 from smart_filter_workers import images
-from smart_filter_workers.images import Manner, metadata
+from smart_filter_workers.images import Manner, exif, metadata, tiff
 
 SIZE = {"width": 640, "height": 480}
 MAKER, DATE, ARTIST, COPYRIGHT = 0x010F, 0x0132, 0x013B, 0x8298
-CAMERA, PLACE = 0x8769, 0x8825
+ORIENTATION, CAMERA, PLACE = 0x0112, 0x8769, 0x8825
+WIDTH, HEIGHT, VERSION, COLORS = 0xA002, 0xA003, 0x9000, 0xA001
 TAKEN_AT, EXPOSURE, SENSITIVITY, MAKERS_NOTE, OWNER, SERIAL = (
     *(0x9003, 0x829A, 0x8827),
     *(0x927C, 0xA430, 0xA431),
@@ -24,7 +26,7 @@ TAKEN_AT, EXPOSURE, SENSITIVITY, MAKERS_NOTE, OWNER, SERIAL = (
 
 def a_block(orientation: int = 6) -> bytes:
     tags = Image.Exif()
-    tags[0x0112] = orientation
+    tags[ORIENTATION] = orientation
     tags[MAKER] = "Camera & Co"
     tags[DATE] = "2026:06:01 12:30:00"
     tags[ARTIST] = "Ada"
@@ -51,35 +53,27 @@ def read_text(content: bytes) -> str:
     return str(read(content)[MAKER]).encode("latin-1").decode()
 
 
-def test_words_and_settings_are_kept() -> None:
-    tags = read(metadata.kept(a_block(), **SIZE))
-
-    camera = tags.get_ifd(CAMERA)
-    assert (tags[MAKER], tags[DATE], tags[ARTIST]) == (
-        "Camera & Co",
-        "2026:06:01 12:30:00",
-        "Ada",
-    )
-    assert (camera[TAKEN_AT], camera[SENSITIVITY]) == ("2026:06:01 12:30:00", 400)
-    assert float(camera[EXPOSURE]) == 1 / 250
-
-
-def test_place_owner_serial_and_notes_are_never_kept() -> None:
-    kept = metadata.kept(a_block(), **SIZE)
+def test_words_and_settings_are_kept_and_place_owner_serial_and_notes_are_not() -> None:
+    kept = metadata.kept(a_block(orientation=8), **SIZE)
 
     tags = read(kept)
-    camera = tags.get_ifd(CAMERA)
-    assert PLACE not in tags
-    assert not {MAKERS_NOTE, OWNER, SERIAL} & set(camera)
+    assert {tag: tags[tag] for tag in tags if tag != CAMERA} == {
+        ORIENTATION: 1,
+        MAKER: "Camera & Co",
+        DATE: "2026:06:01 12:30:00",
+        ARTIST: "Ada",
+        COPYRIGHT: "? Ada",  # Pillow writes ASCII
+    }
+    assert tags.get_ifd(CAMERA) == {
+        TAKEN_AT: "2026:06:01 12:30:00",
+        EXPOSURE: 1 / 250,
+        SENSITIVITY: 400,
+        WIDTH: 640,
+        HEIGHT: 480,
+        VERSION: b"0232",
+        COLORS: 1,
+    }
     assert not any(word in kept for word in (b"Lovelace", b"0123456", b"a note"))
-
-
-def test_size_and_orientation_are_those_of_the_picture() -> None:
-    tags = read(metadata.kept(a_block(orientation=8), **SIZE))
-
-    camera = tags.get_ifd(CAMERA)
-    assert tags[0x0112] == 1
-    assert (camera[0xA002], camera[0xA003]) == (640, 480)
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
@@ -102,17 +96,22 @@ def test_long_text_is_cut_between_letters(text: str) -> None:
     assert 252 < len(kept.encode()) <= 256
 
 
+EXPOSURE_BEYOND_THE_END = (
+    b"II*\0"
+    + struct.pack("<IHHHIII", 8, 1, CAMERA, 4, 1, 26, 0)
+    + struct.pack("<HHHIII", 1, EXPOSURE, 5, 1, 9999, 0)
+)
+
+
 @pytest.mark.parametrize(
     "block",
     [
-        pytest.param(b"", id="none"),
-        pytest.param(b"Exif\0\0II*\0", id="cut"),
-        pytest.param(b"II*\0\x08\0\0\0\xff\xff", id="entries-that-are-not-there"),
-        pytest.param(b"II*\0\x08\0\0\0\0\0", id="says-nothing"),
-        pytest.param(b"no EXIF", id="another-thing"),
+        *(b"", b"Exif\0\0II*\0", b"II*\0\x08\0\0\0\xff\xff", b"II*\0\x08\0\0\0\0\0"),
+        *(b"no EXIF", EXPOSURE_BEYOND_THE_END),
     ],
+    ids=["none", "cut", "missing entries", "empty", "no EXIF", "value beyond the end"],
 )
-def test_block_that_says_nothing_leaves_nothing(block: bytes) -> None:
+def test_empty_or_broken_block_leaves_nothing(block: bytes) -> None:
     assert metadata.kept(block, **SIZE) == b""
 
 
@@ -125,7 +124,7 @@ def test_broken_block_is_rebuilt_whole_or_dropped(place: int, replacement: bytes
 
     assert len(kept) < 12_000
     if kept:
-        assert read(kept)[0x0112] == 1
+        assert read(kept)[ORIENTATION] == 1
 
 
 @pytest.mark.parametrize("small", [False, True])
@@ -138,7 +137,7 @@ def test_every_format_carries_it(format_: str, *, small: bool) -> None:
     with Image.open(io.BytesIO(encoded.content)) as opened:
         opened.load()
         tags = opened.getexif()
-        assert (tags[ARTIST], tags.get_ifd(CAMERA)[0xA002]) == ("Ada", 64)
+        assert (tags[ARTIST], tags.get_ifd(CAMERA)[WIDTH]) == ("Ada", 64)
         assert opened.size == (64, 48)
 
 
@@ -150,3 +149,69 @@ def test_photo_brings_its_exif_along(kind: str) -> None:
     photo = images.decode(file.getvalue())
 
     assert read(metadata.kept(photo.exif, **SIZE))[ARTIST] == "Ada"
+
+
+ZONE = 0x9011
+
+
+def tags(taken: str, zone: str | None = None) -> bytes:
+    written = Image.Exif()
+    written.get_ifd(CAMERA)[TAKEN_AT] = taken
+    if zone is not None:
+        written.get_ifd(CAMERA)[ZONE] = zone
+    return written.tobytes()
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_photo_knows_when_it_was_taken(kind: str) -> None:
+    file = io.BytesIO()
+    picture = Image.fromarray(np.zeros((8, 8, 3), np.uint8))
+    picture.save(file, kind, exif=tags("2031:05:06 07:08:09", "+02:00"))
+
+    photo = images.decode(file.getvalue())
+
+    assert photo.taken_at == dt.datetime(2031, 5, 6, 5, 8, 9, tzinfo=dt.UTC)
+
+
+@pytest.mark.parametrize("zone", [None, "", "somewhere"])
+def test_clock_without_a_zone_counts_as_utc(zone: str | None) -> None:
+    taken = exif.taken_at(tags("2031:05:06 07:08:09", zone))
+
+    assert taken == dt.datetime(2031, 5, 6, 7, 8, 9, tzinfo=dt.UTC)
+
+
+@pytest.mark.parametrize(
+    "text", ["0000:00:00 00:00:00", "2031:13:01 00:00:00", "yesterday", "", "0001:01:01 00:00:00"]
+)
+def test_malformed_time_is_unknown(text: str) -> None:
+    assert exif.taken_at(tags(text, "+14:00")) is None
+
+
+@given(rest=st.binary(max_size=200), swapped=st.booleans())
+def test_broken_exif_is_passed_over(rest: bytes, *, swapped: bool) -> None:
+    start = b"MM\x00*\x00\x00\x00\x08" if swapped else b"II*\x00\x08\x00\x00\x00"
+    pointer = struct.pack(">HHHII" if swapped else "<HHHII", 1, CAMERA, 4, 1, 22)
+
+    for content in (start + rest, start + pointer + rest, rest):
+        exif.orientation(content)
+        exif.taken_at(content)
+
+
+@pytest.mark.parametrize("leads_to", ["itself", "a longer one"])
+def test_entries_that_lead_on_and_on_are_few(leads_to: str) -> None:
+    first, others = 8, 5400
+    place = first if leads_to == "itself" else first + 12
+    entry = struct.pack("<HHII", CAMERA, 4, 1, place)
+    block = b"II*\x00" + struct.pack("<IH", first, others) + entry * others
+
+    assert len(tiff.Tiff(block).photo()) == tiff.MAX_ENTRIES
+    assert len(tiff.Tiff(block).camera()) <= tiff.MAX_ENTRIES
+    assert exif.taken_at(block) is None
+
+
+def test_directory_that_names_itself_is_read_once() -> None:
+    taken = struct.pack("<HHII", TAKEN_AT, 2, 20, 38)
+    itself = struct.pack("<HHII", CAMERA, 4, 1, 8)
+    block = b"II*\x00" + struct.pack("<IH", 8, 2) + taken + itself + bytes(4)
+
+    assert exif.taken_at(block + b"2031:05:06 07:08:09\0") is None

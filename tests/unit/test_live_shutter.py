@@ -34,13 +34,15 @@ def wave(*peaks: float, seconds: float, height: float = 0.98, width: float = 0.5
     return [smiling(score) for score in scores]
 
 
-def test_nobody_smiles_and_nothing_is_told() -> None:
-    assert told([SERIOUS] * 100) == []
+def taken(looks: Iterable[Look]) -> Taken:
+    """Return the only moment of these looks."""
+    (one,) = told(looks)
+    return one
 
 
 @pytest.mark.parametrize("width", [0.2, 0.4, 0.8])
 @pytest.mark.parametrize("noise", [0.0, 0.03])
-def test_each_peak_is_told_once_within_300_ms(width: float, noise: float) -> None:
+def test_each_peak_is_taken_once_within_300_ms(width: float, noise: float) -> None:
     peaks = (2.0, 6.5, 11.0)
     random = np.random.default_rng(3)
     looks = [
@@ -54,119 +56,92 @@ def test_each_peak_is_told_once_within_300_ms(width: float, noise: float) -> Non
     assert max(abs(one - peak) for one, peak in zip(at, peaks, strict=True)) <= 0.3
 
 
-def test_peak_that_saturates_is_told_in_its_middle() -> None:
+def test_peak_that_saturates_is_taken_in_its_middle() -> None:
     rise = [0.1, 0.6, 0.9, *[0.99] * 9, 0.9, 0.6, *[0.1] * 10]
 
-    (one,) = told([smiling(score) for score in rise])
-
-    assert one.number == 7
+    assert taken(smiling(score) for score in rise).number == 7
 
 
-def test_held_smile_is_told_once_while_it_lasts() -> None:
+def test_held_smile_is_taken_once_while_it_lasts() -> None:
     shutter = Shutter()
 
-    found = {
-        number: taken
+    found = [
+        (number, moment)
         for number in range(150)
-        if (taken := shutter.observe(number, smiling(0.9), at=number / 15)) is not None
-    }
+        if (moment := shutter.observe(number, smiling(0.9), at=number / FRAMES_A_SECOND))
+    ]
 
-    assert list(found) == [15]
-    assert found[15].at == pytest.approx(0.5, abs=0.07)
+    ((number, moment),) = found
+    assert number == 15
+    assert moment.at == pytest.approx(0.5, abs=0.07)
 
 
-def test_smile_that_grows_is_not_told_before_it_has_grown() -> None:
+def test_growing_smile_is_taken_when_it_has_grown() -> None:
     looks = [smiling(0.5 + 0.1 * number / FRAMES_A_SECOND) for number in range(68)]
-    looks += [smiling(0.95)] * 30
 
-    (one,) = told(looks)
-
-    assert one.at >= 68 / FRAMES_A_SECOND - 0.5
+    assert taken([*looks, *[smiling(0.95)] * 30]).at >= 68 / FRAMES_A_SECOND - 0.5
 
 
-def test_frame_with_eyes_shut_is_never_told() -> None:
+def test_frame_with_closed_eyes_is_never_taken() -> None:
     looks = [smiling(0.99, eyes_open=number not in {7, 8, 9}) for number in range(17)]
 
-    (one,) = told([*looks, *[SERIOUS] * 20])
-
-    assert one.number not in {7, 8, 9}
+    assert taken([*looks, *[SERIOUS] * 20]).number not in {7, 8, 9}
 
 
 def test_blink_does_not_end_a_moment() -> None:
     looks = [smiling(0.6)] * 3 + [smiling(0.6, eyes_open=False)] * 5 + [smiling(0.95)] * 4
 
-    (one,) = told([*looks, *[SERIOUS] * 20])
-
-    assert one.smile == 0.95
+    assert taken([*looks, *[SERIOUS] * 20]).smile == 0.95
 
 
-def test_eyes_that_stay_shut_are_not_waited_for() -> None:
-    looks = [smiling(0.9)] * 3 + [smiling(0.9, eyes_open=False)] * 30
-
-    (one,) = told(looks)
-
-    assert one.number < 3
+def test_eyes_that_stay_closed_are_not_waited_for() -> None:
+    assert taken([smiling(0.9)] * 3 + [smiling(0.9, eyes_open=False)] * 30).number < 3
 
 
-def test_smile_that_wavers_is_one_moment() -> None:
-    looks = wave(2.0, 3.2, seconds=8, width=0.8)
-
-    assert len(told(looks)) == 1
-
-
-def test_slip_of_the_models_does_not_make_a_second_moment() -> None:
-    looks = [smiling(0.9)] * 30 + [SERIOUS] * 2 + [smiling(0.9)] * 60
-
-    assert len(told(looks)) == 1
-
-
-def test_smile_after_a_serious_face_is_another_moment() -> None:
-    looks = [smiling(0.9)] * 30 + [SERIOUS] * 10 + [smiling(0.9)] * 30
-
-    assert len(told(looks)) == 2
+@pytest.mark.parametrize(
+    ("looks", "moments"),
+    [
+        ([SERIOUS] * 100, 0),
+        (wave(2.0, 3.2, seconds=8, width=0.8), 1),
+        ([smiling(0.9)] * 30 + [SERIOUS] * 2 + [smiling(0.9)] * 60, 1),
+        ([smiling(0.9)] * 30 + [SERIOUS] * 10 + [smiling(0.9)] * 30, 2),
+    ],
+    ids=["serious", "wavering smile", "slip of the models", "serious in between"],
+)
+def test_moment_ends_with_a_serious_face(looks: list[Look], moments: int) -> None:
+    assert len(told(looks)) == moments
 
 
-def test_few_frames_a_second_do() -> None:
-    looks = [SERIOUS] * 4 + [smiling(0.9)] * 3 + [SERIOUS] * 8
-
-    (one,) = told(looks, every=0.25)
+def test_few_frames_a_second_are_enough() -> None:
+    (one,) = told([SERIOUS] * 4 + [smiling(0.9)] * 3 + [SERIOUS] * 8, every=0.25)
 
     assert one.number == 5
 
 
-def test_everybody_has_to_smile() -> None:
-    faces = [a_face(x=100), a_face(x=300)]
-    smiles = [Smile(SmileLevel.HUGE, 0.9), Smile(SmileLevel.MILD, 0.3)]
-
-    look = look_of(faces, smiles, [OPEN, OPEN])
-
-    assert look == Look(smile=0.3, smiling=False, eyes_open=True)
-
-
-def test_passer_by_does_not_count() -> None:
-    faces = [a_face(x=100), a_face(x=300, width=70)]
-    smiles = [Smile(SmileLevel.HUGE, 0.9), Smile(SmileLevel.NONE, 0.0)]
-
-    look = look_of(faces, smiles, [OPEN, SHUT])
-
-    assert look == Look(smile=0.9, smiling=True, eyes_open=True)
+HUGE, MILD, NONE = (
+    *(Smile(SmileLevel.HUGE, 0.9), Smile(SmileLevel.MILD, 0.3)),
+    Smile(SmileLevel.NONE, 0.0),
+)
 
 
 @pytest.mark.parametrize(
-    ("eyes", "are_open"),
+    ("widths", "smiles", "eyes", "look"),
     [
-        (OPEN, True),
-        (SHUT, False),
-        (UNKNOWN, False),
-        (Eyes(None, True), True),
-        (Eyes(True, False), False),
+        ((), [], [], Look(smile=0.0, smiling=False, eyes_open=False)),
+        # Everyone has to smile, except a passer-by.
+        ((160, 160), [HUGE, MILD], [OPEN, OPEN], Look(smile=0.3, smiling=False, eyes_open=True)),
+        ((160, 70), [HUGE, NONE], [OPEN, SHUT], smiling(0.9)),
+        # Eyes are open when one is and none is shut.
+        ((160,), [HUGE], [OPEN], smiling(0.9)),
+        ((160,), [HUGE], [Eyes(None, True)], smiling(0.9)),
+        ((160,), [HUGE], [SHUT], smiling(0.9, eyes_open=False)),
+        ((160,), [HUGE], [UNKNOWN], smiling(0.9, eyes_open=False)),
+        ((160,), [HUGE], [Eyes(True, False)], smiling(0.9, eyes_open=False)),
     ],
 )
-def test_eyes_are_open_when_one_is_and_none_is_shut(eyes: Eyes, *, are_open: bool) -> None:
-    look = look_of([a_face()], [Smile(SmileLevel.HUGE, 0.9)], [eyes])
+def test_look_is_that_of_everyone_who_poses(
+    widths: tuple[int, ...], smiles: list[Smile], eyes: list[Eyes], look: Look
+) -> None:
+    faces = [a_face(x=100 + 200 * place, width=width) for place, width in enumerate(widths)]
 
-    assert look.eyes_open is are_open
-
-
-def test_nobody_there_is_nobody_smiling() -> None:
-    assert look_of([], [], []) == Look(smile=0.0, smiling=False, eyes_open=False)
+    assert look_of(faces, smiles, eyes) == look

@@ -1,4 +1,4 @@
-"""How many faces of a frame are looked at."""
+"""Faces of a frame that are examined, and regions that are searched for missed people."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,6 +8,8 @@ import numpy as np
 from smart_filter_shared.rating import SmileLevel
 from smart_filter_tests.pictures import prepared
 from smart_filter_tests.portraits import a_face
+from smart_filter_workers.live import missing
+from smart_filter_workers.live.missing import Floats
 from smart_filter_workers.live.sight import MOST_FACES, Sight
 from smart_filter_workers.results import Eyes, Face, Smile, Srgb8
 
@@ -30,17 +32,52 @@ def sight_of(faces: Sequence[Face]) -> Sight:
     )
 
 
-def test_widest_faces_of_a_crowd_are_looked_at_from_left_to_right() -> None:
+def test_widest_faces_of_a_crowd_are_examined_from_left_to_right() -> None:
     crowd = [a_face(x=40 * number, width=20 + number) for number in range(12)]
     frame = prepared(np.zeros((360, 640, 3), np.uint8))
 
-    seen = sight_of(crowd[::-1]).look(frame)
+    crowded, empty = sight_of(crowd[::-1]).look(frame), sight_of([]).look(frame)
 
-    assert seen.faces.faces == tuple(crowd[-MOST_FACES:])
-    assert len(seen.smiles.smiles) == MOST_FACES
+    assert crowded.faces.faces == tuple(crowd[-MOST_FACES:])
+    assert len(crowded.smiles.smiles) == MOST_FACES
+    assert (empty.faces.faces, empty.smiles.smiles) == ((), ())
 
 
-def test_nobody_in_a_frame_is_no_face() -> None:
-    seen = sight_of([]).look(prepared(np.zeros((360, 640, 3), np.uint8)))
+def seen(*boxes: tuple[int, int, int, int]) -> Floats:
+    """Return a coverage of 180 × 320 with people in some boxes."""
+    coverage = np.zeros((180, 320), np.float32)
+    for left, top, right, bottom in boxes:
+        coverage[top:bottom, left:right] = 1
+    return coverage
 
-    assert (seen.faces.faces, seen.smiles.smiles) == ((), ())
+
+def test_missed_person_is_searched_for_around_the_face() -> None:
+    face = a_face(x=200, y=100, width=60)
+
+    assert list(missing.regions(seen((80, 30, 150, 180)), [face], scale=2)) == []
+    (around,) = missing.regions(seen(), [face], scale=2)
+
+    rows, columns = around.small
+    left, top, width, height = (round(side / 2) for side in face.box)
+    assert columns.start < left < left + width < columns.stop
+    assert rows.start < top < top + 3 * height < rows.stop
+    assert (around.large[0].start, around.large[1].stop) == (2 * rows.start, 2 * columns.stop)
+
+
+def test_only_the_most_missed_persons_are_searched_for() -> None:
+    faces = [a_face(x=x, y=100, width=40) for x in (40, 200, 360, 520)]
+    coverage = seen((0, 0, 80, 180))
+    coverage[:, 80:150] = 0.5
+
+    around = list(missing.regions(coverage, faces, scale=2))
+
+    assert len(around) == missing.MOST
+    assert min(one.small[1].start for one in around) > 130
+
+
+def test_face_at_the_border_is_searched_for_within_the_picture() -> None:
+    face = a_face(x=-30, y=330, width=60)
+
+    for around in missing.regions(seen(), [face], scale=2):
+        for span, length in zip(around.small, (180, 320), strict=True):
+            assert 0 <= span.start < span.stop <= length

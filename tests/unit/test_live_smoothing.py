@@ -25,10 +25,17 @@ def noisy(srgb: Srgb8, random: np.random.Generator) -> Srgb8:
     return np.clip(srgb + random.normal(0, 4, srgb.shape), 0, 255).astype(np.uint8)
 
 
-def test_first_frame_is_as_it_was_seen() -> None:
+def test_nothing_is_remembered_at_the_start_after_a_pause_or_at_another_size() -> None:
     srgb, matte = a_figure(40)
 
-    assert (Smoothing().smoothed(matte, srgb, seconds=0) == matte).all()
+    for rows, pause_seconds in ((180, 10), (90, STEP_SECONDS)):
+        smoothing = Smoothing()
+        first = smoothing.smoothed(matte, srgb, seconds=0)
+        other = 255 - matte[:rows]
+        second = smoothing.smoothed(other, srgb[:rows], seconds=pause_seconds)
+
+        assert (first == matte).all()
+        assert (second == other).all()
 
 
 def test_still_picture_keeps_its_matte_still() -> None:
@@ -46,7 +53,7 @@ def test_still_picture_keeps_its_matte_still() -> None:
     assert after < before / 4
 
 
-def test_what_moves_is_shown_where_it_is() -> None:
+def test_moving_figure_is_shown_in_its_place() -> None:
     smoothing = Smoothing()
     for left in range(10, 200, 8):
         srgb, matte = a_figure(left)
@@ -70,27 +77,7 @@ def test_slow_movement_adds_up() -> None:
     assert max(far) < 50
 
 
-def test_nothing_is_remembered_after_a_long_pause() -> None:
-    smoothing = Smoothing()
-    srgb, matte = a_figure(40)
-    smoothing.smoothed(matte, srgb, seconds=0)
-
-    shown = smoothing.smoothed(255 - matte, srgb, seconds=10)
-
-    assert (shown == 255 - matte).all()
-
-
-def test_frames_of_another_size_begin_anew() -> None:
-    smoothing = Smoothing()
-    srgb, matte = a_figure(40)
-    smoothing.smoothed(matte, srgb, seconds=0)
-
-    shown = smoothing.smoothed(255 - matte[:90], srgb[:90], seconds=STEP_SECONDS)
-
-    assert (shown == 255 - matte[:90]).all()
-
-
-def test_caller_may_write_to_what_it_gets() -> None:
+def test_caller_may_write_to_the_result() -> None:
     smoothing = Smoothing()
     srgb, matte = a_figure(40)
     for _ in range(3):

@@ -1,7 +1,7 @@
 """Models in memory: loaded once, dropped when room is short; a broken one harms only itself."""
 
 import types
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
@@ -20,20 +20,6 @@ from smart_filter_workers.serving import Serving
 
 SEGMENTATION, EYES, SMILE = TaskName.SEGMENTATION, TaskName.EYES, TaskName.SMILE
 WEIGHTS = Path("nowhere")
-
-
-def begun_with(
-    offers: Iterable[Offer],
-    loaded: LoadedModels,
-    *,
-    stages: Collection[StageName],
-    models: Collection[str] = (),
-    gpu_fault: str | None = None,
-) -> Serving:
-    setup = serving.plan(offers, stages=stages, models=models, gpu_fault=gpu_fault)
-    assert setup.serving.capabilities == ()
-    setup.load(loaded)
-    return setup.serving
 
 
 class Plenty(Room):
@@ -72,7 +58,7 @@ class Files:
     def offers(self) -> list[Offer]:
         return [Offer(card) for card in self.cards]
 
-    def loaded(self, room: Room | None = None) -> LoadedModels:
+    def loaded(self, room: "Room | Tight | None" = None) -> LoadedModels:
         files = {(card.task, card.name): self._file(card) for card in self.cards}
         return LoadedModels(Catalogue(files), WEIGHTS, room=room or Plenty(0))
 
@@ -89,11 +75,12 @@ class Files:
         return types.SimpleNamespace(CARD=card, load=load, entries=lambda _: self.entries)
 
 
-class Tight(Room):
+class Tight:
     """Room for so many models; what is loaded is all that counts."""
 
-    models: LoadedModels
-    most = 0
+    def __init__(self, files: Files, most: int) -> None:
+        self.most = most
+        self.models = files.loaded(self)
 
     def is_exceeded(self) -> bool:
         return len(self.models.names()) > self.most
@@ -102,14 +89,18 @@ class Tight(Room):
         """Nothing is held back."""
 
 
-def tight(files: Files, most: int) -> LoadedModels:
-    class This(Tight):
-        pass
-
-    room = This(0)
-    models = files.loaded(room)
-    This.models, This.most = models, most
-    return models
+def begun_with(
+    files: Files, *offers: Offer, models: Collection[str] = (), gpu_fault: str | None = None
+) -> Serving:
+    """Start a worker of every stage that a card is of."""
+    tasks = {card.task for card in files.cards}
+    stages = [stage for stage in (StageName.SEGMENTATION, StageName.SMILE) if stage in tasks]
+    setup = serving.plan(
+        [*files.offers, *offers], stages=stages, models=models, gpu_fault=gpu_fault
+    )
+    assert setup.serving.capabilities == ()
+    setup.load(files.loaded())
+    return setup.serving
 
 
 def test_model_is_loaded_once_however_many_threads_ask() -> None:
@@ -134,7 +125,7 @@ def test_parameters_are_filled_in_with_defaults() -> None:
 @pytest.mark.parametrize(
     ("there", "used"), [(("x", "y"), "x"), (("y", "usual"), "usual"), ((), "usual")]
 )
-def test_entry_that_nobody_chose_is_one_that_is_there(there: tuple[str, ...], used: str) -> None:
+def test_default_entry_is_an_available_one(there: tuple[str, ...], used: str) -> None:
     entry = parameters.choice("entry", "usual", "Which file", choices=("usual", "x", "y"))
     models = Files(a_card("a", parameters=(entry,)), entries=there).loaded()
 
@@ -144,8 +135,7 @@ def test_entry_that_nobody_chose_is_one_that_is_there(there: tuple[str, ...], us
 
 
 def test_least_recently_used_model_is_dropped_when_room_is_short() -> None:
-    files = Files(a_card("a"), a_card("b"), a_card("c"))
-    models = tight(files, most=2)
+    models = Tight(Files(a_card("a"), a_card("b"), a_card("c")), most=2).models
 
     for name in ("a", "b", "a", "c"):
         models.model(SEGMENTATION, name)
@@ -154,7 +144,7 @@ def test_least_recently_used_model_is_dropped_when_room_is_short() -> None:
 
 
 def test_model_that_alone_exceeds_the_room_is_kept() -> None:
-    models = tight(Files(a_card("huge")), most=0)
+    models = Tight(Files(a_card("huge")), most=0).models
 
     models.model(SEGMENTATION, "huge")
 
@@ -169,71 +159,74 @@ def test_combining_model_gets_the_others_of_its_task() -> None:
     assert others("one")("batch")[0] == "one"
 
 
-def test_broken_model_fails_its_own_capability_and_nothing_else() -> None:
-    files = Files(a_card("good", default=True), a_card("bad", SMILE, default=True), broken="bad")
-
-    begun = begun_with(
-        files.offers, files.loaded(), stages=[StageName.SEGMENTATION, StageName.SMILE]
-    )
-
-    assert begun.capabilities == ("segmentation.good",)
-    assert "libsomething.so" in begun.failed[Capability("smile.bad")]
+DEFAULT, OTHER = a_card("default", default=True), a_card("other")
+SMILES = a_card("smiles", SMILE, default=True)
+HEAVY = a_card("heavy", devices=("cuda", "cpu"))
 
 
-def test_broken_light_model_fails_every_capability_of_its_stage() -> None:
-    files = Files(
-        a_card("good", default=True),
-        a_card("geometry", SMILE, default=True),
-        a_card("bad", EYES, default=True),
-        broken="bad",
-    )
+@pytest.mark.parametrize(
+    ("cards", "models", "loads", "capabilities"),
+    [
+        ((DEFAULT, OTHER), (), "default", "segmentation.default segmentation.other"),
+        ((DEFAULT, OTHER), ("other",), "other", "segmentation.other"),
+        ((DEFAULT, OTHER, SMILES), ("other",), "other smiles", "segmentation.other smile.smiles"),
+    ],
+    ids=["default models", "named models", "stage without a named model"],
+)
+def test_models_to_be_served_are_loaded_first(
+    cards: tuple[ModelCard, ...], models: tuple[str, ...], loads: str, capabilities: str
+) -> None:
+    files = Files(*cards)
 
-    begun = begun_with(
-        files.offers, files.loaded(), stages=[StageName.SEGMENTATION, StageName.SMILE]
-    )
+    begun = begun_with(files, models=models)
 
-    assert begun.capabilities == ("segmentation.good",)
-    assert list(begun.failed) == ["smile.geometry"]
-
-
-def test_only_default_models_are_loaded_before_they_are_asked_for() -> None:
-    files = Files(a_card("default", default=True), a_card("other"))
-
-    begun = begun_with(files.offers, files.loaded(), stages=[StageName.SEGMENTATION])
-
-    assert files.loads == ["default"]
-    assert begun.capabilities == ("segmentation.default", "segmentation.other")
+    assert " ".join(files.loads) == loads
+    assert " ".join(begun.capabilities) == capabilities
 
 
-def test_named_models_are_loaded_at_once_and_served_alone() -> None:
-    files = Files(a_card("default", default=True), a_card("other"))
+@pytest.mark.parametrize(
+    ("cards", "served", "failed"),
+    [
+        ((DEFAULT, a_card("bad", SMILE, default=True)), ("segmentation.default",), ["smile.bad"]),
+        (
+            (DEFAULT, a_card("geometry", SMILE, default=True), a_card("bad", EYES, default=True)),
+            ("segmentation.default",),
+            ["smile.geometry"],
+        ),
+        ((a_card("bad", default=True),), (), ["segmentation.bad"]),
+    ],
+    ids=["own capability", "light model of its stage", "the only one"],
+)
+def test_broken_model_fails_its_own_capability_alone(
+    cards: tuple[ModelCard, ...], served: tuple[str, ...], failed: list[str]
+) -> None:
+    begun = begun_with(Files(*cards, broken="bad"))
 
-    begun = begun_with(
-        files.offers, files.loaded(), stages=[StageName.SEGMENTATION], models=["other"]
-    )
-
-    assert files.loads == ["other"]
-    assert begun.capabilities == ("segmentation.other",)
-
-
-def test_stage_without_a_named_model_is_served_whole() -> None:
-    files = Files(
-        a_card("default", default=True), a_card("other"), a_card("smiles", SMILE, default=True)
-    )
-
-    begun = begun_with(
-        files.offers,
-        files.loaded(),
-        stages=[StageName.SEGMENTATION, StageName.SMILE],
-        models=["other"],
-    )
-
-    assert begun.capabilities == ("segmentation.other", "smile.smiles")
+    assert begun.capabilities == served
+    assert list(begun.failed) == failed
+    assert "libsomething.so" in begun.failed[Capability(failed[0])]
 
 
-def test_member_that_does_not_load_is_what_fails_and_not_who_asked() -> None:
-    files = Files(a_card("all", combines=True), a_card("bad"), broken="bad")
-    models = files.loaded()
+def test_model_that_this_machine_lacks_is_no_failure_unless_it_was_named() -> None:
+    lacking = Offer(a_card("d2"), "d2 needs detectron2: install it")
+
+    begun = begun_with(Files(DEFAULT), lacking)
+
+    assert (begun.capabilities, begun.failed) == (("segmentation.default",), {})
+
+
+def test_models_that_can_use_a_missing_gpu_are_not_served() -> None:
+    files = Files(a_card("light", default=True), HEAVY)
+
+    begun = begun_with(files, models=["light", "heavy"], gpu_fault="the driver shows none")
+
+    assert files.loads == ["light"]
+    assert begun.capabilities == ("segmentation.light",)
+    assert begun.failed == {"segmentation.heavy": "it needs a GPU: the driver shows none"}
+
+
+def test_member_that_does_not_load_fails_and_not_the_model_that_combines_it() -> None:
+    models = Files(a_card("all", combines=True), a_card("bad"), broken="bad").loaded()
     *_, (others,) = models.model(SEGMENTATION, "all")("batch")  # type: ignore[misc]
 
     with pytest.raises(ModelNotLoaded) as caught:
@@ -242,47 +235,8 @@ def test_member_that_does_not_load_is_what_fails_and_not_who_asked() -> None:
     assert caught.value.capability == "segmentation.bad"
 
 
-def test_model_that_this_machine_lacks_is_no_failure_unless_it_was_named() -> None:
-    files = Files(a_card("default", default=True))
-    offers = [*files.offers, Offer(a_card("d2"), "d2 needs detectron2: install it")]
-
-    begun = begun_with(offers, files.loaded(), stages=[StageName.SEGMENTATION])
-
-    assert (begun.capabilities, begun.failed) == (("segmentation.default",), {})
-
-
-def test_worker_that_can_serve_nothing_says_why() -> None:
-    files = Files(a_card("bad", default=True), broken="bad")
-
-    begun = begun_with(files.offers, files.loaded(), stages=[StageName.SEGMENTATION])
-
-    assert begun.capabilities == ()
-    assert "libsomething.so" in begun.failed[Capability("segmentation.bad")]
-
-
-def test_without_the_demanded_gpu_models_that_can_use_one_are_not_served() -> None:
-    files = Files(a_card("light", default=True), a_card("heavy", devices=("cuda", "cpu")))
-
-    begun = begun_with(
-        files.offers,
-        files.loaded(),
-        stages=[StageName.SEGMENTATION],
-        models=["light", "heavy"],
-        gpu_fault="the driver shows none",
-    )
-
-    assert files.loads == ["light"]
-    assert begun.capabilities == ("segmentation.light",)
-    assert begun.failed == {"segmentation.heavy": "it needs a GPU: the driver shows none"}
-
-
-def test_unknown_name_is_refused_with_those_that_there_are() -> None:
-    files = Files(a_card("default", default=True))
-
+def test_unknown_name_is_refused() -> None:
     with pytest.raises(SetupFailed, match="named nosuch; there are default"):
-        begun_with(files.offers, files.loaded(), stages=[StageName.SEGMENTATION], models=["nosuch"])
-
-
-def test_model_that_this_version_does_not_know_is_not_loaded() -> None:
+        begun_with(Files(DEFAULT), models=["nosuch"])
     with pytest.raises(ModelNotLoaded, match="no such model"):
-        Files(a_card("one")).loaded().model(SEGMENTATION, "gone")
+        Files(DEFAULT).loaded().model(SEGMENTATION, "gone")

@@ -19,10 +19,13 @@ def a_picture(height: int = 40, width: int = 80) -> placing.Srgb8:
     return srgb
 
 
-def test_handling_told_and_read_again_is_the_same() -> None:
+def black(height: int, width: int) -> placing.Srgb8:
+    return np.zeros((height, width, 3), np.uint8)
+
+
+def test_handling_survives_being_stored() -> None:
     used = Handling(
-        320,
-        200,
+        *(320, 200),
         fit=Fit.CENTRED,
         padding=114,
         order=Order.BGR,
@@ -34,24 +37,27 @@ def test_handling_told_and_read_again_is_the_same() -> None:
     assert handling.read(used.told) == used
 
 
+SQUARE = {"width": 64, "height": 64}
+
+
 @pytest.mark.parametrize(
-    ("told", "named"),
+    ("sent", "named"),
     [
         ({"width": 0, "height": 64}, "width"),
         ({"width": 64}, "height"),
         ({"width": 64, "height": 1e9}, "height"),
         ({"width": True, "height": 64}, "width"),
-        ({"width": 64, "height": 64, "mean": [1, 2]}, "mean"),
-        ({"width": 64, "height": 64, "mean": ["a", "b", "c"]}, "mean"),
-        ({"width": 64, "height": 64, "std": [1, 0, 1]}, "std"),
-        ({"width": 64, "height": 64, "fit": "squeeze"}, "fit"),
-        ({"width": 64, "height": 64, "activation": 3}, "activation"),
-        ({"width": 64, "height": 64, "code": "print()"}, "code"),
+        (SQUARE | {"mean": [1, 2]}, "mean"),
+        (SQUARE | {"mean": ["a", "b", "c"]}, "mean"),
+        (SQUARE | {"std": [1, 0, 1]}, "std"),
+        (SQUARE | {"fit": "squeeze"}, "fit"),
+        (SQUARE | {"activation": 3}, "activation"),
+        (SQUARE | {"code": "print()"}, "code"),
     ],
 )
-def test_handling_that_cannot_be_is_refused_by_name(told: dict[str, object], named: str) -> None:
+def test_impossible_handling_is_refused_by_name(sent: dict[str, object], named: str) -> None:
     with pytest.raises(ValueError, match=named):
-        handling.read(told)
+        handling.read(sent)
 
 
 def test_stretched_picture_fills_the_input() -> None:
@@ -77,6 +83,10 @@ def test_picture_in_the_corner_has_a_band_below_only() -> None:
     assert (placed.left, placed.top, placed.width, placed.height) == (0, 0, 64, 32)
 
 
+def test_brightest_value_of_a_dark_picture_becomes_one() -> None:
+    assert placing.place(a_picture() // 5, Handling(64, 64, brightest=True)).values.max() == 1
+
+
 def test_colours_mean_and_deviation_are_in_the_networks_order() -> None:
     used = Handling(64, 64, order=Order.BGR, layout=Layout.NHWC, mean=(0, 0, 0.5), std=(1, 1, 0.5))
 
@@ -84,14 +94,6 @@ def test_colours_mean_and_deviation_are_in_the_networks_order() -> None:
 
     assert placed.values.shape == (1, 64, 64, 3)
     assert placed.values[0, 5, 5] == pytest.approx([0, 0, 1]), "red is last: (1 - 0.5) / 0.5"
-
-
-def test_brightest_value_of_a_dark_picture_becomes_one() -> None:
-    dark = a_picture() // 5
-
-    placed = placing.place(dark, Handling(64, 64, brightest=True))
-
-    assert placed.values.max() == 1
 
 
 @pytest.mark.parametrize("fit", Fit)
@@ -133,34 +135,29 @@ def test_softmax_takes_the_channel_of_people() -> None:
     assert seen.min() > 0.999
 
 
-def test_sigmoid_of_large_numbers_is_whole_or_nothing() -> None:
-    seen = placing.coverage(
-        np.array([[-1e9, 0, 1e9]], np.float32), Handling(64, 64, activation=Activation.SIGMOID)
-    )
+@pytest.mark.parametrize(
+    ("activation", "answer", "expected"),
+    [
+        (Activation.SIGMOID, [-1e9, 0, 1e9], [0, 0.5, 1]),
+        (Activation.MINMAX, [0.1, 0.5], [0, 1]),
+        # Noise is not spread out.
+        (Activation.MINMAX, [0.01, 0.02], pytest.approx([0, 0], abs=0.05)),
+        (Handling(64, 64).activation, [np.nan, np.inf, -np.inf], [0, 1, 0]),
+    ],
+    ids=["large numbers", "weak map", "noise", "no numbers"],
+)
+def test_answer_becomes_a_coverage(
+    activation: Activation, answer: list[float], expected: list[float]
+) -> None:
+    used = Handling(64, 64, activation=activation)
 
-    assert seen.tolist() == [[0, 0.5, 1]]
-
-
-def test_weak_map_is_spread_out_but_noise_is_not() -> None:
-    used = Handling(64, 64, activation=Activation.MINMAX)
-
-    assert placing.coverage(np.array([[0.1, 0.5]], np.float32), used).tolist() == [[0, 1]]
-    assert placing.coverage(np.array([[0.01, 0.02]], np.float32), used).max() < 0.05
-
-
-def test_what_is_not_a_number_is_nobody() -> None:
-    seen = placing.coverage(np.array([[np.nan, np.inf, -np.inf]], np.float32), Handling(64, 64))
-
-    assert seen.tolist() == [[0, 1, 0]]
+    assert placing.coverage(np.array([answer], np.float32), used).tolist() == [expected]
 
 
 def test_faster_devices_come_first_and_absent_ones_are_left_out() -> None:
-    assert providers(
-        ["CPUExecutionProvider", "CUDAExecutionProvider", "AzureExecutionProvider"]
-    ) == [
-        "CUDAExecutionProvider",
-        "CPUExecutionProvider",
-    ]
+    known = ["CPUExecutionProvider", "CUDAExecutionProvider", "AzureExecutionProvider"]
+
+    assert providers(known) == ["CUDAExecutionProvider", "CPUExecutionProvider"]
 
 
 def yolo_answers() -> list[placing.Floats]:
@@ -174,41 +171,35 @@ def yolo_answers() -> list[placing.Floats]:
     return [rows.T[None].astype(np.float32), prototypes[None].astype(np.float32)]
 
 
-def found_by_yolo(srgb: placing.Srgb8, *, threshold: float) -> list[instances.Instance]:
-    used = Handling(64, 64, fit=Fit.CENTRED, answer=Answer.YOLO)
+def found_by_yolo(width: int, *, threshold: float) -> list[instances.Instance]:
+    used, srgb = Handling(64, 64, fit=Fit.CENTRED, answer=Answer.YOLO), black(64, width)
     placed = placing.place(srgb, used)
     return instances.persons(yolo_answers(), placed, used, srgb, threshold=threshold)
 
 
-def test_each_person_is_found_once_from_left_to_right() -> None:
-    persons = found_by_yolo(np.zeros((64, 64, 3), np.uint8), threshold=0.5)
+def test_each_person_is_found_once_from_left_to_right_within_its_box() -> None:
+    left, right = found_by_yolo(64, threshold=0.5)
 
-    assert [one.box for one in persons] == [(6, 12, 26, 52), (38, 12, 58, 52)]
-    assert [one.score for one in persons] == pytest.approx([0.8, 0.9])
-
-
-def test_mask_ends_with_its_box() -> None:
-    left, right = found_by_yolo(np.zeros((64, 64, 3), np.uint8), threshold=0.5)
-
+    assert (left.box, right.box) == ((6, 12, 26, 52), (38, 12, 58, 52))
+    assert (left.score, right.score) == pytest.approx((0.8, 0.9))
     assert left.coverage[30, 16] > 0.99
     assert left.coverage[30, 48] == 0, "the other person, in the same prototype"
     assert right.coverage[30, 48] > 0.99
 
 
 def test_boxes_of_a_wide_picture_are_in_its_own_pixels() -> None:
-    persons = found_by_yolo(np.zeros((64, 128, 3), np.uint8), threshold=0.5)
+    persons = found_by_yolo(128, threshold=0.5)
 
     assert [one.box for one in persons] == [(12, 0, 52, 64), (76, 0, 116, 64)]
 
 
 def test_higher_threshold_leaves_unsure_persons_out() -> None:
-    assert len(found_by_yolo(np.zeros((64, 64, 3), np.uint8), threshold=0.85)) == 1
-    assert found_by_yolo(np.zeros((64, 64, 3), np.uint8), threshold=0.95) == []
+    assert [len(found_by_yolo(64, threshold=least)) for least in (0.85, 0.95)] == [1, 0]
 
 
 def test_rtmdet_answers_give_the_persons_among_others() -> None:
     used = Handling(64, 64, fit=Fit.CORNER, answer=Answer.RTMDET)
-    srgb = np.zeros((32, 64, 3), np.uint8)
+    srgb = black(32, 64)
     boxes = np.array([[40, 0, 60, 32, 0.9], [4, 0, 20, 32, 0.7], [0, 0, 64, 32, 0.99]], np.float32)
     masks = np.ones((3, 64, 64), np.float32)
     answers = [boxes[None], np.array([[0, 0, 5]], np.float32), masks[None]]
@@ -222,17 +213,11 @@ def test_rtmdet_answers_give_the_persons_among_others() -> None:
 
 @pytest.mark.parametrize("answer", [Answer.YOLO, Answer.RTMDET])
 def test_answers_of_another_network_are_refused(answer: Answer) -> None:
-    used = Handling(64, 64, answer=answer)
-    srgb = np.zeros((64, 64, 3), np.uint8)
+    used, srgb = Handling(64, 64, answer=answer), black(64, 64)
+    placed, maps = placing.place(srgb, used), [np.zeros((1, 1, 64, 64), np.float32)]
 
     with pytest.raises(ValueError, match="answers of shapes"):
-        instances.persons(
-            [np.zeros((1, 1, 64, 64), np.float32)],
-            placing.place(srgb, used),
-            used,
-            srgb,
-            threshold=0.5,
-        )
+        instances.persons(maps, placed, used, srgb, threshold=0.5)
 
 
 def test_crowd_beyond_the_most_is_left_out() -> None:

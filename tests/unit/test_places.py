@@ -8,27 +8,25 @@ from smart_filter_shared.errors import SetupFailed
 from smart_filter_shared.places import data_folder
 
 
-@pytest.mark.parametrize("uid", [0, 1000])
-def test_named_data_folder_is_used_by_everybody(uid: int) -> None:
-    assert data_folder({"SMART_FILTER_DATA": "/srv/photos"}, uid=uid) == Path("/srv/photos")
-
-
-def test_data_of_root_lies_with_the_systems() -> None:
-    assert data_folder({}, uid=0) == Path("/var/lib/smart-filter")
-
-
-def test_data_of_a_user_lies_in_the_users_home(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("named", "uid", "folder"),
+    [
+        ("/srv/photos", 0, "/srv/photos"),
+        ("/srv/photos", 1000, "/srv/photos"),
+        ("~/photos", 0, "/users/anna/photos"),
+        (None, 0, "/var/lib/smart-filter"),
+        (None, 1000, "/users/anna/.local/share/smart-filter"),
+    ],
+)
+def test_data_folder_is_the_named_one_or_that_of_the_user(
+    monkeypatch: pytest.MonkeyPatch, named: str | None, uid: int, folder: str
+) -> None:
     monkeypatch.setenv("HOME", "/users/anna")
+    environment = {} if named is None else {"SMART_FILTER_DATA": named}
 
-    assert data_folder({}, uid=1000) == Path("/users/anna/.local/share/smart-filter")
-
-
-def test_tilde_in_the_named_folder_is_the_users_home(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", "/users/anna")
-
-    assert data_folder({"SMART_FILTER_DATA": "~/photos"}, uid=0) == Path("/users/anna/photos")
+    assert data_folder(environment, uid=uid) == Path(folder)
 
 
-def test_home_that_nobody_has_is_told_with_the_remedy() -> None:
+def test_unknown_home_is_refused_with_the_remedy() -> None:
     with pytest.raises(SetupFailed, match="--data or SMART_FILTER_DATA"):
         data_folder({"SMART_FILTER_DATA": "~nobody-of-this-name/x"}, uid=0)

@@ -1,10 +1,16 @@
 """Plans: what runs each stage of a recipe, out of what is published."""
 
+import dataclasses
+from typing import Any
+
+import pytest
+
 from smart_filter_shared import parameters
-from smart_filter_shared.cards import ModelCard, TaskName
+from smart_filter_shared.cards import TaskName
 from smart_filter_shared.jobs.models import Plan, Published, choose
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.recipe import Recipe
+from smart_filter_tests.serving import a_card
 
 SEGMENTATION = TaskName.SEGMENTATION
 
@@ -14,19 +20,7 @@ def published(task: TaskName, *entries: str) -> Published:
     choosing = (
         (parameters.choice("entry", entries[0], "Which", choices=entries),) if entries else ()
     )
-    card = ModelCard(
-        name="model",
-        version="1",
-        task=task,
-        family="model",
-        title="",
-        source="",
-        licence="Apache-2.0",
-        data_terms="",
-        default=True,
-        parameters=choosing,
-    )
-    return Published(card, offered=True, fault=None)
+    return Published(dataclasses.replace(a_card(task), parameters=choosing), offered=True)
 
 
 def plan(recipe: Recipe) -> Plan:
@@ -34,11 +28,8 @@ def plan(recipe: Recipe) -> Plan:
     return choose(known, recipe)[StageName.SEGMENTATION]
 
 
-def test_entry_that_nobody_chose_is_named_all_the_same() -> None:
-    assert plan(Recipe()).parameters == {SEGMENTATION: {"entry": "a"}}
-
-
-def test_entry_that_was_chosen_is_kept() -> None:
-    recipe = Recipe(params={SEGMENTATION: {"entry": "b"}})
-
-    assert plan(recipe).parameters == {SEGMENTATION: {"entry": "b"}}
+@pytest.mark.parametrize(
+    ("params", "entry"), [({}, "a"), ({SEGMENTATION: {"entry": "b"}}, "b")], ids=["none", "chosen"]
+)
+def test_plan_names_the_chosen_entry_or_the_default(params: dict[Any, Any], entry: str) -> None:
+    assert plan(Recipe(params=params)).parameters == {SEGMENTATION: {"entry": entry}}

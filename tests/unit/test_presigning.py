@@ -1,7 +1,6 @@
 """Links to put objects with."""
 
 import datetime as dt
-import re
 
 import pytest
 from minio import Minio
@@ -40,7 +39,7 @@ def test_link_without_headers_is_that_of_another_signer(key: str) -> None:
     assert link == other
 
 
-def test_what_must_be_sent_is_signed() -> None:
+def test_headers_are_signed() -> None:
     first, second = (
         presigning.presigned_put(settings(), "a", headers=headers, seconds=60, now=NOW)
         for headers in (SIGNED, SIGNED | {"content-length": "8"})
@@ -50,16 +49,13 @@ def test_what_must_be_sent_is_signed() -> None:
     assert first != second
 
 
-@pytest.mark.parametrize(
-    "public_url", ["https://photos.example.com", "https://photos.example.com/"]
-)
-def test_links_that_are_handed_out_name_the_public_address(public_url: str) -> None:
-    store = ObjectStore(settings(public_url), connections=1)
+@pytest.mark.parametrize("slash", ["", "/"])
+def test_links_name_the_public_address(slash: str) -> None:
+    store = ObjectStore(settings(f"https://photos.example.com{slash}"), connections=1)
 
-    links = [
+    for link in (
         store.presigned_get("a", seconds=60),
         store.presigned_put("a", headers=SIGNED, seconds=60),
-    ]
-
-    assert [re.match(r"https://photos\.example\.com/smart-filter/a\?", link) for link in links]
-    assert not any("internal" in link for link in links)
+    ):
+        assert link.startswith("https://photos.example.com/smart-filter/a?")
+        assert "internal" not in link

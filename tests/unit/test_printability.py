@@ -1,4 +1,6 @@
 import math
+from dataclasses import replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -7,9 +9,13 @@ import pytest
 from smart_filter_shared.printability import Printability, Verdict
 from smart_filter_tests.portraits import HEIGHT, WIDTH, a_face, a_portrait
 from smart_filter_workers.results import Eyes, Face, Frame, Matte8, Srgb8
-from smart_filter_workers.stages.composite.printability import verdicts
+from smart_filter_workers.stages.composite.printability import paper, verdicts
 from smart_filter_workers.stages.composite.printability.assessment import assess
-from smart_filter_workers.stages.composite.printability.face_figures import measure, turn_of
+from smart_filter_workers.stages.composite.printability.face_figures import (
+    Figures,
+    measure,
+    turn_of,
+)
 
 WHOLE = Frame(width=WIDTH, height=HEIGHT, scale=1, left=0, top=0)
 # What a print of an album takes, so that the size is not what is found fault with.
@@ -37,23 +43,34 @@ def judged(
     )
 
 
-def test_a_sharp_well_lit_face_that_looks_ahead_is_good() -> None:
+def figures_of(photo: Srgb8, face: Face, proxy: Srgb8 | None = None) -> Figures:
+    figures = measure(photo, photo if proxy is None else proxy, face)
+    assert figures is not None
+    return figures
+
+
+def test_sharp_well_lit_face_that_looks_ahead_is_good() -> None:
     printable = judged(a_face())
 
     assert (printable.verdict, printable.reasons) == (Verdict.GOOD, ())
 
 
-@pytest.mark.parametrize("blur_px", [1.0, 1.5, 2.0, 3.0])
-@pytest.mark.parametrize("noise", [0, 8])
-def test_blur_is_measured_in_pixels_whatever_the_noise(blur_px: float, noise: float) -> None:
-    face = a_face(width=150)
+@pytest.mark.parametrize(
+    ("width", "noise", "blur_px", "seen_px"),
+    [
+        *((150, noise, blur_px, blur_px) for noise in (0, 8) for blur_px in (1.0, 1.5, 2.0, 3.0)),
+        # A large face is judged at half its size.
+        (320, 0, 3.0, 1.5),
+    ],
+)
+def test_blur_is_measured_in_pixels_despite_noise(
+    width: int, noise: float, blur_px: float, seen_px: float
+) -> None:
+    face = a_face(x=60, y=20, width=width)
     photo, _ = a_portrait(face, blur_px=blur_px, noise=noise)
 
-    figures = measure(photo, photo, face)
-
     # Corners are no straight edges, and parallel ones reach into each other.
-    assert figures is not None
-    assert figures.blur_px == pytest.approx(blur_px, abs=0.35)
+    assert figures_of(photo, face).blur_px == pytest.approx(seen_px, abs=0.35)
 
 
 def test_blur_of_one_direction_is_blur() -> None:
@@ -61,32 +78,16 @@ def test_blur_of_one_direction_is_blur() -> None:
     photo, _ = a_portrait(face)
     shaken = np.asarray(cv2.blur(photo, (11, 1)), np.uint8)
 
-    figures = measure(shaken, shaken, face)
-
-    assert figures is not None
-    assert figures.blur_px is not None
-    assert figures.blur_px > verdicts.SOFT_ABOVE_PX
+    assert figures_of(shaken, face).blur_px > verdicts.SOFT_ABOVE_PX
 
 
-def test_a_large_face_is_judged_as_large_as_it_is_seen() -> None:
-    face = a_face(x=60, y=20, width=320)
-    photo, _ = a_portrait(face, blur_px=3)
-
-    figures = measure(photo, photo, face)
-
-    assert figures is not None
-    assert figures.blur_px == pytest.approx(1.5, abs=0.35)
-
-
-def test_a_large_face_measures_alike_in_photo_and_proxy() -> None:
+def test_large_face_measures_alike_in_photo_and_proxy() -> None:
     face = a_face(x=60, y=20, width=320)
     photo, _ = a_portrait(face, blur_px=4)
     proxy = np.asarray(cv2.resize(photo, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA))
 
-    small, large = measure(photo, proxy.astype(np.uint8), face), measure(photo, photo, face)
+    small, large = figures_of(photo, face, proxy), figures_of(photo, face)
 
-    assert small is not None
-    assert large is not None
     assert small.blur_px == pytest.approx(large.blur_px, abs=0.1)
 
 
@@ -95,22 +96,17 @@ def test_noise_is_measured_in_levels(sigma: float) -> None:
     face = a_face()
     photo, _ = a_portrait(face, noise=sigma)
 
-    figures = measure(photo, photo, face)
-
-    assert figures is not None
-    assert figures.noise == pytest.approx(sigma, rel=0.2)
+    assert figures_of(photo, face).noise == pytest.approx(sigma, rel=0.2)
 
 
 @pytest.mark.parametrize(
     ("level", "verdict"),
     [(60, Verdict.POOR), (95, Verdict.FAIR), (180, Verdict.GOOD), (254, Verdict.POOR)],
 )
-def test_exposure_of_the_face_decides_not_that_of_the_wall(level: int, verdict: Verdict) -> None:
+def test_exposure_is_that_of_the_face_and_not_of_the_wall(level: int, verdict: Verdict) -> None:
     face = a_face()
 
-    printable = judged(face, portrait=a_portrait(face, skin=level))
-
-    assert printable.exposure.verdict == verdict
+    assert judged(face, portrait=a_portrait(face, skin=level)).exposure.verdict == verdict
 
 
 def test_skin_of_which_one_colour_is_cut_off_is_burnt_out() -> None:
@@ -129,9 +125,7 @@ def test_skin_of_which_one_colour_is_cut_off_is_burnt_out() -> None:
 @pytest.mark.parametrize(
     ("factor", "least", "most"), [(1, 1, 1), (3, 0.4, 0.9), (6, 0.15, 0.4), (0.5, 1, 1)]
 )
-def test_an_enlarged_photo_shows_no_more_than_before(
-    factor: float, least: float, most: float
-) -> None:
+def test_enlarged_photo_shows_no_more_than_before(factor: float, least: float, most: float) -> None:
     face = a_face()
     photo, matte = a_portrait(face, blur_px=0.6)
     large = np.asarray(cv2.resize(photo, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC))
@@ -144,25 +138,22 @@ def test_an_enlarged_photo_shows_no_more_than_before(
     assert least <= size.detail <= most
 
 
-def test_detail_is_that_of_the_people_not_of_what_they_stood_before() -> None:
+def test_detail_is_that_of_the_people_and_not_of_the_background() -> None:
     face = a_face(x=60, y=20, width=320)
     photo, matte = a_portrait(face, blur_px=4)
     photo[:100, :, 1] = np.indices((100, WIDTH)).sum(axis=0) // 4 % 2 * 255
 
-    size = judged(face, portrait=(photo, matte), frame=WHOLE).size
-
-    assert size.detail < 0.5
+    assert judged(face, portrait=(photo, matte), frame=WHOLE).size.detail < 0.5
 
 
-def test_a_photo_that_is_shrunk_shows_all_that_its_pixels_can() -> None:
+def test_shrunk_photo_shows_all_that_its_pixels_can() -> None:
     face = a_face()
-    photo, matte = a_portrait(face, blur_px=3)
-    half = Frame(WIDTH // 4, HEIGHT // 4, scale=0.25, left=0, top=0)
+    quarter = Frame(WIDTH // 4, HEIGHT // 4, scale=0.25, left=0, top=0)
 
-    assert judged(face, portrait=(photo, matte), frame=half).size.detail == 1
+    assert judged(face, portrait=a_portrait(face, blur_px=3), frame=quarter).size.detail == 1
 
 
-def test_noise_is_told() -> None:
+def test_some_noise_is_fair() -> None:
     face = a_face()
 
     printable = judged(face, portrait=a_portrait(face, noise=7))
@@ -171,57 +162,60 @@ def test_noise_is_told() -> None:
     assert "Some noise shows." in printable.reasons
 
 
-def test_people_are_named_by_their_number() -> None:
-    faces = a_face(x=40, width=100), a_face(x=260, width=100), a_face(x=480, width=100, turn=0.8)
+@pytest.mark.parametrize(
+    ("turns", "eyes", "verdict", "text"),
+    [
+        (
+            (0, 0, 0.8),
+            (OPEN, CLOSED, UNSEEN),
+            Verdict.FAIR,
+            "Person 2 blinks, person 3 looks away.",
+        ),
+        (
+            (0, 0),
+            (CLOSED, ONE_CLOSED),
+            Verdict.POOR,
+            "Person 1 blinks, person 2 has one eye closed.",
+        ),
+        # A blink of a face that looks away is not named.
+        ((0.8,), (CLOSED,), Verdict.FAIR, "The person looks away."),
+    ],
+)
+def test_people_who_blink_or_look_away_are_numbered(
+    turns: tuple[float, ...], eyes: tuple[Eyes, ...], verdict: Verdict, text: str
+) -> None:
+    faces = [a_face(x=40 + 220 * place, width=100, turn=turn) for place, turn in enumerate(turns)]
 
-    printable = judged(*faces, eyes=(OPEN, CLOSED, UNSEEN))
+    printable = judged(*faces, eyes=eyes)
 
-    assert printable.looks is not None
-    assert printable.looks.text == "Person 2 blinks, person 3 looks away."
-    assert printable.looks.verdict == Verdict.FAIR
-
-
-def test_when_half_of_the_people_blink_it_is_poor() -> None:
-    faces = a_face(x=40, width=100), a_face(x=260, width=100)
-
-    printable = judged(*faces, eyes=(CLOSED, ONE_CLOSED))
-
-    assert printable.looks is not None
-    assert printable.looks.text == "Person 1 blinks, person 2 has one eye closed."
-    assert (printable.looks.verdict, printable.verdict) == (Verdict.POOR, Verdict.POOR)
+    assert (printable.looks.verdict, printable.looks.text) == (verdict, text)
+    assert printable.faces[0].blinks is (eyes[0] is CLOSED)
 
 
-def test_whoever_stands_far_behind_may_blink() -> None:
-    faces = a_face(x=40, width=60), a_face(x=260, width=160)
+def test_blink_of_a_small_face_does_not_count() -> None:
+    printable = judged(a_face(x=40, width=60), a_face(x=260, width=160), eyes=(CLOSED, OPEN))
 
-    printable = judged(*faces, eyes=(CLOSED, OPEN))
-
-    assert printable.looks is not None
     assert printable.looks.blinking == ()
     assert [(face.blinks, face.counts) for face in printable.faces] == [
-        (True, False),
-        (False, True),
+        *((True, False), (False, True))
     ]
 
 
-def test_who_is_not_kept_is_not_judged_and_others_keep_their_numbers() -> None:
+@pytest.mark.parametrize(
+    "shown",
+    [
+        {"matte": a_portrait(a_face(x=260, width=100))[1]},
+        {"frame": Frame(width=300, height=HEIGHT, scale=1, left=-200, top=0)},
+    ],
+    ids=["removed", "cropped away"],
+)
+def test_person_who_does_not_show_is_not_judged(shown: dict[str, Any]) -> None:
     faces = a_face(x=40, width=100), a_face(x=260, width=100)
-    _, matte = a_portrait(faces[1])
 
-    printable = judged(*faces, eyes=(OPEN, CLOSED), matte=matte)
+    printable = judged(*faces, eyes=(OPEN, CLOSED), **shown)
 
     assert [face.person for face in printable.faces] == [2]
-    assert printable.looks is not None
     assert printable.looks.text == "The person blinks."
-
-
-def test_who_is_cropped_away_is_not_judged() -> None:
-    faces = a_face(x=40, width=100), a_face(x=260, width=100)
-    frame = Frame(width=300, height=HEIGHT, scale=1, left=-200, top=0)
-
-    printable = judged(*faces, frame=frame)
-
-    assert [face.person for face in printable.faces] == [2]
 
 
 @pytest.mark.parametrize(
@@ -233,11 +227,10 @@ def test_who_is_cropped_away_is_not_judged() -> None:
     ],
 )
 def test_head_room_is_that_of_the_final_crop(frame: Frame, share: float, verdict: Verdict) -> None:
-    printable = judged(a_face(y=120), frame=frame)
+    head_room = judged(a_face(y=120), frame=frame).head_room
 
-    assert printable.head_room is not None
-    assert printable.head_room.share == pytest.approx(share, abs=0.01)
-    assert printable.head_room.verdict == verdict
+    assert head_room.share == pytest.approx(share, abs=0.01)
+    assert head_room.verdict == verdict
 
 
 def test_enlarging_adds_no_pixels() -> None:
@@ -256,41 +249,79 @@ def test_without_faces_the_photo_is_judged() -> None:
 
 
 @pytest.mark.parametrize("box", [(-900, 10, 50, 60), (700, 10, 50, 60), (10, 10, 0.4, 0.4)])
-def test_a_face_without_pixels_is_passed_over(box: tuple[float, float, float, float]) -> None:
-    face = Face(box=box, score=0.9, landmarks=a_face().landmarks)
-
+def test_face_without_pixels_is_skipped(box: tuple[float, float, float, float]) -> None:
     photo, _ = a_portrait()
-    figures = measure(photo, photo, face)
+
+    figures = measure(photo, photo, Face(box=box, score=0.9, landmarks=a_face().landmarks))
 
     assert figures is None or figures.blur_px is None
 
 
-def test_a_tilted_head_is_not_turned() -> None:
-    upright, turned = a_face(turn=0.1), a_face(turn=0.7)
+@pytest.mark.parametrize("turn", [0.1, 0.7])
+def test_tilt_of_a_head_does_not_change_its_turn(turn: float) -> None:
+    face = a_face(turn=turn)
+    cosine, sine = math.cos(math.radians(35)), math.sin(math.radians(35))
+    points = tuple((x * cosine - y * sine, x * sine + y * cosine) for x, y in face.landmarks)
 
-    turns = [turn_of(tilted(face, degrees)) for face in (upright, turned) for degrees in (0, 35)]
+    turns = turn_of(face), turn_of(replace(face, landmarks=points))
 
-    assert turns == pytest.approx([0.1, 0.1, 0.7, 0.7], abs=1e-6)
-
-
-def tilted(face: Face, degrees: float) -> Face:
-    cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
-    points = [(x * cosine - y * sine, x * sine + y * cosine) for x, y in face.landmarks]
-    return Face(face.box, face.score, tuple(points))  # type: ignore[arg-type]  # five of them
+    assert turns == pytest.approx((turn, turn), abs=1e-6)
 
 
-def test_a_small_face_is_not_taken_for_noise() -> None:
-    face = a_face(width=40)
-
-    printable = judged(face, portrait=a_portrait(face))
+def test_small_face_is_no_noise() -> None:
+    printable = judged(a_face(width=40))
 
     assert printable.faces[0].noise is None
     assert printable.noise.verdict == Verdict.GOOD
 
 
-def test_who_looks_away_is_not_said_to_blink() -> None:
-    printable = judged(a_face(turn=0.8), eyes=(CLOSED,))
+@pytest.mark.parametrize(
+    ("size", "at_300", "at_200", "verdict"),
+    [
+        ((4000, 3000), "A4", "30×45", Verdict.GOOD),
+        ((3000, 4000), "A4", "30×45", Verdict.GOOD),
+        ((20_000, 15_000), "50×75", "50×75", Verdict.GOOD),
+        ((1772, 1181), "10×15", "15×20", Verdict.GOOD),
+        ((1771, 1181), "9×13", "15×20", Verdict.FAIR),
+        ((1024, 709), None, "9×13", Verdict.FAIR),
+        ((1023, 709), None, None, Verdict.POOR),
+        ((240, 320), None, None, Verdict.POOR),
+    ],
+)
+def test_picture_is_good_for_an_album_and_prints_on_the_paper_that_it_fills(
+    size: tuple[int, int], at_300: str | None, at_200: str | None, verdict: Verdict
+) -> None:
+    printed = paper.size(*size)
 
-    assert printable.looks is not None
-    assert printable.looks.text == "The person looks away."
-    assert printable.faces[0].blinks is True
+    assert [one.paper for one in printed.prints] == [at_300, at_200]
+    assert printed.verdict == verdict
+
+
+def test_sides_of_a_print_are_in_centimeters_and_inches() -> None:
+    fine, _ = paper.size(3000, 1500).prints
+
+    assert (fine.width_in, fine.height_in, fine.width_cm, fine.height_cm) == (10, 5, 25.4, 12.7)
+
+
+SOFT = (
+    "It prints up to 10×15 cm at 200 dpi; larger ones look soft, as its edges are soft for "
+    "4000 × 2667 pixels."
+)
+TOO_SOFT = (
+    "Its edges are soft: its 4000 × 2667 pixels show no more than 800 × 533 would, too few for a "
+    "print of 9×13 cm."
+)
+
+
+@pytest.mark.parametrize(
+    ("size", "detail", "text"),
+    [
+        ((4000, 3000), 1, "It prints up to A4 at 300 dpi, 30×45 cm at 200 dpi."),
+        ((4000, 2667), 0.32, SOFT),
+        ((4000, 2667), 0.2, TOO_SOFT),
+        ((512, 384), 1, "512 × 384 pixels are too few for a print of 9×13 cm."),
+        ((512, 384), 0.5, "512 × 384 pixels are too few for a print of 9×13 cm."),
+    ],
+)
+def test_size_is_described_by_its_prints(size: tuple[int, int], detail: float, text: str) -> None:
+    assert paper.size(*size, detail=detail).text == text

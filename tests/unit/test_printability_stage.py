@@ -16,7 +16,7 @@ def a_rated_job(**recipe: object) -> Inputs:
     )
 
 
-def test_who_was_rated_is_judged_for_print() -> None:
+def test_rated_person_is_judged_for_print() -> None:
     printable = made(a_rated_job()).printability
 
     assert printable is not None
@@ -25,11 +25,11 @@ def test_who_was_rated_is_judged_for_print() -> None:
     assert (printable.size.width, printable.size.height) == (WIDTH, HEIGHT)
 
 
-def test_who_was_not_rated_is_not() -> None:
+def test_picture_without_a_rating_is_not_judged_for_print() -> None:
     assert made(a_job("color:red")).printability is None
 
 
-def test_where_nobody_was_cut_out_every_face_is_in_the_picture() -> None:
+def test_every_face_is_in_a_picture_without_a_cutout() -> None:
     job = a_rated_job()
     assert job.segmented is not None
     matte = job.segmented.matte * 0

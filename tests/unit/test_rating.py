@@ -20,13 +20,13 @@ def test_weights_are_those_of_the_field() -> None:
 
 
 @given(st.lists(st.sampled_from(SmileLevel), min_size=1), st.data())
-def test_rating_lies_between_nought_and_one(levels: list[SmileLevel], data: st.DataObject) -> None:
+def test_rating_lies_between_zero_and_one(levels: list[SmileLevel], data: st.DataObject) -> None:
     open_eyes = data.draw(st.integers(0, 2 * len(levels)))
 
     assert 0 <= rate(levels, open_eyes).score <= 1
 
 
 @pytest.mark.parametrize(("levels", "open_eyes"), [([], 0), ([SmileLevel.MILD], 3)])
-def test_what_cannot_be_rated_is_refused(levels: list[SmileLevel], open_eyes: int) -> None:
+def test_impossible_faces_are_refused(levels: list[SmileLevel], open_eyes: int) -> None:
     with pytest.raises(ValueError, match="cannot be rated"):
         rate(levels, open_eyes)

@@ -26,12 +26,12 @@ def test_threads_that_miss_the_same_key_wait_for_one_fetch() -> None:
     def fetch() -> tuple[str, int]:
         fetched.append(1)
         began.set()
-        go_on.wait(20)
+        go_on.wait(60)
         return "value", 1
 
     with ThreadPoolExecutor(4) as pool:
         asked = [pool.submit(recent.get, "key", fetch) for _ in range(4)]
-        assert began.wait(20)
+        assert began.wait(60)
         go_on.set()
         found = [one.result() for one in asked]
 

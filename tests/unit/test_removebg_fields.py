@@ -14,22 +14,22 @@ from smart_filter_shared.recipe.fields import parse as read_recipe
 
 WIDE = (1000, 500)
 CUT_OUT = {
-    "roi": "0% 0% 100% 100%",
     "background": "transparent",
     "outputs": "image",
     "format": "auto",
     "size": "preview",
+    "roi": "0% 0% 100% 100%",
     "crop": "false",
     "margin": "0px",
+    "aspect": "original",
     "scale": "original",
     "position": "original",
     "shadow": "none",
-    "require_person": "true",
-    "priority": "interactive",
     "outline": "none",
     "light_wrap": "0",
     "harmonise": "0",
-    "aspect": "original",
+    "require_person": "true",
+    "priority": "interactive",
 }
 
 
@@ -90,7 +90,7 @@ def codes(*, image: bool = True, background: bool = False, **sent: str) -> list[
         ({"what_comes_later": "x"}, {}),
     ],
 )
-def test_a_field_asks_for_what_it_says(sent: dict[str, str], recipe: dict[str, str]) -> None:
+def test_field_becomes_a_recipe(sent: dict[str, str], recipe: dict[str, str]) -> None:
     found = wish(**sent)
 
     said = {name: texts[0] for name, texts in found.recipe.items() if texts}
@@ -100,7 +100,7 @@ def test_a_field_asks_for_what_it_says(sent: dict[str, str], recipe: dict[str, s
     assert read_recipe(found.recipe, offered={}, with_background_file=False)
 
 
-def test_a_background_that_came_along_stands_behind() -> None:
+def test_background_that_came_along_stands_behind() -> None:
     behind = wish(background=True)
 
     assert behind.recipe["background"] == ["file"]
@@ -108,77 +108,76 @@ def test_a_background_that_came_along_stands_behind() -> None:
     assert not wish(background=True, channels="alpha").takes_background
 
 
-@pytest.mark.parametrize(
-    ("sent", "code"),
-    [
-        ({"size": "huge"}, "invalid_size"),
-        ({"type": "ghost"}, "invalid_type"),
-        ({"type_level": "3"}, "invalid_type_level"),
-        ({"format": "gif"}, "invalid_format"),
-        ({"channels": "rgb"}, "invalid_channels"),
-        ({"crop": "maybe"}, "invalid_crop"),
-        ({"crop_margin": "60%"}, "invalid_crop_margin"),
-        ({"crop_margin": "501px"}, "invalid_crop_margin"),
-        ({"crop_margin": "1px 2px 3px"}, "invalid_crop_margin"),
-        ({"scale": "5%"}, "invalid_scale"),
-        ({"scale": "101%"}, "invalid_scale"),
-        ({"position": "left"}, "invalid_position"),
-        ({"position": "10% 20% 30%"}, "invalid_position"),
-        ({"semitransparency": "half"}, "invalid_semitransparency"),
-        ({"add_shadow": "some"}, "invalid_add_shadow"),
-        ({"shadow_type": "long"}, "invalid_shadow_type"),
-        ({"shadow_opacity": "101"}, "invalid_shadow_opacity"),
-        ({"roi": "0% 0% 100%"}, "invalid_roi"),
-        ({"roi": "a b c d"}, "invalid_roi"),
-        ({"roi": "0px 0px 1001px 10px"}, "roi_exceeds_bounds"),
-        ({"roi": "0px 0px 800px 800px"}, "roi_exceeds_bounds"),
-        ({"roi": "-1px 0px 10px 10px"}, "roi_exceeds_bounds"),
-        ({"roi": "0% 0% 101% 100%"}, "roi_exceeds_bounds"),
-        ({"roi": "50% 0% 50% 100%"}, "roi_region_empty"),
-        ({"roi": "0px 90px 10px 80px"}, "roi_region_empty"),
-        ({"bg_color": "12345"}, "invalid_bg_color"),
-        ({"bg_color": "rgb(1,2,3)"}, "invalid_bg_color"),
-        ({"bg_color": "nocolour"}, "invalid_bg_color"),
-        ({"bg_image_url": "ftp://a.example"}, "invalid_bg_image_url"),
-        ({"bg_image_url": "https://a.example", "bg_color": "red"}, "multiple_bg_sources"),
-        ({"image_url": "https://a.example"}, "multiple_sources"),
-    ],
-)
-def test_a_wrong_field_has_its_code(sent: dict[str, str], code: str) -> None:
+# A code, and the fields that are refused with it.
+WRONG = """
+    invalid_size                size=huge
+    invalid_type                type=ghost
+    invalid_type_level          type_level=3
+    invalid_format              format=gif
+    invalid_channels            channels=rgb
+    invalid_crop                crop=maybe
+    invalid_crop_margin         crop_margin=60%
+    invalid_crop_margin         crop_margin=501px
+    invalid_crop_margin         crop_margin=1px 2px 3px
+    invalid_scale               scale=5%
+    invalid_scale               scale=101%
+    invalid_position            position=left
+    invalid_position            position=10% 20% 30%
+    invalid_semitransparency    semitransparency=half
+    invalid_add_shadow          add_shadow=some
+    invalid_shadow_type         shadow_type=long
+    invalid_shadow_opacity      shadow_opacity=101
+    invalid_roi                 roi=0% 0% 100%
+    invalid_roi                 roi=a b c d
+    roi_exceeds_bounds          roi=0px 0px 1001px 10px
+    roi_exceeds_bounds          roi=0px 0px 800px 800px
+    roi_exceeds_bounds          roi=-1px 0px 10px 10px
+    roi_exceeds_bounds          roi=0% 0% 101% 100%
+    roi_region_empty            roi=50% 0% 50% 100%
+    roi_region_empty            roi=0px 90px 10px 80px
+    invalid_bg_color            bg_color=12345
+    invalid_bg_color            bg_color=rgb(1,2,3)
+    invalid_bg_color            bg_color=nocolour
+    invalid_bg_image_url        bg_image_url=ftp://a.example
+    multiple_bg_sources         bg_image_url=https://a.example&bg_color=red
+    multiple_sources            image_url=https://a.example
+"""
+
+
+@pytest.mark.parametrize("line", WRONG.strip().splitlines())
+def test_wrong_field_has_its_code(line: str) -> None:
+    code, _, fields_sent = line.strip().partition(" ")
+    sent = dict(field.split("=", 1) for field in fields_sent.strip().split("&"))
+
     assert codes(**sent) == [code]
 
 
-def test_a_request_without_an_image_is_told() -> None:
+def test_request_without_an_image_is_refused() -> None:
     assert codes(image=False) == ["missing_source"]
     assert codes(image=False, image_url="no address") == ["invalid_image_url"]
 
 
-def test_every_fault_is_told_at_once() -> None:
-    assert codes(size="x", format="y", bg_color="red", background=True) == [
-        "multiple_bg_sources",
-        "invalid_format",
-        "invalid_size",
-    ]
+def test_all_faults_are_named_at_once() -> None:
+    named = codes(size="x", format="y", bg_color="red", background=True)
+
+    assert named == ["multiple_bg_sources", "invalid_format", "invalid_size"]
 
 
-def test_a_region_fits_however_the_photo_is_turned() -> None:
+def test_region_fits_a_photo_of_unknown_orientation_and_size() -> None:
     tall = region.read("0px 0px 400px 900px")
 
     assert tall.fault_however_turned(WIDE) is None
     assert tall.fault(*WIDE) is not None
     assert tall.fault_however_turned(None) is None
-
-
-def test_a_region_of_an_unseen_photo_is_refused_when_no_photo_fits() -> None:
-    assert region.read("0% 0% 120% 100%").fault_however_turned(None)
-    assert region.read("20px 0% 10px 100%").fault_however_turned(None)
+    for no_photo_fits in ("0% 0% 120% 100%", "20px 0% 10px 100%"):
+        assert region.read(no_photo_fits).fault_however_turned(None)
 
 
 def test_every_code_has_a_status_and_a_title() -> None:
     assert all(kind.title and 400 <= kind.status < 600 for kind in KINDS.values())
 
 
-def test_what_no_pool_of_workers_serves_is_for_later() -> None:
+def test_unserved_model_is_to_be_asked_for_later() -> None:
     answer = of(NotAvailable([FieldError("/segmentation/model", "no pool offers it")]))
 
     assert answer.status_code == 503
@@ -186,43 +185,33 @@ def test_what_no_pool_of_workers_serves_is_for_later() -> None:
 
 
 @pytest.mark.parametrize(
-    ("accept", "is_json"),
+    "accept",
     [
-        ("", False),
-        ("*/*", False),
-        ("application/json", True),
-        ("Application/JSON; q=0.5", True),
-        ("application/json, text/plain, */*", True),
-        ("image/*, application/json", False),
-        ("application/json, image/png", True),
-        ("application/json;q=0.4, image/png;q=0.5", False),
-        ("application/json;q=0", False),
-        ("application/json;q=x", False),
+        *("application/json", "Application/JSON; q=0.5", "application/json, text/plain, */*"),
+        "application/json, image/png",
     ],
 )
-def test_json_is_for_whom_prefers_it(accept: str, is_json: bool) -> None:  # noqa: FBT001 - a table
-    assert answer.wants_json(accept) is is_json
+def test_json_is_sent_to_clients_that_prefer_it(accept: str) -> None:
+    assert answer.wants_json(accept)
 
 
-def test_what_is_answered_is_one_output() -> None:
+@pytest.mark.parametrize(
+    "accept",
+    [
+        *("", "*/*", "image/*, application/json", "application/json;q=0", "application/json;q=x"),
+        "application/json;q=0.4, image/png;q=0.5",
+    ],
+)
+def test_picture_is_sent_to_other_clients(accept: str) -> None:
+    assert not answer.wants_json(accept)
+
+
+def test_answer_is_one_output() -> None:
     assert wish(format="zip").output == Output.ZIP
     assert not wish(type_level="none").tells_type
 
 
-LENGTHS = [
-    "0",
-    "10px",
-    "30%",
-    "50%",
-    "100%",
-    "500px",
-    "900px",
-    "0.5%",
-    "-1px",
-    "101%",
-    "x",
-    "7.25px",
-]
+LENGTHS = "0 10px 30% 50% 100% 500px 900px 0.5% -1px 101% x 7.25px".split()
 ANYTHING = st.text(max_size=12)
 
 
@@ -263,7 +252,7 @@ SENT = st.fixed_dictionaries(
     background=st.booleans(),
     size=st.none() | st.sampled_from([WIDE, (1, 1), (50, 3000)]),
 )
-def test_whatever_passes_is_a_recipe(
+def test_accepted_fields_are_a_recipe(
     sent: dict[str, str], *, background: bool, size: tuple[int, int] | None
 ) -> None:
     with contextlib.suppress(Refused):

@@ -36,24 +36,18 @@ def test_one_stands_in_for_a_default_that_is_turned_off(*, research: bool, defau
     assert [card.name for card in cards if card.default] == [default]
 
 
-def test_what_is_turned_off_is_withdrawn_and_says_why() -> None:
+def test_model_that_is_turned_off_is_withdrawn_with_the_reason() -> None:
     offers = {offer.card.name: offer for offer in known(research=False).offers(NOWHERE)}
 
-    assert {name: offer.fault for name, offer in offers.items()} == {
-        "learned": TURNED_OFF,
-        "measured": None,
-        "other": None,
+    assert {name: (offer.fault, offer.withdrawn) for name, offer in offers.items()} == {
+        "learned": (TURNED_OFF, True),
+        "measured": (None, False),
+        "other": (None, False),
     }
-    assert {name for name, offer in offers.items() if offer.withdrawn} == {"learned"}
+    assert known(research=False).card(SMILE, "measured", NOWHERE).default
 
 
-def test_card_of_one_model_says_as_much_as_the_list() -> None:
-    card = known(research=False).card(SMILE, "measured", NOWHERE)
-
-    assert card.default
-
-
-def test_a_job_that_was_written_before_does_not_run_what_is_turned_off() -> None:
+def test_older_job_does_not_run_a_model_that_is_turned_off() -> None:
     models = LoadedModels(known(research=False), NOWHERE, room=memory.room(None))
 
     assert models.model(SMILE, "measured") == "measured"
@@ -63,17 +57,13 @@ def test_a_job_that_was_written_before_does_not_run_what_is_turned_off() -> None
 
 
 @pytest.mark.parametrize("research", [True, False])
-def test_each_task_has_one_default_here_either_way(*, research: bool) -> None:
-    cards = catalogue.find(research=research).cards
+def test_each_task_has_one_default_either_way(*, research: bool) -> None:
+    defaults = {card.task: card for card in catalogue.find(research=research).cards if card.default}
 
-    assert sorted(card.task for card in cards if card.default) == sorted(TaskName)
-    assert research or not [card.name for card in cards if card.default and card.research]
-
-
-def test_without_research_weights_smiles_are_rated_by_geometry() -> None:
-    cards = catalogue.find(research=False).cards
-
-    assert [card.name for card in cards if card.task is SMILE and card.default] == ["geometry"]
+    assert sorted(defaults) == sorted(TaskName)
+    if not research:
+        assert not any(card.research for card in defaults.values())
+        assert defaults[SMILE].name == "geometry"
 
 
 @pytest.mark.parametrize(
@@ -86,7 +76,7 @@ def test_without_research_weights_smiles_are_rated_by_geometry() -> None:
         ),
     ],
 )
-def test_a_second_default_is_refused_either_way(card: ModelCard, why: str) -> None:
+def test_second_default_is_refused_either_way(card: ModelCard, why: str) -> None:
     module = types.ModuleType("extra")
     vars(module).update(vars(a_file(card)))
 

@@ -9,16 +9,11 @@ OLD, NEW = "o" * 32, "n" * 32
 
 
 def test_sealed_secret_opens_and_does_not_show() -> None:
-    sealed = Seal([OLD]).close(b"a secret", about="a webhook")
+    sealed, again = (Seal([OLD]).close(b"a secret", about="a webhook") for _ in range(2))
 
     assert b"secret" not in sealed
+    assert sealed != again
     assert Seal([OLD]).open(sealed, about="a webhook") == b"a secret"
-
-
-def test_the_same_secret_is_never_sealed_alike() -> None:
-    seal = Seal([OLD])
-
-    assert seal.close(b"a secret", about="a") != seal.close(b"a secret", about="a")
 
 
 def test_former_key_opens_and_the_first_seals() -> None:
@@ -30,7 +25,7 @@ def test_former_key_opens_and_the_first_seals() -> None:
 
 
 @pytest.mark.parametrize("wrong", ["key", "owner", "bit", "length"])
-def test_what_is_not_as_it_was_sealed_does_not_open(wrong: str) -> None:
+def test_changed_secret_does_not_open(wrong: str) -> None:
     sealed = Seal([OLD]).close(b"a secret", about="a")
     if wrong == "bit":
         sealed = sealed[:-1] + bytes([sealed[-1] ^ 1])

@@ -1,28 +1,27 @@
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from smart_filter_shared.errors import NoPerson
-from smart_filter_shared.recipe import Recipe
+from smart_filter_shared.recipe import Framing, Output, Recipe, Whom
+from smart_filter_shared.recipe.framing import read_roi
 from smart_filter_tests.pictures import noise, prepared
-from smart_filter_workers.results import Matte8, PersonFound, Prepared
-from smart_filter_workers.stages.segmentation import stage
+from smart_filter_workers.results import Matte8, PersonFound, Segmented
+from smart_filter_workers.stages.segmentation import apart, stage, steps
 from smart_filter_workers.stages.segmentation.edges import refine
-from smart_filter_workers.stages.segmentation.models.base import People
-from smart_filter_workers.stages.segmentation.stage import Inputs, Models, coverage_of
+from smart_filter_workers.stages.segmentation.models.base import People, Step
+from smart_filter_workers.stages.segmentation.stage import Inputs
 
 GREY = np.full((256, 256, 3), 128, np.uint8)
 
 
-def finding(share: float) -> Models:
-    """Return a model that finds people on that share of 100 × 100 pixels."""
-
-    def segment(batch: Sequence[Prepared]) -> list[People]:
-        return [People(a_matte(share), persons=None) for _ in batch]
-
-    return {"segmentation": segment}
+def found(people: People, recipe: Recipe) -> Segmented:
+    """Run the stage on a photo in which a model sees these people."""
+    photo = replace(prepared(noise(100, 100)), width=400, height=200)
+    (segmented,) = stage.run({"segmentation": lambda _: [people]}, [Inputs(photo, recipe)])
+    return segmented
 
 
 def a_matte(share: float) -> Matte8:
@@ -31,34 +30,26 @@ def a_matte(share: float) -> Matte8:
     return matte.reshape(100, 100)
 
 
-def test_coverage_counts_pixels_above_one_half() -> None:
-    matte = np.array([[127, 128], [0, 255]], np.uint8)
-
-    assert coverage_of(matte) == 0.5
+INSIDE, CORNER, WHOLE = np.s_[100:200, 100:200], np.s_[10:40, 10:40], np.s_[:, :]
 
 
 def test_result_holds_matte_and_coverage() -> None:
-    inputs = Inputs(prepared(noise(100, 100)), Recipe())
+    matte = a_matte(0.25)
+    matte[:10], matte[50:60] = 128, 127  # one above one half, the other below
 
-    (segmented,) = stage.run(finding(0.25), [inputs])
+    segmented = found(People(matte, persons=None), Recipe())
 
     assert segmented.coverage == 0.25
-    assert np.array_equal(segmented.matte, a_matte(0.25))
-    assert segmented.persons is None
-    assert segmented.found is None
+    assert np.array_equal(segmented.matte, matte)
+    assert (segmented.persons, segmented.found) == (None, None)
 
 
-def test_everybody_is_told_where_they_are_in_the_photo_whoever_is_kept() -> None:
+def test_every_person_is_located_in_the_photo() -> None:
     left, right = (np.zeros((100, 100), np.uint8) for _ in range(2))
     left[10:60, 5:25], right[20:80, 50:90] = 255, 200
-    right[90:, 90:] = 100  # more of the wall than of somebody
+    right[90:, 90:] = 100  # more of the wall than of the person
 
-    def segment(batch: Sequence[Prepared]) -> list[People]:
-        return [People(np.maximum(left, right), persons=(left, right)) for _ in batch]
-
-    large = replace(prepared(noise(100, 100)), width=400, height=200)
-    inputs = Inputs(large, Recipe(persons=(2,)))
-    (segmented,) = stage.run({"segmentation": segment}, [inputs])
+    segmented = found(People(np.maximum(left, right), persons=(left, right)), Recipe(persons=(2,)))
 
     assert segmented.persons == 1
     assert segmented.found == (
@@ -67,65 +58,34 @@ def test_everybody_is_told_where_they_are_in_the_photo_whoever_is_kept() -> None
     )
 
 
-def test_required_person_who_is_missing_is_told() -> None:
-    inputs = Inputs(prepared(noise(100, 100)), Recipe(require_person=True))
+def test_required_person_fills_half_a_percent() -> None:
+    required = Recipe(require_person=True)
 
+    assert found(People(a_matte(0.005), persons=None), required).coverage == 0.005
+    assert found(People(a_matte(0.0), persons=None), Recipe()).coverage == 0
     with pytest.raises(NoPerson, match=r"^nobody was found.* 0\.49%"):
-        stage.run(finding(0.0049), [inputs])
+        found(People(a_matte(0.0049), persons=None), required)
 
 
-def test_required_person_on_half_a_percent_is_there() -> None:
-    inputs = Inputs(prepared(noise(100, 100)), Recipe(require_person=True))
-
-    (segmented,) = stage.run(finding(0.005), [inputs])
-
-    assert segmented.coverage == 0.005
-
-
-def test_nobody_is_fine_when_nobody_is_required() -> None:
-    (segmented,) = stage.run(finding(0.0), [Inputs(prepared(noise(100, 100)), Recipe())])
-
-    assert segmented.coverage == 0
-
-
-def test_faint_ghost_far_from_the_person_vanishes() -> None:
+@pytest.mark.parametrize(
+    ("levels", "seen", "expected"),
+    [
+        ([(INSIDE, 1), (CORNER, 0.45)], np.s_[:60, :60], 0),
+        ([(np.s_[50:200, 50:200], 1), (np.s_[110:130, 110:130], 0.55)], np.s_[70:180, 70:180], 255),
+        ([(WHOLE, 1), (np.s_[60:70, 60:70], 0.45)], np.s_[50:80, 50:80], 255),
+        ([(WHOLE, 1), (np.s_[180:190, 180:190], 0)], np.s_[185, 185], 0),
+        ([(WHOLE, 0.45), (INSIDE, 1)], np.s_[:80], 0),
+    ],
+    ids=["faint ghost", "faint hole", "shallow hole", "sure hole", "background nowhere sure"],
+)
+def test_doubtful_parts_are_decided_by_their_surroundings(
+    levels: list[tuple[object, float]], seen: object, expected: int
+) -> None:
     matte = np.zeros((256, 256), np.float32)
-    matte[100:200, 100:200] = 1
-    matte[10:40, 10:40] = 0.45
+    for part, level in levels:
+        matte[part] = level
 
-    refined = refine(matte, GREY)
-
-    assert refined[:60, :60].max() == 0
-
-
-def test_faint_hole_inside_the_person_is_closed() -> None:
-    matte = np.zeros((256, 256), np.float32)
-    matte[50:200, 50:200] = 1
-    matte[110:130, 110:130] = 0.55
-
-    refined = refine(matte, GREY)
-
-    assert refined[70:180, 70:180].min() == 255
-
-
-def test_shallow_hole_is_closed_and_a_sure_one_kept() -> None:
-    matte = np.ones((256, 256), np.float32)
-    matte[60:70, 60:70] = 0.45
-    matte[180:190, 180:190] = 0
-
-    refined = refine(matte, GREY)
-
-    assert refined[50:80, 50:80].min() == 255
-    assert refined[185, 185] == 0
-
-
-def test_background_that_is_nowhere_sure_stays_background() -> None:
-    matte = np.full((256, 256), 0.45, np.float32)
-    matte[100:200, 100:200] = 1
-
-    refined = refine(matte, GREY)
-
-    assert refined[:80].max() == 0
+    assert (refine(matte, GREY)[seen] == expected).all()
 
 
 def test_outline_stays_where_it_is() -> None:
@@ -149,3 +109,115 @@ def test_soft_edge_moves_to_the_pictures_edge() -> None:
         np.abs((one > 0.5).sum(axis=1) - (1024 - 508)) for one in (matte, refined / 255)
     )
     assert after.max() < before.max()
+
+
+HEIGHT, WIDTH = 40, 60
+
+
+def column(left: int, right: int) -> NDArray[np.bool_]:
+    """Return an outline that fills some columns of the picture."""
+    outline = np.zeros((HEIGHT, WIDTH), np.bool_)
+    outline[10:30, left:right] = True
+    return outline
+
+
+def matte_of(*outlines: NDArray[np.bool_]) -> Matte8:
+    return np.where(np.logical_or.reduce(outlines), np.uint8(255), np.uint8(0))
+
+
+def kept(persons: Whom | tuple[int, ...], roi: str | None = None) -> Segmented:
+    """Run the stage on three persons, the second of them the largest."""
+    outlines = [column(2, 8), column(20, 40), column(50, 55)]
+    mattes = tuple(matte_of(outline) for outline in outlines)
+    found = People(matte_of(*outlines), mattes)
+    region = Framing() if roi is None else Framing(roi=read_roi(roi))
+    return segmented(found, Recipe(persons=persons, framing=region))
+
+
+def segmented(found: People, recipe: Recipe) -> Segmented:
+    inputs = Inputs(prepared(noise(HEIGHT, WIDTH)), recipe)
+    (result,) = stage.run({"segmentation": lambda _: [found]}, [inputs])
+    return result
+
+
+def test_every_pixel_goes_to_the_nearest_person() -> None:
+    matte = np.full((HEIGHT, WIDTH), 200, np.uint8)
+
+    left, right = apart.split(matte, [column(40, 50), column(5, 15)])
+
+    assert left[20, 10] == 200, "hers"
+    assert right[20, 45] == 200, "his"
+    assert left[2, 20] == 200, "nearer to her"
+    assert right[2, 35] == 200, "nearer to him"
+    assert np.array_equal(np.maximum(left, right), matte)
+    assert not np.any((left > 0) & (right > 0))
+
+
+def test_outlines_may_be_smaller_than_the_matte() -> None:
+    matte = np.full((2 * HEIGHT, 2 * WIDTH), 255, np.uint8)
+
+    left, right = apart.split(matte, [column(5, 15), column(40, 50)])
+
+    assert (left[40, 20], right[40, 90]) == (255, 255)
+
+
+def test_one_person_has_all_of_the_matte() -> None:
+    matte = np.full((HEIGHT, WIDTH), 9, np.uint8)
+
+    (only,) = apart.split(matte, [column(5, 15)])
+
+    assert np.array_equal(only, matte)
+
+
+def test_outlines_without_a_pixel_still_give_a_matte_each() -> None:
+    nothing = np.zeros((HEIGHT, WIDTH), np.bool_)
+
+    assert len(apart.split(np.zeros((HEIGHT, WIDTH), np.uint8), [nothing, nothing])) == 2
+
+
+@pytest.mark.parametrize(
+    ("persons", "roi", "number", "levels"),
+    [
+        (Whom.ALL, None, 3, [255, 255, 255]),
+        (Whom.LARGEST, None, 1, [0, 255, 0]),
+        # Numbered from the left.
+        ((1, 3), None, 2, [255, 0, 255]),
+        ((7,), None, 0, [0, 0, 0]),
+        (Whom.ALL, "0% 0% 50% 100%", 2, [255, 255, 0]),
+        # A sleeve that reaches into the region is no person.
+        (Whom.ALL, "9px 0px 50px 40px", 1, [0, 255, 0]),
+        (Whom.ALL, "90px 0px 900px 40px", 0, [0, 0, 0]),
+        (Whom.ALL, "0px 35px 100% 99999px", 0, [0, 0, 0]),
+    ],
+)
+def test_persons_are_kept_by_choice_and_region(
+    persons: Whom | tuple[int, ...], roi: str | None, number: int, levels: list[int]
+) -> None:
+    result = kept(persons, roi)
+
+    assert result.persons == number
+    assert result.matte[20, [5, 25, 52]].tolist() == levels
+    assert bool(result.coverage) == bool(number)
+
+
+def test_matte_ends_at_the_region() -> None:
+    assert not kept(Whom.ALL, "0% 0% 50% 100%").matte[:, 30:].any()
+
+
+def test_steps_are_one_picture_on_demand() -> None:
+    found = People(matte_of(column(2, 8)), None, steps=(Step("edges", noise(30, 20)),))
+
+    shown = segmented(found, Recipe(outputs=(Output.DEBUG,)))
+
+    assert shown.debug is not None
+    assert shown.debug.content.startswith(b"\x89PNG")
+
+
+def test_sheet_holds_every_step() -> None:
+    white = np.full((50, 80), 255, np.uint8)
+
+    sheet = steps.sheet([Step("one", white), Step("two", white), Step("three", white)])
+
+    whole = (sheet == 255).all(axis=-1)
+    # Three pictures of 360 × 225 px.
+    assert whole.sum() >= 3 * 360 * 225

@@ -21,15 +21,8 @@ def a_matte(left: int, right: int) -> Matte8:
 
 
 def others(found: Mapping[str, People]) -> Callable[[str], Segmenter]:
-    """Return where to get models that see what is told."""
-
-    def model(name: str) -> Segmenter:
-        def see(batch: Sequence[Prepared]) -> list[People]:
-            return [found[name] for _ in batch]
-
-        return see
-
-    return model
+    """Return where to get models that see these people in every photo."""
+    return lambda name: lambda batch: [found[name] for _ in batch]
 
 
 def of_two(one: People, other: People, **given: Scalar) -> People:
@@ -43,30 +36,29 @@ def alone(left: int, right: int) -> People:
     return People(a_matte(left, right), persons=None)
 
 
-def test_two_members_meet_in_the_middle() -> None:
-    matte = of_two(alone(0, 20), alone(10, 30)).matte
-
-    assert matte[0, [5, 15, 25, 35]].tolist() == [128, 255, 128, 0]
+UNSURE, SURE = (alone(0, 20), alone(10, 30)), (alone(0, 20), alone(0, 20))
 
 
-def test_most_of_three_members_decide() -> None:
-    mattes = [a_matte(0, 20), a_matte(0, 10), a_matte(0, 30)]
+@pytest.mark.parametrize(
+    ("weights", "levels"), [("", [128, 255, 128, 0]), ("3, 2", [204, 255, 51, 0])]
+)
+def test_two_members_are_joined_by_their_weights(weights: str, levels: list[int]) -> None:
+    matte = of_two(*UNSURE, weights=weights).matte
 
-    matte = joined(mattes, [1, 1, 1])
-
-    assert matte[0, [5, 15, 25]].tolist() == [255, 255, 0]
-
-
-def test_member_without_weight_does_not_count() -> None:
-    matte = joined([a_matte(0, 20), a_matte(10, 60)], [1, 0])
-
-    assert np.array_equal(matte, a_matte(0, 20))
+    assert matte[0, [5, 15, 25, 35]].tolist() == levels
 
 
-def test_weights_say_how_much_each_counts() -> None:
-    matte = of_two(alone(0, 20), alone(10, 30), weights="3, 2").matte
-
-    assert matte[0, [5, 15, 25]].tolist() == [204, 255, 51]
+@pytest.mark.parametrize(
+    ("mattes", "weights", "expected"),
+    [
+        ([a_matte(0, 20), a_matte(0, 10), a_matte(0, 30)], [1, 1, 1], a_matte(0, 20)),
+        ([a_matte(0, 20), a_matte(10, 60)], [1, 0], a_matte(0, 20)),
+        ([noise(40, 60)[..., 0]] * 3, [0.1, 7, 0.3], noise(40, 60)[..., 0]),
+    ],
+    ids=["most of three decide", "no weight does not count", "agreed levels stay"],
+)
+def test_mattes_are_joined(mattes: list[Matte8], weights: list[float], expected: Matte8) -> None:
+    assert np.array_equal(joined(mattes, weights), expected)
 
 
 @pytest.mark.parametrize("weights", ["1,1,1", "0,0"])
@@ -75,8 +67,34 @@ def test_weights_that_fit_no_members_are_refused(weights: str) -> None:
         of_two(alone(0, 20), alone(0, 20), weights=weights)
 
 
-def test_confidence_is_the_overlap_of_two_members() -> None:
-    assert of_two(alone(0, 20), alone(10, 30)).confidence == pytest.approx(1 / 3)
+@pytest.mark.parametrize(
+    ("members", "given", "confidence", "needs_review", "stronger"),
+    [
+        (UNSURE, {}, 1 / 3, True, None),
+        (SURE, {}, 1, False, None),
+        ((alone(0, 0), alone(0, 0)), {}, 1, False, None),
+        ((alone(0, 20), alone(30, 50)), {"agreement": 0.0}, 0, False, None),
+        (UNSURE, {"below": "escalate", "stronger": "detectron2"}, 1 / 3, True, "detectron2"),
+        (UNSURE, {"below": "escalate", "stronger": ""}, 1 / 3, True, None),
+        (SURE, {"below": "escalate", "stronger": "x"}, 1, False, None),
+    ],
+    ids=[
+        *("unsure", "sure", "no people", "threshold of 0", "unsure and escalated"),
+        *("unsure without a stronger model", "sure and not escalated"),
+    ],
+)
+def test_overlap_of_members_decides_about_a_review_and_the_stronger_model(
+    members: tuple[People, People],
+    given: dict[str, Scalar],
+    confidence: float,
+    stronger: str | None,
+    *,
+    needs_review: bool,
+) -> None:
+    people = of_two(*members, **given)
+
+    assert people.confidence == pytest.approx(confidence)
+    assert (people.needs_review, people.stronger) == (needs_review, stronger)
 
 
 def test_confidence_of_three_members_is_the_mean_over_their_pairs() -> None:
@@ -89,41 +107,7 @@ def test_confidence_of_three_members_is_the_mean_over_their_pairs() -> None:
     assert people.matte[0, 25] == 0
 
 
-def test_members_that_see_nobody_agree() -> None:
-    people = of_two(alone(0, 0), alone(0, 0))
-
-    assert people.confidence == 1
-    assert not people.needs_review
-
-
-def test_agreement_below_the_threshold_needs_review() -> None:
-    assert of_two(alone(0, 20), alone(10, 30)).needs_review
-    assert not of_two(alone(0, 20), alone(0, 20)).needs_review
-
-
-def test_threshold_of_nought_flags_nothing() -> None:
-    assert not of_two(alone(0, 20), alone(30, 50), agreement=0.0).needs_review
-
-
-def test_unsure_photo_goes_to_the_stronger_model_only_when_asked_to() -> None:
-    unsure = alone(0, 20), alone(10, 30)
-
-    assert of_two(*unsure).stronger is None
-    assert of_two(*unsure, below="escalate", stronger="detectron2").stronger == "detectron2"
-
-
-def test_sure_photo_stays() -> None:
-    assert of_two(alone(0, 20), alone(0, 20), below="escalate", stronger="x").stronger is None
-
-
-def test_without_a_stronger_model_an_unsure_photo_is_only_flagged() -> None:
-    people = of_two(alone(0, 20), alone(10, 30), below="escalate", stronger="")
-
-    assert people.stronger is None
-    assert people.needs_review
-
-
-def test_persons_are_those_of_the_first_member_that_tells_them_apart() -> None:
+def test_persons_are_those_of_the_first_member_that_separates_them() -> None:
     two = People(a_matte(0, 40), persons=(a_matte(0, 20), a_matte(20, 40)))
 
     people = of_two(alone(0, 50), two)
@@ -131,15 +115,12 @@ def test_persons_are_those_of_the_first_member_that_tells_them_apart() -> None:
     assert people.persons is not None
     left, right = people.persons
     assert left[0, 10] == 255
-    assert right[0, 45] == 128, "what only the other member saw is the nearest person's"
+    assert right[0, 45] == 128, "pixels of the other member alone go to the nearest person"
     assert np.array_equal(left + right, people.matte)
 
 
-def test_nobody_is_told_apart_when_no_member_does_it() -> None:
-    assert of_two(alone(0, 20), alone(0, 20)).persons is None
-
-
-def test_nobody_at_all_is_no_person() -> None:
+def test_persons_are_unknown_when_no_member_separates_them() -> None:
+    assert of_two(*SURE).persons is None
     assert of_two(People(a_matte(0, 0), persons=()), alone(0, 0)).persons == ()
 
 
@@ -153,33 +134,21 @@ def test_batch_is_joined_photo_by_photo() -> None:
 
 
 def test_agreement_is_of_pixels_above_one_half() -> None:
-    faint = np.full((4, 4), 127, np.uint8)
-    strong = np.full((4, 4), 128, np.uint8)
+    faint, strong = np.full((4, 4), 127, np.uint8), np.full((4, 4), 128, np.uint8)
 
-    assert agreement(faint, strong) == 0
-    assert agreement(strong, strong) == 1
-
-
-def test_what_all_see_alike_stays_as_soft_as_it_is() -> None:
-    matte = noise(20, 30)[..., 0]
-
-    assert np.array_equal(joined([matte, matte, matte], [0.1, 7, 0.3]), matte)
+    assert (agreement(faint, strong), agreement(strong, strong)) == (0, 1)
 
 
 @pytest.mark.parametrize(
     "text", ["people", "people,", "people,selfie,", "a,b,c,d,e,f", "People,selfie", "a;b"]
 )
-def test_card_refuses_what_names_no_two_to_five_members(text: str) -> None:
-    members = CARD.parameter("members")
-    assert members is not None
-
+def test_card_wants_two_to_five_members(text: str) -> None:
     with pytest.raises(ValueError, match="two to five names"):
-        members.read(text)
+        CARD.parameter("members").read(text)
 
 
 @pytest.mark.parametrize("name", ["members", "weights", "stronger"])
-def test_defaults_are_what_the_card_admits(name: str) -> None:
+def test_card_accepts_its_defaults(name: str) -> None:
     parameter = CARD.parameter(name)
-    assert parameter is not None
 
     assert parameter.read(str(parameter.default)) == parameter.default

@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from smart_filter_shared.parameters import Scalar
 from smart_filter_tests.pictures import a_figure, prepared
@@ -40,6 +41,10 @@ def a_rough_matte() -> Matte8:
     return matte
 
 
+def drawn(strokes: str, *, brush_px: int = 9) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    return draw_strokes(parse_strokes(strokes), FIGURE, (HEIGHT, WIDTH), brush_px=brush_px)
+
+
 def cut_out(photo: Prepared, matte: Matte8, **given: Scalar) -> Matte8:
     (people,) = GrabCut(seeing(matte))([photo], parameters=CARD.completed(given))
     return people.matte
@@ -52,41 +57,35 @@ def test_strokes_are_read() -> None:
     )
 
 
-def test_no_text_is_no_strokes_and_no_box() -> None:
-    assert parse_strokes("") == ()
-    assert parse_box("") is None
+STROKES_FORM, BOX_FORM = r"keep 120,80 140,95; remove 10,10 50,50", "a box x,y,width,height"
+WRONG_STROKES = "keep|keep 1|keep 1,2 3|draw 1,2|keep 1,2;;|keep -1,2|keep 1,2 remove 3,4"
+WRONG_BOXES = "1,2,3|1,2,3,0|a,b,c,d|1,2,3,4,5|-1,2,3,4"
 
 
 @pytest.mark.parametrize(
-    "text",
-    ["keep", "keep 1", "keep 1,2 3", "draw 1,2", "keep 1,2;;", "keep -1,2", "keep 1,2 remove 3,4"],
+    ("parse", "text", "form"),
+    [
+        *((parse_strokes, text, STROKES_FORM) for text in WRONG_STROKES.split("|")),
+        *((parse_box, text, BOX_FORM) for text in WRONG_BOXES.split("|")),
+    ],
 )
-def test_malformed_strokes_are_refused_and_told_what_they_should_be(text: str) -> None:
-    with pytest.raises(ValueError, match=r"keep 120,80 140,95; remove 10,10 50,50"):
-        parse_strokes(text)
-
-
-@pytest.mark.parametrize("text", ["1,2,3", "1,2,3,0", "a,b,c,d", "1,2,3,4,5", "-1,2,3,4"])
-def test_malformed_box_is_refused_and_told_what_it_should_be(text: str) -> None:
-    with pytest.raises(ValueError, match="a box x,y,width,height"):
-        parse_box(text)
+def test_malformed_text_is_refused_with_its_form(
+    parse: Callable[[str], object], text: str, form: str
+) -> None:
+    with pytest.raises(ValueError, match=form):
+        parse(text)
 
 
 @pytest.mark.parametrize("text", ["keep 1,2", "keep 1,2;", "keep 1,2;remove 3,4 5,6; keep 7,8", ""])
-def test_card_admits_what_can_be_read(text: str) -> None:
-    strokes = CARD.parameter("strokes")
-    assert strokes is not None
-
-    assert strokes.read(text) == text
-    parse_strokes(text)
+def test_card_accepts_readable_strokes(text: str) -> None:
+    assert CARD.parameter("strokes").read(text) == text
+    assert len(parse_strokes(text)) == text.count("keep") + text.count("remove")
+    assert parse_box("") is None
 
 
 def test_card_refuses_a_long_text_of_strokes_quickly() -> None:
-    strokes = CARD.parameter("strokes")
-    assert strokes is not None
-
     with pytest.raises(ValueError, match="strokes such as"):
-        strokes.read("keep 1,1" + " 1,1" * 900 + "!")
+        CARD.parameter("strokes").read("keep 1,1" + " 1,1" * 900 + "!")
 
 
 def test_strokes_are_drawn_in_pixels_of_the_photo() -> None:
@@ -105,28 +104,22 @@ def test_strokes_are_drawn_in_pixels_of_the_photo() -> None:
 
 
 def test_single_point_is_a_dot() -> None:
-    keep, _ = draw_strokes(parse_strokes("keep 50,50"), FIGURE, (HEIGHT, WIDTH), brush_px=9)
+    keep, _ = drawn("keep 50,50")
 
     assert keep[50, 50]
     assert 20 < np.count_nonzero(keep) < 110
 
 
 def test_later_stroke_covers_an_earlier_one() -> None:
-    keep, remove = draw_strokes(
-        parse_strokes("keep 50,50; remove 50,50"), FIGURE, (HEIGHT, WIDTH), brush_px=9
-    )
+    keep, remove = drawn("keep 50,50; remove 50,50")
 
-    assert not keep.any()
-    assert remove[50, 50]
+    assert (keep.any(), remove[50, 50]) == (False, True)
 
 
 def test_strokes_outside_of_the_photo_are_cut_off() -> None:
-    keep, remove = draw_strokes(
-        parse_strokes("keep 99999,99999 88888,0"), FIGURE, (HEIGHT, WIDTH), brush_px=1000
-    )
+    keep, remove = drawn("keep 99999,99999 88888,0", brush_px=1000)
 
-    assert not keep.any()
-    assert not remove.any()
+    assert not (keep | remove).any()
 
 
 def test_matte_is_doubted_along_its_outline_only() -> None:
@@ -151,93 +144,84 @@ def test_stroke_opens_its_surroundings_to_doubt() -> None:
     assert told[450, 180] == seeds.PERSON, "too far away"
 
 
-def test_rough_matte_grows_to_the_colours_edge() -> None:
-    matte = cut_out(FIGURE, a_rough_matte())
-
-    assert matte[160, 121] == 255, "the cheek beside it"
-    assert matte[20, 20] == 0
-
-
-def test_box_finds_the_figure_without_any_model() -> None:
-    matte = cut_out(FIGURE, NOBODY, box="40,40,280,440")
-
-    assert matte[160, 180] == 255
-    assert matte[460, 180] == 255
-    assert matte[60, 60] == 0, "the wall within the box"
+WITH_FACE = replace(FIGURE, proposals=(FACE,))
+AROUND = "keep 180,120 180,460 120,440 240,440; remove 20,20 20,470"
+ALL_AROUND = AROUND + "; remove 20,20 340,20"
+HEADLESS = a_rough_matte()
+HEADLESS[:290] = 0
 
 
-def test_faces_find_the_body_when_the_matte_is_empty() -> None:
-    matte = cut_out(replace(FIGURE, proposals=(FACE,)), NOBODY)
+@pytest.mark.parametrize(
+    ("photo", "matte", "given", "inside", "outside"),
+    [
+        # The cheek next to the matte.
+        (FIGURE, a_rough_matte(), {}, [(160, 121)], [(20, 20)]),
+        # Outside: the wall within the box.
+        (FIGURE, NOBODY, {"box": "40,40,280,440"}, [(160, 180), (460, 180)], [(60, 60)]),
+        (WITH_FACE, NOBODY, {}, [(160, 180), (440, 180)], [(20, 20)]),
+        (FIGURE, NOBODY, {"seed": "strokes", "strokes": ALL_AROUND}, [(180, 180)], [(40, 40)]),
+        (FIGURE, HEADLESS, {}, [(400, 180)], [(160, 180)]),
+        # The second: not touched by the stroke, but of its color.
+        (
+            FIGURE,
+            HEADLESS,
+            {"strokes": "keep 180,110 180,220"},
+            [(160, 180), (150, 140)],
+            [(40, 40)],
+        ),
+    ],
+    ids=["rough matte", "box", "face", "strokes", "headless matte", "stroke corrects a matte"],
+)
+def test_figure_is_found_from_its_seeds(
+    photo: Prepared,
+    matte: Matte8,
+    given: dict[str, Scalar],
+    inside: list[tuple[int, int]],
+    outside: list[tuple[int, int]],
+) -> None:
+    seen = cut_out(photo, matte, **given)
 
-    assert matte[160, 180] == 255
-    assert matte[440, 180] == 255
-    assert matte[20, 20] == 0
+    assert [seen[place] for place in inside] == [255] * len(inside)
+    assert [seen[place] for place in outside] == [0] * len(outside)
 
 
-def test_strokes_alone_are_enough() -> None:
-    matte = cut_out(
-        FIGURE,
-        NOBODY,
-        seed="strokes",
-        strokes="keep 180,120 180,460 120,440 240,440; remove 20,20 20,470; remove 20,20 340,20",
-    )
-
-    assert matte[180, 180] == 255
-    assert matte[40, 40] == 0
-
-
-def test_patch_of_the_same_colour_far_from_the_strokes_is_left_out() -> None:
+def test_patch_of_the_same_color_far_from_the_strokes_is_left_out() -> None:
     picture = a_figure()
     picture[30:60, 300:330] = (38, 44, 66)  # the jacket's
 
-    matte = cut_out(
-        prepared(picture),
-        NOBODY,
-        seed="strokes",
-        strokes="keep 180,120 180,460 120,440 240,440; remove 20,20 20,470",
-    )
+    matte = cut_out(prepared(picture), NOBODY, seed="strokes", strokes=AROUND)
 
-    assert matte[400, 180] == 255
-    assert matte[45, 315] == 0
+    assert (matte[400, 180], matte[45, 315]) == (255, 0)
 
 
-def test_stroke_corrects_a_matte() -> None:
-    headless = a_rough_matte()
-    headless[:290] = 0
-
-    untouched = cut_out(FIGURE, headless)
-    corrected = cut_out(FIGURE, headless, strokes="keep 180,110 180,220")
-
-    assert untouched[160, 180] == 0
-    assert corrected[160, 180] == 255
-    assert corrected[150, 140] == 255, "what the stroke did not touch but its colour tells"
-    assert corrected[40, 40] == 0
-
-
-def test_box_outside_of_the_photo_is_as_none() -> None:
-    outside = cut_out(FIGURE, a_rough_matte(), seed="box", box="5000,5000,10,10")
-
-    assert np.array_equal(outside, cut_out(FIGURE, a_rough_matte()))
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"seed": "faces"},
+        {"seed": "strokes"},
+        {"seed": "box"},
+        {"seed": "box", "box": "5000,5000,10,10"},
+    ],
+    ids=["no face", "no strokes", "no box", "box outside of the photo"],
+)
+def test_missing_seed_falls_back_to_the_matte(given: dict[str, Scalar], auto: Matte8) -> None:
+    assert np.array_equal(cut_out(FIGURE, a_rough_matte(), **given), auto)
 
 
-@pytest.mark.parametrize("seed", ["box", "faces", "strokes"])
-def test_seed_that_is_not_there_falls_back(seed: str) -> None:
-    matte = cut_out(FIGURE, a_rough_matte(), seed=seed)
-
-    assert np.array_equal(matte, cut_out(FIGURE, a_rough_matte(), seed="auto"))
+@pytest.fixture(scope="module")
+def auto() -> Matte8:
+    return cut_out(FIGURE, a_rough_matte(), seed="auto")
 
 
-def test_nothing_to_start_from_is_nobody() -> None:
+def test_nothing_to_start_from_is_no_person() -> None:
     assert not cut_out(FIGURE, NOBODY).any()
 
 
 def test_whole_photo_as_box_leaves_it_whole() -> None:
-    matte = cut_out(FIGURE, NOBODY, box=f"0,0,{WIDTH},{HEIGHT}")
-
-    assert (matte == 255).all()
+    assert (cut_out(FIGURE, NOBODY, box=f"0,0,{WIDTH},{HEIGHT}") == 255).all()
 
 
-def test_steps_show_what_it_is_told_in_four_levels() -> None:
+def test_steps_show_the_seeds_in_four_levels() -> None:
     (people,) = GrabCut(seeing(a_rough_matte()))([FIGURE], parameters=CARD.completed({}))
 
     told = next(step.picture for step in people.steps if step.title == "what it is told")

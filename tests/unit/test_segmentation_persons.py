@@ -15,6 +15,8 @@ from smart_filter_workers.stages.segmentation.persons import Person
 from smart_filter_workers.stages.segmentation.regions import grown, holding, tiles
 
 HEIGHT, WIDTH = 120, 160
+BLACK = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+A_FACE = (70.0, 30.0, 90.0, 50.0)
 
 
 def a_person(left: int, top: int, width: int, height: int) -> Person:
@@ -44,8 +46,16 @@ def test_region_holds_the_people_with_a_margin() -> None:
     assert (columns.start, columns.stop) == (pytest.approx(41, abs=1), pytest.approx(99, abs=1))
 
 
-def test_nobody_has_no_region() -> None:
+def test_empty_matte_has_no_region() -> None:
     assert holding(np.zeros((50, 50), np.float32), above=0.5, margin=0.1, margin_px=5) is None
+
+
+def test_ordinary_photo_has_six_tiles() -> None:
+    assert len(list(tiles(480, 640, share=0.6))) == 6
+
+
+def test_region_grows_but_not_beyond_the_picture() -> None:
+    assert grown((slice(0, 10), slice(50, 70)), 0.5, 100, 75) == (slice(0, 15), slice(40, 75))
 
 
 @pytest.mark.parametrize("size", [(480, 640), (640, 480), (3000, 10), (1, 1)], ids=str)
@@ -58,70 +68,50 @@ def test_tiles_cover_the_picture(size: tuple[int, int]) -> None:
     assert covered.all()
 
 
-def test_ordinary_photo_has_six_tiles() -> None:
-    assert len(list(tiles(480, 640, share=0.6))) == 6
+MAIN, FAR, CHILD = a_person(50, 10, 50, 100), a_person(5, 40, 10, 30), a_person(5, 40, 20, 30)
+CROWD = [a_person(left, 50, 10, 30) for left in (0, 40, 80, 120)]
+FACES_ALIKE = [(65.0, 12.0, 85.0, 32.0), (8.0, 42.0, 22.0, 56.0)]
 
 
-def test_region_grows_but_not_beyond_the_picture() -> None:
-    assert grown((slice(0, 10), slice(50, 70)), 0.5, 100, 75) == (slice(0, 15), slice(40, 75))
+@pytest.mark.parametrize(
+    ("persons", "faces", "staying", "bystanders"),
+    [
+        ([MAIN, FAR], [], [MAIN], [FAR]),
+        # The small face is as large as the other.
+        ([MAIN, CHILD], FACES_ALIKE, [MAIN, CHILD], []),
+        (CROWD, [], CROWD, []),
+    ],
+    ids=["small behind large", "child", "crowd"],
+)
+def test_small_person_behind_a_large_one_is_a_bystander(
+    persons: list[Person],
+    faces: list[tuple[float, float, float, float]],
+    staying: list[Person],
+    bystanders: list[Person],
+) -> None:
+    assert parted(persons, belonging(faces)) == (staying, bystanders)
 
 
-def test_small_person_behind_a_large_one_walks_by() -> None:
-    main, far = a_person(50, 10, 50, 100), a_person(5, 40, 10, 30)
+def test_small_face_belongs_to_a_group_and_not_behind_one_person() -> None:
+    near = [(left, 20.0, left + 40.0, 60.0) for left in (0.0, 40.0, 80.0)]
+    far = (120.0, 30.0, 130.0, 45.0)
 
-    staying, bystanders = parted([main, far], [])
-
-    assert staying == [main]
-    assert bystanders == [far]
-
-
-def test_small_person_with_a_face_as_large_as_others_stays() -> None:
-    main, child = a_person(50, 10, 50, 100), a_person(5, 40, 20, 30)
-    faces = [(65.0, 12.0, 85.0, 32.0), (8.0, 42.0, 22.0, 56.0)]
-
-    staying, bystanders = parted([main, child], belonging(faces))
-
-    assert staying == [main, child]
-    assert bystanders == []
-
-
-def test_people_of_one_size_all_stay() -> None:
-    crowd = [a_person(left, 50, 10, 30) for left in (0, 40, 80, 120)]
-
-    assert parted(crowd, []) == (crowd, [])
-
-
-def test_small_face_behind_one_person_does_not_belong() -> None:
-    near, far = (40.0, 20.0, 80.0, 60.0), (120.0, 30.0, 135.0, 45.0)
-
-    assert belonging([near, far]) == [near]
-
-
-def test_in_a_group_every_face_belongs() -> None:
-    near = [(left, 20.0, left + 30.0, 50.0) for left in (0.0, 40.0, 80.0)]
-    far = (120.0, 30.0, 130.0, 40.0)
-
+    assert belonging([near[1], far]) == [near[1]]
     assert belonging([*near, far]) == [*near, far]
 
 
-def test_face_that_is_nobodys_is_added_with_what_hangs_together() -> None:
+def test_face_outside_of_the_matte_is_added_with_its_body() -> None:
     matte = np.zeros((HEIGHT, WIDTH), np.float32)
-    face = (70.0, 30.0, 90.0, 50.0)
 
-    added = add_faces(_halves, np.zeros((HEIGHT, WIDTH, 3), np.uint8), [face], matte)
+    (outline,) = add_faces(_halves, BLACK, [A_FACE], matte)
 
-    (outline,) = added
     assert outline[40, 80]
     assert matte[40, 80] == 1
     assert matte[:, 130:].max() == 0
 
 
-def test_face_that_is_somebodys_adds_nothing() -> None:
-    matte = np.ones((HEIGHT, WIDTH), np.float32)
-
-    picture = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
-
-    assert add_faces(_halves, picture, [(70.0, 30.0, 90.0, 50.0)], matte) == []
+def test_face_inside_of_the_matte_adds_nothing() -> None:
+    assert add_faces(_halves, BLACK, [A_FACE], np.ones((HEIGHT, WIDTH), np.float32)) == []
 
 
 class Blind:
@@ -137,36 +127,34 @@ class Blind:
 BLIND = Eyes(Blind(), Blind())  # type: ignore[arg-type]  # of the networks only these calls matter
 
 
-def test_hole_in_somebody_is_filled_when_the_whole_picture_is_sure_of_it() -> None:
+def test_hole_in_a_person_is_filled_when_the_whole_picture_is_sure_of_it() -> None:
     matte = a_person(20, 20, 80, 80).coverage.copy()
     whole = matte.copy()
     matte[50:60, 50:60] = 0.4
 
-    add_unexplained(BLIND, np.zeros((HEIGHT, WIDTH, 3), np.uint8), whole, matte)
+    add_unexplained(BLIND, BLACK, whole, matte)
 
     assert np.array_equal(matte, whole)
 
 
-def test_small_part_that_stands_alone_is_nobody_when_nobody_sees_it_closer() -> None:
+def test_small_part_that_stands_alone_and_vanishes_closer_is_left_out() -> None:
     matte = a_person(20, 20, 40, 80).coverage.copy()
     whole = matte.copy()
     whole[50:60, 110:120] = 1
 
-    add_unexplained(BLIND, np.zeros((HEIGHT, WIDTH, 3), np.uint8), whole, matte)
+    add_unexplained(BLIND, BLACK, whole, matte)
 
     assert matte[55, 115] == 0
 
 
-def test_bystanders_vanish_from_the_whole_pictures_matte_but_not_from_a_person() -> None:
-    whole = np.ones((HEIGHT, WIDTH), np.float32)
-    main = a_person(50, 10, 50, 100)
+def test_bystanders_vanish_from_the_matte_except_in_front_of_a_person() -> None:
     far = a_person(90, 40, 40, 30)
 
-    rest = without(whole, main.coverage, [far])
+    rest = without(np.ones((HEIGHT, WIDTH), np.float32), MAIN.coverage, [far])
 
-    assert rest[50, 95] == 1, "hers"
-    assert rest[50, 115] == 0, "the bystander's"
-    assert rest[5, 5] == 1, "nobody's"
+    assert rest[50, 95] == 1, "of the person in front"
+    assert rest[50, 115] == 0, "of the bystander"
+    assert rest[5, 5] == 1, "of neither"
 
 
 def test_overlap_of_nothing_with_nothing_is_none() -> None:
@@ -191,6 +179,4 @@ def test_standing_person_is_looked_at_whole_and_in_halves() -> None:
 def test_person_who_is_not_long_is_looked_at_mirrored_as_well() -> None:
     seen = at_region(_halves, np.zeros((90, 100, 3), np.uint8), (slice(0, 90), slice(0, 100)))
 
-    assert seen[40, 10] == 0.5
-    assert seen[40, 50] == 1
-    assert seen[40, 90] == 0.5
+    assert seen[40, [10, 50, 90]].tolist() == [0.5, 1, 0.5]

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from smart_filter_shared.rating import SmileLevel
 from smart_filter_tests.pictures import noise, prepared
 from smart_filter_workers.networks.eye_contours import EyeContour
-from smart_filter_workers.networks.face_mesh import LEFT_EYE, RIGHT_EYE, FaceView, Mesh
+from smart_filter_workers.networks.face_mesh import LEFT_EYE, RIGHT_EYE, Mesh
 from smart_filter_workers.results import Eyes, Face, Faces, Smile, Srgb8
 from smart_filter_workers.stages.smile import sight, stage
 from smart_filter_workers.stages.smile.models.geometry import happiness, level_of
@@ -68,13 +68,23 @@ def a_face(*, nose: float = 60, presence: float = 1.0) -> Mesh:
     return Mesh(mesh, presence)
 
 
+def shifted(mesh: Mesh, right_px: float) -> Mesh:
+    return Mesh(mesh.points + np.array([right_px, 0], np.float32), mesh.presence)
+
+
 def skin() -> Srgb8:
     return np.full((120, 120, 3), (200, 160, 140), np.uint8)
 
 
-def test_smiling_mouth_scores_high_and_a_straight_one_low() -> None:
+def test_smiling_mouth_scores_high_and_a_straight_or_open_one_low() -> None:
+    surprised = {**STRAIGHT, 13: (0.5, 0.7), 14: (0.5, 0.91)}
+
     assert happiness(points(SMILING)) > 0.8
-    assert happiness(points(STRAIGHT)) < 0.2
+    assert happiness(points(surprised)) < happiness(points(STRAIGHT)) < 0.2
+
+
+def test_points_that_coincide_have_a_score() -> None:
+    assert 0 <= happiness(np.zeros((468, 2), np.float32)) <= 1
 
 
 def test_score_does_not_depend_on_size_place_or_turn_of_the_face() -> None:
@@ -85,41 +95,20 @@ def test_score_does_not_depend_on_size_place_or_turn_of_the_face() -> None:
     assert happiness(moved) == pytest.approx(happiness(points(SMILING)), abs=1e-3)
 
 
-def test_open_mouth_lowers_the_score() -> None:
-    surprised = {**STRAIGHT, 13: (0.5, 0.7), 14: (0.5, 0.91)}
+def test_level_is_cut_from_the_score() -> None:
+    levels = [level_of(score) for score in (0.0, 0.349, 0.35, 0.5, 0.65, 1.0)]
 
-    assert happiness(points(surprised)) < happiness(points(STRAIGHT))
-
-
-def test_points_that_fall_together_have_a_score() -> None:
-    assert 0 <= happiness(np.zeros((468, 2), np.float32)) <= 1
+    assert levels == "none none mild moderate huge huge".split()
 
 
-@pytest.mark.parametrize(
-    ("score", "level"),
-    [
-        (0.0, SmileLevel.NONE),
-        (0.349, SmileLevel.NONE),
-        (0.35, SmileLevel.MILD),
-        (0.5, SmileLevel.MODERATE),
-        (0.65, SmileLevel.HUGE),
-        (1.0, SmileLevel.HUGE),
-    ],
-)
-def test_level_is_cut_from_the_score(score: float, level: SmileLevel) -> None:
-    assert level_of(score) is level
-
-
-def test_eye_is_the_opener_the_higher_its_upper_lid() -> None:
+def test_eye_is_more_open_with_a_higher_upper_lid() -> None:
     shut, squinting, wide = (openness(eye(lift), eye(lift)) for lift in (0.0, 0.07, 0.15))
 
     assert shut < 0.01 < squinting < 0.99 < wide
 
 
-def test_drawings_that_disagree_make_an_eye_less_open() -> None:
-    low, high = eye(0.04), eye(0.12)
-
-    assert openness(low, high) < openness(eye(0.08), eye(0.08))
+def test_contours_that_disagree_make_an_eye_less_open() -> None:
+    assert openness(eye(0.04), eye(0.12)) < openness(eye(0.08), eye(0.08))
 
 
 def test_openness_does_not_depend_on_size_place_or_turn_of_the_eye() -> None:
@@ -136,104 +125,67 @@ def test_eye_without_length_has_an_openness() -> None:
     assert 0 <= openness(nothing, nothing) <= 1
 
 
-def test_eye_is_open_shut_or_not_told() -> None:
-    told = [verdict(likely, in_the_dark=False) for likely in (0.1, 0.45, 0.9)]
-
-    assert told == [False, None, True]
-
-
-def test_eye_in_the_dark_is_never_called_shut() -> None:
-    told = [verdict(likely, in_the_dark=True) for likely in (0.0, 0.9, 0.999)]
-
-    assert told == [None, None, True]
+@pytest.mark.parametrize(
+    ("in_the_dark", "likelihoods", "verdicts"),
+    [(False, (0.1, 0.45, 0.9), [False, None, True]), (True, (0.0, 0.9, 0.999), [None, None, True])],
+)
+def test_eye_is_open_shut_or_unknown_and_in_the_dark_never_shut(
+    likelihoods: tuple[float, ...], verdicts: list[bool | None], *, in_the_dark: bool
+) -> None:
+    assert [verdict(likely, in_the_dark=in_the_dark) for likely in likelihoods] == verdicts
 
 
-def test_eyes_of_a_bare_face_can_be_judged() -> None:
-    assert sight.sight_of(skin(), a_face()) == Sight(right=True, left=True, dark=False)
+TURNED = a_face()
+TURNED.points[LEFT_EYE[0]] = (79, 50)
 
 
-def test_no_eye_can_be_judged_where_there_is_no_face() -> None:
-    assert sight.sight_of(skin(), a_face(presence=0.4)) == Sight(
-        right=False, left=False, dark=False
-    )
+@pytest.mark.parametrize(
+    ("srgb", "face", "right", "left"),
+    [
+        (skin(), a_face(), True, True),
+        (skin(), a_face(presence=0.4), False, False),
+        (skin(), a_face(nose=29), False, False),
+        (skin(), a_face(nose=91), False, False),
+        (skin(), TURNED, True, False),
+        (np.ascontiguousarray(skin()[:, 35:]), shifted(a_face(), -35), False, True),
+    ],
+    ids=["bare", "no face", "profile", "other profile", "turned", "beyond the edge"],
+)
+def test_eyes_that_show_can_be_judged(srgb: Srgb8, face: Mesh, *, right: bool, left: bool) -> None:
+    assert sight.sight_of(srgb, face) == Sight(right=right, left=left, dark=False)
 
 
-@pytest.mark.parametrize("nose", [29, 91])
-def test_no_eye_of_a_profile_can_be_judged(nose: float) -> None:
-    seen = sight.sight_of(skin(), a_face(nose=nose))
+@pytest.mark.parametrize(
+    ("rgb", "width", "dark"), [(20, 120, True), (20, 60, False), ((60, 120, 230), 120, True)]
+)
+def test_band_over_both_eyes_is_dark(rgb: int | tuple[int, ...], width: int, *, dark: bool) -> None:
+    picture = skin()
+    picture[40:65, :width] = rgb
 
-    assert not seen.right
-    assert not seen.left
-
-
-def test_far_eye_of_a_turned_face_cannot_be_judged() -> None:
-    face = a_face()
-    face.points[LEFT_EYE[0]] = (79, 50)
-
-    seen = sight.sight_of(skin(), face)
-
-    assert (seen.right, seen.left) == (True, False)
+    assert sight.sight_of(picture, a_face()).dark is dark
 
 
-def test_eye_beyond_the_edge_of_the_picture_cannot_be_judged() -> None:
-    seen = sight.sight_of(np.ascontiguousarray(skin()[:, 35:]), shifted(a_face(), -35))
-
-    assert (seen.right, seen.left) == (False, True)
-
-
-def test_black_band_over_both_eyes_is_dark_and_over_one_is_not() -> None:
-    both, one = skin(), skin()
-    both[40:65] = 20
-    one[40:65, :60] = 20
-
-    assert sight.sight_of(both, a_face()).dark
-    assert not sight.sight_of(one, a_face()).dark
-
-
-def test_glasses_of_another_colour_are_dark_too() -> None:
-    mirrored = skin()
-    mirrored[40:65] = (60, 120, 230)
-
-    assert sight.sight_of(mirrored, a_face()).dark
+MODELS = {
+    "smile": lambda views: [Smile(SmileLevel.NONE, view.face.box[0] / 100) for view in views],
+    "eyes": lambda views: [Eyes(view.face.box[0] == 2, None) for view in views],
+}
 
 
 def test_each_face_gets_its_own_smile_and_eyes_in_order() -> None:
     batch = [_inputs(lefts=(1, 2)), _inputs(lefts=()), _inputs(lefts=(3,))]
 
-    first, second, third = stage.run(
-        {
-            "smile": lambda views: [
-                Smile(SmileLevel.NONE, view.face.box[0] / 10) for view in views
-            ],
-            "eyes": lambda views: [Eyes(view.face.box[0] == 2, None) for view in views],
-        },
-        batch,
-    )
+    first, second, third = stage.run(MODELS, batch)
 
-    assert [smile.score for smile in first.smiles] == [0.1, 0.2]
+    assert [smile.score for smile in first.smiles] == [0.01, 0.02]
     assert [eyes.left_open for eyes in first.eyes] == [False, True]
     assert (second.smiles, second.eyes) == ((), ())
-    assert [smile.score for smile in third.smiles] == [0.3]
+    assert [smile.score for smile in third.smiles] == [0.03]
 
 
-def test_faces_are_looked_at_in_pixels_of_the_proxy() -> None:
-    (result,) = stage.run(
-        {
-            "smile": lambda views: [Smile(SmileLevel.NONE, left_of(view) / 100) for view in views],
-            "eyes": lambda views: [Eyes(None, None) for _ in views],
-        },
-        [_inputs(lefts=(100,), width=2048)],
-    )
+def test_faces_are_judged_in_pixels_of_the_proxy() -> None:
+    (result,) = stage.run(MODELS, [_inputs(lefts=(100,), width=2048)])
 
     assert result.smiles[0].score == 0.5
-
-
-def shifted(mesh: Mesh, right_px: float) -> Mesh:
-    return Mesh(mesh.points + np.array([right_px, 0], np.float32), mesh.presence)
-
-
-def left_of(view: FaceView) -> float:
-    return view.face.box[0]
 
 
 def _inputs(*, lefts: tuple[int, ...], width: int = 64) -> Inputs:

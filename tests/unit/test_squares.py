@@ -4,25 +4,30 @@ import pytest
 from smart_filter_workers.networks.squares import Square
 
 
-def test_points_of_an_upright_cut_come_back_scaled_and_shifted() -> None:
-    square = Square(centre=(100.0, 50.0), side=40.0, angle=0.0)
+@pytest.mark.parametrize(
+    ("square", "points", "expected"),
+    [
+        (
+            Square(centre=(100.0, 50.0), side=40.0, angle=0.0),
+            [[0, 0], [10, 10], [20, 0]],
+            [[80, 30], [100, 50], [120, 30]],
+        ),
+        # A positive angle turns clockwise: right in the cut is down in the picture.
+        (Square(centre=(0.0, 0.0), side=20.0, angle=np.pi / 2), [[20, 10]], [[0, 10]]),
+    ],
+    ids=["upright", "turned"],
+)
+def test_points_of_a_cut_come_back_to_the_picture(
+    square: Square, points: list[list[float]], expected: list[list[float]]
+) -> None:
+    back = square.to_picture(np.array(points, np.float32), 20)
 
-    back = square.to_picture(np.array([[0, 0], [10, 10], [20, 0]], np.float32), 20)
-
-    assert np.allclose(back, [[80, 30], [100, 50], [120, 30]])
-
-
-def test_positive_angle_turns_clockwise_as_one_looks() -> None:
-    square = Square(centre=(0.0, 0.0), side=20.0, angle=np.pi / 2)
-
-    (back,) = square.to_picture(np.array([[20, 10]], np.float32), 20)
-
-    assert np.allclose(back, [0, 10], atol=1e-5), "the cut's right is the picture's down"
+    assert np.allclose(back, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("side", [40.0, 400.0])
 @pytest.mark.parametrize("angle", [0.0, 0.5])
-def test_what_is_cut_out_lies_where_its_points_say(side: float, angle: float) -> None:
+def test_cut_lies_at_its_points(side: float, angle: float) -> None:
     picture = np.zeros((600, 600, 3), np.uint8)
     square = Square(centre=(300.0, 280.0), side=side, angle=angle)
     ((x, y),) = square.to_picture(np.array([[48, 20]], np.float32), 64)
@@ -49,12 +54,13 @@ def test_cut_is_rgb_in_0_to_1() -> None:
     assert np.allclose(cut, (1, 0, 0))
 
 
-def test_edge_of_the_picture_goes_on_outside_of_it() -> None:
-    picture = np.full((20, 20, 3), 200, np.uint8)
+def test_cut_beyond_the_picture_is_its_edge_or_black() -> None:
+    gray = np.full((20, 20, 3), 200, np.uint8)
+    turned = Square(centre=(0.0, 0.0), side=60.0, angle=0.3)
+    upright = Square(centre=(0.0, 5.0), side=10.0, angle=0.0)
 
-    cut = Square(centre=(0.0, 0.0), side=60.0, angle=0.3).cut(picture, 32)
-
-    assert np.allclose(cut, 200 / 255, atol=1e-3)
+    assert np.allclose(turned.cut(gray, 32), 200 / 255, atol=1e-3)
+    assert upright.cut(gray, 10, black_beyond=True)[:, :4].max() == 0
 
 
 def test_cut_comes_back_to_where_it_was() -> None:
@@ -65,11 +71,3 @@ def test_cut_comes_back_to_where_it_was() -> None:
     assert pasted.shape == (40, 60)
     assert pasted[16:24, 26:34].min() == 1
     assert pasted.sum() == pytest.approx(100, rel=0.15)
-
-
-def test_beyond_the_picture_is_its_edge_or_black() -> None:
-    square = Square(centre=(0.0, 5.0), side=10.0, angle=0.0)
-    white = np.full((10, 10, 3), 255, np.uint8)
-
-    assert square.cut(white, 10)[:, :4].min() == 1
-    assert square.cut(white, 10, black_beyond=True)[:, :4].max() == 0

@@ -6,11 +6,13 @@ from structlog.testing import capture_logs
 from smart_filter_shared.errors import DatabaseUnavailable
 from smart_filter_shared.supervision import SupervisedLoop
 
+DEFECT, AWAY = RuntimeError("defect"), DatabaseUnavailable("away")
+
 
 def fail(loop: SupervisedLoop, error: Exception) -> float:
     """Let a step raise; return the pause after it."""
     with loop.step():
-        raise error
+        raise type(error)(*error.args)  # the traceback of one would grow with each raise
     return loop.pause_seconds
 
 
@@ -21,28 +23,25 @@ def succeed(loop: SupervisedLoop) -> float:
 
 
 def test_pause_after_defects_doubles_up_to_its_bound() -> None:
-    loop = SupervisedLoop("test", every_seconds=0.5, longest_pause_seconds=5)
+    bounded = SupervisedLoop("test", every_seconds=0.5, longest_pause_seconds=5)
+    endless = SupervisedLoop("test", every_seconds=1, most_failures=None)
 
-    pauses = [fail(loop, RuntimeError("defect")) for _ in range(5)]
-
-    assert pauses == [1, 2, 4, 5, 5]
+    assert [fail(bounded, DEFECT) for _ in range(5)] == [1, 2, 4, 5, 5]
+    assert [fail(endless, DEFECT) for _ in range(2000)][-1] == 30
 
 
 def test_step_that_succeeds_ends_the_backoff() -> None:
     loop = SupervisedLoop("test", every_seconds=0.5, most_failures=3)
 
-    pauses = [fail(loop, RuntimeError("defect")), fail(loop, RuntimeError("defect"))]
-    pauses += [succeed(loop), fail(loop, RuntimeError("defect"))]
+    assert [fail(loop, DEFECT), fail(loop, DEFECT), succeed(loop), fail(loop, DEFECT)] == [
+        *(1, 2, 0.5, 1)
+    ]
 
-    assert pauses == [1, 2, 0.5, 1]
 
-
-def test_server_that_is_away_is_asked_each_second_without_end() -> None:
+def test_missing_server_is_asked_each_second_without_end() -> None:
     loop = SupervisedLoop("test", every_seconds=3600, most_failures=2)
 
-    pauses = {fail(loop, DatabaseUnavailable("away")) for _ in range(100)}
-
-    assert pauses == {1}
+    assert {fail(loop, AWAY) for _ in range(100)} == {1}
 
 
 def test_loop_gives_up_after_too_many_defects_in_a_row() -> None:
@@ -54,22 +53,12 @@ def test_loop_gives_up_after_too_many_defects_in_a_row() -> None:
         fail(loop, RuntimeError("third"))
 
 
-def test_loop_that_may_not_give_up_goes_on() -> None:
-    loop = SupervisedLoop("test", every_seconds=1, most_failures=None)
-
-    assert [fail(loop, RuntimeError("defect")) for _ in range(2000)][-1] == 30
-
-
 def test_recovery_is_logged_with_all_failures_before_it() -> None:
     loop = SupervisedLoop("test", every_seconds=1)
 
     with capture_logs() as logged:
-        fail(loop, RuntimeError("defect"))
-        for _ in range(3):
-            fail(loop, DatabaseUnavailable("away"))
-        succeed(loop)
-        fail(loop, DatabaseUnavailable("away"))
-        succeed(loop)
+        for error in (DEFECT, AWAY, AWAY, AWAY, None, AWAY, None):
+            fail(loop, error) if error else succeed(loop)
 
     assert [one["failures"] for one in logged if one["event"] == "loop recovered"] == [4, 1]
 
@@ -78,11 +67,8 @@ def test_repeated_error_is_logged_once_and_with_its_traceback() -> None:
     loop = SupervisedLoop("test", every_seconds=1)
 
     with capture_logs() as logged:
-        for _ in range(5):
-            fail(loop, RuntimeError("defect"))
-        fail(loop, ValueError("another"))
-        for _ in range(5):
-            fail(loop, DatabaseUnavailable("away"))
+        for error in (*[DEFECT] * 5, ValueError("another"), *[AWAY] * 5):
+            fail(loop, error)
         succeed(loop)
 
     assert [(one["event"], one["log_level"], one.get("exc_info")) for one in logged] == [

@@ -1,4 +1,4 @@
-"""What annotations of either kind say, and everything that can be wrong with them."""
+"""Annotations of either kind, their faults, and how annotated pictures are split."""
 
 import json
 import math
@@ -11,10 +11,11 @@ import pytest
 from PIL import Image
 
 from smart_filter_shared.errors import FolderUnreadable
-from smart_filter_tests.annotated import Drawn, coco, dataturks, drawn
-from smart_filter_training.annotations import outlines, pictures, reading
+from smart_filter_tests.annotated import Drawn, coco, dataturks, drawn, folder_of
+from smart_filter_training.annotations import outlines, pictures, reading, splits
 from smart_filter_training.annotations.marks import Mark, Runs, Sheet
 from smart_filter_training.annotations.numbers import Misdrawn
+from smart_filter_training.annotations.splits import Where
 
 
 @pytest.fixture
@@ -33,16 +34,18 @@ def read(folder: Path, told: dict[str, Any]) -> Sheet:
     return reading.read(folder / "annotations.json", folder)
 
 
+def read_lines(folder: Path, *lines: str, encoding: str = "utf-8") -> Sheet:
+    (folder / "lines.jsonl").write_text("\n".join(lines), encoding=encoding)
+    return reading.read(folder / "lines.jsonl", folder)
+
+
 def wrong(sheet: Sheet) -> str:
     (finding,) = sheet.findings
     return f"{finding.where} {finding.what}: {finding.remedy}"
 
 
-def test_coco_and_dataturks_say_the_same_of_faces(folder: Path, one: Drawn) -> None:
-    (folder / "lines.jsonl").write_text(json.dumps(dataturks(one)))
-
-    as_coco = read(folder, coco([one]))
-    as_lines = reading.read(folder / "lines.jsonl", folder)
+def test_coco_and_dataturks_mark_the_same_faces(folder: Path, one: Drawn) -> None:
+    as_coco, as_lines = read(folder, coco([one])), read_lines(folder, json.dumps(dataturks(one)))
 
     assert (as_coco.findings, as_lines.findings) == ((), ())
     faces = [mark for mark in as_coco.pictures[0].marks if mark.label == "face"]
@@ -59,8 +62,8 @@ def test_outline_is_kept_as_it_was_drawn(folder: Path, one: Drawn) -> None:
     assert [mark.outline for mark in persons] == [(points,) for points in one.persons]
 
 
-def test_labels_that_nobody_asked_for_are_not_read(folder: Path, one: Drawn) -> None:
-    (folder / "annotations.json").write_text(json.dumps(coco([one])))
+def test_only_the_wanted_labels_are_read(folder: Path, one: Drawn) -> None:
+    read(folder, coco([one]))
 
     sheet = reading.read(folder / "annotations.json", folder, labels=("face",))
 
@@ -68,38 +71,41 @@ def test_labels_that_nobody_asked_for_are_not_read(folder: Path, one: Drawn) -> 
     assert sheet.labels == ("person", "face")
 
 
+NO_BOX, NO_CATEGORY = "bbox is not four numbers", "of no category that is listed"
+NO_PIXELS = "not those of 128×96 pixels"
+
+
 @pytest.mark.parametrize(
-    ("change", "why"),
+    ("field", "value", "why"),
     [
-        ({"bbox": [0, 0, 500, 10]}, "box lies outside of the picture of 128×96"),
-        ({"bbox": [10, 10, 0, 5]}, "box is empty"),
-        ({"bbox": [math.nan, 0, 5, 5]}, "bbox is not four numbers"),
-        ({"bbox": [0, 0, True, 5]}, "bbox is not four numbers"),
-        ({"bbox": [0, 0, 5]}, "bbox is not four numbers"),
-        ({"bbox": None}, "bbox is not four numbers"),
-        ({"bbox": [0, 0, 10**400, 5]}, "bbox is not four numbers"),
-        ({"category_id": 99}, "of no category that is listed"),
-        ({"category_id": "face"}, "of no category that is listed"),
-        ({"image_id": 99}, "of no picture that is listed"),
-        ({"image_id": [1]}, "of no picture that is listed"),
-        ({"id": None}, "has no whole number as its id"),
-        ({"segmentation": [[0, 0, 1, 1]]}, "no three corners"),
-        ({"segmentation": [[0, 0, 5, 5, 9, math.inf]]}, "what is no number"),
-        ({"segmentation": [[0, 0, 5, 5, 900, 9]]}, "outline lies outside"),
-        ({"segmentation": "all of it"}, "neither polygons nor run lengths"),
-        ({"segmentation": {"size": [9, 9], "counts": [81]}}, "of another size than 128×96"),
-        ({"segmentation": {"size": [96, 128], "counts": [81]}}, "not those of 128×96 pixels"),
-        ({"segmentation": {"size": [96, 128], "counts": "00"}}, "not those of 128×96 pixels"),
-        ({"segmentation": {"size": [96, 128], "counts": "é"}}, "letter that COCO's have not"),
-        ({"segmentation": {"size": [96, 128], "counts": "P"}}, "end in the middle"),
-        ({"segmentation": {"size": [96, 128], "counts": None}}, "neither a list nor text"),
+        ("bbox", [0, 0, 500, 10], "box lies outside of the picture of 128×96"),
+        ("bbox", [10, 10, 0, 5], "box is empty"),
+        *(
+            ("bbox", value, NO_BOX)
+            for value in ([math.nan, 0, 5, 5], [0, 0, True, 5], [0, 0, 5], None, [0, 0, 10**400, 5])
+        ),
+        ("category_id", 99, NO_CATEGORY),
+        ("category_id", "face", NO_CATEGORY),
+        ("image_id", 99, "of no picture that is listed"),
+        ("image_id", [1], "of no picture that is listed"),
+        ("id", None, "has no whole number as its id"),
+        ("segmentation", [[0, 0, 1, 1]], "no three corners"),
+        ("segmentation", [[0, 0, 5, 5, 9, math.inf]], "what is no number"),
+        ("segmentation", [[0, 0, 5, 5, 900, 9]], "outline lies outside"),
+        ("segmentation", "all of it", "neither polygons nor run lengths"),
+        ("segmentation", {"size": [9, 9], "counts": [81]}, "of another size than 128×96"),
+        ("segmentation", {"size": [96, 128], "counts": [81]}, NO_PIXELS),
+        ("segmentation", {"size": [96, 128], "counts": "00"}, NO_PIXELS),
+        ("segmentation", {"size": [96, 128], "counts": "é"}, "letter that COCO's have not"),
+        ("segmentation", {"size": [96, 128], "counts": "P"}, "end in the middle"),
+        ("segmentation", {"size": [96, 128], "counts": None}, "neither a list nor text"),
     ],
 )
-def test_annotation_that_is_none_is_found_and_left_out(
-    folder: Path, one: Drawn, change: dict[str, Any], why: str
+def test_wrong_annotation_is_found_and_left_out(
+    folder: Path, one: Drawn, field: str, value: object, why: str
 ) -> None:
     told = coco([one])
-    told["annotations"][0] |= change
+    told["annotations"][0][field] = value
 
     sheet = read(folder, told)
 
@@ -108,26 +114,25 @@ def test_annotation_that_is_none_is_found_and_left_out(
 
 
 @pytest.mark.parametrize(
-    ("change", "why"),
+    ("field", "value", "why"),
     [
-        ({"file_name": "gone.png"}, "gone.png is not in the folder"),
-        ({"file_name": "../one.png"}, "no path below the folder"),
-        ({"file_name": "/etc/passwd"}, "no path below the folder"),
-        ({"file_name": "C:\\one.png"}, "no path below the folder"),
-        ({"file_name": "a" * 5000}, "is no name of a file"),
-        ({"file_name": "\ud800.png"}, "is not in the folder"),
-        ({"file_name": "one.png\0"}, "no path below the folder"),
-        ({"file_name": "."}, "no path below the folder"),
-        ({"file_name": ""}, "has no file_name"),
-        ({"width": 0}, "width or height that is no number of pixels"),
-        ({"height": "96"}, "width or height that is no number of pixels"),
+        ("file_name", "gone.png", "gone.png is not in the folder"),
+        *(
+            ("file_name", name, "no path below the folder")
+            for name in ("../one.png", "/etc/passwd", "C:\\one.png", "one.png\0", ".")
+        ),
+        ("file_name", "a" * 5000, "is no name of a file"),
+        ("file_name", "\ud800.png", "is not in the folder"),
+        ("file_name", "", "has no file_name"),
+        ("width", 0, "width or height that is no number of pixels"),
+        ("height", "96", "width or height that is no number of pixels"),
     ],
 )
-def test_picture_that_is_none_is_found_once(
-    folder: Path, one: Drawn, change: dict[str, Any], why: str
+def test_wrong_picture_is_found_once(
+    folder: Path, one: Drawn, field: str, value: object, why: str
 ) -> None:
     told = coco([one])
-    told["images"][0] |= change
+    told["images"][0][field] = value
 
     sheet = read(folder, told)
 
@@ -135,7 +140,7 @@ def test_picture_that_is_none_is_found_once(
     assert sheet.pictures == ()
 
 
-def test_number_that_stands_there_twice_is_found(folder: Path, one: Drawn) -> None:
+def test_repeated_number_is_found(folder: Path, one: Drawn) -> None:
     told = coco([one])
     told["annotations"].append(told["annotations"][0])
 
@@ -146,7 +151,7 @@ def test_number_that_stands_there_twice_is_found(folder: Path, one: Drawn) -> No
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"images": []}', "[" * 100_000, "\ufeff{}"])
-def test_file_that_is_no_coco_is_one_line(tmp_path: Path, text: str) -> None:
+def test_malformed_coco_is_refused_in_one_line(tmp_path: Path, text: str) -> None:
     (tmp_path / "annotations.json").write_text(text)
 
     with pytest.raises(FolderUnreadable) as error:
@@ -162,21 +167,14 @@ def test_file_that_is_no_coco_is_one_line(tmp_path: Path, text: str) -> None:
         ({"content": "file:///etc/passwd"}, "passwd, which is not in the folder"),
         ({"content": "http://[/one.png"}, "is no address"),
         ({"content": None}, "has no content"),
-        ({"annotation": {}}, None),
         ({"annotation": [7]}, "no list of marks"),
         ({"annotation": [{"imageWidth": [1], "imageHeight": {}}]}, "do not agree on imageWidth"),
         ({"content": "\ud800\n.png"}, r"names \ud800\n.png, which is not in the folder"),
         ({"annotation": [{"label": ["Face"], "points": []}]}, "do not agree on imageWidth"),
     ],
 )
-def test_line_that_says_nothing_is_found(
-    folder: Path, one: Drawn, change: dict[str, Any], why: str | None
-) -> None:
-    (folder / "lines.jsonl").write_text(json.dumps(dataturks(one) | change))
-
-    sheet = reading.read(folder / "lines.jsonl", folder)
-
-    assert [why in finding.what for finding in sheet.findings if why] == [True] * bool(why)
+def test_wrong_line_is_found(folder: Path, one: Drawn, change: dict[str, Any], why: str) -> None:
+    assert why in wrong(read_lines(folder, json.dumps(dataturks(one) | change)))
 
 
 @pytest.mark.parametrize(
@@ -189,14 +187,13 @@ def test_line_that_says_nothing_is_found(
         ({"points": [{"x": 0.1, "y": 0.1}, {"x": 0.1, "y": 0.1}]}, "box is empty"),
     ],
 )
-def test_mark_of_a_line_that_is_none_is_left_out(
+def test_wrong_mark_of_a_line_is_left_out(
     folder: Path, one: Drawn, change: dict[str, Any], why: str
 ) -> None:
     told = dataturks(one)
     told["annotation"][0] |= change
-    (folder / "lines.jsonl").write_text(json.dumps(told))
 
-    sheet = reading.read(folder / "lines.jsonl", folder)
+    sheet = read_lines(folder, json.dumps(told))
 
     assert why in wrong(sheet)
     assert "lines.jsonl, line 1" in wrong(sheet)
@@ -204,9 +201,7 @@ def test_mark_of_a_line_that_is_none_is_left_out(
 
 
 def test_byte_order_mark_is_no_part_of_the_first_line(folder: Path, one: Drawn) -> None:
-    (folder / "lines.jsonl").write_text(json.dumps(dataturks(one)), encoding="utf-8-sig")
-
-    sheet = reading.read(folder / "lines.jsonl", folder)
+    sheet = read_lines(folder, json.dumps(dataturks(one)), encoding="utf-8-sig")
 
     assert (len(sheet.pictures), sheet.findings) == (1, ())
 
@@ -219,21 +214,18 @@ def test_pipe_is_no_file_of_annotations(tmp_path: Path) -> None:
 
 
 def test_line_that_is_no_json_does_not_spoil_the_others(folder: Path, one: Drawn) -> None:
-    (folder / "lines.jsonl").write_text(f"{json.dumps(dataturks(one))}\n\nnot this\n")
-
-    sheet = reading.read(folder / "lines.jsonl", folder)
+    sheet = read_lines(folder, json.dumps(dataturks(one)), "", "not this", "")
 
     assert "lines.jsonl, line 3 is no JSON" in wrong(sheet)
     assert len(sheet.pictures) == 1
 
 
-def test_nothing_marked_is_no_fault_of_a_line(folder: Path, one: Drawn) -> None:
-    told = {"content": one.name, "annotation": None}
-    (folder / "lines.jsonl").write_text(json.dumps(told))
+@pytest.mark.parametrize("annotation", [None, {}])
+def test_line_without_marks_is_sound(folder: Path, one: Drawn, annotation: object) -> None:
+    sheet = read_lines(folder, json.dumps({"content": one.name, "annotation": annotation}))
 
-    (picture,) = reading.read(folder / "lines.jsonl", folder).pictures
-
-    assert (picture.width, picture.height, picture.marks) == (128, 96, ())
+    assert sheet.findings == ()
+    assert [(one.width, one.height, one.marks) for one in sheet.pictures] == [(128, 96, ())]
 
 
 def test_box_without_an_outline_is_its_pixels() -> None:
@@ -274,3 +266,93 @@ def test_picture_of_another_size_is_not_learnt_from(folder: Path, one: Drawn) ->
 
     with pytest.raises(FolderUnreadable, match="annotated as 130×96"):
         pictures.load(picture)
+
+
+FACES = Where(labels=("face",))
+
+
+@pytest.fixture
+def two_splits(tmp_path: Path) -> Path:
+    return folder_of(tmp_path / "data", train=3, validation=2)
+
+
+def test_files_called_train_and_val_are_the_splits(two_splits: Path) -> None:
+    found = splits.read(two_splits, FACES)
+
+    assert {one.path.name for one in found.train} == {f"train_{n}.png" for n in range(3)}
+    assert {one.path.name for one in found.validation} == {"val_1000.png", "val_1001.png"}
+    assert list(splits.findings(two_splits, FACES)) == []
+
+
+def test_one_file_is_split_alike_in_any_order(tmp_path: Path) -> None:
+    drawings = [drawn(f"{seed}.png", seed) for seed in range(12)]
+    for one in drawings:
+        Image.fromarray(one.srgb).save(tmp_path / one.name)
+    (tmp_path / "a.json").write_text(json.dumps(coco(drawings)))
+    first = splits.read(tmp_path, FACES)
+
+    (tmp_path / "a.json").write_text(json.dumps(coco(drawings[::-1])))
+    second = splits.read(tmp_path, FACES)
+
+    assert {one.path for one in first.validation} == {one.path for one in second.validation}
+    assert 0 < len(first.validation) < len(first.train)
+
+
+def test_digest_changes_with_a_picture(two_splits: Path) -> None:
+    before = splits.read(two_splits, FACES).digest
+
+    Image.fromarray(drawn("train_0.png", 99).srgb).save(two_splits / "images" / "train_0.png")
+
+    assert splits.read(two_splits, FACES).digest != before
+
+
+def test_same_picture_on_both_sides_is_found(two_splits: Path) -> None:
+    copied = (two_splits / "images" / "val_1000.png").read_bytes()
+    (two_splits / "images" / "train_1.png").write_bytes(copied)
+
+    [finding] = splits.findings(two_splits, FACES)
+
+    assert finding.what == "looks like train_1.png, which is on the other side of the split"
+
+
+def test_corrupt_and_mismatched_pictures_are_found(two_splits: Path) -> None:
+    (two_splits / "images" / "train_1.png").write_bytes(b"no picture")
+    Image.new("RGB", (50, 40)).save(two_splits / "images" / "train_2.png")
+
+    found = {one.where: one.what for one in splits.findings(two_splits, FACES)}
+
+    assert "cannot be decoded" in found["train_1.png"]
+    assert "50×40 pixels upright, and annotated as 128×96" in found["train_2.png"]
+
+
+def test_missing_label_is_found_and_refused(two_splits: Path) -> None:
+    where = Where(labels=("unicorn",))
+
+    with pytest.raises(FolderUnreadable, match="has no unicorn marked in its 3 pictures"):
+        splits.read(two_splits, where)
+    assert [one.fatal for one in splits.findings(two_splits, where)] == [True, True]
+
+
+def test_faults_below_the_limit_do_not_stop_a_run(two_splits: Path) -> None:
+    sheet = two_splits / "annotations" / "instances_train.json"
+    told = json.loads(sheet.read_text())
+    told["annotations"][0]["bbox"] = [0, 0, 0, 0]
+    sheet.write_text(json.dumps(told))
+    lenient = Where(labels=("face",), most_faults=1)
+
+    with pytest.raises(FolderUnreadable, match="its box is empty"):
+        splits.read(two_splits, FACES)
+    assert len(splits.read(two_splits, lenient).train) == 3
+    assert [one.fatal for one in splits.findings(two_splits, lenient)] == [False]
+
+
+@pytest.mark.parametrize(
+    ("names", "why"),
+    [((), "holds no annotations"), (("a.json", "b.json"), "holds a.json, b.json: say which")],
+)
+def test_ambiguous_folder_is_refused(tmp_path: Path, names: tuple[str, ...], why: str) -> None:
+    for name in names:
+        (tmp_path / name).write_text("{}")
+
+    with pytest.raises(FolderUnreadable, match=why):
+        splits.read(tmp_path, FACES)

@@ -1,7 +1,7 @@
 import csv
 import io
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -11,6 +11,7 @@ import pytest
 from smart_filter_shared.errors import FolderUnreadable, SetupFailed
 from smart_filter_tests import drawn_faces
 from smart_filter_training import recipes
+from smart_filter_training.checks import Finding
 from smart_filter_training.models.expression import data, operating_point, votes
 from smart_filter_training.models.expression.augmentation import augment
 from smart_filter_training.models.expression.configuration import Configuration
@@ -27,14 +28,13 @@ def test_votes_become_levels_by_either_rule() -> None:
     assert by_rule == {"happiness": 0, "happiness+surprise": 2}
 
 
-@pytest.mark.parametrize(
-    ("smiles", "level"), [(0, 0), (3, 0), (4, 1), (6, 1), (7, 2), (8, 2), (9, 3), (10, 3)]
-)
-def test_levels_have_the_bins_of_the_rule(smiles: int, level: int) -> None:
-    assert votes.levels(np.array([smiles])) == [level]
+def test_levels_have_the_bins_of_the_rule() -> None:
+    smiles = np.array([0, 3, 4, 6, 7, 8, 9, 10])
+
+    assert votes.levels(smiles).tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
 
 
-def test_shares_of_emotions_leave_out_who_saw_none() -> None:
+def test_shares_of_emotions_leave_out_votes_for_none() -> None:
     counts = np.zeros((2, 10), np.int64)
     counts[0, [0, 1, 8]] = 3, 1, 6
     counts[1, 8] = 10
@@ -45,10 +45,8 @@ def test_shares_of_emotions_leave_out_who_saw_none() -> None:
     assert (shares[1] == 1 / 8).all()
 
 
-def test_both_splits_are_drawn_by_name_and_share_no_crop(tmp_path: Path) -> None:
-    folder = drawn_faces.folder(tmp_path, 60)
-
-    read = data.read(folder, CONFIGURATION)
+def test_every_face_is_in_one_split(tmp_path: Path) -> None:
+    read = data.read(drawn_faces.folder(tmp_path, 60), CONFIGURATION)
 
     assert not set(read.train.names) & set(read.validation.names)
     assert len(read.train.names) + len(read.validation.names) == 60
@@ -56,8 +54,7 @@ def test_both_splits_are_drawn_by_name_and_share_no_crop(tmp_path: Path) -> None
 
 def test_crops_that_look_the_same_are_on_one_side(tmp_path: Path) -> None:
     folder = drawn_faces.folder(tmp_path, 60)
-    with np.load(folder / "drawn.npz") as archive:
-        images = archive["images"]
+    images = _images(folder)
     images[30:] = images[:30]
     np.savez(folder / "drawn.npz", images=images)
 
@@ -67,11 +64,9 @@ def test_crops_that_look_the_same_are_on_one_side(tmp_path: Path) -> None:
     assert not any(crop.tobytes() in trained for crop in read.validation.crops)
 
 
-def test_faces_that_nobody_saw_are_left_out(tmp_path: Path) -> None:
+def test_faces_without_a_vote_are_left_out(tmp_path: Path) -> None:
     folder = drawn_faces.folder(tmp_path, 20)
-    rows = _rows(folder)
-    rows[4] |= {"happiness": "0", "sadness": "0", "NF": "10"}
-    _write(folder, rows)
+    _change(folder, 4, happiness="0", sadness="0", NF="10")
 
     read = data.read(folder, CONFIGURATION)
 
@@ -97,25 +92,19 @@ def test_fer2013_and_its_votes_are_read_as_they_are_published(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("votes_of_one", ["11", "-1", "many", "9" * 23, "9" * 5000, ""])
-def test_votes_that_are_none_are_told(tmp_path: Path, votes_of_one: str) -> None:
+def test_malformed_votes_are_found_unless_empty(tmp_path: Path, votes_of_one: str) -> None:
     folder = drawn_faces.folder(tmp_path, 20)
-    rows = _rows(folder)
-    rows[0] |= {"happiness": votes_of_one, "sadness": "0"}
-    _write(folder, rows)
+    _change(folder, 0, happiness=votes_of_one, sadness="0")
 
-    found = [one for one in data.findings(folder, CONFIGURATION) if one.fatal]
-
-    assert bool(found) == (votes_of_one != "")
+    assert bool(_fatal(folder)) == (votes_of_one != "")
 
 
-def test_every_row_with_votes_that_are_none_is_found_by_name(tmp_path: Path) -> None:
+def test_every_row_with_malformed_votes_is_found_by_name(tmp_path: Path) -> None:
     folder = drawn_faces.folder(tmp_path, 60)
-    rows = _rows(folder)
     for number in (3, 7):
-        rows[number]["anger"] = "many"
-    _write(folder, rows)
+        _change(folder, number, anger="many")
 
-    found = [one for one in data.findings(folder, CONFIGURATION) if one.fatal]
+    found = _fatal(folder)
 
     assert [one.where for one in found] == ["drawn00003.png", "drawn00007.png"]
     assert all("'many' votes for anger" in one.what for one in found)
@@ -123,7 +112,7 @@ def test_every_row_with_votes_that_are_none_is_found_by_name(tmp_path: Path) -> 
         data.read(folder, CONFIGURATION)
 
 
-def test_a_folder_is_named_once(tmp_path: Path) -> None:
+def test_folder_is_named_once(tmp_path: Path) -> None:
     [finding] = data.findings(tmp_path, CONFIGURATION)
 
     assert finding.where == str(tmp_path)
@@ -144,8 +133,7 @@ def test_faces_too_few_to_validate_on_are_found_before_a_run_refuses_them(tmp_pa
 
     with pytest.raises(FolderUnreadable, match="too few faces"):
         data.read(folder, share)
-
-    assert any("too few faces" in one.what for one in data.findings(folder, share) if one.fatal)
+    assert any("too few faces" in one.what for one in _fatal(folder, share))
 
 
 @pytest.mark.parametrize("pixels", ["", "1 2 3", "9" * 23, None])
@@ -159,28 +147,27 @@ def test_rows_of_fer2013_without_levels_are_one_line(tmp_path: Path, pixels: str
         data.read_all(tmp_path)
 
 
-@pytest.mark.parametrize(
-    "harm",
-    [
-        lambda _: b"",
-        lambda whole: whole[: len(whole) // 2],
-        lambda whole: whole[:5000] + bytes([whole[5000] ^ 1]) + whole[5001:],
-        lambda _: _npy(np.zeros((20, 48, 48), np.uint8)),
-        lambda _: _npz(_npy(np.zeros((20, 48, 48), np.uint8))[:-1]),
-        lambda _: _npz(_npy(np.zeros((20, 48, 48), np.uint8)) + b"0"),
-        lambda _: _npz(_npy(np.zeros((20, 48, 48)))),
-        lambda _: _npz(_header((10**12, 48, 48))),
-        lambda _: _npz(_header((20, 48, 48))),
-        lambda _: _npz(b"\x93NUMPY\x09\x00 what is this"),
-        lambda _: _npz(b"", name="pictures.npy"),
-    ],
-)
-def test_an_archive_that_is_none_is_one_line(
-    tmp_path: Path, harm: Callable[[bytes], bytes]
-) -> None:
+FACES = np.zeros((20, 48, 48), np.uint8)
+HARMS = {
+    "empty": lambda _: b"",
+    "cut in half": lambda whole: whole[: len(whole) // 2],
+    "flipped bit": lambda whole: whole[:5000] + bytes([whole[5000] ^ 1]) + whole[5001:],
+    "one array": lambda _: _npy(FACES),
+    "pixels short": lambda _: _npz(_npy(FACES)[:-1]),
+    "pixels over": lambda _: _npz(_npy(FACES) + b"0"),
+    "numbers of another kind": lambda _: _npz(_npy(FACES.astype(float))),
+    "huge header": lambda _: _npz(_header((10**12, 48, 48))),
+    "header alone": lambda _: _npz(_header((20, 48, 48))),
+    "unknown version": lambda _: _npz(b"\x93NUMPY\x09\x00 what is this"),
+    "another name": lambda _: _npz(b"", name="pictures.npy"),
+}
+
+
+@pytest.mark.parametrize("harm", HARMS)
+def test_broken_archive_is_one_line(tmp_path: Path, harm: str) -> None:
     folder = drawn_faces.folder(tmp_path, 20)
     archive = folder / "drawn.npz"
-    archive.write_bytes(harm(archive.read_bytes()))
+    archive.write_bytes(HARMS[harm](archive.read_bytes()))
 
     [finding] = data.findings(folder, CONFIGURATION)
 
@@ -190,26 +177,23 @@ def test_an_archive_that_is_none_is_one_line(
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
-def test_an_archive_is_read_in_either_order(tmp_path: Path, order: Literal["C", "F"]) -> None:
+def test_archive_is_read_in_either_order(tmp_path: Path, order: Literal["C", "F"]) -> None:
     folder = drawn_faces.folder(tmp_path, 20)
-    with np.load(folder / "drawn.npz") as archive:
-        images = archive["images"]
+    images = _images(folder)
     np.savez_compressed(folder / "drawn.npz", images=np.asarray(images, order=order))
 
     assert (data.read_all(folder).crops == images).all()
 
 
-def test_a_folder_with_one_level_only_is_refused(tmp_path: Path) -> None:
+def test_folder_with_one_level_only_is_refused(tmp_path: Path) -> None:
     folder = drawn_faces.folder(tmp_path, 20)
-    _write(folder, [row | {"happiness": "0", "sadness": "10"} for row in _rows(folder)])
+    for number in range(20):
+        _change(folder, number, happiness="0", sadness="10")
 
-    found = list(data.findings(folder, CONFIGURATION))
-
-    assert len(found) == 3
-    assert all("needs 2" in one.what for one in found)
+    assert ["needs 2" in one.what for one in data.findings(folder, CONFIGURATION)] == [True] * 3
 
 
-def test_a_sheet_of_another_size_than_its_labels_is_refused(tmp_path: Path) -> None:
+def test_sheet_that_is_no_picture_is_refused(tmp_path: Path) -> None:
     folder = drawn_faces.folder(tmp_path, 20)
     (folder / "drawn.npz").unlink()
     (folder / "drawn.png").write_bytes(b"no picture")
@@ -218,13 +202,12 @@ def test_a_sheet_of_another_size_than_its_labels_is_refused(tmp_path: Path) -> N
         data.read_all(folder)
 
 
-def test_augmented_crops_are_the_same_for_a_seed_and_others_for_another() -> None:
+def test_augmented_crops_depend_on_the_seed_alone() -> None:
     crops = np.stack([drawn_faces.crop(np.random.default_rng(one), happy=True) for one in range(8)])
 
     (first,), (again,), (other,) = (augment(np.random.default_rng(s), crops) for s in (1, 1, 2))
 
-    assert first.shape == (8, 48, 48, 1)
-    assert first.dtype == np.float32
+    assert (first.shape, first.dtype) == ((8, 48, 48, 1), np.float32)
     assert 0 <= first.min() <= first.max() <= 255
     assert (first == again).all()
     assert (first != other).any()
@@ -251,11 +234,9 @@ def test_rare_levels_are_said_though_accuracy_alone_would_not() -> None:
     assert mild == 0.5
 
 
-def test_settings_that_do_not_exist_or_fit_are_named() -> None:
-    recipe = recipes.find_one("expression")
-
-    assert recipe.configuration(["epochs=3", "half_precision=false"]).epochs == 3
-    for setting, told in (
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
         ("epoch=3", "epochs"),
         ("epochs=few", "number"),
         ("epochs", "name=value"),
@@ -263,9 +244,14 @@ def test_settings_that_do_not_exist_or_fit_are_named() -> None:
         ("learning_rate=nan", "above 0"),
         ("dropout=1", "below 1"),
         ("seed=99999999999999", "below"),
-    ):
-        with pytest.raises(SetupFailed, match=told):
-            recipe.configuration([setting])
+    ],
+)
+def test_wrong_setting_is_named_among_right_ones(setting: str, words: str) -> None:
+    recipe, right = recipes.find_one("expression"), "half_precision=false"
+
+    assert recipe.configuration([right]).half_precision is False
+    with pytest.raises(SetupFailed, match=words):
+        recipe.configuration([right, setting])
 
 
 def _npy(values: np.ndarray) -> bytes:
@@ -288,13 +274,22 @@ def _npz(member: bytes, name: str = "images.npy") -> bytes:
     return file.getvalue()
 
 
-def _rows(folder: Path) -> list[dict[str, str]]:
-    with (folder / "drawn_labels.csv").open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+def _images(folder: Path) -> np.ndarray:
+    with np.load(folder / "drawn.npz") as archive:
+        return archive["images"]
 
 
-def _write(folder: Path, rows: Sequence[dict[str, str]]) -> None:
-    _csv(folder / "drawn_labels.csv", list(rows[0]), [list(row.values()) for row in rows])
+def _change(folder: Path, number: int, **values: str) -> None:
+    """Change a row of the labels."""
+    labels = folder / "drawn_labels.csv"
+    with labels.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    rows[number] |= values
+    _csv(labels, list(rows[0]), [list(row.values()) for row in rows])
+
+
+def _fatal(folder: Path, configuration: Configuration = CONFIGURATION) -> list[Finding]:
+    return [one for one in data.findings(folder, configuration) if one.fatal]
 
 
 def _csv(path: Path, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -22,42 +22,36 @@ def folder(tmp_path: Path) -> Path:
     return drawn_eyes.folder(tmp_path / "eyes", 40)
 
 
-def found(folder: Path) -> list[Finding]:
-    return list(data.findings(folder, HALF))
+def fatal(folder: Path) -> list[Finding]:
+    return [finding for finding in data.findings(folder, HALF) if finding.fatal]
 
 
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [
-        ("open/cew_Al_Leiter_0001_L.jpg", "open/cew_Al_Leiter_0001_R.jpg"),
-        (
-            "closed/cew_closed_eye_0014.jpg_face_2_L.jpg",
-            "closed/cew_closed_eye_0014.jpg_face_2_R.jpg",
-        ),
-        ("open/ddd__131.jpg", "open/ddd__132.jpg"),
-    ],
-)
-def test_eyes_of_one_person_are_of_one_group(one: str, other: str) -> None:
-    assert data.group_of(one) == data.group_of(other)
+def test_eyes_of_one_person_are_of_one_group() -> None:
+    persons = [
+        ("cew_Al_Leiter_0001_L.jpg", "cew_Al_Leiter_0001_R.jpg"),
+        ("cew_Al_Gore_0001_L.jpg",),
+        ("cew_closed_eye_0014.jpg_face_2_L.jpg", "cew_closed_eye_0014.jpg_face_2_R.jpg"),
+        ("ddd__131.jpg", "ddd__132.jpg"),
+        ("ddd__141.jpg",),
+    ]
+
+    groups = [{data.group_of(f"open/{name}") for name in names} for names in persons]
+
+    assert [len(group) for group in groups] == [1] * len(persons)
+    assert len(set().union(*groups)) == len(persons)
 
 
-def test_eyes_of_others_are_of_other_groups() -> None:
-    names = ["cew_Al_Leiter_0001_L.jpg", "cew_Al_Gore_0001_L.jpg", "ddd__131.jpg", "ddd__141.jpg"]
-
-    assert len({data.group_of(f"open/{name}") for name in names}) == 4
-
-
-def test_nobody_is_on_both_sides_of_the_split(folder: Path) -> None:
+def test_no_person_is_on_both_sides_of_the_split(folder: Path) -> None:
     read = data.read(folder, HALF)
 
-    groups = [
+    train, validation = (
         {data.group_of(name) for name in part.names} for part in (read.train, read.validation)
-    ]
+    )
     assert len(read.train.names) + len(read.validation.names) == 80
-    assert not groups[0] & groups[1]
+    assert not train & validation
 
 
-def test_what_was_read_tells_open_from_closed(folder: Path) -> None:
+def test_crops_are_open_or_closed_by_their_folder(folder: Path) -> None:
     every = data.read_all(folder)
 
     assert every.crops.shape == (80, data.SIDE_PX, data.SIDE_PX)
@@ -68,49 +62,55 @@ def test_one_source_alone_is_read_when_it_is_named(folder: Path) -> None:
     (folder / "open" / "drawn_open-0-0000_R.png").rename(folder / "open" / "other_1.png")
 
     assert len(data.read_all(folder, only="drawn").names) == 79
-
-
-def test_a_source_that_is_not_there_is_told(folder: Path) -> None:
     with pytest.raises(FolderUnreadable, match="no files cew_"):
         data.read_all(folder, only="cew")
 
 
-def test_a_folder_in_order_has_no_findings(folder: Path) -> None:
-    assert not [finding for finding in found(folder) if finding.fatal]
+def test_folder_without_closed_eyes_is_found(folder: Path) -> None:
+    assert fatal(folder) == []
 
-
-def test_a_folder_without_closed_eyes_is_found(folder: Path) -> None:
     (folder / "closed").rename(folder / "shut")
 
-    assert [Path(finding.where).name for finding in found(folder) if finding.fatal] == ["closed"]
+    assert [Path(finding.where).name for finding in fatal(folder)] == ["closed"]
 
 
-def test_a_damaged_crop_is_named(folder: Path) -> None:
-    (folder / "open" / "drawn_open-0-0003_L.png").write_bytes(b"no picture")
-
-    [finding] = [one for one in found(folder) if one.fatal]
-
-    assert finding.where == "open/drawn_open-0-0003_L.png"
-    assert "remove" in finding.remedy
+def a_crop(height: int, width: int) -> bytes:
+    noise = np.random.default_rng(0).integers(0, 255, (height, width), dtype=np.uint8)
+    return cv2.imencode(".png", noise)[1].tobytes()
 
 
-def test_a_name_that_is_no_utf8_is_told_as_it_can_be_printed(folder: Path) -> None:
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"no picture", "no picture"),
+        (a_crop(8, 8), "8×8 pixels"),
+        (a_crop(20, 90), "90×20 pixels"),
+        (None, "is no file"),
+    ],
+    ids=["damaged", "small", "narrow", "pipe"],
+)
+def test_broken_crop_is_named(folder: Path, content: bytes | None, what: str) -> None:
+    crop = folder / "open" / "drawn_wrong.png"
+    if content is None:
+        os.mkfifo(crop)
+    else:
+        crop.write_bytes(content)
+
+    [finding] = fatal(folder)
+
+    assert (finding.where, what in finding.what) == ("open/drawn_wrong.png", True)
+    assert finding.remedy
+
+
+def test_name_that_is_no_utf8_is_printed_escaped(folder: Path) -> None:
     there = folder / "open" / "drawn_open-0-0003_L.png"
     there.rename(Path(os.fsdecode(os.fsencode(folder / "open") + b"/caf\xe9.png")))
 
     with pytest.raises(FolderUnreadable, match="no UTF-8"):
         data.read(folder, HALF)
-    [finding] = [one for one in found(folder) if one.fatal]
+    [finding] = fatal(folder)
 
     assert r"caf\xe9.png" in finding.what
-
-
-def test_a_pipe_is_no_crop(folder: Path) -> None:
-    os.mkfifo(folder / "open" / "aaa.png")
-
-    [finding] = [one for one in found(folder) if one.fatal]
-
-    assert (finding.where, finding.what) == ("open/aaa.png", "is no file")
 
 
 def test_eyes_too_few_to_validate_on_are_found_before_a_run_refuses_them(tmp_path: Path) -> None:
@@ -124,21 +124,11 @@ def test_eyes_too_few_to_validate_on_are_found_before_a_run_refuses_them(tmp_pat
     assert told == ["has too few open or closed eyes to train and to validate on"]
 
 
-@pytest.mark.parametrize(("size", "told"), [((8, 8), "8×8 pixels"), ((20, 90), "90×20 pixels")])
-def test_a_crop_of_a_wrong_size_is_named(folder: Path, size: tuple[int, int], told: str) -> None:
-    noise = np.random.default_rng(0).integers(0, 255, size, dtype=np.uint8)
-    cv2.imwrite(str(folder / "open" / "drawn_wrong.png"), noise)
-
-    [finding] = [one for one in found(folder) if one.fatal]
-
-    assert (finding.where, told in finding.what) == ("open/drawn_wrong.png", True)
-
-
-def test_a_crop_in_both_classes_is_named(folder: Path) -> None:
+def test_crop_in_both_classes_is_named(folder: Path) -> None:
     same = (folder / "closed" / "drawn_closed-0-0000_R.png").read_bytes()
     (folder / "open" / "drawn_again_1_R.png").write_bytes(same)
 
-    [finding] = [one for one in found(folder) if one.fatal]
+    [finding] = fatal(folder)
 
     assert finding.where == "open/drawn_again_1_R.png"
     assert "closed/drawn_closed-0-0000_R.png" in finding.what
@@ -155,7 +145,7 @@ def test_crops_that_look_the_same_are_on_one_side(folder: Path) -> None:
     assert sorted(sides) == [False, True]
 
 
-def test_patches_are_the_same_for_a_seed_and_others_for_another() -> None:
+def test_patches_depend_on_the_seed_alone() -> None:
     crops = np.random.default_rng(0).integers(0, 255, (6, 48, 48), dtype=np.uint8)
 
     (first,), (again,), (other,) = (augment(np.random.default_rng(k), crops) for k in (1, 1, 2))
@@ -163,11 +153,10 @@ def test_patches_are_the_same_for_a_seed_and_others_for_another() -> None:
     assert first.shape == (6, SIZE_PX, SIZE_PX, 1)
     assert (first == again).all()
     assert (first != other).any()
-    assert first.min() >= 0
-    assert first.max() <= 1
+    assert 0 <= first.min() <= first.max() <= 1
 
 
-def test_a_crop_as_it_is_is_the_whole_of_it_in_shades_of_grey() -> None:
+def test_crop_as_it_is_is_the_whole_of_it_in_shades_of_grey() -> None:
     crop = np.repeat(np.linspace(0, 255, 48).astype(np.uint8)[np.newaxis], 48, axis=0)
 
     (patch,) = as_they_are(crop[np.newaxis])
@@ -186,7 +175,7 @@ def test_cuts_lie_between_open_and_closed_eyes() -> None:
     assert cuts.shut_below <= cuts.open_above
 
 
-def test_an_open_eye_that_looks_shut_is_unknown_rather_than_shut() -> None:
+def test_open_eye_that_looks_shut_is_unknown_rather_than_shut() -> None:
     closed, opened = np.linspace(0, 0.3, 300), np.linspace(0.6, 1, 300)
     said = np.concatenate([closed, opened, [0.1, 0.1, 0.1, 0.1]]).astype(np.float32)
     is_open = np.arange(len(said)) >= 300

@@ -1,6 +1,7 @@
 import os
 import struct
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -10,6 +11,7 @@ import pytest
 from smart_filter_shared.errors import Conflict, FolderUnreadable, SetupFailed
 from smart_filter_tests import drawn_people
 from smart_filter_training import recipes
+from smart_filter_training.checks import Finding
 from smart_filter_training.models.unet import augmentation, data, pairs, teaching
 from smart_filter_training.models.unet.configuration import Configuration
 from smart_filter_training.models.unet.pairs import Example
@@ -42,27 +44,20 @@ def write(path: Path, values: np.ndarray) -> Path:
     return path
 
 
-def found_in(folder: Path) -> list[tuple[str, bool]]:
-    return [(finding.what, finding.fatal) for finding in data.findings(folder, CONFIGURATION)]
+def fatal(folder: Path, configuration: Configuration = CONFIGURATION) -> list[Finding]:
+    return [one for one in data.findings(folder, configuration) if one.fatal]
 
 
-def test_pairs_of_a_folder_and_of_folders_in_it_are_found_by_source(tmp_path: Path) -> None:
+def test_pairs_are_found_by_source(tmp_path: Path) -> None:
     drawn_people.folder(tmp_path / "portrait", 2)
     write(tmp_path / "faces" / "images" / "alone.jpg", np.zeros((4, 4, 3), np.uint8))
-
-    found = pairs.found(tmp_path)
-
-    assert [pair.name for pair in found] == ["drawn_000", "drawn_001"]
-    assert {pair.source for pair in found} == {"drawn"}
-
-
-def test_a_name_without_a_source_has_that_of_its_folder(tmp_path: Path) -> None:
     write(tmp_path / "club" / "images" / "7.png", np.zeros((4, 4, 3), np.uint8))
     write(tmp_path / "club" / "masks" / "7.png", np.zeros((4, 4), np.uint8))
 
-    (pair,) = pairs.found(tmp_path)
+    found = {pair.name: pair.source for pair in pairs.found(tmp_path)}
 
-    assert pair.source == "club"
+    # A name without a source has that of its folder.
+    assert found == {"drawn_000": "drawn", "drawn_001": "drawn", "club_7": "club"}
 
 
 def test_mattes_of_aisegment_are_the_alpha_of_its_cut_outs(tmp_path: Path) -> None:
@@ -77,7 +72,7 @@ def test_mattes_of_aisegment_are_the_alpha_of_its_cut_outs(tmp_path: Path) -> No
     assert (pairs.read(pair).matte == mask).all()
 
 
-def test_what_does_not_count_stays_so_when_a_photo_is_shrunk(tmp_path: Path) -> None:
+def test_uncounted_pixels_stay_uncounted_when_a_photo_shrinks(tmp_path: Path) -> None:
     mask = np.zeros((900, 600), np.uint8)
     mask[300:600] = 255
     mask[600:610] = 128
@@ -91,7 +86,7 @@ def test_what_does_not_count_stays_so_when_a_photo_is_shrunk(tmp_path: Path) -> 
     assert read.matte[280:, :].max() == 0
 
 
-def test_both_sides_of_the_split_share_nobody_who_looks_alike(tmp_path: Path) -> None:
+def test_both_sides_of_the_split_share_no_person(tmp_path: Path) -> None:
     folder = drawn_people.folder(tmp_path, 20)
     for number in range(20):
         photo = cv2.imread(str(folder / "images" / f"drawn_{number:03}.png"))
@@ -106,7 +101,7 @@ def test_both_sides_of_the_split_share_nobody_who_looks_alike(tmp_path: Path) ->
     assert len(read.train) + len(read.validation) == 40
 
 
-def test_the_digest_tells_a_mask_that_was_drawn_anew(tmp_path: Path) -> None:
+def test_digest_changes_with_a_mask(tmp_path: Path) -> None:
     folder = drawn_people.folder(tmp_path, 12)
     before = data.read(folder, CONFIGURATION).digest
 
@@ -115,21 +110,16 @@ def test_the_digest_tells_a_mask_that_was_drawn_anew(tmp_path: Path) -> None:
     assert data.read(folder, CONFIGURATION).digest != before
 
 
-def test_nothing_is_found_in_a_sound_folder(tmp_path: Path) -> None:
-    folder = drawn_people.folder(tmp_path, 6)
-
-    assert [what for what, fatal in found_in(folder) if fatal] == []
-
-
 def test_missing_corrupt_and_unequal_files_are_found_by_name(tmp_path: Path) -> None:
     folder = drawn_people.folder(tmp_path, 24)
+    assert fatal(folder) == []
+
     (folder / "masks" / "drawn_000.png").unlink()
     (folder / "images" / "drawn_001.png").write_bytes(b"no picture")
     (folder / "masks" / "drawn_002.png").write_bytes(b"no picture")
     write(folder / "masks" / "drawn_003.png", np.zeros((5, 7), np.uint8))
 
-    found = [one for one in data.findings(folder, CONFIGURATION) if one.fatal]
-
+    found = fatal(folder)
     assert [Path(one.where).stem for one in found] == [f"drawn_00{number}" for number in range(4)]
     assert "is missing" in found[0].what
     assert "is no picture" in found[2].what
@@ -139,24 +129,21 @@ def test_missing_corrupt_and_unequal_files_are_found_by_name(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("place", ["images", "masks"])
 @pytest.mark.parametrize(
-    "content", [b"", a_png_header(60_000, 60_000), a_png_header(12_000, 9_000)]
+    "content",
+    [b"", a_png_header(60_000, 60_000), a_png_header(12_000, 9_000), None],
+    ids=["empty", "huge", "large", "pipe"],
 )
-def test_empty_and_huge_pictures_are_found(tmp_path: Path, place: str, content: bytes) -> None:
-    folder = drawn_people.folder(tmp_path, 24)
-    (folder / place / "drawn_003.png").write_bytes(content)
+def test_empty_and_huge_pictures_and_pipes_are_found(
+    tmp_path: Path, place: str, content: bytes | None
+) -> None:
+    picture = drawn_people.folder(tmp_path, 24) / place / "drawn_003.png"
+    picture.unlink()
+    if content is None:
+        os.mkfifo(picture)
+    else:
+        picture.write_bytes(content)
 
-    [found] = [one for one in data.findings(folder, CONFIGURATION) if one.fatal]
-
-    assert Path(found.where).name == "drawn_003.png"
-
-
-@pytest.mark.parametrize("place", ["images", "masks"])
-def test_a_pipe_is_no_picture(tmp_path: Path, place: str) -> None:
-    folder = drawn_people.folder(tmp_path, 24)
-    (folder / place / "drawn_003.png").unlink()
-    os.mkfifo(folder / place / "drawn_003.png")
-
-    [found] = [one for one in data.findings(folder, CONFIGURATION) if one.fatal]
+    [found] = fatal(tmp_path)
 
     assert Path(found.where).name == "drawn_003.png"
 
@@ -167,28 +154,26 @@ def test_pairs_too_few_to_validate_on_are_found_before_a_run_refuses_them(tmp_pa
 
     with pytest.raises(FolderUnreadable, match="too few to train and to validate on"):
         data.read(folder, share)
+    assert any("too few" in one.what for one in fatal(folder, share))
 
-    assert any("too few" in one.what for one in data.findings(folder, share) if one.fatal)
 
-
-def test_masks_without_anybody_are_fatal_only_when_all_are(tmp_path: Path) -> None:
+def test_empty_masks_are_fatal_only_when_all_are(tmp_path: Path) -> None:
     folder = drawn_people.folder(tmp_path, 4)
-    nobody = np.zeros((96, 72), np.uint8)
-    write(folder / "masks" / "drawn_000.png", nobody)
-    some = found_in(folder)
+    empty = np.zeros((96, 72), np.uint8)
+    write(folder / "masks" / "drawn_000.png", empty)
+    some = {(one.what, one.fatal) for one in data.findings(folder, CONFIGURATION)}
 
     for number in range(1, 4):
-        write(folder / "masks" / f"drawn_{number:03}.png", nobody)
+        write(folder / "masks" / f"drawn_{number:03}.png", empty)
 
     assert ("has 1 photos without anybody", False) in some
-    assert ("has nobody in any mask", True) in found_in(folder)
+    assert "has nobody in any mask" in {one.what for one in fatal(folder)}
 
 
-def test_a_folder_of_another_layout_is_told_in_one_line(tmp_path: Path) -> None:
+def test_folder_of_another_layout_is_refused_and_found(tmp_path: Path) -> None:
     with pytest.raises(FolderUnreadable, match="holds neither images/ and masks/ nor"):
         data.read(tmp_path, CONFIGURATION)
-
-    assert found_in(tmp_path)[0][1]
+    assert fatal(tmp_path)
 
 
 def test_photo_and_matte_are_framed_alike() -> None:
@@ -201,38 +186,30 @@ def test_photo_and_matte_are_framed_alike() -> None:
     assert np.abs(seen.srgb[..., 0] / 255 - seen.matte).max() <= 1 / 255
 
 
-def test_what_does_not_count_weighs_nothing_however_it_is_framed() -> None:
-    example = an_example()
-    unknown = Example(example.srgb, example.matte, np.zeros(example.matte.shape, np.bool_))
+def test_pixels_that_do_not_count_weigh_nothing_after_framing() -> None:
+    unknown = replace(an_example(), counted=np.zeros((96, 72), np.bool_))
 
-    seen = augmentation.framed(np.random.default_rng(1), unknown, 64)
-
-    assert seen.weight.max() == 0
+    assert augmentation.framed(np.random.default_rng(1), unknown, 64).weight.max() == 0
 
 
-def test_a_background_holds_none_of_the_people() -> None:
-    example = an_example()
-
-    behind = augmentation.background(example)
+def test_background_holds_none_of_the_people() -> None:
+    behind = augmentation.background(an_example())
 
     assert behind is not None
     # Skin is warm, the drawn backgrounds are cold.
     assert (behind[..., 0].astype(int) <= behind[..., 2]).mean() > 0.97
 
 
-def test_a_photo_full_of_people_has_no_background() -> None:
-    example = an_example()
-    full = Example(example.srgb, np.full_like(example.matte, 255), example.counted)
+def test_photo_full_of_people_has_no_background() -> None:
+    full = replace(an_example(), matte=np.full((96, 72), 255, np.uint8))
 
     assert augmentation.background(full) is None
 
 
-def test_people_set_before_a_background_keep_their_matte_and_colours() -> None:
-    seen = augmentation.as_it_is(an_example(), 64)
+def test_people_set_before_a_background_keep_their_matte_and_colors() -> None:
+    seen, black = augmentation.as_it_is(an_example(), 64), np.zeros((30, 30, 3), np.uint8)
 
-    joined = augmentation.set_before(
-        np.random.default_rng(0), seen, np.zeros((30, 30, 3), np.uint8)
-    )
+    joined = augmentation.set_before(np.random.default_rng(0), seen, black)
 
     inside = cv2.erode(seen.matte, np.ones((9, 9))) == 1
     assert np.abs(joined.srgb[inside].astype(int) - seen.srgb[inside]).max() <= 2
@@ -245,18 +222,17 @@ def test_augmentation_of_a_seed_is_the_same_again() -> None:
     assert (once == again).all()
 
 
-def test_a_shelf_without_room_reads_again_and_answers_the_same(tmp_path: Path) -> None:
+def test_shelf_without_room_reads_again_and_answers_the_same(tmp_path: Path) -> None:
     found = pairs.found(drawn_people.folder(tmp_path, 3))
     roomy, narrow = Shelf(found), Shelf(found, most_bytes=0)
 
     assert roomy.example(1) is roomy.example(1)
     assert narrow.example(1) is not narrow.example(1)
-    assert all(
-        (a == b).all() for a, b in zip(as_they_are(roomy, 32), as_they_are(narrow, 32), strict=True)
-    )
+    for one, other in zip(as_they_are(roomy, 32), as_they_are(narrow, 32), strict=True):
+        assert (one == other).all()
 
 
-def test_a_teacher_that_there_is_not_is_told_by_name(tmp_path: Path) -> None:
+def test_unknown_teacher_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(SetupFailed, match="teacher=nobody is none of classical"):
         teaching.teach(tmp_path, tmp_path / "out", teacher="nobody", weights=tmp_path)
 
@@ -268,7 +244,7 @@ def test_mattes_of_another_teacher_are_not_mixed_in(tmp_path: Path) -> None:
         teaching.teach(tmp_path, tmp_path, teacher="classical", weights=tmp_path)
 
 
-def test_the_recipe_is_found_with_its_settings() -> None:
+def test_recipe_is_found_with_its_settings() -> None:
     recipe = recipes.find_one("unet")
 
     configuration = recipe.configuration(["network=residual", "epochs=3"])

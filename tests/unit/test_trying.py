@@ -37,9 +37,6 @@ def test_eyes_are_compared_one_by_one() -> None:
     assert trying.agreement(TaskName.EYES, counted, tried) == {"eyes": 0.75}
 
 
-def test_photo_without_faces_says_nothing_of_smiles() -> None:
-    assert trying.agreement(TaskName.SMILE, Smiles((), ()), Smiles((), ())) is None
-
-
-def test_faces_are_compared_by_their_number() -> None:
+def test_faces_are_compared_by_their_number_and_smiles_only_with_faces() -> None:
     assert trying.agreement(TaskName.FACE, Faces((FACE,)), Faces(())) == {"faces": 0.0}
+    assert trying.agreement(TaskName.SMILE, Smiles((), ()), Smiles((), ())) is None

@@ -1,0 +1,221 @@
+"""Fields that make no recipe: wrong values, and values that contradict each other."""
+
+import contextlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from smart_filter_shared.errors import Contradiction, InvalidRecipe
+from smart_filter_shared.recipe import Recipe
+from smart_filter_shared.recipe.fields import parse
+from smart_filter_tests.recipes import OFFERED, parsed, pointers, refused, sent
+
+# The value of each field that is out of its range or of another form.
+WRONG = {
+    "background": "|red|color:|color:nope|color:lab(1e308 1e308 1e308)|preset:nope|blur:2|blur:"
+    "|blur:x|keep:1|url|url:|url:example.org/a.jpg|url:ftp://example.org/a.jpg|url:https://0x7f.1/"
+    "|auto:|AUTO|keywords|keywords:|keywords:,|keywords:<b>|keywords:#|keywords:#ff88"
+    "|keywords:#ggg|keywords:-|preset:rainbow+sky|preset:+linen|preset:rainbow+"
+    "|keywords:a,b,c,d,e,f,g,h,i,j,k,l,m|keywords:" + "x" * 41,
+    "quality": "0|101|9.5|٣|1e1",
+    "seed": f"-1|{2**53}",
+    "require_person": "yes",
+    "format": "gif",
+    "priority": "urgent",
+    "run_at": "tomorrow|2030-01-01T00:00:00",
+    "metadata.note": "x" * 257 + "|nul\0",
+    "persons": "|0|-1|1,,2|some|1;2|" + "1," * 200 + "1",
+    "segmentation.params.threshold": "1.5|nan|1e|٣",
+    "segmentation.params.steps": "2.5|1_0|" + "9" * 30,
+    "segmentation.params.mirrored": "yes",
+    "segmentation.params.mode": "medium",
+    "segmentation.params.box": "1,2,3|1,2,3,4" + "0" * 20,
+    "segmentation.params.nosuch": "1",
+    "max_bytes": "9999|9.9kB|-1|0|2000MB|200 KiB|k|nan|1e6|10000.0000||" + "9" * 30,
+    "matte_bits": "1|08|16.0|",
+    "keep_metadata": "yes|1|",
+    "effort": "best|",
+    "edge": "sharp",
+    "crop": "yes",
+    "margin": "51%|501px|-1px|1px 2px 3px|1e3px",
+    "scale": "9%|101%|0.5",
+    "position": "left|101%|10% 20% 30%",
+    "roi": "0% 0% 0% 100%|10px 10px 10px 20px|0% 0% 101% 100%|0% 0% 100%",
+    "size": "0x0|8x800|20000x100|8000x8000|1700x100|print:poster",
+    "aspect": "0:1|11:1|square",
+    "shadow": "auto:0.5|drop:2",
+    "outline": "0px|11%|2% nope",
+    "light_wrap": "1.1",
+    "harmonise": "-0.1",
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, value) for name in WRONG for value in WRONG[name].split("|")]
+)
+def test_wrong_value_is_named(name: str, value: str) -> None:
+    others = {"crop": "true"} if name == "margin" else {}
+
+    with pytest.raises(InvalidRecipe) as refusal:
+        parsed(**others, **{name: value})
+
+    assert pointers(refusal.value) == ["/" + name.replace(".", "/")]
+    assert refusal.value.code == "invalid_recipe"
+    assert len(refusal.value.errors[0].detail) > 20
+
+
+@pytest.mark.parametrize("value", ["a,b", ["image", "nope"], "image,"])
+def test_wrong_output_is_named(value: str | list[str]) -> None:
+    assert set(refused(outputs=value)) == {"/outputs"}
+
+
+def test_unknown_names_and_wrong_values_are_all_named_at_once() -> None:
+    named = refused(
+        colour="red",
+        quality="0",
+        edge="nice",
+        face__model="nope",
+        filters="hat,cape",
+        filters__hat__kind="bowler",
+        filters__hat__size="9",
+        filters__hat__who="0",
+        filters__cape__kind="red",
+        filters__glasses__kind="round",
+    )
+
+    assert set(named) == {
+        *("/colour", "/quality", "/edge", "/face/model", "/filters"),
+        *("/filters/hat/kind", "/filters/hat/size", "/filters/hat/who"),
+        *("/filters/cape/kind", "/filters/glasses/kind"),
+    }
+
+
+def test_field_given_twice_is_refused() -> None:
+    assert refused(quality=["1", "2"]) == ["/quality"]
+
+
+def test_metadata_is_bounded_in_number() -> None:
+    assert refused(**{f"metadata__k{index}": "v" for index in range(17)})
+
+
+@pytest.mark.parametrize("text", [None, " ", "x" * 121])
+def test_caption_needs_a_text_that_fits(text: str | None) -> None:
+    sent = {} if text is None else {"filters__caption__text": text}
+
+    assert refused(filters="caption", **sent) == ["/filters/caption/text"]
+
+
+def test_background_file_that_was_not_sent_is_named() -> None:
+    with pytest.raises(InvalidRecipe) as refusal:
+        parse({"background": ["file"]}, offered=OFFERED)
+
+    assert pointers(refusal.value) == ["/background_file"]
+
+
+def test_background_file_with_another_background_is_a_contradiction() -> None:
+    with pytest.raises(Contradiction) as refusal:
+        parse({"background": ["keep"]}, offered=OFFERED, with_background_file=True)
+
+    assert pointers(refusal.value) == ["/background", "/background_file"]
+
+
+PNG_OF_EXACT_SIZE = ["/max_bytes", "/size", "/format"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ("background=transparent format=jpg", ["/format", "/background"]),
+        ("background=color:#ff000080 format=jpg", ["/format", "/background"]),
+        ("background=color:transparent format=jpg", ["/format", "/background"]),
+        (
+            "segmentation.params.threshold=0.5 segmentation.params.steps=0",
+            ["/segmentation/params/threshold", "/segmentation/params/steps"],
+        ),
+        ("matte_bits=16", ["/matte_bits", "/outputs"]),
+        ("max_bytes=20kB outputs=matte", ["/max_bytes", "/outputs"]),
+        (
+            "max_bytes=20kB keep_metadata=true outputs=zip matte_bits=16",
+            ["/matte_bits", "/outputs", "/max_bytes", "/keep_metadata", "/outputs"],
+        ),
+        ("filters=hat outputs=matte", ["/filters", "/outputs"]),
+        ("max_bytes=50kB size=800x600 format=png", PNG_OF_EXACT_SIZE),
+        ("max_bytes=50kB size=print:10x15 format=png", PNG_OF_EXACT_SIZE),
+        ("max_bytes=50kB size=800x600 background=transparent", PNG_OF_EXACT_SIZE),
+        ("max_bytes=50kB size=print:10x15 background=transparent", PNG_OF_EXACT_SIZE),
+        ("max_bytes=50kB size=800x600 outputs=cutout format=jpg", PNG_OF_EXACT_SIZE),
+        ("max_bytes=50kB size=print:10x15 outputs=cutout format=jpg", PNG_OF_EXACT_SIZE),
+        (
+            "background=keep shadow=drop outline=1% harmonise=0.5 light_wrap=0 scale=50%",
+            ["/shadow", "/outline", "/harmonise", "/scale", "/background"],
+        ),
+        (
+            "background=transparent format=jpg margin=10px size=1000x1000 aspect=4:5",
+            ["/format", "/background", "/margin", "/crop", "/size", "/aspect"],
+        ),
+    ],
+)
+def test_fields_that_contradict_each_other_are_all_named(fields: str, named: list[str]) -> None:
+    with pytest.raises(Contradiction) as refusal:
+        parsed(**sent(fields))
+
+    assert pointers(refusal.value) == named
+
+
+def test_contradiction_names_the_way_out() -> None:
+    with pytest.raises(Contradiction) as refusal:
+        parsed(**sent("max_bytes=50kB size=800x600 format=png"))
+
+    assert "webp or avif, which have quality to lower" in refusal.value.errors[0].detail
+
+
+def test_contradiction_of_many_fields_reads_as_one_sentence() -> None:
+    with pytest.raises(Contradiction) as refusal:
+        parsed(**sent("background=keep shadow=drop outline=1% harmonise=0.5 scale=50%"))
+
+    assert str(refusal.value).startswith(
+        "/shadow, /outline, /harmonise, /scale, /background: shadow, outline, harmonise and scale "
+        "need a new background"
+    )
+    assert str(refusal.value).count("need a new background") == 1
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        "background=transparent outputs=cutout format=jpg",
+        "background=keep outputs=image,cutout format=jpg",
+        *(f"background={one} format=avif" for one in ("keep", "transparent", "color:#ff000080")),
+        "max_bytes=50kB size=800x600",
+        "max_bytes=50kB size=800x600 background=transparent format=webp",
+        "max_bytes=50kB size=hd format=png",
+        "max_bytes=50kB size=800x600 outputs=image,matte format=jpg",
+        # Both agree to the nearest pixel.
+        "size=1080x1350 aspect=4:5",
+        "size=1000x667 aspect=3:2",
+        # The least and the most.
+        "scale=10%",
+        "crop=true margin=50%",
+        "crop=true margin=500px",
+    ],
+)
+def test_fields_that_go_together_are_accepted(fields: str) -> None:
+    asked = sent(fields)
+
+    recipe = parsed(**asked)
+
+    assert recipe.files.max_bytes == (50_000 if "max_bytes" in asked else None)
+    assert recipe.format == asked.get("format", "auto")
+
+
+@pytest.mark.parametrize("asked", ["persons=largest", "outputs=image,debug", "outputs=persons"])
+def test_field_that_the_model_lacks_names_the_models_that_have_it(asked: str) -> None:
+    with pytest.raises(Contradiction, match="people"):
+        parsed(segmentation__model="selfie", **sent(asked))
+
+
+@given(st.dictionaries(st.text(max_size=20), st.lists(st.text(max_size=30), max_size=3)))
+def test_arbitrary_fields_give_a_recipe_or_the_error_for_it(fields: dict[str, list[str]]) -> None:
+    with contextlib.suppress(InvalidRecipe):
+        assert isinstance(parse(fields, offered=OFFERED), Recipe)
