@@ -8,7 +8,7 @@ import pytest
 from smart_filter_shared.cards import TaskName
 from smart_filter_shared.ids import Capability, Tenant
 from smart_filter_shared.jobs import forecast as forecasts
-from smart_filter_shared.jobs import foresight, guesses, paces
+from smart_filter_shared.jobs import guesses, paces
 from smart_filter_shared.jobs.ahead import Ahead
 from smart_filter_shared.jobs.forecast import Forecast, Outstanding, Step, seconds_of_jobs
 from smart_filter_shared.jobs.foresight import Ended, Foresight
@@ -93,27 +93,6 @@ def test_job_takes_the_longest_way_behind_those_before_it(
     assert foreseen.p50_seconds < foreseen.p90_seconds < seconds * 1.1
 
 
-def test_more_threads_are_done_sooner() -> None:
-    ranks = [float(rank) for rank in range(8)]
-
-    few, many = (forecast(an_outlook(*ranks, threads=count), a_job()) for count in (2, 8))
-
-    assert many.position == few.position
-    assert many.p50_seconds < few.p50_seconds / 2
-
-
-def test_work_of_others_counts_only_on_shared_threads() -> None:
-    faces = an_outlook(
-        queues={of(FACE): Queue([1.0], [1])}, waiting=[Work(of(FACE), 1.0, 1.0, (of(SMILE),))]
-    )
-
-    together = forecast(faces, COMPOSITE_ALONE)
-    alone = forecast(dataclasses.replace(faces, pools=APART), COMPOSITE_ALONE)
-
-    assert alone.p50_seconds == pytest.approx(SECONDS[COMPOSITE], rel=0.01)
-    assert together.p50_seconds == pytest.approx(SECONDS[COMPOSITE] + 1.5, rel=0.02)
-
-
 def test_running_job_stands_in_no_queue() -> None:
     steps = [Step(COMPOSITE, of(COMPOSITE), StageState.RUNNING)]
 
@@ -162,16 +141,6 @@ def test_overtaking_jobs_stretch_the_wait_of_a_batch() -> None:
     assert forecast(lively, batch).p50_seconds > 1.1 * forecast(quiet, batch).p50_seconds
     assert forecast(lively, batch).p90_seconds > 1.5 * forecast(quiet, batch).p90_seconds
     assert forecast(lively, urgent) == forecast(quiet, urgent)
-
-
-def test_later_jobs_of_the_tenant_overtake_only_when_urgent() -> None:
-    batch, standard, interactive = (
-        forecast(an_outlook(1.0, 2.0, threads=4, arrivals=arriving(HERE, priority)), a_job())
-        for priority in (Priority.BATCH, Priority.STANDARD, Priority.INTERACTIVE)
-    )
-
-    assert standard.p50_seconds == batch.p50_seconds
-    assert interactive.p50_seconds > standard.p50_seconds
 
 
 def test_larger_photos_take_longer_by_their_measured_share() -> None:
@@ -260,16 +229,6 @@ def test_forecasts_come_right_however_wrong_they_begin(scale: float) -> None:
 
     assert in_time[0.5] / 800 == pytest.approx(0.5, abs=0.05)
     assert in_time[0.9] / 800 == pytest.approx(0.9, abs=0.03)
-
-
-def test_priorities_learn_apart() -> None:
-    late = (Priority.BATCH, Ended(1.0, 2.0, 100.0))
-
-    known = foresight.after({}, [late] * 3)
-
-    assert set(known) == {Priority.BATCH}
-    assert known[Priority.BATCH].jobs == 3
-    assert known[Priority.BATCH].p90_log > 0
 
 
 def test_correction_moves_forecasts_of_its_priority() -> None:

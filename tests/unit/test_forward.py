@@ -47,13 +47,6 @@ class Pass:
         return pass_by_pass(tasks, self, alone=self.alone, relieve=self.relieve)
 
 
-def test_batch_that_fits_runs_in_one_pass() -> None:
-    model = Pass(room=8)
-
-    assert model.run(1, 2, 3) == [10, 20, 30]
-    assert model.sizes == [3]
-
-
 def test_batch_that_is_too_large_is_halved_until_it_fits() -> None:
     model = Pass(room=2)
 

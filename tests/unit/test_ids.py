@@ -2,7 +2,7 @@
 
 import uuid
 
-from smart_filter_shared.ids import JobId, LeaseToken, Tenant, day_of, new_job_id
+from smart_filter_shared.ids import JobId, LeaseToken, Tenant, new_job_id
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.storage import keys
 
@@ -14,10 +14,6 @@ def test_job_ids_sort_by_creation() -> None:
     made = [new_job_id() for _ in range(100)]
 
     assert made == sorted(made)
-
-
-def test_id_tells_its_day() -> None:
-    assert day_of(JOB).isoformat() == "2026-11-20"
 
 
 def test_keys_start_with_the_day_and_name_the_lease() -> None:

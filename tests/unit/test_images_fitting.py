@@ -74,29 +74,6 @@ def test_pieces_of_a_large_picture_tell_how_it_fits(format_: str, most: int) -> 
     assert fitted.quality is None or LEAST_QUALITY <= fitted.quality < 90
 
 
-@pytest.mark.parametrize("most", [60_000, 6_000])
-def test_slower_encoder_is_used_where_it_fits(most: int) -> None:
-    fast = images.fitted(a_picture(), Manner("jpg"), most_bytes=most)
-
-    small = images.fitted(a_picture(), Manner("jpg", small=True), most_bytes=most)
-
-    assert (small.quality, small.width) == (fast.quality, fast.width)
-    assert len(small.content) < len(fast.content) <= most
-
-
-def test_noise_shrinks_until_it_fits() -> None:
-    noise = np.random.default_rng(12).integers(0, 256, (300, 300, 4), dtype=np.uint8)
-
-    assert len(images.fitted(noise, Manner("png"), most_bytes=10_000).content) <= 10_000
-
-
-def test_quality_below_the_least_is_not_raised() -> None:
-    fitted = images.fitted(a_picture(), Manner("jpg", quality=20), most_bytes=3_000)
-
-    assert fitted.quality == 20
-    assert len(fitted.content) <= 3_000
-
-
 def test_edges_of_a_cutout_keep_their_colour_when_it_shrinks() -> None:
     cutout = np.zeros((200, 200, 4), np.uint8)
     cutout[50:151, 50:151] = (220, 40, 40, 255)

@@ -76,15 +76,6 @@ def test_words_and_settings_are_kept_and_place_owner_serial_and_notes_are_not() 
     assert not any(word in kept for word in (b"Lovelace", b"0123456", b"a note"))
 
 
-@pytest.mark.parametrize("order", ["<", ">"])
-def test_both_orders_of_bytes_are_read(order: str) -> None:
-    start = {"<": b"II*\0", ">": b"MM\0*"}[order]
-    text = b"Camera\0\0"
-    block = start + struct.pack(f"{order}IHHHIII", 8, 1, MAKER, 2, 7, 26, 0) + text
-
-    assert read(metadata.kept(block, **SIZE))[MAKER] == "Camera"
-
-
 @pytest.mark.parametrize("text", ["ä" * 200, "x" + "ä" * 200, "xy" + "\N{GRINNING FACE}" * 90])
 def test_long_text_is_cut_between_letters(text: str) -> None:
     content = text.encode() + b"\0"
@@ -207,11 +198,3 @@ def test_entries_that_lead_on_and_on_are_few(leads_to: str) -> None:
     assert len(tiff.Tiff(block).photo()) == tiff.MAX_ENTRIES
     assert len(tiff.Tiff(block).camera()) <= tiff.MAX_ENTRIES
     assert exif.taken_at(block) is None
-
-
-def test_directory_that_names_itself_is_read_once() -> None:
-    taken = struct.pack("<HHII", TAKEN_AT, 2, 20, 38)
-    itself = struct.pack("<HHII", CAMERA, 4, 1, 8)
-    block = b"II*\x00" + struct.pack("<IH", 8, 2) + taken + itself + bytes(4)
-
-    assert exif.taken_at(block + b"2031:05:06 07:08:09\0") is None

@@ -73,11 +73,3 @@ def test_only_the_most_missed_persons_are_searched_for() -> None:
 
     assert len(around) == missing.MOST
     assert min(one.small[1].start for one in around) > 130
-
-
-def test_face_at_the_border_is_searched_for_within_the_picture() -> None:
-    face = a_face(x=-30, y=330, width=60)
-
-    for around in missing.regions(seen(), [face], scale=2):
-        for span, length in zip(around.small, (180, 320), strict=True):
-            assert 0 <= span.start < span.stop <= length

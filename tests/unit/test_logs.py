@@ -38,17 +38,3 @@ def test_traceback_shows_no_values(written: io.StringIO, logger: logging.Logger)
     (line,) = written.getvalue().splitlines()
     assert "hush" not in line
     assert json.loads(line)["exception"][0]["exc_type"] == "RuntimeError"
-
-
-def test_log_of_a_library_is_an_event_like_ours(written: io.StringIO) -> None:
-    logging.getLogger("a.library").warning("%s is away", "the broker")
-
-    event = json.loads(written.getvalue())
-
-    assert event.pop("timestamp")
-    assert event == {
-        "part": "a.library",
-        "process": "api",
-        "level": "warning",
-        "event": "the broker is away",
-    }

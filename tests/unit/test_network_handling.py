@@ -5,7 +5,6 @@ import pytest
 
 from smart_filter_workers.networks import handling, instances, placing
 from smart_filter_workers.networks.handling import Activation, Answer, Fit, Handling, Layout, Order
-from smart_filter_workers.networks.onnx_session import providers
 
 # Rounding of sizes moves an edge by a pixel at the most.
 ONE_PX = 1.01
@@ -60,14 +59,6 @@ def test_impossible_handling_is_refused_by_name(sent: dict[str, object], named: 
         handling.read(sent)
 
 
-def test_stretched_picture_fills_the_input() -> None:
-    placed = placing.place(a_picture(), Handling(64, 64))
-
-    assert placed.values.shape == (1, 3, 64, 64)
-    assert placed.values[0, 0, :, 10].min() == 1, "red is at the left, from top to bottom"
-    assert placed.values[0, 2, :, 50].min() == 1, "blue is at the right"
-
-
 def test_picture_with_kept_shape_is_between_two_bands() -> None:
     placed = placing.place(a_picture(), Handling(64, 64, fit=Fit.CENTRED, padding=51))
 
@@ -75,16 +66,6 @@ def test_picture_with_kept_shape_is_between_two_bands() -> None:
     assert placed.values[0, :, 8, 10] == pytest.approx([0.2, 0.2, 0.2]), "the band above"
     assert placed.values[0, :, 56, 10] == pytest.approx([0.2, 0.2, 0.2]), "the band below"
     assert placed.values[0, :, 32, 10] == pytest.approx([1, 0, 0])
-
-
-def test_picture_in_the_corner_has_a_band_below_only() -> None:
-    placed = placing.place(a_picture(), Handling(64, 64, fit=Fit.CORNER))
-
-    assert (placed.left, placed.top, placed.width, placed.height) == (0, 0, 64, 32)
-
-
-def test_brightest_value_of_a_dark_picture_becomes_one() -> None:
-    assert placing.place(a_picture() // 5, Handling(64, 64, brightest=True)).values.max() == 1
 
 
 def test_colours_mean_and_deviation_are_in_the_networks_order() -> None:
@@ -154,12 +135,6 @@ def test_answer_becomes_a_coverage(
     assert placing.coverage(np.array([answer], np.float32), used).tolist() == [expected]
 
 
-def test_faster_devices_come_first_and_absent_ones_are_left_out() -> None:
-    known = ["CPUExecutionProvider", "CUDAExecutionProvider", "AzureExecutionProvider"]
-
-    assert providers(known) == ["CUDAExecutionProvider", "CPUExecutionProvider"]
-
-
 def yolo_answers() -> list[placing.Floats]:
     """Two persons and a dog in an input of 64 px; the left person is seen twice."""
     person, dog = (0.9, 0.05), (0.1, 0.8)
@@ -191,10 +166,6 @@ def test_boxes_of_a_wide_picture_are_in_its_own_pixels() -> None:
     persons = found_by_yolo(128, threshold=0.5)
 
     assert [one.box for one in persons] == [(12, 0, 52, 64), (76, 0, 116, 64)]
-
-
-def test_higher_threshold_leaves_unsure_persons_out() -> None:
-    assert [len(found_by_yolo(64, threshold=least)) for least in (0.85, 0.95)] == [1, 0]
 
 
 def test_rtmdet_answers_give_the_persons_among_others() -> None:

@@ -7,9 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smart_filter_api.removebg import answer, fields, region
-from smart_filter_api.removebg.errors import KINDS, SLOW_SECONDS, Refused, of
+from smart_filter_api.removebg.errors import SLOW_SECONDS, Refused, of
 from smart_filter_shared.errors import FieldError, NotAvailable
-from smart_filter_shared.recipe import Output
 from smart_filter_shared.recipe.fields import parse as read_recipe
 
 WIDE = (1000, 500)
@@ -173,10 +172,6 @@ def test_region_fits_a_photo_of_unknown_orientation_and_size() -> None:
         assert region.read(no_photo_fits).fault_however_turned(None)
 
 
-def test_every_code_has_a_status_and_a_title() -> None:
-    assert all(kind.title and 400 <= kind.status < 600 for kind in KINDS.values())
-
-
 def test_unserved_model_is_to_be_asked_for_later() -> None:
     answer = of(NotAvailable([FieldError("/segmentation/model", "no pool offers it")]))
 
@@ -204,11 +199,6 @@ def test_json_is_sent_to_clients_that_prefer_it(accept: str) -> None:
 )
 def test_picture_is_sent_to_other_clients(accept: str) -> None:
     assert not answer.wants_json(accept)
-
-
-def test_answer_is_one_output() -> None:
-    assert wish(format="zip").output == Output.ZIP
-    assert not wish(type_level="none").tells_type
 
 
 LENGTHS = "0 10px 30% 50% 100% 500px 900px 0.5% -1px 101% x 7.25px".split()

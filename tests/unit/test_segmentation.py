@@ -9,7 +9,7 @@ from smart_filter_shared.recipe import Framing, Output, Recipe, Whom
 from smart_filter_shared.recipe.framing import read_roi
 from smart_filter_tests.pictures import noise, prepared
 from smart_filter_workers.results import Matte8, PersonFound, Segmented
-from smart_filter_workers.stages.segmentation import apart, stage, steps
+from smart_filter_workers.stages.segmentation import apart, stage
 from smart_filter_workers.stages.segmentation.edges import refine
 from smart_filter_workers.stages.segmentation.models.base import People, Step
 from smart_filter_workers.stages.segmentation.stage import Inputs
@@ -88,15 +88,6 @@ def test_doubtful_parts_are_decided_by_their_surroundings(
     assert (refine(matte, GREY)[seen] == expected).all()
 
 
-def test_outline_stays_where_it_is() -> None:
-    matte = np.zeros((256, 256), np.float32)
-    matte[:, 128:] = 1
-
-    refined = refine(matte, GREY)
-
-    assert np.abs((refined > 127).sum(axis=1) - 128).max() <= 1
-
-
 def test_soft_edge_moves_to_the_pictures_edge() -> None:
     columns = np.arange(1024, dtype=np.float32)
     matte = np.tile(np.clip((columns - 506) / 8 + 0.5, 0, 1), (64, 1)).astype(np.float32)
@@ -153,26 +144,15 @@ def test_every_pixel_goes_to_the_nearest_person() -> None:
     assert not np.any((left > 0) & (right > 0))
 
 
-def test_outlines_may_be_smaller_than_the_matte() -> None:
+def test_every_person_has_a_matte_of_the_whole_size() -> None:
     matte = np.full((2 * HEIGHT, 2 * WIDTH), 255, np.uint8)
+    nothing = np.zeros((HEIGHT, WIDTH), np.bool_)
 
     left, right = apart.split(matte, [column(5, 15), column(40, 50)])
 
     assert (left[40, 20], right[40, 90]) == (255, 255)
-
-
-def test_one_person_has_all_of_the_matte() -> None:
-    matte = np.full((HEIGHT, WIDTH), 9, np.uint8)
-
-    (only,) = apart.split(matte, [column(5, 15)])
-
-    assert np.array_equal(only, matte)
-
-
-def test_outlines_without_a_pixel_still_give_a_matte_each() -> None:
-    nothing = np.zeros((HEIGHT, WIDTH), np.bool_)
-
-    assert len(apart.split(np.zeros((HEIGHT, WIDTH), np.uint8), [nothing, nothing])) == 2
+    assert len(apart.split(matte, [nothing, nothing])) == 2
+    assert np.array_equal(apart.split(matte, [column(5, 15)]), [matte])
 
 
 @pytest.mark.parametrize(
@@ -200,24 +180,13 @@ def test_persons_are_kept_by_choice_and_region(
     assert bool(result.coverage) == bool(number)
 
 
-def test_matte_ends_at_the_region() -> None:
-    assert not kept(Whom.ALL, "0% 0% 50% 100%").matte[:, 30:].any()
-
-
 def test_steps_are_one_picture_on_demand() -> None:
-    found = People(matte_of(column(2, 8)), None, steps=(Step("edges", noise(30, 20)),))
+    color = noise(30, 20)
+    found = People(
+        matte_of(column(2, 8)), None, steps=(Step("photo", color), Step("gray", color[..., 0]))
+    )
 
     shown = segmented(found, Recipe(outputs=(Output.DEBUG,)))
 
     assert shown.debug is not None
     assert shown.debug.content.startswith(b"\x89PNG")
-
-
-def test_sheet_holds_every_step() -> None:
-    white = np.full((50, 80), 255, np.uint8)
-
-    sheet = steps.sheet([Step("one", white), Step("two", white), Step("three", white)])
-
-    whole = (sheet == 255).all(axis=-1)
-    # Three pictures of 360 × 225 px.
-    assert whole.sum() >= 3 * 360 * 225

@@ -40,17 +40,6 @@ def test_shape_outside_of_the_bounds_of_area_is_left_out(
     assert (matte[70, 70], matte[260, 260]) == (small, large)
 
 
-def test_erosion_takes_away_and_dilation_adds() -> None:
-    picture = a_wall_with((150, 150, 100, 100))
-
-    smaller, usual, larger = (
-        np.count_nonzero(cut_out(picture, dilate=grown, erode=shrunk).matte)
-        for grown, shrunk in ((10, 30), (10, 10), (30, 10))
-    )
-
-    assert smaller < usual < larger
-
-
 def test_weak_edge_counts_only_above_the_threshold() -> None:
     picture = a_wall_with()
     picture[150:250, 150:250] = (190, 186, 178)
@@ -74,32 +63,3 @@ def test_parameters_that_mean_the_same_give_the_same_matte(
     one, other = cut_out(a_figure(), **given), cut_out(a_figure(), **same_as)
 
     assert np.array_equal(one.matte, other.matte)
-
-
-def test_thresholds_in_the_wrong_order_are_no_error() -> None:
-    assert cut_out(a_figure(), canny_low=200, canny_high=150).matte[160, 180] == 255
-
-
-def test_smoothing_softens_the_edge() -> None:
-    hard, soft = (
-        np.count_nonzero((matte > 0) & (matte < 255))
-        for matte in (cut_out(a_figure(), smooth=px).matte for px in (1, 31))
-    )
-
-    assert soft > 2 * hard
-
-
-def test_every_step_is_shown() -> None:
-    titles = ", ".join(step.title for step in cut_out(a_figure()).steps)
-
-    assert titles == (
-        "photo, grey, blurred, edges, edges, dilated, contours, filled, eroded, smooth, cut out"
-    )
-
-
-def test_defaults_are_those_of_its_predecessor() -> None:
-    # So that the same pictures come out as before.
-    expected = {"blur": 21, "canny_low": 15, "canny_high": 150, "min_area": 0.0005}
-    expected |= {"max_area": 0.95, "dilate": 10, "erode": 10, "use_default": False}
-
-    assert CARD.completed({}).items() >= expected.items()

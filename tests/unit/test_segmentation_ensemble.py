@@ -6,7 +6,7 @@ import pytest
 from smart_filter_shared.parameters import Scalar
 from smart_filter_tests.pictures import noise, prepared
 from smart_filter_workers.results import Matte8, Prepared
-from smart_filter_workers.stages.segmentation.agreement import agreement, joined
+from smart_filter_workers.stages.segmentation.agreement import joined
 from smart_filter_workers.stages.segmentation.models.base import People, Segmenter
 from smart_filter_workers.stages.segmentation.models.ensemble import CARD, Ensemble
 
@@ -131,24 +131,3 @@ def test_batch_is_joined_photo_by_photo() -> None:
     found = Ensemble(lambda _: first)([PHOTO, PHOTO, PHOTO], parameters=CARD.completed({}))
 
     assert [int(people.matte[0].argmax()) for people in found] == [0, 1, 2]
-
-
-def test_agreement_is_of_pixels_above_one_half() -> None:
-    faint, strong = np.full((4, 4), 127, np.uint8), np.full((4, 4), 128, np.uint8)
-
-    assert (agreement(faint, strong), agreement(strong, strong)) == (0, 1)
-
-
-@pytest.mark.parametrize(
-    "text", ["people", "people,", "people,selfie,", "a,b,c,d,e,f", "People,selfie", "a;b"]
-)
-def test_card_wants_two_to_five_members(text: str) -> None:
-    with pytest.raises(ValueError, match="two to five names"):
-        CARD.parameter("members").read(text)
-
-
-@pytest.mark.parametrize("name", ["members", "weights", "stronger"])
-def test_card_accepts_its_defaults(name: str) -> None:
-    parameter = CARD.parameter(name)
-
-    assert parameter.read(str(parameter.default)) == parameter.default

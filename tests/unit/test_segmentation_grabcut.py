@@ -76,13 +76,6 @@ def test_malformed_text_is_refused_with_its_form(
         parse(text)
 
 
-@pytest.mark.parametrize("text", ["keep 1,2", "keep 1,2;", "keep 1,2;remove 3,4 5,6; keep 7,8", ""])
-def test_card_accepts_readable_strokes(text: str) -> None:
-    assert CARD.parameter("strokes").read(text) == text
-    assert len(parse_strokes(text)) == text.count("keep") + text.count("remove")
-    assert parse_box("") is None
-
-
 def test_card_refuses_a_long_text_of_strokes_quickly() -> None:
     with pytest.raises(ValueError, match="strokes such as"):
         CARD.parameter("strokes").read("keep 1,1" + " 1,1" * 900 + "!")
@@ -103,19 +96,6 @@ def test_strokes_are_drawn_in_pixels_of_the_photo() -> None:
     assert not remove.any()
 
 
-def test_single_point_is_a_dot() -> None:
-    keep, _ = drawn("keep 50,50")
-
-    assert keep[50, 50]
-    assert 20 < np.count_nonzero(keep) < 110
-
-
-def test_later_stroke_covers_an_earlier_one() -> None:
-    keep, remove = drawn("keep 50,50; remove 50,50")
-
-    assert (keep.any(), remove[50, 50]) == (False, True)
-
-
 def test_strokes_outside_of_the_photo_are_cut_off() -> None:
     keep, remove = drawn("keep 99999,99999 88888,0", brush_px=1000)
 
@@ -129,19 +109,6 @@ def test_matte_is_doubted_along_its_outline_only() -> None:
     assert told[20, 20] == seeds.BACKGROUND
     assert told[160, 125] == seeds.MAYBE_PERSON
     assert told[160, 122] == seeds.MAYBE_BACKGROUND
-
-
-def test_stroke_opens_its_surroundings_to_doubt() -> None:
-    remove = np.zeros((HEIGHT, WIDTH), np.bool_)
-    remove[160, 180] = True
-
-    told = seeds.with_strokes(
-        seeds.from_matte(a_rough_matte(), (HEIGHT, WIDTH)), np.zeros_like(remove), remove
-    )
-
-    assert told[160, 180] == seeds.BACKGROUND
-    assert told[165, 180] == seeds.MAYBE_PERSON
-    assert told[450, 180] == seeds.PERSON, "too far away"
 
 
 WITH_FACE = replace(FIGURE, proposals=(FACE,))
@@ -215,14 +182,3 @@ def auto() -> Matte8:
 
 def test_nothing_to_start_from_is_no_person() -> None:
     assert not cut_out(FIGURE, NOBODY).any()
-
-
-def test_whole_photo_as_box_leaves_it_whole() -> None:
-    assert (cut_out(FIGURE, NOBODY, box=f"0,0,{WIDTH},{HEIGHT}") == 255).all()
-
-
-def test_steps_show_the_seeds_in_four_levels() -> None:
-    (people,) = GrabCut(seeing(a_rough_matte()))([FIGURE], parameters=CARD.completed({}))
-
-    told = next(step.picture for step in people.steps if step.title == "what it is told")
-    assert set(np.unique(told)) == {0, 85, 170, 255}

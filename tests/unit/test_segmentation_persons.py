@@ -8,11 +8,10 @@ from smart_filter_workers.stages.segmentation.fusion import (
     Eyes,
     add_faces,
     add_unexplained,
-    overlap,
     without,
 )
 from smart_filter_workers.stages.segmentation.persons import Person
-from smart_filter_workers.stages.segmentation.regions import grown, holding, tiles
+from smart_filter_workers.stages.segmentation.regions import holding, tiles
 
 HEIGHT, WIDTH = 120, 160
 BLACK = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
@@ -48,14 +47,6 @@ def test_region_holds_the_people_with_a_margin() -> None:
 
 def test_empty_matte_has_no_region() -> None:
     assert holding(np.zeros((50, 50), np.float32), above=0.5, margin=0.1, margin_px=5) is None
-
-
-def test_ordinary_photo_has_six_tiles() -> None:
-    assert len(list(tiles(480, 640, share=0.6))) == 6
-
-
-def test_region_grows_but_not_beyond_the_picture() -> None:
-    assert grown((slice(0, 10), slice(50, 70)), 0.5, 100, 75) == (slice(0, 15), slice(40, 75))
 
 
 @pytest.mark.parametrize("size", [(480, 640), (640, 480), (3000, 10), (1, 1)], ids=str)
@@ -110,10 +101,6 @@ def test_face_outside_of_the_matte_is_added_with_its_body() -> None:
     assert matte[:, 130:].max() == 0
 
 
-def test_face_inside_of_the_matte_adds_nothing() -> None:
-    assert add_faces(_halves, BLACK, [A_FACE], np.ones((HEIGHT, WIDTH), np.float32)) == []
-
-
 class Blind:
     """Networks that see nobody, however close they look."""
 
@@ -125,16 +112,6 @@ class Blind:
 
 
 BLIND = Eyes(Blind(), Blind())  # type: ignore[arg-type]  # of the networks only these calls matter
-
-
-def test_hole_in_a_person_is_filled_when_the_whole_picture_is_sure_of_it() -> None:
-    matte = a_person(20, 20, 80, 80).coverage.copy()
-    whole = matte.copy()
-    matte[50:60, 50:60] = 0.4
-
-    add_unexplained(BLIND, BLACK, whole, matte)
-
-    assert np.array_equal(matte, whole)
 
 
 def test_small_part_that_stands_alone_and_vanishes_closer_is_left_out() -> None:
@@ -157,12 +134,6 @@ def test_bystanders_vanish_from_the_matte_except_in_front_of_a_person() -> None:
     assert rest[5, 5] == 1, "of neither"
 
 
-def test_overlap_of_nothing_with_nothing_is_none() -> None:
-    nothing: NDArray[np.bool_] = np.zeros((5, 5), np.bool_)
-
-    assert overlap(nothing, nothing) == 0
-
-
 def test_standing_person_is_looked_at_whole_and_in_halves() -> None:
     sizes: list[tuple[int, int]] = []
 
@@ -174,9 +145,3 @@ def test_standing_person_is_looked_at_whole_and_in_halves() -> None:
 
     assert sizes == [(200, 100), (120, 100), (120, 100)]
     assert np.all(seen == 1)
-
-
-def test_person_who_is_not_long_is_looked_at_mirrored_as_well() -> None:
-    seen = at_region(_halves, np.zeros((90, 100, 3), np.uint8), (slice(0, 90), slice(0, 100)))
-
-    assert seen[40, [10, 50, 90]].tolist() == [0.5, 1, 0.5]

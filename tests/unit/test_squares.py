@@ -43,17 +43,6 @@ def test_cut_lies_at_its_points(side: float, angle: float) -> None:
     assert np.allclose(centre, (48, 20), atol=1)
 
 
-def test_cut_is_rgb_in_0_to_1() -> None:
-    picture = np.zeros((50, 50, 3), np.uint8)
-    picture[..., 0] = 255
-
-    cut = Square(centre=(25.0, 25.0), side=30.0, angle=0.0).cut(picture, 16)
-
-    assert cut.shape == (16, 16, 3)
-    assert cut.dtype == np.float32
-    assert np.allclose(cut, (1, 0, 0))
-
-
 def test_cut_beyond_the_picture_is_its_edge_or_black() -> None:
     gray = np.full((20, 20, 3), 200, np.uint8)
     turned = Square(centre=(0.0, 0.0), side=60.0, angle=0.3)

@@ -16,6 +16,7 @@ from smart_filter_training.annotations import outlines, pictures, reading, split
 from smart_filter_training.annotations.marks import Mark, Runs, Sheet
 from smart_filter_training.annotations.numbers import Misdrawn
 from smart_filter_training.annotations.splits import Where
+from smart_filter_training.checks import MOST_OF_A_KIND, Finding, few
 
 
 @pytest.fixture
@@ -26,6 +27,7 @@ def one() -> Drawn:
 @pytest.fixture
 def folder(tmp_path: Path, one: Drawn) -> Path:
     Image.fromarray(one.srgb).save(tmp_path / one.name)
+    (tmp_path / "broken.png").write_bytes(b"no picture")
     return tmp_path
 
 
@@ -53,22 +55,6 @@ def test_coco_and_dataturks_mark_the_same_faces(folder: Path, one: Drawn) -> Non
     for mark, other in zip(faces, as_lines.pictures[0].marks, strict=True):
         assert other.label == "face"
         assert other.box == pytest.approx(mark.box)
-
-
-def test_outline_is_kept_as_it_was_drawn(folder: Path, one: Drawn) -> None:
-    sheet = read(folder, coco([one]))
-
-    persons = [mark for mark in sheet.pictures[0].marks if mark.label == "person"]
-    assert [mark.outline for mark in persons] == [(points,) for points in one.persons]
-
-
-def test_only_the_wanted_labels_are_read(folder: Path, one: Drawn) -> None:
-    read(folder, coco([one]))
-
-    sheet = reading.read(folder / "annotations.json", folder, labels=("face",))
-
-    assert {mark.label for mark in sheet.pictures[0].marks} == {"face"}
-    assert sheet.labels == ("person", "face")
 
 
 NO_BOX, NO_CATEGORY = "bbox is not four numbers", "of no category that is listed"
@@ -167,6 +153,7 @@ def test_malformed_coco_is_refused_in_one_line(tmp_path: Path, text: str) -> Non
         ({"content": "file:///etc/passwd"}, "passwd, which is not in the folder"),
         ({"content": "http://[/one.png"}, "is no address"),
         ({"content": None}, "has no content"),
+        ({"content": "broken.png", "annotation": []}, "is no picture"),
         ({"annotation": [7]}, "no list of marks"),
         ({"annotation": [{"imageWidth": [1], "imageHeight": {}}]}, "do not agree on imageWidth"),
         ({"content": "\ud800\n.png"}, r"names \ud800\n.png, which is not in the folder"),
@@ -200,12 +187,6 @@ def test_wrong_mark_of_a_line_is_left_out(
     assert len(sheet.pictures[0].marks) == len(one.faces) - 1
 
 
-def test_byte_order_mark_is_no_part_of_the_first_line(folder: Path, one: Drawn) -> None:
-    sheet = read_lines(folder, json.dumps(dataturks(one)), encoding="utf-8-sig")
-
-    assert (len(sheet.pictures), sheet.findings) == (1, ())
-
-
 def test_pipe_is_no_file_of_annotations(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.json")
 
@@ -220,9 +201,8 @@ def test_line_that_is_no_json_does_not_spoil_the_others(folder: Path, one: Drawn
     assert len(sheet.pictures) == 1
 
 
-@pytest.mark.parametrize("annotation", [None, {}])
-def test_line_without_marks_is_sound(folder: Path, one: Drawn, annotation: object) -> None:
-    sheet = read_lines(folder, json.dumps({"content": one.name, "annotation": annotation}))
+def test_picture_without_marks_is_read(folder: Path, one: Drawn) -> None:
+    sheet = read_lines(folder, json.dumps({"content": one.name, "annotation": None}))
 
     assert sheet.findings == ()
     assert [(one.width, one.height, one.marks) for one in sheet.pictures] == [(128, 96, ())]
@@ -298,14 +278,6 @@ def test_one_file_is_split_alike_in_any_order(tmp_path: Path) -> None:
     assert 0 < len(first.validation) < len(first.train)
 
 
-def test_digest_changes_with_a_picture(two_splits: Path) -> None:
-    before = splits.read(two_splits, FACES).digest
-
-    Image.fromarray(drawn("train_0.png", 99).srgb).save(two_splits / "images" / "train_0.png")
-
-    assert splits.read(two_splits, FACES).digest != before
-
-
 def test_same_picture_on_both_sides_is_found(two_splits: Path) -> None:
     copied = (two_splits / "images" / "val_1000.png").read_bytes()
     (two_splits / "images" / "train_1.png").write_bytes(copied)
@@ -356,3 +328,12 @@ def test_ambiguous_folder_is_refused(tmp_path: Path, names: tuple[str, ...], why
 
     with pytest.raises(FolderUnreadable, match=why):
         splits.read(tmp_path, FACES)
+
+
+def test_many_findings_of_a_kind_are_counted() -> None:
+    alike = [Finding(f"{number}.png", "is damaged", "get it again") for number in range(50)]
+
+    kept = few([*alike, Finding("x", "is empty", "add some", fatal=False)])
+
+    assert len(kept) == MOST_OF_A_KIND + 2
+    assert kept[MOST_OF_A_KIND].what == "30 more like these"

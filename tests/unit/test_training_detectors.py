@@ -69,12 +69,6 @@ def test_wrong_setting_is_named_with_its_bound(model: str, setting: str, why: st
         recipes.find_one(model).configuration([setting])
 
 
-def test_setting_whose_default_is_below_zero_can_be_set_to_it() -> None:
-    recipe = recipes.find_one("detectron2_faces")
-
-    assert recipe.configuration(["freeze=-1"]) == recipe.configuration([])
-
-
 def test_random_backbone_is_never_frozen_by_default() -> None:
     pretrained = Configuration(weights="start.pkl")
 
@@ -120,11 +114,3 @@ def test_batch_depends_on_the_seed_and_its_number_alone(faces: Splits) -> None:
 
     assert first == again
     assert first != other
-
-
-def test_every_picture_is_seen_once_an_epoch(faces: Splits) -> None:
-    told = dataclasses.replace(SMALL, batch_size=4, smallest=1)
-
-    seen = {one.boxes.tobytes() for one in of(faces, told).examples(3)}
-
-    assert len(seen) == len(faces.train)

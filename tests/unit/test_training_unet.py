@@ -10,7 +10,6 @@ import pytest
 
 from smart_filter_shared.errors import Conflict, FolderUnreadable, SetupFailed
 from smart_filter_tests import drawn_people
-from smart_filter_training import recipes
 from smart_filter_training.checks import Finding
 from smart_filter_training.models.unet import augmentation, data, pairs, teaching
 from smart_filter_training.models.unet.configuration import Configuration
@@ -101,15 +100,6 @@ def test_both_sides_of_the_split_share_no_person(tmp_path: Path) -> None:
     assert len(read.train) + len(read.validation) == 40
 
 
-def test_digest_changes_with_a_mask(tmp_path: Path) -> None:
-    folder = drawn_people.folder(tmp_path, 12)
-    before = data.read(folder, CONFIGURATION).digest
-
-    write(folder / "masks" / "drawn_003.png", np.zeros((96, 72), np.uint8))
-
-    assert data.read(folder, CONFIGURATION).digest != before
-
-
 def test_missing_corrupt_and_unequal_files_are_found_by_name(tmp_path: Path) -> None:
     folder = drawn_people.folder(tmp_path, 24)
     assert fatal(folder) == []
@@ -148,15 +138,6 @@ def test_empty_and_huge_pictures_and_pipes_are_found(
     assert Path(found.where).name == "drawn_003.png"
 
 
-def test_pairs_too_few_to_validate_on_are_found_before_a_run_refuses_them(tmp_path: Path) -> None:
-    folder = drawn_people.folder(tmp_path, 2)
-    share = Configuration(validation_share=0.001)
-
-    with pytest.raises(FolderUnreadable, match="too few to train and to validate on"):
-        data.read(folder, share)
-    assert any("too few" in one.what for one in fatal(folder, share))
-
-
 def test_empty_masks_are_fatal_only_when_all_are(tmp_path: Path) -> None:
     folder = drawn_people.folder(tmp_path, 4)
     empty = np.zeros((96, 72), np.uint8)
@@ -186,24 +167,15 @@ def test_photo_and_matte_are_framed_alike() -> None:
     assert np.abs(seen.srgb[..., 0] / 255 - seen.matte).max() <= 1 / 255
 
 
-def test_pixels_that_do_not_count_weigh_nothing_after_framing() -> None:
-    unknown = replace(an_example(), counted=np.zeros((96, 72), np.bool_))
+def test_background_holds_none_of_the_people_and_needs_room() -> None:
+    full = replace(an_example(), matte=np.full((96, 72), 255, np.uint8))
 
-    assert augmentation.framed(np.random.default_rng(1), unknown, 64).weight.max() == 0
-
-
-def test_background_holds_none_of_the_people() -> None:
     behind = augmentation.background(an_example())
 
+    assert augmentation.background(full) is None
     assert behind is not None
     # Skin is warm, the drawn backgrounds are cold.
     assert (behind[..., 0].astype(int) <= behind[..., 2]).mean() > 0.97
-
-
-def test_photo_full_of_people_has_no_background() -> None:
-    full = replace(an_example(), matte=np.full((96, 72), 255, np.uint8))
-
-    assert augmentation.background(full) is None
 
 
 def test_people_set_before_a_background_keep_their_matte_and_colors() -> None:
@@ -216,7 +188,7 @@ def test_people_set_before_a_background_keep_their_matte_and_colors() -> None:
     assert joined.matte is seen.matte
 
 
-def test_augmentation_of_a_seed_is_the_same_again() -> None:
+def test_light_depends_on_the_seed_alone() -> None:
     once, again = (augmentation.lit(np.random.default_rng(3), an_example().srgb) for _ in range(2))
 
     assert (once == again).all()
@@ -232,22 +204,10 @@ def test_shelf_without_room_reads_again_and_answers_the_same(tmp_path: Path) -> 
         assert (one == other).all()
 
 
-def test_unknown_teacher_is_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(SetupFailed, match="teacher=nobody is none of classical"):
-        teaching.teach(tmp_path, tmp_path / "out", teacher="nobody", weights=tmp_path)
-
-
-def test_mattes_of_another_teacher_are_not_mixed_in(tmp_path: Path) -> None:
+def test_unknown_teacher_and_mattes_of_another_are_refused(tmp_path: Path) -> None:
     (tmp_path / teaching.PROVENANCE).write_text('{"teacher": "selfie", "photos": {}}')
 
+    with pytest.raises(SetupFailed, match="teacher=nobody is none of classical"):
+        teaching.teach(tmp_path, tmp_path / "out", teacher="nobody", weights=tmp_path)
     with pytest.raises(Conflict, match="another teacher's mattes"):
         teaching.teach(tmp_path, tmp_path, teacher="classical", weights=tmp_path)
-
-
-def test_recipe_is_found_with_its_settings() -> None:
-    recipe = recipes.find_one("unet")
-
-    configuration = recipe.configuration(["network=residual", "epochs=3"])
-
-    assert (configuration.network, configuration.epochs) == ("residual", 3)
-    assert recipe.file == "portrait.tflite"

@@ -88,11 +88,6 @@ def test_address_that_programs_read_differently_is_refused(text: str) -> None:
     assert "secret" not in str(raised.value)
 
 
-def test_user_in_an_address_is_named_in_the_refusal() -> None:
-    with pytest.raises(ValueError, match="a user or a password"):
-        web_address.read("https://user@example.org/")
-
-
 @pytest.mark.parametrize(
     ("location", "leads_to"),
     [

@@ -1,0 +1,463 @@
+"""What the trainings of smiles, eyes and orientation read, find fault with, vary and choose."""
+
+import csv
+import io
+import os
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import ModuleType
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from smart_filter_shared.errors import FolderUnreadable, SetupFailed
+from smart_filter_tests import drawn_eyes, drawn_faces, drawn_people
+from smart_filter_training import recipes
+from smart_filter_training.models.expression import augmentation as of_faces
+from smart_filter_training.models.expression import data as expression
+from smart_filter_training.models.expression import operating_point, votes
+from smart_filter_training.models.expression.configuration import Configuration as OfFaces
+from smart_filter_training.models.eyes import augmentation as of_eyes
+from smart_filter_training.models.eyes import cuts
+from smart_filter_training.models.eyes import data as eyes
+from smart_filter_training.models.eyes.configuration import Configuration as OfEyes
+from smart_filter_training.models.orientation import augmentation as of_scenes
+from smart_filter_training.models.orientation import cut
+from smart_filter_training.models.orientation import data as orientation
+from smart_filter_training.models.orientation.configuration import Configuration as OfScenes
+from smart_filter_training.models.unet import data as unet
+from smart_filter_training.models.unet.configuration import Configuration as OfPeople
+from smart_filter_workers.networks.eye_patches import SIZE_PX as EYE_PX
+from smart_filter_workers.networks.scenes import SIZE_PX as SCENE_PX
+
+FACES, HALF = OfFaces(held_out_share=0.3), OfEyes(held_out_share=0.5)
+HALF_OF_SCENES = OfScenes(held_out_share=0.5, crops=2)
+
+
+def scenes(place: Path, count: int = 24) -> Path:
+    """Write so many scenes that stand upright."""
+    place.mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(count):
+        cv2.imwrite(str(place / f"scene{number:04d}.png"), a_scene(rng))
+    return place
+
+
+def a_scene(rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Draw a scene, (120, 160, 3) uint8: a light sky, dark ground, and trees on it."""
+    picture = np.empty((120, 160, 3), np.float32)
+    horizon = int(rng.integers(45, 75))
+    picture[:horizon] = rng.uniform(170, 240, 3)
+    picture[horizon:] = rng.uniform(40, 110, 3)
+    for _ in range(4):
+        x, y = int(rng.integers(0, 160)), int(rng.integers(horizon, 115))
+        cv2.rectangle(picture, (x - 2, y - 30), (x + 2, y), (30.0, 60.0, 90.0), -1)
+        cv2.circle(picture, (x, y - 32), 11, (30.0, float(rng.uniform(90, 150)), 40.0), -1)
+    return np.clip(picture + rng.normal(0, 6, picture.shape), 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("data", "few", "configuration"),
+    [
+        (expression, lambda place: drawn_faces.folder(place, 60), OfFaces(held_out_share=0.00001)),
+        (eyes, lambda place: drawn_eyes.folder(place, 2), OfEyes(held_out_share=0.001)),
+        (orientation, scenes, OfScenes(held_out_share=0.00001, crops=2)),
+        (unet, lambda place: drawn_people.folder(place, 2), OfPeople(validation_share=0.001)),
+    ],
+    ids=["faces", "eyes", "scenes", "people"],
+)
+def test_too_few_to_validate_on_are_found_before_a_run_refuses_them(
+    tmp_path: Path, data: ModuleType, few: Callable[[Path], Path], configuration: object
+) -> None:
+    folder = few(tmp_path / "few")
+
+    with pytest.raises(FolderUnreadable, match="too few"):
+        data.read(folder, configuration)
+    assert "too few" in list(data.findings(folder, configuration))[-1].what
+
+
+@pytest.mark.parametrize(
+    ("data", "made", "configuration", "count"),
+    [
+        (expression, lambda place: drawn_faces.folder(place, 60), FACES, 60),
+        (eyes, lambda place: drawn_eyes.folder(place, 40), HALF, 80),
+        (orientation, scenes, HALF_OF_SCENES, 48),
+    ],
+    ids=["faces", "eyes", "scenes"],
+)
+def test_each_picture_is_on_one_side_of_the_split(
+    tmp_path: Path,
+    data: ModuleType,
+    made: Callable[[Path], Path],
+    configuration: object,
+    count: int,
+) -> None:
+    folder = made(tmp_path / "data")
+
+    read = data.read(folder, configuration)
+
+    assert len(read.train.names) + len(read.validation.names) == count
+    assert not set(read.train.names) & set(read.validation.names)
+    assert data.read(folder, configuration).digest == read.digest
+    assert not any(finding.fatal for finding in data.findings(folder, configuration))
+
+
+@pytest.mark.parametrize(
+    ("augment", "crop", "result"),
+    [
+        (of_faces.augment, (48, 48), (48, 48, 1)),
+        (of_eyes.augment, (48, 48), (EYE_PX, EYE_PX, 1)),
+        (of_scenes.augment, (orientation.SIDE_PX,) * 2 + (3,), (SCENE_PX, SCENE_PX, 3)),
+    ],
+    ids=["faces", "eyes", "scenes"],
+)
+def test_augmentation_depends_on_the_seed_alone(
+    augment: Callable[..., Iterator[np.ndarray]], crop: tuple[int, ...], result: tuple[int, ...]
+) -> None:
+    crops = np.random.default_rng(0).integers(0, 255, (8, *crop), dtype=np.uint8)
+
+    (first,), (again,), (other,) = (
+        augment(np.random.default_rng(seed), crops) for seed in (1, 1, 2)
+    )
+
+    assert first.shape == (8, *result)
+    assert 0 <= first.min() <= first.max() <= 255
+    assert (first == again).all()
+    assert (first != other).any()
+
+
+def test_crops_without_augmentation_are_only_resized() -> None:
+    scene = np.full((1, orientation.SIDE_PX, orientation.SIDE_PX, 3), 51, np.uint8)
+
+    assert (of_scenes.as_they_are(scene) == 51).all()
+    assert of_eyes.as_they_are(scene[..., 0]) == pytest.approx(np.full((1, EYE_PX, EYE_PX, 1), 0.2))
+
+
+def test_votes_become_levels_by_either_rule() -> None:
+    counts = np.zeros((1, 10), np.int64)
+    counts[0, [votes.COLUMNS.index("happiness"), votes.COLUMNS.index("surprise")]] = 3, 5
+
+    by_rule = {rule: int(votes.levels(votes.smiling(counts, rule))[0]) for rule in votes.RULES}
+
+    assert by_rule == {"happiness": 0, "happiness+surprise": 2}
+
+
+def test_shares_of_emotions_leave_out_votes_for_none() -> None:
+    counts = np.zeros((2, 10), np.int64)
+    counts[0, [0, 1, 8]] = 3, 1, 6
+    counts[1, 8] = 10
+
+    shares = votes.emotions(counts)
+
+    assert shares[0, :2].tolist() == [0.75, 0.25]
+    assert (shares[1] == 1 / 8).all()
+
+
+def test_fer2013_and_its_votes_are_read_as_they_are_published(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    usages = ["Training"] * 8 + ["PublicTest"] * 2
+    pixels = [" ".join(map(str, rng.integers(0, 256, 48 * 48))) for _ in usages]
+    named = [
+        [usage, f"fer{number}.png", "5", "5", *["0"] * 8] for number, usage in enumerate(usages)
+    ]
+    named[3][1] = ""
+    write_fer2013(tmp_path, [["0", row] for row in pixels], named)
+
+    crops = expression.read_all(tmp_path)
+
+    assert crops.names == tuple(f"fer{number}.png" for number in (0, 1, 2, 4, 5, 6, 7))
+    assert crops.crops[0].ravel().tolist() == [int(level) for level in pixels[0].split()]
+
+
+@pytest.mark.parametrize("row", [["0", ""], ["0", "1 2 3"], ["0", "9" * 23], ["0"]])
+def test_row_of_fer2013_without_levels_is_refused(tmp_path: Path, row: list[str]) -> None:
+    write_fer2013(tmp_path, [row], [["Training", "fer0.png", "10", *["0"] * 9]])
+
+    with pytest.raises(FolderUnreadable, match="must have the same rows"):
+        expression.read_all(tmp_path)
+
+
+@pytest.mark.parametrize("malformed", ["11", "-1", "many", "9" * 23, "9" * 5000])
+def test_every_row_with_malformed_votes_is_found_by_name(tmp_path: Path, malformed: str) -> None:
+    folder = drawn_faces.folder(tmp_path, 60)
+    for number in (3, 7):
+        change(folder, number, anger=malformed)
+
+    found = [one.where for one in expression.findings(folder, FACES) if one.fatal]
+
+    assert found == ["drawn00003.png", "drawn00007.png"]
+    with pytest.raises(FolderUnreadable, match=r"drawn00003\.png has '.*' votes"):
+        expression.read(folder, FACES)
+
+
+def npy(values: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    np.save(file, values)
+    return file.getvalue()
+
+
+def header(shape: tuple[int, ...]) -> bytes:
+    file = io.BytesIO()
+    described = {"descr": "|u1", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, described)
+    return file.getvalue()
+
+
+def npz(member: bytes, name: str = "images.npy") -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr(name, member)
+    return file.getvalue()
+
+
+CROPS = npy(np.zeros((20, 48, 48), np.uint8))
+HARMS: dict[str, Callable[[bytes], bytes]] = {
+    "empty": lambda _: b"",
+    "cut in half": lambda whole: whole[: len(whole) // 2],
+    "flipped bit": lambda whole: whole[:5000] + bytes([whole[5000] ^ 1]) + whole[5001:],
+    "one array": lambda _: CROPS,
+    "pixels short": lambda _: npz(CROPS[:-1]),
+    "pixels over": lambda _: npz(CROPS + b"0"),
+    "numbers of another kind": lambda _: npz(npy(np.zeros((20, 48, 48)))),
+    "huge header": lambda _: npz(header((10**12, 48, 48))),
+    "header alone": lambda _: npz(header((20, 48, 48))),
+    "unknown version": lambda _: npz(b"\x93NUMPY\x09\x00 what is this"),
+    "another name": lambda _: npz(b"", name="pictures.npy"),
+}
+
+
+@pytest.mark.parametrize("harm", HARMS)
+def test_broken_archive_is_one_line(tmp_path: Path, harm: str) -> None:
+    folder = drawn_faces.folder(tmp_path, 20)
+    archive = folder / "drawn.npz"
+    archive.write_bytes(HARMS[harm](archive.read_bytes()))
+
+    [finding] = expression.findings(folder, FACES)
+
+    assert finding.fatal
+    assert "drawn.npz" in finding.what
+    assert "\n" not in finding.what
+
+
+def test_folder_without_a_sheet_or_its_labels_is_refused(tmp_path: Path) -> None:
+    folder = drawn_faces.folder(tmp_path, 20)
+    (folder / "drawn.npz").unlink()
+    (folder / "drawn.png").write_bytes(b"no picture")
+
+    with pytest.raises(FolderUnreadable, match=r"drawn\.png"):
+        expression.read_all(folder)
+    (folder / "drawn_labels.csv").unlink()
+    with pytest.raises(FolderUnreadable, match=r"needs one file \*_labels\.csv, has 0"):
+        expression.read_all(folder)
+
+
+def test_rare_levels_are_said_though_accuracy_alone_would_not() -> None:
+    # Of 1,000 faces 30 are mild, and as many that are not have their score.
+    truth = np.array([0] * 970 + [1] * 30)
+    scores = np.concatenate([np.full(935, 0.1), np.full(35, 0.5), np.full(30, 0.5)])
+
+    mild, *_ = operating_point.chosen(scores.astype(np.float32), truth)
+
+    assert mild == 0.5
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("epoch=3", "epochs"),
+        ("epochs=few", "number"),
+        ("epochs", "name=value"),
+        ("epochs=0", "above 0"),
+        ("learning_rate=nan", "above 0"),
+        ("dropout=1", "below 1"),
+        ("seed=99999999999999", "below"),
+    ],
+)
+def test_wrong_setting_is_named_among_right_ones(setting: str, words: str) -> None:
+    recipe, right = recipes.find_one("expression"), "half_precision=false"
+
+    assert recipe.configuration([right]).half_precision is False
+    assert recipes.find_one("unet").configuration(["network=residual"]).network == "residual"
+    with pytest.raises(SetupFailed, match=words):
+        recipe.configuration([right, setting])
+
+
+@pytest.fixture
+def of_persons(tmp_path: Path) -> Path:
+    """Crops of eyes, of forty persons."""
+    return drawn_eyes.folder(tmp_path / "eyes", 40)
+
+
+def test_eyes_of_one_person_are_on_one_side_of_the_split(of_persons: Path) -> None:
+    persons = [
+        ("cew_Al_Leiter_0001_L.jpg", "cew_Al_Leiter_0001_R.jpg"),
+        ("cew_Al_Gore_0001_L.jpg",),
+        ("cew_closed_eye_0014.jpg_face_2_L.jpg", "cew_closed_eye_0014.jpg_face_2_R.jpg"),
+        ("ddd__131.jpg", "ddd__132.jpg"),
+        ("ddd__141.jpg",),
+    ]
+
+    groups = [{eyes.group_of(f"open/{name}") for name in names} for names in persons]
+    read = eyes.read(of_persons, HALF)
+
+    assert [len(group) for group in groups] == [1] * len(persons)
+    assert len(set().union(*groups)) == len(persons)
+    train, validation = (
+        {eyes.group_of(name) for name in part.names} for part in (read.train, read.validation)
+    )
+    assert not train & validation
+
+
+def test_source_that_is_not_there_is_refused(of_persons: Path) -> None:
+    with pytest.raises(FolderUnreadable, match="no files cew_"):
+        eyes.read_all(of_persons, only="cew")
+    (of_persons / "closed").rename(of_persons / "shut")
+    with pytest.raises(FolderUnreadable, match="closed is no folder"):
+        eyes.read_all(of_persons)
+
+
+def a_crop(height: int, width: int) -> bytes:
+    noise = np.random.default_rng(0).integers(0, 255, (height, width), dtype=np.uint8)
+    return cv2.imencode(".png", noise)[1].tobytes()
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"no picture", "no picture"),
+        (a_crop(8, 8), "8×8 pixels"),
+        (a_crop(20, 90), "90×20 pixels"),
+        (None, "is no file"),
+    ],
+    ids=["damaged", "small", "narrow", "pipe"],
+)
+def test_broken_crop_is_named(of_persons: Path, content: bytes | None, what: str) -> None:
+    crop = of_persons / "open" / "drawn_wrong.png"
+    if content is None:
+        os.mkfifo(crop)
+    else:
+        crop.write_bytes(content)
+
+    [finding] = (one for one in eyes.findings(of_persons, HALF) if one.fatal)
+
+    assert (finding.where, what in finding.what) == ("open/drawn_wrong.png", True)
+    assert finding.remedy
+
+
+def test_name_that_is_no_utf8_is_printed_escaped(of_persons: Path) -> None:
+    there = of_persons / "open" / "drawn_open-0-0003_L.png"
+    there.rename(Path(os.fsdecode(os.fsencode(of_persons / "open") + b"/caf\xe9.png")))
+
+    with pytest.raises(FolderUnreadable, match="no UTF-8"):
+        eyes.read(of_persons, HALF)
+    [finding] = (one for one in eyes.findings(of_persons, HALF) if one.fatal)
+
+    assert r"caf\xe9.png" in finding.what
+
+
+def test_crop_in_both_classes_is_named(of_persons: Path) -> None:
+    same = (of_persons / "closed" / "drawn_closed-0-0000_R.png").read_bytes()
+    (of_persons / "open" / "drawn_again_1_R.png").write_bytes(same)
+
+    [finding] = (one for one in eyes.findings(of_persons, HALF) if one.fatal)
+
+    assert finding.where == "open/drawn_again_1_R.png"
+    assert "closed/drawn_closed-0-0000_R.png" in finding.what
+
+
+def test_open_eye_that_looks_shut_is_unknown_rather_than_shut() -> None:
+    closed, opened = np.linspace(0, 0.3, 300), np.linspace(0.6, 1, 300)
+    said = np.concatenate([closed, opened, [0.1, 0.1, 0.1, 0.1]]).astype(np.float32)
+    is_open = np.arange(len(said)) >= 300
+
+    chosen = cuts.chosen(said, is_open)
+
+    assert chosen.shut_below == pytest.approx(0.1)
+    assert chosen.open_above > 0.3
+
+
+@pytest.fixture
+def upright(tmp_path: Path) -> Path:
+    return scenes(tmp_path / "photos")
+
+
+def test_photo_on_both_sides_is_found(upright: Path) -> None:
+    content = (upright / "scene0000.png").read_bytes()
+    for number in range(12):
+        (upright / f"again{number}.png").write_bytes(content)
+
+    found = list(orientation.findings(upright, HALF_OF_SCENES))
+
+    assert found
+    assert all(finding.fatal and "other side" in finding.what for finding in found)
+
+
+def test_folders_of_images_are_read_without_their_masks(upright: Path) -> None:
+    photos = sorted(upright.glob("*.png"))
+    for photo, place in zip(photos, ("images", "masks"), strict=False):
+        (upright / "portrait" / place).mkdir(parents=True)
+        photo.rename(upright / "portrait" / place / "a.png")
+
+    assert [path.parent.name for path in orientation.paths(upright)] == ["images"]
+
+
+def test_crop_that_touches_a_head_is_not_clear_of_it() -> None:
+    face = (100.0, 100.0, 200.0, 200.0)
+
+    assert not orientation.clear_of((150, 210, 300, 300), [face])
+    assert orientation.clear_of((0, 240, 300, 300), [face])
+    assert orientation.clear_of((0, 0, 300, 300), [])
+
+
+def test_damaged_photo_is_named(upright: Path) -> None:
+    (upright / "scene0003.png").write_bytes(b"no picture")
+
+    found = orientation.findings(upright, HALF_OF_SCENES)
+
+    assert [finding.where for finding in found] == ["scene0003.png"]
+
+
+def test_photos_too_small_for_crops_are_refused(tmp_path: Path) -> None:
+    for number in range(3):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), np.zeros((20, 20, 3), np.uint8))
+
+    with pytest.raises(FolderUnreadable, match="no photo with room"):
+        orientation.read(tmp_path, HALF_OF_SCENES)
+
+
+def test_cut_lets_hardly_any_upright_scene_be_turned() -> None:
+    rng = np.random.default_rng(0)
+    shares = rng.dirichlet([3, 1, 1, 1], 4000).astype(np.float32)
+    never_wrong = np.tile(np.array([[0.7, 0.1, 0.1, 0.1]], np.float32), (50, 1))
+
+    sure_above = cut.sure_above(shares)
+
+    harmed = (shares.argmax(axis=1) != 0) & (shares.max(axis=1) >= sure_above)
+    assert 0 < harmed.mean() <= 0.005
+    assert cut.sure_above(never_wrong) <= 0.7
+
+
+def change(folder: Path, number: int, **values: str) -> None:
+    """Change a row of the labels."""
+    labels = folder / "drawn_labels.csv"
+    with labels.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    rows[number] |= values
+    write_csv(labels, list(rows[0]), [list(row.values()) for row in rows])
+
+
+def write_fer2013(
+    folder: Path, pixels: Sequence[Sequence[str]], named: Sequence[Sequence[str]]
+) -> None:
+    write_csv(folder / expression.PIXELS, ["emotion", "pixels"], pixels)
+    write_csv(folder / expression.VOTES, ["Usage", "Image name", *votes.COLUMNS], named)
+
+
+def write_csv(path: Path, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(columns)
+        writer.writerows(rows)
