@@ -24,9 +24,3 @@ def test_faces_are_in_pixels_of_the_photo() -> None:
 
     assert result.faces[0].box == (20.0, 4.0, 20.0, 24.0)
     assert result.faces[0].landmarks[0] == (22.0, 10.0)
-
-
-def test_photo_without_faces_has_none() -> None:
-    (result,) = stage.run({"face": lambda _: [()]}, [Inputs(prepared(noise(9, 9)))])
-
-    assert result.faces == ()

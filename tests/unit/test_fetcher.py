@@ -279,14 +279,6 @@ def test_content_above_the_limit_is_refused(
     assert len(fetch("http://photos.test/", wired(ok(b"x" * 1000)), limits=limits).content) == 1000
 
 
-@pytest.mark.parametrize(
-    ("said", "read"),
-    [("image/JPEG; q=1", "image/jpeg"), ("", ""), ("text/html", "text/html")],
-)
-def test_media_type_is_what_the_server_says(said: str, read: str) -> None:
-    assert fetch("http://photos.test/", wired(ok(b"x", content__type=said))).media_type == read
-
-
 def allowed(host: str, names: Names, *, port: int = 443, allow: tuple[str, ...] = ()) -> list[str]:
     guard = Guard(OutboundSettings(allow=allow), names)
     return [str(one) for one in guard.addresses(host, port, seconds=5)]

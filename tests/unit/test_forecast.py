@@ -93,12 +93,6 @@ def test_job_takes_the_longest_way_behind_those_before_it(
     assert foreseen.p50_seconds < foreseen.p90_seconds < seconds * 1.1
 
 
-def test_running_job_stands_in_no_queue() -> None:
-    steps = [Step(COMPOSITE, of(COMPOSITE), StageState.RUNNING)]
-
-    assert forecast(an_outlook(1.0, 2.0), a_job(steps=steps)).position == 0
-
-
 def test_running_work_holds_up_until_it_ends() -> None:
     busy = [Work(of(SEGMENTATION), rank, 1.0) for rank in (50.0, 60.0)]
 
@@ -107,17 +101,6 @@ def test_running_work_holds_up_until_it_ends() -> None:
 
     assert not_held_up.p50_seconds == pytest.approx(SECONDS[COMPOSITE], rel=0.01)
     assert held_up.p90_seconds > not_held_up.p90_seconds + 2
-
-
-def test_job_that_may_run_later_ends_later() -> None:
-    queued = an_outlook(1.0, 2.0)
-
-    soon, late = (
-        forecast(queued, a_job(starts_in_seconds=seconds)).p50_seconds for seconds in (5, 1000)
-    )
-
-    assert soon == pytest.approx(forecast(queued, a_job()).p50_seconds, rel=0.02)
-    assert late == pytest.approx(1000 + LONGEST_WAY, rel=0.01)
 
 
 @pytest.mark.parametrize("asked_before", [False, True])
@@ -188,13 +171,6 @@ def test_pace_finds_the_seconds_of_a_megapixel() -> None:
     assert pace.seconds == pytest.approx(0.2, abs=0.02)
     assert pace.seconds_per_megapixel == pytest.approx(0.1, abs=0.01)
     assert pace.spread < 0.2
-
-
-def test_pace_of_one_size_has_no_line_and_of_few_runs_some_doubt() -> None:
-    once = paces.fitted(Timed.once(2.0, 1.0))
-
-    assert (once.seconds, once.seconds_per_megapixel) == (2.0, 0.0)
-    assert once.spread > 0.5
 
 
 def test_model_that_never_ran_is_guessed_from_its_card_and_the_usual_model() -> None:

@@ -79,13 +79,6 @@ def test_worker_without_the_extra_says_what_to_install(monkeypatch: pytest.Monke
         images.decode(quarters())
 
 
-@pytest.mark.parametrize("brand", [b"heix", b"mif1"])
-def test_heic_may_have_another_brand(brand: bytes) -> None:
-    content = a_heic(coded(QUARTERS, clipped(*SIZE)), brand=brand)
-
-    assert images.decode(content).format == "heic"
-
-
 @pytest.mark.parametrize("orientation", [1, 6])
 def test_heic_is_turned_once_and_not_again_by_its_exif(orientation: int) -> None:
     picture = coded(QUARTERS, clipped(*SIZE), turned(1))

@@ -158,17 +158,6 @@ def test_webp_has_room_for_the_grain_of_large_photos() -> None:
     assert read(encoded).format == "WEBP"
 
 
-def test_avif_keeps_chroma_whole_from_quality_90() -> None:
-    stripes = np.zeros((64, 96, 3), np.uint8)
-    stripes[:, ::2], stripes[:, 1::2] = (255, 0, 0), (0, 0, 255)
-
-    whole, half = (np.asarray(read(images.encode_avif(stripes, quality=q))) for q in (90, 89))
-
-    # Red and blue columns of one pixel: half the chroma mixes them into purple.
-    assert np.abs(whole.astype(int) - stripes).mean() < 20
-    assert np.abs(half.astype(int) - stripes).mean() > 60
-
-
 @pytest.mark.parametrize(
     ("encode", "most", "words"),
     [

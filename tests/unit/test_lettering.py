@@ -47,14 +47,3 @@ def test_accent_takes_the_place_of_the_dot(letter: str) -> None:
 
     # The accent and the stem.
     assert int((np.diff(inked) == 1).sum()) == 2
-
-
-def test_letters_take_the_room_that_they_are_said_to() -> None:
-    text = "Hamburgefonts"
-    columns = np.flatnonzero((written(text) > 64).any(axis=0))
-    advances = lettering.advances(text)
-
-    room = 40 * sum(advances[letter] for letter in text)
-
-    # Less by air beside the outer letters and by pairs that stand closer.
-    assert abs((columns[-1] - columns[0]) - room) < 12

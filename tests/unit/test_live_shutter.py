@@ -1,15 +1,21 @@
-"""The smile shutter: one frame of each moment in which everybody smiles with open eyes."""
+"""Live video: its smile shutter, the people that are searched for, and a matte that keeps still."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
 
 from smart_filter_shared.rating import SmileLevel
+from smart_filter_tests.pictures import prepared
 from smart_filter_tests.portraits import a_face
+from smart_filter_workers.live import missing
+from smart_filter_workers.live.missing import Floats
 from smart_filter_workers.live.shutter import Look, Shutter, Taken, look_of
-from smart_filter_workers.results import Eyes, Smile
+from smart_filter_workers.live.sight import MOST_FACES, Sight
+from smart_filter_workers.live.smoothing import Smoothing
+from smart_filter_workers.results import Eyes, Face, Matte8, Smile, Srgb8
 
 SERIOUS = Look(smile=0.1, smiling=False, eyes_open=True)
 FRAMES_A_SECOND = 15
@@ -76,12 +82,6 @@ def test_frame_with_closed_eyes_is_never_taken() -> None:
     assert taken([*looks, *[SERIOUS] * 20]).number not in {7, 8, 9}
 
 
-def test_blink_does_not_end_a_moment() -> None:
-    looks = [smiling(0.6)] * 3 + [smiling(0.6, eyes_open=False)] * 5 + [smiling(0.95)] * 4
-
-    assert taken([*looks, *[SERIOUS] * 20]).smile == 0.95
-
-
 @pytest.mark.parametrize(
     ("looks", "moments"),
     [
@@ -123,3 +123,125 @@ def test_look_is_that_of_everyone_who_poses(
     faces = [a_face(x=100 + 200 * place, width=width) for place, width in enumerate(widths)]
 
     assert look_of(faces, smiles, eyes) == look
+
+
+def sight_of(faces: Sequence[Face]) -> Sight:
+    """Return a sight that sees these faces in every frame, and reads all of them alike."""
+    nothing: Any = None
+
+    def detector(pictures: Sequence[Srgb8]) -> list[tuple[Face, ...]]:
+        return [tuple(faces) for _ in pictures]
+
+    return Sight(
+        people=nothing,
+        faces={"face": detector},
+        smiles={
+            "smile": lambda views: [Smile(SmileLevel.NONE, 0.0) for _ in views],
+            "eyes": lambda views: [Eyes(None, None) for _ in views],
+        },
+        compositor=nothing,
+    )
+
+
+def test_widest_faces_of_a_crowd_are_examined_from_left_to_right() -> None:
+    crowd = [a_face(x=40 * number, width=20 + number) for number in range(12)]
+    frame = prepared(np.zeros((360, 640, 3), np.uint8))
+
+    crowded, empty = sight_of(crowd[::-1]).look(frame), sight_of([]).look(frame)
+
+    assert crowded.faces.faces == tuple(crowd[-MOST_FACES:])
+    assert len(crowded.smiles.smiles) == MOST_FACES
+    assert (empty.faces.faces, empty.smiles.smiles) == ((), ())
+
+
+def seen(*boxes: tuple[int, int, int, int]) -> Floats:
+    """Return a coverage of 180 × 320 with people in some boxes."""
+    coverage = np.zeros((180, 320), np.float32)
+    for left, top, right, bottom in boxes:
+        coverage[top:bottom, left:right] = 1
+    return coverage
+
+
+def test_missed_person_is_searched_for_around_the_face() -> None:
+    face = a_face(x=200, y=100, width=60)
+
+    assert list(missing.regions(seen((80, 30, 150, 180)), [face], scale=2)) == []
+    (around,) = missing.regions(seen(), [face], scale=2)
+
+    rows, columns = around.small
+    left, top, width, height = (round(side / 2) for side in face.box)
+    assert columns.start < left < left + width < columns.stop
+    assert rows.start < top < top + 3 * height < rows.stop
+    assert (around.large[0].start, around.large[1].stop) == (2 * rows.start, 2 * columns.stop)
+
+
+HEIGHT, WIDTH = 180, 320
+STEP_SECONDS = 1 / 15
+
+
+def a_figure(left: int) -> tuple[Srgb8, Matte8]:
+    """Return a grey picture with something light in it, and its matte."""
+    srgb = np.full((HEIGHT, WIDTH, 3), 60, np.uint8)
+    srgb[40:160, left : left + 80] = 180
+    return srgb, np.where(srgb[..., 0] > 100, 255, 0).astype(np.uint8)
+
+
+def wavering(matte: Matte8, random: np.random.Generator) -> Matte8:
+    """Return a matte as a network that is not sure sees it."""
+    return np.clip(matte + random.normal(0, 50, matte.shape), 0, 255).astype(np.uint8)
+
+
+def noisy(srgb: Srgb8, random: np.random.Generator) -> Srgb8:
+    return np.clip(srgb + random.normal(0, 4, srgb.shape), 0, 255).astype(np.uint8)
+
+
+def test_nothing_is_remembered_at_the_start_after_a_pause_or_at_another_size() -> None:
+    srgb, matte = a_figure(40)
+
+    for rows, pause_seconds in ((180, 10), (90, STEP_SECONDS)):
+        smoothing = Smoothing()
+        first = smoothing.smoothed(matte, srgb, seconds=0)
+        other = 255 - matte[:rows]
+        second = smoothing.smoothed(other, srgb[:rows], seconds=pause_seconds)
+
+        assert (first == matte).all()
+        assert (second == other).all()
+
+
+def test_still_picture_keeps_its_matte_still() -> None:
+    random = np.random.default_rng(1)
+    srgb, matte = a_figure(40)
+    smoothing, seen, shown = Smoothing(), [], []
+
+    for _ in range(40):
+        seen.append(wavering(matte, random))
+        shown.append(smoothing.smoothed(seen[-1], noisy(srgb, random), seconds=STEP_SECONDS))
+
+    before, after = (
+        np.abs(np.diff(np.array(of[10:], float), axis=0)).mean() for of in (seen, shown)
+    )
+    assert after < before / 4
+
+
+def test_moving_figure_is_shown_in_its_place() -> None:
+    smoothing = Smoothing()
+    for left in range(10, 200, 8):
+        srgb, matte = a_figure(left)
+        shown = smoothing.smoothed(matte, srgb, seconds=STEP_SECONDS)
+
+    assert np.abs(shown.astype(float) - matte).mean() < 0.5
+
+
+def test_slow_movement_adds_up() -> None:
+    smoothing = Smoothing()
+    far: list[float] = []
+    for step in range(60):
+        # A border that fades into what is beside it, half a level further each frame.
+        left = 40 + step / 4
+        ramp = np.clip((np.arange(WIDTH) - left) / 20, 0, 1)
+        srgb = np.repeat((60 + 40 * ramp)[None, :, None], HEIGHT, axis=0).repeat(3, axis=2)
+        matte = np.repeat(255 * ramp[None], HEIGHT, axis=0).astype(np.uint8)
+        shown = smoothing.smoothed(matte, srgb.astype(np.uint8), seconds=STEP_SECONDS)
+        far.append(float(np.abs(shown.astype(float) - matte).max()))
+
+    assert max(far) < 50

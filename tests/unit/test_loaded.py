@@ -1,4 +1,7 @@
-"""Models in memory: loaded once, dropped when room is short; a broken one harms only itself."""
+"""Models in memory: loaded once, dropped when room is short; a broken one harms only itself.
+
+Models with research weights can be turned off: others stand in for them, and they never run.
+"""
 
 import types
 from collections.abc import Collection
@@ -12,8 +15,8 @@ from smart_filter_shared.errors import ModelNotLoaded, SetupFailed
 from smart_filter_shared.ids import Capability
 from smart_filter_shared.pipeline import StageName
 from smart_filter_tests.threads import at_once
-from smart_filter_workers import serving
-from smart_filter_workers.catalogue import Catalogue, ModelFile
+from smart_filter_workers import catalogue, memory, serving
+from smart_filter_workers.catalogue import TURNED_OFF, Catalogue, ModelFile
 from smart_filter_workers.loaded import LoadedModels
 from smart_filter_workers.memory import Room
 from smart_filter_workers.serving import Serving
@@ -112,16 +115,6 @@ def test_model_is_loaded_once_however_many_threads_ask() -> None:
     assert files.loads == ["one"]
 
 
-def test_parameters_are_filled_in_with_defaults() -> None:
-    threshold = parameters.number("threshold", 0.7, "", least=0, most=1)
-    steps = parameters.integer("steps", 3, "", least=0, most=9)
-    models = Files(a_card("one", parameters=(threshold, steps))).loaded()
-
-    bound = models.of({SEGMENTATION: "one"}, {SEGMENTATION: {"steps": 5}})[SEGMENTATION]
-
-    assert bound("batch")[2] == {"parameters": {"threshold": 0.7, "steps": 5}}  # type: ignore[index]
-
-
 @pytest.mark.parametrize(
     ("there", "used"), [(("x", "y"), "x"), (("y", "usual"), "usual"), ((), "usual")]
 )
@@ -207,14 +200,6 @@ def test_broken_model_fails_its_own_capability_alone(
     assert "libsomething.so" in begun.failed[Capability(failed[0])]
 
 
-def test_model_that_this_machine_lacks_is_no_failure_unless_it_was_named() -> None:
-    lacking = Offer(a_card("d2"), "d2 needs detectron2: install it")
-
-    begun = begun_with(Files(DEFAULT), lacking)
-
-    assert (begun.capabilities, begun.failed) == (("segmentation.default",), {})
-
-
 def test_models_that_can_use_a_missing_gpu_are_not_served() -> None:
     files = Files(a_card("light", default=True), HEAVY)
 
@@ -240,3 +225,56 @@ def test_unknown_name_is_refused() -> None:
         begun_with(Files(DEFAULT), models=["nosuch"])
     with pytest.raises(ModelNotLoaded, match="no such model"):
         Files(DEFAULT).loaded().model(SEGMENTATION, "gone")
+
+
+LEARNED = a_card("learned", SMILE, default=True, research=True)
+MEASURED = a_card("measured", SMILE, stands_in=True)
+ANOTHER = a_card("other", SMILE)
+NOWHERE = Path("/nonexistent")
+
+
+def a_file(card: ModelCard) -> types.SimpleNamespace:
+    return types.SimpleNamespace(CARD=card, load=lambda _: card.name)
+
+
+def known(*, research: bool) -> Catalogue:
+    cards = (LEARNED, MEASURED, ANOTHER)
+    return Catalogue({(card.task, card.name): a_file(card) for card in cards}, research=research)
+
+
+def test_model_that_is_turned_off_is_withdrawn_with_the_reason() -> None:
+    offers = {offer.card.name: offer for offer in known(research=False).offers(NOWHERE)}
+
+    assert {name: (offer.fault, offer.withdrawn) for name, offer in offers.items()} == {
+        "learned": (TURNED_OFF, True),
+        "measured": (None, False),
+        "other": (None, False),
+    }
+    assert known(research=False).card(SMILE, "measured", NOWHERE).default
+
+
+def test_older_job_does_not_run_a_model_that_is_turned_off() -> None:
+    models = LoadedModels(known(research=False), NOWHERE, room=memory.room(None))
+
+    assert models.model(SMILE, "measured") == "measured"
+    with pytest.raises(ModelNotLoaded, match=f"learned is {TURNED_OFF}") as caught:
+        models.model(SMILE, "learned")
+    assert (caught.value.leads, caught.value.capability) == (True, "smile.learned")
+
+
+@pytest.mark.parametrize(
+    ("card", "why"),
+    [
+        (a_card("second", SMILE, default=True), r"smile needs exactly one default model, has \["),
+        (
+            a_card("too", SMILE, stands_in=True),
+            r"smile needs exactly one default model without research weights, has \[",
+        ),
+    ],
+)
+def test_second_default_is_refused_either_way(card: ModelCard, why: str) -> None:
+    module = types.ModuleType("extra")
+    vars(module).update(vars(a_file(card)))
+
+    with pytest.raises(SetupFailed, match=why):
+        catalogue.find([module])

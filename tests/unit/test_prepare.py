@@ -39,13 +39,6 @@ def test_proxy_has_no_side_above_1024_px(photo: tuple[int, int], proxy: tuple[in
     assert proxy_of(np.zeros((*photo, 3), np.uint8)).shape == (*proxy, 3)
 
 
-@pytest.mark.parametrize("size", [(1, 1), (300, 200), (1024, 1024)])
-def test_small_photo_is_its_own_proxy(size: tuple[int, int]) -> None:
-    photo = noise(*size)
-
-    assert proxy_of(photo) is photo
-
-
 def test_shrinking_averages_and_moves_no_edge() -> None:
     stripes, corner = np.zeros((4096, 4096, 3), np.uint8), np.zeros((3000, 4000, 3), np.uint8)
     stripes[:, ::2] = 255
@@ -66,15 +59,6 @@ def test_proposals_are_in_pixels_of_the_photo() -> None:
     assert (prepared.width, prepared.height, prepared.format) == (2048, 1536, "png")
     assert prepared.proposals[0].box == (20.0, 40.0, 60.0, 80.0)
     assert prepared.proposals[0].landmarks[1] == (64.0, 60.0)
-
-
-def test_every_photo_of_a_batch_keeps_its_own_proposals() -> None:
-    batch = [Inputs(a_photo(noise(8, 9))), Inputs(a_photo(noise(6, 5)))]
-
-    first, second = stage.run(models([(FACE,), ()]), batch)
-
-    assert (first.width, first.proposals) == (9, (FACE,))
-    assert (second.width, second.proposals) == (5, ())
 
 
 @pytest.mark.parametrize("turns", [1, 2, 3])

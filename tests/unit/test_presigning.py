@@ -1,13 +1,16 @@
-"""Links to put objects with."""
+"""Keys of objects, and links to put objects with."""
 
 import datetime as dt
+import uuid
 
 import pytest
 from minio import Minio
 from pydantic import SecretStr
 
+from smart_filter_shared.ids import JobId, LeaseToken, Tenant
+from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.settings import StorageSettings
-from smart_filter_shared.storage import presigning
+from smart_filter_shared.storage import keys, presigning
 from smart_filter_shared.storage.objects import ObjectStore
 
 NOW = dt.datetime(2026, 11, 20, 12, 30, 5, tzinfo=dt.UTC)
@@ -59,3 +62,15 @@ def test_links_name_the_public_address(slash: str) -> None:
     ):
         assert link.startswith("https://photos.example.com/smart-filter/a?")
         assert "internal" not in link
+
+
+JOB = JobId(uuid.UUID("01a1f83d-0171-77e4-8804-8112c3aa0992"))
+TOKEN = LeaseToken(uuid.UUID("00000000-0000-4000-8000-000000000001"))
+
+
+def test_keys_start_with_the_day_and_name_the_lease() -> None:
+    assert keys.photo(Tenant("t"), JOB) == f"2026-11-20/t/{JOB}/photo"
+    assert (
+        keys.artifact(Tenant("t"), JOB, StageName.FACE, TOKEN, "x.npy")
+        == f"2026-11-20/t/{JOB}/face/{TOKEN}/x.npy"
+    )

@@ -1,9 +1,13 @@
-"""What is kept in memory is bounded, and fetched once however many threads ask for it."""
+"""What a worker keeps in memory, which is bounded and fetched once; and which rings it spares."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
+from smart_filter_shared.ids import Capability
 from smart_filter_workers.recent import Recent
+from smart_filter_workers.runner import without
 
 
 def test_hits_leave_nothing_behind() -> None:
@@ -41,3 +45,23 @@ def test_threads_that_miss_the_same_key_wait_for_one_fetch() -> None:
 def held(recent: Recent) -> int:
     """Return how many entries its dictionaries hold, whatever they are for."""
     return sum(len(one) for one in vars(recent).values() if hasattr(one, "__len__"))
+
+
+FACE, SEGMENTATION = Capability("face.a"), Capability("segmentation.a")
+
+
+@pytest.mark.parametrize(
+    ("ready", "taken", "rung"),
+    [
+        ([FACE], [FACE], []),
+        ([FACE, SEGMENTATION], [FACE], [SEGMENTATION]),
+        ([FACE, FACE, FACE], [FACE], [FACE, FACE]),
+        ([FACE], [SEGMENTATION], [FACE]),
+        ([FACE], [], [FACE]),
+        ([FACE], [FACE, FACE], []),
+    ],
+)
+def test_row_taken_from_a_capability_spares_one_ring_of_it(
+    ready: list[Capability], taken: list[Capability], rung: list[Capability]
+) -> None:
+    assert without(ready, taken) == rung

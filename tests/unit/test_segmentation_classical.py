@@ -40,14 +40,6 @@ def test_shape_outside_of_the_bounds_of_area_is_left_out(
     assert (matte[70, 70], matte[260, 260]) == (small, large)
 
 
-def test_weak_edge_counts_only_above_the_threshold() -> None:
-    picture = a_wall_with()
-    picture[150:250, 150:250] = (190, 186, 178)
-
-    assert cut_out(picture).matte[200, 200] == 255
-    assert cut_out(picture, canny_high=1000).matte[200, 200] == 0
-
-
 @pytest.mark.parametrize(
     ("given", "same_as"),
     [

@@ -3,12 +3,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from smart_filter_shared.parameters import Scalar
 from smart_filter_tests.pictures import a_figure, prepared
 from smart_filter_workers.results import Face, Matte8, Prepared
-from smart_filter_workers.stages.segmentation import seeds
 from smart_filter_workers.stages.segmentation.models.base import People, Segmenter
 from smart_filter_workers.stages.segmentation.models.grabcut import CARD, GrabCut
 from smart_filter_workers.stages.segmentation.strokes import (
@@ -39,10 +37,6 @@ def a_rough_matte() -> Matte8:
     matte[85:240, 124:236] = 255
     matte[300:, 76:284] = 255
     return matte
-
-
-def drawn(strokes: str, *, brush_px: int = 9) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    return draw_strokes(parse_strokes(strokes), FIGURE, (HEIGHT, WIDTH), brush_px=brush_px)
 
 
 def cut_out(photo: Prepared, matte: Matte8, **given: Scalar) -> Matte8:
@@ -96,21 +90,6 @@ def test_strokes_are_drawn_in_pixels_of_the_photo() -> None:
     assert not remove.any()
 
 
-def test_strokes_outside_of_the_photo_are_cut_off() -> None:
-    keep, remove = drawn("keep 99999,99999 88888,0", brush_px=1000)
-
-    assert not (keep | remove).any()
-
-
-def test_matte_is_doubted_along_its_outline_only() -> None:
-    told = seeds.from_matte(a_rough_matte(), (HEIGHT, WIDTH))
-
-    assert told[160, 180] == seeds.PERSON
-    assert told[20, 20] == seeds.BACKGROUND
-    assert told[160, 125] == seeds.MAYBE_PERSON
-    assert told[160, 122] == seeds.MAYBE_BACKGROUND
-
-
 WITH_FACE = replace(FIGURE, proposals=(FACE,))
 AROUND = "keep 180,120 180,460 120,440 240,440; remove 20,20 20,470"
 ALL_AROUND = AROUND + "; remove 20,20 340,20"
@@ -150,15 +129,6 @@ def test_figure_is_found_from_its_seeds(
 
     assert [seen[place] for place in inside] == [255] * len(inside)
     assert [seen[place] for place in outside] == [0] * len(outside)
-
-
-def test_patch_of_the_same_color_far_from_the_strokes_is_left_out() -> None:
-    picture = a_figure()
-    picture[30:60, 300:330] = (38, 44, 66)  # the jacket's
-
-    matte = cut_out(prepared(picture), NOBODY, seed="strokes", strokes=AROUND)
-
-    assert (matte[400, 180], matte[45, 315]) == (255, 0)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
-"""Settings: what is read, and what is said when it is wrong."""
+"""Settings: what is read, and what is said when it is wrong; and where the data folder is."""
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import get_type_hints
 
 import pytest
@@ -9,6 +10,7 @@ from pydantic_settings import BaseSettings
 
 from smart_filter_shared import settings
 from smart_filter_shared.errors import SetupFailed
+from smart_filter_shared.places import data_folder
 
 SERVERS = {
     "SMART_FILTER_DATABASE_URL": "postgresql+psycopg://u:hush@127.0.0.1/d",
@@ -163,17 +165,6 @@ def test_secrets_are_not_shown() -> None:
     assert "hush" not in repr(settings.load())
 
 
-@pytest.mark.parametrize(("value", "on"), [(None, True), ("on", True), ("off", False)])
-def test_research_weights_are_on_unless_they_are_turned_off(
-    environment: pytest.MonkeyPatch, value: str | None, *, on: bool
-) -> None:
-    if value is not None:
-        environment.setenv("SMART_FILTER_RESEARCH_WEIGHTS", value)
-
-    assert settings.load().engine.research_weights is on
-    assert settings.engine().research_weights is on
-
-
 @pytest.mark.parametrize(
     ("listed", "origins"),
     [
@@ -196,3 +187,27 @@ def test_origins_are_read_as_browsers_write_them(
 def _variables(group: type[BaseSettings]) -> Iterator[str]:
     for name in group.model_fields:
         yield f"{group.model_config['env_prefix']}{name}".upper()
+
+
+@pytest.mark.parametrize(
+    ("named", "uid", "folder"),
+    [
+        ("/srv/photos", 0, "/srv/photos"),
+        ("/srv/photos", 1000, "/srv/photos"),
+        ("~/photos", 0, "/users/anna/photos"),
+        (None, 0, "/var/lib/smart-filter"),
+        (None, 1000, "/users/anna/.local/share/smart-filter"),
+    ],
+)
+def test_data_folder_is_the_named_one_or_that_of_the_user(
+    monkeypatch: pytest.MonkeyPatch, named: str | None, uid: int, folder: str
+) -> None:
+    monkeypatch.setenv("HOME", "/users/anna")
+    environment = {} if named is None else {"SMART_FILTER_DATA": named}
+
+    assert data_folder(environment, uid=uid) == Path(folder)
+
+
+def test_unknown_home_is_refused_with_the_remedy() -> None:
+    with pytest.raises(SetupFailed, match="--data or SMART_FILTER_DATA"):
+        data_folder({"SMART_FILTER_DATA": "~nobody-of-this-name/x"}, uid=0)

@@ -4,27 +4,6 @@ import pytest
 from smart_filter_workers.networks.squares import Square
 
 
-@pytest.mark.parametrize(
-    ("square", "points", "expected"),
-    [
-        (
-            Square(centre=(100.0, 50.0), side=40.0, angle=0.0),
-            [[0, 0], [10, 10], [20, 0]],
-            [[80, 30], [100, 50], [120, 30]],
-        ),
-        # A positive angle turns clockwise: right in the cut is down in the picture.
-        (Square(centre=(0.0, 0.0), side=20.0, angle=np.pi / 2), [[20, 10]], [[0, 10]]),
-    ],
-    ids=["upright", "turned"],
-)
-def test_points_of_a_cut_come_back_to_the_picture(
-    square: Square, points: list[list[float]], expected: list[list[float]]
-) -> None:
-    back = square.to_picture(np.array(points, np.float32), 20)
-
-    assert np.allclose(back, expected, atol=1e-5)
-
-
 @pytest.mark.parametrize("side", [40.0, 400.0])
 @pytest.mark.parametrize("angle", [0.0, 0.5])
 def test_cut_lies_at_its_points(side: float, angle: float) -> None:

@@ -426,6 +426,9 @@ def test_photos_too_small_for_crops_are_refused(tmp_path: Path) -> None:
 
     with pytest.raises(FolderUnreadable, match="no photo with room"):
         orientation.read(tmp_path, HALF_OF_SCENES)
+    assert "has 3 of photos" in " ".join(
+        finding.what for finding in orientation.findings(tmp_path, HALF_OF_SCENES)
+    )
 
 
 def test_cut_lets_hardly_any_upright_scene_be_turned() -> None:
