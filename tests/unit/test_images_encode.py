@@ -11,6 +11,7 @@ from PIL import Image, ImageCms
 from smart_filter_shared.errors import ImageTooLarge
 from smart_filter_workers import images
 from smart_filter_workers.images import Manner
+from smart_filter_workers.images.fitting import LEAST_QUALITY
 from smart_filter_workers.results import Encoded, Srgb8
 
 
@@ -24,16 +25,6 @@ def read(encoded: Encoded) -> Image.Image:
     picture = Image.open(io.BytesIO(encoded.content))
     assert picture.size == (encoded.width, encoded.height)
     return picture
-
-
-@pytest.mark.parametrize(("quality", "chroma"), [(89, (2, 2)), (90, (1, 1))], ids=["half", "full"])
-def test_chroma_is_whole_from_quality_90(quality: int, chroma: tuple[int, int]) -> None:
-    encoded = images.encode_jpeg(a_ramp(), quality=quality)
-
-    picture = read(encoded)
-
-    assert (encoded.media_type, encoded.format) == ("image/jpeg", "jpg")
-    assert picture.layer[0][1:3] == chroma
 
 
 FORMATS = {"jpg": "JPEG", "webp": "WEBP", "png": "PNG", "avif": "AVIF"}
@@ -76,18 +67,6 @@ def test_file_names_its_size_in_print(format_: str, *, small: bool) -> None:
         assert not picture.getexif()
     else:
         assert [picture.getexif()[tag] for tag in (0x011A, 0x011B, 0x0128)] == [300, 300, 2]
-
-
-@every_format
-def test_slower_encoder_makes_a_smaller_file(format_: str) -> None:
-    coarse = np.random.default_rng(5).integers(0, 256, (12, 16, 3), dtype=np.uint8)
-    smooth = cv2.resize(coarse, (256, 192), interpolation=cv2.INTER_CUBIC)
-
-    fast, small = (
-        images.encode(smooth, Manner(format_, small=small)).content for small in (False, True)
-    )
-
-    assert len(small) < len(fast)
 
 
 NOISE = np.random.default_rng(8).integers(0, 256, (61, 47, 3), dtype=np.uint8)
@@ -175,3 +154,83 @@ def test_longest_side_of_a_format_is_written_and_a_longer_one_refused(
     with pytest.raises(ImageTooLarge, match=words):
         encode(longer, quality=50)
     assert images.encode_png(longer).width == most + 1
+
+
+def a_picture(width: int = 480, height: int = 360) -> Srgb8:
+    """Shapes and some grain, as a photo has."""
+    random = np.random.default_rng(11)
+    coarse = random.integers(0, 256, (height // 40 + 1, width // 40 + 1, 3), dtype=np.uint8)
+    smooth = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
+    grain = random.normal(0, 6, (height, width, 1))
+    return np.clip(smooth + grain, 0, 255).astype(np.uint8)
+
+
+def test_picture_that_fits_is_left_as_it_is() -> None:
+    plain = images.encode(a_picture(), Manner("jpg", quality=90))
+
+    fitted = images.fitted(a_picture(), Manner("jpg", quality=90), most_bytes=len(plain.content))
+
+    assert fitted == plain
+
+
+@pytest.mark.parametrize("format_", ["jpg", "webp", "avif"])
+@pytest.mark.parametrize("share", [0.8, 0.5])
+def test_quality_goes_down_until_it_fits_and_no_further(format_: str, share: float) -> None:
+    manner = Manner(format_, quality=85)
+    finest, coarsest = (
+        len(images.encode(a_picture(), Manner(format_, quality=quality)).content)
+        for quality in (85, LEAST_QUALITY)
+    )
+    most = round(coarsest + share * (finest - coarsest))
+
+    fitted = images.fitted(a_picture(), manner, most_bytes=most)
+
+    assert 0.85 * most <= len(fitted.content) <= most
+    assert fitted.quality is not None
+    assert LEAST_QUALITY <= fitted.quality < 85
+    assert (fitted.width, fitted.height) == (480, 360)
+
+
+@pytest.mark.parametrize("format_", ["jpg", "webp", "avif", "png"])
+def test_picture_shrinks_evenly_when_quality_is_not_enough(format_: str) -> None:
+    fitted = images.fitted(a_picture(), Manner(format_), most_bytes=3_000)
+
+    assert 0.85 * 3_000 <= len(fitted.content) <= 3_000
+    assert fitted.width < 480
+    assert abs(fitted.width / fitted.height - 4 / 3) < 0.05
+    assert fitted.quality is None or fitted.quality >= LEAST_QUALITY
+    mean = np.asarray(read(fitted)).mean(axis=(0, 1)) - a_picture().mean(axis=(0, 1))
+    assert np.abs(mean).max() < 6
+
+
+@pytest.mark.parametrize(
+    ("format_", "most"), [("jpg", 400_000), ("webp", 60_000), ("png", 900_000)]
+)
+def test_pieces_of_a_large_picture_tell_how_it_fits(format_: str, most: int) -> None:
+    fitted = images.fitted(a_picture(2500, 1800), Manner(format_), most_bytes=most)
+
+    assert 0.8 * most <= len(fitted.content) <= most
+    assert fitted.quality is None or LEAST_QUALITY <= fitted.quality < 90
+
+
+def test_edges_of_a_cutout_keep_their_colour_when_it_shrinks() -> None:
+    cutout = np.zeros((200, 200, 4), np.uint8)
+    cutout[50:151, 50:151] = (220, 40, 40, 255)
+
+    small = images.smaller(cutout, width=64, height=64)
+
+    seen = small[..., 3] > 0
+    edge = seen & (small[..., 3] < 255)
+    assert edge.any()
+    # 8 bits of weighed colour leave a few levels where little shows.
+    assert np.abs(small[seen][..., :3].astype(int) - (220, 40, 40)).max() <= 8
+
+
+def test_print_that_shrinks_stays_as_large_on_paper() -> None:
+    manner = Manner("png", dots_per_inch=300)
+    whole = images.encode(a_picture(), manner)
+
+    fitted = images.fitted(a_picture(), manner, most_bytes=len(whole.content) // 2)
+
+    shown = Image.open(io.BytesIO(fitted.content)).info["dpi"][0]
+    assert shown / 300 == pytest.approx(fitted.width / whole.width, abs=0.02)

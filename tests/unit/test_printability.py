@@ -219,23 +219,6 @@ def test_picture_is_good_for_an_album_and_prints_on_the_paper_that_it_fills(
     assert printed.verdict == verdict
 
 
-@pytest.mark.parametrize(
-    ("size", "detail", "text"),
-    [
-        ((4000, 3000), 1, "It prints up to A4 at 300 dpi, 30×45 cm at 200 dpi."),
-        ((4000, 2667), 0.32, "It prints up to 10×15 cm at 200 dpi; larger ones look soft"),
-        (
-            (4000, 2667),
-            0.2,
-            "Its edges are soft: its 4000 × 2667 pixels show no more than 800",
-        ),
-        ((512, 384), 1, "512 × 384 pixels are too few for a print of 9×13 cm."),
-    ],
-)
-def test_size_is_described_by_its_prints(size: tuple[int, int], detail: float, text: str) -> None:
-    assert paper.size(*size, detail=detail).text.startswith(text)
-
-
 def a_rated_job(**recipe: object) -> Inputs:
     job = a_job("color:red", **recipe)
     return replace(

@@ -88,20 +88,6 @@ def test_doubtful_parts_are_decided_by_their_surroundings(
     assert (refine(matte, GREY)[seen] == expected).all()
 
 
-def test_soft_edge_moves_to_the_pictures_edge() -> None:
-    columns = np.arange(1024, dtype=np.float32)
-    matte = np.tile(np.clip((columns - 506) / 8 + 0.5, 0, 1), (64, 1)).astype(np.float32)
-    picture = np.zeros((64, 1024, 3), np.uint8)
-    picture[:, 508:] = 255
-
-    refined = refine(matte, picture)
-
-    before, after = (
-        np.abs((one > 0.5).sum(axis=1) - (1024 - 508)) for one in (matte, refined / 255)
-    )
-    assert after.max() < before.max()
-
-
 HEIGHT, WIDTH = 40, 60
 
 

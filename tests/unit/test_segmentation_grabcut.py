@@ -131,24 +131,5 @@ def test_figure_is_found_from_its_seeds(
     assert [seen[place] for place in outside] == [0] * len(outside)
 
 
-@pytest.mark.parametrize(
-    "given",
-    [
-        {"seed": "faces"},
-        {"seed": "strokes"},
-        {"seed": "box"},
-        {"seed": "box", "box": "5000,5000,10,10"},
-    ],
-    ids=["no face", "no strokes", "no box", "box outside of the photo"],
-)
-def test_missing_seed_falls_back_to_the_matte(given: dict[str, Scalar], auto: Matte8) -> None:
-    assert np.array_equal(cut_out(FIGURE, a_rough_matte(), **given), auto)
-
-
-@pytest.fixture(scope="module")
-def auto() -> Matte8:
-    return cut_out(FIGURE, a_rough_matte(), seed="auto")
-
-
 def test_nothing_to_start_from_is_no_person() -> None:
     assert not cut_out(FIGURE, NOBODY).any()

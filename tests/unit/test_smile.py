@@ -7,6 +7,7 @@ from smart_filter_tests.pictures import noise, prepared
 from smart_filter_workers.networks.eye_contours import EyeContour
 from smart_filter_workers.networks.face_mesh import LEFT_EYE, RIGHT_EYE, Mesh
 from smart_filter_workers.results import Eyes, Face, Faces, Smile, Srgb8
+from smart_filter_workers.stages.face import stage as face_stage
 from smart_filter_workers.stages.smile import sight, stage
 from smart_filter_workers.stages.smile.models.geometry import happiness, level_of
 from smart_filter_workers.stages.smile.models.iris import openness, verdict
@@ -165,3 +166,16 @@ def _inputs(*, lefts: tuple[int, ...], width: int = 64) -> Inputs:
         for left in lefts
     )
     return Inputs(prepared(noise(32, width)), Faces(tuple(faces)))
+
+
+def test_faces_stand_from_left_to_right_in_pixels_of_the_photo() -> None:
+    def found(left: float, width: float) -> Face:
+        return Face(box=(left, 2.0, width, 12.0), score=0.9, landmarks=((left, 5.0),) * 5)
+
+    photo = face_stage.Inputs(prepared(noise(1024, 2048)))
+
+    # By their middles.
+    (result,) = face_stage.run({"face": lambda _: [(found(0, 100), found(20, 10))]}, [photo])
+
+    assert [face.box for face in result.faces] == [(40, 4, 20, 24), (0, 4, 200, 24)]
+    assert [face.landmarks[0] for face in result.faces] == [(40, 10), (0, 10)]

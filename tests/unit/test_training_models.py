@@ -384,17 +384,6 @@ def upright(tmp_path: Path) -> Path:
     return scenes(tmp_path / "photos")
 
 
-def test_photo_on_both_sides_is_found(upright: Path) -> None:
-    content = (upright / "scene0000.png").read_bytes()
-    for number in range(12):
-        (upright / f"again{number}.png").write_bytes(content)
-
-    found = list(orientation.findings(upright, HALF_OF_SCENES))
-
-    assert found
-    assert all(finding.fatal and "other side" in finding.what for finding in found)
-
-
 def test_folders_of_images_are_read_without_their_masks(upright: Path) -> None:
     photos = sorted(upright.glob("*.png"))
     for photo, place in zip(photos, ("images", "masks"), strict=False):
