@@ -1,5 +1,8 @@
 """Pictures that tests make, and what stages would have made of them."""
 
+import struct
+import zlib
+
 import cv2
 import numpy as np
 
@@ -48,3 +51,21 @@ def in_red() -> Srgb8:
     for centre, axes in (((180, 480), (120, 210)), ((180, 160), (62, 84))):
         cv2.ellipse(picture, centre, axes, 0, 0, 360, (240, 20, 20), cv2.FILLED)
     return picture
+
+
+def a_png(
+    width: int,
+    height: int,
+    *,
+    pixels: bytes,
+    depth: int = 8,
+    extra: tuple[bytes, bytes] | None = None,
+) -> bytes:
+    """Return a PNG in color written by hand, so that its header may lie."""
+    chunks = [(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, 2, 0, 0, 0))]
+    chunks += [extra] if extra else []
+    chunks += [(b"IDAT", pixels), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+        for name, body in chunks
+    )

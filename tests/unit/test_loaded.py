@@ -3,6 +3,7 @@
 Models with research weights can be turned off: others stand in for them, and they never run.
 """
 
+import dataclasses
 import types
 from collections.abc import Collection
 from pathlib import Path
@@ -14,6 +15,7 @@ from smart_filter_shared.cards import ModelCard, Offer, TaskName
 from smart_filter_shared.errors import ModelNotLoaded, SetupFailed
 from smart_filter_shared.ids import Capability
 from smart_filter_shared.pipeline import StageName
+from smart_filter_tests import serving as serving_cards
 from smart_filter_tests.threads import at_once
 from smart_filter_workers import catalogue, memory, serving
 from smart_filter_workers.catalogue import TURNED_OFF, Catalogue, ModelFile
@@ -33,17 +35,7 @@ class Plenty(Room):
 
 
 def a_card(name: str, task: TaskName = SEGMENTATION, **more: object) -> ModelCard:
-    return ModelCard(
-        name=name,
-        version="1",
-        task=task,
-        family=name,
-        title=name,
-        source="the tests",
-        licence="Apache-2.0",
-        data_terms="",
-        **more,  # type: ignore[arg-type]  # whatever a test says of it
-    )
+    return dataclasses.replace(serving_cards.a_card(task, name), **more)  # type: ignore[arg-type]
 
 
 class Files:
@@ -56,10 +48,6 @@ class Files:
         self.entries = entries
         self.loads: list[str] = []
         self.broken = broken
-
-    @property
-    def offers(self) -> list[Offer]:
-        return [Offer(card) for card in self.cards]
 
     def loaded(self, room: "Room | Tight | None" = None) -> LoadedModels:
         files = {(card.task, card.name): self._file(card) for card in self.cards}
@@ -92,15 +80,12 @@ class Tight:
         """Nothing is held back."""
 
 
-def begun_with(
-    files: Files, *offers: Offer, models: Collection[str] = (), gpu_fault: str | None = None
-) -> Serving:
+def begun_with(files: Files, models: Collection[str] = (), gpu_fault: str | None = None) -> Serving:
     """Start a worker of every stage that a card is of."""
     tasks = {card.task for card in files.cards}
     stages = [stage for stage in (StageName.SEGMENTATION, StageName.SMILE) if stage in tasks]
-    setup = serving.plan(
-        [*files.offers, *offers], stages=stages, models=models, gpu_fault=gpu_fault
-    )
+    offers = [Offer(card) for card in files.cards]
+    setup = serving.plan(offers, stages=stages, models=models, gpu_fault=gpu_fault)
     assert setup.serving.capabilities == ()
     setup.load(files.loaded())
     return setup.serving

@@ -1,6 +1,4 @@
 import os
-import struct
-import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +8,7 @@ import pytest
 
 from smart_filter_shared.errors import Conflict, FolderUnreadable, SetupFailed
 from smart_filter_tests import drawn_people
+from smart_filter_tests.pictures import a_png
 from smart_filter_training.checks import Finding
 from smart_filter_training.models.unet import augmentation, data, pairs, teaching
 from smart_filter_training.models.unet.configuration import Configuration
@@ -22,19 +21,6 @@ CONFIGURATION = Configuration(validation_share=0.3)
 def an_example(seed: int = 0) -> Example:
     photo, mask = drawn_people.one(np.random.default_rng(seed))
     return Example(photo, mask, np.ones(mask.shape, np.bool_))
-
-
-def a_png_header(width: int, height: int) -> bytes:
-    """Return the beginning of a PNG that says how large it is, and has next to no pixels."""
-    chunks = (
-        (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)),
-        (b"IDAT", zlib.compress(bytes(64))),
-        (b"IEND", b""),
-    )
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-        for kind, body in chunks
-    )
 
 
 def write(path: Path, values: np.ndarray) -> Path:
@@ -120,7 +106,7 @@ def test_missing_corrupt_and_unequal_files_are_found_by_name(tmp_path: Path) -> 
 @pytest.mark.parametrize("place", ["images", "masks"])
 @pytest.mark.parametrize(
     "content",
-    [b"", a_png_header(60_000, 60_000), a_png_header(12_000, 9_000), None],
+    [b"", a_png(60_000, 60_000, pixels=b""), a_png(12_000, 9_000, pixels=b""), None],
     ids=["empty", "huge", "large", "pipe"],
 )
 def test_empty_and_huge_pictures_and_pipes_are_found(
