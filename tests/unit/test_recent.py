@@ -1,11 +1,17 @@
-"""What a worker keeps in memory, which is bounded and fetched once; and which rings it spares."""
+"""Memory, rings and threads of a worker: what it keeps is bounded and fetched once."""
 
+import ctypes
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
+from PIL import AvifImagePlugin
 
 from smart_filter_shared.ids import Capability
+from smart_filter_workers import native_threads
 from smart_filter_workers.recent import Recent
 from smart_filter_workers.runner import without
 
@@ -65,3 +71,18 @@ def test_row_taken_from_a_capability_spares_one_ring_of_it(
     ready: list[Capability], taken: list[Capability], rung: list[Capability]
 ) -> None:
     assert without(ready, taken) == rung
+
+
+def test_no_library_keeps_helpers() -> None:
+    cv2.setNumThreads(2)
+    libraries = (Path(np.__file__).parents[1] / "numpy.libs").glob("*openblas*")
+    blas = [ctypes.CDLL(str(path)) for path in libraries]
+    for library in blas:
+        library.scipy_openblas_set_num_threads64_(2)
+
+    obeyed = native_threads.one_per_call()
+
+    assert cv2.getNumThreads() == 1
+    assert AvifImagePlugin.DEFAULT_MAX_THREADS == 1
+    assert obeyed >= len(blas)
+    assert {library.scipy_openblas_get_num_threads64_() for library in blas} <= {1}

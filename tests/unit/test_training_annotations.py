@@ -1,21 +1,27 @@
-"""Annotations of either kind, their faults, and how annotated pictures are split."""
+"""Annotations and how they are split, and detectors' training without torch or detectron2."""
 
+import dataclasses
 import json
 import math
 import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
-from smart_filter_shared.errors import FolderUnreadable
-from smart_filter_tests.annotated import Drawn, coco, dataturks, drawn, folder_of
+from smart_filter_shared.errors import FolderUnreadable, SetupFailed
+from smart_filter_tests.annotated import FACE_SRGB, Drawn, coco, dataturks, drawn, folder_of
 from smart_filter_training.annotations import outlines, pictures, reading, splits
 from smart_filter_training.annotations.marks import Mark, Runs, Sheet
 from smart_filter_training.annotations.numbers import Misdrawn
-from smart_filter_training.annotations.splits import Where
+from smart_filter_training.annotations.splits import Splits, Where
 from smart_filter_training.checks import MOST_OF_A_KIND, Finding, few
+from smart_filter_training.detectors import batches, configuration
+from smart_filter_training.detectors.batches import Batches
+from smart_filter_training.detectors.configuration import Configuration
+from smart_filter_workers.networks.detectron2 import documents, keys
 
 
 @pytest.fixture
@@ -322,3 +328,82 @@ def test_many_findings_of_a_kind_are_counted() -> None:
 
     assert len(kept) == MOST_OF_A_KIND + 2
     assert kept[MOST_OF_A_KIND].what == "30 more like these"
+
+
+SMALL = Configuration(batch_size=3, short_side=64, long_side=96)
+
+
+@pytest.fixture
+def faces(tmp_path: Path) -> Splits:
+    folder = folder_of(tmp_path / "data", train=4, validation=1)
+    return splits.read(folder, SMALL.where("face"))
+
+
+def of(faces: Splits, told: Configuration = SMALL, start: int = 0) -> Batches:
+    return Batches(faces.train, faces.labels, told, order="RGB", masks=False, start=start)
+
+
+@pytest.mark.parametrize("depth", [18, 50])
+@pytest.mark.parametrize("weights", ["", "start.pkl"])
+@pytest.mark.parametrize("architecture", ["faster_rcnn", "mask_rcnn", "retinanet"])
+def test_network_is_one_that_the_product_lets_in(
+    architecture: str, weights: str, depth: int
+) -> None:
+    told = configuration.text(Configuration(depth=depth, weights=weights), architecture, 1)
+
+    document = documents.parsed(told, "made here")
+
+    keys.check(document, "made here")
+    assert not set(document) & set(documents.OF_TRAINING)
+
+
+def test_unknown_architecture_is_one_line() -> None:
+    with pytest.raises(SetupFailed, match="'yolo' is no architecture that is trained here"):
+        configuration.text(Configuration(), "yolo", 1)
+
+
+def test_random_backbone_is_never_frozen_by_default() -> None:
+    pretrained = Configuration(weights="start.pkl")
+
+    frozen = [
+        one.frozen_stages
+        for one in (
+            *(Configuration(), Configuration(freeze=3), pretrained),
+            dataclasses.replace(pretrained, freeze=0),
+        )
+    ]
+
+    assert frozen == [0, 3, 2, 0]
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_boxes_stay_on_what_they_mark(faces: Splits, mirrored: bool) -> None:  # noqa: FBT001 - a case
+    found = batches.example(
+        faces.train[0],
+        faces.labels,
+        short_side_px=48,
+        long_side_px=64,
+        mirrored=mirrored,
+        masks=False,
+    )
+
+    assert found.srgb.shape == (48, 64, 3)
+    for left, top, right, bottom in found.boxes:
+        middle = found.srgb[int((top + bottom) / 2), int((left + right) / 2)].astype(np.int64)
+        assert np.abs(middle - FACE_SRGB).max() < 3
+
+
+def test_batch_depends_on_the_seed_and_its_number_alone(faces: Splits) -> None:
+    other_seed = dataclasses.replace(SMALL, seed=1)
+
+    first, again, other = (
+        [(one.srgb.tobytes(), one.boxes.tobytes()) for one in examples]
+        for examples in (
+            of(faces).examples(5),
+            of(faces, start=2).examples(5),
+            of(faces, other_seed).examples(5),
+        )
+    )
+
+    assert first == again
+    assert first != other

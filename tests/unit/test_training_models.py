@@ -265,24 +265,30 @@ def test_rare_levels_are_said_though_accuracy_alone_would_not() -> None:
 
 
 @pytest.mark.parametrize(
-    ("setting", "words"),
+    ("model", "setting", "words"),
     [
-        ("epoch=3", "epochs"),
-        ("epochs=few", "number"),
-        ("epochs", "name=value"),
-        ("epochs=0", "above 0"),
-        ("learning_rate=nan", "above 0"),
-        ("dropout=1", "below 1"),
-        ("seed=99999999999999", "below"),
+        ("expression", "epoch=3", "epochs"),
+        ("expression", "epochs=few", "number"),
+        ("expression", "epochs", "name=value"),
+        ("expression", "epochs=0", "above 0"),
+        ("expression", "learning_rate=nan", "above 0"),
+        ("expression", "dropout=1", "below 1"),
+        ("expression", "seed=99999999999999", "below"),
+        ("detectron2_faces", "clip=-1", "clip=-1: expected a number 0 or more"),
+        ("detectron2_faces", "freeze=-2", "freeze=-2: expected a number -1 or more"),
+        ("detectron2_persons", "short_side=1", "short_side is 1: set at least 32"),
     ],
 )
-def test_wrong_setting_is_named_among_right_ones(setting: str, words: str) -> None:
-    recipe, right = recipes.find_one("expression"), "half_precision=false"
-
-    assert recipe.configuration([right]).half_precision is False
-    assert recipes.find_one("unet").configuration(["network=residual"]).network == "residual"
+def test_wrong_setting_is_refused_with_its_bound(model: str, setting: str, words: str) -> None:
     with pytest.raises(SetupFailed, match=words):
-        recipe.configuration([right, setting])
+        recipes.find_one(model).configuration([setting])
+
+
+def test_settings_are_read_by_their_kinds() -> None:
+    faces = recipes.find_one("expression").configuration(["half_precision=false", "epochs=3"])
+    people = recipes.find_one("unet").configuration(["network=residual"])
+
+    assert (faces.half_precision, faces.epochs, people.network) == (False, 3, "residual")
 
 
 @pytest.fixture
