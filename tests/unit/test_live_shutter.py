@@ -1,21 +1,18 @@
 """Live video: its smile shutter, the people that are searched for, and a matte that keeps still."""
 
 import math
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable
 
 import numpy as np
 import pytest
 
 from smart_filter_shared.rating import SmileLevel
-from smart_filter_tests.pictures import prepared
 from smart_filter_tests.portraits import a_face
 from smart_filter_workers.live import missing
 from smart_filter_workers.live.missing import Floats
 from smart_filter_workers.live.shutter import Look, Shutter, Taken, look_of
-from smart_filter_workers.live.sight import MOST_FACES, Sight
 from smart_filter_workers.live.smoothing import Smoothing
-from smart_filter_workers.results import Eyes, Face, Matte8, Smile, Srgb8
+from smart_filter_workers.results import Eyes, Matte8, Smile, Srgb8
 
 SERIOUS = Look(smile=0.1, smiling=False, eyes_open=True)
 FRAMES_A_SECOND = 15
@@ -123,35 +120,6 @@ def test_look_is_that_of_everyone_who_poses(
     faces = [a_face(x=100 + 200 * place, width=width) for place, width in enumerate(widths)]
 
     assert look_of(faces, smiles, eyes) == look
-
-
-def sight_of(faces: Sequence[Face]) -> Sight:
-    """Return a sight that sees these faces in every frame, and reads all of them alike."""
-    nothing: Any = None
-
-    def detector(pictures: Sequence[Srgb8]) -> list[tuple[Face, ...]]:
-        return [tuple(faces) for _ in pictures]
-
-    return Sight(
-        people=nothing,
-        faces={"face": detector},
-        smiles={
-            "smile": lambda views: [Smile(SmileLevel.NONE, 0.0) for _ in views],
-            "eyes": lambda views: [Eyes(None, None) for _ in views],
-        },
-        compositor=nothing,
-    )
-
-
-def test_widest_faces_of_a_crowd_are_examined_from_left_to_right() -> None:
-    crowd = [a_face(x=40 * number, width=20 + number) for number in range(12)]
-    frame = prepared(np.zeros((360, 640, 3), np.uint8))
-
-    crowded, empty = sight_of(crowd[::-1]).look(frame), sight_of([]).look(frame)
-
-    assert crowded.faces.faces == tuple(crowd[-MOST_FACES:])
-    assert len(crowded.smiles.smiles) == MOST_FACES
-    assert (empty.faces.faces, empty.smiles.smiles) == ((), ())
 
 
 def seen(*boxes: tuple[int, int, int, int]) -> Floats:

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from smart_filter_shared import parameters
 from smart_filter_shared.cards import ModelCard, TaskName, WeightsFile
 from smart_filter_shared.jobs import memory, models
 from smart_filter_shared.jobs.published import Published
@@ -78,20 +77,3 @@ def test_parameters_are_part_of_the_work() -> None:
     other = memory.works(ASKED, {**plans, SEGMENTATION: told}, known)
 
     assert differing(other) == {SEGMENTATION}
-
-
-@pytest.mark.parametrize(
-    ("params", "entry"),
-    [({}, "a"), ({TaskName.SEGMENTATION: {"entry": "b"}}, "b")],
-    ids=["default", "chosen"],
-)
-def test_plan_names_the_chosen_entry_or_the_default(params: dict[Any, Any], entry: str) -> None:
-    choice = parameters.choice("entry", "a", "Which", choices=("a", "b"))
-    card = dataclasses.replace(a_card(TaskName.SEGMENTATION), parameters=(choice,))
-    known = [
-        Published(card if card.task == task else a_card(task), offered=True) for task in TaskName
-    ]
-
-    plan = models.choose(known, Recipe(params=params))[SEGMENTATION]
-
-    assert plan.parameters == {card.task: {"entry": entry}}

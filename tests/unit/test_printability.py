@@ -84,19 +84,6 @@ def test_exposure_is_that_of_the_face_and_not_of_the_wall(level: int, verdict: V
     assert judged(face, portrait=a_portrait(face, skin=level)).exposure.verdict == verdict
 
 
-def test_skin_of_which_one_colour_is_cut_off_is_burnt_out() -> None:
-    face = a_face()
-    photo, matte = a_portrait(face, skin=200)
-    red = photo.copy()
-    red[..., 0] = np.where(photo[..., 0] == 200, 255, red[..., 0])
-
-    exposure = judged(face, portrait=(red, matte)).exposure
-
-    assert (exposure.verdict, exposure.text) == (Verdict.POOR, "The face is burnt out.")
-    assert exposure.faces_bright == 0
-    assert exposure.faces_clipped == pytest.approx(0.9, abs=0.1)
-
-
 @pytest.mark.parametrize(
     ("factor", "least", "most"), [(1, 1, 1), (3, 0.4, 0.9), (6, 0.15, 0.4), (0.5, 1, 1)]
 )

@@ -62,8 +62,7 @@ def test_coco_and_dataturks_mark_the_same_faces(folder: Path, one: Drawn) -> Non
         assert other.box == pytest.approx(mark.box)
 
 
-NO_BOX, NO_CATEGORY = "bbox is not four numbers", "of no category that is listed"
-NO_PIXELS = "not those of 128×96 pixels"
+NO_BOX = "bbox is not four numbers"
 
 
 @pytest.mark.parametrize(
@@ -71,22 +70,16 @@ NO_PIXELS = "not those of 128×96 pixels"
     [
         ("bbox", [0, 0, 500, 10], "box lies outside of the picture of 128×96"),
         ("bbox", [10, 10, 0, 5], "box is empty"),
-        *(
-            ("bbox", value, NO_BOX)
-            for value in ([math.nan, 0, 5, 5], [0, 0, True, 5], [0, 0, 5], None, [0, 0, 10**400, 5])
-        ),
-        ("category_id", 99, NO_CATEGORY),
-        ("category_id", "face", NO_CATEGORY),
+        *(("bbox", value, NO_BOX) for value in ([math.nan, 0, 5, 5], None, [0, 0, 10**400, 5])),
+        ("category_id", 99, "of no category that is listed"),
         ("image_id", 99, "of no picture that is listed"),
-        ("image_id", [1], "of no picture that is listed"),
         ("id", None, "has no whole number as its id"),
         ("segmentation", [[0, 0, 1, 1]], "no three corners"),
         ("segmentation", [[0, 0, 5, 5, 9, math.inf]], "what is no number"),
         ("segmentation", [[0, 0, 5, 5, 900, 9]], "outline lies outside"),
         ("segmentation", "all of it", "neither polygons nor run lengths"),
         ("segmentation", {"size": [9, 9], "counts": [81]}, "of another size than 128×96"),
-        ("segmentation", {"size": [96, 128], "counts": [81]}, NO_PIXELS),
-        ("segmentation", {"size": [96, 128], "counts": "00"}, NO_PIXELS),
+        ("segmentation", {"size": [96, 128], "counts": [81]}, "not those of 128×96 pixels"),
         ("segmentation", {"size": [96, 128], "counts": "é"}, "letter that COCO's have not"),
         ("segmentation", {"size": [96, 128], "counts": "P"}, "end in the middle"),
         ("segmentation", {"size": [96, 128], "counts": None}, "neither a list nor text"),
@@ -113,10 +106,8 @@ def test_wrong_annotation_is_found_and_left_out(
             for name in ("../one.png", "/etc/passwd", "C:\\one.png", "one.png\0", ".")
         ),
         ("file_name", "a" * 5000, "is no name of a file"),
-        ("file_name", "\ud800.png", "is not in the folder"),
         ("file_name", "", "has no file_name"),
         ("width", 0, "width or height that is no number of pixels"),
-        ("height", "96", "width or height that is no number of pixels"),
     ],
 )
 def test_wrong_picture_is_found_once(
@@ -155,14 +146,12 @@ def test_malformed_coco_is_refused_in_one_line(tmp_path: Path, text: str) -> Non
     ("change", "why"),
     [
         ({"content": "https://example.org/a/gone.png"}, "gone.png, which is not in the folder"),
-        ({"content": "file:///etc/passwd"}, "passwd, which is not in the folder"),
         ({"content": "http://[/one.png"}, "is no address"),
         ({"content": None}, "has no content"),
         ({"content": "broken.png", "annotation": []}, "is no picture"),
         ({"annotation": [7]}, "no list of marks"),
         ({"annotation": [{"imageWidth": [1], "imageHeight": {}}]}, "do not agree on imageWidth"),
         ({"content": "\ud800\n.png"}, r"names \ud800\n.png, which is not in the folder"),
-        ({"annotation": [{"label": ["Face"], "points": []}]}, "do not agree on imageWidth"),
     ],
 )
 def test_wrong_line_is_found(folder: Path, one: Drawn, change: dict[str, Any], why: str) -> None:
