@@ -7,8 +7,8 @@ from smart_filter_workers.results import Matte8
 from smart_filter_workers.stages.composite.filters import lettering
 
 
-def written(text: str, *, thick: float = 0) -> Matte8:
-    return lettering.written([text], (80, 300), size=40, line_px=48, thick=thick)
+def written(text: str) -> Matte8:
+    return lettering.written([text], (80, 300), size=40, line_px=48, thick=0)
 
 
 @pytest.mark.parametrize(

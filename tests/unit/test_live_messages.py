@@ -236,8 +236,8 @@ NOW = dt.datetime(2026, 1, 2, tzinfo=dt.UTC)
 TOKENS = Tokens(["k" * 32])
 
 
-def a_token(*, background: str | None = None) -> str:
-    return TOKENS.issue(Tenant("ann"), background=background, now=NOW)[0]
+def a_token() -> str:
+    return TOKENS.issue(Tenant("ann"), background=None, now=NOW)[0]
 
 
 def test_token_names_tenant_background_and_expiry() -> None:

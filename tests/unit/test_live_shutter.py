@@ -23,10 +23,13 @@ def smiling(score: float, *, eyes_open: bool = True) -> Look:
     return Look(smile=score, smiling=score >= 0.5, eyes_open=eyes_open)
 
 
-def told(looks: Iterable[Look], *, every: float = 1 / FRAMES_A_SECOND) -> list[Taken]:
+def told(looks: Iterable[Look]) -> list[Taken]:
     """Return what a shutter tells of looks that come in even steps."""
     shutter = Shutter()
-    seen = [shutter.observe(number, look, at=number * every) for number, look in enumerate(looks)]
+    seen = [
+        shutter.observe(number, look, at=number / FRAMES_A_SECOND)
+        for number, look in enumerate(looks)
+    ]
     return [one for one in seen if one is not None]
 
 

@@ -10,13 +10,9 @@ from smart_filter_shared.rating import SmileLevel
 from smart_filter_tests.compositing import a_job, made
 from smart_filter_tests.portraits import HEIGHT, WIDTH, a_face, a_portrait
 from smart_filter_workers.results import Eyes, Face, Faces, Frame, Matte8, Smile, Smiles, Srgb8
-from smart_filter_workers.stages.composite.inputs import Inputs
 from smart_filter_workers.stages.composite.printability import paper
 from smart_filter_workers.stages.composite.printability.assessment import assess
-from smart_filter_workers.stages.composite.printability.face_figures import (
-    Figures,
-    measure,
-)
+from smart_filter_workers.stages.composite.printability.face_figures import measure
 
 WHOLE = Frame(width=WIDTH, height=HEIGHT, scale=1, left=0, top=0)
 # What a print of an album takes, so that the size is not what is found fault with.
@@ -44,12 +40,6 @@ def judged(
     )
 
 
-def figures_of(photo: Srgb8, face: Face, proxy: Srgb8 | None = None) -> Figures:
-    figures = measure(photo, photo if proxy is None else proxy, face)
-    assert figures is not None
-    return figures
-
-
 def test_sharp_well_lit_face_that_looks_ahead_is_good() -> None:
     printable = judged(a_face())
 
@@ -70,8 +60,11 @@ def test_blur_is_measured_in_pixels_despite_noise(
     face = a_face(x=60, y=20, width=width)
     photo, _ = a_portrait(face, blur_px=blur_px, noise=noise)
 
+    figures = measure(photo, photo, face)
+
+    assert figures is not None
     # Corners are no straight edges, and parallel ones reach into each other.
-    assert figures_of(photo, face).blur_px == pytest.approx(seen_px, abs=0.35)
+    assert figures.blur_px == pytest.approx(seen_px, abs=0.35)
 
 
 @pytest.mark.parametrize(
@@ -206,21 +199,17 @@ def test_picture_is_good_for_an_album_and_prints_on_the_paper_that_it_fills(
     assert printed.verdict == verdict
 
 
-def a_rated_job(**recipe: object) -> Inputs:
-    job = a_job("color:red", **recipe)
-    return replace(
+def test_every_face_is_in_a_picture_without_a_cutout() -> None:
+    job = a_job("color:red")
+    assert job.segmented is not None
+    rated = replace(
         job,
+        segmented=replace(job.segmented, matte=job.segmented.matte * 0, coverage=0),
         faces=Faces((a_face(x=90, y=60, width=50),)),
-        smiles=Smiles((Smile(SmileLevel.MILD, 0.5),), (Eyes(left_open=False, right_open=False),)),
+        smiles=Smiles((Smile(SmileLevel.MILD, 0.5),), (CLOSED,)),
     )
 
+    printable = made(rated).printability
 
-def test_every_face_is_in_a_picture_without_a_cutout() -> None:
-    job = a_rated_job()
-    assert job.segmented is not None
-    matte = job.segmented.matte * 0
-
-    printable = made(replace(job, segmented=replace(job.segmented, matte=matte, coverage=0)))
-
-    assert printable.printability is not None
-    assert len(printable.printability.faces) == 1
+    assert printable is not None
+    assert len(printable.faces) == 1

@@ -47,15 +47,6 @@ def eye(lift: float, *, iris: float = 0.35) -> EyeContour:
     )
 
 
-def moved(contour: EyeContour, *, degrees: float = 0, size: float = 1) -> EyeContour:
-    turn = np.deg2rad(degrees)
-    matrix = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]]) * size
-    lids, iris = (
-        (points @ matrix + 20).astype(np.float32) for points in (contour.lids, contour.iris)
-    )
-    return EyeContour(lids=lids, iris=iris)
-
-
 def a_face(*, nose: float = 60, presence: float = 1.0) -> Mesh:
     """Return a face whose eyes are 20 pixels long, 40 and 80 from the left of the picture."""
     mesh = np.full((468, 2), 60, np.float32)

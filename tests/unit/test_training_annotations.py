@@ -41,8 +41,8 @@ def read(folder: Path, told: dict[str, Any]) -> Sheet:
     return reading.read(folder / "annotations.json", folder)
 
 
-def read_lines(folder: Path, *lines: str, encoding: str = "utf-8") -> Sheet:
-    (folder / "lines.jsonl").write_text("\n".join(lines), encoding=encoding)
+def read_lines(folder: Path, *lines: str) -> Sheet:
+    (folder / "lines.jsonl").write_text("\n".join(lines))
     return reading.read(folder / "lines.jsonl", folder)
 
 
