@@ -1,4 +1,4 @@
-"""What transitions read and lock after half a year of days: only days with unfinished jobs.
+"""What transitions read and lock after many days: only days with unfinished jobs.
 
 Leases run with generic plans, which see no value of a parameter: a partition that such a plan names
 is locked by every execution, whatever it prunes then.
@@ -40,19 +40,25 @@ Act = Callable[[Connection, World], object]
 SILENT: Final = {"silent_seconds": 30.0}
 
 
-@pytest.fixture(scope="module")
-def _half_a_year(_bench: Bench) -> Iterator[Bench]:
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(30, id="a month"),
+        pytest.param(HALF_A_YEAR, id="half a year", marks=pytest.mark.slow),
+    ],
+)
+def _many_days(_bench: Bench, request: pytest.FixtureRequest) -> Iterator[Bench]:
     with many_days.before(_bench) as engine:
-        yield many_days.after_a_month(_bench, engine, past=HALF_A_YEAR)
+        yield many_days.after_a_month(_bench, engine, past=request.param)
 
 
 @pytest.fixture
-def bench(_half_a_year: Bench) -> Bench:
-    """A bench after half a year of days, of which none holds anything."""
-    _half_a_year.empty()
-    with _half_a_year.transaction() as connection:
+def bench(_many_days: Bench) -> Bench:
+    """A bench after many days, of which none holds anything."""
+    _many_days.empty()
+    with _many_days.transaction() as connection:
         days.look(connection)
-    return _half_a_year
+    return _many_days
 
 
 @pytest.fixture
@@ -214,7 +220,7 @@ def test_figures_read_open_days_alone(bench: Bench) -> None:
     assert found - yesterday == open_days(bench) - yesterday
 
 
-def test_what_clients_do_to_a_job_reads_its_day_alone(bench: Bench) -> None:
+def test_request_about_a_job_reads_its_day_alone(bench: Bench) -> None:
     job_id = bench.submit()
     day = {f"{today_of(bench.engine):%Y_%m_%d}"}
 

@@ -136,6 +136,7 @@ def test_migrations_only_add_what_the_version_before_need_not_know(servers: Stac
     assert broken == []
 
 
+@pytest.mark.slow
 def test_version_before_the_newest_migration_works_on_its_schema(
     servers: Stack, tmp_path: Path
 ) -> None:

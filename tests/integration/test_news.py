@@ -11,7 +11,8 @@ from smart_filter_shared.pipeline import StageName
 from smart_filter_tests.bench import TENANT, Bench
 
 PREPARE = StageName.PREPARE
-RESTORED = 100_000
+# More than a page of the reset.
+RESTORED = 12_000
 # Rows that a look may read for one event: which plan it gets depends on the statistics.
 FEW = 5
 

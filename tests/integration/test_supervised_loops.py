@@ -23,6 +23,7 @@ from smart_filter_shared.jobs import deliveries, presence, transitions
 from smart_filter_shared.jobs.leases import Failure
 from smart_filter_shared.jobs.presence import CELL, Worker
 from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.telemetry import logs
 from smart_filter_tests.bench import TENANT, Bench, capability
 from smart_filter_tests.outages import cut_off, read_only, unreadable_table, until, without_table
 from smart_filter_tests.receiving import Got, Says, a_receiver, sending
@@ -60,7 +61,7 @@ class Parts:
 
     def __post_init__(self) -> None:
         quick = self.bench.settings.engine.model_copy(
-            update={"heartbeat_seconds": 0.3, "sweep_seconds": 0.2}
+            update={"heartbeat_seconds": 0.2, "sweep_seconds": 0.1}
         )
         self.heartbeat = Heartbeat(
             self.engine,
@@ -106,6 +107,12 @@ class Parts:
             return connection.execute(text(f"SELECT max({column}) FROM {table}")).scalar()
 
 
+@pytest.fixture(autouse=True)
+def _logs() -> None:
+    # Unconfigured, structlog draws tracebacks with every local variable, which takes seconds.
+    logs.configure("worker")
+
+
 @pytest.fixture
 def parts(bench: Bench) -> Iterator[Parts]:
     engine = sessions.engine(bench.settings.database, connections=4)
@@ -121,7 +128,7 @@ def test_heartbeat_and_sweeper_outlive_a_troubled_database(parts: Parts, trouble
     with parts.running(parts.heartbeat, parts.sweeper, parts.retention) as threads:
         with in_trouble(parts.bench):
             before = parts.beats
-            until(lambda: parts.beats >= before + 3 or not threads[0].is_alive())
+            until(lambda: parts.beats >= before + 2 or not threads[0].is_alive())
         alive = [thread.is_alive() for thread in threads]
         seen_at, swept_at = parts.moment("seen_at", "workers"), parts.moment("swept_at", "cells")
 
@@ -173,7 +180,7 @@ def test_leases_in_time_are_renewed_while_a_hang_ends_the_process(parts: Parts) 
         assert parts.hung.wait(20)
         bench.age(innocent, seconds=20)
         before, beats = leased_until(), parts.beats
-        until(lambda: parts.beats >= beats + 3 or not threads[0].is_alive())
+        until(lambda: parts.beats >= beats + 2 or not threads[0].is_alive())
 
         assert leased_until() != before
 

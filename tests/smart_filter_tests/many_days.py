@@ -25,13 +25,13 @@ HALF_A_YEAR: Final = 180
 
 
 @contextmanager
-def before(bench: Bench) -> Iterator[Engine]:
+def before(bench: Bench, *, name: str = "days") -> Iterator[Engine]:
     """Give a database of its own on the tests' server, of the revision before days."""
     url = bench.settings.database.url.get_secret_value()
     alone = bench.engine.execution_options(isolation_level="AUTOCOMMIT")
     with alone.connect() as connection:
-        connection.execute(text("CREATE DATABASE days"))
-    settings = DatabaseSettings(url=SecretStr(f"{url.rpartition('/')[0]}/days"))
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    settings = DatabaseSettings(url=SecretStr(f"{url.rpartition('/')[0]}/{name}"))
     engine = sessions.engine(settings, connections=4)
     bring(engine, BEFORE)
     try:
@@ -39,7 +39,7 @@ def before(bench: Bench) -> Iterator[Engine]:
     finally:
         engine.dispose()
         with alone.connect() as connection:
-            connection.execute(text("DROP DATABASE days WITH (FORCE)"))
+            connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
 
 
 def after_a_month(bench: Bench, engine: Engine, *, past: int = _MONTH) -> Bench:
