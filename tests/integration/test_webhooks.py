@@ -1,4 +1,4 @@
-"""Webhooks as their owners see them: made, changed, rotated, deleted, and nobody else's."""
+"""Webhooks as their owners see them: made, changed, rotated, deleted, and hidden from others."""
 
 import base64
 import uuid
@@ -16,7 +16,6 @@ from smart_filter_tests.serving import Api, a_photo
 
 URL = "https://example.com/hooks"
 PHOTO = a_photo()
-PHOTO64 = base64.b64encode(PHOTO).decode()
 
 
 def made(api: Api, **fields: object) -> dict[str, Any]:
@@ -91,18 +90,14 @@ def test_rotating_shows_another_secret(api: Api) -> None:
     webhook = made(api)
 
     rotated = api.client.post(f"/v1/webhooks/{webhook['id']}/rotate").json()
+    default = api.client.post("/v1/webhooks/default/rotate").json()
 
     assert rotated["id"] == webhook["id"]
-    assert rotated["secret"].startswith("whsec_")
-    assert rotated["secret"] != webhook["secret"]
     assert rotated["former_until"] is not None
-
-
-def test_default_secret_is_shown_when_it_is_rotated(api: Api) -> None:
-    rotated = api.client.post("/v1/webhooks/default/rotate").json()
-
-    assert (rotated["id"], rotated["former_until"]) == ("default", None)
-    assert rotated["secret"].startswith("whsec_")
+    assert (default["id"], default["former_until"]) == ("default", None)
+    secrets = {one["secret"] for one in (webhook, rotated, default)}
+    assert len(secrets) == 3
+    assert all(secret.startswith("whsec_") for secret in secrets)
 
 
 @pytest.mark.parametrize(
@@ -136,34 +131,25 @@ def test_body_that_is_no_object_is_malformed(api: Api, body: bytes) -> None:
     assert (answer.status_code, answer.json()["code"]) == (400, "malformed_request")
 
 
-def test_fiftieth_webhook_is_the_last(api: Api) -> None:
-    for _ in range(50):
-        made(api)
-
-    answer = api.client.post("/v1/webhooks", json={"url": URL})
-
-    assert answer.status_code == 422
-    assert "50" in answer.json()["detail"]
-
-
 def test_of_many_at_once_fifty_webhooks_are_made(api: Api) -> None:
-    def make(_: int) -> int:
-        return api.client.post("/v1/webhooks", json={"url": URL}).status_code
+    def make(_: int) -> httpx.Response:
+        return api.client.post("/v1/webhooks", json={"url": URL})
 
-    with ThreadPoolExecutor(16) as pool:
-        statuses = Counter(pool.map(make, range(70)))
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(make, range(58)))
 
-    assert statuses == {201: 50, 422: 20}
+    assert Counter(answer.status_code for answer in answers) == {201: 50, 422: 8}
+    assert all("50" in one.json()["detail"] for one in answers if one.status_code == 422)
 
 
-@pytest.mark.parametrize("name", ["url", "events", "enabled"])
-def test_null_changes_nothing_of_a_webhook_and_says_so(api: Api, name: str) -> None:
-    webhook = made(api)
+def test_null_changes_no_field_of_a_webhook(api: Api) -> None:
+    path = f"/v1/webhooks/{made(api)['id']}"
 
-    answer = api.client.patch(f"/v1/webhooks/{webhook['id']}", json={name: None})
+    for name in ("url", "events", "enabled"):
+        answer = api.client.patch(path, json={name: None})
 
-    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
-    assert [one["pointer"] for one in answer.json()["errors"]] == [f"/{name}"]
+        assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+        assert [one["pointer"] for one in answer.json()["errors"]] == [f"/{name}"]
 
 
 def test_foreign_webhook_answers_as_an_unknown_one(api: Api) -> None:
@@ -209,17 +195,17 @@ def test_key_without_the_scope_changes_nothing(api: Api, scope: Scope) -> None:
     assert {answer.status_code for answer in answers} == {403}
 
 
-def test_webhook_url_of_a_job_is_looked_at_at_the_door(api: Api) -> None:
-    wrong: list[httpx.Response] = [
-        api.client.post(
-            "/v1/jobs",
-            files={"photo": ("photo", PHOTO)},
-            data={"webhook_url": "file:///etc/passwd"},
-        ),
-        api.client.post("/v1/jobs", json={"photo_base64": PHOTO64, "webhook_url": "nowhere"}),
-        api.client.post("/v1/jobs", json={"photo_base64": PHOTO64, "webhook_url": 7}),
-    ]
+@pytest.mark.parametrize("url", ["file:///etc/passwd", "nowhere", 7])
+@pytest.mark.parametrize("form", [True, False], ids=["form", "JSON"])
+def test_wrong_webhook_url_of_a_job_is_refused(api: Api, url: object, *, form: bool) -> None:
+    if form:
+        answer = api.client.post(
+            "/v1/jobs", files={"photo": ("photo", PHOTO)}, data={"webhook_url": str(url)}
+        )
+    else:
+        document = {"photo_base64": base64.b64encode(PHOTO).decode(), "webhook_url": url}
+        answer = api.client.post("/v1/jobs", json=document)
 
-    assert [answer.status_code for answer in wrong] == [422] * 3
-    assert [answer.json()["errors"][0]["pointer"] for answer in wrong] == ["/webhook_url"] * 3
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["pointer"] == "/webhook_url"
     assert api.leftovers() == {}
