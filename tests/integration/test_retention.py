@@ -96,33 +96,25 @@ def shelf(bench: Bench) -> Shelf:
     return Shelf(bench, Retention(bench.engine, bench.store, cell=CELL))
 
 
-def test_photos_and_intermediates_go_after_a_day_and_results_stay(shelf: Shelf) -> None:
+@pytest.mark.parametrize(
+    ("passed", "left"),
+    [
+        (DAY - HOUR, {"photo", "prepare", "composite"}),
+        (DAY, {"composite"}),
+        (7 * DAY - HOUR, {"composite"}),
+        (7 * DAY, set()),
+    ],
+    ids=["within a day", "after a day", "within a week", "after a week"],
+)
+def test_photos_and_intermediates_go_after_a_day_and_results_after_a_week(
+    shelf: Shelf, passed: dt.timedelta, left: set[str]
+) -> None:
     shelf.whole_job()
 
-    shelf.pass_time(DAY)
-    shelf.retention.remove_expired()
+    shelf.pass_time(passed)
+    removed = shelf.retention.remove_expired()
 
-    assert shelf.stored() == {"composite"}
-    assert shelf.rows() == 1
-
-
-def test_results_go_after_a_week(shelf: Shelf) -> None:
-    shelf.whole_job()
-
-    shelf.pass_time(7 * DAY)
-    shelf.retention.remove_expired()
-
-    assert shelf.stored() == set()
-    assert shelf.rows() == 0
-
-
-def test_nothing_goes_before_its_day(shelf: Shelf) -> None:
-    shelf.whole_job()
-
-    shelf.pass_time(DAY - HOUR)
-
-    assert shelf.retention.remove_expired() == 0
-    assert shelf.stored() == {"photo", "prepare", "composite"}
+    assert (removed, shelf.stored(), shelf.rows()) == (3 - len(left), left, len(left))
 
 
 def test_job_that_waits_keeps_what_it_needs(shelf: Shelf) -> None:
@@ -135,19 +127,7 @@ def test_job_that_waits_keeps_what_it_needs(shelf: Shelf) -> None:
     assert shelf.stored() == {"photo", "prepare"}
 
 
-def test_marked_artifact_is_not_given_out_though_its_object_is_there(shelf: Shelf) -> None:
-    key = keys.photo(TENANT, shelf.whole_job())
-    shelf.pass_time(DAY)
-
-    with shelf.bench.transaction() as connection:
-        retention.mark_expired(connection, most=10)
-        given_out = retention.is_kept(connection, TENANT, key)
-
-    assert key in shelf.objects()
-    assert not given_out
-
-
-def test_artifact_is_given_out_to_its_tenant_only(shelf: Shelf) -> None:
+def test_artifact_is_given_to_its_tenant_until_it_is_marked(shelf: Shelf) -> None:
     key = keys.photo(TENANT, shelf.whole_job())
 
     with shelf.bench.transaction() as connection:
@@ -155,8 +135,13 @@ def test_artifact_is_given_out_to_its_tenant_only(shelf: Shelf) -> None:
             retention.is_kept(connection, tenant, key)
             for tenant in (TENANT, Tenant("somebody-else"))
         ]
+    shelf.pass_time(DAY)
+    with shelf.bench.transaction() as connection:
+        retention.mark_expired(connection, most=10)
+        kept.append(retention.is_kept(connection, TENANT, key))
 
-    assert kept == [True, False]
+    assert kept == [True, False, False]
+    assert key in shelf.objects()
 
 
 def test_object_that_no_row_names_goes_when_it_is_old(shelf: Shelf) -> None:
@@ -172,7 +157,7 @@ def test_object_that_no_row_names_goes_when_it_is_old(shelf: Shelf) -> None:
     assert shelf.stored() == {"photo", "prepare", "composite"}
 
 
-def test_object_that_another_tenants_row_names_does_not_keep_ones_own(shelf: Shelf) -> None:
+def test_row_of_another_tenant_does_not_keep_an_object(shelf: Shelf) -> None:
     job_id = shelf.photo()
     stray = keys.photo(Tenant("somebody-else"), job_id)
     shelf.put(stray)
@@ -219,24 +204,32 @@ def test_delete_in_mid_work_leaves_nothing_of_the_job(shelf: Shelf) -> None:
     assert shelf.objects() == set()
 
 
-def test_redrive_after_the_photo_has_expired_is_refused(shelf: Shelf) -> None:
-    job_id = shelf.photo()
-    shelf.run(StageName.PREPARE, Kind.INTERMEDIATE)
-    lease = shelf.bench.claim_one(StageName.COMPOSITE)
-    with shelf.bench.transaction() as connection:
-        transitions.fail(connection, lease, RAISED)
-
-    shelf.pass_time(DAY)
-
-    with pytest.raises(InputsExpired), shelf.bench.transaction() as connection:
-        transitions.redrive(connection, job_id, TENANT)
-
-
-def test_redrive_of_a_job_that_is_expiring_is_refused(shelf: Shelf) -> None:
+def fail(shelf: Shelf) -> JobId:
+    """Submit a photo and let its first stage fail; return its job."""
     job_id = shelf.photo()
     lease = shelf.bench.claim_one(StageName.PREPARE)
     with shelf.bench.transaction() as connection:
         transitions.fail(connection, lease, RAISED)
+    return job_id
+
+
+def redrive(bench: Bench, job_id: JobId) -> object:
+    with bench.transaction() as connection:
+        return transitions.redrive(connection, job_id, TENANT)
+
+
+def test_redrive_after_the_photo_has_expired_is_refused(shelf: Shelf) -> None:
+    job_id = fail(shelf)
+
+    shelf.pass_time(DAY)
+
+    with pytest.raises(InputsExpired):
+        redrive(shelf.bench, job_id)
+
+
+def test_redrive_of_a_job_that_is_expiring_is_refused(shelf: Shelf) -> None:
+    job_id = fail(shelf)
+    with shelf.bench.transaction() as connection:
         connection.execute(text("UPDATE jobs SET expires_at = statement_timestamp()"))
 
     with ThreadPoolExecutor(1) as beside:
@@ -250,18 +243,8 @@ def test_redrive_of_a_job_that_is_expiring_is_refused(shelf: Shelf) -> None:
             redriven.result()
 
 
-def redrive(bench: Bench, job_id: JobId) -> object:
-    with bench.transaction() as connection:
-        return transitions.redrive(connection, job_id, TENANT)
-
-
 def test_redriven_job_keeps_its_photo_until_it_has_ended_again(shelf: Shelf) -> None:
-    job_id = shelf.photo()
-    lease = shelf.bench.claim_one(StageName.PREPARE)
-    with shelf.bench.transaction() as connection:
-        transitions.fail(connection, lease, RAISED)
-    with shelf.bench.transaction() as connection:
-        transitions.redrive(connection, job_id, TENANT)
+    redrive(shelf.bench, fail(shelf))
 
     shelf.pass_time(30 * DAY)
 
@@ -282,7 +265,9 @@ def test_removal_while_storage_is_away_is_made_up_for(shelf: Shelf, bench: Bench
     assert (shelf.objects(), shelf.rows()) == (set(), 0)
 
 
-@pytest.mark.parametrize("number", range(5))
+@pytest.mark.parametrize(
+    "number", [0, *(pytest.param(number, marks=pytest.mark.slow) for number in range(1, 5))]
+)
 def test_deleting_jobs_while_their_artifacts_expire_does_not_deadlock(
     shelf: Shelf, bench: Bench, number: int
 ) -> None:
