@@ -4,11 +4,10 @@ import contextlib
 import datetime as dt
 import uuid
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import Any
 
 import pytest
-from pydantic import SecretStr
-from sqlalchemy import Engine, create_engine, make_url, text
+from sqlalchemy import Engine, text
 
 from smart_filter_deploy.doctor import servers
 from smart_filter_shared import installation
@@ -16,10 +15,10 @@ from smart_filter_shared.db import migrate, sessions
 from smart_filter_shared.errors import StorageUnavailable
 from smart_filter_shared.ids import JobId, new_job_id
 from smart_filter_shared.jobs.presence import CELL
-from smart_filter_shared.settings import DatabaseSettings
 from smart_filter_shared.storage import keys
 from smart_filter_shared.storage.objects import ObjectStore, Stored
 from smart_filter_tests.bench import TENANT, Bench
+from smart_filter_tests.databases import an_empty_database, connected
 from smart_filter_workers.retention import Retention
 
 NOW = dt.timedelta(seconds=-60)  # older than what is written this very second
@@ -40,9 +39,9 @@ class Listing(ObjectStore):
 class LosesAnswers(ObjectStore):
     """The real store, whose answer to a PUT is lost."""
 
-    def put(self, key: str, content: BinaryIO | bytes, *, length: int, media_type: str) -> None:
-        super().put(key, content, length=length, media_type=media_type)
-        raise StorageUnavailable(f"put {key}: no answer")
+    def put(self, *put: Any, **more: Any) -> None:  # noqa: ANN401 - as it is
+        super().put(*put, **more)
+        raise StorageUnavailable("no answer")
 
 
 class RefusesToStore(ObjectStore):
@@ -60,10 +59,10 @@ class Overlapped(ObjectStore):
         self._bench = bench
         self._when = when
 
-    def put(self, key: str, content: BinaryIO | bytes, *, length: int, media_type: str) -> None:
+    def put(self, *put: Any, **more: Any) -> None:  # noqa: ANN401 - as it is
         if self._when == "before":
             installation.confirm(self._bench.engine, self._bench.store)
-        super().put(key, content, length=length, media_type=media_type)
+        super().put(*put, **more)
         if self._when == "after":
             installation.confirm(self._bench.engine, self._bench.store)
 
@@ -71,20 +70,10 @@ class Overlapped(ObjectStore):
 @pytest.fixture
 def neighbor(bench: Bench) -> Iterator[Engine]:
     """The database of another installation."""
-    url = make_url(bench.settings.database.url.get_secret_value())
-    outside = create_engine(url, isolation_level="AUTOCOMMIT")
-    with outside.connect() as connection:
-        connection.execute(text("CREATE DATABASE neighbor"))
-    own = SecretStr(url.set(database="neighbor").render_as_string(hide_password=False))
-    engine = sessions.engine(DatabaseSettings(url=own), connections=2)
-    try:
+    url = bench.settings.database.url.get_secret_value()
+    with an_empty_database(url, "neighbor") as settings, connected(settings) as engine:
         migrate.upgrade(engine)
         yield engine
-    finally:
-        engine.dispose()
-        with outside.connect() as connection:
-            connection.execute(text("DROP DATABASE neighbor"))
-        outside.dispose()
 
 
 def put(bench: Bench, key: str) -> str:
