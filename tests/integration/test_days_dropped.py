@@ -1,4 +1,4 @@
-"""Days that are dropped: all of what may go, nothing of what may not, and nobody in between."""
+"""Days that are dropped: all of what may go, nothing of what may not, and no reader in between."""
 
 import contextlib
 import dataclasses
@@ -57,21 +57,20 @@ def month(_month: Bench) -> Bench:
 
 
 def test_day_goes_with_its_jobs_and_usage_stays(month: Bench) -> None:
-    job_id = ended(month)
+    job_id, deleted = ended(month), ended(month, 1)
+    month.do(transitions.delete, deleted, TENANT)
     stays = month.submit()
-    usage = text("SELECT sum(jobs) FROM usage")
-    with month.transaction() as connection:
-        before = connection.scalar(usage)
+    before = month.scalar("SELECT sum(jobs) FROM usage")
 
     assert drop(month) == []
 
     assert not is_there(month)
     assert month.states(stays)
     assert invariants.broken(month) == []
-    with month.transaction() as connection:
-        assert connection.scalar(usage) == before
-        assert connection.scalar(text("SELECT count(*) FROM events WHERE job_id = :id"),
-                                 {"id": job_id}) == 0  # fmt: skip
+    assert month.scalar("SELECT sum(jobs) FROM usage") == before
+    assert month.scalar("SELECT count(*) FROM events WHERE job_id = :id", id=job_id) == 0
+    assert month.scalar("SELECT count(*) FROM tombstones WHERE job_id = :id", id=deleted) == 1
+    assert drop(month) == [], "a day that another process has dropped is dropped"
 
 
 def test_batch_goes_with_its_day(month: Bench) -> None:
@@ -80,9 +79,8 @@ def test_batch_goes_with_its_day(month: Bench) -> None:
     assert drop(month) == []
 
     assert invariants.broken(month) == []
-    with month.transaction() as connection:
-        for table in ("batches", "batch_gaps", "events"):
-            assert connection.scalar(text(f"SELECT count(*) FROM {table}")) == 0
+    for table in ("batches", "batch_gaps", "events"):
+        assert month.scalar(f"SELECT count(*) FROM {table}") == 0
 
 
 def test_batch_of_two_days_goes_with_the_second(month: Bench) -> None:
@@ -98,23 +96,10 @@ def test_batch_of_two_days_goes_with_the_second(month: Bench) -> None:
         ("canceled", False),
     ]
     assert broken == invariants.broken(month) == []
-    with month.transaction() as connection:
-        assert connection.scalar(text("SELECT count(*) FROM batches")) == 0
+    assert month.scalar("SELECT count(*) FROM batches") == 0
 
 
-def test_deleted_jobs_stay_deleted(month: Bench) -> None:
-    job_id = ended(month)
-    with month.transaction() as connection:
-        transitions.delete(connection, job_id, TENANT)
-
-    assert drop(month) == []
-
-    with month.transaction() as connection:
-        grave = text("SELECT count(*) FROM tombstones WHERE job_id = :id")
-        assert connection.scalar(grave, {"id": job_id}) == 1
-
-
-def test_what_came_before_there_were_days_goes_as_a_day_does(month: Bench) -> None:
+def test_first_partition_goes_as_a_day_does(month: Bench) -> None:
     with month.transaction() as connection:
         oldest = days.partitions(connection)[0].since
         assert oldest is not None
@@ -137,16 +122,9 @@ def test_what_came_before_there_were_days_goes_as_a_day_does(month: Bench) -> No
         assert connection.scalar(text("SELECT count(*) FROM jobs")) == 0
 
 
-def test_day_that_somebody_else_has_dropped_is_dropped(month: Bench) -> None:
-    drop(month)
-
-    assert drop(month) == []
-
-
 def test_days_are_over_after_so_long(month: Bench) -> None:
-    with month.transaction() as connection:
-        first = past_days.over(connection, kept_seconds=BACK * DAY)
-        all_but_two = past_days.over(connection, kept_seconds=DAY)
+    first = month.do(past_days.over, kept_seconds=BACK * DAY)
+    all_but_two = month.do(past_days.over, kept_seconds=DAY)
 
     today = today_of(month.engine)
     assert first[-1].until == today - BACK_DAYS
@@ -165,7 +143,7 @@ def test_drop_that_breaks_off_changes_nothing(month: Bench) -> None:
     assert invariants.broken(month) == []
 
 
-def test_whoever_reads_makes_the_day_wait_for_the_next_time(month: Bench) -> None:
+def test_reader_makes_the_day_wait_for_the_next_time(month: Bench) -> None:
     ended(month)
     keeper = Retention(month.engine, month.store, cell=CELL, record_seconds=BACK * DAY)
 
@@ -176,13 +154,12 @@ def test_whoever_reads_makes_the_day_wait_for_the_next_time(month: Bench) -> Non
         held = days.partitions(reading)
     keeper.drop_days()
 
-    with month.transaction() as connection:
-        after = days.partitions(connection)
+    after = month.do(days.partitions)
     assert held == before
     assert after == [one for one in before if one.until > today_of(month.engine) - BACK_DAYS]
 
 
-def test_nothing_is_dropped_unless_somebody_says_so(month: Bench) -> None:
+def test_nothing_is_dropped_by_default(month: Bench) -> None:
     ended(month)
 
     Retention(month.engine, month.store, cell=CELL).drop_days()
@@ -192,12 +169,9 @@ def test_nothing_is_dropped_unless_somebody_says_so(month: Bench) -> None:
 
 def test_views_that_named_the_day_go_on_without_it(month: Bench) -> None:
     waiting = month.submit(job_id=JobId(id_of(month)))
-    with month.transaction() as connection:
-        days.look(connection)
-    with month.transaction() as connection:
-        transitions.cancel(connection, waiting, TENANT)
-    with month.transaction() as connection:
-        fairness.settle(connection)
+    month.do(days.look)
+    month.do(transitions.cancel, waiting, TENANT)
+    month.do(fairness.settle)
     let_expire(month)
 
     assert drop(month) == []
@@ -216,7 +190,7 @@ def drop_patiently(bench: Bench) -> list[str]:
             return drop(bench)
 
 
-def test_what_is_written_before_the_tables_are_locked_is_seen(month: Bench) -> None:
+def test_write_before_the_tables_are_locked_is_seen(month: Bench) -> None:
     batch_id = batch(month, (BACK, 0), (BACK, 1))
 
     with ThreadPoolExecutor(1) as pool:
@@ -259,8 +233,7 @@ def test_jobs_come_and_move_and_the_audit_is_clean_meanwhile(month: Bench) -> No
 
 def test_job_of_a_dropped_day_is_unknown(api: Api, month: Bench) -> None:
     gone, deleted = ended(month), ended(month, 1)
-    with month.transaction() as connection:
-        transitions.delete(connection, deleted, TENANT)
+    month.do(transitions.delete, deleted, TENANT)
     drop(month)
 
     job = f"/v1/jobs/{gone}"
@@ -306,18 +279,14 @@ def test_batch_shows_jobs_of_a_dropped_day_as_deleted_until_it_goes(api: Api, mo
 def test_job_that_was_derived_from_one_of_a_dropped_day_stays(api: Api, month: Bench) -> None:
     parent = ended(month)
     job_id = month.submit()
-    with month.transaction() as connection:
-        connection.execute(
-            text("UPDATE jobs SET parent_id = :parent WHERE id = :id"),
-            {"parent": parent, "id": job_id},
-        )
+    month.execute("UPDATE jobs SET parent_id = :parent WHERE id = :id", parent=parent, id=job_id)
 
     assert drop(month) == []
 
     assert api.job(str(job_id))["parent_id"] == str(parent)
 
 
-def test_request_is_remembered_for_its_day_and_then_done_anew(api: Api, month: Bench) -> None:
+def test_request_is_remembered_for_its_day_and_then_done_again(api: Api, month: Bench) -> None:
     job_id = ended(month)
     again = {"files": {"photo": ("photo", a_photo())}, "headers": {"Idempotency-Key": "once"}}
     first = api.client.post("/v1/jobs", **again)
@@ -330,9 +299,9 @@ def test_request_is_remembered_for_its_day_and_then_done_anew(api: Api, month: B
         connection.execute(text("UPDATE requests SET claimed_at = now() - interval '25 hours'"))
         retention.forget_requests(connection, most=10)
     dropped = drop(month)
-    anew = api.client.post("/v1/jobs", **again)
+    again_later = api.client.post("/v1/jobs", **again)
 
     assert (held, dropped) == (["remembered requests"], [])
     assert within.json()["code"] == "output_expired"
-    assert anew.status_code == 202
-    assert anew.json()["id"] not in {first.json()["id"], str(job_id)}
+    assert again_later.status_code == 202
+    assert again_later.json()["id"] not in {first.json()["id"], str(job_id)}

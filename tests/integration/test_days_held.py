@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import text
 
 from smart_filter_tests import bygone, many_days
 from smart_filter_tests.bench import Bench
@@ -68,22 +67,20 @@ HOLDS = {
 
 
 @pytest.mark.parametrize("reason", HOLDS)
-def test_whatever_is_kept_of_one_job_holds_its_day(month: Bench, reason: str) -> None:
+def test_anything_kept_of_one_job_holds_its_day(month: Bench, reason: str) -> None:
     job_id = ended(month)
     ended(month, 1)
-    with month.transaction() as connection:
-        connection.execute(text(HOLDS[reason]), {"id": job_id})
+    month.execute(HOLDS[reason], id=job_id)
 
     assert drop(month) == [reason]
     assert is_there(month)
 
 
-def test_what_is_kept_of_other_days_holds_none(month: Bench) -> None:
+def test_things_kept_of_other_days_hold_none(month: Bench) -> None:
     ended(month)
     for number, held in enumerate(reason for reason in HOLDS if reason != "uploads"):
         other = ended(month, number, back=BACK + 1)
-        with month.transaction() as connection:
-            connection.execute(text(HOLDS[held].replace("'k'", f"'{number}'")), {"id": other})
+        month.execute(HOLDS[held].replace("'k'", f"'{number}'"), id=other)
 
     assert drop(month) == []
     assert is_there(month, back=BACK + 1)
@@ -112,10 +109,8 @@ def test_batch_of_which_anything_is_kept_holds_the_days_of_its_jobs(
     month: Bench, reason: str
 ) -> None:
     batch_id = batch(month, (BACK + 1, 0), (BACK, 0))
-    with month.transaction() as connection:
-        connection.execute(text(BATCH_HOLDS[reason]), {"id": batch_id})
+    month.execute(BATCH_HOLDS[reason], id=batch_id)
 
     assert drop(month) == [reason]
     assert is_there(month)
-    with month.transaction() as connection:
-        assert connection.scalar(text("SELECT count(*) FROM batches")) == 1
+    assert month.scalar("SELECT count(*) FROM batches") == 1

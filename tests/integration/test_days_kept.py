@@ -56,8 +56,7 @@ def _many_days(_bench: Bench, request: pytest.FixtureRequest) -> Iterator[Bench]
 def bench(_many_days: Bench) -> Bench:
     """A bench after many days, of which none holds anything."""
     _many_days.empty()
-    with _many_days.transaction() as connection:
-        days.look(connection)
+    _many_days.do(days.look)
     return _many_days
 
 
@@ -181,8 +180,7 @@ def test_transition_locks_few_relations(bench: Bench, worker: Engine, name: str)
             locks = locked(bench, connection)
 
     assert answers == [case.answer] * 3
-    with bench.transaction() as connection:
-        since = days.recent_since(connection)
+    since = bench.do(days.recent_since)
     more_days = (today_of(bench.engine) - since).days  # for a while after midnight
     assert locks <= case.most + 8 * more_days
 
@@ -226,10 +224,8 @@ def test_request_about_a_job_reads_its_day_alone(bench: Bench) -> None:
 
     with explained(bench.engine, bench, given=True) as plans:
         bench.job(job_id)
-        with bench.transaction() as connection:
-            transitions.cancel(connection, job_id, TENANT)
-        with bench.transaction() as connection:
-            transitions.delete(connection, job_id, TENANT)
+        bench.do(transitions.cancel, job_id, TENANT)
+        bench.do(transitions.delete, job_id, TENANT)
 
     of_jobs = {statement: found for statement in plans if (found := days_in(plans[statement]))}
     assert len(of_jobs) > 8
@@ -294,8 +290,7 @@ def days_in(plan: str) -> set[str]:
 
 def open_days(bench: Bench) -> set[str]:
     """Those that are shown whatever they hold: today and those to come, after midnight one more."""
-    with bench.transaction() as connection:
-        first = days.recent_since(connection)
+    first = bench.do(days.recent_since)
     last = today_of(bench.engine) + dt.timedelta(days=days.DAYS_AHEAD)
     shown = [first + dt.timedelta(days=number) for number in range((last - first).days + 1)]
     return {f"{day:%Y_%m_%d}" for day in shown}

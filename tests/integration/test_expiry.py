@@ -42,13 +42,10 @@ def month(bench: Bench) -> Iterator[Bench]:
 
 
 def test_expiring_jobs_reads_no_others(month: Bench) -> None:
-    with month.transaction() as connection:
-        connection.execute(
-            text("""
-                UPDATE jobs SET expires_at = statement_timestamp()
-                WHERE id IN (SELECT id FROM jobs ORDER BY id LIMIT 20)
-            """)
-        )
+    month.execute("""
+        UPDATE jobs SET expires_at = statement_timestamp()
+        WHERE id IN (SELECT id FROM jobs ORDER BY id LIMIT 20)
+    """)
 
     with month.transaction() as connection:
         expired = expiry.expire(connection, most=200)

@@ -246,10 +246,8 @@ def test_tenant_does_not_pay_for_photos_that_it_deleted(bench: Bench) -> None:
     fickle = world.tenant("fickle", stage_seconds=STAGE_SECONDS)
     world.submit(crowd, 100)
     for job_id in world.submit(fickle, 40):
-        with bench.transaction() as connection:
-            transitions.delete(connection, job_id, fickle)
-    with bench.transaction() as connection:
-        fairness.settle(connection)
+        bench.do(transitions.delete, job_id, fickle)
+    bench.do(fairness.settle)
 
     (kept,) = world.submit(fickle)
 
@@ -277,8 +275,7 @@ def test_place_is_taken_without_waiting_for_the_disk(bench: Bench) -> None:
 def test_redrive_waits_for_the_disk(bench: Bench) -> None:
     job_id = bench.submit(photo="photo")
     lease = bench.claim_one(PREPARE)
-    with bench.transaction() as connection:
-        transitions.fail(connection, lease, RAISED)
+    bench.do(transitions.fail, lease, RAISED)
 
     with bench.transaction() as connection:
         connection.execute(text("SET LOCAL synchronous_commit = on"))

@@ -9,7 +9,6 @@ import math
 from collections import Counter
 
 import pytest
-from sqlalchemy import text
 
 from smart_filter_shared.ids import JobId, Tenant
 from smart_filter_shared.jobs import fairness, transitions, wholesale
@@ -51,10 +50,7 @@ def multiply(bench: Bench, world: Simulation, original: JobId, jobs: int) -> Non
 
 def let_all_be_due(bench: Bench) -> None:
     """Let the moment come that everything waits for."""
-    with bench.transaction() as connection:
-        connection.execute(
-            text("UPDATE stages SET not_before = now() WHERE not_before IS NOT NULL")
-        )
+    bench.execute("UPDATE stages SET not_before = now() WHERE not_before IS NOT NULL")
 
 
 def wake_all(bench: Bench) -> None:
@@ -82,8 +78,7 @@ def test_newcomer_does_not_wait_for_redriven_jobs(bench: Bench, jobs: int) -> No
     world, crowd = a_world(bench)
     original = bench.submit(TWO_STAGES, tenant=crowd)
     lease = bench.claim_one(StageName.PREPARE)
-    with bench.transaction() as connection:
-        transitions.fail(connection, lease, RAISED)
+    bench.do(transitions.fail, lease, RAISED)
     multiply(bench, world, original, jobs)
 
     moved = wholesale.make_all(bench.engine, Move.REDRIVE, crowd)
@@ -117,8 +112,7 @@ def test_newcomer_waits_for_one_retry_of_each_sweep_at_most_after_an_outage(
     world, crowd = a_world(bench)
     original = bench.submit(TWO_STAGES, tenant=crowd)
     lease = bench.claim_one(StageName.PREPARE)
-    with bench.transaction() as connection:
-        transitions.release(connection, lease, delay_seconds=60, give_up_seconds=3600)
+    bench.do(transitions.release, lease, delay_seconds=60, give_up_seconds=3600)
     multiply(bench, world, original, jobs)
 
     let_all_be_due(bench)
@@ -165,17 +159,14 @@ def test_tenants_share_alike_while_scheduled_jobs_come_in_many_sweeps(bench: Ben
 
 def test_scheduled_job_costs_its_tenant_nothing_until_it_is_due(bench: Bench) -> None:
     later = bench.submit(dataclasses.replace(TWO_STAGES, run_at=TOMORROW))
-    with bench.transaction() as connection:
-        transitions.cancel(connection, later, TENANT)
+    bench.do(transitions.cancel, later, TENANT)
     due = bench.submit(dataclasses.replace(TWO_STAGES, run_at=TOMORROW))
     before = finish(bench)
 
     wake_all(bench)
     charged = finish(bench)
-    with bench.transaction() as connection:
-        transitions.cancel(connection, due, TENANT)
-    with bench.transaction() as connection:
-        fairness.settle(connection)
+    bench.do(transitions.cancel, due, TENANT)
+    bench.do(fairness.settle)
 
     two_stages = 2 * fairness.UNKNOWN_SECONDS
     assert (before, charged, finish(bench)) == (0, pytest.approx(two_stages), pytest.approx(0))
@@ -185,18 +176,14 @@ def test_redriven_job_pays_for_what_is_left_of_it(bench: Bench) -> None:
     job_id = bench.submit(TWO_STAGES)
     bench.advance(StageName.PREPARE)
     lease = bench.claim_one(StageName.COMPOSITE)
-    with bench.transaction() as connection:
-        transitions.fail(connection, lease, RAISED)
-    with bench.transaction() as connection:
-        fairness.settle(connection)
+    bench.do(transitions.fail, lease, RAISED)
+    bench.do(fairness.settle)
     before = finish(bench)
 
-    with bench.transaction() as connection:
-        transitions.redrive(connection, job_id, TENANT)
+    bench.do(transitions.redrive, job_id, TENANT)
     charged = finish(bench) - before
     bench.advance(StageName.COMPOSITE)
-    with bench.transaction() as connection:
-        fairness.settle(connection)
+    bench.do(fairness.settle)
 
     # A stage of the bench takes 0.1 s, as is thought of those that never ran.
     assert (charged, finish(bench)) == (pytest.approx(0.1), pytest.approx(0.2))
@@ -204,18 +191,13 @@ def test_redriven_job_pays_for_what_is_left_of_it(bench: Bench) -> None:
 
 def finish(bench: Bench) -> float:
     """Return where in virtual time the tests' tenant's work ends; 0 where it has had none."""
-    with bench.transaction() as connection:
-        found = connection.scalar(
-            text("SELECT finish FROM tenants WHERE name = :name"), {"name": TENANT}
-        )
+    found = bench.scalar("SELECT finish FROM tenants WHERE name = :name", name=TENANT)
     return float(found or 0)
 
 
 def ready(bench: Bench, stage: StageName) -> int:
     """Return how many rows of a stage are ready."""
-    with bench.transaction() as connection:
-        count = connection.scalar(
-            text("SELECT count(*) FROM stages WHERE stage = :stage AND state = 'ready'"),
-            {"stage": stage},
-        )
+    count = bench.scalar(
+        "SELECT count(*) FROM stages WHERE stage = :stage AND state = 'ready'", stage=stage
+    )
     return int(count or 0)

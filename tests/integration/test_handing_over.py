@@ -2,7 +2,6 @@
 
 import httpx
 import pytest
-from sqlalchemy import text
 
 from smart_filter_shared.jobs.leases import Failure
 from smart_filter_shared.jobs.presence import CELL
@@ -119,8 +118,7 @@ def test_answer_that_the_client_has_already_hands_nothing_over(house: House) -> 
     job_id = house.finished()
     tag = house.fetch(job_id, "image").headers["ETag"]
     house.hand_over(job_id, "image")
-    with house.api.bench.transaction() as connection:
-        connection.execute(text("UPDATE jobs SET handed_over = '{}'"))
+    house.api.bench.execute("UPDATE jobs SET handed_over = '{}'")
 
     url = f"/v1/jobs/{job_id}/outputs/image"
     answer = house.api.client.get(url, headers={"If-None-Match": tag})

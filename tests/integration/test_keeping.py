@@ -1,7 +1,6 @@
 """How long each tenant's things are kept: shown by listing the bucket."""
 
 import pytest
-from sqlalchemy import text
 
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.jobs.leases import Failure
@@ -121,24 +120,20 @@ def test_log_of_deliveries_goes_with_the_results_and_what_waits_is_still_sent(
     house.api.client.post("/v1/webhooks", json={"url": "https://example.com/told"})
     house.api.client.post("/v1/webhooks", json={"url": "https://example.com/late"})
     job_id = house.finished()
-    with house.api.bench.transaction() as connection:
-        connection.execute(
-            text("""
-                WITH sent AS (
-                    UPDATE deliveries SET state = 'succeeded', finished_at = now()
-                    WHERE id = (SELECT id FROM deliveries LIMIT 1) RETURNING id
-                )
-                INSERT INTO delivery_attempts (delivery_id, at, seconds, status, answer)
-                SELECT id, now(), 1, 200, 'thanks' FROM sent
-            """)
+    house.api.bench.execute("""
+        WITH sent AS (
+            UPDATE deliveries SET state = 'succeeded', finished_at = now()
+            WHERE id = (SELECT id FROM deliveries LIMIT 1) RETURNING id
         )
+        INSERT INTO delivery_attempts (delivery_id, at, seconds, status, answer)
+        SELECT id, now(), 1, 200, 'thanks' FROM sent
+    """)
 
     house.pass_time(seconds=7 * DAY)
 
     query = "SELECT state FROM deliveries WHERE job_id = :id"
     assert house.row(query, job_id) == "waiting"
-    with house.api.bench.transaction() as connection:
-        log = connection.execute(text("SELECT count(*) FROM delivery_attempts")).scalar_one()
+    log = house.api.bench.scalar("SELECT count(*) FROM delivery_attempts")
     assert log == 0
 
 
@@ -187,10 +182,7 @@ def test_failed_job_whose_time_is_over_is_not_redriven(house: House) -> None:
 
 def test_row_of_a_version_that_did_not_say_is_kept_as_the_settings_say(house: House) -> None:
     job_id = house.api.submit(outputs="image,faces")
-    with house.api.bench.transaction() as connection:
-        connection.execute(
-            text("UPDATE jobs SET keep_input_seconds = NULL, keep_result_seconds = NULL")
-        )
+    house.api.bench.execute("UPDATE jobs SET keep_input_seconds = NULL, keep_result_seconds = NULL")
     for stage in StageName:
         house.run(stage)
 

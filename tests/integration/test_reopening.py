@@ -81,8 +81,8 @@ def test_second_who_misses_it_finds_its_lease_lost(bench: Bench) -> None:
     gone = made(bench, world.job_id, PREPARE)
     reopen(bench, world.leases[SEGMENTATION], PREPARE)
 
-    with pytest.raises(LeaseLost), bench.transaction() as connection:
-        transitions.reopen(connection, world.leases[SMILE], gone)
+    with pytest.raises(LeaseLost):
+        bench.do(transitions.reopen, world.leases[SMILE], gone)
 
     assert bench.row(world.job_id, PREPARE)["state"] == "ready"
 
@@ -103,8 +103,7 @@ def test_nothing_is_made_again_without_the_photo(bench: Bench) -> None:
     bench.submit(worlds.KEEP_BACKGROUND, photo="photo")
     bench.advance(PREPARE)
     lease = bench.claim_one(COMPOSITE)
-    with bench.transaction() as connection:
-        connection.execute(text("UPDATE artifacts SET marked_at = now() WHERE key = 'photo'"))
+    bench.execute("UPDATE artifacts SET marked_at = now() WHERE key = 'photo'")
 
     with pytest.raises(InputsExpired):
         reopen(bench, lease, PREPARE)
@@ -113,8 +112,7 @@ def test_nothing_is_made_again_without_the_photo(bench: Bench) -> None:
 def test_photo_past_its_time_serves_a_job_that_waits(bench: Bench) -> None:
     job_id = bench.submit(worlds.KEEP_BACKGROUND, photo="photo")
     bench.advance(PREPARE)
-    with bench.transaction() as connection:
-        connection.execute(text("UPDATE artifacts SET expires_at = now() - interval '1 day'"))
+    bench.execute("UPDATE artifacts SET expires_at = now() - interval '1 day'")
 
     reopen(bench, bench.claim_one(COMPOSITE), PREPARE)
 

@@ -5,7 +5,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import pytest
-from sqlalchemy import text
 
 from smart_filter_shared.errors import InputsExpired, StorageUnavailable
 from smart_filter_shared.ids import JobId, Tenant, new_job_id
@@ -47,8 +46,7 @@ class Shelf:
         lease = self.bench.claim_one(stage)
         key = keys.artifact(TENANT, lease.job_id, stage, lease.token, "made")
         self.put(key)
-        with self.bench.transaction() as connection:
-            transitions.complete(connection, [Done(lease, {}, 0.1, {key: kind})], KEEPING)
+        self.bench.do(transitions.complete, [Done(lease, {}, 0.1, {key: kind})], KEEPING)
         return key
 
     def whole_job(self) -> JobId:
@@ -75,20 +73,15 @@ class Shelf:
 
     def pass_time(self, time: dt.timedelta) -> None:
         """Let artifacts have been made so much earlier."""
-        with self.bench.transaction() as connection:
-            connection.execute(
-                text("UPDATE artifacts SET expires_at = expires_at - :time"), {"time": time}
-            )
+        self.bench.execute("UPDATE artifacts SET expires_at = expires_at - :time", time=time)
 
     def end_leases(self) -> None:
         """Let as much time pass as a page is claimed for."""
-        with self.bench.transaction() as connection:
-            connection.execute(text("UPDATE artifacts SET leased_until = now()"))
+        self.bench.execute("UPDATE artifacts SET leased_until = now()")
 
     def rows(self) -> int:
         """Return how many artifacts the database knows."""
-        with self.bench.transaction() as connection:
-            return int(connection.execute(text("SELECT count(*) FROM artifacts")).scalar_one())
+        return int(self.bench.scalar("SELECT count(*) FROM artifacts"))
 
 
 @pytest.fixture
@@ -178,8 +171,7 @@ def test_unnamed_objects_of_many_days_go_in_pieces(shelf: Shelf) -> None:
 def test_delete_removes_every_object_of_the_job_and_no_other(shelf: Shelf) -> None:
     deleted, other = shelf.whole_job(), shelf.whole_job()
 
-    with shelf.bench.transaction() as connection:
-        transitions.delete(connection, deleted, TENANT)
+    shelf.bench.do(transitions.delete, deleted, TENANT)
     shelf.retention.remove_expired()
 
     assert {key.split("/")[2] for key in shelf.objects()} == {str(other)}
@@ -192,8 +184,7 @@ def test_delete_in_mid_work_leaves_nothing_of_the_job(shelf: Shelf) -> None:
     key = keys.artifact(TENANT, job_id, StageName.PREPARE, lease.token, "made")
     shelf.put(key)
 
-    with shelf.bench.transaction() as connection:
-        transitions.delete(connection, job_id, TENANT)
+    shelf.bench.do(transitions.delete, job_id, TENANT)
     with shelf.bench.transaction() as connection:
         done = Done(lease, {}, 0.1, {key: Kind.INTERMEDIATE})
         late = transitions.complete(connection, [done], KEEPING)
@@ -208,14 +199,12 @@ def fail(shelf: Shelf) -> JobId:
     """Submit a photo and let its first stage fail; return its job."""
     job_id = shelf.photo()
     lease = shelf.bench.claim_one(StageName.PREPARE)
-    with shelf.bench.transaction() as connection:
-        transitions.fail(connection, lease, RAISED)
+    shelf.bench.do(transitions.fail, lease, RAISED)
     return job_id
 
 
 def redrive(bench: Bench, job_id: JobId) -> object:
-    with bench.transaction() as connection:
-        return transitions.redrive(connection, job_id, TENANT)
+    return bench.do(transitions.redrive, job_id, TENANT)
 
 
 def test_redrive_after_the_photo_has_expired_is_refused(shelf: Shelf) -> None:
@@ -229,8 +218,7 @@ def test_redrive_after_the_photo_has_expired_is_refused(shelf: Shelf) -> None:
 
 def test_redrive_of_a_job_that_is_expiring_is_refused(shelf: Shelf) -> None:
     job_id = fail(shelf)
-    with shelf.bench.transaction() as connection:
-        connection.execute(text("UPDATE jobs SET expires_at = statement_timestamp()"))
+    shelf.bench.execute("UPDATE jobs SET expires_at = statement_timestamp()")
 
     with ThreadPoolExecutor(1) as beside:
         with shelf.bench.transaction() as expiring:
@@ -278,8 +266,7 @@ def test_deleting_jobs_while_their_artifacts_expire_does_not_deadlock(
 
     def delete() -> None:
         for job_id in reversed(job_ids):
-            with bench.transaction() as connection:
-                transitions.delete(connection, job_id, TENANT)
+            bench.do(transitions.delete, job_id, TENANT)
 
     races.at_once([delete, shelf.retention.remove_expired, shelf.retention.remove_expired])
     shelf.retention.remove_expired()

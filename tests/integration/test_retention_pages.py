@@ -40,22 +40,23 @@ class Recording(ObjectStore):
 def finished(bench: Bench) -> JobId:
     """Return a job that has ended."""
     job_id = bench.submit()
-    with bench.transaction() as connection:
-        transitions.cancel(connection, job_id, TENANT)
+    bench.do(transitions.cancel, job_id, TENANT)
     return job_id
 
 
 def expired(bench: Bench, job_id: JobId, count: int, *, ago: dt.timedelta = HOUR) -> list[str]:
     """Write artifacts of a job that expired some time ago; return their keys."""
     written = [f"{keys.job(TENANT, job_id)}/made/{number:05}" for number in range(count)]
-    with bench.transaction() as connection:
-        connection.execute(
-            text("""
-                INSERT INTO artifacts (tenant, key, job_id, kind, expires_at)
-                SELECT :tenant, unnest(CAST(:keys AS text[])), :job_id, 'photo', now() - :ago
-            """),
-            {"tenant": TENANT, "keys": written, "job_id": job_id, "ago": ago},
-        )
+    bench.execute(
+        """
+            INSERT INTO artifacts (tenant, key, job_id, kind, expires_at)
+            SELECT :tenant, unnest(CAST(:keys AS text[])), :job_id, 'photo', now() - :ago
+        """,
+        tenant=TENANT,
+        keys=written,
+        job_id=job_id,
+        ago=ago,
+    )
     return written
 
 
@@ -84,17 +85,13 @@ def end_leases(bench: Bench) -> None:
 
 def rows(bench: Bench, where: str = "true") -> int:
     """Return how many of the artifacts that `expired` writes there are."""
-    with bench.transaction() as connection:
-        return int(
-            connection.execute(
-                text(f"SELECT count(*) FROM artifacts WHERE key LIKE '%/made/%' AND {where}")
-            ).scalar_one()
-        )
+    return int(
+        bench.scalar(f"SELECT count(*) FROM artifacts WHERE key LIKE '%/made/%' AND {where}")
+    )
 
 
 def lag_seconds(bench: Bench) -> float:
-    with bench.transaction() as connection:
-        return retention.lag_seconds(connection)
+    return bench.do(retention.lag_seconds)
 
 
 def a_retention(bench: Bench) -> Retention:
@@ -135,8 +132,7 @@ def test_page_that_is_claimed_is_not_given_to_another_process(bench: Bench) -> N
         one = retention.claim(first, most=6)
         retention.mark_expired(second, most=6)
         other = retention.claim(second, most=6)
-    with bench.transaction() as connection:
-        later = retention.claim(connection, most=6)
+    later = bench.do(retention.claim, most=6)
 
     assert (len(one), len(other), later) == (6, 4, [])
     assert not set(one) & set(other)
@@ -274,11 +270,10 @@ def test_needed_artifact_goes_soon_after_its_job_has_ended(bench: Bench) -> None
         still_there = retention.is_there(connection, TENANT, key)
         transitions.cancel(connection, job_id, TENANT)
 
-    with bench.transaction() as connection:
-        connection.execute(
-            text("UPDATE artifacts SET expires_at = expires_at - :time"),
-            {"time": dt.timedelta(seconds=LOOK_AGAIN_SECONDS)},
-        )
+    bench.execute(
+        "UPDATE artifacts SET expires_at = expires_at - :time",
+        time=dt.timedelta(seconds=LOOK_AGAIN_SECONDS),
+    )
     removed = a_retention(bench).remove_expired()
 
     assert (given_out, still_there, removed) == (False, True, 1)
@@ -293,16 +288,11 @@ def test_more_held_artifacts_than_a_page_do_not_hide_those_that_go(bench: Bench)
 
 def test_upload_that_a_job_has_still_to_take_is_held_and_named_by_no_other(bench: Bench) -> None:
     upload_id = new_upload_id()
-    with bench.transaction() as connection:
-        uploads.write(connection, TENANT, upload_id, media_type="image/jpeg", length=5)
+    bench.do(uploads.write, TENANT, upload_id, media_type="image/jpeg", length=5)
     bench.submit_elsewhere(photo_url=None, upload=uploads.Named(upload_id, "etag"))
-    with bench.transaction() as connection:
-        connection.execute(text("UPDATE uploads SET expires_at = now() - interval '1 hour'"))
+    bench.execute("UPDATE uploads SET expires_at = now() - interval '1 hour'")
 
-    looked_at = []
-    for _ in range(2):
-        with bench.transaction() as connection:
-            looked_at.append(uploads.mark_expired(connection, most=PAGE))
+    looked_at = [bench.do(uploads.mark_expired, most=PAGE) for _ in range(2)]
     with bench.transaction() as connection:
         named_again = uploads.find(connection, upload_id, TENANT)
         is_there = uploads.is_there(connection, upload_id)
@@ -315,8 +305,7 @@ def test_lag_is_the_age_of_the_oldest_that_should_be_gone(bench: Bench) -> None:
     job_id = bench.submit()
     expired(bench, job_id, 3, ago=-HOUR)
     before_its_time = lag_seconds(bench)
-    with bench.transaction() as connection:
-        connection.execute(text("UPDATE artifacts SET expires_at = now() - interval '1 hour'"))
+    bench.execute("UPDATE artifacts SET expires_at = now() - interval '1 hour'")
     overdue = lag_seconds(bench)
     a_retention(bench).remove_expired()
     held = lag_seconds(bench)
@@ -345,11 +334,7 @@ def test_lag_counts_from_the_earlier_of_the_promise_and_the_mark(
         expired(bench, finished(bench), 1, ago=expired_ago)
     else:
         an_upload(bench, expired_ago=expired_ago)
-    with bench.transaction() as connection:
-        connection.execute(
-            text(f"UPDATE {table} SET marked_at = now() - CAST(:ago AS interval)"),
-            {"ago": marked_ago},
-        )
+    bench.execute(f"UPDATE {table} SET marked_at = now() - CAST(:ago AS interval)", ago=marked_ago)
 
     assert lag_seconds(bench) == pytest.approx(seconds, abs=50)
 

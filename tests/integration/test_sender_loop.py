@@ -121,12 +121,12 @@ def test_sender_without_a_key_says_what_to_set(api: Api) -> None:
 
 def write(api: Api, webhook: str, count: int) -> None:
     """Write deliveries that are due."""
-    with api.bench.transaction() as connection:
-        connection.execute(
-            text("""
-                INSERT INTO deliveries (id, tenant, webhook, lane, type, happened_at, due_at)
-                SELECT gen_random_uuid(), 'tests', :id, :id, 'webhook.test', now(), now()
-                FROM generate_series(1, :count)
-            """),
-            {"id": webhook, "count": count},
-        )
+    api.bench.execute(
+        """
+            INSERT INTO deliveries (id, tenant, webhook, lane, type, happened_at, due_at)
+            SELECT gen_random_uuid(), 'tests', :id, :id, 'webhook.test', now(), now()
+            FROM generate_series(1, :count)
+        """,
+        id=webhook,
+        count=count,
+    )

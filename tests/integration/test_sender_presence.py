@@ -40,8 +40,7 @@ def sender(api: Api) -> Iterator["subprocess.Popen[bytes]"]:
 
 
 def members(bench: Bench) -> list[Member]:
-    with bench.transaction() as connection:
-        return roster.listed(connection, silent_seconds=30)
+    return bench.do(roster.listed, silent_seconds=30)
 
 
 def test_sender_is_known_while_it_runs(api: Api, sender: "subprocess.Popen[bytes]") -> None:
@@ -71,13 +70,11 @@ def test_drained_sender_sends_nothing_until_it_is_resumed(api: Api) -> None:
     (member,) = members(api.bench)
     with a_receiver(take) as receiver:
         webhook = api.client.post("/v1/webhooks", json={"url": receiver.url}).json()["id"]
-        with api.bench.transaction() as connection:
-            presence.drain(connection, member.id)
+        api.bench.do(presence.drain, member.id)
         until(lambda: _own_state(api.bench) == WorkerState.DRAINING)
         api.client.post(f"/v1/webhooks/{webhook}/test")
         sent_while_drained = sent.wait(0.6)  # two looks of the sender, and more
-        with api.bench.transaction() as connection:
-            presence.resume(connection, member.id)
+        api.bench.do(presence.resume, member.id)
 
         assert not sent_while_drained
         assert sent.wait(60)
@@ -85,6 +82,5 @@ def test_drained_sender_sends_nothing_until_it_is_resumed(api: Api) -> None:
 
 def _own_state(bench: Bench) -> WorkerState:
     """Return the state that the sender itself has written; the roster is ahead of it."""
-    with bench.transaction() as connection:
-        (sign,) = presence.signs(connection, socket.gethostname(), silent_seconds=30)
+    (sign,) = bench.do(presence.signs, socket.gethostname(), silent_seconds=30)
     return sign.state

@@ -23,8 +23,7 @@ def parent(bench: Bench) -> World:
 
 def child(world: World) -> JobId:
     job_id = world.bench.submit(KEEP_BACKGROUND)
-    with world.bench.transaction() as connection:
-        assert sharing.borrow(connection, TENANT, job_id, [PHOTO], KEEPING) == {PHOTO}
+    assert world.bench.do(sharing.borrow, TENANT, job_id, [PHOTO], KEEPING) == {PHOTO}
     return job_id
 
 
@@ -134,8 +133,7 @@ def test_marked_artifact_is_not_lent(bench: Bench) -> None:
 def test_what_is_removed_is_not_borrowed_any_more(bench: Bench) -> None:
     world = parent(bench)
     child(world)
-    with bench.transaction() as connection:
-        retention.forget(connection, [retention.Marked(TENANT, PHOTO)])
+    bench.do(retention.forget, [retention.Marked(TENANT, PHOTO)])
 
     assert holders(bench) == ([], [], False)
 

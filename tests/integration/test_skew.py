@@ -3,7 +3,6 @@
 import dataclasses
 
 import pytest
-from sqlalchemy import text
 
 from smart_filter_shared import parameters
 from smart_filter_shared.cards import ModelCard, Offer, TaskName, WeightsFile
@@ -21,31 +20,28 @@ LATER_RELEASE = (999, 0, 0)
 
 
 def publish(bench: Bench, *cards: ModelCard, release: tuple[int, ...] | None = None) -> None:
-    with bench.transaction() as connection:
-        models.publish(connection, [Offer(card) for card in cards], release=release)
+    bench.do(models.publish, [Offer(card) for card in cards], release=release)
 
 
 def compared(bench: Bench, *cards: ModelCard) -> Serving:
     """Return what a worker with these cards serves once it has looked."""
     serving = Serving([card.capability for card in cards if card.leads], {}, cards)
     serving.open()
-    with bench.transaction() as connection:
-        serving.compare(connection)
+    bench.do(serving.compare)
     return serving
 
 
 def claim(bench: Bench, *cards: ModelCard) -> list[Lease]:
     """Claim as a worker with these cards does."""
-    with bench.transaction() as connection:
-        return transitions.claim(
-            connection,
-            Capability("prepare.bench"),
-            worker=bench.worker,
-            batch_size=4,
-            lease_seconds=30,
-            max_attempts=3,
-            by=skew.own_cards(Capability("prepare.bench"), cards),
-        )
+    return bench.do(
+        transitions.claim,
+        Capability("prepare.bench"),
+        worker=bench.worker,
+        batch_size=4,
+        lease_seconds=30,
+        max_attempts=3,
+        by=skew.own_cards(Capability("prepare.bench"), cards),
+    )
 
 
 def test_worker_that_runs_for_a_month_offers_its_models_still(bench: Bench) -> None:
@@ -77,11 +73,9 @@ def test_models_that_cannot_be_loaded_or_are_of_others_are_not_offered_again(ben
 
 
 def age(bench: Bench, *, days: int) -> None:
-    with bench.transaction() as connection:
-        connection.execute(
-            text("UPDATE models SET offered_at = offered_at - make_interval(days => :days)"),
-            {"days": days},
-        )
+    bench.execute(
+        "UPDATE models SET offered_at = offered_at - make_interval(days => :days)", days=days
+    )
 
 
 def is_offered(bench: Bench, serving: Serving) -> bool:
@@ -157,8 +151,7 @@ def test_skew_ends_when_the_workers_own_version_is_published_again(bench: Bench)
     serving = compared(bench, PREPARE)
     publish(bench, PREPARE)
 
-    with bench.transaction() as connection:
-        serving.compare(connection)
+    bench.do(serving.compare)
 
     assert serving.capabilities == (Capability("prepare.bench"),)
     assert serving.failed == {}
@@ -170,8 +163,7 @@ def test_later_release_stays_published_until_prepare_goes_back(
 ) -> None:
     publish(bench, NEXT, release=LATER_RELEASE)
     if goes_back:
-        with bench.transaction() as connection:
-            skew.go_back_to_own_release(connection)
+        bench.do(skew.go_back_to_own_release)
 
     publish(bench, PREPARE)
 
@@ -185,11 +177,9 @@ def test_later_release_stays_published_until_prepare_goes_back(
 def test_card_that_needs_more_than_the_api_knows_is_not_available(
     api: Api, clock: Clock, field: str, *, is_offered: bool
 ) -> None:
-    with api.bench.transaction() as connection:
-        connection.execute(
-            text("UPDATE models SET card = card || CAST(:more AS jsonb) WHERE task = 'face'"),
-            {"more": field},
-        )
+    api.bench.execute(
+        "UPDATE models SET card = card || CAST(:more AS jsonb) WHERE task = 'face'", more=field
+    )
     clock.make_old()
 
     answer = api.post(a_photo())

@@ -44,8 +44,7 @@ def rate(bench: Bench, *levels: str) -> Lease:
 
 
 def finish(bench: Bench, lease: Lease, level: str) -> None:
-    with bench.transaction() as connection:
-        transitions.complete(connection, [Done(lease, smiling(level), 0.1, {})], KEEPING)
+    bench.do(transitions.complete, [Done(lease, smiling(level), 0.1, {})], KEEPING)
 
 
 def ranks(bench: Bench, job_ids: Sequence[JobId]) -> list[int | None]:
@@ -149,8 +148,7 @@ def test_every_ending_of_the_last_rating_ranks(bench: Bench, end: Ending) -> Non
     _, job_ids = bench.submit_batch(3, RECIPE, best=1)
     last = rate(bench, "mild", "huge")
 
-    with bench.transaction() as connection:
-        end(connection, last)
+    bench.do(end, last)
 
     assert ranks(bench, job_ids[:2]) == [2, 1]
     assert bench.job(job_ids[0]).state == JobState.SUCCEEDED
@@ -163,8 +161,7 @@ def test_every_ending_of_the_last_job_finishes_its_batch_once(bench: Bench, end:
     batch_id, _ = bench.submit_batch(2, Recipe(outputs=(Output.FACES,)))
     last = rate(bench, "none")
 
-    with bench.transaction() as connection:
-        end(connection, last)
+    bench.do(end, last)
 
     assert event_types(bench, batch_id) == [EventType.BATCH_PROGRESS, EventType.BATCH_FINISHED]
 
@@ -209,8 +206,7 @@ def overlapped(
     """Make the second while the first is made and not committed."""
 
     def alone() -> object:
-        with bench.transaction() as connection:
-            return second(connection)
+        return bench.do(second)
 
     with ThreadPoolExecutor(1) as pool:
         with bench.transaction() as connection:
@@ -236,8 +232,7 @@ def test_canceled_winner_is_not_replaced(bench: Bench) -> None:
     batch_id, job_ids = bench.submit_batch(2, RECIPE, best=1)
     finish(bench, rate(bench, "huge"), "none")
 
-    with bench.transaction() as connection:
-        transitions.cancel(connection, job_ids[0], TENANT)
+    bench.do(transitions.cancel, job_ids[0], TENANT)
 
     assert ready(bench) == []
     assert states(bench, batch_id) == ["canceled", "succeeded"]
@@ -265,14 +260,12 @@ def test_job_redriven_before_the_ranking_comes_back_into_the_album(bench: Bench)
 def test_job_redriven_after_the_ranking_is_composed_without_a_rank(bench: Bench) -> None:
     batch_id, job_ids = bench.submit_batch(2, RECIPE, best=1)
     first, second = smiles(bench)
-    with bench.transaction() as connection:
-        transitions.fail(connection, first, RAISED)
+    bench.do(transitions.fail, first, RAISED)
     finish(bench, second, "none")
     bench.advance(COMPOSITE)
     keep_photos(bench, [first.job_id])
 
-    with bench.transaction() as connection:
-        transitions.redrive(connection, first.job_id, TENANT)
+    bench.do(transitions.redrive, first.job_id, TENANT)
     again = bench.batch(batch_id).state
     bench.advance(SMILE, COMPOSITE)
 
@@ -283,26 +276,22 @@ def test_job_redriven_after_the_ranking_is_composed_without_a_rank(bench: Bench)
 
 def keep_photos(bench: Bench, job_ids: Sequence[JobId]) -> None:
     """Let photos be there: the bench writes rows only."""
-    with bench.transaction() as connection:
-        connection.execute(
-            text("UPDATE artifacts SET marked_at = NULL WHERE job_id = ANY(:ids)"),
-            {"ids": list(job_ids)},
-        )
+    bench.execute(
+        "UPDATE artifacts SET marked_at = NULL WHERE job_id = ANY(:ids)", ids=list(job_ids)
+    )
 
 
 def test_canceled_album_is_not_ranked(bench: Bench) -> None:
     batch_id, job_ids = bench.submit_batch(3, RECIPE, best=1)
     last = rate(bench, "huge", "none")
 
-    with bench.transaction() as connection:
-        transitions.cancel_batch(connection, batch_id, TENANT)
+    bench.do(transitions.cancel_batch, batch_id, TENANT)
 
     assert states(bench, batch_id) == ["canceled"] * 3
     assert ranks(bench, job_ids) == [None] * 3
     assert ready(bench) == []
     assert event_types(bench, batch_id) == [EventType.BATCH_FINISHED]
-    with bench.transaction() as connection:
-        assert transitions.complete(connection, [Done(last, {}, 0.1, {})], KEEPING).lost
+    assert bench.do(transitions.complete, [Done(last, {}, 0.1, {})], KEEPING).lost
 
 
 def test_deleted_job_counts_in_its_last_state(bench: Bench) -> None:

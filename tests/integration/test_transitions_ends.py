@@ -1,7 +1,6 @@
 """How a job ends by failure or by its owner, and what becomes of its stages."""
 
 import pytest
-from sqlalchemy import text
 
 from smart_filter_shared.errors import JobFinal, LeaseLost, NotFound
 from smart_filter_shared.ids import JobId, Tenant
@@ -21,8 +20,7 @@ from smart_filter_tests.worlds import (
 
 
 def cancel(bench: Bench, job_id: JobId, tenant: Tenant = TENANT) -> None:
-    with bench.transaction() as connection:
-        transitions.cancel(connection, job_id, tenant)
+    bench.do(transitions.cancel, job_id, tenant)
 
 
 def test_stage_that_raised_on_its_last_attempt_fails_its_job(bench: Bench) -> None:
@@ -30,8 +28,7 @@ def test_stage_that_raised_on_its_last_attempt_fails_its_job(bench: Bench) -> No
     bench.advance(PREPARE)
     lease = bench.claim_one(FACE)
 
-    with bench.transaction() as connection:
-        transitions.retry(connection, lease, RAISED, delay_seconds=5, max_attempts=1)
+    bench.do(transitions.retry, lease, RAISED, delay_seconds=5, max_attempts=1)
 
     job = bench.job(job_id)
     assert job.state == JobState.FAILED
@@ -55,8 +52,7 @@ def test_failure_takes_the_lease_of_a_running_sibling(bench: Bench) -> None:
     bench.advance(PREPARE)
     sibling, failing = bench.claim_one(SEGMENTATION), bench.claim_one(FACE)
 
-    with bench.transaction() as connection:
-        transitions.fail(connection, failing, RAISED)
+    bench.do(transitions.fail, failing, RAISED)
 
     assert bench.complete(sibling).lost == [sibling]
 
@@ -67,8 +63,8 @@ def test_failing_with_a_lost_lease_changes_nothing(bench: Bench) -> None:
     bench.age(zombie, seconds=31)
     bench.sweep()
 
-    with pytest.raises(LeaseLost), bench.transaction() as connection:
-        transitions.fail(connection, zombie, RAISED)
+    with pytest.raises(LeaseLost):
+        bench.do(transitions.fail, zombie, RAISED)
 
     assert bench.job(job_id).state != JobState.FAILED
 
@@ -119,26 +115,21 @@ def test_cancel_against_complete_ends_the_job_once(bench: Bench, round_number: i
 
 def test_late_jobs_that_run_do_not_keep_others_from_lapsing(bench: Bench) -> None:
     bench.submit_many(500, Recipe(), tenant=TENANT)
-    with bench.transaction() as connection:
-        connection.execute(
-            text("""
-                UPDATE stages SET state = 'running', lease_token = gen_random_uuid(),
-                    leased_until = now() + interval '1 hour'
-                WHERE stage = 'prepare'
-            """)
-        )
+    bench.execute("""
+        UPDATE stages SET state = 'running', lease_token = gen_random_uuid(),
+            leased_until = now() + interval '1 hour'
+        WHERE stage = 'prepare'
+    """)
     waiting = bench.submit()
-    with bench.transaction() as connection:
-        connection.execute(
-            text("""
-                UPDATE jobs SET deadline_at = now() - make_interval(
-                    secs => CASE id WHEN :waiting THEN 1 ELSE 9 END
-                )
-            """),
-            {"waiting": waiting},
-        )
+    bench.execute(
+        """
+            UPDATE jobs SET deadline_at = now() - make_interval(
+                secs => CASE id WHEN :waiting THEN 1 ELSE 9 END
+            )
+        """,
+        waiting=waiting,
+    )
 
-    with bench.transaction() as connection:
-        lapsed = transitions.lapse(connection)
+    lapsed = bench.do(transitions.lapse)
 
     assert lapsed == [waiting]

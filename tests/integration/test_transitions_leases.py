@@ -1,7 +1,6 @@
 """What a claim takes, how its lease holds and is lost, and how its stage is tried again."""
 
 import pytest
-from sqlalchemy import text
 
 from smart_filter_shared.jobs import transitions
 from smart_filter_shared.jobs.states import JobState
@@ -19,10 +18,9 @@ def lose(bench: Bench) -> None:
 def release(bench: Bench, *, delay_seconds: float) -> list[str]:
     """Claim and release; return what is to be rung."""
     lease = bench.claim_one(PREPARE)
-    with bench.transaction() as connection:
-        ringing = transitions.release(
-            connection, lease, delay_seconds=delay_seconds, give_up_seconds=3600
-        )
+    ringing = bench.do(
+        transitions.release, lease, delay_seconds=delay_seconds, give_up_seconds=3600
+    )
     return [str(one) for one in ringing]
 
 
@@ -49,10 +47,7 @@ def test_jobs_are_claimed_in_the_order_of_submission(bench: Bench) -> None:
 
 def test_batch_takes_only_rows_that_share_the_heads_key(bench: Bench) -> None:
     *_, last = [bench.submit() for _ in range(3)]
-    with bench.transaction() as connection:
-        connection.execute(
-            text("UPDATE stages SET batch_key = 'other' WHERE job_id = :id"), {"id": last}
-        )
+    bench.execute("UPDATE stages SET batch_key = 'other' WHERE job_id = :id", id=last)
 
     assert len(bench.claim(PREPARE, batch_size=8)) == 2
 
@@ -107,8 +102,7 @@ def test_lease_that_is_not_lost_yet_is_renewed(bench: Bench, *, is_lost: bool) -
     if is_lost:
         bench.sweep()
 
-    with bench.transaction() as connection:
-        alive = transitions.renew(connection, [lease], lease_seconds=30)
+    alive = bench.do(transitions.renew, [lease], lease_seconds=30)
     bench.sweep()
 
     assert alive == (set() if is_lost else {lease.token})
@@ -177,8 +171,7 @@ def test_stage_that_raises_waits_for_another_attempt(bench: Bench) -> None:
     job_id = bench.submit()
     lease = bench.claim_one(PREPARE)
 
-    with bench.transaction() as connection:
-        transitions.retry(connection, lease, RAISED, delay_seconds=5, max_attempts=3)
+    bench.do(transitions.retry, lease, RAISED, delay_seconds=5, max_attempts=3)
 
     assert bench.row(job_id, PREPARE)["state"] == "waiting"
     bench.pass_time(job_id, PREPARE, seconds=6)

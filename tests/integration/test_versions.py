@@ -23,8 +23,7 @@ SMILE = TaskName.SMILE
 @pytest.fixture
 def api(api: Api) -> Api:
     """The API, where workers offer a model that learns."""
-    with api.bench.transaction() as connection:
-        models.publish(connection, [Offer(learning.CARD)])
+    api.bench.do(models.publish, [Offer(learning.CARD)])
     return api
 
 
@@ -56,13 +55,11 @@ def register(api: Api, score: float, **more: Any) -> str:  # noqa: ANN401 - of T
 
 
 def promote(api: Api, digest: str, *, anyway: bool = False) -> Version:
-    with api.bench.transaction() as connection:
-        return versions.promote(connection, digest, anyway=anyway)
+    return api.bench.do(versions.promote, digest, anyway=anyway)
 
 
 def rollback(api: Api) -> str | None:
-    with api.bench.transaction() as connection:
-        return versions.rollback(connection, SMILE, "learned")[1]
+    return api.bench.do(versions.rollback, SMILE, "learned")[1]
 
 
 def states(api: Api) -> dict[str, str]:
@@ -83,8 +80,7 @@ def smile_row(api: Api) -> dict[str, Any]:
 
 
 def shadow(api: Api, digest: str, *, share: float) -> Version:
-    with api.bench.transaction() as connection:
-        return versions.shadow(connection, digest, share=share)
+    return api.bench.do(versions.shadow, digest, share=share)
 
 
 def test_registered_twice_is_one_candidate(api: Api) -> None:
@@ -222,14 +218,13 @@ def test_weights_that_storage_lacks_are_not_run(
 
 def test_wrong_figures_of_an_earlier_version_are_listed(api: Api, command: Command) -> None:
     digest = register(api, 0.5)
-    with api.bench.transaction() as connection:
-        connection.execute(
-            text("""
-                UPDATE model_versions SET metrics = jsonb_build_object('candidate',
-                    jsonb_build_object('a', jsonb_build_array(CAST(:huge AS numeric)), 'b', 'c'))
-            """),
-            {"huge": "1" + "0" * 400},
-        )
+    api.bench.execute(
+        """
+            UPDATE model_versions SET metrics = jsonb_build_object('candidate',
+                jsonb_build_object('a', jsonb_build_array(CAST(:huge AS numeric)), 'b', 'c'))
+        """,
+        huge="1" + "0" * 400,
+    )
 
     assert "candidate: a ?, b ?" in command.said("models", "versions")
     refused = command.said("models", "promote", digest)

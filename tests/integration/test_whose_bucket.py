@@ -91,8 +91,7 @@ def clear(bench: Bench, engine: Engine | None = None) -> int:
 
 
 def fault(bench: Bench) -> str | None:
-    with bench.transaction() as connection:
-        return installation.fault(connection)
+    return bench.do(installation.fault)
 
 
 def kept(bench: Bench) -> set[str]:
@@ -166,8 +165,7 @@ def test_database_that_was_restored_from_an_older_backup_removes_nothing(bench: 
 def test_restored_database_clears_once_an_operator_has_removed_the_marker(bench: Bench) -> None:
     clear(bench)
     stray(bench)
-    with bench.transaction() as connection:
-        connection.execute(text("UPDATE installation SET token = :token"), {"token": uuid.uuid4()})
+    bench.execute("UPDATE installation SET token = :token", token=uuid.uuid4())
     clear(bench)
     assert fault(bench) is not None
 
@@ -181,12 +179,10 @@ def test_restored_database_clears_once_an_operator_has_removed_the_marker(bench:
 def test_process_that_dies_while_it_confirms_makes_no_fault(bench: Bench) -> None:
     clear(bench)
     token = uuid.uuid4()
-    with bench.transaction() as connection:
-        connection.execute(text("UPDATE installation SET next_token = :token"), {"token": token})
+    bench.execute("UPDATE installation SET next_token = :token", token=token)
     stray(bench)
     before_the_marker = clear(bench)
-    with bench.transaction() as connection:
-        connection.execute(text("UPDATE installation SET next_token = :token"), {"token": token})
+    bench.execute("UPDATE installation SET next_token = :token", token=token)
     (marker,) = bench.store.stored(keys.INSTALLATIONS)
     bench.store.put(marker.key, str(token).encode(), length=36, media_type="text/plain")
     after_it = clear(bench)
@@ -240,8 +236,7 @@ def test_folder_that_is_no_day_is_not_ours(bench: Bench, folder: str) -> None:
 
 
 def test_older_day_is_listed_once_in_a_day_and_the_last_two_each_hour(bench: Bench) -> None:
-    with bench.transaction() as connection:
-        today = connection.execute(text("SELECT (now() AT TIME ZONE 'UTC')::date")).scalar_one()
+    today = bench.scalar("SELECT (now() AT TIME ZONE 'UTC')::date")
     days = [(today - dt.timedelta(days=ago)).isoformat() for ago in range(30)]
     for day in days:
         put(bench, f"{day}/{TENANT}/{new_job_id()}/photo")

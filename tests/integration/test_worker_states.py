@@ -31,6 +31,7 @@ from smart_filter_workers.serving import Serving
 
 FACE, SMILE = capability(StageName.FACE), capability(StageName.SMILE)
 ELSEWHERE = "another machine"
+Health = Callable[[], tuple[object, str]]
 
 
 @dataclass(slots=True)
@@ -58,12 +59,10 @@ class Beating:
         )
 
     def census(self) -> dict[tuple[Capability, WorkerState], int]:
-        with self.bench.transaction() as connection:
-            return presence.census(connection, silent_seconds=30)
+        return self.bench.do(presence.census, silent_seconds=30)
 
     def served(self) -> set[Capability]:
-        with self.bench.transaction() as connection:
-            return presence.served(connection, silent_seconds=30)
+        return self.bench.do(presence.served, silent_seconds=30)
 
 
 @pytest.fixture
@@ -74,7 +73,7 @@ def command(
 
 
 @pytest.fixture
-def health(command: Command) -> Callable[[], tuple[object, str]]:
+def health(command: Command) -> Health:
     """Return how `worker-health` ends, and what it says."""
     return lambda: (command.status("worker-health"), command.said("worker-health"))
 
@@ -179,12 +178,10 @@ def test_worker_is_counted_on_from_the_heartbeat_on_that_resumes_it(beating: Bea
     heartbeat = beating.heartbeat()
     heartbeat.beat()
 
-    with beating.bench.transaction() as connection:
-        presence.drain(connection, beating.bench.worker)
+    beating.bench.do(presence.drain, beating.bench.worker)
     heartbeat.beat()
     drained = beating.served()
-    with beating.bench.transaction() as connection:
-        presence.resume(connection, beating.bench.worker)
+    beating.bench.do(presence.resume, beating.bench.worker)
     heartbeat.beat()
 
     assert drained == set()
@@ -223,44 +220,34 @@ def test_worker_of_the_version_before_is_counted_as_ready(bench: Bench) -> None:
     ],
 )
 def test_container_is_well_while_its_worker_can_work(
-    bench: Bench, health: Callable[[], tuple[object, str]], state: WorkerState, status: int
+    bench: Bench, health: Health, state: WorkerState, status: int
 ) -> None:
-    _announce(bench, here(state=state))
+    bench.do(presence.announce, here(failed={FACE: "no GPU"}, wanted=[FACE], state=state))
 
     ended, said = health()
 
     assert ended == status
-    assert f"worker {os.getpid()}: {state}, heard " in said
+    assert said.startswith(f"worker {os.getpid()}: {state}, heard ")
+    assert said.endswith(f" s ago; {FACE}: no GPU\n")
 
 
-def test_container_says_why_its_worker_serves_nothing(
-    bench: Bench, health: Callable[[], tuple[object, str]]
-) -> None:
-    why = "it needs a GPU: the NVIDIA driver shows no GPU"
-    _announce(bench, here(failed={FACE: why}, wanted=[FACE], state=WorkerState.SETUP_FAILED))
-
-    assert health()[1].endswith(f"; {FACE}: {why}\n")
-
-
-def test_container_whose_worker_fell_silent_is_not_well(
-    bench: Bench, health: Callable[[], tuple[object, str]]
-) -> None:
-    _announce(bench, here())
+def test_container_whose_worker_fell_silent_is_not_well(bench: Bench, health: Health) -> None:
+    bench.do(presence.announce, here())
     _age(bench, seconds=31)
 
     ended, said = health()
 
     assert ended == 1
-    assert f"worker {os.getpid()}: unhealthy, heard 3" in said
+    assert said.startswith(f"worker {os.getpid()}: unhealthy, heard 3")
 
 
 def test_killed_workers_and_those_of_other_machines_do_not_count(
-    bench: Bench, health: Callable[[], tuple[object, str]]
+    bench: Bench, health: Health
 ) -> None:
     gone = subprocess.Popen(["true"])
     gone.wait()
-    _announce(bench, here(gone.pid))
-    _announce(bench, Worker(new_worker_id(), ELSEWHERE, os.getpid(), (), 1))
+    bench.do(presence.announce, here(gone.pid))
+    bench.do(presence.announce, Worker(new_worker_id(), ELSEWHERE, os.getpid(), (), 1))
 
     assert health() == (
         1,
@@ -268,12 +255,10 @@ def test_killed_workers_and_those_of_other_machines_do_not_count(
     )
 
 
-def test_worker_that_was_started_again_counts_by_its_new_row(
-    bench: Bench, health: Callable[[], tuple[object, str]]
-) -> None:
-    _announce(bench, here())
+def test_worker_that_was_started_again_counts_by_its_new_row(bench: Bench, health: Health) -> None:
+    bench.do(presence.announce, here())
     _age(bench, seconds=31)
-    _announce(bench, here())
+    bench.do(presence.announce, here())
 
     assert health()[0] == 0
 
@@ -309,8 +294,7 @@ def test_worker_that_can_serve_nothing_reports_it_and_takes_no_work(
 
     (told,) = sign.failed.values()
     assert (sign.state, why in told, status) == (WorkerState.SETUP_FAILED, True, 0)
-    with bench.transaction() as connection:
-        assert presence.signs(connection, socket.gethostname(), silent_seconds=30) == []
+    assert bench.do(presence.signs, socket.gethostname(), silent_seconds=30) == []
 
 
 @contextmanager
@@ -336,8 +320,7 @@ def _worker(
 def _sign_of(bench: Bench, worker: "subprocess.Popen[bytes]") -> Sign:
     """Return what a worker tells of itself when it has started."""
     while worker.poll() is None:
-        with bench.transaction() as connection:
-            signs = presence.signs(connection, socket.gethostname(), silent_seconds=30)
+        signs = bench.do(presence.signs, socket.gethostname(), silent_seconds=30)
         for sign in signs:
             if sign.state != WorkerState.STARTING:
                 return sign
@@ -356,11 +339,6 @@ def _copy_with_flaws(weights: Path, copy: Path, *, of: str) -> None:
             (copy / file.name).write_bytes(b"spoilt")
         else:
             (copy / file.name).symlink_to(file)
-
-
-def _announce(bench: Bench, worker: Worker) -> None:
-    with bench.transaction() as connection:
-        presence.announce(connection, worker)
 
 
 def _age(bench: Bench, *, seconds: int) -> None:
