@@ -105,9 +105,7 @@ BATCH_HOLDS = {
 
 
 @pytest.mark.parametrize("reason", BATCH_HOLDS)
-def test_batch_of_which_anything_is_kept_holds_the_days_of_its_jobs(
-    month: Bench, reason: str
-) -> None:
+def test_anything_kept_of_a_batch_holds_the_days_of_its_jobs(month: Bench, reason: str) -> None:
     batch_id = batch(month, (BACK + 1, 0), (BACK, 0))
     month.execute(BATCH_HOLDS[reason], id=batch_id)
 

@@ -186,9 +186,7 @@ def test_transition_locks_few_relations(bench: Bench, worker: Engine, name: str)
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_plans_of_a_transition_name_open_days_alone(
-    bench: Bench, worker: Engine, name: str
-) -> None:
+def test_plans_of_transitions_name_open_days_only(bench: Bench, worker: Engine, name: str) -> None:
     case = CASES[name]
     world = case.made(bench)
 

@@ -83,7 +83,7 @@ def batches_waited(world: Simulation, job_id: JobId) -> int:
     ("photos", "batch_size"),
     [(500, 1), (300, 8), pytest.param(5000, 1, marks=[pytest.mark.slow, pytest.mark.timeout(300)])],
 )
-def test_newcomer_does_not_wait_for_photos_of_others(
+def test_newcomer_does_not_wait_for_others_photos(
     bench: Bench, photos: int, batch_size: int
 ) -> None:
     world = Simulation(bench, batch_size=batch_size)
@@ -183,9 +183,7 @@ def test_newcomer_does_not_pay_for_the_head_start_of_others(bench: Bench) -> Non
     assert batches_waited(world, job_id) <= 3
 
 
-def test_capability_that_stands_still_changes_no_turn_in_the_others(
-    bench: Bench, length: Length
-) -> None:
+def test_standing_capability_changes_no_turn_in_the_others(bench: Bench, length: Length) -> None:
     world = Simulation(bench, served=[capability(PREPARE), capability(COMPOSITE)])
     crowd = world.tenant("crowd", stage_seconds=STAGE_SECONDS)
     steady = world.tenant("steady", stage_seconds=STAGE_SECONDS)

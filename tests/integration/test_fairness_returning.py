@@ -106,9 +106,7 @@ def test_newcomer_does_not_wait_for_jobs_scheduled_for_one_moment(
 
 
 @how_many
-def test_newcomer_waits_for_one_retry_of_each_sweep_at_most_after_an_outage(
-    bench: Bench, jobs: int
-) -> None:
+def test_newcomer_waits_for_at_most_one_retry_of_each_sweep(bench: Bench, jobs: int) -> None:
     world, crowd = a_world(bench)
     original = bench.submit(TWO_STAGES, tenant=crowd)
     lease = bench.claim_one(StageName.PREPARE)

@@ -56,9 +56,7 @@ def ear(bench: Bench) -> Iterator[Ear]:
             yield Ear(connection, proxy)
 
 
-def test_rings_answered_while_the_broker_is_silent_make_room_for_others(
-    bench: Bench, ear: Ear
-) -> None:
+def test_rings_answered_to_a_silent_broker_make_room_for_others(bench: Bench, ear: Ear) -> None:
     bench.doorbell.ring([FACE] * 2 * THREADS)
     ear.listen()
 

@@ -132,9 +132,7 @@ def test_migrations_only_add_what_the_version_before_need_not_know(servers: Stac
 
 
 @pytest.mark.slow
-def test_version_before_the_newest_migration_works_on_its_schema(
-    servers: Stack, tmp_path: Path
-) -> None:
+def test_version_before_a_migration_works_on_its_schema(servers: Stack, tmp_path: Path) -> None:
     """The code as it was before the newest migration came, out of the repository's history."""
     unpack_version_before(VERSIONS[-1], tmp_path)
     with a_database(servers, "upgraded") as engine:

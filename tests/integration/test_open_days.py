@@ -159,9 +159,7 @@ def test_job_whose_day_is_being_opened_is_not_counted_without_its_stages(month: 
 
 
 @pytest.mark.parametrize(("grace_hours", "days_open"), [(0, 0), (24, 1)])
-def test_day_that_is_over_stays_open_for_a_while(
-    month: Bench, grace_hours: int, days_open: int
-) -> None:
+def test_past_day_stays_open_for_a_while(month: Bench, grace_hours: int, days_open: int) -> None:
     since = month.do(days.recent_since, grace=dt.timedelta(hours=grace_hours))
 
     assert since == today_of(month.engine) - dt.timedelta(days=days_open)
@@ -184,7 +182,7 @@ def test_album_that_is_written_on_a_closed_day_is_ranked_when_it_is_rated(month:
     assert month.batch(batch_id).finished_at is not None
 
 
-def test_redriven_job_of_a_day_that_was_closed_is_claimed_after_the_next_look(
+def test_redriven_job_of_a_closed_day_is_claimed_after_the_next_look(
     month: Bench,
 ) -> None:
     job_id = submit_long_ago(month)

@@ -77,9 +77,7 @@ def test_bucket_is_forgotten_when_it_is_full_again(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("mode", [Mode.RESET, Mode.SWALLOW])
-def test_requests_are_limited_without_redis(
-    through: tuple[Proxy, BrokerSettings], mode: Mode
-) -> None:
+def test_limits_hold_without_redis(through: tuple[Proxy, BrokerSettings], mode: Mode) -> None:
     proxy, settings = through
 
     async def take() -> tuple[int, int]:
@@ -105,7 +103,7 @@ def test_local_bucket_goes_on_where_redis_left_off(through: tuple[Proxy, BrokerS
     assert anyio.run(take) == [3, 2]
 
 
-def test_swallowed_request_waits_once_and_no_other_does(
+def test_only_one_swallowed_request_waits(
     through: tuple[Proxy, BrokerSettings],
 ) -> None:
     proxy, settings = through

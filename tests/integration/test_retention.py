@@ -256,9 +256,7 @@ def test_removal_while_storage_is_away_is_made_up_for(shelf: Shelf, bench: Bench
 @pytest.mark.parametrize(
     "number", [0, *(pytest.param(number, marks=pytest.mark.slow) for number in range(1, 5))]
 )
-def test_deleting_jobs_while_their_artifacts_expire_does_not_deadlock(
-    shelf: Shelf, bench: Bench, number: int
-) -> None:
+def test_deletion_beside_expiry_does_not_deadlock(shelf: Shelf, bench: Bench, number: int) -> None:
     del number
     job_ids = [shelf.whole_job() for _ in range(8)]
     shelf.pass_time(7 * DAY)

@@ -154,7 +154,7 @@ def test_page_of_a_process_that_was_killed_is_removed_when_its_lease_ends(bench:
     assert (rows(bench), list(bench.store.stored())) == (0, [])
 
 
-def test_object_that_storage_refuses_to_remove_keeps_its_row_and_holds_up_no_other(
+def test_object_that_storage_does_not_remove_keeps_its_row(
     bench: Bench,
 ) -> None:
     job_id = finished(bench)
@@ -172,7 +172,7 @@ def test_object_that_storage_refuses_to_remove_keeps_its_row_and_holds_up_no_oth
     assert (rows(bench), list(bench.store.stored())) == (0, [])
 
 
-def test_storage_that_is_away_for_long_leaves_no_more_marked_than_pages_claimed(
+def test_no_more_is_marked_than_claimed_while_storage_is_away(
     bench: Bench,
 ) -> None:
     expired(bench, finished(bench), 3 * PAGE)

@@ -52,9 +52,7 @@ def test_database_of_this_version_serves_and_of_an_earlier_one_is_refused(
         schema.ensure_fits(settings, wait_seconds=0)
 
 
-def test_database_that_a_later_version_left_fit_serves(
-    settings: DatabaseSettings, engine: Engine
-) -> None:
+def test_later_database_that_is_left_fit_serves(settings: DatabaseSettings, engine: Engine) -> None:
     with engine.begin() as connection:
         at(connection, LATER, served_from=schema.newest_revision())
 
@@ -65,7 +63,7 @@ def test_database_that_a_later_version_left_fit_serves(
         assert schema.revision(connection) == LATER
 
 
-def test_code_that_is_too_old_for_the_database_is_refused_at_once(
+def test_code_that_is_too_old_is_refused_at_once(
     settings: DatabaseSettings, engine: Engine
 ) -> None:
     with engine.begin() as connection:

@@ -155,9 +155,7 @@ def test_receiver_that_was_down_loses_nothing(api: Api) -> None:
         pytest.param(Says(429, headers={"Retry-After": "3600"}), 3500, 3600, id="as it asks for"),
     ],
 )
-def test_failed_attempt_waits(
-    api: Api, says: Says, least_seconds: float, most_seconds: float
-) -> None:
+def test_failed_attempt_waits(api: Api, says: Says, least_seconds: int, most_seconds: int) -> None:
     with a_receiver(lambda _: says) as receiver:
         webhook = hooked(api, receiver)
         canceled(api)
@@ -276,9 +274,7 @@ def test_test_is_sent_once(api: Api) -> None:
 
 
 @pytest.mark.parametrize("is_deleted", [True, False], ids=["job deleted", "webhook paused"])
-def test_delivery_that_waits_goes_with_its_job_and_fails_with_its_webhook(
-    api: Api, *, is_deleted: bool
-) -> None:
+def test_waiting_delivery_ends_with_its_job_or_webhook(api: Api, *, is_deleted: bool) -> None:
     with a_receiver() as receiver:
         webhook = hooked(api, receiver)
         job_id = canceled(api)
@@ -358,9 +354,7 @@ def test_deliveries_that_are_to_be_tried_again_are_replayed_at_once(api: Api) ->
 
 
 @pytest.mark.parametrize("deleted", ["job", "webhook"])
-def test_deletion_while_a_delivery_is_sent_leaves_no_line_of_the_log(
-    api: Api, deleted: str
-) -> None:
+def test_deletion_during_a_delivery_leaves_no_line_of_the_log(api: Api, deleted: str) -> None:
     webhook = api.client.post("/v1/webhooks", json={"url": "https://example.com/"}).json()
     job_id = canceled(api)
     (claimed,) = api.bench.do(deliveries.claim, most=1, few=1, lease_seconds=60)

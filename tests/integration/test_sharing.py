@@ -71,9 +71,7 @@ def test_owners_artifact_passes_to_its_borrower(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("parent_first", [True, False])
-def test_deleting_both_at_the_same_time_marks_the_photo_once(
-    bench: Bench, *, parent_first: bool
-) -> None:
+def test_deletion_of_both_at_once_marks_the_photo_once(bench: Bench, *, parent_first: bool) -> None:
     world = parent(bench)
     pair = [delete(world.job_id), delete(child(world))]
 

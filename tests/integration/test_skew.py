@@ -158,9 +158,7 @@ def test_skew_ends_when_the_workers_own_version_is_published_again(bench: Bench)
 
 
 @pytest.mark.parametrize("goes_back", [False, True])
-def test_later_release_stays_published_until_prepare_goes_back(
-    bench: Bench, *, goes_back: bool
-) -> None:
+def test_later_release_stays_until_prepare_goes_back(bench: Bench, *, goes_back: bool) -> None:
     publish(bench, NEXT, release=LATER_RELEASE)
     if goes_back:
         bench.do(skew.go_back_to_own_release)

@@ -181,9 +181,7 @@ def test_leases_in_time_are_renewed_while_a_hang_ends_the_process(parts: Parts) 
         assert leased_until() != before
 
 
-def test_worker_whose_heartbeat_gives_up_ends_and_is_forgotten(
-    bench: Bench, tmp_path: Path
-) -> None:
+def test_worker_whose_heartbeat_gives_up_ends(bench: Bench, tmp_path: Path) -> None:
     environment = {
         **os.environ,
         **bench.environment,

@@ -168,9 +168,7 @@ def test_every_ending_of_the_last_job_finishes_its_batch_once(bench: Bench, end:
 
 @pytest.mark.parametrize("second", ENDINGS[:4], ids=by_name)
 @pytest.mark.parametrize("first", [cancel, complete], ids=by_name)
-def test_last_two_ratings_that_end_at_once_rank_once(
-    bench: Bench, first: Ending, second: Ending
-) -> None:
+def test_last_two_ratings_at_once_rank_once(bench: Bench, first: Ending, second: Ending) -> None:
     batch_id, job_ids = bench.submit_batch(3, RECIPE, best=1)
     leases = smiles(bench)
     finish(bench, leases[0], "huge")
@@ -187,9 +185,7 @@ def test_last_two_ratings_that_end_at_once_rank_once(
 
 @pytest.mark.parametrize("second", ENDINGS[:4], ids=by_name)
 @pytest.mark.parametrize("first", [delete, complete], ids=by_name)
-def test_last_two_jobs_that_end_at_once_finish_their_batch_once(
-    bench: Bench, first: Ending, second: Ending
-) -> None:
+def test_last_two_jobs_at_once_finish_once(bench: Bench, first: Ending, second: Ending) -> None:
     batch_id, _ = bench.submit_batch(2, KEEP_BACKGROUND)
     bench.complete(*bench.claim(PREPARE, batch_size=2))
     leases = bench.claim(COMPOSITE, batch_size=2)
@@ -217,9 +213,7 @@ def overlapped(
 
 
 @pytest.mark.parametrize(("best", "composed"), [(1, 1), (5, 3)])
-def test_photos_without_faces_are_ranked_in_their_order(
-    bench: Bench, best: int, composed: int
-) -> None:
+def test_photos_without_faces_keep_their_order(bench: Bench, best: int, composed: int) -> None:
     _, job_ids = bench.submit_batch(3, RECIPE, best=best)
 
     bench.complete(*smiles(bench))

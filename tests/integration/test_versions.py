@@ -204,9 +204,7 @@ def test_share_that_is_not_a_number_is_refused(api: Api, command: Command) -> No
 
 
 @pytest.mark.parametrize("move", [["promote"], ["shadow", "--share", "0.5"]])
-def test_weights_that_storage_lacks_are_not_run(
-    api: Api, command: Command, move: list[str]
-) -> None:
+def test_weights_not_in_storage_are_not_run(api: Api, command: Command, move: list[str]) -> None:
     digest = register(api, 0.5)
     api.bench.store.remove(keys.weights(digest))
 
@@ -249,9 +247,7 @@ def test_models_show_what_is_live_and_what_is_tried(api: Api) -> None:
     assert (other["digest"], other["versions"]) == (None, [])
 
 
-def test_version_says_how_many_photos_it_was_trained_on_are_deleted(
-    api: Api, command: Command
-) -> None:
+def test_version_counts_the_deleted_photos_of_its_training(api: Api, command: Command) -> None:
     jobs = [teaching.ended(api, scene) for scene in range(3)]
     for job_id in jobs:
         teaching.label(api, job_id, smile="huge")
@@ -303,9 +299,7 @@ def test_versions_command_moves_them(api: Api, command: Command) -> None:
         (["shadow", "0123456789", "--share", "2"], "2.0 is not in the range 0<=x<=1"),
     ],
 )
-def test_wrong_command_says_why_in_one_line(
-    command: Command, arguments: list[str], why: str
-) -> None:
+def test_wrong_command_says_why(command: Command, arguments: list[str], why: str) -> None:
     said = command.said("models", *arguments)
 
     assert why in said
@@ -313,9 +307,7 @@ def test_wrong_command_says_why_in_one_line(
     assert command.status("models", *arguments) == 2
 
 
-def test_answers_of_a_shadow_are_added_up_against_the_live_weights(
-    api: Api, command: Command
-) -> None:
+def test_answers_of_a_shadow_are_compared_with_the_live_ones(api: Api, command: Command) -> None:
     digest, own = register(api, 0.5), learning.digest_of(learning.OWN)
     with api.bench.transaction() as connection:
         for level in (1.0, 0.5):

@@ -113,9 +113,7 @@ def test_what_was_written_since_the_bucket_was_confirmed_stays(bench: Bench) -> 
     assert kept(bench) == {written_since}
 
 
-def test_two_installations_on_one_bucket_remove_nothing_of_each_other(
-    bench: Bench, neighbor: Engine
-) -> None:
+def test_installations_on_one_bucket_remove_nothing(bench: Bench, neighbor: Engine) -> None:
     strays = {stray(bench), stray(bench)}
 
     removed = [clear(bench, engine) for _ in range(3) for engine in (bench.engine, neighbor)]

@@ -241,9 +241,7 @@ def test_container_whose_worker_fell_silent_is_not_well(bench: Bench, health: He
     assert f"worker {os.getpid()}: unhealthy, heard 3" in said
 
 
-def test_killed_workers_and_those_of_other_machines_do_not_count(
-    bench: Bench, health: Health
-) -> None:
+def test_killed_workers_and_those_elsewhere_do_not_count(bench: Bench, health: Health) -> None:
     gone = subprocess.Popen(["true"])
     gone.wait()
     bench.do(presence.announce, here(gone.pid))
