@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pytest
 from sqlalchemy import text
 
-from smart_filter_shared.ids import Capability, JobId, Tenant, new_worker_id
+from smart_filter_shared.ids import Capability, Tenant, new_worker_id
 from smart_filter_shared.jobs import fairness, presence, transitions
 from smart_filter_shared.jobs.presence import CELL
 from smart_filter_shared.pipeline import StageName
@@ -20,6 +20,7 @@ from smart_filter_tests.worlds import RAISED
 
 PREPARE, SEGMENTATION, COMPOSITE = StageName.PREPARE, StageName.SEGMENTATION, StageName.COMPOSITE
 STAGE_SECONDS = 0.05
+SLOW = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +73,9 @@ def run_batches(world: Simulation, batches: int) -> None:
     world.run(until=lambda: world.batches >= ends_at)
 
 
-def batches_waited(world: Simulation, job_id: JobId) -> int:
-    """Return how many batches are claimed until a job just submitted is."""
-    before = world.batches
-    world.run(until=lambda: job_id in world.claimed_in)
-    return world.claimed_in[job_id] - before
-
-
 @pytest.mark.parametrize(
     ("photos", "batch_size"),
-    [(500, 1), (300, 8), pytest.param(5000, 1, marks=[pytest.mark.slow, pytest.mark.timeout(300)])],
+    [(500, 1), (300, 8), pytest.param(5000, 1, marks=SLOW), pytest.param(1000, 8, marks=SLOW)],
 )
 def test_newcomer_does_not_wait_for_others_photos(
     bench: Bench, photos: int, batch_size: int
@@ -91,16 +85,9 @@ def test_newcomer_does_not_wait_for_others_photos(
     world.submit(crowd, photos)
     world.run(until=lambda: world.batches >= photos // 50)
 
-    waits = []
-    for number in range(3):
-        newcomer = world.tenant(f"newcomer {number}", stage_seconds=STAGE_SECONDS)
-        (job_id,) = world.submit(newcomer)
-        submitted_at = world.now
-        waits.append(batches_waited(world, job_id))
-        world.run(until=lambda job_id=job_id: job_id in world.ended_at)
-        seconds = world.ended_at[job_id] - submitted_at
-        tell(f"batch {batch_size}: claimed in batch {waits[-1]}, done in {seconds:.2f} s")
+    waits = world.newcomers_waits(stage_seconds=STAGE_SECONDS)
 
+    tell(f"batches of {batch_size}: claimed in batches {waits}")
     assert max(waits) <= 3
 
 
@@ -180,7 +167,7 @@ def test_newcomer_does_not_pay_for_the_head_start_of_others(bench: Bench) -> Non
     newcomer = world.tenant("newcomer", stage_seconds=STAGE_SECONDS)
     (job_id,) = world.submit(newcomer)
 
-    assert batches_waited(world, job_id) <= 3
+    assert world.batches_waited(job_id) <= 3
 
 
 def test_standing_capability_changes_no_turn_in_the_others(bench: Bench, length: Length) -> None:
@@ -197,7 +184,7 @@ def test_standing_capability_changes_no_turn_in_the_others(bench: Bench, length:
     newcomer = world.tenant("newcomer", stage_seconds=STAGE_SECONDS)
     first, *_ = world.submit(newcomer, 300)
     before = Counter(world.model_seconds)
-    waited = batches_waited(world, first)
+    waited = world.batches_waited(first)
     run_batches(world, length.measured_batches)
     got = world.shares(before)
 
@@ -249,7 +236,7 @@ def test_tenant_does_not_pay_for_photos_that_it_deleted(bench: Bench) -> None:
 
     (kept,) = world.submit(fickle)
 
-    assert batches_waited(world, kept) <= 3
+    assert world.batches_waited(kept) <= 3
 
 
 def test_place_is_taken_without_waiting_for_the_disk(bench: Bench) -> None:

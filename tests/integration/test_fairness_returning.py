@@ -24,7 +24,6 @@ STAGE_SECONDS = 0.05
 FEW, MANY = 600, 10_000
 # So close that virtual time passes the places of them all before they come back.
 EVERY_SECONDS = 0.001
-NEWCOMERS = 3
 MOST_BATCHES = 3
 TWO_STAGES = Recipe(background=Background(BackgroundKind.KEEP))
 TOMORROW = dt.datetime.now(dt.UTC) + dt.timedelta(days=1)
@@ -60,19 +59,6 @@ def wake_all(bench: Bench) -> None:
         pass
 
 
-def newcomers_waits(world: Simulation, priority: Priority = Priority.STANDARD) -> list[int]:
-    """Let newcomers come, one after the other; return how many batches each waits."""
-    waits = []
-    for number in range(NEWCOMERS):
-        newcomer = world.tenant(f"newcomer {number}", stage_seconds=STAGE_SECONDS)
-        (job_id,) = world.submit(newcomer, 1, priority)
-        before = world.batches
-        world.run(until=lambda job_id=job_id: job_id in world.claimed_in)
-        waits.append(world.claimed_in[job_id] - before)
-        world.run(until=lambda job_id=job_id: job_id in world.ended_at)
-    return waits
-
-
 @how_many
 def test_newcomer_does_not_wait_for_redriven_jobs(bench: Bench, jobs: int) -> None:
     world, crowd = a_world(bench)
@@ -82,7 +68,7 @@ def test_newcomer_does_not_wait_for_redriven_jobs(bench: Bench, jobs: int) -> No
     multiply(bench, world, original, jobs)
 
     moved = wholesale.make_all(bench.engine, Move.REDRIVE, crowd)
-    waits = newcomers_waits(world)
+    waits = world.newcomers_waits(stage_seconds=STAGE_SECONDS)
 
     tell(f"behind {moved.moved} redriven jobs: claimed in batches {waits}")
     assert moved.moved == jobs
@@ -99,7 +85,7 @@ def test_newcomer_does_not_wait_for_jobs_scheduled_for_one_moment(
     multiply(bench, world, bench.submit(recipe, tenant=crowd), jobs)
 
     wake_all(bench)
-    waits = newcomers_waits(world, priority)
+    waits = world.newcomers_waits(stage_seconds=STAGE_SECONDS, priority=priority)
 
     tell(f"behind {jobs} {priority} jobs scheduled for one moment: claimed in batches {waits}")
     assert max(waits) <= MOST_BATCHES
@@ -117,7 +103,7 @@ def test_newcomer_waits_for_at_most_one_retry_of_each_sweep(bench: Bench, jobs: 
     world.sweep()
     ends_at = world.batches + 200
     world.run(until=lambda: world.batches >= ends_at)
-    waits = newcomers_waits(world)
+    waits = world.newcomers_waits(stage_seconds=STAGE_SECONDS)
 
     tell(f"behind {jobs} released stages: claimed in batches {waits}")
     # A sweep spreads its 500 retries from virtual time on; each job has two stages.
@@ -131,7 +117,7 @@ def test_newcomer_does_not_wait_for_the_best_of_an_album(bench: Bench) -> None:
     world.tenant_of.update(dict.fromkeys(jobs, TENANT))
 
     world.run(until=lambda: ready(bench, StageName.COMPOSITE) > 0)
-    waits = newcomers_waits(world)
+    waits = world.newcomers_waits(stage_seconds=STAGE_SECONDS)
 
     tell(f"behind the 20 best of 30 photos: claimed in batches {waits}")
     assert max(waits) <= MOST_BATCHES

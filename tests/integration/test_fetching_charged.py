@@ -122,9 +122,8 @@ def test_attempts_of_a_fetch_add_up(bench: Bench) -> None:
     bench.sweep()
     again = bench.claim_one(StageName.PREPARE)
 
-    with bench.transaction() as connection:
-        done = Done(again, {}, 0.5, {}, fetching_seconds=4.0)
-        transitions.complete(connection, [done], KEEPING)
+    done = Done(again, {}, 0.5, {}, fetching_seconds=4.0)
+    bench.do(transitions.complete, [done], KEEPING)
 
     assert bench.row(job_id, StageName.PREPARE)["seconds"] == 14.5
 

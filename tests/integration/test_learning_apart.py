@@ -114,9 +114,8 @@ def test_manifest_that_one_process_writes_is_not_written_by_another(stale: Bench
 
 
 def test_manifest_of_a_process_that_lost_its_claim_is_written_again(stale: Bench) -> None:
-    with stale.transaction() as connection:
-        slow = data_sets.claim(connection, TaskName.SMILE, VERSION)
-        assert slow is not None
+    slow = stale.do(data_sets.claim, TaskName.SMILE, VERSION)
+    assert slow is not None
     stale.execute("UPDATE data_sets SET leased_until = now()")
 
     manifests.write(stale.engine, stale.store, TaskName.SMILE, VERSION)

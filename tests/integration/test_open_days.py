@@ -94,18 +94,9 @@ def test_machine_that_slept_for_days_makes_days_once_it_wakes(month: Bench) -> N
     assert month.do(days.make_ahead) == []
 
 
-def test_unfinished_job_of_an_old_day_is_claimed_after_the_next_look(month: Bench) -> None:
+def test_unfinished_job_of_an_old_day_is_claimed_after_the_next_sweep(month: Bench) -> None:
     job_id = submit_long_ago(month)
     before = month.claim(StageName.PREPARE)
-
-    look(month)
-
-    assert before == []
-    assert [lease.job_id for lease in month.claim(StageName.PREPARE)] == [job_id]
-
-
-def test_sweep_looks(month: Bench) -> None:
-    job_id = submit_long_ago(month)
     month.execute("UPDATE cells SET swept_at = now() - interval '2 s'")
     sweeper = Sweeper(
         month.engine,
@@ -118,6 +109,7 @@ def test_sweep_looks(month: Bench) -> None:
 
     assert sweeper.sweep()
 
+    assert before == []
     assert month.claim_one(StageName.PREPARE).job_id == job_id
 
 
@@ -182,9 +174,7 @@ def test_album_that_is_written_on_a_closed_day_is_ranked_when_it_is_rated(month:
     assert month.batch(batch_id).finished_at is not None
 
 
-def test_redriven_job_of_a_closed_day_is_claimed_after_the_next_look(
-    month: Bench,
-) -> None:
+def test_redriven_job_of_a_closed_day_is_claimed_after_the_next_look(month: Bench) -> None:
     job_id = submit_long_ago(month)
     look(month)
     lease = month.claim_one(StageName.PREPARE)

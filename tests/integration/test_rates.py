@@ -103,9 +103,7 @@ def test_local_bucket_goes_on_where_redis_left_off(through: tuple[Proxy, BrokerS
     assert anyio.run(take) == [3, 2]
 
 
-def test_only_one_swallowed_request_waits(
-    through: tuple[Proxy, BrokerSettings],
-) -> None:
+def test_only_one_swallowed_request_waits(through: tuple[Proxy, BrokerSettings]) -> None:
     proxy, settings = through
 
     async def take() -> tuple[float, float]:

@@ -185,9 +185,8 @@ def test_delete_in_mid_work_leaves_nothing_of_the_job(shelf: Shelf) -> None:
     shelf.put(key)
 
     shelf.bench.do(transitions.delete, job_id, TENANT)
-    with shelf.bench.transaction() as connection:
-        done = Done(lease, {}, 0.1, {key: Kind.INTERMEDIATE})
-        late = transitions.complete(connection, [done], KEEPING)
+    done = Done(lease, {}, 0.1, {key: Kind.INTERMEDIATE})
+    late = shelf.bench.do(transitions.complete, [done], KEEPING)
     shelf.retention.remove_expired()
     shelf.retention.clear_unnamed(older_than=NOW)
 

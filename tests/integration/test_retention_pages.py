@@ -154,9 +154,7 @@ def test_page_of_a_process_that_was_killed_is_removed_when_its_lease_ends(bench:
     assert (rows(bench), list(bench.store.stored())) == (0, [])
 
 
-def test_object_that_storage_does_not_remove_keeps_its_row(
-    bench: Bench,
-) -> None:
+def test_object_that_storage_does_not_remove_keeps_its_row(bench: Bench) -> None:
     job_id = finished(bench)
     written = expired(bench, job_id, 5)
     # To this server a key that others begin with is a folder, which it does not remove.
@@ -172,9 +170,7 @@ def test_object_that_storage_does_not_remove_keeps_its_row(
     assert (rows(bench), list(bench.store.stored())) == (0, [])
 
 
-def test_no_more_is_marked_than_claimed_while_storage_is_away(
-    bench: Bench,
-) -> None:
+def test_no_more_is_marked_than_claimed_while_storage_is_away(bench: Bench) -> None:
     expired(bench, finished(bench), 3 * PAGE)
     settings = bench.settings.storage.model_copy(update={"url": "http://127.0.0.1:1"})
     away = Retention(bench.engine, ObjectStore(settings, connections=1), cell=CELL)
@@ -188,34 +184,27 @@ def test_no_more_is_marked_than_claimed_while_storage_is_away(
 
 
 def test_rows_of_every_kind_are_forgotten_until_less_than_a_page_is_left(bench: Bench) -> None:
-    with bench.transaction() as connection:
-        connection.execute(
-            text("""
-                INSERT INTO requests (tenant, key, fingerprint, claimed_at)
-                SELECT 'tests', number, '', now() - interval '2 days'
-                FROM generate_series(1, 1100) AS number
-            """)
-        )
-        connection.execute(
-            text("""
-                INSERT INTO deliveries (
-                    id, tenant, webhook, lane, type, happened_at, due_at, state, finished_at
-                )
-                SELECT gen_random_uuid(), 'tests', 'default', 'default', 'job.succeeded', now(),
-                    now(), 'succeeded', now() - make_interval(days => :days)
-                FROM generate_series(1, 1100)
-            """),
-            {"days": deliveries.KEPT_DAYS + 1},
-        )
+    bench.execute("""
+        INSERT INTO requests (tenant, key, fingerprint, claimed_at)
+        SELECT 'tests', number, '', now() - interval '2 days'
+        FROM generate_series(1, 1100) AS number
+    """)
+    bench.execute(
+        """
+            INSERT INTO deliveries (
+                id, tenant, webhook, lane, type, happened_at, due_at, state, finished_at
+            )
+            SELECT gen_random_uuid(), 'tests', 'default', 'default', 'job.succeeded', now(),
+                now(), 'succeeded', now() - make_interval(days => :days)
+            FROM generate_series(1, 1100)
+        """,
+        days=deliveries.KEPT_DAYS + 1,
+    )
 
     a_retention(bench).remove_expired()
 
-    with bench.transaction() as connection:
-        left = [
-            connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one()
-            for table in ("requests", "deliveries")
-        ]
-    assert left == [0, 0]
+    for table in ("requests", "deliveries"):
+        assert bench.scalar(f"SELECT count(*) FROM {table}") == 0
 
 
 def test_rest_of_a_turn_has_its_next_turn_at_once(bench: Bench) -> None:
@@ -293,9 +282,8 @@ def test_upload_that_a_job_has_still_to_take_is_held_and_named_by_no_other(bench
     bench.execute("UPDATE uploads SET expires_at = now() - interval '1 hour'")
 
     looked_at = [bench.do(uploads.mark_expired, most=PAGE) for _ in range(2)]
-    with bench.transaction() as connection:
-        named_again = uploads.find(connection, upload_id, TENANT)
-        is_there = uploads.is_there(connection, upload_id)
+    named_again = bench.do(uploads.find, upload_id, TENANT)
+    is_there = bench.do(uploads.is_there, upload_id)
 
     assert (looked_at, named_again, is_there) == ([1, 0], None, True)
 

@@ -368,6 +368,5 @@ def test_deletion_during_a_delivery_leaves_no_line_of_the_log(api: Api, deleted:
             races.await_waiting(api.bench, deleting)
         assert deleting.result().status_code == 204
 
-    with api.bench.transaction() as connection:
-        for table in ("deliveries", "delivery_attempts"):
-            assert connection.scalar(text(f"SELECT count(*) FROM {table}")) == 0
+    for table in ("deliveries", "delivery_attempts"):
+        assert api.bench.scalar(f"SELECT count(*) FROM {table}") == 0

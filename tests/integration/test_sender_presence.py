@@ -46,9 +46,8 @@ def members(bench: Bench) -> list[Member]:
 def test_sender_is_known_while_it_runs(api: Api, sender: "subprocess.Popen[bytes]") -> None:
     until(lambda: members(api.bench) != [])
     (member,) = members(api.bench)
-    with api.bench.transaction() as connection:
-        census = presence.census(connection, silent_seconds=30)
-        served = presence.served(connection, silent_seconds=30)
+    census = api.bench.do(presence.census, silent_seconds=30)
+    served = api.bench.do(presence.served, silent_seconds=30)
     sender.send_signal(signal.SIGTERM)
     status = sender.wait(60)
 

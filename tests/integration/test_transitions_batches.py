@@ -307,9 +307,8 @@ def test_photo_of_the_same_scene_comes_after_the_best_of_another(bench: Bench) -
     scenes = dict(zip(job_ids, (same, same, other), strict=True))
     levels = dict(zip(job_ids, ("huge", "moderate", "none"), strict=True))
     for lease in bench.claim(PREPARE, batch_size=3):
-        with bench.transaction() as connection:
-            done = Done(lease, {"facts": scenes[lease.job_id]}, 0.1, {})
-            transitions.complete(connection, [done], KEEPING)
+        done = Done(lease, {"facts": scenes[lease.job_id]}, 0.1, {})
+        bench.do(transitions.complete, [done], KEEPING)
     for stage in (SEGMENTATION, FACE):
         bench.complete(*bench.claim(stage, batch_size=3))
 

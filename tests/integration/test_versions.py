@@ -49,9 +49,8 @@ def register(api: Api, score: float, **more: Any) -> str:  # noqa: ANN401 - of T
         "trained_on": "the tests",
         "trained_at": dt.datetime.now(dt.UTC),
     }
-    with api.bench.transaction() as connection:
-        trained = Trained(digest=digest, key=key, **{**usual, **more})
-        return versions.register(connection, trained).digest
+    trained = Trained(digest=digest, key=key, **{**usual, **more})
+    return api.bench.do(versions.register, trained).digest
 
 
 def promote(api: Api, digest: str, *, anyway: bool = False) -> Version:
