@@ -3,9 +3,10 @@
 import dataclasses
 import datetime as dt
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any, Concatenate, ParamSpec, TypeVar
 from unittest import mock
 
 import redis
@@ -40,6 +41,9 @@ from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.recipe import Recipe, stages
 from smart_filter_shared.settings import Settings
 from smart_filter_shared.storage.objects import ObjectStore
+
+Parameters = ParamSpec("Parameters")
+Answer = TypeVar("Answer")
 
 TENANT = Tenant("tests")
 _TABLES = (
@@ -137,6 +141,26 @@ class Bench:
         """Open a transaction that commits at the end of the block."""
         with sessions.transaction(self.engine) as connection:
             yield connection
+
+    def do(
+        self,
+        act: Callable[Concatenate[Connection, Parameters], Answer],
+        *given: Parameters.args,
+        **more: Parameters.kwargs,
+    ) -> Answer:
+        """Call something in a transaction of its own, as `bench.do(transitions.lapse)`."""
+        with self.transaction() as connection:
+            return act(connection, *given, **more)
+
+    def execute(self, statement: str, **values: object) -> None:
+        """Execute a statement in a transaction of its own."""
+        with self.transaction() as connection:
+            connection.execute(text(statement), values)
+
+    def scalar(self, query: str, **values: object) -> Any:  # noqa: ANN401 - as the query says
+        """Return the first value that a query finds, or None."""
+        with self.transaction() as connection:
+            return connection.scalar(text(query), values)
 
     def submit(
         self,
