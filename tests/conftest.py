@@ -36,6 +36,14 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("test")
 
+# Tracebacks of structlog's default show every local variable, which takes seconds each.
+structlog.configure(
+    processors=[
+        structlog.processors.add_log_level,
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
+
 # Whoever runs the tests may have told programs how wide their terminal is, or that it has colours;
 # ours would believe that rather than the terminal a test gives them.
 for _told in ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
