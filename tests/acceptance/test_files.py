@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from smart_filter_tests.heic import SIZE, a_heic, overlay, quarters
+from smart_filter_tests.heic import quarters
+from smart_filter_tests.pictures import encoded
 from smart_filter_tests.running import PHOTO, Running
 
 Job = dict[str, Any]
@@ -22,15 +23,13 @@ def with_exif() -> bytes:
     tags = Image.Exif()
     tags[ARTIST] = "Ada"
     tags.get_ifd(PLACE)[2] = (48.0, 12.0, 30.0)
-    file = io.BytesIO()
-    Image.open(PHOTO).convert("RGB").save(file, "JPEG", quality=95, exif=tags)
-    return file.getvalue()
+    return encoded(Image.open(PHOTO).convert("RGB"), "JPEG", quality=95, exif=tags)
 
 
 @pytest.fixture(scope="module")
 def job(running_stack: Running) -> Job:
     """A job that asks for every kind of file, within limits."""
-    job_id = running_stack.submit(
+    done = running_stack.run(
         with_exif(),
         background="preset:sunrise",
         outputs="image,matte,persons,zip,thumbnail",
@@ -40,13 +39,8 @@ def job(running_stack: Running) -> Job:
         matte_bits="16",
         segmentation__model="people",
     )
-    done = running_stack.wait(job_id)
     assert done["state"] == "succeeded", done["error"]
     return done
-
-
-def opened(running_stack: Running, job: Job, name: str) -> Image.Image:
-    return Image.open(io.BytesIO(running_stack.output(job["id"], name)))
 
 
 def unpacked(running_stack: Running, job: Job, name: str) -> dict[str, bytes]:
@@ -64,18 +58,22 @@ def test_image_keeps_within_its_bytes_and_says_how(running_stack: Running, job: 
     assert len(job["image"]["blurhash"]) == 28
 
 
-def test_image_carries_what_may_be_told_of_the_photo(running_stack: Running, job: Job) -> None:
-    tags = opened(running_stack, job, "image").getexif()
+def test_image_carries_what_may_be_said_of_the_photo(running_stack: Running, job: Job) -> None:
+    tags = Image.open(io.BytesIO(running_stack.output(job["id"], "image"))).getexif()
 
     assert tags[ARTIST] == "Ada"
     assert PLACE not in tags
 
 
-def test_matte_comes_in_sixteen_bits(running_stack: Running, job: Job) -> None:
-    matte = opened(running_stack, job, "matte")
+def test_matte_layers_and_thumbnail_come_along(running_stack: Running, job: Job) -> None:
+    matte = running_stack.pixels(job["id"], "matte")
+    layers = unpacked(running_stack, job, "zip")
+    thumbnail = running_stack.pixels(job["id"], "thumbnail")
 
-    assert matte.mode == "I;16"
-    assert np.asarray(matte).max() == 65_535
+    assert (matte.shape, matte.max()) == ((512, 512), 65_535)
+    assert list(layers) == ["color.jpg", "alpha.png"]
+    assert Image.open(io.BytesIO(layers["color.jpg"])).size == (512, 512)
+    assert thumbnail.shape == (256, 256, 3)
 
 
 def test_each_person_comes_alone(running_stack: Running, job: Job) -> None:
@@ -90,38 +88,20 @@ def test_each_person_comes_alone(running_stack: Running, job: Job) -> None:
     assert y + height <= 512
 
 
-def test_layers_and_thumbnail_come_along(running_stack: Running, job: Job) -> None:
-    layers = unpacked(running_stack, job, "zip")
-
-    assert list(layers) == ["color.jpg", "alpha.png"]
-    assert Image.open(io.BytesIO(layers["color.jpg"])).size == (512, 512)
-    assert opened(running_stack, job, "thumbnail").size == (256, 256)
-
-
 def test_heic_photo_works(running_stack: Running) -> None:
-    job_id = running_stack.submit(quarters(), background="keep", format="png")
-
-    job = running_stack.wait(job_id)
+    job = running_stack.run(quarters(), background="keep", format="png")
 
     assert job["state"] == "succeeded", job["error"]
-    upright = {"width": 64, "height": 48, "format": "heic", "quarter_turns": 0}
-    assert job["photo"] == upright
+    assert job["photo"] == {"width": 64, "height": 48, "format": "heic", "quarter_turns": 0}
     photo = running_stack.client.get(job["links"]["photo"])
     assert Image.open(io.BytesIO(photo.content)).format == "JPEG"  # which every browser shows
     sent = running_stack.client.get(job["links"]["photo"], params={"original": "1"})
     assert (sent.content, sent.headers["content-type"]) == (quarters(), "image/heic")
-    assert opened(running_stack, job, "image").size == (64, 48)
+    assert running_stack.pixels(job["id"]).shape == (48, 64, 3)
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        pytest.param(quarters()[:-100], id="pixels-cut"),
-        pytest.param(a_heic(overlay([1], SIZE)), id="made-of-itself"),
-    ],
-)
-def test_useless_heic_fails_plainly(running_stack: Running, content: bytes) -> None:
-    job = running_stack.wait(running_stack.submit(content))
+def test_heic_that_is_not_whole_fails_plainly(running_stack: Running) -> None:
+    job = running_stack.run(quarters()[:-100])
 
     assert (job["state"], job["error"]["code"]) == ("failed", "image_unreadable")
     assert job["error"]["stage"] == "prepare"
