@@ -28,6 +28,8 @@ async def open_live():
 asyncio.run(open_live())
 """
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def environment(data_folder: Path, weights_folder: Path, tmp_path: Path) -> dict[str, str]:
