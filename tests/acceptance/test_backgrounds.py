@@ -132,20 +132,6 @@ def test_words_choose_a_background_and_say_so(running_stack: Running) -> None:
     assert job["rating"] is not None
 
 
-def test_blurred_background_comes_with_a_sharp_person(running_stack: Running) -> None:
-    job = running_stack.run(background="blur:0.8", outputs="image,matte", format="png")
-
-    assert job["state"] == "succeeded", job["error"]
-    assert job["background"]["kind"] == "blur"
-    photo = np.asarray(Image.open(PHOTO).convert("RGB")).astype(int)
-    seen = running_stack.pixels(job["id"]).astype(int)
-    inside = running_stack.pixels(job["id"], "matte") == 255
-    assert np.quantile(np.abs(seen - photo)[inside], 0.99) <= 2
-    shuttle = np.s_[60:180, 400:]
-    edges = [np.abs(np.diff(picture[shuttle], axis=1)).mean() for picture in (seen, photo)]
-    assert edges[0] < 0.5 * edges[1]
-
-
 @pytest.mark.parametrize(
     ("background", "mode", "kind"),
     [("preset:paper", "RGB", "webp"), ("transparent", "RGBA", "avif")],

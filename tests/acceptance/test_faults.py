@@ -2,7 +2,6 @@
 
 import os
 import signal
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -31,10 +30,6 @@ def hanging(running: Running) -> str:
 
 def attempts(job: dict[str, Any]) -> dict[str, int]:
     return {stage["name"]: stage["attempt"] for stage in job["stages"]}
-
-
-def states(running: Running, job_ids: list[str]) -> Counter[str]:
-    return Counter(running.wait(job_id)["state"] for job_id in job_ids)
 
 
 def test_worker_killed_inside_a_stage_loses_nothing(running_stack: Running) -> None:
@@ -70,6 +65,7 @@ def test_job_canceled_in_mid_work_stays_canceled(running_stack: Running) -> None
     assert {stage["state"] for stage in job["stages"]} == {"succeeded", "canceled"}
 
 
+@pytest.mark.slow
 def test_stage_that_raises_fails_its_job_after_three_attempts(running_stack: Running) -> None:
     with running_stack.armed("raises"):
         job = running_stack.run(segmentation__model="raises")
@@ -90,14 +86,6 @@ def test_last_attempt_in_a_process_of_its_own_can_succeed(running_stack: Running
 
 
 @pytest.mark.slow
-def test_stage_that_kills_its_worker_once_is_tried_again(running_stack: Running) -> None:
-    with running_stack.armed("kills"):
-        job = running_stack.run(segmentation__model="kills")
-
-    assert job["state"] == "succeeded"
-
-
-@pytest.mark.slow
 def test_photo_that_kills_every_worker_is_poison_and_its_neighbors_succeed(
     running_stack: Running,
 ) -> None:
@@ -105,10 +93,10 @@ def test_photo_that_kills_every_worker_is_poison_and_its_neighbors_succeed(
         poison = running_stack.submit(segmentation__model="kills")
         neighbors = [running_stack.submit(background="color:blue") for _ in range(3)]
         job = running_stack.wait(poison)
-        ended = states(running_stack, neighbors)
+        states = [running_stack.wait(job_id)["state"] for job_id in neighbors]
 
     assert (job["state"], job["error"]["code"]) == ("failed", "poison")
-    assert ended == {"succeeded": 3}
+    assert states == ["succeeded"] * 3
 
 
 @pytest.mark.slow
@@ -117,21 +105,3 @@ def test_photo_that_hangs_in_every_attempt_is_poison(impatient_stack: Running) -
         job = impatient_stack.run(segmentation__model="hangs")
 
     assert (job["state"], job["error"]["code"]) == ("failed", "poison")
-
-
-@pytest.mark.slow
-def test_broker_flushed_loses_no_job(running_stack: Running) -> None:
-    submitted = []
-    for _ in range(5):
-        submitted.append(running_stack.submit(background="color:blue"))
-        running_stack.broker.flushdb()
-
-    assert states(running_stack, submitted) == {"succeeded": 5}
-
-
-@pytest.mark.slow
-def test_broker_killed_loses_no_job(running_stack: Running) -> None:
-    running_stack.stack.kill("valkey")
-    submitted = [running_stack.submit(background="color:blue") for _ in range(3)]
-
-    assert states(running_stack, submitted) == {"succeeded": 3}
