@@ -11,7 +11,7 @@ from smart_filter_tests.bench import Bench
 from smart_filter_tests.worlds import Action, World
 
 _LOOK_SECONDS = 0.002
-_PATIENCE_SECONDS = 20.0
+_PATIENCE_SECONDS = 60.0
 
 Result = TypeVar("Result")
 
