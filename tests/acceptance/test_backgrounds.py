@@ -41,7 +41,7 @@ def test_uploaded_background_stands_behind_the_person(running_stack: Running) ->
     assert (job["background"]["kind"], job["background"]["name"]) == ("file", None)
 
 
-def test_uploaded_background_that_cannot_be_read_is_told_from_the_photo(
+def test_unreadable_uploaded_background_fails_its_own_stage(
     running_stack: Running,
 ) -> None:
     job = running_stack.wait(submit(running_stack, PHOTO.read_bytes()[:50_000]))

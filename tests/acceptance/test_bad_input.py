@@ -102,7 +102,7 @@ def test_useless_photos_fail_plainly_at_the_first_attempt(
     assert {stage["state"] for stage in job["stages"][1:]} == {"canceled"}
 
 
-def test_photo_of_nobody_is_kept_as_it_is(running_stack: Running) -> None:
+def test_photo_without_people_is_kept_as_it_is(running_stack: Running) -> None:
     job = running_stack.run(
         encoded(nobody(), "PNG"), background="blur:0.5", outputs="image,rating", format="png"
     )
@@ -112,7 +112,7 @@ def test_photo_of_nobody_is_kept_as_it_is(running_stack: Running) -> None:
     assert np.array_equal(running_stack.pixels(job["id"]), np.asarray(nobody()))
 
 
-def test_photo_of_nobody_fails_where_a_person_is_required(running_stack: Running) -> None:
+def test_photo_without_people_fails_where_a_person_is_required(running_stack: Running) -> None:
     job = running_stack.run(encoded(nobody(), "PNG"), require_person="true")
 
     assert job["state"] == "failed"

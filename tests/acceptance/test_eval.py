@@ -62,7 +62,7 @@ def measured(command: Command, task: str, data: Path, *arguments: str) -> list[d
     return models
 
 
-def test_segmentation_measures_the_default_first_and_then_what_is_named(
+def test_segmentation_measures_the_default_model_first_and_then_the_named(
     command: Command, masks: Path
 ) -> None:
     page = masks / "page.html"
@@ -148,7 +148,7 @@ def test_upright_photo_is_turned_by_every_quarter(command: Command, tmp_path: Pa
 
 
 @pytest.mark.slow
-def test_parameter_changes_what_is_measured(command: Command, masks: Path) -> None:
+def test_parameter_changes_the_figures(command: Command, masks: Path) -> None:
     classical = ("--models", "classical")
     bound = ("--set", "classical.use_default=false", "--set", "classical.min_area=0.9")
 

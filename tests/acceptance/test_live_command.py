@@ -2,8 +2,9 @@
 
 import itertools
 import subprocess
-import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -28,6 +29,7 @@ from smart_filter_workers.results import Srgb8
 # VP8 and MPEG-4 at their usual rates, on a plain colour.
 CODEC_LEVELS = 40
 RATE = 10.0
+PATIENCE_SECONDS = 60.0
 SIZE = (320, 180)
 
 
@@ -112,14 +114,21 @@ def test_every_frame_goes_through_and_a_smile_becomes_a_picture(command: Command
 @pytest.mark.slow
 def test_connection_that_breaks_costs_no_frame(command: Command, live: Live) -> None:
     write(Path("clip.mp4"), smiling=0, serious=20)
-    cutting = threading.Timer(0.8, live.proxy.cut)
-    cutting.start()
+    film = Path("out.mp4").absolute()
 
-    told = command("live", "clip.mp4", "-o", "out.mp4", "--background", "color:#00ff00")
+    def cut_once_frames_come() -> None:
+        gives_up_at = time.monotonic() + PATIENCE_SECONDS
+        while not film.exists() and time.monotonic() < gives_up_at:
+            time.sleep(0.01)
+        live.proxy.cut()
 
-    cutting.join()
+    with ThreadPoolExecutor(1) as pool:
+        cutting = pool.submit(cut_once_frames_come)
+        told = command("live", "clip.mp4", "-o", str(film), "--background", "color:#00ff00")
+        cutting.result()
+
     assert (told["frames"], told["failed"]) == (20, 0)
-    assert len(read(Path("out.mp4"))) == 20
+    assert len(read(film)) == 20
 
 
 def test_background_that_cannot_be_is_wrong_usage(command: Command) -> None:

@@ -117,7 +117,7 @@ def line_with(process: subprocess.Popen[str], words: str) -> str:
     return next(line for line in process.stdout if words in line)
 
 
-def test_run_starts_what_it_needs_shows_what_it_found_and_leaves_nothing(machine: Machine) -> None:
+def test_run_starts_its_servers_shows_its_findings_and_leaves_nothing(machine: Machine) -> None:
     ended = machine.run("run")
 
     assert ended.returncode == 0, ended.stderr
