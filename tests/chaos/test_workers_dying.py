@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from smart_filter_shared.ids import JobId
-from smart_filter_shared.jobs import events
+from smart_filter_shared.jobs import audit, events
 from smart_filter_shared.jobs.events import EventType
 from smart_filter_tests.storm import LEASE_SECONDS, PHOTOS, WORKERS, Plan, Storm
 
@@ -98,3 +98,26 @@ def test_worker_asked_to_stop_hands_back_what_it_holds(
     assert storm_stack.damage(job_ids) == []
     assert set(storm_stack.attempts(job_ids)) == {1}
     assert max(gone_after) < SOON_SECONDS
+
+
+def test_audit_finds_nothing_while_workers_work_and_die(
+    storm_stack: Storm, chance: random.Random
+) -> None:
+    found: list[audit.Finding] = []
+    looks = [
+        (BURST_SECONDS * part / 8, lambda: found.extend(findings(storm_stack))) for part in range(8)
+    ]
+    kill = storm_stack.running.stack.kill
+    job_ids = storm_stack.submit()
+
+    storm_stack.ride_out([*looks, (chance.uniform(0, BURST_SECONDS), lambda: kill(WORKERS[0]))])
+
+    assert storm_stack.damage(job_ids) == []
+    assert [*found, *findings(storm_stack)] == []
+
+
+def findings(storm: Storm) -> list[audit.Finding]:
+    bench = storm.bench
+    with bench.transaction() as connection:
+        rows = audit.rows(connection, most=10)
+    return [*rows, *audit.objects(bench.engine, bench.store, most=10)]
