@@ -22,7 +22,7 @@ from smart_filter_deploy.cli.journal import NAME
 from smart_filter_tests.proxy import Mode, Proxy
 from smart_filter_tests.running import KEY, PHOTO, Running
 
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 100.0
 LONG_AGO = 10**9
 
 

@@ -42,6 +42,8 @@ ENGINE = {
     "SMART_FILTER_REMEMBER": "false",
 }
 _PATIENCE_SECONDS = 60.0
+# They import and load everything, with two processors for many test processes.
+_READY_SECONDS = 110.0
 _LOOK_SECONDS = 0.03
 
 
@@ -137,6 +139,7 @@ def running(
             argv=program.command("api", "--port", str(port)),
             env=environment,
             ready=lambda: _answers(f"{url}/readyz"),
+            ready_seconds=_READY_SECONDS,
         )
         commands = [
             Command(
@@ -151,6 +154,7 @@ def running(
                     "PYTHONPATH": os.pathsep.join([str(tests_folder), *sys.path[1:]]),
                 },
                 ready=lambda: _offers(url, "raises"),
+                ready_seconds=_READY_SECONDS,
             )
             for number in range(1, workers + 1)
         ]
