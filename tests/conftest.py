@@ -20,7 +20,7 @@ from smart_filter_shared.doorbell import Doorbell
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_tests import moves
 from smart_filter_tests.bench import Bench, settings_of
-from smart_filter_tests.running import ENGINE, IMPATIENT, Running, running
+from smart_filter_tests.running import ENGINE, Running, running
 from smart_filter_workers import weights
 
 TESTS = Path(__file__).parent
@@ -172,11 +172,4 @@ def weights_folder() -> Path:
 def running_stack(data_folder: Path, weights_folder: Path) -> Iterator[Running]:
     """A whole stack, API and worker included."""
     with running(data_folder / "running", weights_folder, ENGINE) as stack:
-        yield stack
-
-
-@pytest.fixture(scope="session")
-def impatient_stack(data_folder: Path, weights_folder: Path) -> Iterator[Running]:
-    """A whole stack whose stages may take three seconds."""
-    with running(data_folder / "impatient", weights_folder, IMPATIENT) as stack:
         yield stack

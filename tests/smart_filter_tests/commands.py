@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from smart_filter_deploy.cli import main
+from smart_filter_deploy.cli.endings import WRONG_USAGE
 from smart_filter_shared.settings import Settings
 
 
@@ -26,6 +27,14 @@ class Command:
         with pytest.raises(SystemExit) as ended:
             main(arguments)
         return ended.value.code
+
+    def refused(self, *arguments: str) -> str:
+        """Run a command that must end as wrong usage; return the one line that it writes."""
+        self._capsys.readouterr()
+        assert self.status(*arguments) == WRONG_USAGE
+        written = self._capsys.readouterr()
+        assert (written.out, written.err.count("\n")) == ("", 1)
+        return written.err
 
     def said(self, *arguments: str) -> str:
         """Run a command; return what it wrote."""
