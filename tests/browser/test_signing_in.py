@@ -1,6 +1,5 @@
 """Sessions as a person meets them: a key, a wrong one, and the end."""
 
-import httpx
 from playwright.sync_api import Page, Route, expect
 
 from smart_filter_tests.browsing.accessibility import axe
@@ -11,15 +10,12 @@ from smart_filter_tests.browsing.photos import Photos
 from smart_filter_tests.browsing.visitors import Visitor, a_visitor
 from smart_filter_tests.browsing.witness import Witness
 
+_LATER = "2100-01-01T00:00:00Z"
 _TENANT = "async () => (await import('/studio/state/session.js')).session.value.tenant"
 # From the window's left edge to the brand, and to what the screen shows.
-_EDGES = """
-() => Object.fromEntries(
-  [["bar", ".topbar > .brand"], ["screen", ".screen > :first-child"]].map(
-    ([name, chosen]) => [name, document.querySelector(chosen).getBoundingClientRect().left],
-  ),
-)
-"""
+_EDGES = """() => [".topbar > .brand", ".screen > :first-child"].map(
+  (chosen) => document.querySelector(chosen).getBoundingClientRect().left,
+)"""
 
 
 @seen_on(DESKTOP, PHONE_DARK)
@@ -65,12 +61,7 @@ def test_tab_says_when_somebody_else_has_signed_in(
 ) -> None:
     witness.expect("status of 403")
     for name in ("mine.png", "mine-too.png"):
-        answer = visitor.client.post(
-            "/v1/jobs",
-            files={"photo": photos.smiling.read_bytes()},
-            data={"metadata.name": name, "run_at": "2100-01-01T00:00:00Z"},
-        )
-        assert answer.status_code == httpx.codes.ACCEPTED, answer.text
+        visitor.submit(photos.smiling, metadata__name=name, run_at=_LATER)
     page.reload()
     expect(card(page, "mine-too.png")).to_be_visible()
     another = a_visitor(visitor.operator)
@@ -89,12 +80,7 @@ def test_tabs_follow_when_somebody_signs_out_and_another_in(
     page: Page, visitor: Visitor, photos: Photos, url: str, witness: Witness
 ) -> None:
     witness.expect("status of 401")
-    answer = visitor.client.post(
-        "/v1/jobs",
-        files={"photo": photos.smiling.read_bytes()},
-        data={"metadata.name": "mine.png", "run_at": "2100-01-01T00:00:00Z"},
-    )
-    assert answer.status_code == httpx.codes.ACCEPTED, answer.text
+    visitor.submit(photos.smiling, metadata__name="mine.png", run_at=_LATER)
     page.reload()
     expect(card(page, "mine.png")).to_be_visible()
     other = page.context.new_page()
@@ -144,6 +130,6 @@ def test_bar_ends_where_the_screen_does(page: Page) -> None:
     for width in (1280, 2560):
         page.set_viewport_size({"width": width, "height": 800})
 
-        edges = page.evaluate(_EDGES)
+        bar, screen = page.evaluate(_EDGES)
 
-        assert edges["bar"] == edges["screen"], width
+        assert bar == screen, width
