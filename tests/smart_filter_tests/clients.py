@@ -106,7 +106,6 @@ class Script:
 
 
 def job_answer(state: str = "succeeded", status: int = 200, **fields: object) -> httpx.Response:
-    """Return an answer that shows a job."""
     return httpx.Response(status, json={"id": "j1", "state": state, **fields})
 
 

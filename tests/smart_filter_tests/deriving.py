@@ -51,14 +51,12 @@ def run(api: Api, *stages: StageName) -> None:
 
 
 def whole(api: Api, **fields: str) -> str:
-    """Submit a job and let it succeed."""
     job_id = api.submit(**fields)
     run(api, PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE)
     return job_id
 
 
 def derive(api: Api, job_id: str, **asked: object) -> dict[str, Any]:
-    """Derive a job."""
     answer = api.client.post(f"/v1/jobs/{job_id}/derive", json=asked)
     assert answer.status_code == 202, answer.text
     job: dict[str, Any] = answer.json()
@@ -66,7 +64,6 @@ def derive(api: Api, job_id: str, **asked: object) -> dict[str, Any]:
 
 
 def objects(api: Api) -> set[str]:
-    """Return the keys of all objects."""
     return {stored.key for stored in api.bench.store.stored()}
 
 

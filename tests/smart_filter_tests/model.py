@@ -45,7 +45,6 @@ class StageModel:
     made: str | None = None
 
     def with_token(self, token: LeaseToken) -> "StageModel":
-        """Return it as a claim leaves it."""
         return replace(
             self,
             state="running",
@@ -56,7 +55,6 @@ class StageModel:
         )
 
     def idle(self, state: str, not_before: float | None) -> "StageModel":
-        """Return it without its lease."""
         return replace(self, state=state, not_before=not_before, token=None, late=False)
 
     @property
@@ -110,7 +108,6 @@ class Model:
         self.ranks: dict[Key, float] = {}
 
     def commit(self, change: Change) -> None:
-        """Let a change count."""
         for job_id, job in change.jobs.items():
             if job is None:
                 del self.jobs[job_id]
@@ -127,7 +124,6 @@ class Model:
         return {key: stage for key, stage in self.stages.items() if key[0] == job_id}
 
     def holds(self, lease: Lease) -> bool:
-        """Whether a lease holds."""
         stage = self.stages.get((lease.job_id, lease.stage))
         return stage is not None and stage.token == lease.token
 
@@ -415,5 +411,4 @@ def own(job_id: JobId, tenant: Tenant) -> JobId:
 
 
 def stages_of(capabilities: Sequence[str]) -> list[StageName]:
-    """Return the stages of capabilities, in order."""
     return sorted(StageName(one.partition(".")[0]) for one in capabilities)

@@ -37,7 +37,6 @@ def program() -> str:
 
 
 def keeps_track_of_prepared_statements() -> bool:
-    """Return whether this version can."""
     told = subprocess.run([program(), "--version"], capture_output=True, text=True, check=True)
     version = re.search(r"PgBouncer (\d+)\.(\d+)", told.stdout)
     assert version is not None, told.stdout

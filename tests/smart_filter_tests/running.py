@@ -74,7 +74,6 @@ class Running:
         return self.job(job_id)
 
     def output(self, job_id: str, name: str) -> bytes:
-        """Return an output of a job."""
         answer = self.client.get(f"/v1/jobs/{job_id}/outputs/{name}")
         assert answer.status_code == 200, answer.text
         return answer.content

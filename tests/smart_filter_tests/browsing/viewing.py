@@ -70,7 +70,6 @@ def photo_of(visitor: Visitor, job: dict[str, Any]) -> Pixels:
 
 
 def output_of(visitor: Visitor, job: dict[str, Any], name: str) -> Pixels:
-    """Return the picture of an output."""
     return picture(bytes_of(visitor, job["outputs"][name]))
 
 

@@ -69,14 +69,12 @@ class Visitor:
         return job
 
     def jobs(self) -> list[dict[str, Any]]:
-        """Return their jobs, the newest first."""
         answer = self.client.get("/v1/jobs")
         assert answer.status_code == httpx.codes.OK, answer.text
         found: list[dict[str, Any]] = answer.json()["items"]
         return found
 
     def newest(self) -> dict[str, Any]:
-        """Return their newest job."""
         return self.jobs()[0]
 
     def _post(self, photo: Path, fields: Mapping[str, str], **headers: str) -> httpx.Response:

@@ -11,7 +11,6 @@ from smart_filter_tests.browsing.viewing import OUTPUTS, open_photo
 
 
 def _expert(scene: Scene) -> None:
-    """The classical model's parameters."""
     panel = _panel(scene)
     _cutting(panel).get_by_role("radio", name=re.compile("^classical ")).check()
     panel.get_by_label("blur", exact=True).fill("31")
@@ -20,19 +19,16 @@ def _expert(scene: Scene) -> None:
 
 
 def _compare(scene: Scene) -> None:
-    """Two models on one photo."""
     _two(scene)
 
 
 def _difference(scene: Scene) -> None:
-    """Where two models do not agree."""
     _two(scene)
     scene.page.get_by_text("Difference", exact=True).click()
     expect(scene.page.get_by_role("img", name=re.compile("of the pixels differ"))).to_be_visible()
 
 
 def _code(scene: Scene) -> None:
-    """A recipe to take along."""
     _panel(scene).get_by_role("button", name="Copy as code").click()
     expect(scene.page.get_by_role("dialog")).to_be_visible()
 
