@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import numpy as np
+import pytest
 from playwright.sync_api import Page, expect
 
 from smart_filter_tests.browsing.accessibility import axe
@@ -12,7 +12,13 @@ from smart_filter_tests.browsing.looks import DESKTOP_DARK, PHONE, PHONE_DARK, s
 from smart_filter_tests.browsing.patience import until
 from smart_filter_tests.browsing.photos import Photos
 from smart_filter_tests.browsing.pixels import Pixels, mean_colour, picture, pixels, share_changed
-from smart_filter_tests.browsing.viewing import open_photo, output_of, place_of, submitted
+from smart_filter_tests.browsing.viewing import (
+    move_fingers,
+    open_photo,
+    output_of,
+    place_of,
+    submitted,
+)
 from smart_filter_tests.browsing.visitors import Visitor
 from smart_filter_tests.browsing.witness import LINE_CUT, Witness
 from smart_filter_tests.proxy import Mode, Proxy
@@ -28,8 +34,13 @@ _HELMET = ((350, 450), (410, 450))
 _FLAG = ((40, 30), (40, 90))
 
 
-def test_what_the_brush_removes_is_background(page: Page, visitor: Visitor, photos: Photos) -> None:
-    job = _correct(page, visitor, photos.smiling)
+@pytest.fixture
+def job(page: Page, visitor: Visitor, photos: Photos) -> dict[str, Any]:
+    """The job of a photo, succeeded; it is shown with what is kept of it."""
+    return _correct(page, visitor, photos.smiling)
+
+
+def test_brush_removes_from_the_people(page: Page, visitor: Visitor, job: dict[str, Any]) -> None:
     before = output_of(visitor, job, "image")
 
     _remove_helmet(page)
@@ -46,8 +57,9 @@ def test_what_the_brush_removes_is_background(page: Page, visitor: Visitor, phot
     assert correction["expires_at"] is not None
 
 
-def test_what_the_brush_keeps_stays(page: Page, visitor: Visitor, photos: Photos) -> None:
-    job = _correct(page, visitor, photos.smiling)
+def test_brush_keeps_a_part_of_the_background(
+    page: Page, visitor: Visitor, photos: Photos, job: dict[str, Any]
+) -> None:
     photo, before = picture(photos.smiling), output_of(visitor, job, "image")
     assert _away_from(_around(before, 40, 60), BLUE) < SAME
 
@@ -62,10 +74,8 @@ def test_what_the_brush_keeps_stays(page: Page, visitor: Visitor, photos: Photos
     assert _away_from(_around(after, 380, 450), BLUE) < SAME
 
 
-def test_strokes_are_seen_at_once_and_stepped_back(
-    page: Page, visitor: Visitor, photos: Photos
-) -> None:
-    _correct(page, visitor, photos.smiling)
+@pytest.mark.usefixtures("job")
+def test_strokes_are_seen_at_once_and_stepped_back(page: Page, visitor: Visitor) -> None:
     _take(page, "Remove")
     bare = pixels(page, _window(page, 380, 450))
 
@@ -93,10 +103,9 @@ def test_strokes_are_seen_at_once_and_stepped_back(
     assert len(visitor.jobs()) == 1
 
 
-def test_models_learn_only_from_what_somebody_agrees_to(
-    page: Page, visitor: Visitor, photos: Photos
+def test_models_learn_only_from_corrections_with_consent(
+    page: Page, visitor: Visitor, job: dict[str, Any]
 ) -> None:
-    job = _correct(page, visitor, photos.smiling)
     agreed = page.get_by_role("checkbox", name="Let the models learn")
     expect(agreed).not_to_be_checked()
 
@@ -113,8 +122,7 @@ def test_models_learn_only_from_what_somebody_agrees_to(
     expect(agreed).not_to_be_checked()
 
 
-def test_everything_is_done_by_keys(page: Page, visitor: Visitor, photos: Photos) -> None:
-    job = _correct(page, visitor, photos.smiling)
+def test_everything_is_done_by_keys(page: Page, visitor: Visitor, job: dict[str, Any]) -> None:
     before = output_of(visitor, job, "image")
     page.get_by_role("button", name="Paint by keyboard").focus()
 
@@ -140,16 +148,16 @@ def test_everything_is_done_by_keys(page: Page, visitor: Visitor, photos: Photos
 
 
 @seen_on(PHONE)
-def test_one_finger_paints_and_two_zoom(page: Page, visitor: Visitor, photos: Photos) -> None:
-    _correct(page, visitor, photos.smiling)
+@pytest.mark.usefixtures("job")
+def test_one_finger_paints_and_two_zoom(page: Page, visitor: Visitor) -> None:
     _take(page, "Remove")
     (start, end) = [_at(page, *point) for point in _HELMET]
 
-    _move_fingers(page, [start], [end])
+    move_fingers(page, [start], [end])
     expect(page.get_by_text("1 stroke", exact=True)).to_be_visible()
     narrow = place_of(page)[2]
     (x, y) = _at(page, 256, 256)
-    _move_fingers(page, [(x - 20, y), (x + 20, y)], [(x - 60, y), (x + 60, y)])
+    move_fingers(page, [(x - 20, y), (x + 20, y)], [(x - 60, y), (x + 60, y)])
 
     assert place_of(page)[2] > 2 * narrow
     expect(page.get_by_text("1 stroke", exact=True)).to_be_visible()
@@ -160,10 +168,9 @@ def test_one_finger_paints_and_two_zoom(page: Page, visitor: Visitor, photos: Ph
 
 
 def test_strokes_stay_when_the_service_is_away(
-    page: Page, visitor: Visitor, photos: Photos, line: Proxy, witness: Witness
+    page: Page, visitor: Visitor, line: Proxy, witness: Witness, job: dict[str, Any]
 ) -> None:
     witness.expect(LINE_CUT)
-    job = _correct(page, visitor, photos.smiling)
     _remove_helmet(page)
     page.route("**/derive", lambda route: route.abort())
 
@@ -184,7 +191,7 @@ def test_strokes_stay_when_the_service_is_away(
     assert len(_corrections(visitor, job)) == 1
 
 
-def test_limit_of_corrections_is_told_in_words(
+def test_limit_of_corrections_is_shown_in_words(
     page: Page, visitor: Visitor, photos: Photos, witness: Witness
 ) -> None:
     witness.expect("422")
@@ -204,10 +211,8 @@ def test_limit_of_corrections_is_told_in_words(
     expect(page.get_by_text("1 stroke", exact=True)).to_be_visible()
 
 
-def test_edge_is_chosen_with_the_cut_out_and_nowhere_else(
-    page: Page, visitor: Visitor, photos: Photos
-) -> None:
-    _correct(page, visitor, photos.smiling)
+@pytest.mark.usefixtures("job")
+def test_edge_is_chosen_with_the_cut_out_and_nowhere_else(page: Page, visitor: Visitor) -> None:
     edge = page.get_by_role("group", name="Edge of the people")
 
     edge.get_by_text("Each hair").click()
@@ -220,8 +225,8 @@ def test_edge_is_chosen_with_the_cut_out_and_nowhere_else(
     expect(edge).to_have_count(0)
 
 
-def test_comparing_tells_what_was_corrected(page: Page, visitor: Visitor, photos: Photos) -> None:
-    _correct(page, visitor, photos.smiling)
+@pytest.mark.usefixtures("job")
+def test_comparison_shows_the_corrections(page: Page) -> None:
     for start, end in (_HELMET, _FLAG):
         _take(page, "Remove")
         _paint(page, start, end)
@@ -243,9 +248,7 @@ def test_photo_with_its_own_background_has_no_cut_out(
 
 
 @seen_on(DESKTOP_DARK, PHONE_DARK)
-def test_cut_out_can_be_corrected_by_everybody(
-    page: Page, visitor: Visitor, photos: Photos
-) -> None:
+def test_cut_out_panel_is_accessible(page: Page, visitor: Visitor, photos: Photos) -> None:
     _correct(page, visitor, photos.pair)
     axe(page)
 
@@ -259,7 +262,7 @@ def test_cut_out_can_be_corrected_by_everybody(
     assert page.evaluate("document.documentElement.scrollWidth") <= page.evaluate("innerWidth")
 
 
-def test_person_who_is_clicked_goes_and_comes_back(
+def test_clicked_person_is_dropped_and_kept_again(
     page: Page, visitor: Visitor, photos: Photos
 ) -> None:
     job = _correct(page, visitor, photos.pair)
@@ -298,7 +301,7 @@ def test_only_the_largest_stays_when_asked(page: Page, visitor: Visitor, photos:
     expect(page.get_by_role("checkbox", name="dropped")).to_have_count(1)
 
 
-def test_where_nobody_is_told_apart_the_brush_is_offered(
+def test_brush_is_offered_where_persons_are_not_separated(
     page: Page, visitor: Visitor, photos: Photos
 ) -> None:
     _correct(page, visitor, photos.smiling, **{"segmentation.model": "selfie"})
@@ -355,30 +358,6 @@ def _paint(page: Page, start: tuple[int, int], end: tuple[int, int]) -> None:
 def _apply(page: Page) -> None:
     page.get_by_role("button", name="Apply").click()
     expect(page.get_by_role("group", name="What you painted")).to_have_count(0)
-
-
-def _move_fingers(
-    page: Page, starts: list[tuple[float, float]], ends: list[tuple[float, float]]
-) -> None:
-    """Move fingers over the screen, each from its start to its end."""
-    session = page.context.new_cdp_session(page)
-
-    def send(kind: str, places: list[tuple[float, float]]) -> None:
-        points = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(places)]
-        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
-
-    for number in range(1, len(starts) + 1):
-        send("touchStart", starts[:number])
-    for share in np.linspace(0.1, 1, 10):
-        send(
-            "touchMove",
-            [
-                (x + share * (to_x - x), y + share * (to_y - y))
-                for (x, y), (to_x, to_y) in zip(starts, ends, strict=True)
-            ],
-        )
-    send("touchEnd", [])
-    session.detach()
 
 
 def _at(page: Page, x: float, y: float) -> tuple[float, float]:

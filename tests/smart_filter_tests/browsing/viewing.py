@@ -40,6 +40,30 @@ def look_at(page: Page, mode: str) -> None:
     page.mouse.move(0, 0)
 
 
+def move_fingers(
+    page: Page, starts: list[tuple[float, float]], ends: list[tuple[float, float]]
+) -> None:
+    """Move fingers over the screen, each from its start to its end."""
+    session = page.context.new_cdp_session(page)
+
+    def send(kind: str, places: list[tuple[float, float]]) -> None:
+        points = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(places)]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    for number in range(1, len(starts) + 1):
+        send("touchStart", starts[:number])
+    for share in np.linspace(0.1, 1, 10):
+        send(
+            "touchMove",
+            [
+                (x + share * (to_x - x), y + share * (to_y - y))
+                for (x, y), (to_x, to_y) in zip(starts, ends, strict=True)
+            ],
+        )
+    send("touchEnd", [])
+    session.detach()
+
+
 def box_of(element: Locator) -> tuple[float, float, float, float]:
     """Return where an element is in the window: x, y, width, height."""
     box = element.bounding_box()
