@@ -114,7 +114,7 @@ def drop(addresses: Addresses, database: str) -> None:
 
 def client_of(url: str, key: str) -> httpx.Client:
     """Return a client of an API with a key."""
-    return httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=30)
+    return httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=60)
 
 
 @contextmanager

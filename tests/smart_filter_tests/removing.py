@@ -28,7 +28,7 @@ PREPARED: dict[str, Any] = {
     "arrays": {},
     "files": {},
 }
-_TIMEOUT_SECONDS = 20.0
+_TIMEOUT_SECONDS = 60.0
 
 
 @dataclass(slots=True)

@@ -146,7 +146,7 @@ def running(
         stack.start(*commands)
         headers = {"Authorization": f"Bearer {KEY}"}
         broker = redis.Redis.from_url(stack.addresses.broker_url)
-        with httpx.Client(base_url=url, headers=headers, timeout=30) as client:
+        with httpx.Client(base_url=url, headers=headers, timeout=60) as client:
             yield Running(stack, client, flags, broker)
         broker.close()
 
@@ -159,5 +159,5 @@ def _answers(url: str) -> bool:
 
 
 def _offers(url: str, model: str) -> bool:
-    answer = httpx.get(f"{url}/v1/models", headers={"Authorization": f"Bearer {KEY}"}, timeout=5)
+    answer = httpx.get(f"{url}/v1/models", headers={"Authorization": f"Bearer {KEY}"}, timeout=60)
     return any(card["name"] == model for card in answer.json()["items"])

@@ -178,7 +178,7 @@ class Storm:
             return not difference
 
         try:
-            self.running.until(is_tidy, seconds=10)
+            self.running.until(is_tidy, seconds=60)
         except AssertionError:
             return [f"a row without its object, or the reverse: {key}" for key in difference]
         return []
