@@ -217,9 +217,15 @@ def drain(bench: Bench) -> None:
 
 def pass_deadline(bench: Bench, job_id: JobId) -> None:
     """Let a job's deadline have passed a second ago."""
-    passed = "deadline_at = now() - interval '1 s'"
-    _update(bench, passed, table="jobs", where=f"id = '{job_id}'")
-    _update(bench, passed, where=f"job_id = '{job_id}'")
+    with bench.transaction() as connection:
+        for table, job in (("jobs", "id"), ("stages", "job_id")):
+            connection.execute(
+                text(f"""
+                    UPDATE {table} SET deadline_at = now() - interval '1 s'
+                    WHERE {job} = :job_id
+                """),
+                {"job_id": job_id},
+            )
 
 
 def picture(bench: Bench) -> dict[str, object]:
@@ -250,9 +256,9 @@ def picture(bench: Bench) -> dict[str, object]:
     }
 
 
-def _update(bench: Bench, change: str, *, where: str, table: str = "stages") -> None:
+def _update(bench: Bench, change: str, *, where: str) -> None:
     with bench.transaction() as connection:
-        connection.execute(text(f"UPDATE {table} SET {change} WHERE {where}"))
+        connection.execute(text(f"UPDATE stages SET {change} WHERE {where}"))
 
 
 def _exhaust(bench: Bench) -> None:
