@@ -75,12 +75,10 @@ def bring(engine: Engine, revision: str) -> None:
 
 
 def have_come(engine: Engine) -> bool:
-    """Return whether a database has days."""
     with engine.connect() as connection:
         return connection.scalar(text("SELECT to_regclass('open_jobs')")) is not None
 
 
 def today_of(engine: Engine) -> dt.date:
-    """Return the day by the database's clock."""
     with engine.connect() as connection:
         return days.today(connection)

@@ -28,7 +28,7 @@ PREPARED: dict[str, Any] = {
     "arrays": {},
     "files": {},
 }
-_TIMEOUT_SECONDS = 20.0
+_TIMEOUT_SECONDS = 60.0
 
 
 @dataclass(slots=True)
@@ -40,7 +40,6 @@ class Removing:
     beside: ThreadPoolExecutor
 
     def post(self, photo: bytes = PHOTO, *, accept: str = "*/*", **fields: str) -> httpx.Response:
-        """Send an image as a file."""
         return self.client.post(
             "/v1.0/removebg",
             files={"image_file": ("photo.jpg", photo)},
@@ -67,7 +66,6 @@ class Removing:
         return answer
 
     def jobs(self) -> int:
-        """Return how many jobs there are."""
         with self.api.bench.transaction() as connection:
             return int(connection.execute(text("SELECT count(*) FROM jobs")).scalar_one())
 

@@ -83,7 +83,6 @@ class Running:
         return self.wait(self.submit(photo, **fields))
 
     def output(self, job_id: str, name: str) -> bytes:
-        """Return an output of a job."""
         answer = self.client.get(f"/v1/jobs/{job_id}/outputs/{name}")
         assert answer.status_code == 200, answer.text
         return answer.content
@@ -162,7 +161,7 @@ def running(
         stack.start(api, *commands)
         headers = {"Authorization": f"Bearer {KEY}"}
         broker = redis.Redis.from_url(stack.addresses.broker_url)
-        with httpx.Client(base_url=url, headers=headers, timeout=30) as client:
+        with httpx.Client(base_url=url, headers=headers, timeout=60) as client:
             yield Running(stack, client, flags, broker)
         broker.close()
 

@@ -88,7 +88,6 @@ class Simulation:
     def submit(
         self, tenant: Tenant, jobs: int = 1, priority: Priority = Priority.STANDARD
     ) -> list[JobId]:
-        """Submit jobs of two stages."""
         recipe = Recipe(background=Background(BackgroundKind.KEEP), priority=priority)
         submitted = self._bench.submit_many(jobs, recipe, tenant=tenant)
         self.tenant_of.update(dict.fromkeys(submitted, tenant))
@@ -136,7 +135,6 @@ class Simulation:
         return busy or bool(worker.batch)
 
     def sweep(self) -> None:
-        """Do what the sweeper does for fairness."""
         self._swept_at = self.now
         self._tally.publish(self._bench.engine)
         with self._bench.transaction() as connection:
