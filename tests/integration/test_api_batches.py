@@ -1,13 +1,11 @@
 """Batches over HTTP: what is taken, and what is refused item by item."""
 
 import base64
-from collections.abc import Sequence
 
 import httpx
 import pytest
 from sqlalchemy import text
 
-from smart_filter_api.keys import Scope
 from smart_filter_tests.batching import (
     COMPOSITE,
     FACE,
@@ -97,35 +95,6 @@ def test_refused_item_is_told_and_the_others_run(api: Api) -> None:
     finish(api, 1, PREPARE, COMPOSITE)
     ended = batch(api, batch_["id"])
     assert (ended["state"], ended["succeeded"], ended["failed"]) == ("finished", 1, 6)
-
-
-@pytest.mark.parametrize(
-    ("document", "status", "code"),
-    [
-        ({}, 422, "invalid_request"),
-        ({"items": []}, 422, "invalid_request"),
-        ({"items": [{}] * 1001}, 422, "invalid_request"),
-        ({"items": items(1), "more": 1}, 422, "invalid_request"),
-        ({"items": items(1), "album": {"best": -1}}, 422, "invalid_request"),
-        ({"items": items(1), "album": {"best": True}}, 422, "invalid_request"),
-        ({"items": items(1), "album": {"worst": 1}}, 422, "invalid_request"),
-        ({"items": items(1), "webhook_url": "ftp://a"}, 422, "invalid_request"),
-        ({"items": items(2), "recipe": {"quality": 1000}}, 422, "invalid_recipe"),
-        ({"items": items(2), "recipe": "keep"}, 422, "invalid_recipe"),
-        ({"items": [{}, {"photo_base64": "%"}]}, 422, "invalid_request"),
-        ({"items": [{"photo_base64": base64.b64encode(b"x").decode()}] * 2}, 415, None),
-        ({"items": items(1), "recipe": {"outputs": "rating"}, "album": {"best": 1}}, 422, None),
-        ([], 400, "malformed_request"),
-    ],
-)
-def test_batch_of_which_nothing_can_be_done_leaves_nothing(
-    api: Api, document: object, status: int, code: str | None
-) -> None:
-    answer = post(api, document)
-
-    assert answer.status_code == status, answer.text
-    assert code is None or answer.json()["code"] == code
-    assert api.leftovers() == {}
 
 
 def test_items_may_be_uploads_and_addresses(api: Api) -> None:
@@ -241,11 +210,3 @@ def test_album_shows_ranks_and_gives_only_the_best_an_image(api: Api) -> None:
     left_out = api.client.get(f"/v1/jobs/{jobs[1]['id']}/outputs/image")
     assert (left_out.status_code, left_out.json()["code"]) == (404, "not_found")
     assert api.client.get(f"/v1/jobs/{jobs[1]['id']}/outputs/rating").status_code == 200
-
-
-@pytest.mark.parametrize("scopes", [[Scope.READ], []])
-def test_batch_needs_the_scope_to_submit(api: Api, scopes: Sequence[Scope]) -> None:
-    answer = api.client.post("/v1/batches", json={"items": items(1)}, headers=api.headers(*scopes))
-
-    assert answer.status_code == 403
-    assert api.leftovers() == {}

@@ -267,39 +267,6 @@ def test_derived_job_keeps_what_it_uses_as_long_as_its_own(api: Api) -> None:
     assert answer.status_code == 202
 
 
-@pytest.mark.parametrize(
-    ("asked", "status", "pointer"),
-    [
-        ({"recipe": {"background": "color:nope"}}, 422, "/background"),
-        ({"recipe": {"nope": 1}}, 422, "/nope"),
-        ({"recipe": {"background": "file"}}, 422, "/background_file"),
-        ({"recipe": [1]}, 422, "/recipe"),
-        ({"correction_id": "nope"}, 422, "/correction_id"),
-        ({"correction_id": str(uuid.UUID(int=7))}, 422, "/correction_id"),
-        ({"more": 1}, 422, "/more"),
-    ],
-)
-def test_derive_names_what_is_wrong_and_writes_nothing(
-    api: Api, asked: dict[str, Any], status: int, pointer: str
-) -> None:
-    parent = whole(api, background="auto")
-    before = api.leftovers()
-
-    answer = api.client.post(f"/v1/jobs/{parent}/derive", json=asked)
-
-    assert answer.status_code == status, answer.text
-    assert pointer in [wrong["pointer"] for wrong in answer.json()["errors"]]
-    assert api.leftovers() == before
-
-
-def test_nothing_is_derived_from_a_job_that_has_not_ended(api: Api) -> None:
-    parent = api.submit()
-
-    answer = api.client.post(f"/v1/jobs/{parent}/derive", json={})
-
-    assert (answer.status_code, answer.json()["code"]) == (409, "job_not_finished")
-
-
 def test_derive_sent_twice_under_a_key_makes_one_job(api: Api) -> None:
     parent = whole(api, background="auto")
     key = {"Idempotency-Key": "once"}

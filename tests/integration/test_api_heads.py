@@ -70,9 +70,3 @@ def test_problem_leads_to_its_page(api: Api) -> None:
 
     assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
     assert "<h1>Not found</h1>" in page.text
-
-
-def test_page_of_no_problem_is_not_found(api: Api) -> None:
-    answer = api.client.get("/problems/headache")
-
-    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")

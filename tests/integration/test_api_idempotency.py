@@ -7,9 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from smart_filter_api.idempotency import parsed
-from smart_filter_api.keys import Scope
 from smart_filter_shared.errors import MalformedRequest
-from smart_filter_shared.ids import Tenant
 from smart_filter_shared.jobs import retention
 from smart_filter_shared.jobs.leases import Failure
 from smart_filter_shared.pipeline import StageName
@@ -68,20 +66,6 @@ def test_a_key_is_for_one_request(api: Api, changed: str) -> None:
     assert other.status_code == 422
     assert other.json()["code"] == "idempotency_mismatch"
     assert len(jobs(api)) == 1
-
-
-def test_keys_belong_to_their_tenant(api: Api) -> None:
-    post(api, "shared")
-    stranger = {"Authorization": f"Bearer {api.key(*Scope, tenant=Tenant('else'))}"}
-
-    answer = api.client.post(
-        "/v1/jobs",
-        files={"photo": ("photo", PHOTO)},
-        headers={**stranger, "Idempotency-Key": "shared"},
-    )
-
-    assert answer.status_code == 202
-    assert "Idempotency-Replayed" not in answer.headers
 
 
 def test_what_the_client_must_mend_is_answered_again(api: Api) -> None:
@@ -162,15 +146,6 @@ def test_redriving_again_under_its_key_is_done_once(api: Api) -> None:
 
     assert [answer.status_code for answer in answers] == [202, 202]
     assert answers[1].headers["Idempotency-Replayed"] == "true"
-
-
-@pytest.mark.parametrize("key", ["", '""', '"open', "two words", '"\\n"', "x" * 256])
-def test_a_key_that_is_none_is_told(api: Api, key: str) -> None:
-    answer = post(api, key)
-
-    assert answer.status_code == 400
-    assert answer.json()["code"] == "malformed_request"
-    assert jobs(api) == []
 
 
 @pytest.mark.parametrize(

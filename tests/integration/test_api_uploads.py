@@ -96,25 +96,6 @@ def test_photo_is_put_through_the_service_too(api: Api) -> None:
     assert name(api, upload).status_code == 202
 
 
-@pytest.mark.parametrize("photo", [PHOTO + b"\0", PHOTO[:-1]], ids=["longer", "shorter"])
-def test_service_takes_no_other_length(api: Api, photo: bytes) -> None:
-    answer = put_here(api, promised(api), photo)
-
-    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
-    assert api.leftovers() == {"uploads": 1}
-
-
-def test_service_judges_at_once_what_is_put(api: Api) -> None:
-    words = b"Buy milk."
-    noted, other = promised(api, words), promised(api, PHOTO, "image/png")
-
-    answers = [put_here(api, noted, words), put_here(api, other)]
-
-    assert [one.json()["code"] for one in answers] == ["unsupported_media"] * 2
-    assert "image/jpeg" in answers[1].json()["detail"]
-    assert api.leftovers() == {"uploads": 2}
-
-
 def test_service_takes_nothing_when_the_upload_has_expired(api: Api) -> None:
     upload = promised(api)
     age(api, seconds=3601)
@@ -132,30 +113,6 @@ def test_link_takes_no_other_type(api: Api) -> None:
     upload = promised(api)
 
     assert put(upload | {"headers": {"Content-Type": "text/html"}}) == 403
-
-
-@pytest.mark.parametrize(
-    ("wish", "status", "code"),
-    [
-        ({"content_type": "image/jpeg", "bytes": 40_000_001}, 413, "photo_too_large"),
-        ({"content_type": "image/gif", "bytes": 1}, 415, "unsupported_media"),
-        ({"content_type": "", "bytes": 1}, 415, "unsupported_media"),
-        ({"content_type": "image/jpeg", "bytes": 0}, 422, "invalid_request"),
-        ({"content_type": "image/jpeg", "bytes": 10**30}, 413, "photo_too_large"),
-        ({"content_type": "image/jpeg\r\nX-A: b", "bytes": 1}, 415, "unsupported_media"),
-        ({"content_type": "image/jpeg"}, 422, "invalid_request"),
-        ({"content_type": ["image/jpeg"], "bytes": 1}, 422, "invalid_request"),
-        ({"content_type": "image/jpeg", "bytes": 1, "key": "a"}, 422, "invalid_request"),
-        ([], 400, "malformed_request"),
-    ],
-)
-def test_upload_that_no_job_could_name_is_refused(
-    api: Api, wish: object, status: int, code: str
-) -> None:
-    answer = api.client.post("/v1/uploads", json=wish)
-
-    assert (answer.status_code, answer.json()["code"]) == (status, code)
-    assert api.leftovers() == {}
 
 
 def test_same_request_is_answered_with_the_same_upload(api: Api) -> None:
@@ -322,45 +279,6 @@ def test_object_of_an_upload_is_not_taken_for_a_stray_one(api: Api) -> None:
     retention.clear_unnamed(older_than=dt.timedelta(seconds=-60))
 
     assert [stored.key for stored in api.bench.store.stored()] == [key_of(upload)]
-
-
-@pytest.mark.parametrize(
-    ("body", "status", "code"),
-    [
-        ({"upload_id": 7}, 422, "invalid_recipe"),
-        ({"upload_id": "a", "photo_url": "https://example.com/"}, 400, "malformed_request"),
-        ({"photo_url": "ftp://example.com/a"}, 422, "invalid_recipe"),
-        ({"photo_url": "https://user:secret@example.com/"}, 422, "invalid_recipe"),
-        ({"photo_url": "http://0x7f.1/"}, 422, "invalid_recipe"),
-        ({"photo_url": "https://example.com/" + "a" * 3000}, 422, "invalid_recipe"),
-        ({"photo_url": ["https://example.com/"]}, 422, "invalid_recipe"),
-        ({"photo_url": ""}, 422, "invalid_recipe"),
-    ],
-)
-def test_photo_elsewhere_that_is_none_is_refused(
-    api: Api, body: object, status: int, code: str
-) -> None:
-    answer = api.client.post("/v1/jobs", json=body)
-
-    assert (answer.status_code, answer.json()["code"]) == (status, code)
-    assert "secret" not in answer.text
-    assert api.leftovers() == {}
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [
-        {"photo_url": ["https://example.com/"], "upload_id": ["a"]},
-        {"photo_url": ["https://example.com/"], "photo": ["a"]},
-    ],
-)
-def test_form_names_one_photo(api: Api, fields: dict[str, list[str]]) -> None:
-    parts = [(name, (None, value)) for name, values in fields.items() for value in values]
-
-    answer = api.client.post("/v1/jobs", files=parts)
-
-    assert (answer.status_code, answer.json()["code"]) == (400, "malformed_request")
-    assert api.leftovers() == {}
 
 
 def test_photo_at_an_address_is_neither_fetched_nor_told_at_the_door(api: Api) -> None:

@@ -140,32 +140,6 @@ def test_sums_are_told_to_the_pixel(api: Api) -> None:
     assert day["megapixels"] == 0.3  # 0.1 + 0.2 is 0.30000000000000004
 
 
-def test_usage_is_ones_own(api: Api) -> None:
-    submit(api)
-    finish(api)
-    settle(api)
-    other = api.headers(*Scope, tenant=Tenant("other"))
-
-    answer = api.client.get("/v1/usage", headers=other)
-
-    assert answer.json() == {"items": [], "next_cursor": None}
-
-
-@pytest.mark.parametrize(
-    "between",
-    [
-        {"from": "yesterday"},
-        {"from": "2026-02-30"},
-        {"from": "2026-01-02", "to": "2026-01-01"},
-        {"from": "0001-01-01", "to": "9999-12-31"},
-    ],
-)
-def test_time_that_is_none_is_told(api: Api, between: dict[str, str]) -> None:
-    answer = api.client.get("/v1/usage", params=between)
-
-    assert (answer.status_code, answer.json()["code"]) == (400, "malformed_request")
-
-
 @pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31"])
 def test_far_days_are_empty(api: Api, day: str) -> None:
     assert used(api, to=day) == []

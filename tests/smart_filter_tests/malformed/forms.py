@@ -104,6 +104,13 @@ FORMS = (
     _row("photo of nothing", photo(b"") + END, "/photo", MEDIA, tells="is empty"),
     _row("photo as a field", part("photo", "a.jpg") + END, "/photo", MEDIA),
     _row(
+        "photo of GIF",
+        photo(a_photo("GIF")) + END,
+        "/photo",
+        MEDIA,
+        tells="the photo is a GIF; accepted are JPEG, PNG, WebP, AVIF and HEIC",
+    ),
+    _row(
         "background of GIF",
         photo() + photo(a_photo("GIF"), name="background_file") + END,
         "/background_file",

@@ -2,6 +2,7 @@
 
 from smart_filter_tests.malformed.accounts import unread
 from smart_filter_tests.malformed.rows import INVALID, LARGE, MEDIA, Row, sent
+from smart_filter_tests.serving import a_photo
 
 _UPLOAD, _PUT = "POST /v1/uploads", "PUT /v1/uploads/{upload_id}"
 _JPEG = {"content_type": "image/jpeg"}
@@ -39,6 +40,7 @@ UPLOADS = (
     _put("shorter", b"\xff\xd8\xff"),
     _put("longer", bytes(2000)),
     _put("no picture", bytes(1000), MEDIA),
+    _put("a PNG", a_photo("PNG").ljust(1000, b"\0"), MEDIA),
     _put("41 megabytes", bytes(41_000_000), LARGE),
     Row(
         "compressed",
