@@ -51,7 +51,8 @@ from smart_filter_shared.storage.objects import ObjectStore
 # All that go at once: more took no more photos a second, as the interpreter is busier than they
 # are (docs/measurements.md).
 _DATABASE_CONNECTIONS = 4
-_DATABASE_SECONDS = 5.0
+# A server that has not answered for so long counts as away. Clients give up after 10 to 30 s.
+PATIENCE_SECONDS = 5.0
 _STORAGE_THREADS = 16
 # Of pictures that are stored in parts: each of these holds two, of 5 MB.
 _LARGE_PICTURES = 4
@@ -87,6 +88,7 @@ Result = TypeVar("Result")
 class Services:
     """What one API process talks to.
 
+    patience_seconds: how long a server may take for an answer before it counts as away.
     threads: bounds how many blocking calls to storage run at once.
     large_pictures: bounds how many of them store a picture in parts.
     keeping: how long what is stored is kept.
@@ -113,6 +115,7 @@ class Services:
     storage: ObjectStore
     doorbell: Doorbell
     ringer: Ringer
+    patience_seconds: float
     threads: anyio.CapacityLimiter
     large_pictures: anyio.CapacityLimiter
     keeping: Keeping
@@ -145,7 +148,7 @@ class Services:
         Raises DatabaseUnavailable, also when the whole of it takes longer than 5 s: a network
         that swallows what it is sent would hold up the request for ever.
         """
-        with _in_time():
+        with _in_time(self.patience_seconds):
             async with sessions.async_transaction(self.database) as connection:
                 yield connection
 
@@ -164,7 +167,7 @@ class Services:
 
         Raises DatabaseUnavailable, as `transaction` does.
         """
-        with _in_time():
+        with _in_time(self.patience_seconds):
             async with sessions.async_reading(self.reader) as connection:
                 yield connection
 
@@ -204,19 +207,26 @@ class Services:
 
 
 @contextmanager
-def _in_time() -> Iterator[None]:
+def _in_time(seconds: float) -> Iterator[None]:
     try:
-        with anyio.fail_after(_DATABASE_SECONDS):
+        with anyio.fail_after(seconds):
             yield
     except TimeoutError as error:
-        raise DatabaseUnavailable(f"no answer within {_DATABASE_SECONDS} s") from error
+        raise DatabaseUnavailable(f"no answer within {seconds} s") from error
 
 
 @asynccontextmanager
 async def opened(
-    settings: Settings, *, clock: Callable[[], float] = time.monotonic
+    settings: Settings,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    patience_seconds: float = PATIENCE_SECONDS,
 ) -> AsyncIterator[Services]:
-    """Open the services of a process, and close them in the end; nothing is contacted yet."""
+    """Open the services of a process, and close them in the end; nothing is contacted yet.
+
+    clock: monotonic seconds, by which remembered values grow old.  patience_seconds: how long a
+    server may take for an answer.
+    """
     doorbell = Doorbell(settings.broker)
     database = sessions.async_engine(settings.database, connections=_DATABASE_CONNECTIONS)
     reader = sessions.reader(database)
@@ -227,6 +237,7 @@ async def opened(
         storage=ObjectStore(settings.storage, connections=_STORAGE_THREADS),
         doorbell=doorbell,
         ringer=Ringer(doorbell.ring),
+        patience_seconds=patience_seconds,
         threads=anyio.CapacityLimiter(_STORAGE_THREADS),
         large_pictures=anyio.CapacityLimiter(_LARGE_PICTURES),
         keeping=keeping,
@@ -235,7 +246,7 @@ async def opened(
         models=Remembered(_MODELS_SECONDS, clock=clock),
         stock=RememberedEach(_STOCK_SECONDS, most=_STOCK_TENANTS, clock=clock),
         measured=Remembered(_MEASURED_SECONDS, clock=clock),
-        watching=Watching(partial(_news, reader)),
+        watching=Watching(partial(_news, reader, patience_seconds)),
         json_bodies=anyio.CapacityLimiter(_JSON_BODIES),
         seal=_seal(settings),
         limits=Limits(
@@ -245,7 +256,7 @@ async def opened(
         ),
         rates=Rates(settings.broker),
         callers=RememberedEach(_CALLER_SECONDS, most=_CALLERS, clock=clock),
-        room=QueueRoom(),
+        room=QueueRoom(clock=clock),
         jobs_in_all=settings.limits.jobs_in_all,
         unfinished=Remembered(_QUEUE_SECONDS, clock=clock),
         lifetimes=Lifetimes(
@@ -255,7 +266,9 @@ async def opened(
         session_secure=settings.browser.session_secure,
         removebg_seconds=settings.removebg.seconds,
         remember=settings.engine.remember,
-        forecasts=Forecasts(partial(_outlook, reader, settings.engine.lease_seconds), clock=clock),
+        forecasts=Forecasts(
+            partial(_outlook, reader, patience_seconds, settings.engine.lease_seconds), clock=clock
+        ),
         tagged=Tagged(keeping),
         orders=Orders(),
     )
@@ -284,13 +297,13 @@ def _seal(settings: Settings) -> Seal | None:
     return Seal(keys) if keys else None
 
 
-async def _news(reader: AsyncEngine, horizon: str | None) -> News:
-    with _in_time():
+async def _news(reader: AsyncEngine, patience_seconds: float, horizon: str | None) -> News:
+    with _in_time(patience_seconds):
         async with sessions.async_reading(reader) as connection:
             return await connection.run_sync(events.news, horizon)
 
 
-async def _outlook(reader: AsyncEngine, silent_seconds: float) -> Outlook:
+async def _outlook(reader: AsyncEngine, patience_seconds: float, silent_seconds: float) -> Outlook:
     def look(connection: Connection) -> Outlook:
         found = outlook.read(
             connection, cell=CELL, silent_seconds=silent_seconds, now=dt.datetime.now(dt.UTC)
@@ -298,7 +311,7 @@ async def _outlook(reader: AsyncEngine, silent_seconds: float) -> Outlook:
         cards = [one.card for one in models.published(connection)]
         return replace(found, paces=guesses.completed(found.paces, cards))
 
-    with _in_time():
+    with _in_time(patience_seconds):
         async with sessions.async_reading(reader) as connection:
             return await connection.run_sync(look)
 
