@@ -161,7 +161,7 @@ def test_derived_job_hands_its_corrections_on_and_a_mask_replaces_what_was_drawn
     assert forms == [["strokes"], ["strokes", "label"], ["label", "mask"]]
 
 
-def test_strokes_of_all_corrections_have_a_bound_and_a_mask_begins_anew(api: Api) -> None:
+def test_strokes_of_all_corrections_have_a_bound_which_a_mask_resets(api: Api) -> None:
     many = {**STROKES, "strokes": [{**STROKE, "points": [[1, 1]] * 2000}] * 10}
     parent = whole(api, background="auto")
     child = derive(api, parent, correction_id=kept(api, parent, many)["id"])["id"]
@@ -175,7 +175,7 @@ def test_strokes_of_all_corrections_have_a_bound_and_a_mask_begins_anew(api: Api
     derive(api, child, correction_id=kept(api, child, masked(a_mask()))["id"])
 
 
-def test_labels_do_not_go_with_another_models_faces(api: Api) -> None:
+def test_labels_fit_neither_another_models_faces_nor_another_job(api: Api) -> None:
     parent = whole(api, background="auto")
     with api.bench.transaction() as connection:
         connection.execute(
@@ -183,19 +183,15 @@ def test_labels_do_not_go_with_another_models_faces(api: Api) -> None:
         )
     correction = kept(api, parent, LABEL)
 
-    answer = api.client.post(f"/v1/jobs/{parent}/derive", json={"correction_id": correction["id"]})
+    foreign = kept(api, whole(api, background="auto"), LABEL)
 
-    assert (answer.status_code, answer.json()["code"]) == (422, "contradiction")
+    answers = [
+        api.client.post(f"/v1/jobs/{parent}/derive", json={"correction_id": one["id"]})
+        for one in (correction, foreign)
+    ]
 
-
-def test_what_was_drawn_goes_with_its_photo(api: Api) -> None:
-    job_id = whole(api, background="auto")
-    kept(api, job_id, STROKES)
-
-    pass_days(api, 1)
-    sweep(api)
-
-    assert (listed(api, job_id), drawn(api)) == ([], set())
+    assert [answer.status_code for answer in answers] == [422, 422]
+    assert [answer.json()["code"] for answer in answers] == ["contradiction", "invalid_request"]
 
 
 def test_corrections_go_with_the_results_at_the_latest(api: Api) -> None:
@@ -212,14 +208,19 @@ def test_corrections_go_with_the_results_at_the_latest(api: Api) -> None:
     assert api.bench.job(JobId(uuid.UUID(child))).corrections == ()
 
 
-def test_with_consent_what_was_drawn_stays_until_its_job_is_deleted(api: Api) -> None:
+def test_drawing_goes_with_its_photo_or_with_consent_when_its_job_is_deleted(api: Api) -> None:
     job_id = whole(api, background="auto")
+    kept(api, job_id, STROKES)
     correction = kept(api, job_id, {**STROKES, "consent": True})
     assert correction["expires_at"] is None
 
-    pass_days(api, 400)
+    pass_days(api, 1)
+    sweep(api)
+    after_a_day = listed(api, job_id), len(drawn(api))
+    pass_days(api, 399)
     sweep(api)
 
+    assert after_a_day == ([correction], 1)
     assert objects(api) == drawn(api) != set()
     assert listed(api, job_id) == [correction]
     api.client.delete(f"/v1/jobs/{job_id}")
@@ -238,15 +239,6 @@ def test_derived_job_has_what_was_drawn_though_its_parent_is_deleted(api: Api) -
     assert len(drawn(api)) == 1
     api.client.delete(f"/v1/jobs/{child}")
     assert drawn(api) == set()
-
-
-def test_foreign_correction_is_unknown(api: Api) -> None:
-    first, second = whole(api, background="auto"), whole(api, background="auto")
-    correction = kept(api, first, LABEL)
-
-    answer = api.client.post(f"/v1/jobs/{second}/derive", json={"correction_id": correction["id"]})
-
-    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
 
 
 def test_correction_of_a_job_that_is_being_deleted_leaves_nothing(api: Api) -> None:
