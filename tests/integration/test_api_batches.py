@@ -40,23 +40,19 @@ def test_batch_runs_a_job_for_each_photo(api: Api) -> None:
     assert [ended[name] for name in ("state", "succeeded", "failed")] == ["finished", 3, 0]
 
 
-def test_items_recipe_stands_in_place_of_that_for_all(api: Api) -> None:
+def test_recipe_of_an_item_goes_before_that_of_the_batch(api: Api) -> None:
     own = {"recipe": {"background": "color:red", "priority": "batch"}, "metadata": {"n": "7"}}
-    everybodys = {"background": "keep", "quality": 80, "metadata": {"for": "all"}}
+    common = {"background": "keep", "quality": 80, "metadata": {"for": "all"}}
 
-    batch_ = submit(api, {"items": [*items(1), *items(1, **own)], "recipe": everybodys})
+    batch_ = submit(api, {"items": [*items(1), *items(1, **own)], "recipe": common})
 
     first, second = (api.job(item["job_id"]) for item in batch_["items"])
-    assert first["recipe"]["background"] == "keep"
-    assert second["recipe"]["background"] == "color:red"
-    assert (second["recipe"]["quality"], second["recipe"]["priority"]) == (80, "batch")
+    shown = [
+        [job["recipe"][name] for name in ("background", "quality", "priority")]
+        for job in (first, second)
+    ]
+    assert shown == [["keep", 80, "standard"], ["color:red", 80, "batch"]]
     assert (first["metadata"], second["metadata"]) == ({"for": "all"}, {"for": "all", "n": "7"})
-
-
-def test_priority_is_the_usual_one(api: Api) -> None:
-    batch_ = submit(api, {"items": items(1)})
-
-    assert api.job(batch_["items"][0]["job_id"])["recipe"]["priority"] == "standard"
 
 
 def test_jobs_of_a_batch_stand_one_behind_the_other(api: Api) -> None:
@@ -72,7 +68,7 @@ def test_jobs_of_a_batch_stand_one_behind_the_other(api: Api) -> None:
     assert finish_ == pytest.approx(0.6)
 
 
-def test_refused_item_is_told_and_the_others_run(api: Api) -> None:
+def test_refused_item_is_shown_and_the_others_run(api: Api) -> None:
     wrong = [
         {"photo_base64": base64.b64encode(b"no picture").decode()},
         {"photo_base64": "%%%"},
@@ -130,7 +126,7 @@ def test_items_may_be_uploads_and_addresses(api: Api) -> None:
     ]
 
 
-def test_photos_texts_are_not_mixed_up(api: Api) -> None:
+def test_photos_of_a_batch_are_not_mixed_up(api: Api) -> None:
     photos = [a_photo(size=(width, 8)) for width in (8, 16, 24)]
     sent = [{"photo_base64": base64.b64encode(photo).decode()} for photo in photos]
     trick = {"metadata": {"photo_base64": "no photo"}, "photo_base64": PHOTO}
@@ -148,22 +144,15 @@ def test_batch_that_does_not_fit_is_refused_whole(api: Api) -> None:
     api.limit(jobs_waiting=3)
     submit(api, {"items": items(2), "recipe": KEEP})
 
-    answer = post(api, {"items": items(2), "recipe": KEEP})
+    full, too_large = (post(api, {"items": items(n), "recipe": KEEP}) for n in (2, 4))
 
-    assert (answer.status_code, answer.json()["code"]) == (429, "queue_full")
-    assert "Retry-After" in answer.headers
+    assert (full.status_code, full.json()["code"]) == (429, "queue_full")
+    assert "Retry-After" in full.headers
+    # A batch larger than the limit would never fit.
+    assert (too_large.status_code, too_large.json()["code"]) == (422, "invalid_request")
+    assert [error["pointer"] for error in too_large.json()["errors"]] == ["/items"]
+    assert "Retry-After" not in too_large.headers
     assert api.leftovers()["jobs"] == 2
-
-
-def test_batch_larger_than_what_may_wait_is_not_told_to_come_again(api: Api) -> None:
-    api.limit(jobs_waiting=3)
-
-    answer = post(api, {"items": items(4), "recipe": KEEP})
-
-    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
-    assert [error["pointer"] for error in answer.json()["errors"]] == ["/items"]
-    assert "Retry-After" not in answer.headers
-    assert not api.leftovers().get("jobs")
 
 
 def test_megapixels_of_all_photos_count(api: Api) -> None:
