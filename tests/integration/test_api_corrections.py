@@ -124,7 +124,7 @@ def test_matte_that_was_never_made_cannot_be_corrected(api: Api) -> None:
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
 
 
-def test_label_takes_the_place_of_what_models_saw(api: Api) -> None:
+def test_label_replaces_the_result_of_the_models(api: Api) -> None:
     job_id = whole(api, background="auto", outputs="image,faces,rating")
     before = api.job(job_id)
     correction = kept(api, job_id, LABEL)
@@ -143,7 +143,7 @@ def test_label_takes_the_place_of_what_models_saw(api: Api) -> None:
     assert after["stages"][3]["attempt"] == 0
 
 
-def test_derived_job_hands_its_corrections_on_and_a_mask_replaces_what_was_drawn(
+def test_derived_job_hands_its_corrections_on_and_a_mask_replaces_strokes(
     api: Api,
 ) -> None:
     parent = whole(api, background="auto")
@@ -229,7 +229,7 @@ def test_drawing_goes_with_its_photo_or_with_consent_when_its_job_is_deleted(api
         assert connection.execute(text("SELECT count(*) FROM corrections")).scalar_one() == 0
 
 
-def test_derived_job_has_what_was_drawn_though_its_parent_is_deleted(api: Api) -> None:
+def test_derived_job_keeps_drawings_of_a_deleted_parent(api: Api) -> None:
     parent = whole(api, background="auto")
     correction = kept(api, parent, STROKES)
     child = derive(api, parent, correction_id=correction["id"])["id"]

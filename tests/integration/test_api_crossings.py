@@ -60,7 +60,7 @@ def test_photo_that_an_album_left_out_is_composed_when_derived(api: Api) -> None
     assert invariants.broken(api.bench) == []
 
 
-def test_deleting_an_album_and_what_was_derived_from_it_leaves_no_object(api: Api) -> None:
+def test_deleted_album_and_its_derived_jobs_leave_no_object(api: Api) -> None:
     winner, other = album(api, 2, best=1)
     children = [
         derive(api, job["id"], recipe={"background": "color:red"}) for job in (winner, other)

@@ -89,7 +89,7 @@ def test_derived_job_is_waited_for_where_that_is_preferred(api: Api) -> None:
     assert (accepted.status_code, accepted.headers["Preference-Applied"]) == (202, "wait=0")
 
 
-def test_derived_job_has_the_parents_recipe_but_for_what_is_given(api: Api) -> None:
+def test_derived_job_has_the_parents_recipe_with_the_given_changes(api: Api) -> None:
     parent = whole(
         api,
         background="preset:linen",
@@ -138,7 +138,7 @@ def test_stage_that_differs_runs_with_those_that_follow(api: Api) -> None:
         ]
 
 
-def test_photo_that_comes_again_is_met_with_what_was_made_of_it(remembering: Api) -> None:
+def test_photo_that_comes_again_reuses_the_results_there_are(remembering: Api) -> None:
     first = whole(remembering, background="auto")
 
     again = remembering.job(remembering.submit(background="auto"))
@@ -188,7 +188,7 @@ def test_results_of_a_failed_job_are_used_too(api: Api) -> None:
     }
 
 
-def test_deleted_parent_leaves_what_the_derived_job_uses_and_that_takes_it_along(
+def test_artifacts_of_a_deleted_parent_go_with_its_derived_job(
     api: Api,
 ) -> None:
     parent = whole(api, background="auto")
@@ -208,7 +208,7 @@ def test_deleted_parent_leaves_what_the_derived_job_uses_and_that_takes_it_along
             assert count == 0, table
 
 
-def test_deleted_child_leaves_what_its_parent_has_made(api: Api) -> None:
+def test_deleted_child_leaves_the_artifacts_of_its_parent(api: Api) -> None:
     parent = whole(api, background="auto")
     before = objects(api)
     child = derive(api, parent, recipe={"background": "color:red"})["id"]
@@ -230,7 +230,7 @@ def test_photo_that_is_gone_is_neither_derived_from_nor_remembered(remembering: 
     assert states(again)["prepare"] == "ready"
 
 
-def test_derived_job_keeps_what_it_uses_as_long_as_its_own(api: Api) -> None:
+def test_derived_job_keeps_borrowed_artifacts_as_long_as_its_own(api: Api) -> None:
     parent = whole(api, background="auto")
     pass_time(api, hours=23)
     derive(api, parent, recipe={"background": "color:red"})

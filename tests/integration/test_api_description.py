@@ -24,7 +24,7 @@ def test_description_is_sent_once(api: Api) -> None:
     assert (again.status_code, again.content) == (304, b"")
 
 
-def test_description_is_compressed_for_those_who_take_it(api: Api) -> None:
+def test_description_is_compressed_for_clients_that_accept_it(api: Api) -> None:
     plain = api.client.get("/openapi.json", headers={"Accept-Encoding": "identity"})
 
     with api.client.stream(

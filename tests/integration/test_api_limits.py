@@ -23,7 +23,7 @@ PHOTO = a_photo(size=(1000, 100))  # a tenth of a megapixel
 KEEP = Recipe(background=Background(BackgroundKind.KEEP))
 
 
-def test_every_answer_tells_what_is_left(api: Api) -> None:
+def test_every_answer_has_the_requests_left(api: Api) -> None:
     api.limit(requests_per_minute=60)
 
     answers = [api.client.get("/v1/jobs"), api.client.get("/v1/jobs/none")]
@@ -216,7 +216,7 @@ def test_without_redis_photos_are_taken_and_counted_all_the_same(
     assert answers[0].headers["RateLimit"].startswith('"requests";r=1;')
 
 
-def test_what_is_said_of_a_tenant_counts_before_the_settings() -> None:
+def test_limits_of_a_tenant_go_before_the_settings() -> None:
     usual = Limits(requests_per_minute=60, jobs_waiting=10, megapixels_per_day=100.0)
 
     own = OwnLimits(requests_per_minute=0, jobs_waiting=99).within(TENANT, usual)

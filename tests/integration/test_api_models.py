@@ -110,7 +110,7 @@ def test_pool_scaled_to_zero_still_accepts_for_thirty_days(
     assert api.post(a_photo(), {"segmentation.model": name}).status_code == status
 
 
-def test_worker_without_a_model_does_not_withdraw_what_another_pool_offers(api: Api) -> None:
+def test_worker_without_a_model_does_not_withdraw_the_offer_of_another_pool(api: Api) -> None:
     publish(api, Offer(named("heavy", parameters=(THRESHOLD,))))
 
     publish(api, Offer(named("heavy"), FAULT))

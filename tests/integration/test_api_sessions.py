@@ -57,7 +57,7 @@ def a_code(browser: Browser, code: str = "a-code-of-many-letters") -> str:
     return code
 
 
-def test_session_does_what_its_key_does(browser: Browser) -> None:
+def test_session_allows_the_same_as_its_key(browser: Browser) -> None:
     answer = browser.sign_in()
 
     submitted = browser.client.post("/v1/jobs", files={"photo": ("photo", a_photo())})
@@ -71,8 +71,7 @@ def test_session_does_what_its_key_does(browser: Browser) -> None:
 
 
 def test_cookie_is_for_no_script_and_no_other_site(browser: Browser) -> None:
-    told = browser.sign_in().headers["set-cookie"]
-    cookie = SimpleCookie(told)[COOKIE]
+    cookie = SimpleCookie(browser.sign_in().headers["set-cookie"])[COOKIE]
 
     assert cookie["httponly"] is True
     assert cookie["samesite"].lower() == "strict"
@@ -80,23 +79,19 @@ def test_cookie_is_for_no_script_and_no_other_site(browser: Browser) -> None:
     assert int(cookie["max-age"]) == 12 * 3600
 
 
-def test_cookie_that_came_by_https_stays_there(browser: Browser) -> None:
-    # As a proxy on this machine says that ends TLS.
-    answer = browser.client.post(
-        "/v1/session",
-        json={"key": browser.key},
-        headers={"X-Forwarded-Proto": "https", "Origin": browser.api.url.replace("http", "https")},
-    )
-
-    assert answer.headers["set-cookie"].startswith("__Host-smart-filter=")
-    assert "; secure" in answer.headers["set-cookie"].lower()
-
-
-def test_setting_keeps_cookies_to_https(browser: Browser) -> None:
+def test_cookie_that_came_by_https_or_by_the_setting_stays_there(browser: Browser) -> None:
+    # The headers of a proxy on this machine that ends TLS.
+    headers = {
+        "X-Forwarded-Proto": "https",
+        "Origin": browser.api.url.replace("http", "https"),
+    }
+    proxied = browser.client.post("/v1/session", json={"key": browser.key}, headers=headers)
     with served_as(browser.api.bench, SMART_FILTER_SESSION_SECURE="true") as url:
-        answer = httpx.post(f"{url}/v1/session", json={"key": browser.key})
+        set_ = httpx.post(f"{url}/v1/session", json={"key": browser.key})
 
-    assert answer.headers["set-cookie"].startswith("__Host-smart-filter=")
+    for answer in (proxied, set_):
+        assert answer.headers["set-cookie"].startswith("__Host-smart-filter=")
+        assert "; secure" in answer.headers["set-cookie"].lower()
 
 
 def test_session_has_the_scopes_of_its_key(api: Api, browser: Browser) -> None:

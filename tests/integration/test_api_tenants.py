@@ -58,7 +58,7 @@ def test_setting_left_out_stays_and_null_takes_it_back(api: Api) -> None:
     }
 
 
-def test_defaults_stand_below_what_a_request_says(api: Api) -> None:
+def test_request_goes_before_the_defaults(api: Api) -> None:
     change(api, recipe={"background": "color:red", "crop": True, "margin": "10%", "quality": 70})
 
     recipe = submitted(api, background="color:blue", quality="80")

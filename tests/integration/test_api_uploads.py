@@ -80,18 +80,13 @@ def put_here(api: Api, upload: dict[str, Any], photo: bytes = PHOTO) -> httpx.Re
     return api.client.put(f"/v1/uploads/{upload['upload_id']}", content=photo)
 
 
-def test_photo_is_put_through_the_service_too(api: Api) -> None:
+def test_photo_is_put_through_the_service_until_the_upload_expires(api: Api) -> None:
     upload = promised(api)
 
     assert put_here(api, upload).status_code == 204
     assert api.bench.store.get(key_of(upload)) == PHOTO
     assert name(api, upload).status_code == 202
-
-
-def test_service_takes_nothing_when_the_upload_has_expired(api: Api) -> None:
-    upload = promised(api)
     age(api, seconds=3601)
-
     assert put_here(api, upload).status_code == 404
 
 
@@ -122,16 +117,9 @@ def test_same_request_is_answered_with_the_same_upload(api: Api) -> None:
     assert "Signature" not in stored
 
 
-def test_device_names_uploads(api: Api) -> None:
-    upload = promised(api)
-    put(upload)
-    token = api.client.post("/v1/tokens", json={}).json()["key"]
-
-    assert name(api, upload, Authorization=f"Bearer {token}").status_code == 202
-
-
 def test_upload_that_nothing_was_put_into_waits_for_it(api: Api) -> None:
     upload = promised(api)
+    token = api.client.post("/v1/tokens", json={}).json()["key"]
 
     early = name(api, upload, **{"Idempotency-Key": "a"})
     put(upload)
@@ -141,6 +129,7 @@ def test_upload_that_nothing_was_put_into_waits_for_it(api: Api) -> None:
     assert early.headers["Retry-After"] == "1"
     assert "put_url" in early.json()["detail"]
     assert (again.status_code, "Idempotency-Replayed" in again.headers) == (202, False)
+    assert name(api, upload, Authorization=f"Bearer {token}").status_code == 202
 
 
 def test_uploads_that_one_may_not_name_are_answered_alike(api: Api) -> None:
@@ -225,9 +214,11 @@ def test_upload_that_no_job_names_is_removed_after_it_has_expired(api: Api) -> N
     assert api.leftovers() == {}
 
 
-def test_upload_that_a_job_waits_for_is_kept(api: Api) -> None:
+def test_upload_that_a_job_waits_for_is_kept_and_is_no_orphan(api: Api) -> None:
     upload = promised(api)
     put(upload)
+    retention = Retention(api.bench.engine, api.bench.store, cell=CELL)
+    retention.clear_unnamed(older_than=dt.timedelta(seconds=-60))
     job_id = name(api, upload).json()["id"]
     age(api, seconds=10 * 3600)
 
@@ -248,16 +239,6 @@ def test_deleting_the_last_job_that_names_an_upload_removes_it(api: Api) -> None
 
     assert list(api.bench.store.stored()) == []
     assert name(api, upload).status_code == 422
-
-
-def test_object_of_an_upload_is_no_orphan(api: Api) -> None:
-    upload = promised(api)
-    put(upload)
-    retention = Retention(api.bench.engine, api.bench.store, cell=CELL)
-
-    retention.clear_unnamed(older_than=dt.timedelta(seconds=-60))
-
-    assert [stored.key for stored in api.bench.store.stored()] == [key_of(upload)]
 
 
 def test_photo_at_an_address_is_neither_fetched_nor_shown_on_submission(api: Api) -> None:

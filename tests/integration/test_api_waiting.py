@@ -194,15 +194,6 @@ def test_stage_that_is_tried_again_begins_its_job_once(bench: Bench) -> None:
     assert types(bench, job_id) == ["job.queued", "job.running"]
 
 
-def test_events_go_with_their_job(bench: Bench) -> None:
-    job_id = bench.submit()
-
-    with bench.transaction() as connection:
-        transitions.delete(connection, job_id, bench.job(job_id).tenant)
-
-    assert types(bench, job_id) == []
-
-
 def test_event_that_is_committed_late_is_news(bench: Bench) -> None:
     """Ids are drawn before the commit: who goes by them would miss the first."""
     first, second = bench.submit(), bench.submit()

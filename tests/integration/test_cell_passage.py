@@ -126,7 +126,7 @@ def test_cell_that_is_busy_is_not_taken_for_away() -> None:
         assert anyio.run(look, url) == [False, False, False, False, False, True]
 
 
-def test_what_a_cell_says_unasked_is_nobodys_answer() -> None:
+def test_unsolicited_answer_of_a_cell_is_dropped() -> None:
     one = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n"
     with (
         saying(one + b"own" + one + b"not") as (cell, asked),
@@ -140,7 +140,7 @@ def test_what_a_cell_says_unasked_is_nobodys_answer() -> None:
 
 
 @pytest.mark.parametrize("status", [b"600 Odd", b"799 Odd"])
-def test_answer_that_is_none_of_http_is_told_as_a_cell_that_left(status: bytes) -> None:
+def test_answer_that_is_not_http_counts_as_a_cell_that_left(status: bytes) -> None:
     with saying(b"HTTP/1.1 " + status + b"\r\nContent-Length: 0\r\n\r\n") as (cell, _):
         answer = asked_alone(cell)
 

@@ -112,7 +112,7 @@ def test_folder_that_cannot_be_read_is_named(
     assert look.closed == ("./closed (Permission denied)",)
 
 
-def test_journal_knows_what_was_noted_when_it_is_opened_again(tmp_path: Path) -> None:
+def test_journal_that_is_opened_again_has_its_entries(tmp_path: Path) -> None:
     with Journal.opened(tmp_path) as journal:
         journal.note(an_entry(state="sent", job_id="j1"))
         journal.note(an_entry(smile=("huge",), outputs={"image": "a.jpg"}))
