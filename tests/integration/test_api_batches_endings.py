@@ -100,27 +100,24 @@ def finish_composite(api: Api) -> None:
     api.finish(COMPOSITE, {"facts": {}, "arrays": {}, "files": {"image": file}})
 
 
-def followed(answer: httpx.Response) -> list[dict[str, str]]:
-    """Return the events of an SSE answer."""
-    blocks = [block.splitlines() for block in answer.text.split("\n\n") if "event:" in block]
-    return [dict(line.split(": ", 1) for line in block) for block in blocks]
-
-
 def test_events_show_progress_and_the_end(api: Api) -> None:
     batch_ = submit(api, {"items": items(2), "recipe": KEEP})
     finish(api, 2, PREPARE)
     finish(api, 1, COMPOSITE)
-    address = f"{batch_['links']['events']}"
+    address = batch_["links"]["events"]
 
-    seen = followed(
-        while_waiting(lambda client: client.get(address), api, lambda: finish_composite(api))
-    )
-    again = api.client.get(address, headers={"Last-Event-ID": seen[-1]["id"]})
+    with api.client.stream("GET", address) as answer:
+        lines = answer.iter_lines()
+        progress = next(line for line in lines if line.startswith("data: "))
+        finish_composite(api)
+        end = [line for line in lines if line]
+    last = dict(line.split(": ", 1) for line in end[-3:])
+    again = api.client.get(address, headers={"Last-Event-ID": last["id"]})
 
-    assert [event["event"] for event in seen][-1] == "batch.finished"
-    told = json.loads(seen[-1]["data"])
-    assert told["type"] == "batch.finished"
-    assert told["data"] == batch(api, batch_["id"])
+    assert json.loads(progress.removeprefix("data: "))["type"] == "batch.progress"
+    assert last["event"] == "batch.finished"
+    told = json.loads(last["data"])
+    assert (told["type"], told["data"]) == ("batch.finished", batch(api, batch_["id"]))
     assert again.status_code == 204
 
 

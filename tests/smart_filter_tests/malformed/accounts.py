@@ -126,6 +126,15 @@ ACCOUNTS = (
         for row in headed(f"POST /v1/webhooks/{{webhook_id}}/{move}", "Idempotency-Key", "a b")
     ),
     *asked(_DELIVERIES, "limit", "0"),
+    *(
+        Row(
+            f"delivery {value}",
+            "POST /v1/webhooks/{webhook_id}/deliveries/{delivery_id}/replay",
+            *(404, "not_found"),
+            path=f"/v1/webhooks/{{webhook_id}}/deliveries/{value}/replay",
+        )
+        for value in ("mine", "019a9d3c-5d64-7c1e-8a2b-6f0e3d2c1b0a")
+    ),
     *asked(_DELIVERIES, "state", "lost"),
     *asked(_DELIVERIES, "cursor", "x", "-1", "9" * 19, "\uff11"),
     sent("POST /v1/session", "unknown name", {"key": "x", "tenant": "local"}, "/tenant"),

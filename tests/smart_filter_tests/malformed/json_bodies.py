@@ -119,5 +119,6 @@ JSON_BODIES = (
     _bound("long margin", {"margin": "1px " * 2000}, "/margin"),
     _bound("200 names", {f"a{number}": 1 for number in range(200)}, "/recipe"),
     _bound("200 outputs", {"outputs": ["image"] * 200}, "/outputs"),
+    _bound("long filters", {"filters": ["a," * 3000]}, "/filters"),
     _bound("long name", {"a" * 300: 1}, "/recipe"),
 )
