@@ -46,7 +46,7 @@ def with_thumbnail(api: Api, picture: Picture) -> None:
 
 def as_tenant(api: Api, tenant: Tenant) -> httpx.Client:
     headers = {"Authorization": f"Bearer {api.key(*Scope, tenant=tenant)}"}
-    return httpx.Client(base_url=api.url, headers=headers, timeout=20)
+    return httpx.Client(base_url=api.url, headers=headers, timeout=60)
 
 
 def ask(client: httpx.Client, background: str) -> httpx.Response:

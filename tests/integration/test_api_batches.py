@@ -97,7 +97,7 @@ def test_items_may_be_uploads_and_addresses(api: Api) -> None:
     photo = a_photo()
     wish = {"content_type": "image/jpeg", "bytes": len(photo)}
     put, missing = (api.client.post("/v1/uploads", json=wish).json() for _ in range(2))
-    httpx.put(put["put_url"], content=photo, headers=put["headers"]).raise_for_status()
+    httpx.put(put["put_url"], content=photo, headers=put["headers"], timeout=60).raise_for_status()
     sources = [
         *items(1),
         {"upload_id": put["upload_id"]},

@@ -9,7 +9,7 @@ from smart_filter_tests.serving import Api
 
 
 def test_description_is_that_of_the_repository_and_needs_no_key(api: Api) -> None:
-    answer = httpx.get(f"{api.url}/openapi.json")
+    answer = httpx.get(f"{api.url}/openapi.json", timeout=60)
 
     assert answer.headers["Content-Type"] == "application/json"
     assert documents.written(answer.json()) == documents.OPENAPI.read_text()

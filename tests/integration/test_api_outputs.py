@@ -118,7 +118,7 @@ def test_image_is_streamed_with_its_headers_or_had_by_a_redirect_without_a_key(a
     assert answer.headers["content-length"] == str(len(IMAGE))
     assert answer.headers["etag"].startswith('"')
     assert redirect.status_code == 307
-    assert httpx.get(redirect.headers["location"]).content == IMAGE
+    assert httpx.get(redirect.headers["location"], timeout=60).content == IMAGE
 
 
 def test_output_that_is_known_already_is_not_sent_again(api: Api) -> None:

@@ -40,7 +40,7 @@ class Browser:
 
 @pytest.fixture
 def browser(api: Api) -> Iterator[Browser]:
-    with httpx.Client(base_url=api.url, headers={"Origin": api.url}, timeout=20) as client:
+    with httpx.Client(base_url=api.url, headers={"Origin": api.url}, timeout=60) as client:
         yield Browser(api, client)
 
 
@@ -87,7 +87,7 @@ def test_cookie_that_came_by_https_or_by_the_setting_stays_there(browser: Browse
     }
     proxied = browser.client.post("/v1/session", json={"key": browser.key}, headers=headers)
     with served_as(browser.api.bench, SMART_FILTER_SESSION_SECURE="true") as url:
-        set_ = httpx.post(f"{url}/v1/session", json={"key": browser.key})
+        set_ = httpx.post(f"{url}/v1/session", json={"key": browser.key}, timeout=60)
 
     for answer in (proxied, set_):
         assert answer.headers["set-cookie"].startswith("__Host-smart-filter=")
@@ -102,7 +102,9 @@ def test_session_has_the_scopes_of_its_key(api: Api, browser: Browser) -> None:
 
 
 def test_change_needs_the_token_of_its_session(api: Api, browser: Browser) -> None:
-    other = httpx.post(f"{api.url}/v1/session", json={"key": browser.key}).json()["csrf_token"]
+    other = httpx.post(f"{api.url}/v1/session", json={"key": browser.key}, timeout=60).json()[
+        "csrf_token"
+    ]
     browser.sign_in()
     del browser.client.headers["X-CSRF-Token"]
     files = {"photo": ("photo", a_photo())}
@@ -162,7 +164,7 @@ def test_session_ends_when_its_browser_signs_in_again_or_out(browser: Browser) -
     assert "max-age=0" in answer.headers["set-cookie"].lower()
     for cookie in (first, second, "guess", "\xe9", "x" * 5000):
         headers = {"Cookie": f"{COOKIE}={cookie}".encode("latin-1")}
-        refused = httpx.get(f"{browser.api.url}/v1/jobs", headers=headers)
+        refused = httpx.get(f"{browser.api.url}/v1/jobs", headers=headers, timeout=60)
         assert (refused.status_code, refused.json()["code"]) == (401, "unauthorized")
 
 
@@ -284,7 +286,7 @@ def test_wrong_wish_opens_nothing(
 
 
 def test_form_of_another_page_is_no_document(api: Api, browser: Browser) -> None:
-    answer = httpx.post(f"{api.url}/v1/session", data={"key": browser.key})
+    answer = httpx.post(f"{api.url}/v1/session", data={"key": browser.key}, timeout=60)
 
     assert (answer.status_code, answer.json()["code"]) == (400, "malformed_request")
 
@@ -292,7 +294,7 @@ def test_form_of_another_page_is_no_document(api: Api, browser: Browser) -> None
 def test_attempts_are_bounded(api: Api) -> None:
     tried = 0
     # An API of its own: what it knows of attempts is no other test's.
-    with served_as(api.bench) as url, httpx.Client(base_url=url) as client:
+    with served_as(api.bench) as url, httpx.Client(base_url=url, timeout=60) as client:
         # The slower it goes the more are let through meanwhile: one in two seconds.
         while (answer := client.post("/v1/session", json={"code": "guess"})).status_code == 401:
             tried += 1

@@ -13,7 +13,7 @@ from smart_filter_tests.serving import Api
 @pytest.fixture
 def stranger(api: Api) -> Iterator[httpx.Client]:
     """A browser without a session."""
-    with httpx.Client(base_url=api.url) as client:
+    with httpx.Client(base_url=api.url, timeout=60) as client:
         yield client
 
 

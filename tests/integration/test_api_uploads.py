@@ -31,7 +31,9 @@ def promised(api: Api, photo: bytes = PHOTO, type_: str = "image/jpeg") -> dict[
 
 def put(upload: dict[str, Any], photo: bytes = PHOTO) -> int:
     """Put a photo as an upload says; return the storage's status."""
-    return httpx.put(upload["put_url"], content=photo, headers=upload["headers"]).status_code
+    return httpx.put(
+        upload["put_url"], content=photo, headers=upload["headers"], timeout=60
+    ).status_code
 
 
 def key_of(upload: dict[str, Any]) -> str:

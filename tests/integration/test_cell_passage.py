@@ -47,7 +47,7 @@ def saying(answer: bytes) -> Iterator[tuple[Cell, list[bytes]]]:
 def asked_alone(cell: Cell) -> httpx.Response:
     """Ask a router that has one cell."""
     with listening(router.create(DOMAIN, Cells([cell]))) as url:
-        return httpx.get(url, headers={"Host": f"acme.{DOMAIN}"}, trust_env=False)
+        return httpx.get(url, headers={"Host": f"acme.{DOMAIN}"}, trust_env=False, timeout=60)
 
 
 def a_scope(client: str) -> Scope:
@@ -131,7 +131,7 @@ def test_unsolicited_answer_of_a_cell_is_dropped() -> None:
     with (
         saying(one + b"own" + one + b"not") as (cell, asked),
         listening(router.create(DOMAIN, Cells([cell]))) as url,
-        httpx.Client(base_url=url, trust_env=False) as client,
+        httpx.Client(base_url=url, trust_env=False, timeout=60) as client,
     ):
         host = {"Host": f"acme.{DOMAIN}"}
         answers = [client.get(f"/{number}", headers=host).text for number in range(3)]

@@ -303,7 +303,7 @@ def test_path_that_resembles_an_operators_is_passed_on(routed: Routed, path: str
 def test_operators_watch_where_tenants_are_not_served(routed: Routed) -> None:
     routed.client.get("/v1/jobs", headers=routed.host("globex"))
 
-    with httpx.Client(base_url=routed.watch, trust_env=False) as operator:
+    with httpx.Client(base_url=routed.watch, trust_env=False, timeout=60) as operator:
         assert operator.get("/v1/jobs", headers=routed.host("acme")).status_code == 404
         assert operator.get("/livez").json() == {"status": "ok"}
         assert operator.get("/readyz").json() == {"status": "ok", "degraded": ["basil"]}
@@ -331,9 +331,9 @@ def test_router_that_reaches_no_cell_is_not_ready() -> None:
     watching = socket.create_server(("127.0.0.1", 0))
     port = watching.getsockname()[1]
     with listening(router.create(DOMAIN, cells, watch_port=port), watching) as url:
-        httpx.get(url, headers={"Host": f"acme.{DOMAIN}"}, trust_env=False)
+        httpx.get(url, headers={"Host": f"acme.{DOMAIN}"}, trust_env=False, timeout=60)
 
-        answer = httpx.get(f"http://127.0.0.1:{port}/readyz", trust_env=False)
+        answer = httpx.get(f"http://127.0.0.1:{port}/readyz", trust_env=False, timeout=60)
 
     assert (answer.status_code, answer.json()["detail"]) == (503, "basil cannot be reached")
 

@@ -60,7 +60,7 @@ def test_photo_goes_in_and_its_picture_comes_out(client: Asked, api: Api, tmp_pa
 
     job = client.do("submit", photo, {**KEEP, "metadata.album": "beach"})
     finish(api)
-    done = client.do("wait", job.id, timeout=10)
+    done = client.do("wait", job.id, timeout=60)
     place = client.do("download", job.id, "image", tmp_path / "out.png")
 
     assert (job.state, done.state) == ("queued", "succeeded")
@@ -268,7 +268,7 @@ def test_batch_is_submitted_canceled_and_followed_to_its_end(client: Asked) -> N
         "submit_batch", [a_photo(), Item(a_photo(), {"quality": 50}), b"no photo"], KEEP
     )
     canceled = client.do("cancel_batch", batch.id)
-    done = client.do("wait_batch", batch.id, timeout=10)
+    done = client.do("wait_batch", batch.id, timeout=60)
     events = client.all("stream_batch", batch.id)
 
     assert (batch.total, batch.failed, batch.is_final) == (3, 1, False)

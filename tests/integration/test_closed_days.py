@@ -17,6 +17,7 @@ from smart_filter_workers.learning.collecting import Collecting
 
 # Two and three days: the contract's attempts. Forty: a replay of a job that is kept.
 BACK = (2, 3, 40)
+EACH_BACK = [2, pytest.param(3, marks=pytest.mark.slow), 40]
 MASK = np.full((teaching.SIDE, teaching.SIDE), 255, np.uint8)
 
 
@@ -67,7 +68,7 @@ def collected(api: Api) -> int:
         return int(connection.scalar(text("SELECT count(*) FROM data_items")) or 0)
 
 
-@pytest.mark.parametrize("back", BACK)
+@pytest.mark.parametrize("back", EACH_BACK)
 def test_attempt_and_replay_for_a_job_of_a_closed_day_are_sent(api: Api, back: int) -> None:
     says = iter([Says(500), Says(204)])
     with a_receiver(lambda _: next(says)) as receiver:
@@ -82,7 +83,7 @@ def test_attempt_and_replay_for_a_job_of_a_closed_day_are_sent(api: Api, back: i
     assert [f"{job_id}".encode() in one.body for one in receiver.got] == [True, True]
 
 
-@pytest.mark.parametrize("back", BACK)
+@pytest.mark.parametrize("back", EACH_BACK)
 def test_correction_of_a_job_of_a_closed_day_is_collected(api: Api, back: int) -> None:
     job_id = teaching.ended(api)
     teaching.correct_matte(api, job_id, MASK)
