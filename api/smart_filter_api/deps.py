@@ -145,7 +145,7 @@ class Services:
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
         """Open a transaction that commits when the block ends well, else rolls back.
 
-        Raises DatabaseUnavailable, also when the whole of it takes longer than 5 s: a network
+        Raises DatabaseUnavailable, also when the whole of it takes too long: a network
         that swallows what it is sent would hold up the request for ever.
         """
         with _in_time(self.patience_seconds):
@@ -222,11 +222,7 @@ async def opened(
     clock: Callable[[], float] = time.monotonic,
     patience_seconds: float = PATIENCE_SECONDS,
 ) -> AsyncIterator[Services]:
-    """Open the services of a process, and close them in the end; nothing is contacted yet.
-
-    clock: monotonic seconds, by which remembered values grow old.  patience_seconds: how long a
-    server may take for an answer.
-    """
+    """Open the services of a process, and close them in the end; nothing is contacted yet."""
     doorbell = Doorbell(settings.broker)
     database = sessions.async_engine(settings.database, connections=_DATABASE_CONNECTIONS)
     reader = sessions.reader(database)
@@ -246,7 +242,7 @@ async def opened(
         models=Remembered(_MODELS_SECONDS, clock=clock),
         stock=RememberedEach(_STOCK_SECONDS, most=_STOCK_TENANTS, clock=clock),
         measured=Remembered(_MEASURED_SECONDS, clock=clock),
-        watching=Watching(partial(_news, reader, patience_seconds)),
+        watching=Watching(partial(_news, reader)),
         json_bodies=anyio.CapacityLimiter(_JSON_BODIES),
         seal=_seal(settings),
         limits=Limits(
@@ -266,9 +262,7 @@ async def opened(
         session_secure=settings.browser.session_secure,
         removebg_seconds=settings.removebg.seconds,
         remember=settings.engine.remember,
-        forecasts=Forecasts(
-            partial(_outlook, reader, patience_seconds, settings.engine.lease_seconds), clock=clock
-        ),
+        forecasts=Forecasts(partial(_outlook, reader, settings.engine.lease_seconds), clock=clock),
         tagged=Tagged(keeping),
         orders=Orders(),
     )
@@ -297,13 +291,13 @@ def _seal(settings: Settings) -> Seal | None:
     return Seal(keys) if keys else None
 
 
-async def _news(reader: AsyncEngine, patience_seconds: float, horizon: str | None) -> News:
-    with _in_time(patience_seconds):
+async def _news(reader: AsyncEngine, horizon: str | None) -> News:
+    with _in_time(PATIENCE_SECONDS):
         async with sessions.async_reading(reader) as connection:
             return await connection.run_sync(events.news, horizon)
 
 
-async def _outlook(reader: AsyncEngine, patience_seconds: float, silent_seconds: float) -> Outlook:
+async def _outlook(reader: AsyncEngine, silent_seconds: float) -> Outlook:
     def look(connection: Connection) -> Outlook:
         found = outlook.read(
             connection, cell=CELL, silent_seconds=silent_seconds, now=dt.datetime.now(dt.UTC)
@@ -311,7 +305,7 @@ async def _outlook(reader: AsyncEngine, patience_seconds: float, silent_seconds:
         cards = [one.card for one in models.published(connection)]
         return replace(found, paces=guesses.completed(found.paces, cards))
 
-    with _in_time(patience_seconds):
+    with _in_time(PATIENCE_SECONDS):
         async with sessions.async_reading(reader) as connection:
             return await connection.run_sync(look)
 
