@@ -50,7 +50,7 @@ from smart_filter_shared.storage.objects import ObjectStore
 
 # All that go at once: more took no more photos a second, as the interpreter is busier than they
 # are (docs/measurements.md).
-_DATABASE_CONNECTIONS = 4
+_CONNECTIONS = 4
 # A server that has not answered for so long counts as away. Clients give up after 10 to 30 s.
 PATIENCE_SECONDS = 5.0
 _STORAGE_THREADS = 16
@@ -224,7 +224,7 @@ async def opened(
 ) -> AsyncIterator[Services]:
     """Open the services of a process, and close them in the end; nothing is contacted yet."""
     doorbell = Doorbell(settings.broker)
-    database = sessions.async_engine(settings.database, connections=_DATABASE_CONNECTIONS)
+    database = sessions.async_engine(settings.database, connections=_CONNECTIONS, clock=clock)
     reader = sessions.reader(database)
     keeping = Keeping(settings.keep.input_seconds, settings.keep.result_seconds)
     services = Services(
