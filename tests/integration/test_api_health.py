@@ -217,14 +217,20 @@ def test_metrics_without_a_database_say_so_and_show_the_requests(
     assert 'route="/v1/jobs"' in metrics
 
 
-def _notice(api: Api) -> None:
-    """Let a process lose the connections that the server has ended."""
-    until(lambda: api.client.get("/v1/jobs").is_success)
+@contextmanager
+def without_writes(api: Api) -> Iterator[None]:
+    """Let the database take no writes while the block lasts.
+
+    The server ends all connections before the block, and after it. A request that meets one fails,
+    unless the connection has idled: to the next test, whose clock is an hour ahead, it has.
+    """
+    with read_only(api.bench):
+        until(lambda: api.client.get("/v1/jobs").is_success)
+        yield
 
 
 def test_database_that_takes_no_writes_is_reported(api: Api) -> None:
-    with read_only(api.bench):
-        _notice(api)
+    with without_writes(api):
         answer = api.client.get("/readyz")
         metrics = api.client.get("/metrics").text
         concerns = api.client.get("/v1/operator/standing").json()["concerns"]
@@ -237,8 +243,7 @@ def test_database_that_takes_no_writes_is_reported(api: Api) -> None:
 
 
 def test_readiness_itself_replaces_the_connections_to_a_replica(api: Api) -> None:
-    with read_only(api.bench):
-        _notice(api)
+    with without_writes(api):
         at_once(4, lambda: api.client.get("/v1/jobs"))
         let_name_lead_to_primary(api.bench)
 
