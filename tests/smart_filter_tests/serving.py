@@ -21,6 +21,7 @@ from starlette.types import ASGIApp
 
 from smart_filter_api import app, keys
 from smart_filter_api import server as server_module
+from smart_filter_api.deps import PATIENCE_SECONDS
 from smart_filter_api.keys import Scope
 from smart_filter_shared import settings as settings_module
 from smart_filter_shared.cards import ModelCard, Offer, TaskName
@@ -147,12 +148,18 @@ def fetched_and_gone(request: httpx.Request) -> bytes:
 
 
 @contextlib.contextmanager
-def serving(settings: Settings, *, clock: Callable[[], float] = time.monotonic) -> Iterator[str]:
+def serving(
+    settings: Settings,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    patience_seconds: float = PATIENCE_SECONDS,
+) -> Iterator[str]:
     """Serve the API while the block lasts; yields its URL.
 
-    clock: by which remembered values grow old.
+    clock: by which remembered values grow old.  patience_seconds: how long a server may take for
+    an answer before it counts as away.
     """
-    with listening(app.create(settings, clock=clock)) as url:
+    with listening(app.create(settings, clock=clock, patience_seconds=patience_seconds)) as url:
         yield url
 
 
