@@ -18,8 +18,7 @@ from smart_filter_shared.jobs.data_items import Part
 from smart_filter_shared.jobs.data_sets import DataSet
 from smart_filter_shared.jobs.presence import CELL
 from smart_filter_shared.storage import keys
-from smart_filter_tests import teaching
-from smart_filter_tests.commands import Command
+from smart_filter_tests import commands, teaching
 from smart_filter_tests.deriving import objects, pass_time
 from smart_filter_tests.serving import Api
 from smart_filter_workers.evaluation import folders
@@ -96,7 +95,7 @@ def test_correction_with_consent_is_collected_with_its_provenance(api: Api) -> N
     }
 
 
-def test_correction_without_consent_is_not(api: Api) -> None:
+def test_correction_without_consent_is_not_collected(api: Api) -> None:
     teaching.correct_matte(api, teaching.ended(api), EVERYWHERE, consent=False)
 
     sweep(api)
@@ -105,12 +104,17 @@ def test_correction_without_consent_is_not(api: Api) -> None:
     assert feedback.build(api.bench.engine, api.bench.store, SEGMENTATION) is None
 
 
-def test_what_was_collected_outlives_its_photo(api: Api) -> None:
+@pytest.mark.parametrize(("keeps_nothing", "years"), [(False, 0.1), (True, 200)])
+def test_collected_correction_outlives_its_photo_by_consent(
+    api: Api, *, keeps_nothing: bool, years: float
+) -> None:
+    if keeps_nothing:
+        api.keep(nothing=True)
     teaching.correct_matte(api, teaching.ended(api), EVERYWHERE)
     sweep(api)
     collected = about_learning(api)
 
-    pass_time(api, hours=24 * 30)
+    pass_time(api, hours=round(years * 366 * 24))
     sweep(api)
 
     assert len(collected) == 2
@@ -118,19 +122,7 @@ def test_what_was_collected_outlives_its_photo(api: Api) -> None:
     assert not any(key.endswith("/photo") for key in objects(api))
 
 
-def test_what_a_tenant_wants_nothing_kept_of_is_kept_where_it_consents(api: Api) -> None:
-    api.keep(nothing=True)
-    job_id = teaching.ended(api)
-    teaching.correct_matte(api, job_id, EVERYWHERE)
-    sweep(api)
-
-    pass_time(api, hours=24 * 366 * 200)
-    sweep(api)
-
-    assert len(about_learning(api)) == 2
-
-
-def test_correction_of_which_the_photo_is_gone_is_passed_by(api: Api) -> None:
+def test_correction_whose_photo_is_gone_is_skipped(api: Api) -> None:
     job_id = teaching.ended(api)
     teaching.correct_matte(api, job_id, EVERYWHERE)
     for key in objects(api):
@@ -175,7 +167,7 @@ def test_exported_matte_is_the_corrected_one(api: Api, tmp_path: Path) -> None:
     assert folders.photo(photo).srgb.shape == (512, 512, 3)
 
 
-def test_later_matte_of_a_photo_counts_in_place_of_an_earlier_one(api: Api, tmp_path: Path) -> None:
+def test_later_matte_of_a_photo_replaces_an_earlier_one(api: Api, tmp_path: Path) -> None:
     job_id = teaching.ended(api)
     teaching.correct_matte(api, job_id, EVERYWHERE)
     first = built(api, SEGMENTATION)
@@ -342,13 +334,7 @@ def test_feedback_commands(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    told = api.bench.settings
-    monkeypatch.setenv("SMART_FILTER_DATABASE_URL", told.database.url.get_secret_value())
-    monkeypatch.setenv("SMART_FILTER_STORAGE_URL", told.storage.url)
-    for name in ("access_key", "secret_key"):
-        value = getattr(told.storage, name).get_secret_value()
-        monkeypatch.setenv(f"SMART_FILTER_STORAGE_{name.upper()}", value)
-    command = Command(capsys)
+    command = commands.on_servers(api.bench.settings, capsys, monkeypatch)
     nothing = command.said("feedback", "build", "smile")
     teaching.label(api, teaching.ended(api), smile="huge")
 
