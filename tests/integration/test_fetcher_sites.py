@@ -16,7 +16,7 @@ from smart_filter_tests.web import LOOPBACK, Names, Site, a_site, answer, ok, re
 from smart_filter_workers.fetcher import Fetcher, Limits
 from smart_filter_workers.fetcher.guard import look_up
 
-# Of this name is the certificate.
+# The certificate is of this name.
 NAME = "photos.test"
 AT_LOOPBACK = {host: [[LOOPBACK]] for host in (NAME, "other.test")}
 IMPATIENT = Limits(silence_seconds=0.1)
@@ -102,33 +102,6 @@ def test_host_that_is_not_opened_is_never_connected_to() -> None:
             a_fetcher(allow=("127.0.0.2", "10.0.0.0/8")).fetch(f"{site.url}/")
 
     assert site.requests == []
-
-
-def test_name_is_looked_up_once_so_that_it_cannot_lead_elsewhere() -> None:
-    names = Names({NAME: [["127.0.0.2"], [LOOPBACK]]})
-    with a_site({"/": ok(b"another's")}) as site, pytest.raises(PictureLate):
-        a_fetcher(allow=("127.0.0.2",), names=names).fetch(f"http://{NAME}:{site.port}/")
-
-    assert (site.requests, names.asked) == ([], [NAME])
-
-
-def test_redirect_to_a_host_that_is_not_opened_is_not_followed() -> None:
-    with a_site({"/": ok(b"a secret")}, host="127.0.0.2") as inner:
-        leading = {"/": redirect(f"{inner.url}/")}
-        with a_site(leading) as outer, pytest.raises(PhotoUnreachable):
-            a_fetcher().fetch(f"{outer.url}/")
-
-    assert (len(outer.requests), inner.requests) == (1, [])
-
-
-def test_redirect_loop_ends_after_five() -> None:
-    with (
-        a_site({"/a": redirect("/b"), "/b": redirect("/a")}) as site,
-        pytest.raises(PhotoUnreachable, match="more than 5 times"),
-    ):
-        a_fetcher().fetch(f"{site.url}/a")
-
-    assert len(site.requests) == 6
 
 
 def test_site_speaks_ipv6() -> None:

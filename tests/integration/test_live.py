@@ -144,7 +144,7 @@ def test_newest_frame_wins(worker: LiveWorker, person: Srgb8) -> None:
 def test_client_that_does_not_read_delays_no_other(worker: LiveWorker, person: Srgb8) -> None:
     content = frames.written(person)
     with worker.viewer("ann") as slow, worker.viewer("bob") as other:
-        for _ in range(20):
+        for _ in range(10):
             slow.show(1, content)
             other.ask(1, person)
         slow.show(2, content)
@@ -176,16 +176,15 @@ def test_wrong_frame_is_an_error_and_the_next_is_served(
     assert answer.said["frame"] == 6
 
 
-@pytest.mark.parametrize("message", ["", "{", "[1]", '{"background": 1}', b"", b"\0\0\0\1"])
-def test_unreadable_message_is_an_error(
-    worker: LiveWorker, person: Srgb8, message: str | bytes
+def test_unreadable_message_is_an_error_and_the_next_is_served(
+    worker: LiveWorker, person: Srgb8
 ) -> None:
     with worker.viewer() as viewer:
-        viewer.socket.send(message)
-        wrong = viewer.hear()
+        for message in ("", "{", "[1]", '{"background": 1}', b"", b"\0\0\0\1"):
+            viewer.socket.send(message)
+            assert viewer.hear()["type"] == "error"
         answer = viewer.ask(6, person)
 
-    assert wrong["type"] == "error"
     assert answer.said["frame"] == 6
 
 
