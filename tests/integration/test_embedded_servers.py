@@ -1,6 +1,7 @@
 """The three servers, as other users of the same machine find them."""
 
 import os
+import secrets
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,11 +16,27 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from smart_filter_deploy.embedded.folder import DataFolder
+from smart_filter_deploy.embedded.ports import free_port
 from smart_filter_deploy.embedded.stack import Stack
 from smart_filter_shared.errors import SetupFailed
 
 LOOPBACK_IN_PROC = "0100007F"
 LISTENING = "0A"
+
+
+def test_port_is_not_chosen_again_before_its_server_listens(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    draw, drawn = secrets.randbelow, list[int]()
+
+    def draw_the_first_twice(below: int) -> int:
+        drawn.append(drawn[0] if len(drawn) == 1 else draw(below))
+        return drawn[-1]
+
+    monkeypatch.setattr(secrets, "randbelow", draw_the_first_twice)
+
+    assert free_port() != free_port()
+    assert drawn[1] == drawn[0]
 
 
 @pytest.fixture
