@@ -124,14 +124,14 @@ def test_product_opens_the_network_of_eyes(eyes: Trained) -> None:
 def test_killed_run_ends_with_the_weights_of_one_that_was_not(
     trained: Trained, tmp_path: Path
 ) -> None:
-    recipe = trained.recipe
-    settings = (*SETTINGS, f"epochs={recipe.epochs}")
-    kill_after_an_epoch(recipe.name, trained.folder, tmp_path / "killed", settings)
+    recipe, folder = trained.recipe, trained.folder
+    whole = recipe.train(folder, tmp_path / "whole", "epochs=2")
+    kill_after_an_epoch(recipe.name, folder, tmp_path / "killed", (*SETTINGS, "epochs=2"))
 
-    resumed = recipe.train(trained.folder, tmp_path / "killed")
+    resumed = recipe.train(folder, tmp_path / "killed", "epochs=2")
 
     assert record.read(tmp_path / "killed")["resumed"] == 1
-    assert weights_of(resumed.file) == weights_of(trained.run.file)
+    assert weights_of(resumed.file) == weights_of(whole.file)
 
 
 def test_run_with_other_settings_is_not_resumed(expression: Trained) -> None:
