@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 from sqlalchemy import text
@@ -149,36 +148,23 @@ def test_matte_that_leaves_people_out_on_purpose_teaches_nothing(api: Api) -> No
     assert sum(built(api, SMILE).items.values()) == 1
 
 
-def test_exported_matte_is_the_corrected_one(api: Api, tmp_path: Path) -> None:
+def test_exported_matte_is_the_latest_of_its_version(api: Api, tmp_path: Path) -> None:
     job_id = teaching.ended(api)
     half = EVERYWHERE.copy()
     half[:, :256] = 0
     teaching.correct_matte(api, job_id, half)
-    data_set = built(api, SEGMENTATION)
-
-    folder = export(api, data_set, tmp_path / "one")
-
-    (mask,) = folder.glob("*/masks/*.png")
-    seen = cv2.imread(str(mask), cv2.IMREAD_GRAYSCALE)
-    assert seen is not None
-    assert np.array_equal(seen, half)
-    (photo,) = folder.glob("*/images/*.jpg")
-    assert photo.stem == mask.stem
-    assert folders.photo(photo).srgb.shape == (512, 512, 3)
-
-
-def test_later_matte_of_a_photo_replaces_an_earlier_one(api: Api, tmp_path: Path) -> None:
-    job_id = teaching.ended(api)
-    teaching.correct_matte(api, job_id, EVERYWHERE)
     first = built(api, SEGMENTATION)
     teaching.correct_matte(api, job_id, NOWHERE)
 
     second = built(api, SEGMENTATION)
 
-    (mask,) = export(api, second, tmp_path / "two").glob("*/masks/*.png")
-    assert not folders.photo(mask).srgb.any()
-    (before,) = export(api, first, tmp_path / "one").glob("*/masks/*.png")
-    assert folders.photo(before).srgb.all()
+    for data_set, matte in ((first, half), (second, NOWHERE)):
+        folder = export(api, data_set, tmp_path / str(data_set.version))
+        (mask,) = folder.glob("*/masks/*.png")
+        (photo,) = folder.glob("*/images/*.jpg")
+        assert np.array_equal(folders.photo(mask).srgb[..., 0], matte)
+        assert photo.stem == mask.stem
+        assert folders.photo(photo).srgb.shape == (512, 512, 3)
 
 
 def test_strokes_are_drawn_over_what_the_model_saw(api: Api, tmp_path: Path) -> None:

@@ -66,12 +66,13 @@ def test_image_is_answered_with_bytes_and_headers(client: Removing) -> None:
 
 
 def test_json_holds_the_image_in_base64(client: Removing) -> None:
-    begun = client.begin(accept="application/json")
+    begun = client.begin(accept="application/json", type_level="none")
     client.work()
 
     answer = begun.result()
     assert answer.headers["Content-Type"] == "application/json"
     assert int(answer.headers["Content-Length"]) == len(answer.content)
+    assert "X-Type" not in answer.headers
     assert answer.json() == {
         "data": {
             "result_b64": base64.b64encode(PICTURE).decode(),

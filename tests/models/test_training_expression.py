@@ -19,8 +19,11 @@ from smart_filter_workers.networks.eye_patches import SIZE_PX, EyePatches
 SETTINGS = ("batch_size=32", "learning_rate=0.004", "half_precision=false", "dropout=0.1")
 
 pytest.importorskip("keras", reason="no Keras here: the extra train brings it")
-# What Keras 3.15 does with NumPy 2.4 when it saves.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+pytestmark = [
+    # What Keras 3.15 does with NumPy 2.4 when it saves.
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+    pytest.mark.timeout(600),
+]
 
 
 @dataclass(frozen=True)
