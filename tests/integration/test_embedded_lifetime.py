@@ -316,6 +316,7 @@ def test_programs_in_a_closed_folder_are_copied(
 
 
 @AS_ROOT
+@pytest.mark.slow  # 2 s: it copies the programs
 def test_ordinary_user_can_run_it(start: Callable[..., Up], unused: Path, wheels: Path) -> None:
     nobody = pwd.getpwnam("nobody")
     unused.mkdir()

@@ -241,6 +241,7 @@ draining.after_failure(heartbeat)
     assert [span.name for span in collector.trace(trace)] == ["face"]
 
 
+@pytest.mark.slow  # 2 s: it imports everything
 def test_exporter_is_not_imported_without_a_collector() -> None:
     program_text = """
 import sys
