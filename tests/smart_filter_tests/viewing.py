@@ -25,7 +25,7 @@ from smart_filter_workers.live import frames
 from smart_filter_workers.results import Srgb8
 
 SECRET = "l" * 32
-_PATIENCE_SECONDS = 60.0
+_PATIENCE_SECONDS = 90.0
 _LOOK_SECONDS = 0.05
 _NUMBER = struct.Struct(">I")
 
