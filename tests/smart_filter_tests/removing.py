@@ -28,12 +28,7 @@ PREPARED: dict[str, Any] = {
     "arrays": {},
     "files": {},
 }
-<<<<<<< HEAD
 _TIMEOUT_SECONDS = 60.0
-=======
-_TIMEOUT_SECONDS = 20.0
-_Answer = TypeVar("_Answer")
->>>>>>> integ3
 
 
 @dataclass(slots=True)
