@@ -127,7 +127,6 @@ def test_only_the_owner_can_read_secrets(servers: Stack) -> None:
 @pytest.mark.parametrize(
     ("setting", "value"),
     [
-        ("fsync", "on"),
         ("server_encoding", "UTF8"),
         ("password_encryption", "scram-sha-256"),
         ("idle_in_transaction_session_timeout", "5s"),

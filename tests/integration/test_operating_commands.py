@@ -156,9 +156,7 @@ def test_unambiguous_beginning_of_a_workers_id_is_enough(bench: Bench, command: 
         assert command.status("workers", "drain", wrong) == 2
 
 
-def test_jobs_of_one_tenant_are_canceled_and_no_others(
-    bench: Bench, command: Command
-) -> None:
+def test_jobs_of_one_tenant_are_canceled_and_no_others(bench: Bench, command: Command) -> None:
     ended = bench.submit()
     fail_one(bench)
     batch_id, _ = bench.submit_batch(3, best=1)

@@ -29,6 +29,7 @@ PREPARED: dict[str, Any] = {
     "files": {},
 }
 _TIMEOUT_SECONDS = 60.0
+_Answer = TypeVar("_Answer")
 
 
 @dataclass(slots=True)
