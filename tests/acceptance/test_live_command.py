@@ -90,6 +90,7 @@ def read(path: Path) -> list[Srgb8]:
         return [frame[..., ::-1] for frame in source.frames()]
 
 
+# Frames come faster than they were filmed: the shutter has to go by the film's seconds.
 def test_every_frame_goes_through_and_a_smile_becomes_a_picture(command: Command) -> None:
     write(Path("clip.mp4"), smiling=6, serious=10)
 
