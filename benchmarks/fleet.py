@@ -11,16 +11,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import redis
 from sqlalchemy import text
 
 from smart_filter_deploy.embedded.folder import DataFolder
 from smart_filter_deploy.embedded.stack import Stack
-from smart_filter_shared.db import migrate, sessions
-from smart_filter_shared.doorbell import Doorbell
+from smart_filter_shared.db import migrate
 from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.storage.objects import ObjectStore
-from smart_filter_tests.bench import Bench, capability, settings_of
+from smart_filter_tests.bench import Bench, capability, opened, settings_of
 
 _READY_SECONDS = 180.0
 _STOP_SECONDS = 60.0
@@ -60,16 +57,10 @@ def servers() -> Iterator[Servers]:
         Path(made).chmod(0o711)  # as root PostgreSQL is another user, who must pass
         running = stack.enter_context(Stack(DataFolder.at(Path(made) / "data")))
         settings = settings_of(running.addresses)
-        engine = sessions.engine(settings.database, connections=4)
-        stack.callback(engine.dispose)
-        migrate.upgrade(engine)
-        store = ObjectStore(settings.storage, connections=1)
-        store.ensure_bucket()
-        doorbell = Doorbell(settings.broker)
-        stack.callback(doorbell.close)
-        broker = redis.Redis.from_url(running.addresses.broker_url)
-        stack.callback(broker.close)
-        yield Servers(Bench(settings, engine, store, doorbell, broker), running)
+        bench = stack.enter_context(opened(settings, connections=4))
+        migrate.upgrade(bench.engine)
+        bench.store.ensure_bucket()
+        yield Servers(bench, running)
 
 
 @contextmanager

@@ -46,17 +46,24 @@ from smart_filter_shared.telemetry.tracing import UNTOLD, Traces
 
 
 def create(
-    settings: Settings, *, traces: Traces = UNTOLD, clock: Callable[[], float] = time.monotonic
+    settings: Settings,
+    *,
+    traces: Traces = UNTOLD,
+    clock: Callable[[], float] = time.monotonic,
+    patience_seconds: float = deps.PATIENCE_SECONDS,
 ) -> FastAPI:
     """Return the application; its services open when it starts to serve.
 
     traces: where it tells what was submitted; closed when it ends.  clock: monotonic
-    seconds, by which remembered values grow old.
+    seconds, by which remembered values grow old.  patience_seconds: how long a server may take
+    for an answer.
     """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with deps.opened(settings, clock=clock) as services:
+        async with deps.opened(
+            settings, clock=clock, patience_seconds=patience_seconds
+        ) as services:
             app.state.services = services
             try:
                 yield

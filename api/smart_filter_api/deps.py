@@ -50,8 +50,9 @@ from smart_filter_shared.storage.objects import ObjectStore
 
 # All that go at once: more took no more photos a second, as the interpreter is busier than they
 # are (docs/measurements.md).
-_DATABASE_CONNECTIONS = 4
-_DATABASE_SECONDS = 5.0
+_CONNECTIONS = 4
+# A server that has not answered for so long counts as away. Clients give up after 10 to 30 s.
+PATIENCE_SECONDS = 5.0
 _STORAGE_THREADS = 16
 # Of pictures that are stored in parts: each of these holds two, of 5 MB.
 _LARGE_PICTURES = 4
@@ -87,6 +88,7 @@ Result = TypeVar("Result")
 class Services:
     """What one API process talks to.
 
+    patience_seconds: how long a server may take for an answer before it counts as away.
     threads: bounds how many blocking calls to storage run at once.
     large_pictures: bounds how many of them store a picture in parts.
     keeping: how long what is stored is kept.
@@ -113,6 +115,7 @@ class Services:
     storage: ObjectStore
     doorbell: Doorbell
     ringer: Ringer
+    patience_seconds: float
     threads: anyio.CapacityLimiter
     large_pictures: anyio.CapacityLimiter
     keeping: Keeping
@@ -142,10 +145,10 @@ class Services:
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
         """Open a transaction that commits when the block ends well, else rolls back.
 
-        Raises DatabaseUnavailable, also when the whole of it takes longer than 5 s: a network
+        Raises DatabaseUnavailable, also when the whole of it takes too long: a network
         that swallows what it is sent would hold up the request for ever.
         """
-        with _in_time():
+        with _in_time(self.patience_seconds):
             async with sessions.async_transaction(self.database) as connection:
                 yield connection
 
@@ -164,7 +167,7 @@ class Services:
 
         Raises DatabaseUnavailable, as `transaction` does.
         """
-        with _in_time():
+        with _in_time(self.patience_seconds):
             async with sessions.async_reading(self.reader) as connection:
                 yield connection
 
@@ -204,21 +207,24 @@ class Services:
 
 
 @contextmanager
-def _in_time() -> Iterator[None]:
+def _in_time(seconds: float) -> Iterator[None]:
     try:
-        with anyio.fail_after(_DATABASE_SECONDS):
+        with anyio.fail_after(seconds):
             yield
     except TimeoutError as error:
-        raise DatabaseUnavailable(f"no answer within {_DATABASE_SECONDS} s") from error
+        raise DatabaseUnavailable(f"no answer within {seconds} s") from error
 
 
 @asynccontextmanager
 async def opened(
-    settings: Settings, *, clock: Callable[[], float] = time.monotonic
+    settings: Settings,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    patience_seconds: float = PATIENCE_SECONDS,
 ) -> AsyncIterator[Services]:
     """Open the services of a process, and close them in the end; nothing is contacted yet."""
     doorbell = Doorbell(settings.broker)
-    database = sessions.async_engine(settings.database, connections=_DATABASE_CONNECTIONS)
+    database = sessions.async_engine(settings.database, connections=_CONNECTIONS, clock=clock)
     reader = sessions.reader(database)
     keeping = Keeping(settings.keep.input_seconds, settings.keep.result_seconds)
     services = Services(
@@ -227,6 +233,7 @@ async def opened(
         storage=ObjectStore(settings.storage, connections=_STORAGE_THREADS),
         doorbell=doorbell,
         ringer=Ringer(doorbell.ring),
+        patience_seconds=patience_seconds,
         threads=anyio.CapacityLimiter(_STORAGE_THREADS),
         large_pictures=anyio.CapacityLimiter(_LARGE_PICTURES),
         keeping=keeping,
@@ -245,7 +252,7 @@ async def opened(
         ),
         rates=Rates(settings.broker),
         callers=RememberedEach(_CALLER_SECONDS, most=_CALLERS, clock=clock),
-        room=QueueRoom(),
+        room=QueueRoom(clock=clock),
         jobs_in_all=settings.limits.jobs_in_all,
         unfinished=Remembered(_QUEUE_SECONDS, clock=clock),
         lifetimes=Lifetimes(
@@ -285,7 +292,7 @@ def _seal(settings: Settings) -> Seal | None:
 
 
 async def _news(reader: AsyncEngine, horizon: str | None) -> News:
-    with _in_time():
+    with _in_time(PATIENCE_SECONDS):
         async with sessions.async_reading(reader) as connection:
             return await connection.run_sync(events.news, horizon)
 
@@ -298,7 +305,7 @@ async def _outlook(reader: AsyncEngine, silent_seconds: float) -> Outlook:
         cards = [one.card for one in models.published(connection)]
         return replace(found, paces=guesses.completed(found.paces, cards))
 
-    with _in_time():
+    with _in_time(PATIENCE_SECONDS):
         async with sessions.async_reading(reader) as connection:
             return await connection.run_sync(look)
 

@@ -14,20 +14,18 @@ from smart_filter_shared.jobs.retention import Marked
 from smart_filter_shared.storage import keys
 from smart_filter_shared.storage.objects import ObjectStore
 
-# What whoever deletes a job waits for at most; what is left then, retention removes.
-_PATIENCE_SECONDS = 5.0
-
 
 async def remove(
     services: Services, tenant: Tenant, job_id: JobId, marked: Sequence[Marked]
 ) -> None:
-    """Remove every object of a deleted job; what fails is left to retention.
+    """Remove every object of a deleted job; what fails or is late is left to retention.
 
     Besides the marked artifacts there may be objects that no row ever named: those of a
     worker that died between storing and committing.
     """
     # Shielded: a client that leaves meanwhile does not keep what it has deleted.
-    with contextlib.suppress(TryAgain), anyio.move_on_after(_PATIENCE_SECONDS, shield=True):
+    in_time = anyio.move_on_after(services.patience_seconds, shield=True)
+    with contextlib.suppress(TryAgain), in_time:
         stored = await anyio.to_thread.run_sync(
             _remove_marked,
             services.storage,

@@ -1,20 +1,14 @@
 """`smart-filter batch` and `submit` against real servers: killed, cut off, watched, looked at."""
 
 import csv
-import fcntl
 import io
 import json
 import os
-import pty
-import re
-import select
 import signal
-import struct
 import subprocess
 import sys
-import termios
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +22,7 @@ from smart_filter_deploy.cli.journal import NAME
 from smart_filter_tests.proxy import Mode, Proxy
 from smart_filter_tests.running import KEY, PHOTO, Running
 
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 100.0
 LONG_AGO = 10**9
 
 
@@ -102,10 +96,10 @@ def place(running_stack: Running, tmp_path: Path) -> Iterator[Place]:
         yield Place(tmp_path, proxy, running_stack)
 
 
-def put(place: Place, count: int, folder: str = "") -> None:
+def put(place: Place, count: int, folder: str = "", *, first: int = 0) -> None:
     """Put photos of other pixels into the folder, finished long ago."""
     photo = Image.open(PHOTO).convert("RGB").resize((256, 256))
-    for number in range(count):
+    for number in range(first, first + count):
         path = place.photos / folder / f"{number}.jpg"
         path.parent.mkdir(exist_ok=True)
         ImageEnhance.Brightness(photo).enhance(0.9 + number / 100).save(path)
@@ -124,7 +118,7 @@ def jobs_of(place: Place) -> dict[str, set[str]]:
     return jobs
 
 
-def test_folder_goes_through_with_what_fails_told_and_what_is_no_photo_counted(
+def test_folder_goes_through_and_reports_failures_and_other_files(
     place: Place,
 ) -> None:
     put(place, 2)
@@ -164,25 +158,26 @@ def test_folder_goes_through_with_what_fails_told_and_what_is_no_photo_counted(
 
 
 def test_batch_that_is_killed_goes_on_and_does_nothing_twice(place: Place) -> None:
-    put(place, 12)
+    put(place, 6)
     wish = ("batch", "photos", "--background", "color:green")
     known = {job["id"] for job in place.stack.client.get("/v1/jobs?limit=200").json()["items"]}
 
-    for done in (1, 5):
+    for done in (1, 3):
         with place.start(*wish) as process:
             place.until(process, done=done)
             process.kill()
     ended = place.run(*wish)
 
     assert ended.returncode == 0, ended.stderr + ended.stdout
-    assert "12 photos" in ended.stdout
-    assert "12 done" in ended.stdout
-    assert len(pictures(place)) == 12
+    assert "6 photos" in ended.stdout
+    assert "6 done" in ended.stdout
+    assert len(pictures(place)) == 6
     assert {len(jobs) for jobs in jobs_of(place).values()} == {1}
     jobs = {job["id"] for job in place.stack.client.get("/v1/jobs?limit=200").json()["items"]}
-    assert len(jobs - known) == 12
+    assert len(jobs - known) == 6
 
 
+@pytest.mark.slow
 def test_server_that_goes_away_is_waited_for(place: Place) -> None:
     put(place, 6)
 
@@ -201,16 +196,6 @@ def test_server_that_goes_away_is_waited_for(place: Place) -> None:
     assert len(pictures(place)) == 6
 
 
-def test_server_that_never_was_there_is_told_at_once(place: Place) -> None:
-    put(place, 1)
-    place.proxy.mode = Mode.RESET
-
-    ended = place.run("batch", "photos", "--json")
-
-    assert (ended.returncode, ended.stdout) == (3, "")
-    assert ended.stderr.count("\n") == 1
-
-
 def test_wrong_recipe_is_wrong_usage(place: Place) -> None:
     put(place, 2)
 
@@ -220,25 +205,22 @@ def test_wrong_recipe_is_wrong_usage(place: Place) -> None:
     assert "background" in ended.stderr.splitlines()[-1]
 
 
-def test_watched_folder_is_taken_as_it_fills_until_ctrl_c(place: Place) -> None:
+@pytest.mark.slow
+def test_watched_folder_is_followed_as_it_fills_until_ctrl_c(place: Place) -> None:
     put(place, 1)
     with place.start("batch", "photos", "--background", "color:navy", "--watch") as process:
         place.until(process, done=1)
-        # Half of it now, the rest later.
-        content = PHOTO.read_bytes()
-        with (place.photos / "slow.png").open("wb", buffering=0) as file:
-            file.write(content[:9000])
-            time.sleep(1.5)
-            file.write(content[9000:])
+        put(place, 1, first=1)
         place.until(process, done=2)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=PATIENCE_SECONDS)
 
     assert process.returncode == 0, err
-    assert place.states() == {"0.jpg": "succeeded", "slow.png": "succeeded"}
+    assert place.states() == {"0.jpg": "succeeded", "1.jpg": "succeeded"}
     assert "2 photos" in out
 
 
+@pytest.mark.slow
 def test_ctrl_c_finishes_what_was_begun_and_leaves_the_rest(place: Place) -> None:
     put(place, 30)
     with place.start("batch", "photos", "--background", "color:olive") as process:
@@ -253,7 +235,8 @@ def test_ctrl_c_finishes_what_was_begun_and_leaves_the_rest(place: Place) -> Non
     assert "the same command does the rest" in out
 
 
-def test_photo_whose_picture_was_removed_or_whose_pixels_changed_is_done_anew(
+@pytest.mark.slow
+def test_photo_whose_picture_was_removed_or_whose_pixels_changed_is_done_again(
     place: Place,
 ) -> None:
     put(place, 3)
@@ -276,34 +259,7 @@ def test_photo_whose_picture_was_removed_or_whose_pixels_changed_is_done_anew(
     }
 
 
-@pytest.mark.parametrize("columns", [40, 100])
-def test_terminal_shows_a_table_that_lives_within_its_width(place: Place, columns: int) -> None:
-    put(place, 5)
-
-    status, written = in_terminal(
-        [
-            *(sys.executable, "-m", "smart_filter_deploy.cli", "batch", "photos"),
-            # Another recipe each time: what was done before would be over at once.
-            *("--set", f"metadata.columns={columns}"),
-        ],
-        cwd=place.here,
-        environment={**place.environment(), "TERM": "xterm-256color", "NO_COLOR": "1"},
-        columns=columns,
-    )
-
-    frames = [re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", one) for one in written.split("\x1b[1A")]
-    # A table of one line is written anew behind a carriage return alone.
-    live = [line for frame in frames[:-1] for line in re.split(r"[\r\n]+", frame)]
-    # Sentences above it are the terminal's to wrap.
-    table = [line for line in live if re.match(r"[⠀-⣿] |\d+/\d+", line)]
-    assert status == 0
-    assert any("0.jpg" in line for line in table)
-    assert max(map(len, table)) <= columns
-    assert not re.search(r"\x1b\[[0-9;]*3[0-7]m", written), "NO_COLOR is honoured"
-    assert "5 photos" in frames[-1]
-
-
-def test_submitted_photos_are_told_and_not_waited_for(place: Place) -> None:
+def test_submitted_photos_are_listed_and_not_waited_for(place: Place) -> None:
     put(place, 1)
     (place.photos / "text.jpg").write_text("no picture")
 
@@ -319,25 +275,3 @@ def test_submitted_photos_are_told_and_not_waited_for(place: Place) -> None:
     assert photo == "photos/0.jpg"
     answer = place.stack.client.get(f"/v1/jobs/{job_id}")
     assert answer.status_code == httpx.codes.OK
-
-
-def in_terminal(
-    command: list[str], *, cwd: Path, environment: Mapping[str, str], columns: int
-) -> tuple[int, str]:
-    """Run a command on a terminal of so many columns; return its status and what it wrote."""
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(ours, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    process = subprocess.Popen(
-        command, cwd=cwd, env=dict(environment), stdin=theirs, stdout=theirs, stderr=theirs
-    )
-    os.close(theirs)
-    written = b""
-    gives_up_at = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < gives_up_at:
-        if select.select([ours], [], [], 0.1)[0]:
-            try:
-                written += os.read(ours, 65536)
-            except OSError:  # nobody has the other end any more
-                break
-    os.close(ours)
-    return process.wait(PATIENCE_SECONDS), written.decode()

@@ -7,10 +7,11 @@ from PIL import Image
 
 from smart_filter_client import FaceLabel, Stroke, errors
 from smart_filter_tests.clients import Asked
+from smart_filter_tests.pictures import plain
 from smart_filter_tests.running import KEY, PHOTO, Running
 
 
-@pytest.fixture(params=["blocking", "awaited"])
+@pytest.fixture(params=["blocking", pytest.param("awaited", marks=pytest.mark.slow)])
 def client(request: pytest.FixtureRequest, running_stack: Running) -> Asked:
     """Either client of a whole stack."""
     is_async = request.param == "awaited"
@@ -20,10 +21,9 @@ def client(request: pytest.FixtureRequest, running_stack: Running) -> Asked:
 def test_job_is_corrected_and_derived(client: Asked) -> None:
     recipe = {"background": "transparent", "outputs": ["image", "matte", "faces"]}
     parent = client.do("wait", client.do("submit", PHOTO, recipe).id, 60)
-    buffer = io.BytesIO()
-    Image.new("L", (parent.photo.width, parent.photo.height), 255).save(buffer, "PNG")
+    whole = plain(parent.photo.width, parent.photo.height, 255, mode="L")
 
-    mask = client.do("correct_matte", parent.id, mask=buffer.getvalue(), consent=True)
+    mask = client.do("correct_matte", parent.id, mask=whole, consent=True)
     client.do("correct_matte", parent.id, strokes=[Stroke([(10, 10), (90, 90)], 20, keep=True)])
     client.do("correct_faces", parent.id, [FaceLabel(1, smile="none")])
     child = client.do("derive", parent.id, {"background": "color:red"}, correction_id=mask.id)

@@ -2,6 +2,8 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from smart_filter_tests.pooling import held
 from smart_filter_tests.running import WORKER, Running
 from smart_filter_tests.serving import a_photo
@@ -11,6 +13,7 @@ OF_A_WORKER, OF_AN_API = 3, 4
 JOBS, CLIENTS = 32, 16
 
 
+@pytest.mark.slow
 def test_worker_and_api_hold_few_connections_at_work(running_stack: Running) -> None:
     most = {WORKER: 0, "api": 0}
 

@@ -3,16 +3,12 @@
 import io
 import json
 import zipfile
-from typing import Any
 
-import numpy as np
-import pytest
 from PIL import Image
 
-from smart_filter_tests.heic import SIZE, a_heic, overlay, quarters
+from smart_filter_tests.heic import quarters
+from smart_filter_tests.pictures import encoded
 from smart_filter_tests.running import PHOTO, Running
-
-Job = dict[str, Any]
 
 MOST_BYTES = 40_000
 ARTIST, PLACE = 0x013B, 0x8825
@@ -22,15 +18,20 @@ def with_exif() -> bytes:
     tags = Image.Exif()
     tags[ARTIST] = "Ada"
     tags.get_ifd(PLACE)[2] = (48.0, 12.0, 30.0)
-    file = io.BytesIO()
-    Image.open(PHOTO).convert("RGB").save(file, "JPEG", quality=95, exif=tags)
-    return file.getvalue()
+    return encoded(Image.open(PHOTO).convert("RGB"), "JPEG", quality=95, exif=tags)
 
 
-@pytest.fixture(scope="module")
-def job(running_stack: Running) -> Job:
-    """A job that asks for every kind of file, within limits."""
-    job_id = running_stack.submit(
+def opened(content: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(content))
+
+
+def unpacked(content: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(content)) as files:
+        return {one: files.read(one) for one in files.namelist()}
+
+
+def test_every_kind_of_file_comes_within_its_limits(running_stack: Running) -> None:
+    job = running_stack.run(
         with_exif(),
         background="preset:sunrise",
         outputs="image,matte,persons,zip,thumbnail",
@@ -40,88 +41,39 @@ def job(running_stack: Running) -> Job:
         matte_bits="16",
         segmentation__model="people",
     )
-    done = running_stack.wait(job_id)
-    assert done["state"] == "succeeded", done["error"]
-    return done
 
-
-def opened(running_stack: Running, job: Job, name: str) -> Image.Image:
-    return Image.open(io.BytesIO(running_stack.output(job["id"], name)))
-
-
-def unpacked(running_stack: Running, job: Job, name: str) -> dict[str, bytes]:
-    with zipfile.ZipFile(io.BytesIO(running_stack.output(job["id"], name))) as files:
-        return {one: files.read(one) for one in files.namelist()}
-
-
-def test_image_keeps_within_its_bytes_and_says_how(running_stack: Running, job: Job) -> None:
-    content = running_stack.output(job["id"], "image")
-
-    assert len(content) <= MOST_BYTES
-    assert job["image"]["bytes"] == len(content)
+    assert job["state"] == "succeeded", job["error"]
+    files = {name: running_stack.output(job["id"], name) for name in job["outputs"]}
+    assert len(files["image"]) == job["image"]["bytes"] <= MOST_BYTES
     assert job["image"]["quality"] < 90
     assert (job["image"]["width"], job["image"]["height"]) == (512, 512)
     assert len(job["image"]["blurhash"]) == 28
-
-
-def test_image_carries_what_may_be_told_of_the_photo(running_stack: Running, job: Job) -> None:
-    tags = opened(running_stack, job, "image").getexif()
-
-    assert tags[ARTIST] == "Ada"
-    assert PLACE not in tags
-
-
-def test_matte_comes_in_sixteen_bits(running_stack: Running, job: Job) -> None:
-    matte = opened(running_stack, job, "matte")
-
-    assert matte.mode == "I;16"
-    assert np.asarray(matte).max() == 65_535
-
-
-def test_each_person_comes_alone(running_stack: Running, job: Job) -> None:
-    files = unpacked(running_stack, job, "persons")
-
-    (person,) = json.loads(files["persons.json"])["persons"]
-    x, y, width, height = person["box"]
-    alone = np.asarray(Image.open(io.BytesIO(files[person["file"]])))
-    assert alone.shape == (height, width, 4)
-    assert (alone[..., 3] == 255).mean() > 0.4
-    assert x + width <= 512
-    assert y + height <= 512
-
-
-def test_layers_and_thumbnail_come_along(running_stack: Running, job: Job) -> None:
-    layers = unpacked(running_stack, job, "zip")
-
+    tags = opened(files["image"]).getexif()
+    assert (tags[ARTIST], PLACE in tags) == ("Ada", False)
+    assert (opened(files["matte"]).mode, opened(files["matte"]).getextrema()[1]) == ("I;16", 65_535)
+    assert opened(files["thumbnail"]).size == (256, 256)
+    layers = unpacked(files["zip"])
     assert list(layers) == ["color.jpg", "alpha.png"]
-    assert Image.open(io.BytesIO(layers["color.jpg"])).size == (512, 512)
-    assert opened(running_stack, job, "thumbnail").size == (256, 256)
+    assert opened(layers["color.jpg"]).size == (512, 512)
+    persons = unpacked(files["persons"])
+    (person,) = json.loads(persons["persons.json"])["persons"]
+    assert opened(persons[person["file"]]).size == tuple(person["box"][2:])
 
 
 def test_heic_photo_works(running_stack: Running) -> None:
-    job_id = running_stack.submit(quarters(), background="keep", format="png")
-
-    job = running_stack.wait(job_id)
+    job = running_stack.run(quarters(), background="keep", format="png")
 
     assert job["state"] == "succeeded", job["error"]
-    upright = {"width": 64, "height": 48, "format": "heic", "quarter_turns": 0}
-    assert job["photo"] == upright
+    assert job["photo"] == {"width": 64, "height": 48, "format": "heic", "quarter_turns": 0}
     photo = running_stack.client.get(job["links"]["photo"])
     assert Image.open(io.BytesIO(photo.content)).format == "JPEG"  # which every browser shows
     sent = running_stack.client.get(job["links"]["photo"], params={"original": "1"})
     assert (sent.content, sent.headers["content-type"]) == (quarters(), "image/heic")
-    assert opened(running_stack, job, "image").size == (64, 48)
+    assert running_stack.pixels(job["id"]).shape == (48, 64, 3)
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        pytest.param(quarters()[:-100], id="pixels-cut"),
-        pytest.param(a_heic(overlay([1], SIZE)), id="made-of-itself"),
-    ],
-)
-def test_useless_heic_fails_plainly(running_stack: Running, content: bytes) -> None:
-    job = running_stack.wait(running_stack.submit(content))
+def test_heic_that_is_not_whole_fails_plainly(running_stack: Running) -> None:
+    job = running_stack.run(quarters()[:-100])
 
     assert (job["state"], job["error"]["code"]) == ("failed", "image_unreadable")
     assert job["error"]["stage"] == "prepare"

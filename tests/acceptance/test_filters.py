@@ -1,7 +1,5 @@
 """Filters, from the form to the picture."""
 
-import io
-
 import numpy as np
 from PIL import Image
 
@@ -10,11 +8,9 @@ from smart_filter_tests.running import PHOTO, Running
 
 def test_filters_are_drawn_and_said(running_stack: Running) -> None:
     """She smiles and looks into the camera; nothing but her hat and glasses changes."""
-    job_id = running_stack.submit(
+    job = running_stack.run(
         background="keep", format="png", filters="hat,glasses", filters__glasses__kind="shades"
     )
-
-    job = running_stack.wait(job_id)
 
     assert job["filters"] == [
         {
@@ -26,16 +22,14 @@ def test_filters_are_drawn_and_said(running_stack: Running) -> None:
     ]
     assert [stage["name"] for stage in job["stages"]] == ["prepare", "composite"]
     photo = np.asarray(Image.open(PHOTO).convert("RGB")).astype(int)
-    seen = np.asarray(Image.open(io.BytesIO(running_stack.output(job_id, "image")))).astype(int)
+    seen = running_stack.pixels(job["id"]).astype(int)
     # Her eyes are at 206 and 240, 113; her suit is below.
     assert seen[105:120, 200:250].mean() < photo[105:120, 200:250].mean() - 40
     assert np.array_equal(seen[200:], photo[200:])
 
 
 def test_smiles_decide_when_a_filter_goes_by_them(running_stack: Running) -> None:
-    job_id = running_stack.submit(background="keep", filters="sparkle,grade")
-
-    job = running_stack.wait(job_id)
+    job = running_stack.run(background="keep", filters="sparkle,grade")
 
     assert job["faces"][0]["smile"]["level"] != "none"
     assert [one["applied"] for one in job["filters"]] == [True, True]

@@ -20,8 +20,8 @@ def forgetful(running_stack: Running) -> Iterator[Running]:
 
 def test_nothing_of_a_photo_is_left_once_its_picture_is_fetched(forgetful: Running) -> None:
     bucket = ObjectStore(settings_of(forgetful.stack.addresses).storage, connections=1)
-    job_id = forgetful.submit(background="color:red", outputs="image,faces")
-    job = forgetful.wait(job_id)
+    job = forgetful.run(background="color:red", outputs="image,faces")
+    job_id = job["id"]
     shown = forgetful.client.get(job["links"]["photo"])
     objects = [one.key for one in bucket.stored() if job_id in one.key]
 

@@ -2,8 +2,9 @@
 
 import itertools
 import subprocess
-import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -28,6 +29,7 @@ from smart_filter_workers.results import Srgb8
 # VP8 and MPEG-4 at their usual rates, on a plain colour.
 CODEC_LEVELS = 40
 RATE = 10.0
+PATIENCE_SECONDS = 60.0
 SIZE = (320, 180)
 
 
@@ -88,54 +90,59 @@ def read(path: Path) -> list[Srgb8]:
         return [frame[..., ::-1] for frame in source.frames()]
 
 
+# Frames come faster than they were filmed: the shutter has to go by the film's seconds.
 def test_every_frame_goes_through_and_a_smile_becomes_a_picture(command: Command) -> None:
-    write(Path("clip.mp4"), smiling=10, serious=20)
+    write(Path("clip.mp4"), smiling=6, serious=10)
 
     told = command("live", "clip.mp4", "--background", "color:#00ff00", "--shutter", "smiles")
 
-    assert (told["frames"], told["failed"], told["dropped"]) == (30, 0, 0)
-    assert (told["width"], told["height"]) == SIZE
-    assert told["output"] == str(Path("clip.smart-filter.webm").absolute())
-    frames = read(Path("clip.smart-filter.webm"))
-    assert len(frames) == 30
+    output = Path("clip.smart-filter.webm").absolute()
+    size = {"width": SIZE[0], "height": SIZE[1]}
+    expected = {"frames": 16, "failed": 0, "dropped": 0, "output": str(output), **size}
+    assert told.items() >= expected.items()
+    frames = read(output)
+    assert len(frames) == 16
     corners = np.array([frame[4:12, -12:-4] for frame in frames]).astype(int)
     assert np.abs(corners - [0, 255, 0]).max() < CODEC_LEVELS
     (shot,) = told["shutters"]
     assert shot["error"] is None
-    assert shot["frame"] < 10
+    assert shot["frame"] < 6
     picture = cv2.imread(shot["path"])
     assert picture is not None
     assert picture.shape == (180, 320, 3)
 
 
+@pytest.mark.slow
 def test_connection_that_breaks_costs_no_frame(command: Command, live: Live) -> None:
     write(Path("clip.mp4"), smiling=0, serious=20)
-    cutting = threading.Timer(0.8, live.proxy.cut)
-    cutting.start()
+    film = Path("out.mp4").absolute()
 
-    told = command("live", "clip.mp4", "-o", "out.mp4", "--background", "color:#00ff00")
+    def cut_once_frames_come() -> None:
+        gives_up_at = time.monotonic() + PATIENCE_SECONDS
+        while not film.exists() and time.monotonic() < gives_up_at:
+            time.sleep(0.01)
+        live.proxy.cut()
 
-    cutting.join()
+    with ThreadPoolExecutor(1) as pool:
+        cutting = pool.submit(cut_once_frames_come)
+        told = command("live", "clip.mp4", "-o", str(film), "--background", "color:#00ff00")
+        cutting.result()
+
     assert (told["frames"], told["failed"]) == (20, 0)
-    assert len(read(Path("out.mp4"))) == 20
+    assert len(read(film)) == 20
 
 
-@pytest.mark.parametrize("background", ["nonsense", "transparent", "preset:none-such"])
-def test_background_that_cannot_be_is_wrong_usage(
-    command: Command, background: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_background_that_cannot_be_is_wrong_usage(command: Command) -> None:
     write(Path("clip.mp4"), smiling=0, serious=1)
 
-    status = command.status("live", "clip.mp4", "--background", background, "--json")
-
-    out, err = capsys.readouterr()
-    assert (status, out) == (2, "")
-    assert err.count("\n") == 1
-    assert "background" in err
+    for background in ("nonsense", "transparent", "preset:none-such"):
+        assert "background" in command.refused(
+            "live", "clip.mp4", "--background", background, "--json"
+        )
     assert not Path("clip.smart-filter.webm").exists()
 
 
-def test_photo_in_name_alone_is_told_in_one_line_of_ours(tmp_path: Path) -> None:
+def test_photo_in_name_alone_is_refused_in_one_line(tmp_path: Path) -> None:
     photo = tmp_path / "text.jpg"
     photo.write_text("no photo")
 

@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -14,33 +13,12 @@ from PIL import Image
 
 from smart_filter_deploy.cli import program
 from smart_filter_tests import networks
+from smart_filter_tests.commands import Command
 from smart_filter_tests.running import KEY, PHOTO, Running
 
-PATIENCE_SECONDS = 90.0
+PATIENCE_SECONDS = 240.0
 # Of 255 levels of coverage.
 SURE = 200
-SQUARE = ("--set", f"width={networks.SIDE_PX}", "--set", f"height={networks.SIDE_PX}")
-
-
-def smart_filter(
-    data: Path, *arguments: str, **environment: str
-) -> subprocess.CompletedProcess[str]:
-    """Run a command on a data folder."""
-    return subprocess.run(
-        program.command(*arguments),
-        cwd=data,
-        env={**os.environ, "SMART_FILTER_DATA": str(data), **environment},
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_SECONDS,
-        check=False,
-    )
-
-
-def told(ended: subprocess.CompletedProcess[str]) -> dict[str, Any]:
-    """Return what a command told a program."""
-    document: dict[str, Any] = json.loads(ended.stdout)
-    return document
 
 
 @pytest.fixture
@@ -53,21 +31,39 @@ def data(data_folder: Path, weights_folder: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def network(tmp_path: Path) -> str:
-    """A file of an operator's own: a network by which red is people."""
+def command(
+    data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Command:
+    """The command line on that folder."""
+    monkeypatch.setenv("SMART_FILTER_DATA", str(data))
+    return Command(capsys)
+
+
+@pytest.fixture
+def admitted(command: Command, tmp_path: Path) -> str:
+    """A network of an operator's own, by which red is people."""
     path = tmp_path / "My Red.onnx"
     path.write_bytes(networks.red_is_people())
-    return str(path)
+    square = ("--set", f"width={networks.SIDE_PX}", "--set", f"height={networks.SIDE_PX}")
+    assert command("models", "admit", str(path), *square) == {"model": "onnx", "entry": "my-red"}
+    return "my-red"
 
 
-def test_network_that_was_let_in_cuts_out_a_photo(data: Path, network: str) -> None:
-    admitted = smart_filter(data, "models", "admit", network, *SQUARE, "--json")
-    assert told(admitted) == {"model": "onnx", "entry": "my-red"}, admitted.stderr
-
-    ended = smart_filter(
-        data,
-        *("run", str(PHOTO), "-o", "out.png", "--outputs", "image,matte", "--json"),
-        *("--set", "segmentation.model=onnx", "--set", "segmentation.params.entry=my-red"),
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_network_that_was_let_in_cuts_out_a_photo(data: Path, admitted: str) -> None:
+    ended = subprocess.run(
+        program.command(
+            *("run", str(PHOTO), "-o", "out.png", "--outputs", "image,matte", "--json"),
+            *("--set", "segmentation.model=onnx"),
+            *("--set", f"segmentation.params.entry={admitted}"),
+        ),
+        cwd=data,
+        env={**os.environ, "SMART_FILTER_DATA": str(data)},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
     )
 
     assert ended.returncode == 0, ended.stderr
@@ -84,17 +80,13 @@ def test_network_that_was_let_in_cuts_out_a_photo(data: Path, network: str) -> N
     assert np.corrcoef(matte.ravel(), seen.ravel())[0, 1] > 0.9
 
 
-def test_bench_tells_time_and_memory_of_each_model(data: Path, network: str) -> None:
-    smart_filter(data, "models", "admit", network, *SQUARE)
+@pytest.mark.slow
+def test_bench_measures_time_and_memory_of_each_model(command: Command, admitted: str) -> None:
+    models = command(
+        *("models", "bench", "selfie", f"onnx/{admitted}", "geometry", "faces"),
+        *("--photo", str(PHOTO), "--runs", "2"),
+    )["models"]
 
-    ended = smart_filter(
-        data,
-        *("models", "bench", "selfie", "onnx/my-red", "geometry", "faces"),
-        *("--photo", str(PHOTO), "--runs", "2", "--json"),
-    )
-
-    assert ended.returncode == 0, ended.stderr
-    models = told(ended)["models"]
     assert [(one["task"], one["name"]) for one in models] == [
         ("segmentation", "selfie"),
         ("segmentation", "onnx/my-red"),
@@ -105,34 +97,39 @@ def test_bench_tells_time_and_memory_of_each_model(data: Path, network: str) -> 
     assert all(30 < one["peak_mb"] < 2000 for one in models)
 
 
-def test_bench_of_a_photo_without_faces_says_who_could_not_run(data: Path) -> None:
-    ended = smart_filter(data, "models", "bench", "geometry", "--runs", "1", "--json")
+def test_bench_of_a_photo_without_faces_says_which_model_could_not_run(
+    command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status = command.status("models", "bench", "geometry", "--runs", "1", "--json")
 
-    [model] = told(ended)["models"]
-    assert ended.returncode == 1
+    [model] = json.loads(capsys.readouterr().out)["models"]
+    assert status == 1
     assert "no face" in model["fault"]
 
 
-def at_server(running: Running, data: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    url = str(running.client.base_url)
-    return smart_filter(data, *arguments, SMART_FILTER_URL=url, SMART_FILTER_API_KEY=KEY)
+@pytest.fixture
+def at_server(
+    running_stack: Running, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Command:
+    """The command line of a client."""
+    monkeypatch.setenv("SMART_FILTER_URL", str(running_stack.client.base_url))
+    monkeypatch.setenv("SMART_FILTER_API_KEY", KEY)
+    return Command(capsys)
 
 
-def test_list_leaves_out_what_nobody_can_run_unless_asked(
-    running_stack: Running, tmp_path: Path
-) -> None:
-    offered = at_server(running_stack, tmp_path, "models", "list").stdout
-    every = at_server(running_stack, tmp_path, "models", "list", "--all").stdout
+def test_list_leaves_out_what_cannot_run_unless_asked(at_server: Command) -> None:
+    offered = at_server.said("models", "list")
+    every = at_server.said("models", "list", "--all")
 
-    assert "selfie" in offered
+    assert "centerface *" in offered
     assert "unet" not in offered
     [line] = [one for one in every.splitlines() if " unet " in one]
     assert "smart-filter[tensorflow]" in line
 
 
-def test_show_tells_what_a_recipe_may_set(running_stack: Running, tmp_path: Path) -> None:
-    ended = at_server(running_stack, tmp_path, "models", "show", "yolo")
+def test_show_says_what_a_recipe_may_set(at_server: Command) -> None:
+    shown = at_server.said("models", "show", "yolo")
 
-    assert "segmentation.params.threshold" in ended.stdout
-    assert "AGPL-3.0-only" in ended.stdout
-    assert at_server(running_stack, tmp_path, "models", "show", "nobody").returncode == 2
+    assert "segmentation.params.threshold" in shown
+    assert "AGPL-3.0-only" in shown
+    assert at_server.status("models", "show", "none-such") == 2

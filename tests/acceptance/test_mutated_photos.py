@@ -24,7 +24,7 @@ THROUGH_THE_STACK = range(0, 200, 5)
 # Above what the process takes when idle.  50 megapixels of WebP with alpha take most: two
 # canvases of libwebp's, Pillow's picture and bytes, and ours, 3 to 4 bytes a pixel each.
 MEMORY_BYTES = 1200 * 1024 * 1024
-# 50 megapixels take two seconds on a quiet machine.
+# Of processor time, which a busy machine does not change; 50 megapixels take two.
 SLOWEST_SECONDS = 20.0
 PATIENCE_SECONDS = 100.0
 
@@ -33,12 +33,6 @@ PATIENCE_SECONDS = 100.0
 def mutants() -> dict[int, Mutant]:
     whole = originals()
     return {seed: mutant(seed, whole) for seed in (*SEEDS, *FAILED_ONCE)}
-
-
-def test_every_original_decodes() -> None:
-    outcomes = decoded(dict(enumerate(originals().values())))
-
-    assert {outcome["outcome"] for outcome in outcomes} == {"picture"}
 
 
 def test_mutants_are_many_different_things(mutants: dict[int, Mutant]) -> None:
@@ -52,8 +46,12 @@ def test_mutants_are_many_different_things(mutants: dict[int, Mutant]) -> None:
 def test_mutants_give_a_picture_or_a_clear_failure_within_memory_and_time(
     mutants: dict[int, Mutant],
 ) -> None:
-    outcomes = decoded({seed: one.content for seed, one in mutants.items()})
+    whole = {-1 - number: content for number, content in enumerate(originals().values())}
 
+    outcomes = decoded({**whole, **{seed: one.content for seed, one in mutants.items()}})
+
+    of_whole, outcomes = outcomes[: len(whole)], outcomes[len(whole) :]
+    assert {one["outcome"] for one in of_whole} == {"picture"}
     clear = {"picture", "image_unreadable", "image_too_large"}
     unclear = [told(mutants, one) for one in outcomes if one["outcome"] not in clear]
     slow = [told(mutants, one) for one in outcomes if float(str(one["seconds"])) > SLOWEST_SECONDS]
@@ -63,6 +61,7 @@ def test_mutants_give_a_picture_or_a_clear_failure_within_memory_and_time(
     assert {one["outcome"] for one in outcomes} == clear
 
 
+@pytest.mark.slow
 def test_mutants_end_as_jobs_do(running_stack: Running, mutants: dict[int, Mutant]) -> None:
     refused, jobs = {}, {}
     for seed in (*THROUGH_THE_STACK, *FAILED_ONCE):

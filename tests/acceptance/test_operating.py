@@ -46,11 +46,8 @@ def test_drained_worker_takes_neither_work_nor_rings_until_it_is_resumed(
 def test_paused_queue_holds_jobs_up_until_it_is_resumed(
     running_stack: Running, command: Command
 ) -> None:
-    (queue,) = [
-        one["capability"]
-        for one in command("queues", "list")["items"]
-        if one["capability"].startswith("composite.")
-    ]
+    queues = [one["capability"] for one in command("queues", "list")["items"]]
+    (queue,) = [one for one in queues if one.startswith("composite.")]
 
     command("queues", "pause", queue)
     job_id = running_stack.submit()

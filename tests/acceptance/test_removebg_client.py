@@ -25,6 +25,12 @@ INSTALL_SECONDS, RUN_SECONDS = 90, 40
 Drive = Callable[..., dict[str, Any]]
 
 
+def run(*command: str, folder: Path, seconds: float) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, timeout=seconds, check=False
+    )
+
+
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that the client is installed in."""
@@ -32,14 +38,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip("there is no Node.js on this machine")
     folder = tmp_path_factory.mktemp("client")
     shutil.copytree(RECIPE, folder, dirs_exist_ok=True)
-    ran = subprocess.run(
-        ["npm", "ci"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=INSTALL_SECONDS,
-        check=False,
-    )
+    ran = run("npm", "ci", folder=folder, seconds=INSTALL_SECONDS)
     if ran.returncode:
         pytest.skip(f"npm cannot install it here: {ran.stderr[-300:]}")
     return folder
@@ -53,14 +52,8 @@ def drive(installed: Path, running_stack: Running) -> Drive:
         kind: str, source: Path | str, *, key: str = KEY, **options: object
     ) -> dict[str, Any]:
         url = str(running_stack.client.base_url).rstrip("/")
-        ran = subprocess.run(
-            ["node", "drive.js", url, key, kind, str(source), json.dumps(options)],
-            cwd=installed,
-            capture_output=True,
-            text=True,
-            timeout=RUN_SECONDS,
-            check=False,
-        )
+        command = ("node", "drive.js", url, key, kind, str(source), json.dumps(options))
+        ran = run(*command, folder=installed, seconds=RUN_SECONDS)
         assert ran.returncode == 0, ran.stderr
         answer: dict[str, Any] = json.loads(ran.stdout)
         return answer
@@ -94,6 +87,7 @@ def test_file_is_sent_and_cut_out(drive: Drive) -> None:
     assert int(answer["rateLimitRemaining"]) > 0
 
 
+@pytest.mark.slow
 def test_base64_is_sent_and_written_to_a_file(drive: Drive, tmp_path: Path) -> None:
     kept = tmp_path / "no-bg.png"
 
@@ -103,6 +97,7 @@ def test_base64_is_sent_and_written_to_a_file(drive: Drive, tmp_path: Path) -> N
     assert (opened(answer).mode, opened(answer).size) == ("RGBA", (500, 500))
 
 
+@pytest.mark.slow
 def test_address_is_sent(drive: Drive) -> None:
     with a_site({"/me.png": ok(PHOTO.read_bytes())}) as site:
         answer = drive("URL", f"{site.url}/me.png", bg_image_url=f"{site.url}/me.png")

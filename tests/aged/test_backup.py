@@ -80,7 +80,7 @@ def test_nothing_restored_is_news_to_those_who_wait(restored: Bench, prepared: C
     assert looked.jobs == {}
 
 
-def test_end_of_a_scheduled_job_is_told_to_who_waits_on_the_restored_service(
+def test_restored_service_streams_the_end_of_a_scheduled_job(
     restored: Bench, prepared: Command
 ) -> None:
     del prepared

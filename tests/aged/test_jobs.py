@@ -61,7 +61,7 @@ def test_completion_locks_the_days_with_work_alone(aged: AgedStack) -> None:
     assert [day for day in sorted(locked) if day < latest and day not in open_days] == []
 
 
-def test_events_of_a_job_are_told_in_order_and_once(aged: AgedStack) -> None:
+def test_events_of_a_job_come_in_order_and_once(aged: AgedStack) -> None:
     job_id = aged.running.submit(**NAVY)
 
     with aged.client.stream("GET", f"/v1/jobs/{job_id}/events") as answer:
@@ -99,7 +99,7 @@ def test_job_of_ten_days_ago_is_derived_from_and_only_composes(aged: AgedStack) 
     assert aged.running.output(job["id"], "image") != aged.running.output(parent["id"], "image")
 
 
-def test_photo_of_30_days_ago_that_is_not_kept_is_told_to_be_gone(aged: AgedStack) -> None:
+def test_photo_of_30_days_ago_that_is_not_kept_answers_gone(aged: AgedStack) -> None:
     (job_id,) = aged.sample(SHOP, "outcome = 'succeeded'", ago=30)
 
     with aged.client_of(SHOP) as client:

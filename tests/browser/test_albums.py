@@ -10,6 +10,7 @@ import httpx
 from playwright.sync_api import Locator, Page, expect
 
 from smart_filter_tests.browsing.accessibility import axe
+from smart_filter_tests.browsing.cards import card
 from smart_filter_tests.browsing.looks import DESKTOP, PHONE_DARK, seen_on
 from smart_filter_tests.browsing.patience import until
 from smart_filter_tests.browsing.photos import Photos
@@ -43,11 +44,6 @@ def _zip_button(page: Page) -> Locator:
     return page.get_by_role("button", name=re.compile("as zip$"))
 
 
-def _card(page: Page, name: str) -> Locator:
-    heading = page.get_by_role("heading", name=name, exact=True)
-    return page.get_by_role("listitem").filter(has=heading)
-
-
 @seen_on(DESKTOP, PHONE_DARK)
 def test_best_of_an_album_are_composed_and_zipped(
     page: Page, visitor: Visitor, photos: Photos
@@ -62,8 +58,8 @@ def test_best_of_an_album_are_composed_and_zipped(
     expect(best.get_by_role("heading")).to_have_text("smile.jpg")
     shown = best.get_by_role("img", name="smile.jpg, the best shot")
     until(page, lambda: shown.evaluate("image => image.complete && image.naturalWidth > 0"))
-    expect(_card(page, "smile-blurred.jpg")).to_contain_text("Same scene as smile.jpg")
-    expect(_card(page, "cut-off.jpg")).to_contain_text("truncated")
+    expect(card(page, "smile-blurred.jpg")).to_contain_text("Same scene as smile.jpg")
+    expect(card(page, "cut-off.jpg")).to_contain_text("truncated")
     axe(page)
 
     files = _zipped(page)
@@ -126,7 +122,7 @@ def test_album_that_is_deleted_is_gone_from_the_service(
     assert visitor.jobs() == []
 
 
-def test_line_is_cut_and_the_page_reloaded_while_photos_are_sent(
+def test_album_survives_an_outage_and_a_reload_while_it_is_sent(
     page: Page, visitor: Visitor, line: Proxy, photos: Photos, witness: Witness
 ) -> None:
     witness.expect(LINE_CUT)

@@ -1,7 +1,6 @@
 """What stands behind the people is changed, and changed back."""
 
 import io
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from smart_filter_tests.browsing.looks import DESKTOP, DESKTOP_DARK, PHONE, PHON
 from smart_filter_tests.browsing.patience import until
 from smart_filter_tests.browsing.photos import Photos
 from smart_filter_tests.browsing.pixels import picture, pixels
+from smart_filter_tests.browsing.viewing import open_photo, output_of, submitted
 from smart_filter_tests.browsing.visitors import Visitor
 from smart_filter_tests.browsing.witness import LINE_CUT, Witness
 from smart_filter_tests.proxy import Mode, Proxy
@@ -29,16 +29,16 @@ _CHECKS = ((255, 255, 255), (217, 212, 205))
 
 
 @pytest.fixture
-def photo(visitor: Visitor, photos: Photos) -> dict[str, Any]:
-    """A photo of the visitor's, before what was chosen for it."""
-    return _submitted(visitor, photos.smiling)
+def photo(page: Page, visitor: Visitor, photos: Photos) -> dict[str, Any]:
+    """A photo of the visitor's, open, before what was chosen for it."""
+    job = _submitted(visitor, photos.smiling)
+    _open(page, job)
+    return job
 
 
 @seen_on(DESKTOP, PHONE_DARK)
-def test_colour_stands_behind_the_people(
-    page: Page, url: str, visitor: Visitor, photo: dict[str, Any]
-) -> None:
-    _open(page, url, photo)
+@pytest.mark.usefixtures("photo")
+def test_colour_stands_behind_the_people(page: Page, visitor: Visitor) -> None:
     _kind(page, "Colour").click()
     field = page.get_by_label("Any colour")
     field.fill("no colour")
@@ -49,21 +49,18 @@ def test_colour_stands_behind_the_people(
     field.press("Enter")
 
     _made(page, "Colour rgb(18 171 52)")
-    image = _image(visitor, _newest(visitor))
+    image = output_of(visitor, visitor.newest(), "image")
     assert np.abs(image[:40, :40].astype(int) - _GREEN).max() <= _JPEG_LEVELS
     until(page, lambda: _share(pixels(page.locator(".viewer").first), _GREEN) > 0.05)
     axe(page)
 
 
-def test_nothing_behind_the_people_is_a_checkerboard(
-    page: Page, url: str, visitor: Visitor, photo: dict[str, Any]
-) -> None:
-    _open(page, url, photo)
-
+@pytest.mark.usefixtures("photo")
+def test_transparent_background_is_a_checkerboard(page: Page, visitor: Visitor) -> None:
     _kind(page, "Transparent").click()
 
     _made(page, "Transparent")
-    job = _newest(visitor)
+    job = visitor.newest()
     raw = visitor.client.get(job["outputs"]["image"]).content
     assert np.asarray(Image.open(io.BytesIO(raw)).convert("RGBA"))[:40, :40, 3].max() == 0
     viewer = page.locator(".viewer").first
@@ -71,12 +68,10 @@ def test_nothing_behind_the_people_is_a_checkerboard(
 
 
 @seen_on(DESKTOP_DARK, PHONE)
-def test_design_changes_what_is_behind_the_people_alone(
-    page: Page, url: str, visitor: Visitor, photos: Photos
-) -> None:
+def test_design_changes_only_the_background(page: Page, visitor: Visitor, photos: Photos) -> None:
     plain = {"harmonise": "0", "light_wrap": "0", "shadow": "none", "format": "png"}
     photo = _submitted(visitor, photos.smiling, background="color:white", **plain)
-    _open(page, url, photo)
+    _open(page, photo)
     _kind(page, "Designs").click()
     page.get_by_label("Find").fill("sunri")
     expect(_designs(page)).to_have_count(1)
@@ -84,10 +79,10 @@ def test_design_changes_what_is_behind_the_people_alone(
     page.get_by_role("option", name="Sunrise", exact=True).click()
 
     _made(page, "Sunrise")
-    job = _newest(visitor)
+    job = visitor.newest()
     assert (job["recipe"]["background"], job["parent_id"]) == ("preset:sunrise", photo["id"])
-    before, after = (_image(visitor, one).astype(int) for one in (photo, job))
-    matte = _picture_of(visitor, photo, "matte")[..., 0]
+    before, after = (output_of(visitor, one, "image").astype(int) for one in (photo, job))
+    matte = output_of(visitor, photo, "matte")[..., 0]
     assert np.array_equal(before[matte == 255], after[matte == 255])
     assert (np.abs(after - before).max(axis=2)[matte == 0] > 8).mean() > 0.9
     page.get_by_label("Printed on").select_option("linen")
@@ -96,9 +91,8 @@ def test_design_changes_what_is_behind_the_people_alone(
 
 
 def test_choice_is_explained_and_another_is_a_click_away(
-    page: Page, url: str, visitor: Visitor, photo: dict[str, Any]
+    page: Page, visitor: Visitor, photo: dict[str, Any]
 ) -> None:
-    _open(page, url, photo)
     _made(page, "Chosen for you")
     expect(page.locator(".told")).to_contain_text("smiling")
     candidates = page.locator(".candidate")
@@ -109,14 +103,12 @@ def test_choice_is_explained_and_another_is_a_click_away(
     second = photo["background"]["candidates"][1]["name"]
     expect(candidates.nth(1)).to_have_attribute("aria-pressed", "true")
     _made(page, second[:1].upper())
-    assert _newest(visitor)["recipe"]["background"] == f"preset:{second}"
+    assert visitor.newest()["recipe"]["background"] == f"preset:{second}"
     expect(candidates).to_have_count(5)
 
 
-def test_words_find_a_background_and_tell_what_they_do_not_know(
-    page: Page, url: str, visitor: Visitor, photo: dict[str, Any]
-) -> None:
-    _open(page, url, photo)
+@pytest.mark.usefixtures("photo")
+def test_words_find_a_background_and_unknown_ones_are_named(page: Page, visitor: Visitor) -> None:
     _kind(page, "In words").click()
     field = page.get_by_role("combobox")
     field.press_sequentially("sunse")
@@ -133,27 +125,25 @@ def test_words_find_a_background_and_tell_what_they_do_not_know(
     page.get_by_role("button", name="Remove flubber").press("Enter")
     expect(field).to_be_focused()
     _made(page, "“sunset”: ")
-    assert _newest(visitor)["recipe"]["background"] == "keywords:sunset"
+    assert visitor.newest()["recipe"]["background"] == "keywords:sunset"
 
 
-def test_picture_of_ones_own_stands_behind_the_people(
-    page: Page, url: str, visitor: Visitor, photos: Photos, photo: dict[str, Any]
-) -> None:
-    _open(page, url, photo)
+@pytest.mark.usefixtures("photo")
+def test_own_picture_stands_behind_the_people(page: Page, visitor: Visitor, photos: Photos) -> None:
     _kind(page, "My picture").click()
 
     page.locator("input[type=file][aria-label]").set_input_files(photos.nobody)
 
     _made(page, "Your picture")
-    image = _image(visitor, _newest(visitor))
+    image = output_of(visitor, visitor.newest(), "image")
     top_left = picture(photos.nobody)[:20, 150:170].reshape(-1, 3).mean(axis=0)
     assert np.abs(image[:10, :10].reshape(-1, 3).mean(axis=0) - top_left).max() < 12
 
 
-def test_what_is_no_picture_is_refused_and_changes_nothing(
-    page: Page, url: str, photos: Photos, photo: dict[str, Any], witness: Witness
+@pytest.mark.usefixtures("photo")
+def test_file_that_is_no_picture_is_refused_and_changes_nothing(
+    page: Page, photos: Photos, witness: Witness
 ) -> None:
-    _open(page, url, photo)
     _kind(page, "My picture").click()
     witness.expect("415")
 
@@ -165,24 +155,20 @@ def test_what_is_no_picture_is_refused_and_changes_nothing(
     _made(page, "Chosen for you")
 
 
-def test_blur_follows_its_handle(
-    page: Page, url: str, visitor: Visitor, photo: dict[str, Any]
-) -> None:
-    _open(page, url, photo)
+@pytest.mark.usefixtures("photo")
+def test_blur_follows_its_handle(page: Page, visitor: Visitor) -> None:
     _kind(page, "Blur").click()
     _made(page, "Blurred, 50 %")
 
     page.get_by_label("How much").press("End")
 
     _made(page, "Blurred, 100 %")
-    half, whole = (_image(visitor, job) for job in visitor.jobs()[1::-1])
+    half, whole = (output_of(visitor, job, "image") for job in visitor.jobs()[1::-1])
     assert _detail(whole[:, :100]) < _detail(half[:, :100])
 
 
-def test_undo_and_redo_bring_the_very_pictures_back(
-    page: Page, url: str, visitor: Visitor, photo: dict[str, Any]
-) -> None:
-    _open(page, url, photo)
+@pytest.mark.usefixtures("photo")
+def test_undo_and_redo_bring_the_very_pictures_back(page: Page, visitor: Visitor) -> None:
     _kind(page, "Colour").click()
     for colour in ("#ffffff", "#000000"):
         page.get_by_role("button", name=colour, exact=True).first.click()
@@ -210,10 +196,8 @@ def test_undo_and_redo_bring_the_very_pictures_back(
     assert len(visitor.jobs()) == 3
 
 
-def test_last_of_many_clicks_counts_and_leaves_no_litter(
-    page: Page, url: str, visitor: Visitor, photo: dict[str, Any]
-) -> None:
-    _open(page, url, photo)
+@pytest.mark.usefixtures("photo")
+def test_last_of_many_clicks_counts_and_leaves_no_litter(page: Page, visitor: Visitor) -> None:
     _kind(page, "Designs").click()
     expect(_designs(page)).not_to_have_count(0)
     names = [_designs(page).nth(index).get_attribute("aria-label") for index in range(8)]
@@ -229,10 +213,8 @@ def test_last_of_many_clicks_counts_and_leaves_no_litter(
     expect(strip.last).to_have_attribute("aria-current", "true")
 
 
-def test_design_is_picked_by_keys_alone(
-    page: Page, url: str, visitor: Visitor, photo: dict[str, Any]
-) -> None:
-    _open(page, url, photo)
+@pytest.mark.usefixtures("photo")
+def test_design_is_picked_by_keys_alone(page: Page, visitor: Visitor) -> None:
     _kind(page, "Designs").press("Enter")
     expect(_designs(page)).not_to_have_count(0)
     page.get_by_label("Find").press("Tab")
@@ -246,13 +228,12 @@ def test_design_is_picked_by_keys_alone(
     reached = page.locator(":focus")
     _made(page, str(reached.get_attribute("aria-label")))
     expect(reached).to_have_attribute("aria-selected", "true")
-    assert _newest(visitor)["recipe"]["background"].startswith("preset:")
+    assert visitor.newest()["recipe"]["background"].startswith("preset:")
 
 
 def test_caption_is_written_once_it_says_something(
-    page: Page, url: str, visitor: Visitor, photo: dict[str, Any]
+    page: Page, visitor: Visitor, photo: dict[str, Any]
 ) -> None:
-    _open(page, url, photo)
     page.locator(".look > summary").click()
     page.get_by_text("A line or a few of text").click()
     words = page.get_by_label("Text", exact=True)
@@ -262,19 +243,19 @@ def test_caption_is_written_once_it_says_something(
     words.fill("Hello there")
     words.press("Enter")
 
-    until(page, lambda: _newest(visitor)["filters"])
-    until(page, lambda: _newest(visitor)["state"] == "succeeded")
-    (told,) = _newest(visitor)["filters"]
+    until(page, lambda: visitor.newest()["filters"])
+    until(page, lambda: visitor.newest()["state"] == "succeeded")
+    (told,) = visitor.newest()["filters"]
     assert (told["name"], told["applied"]) == ("caption", True)
-    before, after = (_image(visitor, job)[-150:] for job in (photo, _newest(visitor)))
+    before, after = (output_of(visitor, job, "image")[-150:] for job in (photo, visitor.newest()))
     assert (np.abs(before.astype(int) - after).max(axis=2) > 40).mean() > 0.02
     axe(page)
 
 
-def test_change_waits_for_a_service_that_is_away(
-    page: Page, url: str, photo: dict[str, Any], line: Proxy, witness: Witness
+@pytest.mark.usefixtures("photo")
+def test_change_can_be_tried_again_after_an_outage(
+    page: Page, line: Proxy, witness: Witness
 ) -> None:
-    _open(page, url, photo)
     # What had not come before the line is cut would have an alert of its own.
     expect(page.get_by_alt_text("The finished picture")).to_be_visible()
     _kind(page, "Colour").click()
@@ -291,12 +272,12 @@ def test_change_waits_for_a_service_that_is_away(
 
 
 def test_photo_that_is_not_kept_says_so(
-    page: Page, url: str, visitor: Visitor, photos: Photos, witness: Witness
+    page: Page, visitor: Visitor, photos: Photos, witness: Witness
 ) -> None:
     visitor.say(keep_input_seconds=0)
     photo = _submitted(visitor, photos.smiling)
     witness.expect("410")
-    _open(page, url, photo)
+    _open(page, photo)
 
     _kind(page, "Transparent").click()
 
@@ -304,22 +285,13 @@ def test_photo_that_is_not_kept_says_so(
     expect(_kind(page, "Transparent")).to_be_disabled()
 
 
-def _submitted(visitor: Visitor, file: Path, **fields: str) -> dict[str, Any]:
-    outputs = "image,cutout,matte,thumbnail,faces,rating,printability"
-    asked = {"background": "auto", "outputs": outputs, "metadata.name": file.name, "seed": "7"}
-    answer = visitor.client.post(
-        "/v1/jobs",
-        files={"photo": file.read_bytes()},
-        data=asked | fields,
-        headers={"Prefer": "wait=30"},
-    )
-    job: dict[str, Any] = answer.json()
-    assert job["state"] == "succeeded", json.dumps(job["error"])
-    return job
+def _submitted(visitor: Visitor, photo: Path, **fields: str) -> dict[str, Any]:
+    """Return the job of a photo, succeeded; its background is chosen by itself."""
+    return submitted(visitor, photo, **{"background": "auto", "seed": "7", **fields})
 
 
-def _open(page: Page, url: str, photo: dict[str, Any]) -> None:
-    page.goto(f"{url}/#/photo/{photo['id']}")
+def _open(page: Page, photo: dict[str, Any]) -> None:
+    open_photo(page, photo)
     page.get_by_role("tab", name="Background").click()
     expect(_kind(page, "Colour")).to_be_visible()
 
@@ -337,19 +309,6 @@ def _made(page: Page, name: str) -> None:
     expect(page.locator(".told strong")).to_have_text(re.compile(rf"^{re.escape(name)}"))
     expect(page.locator(".told .busy")).to_have_count(0)
     until(page, lambda: page.evaluate(_ALL_LOADED))
-
-
-def _newest(visitor: Visitor) -> dict[str, Any]:
-    return visitor.jobs()[0]
-
-
-def _picture_of(visitor: Visitor, job: dict[str, Any], output: str) -> npt.NDArray[np.uint8]:
-    answer = visitor.client.get(f"/v1/jobs/{job['id']}/outputs/{output}")
-    return picture(answer.content)
-
-
-def _image(visitor: Visitor, job: dict[str, Any]) -> npt.NDArray[np.uint8]:
-    return _picture_of(visitor, job, "image")
 
 
 def _share(shown: npt.NDArray[np.uint8], colour: tuple[int, int, int]) -> float:

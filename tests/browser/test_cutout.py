@@ -1,102 +1,101 @@
-"""Correcting the cut-out: by brush, by keys, by fingers; and what becomes of it."""
+"""Correcting the cut-out: by click, by brush, by keys, by fingers; and what becomes of it."""
+
+from pathlib import Path
+from typing import Any
 
 import httpx
+import pytest
 from playwright.sync_api import Page, expect
 
 from smart_filter_tests.browsing.accessibility import axe
-from smart_filter_tests.browsing.correcting import (
-    BLUE,
-    SAME,
-    apply,
-    around,
-    at,
-    away_from,
-    brush_width,
-    come_back,
-    correct,
-    corrections,
-    is_made,
-    move_fingers,
-    newest,
-    open_panel,
-    paint,
-    take,
-    window,
-)
 from smart_filter_tests.browsing.looks import DESKTOP_DARK, PHONE, PHONE_DARK, seen_on
 from smart_filter_tests.browsing.patience import until
 from smart_filter_tests.browsing.photos import Photos
-from smart_filter_tests.browsing.pixels import mean_colour, picture, pixels, share_changed
-from smart_filter_tests.browsing.viewing import output_of, place_of
+from smart_filter_tests.browsing.pixels import Pixels, mean_colour, picture, pixels, share_changed
+from smart_filter_tests.browsing.viewing import (
+    move_fingers,
+    open_photo,
+    output_of,
+    place_of,
+    submitted,
+)
 from smart_filter_tests.browsing.visitors import Visitor
 from smart_filter_tests.browsing.witness import LINE_CUT, Witness
 from smart_filter_tests.proxy import Mode, Proxy
 
+# Behind the people.
+BLUE = (32, 96, 192)
+# What JPEG makes of one colour beside others, in levels.
+SAME = 12.0
+_BACKGROUND = "color:#2060c0"
+_OUTPUTS = "image,cutout,matte,thumbnail"
 # Within the helmet that the astronaut holds, and on the flag behind her; 512×512.
 _HELMET = ((350, 450), (410, 450))
 _FLAG = ((40, 30), (40, 90))
 
 
-def test_what_the_brush_removes_is_background(page: Page, visitor: Visitor, photos: Photos) -> None:
-    job = correct(page, visitor, photos.smiling)
+@pytest.fixture
+def job(page: Page, visitor: Visitor, photos: Photos) -> dict[str, Any]:
+    """The job of a photo, succeeded; it is shown with what is kept of it."""
+    return _correct(page, visitor, photos.smiling)
+
+
+def test_brush_removes_from_the_people(page: Page, visitor: Visitor, job: dict[str, Any]) -> None:
     before = output_of(visitor, job, "image")
 
-    take(page, "Remove")
-    paint(page, *_HELMET)
-    apply(page)
+    _remove_helmet(page)
+    _apply(page)
 
-    after = output_of(visitor, newest(visitor), "image")
-    assert away_from(around(after, 380, 450), BLUE) < SAME
+    after = output_of(visitor, visitor.newest(), "image")
+    assert _away_from(_around(after, 380, 450), BLUE) < SAME
     assert share_changed(before[:, :300], after[:, :300]) < 0.001
     assert share_changed(before[:400], after[:400]) < 0.001
     expect(page.get_by_role("radio", name="Result")).to_be_checked()
-    assert away_from(pixels(page, window(page, 380, 450)), BLUE) < SAME
-    (correction,) = corrections(visitor, job)
+    assert _away_from(pixels(page, _window(page, 380, 450)), BLUE) < SAME
+    (correction,) = _corrections(visitor, job)
     assert (correction["consent"], correction["form"]) == (False, "strokes")
     assert correction["expires_at"] is not None
 
 
-def test_what_the_brush_keeps_stays(page: Page, visitor: Visitor, photos: Photos) -> None:
-    job = correct(page, visitor, photos.smiling)
-    photo, before = picture(photos.smiling), output_of(visitor, job, "image")
-    assert away_from(around(before, 40, 60), BLUE) < SAME
-
-    take(page, "Keep")
-    paint(page, *_FLAG)
-    apply(page)
-    take(page, "Remove")
-    paint(page, *_HELMET)
-    apply(page)
-
-    after = output_of(visitor, newest(visitor), "image")
-    assert away_from(around(after, 40, 60), mean_colour(around(photo, 40, 60))) < SAME
-    assert away_from(around(after, 380, 450), BLUE) < SAME
-
-
-def test_strokes_are_seen_at_once_and_stepped_back(
-    page: Page, visitor: Visitor, photos: Photos
+def test_brush_keeps_a_part_of_the_background(
+    page: Page, visitor: Visitor, photos: Photos, job: dict[str, Any]
 ) -> None:
-    correct(page, visitor, photos.smiling)
-    take(page, "Remove")
-    bare = pixels(page, window(page, 380, 450))
+    photo, before = picture(photos.smiling), output_of(visitor, job, "image")
+    assert _away_from(_around(before, 40, 60), BLUE) < SAME
 
-    paint(page, *_HELMET)
-    take(page, "Keep")
-    paint(page, *_FLAG)
+    _take(page, "Keep")
+    _paint(page, *_FLAG)
+    _apply(page)
+    _remove_helmet(page)
+    _apply(page)
+
+    after = output_of(visitor, visitor.newest(), "image")
+    assert _away_from(_around(after, 40, 60), mean_colour(_around(photo, 40, 60))) < SAME
+    assert _away_from(_around(after, 380, 450), BLUE) < SAME
+
+
+@pytest.mark.usefixtures("job")
+def test_strokes_are_seen_at_once_and_stepped_back(page: Page, visitor: Visitor) -> None:
+    _take(page, "Remove")
+    bare = pixels(page, _window(page, 380, 450))
+
+    _paint(page, *_HELMET)
+    _take(page, "Keep")
+    _paint(page, *_FLAG)
 
     expect(page.get_by_text("2 strokes")).to_be_visible()
-    red, green, blue = mean_colour(pixels(page, window(page, 380, 450)))
+    red, green, blue = mean_colour(pixels(page, _window(page, 380, 450)))
     assert red > green + 60
     assert red > blue + 60
-    red, green, blue = mean_colour(pixels(page, window(page, 40, 60)))
+    red, green, blue = mean_colour(pixels(page, _window(page, 40, 60)))
     assert green > red + 30
-    come_back(page)
+    _come_back(page)
     expect(page.get_by_text("2 strokes")).to_be_visible()
-    take(page, "Remove")
+    _take(page, "Remove")
     page.keyboard.press("Control+z")
     expect(page.get_by_text("1 stroke", exact=True)).to_be_visible()
     page.get_by_role("button", name="Clear all strokes").click()
-    assert share_changed(bare, pixels(page, window(page, 380, 450))) == 0
+    assert share_changed(bare, pixels(page, _window(page, 380, 450))) == 0
     page.get_by_role("status").get_by_role("button", name="Undo").click()
     expect(page.get_by_text("1 stroke", exact=True)).to_be_visible()
     page.get_by_role("button", name="Undo the last stroke").click()
@@ -104,29 +103,26 @@ def test_strokes_are_seen_at_once_and_stepped_back(
     assert len(visitor.jobs()) == 1
 
 
-def test_models_learn_only_from_what_somebody_agrees_to(
-    page: Page, visitor: Visitor, photos: Photos
+def test_models_learn_only_from_corrections_with_consent(
+    page: Page, visitor: Visitor, job: dict[str, Any]
 ) -> None:
-    job = correct(page, visitor, photos.smiling)
     agreed = page.get_by_role("checkbox", name="Let the models learn")
     expect(agreed).not_to_be_checked()
 
     agreed.check()
-    take(page, "Remove")
-    paint(page, *_HELMET)
-    apply(page)
+    _remove_helmet(page)
+    _apply(page)
 
-    (correction,) = corrections(visitor, job)
+    (correction,) = _corrections(visitor, job)
     assert (correction["consent"], correction["expires_at"]) == (True, None)
     page.get_by_role("button", name="See what was given").click()
     expect(page.get_by_role("dialog").get_by_text("Kept to learn from")).to_be_visible()
     page.keyboard.press("Escape")
-    come_back(page)
+    _come_back(page)
     expect(agreed).not_to_be_checked()
 
 
-def test_everything_is_done_by_keys(page: Page, visitor: Visitor, photos: Photos) -> None:
-    job = correct(page, visitor, photos.smiling)
+def test_everything_is_done_by_keys(page: Page, visitor: Visitor, job: dict[str, Any]) -> None:
     before = output_of(visitor, job, "image")
     page.get_by_role("button", name="Paint by keyboard").focus()
 
@@ -141,43 +137,41 @@ def test_everything_is_done_by_keys(page: Page, visitor: Visitor, photos: Photos
     expect(page.get_by_role("button", name="Paint by keyboard")).to_be_focused()
     page.get_by_role("button", name="Apply").press("Enter")
 
-    until(page, lambda: is_made(visitor, 2))
-    after = output_of(visitor, newest(visitor), "image")
-    width = brush_width(page)
+    until(page, lambda: _is_made(visitor, 2))
+    after = output_of(visitor, visitor.newest(), "image")
+    width = _brush_width(page)
     dot = (256, round(256 + 4 * width))
-    assert away_from(around(after, *dot), BLUE) < SAME
+    assert _away_from(_around(after, *dot), BLUE) < SAME
     assert share_changed(before[:200], after[:200]) < 0.001
     expect(page.get_by_role("group", name="What you painted")).to_have_count(0)
     expect(page.locator(".stage")).to_be_focused()
 
 
 @seen_on(PHONE)
-def test_one_finger_paints_and_two_zoom(page: Page, visitor: Visitor, photos: Photos) -> None:
-    correct(page, visitor, photos.smiling)
-    take(page, "Remove")
-    (start, end) = [at(page, *point) for point in _HELMET]
+@pytest.mark.usefixtures("job")
+def test_one_finger_paints_and_two_zoom(page: Page, visitor: Visitor) -> None:
+    _take(page, "Remove")
+    (start, end) = [_at(page, *point) for point in _HELMET]
 
     move_fingers(page, [start], [end])
     expect(page.get_by_text("1 stroke", exact=True)).to_be_visible()
     narrow = place_of(page)[2]
-    (x, y) = at(page, 256, 256)
+    (x, y) = _at(page, 256, 256)
     move_fingers(page, [(x - 20, y), (x + 20, y)], [(x - 60, y), (x + 60, y)])
 
     assert place_of(page)[2] > 2 * narrow
     expect(page.get_by_text("1 stroke", exact=True)).to_be_visible()
     assert page.evaluate("scrollY") == 0
-    apply(page)
-    after = output_of(visitor, newest(visitor), "image")
-    assert away_from(around(after, 380, 450), BLUE) < SAME
+    _apply(page)
+    after = output_of(visitor, visitor.newest(), "image")
+    assert _away_from(_around(after, 380, 450), BLUE) < SAME
 
 
 def test_strokes_stay_when_the_service_is_away(
-    page: Page, visitor: Visitor, photos: Photos, line: Proxy, witness: Witness
+    page: Page, visitor: Visitor, line: Proxy, witness: Witness, job: dict[str, Any]
 ) -> None:
     witness.expect(LINE_CUT)
-    job = correct(page, visitor, photos.smiling)
-    take(page, "Remove")
-    paint(page, *_HELMET)
+    _remove_helmet(page)
     page.route("**/derive", lambda route: route.abort())
 
     page.get_by_role("button", name="Apply").click()
@@ -192,23 +186,22 @@ def test_strokes_stay_when_the_service_is_away(
     line.mode = Mode.PASS
     page.get_by_role("button", name="Try again").click()
     expect(page.get_by_role("group", name="What you painted")).to_have_count(0)
-    after = output_of(visitor, newest(visitor), "image")
-    assert away_from(around(after, 380, 450), BLUE) < SAME
-    assert len(corrections(visitor, job)) == 1
+    after = output_of(visitor, visitor.newest(), "image")
+    assert _away_from(_around(after, 380, 450), BLUE) < SAME
+    assert len(_corrections(visitor, job)) == 1
 
 
-def test_limit_of_corrections_is_told_in_words(
+def test_limit_of_corrections_is_shown_in_words(
     page: Page, visitor: Visitor, photos: Photos, witness: Witness
 ) -> None:
     witness.expect("422")
-    job = correct(page, visitor, photos.smiling)
+    job = _correct(page, visitor, photos.smiling)
     dot = {"points": [[20, 20]], "width": 4, "keep": False}
     asked = {"kind": "matte", "stage": "segmentation", "strokes": [dot], "consent": False}
     for _ in range(20):
         answer = visitor.client.post(f"/v1/jobs/{job['id']}/corrections", json=asked)
         assert answer.status_code == httpx.codes.CREATED, answer.text
-    take(page, "Remove")
-    paint(page, *_HELMET)
+    _remove_helmet(page)
 
     page.get_by_role("button", name="Apply").click()
 
@@ -218,28 +211,26 @@ def test_limit_of_corrections_is_told_in_words(
     expect(page.get_by_text("1 stroke", exact=True)).to_be_visible()
 
 
-def test_edge_is_chosen_with_the_cut_out_and_nowhere_else(
-    page: Page, visitor: Visitor, photos: Photos
-) -> None:
-    correct(page, visitor, photos.smiling)
+@pytest.mark.usefixtures("job")
+def test_edge_is_chosen_with_the_cut_out_and_nowhere_else(page: Page, visitor: Visitor) -> None:
     edge = page.get_by_role("group", name="Edge of the people")
 
     edge.get_by_text("Each hair").click()
 
-    until(page, lambda: is_made(visitor, 2))
-    assert newest(visitor)["recipe"]["edge"] == "best"
+    until(page, lambda: _is_made(visitor, 2))
+    assert visitor.newest()["recipe"]["edge"] == "best"
     page.get_by_role("tab", name="Background").click()
     page.get_by_role("heading", name="Look", exact=True).click()
     expect(page.get_by_role("combobox", name="Shadow")).to_be_visible()
     expect(edge).to_have_count(0)
 
 
-def test_comparing_tells_what_was_corrected(page: Page, visitor: Visitor, photos: Photos) -> None:
-    correct(page, visitor, photos.smiling)
+@pytest.mark.usefixtures("job")
+def test_comparison_shows_the_corrections(page: Page) -> None:
     for start, end in (_HELMET, _FLAG):
-        take(page, "Remove")
-        paint(page, start, end)
-        apply(page)
+        _take(page, "Remove")
+        _paint(page, start, end)
+        _apply(page)
 
     page.get_by_role("tab", name="Expert").click()
     page.get_by_role("link", name="Compare two recipes").click()
@@ -251,23 +242,169 @@ def test_comparing_tells_what_was_corrected(page: Page, visitor: Visitor, photos
 def test_photo_with_its_own_background_has_no_cut_out(
     page: Page, visitor: Visitor, photos: Photos
 ) -> None:
-    open_panel(page, visitor, photos.smiling, background="keep", outputs="image")
+    _open_panel(page, visitor, photos.smiling, background="keep", outputs="image")
 
     expect(page.get_by_text("nothing is cut out")).to_be_visible()
 
 
 @seen_on(DESKTOP_DARK, PHONE_DARK)
-def test_cut_out_can_be_corrected_by_everybody(
-    page: Page, visitor: Visitor, photos: Photos
-) -> None:
-    correct(page, visitor, photos.pair)
+def test_cut_out_panel_is_accessible(page: Page, visitor: Visitor, photos: Photos) -> None:
+    _correct(page, visitor, photos.pair)
     axe(page)
 
-    take(page, "Remove")
-    paint(page, (300, 300), (400, 300))
+    _take(page, "Remove")
+    _paint(page, (300, 300), (400, 300))
     expect(page.get_by_text("1 stroke", exact=True)).to_be_visible()
     axe(page)
     page.get_by_role("button", name="See what was given").click()
     expect(page.get_by_role("dialog").get_by_text("None so far")).to_be_visible()
     axe(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= page.evaluate("innerWidth")
+
+
+def test_clicked_person_is_dropped_and_kept_again(
+    page: Page, visitor: Visitor, photos: Photos
+) -> None:
+    job = _correct(page, visitor, photos.pair)
+    (left, right) = [_middle(person["box"]) for person in job["persons"]]
+    before = output_of(visitor, job, "image")
+    lit = [_brightness(page, person) for person in (left, right)]
+
+    page.mouse.click(*_at(page, *left))
+
+    expect(page.get_by_role("checkbox", name="Person 1, dropped")).not_to_be_checked()
+    until(page, lambda: _is_made(visitor, 2))
+    without = output_of(visitor, visitor.newest(), "image")
+    assert _away_from(_around(without, *left), BLUE) < SAME
+    # The edge is found anew, for one person in place of two.
+    assert share_changed(_around(before, *right, 40), _around(without, *right, 40)) < 0.02
+    until(page, lambda: _brightness(page, left) < 0.6 * lit[0])
+    assert abs(_brightness(page, right) - lit[1]) < SAME
+    expect(page.get_by_text("Somebody has to stay")).to_be_visible()
+    # It says that it cannot be changed; a click tries it all the same.
+    page.get_by_role("checkbox", name="Person 2, kept").click(force=True)
+    expect(page.get_by_role("checkbox", name="Person 2, kept")).to_be_checked()
+    page.get_by_role("checkbox", name="Person 1, dropped").focus()
+    page.keyboard.press("Space")
+    expect(page.get_by_role("checkbox", name="Person 1, kept")).to_be_checked()
+    until(page, lambda: _is_made(visitor, 3))
+    assert visitor.newest()["recipe"]["persons"] == "all"
+
+
+def test_only_the_largest_stays_when_asked(page: Page, visitor: Visitor, photos: Photos) -> None:
+    _correct(page, visitor, photos.pair)
+
+    page.get_by_role("button", name="Only the largest").click()
+
+    until(page, lambda: _is_made(visitor, 2))
+    assert [person["kept"] for person in visitor.newest()["persons"]].count(True) == 1
+    expect(page.get_by_role("checkbox", name="dropped")).to_have_count(1)
+
+
+def test_brush_is_offered_where_persons_are_not_separated(
+    page: Page, visitor: Visitor, photos: Photos
+) -> None:
+    _correct(page, visitor, photos.smiling, **{"segmentation.model": "selfie"})
+
+    _take(page, "People")
+
+    expect(page.get_by_text("sees people as a whole")).to_be_visible()
+
+
+def _open_panel(page: Page, visitor: Visitor, photo: Path, **fields: str) -> dict[str, Any]:
+    """Return the job of a photo, succeeded, and open its panel."""
+    asked = {"background": _BACKGROUND, "outputs": _OUTPUTS, **fields}
+    job = submitted(visitor, photo, **asked)
+    open_photo(page, job)
+    page.get_by_role("tab", name="Cut-out").click()
+    return job
+
+
+def _correct(page: Page, visitor: Visitor, photo: Path, **fields: str) -> dict[str, Any]:
+    """Return the job of a photo, succeeded; it is shown with what is kept of it."""
+    job = _open_panel(page, visitor, photo, **fields)
+    expect(page.get_by_role("checkbox", name="Show on the photo what is kept")).to_be_checked()
+    expect(page.locator("canvas.film")).to_be_visible()
+    return job
+
+
+def _come_back(page: Page) -> None:
+    """Load the page again, and the panel."""
+    # A journey that ends while pictures come would cut the line to them.
+    page.reload(wait_until="networkidle")
+    page.get_by_role("tab", name="Cut-out").click()
+    expect(page.locator("canvas.film")).to_be_visible()
+
+
+def _take(page: Page, tool: str) -> None:
+    page.get_by_role("group", name="What a click on the picture does").get_by_text(
+        tool, exact=True
+    ).click()
+
+
+def _remove_helmet(page: Page) -> None:
+    _take(page, "Remove")
+    _paint(page, *_HELMET)
+
+
+def _paint(page: Page, start: tuple[int, int], end: tuple[int, int]) -> None:
+    page.mouse.move(*_at(page, *start))
+    page.mouse.down()
+    page.mouse.move(*_at(page, *end), steps=6)
+    page.mouse.up()
+    page.mouse.move(0, 0)
+
+
+def _apply(page: Page) -> None:
+    page.get_by_role("button", name="Apply").click()
+    expect(page.get_by_role("group", name="What you painted")).to_have_count(0)
+
+
+def _at(page: Page, x: float, y: float) -> tuple[float, float]:
+    """Return where in the window a point of the photo is, which is shown whole."""
+    left, top, width, _ = place_of(page)
+    scale = width / float(page.locator(".plane").evaluate("plane => plane.offsetWidth"))
+    return left + scale * x, top + scale * y
+
+
+def _window(page: Page, x: float, y: float, reach: int = 4) -> tuple[int, int, int, int]:
+    """Return some pixels of the window around a point of the photo."""
+    across, down = _at(page, x, y)
+    return round(across) - reach, round(down) - reach, 2 * reach, 2 * reach
+
+
+def _brightness(page: Page, point: tuple[int, int]) -> float:
+    """Return how bright the window is around a point of the photo, 0..255."""
+    return max(mean_colour(pixels(page, _window(page, *point, reach=40))))
+
+
+def _brush_width(page: Page) -> float:
+    """Return how wide the brush is, in pixels of the photo, as the panel says."""
+    return float(page.locator("output").filter(has_text="px").inner_text().removesuffix(" px"))
+
+
+def _around(shown: Pixels, x: int, y: int, reach: int = 4) -> Pixels:
+    """Return what a picture shows around a place."""
+    return shown[y - reach : y + reach, x - reach : x + reach]
+
+
+def _middle(box: list[float]) -> tuple[int, int]:
+    x, y, width, height = box
+    return round(x + width / 2), round(y + height / 2)
+
+
+def _away_from(region: Pixels, colour: tuple[float, float, float]) -> float:
+    """Return by how many levels the mean of pixels is away from a colour."""
+    return max(abs(a - b) for a, b in zip(mean_colour(region), colour, strict=True))
+
+
+def _is_made(visitor: Visitor, count: int) -> bool:
+    """Whether they have so many jobs, the newest of which has succeeded."""
+    jobs = visitor.jobs()
+    return len(jobs) == count and jobs[0]["state"] == "succeeded"
+
+
+def _corrections(visitor: Visitor, job: dict[str, Any]) -> list[dict[str, Any]]:
+    answer = visitor.client.get(f"/v1/jobs/{job['id']}/corrections")
+    found: list[dict[str, Any]] = answer.json()["items"]
+    return found

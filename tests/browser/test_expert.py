@@ -17,6 +17,7 @@ from smart_filter_tests.browsing.looks import DESKTOP, DESKTOP_DARK, PHONE, PHON
 from smart_filter_tests.browsing.patience import until
 from smart_filter_tests.browsing.photos import Photos
 from smart_filter_tests.browsing.pixels import pixels
+from smart_filter_tests.browsing.viewing import open_photo
 from smart_filter_tests.browsing.visitors import Visitor
 from smart_filter_tests.browsing.witness import LINE_CUT, Witness
 
@@ -27,11 +28,14 @@ _OUTPUTS: Final = "image,cutout,matte,thumbnail"
 _ODD: Final = 'It\'s "5 $HOME" `x` \\ ;@<\nline two'
 
 
+@pytest.fixture
+def panel(page: Page, visitor: Visitor, photos: Photos) -> Locator:
+    """The expert panel of a photo that is done."""
+    return _panel(page, _a_job(visitor, photos))
+
+
 @seen_on(DESKTOP, PHONE_DARK)
-def test_every_model_of_a_task_can_be_looked_at(
-    page: Page, visitor: Visitor, photos: Photos
-) -> None:
-    panel = _panel(page, _a_job(visitor, photos))
+def test_every_model_of_a_task_is_listed(page: Page, visitor: Visitor, panel: Locator) -> None:
     cards = visitor.client.get("/v1/models", params={"all": True}).json()["items"]
 
     part = _open(panel, "Cutting out")
@@ -45,8 +49,9 @@ def test_every_model_of_a_task_can_be_looked_at(
     axe(page)
 
 
-def test_model_parameters_and_its_steps(page: Page, visitor: Visitor, photos: Photos) -> None:
-    panel = _panel(page, _a_job(visitor, photos))
+def test_model_runs_with_its_parameters_and_shows_its_steps(
+    page: Page, visitor: Visitor, panel: Locator
+) -> None:
     part = _open(panel, "Cutting out")
     part.get_by_role("radio", name=re.compile("^classical ")).check()
     part.get_by_label("min_area", exact=True).fill("0.02")
@@ -54,18 +59,18 @@ def test_model_parameters_and_its_steps(page: Page, visitor: Visitor, photos: Ph
 
     _apply(panel)
 
-    expect(panel.get_by_role("img", name=re.compile("^The steps"))).to_be_visible()
-    made = _newest(visitor)
+    steps = panel.get_by_role("img", name=re.compile("^The steps"))
+    expect(steps).to_be_visible()
+    made = visitor.newest()
     assert made["recipe"]["segmentation"] == {"model": "classical", "params": {"min_area": 0.02}}
     expect(panel.get_by_role("row", name=re.compile("^Cutting out classical"))).to_be_visible()
-    steps = panel.get_by_role("img", name=re.compile("^The steps"))
     until(page, lambda: steps.evaluate("image => image.naturalWidth > 200"))
     assert pixels(steps).std() > 20
 
 
 def test_parameter_goes_back_to_its_default(page: Page, visitor: Visitor, photos: Photos) -> None:
-    told = {"segmentation.model": "grabcut", "segmentation.params.iterations": "2"}
-    panel = _panel(page, _a_job(visitor, photos, **told))
+    fields = {"segmentation.model": "grabcut", "segmentation.params.iterations": "2"}
+    panel = _panel(page, _a_job(visitor, photos, **fields))
     part = _open(panel, "Cutting out")
     expect(part.get_by_label("iterations", exact=True)).to_have_value("2")
 
@@ -73,14 +78,11 @@ def test_parameter_goes_back_to_its_default(page: Page, visitor: Visitor, photos
     part.get_by_label("seed", exact=True).select_option("faces")
     _apply(panel)
 
-    asked = _newest(visitor)["recipe"]["segmentation"]
+    asked = visitor.newest()["recipe"]["segmentation"]
     assert asked == {"model": "grabcut", "params": {"seed": "faces"}}
 
 
-def test_switch_puts_the_values_beside_it_aside(
-    page: Page, visitor: Visitor, photos: Photos
-) -> None:
-    panel = _panel(page, _a_job(visitor, photos))
+def test_switch_disables_the_values_that_it_replaces(panel: Locator) -> None:
     part = _open(panel, "Cutting out")
     part.get_by_role("radio", name=re.compile("^classical ")).check()
 
@@ -92,11 +94,10 @@ def test_switch_puts_the_values_beside_it_aside(
 
 
 @seen_on(DESKTOP, PHONE)
-def test_wrong_value_is_told_at_its_field(
-    page: Page, visitor: Visitor, photos: Photos, witness: Witness
+def test_wrong_value_is_reported_at_its_field(
+    visitor: Visitor, panel: Locator, witness: Witness
 ) -> None:
     witness.expect(_REFUSED)
-    panel = _panel(page, _a_job(visitor, photos))
     part = _open(panel, "Cutting out")
     part.get_by_role("radio", name=re.compile("^classical ")).check()
     blur = part.get_by_label("blur", exact=True)
@@ -110,14 +111,13 @@ def test_wrong_value_is_told_at_its_field(
     assert len(visitor.jobs()) == 1
     blur.fill("51")
     _apply(panel)
-    assert _newest(visitor)["recipe"]["segmentation"]["params"] == {"blur": 51}
+    assert visitor.newest()["recipe"]["segmentation"]["params"] == {"blur": 51}
 
 
-def test_what_was_set_outlives_a_service_that_is_away(
-    page: Page, visitor: Visitor, photos: Photos, witness: Witness
+def test_settings_outlive_an_outage_of_the_service(
+    page: Page, visitor: Visitor, panel: Locator, witness: Witness
 ) -> None:
     witness.expect(LINE_CUT)
-    panel = _panel(page, _a_job(visitor, photos))
     quality = _open(panel, "File").get_by_label("quality", exact=True)
     quality.fill("41")
     page.context.set_offline(True)
@@ -129,7 +129,7 @@ def test_what_was_set_outlives_a_service_that_is_away(
     page.get_by_role("tab", name="Expert").click()
 
     _apply(panel)
-    assert _newest(visitor)["recipe"]["quality"] == 41
+    assert visitor.newest()["recipe"]["quality"] == 41
 
 
 @seen_on(DESKTOP_DARK, PHONE)
@@ -145,7 +145,7 @@ def test_two_recipes_show_where_they_differ(page: Page, visitor: Visitor, photos
     table = page.get_by_role("table", name="Figures")
     expect(table.get_by_role("row", name="segmentation.model default classical")).to_be_visible()
     expect(second.get_by_role("img", name="The finished picture")).to_be_visible()
-    until(page, lambda: _newest(visitor)["state"] == "succeeded")
+    until(page, lambda: visitor.newest()["state"] == "succeeded")
     page.get_by_text("Difference", exact=True).click()
     shown = page.get_by_role("img", name=re.compile("of the pixels differ"))
     expect(shown).to_be_visible()
@@ -189,7 +189,7 @@ def test_two_pictures_are_looked_at_in_one_place(
 def test_copied_code_runs_and_asks_for_the_same(
     page: Page, visitor: Visitor, photos: Photos, tmp_path: Path, language: str
 ) -> None:
-    told = {
+    fields = {
         "filters": "caption,hat",
         "filters.caption.text": _ODD,
         "filters.hat.kind": "santa",
@@ -200,9 +200,9 @@ def test_copied_code_runs_and_asks_for_the_same(
         "background": "color:#fa0",
         "metadata.name": 'my "own"; $photo, it\'s.png',
     }
-    job = _a_job(visitor, photos, **told)
+    job = _a_job(visitor, photos, **fields)
     code = _code(page, job, language)
-    (tmp_path / told["metadata.name"]).write_bytes(photos.smiling.read_bytes())
+    (tmp_path / fields["metadata.name"]).write_bytes(photos.smiling.read_bytes())
 
     command = ["sh", "-c", code] if language == "curl" else [sys.executable, "-c", code]
     environment = {
@@ -211,18 +211,12 @@ def test_copied_code_runs_and_asks_for_the_same(
         "SMART_FILTER_API_KEY": visitor.key,
     }
     ran = subprocess.run(
-        command,
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
     )
 
     assert ran.returncode == 0, ran.stderr
     assert visitor.key not in code
-    made = _newest(visitor)
+    made = visitor.newest()
     assert made["id"] != job["id"]
     assert (made["recipe"], made["seed"]) == (job["recipe"], job["seed"])
 
@@ -230,8 +224,8 @@ def test_copied_code_runs_and_asks_for_the_same(
 def test_copied_json_is_pasted_to_another_photo(
     page: Page, visitor: Visitor, photos: Photos
 ) -> None:
-    told = {"segmentation.model": "classical", "segmentation.params.blur": "31", "quality": "40"}
-    code = _code(page, _a_job(visitor, photos, **told), "JSON")
+    fields = {"segmentation.model": "classical", "segmentation.params.blur": "31", "quality": "40"}
+    code = _code(page, _a_job(visitor, photos, **fields), "JSON")
     plain = _a_job(visitor, photos)
     page.keyboard.press("Escape")
     panel = _panel(page, plain)
@@ -246,7 +240,7 @@ def test_copied_json_is_pasted_to_another_photo(
     expect(page.get_by_text("without colour: this service does not know that")).to_be_visible()
     _apply(panel)
 
-    recipe = _newest(visitor)["recipe"]
+    recipe = visitor.newest()["recipe"]
     assert recipe["quality"] == 40
     assert recipe["segmentation"] == {"model": "classical", "params": {"blur": 31}}
 
@@ -269,28 +263,15 @@ def test_code_can_be_copied(page: Page, visitor: Visitor, photos: Photos) -> Non
     assert page.evaluate("getSelection().toString()") == code
 
 
-def _a_job(visitor: Visitor, photos: Photos, **told: str) -> dict[str, Any]:
-    """Return a job that is done, of the one who smiles; told: fields of its recipe."""
-    with photos.smiling.open("rb") as photo:
-        answer = visitor.client.post(
-            "/v1/jobs",
-            files={"photo": photo},
-            data={"outputs": _OUTPUTS, "background": "color:teal", **told},
-            headers={"Prefer": "wait=60"},
-            timeout=70,
-        )
-    made: dict[str, Any] = answer.json()
-    assert made["state"] == "succeeded", made
-    return made
-
-
-def _newest(visitor: Visitor) -> dict[str, Any]:
-    return visitor.jobs()[0]
+def _a_job(visitor: Visitor, photos: Photos, **fields: str) -> dict[str, Any]:
+    """Return a job that is done, of the one who smiles."""
+    asked = {"outputs": _OUTPUTS, "background": "color:teal", **fields}
+    return visitor.succeed(photos.smiling, **asked)
 
 
 def _panel(page: Page, job: dict[str, Any]) -> Locator:
     """Open the expert panel of a job's photo, and return it."""
-    page.goto(f"{page.url.partition('#')[0]}#/photo/{job['id']}")
+    open_photo(page, job)
     page.get_by_role("tab", name="Expert").click()
     panel = page.get_by_role("tabpanel", name="Expert")
     expect(panel.get_by_role("heading", name="Cutting out")).to_be_visible()

@@ -10,6 +10,7 @@ from smart_filter_tests.browsing.cards import add, card, expect_finished, expect
 from smart_filter_tests.browsing.looks import DESKTOP_DARK, PHONE, seen_on
 from smart_filter_tests.browsing.patience import until
 from smart_filter_tests.browsing.photos import Photos
+from smart_filter_tests.browsing.viewing import open_photo
 from smart_filter_tests.browsing.visitors import Visitor
 from smart_filter_tests.browsing.witness import LINE_CUT, Witness
 from smart_filter_tests.proxy import Mode, Proxy
@@ -23,13 +24,7 @@ _TURN_BACK = "document.dispatchEvent(new Event('visibilitychange'))"
 
 def _submit(visitor: Visitor, photos: Photos, name: str, **fields: str) -> str:
     """Submit a photo as a program does; return its job's id."""
-    answer = visitor.client.post(
-        "/v1/jobs",
-        files={"photo": photos.smiling.read_bytes()},
-        data={"metadata.name": name} | {key.replace("__", "."): to for key, to in fields.items()},
-    )
-    assert answer.status_code == httpx.codes.ACCEPTED, answer.text
-    return str(answer.json()["id"])
+    return str(visitor.submit(photos.smiling, metadata__name=name, **fields)["id"])
 
 
 def _status(visitor: Visitor, job_id: str) -> int:
@@ -56,16 +51,13 @@ def test_job_of_a_program_is_shown_and_canceled(
 def test_photo_without_a_name_is_called_by_its_time(
     page: Page, visitor: Visitor, photos: Photos
 ) -> None:
-    answer = visitor.client.post(
-        "/v1/jobs", files={"photo": photos.smiling.read_bytes()}, data={"run_at": _LATER}
-    )
-    assert answer.status_code == httpx.codes.ACCEPTED, answer.text
-    came = dt.datetime.fromisoformat(answer.json()["created_at"])
+    job = visitor.submit(photos.smiling, run_at=_LATER)
+    came = dt.datetime.fromisoformat(job["created_at"])
 
     page.evaluate(_TURN_BACK)
 
     expect(card(page, f"Photo of {came:%H:%M}")).to_be_visible()
-    page.goto(f"{page.url.partition('#')[0]}#/photo/{answer.json()['id']}")
+    open_photo(page, job)
     expect(page.get_by_role("heading", level=1)).to_have_text(f"Photo of {came:%H:%M}")
 
 
@@ -74,7 +66,7 @@ def test_failed_job_says_why_and_is_tried_again(
 ) -> None:
     with stack.armed("raises"):
         job_id = _submit(visitor, photos, "unlucky.png", segmentation__model="raises")
-        until(page, lambda: visitor.jobs()[0]["state"] == "failed", seconds=60)
+        until(page, lambda: visitor.newest()["state"] == "failed", seconds=60)
         page.reload()
         failed = card(page, "unlucky.png")
         expect_state(failed, "failed")

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -26,10 +27,15 @@ from smart_filter_tests.browsing.witness import Witness
 _COPIED = "async () => (await navigator.clipboard.read()).flatMap(({ types }) => types)"
 
 
-def test_people_are_told_in_words_and_the_rating_adds_up(
-    page: Page, visitor: Visitor, photos: Photos
+@pytest.fixture
+def job(page: Page, visitor: Visitor, photos: Photos) -> dict[str, Any]:
+    """The job of a photo, whose finished picture is shown."""
+    return shown(page, visitor, photos.smiling)
+
+
+def test_people_are_described_in_words_and_the_rating_adds_up(
+    page: Page, job: dict[str, Any]
 ) -> None:
-    job = shown(page, visitor, photos.smiling)
     rating = job["rating"]
     page.get_by_role("tab", name="People").click()
 
@@ -44,8 +50,7 @@ def test_people_are_told_in_words_and_the_rating_adds_up(
     )
 
 
-def test_prints_are_drawn_to_scale(page: Page, visitor: Visitor, photos: Photos) -> None:
-    job = shown(page, visitor, photos.smiling)
+def test_prints_are_drawn_to_scale(page: Page, job: dict[str, Any]) -> None:
     told = job["printability"]
 
     page.get_by_role("tab", name="Print").click()
@@ -60,10 +65,9 @@ def test_prints_are_drawn_to_scale(page: Page, visitor: Visitor, photos: Photos)
         expect(page.get_by_role("tabpanel")).to_contain_text(told[name]["text"])
 
 
-def test_what_is_saved_is_what_the_service_has(
-    page: Page, visitor: Visitor, photos: Photos
+def test_saved_files_are_those_of_the_service(
+    page: Page, visitor: Visitor, job: dict[str, Any]
 ) -> None:
-    job = shown(page, visitor, photos.smiling)
     page.get_by_role("tab", name="Save").click()
 
     for title, output in (("Finished picture", "image"), ("Cut-out", "cutout"), ("Matte", "matte")):
@@ -94,8 +98,8 @@ def test_picture_is_copied_as_png(
     expect(page.get_by_role("status").filter(has_text="deleted")).to_be_visible()
 
 
-def test_story_is_made_saved_and_shown(page: Page, visitor: Visitor, photos: Photos) -> None:
-    shown(page, visitor, photos.smiling)
+@pytest.mark.usefixtures("job")
+def test_story_is_made_saved_and_shown(page: Page) -> None:
     page.get_by_role("tab", name="Save").click()
     page.get_by_label("Shape and size").select_option(label="Story 9:16, 1080 × 1920")
     page.get_by_label("Format", exact=True).select_option(label="WebP")
@@ -110,7 +114,7 @@ def test_story_is_made_saved_and_shown(page: Page, visitor: Visitor, photos: Pho
     until(page, lambda: shape_of(page) == pytest.approx(1, rel=0.01))
 
 
-def test_photo_that_was_deleted_elsewhere_is_told_of(
+def test_photo_that_was_deleted_elsewhere_is_reported(
     page: Page, visitor: Visitor, photos: Photos, witness: Witness
 ) -> None:
     witness.expect("410")
@@ -162,7 +166,7 @@ def test_arrows_leaf_and_delete_asks_first(page: Page, visitor: Visitor, photos:
 
 
 @seen_on(DESKTOP, PHONE_DARK)
-def test_photo_can_be_used_by_everybody(page: Page, visitor: Visitor, photos: Photos) -> None:
+def test_photo_screen_is_accessible(page: Page, visitor: Visitor, photos: Photos) -> None:
     shown(page, visitor, photos.group)
 
     for tab in ("People", "Print", "Save"):

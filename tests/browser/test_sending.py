@@ -21,6 +21,17 @@ from smart_filter_tests.browsing.witness import LINE_CUT, Witness
 from smart_filter_tests.proxy import Mode, Proxy
 
 _HELD_AFTER = 2_000_000
+# How many photos the browser keeps over a reload.
+_KEPT = """() => new Promise((resolve) => {
+  const opening = indexedDB.open("smart-filter");
+  opening.onsuccess = () => {
+    const counting = opening.result.transaction("photos").objectStore("photos").count();
+    counting.onsuccess = () => {
+      opening.result.close();
+      resolve(counting.result);
+    };
+  };
+})"""
 _REFUSED = "status of 4(13|15|29)"
 
 
@@ -30,6 +41,7 @@ def _held(page: Page, line: Proxy, photos: Photos) -> None:
     line.hold_after(_HELD_AFTER)
     add(page, photos.large)
     until(page, lambda: _share_sent(page) > 0)
+    until(page, lambda: page.evaluate(_KEPT) == 1)
 
 
 def _share_sent(page: Page) -> int:
@@ -37,7 +49,7 @@ def _share_sent(page: Page) -> int:
     return int(bar.get_attribute("aria-valuenow") or 0) if bar.count() else 0
 
 
-def test_upload_tells_how_far_it_is(page: Page, line: Proxy, photos: Photos) -> None:
+def test_upload_shows_its_progress(page: Page, line: Proxy, photos: Photos) -> None:
     _held(page, line, photos)
 
     assert 0 < _share_sent(page) < 100
@@ -83,7 +95,6 @@ def test_photo_that_was_not_accepted_survives_a_reload(
 ) -> None:
     page.get_by_label("New photos get").select_option("keep")
     _held(page, line, photos)
-    page.wait_for_timeout(500)  # while the browser writes twelve megabytes
 
     page.reload()
     expect(card(page, "large.jpg")).to_be_visible()
@@ -100,7 +111,6 @@ def test_two_tabs_send_a_photo_once(
     page: Page, visitor: Visitor, line: Proxy, photos: Photos, url: str
 ) -> None:
     _held(page, line, photos)
-    page.wait_for_timeout(500)  # while the browser writes twelve megabytes
 
     other = page.context.new_page()
     other.goto(url)
@@ -114,7 +124,7 @@ def test_two_tabs_send_a_photo_once(
     assert len(visitor.jobs()) == 1
 
 
-def test_what_is_no_photo_or_too_large_is_told_before_it_is_sent(
+def test_unusable_files_are_rejected_before_they_are_sent(
     page: Page, visitor: Visitor, photos: Photos
 ) -> None:
     add(page, photos.oversized, photos.text, photos.smiling)
@@ -129,7 +139,7 @@ def test_what_is_no_photo_or_too_large_is_told_before_it_is_sent(
         expect(card(page, name)).to_have_count(0)
 
 
-def test_what_the_service_refuses_is_told_in_its_words(
+def test_refusal_by_the_service_is_shown_in_its_words(
     page: Page, photos: Photos, witness: Witness, tmp_path: Path
 ) -> None:
     witness.expect(_REFUSED)

@@ -1,29 +1,67 @@
-"""Sessions as a person meets them: a key, a wrong one, and the end."""
+"""The studio is opened, and sessions begin and end: by a code, a key, a wrong one."""
 
-import httpx
-from playwright.sync_api import Page, Route, expect
+import re
+
+from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from smart_filter_tests.browsing.accessibility import axe
 from smart_filter_tests.browsing.cards import card
-from smart_filter_tests.browsing.looks import DESKTOP, PHONE_DARK, seen_on
+from smart_filter_tests.browsing.looks import (
+    DESKTOP,
+    DESKTOP_DARK,
+    LOOKS,
+    PHONE_DARK,
+    Look,
+    Scheme,
+    seen_on,
+)
 from smart_filter_tests.browsing.patience import until
 from smart_filter_tests.browsing.photos import Photos
-from smart_filter_tests.browsing.visitors import Visitor, a_visitor
+from smart_filter_tests.browsing.pixels import mean_colour, pixels
+from smart_filter_tests.browsing.visitors import Visitor, a_code, a_visitor
 from smart_filter_tests.browsing.witness import Witness
+from smart_filter_tests.running import Running
 
+_HEADING = "Drop photos of people here"
+_LATER = "2100-01-01T00:00:00Z"
 _TENANT = "async () => (await import('/studio/state/session.js')).session.value.tenant"
 # From the window's left edge to the brand, and to what the screen shows.
-_EDGES = """
-() => Object.fromEntries(
-  [["bar", ".topbar > .brand"], ["screen", ".screen > :first-child"]].map(
-    ([name, chosen]) => [name, document.querySelector(chosen).getBoundingClientRect().left],
-  ),
-)
-"""
+_EDGES = """() => [".topbar > .brand", ".screen > :first-child"].map(
+  (chosen) => document.querySelector(chosen).getBoundingClientRect().left,
+)"""
+
+
+@seen_on(*LOOKS)
+def test_studio_is_accessible(page: Page) -> None:
+    expect(page).to_have_title(re.compile("Smart Filter$"))
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+
+    axe(page)
+
+
+@seen_on(DESKTOP, DESKTOP_DARK)
+def test_studio_is_as_bright_as_the_person_prefers(page: Page, look: Look) -> None:
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+
+    ground = mean_colour(pixels(page, (2, 780, 20, 18)))
+
+    if look.scheme == Scheme.DARK:
+        assert max(ground) < 60
+    else:
+        assert min(ground) > 200
+
+
+def test_code_signs_in_and_leaves_the_address(
+    stranger: Page, stack: Running, visitor: Visitor, url: str
+) -> None:
+    stranger.goto(f"{url}/#code={a_code(stack, visitor)}")
+
+    expect(stranger).to_have_url(re.compile(rf"^{url}/(#(?!.*code).*)?$"))
+    until(stranger, lambda: _tenant_of(stranger.context, url) == visitor.tenant)
 
 
 @seen_on(DESKTOP, PHONE_DARK)
-def test_key_signs_in_and_a_wrong_one_is_told(
+def test_key_signs_in_and_a_wrong_one_is_refused(
     stranger: Page, visitor: Visitor, url: str, witness: Witness
 ) -> None:
     witness.expect("status of 401")
@@ -37,12 +75,10 @@ def test_key_signs_in_and_a_wrong_one_is_told(
     stranger.get_by_label("Key").fill(visitor.key)
     stranger.get_by_role("button", name="Sign in").click()
 
-    expect(stranger.get_by_role("heading", name="Drop photos of people here")).to_be_visible()
+    expect(stranger.get_by_role("heading", name=_HEADING)).to_be_visible()
 
 
-def test_address_that_was_used_before_leads_to_its_session(
-    page: Page, url: str, witness: Witness
-) -> None:
+def test_used_code_leads_to_the_session_there_is(page: Page, url: str, witness: Witness) -> None:
     witness.expect("status of 401")
     page.goto(f"{url}/#code=used-before")
 
@@ -65,12 +101,7 @@ def test_tab_says_when_somebody_else_has_signed_in(
 ) -> None:
     witness.expect("status of 403")
     for name in ("mine.png", "mine-too.png"):
-        answer = visitor.client.post(
-            "/v1/jobs",
-            files={"photo": photos.smiling.read_bytes()},
-            data={"metadata.name": name, "run_at": "2100-01-01T00:00:00Z"},
-        )
-        assert answer.status_code == httpx.codes.ACCEPTED, answer.text
+        visitor.submit(photos.smiling, metadata__name=name, run_at=_LATER)
     page.reload()
     expect(card(page, "mine-too.png")).to_be_visible()
     another = a_visitor(visitor.operator)
@@ -80,7 +111,7 @@ def test_tab_says_when_somebody_else_has_signed_in(
 
     expect(page.get_by_text(f"You are now signed in as {another.tenant}.")).to_be_visible()
     expect(card(page, "mine-too.png")).to_have_count(0)
-    expect(page.get_by_role("heading", name="Drop photos of people here")).to_be_visible()
+    expect(page.get_by_role("heading", name=_HEADING)).to_be_visible()
     assert {job["state"] for job in visitor.jobs()} == {"queued"}
     another.client.close()
 
@@ -89,12 +120,7 @@ def test_tabs_follow_when_somebody_signs_out_and_another_in(
     page: Page, visitor: Visitor, photos: Photos, url: str, witness: Witness
 ) -> None:
     witness.expect("status of 401")
-    answer = visitor.client.post(
-        "/v1/jobs",
-        files={"photo": photos.smiling.read_bytes()},
-        data={"metadata.name": "mine.png", "run_at": "2100-01-01T00:00:00Z"},
-    )
-    assert answer.status_code == httpx.codes.ACCEPTED, answer.text
+    visitor.submit(photos.smiling, metadata__name="mine.png", run_at=_LATER)
     page.reload()
     expect(card(page, "mine.png")).to_be_visible()
     other = page.context.new_page()
@@ -108,12 +134,12 @@ def test_tabs_follow_when_somebody_signs_out_and_another_in(
     another = a_visitor(visitor.operator)
     other.get_by_label("Key").fill(another.key)
     other.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_role("heading", name="Drop photos of people here")).to_be_visible()
+    expect(page.get_by_role("heading", name=_HEADING)).to_be_visible()
     assert page.evaluate(_TENANT) == another.tenant
     another.client.close()
 
 
-def test_refusal_that_comes_late_leaves_the_session_of_now(
+def test_late_refusal_leaves_the_new_session(
     page: Page, visitor: Visitor, url: str, witness: Witness
 ) -> None:
     witness.expect("status of 401")
@@ -127,7 +153,7 @@ def test_refusal_that_comes_late_leaves_the_session_of_now(
     expect(page.get_by_label("Key")).to_be_visible()
     other.get_by_label("Key").fill(visitor.key)
     other.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_role("heading", name="Drop photos of people here")).to_be_visible()
+    expect(page.get_by_role("heading", name=_HEADING)).to_be_visible()
 
     with page.expect_response("**/v1/jobs?*") as answered:
         late[0].fulfill(status=401, json={"code": "unauthorized", "title": "Not signed in"})
@@ -135,15 +161,20 @@ def test_refusal_that_comes_late_leaves_the_session_of_now(
     page.evaluate("new Promise((resolve) => setTimeout(resolve, 200))")
 
     expect(page.get_by_label("Key")).to_have_count(0)
-    expect(page.get_by_role("heading", name="Drop photos of people here")).to_be_visible()
+    expect(page.get_by_role("heading", name=_HEADING)).to_be_visible()
 
 
 def test_bar_ends_where_the_screen_does(page: Page) -> None:
-    expect(page.get_by_role("heading", name="Drop photos of people here")).to_be_visible()
+    expect(page.get_by_role("heading", name=_HEADING)).to_be_visible()
 
     for width in (1280, 2560):
         page.set_viewport_size({"width": width, "height": 800})
 
-        edges = page.evaluate(_EDGES)
+        bar, screen = page.evaluate(_EDGES)
 
-        assert edges["bar"] == edges["screen"], width
+        assert bar == screen, width
+
+
+def _tenant_of(context: BrowserContext, url: str) -> str | None:
+    told = context.request.get(f"{url}/v1/session", headers={"Origin": url})
+    return told.json().get("tenant")

@@ -1,6 +1,7 @@
 """The picture at large: before and after, zoom to pixels, matte, cut-out, and what goes wrong."""
 
 import re
+from typing import Any
 
 import httpx
 import numpy as np
@@ -15,6 +16,7 @@ from smart_filter_tests.browsing.viewing import (
     apart,
     box_of,
     look_at,
+    move_fingers,
     open_photo,
     output_of,
     photo_of,
@@ -28,6 +30,12 @@ from smart_filter_tests.browsing.witness import Witness
 
 # What decoders of JPEG differ by, in levels of 255.
 _SAME = 1.5
+
+
+@pytest.fixture
+def job(page: Page, visitor: Visitor, photos: Photos) -> dict[str, Any]:
+    """The job of a photo, whose finished picture is shown."""
+    return shown(page, visitor, photos.smiling)
 
 
 def test_slider_parts_photo_and_result(page: Page, visitor: Visitor, photos: Photos) -> None:
@@ -47,8 +55,8 @@ def test_slider_parts_photo_and_result(page: Page, visitor: Visitor, photos: Pho
     assert apart(whole[:, line + 24 :], result[:, line + 24 :]) < _SAME
 
 
-def test_slider_follows_the_pointer(page: Page, visitor: Visitor, photos: Photos) -> None:
-    shown(page, visitor, photos.smiling)
+@pytest.mark.usefixtures("job")
+def test_slider_follows_the_pointer(page: Page) -> None:
     slider = page.get_by_role("slider", name="Photo and result")
     left, top, width, height = place_of(page)
 
@@ -87,8 +95,7 @@ def test_photo_and_result_lie_on_each_other_when_cropped(
     assert there < 0.6 * min(moved)
 
 
-def test_zoom_goes_to_pixels(page: Page, visitor: Visitor, photos: Photos) -> None:
-    job = shown(page, visitor, photos.smiling)
+def test_zoom_goes_to_pixels(page: Page, visitor: Visitor, job: dict[str, Any]) -> None:
     look_at(page, "Result")
     stage = page.locator(".stage")
 
@@ -111,10 +118,8 @@ def test_zoom_goes_to_pixels(page: Page, visitor: Visitor, photos: Photos) -> No
     assert place_of(page)[3] == pytest.approx(box[3] - 24, abs=2)
 
 
-def test_wheel_zooms_about_the_pointer_and_drags_pan(
-    page: Page, visitor: Visitor, photos: Photos
-) -> None:
-    shown(page, visitor, photos.smiling)
+@pytest.mark.usefixtures("job")
+def test_wheel_zooms_about_the_pointer_and_drags_pan(page: Page) -> None:
     look_at(page, "Result")
     left, top, width, height = place_of(page)
     at = (left + 0.3 * width, top + 0.4 * height)
@@ -135,35 +140,27 @@ def test_wheel_zooms_about_the_pointer_and_drags_pan(
 
 
 @seen_on(PHONE)
-def test_two_fingers_zoom_and_one_slides(page: Page, visitor: Visitor, photos: Photos) -> None:
-    shown(page, visitor, photos.smiling)
+@pytest.mark.usefixtures("job")
+def test_two_fingers_zoom_and_one_slides(page: Page) -> None:
     left, top, width, height = place_of(page)
     middle, row = left + width / 2, top + 0.3 * height
-    touch = page.context.new_cdp_session(page)
-
-    def fingers(kind: str, *points: tuple[float, float]) -> None:
-        told = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(points)]
-        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": told})
-
-    fingers("touchStart", (left + 0.2 * width, row))
-    fingers("touchMove", (left + 0.4 * width, row))
-    fingers("touchMove", (left + 0.7 * width, row))
-    fingers("touchEnd")
     slider = page.get_by_role("slider", name="Photo and result")
-    expect(slider).to_have_attribute("aria-valuenow", "70")
 
-    fingers("touchStart", (middle - 40, row), (middle + 40, row))
-    for half in (60, 80, 100, 120):
-        fingers("touchMove", (middle - half, row), (middle + half, row))
-    fingers("touchEnd")
+    move_fingers(page, [(left + 0.2 * width, row)], [(left + 0.7 * width, row)])
+    expect(slider).to_have_attribute("aria-valuenow", "70")
+    move_fingers(
+        page,
+        [(middle - 40, row), (middle + 40, row)],
+        [(middle - 120, row), (middle + 120, row)],
+    )
+
     assert place_of(page)[2] == pytest.approx(3 * width, rel=0.1)
     expect(slider).to_have_attribute("aria-valuenow", "70")
 
 
 def test_matte_and_cutout_are_shown_as_they_are(
-    page: Page, visitor: Visitor, photos: Photos
+    page: Page, visitor: Visitor, job: dict[str, Any]
 ) -> None:
-    job = shown(page, visitor, photos.smiling)
     page.keyboard.press("1")
     matte = output_of(visitor, job, "matte")
 
@@ -214,9 +211,7 @@ def test_faces_are_outlined_where_they_are(page: Page, visitor: Visitor, photos:
     )
 
 
-def test_what_was_not_asked_for_is_made_on_the_spot(
-    page: Page, visitor: Visitor, photos: Photos
-) -> None:
+def test_missing_output_is_made_on_demand(page: Page, visitor: Visitor, photos: Photos) -> None:
     job = shown(page, visitor, photos.smiling, outputs="image")
 
     look_at(page, "Matte")

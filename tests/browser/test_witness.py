@@ -1,12 +1,10 @@
 """The ground that journeys stand on: what goes wrong in the browser is heard, the camera shows."""
 
-import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, Route
 
 from smart_filter_tests.browsing.accessibility import axe
 from smart_filter_tests.browsing.looks import DESKTOP
@@ -14,42 +12,33 @@ from smart_filter_tests.browsing.patience import until
 from smart_filter_tests.browsing.pixels import Pixels, pixels, share_changed
 from smart_filter_tests.browsing.witness import Witness
 
+# Playwright itself answers for it: nothing listens there.
+_SITE = "http://127.0.0.1:9/"
+_HEAD = '<!doctype html><html lang="en"><title>A page</title><link rel="icon" href="data:,">'
 _POLICY = "default-src 'none'; script-src 'self'; img-src http: data:; connect-src 'self'"
 
 
 @contextmanager
-def _site(page: str, script: str) -> Iterator[str]:
-    class Site(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            found = {"/": (page, "text/html"), "/script.js": (script, "text/javascript")}
-            content, kind = found.get(self.path, ("", "text/plain"))
-            self.send_response(200 if self.path in found else 404)
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Security-Policy", _POLICY)
-            self.end_headers()
-            self.wfile.write(content.encode())
+def _open(
+    browser: Browser, page: str, script: str = "", *, permissions: Sequence[str] = ()
+) -> Iterator[tuple[Page, Witness]]:
+    """Open a page that runs a script, of a site that has nothing else."""
+    html = f"{_HEAD}{page}<script src='/script.js'></script>"
+    files = {_SITE: (html, "text/html"), f"{_SITE}script.js": (script, "text/javascript")}
 
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
+    def answer(route: Route) -> None:
+        content, kind = files.get(route.request.url, ("", "text/plain"))
+        route.fulfill(
+            status=200 if route.request.url in files else 404,
+            headers={"Content-Type": kind, "Content-Security-Policy": _POLICY},
+            body=content,
+        )
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Site) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-
-
-@contextmanager
-def _open(browser: Browser, page: str, script: str = "") -> Iterator[tuple[Page, Witness]]:
-    html = (
-        f'<!doctype html><html lang="en"><title>A page</title><link rel="icon" href="data:,">{page}'
-    )
-    with (
-        _site(f'{html}<script src="/script.js"></script>', script) as url,
-        browser.new_context(**DESKTOP.options()) as context,
-    ):
+    with browser.new_context(**DESKTOP.options(), permissions=permissions) as context:
+        context.route(f"{_SITE}**", answer)
         witness = Witness(context)
         opened = context.new_page()
-        opened.goto(url, wait_until="networkidle")
+        opened.goto(_SITE, wait_until="networkidle")
         yield opened, witness
 
 
@@ -87,7 +76,7 @@ def test_page_without_fault_is_passed(browser: Browser) -> None:
         assert witness.complaints == []
 
 
-def test_grave_hindrance_is_told_with_its_place(browser: Browser) -> None:
+def test_serious_violation_is_reported_with_its_place(browser: Browser) -> None:
     with (
         _open(browser, '<body><main><h1>Hello</h1><button id="x"></button></main>') as (page, _),
         pytest.raises(AssertionError, match=r"(?s)button-name .*#x"),
@@ -103,16 +92,9 @@ navigator.mediaDevices.getUserMedia({ video: { width: 640, height: 360 } })
 
 
 def test_camera_shows_people_who_move(browser: Browser) -> None:
-    with _site(
-        '<!doctype html><title>A page</title><link rel="icon" href="data:,"><video muted></video>'
-        '<script src="/script.js"></script>',
-        _SHOW_CAMERA,
-    ) as url:
-        context = browser.new_context(**DESKTOP.options(), permissions=["camera"])
-        with context:
-            page = context.new_page()
-            page.goto(url)
-            first, later = (_frame(page, seconds=seconds) for seconds in (0.2, 2.2))
+    film = "<video muted></video>"
+    with _open(browser, film, _SHOW_CAMERA, permissions=["camera"]) as (page, _):
+        first, later = (_frame(page, seconds=seconds) for seconds in (0.2, 2.2))
 
     assert first.shape == later.shape == (360, 640, 3)
     assert share_changed(first, later, levels=24) > 0.3

@@ -1,26 +1,51 @@
 """Two embedded stacks behind a cell router, one of which goes away."""
 
 import signal
+import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
 
-from smart_filter_tests.celled import DOMAIN, Celled, celled
-from smart_filter_tests.running import PHOTO
+from smart_filter_api import keys
+from smart_filter_api.cells.choosing import Cell, Cells
+from smart_filter_deploy.cli import program
+from smart_filter_deploy.embedded.ports import LOOPBACK, free_port
+from smart_filter_shared.db import sessions
+from smart_filter_shared.ids import Tenant
+from smart_filter_tests.bench import settings_of
+from smart_filter_tests.running import ENGINE, PHOTO, Running, running
 from smart_filter_tests.serving import a_photo
 
+DOMAIN = "photos.test"
+NAMES = ("amber", "basil")
 pytestmark = pytest.mark.timeout(300)
 # Of a JPEG what follows its end is not read.
 LARGE_PHOTO = a_photo() + bytes(30_000_000)
 
 
+@dataclass(slots=True)
+class Fleet:
+    """The cells by name, the tenant of each, and a client of that tenant at the router.
+
+    watch: URL of what the router tells operators.
+    """
+
+    url: str
+    watch: str
+    cells: Mapping[str, Running]
+    tenants: Mapping[str, str]
+    clients: Mapping[str, httpx.Client]
+
+
 @pytest.fixture(scope="module")
-def fleet(data_folder: Path, weights_folder: Path) -> Iterator[Celled]:
+def fleet(data_folder: Path, weights_folder: Path) -> Iterator[Fleet]:
     """Two cells and a router."""
-    with celled(data_folder / "cells", weights_folder) as fleet:
+    with _fleet(data_folder / "cells", weights_folder) as fleet:
         yield fleet
 
 
@@ -41,7 +66,7 @@ def is_served(client: httpx.Client) -> bool:
 
 
 @pytest.mark.parametrize("name", ["amber", "basil"])
-def test_tenant_sees_its_cell_alone(fleet: Celled, name: str) -> None:
+def test_tenant_sees_its_cell_alone(fleet: Fleet, name: str) -> None:
     job_id = submit(fleet.clients[name], a_photo())
     other = next(one for one in fleet.cells if one != name)
 
@@ -50,7 +75,7 @@ def test_tenant_sees_its_cell_alone(fleet: Celled, name: str) -> None:
     assert fleet.clients[other].get("/v1/jobs", headers=strangers).status_code == 401
 
 
-def test_large_photo_its_events_and_links_to_its_picture_pass(fleet: Celled) -> None:
+def test_large_photo_its_events_and_links_to_its_picture_pass(fleet: Fleet) -> None:
     client = fleet.clients["amber"]
 
     job_id = submit(client, LARGE_PHOTO, "color:navy")
@@ -64,7 +89,7 @@ def test_large_photo_its_events_and_links_to_its_picture_pass(fleet: Celled) -> 
     assert picture.content == client.get(where).content
 
 
-def test_browser_signs_in_at_its_tenants_host(fleet: Celled) -> None:
+def test_browser_signs_in_at_its_tenants_host(fleet: Fleet) -> None:
     key = str(fleet.clients["basil"].headers["Authorization"]).removeprefix("Bearer ")
     host = {"Host": f"{fleet.tenants['basil']}.{DOMAIN}"}
     with httpx.Client(base_url=fleet.url, headers=host, trust_env=False) as browser:
@@ -81,13 +106,13 @@ def test_browser_signs_in_at_its_tenants_host(fleet: Celled) -> None:
         )
 
 
-def test_photo_that_is_announced_too_large_is_refused_by_its_cell(fleet: Celled) -> None:
+def test_photo_that_is_announced_too_large_is_refused_by_its_cell(fleet: Fleet) -> None:
     answer = fleet.clients["amber"].post("/v1/jobs", files={"photo": a_photo() + bytes(60_000_000)})
 
     assert (answer.status_code, answer.json()["code"]) == (413, "photo_too_large")
 
 
-def test_cell_that_goes_away_is_away_for_its_own_tenants_until_it_is_back(fleet: Celled) -> None:
+def test_cell_that_goes_away_is_away_for_its_own_tenants_until_it_is_back(fleet: Fleet) -> None:
     amber, basil = fleet.clients["amber"], fleet.clients["basil"]
     before = submit(basil, PHOTO.read_bytes())
 
@@ -104,7 +129,7 @@ def test_cell_that_goes_away_is_away_for_its_own_tenants_until_it_is_back(fleet:
     assert httpx.get(f"{fleet.watch}/readyz").json()["degraded"] == []
 
 
-def test_cell_that_stands_still_is_given_up_and_found_again(fleet: Celled) -> None:
+def test_cell_that_stands_still_is_given_up_and_found_again(fleet: Fleet) -> None:
     """Its kernel takes connections as before, and nobody answers."""
     amber, basil = fleet.clients["amber"], fleet.clients["basil"]
     stack = fleet.cells["basil"].stack
@@ -122,3 +147,61 @@ def test_cell_that_stands_still_is_given_up_and_found_again(fleet: Celled) -> No
 
     assert (answer.status_code, others.status_code) == (503, 200)
     fleet.cells["basil"].until(lambda: is_served(basil))
+
+
+@contextmanager
+def _fleet(folder: Path, weights: Path) -> Iterator[Fleet]:
+    """Run two stacks and the process of a router before them."""
+    with ExitStack() as held:
+        stacks = {
+            name: held.enter_context(running(folder / name, weights, ENGINE)) for name in NAMES
+        }
+        cells = Cells([Cell(name, str(stack.client.base_url)) for name, stack in stacks.items()])
+        tenants = {
+            name: next(
+                tenant
+                for number in range(1000)
+                if cells.of(tenant := f"tenant-{number}").name == name
+            )
+            for name in NAMES
+        }
+        port, watch_port = free_port(), free_port()
+        options = [part for cell in cells.every for part in ("--cell", f"{cell.name}={cell.url}")]
+        options += ["--port", str(port), "--watch", f"{LOOPBACK}:{watch_port}"]
+        command = program.command("router", "--domain", DOMAIN, *options)
+        process = subprocess.Popen(command)
+        held.callback(process.wait)
+        held.callback(process.terminate)
+        url, watch = f"http://{LOOPBACK}:{port}", f"http://{LOOPBACK}:{watch_port}"
+        stacks["amber"].until(lambda: _is_ready(watch))
+        clients = {
+            name: held.enter_context(
+                httpx.Client(
+                    base_url=url,
+                    headers={
+                        "Host": f"{tenants[name]}.{DOMAIN}",
+                        "Authorization": f"Bearer {_key(stack, tenants[name])}",
+                    },
+                    timeout=30,
+                    trust_env=False,
+                )
+            )
+            for name, stack in stacks.items()
+        }
+        yield Fleet(url, watch, stacks, tenants, clients)
+
+
+def _key(cell: Running, tenant: str) -> str:
+    engine = sessions.engine(settings_of(cell.stack.addresses).database, connections=1)
+    with sessions.transaction(engine) as connection:
+        key = keys.issue(connection, tenant=Tenant(tenant), scopes=keys.ALL_SCOPES).key
+    engine.dispose()
+    return key
+
+
+def _is_ready(url: str) -> bool:
+    try:
+        answer = httpx.get(f"{url}/readyz", timeout=1, trust_env=False)
+    except httpx.TransportError:
+        return False
+    return answer.status_code == httpx.codes.OK and not answer.json()["degraded"]

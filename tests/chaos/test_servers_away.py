@@ -2,11 +2,12 @@
 
 import random
 import time
+from collections.abc import Callable
 
 import pytest
 
 from smart_filter_tests.proxy import Mode
-from smart_filter_tests.storm import OUTAGE_SECONDS, Storm
+from smart_filter_tests.storm import OUTAGE_SECONDS, Plan, Storm
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -32,20 +33,20 @@ def test_broker_that_swallows_everything_delays_no_submission(storm_stack: Storm
     assert submitting_seconds / len(job_ids) < 1
 
 
-def test_broker_that_forgets_loses_nothing(storm_stack: Storm, chance: random.Random) -> None:
+def test_storage_that_fails_for_a_while_spends_no_attempt(storm_stack: Storm) -> None:
     job_ids = storm_stack.submit()
 
-    moments = [chance.uniform(0, 3) for _ in range(10)]
-    storm_stack.ride_out([(at, storm_stack.running.broker.flushdb) for at in moments])
+    storm_stack.ride_out(storm_stack.outage("storage", Mode.RESET, at=0.2, seconds=OUTAGE_SECONDS))
 
     assert storm_stack.damage(job_ids) == []
+    assert set(storm_stack.attempts(job_ids)) == {1}
+    assert storm_stack.count("releases > 0") > 0
 
 
 def test_messages_delivered_twice_do_no_work_twice(
     storm_stack: Storm, chance: random.Random
 ) -> None:
     broker = storm_stack.running.broker
-
     repeated: set[bytes] = set()
 
     def repeat() -> None:
@@ -62,31 +63,29 @@ def test_messages_delivered_twice_do_no_work_twice(
     assert set(storm_stack.attempts(job_ids)) == {1}
 
 
-def test_storage_that_fails_for_a_while_spends_no_attempt(storm_stack: Storm) -> None:
-    job_ids = storm_stack.submit()
-
-    storm_stack.ride_out(storm_stack.outage("storage", Mode.RESET, at=0.2, seconds=OUTAGE_SECONDS))
-
-    assert storm_stack.damage(job_ids) == []
-    assert set(storm_stack.attempts(job_ids)) == {1}
-    assert storm_stack.count("releases > 0") > 0
+def forgetful_broker(storm: Storm, chance: random.Random) -> Plan:
+    return [(chance.uniform(0, 3), storm.running.broker.flushdb) for _ in range(10)]
 
 
-def test_database_restarted_loses_nothing(storm_stack: Storm, chance: random.Random) -> None:
-    job_ids = storm_stack.submit()
-
-    restart = storm_stack.running.stack.restart
-    storm_stack.ride_out([(chance.uniform(0.2, 3), lambda: restart("postgres"))])
-
-    assert storm_stack.damage(job_ids) == []
+def restarted_database(storm: Storm, chance: random.Random) -> Plan:
+    return [(chance.uniform(0.2, 3), lambda: storm.running.stack.restart("postgres"))]
 
 
-def test_database_whose_answers_are_lost_loses_nothing(
-    storm_stack: Storm, chance: random.Random
+def database_whose_answers_are_lost(storm: Storm, chance: random.Random) -> Plan:
+    storm.proxies["database"].chance = chance
+    return storm.outage("database", Mode.LOSE, at=0.1, seconds=6)
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [forgetful_broker, restarted_database, database_whose_answers_are_lost],
+    ids=lambda trouble: trouble.__name__.replace("_", " "),
+)
+def test_server_in_trouble_loses_nothing(
+    storm_stack: Storm, chance: random.Random, trouble: Callable[[Storm, random.Random], Plan]
 ) -> None:
     job_ids = storm_stack.submit()
-    storm_stack.proxies["database"].chance = chance
 
-    storm_stack.ride_out(storm_stack.outage("database", Mode.LOSE, at=0.1, seconds=6))
+    storm_stack.ride_out(trouble(storm_stack, chance))
 
     assert storm_stack.damage(job_ids) == []

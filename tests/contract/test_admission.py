@@ -5,6 +5,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from smart_filter_workers.admitted import Admitted
 from smart_filter_workers.networks.handling import Handling
 
 NETWORK = networks.red_is_people()
+YOLO = networks.yolo(np.ones((7, 1), np.float32), np.ones((1, 4, 4), np.float32))
 HANDLING = Handling(networks.SIDE_PX, networks.SIDE_PX)
 
 
@@ -44,22 +46,16 @@ def let_in(
     return admission.let_in(folder, source, file, limit_seconds=limit_seconds)
 
 
-def test_name_of_another_file_is_not_taken(folder: Path, tmp_path: Path) -> None:
+def test_name_belongs_to_one_file_and_a_file_to_one_name(folder: Path, tmp_path: Path) -> None:
     let_in(folder, tmp_path / "a", NETWORK)
-    other = networks.yolo(np.ones((7, 1), np.float32), np.ones((1, 4, 4), np.float32))
 
     with pytest.raises(SetupFailed, match="another file's name"):
-        let_in(folder, tmp_path / "b", other)
-
-
-def test_file_under_two_names_is_refused(folder: Path, tmp_path: Path) -> None:
-    let_in(folder, tmp_path / "a", NETWORK)
-
+        let_in(folder, tmp_path / "b", YOLO)
     with pytest.raises(SetupFailed, match="is onnx mine already"):
         let_in(folder, tmp_path / "a", NETWORK, entry="mine-too")
 
 
-def test_file_is_not_used_in_another_way_under_its_name(folder: Path, tmp_path: Path) -> None:
+def test_handling_of_a_name_changes_only_after_removal(folder: Path, tmp_path: Path) -> None:
     let_in(folder, tmp_path / "a", NETWORK)
     sigmoid = {**HANDLING.told, "activation": "sigmoid"}
 
@@ -87,46 +83,27 @@ def test_odd_names_are_refused(folder: Path, tmp_path: Path, entry: str) -> None
         let_in(folder, tmp_path / "a", NETWORK, entry=entry)
 
 
-def test_network_that_does_not_run_as_told_leaves_nothing(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(SetupFailed, match="does not run as told"):
-        let_in(folder, tmp_path / "a", NETWORK, handling={"width": 32, "height": 64})
-    with pytest.raises(SetupFailed, match="does not run as told"):
-        let_in(folder, tmp_path / "a", NETWORK, handling={**HANDLING.told, "output": 1})
-    with pytest.raises(SetupFailed, match="does not run as told"):
-        let_in(folder, tmp_path / "a", NETWORK, kind="yolo")
-
-    assert left_in(folder) == []
-
-
-def test_network_with_weights_elsewhere_leaves_nothing(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(SetupFailed, match="another file"):
-        let_in(folder, tmp_path / "a", networks.with_weights_elsewhere())
-
-    assert left_in(folder) == []
-
-
-def test_network_that_never_ends_is_refused(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(SetupFailed, match="after 2 s"):
-        let_in(folder, tmp_path / "a", networks.never_ends(), limit_seconds=2)
-
-    assert left_in(folder) == []
-
-
 @pytest.mark.parametrize(
-    ("answer", "why"),
+    ("content", "options", "reason"),
     [
-        (np.full((1, 1, 64, 64), np.nan, np.float32), "finite"),
-        (np.full((64, 64), np.inf, np.float32), "finite"),
-        (np.ones((1, 3072), np.float32), "no map of a picture"),
-        (np.ones((1, 1, 7, 64), np.float32), "no map of a picture"),
+        (NETWORK, {"handling": {"width": 32, "height": 64}}, "does not run as told"),
+        (NETWORK, {"handling": {**HANDLING.told, "output": 1}}, "does not run as told"),
+        (NETWORK, {"kind": "yolo"}, "does not run as told"),
+        (NETWORK, {"kind": "pickle"}, "no kind of weights: onnx, yolo, unet"),
+        (networks.with_weights_elsewhere(), {}, "another file"),
+        (networks.never_ends(), {"limit_seconds": 2}, "after 2 s"),
+        (networks.says(np.full((1, 1, 64, 64), np.nan, np.float32)), {}, "finite"),
+        (networks.says(np.full((64, 64), np.inf, np.float32)), {}, "finite"),
+        (networks.says(np.ones((1, 3072), np.float32)), {}, "no map of a picture"),
+        (networks.says(np.ones((1, 1, 7, 64), np.float32)), {}, "no map of a picture"),
     ],
-    ids=["NaN", "infinite", "vector", "narrow"],
+    ids="size output answer kind weights-elsewhere endless NaN infinite vector narrow".split(),
 )
-def test_network_whose_answer_is_no_matte_is_refused(
-    folder: Path, tmp_path: Path, answer: networks.Floats, why: str
+def test_unusable_network_leaves_nothing(
+    folder: Path, tmp_path: Path, content: bytes, options: dict[str, Any], reason: str
 ) -> None:
-    with pytest.raises(SetupFailed, match=why) as caught:
-        let_in(folder, tmp_path / "a", networks.says(answer))
+    with pytest.raises(SetupFailed, match=reason) as caught:
+        let_in(folder, tmp_path / "a", content, **options)
 
     assert "\n" not in str(caught.value)
     assert left_in(folder) == []
@@ -147,8 +124,3 @@ def test_file_that_is_too_large_is_not_even_read(tmp_path: Path) -> None:
 
     with pytest.raises(SetupFailed, match="more than 2,000,000,000 bytes"):
         next(foreign_file.pieces(path))
-
-
-def test_file_of_an_unknown_kind_is_refused(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(SetupFailed, match="no kind of weights: onnx, yolo, unet"):
-        let_in(folder, tmp_path / "a", NETWORK, kind="pickle")

@@ -50,13 +50,12 @@ def test_file_like_an_entry_of_the_manifest_is_used_as_that(
     ]
 
 
-def test_changed_file_is_told_by_verify(
+def test_verify_fails_for_a_changed_file(
     data: Path, network: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     status_of(models, ["admit", network, *SQUARE])
     [file] = (data / "weights" / "onnx").iterdir()
     file.write_bytes(b"changed")
-
     capsys.readouterr()
 
     status = status_of(models, ["verify", "--json"])
@@ -65,7 +64,7 @@ def test_changed_file_is_told_by_verify(
     assert (status, [one["name"] for one in files if one["fault"]]) == (1, [f"onnx/{file.name}"])
 
 
-def test_verify_tells_how_to_come_by_each_file_again(
+def test_verify_names_the_remedy_of_each_missing_file(
     data: Path, network: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     status_of(models, ["admit", network, *SQUARE])
@@ -92,7 +91,7 @@ def test_verify_tells_how_to_come_by_each_file_again(
     }
 
 
-def test_removed_file_is_told_of(
+def test_removed_file_is_reported(
     data: Path, network: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     status_of(models, ["admit", network, *SQUARE])
@@ -126,7 +125,7 @@ def test_removed_file_is_told_of(
     ],
 )
 @pytest.mark.usefixtures("data")
-def test_what_is_wrong_is_told_in_one_line(
+def test_wrong_arguments_and_files_are_reported_in_one_line(
     arguments: list[str], status: int, told: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert status_of(models, arguments) == status

@@ -12,7 +12,6 @@ from smart_filter_shared.errors import ModelNotLoaded, SetupFailed
 from smart_filter_shared.parameters import Scalar
 from smart_filter_tests import networks
 from smart_filter_tests.pictures import ODD_SIZES, noise, prepared
-from smart_filter_tests.threads import at_once
 from smart_filter_workers import admitted, catalogue, memory
 from smart_filter_workers.loaded import LoadedModels
 from smart_filter_workers.networks import onnx_session
@@ -121,16 +120,15 @@ def test_matte_is_what_the_network_saw(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("size", ODD_SIZES, ids=str)
-def test_any_size_gives_mattes_of_the_proxys_size(folder: Path, size: tuple[int, int]) -> None:
+@pytest.mark.parametrize("entry", ["two-persons", "rtm"])
+def test_any_size_gives_mattes_of_the_proxys_size(
+    folder: Path, entry: str, size: tuple[int, int]
+) -> None:
     srgb = prepared(noise(*size)).proxy_srgb
 
-    mattes = [
-        cut_out_by_onnx(folder, srgb).matte,
-        cut_out_by_yolo(folder, srgb, "two-persons").matte,
-        cut_out_by_yolo(folder, srgb, "rtm").matte,
-    ]
+    matte = cut_out_by_yolo(folder, srgb, entry).matte
 
-    assert {(one.shape, one.dtype) for one in mattes} == {(srgb.shape[:2], np.dtype(np.uint8))}
+    assert (matte.shape, matte.dtype) == (srgb.shape[:2], np.uint8)
 
 
 @pytest.mark.parametrize(("entry", "count"), [("two-persons", 2), ("rtm", 1)])
@@ -147,41 +145,13 @@ def test_persons_have_mattes_of_their_own_from_left_to_right(
     assert people.persons[0][100, 60] == 255, "the left person's middle"
 
 
-def test_threshold_leaves_unsure_persons_out(folder: Path) -> None:
-    people = cut_out_by_yolo(folder, noise(64, 64), "two-persons", threshold=0.7)
+@pytest.mark.parametrize(("threshold", "count"), [(0.7, 1), (0.95, 0)])
+def test_threshold_leaves_unsure_persons_out(folder: Path, threshold: float, count: int) -> None:
+    people = cut_out_by_yolo(folder, noise(64, 64), "two-persons", threshold=threshold)
 
     assert people.persons is not None
-    assert len(people.persons) == 1
-
-
-def test_nobody_found_gives_an_empty_matte(folder: Path) -> None:
-    people = cut_out_by_yolo(folder, noise(64, 64), "two-persons", threshold=0.95)
-
-    assert people.persons == ()
-    assert people.matte.max() == 0
-
-
-def test_nothing_prepared_gives_no_answers(folder: Path) -> None:
-    assert onnx.load(folder)([], parameters={"entry": "red"}) == []
-    assert yolo.load(folder)([], parameters={"entry": "rtm", "threshold": 0.5}) == []
-
-
-def test_batch_gives_what_one_by_one_gives(folder: Path) -> None:
-    pictures = [half_red(64, 64), noise(90, 160), half_red(300, 100)]
-
-    together = onnx.load(folder)([prepared(one) for one in pictures], parameters={"entry": "red"})
-
-    alone = [cut_out_by_onnx(folder, one).matte for one in pictures]
-    assert all(np.array_equal(one.matte, two) for one, two in zip(together, alone, strict=True))
-
-
-def test_four_threads_give_the_same(folder: Path) -> None:
-    model = onnx.load(folder)
-    photo = prepared(noise(90, 160))
-
-    found = at_once(4, lambda: model([photo], parameters={"entry": "red"})[0].matte)
-
-    assert all(np.array_equal(one, found[0]) for one in found)
+    assert len(people.persons) == count
+    assert people.matte.any() == bool(count)
 
 
 def test_only_the_last_few_networks_stay_open(folder: Path) -> None:
@@ -196,18 +166,10 @@ def test_only_the_last_few_networks_stay_open(folder: Path) -> None:
     assert model.shelf.network("other-1") is not opened[1], "the least recently used was closed"
 
 
-def test_changed_file_is_not_loaded(folder: Path) -> None:
-    name = networks.put(folder, "onnx", "red", networks.red_is_people(), SQUARE)
+def test_broken_network_leaves_the_others_in_service(folder: Path) -> None:
+    name = networks.put(folder, "onnx", "a-bad-one", networks.reds_logit(), SQUARE)
     with (folder / name).open("ab") as file:
         file.write(b"\0")
-
-    with pytest.raises(ModelNotLoaded, match="wrong SHA-256"):
-        cut_out_by_onnx(folder, noise(64, 64))
-
-
-def test_one_bad_network_leaves_the_good_ones_served(folder: Path) -> None:
-    name = networks.put(folder, "onnx", "a-bad-one", networks.reds_logit(), SQUARE)
-    (folder / name).write_bytes(b"broken")
 
     people = cut_out_by_onnx(folder, half_red(128, 256), "red")
 

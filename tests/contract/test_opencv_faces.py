@@ -31,6 +31,7 @@ layer { name: "row" type: "Concat" bottom: "picture" bottom: "class" bottom: "sc
 layer { name: "rows" type: "Reshape" bottom: "row" top: "rows"
         reshape_param { shape { dim: 1 dim: 1 dim: 1 dim: 7 } } }
 """
+BLUE = np.full((40, 80, 3), (10, 20, 250), np.uint8)
 PLANTED = {"picture": 0, "class": 1, "x1": 0.1, "y1": 0.2, "x2": 0.5, "y2": 0.8}
 CONSTANT = """layer { name: "%s" type: "Power" bottom: "blue" top: "%s"
         power_param { scale: 0 shift: %s } }"""
@@ -64,18 +65,22 @@ def test_two_faces_side_by_side_are_found_by_haar(cascade: haar.Haar, astronaut:
     assert sorted(round(face.box[0] / 512) for face in faces) == [0, 1]
 
 
-def test_face_below_the_least_share_is_not_looked_for(cascade: haar.Haar, astronaut: Srgb8) -> None:
-    assert len(by_haar(cascade, astronaut, least_share=0.15)) == 1
-    assert by_haar(cascade, astronaut, least_share=0.25) == ()
-
-
-def test_more_neighbours_than_windows_find_nothing(cascade: haar.Haar, astronaut: Srgb8) -> None:
-    assert by_haar(cascade, astronaut, neighbours=50, scale_factor=1.3) == ()
-
-
-def test_what_the_mesh_does_not_take_for_a_face_is_left_out(
-    cascade: haar.Haar, astronaut: Srgb8
+@pytest.mark.parametrize(
+    ("given", "count"),
+    [
+        ({"least_share": 0.15}, 1),
+        ({"least_share": 0.25}, 0),
+        ({"neighbours": 50, "scale_factor": 1.3}, 0),
+    ],
+    ids=str,
+)
+def test_parameters_of_haar_decide_whether_the_face_is_found(
+    cascade: haar.Haar, astronaut: Srgb8, given: dict[str, Scalar], count: int
 ) -> None:
+    assert len(by_haar(cascade, astronaut, **given)) == count
+
+
+def test_face_that_the_mesh_rejects_is_left_out(cascade: haar.Haar, astronaut: Srgb8) -> None:
     found = by_haar(cascade, astronaut, neighbours=1, threshold=0.0)
 
     kept = by_haar(cascade, astronaut, neighbours=1)
@@ -100,31 +105,22 @@ def test_cards_of_res10_and_the_manifest_pin_the_same_files() -> None:
 
 
 def test_res10_reads_caffe_files_and_is_given_blue_first(blue_first: res10.Res10) -> None:
-    blue = np.full((40, 80, 3), (10, 20, 250), np.uint8)
-    red = np.ascontiguousarray(blue[:, :, ::-1])
+    red = np.ascontiguousarray(BLUE[:, :, ::-1])
 
-    of_blue, of_red = blue_first([blue, red], parameters=res10.CARD.completed({}))
+    of_blue, of_red = blue_first([BLUE, red], parameters=res10.CARD.completed({}))
 
     assert of_red == ()
     (face,) = of_blue
     # The planted network's score is its first channel, less the mean of blue, by 255.
     assert face.score == pytest.approx((250 - 104) / 255, abs=1e-3)
-
-
-def test_corners_of_res10_are_not_width_and_height(blue_first: res10.Res10) -> None:
-    blue = np.full((40, 80, 3), (10, 20, 250), np.uint8)
-
-    ((face,),) = blue_first([blue], parameters=res10.CARD.completed({}))
-
+    # Corners become width and height.
     assert face.box == pytest.approx((8, 8, 32, 24), abs=1e-3)
     right_eye, left_eye, *_ = face.landmarks
     assert 8 < right_eye[0] < left_eye[0] < 40
 
 
 def test_score_below_the_threshold_is_no_face_of_res10(blue_first: res10.Res10) -> None:
-    blue = np.full((40, 80, 3), (10, 20, 250), np.uint8)
-
-    (faces,) = blue_first([blue], parameters=res10.CARD.completed({"threshold": 0.6}))
+    (faces,) = blue_first([BLUE], parameters=res10.CARD.completed({"threshold": 0.6}))
 
     assert faces == ()
 
@@ -143,7 +139,7 @@ def test_res10_answers_any_size_within_the_picture(
     assert 0 <= top <= top + box_height <= height
 
 
-def test_four_threads_of_res10_get_each_its_own_answer(blue_first: res10.Res10) -> None:
+def test_four_threads_of_res10_give_the_same(blue_first: res10.Res10) -> None:
     pictures = [np.full((9, 9, 3), (0, 0, blue), np.uint8) for blue in range(235, 255)]
     parameters = res10.CARD.completed({})
     alone = blue_first(pictures, parameters=parameters)

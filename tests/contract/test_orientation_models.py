@@ -10,7 +10,7 @@ import pytest
 from smart_filter_shared.cards import TaskName
 from smart_filter_tests.pictures import ODD_SIZES, noise
 from smart_filter_tests.threads import at_once
-from smart_filter_workers import catalogue, memory
+from smart_filter_workers import catalogue
 from smart_filter_workers.loaded import LoadedModels
 from smart_filter_workers.networks.upright_faces import surest
 from smart_filter_workers.results import Face, Srgb8
@@ -21,8 +21,7 @@ FOUND = [name for task, name in catalogue.find().files if task is TaskName.ORIEN
 
 
 @pytest.fixture(scope="module", params=FOUND)
-def read(request: pytest.FixtureRequest, weights_folder: Path) -> OrientationReader:
-    models = LoadedModels(catalogue.find(), weights_folder, room=memory.room(None))
+def read(request: pytest.FixtureRequest, models: LoadedModels) -> OrientationReader:
     found = models.of({TaskName.ORIENTATION: request.param}, {})
     return cast("OrientationReader", found[TaskName.ORIENTATION])
 
@@ -72,42 +71,28 @@ def test_no_pictures_give_no_answers(read: OrientationReader) -> None:
     assert list(read([], [])) == []
 
 
-def test_batch_is_answered_as_one_by_one_and_in_order(
+def test_four_threads_answer_a_batch_in_its_order(
     read: OrientationReader, detect: LightDetector, astronaut: Srgb8
 ) -> None:
     pictures = [turned_by(given, astronaut) for given in (1, 0, 3, 2)]
-
-    assert list(read(pictures, detect(pictures))) == [3, 0, 1, 2]
-
-
-def test_four_threads_give_the_same(
-    read: OrientationReader, detect: LightDetector, astronaut: Srgb8
-) -> None:
-    pictures = [turned_by(1, astronaut), turned_by(2, astronaut)]
     found = detect(pictures)
 
     answers = at_once(4, lambda: list(read(pictures, found)))
 
-    assert answers == [[3, 2]] * 4
+    assert answers == [[3, 0, 1, 2]] * 4
 
 
-def test_face_on_its_side_counts_for_nothing() -> None:
+def test_upright_face_counts_more_than_many_others() -> None:
     upright = face(eyes=((40, 40), (80, 40)), mouth=((45, 90), (75, 90)))
     on_its_side = face(eyes=((40, 40), (40, 80)), mouth=((90, 45), (90, 75)))
+    askew = face(eyes=((40, 40), (80, 60)), mouth=((25, 90), (55, 105)))
 
     assert surest([upright]) == pytest.approx(0.9)
     assert surest([on_its_side]) == pytest.approx(0, abs=1e-6)
-
-
-def test_one_sure_face_counts_more_than_many_others() -> None:
-    sure = face(eyes=((40, 40), (80, 40)), mouth=((45, 90), (75, 90)))
-    askew = face(eyes=((40, 40), (80, 60)), mouth=((25, 90), (55, 105)))
-
-    assert surest([askew] * 5) < surest([askew, sure]) == pytest.approx(0.9)
+    assert surest([askew] * 5) < surest([askew, upright]) == pytest.approx(0.9)
 
 
 def turned_by(quarters: int, picture: Srgb8) -> Srgb8:
-    """Return the picture turned counter-clockwise."""
     return np.ascontiguousarray(np.rot90(picture, quarters))
 
 

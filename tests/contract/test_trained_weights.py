@@ -36,7 +36,7 @@ def a_card(folder: Path, learns: str) -> ModelCard:
 
 
 @pytest.mark.parametrize("learns", ["top.bin", "deep/learned.bin", "very/deep/learned.bin"])
-def test_only_the_learned_file_is_another(tmp_path: Path, learns: str) -> None:
+def test_only_the_learned_file_differs(tmp_path: Path, learns: str) -> None:
     card = a_card(tmp_path, learns)
     weights = TrainedWeights(tmp_path, None)
 
@@ -48,26 +48,17 @@ def test_only_the_learned_file_is_another(tmp_path: Path, learns: str) -> None:
     assert (tmp_path / learns).read_bytes() == b"own"
 
 
-def test_what_comes_into_the_weights_folder_later_is_there_too(tmp_path: Path) -> None:
+def test_folder_made_by_many_at_once_shows_later_files(tmp_path: Path) -> None:
     card = a_card(tmp_path, "deep/learned.bin")
     weights = TrainedWeights(tmp_path, None)
     digest = weights.keep(b"trained")
-    weights.folder_of(card, digest)
+    at_once(8, lambda: weights.folder_of(card, digest))
     (tmp_path / "later.bin").write_bytes(b"later")
 
     over = weights.folder_of(card, digest)
 
+    assert (over / "deep" / "learned.bin").read_bytes() == b"trained"
     assert (over / "later.bin").read_bytes() == b"later"
-
-
-def test_many_at_once_make_one_folder(tmp_path: Path) -> None:
-    card = a_card(tmp_path, "deep/learned.bin")
-    weights = TrainedWeights(tmp_path, None)
-    digest = weights.keep(b"trained")
-
-    at_once(8, lambda: weights.folder_of(card, digest))
-
-    assert (weights.folder_of(card, digest) / "deep" / "learned.bin").read_bytes() == b"trained"
 
 
 def test_weights_folder_may_be_moved(tmp_path: Path) -> None:
@@ -82,21 +73,16 @@ def test_weights_folder_may_be_moved(tmp_path: Path) -> None:
     assert (over / "deep" / "other.bin").read_bytes() == b"other"
 
 
-def test_changed_file_is_not_loaded(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("", "are not on this machine"), ("beside.bin", "wrong SHA-256")],
+    ids=["learned", "other"],
+)
+def test_changed_file_is_not_loaded(tmp_path: Path, name: str, reason: str) -> None:
     card = a_card(tmp_path, "top.bin")
     weights = TrainedWeights(tmp_path, None)
     digest = weights.keep(b"trained")
-    (tmp_path / trained.FOLDER / digest).write_bytes(b"changed")
+    (tmp_path / (name or f"{trained.FOLDER}/{digest}")).write_bytes(b"changed")
 
-    with pytest.raises(SetupFailed, match="are not on this machine"):
-        weights.folder_of(card, digest)
-
-
-def test_other_file_of_the_model_is_checked_as_ever(tmp_path: Path) -> None:
-    card = a_card(tmp_path, "top.bin")
-    weights = TrainedWeights(tmp_path, None)
-    digest = weights.keep(b"trained")
-    (tmp_path / "beside.bin").write_bytes(b"changed")
-
-    with pytest.raises(SetupFailed, match="wrong SHA-256"):
+    with pytest.raises(SetupFailed, match=reason):
         weights.folder_of(card, digest)

@@ -59,7 +59,6 @@ def test_pulled_weights_are_all_that_a_pull_brings(weights_folder: Path) -> None
 
 
 def test_our_own_weights_are_the_listed_ones_and_small() -> None:
-    """What is trained here lies in the repository, in each clone and in the wheel."""
     listed = {one.path: one.file for one in weights.own()}
     there = {path for path in TRAINED.glob("**/*") if path.is_file() and path.suffix != ".py"}
     sizes = {path: path.stat().st_size for path in there if "__pycache__" not in path.parts}
@@ -72,9 +71,7 @@ def test_our_own_weights_are_the_listed_ones_and_small() -> None:
 
 
 @pytest.mark.usefixtures("shelf")
-def test_whole_folder_is_pulled_without_asking_a_registry(
-    weights_folder: Path, folder: Path
-) -> None:
+def test_complete_folder_needs_no_registry(weights_folder: Path, folder: Path) -> None:
     shutil.copytree(weights_folder, folder)
 
     assert weights.pull(folder) == []
@@ -97,7 +94,7 @@ def test_missing_and_broken_files_are_pulled_and_good_ones_kept(folder: Path, sh
 
 
 @pytest.mark.usefixtures("shelf")
-def test_our_own_weights_are_copied_without_asking_a_registry(tmp_path: Path, folder: Path) -> None:
+def test_own_weights_are_copied_without_a_registry(tmp_path: Path, folder: Path) -> None:
     ours = _ours(tmp_path, "ours.bin", "kept.bin")
     folder.mkdir()
     (folder / "kept.bin").write_bytes(CONTENT)
@@ -112,7 +109,7 @@ def test_our_own_weights_are_copied_without_asking_a_registry(tmp_path: Path, fo
 
 
 @pytest.mark.parametrize("content", [None, b"cut of"])
-def test_own_weights_that_are_damaged_are_named_with_the_remedy(
+def test_damaged_own_weights_are_named_with_the_remedy(
     tmp_path: Path, folder: Path, content: bytes | None
 ) -> None:
     (ours,) = _ours(tmp_path, "ours.bin")
@@ -127,7 +124,7 @@ def test_own_weights_that_are_damaged_are_named_with_the_remedy(
 
 
 @pytest.mark.usefixtures("shelf")
-def test_without_a_registry_one_line_says_what_to_do(folder: Path) -> None:
+def test_missing_registry_is_reported_in_one_line_with_the_remedy(folder: Path) -> None:
     with pytest.raises(SetupFailed, match=r"pip cannot download mediapipe .*models pull") as caught:
         weights.pull(folder)
 
@@ -136,38 +133,41 @@ def test_without_a_registry_one_line_says_what_to_do(folder: Path) -> None:
     assert {path.name for path in folder.iterdir()} == ours
 
 
-def test_package_that_is_not_the_pinned_one_is_refused(folder: Path, shelf: Path) -> None:
-    package = _put(shelf, "a.bin", sha256="0" * 64)
+@pytest.mark.parametrize(
+    ("digests", "reason"),
+    [
+        ({"sha256": "0" * 64}, "not the pinned one"),
+        ({"file_sha256": "0" * 64}, r"a\.bin .*wrong SHA-256"),
+    ],
+    ids=["package", "file"],
+)
+def test_package_or_file_with_a_wrong_digest_is_not_put_in_place(
+    folder: Path, shelf: Path, digests: dict[str, str], reason: str
+) -> None:
+    package = _put(shelf, "a.bin", **digests)
 
-    with pytest.raises(SetupFailed, match="not the pinned one"):
+    with pytest.raises(SetupFailed, match=reason):
         weights.pull(folder, [package], [])
 
     assert list(folder.iterdir()) == []
 
 
-def test_file_with_a_wrong_digest_is_not_put_in_place(folder: Path, shelf: Path) -> None:
-    package = _put(shelf, "a.bin", file_sha256="0" * 64)
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [(None, "is missing"), (b"changed", "has a wrong SHA-256")],
+    ids=["missing", "changed"],
+)
+def test_missing_or_changed_file_is_named_with_the_remedy(
+    tmp_path: Path, content: bytes | None, fault: str
+) -> None:
+    if content is not None:
+        (tmp_path / "net.bin").write_bytes(content)
 
-    with pytest.raises(SetupFailed, match=r"a\.bin .*wrong SHA-256"):
-        weights.pull(folder, [package], [])
-
-    assert list(folder.iterdir()) == []
-
-
-def test_missing_file_is_named_with_the_remedy(tmp_path: Path) -> None:
-    with pytest.raises(SetupFailed, match=r"net\.bin is missing: run `smart-filter models pull`"):
-        weights.verify(tmp_path, [WeightsFile("net.bin", "0" * 64)])
-
-
-def test_changed_file_is_named_with_the_remedy(tmp_path: Path) -> None:
-    (tmp_path / "net.bin").write_bytes(b"changed")
-
-    with pytest.raises(SetupFailed, match=r"net\.bin has a wrong SHA-256: run `smart-filter"):
+    with pytest.raises(SetupFailed, match=rf"net\.bin {fault}: run `smart-filter models pull`"):
         weights.verify(tmp_path, [WeightsFile("net.bin", "0" * 64)])
 
 
 def _ours(folder: Path, *names: str) -> list[Own]:
-    """Return files of our own, of these names."""
     digest = hashlib.sha256(CONTENT).hexdigest()
     for name in names:
         (folder / name).write_bytes(CONTENT)

@@ -22,6 +22,9 @@ ALERTS: list[dict[str, Any]] = [
     for group in yaml.safe_load((PROMETHEUS / "alerts.yml").read_text())["groups"]
     for rule in group["rules"]
 ]
+# promtool evaluates them (`make test-alerts`), which no package of ours brings.
+TRIED = yaml.safe_load((CHECKOUT / "tests/deploy/alerts_fire.yml").read_text())["tests"]
+EVERY_ALERT = pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert["alert"])
 DASHBOARDS = sorted((GRAFANA / "dashboards").glob("*.json"))
 SUFFIXES = {
     Kind.GAUGE: ("",),
@@ -29,7 +32,7 @@ SUFFIXES = {
     Kind.SUMMARY: ("_sum", "_count"),
     Kind.HISTOGRAM: ("_bucket", "_sum", "_count"),
 }
-# What Prometheus adds to whatever it scrapes.
+# What Prometheus adds to all that it scrapes.
 ADDED = {"job", "instance"}
 SHOWN = {
     metric.name + suffix: {*metric.labels, *(("le",) if suffix == "_bucket" else ()), *ADDED}
@@ -80,7 +83,7 @@ def test_expression_is_of_what_the_service_shows(name: str) -> None:
     assert grouped <= set.union(*(SHOWN[one.name] for one in selectors))
 
 
-@pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert["alert"])
+@EVERY_ALERT
 def test_alert_has_a_page_that_says_what_it_means_and_what_to_do(alert: dict[str, Any]) -> None:
     named = re.sub(r"(?<!^)(?=[A-Z])", "-", alert["alert"]).lower()
 
@@ -97,14 +100,11 @@ def test_page_has_an_alert() -> None:
     assert pages == {one["annotations"]["runbook_url"].rpartition("/")[2] for one in ALERTS}
 
 
-@pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert["alert"])
+@EVERY_ALERT
 def test_alert_has_been_tried_where_it_fires_and_where_it_is_silent(alert: dict[str, Any]) -> None:
-    # promtool evaluates them (`make test-alerts`), which no package of ours brings.
-    tried = yaml.safe_load((CHECKOUT / "tests/deploy/alerts_fire.yml").read_text())["tests"]
-
     outcomes = {
         bool(told["exp_alerts"])
-        for one in tried
+        for one in TRIED
         for told in one["alert_rule_test"]
         if told["alertname"] == alert["alert"]
     }

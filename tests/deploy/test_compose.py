@@ -26,6 +26,7 @@ SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 # Only its operator knows whom alerts are to be told: the profile `alerts` needs it, no other.
 TOLD_BY_HAND = {"alert_url"}
 OURS = [name for name, told in SERVICES.items() if told["image"].startswith("smart-filter-")]
+WORKERS = [name for name in OURS if SERVICES[name].get("command", [""])[0] == "worker"]
 
 
 @pytest.mark.parametrize("file", [FILE, OWN_SERVERS], ids=lambda file: file.stem)
@@ -43,14 +44,15 @@ def test_file_is_of_the_compose_specification(file: Path) -> None:
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_service_is_hardened(name: str) -> None:
+def test_service_is_hardened_and_open_to_this_machine_alone(name: str) -> None:
     told = SERVICES[name]
 
     assert told["read_only"] is True
     assert told["cap_drop"] == ["ALL"]
     assert told["security_opt"] == ["no-new-privileges:true"]
-    limits = told["deploy"]["resources"]["limits"]
-    assert set(limits) == {"cpus", "memory", "pids"}
+    assert set(told["deploy"]["resources"]["limits"]) == {"cpus", "memory", "pids"}
+    for port in told.get("ports", []):
+        assert re.fullmatch(r"127\.0\.0\.1:\$\{[A-Z]+_PORT:-\d+\}:\d+", port)
     if name in OURS:
         assert "user" not in told  # the image's own, which its Dockerfile's test looks at
     else:
@@ -58,32 +60,25 @@ def test_service_is_hardened(name: str) -> None:
         assert re.search(r":v?\d+\.\d+", told["image"])
 
 
-@pytest.mark.parametrize("name", SERVICES)
-def test_ports_are_open_to_this_machine_alone(name: str) -> None:
-    for port in SERVICES[name].get("ports", []):
-        assert re.fullmatch(r"127\.0\.0\.1:\$\{[A-Z]+_PORT:-\d+\}:\d+", port)
-
-
 @pytest.mark.parametrize("profile", ["cpu", "gpu"])
 def test_each_stage_is_served_by_one_service(profile: str) -> None:
     served = [
         stage
-        for name in OURS
-        if SERVICES[name].get("command", [""])[0] == "worker"
-        and profile in SERVICES[name]["profiles"]
+        for name in WORKERS
+        if profile in SERVICES[name]["profiles"]
         for stage in SERVICES[name]["command"][2].split(",")
     ]
 
     assert sorted(served) == sorted(stage.name for stage in PIPELINE)
 
 
-@pytest.mark.parametrize(
-    "name", [name for name in OURS if SERVICES[name].get("command", [""])[0] == "worker"]
-)
-def test_workers_can_be_any_number(name: str) -> None:
-    assert "container_name" not in SERVICES[name]
-    assert "ports" not in SERVICES[name]
-    assert "--threads" in SERVICES[name]["command"]
+@pytest.mark.parametrize("name", WORKERS)
+def test_workers_can_be_any_number_with_a_thread_for_each_processor(name: str) -> None:
+    command = SERVICES[name]["command"]
+
+    assert not SERVICES[name].keys() & {"container_name", "ports"}
+    limits = SERVICES[name]["deploy"]["resources"]["limits"]
+    assert command[command.index("--threads") + 1] == limits["cpus"]
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -101,20 +96,16 @@ def test_command_exists_and_takes_its_options(name: str) -> None:
     assert command == []
 
 
-@pytest.mark.parametrize("name", OURS)
-def test_settings_exist(name: str) -> None:
+def test_settings_exist() -> None:
     known = set(re.findall(r"SMART_FILTER_[A-Z_]+", settings.PAGE.read_text()))
-
-    told = {one.removesuffix("_FILE") for one in SERVICES[name].get("environment", {})}
-
-    assert told - known == set()
-
-
-def test_settings_that_may_be_given_to_compose_exist() -> None:
-    known = set(re.findall(r"SMART_FILTER_[A-Z_]+", settings.PAGE.read_text()))
+    set_here = {
+        variable.removesuffix("_FILE")
+        for name in OURS
+        for variable in SERVICES[name].get("environment", {})
+    }
     read = set(re.findall(r"\$\{(SMART_FILTER_[A-Z_]+)", FILE.read_text()))
 
-    assert read - known == set()
+    assert (set_here | read) - known == set()
     assert set(re.findall(r"#   (SMART_FILTER_[A-Z_]+)=", OWN_SERVERS.read_text())) <= read
 
 
@@ -147,33 +138,20 @@ def test_service_waits_for_what_can_tell_that_it_is_ready(name: str) -> None:
         assert set(SERVICES[other].get("profiles", [])) <= set(SERVICES[name].get("profiles", []))
 
 
-@pytest.mark.parametrize("name", [name for name in OURS if "--threads" in str(SERVICES[name])])
-def test_worker_has_as_many_threads_as_processors(name: str) -> None:
-    command = SERVICES[name]["command"]
-
-    limits = SERVICES[name]["deploy"]["resources"]["limits"]
-    assert command[command.index("--threads") + 1] == limits["cpus"]
-
-
-def test_only_who_has_to_reaches_the_internet() -> None:
+def test_networks_separate_servers_screens_and_the_internet() -> None:
+    members = {
+        network: {name for name, told in SERVICES.items() if network in told["networks"]}
+        for network in COMPOSE["networks"]
+    }
     inner = {name for name, told in COMPOSE["networks"].items() if told.get("internal")}
-
-    outward = {name for name, told in SERVICES.items() if set(told["networks"]) - inner}
+    outward = set().union(*(members[network] for network in members.keys() - inner))
 
     assert inner == {"servers", "watching"}
     # Published ports need a network that leads somewhere.
     published = {name for name, told in SERVICES.items() if "ports" in told}
-    fetching = {"prepare", "sender", "weights", "collector"}
-    assert outward == published | fetching
-
-
-def test_nothing_of_ours_reaches_what_people_look_at() -> None:
-    screens = {name for name, told in SERVICES.items() if "screens" in told["networks"]}
-
-    assert screens == {"prometheus", "grafana", "collector", "jaeger", "alertmanager"}
-    assert {name for name, told in SERVICES.items() if "published" in told["networks"]} == {
-        "storage"
-    }
+    assert outward == published | {"prepare", "sender", "weights", "collector"}
+    assert members["screens"] == {"prometheus", "grafana", "collector", "jaeger", "alertmanager"}
+    assert members["published"] == {"storage"}
 
 
 def test_services_start_in_an_order_that_begins_with_health() -> None:

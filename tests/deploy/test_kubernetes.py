@@ -31,8 +31,10 @@ def least() -> Rendered:
     return chart.render({**values, "sender": {"enabled": False}})
 
 
-@pytest.mark.parametrize("version", ["1.30", kubernetes_validate.latest_version()])
-@pytest.mark.parametrize("installation", ["rendered", "least"])
+@pytest.mark.parametrize(
+    ("version", "installation"),
+    [("1.30", "rendered"), (kubernetes_validate.latest_version(), "least")],
+)
 def test_kubernetes_takes_every_object(
     version: str, installation: str, request: pytest.FixtureRequest
 ) -> None:
@@ -41,10 +43,11 @@ def test_kubernetes_takes_every_object(
             kubernetes_validate.validate(manifest, version, strict=True)
 
 
-def test_names_are_taken_once(rendered: Rendered) -> None:
+def test_names_are_unique_and_begin_with_the_release(rendered: Rendered) -> None:
     names = [(one["kind"], one["metadata"]["name"]) for one in rendered.manifests]
 
     assert len(names) == len(set(names))
+    assert all(name.startswith(f"{RELEASE}-") for _, name in names)
 
 
 def test_helm_finds_nothing_to_warn_of() -> None:
@@ -55,7 +58,7 @@ def test_helm_finds_nothing_to_warn_of() -> None:
     assert [one for one in found["messages"] if one["severity"] > 1] == []
 
 
-def test_versions_are_the_project_s() -> None:
+def test_versions_are_those_of_the_project() -> None:
     project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]["version"]
     about = yaml.safe_load((CHART / "Chart.yaml").read_text())
     images = yaml.safe_load((CHART / "values.yaml").read_text())["images"]
@@ -136,7 +139,3 @@ def test_database_is_prepared_before_anything_else_of_a_version(rendered: Render
     (pod,) = (one["spec"]["template"]["spec"] for one in hooks if one["kind"] == "Job")
     assert [one["args"] for one in pod["initContainers"]] == [["models", "pull"]]
     assert [one["args"] for one in pod["containers"]] == [["prepare"]]
-
-
-def test_release_s_name_is_before_all_others(rendered: Rendered) -> None:
-    assert all(one["metadata"]["name"].startswith(f"{RELEASE}-") for one in rendered.manifests)

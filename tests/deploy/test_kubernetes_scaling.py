@@ -27,114 +27,63 @@ PASSWORD = "counts only"
 # renders was held to those of 2.20 once.
 # Source: keda.sh/docs/2.18, reference/scaledobject-spec, scalers/postgresql and
 # concepts/authentication; Kubernetes' HorizontalPodAutoscalerBehavior v2.
+
+
+def fields(*required: str, **properties: object) -> dict[str, object]:
+    """Return the schema of an object that has these fields and no others."""
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": list(required),
+        "properties": properties,
+    }
+
+
+def listing(item: object, least: int = 0) -> dict[str, object]:
+    return {"type": "array", "minItems": least, "items": item}
+
+
+_TEXT = {"type": "string"}
 _COUNT = {"type": "integer", "minimum": 0}
+_AT_LEAST_ONE = {"type": "integer", "minimum": 1}
 _NAME = {"type": "string", "pattern": "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", "maxLength": 253}
-SCALED_OBJECT = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["scaleTargetRef", "triggers"],
-    "properties": {
-        "scaleTargetRef": {
-            "type": "object",
-            "additionalProperties": False,
-            "required": ["name"],
-            "properties": {"name": _NAME},
-        },
-        "pollingInterval": _COUNT,
-        "cooldownPeriod": _COUNT,
-        "minReplicaCount": _COUNT,
-        "maxReplicaCount": {"type": "integer", "minimum": 1},
-        "advanced": {
-            "type": "object",
-            "additionalProperties": False,
-            "properties": {
-                "horizontalPodAutoscalerConfig": {
-                    "type": "object",
-                    "additionalProperties": False,
-                    "properties": {
-                        "behavior": {
-                            "type": "object",
-                            "additionalProperties": False,
-                            "properties": {
-                                "scaleDown": {
-                                    "type": "object",
-                                    "additionalProperties": False,
-                                    "properties": {
-                                        "stabilizationWindowSeconds": {**_COUNT, "maximum": 3600},
-                                        "policies": {
-                                            "type": "array",
-                                            "items": {
-                                                "type": "object",
-                                                "additionalProperties": False,
-                                                "required": ["type", "value", "periodSeconds"],
-                                                "properties": {
-                                                    "type": {"enum": ["Pods", "Percent"]},
-                                                    "value": {"type": "integer", "minimum": 1},
-                                                    "periodSeconds": {
-                                                        "type": "integer",
-                                                        "minimum": 1,
-                                                        "maximum": 1800,
-                                                    },
-                                                },
-                                            },
-                                        },
-                                    },
-                                }
-                            },
-                        }
-                    },
-                }
-            },
-        },
-        "triggers": {
-            "type": "array",
-            "minItems": 1,
-            "items": {
-                "type": "object",
-                "additionalProperties": False,
-                "required": ["type", "metadata", "authenticationRef"],
-                "properties": {
-                    "type": {"const": "postgresql"},
-                    "authenticationRef": {
-                        "type": "object",
-                        "additionalProperties": False,
-                        "required": ["name"],
-                        "properties": {"name": _NAME},
-                    },
-                    # Of every trigger a map of texts, numbers included.
-                    "metadata": {
-                        "type": "object",
-                        "additionalProperties": False,
-                        "required": ["query", "targetQueryValue"],
-                        "properties": {
-                            "query": {"type": "string"},
-                            "targetQueryValue": {"type": "string", "pattern": "^[1-9][0-9]*$"},
-                        },
-                    },
-                },
-            },
-        },
-    },
-}
-TRIGGER_AUTHENTICATION = {
-    "type": "object",
-    "additionalProperties": False,
-    "properties": {
-        "secretTargetRef": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "additionalProperties": False,
-                "required": ["parameter", "name", "key"],
-                "properties": {
-                    "parameter": {"const": "connection"},
-                    "name": _NAME,
-                    "key": {"type": "string"},
-                },
-            },
-        }
-    },
-}
+_POLICY = fields(
+    *("type", "value", "periodSeconds"),
+    type={"enum": ["Pods", "Percent"]},
+    value=_AT_LEAST_ONE,
+    periodSeconds={**_AT_LEAST_ONE, "maximum": 1800},
+)
+_SCALE_DOWN = fields(
+    stabilizationWindowSeconds={**_COUNT, "maximum": 3600}, policies=listing(_POLICY)
+)
+_TRIGGER = fields(
+    *("type", "metadata", "authenticationRef"),
+    type={"const": "postgresql"},
+    authenticationRef=fields("name", name=_NAME),
+    # Of every trigger a map of texts, numbers included.
+    metadata=fields(
+        *("query", "targetQueryValue"),
+        query=_TEXT,
+        targetQueryValue={"type": "string", "pattern": "^[1-9][0-9]*$"},
+    ),
+)
+SCALED_OBJECT = fields(
+    *("scaleTargetRef", "triggers"),
+    scaleTargetRef=fields("name", name=_NAME),
+    pollingInterval=_COUNT,
+    cooldownPeriod=_COUNT,
+    minReplicaCount=_COUNT,
+    maxReplicaCount=_AT_LEAST_ONE,
+    advanced=fields(horizontalPodAutoscalerConfig=fields(behavior=fields(scaleDown=_SCALE_DOWN))),
+    triggers=listing(_TRIGGER, least=1),
+)
+TRIGGER_AUTHENTICATION = fields(
+    secretTargetRef=listing(
+        fields(
+            *("parameter", "name", "key"), parameter={"const": "connection"}, name=_NAME, key=_TEXT
+        )
+    )
+)
 
 
 @pytest.fixture(scope="module")
@@ -216,7 +165,7 @@ def test_every_pool_scales_by_its_own_rows_from_its_least_to_its_most(rendered: 
         assert "replicas" not in rendered.named("Deployment", served.replace(".", "-"))["spec"]
 
 
-def test_pools_go_to_nought_but_for_the_one_that_sweeps(rendered: Rendered) -> None:
+def test_all_pools_but_the_one_that_sweeps_scale_to_zero(rendered: Rendered) -> None:
     staying = [
         one["metadata"]["name"]
         for one in rendered.of_kind("ScaledObject")
@@ -226,14 +175,11 @@ def test_pools_go_to_nought_but_for_the_one_that_sweeps(rendered: Rendered) -> N
     assert staying == [f"{RELEASE}-prepare-light"]
 
 
-def test_empty_table_counts_nought(scaler: psycopg.Connection, rendered: Rendered) -> None:
-    assert answer(scaler, query_of(rendered, capability(StageName.PREPARE))) == 0
-
-
 def test_rows_that_are_ready_or_running_count_and_no_others(
     bench: Bench, scaler: psycopg.Connection, rendered: Rendered
 ) -> None:
     query = query_of(rendered, capability(StageName.PREPARE))
+    assert answer(scaler, query) == 0
     for _ in range(4):
         bench.submit()
     assert answer(scaler, query) == 4
@@ -258,9 +204,7 @@ def test_count_of_ready_rows_ends_where_more_change_nothing(
     assert answer(scaler, query_of(rendered, capability(StageName.PREPARE))) == 8 + 2
 
 
-def test_role_sees_nothing_of_jobs_and_writes_nothing(
-    bench: Bench, scaler: psycopg.Connection
-) -> None:
+def test_role_reads_no_jobs_and_writes_nothing(bench: Bench, scaler: psycopg.Connection) -> None:
     bench.submit()
     with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
         scaler.execute("CREATE TEMPORARY TABLE mine ()")
@@ -278,7 +222,7 @@ def test_role_sees_nothing_of_jobs_and_writes_nothing(
             scaler.execute(statement)
 
 
-def test_job_for_pools_at_nought_is_accepted_and_wakes_the_first(
+def test_job_for_pools_at_zero_is_accepted_and_wakes_the_first(
     servers: Stack, bench: Bench, scaler: psycopg.Connection, rendered: Rendered, tmp_path: Path
 ) -> None:
     (container,) = rendered.pods()["api"]["spec"]["containers"]

@@ -25,6 +25,16 @@ def paths(values: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[tu
             yield from paths(value, (*above, name))
 
 
+# Those at the top stand for all in `make test`: each takes 50 ms.
+EVERY_PATH = pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, id=".".join(path), marks=[pytest.mark.slow] if path[1:] else [])
+        for path in sorted(paths(DEFAULTS))
+    ],
+)
+
+
 def at(path: tuple[str, ...], value: object) -> dict[str, Any]:
     """Return values that say one thing."""
     name, *below = path
@@ -40,7 +50,7 @@ def taken(values: Mapping[str, Any], release: str = chart.RELEASE) -> Rendered:
     return rendered
 
 
-@pytest.mark.parametrize("path", sorted(paths(DEFAULTS)), ids=".".join)
+@EVERY_PATH
 def test_value_that_is_taken_away_is_done_without_or_asked_for_by_its_name(
     path: tuple[str, ...],
 ) -> None:
@@ -54,7 +64,7 @@ def test_value_that_is_taken_away_is_done_without_or_asked_for_by_its_name(
         assert "error calling" not in told or "error calling fail" in told
 
 
-@pytest.mark.parametrize("path", sorted(paths(DEFAULTS)), ids=".".join)
+@EVERY_PATH
 def test_misspelt_value_is_refused_by_its_name(path: tuple[str, ...]) -> None:
     misspelt = (*path[:-1], f"{path[-1]}z")
 

@@ -15,7 +15,7 @@ from smart_filter_shared.storage import keys
 from smart_filter_tests.bench import TENANT
 from smart_filter_tests.serving import Api, a_photo
 
-OTHER = Tenant("somebody-else")
+OTHER = Tenant("others")
 
 
 def add(api: Api, name: str, tenant: Tenant | None, *tags: str) -> Picture:
@@ -46,7 +46,7 @@ def with_thumbnail(api: Api, picture: Picture) -> None:
 
 def as_tenant(api: Api, tenant: Tenant) -> httpx.Client:
     headers = {"Authorization": f"Bearer {api.key(*Scope, tenant=tenant)}"}
-    return httpx.Client(base_url=api.url, headers=headers, timeout=20)
+    return httpx.Client(base_url=api.url, headers=headers, timeout=60)
 
 
 def ask(client: httpx.Client, background: str) -> httpx.Response:
@@ -54,7 +54,7 @@ def ask(client: httpx.Client, background: str) -> httpx.Response:
     return client.post("/v1/jobs", files={"photo": a_photo()}, data=data)
 
 
-def test_designs_are_listed_with_everybodys_pictures_and_ones_own(api: Api) -> None:
+def test_designs_are_listed_with_the_pictures_of_the_site_and_of_the_tenant(api: Api) -> None:
     # A tenant of its own: what others were shown is remembered for a second.
     tenant = Tenant("lists")
     add(api, "lobby", None)
@@ -83,7 +83,7 @@ def test_picture_that_was_just_added_can_be_asked_for(api: Api, name: str) -> No
     assert answer.json()["background"]["name"] == name
 
 
-def test_somebody_elses_picture_is_as_unknown_as_nobodys(api: Api) -> None:
+def test_picture_of_another_tenant_is_unknown(api: Api) -> None:
     add(api, "cave", OTHER)
 
     answers = [ask(api.client, f"preset:tenant/{name}") for name in ("cave", "nosuch")]
@@ -95,9 +95,13 @@ def test_somebody_elses_picture_is_as_unknown_as_nobodys(api: Api) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["tenant/", "site/../cave", "other/cave", "tenant/CAVE", "tenant/cave/", "é" * 200]
+    "name",
+    [
+        *("tenant/", "site/../cave", "other/cave", "tenant/CAVE", "tenant/cave/", "\xe9" * 200),
+        "rainbow+tenant/cave",  # nothing can be printed on a picture
+    ],
 )
-def test_names_that_nothing_can_have_are_refused(api: Api, name: str) -> None:
+def test_name_that_no_background_can_have_is_refused(api: Api, name: str) -> None:
     add(api, "cave", TENANT)
 
     answer = ask(api.client, f"preset:{name}")
@@ -106,13 +110,7 @@ def test_names_that_nothing_can_have_are_refused(api: Api, name: str) -> None:
     assert answer.json()["errors"][0]["pointer"] == "/background"
 
 
-def test_nothing_can_be_printed_on_a_picture(api: Api) -> None:
-    add(api, "lobby", None)
-
-    assert ask(api.client, "preset:rainbow+site/lobby").status_code == 422
-
-
-def test_misspelt_name_of_a_picture_is_told_from_the_right_one(api: Api) -> None:
+def test_misspelt_name_of_a_picture_is_answered_with_the_right_one(api: Api) -> None:
     add(api, "harbour", None)
 
     answer = ask(api.client, "preset:site/harbor")
@@ -142,7 +140,7 @@ def test_thumbnail_of_a_design_is_not_asked_for_again_for_a_day(api: Api) -> Non
     assert caching == {"private, max-age=86400"}
 
 
-def test_everybody_sees_the_sites_thumbnails_and_their_own_alone(api: Api) -> None:
+def test_tenant_sees_thumbnails_of_the_site_and_its_own(api: Api) -> None:
     mine, theirs = Tenant("mine"), Tenant("theirs")
     for tenant in (None, mine, theirs):
         with_thumbnail(api, add(api, "cove", tenant))
@@ -171,7 +169,7 @@ def test_picture_without_a_thumbnail_says_how_to_get_one(api: Api) -> None:
     assert "once more" in answer.json()["detail"]
 
 
-def test_words_are_listed_with_how_many_backgrounds_answer_them(api: Api) -> None:
+def test_words_are_listed_with_their_number_of_backgrounds(api: Api) -> None:
     tenant = Tenant("asks")
     add(api, "harbour", tenant, "zeppelin", "sea")
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
+import pytest
 from sqlalchemy import text
 from standardwebhooks import Webhook
 
@@ -35,7 +36,7 @@ def test_batch_has_a_tag(api: Api) -> None:
 
     same = api.client.get(address, headers={"If-None-Match": tag})
     finish(api, 1, PREPARE, COMPOSITE)
-    ended = api.client.get(address, headers={"If-None-Match": tag, "Prefer": "wait=20"})
+    ended = api.client.get(address, headers={"If-None-Match": tag, "Prefer": "wait=60"})
 
     assert same.status_code == 304
     assert ended.json()["state"] == "finished"
@@ -45,7 +46,7 @@ def test_submission_that_waits_is_answered_at_the_end(api: Api) -> None:
     document = {"items": items(1), "recipe": KEEP}
 
     answer = while_waiting(
-        lambda client: client.post("/v1/batches", json=document, headers={"Prefer": "wait=20"}),
+        lambda client: client.post("/v1/batches", json=document, headers={"Prefer": "wait=60"}),
         api,
         lambda: work(api),
     )
@@ -64,43 +65,34 @@ def work(api: Api) -> None:
     finish_composite(api)
 
 
-def test_wait_ends_with_the_batch(api: Api) -> None:
+@pytest.mark.parametrize("end", ["finished", "deleted"])
+def test_wait_ends_with_the_batch(api: Api, end: str) -> None:
     batch_ = submit(api, {"items": items(2), "recipe": KEEP})
     finish(api, 2, PREPARE)
     finish(api, 1, COMPOSITE)
     address = f"/v1/batches/{batch_['id']}"
 
-    ended = while_waiting(
-        lambda client: client.get(address, headers={"Prefer": "wait=20"}),
-        api,
-        lambda: finish_composite(api),
-    )
-
-    assert ended.json()["state"] == "finished"
-    assert ended.headers["Preference-Applied"] == "wait=20"
-
-
-def test_wait_ends_when_the_batch_is_deleted(api: Api) -> None:
-    batch_ = submit(api, {"items": items(2), "recipe": KEEP})
-    address = f"/v1/batches/{batch_['id']}"
-
-    ended = while_waiting(
+    answer = while_waiting(
         lambda client: client.get(address, headers={"Prefer": "wait=60"}),
         api,
-        lambda: api.client.delete(address).raise_for_status() and None,
+        lambda: finish_composite(api) if end == "finished" else api.client.delete(address),
     )
 
-    assert (ended.status_code, ended.json()["code"]) == (410, "job_deleted")
+    if end == "finished":
+        assert (answer.status_code, answer.json()["state"]) == (200, "finished")
+        assert answer.headers["Preference-Applied"] == "wait=60"
+    else:
+        assert (answer.status_code, answer.json()["code"]) == (410, "job_deleted")
 
 
 def while_waiting(
-    ask: Callable[[httpx.Client], httpx.Response], api: Api, act: Callable[[], None]
+    ask: Callable[[httpx.Client], httpx.Response], api: Api, act: Callable[[], object]
 ) -> httpx.Response:
     """Ask, and act while that may be waiting; return the answer."""
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(ask, api.client)
         act()
-        return asked.result(20)
+        return asked.result(60)
 
 
 def finish_composite(api: Api) -> None:
@@ -108,31 +100,28 @@ def finish_composite(api: Api) -> None:
     api.finish(COMPOSITE, {"facts": {}, "arrays": {}, "files": {"image": file}})
 
 
-def followed(answer: httpx.Response) -> list[dict[str, str]]:
-    """Return the events of an SSE answer."""
-    blocks = [block.splitlines() for block in answer.text.split("\n\n") if "event:" in block]
-    return [dict(line.split(": ", 1) for line in block) for block in blocks]
-
-
-def test_events_tell_of_progress_and_the_end(api: Api) -> None:
+def test_events_show_progress_and_the_end(api: Api) -> None:
     batch_ = submit(api, {"items": items(2), "recipe": KEEP})
     finish(api, 2, PREPARE)
     finish(api, 1, COMPOSITE)
-    address = f"{batch_['links']['events']}"
+    address = batch_["links"]["events"]
 
-    seen = followed(
-        while_waiting(lambda client: client.get(address), api, lambda: finish_composite(api))
-    )
-    again = api.client.get(address, headers={"Last-Event-ID": seen[-1]["id"]})
+    with api.client.stream("GET", address) as answer:
+        lines = answer.iter_lines()
+        progress = next(line for line in lines if line.startswith("data: "))
+        finish_composite(api)
+        end = [line for line in lines if line]
+    last = dict(line.split(": ", 1) for line in end[-3:])
+    again = api.client.get(address, headers={"Last-Event-ID": last["id"]})
 
-    assert [event["event"] for event in seen][-1] == "batch.finished"
-    told = json.loads(seen[-1]["data"])
-    assert told["type"] == "batch.finished"
-    assert told["data"] == batch(api, batch_["id"])
+    assert json.loads(progress.removeprefix("data: "))["type"] == "batch.progress"
+    assert last["event"] == "batch.finished"
+    told = json.loads(last["data"])
+    assert (told["type"], told["data"]) == ("batch.finished", batch(api, batch_["id"]))
     assert again.status_code == 204
 
 
-def test_canceled_batch_withdraws_what_has_not_ended(api: Api) -> None:
+def test_canceled_batch_cancels_its_unfinished_jobs(api: Api) -> None:
     batch_ = submit(api, {"items": items(3), "recipe": KEEP})
     finish(api, 1, PREPARE, COMPOSITE)
     address = f"/v1/batches/{batch_['id']}"
@@ -176,13 +165,12 @@ def test_deletion_that_was_interrupted_is_ended_by_retention(api: Api) -> None:
     batch_ = submit(api, {"items": items(2), "album": {"best": 1}})
     with api.bench.transaction() as connection:
         connection.execute(text("UPDATE batches SET deleted_at = now() - interval '2 minutes'"))
-    sweeping = Retention(api.bench.engine, api.bench.store, cell=CELL)
+    retention_ = Retention(api.bench.engine, api.bench.store, cell=CELL)
 
-    shown = api.client.get(f"/v1/batches/{batch_['id']}")
+    assert api.client.get(f"/v1/batches/{batch_['id']}").status_code == 410
     for _ in range(2):
-        sweeping.remove_expired()
+        retention_.remove_expired()
 
-    assert shown.status_code == 410
     assert [kind for kind in api.leftovers() if kind != "messages"] == []
     assert api.client.get(f"/v1/batches/{batch_['id']}").status_code == 410
 
@@ -210,7 +198,7 @@ def test_batches_are_listed_newest_first(api: Api) -> None:
     assert "items" not in first["items"][0]
 
 
-def test_webhooks_are_told_of_the_batchs_end(api: Api) -> None:
+def test_end_of_a_batch_is_delivered_to_its_webhooks(api: Api) -> None:
     with a_receiver() as receiver:
         wish = {"url": receiver.url, "events": ["batch.finished"]}
         webhook = api.client.post("/v1/webhooks", json=wish).json()

@@ -1,4 +1,4 @@
-"""Where two parts meet, over HTTP: albums, derivations, what is kept, what is counted."""
+"""Where two parts meet, over HTTP: albums, derivations, retention, usage."""
 
 import dataclasses
 import hashlib
@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import text
 
 from smart_filter_api.keys import Scope
 from smart_filter_shared.ids import Tenant
@@ -20,7 +19,6 @@ from smart_filter_tests.batching import items
 from smart_filter_tests.bench import KEEPING, Bench
 from smart_filter_tests.deriving import FACTS, derive, objects, run
 from smart_filter_tests.house import House
-from smart_filter_tests.receiving import a_receiver
 from smart_filter_tests.serving import Api, a_photo, an_api, serving
 from smart_filter_workers.retention import Retention
 
@@ -62,7 +60,7 @@ def test_photo_that_an_album_left_out_is_composed_when_derived(api: Api) -> None
     assert invariants.broken(api.bench) == []
 
 
-def test_deleting_an_album_and_what_was_derived_from_it_leaves_no_object(api: Api) -> None:
+def test_deleted_album_and_its_derived_jobs_leave_no_object(api: Api) -> None:
     winner, other = album(api, 2, best=1)
     children = [
         derive(api, job["id"], recipe={"background": "color:red"}) for job in (winner, other)
@@ -80,7 +78,7 @@ def test_deleting_an_album_and_what_was_derived_from_it_leaves_no_object(api: Ap
     assert invariants.broken(api.bench) == []
 
 
-def test_nothing_is_kept_of_a_parent_and_its_child_once_both_are_fetched(house: House) -> None:
+def test_keep_nothing_removes_a_parent_and_its_child_once_both_are_fetched(house: House) -> None:
     house.api.keep(nothing=True)
     parent = house.finished()
     child = derive(house.api, parent, recipe={"background": "color:red"})["id"]
@@ -93,14 +91,14 @@ def test_nothing_is_kept_of_a_parent_and_its_child_once_both_are_fetched(house: 
     for _ in range(2):
         house.retention.remove_expired()
 
-    # What the child still needed, and no more.
+    # Only the files that the child still needed.
     assert "photo" in meanwhile
     assert "composite" not in meanwhile
     assert (house.bucket(parent), house.bucket(child)) == ([], [])
     assert invariants.broken(house.api.bench) == []
 
 
-def test_deleted_parent_hands_nothing_on_to_a_child_of_which_nothing_is_kept(house: House) -> None:
+def test_deleted_parent_hands_nothing_on_to_a_child_that_keeps_nothing(house: House) -> None:
     house.api.keep(nothing=True)
     parent = house.finished()
     child = derive(house.api, parent, recipe={"background": "color:red"})["id"]
@@ -113,7 +111,7 @@ def test_deleted_parent_hands_nothing_on_to_a_child_of_which_nothing_is_kept(hou
     assert (house.bucket(parent), house.bucket(child)) == ([], [])
 
 
-def test_of_an_album_nothing_is_kept_for_longer_than_an_hour(house: House) -> None:
+def test_keep_nothing_removes_an_album_after_an_hour(house: House) -> None:
     house.api.keep(nothing=True)
     jobs = album(house.api, 2, best=1)
 
@@ -185,16 +183,3 @@ def test_derived_batched_and_deleted_jobs_are_counted_once(api: Api) -> None:
     # Two photos, whose stages took a quarter of a second each; one was composed, and one derived.
     assert (day["jobs"], day["megapixels"]) == (3, pytest.approx(2 * 48 * 32 / 1e6))
     assert day["model_seconds"] == pytest.approx((2 * 4 + 1 + 1) * 0.25)
-
-
-def test_end_of_a_batch_is_delivered_once_to_each_who_wants_it(api: Api) -> None:
-    with a_receiver() as receiver:
-        for _ in range(2):
-            hook = {"url": receiver.url, "events": ["batch.finished"]}
-            api.client.post("/v1/webhooks", json=hook).raise_for_status()
-        album(api, 2, best=1)
-
-    with api.bench.transaction() as connection:
-        rows = connection.execute(text("SELECT webhook, type FROM deliveries")).all()
-    assert len({row.webhook for row in rows}) == 2
-    assert [row.type for row in rows] == ["batch.finished"] * 2

@@ -9,7 +9,7 @@ from smart_filter_tests.serving import Api
 
 
 def test_description_is_that_of_the_repository_and_needs_no_key(api: Api) -> None:
-    answer = httpx.get(f"{api.url}/openapi.json")
+    answer = httpx.get(f"{api.url}/openapi.json", timeout=60)
 
     assert answer.headers["Content-Type"] == "application/json"
     assert documents.written(answer.json()) == documents.OPENAPI.read_text()
@@ -24,7 +24,7 @@ def test_description_is_sent_once(api: Api) -> None:
     assert (again.status_code, again.content) == (304, b"")
 
 
-def test_description_is_compressed_for_those_who_take_it(api: Api) -> None:
+def test_description_is_compressed_for_clients_that_accept_it(api: Api) -> None:
     plain = api.client.get("/openapi.json", headers={"Accept-Encoding": "identity"})
 
     with api.client.stream(

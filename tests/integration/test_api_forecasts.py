@@ -2,7 +2,6 @@
 
 import datetime as dt
 import uuid
-from collections.abc import Iterator
 
 import httpx
 import pytest
@@ -17,19 +16,12 @@ from smart_filter_shared.jobs.presence import CELL, Worker
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.recipe import Background, BackgroundKind, Recipe
 from smart_filter_tests import worlds
-from smart_filter_tests.bench import Bench, capability
-from smart_filter_tests.serving import Api, a_photo, an_api, serving
+from smart_filter_tests.bench import TENANT, Bench, capability
+from smart_filter_tests.serving import Api, Clock, a_photo
 
 PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE = StageName
 KEEP = Recipe(background=Background(BackgroundKind.KEEP))
 PHOTO = a_photo()
-
-
-@pytest.fixture
-def api(bench: Bench) -> Iterator[Api]:
-    """An API that has seen nothing yet: others may remember the test before for a second."""
-    with serving(bench.settings) as url, an_api(url, bench) as api:
-        yield api
 
 
 def submitted(api: Api, headers: dict[str, str] | None = None, **fields: str) -> httpx.Response:
@@ -56,7 +48,7 @@ def look(bench: Bench) -> Outlook:
         return outlook.read(connection, cell=CELL, silent_seconds=30, now=now)
 
 
-def test_accepted_jobs_are_told_their_place_in_the_queue(api: Api) -> None:
+def test_accepted_jobs_have_their_place_in_the_queue(api: Api) -> None:
     measured(api.bench, 1.0)
 
     queues = [submitted(api).json()["queue"] for _ in range(3)]
@@ -69,18 +61,18 @@ def test_accepted_jobs_are_told_their_place_in_the_queue(api: Api) -> None:
     assert all(queue["eta_p50_s"] < queue["eta_p90_s"] for queue in queues)
 
 
-def test_job_that_an_operator_holds_up_is_promised_no_time(api: Api) -> None:
+def test_job_that_an_operator_holds_up_is_promised_no_time(api: Api, clock: Clock) -> None:
     measured(api.bench, 1.0)
     job_id = submitted(api).json()["id"]
     with api.bench.transaction() as connection:
         pauses.pause(connection, capability(COMPOSITE))
+    clock.make_old()
 
-    with serving(api.bench.settings) as url, an_api(url, api.bench) as fresh:
-        held = [fresh.job(job_id)["queue"], submitted(fresh).json()["queue"]]
+    held = [api.job(job_id)["queue"], submitted(api).json()["queue"]]
     with api.bench.transaction() as connection:
         pauses.resume(connection, capability(COMPOSITE))
-    with serving(api.bench.settings) as url, an_api(url, api.bench) as fresh:
-        freed = fresh.job(job_id)["queue"]
+    clock.make_old()
+    freed = api.job(job_id)["queue"]
 
     assert [one["position"] for one in held] == [1, 2]
     assert {one[name] for one in held for name in ("eta_p50_s", "eta_p90_s")} == {None}
@@ -90,24 +82,22 @@ def test_job_that_an_operator_holds_up_is_promised_no_time(api: Api) -> None:
         assert learned.scalar_one() == 1
 
 
-def test_urgent_job_stands_before_older_ones(api: Api) -> None:
-    for _ in range(3):
-        submitted(api)
+@pytest.mark.parametrize(
+    ("crowd", "priority", "position"),
+    [(TENANT, "interactive", 1), (Tenant("crowd"), "standard", 2)],
+    ids=["urgent", "newcomer"],
+)
+def test_urgent_job_and_that_of_a_newcomer_stand_before_a_crowd(
+    api: Api, crowd: Tenant, priority: str, position: int
+) -> None:
+    api.bench.submit_many(50, KEEP, tenant=crowd)
 
-    urgent = submitted(api, priority="interactive").json()["queue"]
+    queue = submitted(api, priority=priority).json()["queue"]
 
-    assert urgent["position"] == 1
-
-
-def test_newcomer_stands_before_a_crowd_of_another_tenant(api: Api) -> None:
-    api.bench.submit_many(50, KEEP, tenant=Tenant("crowd"))
-
-    queue = submitted(api).json()["queue"]
-
-    assert queue["position"] <= 2
+    assert queue["position"] <= position
 
 
-def test_job_that_is_worked_on_is_in_no_queue_and_one_that_ended_has_none(api: Api) -> None:
+def test_running_job_has_position_0_and_an_ended_one_has_no_queue(api: Api) -> None:
     job_id = submitted(api).json()["id"]
     api.bench.claim_one(PREPARE)
     working = api.job(job_id)["queue"]
@@ -118,7 +108,7 @@ def test_job_that_is_worked_on_is_in_no_queue_and_one_that_ended_has_none(api: A
     assert api.job(job_id)["queue"] is None
 
 
-def test_queue_is_no_news_to_whoever_knows_the_job(api: Api) -> None:
+def test_change_of_the_queue_alone_keeps_the_tag_of_a_job(api: Api) -> None:
     job_id = submitted(api).json()["id"]
     before = api.client.get(f"/v1/jobs/{job_id}")
     submitted(api, priority="interactive")
@@ -134,21 +124,28 @@ def test_queue_is_no_news_to_whoever_knows_the_job(api: Api) -> None:
 def test_deadline_that_can_be_met_is_kept_with_the_job(api: Api) -> None:
     measured(api.bench, 0.1)
 
-    answer = submitted(api, deadline_ms="60000")
+    job = submitted(api, deadline_ms="600000").json()
 
-    assert answer.status_code == 202
-    assert answer.json()["recipe"]["deadline_ms"] == 60000
-    assert answer.json()["degraded"] == []
+    assert (job["recipe"]["deadline_ms"], job["degraded"]) == (600_000, [])
+    with api.bench.transaction() as connection:
+        rows = connection.execute(
+            text("""
+                SELECT stages.deadline_at = jobs.deadline_at AS same,
+                    jobs.deadline_at - jobs.created_at AS after
+                FROM stages JOIN jobs ON jobs.id = stages.job_id
+            """)
+        ).all()
+    assert [(row.same, row.after) for row in rows] == [(True, dt.timedelta(minutes=10))] * 2
 
 
-def test_deadline_that_a_lighter_edge_meets_is_met_with_one(api: Api) -> None:
+def test_deadline_that_a_lighter_edge_meets_is_met_with_one(api: Api, clock: Clock) -> None:
     measured(api.bench, 1.0)
     usual = submitted(api).json()
     api.client.delete(f"/v1/jobs/{usual['id']}")
     deadline_ms = int(usual["queue"]["eta_p90_s"] * 990)
+    clock.make_old()
 
-    with serving(api.bench.settings) as url, an_api(url, api.bench) as fresh:
-        job = submitted(fresh, deadline_ms=str(deadline_ms)).json()
+    job = submitted(api, deadline_ms=str(deadline_ms)).json()
 
     assert job["degraded"] == ["edge=fast"]
     assert job["recipe"]["edge"] == "fast"
@@ -168,7 +165,9 @@ def test_deadline_that_cannot_be_met_is_refused_and_leaves_nothing(api: Api) -> 
         assert connection.execute(text("SELECT count(*) FROM tenants")).scalar_one() == 0
 
 
-def test_job_whose_deadline_passes_while_it_waits_fails_and_never_runs(api: Api) -> None:
+def test_job_whose_deadline_passes_while_it_waits_fails_and_is_redriven_without_one(
+    api: Api,
+) -> None:
     job_id = submitted(api, deadline_ms="600000").json()["id"]
     worlds.pass_deadline(api.bench, JobId(uuid.UUID(job_id)))
 
@@ -183,38 +182,13 @@ def test_job_whose_deadline_passes_while_it_waits_fails_and_never_runs(api: Api)
         "prepare": "failed",
         "composite": "canceled",
     }
-
-
-def test_stages_know_the_deadline_of_their_job(api: Api) -> None:
-    submitted(api, deadline_ms="600000")
-
-    with api.bench.transaction() as connection:
-        rows = connection.execute(
-            text("""
-                SELECT stages.deadline_at = jobs.deadline_at AS same,
-                    jobs.deadline_at - jobs.created_at AS after
-                FROM stages JOIN jobs ON jobs.id = stages.job_id
-            """)
-        ).all()
-
-    assert [row.same for row in rows] == [True, True]
-    assert rows[0].after == dt.timedelta(minutes=10)
-
-
-def test_redriven_job_has_no_deadline_any_more(api: Api) -> None:
-    job_id = submitted(api, deadline_ms="600000").json()["id"]
-    worlds.pass_deadline(api.bench, JobId(uuid.UUID(job_id)))
-    with api.bench.transaction() as connection:
-        transitions.lapse(connection)
-
     api.client.post(f"/v1/jobs/{job_id}/redrive")
-
     assert len(api.bench.claim(PREPARE)) == 1
     with api.bench.transaction() as connection:
         assert transitions.lapse(connection) == []
 
 
-def test_full_queue_tells_when_there_is_room(api: Api) -> None:
+def test_refusal_by_a_full_queue_says_when_there_is_room(api: Api) -> None:
     measured(api.bench, 20.0)
     api.limit(jobs_waiting=40)
     other = api.headers(*Scope, tenant=Tenant("other"))
@@ -227,7 +201,9 @@ def test_full_queue_tells_when_there_is_room(api: Api) -> None:
     assert int(refused.headers["Retry-After"]) == pytest.approx(2 * 40, rel=0.2)
 
 
-def test_outlook_tells_what_jobs_that_wait_and_run_still_need(bench: Bench, api: Api) -> None:
+def test_outlook_holds_the_work_that_waiting_and_running_jobs_still_need(
+    bench: Bench, api: Api
+) -> None:
     del api  # it has published models
     measured(bench, 1.0)
     bench.submit()
@@ -242,14 +218,14 @@ def test_outlook_tells_what_jobs_that_wait_and_run_still_need(bench: Bench, api:
     behind = {capability(SMILE), capability(COMPOSITE)}
     assert {one: set(names) for one, names in running.items()} == {capability(SEGMENTATION): behind}
     assert waiting == {
-        capability(FACE): (),  # what its job needs beside is told with segmentation
+        capability(FACE): (),  # the rest that its job needs is counted with segmentation
         capability(PREPARE): (capability(COMPOSITE),),
     }
     assert seen.queues[capability(FACE)].places == [1]
     assert [pool.threads for pool in seen.pools] == [1]
 
 
-def test_outlook_knows_what_came_lately(bench: Bench, api: Api) -> None:
+def test_outlook_holds_the_arrivals_of_the_last_minutes(bench: Bench, api: Api) -> None:
     del api
     bench.submit_many(5, KEEP, tenant=Tenant("crowd"))
 
@@ -298,7 +274,7 @@ def test_measured_runs_are_merged_into_means(bench: Bench) -> None:
     assert (pace.seconds, pace.usual_megapixels) == (2.0, 2.0)
 
 
-def test_forecasts_of_ended_jobs_are_learnt_from_once(api: Api) -> None:
+def test_forecast_of_an_ended_job_is_learned_from_once(api: Api) -> None:
     submitted(api)
     api.bench.advance(PREPARE, COMPOSITE)
 

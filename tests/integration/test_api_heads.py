@@ -1,4 +1,4 @@
-"""HEAD: what GET would answer, without the content; and the pages of problems."""
+"""HEAD answers as GET does, without the content; and the pages of problems."""
 
 from urllib.parse import urljoin, urlsplit
 
@@ -11,7 +11,7 @@ from smart_filter_tests.serving import Api
 @pytest.mark.parametrize(
     "path", ["/livez", "/openapi.json", "/v1/jobs", "/v1/models", "/problems/not_found", "/nowhere"]
 )
-def test_head_is_what_get_would_tell(api: Api, path: str) -> None:
+def test_head_has_the_headers_of_get(api: Api, path: str) -> None:
     got = api.client.get(path)
 
     head = api.client.head(path)
@@ -24,9 +24,10 @@ def test_head_is_what_get_would_tell(api: Api, path: str) -> None:
     assert head.content == b""
 
 
-def test_head_of_an_output_tells_its_size_and_tag(api: Api) -> None:
+def test_head_of_an_output_and_a_stream_has_their_headers(api: Api) -> None:
     job_id = api.submit(background="keep")
     api.finish(StageName.PREPARE, {"files": {}})
+    stream = api.client.head(f"/v1/jobs/{job_id}/events")
     file = {"key": f"of/{job_id}", "format": "image/jpeg", "media_type": "image/jpeg", "bytes": 5}
     api.bench.store.put(f"of/{job_id}", b"photo", length=5, media_type="image/jpeg")
     size = {"width": 4, "height": 4}
@@ -34,30 +35,18 @@ def test_head_of_an_output_tells_its_size_and_tag(api: Api) -> None:
 
     head = api.client.head(f"/v1/jobs/{job_id}/outputs/image")
 
+    assert (stream.status_code, stream.content) == (200, b"")
+    assert stream.headers["content-type"].startswith("text/event-stream")
     assert (head.status_code, head.content) == (200, b"")
     assert head.headers["content-length"] == "5"
     assert head.headers["etag"]
 
 
-def test_head_of_a_stream_does_not_stream(api: Api) -> None:
-    job_id = api.submit(background="keep")
-
-    head = api.client.head(f"/v1/jobs/{job_id}/events")
-
-    assert (head.status_code, head.content) == (200, b"")
-    assert head.headers["content-type"].startswith("text/event-stream")
-
-
-def test_connection_serves_on_after_a_head(api: Api) -> None:
-    api.client.head("/v1/jobs")
-
-    assert api.client.get("/livez").json() == {"status": "ok", "degraded": []}
-
-
-def test_head_where_nothing_can_be_got_is_no_method(api: Api) -> None:
+def test_head_without_a_get_is_refused_and_the_connection_serves_on(api: Api) -> None:
     head = api.client.head("/v1/tokens")
 
     assert (head.status_code, head.headers["allow"]) == (405, "POST")
+    assert api.client.get("/livez").json() == {"status": "ok", "degraded": []}
 
 
 def test_problem_leads_to_its_page(api: Api) -> None:
@@ -70,9 +59,3 @@ def test_problem_leads_to_its_page(api: Api) -> None:
 
     assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
     assert "<h1>Not found</h1>" in page.text
-
-
-def test_page_of_no_problem_is_not_found(api: Api) -> None:
-    answer = api.client.get("/problems/headache")
-
-    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")

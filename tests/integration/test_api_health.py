@@ -4,24 +4,28 @@ import dataclasses
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 from pydantic import SecretStr
+from urllib3.exceptions import ProtocolError, ReadTimeoutError
 
+from smart_filter_shared.errors import StorageUnavailable
 from smart_filter_shared.jobs import retention
 from smart_filter_shared.settings import Settings
+from smart_filter_shared.storage import troubles
 from smart_filter_tests.bench import Bench
 from smart_filter_tests.outages import let_name_lead_to_primary, read_only, until
 from smart_filter_tests.proxy import Mode, Proxy
 from smart_filter_tests.serving import Api, a_photo, an_api, serving
 from smart_filter_tests.threads import at_once
 
-# What a caller may have to wait for an answer that a server is away.
-PATIENCE_SECONDS = 8.0
+# How long a caller may have to wait for an answer: less than the client of the storage waits.
+MOST_SECONDS = 8.0
+GONE = [Mode.RESET, Mode.SWALLOW]
 
 
 @dataclass(slots=True)
@@ -65,19 +69,24 @@ def far_api(bench: Bench, ways: Ways) -> Iterator[Api]:
         yield api
 
 
+@pytest.fixture
+def impatient_api(bench: Bench, ways: Ways) -> Iterator[Api]:
+    """The same, which soon gives a server up; on a busy machine, also one that is there."""
+    settings = _by(ways, bench.settings)
+    with serving(settings, patience_seconds=0.5) as url, an_api(url, bench) as api:
+        yield api
+
+
 def _by(ways: Ways, settings: Settings) -> Settings:
-    def through(way: Proxy) -> Callable[[str], str]:
-        def change(url: str) -> str:
-            address = urlsplit(url)
-            login = address.netloc.rpartition("@")[0]
-            netloc = f"{login}@127.0.0.1:{way.port}" if login else f"127.0.0.1:{way.port}"
-            return urlunsplit(address._replace(netloc=netloc))
+    def through(way: Proxy, url: str) -> str:
+        address = urlsplit(url)
+        login = address.netloc.rpartition("@")[0]
+        netloc = f"{login}@127.0.0.1:{way.port}" if login else f"127.0.0.1:{way.port}"
+        return urlunsplit(address._replace(netloc=netloc))
 
-        return change
-
-    database = through(ways.database)(settings.database.url.get_secret_value())
-    broker = through(ways.broker)(settings.broker.url.get_secret_value())
-    storage = through(ways.storage)(settings.storage.url)
+    database = through(ways.database, settings.database.url.get_secret_value())
+    broker = through(ways.broker, settings.broker.url.get_secret_value())
+    storage = through(ways.storage, settings.storage.url)
     return dataclasses.replace(
         settings,
         database=settings.database.model_copy(update={"url": SecretStr(database)}),
@@ -86,32 +95,31 @@ def _by(ways: Ways, settings: Settings) -> Settings:
     )
 
 
+@contextmanager
+def in_time() -> Iterator[None]:
+    """Fail when the block takes longer than a caller may have to wait."""
+    began = time.monotonic()
+    yield
+    assert time.monotonic() - began < MOST_SECONDS
+
+
 def test_process_with_all_its_servers_is_ready(api: Api) -> None:
     answer = api.client.get("/readyz")
 
     assert (answer.status_code, answer.json()) == (200, {"status": "ok", "degraded": []})
 
 
-@pytest.mark.parametrize("mode", [Mode.RESET, Mode.SWALLOW])
-def test_process_without_broker_is_ready_and_degraded(far_api: Api, ways: Ways, mode: Mode) -> None:
+@pytest.mark.parametrize("mode", GONE)
+def test_process_without_broker_is_degraded_and_accepts_photos(
+    far_api: Api, ways: Ways, mode: Mode
+) -> None:
     ways.cut("broker", mode)
 
+    job_id = far_api.submit()
     answer = far_api.client.get("/readyz")
 
-    assert (answer.status_code, answer.json()["degraded"]) == (200, ["broker"])
-
-
-@pytest.mark.parametrize("mode", [Mode.RESET, Mode.SWALLOW])
-def test_photo_is_accepted_as_fast_without_broker(far_api: Api, ways: Ways, mode: Mode) -> None:
-    far_api.submit()
-    ways.cut("broker", mode)
-
-    started = time.monotonic()
-    job_id = far_api.submit()
-    seconds = time.monotonic() - started
-
     assert far_api.job(job_id)["stages"][0]["state"] == "ready"
-    assert seconds < 1.0
+    assert (answer.status_code, answer.json()["degraded"]) == (200, ["broker"])
 
 
 def test_broker_that_swallows_rings_holds_up_one_thread(far_api: Api, ways: Ways) -> None:
@@ -129,22 +137,24 @@ def test_broker_that_swallows_rings_holds_up_one_thread(far_api: Api, ways: Ways
     assert far_api.client.get("/readyz").json()["degraded"] == ["broker"]
 
 
-@pytest.mark.parametrize("mode", [Mode.RESET, Mode.SWALLOW])
+@pytest.mark.parametrize("mode", GONE)
 @pytest.mark.parametrize("name", ["database", "storage"])
-def test_process_without_a_server_that_it_needs_is_not_ready(
-    far_api: Api, ways: Ways, name: str, mode: Mode
+def test_process_without_a_server_that_it_needs_is_not_ready_until_it_is_back(
+    impatient_api: Api, ways: Ways, name: str, mode: Mode
 ) -> None:
-    far_api.client.get("/readyz")
+    impatient_api.client.get("/readyz")
     ways.cut(name, mode)
 
-    started = time.monotonic()
-    answer = far_api.client.get("/readyz")
-    seconds = time.monotonic() - started
+    with in_time():
+        answer = impatient_api.client.get("/readyz")
 
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
     assert answer.json()["detail"] == f"{name} cannot be reached"
-    assert seconds < PATIENCE_SECONDS
-    assert far_api.client.get("/livez").status_code == 200
+    assert impatient_api.client.get("/livez").status_code == 200
+    getattr(ways, name).cut()
+    ways.cut(name, Mode.PASS)
+    until(lambda: impatient_api.client.get("/readyz").is_success)
+    until(lambda: impatient_api.post(a_photo()).status_code == 202)
 
 
 @pytest.mark.parametrize("name", ["database", "storage"])
@@ -157,124 +167,108 @@ def test_photo_is_not_accepted_without_a_server_that_it_needs(
 
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
     assert int(answer.headers["retry-after"]) > 0
+    assert "127.0.0.1" not in answer.text
     assert far_api.leftovers() == {}
 
 
-@pytest.mark.parametrize("mode", [Mode.RESET, Mode.SWALLOW])
+@pytest.mark.parametrize("mode", [Mode.RESET, pytest.param(Mode.SWALLOW, marks=pytest.mark.slow)])
 def test_objects_of_a_deleted_job_wait_for_storage_that_is_away(
     far_api: Api, ways: Ways, mode: Mode
 ) -> None:
     job_id = far_api.submit()
     ways.cut("storage", mode)
 
-    started = time.monotonic()
-    answer = far_api.client.delete(f"/v1/jobs/{job_id}")
-    seconds = time.monotonic() - started
+    with in_time():
+        answer = far_api.client.delete(f"/v1/jobs/{job_id}")
 
     assert answer.status_code == 204
     assert far_api.client.get(f"/v1/jobs/{job_id}").status_code == 410
-    assert seconds < PATIENCE_SECONDS
     with far_api.bench.transaction() as connection:
         left = [artifact.key for artifact in retention.claim(connection, most=9)]
     assert left == [stored.key for stored in far_api.bench.store.stored()]
     assert len(left) == 1
 
 
-@pytest.mark.parametrize("mode", [Mode.RESET, Mode.SWALLOW])
-def test_metrics_without_a_database_say_so_and_show_the_requests(
-    far_api: Api, ways: Ways, mode: Mode
+@pytest.mark.parametrize("mode", GONE)
+def test_database_that_is_away_holds_up_no_request(
+    impatient_api: Api, ways: Ways, mode: Mode
 ) -> None:
-    far_api.client.get("/livez")
+    impatient_api.client.get("/v1/jobs")
     ways.cut("database", mode)
 
-    started = time.monotonic()
-    told = far_api.client.get("/metrics").text
-    seconds = time.monotonic() - started
+    with in_time():
+        answer = impatient_api.client.get("/v1/jobs")
 
-    assert "smart_filter_database_up 0" in told
-    assert "smart_filter_stages{" not in told
-    assert 'route="/livez"' in told
-    assert seconds < PATIENCE_SECONDS
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
 
 
-def _notice(api: Api) -> None:
-    """Let a process lose the connections that the server has ended."""
-    until(lambda: api.client.get("/v1/jobs").is_success)
+@pytest.mark.parametrize("mode", GONE)
+def test_metrics_without_a_database_say_so_and_show_the_requests(
+    impatient_api: Api, ways: Ways, mode: Mode
+) -> None:
+    impatient_api.client.get("/v1/jobs")
+    ways.cut("database", mode)
+
+    with in_time():
+        metrics = impatient_api.client.get("/metrics").text
+
+    assert "smart_filter_database_up 0" in metrics
+    assert "smart_filter_stages{" not in metrics
+    assert 'route="/v1/jobs"' in metrics
 
 
-def test_process_is_not_ready_while_its_database_takes_no_writes(api: Api) -> None:
+@contextmanager
+def without_writes(api: Api) -> Iterator[None]:
+    """Let the database take no writes while the block lasts.
+
+    The server ends all connections before the block, and after it. A request that meets one fails,
+    unless the connection has idled: to the next test, whose clock is an hour ahead, it has.
+    """
     with read_only(api.bench):
-        _notice(api)
+        until(lambda: api.client.get("/v1/jobs").is_success)
+        yield
+
+
+def test_database_that_takes_no_writes_is_reported(api: Api) -> None:
+    with without_writes(api):
         answer = api.client.get("/readyz")
+        metrics = api.client.get("/metrics").text
+        concerns = api.client.get("/v1/operator/standing").json()["concerns"]
 
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
     assert answer.json()["detail"] == "database takes no writes"
+    assert "smart_filter_database_up 0" in metrics
+    assert "smart_filter_workers{" not in metrics
+    assert [one["title"] for one in concerns] == ["The database takes no writes"]
 
 
 def test_readiness_itself_replaces_the_connections_to_a_replica(api: Api) -> None:
-    with read_only(api.bench):
-        _notice(api)
+    with without_writes(api):
         at_once(4, lambda: api.client.get("/v1/jobs"))
         let_name_lead_to_primary(api.bench)
 
         until(lambda: api.client.get("/readyz").is_success)
 
 
-def test_metrics_of_a_database_that_takes_no_writes_say_so(api: Api) -> None:
-    with read_only(api.bench):
-        _notice(api)
-        told = api.client.get("/metrics").text
-
-    assert "smart_filter_database_up 0" in told
-    assert "smart_filter_workers{" not in told
-
-
-def test_operator_is_told_of_a_database_that_takes_no_writes_and_of_nothing_else(
-    api: Api,
+@pytest.mark.parametrize(
+    ("reason", "detail"),
+    [
+        (ReadTimeoutError(None, "", "10 s"), "does not answer in time"),
+        (ProtocolError("reset"), "broke the connection off (ProtocolError)"),
+    ],
+)
+def test_storage_that_is_silent_or_breaks_off_may_come_back(
+    bench: Bench, reason: Exception, detail: str
 ) -> None:
-    with read_only(api.bench):
-        _notice(api)
-        concerns = api.client.get("/v1/operator/standing").json()["concerns"]
+    error = troubles.translated(reason, bench.settings.storage, about="a photo")
 
-    assert [one["title"] for one in concerns] == ["The database takes no writes"]
-
-
-def test_database_that_swallows_what_it_is_sent_does_not_hold_up_a_request(
-    far_api: Api, ways: Ways
-) -> None:
-    far_api.client.get("/v1/jobs")
-    ways.cut("database", Mode.SWALLOW)
-
-    started = time.monotonic()
-    answer = far_api.client.get("/v1/jobs")
-    seconds = time.monotonic() - started
-
-    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
-    assert seconds < PATIENCE_SECONDS
-
-
-def test_process_is_ready_again_when_its_server_is_back(far_api: Api, ways: Ways) -> None:
-    ways.cut("database", Mode.RESET)
-    assert far_api.client.get("/readyz").status_code == 503
-
-    ways.cut("database", Mode.PASS)
-
-    assert far_api.client.get("/readyz").status_code == 200
-    assert far_api.post(a_photo()).status_code == 202
-
-
-def test_answer_about_a_server_that_is_away_tells_no_address(far_api: Api, ways: Ways) -> None:
-    ways.cut("database", Mode.RESET)
-
-    answer = far_api.client.get("/v1/jobs")
-
-    assert answer.status_code == 503
-    assert "127.0.0.1" not in answer.text
+    assert type(error) is StorageUnavailable
+    assert detail in str(error)
 
 
 def test_head_of_a_request_is_bounded(api: Api) -> None:
     address = urlsplit(api.url)
-    with socket.create_connection((address.hostname, address.port), timeout=10) as connection:
+    with socket.create_connection((address.hostname, address.port), timeout=60) as connection:
         connection.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\nX-Long: ")
         connection.sendall(b"x" * 70_000)
         answer = connection.recv(4096)

@@ -1,4 +1,4 @@
-"""What a tenant may do at most, and what it is told beyond."""
+"""Limits of a tenant, and the answers beyond them."""
 
 import re
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ PHOTO = a_photo(size=(1000, 100))  # a tenth of a megapixel
 KEEP = Recipe(background=Background(BackgroundKind.KEEP))
 
 
-def test_every_answer_tells_what_is_left(api: Api) -> None:
+def test_every_answer_has_the_requests_left(api: Api) -> None:
     api.limit(requests_per_minute=60)
 
     answers = [api.client.get("/v1/jobs"), api.client.get("/v1/jobs/none")]
@@ -35,26 +35,18 @@ def test_every_answer_tells_what_is_left(api: Api) -> None:
     assert [int(one[1]) for one in left if one] in ([59, 58], [59, 59])
 
 
-def test_tenant_that_asks_too_often_is_told_when_to_come_again(api: Api) -> None:
-    api.limit(requests_per_minute=2)
-
-    answers = [api.client.get("/v1/jobs") for _ in range(5)]
-
-    refused = answers[-1]
-    assert answers[0].status_code == 200
-    assert (refused.status_code, refused.json()["code"]) == (429, "rate_limited")
-    assert 1 <= int(refused.headers["Retry-After"]) <= 30
-    assert refused.headers["RateLimit"].startswith('"requests";r=0;t=')
-    assert refused.headers["content-type"] == "application/problem+json"
-
-
-def test_one_tenants_haste_is_not_anothers(api: Api) -> None:
+def test_tenant_that_asks_too_often_is_answered_when_to_come_again(api: Api) -> None:
     api.limit(requests_per_minute=1)
     other = api.headers(*Scope, tenant=Tenant("other"))
 
-    for _ in range(5):
-        api.client.get("/v1/jobs")
+    answers = [api.client.get("/v1/jobs") for _ in range(5)]
 
+    refused = next(answer for answer in answers if answer.status_code != 200)
+    assert answers[0].status_code == 200
+    assert (refused.status_code, refused.json()["code"]) == (429, "rate_limited")
+    assert 1 <= int(refused.headers["Retry-After"]) <= 60
+    assert refused.headers["RateLimit"].startswith('"requests";r=0;t=')
+    assert refused.headers["content-type"] == "application/problem+json"
     assert api.client.get("/v1/jobs", headers=other).status_code == 200
 
 
@@ -70,40 +62,23 @@ def test_operators_own_tenant_has_no_bounds(api: Api) -> None:
 
 def test_no_more_jobs_wait_than_may(api: Api) -> None:
     api.limit(jobs_waiting=2)
+    key = {"Idempotency-Key": "again"}
 
-    answers = [submitted(api) for _ in range(3)]
+    first, second, refused = submitted(api), submitted(api), submitted(api, key)
 
-    assert [answer.status_code for answer in answers] == [202, 202, 429]
-    assert answers[2].json()["code"] == "queue_full"
-    assert int(answers[2].headers["Retry-After"]) >= 1
-    assert api.leftovers()["jobs"] == 2
-    assert api.leftovers()["objects"] == 2
-
-
-def test_job_that_has_ended_makes_room(api: Api) -> None:
-    api.limit(jobs_waiting=1)
-    job_id = submitted(api).json()["id"]
-    assert submitted(api).status_code == 429
-
-    api.client.post(f"/v1/jobs/{job_id}/cancel")
-
-    assert submitted(api).status_code == 202
+    assert [first.status_code, second.status_code] == [202, 202]
+    assert (refused.status_code, refused.json()["code"]) == (429, "queue_full")
+    assert int(refused.headers["Retry-After"]) >= 1
+    assert api.leftovers()["jobs"] == api.leftovers()["objects"] == 2
+    api.client.post(f"/v1/jobs/{first.json()['id']}/cancel")
+    # There is room, also under the key of the request that was refused.
+    assert submitted(api, key).status_code == 202
 
 
-def test_bound_is_exact_when_many_come_at_once(api: Api) -> None:
-    api.limit(jobs_waiting=3)
-
-    with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda _: submitted(api), range(8)))
-
-    assert sorted(answer.status_code for answer in answers) == [202] * 3 + [429] * 5
-    assert api.leftovers()["jobs"] == api.leftovers()["objects"] == 3
-
-
-def test_bound_is_exact_when_many_come_to_two_processes(api: Api) -> None:
+def test_bound_is_exact_when_many_requests_come_to_two_processes(api: Api) -> None:
     api.limit(jobs_waiting=100)
 
-    with served_as(api.bench) as url, httpx.Client(timeout=20) as other:
+    with served_as(api.bench) as url, httpx.Client(timeout=60) as other:
         other.base_url, other.headers = httpx.URL(url), api.client.headers
         clients = [api.client, other] * 55
         with ThreadPoolExecutor(8) as pool:
@@ -157,17 +132,6 @@ def test_submission_of_a_tenant_takes_two_statements_however_many_jobs_wait(
     assert (len(writing), len(counting)) <= (60, 10)
 
 
-def test_refused_request_may_be_sent_again_under_its_key(api: Api) -> None:
-    api.limit(jobs_waiting=1)
-    first = submitted(api).json()["id"]
-    key = {"Idempotency-Key": "again"}
-    assert submitted(api, key).status_code == 429
-
-    api.client.post(f"/v1/jobs/{first}/cancel")
-
-    assert submitted(api, key).status_code == 202
-
-
 def test_no_more_megapixels_a_day_than_may(api: Api) -> None:
     api.limit(megapixels_per_day=0.25)
 
@@ -177,15 +141,8 @@ def test_no_more_megapixels_a_day_than_may(api: Api) -> None:
     assert answers[2].json()["code"] == "rate_limited"
     assert 1 <= int(answers[2].headers["Retry-After"]) <= 24 * 3600
     assert api.leftovers()["jobs"] == 2
-
-
-def test_next_day_begins_with_nothing_spent(api: Api) -> None:
-    api.limit(megapixels_per_day=0.15)
-    assert [submitted(api).status_code for _ in range(2)] == [202, 429]
-
     with api.bench.transaction() as connection:
         connection.execute(text("UPDATE tenants SET spent_on = spent_on - 1"))
-
     assert submitted(api).status_code == 202
 
 
@@ -232,7 +189,7 @@ def test_all_queues_together_are_bounded(bench: Bench) -> None:
         limits.refuse_when_all_is_full(2, 2)
 
 
-def test_full_service_takes_no_more_from_anybody(servers: Stack, bench: Bench) -> None:
+def test_full_service_accepts_jobs_of_the_operator_alone(servers: Stack, bench: Bench) -> None:
     settings = settings_of(servers.addresses, SMART_FILTER_LIMIT_JOBS_IN_ALL="2")
     for _ in range(2):
         bench.submit(KEEP, tenant=Tenant("another"))
@@ -259,7 +216,7 @@ def test_without_redis_photos_are_taken_and_counted_all_the_same(
     assert answers[0].headers["RateLimit"].startswith('"requests";r=1;')
 
 
-def test_what_is_said_of_a_tenant_counts_before_the_settings() -> None:
+def test_limits_of_a_tenant_go_before_the_settings() -> None:
     usual = Limits(requests_per_minute=60, jobs_waiting=10, megapixels_per_day=100.0)
 
     own = OwnLimits(requests_per_minute=0, jobs_waiting=99).within(TENANT, usual)

@@ -107,33 +107,30 @@ def test_finished_job_tells_all_that_was_found(api: Api) -> None:
     assert kept == dt.timedelta(seconds=api.bench.settings.keep.result_seconds)
 
 
-def test_image_is_streamed_with_type_length_and_tag(api: Api) -> None:
-    answer = fetch(api, finished(api), "image")
+def test_image_is_streamed_with_its_headers_or_had_by_a_redirect_without_a_key(api: Api) -> None:
+    job_id = finished(api)
+
+    answer = fetch(api, job_id, "image")
+    redirect = api.client.get(f"/v1/jobs/{job_id}/outputs/image?redirect=1")
 
     assert answer.content == IMAGE
     assert answer.headers["content-type"] == "image/png"
     assert answer.headers["content-length"] == str(len(IMAGE))
     assert answer.headers["etag"].startswith('"')
+    assert redirect.status_code == 307
+    assert httpx.get(redirect.headers["location"], timeout=60).content == IMAGE
 
 
-@pytest.mark.parametrize("name", ["image", "faces", "rating", "printability"])
-def test_output_that_is_known_already_is_not_sent_again(api: Api, name: str) -> None:
+def test_output_that_is_known_already_is_not_sent_again(api: Api) -> None:
     job_id = finished(api)
-    tag = fetch(api, job_id, name).headers["etag"]
 
-    answers = [
-        fetch(api, job_id, name, **{"If-None-Match": known}).status_code
-        for known in (tag, f"W/{tag}", f'"other", {tag}', "*", '"other"')
-    ]
-
-    assert answers == [304, 304, 304, 304, 200]
-
-
-def test_redirect_leads_to_the_bytes_without_a_key(api: Api) -> None:
-    answer = api.client.get(f"/v1/jobs/{finished(api)}/outputs/image?redirect=1")
-
-    assert answer.status_code == 307
-    assert httpx.get(answer.headers["location"]).content == IMAGE
+    for name in ("image", *DOCUMENTS):
+        tag = fetch(api, job_id, name).headers["etag"]
+        answers = [
+            fetch(api, job_id, name, **{"If-None-Match": known}).status_code
+            for known in (tag, f"W/{tag}", f'"other", {tag}', "*", '"other"')
+        ]
+        assert answers == [304, 304, 304, 304, 200], name
 
 
 def test_faces_rating_and_printability_are_the_documents_that_the_job_shows(api: Api) -> None:
@@ -150,40 +147,19 @@ def test_faces_rating_and_printability_are_the_documents_that_the_job_shows(api:
     assert documents["faces"].headers["content-type"] == "application/json"
 
 
-def test_output_is_not_there_before_the_job_has_finished(api: Api) -> None:
+def test_output_is_not_there_before_the_job_has_finished_nor_when_it_was_canceled(
+    api: Api,
+) -> None:
     job_id = api.submit()
 
-    answer = fetch(api, job_id, "image")
-
-    assert (answer.status_code, answer.json()["code"]) == (409, "job_not_finished")
-
-
-def test_canceled_job_has_no_outputs(api: Api) -> None:
-    job_id = api.submit()
+    early, not_asked_for = fetch(api, job_id, "image"), fetch(api, job_id, "matte")
     api.client.post(f"/v1/jobs/{job_id}/cancel")
+    late = fetch(api, job_id, "image")
 
-    answer = fetch(api, job_id, "image")
-
-    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+    assert (early.status_code, early.json()["code"]) == (409, "job_not_finished")
+    assert (not_asked_for.status_code, not_asked_for.json()["code"]) == (404, "not_found")
+    assert (late.status_code, late.json()["code"]) == (404, "not_found")
     assert api.job(job_id)["outputs"] == {}
-
-
-@pytest.mark.parametrize("name", ["matte", "cutout", "anything"])
-def test_output_that_was_not_asked_for_is_not_found(api: Api, name: str) -> None:
-    answers = [fetch(api, job_id, name) for job_id in (finished(api), api.submit())]
-
-    assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [
-        (404, "not_found")
-    ] * 2
-
-
-def test_output_whose_object_is_gone_has_expired(api: Api) -> None:
-    job_id = finished(api)
-    api.bench.store.remove(KEY)
-
-    answer = fetch(api, job_id, "image")
-
-    assert (answer.status_code, answer.json()["code"]) == (410, "output_expired")
 
 
 @pytest.mark.parametrize(
@@ -194,16 +170,27 @@ def test_output_whose_object_is_gone_has_expired(api: Api) -> None:
         "DELETE FROM artifacts",
     ],
 )
-@pytest.mark.parametrize("query", ["", "?redirect=1"])
-def test_output_that_is_kept_no_longer_has_expired(api: Api, change: str, query: str) -> None:
+def test_output_that_is_kept_no_longer_has_expired(api: Api, change: str) -> None:
     job_id = finished(api)
     with api.bench.transaction() as connection:
         connection.exec_driver_sql(change)
 
-    answer = api.client.get(f"/v1/jobs/{job_id}/outputs/image{query}")
+    answers = [
+        api.client.get(f"/v1/jobs/{job_id}/outputs/image{query}") for query in ("", "?redirect=1")
+    ]
+
+    assert [one.json()["code"] for one in answers] == ["output_expired"] * 2
+    assert [one.status_code for one in answers] == [410] * 2
+    assert api.job(job_id)["state"] == "succeeded"
+
+
+def test_output_whose_object_is_gone_has_expired(api: Api) -> None:
+    job_id = finished(api)
+    api.bench.store.remove(KEY)
+
+    answer = fetch(api, job_id, "image")
 
     assert (answer.status_code, answer.json()["code"]) == (410, "output_expired")
-    assert api.job(job_id)["state"] == "succeeded"
 
 
 def test_facts_are_null_until_their_stage_has_succeeded(api: Api) -> None:

@@ -22,14 +22,14 @@ PICTURES = ("", "?original=1")
 
 
 def prepare(api: Api, files: Mapping[str, object]) -> str:
-    """Submit a job whose photo is looked at."""
+    """Submit a job and let its photo be prepared."""
     job_id = api.submit()
     api.finish(StageName.PREPARE, {"facts": TURNED, "arrays": {}, "files": files})
     return job_id
 
 
 def prepared(api: Api) -> str:
-    """Submit a job whose photo is looked at, and stored small."""
+    """Submit a job and let its photo be prepared, with a preview."""
     api.bench.store.put(KEY, PREVIEW, length=len(PREVIEW), media_type="image/jpeg")
     return prepare(api, {"preview": PREVIEW_FILE})
 
@@ -38,7 +38,7 @@ def fetch(api: Api, job_id: str, query: str = "", **headers: str) -> httpx.Respo
     return api.client.get(f"/v1/jobs/{job_id}/photo{query}", headers=headers)
 
 
-def test_photo_is_shown_upright_as_soon_as_it_was_looked_at(api: Api) -> None:
+def test_photo_is_shown_upright_as_soon_as_it_is_prepared(api: Api) -> None:
     job = api.job(prepared(api))
 
     answer = api.client.get(job["links"]["photo"])
@@ -50,7 +50,7 @@ def test_photo_is_shown_upright_as_soon_as_it_was_looked_at(api: Api) -> None:
     assert answer.headers["cache-control"] == "private, no-cache"
 
 
-def test_original_is_what_was_sent_and_the_job_tells_how_to_turn_it(api: Api) -> None:
+def test_original_is_the_photo_that_was_sent(api: Api) -> None:
     job_id = prepared(api)
 
     answer = fetch(api, job_id, "?original=1")
@@ -74,32 +74,25 @@ def test_photo_that_is_known_already_is_not_sent_again(api: Api, query: str) -> 
 
 
 @pytest.mark.parametrize("query", PICTURES)
-def test_photo_is_not_there_before_it_was_looked_at(api: Api, query: str) -> None:
+def test_photo_is_not_there_before_it_was_prepared(api: Api, query: str) -> None:
     answer = fetch(api, api.submit(), query)
 
     assert (answer.status_code, answer.json()["code"]) == (409, "job_not_finished")
 
 
-def test_photo_that_nobody_could_read_is_not_found(api: Api) -> None:
-    job_id = api.submit()
+def test_photo_without_a_preview_is_had_as_it_was_sent(api: Api) -> None:
+    unreadable = api.submit()
     api.fail(StageName.PREPARE, Failure("image_unreadable", "It cannot be read", "its end is off"))
+    of_an_older_worker = prepare(api, {})
 
-    answer = fetch(api, job_id)
+    answers = [fetch(api, job_id) for job_id in (unreadable, of_an_older_worker)]
 
-    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
-
-
-def test_photo_that_an_older_worker_looked_at_is_had_as_it_was_sent(api: Api) -> None:
-    job_id = prepare(api, {})
-
-    answer = fetch(api, job_id)
-
-    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
-    assert "original=1" in answer.json()["detail"]
-    assert fetch(api, job_id, "?original=1").content == a_photo()
+    for answer in answers:
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+    assert "original=1" in answers[1].json()["detail"]
+    assert fetch(api, of_an_older_worker, "?original=1").content == a_photo()
 
 
-@pytest.mark.parametrize("query", PICTURES)
 @pytest.mark.parametrize(
     "change",
     [
@@ -108,17 +101,18 @@ def test_photo_that_an_older_worker_looked_at_is_had_as_it_was_sent(api: Api) ->
         "UPDATE jobs SET expired_at = statement_timestamp()",
     ],
 )
-def test_photo_that_is_kept_no_longer_has_expired(api: Api, change: str, query: str) -> None:
+def test_photo_that_is_kept_no_longer_has_expired(api: Api, change: str) -> None:
     job_id = prepared(api)
     with api.bench.transaction() as connection:
         connection.exec_driver_sql(change)
 
-    answer = fetch(api, job_id, query)
+    answers = [fetch(api, job_id, query) for query in PICTURES]
 
-    assert (answer.status_code, answer.json()["code"]) == (410, "inputs_expired")
+    assert [one.status_code for one in answers] == [410, 410]
+    assert {one.json()["code"] for one in answers} == {"inputs_expired"}
 
 
-def test_what_shows_the_photo_is_kept_as_long_as_the_photo(api: Api) -> None:
+def test_preview_is_kept_as_long_as_the_photo(api: Api) -> None:
     api.submit()
     lease = api.bench.claim_one(StageName.PREPARE)
     proxy = np.zeros((4, 6, 3), np.uint8)

@@ -1,7 +1,6 @@
 """Browsers' sessions: cookies that stand for a key, and what other pages cannot do with them."""
 
 import datetime as dt
-import json
 import uuid
 from collections.abc import Iterator
 from http.cookies import SimpleCookie
@@ -41,7 +40,7 @@ class Browser:
 
 @pytest.fixture
 def browser(api: Api) -> Iterator[Browser]:
-    with httpx.Client(base_url=api.url, headers={"Origin": api.url}, timeout=20) as client:
+    with httpx.Client(base_url=api.url, headers={"Origin": api.url}, timeout=60) as client:
         yield Browser(api, client)
 
 
@@ -58,7 +57,7 @@ def a_code(browser: Browser, code: str = "a-code-of-many-letters") -> str:
     return code
 
 
-def test_session_does_what_its_key_does(browser: Browser) -> None:
+def test_session_allows_the_same_as_its_key(browser: Browser) -> None:
     answer = browser.sign_in()
 
     submitted = browser.client.post("/v1/jobs", files={"photo": ("photo", a_photo())})
@@ -72,8 +71,7 @@ def test_session_does_what_its_key_does(browser: Browser) -> None:
 
 
 def test_cookie_is_for_no_script_and_no_other_site(browser: Browser) -> None:
-    told = browser.sign_in().headers["set-cookie"]
-    cookie = SimpleCookie(told)[COOKIE]
+    cookie = SimpleCookie(browser.sign_in().headers["set-cookie"])[COOKIE]
 
     assert cookie["httponly"] is True
     assert cookie["samesite"].lower() == "strict"
@@ -81,23 +79,19 @@ def test_cookie_is_for_no_script_and_no_other_site(browser: Browser) -> None:
     assert int(cookie["max-age"]) == 12 * 3600
 
 
-def test_cookie_that_came_by_https_stays_there(browser: Browser) -> None:
-    # As a proxy on this machine says that ends TLS.
-    answer = browser.client.post(
-        "/v1/session",
-        json={"key": browser.key},
-        headers={"X-Forwarded-Proto": "https", "Origin": browser.api.url.replace("http", "https")},
-    )
-
-    assert answer.headers["set-cookie"].startswith("__Host-smart-filter=")
-    assert "; secure" in answer.headers["set-cookie"].lower()
-
-
-def test_setting_keeps_cookies_to_https(browser: Browser) -> None:
+def test_cookie_that_came_by_https_or_by_the_setting_stays_there(browser: Browser) -> None:
+    # The headers of a proxy on this machine that ends TLS.
+    headers = {
+        "X-Forwarded-Proto": "https",
+        "Origin": browser.api.url.replace("http", "https"),
+    }
+    proxied = browser.client.post("/v1/session", json={"key": browser.key}, headers=headers)
     with served_as(browser.api.bench, SMART_FILTER_SESSION_SECURE="true") as url:
-        answer = httpx.post(f"{url}/v1/session", json={"key": browser.key})
+        set_ = httpx.post(f"{url}/v1/session", json={"key": browser.key}, timeout=60)
 
-    assert answer.headers["set-cookie"].startswith("__Host-smart-filter=")
+    for answer in (proxied, set_):
+        assert answer.headers["set-cookie"].startswith("__Host-smart-filter=")
+        assert "; secure" in answer.headers["set-cookie"].lower()
 
 
 def test_session_has_the_scopes_of_its_key(api: Api, browser: Browser) -> None:
@@ -107,24 +101,23 @@ def test_session_has_the_scopes_of_its_key(api: Api, browser: Browser) -> None:
     assert browser.status("/v1/keys") == 403
 
 
-@pytest.mark.parametrize("token", [None, "", "guess", "0" * 64])
-def test_what_changes_something_needs_the_token(browser: Browser, token: str | None) -> None:
+def test_change_needs_the_token_of_its_session(api: Api, browser: Browser) -> None:
+    other = httpx.post(f"{api.url}/v1/session", json={"key": browser.key}, timeout=60).json()[
+        "csrf_token"
+    ]
     browser.sign_in()
     del browser.client.headers["X-CSRF-Token"]
-    headers = {} if token is None else {"X-CSRF-Token": token}
+    files = {"photo": ("photo", a_photo())}
 
-    answer = browser.client.post("/v1/jobs", files={"photo": ("photo", a_photo())}, headers=headers)
+    answers = [
+        browser.client.post("/v1/jobs", files=files, headers=headers)
+        for headers in ({}, *({"X-CSRF-Token": token} for token in ("", "0" * 64, other)))
+    ]
 
-    assert (answer.status_code, answer.json()["code"]) == (403, "csrf")
-    assert "X-CSRF-Token" in answer.json()["detail"]
-    assert browser.api.leftovers() == {}
-
-
-def test_token_of_another_session_is_no_token(api: Api, browser: Browser) -> None:
-    other = httpx.post(f"{api.url}/v1/session", json={"key": browser.key}).json()["csrf_token"]
-    browser.sign_in()
-
-    assert browser.status(method="DELETE", path="/v1/session", **{"X-CSRF-Token": other}) == 403
+    for answer in answers:
+        assert (answer.status_code, answer.json()["code"]) == (403, "csrf")
+        assert "X-CSRF-Token" in answer.json()["detail"]
+    assert api.leftovers() == {}
 
 
 @pytest.mark.parametrize(
@@ -138,25 +131,18 @@ def test_token_of_another_session_is_no_token(api: Api, browser: Browser) -> Non
         {"Sec-Fetch-Site": "same-site"},
     ],
 )
-@pytest.mark.parametrize("method", ["GET", "DELETE"])
-def test_pages_of_other_sites_are_refused(
-    browser: Browser, method: str, headers: dict[str, str]
-) -> None:
+def test_pages_of_other_sites_are_refused(browser: Browser, headers: dict[str, str]) -> None:
     browser.sign_in()
 
-    answer = browser.client.request(method, "/v1/session", headers=headers)
+    answers = [
+        browser.client.request(method, "/v1/session", headers=headers, json=body)
+        for method, body in (("GET", None), ("DELETE", None), ("POST", {"key": browser.key}))
+    ]
 
-    assert (answer.status_code, answer.json()["code"]) == (403, "csrf")
+    for answer in answers:
+        assert (answer.status_code, answer.json()["code"]) == (403, "csrf")
+        assert "set-cookie" not in answer.headers
     assert browser.status("/v1/session") == 200
-
-
-def test_nobody_is_signed_in_by_another_site(browser: Browser) -> None:
-    answer = browser.client.post(
-        "/v1/session", json={"key": browser.key}, headers={"Origin": "https://evil.example"}
-    )
-
-    assert (answer.status_code, answer.json()["code"]) == (403, "csrf")
-    assert "set-cookie" not in answer.headers
 
 
 def test_key_needs_no_token(api: Api, browser: Browser) -> None:
@@ -168,22 +154,25 @@ def test_key_needs_no_token(api: Api, browser: Browser) -> None:
     assert answer.status_code == 202
 
 
-def test_signing_out_ends_the_session(browser: Browser) -> None:
-    cookie = browser.sign_in().cookies[COOKIE]
+def test_session_ends_when_its_browser_signs_in_again_or_out(browser: Browser) -> None:
+    first, second = (browser.sign_in().cookies[COOKIE] for _ in range(2))
+    assert browser.status("/v1/session") == 200
 
     answer = browser.client.delete("/v1/session")
 
     assert answer.status_code == 204
     assert "max-age=0" in answer.headers["set-cookie"].lower()
-    assert browser.status("/v1/jobs", Cookie=f"{COOKIE}={cookie}") == 401
-    assert browser.status("/v1/session") == 401
+    for cookie in (first, second, "guess", "\xe9", "x" * 5000):
+        headers = {"Cookie": f"{COOKIE}={cookie}".encode("latin-1")}
+        refused = httpx.get(f"{browser.api.url}/v1/jobs", headers=headers, timeout=60)
+        assert (refused.status_code, refused.json()["code"]) == (401, "unauthorized")
 
 
-def test_signing_in_again_ends_the_session_before(browser: Browser) -> None:
-    first = browser.sign_in().cookies[COOKIE]
-    second = browser.sign_in().cookies[COOKIE]
+def test_signing_in_again_ends_the_session_before_alone(browser: Browser) -> None:
+    first, second = (browser.sign_in().cookies[COOKIE] for _ in range(2))
 
     browser.client.cookies.clear()
+
     assert browser.status("/v1/jobs", Cookie=f"{COOKIE}={first}") == 401
     assert browser.status("/v1/jobs", Cookie=f"{COOKIE}={second}") == 200
 
@@ -207,7 +196,7 @@ def test_session_ends_with_its_key_or_its_time(browser: Browser, end: str) -> No
     assert (before, browser.status(), browser.status("/v1/session")) == (200, 401, 401)
 
 
-def test_session_that_is_used_goes_on(browser: Browser) -> None:
+def test_session_in_use_lasts(browser: Browser) -> None:
     browser.sign_in()
 
     for _ in range(3):
@@ -227,13 +216,18 @@ def test_session_ends_no_later_than_its_key(api: Api, browser: Browser) -> None:
     assert dt.datetime.fromisoformat(answer["expires_at"]) == issued.row.expires_at
 
 
-def test_cookie_is_not_stored(browser: Browser) -> None:
-    cookie = browser.sign_in().cookies[COOKIE]
+def test_neither_cookie_nor_code_is_stored(browser: Browser) -> None:
+    cookie, code = browser.sign_in().cookies[COOKIE], a_code(browser)
 
     with browser.api.bench.transaction() as connection:
-        stored = str(connection.exec_driver_sql("SELECT * FROM browser_sessions").all())
+        stored = [
+            str(connection.exec_driver_sql(f"SELECT * FROM {table}").all())
+            for table in ("browser_sessions", "browser_codes")
+        ]
 
-    assert cookie not in stored
+    assert all(stored)
+    assert cookie not in "".join(stored)
+    assert code not in "".join(stored)
 
 
 def test_code_opens_one_session(browser: Browser) -> None:
@@ -262,15 +256,6 @@ def test_code_that_is_over_opens_nothing(browser: Browser, end: str) -> None:
     assert browser.sign_in(code=code).status_code == 401
 
 
-def test_code_is_not_stored(browser: Browser) -> None:
-    code = a_code(browser)
-
-    with browser.api.bench.transaction() as connection:
-        stored = str(connection.exec_driver_sql("SELECT * FROM browser_codes").all())
-
-    assert code not in stored
-
-
 def test_key_of_a_device_opens_no_session(api: Api, browser: Browser) -> None:
     token = api.client.post("/v1/tokens", json={}).json()["key"]
 
@@ -285,32 +270,23 @@ def test_key_of_a_device_opens_no_session(api: Api, browser: Browser) -> None:
     [
         ({}, 422, "invalid_request"),
         ({"key": "a", "code": "b"}, 422, "invalid_request"),
-        ({"key": 1}, 422, "invalid_request"),
         ({"key": ""}, 422, "invalid_request"),
-        ({"key": "\ud800"}, 400, "malformed_request"),
-        ({"password": "a"}, 422, "invalid_request"),
         ({"key": "x" * 201}, 422, "invalid_request"),
         ({"key": "\0"}, 401, "unauthorized"),
-        ({"key": "sf_live_guess"}, 401, "unauthorized"),
-        ({"code": str(uuid.uuid4())}, 401, "unauthorized"),
+        ({"code": str(uuid.UUID(int=7))}, 401, "unauthorized"),
     ],
 )
 def test_wrong_wish_opens_nothing(
     api: Api, wish: dict[str, object], status: int, code: str
 ) -> None:
-    # As JSON escapes it: httpx would refuse halves of characters.
-    answer = api.client.post(
-        "/v1/session",
-        content=json.dumps(wish),
-        headers={"Content-Type": "application/json"},
-    )
+    answer = api.client.post("/v1/session", json=wish)
 
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert "set-cookie" not in answer.headers
 
 
 def test_form_of_another_page_is_no_document(api: Api, browser: Browser) -> None:
-    answer = httpx.post(f"{api.url}/v1/session", data={"key": browser.key})
+    answer = httpx.post(f"{api.url}/v1/session", data={"key": browser.key}, timeout=60)
 
     assert (answer.status_code, answer.json()["code"]) == (400, "malformed_request")
 
@@ -318,7 +294,7 @@ def test_form_of_another_page_is_no_document(api: Api, browser: Browser) -> None
 def test_attempts_are_bounded(api: Api) -> None:
     tried = 0
     # An API of its own: what it knows of attempts is no other test's.
-    with served_as(api.bench) as url, httpx.Client(base_url=url) as client:
+    with served_as(api.bench) as url, httpx.Client(base_url=url, timeout=60) as client:
         # The slower it goes the more are let through meanwhile: one in two seconds.
         while (answer := client.post("/v1/session", json={"code": "guess"})).status_code == 401:
             tried += 1
@@ -326,12 +302,3 @@ def test_attempts_are_bounded(api: Api) -> None:
     assert (answer.status_code, answer.json()["code"]) == (429, "rate_limited")
     assert int(answer.headers["Retry-After"]) >= 1
     assert tried >= 30
-
-
-@pytest.mark.parametrize("cookie", ["", "guess", "é", "x" * 5000])
-def test_guessed_cookie_is_no_session(api: Api, cookie: str) -> None:
-    headers = {"Cookie": f"{COOKIE}={cookie}".encode()}
-
-    answer = httpx.get(f"{api.url}/v1/jobs", headers=headers)
-
-    assert (answer.status_code, answer.json()["code"]) == (401, "unauthorized")

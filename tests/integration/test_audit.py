@@ -1,4 +1,4 @@
-"""The audit finds each kind of damage, says what to do, and nothing where there is none."""
+"""The audit finds each kind of damage with its remedy, and nothing in a healthy service."""
 
 import datetime as dt
 import json
@@ -176,7 +176,7 @@ def test_every_kind_of_damage_to_rows_is_found(bench: Bench, world: World) -> No
     assert unnoticed == []
 
 
-def test_sweeper_that_was_away_has_a_minute_to_put_things_right(bench: Bench, world: World) -> None:
+def test_sweeper_that_was_away_has_a_minute_to_mend_things(bench: Bench, world: World) -> None:
     with bench.transaction() as connection:
         connection.execute(text("UPDATE cells SET expires_from = statement_timestamp()"))
         connection.execute(
@@ -193,15 +193,6 @@ def command(
     return commands.on_servers(bench.settings, capsys, monkeypatch)
 
 
-def store_all(bench: Bench) -> list[str]:
-    """Put an object under every key that a row names."""
-    with bench.transaction() as connection:
-        keys = [row.key for row in connection.execute(text("SELECT key FROM artifacts"))]
-    for key in keys:
-        bench.store.put(key, b"it", length=2, media_type="text/plain")
-    return keys
-
-
 @pytest.mark.usefixtures("world")
 def test_job_that_never_ran_may_end_again_when_it_was_redriven(bench: Bench) -> None:
     job_id = bench.submit()
@@ -214,21 +205,20 @@ def test_job_that_never_ran_may_end_again_when_it_was_redriven(bench: Bench) -> 
     assert invariants.broken(bench) == []
 
 
-def test_healthy_service_has_no_findings(bench: Bench, command: Command) -> None:
-    store_all(bench)
-
-    assert command("audit") == {"findings": []}
-    assert command.said("audit") == "nothing is lost, doubled or orphaned\n"
-
-
 @pytest.mark.usefixtures("world")
-def test_missing_object_is_found_and_told_with_what_to_do(bench: Bench, command: Command) -> None:
-    gone, *_ = store_all(bench)
-    bench.store.remove(gone)
+def test_missing_object_is_reported_with_its_remedy(bench: Bench, command: Command) -> None:
+    with bench.transaction() as connection:
+        keys = [row.key for row in connection.execute(text("SELECT key FROM artifacts"))]
+    for key in keys:
+        bench.store.put(key, b"it", length=2, media_type="text/plain")
+    healthy = command("audit"), command.said("audit")
 
+    bench.store.remove(keys[0])
+
+    assert healthy == ({"findings": []}, "nothing is lost, doubled or orphaned\n")
     assert command.status("audit") == 1
     (finding,) = json.loads(command.said("audit", "--json"))["findings"]
-    assert (finding["fault"], finding["subject"]) == (Fault.LOST, gone)
+    assert (finding["fault"], finding["subject"]) == (Fault.LOST, keys[0])
     assert "backup" in finding["fix"]
 
 

@@ -47,7 +47,7 @@ def saying(answer: bytes) -> Iterator[tuple[Cell, list[bytes]]]:
 def asked_alone(cell: Cell) -> httpx.Response:
     """Ask a router that has one cell."""
     with listening(router.create(DOMAIN, Cells([cell]))) as url:
-        return httpx.get(url, headers={"Host": f"acme.{DOMAIN}"}, trust_env=False)
+        return httpx.get(url, headers={"Host": f"acme.{DOMAIN}"}, trust_env=False, timeout=60)
 
 
 def a_scope(client: str) -> Scope:
@@ -126,12 +126,12 @@ def test_cell_that_is_busy_is_not_taken_for_away() -> None:
         assert anyio.run(look, url) == [False, False, False, False, False, True]
 
 
-def test_what_a_cell_says_unasked_is_nobodys_answer() -> None:
+def test_unsolicited_answer_of_a_cell_is_dropped() -> None:
     one = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n"
     with (
         saying(one + b"own" + one + b"not") as (cell, asked),
         listening(router.create(DOMAIN, Cells([cell]))) as url,
-        httpx.Client(base_url=url, trust_env=False) as client,
+        httpx.Client(base_url=url, trust_env=False, timeout=60) as client,
     ):
         host = {"Host": f"acme.{DOMAIN}"}
         answers = [client.get(f"/{number}", headers=host).text for number in range(3)]
@@ -140,7 +140,7 @@ def test_what_a_cell_says_unasked_is_nobodys_answer() -> None:
 
 
 @pytest.mark.parametrize("status", [b"600 Odd", b"799 Odd"])
-def test_answer_that_is_none_of_http_is_told_as_a_cell_that_left(status: bytes) -> None:
+def test_answer_that_is_not_http_counts_as_a_cell_that_left(status: bytes) -> None:
     with saying(b"HTTP/1.1 " + status + b"\r\nContent-Length: 0\r\n\r\n") as (cell, _):
         answer = asked_alone(cell)
 

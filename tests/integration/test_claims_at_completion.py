@@ -126,7 +126,7 @@ def test_completion_stands_when_the_next_stage_cannot_be_read(
     assert (unread["state"], unread["attempt"], unread["releases"]) == ("waiting", 0, 1)
 
 
-def test_thread_pauses_while_another_holds_what_is_ready(
+def test_thread_pauses_while_another_holds_the_ready_stage(
     bench: Bench, services: Services, submit: Callable[[], JobId]
 ) -> None:
     job_id = submit()

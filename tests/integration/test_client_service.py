@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from smart_filter_api.keys import Scope
-from smart_filter_client import errors, verify_webhook
+from smart_filter_client import Item, errors, verify_webhook
+from smart_filter_client.operations import photos
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.jobs.leases import Failure
 from smart_filter_shared.pipeline import StageName
@@ -59,7 +60,7 @@ def test_photo_goes_in_and_its_picture_comes_out(client: Asked, api: Api, tmp_pa
 
     job = client.do("submit", photo, {**KEEP, "metadata.album": "beach"})
     finish(api)
-    done = client.do("wait", job.id, timeout=10)
+    done = client.do("wait", job.id, timeout=60)
     place = client.do("download", job.id, "image", tmp_path / "out.png")
 
     assert (job.state, done.state) == ("queued", "succeeded")
@@ -70,7 +71,7 @@ def test_photo_goes_in_and_its_picture_comes_out(client: Asked, api: Api, tmp_pa
     assert (output.media_type, output.content) == ("image/png", IMAGE)
 
 
-def test_whoever_waits_is_told_of_the_end_at_once(client: Asked, api: Api) -> None:
+def test_wait_ends_with_the_job(client: Asked, api: Api) -> None:
     job = client.do("submit", PHOTO, KEEP)
     seen: list[str] = []
 
@@ -93,11 +94,7 @@ def test_events_are_followed_and_gone_on_with(client: Asked, api: Api) -> None:
     rest = client.all("stream", job.id, after=events[1].id)
 
     assert [event.type for event in events] == [
-        "job.queued",
-        "job.running",
-        "job.stage",
-        "job.stage",
-        "job.succeeded",
+        *("job.queued", "job.running", "job.stage", "job.stage", "job.succeeded")
     ]
     assert rest == events[2:]
     assert client.all("stream", job.id, after=events[-1].id) == []
@@ -145,11 +142,12 @@ def test_refusals_name_the_field(client: Asked) -> None:
     assert raised.value.code == "invalid_recipe"
     assert {one.pointer for one in raised.value.errors} == {"/background", "/quality"}
     assert raised.value.request_id
-    with pytest.raises(errors.PhotoRefused):
-        client.do("submit", b"no photo")
+    for call in ("submit", "upload"):
+        with pytest.raises(errors.PhotoRefused):
+            client.do(call, b"no photo")
 
 
-def test_stranger_finds_nothing(client: Asked, api: Api) -> None:
+def test_other_tenant_finds_nothing(client: Asked, api: Api) -> None:
     job = client.do("submit", PHOTO, KEEP)
 
     client.api_key = api.key(*Scope, tenant=Tenant("stranger"))
@@ -161,7 +159,7 @@ def test_stranger_finds_nothing(client: Asked, api: Api) -> None:
         client.do("job", job.id)
 
 
-def test_webhook_is_told_and_what_it_is_told_is_genuine(client: Asked, api: Api) -> None:
+def test_webhook_gets_deliveries_that_are_genuine(client: Asked, api: Api) -> None:
     with a_receiver() as receiver:
         made = client.do("create_webhook", receiver.url, ["job.succeeded"])
         job = client.do("submit", PHOTO, KEEP)
@@ -221,7 +219,7 @@ def test_keys_and_tokens_are_issued_listed_and_revoked(client: Asked, api: Api) 
     assert known[token.known.key_id].jobs == 1
 
 
-def test_usage_and_models_are_told(client: Asked, api: Api) -> None:
+def test_usage_and_models_are_listed(client: Asked, api: Api) -> None:
     client.do("submit", PHOTO, KEEP)
     finish(api)
     today = dt.datetime.now(dt.UTC).date()
@@ -230,3 +228,63 @@ def test_usage_and_models_are_told(client: Asked, api: Api) -> None:
 
     assert all(day.whole.jobs == 1 and "succeeded" in day.by_state for day in days)
     assert {model.task for model in client.do("models")} >= {"segmentation", "face"}
+
+
+def test_upload_is_named_by_several_jobs(client: Asked, api: Api) -> None:
+    upload = client.do("upload", PHOTO)
+
+    jobs = [
+        client.do("submit", upload, KEEP),
+        client.do("submit", upload, background_file=a_photo()),
+    ]
+
+    assert len({job.id for job in jobs}) == 2
+    assert upload.expires_at is not None
+    assert api.leftovers()["jobs"] == 2
+
+
+def test_large_file_goes_straight_to_the_storage(client: Asked, api: Api, tmp_path: Path) -> None:
+    content = PHOTO + bytes(photos.LARGE_BYTES)
+    photo = tmp_path / "large.jpg"
+    photo.write_bytes(content)
+
+    job = client.do("submit", photo, KEEP)
+
+    assert job.state == "queued"
+    assert api.leftovers()["uploads"] == 1
+    assert [api.bench.store.get(one.key) for one in api.bench.store.stored()] == [content]
+
+
+def test_address_of_a_photo_is_taken(client: Asked) -> None:
+    job = client.do("submit", "https://example.com/photo.jpg", KEEP)
+
+    assert (job.state, job.photo) == ("queued", None)
+    with pytest.raises(errors.Refused):
+        client.do("submit", "https://user:secret@example.com/photo.jpg", KEEP)
+
+
+def test_batch_is_submitted_canceled_and_followed_to_its_end(client: Asked) -> None:
+    batch = client.do(
+        "submit_batch", [a_photo(), Item(a_photo(), {"quality": 50}), b"no photo"], KEEP
+    )
+    canceled = client.do("cancel_batch", batch.id)
+    done = client.do("wait_batch", batch.id, timeout=60)
+    events = client.all("stream_batch", batch.id)
+
+    assert (batch.total, batch.failed, batch.is_final) == (3, 1, False)
+    codes = [item.error.code if item.error else None for item in batch.items]
+    assert codes == [None, None, "unsupported_media"]
+    assert (canceled.canceled, done.is_final) == (2, True)
+    assert events[-1].type == "batch.finished"
+    assert events[-1].batch.canceled == 2
+    assert [one.id for one in client.all("batches")] == [batch.id]
+
+
+def test_album_is_shown_and_deleted(client: Asked) -> None:
+    batch = client.do("submit_batch", [a_photo(), a_photo()], KEEP, best=1)
+
+    assert batch.album.best == 1
+    for _ in range(2):
+        client.do("delete_batch", batch.id)
+    with pytest.raises((errors.Gone, errors.NotFound)):
+        client.do("batch", batch.id)

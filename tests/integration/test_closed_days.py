@@ -1,4 +1,4 @@
-"""Jobs of closed days: they are told of, told of again, and learnt from like those of today."""
+"""Jobs of closed days: delivered, replayed, and learned from as those of today are."""
 
 from collections.abc import Iterator
 
@@ -17,6 +17,7 @@ from smart_filter_workers.learning.collecting import Collecting
 
 # Two and three days: the contract's attempts. Forty: a replay of a job that is kept.
 BACK = (2, 3, 40)
+EACH_BACK = [2, pytest.param(3, marks=pytest.mark.slow), 40]
 MASK = np.full((teaching.SIDE, teaching.SIDE), 255, np.uint8)
 
 
@@ -67,35 +68,22 @@ def collected(api: Api) -> int:
         return int(connection.scalar(text("SELECT count(*) FROM data_items")) or 0)
 
 
-@pytest.mark.parametrize("back", BACK)
-def test_attempt_for_a_job_of_a_closed_day_is_sent(api: Api, back: int) -> None:
-    with a_receiver() as receiver:
-        api.client.post("/v1/webhooks", json={"url": receiver.url})
-        job_id = close(api, canceled(api), back=back)
-
-        assert send_due(api.bench) == [1]
-
-    (got,) = receiver.got
-    assert f"{job_id}".encode() in got.body
-
-
-@pytest.mark.parametrize("back", BACK)
-def test_replay_for_a_job_of_a_closed_day_is_sent(api: Api, back: int) -> None:
+@pytest.mark.parametrize("back", EACH_BACK)
+def test_attempt_and_replay_for_a_job_of_a_closed_day_are_sent(api: Api, back: int) -> None:
     says = iter([Says(500), Says(204)])
     with a_receiver(lambda _: next(says)) as receiver:
         webhook = api.client.post("/v1/webhooks", json={"url": receiver.url}).json()["id"]
-        job_id = canceled(api)
-        send_due(api.bench)
-        close(api, job_id, back=back)
+        job_id = close(api, canceled(api), back=back)
+        assert send_due(api.bench) == [1]
 
         replayed = api.client.post(f"/v1/webhooks/{webhook}/deliveries/replay").json()
 
         assert replayed == {"replayed": 1}
         assert send_due(api.bench) == [1]
-    assert len(receiver.got) == 2
+    assert [f"{job_id}".encode() in one.body for one in receiver.got] == [True, True]
 
 
-@pytest.mark.parametrize("back", BACK)
+@pytest.mark.parametrize("back", EACH_BACK)
 def test_correction_of_a_job_of_a_closed_day_is_collected(api: Api, back: int) -> None:
     job_id = teaching.ended(api)
     teaching.correct_matte(api, job_id, MASK)

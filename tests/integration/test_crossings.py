@@ -156,7 +156,7 @@ def test_album_waits_for_a_rating_that_is_made_again(bench: Bench) -> None:
     assert invariants.broken(bench) == []
 
 
-def test_deleted_batch_leaves_what_was_derived_from_it(bench: Bench) -> None:
+def test_deleted_batch_leaves_jobs_derived_from_it(bench: Bench) -> None:
     batch_id, job_ids = bench.submit_batch(2)
     worlds.drain(bench)
     children = [bench.derive(job_id, PREPARE, SEGMENTATION) for job_id in job_ids]

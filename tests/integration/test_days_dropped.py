@@ -1,4 +1,4 @@
-"""Days that are dropped: all of what may go, nothing of what may not, and nobody in between."""
+"""Days that are dropped: all of what may go, nothing of what may not, and no reader in between."""
 
 import contextlib
 import dataclasses
@@ -57,21 +57,20 @@ def month(_month: Bench) -> Bench:
 
 
 def test_day_goes_with_its_jobs_and_usage_stays(month: Bench) -> None:
-    job_id = ended(month)
+    job_id, deleted = ended(month), ended(month, 1)
+    month.do(transitions.delete, deleted, TENANT)
     stays = month.submit()
-    usage = text("SELECT sum(jobs) FROM usage")
-    with month.transaction() as connection:
-        before = connection.scalar(usage)
+    before = month.scalar("SELECT sum(jobs) FROM usage")
 
     assert drop(month) == []
 
     assert not is_there(month)
     assert month.states(stays)
     assert invariants.broken(month) == []
-    with month.transaction() as connection:
-        assert connection.scalar(usage) == before
-        assert connection.scalar(text("SELECT count(*) FROM events WHERE job_id = :id"),
-                                 {"id": job_id}) == 0  # fmt: skip
+    assert month.scalar("SELECT sum(jobs) FROM usage") == before
+    assert month.scalar("SELECT count(*) FROM events WHERE job_id = :id", id=job_id) == 0
+    assert month.scalar("SELECT count(*) FROM tombstones WHERE job_id = :id", id=deleted) == 1
+    assert drop(month) == [], "a day that another process has dropped is dropped"
 
 
 def test_batch_goes_with_its_day(month: Bench) -> None:
@@ -80,9 +79,8 @@ def test_batch_goes_with_its_day(month: Bench) -> None:
     assert drop(month) == []
 
     assert invariants.broken(month) == []
-    with month.transaction() as connection:
-        for table in ("batches", "batch_gaps", "events"):
-            assert connection.scalar(text(f"SELECT count(*) FROM {table}")) == 0
+    for table in ("batches", "batch_gaps", "events"):
+        assert month.scalar(f"SELECT count(*) FROM {table}") == 0
 
 
 def test_batch_of_two_days_goes_with_the_second(month: Bench) -> None:
@@ -98,23 +96,10 @@ def test_batch_of_two_days_goes_with_the_second(month: Bench) -> None:
         ("canceled", False),
     ]
     assert broken == invariants.broken(month) == []
-    with month.transaction() as connection:
-        assert connection.scalar(text("SELECT count(*) FROM batches")) == 0
+    assert month.scalar("SELECT count(*) FROM batches") == 0
 
 
-def test_deleted_jobs_stay_deleted(month: Bench) -> None:
-    job_id = ended(month)
-    with month.transaction() as connection:
-        transitions.delete(connection, job_id, TENANT)
-
-    assert drop(month) == []
-
-    with month.transaction() as connection:
-        grave = text("SELECT count(*) FROM tombstones WHERE job_id = :id")
-        assert connection.scalar(grave, {"id": job_id}) == 1
-
-
-def test_what_came_before_there_were_days_goes_as_a_day_does(month: Bench) -> None:
+def test_first_partition_goes_as_a_day_does(month: Bench) -> None:
     with month.transaction() as connection:
         oldest = days.partitions(connection)[0].since
         assert oldest is not None
@@ -132,21 +117,13 @@ def test_what_came_before_there_were_days_goes_as_a_day_does(month: Bench) -> No
         assert past_days.over(connection, kept_seconds=DAY)[0] == first
         assert past_days.drop(connection, first) == []
 
-    with month.transaction() as connection:
-        assert days.partitions(connection)[0].since == oldest
-        assert connection.scalar(text("SELECT count(*) FROM jobs")) == 0
-
-
-def test_day_that_somebody_else_has_dropped_is_dropped(month: Bench) -> None:
-    drop(month)
-
-    assert drop(month) == []
+    assert month.do(days.partitions)[0].since == oldest
+    assert month.scalar("SELECT count(*) FROM jobs") == 0
 
 
 def test_days_are_over_after_so_long(month: Bench) -> None:
-    with month.transaction() as connection:
-        first = past_days.over(connection, kept_seconds=BACK * DAY)
-        all_but_two = past_days.over(connection, kept_seconds=DAY)
+    first = month.do(past_days.over, kept_seconds=BACK * DAY)
+    all_but_two = month.do(past_days.over, kept_seconds=DAY)
 
     today = today_of(month.engine)
     assert first[-1].until == today - BACK_DAYS
@@ -165,7 +142,7 @@ def test_drop_that_breaks_off_changes_nothing(month: Bench) -> None:
     assert invariants.broken(month) == []
 
 
-def test_whoever_reads_makes_the_day_wait_for_the_next_time(month: Bench) -> None:
+def test_reader_makes_the_day_wait_for_the_next_time(month: Bench) -> None:
     ended(month)
     keeper = Retention(month.engine, month.store, cell=CELL, record_seconds=BACK * DAY)
 
@@ -176,13 +153,12 @@ def test_whoever_reads_makes_the_day_wait_for_the_next_time(month: Bench) -> Non
         held = days.partitions(reading)
     keeper.drop_days()
 
-    with month.transaction() as connection:
-        after = days.partitions(connection)
+    after = month.do(days.partitions)
     assert held == before
     assert after == [one for one in before if one.until > today_of(month.engine) - BACK_DAYS]
 
 
-def test_nothing_is_dropped_unless_somebody_says_so(month: Bench) -> None:
+def test_nothing_is_dropped_by_default(month: Bench) -> None:
     ended(month)
 
     Retention(month.engine, month.store, cell=CELL).drop_days()
@@ -192,12 +168,9 @@ def test_nothing_is_dropped_unless_somebody_says_so(month: Bench) -> None:
 
 def test_views_that_named_the_day_go_on_without_it(month: Bench) -> None:
     waiting = month.submit(job_id=JobId(id_of(month)))
-    with month.transaction() as connection:
-        days.look(connection)
-    with month.transaction() as connection:
-        transitions.cancel(connection, waiting, TENANT)
-    with month.transaction() as connection:
-        fairness.settle(connection)
+    month.do(days.look)
+    month.do(transitions.cancel, waiting, TENANT)
+    month.do(fairness.settle)
     let_expire(month)
 
     assert drop(month) == []
@@ -216,7 +189,7 @@ def drop_patiently(bench: Bench) -> list[str]:
             return drop(bench)
 
 
-def test_what_is_written_before_the_tables_are_locked_is_seen(month: Bench) -> None:
+def test_write_before_the_tables_are_locked_is_seen(month: Bench) -> None:
     batch_id = batch(month, (BACK, 0), (BACK, 1))
 
     with ThreadPoolExecutor(1) as pool:
@@ -259,8 +232,7 @@ def test_jobs_come_and_move_and_the_audit_is_clean_meanwhile(month: Bench) -> No
 
 def test_job_of_a_dropped_day_is_unknown(api: Api, month: Bench) -> None:
     gone, deleted = ended(month), ended(month, 1)
-    with month.transaction() as connection:
-        transitions.delete(connection, deleted, TENANT)
+    month.do(transitions.delete, deleted, TENANT)
     drop(month)
 
     job = f"/v1/jobs/{gone}"
@@ -306,18 +278,14 @@ def test_batch_shows_jobs_of_a_dropped_day_as_deleted_until_it_goes(api: Api, mo
 def test_job_that_was_derived_from_one_of_a_dropped_day_stays(api: Api, month: Bench) -> None:
     parent = ended(month)
     job_id = month.submit()
-    with month.transaction() as connection:
-        connection.execute(
-            text("UPDATE jobs SET parent_id = :parent WHERE id = :id"),
-            {"parent": parent, "id": job_id},
-        )
+    month.execute("UPDATE jobs SET parent_id = :parent WHERE id = :id", parent=parent, id=job_id)
 
     assert drop(month) == []
 
     assert api.job(str(job_id))["parent_id"] == str(parent)
 
 
-def test_request_is_remembered_for_its_day_and_then_done_anew(api: Api, month: Bench) -> None:
+def test_request_is_remembered_for_its_day_and_then_done_again(api: Api, month: Bench) -> None:
     job_id = ended(month)
     again = {"files": {"photo": ("photo", a_photo())}, "headers": {"Idempotency-Key": "once"}}
     first = api.client.post("/v1/jobs", **again)
@@ -330,9 +298,102 @@ def test_request_is_remembered_for_its_day_and_then_done_anew(api: Api, month: B
         connection.execute(text("UPDATE requests SET claimed_at = now() - interval '25 hours'"))
         retention.forget_requests(connection, most=10)
     dropped = drop(month)
-    anew = api.client.post("/v1/jobs", **again)
+    again_later = api.client.post("/v1/jobs", **again)
 
     assert (held, dropped) == (["remembered requests"], [])
     assert within.json()["code"] == "output_expired"
-    assert anew.status_code == 202
-    assert anew.json()["id"] not in {first.json()["id"], str(job_id)}
+    assert again_later.status_code == 202
+    assert again_later.json()["id"] not in {first.json()["id"], str(job_id)}
+
+
+# By what holds the day, what to do to an ended job `:id` of it.
+HOLDS = {
+    "jobs that have not ended": """
+        UPDATE jobs SET outcome = NULL, finished_at = NULL WHERE id = :id
+    """,
+    "jobs that are to be counted": "UPDATE jobs SET settled = false WHERE id = :id",
+    "results": "UPDATE jobs SET expired_at = NULL WHERE id = :id",
+    "jobs in doubt": "UPDATE jobs SET expired_at = NULL, expires_at = NULL WHERE id = :id",
+    "objects": """
+        INSERT INTO artifacts (tenant, key, job_id, kind, expires_at, marked_at)
+        VALUES ('tests', 'k', :id, 'result', now(), now())
+    """,
+    "objects that it borrows": """
+        INSERT INTO borrowers (tenant, key, job_id) VALUES ('tests', 'k', :id)
+    """,
+    "corrections": """
+        INSERT INTO corrections
+            (id, tenant, job_id, kind, stage, form, label, consent, provenance, created_at)
+        VALUES (gen_random_uuid(), 'tests', :id, 'label', 'smile', 'label', '{}', true, '{}', now())
+    """,
+    "items of data sets": """
+        INSERT INTO data_items (task, correction_id, job_id, tenant, part, photo, files, keys,
+            counts, provenance, corrected_at)
+        VALUES ('smile', gen_random_uuid(), :id, 'tests', 'train', 'p', '{}', '{}', '{}', '{}',
+            now())
+    """,
+    "deliveries": """
+        INSERT INTO deliveries (id, tenant, webhook, lane, job_id, type, happened_at, due_at)
+        VALUES (gen_random_uuid(), 'tests', 'default', 'l', :id, 'job.canceled', now(), now())
+    """,
+    "remembered requests": """
+        INSERT INTO requests (tenant, key, fingerprint, claimed_at, status, job_id)
+        VALUES ('tests', 'k', 'f', now(), 202, :id)
+    """,
+    "events": """
+        INSERT INTO events (job_id, type, state, at, written_in)
+        VALUES (:id, 'job.canceled', 'canceled', now(), 1)
+    """,
+    "uploads": """
+        INSERT INTO uploads (id, tenant, key, media_type, length, expires_at)
+        VALUES (:id, 'tests', 'k', 'image/png', 1, now())
+    """,
+}
+
+
+@pytest.mark.parametrize("reason", HOLDS)
+def test_anything_kept_of_one_job_holds_its_day(month: Bench, reason: str) -> None:
+    job_id = ended(month)
+    ended(month, 1)
+    month.execute(HOLDS[reason], id=job_id)
+
+    assert drop(month) == [reason]
+    assert is_there(month)
+
+
+def test_things_kept_of_other_days_hold_none(month: Bench) -> None:
+    ended(month)
+    for number, held in enumerate(reason for reason in HOLDS if reason != "uploads"):
+        other = ended(month, number, back=BACK + 1)
+        month.execute(HOLDS[held].replace("'k'", f"'{number}'"), id=other)
+
+    assert drop(month) == []
+    assert is_there(month, back=BACK + 1)
+
+
+# By what holds the day, what to do to a batch `:id` of which one job is of it.
+BATCH_HOLDS = {
+    "batches that have not finished": "UPDATE batches SET finished_at = NULL WHERE id = :id",
+    "batches that are being deleted": "UPDATE batches SET deleted_at = now() WHERE id = :id",
+    "results of batches": """
+        UPDATE jobs SET expired_at = NULL WHERE batch_id = :id AND batch_index = 0
+    """,
+    "deliveries of batches": """
+        INSERT INTO deliveries (id, tenant, webhook, lane, batch_id, type, happened_at, due_at)
+        VALUES (gen_random_uuid(), 'tests', 'default', 'l', :id, 'batch.finished', now(), now())
+    """,
+    "remembered requests of batches": """
+        INSERT INTO requests (tenant, key, fingerprint, claimed_at, status, job_id)
+        VALUES ('tests', 'k', 'f', now(), 202, :id)
+    """,
+}
+
+
+@pytest.mark.parametrize("reason", BATCH_HOLDS)
+def test_anything_kept_of_a_batch_holds_the_days_of_its_jobs(month: Bench, reason: str) -> None:
+    batch_id = batch(month, (BACK + 1, 0), (BACK, 0))
+    month.execute(BATCH_HOLDS[reason], id=batch_id)
+
+    assert drop(month) == [reason]
+    assert is_there(month)
+    assert month.scalar("SELECT count(*) FROM batches") == 1

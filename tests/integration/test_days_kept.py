@@ -1,4 +1,4 @@
-"""What transitions read and lock after half a year of days: only days with unfinished jobs.
+"""What transitions read and lock after many days: only days with unfinished jobs.
 
 Leases run with generic plans, which see no value of a parameter: a partition that such a plan names
 is locked by every execution, whatever it prunes then.
@@ -40,19 +40,24 @@ Act = Callable[[Connection, World], object]
 SILENT: Final = {"silent_seconds": 30.0}
 
 
-@pytest.fixture(scope="module")
-def _half_a_year(_bench: Bench) -> Iterator[Bench]:
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(30, id="a month"),
+        pytest.param(HALF_A_YEAR, id="half a year", marks=pytest.mark.slow),
+    ],
+)
+def _many_days(_bench: Bench, request: pytest.FixtureRequest) -> Iterator[Bench]:
     with many_days.before(_bench) as engine:
-        yield many_days.after_a_month(_bench, engine, past=HALF_A_YEAR)
+        yield many_days.after_a_month(_bench, engine, past=request.param)
 
 
 @pytest.fixture
-def bench(_half_a_year: Bench) -> Bench:
-    """A bench after half a year of days, of which none holds anything."""
-    _half_a_year.empty()
-    with _half_a_year.transaction() as connection:
-        days.look(connection)
-    return _half_a_year
+def bench(_many_days: Bench) -> Bench:
+    """A bench after many days, of which none holds anything."""
+    _many_days.empty()
+    _many_days.do(days.look)
+    return _many_days
 
 
 @pytest.fixture
@@ -175,16 +180,13 @@ def test_transition_locks_few_relations(bench: Bench, worker: Engine, name: str)
             locks = locked(bench, connection)
 
     assert answers == [case.answer] * 3
-    with bench.transaction() as connection:
-        since = days.recent_since(connection)
+    since = bench.do(days.recent_since)
     more_days = (today_of(bench.engine) - since).days  # for a while after midnight
     assert locks <= case.most + 8 * more_days
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_plans_of_a_transition_name_open_days_alone(
-    bench: Bench, worker: Engine, name: str
-) -> None:
+def test_plans_of_transitions_name_open_days_only(bench: Bench, worker: Engine, name: str) -> None:
     case = CASES[name]
     world = case.made(bench)
 
@@ -214,16 +216,14 @@ def test_figures_read_open_days_alone(bench: Bench) -> None:
     assert found - yesterday == open_days(bench) - yesterday
 
 
-def test_what_clients_do_to_a_job_reads_its_day_alone(bench: Bench) -> None:
+def test_request_about_a_job_reads_its_day_alone(bench: Bench) -> None:
     job_id = bench.submit()
     day = {f"{today_of(bench.engine):%Y_%m_%d}"}
 
     with explained(bench.engine, bench, given=True) as plans:
         bench.job(job_id)
-        with bench.transaction() as connection:
-            transitions.cancel(connection, job_id, TENANT)
-        with bench.transaction() as connection:
-            transitions.delete(connection, job_id, TENANT)
+        bench.do(transitions.cancel, job_id, TENANT)
+        bench.do(transitions.delete, job_id, TENANT)
 
     of_jobs = {statement: found for statement in plans if (found := days_in(plans[statement]))}
     assert len(of_jobs) > 8
@@ -288,8 +288,7 @@ def days_in(plan: str) -> set[str]:
 
 def open_days(bench: Bench) -> set[str]:
     """Those that are shown whatever they hold: today and those to come, after midnight one more."""
-    with bench.transaction() as connection:
-        first = days.recent_since(connection)
+    first = bench.do(days.recent_since)
     last = today_of(bench.engine) + dt.timedelta(days=days.DAYS_AHEAD)
     shown = [first + dt.timedelta(days=number) for number in range((last - first).days + 1)]
     return {f"{day:%Y_%m_%d}" for day in shown}

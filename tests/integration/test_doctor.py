@@ -8,7 +8,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import psycopg
@@ -51,8 +51,27 @@ def examined(folder: Path, *, port: int | None = None) -> dict[str, Finding]:
     return {finding.what: finding for finding in found}
 
 
+@contextlib.contextmanager
+def locked(path: Path, process: str = "") -> Iterator[None]:
+    """Hold a lock file, which names a process."""
+    with path.open("w") as lock:
+        lock.write(process)
+        lock.flush()
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def announce(bench: Bench, stages: Iterable[StageName] = StageName, **more: object) -> None:
+    """Let a worker be there that serves these stages."""
+    serves = [Capability(f"{stage}.x") for stage in stages]
+    known: dict[str, object] = {"capabilities": serves, **more}
+    worker = presence.Worker(id=bench.worker, host="here", pid=7, threads=1, **known)  # type: ignore[arg-type]  # its fields
+    with bench.transaction() as connection:
+        presence.announce(connection, worker)
+
+
 @pytest.mark.usefixtures("_named")
-def test_servers_that_are_well_are_told_with_their_versions(folder: Path) -> None:
+def test_servers_in_good_health_are_shown_with_their_versions(folder: Path) -> None:
     found = examined(folder)
 
     assert found["database"].said.startswith("PostgreSQL ")
@@ -62,7 +81,7 @@ def test_servers_that_are_well_are_told_with_their_versions(folder: Path) -> Non
 
 
 @pytest.mark.usefixtures("_named")
-def test_database_that_takes_no_writes_is_told_and_no_worker_blamed(
+def test_database_that_takes_no_writes_fails_and_no_worker_is_blamed(
     folder: Path, bench: Bench
 ) -> None:
     with read_only(bench):
@@ -75,29 +94,25 @@ def test_database_that_takes_no_writes_is_told_and_no_worker_blamed(
 
 
 @pytest.mark.usefixtures("_named")
-def test_stages_that_nobody_serves_are_named(folder: Path, bench: Bench) -> None:
-    one = presence.Worker(
-        id=bench.worker,
-        host="here",
-        pid=1,
-        capabilities=[Capability(f"{stage}.x") for stage in StageName if stage != "smile"],
-        threads=1,
-    )
-    with bench.transaction() as connection:
-        presence.announce(connection, one)
+def test_stages_without_a_worker_and_models_that_fail_to_load_are_named(
+    folder: Path, bench: Bench
+) -> None:
+    model = Capability("segmentation.detectron2")
+    failed = {model: "segmentation detectron2: libcuda.so.1 is missing"}
+    announce(bench, [stage for stage in StageName if stage != "smile"], failed=failed)
 
-    found = examined(folder)["workers"]
+    found = examined(folder)
 
-    assert found.level == Level.WARN
-    assert found.said.startswith("none serves smile:")
-    assert found.fix == "smart-filter worker --stages smile"
+    assert (found["workers"].level, found[model].level) == (Level.WARN, Level.WARN)
+    assert found["workers"].said.startswith("none serves smile:")
+    assert found["workers"].fix == "smart-filter worker --stages smile"
+    assert "libcuda.so.1 is missing" in found[model].said
 
 
 @pytest.mark.usefixtures("_named")
-def test_worker_that_nobody_hears_from_is_named(folder: Path, bench: Bench) -> None:
-    every = [Capability(f"{stage}.x") for stage in StageName]
+def test_silent_worker_is_named(folder: Path, bench: Bench) -> None:
+    announce(bench)
     with bench.transaction() as connection:
-        presence.announce(connection, presence.Worker(bench.worker, "here", 7, every, 1))
         connection.execute(text("UPDATE workers SET seen_at = seen_at - interval '1 minute'"))
 
     found = list(checkup.examine(folder, port=None, on_check=list[str]().append))
@@ -108,11 +123,10 @@ def test_worker_that_nobody_hears_from_is_named(folder: Path, bench: Bench) -> N
 
 
 @pytest.mark.usefixtures("_named")
-def test_what_operators_have_stopped_is_not_taken_for_missing(folder: Path, bench: Bench) -> None:
+def test_drained_workers_and_paused_queues_are_not_missing(folder: Path, bench: Bench) -> None:
     every = [Capability(f"{stage}.x") for stage in StageName]
+    announce(bench, (), wanted=every, draining=True)
     with bench.transaction() as connection:
-        drained = presence.Worker(bench.worker, "here", 1, (), 1, wanted=every, draining=True)
-        presence.announce(connection, drained)
         pauses.pause(connection, Capability("face.x"))
 
     found = list(checkup.examine(folder, port=None, on_check=list[str]().append))
@@ -120,7 +134,7 @@ def test_what_operators_have_stopped_is_not_taken_for_missing(folder: Path, benc
     told = [(one.said, one.fix) for one in found if one.what == "workers"]
     assert told == [
         (
-            f"{bench.worker} on here (process 1) was told to take no more",
+            f"{bench.worker} on here (process 7) was told to take no more",
             f"smart-filter workers resume {bench.worker}, or stop it",
         ),
         (
@@ -132,7 +146,7 @@ def test_what_operators_have_stopped_is_not_taken_for_missing(folder: Path, benc
     assert (paused.level, paused.fix) == (Level.WARN, "smart-filter queues resume face.x")
 
 
-def test_what_people_meet_is_looked_at(
+def test_api_studio_and_live_worker_are_examined(
     folder: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     live = {"SMART_FILTER_LIVE_URL": "ws://127.0.0.1:1", "SMART_FILTER_LIVE_SECRET": "s" * 32}
@@ -149,7 +163,7 @@ def test_what_people_meet_is_looked_at(
     assert found["browsers"].level == Level.OK
 
 
-def test_setting_that_cannot_be_read_is_named(
+def test_unreadable_setting_is_named(
     servers: Stack, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SMART_FILTER_LEASE_SECONDS", "soon")
@@ -161,28 +175,6 @@ def test_setting_that_cannot_be_read_is_named(
     assert found[-1].level == Level.FAIL
     assert "SMART_FILTER_LEASE_SECONDS" in found[-1].said
     assert "pydantic" not in found[-1].said
-
-
-@pytest.mark.usefixtures("_named")
-def test_model_that_a_worker_cannot_load_is_named_with_the_reason(
-    folder: Path, bench: Bench
-) -> None:
-    capability = Capability("segmentation.detectron2")
-    one = presence.Worker(
-        id=bench.worker,
-        host="here",
-        pid=1,
-        capabilities=[Capability(f"{stage}.x") for stage in StageName],
-        threads=1,
-        failed={capability: "segmentation detectron2: libcuda.so.1 is missing"},
-    )
-    with bench.transaction() as connection:
-        presence.announce(connection, one)
-
-    found = examined(folder)[capability]
-
-    assert found.level == Level.WARN
-    assert "libcuda.so.1 is missing" in found.said
 
 
 @pytest.mark.usefixtures("_named")
@@ -215,17 +207,19 @@ def test_database_without_our_tables_fails(
     folder: Path, servers: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = servers.addresses.database_url
+    monkeypatch.setenv("SMART_FILTER_DATABASE_URL", url.removesuffix("smart_filter") + "bare")
     with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
         connection.execute("CREATE DATABASE bare")
-    monkeypatch.setenv("SMART_FILTER_DATABASE_URL", url.removesuffix("smart_filter") + "bare")
-
-    found = examined(folder)["migrations"]
+        try:
+            found = examined(folder)["migrations"]
+        finally:
+            connection.execute("DROP DATABASE bare WITH (FORCE)")
 
     assert found.level == Level.FAIL
     assert found.said.startswith("the database has no tables yet")
 
 
-def test_variable_that_is_missing_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_variable_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SMART_FILTER_DATABASE_URL", "postgresql+psycopg://u:p@127.0.0.1:1/d")
 
     found = examined(folder)["servers"]
@@ -234,54 +228,30 @@ def test_variable_that_is_missing_is_named(folder: Path, monkeypatch: pytest.Mon
     assert "SMART_FILTER_BROKER_URL is not set" in found.said
 
 
-def test_busy_port_is_told_with_who_listens(folder: Path) -> None:
+def test_busy_port_fails_with_the_process_that_listens(folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        number = listener.getsockname()[1]
-
-        found = examined(folder, port=number)["port"]
+        found = examined(folder, port=listener.getsockname()[1])["port"]
 
     assert found.level == Level.FAIL
     assert f"process {os.getpid()} " in found.said
 
 
-def test_state_of_a_stack_that_was_killed_is_explained(folder: Path) -> None:
-    (folder / "stack.json").write_text('{"url": "http://127.0.0.1:1"}')
-
-    found = examined(folder)["stack"]
-
-    assert found.level == Level.WARN
-    assert "killed" in found.said
-    assert "replaces it" in found.fix
-
-
-def test_processes_that_a_killed_stack_has_left_are_named(folder: Path) -> None:
-    with (folder / "children.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-
-        found = examined(folder)["stack"]
-
-    assert found.level == Level.FAIL
-    assert found.fix.startswith(f"kill {os.getpid()}")
-
-
-def test_lock_file_that_nobody_holds_is_no_concern(folder: Path) -> None:
+def test_traces_of_a_stack_in_the_folder_are_explained(folder: Path) -> None:
     (folder / "lock").write_text("12345")
+    lock_of_no_process = examined(folder)["stack"]
+    with locked(folder / "lock", "12345"):
+        starting = examined(folder)["stack"]
+    with locked(folder / "children.lock"):
+        left_over = examined(folder)["stack"]
+    (folder / "stack.json").write_text('{"url": "http://127.0.0.1:1"}')
+    killed = examined(folder)["stack"]
 
-    found = examined(folder)["stack"]
-
-    assert found.level == Level.OK
-
-
-def test_stack_that_starts_is_told_with_its_process(folder: Path) -> None:
-    with (folder / "lock").open("w") as lock:
-        lock.write("12345")
-        lock.flush()
-        fcntl.flock(lock, fcntl.LOCK_EX)
-
-        found = examined(folder)["stack"]
-
-    assert found.level == Level.WARN
-    assert "process 12345" in found.said
+    assert lock_of_no_process.level == Level.OK
+    assert (starting.level, "process 12345" in starting.said) == (Level.WARN, True)
+    assert left_over.level == Level.FAIL
+    assert left_over.fix.startswith(f"kill {os.getpid()}")
+    assert (killed.level, "killed" in killed.said) == (Level.WARN, True)
+    assert "replaces it" in killed.fix
 
 
 def test_folder_that_others_may_write_fails(folder: Path) -> None:
@@ -293,7 +263,7 @@ def test_folder_that_others_may_write_fails(folder: Path) -> None:
     assert found.fix == f"chmod go-w {folder}"
 
 
-def test_folder_that_is_not_there_is_looked_at_and_not_made(folder: Path) -> None:
+def test_absent_folder_is_examined_and_not_made(folder: Path) -> None:
     there = folder / "sub" / "data"
 
     found = examined(there)
@@ -313,7 +283,7 @@ def test_closed_folder_above_keeps_postgres_out(folder: Path) -> None:
     assert found.fix.startswith(f"chmod o+x {folder}, ")
 
 
-def test_weights_are_looked_at_one_by_one(folder: Path, weights_folder: Path) -> None:
+def test_weights_are_compared_with_their_digests(folder: Path, weights_folder: Path) -> None:
     none = examined(folder)["weights"]
     shutil.copytree(weights_folder, folder / "weights")
     right = examined(folder)["weights"]
@@ -337,17 +307,15 @@ def test_check_is_named_before_it_is_made(folder: Path) -> None:
     assert told.index("weights") < told.index("found weights")
 
 
-def test_terminal_shows_what_is_looked_at(folder: Path) -> None:
+def test_terminal_shows_the_current_check_and_nothing_but_json_where_that_is_asked_for(
+    folder: Path,
+) -> None:
     shown = on_a_terminal("doctor", "--data", str(folder))
+    document = json.loads(on_a_terminal("doctor", "--data", str(folder), "--json"))
 
     assert b"looking at python" in shown
     assert b"\x1b" in shown
-
-
-def test_json_on_a_terminal_is_nothing_but_json(folder: Path) -> None:
-    shown = on_a_terminal("doctor", "--data", str(folder), "--json")
-
-    assert "weights" in {finding["what"] for finding in json.loads(shown)["findings"]}
+    assert "weights" in {finding["what"] for finding in document["findings"]}
 
 
 def on_a_terminal(*arguments: str) -> bytes:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from smart_filter_deploy.embedded.binaries import postgres_folder, rclone_progra
 from smart_filter_deploy.embedded.folder import DataFolder, running_stack
 
 PROGRAM = Path(__file__).with_name("embedded_process.py")
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 120
 AS_ROOT = pytest.mark.skipif(
     os.geteuid() != 0, reason="only root can become another user, which this is about"
 )
@@ -38,7 +38,7 @@ class Up:
     servers: dict[str, str]
 
     @property
-    def everybody(self) -> list[int]:
+    def all_pids(self) -> list[int]:
         return [pid for members in self.pids.values() for pid in members]
 
     def connect(self) -> psycopg.Connection[tuple[object, ...]]:
@@ -55,30 +55,9 @@ class Up:
         return self.process.wait(PATIENCE_SECONDS)
 
 
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    # Not pytest's folder, which no other user may enter: as root PostgreSQL is another user.
-    with tempfile.TemporaryDirectory(prefix="smart filter ") as top:
-        Path(top).chmod(0o711)
-        yield Path(top) / "data"
-
-
-@pytest.fixture(scope="module")
-def wheels() -> Iterator[Path]:
-    """The servers' programs in a place where everybody can read them."""
-    with tempfile.TemporaryDirectory(prefix="smart-filter-tests-") as place:
-        package = postgres_folder().parents[1]
-        for part in (package, package.with_name(f"{package.name}.libs")):
-            shutil.copytree(part, Path(place) / part.name, symlinks=True)
-        for program in (valkey_program(), rclone_program()):
-            shutil.copy(program, place)
-        Path(place).chmod(0o755)
-        yield Path(place)
-
-
-@pytest.fixture
-def start(folder: Path) -> Iterator[Callable[..., Up]]:
-    """Starts a process that holds a stack on the folder; those left are killed at the end."""
+@contextmanager
+def starting(folder: Path) -> Iterator[Callable[..., Up]]:
+    """Yield what starts a process that holds a stack on the folder; all are killed at the end."""
     with ExitStack() as ends:
         ends.callback(wait_for_survivors, folder)
 
@@ -109,8 +88,72 @@ def wait_for_survivors(folder: Path) -> None:
         pass
 
 
+@contextmanager
+def new_folder() -> Iterator[Path]:
+    # Not pytest's folder, which no other user may enter: as root PostgreSQL is another user.
+    with tempfile.TemporaryDirectory(prefix="smart filter ") as top:
+        Path(top).chmod(0o711)
+        yield Path(top) / "data"
+
+
+@pytest.fixture
+def unused() -> Iterator[Path]:
+    """A folder that no stack has run on."""
+    with new_folder() as folder:
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def stopped() -> Iterator[Path]:
+    """A folder of a stack that was stopped; to be copied, as creating a database takes longer."""
+    with new_folder() as folder, starting(folder) as start:
+        stack = start()
+        with stack.connect() as connection:
+            connection.execute("CREATE TABLE kept (word text)")
+            connection.execute("INSERT INTO kept VALUES ('word')")
+        with stack.broker() as client:
+            client.lpush("kept", "message")
+        stack.end(signal.SIGTERM)
+        yield folder
+
+
+@pytest.fixture
+def folder(stopped: Path, unused: Path) -> Path:
+    """A folder of a stack that was stopped."""
+    subprocess.run(["/bin/cp", "--archive", str(stopped), str(unused)], check=True)
+    return unused
+
+
+@pytest.fixture(scope="module")
+def wheels() -> Iterator[Path]:
+    """The servers' programs in a place where everybody can read them."""
+    with tempfile.TemporaryDirectory(prefix="smart-filter-tests-") as place:
+        package = postgres_folder().parents[1]
+        for part in (package, package.with_name(f"{package.name}.libs")):
+            shutil.copytree(part, Path(place) / part.name, symlinks=True)
+        for program in (valkey_program(), rclone_program()):
+            shutil.copy(program, place)
+        Path(place).chmod(0o755)
+        yield Path(place)
+
+
+@pytest.fixture
+def start(unused: Path) -> Iterator[Callable[..., Up]]:
+    """Starts a stack on `unused`, or `folder` if the test asks for that; kills it at the end."""
+    with starting(unused) as start:
+        yield start
+
+
+def assert_kept(stack: Up) -> None:
+    """Check that a stack has what was written into it before it stopped."""
+    with stack.connect() as connection:
+        assert connection.execute("SELECT word FROM kept").fetchall() == [("word",)]
+    with stack.broker() as client:
+        assert client.lrange("kept", 0, -1) == [b"message"]
+
+
 def refusal(folder: Path, *more: str) -> str:
-    """What a process says that cannot have its stack: one line."""
+    """Return the one line of a process that cannot have its stack."""
     done = subprocess.run(
         [sys.executable, str(PROGRAM), str(folder), *more],
         capture_output=True,
@@ -124,7 +167,7 @@ def refusal(folder: Path, *more: str) -> str:
 
 
 def ends(pid: int) -> bool:
-    """Whether a process ends within the minute; a zombie that nobody collects has ended."""
+    """Return whether a process ends in time; a zombie that is not collected has ended."""
     try:
         descriptor = os.pidfd_open(pid)
     except ProcessLookupError:
@@ -137,23 +180,10 @@ def ends(pid: int) -> bool:
         os.close(descriptor)
 
 
-def write(stack: Up) -> None:
-    with stack.connect() as connection:
-        connection.execute("CREATE TABLE kept (word text)")
-        connection.execute("INSERT INTO kept VALUES ('word')")
-    with stack.broker() as client:
-        client.lpush("kept", "message")
-
-
-def assert_kept(stack: Up) -> None:
-    with stack.connect() as connection:
-        assert connection.execute("SELECT word FROM kept").fetchall() == [("word",)]
-    with stack.broker() as client:
-        assert client.lrange("kept", 0, -1) == [b"message"]
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_request_to_stop_ends_everything_in_order(
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
+)
+def test_request_to_stop_ends_everything_in_order(
     start: Callable[..., Up], folder: Path, number: signal.Signals
 ) -> None:
     stack = start()
@@ -161,25 +191,15 @@ def test_a_request_to_stop_ends_everything_in_order(
     status = stack.end(number)
 
     assert status == 0
-    assert all(ends(pid) for pid in stack.everybody)
+    assert all(ends(pid) for pid in stack.all_pids)
     assert "database system is shut down" in (folder / "logs" / "postgres.log").read_text()
     assert not (folder / "stack.json").exists()
 
 
-def test_state_is_kept_over_stop_and_start(start: Callable[..., Up]) -> None:
+@pytest.mark.usefixtures("folder")
+def test_state_outlives_a_stop_and_a_kill_of_everything(start: Callable[..., Up]) -> None:
     before = start()
-    write(before)
-    before.end(signal.SIGTERM)
-
-    after = start()
-
-    assert_kept(after)
-
-
-def test_state_is_kept_when_everything_is_killed(start: Callable[..., Up]) -> None:
-    before = start()
-    write(before)
-    for pid in [before.process.pid, *before.everybody]:
+    for pid in [before.process.pid, *before.all_pids]:
         # Some of PostgreSQL's processes end by themselves when the first one has gone.
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
@@ -189,66 +209,45 @@ def test_state_is_kept_when_everything_is_killed(start: Callable[..., Up]) -> No
     assert_kept(after)
 
 
-def test_killed_parent_leaves_no_process(start: Callable[..., Up]) -> None:
-    stack = start()
-
-    stack.end(signal.SIGKILL)
-
-    assert len(stack.everybody) >= 4
-    assert all(ends(pid) for pid in stack.everybody)
-
-
-def test_killed_parent_can_be_replaced_at_once(start: Callable[..., Up]) -> None:
+def test_killed_parent_leaves_no_process_and_can_be_replaced_at_once(
+    start: Callable[..., Up], folder: Path
+) -> None:
     before = start()
-    write(before)
     before.end(signal.SIGKILL)
+    found = running_stack(folder)
+    has_state = (folder / "stack.json").exists()
 
     after = start()
 
+    assert (found, has_state) == (None, True)
     assert_kept(after)
+    assert len(before.all_pids) >= 4
+    assert all(ends(pid) for pid in before.all_pids)
 
 
-def test_second_stack_on_the_folder_is_refused_in_one_line(
+def test_running_stack_is_found_by_its_folder_and_a_second_one_is_refused(
     start: Callable[..., Up], folder: Path
 ) -> None:
-    first = start()
-
-    line = refusal(folder)
-
-    assert f"a stack runs on {folder} already (process {first.process.pid})" in line
-    assert "SMART_FILTER_DATA" in line
-    assert running_stack(folder) is not None
-
-
-def test_running_stack_is_found_by_its_folder(start: Callable[..., Up], folder: Path) -> None:
+    before = running_stack(folder)
     stack = start()
 
+    line = refusal(folder)
     found = running_stack(folder)
 
+    assert before is None
+    assert f"a stack runs on {folder} already (process {stack.process.pid})" in line
+    assert "SMART_FILTER_DATA" in line
     assert found is not None
-    assert found.pid == stack.process.pid
-    assert found.servers.database_url == stack.servers["database_url"]
+    assert (found.pid, found.servers.database_url) == (
+        stack.process.pid,
+        stack.servers["database_url"],
+    )
 
 
-def test_state_that_a_killed_stack_left_is_not_a_running_stack(
-    start: Callable[..., Up], folder: Path
+def test_interrupted_creation_of_the_database_starts_over(
+    start: Callable[..., Up], unused: Path
 ) -> None:
-    start().end(signal.SIGKILL)
-
-    found = running_stack(folder)
-
-    assert (folder / "stack.json").exists()
-    assert found is None
-
-
-def test_folder_that_was_never_used_has_no_running_stack(folder: Path) -> None:
-    assert running_stack(folder) is None
-
-
-def test_interrupted_creation_of_the_database_is_begun_anew(
-    start: Callable[..., Up], folder: Path
-) -> None:
-    half = folder / "postgres" / "data.new"
+    half = unused / "postgres" / "data.new"
     half.mkdir(parents=True)
     (half / "PG_VERSION").write_text("18")
 
@@ -259,36 +258,29 @@ def test_interrupted_creation_of_the_database_is_begun_anew(
     assert not half.exists()
 
 
-def test_number_of_a_killed_postgres_may_be_somebody_elses_by_now(
+def test_process_with_the_number_of_a_killed_postgres_does_not_stop_the_start(
     start: Callable[..., Up], folder: Path
 ) -> None:
-    start().end(signal.SIGTERM)
     data = folder / "postgres" / "data"
     user = data.stat().st_uid
     with subprocess.Popen(["/bin/sleep", "600"], user=user) as other:
         # As a killed server leaves it: number, folder, start, port, …
         (data / "postmaster.pid").write_text(f"{other.pid}\n{data}\n0\n5432\n\n127.0.0.1\n")
+        try:
+            stack = start()
+        finally:
+            other.kill()
 
-        stack = start()
-        other.kill()
-
-    with stack.connect() as connection:
-        assert connection.execute("SELECT 1").fetchone() == (1,)
+    assert_kept(stack)
 
 
-def test_lost_password_is_told_in_one_line(start: Callable[..., Up], folder: Path) -> None:
-    start().end(signal.SIGTERM)
+def test_lost_password_is_one_line(folder: Path) -> None:
     (folder / "secrets" / "postgres").unlink()
 
-    line = refusal(folder)
-
-    assert "secrets/postgres is not the password" in line
+    assert "secrets/postgres is not the password" in refusal(folder)
 
 
-def test_server_that_cannot_start_is_told_with_its_own_words(
-    start: Callable[..., Up], folder: Path
-) -> None:
-    start().end(signal.SIGTERM)
+def test_server_that_cannot_start_is_one_line_with_its_own_words(folder: Path) -> None:
     (folder / "postgres" / "data" / "PG_VERSION").write_text("9\n")
 
     line = refusal(folder)
@@ -298,8 +290,8 @@ def test_server_that_cannot_start_is_told_with_its_own_words(
 
 
 @AS_ROOT
-def test_folder_that_the_server_cannot_reach_is_told_in_one_line(folder: Path) -> None:
-    closed = folder.parent / "closed"
+def test_folder_that_the_server_cannot_reach_is_refused_with_its_mend(unused: Path) -> None:
+    closed = unused.parent / "closed"
     closed.mkdir(mode=0o700)
 
     line = refusal(closed / "data")
@@ -309,24 +301,26 @@ def test_folder_that_the_server_cannot_reach_is_told_in_one_line(folder: Path) -
 
 
 @AS_ROOT
+@pytest.mark.slow  # 4 s: it copies the programs
 def test_programs_in_a_closed_folder_are_copied(
-    start: Callable[..., Up], folder: Path, wheels: Path
+    start: Callable[..., Up], unused: Path, wheels: Path
 ) -> None:
-    closed = folder.parent / "closed"
+    closed = unused.parent / "closed"
     closed.mkdir(mode=0o700)
     (closed / "wheels").symlink_to(wheels)
 
     stack = start(*as_user(0, 0, closed / "wheels"))
 
     program = Path(f"/proc/{stack.pids['postgres'][0]}/exe").readlink()
-    assert folder / "postgres" in program.parents
+    assert unused / "postgres" in program.parents
 
 
 @AS_ROOT
-def test_an_ordinary_user_can_run_it(start: Callable[..., Up], folder: Path, wheels: Path) -> None:
+@pytest.mark.slow  # 2 s: it copies the programs
+def test_ordinary_user_can_run_it(start: Callable[..., Up], unused: Path, wheels: Path) -> None:
     nobody = pwd.getpwnam("nobody")
-    folder.mkdir()
-    os.chown(folder, nobody.pw_uid, nobody.pw_gid)
+    unused.mkdir()
+    os.chown(unused, nobody.pw_uid, nobody.pw_gid)
 
     stack = start(*as_user(nobody.pw_uid, nobody.pw_gid, wheels))
 
@@ -337,12 +331,12 @@ def test_an_ordinary_user_can_run_it(start: Callable[..., Up], folder: Path, whe
 
 
 @AS_ROOT
-def test_user_without_a_name_is_told_in_one_line(folder: Path, wheels: Path) -> None:
+def test_user_without_a_name_is_refused(unused: Path, wheels: Path) -> None:
     uid = next(uid for uid in range(54_321, 60_000) if not has_name(uid))
-    folder.mkdir()
-    os.chown(folder, uid, uid)
+    unused.mkdir()
+    os.chown(unused, uid, uid)
 
-    line = refusal(folder, *as_user(uid, uid, wheels))
+    line = refusal(unused, *as_user(uid, uid, wheels))
 
     assert f"PostgreSQL needs a name for user {uid}" in line
 

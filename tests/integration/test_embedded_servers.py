@@ -1,8 +1,8 @@
-"""The three servers, as somebody on the same machine finds them."""
+"""The three servers, as other users of the same machine find them."""
 
 import os
+import secrets
 import stat
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -16,6 +16,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from smart_filter_deploy.embedded.folder import DataFolder
+from smart_filter_deploy.embedded.ports import free_port
 from smart_filter_deploy.embedded.stack import Stack
 from smart_filter_shared.errors import SetupFailed
 
@@ -23,33 +24,38 @@ LOOPBACK_IN_PROC = "0100007F"
 LISTENING = "0A"
 
 
-@pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
-    # Not pytest's folder, which no other user may enter: as root PostgreSQL is another user.
-    with (
-        tempfile.TemporaryDirectory(prefix="smart filter ") as folder,
-        Stack(DataFolder.at(Path(folder))) as stack,
-    ):
-        yield stack
+def test_port_is_not_chosen_again_before_its_server_listens(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    draw, drawn = secrets.randbelow, list[int]()
+
+    def draw_the_first_twice(below: int) -> int:
+        drawn.append(drawn[0] if len(drawn) == 1 else draw(below))
+        return drawn[-1]
+
+    monkeypatch.setattr(secrets, "randbelow", draw_the_first_twice)
+
+    assert free_port() != free_port()
+    assert drawn[1] == drawn[0]
 
 
 @pytest.fixture
-def database(stack: Stack) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
-    with psycopg.connect(dsn(stack), autocommit=True) as connection:
+def database(servers: Stack) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
+    with psycopg.connect(dsn(servers), autocommit=True) as connection:
         yield connection
 
 
-def dsn(stack: Stack) -> str:
-    return stack.addresses.database_url.replace("+psycopg", "")
+def dsn(servers: Stack) -> str:
+    return servers.addresses.database_url.replace("+psycopg", "")
 
 
-def stranger(stack: Stack, password: str | None) -> redis.Redis:
-    port = urlsplit(stack.addresses.broker_url).port
+def stranger(servers: Stack, password: str | None) -> redis.Redis:
+    port = urlsplit(servers.addresses.broker_url).port
     return redis.Redis(port=port or 0, password=password, retry=Retry(NoBackoff(), 0))
 
 
-def store(stack: Stack, secret_key: str | None = None) -> Minio:
-    there = stack.addresses
+def store(servers: Stack, secret_key: str | None = None) -> Minio:
+    there = servers.addresses
     return Minio(
         urlsplit(there.storage_url).netloc,
         access_key=there.storage_access_key,
@@ -59,36 +65,32 @@ def store(stack: Stack, secret_key: str | None = None) -> Minio:
     )
 
 
-def secrets_of(stack: Stack) -> list[str]:
-    return [path.read_text() for path in (stack.folder.path / "secrets").iterdir()]
+def secrets_of(servers: Stack) -> list[str]:
+    return [path.read_text() for path in (servers.folder.path / "secrets").iterdir()]
 
 
-def test_postgres_refuses_a_wrong_password(stack: Stack) -> None:
-    right = urlsplit(dsn(stack)).password
+def test_postgres_refuses_a_wrong_password(servers: Stack) -> None:
+    right = urlsplit(dsn(servers)).password
     assert right is not None
 
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
-        psycopg.connect(dsn(stack).replace(right, "wrong"))
+        psycopg.connect(dsn(servers).replace(right, "wrong"))
 
 
-def test_valkey_refuses_a_wrong_password(stack: Stack) -> None:
-    with stranger(stack, "wrong") as client, pytest.raises(redis.AuthenticationError):
+@pytest.mark.parametrize("password", ["wrong", None])
+def test_valkey_refuses_a_wrong_password_and_none(servers: Stack, password: str | None) -> None:
+    with stranger(servers, password) as client, pytest.raises(redis.AuthenticationError):
         client.ping()
 
 
-def test_valkey_refuses_to_work_without_a_password(stack: Stack) -> None:
-    with stranger(stack, None) as client, pytest.raises(redis.AuthenticationError):
-        client.ping()
-
-
-def test_s3_refuses_a_wrong_secret_key(stack: Stack) -> None:
+def test_s3_refuses_a_wrong_secret_key(servers: Stack) -> None:
+    store(servers).list_buckets()
     with pytest.raises(MinioException):
-        store(stack, "wrong").list_buckets()
-    assert store(stack).list_buckets() == []
+        store(servers, "wrong").list_buckets()
 
 
-def test_servers_listen_on_loopback_only(stack: Stack) -> None:
-    addresses = stack.addresses
+def test_servers_listen_on_loopback_only(servers: Stack) -> None:
+    addresses = servers.addresses
     urls = (addresses.database_url, addresses.broker_url, addresses.storage_url)
     ports = {urlsplit(url).port for url in urls}
 
@@ -102,24 +104,19 @@ def test_servers_listen_on_loopback_only(stack: Stack) -> None:
     assert listening == {(LOOPBACK_IN_PROC, port) for port in ports}
 
 
-def test_no_command_line_shows_a_secret(stack: Stack) -> None:
-    pids = [stack.pid(name) for name in stack.names]
+def test_no_command_line_or_log_shows_a_secret(servers: Stack) -> None:
+    pids = [servers.pid(name) for name in servers.names]
 
     shown = "".join(Path(f"/proc/{pid}/cmdline").read_text() for pid in pids)
+    logs = "".join(path.read_text() for path in (servers.folder.path / "logs").iterdir())
 
     assert "valkey-server" in shown
-    assert [secret for secret in secrets_of(stack) if secret in shown] == []
-
-
-def test_no_log_shows_a_secret(stack: Stack) -> None:
-    logs = "".join(path.read_text() for path in (stack.folder.path / "logs").iterdir())
-
     assert "PostgreSQL" in logs
-    assert [secret for secret in secrets_of(stack) if secret in logs] == []
+    assert [secret for secret in secrets_of(servers) if secret in shown + logs] == []
 
 
-def test_secrets_are_the_owners_alone(stack: Stack) -> None:
-    folder = stack.folder.path / "secrets"
+def test_only_the_owner_can_read_secrets(servers: Stack) -> None:
+    folder = servers.folder.path / "secrets"
 
     modes = {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
 
@@ -130,14 +127,13 @@ def test_secrets_are_the_owners_alone(stack: Stack) -> None:
 @pytest.mark.parametrize(
     ("setting", "value"),
     [
-        ("fsync", "on"),
         ("server_encoding", "UTF8"),
         ("password_encryption", "scram-sha-256"),
         ("idle_in_transaction_session_timeout", "5s"),
         ("timezone", "UTC"),
     ],
 )
-def test_postgres_is_set_for_work(
+def test_postgres_has_the_settings_that_the_product_relies_on(
     database: psycopg.Connection[tuple[object, ...]], setting: str, value: str
 ) -> None:
     row = database.execute("SELECT current_setting(%s)", (setting,)).fetchone()
@@ -145,7 +141,7 @@ def test_postgres_is_set_for_work(
     assert row == (value,)
 
 
-def test_texts_are_ordered_by_their_bytes_in_any_country(
+def test_texts_are_ordered_by_their_bytes(
     database: psycopg.Connection[tuple[object, ...]],
 ) -> None:
     rows = database.execute("SELECT t FROM unnest(ARRAY['b', 'A', 'a', 'B']) t ORDER BY t")
@@ -161,7 +157,7 @@ def test_folder_that_others_may_write_in_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
-def test_folder_of_somebody_else_is_refused(tmp_path: Path) -> None:
+def test_folder_of_another_user_is_refused(tmp_path: Path) -> None:
     os.chown(tmp_path, 65534, 65534)
 
     with pytest.raises(SetupFailed, match="belongs to somebody else"):

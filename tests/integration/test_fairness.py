@@ -4,11 +4,12 @@ Run with `-s` for the figures; docs/measurements.md keeps them.
 """
 
 from collections import Counter
+from dataclasses import dataclass
 
 import pytest
 from sqlalchemy import text
 
-from smart_filter_shared.ids import Capability, JobId, Tenant, new_worker_id
+from smart_filter_shared.ids import Capability, Tenant, new_worker_id
 from smart_filter_shared.jobs import fairness, presence, transitions
 from smart_filter_shared.jobs.presence import CELL
 from smart_filter_shared.pipeline import StageName
@@ -19,9 +20,31 @@ from smart_filter_tests.worlds import RAISED
 
 PREPARE, SEGMENTATION, COMPOSITE = StageName.PREPARE, StageName.SEGMENTATION, StageName.COMPOSITE
 STAGE_SECONDS = 0.05
-# Measured estimates follow what really ran only slowly: one in fifty of the difference a run.
-SETTLING_BATCHES = 300
-MEASURED_BATCHES = 400
+SLOW = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+
+@dataclass(frozen=True, slots=True)
+class Length:
+    """How long a simulation runs, and how exact its shares are then.
+
+    settling_batches: before anything is measured. Measured estimates follow what really ran only
+        slowly: one in fifty of the difference a run.
+    """
+
+    settling_batches: int
+    measured_batches: int
+    tolerance: float
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(Length(80, 120, 0.35), id="short"),
+        pytest.param(Length(300, 400, 0.15), id="long", marks=pytest.mark.slow),
+    ]
+)
+def length(request: pytest.FixtureRequest) -> Length:
+    found: Length = request.param
+    return found
 
 
 def keep_busy(world: Simulation, tenant: Tenant, jobs: int, priority: Priority) -> None:
@@ -37,24 +60,24 @@ def keep_busy(world: Simulation, tenant: Tenant, jobs: int, priority: Priority) 
     world.submit(tenant, jobs, priority)
 
 
-def shares(world: Simulation) -> dict[Tenant, float]:
+def shares(world: Simulation, length: Length) -> dict[Tenant, float]:
     """Return the model seconds that tenants get in the long run."""
-    world.run(until=lambda: world.batches >= SETTLING_BATCHES)
+    run_batches(world, length.settling_batches)
     before = Counter(world.model_seconds)
-    world.run(until=lambda: world.batches >= SETTLING_BATCHES + MEASURED_BATCHES)
+    run_batches(world, length.measured_batches)
     return world.shares(before)
 
 
-def batches_waited(world: Simulation, job_id: JobId) -> int:
-    """Return how many batches are claimed until a job just submitted is."""
-    before = world.batches
-    world.run(until=lambda: job_id in world.claimed_in)
-    return world.claimed_in[job_id] - before
+def run_batches(world: Simulation, batches: int) -> None:
+    ends_at = world.batches + batches
+    world.run(until=lambda: world.batches >= ends_at)
 
 
-@pytest.mark.timeout(300)
-@pytest.mark.parametrize(("photos", "batch_size"), [(5000, 1), (1000, 8)])
-def test_newcomer_does_not_wait_for_thousands_of_photos(
+@pytest.mark.parametrize(
+    ("photos", "batch_size"),
+    [(500, 1), (300, 8), pytest.param(5000, 1, marks=SLOW), pytest.param(1000, 8, marks=SLOW)],
+)
+def test_newcomer_does_not_wait_for_others_photos(
     bench: Bench, photos: int, batch_size: int
 ) -> None:
     world = Simulation(bench, batch_size=batch_size)
@@ -62,43 +85,38 @@ def test_newcomer_does_not_wait_for_thousands_of_photos(
     world.submit(crowd, photos)
     world.run(until=lambda: world.batches >= photos // 50)
 
-    waits = []
-    for number in range(5):
-        newcomer = world.tenant(f"newcomer {number}", stage_seconds=STAGE_SECONDS)
-        (job_id,) = world.submit(newcomer)
-        submitted_at = world.now
-        waits.append(batches_waited(world, job_id))
-        world.run(until=lambda job_id=job_id: job_id in world.ended_at)
-        seconds = world.ended_at[job_id] - submitted_at
-        tell(f"batch {batch_size}: claimed in batch {waits[-1]}, done in {seconds:.2f} s")
+    waits = world.newcomers_waits(stage_seconds=STAGE_SECONDS)
 
+    tell(f"batches of {batch_size}: claimed in batches {waits}")
     assert max(waits) <= 3
 
 
-def test_tenants_of_equal_weight_get_equal_model_seconds(bench: Bench) -> None:
+@pytest.mark.parametrize(
+    ("stage_seconds", "weight", "priority"),
+    [
+        pytest.param((STAGE_SECONDS, 4 * STAGE_SECONDS), 1, Priority.STANDARD, id="larger photos"),
+        pytest.param((STAGE_SECONDS, STAGE_SECONDS), 2, Priority.STANDARD, id="twice the weight"),
+        # Stages of ten seconds, so that the head start of a minute is soon used up.
+        pytest.param((10, 10), 1, Priority.INTERACTIVE, id="priority"),
+    ],
+)
+def test_tenants_get_model_seconds_by_their_weight(
+    bench: Bench,
+    length: Length,
+    stage_seconds: tuple[float, float],
+    weight: int,
+    priority: Priority,
+) -> None:
     world = Simulation(bench, workers=2, batch_size=4)
-    small = world.tenant("small pictures", stage_seconds=STAGE_SECONDS)
-    large = world.tenant("large pictures", stage_seconds=4 * STAGE_SECONDS)
-    for tenant in (small, large):
-        keep_busy(world, tenant, 30, Priority.STANDARD)
+    usual = world.tenant("usual", stage_seconds=stage_seconds[0])
+    other = world.tenant("other", stage_seconds=stage_seconds[1], weight=weight)
+    keep_busy(world, usual, 40, Priority.STANDARD)
+    keep_busy(world, other, 40, priority)
 
-    got = shares(world)
+    got = shares(world, length)
 
-    tell(f"equal weights: {got}, ratio {got[small] / got[large]:.3f}")
-    assert got[small] == pytest.approx(got[large], rel=0.15)
-
-
-def test_tenant_of_twice_the_weight_gets_twice_the_model_seconds(bench: Bench) -> None:
-    world = Simulation(bench, workers=2, batch_size=4)
-    light = world.tenant("light", stage_seconds=STAGE_SECONDS)
-    heavy = world.tenant("heavy", stage_seconds=STAGE_SECONDS, weight=2)
-    for tenant in (light, heavy):
-        keep_busy(world, tenant, 40, Priority.STANDARD)
-
-    got = shares(world)
-
-    tell(f"weights 1:2: {got}, ratio {got[heavy] / got[light]:.3f}")
-    assert got[heavy] == pytest.approx(2 * got[light], rel=0.15)
+    tell(f"{got}, ratio {got[other] / got[usual]:.3f}")
+    assert got[other] == pytest.approx(weight * got[usual], rel=length.tolerance)
 
 
 def test_interactive_overtakes_standard_which_overtakes_batch(bench: Bench) -> None:
@@ -121,31 +139,17 @@ def test_interactive_overtakes_standard_which_overtakes_batch(bench: Bench) -> N
     assert order == ["interactive"] * 20 + ["standard"] * 20 + ["batch"] * 20
 
 
-def test_priority_gains_no_share_in_the_long_run(bench: Bench) -> None:
-    # Stages of ten seconds, so that the head start of a minute is soon used up.
-    world = Simulation(bench, workers=2)
-    hasty = world.tenant("hasty", stage_seconds=10)
-    patient = world.tenant("patient", stage_seconds=10)
-    keep_busy(world, hasty, 20, Priority.INTERACTIVE)
-    keep_busy(world, patient, 20, Priority.STANDARD)
-
-    got = shares(world)
-
-    tell(f"interactive against standard: ratio {got[hasty] / got[patient]:.3f}")
-    assert got[hasty] == pytest.approx(got[patient], rel=0.15)
-
-
-def test_nobody_starves_among_priorities(bench: Bench) -> None:
+def test_every_priority_gets_a_share(bench: Bench, length: Length) -> None:
     world = Simulation(bench, workers=2)
     tenants = {}
     for number, priority in enumerate([*[Priority.INTERACTIVE] * 3, *Priority]):
-        tenant = world.tenant(f"{priority} {number}", stage_seconds=10)
+        tenant = world.tenant(f"{priority} {number}", stage_seconds=60)
         tenants[tenant] = priority
         keep_busy(world, tenant, 10, priority)
 
-    got = shares(world)
+    got = shares(world, length)
 
-    # A photo of a batch lets ten minutes pass: with ten under way it gets a third of a share.
+    # A photo of a batch lets ten minutes pass, which are ten stages.
     tell(f"six tenants of all priorities: {got}")
     assert min(got.values()) > 0.2 * max(got.values())
 
@@ -163,10 +167,10 @@ def test_newcomer_does_not_pay_for_the_head_start_of_others(bench: Bench) -> Non
     newcomer = world.tenant("newcomer", stage_seconds=STAGE_SECONDS)
     (job_id,) = world.submit(newcomer)
 
-    assert batches_waited(world, job_id) <= 3
+    assert world.batches_waited(job_id) <= 3
 
 
-def test_capability_that_stands_still_lets_nobody_overtake_in_the_others(bench: Bench) -> None:
+def test_standing_capability_changes_no_turn_in_the_others(bench: Bench, length: Length) -> None:
     world = Simulation(bench, served=[capability(PREPARE), capability(COMPOSITE)])
     crowd = world.tenant("crowd", stage_seconds=STAGE_SECONDS)
     steady = world.tenant("steady", stage_seconds=STAGE_SECONDS)
@@ -175,19 +179,18 @@ def test_capability_that_stands_still_lets_nobody_overtake_in_the_others(bench: 
     )
     stand_still(bench, SEGMENTATION)
     keep_busy(world, steady, 4, Priority.STANDARD)
-    world.run(until=lambda: world.batches >= SETTLING_BATCHES)
+    run_batches(world, length.settling_batches)
 
     newcomer = world.tenant("newcomer", stage_seconds=STAGE_SECONDS)
     first, *_ = world.submit(newcomer, 300)
     before = Counter(world.model_seconds)
-    waited = batches_waited(world, first)
-    ends_at = world.batches + MEASURED_BATCHES
-    world.run(until=lambda: world.batches >= ends_at)
+    waited = world.batches_waited(first)
+    run_batches(world, length.measured_batches)
     got = world.shares(before)
 
     tell(f"beside what stands still: waits {waited}, ratio {got[steady] / got[newcomer]:.3f}")
     assert waited <= 3
-    assert got[steady] == pytest.approx(got[newcomer], rel=0.15)
+    assert got[steady] == pytest.approx(got[newcomer], rel=length.tolerance)
 
 
 def stand_still(bench: Bench, stage: StageName) -> None:
@@ -211,14 +214,14 @@ def test_tenant_that_was_away_has_saved_nothing_up(bench: Bench) -> None:
     away = world.tenant("away", stage_seconds=STAGE_SECONDS)
     steady = world.tenant("steady", stage_seconds=STAGE_SECONDS)
     keep_busy(world, steady, 20, Priority.STANDARD)
-    world.run(until=lambda: world.batches >= SETTLING_BATCHES)
+    run_batches(world, 200)
 
     keep_busy(world, away, 20, Priority.STANDARD)
     before = Counter(world.model_seconds)
-    world.run(until=lambda: world.batches >= SETTLING_BATCHES + 100)
+    run_batches(world, 100)
     got = world.shares(before)
 
-    # V is up to a sweep old, so that a newcomer may start that much earlier; 20 s were missed.
+    # V is up to a sweep old, so that a newcomer may start that much earlier; 10 s were missed.
     assert got[away] - got[steady] <= 2
 
 
@@ -226,16 +229,14 @@ def test_tenant_does_not_pay_for_photos_that_it_deleted(bench: Bench) -> None:
     world = Simulation(bench)
     crowd = world.tenant("crowd", stage_seconds=STAGE_SECONDS)
     fickle = world.tenant("fickle", stage_seconds=STAGE_SECONDS)
-    world.submit(crowd, 500)
-    for job_id in world.submit(fickle, 100):
-        with bench.transaction() as connection:
-            transitions.delete(connection, job_id, fickle)
-    with bench.transaction() as connection:
-        fairness.settle(connection)
+    world.submit(crowd, 100)
+    for job_id in world.submit(fickle, 40):
+        bench.do(transitions.delete, job_id, fickle)
+    bench.do(fairness.settle)
 
     (kept,) = world.submit(fickle)
 
-    assert batches_waited(world, kept) <= 3
+    assert world.batches_waited(kept) <= 3
 
 
 def test_place_is_taken_without_waiting_for_the_disk(bench: Bench) -> None:
@@ -259,8 +260,7 @@ def test_place_is_taken_without_waiting_for_the_disk(bench: Bench) -> None:
 def test_redrive_waits_for_the_disk(bench: Bench) -> None:
     job_id = bench.submit(photo="photo")
     lease = bench.claim_one(PREPARE)
-    with bench.transaction() as connection:
-        transitions.fail(connection, lease, RAISED)
+    bench.do(transitions.fail, lease, RAISED)
 
     with bench.transaction() as connection:
         connection.execute(text("SET LOCAL synchronous_commit = on"))

@@ -5,11 +5,10 @@ Run with `-s` for the figures; docs/measurements.md keeps them.
 
 import dataclasses
 import datetime as dt
+import math
 from collections import Counter
-from collections.abc import Iterable
 
 import pytest
-from sqlalchemy import text
 
 from smart_filter_shared.ids import JobId, Tenant
 from smart_filter_shared.jobs import fairness, transitions, wholesale
@@ -21,15 +20,15 @@ from smart_filter_tests.simulation import Simulation, tell
 from smart_filter_tests.worlds import RAISED
 
 STAGE_SECONDS = 0.05
-MANY = 10_000
+# Of retries and of scheduled jobs a sweep wakes 500.
+FEW, MANY = 600, 10_000
 # So close that virtual time passes the places of them all before they come back.
 EVERY_SECONDS = 0.001
-JOBS_BEFORE = 200
-NEWCOMERS = 5
 MOST_BATCHES = 3
-ALBUM, ALBUM_BEST = 60, 40
 TWO_STAGES = Recipe(background=Background(BackgroundKind.KEEP))
 TOMORROW = dt.datetime.now(dt.UTC) + dt.timedelta(days=1)
+SLOW = [pytest.mark.slow, pytest.mark.timeout(300)]
+how_many = pytest.mark.parametrize("jobs", [FEW, pytest.param(MANY, marks=SLOW)])
 
 
 def a_world(bench: Bench) -> tuple[Simulation, Tenant]:
@@ -38,20 +37,19 @@ def a_world(bench: Bench) -> tuple[Simulation, Tenant]:
     return world, world.tenant("crowd", stage_seconds=STAGE_SECONDS)
 
 
-def pass_virtual_time(world: Simulation) -> None:
-    """Let virtual time pass the places of what was submitted so far, by another tenant's work."""
+def multiply(bench: Bench, world: Simulation, original: JobId, jobs: int) -> None:
+    """Let there be so many of a crowd's job, and virtual time pass the places of them all."""
+    copies = bench.copy(original, jobs - 1, every_seconds=EVERY_SECONDS)
+    world.tenant_of.update(dict.fromkeys([original, *copies], Tenant("crowd")))
     before = world.tenant("before", stage_seconds=STAGE_SECONDS)
-    jobs = world.submit(before, JOBS_BEFORE)
-    world.run(until=lambda: all(job_id in world.ended_at for job_id in jobs))
+    passing = world.submit(before, jobs // 50)
+    world.run(until=lambda: all(job_id in world.ended_at for job_id in passing))
     world.sweep()
 
 
 def let_all_be_due(bench: Bench) -> None:
     """Let the moment come that everything waits for."""
-    with bench.transaction() as connection:
-        connection.execute(
-            text("UPDATE stages SET not_before = now() WHERE not_before IS NOT NULL")
-        )
+    bench.execute("UPDATE stages SET not_before = now() WHERE not_before IS NOT NULL")
 
 
 def wake_all(bench: Bench) -> None:
@@ -61,106 +59,81 @@ def wake_all(bench: Bench) -> None:
         pass
 
 
-def newcomers_waits(world: Simulation, priority: Priority = Priority.STANDARD) -> list[int]:
-    """Let newcomers come, one after the other; return how many batches each waits."""
-    waits = []
-    for number in range(NEWCOMERS):
-        newcomer = world.tenant(f"newcomer {number}", stage_seconds=STAGE_SECONDS)
-        (job_id,) = world.submit(newcomer, 1, priority)
-        before = world.batches
-        world.run(until=lambda job_id=job_id: job_id in world.claimed_in)
-        waits.append(world.claimed_in[job_id] - before)
-        world.run(until=lambda job_id=job_id: job_id in world.ended_at)
-    return waits
-
-
-def know(world: Simulation, tenant: Tenant, jobs: Iterable[JobId]) -> None:
-    """Let a simulation know of jobs that it did not submit."""
-    world.tenant_of.update(dict.fromkeys(jobs, tenant))
-
-
-@pytest.mark.timeout(300)
-def test_newcomer_does_not_wait_for_thousands_of_redriven_jobs(bench: Bench) -> None:
+@how_many
+def test_newcomer_does_not_wait_for_redriven_jobs(bench: Bench, jobs: int) -> None:
     world, crowd = a_world(bench)
     original = bench.submit(TWO_STAGES, tenant=crowd)
     lease = bench.claim_one(StageName.PREPARE)
-    with bench.transaction() as connection:
-        transitions.fail(connection, lease, RAISED)
-    know(world, crowd, [original, *bench.copy(original, MANY - 1, every_seconds=EVERY_SECONDS)])
-    pass_virtual_time(world)
+    bench.do(transitions.fail, lease, RAISED)
+    multiply(bench, world, original, jobs)
 
     moved = wholesale.make_all(bench.engine, Move.REDRIVE, crowd)
-    waits = newcomers_waits(world)
+    waits = world.newcomers_waits(stage_seconds=STAGE_SECONDS)
 
     tell(f"behind {moved.moved} redriven jobs: claimed in batches {waits}")
-    assert moved.moved == MANY
+    assert moved.moved == jobs
     assert max(waits) <= MOST_BATCHES
 
 
-@pytest.mark.timeout(300)
+@how_many
 @pytest.mark.parametrize("priority", Priority)
-def test_newcomer_does_not_wait_for_thousands_of_jobs_scheduled_for_one_moment(
-    bench: Bench, priority: Priority
+def test_newcomer_does_not_wait_for_jobs_scheduled_for_one_moment(
+    bench: Bench, priority: Priority, jobs: int
 ) -> None:
     world, crowd = a_world(bench)
     recipe = dataclasses.replace(TWO_STAGES, priority=priority, run_at=TOMORROW)
-    original = bench.submit(recipe, tenant=crowd)
-    know(world, crowd, [original, *bench.copy(original, MANY - 1, every_seconds=EVERY_SECONDS)])
-    pass_virtual_time(world)
+    multiply(bench, world, bench.submit(recipe, tenant=crowd), jobs)
 
     wake_all(bench)
-    waits = newcomers_waits(world, priority)
+    waits = world.newcomers_waits(stage_seconds=STAGE_SECONDS, priority=priority)
 
-    tell(f"behind {MANY} {priority} jobs scheduled for one moment: claimed in batches {waits}")
+    tell(f"behind {jobs} {priority} jobs scheduled for one moment: claimed in batches {waits}")
     assert max(waits) <= MOST_BATCHES
 
 
-@pytest.mark.timeout(300)
-def test_newcomer_waits_for_one_retry_of_each_sweep_at_most_after_an_outage(bench: Bench) -> None:
+@how_many
+def test_newcomer_waits_for_at_most_one_retry_of_each_sweep(bench: Bench, jobs: int) -> None:
     world, crowd = a_world(bench)
     original = bench.submit(TWO_STAGES, tenant=crowd)
     lease = bench.claim_one(StageName.PREPARE)
-    with bench.transaction() as connection:
-        transitions.release(connection, lease, delay_seconds=60, give_up_seconds=3600)
-    know(world, crowd, [original, *bench.copy(original, MANY - 1, every_seconds=EVERY_SECONDS)])
-    pass_virtual_time(world)
+    bench.do(transitions.release, lease, delay_seconds=60, give_up_seconds=3600)
+    multiply(bench, world, original, jobs)
 
     let_all_be_due(bench)
     world.sweep()
     ends_at = world.batches + 200
     world.run(until=lambda: world.batches >= ends_at)
-    waits = newcomers_waits(world)
+    waits = world.newcomers_waits(stage_seconds=STAGE_SECONDS)
 
-    tell(f"behind {MANY} released stages: claimed in batches {waits}")
+    tell(f"behind {jobs} released stages: claimed in batches {waits}")
     # A sweep spreads its 500 retries from virtual time on; each job has two stages.
-    assert max(waits) <= 2 * MANY / 500
+    assert max(waits) <= 2 * math.ceil(jobs / 500)
 
 
-@pytest.mark.timeout(300)
 def test_newcomer_does_not_wait_for_the_best_of_an_album(bench: Bench) -> None:
     world = Simulation(bench)
-    album = Tenant(TENANT)
-    world.cost[album] = STAGE_SECONDS
-    _, jobs = bench.submit_batch(ALBUM, best=ALBUM_BEST)
-    know(world, album, jobs)
+    world.cost[TENANT] = STAGE_SECONDS
+    _, jobs = bench.submit_batch(30, best=20)
+    world.tenant_of.update(dict.fromkeys(jobs, TENANT))
 
     world.run(until=lambda: ready(bench, StageName.COMPOSITE) > 0)
-    waits = newcomers_waits(world)
+    waits = world.newcomers_waits(stage_seconds=STAGE_SECONDS)
 
-    tell(f"behind the {ALBUM_BEST} best of {ALBUM} photos: claimed in batches {waits}")
+    tell(f"behind the 20 best of 30 photos: claimed in batches {waits}")
     assert max(waits) <= MOST_BATCHES
 
 
 def test_tenants_share_alike_while_scheduled_jobs_come_in_many_sweeps(bench: Bench) -> None:
     world, crowd = a_world(bench)
     steady = world.tenant("steady", stage_seconds=STAGE_SECONDS)
-    world.submit(steady, 400)
+    world.submit(steady, 200)
     original = bench.submit(dataclasses.replace(TWO_STAGES, run_at=TOMORROW), tenant=crowd)
-    know(world, crowd, [original, *bench.copy(original, 2000, every_seconds=EVERY_SECONDS)])
+    copies = bench.copy(original, 1200, every_seconds=EVERY_SECONDS)
+    world.tenant_of.update(dict.fromkeys([original, *copies], crowd))
     wake_all(bench)
     before = Counter(world.model_seconds)
 
-    ends_at = world.batches + 400
+    ends_at = world.batches + 200
     world.run(until=lambda: world.batches >= ends_at)
     got = world.shares(before)
 
@@ -170,17 +143,14 @@ def test_tenants_share_alike_while_scheduled_jobs_come_in_many_sweeps(bench: Ben
 
 def test_scheduled_job_costs_its_tenant_nothing_until_it_is_due(bench: Bench) -> None:
     later = bench.submit(dataclasses.replace(TWO_STAGES, run_at=TOMORROW))
-    with bench.transaction() as connection:
-        transitions.cancel(connection, later, TENANT)
+    bench.do(transitions.cancel, later, TENANT)
     due = bench.submit(dataclasses.replace(TWO_STAGES, run_at=TOMORROW))
     before = finish(bench)
 
     wake_all(bench)
     charged = finish(bench)
-    with bench.transaction() as connection:
-        transitions.cancel(connection, due, TENANT)
-    with bench.transaction() as connection:
-        fairness.settle(connection)
+    bench.do(transitions.cancel, due, TENANT)
+    bench.do(fairness.settle)
 
     two_stages = 2 * fairness.UNKNOWN_SECONDS
     assert (before, charged, finish(bench)) == (0, pytest.approx(two_stages), pytest.approx(0))
@@ -190,18 +160,14 @@ def test_redriven_job_pays_for_what_is_left_of_it(bench: Bench) -> None:
     job_id = bench.submit(TWO_STAGES)
     bench.advance(StageName.PREPARE)
     lease = bench.claim_one(StageName.COMPOSITE)
-    with bench.transaction() as connection:
-        transitions.fail(connection, lease, RAISED)
-    with bench.transaction() as connection:
-        fairness.settle(connection)
+    bench.do(transitions.fail, lease, RAISED)
+    bench.do(fairness.settle)
     before = finish(bench)
 
-    with bench.transaction() as connection:
-        transitions.redrive(connection, job_id, TENANT)
+    bench.do(transitions.redrive, job_id, TENANT)
     charged = finish(bench) - before
     bench.advance(StageName.COMPOSITE)
-    with bench.transaction() as connection:
-        fairness.settle(connection)
+    bench.do(fairness.settle)
 
     # A stage of the bench takes 0.1 s, as is thought of those that never ran.
     assert (charged, finish(bench)) == (pytest.approx(0.1), pytest.approx(0.2))
@@ -209,18 +175,13 @@ def test_redriven_job_pays_for_what_is_left_of_it(bench: Bench) -> None:
 
 def finish(bench: Bench) -> float:
     """Return where in virtual time the tests' tenant's work ends; 0 where it has had none."""
-    with bench.transaction() as connection:
-        found = connection.scalar(
-            text("SELECT finish FROM tenants WHERE name = :name"), {"name": TENANT}
-        )
+    found = bench.scalar("SELECT finish FROM tenants WHERE name = :name", name=TENANT)
     return float(found or 0)
 
 
 def ready(bench: Bench, stage: StageName) -> int:
     """Return how many rows of a stage are ready."""
-    with bench.transaction() as connection:
-        count = connection.scalar(
-            text("SELECT count(*) FROM stages WHERE stage = :stage AND state = 'ready'"),
-            {"stage": stage},
-        )
+    count = bench.scalar(
+        "SELECT count(*) FROM stages WHERE stage = :stage AND state = 'ready'", stage=stage
+    )
     return int(count or 0)

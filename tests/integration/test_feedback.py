@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 from sqlalchemy import text
@@ -18,8 +17,7 @@ from smart_filter_shared.jobs.data_items import Part
 from smart_filter_shared.jobs.data_sets import DataSet
 from smart_filter_shared.jobs.presence import CELL
 from smart_filter_shared.storage import keys
-from smart_filter_tests import teaching
-from smart_filter_tests.commands import Command
+from smart_filter_tests import commands, teaching
 from smart_filter_tests.deriving import objects, pass_time
 from smart_filter_tests.serving import Api
 from smart_filter_workers.evaluation import folders
@@ -96,7 +94,7 @@ def test_correction_with_consent_is_collected_with_its_provenance(api: Api) -> N
     }
 
 
-def test_correction_without_consent_is_not(api: Api) -> None:
+def test_correction_without_consent_is_not_collected(api: Api) -> None:
     teaching.correct_matte(api, teaching.ended(api), EVERYWHERE, consent=False)
 
     sweep(api)
@@ -105,12 +103,17 @@ def test_correction_without_consent_is_not(api: Api) -> None:
     assert feedback.build(api.bench.engine, api.bench.store, SEGMENTATION) is None
 
 
-def test_what_was_collected_outlives_its_photo(api: Api) -> None:
+@pytest.mark.parametrize(("keeps_nothing", "years"), [(False, 0.1), (True, 200)])
+def test_collected_correction_outlives_its_photo_by_consent(
+    api: Api, *, keeps_nothing: bool, years: float
+) -> None:
+    if keeps_nothing:
+        api.keep(nothing=True)
     teaching.correct_matte(api, teaching.ended(api), EVERYWHERE)
     sweep(api)
     collected = about_learning(api)
 
-    pass_time(api, hours=24 * 30)
+    pass_time(api, hours=round(years * 366 * 24))
     sweep(api)
 
     assert len(collected) == 2
@@ -118,19 +121,7 @@ def test_what_was_collected_outlives_its_photo(api: Api) -> None:
     assert not any(key.endswith("/photo") for key in objects(api))
 
 
-def test_what_a_tenant_wants_nothing_kept_of_is_kept_where_it_consents(api: Api) -> None:
-    api.keep(nothing=True)
-    job_id = teaching.ended(api)
-    teaching.correct_matte(api, job_id, EVERYWHERE)
-    sweep(api)
-
-    pass_time(api, hours=24 * 366 * 200)
-    sweep(api)
-
-    assert len(about_learning(api)) == 2
-
-
-def test_correction_of_which_the_photo_is_gone_is_passed_by(api: Api) -> None:
+def test_correction_whose_photo_is_gone_is_skipped(api: Api) -> None:
     job_id = teaching.ended(api)
     teaching.correct_matte(api, job_id, EVERYWHERE)
     for key in objects(api):
@@ -157,36 +148,23 @@ def test_matte_that_leaves_people_out_on_purpose_teaches_nothing(api: Api) -> No
     assert sum(built(api, SMILE).items.values()) == 1
 
 
-def test_exported_matte_is_the_corrected_one(api: Api, tmp_path: Path) -> None:
+def test_exported_matte_is_the_latest_of_its_version(api: Api, tmp_path: Path) -> None:
     job_id = teaching.ended(api)
     half = EVERYWHERE.copy()
     half[:, :256] = 0
     teaching.correct_matte(api, job_id, half)
-    data_set = built(api, SEGMENTATION)
-
-    folder = export(api, data_set, tmp_path / "one")
-
-    (mask,) = folder.glob("*/masks/*.png")
-    seen = cv2.imread(str(mask), cv2.IMREAD_GRAYSCALE)
-    assert seen is not None
-    assert np.array_equal(seen, half)
-    (photo,) = folder.glob("*/images/*.jpg")
-    assert photo.stem == mask.stem
-    assert folders.photo(photo).srgb.shape == (512, 512, 3)
-
-
-def test_later_matte_of_a_photo_counts_in_place_of_an_earlier_one(api: Api, tmp_path: Path) -> None:
-    job_id = teaching.ended(api)
-    teaching.correct_matte(api, job_id, EVERYWHERE)
     first = built(api, SEGMENTATION)
     teaching.correct_matte(api, job_id, NOWHERE)
 
     second = built(api, SEGMENTATION)
 
-    (mask,) = export(api, second, tmp_path / "two").glob("*/masks/*.png")
-    assert not folders.photo(mask).srgb.any()
-    (before,) = export(api, first, tmp_path / "one").glob("*/masks/*.png")
-    assert folders.photo(before).srgb.all()
+    for data_set, matte in ((first, half), (second, NOWHERE)):
+        folder = export(api, data_set, tmp_path / str(data_set.version))
+        (mask,) = folder.glob("*/masks/*.png")
+        (photo,) = folder.glob("*/images/*.jpg")
+        assert np.array_equal(folders.photo(mask).srgb[..., 0], matte)
+        assert photo.stem == mask.stem
+        assert folders.photo(photo).srgb.shape == (512, 512, 3)
 
 
 def test_strokes_are_drawn_over_what_the_model_saw(api: Api, tmp_path: Path) -> None:
@@ -342,13 +320,7 @@ def test_feedback_commands(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    told = api.bench.settings
-    monkeypatch.setenv("SMART_FILTER_DATABASE_URL", told.database.url.get_secret_value())
-    monkeypatch.setenv("SMART_FILTER_STORAGE_URL", told.storage.url)
-    for name in ("access_key", "secret_key"):
-        value = getattr(told.storage, name).get_secret_value()
-        monkeypatch.setenv(f"SMART_FILTER_STORAGE_{name.upper()}", value)
-    command = Command(capsys)
+    command = commands.on_servers(api.bench.settings, capsys, monkeypatch)
     nothing = command.said("feedback", "build", "smile")
     teaching.label(api, teaching.ended(api), smile="huge")
 

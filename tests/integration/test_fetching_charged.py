@@ -3,8 +3,7 @@
 import contextlib
 import math
 import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterable, Iterator
 from types import SimpleNamespace
 from typing import cast
 
@@ -17,6 +16,7 @@ from smart_filter_shared.jobs import fairness, transitions
 from smart_filter_shared.jobs.leases import Done, Failure
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.recipe import Background, BackgroundKind, Recipe
+from smart_filter_tests import web
 from smart_filter_tests.bench import KEEPING, TENANT, Bench
 from smart_filter_tests.running import Running
 from smart_filter_workers import runner, settling
@@ -31,29 +31,10 @@ SLOW_SECONDS = 0.5
 CHILD_SECONDS = 0.05
 
 
-@contextlib.contextmanager
-def slow_address() -> Iterator[str]:
-    """Serve an address that answers slowly, and then that there is nothing."""
-    closing = threading.Event()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            closing.wait(SLOW_SECONDS)
-            self.send_error(404)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/photo.jpg"
-    finally:
-        closing.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()
+def slow(closing: threading.Event) -> Iterable[bytes]:
+    """Answer slowly, and then that there is nothing."""
+    closing.wait(SLOW_SECONDS)
+    yield web.answer(404, content__length="0")
 
 
 @contextlib.contextmanager
@@ -64,8 +45,7 @@ def dead_connection(bench: Bench) -> Iterator[Engine]:
     try:
         with sessions.transaction(engine) as connection:
             backend = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
-        with bench.transaction() as connection:
-            connection.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": backend})
+        bench.execute("SELECT pg_terminate_backend(:pid, 5000)", pid=backend)
         yield engine
     finally:
         engine.dispose()
@@ -77,22 +57,16 @@ def fetch_in_vain() -> None:
 
 def finish(bench: Bench) -> float:
     """Return where the tenant's work ends in virtual time, when all that ended is settled."""
-    with bench.transaction() as connection:
-        fairness.settle(connection)
-    with bench.transaction() as connection:
-        return float(
-            connection.execute(
-                text("SELECT finish FROM tenants WHERE name = :tenant"), {"tenant": TENANT}
-            ).scalar_one()
-        )
+    bench.do(fairness.settle)
+    return float(bench.scalar("SELECT finish FROM tenants WHERE name = :tenant", tenant=TENANT))
 
 
 def test_worker_charges_what_a_slow_address_took_before_it_failed(running_stack: Running) -> None:
-    with slow_address() as url:
-        answer = running_stack.client.post("/v1/jobs", files={"photo_url": (None, url)})
+    with web.a_site({"/photo.jpg": slow}) as site:
+        fields = {"photo_url": (None, f"{site.url}/photo.jpg")}
+        answer = running_stack.client.post("/v1/jobs", files=fields)
         assert answer.status_code == 202, answer.text
-        job_id = str(answer.json()["id"])
-        job = running_stack.wait(job_id)
+        job = running_stack.wait(str(answer.json()["id"]))
 
     (prepare,) = [one for one in job["stages"] if one["name"] == "prepare"]
     assert job["error"]["code"] == "photo_unreachable"
@@ -107,9 +81,7 @@ def test_failed_fetch_is_settled_though_the_database_blinks(bench: Bench) -> Non
         services = cast(Services, SimpleNamespace(engine=engine, settings=bench.settings))
         settling.attempt(services, [held], "internal", fetch_in_vain)
 
-    error = bench.job(job_id).error
-    assert error is not None
-    assert error["code"] == "photo_unreachable"
+    assert (bench.job(job_id).error or {})["code"] == "photo_unreachable"
     assert bench.row(job_id, StageName.PREPARE)["seconds"] == 30.0
 
 
@@ -150,9 +122,8 @@ def test_attempts_of_a_fetch_add_up(bench: Bench) -> None:
     bench.sweep()
     again = bench.claim_one(StageName.PREPARE)
 
-    with bench.transaction() as connection:
-        done = Done(again, {}, 0.5, {}, fetching_seconds=4.0)
-        transitions.complete(connection, [done], KEEPING)
+    done = Done(again, {}, 0.5, {}, fetching_seconds=4.0)
+    bench.do(transitions.complete, [done], KEEPING)
 
     assert bench.row(job_id, StageName.PREPARE)["seconds"] == 14.5
 

@@ -1,7 +1,7 @@
-"""How long each tenant's things are kept: shown by listing the bucket."""
+"""How long each tenant's data is kept, or that it goes once it was fetched: by the bucket."""
 
+import httpx
 import pytest
-from sqlalchemy import text
 
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.jobs.leases import Failure
@@ -14,13 +14,14 @@ from smart_filter_tests.house import (
     FACE,
     HOUR,
     MINUTE,
+    PICTURE,
     PREPARE,
     SEGMENTATION,
     SMILE,
     House,
     seconds_kept,
 )
-from smart_filter_tests.serving import Api, a_photo
+from smart_filter_tests.serving import Api, a_photo, fetched_and_gone
 from smart_filter_workers.retention import Retention
 
 
@@ -29,10 +30,10 @@ def house(api: Api) -> House:
     return House(api, Retention(api.bench.engine, api.bench.store, cell=CELL))
 
 
-def test_tenants_things_are_kept_as_long_as_is_said_of_it(house: House) -> None:
+def test_data_is_kept_as_long_as_its_tenant_wants(house: House) -> None:
     house.api.keep(input_seconds=HOUR, result_seconds=2 * HOUR)
     job_id = house.finished()
-    told = house.api.job(job_id)
+    shown = house.api.job(job_id)
 
     house.pass_time(seconds=HOUR - MINUTE)
     all_of_it = house.bucket(job_id)
@@ -40,14 +41,14 @@ def test_tenants_things_are_kept_as_long_as_is_said_of_it(house: House) -> None:
     results = house.bucket(job_id)
     house.pass_time(seconds=HOUR)
 
-    assert seconds_kept(told) == 2 * HOUR
+    assert seconds_kept(shown) == 2 * HOUR
     assert all_of_it == ["composite", "face", "photo", "prepare", "segmentation", "smile"]
     assert results == ["composite"]
     assert house.bucket(job_id) == []
     assert house.fetch(job_id, "image").json()["code"] == "output_expired"
 
 
-def test_longer_than_the_settings_is_possible_too(house: House) -> None:
+def test_data_may_be_kept_for_longer_than_the_settings_say(house: House) -> None:
     house.api.keep(input_seconds=30 * DAY, result_seconds=60 * DAY)
     job_id = house.finished()
 
@@ -57,15 +58,16 @@ def test_longer_than_the_settings_is_possible_too(house: House) -> None:
     assert house.fetch(job_id, "image").status_code == 200
 
 
-def test_what_was_submitted_before_is_kept_as_it_was_said_then(house: House) -> None:
+def test_change_concerns_what_the_tenant_submits_from_then_on(house: House) -> None:
     before = house.finished()
     house.api.keep(input_seconds=0, result_seconds=MINUTE)
+    house.api.keep(Tenant("other"), input_seconds=0, result_seconds=1)
     after = house.finished()
-    told = [seconds_kept(house.api.job(one)) for one in (before, after)]
+    seconds = [seconds_kept(house.api.job(one)) for one in (before, after)]
 
     house.pass_time(seconds=MINUTE)
 
-    assert told == [7 * DAY, MINUTE]
+    assert seconds == [7 * DAY, MINUTE]
     assert (house.bucket(after), len(house.bucket(before))) == ([], 6)
 
 
@@ -78,19 +80,11 @@ def test_job_that_waits_keeps_its_photo_however_short_that_is(house: House) -> N
     assert house.bucket(job_id) == ["photo"]
 
 
-def test_other_tenants_things_are_kept_as_ever(house: House) -> None:
-    house.api.keep(Tenant("other"), input_seconds=0, result_seconds=MINUTE)
-    job_id = house.finished()
-
-    house.pass_time(seconds=HOUR)
-
-    assert len(house.bucket(job_id)) == 6
-
-
-def test_what_was_read_from_the_photo_goes_with_the_results(house: House) -> None:
+def test_facts_of_the_photo_and_events_go_with_the_results(house: House) -> None:
     job_id = house.finished()
     assert house.api.job(job_id)["faces"]
     assert house.api.job(job_id)["persons"]
+    assert house.rows("events", job_id) == 8
 
     house.pass_time(seconds=7 * DAY)
     job = house.api.job(job_id)
@@ -103,42 +97,28 @@ def test_what_was_read_from_the_photo_goes_with_the_results(house: House) -> Non
     assert house.row(query, job_id) == 0
     assert house.fetch(job_id, "faces").json()["code"] == "output_expired"
     assert house.fetch(job_id, "rating").status_code == 404
-
-
-def test_events_go_with_the_results(house: House) -> None:
-    job_id = house.finished()
-    before = house.rows("events", job_id)
-
-    house.pass_time(seconds=7 * DAY)
-
-    assert (before, house.rows("events", job_id)) == (8, 0)
+    assert house.rows("events", job_id) == 0
     assert house.api.client.get(f"/v1/jobs/{job_id}/events").status_code == 204
 
 
-def test_log_of_deliveries_goes_with_the_results_and_what_waits_is_still_sent(
-    house: House,
-) -> None:
-    house.api.client.post("/v1/webhooks", json={"url": "https://example.com/told"})
-    house.api.client.post("/v1/webhooks", json={"url": "https://example.com/late"})
+def test_log_of_deliveries_goes_with_the_results_and_the_waiting_stay(house: House) -> None:
+    for path in ("sent", "late"):
+        house.api.client.post("/v1/webhooks", json={"url": f"https://example.com/{path}"})
     job_id = house.finished()
-    with house.api.bench.transaction() as connection:
-        connection.execute(
-            text("""
-                WITH sent AS (
-                    UPDATE deliveries SET state = 'succeeded', finished_at = now()
-                    WHERE id = (SELECT id FROM deliveries LIMIT 1) RETURNING id
-                )
-                INSERT INTO delivery_attempts (delivery_id, at, seconds, status, answer)
-                SELECT id, now(), 1, 200, 'thanks' FROM sent
-            """)
+    house.api.bench.execute("""
+        WITH sent AS (
+            UPDATE deliveries SET state = 'succeeded', finished_at = now()
+            WHERE id = (SELECT id FROM deliveries LIMIT 1) RETURNING id
         )
+        INSERT INTO delivery_attempts (delivery_id, at, seconds, status, answer)
+        SELECT id, now(), 1, 200, 'thanks' FROM sent
+    """)
 
     house.pass_time(seconds=7 * DAY)
 
     query = "SELECT state FROM deliveries WHERE job_id = :id"
     assert house.row(query, job_id) == "waiting"
-    with house.api.bench.transaction() as connection:
-        log = connection.execute(text("SELECT count(*) FROM delivery_attempts")).scalar_one()
+    log = house.api.bench.scalar("SELECT count(*) FROM delivery_attempts")
     assert log == 0
 
 
@@ -185,13 +165,146 @@ def test_failed_job_whose_time_is_over_is_not_redriven(house: House) -> None:
     assert (answer.status_code, answer.json()["code"]) == (410, "inputs_expired")
 
 
-def test_row_of_a_version_that_did_not_say_is_kept_as_the_settings_say(house: House) -> None:
+def test_row_of_an_earlier_version_is_kept_as_the_settings_say(house: House) -> None:
     job_id = house.api.submit(outputs="image,faces")
-    with house.api.bench.transaction() as connection:
-        connection.execute(
-            text("UPDATE jobs SET keep_input_seconds = NULL, keep_result_seconds = NULL")
-        )
+    house.api.bench.execute("UPDATE jobs SET keep_input_seconds = NULL, keep_result_seconds = NULL")
     for stage in StageName:
         house.run(stage)
 
     assert seconds_kept(house.api.job(job_id)) == KEEPING.result_seconds
+
+
+def unkept(house: House) -> str:
+    """Finish a job of which nothing is to be kept."""
+    house.api.keep(nothing=True)
+    return house.finished()
+
+
+def test_nothing_is_kept_once_all_outputs_are_fetched(house: House) -> None:
+    job_id = unkept(house)
+    house.hand_over(job_id, "image")
+    house.retention.remove_expired()
+    after_one = len(house.bucket(job_id)), house.fetch(job_id, "image").content
+
+    house.hand_over(job_id, "image", "faces")
+    refused = house.fetch(job_id, "image")
+    house.retention.remove_expired()
+
+    assert after_one == (6, PICTURE)
+    assert (refused.status_code, refused.json()["code"]) == (410, "output_expired")
+    assert house.bucket(job_id) == []
+    assert house.api.job(job_id)["faces"] is None
+    assert house.fetch(job_id, "faces").json()["code"] == "output_expired"
+
+
+def test_output_that_is_not_fetched_goes_within_an_hour(house: House) -> None:
+    job_id = unkept(house)
+    shown = house.api.job(job_id)
+
+    house.pass_time(seconds=HOUR - MINUTE)
+    before = len(house.bucket(job_id))
+    house.pass_time(seconds=MINUTE)
+
+    assert (seconds_kept(shown), before, house.bucket(job_id)) == (HOUR, 6, [])
+
+
+def test_failed_job_of_which_nothing_is_to_be_kept_goes_within_an_hour(house: House) -> None:
+    house.api.keep(nothing=True)
+    job_id = house.api.submit()
+    house.api.fail(PREPARE, Failure("internal", "It broke", "why"))
+
+    house.pass_time(seconds=HOUR)
+
+    assert house.bucket(job_id) == []
+
+
+def test_link_is_not_given_out_as_its_use_is_not_seen(house: House) -> None:
+    job_id = unkept(house)
+
+    answer = house.fetch(job_id, "image", redirect="1")
+
+    assert (answer.status_code, answer.content) == (200, PICTURE)
+
+
+@pytest.mark.parametrize("name", ["image", "faces"])
+def test_client_that_leaves_after_the_last_byte_has_it_all(house: House, name: str) -> None:
+    house.api.keep(nothing=True)
+    job_ids = [house.finished() for _ in range(2)]
+
+    for job_id in job_ids:
+        url = f"/v1/jobs/{job_id}/outputs/{name}"
+        fetched_and_gone(house.api.client.build_request("GET", url))
+
+    for job_id in job_ids:
+        house.noted(job_id, name)
+
+
+def test_asking_for_the_head_of_an_output_hands_nothing_over(house: House) -> None:
+    job_id = unkept(house)
+
+    heads = [
+        house.api.client.head(f"/v1/jobs/{job_id}/outputs/{name}") for name in ("image", "faces")
+    ]
+    house.hand_over(job_id, "faces")
+
+    assert [answer.status_code for answer in heads] == [200, 200]
+    assert house.handed_over(job_id) == ["faces"]
+
+
+def test_download_that_breaks_off_hands_nothing_over(house: House) -> None:
+    house.api.keep(nothing=True)
+    # More than all buffers on the way hold.
+    job_id = house.finished(bytes(30_000_000))
+
+    url = f"/v1/jobs/{job_id}/outputs/image"
+    with house.api.client.stream("GET", url) as answer:
+        next(answer.iter_raw())
+    house.hand_over(job_id, "faces")
+
+    assert house.handed_over(job_id) == ["faces"]
+
+
+def test_answer_that_the_client_has_already_hands_nothing_over(house: House) -> None:
+    job_id = unkept(house)
+    tag = house.fetch(job_id, "image").headers["ETag"]
+    house.hand_over(job_id, "image")
+    house.api.bench.execute("UPDATE jobs SET handed_over = '{}'")
+
+    url = f"/v1/jobs/{job_id}/outputs/image"
+    answer = house.api.client.get(url, headers={"If-None-Match": tag})
+    house.hand_over(job_id, "faces")
+
+    assert answer.status_code == 304
+    assert "image" not in house.handed_over(job_id)
+
+
+def test_upload_goes_when_no_job_has_to_take_it_any_more(house: House) -> None:
+    house.api.keep(nothing=True)
+    photo = a_photo()
+    wish = {"content_type": "image/jpeg", "bytes": len(photo)}
+    upload = house.api.client.post("/v1/uploads", json=wish).json()
+    httpx.put(upload["put_url"], content=photo, headers=upload["headers"]).raise_for_status()
+    named = {"upload_id": upload["upload_id"], "recipe": {"outputs": ["image", "faces"]}}
+    job_ids = [house.api.client.post("/v1/jobs", json=named).json()["id"] for _ in range(2)]
+
+    left = []
+    for job_id in job_ids:
+        for stage in StageName:
+            house.run(stage)
+        house.hand_over(job_id, "image", "faces")
+        house.retention.remove_expired()
+        stored = [one.key for one in house.api.bench.store.stored()]
+        left.append([key for key in stored if upload["upload_id"] in key])
+
+    assert (len(left[0]), left[1]) == (1, [])
+
+
+def test_outputs_that_are_kept_are_fetched_again_and_again(house: House) -> None:
+    job_id = house.finished()
+
+    statuses = [house.fetch(job_id, name).status_code for name in ("image", "faces", "image")]
+    house.retention.remove_expired()
+
+    assert statuses == [200, 200, 200]
+    assert house.handed_over(job_id) == []
+    assert len(house.bucket(job_id)) == 6

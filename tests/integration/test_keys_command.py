@@ -39,25 +39,20 @@ def test_created_key_works_until_it_is_revoked(api: Api, clock: Clock, command: 
     assert status_of(api, created["key"]) == 401
 
 
-def test_created_key_expires(command: Command) -> None:
-    command("keys", "create", "--tenant", "acme", "--scopes", "read", "--expires", "30d")
+def test_key_is_shown_once_alone_on_its_line_and_listed_with_its_life(command: Command) -> None:
+    words = ("--tenant", "acme", "--scopes", "read", "--expires", "30d")
+    key = command.said("keys", "create", *words).splitlines()[0]
 
     (listed,) = command("keys", "list", "--tenant", "acme")["items"]
 
+    assert key.startswith("sf_live_")
+    assert key not in command.said("keys", "list")
+    assert "acme" in command.said("keys", "list")
     created, expires = (
         dt.datetime.fromisoformat(listed[name]) for name in ("created_at", "expires_at")
     )
     assert expires - created == dt.timedelta(days=30)
     assert listed["scopes"] == ["read"]
-
-
-def test_key_is_shown_alone_on_its_line_and_never_again(command: Command) -> None:
-    shown = command.said("keys", "create", "--tenant", "acme", "--scopes", "read")
-    key = shown.splitlines()[0]
-
-    assert key.startswith("sf_live_")
-    assert key not in command.said("keys", "list")
-    assert "acme" in command.said("keys", "list")
 
 
 @pytest.mark.parametrize(
@@ -72,19 +67,19 @@ def test_key_is_shown_alone_on_its_line_and_never_again(command: Command) -> Non
         ("--tenant", "acme", "--scopes", "read", "--expires", "999999999999d"),
     ],
 )
-def test_key_that_cannot_be_is_wrong_usage(command: Command, wrong: tuple[str, ...]) -> None:
+def test_wrong_key_is_wrong_usage(command: Command, wrong: tuple[str, ...]) -> None:
     assert command.status("keys", "create", *wrong) == 2
     assert "acme" not in command.said("keys", "list")
 
 
-def test_unknown_key_is_told(command: Command) -> None:
+def test_unknown_key_cannot_be_revoked(command: Command) -> None:
     unknown = str(uuid.uuid4())
 
     assert command.status("keys", "revoke", unknown) == 1
     assert f"there is no key {unknown}" in command.said("keys", "revoke", unknown)
 
 
-def test_what_is_said_of_a_tenant_counts_at_once(api: Api, command: Command) -> None:
+def test_limits_of_a_tenant_hold_at_once(api: Api, command: Command) -> None:
     command.status("tenants", "set", "tests", "--requests-per-minute", "7", "--jobs-waiting", "1")
 
     answers = [api.post(a_photo()) for _ in range(2)]
@@ -106,7 +101,7 @@ def test_what_is_said_of_a_tenant_counts_at_once(api: Api, command: Command) -> 
     assert "tests: requests-per-minute 7, jobs-waiting 1" in command.said("tenants", "list")
 
 
-def test_what_is_not_given_of_a_tenant_stays(api: Api, command: Command) -> None:
+def test_settings_of_a_tenant_that_are_not_given_stay(api: Api, command: Command) -> None:
     command.status(
         *("tenants", "set", "tests", "--keep-input-seconds", "60", "--keep-result-seconds", "3600")
     )
@@ -129,9 +124,7 @@ def test_what_is_not_given_of_a_tenant_stays(api: Api, command: Command) -> None
     assert api.job(api.submit(background="keep"))["recipe"]["crop"] == "true"
 
 
-def test_limits_of_the_settings_are_not_said_to_be_the_operators(
-    api: Api, command: Command
-) -> None:
+def test_tenant_without_settings_of_its_own_is_listed_as_such(api: Api, command: Command) -> None:
     api.bench.submit(tenant=OPERATOR)
     api.bench.submit(tenant=Tenant("acme"))
 
@@ -166,9 +159,7 @@ def test_recipe_of_a_tenant_comes_from_a_file_too(command: Command, tmp_path: Pa
         ("--jobs-waiting", "-1"),
     ],
 )
-def test_what_cannot_be_said_of_a_tenant_is_wrong_usage(
-    command: Command, wrong: tuple[str, str]
-) -> None:
+def test_wrong_setting_of_a_tenant_is_wrong_usage(command: Command, wrong: tuple[str, str]) -> None:
     assert command.status("tenants", "set", "tests", *wrong) == 2
     assert command("tenants", "list")["items"] == []
 

@@ -1,12 +1,12 @@
 """Learning from corrections holds up no deletion, and storage no transaction."""
 
-import datetime as dt
 import threading
 from collections.abc import Iterator
 from typing import BinaryIO
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.pool import QueuePool
 
 from smart_filter_shared.cards import TaskName
 from smart_filter_shared.errors import StorageUnavailable
@@ -16,6 +16,7 @@ from smart_filter_shared.jobs.presence import CELL
 from smart_filter_shared.storage import keys
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_tests.bench import TENANT, Bench
+from smart_filter_tests.outages import until
 from smart_filter_workers.learning import manifests
 from smart_filter_workers.retention import Retention
 
@@ -31,15 +32,9 @@ class Watching(ObjectStore):
         self.in_use: list[int] = []
 
     def put(self, key: str, content: BinaryIO | bytes, *, length: int, media_type: str) -> None:
-        with self._bench.transaction() as connection:
-            open_ones = connection.execute(
-                text("""
-                    SELECT count(*) FROM pg_stat_activity
-                    WHERE datname = current_database() AND pid <> pg_backend_pid()
-                        AND state = 'idle in transaction'
-                """)
-            )
-            self.in_use.append(int(open_ones.scalar_one()))
+        pool = self._bench.engine.pool
+        assert isinstance(pool, QueuePool)
+        self.in_use.append(pool.checkedout())
         super().put(key, content, length=length, media_type=media_type)
 
 
@@ -55,20 +50,19 @@ class Refusing(ObjectStore):
 @pytest.fixture
 def stale(bench: Bench) -> Iterator[Bench]:
     """A data set whose manifest is not written yet."""
-    with bench.transaction() as connection:
-        connection.execute(
-            text("""
-                INSERT INTO data_sets (task, version, created_at)
-                VALUES (:task, :version, statement_timestamp())
-            """),
-            {"task": TaskName.SMILE, "version": VERSION},
-        )
+    bench.execute(
+        """
+            INSERT INTO data_sets (task, version, created_at)
+            VALUES (:task, :version, statement_timestamp())
+        """,
+        task=TaskName.SMILE,
+        version=VERSION,
+    )
     return bench
 
 
 def is_stale(bench: Bench) -> bool:
-    with bench.transaction() as connection:
-        return bool(data_sets.stale(connection, most=10))
+    return bool(bench.do(data_sets.stale, most=10))
 
 
 def test_photo_goes_though_learning_never_succeeds(stale: Bench) -> None:
@@ -92,9 +86,7 @@ def test_photo_goes_though_learning_never_succeeds(stale: Bench) -> None:
     for thread in threads:
         thread.start()
     try:
-        until = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=20)
-        while stale.store.has(photo) and dt.datetime.now(dt.UTC) < until:
-            pass  # it is at it
+        until(lambda: not stale.store.has(photo))
     finally:
         stopping.set()
         for thread in threads:
@@ -114,8 +106,7 @@ def test_no_transaction_is_open_while_a_manifest_is_stored(stale: Bench) -> None
 
 
 def test_manifest_that_one_process_writes_is_not_written_by_another(stale: Bench) -> None:
-    with stale.transaction() as connection:
-        data_sets.claim(connection, TaskName.SMILE, VERSION)
+    stale.do(data_sets.claim, TaskName.SMILE, VERSION)
 
     manifests.write(stale.engine, stale.store, TaskName.SMILE, VERSION)
 
@@ -123,16 +114,13 @@ def test_manifest_that_one_process_writes_is_not_written_by_another(stale: Bench
 
 
 def test_manifest_of_a_process_that_lost_its_claim_is_written_again(stale: Bench) -> None:
-    with stale.transaction() as connection:
-        slow = data_sets.claim(connection, TaskName.SMILE, VERSION)
-        assert slow is not None
-    with stale.transaction() as connection:
-        connection.execute(text("UPDATE data_sets SET leased_until = now()"))
+    slow = stale.do(data_sets.claim, TaskName.SMILE, VERSION)
+    assert slow is not None
+    stale.execute("UPDATE data_sets SET leased_until = now()")
 
     manifests.write(stale.engine, stale.store, TaskName.SMILE, VERSION)
     written = not is_stale(stale)
-    with stale.transaction() as connection:
-        data_sets.told(connection, slow, "0" * 64)
+    stale.do(data_sets.told, slow, "0" * 64)
 
     assert written
     assert is_stale(stale)

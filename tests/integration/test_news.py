@@ -11,7 +11,8 @@ from smart_filter_shared.pipeline import StageName
 from smart_filter_tests.bench import TENANT, Bench
 
 PREPARE = StageName.PREPARE
-RESTORED = 100_000
+# More than a page of the reset.
+RESTORED = 12_000
 # Rows that a look may read for one event: which plan it gets depends on the statistics.
 FEW = 5
 
@@ -41,21 +42,20 @@ def rows_read(connection: Connection) -> int:
 @pytest.fixture
 def restored(bench: Bench) -> Bench:
     """A bench with the events and tombstones of a cluster whose ids were far ahead."""
-    with bench.transaction() as connection:
-        connection.execute(
-            text("""
-                WITH ids AS (
-                    SELECT gen_random_uuid() AS job_id, 1000000000 + number AS id
-                    FROM generate_series(1, :rows) AS numbers (number)
-                ), deleted AS (
-                    INSERT INTO tombstones (job_id, tenant, deleted_at, written_in)
-                    SELECT job_id, 'restored', now(), id FROM ids
-                )
-                INSERT INTO events (job_id, type, state, at, written_in)
-                SELECT job_id, 'job.succeeded', 'succeeded', now(), id FROM ids
-            """),
-            {"rows": RESTORED},
-        )
+    bench.execute(
+        """
+            WITH ids AS (
+                SELECT gen_random_uuid() AS job_id, 1000000000 + number AS id
+                FROM generate_series(1, :rows) AS numbers (number)
+            ), deleted AS (
+                INSERT INTO tombstones (job_id, tenant, deleted_at, written_in)
+                SELECT job_id, 'restored', now(), id FROM ids
+            )
+            INSERT INTO events (job_id, type, state, at, written_in)
+            SELECT job_id, 'job.succeeded', 'succeeded', now(), id FROM ids
+        """,
+        rows=RESTORED,
+    )
     return bench
 
 
@@ -71,8 +71,7 @@ def test_restored_events_are_no_news(restored: Bench) -> None:
 
 def test_prepare_resets_ids_of_another_cluster(restored: Bench) -> None:
     own = restored.submit()
-    with restored.transaction() as connection:
-        transitions.delete(connection, restored.submit(), TENANT)
+    restored.do(transitions.delete, restored.submit(), TENANT)
 
     migrate.upgrade(restored.engine)
 
@@ -132,8 +131,7 @@ def test_events_of_a_transaction_that_began_after_a_look_are_not_lost(bench: Ben
     with bench.transaction() as slow:
         transitions.cancel(slow, first, TENANT)
         horizon = look(bench, None)[0].horizon
-        with bench.transaction() as quick:
-            transitions.cancel(quick, second, TENANT)
+        bench.do(transitions.cancel, second, TENANT)
         seen, _ = look(bench, horizon)
     later, _ = look(bench, seen.horizon)
 
@@ -152,14 +150,14 @@ def test_restored_id_that_equals_a_running_transactions_is_not_read_again(bench:
     with bench.transaction() as long:
         running = long.execute(text("SELECT CAST(CAST(pg_current_xact_id() AS text) AS bigint)"))
         bench.submit()
-        with bench.transaction() as other:
-            other.execute(
-                text("""
-                    INSERT INTO events (job_id, type, state, at, written_in)
-                    VALUES (:job_id, 'job.succeeded', 'succeeded', now(), :running)
-                """),
-                {"job_id": new_job_id(), "running": running.scalar_one()},
-            )
+        bench.execute(
+            """
+                INSERT INTO events (job_id, type, state, at, written_in)
+                VALUES (:job_id, 'job.succeeded', 'succeeded', now(), :running)
+            """,
+            job_id=new_job_id(),
+            running=running.scalar_one(),
+        )
         horizon = look(bench, None)[0].horizon
 
         looks = [look(bench, horizon)[0].jobs for _ in range(3)]

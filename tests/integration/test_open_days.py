@@ -1,4 +1,4 @@
-"""Open days: nobody looks through all days for what there is to do, and nothing is missed."""
+"""Open days: no process looks through all days for work, and no work is missed."""
 
 import datetime as dt
 import uuid
@@ -59,24 +59,21 @@ def drop_coming(bench: Bench) -> list[dt.date]:
 
 
 def look(bench: Bench) -> None:
-    with bench.transaction() as connection:
-        days.look(connection)
+    bench.do(days.look)
 
 
 def test_days_are_made_ahead_once(month: Bench) -> None:
     last = today_of(month.engine) + dt.timedelta(days=days.DAYS_AHEAD)
     month.submit(job_id=JobId(days.first_id(last)))
 
-    with month.transaction() as connection:
-        assert connection.scalar(text(f"SELECT count(*) FROM jobs_{last:%Y_%m_%d}")) == 1
-        assert days.make_ahead(connection) == []
+    assert month.scalar(f"SELECT count(*) FROM jobs_{last:%Y_%m_%d}") == 1
+    assert month.do(days.make_ahead) == []
 
 
-def test_days_that_passed_while_nobody_made_any_are_made_with_those_to_come(month: Bench) -> None:
+def test_days_that_passed_unmade_are_made_with_those_to_come(month: Bench) -> None:
     coming = drop_coming(month)
 
-    with month.transaction() as connection:
-        assert days.make_ahead(connection) == coming
+    assert month.do(days.make_ahead) == coming
 
 
 def test_machine_that_slept_for_days_makes_days_once_it_wakes(month: Bench) -> None:
@@ -94,24 +91,13 @@ def test_machine_that_slept_for_days_makes_days_once_it_wakes(month: Bench) -> N
 
     anyio.run(look_before_and_after)
 
-    with month.transaction() as connection:
-        assert days.make_ahead(connection) == []
+    assert month.do(days.make_ahead) == []
 
 
-def test_unfinished_job_of_an_old_day_is_claimed_after_the_next_look(month: Bench) -> None:
+def test_unfinished_job_of_an_old_day_is_claimed_after_the_next_sweep(month: Bench) -> None:
     job_id = submit_long_ago(month)
     before = month.claim(StageName.PREPARE)
-
-    look(month)
-
-    assert before == []
-    assert [lease.job_id for lease in month.claim(StageName.PREPARE)] == [job_id]
-
-
-def test_sweep_looks(month: Bench) -> None:
-    job_id = submit_long_ago(month)
-    with month.transaction() as connection:
-        connection.execute(text("UPDATE cells SET swept_at = now() - interval '2 s'"))
+    month.execute("UPDATE cells SET swept_at = now() - interval '2 s'")
     sweeper = Sweeper(
         month.engine,
         month.doorbell,
@@ -123,6 +109,7 @@ def test_sweep_looks(month: Bench) -> None:
 
     assert sweeper.sweep()
 
+    assert before == []
     assert month.claim_one(StageName.PREPARE).job_id == job_id
 
 
@@ -131,8 +118,8 @@ def test_look_gives_up_soon_while_a_claim_uses_the_views(month: Bench) -> None:
 
     with month.transaction() as claiming:
         claiming.execute(text("SELECT FROM open_stages"))
-        with pytest.raises(DatabaseUnavailable), month.transaction() as connection:
-            days.look(connection)
+        with pytest.raises(DatabaseUnavailable):
+            month.do(days.look)
 
 
 def test_claim_under_way_holds_up_no_other_work_while_a_day_opens(month: Bench) -> None:
@@ -140,13 +127,11 @@ def test_claim_under_way_holds_up_no_other_work_while_a_day_opens(month: Bench) 
 
     with month.transaction() as claiming:
         claiming.execute(text("SELECT FROM open_stages"))
-        with month.transaction() as connection:
-            days.show_jobs(connection)
+        month.do(days.show_jobs)
         claiming.execute(text("SET LOCAL lock_timeout = '1ms'"))
         claiming.execute(text("SELECT FROM open_jobs"))
     for step in (days.show_stages, days.hide_jobs):
-        with month.transaction() as connection:
-            step(connection)
+        month.do(step)
 
     assert len(month.claim(StageName.PREPARE)) == 1
 
@@ -154,30 +139,22 @@ def test_claim_under_way_holds_up_no_other_work_while_a_day_opens(month: Bench) 
 def test_job_whose_day_is_being_opened_is_not_counted_without_its_stages(month: Bench) -> None:
     job_id = month.submit()
     month.advance(StageName.PREPARE)
-    with month.transaction() as connection:
-        transitions.cancel(connection, job_id, TENANT)
+    month.do(transitions.cancel, job_id, TENANT)
     many_days.move_back(month, job_id, back=20)
-    with month.transaction() as connection:
-        days.show_jobs(connection)
+    month.do(days.show_jobs)
 
-    with month.transaction() as connection:
-        too_early = fairness.settle(connection)
+    too_early = month.do(fairness.settle)
     look(month)
-    with month.transaction() as connection:
-        settled = fairness.settle(connection)
+    settled = month.do(fairness.settle)
 
     assert (sum(too_early.ended.values()), sum(settled.ended.values())) == (0, 1)
 
 
-def test_day_that_is_over_stays_open_for_a_while(month: Bench) -> None:
-    today = today_of(month.engine)
+@pytest.mark.parametrize(("grace_hours", "days_open"), [(0, 0), (24, 1)])
+def test_past_day_stays_open_for_a_while(month: Bench, grace_hours: int, days_open: int) -> None:
+    since = month.do(days.recent_since, grace=dt.timedelta(hours=grace_hours))
 
-    with month.transaction() as connection:
-        found = [
-            days.recent_since(connection, grace=dt.timedelta(hours=hours)) for hours in (0, 24)
-        ]
-
-    assert found == [today, today - dt.timedelta(days=1)]
+    assert since == today_of(month.engine) - dt.timedelta(days=days_open)
 
 
 def test_album_that_is_written_on_a_closed_day_is_ranked_when_it_is_rated(month: Bench) -> None:
@@ -197,19 +174,14 @@ def test_album_that_is_written_on_a_closed_day_is_ranked_when_it_is_rated(month:
     assert month.batch(batch_id).finished_at is not None
 
 
-def test_redriven_job_of_a_day_that_was_closed_is_claimed_after_the_next_look(
-    month: Bench,
-) -> None:
+def test_redriven_job_of_a_closed_day_is_claimed_after_the_next_look(month: Bench) -> None:
     job_id = submit_long_ago(month)
     look(month)
     lease = month.claim_one(StageName.PREPARE)
-    with month.transaction() as connection:
-        transitions.fail(connection, lease, GONE)
-    with month.transaction() as connection:
-        fairness.settle(connection)
+    month.do(transitions.fail, lease, GONE)
+    month.do(fairness.settle)
     look(month)
-    with month.transaction() as connection:
-        transitions.redrive(connection, job_id, TENANT)
+    month.do(transitions.redrive, job_id, TENANT)
     closed = month.claim(StageName.PREPARE)
 
     look(month)
@@ -223,14 +195,11 @@ def test_job_of_a_closed_day_that_is_redriven_is_not_waited_for_by_its_album(mon
     for stage in (StageName.PREPARE, StageName.SEGMENTATION, StageName.FACE):
         month.complete(*month.claim(stage, batch_size=2))
     leases = {lease.job_id: lease for lease in month.claim(StageName.SMILE, batch_size=2)}
-    with month.transaction() as connection:
-        transitions.fail(connection, leases[job_ids[0]], GONE)
-    with month.transaction() as connection:
-        fairness.settle(connection)
+    month.do(transitions.fail, leases[job_ids[0]], GONE)
+    month.do(fairness.settle)
     old = many_days.move_back(month, job_ids[0], back=20)
     look(month)
-    with month.transaction() as connection:
-        transitions.redrive(connection, old, TENANT)
+    month.do(transitions.redrive, old, TENANT)
 
     month.complete(leases[job_ids[1]])
     look(month)
@@ -244,13 +213,11 @@ def test_day_is_open_until_its_jobs_are_counted(month: Bench) -> None:
     submit_long_ago(month)
     look(month)
     lease = month.claim_one(StageName.PREPARE)
-    with month.transaction() as connection:
-        transitions.fail(connection, lease, GONE)
+    month.do(transitions.fail, lease, GONE)
 
     look(month)
 
-    with month.transaction() as connection:
-        assert sum(fairness.settle(connection).ended.values()) == 1
+    assert sum(month.do(fairness.settle).ended.values()) == 1
 
 
 def test_stage_that_runs_keeps_its_day_open(month: Bench) -> None:
@@ -265,12 +232,10 @@ def test_stage_that_runs_keeps_its_day_open(month: Bench) -> None:
 
 
 def test_views_stay_as_they_are_while_no_day_opens_or_closes(month: Bench) -> None:
-    version = text("SELECT xmin FROM pg_rewrite WHERE ev_class = to_regclass('open_stages')")
-    with month.transaction() as connection:
-        before = connection.scalar(version)
+    version = "SELECT xmin FROM pg_rewrite WHERE ev_class = to_regclass('open_stages')"
+    before = month.scalar(version)
     month.submit()
 
     look(month)
 
-    with month.transaction() as connection:
-        assert connection.scalar(version) == before
+    assert month.scalar(version) == before

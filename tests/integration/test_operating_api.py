@@ -1,10 +1,9 @@
-"""What whoever runs the service sees and stops over HTTP: /v1/operator."""
+"""What operators see and stop over HTTP: /v1/operator."""
 
 import datetime as dt
 import re
 from typing import Any
 
-import httpx
 import pytest
 from sqlalchemy import text
 
@@ -18,7 +17,7 @@ from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.recipe import Recipe
 from smart_filter_shared.telemetry.metrics import Step
 from smart_filter_tests.bench import TENANT, Bench, capability
-from smart_filter_tests.serving import Api, serving
+from smart_filter_tests.serving import Api, an_api, serving
 from smart_filter_workers.retention import Retention
 from smart_filter_workers.sweeper import Sweeper
 from smart_filter_workers.tally import Tally
@@ -42,9 +41,21 @@ def asked(api: Api, path: str, **params: str) -> dict[str, Any]:
     return told
 
 
-def queue(api: Api) -> dict[str, Any]:
-    (found,) = [one for one in asked(api, "standing")["queues"] if one["capability"] == PREPARE]
+def history_of_queue(api: Api, **params: str) -> dict[str, Any]:
+    queues = asked(api, "history", **params)["queues"]
+    (found,) = [one for one in queues if one["capability"] == PREPARE]
     return dict(found)
+
+
+def known(series: list[int | None]) -> list[int]:
+    return [one for one in series if one is not None]
+
+
+def fail_one(api: Api) -> str:
+    """Submit a job that fails; return its id."""
+    job_id = api.submit()
+    api.fail(StageName.PREPARE, BROKEN)
+    return job_id
 
 
 def settle(api: Api) -> None:
@@ -113,7 +124,7 @@ def test_no_key_for_operators_is_made_over_http(api: Api) -> None:
     assert answer.json()["errors"][0]["pointer"] == "/scopes/0"
 
 
-def test_what_nobody_serves_comes_first(api: Api) -> None:
+def test_standing_begins_with_the_queue_that_has_no_worker(api: Api) -> None:
     api.submit()
     serve(api.bench, failed={Capability("face.x"): "no weights"})
     with api.bench.transaction() as connection:
@@ -130,11 +141,9 @@ def test_what_nobody_serves_comes_first(api: Api) -> None:
 
 def test_standing_is_sent_once_while_nothing_changes(api: Api) -> None:
     serve(api.bench)
-    first = api.client.get("/v1/operator/standing")
+    tag = api.client.get("/v1/operator/standing").headers["ETag"]
 
-    again = api.client.get(
-        "/v1/operator/standing", headers={"If-None-Match": first.headers["ETag"]}
-    )
+    again = api.client.get("/v1/operator/standing", headers={"If-None-Match": tag})
 
     assert again.status_code == 304
 
@@ -152,7 +161,7 @@ def test_queue_is_paused_and_resumed(api: Api) -> None:
     assert len(api.bench.claim(StageName.PREPARE)) == 1
 
 
-def test_worker_is_drained_and_taken_back(api: Api) -> None:
+def test_worker_is_drained_and_resumed(api: Api) -> None:
     serve(api.bench)
     path = f"/v1/operator/workers/{api.bench.worker}/drain"
 
@@ -162,13 +171,13 @@ def test_worker_is_drained_and_taken_back(api: Api) -> None:
 
 
 @pytest.mark.parametrize("path", ["queues/face.nonsense/pause", "workers/nobody/drain"])
-def test_what_there_is_none_of_is_not_found(api: Api, path: str) -> None:
+def test_unknown_queue_or_worker_is_not_found(api: Api, path: str) -> None:
     answer = api.client.put(f"/v1/operator/{path}")
 
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
 
 
-def test_tenants_jobs_are_counted_and_canceled_in_parts(api: Api) -> None:
+def test_jobs_of_a_tenant_are_counted_and_canceled_in_parts(api: Api) -> None:
     api.bench.submit_many(101, Recipe(), tenant=TENANT)
     others = api.bench.submit(tenant=OTHER)
 
@@ -183,9 +192,8 @@ def test_tenants_jobs_are_counted_and_canceled_in_parts(api: Api) -> None:
     assert api.bench.job(others, tenant=OTHER).state == "queued"
 
 
-def test_failed_jobs_are_redriven(api: Api) -> None:
-    job_id = api.submit()
-    api.fail(StageName.PREPARE, BROKEN)
+def test_failed_jobs_of_a_tenant_are_redriven(api: Api) -> None:
+    job_id = fail_one(api)
 
     counted = asked(api, f"tenants/{TENANT}")["failed"]
     moved = api.client.post(f"/v1/operator/tenants/{TENANT}/redrive").json()
@@ -195,24 +203,15 @@ def test_failed_jobs_are_redriven(api: Api) -> None:
     assert api.job(job_id)["state"] != "failed"
 
 
-def test_tenants_tell_how_their_jobs_ended(api: Api) -> None:
-    api.submit()
-    api.fail(StageName.PREPARE, BROKEN)
+def test_failure_is_shown_by_tenant_code_and_place_and_without_the_photo(api: Api) -> None:
+    job_id = fail_one(api)
     settle(api)
 
-    (item,) = asked(api, "tenants")["items"]
-
-    assert item == {"tenant": TENANT, "today": {"failed": 1}, "days": {"failed": 1}}
-
-
-def test_failures_tell_code_and_place_and_nothing_of_the_photo(api: Api) -> None:
-    job_id = api.submit()
-    api.fail(StageName.PREPARE, BROKEN)
-    settle(api)
-
+    (tenant,) = asked(api, "tenants")["items"]
     (problem,) = asked(api, "history")["problems"]
     concerns = [one["title"] for one in asked(api, "standing")["concerns"]]
 
+    assert tenant == {"tenant": TENANT, "today": {"failed": 1}, "days": {"failed": 1}}
     assert problem.pop("last_at")
     assert problem == {
         "capability": PREPARE,
@@ -231,7 +230,7 @@ def test_minute_is_sampled_once(api: Api) -> None:
     assert [sample(api), sample(api)] == [True, False]
 
 
-def test_history_tells_what_happened_between_samples(api: Api) -> None:
+def test_history_shows_what_happened_between_samples(api: Api) -> None:
     api.bench.submit()
     sample(api)
     age(api, 3)
@@ -242,34 +241,30 @@ def test_history_tells_what_happened_between_samples(api: Api) -> None:
     did(api, Count.RETRIES, 1)
     sample(api)
 
-    told = asked(api, "history")
+    queue = history_of_queue(api)
 
-    (queue,) = [one for one in told["queues"] if one["capability"] == PREPARE]
-    assert [one for one in queue["completed"] if one is not None] == [5, 2, 0]
-    assert [one for one in queue["retries"] if one is not None] == [0, 1, 0]
+    assert (known(queue["completed"]), known(queue["retries"])) == ([5, 2, 0], [0, 1, 0])
     assert queue["ready"][-1] == 1
     assert len(queue["completed"]) == 60
 
 
-def test_history_ends_with_what_nobody_has_sampled_yet(api: Api) -> None:
+def test_history_ends_with_what_is_not_sampled_yet(api: Api) -> None:
     sample(api)
     age(api, 3)
     sample(api)
     api.bench.submit()
-    api.submit()
-    api.fail(StageName.PREPARE, BROKEN)
+    fail_one(api)
     settle(api)
     did(api, Step.INFER, 2)
     with api.bench.transaction() as connection:
         measures.add(connection, {Measure(Count.ENDED, "failed"): Amount(1)})
 
-    told = asked(api, "history")
+    queue, jobs = history_of_queue(api), asked(api, "history")["jobs"]
 
-    (queue,) = [one for one in told["queues"] if one["capability"] == PREPARE]
-    assert (told["jobs"]["failed"][-1], queue["failed"][-1], queue["completed"][-1]) == (1, 1, 2)
+    assert (jobs["failed"][-1], queue["failed"][-1], queue["completed"][-1]) == (1, 1, 2)
 
 
-def test_history_goes_on_whichever_processes_come_and_go(api: Api) -> None:
+def test_history_outlives_workers_api_and_broker(api: Api) -> None:
     api.bench.submit()
     sample(api)
     age(api, 3)
@@ -280,11 +275,10 @@ def test_history_goes_on_whichever_processes_come_and_go(api: Api) -> None:
     api.bench.broker.flushdb()
     did(api, Step.INFER, 2)
     a_new_worker_sweeps(api.bench)
-    with serving(api.bench.settings) as url:
-        told = httpx.get(f"{url}/v1/operator/history", headers=api.client.headers).json()
+    with serving(api.bench.settings) as url, an_api(url, api.bench) as fresh:
+        queue = history_of_queue(fresh)
 
-    (queue,) = [one for one in told["queues"] if one["capability"] == PREPARE]
-    assert [one for one in queue["completed"] if one is not None] == [5, 2, 0]
+    assert known(queue["completed"]) == [5, 2, 0]
 
 
 @pytest.mark.parametrize("span", ["day", "month"])
@@ -297,10 +291,7 @@ def test_longer_spans_lose_nothing(api: Api, span: str) -> None:
         sample(api)
         age(api, 25)
 
-    told = asked(api, "history", span=span)
-
-    (queue,) = [one for one in told["queues"] if one["capability"] == PREPARE]
-    assert sum(one or 0 for one in queue["completed"]) == 12
+    assert sum(known(history_of_queue(api, span=span)["completed"])) == 12
 
 
 def test_history_is_kept_for_a_month(api: Api) -> None:

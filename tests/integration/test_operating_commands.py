@@ -1,4 +1,4 @@
-"""`smart-filter queues`, `workers`, and what `jobs` does to all of a tenant."""
+"""`smart-filter queues`, `workers`, and `jobs` for all jobs of a tenant."""
 
 import io
 import uuid
@@ -57,25 +57,19 @@ def fail_one(bench: Bench) -> None:
         transitions.fail(connection, lease, BROKEN)
 
 
-def test_queues_tell_how_long_they_are_and_who_serves_them(bench: Bench, command: Command) -> None:
-    bench.submit()
-    bench.submit()
+def test_queue_is_listed_with_its_length_and_workers_and_shown_with_its_head(
+    bench: Bench, command: Command
+) -> None:
+    job_ids = [str(bench.submit()) for _ in range(3)]
     bench.claim_one(StageName.PREPARE)
 
     items = command("queues", "list")["items"]
-
-    (queue,) = [one for one in items if one["capability"] == PREPARE]
-    counts = {name: queue[name] for name in ("ready", "running", "workers", "threads")}
-    assert counts == {"ready": 1, "running": 1, "workers": 1, "threads": 2}
-    assert queue["paused_at"] is None
-
-
-def test_queue_shows_who_is_next(bench: Bench, command: Command) -> None:
-    first, second = bench.submit(), bench.submit()
-
     head = command("queues", "show", PREPARE)["items"]
 
-    assert [one["job_id"] for one in head] == [str(first), str(second)]
+    (queue,) = [one for one in items if one["capability"] == PREPARE]
+    shown = {name: queue[name] for name in ("ready", "running", "workers", "threads", "paused_at")}
+    assert shown == {"ready": 2, "running": 1, "workers": 1, "threads": 2, "paused_at": None}
+    assert [one["job_id"] for one in head] == job_ids[1:]
 
 
 def test_queue_is_paused_and_resumed(bench: Bench, command: Command) -> None:
@@ -90,18 +84,20 @@ def test_queue_is_paused_and_resumed(bench: Bench, command: Command) -> None:
     assert len(bench.claim(StageName.PREPARE)) == 1
 
 
-def test_queue_that_there_is_none_of_is_told_with_those_that_there_are(
-    bench: Bench, command: Command
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("face.nonsense", capability(StageName.FACE)),
+        ("webhooks", "`smart-filter workers drain ID`"),
+    ],
+)
+def test_queue_that_cannot_be_paused_is_refused_with_advice(
+    bench: Bench, command: Command, name: str, advice: str
 ) -> None:
     bench.submit()
 
-    assert command.status("queues", "pause", "face.nonsense") == 2
-    assert capability(StageName.FACE) in command.said("queues", "pause", "face.nonsense")
-
-
-def test_whoever_pauses_webhooks_is_told_of_the_senders(command: Command) -> None:
-    assert command.status("queues", "pause", "webhooks") == 2
-    assert "`smart-filter workers drain ID`" in command.said("queues", "pause", "webhooks")
+    assert command.status("queues", "pause", name) == 2
+    assert advice in command.said("queues", "pause", name)
 
 
 @pytest.mark.parametrize("words", [["queues", "list"], ["workers", "list"]], ids=" ".join)
@@ -111,7 +107,7 @@ def test_tables_name_what_they_list(bench: Bench, command: Command, words: list[
     assert PREPARE in command.said(*words)
 
 
-def test_workers_tell_how_they_are(bench: Bench, command: Command) -> None:
+def test_worker_is_listed_with_its_state(bench: Bench, command: Command) -> None:
     states = [worker_of(command)["state"]]
     bench.submit()
     lease = bench.claim_one(StageName.PREPARE)
@@ -132,26 +128,20 @@ def test_workers_tell_how_they_are(bench: Bench, command: Command) -> None:
     assert drained["failed"] == {"face.x": "no weights"}
 
 
-def test_worker_shows_what_it_has_at_hand(bench: Bench, command: Command) -> None:
+def test_worker_is_shown_with_the_stages_it_runs(bench: Bench, command: Command) -> None:
+    idle = command.said("workers", "show", str(bench.worker))
     job_id = bench.submit()
     bench.claim_one(StageName.PREPARE)
 
     (stage,) = command("workers", "show", str(bench.worker))["stages"]
 
+    assert f"serves {PREPARE}" in idle
+    assert "has nothing at hand" in idle
+    assert "no weights" in idle
     assert (stage["job_id"], stage["stage"], stage["attempt"]) == (str(job_id), "prepare", 1)
-    assert "no weights" in command.said("workers", "show", str(bench.worker))
 
 
-def test_worker_at_rest_tells_what_it_serves(bench: Bench, command: Command) -> None:
-    shown = command.said("workers", "show", str(bench.worker))
-
-    assert f"serves {PREPARE}" in shown
-    assert "has nothing at hand" in shown
-
-
-def test_beginning_of_a_workers_id_is_enough_when_no_other_begins_so(
-    bench: Bench, command: Command
-) -> None:
+def test_unambiguous_beginning_of_a_workers_id_is_enough(bench: Bench, command: Command) -> None:
     mine = bench.worker.hex
     others = [WorkerId(uuid.UUID(mine[:8] + end * 24)) for end in "12"]
     with bench.transaction() as connection:
@@ -162,15 +152,11 @@ def test_beginning_of_a_workers_id_is_enough_when_no_other_begins_so(
 
     assert told["id"] == str(others[0])
     assert "3 workers' ids begin with" in command.said("workers", "drain", mine[:8])
-    assert command.status("workers", "drain", mine[:8]) == 2
-    assert command.status("workers", "drain", "") == 2
+    for wrong in (mine[:8], "", str(uuid.uuid4())):
+        assert command.status("workers", "drain", wrong) == 2
 
 
-def test_worker_that_there_is_none_of_is_told(command: Command) -> None:
-    assert command.status("workers", "drain", str(uuid.uuid4())) == 2
-
-
-def test_all_of_a_tenant_is_canceled_and_nothing_of_others(bench: Bench, command: Command) -> None:
+def test_jobs_of_one_tenant_are_canceled_and_no_others(bench: Bench, command: Command) -> None:
     ended = bench.submit()
     fail_one(bench)
     batch_id, _ = bench.submit_batch(3, best=1)
@@ -201,7 +187,7 @@ class Keyboard(io.StringIO):
         ("", ["--yes"], "canceled"),
     ],
 )
-def test_on_a_terminal_all_of_a_tenant_is_moved_only_when_that_is_meant(
+def test_terminal_asks_before_all_jobs_of_a_tenant_are_canceled(
     bench: Bench,
     command: Command,
     monkeypatch: pytest.MonkeyPatch,
@@ -219,7 +205,7 @@ def test_on_a_terminal_all_of_a_tenant_is_moved_only_when_that_is_meant(
     assert bench.job(job_id).state == state
 
 
-def test_all_that_failed_of_a_tenant_goes_on(bench: Bench, command: Command) -> None:
+def test_all_failed_jobs_of_a_tenant_are_redriven(bench: Bench, command: Command) -> None:
     jobs = bench.submit_many(2, Recipe(), tenant=Tenant("tests"))
     for _ in jobs:
         fail_one(bench)
@@ -231,20 +217,20 @@ def test_all_that_failed_of_a_tenant_goes_on(bench: Bench, command: Command) -> 
     assert len(bench.claim(StageName.PREPARE, batch_size=8)) == 2
 
 
-@pytest.mark.parametrize("words", [["cancel"], ["redrive"], ["cancel", "ID", "--tenant", "acme"]])
-def test_one_job_or_one_tenant(command: Command, words: list[str]) -> None:
+@pytest.mark.parametrize(
+    "words",
+    [["cancel"], ["redrive"], ["cancel", "ID", "--tenant", "acme"], ["cancel", "--tenant", "a b"]],
+    ids=" ".join,
+)
+def test_jobs_command_takes_one_job_or_one_tenant(command: Command, words: list[str]) -> None:
     assert command.status("jobs", *words) == 2
-
-
-def test_tenant_who_cannot_be_called_so_is_refused(command: Command) -> None:
-    assert command.status("jobs", "cancel", "--tenant", "a b") == 2
 
 
 @pytest.mark.parametrize("words", [["cancel"], ["redrive"]])
 @pytest.mark.parametrize(
     ("name", "told"), [("test", "did you mean tests?"), ("nobody-at-all", "keys list")]
 )
-def test_tenant_that_there_is_none_of_is_told_with_one_that_is_near(
+def test_unknown_tenant_is_refused_with_a_similar_name(
     bench: Bench, command: Command, words: list[str], name: str, told: str
 ) -> None:
     bench.submit()

@@ -1,4 +1,4 @@
-"""Capabilities that are paused, and workers that are told to claim no more."""
+"""Capabilities that are paused, and workers that an operator drains."""
 
 from smart_filter_shared.jobs import pauses, presence, queries
 from smart_filter_shared.jobs.presence import Worker
@@ -10,18 +10,15 @@ PREPARE = capability(StageName.PREPARE)
 
 def announce(bench: Bench, *, draining: bool = False) -> bool:
     worker = Worker(bench.worker, "here", 7, [PREPARE], threads=2, draining=draining)
-    with bench.transaction() as connection:
-        return presence.announce(connection, worker)
+    return bench.do(presence.announce, worker)
 
 
-def test_paused_capability_is_claimed_from_by_nobody_until_it_is_resumed(bench: Bench) -> None:
+def test_paused_capability_is_not_claimed_from_until_it_is_resumed(bench: Bench) -> None:
     bench.submit()
 
-    with bench.transaction() as connection:
-        assert pauses.pause(connection, PREPARE)
+    assert bench.do(pauses.pause, PREPARE)
     paused = bench.claim(StageName.PREPARE, batch_size=8)
-    with bench.transaction() as connection:
-        assert pauses.resume(connection, PREPARE)
+    assert bench.do(pauses.resume, PREPARE)
     resumed = bench.claim(StageName.PREPARE, batch_size=8)
 
     assert (len(paused), len(resumed)) == (0, 1)
@@ -31,19 +28,16 @@ def test_paused_capability_is_neither_looked_at_nor_rung_for(bench: Bench) -> No
     bench.submit()
     announce(bench)
 
-    with bench.transaction() as connection:
-        pauses.pause(connection, PREPARE)
-        heads = queries.ready_among(connection, [PREPARE])
-        rings = presence.demands(connection, silent_seconds=30)
+    bench.do(pauses.pause, PREPARE)
 
-    assert (heads, rings) == ([], [])
+    assert bench.do(queries.ready_among, [PREPARE]) == []
+    assert bench.do(presence.demands, silent_seconds=30) == []
 
 
-def test_what_runs_in_a_paused_capability_is_finished(bench: Bench) -> None:
+def test_stage_that_runs_in_a_paused_capability_is_finished(bench: Bench) -> None:
     bench.submit()
     lease = bench.claim_one(StageName.PREPARE)
-    with bench.transaction() as connection:
-        pauses.pause(connection, PREPARE)
+    bench.do(pauses.pause, PREPARE)
 
     completion = bench.complete(lease)
 
@@ -51,32 +45,23 @@ def test_what_runs_in_a_paused_capability_is_finished(bench: Bench) -> None:
 
 
 def test_capability_is_paused_and_resumed_once(bench: Bench) -> None:
-    with bench.transaction() as connection:
-        changed = [pauses.pause(connection, PREPARE), pauses.pause(connection, PREPARE)]
-        changed += [pauses.resume(connection, PREPARE), pauses.resume(connection, PREPARE)]
+    moves = [pauses.pause, pauses.pause, pauses.resume, pauses.resume]
 
-    assert changed == [True, False, True, False]
+    assert [bench.do(move, PREPARE) for move in moves] == [True, False, True, False]
 
 
-def test_worker_learns_at_its_heartbeat_that_it_is_to_claim_no_more(bench: Bench) -> None:
-    told = [announce(bench)]
-    with bench.transaction() as connection:
-        assert presence.drain(connection, bench.worker)
-    told.append(announce(bench))
-    with bench.transaction() as connection:
-        assert presence.resume(connection, bench.worker)
-    told.append(announce(bench))
+def test_worker_learns_at_its_heartbeat_that_it_is_drained(bench: Bench) -> None:
+    assert not bench.do(presence.drain, bench.worker)  # there is none yet
+    drained = [announce(bench)]
+    assert bench.do(presence.drain, bench.worker)
+    drained.append(announce(bench))
+    assert bench.do(presence.resume, bench.worker)
+    drained.append(announce(bench))
 
-    assert told == [False, True, False]
+    assert drained == [False, True, False]
 
 
 def test_drained_worker_whose_row_was_dropped_stays_so(bench: Bench) -> None:
-    with bench.transaction() as connection:
-        presence.forget_silent(connection, silent_seconds=0)
+    bench.do(presence.forget_silent, silent_seconds=0)
 
     assert announce(bench, draining=True)
-
-
-def test_worker_that_there_is_none_of_cannot_be_told(bench: Bench) -> None:
-    with bench.transaction() as connection:
-        assert not presence.drain(connection, bench.worker)

@@ -1,4 +1,4 @@
-"""Photos that jobs name elsewhere: what the database has of them, and for how long."""
+"""Photos that jobs name by an address or upload: what the database keeps, and how long."""
 
 import pytest
 from sqlalchemy import text
@@ -57,7 +57,7 @@ def marked(bench: Bench) -> int:
         )
 
 
-def test_photo_is_known_and_its_address_forgotten_when_it_was_brought(bench: Bench) -> None:
+def test_fetched_photo_replaces_its_address(bench: Bench) -> None:
     job_id = named(bench)
     assert (bench.job(job_id).photo_key, bench.job(job_id).photo_url) == (None, URL)
     lease = bench.claim_one(StageName.PREPARE)
@@ -72,7 +72,7 @@ def test_photo_is_known_and_its_address_forgotten_when_it_was_brought(bench: Ben
     assert (kept, tuple(row)) == (True, (PHOTO.digest, PHOTO.megapixels))
 
 
-def test_photo_brought_under_a_lost_lease_is_not_the_jobs(bench: Bench) -> None:
+def test_photo_fetched_under_a_lost_lease_is_dropped(bench: Bench) -> None:
     job_id = named(bench)
     lease = bench.claim_one(StageName.PREPARE)
     with bench.transaction() as connection:
@@ -161,7 +161,7 @@ def test_upload_that_is_being_named_is_not_marked_meanwhile(bench: Bench) -> Non
     assert (held, marked(bench)) == (True, 0)
 
 
-def test_what_nobody_had_seen_is_counted_when_it_was_brought(bench: Bench) -> None:
+def test_megapixels_of_a_fetched_photo_are_counted_today(bench: Bench) -> None:
     named(bench)
     with bench.transaction() as connection:
         connection.execute(text("UPDATE tenants SET spent_on = '2020-01-01', spent_megapixels = 9"))

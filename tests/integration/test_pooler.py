@@ -1,7 +1,6 @@
 """Sessions through PgBouncer in transaction mode: nothing holds beyond a transaction."""
 
 import tempfile
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -15,8 +14,9 @@ from sqlalchemy import text
 
 from smart_filter_shared.db import migrate, schema, sessions
 from smart_filter_shared.settings import DatabaseSettings
-from smart_filter_tests import pooling
+from smart_filter_tests import pooling, races
 from smart_filter_tests.bench import Bench
+from smart_filter_tests.databases import an_empty_database, connected
 
 SETTINGS = text("""
     SELECT current_setting('lock_timeout'),
@@ -54,20 +54,16 @@ def test_configuration_of_the_docs_starts(bench: Bench) -> None:
     url = bench.settings.database.url.get_secret_value()
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
-        with pooling.documented_pgbouncer(DEPLOYING, url, Path(folder)) as pooled:
-            engine = sessions.engine(DatabaseSettings(url=SecretStr(pooled)), connections=1)
-            try:
-                with sessions.transaction(engine) as connection:
-                    answer = connection.scalar(text("SELECT 1"))
-            finally:
-                engine.dispose()
-
-    assert answer == 1
+        with (
+            pooling.documented_pgbouncer(DEPLOYING, url, Path(folder)) as pooled,
+            connected(DatabaseSettings(url=SecretStr(pooled))) as engine,
+            sessions.transaction(engine) as connection,
+        ):
+            assert connection.scalar(text("SELECT 1")) == 1
 
 
 def test_settings_hold_in_a_transaction_and_no_longer(pooled: DatabaseSettings) -> None:
-    engine = sessions.engine(pooled, connections=2)
-    try:
+    with connected(pooled) as engine:
         with sessions.transaction(engine) as connection:
             usual = tuple(connection.execute(SETTINGS).one())
         with sessions.transaction(sessions.by_key(engine)) as connection:
@@ -75,8 +71,6 @@ def test_settings_hold_in_a_transaction_and_no_longer(pooled: DatabaseSettings) 
         url = pooled.url.get_secret_value().replace("+psycopg", "")
         with psycopg.connect(url, autocommit=True) as other:
             left = other.execute("SHOW lock_timeout").fetchone()
-    finally:
-        engine.dispose()
 
     assert usual == ("10s", "5s", "auto", "on")
     assert by_key == ("10s", "5s", "force_generic_plan", "off")
@@ -84,19 +78,12 @@ def test_settings_hold_in_a_transaction_and_no_longer(pooled: DatabaseSettings) 
 
 
 def test_statements_run_often_by_many_at_once(pooled: DatabaseSettings) -> None:
-    engine = sessions.engine(pooled, connections=4)
-
     def run(_: int) -> int:
         with sessions.transaction(sessions.by_key(engine)) as connection:
             return int(connection.execute(text("SELECT CAST(:a AS int)"), {"a": 7}).scalar_one())
 
-    try:
-        with ThreadPoolExecutor(4) as threads:
-            found = list(threads.map(run, range(OFTEN * 8)))
-    finally:
-        engine.dispose()
-
-    assert set(found) == {7}
+    with connected(pooled, connections=4) as engine, ThreadPoolExecutor(4) as threads:
+        assert set(threads.map(run, range(OFTEN * 8))) == {7}
 
 
 def test_readers_and_transactions_of_an_event_loop_work(pooled: DatabaseSettings) -> None:
@@ -129,14 +116,10 @@ def test_statements_are_prepared_where_they_last(
     pooled: DatabaseSettings, bench: Bench, request: pytest.FixtureRequest
 ) -> None:
     def threshold(settings: DatabaseSettings) -> int | None:
-        engine = sessions.engine(settings, connections=1)
-        try:
-            with engine.connect() as connection:
-                driver = connection.connection.driver_connection
-                assert isinstance(driver, psycopg.Connection)
-                return driver.prepare_threshold
-        finally:
-            engine.dispose()
+        with connected(settings, connections=1) as engine, engine.connect() as connection:
+            driver = connection.connection.driver_connection
+            assert isinstance(driver, psycopg.Connection)
+            return driver.prepare_threshold
 
     knows = "knows" in request.node.name
     assert threshold(pooled) == (5 if knows else None)
@@ -145,23 +128,12 @@ def test_statements_are_prepared_where_they_last(
 
 def test_database_is_prepared_through_it_by_two_at_once(bench: Bench) -> None:
     url = bench.settings.database.url.get_secret_value()
-    alone = bench.engine.execution_options(isolation_level="AUTOCOMMIT")
-    with alone.connect() as connection:
-        connection.execute(text("CREATE DATABASE behind_pooler"))
-    try:
-        own = f"{url.rpartition('/')[0]}/behind_pooler"
-        with behind(own, connections=4, prepared=None) as settings:
-            engine = sessions.engine(settings, connections=4)
-            both = [threading.Thread(target=migrate.upgrade, args=[engine]) for _ in range(2)]
-            for thread in both:
-                thread.start()
-            for thread in both:
-                thread.join()
-            with sessions.transaction(engine) as connection:
-                revision = schema.revision(connection)
-            engine.dispose()
-    finally:
-        with alone.connect() as connection:
-            connection.execute(text("DROP DATABASE behind_pooler WITH (FORCE)"))
+    with (
+        an_empty_database(url, "behind_pooler") as own,
+        behind(own.url.get_secret_value(), connections=4, prepared=None) as settings,
+        connected(settings, connections=4) as engine,
+    ):
+        races.at_once([lambda: migrate.upgrade(engine)] * 2)
 
-    assert revision == schema.newest_revision()
+        with sessions.transaction(engine) as connection:
+            assert schema.revision(connection) == schema.newest_revision()

@@ -1,7 +1,6 @@
 """Who sweeps, and when leases may expire after nobody has."""
 
 import pytest
-from sqlalchemy import text
 
 from smart_filter_shared.jobs import presence
 from smart_filter_shared.jobs.presence import CELL
@@ -10,14 +9,13 @@ from smart_filter_tests.bench import Bench
 
 def swept(bench: Bench, *, ago_seconds: float) -> None:
     """Let the last sweep have been so long ago, with no outage before it."""
-    with bench.transaction() as connection:
-        connection.execute(
-            text("""
-                UPDATE cells SET expires_from = '2000-01-01',
-                    swept_at = statement_timestamp() - make_interval(secs => :ago)
-            """),
-            {"ago": ago_seconds},
-        )
+    bench.execute(
+        """
+            UPDATE cells SET expires_from = '2000-01-01',
+                swept_at = statement_timestamp() - make_interval(secs => :ago)
+        """,
+        ago=ago_seconds,
+    )
 
 
 @pytest.mark.parametrize(
@@ -30,8 +28,7 @@ def test_heartbeat_as_quick_as_the_sweep_stops_no_expiry(
 ) -> None:
     swept(bench, ago_seconds=ago_seconds)
 
-    with bench.transaction() as connection:
-        won = presence.win_sweep(connection, cell=CELL, every_seconds=1, heartbeat_seconds=1)
+    won = bench.do(presence.win_sweep, cell=CELL, every_seconds=1, heartbeat_seconds=1)
 
     assert won is not None
     assert won.may_expire is may_expire
@@ -40,10 +37,8 @@ def test_heartbeat_as_quick_as_the_sweep_stops_no_expiry(
 def test_second_who_would_sweep_at_the_same_time_does_not(bench: Bench) -> None:
     swept(bench, ago_seconds=2)
 
-    with bench.transaction() as connection:
-        first = presence.win_sweep(connection, cell=CELL, every_seconds=1, heartbeat_seconds=5)
-    with bench.transaction() as connection:
-        second = presence.win_sweep(connection, cell=CELL, every_seconds=1, heartbeat_seconds=5)
+    first = bench.do(presence.win_sweep, cell=CELL, every_seconds=1, heartbeat_seconds=5)
+    second = bench.do(presence.win_sweep, cell=CELL, every_seconds=1, heartbeat_seconds=5)
 
     assert first is not None
     assert second is None

@@ -67,41 +67,37 @@ def with_two_answers() -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "wrong", "words"),
     [
-        (learning.network(math.nan), "weights 'score' of this file are NaN"),
-        (learning.network(math.inf), "with this file it answers what is no number"),
-        (with_two_answers(), "with this file it does not run: ValueError"),
+        (learning.network(math.nan), {}, "weights 'score' of this file are NaN"),
+        (learning.network(math.inf), {}, "with this file it answers what is no number"),
+        (with_two_answers(), {}, "with this file it does not run: ValueError"),
+        (
+            learning.network(0.5),
+            {"metrics": {"candidate": {"\0": [1, 1, 1]}}},
+            "a figure whose name cannot be printed",
+        ),
+        (
+            learning.network(0.5),
+            {"data_set": 99999999999999},
+            "there is no data set smile 99999999999999",
+        ),
     ],
+    ids=["nan", "infinite", "two answers", "wrong metric", "unknown data set"],
 )
-def test_weights_that_load_and_do_not_run_are_refused(
-    api: Api, place: Place, content: bytes, told: str
+def test_nothing_is_stored_of_weights_that_are_refused(
+    api: Api, place: Place, content: bytes, wrong: dict[str, Any], words: str
 ) -> None:
-    training = Training(learning.BETTER, "the tests", dt.datetime.now(dt.UTC))
-
-    with pytest.raises(VersionRefused, match=told):
-        registering.register(place, content, task=SMILE, model="learned", training=training)
-
-    assert not api.bench.store.has(keys.weights(learning.digest_of(content)))
-
-
-@pytest.mark.parametrize(
-    "wrong", [{"metrics": {"candidate": {"\0": [1, 1, 1]}}}, {"data_set": 99999999999999}]
-)
-def test_nothing_is_stored_of_what_is_refused(
-    api: Api, place: Place, wrong: dict[str, Any]
-) -> None:
-    content = learning.network(0.5)
     told = {"metrics": learning.BETTER, "trained_on": "the tests", **wrong}
     training = Training(trained_at=dt.datetime.now(dt.UTC), **told)
 
-    with pytest.raises(VersionRefused):
+    with pytest.raises(VersionRefused, match=words):
         registering.register(place, content, task=SMILE, model="learned", training=training)
 
     assert not api.bench.store.has(keys.weights(learning.digest_of(content)))
 
 
-def test_weights_that_run_are_stored_and_keep_what_was_told_first(api: Api, place: Place) -> None:
+def test_weights_that_run_are_stored_with_their_first_training(api: Api, place: Place) -> None:
     content = learning.network(0.5)
     trainings = [Training(learning.BETTER, "the tests", dt.datetime.now(dt.UTC)) for _ in range(2)]
 
@@ -137,7 +133,7 @@ def test_register_command_says_that_weights_were_registered_before(
 
 
 @pytest.mark.parametrize("figure", ["[NaN, 0, 1]", "[1e400, 0, 1]", f"[1{'0' * 400}, 0, 1]"])
-def test_figures_that_are_no_numbers_are_told_in_one_line(
+def test_figures_that_are_no_numbers_are_refused_in_one_line(
     api: Api, command: Command, tmp_path: Path, figure: str
 ) -> None:
     file, metrics = tmp_path / "weights.onnx", tmp_path / "metrics.json"

@@ -1,10 +1,10 @@
 """The interface of remove.bg: bodies, answers, headers, errors."""
 
 import base64
-import json
 import socket
 import time
 from collections.abc import Iterator
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -23,55 +23,57 @@ NO_KEY = b'{"errors":[{"title":"API Key invalid","code":"auth_failed"}]}'
 
 @pytest.fixture
 def client(api: Api) -> Iterator[Removing]:
-    """Somebody who asks as clients of remove.bg do."""
+    """A client that asks as those of remove.bg do."""
     with removing(api) as client:
         yield client
 
 
 def test_image_is_answered_with_bytes_and_headers(client: Removing) -> None:
     began = time.time()
-    answer = client.begin(size="hd", crop="true")
+    begun = client.begin(size="hd", crop="true")
+    job = client.job()
     client.work()
 
-    told = answer.result()
-    assert (told.status_code, told.content) == (200, PICTURE)
-    assert told.headers["Content-Type"] == "image/png"
-    assert {name: told.headers[name] for name in told.headers if name.startswith("x-")}.items() >= {
-        "x-type": "person",
-        "x-width": "400",
-        "x-height": "300",
-        "x-max-width": "800",
-        "x-max-height": "600",
-        "x-credits-charged": "0.0",
-        "x-foreground-top": "100",
-        "x-foreground-left": "200",
-        "x-foreground-width": "400",
-        "x-foreground-height": "500",
-        "x-ratelimit-limit": "6000",
-    }.items()
-    assert int(told.headers["X-RateLimit-Remaining"]) < 6000
-    assert int(told.headers["X-RateLimit-Reset"]) > began
-    assert "Retry-After" not in told.headers
-
-
-def test_job_is_an_interactive_one_of_the_tenant(client: Removing) -> None:
-    answer = client.begin()
-    (job,) = client.api.client.get("/v1/jobs").json()["items"]
-    client.work()
-
-    assert answer.result().status_code == 200
-    assert job["recipe"]["priority"] == Priority.INTERACTIVE
-    assert (job["recipe"]["background"], job["recipe"]["size"]) == ("transparent", "preview")
+    answer = begun.result()
+    assert (answer.status_code, answer.content) == (200, PICTURE)
+    assert answer.headers["Content-Type"] == "image/png"
+    shown = {name: value for name, value in answer.headers.items() if name.startswith("x-")}
+    assert int(shown.pop("x-ratelimit-remaining")) < 6000
+    assert int(shown.pop("x-ratelimit-reset")) > began
+    assert (
+        shown.items()
+        >= {
+            "x-type": "person",
+            "x-width": "400",
+            "x-height": "300",
+            "x-max-width": "800",
+            "x-max-height": "600",
+            "x-credits-charged": "0.0",
+            "x-foreground-top": "100",
+            "x-foreground-left": "200",
+            "x-foreground-width": "400",
+            "x-foreground-height": "500",
+            "x-ratelimit-limit": "6000",
+        }.items()
+    )
+    assert "Retry-After" not in answer.headers
+    wished = {name: job["recipe"][name] for name in ("priority", "background", "size")}
+    assert wished == {
+        "priority": Priority.INTERACTIVE,
+        "background": "transparent",
+        "size": "hd",
+    }
 
 
 def test_json_holds_the_image_in_base64(client: Removing) -> None:
-    answer = client.begin(accept="application/json")
+    begun = client.begin(accept="application/json", type_level="none")
     client.work()
 
-    told = answer.result()
-    assert told.headers["Content-Type"] == "application/json"
-    assert int(told.headers["Content-Length"]) == len(told.content)
-    assert told.json() == {
+    answer = begun.result()
+    assert answer.headers["Content-Type"] == "application/json"
+    assert int(answer.headers["Content-Length"]) == len(answer.content)
+    assert "X-Type" not in answer.headers
+    assert answer.json() == {
         "data": {
             "result_b64": base64.b64encode(PICTURE).decode(),
             "foreground_top": 100,
@@ -82,65 +84,45 @@ def test_json_holds_the_image_in_base64(client: Removing) -> None:
     }
 
 
-@pytest.mark.parametrize(
-    ("fields", "output", "media_type"),
-    [
-        ({"format": "zip"}, "zip", "application/zip"),
-        ({"channels": "alpha"}, "matte", "image/png"),
-    ],
-)
-def test_other_outputs_are_answered_as_what_they_are(
-    client: Removing, fields: dict[str, str], output: str, media_type: str
-) -> None:
-    answer = client.begin(type_level="none", **fields)
-    client.work(output=output, media_type=media_type)
-
-    told = answer.result()
-    assert (told.status_code, told.headers["Content-Type"]) == (200, media_type)
-    assert told.content == PICTURE
-    assert "X-Type" not in told.headers
-
-
-def sent_as(client: Removing, kind: str) -> httpx.Response:
-    written = base64.b64encode(PHOTO).decode()
-    url = "/v1.0/removebg"
-    match kind:
-        case "json":
-            return client.client.post(url, json={"image_file_b64": written, "crop": True})
-        case "json as a data URL":
-            return client.client.post(
-                url, json={"image_file_b64": f"data:image/jpeg;base64,{written}", "crop": True}
-            )
-        case "json in lines":
-            lines = base64.encodebytes(PHOTO).decode()
-            return client.client.post(url, json={"image_file_b64": lines, "crop": True})
-        case "urlencoded":
-            return client.client.post(url, data={"image_file_b64": written, "crop": "true"})
-        case "base64 as a part":
-            files = {"image_file_b64": (None, written), "crop": (None, "true"), "roi": (None, "")}
-            return client.client.post(url, files=files)
-        case "unescaped":
-            return client.client.post(
-                url,
-                content=f"crop=true&image_file_b64={written}",
-                headers={"Content-Type": "application/x-www-form-urlencoded"},
-            )
-    raise AssertionError(kind)
+ENCODED = base64.b64encode(PHOTO).decode()
 
 
 @pytest.mark.parametrize(
-    "kind",
+    "body",
     [
-        *("json", "json as a data URL", "json in lines"),
-        *("urlencoded", "base64 as a part", "unescaped"),
+        pytest.param({"json": {"image_file_b64": ENCODED, "crop": True}}, id="json"),
+        pytest.param(
+            {"json": {"image_file_b64": f"data:image/jpeg;base64,{ENCODED}", "crop": True}},
+            id="json-data-url",
+        ),
+        pytest.param(
+            {"json": {"image_file_b64": base64.encodebytes(PHOTO).decode(), "crop": True}},
+            id="json-in-lines",
+        ),
+        pytest.param({"data": {"image_file_b64": ENCODED, "crop": "true"}}, id="urlencoded"),
+        pytest.param(
+            {
+                "files": {
+                    "image_file_b64": (None, ENCODED),
+                    "crop": (None, "true"),
+                    "roi": (None, ""),
+                }
+            },
+            id="base64-as-a-part",
+        ),
+        pytest.param(
+            {
+                "content": f"crop=true&image_file_b64={ENCODED}",
+                "headers": {"Content-Type": "application/x-www-form-urlencoded"},
+            },
+            id="unescaped",
+        ),
     ],
 )
-def test_image_comes_in_every_usual_way(client: Removing, kind: str) -> None:
-    answer = client.beside.submit(sent_as, client, kind)
-    while not client.jobs() and not answer.done():
-        pass  # it is on its way
+def test_image_comes_in_every_usual_way(client: Removing, body: dict[str, Any]) -> None:
+    answer = client.begin_by(lambda: client.client.post("/v1.0/removebg", **body))
     assert not answer.done(), answer.result().text
-    (job,) = client.api.client.get("/v1/jobs").json()["items"]
+    job = client.job()
     client.work()
 
     assert (answer.result().status_code, answer.result().content) == (200, PICTURE)
@@ -177,9 +159,7 @@ def test_failure_has_its_code(
 
 def test_image_at_an_address_is_left_to_a_worker(client: Removing) -> None:
     wish = {"image_url": "https://A.example/b", "image_file_b64": "", "size": "auto"}
-    answer = client.beside.submit(client.client.post, "/v1.0/removebg", json=wish)
-    while not client.jobs() and not answer.done():
-        pass  # it is on its way
+    answer = client.begin_by(lambda: client.client.post("/v1.0/removebg", json=wish))
     assert not answer.done(), answer.result().text
     assert client.api.leftovers().get("objects") is None
     client.fail("photo_unreachable")
@@ -187,37 +167,39 @@ def test_image_at_an_address_is_left_to_a_worker(client: Removing) -> None:
     assert code_of(answer.result()) == (400, "failed_image_download")
 
 
-def test_background_file_that_cannot_be_read_is_told(client: Removing) -> None:
-    answer = client.beside.submit(
-        client.client.post,
-        "/v1.0/removebg",
-        files={"image_file": ("p", PHOTO), "bg_image_file": ("b", a_photo("PNG"))},
-    )
-    while not client.jobs() and not answer.done():
-        pass  # it is on its way
+def test_background_file_that_cannot_be_read_is_an_unreadable_image(client: Removing) -> None:
+    files = {"image_file": ("p", PHOTO), "bg_image_file": ("b", a_photo("PNG"))}
+    answer = client.begin_by(lambda: client.client.post("/v1.0/removebg", files=files))
     client.fail("image_unreadable", StageName.COMPOSITE)
 
     assert code_of(answer.result()) == (400, "failed_to_read_image")
 
 
-def test_nobody_in_what_was_cut_out_is_told(client: Removing) -> None:
-    answer = client.begin(type="car")
-    client.work(people=None)
+@pytest.mark.parametrize(
+    ("fields", "work", "code"),
+    [
+        ({"type": "car"}, {"people": None}, "unknown_foreground"),
+        # It exceeds the photo only once that is turned upright.
+        ({"roi": "0px 0px 500px 700px"}, {"prepared": PREPARED}, "roi_exceeds_bounds"),
+    ],
+    ids=["no-person-in-the-cutout", "region-exceeds-the-turned-photo"],
+)
+def test_job_that_succeeds_may_still_be_an_error_of_theirs(
+    client: Removing, fields: dict[str, str], work: dict[str, Any], code: str
+) -> None:
+    answer = client.begin(**fields)
+    client.work(**work)
 
-    assert code_of(answer.result()) == (400, "unknown_foreground")
+    assert code_of(answer.result()) == (400, code)
 
 
-def test_region_that_exceeds_the_photo_as_it_was_turned_is_told(client: Removing) -> None:
-    answer = client.begin(roi="0px 0px 500px 700px")
-    client.work(prepared=PREPARED)
-
-    assert code_of(answer.result()) == (400, "roi_exceeds_bounds")
-
-
-def test_job_that_somebody_cancels_is_told(client: Removing) -> None:
+@pytest.mark.parametrize("method", ["POST", "DELETE"])
+def test_job_that_is_canceled_or_deleted_meanwhile_is_unavailable(
+    client: Removing, method: str
+) -> None:
     answer = client.begin()
-    (job,) = client.api.client.get("/v1/jobs").json()["items"]
-    client.api.client.post(f"/v1/jobs/{job['id']}/cancel")
+    path = f"/v1/jobs/{client.job()['id']}" + ("/cancel" if method == "POST" else "")
+    client.api.client.request(method, path)
 
     assert code_of(answer.result()) == (503, "unavailable")
 
@@ -246,7 +228,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("parts", "code"), REFUSED)
-def test_what_cannot_be_done_is_refused_at_the_door(
+def test_bad_request_is_refused_before_there_is_a_job(
     client: Removing, parts: dict[str, str | bytes], code: str
 ) -> None:
     files = {
@@ -273,7 +255,7 @@ def test_what_cannot_be_done_is_refused_at_the_door(
         (b"", ""),
     ],
 )
-def test_body_that_cannot_be_read_is_told(client: Removing, content: bytes, kind: str) -> None:
+def test_body_that_cannot_be_read_is_malformed(client: Removing, content: bytes, kind: str) -> None:
     answer = client.client.post(
         "/v1.0/removebg", content=content, headers={"Content-Type": kind} if kind else {}
     )
@@ -283,7 +265,7 @@ def test_body_that_cannot_be_read_is_told(client: Removing, content: bytes, kind
 
 @pytest.mark.parametrize("path", ["/v1.0/removebg", "/v1.0/account", "/v1.0/improve"])
 @pytest.mark.parametrize("headers", [{}, {"X-Api-Key": "sf_live_wrong"}])
-def test_key_that_is_none_is_told_literally(api: Api, path: str, headers: dict[str, str]) -> None:
+def test_unknown_key_is_answered_literally(api: Api, path: str, headers: dict[str, str]) -> None:
     method = "GET" if path.endswith("account") else "POST"
 
     answer = httpx.request(method, api.url + path, headers=headers)
@@ -292,7 +274,7 @@ def test_key_that_is_none_is_told_literally(api: Api, path: str, headers: dict[s
     assert "X-RateLimit-Limit" not in answer.headers
 
 
-def test_who_has_not_sent_all_is_heard_out(api: Api) -> None:
+def test_refusal_waits_for_the_whole_body(api: Api) -> None:
     url = urlsplit(api.url)
     head = (
         f"POST /v1.0/removebg HTTP/1.1\r\nHost: {url.netloc}\r\nContent-Length: 300000\r\n"
@@ -310,27 +292,24 @@ def test_who_has_not_sent_all_is_heard_out(api: Api) -> None:
     assert answer.startswith(b"HTTP/1.1 403")
 
 
-def test_key_that_may_not_submit_is_told(api: Api) -> None:
-    headers = {"X-Api-Key": api.key(Scope.READ)}
+@pytest.mark.parametrize("kind", ["may not submit", "of a device"])
+def test_key_that_may_not_cut_out_is_refused(api: Api, kind: str) -> None:
+    key = api.key(Scope.READ)
+    if kind == "of a device":
+        key = api.client.post("/v1/tokens", json={"scopes": ["submit"]}).json()["key"]
 
-    answer = httpx.post(f"{api.url}/v1.0/removebg", headers=headers, files={"image_file": PHOTO})
-
-    assert code_of(answer) == (403, "auth_failed")
-
-
-def test_key_of_a_device_is_told(api: Api, client: Removing) -> None:
-    token = client.api.client.post("/v1/tokens", json={"scopes": ["submit"]}).json()["key"]
-
-    answer = httpx.get(f"{api.url}/v1.0/account", headers={"X-Api-Key": token})
+    answer = httpx.post(
+        f"{api.url}/v1.0/removebg", headers={"X-Api-Key": key}, files={"image_file": PHOTO}
+    )
 
     assert code_of(answer) == (403, "auth_failed")
 
 
-def test_a_bearer_key_does_as_well(api: Api) -> None:
+def test_bearer_key_is_taken_too(api: Api) -> None:
     assert httpx.get(f"{api.url}/v1.0/account", headers=api.headers(Scope.SUBMIT)).is_success
 
 
-def test_who_asks_too_often_is_told_when_to_come_again(client: Removing) -> None:
+def test_too_many_requests_are_refused_with_the_time_to_wait(client: Removing) -> None:
     client.api.limit(requests_per_minute=1)
 
     answers = [client.client.get("/v1.0/account") for _ in range(3)]
@@ -341,7 +320,7 @@ def test_who_asks_too_often_is_told_when_to_come_again(client: Removing) -> None
     assert "Retry-After" not in answers[0].headers
 
 
-def test_full_queue_is_told(client: Removing) -> None:
+def test_full_queue_is_refused(client: Removing) -> None:
     client.api.limit(jobs_waiting=1)
     client.api.submit(background="keep")
 
@@ -369,19 +348,26 @@ def test_account_without_bounds_has_plenty(client: Removing) -> None:
     assert told["data"]["attributes"]["credits"]["total"] > 1000
 
 
-def test_photos_are_given_to_nobody(client: Removing) -> None:
-    answer = client.client.post("/v1.0/improve", files={"image_file": PHOTO})
-
-    assert code_of(answer) == (404, "not_found")
-
-
-def test_spent_megapixels_of_another_day_do_not_count(client: Removing) -> None:
+def test_megapixels_of_another_day_do_not_count(client: Removing) -> None:
     client.api.limit(megapixels_per_day=1)
     with client.api.bench.transaction() as connection:
         assert limits.spent_today(connection, TENANT) == 0
 
 
-def test_errors_are_json_that_naive_clients_can_read(client: Removing) -> None:
-    answer = client.post(b"no picture")
+@pytest.mark.parametrize(
+    ("method", "path", "said", "allow"),
+    [
+        ("GET", "/v1.0/removebg", (405, "method_not_allowed"), "POST"),
+        ("POST", "/v1.0/account", (405, "method_not_allowed"), "GET, HEAD"),
+        ("POST", "/v1.0/removebg/", (404, "not_found"), None),
+        ("GET", "/v1.0/nothing", (404, "not_found"), None),
+        ("POST", "/v1.0/improve", (404, "not_found"), None),
+    ],
+)
+def test_path_or_method_that_does_not_exist_is_an_error_in_their_envelope(
+    client: Removing, method: str, path: str, said: tuple[int, str], allow: str | None
+) -> None:
+    answer = client.client.request(method, path)
 
-    assert json.loads(answer.content)["errors"][0]["title"] == "Invalid file type"
+    assert code_of(answer) == said
+    assert answer.headers.get("Allow") == allow

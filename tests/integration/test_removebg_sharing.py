@@ -4,7 +4,6 @@ import io
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from math import inf
-from uuid import UUID
 
 import anyio
 import pytest
@@ -32,7 +31,7 @@ HEADER = PhotoHeader(PhotoFormat.JPEG, 800, 600)
 
 @pytest.fixture
 def client(api: Api) -> Iterator[Removing]:
-    """Somebody who asks as clients of remove.bg do."""
+    """A client that asks as those of remove.bg do."""
     with removing(api) as client:
         yield client
 
@@ -56,6 +55,25 @@ def states(client: Removing) -> list[str]:
     return [job["state"] for job in client.api.client.get("/v1/jobs").json()["items"]]
 
 
+def until_gone(client: Removing) -> None:
+    """Wait until the newest job's picture is gone, which is a moment after its last byte."""
+    job = client.job()
+    while client.api.client.get(job["outputs"]["image"]).status_code != 410:
+        pass
+
+
+def seat_of(client: Removing) -> Seat:
+    """Return the seat of the one request that there is."""
+    with client.api.bench.transaction() as connection:
+        row = connection.execute(text("SELECT key, job_id, claimed_at FROM requests")).one()
+    return Seat(TENANT, row.key, JobId(row.job_id), row.claimed_at, is_first=True)
+
+
+async def give_up(client: Removing, seat: Seat) -> JobRow | None:
+    async with deps.opened(client.api.bench.settings) as services:
+        return await sharing.leave(services, seat)
+
+
 def test_identical_requests_share_one_job(client: Removing) -> None:
     answers = [client.begin(crop="true"), *(client.join(crop="true") for _ in range(3))]
     client.work()
@@ -64,18 +82,19 @@ def test_identical_requests_share_one_job(client: Removing) -> None:
     assert client.jobs() == 1
 
 
-def test_identical_requests_to_two_processes_share_one_job(
-    client: Removing, hasty: Removing
-) -> None:
-    # In this order: what the hasty one has begun, it would give up.
-    answers = [client.begin(), hasty.join()]
-    client.work()
+def test_identical_requests_to_two_processes_share_one_job(client: Removing) -> None:
+    with (
+        serving(client.api.bench.settings) as url,
+        removing(client.api, url=url) as other,
+    ):
+        answers = [client.begin(), other.join()]
+        client.work()
 
-    assert [one.result().content for one in answers] == [PICTURE, PICTURE]
+        assert [one.result().content for one in answers] == [PICTURE, PICTURE]
     assert client.jobs() == 1
 
 
-def test_who_comes_at_once_shares_one_job_and_one_photo(client: Removing) -> None:
+def test_simultaneous_requests_share_one_job_and_one_photo(client: Removing) -> None:
     photo = Spooled(io.BytesIO(PHOTO), len(PHOTO), "a digest", HEADER)
     upload = Upload(photo, None, {"background": ["keep"]})
 
@@ -104,29 +123,23 @@ def test_who_comes_at_once_shares_one_job_and_one_photo(client: Removing) -> Non
     assert client.api.leftovers()["objects"] == 1
 
 
-@pytest.mark.parametrize("difference", ["a field", "the photo"])
+@pytest.mark.parametrize("difference", ["a field", "the photo", "the tenant"])
 def test_requests_that_differ_share_nothing(client: Removing, difference: str) -> None:
     client.begin()
     if difference == "a field":
         client.begin(crop="true")
-    else:
+    elif difference == "the photo":
         client.begin(a_photo("PNG"))
+    else:
+        key = client.api.key(Scope.SUBMIT, tenant=Tenant("else"))
+        client.client.headers["X-Api-Key"] = key
+        client.begin()
 
     assert client.jobs() == 2
     client.withdraw()
 
 
-def test_tenants_share_nothing(client: Removing) -> None:
-    client.begin()
-    headers = {"X-Api-Key": client.api.key(Scope.SUBMIT, tenant=Tenant("else"))}
-    client.client.headers.update(headers)
-    client.begin()
-
-    assert client.jobs() == 2
-    client.withdraw()
-
-
-def test_a_request_after_the_end_is_a_new_one(client: Removing) -> None:
+def test_request_after_the_end_is_a_new_one(client: Removing) -> None:
     for _ in range(2):
         answer = client.begin()
         client.work()
@@ -135,28 +148,29 @@ def test_a_request_after_the_end_is_a_new_one(client: Removing) -> None:
     assert client.jobs() == 2
 
 
-def test_job_that_takes_too_long_is_canceled(hasty: Removing) -> None:
+def test_job_that_takes_too_long_is_canceled_with_its_stages(hasty: Removing) -> None:
     answer = hasty.post()
 
     assert code_of(answer) == (503, "timeout")
     assert int(answer.headers["Retry-After"]) > 0
     assert states(hasty) == [JobState.CANCELED]
+    assert hasty.api.bench.claim(StageName.PREPARE) == []
 
 
-def test_job_for_which_somebody_else_waits_goes_on(client: Removing, hasty: Removing) -> None:
-    given_up = hasty.begin()
+def test_job_goes_on_while_another_request_waits_for_it(client: Removing) -> None:
+    client.begin()
+    first = seat_of(client)
     answer = client.join()
-    assert code_of(given_up.result()) == (503, "timeout")
+
+    anyio.run(give_up, client, first)
+
     assert states(client) == [JobState.QUEUED]
     client.work()
-
     assert (answer.result().status_code, answer.result().content) == (200, PICTURE)
     assert client.jobs() == 1
 
 
-def test_who_comes_after_the_cancel_gets_a_job_of_their_own(
-    client: Removing, hasty: Removing
-) -> None:
+def test_request_after_the_cancel_gets_a_new_job(client: Removing, hasty: Removing) -> None:
     hasty.post()
     answer = client.begin()
     client.work()
@@ -165,7 +179,7 @@ def test_who_comes_after_the_cancel_gets_a_job_of_their_own(
     assert states(client) == [JobState.SUCCEEDED, JobState.CANCELED]
 
 
-def test_what_was_refused_is_claimed_by_nobody(client: Removing) -> None:
+def test_refused_request_leaves_no_claim(client: Removing) -> None:
     client.api.limit(megapixels_per_day=0.1)
     assert client.post().status_code == 402
 
@@ -198,34 +212,12 @@ def test_claim_of_a_process_that_died_is_taken_over(client: Removing, hasty: Rem
     assert answer.result().status_code == 200
 
 
-def test_job_that_is_deleted_meanwhile_is_told(hasty: Removing) -> None:
-    answer = hasty.begin()
-    (job,) = hasty.api.client.get("/v1/jobs").json()["items"]
-    hasty.api.client.delete(f"/v1/jobs/{job['id']}")
-
-    assert code_of(answer.result()) == (503, "unavailable")
-
-
-def test_stages_of_a_job_given_up_are_canceled(hasty: Removing) -> None:
-    hasty.post()
-
-    assert hasty.api.bench.claim(StageName.PREPARE) == []
-
-
 def test_job_that_ends_as_it_is_given_up_is_answered(client: Removing) -> None:
     answer = client.begin()
     client.work()
-    job_id = UUID(client.api.client.get("/v1/jobs").json()["items"][0]["id"])
     answer.result()
 
-    async def give_up() -> JobRow | None:
-        async with deps.opened(client.api.bench.settings) as services:
-            async with services.reading() as connection:
-                named = (await connection.execute(text("SELECT * FROM requests"))).one()
-            seat = Seat(TENANT, named.key, JobId(job_id), named.claimed_at, is_first=True)
-            return await sharing.leave(services, seat)
-
-    ended = anyio.run(give_up)
+    ended = anyio.run(give_up, client, seat_of(client))
 
     assert ended is not None
     assert ended.state == JobState.SUCCEEDED
@@ -233,20 +225,14 @@ def test_job_that_ends_as_it_is_given_up_is_answered(client: Removing) -> None:
 
 def test_giving_up_locks_the_job_before_its_request_as_a_deletion_does(client: Removing) -> None:
     client.begin()
-    with client.api.bench.transaction() as connection:
-        row = connection.execute(text("SELECT key, job_id, claimed_at FROM requests")).one()
-    seat = Seat(TENANT, row.key, JobId(row.job_id), row.claimed_at, is_first=True)
-
-    async def give_up() -> None:
-        async with deps.opened(client.api.bench.settings) as services:
-            await sharing.leave(services, seat)
+    seat = seat_of(client)
 
     with ThreadPoolExecutor(1) as beside:
         with client.api.bench.transaction() as deletion:
             deletion.execute(
                 text("SELECT FROM jobs WHERE id = :id FOR NO KEY UPDATE"), {"id": seat.job_id}
             )
-            leaving = beside.submit(anyio.run, give_up)
+            leaving = beside.submit(anyio.run, give_up, client, seat)
             with client.api.bench.transaction() as watcher:
                 waits = text("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)")
                 while not watcher.execute(waits).scalar_one():
@@ -257,29 +243,23 @@ def test_giving_up_locks_the_job_before_its_request_as_a_deletion_does(client: R
     assert states(client) == [JobState.CANCELED]
 
 
-def test_of_a_tenant_that_keeps_nothing_the_last_picture_sent_ends_it(client: Removing) -> None:
+def test_last_picture_sent_ends_the_job_of_a_tenant_that_keeps_nothing(client: Removing) -> None:
     client.api.keep(nothing=True)
     answers = [client.begin(), client.join()]
     client.work()
 
     assert [one.result().content for one in answers] == [PICTURE, PICTURE]
-    job = client.api.client.get("/v1/jobs").json()["items"][0]
-    while client.api.client.get(job["outputs"]["image"]).status_code != 410:
-        pass  # it is noted a moment after the last byte
+    until_gone(client)
 
 
-def test_client_that_leaves_after_the_last_byte_ends_it_too(client: Removing) -> None:
+def test_client_that_leaves_after_the_last_byte_ends_the_job_too(client: Removing) -> None:
     client.api.keep(nothing=True)
     request = client.client.build_request(
         "POST", "/v1.0/removebg", files={"image_file": ("photo.jpg", PHOTO)}
     )
     request.read()
-    answer = client.beside.submit(fetched_and_gone, request)
-    while client.jobs() == 0 and not answer.done():
-        pass  # it is on its way
+    answer = client.begin_by(lambda: fetched_and_gone(request))
     client.work()
 
     assert answer.result() == PICTURE
-    job = client.api.client.get("/v1/jobs").json()["items"][0]
-    while client.api.client.get(job["outputs"]["image"]).status_code != 410:
-        pass  # it is noted a moment after the last byte
+    until_gone(client)

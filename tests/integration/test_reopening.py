@@ -1,11 +1,9 @@
 """Artifacts that are gone are made again: twice a job, while its photo is there."""
 
-import datetime as dt
 from typing import cast
 
 import numpy as np
 import pytest
-from sqlalchemy import text
 
 from smart_filter_shared.errors import ArtifactsGone, InputsExpired, LeaseLost
 from smart_filter_shared.ids import JobId
@@ -42,24 +40,23 @@ def reopen(bench: Bench, lease: Lease, *gone: StageName) -> list[str]:
 
 def test_stage_whose_artifact_is_gone_runs_again_and_what_needs_it_waits(bench: Bench) -> None:
     world = worlds.joining(bench)
+    gone = made(bench, world.job_id, PREPARE)
 
     ringing = reopen(bench, world.leases[SEGMENTATION], PREPARE)
 
     assert ringing == ["prepare.bench"]
+    # What is gone is not given to other jobs.
+    marked = "SELECT bool_and(marked_at IS NOT NULL) FROM artifacts WHERE key = ANY(:keys)"
+    assert bench.scalar(marked, keys=gone)
     # Smiles are read of what both `prepare` and `face` have made.
-    assert bench.states(world.job_id) == {
-        "prepare": "ready",
-        "segmentation": "waiting",
-        "face": "waiting",
-        "smile": "waiting",
-        "composite": "waiting",
-    }
+    states = dict.fromkeys(("segmentation", "face", "smile", "composite"), "waiting")
+    assert bench.states(world.job_id) == {"prepare": "ready", **states}
     assert [bench.row(world.job_id, stage)["attempt"] for stage in StageName] == [0] * 5
     worlds.drain(bench)
     assert bench.job(world.job_id).state == "succeeded"
 
 
-def test_what_has_succeeded_meanwhile_is_not_made_again(bench: Bench) -> None:
+def test_stages_that_succeeded_meanwhile_do_not_run_again(bench: Bench) -> None:
     job_id = bench.submit(photo="photo")
     bench.advance(PREPARE, SEGMENTATION, FACE, SMILE)
 
@@ -76,13 +73,13 @@ def test_what_has_succeeded_meanwhile_is_not_made_again(bench: Bench) -> None:
     assert bench.job(job_id).state == "succeeded"
 
 
-def test_second_who_misses_it_finds_its_lease_lost(bench: Bench) -> None:
+def test_second_stage_that_misses_it_finds_its_lease_lost(bench: Bench) -> None:
     world = worlds.joining(bench)
     gone = made(bench, world.job_id, PREPARE)
     reopen(bench, world.leases[SEGMENTATION], PREPARE)
 
-    with pytest.raises(LeaseLost), bench.transaction() as connection:
-        transitions.reopen(connection, world.leases[SMILE], gone)
+    with pytest.raises(LeaseLost):
+        bench.do(transitions.reopen, world.leases[SMILE], gone)
 
     assert bench.row(world.job_id, PREPARE)["state"] == "ready"
 
@@ -103,8 +100,7 @@ def test_nothing_is_made_again_without_the_photo(bench: Bench) -> None:
     bench.submit(worlds.KEEP_BACKGROUND, photo="photo")
     bench.advance(PREPARE)
     lease = bench.claim_one(COMPOSITE)
-    with bench.transaction() as connection:
-        connection.execute(text("UPDATE artifacts SET marked_at = now() WHERE key = 'photo'"))
+    bench.execute("UPDATE artifacts SET marked_at = now() WHERE key = 'photo'")
 
     with pytest.raises(InputsExpired):
         reopen(bench, lease, PREPARE)
@@ -113,25 +109,11 @@ def test_nothing_is_made_again_without_the_photo(bench: Bench) -> None:
 def test_photo_past_its_time_serves_a_job_that_waits(bench: Bench) -> None:
     job_id = bench.submit(worlds.KEEP_BACKGROUND, photo="photo")
     bench.advance(PREPARE)
-    with bench.transaction() as connection:
-        connection.execute(text("UPDATE artifacts SET expires_at = now() - interval '1 day'"))
+    bench.execute("UPDATE artifacts SET expires_at = now() - interval '1 day'")
 
     reopen(bench, bench.claim_one(COMPOSITE), PREPARE)
 
     assert bench.states(job_id)["prepare"] == "ready"
-
-
-def test_what_is_gone_is_not_given_to_other_jobs(bench: Bench) -> None:
-    world = worlds.joining(bench)
-    gone = made(bench, world.job_id, PREPARE)
-
-    reopen(bench, world.leases[SEGMENTATION], PREPARE)
-
-    with bench.transaction() as connection:
-        marked = connection.execute(
-            text("SELECT marked_at FROM artifacts WHERE key = ANY(:keys)"), {"keys": gone}
-        ).scalars()
-        assert all(isinstance(one, dt.datetime) for one in marked)
 
 
 def artifacts(bench: Bench) -> Artifacts:
@@ -149,9 +131,8 @@ def test_worker_that_misses_an_object_has_it_made_again(bench: Bench) -> None:
     kept = artifacts(bench).keep(
         bench.job(job_id), lease, Prepared(6, 4, "jpg", proxy_srgb=proxy, proposals=())
     )
-    with bench.transaction() as connection:
-        done = Done(lease, kept.row, 0.1, kept.artifacts)
-        transitions.complete(connection, [done], KEEPING)
+    done = Done(lease, kept.row, 0.1, kept.artifacts)
+    bench.do(transitions.complete, [done], KEEPING)
     (key,) = kept.artifacts
     bench.store.remove(key)
     reader = bench.claim_one(FACE)

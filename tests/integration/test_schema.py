@@ -1,4 +1,4 @@
-"""Code and database of different versions: who starts, who waits, who is refused."""
+"""Code and database of different versions: which process starts, waits or is refused."""
 
 from collections.abc import Iterator
 
@@ -6,33 +6,28 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import Connection, Engine, text
 
-from smart_filter_shared.db import migrate, schema, sessions
+from smart_filter_shared.db import migrate, schema
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_shared.settings import DatabaseSettings
 from smart_filter_tests.bench import Bench
+from smart_filter_tests.databases import an_empty_database, connected
 
 LATER = "9999"
 
 
 @pytest.fixture
 def settings(bench: Bench) -> Iterator[DatabaseSettings]:
-    """A database of one's own on the tests' server, without tables."""
-    url = bench.settings.database.url.get_secret_value()
-    alone = bench.engine.execution_options(isolation_level="AUTOCOMMIT")
-    with alone.connect() as connection:
-        connection.execute(text("CREATE DATABASE versions"))
-    yield DatabaseSettings(url=SecretStr(f"{url.rpartition('/')[0]}/versions"))
-    with alone.connect() as connection:
-        connection.execute(text("DROP DATABASE versions WITH (FORCE)"))
+    """A database of one's own, without tables."""
+    with an_empty_database(bench.settings.database.url.get_secret_value(), "versions") as settings:
+        yield settings
 
 
 @pytest.fixture
 def engine(settings: DatabaseSettings) -> Iterator[Engine]:
     """Connections to it, at the newest revision."""
-    engine = sessions.engine(settings, connections=2)
-    migrate.upgrade(engine)
-    yield engine
-    engine.dispose()
+    with connected(settings) as engine:
+        migrate.upgrade(engine)
+        yield engine
 
 
 def at(connection: Connection, revision: str, *, served_from: str) -> None:
@@ -45,9 +40,11 @@ def test_database_without_tables_is_refused_with_what_to_run(settings: DatabaseS
         schema.ensure_fits(settings, wait_seconds=0)
 
 
-def test_database_of_an_earlier_version_is_refused_with_what_to_run(
+def test_database_of_this_version_serves_and_of_an_earlier_one_is_refused(
     settings: DatabaseSettings, engine: Engine
 ) -> None:
+    schema.ensure_fits(settings, wait_seconds=0)
+
     with engine.begin() as connection:
         at(connection, "0001", served_from="0001")
 
@@ -55,9 +52,7 @@ def test_database_of_an_earlier_version_is_refused_with_what_to_run(
         schema.ensure_fits(settings, wait_seconds=0)
 
 
-def test_database_that_a_later_version_left_fit_serves(
-    settings: DatabaseSettings, engine: Engine
-) -> None:
+def test_later_database_that_is_left_fit_serves(settings: DatabaseSettings, engine: Engine) -> None:
     with engine.begin() as connection:
         at(connection, LATER, served_from=schema.newest_revision())
 
@@ -68,7 +63,7 @@ def test_database_that_a_later_version_left_fit_serves(
         assert schema.revision(connection) == LATER
 
 
-def test_code_that_is_too_old_for_the_database_is_refused_at_once(
+def test_code_that_is_too_old_is_refused_at_once(
     settings: DatabaseSettings, engine: Engine
 ) -> None:
     with engine.begin() as connection:
@@ -78,11 +73,6 @@ def test_code_that_is_too_old_for_the_database_is_refused_at_once(
         schema.ensure_fits(settings)
     with pytest.raises(SetupFailed, match="too old"):
         migrate.upgrade(engine)
-
-
-@pytest.mark.usefixtures("engine")
-def test_newest_database_serves(settings: DatabaseSettings) -> None:
-    schema.ensure_fits(settings, wait_seconds=0)
 
 
 def test_database_that_is_away_is_not_waited_for() -> None:

@@ -5,8 +5,7 @@ import signal
 import socket
 import subprocess
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
@@ -16,17 +15,18 @@ from smart_filter_shared.jobs.presence import SENDING, WorkerState
 from smart_filter_shared.jobs.roster import Member
 from smart_filter_tests import commands
 from smart_filter_tests.bench import Bench
+from smart_filter_tests.outages import until
 from smart_filter_tests.receiving import LOOPBACK, Got, Says, a_receiver
 from smart_filter_tests.serving import Api
 
 
 @pytest.fixture
 def sender(api: Api) -> Iterator["subprocess.Popen[bytes]"]:
-    told = api.bench.settings
-    (key,) = told.secrets.key
+    settings = api.bench.settings
+    (key,) = settings.secrets.key
     environment = {
         **os.environ,
-        **commands.named(told),
+        **commands.named(settings),
         "SMART_FILTER_SECRETS_KEY": key.get_secret_value(),
         "SMART_FILTER_OUTBOUND_ALLOW": LOOPBACK,
         "SMART_FILTER_HEARTBEAT_SECONDS": "0.1",
@@ -40,25 +40,16 @@ def sender(api: Api) -> Iterator["subprocess.Popen[bytes]"]:
 
 
 def members(bench: Bench) -> list[Member]:
-    with bench.transaction() as connection:
-        return roster.listed(connection, silent_seconds=30)
-
-
-def until(is_so: Callable[[], bool]) -> None:
-    gives_up_at = time.monotonic() + 20
-    while not is_so():
-        assert time.monotonic() < gives_up_at
-        time.sleep(0.02)
+    return bench.do(roster.listed, silent_seconds=30)
 
 
 def test_sender_is_known_while_it_runs(api: Api, sender: "subprocess.Popen[bytes]") -> None:
     until(lambda: members(api.bench) != [])
     (member,) = members(api.bench)
-    with api.bench.transaction() as connection:
-        census = presence.census(connection, silent_seconds=30)
-        served = presence.served(connection, silent_seconds=30)
+    census = api.bench.do(presence.census, silent_seconds=30)
+    served = api.bench.do(presence.served, silent_seconds=30)
     sender.send_signal(signal.SIGTERM)
-    status = sender.wait(20)
+    status = sender.wait(60)
 
     assert (member.host, member.pid) == (socket.gethostname(), sender.pid)
     assert census == {(SENDING, WorkerState.READY): 1}
@@ -68,30 +59,27 @@ def test_sender_is_known_while_it_runs(api: Api, sender: "subprocess.Popen[bytes
 
 @pytest.mark.usefixtures("sender")
 def test_drained_sender_sends_nothing_until_it_is_resumed(api: Api) -> None:
-    told = threading.Event()
+    sent = threading.Event()
 
     def take(_: Got) -> Says:
-        told.set()
+        sent.set()
         return Says()
 
     until(lambda: members(api.bench) != [])
     (member,) = members(api.bench)
     with a_receiver(take) as receiver:
         webhook = api.client.post("/v1/webhooks", json={"url": receiver.url}).json()["id"]
-        with api.bench.transaction() as connection:
-            presence.drain(connection, member.id)
+        api.bench.do(presence.drain, member.id)
         until(lambda: _own_state(api.bench) == WorkerState.DRAINING)
         api.client.post(f"/v1/webhooks/{webhook}/test")
-        sent_while_drained = told.wait(0.6)  # two looks of the sender, and more
-        with api.bench.transaction() as connection:
-            presence.resume(connection, member.id)
+        sent_while_drained = sent.wait(0.6)  # two looks of the sender, and more
+        api.bench.do(presence.resume, member.id)
 
         assert not sent_while_drained
-        assert told.wait(20)
+        assert sent.wait(60)
 
 
 def _own_state(bench: Bench) -> WorkerState:
-    """Return what the sender tells of itself, which the roster's word for it is ahead of."""
-    with bench.transaction() as connection:
-        (sign,) = presence.signs(connection, socket.gethostname(), silent_seconds=30)
+    """Return the state that the sender itself has written; the roster is ahead of it."""
+    (sign,) = bench.do(presence.signs, socket.gethostname(), silent_seconds=30)
     return sign.state

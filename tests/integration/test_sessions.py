@@ -1,7 +1,8 @@
 """Connections to a real PostgreSQL: replaced when they died, asked only when they idled."""
 
 import contextlib
-from collections.abc import Iterator
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 
 import anyio
@@ -10,6 +11,7 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import Engine, make_url, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from smart_filter_shared.db import sessions
 from smart_filter_shared.errors import DatabaseUnavailable
@@ -24,7 +26,7 @@ PLANNED_AFTER = 12
 
 
 class Clock:
-    """Seconds that pass when told."""
+    """Seconds that a test lets pass."""
 
     def __init__(self) -> None:
         self.seconds = 100.0
@@ -45,6 +47,18 @@ def engine(bench: Bench, clock: Clock) -> Iterator[Engine]:
     engine.dispose()
 
 
+@contextlib.asynccontextmanager
+async def loop_engine(
+    bench: Bench, clock: Callable[[], float] = time.monotonic
+) -> AsyncIterator[AsyncEngine]:
+    """Open an engine of one connection for an event loop."""
+    engine = sessions.async_engine(bench.settings.database, connections=1, clock=clock)
+    try:
+        yield engine
+    finally:
+        await engine.dispose()
+
+
 def used(engine: Engine) -> int:
     """Use the engine's one connection; return its process on the server."""
     with sessions.transaction(engine) as connection:
@@ -62,7 +76,7 @@ def kill(bench: Bench, backend: int) -> None:
         connection.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": backend})
 
 
-def test_connection_that_died_while_it_idled_is_replaced_unnoticed(
+def test_connection_that_died_while_idle_is_replaced_unnoticed(
     bench: Bench, engine: Engine, clock: Clock
 ) -> None:
     first = used(engine)
@@ -84,16 +98,13 @@ def test_connection_that_died_a_moment_ago_fails_once(bench: Bench, engine: Engi
 
 def test_connection_of_an_event_loop_is_replaced_too(bench: Bench, clock: Clock) -> None:
     async def look() -> tuple[int, int]:
-        engine = sessions.async_engine(bench.settings.database, connections=1, clock=clock)
-        try:
+        async with loop_engine(bench, clock) as engine:
             async with sessions.async_transaction(engine) as connection:
                 first = (await connection.execute(BACKEND)).scalar_one()
             await anyio.to_thread.run_sync(kill, bench, first)
             clock.seconds += 2
             async with sessions.async_reading(sessions.reader(engine)) as connection:
                 second = (await connection.execute(BACKEND)).scalar_one()
-        finally:
-            await engine.dispose()
         return first, second
 
     first, second = anyio.run(look)
@@ -103,8 +114,7 @@ def test_connection_of_an_event_loop_is_replaced_too(bench: Bench, clock: Clock)
 
 def test_reader_leaves_the_connection_to_transactions_as_it_was(bench: Bench) -> None:
     async def look() -> int:
-        engine = sessions.async_engine(bench.settings.database, connections=1)
-        try:
+        async with loop_engine(bench) as engine:
             async with sessions.async_reading(sessions.reader(engine)) as connection:
                 await connection.execute(BACKEND)
             with contextlib.suppress(RuntimeError):
@@ -112,10 +122,7 @@ def test_reader_leaves_the_connection_to_transactions_as_it_was(bench: Bench) ->
                     await connection.execute(WRITE)
                     raise RuntimeError
             async with sessions.async_reading(sessions.reader(engine)) as connection:
-                found = await connection.execute(COUNT)
-                return int(found.scalar_one())
-        finally:
-            await engine.dispose()
+                return int((await connection.execute(COUNT)).scalar_one())
 
     assert anyio.run(look) == 0
 
@@ -133,7 +140,7 @@ def read_only(bench: Bench) -> Iterator[None]:
             outside.execute(f"ALTER DATABASE {database} RESET default_transaction_read_only")
 
 
-def test_replica_that_a_failover_leads_to_is_left(bench: Bench) -> None:
+def test_connections_leave_a_replica_after_a_failover(bench: Bench) -> None:
     engine = sessions.engine(bench.settings.database, connections=2)
     try:
         with (
@@ -151,10 +158,9 @@ def test_replica_that_a_failover_leads_to_is_left(bench: Bench) -> None:
     assert others not in backends
 
 
-def test_replica_is_left_by_an_event_loop_too(bench: Bench) -> None:
+def test_event_loop_leaves_a_replica_too(bench: Bench) -> None:
     async def write_twice() -> int:
-        engine = sessions.async_engine(bench.settings.database, connections=1)
-        try:
+        async with loop_engine(bench) as engine:
             with read_only(bench), pytest.raises(DatabaseUnavailable, match="read-only"):
                 async with sessions.async_reading(sessions.reader(engine)) as connection:
                     await connection.execute(WRITE)
@@ -162,8 +168,6 @@ def test_replica_is_left_by_an_event_loop_too(bench: Bench) -> None:
                 await connection.execute(WRITE)
             async with sessions.async_reading(sessions.reader(engine)) as connection:
                 return int((await connection.execute(COUNT)).scalar_one())
-        finally:
-            await engine.dispose()
 
     assert anyio.run(write_twice) == 1
 
@@ -200,7 +204,7 @@ def test_statement_by_key_uses_no_plan_of_another_transaction(engine: Engine) ->
     assert after == before
 
 
-def test_transaction_that_idles_ends_unless_it_migrates(engine: Engine) -> None:
+def test_idle_transaction_ends_unless_it_migrates(engine: Engine) -> None:
     idles = text("SELECT current_setting('idle_in_transaction_session_timeout')")
 
     with sessions.transaction(engine) as connection:
@@ -220,7 +224,7 @@ def test_settings_hold_where_the_driver_begins_transactions(engine: Engine) -> N
         assert connection.execute(waits).scalar_one() == "10s"
 
 
-def test_first_of_several_hosts_that_takes_writes_is_taken(bench: Bench) -> None:
+def test_first_of_several_hosts_that_takes_writes_is_used(bench: Bench) -> None:
     one = make_url(bench.settings.database.url.get_secret_value())
     hosts = {"host": ("127.0.0.1:1", f"127.0.0.1:{one.port}")}
     several = one.set(host=None, port=None, query={**hosts, "target_session_attrs": "read-write"})

@@ -1,9 +1,9 @@
-"""Artifacts that several jobs use go with the last of them, whoever comes meanwhile."""
+"""Artifacts that several jobs use go with the last of them, also while others come."""
 
 from collections.abc import Callable
 
 import pytest
-from sqlalchemy import Connection, text
+from sqlalchemy import text
 
 from smart_filter_shared.ids import JobId, new_job_id
 from smart_filter_shared.jobs import retention, sharing, transitions
@@ -13,6 +13,7 @@ from smart_filter_tests.bench import KEEPING, TENANT, Bench
 from smart_filter_tests.worlds import KEEP_BACKGROUND, Action, World
 
 PHOTO = "2026-01-01/tests/parent/photo"
+AGE = text("UPDATE artifacts SET expires_at = statement_timestamp() - interval '1 hour'")
 
 
 def parent(bench: Bench) -> World:
@@ -23,8 +24,7 @@ def parent(bench: Bench) -> World:
 
 def child(world: World) -> JobId:
     job_id = world.bench.submit(KEEP_BACKGROUND)
-    with world.bench.transaction() as connection:
-        assert sharing.borrow(connection, TENANT, job_id, [PHOTO], KEEPING) == {PHOTO}
+    assert world.bench.do(sharing.borrow, TENANT, job_id, [PHOTO], KEEPING) == {PHOTO}
     return job_id
 
 
@@ -39,31 +39,27 @@ def holders(bench: Bench) -> tuple[list[JobId], list[JobId], bool]:
 
 
 def delete(job_id: JobId) -> Action:
-    def act(connection: Connection, world: World) -> object:
-        del world
-        return sorted(one.key for one in transitions.delete(connection, job_id, TENANT))
-
-    return Action("delete", None, act)
+    return Action(
+        "delete",
+        None,
+        lambda connection, _: sorted(
+            one.key for one in transitions.delete(connection, job_id, TENANT)
+        ),
+    )
 
 
 def borrow(job_id: JobId) -> Action:
-    def act(connection: Connection, world: World) -> object:
-        del world
-        return sharing.borrow(connection, TENANT, job_id, [PHOTO], KEEPING)
-
-    return Action("borrow", None, act)
-
-
-def expire(connection: Connection, world: World) -> object:
-    del world
-    retention.mark_expired(connection, most=10)
-    return None
+    return Action(
+        "borrow",
+        None,
+        lambda connection, _: sharing.borrow(connection, TENANT, job_id, [PHOTO], KEEPING),
+    )
 
 
-EXPIRE = Action("expire", None, expire)
+EXPIRE = Action("expire", None, lambda connection, _: retention.mark_expired(connection, most=10))
 
 
-def test_owners_artifact_passes_to_who_borrows_it(bench: Bench) -> None:
+def test_owners_artifact_passes_to_its_borrower(bench: Bench) -> None:
     world = parent(bench)
     heir = child(world)
 
@@ -75,9 +71,7 @@ def test_owners_artifact_passes_to_who_borrows_it(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("parent_first", [True, False])
-def test_deleting_both_at_the_same_time_marks_the_photo_once(
-    bench: Bench, *, parent_first: bool
-) -> None:
+def test_deletion_of_both_at_once_marks_the_photo_once(bench: Bench, *, parent_first: bool) -> None:
     world = parent(bench)
     pair = [delete(world.job_id), delete(child(world))]
 
@@ -107,13 +101,13 @@ def test_deleting_what_is_being_borrowed_hands_it_on(bench: Bench) -> None:
     assert holders(bench) == ([late], [], False)
 
 
-def test_what_is_being_borrowed_does_not_expire(bench: Bench) -> None:
+def test_artifact_does_not_expire_while_it_is_borrowed(bench: Bench) -> None:
     world = parent(bench)
     bench.advance(StageName.PREPARE, StageName.COMPOSITE)
     late = bench.submit(KEEP_BACKGROUND)
     with bench.transaction() as connection:
         assert borrow(late)(connection, world) == {PHOTO}
-        age(bench, connection)
+        connection.execute(AGE)
         races.alone(world, EXPIRE)
 
     races.alone(world, EXPIRE)
@@ -125,17 +119,16 @@ def test_marked_artifact_is_not_lent(bench: Bench) -> None:
     world = parent(bench)
     bench.advance(StageName.PREPARE, StageName.COMPOSITE)
     with bench.transaction() as connection:
-        age(bench, connection)
+        connection.execute(AGE)
     races.alone(world, EXPIRE)
 
     assert races.alone(world, borrow(new_job_id())) == set()
 
 
-def test_what_is_removed_is_not_borrowed_any_more(bench: Bench) -> None:
+def test_removed_artifact_has_no_borrowers(bench: Bench) -> None:
     world = parent(bench)
     child(world)
-    with bench.transaction() as connection:
-        retention.forget(connection, [retention.Marked(TENANT, PHOTO)])
+    bench.do(retention.forget, [retention.Marked(TENANT, PHOTO)])
 
     assert holders(bench) == ([], [], False)
 
@@ -154,11 +147,3 @@ def test_deletions_of_jobs_that_share_do_not_deadlock(bench: Bench) -> None:
     assert holders(bench)[1:] == ([], True)
     assert invariants.broken(bench) == []
     assert races.deadlocks(bench) == deadlocks
-
-
-def age(bench: Bench, connection: Connection) -> None:
-    """Let every artifact have expired an hour ago."""
-    del bench
-    connection.execute(
-        text("UPDATE artifacts SET expires_at = statement_timestamp() - interval '1 hour'")
-    )

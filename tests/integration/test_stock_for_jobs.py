@@ -1,4 +1,4 @@
-"""Which backgrounds a worker hands to the stage, and when it goes for their pixels."""
+"""The backgrounds that a worker hands to a stage, and when it loads their pixels."""
 
 import io
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ SIZE = {"seed": 0, "width": 6, "height": 4}
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a stage reads that reads nothing but backgrounds."""
+    """The inputs of a stage that reads nothing but backgrounds."""
 
     collection: Collection
 
@@ -72,7 +72,7 @@ def names(found: Collection) -> list[str]:
     return [preset.name for preset in found.presets if preset.source != Source.GENERATED]
 
 
-def test_job_is_given_designs_everybodys_pictures_and_its_tenants_own(bench: Bench) -> None:
+def test_job_has_designs_shared_pictures_and_those_of_its_tenant(bench: Bench) -> None:
     keep(bench, "lobby", None)
     keep(bench, "beach")
     keep(bench, "cave", Tenant("somebody-else"))
@@ -84,7 +84,7 @@ def test_job_is_given_designs_everybodys_pictures_and_its_tenants_own(bench: Ben
 
 
 @pytest.mark.parametrize("background", ["keep", "color:red", "preset:rainbow", "blur:0.5"])
-def test_table_is_not_asked_when_no_picture_can_be_wanted(bench: Bench, background: str) -> None:
+def test_table_is_not_read_when_no_picture_can_be_wanted(bench: Bench, background: str) -> None:
     keep(bench, "beach")
 
     assert collection(bench, background).presets == PRESETS
@@ -102,7 +102,7 @@ def test_picture_is_fetched_when_it_is_drawn_and_once(bench: Bench) -> None:
     assert (again == first).all()
 
 
-def test_picture_whose_object_has_gone_is_told(bench: Bench) -> None:
+def test_picture_without_its_object_has_expired(bench: Bench) -> None:
     picture = keep(bench, "beach")
     presets = collection(bench)
     bench.store.remove(picture.key)
@@ -111,7 +111,7 @@ def test_picture_whose_object_has_gone_is_told(bench: Bench) -> None:
         presets.draw("tenant/beach", **SIZE)
 
 
-def test_picture_that_has_decayed_is_told_from_the_photo(bench: Bench) -> None:
+def test_damaged_picture_is_named_as_a_background(bench: Bench) -> None:
     picture = keep(bench, "beach")
     bench.store.put(picture.key, b"decayed", length=7, media_type="image/png")
 
@@ -141,7 +141,7 @@ def test_worker_looks_into_the_table_once_a_second(bench: Bench) -> None:
     assert (early, late) == ([], ["tenant/beach"])
 
 
-def test_picture_that_was_just_added_is_there_for_a_job_that_names_it(bench: Bench) -> None:
+def test_picture_just_added_is_found_by_a_job_that_names_it(bench: Bench) -> None:
     room = a_room(bench)
     collection(bench, room=room)
 
@@ -150,7 +150,7 @@ def test_picture_that_was_just_added_is_there_for_a_job_that_names_it(bench: Ben
     assert names(collection(bench, "preset:tenant/beach+linen", room)) == ["tenant/beach"]
 
 
-def test_picture_that_was_added_anew_takes_the_place_of_the_old_one(bench: Bench) -> None:
+def test_picture_added_again_replaces_the_old_one(bench: Bench) -> None:
     room = a_room(bench)
     old = keep(bench, "beach", level=90)
     collection(bench, room=room)
@@ -162,7 +162,7 @@ def test_picture_that_was_added_anew_takes_the_place_of_the_old_one(bench: Bench
     assert (drawn == 200).all()
 
 
-def test_replaced_picture_stays_for_a_job_that_has_its_row(bench: Bench) -> None:
+def test_replaced_picture_stays_for_a_job_that_has_read_its_row(bench: Bench) -> None:
     keep(bench, "beach", level=90)
     presets = collection(bench)
 

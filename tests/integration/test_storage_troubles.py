@@ -1,4 +1,4 @@
-"""Storage that cannot be used: told in one line that names the setting, by whatever meets it."""
+"""Storage that cannot be used: every command says so in a line that names the setting."""
 
 import re
 from collections.abc import Mapping
@@ -6,8 +6,6 @@ from collections.abc import Mapping
 import pytest
 
 from smart_filter_deploy.cli.endings import NO_SERVER
-from smart_filter_deploy.doctor import servers
-from smart_filter_deploy.doctor.findings import Level
 from smart_filter_deploy.embedded.ports import LOOPBACK, free_port
 from smart_filter_shared import settings
 from smart_filter_shared.errors import StorageRefused, StorageUnavailable
@@ -72,7 +70,7 @@ def assert_told(line: str, trouble: str) -> None:
 
 @pytest.mark.usefixtures("_troubled")
 @pytest.mark.parametrize("trouble", TROUBLES)
-def test_audit_tells_what_to_correct(command: Command, trouble: str) -> None:
+def test_audit_names_the_setting_to_correct(command: Command, trouble: str) -> None:
     told = command.said("audit")
 
     assert told.count("\n") == 1
@@ -82,7 +80,7 @@ def test_audit_tells_what_to_correct(command: Command, trouble: str) -> None:
 
 @pytest.mark.usefixtures("_troubled")
 @pytest.mark.parametrize("trouble", [one for one in TROUBLES if one != "bucket"])
-def test_prepare_tells_what_to_correct_and_makes_the_bucket_itself(
+def test_prepare_names_the_setting_to_correct_and_makes_the_bucket_itself(
     command: Command, trouble: str
 ) -> None:
     told = command.said("prepare")
@@ -92,18 +90,9 @@ def test_prepare_tells_what_to_correct_and_makes_the_bucket_itself(
 
 
 @pytest.mark.usefixtures("_troubled")
-@pytest.mark.parametrize("trouble", TROUBLES)
-def test_doctor_tells_what_to_correct(trouble: str) -> None:
-    (finding,) = servers.storage(settings.load().storage)
-
-    assert finding.level == Level.FAIL
-    assert_told(finding.line(), trouble)
-
-
-@pytest.mark.usefixtures("_troubled")
 @pytest.mark.parametrize("words", [["api", "--port", "1"], ["worker", "--stages", "prepare"]])
 @pytest.mark.parametrize("trouble", REFUSED)
-def test_process_that_storage_refuses_does_not_start(
+def test_process_does_not_start_when_storage_refuses_it(
     command: Command, trouble: str, words: list[str]
 ) -> None:
     told = command.said(*words)
@@ -114,7 +103,7 @@ def test_process_that_storage_refuses_does_not_start(
 
 @pytest.mark.usefixtures("_troubled")
 @pytest.mark.parametrize("trouble", AWAY)
-def test_storage_that_may_come_back_keeps_nobody_from_starting(trouble: str) -> None:
+def test_storage_that_may_come_back_is_no_refusal(trouble: str) -> None:
     with pytest.raises(StorageUnavailable) as raised:
         ObjectStore(settings.load().storage, connections=1).check()
 

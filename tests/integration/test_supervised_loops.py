@@ -23,6 +23,7 @@ from smart_filter_shared.jobs import deliveries, presence, transitions
 from smart_filter_shared.jobs.leases import Failure
 from smart_filter_shared.jobs.presence import CELL, Worker
 from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.telemetry import logs
 from smart_filter_tests.bench import TENANT, Bench, capability
 from smart_filter_tests.outages import cut_off, read_only, unreadable_table, until, without_table
 from smart_filter_tests.receiving import Got, Says, a_receiver, sending
@@ -60,7 +61,7 @@ class Parts:
 
     def __post_init__(self) -> None:
         quick = self.bench.settings.engine.model_copy(
-            update={"heartbeat_seconds": 0.3, "sweep_seconds": 0.2}
+            update={"heartbeat_seconds": 0.2, "sweep_seconds": 0.1}
         )
         self.heartbeat = Heartbeat(
             self.engine,
@@ -102,8 +103,13 @@ class Parts:
 
     def moment(self, column: str, table: str) -> object:
         """Return when a row was last written; None: never."""
-        with self.bench.transaction() as connection:
-            return connection.execute(text(f"SELECT max({column}) FROM {table}")).scalar()
+        return self.bench.scalar(f"SELECT max({column}) FROM {table}")
+
+
+@pytest.fixture(autouse=True)
+def _logs() -> None:
+    # Unconfigured, structlog draws tracebacks with every local variable, which takes seconds.
+    logs.configure("worker")
 
 
 @pytest.fixture
@@ -121,7 +127,7 @@ def test_heartbeat_and_sweeper_outlive_a_troubled_database(parts: Parts, trouble
     with parts.running(parts.heartbeat, parts.sweeper, parts.retention) as threads:
         with in_trouble(parts.bench):
             before = parts.beats
-            until(lambda: parts.beats >= before + 3 or not threads[0].is_alive())
+            until(lambda: parts.beats >= before + 2 or not threads[0].is_alive())
         alive = [thread.is_alive() for thread in threads]
         seen_at, swept_at = parts.moment("seen_at", "workers"), parts.moment("swept_at", "cells")
 
@@ -134,13 +140,10 @@ def test_job_that_cannot_be_settled_does_not_keep_retries_waiting(parts: Parts) 
     bench = parts.bench
     bench.submit()
     bench.advance(*StageName)
-    with bench.transaction() as connection:
-        connection.execute(
-            text("""
-                UPDATE jobs SET foreseen_p50 = 1, foreseen_p90 = 2,
-                    recipe = recipe || '{"priority": "of a later version"}'
-            """)
-        )
+    bench.execute("""
+        UPDATE jobs SET foreseen_p50 = 1, foreseen_p90 = 2,
+            recipe = recipe || '{"priority": "of a later version"}'
+    """)
     job_id = bench.submit()
     lease = bench.claim_one(StageName.PREPARE)
     served = (capability(StageName.PREPARE),)
@@ -170,17 +173,15 @@ def test_leases_in_time_are_renewed_while_a_hang_ends_the_process(parts: Parts) 
         parts.heartbeat.holding([hanging], limit_seconds=-1),
         parts.running(parts.heartbeat) as threads,
     ):
-        assert parts.hung.wait(20)
+        assert parts.hung.wait(60)
         bench.age(innocent, seconds=20)
         before, beats = leased_until(), parts.beats
-        until(lambda: parts.beats >= beats + 3 or not threads[0].is_alive())
+        until(lambda: parts.beats >= beats + 2 or not threads[0].is_alive())
 
         assert leased_until() != before
 
 
-def test_worker_whose_heartbeat_gives_up_ends_and_is_forgotten(
-    bench: Bench, tmp_path: Path
-) -> None:
+def test_worker_whose_heartbeat_gives_up_ends(bench: Bench, tmp_path: Path) -> None:
     environment = {
         **os.environ,
         **bench.environment,
@@ -192,7 +193,7 @@ def test_worker_whose_heartbeat_gives_up_ends_and_is_forgotten(
     try:
         until(lambda: _states(bench) == ["ready"])
         with without_table(bench, "pauses"), without_table(bench, "workers"):
-            status = process.wait(30)
+            status = process.wait(60)
     finally:
         process.kill()
         process.wait()
@@ -228,10 +229,10 @@ def test_sender_outlives_a_look_that_fails(api: Api) -> None:
         webhook = api.client.post("/v1/webhooks", json={"url": receiver.url}).json()["id"]
         with sending(api.bench, Pace(look_seconds=0.01)) as stop:
             with unreadable_table(api.bench, "webhook_secrets") as refused:
-                _write_test(api.bench, webhook)
+                api.bench.do(deliveries.write_test, TENANT, webhook)
                 until(lambda: refused() > 0)
 
-            assert heard.wait(20)
+            assert heard.wait(60)
             stop()
 
 
@@ -249,7 +250,7 @@ def test_server_ends_when_its_application_does() -> None:
     failing = server.Server(server.config(Starlette(lifespan=lifespan)))
     thread = threading.Thread(target=failing.run, daemon=True)
     thread.start()
-    thread.join(20)
+    thread.join(60)
 
     assert (thread.is_alive(), failing.has_failed) == (False, True)
 
@@ -260,10 +261,8 @@ def _states(bench: Bench) -> list[str]:
 
 
 def _state_after_waiting(api: Api, job_id: str) -> str:
-    answer = api.client.get(f"/v1/jobs/{job_id}", headers={"Prefer": "wait=15"})
-    return str(answer.json()["state"])
-
-
-def _write_test(bench: Bench, webhook: str) -> None:
-    with bench.transaction() as connection:
-        deliveries.write_test(connection, TENANT, webhook)
+    state = "queued"
+    while state == "queued":
+        answer = api.client.get(f"/v1/jobs/{job_id}", headers={"Prefer": "wait=15"})
+        state = str(answer.json()["state"])
+    return state

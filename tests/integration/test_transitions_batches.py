@@ -28,23 +28,30 @@ def smiling(level: str) -> dict[str, object]:
     return {"facts": {"smiles": [{"level": level, "score": 1.0}], "eyes": [eyes]}}
 
 
-def rate(bench: Bench, levels: Sequence[str]) -> list[Lease]:
-    """Bring an album's jobs to the last but one rating; return the leases of all their smiles."""
+def smiles(bench: Bench) -> list[Lease]:
+    """Bring jobs to their ratings; return the leases of those, in the order of the jobs."""
     for stage in (PREPARE, SEGMENTATION, FACE):
         bench.complete(*bench.claim(stage, batch_size=100))
-    leases = sorted(bench.claim(SMILE, batch_size=100), key=lambda lease: lease.job_id)
-    assert len(leases) == len(levels)
-    for lease, level in list(zip(leases, levels, strict=True))[:-1]:
+    return sorted(bench.claim(SMILE, batch_size=100), key=lambda lease: lease.job_id)
+
+
+def rate(bench: Bench, *levels: str) -> Lease:
+    """Rate all jobs of an album but the last one; return the lease of that."""
+    *leases, last = smiles(bench)
+    for lease, level in zip(leases, levels, strict=True):
         finish(bench, lease, level)
-    return leases
+    return last
 
 
 def finish(bench: Bench, lease: Lease, level: str) -> None:
-    with bench.transaction() as connection:
-        transitions.complete(connection, [Done(lease, smiling(level), 0.1, {})], KEEPING)
+    bench.do(transitions.complete, [Done(lease, smiling(level), 0.1, {})], KEEPING)
 
 
-def told(bench: Bench, batch_id: BatchId) -> list[EventType]:
+def ranks(bench: Bench, job_ids: Sequence[JobId]) -> list[int | None]:
+    return [bench.job(job_id).rank for job_id in job_ids]
+
+
+def event_types(bench: Bench, batch_id: BatchId) -> list[EventType]:
     with bench.transaction() as connection:
         return [event.type for event in events.of_batch(connection, batch_id)]
 
@@ -60,15 +67,14 @@ def states(bench: Bench, batch_id: BatchId) -> list[str]:
 
 def test_only_the_best_of_ten_is_composed(bench: Bench) -> None:
     batch_id, job_ids = bench.submit_batch(10, RECIPE, best=1)
-    levels = ["mild"] * 4 + ["huge"] + ["none"] * 5
 
-    leases = rate(bench, levels)
+    last = rate(bench, *["mild"] * 4, "huge", *["none"] * 4)
     before = ready(bench)
-    finish(bench, leases[-1], levels[-1])
+    finish(bench, last, "none")
 
     assert before == []
     assert states(bench, batch_id) == ["succeeded"] * 4 + ["running"] + ["succeeded"] * 5
-    assert [bench.job(job_id).rank for job_id in job_ids] == [2, 3, 4, 5, 1, 6, 7, 8, 9, 10]
+    assert ranks(bench, job_ids) == [2, 3, 4, 5, 1, 6, 7, 8, 9, 10]
     assert ready(bench) == [job_ids[4]]
     assert (bench.job(job_ids[4]).rank_terms or {})["rating"] == pytest.approx(1.0)
     assert invariants.broken(bench) == []
@@ -76,18 +82,16 @@ def test_only_the_best_of_ten_is_composed(bench: Bench) -> None:
 
 def test_album_has_finished_when_its_best_are_composed(bench: Bench) -> None:
     batch_id, _ = bench.submit_batch(3, RECIPE, best=2)
-    leases = rate(bench, ["huge", "none", "mild"])
-    finish(bench, leases[-1], "mild")
+    finish(bench, rate(bench, "huge", "none"), "mild")
 
     bench.advance(COMPOSITE)
     before = bench.batch(batch_id).state
     bench.advance(COMPOSITE)
 
-    assert before == BatchState.RUNNING
-    assert bench.batch(batch_id).state == BatchState.FINISHED
+    assert (before, bench.batch(batch_id).state) == (BatchState.RUNNING, BatchState.FINISHED)
     assert states(bench, batch_id) == ["succeeded"] * 3
-    assert told(bench, batch_id).count(EventType.BATCH_FINISHED) == 1
-    assert told(bench, batch_id)[-1] == EventType.BATCH_FINISHED
+    assert event_types(bench, batch_id).count(EventType.BATCH_FINISHED) == 1
+    assert event_types(bench, batch_id)[-1] == EventType.BATCH_FINISHED
 
 
 def cancel(connection: Connection, lease: Lease) -> object:
@@ -131,51 +135,42 @@ def _lose_patience(connection: Connection) -> None:
     )
 
 
-ENDINGS: tuple[Callable[[Connection, Lease], object], ...] = (
-    *(cancel, delete, fail, retry, release, expire, complete),
-)
+Ending = Callable[[Connection, Lease], object]
+ENDINGS: tuple[Ending, ...] = (cancel, delete, fail, retry, release, expire, complete)
 
 
-@pytest.mark.parametrize("end", ENDINGS, ids=lambda end: end.__name__)
-def test_whatever_ends_the_last_rating_ranks(
-    bench: Bench, end: Callable[[Connection, Lease], object]
-) -> None:
+def by_name(end: Ending) -> str:
+    return end.__name__
+
+
+@pytest.mark.parametrize("end", ENDINGS, ids=by_name)
+def test_every_ending_of_the_last_rating_ranks(bench: Bench, end: Ending) -> None:
     _, job_ids = bench.submit_batch(3, RECIPE, best=1)
-    leases = rate(bench, ["mild", "huge", "none"])
+    last = rate(bench, "mild", "huge")
 
-    with bench.transaction() as connection:
-        end(connection, leases[-1])
+    bench.do(end, last)
 
-    assert [bench.job(one).rank for one in job_ids[:2]] == [2, 1]
+    assert ranks(bench, job_ids[:2]) == [2, 1]
     assert bench.job(job_ids[0]).state == JobState.SUCCEEDED
     assert ready(bench) == [job_ids[1]]
     assert invariants.broken(bench) == []
 
 
-@pytest.mark.parametrize("end", ENDINGS, ids=lambda end: end.__name__)
-def test_whatever_ends_the_last_job_finishes_its_batch_once(
-    bench: Bench, end: Callable[[Connection, Lease], object]
-) -> None:
+@pytest.mark.parametrize("end", ENDINGS, ids=by_name)
+def test_every_ending_of_the_last_job_finishes_its_batch_once(bench: Bench, end: Ending) -> None:
     batch_id, _ = bench.submit_batch(2, Recipe(outputs=(Output.FACES,)))
-    leases = rate(bench, ["none", "none"])
+    last = rate(bench, "none")
 
-    with bench.transaction() as connection:
-        end(connection, leases[-1])
+    bench.do(end, last)
 
-    assert told(bench, batch_id) == [EventType.BATCH_PROGRESS, EventType.BATCH_FINISHED]
+    assert event_types(bench, batch_id) == [EventType.BATCH_PROGRESS, EventType.BATCH_FINISHED]
 
 
-@pytest.mark.parametrize("second", ENDINGS[:4], ids=lambda end: end.__name__)
-@pytest.mark.parametrize("first", [cancel, complete], ids=lambda end: end.__name__)
-def test_last_two_ratings_that_end_at_once_rank_once(
-    bench: Bench,
-    first: Callable[[Connection, Lease], object],
-    second: Callable[[Connection, Lease], object],
-) -> None:
+@pytest.mark.parametrize("second", ENDINGS[:4], ids=by_name)
+@pytest.mark.parametrize("first", [cancel, complete], ids=by_name)
+def test_last_two_ratings_at_once_rank_once(bench: Bench, first: Ending, second: Ending) -> None:
     batch_id, job_ids = bench.submit_batch(3, RECIPE, best=1)
-    for stage in (PREPARE, SEGMENTATION, FACE):
-        bench.complete(*bench.claim(stage, batch_size=3))
-    leases = sorted(bench.claim(SMILE, batch_size=3), key=lambda lease: lease.job_id)
+    leases = smiles(bench)
     finish(bench, leases[0], "huge")
     deadlocks = races.deadlocks(bench)
 
@@ -188,13 +183,9 @@ def test_last_two_ratings_that_end_at_once_rank_once(
     assert races.deadlocks(bench) == deadlocks
 
 
-@pytest.mark.parametrize("second", ENDINGS[:4], ids=lambda end: end.__name__)
-@pytest.mark.parametrize("first", [delete, complete], ids=lambda end: end.__name__)
-def test_last_two_jobs_that_end_at_once_finish_their_batch_once(
-    bench: Bench,
-    first: Callable[[Connection, Lease], object],
-    second: Callable[[Connection, Lease], object],
-) -> None:
+@pytest.mark.parametrize("second", ENDINGS[:4], ids=by_name)
+@pytest.mark.parametrize("first", [delete, complete], ids=by_name)
+def test_last_two_jobs_at_once_finish_once(bench: Bench, first: Ending, second: Ending) -> None:
     batch_id, _ = bench.submit_batch(2, KEEP_BACKGROUND)
     bench.complete(*bench.claim(PREPARE, batch_size=2))
     leases = bench.claim(COMPOSITE, batch_size=2)
@@ -202,7 +193,7 @@ def test_last_two_jobs_that_end_at_once_finish_their_batch_once(
     overlapped(bench, lambda on: first(on, leases[1]), lambda on: second(on, leases[0]))
 
     assert bench.batch(batch_id).state == BatchState.FINISHED
-    assert told(bench, batch_id).count(EventType.BATCH_FINISHED) == 1
+    assert event_types(bench, batch_id).count(EventType.BATCH_FINISHED) == 1
 
 
 def overlapped(
@@ -211,8 +202,7 @@ def overlapped(
     """Make the second while the first is made and not committed."""
 
     def alone() -> object:
-        with bench.transaction() as connection:
-            return second(connection)
+        return bench.do(second)
 
     with ThreadPoolExecutor(1) as pool:
         with bench.transaction() as connection:
@@ -222,32 +212,21 @@ def overlapped(
         other.result(20)
 
 
-def test_photos_without_faces_are_ranked_in_their_order(bench: Bench) -> None:
-    _, job_ids = bench.submit_batch(3, RECIPE, best=1)
+@pytest.mark.parametrize(("best", "composed"), [(1, 1), (5, 3)])
+def test_photos_without_faces_keep_their_order(bench: Bench, best: int, composed: int) -> None:
+    _, job_ids = bench.submit_batch(3, RECIPE, best=best)
 
-    for stage in (PREPARE, SEGMENTATION, FACE, SMILE):
-        bench.complete(*bench.claim(stage, batch_size=3))
+    bench.complete(*smiles(bench))
 
-    assert [bench.job(job_id).rank for job_id in job_ids] == [1, 2, 3]
-    assert ready(bench) == [job_ids[0]]
-
-
-def test_more_best_than_photos_composes_all(bench: Bench) -> None:
-    _, job_ids = bench.submit_batch(2, RECIPE, best=5)
-
-    for stage in (PREPARE, SEGMENTATION, FACE, SMILE):
-        bench.complete(*bench.claim(stage, batch_size=3))
-
-    assert sorted(ready(bench)) == job_ids
+    assert ranks(bench, job_ids) == [1, 2, 3]
+    assert sorted(ready(bench)) == job_ids[:composed]
 
 
 def test_canceled_winner_is_not_replaced(bench: Bench) -> None:
     batch_id, job_ids = bench.submit_batch(2, RECIPE, best=1)
-    leases = rate(bench, ["huge", "none"])
-    finish(bench, leases[-1], "none")
+    finish(bench, rate(bench, "huge"), "none")
 
-    with bench.transaction() as connection:
-        transitions.cancel(connection, job_ids[0], TENANT)
+    bench.do(transitions.cancel, job_ids[0], TENANT)
 
     assert ready(bench) == []
     assert states(bench, batch_id) == ["canceled", "succeeded"]
@@ -256,9 +235,7 @@ def test_canceled_winner_is_not_replaced(bench: Bench) -> None:
 
 def test_job_redriven_before_the_ranking_comes_back_into_the_album(bench: Bench) -> None:
     batch_id, job_ids = bench.submit_batch(2, RECIPE, best=1)
-    for stage in (PREPARE, SEGMENTATION, FACE):
-        bench.complete(*bench.claim(stage, batch_size=2))
-    first, second = sorted(bench.claim(SMILE, batch_size=2), key=lambda lease: lease.job_id)
+    first, second = smiles(bench)
     keep_photos(bench, [first.job_id])
     with bench.transaction() as connection:
         transitions.fail(connection, first, RAISED)
@@ -269,58 +246,49 @@ def test_job_redriven_before_the_ranking_comes_back_into_the_album(bench: Bench)
     finish(bench, bench.claim_one(SMILE), "huge")
 
     assert before is None
-    assert [bench.job(job_id).rank for job_id in job_ids] == [1, 2]
+    assert ranks(bench, job_ids) == [1, 2]
     assert ready(bench) == [job_ids[0]]
     assert invariants.broken(bench) == []
 
 
 def test_job_redriven_after_the_ranking_is_composed_without_a_rank(bench: Bench) -> None:
     batch_id, job_ids = bench.submit_batch(2, RECIPE, best=1)
-    for stage in (PREPARE, SEGMENTATION, FACE):
-        bench.complete(*bench.claim(stage, batch_size=2))
-    first, second = sorted(bench.claim(SMILE, batch_size=2), key=lambda lease: lease.job_id)
-    with bench.transaction() as connection:
-        transitions.fail(connection, first, RAISED)
+    first, second = smiles(bench)
+    bench.do(transitions.fail, first, RAISED)
     finish(bench, second, "none")
     bench.advance(COMPOSITE)
     keep_photos(bench, [first.job_id])
 
-    with bench.transaction() as connection:
-        transitions.redrive(connection, first.job_id, TENANT)
+    bench.do(transitions.redrive, first.job_id, TENANT)
     again = bench.batch(batch_id).state
     bench.advance(SMILE, COMPOSITE)
 
-    assert again == BatchState.RUNNING
-    assert [bench.job(job_id).rank for job_id in job_ids] == [None, 1]
-    assert bench.batch(batch_id).state == BatchState.FINISHED
-    assert told(bench, batch_id).count(EventType.BATCH_FINISHED) == 2
+    assert (again, bench.batch(batch_id).state) == (BatchState.RUNNING, BatchState.FINISHED)
+    assert ranks(bench, job_ids) == [None, 1]
+    assert event_types(bench, batch_id).count(EventType.BATCH_FINISHED) == 2
 
 
 def keep_photos(bench: Bench, job_ids: Sequence[JobId]) -> None:
     """Let photos be there: the bench writes rows only."""
-    with bench.transaction() as connection:
-        connection.execute(
-            text("UPDATE artifacts SET marked_at = NULL WHERE job_id = ANY(:ids)"),
-            {"ids": list(job_ids)},
-        )
+    bench.execute(
+        "UPDATE artifacts SET marked_at = NULL WHERE job_id = ANY(:ids)", ids=list(job_ids)
+    )
 
 
-def test_canceled_album_ranks_nobody(bench: Bench) -> None:
+def test_canceled_album_is_not_ranked(bench: Bench) -> None:
     batch_id, job_ids = bench.submit_batch(3, RECIPE, best=1)
-    leases = rate(bench, ["huge", "none", "mild"])
+    last = rate(bench, "huge", "none")
 
-    with bench.transaction() as connection:
-        transitions.cancel_batch(connection, batch_id, TENANT)
+    bench.do(transitions.cancel_batch, batch_id, TENANT)
 
     assert states(bench, batch_id) == ["canceled"] * 3
-    assert [bench.job(job_id).rank for job_id in job_ids] == [None] * 3
+    assert ranks(bench, job_ids) == [None] * 3
     assert ready(bench) == []
-    assert told(bench, batch_id) == [EventType.BATCH_FINISHED]
-    with bench.transaction() as connection:
-        assert transitions.complete(connection, [Done(leases[-1], {}, 0.1, {})], KEEPING).lost
+    assert event_types(bench, batch_id) == [EventType.BATCH_FINISHED]
+    assert bench.do(transitions.complete, [Done(last, {}, 0.1, {})], KEEPING).lost
 
 
-def test_deleted_job_counts_as_what_it_had_become(bench: Bench) -> None:
+def test_deleted_job_counts_in_its_last_state(bench: Bench) -> None:
     batch_id, job_ids = bench.submit_batch(2, KEEP_BACKGROUND)
     bench.advance(PREPARE, COMPOSITE)
 
@@ -330,7 +298,7 @@ def test_deleted_job_counts_as_what_it_had_become(bench: Bench) -> None:
 
     assert sorted(states(bench, batch_id)) == ["canceled", "succeeded"]
     assert bench.batch(batch_id).state == BatchState.FINISHED
-    assert told(bench, batch_id).count(EventType.BATCH_FINISHED) == 1
+    assert event_types(bench, batch_id).count(EventType.BATCH_FINISHED) == 1
 
 
 def test_photo_of_the_same_scene_comes_after_the_best_of_another(bench: Bench) -> None:
@@ -339,16 +307,15 @@ def test_photo_of_the_same_scene_comes_after_the_best_of_another(bench: Bench) -
     scenes = dict(zip(job_ids, (same, same, other), strict=True))
     levels = dict(zip(job_ids, ("huge", "moderate", "none"), strict=True))
     for lease in bench.claim(PREPARE, batch_size=3):
-        with bench.transaction() as connection:
-            done = Done(lease, {"facts": scenes[lease.job_id]}, 0.1, {})
-            transitions.complete(connection, [done], KEEPING)
+        done = Done(lease, {"facts": scenes[lease.job_id]}, 0.1, {})
+        bench.do(transitions.complete, [done], KEEPING)
     for stage in (SEGMENTATION, FACE):
         bench.complete(*bench.claim(stage, batch_size=3))
 
     for lease in bench.claim(SMILE, batch_size=3):
         finish(bench, lease, levels[lease.job_id])
 
-    assert [bench.job(job_id).rank for job_id in job_ids] == [1, 3, 2]
+    assert ranks(bench, job_ids) == [1, 3, 2]
     terms = bench.job(job_ids[1]).rank_terms or {}
     assert (terms["alike"], terms["better"]) == (2, str(job_ids[0]))
     assert sorted(ready(bench)) == [job_ids[0], job_ids[2]]

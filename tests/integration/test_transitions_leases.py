@@ -1,14 +1,73 @@
-"""How a lease holds, is renewed and is lost."""
+"""What a claim takes, how its lease holds and is lost, and how its stage is tried again."""
+
+import pytest
 
 from smart_filter_shared.jobs import transitions
 from smart_filter_shared.jobs.states import JobState
-from smart_filter_shared.pipeline import StageName
+from smart_filter_tests import races
 from smart_filter_tests.bench import Bench, capability
+from smart_filter_tests.worlds import FACE, PREPARE, RAISED, SEGMENTATION
 
-PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE = StageName
+
+def lose(bench: Bench) -> None:
+    """Claim, and let the lease expire."""
+    bench.age(bench.claim_one(PREPARE), seconds=31)
+    bench.sweep()
 
 
-def test_zombies_completion_is_refused(bench: Bench) -> None:
+def release(bench: Bench, *, delay_seconds: float) -> list[str]:
+    """Claim and release; return what is to be rung."""
+    lease = bench.claim_one(PREPARE)
+    ringing = bench.do(
+        transitions.release, lease, delay_seconds=delay_seconds, give_up_seconds=3600
+    )
+    return [str(one) for one in ringing]
+
+
+def test_stage_rung_twice_is_claimed_once(bench: Bench) -> None:
+    bench.submit()
+
+    assert [len(bench.claim(PREPARE)), len(bench.claim(PREPARE))] == [1, 0]
+
+
+def test_claims_at_the_same_time_take_different_rows(bench: Bench) -> None:
+    for _ in range(8):
+        bench.submit()
+
+    claimed = races.at_once([lambda: bench.claim_one(PREPARE).job_id] * 8)
+
+    assert len(set(claimed)) == 8
+
+
+def test_jobs_are_claimed_in_the_order_of_submission(bench: Bench) -> None:
+    submitted = [bench.submit() for _ in range(3)]
+
+    assert [bench.claim_one(PREPARE).job_id for _ in range(3)] == submitted
+
+
+def test_batch_takes_only_rows_that_share_the_heads_key(bench: Bench) -> None:
+    *_, last = [bench.submit() for _ in range(3)]
+    bench.execute("UPDATE stages SET batch_key = 'other' WHERE job_id = :id", id=last)
+
+    assert len(bench.claim(PREPARE, batch_size=8)) == 2
+
+
+def test_row_on_its_last_attempt_is_claimed_alone(bench: Bench) -> None:
+    tried = bench.submit()
+    for _ in range(bench.settings.engine.max_attempts - 1):
+        lose(bench)
+    bench.submit()
+    bench.submit()
+
+    batches = [bench.claim(PREPARE, batch_size=8) for _ in range(2)]
+
+    assert [[lease.job_id == tried for lease in batch] for batch in batches] == [
+        [True],
+        [False, False],
+    ]
+
+
+def test_completion_with_a_lost_lease_is_refused(bench: Bench) -> None:
     job_id = bench.submit()
     zombie = bench.claim_one(PREPARE)
     bench.age(zombie, seconds=31)
@@ -17,8 +76,7 @@ def test_zombies_completion_is_refused(bench: Bench) -> None:
 
     late = bench.complete(zombie)
 
-    assert late.lost == [zombie]
-    assert late.ready == []
+    assert (late.lost, late.ready) == ([zombie], [])
     assert bench.row(job_id, PREPARE)["lease_token"] == successor.token
     assert bench.row(job_id, SEGMENTATION)["open_needs"] == 1
 
@@ -36,38 +94,26 @@ def test_batch_with_one_lost_lease_completes_the_others(bench: Bench) -> None:
     assert sorted(completion.ready) == [capability(FACE), capability(SEGMENTATION)]
 
 
-def test_renewed_lease_does_not_expire(bench: Bench) -> None:
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_lease_that_is_not_lost_yet_is_renewed(bench: Bench, *, is_lost: bool) -> None:
     bench.submit()
     lease = bench.claim_one(PREPARE)
     bench.age(lease, seconds=31)
+    if is_lost:
+        bench.sweep()
 
-    with bench.transaction() as connection:
-        alive = transitions.renew(connection, [lease], lease_seconds=30)
+    alive = bench.do(transitions.renew, [lease], lease_seconds=30)
     bench.sweep()
 
-    assert alive == {lease.token}
-    assert bench.complete(lease).lost == []
-
-
-def test_renewal_of_a_lost_lease_says_so(bench: Bench) -> None:
-    bench.submit()
-    lease = bench.claim_one(PREPARE)
-    bench.age(lease, seconds=31)
-    bench.sweep()
-
-    with bench.transaction() as connection:
-        alive = transitions.renew(connection, [lease], lease_seconds=30)
-
-    assert alive == set()
+    assert alive == (set() if is_lost else {lease.token})
+    assert bench.complete(lease).lost == ([lease] if is_lost else [])
 
 
 def test_lost_lease_spends_an_attempt_and_the_row_is_rung_again(bench: Bench) -> None:
     bench.submit()
     bench.age(bench.claim_one(PREPARE), seconds=31)
 
-    rung = bench.sweep()
-
-    assert rung == [capability(PREPARE)]
+    assert bench.sweep() == [capability(PREPARE)]
     assert bench.claim_one(PREPARE).attempt == 2
 
 
@@ -75,8 +121,7 @@ def test_last_attempt_that_lost_its_machine_is_refunded(bench: Bench) -> None:
     job_id = bench.submit()
     most = bench.settings.engine.max_attempts
     for _ in range(most + 2):
-        bench.age(bench.claim_one(PREPARE), seconds=31)
-        bench.sweep()
+        lose(bench)
 
     assert bench.job(job_id).state == JobState.RUNNING
     assert bench.claim_one(PREPARE).attempt == most
@@ -89,7 +134,46 @@ def test_patience_with_machines_that_die_ends(bench: Bench) -> None:
         bench.pass_time(job_id, PREPARE, seconds=3601)
         bench.sweep()
 
-    error = bench.job(job_id).error
+    assert (bench.job(job_id).error or {})["code"] == "unavailable"
 
-    assert error is not None
-    assert error["code"] == "unavailable"
+
+def test_release_refunds_the_attempt_and_waits(bench: Bench) -> None:
+    job_id = bench.submit()
+
+    assert release(bench, delay_seconds=9) == []
+
+    assert bench.row(job_id, PREPARE)["state"] == "waiting"
+    assert bench.sweep() == []
+    bench.pass_time(job_id, PREPARE, seconds=10)
+    assert bench.sweep() == [capability(PREPARE)]
+    again = bench.claim_one(PREPARE)
+    assert (again.attempt, again.releases) == (1, 1)
+
+
+def test_release_without_delay_hands_the_row_to_the_next(bench: Bench) -> None:
+    bench.submit()
+
+    assert release(bench, delay_seconds=0) == [capability(PREPARE)]
+    assert bench.claim_one(PREPARE).attempt == 1
+
+
+def test_patience_with_infrastructure_ends(bench: Bench) -> None:
+    job_id = bench.submit()
+    for _ in range(2):
+        release(bench, delay_seconds=9)
+        bench.pass_time(job_id, PREPARE, seconds=3601)
+        bench.sweep()
+
+    assert (bench.job(job_id).error or {})["code"] == "unavailable"
+
+
+def test_stage_that_raises_waits_for_another_attempt(bench: Bench) -> None:
+    job_id = bench.submit()
+    lease = bench.claim_one(PREPARE)
+
+    bench.do(transitions.retry, lease, RAISED, delay_seconds=5, max_attempts=3)
+
+    assert bench.row(job_id, PREPARE)["state"] == "waiting"
+    bench.pass_time(job_id, PREPARE, seconds=6)
+    bench.sweep()
+    assert bench.claim_one(PREPARE).attempt == 2

@@ -1,15 +1,11 @@
 """How stages become ready: by their needs, each met once."""
 
-import threading
-
 from sqlalchemy import event, text
 
 from smart_filter_shared.jobs.states import JobState
-from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.recipe import Background, BackgroundKind, Recipe
+from smart_filter_tests import races
 from smart_filter_tests.bench import Bench, capability
-
-PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE = StageName
+from smart_filter_tests.worlds import COMPOSITE, FACE, KEEP_BACKGROUND, PREPARE, SEGMENTATION, SMILE
 
 
 def test_new_job_waits_for_nothing_but_its_first_stage(bench: Bench) -> None:
@@ -26,7 +22,7 @@ def test_new_job_waits_for_nothing_but_its_first_stage(bench: Bench) -> None:
 
 
 def test_job_runs_only_stages_that_yield_what_was_asked(bench: Bench) -> None:
-    job_id = bench.submit(Recipe(background=Background(BackgroundKind.KEEP)))
+    job_id = bench.submit(KEEP_BACKGROUND)
 
     bench.advance(PREPARE, COMPOSITE)
 
@@ -49,19 +45,10 @@ def test_needs_completed_at_the_same_time_wake_their_dependent_once(bench: Bench
     job_id = bench.submit()
     bench.advance(PREPARE, FACE)
     leases = [bench.claim_one(SEGMENTATION), bench.claim_one(SMILE)]
-    start = threading.Barrier(len(leases))
-    woken: list[str] = []
 
-    def complete(index: int) -> None:
-        start.wait()
-        woken.extend(bench.complete(leases[index]).ready)
+    completions = races.at_once([lambda lease=lease: bench.complete(lease) for lease in leases])
 
-    threads = [threading.Thread(target=complete, args=(index,)) for index in range(len(leases))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
+    woken = [ready for completion in completions for ready in completion.ready]
     assert woken == [capability(COMPOSITE)]
     assert bench.row(job_id, COMPOSITE)["open_needs"] == 0
 

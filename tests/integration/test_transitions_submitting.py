@@ -81,8 +81,7 @@ def test_job_with_everything_is_read_as_it_was_written(bench: Bench) -> None:
 def test_deadline_counts_from_the_moment_of_submission(bench: Bench) -> None:
     submission = a_submission(Recipe(deadline_ms=1001))
 
-    with bench.transaction() as connection:
-        written = transitions.submit(connection, submission)
+    written = bench.do(transitions.submit, submission)
 
     ends_at = written.created_at + dt.timedelta(milliseconds=1001)
     assert {bench.row(submission.job_id, stage)["deadline_at"] for stage in submission.plans} == {

@@ -16,6 +16,8 @@ from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.settings import DatabaseSettings
 from smart_filter_tests import teaching
 from smart_filter_tests.bench import TENANT, Bench
+from smart_filter_tests.databases import connected
+from smart_filter_tests.outages import until
 from smart_filter_tests.receiving import a_receiver, send_due
 from smart_filter_tests.running import Running
 from smart_filter_tests.serving import Api
@@ -28,20 +30,18 @@ LATER = {"format": "of a later version"}
 
 def write_later(bench: Bench, job_id: JobId) -> None:
     """Let a later version have written a job."""
-    with bench.transaction() as connection:
-        connection.execute(
-            text("UPDATE jobs SET recipe = recipe || CAST(:more AS jsonb) WHERE id = :id"),
-            {"more": json.dumps(LATER), "id": job_id},
-        )
+    bench.execute(
+        "UPDATE jobs SET recipe = recipe || CAST(:more AS jsonb) WHERE id = :id",
+        more=json.dumps(LATER),
+        id=job_id,
+    )
 
 
 def test_claim_gets_past_a_row_with_a_task_of_a_later_version(bench: Bench) -> None:
     first, second = bench.submit(), bench.submit()
-    with bench.transaction() as connection:
-        connection.execute(
-            text("""UPDATE stages SET models = '{"telepathy": "x"}' WHERE job_id = :id"""),
-            {"id": first},
-        )
+    bench.execute(
+        """UPDATE stages SET models = '{"telepathy": "x"}' WHERE job_id = :id""", id=first
+    )
 
     leases = [bench.claim_one(PREPARE), bench.claim_one(PREPARE)]
 
@@ -54,43 +54,36 @@ def test_jobs_of_a_batch_are_read_each_for_itself(bench: Bench) -> None:
     write_later(bench, first)
     leases = bench.claim(PREPARE, batch_size=2)
 
-    with bench.transaction() as connection:
-        jobs = queries.jobs_in(queries.for_leases(connection, leases))
+    jobs = queries.jobs_in(bench.do(queries.for_leases, leases))
 
     assert (jobs[first], jobs[second]) == (None, bench.job(second))
 
 
-def test_worker_releases_what_it_cannot_read_and_does_the_rest(running_stack: Running) -> None:
-    address = running_stack.stack.addresses.database_url
-    engine = sessions.engine(DatabaseSettings(url=SecretStr(address)), connections=1)
+def test_worker_releases_an_unreadable_row_and_does_the_rest(running_stack: Running) -> None:
     running_stack.wait(running_stack.submit())  # then its workers are known
-    with sessions.transaction(engine) as connection:
-        served = connection.execute(text("SELECT DISTINCT unnest(capabilities) FROM workers"))
-        (prepare,) = [Capability(one) for one in served.scalars() if one.startswith("prepare.")]
-        pauses.pause(connection, prepare)
-    ids = [running_stack.submit() for _ in range(2)]
-    row = {"id": ids[0]}
-    with sessions.transaction(engine) as connection:
-        connection.execute(
-            text("""
-                UPDATE stages SET shadows = '{"telepathy": "x"}'
-                WHERE job_id = :id AND stage = 'prepare'
-            """),
-            row,
-        )
-        pauses.resume(connection, prepare)
+    settings = DatabaseSettings(url=SecretStr(running_stack.stack.addresses.database_url))
+    with connected(settings, connections=1) as engine:
+        with sessions.transaction(engine) as connection:
+            served = connection.execute(text("SELECT DISTINCT unnest(capabilities) FROM workers"))
+            (prepare,) = [Capability(one) for one in served.scalars() if one.startswith("prepare.")]
+            pauses.pause(connection, prepare)
+        unreadable, other = [running_stack.submit() for _ in range(2)]
+        its_first_stage = f"job_id = '{unreadable}' AND stage = 'prepare'"
+        with sessions.transaction(engine) as connection:
+            shadows = """UPDATE stages SET shadows = '{"telepathy": "x"}' WHERE """
+            connection.execute(text(shadows + its_first_stage))
+            pauses.resume(connection, prepare)
 
-    done = running_stack.wait(ids[1])
-    with sessions.transaction(engine) as connection:
-        waiting = connection.execute(
-            text("SELECT releases, attempt FROM stages WHERE job_id = :id AND stage = 'prepare'"),
-            row,
-        ).one()
-    engine.dispose()
+        def attempts_and_releases() -> tuple[int, int]:
+            with sessions.transaction(engine) as connection:
+                query = text(f"SELECT attempt, releases FROM stages WHERE {its_first_stage}")
+                attempts, releases = connection.execute(query).one()
+            return attempts, releases
 
-    assert done["state"] == "succeeded"
-    assert (waiting.releases > 0, waiting.attempt <= 1) == (True, True)
-    assert running_stack.client.delete(f"/v1/jobs/{ids[0]}").status_code == 204
+        assert running_stack.wait(other)["state"] == "succeeded"
+        until(lambda: attempts_and_releases()[1] > 0)
+        assert attempts_and_releases()[0] <= 1
+    assert running_stack.client.delete(f"/v1/jobs/{unreadable}").status_code == 204
 
 
 def test_list_shows_the_others_and_goes_on_to_the_next_page(api: Api) -> None:
@@ -111,8 +104,7 @@ def test_page_is_as_long_as_asked_for(bench: Bench) -> None:
     ids = [bench.submit() for _ in range(5)]
     write_later(bench, ids[3])
 
-    with bench.transaction() as connection:
-        rows = queries.listed(connection, Listing(TENANT, limit=3))
+    rows = bench.do(queries.listed, Listing(TENANT, limit=3))
 
     assert [row.id for row in rows] == [ids[4], ids[2], ids[1]]
 
@@ -152,6 +144,5 @@ def test_correction_of_a_job_that_cannot_be_read_keeps_no_other_waiting(api: Api
 
     collecting.collect(most=10)
 
-    with api.bench.transaction() as connection:
-        left = data_items.uncollected(connection, most=10)
+    left = api.bench.do(data_items.uncollected, most=10)
     assert str(ids[1]) not in [str(one.job_id) for one in left]

@@ -14,7 +14,7 @@ from smart_filter_shared.jobs.versions import Trained, Version, VersionState
 from smart_filter_shared.storage import keys
 from smart_filter_tests import commands, learning, races, teaching
 from smart_filter_tests.commands import Command
-from smart_filter_tests.serving import Api, a_photo
+from smart_filter_tests.serving import Api, Clock, a_photo
 from smart_filter_workers.learning import feedback
 
 SMILE = TaskName.SMILE
@@ -23,8 +23,7 @@ SMILE = TaskName.SMILE
 @pytest.fixture
 def api(api: Api) -> Api:
     """The API, where workers offer a model that learns."""
-    with api.bench.transaction() as connection:
-        models.publish(connection, [Offer(learning.CARD)])
+    api.bench.do(models.publish, [Offer(learning.CARD)])
     return api
 
 
@@ -35,32 +34,31 @@ def command(
     return commands.on_servers(api.bench.settings, capsys, monkeypatch)
 
 
-def register(api: Api, score: float, against: str | None = None, **more: Any) -> str:  # noqa: ANN401 - of Trained
+def register(api: Api, score: float, **more: Any) -> str:  # noqa: ANN401 - of Trained
     """Store and register weights; return their digest."""
     content = learning.network(score)
-    digest, key = learning.digest_of(content), keys.weights(learning.digest_of(content))
+    digest = learning.digest_of(content)
+    key = keys.weights(digest)
     api.bench.store.put(key, content, length=len(content), media_type="application/octet-stream")
-    told: dict[str, Any] = {
-        "metrics": {**learning.BETTER, "against": against},
+    usual: dict[str, Any] = {
+        "task": SMILE,
+        "model": "learned",
+        "metrics": {**learning.BETTER, "against": None},
         "parent": None,
         "data_set": None,
         "trained_on": "the tests",
         "trained_at": dt.datetime.now(dt.UTC),
-        **more,
     }
-    trained = Trained(task=SMILE, model="learned", digest=digest, key=key, **told)
-    with api.bench.transaction() as connection:
-        return versions.register(connection, trained).digest
+    trained = Trained(digest=digest, key=key, **{**usual, **more})
+    return api.bench.do(versions.register, trained).digest
 
 
 def promote(api: Api, digest: str, *, anyway: bool = False) -> Version:
-    with api.bench.transaction() as connection:
-        return versions.promote(connection, digest, anyway=anyway)
+    return api.bench.do(versions.promote, digest, anyway=anyway)
 
 
 def rollback(api: Api) -> str | None:
-    with api.bench.transaction() as connection:
-        return versions.rollback(connection, SMILE, "learned")[1]
+    return api.bench.do(versions.rollback, SMILE, "learned")[1]
 
 
 def states(api: Api) -> dict[str, str]:
@@ -80,9 +78,8 @@ def smile_row(api: Api) -> dict[str, Any]:
         return dict(row.mappings().one())
 
 
-def look_again(api: Api) -> None:
-    """Have the API look at its models, as it does once a second and whenever it knows none."""
-    assert api.post(a_photo(), {"smile.model": "nosuch"}).status_code == 422
+def shadow(api: Api, digest: str, *, share: float) -> Version:
+    return api.bench.do(versions.shadow, digest, share=share)
 
 
 def test_registered_twice_is_one_candidate(api: Api) -> None:
@@ -92,47 +89,27 @@ def test_registered_twice_is_one_candidate(api: Api) -> None:
     assert second == first
 
 
-def test_weights_of_a_model_that_learns_nothing_are_refused(api: Api) -> None:
-    with pytest.raises(VersionRefused, match="these are the weights that learned came with"):
-        register(api, 0.125)
-    with api.bench.transaction() as connection, pytest.raises(VersionRefused, match="no weights"):
-        versions.register(
-            connection,
-            Trained(
-                SMILE,
-                "no-smile",
-                "0" * 64,
-                "",
-                learning.BETTER,
-                None,
-                None,
-                "",
-                dt.datetime.now(dt.UTC),
-            ),
-        )
-
-
 @pytest.mark.parametrize(
-    ("origin", "told"),
+    ("score", "wrong", "why"),
     [
-        ({"data_set": 3}, "there is no data set smile 3"),
-        ({"data_set": 99999999999999}, "there is no data set smile 99999999999999"),
-        ({"parent": "0" * 64}, "the parent 0+ was never registered"),
-        ({"parent": "%"}, "the parent '%' is no digest of 64 digits"),
-        ({"trained_on": "\0"}, "what it was trained on cannot be printed"),
+        (0.125, {}, "these are the weights that learned came with"),
+        (0.5, {"model": "no-smile"}, "no weights"),
+        (0.5, {"data_set": 3}, "there is no data set smile 3"),
+        (0.5, {"data_set": 99999999999999}, "there is no data set smile 99999999999999"),
+        (0.5, {"parent": "0" * 64}, "the parent 0+ was never registered"),
+        (0.5, {"parent": "%"}, "the parent '%' is no digest of 64 digits"),
+        (0.5, {"trained_on": "\0"}, "what it was trained on cannot be printed"),
     ],
 )
-def test_weights_that_came_from_nowhere_are_refused(
-    api: Api, origin: dict[str, Any], told: str
-) -> None:
-    with pytest.raises(VersionRefused, match=told):
-        register(api, 0.5, **origin)
+def test_wrong_weights_are_refused(api: Api, score: float, wrong: dict[str, Any], why: str) -> None:
+    with pytest.raises(VersionRefused, match=why):
+        register(api, score, **wrong)
 
 
 def test_promotion_retires_what_was_live_and_rollback_brings_it_back(api: Api) -> None:
     one = register(api, 0.5)
     promote(api, one)
-    two = register(api, 0.75, against=one)
+    two = register(api, 0.75, metrics={**learning.BETTER, "against": one})
     promote(api, two)
     after_both = states(api)
 
@@ -147,7 +124,7 @@ def test_promotion_retires_what_was_live_and_rollback_brings_it_back(api: Api) -
         rollback(api)
 
 
-def test_promoted_again_and_again_it_is_rolled_back_to_its_own_in_the_end(api: Api) -> None:
+def test_rollbacks_end_with_the_weights_that_the_model_came_with(api: Api) -> None:
     one, two = register(api, 0.5), register(api, 0.75)
     for digest in (one, two, one):
         promote(api, digest, anyway=True)
@@ -175,11 +152,11 @@ def test_two_promotions_at_once_leave_one_live(api: Api) -> None:
     assert sorted(states(api).values()) == ["live", "retired", "retired", "retired"]
 
 
-def test_stage_names_the_weights_that_are_live_when_it_is_submitted(api: Api) -> None:
+def test_stage_names_the_weights_that_are_live_when_it_is_submitted(api: Api, clock: Clock) -> None:
     digest = register(api, 0.5)
     before = smile_row(api)
     promote(api, digest)
-    look_again(api)
+    clock.make_old()
 
     promoted = smile_row(api)
 
@@ -188,18 +165,16 @@ def test_stage_names_the_weights_that_are_live_when_it_is_submitted(api: Api) ->
     assert before["work"] != promoted["work"]
 
 
-def test_shadow_is_named_by_its_share_of_jobs(api: Api) -> None:
+def test_shadow_is_named_by_its_share_of_jobs(api: Api, clock: Clock) -> None:
     digest = register(api, 0.5)
-    with api.bench.transaction() as connection:
-        versions.shadow(connection, digest, share=1)
-    look_again(api)
+    shadow(api, digest, share=1)
+    clock.make_old()
     with_shadow = smile_row(api)
-    with api.bench.transaction() as connection:
-        version = versions.shadow(connection, digest, share=0)
+    version = shadow(api, digest, share=0)
+    clock.make_old()
+    without = smile_row(api)
 
     assert version.state == VersionState.CANDIDATE
-    look_again(api)
-    without = smile_row(api)
     assert (with_shadow["shadows"], without["shadows"]) == ({"smile": digest}, {})
     assert (with_shadow["digests"], without["digests"]) == ({}, {})
     # They share forward passes.
@@ -210,27 +185,15 @@ def test_another_shadow_takes_the_place_of_the_first(api: Api) -> None:
     one, two = register(api, 0.5), register(api, 0.75)
 
     for digest in (one, two):
-        with api.bench.transaction() as connection:
-            versions.shadow(connection, digest, share=0.5)
+        shadow(api, digest, share=0.5)
 
+    assert states(api) == {one: "candidate", two: "shadow"}
+    with pytest.raises(VersionRefused, match="is tried on no job: its state is candidate"):
+        shadow(api, one, share=0)
     assert states(api) == {one: "candidate", two: "shadow"}
 
 
-def test_only_the_shadow_itself_is_stopped(api: Api) -> None:
-    tried, other = register(api, 0.5), register(api, 0.75)
-    with api.bench.transaction() as connection:
-        versions.shadow(connection, tried, share=0.5)
-
-    with (
-        api.bench.transaction() as connection,
-        pytest.raises(VersionRefused, match="is tried on no job: its state is candidate"),
-    ):
-        versions.shadow(connection, other, share=0)
-
-    assert states(api) == {tried: "shadow", other: "candidate"}
-
-
-def test_share_that_is_no_number_is_refused(api: Api, command: Command) -> None:
+def test_share_that_is_not_a_number_is_refused(api: Api, command: Command) -> None:
     digest = register(api, 0.5)
 
     said = command.said("models", "shadow", digest, "--share", "nan")
@@ -240,9 +203,7 @@ def test_share_that_is_no_number_is_refused(api: Api, command: Command) -> None:
 
 
 @pytest.mark.parametrize("move", [["promote"], ["shadow", "--share", "0.5"]])
-def test_weights_that_are_in_storage_no_more_are_not_run(
-    api: Api, command: Command, move: list[str]
-) -> None:
+def test_weights_not_in_storage_are_not_run(api: Api, command: Command, move: list[str]) -> None:
     digest = register(api, 0.5)
     api.bench.store.remove(keys.weights(digest))
 
@@ -252,18 +213,15 @@ def test_weights_that_are_in_storage_no_more_are_not_run(
     assert states(api) == {digest: "candidate"}
 
 
-def test_figures_of_before_that_are_none_are_listed_all_the_same(
-    api: Api, command: Command
-) -> None:
+def test_wrong_figures_of_an_earlier_version_are_listed(api: Api, command: Command) -> None:
     digest = register(api, 0.5)
-    with api.bench.transaction() as connection:
-        connection.execute(
-            text("""
-                UPDATE model_versions SET metrics = jsonb_build_object('candidate',
-                    jsonb_build_object('a', jsonb_build_array(CAST(:huge AS numeric)), 'b', 'c'))
-            """),
-            {"huge": "1" + "0" * 400},
-        )
+    api.bench.execute(
+        """
+            UPDATE model_versions SET metrics = jsonb_build_object('candidate',
+                jsonb_build_object('a', jsonb_build_array(CAST(:huge AS numeric)), 'b', 'c'))
+        """,
+        huge="1" + "0" * 400,
+    )
 
     assert "candidate: a ?, b ?" in command.said("models", "versions")
     refused = command.said("models", "promote", digest)
@@ -274,8 +232,7 @@ def test_figures_of_before_that_are_none_are_listed_all_the_same(
 def test_models_show_what_is_live_and_what_is_tried(api: Api) -> None:
     one, two = register(api, 0.5), register(api, 0.75)
     promote(api, one)
-    with api.bench.transaction() as connection:
-        versions.shadow(connection, two, share=0.5)
+    shadow(api, two, share=0.5)
 
     items = api.client.get("/v1/models").json()["items"]
 
@@ -289,9 +246,7 @@ def test_models_show_what_is_live_and_what_is_tried(api: Api) -> None:
     assert (other["digest"], other["versions"]) == (None, [])
 
 
-def test_version_says_how_many_photos_it_was_trained_on_are_deleted(
-    api: Api, command: Command
-) -> None:
+def test_version_counts_the_deleted_photos_of_its_training(api: Api, command: Command) -> None:
     jobs = [teaching.ended(api, scene) for scene in range(3)]
     for job_id in jobs:
         teaching.label(api, job_id, smile="huge")
@@ -331,7 +286,7 @@ def test_versions_command_moves_them(api: Api, command: Command) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "why"),
     [
         (["promote", "0123"], "is too short: give 8 digits or more"),
         (["promote", "0123456789"], "no version begins with 0123456789"),
@@ -343,17 +298,15 @@ def test_versions_command_moves_them(api: Api, command: Command) -> None:
         (["shadow", "0123456789", "--share", "2"], "2.0 is not in the range 0<=x<=1"),
     ],
 )
-def test_wrong_commands_are_told_in_one_line(
-    command: Command, arguments: list[str], told: str
-) -> None:
+def test_wrong_command_says_why(command: Command, arguments: list[str], why: str) -> None:
     said = command.said("models", *arguments)
 
-    assert told in said
+    assert why in said
     assert "Traceback" not in said
     assert command.status("models", *arguments) == 2
 
 
-def test_what_a_shadow_said_is_added_up_against_what_is_live(api: Api, command: Command) -> None:
+def test_answers_of_a_shadow_are_compared_with_the_live_ones(api: Api, command: Command) -> None:
     digest, own = register(api, 0.5), learning.digest_of(learning.OWN)
     with api.bench.transaction() as connection:
         for level in (1.0, 0.5):
@@ -361,10 +314,10 @@ def test_what_a_shadow_said_is_added_up_against_what_is_live(api: Api, command: 
         shadows.record(connection, digest, against=own, agreement=None, error="ValueError: no")
         shadows.record(connection, digest, against=str(uuid.uuid4()), agreement={"level": 0.0})
 
-    told = command("models", "compare-shadow", digest)
+    shown = command("models", "compare-shadow", digest)
 
-    assert (told["photos"], told["errors"], told["against"]) == (3, 1, own)
-    assert told["figures"]["level"] == pytest.approx(
+    assert (shown["photos"], shown["errors"], shown["against"]) == (3, 1, own)
+    assert shown["figures"]["level"] == pytest.approx(
         {"mean": 0.75, "half": 0.49, "least": 0.5, "most": 1.0}, abs=0.001
     )
     said = command.said("models", "compare-shadow", digest)
@@ -373,7 +326,7 @@ def test_what_a_shadow_said_is_added_up_against_what_is_live(api: Api, command: 
     assert "level, share of faces with the same level: 0.7500 ± 0.4900, 0.5000 to 1.0000" in said
 
 
-def test_what_shadows_said_long_ago_is_forgotten(api: Api) -> None:
+def test_old_answers_of_shadows_are_forgotten(api: Api) -> None:
     with api.bench.transaction() as connection:
         for _ in range(2):
             shadows.record(connection, "a", against=None, agreement={"level": 1.0})

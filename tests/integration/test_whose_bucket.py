@@ -4,11 +4,10 @@ import contextlib
 import datetime as dt
 import uuid
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import Any
 
 import pytest
-from pydantic import SecretStr
-from sqlalchemy import Engine, create_engine, make_url, text
+from sqlalchemy import Engine, text
 
 from smart_filter_deploy.doctor import servers
 from smart_filter_shared import installation
@@ -16,10 +15,10 @@ from smart_filter_shared.db import migrate, sessions
 from smart_filter_shared.errors import StorageUnavailable
 from smart_filter_shared.ids import JobId, new_job_id
 from smart_filter_shared.jobs.presence import CELL
-from smart_filter_shared.settings import DatabaseSettings
 from smart_filter_shared.storage import keys
 from smart_filter_shared.storage.objects import ObjectStore, Stored
 from smart_filter_tests.bench import TENANT, Bench
+from smart_filter_tests.databases import an_empty_database, connected
 from smart_filter_workers.retention import Retention
 
 NOW = dt.timedelta(seconds=-60)  # older than what is written this very second
@@ -40,9 +39,9 @@ class Listing(ObjectStore):
 class LosesAnswers(ObjectStore):
     """The real store, whose answer to a PUT is lost."""
 
-    def put(self, key: str, content: BinaryIO | bytes, *, length: int, media_type: str) -> None:
-        super().put(key, content, length=length, media_type=media_type)
-        raise StorageUnavailable(f"put {key}: no answer")
+    def put(self, *put: Any, **more: Any) -> None:  # noqa: ANN401 - as it is
+        super().put(*put, **more)
+        raise StorageUnavailable("no answer")
 
 
 class RefusesToStore(ObjectStore):
@@ -60,10 +59,10 @@ class Overlapped(ObjectStore):
         self._bench = bench
         self._when = when
 
-    def put(self, key: str, content: BinaryIO | bytes, *, length: int, media_type: str) -> None:
+    def put(self, *put: Any, **more: Any) -> None:  # noqa: ANN401 - as it is
         if self._when == "before":
             installation.confirm(self._bench.engine, self._bench.store)
-        super().put(key, content, length=length, media_type=media_type)
+        super().put(*put, **more)
         if self._when == "after":
             installation.confirm(self._bench.engine, self._bench.store)
 
@@ -71,20 +70,10 @@ class Overlapped(ObjectStore):
 @pytest.fixture
 def neighbor(bench: Bench) -> Iterator[Engine]:
     """The database of another installation."""
-    url = make_url(bench.settings.database.url.get_secret_value())
-    outside = create_engine(url, isolation_level="AUTOCOMMIT")
-    with outside.connect() as connection:
-        connection.execute(text("CREATE DATABASE neighbor"))
-    own = SecretStr(url.set(database="neighbor").render_as_string(hide_password=False))
-    engine = sessions.engine(DatabaseSettings(url=own), connections=2)
-    try:
+    url = bench.settings.database.url.get_secret_value()
+    with an_empty_database(url, "neighbor") as settings, connected(settings) as engine:
         migrate.upgrade(engine)
         yield engine
-    finally:
-        engine.dispose()
-        with outside.connect() as connection:
-            connection.execute(text("DROP DATABASE neighbor"))
-        outside.dispose()
 
 
 def put(bench: Bench, key: str) -> str:
@@ -102,8 +91,7 @@ def clear(bench: Bench, engine: Engine | None = None) -> int:
 
 
 def fault(bench: Bench) -> str | None:
-    with bench.transaction() as connection:
-        return installation.fault(connection)
+    return bench.do(installation.fault)
 
 
 def kept(bench: Bench) -> set[str]:
@@ -125,9 +113,7 @@ def test_what_was_written_since_the_bucket_was_confirmed_stays(bench: Bench) -> 
     assert kept(bench) == {written_since}
 
 
-def test_two_installations_on_one_bucket_remove_nothing_of_each_other(
-    bench: Bench, neighbor: Engine
-) -> None:
+def test_installations_on_one_bucket_remove_nothing(bench: Bench, neighbor: Engine) -> None:
     strays = {stray(bench), stray(bench)}
 
     removed = [clear(bench, engine) for _ in range(3) for engine in (bench.engine, neighbor)]
@@ -177,8 +163,7 @@ def test_database_that_was_restored_from_an_older_backup_removes_nothing(bench: 
 def test_restored_database_clears_once_an_operator_has_removed_the_marker(bench: Bench) -> None:
     clear(bench)
     stray(bench)
-    with bench.transaction() as connection:
-        connection.execute(text("UPDATE installation SET token = :token"), {"token": uuid.uuid4()})
+    bench.execute("UPDATE installation SET token = :token", token=uuid.uuid4())
     clear(bench)
     assert fault(bench) is not None
 
@@ -192,12 +177,10 @@ def test_restored_database_clears_once_an_operator_has_removed_the_marker(bench:
 def test_process_that_dies_while_it_confirms_makes_no_fault(bench: Bench) -> None:
     clear(bench)
     token = uuid.uuid4()
-    with bench.transaction() as connection:
-        connection.execute(text("UPDATE installation SET next_token = :token"), {"token": token})
+    bench.execute("UPDATE installation SET next_token = :token", token=token)
     stray(bench)
     before_the_marker = clear(bench)
-    with bench.transaction() as connection:
-        connection.execute(text("UPDATE installation SET next_token = :token"), {"token": token})
+    bench.execute("UPDATE installation SET next_token = :token", token=token)
     (marker,) = bench.store.stored(keys.INSTALLATIONS)
     bench.store.put(marker.key, str(token).encode(), length=36, media_type="text/plain")
     after_it = clear(bench)
@@ -251,8 +234,7 @@ def test_folder_that_is_no_day_is_not_ours(bench: Bench, folder: str) -> None:
 
 
 def test_older_day_is_listed_once_in_a_day_and_the_last_two_each_hour(bench: Bench) -> None:
-    with bench.transaction() as connection:
-        today = connection.execute(text("SELECT (now() AT TIME ZONE 'UTC')::date")).scalar_one()
+    today = bench.scalar("SELECT (now() AT TIME ZONE 'UTC')::date")
     days = [(today - dt.timedelta(days=ago)).isoformat() for ago in range(30)]
     for day in days:
         put(bench, f"{day}/{TENANT}/{new_job_id()}/photo")

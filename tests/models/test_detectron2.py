@@ -47,21 +47,16 @@ def test_instances_are_told_apart(made: Made, cut_out: detectron2.Detectron2) ->
     assert np.array_equal(sum(person.astype(np.int64) for person in people.persons), people.matte)
 
 
-def test_score_that_nobody_has_leaves_nobody(made: Made, cut_out: detectron2.Detectron2) -> None:
-    given = made.parameters(threshold=1.0)
+@pytest.mark.parametrize("option", ["threshold", "least_share"])
+def test_option_that_no_instance_meets_leaves_none(
+    made: Made, cut_out: detectron2.Detectron2, option: str
+) -> None:
+    given = made.parameters(**{option: 1.0})
 
     (people,) = cut_out([prepared(noise(120, 160))], parameters=given)
 
     assert people.persons == ()
     assert not people.matte.any()
-
-
-def test_share_that_nobody_has_leaves_nobody(made: Made, cut_out: detectron2.Detectron2) -> None:
-    given = made.parameters(least_share=1.0)
-
-    (people,) = cut_out([prepared(noise(120, 160))], parameters=given)
-
-    assert people.persons == ()
 
 
 def test_options_of_one_call_do_not_stay(made: Made, cut_out: detectron2.Detectron2) -> None:
@@ -128,10 +123,6 @@ def test_batch_gives_what_one_by_one_gives(
         assert np.array_equal(people.matte, alone.matte)
 
 
-def test_nothing_prepared_gives_no_answers(made: Made, cut_out: detectron2.Detectron2) -> None:
-    assert cut_out([], parameters=made.parameters()) == []
-
-
 def test_four_threads_with_other_options_give_the_same(
     made: Made, cut_out: detectron2.Detectron2
 ) -> None:
@@ -148,9 +139,12 @@ def test_four_threads_with_other_options_give_the_same(
     )
 
 
-def test_unknown_class_is_refused(made: Made, cut_out: detectron2.Detectron2) -> None:
+def test_unknown_class_is_refused_and_nothing_prepared_gives_no_answers(
+    made: Made, cut_out: detectron2.Detectron2
+) -> None:
     with pytest.raises(ParameterRefused, match="knows no class unicorn"):
         cut_out([prepared(noise(9, 9))], parameters=made.parameters(classes="unicorn"))
+    assert cut_out([], parameters=made.parameters()) == []
 
 
 def test_configuration_without_weights_is_left_to_another_worker(

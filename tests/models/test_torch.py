@@ -102,36 +102,28 @@ def test_four_threads_give_the_same() -> None:
     assert all(np.array_equal(one, found[0]) for one in found)
 
 
-def test_processor_computes_in_full_precision_and_without_gradients() -> None:
+def test_call_is_in_full_precision_without_gradients_and_its_options_end_with_it() -> None:
     model = built()
 
     people(Predictor(model), noise(64, 64))
 
-    ((_, _, requires_grad, dtype),) = model.model.calls
-    assert (requires_grad, dtype) == (False, torch.float32)
-
-
-def test_options_hold_for_the_call_only() -> None:
-    model = built()
-
-    people(Predictor(model), noise(64, 64))
-
-    assert model.model.calls[0][1] == OPTIONS.threshold
+    ((_, threshold, requires_grad, dtype),) = model.model.calls
+    assert (threshold, requires_grad, dtype) == (OPTIONS.threshold, False, torch.float32)
     assert model.model.test_score_thresh == 0.05
 
 
-def test_weights_of_another_shape_are_refused_by_name() -> None:
-    wrong = arrays() | {"scores.weight": np.zeros((2, 3, 3, 3), np.float32)}
-
-    with pytest.raises(SetupFailed, match=r"another shape of scores\.weight"):
-        built(wrong)
-
-
-def test_missing_weights_are_refused_by_name() -> None:
-    with pytest.raises(SetupFailed, match=r"has none for scores\.bias"):
-        built({"scores.weight": arrays()["scores.weight"]})
-
-
-def test_weights_too_many_are_refused_by_name() -> None:
-    with pytest.raises(SetupFailed, match=r"one too many, other\.bias"):
-        built(arrays() | {"other.bias": np.zeros(1, np.float32)})
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (
+            arrays() | {"scores.weight": np.zeros((2, 3, 3, 3), np.float32)},
+            r"another shape of scores\.weight",
+        ),
+        ({"scores.weight": arrays()["scores.weight"]}, r"has none for scores\.bias"),
+        (arrays() | {"other.bias": np.zeros(1, np.float32)}, r"one too many, other\.bias"),
+    ],
+    ids=["another shape", "missing", "too many"],
+)
+def test_weights_that_do_not_fit_are_refused_by_name(given: Arrays, words: str) -> None:
+    with pytest.raises(SetupFailed, match=words):
+        built(given)

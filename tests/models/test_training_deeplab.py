@@ -118,11 +118,14 @@ def test_run_that_was_killed_ends_as_one_that_was_not(persons: Data, tmp_path: P
         assert torch.equal(value, resumed.module.state_dict()[name]), name
 
 
-def test_checkpoint_of_another_run_is_not_gone_on_with(tmp_path: Path) -> None:
+def test_checkpoint_of_another_run_or_with_a_program_in_it_is_refused(tmp_path: Path) -> None:
     torch_checkpoints.save(tmp_path, "one", {"done": 1})
-
     with pytest.raises(SetupFailed, match="with other settings or pictures"):
         torch_checkpoints.load(tmp_path, "other")
+
+    torch.save({"run": Path("program")}, tmp_path / torch_checkpoints.NAME)
+    with pytest.raises(SetupFailed, match="no checkpoint"):
+        torch_checkpoints.load(tmp_path, "run")
 
 
 @pytest.mark.parametrize("content", [b"", b"no checkpoint", b"PK\x03\x04"])
@@ -133,13 +136,6 @@ def test_broken_checkpoint_is_one_line(tmp_path: Path, content: bytes) -> None:
         torch_checkpoints.load(tmp_path, "run")
 
     assert "\n" not in str(error.value)
-
-
-def test_checkpoint_that_is_a_program_is_not_run(tmp_path: Path) -> None:
-    torch.save({"run": Path("program")}, tmp_path / torch_checkpoints.NAME)
-
-    with pytest.raises(SetupFailed, match="no checkpoint"):
-        torch_checkpoints.load(tmp_path, "run")
 
 
 def test_crowds_do_not_count_where_nobody_stands_before_them() -> None:

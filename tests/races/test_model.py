@@ -26,25 +26,56 @@ from smart_filter_shared.ids import JobId, Tenant
 from smart_filter_shared.jobs import transitions
 from smart_filter_shared.jobs.fairness import Place
 from smart_filter_shared.jobs.leases import Lease
-from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.recipe import Recipe
-from smart_filter_tests import invariants, standing, worlds
-from smart_filter_tests.bench import KEEPING, Bench, capability, done
-from smart_filter_tests.model import MOST_ATTEMPTS, Model, own, stages_of
-from smart_filter_tests.model_rows import GIVE_UP_SECONDS, Change, JobModel, Refused, Waits
-from smart_filter_tests.pending import Pending, Undone
-from smart_filter_tests.steps import (
-    DELAY,
-    HELD,
-    LATER_SECONDS,
-    LEASE_SECONDS,
-    PICK,
-    RECIPES,
-    SOME,
-    STEP_SECONDS,
-    TENANTS,
+from smart_filter_shared.pipeline import PIPELINE, StageName, needs_within
+from smart_filter_shared.recipe import Background, BackgroundKind, Output, Recipe, stages
+from smart_filter_tests import invariants, worlds
+from smart_filter_tests.bench import KEEPING, TENANT, Bench, capability, done
+from smart_filter_tests.model import (
+    GIVE_UP_SECONDS,
+    MOST_ATTEMPTS,
+    Change,
+    JobModel,
+    Key,
+    Model,
+    Refused,
+    StageModel,
+    Waits,
+    own,
+    stages_of,
 )
 from smart_filter_tests.worlds import RAISED
+
+LATER_SECONDS = 3600.0
+# More than any lease, delay or patience, which dwarf in turn what an example takes.
+STEP_SECONDS = 4000.0
+LEASE_SECONDS = 3000.0
+RECIPES = (
+    Recipe(background=Background(BackgroundKind.KEEP)),
+    Recipe(),
+    Recipe(background=Background(BackgroundKind.COLOR, "red")),
+    Recipe(outputs=(Output.FACES,)),
+)
+TENANTS = st.sampled_from([TENANT] * 5 + [Tenant("somebody-else")])
+# For how many steps a transition stays uncommitted; negative: rolled back after them.
+HELD = st.sampled_from([0, 0, 0, 1, 2, 4, -1, -3])
+# Counted from the newest, and from leases that hold.
+PICK = st.integers(0, 7)
+SOME = st.lists(PICK, min_size=1, max_size=3)
+DELAY = st.sampled_from([0.0, LATER_SECONDS])
+
+
+@dataclasses.dataclass(slots=True)
+class Pending:
+    """A transition that is made and not committed; steps: for how many more."""
+
+    transaction: ExitStack
+    change: Change
+    commits: bool
+    steps: int
+
+
+class Undone(Exception):
+    """Thrown into a transaction to roll it back."""
 
 
 class Transitions(RuleBasedStateMachine):
@@ -77,7 +108,7 @@ class Transitions(RuleBasedStateMachine):
             recipe = dataclasses.replace(recipe, run_at=run_at)
         place = Place(start + (len(self.jobs) + 1) * 1e-7, 0.5)
         job_id = self.bench.submit(recipe, place=place, model=model)
-        rows = standing.first_rows(job_id, recipe, run_in_seconds)
+        rows = _first_rows(job_id, recipe, run_in_seconds)
         self.model.commit(Change(jobs={job_id: JobModel(model)}, stages=rows))
         self.jobs.append(job_id)
 
@@ -279,7 +310,7 @@ class Transitions(RuleBasedStateMachine):
 
     @invariant()
     def database_stands_as_the_model_does(self) -> None:
-        assert standing.stored(self.bench) == standing.foretold(self.model)
+        assert _stored(self.bench) == _foretold(self.model)
 
     @invariant()
     def nothing_is_broken(self) -> None:
@@ -318,7 +349,7 @@ class Transitions(RuleBasedStateMachine):
             if self.pending.steps < 0:
                 self._settle(self.pending)
         change, error = None, None
-        self.model.ranks = standing.ranks(self.bench)
+        self.model.ranks = _ranks(self.bench)
         try:
             change = foretell()
         except Waits:
@@ -333,7 +364,7 @@ class Transitions(RuleBasedStateMachine):
                 on.execute(text("SET LOCAL lock_timeout = '15ms'"))
                 on.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
                 answer = act(on)
-                standing.part(on, self.jobs)
+                _part(on, self.jobs)
                 kept = transaction.pop_all()
         except Error as raised:
             answered = type(raised).__name__
@@ -394,3 +425,75 @@ def test_transitions_do_what_the_model_foretells(bench: Bench) -> None:
     # Each of the profile's examples takes more than half a second here.
     half = hypothesis.settings(max_examples=hypothesis.settings().max_examples // 2)
     run_state_machine_as_test(OnThisBench, settings=half)
+
+
+def _first_rows(
+    job_id: JobId, recipe: Recipe, run_in_seconds: float | None
+) -> dict[Key, StageModel | None]:
+    """Return what `submit` writes; run_in_seconds: until the recipe's run_at, if it has one."""
+    running = stages(recipe)
+    rows: dict[Key, StageModel | None] = {}
+    for stage in PIPELINE:
+        if stage.name in running:
+            needs = needs_within(stage, running)
+            state = "waiting" if needs or run_in_seconds is not None else "ready"
+            not_before = None if needs else run_in_seconds
+            rows[job_id, stage.name] = StageModel(state, needs, len(needs), not_before)
+    return rows
+
+
+def _stored(bench: Bench) -> dict[Key, tuple[object, ...]]:
+    """Return what the database has of every stage."""
+    with bench.transaction() as connection:
+        rows = connection.execute(
+            text("""
+                SELECT job_id, stage, state, open_needs, attempt, releases, rerouted, lease_token,
+                    leased_until < statement_timestamp() IS TRUE AS late,
+                    not_before <= statement_timestamp() AS due,
+                    extract(epoch FROM statement_timestamp() - patience_since) >= :give_up
+                        AS impatient
+                FROM stages
+            """),
+            {"give_up": GIVE_UP_SECONDS},
+        )
+        return {(JobId(row.job_id), StageName(row.stage)): tuple(row[2:]) for row in rows}
+
+
+def _part(connection: Connection, jobs: Sequence[JobId]) -> None:
+    """Let no two jobs have the same rank, where this transaction has given them another."""
+    connection.execute(
+        text("""
+            UPDATE stages SET rank = CAST(round(CAST(rank AS numeric), 4) AS float8) + number * 1e-7
+            FROM unnest(CAST(:ids AS uuid[])) WITH ORDINALITY AS known (id, number)
+            WHERE job_id = known.id AND stages.xmin = CAST(pg_current_xact_id() AS xid)
+                AND state IN ('waiting', 'ready')
+        """),
+        {"ids": jobs},
+    )
+
+
+def _ranks(bench: Bench) -> dict[Key, float]:
+    """Return by what the database ranks every stage."""
+    with bench.transaction() as connection:
+        rows = connection.execute(text("SELECT job_id, stage, rank FROM stages"))
+        return {(JobId(row.job_id), StageName(row.stage)): row.rank for row in rows}
+
+
+def _foretold(model: Model) -> dict[Key, tuple[object, ...]]:
+    """Return what the model has of every stage."""
+    return {
+        key: (
+            *(
+                row.state,
+                row.open_needs,
+                row.attempt,
+                row.releases,
+                row.rerouted,
+                row.token,
+                row.late,
+            ),
+            None if row.not_before is None else row.not_before <= 0,
+            None if row.patience_since is None else row.is_impatient,
+        )
+        for key, row in model.stages.items()
+    }

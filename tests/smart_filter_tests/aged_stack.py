@@ -27,7 +27,7 @@ ENVIRONMENT: Final[Mapping[str, str]] = {
     "SMART_FILTER_HEARTBEAT_SECONDS": "2",
     "SMART_FILTER_SECRETS_KEY": SEALING_KEYS,
 }
-_WAIT_SECONDS: Final = 20.0
+_WAIT_SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)

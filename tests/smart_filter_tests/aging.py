@@ -54,7 +54,6 @@ class Column:
 
 
 def columns(connection: Connection) -> Mapping[str, Sequence[Column]]:
-    """Return the columns of every table."""
     found: dict[str, list[Column]] = {}
     for row in connection.execute(_COLUMNS):
         is_id = row.name in _IDS or (row.name == "id" and row.table in _TABLES_OF_IDS)

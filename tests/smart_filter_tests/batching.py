@@ -14,17 +14,14 @@ KEEP = {"background": "keep"}
 
 
 def items(count: int, **more: object) -> list[dict[str, object]]:
-    """Return items of the same photo."""
     return [{"photo_base64": PHOTO, **more} for _ in range(count)]
 
 
 def post(api: Api, document: object, **headers: str) -> httpx.Response:
-    """Submit a batch."""
     return api.client.post("/v1/batches", json=document, headers=headers)
 
 
 def submit(api: Api, document: object) -> dict[str, Any]:
-    """Submit a batch, which must be accepted."""
     answer = post(api, document)
     assert answer.status_code == 202, answer.text
     batch: dict[str, Any] = answer.json()

@@ -3,9 +3,10 @@
 import dataclasses
 import datetime as dt
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any, Concatenate, ParamSpec, TypeVar
 from unittest import mock
 
 import redis
@@ -41,6 +42,9 @@ from smart_filter_shared.recipe import Recipe, stages
 from smart_filter_shared.settings import Settings
 from smart_filter_shared.storage.objects import ObjectStore
 
+Parameters = ParamSpec("Parameters")
+Answer = TypeVar("Answer")
+
 TENANT = Tenant("tests")
 _TABLES = (
     *("jobs", "stages", "workers", "keys", "models", "artifacts", "tenants", "capabilities"),
@@ -55,7 +59,7 @@ KEEPING = Keeping(input_seconds=24 * 3600, result_seconds=7 * 24 * 3600)
 
 
 def settings_of(addresses: Addresses, **more: str) -> Settings:
-    """Read settings as a process would that was told of these servers and nothing else."""
+    """Return the settings of a process that knows these servers and nothing else."""
     environment = {
         **addresses.environment(),
         "SMART_FILTER_SECRETS_KEY": "s" * 32,
@@ -69,6 +73,19 @@ def settings_of(addresses: Addresses, **more: str) -> Settings:
         return settings_module.load()
 
 
+def environment_of(settings: Settings) -> dict[str, str]:
+    """Return the variables that lead a process to these servers."""
+    database, broker, storage = settings.database, settings.broker, settings.storage
+    return {
+        "SMART_FILTER_DATABASE_URL": database.url.get_secret_value(),
+        "SMART_FILTER_BROKER_URL": broker.url.get_secret_value(),
+        "SMART_FILTER_STORAGE_URL": storage.url,
+        "SMART_FILTER_STORAGE_ACCESS_KEY": storage.access_key.get_secret_value(),
+        "SMART_FILTER_STORAGE_SECRET_KEY": storage.secret_key.get_secret_value(),
+        "SMART_FILTER_STORAGE_BUCKET": storage.bucket,
+    }
+
+
 def done(lease: Lease) -> Done:
     """Return what a stage ends with that made one array, under its token as a key."""
     key = f"{lease.token}"
@@ -78,6 +95,24 @@ def done(lease: Lease) -> Done:
 def capability(stage: StageName) -> Capability:
     """Return a capability that no real worker serves."""
     return Capability(f"{stage}.bench")
+
+
+@contextmanager
+def opened(settings: Settings, *, connections: int) -> Iterator["Bench"]:
+    """Open a bench on servers; its connections are closed at the end of the block."""
+    bench = Bench(
+        settings=settings,
+        engine=sessions.engine(settings.database, connections=connections),
+        store=ObjectStore(settings.storage, connections=connections),
+        doorbell=Doorbell(settings.broker),
+        broker=redis.Redis.from_url(settings.broker.url.get_secret_value()),
+    )
+    try:
+        yield bench
+    finally:
+        bench.engine.dispose()
+        bench.doorbell.close()
+        bench.broker.close()
 
 
 @dataclass(slots=True)
@@ -94,18 +129,7 @@ class Bench:
     @property
     def environment(self) -> dict[str, str]:
         """The variables that lead a process to these servers."""
-        database, broker, storage = (
-            self.settings.database,
-            self.settings.broker,
-            self.settings.storage,
-        )
-        return {
-            "SMART_FILTER_DATABASE_URL": database.url.get_secret_value(),
-            "SMART_FILTER_BROKER_URL": broker.url.get_secret_value(),
-            "SMART_FILTER_STORAGE_URL": storage.url,
-            "SMART_FILTER_STORAGE_ACCESS_KEY": storage.access_key.get_secret_value(),
-            "SMART_FILTER_STORAGE_SECRET_KEY": storage.secret_key.get_secret_value(),
-        }
+        return environment_of(self.settings)
 
     def empty(self) -> None:
         """Forget every job, object and message."""
@@ -138,6 +162,26 @@ class Bench:
         with sessions.transaction(self.engine) as connection:
             yield connection
 
+    def do(
+        self,
+        act: Callable[Concatenate[Connection, Parameters], Answer],
+        *given: Parameters.args,
+        **more: Parameters.kwargs,
+    ) -> Answer:
+        """Call something in a transaction of its own, as `bench.do(transitions.lapse)`."""
+        with self.transaction() as connection:
+            return act(connection, *given, **more)
+
+    def execute(self, statement: str, **values: object) -> None:
+        """Execute a statement in a transaction of its own."""
+        with self.transaction() as connection:
+            connection.execute(text(statement), values)
+
+    def scalar(self, query: str, **values: object) -> Any:  # noqa: ANN401 - as the query says
+        """Return the first value that a query finds, or None."""
+        with self.transaction() as connection:
+            return connection.scalar(text(query), values)
+
     def submit(
         self,
         recipe: Recipe | None = None,
@@ -149,44 +193,35 @@ class Bench:
         model: str = "bench",
     ) -> JobId:
         """Write a job; its stages need capabilities that only this bench serves."""
-        wanted = recipe or Recipe()
-        submission = _submission(
-            job_id or new_job_id(), tenant, wanted, place or self.reserve(tenant, wanted), model
+        wanted, job_id = recipe or Recipe(), job_id or new_job_id()
+        made = _submission(
+            job_id, tenant, wanted, place or self.reserve(tenant, wanted), model=model
         )
-        if photo is not None:
-            submission = dataclasses.replace(submission, photo_key=photo)
-        with self.transaction() as connection:
-            transitions.submit(connection, submission)
-        return submission.job_id
+        return self._submit(dataclasses.replace(made, photo_key=photo or made.photo_key))
 
     def derive(self, parent: JobId, *taken: StageName) -> JobId:
         """Write a job of another's photo that has some of its stages from it."""
-        photo, recipe = self.job(parent).photo_key, Recipe()
+        photo = self.job(parent).photo_key
         assert photo is not None
-        made = _submission(new_job_id(), TENANT, recipe, self.reserve(TENANT, recipe), "bench")
         submission = dataclasses.replace(
-            made,
+            self._default_submission(),
             photo_key=photo,
             borrows=(photo,),
             sources=dict.fromkeys(taken, parent),
             parent_id=parent,
         )
-        with self.transaction() as connection:
-            transitions.submit(connection, submission)
-        return submission.job_id
+        return self._submit(submission)
 
     def submit_elsewhere(
         self, *, photo_url: str | None = None, upload: Named | None = None
     ) -> JobId:
         """Write a job whose photo `prepare` has to bring."""
-        recipe = Recipe()
-        made = _submission(new_job_id(), TENANT, recipe, self.reserve(TENANT, recipe), "bench")
-        submission = dataclasses.replace(
-            made, photo_key=None, photo_digest=None, photo_url=photo_url, upload=upload
+        made = self._default_submission()
+        return self._submit(
+            dataclasses.replace(
+                made, photo_key=None, photo_digest=None, photo_url=photo_url, upload=upload
+            )
         )
-        with self.transaction() as connection:
-            transitions.submit(connection, submission)
-        return submission.job_id
 
     def submit_many(self, jobs: int, recipe: Recipe, *, tenant: Tenant) -> list[JobId]:
         """Write jobs in one transaction, each with a place of its own."""
@@ -195,7 +230,7 @@ class Bench:
         with self.transaction() as connection:
             for _ in range(jobs):
                 place = fairness.reserve(connection, tenant, wanted, cell=CELL)
-                submission = _submission(new_job_id(), tenant, recipe, place, "bench")
+                submission = _submission(new_job_id(), tenant, recipe, place)
                 transitions.submit(connection, submission)
                 submitted.append(submission.job_id)
         return submitted
@@ -245,7 +280,7 @@ class Bench:
         ids = job_ids or [new_job_id() for _ in range(jobs)]
         submissions = [
             dataclasses.replace(
-                _submission(ids[index], TENANT, wanted, Place(index, 0.5), "bench"),
+                _submission(ids[index], TENANT, wanted, Place(index, 0.5)),
                 membership=Membership(batch_id, index, best is not None),
             )
             for index in range(jobs)
@@ -256,7 +291,6 @@ class Bench:
         return batch_id, [one.job_id for one in submissions]
 
     def batch(self, batch_id: BatchId) -> BatchRow:
-        """Return a batch, which must exist."""
         with self.transaction() as connection:
             found = batches.find(connection, batch_id, TENANT)
         assert found is not None
@@ -271,7 +305,6 @@ class Bench:
             return fairness.reserve(connection, tenant, wanted, cell=CELL)
 
     def claim(self, stage: StageName, *, batch_size: int = 1) -> list[Lease]:
-        """Claim from the stage's queue."""
         with self.transaction() as connection:
             return transitions.claim(
                 connection,
@@ -288,7 +321,6 @@ class Bench:
         return lease
 
     def complete(self, *leases: Lease) -> Completion:
-        """Complete stages, each with one artifact."""
         with self.transaction() as connection:
             return transitions.complete(connection, [done(lease) for lease in leases], KEEPING)
 
@@ -320,7 +352,6 @@ class Bench:
             return transitions.wake(connection)
 
     def job(self, job_id: JobId, *, tenant: Tenant = TENANT) -> JobRow:
-        """Return a job, which must exist."""
         with self.transaction() as connection:
             found = queries.find(connection, job_id, tenant)
         assert found is not None
@@ -331,7 +362,6 @@ class Bench:
         return {str(stage.name): stage.state for stage in self.job(job_id).stages}
 
     def row(self, job_id: JobId, stage: StageName) -> dict[str, object]:
-        """Return a stage's row."""
         with self.transaction() as connection:
             found = connection.execute(
                 text("SELECT * FROM stages WHERE job_id = :job_id AND stage = :stage"),
@@ -344,9 +374,17 @@ class Bench:
         return int(self.broker.llen(queue_of(capability(stage))))
 
     def now(self) -> dt.datetime:
-        """Return the database's time."""
         with self.transaction() as connection:
             return connection.execute(text("SELECT statement_timestamp()")).scalar_one()
+
+    def _default_submission(self) -> Submission:
+        recipe = Recipe()
+        return _submission(new_job_id(), TENANT, recipe, self.reserve(TENANT, recipe))
+
+    def _submit(self, submission: Submission) -> JobId:
+        with self.transaction() as connection:
+            transitions.submit(connection, submission)
+        return submission.job_id
 
     def _shift(self, column: str, job_id: JobId, stage: StageName, seconds: float) -> None:
         with self.transaction() as connection:
@@ -360,9 +398,8 @@ class Bench:
 
 
 def _submission(
-    job_id: JobId, tenant: Tenant, recipe: Recipe, place: Place, model: str
+    job_id: JobId, tenant: Tenant, recipe: Recipe, place: Place, *, model: str = "bench"
 ) -> Submission:
-    running = stages(recipe)
     return Submission(
         job_id=job_id,
         tenant=tenant,
@@ -374,6 +411,7 @@ def _submission(
         background_key=None,
         keeping=KEEPING,
         plans={
-            stage: Plan(capability(stage), {LEADING_TASK[stage]: model}, {}) for stage in running
+            stage: Plan(capability(stage), {LEADING_TASK[stage]: model}, {})
+            for stage in stages(recipe)
         },
     )

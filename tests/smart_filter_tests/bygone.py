@@ -30,7 +30,6 @@ def emptied(bench: Bench) -> Bench:
 
 
 def span(bench: Bench, *, back: int = BACK) -> Span:
-    """Return a past day."""
     day = today_of(bench.engine) - dt.timedelta(days=back)
     return Span(day + dt.timedelta(days=1), day, f"{day:%Y_%m_%d}")
 

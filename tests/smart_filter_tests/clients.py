@@ -53,32 +53,23 @@ class Asked:
         return anyio.run(ask)
 
     def _blocking(self) -> Client:
-        if self.handler is None:
-            return Client(self.url, self.api_key)
-        return Client(
-            self.url,
-            self.api_key,
-            attempts=self.attempts,
-            transport=httpx.MockTransport(self.handler),
-            clock=lambda: sum(self.pauses),
-            sleep=self.pauses.append,
-        )
+        return Client(self.url, self.api_key, **self._options(self.pauses.append))
 
     def _awaited(self) -> AsyncClient:
-        if self.handler is None:
-            return AsyncClient(self.url, self.api_key)
-
         async def sleep(seconds: float) -> None:
             self.pauses.append(seconds)
 
-        return AsyncClient(
-            self.url,
-            self.api_key,
-            attempts=self.attempts,
-            transport=httpx.MockTransport(self.handler),
-            clock=lambda: sum(self.pauses),
-            sleep=sleep,
-        )
+        return AsyncClient(self.url, self.api_key, **self._options(sleep))
+
+    def _options(self, sleep: Callable[[float], object]) -> dict[str, Any]:
+        if self.handler is None:
+            return {}
+        return {
+            "attempts": self.attempts,
+            "transport": httpx.MockTransport(self.handler),
+            "clock": lambda: sum(self.pauses),
+            "sleep": sleep,
+        }
 
 
 Asking = Callable[[Handler], Asked]  # gives either client, of a server that is a function
@@ -106,7 +97,6 @@ class Script:
 
 
 def job_answer(state: str = "succeeded", status: int = 200, **fields: object) -> httpx.Response:
-    """Return an answer that shows a job."""
     return httpx.Response(status, json={"id": "j1", "state": state, **fields})
 
 

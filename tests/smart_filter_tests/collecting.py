@@ -42,7 +42,6 @@ class Collector:
         return self.receiver.url.removesuffix("/hook")
 
     def spans(self) -> list[Seen]:
-        """Return all that came so far."""
         return [span for got in self.receiver.got for span in _read(got)]
 
     def trace(self, id_: uuid.UUID) -> list[Seen]:
@@ -53,7 +52,6 @@ class Collector:
 
 @contextlib.contextmanager
 def a_collector() -> Iterator[Collector]:
-    """Collect while the block lasts."""
     with a_receiver(lambda _: Says(200)) as receiver:
         yield Collector(receiver)
 

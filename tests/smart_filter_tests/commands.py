@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from smart_filter_deploy.cli import main
+from smart_filter_deploy.cli.endings import WRONG_USAGE
 from smart_filter_shared.settings import Settings
+from smart_filter_tests.bench import environment_of
 
 
 class Command:
@@ -22,13 +24,19 @@ class Command:
         return json.loads(self._capsys.readouterr().out)
 
     def status(self, *arguments: str) -> object:
-        """Run a command; return how it ended."""
         with pytest.raises(SystemExit) as ended:
             main(arguments)
         return ended.value.code
 
+    def refused(self, *arguments: str) -> str:
+        """Run a command that must end as wrong usage; return the one line that it writes."""
+        self._capsys.readouterr()
+        assert self.status(*arguments) == WRONG_USAGE
+        written = self._capsys.readouterr()
+        assert (written.out, written.err.count("\n")) == ("", 1)
+        return written.err
+
     def said(self, *arguments: str) -> str:
-        """Run a command; return what it wrote."""
         self._capsys.readouterr()
         self.status(*arguments)
         written = self._capsys.readouterr()
@@ -44,13 +52,5 @@ def on_servers(
     return Command(capsys)
 
 
-def named(told: Settings) -> dict[str, str]:
-    """Return the variables that name servers."""
-    return {
-        "SMART_FILTER_DATABASE_URL": told.database.url.get_secret_value(),
-        "SMART_FILTER_BROKER_URL": told.broker.url.get_secret_value(),
-        "SMART_FILTER_STORAGE_URL": told.storage.url,
-        "SMART_FILTER_STORAGE_ACCESS_KEY": told.storage.access_key.get_secret_value(),
-        "SMART_FILTER_STORAGE_SECRET_KEY": told.storage.secret_key.get_secret_value(),
-        "SMART_FILTER_STORAGE_BUCKET": told.storage.bucket,
-    }
+# The variables that lead a process to servers.
+named = environment_of

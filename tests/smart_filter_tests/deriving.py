@@ -5,10 +5,10 @@ from typing import Any
 from sqlalchemy import text
 
 from smart_filter_shared.jobs import transitions
-from smart_filter_shared.jobs.leases import Done
+from smart_filter_shared.jobs.leases import Done, Lease
 from smart_filter_shared.jobs.retention import Kind
 from smart_filter_shared.pipeline import StageName
-from smart_filter_tests.bench import KEEPING
+from smart_filter_tests.bench import KEEPING, Bench
 from smart_filter_tests.serving import Api
 
 PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE = StageName
@@ -29,36 +29,33 @@ def run(api: Api, *stages: StageName) -> None:
     """Let each stage at the head of its queue succeed, its arrays and files in storage."""
     for stage in stages:
         lease = api.bench.claim_one(stage)
-        folder = f"2026-01-01/tests/{lease.job_id}/{stage}"
-        arrays = {ARRAYS[stage]: f"{folder}/array.npy"} if stage in ARRAYS else {}
-        files = {}
-        if stage == COMPOSITE:
-            files["image"] = {
-                "key": f"{folder}/image.png",
-                "media_type": "image/png",
-                "width": 1,
-                "height": 1,
-                "format": "png",
-                "bytes": 4,
-            }
-        kinds = dict.fromkeys(arrays.values(), Kind.INTERMEDIATE)
-        kinds |= {str(file["key"]): Kind.RESULT for file in files.values()}
-        for key in kinds:
-            api.bench.store.put(key, b"made", length=4, media_type="image/png")
-        result = {"facts": FACTS[stage], "arrays": arrays, "files": files}
-        with api.bench.transaction() as connection:
-            transitions.complete(connection, [Done(lease, result, 0.25, kinds)], KEEPING)
+        complete(api.bench, lease, f"2026-01-01/tests/{lease.job_id}/{stage}/", b"made")
+
+
+def complete(bench: Bench, lease: Lease, folder: str, content: bytes) -> None:
+    """Let a stage succeed; its arrays and files have this content, below a folder in storage."""
+    arrays, files = {}, {}
+    if lease.stage in ARRAYS:
+        arrays[ARRAYS[lease.stage]] = f"{folder}array.npy"
+    if lease.stage == COMPOSITE:
+        shape = {"width": 1, "height": 1, "format": "png", "bytes": len(content)}
+        files["image"] = {"key": f"{folder}image.png", "media_type": "image/png", **shape}
+    kinds = dict.fromkeys(arrays.values(), Kind.INTERMEDIATE)
+    kinds |= {str(file["key"]): Kind.RESULT for file in files.values()}
+    for key in kinds:
+        bench.store.put(key, content, length=len(content), media_type="image/png")
+    result = {"facts": FACTS[lease.stage], "arrays": arrays, "files": files}
+    with bench.transaction() as connection:
+        transitions.complete(connection, [Done(lease, result, 0.25, kinds)], KEEPING)
 
 
 def whole(api: Api, **fields: str) -> str:
-    """Submit a job and let it succeed."""
     job_id = api.submit(**fields)
     run(api, PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE)
     return job_id
 
 
 def derive(api: Api, job_id: str, **asked: object) -> dict[str, Any]:
-    """Derive a job."""
     answer = api.client.post(f"/v1/jobs/{job_id}/derive", json=asked)
     assert answer.status_code == 202, answer.text
     job: dict[str, Any] = answer.json()
@@ -66,7 +63,6 @@ def derive(api: Api, job_id: str, **asked: object) -> dict[str, Any]:
 
 
 def objects(api: Api) -> set[str]:
-    """Return the keys of all objects."""
     return {stored.key for stored in api.bench.store.stored()}
 
 

@@ -104,7 +104,6 @@ def clipped(width: int, height: int) -> bytes:
 
 
 def profile(icc: bytes) -> bytes:
-    """Return what says which colours are meant."""
     return box(b"colr", b"prof" + icc)
 
 
@@ -117,7 +116,6 @@ def coded(
 
 
 def alpha_of(number: int, picture: Coded = HALF) -> Item:
-    """Return the alpha of another picture."""
     kind = box(b"auxC", bytes(4) + b"urn:mpeg:hevc:2015:auxid:1\0")
     return coded(picture, kind, clipped(*SIZE), references=((b"auxl", (number,)),))
 
@@ -148,7 +146,6 @@ def quarters(*properties: bytes) -> bytes:
 
 
 def a_heic(*items: Item, brand: bytes = b"heic") -> bytes:
-    """Return a file of these items."""
     start = box(b"ftyp", brand + bytes(4) + b"mif1" + brand)
     properties = [one for item in items for one in item.properties]
     listed, places, references, associations, first = b"", b"", b"", b"", 1

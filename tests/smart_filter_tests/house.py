@@ -52,7 +52,6 @@ class House:
         return job_id
 
     def run(self, stage: StageName, made: bytes = PICTURE) -> None:
-        """Run the head of a stage's queue."""
         lease = self.api.bench.claim_one(stage)
         ends = stage == COMPOSITE
         key = keys.artifact(TENANT, lease.job_id, stage, lease.token, "image.png")
@@ -80,7 +79,6 @@ class House:
         return sorted(parts[3] for parts in found if parts[2] == job_id)
 
     def fetch(self, job_id: str, name: str, **query: str) -> httpx.Response:
-        """Fetch an output."""
         return self.api.client.get(f"/v1/jobs/{job_id}/outputs/{name}", params=query)
 
     def hand_over(self, job_id: str, *names: str) -> None:

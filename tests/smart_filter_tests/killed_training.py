@@ -1,7 +1,6 @@
 """Runs of training that are killed, by the command itself."""
 
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -22,8 +21,10 @@ def kill_after_an_epoch(
         stderr=subprocess.DEVNULL,
         env=os.environ,
     )
-    while not list((run_folder / "checkpoint").glob("epoch-*")):
-        with pytest.raises(subprocess.TimeoutExpired):
-            process.wait(0.05)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    try:
+        while not list((run_folder / "checkpoint").glob("epoch-*")):
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.wait(0.05)
+    finally:
+        process.kill()
+        process.wait()

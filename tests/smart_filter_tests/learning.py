@@ -46,7 +46,6 @@ def network(score: float) -> bytes:
 
 
 def digest_of(content: bytes) -> str:
-    """Return what weights are known by."""
     return hashlib.sha256(content).hexdigest()
 
 
@@ -66,7 +65,6 @@ CARD = ModelCard(
 
 
 def load(weights: Path) -> SmileRater:
-    """Return the model."""
     network = OnnxNetwork((weights / FILE).read_bytes())
 
     def rate(faces: Sequence[FaceView]) -> list[Smile]:

@@ -11,10 +11,11 @@ from alembic import command
 from pydantic import SecretStr
 from sqlalchemy import Engine, text
 
-from smart_filter_shared.db import days, migrate, sessions
+from smart_filter_shared.db import days, migrate
 from smart_filter_shared.ids import JobId
 from smart_filter_shared.settings import DatabaseSettings
 from smart_filter_tests.bench import Bench
+from smart_filter_tests.databases import an_empty_database, connected
 
 BEFORE: Final = "0017"
 # How far the first partition reaches.
@@ -25,21 +26,12 @@ HALF_A_YEAR: Final = 180
 
 
 @contextmanager
-def before(bench: Bench) -> Iterator[Engine]:
+def before(bench: Bench, *, name: str = "days") -> Iterator[Engine]:
     """Give a database of its own on the tests' server, of the revision before days."""
     url = bench.settings.database.url.get_secret_value()
-    alone = bench.engine.execution_options(isolation_level="AUTOCOMMIT")
-    with alone.connect() as connection:
-        connection.execute(text("CREATE DATABASE days"))
-    settings = DatabaseSettings(url=SecretStr(f"{url.rpartition('/')[0]}/days"))
-    engine = sessions.engine(settings, connections=4)
-    bring(engine, BEFORE)
-    try:
+    with an_empty_database(url, name) as settings, connected(settings, connections=4) as engine:
+        bring(engine, BEFORE)
         yield engine
-    finally:
-        engine.dispose()
-        with alone.connect() as connection:
-            connection.execute(text("DROP DATABASE days WITH (FORCE)"))
 
 
 def after_a_month(bench: Bench, engine: Engine, *, past: int = _MONTH) -> Bench:
@@ -83,12 +75,10 @@ def bring(engine: Engine, revision: str) -> None:
 
 
 def have_come(engine: Engine) -> bool:
-    """Return whether a database has days."""
     with engine.connect() as connection:
         return connection.scalar(text("SELECT to_regclass('open_jobs')")) is not None
 
 
 def today_of(engine: Engine) -> dt.date:
-    """Return the day by the database's clock."""
     with engine.connect() as connection:
         return days.today(connection)

@@ -6,28 +6,93 @@ waits for that session, or it answers and changes rows. The changes count once c
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
-from smart_filter_shared.ids import JobId, Tenant
+from smart_filter_shared.ids import JobId, LeaseToken, Tenant
 from smart_filter_shared.jobs.leases import Lease
 from smart_filter_shared.pipeline import PIPELINE, StageName
 from smart_filter_tests.bench import TENANT
-from smart_filter_tests.model_rows import (
-    Change,
-    JobModel,
-    Key,
-    Lockable,
-    Refused,
-    StageModel,
-    Waits,
-)
 
+GIVE_UP_SECONDS = 3600.0
 MOST_ATTEMPTS = 3
 NEAR_A_BATCH = 8
 MOST_REOPENED = 2
 
 NEEDS = {stage.name: stage.needs for stage in PIPELINE}
 UNFINISHED = frozenset({"waiting", "ready", "running"})
+
+Key = tuple[JobId, StageName]
+Lockable = JobId | Key | Tenant
+
+
+@dataclass(frozen=True, slots=True)
+class StageModel:
+    """A stage's row.
+
+    late: its lease has run out.  needs: those that its job runs.  made: its artifact's key.
+    """
+
+    state: str
+    needs: tuple[StageName, ...]
+    open_needs: int
+    not_before: float | None = None
+    attempt: int = 0
+    releases: int = 0
+    patience_since: float | None = None
+    token: LeaseToken | None = None
+    late: bool = False
+    rerouted: bool = False
+    made: str | None = None
+
+    def with_token(self, token: LeaseToken) -> "StageModel":
+        return replace(
+            self,
+            state="running",
+            attempt=self.attempt + 1,
+            token=token,
+            not_before=None,
+            late=False,
+        )
+
+    def idle(self, state: str, not_before: float | None) -> "StageModel":
+        return replace(self, state=state, not_before=not_before, token=None, late=False)
+
+    @property
+    def is_impatient(self) -> bool:
+        """Whether it has waited for infrastructure for too long."""
+        return self.patience_since is not None and self.patience_since <= -GIVE_UP_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class JobModel:
+    """A job's row.  artifacts: how many objects its rows name.  late: past its deadline."""
+
+    model: str
+    artifacts: int = 1
+    outcome: str | None = None
+    reopened: int = 0
+    late: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a transition answers and what becomes of rows; None: the row is deleted.
+
+    locked: jobs, stages and tenants that it holds until its end.
+    """
+
+    answer: object = None
+    jobs: Mapping[JobId, JobModel | None] = field(default_factory=dict)
+    stages: Mapping[Key, StageModel | None] = field(default_factory=dict)
+    locked: frozenset[Lockable] = frozenset()
+
+
+class Waits(Exception):
+    """The transition waits for a lock that another session holds."""
+
+
+class Refused(Exception):
+    """The transition raises an error of this name."""
 
 
 class Model:
@@ -43,7 +108,6 @@ class Model:
         self.ranks: dict[Key, float] = {}
 
     def commit(self, change: Change) -> None:
-        """Let a change count."""
         for job_id, job in change.jobs.items():
             if job is None:
                 del self.jobs[job_id]
@@ -60,7 +124,6 @@ class Model:
         return {key: stage for key, stage in self.stages.items() if key[0] == job_id}
 
     def holds(self, lease: Lease) -> bool:
-        """Whether a lease holds."""
         stage = self.stages.get((lease.job_id, lease.stage))
         return stage is not None and stage.token == lease.token
 
@@ -348,5 +411,4 @@ def own(job_id: JobId, tenant: Tenant) -> JobId:
 
 
 def stages_of(capabilities: Sequence[str]) -> list[StageName]:
-    """Return the stages of capabilities, in order."""
     return sorted(StageName(one.partition(".")[0]) for one in capabilities)

@@ -10,6 +10,7 @@ import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -27,6 +28,7 @@ ENTRY = "made"
 # Logit of a pixel: this times its red, 0 to 1, and this beside it.
 STEEPNESS, BESIDE = 40.0, -30.0
 _OPSET = 17
+_MATTE = (1, 1, SIDE_PX, SIDE_PX)
 _BOX = (SIDE_PX / 2, SIDE_PX / 2, SIDE_PX, SIDE_PX)
 
 
@@ -53,18 +55,14 @@ def a_folder(folder: Path) -> Path:
 
 def red_is_people() -> bytes:
     """Return a matting network: the matte is the first channel of its input."""
-    starts, ends, axes = (
-        numpy_helper.from_array(np.array([value], np.int64), name)
-        for value, name in ((0, "starts"), (1, "ends"), (1, "axes"))
-    )
-    node = helper.make_node("Slice", ["picture", "starts", "ends", "axes"], ["matte"])
-    return _network([node], {"matte": [1, 1, SIDE_PX, SIDE_PX]}, [starts, ends, axes])
+    node, constants = _red("matte")
+    return _network([node], {"matte": _MATTE}, constants)
 
 
 def reds_logit() -> bytes:
     """Return a segmentation network: the logit of a pixel depends on its red."""
     nodes, constants = _logits("matte")
-    return _network(nodes, {"matte": [1, 1, SIDE_PX, SIDE_PX]}, constants)
+    return _network(nodes, {"matte": _MATTE}, constants)
 
 
 def says(answer: Floats) -> bytes:
@@ -74,7 +72,7 @@ def says(answer: Floats) -> bytes:
 
 def never_ends() -> bytes:
     """Return a matting network of a few hundred bytes that is at work for centuries."""
-    matte = [1, 1, SIDE_PX, SIDE_PX]
+    value = helper.make_tensor_value_info
     body = helper.make_graph(
         [
             helper.make_node("Identity", ["goes_on"], ["still"]),
@@ -82,38 +80,26 @@ def never_ends() -> bytes:
         ],
         "round",
         [
-            helper.make_tensor_value_info("round", TensorProto.INT64, []),
-            helper.make_tensor_value_info("goes_on", TensorProto.BOOL, []),
-            helper.make_tensor_value_info("was", TensorProto.FLOAT, matte),
+            value("round", TensorProto.INT64, []),
+            value("goes_on", TensorProto.BOOL, []),
+            value("was", TensorProto.FLOAT, _MATTE),
         ],
-        [
-            helper.make_tensor_value_info("still", TensorProto.BOOL, []),
-            helper.make_tensor_value_info("is", TensorProto.FLOAT, matte),
-        ],
+        [value("still", TensorProto.BOOL, []), value("is", TensorProto.FLOAT, _MATTE)],
     )
-    values = {"starts": [0], "ends": [1], "axes": [1], "rounds": 2**62}
-    constants = [
-        numpy_helper.from_array(np.array(value, np.int64), key) for key, value in values.items()
-    ]
-    constants.append(numpy_helper.from_array(np.array(True), "begins"))
-    nodes = [
-        helper.make_node("Slice", ["picture", "starts", "ends", "axes"], ["red"]),
-        helper.make_node("Loop", ["rounds", "begins", "red"], ["matte"], body=body),
-    ]
-    return _network(nodes, {"matte": matte}, constants)
+    red, constants = _red("red")
+    loop = helper.make_node("Loop", ["rounds", "begins", "red"], ["matte"], body=body)
+    constants += _constants(rounds=np.array(2**62, np.int64), begins=np.array(True))
+    return _network([red, loop], {"matte": _MATTE}, constants)
 
 
 def who_is_red() -> bytes:
     """Return a YOLO-seg network that sees one person as large as the input, if it holds red."""
     cell = SIDE_PX // 16
     nodes, constants = _logits("logits")
-    box, one, shape = (
-        numpy_helper.from_array(values, name)
-        for values, name in (
-            (np.array(_BOX, np.float32).reshape(1, 4, 1), "box"),
-            (np.ones((1, 1, 1), np.float32), "coefficient"),
-            (np.array([1, 1, 1], np.int64), "shape"),
-        )
+    constants += _constants(
+        box=np.array(_BOX, np.float32).reshape(1, 4, 1),
+        coefficient=np.ones((1, 1, 1), np.float32),
+        shape=np.array([1, 1, 1], np.int64),
     )
     nodes += [
         helper.make_node(
@@ -125,7 +111,7 @@ def who_is_red() -> bytes:
         helper.make_node("Concat", ["box", "score", "coefficient"], ["output0"], axis=1),
     ]
     outputs = {"output0": [1, 6, 1], "output1": [1, 1, 16, 16]}
-    return _network(nodes, outputs, [*constants, box, one, shape])
+    return _network(nodes, outputs, constants)
 
 
 def red_by_keras() -> bytes:
@@ -162,13 +148,8 @@ def rtmdet(boxes: Floats, labels: NDArray[np.int64], masks: Floats) -> bytes:
 
     boxes: (N, 5) float32 with scores; labels: (N,); masks: (N, h, w) float32.
     """
-    return _constant(
-        {
-            "dets": boxes[np.newaxis],
-            "labels": labels[np.newaxis].astype(np.float32),
-            "masks": masks[np.newaxis],
-        }
-    )
+    answers = {"dets": boxes, "labels": labels.astype(np.float32), "masks": masks}
+    return _constant({name: values[np.newaxis] for name, values in answers.items()})
 
 
 def with_weights_elsewhere() -> bytes:
@@ -191,16 +172,24 @@ def put(folder: Path, kind: str, entry: str, content: bytes, handling: Mapping[s
     return name
 
 
+def _red(name: str) -> tuple[onnx.NodeProto, list[onnx.TensorProto]]:
+    """Return a node that takes the first channel of the picture, and its constants."""
+    bounds = {key: np.array([at], np.int64) for key, at in (("start", 0), ("end", 1), ("axis", 1))}
+    return helper.make_node("Slice", ["picture", *bounds], [name]), _constants(**bounds)
+
+
+def _constants(**values: NDArray[Any]) -> list[onnx.TensorProto]:
+    return [numpy_helper.from_array(value, name) for name, value in values.items()]
+
+
 def _logits(name: str) -> tuple[list[onnx.NodeProto], list[onnx.TensorProto]]:
     """Return nodes that make (1, 1, H, W) logits of how red a pixel is, and their constants."""
-    values = {"starts": [0], "ends": [1], "axes": [1]}
-    constants = [
-        numpy_helper.from_array(np.array(value, np.int64), key) for key, value in values.items()
-    ]
-    for key, number in (("steepness", STEEPNESS), ("beside", BESIDE)):
-        constants.append(numpy_helper.from_array(np.array([number], np.float32), key))
+    red, constants = _red("red")
+    constants += _constants(
+        steepness=np.array([STEEPNESS], np.float32), beside=np.array([BESIDE], np.float32)
+    )
     nodes = [
-        helper.make_node("Slice", ["picture", "starts", "ends", "axes"], ["red"]),
+        red,
         helper.make_node("Mul", ["red", "steepness"], ["steep"]),
         helper.make_node("Add", ["steep", "beside"], [name]),
     ]
@@ -209,18 +198,17 @@ def _logits(name: str) -> tuple[list[onnx.NodeProto], list[onnx.TensorProto]]:
 
 def _constant(answers: Mapping[str, Floats]) -> bytes:
     """Return a network whose answers are these, whatever the picture and its size."""
-    # Times nothing: an answer that hangs on no input would be no network's.
-    zero = numpy_helper.from_array(np.zeros(1, np.float32), "zero")
+    # Times nothing: an answer that depends on no input would be no network's.
     nodes = [
         helper.make_node("ReduceMean", ["picture"], ["mean"], keepdims=0),
         helper.make_node("Mul", ["mean", "zero"], ["nothing"]),
     ]
-    initializers = [zero]
+    constants = _constants(zero=np.zeros(1, np.float32))
     for name, values in answers.items():
-        initializers.append(numpy_helper.from_array(values.astype(np.float32), f"{name}_is"))
+        constants += _constants(**{f"{name}_is": values.astype(np.float32)})
         nodes.append(helper.make_node("Add", [f"{name}_is", "nothing"], [name]))
     shapes = {name: list(one.shape) for name, one in answers.items()}
-    return _network(nodes, shapes, initializers, size=("rows", "columns"))
+    return _network(nodes, shapes, constants, size=("rows", "columns"))
 
 
 def _network(

@@ -12,27 +12,23 @@ from pathlib import Path
 from typing import Final
 
 import httpx
-import redis
 from sqlalchemy import Connection, create_engine, make_url, text
 
 from smart_filter_deploy import wiring
 from smart_filter_deploy.embedded.addresses import Addresses
 from smart_filter_shared.cards import Offer
-from smart_filter_shared.db import days, sessions
-from smart_filter_shared.doorbell import Doorbell
+from smart_filter_shared.db import days
 from smart_filter_shared.ids import OPERATOR, Tenant
 from smart_filter_shared.jobs import models, tenants
 from smart_filter_shared.jobs.retention import OwnKeeping
-from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_tests import aging, job_copies, learning, sample_jobs
-from smart_filter_tests.bench import Bench, settings_of
+from smart_filter_tests.bench import Bench, opened, settings_of
 from smart_filter_tests.job_copies import Group
 from smart_filter_tests.receiving import a_receiver, send_due
 from smart_filter_tests.running import PHOTO
 from smart_filter_tests.serving import Api, serving
 
 DAYS: Final = 40
-JOBS: Final = 200_000
 TEMPLATE: Final = "aged"
 # What seals the secrets of webhooks in the template.
 SEALING_KEY: Final = "s" * 32
@@ -118,14 +114,14 @@ def drop(addresses: Addresses, database: str) -> None:
 
 def client_of(url: str, key: str) -> httpx.Client:
     """Return a client of an API with a key."""
-    return httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=30)
+    return httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=60)
 
 
 @contextmanager
 def a_bench(
     addresses: Addresses, database: str, folder: Path, *, sealing_keys: str = SEALING_KEY
 ) -> Iterator[Bench]:
-    """Yield a bench on a database of a server."""
+    """Open a bench on a database of a server."""
     url = make_url(addresses.database_url).set(database=database)
     told = settings_of(
         addresses,
@@ -133,19 +129,8 @@ def a_bench(
         SMART_FILTER_SECRETS_KEY=sealing_keys,
         SMART_FILTER_DATA=str(folder),
     )
-    bench = Bench(
-        settings=told,
-        engine=sessions.engine(told.database, connections=6),
-        store=ObjectStore(told.storage, connections=4),
-        doorbell=Doorbell(told.broker),
-        broker=redis.Redis.from_url(told.broker.url.get_secret_value()),
-    )
-    try:
+    with opened(told, connections=6) as bench:
         yield bench
-    finally:
-        bench.engine.dispose()
-        bench.doorbell.close()
-        bench.broker.close()
 
 
 def _administer(addresses: Addresses, *statements: str) -> None:
@@ -302,7 +287,6 @@ def _publish_as_an_older_version(connection: Connection) -> None:
 
 
 def _store_pictures(bench: Bench) -> None:
-    """Store what the rows of copies name."""
     with bench.transaction() as connection:
         named = set(connection.scalars(text("SELECT key FROM artifacts")))
     missing = named - {stored.key for stored in bench.store.stored()}

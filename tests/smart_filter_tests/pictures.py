@@ -1,10 +1,12 @@
 """Pictures that tests make, and what stages would have made of them."""
 
+import io
 import struct
 import zlib
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from smart_filter_workers.results import Photo, Prepared, Srgb8
 from smart_filter_workers.stages.prepare.stage import proxy_of
@@ -17,6 +19,18 @@ def noise(height: int, width: int) -> Srgb8:
     """Return (height, width, 3) sRGB in which every pixel is random, the same each time."""
     random = np.random.default_rng(height * 10_007 + width)
     return random.integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def encoded(picture: Image.Image, kind: str, **options: object) -> bytes:
+    """Return a picture as a file of a format that Pillow writes."""
+    file = io.BytesIO()
+    picture.save(file, kind, **options)
+    return file.getvalue()
+
+
+def plain(width: int, height: int, colour: object, kind: str = "PNG", mode: str = "RGB") -> bytes:
+    """Return a file of one colour."""
+    return encoded(Image.new(mode, (width, height), colour), kind)
 
 
 def a_photo(srgb: Srgb8) -> Photo:

@@ -25,7 +25,7 @@ VARIABLE: Final = "PGBOUNCER"
 _PLACES: Final = f"{os.environ.get('PATH', '')}:/usr/sbin"
 # Before this version it kept no track of prepared statements, and refuses the setting.
 _FIRST_WITH_PREPARED: Final = (1, 21)
-_PATIENCE_SECONDS = 20.0
+_PATIENCE_SECONDS = 60.0
 
 
 def program() -> str:
@@ -37,7 +37,6 @@ def program() -> str:
 
 
 def keeps_track_of_prepared_statements() -> bool:
-    """Return whether this version can."""
     told = subprocess.run([program(), "--version"], capture_output=True, text=True, check=True)
     version = re.search(r"PgBouncer (\d+)\.(\d+)", told.stdout)
     assert version is not None, told.stdout

@@ -10,6 +10,7 @@ import cv2
 
 from smart_filter_shared.rating import SmileLevel
 from smart_filter_shared.recipe import Recipe
+from smart_filter_workers.networks.coordinates import scaled
 from smart_filter_workers.results import (
     Eyes,
     Face,
@@ -27,9 +28,12 @@ from smart_filter_workers.stages.prepare.stage import proxy_of
 _DATA = Path(__file__).parents[1] / "data"
 _SIDE = 512
 _PERSONS = 1
-# Of the 512 pixel photo.
-_BOX = (181.5, 58.2, 88.4, 119.6)
-_LANDMARKS = ((203.2, 101.7), (247.0, 104.5), (223.3, 125.1), (203.4, 142.3), (241.3, 144.4))
+# As a detector finds it in the 512 pixel photo.
+ASTRONAUTS_FACE = Face(
+    box=(181.5, 58.2, 88.4, 119.6),
+    score=0.93,
+    landmarks=((203.2, 101.7), (247.0, 104.5), (223.3, 125.1), (203.4, 142.3), (241.3, 144.4)),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +56,7 @@ def a_portrait(side: int = _SIDE) -> Portrait:
     proxy = proxy_of(srgb)
     size = (proxy.shape[1], proxy.shape[0])
     matte = cv2.resize(_read("astronaut-matte.png", cv2.IMREAD_GRAYSCALE), size)
-    scale = side / _SIDE
-    x, y, width, height = (scale * length for length in _BOX)
-    right_eye, left_eye, nose, right, left = ((scale * x, scale * y) for x, y in _LANDMARKS)
-    face = Face((x, y, width, height), 0.93, (right_eye, left_eye, nose, right, left))
+    face = scaled(ASTRONAUTS_FACE, x=side / _SIDE, y=side / _SIDE)
     return Portrait(
         srgb=srgb,
         prepared=Prepared(side, side, "png", proxy, (face,)),

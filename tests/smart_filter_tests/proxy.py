@@ -5,9 +5,15 @@ import random
 import socket
 import struct
 import threading
+from collections.abc import Iterator
 from enum import StrEnum
 from types import TracebackType
 from typing import Self
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from smart_filter_shared.settings import BrokerSettings
 
 _PIECE_BYTES = 65536
 _LOST_SHARE = 0.2
@@ -128,6 +134,17 @@ class Proxy:
     def _loses(self, piece: bytes) -> bool:
         is_commit = self.mode == Mode.LOSE and b"COMMIT" in piece
         return is_commit and self.chance.random() < _LOST_SHARE
+
+
+@contextlib.contextmanager
+def before_broker(settings: BrokerSettings) -> Iterator[tuple[Proxy, BrokerSettings]]:
+    """Yield a proxy before the broker, and settings that lead through it."""
+    address = urlsplit(settings.url.get_secret_value())
+    assert address.hostname is not None
+    assert address.port is not None
+    with Proxy(address.hostname, address.port) as proxy:
+        url = f"redis://:{address.password}@127.0.0.1:{proxy.port}/0"
+        yield proxy, BrokerSettings(url=SecretStr(url))
 
 
 def _reset(end: socket.socket) -> None:

@@ -1,19 +1,17 @@
 """Two transitions at the same time on one job: forced to overlap, or let run freely."""
 
-import threading
-from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
 
 from sqlalchemy import text
 
 from smart_filter_tests.bench import Bench
+from smart_filter_tests.threads import together
 from smart_filter_tests.worlds import Action, World
 
 _LOOK_SECONDS = 0.002
-_PATIENCE_SECONDS = 20.0
+_PATIENCE_SECONDS = 60.0
 
-Result = TypeVar("Result")
+at_once = together
 
 
 def alone(world: World, action: Action) -> object:
@@ -33,18 +31,6 @@ def overlapped(world: World, first: Action, second: Action) -> tuple[object, obj
             other = pool.submit(alone, world, second)
             await_waiting(world.bench, other)
         return answer, other.result(_PATIENCE_SECONDS)
-
-
-def at_once(work: Sequence[Callable[[], Result]]) -> list[Result]:
-    """Do everything at the same time, each in a thread; return the answers in that order."""
-    start = threading.Barrier(len(work))
-
-    def wait_and_do(one: Callable[[], Result]) -> Result:
-        start.wait(timeout=_PATIENCE_SECONDS)
-        return one()
-
-    with ThreadPoolExecutor(len(work)) as pool:
-        return [future.result() for future in [pool.submit(wait_and_do, one) for one in work]]
 
 
 def deadlocks(bench: Bench) -> int:

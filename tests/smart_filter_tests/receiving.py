@@ -63,8 +63,6 @@ class Receiver:
 
 @contextlib.contextmanager
 def a_receiver(answer: Callable[[Got], Says] = lambda _: Says()) -> Iterator[Receiver]:
-    """Receive while the block lasts."""
-
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))

@@ -2,10 +2,10 @@
 
 import contextlib
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 from sqlalchemy import text
@@ -28,7 +28,8 @@ PREPARED: dict[str, Any] = {
     "arrays": {},
     "files": {},
 }
-_TIMEOUT_SECONDS = 20.0
+_TIMEOUT_SECONDS = 60.0
+_Answer = TypeVar("_Answer")
 
 
 @dataclass(slots=True)
@@ -40,7 +41,6 @@ class Removing:
     beside: ThreadPoolExecutor
 
     def post(self, photo: bytes = PHOTO, *, accept: str = "*/*", **fields: str) -> httpx.Response:
-        """Send an image as a file."""
         return self.client.post(
             "/v1.0/removebg",
             files={"image_file": ("photo.jpg", photo)},
@@ -52,8 +52,12 @@ class Removing:
         self, photo: bytes = PHOTO, *, accept: str = "*/*", **fields: str
     ) -> Future[httpx.Response]:
         """Send an image as a file, beside the test; returns when its job is there."""
+        return self.begin_by(lambda: self.post(photo, accept=accept, **fields))
+
+    def begin_by(self, send: Callable[[], _Answer]) -> Future[_Answer]:
+        """Send a request beside the test; returns when its job is there."""
         before = self.jobs()
-        answer = self.beside.submit(self.post, photo, accept=accept, **fields)
+        answer = self.beside.submit(send)
         while self.jobs() == before and not answer.done():
             pass  # it is on its way
         return answer
@@ -66,8 +70,12 @@ class Removing:
             pass  # it is on its way
         return answer
 
+    def job(self) -> dict[str, Any]:
+        """Return the newest job as the API shows it."""
+        shown: dict[str, Any] = self.api.client.get("/v1/jobs").json()["items"][0]
+        return shown
+
     def jobs(self) -> int:
-        """Return how many jobs there are."""
         with self.api.bench.transaction() as connection:
             return int(connection.execute(text("SELECT count(*) FROM jobs")).scalar_one())
 

@@ -2,18 +2,16 @@
 
 import base64
 import uuid
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import text
 
 from smart_filter_shared.ids import Capability, Tenant
 from smart_filter_shared.jobs import transitions
-from smart_filter_shared.jobs.leases import Done, Failure, Lease
-from smart_filter_shared.jobs.retention import Kind
-from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.jobs.leases import Failure, Lease
 from smart_filter_shared.storage import keys
-from smart_filter_tests.bench import KEEPING, Bench
-from smart_filter_tests.deriving import ARRAYS, FACTS
+from smart_filter_tests.bench import Bench
+from smart_filter_tests.deriving import complete
 from smart_filter_tests.serving import Api, a_photo
 
 PICTURE: Final = b"a picture of last week"
@@ -108,15 +106,4 @@ def _complete(bench: Bench, lease: Lease) -> None:
         )
         tenant = Tenant(found.scalar_one())
     folder = keys.artifact(tenant, lease.job_id, lease.stage, lease.token, "")
-    arrays = {ARRAYS[lease.stage]: f"{folder}array.npy"} if lease.stage in ARRAYS else {}
-    files: dict[str, Any] = {}
-    if lease.stage == StageName.COMPOSITE:
-        size = {"width": 1, "height": 1, "format": "png", "bytes": len(PICTURE)}
-        files["image"] = {"key": f"{folder}image.png", "media_type": "image/png", **size}
-    kinds = dict.fromkeys(arrays.values(), Kind.INTERMEDIATE)
-    kinds |= {str(file["key"]): Kind.RESULT for file in files.values()}
-    for key in kinds:
-        bench.store.put(key, PICTURE, length=len(PICTURE), media_type="image/png")
-    result = {"facts": FACTS[lease.stage], "arrays": arrays, "files": files}
-    with bench.transaction() as connection:
-        transitions.complete(connection, [Done(lease, result, 0.25, kinds)], KEEPING)
+    complete(bench, lease, folder, PICTURE)

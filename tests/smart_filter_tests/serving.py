@@ -21,6 +21,7 @@ from starlette.types import ASGIApp
 
 from smart_filter_api import app, keys
 from smart_filter_api import server as server_module
+from smart_filter_api.deps import PATIENCE_SECONDS
 from smart_filter_api.keys import Scope
 from smart_filter_shared import settings as settings_module
 from smart_filter_shared.cards import ModelCard, Offer, TaskName
@@ -34,7 +35,7 @@ from smart_filter_shared.settings import Settings
 from smart_filter_shared.telemetry import logs
 from smart_filter_tests.bench import KEEPING, TENANT, Bench
 
-_TIMEOUT_SECONDS = 20.0
+_TIMEOUT_SECONDS = 60.0
 
 
 class Clock:
@@ -44,7 +45,6 @@ class Clock:
         self._ahead_seconds = 0.0
 
     def __call__(self) -> float:
-        """Return the time."""
         return time.monotonic() + self._ahead_seconds
 
     def make_old(self) -> None:
@@ -61,7 +61,6 @@ class Api:
     client: httpx.Client
 
     def key(self, *scopes: Scope, tenant: Tenant = TENANT) -> str:
-        """Issue a key."""
         with self.bench.transaction() as connection:
             return keys.issue(connection, tenant=tenant, scopes=scopes).key
 
@@ -70,7 +69,6 @@ class Api:
         return {"Authorization": f"Bearer {self.key(*scopes, tenant=tenant)}"}
 
     def limit(self, tenant: Tenant = TENANT, **own: float) -> None:
-        """Say what a tenant may do."""
         with self.bench.transaction() as connection:
             said = tenants.hold(connection, tenant)
             limits = OwnLimits(**own)  # type: ignore[arg-type]  # its fields
@@ -150,12 +148,18 @@ def fetched_and_gone(request: httpx.Request) -> bytes:
 
 
 @contextlib.contextmanager
-def serving(settings: Settings, *, clock: Callable[[], float] = time.monotonic) -> Iterator[str]:
+def serving(
+    settings: Settings,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    patience_seconds: float = PATIENCE_SECONDS,
+) -> Iterator[str]:
     """Serve the API while the block lasts; yields its URL.
 
-    clock: by which remembered values grow old.
+    clock: by which remembered values grow old.  patience_seconds: how long a server may take for
+    an answer before it counts as away.
     """
-    with listening(app.create(settings, clock=clock)) as url:
+    with listening(app.create(settings, clock=clock, patience_seconds=patience_seconds)) as url:
         yield url
 
 

@@ -88,7 +88,6 @@ class Simulation:
     def submit(
         self, tenant: Tenant, jobs: int = 1, priority: Priority = Priority.STANDARD
     ) -> list[JobId]:
-        """Submit jobs of two stages."""
         recipe = Recipe(background=Background(BackgroundKind.KEEP), priority=priority)
         submitted = self._bench.submit_many(jobs, recipe, tenant=tenant)
         self.tenant_of.update(dict.fromkeys(submitted, tenant))
@@ -98,6 +97,26 @@ class Simulation:
         """Let workers work until something holds; it must before there is nothing to do."""
         while not until():
             assert self.step() or until(), "nothing is left to do"
+
+    def batches_waited(self, job_id: JobId) -> int:
+        """Return how many batches are claimed until a job just submitted is."""
+        before = self.batches
+        self.run(until=lambda: job_id in self.claimed_in)
+        return self.claimed_in[job_id] - before
+
+    def newcomers_waits(
+        self, *, stage_seconds: float, priority: Priority = Priority.STANDARD, newcomers: int = 3
+    ) -> list[int]:
+        """Let newcomers come, one after the other; return how many batches each waits."""
+        waits = []
+        for number in range(newcomers):
+            newcomer = self.tenant(f"newcomer {number}", stage_seconds=stage_seconds)
+            (job_id,) = self.submit(newcomer, 1, priority)
+            submitted_at = self.now
+            waits.append(self.batches_waited(job_id))
+            self.run(until=lambda job_id=job_id: job_id in self.ended_at)
+            tell(f"newcomer {number}: done in {self.ended_at[job_id] - submitted_at:.2f} s")
+        return waits
 
     def step(self) -> bool:
         """Let the worker that is free first finish its batch and claim another one."""
@@ -116,7 +135,6 @@ class Simulation:
         return busy or bool(worker.batch)
 
     def sweep(self) -> None:
-        """Do what the sweeper does for fairness."""
         self._swept_at = self.now
         self._tally.publish(self._bench.engine)
         with self._bench.transaction() as connection:

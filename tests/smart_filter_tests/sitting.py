@@ -23,7 +23,6 @@ PLACES = 40
 
 
 def a_tone(colour: str, share: float = 1.0) -> Tone:
-    """Return the tone of #rrggbb."""
     return tones.tone(colours.oklab(colours.read([colour]))[0], share)
 
 
@@ -51,7 +50,6 @@ def some_smiles(*levels: SmileLevel, eyes: Eyes = OPEN) -> Smiles:
 
 
 def some_shares(named: Shares) -> Emotion:
-    """Return emotions as a model reads them."""
     return tuple(named.get(one, 0.0) for one in EMOTIONS)
 
 
@@ -69,5 +67,4 @@ def feeling(*levels: SmileLevel, people: int | None = None) -> Feeling:
 
 
 def feeling_of(mood: Mood) -> Feeling:
-    """Return a mood, wherever from."""
     return Feeling(mood, "1 person")

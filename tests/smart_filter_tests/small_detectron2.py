@@ -72,7 +72,6 @@ def make(folder: Path) -> Made:
 
 
 def write(path: Path, arrays: dict[str, NDArray[Any]]) -> Path:
-    """Write arrays as an operator would."""
     np.savez(path, **arrays)  # type: ignore[arg-type]  # NumPy has a parameter of its own among them
     return path
 

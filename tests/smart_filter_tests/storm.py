@@ -13,17 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import redis
 from PIL import Image
 from sqlalchemy import text
 
 from smart_filter_deploy.embedded.addresses import Addresses
-from smart_filter_shared.db import sessions
-from smart_filter_shared.doorbell import Doorbell
 from smart_filter_shared.jobs.presence import CELL
-from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_tests import invariants, moves
-from smart_filter_tests.bench import Bench, settings_of
+from smart_filter_tests.bench import Bench, opened, settings_of
 from smart_filter_tests.proxy import Mode, Proxy
 from smart_filter_tests.running import PHOTO, Running, running
 from smart_filter_workers.retention import Retention
@@ -182,7 +178,7 @@ class Storm:
             return not difference
 
         try:
-            self.running.until(is_tidy, seconds=10)
+            self.running.until(is_tidy)
         except AssertionError:
             return [f"a row without its object, or the reverse: {key}" for key in difference]
         return []
@@ -209,10 +205,8 @@ def storm(folder: Path, weights: Path) -> Iterator[Storm]:
         stack = held.enter_context(
             running(folder, weights, ENGINE, workers=len(WORKERS), detour=detour)
         )
-        bench = _bench(stack.stack.addresses)
-        held.callback(bench.engine.dispose)
-        held.callback(bench.doorbell.close)
-        held.callback(bench.broker.close)
+        told = settings_of(stack.stack.addresses)
+        bench = held.enter_context(opened(told, connections=2))
         with bench.transaction() as connection:
             moves.forbid_others(connection)
             connection.execute(text(_WRITE_DOWN_ENDS))
@@ -228,17 +222,6 @@ _WRITE_DOWN_ENDS = """
     WHEN (NEW.outcome IS NOT NULL AND NEW.outcome IS DISTINCT FROM OLD.outcome)
     EXECUTE FUNCTION write_down_end();
 """
-
-
-def _bench(addresses: Addresses) -> Bench:
-    told = settings_of(addresses)
-    return Bench(
-        settings=told,
-        engine=sessions.engine(told.database, connections=2),
-        store=ObjectStore(told.storage, connections=2),
-        doorbell=Doorbell(told.broker),
-        broker=redis.Redis.from_url(told.broker.url.get_secret_value()),
-    )
 
 
 def _photo(number: int) -> bytes:

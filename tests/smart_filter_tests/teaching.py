@@ -96,6 +96,5 @@ def correct_matte(api: Api, job_id: str, mask: NDArray[np.uint8], **more: object
 
 
 def label(api: Api, job_id: str, **face: object) -> str:
-    """Say what is right of the face."""
     faces = {"faces": [{"number": 1, **face}]}
     return correct(api, job_id, kind="label", stage="smile", label=faces)

@@ -1,20 +1,27 @@
 """Run something in several threads at the same time."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
+
+_PATIENCE_SECONDS = 60.0
 
 Result = TypeVar("Result")
 
 
 def at_once(threads: int, work: Callable[[], Result]) -> list[Result]:
     """Return what `work` returns in each of `threads` threads that start together."""
-    start = threading.Barrier(threads)
+    return together([work] * threads)
 
-    def wait_and_work() -> Result:
-        start.wait(timeout=30)
-        return work()
 
-    with ThreadPoolExecutor(threads) as pool:
-        return [future.result() for future in [pool.submit(wait_and_work) for _ in range(threads)]]
+def together(work: Sequence[Callable[[], Result]]) -> list[Result]:
+    """Do everything at the same time, each in a thread; return the answers in that order."""
+    start = threading.Barrier(len(work))
+
+    def wait_and_do(one: Callable[[], Result]) -> Result:
+        start.wait(_PATIENCE_SECONDS)
+        return one()
+
+    with ThreadPoolExecutor(len(work)) as pool:
+        return [future.result() for future in [pool.submit(wait_and_do, one) for one in work]]

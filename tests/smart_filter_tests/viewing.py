@@ -25,7 +25,7 @@ from smart_filter_workers.live import frames
 from smart_filter_workers.results import Srgb8
 
 SECRET = "l" * 32
-_PATIENCE_SECONDS = 30.0
+_PATIENCE_SECONDS = 90.0
 _LOOK_SECONDS = 0.05
 _NUMBER = struct.Struct(">I")
 
@@ -48,11 +48,9 @@ class Viewer:
     said: list[Json] = field(default_factory=list)
 
     def show(self, number: int, content: bytes) -> None:
-        """Send a frame."""
         self.socket.send(_NUMBER.pack(number) + content)
 
     def tell(self, **message: object) -> None:
-        """Send a message."""
         self.socket.send(json.dumps(message))
 
     def hear(self) -> Json:
@@ -102,21 +100,18 @@ class LiveWorker:
 
     @contextmanager
     def connected(self) -> Iterator[Viewer]:
-        """Connect, and say nothing yet."""
         url = f"ws://{self.host}/v1/live/socket"
         with connect(url, compression=None, max_size=None, close_timeout=1) as socket:
             yield Viewer(socket)
 
     @contextmanager
     def viewer(self, tenant: str = "ann", **hello: object) -> Iterator[Viewer]:
-        """Connect, and show a token."""
         with self.connected() as viewer:
             viewer.tell(token=self.token(tenant), **hello)
             assert viewer.hear()["type"] == "ready"
             yield viewer
 
     def get(self, path: str) -> httpx.Response:
-        """Ask by HTTP."""
         return httpx.get(f"http://{self.host}{path}", timeout=_PATIENCE_SECONDS)
 
     def stop(self) -> int:

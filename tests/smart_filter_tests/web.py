@@ -94,7 +94,6 @@ def a_site(
     tls: ssl.SSLContext | None = None,
     host: str = LOOPBACK,
 ) -> Iterator[Site]:
-    """Serve a site while the block lasts."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.create_server((host, 0), family=family)
     port = listener.getsockname()[1]
@@ -131,7 +130,6 @@ def ok(body: bytes, **headers: str) -> bytes:
 
 
 def redirect(location: str, status: int = 302) -> bytes:
-    """Return an answer that leads elsewhere."""
     return answer(status, b"", location=location, content__length="0")
 
 

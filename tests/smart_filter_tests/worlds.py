@@ -99,28 +99,16 @@ def due(bench: Bench) -> World:
 def hopeless(bench: Bench) -> World:
     """Make the same with no attempt and no patience left."""
     world = running(bench)
-    with bench.transaction() as connection:
-        connection.execute(
-            text("""
-                UPDATE stages SET attempt = :most,
-                    patience_since = statement_timestamp() - interval '1 day'
-                WHERE state = 'running'
-            """),
-            {"most": bench.settings.engine.max_attempts},
-        )
+    _exhaust(bench)
     return world
 
 
 def hopeless_beside_ready(bench: Bench) -> World:
     """Make the same with a face that is ready to be claimed."""
     world = hopeless(bench)
-    with bench.transaction() as connection:
-        connection.execute(
-            text("""
-                UPDATE stages SET state = 'ready', lease_token = NULL, leased_until = NULL
-                WHERE stage = 'face'
-            """)
-        )
+    _update(
+        bench, "state = 'ready', lease_token = NULL, leased_until = NULL", where="stage = 'face'"
+    )
     return world
 
 
@@ -167,29 +155,17 @@ def late_and_ready(bench: Bench) -> World:
 
 def album(bench: Bench) -> World:
     """Make an album of which one photo is still being rated, with no attempt or patience left."""
-    _, job_ids = bench.submit_batch(3, best=1)
-    for stage in (PREPARE, SEGMENTATION, FACE):
-        bench.complete(*bench.claim(stage, batch_size=3))
+    job_ids = _unrated_album(bench)
     *others, last = sorted(bench.claim(SMILE, batch_size=3), key=lambda lease: lease.job_id)
     bench.complete(*others)
-    with bench.transaction() as connection:
-        connection.execute(
-            text("""
-                UPDATE stages SET attempt = :most,
-                    leased_until = statement_timestamp() - interval '1 s',
-                    patience_since = statement_timestamp() - interval '1 day'
-                WHERE state = 'running'
-            """),
-            {"most": bench.settings.engine.max_attempts},
-        )
+    bench.age(last, seconds=31)
+    _exhaust(bench)
     return World(bench, job_ids[-1], {SMILE: last})
 
 
 def late_album(bench: Bench) -> World:
     """Make an album of which one photo waits to be rated, past its deadline."""
-    _, job_ids = bench.submit_batch(3, best=1)
-    for stage in (PREPARE, SEGMENTATION, FACE):
-        bench.complete(*bench.claim(stage, batch_size=3))
+    job_ids = _unrated_album(bench)
     bench.complete(*bench.claim(SMILE, batch_size=2))
     return _past_its_deadline(World(bench, job_ids[-1], {}))
 
@@ -225,14 +201,12 @@ def actions(world: World) -> list[Action]:
 
 def drain(bench: Bench) -> None:
     """Let every holder be gone and all time pass; then sweep and work until all is done."""
-    with bench.transaction() as connection:
-        connection.execute(
-            text("""
-                UPDATE stages SET leased_until = leased_until - interval '1 day',
-                    not_before = not_before - interval '1 day'
-                WHERE state IN ('waiting', 'running')
-            """)
-        )
+    day = "interval '1 day'"
+    _update(
+        bench,
+        f"leased_until = leased_until - {day}, not_before = not_before - {day}",
+        where="state IN ('waiting', 'running')",
+    )
     while True:
         bench.sweep()
         claimed = [lease for stage in StageName for lease in bench.claim(stage, batch_size=8)]
@@ -280,6 +254,25 @@ def picture(bench: Bench) -> dict[str, object]:
         "artifacts": [tuple(row) for row in artifacts],
         "graves": graves,
     }
+
+
+def _update(bench: Bench, change: str, *, where: str) -> None:
+    with bench.transaction() as connection:
+        connection.execute(text(f"UPDATE stages SET {change} WHERE {where}"))
+
+
+def _exhaust(bench: Bench) -> None:
+    """Leave no attempt and no patience to the stages that run."""
+    most = bench.settings.engine.max_attempts
+    impatient = "patience_since = statement_timestamp() - interval '1 day'"
+    _update(bench, f"attempt = {most}, {impatient}", where="state = 'running'")
+
+
+def _unrated_album(bench: Bench) -> list[JobId]:
+    _, job_ids = bench.submit_batch(3, best=1)
+    for stage in (PREPARE, SEGMENTATION, FACE):
+        bench.complete(*bench.claim(stage, batch_size=3))
+    return job_ids
 
 
 def _past_its_deadline(world: World) -> World:
@@ -342,20 +335,13 @@ def _reopen(connection: Connection, bench: Bench, lease: Lease) -> object:
     return sorted(transitions.reopen(connection, lease, memory.artifacts_of(result)))
 
 
-def _release(connection: Connection, bench: Bench, lease: Lease) -> object:
+def _release(
+    connection: Connection, bench: Bench, lease: Lease, *, delay_seconds: float = 0
+) -> object:
     return transitions.release(
         connection,
         lease,
-        delay_seconds=0,
-        give_up_seconds=bench.settings.engine.give_up_seconds,
-    )
-
-
-def _release_later(connection: Connection, bench: Bench, lease: Lease) -> object:
-    return transitions.release(
-        connection,
-        lease,
-        delay_seconds=3600,
+        delay_seconds=delay_seconds,
         give_up_seconds=bench.settings.engine.give_up_seconds,
     )
 
@@ -388,7 +374,7 @@ _OF_A_LEASE: Mapping[str, Callable[[Connection, Bench, Lease], object]] = {
     "renew": _renew,
     "complete": _complete,
     "release": _release,
-    "release later": _release_later,
+    "release later": functools.partial(_release, delay_seconds=3600),
     "retry": _retry,
     "reroute": lambda connection, _, lease: transitions.reroute(connection, lease, same(lease)),
     "reopen": _reopen,

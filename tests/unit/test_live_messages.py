@@ -33,15 +33,18 @@ KEYS = ["k" * 32]
 
 
 @pytest.mark.parametrize(
-    ("more", "background", "max_side_px"),
-    [("", None, 1280), (', "background": "blur:0.5", "max_side": 640', "blur:0.5", 640)],
+    ("more", "background", "max_side_px", "rate"),
+    [
+        ("", None, 1280, None),
+        (', "background": "blur:0.5", "max_side": 640, "rate": 29.97', "blur:0.5", 640, 29.97),
+    ],
 )
-def test_first_message_is_a_token_and_perhaps_background_and_size(
-    more: str, background: str | None, max_side_px: int
+def test_first_message_is_a_token_and_perhaps_background_size_and_rate(
+    more: str, background: str | None, max_side_px: int, rate: float | None
 ) -> None:
     hello = messages.hello(f'{{"token": "t"{more}}}')
 
-    assert (hello.token, hello.max_side_px) == ("t", max_side_px)
+    assert (hello.token, hello.max_side_px, hello.rate) == ("t", max_side_px, rate)
     assert (hello.background and str(hello.background)) == background
 
 
@@ -56,7 +59,13 @@ def test_first_message_is_a_token_and_perhaps_background_and_size(
         ('{"token": 1}', '"token"'),
         ('{"token": "t", "max_side": 1281}', "from 64 to 1280"),
         ('{"token": "t", "max_side": true}', "from 64 to 1280"),
-        ('{"token": "t", "colour": "red"}', "'colour': here a message has background, max_side"),
+        ('{"token": "t", "rate": 0.9}', "from 1 to 240"),
+        ('{"token": "t", "rate": NaN}', "from 1 to 240"),
+        ('{"token": "t", "rate": true}', "from 1 to 240"),
+        (
+            '{"token": "t", "colour": "red"}',
+            "'colour': here a message has background, max_side, rate",
+        ),
         ('{"token": "t", "\\ud800": 1}', r"'\\ud800': here"),
         ('{"token": "t", "background": "transparent"}', "color:white"),
         ('{"token": "t", "background": null}', "a background is text"),
@@ -135,7 +144,7 @@ def test_newest_frame_replaces_a_waiting_one_and_is_taken_once() -> None:
     async def taken() -> tuple[Arrived, int]:
         newest = Newest()
         for number in range(3):
-            newest.put(Arrived(number, b"", 0.0))
+            newest.put(Arrived(number, b"", 0.0, 0.0))
         first = await newest.take()
         second = asyncio.create_task(newest.take())
         await asyncio.sleep(0)

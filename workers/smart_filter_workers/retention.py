@@ -204,7 +204,7 @@ class Retention:
         if confirmed_at is None:
             return 0
         turn = int(now.timestamp()) // _SECONDS_A_TURN
-        return self.clear_unnamed(older_than=max(older_than, now - confirmed_at), turn=turn)
+        return self._clear_written_before(min(now - older_than, confirmed_at), now, turn)
 
     def clear_unnamed(self, *, older_than: dt.timedelta, turn: int | None = None) -> int:
         """Remove objects that no row names and that were not written lately; return how many.
@@ -213,7 +213,10 @@ class Retention:
         """
         with sessions.transaction(self._engine) as connection:
             now = _now(connection)
-        moment = now - older_than
+        return self._clear_written_before(now - older_than, now, turn)
+
+    def _clear_written_before(self, moment: dt.datetime, now: dt.datetime, turn: int | None) -> int:
+        """Remove objects that no row names and that were written before a moment."""
         removed = self._clear(self._folders(now.date(), turn), moment, retention.unnamed)
         removed += self._clear([keys.STOCK], moment, stock.unnamed)
         removed += self._clear([keys.WEIGHTS], moment, versions.unnamed)

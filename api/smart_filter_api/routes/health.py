@@ -15,7 +15,8 @@ from smart_filter_shared.errors import TryAgain
 
 router = APIRouter(tags=["health"])
 
-_PATIENCE_SECONDS = 2.0
+# Shorter than the patience of a request: probes give up soon.
+_MOST_SECONDS = 2.0
 _AWAY = "cannot be reached"
 
 
@@ -44,7 +45,7 @@ async def ready(request: Request, services: OpenServices) -> Health | Response:
 
     async def ask(name: str, question: Callable[[Services], Awaitable[str | None]]) -> None:
         fault: str | None = _AWAY
-        with anyio.move_on_after(_PATIENCE_SECONDS):
+        with anyio.move_on_after(min(_MOST_SECONDS, services.patience_seconds)):
             fault = await question(services)
         if fault is not None:
             faults[name] = fault

@@ -104,7 +104,8 @@ def film(
             raise Ending(f"{source} has no frame that can be read", WRONG_USAGE)
         size = video.fitted_size(first.shape[1], first.shape[0])
         client = stack.enter_context(connected())
-        session = stack.enter_context(LiveSession(client, background))
+        rate = None if read.is_camera else read.rate
+        session = stack.enter_context(LiveSession(client, background, rate=rate))
         session.open()
         moments = None
         if shutter is not None:

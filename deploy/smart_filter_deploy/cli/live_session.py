@@ -72,6 +72,7 @@ class LiveSession:
     """Live video with one background, over one connection at a time.
 
     background: as in a recipe; None: what the server has.
+    rate: frames a second of a recording, whose seconds then pass by its frames; None: of a camera.
     clock, sleep: seconds.
     """
 
@@ -80,11 +81,13 @@ class LiveSession:
         client: Client,
         background: str | None,
         *,
+        rate: float | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._client = client
         self._background = background
+        self._rate = rate
         self._clock = clock
         self._sleep = sleep
         self._connection = ExitStack()
@@ -174,7 +177,8 @@ class LiveSession:
         self._dropped_before, self._dropped = self.dropped, 0
         self._told = None
         try:
-            self._socket.send(json.dumps({"token": ticket.token}))
+            told = {"token": ticket.token} | ({} if self._rate is None else {"rate": self._rate})
+            self._socket.send(json.dumps(told))
             message = self._socket.recv(_ANSWER_SECONDS)
         except ConnectionClosed as error:
             raise self._lost(error) from error

@@ -16,7 +16,10 @@ _TRIES = 200
 
 
 def free_port() -> int:
-    """A random port on 127.0.0.1 on which nobody listens now.
+    """Return a random port on 127.0.0.1 that is free, and claim it until this process ends.
+
+    The server that is to listen on it starts later, PostgreSQL after it has created its data. The
+    claim keeps another process from choosing the same port meanwhile.
 
     Raises SetupFailed when none is found, which means that loopback cannot be used at all.
     """
@@ -29,5 +32,20 @@ def free_port() -> int:
                 probe.bind((LOOPBACK, port))
             except OSError:
                 continue
-        return port
+        if _claim(port):
+            return port
     raise SetupFailed(f"no free port on {LOOPBACK}: is the loopback interface up?")
+
+
+def _claim(port: int) -> bool:
+    """Claim a port among processes that ask here; return False when another one has it."""
+    claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        # An abstract name: no file, known in the same network namespace as the port, and gone
+        # with its socket. Source: unix(7).
+        claim.bind(f"\0smart-filter-port-{port}")
+    except OSError:
+        claim.close()
+        return False
+    claim.detach()  # left open, so that the end of the process ends the claim
+    return True

@@ -25,7 +25,7 @@ _FLAGS = (
     "--force-color-profile=srgb",
 )
 # A job takes seconds on two cores, and on a machine that has other work some more.
-_PATIENCE_MS = 20_000
+_PATIENCE_MS = 60_000
 
 
 def found() -> str:

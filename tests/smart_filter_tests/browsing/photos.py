@@ -16,8 +16,6 @@ _OVERSIZED_SIDE = 5080
 # By which noise of so many levels makes a JPEG of that side 60 MB large.
 _NOISE_LEVELS, _NOISE_QUALITY = 48.0, 97
 _LARGE_SIDE = 2304
-_ORIENTATION = 0x0112
-_TURNED_RIGHT = 6
 _GROUP_SIZE = (1500, 900)
 _PAIR_SIZE = (1200, 600)
 
@@ -60,16 +58,6 @@ class Photos:
         """A sound photo of 60 MB, which is more than the service takes."""
         place = self._folder / "oversized.jpg"
         place.write_bytes(_noisy(_OVERSIZED_SIDE))
-        return place
-
-    @cached_property
-    def sideways(self) -> Path:
-        """The serious one, stored lying on her side; EXIF says how to hold it upright."""
-        place = self._folder / "sideways.jpg"
-        tags = Image.Exif()
-        tags[_ORIENTATION] = _TURNED_RIGHT
-        with Image.open(self.serious) as upright:
-            upright.transpose(Image.Transpose.ROTATE_90).save(place, quality=95, exif=tags)
         return place
 
     @cached_property

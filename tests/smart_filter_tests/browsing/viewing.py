@@ -10,21 +10,14 @@ from playwright.sync_api import Locator, Page, expect
 from smart_filter_tests.browsing.pixels import Pixels, picture, pixels
 from smart_filter_tests.browsing.visitors import Visitor
 
-_OUTPUTS = "image,cutout,matte,thumbnail,faces,rating,printability"
+# What the studio asks for.
+OUTPUTS = "image,cutout,matte,thumbnail,faces,rating,printability"
 
 
 def submitted(visitor: Visitor, photo: Path, **fields: str) -> dict[str, Any]:
     """Return the job of a photo, succeeded, as the studio itself would have asked for it."""
-    with photo.open("rb") as file:
-        answer = visitor.client.post(
-            "/v1/jobs",
-            data={"seed": "1", "outputs": _OUTPUTS, "metadata.name": photo.name, **fields},
-            files={"photo": file},
-            headers={"Prefer": "wait=30"},
-        )
-    job: dict[str, Any] = answer.json()
-    assert job["state"] == "succeeded", answer.text
-    return job
+    asked = {"seed": "1", "outputs": OUTPUTS, "metadata.name": photo.name}
+    return visitor.succeed(photo, **asked | fields)
 
 
 def shown(page: Page, visitor: Visitor, photo: Path, **fields: str) -> dict[str, Any]:
@@ -45,6 +38,30 @@ def look_at(page: Page, mode: str) -> None:
     """Choose what the viewer shows."""
     page.get_by_role("radio", name=mode, exact=True).check()
     page.mouse.move(0, 0)
+
+
+def move_fingers(
+    page: Page, starts: list[tuple[float, float]], ends: list[tuple[float, float]]
+) -> None:
+    """Move fingers over the screen, each from its start to its end."""
+    session = page.context.new_cdp_session(page)
+
+    def send(kind: str, places: list[tuple[float, float]]) -> None:
+        points = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(places)]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    for number in range(1, len(starts) + 1):
+        send("touchStart", starts[:number])
+    for share in np.linspace(0.1, 1, 10):
+        send(
+            "touchMove",
+            [
+                (x + share * (to_x - x), y + share * (to_y - y))
+                for (x, y), (to_x, to_y) in zip(starts, ends, strict=True)
+            ],
+        )
+    send("touchEnd", [])
+    session.detach()
 
 
 def box_of(element: Locator) -> tuple[float, float, float, float]:
@@ -77,7 +94,6 @@ def photo_of(visitor: Visitor, job: dict[str, Any]) -> Pixels:
 
 
 def output_of(visitor: Visitor, job: dict[str, Any], name: str) -> Pixels:
-    """Return the picture of an output."""
     return picture(bytes_of(visitor, job["outputs"][name]))
 
 

@@ -1,6 +1,7 @@
-"""Malformed requests of every kind, as rows of a table: what is sent, and what it is told.
+"""Malformed requests of every kind, as rows of a table: what is sent, and what is answered.
 
-Whoever adds an operation adds rows for it: in one of these modules or in one of its own.
+One row for each rule, where the rule is applied; the fuzzer of `tests/fuzz` makes up the others.
+An operation that is added needs rows here, in one of these modules or in one of its own.
 """
 
 from smart_filter_tests.malformed.accounts import ACCOUNTS
@@ -9,16 +10,14 @@ from smart_filter_tests.malformed.deriving import DERIVING
 from smart_filter_tests.malformed.forms import FORMS
 from smart_filter_tests.malformed.json_bodies import JSON_BODIES
 from smart_filter_tests.malformed.lists import LISTS
-from smart_filter_tests.malformed.operating import OPERATING
 from smart_filter_tests.malformed.recipes import RECIPES
 from smart_filter_tests.malformed.removing import REMOVING
 from smart_filter_tests.malformed.rows import Row
-from smart_filter_tests.malformed.settings import SETTINGS
 from smart_filter_tests.malformed.uploads import UPLOADS
 
 ROWS: tuple[Row, ...] = (
-    *(*FORMS, *RECIPES, *JSON_BODIES, *LISTS, *ACCOUNTS),
-    *(*SETTINGS, *UPLOADS, *DERIVING, *BATCHES, *OPERATING),
+    *(*FORMS, *RECIPES, *JSON_BODIES, *LISTS),
+    *(*ACCOUNTS, *UPLOADS, *DERIVING, *BATCHES),
 )
-# Told in errors of their own.
+# Answered with errors of their own.
 ROWS_OF_REMOVEBG: tuple[Row, ...] = REMOVING

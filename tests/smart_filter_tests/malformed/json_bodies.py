@@ -1,107 +1,124 @@
 """Malformed JSON bodies of POST /v1/jobs."""
 
 import base64
-import gzip
-from collections.abc import Sequence
+import uuid
 
-from smart_filter_tests.malformed.rows import JSON, Row, text
+from smart_filter_tests.malformed.rows import (
+    INVALID,
+    JSON,
+    LARGE,
+    MALFORMED,
+    MEDIA,
+    RECIPE,
+    Row,
+    sent,
+    text,
+)
 from smart_filter_tests.serving import a_photo
 
-_BAD = (400, "malformed_request")
-_WRONG = (422, "invalid_recipe")
+_JOBS = "POST /v1/jobs"
 _PHOTO = base64.b64encode(a_photo()).decode()
+_ADDRESS = "https://example.org/a.jpg"
 
 
-def _row(
+def _raw(
     name: str,
     body: bytes,
-    told: tuple[int, str] = _BAD,
-    pointers: Sequence[str] = ("",),
+    pointer: str = "",
+    answer: tuple[int, str] = MALFORMED,
     tells: str = "",
 ) -> Row:
-    return Row(
-        name, "POST /v1/jobs", *told, pointers=pointers, tells=tells, headers=JSON, content=body
-    )
+    return Row(name, _JOBS, *answer, pointers=(pointer,), tells=tells, headers=JSON, content=body)
 
 
-def _recipe(name: str, recipe: object, pointers: Sequence[str]) -> Row:
-    return _row(name, text({"photo_base64": _PHOTO, "recipe": recipe}), _WRONG, pointers)
+def _document(name: str, recipe: str, tells: str = "") -> Row:
+    """Return a row whose recipe cannot be written by a JSON library."""
+    body = f'{{"photo_base64": "{_PHOTO}", "recipe": {recipe}}}'
+    return _raw(name, body.encode(), tells=tells)
 
 
-def _raw(recipe: str) -> bytes:
-    return f'{{"photo_base64": "{_PHOTO}", "recipe": {recipe}}}'.encode()
+def _photo(name: str, photo: object, answer: tuple[int, str] = MALFORMED) -> Row:
+    return sent(_JOBS, name, {"photo_base64": photo}, "/photo_base64", answer=answer)
 
 
-_AT_PHOTO = ("/photo_base64",)
+def _recipe(name: str, recipe: object, *pointers: str) -> Row:
+    body = {"photo_base64": _PHOTO, "recipe": recipe}
+    return sent(_JOBS, name, body, *pointers, answer=RECIPE)
+
+
+def _bound(name: str, recipe: object, *pointers: str) -> Row:
+    """Return a row whose recipe exceeds what a form may hold."""
+    body = {"photo_base64": _PHOTO, "recipe": recipe}
+    return sent(_JOBS, name, body, *pointers, answer=MALFORMED)
+
+
+def _elsewhere(name: str, answer: tuple[int, str], pointer: str, **body: object) -> Row:
+    return sent(_JOBS, name, body, pointer, answer=answer)
+
 
 JSON_BODIES = (
-    _row("JSON of nothing", b"", tells="not JSON"),
-    _row("JSON of text", b"photo please"),
-    _row("JSON of a list", b"[]", tells="JSON object"),
-    _row("JSON of null", b"null"),
-    _row("JSON of a number", b"1"),
-    _row("JSON cut off", text({"photo_base64": _PHOTO})[:-1]),
-    _row("JSON with a comma too many", b'{"photo_base64": "",}'),
-    _row("JSON in single quotes", b"{'photo_base64': ''}"),
-    _row("JSON with a comment", b'{"photo_base64": "" /* none */}'),
-    _row("JSON not UTF-8", b'{"photo_base64": "", "recipe": {"background": "\xff"}}'),
-    _row("JSON in UTF-16", text({"photo_base64": _PHOTO}).decode().encode("utf-16")),
-    _row("JSON with half a character", _raw(r'{"background": "\ud800"}')),
-    _row("JSON with NaN", _raw('{"quality": NaN}'), tells="NaN"),
-    _row("JSON with infinity", _raw('{"quality": -Infinity}')),
-    _row("JSON with 5000 digits", _raw(f'{{"seed": {"9" * 5000}}}')),
-    _row("JSON 100,000 deep", b"[" * 100_000),
-    _row("recipe 100,000 deep", _raw('{"a":' * 100_000 + "1" + "}" * 100_000)),
-    _row("photo named twice", b'{"photo_base64": "", "photo_base64": ""}', tells="more than once"),
-    _row("recipe that names twice", _raw('{"quality": 80, "quality": 90}'), tells="more than once"),
-    _row("no photo in JSON", b"{}", tells="photo_base64"),
-    _row("photo of null", b'{"photo_base64": null}', tells="photo_base64"),
-    _row("photo of a number", b'{"photo_base64": 1}', pointers=_AT_PHOTO),
-    _row("photo of a list", b'{"photo_base64": ["x"]}', pointers=_AT_PHOTO),
-    _row("photo that is no base64", b'{"photo_base64": "@@@@"}', pointers=_AT_PHOTO),
-    _row("photo in base64 cut off", text({"photo_base64": _PHOTO[:-3]}), pointers=_AT_PHOTO),
-    _row("photo in base64url", b'{"photo_base64": "_-_-"}', pointers=_AT_PHOTO),
-    _row("photo as a bare data URL", b'{"photo_base64": "data:,x"}', pointers=_AT_PHOTO),
-    _row(
-        "photo in base64 of text",
-        text({"photo_base64": base64.b64encode(b"Dear Sir,").decode()}),
-        (415, "unsupported_media"),
-        _AT_PHOTO,
-        "accepted are",
+    _raw("JSON of nothing", b"", tells="not JSON"),
+    _raw("JSON of a list", b"[]", tells="JSON object"),
+    _raw("JSON cut off", text({"photo_base64": _PHOTO})[:-1]),
+    _raw("JSON not UTF-8", b'{"photo_base64": "", "recipe": {"background": "\xff"}}'),
+    _raw("JSON 100,000 deep", b"[" * 100_000),
+    _raw("photo named twice", b'{"photo_base64": "", "photo_base64": ""}', tells="more than once"),
+    _raw(
+        "large recipe",
+        b'{"photo_base64": "%s", "recipe": {"a": [%s{}]}}' % (_PHOTO.encode(), b"{}," * 500_000),
+        answer=LARGE,
     ),
-    _row("photo of no letters", b'{"photo_base64": ""}', (415, "unsupported_media"), _AT_PHOTO),
-    _row(
-        "unknown name in JSON",
-        text({"photo_base64": _PHOTO, "quality": 90, "recipes": {}}),
-        _WRONG,
-        ("/quality", "/recipes"),
+    _raw(
+        "large photo",
+        b'{"photo_base64": "%s"}' % (b"A" * 56_000_000),
+        "/photo",
+        answer=LARGE,
     ),
-    _row(
-        "webhook of a list",
-        text({"photo_base64": _PHOTO, "webhook_url": []}),
-        _WRONG,
-        ("/webhook_url",),
+    _document("half a character", r'{"background": "\ud800"}'),
+    _document("half a character in a name", r'{"\ud800": "a"}'),
+    _document("NaN", '{"quality": NaN}', tells="NaN"),
+    _document("5000 digits", f'{{"seed": {"9" * 5000}}}'),
+    _document("recipe 100,000 deep", '{"a":' * 100_000 + "1" + "}" * 100_000),
+    _document("recipe that names twice", '{"quality": 80, "quality": 90}', tells="more than once"),
+    _raw("no photo in JSON", b'{"recipe": {"photo_base64": "AAAA"}}', tells="photo_base64"),
+    _raw("photo of null", b'{"photo_base64": null}', tells="photo_base64"),
+    _photo("photo of a number", 1),
+    _photo("photo that is no base64", "@@@@"),
+    _photo("photo in base64 cut off", _PHOTO[:-3]),
+    _photo("photo in base64url", "_-_-"),
+    _photo("photo as a bare data URL", "data:,x"),
+    _photo("photo of text", base64.b64encode(b"Dear Sir,").decode(), MEDIA),
+    _photo("photo of no letters", "", MEDIA),
+    sent(
+        _JOBS,
+        "unknown names",
+        {"photo_base64": _PHOTO, "quality": 90, "recipes": {}},
+        *("/quality", "/recipes"),
+        answer=RECIPE,
     ),
-    _recipe("recipe of a list", [], ["/recipe"]),
-    _recipe("recipe of a text", "quality=90", ["/recipe"]),
-    _recipe("quality of an object", {"quality": {"of": 90}}, ["/quality/of"]),
-    _recipe("quality of two", {"quality": [80, 90]}, ["/quality"]),
-    _recipe("quality of true", {"quality": True}, ["/quality"]),
-    _recipe("quality beyond all numbers", {"quality": 10**40}, ["/quality"]),
-    _recipe("list of objects", {"outputs": [{"image": True}]}, ["/outputs"]),
-    _recipe(
-        "name in two spellings",
-        {"face.model": "auto", "face": {"model": "auto"}},
-        ["/face/model"],
-    ),
-    _recipe("metadata of a list", {"metadata": {"a": [1, 2]}}, ["/metadata/a"]),
-    Row(
-        "compressed JSON",
-        "POST /v1/jobs",
-        415,
-        "unsupported_media",
-        pointers=("/Content-Encoding",),
-        headers={**JSON, "Content-Encoding": "gzip"},
-        content=gzip.compress(text({"photo_base64": _PHOTO})),
-    ),
+    _elsewhere("webhook of a list", RECIPE, "/webhook_url", photo_base64=_PHOTO, webhook_url=[]),
+    _elsewhere("webhook of no web", RECIPE, "/webhook_url", photo_base64=_PHOTO, webhook_url="x"),
+    _elsewhere("photo at a number", RECIPE, "/photo_url", photo_url=1),
+    _elsewhere("photo at no web", RECIPE, "/photo_url", photo_url="file:///etc/passwd"),
+    _elsewhere("photo at a password", RECIPE, "/photo_url", photo_url="https://user:secret@a.b/"),
+    _elsewhere("upload of a number", RECIPE, "/upload_id", upload_id=1),
+    _elsewhere("upload with a NUL", INVALID, "/upload_id", upload_id="\0"),
+    _elsewhere("unknown upload", INVALID, "/upload_id", upload_id=str(uuid.UUID(int=7))),
+    _elsewhere("address and upload", MALFORMED, "", photo_url=_ADDRESS, upload_id="x"),
+    _elsewhere("address and faults", RECIPE, "/quality", photo_url=_ADDRESS, recipe={"quality": 0}),
+    _recipe("recipe of a list", [], "/recipe"),
+    _recipe("quality of an object", {"quality": {"of": 90}}, "/quality/of"),
+    _recipe("quality of two", {"quality": [80, 90]}, "/quality"),
+    _recipe("quality of true", {"quality": True}, "/quality"),
+    _recipe("quality of a fraction", {"quality": 80.5}, "/quality"),
+    _recipe("list of lists", {"outputs": [["image"]]}, "/outputs"),
+    _recipe("list of odd things", {"filters": ["hat", 7, "hat"]}, "/filters"),
+    _recipe("list of an object", {"metadata": {"a": {"b": {}}}, "seed": [{}]}, "/seed"),
+    _recipe("two spellings", {"metadata": {"a": "1"}, "metadata.a": "2"}, "/metadata/a"),
+    _recipe("unknown parameter", {"segmentation": {"params": {"x": 1}}}, "/segmentation/params/x"),
+    _bound("long margin", {"margin": "1px " * 2000}, "/margin"),
+    _bound("200 names", {f"a{number}": 1 for number in range(200)}, "/recipe"),
+    _bound("200 outputs", {"outputs": ["image"] * 200}, "/outputs"),
+    _bound("long filters", {"filters": ["a," * 3000]}, "/filters"),
+    _bound("long name", {"a" * 300: 1}, "/recipe"),
 )

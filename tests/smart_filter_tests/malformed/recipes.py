@@ -1,16 +1,32 @@
-"""Recipes that cannot be served, sent to POST /v1/jobs as a form."""
+"""Recipes that cannot be served, sent to POST /v1/jobs as a form.
+
+The rules of each field are those of `tests/unit/test_recipe*.py`; here are the names, and a value
+of each kind of field.
+"""
 
 from collections.abc import Sequence
 
-from smart_filter_tests.malformed.rows import END, FORM, Row, fields, part, photo
+from smart_filter_tests.malformed.rows import (
+    CONTRADICTION,
+    END,
+    FORM,
+    RECIPE,
+    Row,
+    fields,
+    part,
+    photo,
+)
 
-_WRONG = (422, "invalid_recipe")
-_CONTRADICTION = (422, "contradiction")
+
+def _named(name: str, field: str, pointer: str) -> Row:
+    """Return a row whose field's name is odd."""
+    body = photo() + part(field, "1") + END
+    return Row(name, "POST /v1/jobs", *RECIPE, pointers=(pointer,), headers=FORM, content=body)
 
 
 def _row(
     name: str,
-    told: tuple[int, str] = _WRONG,
+    answer: tuple[int, str] = RECIPE,
     pointers: Sequence[str] | None = None,
     **values: str | Sequence[str],
 ) -> Row:
@@ -19,153 +35,72 @@ def _row(
     return Row(
         name,
         "POST /v1/jobs",
-        *told,
+        *answer,
         pointers=named if pointers is None else pointers,
         headers=FORM,
         content=fields(**values),
     )
 
 
-def _named(name: str, field: str, pointer: str, value: str = "1") -> Row:
-    """Return a row whose field's name is odd."""
-    body = photo() + part(field, value) + END
-    return Row(name, "POST /v1/jobs", *_WRONG, pointers=(pointer,), headers=FORM, content=body)
-
-
-_ADDRESSES = {
-    "ftp": "ftp://example.org/a.jpg",
-    "file": "file:///etc/passwd",
-    "a password": "https://user:secret@example.org/a.jpg",
-    "a number": "http://0x7f.1/",
-    "an empty host": "http:///a.jpg",
-    "two ports": "http://example.org:80:80/",
-    "a newline": "http://example.org/\r\nX: y",
-    "a NUL": "http://example.org/\0",
-    "a long one": f"http://example.org/{'a' * 2100}",
-    "no scheme": "example.org/a.jpg",
-}
-
 RECIPES = (
-    _named("unknown name", "colour", "/colour"),
     _named("Cyrillic letter in a name", "qu\u0430lity", "/qu\u0430lity"),
-    _named("invisible space in a name", "quality\u200b", "/quality\u200b"),
-    _named("full-width name", "\uff51uality", "/\uff51uality"),
-    _named("name from right to left", "\u202equality", "/\u202equality"),
-    _named("name in capitals", "Quality", "/Quality"),
-    _named("combining accent in a name", "se\u0301ed", "/se\u0301ed"),
     _named("NUL in a name", "quality\0", "/quality\0"),
-    _named("name of dots", "...", "////"),
     _named("name with a slash", "a/b", "/a~1b"),
     _named("empty name", "", "/"),
     _named("prototype", "__proto__.x", "/__proto__/x"),
     _named("metadata key with a space", "metadata.a b", "/metadata/a b"),
     _named("metadata key of 65", f"metadata.{'k' * 65}", f"/metadata/{'k' * 65}"),
     _named("metadata without a key", "metadata.", "/metadata/"),
-    _row("quality of 0", quality="0"),
-    _row("quality of 101", quality="101"),
-    _row("quality of a word", quality="high"),
     _row("quality in full-width digits", quality="\uff19\uff10"),
-    _row("quality in Arabic digits", quality="\u0669\u0660"),
-    _row("quality as a fraction", quality="90.5"),
-    _row("quality with an exponent", quality="9e1"),
-    _row("quality of NaN", quality="NaN"),
-    _row("quality in hex", quality="0x50"),
-    _row("quality with an underscore", quality="9_0"),
-    _row("quality of nothing", quality=""),
     _row("quality with a NUL", quality="90\0"),
     _row("quality twice", quality=["80", "90"]),
-    _row("seed below 0", seed="-1"),
-    _row("seed of 2 to the 53", seed=str(2**53)),
     _row("seed of 4000 digits", seed="9" * 4000),
     _row("outputs of nothing", outputs=""),
-    _row("unknown output", outputs="image,hologram"),
-    _row("format of GIF", format="gif"),
-    _row("background of nothing", background=""),
-    _row("unknown background", background="disco"),
-    _row("no colour", background="color:beauty"),
-    _row("colour with script", background="color:<script>"),
-    _row("unknown preset", background="preset:atlantis"),
     _row("preset of a path", background="preset:../../etc/passwd"),
     _row("preset of another tenant", background="preset:tenant/theirs"),
-    _row("blur of 2", background="blur:2"),
     _row("blur of NaN", background="blur:nan"),
-    _row("blur of infinity", background="blur:inf"),
-    _row("no keywords", background="keywords:"),
-    _row("13 keywords", background="keywords:" + ",".join("red" for _ in range(13))),
-    _row("long keyword", background="keywords:" + "a" * 41),
     _row("file that did not come", background="file", pointers=["/background_file"]),
-    *(_row(f"background at {name}", background=f"url:{url}") for name, url in _ADDRESSES.items()),
-    *(_row(f"webhook at {name}", webhook_url=url) for name, url in _ADDRESSES.items()),
+    _row("background at a password", background="url:https://user:secret@example.org/a.jpg"),
+    _row("webhook at a file", webhook_url="file:///etc/passwd"),
     _row("webhook twice", webhook_url=["https://example.org/", "https://example.org/"]),
-    _row("crop of a word", crop="tight"),
-    _row("margin below 0", margin="-1px"),
-    _row("margin of 600 px", margin="600px"),
-    _row("five margins", margin="1px 1px 1px 1px 1px"),
-    _row("scale of 5 %", scale="5%"),
-    _row("scale of 1000 %", scale="1000%"),
-    _row("position of a word", position="left"),
-    _row("roi of three", roi="0% 0% 50%"),
-    _row("roi inside out", roi="90% 90% 10% 10%"),
-    _row("size of a speck", size="2x2"),
-    _row("size of a wall", size="99999x99999"),
-    _row("unknown paper", size="print:1x1"),
-    _row("aspect of 0", aspect="0:1"),
-    _row("aspect of a line", aspect="100:1"),
-    _row("shadow of 2", shadow="drop:2"),
-    _row("outline of 99 %", outline="99% red"),
-    _row("outline of no colour", outline="4px nothing"),
-    _row("light wrap of 2", light_wrap="2"),
-    _row("harmonise of NaN", harmonise="nan"),
-    _row("unknown filter", filters="moustache"),
-    _row("parameter of a filter not asked for", filters__hat__kind="santa"),
     _row("caption without text", filters="caption", pointers=["/filters/caption/text"]),
-    _row("persons of 0", persons="0"),
-    _row("persons of a word", persons="everybody"),
-    _row("unknown priority", priority="urgent"),
-    _row("run at a word", run_at="tomorrow"),
-    _row("run at no time zone", run_at="2030-01-31T12:00:00"),
+    _row("parameter of a filter not asked for", filters__hat__kind="santa"),
+    _row(
+        "unknown kind of hat",
+        filters="hat",
+        filters__hat__kind="bowler",
+        pointers=["/filters/hat/kind"],
+    ),
     _row("run before year 1", run_at="0001-01-01T00:00:00+23:59"),
     _row("run after year 9999", run_at="9999-12-31T23:59:59-23:59"),
-    _row("long metadata", metadata__a="x" * 257),
-    _row("NUL in metadata", metadata__a="x\0y"),
+    _row("no time until the deadline", deadline_ms="0"),
     _row("metadata twice", metadata__a=["x", "y"]),
-    _row("require a word", require_person="maybe"),
-    _row("matte of 12 bits", matte_bits="12"),
-    _row("one byte", max_bytes="1"),
-    _row("a terabyte", max_bytes="1TB"),
-    _row("huge effort", effort="huge"),
-    _row("sharp edge", edge="sharp"),
-    _row("unknown model", face__model="mirror"),
     _row("model of a path", face__model="../../weights"),
-    _row("unknown parameter of a model", face__params__size="1"),
+    _row("unknown parameter of a model", segmentation__params__size="1"),
     _row("several faults", quality="0", seed="x", format="gif", persons="0"),
-    _row("transparent JPEG", _CONTRADICTION, background="transparent", format="jpg"),
+    _row(
+        "deadline before it may run",
+        CONTRADICTION,
+        deadline_ms="1000",
+        run_at="2999-01-01T00:00:00Z",
+    ),
+    _row("transparent JPEG", CONTRADICTION, background="transparent", format="jpg"),
     _row(
         "numbers for a model that tells nobody apart",
-        _CONTRADICTION,
+        CONTRADICTION,
         ["/persons", "/segmentation/model"],
         persons="1",
     ),
-    _row(
-        "shadow on what is kept",
-        _CONTRADICTION,
-        background="keep",
-        shadow="drop",
-    ),
-    Row(
-        "background beside its file",
-        "POST /v1/jobs",
-        *_CONTRADICTION,
-        pointers=["/background", "/background_file"],
-        headers=FORM,
-        content=photo() + photo(name="background_file") + part("background", "color:red") + END,
-    ),
-    Row(
-        "17 metadata",
-        "POST /v1/jobs",
-        *_WRONG,
-        pointers=["/metadata"],
-        headers=FORM,
-        content=photo() + b"".join(part(f"metadata.k{n}", "v") for n in range(17)) + END,
+    _row("shadow on what is kept", CONTRADICTION, background="keep", shadow="drop"),
+    *(
+        Row(
+            f"background {background} and its file",
+            "POST /v1/jobs",
+            *CONTRADICTION,
+            pointers=["/background", "/background_file"],
+            headers=FORM,
+            content=photo() + photo(name="background_file") + part("background", background) + END,
+        )
+        for background in ("auto", "color:red")
     ),
 )

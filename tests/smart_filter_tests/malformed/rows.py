@@ -6,6 +6,13 @@ from dataclasses import dataclass, field
 
 from smart_filter_tests.serving import a_photo
 
+MALFORMED = (400, "malformed_request")
+MEDIA = (415, "unsupported_media")
+LARGE = (413, "photo_too_large")
+INVALID = (422, "invalid_request")
+RECIPE = (422, "invalid_recipe")
+CONTRADICTION = (422, "contradiction")
+
 BOUNDARY = "cut"
 FORM = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
 JSON = {"Content-Type": "application/json"}
@@ -38,6 +45,58 @@ class Row:
     def id(self) -> str:
         """What the test of it is called."""
         return f"{self.operation} {self.name}".replace("/v1/", "").replace(" ", "-")
+
+
+def sent(
+    operation: str,
+    name: str,
+    body: object,
+    *pointers: str,
+    answer: tuple[int, str] = INVALID,
+    tells: str = "",
+    path: str = "",
+) -> Row:
+    """Return a row whose JSON document has faults at these pointers."""
+    return Row(
+        name,
+        operation,
+        *answer,
+        pointers=pointers,
+        tells=tells,
+        path=path,
+        headers=JSON,
+        content=text(body),
+    )
+
+
+def asked(operation: str, name: str, *values: str, tells: str = "") -> Sequence[Row]:
+    """Return a row for each wrong value of a parameter."""
+    return [
+        Row(
+            f"{name} {ascii(value)[:40]}",
+            operation,
+            *MALFORMED,
+            pointers=(f"/{name}",),
+            tells=tells,
+            params=((name, value),),
+        )
+        for value in values
+    ]
+
+
+def headed(operation: str, name: str, *values: str | bytes, content: bytes = b"") -> Sequence[Row]:
+    """Return a row for each wrong value of a header; content: a JSON document beside it."""
+    return [
+        Row(
+            f"{name} {ascii(value)[:40]}",
+            operation,
+            *MALFORMED,
+            pointers=(f"/{name}",),
+            headers={**(JSON if content else {}), name: value},
+            content=content or None,
+        )
+        for value in values
+    ]
 
 
 def part(name: str | bytes, content: str | bytes, *, filename: str | None = None) -> bytes:

@@ -65,7 +65,7 @@ async def _served(websocket: WebSocket, house: House) -> None:
         with house.place(admission.tenant):
             sight = await house.sight()
             asked = hello.background or messages.background(admission.background or "auto")
-            client = _Client(websocket, house, Film(sight), hello.max_side_px, _backdrop(asked))
+            client = _Client(websocket, house, Film(sight), hello, _backdrop(asked))
             _log.info("live connection", tenant=admission.tenant)
             await client.run()
     except Limited as limited:
@@ -109,13 +109,14 @@ class _Client:
         websocket: WebSocket,
         house: House,
         film: Film,
-        max_side_px: int,
+        hello: Hello,
         backdrop: Backdrop,
     ) -> None:
         self._websocket = websocket
         self._house = house
         self._film = film
-        self._max_side_px = max_side_px
+        self._max_side_px = hello.max_side_px
+        self._rate = hello.rate
         self._backdrop = backdrop
         self._newest = Newest()
         self._shutter = Shutter()
@@ -176,7 +177,9 @@ class _Client:
     def _take(self, message: bytes) -> None:
         number, content = messages.parted(message)
         now = asyncio.get_running_loop().time()
-        if self._newest.put(Arrived(number, content, now)):
+        # A recording comes as fast as it is processed; its seconds are those of its frames.
+        filmed_at = now if self._rate is None else number / self._rate
+        if self._newest.put(Arrived(number, content, now, filmed_at)):
             self._house.measures.frames[FrameOutcome.DROPPED] += 1
 
     async def _show(self) -> None:
@@ -190,12 +193,12 @@ class _Client:
                 idle = f"no frame for {messages.IDLE_SECONDS:g} s; connect again when there are"
                 raise _Over(Close.SILENT, idle) from None
             try:
-                seconds = _LONGEST_STEP_SECONDS if before is None else arrived.at - before
+                seconds = _LONGEST_STEP_SECONDS if before is None else arrived.filmed_at - before
                 await self._answer(arrived, seconds=seconds)
             except Unusable as error:
                 self._house.measures.frames[FrameOutcome.REFUSED] += 1
                 await self._send(messages.error(error, number=arrived.number))
-            before = arrived.at
+            before = arrived.filmed_at
 
     async def _answer(self, arrived: Arrived, *, seconds: float) -> None:
         in_thread, film = self._house.in_thread, self._film
@@ -213,7 +216,7 @@ class _Client:
         await self._send_frame(arrived, developed)
         faces, smiles = developed.seen.faces.faces, developed.seen.smiles
         look = look_of(faces, smiles.smiles, smiles.eyes)
-        best = self._shutter.observe(arrived.number, look, at=arrived.at)
+        best = self._shutter.observe(arrived.number, look, at=arrived.filmed_at)
         if best is not None:
             await self._send(messages.shutter(best.number, score=best.smile))
 

@@ -23,6 +23,8 @@ FILE: Final = Background(BackgroundKind.FILE)
 
 _NUMBER: Final = struct.Struct(">I")
 _LEAST_SIDE_PX: Final = 64
+# Frames a second: what slow motion is recorded at.
+_FASTEST: Final = 240
 
 
 class Close(IntEnum):
@@ -38,16 +40,21 @@ class Close(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """The first message.  background: None where it names none; max_side_px: of its frames."""
+    """The first message.
+
+    background: None where it names none; max_side_px: of its frames; rate: frames a second of a
+    film that was recorded, None of one that is filmed now.
+    """
 
     token: str
     background: Background | None
     max_side_px: int
+    rate: float | None
 
 
 def hello(text: str) -> Hello:
     """Read the first message.  Raises MalformedRequest, InvalidRecipe."""
-    said = _read(text, known={"token", "background", "max_side"})
+    said = _read(text, known={"token", "background", "max_side", "rate"})
     token, side = said.get("token"), said.get("max_side", frames.MAX_SIDE_PX)
     if not isinstance(token, str):
         raise MalformedRequest('the first message is {"token": "…"}', pointer="/token")
@@ -57,7 +64,13 @@ def hello(text: str) -> Hello:
             f"max_side is a whole number from {_LEAST_SIDE_PX} to {frames.MAX_SIDE_PX}",
             pointer="/max_side",
         )
-    return Hello(token, _background(said["background"]) if "background" in said else None, side)
+    rate = said.get("rate")
+    if rate is not None and (type(rate) not in (int, float) or not 1 <= rate <= _FASTEST):
+        raise MalformedRequest(
+            f"rate is the recorded frames a second, from 1 to {_FASTEST}", pointer="/rate"
+        )
+    asked = _background(said["background"]) if "background" in said else None
+    return Hello(token, asked, side, rate)
 
 
 def change(text: str) -> Background:

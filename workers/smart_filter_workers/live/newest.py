@@ -8,12 +8,14 @@ from dataclasses import dataclass
 class Arrived:
     """A frame as it came.
 
-    number: the client's; content: the file; at: seconds of the event loop's clock.
+    number: the client's; content: the file; at: seconds of the event loop's clock; filmed_at:
+    seconds of the film's own clock, or `at`.
     """
 
     number: int
     content: bytes
     at: float
+    filmed_at: float
 
 
 class Newest:

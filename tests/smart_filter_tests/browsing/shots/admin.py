@@ -5,6 +5,7 @@ from typing import Final
 from playwright.sync_api import expect
 
 from smart_filter_tests.browsing.looks import DESKTOP, PHONE_DARK
+from smart_filter_tests.browsing.patience import until
 from smart_filter_tests.browsing.shots.shot import Scene, Shot
 
 _PAUSED: Final = "segmentation.people"
@@ -14,15 +15,16 @@ _TWO_MINUTES: Final = 120_000
 def _admin(scene: Scene) -> None:
     photos, visitor, page = scene.photos, scene.visitor, scene.page
     for photo in (photos.smiling, photos.group, photos.serious):
-        _submit(scene, photo.read_bytes(), wait=True)
-    # Nobody is on it, so it fails; a few more than wait while the queue is paused.
-    _submit(scene, photos.nobody.read_bytes(), wait=True, require_person="true")
+        visitor.succeed(photo)
+    # It holds nobody, so it fails; a few more then wait while the queue is paused.
+    visitor.submit(photos.nobody, require_person="true")
+    until(page, lambda: visitor.newest()["state"] == "failed")
     path = f"/v1/operator/queues/{_PAUSED}/pause"
     visitor.operator.put(path).raise_for_status()
     try:
         # A photo that has not been there: of others it is remembered who is on them.
-        _submit(scene, photos.pair.read_bytes())
-        _submit(scene, photos.large.read_bytes())
+        visitor.submit(photos.pair)
+        visitor.submit(photos.large)
         key = visitor.operator.headers["Authorization"].removeprefix("Bearer ")
         url = str(visitor.operator.base_url).rstrip("/")
         proof = {"data": {"key": key}, "headers": {"Origin": url}}
@@ -36,17 +38,6 @@ def _admin(scene: Scene) -> None:
         page.route("**/v1/operator/**", lambda _: None)
     finally:
         visitor.operator.delete(path).raise_for_status()
-
-
-def _submit(scene: Scene, photo: bytes, *, wait: bool = False, **fields: str) -> None:
-    answer = scene.visitor.client.post(
-        "/v1/jobs",
-        files={"photo": photo},
-        data=fields,
-        headers={"Prefer": "wait=30"} if wait else {},
-        timeout=60,
-    )
-    answer.raise_for_status()
 
 
 SHOTS: Final = (Shot("admin", _admin, (DESKTOP, PHONE_DARK)),)

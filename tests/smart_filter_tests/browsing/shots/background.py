@@ -6,6 +6,7 @@ from playwright.sync_api import expect
 
 from smart_filter_tests.browsing.looks import DESKTOP, DESKTOP_DARK, PHONE, PHONE_DARK
 from smart_filter_tests.browsing.shots.shot import Scene, Shot
+from smart_filter_tests.browsing.viewing import OUTPUTS
 
 
 def _chosen(scene: Scene) -> None:
@@ -31,14 +32,8 @@ def _colour(scene: Scene) -> None:
 
 
 def _open(scene: Scene) -> None:
-    outputs = "image,cutout,matte,thumbnail,faces,rating,printability"
     photo = scene.photos.smiling
-    job = scene.visitor.client.post(
-        "/v1/jobs",
-        files={"photo": photo.read_bytes()},
-        data={"outputs": outputs, "metadata.name": photo.name},
-        headers={"Prefer": "wait=30"},
-    ).json()
+    job = scene.visitor.succeed(photo, outputs=OUTPUTS, metadata__name=photo.name)
     scene.page.evaluate("id => { location.hash = `#/photo/${id}`; }", job["id"])
     scene.page.get_by_role("tab", name="Background").click()
     _made(scene, "Chosen for you")

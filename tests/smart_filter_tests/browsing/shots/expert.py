@@ -7,12 +7,10 @@ from playwright.sync_api import Locator, expect
 
 from smart_filter_tests.browsing.looks import DESKTOP, DESKTOP_DARK, PHONE, PHONE_DARK
 from smart_filter_tests.browsing.shots.shot import Scene, Shot
-
-_OUTPUTS: Final = "image,cutout,matte,thumbnail,faces,rating,printability"
+from smart_filter_tests.browsing.viewing import OUTPUTS, open_photo
 
 
 def _expert(scene: Scene) -> None:
-    """The classical model's parameters."""
     panel = _panel(scene)
     _cutting(panel).get_by_role("radio", name=re.compile("^classical ")).check()
     panel.get_by_label("blur", exact=True).fill("31")
@@ -21,19 +19,16 @@ def _expert(scene: Scene) -> None:
 
 
 def _compare(scene: Scene) -> None:
-    """Two models on one photo."""
     _two(scene)
 
 
 def _difference(scene: Scene) -> None:
-    """Where two models do not agree."""
     _two(scene)
     scene.page.get_by_text("Difference", exact=True).click()
     expect(scene.page.get_by_role("img", name=re.compile("of the pixels differ"))).to_be_visible()
 
 
 def _code(scene: Scene) -> None:
-    """A recipe to take along."""
     _panel(scene).get_by_role("button", name="Copy as code").click()
     expect(scene.page.get_by_role("dialog")).to_be_visible()
 
@@ -52,19 +47,8 @@ def _two(scene: Scene) -> None:
 
 
 def _panel(scene: Scene) -> Locator:
-    with scene.photos.smiling.open("rb") as photo:
-        answer = scene.visitor.client.post(
-            "/v1/jobs",
-            files={"photo": photo},
-            data={
-                "outputs": _OUTPUTS,
-                "background": "preset:rainbow",
-                "metadata.name": "eileen.png",
-            },
-            headers={"Prefer": "wait=60"},
-            timeout=70,
-        )
-    scene.page.goto(f"{scene.page.url.partition('#')[0]}#/photo/{answer.json()['id']}")
+    asked = {"outputs": OUTPUTS, "background": "preset:rainbow", "metadata.name": "eileen.png"}
+    open_photo(scene.page, scene.visitor.succeed(scene.photos.smiling, **asked))
     scene.page.get_by_role("tab", name="Expert").click()
     panel = scene.page.get_by_role("tabpanel", name="Expert")
     expect(panel.get_by_role("heading", name="Cutting out")).to_be_visible()

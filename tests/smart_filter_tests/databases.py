@@ -1,0 +1,38 @@
+"""Databases of a test's own on the tests' server."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pydantic import SecretStr
+from sqlalchemy import Engine, create_engine, make_url, text
+
+from smart_filter_shared.db import sessions
+from smart_filter_shared.settings import DatabaseSettings
+
+
+@contextmanager
+def an_empty_database(url: str, name: str) -> Iterator[DatabaseSettings]:
+    """Give a database without tables while the block lasts.
+
+    url: of any database on the server.
+    """
+    outside = create_engine(url, isolation_level="AUTOCOMMIT")
+    with outside.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    own = make_url(url).set(database=name).render_as_string(hide_password=False)
+    try:
+        yield DatabaseSettings(url=SecretStr(own))
+    finally:
+        with outside.connect() as connection:
+            connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+        outside.dispose()
+
+
+@contextmanager
+def connected(settings: DatabaseSettings, *, connections: int = 2) -> Iterator[Engine]:
+    """Give an engine while the block lasts."""
+    engine = sessions.engine(settings, connections=connections)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
