@@ -1,7 +1,6 @@
 """Pictures of every kind that are decoded, and files that are none or would take too much."""
 
 import contextlib
-import io
 import struct
 import sys
 import zlib
@@ -32,7 +31,7 @@ from smart_filter_tests.heic import (
     profile,
     turned,
 )
-from smart_filter_tests.pictures import a_png
+from smart_filter_tests.pictures import a_png, encoded
 from smart_filter_tests.profiles import a_linear_profile
 from smart_filter_workers import images
 from smart_filter_workers.images.heic import checked
@@ -58,12 +57,6 @@ def noise(width: int = 64, height: int = 64) -> Image.Image:
     )
 
 
-def saved(picture: Image.Image, kind: str, **options: object) -> bytes:
-    file = io.BytesIO()
-    picture.save(file, kind, **options)
-    return file.getvalue()
-
-
 def corners(picture: bytes | Srgb8) -> list[tuple[int, ...]]:
     """The colors near the four corners of a picture, clockwise from the top left."""
     srgb = images.decode(picture).srgb if isinstance(picture, bytes) else picture
@@ -83,7 +76,7 @@ def exif(orientation: int) -> bytes:
 
 def resized_jpeg(width: int, height: int) -> bytes:
     """A JPEG whose header says another size."""
-    jpeg = bytearray(saved(quarters(), "JPEG"))
+    jpeg = bytearray(encoded(quarters(), "JPEG"))
     frame = jpeg.index(b"\xff\xc0")
     jpeg[frame + 5 : frame + 9] = struct.pack(">HH", height, width)
     return bytes(jpeg)
@@ -117,7 +110,7 @@ def test_each_format_keeps_size_and_colors_and_comes_out_upright(
 ) -> None:
     stored = quarters().transpose(UNDO[orientation]) if orientation > 1 else quarters()
 
-    content = saved(stored, kind, exif=exif(orientation), quality=95, **options)
+    content = encoded(stored, kind, exif=exif(orientation), quality=95, **options)
 
     photo = images.decode(content)
     assert photo.srgb.shape == (48, 64, 3)
@@ -136,7 +129,7 @@ def test_each_format_keeps_size_and_colors_and_comes_out_upright(
     ],
 )
 def test_broken_exif_is_ignored(broken: bytes) -> None:
-    content = saved(quarters(), "JPEG", quality=95, exif=broken)
+    content = encoded(quarters(), "JPEG", quality=95, exif=broken)
 
     assert images.decode(content).srgb.shape == (48, 64, 3)
 
@@ -145,7 +138,7 @@ def test_broken_exif_is_ignored(broken: bytes) -> None:
 def test_colour_profile_is_applied(kind: str) -> None:
     grey = Image.new("RGB", (32, 32), (64, 64, 64))
 
-    seen = corners(saved(grey, kind, icc_profile=a_linear_profile(), quality=95))
+    seen = corners(encoded(grey, kind, icc_profile=a_linear_profile(), quality=95))
 
     # IEC 61966-2-1: linear 64/255 is 1.055 (64/255)^(1/2.4) − 0.055, level 137.
     assert near(seen, [(137, 137, 137)] * 4, 2)
@@ -160,13 +153,13 @@ def test_colour_profile_is_applied(kind: str) -> None:
     ],
 )
 def test_profile_that_is_srgb_or_broken_changes_no_pixel(profile: bytes) -> None:
-    with_profile = images.decode(saved(quarters(), "PNG", icc_profile=profile))
+    with_profile = images.decode(encoded(quarters(), "PNG", icc_profile=profile))
 
     assert np.array_equal(with_profile.srgb, np.asarray(quarters()))
 
 
 def test_cmyk_as_adobe_writes_it_is_not_inverted() -> None:
-    content = saved(quarters().convert("CMYK"), "JPEG", quality=95, subsampling=0)
+    content = encoded(quarters().convert("CMYK"), "JPEG", quality=95, subsampling=0)
 
     assert near(corners(content), [RED, GREEN, BLUE, WHITE], 3 * JPEG_LEVELS)
 
@@ -179,15 +172,15 @@ HALF_BLACK = Image.new("RGBA", (30, 20), (0, 0, 0, 128))
 PALETTE = Image.new("P", (30, 20), 0)
 PALETTE.putpalette([255, 0, 0, 0, 255, 0])
 MODES = {
-    **{mode: (saved(Image.new(mode, (30, 20), "white"), "PNG"), 255) for mode in ("1", "L", "P")},
-    "gray with alpha": (saved(Image.new("LA", (30, 20), (255, 255)), "PNG"), 255),
-    "color with alpha": (saved(Image.new("RGBA", (30, 20), "white"), "PNG"), 255),
-    "palette with alpha": (saved(Image.new("RGBA", (30, 20), RED).quantize(4), "PNG"), RED),
-    "gray of 16 bits": (saved(GRAY_OF_16_BITS, "PNG"), 128),
+    **{mode: (encoded(Image.new(mode, (30, 20), "white"), "PNG"), 255) for mode in ("1", "L", "P")},
+    "gray with alpha": (encoded(Image.new("LA", (30, 20), (255, 255)), "PNG"), 255),
+    "color with alpha": (encoded(Image.new("RGBA", (30, 20), "white"), "PNG"), 255),
+    "palette with alpha": (encoded(Image.new("RGBA", (30, 20), RED).quantize(4), "PNG"), RED),
+    "gray of 16 bits": (encoded(GRAY_OF_16_BITS, "PNG"), 128),
     "color of 16 bits": (a_png(30, 20, depth=16, pixels=zlib.compress(SIXTEEN_BITS)), RED),
-    "PNG over white": (saved(HALF_BLACK, "PNG"), 127),
-    "AVIF over white": (saved(HALF_BLACK, "AVIF"), 127),
-    "transparent entry": (saved(PALETTE, "PNG", transparency=b"\x00\xff"), 255),
+    "PNG over white": (encoded(HALF_BLACK, "PNG"), 127),
+    "AVIF over white": (encoded(HALF_BLACK, "AVIF"), 127),
+    "transparent entry": (encoded(PALETTE, "PNG", transparency=b"\x00\xff"), 255),
 }
 
 
@@ -205,7 +198,7 @@ def test_every_row_of_a_tall_picture_is_converted(mode: str) -> None:
     picture = Image.fromarray(noise).convert(mode)
     if mode == "RGBA":
         picture.putalpha(Image.fromarray(noise[..., 0]))
-    content = saved(picture, "JPEG" if mode == "CMYK" else "PNG", quality=95)
+    content = encoded(picture, "JPEG" if mode == "CMYK" else "PNG", quality=95)
 
     seen = images.decode(content).srgb
 
@@ -220,7 +213,7 @@ def test_every_row_of_a_tall_picture_is_converted(mode: str) -> None:
 def test_first_frame_of_an_animation_is_taken(kind: str) -> None:
     frames = [Image.new("RGB", (16, 16), colour) for colour in (RED, GREEN)]
 
-    content = saved(
+    content = encoded(
         frames[0], kind, save_all=True, append_images=frames[1:], duration=100, lossless=True
     )
 
@@ -234,7 +227,7 @@ def with_camera_slip(content: bytes) -> bytes:
     return content[:spectral_end] + b"\0" + content[spectral_end + 1 :]
 
 
-JPEG = saved(quarters(), "JPEG", quality=95)
+JPEG = encoded(quarters(), "JPEG", quality=95)
 FILM = b"\x00\x00\x00\x18ftypmp42" + b"\xff\xda\x00\x08" * 5000
 
 
@@ -243,7 +236,7 @@ def test_oddities_of_cameras_are_no_corruption(content: bytes) -> None:
     assert near(corners(content), [RED, GREEN, BLUE, WHITE], 3 * JPEG_LEVELS)
 
 
-NOISE = {kind: saved(noise(), kind) for kind in ("JPEG", "PNG", "WEBP", "AVIF")}
+NOISE = {kind: encoded(noise(), kind) for kind in ("JPEG", "PNG", "WEBP", "AVIF")}
 
 
 def with_hole(content: bytes) -> bytes:
@@ -266,7 +259,7 @@ def with_hole(content: bytes) -> bytes:
         *(b"", b"hello", b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"%PDF-1.7", b"PK\x03\x04"),
         *(b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF\x04\x00\x00\x00WEBP"),
         b"\0\0\0\x18ftypavif\0\0\0\0avifmif1",
-        *(pytest.param(saved(quarters(), kind), id=kind) for kind in ("GIF", "BMP", "TIFF")),
+        *(pytest.param(encoded(quarters(), kind), id=kind) for kind in ("GIF", "BMP", "TIFF")),
     ],
 )
 def test_broken_content_and_other_formats_are_unreadable(content: bytes) -> None:
@@ -307,7 +300,7 @@ def test_png_that_swells_past_its_header_is_too_large(part: str) -> None:
 @pytest.mark.parametrize("mode", ["1", "RGB", "RGBA"])
 @pytest.mark.parametrize("size", [(1, 1), (1, 3000), (3000, 1), (300, 300)])
 def test_unpacked_png_is_as_large_as_it_says(mode: str, size: tuple[int, int]) -> None:
-    content = saved(noise(*size).convert(mode), "PNG", compress_level=0)
+    content = encoded(noise(*size).convert(mode), "PNG", compress_level=0)
 
     assert images.decode(content).srgb.shape == (size[1], size[0], 3)
 
@@ -320,7 +313,7 @@ def test_unpacked_png_is_as_large_as_it_says(mode: str, size: tuple[int, int]) -
     ],
 )
 def test_jpeg_of_very_many_scans_is_refused(length: int, between: bytes, times: int) -> None:
-    content = saved(quarters(), "JPEG", progressive=True)
+    content = encoded(quarters(), "JPEG", progressive=True)
     scan = content.index(b"\xff\xda")
     scans = (content[scan : scan + length] + between) * times
 
@@ -329,7 +322,7 @@ def test_jpeg_of_very_many_scans_is_refused(length: int, between: bytes, times: 
 
 
 def test_jpeg_of_a_million_segments_is_refused() -> None:
-    content = saved(quarters(), "JPEG")
+    content = encoded(quarters(), "JPEG")
 
     with pytest.raises(ImageUnreadable, match="segments"):
         images.decode(content[:2] + b"\xff\xfe\x00\x02" * 1_000_000 + content[2:])
@@ -343,7 +336,7 @@ def test_jpeg_of_a_million_segments_is_refused() -> None:
 def test_flipped_bytes_give_a_picture_or_a_refusal(
     kind: str, changes: list[tuple[float, int]]
 ) -> None:
-    content = bytearray(saved(quarters(), kind, exif=exif(6), icc_profile=a_linear_profile()))
+    content = bytearray(encoded(quarters(), kind, exif=exif(6), icc_profile=a_linear_profile()))
     for place, value in changes:
         content[int(place * len(content))] = value
 
