@@ -53,13 +53,6 @@ def test_methods_that_clients_invent_share_one_series() -> None:
     assert {sample.labels for sample in latencies.samples()} == {("other", "none", "405")}
 
 
-def test_name_of_a_metric_has_the_suffixes_of_prometheus() -> None:
-    for metric in METRICS:
-        assert metric.name.startswith("smart_filter_")
-        assert metric.name.endswith("_total") == (metric.kind == Kind.COUNTER)
-        assert metric.name.endswith("_seconds") == (metric.unit == "seconds")
-
-
 def test_no_metric_has_a_label_for_tenants_or_jobs() -> None:
     labels = {label for metric in METRICS for label in metric.labels}
 

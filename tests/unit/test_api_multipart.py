@@ -1,4 +1,4 @@
-"""Forms read as they arrive, however the network cuts them."""
+"""Forms read as they arrive, however the network cuts them, and bodies that stop arriving."""
 
 import itertools
 import re
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from smart_filter_api import multipart
+from smart_filter_api.intake import in_time
 from smart_filter_api.multipart import (
     BACKGROUND,
     MAX_OTHER_BYTES,
@@ -168,13 +168,6 @@ def test_other_types_are_malformed(content_type: str | None) -> None:
         read([BODY], content_type)
 
 
-def test_broken_form_writes_no_lines_of_its_own(caplog: pytest.LogCaptureFixture) -> None:
-    with pytest.raises(MalformedRequest):
-        read([b"no boundary"])
-
-    assert caplog.records == []
-
-
 def test_pictures_come_in_any_order_and_the_epilogue_is_ignored() -> None:
     parts = [part(PHOTO_PART, PHOTO), part(BACKGROUND, b"b" * 5), part("outputs", b"image")]
 
@@ -184,5 +177,54 @@ def test_pictures_come_in_any_order_and_the_epilogue_is_ignored() -> None:
         assert found == ({PHOTO_PART: PHOTO, BACKGROUND: b"b" * 5}, {"outputs": ["image"]})
 
 
-def test_message_has_the_limit_in_megabytes_and_bytes() -> None:
-    assert "40 MB (40000000 bytes)" in str(multipart.too_large())
+class Caller:
+    """Sends bytes one at a time, each after so many seconds of a clock that only it moves."""
+
+    def __init__(self, count: int, *, seconds: float) -> None:
+        self.count = count
+        self.seconds = seconds
+        self.now = 0.0
+
+    def clock(self) -> float:
+        return self.now
+
+    async def body(self) -> AsyncIterator[bytes]:
+        for _ in range(self.count):
+            self.now += self.seconds
+            yield b"a"
+
+
+def received(caller: Caller, *, seconds_of_our_own: float = 0.0) -> int:
+    """Return how many bytes were read by a reader that takes so long for each."""
+
+    async def read() -> int:
+        length = 0
+        async for chunk in in_time(caller.body(), seconds=60, clock=caller.clock):
+            caller.now += seconds_of_our_own
+            length += len(chunk)
+        return length
+
+    return anyio.run(read)
+
+
+def test_silent_caller_is_refused() -> None:
+    async def silent() -> AsyncIterator[bytes]:
+        yield b"a"
+        await anyio.sleep_forever()
+
+    async def read() -> None:
+        async for _ in in_time(silent(), seconds=0.01):
+            pass
+
+    with pytest.raises(MalformedRequest, match="nothing of the body came"):
+        anyio.run(read)
+
+
+def test_caller_with_a_byte_a_second_is_refused_after_half_a_minute() -> None:
+    assert received(Caller(30, seconds=1)) == 30
+    with pytest.raises(MalformedRequest, match="too slowly"):
+        received(Caller(31, seconds=1))
+
+
+def test_time_of_the_reader_is_not_the_callers() -> None:
+    assert received(Caller(3, seconds=0.01), seconds_of_our_own=100) == 3

@@ -90,12 +90,6 @@ def test_no_metadata_makes_it_larger_than_20_kb(letter: str) -> None:
     assert document["data"]["links"]["self"].endswith("1")
 
 
-def test_test_names_its_webhook() -> None:
-    _, document = sent(None)
-
-    assert (document["type"], document["data"]) == ("webhook.test", {"webhook_id": "a webhook"})
-
-
 def a_batch(items: int) -> BatchRow:
     return BatchRow(
         id=BatchId(uuid.UUID(int=4)),

@@ -1,14 +1,15 @@
-"""Pictures beside generated designs: found by words, drawn, and what happens when one is gone."""
+"""Pictures beside generated designs: found, drawn, gone; and the sheet of generated ones."""
 
 import numpy as np
 import pytest
 
 from smart_filter_shared.errors import InputsExpired, StorageUnavailable
-from smart_filter_shared.presets import PICTURE, PRESETS, Mood, Preset, named
+from smart_filter_shared.presets import PICTURE, PRESETS, Mood, Preset
 from smart_filter_shared.rating import SmileLevel
 from smart_filter_tests.sitting import feeling, some_sitters
-from smart_filter_workers.backgrounds import keywords, library
+from smart_filter_workers.backgrounds import keywords, library, shapes
 from smart_filter_workers.backgrounds.collection import Collection
+from smart_filter_workers.backgrounds.sheet import Field
 from smart_filter_workers.backgrounds.sources.generated import Generated
 from smart_filter_workers.backgrounds.sources.stock import Stock
 from smart_filter_workers.results import Chosen, Srgb8
@@ -23,7 +24,6 @@ BEACH = Preset(
     brightness=0.7,
 )
 ALL = (*PRESETS, BEACH)
-SIZE = {"seed": 3, "width": 90, "height": 60}
 
 
 def by_words(text: str, among: tuple[Preset, ...] = ALL) -> Chosen:
@@ -73,10 +73,6 @@ def drawn(seed: int, *, width: int = 60, height: int = 90) -> Srgb8:
     return collection().draw(BEACH.name, seed=seed, width=width, height=height)
 
 
-def test_designs_come_before_pictures() -> None:
-    assert collection().presets == ALL
-
-
 def test_picture_fills_any_frame_and_keeps_its_shape() -> None:
     for width, height in [(200, 100), (100, 200), (60, 20), (500, 400), (1, 1), (999, 3)]:
         assert drawn(0, width=width, height=height).shape == (height, width, 3)
@@ -102,21 +98,6 @@ def test_drawn_picture_may_be_drawn_on() -> None:
     assert np.array_equal(drawn(0, width=200, height=100), RAMP)
 
 
-def test_picture_is_printed_on_a_surface() -> None:
-    plain = collection().draw(BEACH.name, **SIZE)
-
-    on_linen = collection().draw(f"{BEACH.name}+linen", **SIZE)
-
-    linen, _ = named("linen")
-    assert not np.array_equal(on_linen, plain)
-    assert np.array_equal(on_linen, library.printed(plain, linen, seed=3))
-
-
-@pytest.mark.parametrize("name", ["rainbow", "rainbow+linen"])
-def test_design_is_drawn_as_the_library_draws_it(name: str) -> None:
-    assert np.array_equal(collection().draw(name, **SIZE), library.draw(name, **SIZE))
-
-
 @pytest.mark.parametrize("name", ["tenant/none", "none", "rainbow+tenant/nordic-beach"])
 def test_unknown_name_has_expired(name: str) -> None:
     with pytest.raises(InputsExpired, match="not there any more"):
@@ -135,3 +116,31 @@ def test_storage_that_is_away_is_no_reason_to_take_another() -> None:
 
     with pytest.raises(StorageUnavailable):
         collection(away).has(BEACH.name)
+
+
+def slow_clouds(seed: int) -> Field:
+    empty = library.sheet("clouds", seed=seed, width=900, height=600)
+    return empty.clouds(520, cells=1.6, octaves=1)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_slow_clouds_have_no_ripples_along_their_slopes(seed: int) -> None:
+    """Silk folds by them twice a unit: a ripple that nobody sees becomes a woven pattern."""
+    bends = np.diff(slow_clouds(seed), n=2, axis=1)
+
+    # A row passes two bumps or three, and bends the other way about twice for each. Cubic
+    # enlargement made it do so 45 times.
+    turns = (np.diff(np.sign(bends[:, 20:-20]), axis=1) != 0).sum(axis=1)
+    assert np.median(turns) <= 12
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 40), (240, 160), (7, 3000), (4000, 3000)])
+def test_a_finer_sheet_is_some_whole_times_as_large_and_bounded(size: tuple[int, int]) -> None:
+    width, height = size
+    coarse = library.sheet("dots", seed=1, width=width, height=height)
+
+    fine = shapes.finer(coarse)
+
+    assert fine.width % width == fine.height % height == 0
+    assert fine.width // width == fine.height // height
+    assert fine.width * fine.height <= max(shapes.FINE_PIXELS, width * height)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from smart_filter_shared.presets import PRESETS, SURFACE_FAMILIES, named, synonyms, words
+from smart_filter_shared.presets import PRESETS, SURFACE_FAMILIES, named, words
 from smart_filter_shared.rating import SmileLevel
 from smart_filter_tests.sitting import feeling, some_sitters
 from smart_filter_workers.backgrounds import keywords, vocabulary
@@ -17,28 +17,6 @@ def chosen(text: str, *, seed: int = 0, smile: SmileLevel = SmileLevel.HUGE) -> 
 
 def answers(text: str) -> list[Chosen]:
     return [chosen(text, seed=seed) for seed in SEEDS]
-
-
-def meaning_of(word: str) -> vocabulary.Meaning:
-    (meaning, *_), unknown = vocabulary.understand(word)
-    assert not unknown
-    return meaning
-
-
-def test_every_tag_finds_a_design_that_answers_to_it() -> None:
-    for word in words.known_tags():
-        choice = chosen(word)
-        preset, surface = named(str(choice.name))
-
-        assert (choice.keywords, surface) == ((word,), None)
-        assert meaning_of(word).fits(preset) >= 0.4, word
-
-
-def test_every_synonym_leads_to_designs() -> None:
-    for word in (*synonyms.SYNONYMS, *synonyms.MOODS):
-        meaning = meaning_of(word)
-
-        assert max(meaning.fits(preset) for preset in PRESETS) >= 0.8, word
 
 
 @pytest.mark.parametrize(
@@ -153,23 +131,6 @@ def test_word_that_no_design_has_with_the_others_is_named() -> None:
 def test_tones_are_judged_by_the_brightness_drawn(tone: str, least: float, most: float) -> None:
     for choice in answers(tone):
         assert least <= named(str(choice.name))[0].brightness <= most
-
-
-@pytest.mark.parametrize(("word", "channel"), [("crimson", 0), ("green", 1), ("navy", 2)])
-def test_colours_are_looked_for_in_the_palettes(word: str, channel: int) -> None:
-    for choice in answers(word):
-        preset, _ = named(str(choice.name))
-        levels = [[int(text[at : at + 2], 16) for at in (1, 3, 5)] for text in preset.palette]
-        assert any(one[channel] == max(one) for one in levels), choice.name
-
-
-def test_mood_decides_among_equal_answers() -> None:
-    calm, joyful = (
-        {chosen("gradient", seed=seed, smile=smile).name for seed in SEEDS}
-        for smile in (SmileLevel.NONE, SmileLevel.HUGE)
-    )
-
-    assert calm != joyful
 
 
 def test_every_listed_word_is_understood_by_its_name() -> None:

@@ -1,7 +1,5 @@
 """Moods that smiles, eyes, emotions and the number of people make."""
 
-from collections.abc import Sequence
-
 import pytest
 
 from smart_filter_shared.presets import Mood
@@ -11,9 +9,7 @@ from smart_filter_tests.sitting import (
     SHUT,
     Shares,
     feeling,
-    feeling_of,
     showing,
-    some_shares,
     some_smiles,
 )
 from smart_filter_workers.backgrounds import moods
@@ -48,10 +44,6 @@ def test_smiles_and_eyes_make_the_mood(levels: list[SmileLevel], eyes: Eyes, moo
     assert read.mood == mood
 
 
-def test_without_the_smile_stage_people_are_calm() -> None:
-    assert moods.read(None, people=3).mood == Mood.CALM
-
-
 @pytest.mark.parametrize(
     ("shares", "mood"),
     [
@@ -73,64 +65,12 @@ def test_known_emotions_make_the_mood(shares: Shares, mood: Mood) -> None:
     assert moods.read(showing(shares), people=1).mood == mood
 
 
-@pytest.mark.parametrize(
-    ("emotion", "beside", "own", "from_share"),
-    [
-        ("happiness", Mood.TENDER, Mood.JOYFUL, 0.545),
-        ("happiness", Mood.SERIOUS, Mood.TENDER, 0.231),
-        ("surprise", Mood.SERIOUS, Mood.SURPRISED, 0.31),
-        ("sadness", Mood.SERIOUS, Mood.SAD, 0.36),
-        ("contempt", Mood.SERIOUS, Mood.TENSE, 0.36),
-    ],
-)
-def test_plain_face_changes_its_mood_at_the_share_of_the_table(
-    emotion: str, beside: Mood, own: Mood, from_share: float
-) -> None:
-    below, above = (
-        moods.by_emotions(some_shares({emotion: share, "neutral": 1 - share}), looking=True)
-        for share in (from_share - 0.005, from_share + 0.005)
-    )
-
-    assert (below, above) == (beside, own)
-
-
-def test_neutral_faces_with_eyes_shut_are_calm() -> None:
-    assert moods.by_emotions(some_shares({"neutral": 1.0}), looking=False) == Mood.CALM
-
-
-def test_emotions_of_several_faces_are_their_mean_and_unknown_ones_are_left_out() -> None:
-    faces = showing({"sadness": 1.0}, None, {"neutral": 1.0})
-
-    assert moods.read(faces, people=3).mood == Mood.SAD
-
-
 def test_large_faces_count_more() -> None:
     faces = showing({"happiness": 1.0}, {"sadness": 1.0})
 
     read = [moods.read(faces, people=2, sizes=sizes).mood for sizes in ([9, 1], [1, 9])]
 
     assert read == [Mood.JOYFUL, Mood.SAD]
-
-
-def test_sizes_of_faces_do_not_matter_without_emotions() -> None:
-    faces = some_smiles(HUGE, NONE)
-
-    assert moods.read(faces, people=2, sizes=[1, 100]) == moods.read(faces, people=2)
-
-
-@pytest.mark.parametrize(
-    ("shares", "text"),
-    [
-        (({"happiness": 1.0},), "looking happy (1.00 of 1)"),
-        (({"surprise": 0.75, "neutral": 0.25},), "looking surprised (0.82 of 1)"),
-        (({"sadness": 0.75, "neutral": 0.25},), "looking pensive (0.82 of 1)"),
-        (({"happiness": 1.0}, {"happiness": 0.8}), "looking happy on the whole (0.90 of 1)"),
-    ],
-)
-def test_reason_has_the_look_of_the_faces_and_how_well_it_fits(
-    shares: Sequence[Shares], text: str
-) -> None:
-    assert moods.read(showing(*shares), people=len(shares)).read_from.endswith(f"eyes open, {text}")
 
 
 @pytest.mark.parametrize("emotion", ["sadness", "anger", "disgust", "fear", "contempt"])
@@ -140,13 +80,6 @@ def test_hard_feelings_are_answered_with_something_calm_and_not_named(emotion: s
     assert (read.wanted, read.wish) == (Mood.CALM, "something calm")
     unkind = {emotion, "sad", "tense", "angry", "disgust", "afraid", "contempt"}
     assert not [word for word in unkind if word in read.read_from]
-
-
-def test_other_moods_are_answered_with_their_own() -> None:
-    others = [mood for mood in Mood if mood not in moods.CONSOLING]
-
-    assert [feeling_of(mood).wanted for mood in others] == others
-    assert len(others) == 5
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,11 @@
-"""Colours of hair, clothes and outline of people, their light, and names of tones."""
+"""What is seen of a photo's people and of a background: colours, light, moods."""
 
 import numpy as np
 import pytest
 
+from smart_filter_shared.presets import PICTURE, Mood, Preset
 from smart_filter_tests.sitting import a_tone
-from smart_filter_workers.backgrounds import colours, sitters, tones
+from smart_filter_workers.backgrounds import appearance, colours, impressions, sitters, tones
 from smart_filter_workers.backgrounds.sitters import Sitters
 from smart_filter_workers.results import Face, Matte8, Srgb8
 
@@ -48,10 +49,6 @@ def test_faces_are_in_pixels_of_the_photo_and_the_proxy_is_smaller() -> None:
     assert seen(*a_person(), large, scale=4.0).hair == seen(*a_person(), FACE).hair
 
 
-def test_blond_hair_beside_skin_is_still_hair() -> None:
-    assert seen(*a_person(hair=(222, 196, 140)), FACE).hair.lightness > 0.75
-
-
 def test_without_a_face_clothes_are_known_and_hair_is_not() -> None:
     found = seen(*a_person())
 
@@ -64,25 +61,6 @@ def test_the_outlines_colours_are_the_peoples_and_none_of_the_old_backgrounds() 
 
     # Black throughout: OKLab 0.19; the grey behind is 0.6.
     assert np.quantile(found.outline_lab[:, 0], 0.95) < 0.25
-
-
-def test_places_of_the_outline_lie_outside_of_the_people_and_within_the_picture() -> None:
-    srgb, matte = a_person()
-
-    at = seen(srgb, matte, FACE).outline_at
-
-    assert len(at) > 100
-    assert ((at >= 0) & (at < 1)).all()
-    columns, rows = (at * matte.shape[::-1]).astype(int).T
-    assert (matte[rows, columns] == 0).mean() > 0.9
-
-
-def test_along_the_outline_a_coat_counts_as_much_as_the_hair() -> None:
-    at = seen(*a_person(), FACE).outline_at
-
-    # Of 530 pixels of outline 83 on each side of the head, 64 above it, 28 above each shoulder.
-    assert (at[:, 1] < 118 / 240).mean() == pytest.approx(286 / 530, abs=0.03)
-    assert np.array_equal(at, seen(*a_person()).outline_at)
 
 
 @pytest.mark.parametrize(
@@ -123,16 +101,6 @@ def test_light_comes_from_the_side_on_which_the_face_is_lit(
     assert least <= seen(*a_person(lit=lit), FACE).light <= most
 
 
-def test_clothes_of_two_colours_are_two_tones_and_a_pattern() -> None:
-    srgb, matte = a_person(clothes=(240, 240, 240))
-    srgb[118::8, 40:160] = srgb[119::8, 40:160] = srgb[120::8, 40:160] = (20, 30, 90)
-
-    plain, striped = seen(*a_person(), FACE), seen(srgb, matte, FACE)
-
-    assert plain.pattern < 0.02
-    assert striped.pattern > 0.1
-
-
 @pytest.mark.parametrize("size", [(1, 1), (1, 40), (40, 1), (3, 3)])
 @pytest.mark.parametrize("level", [0, 255])
 def test_any_picture_can_be_looked_at(size: tuple[int, int], level: int) -> None:
@@ -140,38 +108,6 @@ def test_any_picture_can_be_looked_at(size: tuple[int, int], level: int) -> None
 
     assert np.isfinite(found.outline_lab).all()
     assert -1 <= found.light <= 1
-
-
-def test_people_that_fill_the_photo_have_no_outline() -> None:
-    srgb, _ = a_person()
-
-    assert not len(seen(srgb, np.full(srgb.shape[:2], 255, np.uint8), FACE).outline_lab)
-
-
-@pytest.mark.parametrize(
-    ("colour", "name"),
-    [
-        ("#e05a30", "orange"),
-        ("#5b3a29", "brown"),
-        ("#8a4a2a", "brown"),
-        ("#b01828", "red"),
-        ("#5a1a2e", "red"),
-        ("#c9ad82", "beige"),
-        ("#d8b131", "yellow"),
-        ("#3f8f3f", "green"),
-        ("#9be015", "green"),
-        ("#2fb3b0", "turquoise"),
-        ("#2f4f9a", "blue"),
-        ("#1a2a52", "blue"),
-        ("#7b3fa0", "purple"),
-        ("#f0a0c0", "pink"),
-        ("#101014", "black"),
-        ("#808080", "grey"),
-        ("#f5f5f0", "white"),
-    ],
-)
-def test_colours_have_their_usual_names(colour: str, name: str) -> None:
-    assert a_tone(colour).name == name
 
 
 @pytest.mark.parametrize(
@@ -193,26 +129,6 @@ def test_a_colour_near_the_next_ones_name_is_light_or_dark_or_none(colour: str, 
     assert a_tone(colour).sure_name == name
 
 
-@pytest.mark.parametrize(("share", "name"), [(0.7, "blue"), (0.5, "dark"), (0.3, "")])
-def test_lesser_part_has_no_colour_of_its_own(share: float, name: str) -> None:
-    assert a_tone("#2f3f8a", share=share).sure_name == name
-
-
-def test_every_colour_of_srgb_has_a_name() -> None:
-    levels = ["00", "40", "80", "c0", "ff"]
-
-    names = {a_tone(f"#{r}{g}{b}").name for r in levels for g in levels for b in levels}
-
-    assert len(names) >= 10
-    assert all(name.isalpha() for name in names)
-
-
-def test_a_tone_is_its_colour() -> None:
-    lab = colours.oklab(colours.read(["#a3467f"]))[0]
-
-    assert tones.tone(lab, 1.0).lab == pytest.approx(lab.tolist(), abs=1e-5)
-
-
 def test_dominant_tones_come_by_share_and_scraps_are_left_out() -> None:
     lab = colours.oklab(colours.read(["#b01828", "#f2f2f0", "#2f4f9a"]))
 
@@ -221,6 +137,50 @@ def test_dominant_tones_come_by_share_and_scraps_are_left_out() -> None:
     assert [(one.name, round(one.share, 2)) for one in found] == [("white", 0.65), ("red", 0.3)]
 
 
-def test_too_few_pixels_have_no_tone() -> None:
-    assert tones.dominant(np.zeros((3, 3), np.float32)) == ()
-    assert tones.apart(()) == 0
+def plain(*colour: int, size: tuple[int, int] = (60, 90)) -> Srgb8:
+    return np.full((*size, 3), colour, np.uint8)
+
+
+def test_picture_of_one_colour_has_that_colour() -> None:
+    seen = appearance.of(plain(200, 30, 60))
+
+    assert seen.palette == ("#c81e3c",)
+    assert seen.brightness == pytest.approx(
+        (0.2126 * 200 + 0.7152 * 30 + 0.0722 * 60) / 255, abs=1e-3
+    )
+
+
+def test_noise_makes_five_colours_at_the_most_and_always_the_same() -> None:
+    noise = np.random.default_rng(1).integers(0, 256, (80, 80, 3), np.uint8)
+
+    first, again = appearance.of(noise), appearance.of(noise.copy())
+
+    assert len(first.palette) == appearance.PALETTE_COLOURS
+    assert first == again
+
+
+def test_place_of_colours_is_remembered() -> None:
+    picture = np.concatenate([plain(10, 20, 60), plain(240, 230, 200)])
+    seen = appearance.of(picture)
+    preset = Preset(
+        *("site/x", "X", PICTURE, (), (), seen.palette, seen.brightness), impression=seen.impression
+    )
+
+    lightness = impressions.of(preset).lab[..., 0]
+
+    assert lightness[0].max() < 0.3
+    assert lightness[-1].min() > 0.9
+
+
+@pytest.mark.parametrize(
+    ("palette", "brightness", "first"),
+    [
+        (["#ff5d73", "#ffb627", "#2ec4b6"], 0.7, Mood.JOYFUL),
+        (["#f3ece0", "#e8dfd0"], 0.9, Mood.TENDER),
+        (["#8a8f86", "#777a70"], 0.5, Mood.CALM),
+        (["#2a2d30", "#111111"], 0.1, Mood.SERIOUS),
+        (["#5a0f18", "#10204f"], 0.15, Mood.TENSE),
+    ],
+)
+def test_light_and_colours_make_a_mood(palette: list[str], brightness: float, first: Mood) -> None:
+    assert appearance.moods(palette, brightness)[0] == first

@@ -1,22 +1,23 @@
-"""The simulation of capacity, against what queueing theory says, and what must always hold."""
+"""The simulation of capacity against queueing theory, and the fleets that it plans."""
 
 import math
 import random
+import re
+from pathlib import Path
 
 import pytest
 import simpy
+import yaml
 
+from capacity import answers, autoscale, fleet, page, sizing, validated
+from capacity.autoscale import Rule
+from capacity.fleet import CPU, GPU
 from capacity.simulation import Running, replay, simulate
 from capacity.system import Draw, Pool, Stage, System, Visit, exponential, fixed
 
 
 def one_stage(pool: Pool, draw: Draw = fixed, **stage: float) -> System:
     return System(stages=(Stage(name="one", pool="all", **stage),), pools={"all": pool}, draw=draw)
-
-
-def ended(system: System, *arrivals: float) -> list[float]:
-    """Return when photos end that arrive at these seconds."""
-    return sorted(photo.ended for photo in replay(system, list(arrivals)))
 
 
 def waits_of_many(rate: float, service_rate: float, threads: int) -> float:
@@ -43,16 +44,6 @@ def test_exponential_stages_wait_as_erlang_says(threads: int, rate: float) -> No
     assert outcome.busy["all"] == pytest.approx(rate / threads, rel=0.05)
 
 
-def test_fixed_stages_wait_half_as_long() -> None:
-    system = one_stage(Pool(1), photo_seconds=1.0)
-
-    outcome = simulate(system, 0.7, seconds=5_000, warm_up=200, seed=3)
-
-    # M/D/1. Source: Pollaczek–Khinchine.
-    expected = 1 + 0.7 / (2 * (1 - 0.7))
-    assert mean([photo.seconds for photo in outcome.photos]) == pytest.approx(expected, rel=0.1)
-
-
 def test_way_takes_as_long_as_its_longest_path() -> None:
     system = System(
         stages=(
@@ -69,16 +60,6 @@ def test_way_takes_as_long_as_its_longest_path() -> None:
     assert {round(photo.seconds, 6) for photo in outcome.photos} == {4.5}
 
 
-def test_batches_carry_more_than_single_photos() -> None:
-    systems = [
-        one_stage(Pool(1, batch_size=size), batch_seconds=1.0, photo_seconds=0.1) for size in (1, 8)
-    ]
-
-    rates = [simulate(system, 20, seconds=200, warm_up=50).rate for system in systems]
-
-    assert rates == pytest.approx([1 / 1.1, 8 / 1.8], rel=0.02)
-
-
 def test_shared_server_bounds_all_pools() -> None:
     database = (Visit("database", 0.1),)
     system = System(
@@ -91,24 +72,6 @@ def test_shared_server_bounds_all_pools() -> None:
 
     assert outcome.rate == pytest.approx(2 / 0.1, rel=0.02)
     assert outcome.busy["database"] == pytest.approx(1.0, rel=0.02)
-
-
-def test_resting_worker_is_rung_before_a_busy_one() -> None:
-    system = one_stage(Pool(2, threads=2), forward_seconds=1.0)
-
-    assert ended(system, 0.0, 0.0, 0.0, 0.0) == [1.0, 1.0, 2.0, 2.0]
-
-
-def test_only_a_worker_that_has_rested_needs_to_be_woken() -> None:
-    system = one_stage(Pool(1, wake_seconds=0.5), batch_seconds=1.0)
-
-    assert ended(system, 0.0, 0.0, 10.0) == [1.5, 2.5, 11.5]
-
-
-def test_photos_that_come_while_a_worker_wakes_are_in_its_batch() -> None:
-    system = one_stage(Pool(1, batch_size=2, wake_seconds=0.5), batch_seconds=1.0)
-
-    assert ended(system, 0.0, 0.25, 0.25) == [1.5, 1.5, 2.5]
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -148,13 +111,77 @@ def test_workers_that_go_lose_nothing() -> None:
     assert len(running.through) == running.arrived == 60
 
 
-def test_new_worker_takes_the_waiting_photos() -> None:
-    environment = simpy.Environment()
-    running = Running(environment, one_stage(Pool(0), forward_seconds=1.0), seed=1)
-    environment.process(running.arrive_at([0.0, 0.0]))
-    environment.run(until=5)
+FIGURES = fleet.read()
+FEW = 10  # photos
+CHART = Path(__file__).parents[2] / "deploy" / "kubernetes"
 
-    running.add(running.pools["all"], 1)
-    environment.run()
 
-    assert [photo.ended for photo in running.through] == [6.0, 7.0]
+def test_workers_come_once_started_keep_within_bounds_and_lose_no_photo() -> None:
+    spike = autoscale.spike(
+        FIGURES,
+        "H100",
+        Rule(8, least=0, most=3),
+        rate=2,
+        times=40,
+        quiet_seconds=15,
+        crowd_seconds=15,
+        after_seconds=600,
+    )
+
+    gpus = [moment.gpus for moment in spike.moments]
+    assert (min(gpus), max(gpus), gpus[-1]) == (0, 3, 1)
+    # Photos come from the beginning: the first look wants a worker.
+    first = next(moment.at for moment in spike.moments if moment.gpus > 0)
+    assert first == autoscale.LOOK_SECONDS + FIGURES.gpu_start_seconds
+    # Photos of the last second may be under way.
+    assert spike.arrived - len(spike.photos) < FEW
+    assert spike.moments[-1].waiting < FEW
+
+
+def test_rules_are_those_of_the_chart() -> None:
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+    template = (CHART / "templates" / "workers.yaml").read_text()
+
+    assert values["scaling"]["cooldownSeconds"] == autoscale.LOOK_BACK_SECONDS
+    assert values["workers"]["rowsPerPod"] == autoscale.ROWS_PER_WORKER
+    assert values["workers"]["maxReplicas"] == autoscale.MOST_WORKERS
+    [(percent, seconds)] = re.findall(r"Percent, value: (\d+), periodSeconds: (\d+)", template)
+    assert (int(percent) / 100, int(seconds)) == (
+        autoscale.FEWER_SHARE,
+        autoscale.FEWER_SECONDS,
+    )
+
+
+def test_answers_are_of_these_figures() -> None:
+    assert answers.read().digest == FIGURES.digest, "run `python -m capacity`"
+
+
+def test_page_has_the_tables_of_the_answers() -> None:
+    text = page.PAGE.read_text()
+
+    shown = page.page(text, FIGURES, answers.read(), validated.read())
+
+    assert shown == text, "run `python -m capacity --tables-only`"
+
+
+RATES = (0.1, 1.0, 10.0, 33.0, 100.0, 385.0, 1000.0, 5000.0)
+
+
+@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize("kind", FIGURES.kinds)
+def test_workers_are_as_busy_as_they_may_be(kind: str, rate: float) -> None:
+    workers = sizing.needed(FIGURES, kind, rate)
+
+    assert sizing.most(FIGURES, kind, workers) * sizing.BUSY_WORKERS >= rate
+    fewer = {CPU: workers[CPU] - 1, GPU: workers[GPU] - 1}
+    assert sizing.most(FIGURES, kind, fewer) * sizing.BUSY_WORKERS < rate
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_no_shared_server_of_a_cell_is_near_its_end(rate: float) -> None:
+    cells = sizing.fleet(FIGURES, "L4", rate).cells
+
+    busiest = max(rate / cells / most for most in FIGURES.saturation.values())
+
+    assert busiest <= sizing.BUSY_SERVER
+    assert cells == 1 or rate / (cells - 1) / min(FIGURES.saturation.values()) > sizing.BUSY_SERVER

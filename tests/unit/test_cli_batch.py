@@ -1,13 +1,11 @@
 """Entries, report and dashboard of a batch."""
 
 import io
-from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from smart_filter_client import errors
-from smart_filter_deploy.cli import batch_report
 from smart_filter_deploy.cli.connection import Server
 from smart_filter_deploy.cli.dashboard import Dashboard
 from smart_filter_deploy.cli.patience import GivenUp, Patience
@@ -32,34 +30,6 @@ def test_key_is_the_same_for_the_same_photo_and_recipe_and_no_other() -> None:
 
     assert first.key == an_entry("b.jpg", state="sent", job_id="j").key
     assert len({first.key, *(other.key for other in others)}) == 4
-
-
-def test_report_row_is_flat_and_whole() -> None:
-    entry = an_entry(
-        "beach/a.jpg",
-        job_id="j1",
-        people=2,
-        faces=2,
-        smile=("huge", "none"),
-        rating=0.6,
-        printability="fair",
-        seconds=1.5,
-        outputs={"image": "beach/a.jpg"},
-    )
-
-    assert batch_report.row(entry, Path("/out")) == {
-        "file": "beach/a.jpg",
-        "job_id": "j1",
-        "state": "succeeded",
-        "people": 2,
-        "faces": 2,
-        "smile": ["huge", "none"],
-        "rating": 0.6,
-        "printability": "fair",
-        "seconds": 1.5,
-        "output": "/out/beach/a.jpg",
-        "error": None,
-    }
 
 
 def test_dashboard_in_a_pipe_is_a_plain_line_for_each_photo() -> None:

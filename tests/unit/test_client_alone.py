@@ -1,6 +1,5 @@
 """The client where nothing is installed but httpx."""
 
-import importlib.util
 import subprocess
 import sys
 
@@ -46,8 +45,3 @@ def test_client_needs_httpx_only() -> None:
 
     assert ended.stderr == ""
     assert ended.stdout.split() == ["ServerUnreachable", "ServerUnreachable", "NotGenuine"]
-
-
-def test_module_that_each_asynchronous_request_imports_is_installed() -> None:
-    # httpcore does without it, at the cost of four failed imports a request: 0.9 ms.
-    assert importlib.util.find_spec("sniffio") is not None

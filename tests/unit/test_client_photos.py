@@ -1,6 +1,5 @@
 """The ways in which a photo is given to a client."""
 
-import io
 import json
 from pathlib import Path
 
@@ -18,11 +17,6 @@ STORAGE = "https://storage.test/bucket/photo?signature=abc"
 def a_place() -> httpx.Response:
     place = {"upload_id": "u1", "put_url": STORAGE, "headers": {"Content-Type": "image/jpeg"}}
     return httpx.Response(201, json={**place, "expires_at": "2031-05-06T07:08:09Z"})
-
-
-def test_bytes_and_open_files_are_sent_alike(asking: Asking) -> None:
-    for photo in (b"bytes of a photo", io.BytesIO(b"bytes of a photo")):
-        assert b"bytes of a photo" in sent_by(asking, "submit", photo).content
 
 
 def test_file_is_read_and_its_name_stays_here(asking: Asking) -> None:
@@ -112,12 +106,6 @@ def test_file_is_uploaded_as_a_stream_of_its_length(asking: Asking, tmp_path: Pa
     }
 
 
-def test_upload_is_named_by_jobs(asking: Asking) -> None:
-    request = sent_by(asking, "submit", Upload("u1", None))
-
-    assert json.loads(request.content)["upload_id"] == "u1"
-
-
 @pytest.mark.parametrize(
     "trouble",
     [
@@ -136,13 +124,6 @@ def test_large_photo_is_sent_along_where_it_cannot_be_uploaded(
 
     assert server.seen[-1].url.path == "/v1/jobs"
     assert LARGE in server.seen[-1].content
-
-
-def test_large_photo_under_a_key_of_the_caller_is_the_same_each_time(asking: Asking) -> None:
-    request = sent_by(asking, "submit", LARGE, idempotency_key="order-17")
-
-    assert request.url.path == "/v1/jobs"
-    assert LARGE in request.content
 
 
 @pytest.mark.parametrize(
@@ -168,13 +149,6 @@ def test_upload_that_fails_raises_without_the_secret_link(
         asking(Script(a_place(), answer)).do("submit", b"small", upload=True)
 
     assert "signature" not in str(raised.value)
-
-
-def test_submission_may_wait_for_the_end(asking: Asking) -> None:
-    request = sent_by(asking, "submit", b"photo", wait=20)
-
-    assert request.headers["Prefer"] == "wait=20"
-    assert request.extensions["timeout"]["read"] == 50
 
 
 @pytest.mark.parametrize(

@@ -145,10 +145,5 @@ def test_deletion_whose_answer_was_lost_succeeds(asking: Asking) -> None:
     assert [request.method for request in server.seen] == ["DELETE", "DELETE"]
 
 
-def test_deletion_of_something_unknown_raises(asking: Asking) -> None:
-    with pytest.raises(errors.NotFound):
-        asking(Script(problem(404, "not_found"))).do("delete_webhook", "w1")
-
-
 def test_deletion_of_a_deleted_job_succeeds(asking: Asking) -> None:
     asking(Script(problem(410, "job_deleted"))).do("delete", "j1")

@@ -83,45 +83,10 @@ def test_shirt_takes_tint_and_brightness_of_the_light() -> None:
     assert night.max() < 96 < studio.min()
 
 
-def test_tint_of_the_old_light_is_taken_back() -> None:
-    before_yellow = somebody(SKINS[1], wall=(128, 126, 116))
-
-    assert found(before_yellow, GREY).tint[1] < -0.002
-
-
 def test_colourful_wall_is_no_sign_of_the_light() -> None:
     before_teal = somebody(SKINS[1], wall=(0, 170, 180))
 
     assert np.abs(found(before_teal, GREY).tint).max() < 0.002
-
-
-@pytest.mark.parametrize("ground", [BLUE, ORANGE, WHITE, NIGHT])
-def test_black_and_white_stay_and_no_level_overtakes_another(
-    ground: tuple[int, int, int],
-) -> None:
-    curves = harmonise.curve(found(somebody(SKINS[2]), ground))
-
-    assert (curves[0] == 0).all()
-    assert (np.diff(curves, axis=0) >= 0).all()
-    assert curves[-1].min() > 225
-
-
-def test_half_the_strength_is_half_the_change() -> None:
-    full, half = (found(somebody(SKINS[1]), BLUE, strength=one) for one in (1.0, 0.5))
-
-    assert half.tint == pytest.approx([0.5 * part for part in full.tint])
-    assert half.lightness == pytest.approx(0.5 * full.lightness)
-
-
-def test_colours_along_the_edge_change_as_the_photo_does() -> None:
-    cut = somebody(SKINS[1])
-
-    changed = lit(cut, BLUE)
-
-    assert changed.people_srgb.dtype == np.float32
-    # A level of 100.5 lies between those of 96 and of 128.
-    assert (changed.people_srgb[0, 0] > at_shirt(changed)).all()
-    assert np.abs(changed.people_srgb[0, 0] - cut.people_srgb[0, 0]).max() < 30
 
 
 @pytest.mark.parametrize("ground", [(255, 255, 255, 0), (0, 0, 0, 127)])

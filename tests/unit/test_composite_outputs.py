@@ -88,14 +88,6 @@ def test_only_requested_outputs_are_made() -> None:
     assert (matte[INSIDE].min(), matte[OUTSIDE].max()) == (255, 0)
 
 
-def test_quality_decides_the_size_of_a_jpeg() -> None:
-    fine, coarse = (
-        len(made(a_job("preset:paper", quality=quality)).image.content) for quality in (95, 30)
-    )
-
-    assert coarse < fine / 2
-
-
 @pytest.mark.parametrize(("size", "dots_per_inch"), [("print:9x13", 300), ("200x150", None)])
 def test_only_prints_have_their_dots_per_inch(size: str, dots_per_inch: int | None) -> None:
     framing = Framing(size=read_size(size))

@@ -66,10 +66,6 @@ def test_archive_without_people_has_no_pictures() -> None:
     assert json.loads(files[persons.INDEX])["persons"] == []
 
 
-def test_archive_is_the_same_bytes_each_time() -> None:
-    assert made(of_two()).persons == made(of_two()).persons
-
-
 def test_file_shows_its_person_alone() -> None:
     inputs = of_two(touching=True)
     files = unpacked(made(inputs).persons)
@@ -83,20 +79,6 @@ def test_file_shows_its_person_alone() -> None:
     assert (picture[inner][..., 3] == 255).all()
     photo = inputs.photo.srgb[y : y + height, x : x + width]
     assert np.array_equal(picture[inner][..., :3], photo[inner])
-
-
-def test_persons_together_cover_the_matte() -> None:
-    inputs = replace(of_two(touching=True), recipe=a_job("keep", outputs=(Output.CUTOUT,)).recipe)
-    alone = pixels(made(inputs).cutout).astype(np.uint8)
-    whose = of_two(touching=True).segmented
-
-    total = np.zeros((HEIGHT, WIDTH), int)
-    for person in persons.apart(alone, whose.owners):
-        x, y, width, height = person.box
-        total[y : y + height, x : x + width] += person.rgba[..., 3]
-
-    # Along the seam each share is rounded; thin coverage beyond a crop is left out.
-    assert np.abs(total - alone[..., 3]).max() <= 26
 
 
 def a_column(left: int, right: int, level: int = 255) -> np.ndarray:
@@ -118,14 +100,6 @@ def test_pixels_belong_to_persons_that_are_kept(wanted: Whom, numbers: set[int])
 
     assert set(kept) == numbers
     assert set(np.unique(whose)) - {0} == numbers
-
-
-def test_pixel_is_whose_matte_is_stronger() -> None:
-    mattes = {1: a_column(2, 16, 100), 2: a_column(12, 28, 200)}
-
-    whose = owners.owners(mattes, like=mattes[1])
-
-    assert (whose[5, 5], whose[5, 14], whose[5, 25], whose[0, 0]) == (1, 2, 2, 0)
 
 
 @pytest.mark.parametrize("effort", list(Effort))
@@ -152,17 +126,6 @@ def test_thumbnail_is_a_small_jpeg(background: str) -> None:
     assert (result.image, small.format) == (None, "jpg")
     assert max(small.width, small.height) <= previews.THUMBNAIL_PX
     assert abs(small.width / small.height - WIDTH / HEIGHT) < 0.02
-
-
-def test_thumbnail_of_something_transparent_lies_on_white() -> None:
-    small = previews.preview(np.zeros((1200, 2000, 4), np.uint8))
-
-    assert small.shape == (154, 256, 3)
-    assert small.min() == 255
-
-
-def test_image_comes_with_its_blurhash() -> None:
-    assert len(made(a_job("preset:sky")).image.blurhash) == 28
 
 
 def test_blurhash_is_that_of_the_reference() -> None:

@@ -1,10 +1,10 @@
-"""Links and mentions of pages, as the site has them."""
+"""Pages of the site: their links, and the variables that settings.md lists."""
 
 from pathlib import PurePosixPath
 
 import pytest
 
-from smart_filter_docs import links
+from smart_filter_docs import links, settings
 
 PLACES = {
     "README.md": PurePosixPath("index.md"),
@@ -39,3 +39,16 @@ def test_link_leads_where_the_page_lies(source: str, written: str, shown: str | 
     found = links.rewritten(written, source, places=PLACES, titles=TITLES)
 
     assert found == (written if shown is None else shown)
+
+
+def test_page_has_the_defaults_of_the_code() -> None:
+    text = settings.PAGE.read_text()
+
+    assert settings.page(text) == text, "run `make docs`"
+
+
+def test_variable_without_a_row_is_an_error() -> None:
+    text = settings.PAGE.read_text().replace("| SMART_FILTER_LEASE_SECONDS |", "| LEASE |")
+
+    with pytest.raises(settings.Undescribed, match="SMART_FILTER_LEASE_SECONDS"):
+        settings.page(text)
