@@ -6,7 +6,6 @@ import pytest
 
 from smart_filter_api import answers
 from smart_filter_api.schemas.jobs import JobAnswer
-from smart_filter_shared.emotions import EMOTIONS
 from smart_filter_shared.jobs.queries import JobRow
 from smart_filter_shared.jobs.retention import Keeping
 from smart_filter_shared.jobs.states import JobState
@@ -68,27 +67,16 @@ def test_people_are_those_the_model_tells_apart_else_judged_by_matte_and_faces(
     assert answer_with({SEGMENTATION: segmented, **faces(found)}).people == people
 
 
-def test_people_are_unknown_until_the_deciding_stages_have_succeeded() -> None:
-    covered = {SEGMENTATION: {"coverage": 0.3}}
-
-    assert answer_with({}).people is None
-    assert answer_with(covered).people is None
-    assert answer_with({**covered, **faces(1)}).people == 1
-
-
 def test_people_faces_and_rating_are_null_unless_requested() -> None:
     recipe = Recipe(background=Background(BackgroundKind.KEEP), require_person=True)
 
     job = answer_with({SEGMENTATION: {"coverage": 0.3}}, recipe)
 
+    without_face = answer_with(rated())
     assert (job.people, job.faces, job.rating) == (None, None, None)
     assert job.rating_reason == "not_requested"
-
-
-def test_photo_without_a_face_has_no_rating_and_a_reason() -> None:
-    job = answer_with(rated())
-
-    assert (job.faces, job.rating, job.rating_reason) == ([], None, "no_face")
+    assert (without_face.faces, without_face.rating) == ([], None)
+    assert without_face.rating_reason == "no_face"
 
 
 def test_printability_is_null_until_composite_has_judged_it() -> None:
@@ -140,20 +128,6 @@ def test_filters_are_unknown_until_they_are_drawn() -> None:
         {"name": name, "applied": None, "reason": None} for name in ("grade", "hat")
     ]
     assert [one.model_dump() for one in after] == drawn
-
-
-def test_emotions_are_shown_where_a_model_has_read_them() -> None:
-    shares = [0.3, 0.0, 0.0, 2 / 3, 0.0333333, 0.0, 0.0, 0.0]
-    both = rated("none", "huge")
-    both[SMILE]["smiles"] = [
-        {"level": "none", "score": 0.5, "emotion": shares},
-        {"level": "huge", "score": 0.5},
-    ]
-
-    known, unknown = [face.emotion for face in answer_with(both).faces or []]
-
-    assert known == dict(zip(EMOTIONS, [0.3, 0, 0, 0.6667, 0.0333, 0, 0, 0], strict=True))
-    assert unknown is None
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from smart_filter_api import answers, notices
-from smart_filter_api.batches import answers as batch_answers
 from smart_filter_shared.ids import BatchId, DeliveryId, JobId, LeaseToken, Tenant
 from smart_filter_shared.jobs.batches import BatchRow, Item
 from smart_filter_shared.jobs.deliveries import Claimed
@@ -112,15 +111,6 @@ def sent_of_batch(batch: BatchRow) -> tuple[int, dict[str, Any]]:
     claimed = dataclasses.replace(a_claimed(None), type="batch.finished", batch_id=batch.id)
     body = notices.body(claimed, batch, KEEPING)
     return len(body), json.loads(body)
-
-
-def test_batch_is_sent_as_get_shows_it() -> None:
-    batch = a_batch(items=3)
-
-    _, document = sent_of_batch(batch)
-
-    shown = batch_answers.batch(batch).model_dump(mode="json")
-    assert (document["type"], document["data"]) == ("batch.finished", shown)
 
 
 def test_items_of_a_large_batch_become_a_count_and_a_link() -> None:

@@ -7,7 +7,7 @@ from smart_filter_shared.errors import InputsExpired, StorageUnavailable
 from smart_filter_shared.presets import PICTURE, PRESETS, Mood, Preset
 from smart_filter_shared.rating import SmileLevel
 from smart_filter_tests.sitting import feeling, some_sitters
-from smart_filter_workers.backgrounds import keywords, library, shapes
+from smart_filter_workers.backgrounds import keywords, library
 from smart_filter_workers.backgrounds.collection import Collection
 from smart_filter_workers.backgrounds.sheet import Field
 from smart_filter_workers.backgrounds.sources.generated import Generated
@@ -83,15 +83,6 @@ def test_picture_fills_any_frame_and_keeps_its_shape() -> None:
     assert np.array_equal(drawn(5, width=200, height=100), RAMP)
 
 
-def test_seed_decides_where_a_picture_is_cut_but_never_far_from_the_middle() -> None:
-    lefts = [int(drawn(seed, width=50, height=100)[0, 0, 0]) for seed in range(30)]
-
-    assert len(set(lefts)) > 10
-    assert min(lefts) >= 0.3 * 150 - 1
-    assert max(lefts) <= 0.7 * 150 + 1
-    assert np.array_equal(drawn(7), drawn(7))
-
-
 def test_drawn_picture_may_be_drawn_on() -> None:
     drawn(0, width=200, height=100)[:] = 255
 
@@ -132,15 +123,3 @@ def test_slow_clouds_have_no_ripples_along_their_slopes(seed: int) -> None:
     # enlargement made it do so 45 times.
     turns = (np.diff(np.sign(bends[:, 20:-20]), axis=1) != 0).sum(axis=1)
     assert np.median(turns) <= 12
-
-
-@pytest.mark.parametrize("size", [(1, 1), (1, 40), (240, 160), (7, 3000), (4000, 3000)])
-def test_a_finer_sheet_is_some_whole_times_as_large_and_bounded(size: tuple[int, int]) -> None:
-    width, height = size
-    coarse = library.sheet("dots", seed=1, width=width, height=height)
-
-    fine = shapes.finer(coarse)
-
-    assert fine.width % width == fine.height % height == 0
-    assert fine.width // width == fine.height // height
-    assert fine.width * fine.height <= max(shapes.FINE_PIXELS, width * height)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from smart_filter_shared.presets import PRESETS, SURFACE_FAMILIES, named, words
+from smart_filter_shared.presets import PRESETS, named, words
 from smart_filter_shared.rating import SmileLevel
 from smart_filter_tests.sitting import feeling, some_sitters
 from smart_filter_workers.backgrounds import keywords, vocabulary
@@ -46,18 +46,6 @@ def answers(text: str) -> list[Chosen]:
 )
 def test_words_and_codes_of_colours_choose_these_designs(text: str, names: set[str]) -> None:
     assert {choice.name for choice in answers(text)} <= names
-
-
-def test_rainbow_and_texture_are_printed_one_on_the_other() -> None:
-    choices = answers("rainbow,texture")
-
-    for choice in choices:
-        preset, surface = named(str(choice.name))
-        assert preset.name == "rainbow"
-        assert surface.family in SURFACE_FAMILIES
-        assert choice.keywords == ("rainbow", "texture")
-        assert f"rainbow, texture: {preset.title} on {surface.title}" in choice.reason
-    assert len({choice.name for choice in choices}) > 2
 
 
 @pytest.mark.parametrize(
@@ -107,22 +95,6 @@ def test_unknown_words_are_named_and_the_known_ones_decide() -> None:
 
     assert (choice.name, choice.keywords) == ("hearts", ("hearts",))
     assert 'unknown: "xyzzy", "ωmega"' in choice.reason
-
-
-def test_photo_decides_when_all_words_are_unknown() -> None:
-    choice = chosen("xyzzy")
-
-    assert (choice.kind, choice.keywords) == ("preset", ())
-    assert choice.reason.startswith(
-        'unknown: "xyzzy", so chosen as for auto: 1 person, smiling broadly'
-    )
-
-
-def test_word_that_no_design_has_with_the_others_is_named() -> None:
-    choice = chosen("dark,rainbow")
-
-    assert choice.keywords == ("rainbow",)
-    assert "no design is dark as well" in choice.reason
 
 
 @pytest.mark.parametrize(

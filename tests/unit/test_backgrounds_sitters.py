@@ -5,7 +5,7 @@ import pytest
 
 from smart_filter_shared.presets import PICTURE, Mood, Preset
 from smart_filter_tests.sitting import a_tone
-from smart_filter_workers.backgrounds import appearance, colours, impressions, sitters, tones
+from smart_filter_workers.backgrounds import appearance, impressions, sitters
 from smart_filter_workers.backgrounds.sitters import Sitters
 from smart_filter_workers.results import Face, Matte8, Srgb8
 
@@ -47,20 +47,6 @@ def test_faces_are_in_pixels_of_the_photo_and_the_proxy_is_smaller() -> None:
     large = Face(tuple(4 * one for one in FACE.box), 0.9, FACE.landmarks)  # type: ignore[arg-type]  # four of them
 
     assert seen(*a_person(), large, scale=4.0).hair == seen(*a_person(), FACE).hair
-
-
-def test_without_a_face_clothes_are_known_and_hair_is_not() -> None:
-    found = seen(*a_person())
-
-    assert (found.hair, found.skin) == (None, None)
-    assert "red" in {one.name for one in found.clothes}
-
-
-def test_the_outlines_colours_are_the_peoples_and_none_of_the_old_backgrounds() -> None:
-    found = seen(*a_person(hair=(20, 20, 20), clothes=(20, 20, 20)), FACE)
-
-    # Black throughout: OKLab 0.19; the grey behind is 0.6.
-    assert np.quantile(found.outline_lab[:, 0], 0.95) < 0.25
 
 
 @pytest.mark.parametrize(
@@ -129,25 +115,8 @@ def test_a_colour_near_the_next_ones_name_is_light_or_dark_or_none(colour: str, 
     assert a_tone(colour).sure_name == name
 
 
-def test_dominant_tones_come_by_share_and_scraps_are_left_out() -> None:
-    lab = colours.oklab(colours.read(["#b01828", "#f2f2f0", "#2f4f9a"]))
-
-    found = tones.dominant(np.repeat(lab, [30, 65, 5], axis=0))
-
-    assert [(one.name, round(one.share, 2)) for one in found] == [("white", 0.65), ("red", 0.3)]
-
-
 def plain(*colour: int, size: tuple[int, int] = (60, 90)) -> Srgb8:
     return np.full((*size, 3), colour, np.uint8)
-
-
-def test_picture_of_one_colour_has_that_colour() -> None:
-    seen = appearance.of(plain(200, 30, 60))
-
-    assert seen.palette == ("#c81e3c",)
-    assert seen.brightness == pytest.approx(
-        (0.2126 * 200 + 0.7152 * 30 + 0.0722 * 60) / 255, abs=1e-3
-    )
 
 
 def test_noise_makes_five_colours_at_the_most_and_always_the_same() -> None:

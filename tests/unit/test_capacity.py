@@ -1,19 +1,17 @@
 """The simulation of capacity against queueing theory, and the fleets that it plans."""
 
 import math
-import random
 import re
 from pathlib import Path
 
 import pytest
-import simpy
 import yaml
 
 from capacity import answers, autoscale, fleet, page, sizing, validated
 from capacity.autoscale import Rule
 from capacity.fleet import CPU, GPU
-from capacity.simulation import Running, replay, simulate
-from capacity.system import Draw, Pool, Stage, System, Visit, exponential, fixed
+from capacity.simulation import simulate
+from capacity.system import Draw, Pool, Stage, System, exponential, fixed
 
 
 def one_stage(pool: Pool, draw: Draw = fixed, **stage: float) -> System:
@@ -42,73 +40,6 @@ def test_exponential_stages_wait_as_erlang_says(threads: int, rate: float) -> No
     # Of 3,000 photos at this load the mean itself is known to about a twentieth.
     assert seconds == pytest.approx(waits_of_many(rate, 1.0, threads), rel=0.1)
     assert outcome.busy["all"] == pytest.approx(rate / threads, rel=0.05)
-
-
-def test_way_takes_as_long_as_its_longest_path() -> None:
-    system = System(
-        stages=(
-            Stage(name="first", pool="all", photo_seconds=1.0),
-            Stage(name="long", pool="all", needs=("first",), photo_seconds=3.0),
-            Stage(name="short", pool="all", needs=("first",), photo_seconds=1.0),
-            Stage(name="last", pool="all", needs=("long", "short"), photo_seconds=0.5),
-        ),
-        pools={"all": Pool(8)},
-    )
-
-    outcome = simulate(system, 0.01, seconds=2_000, seed=3)
-
-    assert {round(photo.seconds, 6) for photo in outcome.photos} == {4.5}
-
-
-def test_shared_server_bounds_all_pools() -> None:
-    database = (Visit("database", 0.1),)
-    system = System(
-        stages=(Stage(name="one", pool="all", complete=database),),
-        pools={"all": Pool(100)},
-        servers={"database": 2},
-    )
-
-    outcome = simulate(system, 50, seconds=100, warm_up=20)
-
-    assert outcome.rate == pytest.approx(2 / 0.1, rel=0.02)
-    assert outcome.busy["database"] == pytest.approx(1.0, rel=0.02)
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_as_many_photos_end_as_arrive(seed: int) -> None:
-    chance = random.Random(seed)
-    arrivals = sorted(chance.uniform(0, 20) for _ in range(100))
-    server = (Visit("shared", 0.01),)
-    system = System(
-        stages=(
-            Stage(name="first", pool="a", photo_seconds=0.1, claim=server),
-            Stage(name="left", pool="a", needs=("first",), forward_seconds=0.2, store=server),
-            Stage(name="right", pool="b", needs=("first",), batch_seconds=0.3, load=server),
-            Stage(name="last", pool="b", needs=("left", "right"), complete=server),
-        ),
-        pools={"a": Pool(2, threads=3), "b": Pool(1, threads=2, batch_size=4)},
-        servers={"shared": 1},
-        draw=exponential,
-    )
-
-    photos = replay(system, arrivals, seed=seed)
-
-    assert sorted(photo.arrived for photo in photos) == arrivals
-    assert all(photo.seconds > 0 for photo in photos)
-
-
-def test_workers_that_go_lose_nothing() -> None:
-    pool = Pool(4, threads=2, batch_size=2, wake_seconds=0.1)
-    environment = simpy.Environment()
-    running = Running(environment, one_stage(pool, forward_seconds=1.0), seed=1)
-    environment.process(running.arrive_at([0.3 * number for number in range(60)]))
-
-    for until, gone in ((3.05, 2), (6.05, 1)):
-        environment.run(until=until)
-        running.pools["all"].remove(gone)
-    environment.run()
-
-    assert len(running.through) == running.arrived == 60
 
 
 FIGURES = fleet.read()
@@ -175,13 +106,3 @@ def test_workers_are_as_busy_as_they_may_be(kind: str, rate: float) -> None:
     assert sizing.most(FIGURES, kind, workers) * sizing.BUSY_WORKERS >= rate
     fewer = {CPU: workers[CPU] - 1, GPU: workers[GPU] - 1}
     assert sizing.most(FIGURES, kind, fewer) * sizing.BUSY_WORKERS < rate
-
-
-@pytest.mark.parametrize("rate", RATES)
-def test_no_shared_server_of_a_cell_is_near_its_end(rate: float) -> None:
-    cells = sizing.fleet(FIGURES, "L4", rate).cells
-
-    busiest = max(rate / cells / most for most in FIGURES.saturation.values())
-
-    assert busiest <= sizing.BUSY_SERVER
-    assert cells == 1 or rate / (cells - 1) / min(FIGURES.saturation.values()) > sizing.BUSY_SERVER

@@ -11,9 +11,6 @@ import pytest
 
 from smart_filter_deploy import cli
 
-# These serve until they are stopped and log to standard error, print a script, or print nothing.
-WITHOUT_JSON = {"worker", "sender", "live-worker", "router", "completion", "prepare"}
-
 
 def paths(group: click.Group, *before: str) -> Iterator[tuple[str, ...]]:
     """Yield the words of every command and group below one."""
@@ -65,13 +62,6 @@ def test_examples_are_command_lines_that_can_be_read(path: tuple[str, ...]) -> N
                 command, rest = inner, rest[1:]
             options = {opt for one in command.params for opt in one.opts + one.secondary_opts}
             assert {word for word in rest if re.match(r"--?[a-z]", word)} <= options, line
-
-
-@pytest.mark.parametrize("path", ENDS, ids=" ".join)
-def test_command_that_prints_something_prints_json_too(path: tuple[str, ...]) -> None:
-    options = {option for one in found(path).params for option in one.opts}
-
-    assert ("--json" in options) != (path[0] in WITHOUT_JSON)
 
 
 @pytest.mark.parametrize("path", [(), *EVERY], ids=" ".join)

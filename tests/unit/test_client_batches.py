@@ -9,7 +9,7 @@ import pytest
 
 from smart_filter_client import Item, Upload
 from smart_filter_client.operations import photos
-from smart_filter_tests.clients import Asking, Script, problem
+from smart_filter_tests.clients import Asking, Script
 
 
 def a_batch(**fields: object) -> httpx.Response:
@@ -60,21 +60,6 @@ def test_large_photos_of_a_batch_are_uploaded(asking: Asking, tmp_path: Path) ->
     assert items == [{"upload_id": "u1"}, {"upload_id": "u2"}]
 
 
-def test_batch_is_read_item_by_item(asking: Asking) -> None:
-    error = {"code": "unsupported_media", "title": "No", "detail": "no picture", "stage": None}
-    items = [
-        {"index": 0, "job_id": "j1", "state": "running", "error": None, "rank": 1},
-        {"index": 1, "job_id": None, "state": "failed", "error": error, "new": True},
-    ]
-    album = {"best": 1, "ranked_at": "2031-05-06T07:08:09Z"}
-
-    batch = asking(Script(a_batch(failed=1, album=album, items=items))).do("batch", "b1")
-
-    assert batch.items[0].rank == 1
-    assert batch.items[1].error.code == "unsupported_media"
-    assert batch.album.best == 1
-
-
 def test_batch_is_waited_for_until_all_its_photos_have_ended(asking: Asking) -> None:
     seen: list[int] = []
     server = Script(a_batch(), a_batch(succeeded=1), a_batch(succeeded=1, failed=1))
@@ -85,33 +70,6 @@ def test_batch_is_waited_for_until_all_its_photos_have_ended(asking: Asking) -> 
 
     assert batch.is_final
     assert seen == [0, 1, 1]
-
-
-def test_stream_of_a_batch_reports_its_end(asking: Asking) -> None:
-    data = {"type": "batch.finished", "data": json.loads(a_batch(succeeded=2).content)}
-    text = f"id: 9\nevent: batch.finished\ndata: {json.dumps(data)}\n\n"
-    server = Script(httpx.Response(200, content=text.encode()))
-
-    [event] = asking(server).all("stream_batch", "b1")
-
-    assert (event.is_final, event.job, event.batch.succeeded) == (True, None, 2)
-    assert server.seen[0].url.path == "/v1/batches/b1/events"
-
-
-def test_batches_are_listed_canceled_and_deleted(asking: Asking) -> None:
-    page = httpx.Response(200, json={"items": [a_batch().json()], "next_cursor": None})
-    server = Script(page, a_batch(canceled=2), problem(410, "job_deleted"))
-    client = asking(server)
-
-    assert [one.id for one in client.all("batches", limit=5)] == ["b1"]
-    assert client.do("cancel_batch", "b1").canceled == 2
-    client.do("delete_batch", "b1")
-
-    assert [(one.method, one.url.path) for one in server.seen] == [
-        ("GET", "/v1/batches"),
-        ("POST", "/v1/batches/b1/cancel"),
-        ("DELETE", "/v1/batches/b1"),
-    ]
 
 
 def test_text_in_a_batch_does_not_name_a_file(asking: Asking) -> None:

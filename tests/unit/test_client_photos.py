@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from smart_filter_client import FaceLabel, Stroke, Upload, errors
+from smart_filter_client import FaceLabel, Stroke, errors
 from smart_filter_client.operations import photos
 from smart_filter_tests.clients import Asking, Script, job_answer, problem, sent_by
 
@@ -52,23 +52,6 @@ def test_address_is_named_and_fetched_by_the_server(asking: Asking) -> None:
     }
 
 
-@pytest.mark.parametrize(
-    ("photo", "field"),
-    [
-        ("https://example.com/photo.jpg", b'name="photo_url"\r\n\r\nhttps://example.com/photo.jpg'),
-        (Upload("u1", None), b'name="upload_id"\r\n\r\nu1'),
-    ],
-)
-def test_background_is_sent_along_with_a_photo_that_is_elsewhere(
-    asking: Asking, photo: str | Upload, field: bytes
-) -> None:
-    body = sent_by(asking, "submit", photo, background_file=b"a beach").content
-
-    assert field in body
-    assert b"a beach" in body
-    assert b'name="photo"' not in body
-
-
 def test_text_does_not_name_a_file(asking: Asking) -> None:
     with pytest.raises(ValueError, match="Path"):
         asking(Script(job_answer())).do("submit", str(Path(__file__)))
@@ -87,23 +70,6 @@ def test_upload_goes_to_the_storage_without_the_key(asking: Asking) -> None:
     assert "Authorization" not in put.headers
     assert "Idempotency-Key" in wish.headers
     assert upload.upload_id == "u1"
-
-
-def test_file_is_uploaded_as_a_stream_of_its_length(asking: Asking, tmp_path: Path) -> None:
-    photo = tmp_path / "photo.jpg"
-    photo.write_bytes(LARGE)
-    server = Script(a_place(), httpx.ReadError("cut"), httpx.Response(200), job_answer("queued"))
-
-    asking(server).do("submit", photo, {"background": "keep"})
-
-    _, _, put, submission = server.seen
-    assert put.headers["Content-Length"] == str(len(LARGE))
-    assert "Transfer-Encoding" not in put.headers
-    assert put.content == LARGE
-    assert json.loads(submission.content) == {
-        "upload_id": "u1",
-        "recipe": {"background": ["keep"]},
-    }
 
 
 @pytest.mark.parametrize(

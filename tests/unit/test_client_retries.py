@@ -56,12 +56,6 @@ def test_two_submissions_have_two_keys(asking: Asking) -> None:
     assert len(keys) == 2
 
 
-def test_callers_key_is_used(asking: Asking) -> None:
-    request = sent_by(asking, "submit", b"photo", idempotency_key='order "17"')
-
-    assert request.headers["Idempotency-Key"] == r'"order \"17\""'
-
-
 def test_text_that_cannot_be_a_key_is_refused(asking: Asking) -> None:
     with pytest.raises(ValueError, match="Idempotency-Key"):
         asking(Script(job_answer())).do("submit", b"photo", idempotency_key="Ä\n")
@@ -143,7 +137,3 @@ def test_deletion_whose_answer_was_lost_succeeds(asking: Asking) -> None:
     asking(server).do("delete_webhook", "w1")
 
     assert [request.method for request in server.seen] == ["DELETE", "DELETE"]
-
-
-def test_deletion_of_a_deleted_job_succeeds(asking: Asking) -> None:
-    asking(Script(problem(410, "job_deleted"))).do("delete", "j1")

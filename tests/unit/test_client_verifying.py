@@ -78,14 +78,6 @@ def test_names_of_headers_are_read_in_any_case() -> None:
     assert genuine(SECRET, headers).id == "e1"
 
 
-def test_event_without_a_job_is_read() -> None:
-    body = b'{"type":"webhook.test","timestamp":"2031-05-06T07:08:09Z","data":{"webhook_id":"w"}}'
-
-    event = genuine(SECRET, signed(body), body)
-
-    assert (event.job, event.data) == (None, {"webhook_id": "w"})
-
-
 def test_either_of_two_secrets_and_of_two_signatures_will_do() -> None:
     both = {**signed()}
     both["webhook-signature"] = f"v1a,AAAA v1,!!! v1 {signed(secret=OTHER)['webhook-signature']} "

@@ -53,14 +53,6 @@ def test_stroke_that_removes_shows_the_background_within_a_soft_rim() -> None:
     assert np.any((profile > 20) & (profile < 235))
 
 
-def test_later_stroke_counts_where_both_were_drawn() -> None:
-    again = dataclasses.replace(REMOVE_INSIDE, keep=True)
-
-    picture, _, photo = shown(Drawn(strokes=(REMOVE_INSIDE, again)))
-
-    assert is_photo(picture, photo, DRAWN_INSIDE)
-
-
 def test_mask_takes_the_place_of_the_matte() -> None:
     mask = np.zeros((HEIGHT, WIDTH), np.uint8)
     mask[OUTSIDE] = 255

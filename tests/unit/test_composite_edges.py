@@ -1,6 +1,5 @@
 """Mattes at full size: islands removed, edges drawn by the photo's colours."""
 
-import cv2
 import numpy as np
 import pytest
 
@@ -89,16 +88,6 @@ def test_a_soft_edge_that_is_off_is_drawn_where_the_photos_edge_lies(edge: Edge)
     assert matte[200, 212] <= 5
 
 
-@pytest.mark.parametrize("edge", list(Edge))
-def test_far_from_edges_a_matte_is_none_or_whole_to_the_last_level(edge: Edge) -> None:
-    photo = noise(400, 400)
-
-    matte = drawn(a_network_saw(200), photo, edge=edge)
-
-    assert (matte[:, :150] == 255).all()
-    assert (matte[:, 250:] == 0).all()
-
-
 @pytest.mark.parametrize("edge", [Edge.BALANCED, Edge.BEST])
 def test_strands_that_the_matte_cannot_hold_are_drawn_from_the_photo(edge: Edge) -> None:
     """Lines of two pixels on a photo four times as large as what the matte was made from."""
@@ -166,18 +155,6 @@ def test_a_matte_of_one_level_keeps_it_at_any_size(
     matte = np.full(size, level, np.uint8)
 
     assert (drawn(matte, noise(*size), edge=edge) == level).all()
-
-
-@pytest.mark.parametrize("edge", list(Edge))
-def test_a_hole_between_arm_and_body_stays_a_hole(edge: Edge) -> None:
-    photo = a_sheet(400, left=60)
-    photo[150:190, 120:140] = photo[:, 260:] = 210
-    coverage = (photo[..., 0] < 100).astype(np.uint8) * 255
-
-    matte = drawn(cv2.blur(coverage, (7, 7)), photo, edge=edge)
-
-    assert matte[160:180, 125:135].max() <= 10
-    assert matte[100:140, 80:200].min() >= 245
 
 
 def test_the_old_background_is_taken_out_of_mixed_colours() -> None:

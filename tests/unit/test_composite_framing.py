@@ -7,7 +7,7 @@ import pytest
 
 from smart_filter_shared.recipe import Format, Framing, Length, Output
 from smart_filter_shared.recipe.fields import parse
-from smart_filter_tests.compositing import HEIGHT, INSIDE, WIDTH, a_job, made, pixels
+from smart_filter_tests.compositing import a_job, made, pixels
 from smart_filter_tests.products import covering
 from smart_filter_workers.results import Composited, Face, Frame
 from smart_filter_workers.stages.composite import framing
@@ -55,10 +55,6 @@ def window(frame: Frame) -> Box:
     """Return what of the photo's plane a canvas shows."""
     left, top = -frame.left / frame.scale, -frame.top / frame.scale
     return Box(left, top, left + frame.width / frame.scale, top + frame.height / frame.scale)
-
-
-def test_default_frame_is_the_photo() -> None:
-    assert framed({}) == Frame(1200, 800, 1.0, 0.0, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -163,14 +159,6 @@ def test_position_works_as_for_backgrounds_of_css() -> None:
     assert corner.scale == 1
 
 
-def test_exact_size_is_met_and_filled() -> None:
-    frame = framed({"size": "1080x1350"}, WHOLE)
-
-    assert (frame.width, frame.height) == (1080, 1350)
-    assert window(frame).top >= 0
-    assert window(frame).bottom <= 800
-
-
 def test_print_is_turned_as_the_picture_lies() -> None:
     lying = framed({"size": "print:10x15"})
     standing = framed({"size": "print:10x15", "crop": "true"}, WHOLE)
@@ -202,24 +190,6 @@ def test_all_outputs_have_the_same_frame() -> None:
     files = (result.image, result.cutout, result.matte)
     assert {(one.width, one.height) for one in files} == {(result.frame.width, result.frame.height)}
     assert result.foreground[:2] == (10, 10)
-
-
-def test_cropped_pixels_are_the_photos() -> None:
-    result = composited("color:red", crop="true")
-
-    left, top = round(-result.frame.left), round(-result.frame.top)
-    seen = pixels(result.image, sized=False)
-    cropped = seen[80 - top : 150 - top, 90 - left : 150 - left]
-    assert np.array_equal(cropped, a_job("color:red").photo.srgb[INSIDE])
-
-
-def test_moved_and_shrunk_people_keep_their_colours_and_leave_no_trace() -> None:
-    result = composited("color:rgb(200 10 10)", scale="40%", position="0% 0%")
-
-    seen = pixels(result.image)
-    assert (seen[HEIGHT // 2 + 10 :] == [200, 10, 10]).all()
-    assert (seen[:, WIDTH // 2 + 10 :] == [200, 10, 10]).all()
-    assert np.abs(seen[20:60, 10:50] - [200, 10, 10]).mean() > 20
 
 
 @pytest.mark.parametrize("background", ["preset:sky", "blur:0.5", "transparent", "keep"])

@@ -43,10 +43,6 @@ def lit(cut: CutOut, ground: tuple[int, ...]) -> CutOut:
     return harmonise.toward(cut, plain(ground), strength=1, faces=[FACE])
 
 
-def found(cut: CutOut, ground: tuple[int, ...], *, strength: float = 1.0) -> harmonise.Change:
-    return harmonise.found(cut, plain(ground), strength=strength, faces=[FACE])
-
-
 def lch(srgb: Srgb8) -> tuple[float, float, float]:
     """Return the lightness, chroma and hue in degrees of the mean of (N, 3) levels, in OKLab."""
     lab = colours.oklab(colours.linear(srgb.reshape(-1, 3).astype(np.float32))).mean(axis=0)
@@ -81,19 +77,6 @@ def test_shirt_takes_tint_and_brightness_of_the_light() -> None:
 
     assert orange[0] - orange[2] > blue[0] - blue[2] + 5
     assert night.max() < 96 < studio.min()
-
-
-def test_colourful_wall_is_no_sign_of_the_light() -> None:
-    before_teal = somebody(SKINS[1], wall=(0, 170, 180))
-
-    assert np.abs(found(before_teal, GREY).tint).max() < 0.002
-
-
-@pytest.mark.parametrize("ground", [(255, 255, 255, 0), (0, 0, 0, 127)])
-def test_ground_that_is_hardly_there_gives_no_light(ground: tuple[int, ...]) -> None:
-    cut = somebody(SKINS[1])
-
-    assert lit(cut, ground) is cut
 
 
 @pytest.mark.parametrize("faces", [[], [replace(FACE, box=(500, -90, 40, 40))]])

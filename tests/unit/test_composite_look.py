@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -11,10 +10,10 @@ from numpy.typing import NDArray
 
 from smart_filter_shared.recipe import Format, Look, Shadow, ShadowKind
 from smart_filter_shared.recipe.look import read_outline
-from smart_filter_tests.compositing import INSIDE, OUTSIDE, a_job, made, pixels
+from smart_filter_tests.compositing import a_job, made
 from smart_filter_workers.results import Matte8, Photo, Srgb8
 from smart_filter_workers.stages.composite import look
-from smart_filter_workers.stages.composite.look import Scene, feet, maps
+from smart_filter_workers.stages.composite.look import Scene, feet
 from smart_filter_workers.stages.composite.models import layers
 from smart_filter_workers.stages.composite.models.base import CutOut, Srgba8
 
@@ -80,7 +79,6 @@ def outlined(written: str) -> Look:
 
 
 CONTACT = only(shadow=Shadow(ShadowKind.CONTACT, 1))
-HALF_DROP = only(shadow=Shadow(ShadowKind.DROP, 0.5))
 LIGHT = only(light_wrap=1.0)
 
 
@@ -95,18 +93,6 @@ def test_auto_leaves_every_pixel_on_a_ground_that_was_brought(background: str) -
 
     without = made(replace(inputs, recipe=replace(inputs.recipe, look=look.NOTHING)))
     assert auto.image == without.image
-
-
-def test_auto_on_a_design_shows_and_hardly_changes_people() -> None:
-    inputs = a_job("preset:linen", format=Format.PNG)
-
-    auto = pixels(made(inputs).image)
-
-    without = pixels(made(replace(inputs, recipe=replace(inputs.recipe, look=look.NOTHING))).image)
-    assert 0 < np.abs(auto - without)[INSIDE].max() <= 12
-    assert np.array_equal(auto[OUTSIDE], without[OUTSIDE])
-    # A faint shadow beside a person whom the lower border cuts off.
-    assert (auto[100:, 175] < without[100:, 175]).all()
 
 
 def test_auto_on_a_design_puts_a_shadow_under_feet() -> None:
@@ -126,13 +112,6 @@ def test_contact_darkens_below_soles_and_nowhere_above_the_ankles() -> None:
     assert (seen[:150, :60] == 200).all()
 
 
-@pytest.mark.parametrize("lowest", [HEIGHT, HEIGHT - 1])
-def test_person_cut_off_by_the_lower_border_has_no_feet(lowest: int) -> None:
-    seen = joined(a_cut(standing(lowest=lowest)), plain(200), CONTACT)
-
-    assert (seen[:, :60] == 200).all()
-
-
 def test_drop_falls_away_from_the_light() -> None:
     asked = only(shadow=Shadow(ShadowKind.DROP, 0.6))
 
@@ -142,16 +121,6 @@ def test_drop_falls_away_from_the_light() -> None:
     assert from_left[90, 133, 0] + 10 < from_left[90, 66, 0]
     # Mirrored, the same to a level: blurs and their shifts are not symmetric to the last bit.
     assert np.abs(from_left[:, ::-1] - from_right).max() <= 2
-
-
-def test_shadow_on_nothing_is_black_with_alpha() -> None:
-    seen = joined(a_cut(a_disc(50)), square(0, alpha=0), HALF_DROP)
-
-    below = seen[153, 100]
-    assert 30 < below[3] < 128
-    assert (below[:3] == 0).all()
-    assert (seen[100, 100] == [120, 120, 120, 255]).all()
-    assert seen[2, 2, 3] == 0
 
 
 def test_outline_is_as_wide_as_asked_for_and_leaves_the_people_alone() -> None:
@@ -198,39 +167,8 @@ def test_all_effects_at_once_serve_every_size(size: tuple[int, int], alpha: int 
     assert seen.shape == (height, width, 3 if alpha is None else 4)
 
 
-@pytest.mark.parametrize("kind", [ShadowKind.AUTO, ShadowKind.CONTACT, ShadowKind.DROP])
-def test_person_that_fills_the_picture_hides_the_shadow(kind: ShadowKind) -> None:
-    matte = np.full((HEIGHT, WIDTH), 255, np.uint8)
-
-    assert (joined(a_cut(matte), plain(0), only(shadow=Shadow(kind, 1.0)), DESIGN) == 120).all()
-
-
 def test_faint_traces_of_people_cast_no_shadow() -> None:
     people = np.full((50, 40), 0.3, np.float32)
 
     assert feet.parts(people, photo_ends=1) == ()
     assert look.shadow.of(people, Shadow(), light=0) is None
-
-
-SIZES = ((1, 1), (7, 40), (600, 1030), (2050, 33))
-
-
-def enlarged(grid: maps.Grid, small: NDArray[np.float32], size: tuple[int, int]) -> NDArray[Any]:
-    """Return a small map, enlarged block by block."""
-    large = np.zeros(size, np.float32)
-    fitted = grid.fitted(small)
-    for block in grid.blocks(np.ones(grid.shape, np.bool_)):
-        large[block] = grid.part(fitted, block)
-    return large
-
-
-@pytest.mark.parametrize("size", SIZES)
-def test_parts_join_without_a_seam(size: tuple[int, int]) -> None:
-    grid = maps.grid(*size)
-    some = np.random.default_rng(3).random(grid.shape, dtype=np.float32)
-
-    joined = enlarged(grid, some, size)
-
-    whole = (grid.shape[1] * grid.step, grid.shape[0] * grid.step)
-    at_once = np.asarray(cv2.resize(some, whole, interpolation=cv2.INTER_LINEAR))
-    assert np.abs(joined - at_once[: size[0], : size[1]]).max() < 1e-5

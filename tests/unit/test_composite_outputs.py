@@ -13,27 +13,11 @@ from smart_filter_tests.compositing import (
     HEIGHT,
     INSIDE,
     OUTSIDE,
-    SCALE,
     WIDTH,
     a_job,
     made,
     pixels,
 )
-from smart_filter_workers.results import Segmented
-
-
-@pytest.mark.parametrize("format_", [Format.WEBP, Format.AVIF])
-@pytest.mark.parametrize(
-    ("background", "channels"),
-    [("keep", 3), ("transparent", 4), ("preset:sky", 3), ("blur:0.5", 3), ("color:#ff000080", 4)],
-)
-def test_every_background_comes_as_webp_and_avif(
-    background: str, channels: int, format_: Format
-) -> None:
-    image = made(a_job(background, format=format_)).image
-
-    assert (image.format, image.media_type) == (format_, f"image/{format_}")
-    assert pixels(image).shape[2] == channels
 
 
 @pytest.mark.parametrize("background", ["auto", "keep", "preset:sky", "transparent", "blur:0"])
@@ -66,17 +50,6 @@ def test_cutout_comes_in_the_format_unless_that_holds_no_alpha(
     assert result.image is None
     assert result.cutout.format == comes_as
     assert not pixels(result.cutout)[OUTSIDE][..., 3].any()
-
-
-@pytest.mark.parametrize("noise", [0, 255])
-def test_cutout_without_people_is_wholly_transparent(noise: int) -> None:
-    matte = np.zeros((HEIGHT // SCALE, WIDTH // SCALE), np.uint8)
-    matte[40:44, 40:45] = noise
-    nobody = Segmented(matte, 0.003, None)
-
-    result = made(replace(a_job("keep", outputs=(Output.CUTOUT,)), segmented=nobody))
-
-    assert not pixels(result.cutout).any()
 
 
 def test_only_requested_outputs_are_made() -> None:

@@ -109,18 +109,6 @@ def a_job_before(width: int, height: int) -> stage.Inputs:
     return replace(a_job("file", format=Format.PNG), background=Photo(srgb, "png"))
 
 
-def test_uploaded_background_of_the_same_size_stands_behind_the_people_as_it_is() -> None:
-    inputs = a_job_before(WIDTH, HEIGHT)
-
-    result = made(inputs)
-
-    seen, background = pixels(result.image), result.background
-    assert np.array_equal(seen[INSIDE], inputs.photo.srgb[INSIDE])
-    assert np.array_equal(seen[:20], inputs.background.srgb[:20])
-    assert (background.kind, background.name) == ("file", None)
-    assert background.reason == "asked for: the uploaded background"
-
-
 def test_wider_background_loses_its_sides_and_a_taller_one_top_and_bottom() -> None:
     wide = pixels(made(a_job_before(4 * WIDTH, HEIGHT)).image)
     tall = pixels(made(a_job_before(WIDTH, 4 * HEIGHT)).image)

@@ -68,12 +68,6 @@ def test_npz_gives_its_arrays() -> None:
     assert np.array_equal(found.arrays["weight"], ARRAYS["conv.weight"])
 
 
-def test_checkpoint_of_another_program_is_matched_by_likeness() -> None:
-    found = parsed({"model": ARRAYS, "__author__": "Caffe2", "matching_heuristics": True})
-
-    assert (found.by_likeness, found.author) == (True, "Caffe2")
-
-
 class Calls:
     """Pickles as a call of something with arguments."""
 

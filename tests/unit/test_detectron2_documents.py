@@ -31,14 +31,6 @@ def test_document_overrides_its_bases() -> None:
     }
 
 
-def test_operators_document_may_stand_on_a_file_of_the_zoo() -> None:
-    text = "_BASE_: COCO/small.yaml\nMODEL: {MASK_ON: true}\n"
-
-    document = documents.of_operator(text, "mine.yaml", in_zoo)
-
-    assert document["MODEL"] == {"MASK_ON": True, "RESNETS": {"DEPTH": 18, "NORM": "GN"}}
-
-
 @pytest.mark.parametrize(
     "value",
     [

@@ -4,7 +4,6 @@ import math
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 import pytest
@@ -31,7 +30,6 @@ SIDE = 200
 # 0.8 % of the diagonal of 200 × 200 pixels, rounded up.
 REACH_PX = 3
 ALL = np.ones((SIDE, SIDE), np.bool_)
-Box: TypeAlias = tuple[float, float, float, float]
 
 
 def a_square(*, left: int = 60, side: int = 80, level: int = 255) -> Matte8:
@@ -69,44 +67,6 @@ def test_outlines_agree_up_to_the_tolerance(
     assert least <= metrics.boundary_f(matte, known, ALL) <= most
 
 
-@pytest.mark.parametrize(
-    ("matte", "overlap"),
-    [(a_square(left=80), 60 / 100), (a_square(level=128), 1), (a_square(level=127), 0)],
-    ids=["moved", "just above one half", "just below"],
-)
-def test_overlap_is_the_shared_part_of_all_levels_above_one_half(
-    matte: Matte8, overlap: float
-) -> None:
-    assert metrics.overlap(matte, a_square(), ALL) == pytest.approx(overlap)
-
-
-def test_pixels_that_do_not_count_change_nothing() -> None:
-    counted = ALL.copy()
-    counted[:, 140:] = False
-    farther = a_square(side=100)
-    farther[140:] = 0
-
-    assert metrics.overlap(farther, a_square(), counted) == 1
-    assert metrics.mean_difference(farther, a_square(), counted) == 0
-    assert metrics.boundary_f(farther, a_square(), counted) == 1
-
-
-@pytest.mark.parametrize(
-    ("boxes", "faces", "matches"),
-    [
-        ([(0, 0, 10, 10), (0, 0, 10, 9)], [(0, 0, 10, 10)], [0, None]),
-        ([(3, 0, 13, 10)], [(0, 0, 10, 10), (4, 0, 14, 10)], [1]),
-        ([(6, 0, 16, 10)], [(0, 0, 10, 10)], [None]),
-        ([(0, 0, 1, 1)], [], [None]),
-    ],
-    ids=["the best takes it", "the face it overlaps most", "too little overlap", "no face"],
-)
-def test_box_takes_the_face_that_it_overlaps(
-    boxes: list[Box], faces: list[Box], matches: list[int | None]
-) -> None:
-    assert metrics.matches(boxes, faces, least=0.4) == matches
-
-
 def test_precision_and_recall_are_shares_of_found_and_of_known() -> None:
     assert metrics.precision_recall_f1(6, 2, 4) == (6 / 8, 6 / 10, 12 / 18)
     assert math.isnan(metrics.precision_recall_f1(0, 0, 0)[2])
@@ -122,35 +82,8 @@ def test_kappa_is_one_for_agreement_none_for_chance_and_less_for_farther_mistake
     assert metrics.quadratic_kappa(far) < metrics.quadratic_kappa(near) < 1
 
 
-def test_macro_f1_leaves_out_classes_that_never_occur() -> None:
-    counts = np.array([[4.0, 0.0, 0.0], [2.0, 2.0, 0.0], [0.0, 0.0, 0.0]])
-
-    assert metrics.macro_f1(counts) == pytest.approx((8 / 10 + 4 / 6) / 2)
-    assert metrics.accuracy(counts) == pytest.approx(6 / 8)
-    assert metrics.mean_distance(counts) == pytest.approx(2 / 8)
-
-
-def test_auc_counts_ties_one_half() -> None:
-    positive, once = np.array([True, True, False, False]), np.ones(4)
-
-    assert metrics.auc(np.array([0.9, 0.8, 0.2, 0.1]), positive, once) == 1
-    assert metrics.auc(np.array([0.9, 0.1, 0.1, 0.0]), positive, once) == pytest.approx(3.5 / 4)
-    assert math.isnan(metrics.auc(np.array([0.9, 0.1]), np.array([True, True]), np.ones(2)))
-
-
 def mean_of(numbers: intervals.Floats, weights: intervals.Floats) -> dict[str, float]:
     return {"mean": metrics.mean(numbers[:, 0], weights)}
-
-
-def test_interval_holds_the_figure_and_is_the_same_every_time() -> None:
-    numbers = np.random.default_rng(1).random((60, 1))
-
-    first = intervals.figures(numbers, mean_of)["mean"]
-
-    assert first.low < first.value < first.high
-    # Two standard errors of sixty even numbers: 2 × 0.29 / √60.
-    assert first.high - first.low == pytest.approx(0.149, abs=0.03)
-    assert intervals.figures(numbers, mean_of)["mean"] == first
 
 
 def test_difference_is_surer_than_the_figures_when_photos_are_the_same() -> None:
