@@ -1,5 +1,3 @@
-"""Answers about jobs, from their rows."""
-
 import datetime as dt
 
 import pytest
@@ -37,17 +35,6 @@ def rated(*levels: str, open_eyes: bool | None = True) -> dict[StageName, dict[s
     eyes = {"left_open": open_eyes, "right_open": open_eyes}
     smiles = [{"level": level, "score": 0.5} for level in levels]
     return {**faces(len(levels)), SMILE: {"smiles": smiles, "eyes": [eyes] * len(levels)}}
-
-
-def test_places_are_rounded_to_hundredths_of_a_pixel() -> None:
-    face = {"box": [1 / 3, 2, 3, 4], "score": 0.5, "landmarks": [[1 / 3, 2 / 3]] * 5}
-    frame = {"width": 9, "height": 9, "scale": 1 / 3, "left": -2 / 3, "top": 0.0}
-
-    job = answer_with({**rated("huge"), FACE: {"faces": [face]}, COMPOSITE: {"frame": frame}})
-
-    assert job.faces[0].box == [0.33, 2.0, 3.0, 4.0]
-    assert job.faces[0].landmarks == [[0.33, 0.67]] * 5
-    assert (job.frame.scale, job.frame.left) == (0.333333, -0.67)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,3 @@
-"""Metrics as text, and the histogram of requests."""
-
 import pytest
 
 from smart_filter_api.latencies import Latencies

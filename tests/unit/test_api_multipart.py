@@ -1,5 +1,3 @@
-"""Forms read as they arrive, however the network cuts them, and bodies that stop arriving."""
-
 import itertools
 import re
 from collections import defaultdict
@@ -11,13 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from smart_filter_api.intake import in_time
-from smart_filter_api.multipart import (
-    BACKGROUND,
-    MAX_OTHER_BYTES,
-    MAX_PARTS,
-    MAX_PHOTO_BYTES,
-    Form,
-)
+from smart_filter_api.multipart import BACKGROUND, MAX_OTHER_BYTES, MAX_PARTS, MAX_PHOTO_BYTES, Form
 from smart_filter_api.multipart import PHOTO as PHOTO_PART
 from smart_filter_shared.errors import MalformedRequest, PhotoTooLarge, Rejected
 

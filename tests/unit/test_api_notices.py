@@ -1,5 +1,3 @@
-"""Notices to webhooks: the job as GET shows it, and never more than 20 kB."""
-
 import dataclasses
 import json
 import uuid
@@ -19,11 +17,7 @@ from smart_filter_shared.recipe import Output, Recipe
 from smart_filter_tests.job_rows import CREATED_AT, a_job_row
 
 KEEPING = Keeping(1, 1)
-FACE = {
-    "box": [1.25, 2.25, 30.125, 40.125],
-    "score": 0.987654,
-    "landmarks": [[1.123, 2.123]] * 5,
-}
+FACE = {"box": [1.25, 2.25, 30.125, 40.125], "score": 0.987654, "landmarks": [[1.123, 2.123]] * 5}
 
 
 def a_job(faces: int, metadata: dict[str, str] | None = None) -> JobRow:

@@ -60,23 +60,6 @@ def test_only_these_endpoints_need_no_key(document: dict[str, Any]) -> None:
     }
 
 
-def test_every_link_gives_an_operation_the_parameters_of_its_path(document: dict[str, Any]) -> None:
-    named = {one["operationId"]: one for _, one in operations(document)}
-    links = [
-        link
-        for one in named.values()
-        for answer in one["responses"].values()
-        for link in answer.get("links", {}).values()
-    ]
-
-    assert len(links) >= 20
-    for link in links:
-        parameters = named[link["operationId"]].get("parameters", [])
-        known = {parameter["name"] for parameter in parameters}
-        needed = {parameter["name"] for parameter in parameters if parameter["in"] == "path"}
-        assert needed <= set(link["parameters"]) <= known
-
-
 def test_every_body_has_examples_that_match_its_schema(document: dict[str, Any]) -> None:
     webhooks = [one for methods in document["webhooks"].values() for one in methods.values()]
     for operation in (*(one for _, one in operations(document)), *webhooks):

@@ -1,5 +1,3 @@
-"""Format and size read from a photo's first bytes."""
-
 import io
 import struct
 import zlib

@@ -1,5 +1,3 @@
-"""Errors as problem documents, and a page for every kind of problem."""
-
 from pathlib import Path
 from typing import Any
 

@@ -1,5 +1,3 @@
-"""Limits of a tenant: its queue, counted now and then, and its requests, by the clock."""
-
 from dataclasses import dataclass
 
 import anyio

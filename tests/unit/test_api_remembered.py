@@ -1,5 +1,3 @@
-"""Answers that may be a moment old, the outlook on queues among them."""
-
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 

@@ -1,5 +1,3 @@
-"""Artifacts that are read back from the row of a stage."""
-
 from dataclasses import dataclass
 from typing import Any, cast
 

@@ -1,5 +1,3 @@
-"""AVIFs: how large they are coded, EXIF that is broken, and large ones made of strips."""
-
 import io
 import struct
 
@@ -132,16 +130,6 @@ def test_overlapping_parts_are_not_put_together() -> None:
 
     with pytest.raises(ImageUnreadable, match="overlap"):
         avif.checked(longer, most_pixels=MOST_PIXELS)
-
-
-def test_animation_without_a_clock_is_unreadable() -> None:
-    content = saved(a_photo(), "AVIF", save_all=True, append_images=[a_photo()])
-    at = content.index(b"mdhd") + 4
-    wide = content[at] == 1
-    timescale = at + (20 if wide else 12)
-
-    with pytest.raises(ImageUnreadable):
-        images.decode(content[:timescale] + bytes(4) + content[timescale + 4 :])
 
 
 @pytest.mark.parametrize("broken", [b"no EXIF!", b"MM\0*\xff\xff\xff\xff", b"MM\0*\0\0\0\x09"])

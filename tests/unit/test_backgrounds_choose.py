@@ -1,5 +1,3 @@
-"""How a background is scored and chosen for people, and how the choice is explained."""
-
 from dataclasses import replace
 
 import numpy as np
@@ -63,12 +61,7 @@ def test_choice_names_its_keywords_and_the_best_five_with_itself_first() -> None
             "indigo-wall",
             "darker than the orange clothes, its blue opposite their orange",
         ),
-        (
-            some_sitters(light=-0.8),
-            Mood.SERIOUS,
-            "studio",
-            "with light from the left as on them",
-        ),
+        (some_sitters(light=-0.8), Mood.SERIOUS, "studio", "with light from the left as on them"),
     ],
     ids=["unsure colours", "opposite hues", "light from the left"],
 )
@@ -121,15 +114,6 @@ def plain(colour: str) -> Preset:
 
 def harmony(colour: str, sitters: Sitters) -> float:
     return float(scoring.beside([plain(colour)], sitters).harmony[0])
-
-
-def test_worst_third_of_the_outline_is_where_a_coat_melts() -> None:
-    in_white = some_sitters(hair="#101010", clothes="#f0f0f0")
-
-    white, grey = scoring.beside([plain("#f4f4f4"), plain("#707070")], in_white).worst
-
-    assert white < 0.05
-    assert grey > 0.25
 
 
 def test_lime_behind_a_red_dress_is_worse_than_blush_teal_or_white() -> None:

@@ -1,5 +1,3 @@
-"""Pictures beside generated designs: found, drawn, gone; and the sheet of generated ones."""
-
 import numpy as np
 import pytest
 

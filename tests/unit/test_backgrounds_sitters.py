@@ -1,13 +1,12 @@
-"""What is seen of a photo's people and of a background: colours, light, moods."""
-
 import numpy as np
 import pytest
 
 from smart_filter_shared.presets import PICTURE, Mood, Preset
-from smart_filter_tests.sitting import a_tone
-from smart_filter_workers.backgrounds import appearance, impressions, sitters
+from smart_filter_shared.rating import SmileLevel
+from smart_filter_tests.sitting import OPEN, SHUT, Shares, a_tone, feeling, showing, some_smiles
+from smart_filter_workers.backgrounds import appearance, impressions, moods, sitters
 from smart_filter_workers.backgrounds.sitters import Sitters
-from smart_filter_workers.results import Face, Matte8, Srgb8
+from smart_filter_workers.results import Eyes, Face, Matte8, Srgb8
 
 # A person of blocks, in pixels of the photo: the face, hair around it, clothes below.
 FACE = Face((80, 60, 40, 50), 0.9, ((90, 80), (110, 80), (100, 90), (92, 100), (108, 100)))
@@ -100,10 +99,7 @@ def test_any_picture_can_be_looked_at(size: tuple[int, int], level: int) -> None
     ("colour", "name"),
     [
         ("#2f4f9a", "blue"),
-        ("#c01828", "red"),
-        ("#3f8f3f", "green"),
         ("#808080", "grey"),
-        ("#0c0c0e", "black"),
         ("#fbfbfa", "white"),
         ("#e8dcc8", "light"),  # a beige coat, or a white one by lamplight
         ("#6a2420", "dark"),  # a red sari, or a brown one
@@ -153,3 +149,87 @@ def test_place_of_colours_is_remembered() -> None:
 )
 def test_light_and_colours_make_a_mood(palette: list[str], brightness: float, first: Mood) -> None:
     assert appearance.moods(palette, brightness)[0] == first
+
+
+UNKNOWN = Eyes(left_open=None, right_open=None)
+NONE, MILD = SmileLevel.NONE, SmileLevel.MILD
+MODERATE, HUGE = SmileLevel.MODERATE, SmileLevel.HUGE
+
+
+@pytest.mark.parametrize(
+    ("levels", "eyes", "mood"),
+    [
+        ([HUGE, HUGE], OPEN, Mood.JOYFUL),
+        ([HUGE, MILD], OPEN, Mood.JOYFUL),
+        ([MODERATE], OPEN, Mood.JOYFUL),
+        ([MODERATE], SHUT, Mood.JOYFUL),
+        ([MODERATE] * 2, OPEN, Mood.TENDER),
+        ([MODERATE] * 3 + [NONE], OPEN, Mood.JOYFUL),
+        ([MODERATE] * 2 + [NONE], OPEN, Mood.TENDER),
+        ([MILD], OPEN, Mood.TENDER),
+        ([NONE, MODERATE], OPEN, Mood.TENDER),
+        ([NONE], OPEN, Mood.SERIOUS),
+        ([NONE], SHUT, Mood.CALM),
+        ([NONE], UNKNOWN, Mood.CALM),
+        ([], OPEN, Mood.CALM),
+    ],
+)
+def test_smiles_and_eyes_make_the_mood(levels: list[SmileLevel], eyes: Eyes, mood: Mood) -> None:
+    read = moods.read(some_smiles(*levels, eyes=eyes), people=max(1, len(levels)))
+
+    assert read.mood == mood
+
+
+@pytest.mark.parametrize(
+    ("shares", "mood"),
+    [
+        ({"happiness": 0.9, "neutral": 0.1}, Mood.JOYFUL),
+        ({"happiness": 0.3, "neutral": 0.7}, Mood.TENDER),
+        ({"neutral": 0.9, "happiness": 0.1}, Mood.SERIOUS),
+        ({"surprise": 0.6, "neutral": 0.4}, Mood.SURPRISED),
+        ({"sadness": 0.5, "neutral": 0.5}, Mood.SAD),
+        ({"anger": 0.6, "neutral": 0.4}, Mood.TENSE),
+        # Which of the hard feelings it is does not matter, and they add up.
+        ({"anger": 0.2, "fear": 0.1, "contempt": 0.1, "neutral": 0.6}, Mood.TENSE),
+        # A laugh looks surprised, too.
+        ({"surprise": 0.4, "happiness": 0.6}, Mood.JOYFUL),
+        # A trace of sadness is a thoughtful face.
+        ({"sadness": 0.2, "neutral": 0.8}, Mood.SERIOUS),
+    ],
+)
+def test_known_emotions_make_the_mood(shares: Shares, mood: Mood) -> None:
+    assert moods.read(showing(shares), people=1).mood == mood
+
+
+@pytest.mark.parametrize("emotion", ["sadness", "anger", "disgust", "fear", "contempt"])
+def test_hard_feelings_are_answered_with_something_calm_and_not_named(emotion: str) -> None:
+    read = moods.read(showing({emotion: 1.0}), people=1)
+
+    assert (read.wanted, read.wish) == (Mood.CALM, "something calm")
+    unkind = {emotion, "sad", "tense", "angry", "disgust", "afraid", "contempt"}
+    assert not [word for word in unkind if word in read.read_from]
+
+
+@pytest.mark.parametrize(
+    ("levels", "people", "text"),
+    [
+        ([HUGE] * 2, 2, "2 people, both smiling broadly (1.00 of 1), 4 of 4 eyes open"),
+        ([MILD], 1, "1 person, smiling a little (0.50 of 1), 2 of 2 eyes open"),
+        ([NONE] * 3, 3, "3 people, all not smiling (0.20 of 1), 6 of 6 eyes open"),
+        (
+            [NONE, HUGE],
+            1,
+            "2 people, 1 smiling broadly, 1 not smiling (0.60 of 1), 4 of 4 eyes open",
+        ),
+        (
+            [MODERATE],
+            3,
+            "3 people, 1 with a face to be seen, smiling (0.70 of 1), 2 of 2 eyes open",
+        ),
+        ([], 2, "2 people, no face to be seen"),
+    ],
+)
+def test_reason_has_the_faces_with_their_numbers(
+    levels: list[SmileLevel], people: int, text: str
+) -> None:
+    assert feeling(*levels, people=people).read_from == text

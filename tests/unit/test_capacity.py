@@ -1,5 +1,3 @@
-"""The simulation of capacity against queueing theory, and the fleets that it plans."""
-
 import math
 import re
 from pathlib import Path
@@ -77,10 +75,7 @@ def test_rules_are_those_of_the_chart() -> None:
     assert values["workers"]["rowsPerPod"] == autoscale.ROWS_PER_WORKER
     assert values["workers"]["maxReplicas"] == autoscale.MOST_WORKERS
     [(percent, seconds)] = re.findall(r"Percent, value: (\d+), periodSeconds: (\d+)", template)
-    assert (int(percent) / 100, int(seconds)) == (
-        autoscale.FEWER_SHARE,
-        autoscale.FEWER_SECONDS,
-    )
+    assert (int(percent) / 100, int(seconds)) == (autoscale.FEWER_SHARE, autoscale.FEWER_SECONDS)
 
 
 def test_answers_are_of_these_figures() -> None:

@@ -1,5 +1,3 @@
-"""The client against a server that is a function: jobs, keys, backgrounds."""
-
 import datetime as dt
 import io
 import json

@@ -78,10 +78,7 @@ def test_pauses_grow_at_most_to_their_bounds_and_are_drawn(asking: Asking) -> No
     "headers",
     [
         {"Retry_After": "7"},
-        {
-            "Date": "Fri, 01 Aug 2031 10:00:00 GMT",
-            "Retry_After": "Fri, 01 Aug 2031 10:00:07 GMT",
-        },
+        {"Date": "Fri, 01 Aug 2031 10:00:00 GMT", "Retry_After": "Fri, 01 Aug 2031 10:00:07 GMT"},
     ],
     ids=["seconds", "date"],
 )

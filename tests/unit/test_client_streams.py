@@ -1,5 +1,3 @@
-"""Waiting, following and downloading."""
-
 import json
 import os
 from collections.abc import AsyncIterator, Iterator, Sequence

@@ -1,5 +1,3 @@
-"""Strokes and masks that correct a matte show in the picture, pixel by pixel."""
-
 import dataclasses
 
 import numpy as np

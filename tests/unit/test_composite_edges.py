@@ -1,5 +1,3 @@
-"""Mattes at full size: islands removed, edges drawn by the photo's colours."""
-
 import numpy as np
 import pytest
 

@@ -1,5 +1,3 @@
-"""Changes of filters to the picture of a job, and the reasons given for them."""
-
 from dataclasses import replace
 
 import numpy as np

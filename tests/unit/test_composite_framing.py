@@ -1,5 +1,3 @@
-"""Which part of a photo a picture shows, judged by where things are put."""
-
 from dataclasses import replace
 
 import numpy as np
@@ -157,14 +155,6 @@ def test_position_works_as_for_backgrounds_of_css() -> None:
 
     assert corner.place((WHOLE.left, WHOLE.bottom)) == (0, 800)
     assert corner.scale == 1
-
-
-def test_print_is_turned_as_the_picture_lies() -> None:
-    lying = framed({"size": "print:10x15"})
-    standing = framed({"size": "print:10x15", "crop": "true"}, WHOLE)
-
-    assert (lying.width, lying.height) == (1772, 1181)
-    assert (standing.width, standing.height) == (1181, 1772)
 
 
 def test_size_by_name_shrinks_and_never_enlarges() -> None:

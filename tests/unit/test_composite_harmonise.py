@@ -1,5 +1,3 @@
-"""People's colours toward the light that they are to stand in: how far, and no further."""
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,5 +1,3 @@
-"""Pictures of the composite stage for each background, judged by their pixels."""
-
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -24,15 +22,7 @@ from smart_filter_tests.compositing import (
 from smart_filter_workers.backgrounds.collection import Collection
 from smart_filter_workers.backgrounds.sources.generated import Generated
 from smart_filter_workers.backgrounds.sources.stock import Stock
-from smart_filter_workers.results import (
-    Eyes,
-    Photo,
-    Prepared,
-    Segmented,
-    Smile,
-    Smiles,
-    Srgb8,
-)
+from smart_filter_workers.results import Eyes, Photo, Prepared, Segmented, Smile, Smiles, Srgb8
 from smart_filter_workers.stages.composite import stage
 from smart_filter_workers.stages.composite.inputs import Inputs
 from smart_filter_workers.stages.composite.look import NOTHING

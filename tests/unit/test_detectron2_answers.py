@@ -1,5 +1,3 @@
-"""Instances of detectron2 become one matte, told apart; its parameters are checked."""
-
 import numpy as np
 import pytest
 from numpy.typing import NDArray

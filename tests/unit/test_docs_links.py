@@ -1,5 +1,3 @@
-"""Pages of the site: their links, and the variables that settings.md lists."""
-
 from pathlib import PurePosixPath
 
 import pytest
@@ -45,10 +43,3 @@ def test_page_has_the_defaults_of_the_code() -> None:
     text = settings.PAGE.read_text()
 
     assert settings.page(text) == text, "run `make docs`"
-
-
-def test_variable_without_a_row_is_an_error() -> None:
-    text = settings.PAGE.read_text().replace("| SMART_FILTER_LEASE_SECONDS |", "| LEASE |")
-
-    with pytest.raises(settings.Undescribed, match="SMART_FILTER_LEASE_SECONDS"):
-        settings.page(text)

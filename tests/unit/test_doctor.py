@@ -1,5 +1,3 @@
-"""Findings of the doctor, and secrets that are in none of them."""
-
 import datetime as dt
 import re
 from collections.abc import Iterator

@@ -1,5 +1,3 @@
-"""Where the embedded stack looks for things, and how long a child that died waits."""
-
 from pathlib import Path
 
 import pytest

@@ -1,5 +1,3 @@
-"""The figures of an evaluation, how tasks judge answers, and the report."""
-
 import math
 import re
 from dataclasses import replace
@@ -70,16 +68,6 @@ def test_outlines_agree_up_to_the_tolerance(
 def test_precision_and_recall_are_shares_of_found_and_of_known() -> None:
     assert metrics.precision_recall_f1(6, 2, 4) == (6 / 8, 6 / 10, 12 / 18)
     assert math.isnan(metrics.precision_recall_f1(0, 0, 0)[2])
-
-
-def test_kappa_is_one_for_agreement_none_for_chance_and_less_for_farther_mistakes() -> None:
-    near, far = np.diag([5.0, 5.0, 5.0]), np.diag([5.0, 5.0, 5.0])
-    near[0, 1] += 1
-    far[0, 2] += 1
-
-    assert metrics.quadratic_kappa(np.diag([3.0, 1.0, 2.0])) == pytest.approx(1)
-    assert metrics.quadratic_kappa(np.ones((4, 4))) == pytest.approx(0)
-    assert metrics.quadratic_kappa(far) < metrics.quadratic_kappa(near) < 1
 
 
 def mean_of(numbers: intervals.Floats, weights: intervals.Floats) -> dict[str, float]:
