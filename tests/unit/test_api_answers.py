@@ -30,9 +30,9 @@ def faces(count: int) -> dict[StageName, dict[str, object]]:
     return {FACE: {"faces": [face] * count}}
 
 
-def rated(*levels: str, open_eyes: bool | None = True) -> dict[StageName, dict[str, object]]:
-    """Return faces with these smiles, both eyes of each open, closed or unknown."""
-    eyes = {"left_open": open_eyes, "right_open": open_eyes}
+def rated(*levels: str) -> dict[StageName, dict[str, object]]:
+    """Return faces with these smiles, both eyes of each open."""
+    eyes = {"left_open": True, "right_open": True}
     smiles = [{"level": level, "score": 0.5} for level in levels]
     return {**faces(len(levels)), SMILE: {"smiles": smiles, "eyes": [eyes] * len(levels)}}
 

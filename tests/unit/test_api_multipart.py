@@ -33,9 +33,7 @@ BODY = (
 )
 
 
-def read(
-    chunks: Iterable[bytes], content_type: str | None = TYPE
-) -> tuple[dict[str, bytes], dict[str, list[str]]]:
+def read(chunks: Iterable[bytes]) -> tuple[dict[str, bytes], dict[str, list[str]]]:
     """Return the pictures and the fields of a body that arrives in these chunks."""
 
     async def arriving() -> AsyncIterator[bytes]:
@@ -43,7 +41,7 @@ def read(
             yield chunk
 
     async def collect() -> tuple[dict[str, bytes], dict[str, list[str]]]:
-        form = Form(content_type)
+        form = Form(TYPE)
         pieces: defaultdict[str, list[bytes]] = defaultdict(list)
         async for name, piece in form.pieces(arriving()):
             pieces[name].append(piece)

@@ -101,16 +101,13 @@ def a_batch(items: int) -> BatchRow:
     )
 
 
-def sent_of_batch(batch: BatchRow) -> tuple[int, dict[str, Any]]:
-    claimed = dataclasses.replace(a_claimed(None), type="batch.finished", batch_id=batch.id)
-    body = notices.body(claimed, batch, KEEPING)
-    return len(body), json.loads(body)
-
-
 def test_items_of_a_large_batch_become_a_count_and_a_link() -> None:
-    length, document = sent_of_batch(a_batch(items=1000))
+    batch = a_batch(items=1000)
+    claimed = dataclasses.replace(a_claimed(None), type="batch.finished", batch_id=batch.id)
 
-    link = f"/v1/batches/{uuid.UUID(int=4)}"
-    assert length < notices.MOST_BYTES
+    body = notices.body(claimed, batch, KEEPING)
+
+    document, link = json.loads(body), f"/v1/batches/{batch.id}"
+    assert len(body) < notices.MOST_BYTES
     assert document["data"]["succeeded"] == 1000
     assert document["data"]["items"] == {"count": 1000, "url": link}

@@ -7,7 +7,6 @@ from smart_filter_shared.rating import SmileLevel
 from smart_filter_tests.sitting import feeling, some_sitters
 from smart_filter_workers.backgrounds import keywords, library
 from smart_filter_workers.backgrounds.collection import Collection
-from smart_filter_workers.backgrounds.sheet import Field
 from smart_filter_workers.backgrounds.sources.generated import Generated
 from smart_filter_workers.backgrounds.sources.stock import Stock
 from smart_filter_workers.results import Chosen, Srgb8
@@ -107,15 +106,11 @@ def test_storage_that_is_away_is_no_reason_to_take_another() -> None:
         collection(away).has(BEACH.name)
 
 
-def slow_clouds(seed: int) -> Field:
-    empty = library.sheet("clouds", seed=seed, width=900, height=600)
-    return empty.clouds(520, cells=1.6, octaves=1)
-
-
 @pytest.mark.parametrize("seed", range(4))
 def test_slow_clouds_have_no_ripples_along_their_slopes(seed: int) -> None:
     """Silk folds by them twice a unit: a ripple that nobody sees becomes a woven pattern."""
-    bends = np.diff(slow_clouds(seed), n=2, axis=1)
+    empty = library.sheet("clouds", seed=seed, width=900, height=600)
+    bends = np.diff(empty.clouds(520, cells=1.6, octaves=1), n=2, axis=1)
 
     # A row passes two bumps or three, and bends the other way about twice for each. Cubic
     # enlargement made it do so 45 times.

@@ -9,8 +9,8 @@ from smart_filter_workers.results import Chosen
 SEEDS = range(12)
 
 
-def chosen(text: str, *, seed: int = 0, smile: SmileLevel = SmileLevel.HUGE) -> Chosen:
-    return keywords.answer(text, feeling(smile), some_sitters(), seed=seed)
+def chosen(text: str, *, seed: int = 0) -> Chosen:
+    return keywords.answer(text, feeling(SmileLevel.HUGE), some_sitters(), seed=seed)
 
 
 def answers(text: str) -> list[Chosen]:

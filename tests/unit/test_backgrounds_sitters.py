@@ -13,19 +13,14 @@ FACE = Face((80, 60, 40, 50), 0.9, ((90, 80), (110, 80), (100, 90), (92, 100), (
 GREY = (128, 128, 128)
 
 
-def a_person(
-    *,
-    hair: tuple[int, int, int] = (30, 25, 22),
-    clothes: tuple[int, int, int] = (160, 24, 40),
-    lit: float = 1.0,
-) -> tuple[Srgb8, Matte8]:
+def a_person(*, lit: float = 1.0) -> tuple[Srgb8, Matte8]:
     """Return a photo, 200 × 240, and its matte; `lit`: the face's right half times this."""
     srgb = np.full((240, 200, 3), GREY, np.uint8)
     matte = np.zeros((240, 200), np.uint8)
-    srgb[35:118, 68:132] = hair
+    srgb[35:118, 68:132] = (30, 25, 22)
     srgb[60:118, 80:120] = (205, 150, 125)
     srgb[60:118, 100:120] = np.array((205, 150, 125)) * lit
-    srgb[118:, 40:160] = clothes
+    srgb[118:, 40:160] = (160, 24, 40)
     matte[35:118, 68:132] = 255
     matte[118:, 40:160] = 255
     return srgb, matte
@@ -111,8 +106,8 @@ def test_a_colour_near_the_next_ones_name_is_light_or_dark_or_none(colour: str, 
     assert a_tone(colour).sure_name == name
 
 
-def plain(*colour: int, size: tuple[int, int] = (60, 90)) -> Srgb8:
-    return np.full((*size, 3), colour, np.uint8)
+def plain(*colour: int) -> Srgb8:
+    return np.full((60, 90, 3), colour, np.uint8)
 
 
 def test_noise_makes_five_colours_at_the_most_and_always_the_same() -> None:

@@ -1,5 +1,6 @@
 import math
 import re
+import statistics
 from pathlib import Path
 
 import pytest
@@ -9,11 +10,7 @@ from capacity import answers, autoscale, fleet, page, sizing, validated
 from capacity.autoscale import Rule
 from capacity.fleet import CPU, GPU
 from capacity.simulation import simulate
-from capacity.system import Draw, Pool, Stage, System, exponential, fixed
-
-
-def one_stage(pool: Pool, draw: Draw = fixed, **stage: float) -> System:
-    return System(stages=(Stage(name="one", pool="all", **stage),), pools={"all": pool}, draw=draw)
+from capacity.system import Pool, Stage, System, exponential
 
 
 def waits_of_many(rate: float, service_rate: float, threads: int) -> float:
@@ -24,17 +21,14 @@ def waits_of_many(rate: float, service_rate: float, threads: int) -> float:
     return full / (fewer + full) / (threads * service_rate - rate) + 1 / service_rate
 
 
-def mean(values: list[float]) -> float:
-    return sum(values) / len(values)
-
-
 @pytest.mark.parametrize(("threads", "rate"), [(1, 0.6), (3, 2.1)])
 def test_exponential_stages_wait_as_erlang_says(threads: int, rate: float) -> None:
-    system = one_stage(Pool(threads), exponential, photo_seconds=1.0)
+    stage = Stage(name="one", pool="all", photo_seconds=1.0)
+    system = System(stages=(stage,), pools={"all": Pool(threads)}, draw=exponential)
 
     outcome = simulate(system, rate, seconds=3_000 / rate, warm_up=200, seed=3)
 
-    seconds = mean([photo.seconds for photo in outcome.photos])
+    seconds = statistics.mean(photo.seconds for photo in outcome.photos)
     # Of 3,000 photos at this load the mean itself is known to about a twentieth.
     assert seconds == pytest.approx(waits_of_many(rate, 1.0, threads), rel=0.1)
     assert outcome.busy["all"] == pytest.approx(rate / threads, rel=0.05)

@@ -98,10 +98,10 @@ def offered(
 ) -> Callable[..., list[str]]:
     """Gives the words that are offered for a line, in a shell whose words these signs break."""
 
-    def words(line: str, breaks: str = BREAKS) -> list[str]:
+    def words(line: str) -> list[str]:
         monkeypatch.setenv("_SMART_FILTER_COMPLETE", "bash_complete")
         monkeypatch.setenv("COMP_LINE", line)
-        monkeypatch.setenv("COMP_WORDBREAKS", breaks)
+        monkeypatch.setenv("COMP_WORDBREAKS", BREAKS)
         monkeypatch.setenv("SMART_FILTER_DATA", "/nonexistent")
         with pytest.raises(SystemExit) as ended:
             cli.main([])

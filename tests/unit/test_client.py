@@ -203,15 +203,12 @@ def test_ticket_for_live_video_is_asked_for_with_the_background(asking: Asking) 
     assert server.seen[0].content == b'{"background":"blur:0.5"}'
 
 
-def a_page(*items: object) -> httpx.Response:
-    return httpx.Response(200, json={"items": items, "next_cursor": None})
-
-
 def test_backgrounds_are_listed(asking: Asking) -> None:
     sky = {"name": "sky", "tags": ["blue"], "moods": ["calm"], "palette": ["#1f6fb0"]}
     linen = {"name": "linen", "brightness": 0.5, "surface": True}
 
-    one, other = asking(Script(a_page(sky, linen))).do("backgrounds")
+    page = httpx.Response(200, json={"items": [sky, linen], "next_cursor": None})
+    one, other = asking(Script(page)).do("backgrounds")
 
     assert (one.name, one.tags, one.moods) == ("sky", ("blue",), ("calm",))
     assert (one.palette, one.brightness, one.surface) == (("#1f6fb0",), None, False)

@@ -34,14 +34,12 @@ BODY = json.dumps(
 ).encode()
 
 
-def signed(
-    body: bytes = BODY, *, secret: str = SECRET, at: dt.datetime = NOW, event_id: str = "e1"
-) -> dict[str, str]:
+def signed(*, secret: str = SECRET, at: dt.datetime = NOW) -> dict[str, str]:
     """Return what the reference implementation sends."""
     return {
-        "webhook-id": event_id,
+        "webhook-id": "e1",
         "webhook-timestamp": str(int(at.timestamp())),
-        "webhook-signature": Webhook(secret).sign(event_id, at, body.decode()),
+        "webhook-signature": Webhook(secret).sign("e1", at, BODY.decode()),
     }
 
 

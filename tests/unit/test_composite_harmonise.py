@@ -15,10 +15,10 @@ BLUE, ORANGE, WHITE, NIGHT = (40, 90, 230), (250, 150, 30), (245, 245, 245), (14
 GREY = (128, 128, 128)
 
 
-def somebody(skin: tuple[int, int, int], wall: tuple[int, int, int] = GREY) -> CutOut:
-    """Return a face of one colour over a grey shirt, before a wall."""
+def somebody(skin: tuple[int, int, int]) -> CutOut:
+    """Return a face of one colour over a grey shirt, before a grey wall."""
     photo = np.empty((SIDE, SIDE, 3), np.uint8)
-    photo[:] = wall
+    photo[:] = GREY
     photo[20:60, 40:80] = skin
     photo[60:, 30:90] = (96, 96, 96)
     photo.setflags(write=False)

@@ -42,22 +42,18 @@ def plain(
     return ground
 
 
-def square(level: int, *, side: int = 200, alpha: int | None = None) -> Srgb8:
-    return plain(level, alpha=alpha, height=side, width=side)
-
-
-def standing(*, lowest: int = 200) -> Matte8:
-    """Return somebody on two legs: columns 70 to 90 and 110 to 130 down to row `lowest`."""
+def standing() -> Matte8:
+    """Return somebody on two legs: columns 70 to 90 and 110 to 130 down to row 200."""
     matte = np.zeros((HEIGHT, WIDTH), np.uint8)
     matte[40:140, 70:130] = 255
-    matte[140:lowest, 70:90] = matte[140:lowest, 110:130] = 255
+    matte[140:200, 70:90] = matte[140:200, 110:130] = 255
     return matte
 
 
-def a_disc(radius: int, *, size: int = 200) -> Matte8:
-    """Return a disc in the middle of a square."""
-    matte = np.zeros((size, size), np.uint8)
-    middle = ((size - 1) * 8, (size - 1) * 8)
+def a_disc(radius: int) -> Matte8:
+    """Return a disc in the middle of a square of 200 pixels."""
+    matte = np.zeros((200, 200), np.uint8)
+    middle = (199 * 8, 199 * 8)
     cv2.circle(matte, middle, radius * 16, 255, cv2.FILLED, cv2.LINE_AA, shift=4)
     return matte
 
@@ -126,7 +122,7 @@ def test_drop_falls_away_from_the_light() -> None:
 def test_outline_is_as_wide_as_asked_for_and_leaves_the_people_alone() -> None:
     matte = a_disc(50)
 
-    seen = joined(a_cut(matte), square(20), outlined("10px red"))
+    seen = joined(a_cut(matte), plain(20, height=200), outlined("10px red"))
 
     row = seen[100]
     red = (row[:, 0] > 137) & (row[:, 1] < 10)

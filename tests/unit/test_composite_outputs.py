@@ -173,9 +173,9 @@ def test_file_shows_its_person_alone() -> None:
     assert np.array_equal(picture[inner][..., :3], photo[inner])
 
 
-def a_column(left: int, right: int, level: int = 255) -> np.ndarray:
+def a_column(left: int, right: int) -> np.ndarray:
     matte = np.zeros((10, 30), np.uint8)
-    matte[2:8, left:right] = level
+    matte[2:8, left:right] = 255
     return matte
 
 

@@ -30,9 +30,9 @@ REACH_PX = 3
 ALL = np.ones((SIDE, SIDE), np.bool_)
 
 
-def a_square(*, left: int = 60, side: int = 80, level: int = 255) -> Matte8:
+def a_square(*, left: int = 60) -> Matte8:
     matte = np.zeros((SIDE, SIDE), np.uint8)
-    matte[60 : 60 + side, left : left + side] = level
+    matte[60:140, left : left + 80] = 255
     return matte
 
 
@@ -259,11 +259,6 @@ def test_page_of_a_model_without_a_fault_says_so() -> None:
     assert "Not one photo has anything amiss" in page.write(replace(evaluation, models=[good]))
 
 
-def a_cut(name: str, *, persons: int | None = None) -> Cut:
-    matte = np.zeros(PHOTO.shape[:2], np.uint8)
-    return Cut(name, PHOTO, matte, 0.125, persons, ms=41.7, cpu_ms=40)
-
-
 def size_of_sheet(*made: Cut | Fault) -> tuple[int, int]:
     """Return the height and the width of a sheet."""
     height, width, _ = sheet.draw(Compared(PHOTO, list(made)), title="p.jpg").shape
@@ -271,9 +266,9 @@ def size_of_sheet(*made: Cut | Fault) -> tuple[int, int]:
 
 
 def test_sheet_grows_to_the_right_and_then_down() -> None:
+    cut = Cut("m", PHOTO, PHOTO[..., 0], 0.125, None, ms=41.7, cpu_ms=40)
     one, full, more = (
-        size_of_sheet(*[a_cut("m")] * count)
-        for count in (1, sheet.MOST_ACROSS - 1, sheet.MOST_ACROSS)
+        size_of_sheet(*[cut] * count) for count in (1, sheet.MOST_ACROSS - 1, sheet.MOST_ACROSS)
     )
 
     assert one[0] == full[0] < more[0]
