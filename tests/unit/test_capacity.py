@@ -7,10 +7,13 @@ import pytest
 import yaml
 
 from capacity import answers, autoscale, fleet, page, sizing, validated
-from capacity.autoscale import Rule
 from capacity.fleet import CPU, GPU
 from capacity.simulation import simulate
-from capacity.system import Pool, Stage, System, exponential
+from capacity.system import Draw, Pool, Stage, System, exponential, fixed
+
+FIGURES = fleet.read()
+CHART = Path(__file__).parents[2] / "deploy" / "kubernetes"
+RATES = (0.1, 1.0, 10.0, 33.0, 100.0, 385.0, 1000.0, 5000.0)
 
 
 def waits_of_many(rate: float, service_rate: float, threads: int) -> float:
@@ -21,10 +24,14 @@ def waits_of_many(rate: float, service_rate: float, threads: int) -> float:
     return full / (fewer + full) / (threads * service_rate - rate) + 1 / service_rate
 
 
+def one_stage(threads: int, draw: Draw) -> System:
+    stage = Stage(name="one", pool="all", photo_seconds=1.0)
+    return System(stages=(stage,), pools={"all": Pool(threads)}, draw=draw)
+
+
 @pytest.mark.parametrize(("threads", "rate"), [(1, 0.6), (3, 2.1)])
 def test_exponential_stages_wait_as_erlang_says(threads: int, rate: float) -> None:
-    stage = Stage(name="one", pool="all", photo_seconds=1.0)
-    system = System(stages=(stage,), pools={"all": Pool(threads)}, draw=exponential)
+    system = one_stage(threads, exponential)
 
     outcome = simulate(system, rate, seconds=3_000 / rate, warm_up=200, seed=3)
 
@@ -34,31 +41,13 @@ def test_exponential_stages_wait_as_erlang_says(threads: int, rate: float) -> No
     assert outcome.busy["all"] == pytest.approx(rate / threads, rel=0.05)
 
 
-FIGURES = fleet.read()
-FEW = 10  # photos
-CHART = Path(__file__).parents[2] / "deploy" / "kubernetes"
+def test_fixed_stages_wait_half_as_long() -> None:
+    outcome = simulate(one_stage(1, fixed), 0.7, seconds=5_000, warm_up=200, seed=3)
 
-
-def test_workers_come_once_started_keep_within_bounds_and_lose_no_photo() -> None:
-    spike = autoscale.spike(
-        FIGURES,
-        "H100",
-        Rule(8, least=0, most=3),
-        rate=2,
-        times=40,
-        quiet_seconds=15,
-        crowd_seconds=15,
-        after_seconds=600,
-    )
-
-    gpus = [moment.gpus for moment in spike.moments]
-    assert (min(gpus), max(gpus), gpus[-1]) == (0, 3, 1)
-    # Photos come from the beginning: the first look wants a worker.
-    first = next(moment.at for moment in spike.moments if moment.gpus > 0)
-    assert first == autoscale.LOOK_SECONDS + FIGURES.gpu_start_seconds
-    # Photos of the last second may be under way.
-    assert spike.arrived - len(spike.photos) < FEW
-    assert spike.moments[-1].waiting < FEW
+    # M/D/1. Source: Pollaczek–Khinchine.
+    expected = 1 + 0.7 / (2 * (1 - 0.7))
+    seconds = statistics.mean(photo.seconds for photo in outcome.photos)
+    assert seconds == pytest.approx(expected, rel=0.1)
 
 
 def test_rules_are_those_of_the_chart() -> None:
@@ -82,9 +71,6 @@ def test_page_has_the_tables_of_the_answers() -> None:
     shown = page.page(text, FIGURES, answers.read(), validated.read())
 
     assert shown == text, "run `python -m capacity --tables-only`"
-
-
-RATES = (0.1, 1.0, 10.0, 33.0, 100.0, 385.0, 1000.0, 5000.0)
 
 
 @pytest.mark.parametrize("rate", RATES)

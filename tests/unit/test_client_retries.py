@@ -109,8 +109,6 @@ def test_long_retry_after_is_raised_instead_of_waited_for(asking: Asking) -> Non
         (409, "job_final", errors.Conflict),
         (410, "job_deleted", errors.Gone),
         (413, "photo_too_large", errors.PhotoRefused),
-        (415, "unsupported_media", errors.PhotoRefused),
-        (422, "invalid_recipe", errors.InvalidRequest),
         (500, "internal", errors.ServerFailed),
         (418, "from_the_future", errors.InvalidRequest),
     ],

@@ -41,13 +41,7 @@ def test_cutout_is_the_people_on_nothing_whatever_the_background(background: str
 
 @pytest.mark.parametrize(
     ("asked", "comes_as"),
-    [
-        (Format.AUTO, "png"),
-        (Format.JPG, "png"),
-        (Format.PNG, "png"),
-        (Format.WEBP, "webp"),
-        (Format.AVIF, "avif"),
-    ],
+    [(Format.AUTO, "png"), (Format.JPG, "png"), (Format.WEBP, "webp"), (Format.AVIF, "avif")],
 )
 def test_cutout_comes_in_the_format_unless_that_holds_no_alpha(
     asked: Format, comes_as: str

@@ -51,13 +51,6 @@ def test_transparent_has_the_matte_as_alpha_and_no_colour_under_none() -> None:
     assert not seen[matte == 0].any()
 
 
-def test_half_transparent_colour_is_half_alpha_behind_opaque_people() -> None:
-    seen = pixels(made(a_job("color:rgb(0 0 255 / 50%)")).image)
-
-    assert (seen[OUTSIDE] == [0, 0, 255, 128]).all()
-    assert (seen[INSIDE][..., 3] == 255).all()
-
-
 @pytest.mark.parametrize(("background", "segmented"), [("keep", False), ("blur:0", True)])
 def test_background_that_changes_nothing_is_the_photo_itself(
     background: str, *, segmented: bool

@@ -17,7 +17,6 @@ TITLES = {"docs/models.md": "Models", "docs/decisions/0007-memory.md": "7. Memor
 @pytest.mark.parametrize(
     ("source", "written", "shown"),
     [
-        ("README.md", "[all](docs/models.md)", "[all](models.md)"),
         ("README.md", "[all](docs/models.md#weights)", "[all](models.md#weights)"),
         ("README.md", "![a](docs/gallery)", "![a](gallery/index.md)"),
         ("docs/models/lids.md", "[all](../models.md)", "[all](../models.md)"),
