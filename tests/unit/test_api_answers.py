@@ -30,9 +30,9 @@ def faces(count: int) -> dict[StageName, dict[str, object]]:
     return {FACE: {"faces": [face] * count}}
 
 
-def rated(*levels: str) -> dict[StageName, dict[str, object]]:
-    """Return faces with these smiles, both eyes of each open."""
-    eyes = {"left_open": True, "right_open": True}
+def rated(*levels: str, open_eyes: bool | None = True) -> dict[StageName, dict[str, object]]:
+    """Return faces with these smiles, both eyes of each open, closed or unknown."""
+    eyes = {"left_open": open_eyes, "right_open": open_eyes}
     smiles = [{"level": level, "score": 0.5} for level in levels]
     return {**faces(len(levels)), SMILE: {"smiles": smiles, "eyes": [eyes] * len(levels)}}
 
@@ -80,6 +80,16 @@ def test_rating_is_computed_from_its_own_terms() -> None:
     smile, eyes = rating.shares["smile"], rating.shares["eyes"]
     terms = smile * rating.avg_smiling_score + eyes * rating.open_eye_ratio
     assert rating.score == pytest.approx(terms, abs=1e-12)
+
+
+@pytest.mark.parametrize(("open_eyes", "ratio"), [(True, 1.0), (False, 0.0), (None, 0.0)])
+def test_unknown_eye_counts_as_not_open(
+    open_eyes: bool | None,  # noqa: FBT001 - pytest passes by name
+    ratio: float,
+) -> None:
+    rating = answer_with(rated("huge", "none", open_eyes=open_eyes)).rating
+
+    assert rating.open_eye_ratio == ratio
 
 
 def test_background_is_the_requested_one_until_it_is_chosen() -> None:

@@ -25,6 +25,12 @@ def test_tenants_cell_is_the_same_on_every_machine_and_in_every_version() -> Non
     assert [of(one, CELLS).name for one in tenants] == "cedar cedar elder delta".split()
 
 
+def test_order_and_addresses_of_cells_change_nothing() -> None:
+    moved = [Cell(cell.name, "https://elsewhere") for cell in reversed(CELLS)]
+
+    assert all(of(one, CELLS).name == of(one, moved).name for one in TENANTS)
+
+
 def test_cells_have_like_many_tenants() -> None:
     chosen = [of(tenant, CELLS) for tenant in TENANTS]
 

@@ -91,6 +91,13 @@ def test_large_photo_is_sent_along_where_it_cannot_be_uploaded(
     assert LARGE in server.seen[-1].content
 
 
+def test_large_photo_under_a_key_of_the_caller_is_the_same_each_time(asking: Asking) -> None:
+    request = sent_by(asking, "submit", LARGE, idempotency_key="order-17")
+
+    assert request.url.path == "/v1/jobs"
+    assert LARGE in request.content
+
+
 @pytest.mark.parametrize(
     ("answer", "kind", "message"),
     [

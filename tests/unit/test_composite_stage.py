@@ -51,6 +51,13 @@ def test_transparent_has_the_matte_as_alpha_and_no_colour_under_none() -> None:
     assert not seen[matte == 0].any()
 
 
+@pytest.mark.parametrize("written", ["white", "#fff", "hsl(0 0% 100%)", "oklch(1 0 0)"])
+def test_every_css_notation_names_the_same_colour(written: str) -> None:
+    seen = pixels(made(a_job(f"color:{written}", format=Format.PNG)).image)
+
+    assert (seen[OUTSIDE] == 255).all()
+
+
 @pytest.mark.parametrize(("background", "segmented"), [("keep", False), ("blur:0", True)])
 def test_background_that_changes_nothing_is_the_photo_itself(
     background: str, *, segmented: bool

@@ -16,7 +16,7 @@ from smart_filter_shared.jobs.outlook import Outlook, Pool
 from smart_filter_shared.jobs.paces import Pace
 from smart_filter_shared.jobs.published import Published
 from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.recipe import Edge, Output, Recipe, Whom
+from smart_filter_shared.recipe import Edge, Output, Recipe, Whom, from_json
 from smart_filter_shared.recipe.fields import parse
 
 MODELS = {"people": 1.0, "selfie": 0.4, "outlines": 0.2, "rough": 0.1}
@@ -127,6 +127,13 @@ def test_deadline_before_the_job_may_run_contradicts_that() -> None:
     assert [one.pointer for one in raised.value.errors] == ["/deadline_ms", "/run_at"]
     deadlines.refuse_contradiction(Recipe(deadline_ms=1000), starts_in_seconds=0.9)
     deadlines.refuse_contradiction(Recipe(), starts_in_seconds=1e9)
+
+
+def test_deadline_is_kept_with_the_recipe() -> None:
+    recipe = parse({"deadline_ms": ["1500"]}, offered={})
+
+    assert recipe.deadline_ms == 1500
+    assert from_json(recipe.as_json(), seed=1, metadata={}).deadline_ms == 1500
 
 
 @pytest.mark.parametrize("text", ["0", "-5", "1.5", "soon", "604800001"])
