@@ -70,6 +70,32 @@ def test_precision_and_recall_are_shares_of_found_and_of_known() -> None:
     assert math.isnan(metrics.precision_recall_f1(0, 0, 0)[2])
 
 
+def test_kappa_is_one_for_agreement_none_for_chance_and_less_for_farther_mistakes() -> None:
+    near, far = np.diag([5.0, 5.0, 5.0]), np.diag([5.0, 5.0, 5.0])
+    near[0, 1] += 1
+    far[0, 2] += 1
+
+    assert metrics.quadratic_kappa(np.diag([3.0, 1.0, 2.0])) == pytest.approx(1)
+    assert metrics.quadratic_kappa(np.ones((4, 4))) == pytest.approx(0)
+    assert metrics.quadratic_kappa(far) < metrics.quadratic_kappa(near) < 1
+
+
+def test_macro_f1_leaves_out_classes_that_never_occur() -> None:
+    counts = np.array([[4.0, 0.0, 0.0], [2.0, 2.0, 0.0], [0.0, 0.0, 0.0]])
+
+    assert metrics.macro_f1(counts) == pytest.approx((8 / 10 + 4 / 6) / 2)
+    assert metrics.accuracy(counts) == pytest.approx(6 / 8)
+    assert metrics.mean_distance(counts) == pytest.approx(2 / 8)
+
+
+def test_auc_counts_ties_one_half() -> None:
+    positive, once = np.array([True, True, False, False]), np.ones(4)
+
+    assert metrics.auc(np.array([0.9, 0.8, 0.2, 0.1]), positive, once) == 1
+    assert metrics.auc(np.array([0.9, 0.1, 0.1, 0.0]), positive, once) == pytest.approx(3.5 / 4)
+    assert math.isnan(metrics.auc(np.array([0.9, 0.1]), np.array([True, True]), np.ones(2)))
+
+
 def mean_of(numbers: intervals.Floats, weights: intervals.Floats) -> dict[str, float]:
     return {"mean": metrics.mean(numbers[:, 0], weights)}
 
