@@ -22,8 +22,8 @@ BLINKS = TypeAdapter(Printability).validate_python(PRINTABILITY)
 SCENE, OTHER_SCENE = 0x0F1E2D3C4B5A6978, ~0x0F1E2D3C4B5A6978 % 2**64
 
 
-def flipped(fingerprint: int, bits: int, *, start: int = 0) -> int:
-    return fingerprint ^ ((1 << bits) - 1 << start)
+def flipped(fingerprint: int, bits: int) -> int:
+    return fingerprint ^ ((1 << bits) - 1)
 
 
 def prints_well(*, blur_px: float = 1.0, verdict: Verdict = Verdict.GOOD) -> Printability:

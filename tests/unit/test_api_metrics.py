@@ -1,5 +1,3 @@
-"""Metrics as text, and the histogram of requests."""
-
 import pytest
 
 from smart_filter_api.latencies import Latencies
@@ -51,13 +49,6 @@ def test_methods_that_clients_invent_share_one_series() -> None:
         latencies.observe(f"BREW{number}", "none", 405, 0.1)
 
     assert {sample.labels for sample in latencies.samples()} == {("other", "none", "405")}
-
-
-def test_name_of_a_metric_has_the_suffixes_of_prometheus() -> None:
-    for metric in METRICS:
-        assert metric.name.startswith("smart_filter_")
-        assert metric.name.endswith("_total") == (metric.kind == Kind.COUNTER)
-        assert metric.name.endswith("_seconds") == (metric.unit == "seconds")
 
 
 def test_no_metric_has_a_label_for_tenants_or_jobs() -> None:

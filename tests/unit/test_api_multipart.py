@@ -1,5 +1,3 @@
-"""Forms read as they arrive, however the network cuts them."""
-
 import itertools
 import re
 from collections import defaultdict
@@ -10,14 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from smart_filter_api import multipart
-from smart_filter_api.multipart import (
-    BACKGROUND,
-    MAX_OTHER_BYTES,
-    MAX_PARTS,
-    MAX_PHOTO_BYTES,
-    Form,
-)
+from smart_filter_api.intake import in_time
+from smart_filter_api.multipart import BACKGROUND, MAX_OTHER_BYTES, MAX_PARTS, MAX_PHOTO_BYTES, Form
 from smart_filter_api.multipart import PHOTO as PHOTO_PART
 from smart_filter_shared.errors import MalformedRequest, PhotoTooLarge, Rejected
 
@@ -41,9 +33,7 @@ BODY = (
 )
 
 
-def read(
-    chunks: Iterable[bytes], content_type: str | None = TYPE
-) -> tuple[dict[str, bytes], dict[str, list[str]]]:
+def read(chunks: Iterable[bytes]) -> tuple[dict[str, bytes], dict[str, list[str]]]:
     """Return the pictures and the fields of a body that arrives in these chunks."""
 
     async def arriving() -> AsyncIterator[bytes]:
@@ -51,7 +41,7 @@ def read(
             yield chunk
 
     async def collect() -> tuple[dict[str, bytes], dict[str, list[str]]]:
-        form = Form(content_type)
+        form = Form(TYPE)
         pieces: defaultdict[str, list[bytes]] = defaultdict(list)
         async for name, piece in form.pieces(arriving()):
             pieces[name].append(piece)
@@ -108,14 +98,6 @@ def test_photo_over_the_limit_is_refused_as_soon_as_it_is() -> None:
     assert sent == MAX_PHOTO_BYTES // len(megabyte) + 1
 
 
-def test_each_picture_has_the_limit_for_itself() -> None:
-    full = bytes(MAX_PHOTO_BYTES)
-
-    pictures, _ = read([part(PHOTO_PART, full), part(BACKGROUND, full), END])
-
-    assert len(pictures[PHOTO_PART]) == len(pictures[BACKGROUND]) == MAX_PHOTO_BYTES
-
-
 @pytest.mark.parametrize("name", [PHOTO_PART, BACKGROUND])
 def test_picture_of_a_byte_more_than_the_limit_is_refused(name: str) -> None:
     with pytest.raises(PhotoTooLarge):
@@ -162,19 +144,6 @@ def test_malformed_form_is_refused_with_the_reason(body: bytes, reason: str) -> 
         read([body])
 
 
-@pytest.mark.parametrize("content_type", [None, "", "text/plain", "multipart/form-data", "\0;;="])
-def test_other_types_are_malformed(content_type: str | None) -> None:
-    with pytest.raises(MalformedRequest, match="send multipart/form-data"):
-        read([BODY], content_type)
-
-
-def test_broken_form_writes_no_lines_of_its_own(caplog: pytest.LogCaptureFixture) -> None:
-    with pytest.raises(MalformedRequest):
-        read([b"no boundary"])
-
-    assert caplog.records == []
-
-
 def test_pictures_come_in_any_order_and_the_epilogue_is_ignored() -> None:
     parts = [part(PHOTO_PART, PHOTO), part(BACKGROUND, b"b" * 5), part("outputs", b"image")]
 
@@ -184,5 +153,54 @@ def test_pictures_come_in_any_order_and_the_epilogue_is_ignored() -> None:
         assert found == ({PHOTO_PART: PHOTO, BACKGROUND: b"b" * 5}, {"outputs": ["image"]})
 
 
-def test_message_has_the_limit_in_megabytes_and_bytes() -> None:
-    assert "40 MB (40000000 bytes)" in str(multipart.too_large())
+class Caller:
+    """Sends bytes one at a time, each after so many seconds of a clock that only it moves."""
+
+    def __init__(self, count: int, *, seconds: float) -> None:
+        self.count = count
+        self.seconds = seconds
+        self.now = 0.0
+
+    def clock(self) -> float:
+        return self.now
+
+    async def body(self) -> AsyncIterator[bytes]:
+        for _ in range(self.count):
+            self.now += self.seconds
+            yield b"a"
+
+
+def received(caller: Caller, *, seconds_of_our_own: float = 0.0) -> int:
+    """Return how many bytes were read by a reader that takes so long for each."""
+
+    async def read() -> int:
+        length = 0
+        async for chunk in in_time(caller.body(), seconds=60, clock=caller.clock):
+            caller.now += seconds_of_our_own
+            length += len(chunk)
+        return length
+
+    return anyio.run(read)
+
+
+def test_silent_caller_is_refused() -> None:
+    async def silent() -> AsyncIterator[bytes]:
+        yield b"a"
+        await anyio.sleep_forever()
+
+    async def read() -> None:
+        async for _ in in_time(silent(), seconds=0.01):
+            pass
+
+    with pytest.raises(MalformedRequest, match="nothing of the body came"):
+        anyio.run(read)
+
+
+def test_caller_with_a_byte_a_second_is_refused_after_half_a_minute() -> None:
+    assert received(Caller(30, seconds=1)) == 30
+    with pytest.raises(MalformedRequest, match="too slowly"):
+        received(Caller(31, seconds=1))
+
+
+def test_time_of_the_reader_is_not_the_callers() -> None:
+    assert received(Caller(3, seconds=0.01), seconds_of_our_own=100) == 3

@@ -1,6 +1,4 @@
-"""Errors as problem documents."""
-
-import json
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -9,7 +7,7 @@ import pytest
 from fastapi import FastAPI
 from structlog.testing import capture_logs
 
-from smart_filter_api import problems
+from smart_filter_api import pages, problems
 from smart_filter_api.envelope import Envelope
 from smart_filter_api.latencies import Latencies
 from smart_filter_api.problem_pages import PAGES
@@ -25,6 +23,7 @@ from smart_filter_shared.errors import (
     Unauthorized,
 )
 
+PAGES_FOLDER = Path(__file__).parents[2] / "docs" / "problems"
 SECRET = "host 10.0.0.7 user smart"
 
 
@@ -93,10 +92,6 @@ def test_refused_request_is_a_problem_with_its_headers(
     assert headers.items() <= answer.headers.items()
 
 
-def test_wrong_parameter_is_named() -> None:
-    assert [error["pointer"] for error in ask(path="/?number=x").json()["errors"]] == ["/number"]
-
-
 @pytest.mark.parametrize("error", [DatabaseUnavailable(SECRET), StorageUnavailable(SECRET)])
 def test_infrastructure_that_is_away_is_a_503_with_retry_after(error: Error) -> None:
     answer = ask(error)
@@ -148,8 +143,10 @@ def test_every_error_has_its_place_in_the_table() -> None:
     assert below(errors.Error) - NEVER_ANSWERED == set(problems.KINDS) - framework
 
 
-def test_documentation_groups_codes_by_status() -> None:
-    documented = problems.documented("invalid_recipe", "contradiction", "not_found")
+def test_every_code_has_a_page_and_every_page_a_code() -> None:
+    assert set(PAGES) == set(problems.KINDS) == {path.stem for path in PAGES_FOLDER.glob("[a-z]*")}
 
-    assert sorted(documented) == [404, 422]
-    assert "contradiction" in json.dumps(documented[422])
+
+@pytest.mark.parametrize("code", problems.KINDS)
+def test_page_in_the_repository_is_as_the_service_shows_it(code: str) -> None:
+    assert (PAGES_FOLDER / f"{code}.md").read_text() == pages.markdown(code), "make openapi"

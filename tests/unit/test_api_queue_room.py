@@ -1,11 +1,10 @@
-"""Far from its bound a tenant's queue is counted now and then, near it for each job."""
-
 from dataclasses import dataclass
 
 import anyio
 import pytest
 
 from smart_filter_api.queue_room import QueueRoom
+from smart_filter_api.rates import Bucket, taken
 from smart_filter_shared.ids import Tenant
 
 TENANT = Tenant("tests")
@@ -104,3 +103,32 @@ def test_batch_makes_the_next_job_count_again() -> None:
         return await queue.admitted_to(room, 10_000)
 
     assert not anyio.run(work)
+
+
+def test_full_bucket_holds_a_minutes_requests() -> None:
+    bucket, granted, count = None, True, 0
+    while granted:
+        bucket, granted = taken(bucket, 100.0, 30)
+        count += granted
+
+    assert count == 30
+
+
+def test_bucket_fills_evenly() -> None:
+    empty = Bucket(tokens=0.0, at=100.0)
+
+    assert [taken(empty, 100.0 + seconds, 30)[1] for seconds in (1.9, 2.0)] == [False, True]
+
+
+def test_bucket_holds_no_more_than_a_minutes_requests() -> None:
+    bucket, _ = taken(Bucket(tokens=10.0, at=0.0), 1_000_000.0, 30)
+
+    assert bucket.tokens == 29
+
+
+@pytest.mark.parametrize("passed", [-5.0, 0.0])
+def test_clock_that_does_not_rise_gives_nothing(passed: float) -> None:
+    assert taken(Bucket(tokens=0.5, at=100.0), 100.0 + passed, 30) == (
+        Bucket(tokens=0.5, at=100.0 + passed),
+        False,
+    )

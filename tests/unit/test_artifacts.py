@@ -1,5 +1,3 @@
-"""Artifacts that are read back from the row of a stage."""
-
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -39,12 +37,3 @@ def test_fact_that_an_older_worker_did_not_store_has_its_default() -> None:
     assert read(RATED) == Smiles(
         (Smile(SmileLevel.HUGE, 0.9, None),), (Eyes(left_open=True, right_open=None),)
     )
-
-
-def test_emotions_are_read_back_as_they_were_kept() -> None:
-    shares = [0.25, 0.0, 0.75, 0.0, 0.0, 0.0, 0.0, 0.0]
-    (smile,) = RATED["smiles"]
-
-    smiles = read({**RATED, "smiles": [{**smile, "emotion": shares}]})
-
-    assert smiles.smiles == (Smile(SmileLevel.HUGE, 0.9, tuple(shares)),)

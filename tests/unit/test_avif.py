@@ -1,14 +1,14 @@
-"""What an AVIF's boxes give before it is decoded: how large it is coded, and no EXIF."""
-
 import io
 import struct
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from smart_filter_shared.errors import ImageTooLarge, ImageUnreadable
 from smart_filter_workers import images
-from smart_filter_workers.images import avif
+from smart_filter_workers.images import avif, avif_strips, metadata
+from smart_filter_workers.results import Srgb8
 
 MOST_PIXELS = 1000
 
@@ -132,16 +132,6 @@ def test_overlapping_parts_are_not_put_together() -> None:
         avif.checked(longer, most_pixels=MOST_PIXELS)
 
 
-def test_animation_without_a_clock_is_unreadable() -> None:
-    content = saved(a_photo(), "AVIF", save_all=True, append_images=[a_photo()])
-    at = content.index(b"mdhd") + 4
-    wide = content[at] == 1
-    timescale = at + (20 if wide else 12)
-
-    with pytest.raises(ImageUnreadable):
-        images.decode(content[:timescale] + bytes(4) + content[timescale + 4 :])
-
-
 @pytest.mark.parametrize("broken", [b"no EXIF!", b"MM\0*\xff\xff\xff\xff", b"MM\0*\0\0\0\x09"])
 @pytest.mark.parametrize("animated", [False, True])
 def test_broken_exif_of_an_avif_is_ignored(broken: bytes, *, animated: bool) -> None:
@@ -179,3 +169,61 @@ def test_avif_that_is_coded_larger_than_it_says_is_not_decoded(*, animated: bool
 
     with pytest.raises(ImageTooLarge, match="coded as 8000×6400 pixels"):
         images.decode(content)
+
+
+def a_ramp(width: int, height: int) -> Srgb8:
+    y, x = np.mgrid[0:height, 0:width]
+    return np.stack([x % 256, y % 256, (x + y) // 2 % 256], axis=-1).astype(np.uint8)
+
+
+def encoded(pixels: Srgb8) -> bytes:
+    return images.encode_avif(pixels, quality=95).content
+
+
+def read(content: bytes) -> Image.Image:
+    picture = Image.open(io.BytesIO(content))
+    picture.load()
+    return picture
+
+
+@pytest.mark.parametrize(("width", "height"), [(160, 256), (161, 255), (120, 300)])
+def test_strips_make_one_picture(width: int, height: int) -> None:
+    pixels = a_ramp(width, height)
+
+    content = avif_strips.packed(pixels, encoded, tags=b"", strip_px=160 * 64)
+
+    assert read(content).size == (width, height)
+    assert np.abs(np.asarray(read(content)).astype(int) - pixels).mean() <= 2
+    assert images.decode(content).srgb.shape == (height, width, 3)
+
+
+def test_strips_keep_alpha_exactly_and_tags() -> None:
+    alpha = np.random.default_rng(3).integers(0, 256, (200, 160), dtype=np.uint8)
+    tags = metadata.kept(b"", width=160, height=200, dots_per_inch=300)
+
+    content = avif_strips.packed(
+        np.dstack([a_ramp(160, 200), alpha]), encoded, tags=tags, strip_px=160 * 64
+    )
+
+    assert np.array_equal(np.asarray(read(content))[..., 3], alpha)
+    assert read(content).getexif()[0x011A] == 300
+    assert images.decode(content).exif == tags
+
+
+def test_strips_of_different_kinds_make_none() -> None:
+    alpha = np.full((200, 160), 255, np.uint8)
+    alpha[:64] = 100  # the encoder leaves out the alpha of the others
+
+    whole = np.dstack([a_ramp(160, 200), alpha])
+
+    assert avif_strips.packed(whole, encoded, tags=b"", strip_px=160 * 64) is None
+
+
+@pytest.mark.slow  # the encoder takes three seconds for so many pixels
+def test_large_pictures_are_made_of_strips() -> None:
+    large = np.full((3550, 3550, 3), 90, np.uint8)
+
+    content = images.encode_avif(large, quality=80).content
+
+    assert b"grid" in content
+    assert np.abs(np.asarray(read(content)).astype(int) - 90).max() <= 2

@@ -1,8 +1,6 @@
-"""How words choose a background, and how the choice is explained."""
-
 import pytest
 
-from smart_filter_shared.presets import PRESETS, SURFACE_FAMILIES, named, synonyms, words
+from smart_filter_shared.presets import PRESETS, named, words
 from smart_filter_shared.rating import SmileLevel
 from smart_filter_tests.sitting import feeling, some_sitters
 from smart_filter_workers.backgrounds import keywords, vocabulary
@@ -11,34 +9,12 @@ from smart_filter_workers.results import Chosen
 SEEDS = range(12)
 
 
-def chosen(text: str, *, seed: int = 0, smile: SmileLevel = SmileLevel.HUGE) -> Chosen:
-    return keywords.answer(text, feeling(smile), some_sitters(), seed=seed)
+def chosen(text: str, *, seed: int = 0) -> Chosen:
+    return keywords.answer(text, feeling(SmileLevel.HUGE), some_sitters(), seed=seed)
 
 
 def answers(text: str) -> list[Chosen]:
     return [chosen(text, seed=seed) for seed in SEEDS]
-
-
-def meaning_of(word: str) -> vocabulary.Meaning:
-    (meaning, *_), unknown = vocabulary.understand(word)
-    assert not unknown
-    return meaning
-
-
-def test_every_tag_finds_a_design_that_answers_to_it() -> None:
-    for word in words.known_tags():
-        choice = chosen(word)
-        preset, surface = named(str(choice.name))
-
-        assert (choice.keywords, surface) == ((word,), None)
-        assert meaning_of(word).fits(preset) >= 0.4, word
-
-
-def test_every_synonym_leads_to_designs() -> None:
-    for word in (*synonyms.SYNONYMS, *synonyms.MOODS):
-        meaning = meaning_of(word)
-
-        assert max(meaning.fits(preset) for preset in PRESETS) >= 0.8, word
 
 
 @pytest.mark.parametrize(
@@ -70,26 +46,11 @@ def test_words_and_codes_of_colours_choose_these_designs(text: str, names: set[s
     assert {choice.name for choice in answers(text)} <= names
 
 
-def test_rainbow_and_texture_are_printed_one_on_the_other() -> None:
-    choices = answers("rainbow,texture")
-
-    for choice in choices:
-        preset, surface = named(str(choice.name))
-        assert preset.name == "rainbow"
-        assert surface.family in SURFACE_FAMILIES
-        assert choice.keywords == ("rainbow", "texture")
-        assert f"rainbow, texture: {preset.title} on {surface.title}" in choice.reason
-    assert len({choice.name for choice in choices}) > 2
-
-
 @pytest.mark.parametrize(
     ("sent", "meant"),
     [
         ("rainbw", "rainbow"),
-        ("confeti", "confetti"),
         ("geomertic", "geometric"),
-        ("turqoise", "turquoise"),
-        ("purpel", "purple"),
         ("wtercolor", "watercolour"),
     ],
 )
@@ -131,45 +92,12 @@ def test_unknown_words_are_named_and_the_known_ones_decide() -> None:
     assert 'unknown: "xyzzy", "ωmega"' in choice.reason
 
 
-def test_photo_decides_when_all_words_are_unknown() -> None:
-    choice = chosen("xyzzy")
-
-    assert (choice.kind, choice.keywords) == ("preset", ())
-    assert choice.reason.startswith(
-        'unknown: "xyzzy", so chosen as for auto: 1 person, smiling broadly'
-    )
-
-
-def test_word_that_no_design_has_with_the_others_is_named() -> None:
-    choice = chosen("dark,rainbow")
-
-    assert choice.keywords == ("rainbow",)
-    assert "no design is dark as well" in choice.reason
-
-
 @pytest.mark.parametrize(
     ("tone", "least", "most"), [("dark", 0.0, 0.35), ("light", 0.7, 1), ("pastel", 0.65, 1)]
 )
 def test_tones_are_judged_by_the_brightness_drawn(tone: str, least: float, most: float) -> None:
     for choice in answers(tone):
         assert least <= named(str(choice.name))[0].brightness <= most
-
-
-@pytest.mark.parametrize(("word", "channel"), [("crimson", 0), ("green", 1), ("navy", 2)])
-def test_colours_are_looked_for_in_the_palettes(word: str, channel: int) -> None:
-    for choice in answers(word):
-        preset, _ = named(str(choice.name))
-        levels = [[int(text[at : at + 2], 16) for at in (1, 3, 5)] for text in preset.palette]
-        assert any(one[channel] == max(one) for one in levels), choice.name
-
-
-def test_mood_decides_among_equal_answers() -> None:
-    calm, joyful = (
-        {chosen("gradient", seed=seed, smile=smile).name for seed in SEEDS}
-        for smile in (SmileLevel.NONE, SmileLevel.HUGE)
-    )
-
-    assert calm != joyful
 
 
 def test_every_listed_word_is_understood_by_its_name() -> None:

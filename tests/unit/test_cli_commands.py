@@ -1,19 +1,15 @@
-"""Rules for every command: help, examples, JSON, and how wrong usage ends."""
-
 import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import click
 import pytest
 
 from smart_filter_deploy import cli
-from smart_filter_deploy.cli.sections import SECTIONS
-
-# These serve until they are stopped and log to standard error, print a script, or print nothing.
-WITHOUT_JSON = {"worker", "sender", "live-worker", "router", "completion", "prepare"}
+from smart_filter_deploy.cli import completing
 
 
 def paths(group: click.Group, *before: str) -> Iterator[tuple[str, ...]]:
@@ -50,20 +46,6 @@ def ended(
     return end.value.code, out, err
 
 
-@pytest.mark.parametrize("path", [(), *EVERY], ids=" ".join)
-def test_help_is_short_lines_that_end_with_examples(
-    path: tuple[str, ...], capsys: pytest.CaptureFixture[str]
-) -> None:
-    status, out, err = ended((*path, "--help"), capsys)
-
-    assert (status, err) == (0, "")
-    text, _, examples = out.partition("\n  Examples:\n")
-    assert "smart-filter" in examples
-    assert not re.search(r"\.\.\.$", text.partition("\n\n")[2], re.MULTILINE)
-    assert all(len(line) <= 80 for line in text.splitlines())
-    assert all(len(line) <= 100 for line in examples.splitlines())
-
-
 @pytest.mark.parametrize("path", ENDS, ids=" ".join)
 def test_examples_are_command_lines_that_can_be_read(path: tuple[str, ...]) -> None:
     epilog = found(path).epilog or ""
@@ -82,13 +64,6 @@ def test_examples_are_command_lines_that_can_be_read(path: tuple[str, ...]) -> N
             assert {word for word in rest if re.match(r"--?[a-z]", word)} <= options, line
 
 
-@pytest.mark.parametrize("path", ENDS, ids=" ".join)
-def test_command_that_prints_something_prints_json_too(path: tuple[str, ...]) -> None:
-    options = {option for one in found(path).params for option in one.opts}
-
-    assert ("--json" in options) != (path[0] in WITHOUT_JSON)
-
-
 @pytest.mark.parametrize("path", [(), *EVERY], ids=" ".join)
 @pytest.mark.parametrize("wrong", [["--no-such-option"], ["--no-such-option", "--json"]])
 def test_wrong_usage_is_one_line_and_status_2(
@@ -99,14 +74,6 @@ def test_wrong_usage_is_one_line_and_status_2(
     assert (status, out) == (2, "")
     assert err.count("\n") == 1
     assert err.startswith("smart-filter: ")
-
-
-def test_every_command_of_the_help_exists_and_fits_a_line() -> None:
-    for section in SECTIONS:
-        for name, listed in section.commands.items():
-            assert found((name,)).name == name
-            assert listed.told.endswith(".")
-            assert len(f"  completion  {listed.told}") <= 80
 
 
 def test_help_imports_nothing_heavy() -> None:
@@ -120,3 +87,95 @@ def test_help_imports_nothing_heavy() -> None:
 
     heavy = {"asyncio", "httpx", "rich", "pydantic", "numpy", "smart_filter_client"}
     assert heavy.isdisjoint(ended.stderr.decode().split())
+
+
+BREAKS = " \t\n\"'><=;|&(:"
+
+
+@pytest.fixture
+def offered(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., list[str]]:
+    """Gives the words that are offered for a line, in a shell whose words these signs break."""
+
+    def words(line: str) -> list[str]:
+        monkeypatch.setenv("_SMART_FILTER_COMPLETE", "bash_complete")
+        monkeypatch.setenv("COMP_LINE", line)
+        monkeypatch.setenv("COMP_WORDBREAKS", BREAKS)
+        monkeypatch.setenv("SMART_FILTER_DATA", "/nonexistent")
+        with pytest.raises(SystemExit) as ended:
+            cli.main([])
+        out, err = capsys.readouterr()
+        assert (ended.value.code, err) == (0, "")
+        return [line.partition(",")[2] for line in out.splitlines() if line]
+
+    return words
+
+
+def bash(script: str, folder: Path | None = None) -> str:
+    """Return what bash prints while it runs a script in a folder, and complains of nothing."""
+    ended = subprocess.run(
+        ["bash", "--norc", "-c", script],
+        env={"PYTHON": sys.executable, "PYTHONPATH": ":".join(sys.path), "PATH": "/usr/bin:/bin"},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ended.stderr == ""
+    return ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("line", "some"),
+    [
+        ("smart-filter ", {"run", "batch", "live", "doctor"}),
+        ("smart-filter jo", {"jobs"}),
+        ("smart-filter jobs ", {"list", "show", "cancel", "redrive"}),
+        ("smart-filter batch --re", {"--recursive", "--retry-failed", "--report"}),
+        ("smart-filter run --background ", {"auto", "transparent", "preset:"}),
+        ("smart-filter run --format w", {"webp"}),
+        ("smart-filter completion ", {"bash", "zsh", "fish"}),
+        # bash takes `preset:` for two words of its own, and replaces the one behind them.
+        ("smart-filter run --background preset:stud", {"studio", "studio-white"}),
+    ],
+)
+def test_words_are_offered(offered: Callable[..., list[str]], line: str, some: set[str]) -> None:
+    assert some <= set(offered(line))
+
+
+@pytest.mark.parametrize("url", ["", "http://127.0.0.1:0", "no url"], ids=["none", "away", "wrong"])
+@pytest.mark.parametrize("line", ["smart-filter jobs show ", "smart-filter models show "])
+def test_without_a_server_nothing_is_offered(
+    offered: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch, line: str, url: str
+) -> None:
+    if url:
+        monkeypatch.setenv("SMART_FILTER_URL", url)
+
+    assert offered(line) == []
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_script_calls_the_program(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match=r"^0$"):
+        cli.main(["completion", shell])
+
+    assert f"_SMART_FILTER_COMPLETE={shell}_complete" in capsys.readouterr().out
+
+
+def test_words_of_a_server_that_a_shell_would_run_are_not_offered() -> None:
+    words = ["people", "onnx/a-b:1", "$(id)", "a;b", "*", "a b", "-o", "`id`", "a\n", "a\x1b[2J"]
+
+    assert completing.soon(lambda: words, patience_seconds=60) == ["people", "onnx/a-b:1"]
+
+
+def test_bash_expands_no_pattern_in_an_answer(tmp_path: Path) -> None:
+    (tmp_path / "plain,file").touch()
+    press = (
+        'eval "$("$PYTHON" -m smart_filter_deploy.cli completion bash)"\n'
+        "smart-filter() { echo 'plain,*'; }\n"
+        "_smart_filter_completion smart-filter\n"
+        'printf "%s\\n" "${COMPREPLY[@]}"\n'
+    )
+
+    assert bash(press, tmp_path) == "*\n"

@@ -1,5 +1,3 @@
-"""Photos on their way through a server that is a function."""
-
 import io
 from collections.abc import Callable, Mapping
 from pathlib import Path

@@ -1,14 +1,19 @@
-"""The report on a job, for people."""
-
 import io
 from typing import Any
 
 import pytest
 from rich.console import Console
 
+from smart_filter_client import errors
 from smart_filter_client.models import Job, job_from
-from smart_filter_deploy.cli import report
+from smart_filter_deploy.cli import background_list, report
+from smart_filter_deploy.cli.connection import Server
+from smart_filter_deploy.cli.dashboard import Dashboard
+from smart_filter_deploy.cli.patience import GivenUp, Patience
 from smart_filter_deploy.cli.progress import Progress
+from smart_filter_deploy.cli.stopping import Stop
+from smart_filter_shared.presets import PRESETS
+from smart_filter_tests.journals import an_entry
 from smart_filter_tests.printable import PRINTABILITY
 
 DONE = {"name": "face", "model": "centerface", "state": "succeeded", "attempt": 1, "seconds": 0.123}
@@ -17,8 +22,14 @@ LONG_REASON = {"kind": "auto", "reason": "because " * 20}
 
 
 def a_console(*, terminal: bool = False, width: int = ROOMY) -> Console:
+    file = io.StringIO()
     return Console(
-        file=io.StringIO(), force_terminal=terminal, width=width, highlight=False, color_system=None
+        file=file,
+        force_terminal=terminal,
+        width=width,
+        height=24,
+        highlight=False,
+        color_system=None,
     )
 
 
@@ -46,7 +57,6 @@ def reported(console: Console | None = None, **fields: Any) -> str:  # noqa: ANN
     return text_of(console)
 
 
-IMAGE = {"image": "/v1/jobs/j1/outputs/image"}
 NAMED = [{"name": name, "score": 0.9, "terms": {}} for name in ("paper", "sky", "mint")]
 PAPER = {"kind": "preset", "name": "paper", "reason": "calm [0.7]", "candidates": NAMED}
 RATING = {
@@ -57,7 +67,43 @@ RATING = {
 }
 FAILURE = {"code": "image_unreadable", "detail": "the file ends early", "stage": "prepare"}
 GRADED = {"name": "grade", "applied": True, "reason": "mono: black and white"}
+PRINTS = "It prints up to 10×15 cm at 300 dpi, 15×20 cm at 200 dpi."
 HATLESS = {"name": "hat", "applied": False, "reason": "no face was found"}
+
+
+def test_report_shows_every_fact_of_a_job_in_a_line() -> None:
+    eyes = ((True, True), (False, False), (None, None), (False, True), (None, True))
+    shown = reported(
+        people=2,
+        faces=[a_face(left=left, right=right) for left, right in eyes],
+        confidence=0.871,
+        needs_review=True,
+        printability=PRINTABILITY,
+        filters=[GRADED, HATLESS],
+        rating=RATING,
+        background=PAPER,
+        outputs={"image": "/v1/jobs/j1/outputs/image"},
+        error=FAILURE,
+        degraded=["edge=fast", "segmentation.model=selfie"],
+    )
+
+    assert [line.strip() for line in shown.splitlines()] == [
+        "degraded    edge=fast, segmentation.model=selfie",
+        "people      2 people, 5 faces",
+        "agreement   0.87 of 1: have a look",
+        "face 1      mild smile, both eyes open, 30 × 40 px at 10, 20",
+        "face 2      mild smile, both eyes closed, 30 × 40 px at 10, 20",
+        "face 3      mild smile, eyes not seen, 30 × 40 px at 10, 20",
+        "face 4      mild smile, left eye closed, right eye open, 30 × 40 px at 10, 20",
+        "face 5      mild smile, left eye not seen, right eye open, 30 × 40 px at 10, 20",
+        "rating      0.58 = 0.8 × 0.60 smiles + 0.2 × 0.50 open eyes",
+        f"print       poor – The person blinks. {PRINTS}",
+        "background  paper – calm [0.7]",
+        "also good: sky, mint",
+        "filter      grade – mono: black and white",
+        "filter      hat left out – no face was found",
+        "failed      the file ends early  (image_unreadable, in prepare)",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -67,67 +113,11 @@ HATLESS = {"name": "hat", "applied": False, "reason": "no face was found"}
         ({"people": 2, "faces": []}, "2 people, no face\n"),
         ({"people": 0, "faces": []}, "nobody\n"),
         ({"people": 40, "faces": [a_face()] * 40}, "and 28 more"),
-        (
-            {"confidence": 0.871, "needs_review": True},
-            "agreement  0.87 of 1: have a look\n",
-        ),
         ({"confidence": 0.95, "needs_review": False}, "agreement  0.95 of 1\n"),
-        (
-            {"printability": PRINTABILITY},
-            "print  poor – The person blinks. It prints up to 10×15 cm at 300 dpi, ",
-        ),
-        ({"filters": [GRADED]}, "filter  grade – mono: black and white\n"),
-        ({"filters": [HATLESS]}, "filter  hat left out – no face was found\n"),
-        ({"rating": RATING}, "0.58 = 0.8 × 0.60 smiles + 0.2 × 0.50 open eyes"),
-        ({"background": PAPER, "outputs": IMAGE}, "paper – calm [0.7]"),
-        ({"background": PAPER, "outputs": IMAGE}, "also good: sky, mint"),
-        ({"error": FAILURE}, "the file ends early  (image_unreadable, in prepare)"),
-        (
-            {"degraded": ["edge=fast", "segmentation.model=selfie"]},
-            "degraded  edge=fast, segmentation.model=selfie",
-        ),
     ],
 )
-def test_report_has_a_line_for_each_fact(fields: dict[str, object], line: str) -> None:
+def test_report_has_a_line(fields: dict[str, object], line: str) -> None:
     assert line in reported(**fields)
-
-
-@pytest.mark.parametrize(
-    ("fields", "word"),
-    [
-        ({"people": 40, "faces": [a_face()] * 40}, "face 13"),
-        ({"filters": [{"name": "caption", "applied": None, "reason": None}]}, "caption"),
-        # Nothing of this job's outputs shows the background.
-        (
-            {"background": {"kind": "auto"}, "outputs": {"printability": "/v1/jobs/j1"}},
-            "background",
-        ),
-    ],
-)
-def test_report_leaves_out_unknown_and_repeated_facts(fields: dict[str, object], word: str) -> None:
-    assert word not in reported(**fields)
-
-
-def test_report_of_a_job_without_facts_is_empty() -> None:
-    assert not reported(people=None, faces=None, rating=None, background=None).strip()
-
-
-@pytest.mark.parametrize(
-    ("left", "right", "line"),
-    [
-        (True, True, "both eyes open"),
-        (False, False, "both eyes closed"),
-        (None, None, "eyes not seen"),
-        (False, True, "left eye closed, right eye open"),
-        (None, True, "left eye not seen, right eye open"),
-    ],
-)
-def test_eyes_are_the_persons_own(left: bool | None, right: bool | None, line: str) -> None:  # noqa: FBT001
-    assert line in reported(people=1, faces=[a_face(left=left, right=right)])
-
-
-def test_lines_in_a_pipe_are_not_broken() -> None:
-    assert reported(a_console(width=40), background=LONG_REASON).count("\n") == 1
 
 
 def test_lines_on_a_terminal_are_broken_below_their_own_column() -> None:
@@ -167,7 +157,7 @@ def test_queued_job_reports_how_long_it_waits(
     assert shown.strip() == f"queue  {text}"
 
 
-def test_progress_of_several_photos_shows_when_the_last_is_done() -> None:
+def test_progress_of_several_photos_counts_them_and_shows_when_the_last_is_done() -> None:
     console = a_console(terminal=True)
 
     with Progress(console) as progress:
@@ -175,7 +165,9 @@ def test_progress_of_several_photos_shows_when_the_last_is_done() -> None:
             queue = {"position": number, "eta_p50_s": 2.0 * number, "eta_p90_s": 5.0 * number}
             job = a_job(id=f"j{number}", state="queued", stages=[DONE], queue=queue)
             progress.add(f"{number}.png", job)
+        progress.add("3.png", a_job(id="j3", state="failed", stages=[{**DONE, "state": "failed"}]))
 
+    assert "3/3 1 failed" in text_of(console)
     assert "all done in about 4 s, 10 s at most" in text_of(console)
 
 
@@ -190,16 +182,6 @@ def test_progress_in_a_pipe_is_one_plain_line_for_each_stage_that_ended() -> Non
     assert text_of(console) == "face succeeded in 0.12 s\n"
 
 
-def test_progress_of_several_photos_in_a_pipe_names_them() -> None:
-    console = a_console()
-
-    with Progress(console) as progress:
-        progress.add("a.png", a_job(stages=[]))
-        progress.add("b.png", a_job(id="j2", state="running", stages=[DONE]))
-
-    assert text_of(console) == "b.png: face succeeded in 0.12 s\n"
-
-
 def test_progress_on_a_terminal_keeps_a_line_for_each_stage() -> None:
     console = a_console(terminal=True)
     waiting = {"name": "composite", "state": "waiting"}
@@ -212,11 +194,147 @@ def test_progress_on_a_terminal_keeps_a_line_for_each_stage() -> None:
     assert all(words in last for words in ("face", "0.12 s", "✗ composite"))
 
 
-def test_progress_of_several_photos_on_a_terminal_counts_them() -> None:
-    console = a_console(terminal=True)
+def test_every_design_is_listed_under_its_family(capsys: pytest.CaptureFixture[str]) -> None:
+    background_list.show([])
 
-    with Progress(console) as progress:
-        progress.add("a.png", a_job(stages=[DONE]))
-        progress.add("b.png", a_job(id="j2", state="failed", stages=[{**DONE, "state": "failed"}]))
+    lines = capsys.readouterr().out.splitlines()
+    listed = {
+        (line.split()[0], name.strip())
+        for line in lines
+        if line.startswith("  ")
+        for name in line.strip().partition("  ")[2].split(",")
+    }
+    assert listed == {(preset.family, preset.name) for preset in PRESETS}
+    assert any("backgrounds add" in line for line in lines)
+    background_list.show(None)
+    assert "pictures" not in capsys.readouterr().out
 
-    assert "2/2 1 failed" in text_of(console)
+
+def test_document_of_a_design_has_its_moods_and_tags() -> None:
+    rainbow = next(one for one in background_list.documents([]) if one["name"] == "rainbow")
+
+    assert rainbow["source"] == "generated"
+    assert rainbow["moods"]
+    assert rainbow["tags"]
+
+
+def test_key_is_the_same_for_the_same_photo_and_recipe_and_no_other() -> None:
+    first = an_entry()
+    others = [an_entry(digest="e"), an_entry(recipe="s"), an_entry(again="1")]
+
+    assert first.key == an_entry("b.jpg", state="sent", job_id="j").key
+    assert len({first.key, *(other.key for other in others)}) == 4
+
+
+def test_dashboard_in_a_pipe_is_a_plain_line_for_each_photo() -> None:
+    console = a_console(width=80)
+
+    with Dashboard(console) as dashboard:
+        dashboard.count(waiting=2, before=1)
+        dashboard.moved("a.jpg", "sending")
+        dashboard.say("the server is away")
+        dashboard.say("the server is away, still")
+        dashboard.say(None)
+        dashboard.ended(an_entry(people=1, rating=0.5, seconds=1.25))
+        dashboard.ended(an_entry("b.jpg", state="failed", code="unreadable", error="no file"))
+
+    assert text_of(console).splitlines() == [
+        "the server is away",
+        "going on",
+        "[2/3] a.jpg: 1 person, rating 0.50, 1.25 s",
+        "[3/3] b.jpg: no file (unreadable)",
+    ]
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_dashboard_on_a_terminal_keeps_within_its_width(width: int) -> None:
+    console = a_console(terminal=True, width=width)
+    now = [0.0]
+
+    with Dashboard(console, clock=lambda: now[0]) as dashboard:
+        dashboard.count(waiting=20, before=0)
+        for number in range(8):
+            dashboard.moved(f"a name that is much longer than any line/{number}.jpg", "composite")
+        now[0] = 90.0
+        for number in range(4):
+            dashboard.ended(an_entry(f"{number}.jpg"))
+        dashboard.say("the server is away, waiting for it (no answer from http://127.0.0.1:29267)")
+
+    shown = text_of(console)
+    assert "4/20" in shown
+    assert "about 6 min left" in shown
+    plain = shown.replace("\x1b[2K", "").replace("\x1b[1A", "").replace("\x1b[?25l", "")
+    assert max(len(line) for line in plain.replace("\x1b[?25h", "").split("\n")) <= width + 1
+
+
+class Waitless(Stop):
+    """Lets no time pass, and remembers how much should have."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waited: list[float] = []
+
+    def wait(self, seconds: float) -> None:
+        self.waited.append(seconds)
+
+
+def asked(stop: Stop, *failures: Exception) -> tuple[str, list[str | None]]:
+    """Return the answer of a server that fails so first, and what is said meanwhile."""
+    said: list[str | None] = []
+    left = list(failures)
+
+    def answer(client: object) -> str:
+        del client
+        if left:
+            raise left.pop(0)
+        return "well"
+
+    patience = Patience(
+        lambda: Server("http://127.0.0.1:1", ""), stop=stop, tell=said.append, chance=lambda: 0.5
+    )
+    try:
+        return patience.ask(answer), said
+    finally:
+        patience.close()
+
+
+def test_server_that_is_away_is_waited_for_longer_and_longer() -> None:
+    stop = Waitless()
+
+    answer, said = asked(stop, *[errors.ServerUnreachable("gone")] * 7)
+
+    assert answer == "well"
+    assert stop.waited == [0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 15.0]
+    assert said == [*["the server is away, waiting for it (gone)"] * 7, None]
+
+
+def test_server_with_retry_after_is_asked_then() -> None:
+    stop = Waitless()
+
+    asked(stop, errors.TryLater("queue_full", status=429, title="full", retry_after=12.0))
+
+    assert stop.waited == [12.5]
+
+
+def test_refusal_is_not_asked_again() -> None:
+    with pytest.raises(errors.Refused):
+        asked(Waitless(), errors.PhotoRefused("unsupported_media", status=415))
+
+
+def test_requested_stop_ends_the_waiting() -> None:
+    stop = Waitless()
+    stop.request()
+
+    with pytest.raises(GivenUp):
+        asked(stop, errors.ServerUnreachable("gone"))
+    assert stop.waited == []
+
+
+def test_second_request_is_to_stop_at_once() -> None:
+    stop = Stop()
+
+    stop.request()
+    first = (stop.requested, stop.at_once)
+    stop.request()
+
+    assert (first, stop.at_once) == ((True, False), True)

@@ -1,47 +1,28 @@
-"""The client against a server that is a function."""
-
 import datetime as dt
+import io
+import json
 
 import httpx
 import pytest
 
 from smart_filter_client import Client, errors
-from smart_filter_client.models import Eyes, Face, Picture, Smile
+from smart_filter_client.models import Eyes, Face, Person, Picture, RankTerms, Smile
 from smart_filter_tests.clients import Asking, Script, job_answer, problem, sent_by
-from smart_filter_tests.printable import PRINTABILITY
 
 
 def test_photo_and_recipe_travel_as_a_form_with_the_key(asking: Asking) -> None:
     recipe = {"outputs": ["image", "matte"], "require_person": True, "seed": 7}
 
-    request = sent_by(asking, "submit", b"bytes of a photo", recipe)
+    request = sent_by(asking, "submit", io.BytesIO(b"bytes of a photo"), recipe, wait=20)
 
     assert request.url == "http://photos.test/v1/jobs"
     assert request.headers["Authorization"] == "Bearer key-1"
+    assert request.headers["Prefer"] == "wait=20"
     assert b'name="photo"' in request.content
     assert b"bytes of a photo" in request.content
     assert request.content.count(b'name="outputs"') == 2
     assert b'name="require_person"\r\n\r\ntrue' in request.content
     assert b'name="seed"\r\n\r\n7' in request.content
-
-
-@pytest.mark.parametrize(
-    ("recipe", "background"), [({}, b"file"), ({"background": "blur:0.5"}, b"blur:0.5")]
-)
-def test_file_for_the_background_asks_for_it_unless_the_recipe_does(
-    asking: Asking, recipe: dict[str, str], background: bytes
-) -> None:
-    body = sent_by(asking, "submit", b"people", recipe, background_file=b"a beach").content
-
-    assert b'name="background_file"' in body
-    assert b"a beach" in body
-    assert b'name="background"\r\n\r\n' + background + b"\r\n" in body
-
-
-def test_failed_job_is_redriven(asking: Asking) -> None:
-    request = sent_by(asking, "redrive", "j1")
-
-    assert (request.method, request.url.path) == ("POST", "/v1/jobs/j1/redrive")
 
 
 def test_id_cannot_reach_another_path(asking: Asking) -> None:
@@ -58,9 +39,13 @@ def test_job_is_read_into_values_and_kept_whole(asking: Asking) -> None:
     }
     answer = job_answer(
         created_at="2031-05-06T07:08:09Z",
-        photo={"width": 512, "height": 384, "format": "png"},
+        photo={"width": 512, "height": 384, "format": "png", "quarter_turns": 3},
         faces=[face],
         stages=[{"name": "face", "model": "centerface", "state": "succeeded", "seconds": 0.1}],
+        persons=[{"number": 2, "box": [1, 2, 3.5, 4], "kept": False}],
+        batch_id="b1",
+        rank=3,
+        rank_terms={"rating": 0.75, "of": 9, "alike": 2, "better": "j7", "reasons": ["a twin"]},
         from_the_future={"unknown": True},
     )
 
@@ -69,45 +54,13 @@ def test_job_is_read_into_values_and_kept_whole(asking: Asking) -> None:
     landmarks = ((1, 2), (3, 4), (5, 6), (7, 8), (9, 10))
     eyes = Eyes(left_open=True, right_open=None)
     assert job.created_at == dt.datetime(2031, 5, 6, 7, 8, 9, tzinfo=dt.UTC)
-    assert job.photo == Picture(512, 384, "png")
+    assert job.photo == Picture(512, 384, "png", quarter_turns=3)
     assert job.faces == (Face((10, 20, 30, 40.5), 0.9, landmarks, Smile("huge", 0.98), eyes),)
     assert job.stages[0].seconds == 0.1
+    assert job.persons == (Person(2, (1, 2, 3.5, 4), kept=False),)
+    assert (job.batch_id, job.rank) == ("b1", 3)
+    assert job.rank_terms == RankTerms(0.75, 9, 2, "j7", ("a twin",))
     assert job.document["from_the_future"] == {"unknown": True}
-
-
-def test_printability_is_read_with_the_parts_that_were_judged(asking: Asking) -> None:
-    printability = (
-        asking(Script(job_answer(printability=PRINTABILITY))).do("job", "j1").printability
-    )
-
-    assert (printability.verdict, printability.reasons) == ("poor", ("The person blinks.",))
-    assert "head_room" not in printability.parts
-    assert printability.parts["noise"].verdict == "good"
-    assert printability.document == PRINTABILITY
-
-
-def test_job_of_an_older_server_lacks_fields_and_is_read(asking: Asking) -> None:
-    job = asking(Script(job_answer("queued"))).do("job", "j1")
-
-    assert (job.faces, job.printability, job.stages, job.is_final) == (None, None, (), False)
-
-
-def test_problem_document_becomes_an_error_with_its_code(asking: Asking) -> None:
-    document = {
-        "code": "invalid_recipe",
-        "title": "The recipe is wrong",
-        "detail": "/background: no such",
-        "remedy": "Correct it",
-        "errors": [{"pointer": "/background", "detail": "no such"}],
-    }
-
-    with pytest.raises(errors.Refused) as raised:
-        asking(Script(httpx.Response(422, json=document))).do("submit", b"photo")
-
-    assert (raised.value.code, raised.value.status) == ("invalid_recipe", 422)
-    assert raised.value.remedy == "Correct it"
-    assert raised.value.errors[0].pointer == "/background"
-    assert str(raised.value) == "/background: no such"
 
 
 @pytest.mark.parametrize(
@@ -180,33 +133,93 @@ def test_wait_outlives_a_server_that_is_started_again_but_not_one_that_stays_awa
         asking(Script(away)).do("wait", "j1")
 
 
-def test_many_jobs_are_looked_at_some_at_a_time(asking: Asking) -> None:
-    looks: list[str] = []
-    pauses_before: list[int] = []
-
-    def handle(request: httpx.Request) -> httpx.Response:
-        looks.append(name := request.url.path.rsplit("/", 1)[1])
-        pauses_before.append(len(client.pauses))
-        state = "succeeded" if len(looks) > 100 else "running"
-        return httpx.Response(200, json={"id": name, "state": state})
-
-    client = asking(handle)
-    jobs = client.all("finished", [f"j{number}" for number in range(50)])
-
-    assert len(jobs) == 50
-    assert pauses_before.count(0) == 8
-    assert len(set(looks[:50])) == 50
-
-
-def test_output_is_read_with_its_media_type(asking: Asking) -> None:
-    server = Script(httpx.Response(200, content=b"jpeg", headers={"Content-Type": "image/jpeg"}))
-
-    output = asking(server).do("output", "j1", "image")
-
-    assert server.seen[0].url.path == "/v1/jobs/j1/outputs/image"
-    assert (output.media_type, output.content) == ("image/jpeg", b"jpeg")
-
-
 def test_output_of_a_running_job_is_refused(asking: Asking) -> None:
     with pytest.raises(errors.Conflict):
         asking(Script(problem(409, "job_not_finished"))).do("output", "j1", "image")
+
+
+def test_recipe_may_nest_names_with_dots(asking: Asking) -> None:
+    nested = {"model": "people", "params": {"size": 320}}
+    recipe = {"segmentation": nested, "face.model": "yunet"}
+
+    request = sent_by(asking, "submit", "https://example.com/a.jpg", recipe)
+
+    assert json.loads(request.content)["recipe"] == {
+        "segmentation.model": ["people"],
+        "segmentation.params.size": ["320"],
+        "face.model": ["yunet"],
+    }
+
+
+def test_photo_comes_upright_or_as_it_was_sent(asking: Asking) -> None:
+    def handle(request: httpx.Request) -> httpx.Response:
+        kind = "heic" if request.url.query else "jpeg"
+        content, headers = str(request.url).encode(), {"Content-Type": f"image/{kind}"}
+        return httpx.Response(200, content=content, headers=headers)
+
+    shown, sent = asking(handle).do("photo", "j1"), asking(handle).do("photo", "j1", original=True)
+
+    assert (shown.media_type, sent.media_type) == ("image/jpeg", "image/heic")
+    assert shown.content.endswith(b"/v1/jobs/j1/photo")
+    assert sent.content.endswith(b"/v1/jobs/j1/photo?original=true")
+
+
+def issued_key(key: str | None) -> httpx.Response:
+    issued = {"key_id": "k1", "tenant": "acme", "scopes": ["submit"], "key": key}
+    return httpx.Response(201, json=issued)
+
+
+@pytest.mark.parametrize(("name", "args"), [("issue_key", [["read"]]), ("issue_token", [])])
+def test_key_whose_answer_was_lost_is_asked_for_again_under_the_callers_key(
+    asking: Asking, name: str, args: list[object]
+) -> None:
+    server = Script(httpx.ReadError("cut"), issued_key("sf_live_1"))
+
+    issued = asking(server).do(name, *args, idempotency_key="device 7")
+
+    assert issued.key == "sf_live_1"
+    assert [one.headers["Idempotency-Key"] for one in server.seen] == ['"device 7"'] * 2
+
+
+def test_key_that_is_not_shown_again_is_lost(asking: Asking) -> None:
+    server = Script(httpx.ReadError("cut"), issued_key(None))
+
+    with pytest.raises(errors.KeyLost, match="k1 was lost: revoke it") as lost:
+        asking(server).do("issue_token")
+
+    assert lost.value.key_id == "k1"
+
+
+def test_ticket_for_live_video_is_asked_for_with_the_background(asking: Asking) -> None:
+    url = "wss://live.example.org/v1/live/socket"
+    ticket = {"url": url, "token": "hush-hush", "expires_at": "2026-01-02T03:04:05Z"}
+    server = Script(httpx.Response(201, json=ticket))
+
+    issued = asking(server).do("open_live", "blur:0.5")
+
+    assert (issued.url, issued.token) == (url, "hush-hush")
+    assert "hush" not in repr(issued)
+    assert server.seen[0].url.path == "/v1/live"
+    assert server.seen[0].content == b'{"background":"blur:0.5"}'
+
+
+def test_backgrounds_are_listed(asking: Asking) -> None:
+    sky = {"name": "sky", "tags": ["blue"], "moods": ["calm"], "palette": ["#1f6fb0"]}
+    linen = {"name": "linen", "brightness": 0.5, "surface": True}
+
+    page = httpx.Response(200, json={"items": [sky, linen], "next_cursor": None})
+    one, other = asking(Script(page)).do("backgrounds")
+
+    assert (one.name, one.tags, one.moods) == ("sky", ("blue",), ("calm",))
+    assert (one.palette, one.brightness, one.surface) == (("#1f6fb0",), None, False)
+    assert (other.brightness, other.surface) == (0.5, True)
+
+
+def test_thumbnail_of_a_background_is_read_by_its_name(asking: Asking) -> None:
+    shown = httpx.Response(200, content=b"webp", headers={"Content-Type": "image/webp"})
+    server = Script(shown)
+
+    thumbnail = asking(server).do("thumbnail", "site/lobby")
+
+    assert server.seen[0].url.raw_path == b"/v1/backgrounds/site/lobby/thumbnail"
+    assert (thumbnail.media_type, thumbnail.content) == ("image/webp", b"webp")

@@ -1,13 +1,11 @@
-"""The ways in which a photo is given to a client."""
-
-import io
+import base64
 import json
 from pathlib import Path
 
 import httpx
 import pytest
 
-from smart_filter_client import FaceLabel, Stroke, Upload, errors
+from smart_filter_client import FaceLabel, Item, Stroke, Upload, errors
 from smart_filter_client.operations import photos
 from smart_filter_tests.clients import Asking, Script, job_answer, problem, sent_by
 
@@ -15,14 +13,9 @@ LARGE = b"\xff\xd8\xff" + bytes(photos.LARGE_BYTES)
 STORAGE = "https://storage.test/bucket/photo?signature=abc"
 
 
-def a_place() -> httpx.Response:
-    place = {"upload_id": "u1", "put_url": STORAGE, "headers": {"Content-Type": "image/jpeg"}}
+def a_place(upload_id: str = "u1") -> httpx.Response:
+    place = {"upload_id": upload_id, "put_url": STORAGE, "headers": {"Content-Type": "image/jpeg"}}
     return httpx.Response(201, json={**place, "expires_at": "2031-05-06T07:08:09Z"})
-
-
-def test_bytes_and_open_files_are_sent_alike(asking: Asking) -> None:
-    for photo in (b"bytes of a photo", io.BytesIO(b"bytes of a photo")):
-        assert b"bytes of a photo" in sent_by(asking, "submit", photo).content
 
 
 def test_file_is_read_and_its_name_stays_here(asking: Asking) -> None:
@@ -58,23 +51,6 @@ def test_address_is_named_and_fetched_by_the_server(asking: Asking) -> None:
     }
 
 
-@pytest.mark.parametrize(
-    ("photo", "field"),
-    [
-        ("https://example.com/photo.jpg", b'name="photo_url"\r\n\r\nhttps://example.com/photo.jpg'),
-        (Upload("u1", None), b'name="upload_id"\r\n\r\nu1'),
-    ],
-)
-def test_background_is_sent_along_with_a_photo_that_is_elsewhere(
-    asking: Asking, photo: str | Upload, field: bytes
-) -> None:
-    body = sent_by(asking, "submit", photo, background_file=b"a beach").content
-
-    assert field in body
-    assert b"a beach" in body
-    assert b'name="photo"' not in body
-
-
 def test_text_does_not_name_a_file(asking: Asking) -> None:
     with pytest.raises(ValueError, match="Path"):
         asking(Script(job_answer())).do("submit", str(Path(__file__)))
@@ -93,29 +69,6 @@ def test_upload_goes_to_the_storage_without_the_key(asking: Asking) -> None:
     assert "Authorization" not in put.headers
     assert "Idempotency-Key" in wish.headers
     assert upload.upload_id == "u1"
-
-
-def test_file_is_uploaded_as_a_stream_of_its_length(asking: Asking, tmp_path: Path) -> None:
-    photo = tmp_path / "photo.jpg"
-    photo.write_bytes(LARGE)
-    server = Script(a_place(), httpx.ReadError("cut"), httpx.Response(200), job_answer("queued"))
-
-    asking(server).do("submit", photo, {"background": "keep"})
-
-    _, _, put, submission = server.seen
-    assert put.headers["Content-Length"] == str(len(LARGE))
-    assert "Transfer-Encoding" not in put.headers
-    assert put.content == LARGE
-    assert json.loads(submission.content) == {
-        "upload_id": "u1",
-        "recipe": {"background": ["keep"]},
-    }
-
-
-def test_upload_is_named_by_jobs(asking: Asking) -> None:
-    request = sent_by(asking, "submit", Upload("u1", None))
-
-    assert json.loads(request.content)["upload_id"] == "u1"
 
 
 @pytest.mark.parametrize(
@@ -148,11 +101,7 @@ def test_large_photo_under_a_key_of_the_caller_is_the_same_each_time(asking: Ask
 @pytest.mark.parametrize(
     ("answer", "kind", "message"),
     [
-        (
-            httpx.ConnectError("refused"),
-            errors.ServerUnreachable,
-            r"no answer from storage\.test",
-        ),
+        (httpx.ConnectError("refused"), errors.ServerUnreachable, r"no answer from storage\.test"),
         (
             httpx.Response(403, text="<Error>AccessDenied</Error>"),
             errors.UnexpectedAnswer,
@@ -170,13 +119,6 @@ def test_upload_that_fails_raises_without_the_secret_link(
     assert "signature" not in str(raised.value)
 
 
-def test_submission_may_wait_for_the_end(asking: Asking) -> None:
-    request = sent_by(asking, "submit", b"photo", wait=20)
-
-    assert request.headers["Prefer"] == "wait=20"
-    assert request.extensions["timeout"]["read"] == 50
-
-
 @pytest.mark.parametrize(
     ("head", "media_type"),
     [
@@ -186,7 +128,6 @@ def test_submission_may_wait_for_the_end(asking: Asking) -> None:
         (b"\0\0\0\x1cftypavif", "image/avif"),
         (b"\0\0\0\x18ftypheic", "image/heic"),
         (b"GIF89a", "application/octet-stream"),
-        (b"", "application/octet-stream"),
     ],
 )
 def test_first_bytes_decide_the_media_type(head: bytes, media_type: str) -> None:
@@ -242,3 +183,63 @@ def test_corrections_are_sent_as_masks_strokes_and_labels(asking: Asking) -> Non
     ]
     assert {one.url.path for one in server.seen} == {"/v1/jobs/j1/corrections"}
     assert [one.consent for one in client.do("corrections", "j1")] == [True]
+
+
+def a_batch(**fields: object) -> httpx.Response:
+    shown = {"id": "b1", "state": "running", "total": 2, "succeeded": 0, "failed": 0, "canceled": 0}
+    return httpx.Response(200, json={**shown, **fields})
+
+
+def test_batch_names_every_photo_and_its_own_recipe(asking: Asking) -> None:
+    server = Script(a_batch())
+
+    batch = asking(server).do(
+        "submit_batch",
+        [b"small", Item("https://example.com/a.jpg", {"crop": True}), Upload("u1", None)],
+        {"background": "keep"},
+        best=1,
+        webhook_url="https://example.com/told",
+    )
+
+    assert server.seen[0].url.path == "/v1/batches"
+    assert "Idempotency-Key" in server.seen[0].headers
+    assert json.loads(server.seen[0].content) == {
+        "items": [
+            {"photo_base64": base64.b64encode(b"small").decode()},
+            {"photo_url": "https://example.com/a.jpg", "recipe": {"crop": ["true"]}},
+            {"upload_id": "u1"},
+        ],
+        "recipe": {"background": ["keep"]},
+        "album": {"best": 1},
+        "webhook_url": "https://example.com/told",
+    }
+    assert (batch.id, batch.total, batch.is_final) == ("b1", 2, False)
+
+
+def test_large_photos_of_a_batch_are_uploaded(asking: Asking, tmp_path: Path) -> None:
+    photo = tmp_path / "large.jpg"
+    photo.write_bytes(bytes(photos.LARGE_BYTES))
+    uploaded = httpx.Response(200)
+    server = Script(a_place("u1"), uploaded, a_place("u2"), uploaded, a_batch())
+
+    asking(server).do("submit_batch", [photo, b"small"])
+
+    items = json.loads(server.seen[-1].content)["items"]
+    assert items == [{"upload_id": "u1"}, {"upload_id": "u2"}]
+
+
+def test_batch_is_waited_for_until_all_its_photos_have_ended(asking: Asking) -> None:
+    seen: list[int] = []
+    server = Script(a_batch(), a_batch(succeeded=1), a_batch(succeeded=1, failed=1))
+
+    batch = asking(server).do(
+        "wait_batch", "b1", on_progress=lambda one: seen.append(one.succeeded)
+    )
+
+    assert batch.is_final
+    assert seen == [0, 1, 1]
+
+
+def test_text_in_a_batch_does_not_name_a_file(asking: Asking) -> None:
+    with pytest.raises(ValueError, match="Path"):
+        asking(Script(a_batch())).do("submit_batch", ["/etc/hostname"])

@@ -1,5 +1,3 @@
-"""Waiting, following and downloading."""
-
 import json
 import os
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -83,27 +81,6 @@ def test_server_waits_no_longer_than_the_caller(asking: Asking) -> None:
 
     assert server.seen[0].headers["Prefer"] == "wait=2"
     assert raised.value.job_ids == ("j1",)
-
-
-def test_several_jobs_are_yielded_as_they_end(asking: Asking) -> None:
-    looks: list[str] = []
-
-    def handle(request: httpx.Request) -> httpx.Response:
-        looks.append(name := request.url.path.rsplit("/", 1)[1])
-        done = name == "fast" or len(looks) > 6
-        return httpx.Response(200, json={"id": name, "state": "succeeded" if done else "running"})
-
-    jobs = asking(handle).all("finished", ["slow", "fast"])
-
-    assert [job.id for job in jobs] == ["fast", "slow"]
-
-
-def test_caller_that_is_limited_while_it_waits_asks_later(asking: Asking) -> None:
-    client = asking(Script(problem(429, "rate_limited", Retry_After="9"), job_answer()))
-
-    client.do("wait", "j1")
-
-    assert client.pauses == [9]
 
 
 def test_stream_goes_on_behind_the_last_event_when_it_breaks(asking: Asking) -> None:

@@ -1,12 +1,8 @@
-"""Strokes and masks that correct a matte show in the picture, pixel by pixel."""
-
 import dataclasses
-import io
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
 
 from smart_filter_shared.errors import ImageUnreadable
 from smart_filter_shared.recipe import Format, Output
@@ -55,27 +51,6 @@ def test_stroke_that_removes_shows_the_background_within_a_soft_rim() -> None:
     assert np.any((profile > 20) & (profile < 235))
 
 
-def test_dot_is_drawn() -> None:
-    _, matte, _ = shown(Drawn(strokes=(Stroke(((20, 20),), width=24, keep=True),)))
-
-    assert matte[20, 20] >= 250
-
-
-def test_later_stroke_counts_where_both_were_drawn() -> None:
-    again = dataclasses.replace(REMOVE_INSIDE, keep=True)
-
-    picture, _, photo = shown(Drawn(strokes=(REMOVE_INSIDE, again)))
-
-    assert is_photo(picture, photo, DRAWN_INSIDE)
-
-
-def test_repeated_stroke_changes_nothing() -> None:
-    _, once, _ = shown(Drawn(strokes=(REMOVE_INSIDE,)))
-    _, often, _ = shown(*[Drawn(strokes=(REMOVE_INSIDE,) * 20)] * 3)
-
-    assert np.array_equal(once, often)
-
-
 def test_mask_takes_the_place_of_the_matte() -> None:
     mask = np.zeros((HEIGHT, WIDTH), np.uint8)
     mask[OUTSIDE] = 255
@@ -85,26 +60,6 @@ def test_mask_takes_the_place_of_the_matte() -> None:
     assert is_photo(picture, photo, (slice(12, 33), slice(12, 33)))
     assert np.all(picture[INSIDE] == RED)
     assert matte[INSIDE].max() == 0
-
-
-def test_stroke_adds_people_to_an_empty_matte() -> None:
-    inputs = a_job("color:#f00", format=Format.PNG)
-    empty = np.zeros_like(inputs.segmented.matte)
-    nobody = dataclasses.replace(inputs.segmented, matte=empty, coverage=0.0)
-    drawn = (Drawn(strokes=(KEEP_OUTSIDE,)),)
-
-    picture = pixels(made(dataclasses.replace(inputs, segmented=nobody, drawn=drawn)).image)
-
-    assert is_photo(picture, inputs.photo.srgb.astype(np.int16), DRAWN_OUTSIDE)
-    assert np.all(picture[INSIDE] == RED)
-
-
-def test_levels_of_a_mask_are_read_as_they_are_written() -> None:
-    levels = np.arange(256, dtype=np.uint8).reshape(16, 16)
-    buffer = io.BytesIO()
-    Image.fromarray(levels).save(buffer, "PNG")
-
-    assert np.array_equal(images.decode_mask(buffer.getvalue()), levels)
 
 
 def test_truncated_mask_is_unreadable() -> None:

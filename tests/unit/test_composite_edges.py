@@ -1,6 +1,3 @@
-"""Mattes at full size: islands removed, edges drawn by the photo's colours."""
-
-import cv2
 import numpy as np
 import pytest
 
@@ -8,13 +5,11 @@ from smart_filter_shared.recipe import Edge
 from smart_filter_tests.pictures import noise
 from smart_filter_workers.results import Face, Matte8, Srgb8
 from smart_filter_workers.stages.composite.matting import (
-    blocks,
     closed_form,
     colours,
     heads,
     islands,
     learning,
-    trimap,
     upsampling,
 )
 
@@ -46,25 +41,6 @@ def test_small_part_stays_only_with_a_face_or_some_size() -> None:
     assert with_face[50:56, 160:166].min() == 255
     assert not with_face[10:15, 120:125].any()
     assert np.array_equal(larger[20:50, 140:170], grown[20:50, 140:170])
-
-
-@pytest.mark.parametrize("level", [0, 255])
-def test_an_empty_or_full_matte_stays_as_it_is(level: int) -> None:
-    matte = np.full((20, 30), level, np.uint8)
-
-    assert np.array_equal(islands.without_islands(matte, (), scale=2), matte)
-
-
-def test_enlarged_part_equals_that_part_of_the_enlarged_whole() -> None:
-    small = np.random.default_rng(5).random((20, 30), np.float32) * 255
-    whole = blocks.enlarged_part(small, (slice(0, 100), slice(0, 150)), (100, 150))
-
-    part = blocks.enlarged_part(small, (slice(37, 80), slice(64, 128)), (100, 150))
-
-    # cv2 places samples on a grid of 1/32 pixel.
-    difference = np.abs(part - whole[37:80, 64:128])
-    assert difference.max() < 255 / 16
-    assert difference.mean() < 2
 
 
 def a_sheet(edge_at: int, *, left: int = 220, right: int = 30) -> Srgb8:
@@ -110,27 +86,6 @@ def test_a_soft_edge_that_is_off_is_drawn_where_the_photos_edge_lies(edge: Edge)
     assert matte[200, 212] <= 5
 
 
-@pytest.mark.parametrize("edge", list(Edge))
-def test_far_from_edges_a_matte_is_none_or_whole_to_the_last_level(edge: Edge) -> None:
-    photo = noise(400, 400)
-
-    matte = drawn(a_network_saw(200), photo, edge=edge)
-
-    assert (matte[:, :150] == 255).all()
-    assert (matte[:, 250:] == 0).all()
-
-
-@pytest.mark.parametrize("edge", list(Edge))
-def test_where_colours_are_the_same_the_mattes_own_edge_is_drawn(edge: Edge) -> None:
-    """Nothing but noise tells both sides apart; a haze as wide as the window would be worse."""
-    photo = (100 + noise(400, 400) // 32).astype(np.uint8)
-
-    matte = drawn(a_network_saw(200, softness_px=24), photo, edge=edge)
-
-    assert matte[:, 188].min() > 200
-    assert matte[:, 212].max() < 55
-
-
 @pytest.mark.parametrize("edge", [Edge.BALANCED, Edge.BEST])
 def test_strands_that_the_matte_cannot_hold_are_drawn_from_the_photo(edge: Edge) -> None:
     """Lines of two pixels on a photo four times as large as what the matte was made from."""
@@ -164,31 +119,6 @@ def test_joints_of_a_pavement_draw_no_comb_on_a_smooth_edge(edge: Edge) -> None:
     assert away[200:380, :197].min() > 240
 
 
-def test_hair_is_likely_near_a_head_and_fur_where_the_matte_of_a_body_is_soft() -> None:
-    soft, hard = np.ones((2, 200, 100), np.bool_)
-    soft[:, 40:60] = hard[:, 50:52] = False
-    face = a_face(40, 20, 20)
-
-    hair = heads.hair((face,), scale=1, size=(200, 100))
-    soft_edge = heads.fur((face,), scale=1, sure=soft)
-    hard_edge = heads.fur((face,), scale=1, sure=hard)
-
-    assert (hair[30, 50], hair[100, 50]) == (1, 0)
-    assert (soft_edge[100, 50], hard_edge[100, 50]) == (1, 0)
-    assert soft_edge[190, 50] == 0  # feet
-    assert heads.fur((), scale=1, sure=soft)[190, 50] == 1
-
-
-def test_near_a_head_the_edge_may_lie_farther_from_the_mattes() -> None:
-    matte = a_network_saw(200, softness_px=2)
-    at_head = np.zeros((400, 400), np.float32)
-    at_head[:200] = 1
-
-    known = trimap.wider(trimap.of(matte, reach_px=1), matte, where=at_head, reach_px=3)
-
-    assert np.count_nonzero(~known.sure[0]) == np.count_nonzero(~known.sure[399]) + 4
-
-
 def test_face_that_is_mostly_there_is_whole() -> None:
     matte = np.full((100, 100), 130, np.uint8)
 
@@ -203,20 +133,6 @@ def test_a_face_that_is_left_out_stays_out_and_a_whole_one_as_it_is(level: int) 
     matte = np.full((60, 60), level, np.uint8)
 
     assert heads.whole(matte, (a_face(20, 20, 20), a_face(-90, 300, 5)), scale=1) is matte
-
-
-def test_solution_keeps_sure_coverage_and_follows_colours_elsewhere() -> None:
-    """Solved by hand: two flat colours, and a border between them that is wholly unsure."""
-    photo = a_sheet(200)[:60, 180:220]
-    coverage = np.where(np.arange(40) < 8, 1, np.where(np.arange(40) > 31, 0, 0.5))
-    coverage = np.tile(coverage.astype(np.float32), (60, 1))
-
-    found = closed_form.solved(coverage, photo, doubt=np.zeros_like(coverage))
-
-    assert (found[:, :5] == 1).all()
-    assert (found[:, 35:] == 0).all()
-    assert found[30, 8:20].min() > 0.9
-    assert found[30, 20:31].max() < 0.1
 
 
 @pytest.mark.parametrize("size", [(1, 5), (2, 2), (400, 400)], ids=str)
@@ -237,18 +153,6 @@ def test_a_matte_of_one_level_keeps_it_at_any_size(
     matte = np.full(size, level, np.uint8)
 
     assert (drawn(matte, noise(*size), edge=edge) == level).all()
-
-
-@pytest.mark.parametrize("edge", list(Edge))
-def test_a_hole_between_arm_and_body_stays_a_hole(edge: Edge) -> None:
-    photo = a_sheet(400, left=60)
-    photo[150:190, 120:140] = photo[:, 260:] = 210
-    coverage = (photo[..., 0] < 100).astype(np.uint8) * 255
-
-    matte = drawn(cv2.blur(coverage, (7, 7)), photo, edge=edge)
-
-    assert matte[160:180, 125:135].max() <= 10
-    assert matte[100:140, 80:200].min() >= 245
 
 
 def test_the_old_background_is_taken_out_of_mixed_colours() -> None:

@@ -1,5 +1,3 @@
-"""Which part of a photo a picture shows, judged by where things are put."""
-
 from dataclasses import replace
 
 import numpy as np
@@ -7,7 +5,7 @@ import pytest
 
 from smart_filter_shared.recipe import Format, Framing, Length, Output
 from smart_filter_shared.recipe.fields import parse
-from smart_filter_tests.compositing import HEIGHT, INSIDE, WIDTH, a_job, made, pixels
+from smart_filter_tests.compositing import a_job, made, pixels
 from smart_filter_tests.products import covering
 from smart_filter_workers.results import Composited, Face, Frame
 from smart_filter_workers.stages.composite import framing
@@ -57,10 +55,6 @@ def window(frame: Frame) -> Box:
     return Box(left, top, left + frame.width / frame.scale, top + frame.height / frame.scale)
 
 
-def test_default_frame_is_the_photo() -> None:
-    assert framed({}) == Frame(1200, 800, 1.0, 0.0, 0.0)
-
-
 @pytest.mark.parametrize(
     ("margin", "subject", "may_extend", "expected"),
     [
@@ -106,22 +100,6 @@ def test_every_shape_is_met_without_a_straight_cut_in_the_air(
     assert not any(stop and beyond for stop, beyond in zip(stops, past, strict=True))
 
 
-def test_shape_that_holds_the_people_shows_all_of_them() -> None:
-    seen = shown({"aspect": "9:16"}, WHOLE)
-
-    assert seen.left <= WHOLE.left
-    assert seen.right >= WHOLE.right
-    assert seen.height == pytest.approx(800), "cut at the sides, as high as the photo"
-
-
-def test_wide_group_in_a_tall_shape_gets_more_background_not_less_people() -> None:
-    seen = shown({"aspect": "9:16"}, Box(100, 300, 1100, 700))
-
-    assert seen.left < 100
-    assert seen.right > 1100
-    assert seen.height > 800
-
-
 def test_eyes_are_a_third_from_the_top_with_room_above() -> None:
     seen = shown({"crop": "faces", "aspect": "4:5"}, BUST, a_face(560, 300))
 
@@ -135,17 +113,6 @@ def test_face_that_looks_aside_in_a_wide_picture_looks_into_it() -> None:
     seen = shown({"crop": "faces", "aspect": "16:9"}, BUST, a_face(560, 300, nose=0.9))
 
     assert (600 - seen.left) / seen.width == pytest.approx(1 / 3, abs=0.02)
-
-
-def test_group_is_framed_with_all_of_its_heads() -> None:
-    faces = (a_face(200, 300), a_face(560, 250), a_face(950, 320))
-
-    seen = shown({"crop": "faces", "aspect": "1:1"}, Box(100, 200, 1100, 800), *faces)
-
-    assert seen.left < 200
-    assert seen.right > 1030
-    assert seen.top < 250
-    assert seen.bottom > 400
 
 
 @pytest.mark.parametrize("side", [60, 150, 300])
@@ -173,12 +140,6 @@ def test_crop_has_room_for_the_outline() -> None:
     assert window(frame).bottom - WHOLE.bottom == pytest.approx(line, abs=1)
 
 
-def test_scaled_bust_stands_on_the_lower_border() -> None:
-    frame = framed({"scale": "50%"}, BUST)
-
-    assert frame.place((BUST.left, BUST.bottom))[1] == pytest.approx(800)
-
-
 def test_scale_is_of_the_picture_and_people_stand_in_the_middle() -> None:
     frame = framed({"scale": "50%"}, WHOLE)
 
@@ -194,22 +155,6 @@ def test_position_works_as_for_backgrounds_of_css() -> None:
 
     assert corner.place((WHOLE.left, WHOLE.bottom)) == (0, 800)
     assert corner.scale == 1
-
-
-def test_exact_size_is_met_and_filled() -> None:
-    frame = framed({"size": "1080x1350"}, WHOLE)
-
-    assert (frame.width, frame.height) == (1080, 1350)
-    assert window(frame).top >= 0
-    assert window(frame).bottom <= 800
-
-
-def test_print_is_turned_as_the_picture_lies() -> None:
-    lying = framed({"size": "print:10x15"})
-    standing = framed({"size": "print:10x15", "crop": "true"}, WHOLE)
-
-    assert (lying.width, lying.height) == (1772, 1181)
-    assert (standing.width, standing.height) == (1181, 1772)
 
 
 def test_size_by_name_shrinks_and_never_enlarges() -> None:
@@ -235,33 +180,6 @@ def test_all_outputs_have_the_same_frame() -> None:
     files = (result.image, result.cutout, result.matte)
     assert {(one.width, one.height) for one in files} == {(result.frame.width, result.frame.height)}
     assert result.foreground[:2] == (10, 10)
-
-
-def test_cropped_pixels_are_the_photos() -> None:
-    result = composited("color:red", crop="true")
-
-    left, top = round(-result.frame.left), round(-result.frame.top)
-    seen = pixels(result.image, sized=False)
-    cropped = seen[80 - top : 150 - top, 90 - left : 150 - left]
-    assert np.array_equal(cropped, a_job("color:red").photo.srgb[INSIDE])
-
-
-def test_moved_and_shrunk_people_keep_their_colours_and_leave_no_trace() -> None:
-    result = composited("color:rgb(200 10 10)", scale="40%", position="0% 0%")
-
-    seen = pixels(result.image)
-    assert (seen[HEIGHT // 2 + 10 :] == [200, 10, 10]).all()
-    assert (seen[:, WIDTH // 2 + 10 :] == [200, 10, 10]).all()
-    assert np.abs(seen[20:60, 10:50] - [200, 10, 10]).mean() > 20
-
-
-def test_kept_background_is_cropped_with_the_people() -> None:
-    result = composited("keep", crop="true", margin="20px")
-
-    left, top = round(-result.frame.left), round(-result.frame.top)
-    height, width = result.frame.height, result.frame.width
-    photo = a_job("keep").photo.srgb[top : top + height, left : left + width]
-    assert np.array_equal(pixels(result.image, sized=False), photo)
 
 
 @pytest.mark.parametrize("background", ["preset:sky", "blur:0.5", "transparent", "keep"])

@@ -1,5 +1,3 @@
-"""Concerns of the service, the most urgent first."""
-
 import datetime as dt
 import uuid
 from dataclasses import replace
@@ -113,11 +111,7 @@ def test_faults_of_the_service_are_its_concerns(
     [
         ([WORKER, DRAINED], "A worker is drained", "it takes no more. Resume it, or stop it."),
         ([DRAINED], "A worker is drained", f"Nobody else serves {FACE}: resume it."),
-        (
-            [WORKER, DRAINED_SENDER],
-            "A sender is drained",
-            "Nobody else sends webhooks: resume it.",
-        ),
+        ([WORKER, DRAINED_SENDER], "A sender is drained", "Nobody else sends webhooks: resume it."),
         ([WORKER, SILENT], "A worker is not well", "Others take over its work."),
         (
             [replace(WORKER, wanted=[], capabilities=[]), SILENT],

@@ -1,5 +1,3 @@
-"""Which photos are never trained on."""
-
 from collections import Counter
 
 from smart_filter_shared.jobs import data_items

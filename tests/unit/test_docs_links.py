@@ -1,10 +1,8 @@
-"""Links and mentions of pages, as the site has them."""
-
 from pathlib import PurePosixPath
 
 import pytest
 
-from smart_filter_docs import links
+from smart_filter_docs import links, settings
 
 PLACES = {
     "README.md": PurePosixPath("index.md"),
@@ -19,7 +17,6 @@ TITLES = {"docs/models.md": "Models", "docs/decisions/0007-memory.md": "7. Memor
 @pytest.mark.parametrize(
     ("source", "written", "shown"),
     [
-        ("README.md", "[all](docs/models.md)", "[all](models.md)"),
         ("README.md", "[all](docs/models.md#weights)", "[all](models.md#weights)"),
         ("README.md", "![a](docs/gallery)", "![a](gallery/index.md)"),
         ("docs/models/lids.md", "[all](../models.md)", "[all](../models.md)"),
@@ -39,3 +36,9 @@ def test_link_leads_where_the_page_lies(source: str, written: str, shown: str | 
     found = links.rewritten(written, source, places=PLACES, titles=TITLES)
 
     assert found == (written if shown is None else shown)
+
+
+def test_page_has_the_defaults_of_the_code() -> None:
+    text = settings.PAGE.read_text()
+
+    assert settings.page(text) == text, "run `make docs`"

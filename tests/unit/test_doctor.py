@@ -1,5 +1,3 @@
-"""Findings of the doctor, and secrets that are in none of them."""
-
 import datetime as dt
 import re
 from collections.abc import Iterator
@@ -11,12 +9,6 @@ from smart_filter_deploy.doctor import checkup, findings, servers, service, vari
 from smart_filter_deploy.doctor.findings import Finding, Level
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_shared.settings import BrowserSettings
-
-
-def test_finding_is_one_line_with_its_fix() -> None:
-    line = findings.fail("disk", "0.1 GB\nfree", "make room").line()
-
-    assert line == "fail  disk         0.1 GB free: make room"
 
 
 def test_secrets_of_the_environment_are_in_no_finding() -> None:

@@ -1,8 +1,9 @@
-"""Where things are looked for, without looking."""
-
 from pathlib import Path
 
+import pytest
+
 from smart_filter_deploy.embedded.addresses import Addresses, StackAddress
+from smart_filter_deploy.embedded.backoff import Backoff
 from smart_filter_deploy.embedded.binaries import system_postgres
 
 ADDRESSES = Addresses(
@@ -33,3 +34,20 @@ def test_page_for_people_is_the_root() -> None:
 
     assert address.studio_url == "http://127.0.0.1:4/"
     assert address.studio_url_with("code") == "http://127.0.0.1:4/#code=code"
+
+
+@pytest.mark.parametrize(
+    ("lived_seconds", "waits"),
+    [
+        ([2.0], [0.0]),
+        ([0.5] * 9, [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10.0, 10.0]),
+        ([0.5, 0.5, 60.0, 0.5], [0.1, 0.2, 0.0, 0.1]),
+    ],
+    ids=["lived", "keeps dying", "lived in between"],
+)
+def test_child_that_died_early_waits_longer_each_time(
+    lived_seconds: list[float], waits: list[float]
+) -> None:
+    backoff = Backoff()
+
+    assert [backoff.after(seconds) for seconds in lived_seconds] == waits

@@ -1,24 +1,38 @@
-"""The figures of an evaluation, on answers that are easy to count."""
-
 import math
-from typing import TypeAlias
+import re
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from smart_filter_workers.evaluation import intervals, metrics
-from smart_filter_workers.results import Matte8
+from smart_filter_shared.cards import ModelCard, TaskName
+from smart_filter_shared.rating import SmileLevel
+from smart_filter_workers.evaluation import (
+    drawing,
+    folders,
+    intervals,
+    measure,
+    metrics,
+    page,
+    sheet,
+)
+from smart_filter_workers.evaluation.base import Score, TaskCode
+from smart_filter_workers.evaluation.contact import Compared, Cut, Fault
+from smart_filter_workers.evaluation.measure import Evaluation, Measured, Shown
+from smart_filter_workers.evaluation.tasks import eyes, face, of, orientation, smile
+from smart_filter_workers.networks.face_mesh import LEFT_EYE, RIGHT_EYE, FaceMesh
+from smart_filter_workers.results import Eyes, Face, Faces, Matte8, Smile
 
 SIDE = 200
 # 0.8 % of the diagonal of 200 × 200 pixels, rounded up.
 REACH_PX = 3
 ALL = np.ones((SIDE, SIDE), np.bool_)
-Box: TypeAlias = tuple[float, float, float, float]
 
 
-def a_square(*, left: int = 60, side: int = 80, level: int = 255) -> Matte8:
+def a_square(*, left: int = 60) -> Matte8:
     matte = np.zeros((SIDE, SIDE), np.uint8)
-    matte[60 : 60 + side, left : left + side] = level
+    matte[60:140, left : left + 80] = 255
     return matte
 
 
@@ -51,61 +65,9 @@ def test_outlines_agree_up_to_the_tolerance(
     assert least <= metrics.boundary_f(matte, known, ALL) <= most
 
 
-@pytest.mark.parametrize(
-    ("matte", "overlap"),
-    [(a_square(left=80), 60 / 100), (a_square(level=128), 1), (a_square(level=127), 0)],
-    ids=["moved", "just above one half", "just below"],
-)
-def test_overlap_is_the_shared_part_of_all_levels_above_one_half(
-    matte: Matte8, overlap: float
-) -> None:
-    assert metrics.overlap(matte, a_square(), ALL) == pytest.approx(overlap)
-
-
-def test_pixels_that_do_not_count_change_nothing() -> None:
-    counted = ALL.copy()
-    counted[:, 140:] = False
-    farther = a_square(side=100)
-    farther[140:] = 0
-
-    assert metrics.overlap(farther, a_square(), counted) == 1
-    assert metrics.mean_difference(farther, a_square(), counted) == 0
-    assert metrics.boundary_f(farther, a_square(), counted) == 1
-
-
-def test_difference_is_as_soft_as_the_mattes() -> None:
-    half = np.full((SIDE, SIDE), 51, np.uint8)
-
-    assert metrics.mean_difference(half, np.zeros_like(half), ALL) == pytest.approx(0.2)
-
-
-@pytest.mark.parametrize(
-    ("boxes", "faces", "matches"),
-    [
-        ([(0, 0, 10, 10), (0, 0, 10, 9)], [(0, 0, 10, 10)], [0, None]),
-        ([(3, 0, 13, 10)], [(0, 0, 10, 10), (4, 0, 14, 10)], [1]),
-        ([(6, 0, 16, 10)], [(0, 0, 10, 10)], [None]),
-        ([(0, 0, 1, 1)], [], [None]),
-    ],
-    ids=["the best takes it", "the face it overlaps most", "too little overlap", "no face"],
-)
-def test_box_takes_the_face_that_it_overlaps(
-    boxes: list[Box], faces: list[Box], matches: list[int | None]
-) -> None:
-    assert metrics.matches(boxes, faces, least=0.4) == matches
-
-
 def test_precision_and_recall_are_shares_of_found_and_of_known() -> None:
     assert metrics.precision_recall_f1(6, 2, 4) == (6 / 8, 6 / 10, 12 / 18)
     assert math.isnan(metrics.precision_recall_f1(0, 0, 0)[2])
-
-
-def test_confusion_counts_rows_of_truth() -> None:
-    truth, answers = np.array([0.0, 0.0, 1.0]), np.array([0.0, 1.0, 1.0])
-
-    counts = metrics.confusion(truth, answers, np.array([1.0, 2.0, 3.0]), 2)
-
-    assert counts.tolist() == [[1, 2], [0, 3]]
 
 
 def test_kappa_is_one_for_agreement_none_for_chance_and_less_for_farther_mistakes() -> None:
@@ -134,35 +96,8 @@ def test_auc_counts_ties_one_half() -> None:
     assert math.isnan(metrics.auc(np.array([0.9, 0.1]), np.array([True, True]), np.ones(2)))
 
 
-def test_auc_with_weights_is_auc_of_repeated_photos() -> None:
-    scores, positive = np.array([0.9, 0.4, 0.6, 0.1]), np.array([True, True, False, False])
-    weights = np.array([1.0, 3.0, 2.0, 0.0])
-    again = np.repeat(np.arange(4), weights.astype(int))
-
-    weighted = metrics.auc(scores, positive, weights)
-
-    assert weighted == pytest.approx(metrics.auc(scores[again], positive[again], np.ones(6)))
-
-
 def mean_of(numbers: intervals.Floats, weights: intervals.Floats) -> dict[str, float]:
     return {"mean": metrics.mean(numbers[:, 0], weights)}
-
-
-def test_interval_holds_the_figure_and_is_the_same_every_time() -> None:
-    numbers = np.random.default_rng(1).random((60, 1))
-
-    first = intervals.figures(numbers, mean_of)["mean"]
-
-    assert first.low < first.value < first.high
-    # Two standard errors of sixty even numbers: 2 × 0.29 / √60.
-    assert first.high - first.low == pytest.approx(0.149, abs=0.03)
-    assert intervals.figures(numbers, mean_of)["mean"] == first
-
-
-def test_equal_photos_leave_no_doubt() -> None:
-    figure = intervals.figures(np.full((10, 1), 0.5), mean_of)["mean"]
-
-    assert (figure.low, figure.high) == (0.5, 0.5)
 
 
 def test_difference_is_surer_than_the_figures_when_photos_are_the_same() -> None:
@@ -179,3 +114,192 @@ def test_figure_that_no_photo_gives_is_not_a_number() -> None:
 
     assert math.isnan(figure.value)
     assert math.isnan(figure.low)
+
+
+NOWHERE = Path("nowhere.jpg")
+POINT = (0.0, 0.0)
+PHOTO = np.zeros((60, 90, 3), np.uint8)
+
+
+def a_face(*box: float, score: float = 0.9) -> Face:
+    left, top, width, height = box
+    return Face((left, top, width, height), score, (POINT, POINT, POINT, POINT, POINT))
+
+
+def figures(code: TaskCode, *scores: Score) -> dict[str, float]:
+    numbers = np.array([score.numbers for score in scores], np.float64)
+    return dict(code.figures(numbers, np.ones(len(scores))))
+
+
+def a_photo_of_faces() -> face.Example:
+    return face.Example(
+        name="web_1.jpg",
+        photo=NOWHERE,
+        size=(100, 100),
+        faces=((0, 0, 10, 10), (50, 50, 60, 60)),
+        ignored=((80, 80, 90, 90),),
+    )
+
+
+@pytest.mark.parametrize(
+    ("found", "counts"),
+    [
+        ([a_face(0, 0, 10, 10), a_face(30, 30, 10, 10)], (1, 1, 1)),
+        ([a_face(0, 0, 10, 10), a_face(0, 0, 10, 10, score=0.8)], (1, 1, 1)),
+        ([], (0, 0, 2)),
+        ([a_face(80, 80, 10, 10)], (0, 0, 2)),
+    ],
+    ids=["right and wrong", "a second box is wrong", "missed", "ignored counts neither way"],
+)
+def test_faces_are_right_wrong_or_missed(found: list[Face], counts: tuple[int, ...]) -> None:
+    assert face.score(a_photo_of_faces(), Faces(tuple(found))).numbers == counts
+
+
+def a_crop(level: SmileLevel) -> smile.Example:
+    return smile.Example("fer.png", np.zeros((48, 48), np.uint8), level)
+
+
+def test_smiles_are_judged_by_their_levels() -> None:
+    near = smile.score(a_crop(SmileLevel.HUGE), Smile(SmileLevel.MODERATE, 0.6))
+    none = smile.score(a_crop(SmileLevel.NONE), Smile(SmileLevel.NONE, 0.1))
+
+    seen = figures(of(TaskName.SMILE), near, none)
+
+    assert (seen["accuracy"], seen["mae_levels"], seen["auc"]) == (0.5, 0.5, 1)
+
+
+def test_unknown_eye_counts_as_not_open() -> None:
+    # Open and known, open and unknown, shut and unknown.
+    scores = [Score("", "", numbers, 0, "") for numbers in ((1, 1), (1, 2), (0, 2))]
+
+    seen = figures(of(TaskName.EYES), *scores)
+
+    assert seen["accuracy"] == pytest.approx(2 / 3)
+    assert (seen["accuracy_told"], seen["told"]) == (1, pytest.approx(1 / 3))
+
+
+def test_crop_of_an_eye_becomes_both_eyes_of_a_face() -> None:
+    crop = np.random.default_rng(0).integers(0, 255, (30, 30, 3)).astype(np.uint8)
+
+    view = eyes.face_of(crop)
+    mesh = view.mesh(FaceMesh.__new__(FaceMesh))  # not asked: the mesh is known
+
+    for eye, shown in ((RIGHT_EYE, crop), (LEFT_EYE, crop[:, ::-1])):
+        x, y = (round(float(place)) - 15 for place in mesh.points[list(eye)].mean(axis=0))
+        assert (view.picture[y : y + 30, x : x + 30] == shown).all()
+
+
+def test_either_eye_of_a_crop_may_be_the_known_one() -> None:
+    one_seen = Eyes(left_open=True, right_open=None)
+
+    assert eyes._said(one_seen) is True  # noqa: SLF001 - the rule is small and matters
+
+
+@pytest.mark.parametrize(
+    ("quarters", "accuracy", "abstained", "harmed"),
+    [
+        ((0, 3, 2, 1), 1.0, 0.0, 0),
+        ((0, 0, 0, 0), 0.25, 0.75, 0),
+        ((1, 3, 2, 1), 0.75, 0.0, 1),
+        ((0, 1, 2, 0), 0.5, 0.25, 0),
+    ],
+)
+def test_orientation_is_right_when_the_photo_stands_upright(
+    quarters: tuple[int, ...], accuracy: float, abstained: float, harmed: int
+) -> None:
+    example = orientation.Example("a.jpg", NOWHERE)
+
+    score = orientation.score(example, orientation.Answer(quarters, with_face=True))
+
+    seen = figures(of(TaskName.ORIENTATION), score)
+    assert (seen["accuracy"], seen["abstained"], seen["harmed"]) == (accuracy, abstained, harmed)
+
+
+@pytest.mark.parametrize(
+    ("levels", "counted"),
+    [((0, 128, 255), [True, False, True]), ((0, 64, 128, 255), [True] * 4)],
+    ids=["three levels", "soft"],
+)
+def test_only_a_mask_of_three_levels_has_pixels_that_do_not_count(
+    levels: tuple[int, ...], counted: list[bool]
+) -> None:
+    assert folders.counted(np.array([levels], np.uint8)).tolist() == [counted]
+
+
+def test_limit_takes_photos_from_the_whole_folder() -> None:
+    examples = [orientation.Example(str(number), NOWHERE) for number in range(10)]
+
+    assert [one.name for one in measure.spread(examples, 3)] == ["0", "3", "6"]
+    assert measure.spread(examples, 30) is examples
+
+
+def test_difference_shows_excess_and_missing_pixels() -> None:
+    photo = np.zeros((1, 4, 3), np.uint8)
+    matte, known = np.array([[255, 0, 255, 255]], np.uint8), np.array([[0, 255, 255, 0]], np.uint8)
+    counted = np.array([[True, True, True, False]])
+
+    shown = drawing.differing(photo, matte, known, counted)
+
+    assert tuple(shown[0, 0]) == drawing.TOO_MUCH
+    assert tuple(shown[0, 1]) == drawing.MISSING
+    assert tuple(shown[0, 2]) == tuple(shown[0, 3])
+
+
+CARD = ModelCard(
+    name="x<y", version="3", task=TaskName.SMILE, family="x", title="A model", source="",
+    licence="", data_terms="",
+)  # fmt: skip
+
+
+def an_evaluation() -> Evaluation:
+    score = Score("a&b.jpg", "", (0.0, 3.0, 0.9), 3.0, "score 0.90")
+    picture = np.zeros((48, 48, 3), np.uint8)
+    figure = intervals.Figure(0.75, 0.7, 0.8)
+    measured = Measured(
+        card=CARD,
+        parameters={"blur": 3},
+        scores=[score],
+        figures={metric.name: figure for metric in smile.METRICS},
+        groups=[],
+        confusion=smile.confusion(np.array([score.numbers])),
+        cpu_ms=12.34,
+        peak_mb=99,
+        worst=[Shown(score, (picture, "none", "huge", "3 too high"))],
+    )
+    task = TaskName.SMILE
+    return Evaluation(task, Path("smiles"), 1, smile.HOW, smile.METRICS, [measured])
+
+
+def test_page_needs_nothing_but_itself() -> None:
+    written = page.write(an_evaluation())
+
+    assert "x<y" not in written
+    assert not re.findall(r"https?://|@import|<link|<script", written)
+    assert set(re.findall(r'src="([a-z:/]+)', written)) == {"data:image/jpeg"}
+
+
+def test_page_of_a_model_without_a_fault_says_so() -> None:
+    evaluation = an_evaluation()
+    good = replace(evaluation.models[0], worst=[])
+
+    assert "Not one photo has anything amiss" in page.write(replace(evaluation, models=[good]))
+
+
+def size_of_sheet(*made: Cut | Fault) -> tuple[int, int]:
+    """Return the height and the width of a sheet."""
+    height, width, _ = sheet.draw(Compared(PHOTO, list(made)), title="p.jpg").shape
+    return height, width
+
+
+def test_sheet_grows_to_the_right_and_then_down() -> None:
+    cut = Cut("m", PHOTO, PHOTO[..., 0], 0.125, None, ms=41.7, cpu_ms=40)
+    one, full, more = (
+        size_of_sheet(*[cut] * count) for count in (1, sheet.MOST_ACROSS - 1, sheet.MOST_ACROSS)
+    )
+
+    assert one[0] == full[0] < more[0]
+    assert one[1] < full[1]
+
+
+def test_model_with_a_fault_has_its_place_on_the_sheet() -> None:
+    assert size_of_sheet(Fault("m", "needs weights"))[1] > size_of_sheet()[1]
