@@ -1,12 +1,24 @@
-"""What a claim takes, how its lease holds and is lost, and how its stage is tried again."""
+"""How a stage becomes ready, is claimed, held, lost and tried again, and how its job ends."""
 
 import pytest
+from sqlalchemy import event, text
 
+from smart_filter_shared.errors import JobFinal, LeaseLost, NotFound
+from smart_filter_shared.ids import Tenant
 from smart_filter_shared.jobs import transitions
 from smart_filter_shared.jobs.states import JobState
+from smart_filter_shared.recipe import Recipe
 from smart_filter_tests import races
-from smart_filter_tests.bench import Bench, capability
-from smart_filter_tests.worlds import FACE, PREPARE, RAISED, SEGMENTATION
+from smart_filter_tests.bench import TENANT, Bench, capability
+from smart_filter_tests.worlds import (
+    COMPOSITE,
+    FACE,
+    KEEP_BACKGROUND,
+    PREPARE,
+    RAISED,
+    SEGMENTATION,
+    SMILE,
+)
 
 
 def lose(bench: Bench) -> None:
@@ -177,3 +189,165 @@ def test_stage_that_raises_waits_for_another_attempt(bench: Bench) -> None:
     bench.pass_time(job_id, PREPARE, seconds=6)
     bench.sweep()
     assert bench.claim_one(PREPARE).attempt == 2
+
+
+def test_stage_is_ready_when_the_last_of_its_needs_succeeds(bench: Bench) -> None:
+    job_id = bench.submit()
+    assert bench.job(job_id).state == JobState.QUEUED
+    assert list(bench.states(job_id).values()) == ["ready", *["waiting"] * 4]
+    bench.advance(PREPARE, FACE, SMILE)
+    assert bench.states(job_id)["composite"] == "waiting"
+
+    completion = bench.complete(bench.claim_one(SEGMENTATION))
+
+    assert completion.ready == [capability(COMPOSITE)]
+    assert bench.states(job_id)["composite"] == "ready"
+
+
+def test_needs_completed_at_the_same_time_wake_their_dependent_once(bench: Bench) -> None:
+    job_id = bench.submit()
+    bench.advance(PREPARE, FACE)
+    leases = [bench.claim_one(SEGMENTATION), bench.claim_one(SMILE)]
+
+    completions = races.at_once([lambda lease=lease: bench.complete(lease) for lease in leases])
+
+    woken = [ready for completion in completions for ready in completion.ready]
+    assert woken == [capability(COMPOSITE)]
+    assert bench.row(job_id, COMPOSITE)["open_needs"] == 0
+
+
+def test_completion_repeated_meets_no_need_twice(bench: Bench) -> None:
+    job_id = bench.submit()
+    bench.advance(PREPARE)
+    lease = bench.claim_one(SEGMENTATION)
+    bench.complete(lease)
+
+    again = bench.complete(lease)
+
+    assert again.lost == [lease]
+    assert bench.row(job_id, COMPOSITE)["open_needs"] == 1
+
+
+def test_completion_of_a_batch_writes_its_artifacts_at_once(bench: Bench) -> None:
+    jobs = [bench.submit() for _ in range(4)]
+    leases = bench.claim(PREPARE, batch_size=4)
+    written: list[str] = []
+
+    def note(_: object, __: object, statement: str, *_more: object) -> None:
+        written.extend(["artifacts"] if "INSERT INTO artifacts" in statement else [])
+
+    event.listen(bench.engine, "before_cursor_execute", note)
+    bench.complete(*leases)
+    event.remove(bench.engine, "before_cursor_execute", note)
+
+    assert written == ["artifacts"]
+    with bench.transaction() as connection:
+        kept = connection.execute(text("SELECT job_id FROM artifacts WHERE kind = 'result'"))
+        assert {row.job_id for row in kept} == set(jobs)
+
+
+def test_stage_that_raised_on_its_last_attempt_fails_its_job(bench: Bench) -> None:
+    job_id = bench.submit()
+    bench.advance(PREPARE)
+    lease = bench.claim_one(FACE)
+
+    bench.do(transitions.retry, lease, RAISED, delay_seconds=5, max_attempts=1)
+
+    job = bench.job(job_id)
+    assert job.state == JobState.FAILED
+    assert job.error == {
+        "code": "model_failed",
+        "title": "A model failed",
+        "detail": "ValueError in face",
+        "stage": "face",
+    }
+    left = dict.fromkeys(("segmentation", "smile", "composite"), "canceled")
+    assert bench.states(job_id) == {"prepare": "succeeded", "face": "failed", **left}
+
+
+def test_failure_takes_the_lease_of_a_running_sibling(bench: Bench) -> None:
+    bench.submit()
+    bench.advance(PREPARE)
+    sibling, failing = bench.claim_one(SEGMENTATION), bench.claim_one(FACE)
+
+    bench.do(transitions.fail, failing, RAISED)
+
+    assert bench.complete(sibling).lost == [sibling]
+
+
+def test_failing_with_a_lost_lease_changes_nothing(bench: Bench) -> None:
+    job_id = bench.submit()
+    zombie = bench.claim_one(PREPARE)
+    bench.age(zombie, seconds=31)
+    bench.sweep()
+
+    with pytest.raises(LeaseLost):
+        bench.do(transitions.fail, zombie, RAISED)
+
+    assert bench.job(job_id).state != JobState.FAILED
+
+
+def test_cancel_ends_the_job_and_every_unfinished_stage(bench: Bench) -> None:
+    job_id = bench.submit()
+    bench.advance(PREPARE)
+    running = bench.claim_one(FACE)
+
+    bench.do(transitions.cancel, job_id, TENANT)
+
+    assert bench.job(job_id).state == JobState.CANCELED
+    assert bench.complete(running).lost == [running]
+    assert bench.claim(SEGMENTATION) == []
+
+
+def test_cancel_of_an_ended_job_or_another_tenants_is_refused(bench: Bench) -> None:
+    job_id = bench.submit(KEEP_BACKGROUND)
+
+    with pytest.raises(NotFound):
+        bench.do(transitions.cancel, job_id, Tenant("somebody-else"))
+    bench.advance(PREPARE, COMPOSITE)
+    with pytest.raises(JobFinal):
+        bench.do(transitions.cancel, job_id, TENANT)
+
+
+@pytest.mark.parametrize("round_number", range(5))
+def test_cancel_against_complete_ends_the_job_once(bench: Bench, round_number: int) -> None:
+    del round_number
+    job_id = bench.submit(KEEP_BACKGROUND)
+    bench.advance(PREPARE)
+    lease = bench.claim_one(COMPOSITE)
+
+    def cancel_first() -> str | None:
+        try:
+            bench.do(transitions.cancel, job_id, TENANT)
+        except JobFinal:
+            return None
+        return "canceled"
+
+    def complete_first() -> str | None:
+        return None if bench.complete(lease).lost else "succeeded"
+
+    outcomes = races.at_once([cancel_first, complete_first])
+
+    assert [one for one in outcomes if one] == [bench.job(job_id).state]
+
+
+def test_late_jobs_that_run_do_not_keep_others_from_lapsing(bench: Bench) -> None:
+    bench.submit_many(500, Recipe(), tenant=TENANT)
+    bench.execute("""
+        UPDATE stages SET state = 'running', lease_token = gen_random_uuid(),
+            leased_until = now() + interval '1 hour'
+        WHERE stage = 'prepare'
+    """)
+    waiting = bench.submit()
+    bench.execute(
+        """
+            UPDATE jobs SET deadline_at = now() - make_interval(
+                secs => CASE id WHEN :waiting THEN 1 ELSE 9 END
+            )
+        """,
+        waiting=waiting,
+    )
+
+    lapsed = bench.do(transitions.lapse)
+
+    assert lapsed == [waiting]
