@@ -124,12 +124,6 @@ def test_days_that_were_not_made_take_no_jobs(moved: Moved) -> None:
         write(moved.engine, today + WEEK)
 
 
-def test_database_that_is_up_to_date_may_be_prepared_again(moved: Moved) -> None:
-    migrate.upgrade(moved.engine)
-
-    assert have_come(moved.engine)
-
-
 @pytest.mark.slow  # The migration waits 2 s for its lock, and tries again a second later.
 def test_migration_that_cannot_have_the_tables_lets_others_go_on(engine: Engine) -> None:
     waits = text("SELECT count(*) FROM pg_locks WHERE NOT granted")

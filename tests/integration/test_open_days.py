@@ -1,4 +1,4 @@
-"""Open days: no process looks through all days for work, and no work is missed."""
+"""Open days and closed ones: no process looks through all days, and no work is missed."""
 
 import datetime as dt
 import uuid
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import anyio
 import anyio.to_thread
+import numpy as np
 import pytest
 from sqlalchemy import text
 
@@ -13,17 +14,23 @@ from smart_filter_api.coming_days import ComingDays
 from smart_filter_shared.db import days, sessions
 from smart_filter_shared.errors import DatabaseUnavailable
 from smart_filter_shared.ids import JobId
-from smart_filter_shared.jobs import fairness, transitions
+from smart_filter_shared.jobs import data_items, expiry, fairness, queries, transitions
 from smart_filter_shared.jobs.leases import Failure
 from smart_filter_shared.jobs.presence import CELL
 from smart_filter_shared.pipeline import StageName
-from smart_filter_tests import many_days
+from smart_filter_tests import many_days, teaching
 from smart_filter_tests.bench import TENANT, Bench
 from smart_filter_tests.many_days import today_of
+from smart_filter_tests.receiving import Says, a_receiver, send_due
+from smart_filter_tests.serving import Api, an_api, serving
+from smart_filter_workers.learning.collecting import Collecting
 from smart_filter_workers.retention import Retention
 from smart_filter_workers.sweeper import Sweeper
 from smart_filter_workers.tally import Tally
 
+# Two and three days: the contract's attempts. Forty: a replay of a job that is kept.
+BACK = (2, 3, 40)
+MASK = np.full((teaching.SIDE, teaching.SIDE), 255, np.uint8)
 DAY_SECONDS = 24 * 3600.0
 GONE = Failure("unavailable", "Away", "away")
 
@@ -31,7 +38,7 @@ GONE = Failure("unavailable", "Away", "away")
 @pytest.fixture(scope="module")
 def _month(_bench: Bench) -> Iterator[Bench]:
     with many_days.before(_bench) as engine:
-        yield many_days.after_a_month(_bench, engine)
+        yield many_days.after_a_month(_bench, engine, past=max(BACK) + 1)
 
 
 @pytest.fixture
@@ -239,3 +246,129 @@ def test_views_stay_as_they_are_while_no_day_opens_or_closes(month: Bench) -> No
     look(month)
 
     assert month.scalar(version) == before
+
+
+@pytest.fixture
+def api(_url: str, month: Bench) -> Iterator[Api]:
+    """The API over a database that has kept more than a month of days."""
+    with an_api(_url, month) as api:
+        yield api
+
+
+@pytest.fixture(scope="module")
+def _url(_month: Bench) -> Iterator[str]:
+    with serving(_month.settings) as url:
+        yield url
+
+
+def close(api: Api, job_id: str, *, back: int) -> JobId:
+    """Let an ended job be of a day that is closed; return its id there."""
+    api.bench.do(fairness.settle)
+    moved = many_days.move_back(api.bench, JobId(job_id), back=back)
+    with api.bench.transaction() as connection:
+        days.look(connection)
+        shown = text("SELECT count(*) FROM open_jobs WHERE id = :id")
+        assert connection.execute(shown, {"id": moved}).scalar_one() == 0
+    return moved
+
+
+def canceled(api: Api) -> str:
+    """Cancel a job that a webhook is to be told of."""
+    job_id = api.submit()
+    assert api.client.post(f"/v1/jobs/{job_id}/cancel").status_code == 200
+    return job_id
+
+
+def collect(api: Api, *, most: int = 10) -> int:
+    collecting = Collecting(api.bench.engine, api.bench.store, teaching.artifacts_of(api))
+    return collecting.collect(most=most)
+
+
+@pytest.mark.parametrize("back", BACK)
+def test_replay_for_a_job_of_a_closed_day_is_sent(api: Api, back: int) -> None:
+    says = iter([Says(500), Says(204)])
+    with a_receiver(lambda _: next(says)) as receiver:
+        webhook = api.client.post("/v1/webhooks", json={"url": receiver.url}).json()["id"]
+        job_id = canceled(api)
+        send_due(api.bench)
+        moved = close(api, job_id, back=back)
+
+        replayed = api.client.post(f"/v1/webhooks/{webhook}/deliveries/replay").json()
+
+        assert replayed == {"replayed": 1}
+        assert send_due(api.bench) == [1]
+    assert f"{moved}".encode() in receiver.got[1].body
+
+
+@pytest.mark.parametrize("back", BACK)
+def test_correction_of_a_job_of_a_closed_day_is_collected(api: Api, back: int) -> None:
+    job_id = teaching.ended(api)
+    teaching.correct_matte(api, job_id, MASK)
+    close(api, job_id, back=back)
+
+    collect(api)
+
+    assert api.bench.scalar("SELECT count(*) FROM data_items") == 1
+
+
+def test_correction_whose_job_is_gone_does_not_block_later_ones(api: Api) -> None:
+    gone, there = teaching.ended(api), teaching.ended(api)
+    teaching.correct_matte(api, gone, MASK)
+    teaching.correct_matte(api, there, MASK)
+    api.bench.execute("DELETE FROM jobs WHERE id = :id", id=gone)
+
+    for _ in range(2):
+        collect(api, most=1)
+
+    assert api.bench.scalar("SELECT count(*) FROM data_items") == 1
+    assert api.bench.do(data_items.waiting) == 0
+
+
+def test_looking_at_jobs_by_their_ids_locks_their_days_alone(api: Api) -> None:
+    job_id = close(api, canceled(api), back=max(BACK))
+    engine = sessions.engine(api.bench.settings.database, connections=1)
+    counted = text("""
+        SELECT count(*) FROM pg_locks WHERE locktype = 'relation' AND pid = pg_backend_pid()
+    """)
+
+    # psycopg prepares a statement at its sixth execution. PostgreSQL makes custom plans for five
+    # more, and then may choose a generic one.
+    for _ in range(12):
+        with sessions.transaction(engine) as connection:
+            assert list(queries.among(connection, [job_id])) == [job_id]
+            assert connection.execute(counted).scalar_one() <= 40
+    engine.dispose()
+
+
+# Rows of jobs that this transaction has read, by indexes and in scans of whole tables.
+ROWS_READ = text("""
+    SELECT sum(seq_tup_read + idx_tup_fetch) FROM pg_stat_xact_user_tables
+    WHERE relid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = 'jobs'::regclass)
+""")
+
+
+def test_expiring_jobs_reads_no_others(month: Bench) -> None:
+    job_id = month.submit()
+    month.do(transitions.cancel, job_id, TENANT)
+    # Of each of a month's days 40 jobs that are kept for another hour.
+    month.execute("UPDATE jobs SET expires_at = statement_timestamp() + interval '1 hour'")
+    month.execute("""
+        INSERT INTO jobs SELECT (jsonb_populate_record(
+            jobs, jsonb_build_object('id', uuidv7(make_interval(
+                days => -(number % 30), secs => -number * 0.001
+            )))
+        )).* FROM jobs, generate_series(1, 1200) AS number
+    """)
+    month.execute("ANALYZE jobs")
+    month.execute("""
+        UPDATE jobs SET expires_at = statement_timestamp()
+        WHERE id IN (SELECT id FROM jobs ORDER BY id LIMIT 20)
+    """)
+
+    with month.transaction() as connection:
+        expired = expiry.expire(connection, most=200)
+        rows_read = connection.scalar(ROWS_READ)
+
+    assert expired == 20
+    # Each is found, locked and changed, and looked at for its webhook and its upload.
+    assert rows_read <= 10 * expired
