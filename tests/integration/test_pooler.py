@@ -78,9 +78,9 @@ def test_settings_hold_in_a_transaction_and_no_longer(pooled: DatabaseSettings) 
 
 
 def test_statements_run_often_by_many_at_once(pooled: DatabaseSettings) -> None:
-    def run(_: int) -> int:
+    def run(_: int) -> object:
         with sessions.transaction(sessions.by_key(engine)) as connection:
-            return int(connection.execute(text("SELECT CAST(:a AS int)"), {"a": 7}).scalar_one())
+            return connection.scalar(text("SELECT CAST(:a AS int)"), {"a": 7})
 
     with connected(pooled, connections=4) as engine, ThreadPoolExecutor(4) as threads:
         assert set(threads.map(run, range(OFTEN * 8))) == {7}

@@ -62,13 +62,8 @@ def test_stages_that_succeeded_meanwhile_do_not_run_again(bench: Bench) -> None:
 
     reopen(bench, bench.claim_one(COMPOSITE), PREPARE)
 
-    assert bench.states(job_id) == {
-        "prepare": "ready",
-        "segmentation": "succeeded",
-        "face": "succeeded",
-        "smile": "succeeded",
-        "composite": "waiting",
-    }
+    succeeded = dict.fromkeys(("segmentation", "face", "smile"), "succeeded")
+    assert bench.states(job_id) == {"prepare": "ready", **succeeded, "composite": "waiting"}
     bench.advance(PREPARE, COMPOSITE)
     assert bench.job(job_id).state == "succeeded"
 
@@ -86,6 +81,8 @@ def test_second_stage_that_misses_it_finds_its_lease_lost(bench: Bench) -> None:
 
 def test_it_is_made_again_twice_a_job(bench: Bench) -> None:
     bench.submit(worlds.KEEP_BACKGROUND, photo="photo")
+    # The photo serves the job while that waits, however long ago its time was over.
+    bench.execute("UPDATE artifacts SET expires_at = now() - interval '1 day'")
     for _ in range(2):
         bench.advance(PREPARE)
         reopen(bench, bench.claim_one(COMPOSITE), PREPARE)
@@ -104,16 +101,6 @@ def test_nothing_is_made_again_without_the_photo(bench: Bench) -> None:
 
     with pytest.raises(InputsExpired):
         reopen(bench, lease, PREPARE)
-
-
-def test_photo_past_its_time_serves_a_job_that_waits(bench: Bench) -> None:
-    job_id = bench.submit(worlds.KEEP_BACKGROUND, photo="photo")
-    bench.advance(PREPARE)
-    bench.execute("UPDATE artifacts SET expires_at = now() - interval '1 day'")
-
-    reopen(bench, bench.claim_one(COMPOSITE), PREPARE)
-
-    assert bench.states(job_id)["prepare"] == "ready"
 
 
 def artifacts(bench: Bench) -> Artifacts:

@@ -125,14 +125,6 @@ def test_marked_artifact_is_not_lent(bench: Bench) -> None:
     assert races.alone(world, borrow(new_job_id())) == set()
 
 
-def test_removed_artifact_has_no_borrowers(bench: Bench) -> None:
-    world = parent(bench)
-    child(world)
-    bench.do(retention.forget, [retention.Marked(TENANT, PHOTO)])
-
-    assert holders(bench) == ([], [], False)
-
-
 def test_deletions_of_jobs_that_share_do_not_deadlock(bench: Bench) -> None:
     world = parent(bench)
     heirs = [child(world) for _ in range(4)]

@@ -50,10 +50,6 @@ def assert_read_as_written(bench: Bench, submission: Submission) -> None:
         assert known == queries.find(connection, submission.job_id, TENANT)
 
 
-def test_plain_job_is_read_as_it_was_written(bench: Bench) -> None:
-    assert_read_as_written(bench, a_submission(Recipe()))
-
-
 def test_job_with_everything_is_read_as_it_was_written(bench: Bench) -> None:
     recipe = Recipe(
         priority=Priority.INTERACTIVE,
