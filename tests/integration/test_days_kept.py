@@ -168,33 +168,26 @@ CASES: Final = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_transition_locks_few_relations(bench: Bench, worker: Engine, name: str) -> None:
+def test_transition_reads_open_days_and_locks_few_relations(
+    bench: Bench, worker: Engine, name: str
+) -> None:
     case = CASES[name]
     answers, locks = [], 0
 
-    for _ in ("run once", "planned", "with the plans of before"):
-        empty(bench)
-        world = case.made(bench)
-        with sessions.transaction(worker) as connection:
-            answers.append(case.act(connection, world))
-            locks = locked(bench, connection)
+    with explained(worker, bench) as plans:
+        for _ in ("run once", "planned", "with the plans of before"):
+            empty(bench)
+            world = case.made(bench)
+            with sessions.transaction(worker) as connection:
+                answers.append(case.act(connection, world))
+                locks = locked(bench, connection)
 
     assert answers == [case.answer] * 3
+    assert {statement for statement, plan in plans.items() if '"Seq Scan"' in plan} == set()
+    assert set().union(*map(days_in, plans.values())) == open_days(bench)
     since = bench.do(days.recent_since)
     more_days = (today_of(bench.engine) - since).days  # for a while after midnight
     assert locks <= case.most + 8 * more_days
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_plans_of_transitions_name_open_days_only(bench: Bench, worker: Engine, name: str) -> None:
-    case = CASES[name]
-    world = case.made(bench)
-
-    with explained(worker, bench) as plans, sessions.transaction(worker) as connection:
-        case.act(connection, world)
-
-    assert {statement for statement, plan in plans.items() if '"Seq Scan"' in plan} == set()
-    assert set().union(*map(days_in, plans.values())) == open_days(bench)
 
 
 def test_figures_read_open_days_alone(bench: Bench) -> None:

@@ -331,19 +331,6 @@ def test_one_turn_removes_several_pages(bench: Bench) -> None:
     assert list(bench.store.stored()) == []
 
 
-def test_two_processes_share_the_work_and_do_none_of_it_twice(bench: Bench) -> None:
-    written = expired(bench, finished(bench), 3 * PAGE)
-    stores = [Recording(bench), Recording(bench)]
-    both = [Retention(bench.engine, store, cell=CELL) for store in stores]
-
-    removed = races.at_once([one.remove_expired for one in both])
-    removed += [one.remove_expired() for one in both]
-
-    assert sorted(key for store in stores for page in store.pages for key in page) == written
-    assert sum(removed) == len(written)
-    assert rows(bench) == 0
-
-
 def test_page_that_is_claimed_is_not_given_to_another_process(bench: Bench) -> None:
     expired(bench, finished(bench), 10)
 
