@@ -38,7 +38,6 @@ class Moved:
 
 @pytest.fixture
 def engine(bench: Bench) -> Iterator[Engine]:
-    """A database of the revision before days."""
     with many_days.before(bench) as engine:
         yield engine
 

@@ -223,19 +223,6 @@ def test_job_of_a_dropped_day_is_unknown(api: Api, month: Bench) -> None:
     assert api.client.get(f"/v1/jobs/{deleted}").json()["code"] == "job_deleted"
 
 
-def test_pages_go_on_behind_a_job_of_a_dropped_day(api: Api, month: Bench) -> None:
-    new, gone, old = str(month.submit()), str(ended(month)), str(ended(month, back=BACK + 1))
-    page = api.client.get("/v1/jobs?limit=2").json()
-
-    drop(month)
-    rest = api.client.get(f"/v1/jobs?limit=2&cursor={page['next_cursor']}").json()
-    every = api.client.get("/v1/jobs").json()
-
-    assert [job["id"] for job in page["items"]] == [new, gone]
-    assert [job["id"] for job in rest["items"]] == [old]
-    assert [job["id"] for job in every["items"]] == [new, old]
-
-
 def test_request_is_remembered_for_its_day_and_then_done_again(api: Api, month: Bench) -> None:
     job_id = ended(month)
     again = {"files": {"photo": ("photo", a_photo())}, "headers": {"Idempotency-Key": "once"}}

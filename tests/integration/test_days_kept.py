@@ -112,8 +112,6 @@ def reopen(connection: Connection, world: World) -> object:
 
 
 def named(name: str) -> Act:
-    """Return an action of the worlds by its name."""
-
     def act(connection: Connection, world: World) -> object:
         (action,) = (one for one in worlds.actions(world) if str(one) == name)
         return action(connection, world)
@@ -288,7 +286,6 @@ def open_days(bench: Bench) -> set[str]:
 
 
 def locked(bench: Bench, connection: Connection) -> int:
-    """Return how many relations a transaction has locked."""
     process = connection.connection.dbapi_connection.info.backend_pid  # type: ignore[union-attr]  # psycopg's
     with bench.transaction() as other:
         counted = other.execute(

@@ -94,7 +94,6 @@ class Ear:
             self.connection.drain_events(timeout=60)
 
     def answer(self) -> None:
-        """Be done with all rings that are held."""
         for message in self.held:
             message.ack_log_error(_log, self.connection.connection_errors)
         self.held.clear()
@@ -102,7 +101,6 @@ class Ear:
 
 @pytest.fixture
 def ear(bench: Bench) -> Iterator[Ear]:
-    """Hears through a proxy."""
     with before_broker(bench.settings.broker) as (proxy, settings):
         connection = Connection(
             settings.url.get_secret_value(),

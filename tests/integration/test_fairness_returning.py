@@ -47,7 +47,6 @@ def multiply(bench: Bench, world: Simulation, original: JobId, jobs: int) -> Non
 
 
 def let_all_be_due(bench: Bench) -> None:
-    """Let the moment come that everything waits for."""
     bench.execute("UPDATE stages SET not_before = now() WHERE not_before IS NOT NULL")
 
 
@@ -188,7 +187,6 @@ def finish(bench: Bench) -> float:
 
 
 def ready(bench: Bench, stage: StageName) -> int:
-    """Return how many rows of a stage are ready."""
     count = bench.scalar(
         "SELECT count(*) FROM stages WHERE stage = :stage AND state = 'ready'", stage=stage
     )

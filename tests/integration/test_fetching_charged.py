@@ -32,7 +32,6 @@ CHILD_SECONDS = 0.05
 
 
 def slow(closing: threading.Event) -> Iterable[bytes]:
-    """Answer slowly, and then that there is nothing."""
     closing.wait(SLOW_SECONDS)
     yield web.answer(404, content__length="0")
 

@@ -61,20 +61,17 @@ assert bench.job(job_id).state == "succeeded", bench.job(job_id)
 
 @contextmanager
 def a_database(servers: Stack, name: str) -> Iterator[Engine]:
-    """Give an empty database of its own."""
     url = servers.addresses.database_url
     with an_empty_database(url, name) as settings, connected(settings) as engine:
         yield engine
 
 
 def environment(servers: Stack, engine: Engine) -> dict[str, str]:
-    """Return the settings of a process that is to use a database of its own."""
     url = engine.url.render_as_string(hide_password=False)
     return {**servers.addresses.environment(), "SMART_FILTER_DATABASE_URL": url}
 
 
 def bring_to(engine: Engine, revision: str) -> None:
-    """Bring a database to a migration."""
     config = Config()
     config.set_main_option("script_location", str(VERSIONS[0].parents[1]))
     with engine.connect() as connection:
@@ -99,7 +96,6 @@ class Column:
 
 
 def columns(engine: Engine) -> dict[str, Column]:
-    """Return the columns by table and name."""
     with sessions.transaction(engine) as connection:
         rows = connection.execute(
             text("""
@@ -181,14 +177,12 @@ LATER = "9999"
 
 @pytest.fixture
 def settings(bench: Bench) -> Iterator[DatabaseSettings]:
-    """A database of one's own, without tables."""
     with an_empty_database(bench.settings.database.url.get_secret_value(), "versions") as settings:
         yield settings
 
 
 @pytest.fixture
 def engine(settings: DatabaseSettings) -> Iterator[Engine]:
-    """Connections to it, at the newest revision."""
     with connected(settings) as engine:
         migrate.upgrade(engine)
         yield engine
@@ -341,20 +335,6 @@ def test_readers_and_transactions_of_an_event_loop_work(pooled: DatabaseSettings
         return found
 
     assert sorted(anyio.run(run)) == sorted(list(range(OFTEN)) * 6)
-
-
-def test_statements_are_prepared_where_they_last(
-    pooled: DatabaseSettings, bench: Bench, request: pytest.FixtureRequest
-) -> None:
-    def threshold(settings: DatabaseSettings) -> int | None:
-        with connected(settings, connections=1) as engine, engine.connect() as connection:
-            driver = connection.connection.driver_connection
-            assert isinstance(driver, psycopg.Connection)
-            return driver.prepare_threshold
-
-    knows = "knows" in request.node.name
-    assert threshold(pooled) == (5 if knows else None)
-    assert threshold(bench.settings.database) == 5
 
 
 def test_database_is_prepared_through_it_by_two_at_once(bench: Bench) -> None:

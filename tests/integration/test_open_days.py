@@ -273,7 +273,6 @@ def close(api: Api, job_id: str, *, back: int) -> JobId:
 
 
 def canceled(api: Api) -> str:
-    """Cancel a job that a webhook is to be told of."""
     job_id = api.submit()
     assert api.client.post(f"/v1/jobs/{job_id}/cancel").status_code == 200
     return job_id

@@ -462,7 +462,6 @@ def test_sender_without_a_key_says_what_to_set(api: Api) -> None:
 
 
 def write(api: Api, webhook: str, count: int) -> None:
-    """Write deliveries that are due."""
     api.bench.execute(
         """
             INSERT INTO deliveries (id, tenant, webhook, lane, type, happened_at, due_at)

@@ -23,7 +23,6 @@ RECIPE = Recipe(outputs=(Output.IMAGE, Output.RATING))
 
 
 def smiling(level: str) -> dict[str, object]:
-    """Return what `smile` stores of one person."""
     eyes = {"left_open": True, "right_open": True}
     return {"facts": {"smiles": [{"level": level, "score": 1.0}], "eyes": [eyes]}}
 

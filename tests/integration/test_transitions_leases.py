@@ -4,13 +4,13 @@ import dataclasses
 import datetime as dt
 
 import pytest
-from sqlalchemy import event, text
 
 from smart_filter_shared.cards import LEADING_TASK, TaskName
 from smart_filter_shared.errors import JobFinal, LeaseLost, NotFound
 from smart_filter_shared.ids import Tenant, new_batch_id, new_job_id, new_upload_id
 from smart_filter_shared.jobs import queries, transitions
 from smart_filter_shared.jobs.fairness import Place
+from smart_filter_shared.jobs.leases import Lease
 from smart_filter_shared.jobs.models import Plan
 from smart_filter_shared.jobs.retention import Keeping
 from smart_filter_shared.jobs.states import JobState
@@ -26,10 +26,12 @@ PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE = StageName
 TOMORROW = dt.datetime.now(dt.UTC) + dt.timedelta(days=1)
 
 
-def lose(bench: Bench) -> None:
+def lose(bench: Bench) -> Lease:
     """Claim, and let the lease expire."""
-    bench.age(bench.claim_one(PREPARE), seconds=31)
+    lease = bench.claim_one(PREPARE)
+    bench.age(lease, seconds=31)
     bench.sweep()
+    return lease
 
 
 def release(bench: Bench, *, delay_seconds: float) -> list[str]:
@@ -80,9 +82,7 @@ def test_row_on_its_last_attempt_is_claimed_alone(bench: Bench) -> None:
 
 def test_completion_with_a_lost_lease_is_refused(bench: Bench) -> None:
     job_id = bench.submit()
-    zombie = bench.claim_one(PREPARE)
-    bench.age(zombie, seconds=31)
-    bench.sweep()
+    zombie = lose(bench)
     successor = bench.claim_one(PREPARE)
 
     late = bench.complete(zombie)
@@ -227,24 +227,6 @@ def test_completion_repeated_meets_no_need_twice(bench: Bench) -> None:
     assert bench.row(job_id, COMPOSITE)["open_needs"] == 1
 
 
-def test_completion_of_a_batch_writes_its_artifacts_at_once(bench: Bench) -> None:
-    jobs = [bench.submit() for _ in range(4)]
-    leases = bench.claim(PREPARE, batch_size=4)
-    written: list[str] = []
-
-    def note(_: object, __: object, statement: str, *_more: object) -> None:
-        written.extend(["artifacts"] if "INSERT INTO artifacts" in statement else [])
-
-    event.listen(bench.engine, "before_cursor_execute", note)
-    bench.complete(*leases)
-    event.remove(bench.engine, "before_cursor_execute", note)
-
-    assert written == ["artifacts"]
-    with bench.transaction() as connection:
-        kept = connection.execute(text("SELECT job_id FROM artifacts WHERE kind = 'result'"))
-        assert {row.job_id for row in kept} == set(jobs)
-
-
 def test_stage_that_raised_on_its_last_attempt_fails_its_job(bench: Bench) -> None:
     job_id = bench.submit()
     bench.advance(PREPARE)
@@ -276,9 +258,7 @@ def test_failure_takes_the_lease_of_a_running_sibling(bench: Bench) -> None:
 
 def test_failing_with_a_lost_lease_changes_nothing(bench: Bench) -> None:
     job_id = bench.submit()
-    zombie = bench.claim_one(PREPARE)
-    bench.age(zombie, seconds=31)
-    bench.sweep()
+    zombie = lose(bench)
 
     with pytest.raises(LeaseLost):
         bench.do(transitions.fail, zombie, RAISED)

@@ -6,15 +6,15 @@ import uuid
 from typing import Any
 
 import pytest
-from sqlalchemy import text
 
 from smart_filter_shared import parameters
 from smart_filter_shared.cards import ModelCard, Offer, TaskName, WeightsFile
 from smart_filter_shared.errors import VersionRefused
-from smart_filter_shared.ids import Capability
+from smart_filter_shared.ids import Capability, JobId
 from smart_filter_shared.jobs import data_sets, models, shadows, skew, transitions, versions
 from smart_filter_shared.jobs.leases import Lease
 from smart_filter_shared.jobs.versions import Trained, Version, VersionState
+from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.storage import keys
 from smart_filter_tests import commands, learning, races, teaching
 from smart_filter_tests.bench import Bench
@@ -41,7 +41,6 @@ def command(
 
 
 def register(api: Api, score: float, **more: Any) -> str:  # noqa: ANN401 - of Trained
-    """Store and register weights; return their digest."""
     content = learning.network(score)
     digest = learning.digest_of(content)
     key = keys.weights(digest)
@@ -68,20 +67,14 @@ def rollback(api: Api) -> str | None:
 
 
 def states(api: Api) -> dict[str, str]:
-    with api.bench.transaction() as connection:
-        return {one.digest: str(one.state) for one in versions.listed(connection)}
+    return {one.digest: str(one.state) for one in api.bench.do(versions.listed)}
 
 
 def smile_row(api: Api) -> dict[str, Any]:
     """Submit a job whose smiles are rated by the model that learns; return that stage's row."""
     answer = api.post(a_photo(), {"outputs": "faces", "smile.model": "learned"})
     assert answer.status_code == 202, answer.text
-    with api.bench.transaction() as connection:
-        row = connection.execute(
-            text("SELECT * FROM stages WHERE stage = 'smile' AND job_id = :id"),
-            {"id": answer.json()["id"]},
-        )
-        return dict(row.mappings().one())
+    return api.bench.row(JobId(uuid.UUID(answer.json()["id"])), StageName.SMILE)
 
 
 def shadow(api: Api, digest: str, *, share: float) -> Version:
@@ -223,23 +216,6 @@ def test_wrong_figures_of_an_earlier_version_are_listed(api: Api, command: Comma
     assert "metrics: candidate is no object" in command.said("models", "promote", digest)
 
 
-def test_models_show_what_is_live_and_what_is_tried(api: Api) -> None:
-    one, two = register(api, 0.5), register(api, 0.75)
-    promote(api, one)
-    shadow(api, two, share=0.5)
-
-    items = api.client.get("/v1/models").json()["items"]
-
-    (shown,) = [one for one in items if one["name"] == "learned"]
-    assert (shown["digest"], shown["data_terms"]) == (one, "nobody's")
-    assert {each["digest"]: each["state"] for each in shown["versions"]} == {
-        one: "live",
-        two: "shadow",
-    }
-    (other,) = [one for one in items if one["name"] == "no-smile"]
-    assert (other["digest"], other["versions"]) == (None, [])
-
-
 def test_version_counts_the_deleted_photos_of_its_training(api: Api, command: Command) -> None:
     jobs = [teaching.ended(api, scene) for scene in range(3)]
     for job_id in jobs:
@@ -253,11 +229,9 @@ def test_version_counts_the_deleted_photos_of_its_training(api: Api, command: Co
     api.client.delete(f"/v1/jobs/{jobs[1]}")
     late = register(api, 0.875, data_set=built.version)
 
-    with bench.transaction() as connection:
-        counts = {each.digest: each.deletions for each in versions.listed(connection)}
-        assert data_sets.listed(connection)[0].removed == 1
-
+    counts = {each.digest: each.deletions for each in bench.do(versions.listed)}
     assert counts == {one: 1, heir: 1, late: 0}
+    assert bench.do(data_sets.listed)[0].removed == 1
     assert "trained before 1 deletion\n" in command.said("models", "versions")
     items = api.client.get("/v1/models").json()["items"]
     (shown,) = [each for each in items if each["name"] == "learned"]
@@ -318,19 +292,16 @@ def test_answers_of_a_shadow_are_compared_with_the_live_ones(api: Api, command: 
 
 
 def test_old_answers_of_shadows_are_forgotten(api: Api) -> None:
-    with api.bench.transaction() as connection:
-        for _ in range(2):
-            shadows.record(connection, "a", against=None, agreement={"level": 1.0})
-        connection.execute(
-            text("""
-                UPDATE shadow_results SET at = at - interval '31 days'
-                WHERE id = (SELECT min(id) FROM shadow_results)
-            """)
-        )
+    for _ in range(2):
+        api.bench.do(shadows.record, "a", against=None, agreement={"level": 1.0})
+    api.bench.execute("""
+        UPDATE shadow_results SET at = at - interval '31 days'
+        WHERE id = (SELECT min(id) FROM shadow_results)
+    """)
 
-        shadows.forget_old(connection, most=10)
+    api.bench.do(shadows.forget_old, most=10)
 
-        assert shadows.said(connection, "a", against=None).photos == 1
+    assert api.bench.do(shadows.said, "a", against=None).photos == 1
 
 
 PREPARE = a_card(TaskName.PREPARE)
