@@ -15,6 +15,8 @@ from smart_filter_tests.proxy import Mode, Proxy, before_broker
 from smart_filter_workers.hearing import OPTIONS, Hearing
 
 FACE = capability(StageName.FACE)
+THREADS = 2
+_log = get_logger("celery.worker.request")
 
 
 @dataclass(slots=True)
@@ -69,10 +71,6 @@ def test_broker_is_not_rung_for_a_second_after_a_failure(away: Away) -> None:
     assert not away.doorbell.ring([FACE])
     away.seconds += 0.2
     assert away.doorbell.ring([FACE])
-
-
-THREADS = 2
-_log = get_logger("celery.worker.request")
 
 
 class Ear:

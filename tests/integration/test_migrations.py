@@ -57,6 +57,15 @@ stages = [StageName(one) for one in "prepare segmentation face smile composite".
 bench.advance(*stages)
 assert bench.job(job_id).state == "succeeded", bench.job(job_id)
 """
+LATER = "9999"
+SETTINGS = text("""
+    SELECT current_setting('lock_timeout'),
+        current_setting('idle_in_transaction_session_timeout'),
+        current_setting('plan_cache_mode'), current_setting('enable_seqscan')
+""")
+DEPLOYING = Path(__file__).parents[2] / "docs" / "deploying.md"
+# More often than psycopg runs a statement before it prepares it.
+OFTEN = 12
 
 
 @contextmanager
@@ -172,9 +181,6 @@ def unpack_version_before(migration: Path, folder: Path) -> None:
         packed.extractall(folder, filter="data")
 
 
-LATER = "9999"
-
-
 @pytest.fixture
 def settings(bench: Bench) -> Iterator[DatabaseSettings]:
     with an_empty_database(bench.settings.database.url.get_secret_value(), "versions") as settings:
@@ -241,16 +247,6 @@ def test_database_that_is_away_is_not_waited_for() -> None:
 
 def test_served_code_is_a_revision_there_was() -> None:
     assert "0001" < schema.SERVED_FROM <= schema.newest_revision()
-
-
-SETTINGS = text("""
-    SELECT current_setting('lock_timeout'),
-        current_setting('idle_in_transaction_session_timeout'),
-        current_setting('plan_cache_mode'), current_setting('enable_seqscan')
-""")
-DEPLOYING = Path(__file__).parents[2] / "docs" / "deploying.md"
-# More often than psycopg runs a statement before it prepares it.
-OFTEN = 12
 
 
 @contextmanager

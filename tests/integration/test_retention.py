@@ -30,6 +30,8 @@ DAY = dt.timedelta(days=1)
 NOW = dt.timedelta(seconds=-60)  # older than what is written this very second
 HOUR, MINUTE = dt.timedelta(hours=1), dt.timedelta(minutes=1)
 RAISED = Failure("model_failed", "A model failed", "ValueError in composite")
+PAGE = 1000
+PAGES_A_TURN = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,10 +240,6 @@ def test_deletion_beside_expiry_does_not_deadlock(shelf: Shelf, bench: Bench, nu
 
     assert (shelf.objects(), shelf.rows()) == (set(), 0)
     assert races.deadlocks(bench) == deadlocks
-
-
-PAGE = 1000
-PAGES_A_TURN = 10
 
 
 class Recording(ObjectStore):

@@ -28,6 +28,7 @@ from smart_filter_workers.tally import Tally
 
 PHOTO = "2026-01-01/tests/parent/photo"
 AGE = text("UPDATE artifacts SET expires_at = statement_timestamp() - interval '1 hour'")
+PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE = StageName
 
 
 def parent(bench: Bench) -> World:
@@ -117,7 +118,7 @@ def test_deleting_what_is_being_borrowed_hands_it_on(bench: Bench) -> None:
 
 def test_artifact_does_not_expire_while_it_is_borrowed(bench: Bench) -> None:
     world = parent(bench)
-    bench.advance(StageName.PREPARE, StageName.COMPOSITE)
+    bench.advance(PREPARE, COMPOSITE)
     late = bench.submit(KEEP_BACKGROUND)
     with bench.transaction() as connection:
         assert borrow(late)(connection, world) == {PHOTO}
@@ -131,7 +132,7 @@ def test_artifact_does_not_expire_while_it_is_borrowed(bench: Bench) -> None:
 
 def test_marked_artifact_is_not_lent(bench: Bench) -> None:
     world = parent(bench)
-    bench.advance(StageName.PREPARE, StageName.COMPOSITE)
+    bench.advance(PREPARE, COMPOSITE)
     with bench.transaction() as connection:
         connection.execute(AGE)
     races.alone(world, EXPIRE)
@@ -153,9 +154,6 @@ def test_deletions_of_jobs_that_share_do_not_deadlock(bench: Bench) -> None:
     assert holders(bench)[1:] == ([], True)
     assert invariants.broken(bench) == []
     assert races.deadlocks(bench) == deadlocks
-
-
-PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE = StageName
 
 
 def made(bench: Bench, job_id: JobId, *stages: StageName) -> list[str]:

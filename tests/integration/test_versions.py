@@ -24,6 +24,9 @@ from smart_filter_workers.learning import feedback
 from smart_filter_workers.serving import Serving
 
 FACE, SMILE, EYES = TaskName.FACE, TaskName.SMILE, TaskName.EYES
+PREPARE = a_card(TaskName.PREPARE)
+NEXT = dataclasses.replace(PREPARE, version="2")
+LATER_RELEASE = (999, 0, 0)
 
 
 @pytest.fixture
@@ -302,11 +305,6 @@ def test_old_answers_of_shadows_are_forgotten(api: Api) -> None:
     api.bench.do(shadows.forget_old, most=10)
 
     assert api.bench.do(shadows.said, "a", against=None).photos == 1
-
-
-PREPARE = a_card(TaskName.PREPARE)
-NEXT = dataclasses.replace(PREPARE, version="2")
-LATER_RELEASE = (999, 0, 0)
 
 
 def publish(bench: Bench, *cards: ModelCard, release: tuple[int, ...] | None = None) -> None:

@@ -28,6 +28,7 @@ from smart_filter_workers.learning import manifests
 from smart_filter_workers.retention import Retention
 
 NOW = dt.timedelta(seconds=-60)  # older than what is written this very second
+VERSION = 1
 
 
 class Listing(ObjectStore):
@@ -222,9 +223,6 @@ def test_older_day_is_listed_once_in_a_day_and_the_last_two_each_hour(bench: Ben
     of_days = [store.listed.count(f"{day}/") for day in days]
     assert of_days == [24, 24, *[1] * 28]
     assert most <= 2 + 2 + 2  # the last two days, two older ones, stock and weights
-
-
-VERSION = 1
 
 
 class Watching(ObjectStore):

@@ -35,6 +35,7 @@ AGE = """
         started_at = started_at - interval '31 s'
 """
 Health = Callable[[], tuple[object, str]]
+PREPARE = capability(StageName.PREPARE)
 
 
 @dataclass(slots=True)
@@ -290,9 +291,6 @@ def _sign_of(bench: Bench, worker: "subprocess.Popen[bytes]") -> Sign:
                 return sign
         time.sleep(0.05)
     raise AssertionError(f"it ended with status {worker.returncode}")
-
-
-PREPARE = capability(StageName.PREPARE)
 
 
 def announce(bench: Bench, *, draining: bool = False) -> bool:
