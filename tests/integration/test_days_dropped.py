@@ -1,14 +1,12 @@
 """Days that are dropped: all of what may go, nothing of what may not, and no reader in between."""
 
 import contextlib
-import dataclasses
 import datetime as dt
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from pydantic import SecretStr
 from sqlalchemy import text
 
 from smart_filter_shared.db import days
@@ -18,7 +16,6 @@ from smart_filter_shared.ids import JobId
 from smart_filter_shared.jobs import fairness, past_days, retention, transitions
 from smart_filter_shared.jobs.presence import CELL
 from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.settings import DatabaseSettings
 from smart_filter_tests import bygone, invariants, many_days, races
 from smart_filter_tests.bench import TENANT, Bench
 from smart_filter_tests.bygone import BACK, batch, drop, ended, id_of, is_there, let_expire, span
@@ -38,9 +35,7 @@ def _month(_bench: Bench) -> Iterator[Bench]:
 
 @pytest.fixture(scope="module")
 def _url(_month: Bench) -> Iterator[str]:
-    url = SecretStr(_month.engine.url.render_as_string(hide_password=False))
-    settings = dataclasses.replace(_month.settings, database=DatabaseSettings(url=url))
-    with serving(settings) as served:
+    with serving(_month.settings) as served:
         yield served
 
 
@@ -73,16 +68,6 @@ def test_day_goes_with_its_jobs_and_usage_stays(month: Bench) -> None:
     assert drop(month) == [], "a day that another process has dropped is dropped"
 
 
-def test_batch_goes_with_its_day(month: Bench) -> None:
-    batch(month, (BACK, 0), (BACK, 1))
-
-    assert drop(month) == []
-
-    assert invariants.broken(month) == []
-    for table in ("batches", "batch_gaps", "events"):
-        assert month.scalar(f"SELECT count(*) FROM {table}") == 0
-
-
 def test_batch_of_two_days_goes_with_the_second(month: Bench) -> None:
     batch_id = batch(month, (BACK + 1, 0), (BACK, 0))
 
@@ -96,7 +81,8 @@ def test_batch_of_two_days_goes_with_the_second(month: Bench) -> None:
         ("canceled", False),
     ]
     assert broken == invariants.broken(month) == []
-    assert month.scalar("SELECT count(*) FROM batches") == 0
+    for table in ("batches", "batch_gaps", "events"):
+        assert month.scalar(f"SELECT count(*) FROM {table}") == 0
 
 
 def test_first_partition_goes_as_a_day_does(month: Bench) -> None:
@@ -128,18 +114,6 @@ def test_days_are_over_after_so_long(month: Bench) -> None:
     today = today_of(month.engine)
     assert first[-1].until == today - BACK_DAYS
     assert all_but_two[-1].until == today - dt.timedelta(days=1)
-
-
-def test_drop_that_breaks_off_changes_nothing(month: Bench) -> None:
-    batch_id = batch(month, (BACK, 0), (BACK, 1))
-
-    with month.engine.connect() as connection:
-        held = past_days.drop(connection, span(month))  # and no commit follows
-
-    assert held == []
-    assert is_there(month)
-    assert month.batch(batch_id).total == 2
-    assert invariants.broken(month) == []
 
 
 def test_reader_makes_the_day_wait_for_the_next_time(month: Bench) -> None:
@@ -249,54 +223,16 @@ def test_job_of_a_dropped_day_is_unknown(api: Api, month: Bench) -> None:
     assert api.client.get(f"/v1/jobs/{deleted}").json()["code"] == "job_deleted"
 
 
-def test_pages_go_on_behind_a_job_of_a_dropped_day(api: Api, month: Bench) -> None:
-    new, gone, old = str(month.submit()), str(ended(month)), str(ended(month, back=BACK + 1))
-    page = api.client.get("/v1/jobs?limit=2").json()
-
-    drop(month)
-    rest = api.client.get(f"/v1/jobs?limit=2&cursor={page['next_cursor']}").json()
-    every = api.client.get("/v1/jobs").json()
-
-    assert [job["id"] for job in page["items"]] == [new, gone]
-    assert [job["id"] for job in rest["items"]] == [old]
-    assert [job["id"] for job in every["items"]] == [new, old]
-
-
-def test_batch_shows_jobs_of_a_dropped_day_as_deleted_until_it_goes(api: Api, month: Bench) -> None:
-    batch_id = batch(month, (BACK + 1, 0), (BACK, 0))
-    drop(month, back=BACK + 1)
-    shown = api.client.get(f"/v1/batches/{batch_id}")
-
-    drop(month)
-
-    assert [item["state"] for item in shown.json()["items"]] == ["canceled", "canceled"]
-    assert (shown.json()["total"], shown.json()["canceled"]) == (2, 2)
-    assert api.client.get(f"/v1/batches/{batch_id}").json()["code"] == "not_found"
-    assert api.client.get("/v1/batches").json()["items"] == []
-
-
-def test_job_that_was_derived_from_one_of_a_dropped_day_stays(api: Api, month: Bench) -> None:
-    parent = ended(month)
-    job_id = month.submit()
-    month.execute("UPDATE jobs SET parent_id = :parent WHERE id = :id", parent=parent, id=job_id)
-
-    assert drop(month) == []
-
-    assert api.job(str(job_id))["parent_id"] == str(parent)
-
-
 def test_request_is_remembered_for_its_day_and_then_done_again(api: Api, month: Bench) -> None:
     job_id = ended(month)
     again = {"files": {"photo": ("photo", a_photo())}, "headers": {"Idempotency-Key": "once"}}
     first = api.client.post("/v1/jobs", **again)
-    with month.transaction() as connection:
-        # As it is once the job's results have gone.
-        connection.execute(text("UPDATE requests SET job_id = :id, body = NULL"), {"id": job_id})
+    # As it is once the job's results have gone.
+    month.execute("UPDATE requests SET job_id = :id, body = NULL", id=job_id)
     held = drop(month)
     within = api.client.post("/v1/jobs", **again)
-    with month.transaction() as connection:
-        connection.execute(text("UPDATE requests SET claimed_at = now() - interval '25 hours'"))
-        retention.forget_requests(connection, most=10)
+    month.execute("UPDATE requests SET claimed_at = now() - interval '25 hours'")
+    month.do(retention.forget_requests, most=10)
     dropped = drop(month)
     again_later = api.client.post("/v1/jobs", **again)
 

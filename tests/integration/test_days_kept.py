@@ -112,8 +112,6 @@ def reopen(connection: Connection, world: World) -> object:
 
 
 def named(name: str) -> Act:
-    """Return an action of the worlds by its name."""
-
     def act(connection: Connection, world: World) -> object:
         (action,) = (one for one in worlds.actions(world) if str(one) == name)
         return action(connection, world)
@@ -168,33 +166,26 @@ CASES: Final = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_transition_locks_few_relations(bench: Bench, worker: Engine, name: str) -> None:
+def test_transition_reads_open_days_and_locks_few_relations(
+    bench: Bench, worker: Engine, name: str
+) -> None:
     case = CASES[name]
     answers, locks = [], 0
 
-    for _ in ("run once", "planned", "with the plans of before"):
-        empty(bench)
-        world = case.made(bench)
-        with sessions.transaction(worker) as connection:
-            answers.append(case.act(connection, world))
-            locks = locked(bench, connection)
+    with explained(worker, bench) as plans:
+        for _ in ("run once", "planned", "with the plans of before"):
+            empty(bench)
+            world = case.made(bench)
+            with sessions.transaction(worker) as connection:
+                answers.append(case.act(connection, world))
+                locks = locked(bench, connection)
 
     assert answers == [case.answer] * 3
+    assert {statement for statement, plan in plans.items() if '"Seq Scan"' in plan} == set()
+    assert set().union(*map(days_in, plans.values())) == open_days(bench)
     since = bench.do(days.recent_since)
     more_days = (today_of(bench.engine) - since).days  # for a while after midnight
     assert locks <= case.most + 8 * more_days
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_plans_of_transitions_name_open_days_only(bench: Bench, worker: Engine, name: str) -> None:
-    case = CASES[name]
-    world = case.made(bench)
-
-    with explained(worker, bench) as plans, sessions.transaction(worker) as connection:
-        case.act(connection, world)
-
-    assert {statement for statement, plan in plans.items() if '"Seq Scan"' in plan} == set()
-    assert set().union(*map(days_in, plans.values())) == open_days(bench)
 
 
 def test_figures_read_open_days_alone(bench: Bench) -> None:
@@ -295,7 +286,6 @@ def open_days(bench: Bench) -> set[str]:
 
 
 def locked(bench: Bench, connection: Connection) -> int:
-    """Return how many relations a transaction has locked."""
     process = connection.connection.dbapi_connection.info.backend_pid  # type: ignore[union-attr]  # psycopg's
     with bench.transaction() as other:
         counted = other.execute(

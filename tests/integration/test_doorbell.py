@@ -1,16 +1,22 @@
-"""The doorbell on a real broker, and on one that is not there."""
+"""Rings, and how workers take them: on a real broker, and on one that is not there."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
+from celery.utils.log import get_logger
+from kombu import Connection, Queue
+from kombu.message import Message
 
-from smart_filter_shared.doorbell import Doorbell
+from smart_filter_shared.doorbell import Doorbell, queue_of
 from smart_filter_shared.pipeline import StageName
 from smart_filter_tests.bench import Bench, capability
 from smart_filter_tests.proxy import Mode, Proxy, before_broker
+from smart_filter_workers.hearing import OPTIONS, Hearing
 
 FACE = capability(StageName.FACE)
+THREADS = 2
+_log = get_logger("celery.worker.request")
 
 
 @dataclass(slots=True)
@@ -65,3 +71,62 @@ def test_broker_is_not_rung_for_a_second_after_a_failure(away: Away) -> None:
     assert not away.doorbell.ring([FACE])
     away.seconds += 0.2
     assert away.doorbell.ring([FACE])
+
+
+class Ear:
+    """Takes as many rings as there are threads, the way a worker's main thread does."""
+
+    def __init__(self, connection: Connection, proxy: Proxy) -> None:
+        self.connection = connection
+        self.proxy = proxy
+        self.held: list[Message] = []
+        channel = connection.default_channel
+        channel.basic_qos(0, THREADS, False)
+        consumer = connection.Consumer([Queue(queue_of(FACE), routing_key=queue_of(FACE))])
+        consumer.on_message = self.held.append
+        consumer.consume()
+
+    def listen(self) -> None:
+        """Take rings until there are threads for no more."""
+        while len(self.held) < THREADS:
+            self.connection.drain_events(timeout=60)
+
+    def answer(self) -> None:
+        for message in self.held:
+            message.ack_log_error(_log, self.connection.connection_errors)
+        self.held.clear()
+
+
+@pytest.fixture
+def ear(bench: Bench) -> Iterator[Ear]:
+    with before_broker(bench.settings.broker) as (proxy, settings):
+        connection = Connection(
+            settings.url.get_secret_value(),
+            transport=Hearing,
+            transport_options={**OPTIONS, "socket_timeout": 0.2, "max_retries": 0},
+        )
+        with connection:
+            yield Ear(connection, proxy)
+
+
+def test_rings_answered_to_a_silent_broker_make_room_for_others(bench: Bench, ear: Ear) -> None:
+    bench.doorbell.ring([FACE] * 2 * THREADS)
+    ear.listen()
+
+    ear.proxy.mode = Mode.SWALLOW
+    ear.answer()
+    ear.proxy.mode = Mode.PASS
+    ear.listen()
+
+    assert len(ear.held) == THREADS
+    assert bench.rings(StageName.FACE) == 0
+
+
+def test_rings_held_when_the_connection_ends_are_not_put_back(bench: Bench, ear: Ear) -> None:
+    bench.doorbell.ring([FACE] * THREADS)
+    ear.listen()
+
+    ear.connection.close()
+
+    assert bench.rings(StageName.FACE) == 0
+    assert bench.broker.keys("unacked*") == []

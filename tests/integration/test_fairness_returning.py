@@ -20,15 +20,14 @@ from smart_filter_tests.simulation import Simulation, tell
 from smart_filter_tests.worlds import RAISED
 
 STAGE_SECONDS = 0.05
-# Of retries and of scheduled jobs a sweep wakes 500.
-FEW, MANY = 600, 10_000
+MANY = 10_000
 # So close that virtual time passes the places of them all before they come back.
 EVERY_SECONDS = 0.001
 MOST_BATCHES = 3
 TWO_STAGES = Recipe(background=Background(BackgroundKind.KEEP))
 TOMORROW = dt.datetime.now(dt.UTC) + dt.timedelta(days=1)
 SLOW = [pytest.mark.slow, pytest.mark.timeout(300)]
-how_many = pytest.mark.parametrize("jobs", [FEW, pytest.param(MANY, marks=SLOW)])
+slow = pytest.mark.slow
 
 
 def a_world(bench: Bench) -> tuple[Simulation, Tenant]:
@@ -48,7 +47,6 @@ def multiply(bench: Bench, world: Simulation, original: JobId, jobs: int) -> Non
 
 
 def let_all_be_due(bench: Bench) -> None:
-    """Let the moment come that everything waits for."""
     bench.execute("UPDATE stages SET not_before = now() WHERE not_before IS NOT NULL")
 
 
@@ -59,7 +57,7 @@ def wake_all(bench: Bench) -> None:
         pass
 
 
-@how_many
+@pytest.mark.parametrize("jobs", [100, pytest.param(MANY, marks=SLOW)])
 def test_newcomer_does_not_wait_for_redriven_jobs(bench: Bench, jobs: int) -> None:
     world, crowd = a_world(bench)
     original = bench.submit(TWO_STAGES, tenant=crowd)
@@ -75,8 +73,14 @@ def test_newcomer_does_not_wait_for_redriven_jobs(bench: Bench, jobs: int) -> No
     assert max(waits) <= MOST_BATCHES
 
 
-@how_many
-@pytest.mark.parametrize("priority", Priority)
+@pytest.mark.parametrize(
+    ("priority", "jobs"),
+    [
+        # A sweep wakes 500 of them.
+        (Priority.STANDARD, 600),
+        *(pytest.param(priority, MANY, marks=SLOW) for priority in Priority),
+    ],
+)
 def test_newcomer_does_not_wait_for_jobs_scheduled_for_one_moment(
     bench: Bench, priority: Priority, jobs: int
 ) -> None:
@@ -91,13 +95,14 @@ def test_newcomer_does_not_wait_for_jobs_scheduled_for_one_moment(
     assert max(waits) <= MOST_BATCHES
 
 
-@how_many
-def test_newcomer_waits_for_at_most_one_retry_of_each_sweep(bench: Bench, jobs: int) -> None:
+@slow
+@pytest.mark.timeout(300)
+def test_newcomer_waits_for_at_most_one_retry_of_each_sweep(bench: Bench) -> None:
     world, crowd = a_world(bench)
     original = bench.submit(TWO_STAGES, tenant=crowd)
     lease = bench.claim_one(StageName.PREPARE)
     bench.do(transitions.release, lease, delay_seconds=60, give_up_seconds=3600)
-    multiply(bench, world, original, jobs)
+    multiply(bench, world, original, MANY)
 
     let_all_be_due(bench)
     world.sweep()
@@ -105,11 +110,12 @@ def test_newcomer_waits_for_at_most_one_retry_of_each_sweep(bench: Bench, jobs: 
     world.run(until=lambda: world.batches >= ends_at)
     waits = world.newcomers_waits(stage_seconds=STAGE_SECONDS)
 
-    tell(f"behind {jobs} released stages: claimed in batches {waits}")
+    tell(f"behind {MANY} released stages: claimed in batches {waits}")
     # A sweep spreads its 500 retries from virtual time on; each job has two stages.
-    assert max(waits) <= 2 * math.ceil(jobs / 500)
+    assert max(waits) <= 2 * math.ceil(MANY / 500)
 
 
+@slow
 def test_newcomer_does_not_wait_for_the_best_of_an_album(bench: Bench) -> None:
     world = Simulation(bench)
     world.cost[TENANT] = STAGE_SECONDS
@@ -123,6 +129,7 @@ def test_newcomer_does_not_wait_for_the_best_of_an_album(bench: Bench) -> None:
     assert max(waits) <= MOST_BATCHES
 
 
+@slow
 def test_tenants_share_alike_while_scheduled_jobs_come_in_many_sweeps(bench: Bench) -> None:
     world, crowd = a_world(bench)
     steady = world.tenant("steady", stage_seconds=STAGE_SECONDS)
@@ -180,7 +187,6 @@ def finish(bench: Bench) -> float:
 
 
 def ready(bench: Bench, stage: StageName) -> int:
-    """Return how many rows of a stage are ready."""
     count = bench.scalar(
         "SELECT count(*) FROM stages WHERE stage = :stage AND state = 'ready'", stage=stage
     )

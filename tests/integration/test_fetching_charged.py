@@ -32,7 +32,6 @@ CHILD_SECONDS = 0.05
 
 
 def slow(closing: threading.Event) -> Iterable[bytes]:
-    """Answer slowly, and then that there is nothing."""
     closing.wait(SLOW_SECONDS)
     yield web.answer(404, content__length="0")
 
@@ -105,19 +104,18 @@ def test_failed_fetch_is_not_given_back(bench: Bench) -> None:
     lease = bench.claim_one(StageName.PREPARE)
     before = finish(bench)
 
-    with bench.transaction() as connection:
-        transitions.charge(connection, lease, 30.0)
-        transitions.fail(connection, lease, AWAY)
+    bench.do(transitions.charge, lease, 30.0)
+    bench.do(transitions.fail, lease, AWAY)
 
     assert finish(bench) > before + 20
 
 
-def test_attempts_of_a_fetch_add_up(bench: Bench) -> None:
+def test_attempts_of_a_fetch_add_up_without_those_of_a_lost_lease(bench: Bench) -> None:
     job_id = bench.submit_elsewhere(photo_url="https://example.com/a")
     lease = bench.claim_one(StageName.PREPARE)
-    with bench.transaction() as connection:
-        transitions.charge(connection, lease, 10.0)
-        transitions.retry(connection, lease, AWAY, delay_seconds=1, max_attempts=3)
+    bench.do(transitions.charge, lease, 10.0)
+    bench.do(transitions.retry, lease, AWAY, delay_seconds=1, max_attempts=3)
+    bench.do(transitions.charge, lease, 99.0)
     bench.pass_time(job_id, StageName.PREPARE, seconds=2)
     bench.sweep()
     again = bench.claim_one(StageName.PREPARE)
@@ -126,13 +124,3 @@ def test_attempts_of_a_fetch_add_up(bench: Bench) -> None:
     bench.do(transitions.complete, [done], KEEPING)
 
     assert bench.row(job_id, StageName.PREPARE)["seconds"] == 14.5
-
-
-def test_lost_lease_charges_nothing(bench: Bench) -> None:
-    job_id = bench.submit()
-    lease = bench.claim_one(StageName.PREPARE)
-    with bench.transaction() as connection:
-        transitions.release(connection, lease, delay_seconds=0, give_up_seconds=60)
-        transitions.charge(connection, lease, 10.0)
-
-    assert bench.row(job_id, StageName.PREPARE)["seconds"] is None

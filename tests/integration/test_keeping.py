@@ -48,27 +48,22 @@ def test_data_is_kept_as_long_as_its_tenant_wants(house: House) -> None:
     assert house.fetch(job_id, "image").json()["code"] == "output_expired"
 
 
-def test_data_may_be_kept_for_longer_than_the_settings_say(house: House) -> None:
-    house.api.keep(input_seconds=30 * DAY, result_seconds=60 * DAY)
-    job_id = house.finished()
-
-    house.pass_time(seconds=29 * DAY)
-
-    assert len(house.bucket(job_id)) == 6
-    assert house.fetch(job_id, "image").status_code == 200
-
-
 def test_change_concerns_what_the_tenant_submits_from_then_on(house: House) -> None:
     before = house.finished()
     house.api.keep(input_seconds=0, result_seconds=MINUTE)
     house.api.keep(Tenant("other"), input_seconds=0, result_seconds=1)
-    after = house.finished()
-    seconds = [seconds_kept(house.api.job(one)) for one in (before, after)]
+    short = house.finished()
+    house.api.keep(input_seconds=30 * DAY, result_seconds=60 * DAY)
+    long = house.finished()
+    seconds = [seconds_kept(house.api.job(one)) for one in (before, short, long)]
 
     house.pass_time(seconds=MINUTE)
+    after_a_minute = [len(house.bucket(one)) for one in (before, short, long)]
+    house.pass_time(seconds=29 * DAY)
 
-    assert seconds == [7 * DAY, MINUTE]
-    assert (house.bucket(after), len(house.bucket(before))) == ([], 6)
+    assert seconds == [7 * DAY, MINUTE, 60 * DAY]
+    assert after_a_minute == [6, 0, 6]
+    assert [len(house.bucket(one)) for one in (before, long)] == [0, 6]
 
 
 def test_job_that_waits_keeps_its_photo_however_short_that_is(house: House) -> None:
@@ -155,16 +150,6 @@ def test_failed_job_goes_on_while_its_photo_is_kept(house: House) -> None:
     assert seconds_kept(house.api.job(job_id)) == MINUTE
 
 
-def test_failed_job_whose_time_is_over_is_not_redriven(house: House) -> None:
-    job_id = house.api.submit()
-    house.api.fail(PREPARE, Failure("internal", "It broke", "why"))
-    house.pass_time(seconds=7 * DAY)
-
-    answer = house.api.client.post(f"/v1/jobs/{job_id}/redrive")
-
-    assert (answer.status_code, answer.json()["code"]) == (410, "inputs_expired")
-
-
 def test_row_of_an_earlier_version_is_kept_as_the_settings_say(house: House) -> None:
     job_id = house.api.submit(outputs="image,faces")
     house.api.bench.execute("UPDATE jobs SET keep_input_seconds = NULL, keep_result_seconds = NULL")
@@ -174,14 +159,9 @@ def test_row_of_an_earlier_version_is_kept_as_the_settings_say(house: House) -> 
     assert seconds_kept(house.api.job(job_id)) == KEEPING.result_seconds
 
 
-def unkept(house: House) -> str:
-    """Finish a job of which nothing is to be kept."""
-    house.api.keep(nothing=True)
-    return house.finished()
-
-
 def test_nothing_is_kept_once_all_outputs_are_fetched(house: House) -> None:
-    job_id = unkept(house)
+    house.api.keep(nothing=True)
+    job_id = house.finished()
     house.hand_over(job_id, "image")
     house.retention.remove_expired()
     after_one = len(house.bucket(job_id)), house.fetch(job_id, "image").content
@@ -197,29 +177,24 @@ def test_nothing_is_kept_once_all_outputs_are_fetched(house: House) -> None:
     assert house.fetch(job_id, "faces").json()["code"] == "output_expired"
 
 
-def test_output_that_is_not_fetched_goes_within_an_hour(house: House) -> None:
-    job_id = unkept(house)
+def test_unfetched_output_and_failed_job_go_within_an_hour(house: House) -> None:
+    house.api.keep(nothing=True)
+    job_id = house.finished()
+    failed = house.api.submit()
+    house.api.fail(PREPARE, Failure("internal", "It broke", "why"))
     shown = house.api.job(job_id)
 
     house.pass_time(seconds=HOUR - MINUTE)
-    before = len(house.bucket(job_id))
+    before = len(house.bucket(job_id)), len(house.bucket(failed))
     house.pass_time(seconds=MINUTE)
 
-    assert (seconds_kept(shown), before, house.bucket(job_id)) == (HOUR, 6, [])
-
-
-def test_failed_job_of_which_nothing_is_to_be_kept_goes_within_an_hour(house: House) -> None:
-    house.api.keep(nothing=True)
-    job_id = house.api.submit()
-    house.api.fail(PREPARE, Failure("internal", "It broke", "why"))
-
-    house.pass_time(seconds=HOUR)
-
-    assert house.bucket(job_id) == []
+    assert (seconds_kept(shown), before) == (HOUR, (6, 1))
+    assert house.bucket(job_id) == house.bucket(failed) == []
 
 
 def test_link_is_not_given_out_as_its_use_is_not_seen(house: House) -> None:
-    job_id = unkept(house)
+    house.api.keep(nothing=True)
+    job_id = house.finished()
 
     answer = house.fetch(job_id, "image", redirect="1")
 
@@ -239,18 +214,6 @@ def test_client_that_leaves_after_the_last_byte_has_it_all(house: House, name: s
         house.noted(job_id, name)
 
 
-def test_asking_for_the_head_of_an_output_hands_nothing_over(house: House) -> None:
-    job_id = unkept(house)
-
-    heads = [
-        house.api.client.head(f"/v1/jobs/{job_id}/outputs/{name}") for name in ("image", "faces")
-    ]
-    house.hand_over(job_id, "faces")
-
-    assert [answer.status_code for answer in heads] == [200, 200]
-    assert house.handed_over(job_id) == ["faces"]
-
-
 def test_download_that_breaks_off_hands_nothing_over(house: House) -> None:
     house.api.keep(nothing=True)
     # More than all buffers on the way hold.
@@ -264,18 +227,17 @@ def test_download_that_breaks_off_hands_nothing_over(house: House) -> None:
     assert house.handed_over(job_id) == ["faces"]
 
 
-def test_answer_that_the_client_has_already_hands_nothing_over(house: House) -> None:
-    job_id = unkept(house)
-    tag = house.fetch(job_id, "image").headers["ETag"]
-    house.hand_over(job_id, "image")
-    house.api.bench.execute("UPDATE jobs SET handed_over = '{}'")
-
+def test_answer_without_the_content_hands_nothing_over(house: House) -> None:
+    house.api.keep(nothing=True)
+    job_id = house.finished()
     url = f"/v1/jobs/{job_id}/outputs/image"
-    answer = house.api.client.get(url, headers={"If-None-Match": tag})
+
+    head = house.api.client.head(url)
+    unchanged = house.api.client.get(url, headers={"If-None-Match": head.headers["ETag"]})
     house.hand_over(job_id, "faces")
 
-    assert answer.status_code == 304
-    assert "image" not in house.handed_over(job_id)
+    assert (head.status_code, unchanged.status_code) == (200, 304)
+    assert house.handed_over(job_id) == ["faces"]
 
 
 def test_upload_goes_when_no_job_has_to_take_it_any_more(house: House) -> None:

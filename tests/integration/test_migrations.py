@@ -1,22 +1,31 @@
-"""Migrations under a running service: the version before goes on."""
+"""The database: migrated under a running service, of another version, behind PgBouncer."""
 
 import io
 import os
 import subprocess
 import sys
 import tarfile
+import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import anyio
+import psycopg
 import pytest
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Engine, text
+from pydantic import SecretStr
+from sqlalchemy import Connection, Engine, text
 
 from smart_filter_deploy.embedded.stack import Stack
-from smart_filter_shared.db import migrate, sessions
+from smart_filter_shared.db import migrate, schema, sessions
+from smart_filter_shared.errors import SetupFailed
+from smart_filter_shared.settings import DatabaseSettings
+from smart_filter_tests import pooling, races
+from smart_filter_tests.bench import Bench
 from smart_filter_tests.databases import an_empty_database, connected
 
 ROOT = Path(__file__).parents[2]
@@ -48,24 +57,30 @@ stages = [StageName(one) for one in "prepare segmentation face smile composite".
 bench.advance(*stages)
 assert bench.job(job_id).state == "succeeded", bench.job(job_id)
 """
+LATER = "9999"
+SETTINGS = text("""
+    SELECT current_setting('lock_timeout'),
+        current_setting('idle_in_transaction_session_timeout'),
+        current_setting('plan_cache_mode'), current_setting('enable_seqscan')
+""")
+DEPLOYING = Path(__file__).parents[2] / "docs" / "deploying.md"
+# More often than psycopg runs a statement before it prepares it.
+OFTEN = 12
 
 
 @contextmanager
 def a_database(servers: Stack, name: str) -> Iterator[Engine]:
-    """Give an empty database of its own."""
     url = servers.addresses.database_url
     with an_empty_database(url, name) as settings, connected(settings) as engine:
         yield engine
 
 
 def environment(servers: Stack, engine: Engine) -> dict[str, str]:
-    """Return the settings of a process that is to use a database of its own."""
     url = engine.url.render_as_string(hide_password=False)
     return {**servers.addresses.environment(), "SMART_FILTER_DATABASE_URL": url}
 
 
 def bring_to(engine: Engine, revision: str) -> None:
-    """Bring a database to a migration."""
     config = Config()
     config.set_main_option("script_location", str(VERSIONS[0].parents[1]))
     with engine.connect() as connection:
@@ -90,7 +105,6 @@ class Column:
 
 
 def columns(engine: Engine) -> dict[str, Column]:
-    """Return the columns by table and name."""
     with sessions.transaction(engine) as connection:
         rows = connection.execute(
             text("""
@@ -165,3 +179,168 @@ def unpack_version_before(migration: Path, folder: Path) -> None:
     archive = git("archive", f"{came}^" if came else "HEAD", *PACKAGES)
     with tarfile.open(fileobj=io.BytesIO(archive)) as packed:
         packed.extractall(folder, filter="data")
+
+
+@pytest.fixture
+def settings(bench: Bench) -> Iterator[DatabaseSettings]:
+    with an_empty_database(bench.settings.database.url.get_secret_value(), "versions") as settings:
+        yield settings
+
+
+@pytest.fixture
+def engine(settings: DatabaseSettings) -> Iterator[Engine]:
+    with connected(settings) as engine:
+        migrate.upgrade(engine)
+        yield engine
+
+
+def at(connection: Connection, revision: str, *, served_from: str) -> None:
+    connection.execute(text("UPDATE alembic_version SET version_num = :is"), {"is": revision})
+    connection.execute(text(f"COMMENT ON TABLE alembic_version IS '{served_from}'"))
+
+
+def test_database_without_tables_is_refused_with_what_to_run(settings: DatabaseSettings) -> None:
+    with pytest.raises(SetupFailed, match=r"has no tables yet.*run `smart-filter prepare`"):
+        schema.ensure_fits(settings, wait_seconds=0)
+
+
+def test_database_of_this_version_serves_and_of_an_earlier_one_is_refused(
+    settings: DatabaseSettings, engine: Engine
+) -> None:
+    schema.ensure_fits(settings, wait_seconds=0)
+
+    with engine.begin() as connection:
+        at(connection, "0001", served_from="0001")
+
+    with pytest.raises(SetupFailed, match=r"at revision 0001.*run `smart-filter prepare`"):
+        schema.ensure_fits(settings, wait_seconds=0)
+
+
+def test_later_database_that_is_left_fit_serves(settings: DatabaseSettings, engine: Engine) -> None:
+    with engine.begin() as connection:
+        at(connection, LATER, served_from=schema.newest_revision())
+
+    schema.ensure_fits(settings, wait_seconds=0)
+    migrate.upgrade(engine)
+
+    with engine.connect() as connection:
+        assert schema.revision(connection) == LATER
+
+
+def test_code_that_is_too_old_is_refused_at_once(
+    settings: DatabaseSettings, engine: Engine
+) -> None:
+    with engine.begin() as connection:
+        at(connection, LATER, served_from="9998")
+
+    with pytest.raises(SetupFailed, match="install a version that knows 9998"):
+        schema.ensure_fits(settings)
+    with pytest.raises(SetupFailed, match="too old"):
+        migrate.upgrade(engine)
+
+
+def test_database_that_is_away_is_not_waited_for() -> None:
+    away = DatabaseSettings(url=SecretStr("postgresql+psycopg://u:p@127.0.0.1:1/d"))
+
+    schema.ensure_fits(away)
+
+
+def test_served_code_is_a_revision_there_was() -> None:
+    assert "0001" < schema.SERVED_FROM <= schema.newest_revision()
+
+
+@contextmanager
+def behind(url: str, *, connections: int, prepared: int | None) -> Iterator[DatabaseSettings]:
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        with pooling.pgbouncer(
+            url, Path(folder), connections=connections, prepared_statements=prepared
+        ) as pooled:
+            yield DatabaseSettings(url=SecretStr(pooled))
+
+
+@pytest.fixture(params=[False, True], ids=["forgets statements", "knows statements"])
+def pooled(request: pytest.FixtureRequest, bench: Bench) -> Iterator[DatabaseSettings]:
+    """The bench's database behind two connections that all clients share."""
+    can_know = pooling.keeps_track_of_prepared_statements()
+    if request.param and not can_know:
+        pytest.skip("this PgBouncer keeps no track of prepared statements: install 1.22 or newer")
+    prepared = (100 if request.param else 0) if can_know else None
+    url = bench.settings.database.url.get_secret_value()
+    with behind(url, connections=2, prepared=prepared) as settings:
+        yield settings
+
+
+def test_configuration_of_the_docs_starts(bench: Bench) -> None:
+    url = bench.settings.database.url.get_secret_value()
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        with (
+            pooling.documented_pgbouncer(DEPLOYING, url, Path(folder)) as pooled,
+            connected(DatabaseSettings(url=SecretStr(pooled))) as engine,
+            sessions.transaction(engine) as connection,
+        ):
+            assert connection.scalar(text("SELECT 1")) == 1
+
+
+def test_settings_hold_in_a_transaction_and_no_longer(pooled: DatabaseSettings) -> None:
+    with connected(pooled) as engine:
+        with sessions.transaction(engine) as connection:
+            usual = tuple(connection.execute(SETTINGS).one())
+        with sessions.transaction(sessions.by_key(engine)) as connection:
+            by_key = tuple(connection.execute(SETTINGS).one())
+        url = pooled.url.get_secret_value().replace("+psycopg", "")
+        with psycopg.connect(url, autocommit=True) as other:
+            left = other.execute("SHOW lock_timeout").fetchone()
+
+    assert usual == ("10s", "5s", "auto", "on")
+    assert by_key == ("10s", "5s", "force_generic_plan", "off")
+    assert left == ("0",)
+
+
+def test_statements_run_often_by_many_at_once(pooled: DatabaseSettings) -> None:
+    def run(_: int) -> object:
+        with sessions.transaction(sessions.by_key(engine)) as connection:
+            return connection.scalar(text("SELECT CAST(:a AS int)"), {"a": 7})
+
+    with connected(pooled, connections=4) as engine, ThreadPoolExecutor(4) as threads:
+        assert set(threads.map(run, range(OFTEN * 8))) == {7}
+
+
+def test_readers_and_transactions_of_an_event_loop_work(pooled: DatabaseSettings) -> None:
+    async def run() -> list[int]:
+        engine = sessions.async_engine(pooled, connections=3)
+        reader = sessions.reader(engine)
+        found: list[int] = []
+
+        async def read() -> None:
+            for number in range(OFTEN):
+                async with sessions.async_reading(reader) as connection:
+                    row = await connection.execute(text("SELECT CAST(:a AS int)"), {"a": number})
+                    found.append(int(row.scalar_one()))
+                async with sessions.async_transaction(engine) as connection:
+                    row = await connection.execute(text("SELECT CAST(:a AS int)"), {"a": number})
+                    found.append(int(row.scalar_one()))
+
+        try:
+            async with anyio.create_task_group() as readers:
+                for _ in range(3):
+                    readers.start_soon(read)
+        finally:
+            await engine.dispose()
+        return found
+
+    assert sorted(anyio.run(run)) == sorted(list(range(OFTEN)) * 6)
+
+
+def test_database_is_prepared_through_it_by_two_at_once(bench: Bench) -> None:
+    url = bench.settings.database.url.get_secret_value()
+    with (
+        an_empty_database(url, "behind_pooler") as own,
+        behind(own.url.get_secret_value(), connections=4, prepared=None) as settings,
+        connected(settings, connections=4) as engine,
+    ):
+        races.at_once([lambda: migrate.upgrade(engine)] * 2)
+
+        with sessions.transaction(engine) as connection:
+            assert schema.revision(connection) == schema.newest_revision()

@@ -7,10 +7,8 @@ from smart_filter_shared.db import migrate
 from smart_filter_shared.ids import JobId, new_job_id
 from smart_filter_shared.jobs import events, transitions
 from smart_filter_shared.jobs.events import News
-from smart_filter_shared.pipeline import StageName
 from smart_filter_tests.bench import TENANT, Bench
 
-PREPARE = StageName.PREPARE
 # More than a page of the reset.
 RESTORED = 12_000
 # Rows that a look may read for one event: which plan it gets depends on the statistics.

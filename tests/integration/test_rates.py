@@ -89,7 +89,7 @@ def test_limits_hold_without_redis(through: tuple[Proxy, BrokerSettings], mode: 
     assert anyio.run(take) == (5, 0)
 
 
-def test_local_bucket_goes_on_where_redis_left_off(through: tuple[Proxy, BrokerSettings]) -> None:
+def test_local_bucket_goes_on_until_redis_is_back(through: tuple[Proxy, BrokerSettings]) -> None:
     proxy, settings = through
 
     async def take() -> list[int]:
@@ -98,9 +98,12 @@ def test_local_bucket_goes_on_where_redis_left_off(through: tuple[Proxy, BrokerS
             before = await granted(3, rates)()
             proxy.mode = Mode.RESET
             proxy.cut()
-            return [before, await granted(20, rates)()]
+            local = await granted(20, rates)()
+            await rates.look()
+            proxy.mode = Mode.PASS
+            return [before, local, rates.is_away, await rates.look(), rates.is_away]
 
-    assert anyio.run(take) == [3, 2]
+    assert anyio.run(take) == [3, 2, True, None, False]
 
 
 def test_only_one_swallowed_request_waits(through: tuple[Proxy, BrokerSettings]) -> None:
@@ -120,18 +123,3 @@ def test_only_one_swallowed_request_waits(through: tuple[Proxy, BrokerSettings])
 
     assert first >= 0.2
     assert others < 20, "two hundred that wait would take 40 s"
-
-
-def test_redis_that_is_back_is_found(through: tuple[Proxy, BrokerSettings]) -> None:
-    proxy, settings = through
-
-    async def look() -> list[bool]:
-        async with rates_of(settings) as rates:
-            proxy.mode = Mode.RESET
-            await rates.look()
-            away = rates.is_away
-            proxy.mode = Mode.PASS
-            await rates.look()
-            return [away, rates.is_away]
-
-    assert anyio.run(look) == [True, False]

@@ -1,27 +1,55 @@
-"""Deliveries: written with a job's end, signed, sent again, held back, never lost."""
+"""Deliveries: written with a job's end, signed, sent again, never lost; and who sends them."""
 
 import base64
+import dataclasses
 import datetime as dt
 import json
+import os
+import signal
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from typing import Any
 
+import anyio
 import pytest
 from sqlalchemy import text
 from standardwebhooks import Webhook
 
 from smart_filter_api.keys import Scope
+from smart_filter_deploy.cli import program
+from smart_filter_shared.errors import SetupFailed
 from smart_filter_shared.ids import Tenant
-from smart_filter_shared.jobs import deliveries, transitions
+from smart_filter_shared.jobs import deliveries, presence, roster
 from smart_filter_shared.jobs.deliveries import DeliveryState, Tried
 from smart_filter_shared.jobs.leases import Failure
+from smart_filter_shared.jobs.presence import SENDING, WorkerState
+from smart_filter_shared.jobs.roster import Member
 from smart_filter_shared.pipeline import StageName
-from smart_filter_tests import races
-from smart_filter_tests.receiving import Got, Receiver, Says, a_receiver, send_due
+from smart_filter_shared.settings import SecretsSettings
+from smart_filter_tests import commands, races
+from smart_filter_tests.bench import Bench
+from smart_filter_tests.outages import until
+from smart_filter_tests.receiving import (
+    LOOPBACK,
+    Got,
+    Receiver,
+    Says,
+    a_receiver,
+    send_due,
+    sending,
+)
 from smart_filter_tests.serving import Api, a_photo
+from smart_filter_workers.sender import process
+from smart_filter_workers.sender.outbound import Answer, Silence
+from smart_filter_workers.sender.sending import Pace
 
 PREPARE = StageName.PREPARE
 BROKEN = Failure("internal", "It broke", "why")
+_SECONDS = 60
 
 
 def hooked(api: Api, receiver: Receiver, **fields: object) -> dict[str, Any]:
@@ -79,19 +107,6 @@ def test_each_webhook_gets_the_events_that_it_asked_for(api: Api) -> None:
 
     assert [json.loads(one.body)["type"] for one in wants.got] == ["job.failed"]
     assert wants_not.got == foreign.got == []
-
-
-def test_end_that_is_rolled_back_is_not_sent(api: Api) -> None:
-    with a_receiver() as receiver:
-        hooked(api, receiver)
-        api.submit(background="keep")
-        lease = api.bench.claim_one(PREPARE)
-
-        with api.bench.transaction() as connection:
-            transitions.fail(connection, lease, BROKEN)
-            connection.rollback()
-
-        assert send_due(api.bench) == [0]
 
 
 @pytest.mark.parametrize("body", ["form", "json"])
@@ -167,6 +182,19 @@ def test_failed_attempt_waits(api: Api, says: Says, least_seconds: int, most_sec
     assert least_seconds < wait.total_seconds() <= most_seconds
 
 
+def test_receiver_that_is_not_reached_is_tried_again(api: Api) -> None:
+    with a_receiver() as receiver:
+        webhook = hooked(api, receiver)
+        canceled(api)
+
+    assert send_due(api.bench, times=2) == [1, 0]
+
+    (delivery,) = log(api, webhook["id"])
+    (attempt,) = delivery["attempts"]
+    assert attempt["error"] == "it cannot be connected to, or broke off"
+    assert delivery["state"] == "waiting"
+
+
 def test_last_attempt_of_ten_fails_for_good_and_can_be_replayed(api: Api) -> None:
     with a_receiver(lambda _: Says(500)) as receiver:
         webhook = hooked(api, receiver)
@@ -208,27 +236,28 @@ def test_410_disables_the_webhook_until_its_owner_enables_it(api: Api) -> None:
 
 
 def test_receiver_that_hangs_delays_no_other(api: Api) -> None:
-    with a_receiver() as quick, a_receiver() as slow:
-        slow.answer = slow.hang
+    answered = threading.Event()
 
-        def answer(_: Got) -> Says:
-            # All the while the other has not answered.
-            assert not slow.closing.is_set()
-            return Says()
+    def hang(_: Got) -> Says:
+        answered.wait(_SECONDS)
+        return Says()
 
-        quick.answer = answer
+    def answer(_: Got) -> Says:
+        answered.set()
+        return Says()
+
+    with a_receiver(answer) as quick, a_receiver(hang) as slow:
         webhook = hooked(api, slow)
         for _ in range(6):
             canceled(api)
         hooked(api, quick)
         canceled(api)
 
-        sent = send_due(api.bench, seconds=0.3)
+        sent = send_due(api.bench, seconds=_SECONDS)
 
     assert sent == [5], "four of the slow one, however many wait for it"
-    assert len(quick.got) == 1
-    late = [one for one in log(api, webhook["id"]) if one["attempts"]]
-    assert {one["attempts"][0]["error"] for one in late} == {"no answer within 0.3 s"}
+    states = sorted(one["state"] for one in log(api, webhook["id"]))
+    assert states == [*["succeeded"] * 4, *["waiting"] * 3]
 
 
 def test_receiver_in_trouble_gets_one_at_a_time(api: Api) -> None:
@@ -307,42 +336,28 @@ def test_finished_deliveries_are_forgotten_after_a_week(api: Api) -> None:
         canceled(api)
         canceled(api)
         send_due(api.bench)
-    with api.bench.transaction() as connection:
-        connection.execute(
-            text("""
-                UPDATE deliveries SET finished_at = finished_at - interval '8 days'
-                WHERE number = (SELECT min(number) FROM deliveries)
-            """)
-        )
-        deliveries.forget_old(connection, most=10)
-        lines = connection.execute(text("SELECT count(*) FROM delivery_attempts")).scalar_one()
+    api.bench.execute("""
+        UPDATE deliveries SET finished_at = finished_at - interval '8 days'
+        WHERE number = (SELECT min(number) FROM deliveries)
+    """)
 
+    api.bench.do(deliveries.forget_old, most=10)
+
+    lines = api.bench.scalar("SELECT count(*) FROM delivery_attempts")
     assert (len(log(api, webhook["id"])), lines) == (1, 1)
 
 
-def test_all_that_failed_is_replayed(api: Api) -> None:
-    with a_receiver() as receiver:
-        webhook = hooked(api, receiver)
-        for _ in range(3):
-            canceled(api)
-        api.bench.execute("""
-            UPDATE deliveries SET state = 'failed', finished_at = now()
-            WHERE number < (SELECT max(number) FROM deliveries)
-        """)
-
-        replayed = api.client.post(f"/v1/webhooks/{webhook['id']}/deliveries/replay")
-
-        assert replayed.json() == {"replayed": 2}
-        assert send_due(api.bench) == [3]
-
-
-def test_deliveries_that_are_to_be_tried_again_are_replayed_at_once(api: Api) -> None:
+def test_deliveries_that_failed_or_wait_for_a_retry_are_replayed_at_once(api: Api) -> None:
     says = iter([Says(500), Says(500), Says(204), Says(204)])
     with a_receiver(lambda _: next(says)) as receiver:
         webhook = hooked(api, receiver)
         for _ in range(2):
             canceled(api)
         send_due(api.bench)
+        api.bench.execute("""
+            UPDATE deliveries SET state = 'failed', finished_at = now()
+            WHERE number < (SELECT max(number) FROM deliveries)
+        """)
         path = f"/v1/webhooks/{webhook['id']}/deliveries/replay"
 
         replayed = [api.client.post(path).json()["replayed"] for _ in range(2)]
@@ -368,5 +383,161 @@ def test_deletion_during_a_delivery_leaves_no_line_of_the_log(api: Api, deleted:
             races.await_waiting(api.bench, deleting)
         assert deleting.result().status_code == 204
 
-    for table in ("deliveries", "delivery_attempts"):
+    left = ["webhook_secrets"] if deleted == "webhook" else []
+    for table in ("deliveries", "delivery_attempts", *left):
         assert api.bench.scalar(f"SELECT count(*) FROM {table}") == 0
+
+
+def test_many_deliveries_are_sent_without_waiting_for_the_next_look(api: Api) -> None:
+    all_sent = threading.Event()
+
+    def count(_: Got) -> Says:
+        if len(receiver.got) == 30:
+            all_sent.set()
+        return Says()
+
+    # A look every ten minutes alone would take an hour for what goes four at a time.
+    with a_receiver(count) as receiver:
+        write(api, hooked(api, receiver)["id"], 30)
+        with sending(api.bench, Pace(look_seconds=600)) as stop:
+            assert all_sent.wait(_SECONDS)
+            stop()
+
+    assert len({one.headers["webhook-id"] for one in receiver.got}) == len(receiver.got)
+
+
+def test_stopped_sender_hands_back_what_it_could_not_end(api: Api) -> None:
+    begun = threading.Event()
+
+    def hang(got: Got) -> Says:
+        begun.set()
+        return receiver.hang(got)
+
+    pace = Pace(look_seconds=0.01, drain_seconds=0.05)
+    with a_receiver(hang) as receiver:
+        webhook = hooked(api, receiver)["id"]
+        with sending(api.bench, pace) as stop:
+            api.client.post(f"/v1/webhooks/{webhook}/test")
+            assert begun.wait(_SECONDS)
+
+            stop()
+
+        with api.bench.transaction() as connection:
+            rows = connection.execute(text("SELECT state, attempt FROM deliveries")).all()
+    assert rows == [("waiting", 0)]
+
+
+@dataclass(slots=True)
+class Deaf:
+    """Reaches one receiver that answers, and others that never do: `waiting` posts."""
+
+    waiting: int = 0
+    heard: threading.Event = field(default_factory=threading.Event)
+
+    async def post(self, url: str, *, headers: Mapping[str, str], body: bytes) -> Answer | Silence:
+        del headers, body
+        if "quick" in url:
+            self.heard.set()
+            return Answer(204, b"")
+        self.waiting += 1
+        await anyio.sleep_forever()
+        raise AssertionError("it was woken")
+
+
+def test_forty_receivers_that_hang_leave_room_for_the_one_that_does_not(api: Api) -> None:
+    outbound = Deaf()
+    for number in range(40):
+        url = f"https://example.com/{number}"
+        write(api, str(api.client.post("/v1/webhooks", json={"url": url}).json()["id"]), 20)
+    pace = Pace(look_seconds=0.01, drain_seconds=0.05)
+
+    with sending(api.bench, pace, outbound) as stop:
+        # All of the others have what they can have by then.
+        until(lambda: outbound.waiting >= 160)
+        url = "https://example.com/quick"
+        write(api, str(api.client.post("/v1/webhooks", json={"url": url}).json()["id"]), 1)
+
+        assert outbound.heard.wait(_SECONDS)
+        stop()
+
+    assert outbound.waiting == 160
+    waiting = api.bench.scalar("SELECT count(*) FROM deliveries WHERE state = 'waiting'")
+    succeeded = api.bench.scalar("SELECT count(*) FROM deliveries WHERE state = 'succeeded'")
+    assert (waiting, succeeded) == (800, 1)
+
+
+def test_sender_without_a_key_says_what_to_set(api: Api) -> None:
+    told = dataclasses.replace(api.bench.settings, secrets=SecretsSettings())
+
+    with pytest.raises(SetupFailed, match="SMART_FILTER_SECRETS_KEY is not set"):
+        process.serve(told, render=lambda *_: b"")
+
+
+def write(api: Api, webhook: str, count: int) -> None:
+    api.bench.execute(
+        """
+            INSERT INTO deliveries (id, tenant, webhook, lane, type, happened_at, due_at)
+            SELECT gen_random_uuid(), 'tests', :id, :id, 'webhook.test', now(), now()
+            FROM generate_series(1, :count)
+        """,
+        id=webhook,
+        count=count,
+    )
+
+
+@pytest.fixture
+def sender(api: Api) -> Iterator["subprocess.Popen[bytes]"]:
+    settings = api.bench.settings
+    (key,) = settings.secrets.key
+    environment = {
+        **os.environ,
+        **commands.named(settings),
+        "SMART_FILTER_SECRETS_KEY": key.get_secret_value(),
+        "SMART_FILTER_OUTBOUND_ALLOW": LOOPBACK,
+        "SMART_FILTER_HEARTBEAT_SECONDS": "0.1",
+    }
+    process = subprocess.Popen(program.command("sender"), env=environment)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_sender_is_known_and_drained_as_workers_are(
+    api: Api, sender: "subprocess.Popen[bytes]"
+) -> None:
+    def members() -> list[Member]:
+        return api.bench.do(roster.listed, silent_seconds=30)
+
+    sent = threading.Event()
+
+    def take(_: Got) -> Says:
+        sent.set()
+        return Says()
+
+    until(lambda: members() != [])
+    (member,) = members()
+    census = api.bench.do(presence.census, silent_seconds=30)
+    served = api.bench.do(presence.served, silent_seconds=30)
+    with a_receiver(take) as receiver:
+        webhook = hooked(api, receiver)["id"]
+        api.bench.do(presence.drain, member.id)
+        until(lambda: _own_state(api.bench) == WorkerState.DRAINING)
+        api.client.post(f"/v1/webhooks/{webhook}/test")
+        sent_while_drained = sent.wait(0.6)  # two looks of the sender, and more
+        api.bench.do(presence.resume, member.id)
+        sent_afterwards = sent.wait(60)
+    sender.send_signal(signal.SIGTERM)
+    status = sender.wait(60)
+
+    assert (member.host, member.pid) == (socket.gethostname(), sender.pid)
+    assert (census, served) == ({(SENDING, WorkerState.READY): 1}, set())
+    assert (sent_while_drained, sent_afterwards) == (False, True)
+    assert (status, members()) == (0, [])
+
+
+def _own_state(bench: Bench) -> WorkerState:
+    """Return the state that the sender itself has written; the roster is ahead of it."""
+    (sign,) = bench.do(presence.signs, socket.gethostname(), silent_seconds=30)
+    return sign.state

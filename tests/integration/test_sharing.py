@@ -1,19 +1,34 @@
-"""Artifacts that several jobs use go with the last of them, also while others come."""
+"""Artifacts that several jobs use go with the last; those that are gone are made again."""
 
 from collections.abc import Callable
+from typing import cast
 
+import numpy as np
 import pytest
 from sqlalchemy import text
 
+from smart_filter_shared.errors import ArtifactsGone, InputsExpired, LeaseLost
 from smart_filter_shared.ids import JobId, new_job_id
-from smart_filter_shared.jobs import retention, sharing, transitions
+from smart_filter_shared.jobs import memory, retention, sharing, transitions
+from smart_filter_shared.jobs.leases import Done, Lease
 from smart_filter_shared.pipeline import StageName
-from smart_filter_tests import invariants, races
+from smart_filter_tests import invariants, races, worlds
 from smart_filter_tests.bench import KEEPING, TENANT, Bench
 from smart_filter_tests.worlds import KEEP_BACKGROUND, Action, World
+from smart_filter_workers import settling
+from smart_filter_workers.artifacts import Artifacts
+from smart_filter_workers.fetcher import Fetcher
+from smart_filter_workers.heartbeat import Held
+from smart_filter_workers.recent import Recent
+from smart_filter_workers.results import Prepared
+from smart_filter_workers.services import Services
+from smart_filter_workers.stages.face import stage as face_stage
+from smart_filter_workers.stock.room import StockRoom
+from smart_filter_workers.tally import Tally
 
 PHOTO = "2026-01-01/tests/parent/photo"
 AGE = text("UPDATE artifacts SET expires_at = statement_timestamp() - interval '1 hour'")
+PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE = StageName
 
 
 def parent(bench: Bench) -> World:
@@ -103,7 +118,7 @@ def test_deleting_what_is_being_borrowed_hands_it_on(bench: Bench) -> None:
 
 def test_artifact_does_not_expire_while_it_is_borrowed(bench: Bench) -> None:
     world = parent(bench)
-    bench.advance(StageName.PREPARE, StageName.COMPOSITE)
+    bench.advance(PREPARE, COMPOSITE)
     late = bench.submit(KEEP_BACKGROUND)
     with bench.transaction() as connection:
         assert borrow(late)(connection, world) == {PHOTO}
@@ -117,20 +132,12 @@ def test_artifact_does_not_expire_while_it_is_borrowed(bench: Bench) -> None:
 
 def test_marked_artifact_is_not_lent(bench: Bench) -> None:
     world = parent(bench)
-    bench.advance(StageName.PREPARE, StageName.COMPOSITE)
+    bench.advance(PREPARE, COMPOSITE)
     with bench.transaction() as connection:
         connection.execute(AGE)
     races.alone(world, EXPIRE)
 
     assert races.alone(world, borrow(new_job_id())) == set()
-
-
-def test_removed_artifact_has_no_borrowers(bench: Bench) -> None:
-    world = parent(bench)
-    child(world)
-    bench.do(retention.forget, [retention.Marked(TENANT, PHOTO)])
-
-    assert holders(bench) == ([], [], False)
 
 
 def test_deletions_of_jobs_that_share_do_not_deadlock(bench: Bench) -> None:
@@ -147,3 +154,127 @@ def test_deletions_of_jobs_that_share_do_not_deadlock(bench: Bench) -> None:
     assert holders(bench)[1:] == ([], True)
     assert invariants.broken(bench) == []
     assert races.deadlocks(bench) == deadlocks
+
+
+def made(bench: Bench, job_id: JobId, *stages: StageName) -> list[str]:
+    """Return the keys of what stages of a job have made."""
+    job = bench.job(job_id)
+    return [key for stage in stages for key in memory.artifacts_of(job.result(stage))]
+
+
+def reopen(bench: Bench, lease: Lease, *gone: StageName) -> list[str]:
+    keys = made(bench, lease.job_id, *gone)
+    with bench.transaction() as connection:
+        return [str(one) for one in transitions.reopen(connection, lease, keys)]
+
+
+def test_stage_whose_artifact_is_gone_runs_again_and_what_needs_it_waits(bench: Bench) -> None:
+    world = worlds.joining(bench)
+    gone = made(bench, world.job_id, PREPARE)
+
+    ringing = reopen(bench, world.leases[SEGMENTATION], PREPARE)
+
+    assert ringing == ["prepare.bench"]
+    # What is gone is not given to other jobs.
+    marked = "SELECT bool_and(marked_at IS NOT NULL) FROM artifacts WHERE key = ANY(:keys)"
+    assert bench.scalar(marked, keys=gone)
+    # Smiles are read of what both `prepare` and `face` have made.
+    states = dict.fromkeys(("segmentation", "face", "smile", "composite"), "waiting")
+    assert bench.states(world.job_id) == {"prepare": "ready", **states}
+    assert [bench.row(world.job_id, stage)["attempt"] for stage in StageName] == [0] * 5
+    worlds.drain(bench)
+    assert bench.job(world.job_id).state == "succeeded"
+
+
+def test_stages_that_succeeded_meanwhile_do_not_run_again(bench: Bench) -> None:
+    job_id = bench.submit(photo="photo")
+    bench.advance(PREPARE, SEGMENTATION, FACE, SMILE)
+
+    reopen(bench, bench.claim_one(COMPOSITE), PREPARE)
+
+    succeeded = dict.fromkeys(("segmentation", "face", "smile"), "succeeded")
+    assert bench.states(job_id) == {"prepare": "ready", **succeeded, "composite": "waiting"}
+    bench.advance(PREPARE, COMPOSITE)
+    assert bench.job(job_id).state == "succeeded"
+
+
+def test_second_stage_that_misses_it_finds_its_lease_lost(bench: Bench) -> None:
+    world = worlds.joining(bench)
+    gone = made(bench, world.job_id, PREPARE)
+    reopen(bench, world.leases[SEGMENTATION], PREPARE)
+
+    with pytest.raises(LeaseLost):
+        bench.do(transitions.reopen, world.leases[SMILE], gone)
+
+    assert bench.row(world.job_id, PREPARE)["state"] == "ready"
+
+
+def test_it_is_made_again_twice_a_job(bench: Bench) -> None:
+    bench.submit(worlds.KEEP_BACKGROUND, photo="photo")
+    # The photo serves the job while that waits, however long ago its time was over.
+    bench.execute("UPDATE artifacts SET expires_at = now() - interval '1 day'")
+    for _ in range(2):
+        bench.advance(PREPARE)
+        reopen(bench, bench.claim_one(COMPOSITE), PREPARE)
+    bench.advance(PREPARE)
+    lease = bench.claim_one(COMPOSITE)
+
+    with pytest.raises(InputsExpired):
+        reopen(bench, lease, PREPARE)
+
+
+def test_nothing_is_made_again_without_the_photo(bench: Bench) -> None:
+    bench.submit(worlds.KEEP_BACKGROUND, photo="photo")
+    bench.advance(PREPARE)
+    lease = bench.claim_one(COMPOSITE)
+    bench.execute("UPDATE artifacts SET marked_at = now() WHERE key = 'photo'")
+
+    with pytest.raises(InputsExpired):
+        reopen(bench, lease, PREPARE)
+
+
+def artifacts(bench: Bench) -> Artifacts:
+    """Return a worker's that has just started: nothing is in its memory."""
+    nothing = Recent(0)
+    return Artifacts(
+        bench.store, nothing, StockRoom(bench.engine, bench.store, nothing), cast("Fetcher", None)
+    )
+
+
+def test_worker_that_misses_an_object_has_it_made_again(bench: Bench) -> None:
+    job_id = bench.submit()
+    lease = bench.claim_one(PREPARE)
+    proxy = np.zeros((4, 6, 3), np.uint8)
+    kept = artifacts(bench).keep(
+        bench.job(job_id), lease, Prepared(6, 4, "jpg", proxy_srgb=proxy, proposals=())
+    )
+    done = Done(lease, kept.row, 0.1, kept.artifacts)
+    bench.do(transitions.complete, [done], KEEPING)
+    (key,) = kept.artifacts
+    bench.store.remove(key)
+    reader = bench.claim_one(FACE)
+    # What settling asks of them.
+    services = Services(
+        **{
+            **dict.fromkeys(Services.__dataclass_fields__),  # type: ignore[arg-type]
+            "engine": bench.engine,
+            "doorbell": bench.doorbell,
+            "settings": bench.settings,
+            "tally": Tally(),
+        }
+    )
+    missed = []
+
+    def load() -> object:
+        try:
+            return artifacts(bench).load(bench.job(job_id), face_stage.Inputs)
+        except ArtifactsGone as error:
+            missed.append(error.keys)
+            raise
+
+    settling.attempt(services, [Held(reader, overdue_at=0.0)], "internal", load)
+
+    assert missed == [(key,)]
+    assert bench.states(job_id)["prepare"] == "ready"
+    assert bench.states(job_id)["face"] == "waiting"
+    assert bench.rings(PREPARE) >= 1

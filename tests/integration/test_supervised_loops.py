@@ -12,7 +12,7 @@ from typing import Protocol
 import anyio
 import anyio.to_thread
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine
 from starlette.applications import Starlette
 
 from smart_filter_api import server
@@ -147,9 +147,8 @@ def test_job_that_cannot_be_settled_does_not_keep_retries_waiting(parts: Parts) 
     job_id = bench.submit()
     lease = bench.claim_one(StageName.PREPARE)
     served = (capability(StageName.PREPARE),)
-    with bench.transaction() as connection:
-        transitions.release(connection, lease, delay_seconds=60, give_up_seconds=600)
-        presence.announce(connection, Worker(new_worker_id(), "here", 1, served, 1))
+    bench.do(transitions.release, lease, delay_seconds=60, give_up_seconds=600)
+    bench.do(presence.announce, Worker(new_worker_id(), "here", 1, served, 1))
     bench.pass_time(job_id, StageName.PREPARE, seconds=60)
 
     parts.sweeper.sweep()
@@ -191,7 +190,7 @@ def test_worker_whose_heartbeat_gives_up_ends(bench: Bench, tmp_path: Path) -> N
     words = program.command("worker", "--stages", "composite", "--threads", "1")
     process = subprocess.Popen(words, env=environment)
     try:
-        until(lambda: _states(bench) == ["ready"])
+        until(lambda: bench.scalar("SELECT array_agg(state) FROM workers") == ["ready"])
         with without_table(bench, "pauses"), without_table(bench, "workers"):
             status = process.wait(60)
     finally:
@@ -253,11 +252,6 @@ def test_server_ends_when_its_application_does() -> None:
     thread.join(60)
 
     assert (thread.is_alive(), failing.has_failed) == (False, True)
-
-
-def _states(bench: Bench) -> list[str]:
-    with bench.transaction() as connection:
-        return list(connection.execute(text("SELECT state FROM workers")).scalars())
 
 
 def _state_after_waiting(api: Api, job_id: str) -> str:

@@ -23,7 +23,6 @@ RECIPE = Recipe(outputs=(Output.IMAGE, Output.RATING))
 
 
 def smiling(level: str) -> dict[str, object]:
-    """Return what `smile` stores of one person."""
     eyes = {"left_open": True, "right_open": True}
     return {"facts": {"smiles": [{"level": level, "score": 1.0}], "eyes": [eyes]}}
 
@@ -52,8 +51,7 @@ def ranks(bench: Bench, job_ids: Sequence[JobId]) -> list[int | None]:
 
 
 def event_types(bench: Bench, batch_id: BatchId) -> list[EventType]:
-    with bench.transaction() as connection:
-        return [event.type for event in events.of_batch(connection, batch_id)]
+    return [event.type for event in bench.do(events.of_batch, batch_id)]
 
 
 def ready(bench: Bench) -> list[JobId]:
@@ -139,11 +137,7 @@ Ending = Callable[[Connection, Lease], object]
 ENDINGS: tuple[Ending, ...] = (cancel, delete, fail, retry, release, expire, complete)
 
 
-def by_name(end: Ending) -> str:
-    return end.__name__
-
-
-@pytest.mark.parametrize("end", ENDINGS, ids=by_name)
+@pytest.mark.parametrize("end", ENDINGS, ids=lambda end: end.__name__)
 def test_every_ending_of_the_last_rating_ranks(bench: Bench, end: Ending) -> None:
     _, job_ids = bench.submit_batch(3, RECIPE, best=1)
     last = rate(bench, "mild", "huge")
@@ -156,7 +150,7 @@ def test_every_ending_of_the_last_rating_ranks(bench: Bench, end: Ending) -> Non
     assert invariants.broken(bench) == []
 
 
-@pytest.mark.parametrize("end", ENDINGS, ids=by_name)
+@pytest.mark.parametrize("end", ENDINGS, ids=lambda end: end.__name__)
 def test_every_ending_of_the_last_job_finishes_its_batch_once(bench: Bench, end: Ending) -> None:
     batch_id, _ = bench.submit_batch(2, Recipe(outputs=(Output.FACES,)))
     last = rate(bench, "none")
@@ -166,8 +160,8 @@ def test_every_ending_of_the_last_job_finishes_its_batch_once(bench: Bench, end:
     assert event_types(bench, batch_id) == [EventType.BATCH_PROGRESS, EventType.BATCH_FINISHED]
 
 
-@pytest.mark.parametrize("second", ENDINGS[:4], ids=by_name)
-@pytest.mark.parametrize("first", [cancel, complete], ids=by_name)
+@pytest.mark.parametrize("second", ENDINGS[:4], ids=lambda end: end.__name__)
+@pytest.mark.parametrize("first", [cancel, complete], ids=lambda end: end.__name__)
 def test_last_two_ratings_at_once_rank_once(bench: Bench, first: Ending, second: Ending) -> None:
     batch_id, job_ids = bench.submit_batch(3, RECIPE, best=1)
     leases = smiles(bench)
@@ -183,8 +177,8 @@ def test_last_two_ratings_at_once_rank_once(bench: Bench, first: Ending, second:
     assert races.deadlocks(bench) == deadlocks
 
 
-@pytest.mark.parametrize("second", ENDINGS[:4], ids=by_name)
-@pytest.mark.parametrize("first", [delete, complete], ids=by_name)
+@pytest.mark.parametrize("second", ENDINGS[:4], ids=lambda end: end.__name__)
+@pytest.mark.parametrize("first", [delete, complete], ids=lambda end: end.__name__)
 def test_last_two_jobs_at_once_finish_once(bench: Bench, first: Ending, second: Ending) -> None:
     batch_id, _ = bench.submit_batch(2, KEEP_BACKGROUND)
     bench.complete(*bench.claim(PREPARE, batch_size=2))
@@ -200,14 +194,10 @@ def overlapped(
     bench: Bench, first: Callable[[Connection], object], second: Callable[[Connection], object]
 ) -> None:
     """Make the second while the first is made and not committed."""
-
-    def alone() -> object:
-        return bench.do(second)
-
     with ThreadPoolExecutor(1) as pool:
         with bench.transaction() as connection:
             first(connection)
-            other = pool.submit(alone)
+            other = pool.submit(bench.do, second)
             races.await_waiting(bench, other)
         other.result(20)
 

@@ -1,18 +1,37 @@
-"""What a claim takes, how its lease holds and is lost, and how its stage is tried again."""
+"""How a stage becomes ready, is claimed, held, lost and tried again, and how its job ends."""
+
+import dataclasses
+import datetime as dt
 
 import pytest
 
-from smart_filter_shared.jobs import transitions
+from smart_filter_shared.cards import LEADING_TASK, TaskName
+from smart_filter_shared.errors import JobFinal, LeaseLost, NotFound
+from smart_filter_shared.ids import Tenant, new_batch_id, new_job_id, new_upload_id
+from smart_filter_shared.jobs import queries, transitions
+from smart_filter_shared.jobs.fairness import Place
+from smart_filter_shared.jobs.leases import Lease
+from smart_filter_shared.jobs.models import Plan
+from smart_filter_shared.jobs.retention import Keeping
 from smart_filter_shared.jobs.states import JobState
+from smart_filter_shared.jobs.submission import Membership, Submission
+from smart_filter_shared.jobs.uploads import Named
+from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.recipe import Filter, Priority, Recipe, stages
 from smart_filter_tests import races
-from smart_filter_tests.bench import Bench, capability
-from smart_filter_tests.worlds import FACE, PREPARE, RAISED, SEGMENTATION
+from smart_filter_tests.bench import TENANT, Bench, capability
+from smart_filter_tests.worlds import KEEP_BACKGROUND, RAISED
+
+PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE = StageName
+TOMORROW = dt.datetime.now(dt.UTC) + dt.timedelta(days=1)
 
 
-def lose(bench: Bench) -> None:
+def lose(bench: Bench) -> Lease:
     """Claim, and let the lease expire."""
-    bench.age(bench.claim_one(PREPARE), seconds=31)
+    lease = bench.claim_one(PREPARE)
+    bench.age(lease, seconds=31)
     bench.sweep()
+    return lease
 
 
 def release(bench: Bench, *, delay_seconds: float) -> list[str]:
@@ -22,12 +41,6 @@ def release(bench: Bench, *, delay_seconds: float) -> list[str]:
         transitions.release, lease, delay_seconds=delay_seconds, give_up_seconds=3600
     )
     return [str(one) for one in ringing]
-
-
-def test_stage_rung_twice_is_claimed_once(bench: Bench) -> None:
-    bench.submit()
-
-    assert [len(bench.claim(PREPARE)), len(bench.claim(PREPARE))] == [1, 0]
 
 
 def test_claims_at_the_same_time_take_different_rows(bench: Bench) -> None:
@@ -69,9 +82,7 @@ def test_row_on_its_last_attempt_is_claimed_alone(bench: Bench) -> None:
 
 def test_completion_with_a_lost_lease_is_refused(bench: Bench) -> None:
     job_id = bench.submit()
-    zombie = bench.claim_one(PREPARE)
-    bench.age(zombie, seconds=31)
-    bench.sweep()
+    zombie = lose(bench)
     successor = bench.claim_one(PREPARE)
 
     late = bench.complete(zombie)
@@ -177,3 +188,224 @@ def test_stage_that_raises_waits_for_another_attempt(bench: Bench) -> None:
     bench.pass_time(job_id, PREPARE, seconds=6)
     bench.sweep()
     assert bench.claim_one(PREPARE).attempt == 2
+
+
+def test_stage_is_ready_when_the_last_of_its_needs_succeeds(bench: Bench) -> None:
+    job_id = bench.submit()
+    assert bench.job(job_id).state == JobState.QUEUED
+    assert list(bench.states(job_id).values()) == ["ready", *["waiting"] * 4]
+    bench.advance(PREPARE, FACE, SMILE)
+    assert bench.states(job_id)["composite"] == "waiting"
+
+    completion = bench.complete(bench.claim_one(SEGMENTATION))
+
+    assert completion.ready == [capability(COMPOSITE)]
+    assert bench.states(job_id)["composite"] == "ready"
+
+
+def test_needs_completed_at_the_same_time_wake_their_dependent_once(bench: Bench) -> None:
+    job_id = bench.submit()
+    bench.advance(PREPARE, FACE)
+    leases = [bench.claim_one(SEGMENTATION), bench.claim_one(SMILE)]
+
+    completions = races.at_once([lambda lease=lease: bench.complete(lease) for lease in leases])
+
+    woken = [ready for completion in completions for ready in completion.ready]
+    assert woken == [capability(COMPOSITE)]
+    assert bench.row(job_id, COMPOSITE)["open_needs"] == 0
+
+
+def test_completion_repeated_meets_no_need_twice(bench: Bench) -> None:
+    job_id = bench.submit()
+    bench.advance(PREPARE)
+    lease = bench.claim_one(SEGMENTATION)
+    bench.complete(lease)
+
+    again = bench.complete(lease)
+
+    assert again.lost == [lease]
+    assert bench.row(job_id, COMPOSITE)["open_needs"] == 1
+
+
+def test_stage_that_raised_on_its_last_attempt_fails_its_job(bench: Bench) -> None:
+    job_id = bench.submit()
+    bench.advance(PREPARE)
+    lease = bench.claim_one(FACE)
+
+    bench.do(transitions.retry, lease, RAISED, delay_seconds=5, max_attempts=1)
+
+    job = bench.job(job_id)
+    assert job.state == JobState.FAILED
+    assert job.error == {
+        "code": "model_failed",
+        "title": "A model failed",
+        "detail": "ValueError in face",
+        "stage": "face",
+    }
+    left = dict.fromkeys(("segmentation", "smile", "composite"), "canceled")
+    assert bench.states(job_id) == {"prepare": "succeeded", "face": "failed", **left}
+
+
+def test_failure_takes_the_lease_of_a_running_sibling(bench: Bench) -> None:
+    bench.submit()
+    bench.advance(PREPARE)
+    sibling, failing = bench.claim_one(SEGMENTATION), bench.claim_one(FACE)
+
+    bench.do(transitions.fail, failing, RAISED)
+
+    assert bench.complete(sibling).lost == [sibling]
+
+
+def test_failing_with_a_lost_lease_changes_nothing(bench: Bench) -> None:
+    job_id = bench.submit()
+    zombie = lose(bench)
+
+    with pytest.raises(LeaseLost):
+        bench.do(transitions.fail, zombie, RAISED)
+
+    assert bench.job(job_id).state != JobState.FAILED
+
+
+def test_cancel_ends_the_job_and_every_unfinished_stage(bench: Bench) -> None:
+    job_id = bench.submit()
+    bench.advance(PREPARE)
+    running = bench.claim_one(FACE)
+
+    bench.do(transitions.cancel, job_id, TENANT)
+
+    assert bench.job(job_id).state == JobState.CANCELED
+    assert bench.complete(running).lost == [running]
+    assert bench.claim(SEGMENTATION) == []
+
+
+def test_cancel_of_an_ended_job_or_another_tenants_is_refused(bench: Bench) -> None:
+    job_id = bench.submit(KEEP_BACKGROUND)
+
+    with pytest.raises(NotFound):
+        bench.do(transitions.cancel, job_id, Tenant("somebody-else"))
+    bench.advance(PREPARE, COMPOSITE)
+    with pytest.raises(JobFinal):
+        bench.do(transitions.cancel, job_id, TENANT)
+
+
+@pytest.mark.parametrize("round_number", range(5))
+def test_cancel_against_complete_ends_the_job_once(bench: Bench, round_number: int) -> None:
+    del round_number
+    job_id = bench.submit(KEEP_BACKGROUND)
+    bench.advance(PREPARE)
+    lease = bench.claim_one(COMPOSITE)
+
+    def cancel_first() -> str | None:
+        try:
+            bench.do(transitions.cancel, job_id, TENANT)
+        except JobFinal:
+            return None
+        return "canceled"
+
+    def complete_first() -> str | None:
+        return None if bench.complete(lease).lost else "succeeded"
+
+    outcomes = races.at_once([cancel_first, complete_first])
+
+    assert [one for one in outcomes if one] == [bench.job(job_id).state]
+
+
+def test_late_jobs_that_run_do_not_keep_others_from_lapsing(bench: Bench) -> None:
+    bench.submit_many(500, Recipe(), tenant=TENANT)
+    bench.execute("""
+        UPDATE stages SET state = 'running', lease_token = gen_random_uuid(),
+            leased_until = now() + interval '1 hour'
+        WHERE stage = 'prepare'
+    """)
+    waiting = bench.submit()
+    bench.execute(
+        """
+            UPDATE jobs SET deadline_at = now() - make_interval(
+                secs => CASE id WHEN :waiting THEN 1 ELSE 9 END
+            )
+        """,
+        waiting=waiting,
+    )
+
+    lapsed = bench.do(transitions.lapse)
+
+    assert lapsed == [waiting]
+
+
+def a_submission(recipe: Recipe) -> Submission:
+    job_id = new_job_id()
+    return Submission(
+        job_id=job_id,
+        tenant=TENANT,
+        recipe=recipe,
+        seed=2**53 - 1,
+        place=Place(1 / 3, 0.1),
+        photo_key=f"{TENANT}/{job_id}",
+        photo_digest="ab" * 32,
+        background_key=f"{TENANT}/{job_id}/background",
+        keeping=Keeping(3600.5, 7200.25),
+        plans={
+            stage: Plan(
+                capability(stage),
+                {LEADING_TASK[stage]: "bench"},
+                {TaskName.SEGMENTATION: {"threshold": 0.1}},
+            )
+            for stage in stages(recipe)
+        },
+        megapixels=1.048576,
+    )
+
+
+def assert_read_as_written(bench: Bench, submission: Submission) -> None:
+    with bench.transaction() as connection:
+        written = transitions.submit(connection, submission)
+        known = queries.submitted(submission, written)
+        assert known == queries.find(connection, submission.job_id, TENANT)
+
+
+def test_job_with_everything_is_read_as_it_was_written(bench: Bench) -> None:
+    recipe = Recipe(
+        priority=Priority.INTERACTIVE,
+        run_at=TOMORROW,
+        deadline_ms=1001,
+        filters=(Filter("glasses"),),
+        params={TaskName.SEGMENTATION: {"threshold": 0.1}},
+        metadata={"a name": 'Zoë "\\ \u2028 \U0001f600'},
+    )
+    submission = dataclasses.replace(
+        a_submission(recipe),
+        photo_url="https://example.org/photo.jpg",
+        webhook_url="https://example.org/hook",
+        upload=Named(new_upload_id(), '"etag"'),
+        parent_id=new_job_id(),
+        corrections=({"form": "label", "label": {"faces": []}},),
+        degraded=("edge=fast", "a, b"),
+        foreseen=(0.1, 0.2),
+        membership=Membership(new_batch_id(), 3, is_ranked=True),
+    )
+
+    assert_read_as_written(bench, submission)
+
+
+def test_deadline_counts_from_the_moment_of_submission(bench: Bench) -> None:
+    submission = a_submission(Recipe(deadline_ms=1001))
+
+    written = bench.do(transitions.submit, submission)
+
+    ends_at = written.created_at + dt.timedelta(milliseconds=1001)
+    assert {bench.row(submission.job_id, stage)["deadline_at"] for stage in submission.plans} == {
+        ends_at
+    }
+
+
+def test_job_that_takes_stages_over_is_read_as_it_was_written(bench: Bench) -> None:
+    earlier = bench.submit()
+    bench.advance(PREPARE, SEGMENTATION)
+    submission = dataclasses.replace(
+        a_submission(Recipe()), sources={PREPARE: earlier, SEGMENTATION: earlier}
+    )
+
+    assert_read_as_written(bench, submission)
+    assert bench.row(submission.job_id, SEGMENTATION)["state"] == "succeeded"
+    assert bench.row(submission.job_id, SEGMENTATION)["finished_at"] is not None
+    assert bench.row(submission.job_id, FACE)["state"] == "ready"

@@ -1,23 +1,32 @@
-"""Versions of weights: one live at most, moved one at a time, and what becomes of jobs by it."""
+"""Versions: of weights, moved one at a time; of workers and the API, refused where they differ."""
 
+import dataclasses
 import datetime as dt
 import uuid
 from typing import Any
 
 import pytest
-from sqlalchemy import text
 
-from smart_filter_shared.cards import Offer, TaskName
+from smart_filter_shared import parameters
+from smart_filter_shared.cards import ModelCard, Offer, TaskName, WeightsFile
 from smart_filter_shared.errors import VersionRefused
-from smart_filter_shared.jobs import data_sets, models, shadows, versions
+from smart_filter_shared.ids import Capability, JobId
+from smart_filter_shared.jobs import data_sets, models, shadows, skew, transitions, versions
+from smart_filter_shared.jobs.leases import Lease
 from smart_filter_shared.jobs.versions import Trained, Version, VersionState
+from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.storage import keys
 from smart_filter_tests import commands, learning, races, teaching
+from smart_filter_tests.bench import Bench
 from smart_filter_tests.commands import Command
-from smart_filter_tests.serving import Api, Clock, a_photo
+from smart_filter_tests.serving import Api, Clock, a_card, a_photo
 from smart_filter_workers.learning import feedback
+from smart_filter_workers.serving import Serving
 
-SMILE = TaskName.SMILE
+FACE, SMILE, EYES = TaskName.FACE, TaskName.SMILE, TaskName.EYES
+PREPARE = a_card(TaskName.PREPARE)
+NEXT = dataclasses.replace(PREPARE, version="2")
+LATER_RELEASE = (999, 0, 0)
 
 
 @pytest.fixture
@@ -35,7 +44,6 @@ def command(
 
 
 def register(api: Api, score: float, **more: Any) -> str:  # noqa: ANN401 - of Trained
-    """Store and register weights; return their digest."""
     content = learning.network(score)
     digest = learning.digest_of(content)
     key = keys.weights(digest)
@@ -62,20 +70,14 @@ def rollback(api: Api) -> str | None:
 
 
 def states(api: Api) -> dict[str, str]:
-    with api.bench.transaction() as connection:
-        return {one.digest: str(one.state) for one in versions.listed(connection)}
+    return {one.digest: str(one.state) for one in api.bench.do(versions.listed)}
 
 
 def smile_row(api: Api) -> dict[str, Any]:
     """Submit a job whose smiles are rated by the model that learns; return that stage's row."""
     answer = api.post(a_photo(), {"outputs": "faces", "smile.model": "learned"})
     assert answer.status_code == 202, answer.text
-    with api.bench.transaction() as connection:
-        row = connection.execute(
-            text("SELECT * FROM stages WHERE stage = 'smile' AND job_id = :id"),
-            {"id": answer.json()["id"]},
-        )
-        return dict(row.mappings().one())
+    return api.bench.row(JobId(uuid.UUID(answer.json()["id"])), StageName.SMILE)
 
 
 def shadow(api: Api, digest: str, *, share: float) -> Version:
@@ -94,7 +96,6 @@ def test_registered_twice_is_one_candidate(api: Api) -> None:
     [
         (0.125, {}, "these are the weights that learned came with"),
         (0.5, {"model": "no-smile"}, "no weights"),
-        (0.5, {"data_set": 3}, "there is no data set smile 3"),
         (0.5, {"data_set": 99999999999999}, "there is no data set smile 99999999999999"),
         (0.5, {"parent": "0" * 64}, "the parent 0+ was never registered"),
         (0.5, {"parent": "%"}, "the parent '%' is no digest of 64 digits"),
@@ -106,32 +107,24 @@ def test_wrong_weights_are_refused(api: Api, score: float, wrong: dict[str, Any]
         register(api, score, **wrong)
 
 
-def test_promotion_retires_what_was_live_and_rollback_brings_it_back(api: Api) -> None:
+def test_promotion_retires_what_was_live_and_rollbacks_bring_it_back(api: Api) -> None:
     one = register(api, 0.5)
     promote(api, one)
     two = register(api, 0.75, metrics={**learning.BETTER, "against": one})
     promote(api, two)
     after_both = states(api)
+    promote(api, one, anyway=True)
 
-    back = rollback(api)
-    after_one = states(api)
-    own = rollback(api)
+    seen = [(rollback(api), states(api)) for _ in range(3)]
 
     assert after_both == {one: "retired", two: "live"}
-    assert (back, after_one) == (one, {one: "live", two: "retired"})
-    assert (own, states(api)) == (None, {one: "retired", two: "retired"})
+    assert seen == [
+        (two, {one: "retired", two: "live"}),
+        (one, {one: "live", two: "retired"}),
+        (None, {one: "retired", two: "retired"}),
+    ]
     with pytest.raises(VersionRefused, match="runs with the weights that it came with"):
         rollback(api)
-
-
-def test_rollbacks_end_with_the_weights_that_the_model_came_with(api: Api) -> None:
-    one, two = register(api, 0.5), register(api, 0.75)
-    for digest in (one, two, one):
-        promote(api, digest, anyway=True)
-
-    seen = [rollback(api), rollback(api), rollback(api)]
-
-    assert seen == [two, one, None]
 
 
 def test_worse_weights_are_promoted_only_anyway(api: Api) -> None:
@@ -202,12 +195,11 @@ def test_share_that_is_not_a_number_is_refused(api: Api, command: Command) -> No
     assert states(api) == {digest: "candidate"}
 
 
-@pytest.mark.parametrize("move", [["promote"], ["shadow", "--share", "0.5"]])
-def test_weights_not_in_storage_are_not_run(api: Api, command: Command, move: list[str]) -> None:
+def test_weights_not_in_storage_are_not_run(api: Api, command: Command) -> None:
     digest = register(api, 0.5)
     api.bench.store.remove(keys.weights(digest))
 
-    said = command.said("models", move[0], digest, *move[1:])
+    said = command.said("models", "promote", digest)
 
     assert said.strip().endswith(f"the file of {digest} is in storage no more: register it again")
     assert states(api) == {digest: "candidate"}
@@ -224,26 +216,7 @@ def test_wrong_figures_of_an_earlier_version_are_listed(api: Api, command: Comma
     )
 
     assert "candidate: a ?, b ?" in command.said("models", "versions")
-    refused = command.said("models", "promote", digest)
-    assert "metrics: candidate is no object" in refused
-    assert "Traceback" not in refused
-
-
-def test_models_show_what_is_live_and_what_is_tried(api: Api) -> None:
-    one, two = register(api, 0.5), register(api, 0.75)
-    promote(api, one)
-    shadow(api, two, share=0.5)
-
-    items = api.client.get("/v1/models").json()["items"]
-
-    (shown,) = [one for one in items if one["name"] == "learned"]
-    assert (shown["digest"], shown["data_terms"]) == (one, "nobody's")
-    assert {each["digest"]: each["state"] for each in shown["versions"]} == {
-        one: "live",
-        two: "shadow",
-    }
-    (other,) = [one for one in items if one["name"] == "no-smile"]
-    assert (other["digest"], other["versions"]) == (None, [])
+    assert "metrics: candidate is no object" in command.said("models", "promote", digest)
 
 
 def test_version_counts_the_deleted_photos_of_its_training(api: Api, command: Command) -> None:
@@ -259,11 +232,9 @@ def test_version_counts_the_deleted_photos_of_its_training(api: Api, command: Co
     api.client.delete(f"/v1/jobs/{jobs[1]}")
     late = register(api, 0.875, data_set=built.version)
 
-    with bench.transaction() as connection:
-        counts = {each.digest: each.deletions for each in versions.listed(connection)}
-        assert data_sets.listed(connection)[0].removed == 1
-
+    counts = {each.digest: each.deletions for each in bench.do(versions.listed)}
     assert counts == {one: 1, heir: 1, late: 0}
+    assert bench.do(data_sets.listed)[0].removed == 1
     assert "trained before 1 deletion\n" in command.said("models", "versions")
     items = api.client.get("/v1/models").json()["items"]
     (shown,) = [each for each in items if each["name"] == "learned"]
@@ -293,16 +264,13 @@ def test_versions_command_moves_them(api: Api, command: Command) -> None:
         (["rollback", "smile/nosuch"], "no worker has ever offered smile/nosuch"),
         (["rollback", "learned"], "is no TASK/NAME such as smile/expression"),
         (["promote", "%%%%%%%%%%%%"], "'%%%%%%%%%%%%' is no digest: give its first digits"),
-        (["promote", "________"], "'________' is no digest"),
         (["promote", "0" * 65], "is no digest"),
-        (["shadow", "0123456789", "--share", "2"], "2.0 is not in the range 0<=x<=1"),
     ],
 )
 def test_wrong_command_says_why(command: Command, arguments: list[str], why: str) -> None:
     said = command.said("models", *arguments)
 
     assert why in said
-    assert "Traceback" not in said
     assert command.status("models", *arguments) == 2
 
 
@@ -327,16 +295,167 @@ def test_answers_of_a_shadow_are_compared_with_the_live_ones(api: Api, command: 
 
 
 def test_old_answers_of_shadows_are_forgotten(api: Api) -> None:
-    with api.bench.transaction() as connection:
-        for _ in range(2):
-            shadows.record(connection, "a", against=None, agreement={"level": 1.0})
-        connection.execute(
-            text("""
-                UPDATE shadow_results SET at = at - interval '31 days'
-                WHERE id = (SELECT min(id) FROM shadow_results)
-            """)
-        )
+    for _ in range(2):
+        api.bench.do(shadows.record, "a", against=None, agreement={"level": 1.0})
+    api.bench.execute("""
+        UPDATE shadow_results SET at = at - interval '31 days'
+        WHERE id = (SELECT min(id) FROM shadow_results)
+    """)
 
-        shadows.forget_old(connection, most=10)
+    api.bench.do(shadows.forget_old, most=10)
 
-        assert shadows.said(connection, "a", against=None).photos == 1
+    assert api.bench.do(shadows.said, "a", against=None).photos == 1
+
+
+def publish(bench: Bench, *cards: ModelCard, release: tuple[int, ...] | None = None) -> None:
+    bench.do(models.publish, [Offer(card) for card in cards], release=release)
+
+
+def compared(bench: Bench, *cards: ModelCard) -> Serving:
+    """Return what a worker with these cards serves once it has looked."""
+    serving = Serving([card.capability for card in cards if card.leads], {}, cards)
+    serving.open()
+    bench.do(serving.compare)
+    return serving
+
+
+def claim(bench: Bench, *cards: ModelCard) -> list[Lease]:
+    """Claim as a worker with these cards does."""
+    return bench.do(
+        transitions.claim,
+        Capability("prepare.bench"),
+        worker=bench.worker,
+        batch_size=4,
+        lease_seconds=30,
+        max_attempts=3,
+        by=skew.own_cards(Capability("prepare.bench"), cards),
+    )
+
+
+@pytest.mark.parametrize(
+    ("own", "fails", "again"),
+    [(NEXT, False, True), (NEXT, True, False), (PREPARE, False, False)],
+    ids=["as published", "cannot be loaded", "of another version"],
+)
+def test_worker_that_runs_for_a_month_offers_what_it_serves(
+    bench: Bench, own: ModelCard, *, fails: bool, again: bool
+) -> None:
+    publish(bench, NEXT)
+    now = [0.0]
+    serving = Serving([own.capability], {}, [own], offered=[own], clock=lambda: now[0])
+    if fails:
+        serving.fail(own.capability, "weights file has a wrong SHA-256")
+    serving.open()
+    bench.execute("UPDATE models SET offered_at = offered_at - interval '40 days'")
+    offered = []
+
+    for now[0] in (0.0, 25 * 3600.0):
+        bench.do(serving.renew)
+        known = bench.do(models.published)
+        offered += [one.offered for one in known if one.card.task == TaskName.PREPARE]
+
+    assert offered == [False, again]
+
+
+@pytest.mark.parametrize(
+    ("change", "claimed"),
+    [
+        # By these a picture is another one.
+        ({"version": "2"}, 0),
+        ({"parameters": (parameters.number("least", 0.5, "Least", least=0, most=1),)}, 0),
+        ({"weights": (WeightsFile("one.onnx", "0" * 64),)}, 0),
+        ({"combines": True}, 0),
+        # By these none is.
+        ({"title": "Everything"}, 1),
+        ({"quality": {"iou": 0.9}}, 1),
+        ({"licence": "MIT"}, 1),
+        ({"default": False}, 1),
+        ({"devices": ("cpu", "cuda")}, 1),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
+)
+def test_worker_claims_what_it_makes_the_same_pictures_of(
+    bench: Bench, change: dict[str, object], claimed: int
+) -> None:
+    published = dataclasses.replace(PREPARE, **change)  # type: ignore[arg-type]  # as named
+    publish(bench, published)
+    bench.submit()
+
+    assert len(claim(bench, PREPARE)) == claimed
+    assert len(claim(bench, published)) == 1 - claimed
+
+
+def test_entries_of_another_machine_do_not_prevent_a_claim(bench: Bench) -> None:
+    def entry(*names: str) -> ModelCard:
+        chosen = parameters.choice("entry", names[0], "Which", choices=names)
+        return dataclasses.replace(PREPARE, parameters=(chosen,))
+
+    publish(bench, entry("one", "two"))
+    bench.submit()
+
+    assert len(claim(bench, entry("two"))) == 1
+
+
+def test_skew_of_one_capability_leaves_the_others_served(bench: Bench) -> None:
+    publish(bench, NEXT, a_card(FACE))
+
+    serving = compared(bench, PREPARE, a_card(FACE))
+
+    assert serving.capabilities == (Capability("face.bench"),)
+    why = serving.failed[Capability("prepare.bench")]
+    assert "prepare no-prepare is of version 1 here" in why
+    assert "accepted for 2" in why
+
+
+def test_skew_of_a_light_model_stops_its_stage(bench: Bench) -> None:
+    publish(bench, a_card(SMILE), dataclasses.replace(a_card(EYES), version="2"))
+
+    serving = compared(bench, a_card(SMILE), a_card(EYES), a_card(FACE))
+
+    assert serving.capabilities == (Capability("face.bench"),)
+
+
+def test_skew_ends_when_the_workers_own_version_is_published_again(bench: Bench) -> None:
+    publish(bench, NEXT)
+    serving = compared(bench, PREPARE)
+    publish(bench, PREPARE)
+
+    bench.do(serving.compare)
+
+    assert serving.capabilities == (Capability("prepare.bench"),)
+    assert serving.failed == {}
+
+
+@pytest.mark.parametrize("goes_back", [False, True])
+def test_later_release_stays_until_prepare_goes_back(bench: Bench, *, goes_back: bool) -> None:
+    publish(bench, NEXT, release=LATER_RELEASE)
+    if goes_back:
+        bench.do(skew.go_back_to_own_release)
+
+    publish(bench, PREPARE)
+
+    assert (compared(bench, PREPARE).failed == {}) is goes_back
+    assert (compared(bench, NEXT).failed == {}) is not goes_back
+
+
+@pytest.mark.parametrize(
+    ("field", "is_offered"), [('{"mirrors": true}', False), ('{"mirrors": false}', True)]
+)
+def test_card_that_needs_more_than_the_api_knows_is_not_available(
+    api: Api, clock: Clock, field: str, *, is_offered: bool
+) -> None:
+    api.bench.execute(
+        "UPDATE models SET card = card || CAST(:more AS jsonb) WHERE task = 'face'", more=field
+    )
+    clock.make_old()
+
+    answer = api.post(a_photo())
+
+    assert answer.status_code == (202 if is_offered else 422)
+    if not is_offered:
+        assert answer.json()["code"] == "not_available"
+        assert "upgrade the API" in answer.json()["errors"][0]["detail"]
+    listed = api.client.get("/v1/models?all=true").json()["items"]
+    assert {"no-face": is_offered} == {
+        card["name"]: card["offered"] for card in listed if card["task"] == "face"
+    }

@@ -1,32 +1,37 @@
-"""Objects that no row names go only where the bucket is this database's."""
+"""Objects go only where the bucket is this database's, and although learning is in trouble."""
 
 import contextlib
 import datetime as dt
+import threading
 import uuid
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 from sqlalchemy import Engine, text
+from sqlalchemy.pool import QueuePool
 
 from smart_filter_deploy.doctor import servers
 from smart_filter_shared import installation
+from smart_filter_shared.cards import TaskName
 from smart_filter_shared.db import migrate, sessions
 from smart_filter_shared.errors import StorageUnavailable
 from smart_filter_shared.ids import JobId, new_job_id
+from smart_filter_shared.jobs import data_sets, transitions
 from smart_filter_shared.jobs.presence import CELL
 from smart_filter_shared.storage import keys
 from smart_filter_shared.storage.objects import ObjectStore, Stored
 from smart_filter_tests.bench import TENANT, Bench
 from smart_filter_tests.databases import an_empty_database, connected
+from smart_filter_tests.outages import until
+from smart_filter_workers.learning import manifests
 from smart_filter_workers.retention import Retention
 
 NOW = dt.timedelta(seconds=-60)  # older than what is written this very second
+VERSION = 1
 
 
 class Listing(ObjectStore):
-    """The real store, which notes what is listed."""
-
     def __init__(self, bench: Bench) -> None:
         super().__init__(bench.settings.storage, connections=1)
         self.listed: list[str] = []
@@ -37,16 +42,12 @@ class Listing(ObjectStore):
 
 
 class LosesAnswers(ObjectStore):
-    """The real store, whose answer to a PUT is lost."""
-
     def put(self, *put: Any, **more: Any) -> None:  # noqa: ANN401 - as it is
         super().put(*put, **more)
         raise StorageUnavailable("no answer")
 
 
 class RefusesToStore(ObjectStore):
-    """The real store, which refuses each PUT."""
-
     def put(self, *_: object, **__: object) -> None:
         raise StorageUnavailable("no room")
 
@@ -82,7 +83,6 @@ def put(bench: Bench, key: str) -> str:
 
 
 def stray(bench: Bench, job_id: JobId | None = None) -> str:
-    """Store an object that no row names; return its key."""
     return put(bench, keys.photo(TENANT, job_id or new_job_id()))
 
 
@@ -98,51 +98,35 @@ def kept(bench: Bench) -> set[str]:
     return {one.key for one in bench.store.stored() if not one.key.startswith(keys.INSTALLATIONS)}
 
 
-def test_bucket_is_confirmed_before_anything_goes(bench: Bench) -> None:
+def test_only_what_was_there_when_the_bucket_was_confirmed_goes(bench: Bench) -> None:
     stray(bench)
-
-    assert [clear(bench), clear(bench)] == [0, 1]
-    assert (fault(bench), kept(bench)) == (None, set())
-
-
-def test_what_was_written_since_the_bucket_was_confirmed_stays(bench: Bench) -> None:
-    clear(bench)
+    removed = [clear(bench), clear(bench)]
     written_since = stray(bench)
+    removed.append(clear(bench))
 
-    assert clear(bench) == 0
-    assert kept(bench) == {written_since}
+    assert removed == [0, 1, 0]
+    assert (fault(bench), kept(bench)) == (None, {written_since})
 
 
-def test_installations_on_one_bucket_remove_nothing(bench: Bench, neighbor: Engine) -> None:
+def test_installations_on_one_bucket_remove_nothing_until_one_moves(
+    bench: Bench, neighbor: Engine
+) -> None:
     strays = {stray(bench), stray(bench)}
 
     removed = [clear(bench, engine) for _ in range(3) for engine in (bench.engine, neighbor)]
 
     assert (removed, kept(bench)) == ([0] * 6, strays)
-    told = fault(bench)
-    assert told is not None
     with sessions.transaction(neighbor) as connection:
         other = connection.execute(text("SELECT id FROM installation")).scalar_one()
         assert "is used by installation" in str(installation.fault(connection))
-    assert f"is used by installation {other} too" in told
-    assert "\n" not in told
-
-
-def test_installation_whose_neighbor_has_moved_clears_again(bench: Bench, neighbor: Engine) -> None:
-    clear(bench)
-    clear(bench, neighbor)
-    clear(bench)
-    stray(bench)
-    with sessions.transaction(neighbor) as connection:
-        other = connection.execute(text("SELECT id FROM installation")).scalar_one()
-
+    assert f"is used by installation {other} too" in str(fault(bench))
     bench.store.remove(keys.installation(other))
-
-    assert [clear(bench), clear(bench)] == [0, 1]
-    assert fault(bench) is None
+    assert (clear(bench), fault(bench)) == (2, None)
 
 
-def test_database_that_was_restored_from_an_older_backup_removes_nothing(bench: Bench) -> None:
+def test_restored_database_removes_nothing_until_an_operator_removes_the_marker(
+    bench: Bench,
+) -> None:
     clear(bench)
     with bench.transaction() as connection:
         backup = connection.execute(text("SELECT token, confirmed_at FROM installation")).one()
@@ -158,20 +142,9 @@ def test_database_that_was_restored_from_an_older_backup_removes_nothing(bench: 
 
     assert (removed, kept(bench)) == ([0, 0, 0], {made_since})
     assert "was used with a later state of this database" in str(fault(bench))
-
-
-def test_restored_database_clears_once_an_operator_has_removed_the_marker(bench: Bench) -> None:
-    clear(bench)
-    stray(bench)
-    bench.execute("UPDATE installation SET token = :token", token=uuid.uuid4())
-    clear(bench)
-    assert fault(bench) is not None
-
     (marker,) = bench.store.stored(keys.INSTALLATIONS)
     bench.store.remove(marker.key)
-
-    assert [clear(bench), clear(bench)] == [0, 1]
-    assert fault(bench) is None
+    assert ([clear(bench), clear(bench)], fault(bench)) == ([0, 1], None)
 
 
 def test_process_that_dies_while_it_confirms_makes_no_fault(bench: Bench) -> None:
@@ -250,3 +223,96 @@ def test_older_day_is_listed_once_in_a_day_and_the_last_two_each_hour(bench: Ben
     of_days = [store.listed.count(f"{day}/") for day in days]
     assert of_days == [24, 24, *[1] * 28]
     assert most <= 2 + 2 + 2  # the last two days, two older ones, stock and weights
+
+
+class Watching(ObjectStore):
+    """The real store, which notes how many connections are in use while something is stored."""
+
+    def __init__(self, bench: Bench) -> None:
+        super().__init__(bench.settings.storage, connections=1)
+        self._bench = bench
+        self.in_use: list[int] = []
+
+    def put(self, key: str, content: BinaryIO | bytes, *, length: int, media_type: str) -> None:
+        pool = self._bench.engine.pool
+        assert isinstance(pool, QueuePool)
+        self.in_use.append(pool.checkedout())
+        super().put(key, content, length=length, media_type=media_type)
+
+
+class Refusing(ObjectStore):
+    """The real store, under whose `data/` nothing can be stored."""
+
+    def put(self, key: str, content: BinaryIO | bytes, *, length: int, media_type: str) -> None:
+        if key.startswith("data/"):
+            raise StorageUnavailable(f"refused {key}")
+        super().put(key, content, length=length, media_type=media_type)
+
+
+@pytest.fixture
+def stale(bench: Bench) -> Bench:
+    """A data set whose manifest is not written yet."""
+    bench.execute(
+        "INSERT INTO data_sets (task, version, created_at) VALUES (:task, :version, now())",
+        task=TaskName.SMILE,
+        version=VERSION,
+    )
+    return bench
+
+
+def is_stale(bench: Bench) -> bool:
+    return bool(bench.do(data_sets.stale, most=10))
+
+
+def test_photo_goes_though_learning_never_succeeds(stale: Bench) -> None:
+    job_id = new_job_id()
+    photo = keys.photo(TENANT, job_id)
+    stale.store.put(photo, b"bytes", length=5, media_type="image/jpeg")
+    stale.submit(job_id=job_id, photo=photo)
+    stale.do(transitions.cancel, job_id, TENANT)
+    stale.execute("UPDATE artifacts SET expires_at = now() - interval '1 hour'")
+    store = Refusing(stale.settings.storage, connections=2)
+    keeper = Retention(stale.engine, store, cell=CELL)
+    with pytest.raises(StorageUnavailable):
+        keeper.learn()
+    stopping = threading.Event()
+    threads = [
+        threading.Thread(target=run, args=(stopping,)) for run in (keeper.run, keeper.run_slow)
+    ]
+
+    keeper.due()
+    for thread in threads:
+        thread.start()
+    try:
+        until(lambda: not stale.store.has(photo))
+    finally:
+        stopping.set()
+        for thread in threads:
+            thread.join()
+
+    assert list(stale.store.stored()) == []
+    assert is_stale(stale)
+
+
+def test_no_transaction_is_open_while_a_manifest_is_stored(stale: Bench) -> None:
+    store = Watching(stale)
+
+    manifests.write_stale(stale.engine, store, most=10)
+
+    assert store.in_use == [0]
+    assert not is_stale(stale)
+
+
+def test_manifest_is_written_by_its_claimant_until_the_claim_is_lost(stale: Bench) -> None:
+    slow = stale.do(data_sets.claim, TaskName.SMILE, VERSION)
+    assert slow is not None
+
+    manifests.write(stale.engine, stale.store, TaskName.SMILE, VERSION)
+    while_claimed = list(stale.store.stored())
+    stale.execute("UPDATE data_sets SET leased_until = now()")
+    manifests.write(stale.engine, stale.store, TaskName.SMILE, VERSION)
+    written = not is_stale(stale)
+    stale.do(data_sets.told, slow, "0" * 64)
+
+    assert (while_claimed, written) == ([], True)
+    assert is_stale(stale)

@@ -1,4 +1,4 @@
-"""States of workers: what a heartbeat writes, who counts on it, and what containers ask."""
+"""Workers: what a heartbeat writes, what containers ask, pauses, drains, and who sweeps."""
 
 import os
 import signal
@@ -6,8 +6,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,8 +17,8 @@ from smart_filter_deploy.cli import program
 from smart_filter_deploy.cli.endings import NO_SERVER
 from smart_filter_shared.doorbell import Doorbell
 from smart_filter_shared.ids import Capability, new_worker_id
-from smart_filter_shared.jobs import presence
-from smart_filter_shared.jobs.presence import Sign, Worker, WorkerState
+from smart_filter_shared.jobs import pauses, presence, queries
+from smart_filter_shared.jobs.presence import CELL, Sign, Worker, WorkerState
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.telemetry.tracing import UNTOLD
 from smart_filter_tests.bench import Bench, capability
@@ -31,7 +30,12 @@ from smart_filter_workers.serving import Serving
 
 FACE, SMILE = capability(StageName.FACE), capability(StageName.SMILE)
 ELSEWHERE = "another machine"
+AGE = """
+    UPDATE workers SET seen_at = seen_at - interval '31 s',
+        started_at = started_at - interval '31 s'
+"""
 Health = Callable[[], tuple[object, str]]
+PREPARE = capability(StageName.PREPARE)
 
 
 @dataclass(slots=True)
@@ -160,17 +164,13 @@ def test_drain_waits_for_a_thread_between_its_claim_and_its_work(beating: Beatin
     with heartbeat.at_work():
         draining.after_signal(heartbeat)
         (drain,) = [one for one in threading.enumerate() if one.name == "drain"]
-        drain.join(0.3)
-        waits = drain.is_alive()
         with heartbeat.holding([], limit_seconds=60):
             pass
         drain.join(0.3)
-        still_waits = drain.is_alive()
+        waits = drain.is_alive()
     drain.join(60)
 
-    assert waits
-    assert still_waits
-    assert not drain.is_alive()
+    assert (waits, drain.is_alive()) == (True, False)
 
 
 def test_worker_is_counted_on_from_the_heartbeat_on_that_resumes_it(beating: Beating) -> None:
@@ -188,24 +188,16 @@ def test_worker_is_counted_on_from_the_heartbeat_on_that_resumes_it(beating: Bea
     assert beating.served() == {FACE, SMILE}
 
 
-def test_worker_without_a_heartbeat_for_long_is_unhealthy(beating: Beating) -> None:
-    beating.serving.open()
-    beating.heartbeat().beat()
-    _age(beating.bench, seconds=31)
+def test_worker_of_the_version_before_is_ready_until_it_falls_silent(beating: Beating) -> None:
+    beating.bench.execute("""
+        INSERT INTO workers (id, host, pid, capabilities, threads, started_at, seen_at)
+        VALUES (gen_random_uuid(), 'old', 1, ARRAY['face.bench'], 1, now(), now())
+    """)
+    before = beating.census()
+    beating.bench.execute(AGE)
 
-    assert beating.census()[FACE, WorkerState.UNHEALTHY] == 1
-
-
-def test_worker_of_the_version_before_is_counted_as_ready(bench: Bench) -> None:
-    with bench.transaction() as connection:
-        connection.exec_driver_sql(
-            "INSERT INTO workers (id, host, pid, capabilities, threads, started_at, seen_at)"
-            " VALUES (%s, 'old', 1, ARRAY['face.bench'], 1, now(), now())",
-            (new_worker_id(),),
-        )
-        found = presence.census(connection, silent_seconds=30)
-
-    assert found == {(FACE, WorkerState.READY): 1}
+    assert before == {(FACE, WorkerState.READY): 1}
+    assert beating.census() == {(FACE, WorkerState.UNHEALTHY): 1}
 
 
 @pytest.mark.parametrize(
@@ -231,13 +223,15 @@ def test_container_is_well_while_its_worker_can_work(
     assert said.endswith(f" s ago; {FACE}: no GPU\n")
 
 
-def test_container_whose_worker_fell_silent_is_not_well(bench: Bench, health: Health) -> None:
+def test_container_whose_worker_fell_silent_is_not_well_until_it_starts_again(
+    bench: Bench, health: Health
+) -> None:
     bench.do(presence.announce, here())
-    _age(bench, seconds=31)
-
+    bench.execute(AGE)
     ended, said = health()
+    bench.do(presence.announce, here())
 
-    assert ended == 1
+    assert (ended, health()[0]) == (1, 0)
     assert f"worker {os.getpid()}: unhealthy, heard 3" in said
 
 
@@ -253,66 +247,39 @@ def test_killed_workers_and_those_elsewhere_do_not_count(bench: Bench, health: H
     )
 
 
-def test_worker_that_was_started_again_counts_by_its_new_row(bench: Bench, health: Health) -> None:
-    bench.do(presence.announce, here())
-    _age(bench, seconds=31)
-    bench.do(presence.announce, here())
-
-    assert health()[0] == 0
-
-
 def test_health_needs_a_database(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SMART_FILTER_DATABASE_URL", "postgresql+psycopg://a:b@127.0.0.1:9/c")
 
     assert command.status("worker-health") == NO_SERVER
 
 
-@pytest.mark.parametrize(
-    ("model", "environment", "why"),
-    [
-        ("people", {}, "has a wrong SHA-256"),
-        ("unet", {"SMART_FILTER_DEVICE": "cuda", "CUDA_VISIBLE_DEVICES": "-1"}, "it needs a GPU"),
-    ],
-)
 def test_worker_that_can_serve_nothing_reports_it_and_takes_no_work(
-    bench: Bench,
-    weights_folder: Path,
-    tmp_path: Path,
-    *,
-    model: str,
-    environment: dict[str, str],
-    why: str,
+    bench: Bench, tmp_path: Path
 ) -> None:
-    _copy_with_flaws(weights_folder, tmp_path / "weights", of=model)
-
-    with _worker(bench, tmp_path, model, environment) as worker:
-        sign = _sign_of(bench, worker)
-        worker.send_signal(signal.SIGTERM)
-        status = worker.wait(60)
-
-    (told,) = sign.failed.values()
-    assert (sign.state, why in told, status) == (WorkerState.SETUP_FAILED, True, 0)
-    assert bench.do(presence.signs, socket.gethostname(), silent_seconds=30) == []
-
-
-@contextmanager
-def _worker(
-    bench: Bench, data: Path, model: str, environment: Mapping[str, str]
-) -> Iterator[subprocess.Popen[bytes]]:
+    (card,) = [one for one in catalogue.find().cards if one.name == "people"]
+    (tmp_path / "weights").mkdir()
+    for file in card.weights:
+        (tmp_path / "weights" / file.name).write_bytes(b"spoilt")
     environment = {
         **os.environ,
         **bench.environment,
-        "SMART_FILTER_DATA": str(data),
+        "SMART_FILTER_DATA": str(tmp_path),
         "SMART_FILTER_HEARTBEAT_SECONDS": "0.1",
-        **environment,
     }
-    words = program.command("worker", "--stages", "segmentation", "--models", model)
+    words = program.command("worker", "--stages", "segmentation", "--models", "people")
     process = subprocess.Popen(words, env=environment)
     try:
-        yield process
+        sign = _sign_of(bench, process)
+        process.send_signal(signal.SIGTERM)
+        status = process.wait(60)
     finally:
         process.kill()
         process.wait()
+
+    (told,) = sign.failed.values()
+    assert "has a wrong SHA-256" in told
+    assert (sign.state, status) == (WorkerState.SETUP_FAILED, 0)
+    assert bench.do(presence.signs, socket.gethostname(), silent_seconds=30) == []
 
 
 def _sign_of(bench: Bench, worker: "subprocess.Popen[bytes]") -> Sign:
@@ -326,23 +293,73 @@ def _sign_of(bench: Bench, worker: "subprocess.Popen[bytes]") -> Sign:
     raise AssertionError(f"it ended with status {worker.returncode}")
 
 
-def _copy_with_flaws(weights: Path, copy: Path, *, of: str) -> None:
-    """Link to all weights, but give one model files that are not what they should be."""
-    flawed = {
-        file.name for card in catalogue.find().cards if card.name == of for file in card.weights
-    }
-    copy.mkdir()
-    for file in weights.iterdir():
-        if file.name in flawed:
-            (copy / file.name).write_bytes(b"spoilt")
-        else:
-            (copy / file.name).symlink_to(file)
+def announce(bench: Bench, *, draining: bool = False) -> bool:
+    worker = Worker(bench.worker, "here", 7, [PREPARE], threads=2, draining=draining)
+    return bench.do(presence.announce, worker)
 
 
-def _age(bench: Bench, *, seconds: int) -> None:
-    with bench.transaction() as connection:
-        connection.exec_driver_sql(
-            "UPDATE workers SET seen_at = seen_at - make_interval(secs => %s),"
-            " started_at = started_at - make_interval(secs => %s)",
-            (seconds, seconds),
-        )
+def test_paused_capability_is_not_claimed_from_until_it_is_resumed(bench: Bench) -> None:
+    bench.submit()
+
+    pausing = [bench.do(pauses.pause, PREPARE) for _ in range(2)]
+    paused = bench.claim(StageName.PREPARE, batch_size=8)
+    resuming = [bench.do(pauses.resume, PREPARE) for _ in range(2)]
+    resumed = bench.claim(StageName.PREPARE, batch_size=8)
+
+    assert (pausing, resuming) == ([True, False], [True, False])
+    assert (len(paused), len(resumed)) == (0, 1)
+
+
+def test_paused_capability_is_not_rung_for_and_its_running_stage_is_finished(bench: Bench) -> None:
+    for _ in range(2):
+        bench.submit()
+    announce(bench)
+    running = bench.claim_one(StageName.PREPARE)
+
+    bench.do(pauses.pause, PREPARE)
+
+    assert bench.do(queries.ready_among, [PREPARE]) == []
+    assert bench.do(presence.demands, silent_seconds=30) == []
+    assert bench.complete(running).lost == []
+
+
+def test_worker_learns_at_its_heartbeat_that_it_is_drained(bench: Bench) -> None:
+    assert not bench.do(presence.drain, bench.worker)  # there is none yet
+    drained = [announce(bench)]
+    assert bench.do(presence.drain, bench.worker)
+    drained.append(announce(bench))
+    assert bench.do(presence.resume, bench.worker)
+    drained.append(announce(bench))
+
+    assert drained == [False, True, False]
+
+
+def test_drained_worker_whose_row_was_dropped_stays_so(bench: Bench) -> None:
+    bench.do(presence.forget_silent, silent_seconds=0)
+
+    assert announce(bench, draining=True)
+
+
+@pytest.mark.parametrize(
+    ("ago_seconds", "may_expire"),
+    [(1.2, True), (4, True), (30, False)],
+    ids=["in time", "a little late", "after an outage"],
+)
+def test_one_process_sweeps_and_expires_unless_no_heartbeat_was_possible(
+    bench: Bench, ago_seconds: float, *, may_expire: bool
+) -> None:
+    bench.execute(
+        """
+            UPDATE cells SET expires_from = '2000-01-01',
+                swept_at = statement_timestamp() - make_interval(secs => :ago)
+        """,
+        ago=ago_seconds,
+    )
+
+    won, second = (
+        bench.do(presence.win_sweep, cell=CELL, every_seconds=1, heartbeat_seconds=1)
+        for _ in range(2)
+    )
+
+    assert won is not None
+    assert (won.may_expire, second) == (may_expire, None)
