@@ -78,7 +78,8 @@ def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
     """Say what a run of `make test` covered, and how the rest is run."""
-    if _named_paths(config) == [TESTS] and not (config.option.markexpr or config.option.keyword):
+    chosen = config.option.markexpr or config.option.keyword or config.option.collectonly
+    if _named_paths(config) == [TESTS] and not chosen:
         rest = ", ".join(["test-slow", *sorted(f"test-{path.name}" for path in OWN_TARGET)])
         terminalreporter.write_line(
             "This covered unit, integration, acceptance, deployment and architecture tests, the "
