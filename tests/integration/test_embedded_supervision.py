@@ -100,16 +100,6 @@ def test_killed_postgres_comes_back_with_what_was_committed(stack: Stack) -> Non
         assert connection.execute("SELECT word FROM kept").fetchall() == [("word",)]
 
 
-def test_killed_valkey_comes_back_with_its_messages(stack: Stack) -> None:
-    with broker(stack) as client:
-        client.lpush("kept", "message")
-
-        stack.kill("valkey")
-        until(stack, lambda: answers(client.ping))
-
-        assert client.lrange("kept", 0, -1) == [b"message"]
-
-
 def test_killed_s3_comes_back_with_its_objects(stack: Stack) -> None:
     store(stack).make_bucket("kept")
     store(stack).put_object("kept", "a/b", io.BytesIO(b"bytes"), 5)
@@ -208,18 +198,6 @@ def test_command_that_fails_to_start_is_reported_in_one_line(
 
     assert words in str(raised.value)
     assert "\n" not in str(raised.value)
-
-
-def test_command_has_the_addresses_of_the_servers_in_its_environment(stack: Stack) -> None:
-    script = "import os; print(*(f'{k}={v}' for k, v in os.environ.items()), sep='\\n', flush=True)"
-    log = stack.folder.log("printer")
-
-    stack.start(python(f"{script}; {PATIENT}", name="printer", env={"EXTRA": "word"}))
-    until(stack, lambda: all(f"{name}=" in log.read_text() for name in stack.environment))
-
-    printed = dict(line.split("=", 1) for line in log.read_text().splitlines() if "=" in line)
-    assert printed.items() >= {"EXTRA": "word", **stack.environment}.items()
-    assert printed["SMART_FILTER_DATA"] == str(stack.folder.path)
 
 
 def test_command_that_ignores_the_request_to_stop_is_killed(stack: Stack) -> None:

@@ -5,7 +5,6 @@ import uuid
 from typing import Any
 
 import pytest
-from sqlalchemy import text
 
 from smart_filter_shared.ids import Capability, Tenant, WorkerId
 from smart_filter_shared.jobs import presence, transitions
@@ -42,8 +41,7 @@ def serve(
         {Capability("face.x"): "no weights"},
         state=state,
     )
-    with bench.transaction() as connection:
-        presence.announce(connection, worker)
+    bench.do(presence.announce, worker)
 
 
 def worker_of(command: Command) -> dict[str, Any]:
@@ -53,8 +51,7 @@ def worker_of(command: Command) -> dict[str, Any]:
 
 def fail_one(bench: Bench) -> None:
     lease = bench.claim_one(StageName.PREPARE)
-    with bench.transaction() as connection:
-        transitions.fail(connection, lease, BROKEN)
+    bench.do(transitions.fail, lease, BROKEN)
 
 
 def test_queue_is_listed_with_its_length_and_workers_and_shown_with_its_head(
@@ -180,12 +177,7 @@ class Keyboard(io.StringIO):
 
 @pytest.mark.parametrize(
     ("typed", "words", "state"),
-    [
-        ("n\n", [], "queued"),
-        ("", [], "queued"),
-        ("y\n", [], "canceled"),
-        ("", ["--yes"], "canceled"),
-    ],
+    [("", [], "queued"), ("y\n", [], "canceled"), ("", ["--yes"], "canceled")],
 )
 def test_terminal_asks_before_all_jobs_of_a_tenant_are_canceled(
     bench: Bench,
@@ -226,26 +218,25 @@ def test_jobs_command_takes_one_job_or_one_tenant(command: Command, words: list[
     assert command.status("jobs", *words) == 2
 
 
-@pytest.mark.parametrize("words", [["cancel"], ["redrive"]])
 @pytest.mark.parametrize(
-    ("name", "told"), [("test", "did you mean tests?"), ("nobody-at-all", "keys list")]
+    ("word", "name", "told"),
+    [("cancel", "test", "did you mean tests?"), ("redrive", "nobody-at-all", "keys list")],
 )
 def test_unknown_tenant_is_refused_with_a_similar_name(
-    bench: Bench, command: Command, words: list[str], name: str, told: str
+    bench: Bench, command: Command, word: str, name: str, told: str
 ) -> None:
     bench.submit()
 
-    said = command.said("jobs", *words, "--tenant", name)
+    said = command.said("jobs", word, "--tenant", name)
 
     assert said.startswith(f"smart-filter: there is no tenant {name!r}: ")
     assert told in said
-    assert command.status("jobs", *words, "--tenant", name) == 2
+    assert command.status("jobs", word, "--tenant", name) == 2
 
 
 def test_redriving_leaves_jobs_whose_photos_are_gone(bench: Bench, command: Command) -> None:
     bench.submit()
     fail_one(bench)
-    with bench.transaction() as connection:
-        connection.execute(text("UPDATE artifacts SET marked_at = statement_timestamp()"))
+    bench.execute("UPDATE artifacts SET marked_at = statement_timestamp()")
 
     assert command("jobs", "redrive", "--tenant", "tests")["left"] == 1

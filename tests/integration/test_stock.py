@@ -2,10 +2,13 @@
 
 import dataclasses
 import datetime as dt
+import os
+from pathlib import Path
 
 import pytest
 
 from smart_filter_shared import stock
+from smart_filter_shared.errors import PictureRefused
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.jobs.presence import CELL
 from smart_filter_shared.presets import Mood
@@ -13,6 +16,8 @@ from smart_filter_shared.stock import Picture
 from smart_filter_shared.storage import keys
 from smart_filter_tests.bench import TENANT, Bench
 from smart_filter_workers.retention import Retention
+from smart_filter_workers.stock import files
+from smart_filter_workers.stock.keeping import MAX_BYTES
 
 OTHER = Tenant("other")
 NOW = dt.timedelta(seconds=-60)  # older than what is written this very second
@@ -44,22 +49,10 @@ def test_tenant_sees_shared_pictures_and_its_own(bench: Bench) -> None:
     site, own = a_picture("lobby", None), a_picture()
     add(bench, own, a_picture(tenant=OTHER), site)
 
-    with bench.transaction() as connection:
-        seen = stock.seen_by(connection, TENANT)
+    seen = bench.do(stock.seen_by, TENANT)
 
     assert seen == [site, own]
     assert [picture.preset.name for picture in seen] == ["site/lobby", "tenant/beach"]
-
-
-def test_second_picture_of_a_name_is_not_written(bench: Bench) -> None:
-    first = a_picture()
-    add(bench, first)
-
-    with bench.transaction() as connection:
-        added = stock.add(connection, dataclasses.replace(a_picture(), title="Another"))
-
-    with bench.transaction() as connection:
-        assert (added, stock.find(connection, TENANT, "beach")) == (False, first)
 
 
 def test_change_after_another_change_is_dropped(bench: Bench) -> None:
@@ -70,16 +63,14 @@ def test_change_after_another_change_is_dropped(bench: Bench) -> None:
     with bench.transaction() as connection:
         outcomes = [stock.change(connection, one, was=was) for one in (theirs, ours)]
 
-    with bench.transaction() as connection:
-        assert (outcomes, stock.find(connection, TENANT, "beach")) == ([True, False], theirs)
+    assert (outcomes, bench.do(stock.find, TENANT, "beach")) == ([True, False], theirs)
 
 
 def test_removal_takes_only_the_tenants_own(bench: Bench) -> None:
     own, others = a_picture(), a_picture(tenant=OTHER)
     add(bench, own, others, a_picture(tenant=None))
 
-    with bench.transaction() as connection:
-        removed = stock.remove(connection, TENANT, ["beach", "nosuch"])
+    removed = bench.do(stock.remove, TENANT, ["beach", "nosuch"])
 
     assert removed == [own]
     with bench.transaction() as connection:
@@ -100,3 +91,18 @@ def test_picture_that_a_row_names_is_kept_and_a_stray_one_goes_when_it_is_old(
 
     left = {stored.key for stored in bench.store.stored()}
     assert (removed, left) == ((2, named) if older_than == NOW else (0, named | unnamed))
+
+
+def test_file_that_never_ends_or_is_too_large_is_refused(tmp_path: Path) -> None:
+    pipe, large = tmp_path / "pipe.jpg", tmp_path / "large.jpg"
+    os.mkfifo(pipe)
+    with large.open("wb") as file:
+        file.truncate(3 * MAX_BYTES)
+
+    for path, words in (
+        (pipe, "no regular file"),
+        (Path("/dev/zero"), "no regular file"),
+        (large, f"it has {3 * MAX_BYTES} bytes"),
+    ):
+        with pytest.raises(PictureRefused, match=words):
+            files.read(path)

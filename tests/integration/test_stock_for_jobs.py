@@ -83,13 +83,6 @@ def test_job_has_designs_shared_pictures_and_those_of_its_tenant(bench: Bench) -
     assert names(found) == ["site/lobby", "tenant/beach"]
 
 
-@pytest.mark.parametrize("background", ["keep", "color:red", "preset:rainbow", "blur:0.5"])
-def test_table_is_not_read_when_no_picture_can_be_wanted(bench: Bench, background: str) -> None:
-    keep(bench, "beach")
-
-    assert collection(bench, background).presets == PRESETS
-
-
 def test_picture_is_fetched_when_it_is_drawn_and_once(bench: Bench) -> None:
     picture = keep(bench, "beach")
     presets = collection(bench)
@@ -102,29 +95,16 @@ def test_picture_is_fetched_when_it_is_drawn_and_once(bench: Bench) -> None:
     assert (again == first).all()
 
 
-def test_picture_without_its_object_has_expired(bench: Bench) -> None:
+def test_picture_that_is_gone_or_damaged_is_named(bench: Bench) -> None:
     picture = keep(bench, "beach")
     presets = collection(bench)
-    bench.store.remove(picture.key)
 
+    bench.store.put(picture.key, b"decayed", length=7, media_type="image/png")
+    with pytest.raises(ImageUnreadable, match="the background tenant/beach"):
+        presets.draw("tenant/beach", **SIZE)
+    bench.store.remove(picture.key)
     with pytest.raises(InputsExpired, match="tenant/beach is not there any more"):
         presets.draw("tenant/beach", **SIZE)
-
-
-def test_damaged_picture_is_named_as_a_background(bench: Bench) -> None:
-    picture = keep(bench, "beach")
-    bench.store.put(picture.key, b"decayed", length=7, media_type="image/png")
-
-    with pytest.raises(ImageUnreadable, match="the background tenant/beach"):
-        collection(bench).draw("tenant/beach", **SIZE)
-
-
-def test_huge_picture_is_kept_smaller(bench: Bench) -> None:
-    keep(bench, "wide", size=(9000, 90))
-
-    _, stock = collection(bench).sources
-
-    assert stock.load("tenant/wide").shape == (41, 4096, 3)  # type: ignore[attr-defined]  # a Stock
 
 
 def test_worker_looks_into_the_table_once_a_second(bench: Bench) -> None:
@@ -160,13 +140,3 @@ def test_picture_added_again_replaces_the_old_one(bench: Bench) -> None:
 
     drawn = collection(bench, "preset:tenant/beach", room).draw("tenant/beach", **SIZE)
     assert (drawn == 200).all()
-
-
-def test_replaced_picture_stays_for_a_job_that_has_read_its_row(bench: Bench) -> None:
-    keep(bench, "beach", level=90)
-    presets = collection(bench)
-
-    keep(bench, "beach", level=200)
-
-    assert (presets.draw("tenant/beach", **SIZE) == 90).all()
-    assert (collection(bench).draw("tenant/beach", **SIZE) == 200).all()
