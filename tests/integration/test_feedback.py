@@ -74,9 +74,10 @@ def about_learning(api: Api) -> set[str]:
     return {key for key in objects(api) if "/data/" in key}
 
 
-def test_correction_with_consent_is_collected_with_its_provenance(api: Api) -> None:
+def test_correction_with_consent_alone_is_collected_with_its_provenance(api: Api) -> None:
     job_id = teaching.ended(api)
     correction_id = teaching.correct_matte(api, job_id, EVERYWHERE)
+    teaching.correct_matte(api, teaching.ended(api, scene=1), EVERYWHERE, consent=False)
 
     sweep(api)
     (item,) = manifest(api, built(api, SEGMENTATION))["holds"]
@@ -86,19 +87,8 @@ def test_correction_with_consent_is_collected_with_its_provenance(api: Api) -> N
     assert item["digests"] == {"segmentation": teaching.DIGEST}
     assert item["consent"] is True
     assert item["key_id"]
-    assert {name: file["key"] for name, file in item["files"].items()}.keys() == {
-        "photo.jpg",
-        "mask.png",
-    }
-
-
-def test_correction_without_consent_is_not_collected(api: Api) -> None:
-    teaching.correct_matte(api, teaching.ended(api), EVERYWHERE, consent=False)
-
-    sweep(api)
-
-    assert about_learning(api) == set()
-    assert feedback.build(api.bench.engine, api.bench.store, SEGMENTATION) is None
+    assert item["files"].keys() == {"photo.jpg", "mask.png"}
+    assert about_learning(api) == {file["key"] for file in item["files"].values()}
 
 
 @pytest.mark.parametrize(("keeps_nothing", "years"), [(False, 0.1), (True, 200)])

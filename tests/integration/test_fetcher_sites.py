@@ -95,14 +95,6 @@ def test_host_that_is_not_opened_is_never_connected_to() -> None:
     assert site.requests == []
 
 
-def test_site_speaks_ipv6() -> None:
-    with a_site({"/": ok(b"a picture")}, host="::1") as site:
-        fetched = a_fetcher(allow=("::1",)).fetch(f"{site.url}/")
-
-    assert fetched.content == b"a picture"
-    assert f"Host: [::1]:{site.port}\r\n".encode() in site.requests[0]
-
-
 @pytest.mark.parametrize(
     "said",
     [

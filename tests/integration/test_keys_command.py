@@ -127,6 +127,7 @@ def test_settings_of_a_tenant_that_are_not_given_stay(
     "wrong",
     [
         ("--recipe", "{"),
+        ("--recipe", "[]"),
         ("--recipe", "@/nonexistent"),
         ("--recipe", '{"crop": "sideways"}'),
         ("--recipe", '{"background": "transparent", "format": "jpg"}'),

@@ -6,7 +6,7 @@ from sqlalchemy import text
 from smart_filter_shared.errors import InputsExpired
 from smart_filter_shared.ids import JobId, UploadId, new_upload_id
 from smart_filter_shared.jobs import limits, retention, transitions, uploads
-from smart_filter_shared.jobs.leases import Brought, Done, Failure
+from smart_filter_shared.jobs.leases import Brought, Completion, Done, Failure, Lease
 from smart_filter_shared.jobs.retention import Kind
 from smart_filter_shared.jobs.uploads import Named
 from smart_filter_shared.pipeline import StageName
@@ -33,14 +33,19 @@ def fail(bench: Bench) -> None:
     bench.do(transitions.fail, lease, AWAY)
 
 
+def fetch(bench: Bench, lease: Lease) -> Completion:
+    """End the stage that brought a photo."""
+    done = Done(lease, {}, 0.1, {PHOTO.key: Kind.PHOTO}, PHOTO)
+    return bench.do(transitions.complete, [done], KEEPING)
+
+
 def redrive(bench: Bench, job_id: JobId) -> None:
     bench.do(transitions.redrive, job_id, TENANT)
 
 
 def expire(bench: Bench) -> None:
-    with bench.transaction() as connection:
-        connection.execute(text("UPDATE uploads SET expires_at = now() - interval '2 minutes'"))
-        uploads.mark_expired(connection, most=10)
+    bench.execute("UPDATE uploads SET expires_at = now() - interval '2 minutes'")
+    bench.do(uploads.mark_expired, most=10)
 
 
 def marked(bench: Bench) -> int:
@@ -52,14 +57,11 @@ def test_fetched_photo_replaces_its_address(bench: Bench) -> None:
     assert (bench.job(job_id).photo_key, bench.job(job_id).photo_url) == (None, URL)
     lease = bench.claim_one(StageName.PREPARE)
 
-    with bench.transaction() as connection:
-        done = Done(lease, {}, 0.1, {PHOTO.key: Kind.PHOTO}, PHOTO)
-        transitions.complete(connection, [done], KEEPING)
-        kept = retention.is_kept(connection, TENANT, PHOTO.key)
-        row = connection.execute(text("SELECT photo_digest, megapixels FROM jobs")).one()
+    fetch(bench, lease)
 
     assert (bench.job(job_id).photo_key, bench.job(job_id).photo_url) == (PHOTO.key, None)
-    assert (kept, tuple(row)) == (True, (PHOTO.digest, PHOTO.megapixels))
+    assert bench.do(retention.is_kept, TENANT, PHOTO.key)
+    assert bench.scalar("SELECT (photo_digest, megapixels) = ('digest', 12.5) FROM jobs")
 
 
 def test_photo_fetched_under_a_lost_lease_is_dropped(bench: Bench) -> None:
@@ -67,9 +69,7 @@ def test_photo_fetched_under_a_lost_lease_is_dropped(bench: Bench) -> None:
     lease = bench.claim_one(StageName.PREPARE)
     bench.do(transitions.cancel, job_id, TENANT)
 
-    late = bench.do(
-        transitions.complete, [Done(lease, {}, 0.1, {PHOTO.key: Kind.PHOTO}, PHOTO)], KEEPING
-    )
+    late = fetch(bench, lease)
 
     assert (late.lost, bench.job(job_id).photo_key) == ([lease], None)
 
@@ -100,8 +100,7 @@ def test_job_that_has_its_photo_does_not_keep_the_upload(bench: Bench) -> None:
     expire(bench)
     before = marked(bench)
     lease = bench.claim_one(StageName.PREPARE)
-    done = Done(lease, {}, 0.1, {PHOTO.key: Kind.PHOTO}, PHOTO)
-    bench.do(transitions.complete, [done], KEEPING)
+    fetch(bench, lease)
 
     expire(bench)
 
@@ -136,14 +135,9 @@ def test_upload_that_is_being_named_is_not_marked_meanwhile(bench: Bench) -> Non
 
 def test_megapixels_of_a_fetched_photo_are_counted_today(bench: Bench) -> None:
     named(bench)
-    with bench.transaction() as connection:
-        connection.execute(text("UPDATE tenants SET spent_on = '2020-01-01', spent_megapixels = 9"))
-        limits.count(connection, TENANT, 2.5)
-        limits.count(connection, TENANT, 1.0)
-        spent = connection.execute(
-            text(
-                "SELECT spent_megapixels, spent_on = (now() AT TIME ZONE 'UTC')::date FROM tenants"
-            )
-        ).one()
+    bench.execute("UPDATE tenants SET spent_on = '2020-01-01', spent_megapixels = 9")
 
-    assert tuple(spent) == (3.5, True)
+    for megapixels in (2.5, 1.0):
+        bench.do(limits.count, TENANT, megapixels)
+
+    assert bench.do(limits.spent_today, TENANT) == 3.5

@@ -84,30 +84,17 @@ ENCODED = base64.b64encode(PHOTO).decode()
 @pytest.mark.parametrize(
     "body",
     [
-        pytest.param({"json": {"image_file_b64": ENCODED, "crop": True}}, id="json"),
-        pytest.param(
-            {"json": {"image_file_b64": f"data:image/jpeg;base64,{ENCODED}", "crop": True}},
-            id="json-data-url",
-        ),
-        pytest.param({"data": {"image_file_b64": ENCODED, "crop": "true"}}, id="urlencoded"),
-        pytest.param(
-            {
-                "files": {
-                    "image_file_b64": (None, ENCODED),
-                    "crop": (None, "true"),
-                    "roi": (None, ""),
-                }
-            },
-            id="base64-as-a-part",
-        ),
-        pytest.param(
-            {
-                "content": f"crop=true&image_file_b64={ENCODED}",
-                "headers": {"Content-Type": "application/x-www-form-urlencoded"},
-            },
-            id="unescaped",
-        ),
+        {"json": {"image_file_b64": ENCODED, "crop": True}},
+        {"json": {"image_file_b64": f"data:image/jpeg;base64,{ENCODED}", "crop": True}},
+        {"json": {"image_file_b64": base64.encodebytes(PHOTO).decode(), "crop": True}},
+        {"data": {"image_file_b64": ENCODED, "crop": "true"}},
+        {"files": {"image_file_b64": (None, ENCODED), "crop": (None, "true"), "roi": (None, "")}},
+        {
+            "content": f"crop=true&image_file_b64={ENCODED}",
+            "headers": {"Content-Type": "application/x-www-form-urlencoded"},
+        },
     ],
+    ids=["json", "json-data-url", "json-in-lines", "urlencoded", "base64-as-a-part", "unescaped"],
 )
 def test_image_comes_in_every_usual_way(client: Removing, body: dict[str, Any]) -> None:
     answer = client.begin_by(lambda: client.client.post("/v1.0/removebg", **body))
@@ -186,7 +173,9 @@ def test_job_that_is_canceled_or_deleted_meanwhile_is_unavailable(
 
 REFUSED = [
     pytest.param({}, "missing_source", id="nothing"),
+    pytest.param({"image_file": b""}, "missing_source", id="empty-file"),
     pytest.param({"image_file": PHOTO, "image_url": "https://a.example"}, "multiple_sources"),
+    pytest.param({"image_file": PHOTO, "image_file_b64": "/9j/"}, "multiple_sources", id="both"),
     pytest.param({"image_url": "file:///etc/passwd"}, "invalid_image_url", id="no-web-address"),
     pytest.param({"image_file_b64": "not base64!"}, "failed_to_read_image", id="no-base64"),
     pytest.param({"image_file": b"GIF89a" + bytes(40)}, "invalid_file_type", id="gif"),
@@ -223,6 +212,8 @@ def test_bad_request_is_refused_before_there_is_a_job(
     ("content", "kind"),
     [
         (b"{", "application/json"),
+        (b'{"image_url":["a"]}', "application/json"),
+        (b"image_url=a&image_url=b", "application/x-www-form-urlencoded"),
         (b"image_url=%ff", "application/x-www-form-urlencoded"),
         (b"&".join(b"a%d=1" % n for n in range(200)), "application/x-www-form-urlencoded"),
         (b"--cut\r\n", "multipart/form-data; boundary=cut"),

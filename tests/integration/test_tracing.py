@@ -55,7 +55,6 @@ class Told:
     """What was told of a job by itself, and of a batch of three.
 
     log: what the processes wrote meanwhile, also of a photo whose address gives nothing now.
-    metrics: the last scrape.
     """
 
     alone: uuid.UUID
@@ -63,7 +62,6 @@ class Told:
     together: list[uuid.UUID]
     collector: Collector
     log: str
-    metrics: str
 
     def of_alone(self, name: str) -> Seen:
         """Return the span of that name of the job by itself."""
@@ -100,8 +98,7 @@ def told(
                     _until(lambda: (data / _LOG).read_text().count(LATE) >= 2)
                 _until(lambda: len(receiver.got) >= 2)
                 _until(lambda: set(_shown_above_zero(api.metrics())) >= METRICS)
-                metrics = api.metrics()
-        yield Told(alone, batch, together, collector, (data / _LOG).read_text(), metrics)
+        yield Told(alone, batch, together, collector, (data / _LOG).read_text())
 
 
 def test_trace_of_a_job_goes_from_its_request_through_every_stage_to_its_webhook(
