@@ -158,6 +158,18 @@ def test_job_has_designs_shared_pictures_and_those_of_its_tenant(bench: Bench) -
     assert names(found) == ["site/lobby", "tenant/beach"]
 
 
+def test_picture_is_fetched_when_it_is_drawn_and_once(bench: Bench) -> None:
+    picture = keep(bench, "beach")
+    presets = collection(bench)
+
+    first = presets.draw("tenant/beach", **SIZE)
+    bench.store.remove(picture.key)
+    again = presets.draw("tenant/beach", **SIZE)
+
+    assert (first == 90).all()
+    assert (again == first).all()
+
+
 def test_picture_that_is_gone_or_damaged_is_named(bench: Bench) -> None:
     picture = keep(bench, "beach")
     presets = collection(bench)
