@@ -84,20 +84,12 @@ def test_expression_is_of_what_the_service_shows(name: str) -> None:
 
 
 @EVERY_ALERT
-def test_alert_has_a_page_that_says_what_it_means_and_what_to_do(alert: dict[str, Any]) -> None:
+def test_alert_names_its_runbook(alert: dict[str, Any]) -> None:
     named = re.sub(r"(?<!^)(?=[A-Z])", "-", alert["alert"]).lower()
 
     assert alert["annotations"]["runbook_url"] == f"{RUNBOOK_BASE}{named}"
     assert alert["labels"]["severity"] in {"page", "ticket"}
-    page = (RUNBOOKS / f"{named}.md").read_text()
-    assert page.startswith(f"# {alert['alert']}\n")
-    assert re.findall(r"^## (.*)$", page, re.MULTILINE) == ["What it means", "Look", "Do"]
-
-
-def test_page_has_an_alert() -> None:
-    pages = {path.stem for path in RUNBOOKS.glob("*.md")} - {"README"}
-
-    assert pages == {one["annotations"]["runbook_url"].rpartition("/")[2] for one in ALERTS}
+    assert (RUNBOOKS / f"{named}.md").read_text().startswith(f"# {alert['alert']}\n")
 
 
 @EVERY_ALERT
@@ -110,23 +102,6 @@ def test_alert_has_been_tried_where_it_fires_and_where_it_is_silent(alert: dict[
     }
 
     assert outcomes == {True, False}
-
-
-@pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
-def test_panels_say_what_they_show_and_lie_beside_each_other(path: Path) -> None:
-    taken: set[tuple[int, int]] = set()
-
-    for panel in panels(path):
-        place = panel["gridPos"]
-        cells = {
-            (place["x"] + column, place["y"] + line)
-            for column in range(place["w"])
-            for line in range(place["h"])
-        }
-        assert not cells & taken, panel["title"]
-        assert place["x"] + place["w"] <= 24
-        taken |= cells
-        assert panel["type"] == "row" or panel["description"]
 
 
 def test_dashboards_ask_sources_that_are_provisioned() -> None:

@@ -9,14 +9,16 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
-import click
 import pytest
 import yaml
 
-from smart_filter_deploy.cli import smart_filter
-from smart_filter_docs import settings
+from smart_filter_deploy.cli import secret_files
+from smart_filter_docs import settings as documented
+from smart_filter_shared import settings
 from smart_filter_shared.pipeline import PIPELINE
+from smart_filter_tests import commands
 
 CHECKOUT = Path(__file__).parents[2]
 FILE = CHECKOUT / "docker-compose.yml"
@@ -72,32 +74,8 @@ def test_each_stage_is_served_by_one_service(profile: str) -> None:
     assert sorted(served) == sorted(stage.name for stage in PIPELINE)
 
 
-@pytest.mark.parametrize("name", WORKERS)
-def test_workers_can_be_any_number_with_a_thread_for_each_processor(name: str) -> None:
-    command = SERVICES[name]["command"]
-
-    assert not SERVICES[name].keys() & {"container_name", "ports"}
-    limits = SERVICES[name]["deploy"]["resources"]["limits"]
-    assert command[command.index("--threads") + 1] == limits["cpus"]
-
-
-@pytest.mark.parametrize("name", OURS)
-def test_command_exists_and_takes_its_options(name: str) -> None:
-    # The API's is that of its image.
-    command = SERVICES[name].get("command", ["api", "--port", "8000"])
-    context = click.Context(smart_filter)
-
-    while command and isinstance(context.command, click.Group):
-        found = context.command.get_command(context, command[0])
-        assert found is not None, command
-        context = found.make_context(command[0], list(command[1:]), parent=context)
-        command = context.args if not isinstance(found, click.Group) else command[1:]
-
-    assert command == []
-
-
 def test_settings_exist() -> None:
-    known = set(re.findall(r"SMART_FILTER_[A-Z_]+", settings.PAGE.read_text()))
+    known = set(re.findall(r"SMART_FILTER_[A-Z_]+", documented.PAGE.read_text()))
     set_here = {
         variable.removesuffix("_FILE")
         for name in OURS
@@ -154,17 +132,6 @@ def test_networks_separate_servers_screens_and_the_internet() -> None:
     assert members["published"] == {"storage"}
 
 
-def test_services_start_in_an_order_that_begins_with_health() -> None:
-    assert {
-        other for other, told in SERVICES["migrate"]["depends_on"].items() if "healthy" in str(told)
-    } == {"postgres", "valkey", "storage"}
-    for name in OURS:
-        if "database_url" in SERVICES[name].get("secrets", []) and name != "migrate":
-            assert SERVICES[name]["depends_on"] == {
-                "migrate": {"condition": "service_completed_successfully"}
-            }
-
-
 def test_servers_of_ours_can_be_left_out() -> None:
     own = yaml.safe_load(OWN_SERVERS.read_text())
     left_out = {name for name, told in own["services"].items() if told == {"profiles": ["never"]}}
@@ -212,24 +179,16 @@ def test_program_reads_what_the_script_has_drawn(tmp_path: Path) -> None:
         for variable, value in SERVICES["api"]["environment"].items()
         if variable.endswith("_FILE")
     }
-    shown = (
-        "import os; from smart_filter_deploy.cli import secret_files as files;"
-        "files.read_into(os.environ); from smart_filter_shared import settings;"
-        "read = settings.load();"
-        "print(len(read.secrets.key), len(read.live.secret))"
-    )
+    storage = {"SMART_FILTER_STORAGE_URL": "http://storage:8333"}
 
-    told = subprocess.run(
-        [sys.executable, "-c", shown],
-        env={
-            "PYTHONPATH": os.pathsep.join(sys.path),
-            "SMART_FILTER_STORAGE_URL": "http://storage:8333",
-            "SMART_FILTER_DATA": "/var/lib/smart-filter",
-            **environment,
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    with mock.patch.dict(os.environ, {**environment, **storage}, clear=True):
+        secret_files.read_into(os.environ)
+        read = settings.load()
 
-    assert (told.stdout, told.stderr) == ("1 1\n", "")
+    assert (len(read.secrets.key), len(read.live.secret)) == (1, 1)
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_command_exists_and_takes_its_options(name: str) -> None:
+    # The API's is that of its image.
+    commands.parse(SERVICES[name].get("command", ["api", "--port", "8000"]))

@@ -2,19 +2,17 @@
 
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import click
 import helm_python
 import pytest
 
-from smart_filter_deploy import cli
 from smart_filter_docs import settings as documented
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.settings import EngineSettings
-from smart_filter_tests import chart
+from smart_filter_tests import chart, commands
 from smart_filter_tests.chart import CHART, Manifest, Rendered
 from smart_filter_workers import catalogue, runner
 
@@ -113,26 +111,14 @@ def test_large_number_stays_one() -> None:
     assert chart.environment(api)["SMART_FILTER_LIMIT_JOBS_IN_ALL"]["value"] == "2000000"
 
 
-def parse(words: Sequence[str]) -> None:
-    """Parse a command line as the program does, and run nothing.  Raises click.UsageError."""
-    command: click.Command = cli.smart_filter
-    left = list(words)
-    while isinstance(command, click.Group):
-        found = command.get_command(click.Context(command), left[0])
-        assert found is not None, f"no command {' '.join(words)}"
-        command = found
-        left.pop(0)
-    command.make_context(words[0], left)
-
-
 def test_commands_of_pods_and_pages_exist(rendered: Rendered) -> None:
     for container in rendered.containers():
-        parse(container["args"])
-    for told, commands in ((rendered.notes, 1), (PAGE.read_text(), 2)):
+        commands.parse(container["args"])
+    for told, number in ((rendered.notes, 1), (PAGE.read_text(), 2)):
         found = re.findall(r"-- (?:\\\n *)?smart-filter (.+)$", told, re.MULTILINE)
-        assert len(found) == commands
+        assert len(found) == number
         for line in found:
-            parse(shlex.split(line))
+            commands.parse(shlex.split(line))
 
 
 def test_each_capability_is_what_its_pods_serve(rendered: Rendered) -> None:
@@ -176,8 +162,8 @@ def test_pools_and_stage_seconds_are_those_of_the_settings(rendered: Rendered) -
     assert rendered.values["stageSeconds"] == EngineSettings().stage_seconds
 
 
-@pytest.mark.parametrize("stage_seconds", [60, 120, 900])
-def test_pod_outlasts_the_longest_batch(stage_seconds: int) -> None:
+def test_pod_outlasts_the_longest_batch() -> None:
+    stage_seconds = 900
     rendered = chart.render({**chart.example(), "stageSeconds": stage_seconds})
     longest = stage_seconds + runner._CHILD_SECONDS  # noqa: SLF001 - on its last attempt
 
@@ -191,6 +177,11 @@ def test_pod_outlasts_the_longest_batch(stage_seconds: int) -> None:
 
 
 def test_probes_ask_what_the_processes_answer(rendered: Rendered) -> None:
+    for name, pod in rendered.pods().items():
+        (container,) = pod["spec"]["containers"]
+        if container["args"][0] in ("worker", "sender"):  # they have no port, but a row
+            for probe in ("startupProbe", "livenessProbe"):
+                assert container[probe]["exec"]["command"][1:] == ["worker-health"], name
     for name in ("api", "live"):
         (container,) = rendered.pods()[name]["spec"]["containers"]
         (port,) = container["ports"]
@@ -207,16 +198,8 @@ def test_probes_ask_what_the_processes_answer(rendered: Rendered) -> None:
         assert rendered.named("Service", name)["spec"]["ports"][0]["targetPort"] == port["name"]
 
 
-def test_processes_without_a_port_are_probed_by_the_database(rendered: Rendered) -> None:
-    for name, pod in rendered.pods().items():
-        (container,) = pod["spec"]["containers"]
-        if container["args"][0] in ("worker", "sender"):
-            for probe in ("startupProbe", "livenessProbe"):
-                assert container[probe]["exec"]["command"][1:] == ["worker-health"], name
-
-
-@pytest.mark.parametrize("gpu", ["nvidia.com/gpu", "nvidia.com/mig-1g.10gb"])
-def test_pool_on_gpus_asks_for_one_a_pod(gpu: str) -> None:
+def test_pool_on_gpus_asks_for_one_a_pod() -> None:
+    gpu = "nvidia.com/mig-1g.10gb"
     values = chart.merged(
         chart.example(), {"capabilities": {"segmentation.detectron2": {"gpu": gpu}}}
     )

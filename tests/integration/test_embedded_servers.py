@@ -1,9 +1,16 @@
-"""The three servers, as other users of the same machine find them."""
+"""An embedded stack: its servers as others find them, and what it does when a child dies."""
 
+import http.client
+import io
 import os
 import secrets
+import select
+import signal
 import stat
-from collections.abc import Iterator
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -15,13 +22,19 @@ from minio.error import MinioException
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from smart_filter_deploy.embedded.children import Command
 from smart_filter_deploy.embedded.folder import DataFolder
 from smart_filter_deploy.embedded.ports import free_port
+from smart_filter_deploy.embedded.signals import StopRequest
 from smart_filter_deploy.embedded.stack import Stack
 from smart_filter_shared.errors import SetupFailed
 
 LOOPBACK_IN_PROC = "0100007F"
 LISTENING = "0A"
+PATIENT = "import signal; signal.pause()"
+NO_MODEL = "raise SystemExit('no such model')"
+LOOK_SECONDS = 0.02
+PATIENCE_SECONDS = 60
 
 
 def test_port_is_not_chosen_again_before_its_server_listens(
@@ -37,12 +50,6 @@ def test_port_is_not_chosen_again_before_its_server_listens(
 
     assert free_port() != free_port()
     assert drawn[1] == drawn[0]
-
-
-@pytest.fixture
-def database(servers: Stack) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
-    with psycopg.connect(dsn(servers), autocommit=True) as connection:
-        yield connection
 
 
 def dsn(servers: Stack) -> str:
@@ -124,41 +131,226 @@ def test_only_the_owner_can_read_secrets(servers: Stack) -> None:
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
-@pytest.mark.parametrize(
-    ("setting", "value"),
-    [
-        ("server_encoding", "UTF8"),
-        ("password_encryption", "scram-sha-256"),
-        ("idle_in_transaction_session_timeout", "5s"),
-        ("timezone", "UTC"),
-    ],
-)
-def test_postgres_has_the_settings_that_the_product_relies_on(
-    database: psycopg.Connection[tuple[object, ...]], setting: str, value: str
-) -> None:
-    row = database.execute("SELECT current_setting(%s)", (setting,)).fetchone()
+def test_postgres_has_the_settings_that_the_product_relies_on(servers: Stack) -> None:
+    names = ("password_encryption", "idle_in_transaction_session_timeout", "timezone")
+    with psycopg.connect(dsn(servers)) as connection:
+        settings = [
+            connection.execute("SELECT current_setting(%s)", (name,)).fetchone() for name in names
+        ]
+        ordered = connection.execute(
+            "SELECT string_agg(t, '' ORDER BY t) FROM unnest(ARRAY['b', 'A', 'a', 'B']) t"
+        ).fetchone()
 
-    assert row == (value,)
+    assert settings == [("scram-sha-256",), ("5s",), ("UTC",)]
+    assert ordered == ("ABab",)
 
 
-def test_texts_are_ordered_by_their_bytes(
-    database: psycopg.Connection[tuple[object, ...]],
-) -> None:
-    rows = database.execute("SELECT t FROM unnest(ARRAY['b', 'A', 'a', 'B']) t ORDER BY t")
-
-    assert [row[0] for row in rows] == ["A", "B", "a", "b"]
-
-
-def test_folder_that_others_may_write_in_is_refused(tmp_path: Path) -> None:
+def test_folder_that_others_may_write_in_or_own_is_refused(tmp_path: Path) -> None:
     tmp_path.chmod(0o777)
-
     with pytest.raises(SetupFailed, match="chmod go-w"):
         DataFolder.at(tmp_path)
 
+    if os.geteuid() == 0:  # only root can give a folder away
+        os.chown(tmp_path, 65534, 65534)
+        with pytest.raises(SetupFailed, match="belongs to somebody else"):
+            DataFolder.at(tmp_path)
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
-def test_folder_of_another_user_is_refused(tmp_path: Path) -> None:
-    os.chown(tmp_path, 65534, 65534)
 
-    with pytest.raises(SetupFailed, match="belongs to somebody else"):
-        DataFolder.at(tmp_path)
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    """One stack for all tests, each of which starts commands of names of its own."""
+    # Not pytest's folder, which no other user may enter: as root PostgreSQL is another user.
+    with (
+        tempfile.TemporaryDirectory(prefix="smart-filter-tests-") as folder,
+        Stack(DataFolder.at(Path(folder))) as stack,
+    ):
+        yield stack
+
+
+def python(program: str, *, name: str, **more: object) -> Command:
+    return Command(name=name, argv=(sys.executable, "-c", program), **more)  # type: ignore[arg-type]  # the test's own words
+
+
+def broker(stack: Stack) -> redis.Redis:
+    return redis.Redis.from_url(stack.addresses.broker_url)
+
+
+def until(stack: Stack, holds: Callable[[], bool]) -> None:
+    """Tend the stack until something holds."""
+    clock = StopRequest()
+    for _ in range(int(PATIENCE_SECONDS / LOOK_SECONDS)):
+        stack.tend()
+        if holds():
+            return
+        clock.wait(LOOK_SECONDS)
+    pytest.fail(f"it did not happen within {PATIENCE_SECONDS} s")
+
+
+def answers(ask: Callable[[], object]) -> bool:
+    try:
+        ask()
+    except ConnectionError:
+        return False
+    return True
+
+
+def connect_to_storage(stack: Stack) -> None:
+    connection = http.client.HTTPConnection(urlsplit(stack.addresses.storage_url).netloc)
+    connection.connect()
+    connection.close()
+
+
+def test_killed_s3_comes_back_with_its_objects(stack: Stack) -> None:
+    store(stack).make_bucket("kept")
+    store(stack).put_object("kept", "a/b", io.BytesIO(b"bytes"), 5)
+
+    stack.kill("s3")
+    until(stack, lambda: answers(lambda: connect_to_storage(stack)))
+
+    with store(stack).get_object("kept", "a/b") as answer:
+        assert answer.read() == b"bytes"
+
+
+def test_stopped_server_is_started_in_the_same_place(stack: Stack) -> None:
+    before = stack.pid("valkey")
+
+    stack.restart("valkey")
+
+    with broker(stack) as client:
+        assert client.info()["process_id"] == stack.pid("valkey") != before
+
+
+def test_killed_command_comes_back_without_what_it_had_started(stack: Stack) -> None:
+    child = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {PATIENT!r}])"
+    stack.start(python(f"{child}; {PATIENT}", name="parent"))
+    until(stack, lambda: len(stack.pids("parent")) == 2)
+    parent, grandchild = stack.pids("parent")
+    descriptor = os.pidfd_open(grandchild)
+
+    os.kill(parent, signal.SIGKILL)
+    until(stack, lambda: stack.pid("parent") not in {parent, None})
+
+    assert select.select([descriptor], [], [], PATIENCE_SECONDS)[0]
+    os.close(descriptor)
+
+
+def test_command_that_keeps_dying_is_logged_and_never_given_up(
+    stack: Stack, caplog: pytest.LogCaptureFixture
+) -> None:
+    def logged() -> list[str]:
+        return [message for message in caplog.messages if message.startswith("dying ended (1)")]
+
+    stack.start(python(NO_MODEL, name="dying"))
+
+    until(stack, lambda: len(logged()) >= 3)
+
+    log = stack.folder.log("dying")
+    assert all(str(log) in message for message in logged())
+    assert "no such model" in log.read_text()
+    pauses = [message.partition("again in ")[2].split()[0] for message in logged()]
+    assert pauses[:3] == ["0.1", "0.2", "0.4"]
+
+
+def test_command_that_runs_once_is_awaited_and_not_started_again(
+    stack: Stack, tmp_path: Path
+) -> None:
+    mark = tmp_path / "runs"
+    program = f"import time; time.sleep(0.2); open({str(mark)!r}, 'a').write('once ')"
+
+    stack.start(python(program, name="prepare", once=True))
+    ran = mark.read_text()
+    stack.tend()
+
+    assert ran == "once "
+    assert stack.pid("prepare") is None
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        pytest.param(
+            python(NO_MODEL, name="once", once=True),
+            "once failed: no such model",
+            id="runs once and fails",
+        ),
+        pytest.param(
+            python(NO_MODEL, name="brief", ready=lambda: False),
+            "brief did not start: no such model",
+            id="ends instead of getting ready",
+        ),
+        pytest.param(
+            python(PATIENT, name="late", ready=lambda: False, ready_seconds=0.1),
+            "late was not ready within 0.1 s: it printed nothing",
+            id="never gets ready",
+        ),
+        pytest.param(
+            Command(name="none", argv=("/no/such/program",), ready=lambda: False),
+            "cannot run /no/such/program: No such file",
+            id="does not exist",
+        ),
+    ],
+)
+def test_command_that_fails_to_start_is_reported_in_one_line(
+    stack: Stack, command: Command, words: str
+) -> None:
+    with pytest.raises(SetupFailed) as raised:
+        stack.start(command)
+
+    assert words in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_command_that_ignores_the_request_to_stop_is_killed(stack: Stack) -> None:
+    deaf = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True)"
+    log = stack.folder.log("deaf")
+    stack.start(python(f"{deaf}; {PATIENT}", name="deaf", stop_seconds=0.1))
+    until(stack, lambda: "deaf" in log.read_text())
+    pid = stack.pid("deaf")
+
+    stack.restart("deaf")
+
+    assert not Path(f"/proc/{pid}").exists()
+
+
+def test_frozen_command_hears_the_request_to_stop(stack: Stack) -> None:
+    polite = (
+        "import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit(print('bye')));"
+        "print('hello', flush=True)"
+    )
+    log = stack.folder.log("polite")
+    stack.start(python(f"{polite}; {PATIENT}", name="polite", stop_seconds=PATIENCE_SECONDS))
+    until(stack, lambda: "hello" in log.read_text())
+    stack.send("polite", signal.SIGSTOP)
+
+    stack.restart("polite")
+
+    assert log.read_text().startswith("hello\nbye\n")
+
+
+def test_other_threads_cannot_start_children_because_their_end_would_kill_them(
+    stack: Stack,
+) -> None:
+    with ThreadPoolExecutor(1) as thread, pytest.raises(RuntimeError, match="main thread"):
+        thread.submit(stack.start, python(PATIENT, name="threaded")).result()
+
+
+def test_long_log_is_set_aside_at_the_next_start(stack: Stack) -> None:
+    log = stack.folder.log("long")
+    log.write_bytes(b"x" * 10_000_001)
+
+    stack.start(python("print('new', flush=True); " + PATIENT, name="long"))
+    until(stack, lambda: log.read_text() == "new\n")
+
+    assert log.with_suffix(".log.1").stat().st_size == 10_000_001
+
+
+def test_request_to_stop_during_the_start_ends_the_start_quietly() -> None:
+    with tempfile.TemporaryDirectory(prefix="smart-filter-tests-") as path:
+        folder = DataFolder.at(Path(path))
+        with StopRequest() as stop:
+            os.kill(os.getpid(), signal.SIGTERM)
+            with Stack(folder, stop=stop):
+                pytest.fail("it started")
+
+        with folder.held():
+            pass  # nothing of it is left

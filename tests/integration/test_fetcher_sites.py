@@ -86,30 +86,13 @@ def silent_after(said: bytes) -> Callable[[threading.Event], Iterable[bytes]]:
     return pieces
 
 
-def test_file_of_an_opened_host_comes_whole() -> None:
-    content = bytes(range(256)) * 4096
-    with a_site({"/a.jpg": ok(content, content__type="image/jpeg")}) as site:
-        fetched = a_fetcher().fetch(f"{site.url}/a.jpg")
-
-    assert (fetched.content, fetched.media_type) == (content, "image/jpeg")
-
-
 def test_host_that_is_not_opened_is_never_connected_to() -> None:
     with a_site({"/": ok(b"a secret")}) as site:
-        with pytest.raises(PhotoUnreachable):
-            a_fetcher(allow=()).fetch(f"{site.url}/")
-        with pytest.raises(PhotoUnreachable):
-            a_fetcher(allow=("127.0.0.2", "10.0.0.0/8")).fetch(f"{site.url}/")
+        for allow in ((), ("127.0.0.2", "10.0.0.0/8")):
+            with pytest.raises(PhotoUnreachable):
+                a_fetcher(allow=allow).fetch(f"{site.url}/")
 
     assert site.requests == []
-
-
-def test_site_speaks_ipv6() -> None:
-    with a_site({"/": ok(b"a picture")}, host="::1") as site:
-        fetched = a_fetcher(allow=("::1",)).fetch(f"{site.url}/")
-
-    assert fetched.content == b"a picture"
-    assert f"Host: [::1]:{site.port}\r\n".encode() in site.requests[0]
 
 
 @pytest.mark.parametrize(
@@ -169,14 +152,9 @@ def test_name_that_is_not_looked_up_in_time_is_given_up() -> None:
     answered.set()
 
 
-def test_names_are_looked_up_as_this_machine_resolves_them() -> None:
-    assert set(look_up("localhost")) <= {LOOPBACK, "::1"}
-    assert look_up("localhost")
-
-
-@pytest.mark.parametrize("name", ["a" * 64, "b" * 300, "\udcff.test"])
-def test_impossible_name_has_no_address(name: str) -> None:
-    assert look_up(name) == []
+def test_name_is_looked_up_as_this_machine_resolves_it() -> None:
+    assert {*look_up("localhost")} & {LOOPBACK, "::1"}
+    assert [look_up(name) for name in ("a" * 64, "b" * 300, "\udcff.test")] == [[], [], []]
 
 
 def secure_url(site: Site, host: str = NAME) -> str:
@@ -217,8 +195,3 @@ def test_secure_address_does_not_lead_to_an_open_one(certificate: Certificate) -
             a_fetcher(trusted=certificate.trusting()).fetch(secure_url(site))
 
     assert plain.requests == []
-
-
-def test_server_that_speaks_no_tls_is_refused(certificate: Certificate) -> None:
-    with a_site({"/a": ok(b"open")}) as site, pytest.raises(PictureLate):
-        a_fetcher(trusted=certificate.trusting(), limits=IMPATIENT).fetch(secure_url(site))

@@ -4,9 +4,9 @@ import pytest
 from sqlalchemy import text
 
 from smart_filter_shared.errors import InputsExpired
-from smart_filter_shared.ids import JobId, UploadId, new_job_id, new_upload_id
+from smart_filter_shared.ids import JobId, UploadId, new_upload_id
 from smart_filter_shared.jobs import limits, retention, transitions, uploads
-from smart_filter_shared.jobs.leases import Brought, Done, Failure
+from smart_filter_shared.jobs.leases import Brought, Completion, Done, Failure, Lease
 from smart_filter_shared.jobs.retention import Kind
 from smart_filter_shared.jobs.uploads import Named
 from smart_filter_shared.pipeline import StageName
@@ -19,10 +19,7 @@ URL = "https://example.com/a?secret"
 
 
 def promised(bench: Bench) -> UploadId:
-    with bench.transaction() as connection:
-        return uploads.write(
-            connection, TENANT, new_upload_id(), media_type="image/jpeg", length=5
-        ).id
+    return bench.do(uploads.write, TENANT, new_upload_id(), media_type="image/jpeg", length=5).id
 
 
 def named(bench: Bench, upload_id: UploadId | None = None) -> JobId:
@@ -33,28 +30,26 @@ def named(bench: Bench, upload_id: UploadId | None = None) -> JobId:
 
 def fail(bench: Bench) -> None:
     lease = bench.claim_one(StageName.PREPARE)
-    with bench.transaction() as connection:
-        transitions.fail(connection, lease, AWAY)
+    bench.do(transitions.fail, lease, AWAY)
+
+
+def fetch(bench: Bench, lease: Lease) -> Completion:
+    """End the stage that brought a photo."""
+    done = Done(lease, {}, 0.1, {PHOTO.key: Kind.PHOTO}, PHOTO)
+    return bench.do(transitions.complete, [done], KEEPING)
 
 
 def redrive(bench: Bench, job_id: JobId) -> None:
-    with bench.transaction() as connection:
-        transitions.redrive(connection, job_id, TENANT)
+    bench.do(transitions.redrive, job_id, TENANT)
 
 
 def expire(bench: Bench) -> None:
-    with bench.transaction() as connection:
-        connection.execute(text("UPDATE uploads SET expires_at = now() - interval '2 minutes'"))
-        uploads.mark_expired(connection, most=10)
+    bench.execute("UPDATE uploads SET expires_at = now() - interval '2 minutes'")
+    bench.do(uploads.mark_expired, most=10)
 
 
 def marked(bench: Bench) -> int:
-    with bench.transaction() as connection:
-        return int(
-            connection.execute(
-                text("SELECT count(*) FROM uploads WHERE marked_at IS NOT NULL")
-            ).scalar_one()
-        )
+    return int(bench.scalar("SELECT count(*) FROM uploads WHERE marked_at IS NOT NULL"))
 
 
 def test_fetched_photo_replaces_its_address(bench: Bench) -> None:
@@ -62,26 +57,19 @@ def test_fetched_photo_replaces_its_address(bench: Bench) -> None:
     assert (bench.job(job_id).photo_key, bench.job(job_id).photo_url) == (None, URL)
     lease = bench.claim_one(StageName.PREPARE)
 
-    with bench.transaction() as connection:
-        done = Done(lease, {}, 0.1, {PHOTO.key: Kind.PHOTO}, PHOTO)
-        transitions.complete(connection, [done], KEEPING)
-        kept = retention.is_kept(connection, TENANT, PHOTO.key)
-        row = connection.execute(text("SELECT photo_digest, megapixels FROM jobs")).one()
+    fetch(bench, lease)
 
     assert (bench.job(job_id).photo_key, bench.job(job_id).photo_url) == (PHOTO.key, None)
-    assert (kept, tuple(row)) == (True, (PHOTO.digest, PHOTO.megapixels))
+    assert bench.do(retention.is_kept, TENANT, PHOTO.key)
+    assert bench.scalar("SELECT (photo_digest, megapixels) = ('digest', 12.5) FROM jobs")
 
 
 def test_photo_fetched_under_a_lost_lease_is_dropped(bench: Bench) -> None:
     job_id = named(bench)
     lease = bench.claim_one(StageName.PREPARE)
-    with bench.transaction() as connection:
-        transitions.cancel(connection, job_id, TENANT)
+    bench.do(transitions.cancel, job_id, TENANT)
 
-    with bench.transaction() as connection:
-        late = transitions.complete(
-            connection, [Done(lease, {}, 0.1, {PHOTO.key: Kind.PHOTO}, PHOTO)], KEEPING
-        )
+    late = fetch(bench, lease)
 
     assert (late.lost, bench.job(job_id).photo_key) == ([lease], None)
 
@@ -94,15 +82,6 @@ def test_photo_at_an_address_is_prepared_alone(bench: Bench) -> None:
 
     claimed = sorted(sorted(lease.job_id for lease in batch) for batch in batches)
     assert claimed == sorted([[elsewhere[0]], [elsewhere[1]], sorted(here)])
-
-
-def test_failed_job_goes_to_its_address_again(bench: Bench) -> None:
-    job_id = named(bench)
-    fail(bench)
-
-    redrive(bench, job_id)
-
-    assert bench.claim_one(StageName.PREPARE).job_id == job_id
 
 
 def test_failed_job_takes_its_upload_again_while_it_is_there(bench: Bench) -> None:
@@ -121,26 +100,19 @@ def test_job_that_has_its_photo_does_not_keep_the_upload(bench: Bench) -> None:
     expire(bench)
     before = marked(bench)
     lease = bench.claim_one(StageName.PREPARE)
-    with bench.transaction() as connection:
-        done = Done(lease, {}, 0.1, {PHOTO.key: Kind.PHOTO}, PHOTO)
-        transitions.complete(connection, [done], KEEPING)
+    fetch(bench, lease)
 
     expire(bench)
 
     assert (before, marked(bench)) == (0, 1)
 
 
-@pytest.mark.parametrize("number", range(3))
-def test_upload_goes_with_its_jobs_though_they_are_deleted_at_once(
-    bench: Bench, number: int
-) -> None:
-    del number
+def test_upload_goes_with_its_jobs_though_they_are_deleted_at_once(bench: Bench) -> None:
     upload_id = promised(bench)
     job_ids = [named(bench, upload_id) for _ in range(2)]
 
     def delete(job_id: JobId) -> None:
-        with bench.transaction() as connection:
-            transitions.delete(connection, job_id, TENANT)
+        bench.do(transitions.delete, job_id, TENANT)
 
     races.at_once([lambda one=one: delete(one) for one in job_ids])  # type: ignore[misc]  # binds the loop's variable
 
@@ -163,19 +135,9 @@ def test_upload_that_is_being_named_is_not_marked_meanwhile(bench: Bench) -> Non
 
 def test_megapixels_of_a_fetched_photo_are_counted_today(bench: Bench) -> None:
     named(bench)
-    with bench.transaction() as connection:
-        connection.execute(text("UPDATE tenants SET spent_on = '2020-01-01', spent_megapixels = 9"))
-        limits.count(connection, TENANT, 2.5)
-        limits.count(connection, TENANT, 1.0)
-        spent = connection.execute(
-            text(
-                "SELECT spent_megapixels, spent_on = (now() AT TIME ZONE 'UTC')::date FROM tenants"
-            )
-        ).one()
+    bench.execute("UPDATE tenants SET spent_on = '2020-01-01', spent_megapixels = 9")
 
-    assert tuple(spent) == (3.5, True)
+    for megapixels in (2.5, 1.0):
+        bench.do(limits.count, TENANT, megapixels)
 
-
-def test_unknown_upload_is_not_there(bench: Bench) -> None:
-    with bench.transaction() as connection:
-        assert not uploads.is_there(connection, UploadId(new_job_id()))
+    assert bench.do(limits.spent_today, TENANT) == 3.5

@@ -30,8 +30,7 @@ SMILE = TaskName.SMILE
 @pytest.fixture
 def api(api: Api) -> Api:
     """The API, where workers offer a model that learns."""
-    with api.bench.transaction() as connection:
-        models.publish(connection, [Offer(learning.CARD)])
+    api.bench.do(models.publish, [Offer(learning.CARD)])
     return api
 
 
@@ -122,8 +121,7 @@ def test_register_command_says_that_weights_were_registered_before(
     file.write_bytes(again.SerializeToString())
     metrics.write_text(json.dumps(learning.BETTER), encoding="utf-8")
     monkeypatch.setenv("SMART_FILTER_DATA", str(tmp_path))
-    with api.bench.transaction() as connection:
-        models.publish(connection, [Offer(expression.CARD)])
+    api.bench.do(models.publish, [Offer(expression.CARD)])
     told = ("models", "register", str(file), "--model", "smile/expression", "--metrics")
 
     said = [command.said(*told, str(metrics)) for _ in range(2)]

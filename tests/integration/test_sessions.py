@@ -8,14 +8,12 @@ from contextlib import contextmanager
 import anyio
 import psycopg
 import pytest
-from pydantic import SecretStr
-from sqlalchemy import Engine, make_url, text
+from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from smart_filter_shared.db import sessions
 from smart_filter_shared.errors import DatabaseUnavailable
-from smart_filter_shared.settings import DatabaseSettings
 from smart_filter_tests.bench import Bench
 
 BACKEND = text("SELECT pg_backend_pid()")
@@ -72,8 +70,7 @@ def write(engine: Engine) -> None:
 
 def kill(bench: Bench, backend: int) -> None:
     """End a connection's process on the server, and wait until it is gone."""
-    with bench.transaction() as connection:
-        connection.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": backend})
+    bench.execute("SELECT pg_terminate_backend(:pid, 5000)", pid=backend)
 
 
 def test_connection_that_died_while_idle_is_replaced_unnoticed(
@@ -211,28 +208,3 @@ def test_idle_transaction_ends_unless_it_migrates(engine: Engine) -> None:
         assert connection.execute(idles).scalar_one() == "5s"
     with sessions.transaction(sessions.idling(engine)) as connection:
         assert connection.execute(idles).scalar_one() == "0"
-
-
-@pytest.mark.usefixtures("bench")
-def test_settings_hold_where_the_driver_begins_transactions(engine: Engine) -> None:
-    leveled = engine.execution_options(isolation_level="READ COMMITTED")
-    waits = text("SELECT current_setting('lock_timeout')")
-
-    with sessions.transaction(leveled) as connection:
-        assert connection.execute(waits).scalar_one() == "10s"
-    with sessions.transaction(engine) as connection:
-        assert connection.execute(waits).scalar_one() == "10s"
-
-
-def test_first_of_several_hosts_that_takes_writes_is_used(bench: Bench) -> None:
-    one = make_url(bench.settings.database.url.get_secret_value())
-    hosts = {"host": ("127.0.0.1:1", f"127.0.0.1:{one.port}")}
-    several = one.set(host=None, port=None, query={**hosts, "target_session_attrs": "read-write"})
-    url = SecretStr(several.render_as_string(hide_password=False))
-    engine = sessions.engine(DatabaseSettings(url=url), connections=1)
-    try:
-        with read_only(bench), pytest.raises(DatabaseUnavailable, match="read-only"):
-            used(engine)
-        write(engine)
-    finally:
-        engine.dispose()

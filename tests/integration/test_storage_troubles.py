@@ -1,14 +1,20 @@
-"""Storage that cannot be used: every command says so in a line that names the setting."""
+"""Storage that cannot be used, as a line that names the setting; connections that it closes."""
 
+import contextlib
 import re
-from collections.abc import Mapping
+import socket
+import threading
+from collections.abc import Iterator, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from pydantic import SecretStr
 
 from smart_filter_deploy.cli.endings import NO_SERVER
 from smart_filter_deploy.embedded.ports import LOOPBACK, free_port
 from smart_filter_shared import settings
 from smart_filter_shared.errors import StorageRefused, StorageUnavailable
+from smart_filter_shared.settings import StorageSettings
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_tests import commands
 from smart_filter_tests.bench import Bench
@@ -79,19 +85,14 @@ def test_audit_names_the_setting_to_correct(command: Command, trouble: str) -> N
 
 
 @pytest.mark.usefixtures("_troubled")
-@pytest.mark.parametrize("trouble", [one for one in TROUBLES if one != "bucket"])
-def test_prepare_names_the_setting_to_correct_and_makes_the_bucket_itself(
-    command: Command, trouble: str
-) -> None:
-    told = command.said("prepare")
-
-    assert told.count("\n") == 1
-    assert_told(told, trouble)
-
-
-@pytest.mark.usefixtures("_troubled")
-@pytest.mark.parametrize("words", [["api", "--port", "1"], ["worker", "--stages", "prepare"]])
-@pytest.mark.parametrize("trouble", REFUSED)
+@pytest.mark.parametrize(
+    ("trouble", "words"),
+    [
+        ("key", ["api", "--port", "1"]),
+        ("secret", ["worker", "--stages", "prepare"]),
+        ("bucket", ["api", "--port", "1"]),
+    ],
+)
 def test_process_does_not_start_when_storage_refuses_it(
     command: Command, trouble: str, words: list[str]
 ) -> None:
@@ -109,3 +110,52 @@ def test_storage_that_may_come_back_is_no_refusal(trouble: str) -> None:
 
     assert not isinstance(raised.value, StorageRefused)
     assert_told(str(raised.value), trouble)
+
+
+@contextlib.contextmanager
+def closing_server() -> Iterator[tuple[str, list[int]]]:
+    """Serve each connection one answer, and close it at the second request.
+
+    Yields its URL, and the ports that requests came from.
+    """
+    came_from: list[int] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            port = self.client_address[1]
+            came_from.append(port)
+            if came_from.count(port) > 1:
+                self.close_connection = True
+                self.connection.shutdown(socket.SHUT_RDWR)
+                return
+            self.send_response(200)
+            self.send_header("Content-Length", "5")
+            self.end_headers()
+            self.wfile.write(b"photo")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", came_from
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def test_request_on_a_connection_that_is_closed_meanwhile_is_sent_again() -> None:
+    with closing_server() as (url, came_from):
+        settings = StorageSettings(url=url, access_key=SecretStr("a"), secret_key=SecretStr("b"))
+        store = ObjectStore(settings, connections=1)
+
+        contents = [store.get("key"), store.get("key")]
+
+    assert contents == [b"photo", b"photo"]
+    assert len(came_from) == 3

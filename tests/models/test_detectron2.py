@@ -1,20 +1,23 @@
-"""detectron2's models, on small networks with random weights that the tests make and admit."""
+"""detectron2's models on small networks with random weights, and what is let in for them."""
 
 import importlib
 import importlib.util
 import io
 import pickle
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from smart_filter_shared.errors import ModelNotLoaded, ParameterRefused
+from smart_filter_shared.errors import ModelNotLoaded, ParameterRefused, SetupFailed
 from smart_filter_shared.parameters import Parameters
 from smart_filter_tests.pictures import ODD_SIZES, noise, prepared
-from smart_filter_tests.small_detectron2 import BASES, SMALL, Made, random_arrays
+from smart_filter_tests.small_detectron2 import BASES, SMALL, Made, built, random_arrays, write
 from smart_filter_tests.threads import at_once
-from smart_filter_workers.networks.detectron2 import admission, shelf
+from smart_filter_workers import admitted
+from smart_filter_workers.networks.detectron2 import admission, building, documents, shelf, zoo
+from smart_filter_workers.networks.detectron2.checkpoints import Checkpoint
 from smart_filter_workers.results import Prepared
 from smart_filter_workers.stages.face.models import detectron2_faces
 from smart_filter_workers.stages.segmentation.models import detectron2
@@ -47,54 +50,36 @@ def test_instances_are_told_apart(made: Made, cut_out: detectron2.Detectron2) ->
     assert np.array_equal(sum(person.astype(np.int64) for person in people.persons), people.matte)
 
 
-@pytest.mark.parametrize("option", ["threshold", "least_share"])
-def test_option_that_no_instance_meets_leaves_none(
-    made: Made, cut_out: detectron2.Detectron2, option: str
-) -> None:
-    given = made.parameters(**{option: 1.0})
-
-    (people,) = cut_out([prepared(noise(120, 160))], parameters=given)
-
-    assert people.persons == ()
-    assert not people.matte.any()
-
-
-def test_options_of_one_call_do_not_stay(made: Made, cut_out: detectron2.Detectron2) -> None:
+def test_options_hold_for_one_call(made: Made, cut_out: detectron2.Detectron2) -> None:
     photo = prepared(noise(120, 160))
-    (before,) = cut_out([photo], parameters=made.parameters())
 
-    cut_out([photo], parameters=made.parameters(threshold=0.9, most=1, overlap=0.1, short_side=64))
+    def cut(**options: float) -> People:
+        (people,) = cut_out([photo], parameters=made.parameters(**options))
+        return people
 
-    (after,) = cut_out([photo], parameters=made.parameters())
-    assert np.array_equal(before.matte, after.matte)
+    before = cut()
+    one = cut(most=1)
+    none = [cut(threshold=1.0), cut(least_share=1.0)]
+    cut(threshold=0.9, most=1, overlap=0.1, short_side=64)
+
+    assert one.persons is not None
+    assert len(one.persons) == 1
+    assert [(people.persons, people.matte.any()) for people in none] == [((), False)] * 2
+    assert np.array_equal(before.matte, cut().matte)
 
 
-def test_most_instances_are_what_was_asked(made: Made, cut_out: detectron2.Detectron2) -> None:
-    (people,) = cut_out([prepared(noise(120, 160))], parameters=made.parameters(most=1))
-
-    assert people.persons is not None
-    assert len(people.persons) == 1
-
-
-def test_panoptic_model_answers_persons_and_areas(
+def test_panoptic_model_answers_persons_and_areas_and_a_semantic_one_every_pixel(
     made: Made, cut_out: detectron2.Detectron2
 ) -> None:
     photo = prepared(noise(120, 160))
 
     (persons,) = cut_out([photo], parameters=made.parameters("panoptic"))
     (areas,) = cut_out([photo], parameters=made.parameters("panoptic", classes="sky,sea"))
+    (all_,) = cut_out([photo], parameters=made.parameters("semantic", classes="things,sky,sea"))
 
     assert persons.persons
-    assert areas.persons is None
-
-
-def test_semantic_model_colours_every_pixel(made: Made, cut_out: detectron2.Detectron2) -> None:
-    given = made.parameters("semantic", classes="things,sky,sea")
-
-    (people,) = cut_out([prepared(noise(120, 160))], parameters=given)
-
-    assert people.persons is None
-    assert (people.matte == 255).all()
+    assert (areas.persons, all_.persons) == (None, None)
+    assert (all_.matte == 255).all()
 
 
 @pytest.mark.parametrize("kind", list(BASES))
@@ -139,21 +124,16 @@ def test_four_threads_with_other_options_give_the_same(
     )
 
 
-def test_unknown_class_is_refused_and_nothing_prepared_gives_no_answers(
+def test_unknown_class_and_absent_weights_are_refused_and_nothing_gives_nothing(
     made: Made, cut_out: detectron2.Detectron2
 ) -> None:
+    default = detectron2.CARD.completed({"entry": detectron2.DEFAULT})
+
+    with pytest.raises(ModelNotLoaded, match="no weights for COCO"):
+        cut_out([prepared(noise(9, 9))], parameters=default)
     with pytest.raises(ParameterRefused, match="knows no class unicorn"):
         cut_out([prepared(noise(9, 9))], parameters=made.parameters(classes="unicorn"))
     assert cut_out([], parameters=made.parameters()) == []
-
-
-def test_configuration_without_weights_is_left_to_another_worker(
-    cut_out: detectron2.Detectron2,
-) -> None:
-    given = detectron2.CARD.completed({"entry": detectron2.DEFAULT})
-
-    with pytest.raises(ModelNotLoaded, match="no weights for COCO"):
-        cut_out([prepared(noise(9, 9))], parameters=given)
 
 
 def test_faces_have_boxes_in_the_picture_and_landmarks_in_the_boxes(
@@ -189,3 +169,115 @@ def _matte(
 ) -> "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]":
     people: People = cut_out([photo], parameters=given)[0]
     return people.matte
+
+
+@pytest.mark.parametrize("suffix", [".yaml", ".npz"])
+def test_file_that_was_changed_after_its_admission_is_not_loaded(
+    made: Made, tmp_path: Path, suffix: str
+) -> None:
+    (tmp_path / "detectron2").mkdir()
+    for file in admitted.read(made.folder):
+        content = (made.folder / file.name).read_bytes()
+        changed = content + b"\n" if file.name.endswith(suffix) else content
+        (tmp_path / file.name).write_bytes(changed)
+        admitted.add(tmp_path, file)
+
+    with pytest.raises(ModelNotLoaded, match="admit"):
+        detectron2.load(tmp_path)
+
+
+def test_folder_with_nothing_admitted_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(SetupFailed, match="admit it with"):
+        detectron2.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("MODEL: !!python/object/apply:os.system ['touch run']\n", "tag"),
+        ("_BASE_: ../../../etc/passwd\n", "no file of the zoo|outside"),
+        ("_BASE_: Base-RetinaNet.yaml\n", "tag"),
+        ("MODEL: {WEIGHTS: 'https://example.org/a.pkl'}\n", "admitted on their own"),
+        ("MODEL: {DEVICE: cuda}\n", r"MODEL\.DEVICE"),
+        ("_BASE_: Base-RCNN-FPN.yaml\nMODEL: {RESNETS: {DEPTH: 19}}\n", "makes no model"),
+        (SMALL.format(base="Base-RCNN-FPN.yaml", masks="true"), "name them with --classes"),
+    ],
+)
+def test_configuration_that_may_not_be_let_in_leaves_nothing_behind(
+    tmp_path: Path, text: str, why: str
+) -> None:
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    (tmp_path / "mine.yaml").write_text(text)
+
+    with pytest.raises(SetupFailed, match=why):
+        admission.admit_config(tmp_path / "mine.yaml", folder)
+
+    assert list(folder.iterdir()) == []
+
+
+def test_weights_that_do_not_fit_are_not_let_in(made: Made, tmp_path: Path) -> None:
+    weights = tmp_path / "mine.npz"
+    arrays = random_arrays(made.addresses["instance"], made.folder)
+    arrays.pop("roi_heads.mask_head.predictor.bias")
+    write(weights, arrays)
+    before = admitted.read(made.folder)
+
+    with pytest.raises(SetupFailed, match=r"has none for roi_heads\.mask_head\.predictor\.bias"):
+        admission.admit_weights(weights, made.folder, config=made.addresses["instance"])
+
+    assert admitted.read(made.folder) == before
+
+
+def test_other_weights_for_the_same_name_are_not_let_in(made: Made, tmp_path: Path) -> None:
+    address = made.addresses["instance"]
+    arrays = random_arrays(address, made.folder)
+    np.savez(tmp_path / "mine.npz", **{name: -array for name, array in arrays.items()})  # type: ignore[arg-type]  # NumPy's own bool
+
+    with pytest.raises(SetupFailed, match="results under one name must not change"):
+        admission.admit_weights(tmp_path / "mine.npz", made.folder, config=address)
+
+
+def test_replaced_weights_are_loaded_again(made: Made, tmp_path: Path) -> None:
+    shutil.copytree(made.folder, tmp_path, dirs_exist_ok=True)
+    address, photo = made.addresses["instance"], prepared(noise(120, 160))
+    cut_out = detectron2.load(tmp_path)
+    (before,) = cut_out([photo], parameters=made.parameters())
+    (tmp_path / shelf.shelved(tmp_path)[address].weights.name).unlink()
+    arrays = random_arrays(address, made.folder)
+    arrays["roi_heads.mask_head.predictor.bias"] -= 1000
+    np.savez(tmp_path / "mine.npz", **arrays)  # type: ignore[arg-type]  # NumPy's own bool
+
+    admission.admit_weights(tmp_path / "mine.npz", tmp_path, config=address)
+
+    (after,) = cut_out([photo], parameters=made.parameters())
+    assert before.matte.any()
+    assert not after.matte.any()
+
+
+def test_names_of_another_program_are_matched_by_likeness(made: Made) -> None:
+    arrays = random_arrays(made.addresses["instance"], made.folder)
+    model = built(made.addresses["instance"], made.folder)
+    shorter = {name.removeprefix("backbone.bottom_up."): array for name, array in arrays.items()}
+
+    building.fill(model, Checkpoint(shorter, by_likeness=True, author="pycls"))
+
+    state = model.model.state_dict()
+    assert all(np.array_equal(state[name].numpy(), array) for name, array in arrays.items())
+
+
+def test_every_name_on_the_list_is_a_configuration_of_the_zoo() -> None:
+    configs = importlib.import_module("detectron2.config")
+
+    for name in zoo.configs():
+        config = configs.get_cfg()
+        config.merge_from_other_cfg(configs.CfgNode(shelf.of_zoo(name)))
+        architecture = config.MODEL.META_ARCHITECTURE
+        made_by = {"PanopticFPN": zoo.Makes.PANOPTIC, "SemanticSegmentor": zoo.Makes.SEMANTIC}
+        boxes_or_outlines = zoo.Makes.INSTANCE if config.MODEL.MASK_ON else zoo.Makes.BOXES
+        assert zoo.find(name).makes is made_by.get(architecture, boxes_or_outlines), name
+
+
+def test_zoos_file_that_runs_python_is_refused() -> None:
+    with pytest.raises(SetupFailed, match="has the tag"):
+        documents.of_zoo("COCO-Detection/retinanet_R_50_FPN_3x.yaml", shelf.packaged)

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from smart_filter_shared.errors import SetupFailed
 from smart_filter_tests.annotated import folder_of
 from smart_filter_training import recipes
 from smart_filter_training.annotations import outlines, pictures
@@ -138,37 +137,6 @@ def test_faces_are_learnt(folder: Path, tmp_path: Path) -> None:
     figures = recipes.find_one("detectron2_faces").evaluate.figures(detector, read)
     # 0.75 where it was tried: in so few iterations from nothing, boxes are not yet exact.
     assert figures["f1"].value > 0.5
-
-
-def test_weights_of_another_training_are_begun_with(folder: Path, tmp_path: Path) -> None:
-    told = replace(SMALL, iterations=1)
-    first, read = a_run("detectron2_faces", folder, told, tmp_path / "first")
-    exported = recipes.find_one("detectron2_faces").export.export(first, read, tmp_path)
-    arrays = dict(np.load(exported.file))
-    head = "roi_heads.box_predictor.cls_score.weight"
-    arrays[head] = np.zeros((81, 64), np.float32)
-    np.savez(tmp_path / "start.npz", **arrays)  # type: ignore[arg-type]  # NumPy's own bool
-    record = Record(tmp_path / "second", {})
-    told = replace(told, weights=str(tmp_path / "start.npz"), norm="GN", learning_rate=1e-9)
-
-    with pytest.raises(SetupFailed, match="set `depth` and `norm`"):
-        recipes.find_one("detectron2_faces").train.train(
-            read, replace(told, depth=50), Record(tmp_path / "third", {})
-        )
-    second = recipes.find_one("detectron2_faces").train.train(read, told, record)
-
-    kernel = "backbone.fpn_output2.weight"
-    before, after = state_of(first)[kernel], state_of(second)[kernel]
-    assert np.allclose(before.numpy(), after.numpy(), atol=1e-6)
-    assert head in record.facts["random"]
-
-
-def test_weights_that_are_none_are_one_line(folder: Path, tmp_path: Path) -> None:
-    (tmp_path / "start.pkl").write_bytes(b"cos\nsystem\n(S'true'\ntR.")
-    told = replace(SMALL, weights=str(tmp_path / "start.pkl"))
-
-    with pytest.raises(SetupFailed, match="no checkpoint that is read here"):
-        a_run("detectron2_faces", folder, told, tmp_path / "run")
 
 
 def with_answers(read: Splits, folder: Path) -> Path:

@@ -1,11 +1,13 @@
 """The command line, as tests run it."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
+import click
 import pytest
 
-from smart_filter_deploy.cli import main
+from smart_filter_deploy.cli import main, smart_filter
 from smart_filter_deploy.cli.endings import WRONG_USAGE
 from smart_filter_shared.settings import Settings
 from smart_filter_tests.bench import environment_of
@@ -54,3 +56,15 @@ def on_servers(
 
 # The variables that lead a process to servers.
 named = environment_of
+
+
+def parse(words: Sequence[str]) -> None:
+    """Parse a command line as the program does, and run nothing.  Raises click.UsageError."""
+    command: click.Command = smart_filter
+    left = list(words)
+    while isinstance(command, click.Group):
+        found = command.get_command(click.Context(command), left[0])
+        assert found is not None, f"no command {' '.join(words)}"
+        command = found
+        left.pop(0)
+    command.make_context(words[0], left)
