@@ -33,8 +33,7 @@ def add(api: Api, name: str, tenant: Tenant | None, *tags: str) -> Picture:
         width=12,
         height=8,
     )
-    with api.bench.transaction() as connection:
-        assert stock.add(connection, picture)
+    assert api.bench.do(stock.add, picture)
     return picture
 
 

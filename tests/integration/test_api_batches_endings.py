@@ -60,8 +60,7 @@ def work(api: Api) -> None:
     while not (leases := api.bench.claim(PREPARE)):
         pass
     result = {"facts": facts(PREPARE), "arrays": {}, "files": {}}
-    with api.bench.transaction() as connection:
-        transitions.complete(connection, [Done(leases[0], result, 0.1, {})], KEEPING)
+    api.bench.do(transitions.complete, [Done(leases[0], result, 0.1, {})], KEEPING)
     finish_composite(api)
 
 
@@ -163,8 +162,7 @@ def test_deleted_batch_leaves_no_object(api: Api) -> None:
 
 def test_deletion_that_was_interrupted_is_ended_by_retention(api: Api) -> None:
     batch_ = submit(api, {"items": items(2), "album": {"best": 1}})
-    with api.bench.transaction() as connection:
-        connection.execute(text("UPDATE batches SET deleted_at = now() - interval '2 minutes'"))
+    api.bench.execute("UPDATE batches SET deleted_at = now() - interval '2 minutes'")
     retention_ = Retention(api.bench.engine, api.bench.store, cell=CELL)
 
     assert api.client.get(f"/v1/batches/{batch_['id']}").status_code == 410

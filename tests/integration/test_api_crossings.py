@@ -156,8 +156,7 @@ def test_photo_fetched_from_its_address_is_remembered_from_then_on(remembering: 
     brought = Brought("2026-01-01/tests/brought", hashlib.sha256(photo).hexdigest(), 1.5)
     result = {"facts": FACTS[PREPARE], "arrays": {}, "files": {}}
     done = Done(lease, result, 0.1, {brought.key: Kind.PHOTO}, brought)
-    with remembering.bench.transaction() as connection:
-        transitions.complete(connection, [done], KEEPING)
+    remembering.bench.do(transitions.complete, [done], KEEPING)
     after = remembering.post(photo).json()
     foreign = remembering.headers(Scope.SUBMIT, Scope.READ, tenant=Tenant("else"))
     others = remembering.client.post(
@@ -176,8 +175,7 @@ def test_derived_batched_and_deleted_jobs_are_counted_once(api: Api) -> None:
     api.client.delete(f"/v1/batches/{winner['batch_id']}").raise_for_status()
 
     for _ in range(2):
-        with api.bench.transaction() as connection:
-            fairness.settle(connection)
+        api.bench.do(fairness.settle)
 
     (day,) = api.client.get("/v1/usage").json()["items"]
     # Two photos, whose stages took a quarter of a second each; one was composed, and one derived.

@@ -64,13 +64,11 @@ def test_accepted_jobs_have_their_place_in_the_queue(api: Api) -> None:
 def test_job_that_an_operator_holds_up_is_promised_no_time(api: Api, clock: Clock) -> None:
     measured(api.bench, 1.0)
     job_id = submitted(api).json()["id"]
-    with api.bench.transaction() as connection:
-        pauses.pause(connection, capability(COMPOSITE))
+    api.bench.do(pauses.pause, capability(COMPOSITE))
     clock.make_old()
 
     held = [api.job(job_id)["queue"], submitted(api).json()["queue"]]
-    with api.bench.transaction() as connection:
-        pauses.resume(connection, capability(COMPOSITE))
+    api.bench.do(pauses.resume, capability(COMPOSITE))
     clock.make_old()
     freed = api.job(job_id)["queue"]
 
@@ -161,8 +159,7 @@ def test_deadline_that_cannot_be_met_is_refused_and_leaves_nothing(api: Api) -> 
     assert int(answer.headers["Retry-After"]) >= 1
     assert "200 ms" in answer.json()["detail"]
     assert api.leftovers() == {}
-    with api.bench.transaction() as connection:
-        assert connection.execute(text("SELECT count(*) FROM tenants")).scalar_one() == 0
+    assert api.bench.scalar("SELECT count(*) FROM tenants") == 0
 
 
 def test_job_whose_deadline_passes_while_it_waits_fails_and_is_redriven_without_one(
@@ -172,8 +169,7 @@ def test_job_whose_deadline_passes_while_it_waits_fails_and_is_redriven_without_
     worlds.pass_deadline(api.bench, JobId(uuid.UUID(job_id)))
 
     claimed = api.bench.claim(PREPARE)
-    with api.bench.transaction() as connection:
-        transitions.lapse(connection)
+    api.bench.do(transitions.lapse)
 
     job = api.job(job_id)
     assert claimed == []
@@ -184,8 +180,7 @@ def test_job_whose_deadline_passes_while_it_waits_fails_and_is_redriven_without_
     }
     api.client.post(f"/v1/jobs/{job_id}/redrive")
     assert len(api.bench.claim(PREPARE)) == 1
-    with api.bench.transaction() as connection:
-        assert transitions.lapse(connection) == []
+    assert api.bench.do(transitions.lapse) == []
 
 
 def test_refusal_by_a_full_queue_says_when_there_is_room(api: Api) -> None:
@@ -265,11 +260,9 @@ def test_long_queues_are_counted_and_not_read(bench: Bench, api: Api) -> None:
 def test_measured_runs_are_merged_into_means(bench: Bench) -> None:
     name = Capability("face.bench")
     for seconds in (1.0, 3.0):
-        with bench.transaction() as connection:
-            paces.add(connection, {name: Timed.once(seconds, 2.0)})
+        bench.do(paces.add, {name: Timed.once(seconds, 2.0)})
 
-    with bench.transaction() as connection:
-        pace = paces.read(connection)[name]
+    pace = bench.do(paces.read)[name]
 
     assert (pace.seconds, pace.usual_megapixels) == (2.0, 2.0)
 

@@ -86,10 +86,7 @@ def test_key_whose_request_died_is_free_after_a_minute(api: Api) -> None:
 
 def test_key_is_forgotten_after_a_day(api: Api) -> None:
     post(api, "old")
-    with api.bench.transaction() as connection:
-        connection.execute(
-            text("UPDATE requests SET claimed_at = claimed_at - interval '25 hours'")
-        )
+    api.bench.execute("UPDATE requests SET claimed_at = claimed_at - interval '25 hours'")
 
     again = post(api, "old")
     with api.bench.transaction() as connection:
@@ -154,12 +151,12 @@ def test_key_beyond_ascii_is_refused() -> None:
 
 def claimed(api: Api, key: str, *, seconds_ago: int) -> None:
     """Leave behind what a process leaves that died while it worked on a request."""
-    with api.bench.transaction() as connection:
-        connection.execute(text("DELETE FROM requests"))
-        connection.execute(
-            text("""
-                INSERT INTO requests (tenant, key, fingerprint, claimed_at)
-                VALUES ('tests', :key, 'of another', now() - make_interval(secs => :ago))
-            """),
-            {"key": key, "ago": seconds_ago},
-        )
+    api.bench.execute("DELETE FROM requests")
+    api.bench.execute(
+        """
+        INSERT INTO requests (tenant, key, fingerprint, claimed_at)
+        VALUES ('tests', :key, 'of another', now() - make_interval(secs => :ago))
+    """,
+        key=key,
+        ago=seconds_ago,
+    )

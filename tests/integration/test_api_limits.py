@@ -141,8 +141,7 @@ def test_no_more_megapixels_a_day_than_may(api: Api) -> None:
     assert answers[2].json()["code"] == "rate_limited"
     assert 1 <= int(answers[2].headers["Retry-After"]) <= 24 * 3600
     assert api.leftovers()["jobs"] == 2
-    with api.bench.transaction() as connection:
-        connection.execute(text("UPDATE tenants SET spent_on = spent_on - 1"))
+    api.bench.execute("UPDATE tenants SET spent_on = spent_on - 1")
     assert submitted(api).status_code == 202
 
 
@@ -151,8 +150,7 @@ def test_photos_at_once_spend_no_more_megapixels_than_may(api: Api) -> None:
 
     def spend(_: int) -> bool:
         try:
-            with api.bench.transaction() as connection:
-                limits.spend(connection, TENANT, 1.0, bound)
+            api.bench.do(limits.spend, TENANT, 1.0, bound)
         except RateLimited:
             return False
         return True
@@ -161,8 +159,7 @@ def test_photos_at_once_spend_no_more_megapixels_than_may(api: Api) -> None:
         admitted = sum(pool.map(spend, range(40)))
 
     assert admitted == 10
-    with api.bench.transaction() as connection:
-        assert limits.spent_today(connection, TENANT) == 10.0
+    assert api.bench.do(limits.spent_today, TENANT) == 10.0
 
 
 def test_photo_that_is_refused_for_its_queue_costs_no_megapixels(api: Api) -> None:
@@ -171,8 +168,7 @@ def test_photo_that_is_refused_for_its_queue_costs_no_megapixels(api: Api) -> No
     for _ in range(3):
         submitted(api)
 
-    with api.bench.transaction() as connection:
-        spent = connection.execute(text("SELECT spent_megapixels FROM tenants")).scalar_one()
+    spent = api.bench.scalar("SELECT spent_megapixels FROM tenants")
     assert spent == pytest.approx(0.1)
 
 

@@ -203,8 +203,7 @@ def test_model_that_no_live_worker_can_load_says_so(api: Api) -> None:
         threads=1,
         failed={Capability("segmentation.heavy"): "libcuda.so.1 is missing"},
     )
-    with api.bench.transaction() as connection:
-        presence.announce(connection, broken)
+    api.bench.do(presence.announce, broken)
 
     heavy = listed(api)["heavy"]
 
@@ -237,8 +236,7 @@ def test_workers_alone_decide_whether_research_weights_are_offered(
 
     rated_by = []
     for research in (True, False, True):
-        with api.bench.transaction() as connection:
-            connection.execute(text("DELETE FROM models WHERE name = 'no-smile'"))
+        api.bench.execute("DELETE FROM models WHERE name = 'no-smile'")
         publish(api, *Catalogue(files, research=research).offers(tmp_path))
         # The API remembers the table for a moment, unless what is asked for is not in it.
         api.post(a_photo(), {"smile.model": "nosuch"})
@@ -260,7 +258,6 @@ def test_workers_alone_decide_whether_research_weights_are_offered(
 def test_pool_that_is_declared_is_offered_though_no_worker_was_seen(api: Api) -> None:
     publish(api, Offer(named("heavy"), FAULT))
 
-    with api.bench.transaction() as connection:
-        known = models.published(connection, pools=["segmentation.heavy"])
+    known = api.bench.do(models.published, pools=["segmentation.heavy"])
 
     assert next(one for one in known if one.card.name == "heavy").offered

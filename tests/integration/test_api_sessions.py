@@ -7,7 +7,6 @@ from http.cookies import SimpleCookie
 
 import httpx
 import pytest
-from sqlalchemy import text
 
 from smart_filter_api import keys
 from smart_filter_api.browsers import sessions as browser_sessions
@@ -45,15 +44,13 @@ def browser(api: Api) -> Iterator[Browser]:
 
 
 def change(api: Api, statement: str) -> None:
-    with api.bench.transaction() as connection:
-        connection.execute(text(statement))
+    api.bench.execute(statement)
 
 
 def a_code(browser: Browser, code: str = "a-code-of-many-letters") -> str:
-    with browser.api.bench.transaction() as connection:
-        browser_sessions.allow_code(
-            connection, code, key=browser.key, valid_for=dt.timedelta(minutes=10)
-        )
+    browser.api.bench.do(
+        browser_sessions.allow_code, code, key=browser.key, valid_for=dt.timedelta(minutes=10)
+    )
     return code
 
 
@@ -205,10 +202,9 @@ def test_session_in_use_lasts(browser: Browser) -> None:
 
 
 def test_session_ends_no_later_than_its_key(api: Api, browser: Browser) -> None:
-    with api.bench.transaction() as connection:
-        issued = keys.issue(
-            connection, tenant=TENANT, scopes=[Scope.READ], valid_for=dt.timedelta(hours=1)
-        )
+    issued = api.bench.do(
+        keys.issue, tenant=TENANT, scopes=[Scope.READ], valid_for=dt.timedelta(hours=1)
+    )
 
     answer = browser.sign_in(key=issued.key).json()
 

@@ -115,8 +115,7 @@ def test_filters_of_a_request_put_aside_all_that_defaults_say_of_them(api: Api) 
 
 
 def test_model_of_a_request_puts_aside_the_defaults_parameters(api: Api) -> None:
-    with api.bench.transaction() as connection:
-        models.publish(connection, [Offer(a_card(TaskName.SMILE, "other"))])
+    api.bench.do(models.publish, [Offer(a_card(TaskName.SMILE, "other"))])
     change(api, recipe={"smile": {"model": "no-smile"}})
 
     recipe = submitted(api, outputs="rating", smile__model="other")
@@ -136,8 +135,7 @@ def test_background_that_comes_along_puts_aside_the_default(api: Api) -> None:
 
 
 def test_default_that_is_not_served_any_more_is_named_as_a_default(api: Api, clock: Clock) -> None:
-    with api.bench.transaction() as connection:
-        models.publish(connection, [Offer(a_card(TaskName.SMILE, "passing"))])
+    api.bench.do(models.publish, [Offer(a_card(TaskName.SMILE, "passing"))])
     change(api, recipe={"smile": {"model": "passing"}, "outputs": ["rating"]})
     with api.bench.transaction() as connection:
         connection.exec_driver_sql("DELETE FROM models WHERE name = 'passing'")

@@ -54,8 +54,7 @@ def test_key_is_refused_once_it_expires_or_is_revoked(api: Api, clock: Clock, en
     assert api.client.get("/v1/jobs", headers=as_bearer(key["key"])).status_code == 200
 
     if end == "expires":
-        with api.bench.transaction() as connection:
-            connection.execute(text("UPDATE keys SET expires_at = now() WHERE expires_at > now()"))
+        api.bench.execute("UPDATE keys SET expires_at = now() WHERE expires_at > now()")
     else:
         answers = [api.client.delete(f"/v1/keys/{key['key_id']}") for _ in range(2)]
         assert [answer.status_code for answer in answers] == [204, 204]
@@ -92,16 +91,14 @@ def test_operator_administers_every_tenant(api: Api) -> None:
 
 
 def test_operators_keys_are_not_revoked_over_http(api: Api) -> None:
-    with api.bench.transaction() as connection:
-        issued = keys.issue(connection, tenant=OPERATOR, scopes=[Scope.OPERATOR])
+    issued = api.bench.do(keys.issue, tenant=OPERATOR, scopes=[Scope.OPERATOR])
     administrator = api.headers(Scope.ADMIN, tenant=OPERATOR)
 
     answer = api.client.delete(f"/v1/keys/{issued.key_id}", headers=administrator)
 
     assert (answer.status_code, answer.json()["code"]) == (403, "scope")
     assert f"smart-filter keys revoke {issued.key_id}" in answer.json()["detail"]
-    with api.bench.transaction() as connection:
-        assert keys.authenticate(connection, keys.digest_of(issued.key)).tenant == OPERATOR
+    assert api.bench.do(keys.authenticate, keys.digest_of(issued.key)).tenant == OPERATOR
 
 
 @pytest.mark.parametrize(

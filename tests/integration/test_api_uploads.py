@@ -7,7 +7,6 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import text
 
 from smart_filter_api.keys import Scope
 from smart_filter_shared.ids import JobId, Tenant, UploadId
@@ -48,11 +47,10 @@ def name(api: Api, upload: dict[str, Any], **headers: str) -> httpx.Response:
 
 def age(api: Api, *, seconds: float) -> None:
     """Let uploads have been promised so much earlier."""
-    with api.bench.transaction() as connection:
-        connection.execute(
-            text("UPDATE uploads SET expires_at = expires_at - make_interval(secs => :seconds)"),
-            {"seconds": seconds},
-        )
+    api.bench.execute(
+        "UPDATE uploads SET expires_at = expires_at - make_interval(secs => :seconds)",
+        seconds=seconds,
+    )
 
 
 def sweep(api: Api) -> set[str]:
@@ -114,8 +112,7 @@ def test_same_request_is_answered_with_the_same_upload(api: Api) -> None:
     assert answers[0].json() == answers[1].json()
     assert answers[1].headers["Idempotency-Replayed"] == "true"
     assert (other.status_code, api.leftovers()) == (422, {"uploads": 1})
-    with api.bench.transaction() as connection:
-        stored = connection.execute(text("SELECT body FROM requests")).scalar_one()
+    stored = api.bench.scalar("SELECT body FROM requests")
     assert "Signature" not in stored
 
 
@@ -261,8 +258,7 @@ def test_photo_of_unknown_size_needs_room_in_the_day(api: Api) -> None:
 
     before = api.client.post("/v1/jobs", json=wish)
     api.post(PHOTO)
-    with api.bench.transaction() as connection:
-        connection.execute(text("UPDATE tenants SET spent_megapixels = megapixels_per_day"))
+    api.bench.execute("UPDATE tenants SET spent_megapixels = megapixels_per_day")
     after = api.client.post("/v1/jobs", json=wish)
 
     assert (before.status_code, after.status_code) == (202, 429)

@@ -5,7 +5,6 @@ import uuid
 from typing import Any
 
 import pytest
-from sqlalchemy import text
 
 from smart_filter_api.keys import Scope
 from smart_filter_shared.ids import JobId, Tenant
@@ -32,8 +31,7 @@ def finish(api: Api) -> None:
 
 def settle(api: Api) -> None:
     """Do what the sweeper does within a second."""
-    with api.bench.transaction() as connection:
-        fairness.settle(connection)
+    api.bench.do(fairness.settle)
 
 
 def used(api: Api, **between: str) -> list[dict[str, Any]]:
@@ -86,8 +84,7 @@ def test_redriven_job_adds_the_seconds_of_its_further_stages(api: Api) -> None:
     api.bench.advance(StageName.PREPARE)
     api.fail(StageName.COMPOSITE, BROKE)
     settle(api)
-    with api.bench.transaction() as connection:
-        transitions.redrive(connection, JobId(uuid.UUID(job_id)), TENANT)
+    api.bench.do(transitions.redrive, JobId(uuid.UUID(job_id)), TENANT)
     api.bench.advance(StageName.COMPOSITE)
 
     settle(api)
@@ -101,15 +98,12 @@ def test_redriven_job_adds_the_seconds_of_its_further_stages(api: Api) -> None:
 
 
 def test_days_are_narrowed_and_sorted_and_their_sums_exact(api: Api) -> None:
-    with api.bench.transaction() as connection:
-        connection.execute(
-            text("""
-                INSERT INTO usage (tenant, day, state, jobs, megapixels, model_seconds)
-                SELECT 'tests', day, state, 1, megapixels, 0 FROM unnest(
-                    ARRAY['2026-03-03', '2026-03-01', '2026-03-02', '2026-03-04']::date[]
-                ) AS day, (VALUES ('succeeded', 0.1), ('failed', 0.2)) AS of(state, megapixels)
-            """)
-        )
+    api.bench.execute("""
+        INSERT INTO usage (tenant, day, state, jobs, megapixels, model_seconds)
+        SELECT 'tests', day, state, 1, megapixels, 0 FROM unnest(
+            ARRAY['2026-03-03', '2026-03-01', '2026-03-02', '2026-03-04']::date[]
+        ) AS day, (VALUES ('succeeded', 0.1), ('failed', 0.2)) AS of(state, megapixels)
+    """)
 
     days = used(api, **{"from": "2026-03-02", "to": "2026-03-03"})
 
@@ -122,8 +116,7 @@ def test_counting_several_tenants_keeps_them_apart(api: Api) -> None:
     tenants = [Tenant("b"), Tenant("a")]
     for tenant in tenants:
         job_id: JobId = api.bench.submit(tenant=tenant)
-        with api.bench.transaction() as connection:
-            transitions.cancel(connection, job_id, tenant)
+        api.bench.do(transitions.cancel, job_id, tenant)
 
     settle(api)
 

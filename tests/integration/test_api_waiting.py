@@ -187,8 +187,7 @@ def test_every_end_is_an_event(bench: Bench, end: str) -> None:
 def test_stage_that_is_tried_again_begins_its_job_once(bench: Bench) -> None:
     job_id = bench.submit()
     lease = bench.claim_one(PREPARE)
-    with bench.transaction() as connection:
-        transitions.release(connection, lease, delay_seconds=0, give_up_seconds=60)
+    bench.do(transitions.release, lease, delay_seconds=0, give_up_seconds=60)
     bench.claim_one(PREPARE)
 
     assert types(bench, job_id) == ["job.queued", "job.running"]
@@ -198,17 +197,13 @@ def test_event_that_is_committed_late_is_news(bench: Bench) -> None:
     """Ids are drawn before the commit: who goes by them would miss the first."""
     first, second = bench.submit(), bench.submit()
     leases = {lease.job_id: lease for lease in (bench.claim_one(PREPARE), bench.claim_one(PREPARE))}
-    with bench.transaction() as reader:
-        horizon = events.news(reader, None).horizon
+    horizon = bench.do(events.news, None).horizon
 
     with bench.transaction() as slow:
         transitions.complete(slow, [done(leases[first])], KEEPING)
-        with bench.transaction() as fast:
-            transitions.complete(fast, [done(leases[second])], KEEPING)
-        with bench.transaction() as reader:
-            seen = events.news(reader, horizon)
-    with bench.transaction() as reader:
-        later = events.news(reader, seen.horizon)
+        bench.do(transitions.complete, [done(leases[second])], KEEPING)
+        seen = bench.do(events.news, horizon)
+    later = bench.do(events.news, seen.horizon)
 
     assert set(seen.jobs) == {second}
     assert first in later.jobs

@@ -35,10 +35,7 @@ def world(bench: Bench) -> World:
     bench.advance(*EVERY)
     runs = bench.submit()
     waits = bench.submit()
-    with bench.transaction() as connection:
-        connection.execute(
-            text("UPDATE stages SET rank = 1000 WHERE job_id <> :runs"), {"runs": runs}
-        )
+    bench.execute("UPDATE stages SET rank = 1000 WHERE job_id <> :runs", runs=runs)
     bench.advance(PREPARE)
     bench.claim_one(FACE)
     with bench.transaction() as connection:
@@ -177,11 +174,8 @@ def test_every_kind_of_damage_to_rows_is_found(bench: Bench, world: World) -> No
 
 
 def test_sweeper_that_was_away_has_a_minute_to_mend_things(bench: Bench, world: World) -> None:
-    with bench.transaction() as connection:
-        connection.execute(text("UPDATE cells SET expires_from = statement_timestamp()"))
-        connection.execute(
-            text(DAMAGE["a lease that nobody renews is taken away"]), {"runs": world.runs}
-        )
+    bench.execute("UPDATE cells SET expires_from = statement_timestamp()")
+    bench.execute(DAMAGE["a lease that nobody renews is taken away"], runs=world.runs)
 
     assert found(bench) == []
 

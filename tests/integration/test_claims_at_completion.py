@@ -70,9 +70,8 @@ def submit(bench: Bench, services: Services) -> Callable[[], JobId]:
         proxy = np.zeros((8, 8, 3), np.uint8)
         result = Prepared(8, 8, "jpg", proxy, ())
         kept = services.artifacts.keep(bench.job(job_id), lease, result)
-        with bench.transaction() as connection:
-            done = Done(lease, {**kept.row, "digests": {}}, 0.1, kept.artifacts)
-            transitions.complete(connection, [done], KEEPING)
+        done = Done(lease, {**kept.row, "digests": {}}, 0.1, kept.artifacts)
+        bench.do(transitions.complete, [done], KEEPING)
         return job_id
 
     return write
@@ -110,14 +109,13 @@ def test_completion_stands_when_the_next_stage_cannot_be_read(
     bench: Bench, services: Services, submit: Callable[[], JobId]
 ) -> None:
     first, second = submit(), submit()
-    with bench.transaction() as connection:
-        connection.execute(
-            text("""
-                UPDATE stages SET models = '{"of a later version": "x"}'
-                WHERE job_id = :id AND stage = 'face'
-            """),
-            {"id": second},
-        )
+    bench.execute(
+        """
+        UPDATE stages SET models = '{"of a later version": "x"}'
+        WHERE job_id = :id AND stage = 'face'
+    """,
+        id=second,
+    )
 
     runner.run(services, capability(FACE))
 

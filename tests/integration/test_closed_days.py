@@ -40,8 +40,7 @@ def api(_aged: tuple[Bench, str]) -> Iterator[Api]:
 
 def close(api: Api, job_id: str, *, back: int) -> JobId:
     """Let an ended job be of a day that is closed; return its id there."""
-    with api.bench.transaction() as connection:
-        fairness.settle(connection)
+    api.bench.do(fairness.settle)
     moved = many_days.move_back(api.bench, JobId(job_id), back=back)
     with api.bench.transaction() as connection:
         days.look(connection)
@@ -64,8 +63,7 @@ def collect(api: Api, *, most: int = 10) -> int:
 
 def collected(api: Api) -> int:
     """Return how many corrections have become data items."""
-    with api.bench.transaction() as connection:
-        return int(connection.scalar(text("SELECT count(*) FROM data_items")) or 0)
+    return int(api.bench.scalar("SELECT count(*) FROM data_items") or 0)
 
 
 @pytest.mark.parametrize("back", EACH_BACK)
@@ -98,15 +96,13 @@ def test_correction_whose_job_is_gone_does_not_block_later_ones(api: Api) -> Non
     gone, there = teaching.ended(api), teaching.ended(api)
     teaching.correct_matte(api, gone, MASK)
     teaching.correct_matte(api, there, MASK)
-    with api.bench.transaction() as connection:
-        connection.execute(text("DELETE FROM jobs WHERE id = :id"), {"id": gone})
+    api.bench.execute("DELETE FROM jobs WHERE id = :id", id=gone)
 
     for _ in range(2):
         collect(api, most=1)
 
     assert collected(api) == 1
-    with api.bench.transaction() as connection:
-        assert data_items.waiting(connection) == 0
+    assert api.bench.do(data_items.waiting) == 0
 
 
 def test_looking_at_jobs_by_their_ids_locks_their_days_alone(api: Api) -> None:
