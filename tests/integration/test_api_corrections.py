@@ -141,24 +141,6 @@ def test_label_replaces_the_result_of_the_models(api: Api) -> None:
     assert after["stages"][3]["attempt"] == 0
 
 
-def test_derived_job_hands_its_corrections_on_and_a_mask_replaces_strokes(
-    api: Api,
-) -> None:
-    parent = whole(api, background="auto")
-    first = derive(api, parent, correction_id=kept(api, parent, STROKES)["id"])["id"]
-    api.client.post(f"/v1/jobs/{first}/cancel")
-    second = derive(api, first, correction_id=kept(api, first, LABEL)["id"])["id"]
-    api.client.post(f"/v1/jobs/{second}/cancel")
-    third = derive(api, second, correction_id=kept(api, second, masked(a_mask()))["id"])["id"]
-
-    forms = [
-        [one["form"] for one in api.bench.job(JobId(uuid.UUID(job_id))).corrections]
-        for job_id in (first, second, third)
-    ]
-
-    assert forms == [["strokes"], ["strokes", "label"], ["label", "mask"]]
-
-
 def test_strokes_of_all_corrections_have_a_bound_which_a_mask_resets(api: Api) -> None:
     many = {**STROKES, "strokes": [{**STROKE, "points": [[1, 1]] * 2000}] * 10}
     parent = whole(api, background="auto")

@@ -7,8 +7,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from smart_filter_api.keys import Scope
-from smart_filter_shared.ids import Capability, JobId, Tenant, new_worker_id
+from smart_filter_shared.ids import JobId, new_worker_id
 from smart_filter_shared.jobs import fairness, outlook, paces, pauses, presence, transitions
 from smart_filter_shared.jobs.outlook import Outlook
 from smart_filter_shared.jobs.paces import Timed
@@ -16,7 +15,7 @@ from smart_filter_shared.jobs.presence import CELL, Worker
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.recipe import Background, BackgroundKind, Recipe
 from smart_filter_tests import worlds
-from smart_filter_tests.bench import TENANT, Bench, capability
+from smart_filter_tests.bench import Bench, capability
 from smart_filter_tests.serving import Api, Clock, a_photo
 
 PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE = StageName
@@ -78,32 +77,6 @@ def test_job_that_an_operator_holds_up_is_promised_no_time(api: Api, clock: Cloc
     with api.bench.transaction() as connection:
         learned = connection.execute(text("SELECT count(*) FROM jobs WHERE foreseen_p50 IS NULL"))
         assert learned.scalar_one() == 1
-
-
-@pytest.mark.parametrize(
-    ("crowd", "priority", "position"),
-    [(TENANT, "interactive", 1), (Tenant("crowd"), "standard", 2)],
-    ids=["urgent", "newcomer"],
-)
-def test_urgent_job_and_that_of_a_newcomer_stand_before_a_crowd(
-    api: Api, crowd: Tenant, priority: str, position: int
-) -> None:
-    api.bench.submit_many(50, KEEP, tenant=crowd)
-
-    queue = submitted(api, priority=priority).json()["queue"]
-
-    assert queue["position"] <= position
-
-
-def test_running_job_has_position_0_and_an_ended_one_has_no_queue(api: Api) -> None:
-    job_id = submitted(api).json()["id"]
-    api.bench.claim_one(PREPARE)
-    working = api.job(job_id)["queue"]
-
-    api.client.post(f"/v1/jobs/{job_id}/cancel")
-
-    assert working["position"] == 0
-    assert api.job(job_id)["queue"] is None
 
 
 def test_change_of_the_queue_alone_keeps_the_tag_of_a_job(api: Api) -> None:
@@ -183,19 +156,6 @@ def test_job_whose_deadline_passes_while_it_waits_fails_and_is_redriven_without_
     assert api.bench.do(transitions.lapse) == []
 
 
-def test_refusal_by_a_full_queue_says_when_there_is_room(api: Api) -> None:
-    measured(api.bench, 20.0)
-    api.limit(jobs_waiting=40)
-    other = api.headers(*Scope, tenant=Tenant("other"))
-    api.bench.submit_many(40, KEEP, tenant=Tenant("tests"))
-
-    submitted(api, other)
-    refused = submitted(api)
-
-    assert refused.status_code == 429
-    assert int(refused.headers["Retry-After"]) == pytest.approx(2 * 40, rel=0.2)
-
-
 def test_outlook_holds_the_work_that_waiting_and_running_jobs_still_need(
     bench: Bench, api: Api
 ) -> None:
@@ -218,16 +178,6 @@ def test_outlook_holds_the_work_that_waiting_and_running_jobs_still_need(
     }
     assert seen.queues[capability(FACE)].places == [1]
     assert [pool.threads for pool in seen.pools] == [1]
-
-
-def test_outlook_holds_the_arrivals_of_the_last_minutes(bench: Bench, api: Api) -> None:
-    del api
-    bench.submit_many(5, KEEP, tenant=Tenant("crowd"))
-
-    (arrivals,) = look(bench).arrivals
-
-    assert arrivals.tenant == "crowd"
-    assert arrivals.rates == pytest.approx({capability(PREPARE): 0.5, capability(COMPOSITE): 0.5})
 
 
 def test_long_queues_are_counted_and_not_read(bench: Bench, api: Api) -> None:
@@ -255,16 +205,6 @@ def test_long_queues_are_counted_and_not_read(bench: Bench, api: Api) -> None:
     assert (len(queue.ranks), queue.places[-1]) == (1003, 1300)
     assert sum(work.weight for work in seen.waiting) == pytest.approx(1300, rel=0.1)
     assert len(seen.waiting) < 50
-
-
-def test_measured_runs_are_merged_into_means(bench: Bench) -> None:
-    name = Capability("face.bench")
-    for seconds in (1.0, 3.0):
-        bench.do(paces.add, {name: Timed.once(seconds, 2.0)})
-
-    pace = bench.do(paces.read)[name]
-
-    assert (pace.seconds, pace.usual_megapixels) == (2.0, 2.0)
 
 
 def test_forecast_of_an_ended_job_is_learned_from_once(api: Api) -> None:

@@ -10,11 +10,10 @@ from sqlalchemy import Engine, event, text
 
 from smart_filter_api.keys import Scope
 from smart_filter_deploy.embedded.stack import Stack
-from smart_filter_shared.errors import RateLimited, ServiceFull
+from smart_filter_shared.errors import RateLimited
 from smart_filter_shared.ids import OPERATOR, Tenant
 from smart_filter_shared.jobs import limits
-from smart_filter_shared.jobs.limits import Limits, OwnLimits
-from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.jobs.limits import Limits
 from smart_filter_shared.recipe import Background, BackgroundKind, Recipe
 from smart_filter_tests.bench import TENANT, Bench, settings_of
 from smart_filter_tests.serving import Api, a_photo, an_api, served_as, serving
@@ -172,19 +171,6 @@ def test_photo_that_is_refused_for_its_queue_costs_no_megapixels(api: Api) -> No
     assert spent == pytest.approx(0.1)
 
 
-def test_all_queues_together_are_bounded(bench: Bench) -> None:
-    for _ in range(3):
-        bench.submit(KEEP)
-    bench.advance(StageName.PREPARE, StageName.COMPOSITE)
-
-    with bench.transaction() as connection:
-        counted = [limits.unfinished_in_all(connection, most=most) for most in (1, 5)]
-
-    assert counted == [1, 2]
-    with pytest.raises(ServiceFull):
-        limits.refuse_when_all_is_full(2, 2)
-
-
 def test_full_service_accepts_jobs_of_the_operator_alone(servers: Stack, bench: Bench) -> None:
     settings = settings_of(servers.addresses, SMART_FILTER_LIMIT_JOBS_IN_ALL="2")
     for _ in range(2):
@@ -212,22 +198,11 @@ def test_without_redis_photos_are_taken_and_counted_all_the_same(
     assert answers[0].headers["RateLimit"].startswith('"requests";r=1;')
 
 
-def test_limits_of_a_tenant_go_before_the_settings() -> None:
-    usual = Limits(requests_per_minute=60, jobs_waiting=10, megapixels_per_day=100.0)
-
-    own = OwnLimits(requests_per_minute=0, jobs_waiting=99).within(TENANT, usual)
-
-    assert own == Limits(0, 99, 100.0)
-
-
 def submitted(api: Api, headers: dict[str, str] | None = None) -> httpx.Response:
     return submitted_by(api.client, headers)
 
 
 def submitted_by(client: httpx.Client, headers: dict[str, str] | None = None) -> httpx.Response:
     return client.post(
-        "/v1/jobs",
-        files={"photo": ("photo", PHOTO)},
-        data={"background": "keep"},
-        headers=headers,
+        "/v1/jobs", files={"photo": ("photo", PHOTO)}, data={"background": "keep"}, headers=headers
     )

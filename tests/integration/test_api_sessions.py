@@ -11,7 +11,7 @@ import pytest
 from smart_filter_api import keys
 from smart_filter_api.browsers import sessions as browser_sessions
 from smart_filter_api.keys import Scope
-from smart_filter_tests.bench import TENANT
+from smart_filter_tests.bench import TENANT, Bench
 from smart_filter_tests.serving import Api, a_photo, served_as
 
 COOKIE = "smart-filter"
@@ -78,10 +78,7 @@ def test_cookie_is_for_no_script_and_no_other_site(browser: Browser) -> None:
 
 def test_cookie_that_came_by_https_or_by_the_setting_stays_there(browser: Browser) -> None:
     # The headers of a proxy on this machine that ends TLS.
-    headers = {
-        "X-Forwarded-Proto": "https",
-        "Origin": browser.api.url.replace("http", "https"),
-    }
+    headers = {"X-Forwarded-Proto": "https", "Origin": browser.api.url.replace("http", "https")}
     proxied = browser.client.post("/v1/session", json={"key": browser.key}, headers=headers)
     with served_as(browser.api.bench, SMART_FILTER_SESSION_SECURE="true") as url:
         set_ = httpx.post(f"{url}/v1/session", json={"key": browser.key}, timeout=60)
@@ -89,13 +86,6 @@ def test_cookie_that_came_by_https_or_by_the_setting_stays_there(browser: Browse
     for answer in (proxied, set_):
         assert answer.headers["set-cookie"].startswith("__Host-smart-filter=")
         assert "; secure" in answer.headers["set-cookie"].lower()
-
-
-def test_session_has_the_scopes_of_its_key(api: Api, browser: Browser) -> None:
-    browser.sign_in(key=api.key(Scope.READ))
-
-    assert browser.status("/v1/jobs") == 200
-    assert browser.status("/v1/keys") == 403
 
 
 def test_change_needs_the_token_of_its_session(api: Api, browser: Browser) -> None:
@@ -163,15 +153,6 @@ def test_session_ends_when_its_browser_signs_in_again_or_out(browser: Browser) -
         headers = {"Cookie": f"{COOKIE}={cookie}".encode("latin-1")}
         refused = httpx.get(f"{browser.api.url}/v1/jobs", headers=headers, timeout=60)
         assert (refused.status_code, refused.json()["code"]) == (401, "unauthorized")
-
-
-def test_signing_in_again_ends_the_session_before_alone(browser: Browser) -> None:
-    first, second = (browser.sign_in().cookies[COOKIE] for _ in range(2))
-
-    browser.client.cookies.clear()
-
-    assert browser.status("/v1/jobs", Cookie=f"{COOKIE}={first}") == 401
-    assert browser.status("/v1/jobs", Cookie=f"{COOKIE}={second}") == 200
 
 
 @pytest.mark.parametrize(
@@ -298,3 +279,66 @@ def test_attempts_are_bounded(api: Api) -> None:
     assert (answer.status_code, answer.json()["code"]) == (429, "rate_limited")
     assert int(answer.headers["Retry-After"]) >= 1
     assert tried >= 30
+
+
+APP = "https://app.example.com"
+
+
+@pytest.fixture(scope="module")
+def open_url(_bench: Bench) -> Iterator[str]:
+    with served_as(_bench, SMART_FILTER_CORS_ORIGINS=f"{APP}, http://localhost:5173") as url:
+        yield url
+
+
+def preflight(url: str, origin: str, **more: str) -> httpx.Response:
+    headers = {
+        "Origin": origin,
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "authorization,idempotency-key,prefer",
+    }
+    return httpx.options(f"{url}/v1/jobs", headers=headers | more, timeout=60)
+
+
+def test_no_page_may_call_by_default(api: Api) -> None:
+    answer = api.client.get("/v1/jobs", headers={"Origin": APP})
+
+    assert answer.status_code == 200
+    assert [name for name in answer.headers if name.startswith("access-control")] == []
+    assert preflight(api.url, APP).status_code == 405
+
+
+def test_named_origin_may_call_with_a_key_and_read_a_refusal(api: Api, open_url: str) -> None:
+    asked = preflight(open_url, APP)
+    headers = {"Origin": APP, "Authorization": api.client.headers["Authorization"]}
+    answer = httpx.get(f"{open_url}/v1/jobs", headers=headers, timeout=60)
+    refused = httpx.get(f"{open_url}/v1/jobs", headers={"Origin": APP}, timeout=60)
+
+    answers = (asked, answer, refused)
+    assert [one.status_code for one in answers] == [200, 200, 401]
+    assert {one.headers["access-control-allow-origin"] for one in answers} == {APP}
+    assert "POST" in asked.headers["access-control-allow-methods"]
+    shown = {name.strip() for name in answer.headers["access-control-expose-headers"].split(",")}
+    assert shown >= {
+        *("ETag", "Retry-After", "RateLimit", "RateLimit-Policy", "Location"),
+        *("Preference-Applied", "Link"),
+    }
+    assert "access-control-allow-credentials" not in {**asked.headers, **answer.headers}
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "http://app.example.com", "null"])
+def test_other_origins_may_not(open_url: str, origin: str) -> None:
+    answer = httpx.get(f"{open_url}/v1/jobs", headers={"Origin": origin}, timeout=60)
+
+    assert preflight(open_url, origin).status_code == 400
+    assert "access-control-allow-origin" not in answer.headers
+
+
+def test_session_is_not_for_named_origins_either(api: Api, open_url: str) -> None:
+    key = api.client.headers["Authorization"].removeprefix("Bearer ")
+    signed_in = httpx.post(f"{open_url}/v1/session", json={"key": key}, timeout=60)
+    headers = {"Origin": APP, "Cookie": f"smart-filter={signed_in.cookies['smart-filter']}"}
+
+    answer = httpx.get(f"{open_url}/v1/jobs", headers=headers, timeout=60)
+
+    assert signed_in.status_code == 201
+    assert (answer.status_code, answer.json()["code"]) == (403, "csrf")

@@ -9,9 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from smart_filter_shared.ids import JobId
 from smart_filter_shared.jobs import events, transitions
-from smart_filter_shared.jobs.leases import Done, Failure, Lease
+from smart_filter_shared.jobs.leases import Done, Lease
 from smart_filter_shared.pipeline import StageName
 from smart_filter_tests.bench import KEEPING, Bench
 from smart_filter_tests.serving import Api, a_photo
@@ -92,21 +91,6 @@ def test_submission_waits_for_the_end_when_that_is_preferred(
     assert accepted.headers["Preference-Applied"] == "wait=0"
 
 
-@pytest.mark.parametrize("end", ["succeeded", "canceled"])
-def test_look_waits_for_the_end_when_that_is_preferred(
-    api: Api, beside: ThreadPoolExecutor, end: str
-) -> None:
-    job_id = kept(api)
-
-    answer = beside.submit(api.client.get, f"/v1/jobs/{job_id}", headers=LONG)
-    if end == "succeeded":
-        finish(api)
-    else:
-        api.client.post(f"/v1/jobs/{job_id}/cancel")
-
-    assert answer.result().json()["state"] == end
-
-
 def test_look_with_a_tag_waits_until_the_job_changes(api: Api, beside: ThreadPoolExecutor) -> None:
     job_id = kept(api)
     first = api.client.get(f"/v1/jobs/{job_id}")
@@ -170,29 +154,6 @@ def test_events_come_as_they_happen(api: Api) -> None:
         assert [one.type for one in told] == ["job.stage", "job.succeeded"]
 
 
-@pytest.mark.parametrize("end", ["fail", "cancel"])
-def test_every_end_is_an_event(bench: Bench, end: str) -> None:
-    job_id = bench.submit()
-    lease = bench.claim_one(PREPARE)
-
-    with bench.transaction() as connection:
-        if end == "fail":
-            transitions.fail(connection, lease, Failure("internal", "It broke", "why"))
-        else:
-            transitions.cancel(connection, job_id, bench.job(job_id).tenant)
-
-    assert types(bench, job_id)[-1] == {"fail": "job.failed", "cancel": "job.canceled"}[end]
-
-
-def test_stage_that_is_tried_again_begins_its_job_once(bench: Bench) -> None:
-    job_id = bench.submit()
-    lease = bench.claim_one(PREPARE)
-    bench.do(transitions.release, lease, delay_seconds=0, give_up_seconds=60)
-    bench.claim_one(PREPARE)
-
-    assert types(bench, job_id) == ["job.queued", "job.running"]
-
-
 def test_event_that_is_committed_late_is_news(bench: Bench) -> None:
     """Ids are drawn before the commit: who goes by them would miss the first."""
     first, second = bench.submit(), bench.submit()
@@ -211,8 +172,3 @@ def test_event_that_is_committed_late_is_news(bench: Bench) -> None:
 
 def done(lease: Lease) -> Done:
     return Done(lease, RESULT, 0.1, {})
-
-
-def types(bench: Bench, job_id: JobId) -> list[str]:
-    with bench.transaction() as connection:
-        return [str(event.type) for event in events.of_job(connection, job_id)]

@@ -81,17 +81,6 @@ def test_attempt_and_replay_for_a_job_of_a_closed_day_are_sent(api: Api, back: i
     assert [f"{job_id}".encode() in one.body for one in receiver.got] == [True, True]
 
 
-@pytest.mark.parametrize("back", EACH_BACK)
-def test_correction_of_a_job_of_a_closed_day_is_collected(api: Api, back: int) -> None:
-    job_id = teaching.ended(api)
-    teaching.correct_matte(api, job_id, MASK)
-    close(api, job_id, back=back)
-
-    collect(api)
-
-    assert collected(api) == 1
-
-
 def test_correction_whose_job_is_gone_does_not_block_later_ones(api: Api) -> None:
     gone, there = teaching.ended(api), teaching.ended(api)
     teaching.correct_matte(api, gone, MASK)

@@ -71,9 +71,7 @@ def test_stage_taken_over_that_runs_after_all_begins_no_job_again(bench: Bench) 
     assert types(bench, job_id).count(EventType.RUNNING) == 1
 
 
-def test_redriven_job_whose_artifact_is_gone_is_done_in_spite_of_its_deadline(
-    bench: Bench,
-) -> None:
+def test_redriven_job_whose_artifact_is_gone_is_done_in_spite_of_its_deadline(bench: Bench) -> None:
     job_id = bench.submit(photo="photo")
     bench.advance(PREPARE)
     worlds.pass_deadline(bench, job_id)
@@ -169,9 +167,7 @@ def test_deleted_batch_leaves_jobs_derived_from_it(bench: Bench) -> None:
         assert list(left) == []
 
 
-def test_end_of_a_batch_that_is_deleted_is_news_whatever_else_happened_to_it(
-    bench: Bench,
-) -> None:
+def test_end_of_a_batch_that_is_deleted_is_news_whatever_else_happened_to_it(bench: Bench) -> None:
     batch_id, job_ids = bench.submit_batch(3)
     horizon = bench.do(events.news, None).horizon
 

@@ -47,6 +47,13 @@ class Row:
         return f"{self.operation} {self.name}".replace("/v1/", "").replace(" ", "-")
 
 
+def compressed(operation: str, headers: Mapping[str, str], content: bytes = b"{}") -> Row:
+    """Return a row whose body says that it was compressed."""
+    coded = {**headers, "Content-Encoding": "gzip"}
+    pointers = ("/Content-Encoding",)
+    return Row("compressed", operation, *MEDIA, pointers, "", headers=coded, content=content)
+
+
 def sent(
     operation: str,
     name: str,
