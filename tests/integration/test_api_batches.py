@@ -225,7 +225,6 @@ def test_submission_that_waits_is_answered_at_the_end(api: Api) -> None:
 
 
 def work(api: Api) -> None:
-    """Do the work of one photo as soon as it is there."""
     while not (leases := api.bench.claim(PREPARE)):
         pass
     result = {"facts": facts(PREPARE), "arrays": {}, "files": {}}

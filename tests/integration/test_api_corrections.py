@@ -47,7 +47,6 @@ def send(api: Api, job_id: str, correction: object) -> httpx.Response:
 
 
 def kept(api: Api, job_id: str, correction: object) -> dict[str, Any]:
-    """Send a correction that is kept."""
     answer = send(api, job_id, correction)
     assert answer.status_code == 201, answer.text
     made: dict[str, Any] = answer.json()

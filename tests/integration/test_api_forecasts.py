@@ -79,36 +79,6 @@ def test_job_that_an_operator_holds_up_is_promised_no_time(api: Api, clock: Cloc
         assert learned.scalar_one() == 1
 
 
-def test_change_of_the_queue_alone_keeps_the_tag_of_a_job(api: Api) -> None:
-    job_id = submitted(api).json()["id"]
-    before = api.client.get(f"/v1/jobs/{job_id}")
-    submitted(api, priority="interactive")
-    known = {"If-None-Match": before.headers["ETag"]}
-
-    unchanged = api.client.get(f"/v1/jobs/{job_id}", headers=known)
-    api.client.post(f"/v1/jobs/{job_id}/cancel")
-
-    assert unchanged.status_code == 304
-    assert api.client.get(f"/v1/jobs/{job_id}", headers=known).status_code == 200
-
-
-def test_deadline_that_can_be_met_is_kept_with_the_job(api: Api) -> None:
-    measured(api.bench, 0.1)
-
-    job = submitted(api, deadline_ms="600000").json()
-
-    assert (job["recipe"]["deadline_ms"], job["degraded"]) == (600_000, [])
-    with api.bench.transaction() as connection:
-        rows = connection.execute(
-            text("""
-                SELECT stages.deadline_at = jobs.deadline_at AS same,
-                    jobs.deadline_at - jobs.created_at AS after
-                FROM stages JOIN jobs ON jobs.id = stages.job_id
-            """)
-        ).all()
-    assert [(row.same, row.after) for row in rows] == [(True, dt.timedelta(minutes=10))] * 2
-
-
 def test_deadline_that_a_lighter_edge_meets_is_met_with_one(api: Api, clock: Clock) -> None:
     measured(api.bench, 1.0)
     usual = submitted(api).json()

@@ -67,7 +67,6 @@ def test_description_is_that_of_the_repository_and_needs_no_key(api: Api) -> Non
 
 @pytest.fixture
 def stranger(api: Api) -> Iterator[httpx.Client]:
-    """A browser without a session."""
     with httpx.Client(base_url=api.url, timeout=60) as client:
         yield client
 

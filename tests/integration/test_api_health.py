@@ -33,7 +33,6 @@ class Ways:
     broker: Proxy
 
     def cut(self, name: str, mode: Mode) -> None:
-        """Let one server be away."""
         way: Proxy = getattr(self, name)
         way.mode = mode
         if mode == Mode.RESET:

@@ -142,7 +142,6 @@ COMPOSED = {"facts": {}, "arrays": {}, "files": {"image": {**IMAGE, "width": 1, 
 
 
 def finished(api: Api) -> str:
-    """Submit a job that keeps its background, and let it succeed with one picture."""
     job_id = api.submit(background="keep")
     api.bench.store.put(KEY, b"made", length=4, media_type="image/png")
     api.finish(PREPARE, PREPARED)

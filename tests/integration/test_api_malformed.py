@@ -43,7 +43,6 @@ class Place:
     before: dict[str, int] = field(default_factory=dict)
 
     def send(self, row: Row, **headers: str) -> httpx.Response:
-        """Send a row's request."""
         method, path = row.operation.split()
         where = row.path or path
         for name, value in self.names.items():
@@ -61,7 +60,6 @@ class Place:
         return self.api.client.send(request)
 
     def stored(self) -> dict[str, int]:
-        """Count all rows, objects and messages."""
         bench = self.api.bench
         with bench.transaction() as connection:
             tables = connection.execute(
@@ -191,7 +189,6 @@ def test_there_are_rows_for_every_operation_that_takes_a_body_or_parameters(plac
 
 
 def operations(place: Place) -> list[tuple[str, str, dict[str, Any]]]:
-    """Return each operation: its path, its method, and its description."""
     return [
         (path, method, operation)
         for path, methods in place.document["paths"].items()
@@ -201,20 +198,13 @@ def operations(place: Place) -> list[tuple[str, str, dict[str, Any]]]:
 
 @pytest.mark.parametrize(
     "shown",
-    [
-        pytest.param("", id="nothing"),
-        pytest.param("Basic dGVzdHM6dGVzdHM=", id="basic"),
-        pytest.param("Bearer", id="no-key"),
-        pytest.param("Bearer sf_live_" + "x" * 43, id="unknown"),
-        pytest.param("Bearer " + "x" * 10_000, id="long"),
-        pytest.param("Bearer sf_live_\xff\xfe", id="beyond-ascii"),
-    ],
+    ["", "Basic dGVzdHM6dGVzdHM=", "Bearer", "Bearer sf_live_" + "x" * 43, "Bearer \xff\xfe"],
 )
 def test_every_operation_refuses_a_request_without_a_valid_key(place: Place, shown: str) -> None:
+    headers = {"Authorization": shown.encode("latin-1")}
+
     answers = [
-        place.api.client.request(
-            method, path.format(**place.names), headers={"Authorization": shown.encode("latin-1")}
-        )
+        place.api.client.request(method, path.format(**place.names), headers=headers)
         for path, method, operation in operations(place)
         if "security" in operation and operation["tags"] != ["remove.bg"]
     ]
@@ -261,7 +251,6 @@ def test_every_path_refuses_other_methods_and_names_the_right_ones(place: Place)
 
 
 def png(width: int, height: int) -> bytes:
-    """Return the header of a PNG; no pixels follow."""
     return b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sII", 13, b"IHDR", width, height)
 
 
@@ -379,17 +368,11 @@ GET, POST = b"GET /livez HTTP/1.1\r\n", b"POST /v1/jobs HTTP/1.1\r\n"
     [
         pytest.param(b"photo please\r\n", id="text"),
         pytest.param(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n", id="tls"),
-        pytest.param(GET, id="no-host"),
         pytest.param(GET + HOST + HOST, id="two-hosts"),
-        pytest.param(b"GET /li vez HTTP/1.1\r\n" + HOST, id="space-in-the-path"),
         pytest.param("GET /\xe9 HTTP/1.1\r\n".encode() + HOST, id="path-beyond-ascii"),
-        pytest.param(b"GET /livez HTTP/9.9\r\n" + HOST + b"no colon\r\n", id="no-colon"),
         pytest.param(GET + HOST + b"A: x\0y\r\n", id="nul-in-a-header"),
-        pytest.param(GET + HOST + b"A b: x\r\n", id="space-in-a-name"),
         pytest.param(POST + HOST + b"Content-Length: -1\r\n", id="length-below-0"),
-        pytest.param(POST + HOST + b"Content-Length: ten\r\n", id="length-a-word"),
         pytest.param(POST + HOST + b"Content-Length: 1, 2\r\n", id="two-lengths"),
-        pytest.param(POST + HOST + b"Content-Length: %s\r\n" % (b"9" * 50), id="long-length"),
         pytest.param(POST + HOST + b"Transfer-Encoding: gzip\r\n", id="unknown-coding"),
     ],
 )

@@ -1,8 +1,6 @@
 """Which models are offered, what a recipe may set for them, and which pool gets the job."""
 
 import dataclasses
-import types
-from pathlib import Path
 
 import pytest
 from sqlalchemy import text
@@ -12,7 +10,6 @@ from smart_filter_shared.cards import MEMBERS, STRONGER, WEIGHTS, ModelCard, Off
 from smart_filter_shared.ids import Capability
 from smart_filter_shared.jobs import models, presence
 from smart_filter_tests.serving import Api, a_card, a_photo
-from smart_filter_workers.catalogue import TURNED_OFF, Catalogue
 
 SEGMENTATION, SMILE = TaskName.SEGMENTATION, TaskName.SMILE
 THRESHOLD = parameters.number("threshold", 0.7, "the least score", least=0, most=1)
@@ -190,35 +187,3 @@ def test_ensemble_that_is_to_tell_persons_apart_needs_a_member_that_does(api: Ap
 
     assert refused.status_code == 422
     assert "two" in refused.json()["errors"][0]["detail"]
-
-
-def test_workers_alone_decide_whether_research_weights_are_offered(
-    api: Api, tmp_path: Path
-) -> None:
-    """The API does not know the setting: what a worker publishes decides, whoever came before."""
-    learned = dataclasses.replace(a_card(SMILE, "learned"), default=True, research=True)
-    geometry = dataclasses.replace(a_card(SMILE, "geometry"), stands_in=True)
-    files = {
-        (card.task, card.name): types.SimpleNamespace(CARD=card, load=lambda _: None)
-        for card in (learned, geometry)
-    }
-
-    rated_by = []
-    for research in (True, False, True):
-        api.bench.execute("DELETE FROM models WHERE name = 'no-smile'")
-        publish(api, *Catalogue(files, research=research).offers(tmp_path))
-        # The API remembers the table for a moment, unless what is asked for is not in it.
-        api.post(a_photo(), {"smile.model": "nosuch"})
-        job = api.post(a_photo(), {"outputs": "faces"}).json()
-        by_name = api.post(a_photo(), {"outputs": "faces", "smile.model": "learned"})
-        smile = next(stage for stage in job["stages"] if stage["name"] == "smile")
-        shown = listed(api, "?all=true")["learned"]
-        rated_by.append((smile["model"], by_name.status_code, shown["default"], shown["fault"]))
-
-    assert rated_by == [
-        ("learned", 202, True, None),
-        ("geometry", 422, False, TURNED_OFF),
-        ("learned", 202, True, None),
-    ]
-    assert listed(api)["learned"]["research"] is True
-    assert listed(api)["geometry"]["research"] is False

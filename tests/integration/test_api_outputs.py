@@ -55,7 +55,6 @@ def result(facts: Mapping[str, object], **files: object) -> dict[str, object]:
 
 
 def finished(api: Api, outputs: str = "image,faces,rating,printability") -> str:
-    """Submit a job and let every stage succeed."""
     job_id = api.submit(outputs=outputs)
     api.bench.store.put(KEY, IMAGE, length=len(IMAGE), media_type="image/png")
     api.finish(PREPARE, result(PREPARED))
@@ -192,14 +191,12 @@ PICTURES = ("", "?original=1")
 
 
 def prepare(api: Api, files: Mapping[str, object]) -> str:
-    """Submit a job and let its photo be prepared."""
     job_id = api.submit()
     api.finish(StageName.PREPARE, {"facts": TURNED, "arrays": {}, "files": files})
     return job_id
 
 
 def prepared(api: Api) -> str:
-    """Submit a job and let its photo be prepared, with a preview."""
     api.bench.store.put(PREVIEW_KEY, PREVIEW, length=len(PREVIEW), media_type="image/jpeg")
     return prepare(api, {"preview": PREVIEW_FILE})
 

@@ -18,8 +18,6 @@ COOKIE = "smart-filter"
 
 
 class Browser:
-    """A browser on a page of the service."""
-
     def __init__(self, api: Api, client: httpx.Client, *, key: str | None = None) -> None:
         self.api = api
         self.client = client
@@ -245,10 +243,7 @@ def test_key_of_a_device_opens_no_session(api: Api, browser: Browser) -> None:
 @pytest.mark.parametrize(
     ("wish", "status", "code"),
     [
-        ({}, 422, "invalid_request"),
         ({"key": "a", "code": "b"}, 422, "invalid_request"),
-        ({"key": ""}, 422, "invalid_request"),
-        ({"key": "x" * 201}, 422, "invalid_request"),
         ({"key": "\0"}, 401, "unauthorized"),
         ({"code": str(uuid.UUID(int=7))}, 401, "unauthorized"),
     ],

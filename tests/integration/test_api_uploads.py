@@ -21,7 +21,6 @@ STRANGER = Tenant("stranger")
 
 
 def promised(api: Api, photo: bytes = PHOTO, type_: str = "image/jpeg") -> dict[str, Any]:
-    """Ask for an upload."""
     answer = api.client.post("/v1/uploads", json={"content_type": type_, "bytes": len(photo)})
     assert answer.status_code == 201, answer.text
     upload: dict[str, Any] = answer.json()
@@ -40,13 +39,11 @@ def key_of(upload: dict[str, Any]) -> str:
 
 
 def name(api: Api, upload: dict[str, Any], **headers: str) -> httpx.Response:
-    """Submit a job that names an upload."""
     wish = {"upload_id": upload["upload_id"]}
     return api.client.post("/v1/jobs", json=wish, headers=headers)
 
 
 def age(api: Api, *, seconds: float) -> None:
-    """Let uploads have been promised so much earlier."""
     api.bench.execute(
         "UPDATE uploads SET expires_at = expires_at - make_interval(secs => :seconds)",
         seconds=seconds,
@@ -76,7 +73,6 @@ def test_photo_that_was_put_is_named_by_jobs(api: Api) -> None:
 
 
 def put_here(api: Api, upload: dict[str, Any], photo: bytes = PHOTO) -> httpx.Response:
-    """Put a photo through the service itself."""
     return api.client.put(f"/v1/uploads/{upload['upload_id']}", content=photo)
 
 

@@ -30,7 +30,6 @@ def finish(api: Api) -> None:
 
 
 def settle(api: Api) -> None:
-    """Do what the sweeper does within a second."""
     api.bench.do(fairness.settle)
 
 

@@ -24,8 +24,6 @@ PREPARED = {**RESULT, "facts": {"width": 64, "height": 48, "format": "jpg", "pro
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """One server-sent event."""
-
     id: int
     type: str
     data: dict[str, Any]
@@ -53,7 +51,6 @@ def sent(lines: Iterator[str]) -> Iterator[Sent]:
 
 
 def followed(api: Api, job_id: str, after: int | None = None) -> list[Sent]:
-    """Return all events of a job that has ended."""
     headers = {} if after is None else {"Last-Event-ID": str(after)}
     with api.client.stream("GET", f"/v1/jobs/{job_id}/events", headers=headers) as answer:
         assert answer.headers["content-type"].startswith("text/event-stream")
@@ -62,7 +59,6 @@ def followed(api: Api, job_id: str, after: int | None = None) -> list[Sent]:
 
 @pytest.fixture
 def beside() -> Iterator[ThreadPoolExecutor]:
-    """Something to wait in while the test goes on."""
     with ThreadPoolExecutor(1) as pool:
         yield pool
 

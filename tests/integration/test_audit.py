@@ -49,6 +49,16 @@ def found(bench: Bench) -> list[str]:
         return [finding.rule for finding in audit.rows(connection, most=10)]
 
 
+def delivery(job_id: str, *, late: str = "0 s", times: int = 1) -> str:
+    return f"""
+        INSERT INTO deliveries
+            (id, tenant, webhook, url, lane, job_id, type, happened_at, due_at)
+        SELECT gen_random_uuid(), 'tests', 'default', '{URL}', 'l', {job_id}, 'job.succeeded',
+            statement_timestamp(), statement_timestamp() - interval '{late}'
+        FROM generate_series(1, {times})
+    """
+
+
 # By rule, what breaks it: one statement, of which `:ended`, `:waits` and `:runs` are jobs.
 DAMAGE = {
     "a waiting stage counts the needs that have not succeeded": """
@@ -133,24 +143,12 @@ DAMAGE = {
         WITH told AS (UPDATE jobs SET outcome = 'canceled', finished_at = statement_timestamp())
         UPDATE batches SET finished_at = statement_timestamp(), webhook_url = '{URL}'
     """,
-    "an end is told to each receiver under one id": f"""
-        INSERT INTO deliveries
-            (id, tenant, webhook, url, lane, job_id, type, happened_at, due_at)
-        SELECT gen_random_uuid(), 'tests', 'default', '{URL}', 'l', :ended, 'job.succeeded',
-            statement_timestamp(), statement_timestamp() FROM generate_series(1, 2)
-    """,
-    "what is to be told is told": f"""
-        INSERT INTO deliveries
-            (id, tenant, webhook, url, lane, job_id, type, happened_at, due_at)
-        SELECT gen_random_uuid(), 'tests', 'default', '{URL}', 'l', :ended, 'job.succeeded',
-            statement_timestamp(), statement_timestamp() - interval '1 hour'
-    """,
-    "a delivery tells of a job or a batch that is there": f"""
-        INSERT INTO deliveries
-            (id, tenant, webhook, url, lane, job_id, type, happened_at, due_at)
-        SELECT gen_random_uuid(), 'tests', 'default', '{URL}', 'l', gen_random_uuid(),
-            'job.succeeded', statement_timestamp(), statement_timestamp()
-    """,
+    "an end is told to each receiver under one id": delivery(":ended")
+    + " FROM generate_series(1, 2)",
+    "what is to be told is told": delivery(
+        ":ended", due="statement_timestamp() - interval '1 hour'"
+    ),
+    "a delivery tells of a job or a batch that is there": delivery("gen_random_uuid()"),
     "a try to deliver is one of a delivery": """
         INSERT INTO delivery_attempts (delivery_id, at, seconds)
         VALUES (gen_random_uuid(), statement_timestamp(), 1)

@@ -37,7 +37,6 @@ class Echo:
         self.left = threading.Event()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
         if scope["type"] != "http":
             return
         request = Request(scope, receive)
@@ -90,7 +89,6 @@ class Routed:
     client: httpx.Client
 
     def host(self, tenant: str) -> dict[str, str]:
-        """Return the header that names a tenant."""
         return {"Host": f"{tenant}.{DOMAIN}"}
 
     def asked(self, path: str = "/v1/jobs", **headers: str) -> dict[str, Any]:
@@ -137,22 +135,19 @@ def routed() -> Iterator[Routed]:
 HOST = f"Host: acme.{DOMAIN}".encode()
 
 
-def test_request_is_passed_on_to_the_letter(routed: Routed) -> None:
-    told = routed.asked("/v1//jobs/%2e%2E/a%2Fb?x=%26&y", Authorization="Bearer key")
+def test_request_and_answer_are_passed_on_but_for_the_headers_of_a_hop(routed: Routed) -> None:
+    path = "/v1//jobs/%2e%2E/a%2Fb?x=%26&y"
+    headers = {**routed.host("acme"), "Authorization": "Bearer key"}
 
-    assert told["target"] == "/v1//jobs/%2e%2E/a%2Fb?x=%26&y"
+    answer = routed.client.put(path, headers=headers, content=b"photo")
+
+    told = answer.json()
+    assert (told["method"], told["target"], told["length"]) == ("PUT", path, 5)
     assert ["authorization", "Bearer key"] in told["headers"]
     assert ["host", f"acme.{DOMAIN}"] in told["headers"]
-
-
-def test_answer_is_passed_back_with_all_its_headers_but_those_of_the_hop(routed: Routed) -> None:
-    answer = routed.client.put("/", headers=routed.host("acme"), content=b"photo")
-
     assert answer.headers.get_list("set-cookie") == ["a=1", "b=2"]
     assert answer.headers["location"] == "/v1/jobs/1"
     assert "x-odd" not in answer.headers
-    assert answer.json()["method"] == "PUT"
-    assert answer.json()["length"] == 5
     assert len(answer.headers.get_list("date")) == 1
 
 
@@ -175,13 +170,10 @@ def test_router_alone_says_which_client_asks(routed: Routed) -> None:
 
 
 def test_headers_of_one_connection_end_at_the_router(routed: Routed) -> None:
+    of_a_hop = {"Keep_Alive": "timeout=5", "TE": "trailers", "Upgrade": "h2c", "X_Own": "1"}
+
     told = routed.asked(
-        Connection="X-Own, Host, keep-alive",
-        X_Own="1",
-        Keep_Alive="timeout=5",
-        TE="trailers",
-        Proxy_Authorization="Basic x",
-        Upgrade="h2c",
+        Connection="X-Own, Host, keep-alive", Proxy_Authorization="Basic x", **of_a_hop
     )
 
     names = {name for name, _ in told["headers"]}
@@ -370,13 +362,11 @@ def saying(answer: bytes) -> Iterator[tuple[Cell, list[bytes]]]:
 
 
 def asked_alone(cell: Cell) -> httpx.Response:
-    """Ask a router that has one cell."""
     with listening(router.create(DOMAIN, Cells([cell]))) as url:
         return httpx.get(url, headers={"Host": f"acme.{DOMAIN}"}, trust_env=False, timeout=60)
 
 
 def a_scope(client: str) -> Scope:
-    """A request as the server gives it to the application."""
     return {
         "type": "http",
         "method": "GET",

@@ -34,7 +34,6 @@ class Pauses(threading.Event):
         self.left = left
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Count a wait."""
         assert timeout
         self.left -= 1
         if not self.left:
@@ -144,7 +143,6 @@ def test_thread_pauses_while_another_holds_the_ready_stage(
 
 
 def _written(bench: Bench, job_id: JobId, kind: str) -> object:
-    """Return the number of the transaction that has written an event."""
     with bench.transaction() as connection:
         query = text("SELECT written_in FROM events WHERE job_id = :id AND type = :type")
         return connection.execute(query, {"id": job_id, "type": kind}).scalar_one()

@@ -29,7 +29,6 @@ FILE = {
 
 @pytest.fixture(params=["blocking", "awaited"])
 def client(request: pytest.FixtureRequest, api: Api) -> Asked:
-    """Either client, with every scope."""
     is_async = request.param == "awaited"
     return Asked(None, is_async=is_async, url=api.url, api_key=api.key(*Scope))
 

@@ -25,7 +25,6 @@ def types(bench: Bench, thing: JobId | BatchId) -> list[EventType]:
 
 
 def whole(bench: Bench) -> JobId:
-    """Write a job that has succeeded."""
     job_id = bench.submit()
     bench.advance(*StageName)
     return job_id

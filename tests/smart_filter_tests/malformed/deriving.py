@@ -48,6 +48,10 @@ def _derive(name: str, body: object, *pointers: str, answer: tuple[int, str] = I
     return sent(_DERIVE, name, body, *pointers, answer=answer, path=_DERIVED)
 
 
+def _recipe(name: str, recipe: object, *pointers: str) -> Row:
+    return _derive(name, {"recipe": recipe}, *pointers, answer=RECIPE)
+
+
 def _formed(name: str, answer: tuple[int, str], pointers: tuple[str, ...], *parts: bytes) -> Row:
     content = b"".join(parts) + END
     return Row(
@@ -105,22 +109,9 @@ DERIVING = (
     ),
     _derive("unknown name", {"photo_base64": "/9j/"}, "/photo_base64"),
     _derive("recipe of a list", {"recipe": []}, "/recipe"),
-    _derive(
-        "background without file",
-        {"recipe": {"background": "file"}},
-        "/background_file",
-        answer=RECIPE,
-    ),
-    _derive(
-        "quality of an object", {"recipe": {"quality": {"of": 90}}}, "/quality/of", answer=RECIPE
-    ),
-    _derive(
-        "two faults",
-        {"recipe": {"quality": 0, "format": "gif"}},
-        "/quality",
-        "/format",
-        answer=RECIPE,
-    ),
+    _recipe("background without file", {"background": "file"}, "/background_file"),
+    _recipe("quality of an object", {"quality": {"of": 90}}, "/quality/of"),
+    _recipe("two faults", {"quality": 0, "format": "gif"}, "/quality", "/format"),
     _derive(
         "jpg that shows through",
         {"recipe": {"format": "jpg", "background": "transparent"}},
@@ -165,24 +156,12 @@ DERIVING = (
     _labelled("absent face", "/faces/0/number", {**_FACE, "number": 2}),
     _labelled("unknown smile", "/faces/0/smile", {**_FACE, "smile": "grin"}),
     *(
-        sent(
-            operation,
-            "unfinished",
-            body,
-            path=f"/v1/jobs/{{waiting_id}}/{move}",
-            answer=(409, "job_not_finished"),
-        )
+        sent(operation, name, body, path=f"/v1/jobs/{{{job}}}/{move}", answer=answer)
         for operation, move, body in ((_DERIVE, "derive", {}), (_CORRECT, "corrections", _MATTE))
-    ),
-    *(
-        sent(
-            operation,
-            "deleted",
-            body,
-            path=f"/v1/jobs/{{deleted_id}}/{move}",
-            answer=(410, "job_deleted"),
+        for name, job, answer in (
+            ("unfinished", "waiting_id", (409, "job_not_finished")),
+            ("deleted", "deleted_id", (410, "job_deleted")),
         )
-        for operation, move, body in ((_DERIVE, "derive", {}), (_CORRECT, "corrections", _MATTE))
     ),
     Row("deleted", _LIST, 410, "job_deleted", path="/v1/jobs/{deleted_id}/corrections"),
 )
