@@ -26,6 +26,9 @@ from smart_filter_tests.serving import Api, a_photo, an_api, serving
 from smart_filter_workers.retention import Retention
 
 PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE = StageName
+# What a job does whose matte and faces are there already.
+ONLY_COMPOSITE = {**dict.fromkeys(StageName, "succeeded"), COMPOSITE: "ready"}
+HOUR = 3600
 
 
 @pytest.fixture(scope="session")
@@ -50,10 +53,6 @@ def keys_of(api: Api, job_id: str, stage: StageName) -> dict[str, str]:
 
 def states(job: dict[str, Any]) -> dict[str, str]:
     return {one["name"]: one["state"] for one in job["stages"]}
-
-
-# What a job does whose matte and faces are there already.
-ONLY_COMPOSITE = {**dict.fromkeys(StageName, "succeeded"), COMPOSITE: "ready"}
 
 
 def test_another_background_runs_composite_alone_with_the_same_matte(api: Api) -> None:
@@ -254,9 +253,6 @@ def test_background_that_is_sent_is_the_derived_jobs_own(api: Api) -> None:
     assert added in objects(api)
     api.client.delete(f"/v1/jobs/{child['id']}")
     assert objects(api) == before
-
-
-HOUR = 3600
 
 
 @pytest.fixture

@@ -17,6 +17,15 @@ from smart_filter_tests.bench import TENANT, capability
 from smart_filter_tests.outages import until
 from smart_filter_tests.serving import Api, Clock, a_photo
 
+PHOTO = a_photo()
+BASE64 = base64.b64encode(PHOTO).decode()
+PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE = StageName
+FAILURE = Failure("model_failed", "A model failed", "ValueError in face")
+PREPARED = {"facts": {"width": 48, "height": 32, "format": "jpg"}, "arrays": {}, "files": {}}
+KEY = "2026-01-01/tests/made/image.png"
+IMAGE = {"key": KEY, "media_type": "image/png", "format": "png", "bytes": 4}
+COMPOSED = {"facts": {}, "arrays": {}, "files": {"image": {**IMAGE, "width": 1, "height": 1}}}
+
 
 def test_photo_is_stored_as_it_came(api: Api) -> None:
     photo = a_photo("PNG", size=(700, 700)) + bytes(1_500_000)
@@ -103,10 +112,6 @@ def test_filters_are_listed_with_their_parameters(api: Api) -> None:
     assert items["caption"]["parameters"]["required"] == ["text"]
 
 
-PHOTO = a_photo()
-BASE64 = base64.b64encode(PHOTO).decode()
-
-
 @pytest.mark.parametrize("scheme", ["", "data:image/jpeg;base64,"])
 def test_photo_in_base64_is_stored_unchanged(api: Api, scheme: str) -> None:
     answer = api.client.post("/v1/jobs", json={"photo_base64": scheme + BASE64})
@@ -131,14 +136,6 @@ def test_recipe_of_a_job_can_be_sent_again(api: Api) -> None:
 
     assert again.status_code == 202, again.text
     assert again.json()["recipe"] == first["recipe"]
-
-
-PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE = StageName
-FAILURE = Failure("model_failed", "A model failed", "ValueError in face")
-PREPARED = {"facts": {"width": 48, "height": 32, "format": "jpg"}, "arrays": {}, "files": {}}
-KEY = "2026-01-01/tests/made/image.png"
-IMAGE = {"key": KEY, "media_type": "image/png", "format": "png", "bytes": 4}
-COMPOSED = {"facts": {}, "arrays": {}, "files": {"image": {**IMAGE, "width": 1, "height": 1}}}
 
 
 def finished(api: Api) -> str:

@@ -47,6 +47,11 @@ RATING = {
     "weights": {"none": 0.2, "mild": 0.5, "moderate": 0.7, "huge": 1.0},
     "shares": {"smile": 0.8, "eyes": 0.2},
 }
+PREVIEW = b"\xff\xd8\xff and so on" * 20_000
+PREVIEW_KEY = "2026-01-01/tests/made/preview.jpg"
+PREVIEW_FILE = {"key": PREVIEW_KEY, "media_type": "image/jpeg", "bytes": len(PREVIEW)}
+TURNED = {"width": 32, "height": 48, "format": "jpg", "quarter_turns": 1}
+PICTURES = ("", "?original=1")
 
 
 def result(facts: Mapping[str, object], **files: object) -> dict[str, object]:
@@ -181,13 +186,6 @@ def test_output_whose_object_is_gone_has_expired(api: Api) -> None:
     answer = fetch(api, job_id, "image")
 
     assert (answer.status_code, answer.json()["code"]) == (410, "output_expired")
-
-
-PREVIEW = b"\xff\xd8\xff and so on" * 20_000
-PREVIEW_KEY = "2026-01-01/tests/made/preview.jpg"
-PREVIEW_FILE = {"key": PREVIEW_KEY, "media_type": "image/jpeg", "bytes": len(PREVIEW)}
-TURNED = {"width": 32, "height": 48, "format": "jpg", "quarter_turns": 1}
-PICTURES = ("", "?original=1")
 
 
 def prepare(api: Api, files: Mapping[str, object]) -> str:

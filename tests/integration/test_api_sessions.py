@@ -15,6 +15,7 @@ from smart_filter_tests.bench import TENANT, Bench
 from smart_filter_tests.serving import Api, a_photo, served_as
 
 COOKIE = "smart-filter"
+APP = "https://app.example.com"
 
 
 class Browser:
@@ -180,7 +181,7 @@ def test_session_in_use_lasts(browser: Browser) -> None:
         assert browser.status() == 200
 
 
-def test_session_ends_no_later_than_its_key(api: Api, browser: Browser) -> None:
+def test_session_has_the_scopes_of_its_key_and_ends_no_later(api: Api, browser: Browser) -> None:
     issued = api.bench.do(
         keys.issue, tenant=TENANT, scopes=[Scope.READ], valid_for=dt.timedelta(hours=1)
     )
@@ -189,6 +190,7 @@ def test_session_ends_no_later_than_its_key(api: Api, browser: Browser) -> None:
 
     assert issued.row.expires_at is not None
     assert dt.datetime.fromisoformat(answer["expires_at"]) == issued.row.expires_at
+    assert (browser.status("/v1/jobs"), browser.status("/v1/keys")) == (200, 403)
 
 
 def test_neither_cookie_nor_code_is_stored(browser: Browser) -> None:
@@ -274,9 +276,6 @@ def test_attempts_are_bounded(api: Api) -> None:
     assert (answer.status_code, answer.json()["code"]) == (429, "rate_limited")
     assert int(answer.headers["Retry-After"]) >= 1
     assert tried >= 30
-
-
-APP = "https://app.example.com"
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,11 @@ from smart_filter_tests.bench import TENANT
 from smart_filter_tests.serving import Api, Clock, a_card, a_photo
 
 OTHER = Tenant("other")
+STRANGER = Tenant("stranger")
+# Named by paths, but of no tenant.
+COMMON: Mapping[str, str] = {"name": "image", "code": "not_found"}
+# Bodies without which a request would be refused before anything is looked for.
+CHANGE: Mapping[str, object] = {"PATCH": {"enabled": False}}
 
 
 def change(api: Api, tenant: Tenant = TENANT, **said: object) -> httpx.Response:
@@ -163,9 +168,6 @@ def test_operator_sees_any_tenant_that_exists(api: Api) -> None:
     assert found == [200, 200, 404, 404]
 
 
-STRANGER = Tenant("stranger")
-
-
 def all_made(api: Api) -> dict[str, str]:
     """Make one of everything that a tenant can have; return the ids by their names in paths.
 
@@ -192,12 +194,6 @@ def all_made(api: Api) -> dict[str, str]:
         "delivery_id": made(f"/v1/webhooks/{webhook_id}/test", "id"),
         "tenant": TENANT,
     }
-
-
-# Named by paths, but of no tenant.
-COMMON: Mapping[str, str] = {"name": "image", "code": "not_found"}
-# Bodies without which a request would be refused before anything is looked for.
-CHANGE: Mapping[str, object] = {"PATCH": {"enabled": False}}
 
 
 def operations(api: Api) -> list[tuple[str, str]]:

@@ -143,11 +143,8 @@ DAMAGE = {
         WITH told AS (UPDATE jobs SET outcome = 'canceled', finished_at = statement_timestamp())
         UPDATE batches SET finished_at = statement_timestamp(), webhook_url = '{URL}'
     """,
-    "an end is told to each receiver under one id": delivery(":ended")
-    + " FROM generate_series(1, 2)",
-    "what is to be told is told": delivery(
-        ":ended", due="statement_timestamp() - interval '1 hour'"
-    ),
+    "an end is told to each receiver under one id": delivery(":ended", times=2),
+    "what is to be told is told": delivery(":ended", late="1 hour"),
     "a delivery tells of a job or a batch that is there": delivery("gen_random_uuid()"),
     "a try to deliver is one of a delivery": """
         INSERT INTO delivery_attempts (delivery_id, at, seconds)

@@ -24,6 +24,7 @@ from smart_filter_tests.serving import listening
 
 DOMAIN = "photos.test"
 PIECE = b"x" * 65536
+HOST = f"Host: acme.{DOMAIN}".encode()
 
 
 class Echo:
@@ -130,9 +131,6 @@ def routed() -> Iterator[Routed]:
             httpx.Client(base_url=front, timeout=60, trust_env=False) as client,
         ):
             yield Routed(front, f"http://127.0.0.1:{port}", echo, client)
-
-
-HOST = f"Host: acme.{DOMAIN}".encode()
 
 
 def test_request_and_answer_are_passed_on_but_for_the_headers_of_a_hop(routed: Routed) -> None:

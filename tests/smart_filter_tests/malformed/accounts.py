@@ -4,14 +4,13 @@ from smart_filter_tests.malformed.rows import (
     INVALID,
     JSON,
     LARGE,
-    MALFORMED,
     MEDIA,
     Row,
     asked,
     compressed,
     headed,
+    raw,
     sent,
-    text,
 )
 from smart_filter_tests.serving import a_photo
 
@@ -23,40 +22,21 @@ _SUBMIT = {"scopes": ["submit"]}
 _URL = {"url": "https://example.org/told"}
 
 
-def _broken(name: str, content: bytes, tells: str = "") -> Row:
-    """Return a row whose body is no document; one reader takes those of all operations."""
-    return Row(name, _KEYS, *MALFORMED, pointers=("",), tells=tells, headers=JSON, content=content)
-
-
-def _mistyped(name: str, content_type: str) -> Row:
-    return Row(
-        name,
-        _KEYS,
-        *MALFORMED,
-        pointers=("/Content-Type",),
-        tells="application/json",
-        headers={"Content-Type": content_type},
-        content=b"{}",
-    )
+def _mistyped(name: str, type_: str) -> Row:
+    headers = {"Content-Type": type_}
+    return raw(_KEYS, name, b"{}", "/Content-Type", tells="application/json", headers=headers)
 
 
 def unread(operation: str, *, path: str = "") -> Row:
     """Return a row whose body is cut off: the operation reads it as the others do."""
-    return Row(
-        "cut off",
-        operation,
-        *MALFORMED,
-        pointers=("",),
-        path=path,
-        headers=JSON,
-        content=b'{"url": "htt',
-    )
+    return raw(operation, "cut off", b'{"url": "htt', path=path)
 
 
 ACCOUNTS = (
-    _broken("no body", b""),
-    _broken("a list", b"[]", "JSON object"),
-    _broken("too large", b'{"x": "' + b"x" * 70_000 + b'"}', "larger than"),
+    # One reader takes the documents of all operations.
+    raw(_KEYS, "no body", b""),
+    raw(_KEYS, "a list", b"[]", tells="JSON object"),
+    raw(_KEYS, "too large", b'{"x": "' + b"x" * 70_000 + b'"}', tells="larger than"),
     _mistyped("a form", "multipart/form-data"),
     _mistyped("no type", ""),
     compressed(_KEYS, JSON),
@@ -111,14 +91,9 @@ ACCOUNTS = (
     *asked(_DELIVERIES, "state", "lost"),
     *asked(_DELIVERIES, "cursor", "x", "-1", "9" * 19, "\uff11"),
     sent("POST /v1/session", "unknown name", {"key": "x", "tenant": "local"}, "/tenant"),
-    Row(
-        "unknown key",
-        "POST /v1/session",
-        401,
-        "unauthorized",
-        pointers=("/Authorization",),
-        headers=JSON,
-        content=text({"key": "sf_live_none"}),
+    sent(
+        *("POST /v1/session", "unknown key", {"key": "sf_live_none"}, "/Authorization"),
+        answer=(401, "unauthorized"),
     ),
     unread("PATCH /v1/tenants/{tenant}"),
     *(

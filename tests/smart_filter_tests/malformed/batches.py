@@ -15,6 +15,7 @@ from smart_filter_tests.malformed.rows import (
     asked,
     compressed,
     headed,
+    raw,
     sent,
     text,
 )
@@ -45,16 +46,9 @@ def _items(name: str, items: object) -> Row:
 
 
 BATCHES = (
-    Row("cut off", _CREATE, *MALFORMED, pointers=("",), headers=JSON, content=b'{"items": ['),
+    raw(_CREATE, "cut off", b'{"items": ['),
     compressed(_CREATE, JSON),
-    Row(
-        "too much around its photos",
-        _CREATE,
-        *LARGE,
-        pointers=("",),
-        headers=JSON,
-        content=b'{"items": [], "x": "' + b"x" * 4_000_000 + b'"}',
-    ),
+    raw(_CREATE, "large", b'{"items": [], "x": "%s"}' % (b"x" * 4_000_000), answer=LARGE),
     sent(_CREATE, "nothing", {}, "/items"),
     _items("no items", []),
     _items("1001 items", [{}] * 1001),

@@ -54,9 +54,7 @@ def _recipe(name: str, recipe: object, *pointers: str) -> Row:
 
 def _formed(name: str, answer: tuple[int, str], pointers: tuple[str, ...], *parts: bytes) -> Row:
     content = b"".join(parts) + END
-    return Row(
-        name, _DERIVE, *answer, pointers=pointers, path=_DERIVED, headers=FORM, content=content
-    )
+    return Row(name, _DERIVE, *answer, pointers, "", _DERIVED, headers=FORM, content=content)
 
 
 def _correct(name: str, body: object, *pointers: str, tells: str = "") -> Row:

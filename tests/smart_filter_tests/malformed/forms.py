@@ -6,7 +6,7 @@ and `tests/unit/test_recipe*.py`; here are the names, and a value of each kind o
 
 import base64
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from smart_filter_api.multipart import MAX_OTHER_BYTES
 from smart_filter_tests.malformed.rows import (
@@ -14,7 +14,6 @@ from smart_filter_tests.malformed.rows import (
     END,
     FORM,
     INVALID,
-    JSON,
     LARGE,
     MALFORMED,
     MEDIA,
@@ -24,6 +23,7 @@ from smart_filter_tests.malformed.rows import (
     fields,
     part,
     photo,
+    raw,
     sent,
     text,
 )
@@ -34,20 +34,14 @@ _WHOLE = photo() + END
 
 
 def _row(
-    name: str,
-    body: bytes,
-    pointer: str = "",
-    answer: tuple[int, str] = MALFORMED,
-    tells: str = "",
-    *,
-    headers: Mapping[str, str] = FORM,
+    name: str, body: bytes, pointer: str = "", answer: tuple[int, str] = MALFORMED, tells: str = ""
 ) -> Row:
-    return Row(name, _JOBS, *answer, (pointer,), tells, headers=headers, content=body)
+    return raw(_JOBS, name, body, pointer, answer, tells=tells, headers=FORM)
 
 
 def _typed(name: str, content_type: str, tells: str) -> Row:
     """Return a row whose body is a form, called something else."""
-    return _row(name, _WHOLE, tells=tells, headers={"Content-Type": content_type})
+    return raw(_JOBS, name, _WHOLE, tells=tells, headers={"Content-Type": content_type})
 
 
 FORMS = (
@@ -96,7 +90,7 @@ FORMS = (
 def _named(name: str, field: str, pointer: str) -> Row:
     """Return a row whose field's name is odd."""
     body = photo() + part(field, "1") + END
-    return Row(name, _JOBS, *RECIPE, pointers=(pointer,), headers=FORM, content=body)
+    return _row(name, body, pointer, RECIPE)
 
 
 def _faulty(
@@ -165,7 +159,7 @@ _ADDRESS = "https://example.org/a.jpg"
 def _raw(
     name: str, body: bytes, pointer: str = "", answer: tuple[int, str] = MALFORMED, tells: str = ""
 ) -> Row:
-    return _row(name, body, pointer, answer, tells, headers=JSON)
+    return raw(_JOBS, name, body, pointer, answer, tells=tells)
 
 
 def _document(name: str, recipe: str, tells: str = "") -> Row:
