@@ -10,9 +10,12 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 from pydantic import SecretStr
+from urllib3.exceptions import ProtocolError, ReadTimeoutError
 
+from smart_filter_shared.errors import StorageUnavailable
 from smart_filter_shared.jobs import retention
 from smart_filter_shared.settings import Settings
+from smart_filter_shared.storage import troubles
 from smart_filter_tests.bench import Bench
 from smart_filter_tests.outages import let_name_lead_to_primary, read_only, until
 from smart_filter_tests.proxy import Mode, Proxy
@@ -219,3 +222,19 @@ def test_readiness_itself_replaces_the_connections_to_a_replica(api: Api) -> Non
         let_name_lead_to_primary(api.bench)
 
         until(lambda: api.client.get("/readyz").is_success)
+
+
+@pytest.mark.parametrize(
+    ("reason", "detail"),
+    [
+        (ReadTimeoutError(None, "", "10 s"), "does not answer in time"),
+        (ProtocolError("reset"), "broke the connection off (ProtocolError)"),
+    ],
+)
+def test_storage_that_is_silent_or_breaks_off_may_come_back(
+    bench: Bench, reason: Exception, detail: str
+) -> None:
+    error = troubles.translated(reason, bench.settings.storage, about="a photo")
+
+    assert type(error) is StorageUnavailable
+    assert detail in str(error)

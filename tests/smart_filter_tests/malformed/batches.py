@@ -49,6 +49,7 @@ BATCHES = (
     raw(_CREATE, "cut off", b'{"items": ['),
     compressed(_CREATE, JSON),
     raw(_CREATE, "large", b'{"items": [], "x": "%s"}' % (b"x" * 4_000_000), answer=LARGE),
+    raw(_CREATE, "text", b"{}", "/Content-Type", headers={"Content-Type": "text/plain"}),
     sent(_CREATE, "nothing", {}, "/items"),
     _items("no items", []),
     _items("1001 items", [{}] * 1001),
