@@ -1,11 +1,20 @@
 """Batches over HTTP: what is taken, and what is refused item by item."""
 
 import base64
+import json
+import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
 from sqlalchemy import text
+from standardwebhooks import Webhook
 
+from smart_filter_shared.ids import JobId
+from smart_filter_shared.jobs import retention, transitions
+from smart_filter_shared.jobs.leases import Done
+from smart_filter_shared.jobs.presence import CELL
 from smart_filter_tests.batching import (
     COMPOSITE,
     FACE,
@@ -15,29 +24,29 @@ from smart_filter_tests.batching import (
     SEGMENTATION,
     SMILE,
     batch,
+    facts,
     finish,
     items,
     post,
     submit,
 )
+from smart_filter_tests.bench import KEEPING
+from smart_filter_tests.receiving import a_receiver, send_due
 from smart_filter_tests.serving import Api, a_photo
+from smart_filter_workers.retention import Retention
 
 
 def test_batch_runs_a_job_for_each_photo(api: Api) -> None:
     batch_ = submit(api, {"items": items(3), "recipe": KEEP})
 
-    assert [batch_[name] for name in ("state", "total", "succeeded", "failed", "canceled")] == [
-        *("running", 3, 0, 0, 0)
-    ]
-    assert [item["index"] for item in batch_["items"]] == [0, 1, 2]
     job = api.job(batch_["items"][1]["job_id"])
-    assert job["batch_id"] == batch_["id"]
-    assert job["recipe"]["background"] == "keep"
-
     finish(api, 3, PREPARE, COMPOSITE)
-
     ended = batch(api, batch_["id"])
-    assert [ended[name] for name in ("state", "succeeded", "failed")] == ["finished", 3, 0]
+
+    counts = [[one[name] for name in ("state", "total", "succeeded")] for one in (batch_, ended)]
+    assert counts == [["running", 3, 0], ["finished", 3, 3]]
+    assert [item["index"] for item in batch_["items"]] == [0, 1, 2]
+    assert (job["batch_id"], job["recipe"]["background"]) == (batch_["id"], "keep")
 
 
 def test_recipe_of_an_item_goes_before_that_of_the_batch(api: Api) -> None:
@@ -133,9 +142,10 @@ def test_photos_of_a_batch_are_not_mixed_up(api: Api) -> None:
 
     batch_ = submit(api, {"items": [trick, *sent], "recipe": KEEP})
 
-    with api.bench.transaction() as connection:
-        rows = connection.execute(text("SELECT photo_key FROM jobs ORDER BY batch_index"))
-        stored = [api.bench.store.get(row.photo_key) for row in rows]
+    stored = [
+        api.bench.store.get(api.bench.job(JobId(uuid.UUID(item["job_id"]))).photo_key)
+        for item in batch_["items"]
+    ]
     assert stored == [a_photo(), *photos]
     assert api.job(batch_["items"][0]["job_id"])["metadata"] == {"photo_base64": "#0"}
 
@@ -187,15 +197,190 @@ def test_album_shows_ranks_and_gives_only_the_best_an_image(api: Api) -> None:
 
     ended = batch(api, batch_["id"])
     jobs = [api.job(item["job_id"]) for item in ended["items"]]
-    assert ended["state"] == "finished"
-    assert ended["album"]["best"] == 1
+    assert (ended["state"], ended["album"]["best"]) == ("finished", 1)
     assert [item["rank"] for item in ended["items"]] == [1, 2, 3]
-    assert [job["rank"] for job in jobs] == [1, 2, 3]
-    assert [job["state"] for job in jobs] == ["succeeded"] * 3
-    assert [job["image"] is not None for job in jobs] == [True, False, False]
+    shown = [(job["rank"], job["state"], job["image"] is not None) for job in jobs]
+    assert shown == [(rank, "succeeded", rank == 1) for rank in (1, 2, 3)]
     assert [sorted(job["outputs"]) for job in jobs] == [["image", "rating"], *[["rating"]] * 2]
     assert jobs[1]["rank_terms"]["rating"] == pytest.approx(0.8 * 0.5 + 0.2)
     assert [jobs[1]["rank_terms"][name] for name in ("of", "alike", "better")] == [3, 1, None]
-    left_out = api.client.get(f"/v1/jobs/{jobs[1]['id']}/outputs/image")
-    assert (left_out.status_code, left_out.json()["code"]) == (404, "not_found")
-    assert api.client.get(f"/v1/jobs/{jobs[1]['id']}/outputs/rating").status_code == 200
+    codes = [
+        api.client.get(f"/v1/jobs/{jobs[1]['id']}/outputs/{name}").status_code
+        for name in ("image", "rating")
+    ]
+    assert codes == [404, 200]
+
+
+def test_submission_that_waits_is_answered_at_the_end(api: Api) -> None:
+    document = {"items": items(1), "recipe": KEEP}
+
+    answer = while_waiting(
+        lambda client: client.post("/v1/batches", json=document, headers={"Prefer": "wait=60"}),
+        api,
+        lambda: work(api),
+    )
+
+    assert (answer.status_code, answer.json()["state"]) == (200, "finished")
+    assert answer.headers["Location"] == f"/v1/batches/{answer.json()['id']}"
+
+
+def work(api: Api) -> None:
+    while not (leases := api.bench.claim(PREPARE)):
+        pass
+    result = {"facts": facts(PREPARE), "arrays": {}, "files": {}}
+    api.bench.do(transitions.complete, [Done(leases[0], result, 0.1, {})], KEEPING)
+    finish_composite(api)
+
+
+@pytest.mark.parametrize("end", ["finished", "deleted"])
+def test_wait_ends_with_the_batch(api: Api, end: str) -> None:
+    batch_ = submit(api, {"items": items(2), "recipe": KEEP})
+    finish(api, 2, PREPARE)
+    finish(api, 1, COMPOSITE)
+    address = f"/v1/batches/{batch_['id']}"
+
+    answer = while_waiting(
+        lambda client: client.get(address, headers={"Prefer": "wait=60"}),
+        api,
+        lambda: finish_composite(api) if end == "finished" else api.client.delete(address),
+    )
+
+    if end == "finished":
+        assert (answer.status_code, answer.json()["state"]) == (200, "finished")
+        assert answer.headers["Preference-Applied"] == "wait=60"
+    else:
+        assert (answer.status_code, answer.json()["code"]) == (410, "job_deleted")
+
+
+def while_waiting(
+    ask: Callable[[httpx.Client], httpx.Response], api: Api, act: Callable[[], object]
+) -> httpx.Response:
+    """Ask, and act while that may be waiting; return the answer."""
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(ask, api.client)
+        act()
+        return asked.result(60)
+
+
+def finish_composite(api: Api) -> None:
+    file = {"key": "last", "format": "image/jpeg", "width": 4, "height": 4, "bytes": 1}
+    api.finish(COMPOSITE, {"facts": {}, "arrays": {}, "files": {"image": file}})
+
+
+def test_events_show_progress_and_the_end(api: Api) -> None:
+    batch_ = submit(api, {"items": items(2), "recipe": KEEP})
+    finish(api, 2, PREPARE)
+    finish(api, 1, COMPOSITE)
+    address = batch_["links"]["events"]
+
+    with api.client.stream("GET", address) as answer:
+        lines = answer.iter_lines()
+        progress = next(line for line in lines if line.startswith("data: "))
+        finish_composite(api)
+        end = [line for line in lines if line]
+    last = dict(line.split(": ", 1) for line in end[-3:])
+    again = api.client.get(address, headers={"Last-Event-ID": last["id"]})
+
+    assert json.loads(progress.removeprefix("data: "))["type"] == "batch.progress"
+    assert last["event"] == "batch.finished"
+    told = json.loads(last["data"])
+    assert (told["type"], told["data"]) == ("batch.finished", batch(api, batch_["id"]))
+    assert again.status_code == 204
+
+
+def test_canceled_batch_cancels_its_unfinished_jobs(api: Api) -> None:
+    batch_ = submit(api, {"items": items(3), "recipe": KEEP})
+    finish(api, 1, PREPARE, COMPOSITE)
+    address = f"/v1/batches/{batch_['id']}"
+
+    canceled = api.client.post(f"{address}/cancel")
+    again = api.client.post(f"{address}/cancel")
+
+    shown = canceled.json()
+    assert canceled.status_code == 200
+    assert (shown["state"], shown["succeeded"], shown["canceled"]) == ("finished", 1, 2)
+    assert (again.status_code, again.json()["code"]) == (409, "job_final")
+
+
+def test_deleted_batch_leaves_no_object(api: Api) -> None:
+    document = {"items": items(3), "recipe": KEEP}
+    batch_ = post(api, document, **{"Idempotency-Key": "one"}).json()
+    finish(api, 1, PREPARE)
+
+    answer = api.client.delete(f"/v1/batches/{batch_['id']}")
+
+    assert answer.status_code == 204
+    assert [kind for kind in api.leftovers() if kind != "messages"] == []
+    gone = [
+        api.client.get(f"/v1/batches/{batch_['id']}"),
+        api.client.delete(f"/v1/batches/{batch_['id']}"),
+        api.client.get(f"/v1/jobs/{batch_['items'][0]['job_id']}"),
+        post(api, document, **{"Idempotency-Key": "one"}),
+    ]
+    assert [one.status_code for one in gone] == [410] * 4
+    assert {one.json()["code"] for one in gone} == {"job_deleted"}
+    with api.bench.transaction() as connection:
+        left = [
+            connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one()
+            for table in ("batches", "batch_gaps", "events", "deliveries")
+        ]
+        assert left == [0] * 4
+        assert retention.claim(connection, most=10) == []
+
+
+def test_deletion_that_was_interrupted_is_ended_by_retention(api: Api) -> None:
+    batch_ = submit(api, {"items": items(2), "album": {"best": 1}})
+    api.bench.execute("UPDATE batches SET deleted_at = now() - interval '2 minutes'")
+    retention_ = Retention(api.bench.engine, api.bench.store, cell=CELL)
+
+    assert api.client.get(f"/v1/batches/{batch_['id']}").status_code == 410
+    for _ in range(2):
+        retention_.remove_expired()
+
+    assert [kind for kind in api.leftovers() if kind != "messages"] == []
+    assert api.client.get(f"/v1/batches/{batch_['id']}").status_code == 410
+
+
+def test_deleted_job_stays_an_item(api: Api) -> None:
+    batch_ = submit(api, {"items": items(2), "recipe": KEEP})
+
+    api.client.delete(f"/v1/jobs/{batch_['items'][0]['job_id']}")
+
+    shown = batch(api, batch_["id"])
+    assert [item["deleted"] for item in shown["items"]] == [True, False]
+    assert (shown["total"], shown["canceled"]) == (2, 1)
+
+
+def test_batches_are_listed_newest_first(api: Api) -> None:
+    made = [submit(api, {"items": items(count), "recipe": KEEP})["id"] for count in (1, 2, 3)]
+    finish(api, 1, PREPARE, COMPOSITE)
+
+    first = api.client.get("/v1/batches", params={"limit": 2}).json()
+    rest = api.client.get("/v1/batches", params={"cursor": first["next_cursor"]}).json()
+
+    assert [one["id"] for one in (*first["items"], *rest["items"])] == made[::-1]
+    assert (rest["items"][0]["succeeded"], rest["items"][0]["state"]) == (1, "finished")
+    assert rest["next_cursor"] is None
+    assert "items" not in first["items"][0]
+
+
+def test_end_of_a_batch_is_delivered_to_its_webhooks(api: Api) -> None:
+    with a_receiver() as receiver:
+        wish = {"url": receiver.url, "events": ["batch.finished"]}
+        webhook = api.client.post("/v1/webhooks", json=wish).json()
+        document = {"items": items(2), "recipe": KEEP, "webhook_url": f"{receiver.url}/own"}
+        batch_ = submit(api, document)
+        finish(api, 2, PREPARE, COMPOSITE)
+
+        assert send_due(api.bench) == [2]
+
+    got = {one.path: one for one in receiver.got}
+    told = Webhook(webhook["secret"]).verify(got["/hook"].body, dict(got["/hook"].headers))
+    assert told["type"] == "batch.finished"
+    assert told["data"] == batch(api, batch_["id"])
+    assert json.loads(got["/hook/own"].body)["data"] == told["data"]
+    logs = [
+        api.client.get(f"/v1/webhooks/{of}/deliveries").json()["items"]
+        for of in (webhook["id"], "default")
+    ]
+    assert [[one["batch_id"] for one in of] for of in logs] == [[batch_["id"]]] * 2

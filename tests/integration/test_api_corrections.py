@@ -9,7 +9,6 @@ from typing import Any
 import httpx
 import pytest
 from PIL import Image
-from sqlalchemy import text
 
 from smart_filter_shared.ids import JobId
 from smart_filter_shared.jobs import transitions
@@ -48,7 +47,6 @@ def send(api: Api, job_id: str, correction: object) -> httpx.Response:
 
 
 def kept(api: Api, job_id: str, correction: object) -> dict[str, Any]:
-    """Send a correction that is kept."""
     answer = send(api, job_id, correction)
     assert answer.status_code == 201, answer.text
     made: dict[str, Any] = answer.json()
@@ -72,11 +70,10 @@ def sweep(api: Api) -> None:
 
 def pass_days(api: Api, days: float) -> None:
     pass_time(api, hours=24 * days)
-    with api.bench.transaction() as connection:
-        connection.execute(
-            text("UPDATE corrections SET expires_at = expires_at - make_interval(hours => :hours)"),
-            {"hours": 24 * days},
-        )
+    api.bench.execute(
+        "UPDATE corrections SET expires_at = expires_at - make_interval(hours => :hours)",
+        hours=24 * days,
+    )
 
 
 def test_corrections_are_listed_as_they_were_kept(api: Api) -> None:
@@ -143,24 +140,6 @@ def test_label_replaces_the_result_of_the_models(api: Api) -> None:
     assert after["stages"][3]["attempt"] == 0
 
 
-def test_derived_job_hands_its_corrections_on_and_a_mask_replaces_strokes(
-    api: Api,
-) -> None:
-    parent = whole(api, background="auto")
-    first = derive(api, parent, correction_id=kept(api, parent, STROKES)["id"])["id"]
-    api.client.post(f"/v1/jobs/{first}/cancel")
-    second = derive(api, first, correction_id=kept(api, first, LABEL)["id"])["id"]
-    api.client.post(f"/v1/jobs/{second}/cancel")
-    third = derive(api, second, correction_id=kept(api, second, masked(a_mask()))["id"])["id"]
-
-    forms = [
-        [one["form"] for one in api.bench.job(JobId(uuid.UUID(job_id))).corrections]
-        for job_id in (first, second, third)
-    ]
-
-    assert forms == [["strokes"], ["strokes", "label"], ["label", "mask"]]
-
-
 def test_strokes_of_all_corrections_have_a_bound_which_a_mask_resets(api: Api) -> None:
     many = {**STROKES, "strokes": [{**STROKE, "points": [[1, 1]] * 2000}] * 10}
     parent = whole(api, background="auto")
@@ -177,10 +156,7 @@ def test_strokes_of_all_corrections_have_a_bound_which_a_mask_resets(api: Api) -
 
 def test_labels_fit_neither_another_models_faces_nor_another_job(api: Api) -> None:
     parent = whole(api, background="auto")
-    with api.bench.transaction() as connection:
-        connection.execute(
-            text("UPDATE stages SET models = '{\"face\": \"former\"}' WHERE stage = 'face'")
-        )
+    api.bench.execute("UPDATE stages SET models = '{\"face\": \"former\"}' WHERE stage = 'face'")
     correction = kept(api, parent, LABEL)
 
     foreign = kept(api, whole(api, background="auto"), LABEL)
@@ -199,8 +175,7 @@ def test_corrections_go_with_the_results_at_the_latest(api: Api) -> None:
     consented = kept(api, parent, {**STROKES, "consent": True})
     child = derive(api, parent, correction_id=kept(api, parent, LABEL)["id"])["id"]
     run(api, StageName.COMPOSITE)
-    with api.bench.transaction() as connection:
-        connection.execute(text("UPDATE jobs SET expires_at = now() - interval '1 second'"))
+    api.bench.execute("UPDATE jobs SET expires_at = now() - interval '1 second'")
 
     sweep(api)
 
@@ -225,8 +200,7 @@ def test_drawing_goes_with_its_photo_or_with_consent_when_its_job_is_deleted(api
     assert listed(api, job_id) == [correction]
     api.client.delete(f"/v1/jobs/{job_id}")
     assert objects(api) == set()
-    with api.bench.transaction() as connection:
-        assert connection.execute(text("SELECT count(*) FROM corrections")).scalar_one() == 0
+    assert api.bench.scalar("SELECT count(*) FROM corrections") == 0
 
 
 def test_derived_job_keeps_drawings_of_a_deleted_parent(api: Api) -> None:
@@ -252,5 +226,4 @@ def test_correction_of_a_job_that_is_being_deleted_leaves_nothing(api: Api) -> N
 
     assert (answered.status_code, answered.json()["code"]) == (410, "job_deleted")
     assert invariants.broken(api.bench) == []
-    with api.bench.transaction() as connection:
-        assert connection.execute(text("SELECT count(*) FROM corrections")).scalar_one() == 0
+    assert api.bench.scalar("SELECT count(*) FROM corrections") == 0

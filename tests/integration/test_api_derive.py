@@ -1,6 +1,7 @@
 """Derive, and photos that come again: what earlier jobs have made is not made twice."""
 
 import dataclasses
+import hashlib
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,14 +12,23 @@ from sqlalchemy import text
 
 from smart_filter_api.keys import Scope
 from smart_filter_shared.ids import JobId, Tenant
-from smart_filter_shared.jobs.leases import Failure
+from smart_filter_shared.jobs import transitions
+from smart_filter_shared.jobs.leases import Brought, Done
+from smart_filter_shared.jobs.presence import CELL
+from smart_filter_shared.jobs.retention import Kind
 from smart_filter_shared.pipeline import StageName
-from smart_filter_tests.bench import Bench
-from smart_filter_tests.deriving import derive, objects, pass_time, run, whole
+from smart_filter_tests import batching, invariants
+from smart_filter_tests.batching import items
+from smart_filter_tests.bench import KEEPING, Bench
+from smart_filter_tests.deriving import FACTS, derive, objects, pass_time, run, whole
+from smart_filter_tests.house import House
 from smart_filter_tests.serving import Api, a_photo, an_api, serving
+from smart_filter_workers.retention import Retention
 
 PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE = StageName
-FAILURE = Failure("model_failed", "A model failed", "ValueError in face")
+# What a job does whose matte and faces are there already.
+ONLY_COMPOSITE = {**dict.fromkeys(StageName, "succeeded"), COMPOSITE: "ready"}
+HOUR = 3600
 
 
 @pytest.fixture(scope="session")
@@ -43,10 +53,6 @@ def keys_of(api: Api, job_id: str, stage: StageName) -> dict[str, str]:
 
 def states(job: dict[str, Any]) -> dict[str, str]:
     return {one["name"]: one["state"] for one in job["stages"]}
-
-
-# What a job does whose matte and faces are there already.
-ONLY_COMPOSITE = {**dict.fromkeys(StageName, "succeeded"), COMPOSITE: "ready"}
 
 
 def test_another_background_runs_composite_alone_with_the_same_matte(api: Api) -> None:
@@ -174,23 +180,7 @@ def test_last_stage_of_a_job_always_runs(remembering: Api) -> None:
     assert states(again)["smile"] == "ready"
 
 
-def test_results_of_a_failed_job_are_used_too(api: Api) -> None:
-    parent = api.submit(background="auto")
-    run(api, PREPARE, SEGMENTATION)
-    api.fail(FACE, FAILURE)
-
-    job = derive(api, parent, recipe={"background": "transparent"})
-
-    assert states(job) == {
-        "prepare": "succeeded",
-        "segmentation": "succeeded",
-        "composite": "ready",
-    }
-
-
-def test_artifacts_of_a_deleted_parent_go_with_its_derived_job(
-    api: Api,
-) -> None:
+def test_artifacts_of_a_deleted_parent_go_with_its_derived_job(api: Api) -> None:
     parent = whole(api, background="auto")
     child = derive(api, parent, recipe={"background": "color:red"})["id"]
 
@@ -241,17 +231,6 @@ def test_derived_job_keeps_borrowed_artifacts_as_long_as_its_own(api: Api) -> No
     assert answer.status_code == 202
 
 
-def test_megapixels_of_a_photo_are_counted_once(api: Api) -> None:
-    parent = whole(api, background="auto")
-    api.limit(megapixels_per_day=0.002)
-
-    derive(api, parent, recipe={"background": "color:red"})
-
-    with api.bench.transaction() as connection:
-        counted = connection.execute(text("SELECT megapixels FROM jobs ORDER BY id")).scalars()
-        assert list(counted) == [pytest.approx(48 * 32 / 1e6), 0]
-
-
 def test_background_that_is_sent_is_the_derived_jobs_own(api: Api) -> None:
     parent = whole(api, background="auto")
     before = objects(api)
@@ -276,16 +255,98 @@ def test_background_that_is_sent_is_the_derived_jobs_own(api: Api) -> None:
     assert objects(api) == before
 
 
-def test_derivation_sent_twice_under_a_key_makes_one_job(api: Api) -> None:
-    parent = whole(api, background="auto")
-    path, key = f"/v1/jobs/{parent}/derive", {"Idempotency-Key": "once"}
-    files = {"background_file": a_photo()}
-    others = {"background_file": a_photo(size=(9, 9))}
+@pytest.fixture
+def house(api: Api) -> House:
+    return House(api, Retention(api.bench.engine, api.bench.store, cell=CELL))
 
-    first, again, other = (
-        api.client.post(path, files=sent, headers=key) for sent in (files, files, others)
-    )
 
-    assert first.json()["id"] == again.json()["id"]
-    assert again.headers["Idempotency-Replayed"] == "true"
-    assert (other.status_code, other.json()["code"]) == (422, "idempotency_mismatch")
+def album(api: Api, photos: int, *, best: int) -> list[dict[str, Any]]:
+    """Submit an album and let it finish; return its jobs."""
+    submitted = batching.submit(api, {"items": items(photos), "album": {"best": best}})
+    for stage in (PREPARE, SEGMENTATION, FACE, SMILE):
+        run(api, *[stage] * photos)
+    run(api, *[COMPOSITE] * best)
+    return [api.job(item["job_id"]) for item in batching.batch(api, submitted["id"])["items"]]
+
+
+def test_photo_that_an_album_left_out_is_composed_when_derived(api: Api) -> None:
+    winner, other = album(api, 2, best=1)
+    before = batching.batch(api, api.job(other["id"])["batch_id"])
+
+    child = derive(api, other["id"])
+    run(api, COMPOSITE)
+
+    ended = api.job(child["id"])
+    assert (winner["rank"], other["rank"], other["image"]) == (1, 2, None)
+    assert states(child) == {**dict.fromkeys(states(other), "succeeded"), "composite": "ready"}
+    assert (ended["state"], ended["rank"], ended["batch_id"]) == ("succeeded", None, None)
+    assert ended["image"] is not None
+    assert batching.batch(api, before["id"]) == before
+    assert invariants.broken(api.bench) == []
+
+
+def test_keep_nothing_removes_a_parent_and_its_child_once_both_are_fetched(house: House) -> None:
+    house.api.keep(nothing=True)
+    parent = house.finished()
+    child = derive(house.api, parent, recipe={"background": "color:red"})["id"]
+
+    house.hand_over(parent, "image", "faces")
+    house.retention.remove_expired()
+    meanwhile = house.bucket(parent)
+    house.run(COMPOSITE)
+    house.hand_over(child, "image", "faces")
+    for _ in range(2):
+        house.retention.remove_expired()
+
+    # Only the files that the child still needed.
+    assert "photo" in meanwhile
+    assert "composite" not in meanwhile
+    assert (house.bucket(parent), house.bucket(child)) == ([], [])
+    assert invariants.broken(house.api.bench) == []
+
+
+def test_deleted_parent_hands_nothing_on_to_a_child_that_keeps_nothing(house: House) -> None:
+    house.api.keep(nothing=True)
+    parent = house.finished()
+    child = derive(house.api, parent, recipe={"background": "color:red"})["id"]
+    house.run(COMPOSITE)
+    house.hand_over(child, "image", "faces")
+    house.retention.remove_expired()
+
+    house.api.client.delete(f"/v1/jobs/{parent}").raise_for_status()
+
+    assert (house.bucket(parent), house.bucket(child)) == ([], [])
+
+
+def test_keep_nothing_removes_an_album_after_an_hour(house: House) -> None:
+    house.api.keep(nothing=True)
+    jobs = album(house.api, 2, best=1)
+
+    house.pass_time(seconds=HOUR)
+    house.retention.remove_expired()
+
+    assert objects(house.api) == set()
+    assert [house.api.job(job["id"])["rank"] for job in jobs] == [1, 2]
+
+
+def test_photo_fetched_from_its_address_is_remembered_from_then_on(remembering: Api) -> None:
+    photo = a_photo()
+    address = {"photo_url": "https://photos.example/one.jpg?secret"}
+    first = remembering.client.post("/v1/jobs", json=address).json()
+    before = remembering.post(photo).json()
+
+    lease = remembering.bench.claim_one(PREPARE)
+    assert str(lease.job_id) == first["id"]
+    brought = Brought("2026-01-01/tests/brought", hashlib.sha256(photo).hexdigest(), 1.5)
+    result = {"facts": FACTS[PREPARE], "arrays": {}, "files": {}}
+    done = Done(lease, result, 0.1, {brought.key: Kind.PHOTO}, brought)
+    remembering.bench.do(transitions.complete, [done], KEEPING)
+    after = remembering.post(photo).json()
+    foreign = remembering.headers(Scope.SUBMIT, Scope.READ, tenant=Tenant("else"))
+    others = remembering.client.post(
+        "/v1/jobs", files={"photo": ("photo", photo)}, headers=foreign
+    ).json()
+
+    assert [states(job)["prepare"] for job in (before, after, others)] == [
+        *("ready", "succeeded", "ready")
+    ]

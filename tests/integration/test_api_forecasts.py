@@ -7,8 +7,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from smart_filter_api.keys import Scope
-from smart_filter_shared.ids import Capability, JobId, Tenant, new_worker_id
+from smart_filter_shared.ids import JobId, new_worker_id
 from smart_filter_shared.jobs import fairness, outlook, paces, pauses, presence, transitions
 from smart_filter_shared.jobs.outlook import Outlook
 from smart_filter_shared.jobs.paces import Timed
@@ -16,7 +15,7 @@ from smart_filter_shared.jobs.presence import CELL, Worker
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.recipe import Background, BackgroundKind, Recipe
 from smart_filter_tests import worlds
-from smart_filter_tests.bench import TENANT, Bench, capability
+from smart_filter_tests.bench import Bench, capability
 from smart_filter_tests.serving import Api, Clock, a_photo
 
 PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE = StageName
@@ -64,13 +63,11 @@ def test_accepted_jobs_have_their_place_in_the_queue(api: Api) -> None:
 def test_job_that_an_operator_holds_up_is_promised_no_time(api: Api, clock: Clock) -> None:
     measured(api.bench, 1.0)
     job_id = submitted(api).json()["id"]
-    with api.bench.transaction() as connection:
-        pauses.pause(connection, capability(COMPOSITE))
+    api.bench.do(pauses.pause, capability(COMPOSITE))
     clock.make_old()
 
     held = [api.job(job_id)["queue"], submitted(api).json()["queue"]]
-    with api.bench.transaction() as connection:
-        pauses.resume(connection, capability(COMPOSITE))
+    api.bench.do(pauses.resume, capability(COMPOSITE))
     clock.make_old()
     freed = api.job(job_id)["queue"]
 
@@ -80,62 +77,6 @@ def test_job_that_an_operator_holds_up_is_promised_no_time(api: Api, clock: Cloc
     with api.bench.transaction() as connection:
         learned = connection.execute(text("SELECT count(*) FROM jobs WHERE foreseen_p50 IS NULL"))
         assert learned.scalar_one() == 1
-
-
-@pytest.mark.parametrize(
-    ("crowd", "priority", "position"),
-    [(TENANT, "interactive", 1), (Tenant("crowd"), "standard", 2)],
-    ids=["urgent", "newcomer"],
-)
-def test_urgent_job_and_that_of_a_newcomer_stand_before_a_crowd(
-    api: Api, crowd: Tenant, priority: str, position: int
-) -> None:
-    api.bench.submit_many(50, KEEP, tenant=crowd)
-
-    queue = submitted(api, priority=priority).json()["queue"]
-
-    assert queue["position"] <= position
-
-
-def test_running_job_has_position_0_and_an_ended_one_has_no_queue(api: Api) -> None:
-    job_id = submitted(api).json()["id"]
-    api.bench.claim_one(PREPARE)
-    working = api.job(job_id)["queue"]
-
-    api.client.post(f"/v1/jobs/{job_id}/cancel")
-
-    assert working["position"] == 0
-    assert api.job(job_id)["queue"] is None
-
-
-def test_change_of_the_queue_alone_keeps_the_tag_of_a_job(api: Api) -> None:
-    job_id = submitted(api).json()["id"]
-    before = api.client.get(f"/v1/jobs/{job_id}")
-    submitted(api, priority="interactive")
-    known = {"If-None-Match": before.headers["ETag"]}
-
-    unchanged = api.client.get(f"/v1/jobs/{job_id}", headers=known)
-    api.client.post(f"/v1/jobs/{job_id}/cancel")
-
-    assert unchanged.status_code == 304
-    assert api.client.get(f"/v1/jobs/{job_id}", headers=known).status_code == 200
-
-
-def test_deadline_that_can_be_met_is_kept_with_the_job(api: Api) -> None:
-    measured(api.bench, 0.1)
-
-    job = submitted(api, deadline_ms="600000").json()
-
-    assert (job["recipe"]["deadline_ms"], job["degraded"]) == (600_000, [])
-    with api.bench.transaction() as connection:
-        rows = connection.execute(
-            text("""
-                SELECT stages.deadline_at = jobs.deadline_at AS same,
-                    jobs.deadline_at - jobs.created_at AS after
-                FROM stages JOIN jobs ON jobs.id = stages.job_id
-            """)
-        ).all()
-    assert [(row.same, row.after) for row in rows] == [(True, dt.timedelta(minutes=10))] * 2
 
 
 def test_deadline_that_a_lighter_edge_meets_is_met_with_one(api: Api, clock: Clock) -> None:
@@ -161,8 +102,7 @@ def test_deadline_that_cannot_be_met_is_refused_and_leaves_nothing(api: Api) -> 
     assert int(answer.headers["Retry-After"]) >= 1
     assert "200 ms" in answer.json()["detail"]
     assert api.leftovers() == {}
-    with api.bench.transaction() as connection:
-        assert connection.execute(text("SELECT count(*) FROM tenants")).scalar_one() == 0
+    assert api.bench.scalar("SELECT count(*) FROM tenants") == 0
 
 
 def test_job_whose_deadline_passes_while_it_waits_fails_and_is_redriven_without_one(
@@ -172,8 +112,7 @@ def test_job_whose_deadline_passes_while_it_waits_fails_and_is_redriven_without_
     worlds.pass_deadline(api.bench, JobId(uuid.UUID(job_id)))
 
     claimed = api.bench.claim(PREPARE)
-    with api.bench.transaction() as connection:
-        transitions.lapse(connection)
+    api.bench.do(transitions.lapse)
 
     job = api.job(job_id)
     assert claimed == []
@@ -184,21 +123,7 @@ def test_job_whose_deadline_passes_while_it_waits_fails_and_is_redriven_without_
     }
     api.client.post(f"/v1/jobs/{job_id}/redrive")
     assert len(api.bench.claim(PREPARE)) == 1
-    with api.bench.transaction() as connection:
-        assert transitions.lapse(connection) == []
-
-
-def test_refusal_by_a_full_queue_says_when_there_is_room(api: Api) -> None:
-    measured(api.bench, 20.0)
-    api.limit(jobs_waiting=40)
-    other = api.headers(*Scope, tenant=Tenant("other"))
-    api.bench.submit_many(40, KEEP, tenant=Tenant("tests"))
-
-    submitted(api, other)
-    refused = submitted(api)
-
-    assert refused.status_code == 429
-    assert int(refused.headers["Retry-After"]) == pytest.approx(2 * 40, rel=0.2)
+    assert api.bench.do(transitions.lapse) == []
 
 
 def test_outlook_holds_the_work_that_waiting_and_running_jobs_still_need(
@@ -223,16 +148,6 @@ def test_outlook_holds_the_work_that_waiting_and_running_jobs_still_need(
     }
     assert seen.queues[capability(FACE)].places == [1]
     assert [pool.threads for pool in seen.pools] == [1]
-
-
-def test_outlook_holds_the_arrivals_of_the_last_minutes(bench: Bench, api: Api) -> None:
-    del api
-    bench.submit_many(5, KEEP, tenant=Tenant("crowd"))
-
-    (arrivals,) = look(bench).arrivals
-
-    assert arrivals.tenant == "crowd"
-    assert arrivals.rates == pytest.approx({capability(PREPARE): 0.5, capability(COMPOSITE): 0.5})
 
 
 def test_long_queues_are_counted_and_not_read(bench: Bench, api: Api) -> None:
@@ -260,18 +175,6 @@ def test_long_queues_are_counted_and_not_read(bench: Bench, api: Api) -> None:
     assert (len(queue.ranks), queue.places[-1]) == (1003, 1300)
     assert sum(work.weight for work in seen.waiting) == pytest.approx(1300, rel=0.1)
     assert len(seen.waiting) < 50
-
-
-def test_measured_runs_are_merged_into_means(bench: Bench) -> None:
-    name = Capability("face.bench")
-    for seconds in (1.0, 3.0):
-        with bench.transaction() as connection:
-            paces.add(connection, {name: Timed.once(seconds, 2.0)})
-
-    with bench.transaction() as connection:
-        pace = paces.read(connection)[name]
-
-    assert (pace.seconds, pace.usual_megapixels) == (2.0, 2.0)
 
 
 def test_forecast_of_an_ended_job_is_learned_from_once(api: Api) -> None:

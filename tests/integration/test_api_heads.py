@@ -1,10 +1,15 @@
-"""HEAD answers as GET does, without the content; and the pages of problems."""
+"""HEAD, the pages of problems, the OpenAPI document, and the studio's pages and files."""
 
+import gzip
+import re
+from collections.abc import Iterator
 from urllib.parse import urljoin, urlsplit
 
+import httpx
 import pytest
 
 from smart_filter_shared.pipeline import StageName
+from smart_filter_tests import documents
 from smart_filter_tests.serving import Api
 
 
@@ -28,25 +33,17 @@ def test_head_of_an_output_and_a_stream_has_their_headers(api: Api) -> None:
     job_id = api.submit(background="keep")
     api.finish(StageName.PREPARE, {"files": {}})
     stream = api.client.head(f"/v1/jobs/{job_id}/events")
-    file = {"key": f"of/{job_id}", "format": "image/jpeg", "media_type": "image/jpeg", "bytes": 5}
     api.bench.store.put(f"of/{job_id}", b"photo", length=5, media_type="image/jpeg")
-    size = {"width": 4, "height": 4}
-    api.finish(StageName.COMPOSITE, {"files": {"image": {**file, **size}}, "background": None})
+    file = {"key": f"of/{job_id}", "format": "image/jpeg", "media_type": "image/jpeg", "bytes": 5}
+    image = {**file, "width": 4, "height": 4}
+    api.finish(StageName.COMPOSITE, {"files": {"image": image}, "background": None})
 
     head = api.client.head(f"/v1/jobs/{job_id}/outputs/image")
 
     assert (stream.status_code, stream.content) == (200, b"")
     assert stream.headers["content-type"].startswith("text/event-stream")
-    assert (head.status_code, head.content) == (200, b"")
-    assert head.headers["content-length"] == "5"
+    assert (head.status_code, head.content, head.headers["content-length"]) == (200, b"", "5")
     assert head.headers["etag"]
-
-
-def test_head_without_a_get_is_refused_and_the_connection_serves_on(api: Api) -> None:
-    head = api.client.head("/v1/tokens")
-
-    assert (head.status_code, head.headers["allow"]) == (405, "POST")
-    assert api.client.get("/livez").json() == {"status": "ok", "degraded": []}
 
 
 def test_problem_leads_to_its_page(api: Api) -> None:
@@ -59,3 +56,90 @@ def test_problem_leads_to_its_page(api: Api) -> None:
 
     assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
     assert "<h1>Not found</h1>" in page.text
+
+
+def test_description_is_that_of_the_repository_and_needs_no_key(api: Api) -> None:
+    answer = httpx.get(f"{api.url}/openapi.json", timeout=60)
+
+    assert answer.headers["Content-Type"] == "application/json"
+    assert documents.written(answer.json()) == documents.OPENAPI.read_text()
+
+
+@pytest.fixture
+def stranger(api: Api) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=api.url, timeout=60) as client:
+        yield client
+
+
+@pytest.mark.parametrize(
+    ("path", "script"), [("/", "/studio/main.js"), ("/admin", "/studio/admin/main.js")]
+)
+def test_page_needs_no_key_and_names_only_files_that_are_there(
+    stranger: httpx.Client, path: str, script: str
+) -> None:
+    page = stranger.get(path)
+
+    assert page.status_code == 200
+    assert page.headers["Content-Type"] == "text/html; charset=utf-8"
+    named = re.findall(r'(?:href|src)="(/[^"]*)"', page.text)
+    named += re.findall(r'"(/studio/vendor/[^"]*)"', page.text)
+    assert script in named
+    assert {stranger.get(path).status_code for path in named} == {200}
+    assert "http" not in re.sub(r"<!--.*?-->", "", page.text)
+
+
+@pytest.mark.parametrize("path", ["/", "/admin"])
+def test_page_may_load_and_call_this_service_alone(stranger: httpx.Client, path: str) -> None:
+    first = stranger.get(path)
+    again = stranger.get(path, headers={"If-None-Match": first.headers["ETag"]})
+
+    # The page from the browser's store keeps its policy.
+    assert again.status_code == 304
+    policy = again.headers["Content-Security-Policy"]
+    assert policy == first.headers["Content-Security-Policy"]
+    sources = dict(part.split(" ", 1) for part in policy.split("; "))
+    assert sources["default-src"] == "'none'"
+    assert re.fullmatch(r"'self' 'sha256-[A-Za-z0-9+/]{43}='", sources["script-src"])
+    assert sources["style-src"] == sources["font-src"] == "'self'"
+    assert sources["frame-ancestors"] == sources["form-action"] == "'none'"
+    assert "unsafe" not in policy
+
+
+@pytest.mark.parametrize(
+    ("path", "media_type"),
+    [
+        ("/studio/main.js", "text/javascript; charset=utf-8"),
+        ("/studio/styles/tokens.css", "text/css; charset=utf-8"),
+        ("/studio/fonts/instrument-sans.woff2", "font/woff2"),
+        ("/studio/icon.svg", "image/svg+xml"),
+    ],
+)
+def test_files_have_their_types_and_are_sent_once(
+    stranger: httpx.Client, path: str, media_type: str
+) -> None:
+    first = stranger.get(path)
+    again = stranger.get(path, headers={"If-None-Match": first.headers["ETag"]})
+
+    assert first.headers["Content-Type"] == media_type
+    assert first.headers["X-Content-Type-Options"] == "nosniff"
+    assert (again.status_code, again.content) == (304, b"")
+
+
+def test_text_is_compressed_for_clients_that_accept_it(stranger: httpx.Client) -> None:
+    plain = stranger.get("/studio/main.js", headers={"Accept-Encoding": "identity"})
+
+    with stranger.stream(
+        "GET", "/studio/main.js", headers={"Accept-Encoding": "gzip"}
+    ) as compressed:
+        content = b"".join(compressed.iter_raw())
+
+    assert gzip.decompress(content) == plain.content
+    assert plain.headers["Vary"] == compressed.headers["Vary"] == "Accept-Encoding"
+
+
+@pytest.mark.parametrize("path", ["index.html", "%2e%2e/route.py", "vendor", "nothing.js", ""])
+def test_no_other_file_is_served(stranger: httpx.Client, path: str) -> None:
+    answer = stranger.get(f"/studio/{path}")
+
+    assert answer.status_code == 404
+    assert answer.json()["code"] == "not_found"

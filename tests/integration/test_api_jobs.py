@@ -1,34 +1,30 @@
 """Submit, look at, list and cancel jobs over HTTP."""
 
+import base64
 import uuid
+from collections.abc import Callable
 
 import pytest
 
+from smart_filter_api.keys import Scope
 from smart_filter_shared.doorbell import queue_of
 from smart_filter_shared.filters import FILTERS
-from smart_filter_shared.ids import JobId
+from smart_filter_shared.ids import JobId, Tenant, new_lease_token
+from smart_filter_shared.jobs.leases import Failure
 from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.recipe.fields import MAX_SEED
-from smart_filter_tests.bench import capability
+from smart_filter_shared.storage import keys
+from smart_filter_tests.bench import TENANT, capability
 from smart_filter_tests.outages import until
 from smart_filter_tests.serving import Api, Clock, a_photo
 
-
-def test_accepted_photo_is_a_queued_job_with_every_field(api: Api) -> None:
-    answer = api.post(a_photo())
-
-    job = answer.json()
-    assert answer.status_code == 202
-    assert answer.headers["Location"] == f"/v1/jobs/{job['id']}"
-    assert job["state"] == "queued"
-    assert job["created_at"].endswith("Z")
-    assert [stage["name"] for stage in job["stages"]] == list(StageName)
-    assert " ".join(job) == (
-        "id state parent_id batch_id created_at finished_at expires_at recipe seed metadata photo "
-        "people persons confidence needs_review image faces rating rating_reason printability "
-        "background filters frame stages outputs rank rank_terms queue degraded links error"
-    )
-    assert api.job(job["id"]) == job
+PHOTO = a_photo()
+BASE64 = base64.b64encode(PHOTO).decode()
+PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE = StageName
+FAILURE = Failure("model_failed", "A model failed", "ValueError in face")
+PREPARED = {"facts": {"width": 48, "height": 32, "format": "jpg"}, "arrays": {}, "files": {}}
+KEY = "2026-01-01/tests/made/image.png"
+IMAGE = {"key": KEY, "media_type": "image/png", "format": "png", "bytes": 4}
+COMPOSED = {"facts": {}, "arrays": {}, "files": {"image": {**IMAGE, "width": 1, "height": 1}}}
 
 
 def test_photo_is_stored_as_it_came(api: Api) -> None:
@@ -60,93 +56,6 @@ def test_priority_and_time_of_a_job_are_answered(api: Api) -> None:
     assert {stage["state"] for stage in job["stages"]} == {"waiting"}
 
 
-@pytest.mark.parametrize(
-    ("format_", "mode", "kept"),
-    [
-        *(("JPEG", "RGB", None), ("JPEG", "CMYK", None), ("JPEG", "L", -20)),
-        *(("PNG", "RGBA", None), ("PNG", "P", -20), ("PNG", "I;16", None)),
-        *(("WEBP", "RGB", None), ("WEBP", "RGBA", -20)),
-        *(("AVIF", "RGB", None), ("AVIF", "RGBA", -20)),
-    ],
-)
-def test_photo_of_an_accepted_format_enters_though_its_pixels_are_cut_off(
-    api: Api, format_: str, mode: str, kept: int | None
-) -> None:
-    answer = api.post(a_photo(format_, mode=mode, size=(640, 480))[:kept])
-
-    assert answer.status_code == 202
-
-
-def test_accepted_photo_rings_for_its_first_stage_once(api: Api) -> None:
-    queue = queue_of(capability(StageName.PREPARE))
-
-    api.submit()
-
-    # The ring follows the answer, so it is waited for.
-    until(lambda: api.bench.broker.lpop(queue) is not None)
-    assert api.leftovers() == {"jobs": 1, "stages": 5, "artifacts": 1, "objects": 1}
-
-
-def test_recipe_is_answered_with_its_defaults_filled_in(api: Api) -> None:
-    job = api.job(api.submit(background="preset:sunrise", quality="80", metadata__album="beach"))
-
-    assert job["recipe"] == {
-        "background": "preset:sunrise",
-        "outputs": ["image"],
-        "format": "auto",
-        "quality": 80,
-        "matte_bits": 8,
-        "max_bytes": None,
-        "keep_metadata": False,
-        "effort": "fast",
-        "edge": "balanced",
-        "crop": "false",
-        "margin": "0px 0px 0px 0px",
-        "scale": "original",
-        "position": "original",
-        "roi": "0% 0% 100% 100%",
-        "size": "full",
-        "aspect": "original",
-        "shadow": "auto",
-        "outline": "none",
-        "light_wrap": "auto",
-        "harmonise": "auto",
-        "filters": [],
-        "require_person": False,
-        "persons": "all",
-        "priority": "standard",
-        "run_at": None,
-        "deadline_ms": None,
-        "segmentation": {"model": "auto", "params": {}},
-        "face": {"model": "auto", "params": {}},
-        "smile": {"model": "auto", "params": {}},
-        "eyes": {"model": "auto", "params": {}},
-    }
-    assert job["metadata"] == {"album": "beach"}
-    assert job["background"] == {
-        "kind": "preset",
-        "name": "sunrise",
-        "keywords": [],
-        "reason": None,
-        "candidates": [],
-    }
-
-
-def test_seed_is_drawn_unless_it_is_given(api: Api) -> None:
-    given = api.job(api.submit(seed="42"))["seed"]
-    drawn = [api.job(api.submit())["seed"] for _ in range(2)]
-
-    assert given == 42
-    assert drawn[0] != drawn[1]
-    assert all(0 <= seed <= MAX_SEED for seed in drawn)
-
-
-def test_asked_for_model_is_the_one_that_runs(api: Api) -> None:
-    job = api.job(api.submit(face__model="no-face"))
-
-    assert [stage["model"] for stage in job["stages"] if stage["name"] == "face"] == ["no-face"]
-
-
 def test_job_without_any_model_for_it_is_refused(api: Api, clock: Clock) -> None:
     with api.bench.transaction() as connection:
         connection.exec_driver_sql("DELETE FROM models WHERE task = 'smile'")
@@ -157,17 +66,6 @@ def test_job_without_any_model_for_it_is_refused(api: Api, clock: Clock) -> None
     assert (answer.status_code, answer.json()["code"]) == (422, "not_available")
     assert [error["pointer"] for error in answer.json()["errors"]] == ["/smile/model"]
     assert api.leftovers() == {}
-
-
-def test_canceled_job_is_answered_and_is_final(api: Api) -> None:
-    job_id = api.submit()
-
-    canceled = api.client.post(f"/v1/jobs/{job_id}/cancel")
-    again = api.client.post(f"/v1/jobs/{job_id}/cancel")
-
-    assert (canceled.status_code, canceled.json()["state"]) == (200, "canceled")
-    assert {stage["state"] for stage in canceled.json()["stages"]} == {"canceled"}
-    assert (again.status_code, again.json()["code"]) == (409, "job_final")
 
 
 def test_list_is_newest_first_and_goes_on_with_its_cursor(api: Api) -> None:
@@ -205,16 +103,6 @@ def test_list_is_narrowed_by_state_metadata_and_time(api: Api) -> None:
     assert found(state="queued", created_after=after) == [third]
 
 
-def test_backgrounds_are_listed_as_recipes_name_them(api: Api) -> None:
-    page = api.client.get("/v1/backgrounds").json()
-
-    assert page["next_cursor"] is None
-    names = "name title source family tags moods palette brightness surface thumbnail"
-    assert set(page["items"][0]) == set(names.split())
-    for background in page["items"][::9]:
-        assert api.job(api.submit(background=f"preset:{background['name']}"))
-
-
 def test_filters_are_listed_with_their_parameters(api: Api) -> None:
     items = {one["name"]: one for one in api.client.get("/v1/filters").json()["items"]}
 
@@ -224,9 +112,135 @@ def test_filters_are_listed_with_their_parameters(api: Api) -> None:
     assert items["caption"]["parameters"]["required"] == ["text"]
 
 
-def test_job_keeps_its_filters_in_order(api: Api) -> None:
-    job = api.job(api.submit(filters="hat,grade", filters__hat__kind="crown"))
+@pytest.mark.parametrize("scheme", ["", "data:image/jpeg;base64,"])
+def test_photo_in_base64_is_stored_unchanged(api: Api, scheme: str) -> None:
+    answer = api.client.post("/v1/jobs", json={"photo_base64": scheme + BASE64})
 
-    asked = [{"name": "hat", "params": {"kind": "crown"}}, {"name": "grade", "params": {}}]
-    assert job["recipe"]["filters"] == asked
-    assert [one["applied"] for one in job["filters"]] == [None, None]
+    assert answer.status_code == 202
+    job = api.bench.job(JobId(uuid.UUID(answer.json()["id"])))
+    assert api.bench.store.get(job.photo_key) == PHOTO
+
+
+def test_recipe_of_a_job_can_be_sent_again(api: Api) -> None:
+    recipe = {
+        "background": "color:red",
+        "crop": "true",
+        "filters": ["hat", "caption"],
+        "filters.hat.kind": "santa",
+        "filters.caption.text": "Ho, ho",
+        "roi": "0% 0% 100% 100%",
+    }
+    first = api.client.post("/v1/jobs", json={"photo_base64": BASE64, "recipe": recipe}).json()
+
+    again = api.client.post("/v1/jobs", json={"photo_base64": BASE64, "recipe": first["recipe"]})
+
+    assert again.status_code == 202, again.text
+    assert again.json()["recipe"] == first["recipe"]
+
+
+def finished(api: Api) -> str:
+    job_id = api.submit(background="keep")
+    api.bench.store.put(KEY, b"made", length=4, media_type="image/png")
+    api.finish(PREPARE, PREPARED)
+    api.finish(COMPOSITE, COMPOSED)
+    return job_id
+
+
+def failed(api: Api) -> str:
+    """Submit a job whose `face` fails after `prepare` has succeeded."""
+    job_id = api.submit()
+    api.finish(PREPARE, PREPARED)
+    api.fail(FACE, FAILURE)
+    return job_id
+
+
+def until_rung(api: Api, *stages: StageName) -> None:
+    """Return when the queues of these stages have been rung for; the ring follows the answer."""
+    queues = {queue_of(capability(stage)) for stage in stages}
+    until(lambda: all(api.bench.broker.llen(queue) for queue in queues))
+    api.bench.broker.delete(*queues)
+
+
+def with_a_background(api: Api) -> str:
+    files = {"photo": ("p", a_photo()), "background_file": ("b", a_photo())}
+    return str(api.client.post("/v1/jobs", files=files).json()["id"])
+
+
+@pytest.mark.parametrize("submit", [with_a_background, finished])
+def test_deleted_job_leaves_nothing_behind(api: Api, submit: Callable[[Api], str]) -> None:
+    job_id = submit(api)
+    until_rung(api, PREPARE)
+
+    answer = api.client.delete(f"/v1/jobs/{job_id}")
+
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert api.leftovers() == {}
+    assert api.client.get("/v1/jobs").json()["items"] == []
+
+
+def test_deleted_job_leaves_nothing_of_a_worker_that_died(api: Api) -> None:
+    job_id = api.submit()
+    ours = JobId(uuid.UUID(job_id))
+    key = keys.artifact(TENANT, ours, StageName.COMPOSITE, new_lease_token(), "image.jpg")
+    api.bench.store.put(key, b"a face", length=6, media_type="image/jpeg")
+
+    answer = api.client.delete(f"/v1/jobs/{job_id}")
+
+    assert answer.status_code == 204
+    assert [stored.key for stored in api.bench.store.stored()] == []
+
+
+def test_deleted_job_says_so_to_its_owner_alone(api: Api) -> None:
+    job_id = finished(api)
+    api.client.delete(f"/v1/jobs/{job_id}")
+    stranger = api.headers(*Scope, tenant=Tenant("others"))
+
+    for method, path in (
+        *(("GET", ""), ("POST", "/cancel"), ("POST", "/redrive")),
+        *(("GET", "/outputs/image"), ("GET", "/photo"), ("DELETE", "")),
+    ):
+        owner = api.client.request(method, f"/v1/jobs/{job_id}{path}")
+        other = api.client.request(method, f"/v1/jobs/{job_id}{path}", headers=stranger)
+
+        assert (owner.status_code, owner.json()["code"]) == (410, "job_deleted"), path
+        assert (other.status_code, other.json()["code"]) == (404, "not_found"), path
+
+
+def test_failed_job_is_not_redriven_into_a_full_queue(api: Api) -> None:
+    api.limit(jobs_waiting=1)
+    job_id = failed(api)
+    api.post(a_photo())
+
+    answer = api.client.post(f"/v1/jobs/{job_id}/redrive")
+
+    assert (answer.status_code, answer.json()["code"]) == (429, "queue_full")
+    assert "Retry-After" in answer.headers
+
+
+def test_redriven_job_goes_on_from_its_succeeded_stages(api: Api) -> None:
+    job_id = failed(api)
+
+    answer = api.client.post(f"/v1/jobs/{job_id}/redrive")
+
+    job = answer.json()
+    assert answer.status_code == 202
+    assert (job["state"], job["error"], job["finished_at"]) == ("running", None, None)
+    assert {stage["name"]: stage["state"] for stage in job["stages"]} == {
+        "prepare": "succeeded",
+        "segmentation": "ready",
+        "face": "ready",
+        "smile": "waiting",
+        "composite": "waiting",
+    }
+    until_rung(api, SEGMENTATION, FACE)
+
+
+def test_job_whose_photo_is_kept_no_longer_cannot_be_redriven(api: Api) -> None:
+    job_id = failed(api)
+    with api.bench.transaction() as connection:
+        connection.exec_driver_sql("UPDATE artifacts SET expires_at = statement_timestamp()")
+
+    answer = api.client.post(f"/v1/jobs/{job_id}/redrive")
+
+    assert (answer.status_code, answer.json()["code"]) == (410, "inputs_expired")
+    assert api.job(job_id)["state"] == "failed"

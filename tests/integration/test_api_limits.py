@@ -1,8 +1,11 @@
-"""Limits of a tenant, and the answers beyond them."""
+"""Limits of a tenant, the answers beyond them, and usage, counted where jobs end."""
 
+import datetime as dt
 import re
+import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import httpx
 import pytest
@@ -10,10 +13,11 @@ from sqlalchemy import Engine, event, text
 
 from smart_filter_api.keys import Scope
 from smart_filter_deploy.embedded.stack import Stack
-from smart_filter_shared.errors import RateLimited, ServiceFull
-from smart_filter_shared.ids import OPERATOR, Tenant
-from smart_filter_shared.jobs import limits
-from smart_filter_shared.jobs.limits import Limits, OwnLimits
+from smart_filter_shared.errors import RateLimited
+from smart_filter_shared.ids import OPERATOR, JobId, Tenant
+from smart_filter_shared.jobs import fairness, limits, transitions
+from smart_filter_shared.jobs.leases import Failure
+from smart_filter_shared.jobs.limits import Limits
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.recipe import Background, BackgroundKind, Recipe
 from smart_filter_tests.bench import TENANT, Bench, settings_of
@@ -21,6 +25,7 @@ from smart_filter_tests.serving import Api, a_photo, an_api, served_as, serving
 
 PHOTO = a_photo(size=(1000, 100))  # a tenth of a megapixel
 KEEP = Recipe(background=Background(BackgroundKind.KEEP))
+BROKE = Failure("internal", "It broke", "why")
 
 
 def test_every_answer_has_the_requests_left(api: Api) -> None:
@@ -141,8 +146,7 @@ def test_no_more_megapixels_a_day_than_may(api: Api) -> None:
     assert answers[2].json()["code"] == "rate_limited"
     assert 1 <= int(answers[2].headers["Retry-After"]) <= 24 * 3600
     assert api.leftovers()["jobs"] == 2
-    with api.bench.transaction() as connection:
-        connection.execute(text("UPDATE tenants SET spent_on = spent_on - 1"))
+    api.bench.execute("UPDATE tenants SET spent_on = spent_on - 1")
     assert submitted(api).status_code == 202
 
 
@@ -151,8 +155,7 @@ def test_photos_at_once_spend_no_more_megapixels_than_may(api: Api) -> None:
 
     def spend(_: int) -> bool:
         try:
-            with api.bench.transaction() as connection:
-                limits.spend(connection, TENANT, 1.0, bound)
+            api.bench.do(limits.spend, TENANT, 1.0, bound)
         except RateLimited:
             return False
         return True
@@ -161,8 +164,7 @@ def test_photos_at_once_spend_no_more_megapixels_than_may(api: Api) -> None:
         admitted = sum(pool.map(spend, range(40)))
 
     assert admitted == 10
-    with api.bench.transaction() as connection:
-        assert limits.spent_today(connection, TENANT) == 10.0
+    assert api.bench.do(limits.spent_today, TENANT) == 10.0
 
 
 def test_photo_that_is_refused_for_its_queue_costs_no_megapixels(api: Api) -> None:
@@ -171,22 +173,8 @@ def test_photo_that_is_refused_for_its_queue_costs_no_megapixels(api: Api) -> No
     for _ in range(3):
         submitted(api)
 
-    with api.bench.transaction() as connection:
-        spent = connection.execute(text("SELECT spent_megapixels FROM tenants")).scalar_one()
+    spent = api.bench.scalar("SELECT spent_megapixels FROM tenants")
     assert spent == pytest.approx(0.1)
-
-
-def test_all_queues_together_are_bounded(bench: Bench) -> None:
-    for _ in range(3):
-        bench.submit(KEEP)
-    bench.advance(StageName.PREPARE, StageName.COMPOSITE)
-
-    with bench.transaction() as connection:
-        counted = [limits.unfinished_in_all(connection, most=most) for most in (1, 5)]
-
-    assert counted == [1, 2]
-    with pytest.raises(ServiceFull):
-        limits.refuse_when_all_is_full(2, 2)
 
 
 def test_full_service_accepts_jobs_of_the_operator_alone(servers: Stack, bench: Bench) -> None:
@@ -216,22 +204,119 @@ def test_without_redis_photos_are_taken_and_counted_all_the_same(
     assert answers[0].headers["RateLimit"].startswith('"requests";r=1;')
 
 
-def test_limits_of_a_tenant_go_before_the_settings() -> None:
-    usual = Limits(requests_per_minute=60, jobs_waiting=10, megapixels_per_day=100.0)
-
-    own = OwnLimits(requests_per_minute=0, jobs_waiting=99).within(TENANT, usual)
-
-    assert own == Limits(0, 99, 100.0)
-
-
 def submitted(api: Api, headers: dict[str, str] | None = None) -> httpx.Response:
     return submitted_by(api.client, headers)
 
 
 def submitted_by(client: httpx.Client, headers: dict[str, str] | None = None) -> httpx.Response:
     return client.post(
-        "/v1/jobs",
-        files={"photo": ("photo", PHOTO)},
-        data={"background": "keep"},
-        headers=headers,
+        "/v1/jobs", files={"photo": ("photo", PHOTO)}, data={"background": "keep"}, headers=headers
     )
+
+
+def submit(api: Api) -> str:
+    answer = api.post(PHOTO, {"background": "keep"})
+    assert answer.status_code == 202
+    return str(answer.json()["id"])
+
+
+def finish(api: Api) -> None:
+    """Let a job succeed: each of its two stages takes a tenth of a second."""
+    api.bench.advance(StageName.PREPARE, StageName.COMPOSITE)
+
+
+def settle(api: Api) -> None:
+    api.bench.do(fairness.settle)
+
+
+def used(api: Api, **between: str) -> list[dict[str, Any]]:
+    answer = api.client.get("/v1/usage", params=between)
+    assert answer.status_code == 200, answer.text
+    items: list[dict[str, Any]] = answer.json()["items"]
+    return items
+
+
+def test_jobs_are_counted_by_how_they_ended(api: Api) -> None:
+    for _ in range(2):
+        submit(api)
+        finish(api)
+    api.client.post(f"/v1/jobs/{submit(api)}/cancel")
+    submit(api)  # and goes on
+
+    settle(api)
+
+    (day,) = used(api)
+    assert day["day"] == api.bench.now().astimezone(dt.UTC).date().isoformat()
+    assert (day["jobs"], day["megapixels"], day["model_seconds"]) == pytest.approx((3, 0.3, 0.4))
+    assert {state: one["jobs"] for state, one in day["by_state"].items()} == {
+        "succeeded": 2,
+        "canceled": 1,
+    }
+    assert day["by_state"]["canceled"]["model_seconds"] == 0
+
+
+def test_job_is_counted_once_also_when_it_is_deleted(api: Api) -> None:
+    ended, unfinished = submit(api), submit(api)
+    finish(api)
+    settle(api)
+    api.bench.advance(StageName.PREPARE)
+
+    for job_id in (ended, unfinished):
+        api.client.delete(f"/v1/jobs/{job_id}")
+    for _ in range(2):
+        settle(api)
+
+    (day,) = used(api)
+    once = {"jobs": 1, "megapixels": pytest.approx(0.1)}
+    assert day["by_state"] == {
+        "succeeded": {**once, "model_seconds": pytest.approx(0.2)},
+        "canceled": {**once, "model_seconds": pytest.approx(0.1)},
+    }
+
+
+def test_redriven_job_adds_the_seconds_of_its_further_stages(api: Api) -> None:
+    job_id = submit(api)
+    api.bench.advance(StageName.PREPARE)
+    api.fail(StageName.COMPOSITE, BROKE)
+    settle(api)
+    api.bench.do(transitions.redrive, JobId(uuid.UUID(job_id)), TENANT)
+    api.bench.advance(StageName.COMPOSITE)
+
+    settle(api)
+
+    (day,) = used(api)
+    assert {state: one["jobs"] for state, one in day["by_state"].items()} == {
+        "failed": 1,
+        "succeeded": 1,
+    }
+    assert (day["megapixels"], day["model_seconds"]) == pytest.approx((0.1, 0.2))
+
+
+def test_days_are_narrowed_and_sorted_and_their_sums_exact(api: Api) -> None:
+    api.bench.execute("""
+        INSERT INTO usage (tenant, day, state, jobs, megapixels, model_seconds)
+        SELECT 'tests', day, state, 1, megapixels, 0 FROM unnest(
+            ARRAY['2026-03-03', '2026-03-01', '2026-03-02', '2026-03-04']::date[]
+        ) AS day, (VALUES ('succeeded', 0.1), ('failed', 0.2)) AS of(state, megapixels)
+    """)
+
+    days = used(api, **{"from": "2026-03-02", "to": "2026-03-03"})
+
+    assert [day["day"] for day in days] == ["2026-03-02", "2026-03-03"]
+    assert [day["megapixels"] for day in days] == [0.3] * 2  # 0.1 + 0.2 is 0.30000000000000004
+    assert [used(api, to=day) for day in ("0001-01-01", "9999-12-31")] == [[], []]
+
+
+def test_counting_several_tenants_keeps_them_apart(api: Api) -> None:
+    tenants = [Tenant("b"), Tenant("a")]
+    for tenant in tenants:
+        job_id: JobId = api.bench.submit(tenant=tenant)
+        api.bench.do(transitions.cancel, job_id, tenant)
+
+    settle(api)
+
+    for tenant in tenants:
+        headers = api.headers(Scope.READ, tenant=tenant)
+        assert [
+            day["jobs"] for day in api.client.get("/v1/usage", headers=headers).json()["items"]
+        ] == [1]

@@ -38,7 +38,6 @@ class Place:
     before: dict[str, int] = field(default_factory=dict)
 
     def send(self, row: Row, **headers: str) -> httpx.Response:
-        """Send a row's request."""
         method, path = row.operation.split()
         where = row.path or path
         for name, value in self.names.items():
@@ -56,7 +55,6 @@ class Place:
         return self.api.client.send(request)
 
     def stored(self) -> dict[str, int]:
-        """Count all rows, objects and messages."""
         bench = self.api.bench
         with bench.transaction() as connection:
             tables = connection.execute(
@@ -186,7 +184,6 @@ def test_there_are_rows_for_every_operation_that_takes_a_body_or_parameters(plac
 
 
 def operations(place: Place) -> list[tuple[str, str, dict[str, Any]]]:
-    """Return each operation: its path, its method, and its description."""
     return [
         (path, method, operation)
         for path, methods in place.document["paths"].items()
@@ -196,22 +193,13 @@ def operations(place: Place) -> list[tuple[str, str, dict[str, Any]]]:
 
 @pytest.mark.parametrize(
     "shown",
-    [
-        pytest.param("", id="nothing"),
-        pytest.param("Basic dGVzdHM6dGVzdHM=", id="basic"),
-        pytest.param("Bearer", id="no-key"),
-        pytest.param("Bearer sf_live_" + "x" * 43, id="unknown"),
-        pytest.param("Bearer " + "x" * 10_000, id="long"),
-        pytest.param("Bearer sf_live_\xff\xfe", id="beyond-ascii"),
-    ],
+    ["", "Basic dGVzdHM6dGVzdHM=", "Bearer", "Bearer sf_live_" + "x" * 43, "Bearer \xff\xfe"],
 )
 def test_every_operation_refuses_a_request_without_a_valid_key(place: Place, shown: str) -> None:
+    headers = {"Authorization": shown.encode("latin-1")}
+
     answers = [
-        place.api.client.request(
-            method,
-            path.format(**place.names),
-            headers={"Authorization": shown.encode("latin-1")},
-        )
+        place.api.client.request(method, path.format(**place.names), headers=headers)
         for path, method, operation in operations(place)
         if "security" in operation and operation["tags"] != ["remove.bg"]
     ]

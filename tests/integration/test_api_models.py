@@ -1,23 +1,26 @@
-"""Which models are offered, what a recipe may set for them, and which pool gets the job."""
+"""Which models and backgrounds are offered, and what a recipe may set for them."""
 
 import dataclasses
-import types
-from pathlib import Path
 
+import httpx
 import pytest
 from sqlalchemy import text
 
-from smart_filter_shared import parameters
+from smart_filter_api.keys import Scope
+from smart_filter_shared import parameters, stock
 from smart_filter_shared.cards import MEMBERS, STRONGER, WEIGHTS, ModelCard, Offer, TaskName
-from smart_filter_shared.ids import Capability
+from smart_filter_shared.ids import Capability, Tenant
 from smart_filter_shared.jobs import models, presence
-from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.presets import PRESETS, Mood
+from smart_filter_shared.stock import Picture
+from smart_filter_shared.storage import keys
+from smart_filter_tests.bench import TENANT
 from smart_filter_tests.serving import Api, a_card, a_photo
-from smart_filter_workers.catalogue import TURNED_OFF, Catalogue
 
 SEGMENTATION, SMILE = TaskName.SEGMENTATION, TaskName.SMILE
 THRESHOLD = parameters.number("threshold", 0.7, "the least score", least=0, most=1)
 FAULT = "heavy needs detectron2: install smart-filter[detectron2] where its workers run"
+OTHER = Tenant("others")
 
 
 def publish(api: Api, *offers: Offer, days_ago: int = 0) -> None:
@@ -52,32 +55,6 @@ def listed(api: Api, query: str = "") -> dict[str, dict[str, object]]:
     return {card["name"]: card for card in api.client.get(f"/v1/models{query}").json()["items"]}
 
 
-def test_models_are_listed_with_their_cards(api: Api) -> None:
-    publish(api, Offer(named("fine", parameters=(THRESHOLD,), requires=("torch",), extra="torch")))
-
-    page = api.client.get("/v1/models").json()
-
-    assert page["next_cursor"] is None
-    tasks = [card["task"] for card in page["items"] if card["name"] != "fine"]
-    assert tasks == sorted(TaskName)
-    assert {card["stage"] for card in page["items"]} == set(StageName)
-    (fine,) = (card for card in page["items"] if card["name"] == "fine")
-    assert fine["parameters"] == {
-        "type": "object",
-        "properties": {
-            "threshold": {
-                "type": "number",
-                "title": "the least score",
-                "default": 0.7,
-                "minimum": 0,
-                "maximum": 1,
-            }
-        },
-        "additionalProperties": False,
-    }
-    assert fine["needs"] == {"packages": ["torch"], "extra": "torch"}
-
-
 def test_model_that_no_worker_can_run_is_listed_among_all_and_refused(api: Api) -> None:
     publish(api, Offer(named("heavy"), FAULT))
 
@@ -91,13 +68,6 @@ def test_model_that_no_worker_can_run_is_listed_among_all_and_refused(api: Api) 
     assert "smart-filter[detectron2]" in detail
     assert "no-segmentation" in detail
     assert api.leftovers() == {}
-
-
-def test_name_that_no_version_knows_is_refused_with_those_there_are(api: Api) -> None:
-    answer = api.post(a_photo(), {"segmentation.model": "nosuch"})
-
-    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_recipe")
-    assert "no-segmentation" in answer.json()["errors"][0]["detail"]
 
 
 @pytest.mark.parametrize(("days", "status"), [(29, 202), (31, 422)])
@@ -129,9 +99,13 @@ def test_parameters_of_a_recipe_are_written_to_the_stage_and_keep_batches_apart(
     job = api.job(api.submit(**chosen, **{"segmentation.params.threshold": "0.25"}))
     other = segmentation_row(api)
 
+    shown = listed(api)["fine"]["parameters"]["properties"]  # type: ignore[index]  # JSON
+    assert shown["threshold"]["default"] == 0.7
     assert job["recipe"]["segmentation"] == {"model": "fine", "params": {"threshold": 0.25}}
-    assert plain["parameters"] == {}
-    assert other["parameters"] == {"segmentation": {"threshold": 0.25}}
+    assert [row["parameters"] for row in (plain, other)] == [
+        {},
+        {"segmentation": {"threshold": 0.25}},
+    ]
     assert plain["batch_key"] != other["batch_key"]
     assert other["capability"] == "segmentation.fine"
 
@@ -184,8 +158,7 @@ def test_ensemble_that_no_pool_can_run_is_refused(api: Api, parameter: str, valu
     )
 
     answer = api.post(
-        a_photo(),
-        {"segmentation.model": "ensemble", f"segmentation.params.{parameter}": value},
+        a_photo(), {"segmentation.model": "ensemble", f"segmentation.params.{parameter}": value}
     )
 
     assert answer.status_code == 422
@@ -203,8 +176,7 @@ def test_model_that_no_live_worker_can_load_says_so(api: Api) -> None:
         threads=1,
         failed={Capability("segmentation.heavy"): "libcuda.so.1 is missing"},
     )
-    with api.bench.transaction() as connection:
-        presence.announce(connection, broken)
+    api.bench.do(presence.announce, broken)
 
     heavy = listed(api)["heavy"]
 
@@ -224,43 +196,132 @@ def test_ensemble_that_is_to_tell_persons_apart_needs_a_member_that_does(api: Ap
     assert "two" in refused.json()["errors"][0]["detail"]
 
 
-def test_workers_alone_decide_whether_research_weights_are_offered(
-    api: Api, tmp_path: Path
-) -> None:
-    """The API does not know the setting: what a worker publishes decides, whoever came before."""
-    learned = dataclasses.replace(a_card(SMILE, "learned"), default=True, research=True)
-    geometry = dataclasses.replace(a_card(SMILE, "geometry"), stands_in=True)
-    files = {
-        (card.task, card.name): types.SimpleNamespace(CARD=card, load=lambda _: None)
-        for card in (learned, geometry)
-    }
-
-    rated_by = []
-    for research in (True, False, True):
-        with api.bench.transaction() as connection:
-            connection.execute(text("DELETE FROM models WHERE name = 'no-smile'"))
-        publish(api, *Catalogue(files, research=research).offers(tmp_path))
-        # The API remembers the table for a moment, unless what is asked for is not in it.
-        api.post(a_photo(), {"smile.model": "nosuch"})
-        job = api.post(a_photo(), {"outputs": "faces"}).json()
-        by_name = api.post(a_photo(), {"outputs": "faces", "smile.model": "learned"})
-        smile = next(stage for stage in job["stages"] if stage["name"] == "smile")
-        shown = listed(api, "?all=true")["learned"]
-        rated_by.append((smile["model"], by_name.status_code, shown["default"], shown["fault"]))
-
-    assert rated_by == [
-        ("learned", 202, True, None),
-        ("geometry", 422, False, TURNED_OFF),
-        ("learned", 202, True, None),
-    ]
-    assert listed(api)["learned"]["research"] is True
-    assert listed(api)["geometry"]["research"] is False
+def add(api: Api, name: str, tenant: Tenant | None, *tags: str) -> Picture:
+    picture = Picture(
+        tenant=tenant,
+        name=name,
+        title=name.capitalize(),
+        tags=tags or ("sea",),
+        moods=(Mood.CALM,),
+        palette=("#1f6fb0",),
+        brightness=0.4,
+        impression="",
+        key=keys.stock(),
+        digest="ab" * 32,
+        width=12,
+        height=8,
+    )
+    assert api.bench.do(stock.add, picture)
+    return picture
 
 
-def test_pool_that_is_declared_is_offered_though_no_worker_was_seen(api: Api) -> None:
-    publish(api, Offer(named("heavy"), FAULT))
+def with_thumbnail(api: Api, picture: Picture) -> None:
+    """Store what is shown of a picture: some bytes that tell whose it is."""
+    shown, key = f"{picture.tenant} {picture.name}".encode(), keys.thumbnail(picture.key)
+    api.bench.store.put(key, shown, length=len(shown), media_type="image/webp")
 
-    with api.bench.transaction() as connection:
-        known = models.published(connection, pools=["segmentation.heavy"])
 
-    assert next(one for one in known if one.card.name == "heavy").offered
+def as_tenant(api: Api, tenant: Tenant) -> httpx.Client:
+    headers = {"Authorization": f"Bearer {api.key(*Scope, tenant=tenant)}"}
+    return httpx.Client(base_url=api.url, headers=headers, timeout=60)
+
+
+def ask(client: httpx.Client, background: str) -> httpx.Response:
+    data = {"background": background}
+    return client.post("/v1/jobs", files={"photo": a_photo()}, data=data)
+
+
+def test_designs_are_listed_with_the_pictures_of_the_site_and_of_the_tenant(api: Api) -> None:
+    # A tenant of its own: what others were shown is remembered for a second.
+    tenant = Tenant("lists")
+    add(api, "lobby", None)
+    add(api, "beach", tenant)
+    add(api, "cave", OTHER)
+
+    with as_tenant(api, tenant) as client:
+        items = client.get("/v1/backgrounds").json()["items"]
+
+    assert {one["source"] for one in items[: len(PRESETS)]} == {"generated"}
+    pictures = [(one["name"], one["source"], one["family"]) for one in items[len(PRESETS) :]]
+    assert pictures == [("site/lobby", "site", "picture"), ("tenant/beach", "tenant", "picture")]
+
+
+@pytest.mark.parametrize("name", ["site/new", "tenant/new", "tenant/new+linen"])
+def test_picture_that_was_just_added_can_be_asked_for(api: Api, name: str) -> None:
+    api.client.get("/v1/backgrounds")
+    add(api, "new", TENANT if name.startswith("tenant") else None)
+
+    answer = ask(api.client, f"preset:{name}")
+
+    assert answer.status_code == 202, answer.text
+    assert answer.json()["background"]["name"] == name
+
+
+def test_picture_of_another_tenant_is_unknown(api: Api) -> None:
+    add(api, "cave", OTHER)
+
+    answers = [ask(api.client, f"preset:tenant/{name}") for name in ("cave", "nosuch")]
+
+    assert {one.status_code for one in answers} == {422}
+    foreign, unknown = (one.json()["errors"] for one in answers)
+    assert foreign[0]["detail"].replace("cave", "nosuch") == unknown[0]["detail"]
+    assert api.leftovers() == {}
+
+
+def test_every_design_that_is_listed_has_a_thumbnail_that_is_kept_for_a_day(api: Api) -> None:
+    items = api.client.get("/v1/backgrounds").json()["items"][: len(PRESETS)]
+
+    shown = [api.client.get(one["thumbnail"]) for one in items]
+    known = {"If-None-Match": shown[0].headers["etag"]}
+    again = api.client.get(items[0]["thumbnail"], headers=known)
+
+    kinds = {(one.headers["content-type"], one.headers["cache-control"]) for one in shown}
+    assert kinds == {("image/webp", "private, max-age=86400")}
+    assert len({one.content for one in shown}) == len(PRESETS)
+    assert again.status_code == 304
+
+
+def test_tenant_sees_thumbnails_of_the_site_and_its_own(api: Api) -> None:
+    mine, theirs = Tenant("mine"), Tenant("theirs")
+    for tenant in (None, mine, theirs):
+        with_thumbnail(api, add(api, "cove", tenant))
+    path = "/v1/backgrounds/{}/thumbnail"
+
+    with as_tenant(api, mine) as client:
+        site, own = (client.get(path.format(f"{whose}/cove")) for whose in ("site", "tenant"))
+    with as_tenant(api, OTHER) as client:
+        foreign, absent = (client.get(path.format(f"tenant/{name}")) for name in ("cove", "nosuch"))
+
+    assert (site.content, own.content) == (b"None cove", b"mine cove")
+    # Another tenant may sign in on the same browser.
+    assert own.headers["cache-control"] == "private, no-cache"
+    assert (foreign.status_code, absent.status_code) == (404, 404)
+    told = [one.json()["detail"].replace("nosuch", "cove") for one in (foreign, absent)]
+    assert told[0] == told[1]
+
+
+def test_picture_without_a_thumbnail_says_how_to_get_one(api: Api) -> None:
+    add(api, "old", None)
+
+    with as_tenant(api, Tenant("misses")) as client:
+        answer = client.get("/v1/backgrounds/site/old/thumbnail")
+
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+    assert "once more" in answer.json()["detail"]
+
+
+def test_words_are_listed_with_their_number_of_backgrounds(api: Api) -> None:
+    tenant = Tenant("asks")
+    add(api, "harbour", tenant, "zeppelin", "sea")
+
+    with as_tenant(api, tenant) as client:
+        items = client.get("/v1/backgrounds/keywords").json()["items"]
+    with as_tenant(api, Tenant("asks too")) as client:
+        others = client.get("/v1/backgrounds/keywords").json()["items"]
+
+    seen = {one["word"]: (one["kind"], one["count"]) for one in items}
+    assert seen["zeppelin"] == ("tag", 1)
+    assert seen["harbour"] == ("name", 1)
+    assert seen["turquoise"] == ("colour", None)
+    assert seen["fairy lights"][1] == 1
+    assert {one["word"] for one in others}.isdisjoint({"zeppelin", "harbour"})

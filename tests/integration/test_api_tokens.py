@@ -1,4 +1,4 @@
-"""Keys that the API issues: for a tenant's own servers, and for end users' devices."""
+"""Keys, keys of devices, and tokens for live video."""
 
 import datetime as dt
 from concurrent.futures import ThreadPoolExecutor
@@ -6,15 +6,18 @@ from typing import Any
 
 import httpx
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import text
 
 from smart_filter_api import keys
 from smart_filter_api.keys import Scope
-from smart_filter_shared.ids import OPERATOR, Tenant
-from smart_filter_tests.serving import Api, Clock, a_photo
+from smart_filter_shared.errors import Unauthorized
+from smart_filter_shared.ids import OPERATOR
+from smart_filter_shared.live.tokens import Admission, Tokens
+from smart_filter_tests.bench import TENANT, Bench
+from smart_filter_tests.serving import Api, Clock, a_photo, an_api, served_as
 
 Json = dict[str, Any]
-OTHER = Tenant("other")
 
 
 def issued(api: Api, path: str = "/v1/keys", **wish: object) -> Json:
@@ -33,17 +36,6 @@ def submitted(api: Api, key: str, **headers: str) -> httpx.Response:
     return api.client.post("/v1/jobs", files=files, headers={**as_bearer(key), **headers})
 
 
-def test_issued_key_does_what_its_scopes_allow(api: Api) -> None:
-    key = issued(api, scopes=["read"])
-
-    read = api.client.get("/v1/jobs", headers=as_bearer(key["key"]))
-
-    assert key["key"].startswith("sf_live_")
-    assert (key["tenant"], key["scopes"], key["expires_at"]) == ("tests", ["read"], None)
-    assert read.status_code == 200
-    assert submitted(api, key["key"]).status_code == 403
-
-
 @pytest.mark.parametrize("end", ["expires", "is-revoked"])
 def test_key_is_refused_once_it_expires_or_is_revoked(api: Api, clock: Clock, end: str) -> None:
     key = issued(api, scopes=["read"], expires_in_seconds=3600)
@@ -54,8 +46,7 @@ def test_key_is_refused_once_it_expires_or_is_revoked(api: Api, clock: Clock, en
     assert api.client.get("/v1/jobs", headers=as_bearer(key["key"])).status_code == 200
 
     if end == "expires":
-        with api.bench.transaction() as connection:
-            connection.execute(text("UPDATE keys SET expires_at = now() WHERE expires_at > now()"))
+        api.bench.execute("UPDATE keys SET expires_at = now() WHERE expires_at > now()")
     else:
         answers = [api.client.delete(f"/v1/keys/{key['key_id']}") for _ in range(2)]
         assert [answer.status_code for answer in answers] == [204, 204]
@@ -92,16 +83,14 @@ def test_operator_administers_every_tenant(api: Api) -> None:
 
 
 def test_operators_keys_are_not_revoked_over_http(api: Api) -> None:
-    with api.bench.transaction() as connection:
-        issued = keys.issue(connection, tenant=OPERATOR, scopes=[Scope.OPERATOR])
+    issued = api.bench.do(keys.issue, tenant=OPERATOR, scopes=[Scope.OPERATOR])
     administrator = api.headers(Scope.ADMIN, tenant=OPERATOR)
 
     answer = api.client.delete(f"/v1/keys/{issued.key_id}", headers=administrator)
 
     assert (answer.status_code, answer.json()["code"]) == (403, "scope")
     assert f"smart-filter keys revoke {issued.key_id}" in answer.json()["detail"]
-    with api.bench.transaction() as connection:
-        assert keys.authenticate(connection, keys.digest_of(issued.key)).tenant == OPERATOR
+    assert api.bench.do(keys.authenticate, keys.digest_of(issued.key)).tenant == OPERATOR
 
 
 @pytest.mark.parametrize(
@@ -151,18 +140,12 @@ def test_device_does_nothing_but_submit(api: Api) -> None:
     job = submitted(api, key).json()["id"]
 
     answers = [
-        api.client.request(method, path, headers=as_bearer(key))
+        api.client.request(method, f"/v1/{path}", headers=as_bearer(key))
         for method, path in (
-            ("POST", f"/v1/jobs/{job}/cancel"),
-            ("POST", f"/v1/jobs/{job}/redrive"),
-            ("DELETE", f"/v1/jobs/{job}"),
-            ("GET", f"/v1/jobs/{job}"),
-            ("GET", "/v1/jobs"),
-            ("GET", "/v1/usage"),
-            ("GET", "/v1/keys"),
-            ("POST", "/v1/tokens"),
-            ("POST", "/v1/uploads"),
-            ("POST", "/v1/live"),
+            *(("POST", f"jobs/{job}/cancel"), ("POST", f"jobs/{job}/redrive")),
+            *(("DELETE", f"jobs/{job}"), ("GET", f"jobs/{job}"), ("GET", "jobs")),
+            *(("GET", "usage"), ("GET", "keys")),
+            *(("POST", "tokens"), ("POST", "uploads"), ("POST", "live")),
         )
     ]
 
@@ -180,3 +163,89 @@ def test_devices_key_dies_with_the_one_that_issued_it(api: Api) -> None:
     api.client.delete(f"/v1/keys/{parent['key_id']}")
 
     assert submitted(api, token["key"]).status_code == 401
+
+
+def admission(api: Api, token: str) -> Admission:
+    keys = [SecretStr.get_secret_value(key) for key in api.bench.settings.live.secret]
+    return Tokens(keys).read(token, now=dt.datetime.now(dt.UTC))
+
+
+@pytest.mark.parametrize("background", ["blur:0.5", None])
+def test_token_for_live_video_is_the_callers(api: Api, background: str | None) -> None:
+    answer = api.client.post("/v1/live", json={"background": background} if background else {})
+
+    said = answer.json()
+    admitted = admission(api, said["token"])
+    assert answer.status_code == 201
+    assert said["url"] == "wss://live.example.org/v1/live/socket"
+    assert (admitted.tenant, admitted.background) == (TENANT, background)
+    assert admitted.expires_at == dt.datetime.fromisoformat(said["expires_at"])
+
+
+def test_token_for_live_video_whose_answer_was_lost_is_shown_again(api: Api) -> None:
+    once = {"Idempotency-Key": "one"}
+
+    first, second = (api.client.post("/v1/live", json={}, headers=once) for _ in range(2))
+
+    assert first.json() == second.json()
+    assert second.headers["Idempotency-Replayed"] == "true"
+
+
+def test_without_the_settings_there_is_no_live_video(bench: Bench) -> None:
+    with served_as(bench) as url, an_api(url, bench) as api:
+        answer = api.client.post("/v1/live", json={})
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "not_available")
+    assert "SMART_FILTER_LIVE_URL" in answer.json()["detail"]
+
+
+def test_issued_key_identifies_its_tenant_and_scopes_and_is_not_stored(bench: Bench) -> None:
+    with bench.transaction() as connection:
+        issued = keys.issue(connection, tenant=TENANT, scopes=[Scope.READ])
+
+        caller = keys.authenticate(connection, keys.digest_of(issued.key))
+        stored = str(connection.exec_driver_sql("SELECT * FROM keys").all())
+
+    assert issued.key.startswith("sf_live_")
+    assert (caller.key_id, caller.tenant, caller.scopes) == (issued.key_id, TENANT, {"read"})
+    assert issued.key not in stored
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE keys SET revoked_at = now()",
+        "UPDATE keys SET expires_at = statement_timestamp()",
+        "DELETE FROM keys",
+    ],
+)
+def test_key_that_is_not_valid_any_more_is_refused(bench: Bench, change: str) -> None:
+    with bench.transaction() as connection:
+        issued = keys.issue(
+            connection, tenant=TENANT, scopes=[Scope.READ], valid_for=dt.timedelta(days=1)
+        )
+        keys.authenticate(connection, keys.digest_of(issued.key))
+        connection.exec_driver_sql(change)
+
+        with pytest.raises(Unauthorized):
+            keys.authenticate(connection, keys.digest_of(issued.key))
+
+
+@pytest.mark.parametrize(
+    ("scope", "method", "path"),
+    [
+        *((Scope.READ, "POST", path) for path in ("jobs", "batches", "live", "jobs/1/cancel")),
+        *((Scope.READ, "POST", path) for path in ("jobs/1/redrive", "jobs/1/corrections")),
+        *((Scope.READ, method, f"tenants/{TENANT}") for method in ("GET", "PATCH")),
+        *((Scope.READ, "DELETE", "jobs/1"), (Scope.ADMIN, "GET", "jobs/1/outputs/image")),
+        *((Scope.SUBMIT, "GET", path) for path in ("jobs", "models")),
+    ],
+)
+def test_key_does_only_what_its_scopes_allow(
+    api: Api, scope: Scope, method: str, path: str
+) -> None:
+    headers = {"Authorization": f"Bearer {api.key(scope)}"}
+
+    answer = api.client.request(method, f"/v1/{path}", headers=headers, json={})
+
+    assert (answer.status_code, answer.json()["code"]) == (403, "scope")

@@ -7,7 +7,6 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import text
 
 from smart_filter_api.keys import Scope
 from smart_filter_shared.ids import JobId, Tenant, UploadId
@@ -22,7 +21,6 @@ STRANGER = Tenant("stranger")
 
 
 def promised(api: Api, photo: bytes = PHOTO, type_: str = "image/jpeg") -> dict[str, Any]:
-    """Ask for an upload."""
     answer = api.client.post("/v1/uploads", json={"content_type": type_, "bytes": len(photo)})
     assert answer.status_code == 201, answer.text
     upload: dict[str, Any] = answer.json()
@@ -41,18 +39,15 @@ def key_of(upload: dict[str, Any]) -> str:
 
 
 def name(api: Api, upload: dict[str, Any], **headers: str) -> httpx.Response:
-    """Submit a job that names an upload."""
     wish = {"upload_id": upload["upload_id"]}
     return api.client.post("/v1/jobs", json=wish, headers=headers)
 
 
 def age(api: Api, *, seconds: float) -> None:
-    """Let uploads have been promised so much earlier."""
-    with api.bench.transaction() as connection:
-        connection.execute(
-            text("UPDATE uploads SET expires_at = expires_at - make_interval(secs => :seconds)"),
-            {"seconds": seconds},
-        )
+    api.bench.execute(
+        "UPDATE uploads SET expires_at = expires_at - make_interval(secs => :seconds)",
+        seconds=seconds,
+    )
 
 
 def sweep(api: Api) -> set[str]:
@@ -78,7 +73,6 @@ def test_photo_that_was_put_is_named_by_jobs(api: Api) -> None:
 
 
 def put_here(api: Api, upload: dict[str, Any], photo: bytes = PHOTO) -> httpx.Response:
-    """Put a photo through the service itself."""
     return api.client.put(f"/v1/uploads/{upload['upload_id']}", content=photo)
 
 
@@ -114,8 +108,7 @@ def test_same_request_is_answered_with_the_same_upload(api: Api) -> None:
     assert answers[0].json() == answers[1].json()
     assert answers[1].headers["Idempotency-Replayed"] == "true"
     assert (other.status_code, api.leftovers()) == (422, {"uploads": 1})
-    with api.bench.transaction() as connection:
-        stored = connection.execute(text("SELECT body FROM requests")).scalar_one()
+    stored = api.bench.scalar("SELECT body FROM requests")
     assert "Signature" not in stored
 
 
@@ -157,7 +150,6 @@ def test_uploads_that_one_may_not_name_are_answered_alike(api: Api) -> None:
     ("photo", "status", "code"),
     [
         pytest.param(a_photo("PNG"), 415, "unsupported_media", id="other-type-than-announced"),
-        pytest.param(b"<html>", 415, "unsupported_media", id="text"),
         pytest.param(PHOTO[:30], 415, "unsupported_media", id="cut-off"),
         pytest.param(b"\xff\xd8\xff\xe1\xff\xff", 415, "unsupported_media", id="beyond-the-end"),
         pytest.param(
@@ -261,8 +253,7 @@ def test_photo_of_unknown_size_needs_room_in_the_day(api: Api) -> None:
 
     before = api.client.post("/v1/jobs", json=wish)
     api.post(PHOTO)
-    with api.bench.transaction() as connection:
-        connection.execute(text("UPDATE tenants SET spent_megapixels = megapixels_per_day"))
+    api.bench.execute("UPDATE tenants SET spent_megapixels = megapixels_per_day")
     after = api.client.post("/v1/jobs", json=wish)
 
     assert (before.status_code, after.status_code) == (202, 429)

@@ -9,9 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from smart_filter_shared.ids import JobId
 from smart_filter_shared.jobs import events, transitions
-from smart_filter_shared.jobs.leases import Done, Failure, Lease
+from smart_filter_shared.jobs.leases import Done, Lease
 from smart_filter_shared.pipeline import StageName
 from smart_filter_tests.bench import KEEPING, Bench
 from smart_filter_tests.serving import Api, a_photo
@@ -25,8 +24,6 @@ PREPARED = {**RESULT, "facts": {"width": 64, "height": 48, "format": "jpg", "pro
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """One server-sent event."""
-
     id: int
     type: str
     data: dict[str, Any]
@@ -54,7 +51,6 @@ def sent(lines: Iterator[str]) -> Iterator[Sent]:
 
 
 def followed(api: Api, job_id: str, after: int | None = None) -> list[Sent]:
-    """Return all events of a job that has ended."""
     headers = {} if after is None else {"Last-Event-ID": str(after)}
     with api.client.stream("GET", f"/v1/jobs/{job_id}/events", headers=headers) as answer:
         assert answer.headers["content-type"].startswith("text/event-stream")
@@ -63,7 +59,6 @@ def followed(api: Api, job_id: str, after: int | None = None) -> list[Sent]:
 
 @pytest.fixture
 def beside() -> Iterator[ThreadPoolExecutor]:
-    """Something to wait in while the test goes on."""
     with ThreadPoolExecutor(1) as pool:
         yield pool
 
@@ -90,21 +85,6 @@ def test_submission_waits_for_the_end_when_that_is_preferred(
     assert answer.result().json()["state"] == "succeeded"
     assert (accepted.status_code, accepted.json()["state"]) == (202, "queued")
     assert accepted.headers["Preference-Applied"] == "wait=0"
-
-
-@pytest.mark.parametrize("end", ["succeeded", "canceled"])
-def test_look_waits_for_the_end_when_that_is_preferred(
-    api: Api, beside: ThreadPoolExecutor, end: str
-) -> None:
-    job_id = kept(api)
-
-    answer = beside.submit(api.client.get, f"/v1/jobs/{job_id}", headers=LONG)
-    if end == "succeeded":
-        finish(api)
-    else:
-        api.client.post(f"/v1/jobs/{job_id}/cancel")
-
-    assert answer.result().json()["state"] == end
 
 
 def test_look_with_a_tag_waits_until_the_job_changes(api: Api, beside: ThreadPoolExecutor) -> None:
@@ -170,45 +150,17 @@ def test_events_come_as_they_happen(api: Api) -> None:
         assert [one.type for one in told] == ["job.stage", "job.succeeded"]
 
 
-@pytest.mark.parametrize("end", ["fail", "cancel"])
-def test_every_end_is_an_event(bench: Bench, end: str) -> None:
-    job_id = bench.submit()
-    lease = bench.claim_one(PREPARE)
-
-    with bench.transaction() as connection:
-        if end == "fail":
-            transitions.fail(connection, lease, Failure("internal", "It broke", "why"))
-        else:
-            transitions.cancel(connection, job_id, bench.job(job_id).tenant)
-
-    assert types(bench, job_id)[-1] == {"fail": "job.failed", "cancel": "job.canceled"}[end]
-
-
-def test_stage_that_is_tried_again_begins_its_job_once(bench: Bench) -> None:
-    job_id = bench.submit()
-    lease = bench.claim_one(PREPARE)
-    with bench.transaction() as connection:
-        transitions.release(connection, lease, delay_seconds=0, give_up_seconds=60)
-    bench.claim_one(PREPARE)
-
-    assert types(bench, job_id) == ["job.queued", "job.running"]
-
-
 def test_event_that_is_committed_late_is_news(bench: Bench) -> None:
     """Ids are drawn before the commit: who goes by them would miss the first."""
     first, second = bench.submit(), bench.submit()
     leases = {lease.job_id: lease for lease in (bench.claim_one(PREPARE), bench.claim_one(PREPARE))}
-    with bench.transaction() as reader:
-        horizon = events.news(reader, None).horizon
+    horizon = bench.do(events.news, None).horizon
 
     with bench.transaction() as slow:
         transitions.complete(slow, [done(leases[first])], KEEPING)
-        with bench.transaction() as fast:
-            transitions.complete(fast, [done(leases[second])], KEEPING)
-        with bench.transaction() as reader:
-            seen = events.news(reader, horizon)
-    with bench.transaction() as reader:
-        later = events.news(reader, seen.horizon)
+        bench.do(transitions.complete, [done(leases[second])], KEEPING)
+        seen = bench.do(events.news, horizon)
+    later = bench.do(events.news, seen.horizon)
 
     assert set(seen.jobs) == {second}
     assert first in later.jobs
@@ -216,8 +168,3 @@ def test_event_that_is_committed_late_is_news(bench: Bench) -> None:
 
 def done(lease: Lease) -> Done:
     return Done(lease, RESULT, 0.1, {})
-
-
-def types(bench: Bench, job_id: JobId) -> list[str]:
-    with bench.transaction() as connection:
-        return [str(event.type) for event in events.of_job(connection, job_id)]

@@ -35,10 +35,7 @@ def world(bench: Bench) -> World:
     bench.advance(*EVERY)
     runs = bench.submit()
     waits = bench.submit()
-    with bench.transaction() as connection:
-        connection.execute(
-            text("UPDATE stages SET rank = 1000 WHERE job_id <> :runs"), {"runs": runs}
-        )
+    bench.execute("UPDATE stages SET rank = 1000 WHERE job_id <> :runs", runs=runs)
     bench.advance(PREPARE)
     bench.claim_one(FACE)
     with bench.transaction() as connection:
@@ -50,6 +47,16 @@ def world(bench: Bench) -> World:
 def found(bench: Bench) -> list[str]:
     with bench.transaction() as connection:
         return [finding.rule for finding in audit.rows(connection, most=10)]
+
+
+def delivery(job_id: str, *, late: str = "0 s", times: int = 1) -> str:
+    return f"""
+        INSERT INTO deliveries
+            (id, tenant, webhook, url, lane, job_id, type, happened_at, due_at)
+        SELECT gen_random_uuid(), 'tests', 'default', '{URL}', 'l', {job_id}, 'job.succeeded',
+            statement_timestamp(), statement_timestamp() - interval '{late}'
+        FROM generate_series(1, {times})
+    """
 
 
 # By rule, what breaks it: one statement, of which `:ended`, `:waits` and `:runs` are jobs.
@@ -136,24 +143,9 @@ DAMAGE = {
         WITH told AS (UPDATE jobs SET outcome = 'canceled', finished_at = statement_timestamp())
         UPDATE batches SET finished_at = statement_timestamp(), webhook_url = '{URL}'
     """,
-    "an end is told to each receiver under one id": f"""
-        INSERT INTO deliveries
-            (id, tenant, webhook, url, lane, job_id, type, happened_at, due_at)
-        SELECT gen_random_uuid(), 'tests', 'default', '{URL}', 'l', :ended, 'job.succeeded',
-            statement_timestamp(), statement_timestamp() FROM generate_series(1, 2)
-    """,
-    "what is to be told is told": f"""
-        INSERT INTO deliveries
-            (id, tenant, webhook, url, lane, job_id, type, happened_at, due_at)
-        SELECT gen_random_uuid(), 'tests', 'default', '{URL}', 'l', :ended, 'job.succeeded',
-            statement_timestamp(), statement_timestamp() - interval '1 hour'
-    """,
-    "a delivery tells of a job or a batch that is there": f"""
-        INSERT INTO deliveries
-            (id, tenant, webhook, url, lane, job_id, type, happened_at, due_at)
-        SELECT gen_random_uuid(), 'tests', 'default', '{URL}', 'l', gen_random_uuid(),
-            'job.succeeded', statement_timestamp(), statement_timestamp()
-    """,
+    "an end is told to each receiver under one id": delivery(":ended", times=2),
+    "what is to be told is told": delivery(":ended", late="1 hour"),
+    "a delivery tells of a job or a batch that is there": delivery("gen_random_uuid()"),
     "a try to deliver is one of a delivery": """
         INSERT INTO delivery_attempts (delivery_id, at, seconds)
         VALUES (gen_random_uuid(), statement_timestamp(), 1)
@@ -177,11 +169,8 @@ def test_every_kind_of_damage_to_rows_is_found(bench: Bench, world: World) -> No
 
 
 def test_sweeper_that_was_away_has_a_minute_to_mend_things(bench: Bench, world: World) -> None:
-    with bench.transaction() as connection:
-        connection.execute(text("UPDATE cells SET expires_from = statement_timestamp()"))
-        connection.execute(
-            text(DAMAGE["a lease that nobody renews is taken away"]), {"runs": world.runs}
-        )
+    bench.execute("UPDATE cells SET expires_from = statement_timestamp()")
+    bench.execute(DAMAGE["a lease that nobody renews is taken away"], runs=world.runs)
 
     assert found(bench) == []
 

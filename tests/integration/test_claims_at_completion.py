@@ -34,7 +34,6 @@ class Pauses(threading.Event):
         self.left = left
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Count a wait."""
         assert timeout
         self.left -= 1
         if not self.left:
@@ -70,9 +69,8 @@ def submit(bench: Bench, services: Services) -> Callable[[], JobId]:
         proxy = np.zeros((8, 8, 3), np.uint8)
         result = Prepared(8, 8, "jpg", proxy, ())
         kept = services.artifacts.keep(bench.job(job_id), lease, result)
-        with bench.transaction() as connection:
-            done = Done(lease, {**kept.row, "digests": {}}, 0.1, kept.artifacts)
-            transitions.complete(connection, [done], KEEPING)
+        done = Done(lease, {**kept.row, "digests": {}}, 0.1, kept.artifacts)
+        bench.do(transitions.complete, [done], KEEPING)
         return job_id
 
     return write
@@ -110,14 +108,13 @@ def test_completion_stands_when_the_next_stage_cannot_be_read(
     bench: Bench, services: Services, submit: Callable[[], JobId]
 ) -> None:
     first, second = submit(), submit()
-    with bench.transaction() as connection:
-        connection.execute(
-            text("""
-                UPDATE stages SET models = '{"of a later version": "x"}'
-                WHERE job_id = :id AND stage = 'face'
-            """),
-            {"id": second},
-        )
+    bench.execute(
+        """
+        UPDATE stages SET models = '{"of a later version": "x"}'
+        WHERE job_id = :id AND stage = 'face'
+    """,
+        id=second,
+    )
 
     runner.run(services, capability(FACE))
 
@@ -146,7 +143,6 @@ def test_thread_pauses_while_another_holds_the_ready_stage(
 
 
 def _written(bench: Bench, job_id: JobId, kind: str) -> object:
-    """Return the number of the transaction that has written an event."""
     with bench.transaction() as connection:
         query = text("SELECT written_in FROM events WHERE job_id = :id AND type = :type")
         return connection.execute(query, {"id": job_id, "type": kind}).scalar_one()

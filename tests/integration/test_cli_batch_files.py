@@ -86,17 +86,6 @@ def test_photo_that_is_being_written_is_left_until_it_rests(tmp_path: Path) -> N
     assert seen == [(0, 1), (0, 1), (0, 1), (0, 1), (1, 0)]
 
 
-def test_date_in_the_future_is_no_reason_to_wait_for_ever(tmp_path: Path) -> None:
-    put(tmp_path, "a.jpg")
-    clock = [0.0]
-    folder = PhotoFolder(tmp_path, tmp_path / "out", False, lambda: clock[0], lambda: 0.0)
-
-    before = names(folder)
-    clock[0] = 2.0
-
-    assert (before, names(folder)) == ([], ["a.jpg"])
-
-
 def test_folder_that_cannot_be_read_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,15 +1,12 @@
 """Both clients against the service: everything that they can ask for."""
 
 import datetime as dt
-import threading
 from pathlib import Path
 
 import pytest
 
 from smart_filter_api.keys import Scope
 from smart_filter_client import Item, errors, verify_webhook
-from smart_filter_client.operations import photos
-from smart_filter_shared.ids import Tenant
 from smart_filter_shared.jobs.leases import Failure
 from smart_filter_shared.pipeline import StageName
 from smart_filter_tests.clients import Asked
@@ -32,7 +29,6 @@ FILE = {
 
 @pytest.fixture(params=["blocking", "awaited"])
 def client(request: pytest.FixtureRequest, api: Api) -> Asked:
-    """Either client, with every scope."""
     is_async = request.param == "awaited"
     return Asked(None, is_async=is_async, url=api.url, api_key=api.key(*Scope))
 
@@ -71,21 +67,6 @@ def test_photo_goes_in_and_its_picture_comes_out(client: Asked, api: Api, tmp_pa
     assert (output.media_type, output.content) == ("image/png", IMAGE)
 
 
-def test_wait_ends_with_the_job(client: Asked, api: Api) -> None:
-    job = client.do("submit", PHOTO, KEEP)
-    seen: list[str] = []
-
-    def note(one: object) -> None:
-        seen.append(str(getattr(one, "state", None)))
-        if len(seen) == 1:
-            threading.Thread(target=finish, args=[api]).start()
-
-    done = client.do("wait", job.id, 20, note)
-
-    assert done.succeeded
-    assert (seen[0], seen[-1]) == ("queued", "succeeded")
-
-
 def test_events_are_followed_and_gone_on_with(client: Asked, api: Api) -> None:
     job = client.do("submit", PHOTO, KEEP)
     finish(api)
@@ -98,16 +79,6 @@ def test_events_are_followed_and_gone_on_with(client: Asked, api: Api) -> None:
     ]
     assert rest == events[2:]
     assert client.all("stream", job.id, after=events[-1].id) == []
-
-
-def test_submission_under_one_key_makes_one_job(client: Asked, api: Api) -> None:
-    first, again = (client.do("submit", PHOTO, KEEP, idempotency_key="order-17") for _ in range(2))
-
-    assert first.id == again.id
-    assert api.leftovers()["jobs"] == 1
-    with pytest.raises(errors.InvalidRequest) as raised:
-        client.do("submit", a_photo(size=(8, 8)), KEEP, idempotency_key="order-17")
-    assert raised.value.code == "idempotency_mismatch"
 
 
 def test_jobs_are_listed_canceled_redriven_and_deleted(client: Asked, api: Api) -> None:
@@ -133,30 +104,6 @@ def test_jobs_are_listed_canceled_redriven_and_deleted(client: Asked, api: Api) 
     assert failed.error is not None
     assert failed.error.code == "image_unreadable"
     assert client.do("redrive", failed.id).state in {"queued", "running"}
-
-
-def test_refusals_name_the_field(client: Asked) -> None:
-    with pytest.raises(errors.InvalidRequest) as raised:
-        client.do("submit", PHOTO, {"background": "colour:none", "quality": 0})
-
-    assert raised.value.code == "invalid_recipe"
-    assert {one.pointer for one in raised.value.errors} == {"/background", "/quality"}
-    assert raised.value.request_id
-    for call in ("submit", "upload"):
-        with pytest.raises(errors.PhotoRefused):
-            client.do(call, b"no photo")
-
-
-def test_other_tenant_finds_nothing(client: Asked, api: Api) -> None:
-    job = client.do("submit", PHOTO, KEEP)
-
-    client.api_key = api.key(*Scope, tenant=Tenant("stranger"))
-
-    with pytest.raises(errors.NotFound):
-        client.do("job", job.id)
-    client.api_key = "sf_live_unknown"
-    with pytest.raises(errors.Unauthorized):
-        client.do("job", job.id)
 
 
 def test_webhook_gets_deliveries_that_are_genuine(client: Asked, api: Api) -> None:
@@ -230,39 +177,6 @@ def test_usage_and_models_are_listed(client: Asked, api: Api) -> None:
     assert {model.task for model in client.do("models")} >= {"segmentation", "face"}
 
 
-def test_upload_is_named_by_several_jobs(client: Asked, api: Api) -> None:
-    upload = client.do("upload", PHOTO)
-
-    jobs = [
-        client.do("submit", upload, KEEP),
-        client.do("submit", upload, background_file=a_photo()),
-    ]
-
-    assert len({job.id for job in jobs}) == 2
-    assert upload.expires_at is not None
-    assert api.leftovers()["jobs"] == 2
-
-
-def test_large_file_goes_straight_to_the_storage(client: Asked, api: Api, tmp_path: Path) -> None:
-    content = PHOTO + bytes(photos.LARGE_BYTES)
-    photo = tmp_path / "large.jpg"
-    photo.write_bytes(content)
-
-    job = client.do("submit", photo, KEEP)
-
-    assert job.state == "queued"
-    assert api.leftovers()["uploads"] == 1
-    assert [api.bench.store.get(one.key) for one in api.bench.store.stored()] == [content]
-
-
-def test_address_of_a_photo_is_taken(client: Asked) -> None:
-    job = client.do("submit", "https://example.com/photo.jpg", KEEP)
-
-    assert (job.state, job.photo) == ("queued", None)
-    with pytest.raises(errors.Refused):
-        client.do("submit", "https://user:secret@example.com/photo.jpg", KEEP)
-
-
 def test_batch_is_submitted_canceled_and_followed_to_its_end(client: Asked) -> None:
     batch = client.do(
         "submit_batch", [a_photo(), Item(a_photo(), {"quality": 50}), b"no photo"], KEEP
@@ -278,13 +192,3 @@ def test_batch_is_submitted_canceled_and_followed_to_its_end(client: Asked) -> N
     assert events[-1].type == "batch.finished"
     assert events[-1].batch.canceled == 2
     assert [one.id for one in client.all("batches")] == [batch.id]
-
-
-def test_album_is_shown_and_deleted(client: Asked) -> None:
-    batch = client.do("submit_batch", [a_photo(), a_photo()], KEEP, best=1)
-
-    assert batch.album.best == 1
-    for _ in range(2):
-        client.do("delete_batch", batch.id)
-    with pytest.raises((errors.Gone, errors.NotFound)):
-        client.do("batch", batch.id)

@@ -25,7 +25,6 @@ def types(bench: Bench, thing: JobId | BatchId) -> list[EventType]:
 
 
 def whole(bench: Bench) -> JobId:
-    """Write a job that has succeeded."""
     job_id = bench.submit()
     bench.advance(*StageName)
     return job_id
@@ -64,28 +63,23 @@ def test_stage_taken_over_that_runs_after_all_begins_no_job_again(bench: Bench) 
     lease = bench.claim_one(SEGMENTATION)
     gone = artifacts_of(bench.job(job_id).result(PREPARE))
 
-    with bench.transaction() as connection:
-        transitions.reopen(connection, lease, gone)
+    bench.do(transitions.reopen, lease, gone)
     worlds.drain(bench)
 
     assert bench.job(job_id).state == JobState.SUCCEEDED
     assert types(bench, job_id).count(EventType.RUNNING) == 1
 
 
-def test_redriven_job_whose_artifact_is_gone_is_done_in_spite_of_its_deadline(
-    bench: Bench,
-) -> None:
+def test_redriven_job_whose_artifact_is_gone_is_done_in_spite_of_its_deadline(bench: Bench) -> None:
     job_id = bench.submit(photo="photo")
     bench.advance(PREPARE)
     worlds.pass_deadline(bench, job_id)
     bench.sweep()
     gone = artifacts_of(bench.job(job_id).result(PREPARE))
 
-    with bench.transaction() as connection:
-        transitions.redrive(connection, job_id, TENANT)
+    bench.do(transitions.redrive, job_id, TENANT)
     lease = bench.claim_one(SEGMENTATION)
-    with bench.transaction() as connection:
-        transitions.reopen(connection, lease, gone)
+    bench.do(transitions.reopen, lease, gone)
     worlds.drain(bench)
 
     assert bench.job(job_id).state == JobState.SUCCEEDED
@@ -128,8 +122,7 @@ def test_lapsed_job_redriven_into_its_album_is_ranked_with_the_others(bench: Ben
     worlds.pass_deadline(bench, job_ids[0])
     bench.sweep()
 
-    with bench.transaction() as connection:
-        transitions.redrive(connection, job_ids[0], TENANT)
+    bench.do(transitions.redrive, job_ids[0], TENANT)
     worlds.drain(bench)
 
     assert sorted(item.rank or 0 for item in bench.batch(batch_id).items or ()) == [1, 2]
@@ -144,8 +137,7 @@ def test_album_waits_for_a_rating_that_is_made_again(bench: Bench) -> None:
     first, second = sorted(bench.claim(SMILE, batch_size=2), key=lambda lease: lease.job_id)
     gone = artifacts_of(bench.job(job_ids[1]).result(SEGMENTATION))
 
-    with bench.transaction() as connection:
-        transitions.reopen(connection, second, gone)
+    bench.do(transitions.reopen, second, gone)
     bench.complete(first)
     between = invariants.broken(bench), bench.batch(batch_id).ranked_at
     worlds.drain(bench)
@@ -161,43 +153,33 @@ def test_deleted_batch_leaves_jobs_derived_from_it(bench: Bench) -> None:
     worlds.drain(bench)
     children = [bench.derive(job_id, PREPARE, SEGMENTATION) for job_id in job_ids]
 
-    with bench.transaction() as connection:
-        transitions.begin_to_delete(connection, batch_id, TENANT)
-    with bench.transaction() as connection:
-        transitions.go_on_deleting(connection, batch_id, TENANT, most=10)
+    bench.do(transitions.begin_to_delete, batch_id, TENANT)
+    bench.do(transitions.go_on_deleting, batch_id, TENANT, most=10)
     worlds.drain(bench)
 
     assert [bench.job(child).state for child in children] == [JobState.SUCCEEDED] * 2
     assert invariants.broken(bench) == []
     for child in children:
-        with bench.transaction() as connection:
-            transitions.delete(connection, child, TENANT)
+        bench.do(transitions.delete, child, TENANT)
     with bench.transaction() as connection:
         left = connection.execute(text("SELECT key FROM artifacts WHERE marked_at IS NULL"))
         assert list(left) == []
 
 
-def test_end_of_a_batch_that_is_deleted_is_news_whatever_else_happened_to_it(
-    bench: Bench,
-) -> None:
+def test_end_of_a_batch_that_is_deleted_is_news_whatever_else_happened_to_it(bench: Bench) -> None:
     batch_id, job_ids = bench.submit_batch(3)
-    with bench.transaction() as connection:
-        horizon = events.news(connection, None).horizon
+    horizon = bench.do(events.news, None).horizon
 
     for job_id in job_ids[:2]:
-        with bench.transaction() as connection:
-            transitions.cancel(connection, job_id, TENANT)
-    with bench.transaction() as connection:
-        transitions.begin_to_delete(connection, batch_id, TENANT)
+        bench.do(transitions.cancel, job_id, TENANT)
+    bench.do(transitions.begin_to_delete, batch_id, TENANT)
 
-    with bench.transaction() as connection:
-        assert events.news(connection, horizon).jobs[JobId(batch_id)] is True
+    assert bench.do(events.news, horizon).jobs[JobId(batch_id)] is True
 
 
 def test_batch_and_one_of_its_jobs_deleted_at_once_do_not_deadlock(bench: Bench) -> None:
     upload_id = new_upload_id()
-    with bench.transaction() as connection:
-        uploads.write(connection, TENANT, upload_id, media_type="image/png", length=1)
+    bench.do(uploads.write, TENANT, upload_id, media_type="image/png", length=1)
     batch_id, job_ids = bench.submit_batch(3)
     with bench.transaction() as connection:
         connection.execute(text("UPDATE jobs SET upload_id = :id"), {"id": upload_id})
@@ -216,5 +198,4 @@ def test_batch_and_one_of_its_jobs_deleted_at_once_do_not_deadlock(bench: Bench)
 
 
 def _go_on(bench: Bench, batch_id: BatchId) -> object:
-    with bench.transaction() as connection:
-        return transitions.go_on_deleting(connection, batch_id, TENANT, most=2)
+    return bench.do(transitions.go_on_deleting, batch_id, TENANT, most=2)

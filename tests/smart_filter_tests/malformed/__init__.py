@@ -4,16 +4,13 @@ One row for each rule, where the rule is applied; the fuzzer of `tests/fuzz` mak
 An operation that is added needs rows here, in one of these modules or in one of its own.
 """
 
-from smart_filter_tests.malformed.accounts import ACCOUNTS
+from smart_filter_tests.malformed.accounts import ACCOUNTS, UPLOADS
 from smart_filter_tests.malformed.batches import BATCHES
 from smart_filter_tests.malformed.deriving import DERIVING
-from smart_filter_tests.malformed.forms import FORMS
-from smart_filter_tests.malformed.json_bodies import JSON_BODIES
+from smart_filter_tests.malformed.forms import FORMS, JSON_BODIES, RECIPES
 from smart_filter_tests.malformed.lists import LISTS
-from smart_filter_tests.malformed.recipes import RECIPES
 from smart_filter_tests.malformed.removing import REMOVING
 from smart_filter_tests.malformed.rows import Row
-from smart_filter_tests.malformed.uploads import UPLOADS
 
 ROWS: tuple[Row, ...] = (
     *(*FORMS, *RECIPES, *JSON_BODIES, *LISTS),

@@ -13,7 +13,9 @@ from smart_filter_tests.malformed.rows import (
     RECIPE,
     Row,
     asked,
+    compressed,
     headed,
+    raw,
     sent,
     text,
 )
@@ -33,11 +35,7 @@ def _wrong(name: str, *pointers: str, answer: tuple[int, str] = INVALID, **body:
 
 
 def _item(
-    name: str,
-    item: object,
-    pointer: str,
-    answer: tuple[int, str] = MALFORMED,
-    tells: str = "",
+    name: str, item: object, pointer: str, answer: tuple[int, str] = MALFORMED, tells: str = ""
 ) -> Row:
     """Return a row whose one item is refused, and so all of it."""
     return sent(_CREATE, name, {"items": [item]}, pointer, answer=answer, tells=tells)
@@ -48,39 +46,15 @@ def _items(name: str, items: object) -> Row:
 
 
 BATCHES = (
-    Row("cut off", _CREATE, *MALFORMED, pointers=("",), headers=JSON, content=b'{"items": ['),
-    Row(
-        "text",
-        _CREATE,
-        *MALFORMED,
-        pointers=("/Content-Type",),
-        headers={"Content-Type": "text/plain"},
-        content=text({"items": [_ITEM]}),
-    ),
-    Row(
-        "compressed",
-        _CREATE,
-        *MEDIA,
-        pointers=("/Content-Encoding",),
-        headers={**JSON, "Content-Encoding": "gzip"},
-        content=b"{}",
-    ),
-    Row(
-        "too much around its photos",
-        _CREATE,
-        *LARGE,
-        pointers=("",),
-        headers=JSON,
-        content=b'{"items": [], "x": "' + b"x" * 4_000_000 + b'"}',
-    ),
+    raw(_CREATE, "cut off", b'{"items": ['),
+    compressed(_CREATE, JSON),
+    raw(_CREATE, "large", b'{"items": [], "x": "%s"}' % (b"x" * 4_000_000), answer=LARGE),
+    raw(_CREATE, "text", b"{}", "/Content-Type", headers={"Content-Type": "text/plain"}),
     sent(_CREATE, "nothing", {}, "/items"),
     _items("no items", []),
-    _items("items of an object", {"0": _ITEM}),
     _items("1001 items", [{}] * 1001),
     _wrong("unknown name", "/photos", photos=1),
-    _wrong("name with a NUL", "/a\0", **{"a\0": 1}),
     _wrong("recipe of a list", "/recipe", recipe=[], answer=RECIPE),
-    _wrong("unknown name for all", "/color", recipe={"color": 1}, answer=RECIPE),
     _wrong(
         "jpg that shows through",
         *("/background", "/format"),
@@ -90,7 +64,6 @@ BATCHES = (
     _wrong("webhook of a number", "/webhook_url", webhook_url=1),
     _wrong("webhook of no web", "/webhook_url", webhook_url="ftp://a/"),
     _wrong("album of a number", "/album/best", album=1),
-    _wrong("album of nothing", "/album/best", album={}),
     _wrong("album with another name", "/album/worst", album={"best": 1, "worst": 1}),
     *(
         _wrong(f"best {best}", "/album/best", album={"best": best})
@@ -105,20 +78,15 @@ BATCHES = (
     ),
     _item("item of a text", _PHOTO, "", tells="not an object"),
     _item("item of nothing", {}, "", tells="exactly one"),
-    _item("photo of null", {"photo_base64": None}, "", tells="exactly one"),
-    _item("photo and address", {**_ITEM, "photo_url": "https://a.example/"}, ""),
     _item("photo of a number", {"photo_base64": 1}, "/photo_base64"),
     _item("photo of no base64", {"photo_base64": "@@@@"}, "/photo_base64"),
     _item("photo of a mark", {"photo_base64": "#0"}, "/photo_base64"),
     _item("photo of no letters", {"photo_base64": ""}, "/photo_base64", MEDIA),
     _item("photo of text", {"photo_base64": _NO_PHOTO}, "/photo_base64", MEDIA, "accepted are"),
     _item("address of a list", {"photo_url": []}, "/photo_url", RECIPE),
-    _item("address of no web", {"photo_url": "file:///etc/passwd"}, "/photo_url", RECIPE),
-    _item("upload of a word", {"upload_id": "mine"}, "/upload_id", INVALID),
     _item("unknown upload", {"upload_id": str(uuid.UUID(int=7))}, "/upload_id", INVALID),
     _item("unknown name of an item", {**_ITEM, "album": 1}, "/album", RECIPE),
     _item("recipe of a number", {**_ITEM, "recipe": 1}, "/recipe", RECIPE),
-    _item("quality of 0", {**_ITEM, "recipe": {"quality": 0}}, "/quality", RECIPE),
     _item("metadata of a list", {**_ITEM, "metadata": []}, "/metadata", RECIPE),
     _item("metadata with a NUL", {**_ITEM, "metadata": {"a": "x\0"}}, "/metadata/a", RECIPE),
     sent(

@@ -47,6 +47,28 @@ class Row:
         return f"{self.operation} {self.name}".replace("/v1/", "").replace(" ", "-")
 
 
+def raw(
+    operation: str,
+    name: str,
+    content: bytes,
+    pointer: str = "",
+    answer: tuple[int, str] = MALFORMED,
+    *,
+    tells: str = "",
+    path: str = "",
+    headers: Mapping[str, str] = JSON,
+) -> Row:
+    """Return a row whose body is sent as it is."""
+    pointers = (pointer,)
+    return Row(name, operation, *answer, pointers, tells, path, headers=headers, content=content)
+
+
+def compressed(operation: str, headers: Mapping[str, str], content: bytes = b"{}") -> Row:
+    """Return a row whose body says that it was compressed."""
+    coded = {**headers, "Content-Encoding": "gzip"}
+    return raw(operation, "compressed", content, "/Content-Encoding", MEDIA, headers=coded)
+
+
 def sent(
     operation: str,
     name: str,
