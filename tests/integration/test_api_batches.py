@@ -194,7 +194,7 @@ def test_album_shows_ranks_and_gives_only_the_best_an_image(api: Api) -> None:
     assert [job["state"] for job in jobs] == ["succeeded"] * 3
     assert [job["image"] is not None for job in jobs] == [True, False, False]
     assert [sorted(job["outputs"]) for job in jobs] == [["image", "rating"], *[["rating"]] * 2]
-    assert jobs[1]["rank_terms"]["rating"] == pytest.approx(0.8 * 0.5 + 0.2)
+    assert jobs[1]["rank_terms"]["rating"] == pytest.approx(0.8 * 0.2 + 0.2 * 0.5)
     assert [jobs[1]["rank_terms"][name] for name in ("of", "alike", "better")] == [3, 1, None]
     left_out = api.client.get(f"/v1/jobs/{jobs[1]['id']}/outputs/image")
     assert (left_out.status_code, left_out.json()["code"]) == (404, "not_found")

@@ -17,13 +17,13 @@ from smart_filter_tests.batching import (
     KEEP,
     PREPARE,
     batch,
-    facts,
     finish,
     items,
     post,
     submit,
 )
 from smart_filter_tests.bench import KEEPING
+from smart_filter_tests.deriving import FACTS
 from smart_filter_tests.receiving import a_receiver, send_due
 from smart_filter_tests.serving import Api
 from smart_filter_workers.retention import Retention
@@ -59,7 +59,7 @@ def work(api: Api) -> None:
     """Do the work of one photo as soon as it is there."""
     while not (leases := api.bench.claim(PREPARE)):
         pass
-    result = {"facts": facts(PREPARE), "arrays": {}, "files": {}}
+    result = {"facts": FACTS[PREPARE], "arrays": {}, "files": {}}
     with api.bench.transaction() as connection:
         transitions.complete(connection, [Done(leases[0], result, 0.1, {})], KEEPING)
     finish_composite(api)

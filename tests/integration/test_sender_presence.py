@@ -13,7 +13,6 @@ from smart_filter_deploy.cli import program
 from smart_filter_shared.jobs import presence, roster
 from smart_filter_shared.jobs.presence import SENDING, WorkerState
 from smart_filter_shared.jobs.roster import Member
-from smart_filter_tests import commands
 from smart_filter_tests.bench import Bench
 from smart_filter_tests.outages import until
 from smart_filter_tests.receiving import LOOPBACK, Got, Says, a_receiver
@@ -26,7 +25,7 @@ def sender(api: Api) -> Iterator["subprocess.Popen[bytes]"]:
     (key,) = settings.secrets.key
     environment = {
         **os.environ,
-        **commands.named(settings),
+        **api.bench.environment,
         "SMART_FILTER_SECRETS_KEY": key.get_secret_value(),
         "SMART_FILTER_OUTBOUND_ALLOW": LOOPBACK,
         "SMART_FILTER_HEARTBEAT_SECONDS": "0.1",
