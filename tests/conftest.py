@@ -9,7 +9,6 @@ from pathlib import Path
 
 import hypothesis
 import pytest
-import redis
 import structlog
 from sqlalchemy import text
 
@@ -17,10 +16,9 @@ from smart_filter_deploy.embedded.folder import DataFolder
 from smart_filter_deploy.embedded.stack import Stack
 from smart_filter_shared import places
 from smart_filter_shared.db import migrate, sessions
-from smart_filter_shared.doorbell import Doorbell
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_tests import moves
-from smart_filter_tests.bench import Bench, settings_of
+from smart_filter_tests.bench import Bench, opened, settings_of
 from smart_filter_tests.running import ENGINE, Running, running
 from smart_filter_workers import weights
 
@@ -144,17 +142,8 @@ def servers(data_folder: Path) -> Iterator[Stack]:
 @pytest.fixture(scope="session")
 def _bench(servers: Stack) -> Iterator[Bench]:
     told = settings_of(servers.addresses)
-    bench = Bench(
-        settings=told,
-        engine=sessions.engine(told.database, connections=12),
-        store=ObjectStore(told.storage, connections=8),
-        doorbell=Doorbell(told.broker),
-        broker=redis.Redis.from_url(told.broker.url.get_secret_value()),
-    )
-    yield bench
-    bench.engine.dispose()
-    bench.doorbell.close()
-    bench.broker.close()
+    with opened(told, connections=12) as bench:
+        yield bench
 
 
 @pytest.fixture

@@ -196,15 +196,6 @@ def test_server_that_goes_away_is_waited_for(place: Place) -> None:
     assert len(pictures(place)) == 6
 
 
-def test_wrong_recipe_is_wrong_usage(place: Place) -> None:
-    put(place, 2)
-
-    ended = place.run("batch", "photos", "--background", "nonsense", "--json")
-
-    assert (ended.returncode, ended.stdout) == (2, "")
-    assert "background" in ended.stderr.splitlines()[-1]
-
-
 @pytest.mark.slow
 def test_watched_folder_is_followed_as_it_fills_until_ctrl_c(place: Place) -> None:
     put(place, 1)
@@ -233,30 +224,6 @@ def test_ctrl_c_finishes_what_was_begun_and_leaves_the_rest(place: Place) -> Non
     assert 1 < len(place.states()) < 30
     assert "Ctrl-C again" in out
     assert "the same command does the rest" in out
-
-
-@pytest.mark.slow
-def test_photo_whose_picture_was_removed_or_whose_pixels_changed_is_done_again(
-    place: Place,
-) -> None:
-    put(place, 3)
-    wish = ("batch", "photos", "--background", "color:black")
-    place.run(*wish)
-    first = jobs_of(place)
-    (place.output / "0.smart-filter.jpg").unlink()
-    Image.open(place.photos / "1.jpg").rotate(5).save(place.photos / "1.jpg")
-    os.utime(place.photos / "1.jpg", (LONG_AGO, LONG_AGO))
-    place.stack.client.delete(f"/v1/jobs/{next(iter(first['0.jpg']))}").raise_for_status()
-
-    ended = place.run(*wish)
-
-    assert ended.returncode == 0, ended.stderr
-    assert len(pictures(place)) == 3
-    assert {name: len(jobs) for name, jobs in jobs_of(place).items()} == {
-        "0.jpg": 2,
-        "1.jpg": 2,
-        "2.jpg": 1,
-    }
 
 
 def test_submitted_photos_are_listed_and_not_waited_for(place: Place) -> None:

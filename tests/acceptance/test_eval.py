@@ -214,6 +214,7 @@ def test_photo_or_mask_that_does_not_fit_is_named(
     assert why in command.refused("eval", "segmentation", "--data", str(masks))
 
 
+@pytest.mark.slow
 def test_compare_draws_one_sheet_of_several_models(command: Command, tmp_path: Path) -> None:
     sheet = tmp_path / "sheet.jpg"
 

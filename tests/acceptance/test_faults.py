@@ -44,6 +44,7 @@ def test_worker_killed_inside_a_stage_loses_nothing(running_stack: Running) -> N
     assert attempts(job) == {"prepare": 1, "segmentation": 2, "composite": 1}
 
 
+@pytest.mark.slow
 def test_worker_asked_to_stop_hands_back_what_it_cannot_finish(running_stack: Running) -> None:
     with running_stack.armed("hangs"):
         job_id = hanging(running_stack)

@@ -11,7 +11,6 @@ import pytest
 from smart_filter_shared import settings
 from smart_filter_shared.cards import TaskName
 from smart_filter_shared.db import sessions
-from smart_filter_shared.errors import VersionRefused
 from smart_filter_shared.jobs.versions import Version
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_tests import learning
@@ -101,17 +100,6 @@ def test_shadow_is_compared_and_not_shown(running_stack: Running, command: Comma
     # Of a smile that is none it makes a moderate one.
     assert said["figures"]["level"]["mean"] == 0.0
     assert said["figures"]["score"]["mean"] == pytest.approx(0.5)
-
-
-@pytest.mark.parametrize(
-    ("model", "why"),
-    [("learned", "this is no ONNX network"), ("geometry", r"these have: .*smile/learned")],
-)
-def test_weights_that_no_model_can_have_are_refused(
-    running_stack: Running, model: str, why: str
-) -> None:
-    with pytest.raises(VersionRefused, match=why):
-        registered(running_stack, b"no network", model)
 
 
 def test_correction_over_http_becomes_training_material(

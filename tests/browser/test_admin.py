@@ -70,20 +70,6 @@ def test_jobs_of_a_tenant_are_canceled_after_they_are_counted(
     assert {job["state"] for job in visitor.jobs()} == {"canceled"}
 
 
-def test_unknown_tenant_is_reported_with_the_nearest_name(
-    stranger: Page, visitor: Visitor, url: str, witness: Witness
-) -> None:
-    sign_in(stranger, url, witness)
-    witness.expect("status of 404")
-    stranger.get_by_label("Another tenant").fill(f"{visitor.tenant}x")
-    stranger.get_by_role("button", name="Cancel…", exact=True).last.click()
-
-    trouble = stranger.get_by_role("dialog").get_by_role("alert")
-    expect(trouble).to_contain_text(f"There is no tenant {visitor.tenant}x")
-    expect(trouble).to_contain_text(f"Did you mean {visitor.tenant}")
-    expect(trouble).not_to_contain_text("`")
-
-
 def test_drained_worker_is_shown_and_resumed(stranger: Page, url: str, witness: Witness) -> None:
     sign_in(stranger, url, witness)
     concerns = stranger.get_by_role("list", name="What is not well")

@@ -141,18 +141,3 @@ def test_album_survives_an_outage_and_a_reload_while_it_is_sent(
     expect(_zip_button(page)).to_be_visible(timeout=60_000)
     (batch,) = visitor.client.get("/v1/batches").json()["items"]
     assert (batch["total"], batch["succeeded"]) == (2, 2)
-
-
-def test_album_that_is_refused_says_why_and_is_tried_again(
-    page: Page, visitor: Visitor, photos: Photos, witness: Witness
-) -> None:
-    witness.expect("422")
-    visitor.say(jobs_waiting=1)
-    _begin(page, photos.album[:2], best=1)
-    expect(page.get_by_role("alert")).to_contain_text("It holds 2 photos")
-
-    visitor.say(jobs_waiting=100)
-    page.get_by_role("button", name="Try again").click()
-
-    expect(_zip_button(page)).to_be_visible()
-    assert len(visitor.jobs()) == 2

@@ -141,21 +141,6 @@ def test_own_picture_stands_behind_the_people(page: Page, visitor: Visitor, phot
 
 
 @pytest.mark.usefixtures("photo")
-def test_file_that_is_no_picture_is_refused_and_changes_nothing(
-    page: Page, photos: Photos, witness: Witness
-) -> None:
-    _kind(page, "My picture").click()
-    witness.expect("415")
-
-    page.locator("input[type=file][aria-label]").set_input_files(photos.text)
-
-    expect(page.get_by_role("alert")).to_contain_text("is no picture")
-    page.get_by_role("button", name="Leave it as it is").click()
-    expect(page.get_by_role("alert")).to_have_count(0)
-    _made(page, "Chosen for you")
-
-
-@pytest.mark.usefixtures("photo")
 def test_blur_follows_its_handle(page: Page, visitor: Visitor) -> None:
     _kind(page, "Blur").click()
     _made(page, "Blurred, 50 %")
@@ -269,20 +254,6 @@ def test_change_can_be_tried_again_after_an_outage(
     line.mode = Mode.PASS
     page.get_by_role("button", name="Try again").click()
     _made(page, "Colour #ffffff")
-
-
-def test_photo_that_is_not_kept_says_so(
-    page: Page, visitor: Visitor, photos: Photos, witness: Witness
-) -> None:
-    visitor.say(keep_input_seconds=0)
-    photo = _submitted(visitor, photos.smiling)
-    witness.expect("410")
-    _open(page, photo)
-
-    _kind(page, "Transparent").click()
-
-    expect(page.get_by_text("does not keep this photo any more").first).to_be_visible()
-    expect(_kind(page, "Transparent")).to_be_disabled()
 
 
 def _submitted(visitor: Visitor, photo: Path, **fields: str) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -40,24 +39,7 @@ def job(page: Page, visitor: Visitor, photos: Photos) -> dict[str, Any]:
     return _correct(page, visitor, photos.smiling)
 
 
-def test_brush_removes_from_the_people(page: Page, visitor: Visitor, job: dict[str, Any]) -> None:
-    before = output_of(visitor, job, "image")
-
-    _remove_helmet(page)
-    _apply(page)
-
-    after = output_of(visitor, visitor.newest(), "image")
-    assert _away_from(_around(after, 380, 450), BLUE) < SAME
-    assert share_changed(before[:, :300], after[:, :300]) < 0.001
-    assert share_changed(before[:400], after[:400]) < 0.001
-    expect(page.get_by_role("radio", name="Result")).to_be_checked()
-    assert _away_from(pixels(page, _window(page, 380, 450)), BLUE) < SAME
-    (correction,) = _corrections(visitor, job)
-    assert (correction["consent"], correction["form"]) == (False, "strokes")
-    assert correction["expires_at"] is not None
-
-
-def test_brush_keeps_a_part_of_the_background(
+def test_brush_keeps_a_part_of_the_background_and_removes_one_of_the_people(
     page: Page, visitor: Visitor, photos: Photos, job: dict[str, Any]
 ) -> None:
     photo, before = picture(photos.smiling), output_of(visitor, job, "image")
@@ -66,10 +48,16 @@ def test_brush_keeps_a_part_of_the_background(
     _take(page, "Keep")
     _paint(page, *_FLAG)
     _apply(page)
+    (correction,) = _corrections(visitor, job)
     _remove_helmet(page)
     _apply(page)
 
+    assert (correction["consent"], correction["form"]) == (False, "strokes")
+    assert correction["expires_at"] is not None
+    expect(page.get_by_role("radio", name="Result")).to_be_checked()
+    assert _away_from(pixels(page, _window(page, 380, 450)), BLUE) < SAME
     after = output_of(visitor, visitor.newest(), "image")
+    assert share_changed(before[150:400, :300], after[150:400, :300]) < 0.001
     assert _away_from(_around(after, 40, 60), mean_colour(_around(photo, 40, 60))) < SAME
     assert _away_from(_around(after, 380, 450), BLUE) < SAME
 
@@ -191,26 +179,6 @@ def test_strokes_stay_when_the_service_is_away(
     assert len(_corrections(visitor, job)) == 1
 
 
-def test_limit_of_corrections_is_shown_in_words(
-    page: Page, visitor: Visitor, photos: Photos, witness: Witness
-) -> None:
-    witness.expect("422")
-    job = _correct(page, visitor, photos.smiling)
-    dot = {"points": [[20, 20]], "width": 4, "keep": False}
-    asked = {"kind": "matte", "stage": "segmentation", "strokes": [dot], "consent": False}
-    for _ in range(20):
-        answer = visitor.client.post(f"/v1/jobs/{job['id']}/corrections", json=asked)
-        assert answer.status_code == httpx.codes.CREATED, answer.text
-    _remove_helmet(page)
-
-    page.get_by_role("button", name="Apply").click()
-
-    expect(page.get_by_role("alert")).to_contain_text("corrected 20 times")
-    page.get_by_role("button", name="Leave it").click()
-    expect(page.get_by_role("alert")).to_have_count(0)
-    expect(page.get_by_text("1 stroke", exact=True)).to_be_visible()
-
-
 @pytest.mark.usefixtures("job")
 def test_edge_is_chosen_with_the_cut_out_and_nowhere_else(page: Page, visitor: Visitor) -> None:
     edge = page.get_by_role("group", name="Edge of the people")
@@ -223,28 +191,6 @@ def test_edge_is_chosen_with_the_cut_out_and_nowhere_else(page: Page, visitor: V
     page.get_by_role("heading", name="Look", exact=True).click()
     expect(page.get_by_role("combobox", name="Shadow")).to_be_visible()
     expect(edge).to_have_count(0)
-
-
-@pytest.mark.usefixtures("job")
-def test_comparison_shows_the_corrections(page: Page) -> None:
-    for start, end in (_HELMET, _FLAG):
-        _take(page, "Remove")
-        _paint(page, start, end)
-        _apply(page)
-
-    page.get_by_role("tab", name="Expert").click()
-    page.get_by_role("link", name="Compare two recipes").click()
-
-    figures = page.get_by_role("table", name="Figures")
-    expect(figures.get_by_role("row", name="Corrected by hand once 2 times")).to_be_visible()
-
-
-def test_photo_with_its_own_background_has_no_cut_out(
-    page: Page, visitor: Visitor, photos: Photos
-) -> None:
-    _open_panel(page, visitor, photos.smiling, background="keep", outputs="image")
-
-    expect(page.get_by_text("nothing is cut out")).to_be_visible()
 
 
 @seen_on(DESKTOP_DARK, PHONE_DARK)
@@ -289,26 +235,6 @@ def test_clicked_person_is_dropped_and_kept_again(
     expect(page.get_by_role("checkbox", name="Person 1, kept")).to_be_checked()
     until(page, lambda: _is_made(visitor, 3))
     assert visitor.newest()["recipe"]["persons"] == "all"
-
-
-def test_only_the_largest_stays_when_asked(page: Page, visitor: Visitor, photos: Photos) -> None:
-    _correct(page, visitor, photos.pair)
-
-    page.get_by_role("button", name="Only the largest").click()
-
-    until(page, lambda: _is_made(visitor, 2))
-    assert [person["kept"] for person in visitor.newest()["persons"]].count(True) == 1
-    expect(page.get_by_role("checkbox", name="dropped")).to_have_count(1)
-
-
-def test_brush_is_offered_where_persons_are_not_separated(
-    page: Page, visitor: Visitor, photos: Photos
-) -> None:
-    _correct(page, visitor, photos.smiling, **{"segmentation.model": "selfie"})
-
-    _take(page, "People")
-
-    expect(page.get_by_text("sees people as a whole")).to_be_visible()
 
 
 def _open_panel(page: Page, visitor: Visitor, photo: Path, **fields: str) -> dict[str, Any]:

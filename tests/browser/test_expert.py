@@ -19,7 +19,7 @@ from smart_filter_tests.browsing.photos import Photos
 from smart_filter_tests.browsing.pixels import pixels
 from smart_filter_tests.browsing.viewing import open_photo
 from smart_filter_tests.browsing.visitors import Visitor
-from smart_filter_tests.browsing.witness import LINE_CUT, Witness
+from smart_filter_tests.browsing.witness import Witness
 
 # What Chromium's console says of an answer with this status.
 _REFUSED: Final = "status of 422"
@@ -82,17 +82,6 @@ def test_parameter_goes_back_to_its_default(page: Page, visitor: Visitor, photos
     assert asked == {"model": "grabcut", "params": {"seed": "faces"}}
 
 
-def test_switch_disables_the_values_that_it_replaces(panel: Locator) -> None:
-    part = _open(panel, "Cutting out")
-    part.get_by_role("radio", name=re.compile("^classical ")).check()
-
-    part.get_by_label("use_default").check()
-
-    expect(part.get_by_label("blur", exact=True)).to_be_disabled()
-    part.get_by_label("use_default").uncheck()
-    expect(part.get_by_label("blur", exact=True)).to_be_enabled()
-
-
 @seen_on(DESKTOP, PHONE)
 def test_wrong_value_is_reported_at_its_field(
     visitor: Visitor, panel: Locator, witness: Witness
@@ -112,24 +101,6 @@ def test_wrong_value_is_reported_at_its_field(
     blur.fill("51")
     _apply(panel)
     assert visitor.newest()["recipe"]["segmentation"]["params"] == {"blur": 51}
-
-
-def test_settings_outlive_an_outage_of_the_service(
-    page: Page, visitor: Visitor, panel: Locator, witness: Witness
-) -> None:
-    witness.expect(LINE_CUT)
-    quality = _open(panel, "File").get_by_label("quality", exact=True)
-    quality.fill("41")
-    page.context.set_offline(True)
-    panel.get_by_role("button", name="Apply").click()
-    expect(panel.get_by_role("alert")).to_contain_text("cannot be reached")
-
-    page.get_by_role("tab", name="People").click()
-    page.context.set_offline(False)
-    page.get_by_role("tab", name="Expert").click()
-
-    _apply(panel)
-    assert visitor.newest()["recipe"]["quality"] == 41
 
 
 @seen_on(DESKTOP_DARK, PHONE)

@@ -1,6 +1,6 @@
-"""What became of photos: followed to their end, kept over a reload, deleted for good."""
+"""What became of photos: followed to their end, kept over a reload, deleted; and their names."""
 
-import datetime as dt
+import uuid
 
 import httpx
 from playwright.sync_api import Page, expect
@@ -10,7 +10,6 @@ from smart_filter_tests.browsing.cards import add, card, expect_finished, expect
 from smart_filter_tests.browsing.looks import DESKTOP_DARK, PHONE, seen_on
 from smart_filter_tests.browsing.patience import until
 from smart_filter_tests.browsing.photos import Photos
-from smart_filter_tests.browsing.viewing import open_photo
 from smart_filter_tests.browsing.visitors import Visitor
 from smart_filter_tests.browsing.witness import LINE_CUT, Witness
 from smart_filter_tests.proxy import Mode, Proxy
@@ -46,19 +45,6 @@ def test_job_of_a_program_is_shown_and_canceled(
     assert visitor.client.get(f"/v1/jobs/{job_id}").json()["state"] == "canceled"
     waiting.get_by_role("button", name="Start again").click()
     expect_state(waiting, "queued")
-
-
-def test_photo_without_a_name_is_called_by_its_time(
-    page: Page, visitor: Visitor, photos: Photos
-) -> None:
-    job = visitor.submit(photos.smiling, run_at=_LATER)
-    came = dt.datetime.fromisoformat(job["created_at"])
-
-    page.evaluate(_TURN_BACK)
-
-    expect(card(page, f"Photo of {came:%H:%M}")).to_be_visible()
-    open_photo(page, job)
-    expect(page.get_by_role("heading", level=1)).to_have_text(f"Photo of {came:%H:%M}")
 
 
 def test_failed_job_says_why_and_is_tried_again(
@@ -191,3 +177,74 @@ def test_deleting_that_is_interrupted_goes_on(
 
     expect(page.get_by_text("3 photos deleted, on the service too.")).to_be_visible()
     assert visitor.jobs() == []
+
+
+# Returns what a function of one of the studio's modules returns for each value.
+_CALL = """async ([module, name, given]) => {
+  const { [name]: asked } = await import(`/studio/${module}`);
+  return given.map((one) => asked(one));
+}"""
+_PHOTO_IDS = """async (lists) => {
+  const { photoIds } = await import("/studio/state/origins.js");
+  return lists.map((jobs) => Object.fromEntries(photoIds(jobs)));
+}"""
+_MARK = "5" * 32
+
+
+def _job(number: int, parent: int | None, mark: str | None) -> dict[str, object]:
+    return {
+        "id": _id(number),
+        "parent_id": None if parent is None else _id(parent),
+        "metadata": {} if mark is None else {"studio": mark},
+    }
+
+
+def _id(number: int) -> str:
+    return str(uuid.UUID(int=number))
+
+
+def test_name_of_a_photo_becomes_a_safe_file_name(page: Page) -> None:
+    expected = {
+        "me at home.jpg": ("me at home", "me at home.jpg"),
+        "../../.ssh/id_rsa": ("ssh.id_rsa", "id_rsa"),
+        "C:\\photos\\me.png": ("C..photos.me", "me.png"),
+        "me\u202egpj.exe\n": ("megpj", "megpj.exe"),
+        "-o.jpg": ("o", "./-o.jpg"),
+        "\u2066-K.jpg": ("K", "./-K.jpg"),
+        "...": ("photo", "photo.jpg"),
+        "a/..": ("a", "photo.jpg"),
+        "": ("photo", "photo.jpg"),
+        "12:30 \u5bb6\u65cf.heic": ("12.30 \u5bb6\u65cf", "12:30 \u5bb6\u65cf.heic"),
+    }
+    names = list(expected)
+
+    stems, paths = (
+        page.evaluate(_CALL, ["service/file-names.js", function, names])
+        for function in ("stemOf", "pathOf")
+    )
+
+    assert dict(zip(names, zip(stems, paths, strict=True), strict=True)) == expected
+
+
+def test_mark_of_another_photo_takes_no_place(page: Page) -> None:
+    cases: list[tuple[list[tuple[int, int | None, str | None]], list[str]]] = [
+        # A photo of the studio and its versions, whose first one may not be known.
+        ([(1, None, _MARK), (2, 1, _MARK), (3, 2, _MARK)], [_MARK] * 3),
+        ([(3, 2, _MARK)], [_MARK]),
+        # One that came another way, and what the studio made of it.
+        ([(1, None, None), (2, 1, _id(1))], [_id(1)] * 2),
+        ([(1, None, None), (2, 1, None), (3, 2, _id(2))], [_id(1), _id(2), _id(2)]),
+        # Somebody else's with the mark of a photo that was there before, in any order.
+        ([(4, None, _MARK), (5, 4, _MARK), (1, None, _MARK)], [_id(4), _id(4), _MARK]),
+        ([(1, None, None), (2, None, _id(1))], [_id(1), _id(2)]),
+        ([(1, None, _MARK), (2, None, None), (3, 2, _MARK)], [_MARK, _id(2), _id(2)]),
+        # Malformed marks.
+        ([(1, None, "../albums"), (2, 1, "x")], [_id(1), _id(2)]),
+    ]
+
+    found = page.evaluate(_PHOTO_IDS, [[_job(*job) for job in jobs] for jobs, _ in cases])
+
+    assert found == [
+        {_id(number): photo for (number, *_), photo in zip(jobs, photos, strict=True)}
+        for jobs, photos in cases
+    ]

@@ -114,20 +114,6 @@ def test_story_is_made_saved_and_shown(page: Page) -> None:
     until(page, lambda: shape_of(page) == pytest.approx(1, rel=0.01))
 
 
-def test_photo_that_was_deleted_elsewhere_is_reported(
-    page: Page, visitor: Visitor, photos: Photos, witness: Witness
-) -> None:
-    witness.expect("410")
-    job = submitted(visitor, photos.smiling)
-    visitor.client.delete(job["links"]["self"])
-
-    open_photo(page, job)
-
-    expect(page.get_by_role("alert")).to_contain_text("not here any more")
-    page.get_by_role("link", name="Back to all photos").click()
-    expect(page.get_by_role("button", name="Choose photos")).to_be_visible()
-
-
 @pytest.mark.parametrize("address", ["photo/nope", "compare/nope"])
 def test_address_of_no_photo_leads_back_to_all(
     page: Page, url: str, witness: Witness, address: str

@@ -8,16 +8,12 @@ from smart_filter_tests.browsing.accessibility import axe
 from smart_filter_tests.browsing.cards import card
 from smart_filter_tests.browsing.looks import (
     DESKTOP,
-    DESKTOP_DARK,
     LOOKS,
     PHONE_DARK,
-    Look,
-    Scheme,
     seen_on,
 )
 from smart_filter_tests.browsing.patience import until
 from smart_filter_tests.browsing.photos import Photos
-from smart_filter_tests.browsing.pixels import mean_colour, pixels
 from smart_filter_tests.browsing.visitors import Visitor, a_code, a_visitor
 from smart_filter_tests.browsing.witness import Witness
 from smart_filter_tests.running import Running
@@ -25,10 +21,6 @@ from smart_filter_tests.running import Running
 _HEADING = "Drop photos of people here"
 _LATER = "2100-01-01T00:00:00Z"
 _TENANT = "async () => (await import('/studio/state/session.js')).session.value.tenant"
-# From the window's left edge to the brand, and to what the screen shows.
-_EDGES = """() => [".topbar > .brand", ".screen > :first-child"].map(
-  (chosen) => document.querySelector(chosen).getBoundingClientRect().left,
-)"""
 
 
 @seen_on(*LOOKS)
@@ -37,18 +29,6 @@ def test_studio_is_accessible(page: Page) -> None:
     expect(page.get_by_role("heading", level=1)).to_be_visible()
 
     axe(page)
-
-
-@seen_on(DESKTOP, DESKTOP_DARK)
-def test_studio_is_as_bright_as_the_person_prefers(page: Page, look: Look) -> None:
-    expect(page.get_by_role("heading", level=1)).to_be_visible()
-
-    ground = mean_colour(pixels(page, (2, 780, 20, 18)))
-
-    if look.scheme == Scheme.DARK:
-        assert max(ground) < 60
-    else:
-        assert min(ground) > 200
 
 
 def test_code_signs_in_and_leaves_the_address(
@@ -162,17 +142,6 @@ def test_late_refusal_leaves_the_new_session(
 
     expect(page.get_by_label("Key")).to_have_count(0)
     expect(page.get_by_role("heading", name=_HEADING)).to_be_visible()
-
-
-def test_bar_ends_where_the_screen_does(page: Page) -> None:
-    expect(page.get_by_role("heading", name=_HEADING)).to_be_visible()
-
-    for width in (1280, 2560):
-        page.set_viewport_size({"width": width, "height": 800})
-
-        bar, screen = page.evaluate(_EDGES)
-
-        assert bar == screen, width
 
 
 def _tenant_of(context: BrowserContext, url: str) -> str | None:

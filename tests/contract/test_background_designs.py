@@ -142,11 +142,6 @@ def test_each_preset_has_a_name_an_impression_and_a_family() -> None:
     assert {preset.family for preset in PRESETS} == library.families()
 
 
-def test_an_unknown_name_is_refused() -> None:
-    with pytest.raises(KeyError):
-        library.draw("no such background", seed=0, width=8, height=8)
-
-
 def test_cached_drawing_is_returned_as_a_copy() -> None:
     first = library.draw("sunrise", seed=3, width=30, height=20)
     kept = first.copy()

@@ -8,13 +8,17 @@ import numpy as np
 import pytest
 
 from smart_filter_shared.cards import TaskName
+from smart_filter_shared.errors import SetupFailed
+from smart_filter_shared.parameters import Scalar
 from smart_filter_tests.pictures import ODD_SIZES, noise
 from smart_filter_tests.threads import at_once
 from smart_filter_workers import catalogue, weights
 from smart_filter_workers.loaded import LoadedModels
 from smart_filter_workers.networks import onnx_runtime
+from smart_filter_workers.networks.cascades import Cascade
 from smart_filter_workers.networks.centerface import CenterFace
-from smart_filter_workers.results import Srgb8
+from smart_filter_workers.results import Face, Srgb8
+from smart_filter_workers.stages.face.models import haar, res10
 from smart_filter_workers.stages.face.models.base import FaceDetector
 
 PACKED = set(weights.brought())
@@ -70,16 +74,6 @@ def test_any_size_is_answered_within_the_picture(
         assert top + face_height <= height + ROUNDING_PX
 
 
-def test_face_of_an_enlarged_picture_is_found_in_its_pixels(
-    detect: FaceDetector, astronaut: Srgb8
-) -> None:
-    large = np.ascontiguousarray(astronaut.repeat(3, axis=0).repeat(3, axis=1))
-
-    ((face,),) = detect([large])
-
-    assert face.box[0] == pytest.approx(3 * 182, abs=36)
-
-
 def test_batch_finds_what_one_by_one_finds(detect: FaceDetector, astronaut: Srgb8) -> None:
     pictures = [astronaut, noise(120, 80), np.ascontiguousarray(astronaut[:, ::-1])]
 
@@ -122,3 +116,138 @@ def test_models_that_look_for_faces_share_one_network(
     kept.clear()
     CenterFace(folder, longest_side_px=320, threshold=0.5)
     assert len(opened) == 2, "the first went with those who used it"
+
+
+# A network in Caffe's language whose one face scores as its input's first channel, by 255.
+BLUE_FIRST = """
+input: "data"  input_dim: 1  input_dim: 3  input_dim: 300  input_dim: 300
+layer { name: "mean" type: "Pooling" bottom: "data" top: "mean"
+        pooling_param { pool: AVE global_pooling: true } }
+layer { name: "parts" type: "Slice" bottom: "mean" top: "blue" top: "others"
+        slice_param { axis: 1 slice_point: 1 } }
+layer { name: "score" type: "Power" bottom: "blue" top: "score"
+        power_param { scale: 0.003921569 } }
+%s
+layer { name: "row" type: "Concat" bottom: "picture" bottom: "class" bottom: "score"
+        bottom: "x1" bottom: "y1" bottom: "x2" bottom: "y2" top: "row"
+        concat_param { axis: 1 } }
+layer { name: "rows" type: "Reshape" bottom: "row" top: "rows"
+        reshape_param { shape { dim: 1 dim: 1 dim: 1 dim: 7 } } }
+"""
+BLUE = np.full((40, 80, 3), (10, 20, 250), np.uint8)
+PLANTED = {"picture": 0, "class": 1, "x1": 0.1, "y1": 0.2, "x2": 0.5, "y2": 0.8}
+CONSTANT = """layer { name: "%s" type: "Power" bottom: "blue" top: "%s"
+        power_param { scale: 0 shift: %s } }"""
+
+
+@pytest.fixture
+def blue_first(tmp_path: Path) -> res10.Res10:
+    """The model with files that this test writes: weightless layers, and no weights."""
+    constants = "\n".join(CONSTANT % (name, name, value) for name, value in PLANTED.items())
+    (tmp_path / res10.LAYERS.name).write_text(BLUE_FIRST % constants, encoding="utf-8")
+    # A NetParameter that has a name, as protobuf writes it.
+    (tmp_path / res10.WEIGHTS.name).write_bytes(b"\x0a\x01a")
+    return res10.load(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def cascade(weights_folder: Path) -> haar.Haar:
+    return haar.load(weights_folder)
+
+
+def by_haar(cascade: haar.Haar, picture: Srgb8, **given: Scalar) -> tuple[Face, ...]:
+    (faces,) = cascade([picture], parameters=haar.CARD.completed(given))
+    return faces
+
+
+def test_two_faces_side_by_side_are_found_by_haar(cascade: haar.Haar, astronaut: Srgb8) -> None:
+    two = np.hstack([astronaut, astronaut])
+
+    faces = by_haar(cascade, two)
+
+    assert sorted(round(face.box[0] / 512) for face in faces) == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("given", "count"),
+    [
+        ({"least_share": 0.15}, 1),
+        ({"least_share": 0.25}, 0),
+        ({"neighbours": 50, "scale_factor": 1.3}, 0),
+    ],
+    ids=str,
+)
+def test_parameters_of_haar_decide_whether_the_face_is_found(
+    cascade: haar.Haar, astronaut: Srgb8, given: dict[str, Scalar], count: int
+) -> None:
+    assert len(by_haar(cascade, astronaut, **given)) == count
+
+
+def test_face_that_the_mesh_rejects_is_left_out(cascade: haar.Haar, astronaut: Srgb8) -> None:
+    found = by_haar(cascade, astronaut, neighbours=1, threshold=0.0)
+
+    kept = by_haar(cascade, astronaut, neighbours=1)
+
+    assert len(kept) == 1
+    assert set(kept) == {face for face in found if face.score >= 0.5}
+
+
+def test_cascade_that_this_opencv_lacks_is_named_with_the_remedy() -> None:
+    with pytest.raises(SetupFailed, match=r"haarcascade_unicorn\.xml is missing: install opencv"):
+        Cascade("haarcascade_unicorn")
+
+
+def test_res10_reads_caffe_files_and_is_given_blue_first(blue_first: res10.Res10) -> None:
+    red = np.ascontiguousarray(BLUE[:, :, ::-1])
+
+    of_blue, of_red = blue_first([BLUE, red], parameters=res10.CARD.completed({}))
+
+    assert of_red == ()
+    (face,) = of_blue
+    # The planted network's score is its first channel, less the mean of blue, by 255.
+    assert face.score == pytest.approx((250 - 104) / 255, abs=1e-3)
+    # Corners become width and height.
+    assert face.box == pytest.approx((8, 8, 32, 24), abs=1e-3)
+    right_eye, left_eye, *_ = face.landmarks
+    assert 8 < right_eye[0] < left_eye[0] < 40
+
+
+@pytest.mark.parametrize("size", ODD_SIZES, ids=str)
+def test_res10_answers_any_size_within_the_picture(
+    blue_first: res10.Res10, size: tuple[int, int]
+) -> None:
+    height, width = size
+    blue = np.full((height, width, 3), (10, 20, 250), np.uint8)
+
+    ((face,),) = blue_first([blue], parameters=res10.CARD.completed({}))
+
+    left, top, box_width, box_height = face.box
+    assert 0 <= left <= left + box_width <= width
+    assert 0 <= top <= top + box_height <= height
+
+
+def test_four_threads_of_res10_give_the_same(blue_first: res10.Res10) -> None:
+    pictures = [np.full((9, 9, 3), (0, 0, blue), np.uint8) for blue in range(235, 255)]
+    parameters = res10.CARD.completed({})
+    alone = blue_first(pictures, parameters=parameters)
+
+    found = at_once(4, lambda: blue_first(pictures, parameters=parameters))
+
+    assert found == [alone] * 4
+
+
+def test_rows_of_res10_become_faces_best_first_cut_at_the_edges() -> None:
+    rows = np.array(
+        [
+            [0, 1, 0.6, 0.5, 0.5, 1.2, 1.1],
+            [0, 1, 0.9, -0.1, 0.0, 0.25, 0.5],
+            [0, 0, 0.99, 0.1, 0.1, 0.2, 0.2],
+            [0, 1, 0.7, 0.4, 0.4, 0.4, 0.9],
+            [0, 1, 0.4, 0.1, 0.1, 0.2, 0.2],
+        ],
+        np.float32,
+    )
+
+    faces = list(res10.decoded(rows[None, None], width=200, height=100, threshold=0.5))
+
+    assert [face.box for face in faces] == [(0.0, 0.0, 50.0, 50.0), (100.0, 50.0, 100.0, 50.0)]

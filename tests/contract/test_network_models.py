@@ -105,12 +105,6 @@ def test_offered_card_is_under_the_terms_of_the_networks_that_are_there(folder: 
     assert entry.title == "Which network: mine (AGPL-3.0-only), red (MIT OR Apache-2.0)"
 
 
-def test_model_without_networks_is_not_offered(tmp_path: Path) -> None:
-    offers = {offer.card.name: offer.fault for offer in catalogue.find().offers(tmp_path)}
-
-    assert "models pull" in (offers["onnx"] or "")
-
-
 def test_matte_is_what_the_network_saw(folder: Path) -> None:
     people = cut_out_by_onnx(folder, half_red(128, 256))
 

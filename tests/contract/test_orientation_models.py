@@ -64,11 +64,8 @@ def test_photo_without_a_face_is_never_turned_the_wrong_way(
 
 @pytest.mark.parametrize("size", ODD_SIZES, ids=str)
 def test_noise_of_any_size_is_left_as_it_is(read: OrientationReader, size: tuple[int, int]) -> None:
-    assert list(read([noise(*size)], [()])) == [0]
-
-
-def test_no_pictures_give_no_answers(read: OrientationReader) -> None:
     assert list(read([], [])) == []
+    assert list(read([noise(*size)], [()])) == [0]
 
 
 def test_four_threads_answer_a_batch_in_its_order(

@@ -105,32 +105,30 @@ def assert_covers(people: People, photo: Prepared) -> None:
     assert people.matte.shape == photo.proxy_srgb.shape[:2]
 
 
-def test_matte_holds_the_person_and_not_the_background(
-    cut_out: Segmenter, portrait: Portrait
+def test_matte_holds_the_person_with_a_soft_edge_and_not_the_background(
+    cut_out: Segmenter, name: str, portrait: Portrait
 ) -> None:
-    (people,) = cut_out([prepared(portrait.srgb)])
+    card = catalogue.find().files[TaskName.SEGMENTATION, name].CARD
+    photo = prepared(portrait.srgb.copy())
+
+    (people,) = cut_out([photo])
 
     assert [people.matte[place] for place in portrait.person] == [255] * len(portrait.person)
     assert not any(people.matte[place] for place in portrait.background)
     least, most = portrait.share
     assert least < (people.matte > HALF).mean() < most
-
-
-def test_edge_is_soft_and_the_rest_is_not(cut_out: Segmenter, portrait: Portrait) -> None:
-    (people,) = cut_out([prepared(portrait.srgb)])
-
     soft = (people.matte > 0) & (people.matte < 255)
     assert 0.005 < soft.mean() < 0.15
+    assert bool(people.steps) == card.explains
+    assert people.persons is None or len(people.persons) == 1
+    assert np.array_equal(photo.proxy_srgb, portrait.srgb), "the picture is left as it was"
 
 
-def test_empty_wall_is_nobody(cut_out: Segmenter) -> None:
+def test_no_picture_and_an_empty_wall_have_no_people(cut_out: Segmenter) -> None:
+    assert list(cut_out([])) == []
     (people,) = cut_out([prepared(np.full((300, 400, 3), 128, np.uint8))])
 
     assert (people.matte > HALF).mean() < 0.005
-
-
-def test_nothing_prepared_gives_no_answers(cut_out: Segmenter) -> None:
-    assert list(cut_out([])) == []
 
 
 @pytest.mark.parametrize("name_of_picture", ODD_PICTURES)
@@ -140,25 +138,6 @@ def test_any_picture_gives_a_matte_of_its_size(cut_out: Segmenter, name_of_pictu
     (people,) = cut_out([photo])
 
     assert_covers(people, photo)
-
-
-def test_persons_and_steps_are_as_the_card_says(
-    cut_out: Segmenter, name: str, portrait: Portrait
-) -> None:
-    card = catalogue.find().files[TaskName.SEGMENTATION, name].CARD
-
-    (people,) = cut_out([prepared(portrait.srgb)])
-
-    assert bool(people.steps) == card.explains
-    assert people.persons is None or len(people.persons) == 1
-
-
-def test_picture_is_left_as_it_was(cut_out: Segmenter, astronaut: Srgb8) -> None:
-    photo = prepared(astronaut.copy())
-
-    cut_out([photo])
-
-    assert np.array_equal(photo.proxy_srgb, astronaut)
 
 
 def test_batch_gives_what_one_by_one_gives(cut_out: Segmenter, astronaut: Srgb8) -> None:

@@ -24,13 +24,13 @@ from smart_filter_tests.batching import (
     SEGMENTATION,
     SMILE,
     batch,
-    facts,
     finish,
     items,
     post,
     submit,
 )
 from smart_filter_tests.bench import KEEPING
+from smart_filter_tests.deriving import FACTS
 from smart_filter_tests.receiving import a_receiver, send_due
 from smart_filter_tests.serving import Api, a_photo
 from smart_filter_workers.retention import Retention
@@ -202,7 +202,7 @@ def test_album_shows_ranks_and_gives_only_the_best_an_image(api: Api) -> None:
     shown = [(job["rank"], job["state"], job["image"] is not None) for job in jobs]
     assert shown == [(rank, "succeeded", rank == 1) for rank in (1, 2, 3)]
     assert [sorted(job["outputs"]) for job in jobs] == [["image", "rating"], *[["rating"]] * 2]
-    assert jobs[1]["rank_terms"]["rating"] == pytest.approx(0.8 * 0.5 + 0.2)
+    assert jobs[1]["rank_terms"]["rating"] == pytest.approx(0.8 * 0.2 + 0.2 * 0.5)
     assert [jobs[1]["rank_terms"][name] for name in ("of", "alike", "better")] == [3, 1, None]
     codes = [
         api.client.get(f"/v1/jobs/{jobs[1]['id']}/outputs/{name}").status_code
@@ -227,7 +227,7 @@ def test_submission_that_waits_is_answered_at_the_end(api: Api) -> None:
 def work(api: Api) -> None:
     while not (leases := api.bench.claim(PREPARE)):
         pass
-    result = {"facts": facts(PREPARE), "arrays": {}, "files": {}}
+    result = {"facts": FACTS[PREPARE], "arrays": {}, "files": {}}
     api.bench.do(transitions.complete, [Done(leases[0], result, 0.1, {})], KEEPING)
     finish_composite(api)
 

@@ -30,7 +30,7 @@ from smart_filter_shared.jobs.presence import SENDING, WorkerState
 from smart_filter_shared.jobs.roster import Member
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.settings import SecretsSettings
-from smart_filter_tests import commands, races
+from smart_filter_tests import races
 from smart_filter_tests.bench import Bench
 from smart_filter_tests.outages import until
 from smart_filter_tests.receiving import (
@@ -487,11 +487,10 @@ def write(api: Api, webhook: str, count: int) -> None:
 
 @pytest.fixture
 def sender(api: Api) -> Iterator["subprocess.Popen[bytes]"]:
-    settings = api.bench.settings
-    (key,) = settings.secrets.key
+    (key,) = api.bench.settings.secrets.key
     environment = {
         **os.environ,
-        **commands.named(settings),
+        **api.bench.environment,
         "SMART_FILTER_SECRETS_KEY": key.get_secret_value(),
         "SMART_FILTER_OUTBOUND_ALLOW": LOOPBACK,
         "SMART_FILTER_HEARTBEAT_SECONDS": "0.1",

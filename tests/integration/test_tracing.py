@@ -16,6 +16,7 @@ from typing import Any, Self
 
 import httpx
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from smart_filter_api import keys
 from smart_filter_deploy import wiring
@@ -28,9 +29,8 @@ from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.telemetry.metrics import Step
 from smart_filter_tests import faults
 from smart_filter_tests.bench import TENANT, Bench
-from smart_filter_tests.collecting import Collector, Seen, a_collector
 from smart_filter_tests.faults import gathers
-from smart_filter_tests.receiving import a_receiver
+from smart_filter_tests.receiving import Got, Receiver, Says, a_receiver
 from smart_filter_tests.running import PHOTO
 
 CALLER = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -48,6 +48,81 @@ METRICS = {
 }
 _LOG = "log"
 _TESTS = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A span as it came.
+
+    trace, span, above: ids as hexadecimal; above: of the span that it is part of, or empty.
+    links: the ids of spans that it links to.  trouble: the message of its status.
+    """
+
+    service: str
+    name: str
+    trace: str
+    span: str
+    above: str
+    links: frozenset[str]
+    attributes: Mapping[str, str | int]
+    began_ns: int
+    ended_ns: int
+    trouble: str
+
+
+@dataclass(frozen=True, slots=True)
+class Collector:
+    """Where traces go."""
+
+    receiver: Receiver
+
+    @property
+    def url(self) -> str:
+        """What SMART_FILTER_OTLP_URL is."""
+        return self.receiver.url.removesuffix("/hook")
+
+    def spans(self) -> list[Seen]:
+        return [span for got in self.receiver.got for span in _read(got)]
+
+    def trace(self, id_: uuid.UUID) -> list[Seen]:
+        """Return what came of one trace, in the order of beginnings."""
+        found = [span for span in self.spans() if span.trace == id_.hex]
+        return sorted(found, key=lambda span: span.began_ns)
+
+
+@contextmanager
+def a_collector() -> Iterator[Collector]:
+    with a_receiver(lambda _: Says(200)) as receiver:
+        yield Collector(receiver)
+
+
+def _read(got: Got) -> Iterator[Seen]:
+    assert got.path == "/v1/traces"
+    assert got.headers["content-type"] == "application/x-protobuf"
+    request = ExportTraceServiceRequest.FromString(got.body)
+    for resource in request.resource_spans:
+        service = next(
+            one.value.string_value
+            for one in resource.resource.attributes
+            if one.key == "service.name"
+        )
+        for scope in resource.scope_spans:
+            for span in scope.spans:
+                yield Seen(
+                    service=service,
+                    name=span.name,
+                    trace=span.trace_id.hex(),
+                    span=span.span_id.hex(),
+                    above=span.parent_span_id.hex(),
+                    links=frozenset(link.span_id.hex() for link in span.links),
+                    attributes={
+                        one.key: one.value.string_value or one.value.int_value
+                        for one in span.attributes
+                    },
+                    began_ns=span.start_time_unix_nano,
+                    ended_ns=span.end_time_unix_nano,
+                    trouble=span.status.message,
+                )
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,6 @@ class AgedStack:
 
     @contextmanager
     def client_of(self, tenant: Tenant) -> Iterator[httpx.Client]:
-        """Yield a client with a new key of a tenant."""
         with self.bench.transaction() as connection:
             scopes = [keys.Scope.SUBMIT, keys.Scope.READ, keys.Scope.ADMIN]
             key = keys.issue(connection, tenant=tenant, scopes=scopes).key
@@ -62,15 +61,13 @@ class AgedStack:
 
     def aged(self, job_id: str, ago: int) -> JobId:
         """Let a job be so many days old; return its id."""
-        with self.bench.transaction() as connection:
-            return aging.age_jobs(connection, [job_id], number=ago)[0]
+        return self.bench.do(aging.age_jobs, [job_id], number=ago)[0]
 
     def until(self, query: str, **values: object) -> None:
         """Return when a query answers true; fail when it does not for long."""
         self.running.until(lambda: bool(self.scalar(query, **values)), seconds=_WAIT_SECONDS)
 
     def scalar(self, query: str, **values: object) -> Any:  # noqa: ANN401 - of any column
-        """Return the one value that a query finds."""
         with self.bench.transaction() as connection:
             return connection.scalar(text(query), values)
 

@@ -132,16 +132,13 @@ def age_jobs(
 
 def clean_up(bench: Bench) -> None:
     """Let jobs that ended be counted, and retention remove all that has expired."""
-    with bench.transaction() as connection:
-        days.look(connection)
-    with bench.transaction() as connection:
-        fairness.settle(connection)
+    bench.do(days.look)
+    bench.do(fairness.settle)
     retention = Retention(bench.engine, bench.store, cell=CELL)
     for _ in range(3):  # a mark, an object that goes, a row that goes
         while retention.remove_expired():
             pass
-    with bench.transaction() as connection:
-        days.look(connection)
+    bench.do(days.look)
 
 
 def replace_weights(bench: Bench, *, score: float) -> str:

@@ -51,7 +51,6 @@ def drawn(name: str, seed: int, *, width: int = 128, height: int = 96) -> Drawn:
 
 
 def coco(pictures: list[Drawn]) -> dict[str, Any]:
-    """Return their annotations as COCO has them."""
     annotations: list[dict[str, Any]] = []
     for number, one in enumerate(pictures, start=1):
         marks = [(FACE, list(box), []) for box in one.faces]

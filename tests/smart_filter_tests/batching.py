@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 
 from smart_filter_shared.pipeline import StageName
+from smart_filter_tests.deriving import FACTS
 from smart_filter_tests.serving import Api, a_photo
 
 PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE = StageName
@@ -29,7 +30,6 @@ def submit(api: Api, document: object) -> dict[str, Any]:
 
 
 def batch(api: Api, batch_id: str) -> dict[str, Any]:
-    """Return a batch as the API shows it."""
     answer = api.client.get(f"/v1/batches/{batch_id}")
     assert answer.status_code == 200, answer.text
     shown: dict[str, Any] = answer.json()
@@ -42,20 +42,5 @@ def finish(api: Api, count: int, *stages: StageName) -> None:
         for _ in range(count):
             file = {"key": "k", "format": "image/jpeg", "width": 4, "height": 4, "bytes": 1}
             files = {"image": {**file, "key": f"{stage} {_}"}} if stage == COMPOSITE else {}
-            result = {"facts": facts(stage), "arrays": {}, "files": files, "background": None}
+            result = {"facts": FACTS[stage], "arrays": {}, "files": files, "background": None}
             api.finish(stage, result)
-
-
-def facts(stage: StageName) -> dict[str, object]:
-    """Return what a stage has found out of one person."""
-    face = {"box": [0, 0, 9, 9], "score": 1.0, "landmarks": [[1, 1]] * 5}
-    return {
-        PREPARE: {"width": 48, "height": 32, "format": "jpg"},
-        SEGMENTATION: {"coverage": 0.5},
-        FACE: {"faces": [face]},
-        SMILE: {
-            "smiles": [{"level": "mild", "score": 0.5}],
-            "eyes": [{"left_open": True, "right_open": True}],
-        },
-        COMPOSITE: {},
-    }[stage]

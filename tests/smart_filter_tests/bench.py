@@ -128,7 +128,6 @@ class Bench:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables that lead a process to these servers."""
         return environment_of(self.settings)
 
     def empty(self) -> None:
@@ -286,13 +285,11 @@ class Bench:
             for index in range(jobs)
         ]
         batch = BatchSubmission(batch_id, TENANT, best, webhook_url, submissions, ())
-        with self.transaction() as connection:
-            transitions.submit_batch(connection, batch)
+        self.do(transitions.submit_batch, batch)
         return batch_id, [one.job_id for one in submissions]
 
     def batch(self, batch_id: BatchId) -> BatchRow:
-        with self.transaction() as connection:
-            found = batches.find(connection, batch_id, TENANT)
+        found = self.do(batches.find, batch_id, TENANT)
         assert found is not None
         return found
 
@@ -305,15 +302,14 @@ class Bench:
             return fairness.reserve(connection, tenant, wanted, cell=CELL)
 
     def claim(self, stage: StageName, *, batch_size: int = 1) -> list[Lease]:
-        with self.transaction() as connection:
-            return transitions.claim(
-                connection,
-                capability(stage),
-                worker=self.worker,
-                batch_size=batch_size,
-                lease_seconds=self.settings.engine.lease_seconds,
-                max_attempts=self.settings.engine.max_attempts,
-            )
+        return self.do(
+            transitions.claim,
+            capability(stage),
+            worker=self.worker,
+            batch_size=batch_size,
+            lease_seconds=self.settings.engine.lease_seconds,
+            max_attempts=self.settings.engine.max_attempts,
+        )
 
     def claim_one(self, stage: StageName) -> Lease:
         """Claim the head of the stage's queue, which must not be empty."""
@@ -321,11 +317,9 @@ class Bench:
         return lease
 
     def complete(self, *leases: Lease) -> Completion:
-        with self.transaction() as connection:
-            return transitions.complete(connection, [done(lease) for lease in leases], KEEPING)
+        return self.do(transitions.complete, [done(lease) for lease in leases], KEEPING)
 
     def advance(self, *names: StageName) -> None:
-        """Claim and complete one row of each stage, in order."""
         for name in names:
             self.complete(self.claim_one(name))
 
@@ -340,25 +334,20 @@ class Bench:
 
     def sweep(self) -> list[Capability]:
         """Expire, lapse and wake, as the sweeper does; return what it would ring."""
-        with self.transaction() as connection:
-            transitions.expire(
-                connection,
-                max_attempts=self.settings.engine.max_attempts,
-                give_up_seconds=self.settings.engine.give_up_seconds,
-            )
-        with self.transaction() as connection:
-            transitions.lapse(connection)
-        with self.transaction() as connection:
-            return transitions.wake(connection)
+        self.do(
+            transitions.expire,
+            max_attempts=self.settings.engine.max_attempts,
+            give_up_seconds=self.settings.engine.give_up_seconds,
+        )
+        self.do(transitions.lapse)
+        return self.do(transitions.wake)
 
     def job(self, job_id: JobId, *, tenant: Tenant = TENANT) -> JobRow:
-        with self.transaction() as connection:
-            found = queries.find(connection, job_id, tenant)
+        found = self.do(queries.find, job_id, tenant)
         assert found is not None
         return found
 
     def states(self, job_id: JobId) -> dict[str, str]:
-        """Return the states of a job's stages by name."""
         return {str(stage.name): stage.state for stage in self.job(job_id).stages}
 
     def row(self, job_id: JobId, stage: StageName) -> dict[str, object]:
@@ -370,31 +359,30 @@ class Bench:
             return dict(found.mappings().one())
 
     def rings(self, stage: StageName) -> int:
-        """Return how many rings wait for the stage's capability."""
         return int(self.broker.llen(queue_of(capability(stage))))
 
     def now(self) -> dt.datetime:
-        with self.transaction() as connection:
-            return connection.execute(text("SELECT statement_timestamp()")).scalar_one()
+        moment: dt.datetime = self.scalar("SELECT statement_timestamp()")
+        return moment
 
     def _default_submission(self) -> Submission:
         recipe = Recipe()
         return _submission(new_job_id(), TENANT, recipe, self.reserve(TENANT, recipe))
 
     def _submit(self, submission: Submission) -> JobId:
-        with self.transaction() as connection:
-            transitions.submit(connection, submission)
+        self.do(transitions.submit, submission)
         return submission.job_id
 
     def _shift(self, column: str, job_id: JobId, stage: StageName, seconds: float) -> None:
-        with self.transaction() as connection:
-            connection.execute(
-                text(f"""
-                    UPDATE stages SET {column} = {column} - make_interval(secs => :seconds)
-                    WHERE job_id = :job_id AND stage = :stage
-                """),
-                {"seconds": seconds, "job_id": job_id, "stage": str(stage)},
-            )
+        self.execute(
+            f"""
+                UPDATE stages SET {column} = {column} - make_interval(secs => :seconds)
+                WHERE job_id = :job_id AND stage = :stage
+            """,
+            seconds=seconds,
+            job_id=job_id,
+            stage=str(stage),
+        )
 
 
 def _submission(

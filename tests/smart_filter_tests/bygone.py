@@ -44,12 +44,9 @@ def id_of(bench: Bench, number: int = 0, *, back: int = BACK) -> uuid.UUID:
 def ended(bench: Bench, number: int = 0, *, back: int = BACK) -> JobId:
     """Write a job of a past day that was canceled, counted and has expired."""
     job_id = bench.submit(job_id=JobId(id_of(bench, number, back=back)))
-    with bench.transaction() as connection:
-        transitions.cancel(connection, job_id, TENANT)
-    with bench.transaction() as connection:
-        days.look(connection)
-    with bench.transaction() as connection:
-        fairness.settle(connection)
+    bench.do(transitions.cancel, job_id, TENANT)
+    bench.do(days.look)
+    bench.do(fairness.settle)
     let_expire(bench)
     return job_id
 
@@ -76,17 +73,14 @@ def is_there(bench: Bench, *, back: int = BACK) -> bool:
 
 def drop(bench: Bench, *, back: int = BACK) -> list[str]:
     """Drop a past day, or return what holds it."""
-    with bench.transaction() as connection:
-        return past_days.drop(connection, span(bench, back=back))
+    return bench.do(past_days.drop, span(bench, back=back))
 
 
 def batch(bench: Bench, *where: tuple[int, int]) -> BatchId:
     """Write a batch that has ended and expired, of jobs of these days and numbers."""
     batch_id, job_ids = bench.submit_batch(len(where))
-    with bench.transaction() as connection:
-        transitions.cancel_batch(connection, batch_id, TENANT)
-    with bench.transaction() as connection:
-        fairness.settle(connection)
+    bench.do(transitions.cancel_batch, batch_id, TENANT)
+    bench.do(fairness.settle)
     let_expire(bench)
     with bench.transaction() as connection:
         for job_id, (back, number) in zip(job_ids, where, strict=True):

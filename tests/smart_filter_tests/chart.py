@@ -49,7 +49,6 @@ class Rendered:
 
 
 def example() -> dict[str, Any]:
-    """Return the values of the example that comes with the chart."""
     values: dict[str, Any] = yaml.safe_load((CHART / "example-values.yaml").read_text())
     return values
 

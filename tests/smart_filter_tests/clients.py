@@ -29,7 +29,6 @@ class Asked:
 
     # Any: whatever the method takes and returns, here and below.
     def do(self, name: str, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
-        """Return what a method returns."""
         if not self.is_async:
             with self._blocking() as client:
                 return getattr(client, name)(*args, **kwargs)
@@ -41,7 +40,6 @@ class Asked:
         return anyio.run(ask)
 
     def all(self, name: str, *args: Any, **kwargs: Any) -> list[Any]:  # noqa: ANN401
-        """Return all that a method yields."""
         if not self.is_async:
             with self._blocking() as client:
                 return list(getattr(client, name)(*args, **kwargs))

@@ -49,13 +49,9 @@ def on_servers(
     told: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Command:
     """Return the command line, working on these servers."""
-    for name, value in named(told).items():
+    for name, value in environment_of(told).items():
         monkeypatch.setenv(name, value)
     return Command(capsys)
-
-
-# The variables that lead a process to servers.
-named = environment_of
 
 
 def parse(words: Sequence[str]) -> None:

@@ -30,7 +30,6 @@ def an_empty_database(url: str, name: str) -> Iterator[DatabaseSettings]:
 
 @contextmanager
 def connected(settings: DatabaseSettings, *, connections: int = 2) -> Iterator[Engine]:
-    """Give an engine while the block lasts."""
     engine = sessions.engine(settings, connections=connections)
     try:
         yield engine

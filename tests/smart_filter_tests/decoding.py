@@ -16,7 +16,6 @@ from smart_filter_workers import images
 
 
 def main() -> None:
-    """Decode whatever standard input holds."""
     _bound_memory(int(sys.argv[1]))
     mutants: list[tuple[int, bytes]] = pickle.load(sys.stdin.buffer)
     for seed, content in mutants:

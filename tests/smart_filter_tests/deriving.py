@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from sqlalchemy import text
-
 from smart_filter_shared.jobs import transitions
 from smart_filter_shared.jobs.leases import Done, Lease
 from smart_filter_shared.jobs.retention import Kind
@@ -14,7 +12,10 @@ from smart_filter_tests.serving import Api
 PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE = StageName
 FACTS: dict[StageName, dict[str, Any]] = {
     PREPARE: {"width": 48, "height": 32, "format": "jpg"},
-    SEGMENTATION: {"coverage": 0.5, "persons": None},
+    SEGMENTATION: {
+        "coverage": 0.5,
+        "found": [{"number": 1, "box": [1.0, 2.0, 3.0, 4.0], "kept": True}],
+    },
     FACE: {"faces": [{"box": [1, 1, 9, 9], "score": 0.9, "landmarks": [[2, 2]] * 5}]},
     SMILE: {
         "smiles": [{"level": "none", "score": 0.1}],
@@ -45,8 +46,7 @@ def complete(bench: Bench, lease: Lease, folder: str, content: bytes) -> None:
     for key in kinds:
         bench.store.put(key, content, length=len(content), media_type="image/png")
     result = {"facts": FACTS[lease.stage], "arrays": arrays, "files": files}
-    with bench.transaction() as connection:
-        transitions.complete(connection, [Done(lease, result, 0.25, kinds)], KEEPING)
+    bench.do(transitions.complete, [Done(lease, result, 0.25, kinds)], KEEPING)
 
 
 def whole(api: Api, **fields: str) -> str:
@@ -68,8 +68,6 @@ def objects(api: Api) -> set[str]:
 
 def pass_time(api: Api, *, hours: float) -> None:
     """Let artifacts have been made so many hours earlier."""
-    with api.bench.transaction() as connection:
-        connection.execute(
-            text("UPDATE artifacts SET expires_at = expires_at - make_interval(hours => :hours)"),
-            {"hours": hours},
-        )
+    api.bench.execute(
+        "UPDATE artifacts SET expires_at = expires_at - make_interval(hours => :hours)", hours=hours
+    )

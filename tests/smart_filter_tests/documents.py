@@ -17,7 +17,6 @@ OPENAPI = DOCS / "openapi.json"
 
 
 def openapi() -> dict[str, Any]:
-    """Return the API's description of itself; no server is asked for it."""
     nowhere = Addresses(
         database_url="postgresql+psycopg://nobody@localhost/none",
         broker_url="redis://localhost/0",
@@ -34,7 +33,6 @@ def written(document: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    """Write all of them."""
     OPENAPI.write_text(written(openapi()))
     folder = DOCS / "problems"
     folder.mkdir(exist_ok=True)

@@ -10,7 +10,6 @@ SIDE_PX = 32
 
 
 def crop(rng: np.random.Generator, *, is_open: bool) -> NDArray[np.uint8]:
-    """Draw an eye, (32, 32) uint8 grey: a white almond with an iris, or a dark lid's edge."""
     skin, dark = int(rng.integers(110, 200)), int(rng.integers(0, 60))
     picture = np.full((SIDE_PX, SIDE_PX), skin, np.uint8)
     x, y = (16 + int(value) for value in rng.integers(-2, 3, 2))

@@ -86,7 +86,6 @@ def a_picture(width: int = 240, height: int = 180, *, channels: int = 3) -> Pict
 
 
 def drawn(picture: Picture, seen: scene.Scene, name: str, **params: Scalar) -> Verdict:
-    """Draw a filter on a picture, told this and otherwise its defaults."""
     required: dict[str, Scalar] = {"text": "Hello"} if name == "caption" else {}
     asked = Filter(name, {**required, **params})
     return applying.plugin(name).draw(picture, seen, asked.parameters)

@@ -50,7 +50,6 @@ def job(fields: Mapping[str, str], *, seed: int = SEED) -> stage.Inputs:
 
 
 def made(jobs: Sequence[stage.Inputs]) -> list[Encoded]:
-    """Return the image of each job, run as one batch."""
     models: stage.Models = {"composite": layers.load(Path())}
     found = [result.image for result in stage.run(models, jobs)]
     return [image for image in found if image is not None]
@@ -65,14 +64,12 @@ def read(name: str) -> Srgb8:
 
 
 def pixels(content: bytes) -> Srgb8:
-    """Return what a PNG shows, (H, W, 4) uint8."""
     bgra = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     code = cv2.COLOR_BGRA2RGBA if bgra.shape[2] > 3 else cv2.COLOR_BGR2RGBA
     return np.asarray(cv2.cvtColor(bgra, code), np.uint8)
 
 
 def renew() -> None:
-    """Make all of them anew."""
     FOLDER.mkdir(exist_ok=True)
     for stale in FOLDER.glob("*.png"):
         stale.unlink()

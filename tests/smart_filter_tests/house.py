@@ -12,29 +12,13 @@ from smart_filter_shared.jobs.retention import Kind
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.storage import keys
 from smart_filter_tests.bench import KEEPING, TENANT
+from smart_filter_tests.deriving import FACTS
 from smart_filter_tests.serving import Api
 from smart_filter_workers.retention import Retention
 
 PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE = StageName
 MINUTE, HOUR, DAY = 60, 3600, 24 * 3600
 PICTURE = b"a picture" * 50_000
-FOUND = {
-    PREPARE: {"width": 48, "height": 32, "format": "jpg", "proposals": []},
-    SEGMENTATION: {
-        "coverage": 0.25,
-        "found": [{"number": 1, "box": [1.0, 2.0, 3.0, 4.0], "kept": True}],
-    },
-    FACE: {
-        "faces": [
-            {"box": [1.0, 2.0, 3.0, 4.0], "score": 0.9, "landmarks": [[1.5, 2.5]] * 5},
-        ]
-    },
-    SMILE: {
-        "smiles": [{"level": "mild", "score": 0.4}],
-        "eyes": [{"left_open": True, "right_open": True}],
-    },
-    COMPOSITE: {"background": None},
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +42,9 @@ class House:
         self.api.bench.store.put(key, made, length=len(made), media_type="image/png")
         file = {"key": key, "media_type": "image/png", "width": 48, "height": 32, "format": "png"}
         files = {"image": {**file, "bytes": len(made)}} if ends else {}
-        result = {"facts": FOUND[stage], "arrays": {}, "files": files}
+        result = {"facts": FACTS[stage], "arrays": {}, "files": files}
         kind = Kind.RESULT if ends else Kind.INTERMEDIATE
-        with self.api.bench.transaction() as connection:
-            transitions.complete(connection, [Done(lease, result, 0.1, {key: kind})], KEEPING)
+        self.api.bench.do(transitions.complete, [Done(lease, result, 0.1, {key: kind})], KEEPING)
 
     def pass_time(self, *, seconds: float) -> None:
         """Let all that there is be so much older, and sweep."""
@@ -100,8 +83,7 @@ class House:
 
     def row(self, query: str, job_id: str) -> object:
         """Return the one value that a query about a job finds."""
-        with self.api.bench.transaction() as connection:
-            return connection.execute(text(query), {"id": job_id}).scalar_one()
+        return self.api.bench.scalar(query, id=job_id)
 
     def rows(self, table: str, job_id: str) -> int:
         """Return how many rows of a table are of a job."""

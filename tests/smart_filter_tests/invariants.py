@@ -8,6 +8,5 @@ _MOST = 20
 
 def broken(bench: Bench) -> list[str]:
     """Return which rules do not hold, each with what breaks it."""
-    with bench.transaction() as connection:
-        found = audit.rows(connection, most=_MOST)
+    found = bench.do(audit.rows, most=_MOST)
     return [f"{finding.rule}: {finding.subject}" for finding in found]

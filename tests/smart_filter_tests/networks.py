@@ -153,7 +153,6 @@ def rtmdet(boxes: Floats, labels: NDArray[np.int64], masks: Floats) -> bytes:
 
 
 def with_weights_elsewhere() -> bytes:
-    """Return a network whose weights are read from another file."""
     model = onnx.load_model_from_string(red_is_people())
     tensor = model.graph.initializer[0]
     tensor.data_location = TensorProto.EXTERNAL

@@ -86,8 +86,7 @@ def fill(addresses: Addresses, folder: Path) -> None:
         with serving(bench.settings) as url:
             groups = _live(bench, url)
         for group in groups:
-            with bench.transaction() as connection:
-                job_copies.write(connection, group)
+            bench.do(job_copies.write, group)
         with bench.transaction() as connection:
             _count(connection)
             _sample(connection)
@@ -108,12 +107,10 @@ def copy_to(addresses: Addresses, database: str) -> None:
 
 
 def drop(addresses: Addresses, database: str) -> None:
-    """Drop a copy."""
     _administer(addresses, f"DROP DATABASE {database} WITH (FORCE)")
 
 
 def client_of(url: str, key: str) -> httpx.Client:
-    """Return a client of an API with a key."""
     return httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=60)
 
 
@@ -121,7 +118,6 @@ def client_of(url: str, key: str) -> httpx.Client:
 def a_bench(
     addresses: Addresses, database: str, folder: Path, *, sealing_keys: str = SEALING_KEY
 ) -> Iterator[Bench]:
-    """Open a bench on a database of a server."""
     url = make_url(addresses.database_url).set(database=database)
     told = settings_of(
         addresses,
@@ -194,7 +190,6 @@ def _live(bench: Bench, url: str) -> list[Group]:
 
 
 def _api(held: ExitStack, bench: Bench, url: str, tenant: Tenant) -> Api:
-    """Return the API as a tenant sees it that has rotated its key."""
     client = held.enter_context(client_of(url, aging.rotate_key(bench, tenant)))
     return Api(url, bench, client)
 
@@ -206,7 +201,6 @@ def _keep_an_hour(api: Api, tenant: Tenant) -> None:
 
 
 def _schedule(api: Api) -> None:
-    """Submit a photo with faces for a few days after the last."""
     answer = api.post(
         PHOTO.read_bytes(),
         {
@@ -247,7 +241,6 @@ def _spend_transactions(bench: Bench) -> None:
 
 
 def _count(connection: Connection) -> None:
-    """Write the usage of all tenants from their jobs."""
     connection.execute(text("DELETE FROM usage"))
     connection.execute(
         text("""

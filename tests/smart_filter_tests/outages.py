@@ -89,7 +89,6 @@ def unreadable_table(bench: Bench, table: str) -> Iterator[Callable[[], int]]:
 
 @contextmanager
 def cut_off(bench: Bench) -> Iterator[None]:
-    """End every connection of others to the database, before the block and after it."""
     with _administrator(bench) as connection:
         _cut(connection)
         bench.engine.dispose()

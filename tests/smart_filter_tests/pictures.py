@@ -29,12 +29,10 @@ def encoded(picture: Image.Image, kind: str, **options: object) -> bytes:
 
 
 def plain(width: int, height: int, colour: object, kind: str = "PNG", mode: str = "RGB") -> bytes:
-    """Return a file of one colour."""
     return encoded(Image.new(mode, (width, height), colour), kind)
 
 
 def a_photo(srgb: Srgb8) -> Photo:
-    """Return the pixels as a decoded upload."""
     return Photo(srgb=srgb, format="png")
 
 

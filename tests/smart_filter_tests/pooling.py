@@ -60,7 +60,6 @@ def held(stack: Running, name: str) -> int:
 
 
 def established(port: int) -> int:
-    """Return how many connections of this machine lead to a port."""
     return len(_sockets_to(port))
 
 

@@ -68,7 +68,6 @@ def a_portrait(side: int = _SIDE) -> Portrait:
 
 
 def as_job(recipe: Recipe, *, side: int = _SIDE, seed: int = 1) -> Inputs:
-    """Return the portrait as what the composite stage reads of a job."""
     portrait = a_portrait(side)
     return Inputs(
         photo=Photo(portrait.srgb, "jpg"),

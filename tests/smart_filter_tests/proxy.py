@@ -23,8 +23,6 @@ _RESET = struct.pack("ii", 1, 0)
 
 
 class Mode(StrEnum):
-    """What becomes of connections and bytes."""
-
     PASS = "pass"
     RESET = "reset"
     SWALLOW = "swallow"

@@ -15,9 +15,7 @@ at_once = together
 
 
 def alone(world: World, action: Action) -> object:
-    """Make a transition in a transaction of its own; return its answer."""
-    with world.bench.transaction() as connection:
-        return action(connection, world)
+    return world.bench.do(action, world)
 
 
 def overlapped(world: World, first: Action, second: Action) -> tuple[object, object]:

@@ -36,8 +36,6 @@ class Got:
 
 @dataclass(frozen=True, slots=True)
 class Says:
-    """What a receiver answers."""
-
     status: int = 204
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -96,7 +94,6 @@ def a_receiver(answer: Callable[[Got], Says] = lambda _: Says()) -> Iterator[Rec
 
 
 def seal_of(bench: Bench) -> Seal:
-    """Return what opens the secrets on a bench."""
     return Seal([key.get_secret_value() for key in bench.settings.secrets.key])
 
 

@@ -71,18 +71,15 @@ class Removing:
         return answer
 
     def job(self) -> dict[str, Any]:
-        """Return the newest job as the API shows it."""
         shown: dict[str, Any] = self.api.client.get("/v1/jobs").json()["items"][0]
         return shown
 
     def jobs(self) -> int:
-        with self.api.bench.transaction() as connection:
-            return int(connection.execute(text("SELECT count(*) FROM jobs")).scalar_one())
+        return int(self.api.bench.scalar("SELECT count(*) FROM jobs"))
 
     def joined(self) -> str:
         """Return when somebody joined an identical request last, as a text."""
-        with self.api.bench.transaction() as connection:
-            return str(connection.execute(text("SELECT max(claimed_at) FROM requests")).scalar())
+        return str(self.api.bench.scalar("SELECT max(claimed_at) FROM requests"))
 
     def work(
         self,
@@ -105,14 +102,12 @@ class Removing:
         )
 
     def withdraw(self) -> None:
-        """Cancel every job, so that nobody waits for it any more."""
         with self.api.bench.transaction() as connection:
             rows = connection.execute(text("SELECT id, tenant FROM jobs WHERE outcome IS NULL"))
             for job in rows.all():
                 transitions.cancel(connection, JobId(job.id), Tenant(job.tenant))
 
     def fail(self, code: str, stage: StageName = StageName.PREPARE) -> None:
-        """Let the one job that waits fail at a stage."""
         if stage == StageName.COMPOSITE:
             self.api.finish(StageName.PREPARE, PREPARED)
             self.api.finish(StageName.SEGMENTATION, {"facts": {}, "arrays": {}, "files": {}})

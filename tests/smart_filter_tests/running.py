@@ -49,8 +49,6 @@ _LOOK_SECONDS = 0.03
 
 @dataclass(slots=True)
 class Running:
-    """The stack, and what a client does to it."""
-
     stack: Stack
     client: httpx.Client
     faults: Path
@@ -67,7 +65,6 @@ class Running:
         return str(answer.json()["id"])
 
     def job(self, job_id: str) -> dict[str, Any]:
-        """Return a job as the API shows it."""
         answer = self.client.get(f"/v1/jobs/{job_id}")
         assert answer.status_code == 200, answer.text
         job: dict[str, Any] = answer.json()
@@ -79,7 +76,6 @@ class Running:
         return self.job(job_id)
 
     def run(self, photo: bytes | None = None, **fields: str) -> dict[str, Any]:
-        """Submit a photo and return its job when it has ended."""
         return self.wait(self.submit(photo, **fields))
 
     def output(self, job_id: str, name: str) -> bytes:
@@ -88,7 +84,6 @@ class Running:
         return answer.content
 
     def pixels(self, job_id: str, name: str = "image") -> NDArray[np.uint8]:
-        """Return an output of a job that is a picture, in its own channels."""
         return np.asarray(Image.open(io.BytesIO(self.output(job_id, name))))
 
     def until(self, holds: Callable[[], bool], *, seconds: float = _PATIENCE_SECONDS) -> None:

@@ -32,8 +32,7 @@ def of_every_end(api: Api, receiver: str) -> dict[str, list[uuid.UUID]]:
     finish(api.bench)
     failed = _submitted(api, webhook_url=receiver, **_NAVY)
     _complete(api.bench, _claimed(api.bench))
-    with api.bench.transaction() as connection:
-        transitions.fail(connection, _claimed(api.bench), FAILURE)
+    api.bench.do(transitions.fail, _claimed(api.bench), FAILURE)
     canceled = _submitted(api, webhook_url=receiver, **_NAVY)
     assert api.client.post(f"/v1/jobs/{canceled}/cancel").is_success
     deleted = _submitted(api, background="keep")
@@ -86,15 +85,14 @@ def _ready(bench: Bench) -> list[Capability]:
 
 
 def _claimed(bench: Bench) -> Lease:
-    with bench.transaction() as connection:
-        (lease,) = transitions.claim(
-            connection,
-            _ready(bench)[0],
-            worker=bench.worker,
-            batch_size=1,
-            lease_seconds=60,
-            max_attempts=3,
-        )
+    (lease,) = bench.do(
+        transitions.claim,
+        _ready(bench)[0],
+        worker=bench.worker,
+        batch_size=1,
+        lease_seconds=60,
+        max_attempts=3,
+    )
     return lease
 
 

@@ -44,7 +44,6 @@ class Secluded:
 
     @property
     def asked_for(self) -> list[str]:
-        """The names that were asked for so far."""
         return sorted(set(self.record.read_text().split()))
 
     def start(

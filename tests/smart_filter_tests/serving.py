@@ -61,11 +61,9 @@ class Api:
     client: httpx.Client
 
     def key(self, *scopes: Scope, tenant: Tenant = TENANT) -> str:
-        with self.bench.transaction() as connection:
-            return keys.issue(connection, tenant=tenant, scopes=scopes).key
+        return self.bench.do(keys.issue, tenant=tenant, scopes=scopes).key
 
     def headers(self, *scopes: Scope, tenant: Tenant = TENANT) -> dict[str, str]:
-        """Return the header of a new key."""
         return {"Authorization": f"Bearer {self.key(*scopes, tenant=tenant)}"}
 
     def limit(self, tenant: Tenant = TENANT, **own: float) -> None:
@@ -75,7 +73,6 @@ class Api:
             tenants.say(connection, tenant, dataclasses.replace(said, limits=limits))
 
     def keep(self, tenant: Tenant = TENANT, **own: float) -> None:
-        """Say how long what a tenant submits from now on is kept."""
         with self.bench.transaction() as connection:
             said = tenants.hold(connection, tenant)
             keeping = OwnKeeping(**own)  # type: ignore[arg-type]  # its fields
@@ -86,7 +83,6 @@ class Api:
     def post(
         self, photo: bytes, fields: Mapping[str, str | Sequence[str]] | None = None
     ) -> httpx.Response:
-        """Submit a photo with fields of a recipe."""
         return self.client.post(
             "/v1/jobs", files={"photo": ("photo", photo)}, data=dict(fields or {})
         )
@@ -100,7 +96,6 @@ class Api:
         return str(answer.json()["id"])
 
     def job(self, job_id: str) -> dict[str, Any]:
-        """Return a job as the API shows it."""
         answer = self.client.get(f"/v1/jobs/{job_id}")
         assert answer.status_code == 200, answer.text
         job: dict[str, Any] = answer.json()
@@ -112,14 +107,11 @@ class Api:
         files = result.get("files")
         assert isinstance(files, dict)
         artifacts = {file["key"]: Kind.RESULT for file in files.values()}
-        with self.bench.transaction() as connection:
-            transitions.complete(connection, [Done(lease, result, 0.25, artifacts)], KEEPING)
+        self.bench.do(transitions.complete, [Done(lease, result, 0.25, artifacts)], KEEPING)
 
     def fail(self, stage: StageName, failure: Failure) -> None:
-        """Let the stage at the head of its queue fail."""
         lease = self.bench.claim_one(stage)
-        with self.bench.transaction() as connection:
-            transitions.fail(connection, lease, failure)
+        self.bench.do(transitions.fail, lease, failure)
 
     def leftovers(self) -> dict[str, object]:
         """Return what is stored anywhere: counts of rows, objects and messages above 0."""
@@ -205,7 +197,6 @@ def an_api(url: str, bench: Bench) -> Iterator[Api]:
 
 
 def a_card(task: TaskName, name: str | None = None) -> ModelCard:
-    """Return the card of a model that does nothing, the default unless it has a name."""
     return ModelCard(
         name=name or f"no-{task}",
         version="1",
@@ -220,7 +211,6 @@ def a_card(task: TaskName, name: str | None = None) -> ModelCard:
 
 
 def a_photo(format_: str = "JPEG", size: tuple[int, int] = (48, 32), mode: str = "RGB") -> bytes:
-    """Return a photo of one colour, encoded."""
     buffer = io.BytesIO()
     Image.new(mode, size).save(buffer, format_)
     return buffer.getvalue()

@@ -10,8 +10,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import text
-
 from smart_filter_shared.ids import Capability, JobId, Tenant
 from smart_filter_shared.jobs import fairness, presence, queries, transitions
 from smart_filter_shared.jobs.leases import Done, Lease
@@ -72,17 +70,16 @@ class Simulation:
             presence.announce(connection, worker)
 
     def tenant(self, name: str, *, stage_seconds: float, weight: float = 1) -> Tenant:
-        """Return a new tenant whose stages take so long."""
         tenant = Tenant(name)
         self.cost[tenant] = stage_seconds
-        with self._bench.transaction() as connection:
-            connection.execute(
-                text("""
-                    INSERT INTO tenants (name, weight, finish)
-                    SELECT :name, :weight, virtual_time FROM cells
-                """),
-                {"name": name, "weight": weight},
-            )
+        self._bench.execute(
+            """
+                INSERT INTO tenants (name, weight, finish)
+                SELECT :name, :weight, virtual_time FROM cells
+            """,
+            name=name,
+            weight=weight,
+        )
         return tenant
 
     def submit(
@@ -137,15 +134,11 @@ class Simulation:
     def sweep(self) -> None:
         self._swept_at = self.now
         self._tally.publish(self._bench.engine)
-        with self._bench.transaction() as connection:
-            transitions.wake(connection)
-        with self._bench.transaction() as connection:
-            fairness.settle(connection)
-        with self._bench.transaction() as connection:
-            fairness.refresh(connection, cell=CELL, silent_seconds=3600)
+        self._bench.do(transitions.wake)
+        self._bench.do(fairness.settle)
+        self._bench.do(fairness.refresh, cell=CELL, silent_seconds=3600)
 
     def shares(self, since: Mapping[Tenant, float]) -> dict[Tenant, float]:
-        """Return the model seconds that each tenant got since then."""
         return {tenant: self.model_seconds[tenant] - since.get(tenant, 0.0) for tenant in self.cost}
 
     def _claim(self) -> list[Lease]:
@@ -170,8 +163,7 @@ class Simulation:
 
     def _complete(self, leases: list[Lease]) -> None:
         done = [Done(lease, {}, self._seconds(lease), {}) for lease in leases]
-        with self._bench.transaction() as connection:
-            completion = transitions.complete(connection, done, KEEPING)
+        completion = self._bench.do(transitions.complete, done, KEEPING)
         self._tally.ran(done)
         for one in done:
             self.model_seconds[self.tenant_of[one.lease.job_id]] += one.seconds

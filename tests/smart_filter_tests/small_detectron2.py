@@ -77,7 +77,6 @@ def write(path: Path, arrays: dict[str, NDArray[Any]]) -> Path:
 
 
 def random_arrays(address: str, folder: Path) -> dict[str, NDArray[Any]]:
-    """Return random weights of a configuration, whose persons have scores of 0.5 to 0.9."""
     importlib.import_module("torch").manual_seed(3)
     model = built(address, folder).model
     state: dict[str, NDArray[Any]] = {
@@ -94,13 +93,11 @@ def random_arrays(address: str, folder: Path) -> dict[str, NDArray[Any]]:
 
 
 def built(address: str, folder: Path) -> building.Built:
-    """Return the model of an own configuration, with weights as torch begins with them."""
     own = own_config(address, folder)
     return building.build(shelf.own(folder, own), device="cpu", names=own.classes)
 
 
 def own_config(address: str, folder: Path) -> Admitted:
-    """Return an own configuration as the list has it."""
     return next(
         one
         for one in admitted.read(folder)

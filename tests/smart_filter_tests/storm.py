@@ -52,8 +52,6 @@ Plan = Sequence[tuple[float, Callable[[], object]]]
 
 @dataclass(slots=True)
 class Storm:
-    """A running stack, and the faults that can befall it."""
-
     running: Running
     bench: Bench
     proxies: Mapping[str, Proxy]
@@ -70,7 +68,6 @@ class Storm:
             ]
 
     def submit_album(self, best: int, photos: int = PHOTOS) -> tuple[str, list[str]]:
-        """Submit the same as an album; return its id, and those of its jobs."""
         items = [
             {"photo_base64": base64.b64encode(_photo(number)).decode()} for number in range(photos)
         ]
@@ -115,7 +112,6 @@ class Storm:
         ]
 
     def attempts(self, job_ids: Sequence[str]) -> list[int]:
-        """Return how many attempts each stage of the jobs has spent."""
         return [
             stage["attempt"] for job_id in job_ids for stage in self.running.job(job_id)["stages"]
         ]
@@ -186,7 +182,6 @@ class Storm:
 
 @contextmanager
 def storm(folder: Path, weights: Path) -> Iterator[Storm]:
-    """Run a stack that faults can befall."""
     proxies: dict[str, Proxy] = {}
     with ExitStack() as held:
 

@@ -74,13 +74,11 @@ def ended(
         kept = artifacts.keep(api.bench.job(job_id), lease, result)
         digests = dict.fromkeys(lease.models, DIGEST)
         done = Done(lease, {**kept.row, "digests": digests}, 0.1, kept.artifacts)
-        with api.bench.transaction() as connection:
-            transitions.complete(connection, [done], KEEPING)
+        api.bench.do(transitions.complete, [done], KEEPING)
     return str(job_id)
 
 
 def correct(api: Api, job_id: str, **correction: Any) -> str:  # noqa: ANN401 - JSON
-    """Send a correction with consent; return its id."""
     told = {"consent": True, **correction}
     answer = api.client.post(f"/v1/jobs/{job_id}/corrections", json=told)
     assert answer.status_code == 201, answer.text

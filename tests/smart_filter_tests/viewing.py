@@ -34,16 +34,12 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A frame as it came back: what was seen in it, and its pixels."""
-
     said: Json
     srgb: Srgb8
 
 
 @dataclass(slots=True)
 class Viewer:
-    """A client; `said` is all that it was told beside frames, in order."""
-
     socket: ClientConnection
     said: list[Json] = field(default_factory=list)
 
@@ -54,7 +50,6 @@ class Viewer:
         self.socket.send(json.dumps(message))
 
     def hear(self) -> Json:
-        """Return the next message that is no picture."""
         message = self.socket.recv(timeout=_PATIENCE_SECONDS)
         assert isinstance(message, str)
         said: Json = json.loads(message)
@@ -86,8 +81,6 @@ class Viewer:
 
 @dataclass(slots=True)
 class LiveWorker:
-    """A live worker that runs."""
-
     process: subprocess.Popen[bytes]
     host: str
 
@@ -115,7 +108,6 @@ class LiveWorker:
         return httpx.get(f"http://{self.host}{path}", timeout=_PATIENCE_SECONDS)
 
     def stop(self) -> int:
-        """Ask it to stop, and return its status."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(_PATIENCE_SECONDS)
 

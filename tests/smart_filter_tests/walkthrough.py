@@ -104,8 +104,6 @@ def shows(printed: str, expected: str) -> bool:
 
 @dataclass(slots=True)
 class Walk:
-    """A terminal in a folder, with all that was typed into it so far."""
-
     page: str
     scratch: Path
     folder: Path

@@ -125,7 +125,6 @@ def a_site(
 
 
 def ok(body: bytes, **headers: str) -> bytes:
-    """Return a whole answer; `__` in names of headers stands for a dash."""
     return answer(200, body, content__length=str(len(body)), **headers)
 
 

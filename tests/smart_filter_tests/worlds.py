@@ -60,7 +60,6 @@ class Action:
 
 
 def same(lease: Lease) -> Plan:
-    """Return a plan that hands a stage on to the very capability that it had."""
     return Plan(lease.capability, lease.models, lease.parameters)
 
 
@@ -90,8 +89,7 @@ def ready(bench: Bench) -> World:
 def due(bench: Bench) -> World:
     """Make the same with a face that raised once and may be tried again by now."""
     world = running(bench)
-    with bench.transaction() as connection:
-        transitions.retry(connection, world.leases[FACE], RAISED, delay_seconds=5, max_attempts=3)
+    bench.do(transitions.retry, world.leases[FACE], RAISED, delay_seconds=5, max_attempts=3)
     bench.pass_time(world.job_id, FACE, seconds=6)
     return world
 
@@ -129,13 +127,11 @@ def joining(bench: Bench) -> World:
 def failed(bench: Bench) -> World:
     """Make a job that has failed; a worker still believes that it runs segmentation."""
     world = running(bench)
-    with bench.transaction() as connection:
-        transitions.fail(connection, world.leases[FACE], RAISED)
+    bench.do(transitions.fail, world.leases[FACE], RAISED)
     return world
 
 
 def late(bench: Bench) -> World:
-    """Make a job that nobody has claimed from, and whose deadline has passed."""
     return _past_its_deadline(fresh(bench))
 
 
@@ -257,8 +253,7 @@ def picture(bench: Bench) -> dict[str, object]:
 
 
 def _update(bench: Bench, change: str, *, where: str) -> None:
-    with bench.transaction() as connection:
-        connection.execute(text(f"UPDATE stages SET {change} WHERE {where}"))
+    bench.execute(f"UPDATE stages SET {change} WHERE {where}")
 
 
 def _exhaust(bench: Bench) -> None:

@@ -12,7 +12,6 @@ _ACCEPTED = re.compile("queued|running|succeeded")
 
 
 def add(page: Page, *photos: Path) -> None:
-    """Choose photos in the file dialog."""
     page.locator("[data-way=pick]").set_input_files(photos)
 
 
@@ -38,7 +37,6 @@ def drop(page: Page, *paths: Path) -> None:
 
 
 def card(page: Page, name: str) -> Locator:
-    """Return the card of a photo that is called so."""
     heading = page.get_by_role("heading", name=name, exact=True)
     return page.get_by_role("listitem").filter(has=heading)
 

@@ -30,12 +30,10 @@ def shown(page: Page, visitor: Visitor, photo: Path, **fields: str) -> dict[str,
 
 
 def open_photo(page: Page, job: dict[str, Any]) -> None:
-    """Go to the screen of a job's photo."""
     page.goto(f"{page.url.partition('#')[0]}#/photo/{job['id']}")
 
 
 def look_at(page: Page, mode: str) -> None:
-    """Choose what the viewer shows."""
     page.get_by_role("radio", name=mode, exact=True).check()
     page.mouse.move(0, 0)
 
@@ -89,7 +87,6 @@ def seen(page: Page) -> Pixels:
 
 
 def photo_of(visitor: Visitor, job: dict[str, Any]) -> Pixels:
-    """Return the photo of a job, as the service shows it."""
     return picture(bytes_of(visitor, job["links"]["photo"]))
 
 
@@ -98,7 +95,6 @@ def output_of(visitor: Visitor, job: dict[str, Any], name: str) -> Pixels:
 
 
 def bytes_of(visitor: Visitor, path: str) -> bytes:
-    """Return what the service answers at a path."""
     answer = visitor.client.get(path)
     assert answer.status_code == httpx.codes.OK, answer.text
     return answer.content

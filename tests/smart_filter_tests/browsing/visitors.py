@@ -56,7 +56,6 @@ class Visitor:
         assert answer.status_code == httpx.codes.OK, answer.text
 
     def submit(self, photo: Path, **fields: str) -> dict[str, Any]:
-        """Submit a photo as a program does; return its job.  In names `__` stands for a dot."""
         answer = self._post(photo, fields)
         assert answer.status_code == httpx.codes.ACCEPTED, answer.text
         job: dict[str, Any] = answer.json()

@@ -33,7 +33,6 @@ CARD = ModelCard(
 
 
 def load(weights: Path) -> Segmenter:
-    """Return the model."""
     says = (weights / FILE).read_bytes()
 
     def cut(batch: Sequence[Prepared]) -> list[People]:
