@@ -1,5 +1,7 @@
 """A recipe: the values of its fields, its defaults, its stages, and its row."""
 
+import datetime as dt
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,6 +25,7 @@ from smart_filter_shared.recipe import (
     Recipe,
     Shadow,
     ShadowKind,
+    Span,
     Whom,
     from_json,
     stages,
@@ -168,6 +171,7 @@ def test_size_is_a_paper_a_name_or_pixels() -> None:
     assert parsed(size="print:10x15").framing.size.paper == (1181, 1772)
     assert parsed(size="hd").framing.size.megapixels == 4
     assert parsed(size="full").framing.size == Framing().size
+    assert parsed(size="auto").framing.size == Framing().size
     assert parsed(size="1080x1350").framing.size.exact == (1080, 1350)
     assert parsed(aspect="3:2").framing.aspect == (3, 2)
     assert parsed(crop="faces").framing.crop == Crop.FACES
@@ -212,6 +216,67 @@ def test_every_default_of_a_filter_may_be_sent() -> None:
     for card in FILTERS:
         for parameter in card.parameters:
             assert parameter.read(str(parameter.default)) == parameter.default
+
+
+# The values of each field that are the least and the most allowed.
+AT_LIMIT = {
+    "quality": "1|100",
+    "deadline_ms": f"1|{7 * 24 * 3600 * 1000}",
+    "background": "blur:0|blur:1|keywords:a,b,c,d,e,f,g,h,i,j,k,l|keywords:" + "x" * 40,
+    "persons": "1",
+    "margin": "50% 500px 50% 500px",
+    "scale": "10%|100%",
+    "position": "0% 100%",
+    # Pixels and percents cannot be compared, as in the last one.
+    "roi": "0% 0% 100% 99%|10px 10px 11px 11px|10px 0% 5% 100%",
+    "size": "16x16|16383x2000|5000x10000|1600x160|print:a4",
+    "aspect": "10:1|1:10",
+    "outline": "10% white|200px white",
+    "shadow": "none|drop:0|contact:1",
+    "light_wrap": "0|1",
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, value) for name in AT_LIMIT for value in AT_LIMIT[name].split("|")]
+)
+def test_value_at_its_limit_is_kept(name: str, value: str) -> None:
+    assert str(parsed(crop="true", **{name: value}).as_json()[name]) == value
+
+
+def test_seed_and_metadata_at_their_limits_are_kept() -> None:
+    metadata = {str(index): "x" * 256 for index in range(16)}
+
+    recipe = parsed(
+        seed=str(2**53 - 1), **{f"metadata.{name}": value for name, value in metadata.items()}
+    )
+
+    assert (recipe.seed, recipe.metadata) == (2**53 - 1, metadata)
+
+
+@pytest.mark.parametrize("text", ["2030-01-31T12:00:00Z", "2030-01-31T14:00:00+02:00"])
+def test_time_to_run_at_is_read_as_utc(text: str) -> None:
+    moment = parsed(run_at=text).run_at
+
+    assert moment == dt.datetime(2030, 1, 31, 12, tzinfo=dt.UTC)
+    assert moment.tzinfo == dt.UTC
+
+
+@pytest.mark.parametrize(
+    ("framing", "asks"),
+    [
+        (Framing(), False),
+        (Framing(size=Span("hd", megapixels=4)), False),
+        (Framing(crop=Crop.SUBJECT), True),
+        (Framing(scale=0.5), True),
+        (Framing(position=(0.5, 0.5)), True),
+        (Framing(aspect=(1, 1)), True),
+        (Framing(size=Span("100x100", exact=(100, 100))), True),
+        (Framing(size=Span("print:a4", paper=(2480, 3508))), True),
+    ],
+)
+def test_framing_that_depends_on_people_asks_for_them(framing: Framing, *, asks: bool) -> None:
+    assert framing.asks_for_people is asks
 
 
 WITHOUT_PEOPLE = "prepare composite"
@@ -271,6 +336,7 @@ def test_recipe_survives_the_database(
         segmentation__params__threshold="0.25",
         segmentation__params__mirrored="true",
         run_at="2030-01-31T12:00:00+01:00",
+        deadline_ms="90000",
         edge="best",
         crop="faces",
         margin="5% 12.5px",
@@ -306,3 +372,9 @@ def test_row_of_an_older_version_has_the_defaults() -> None:
     old = {name: stored[name] for name in stored if name not in added}
 
     assert from_json(old, seed=1, metadata={}) == Recipe(seed=1)
+
+
+@pytest.mark.parametrize("part", [{"outputs": "image"}, {"quality": "90"}, {"face": "auto"}])
+def test_row_that_no_version_wrote_is_no_recipe(part: dict[str, str]) -> None:
+    with pytest.raises(TypeError, match="not a stored recipe"):
+        from_json({**Recipe().as_json(), **part}, seed=1, metadata={})

@@ -1,12 +1,14 @@
 """Fields that make no recipe: wrong values, and values that contradict each other."""
 
 import contextlib
+import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smart_filter_shared.errors import Contradiction, InvalidRecipe
+from smart_filter_shared.cards import TaskName
+from smart_filter_shared.errors import Contradiction, InvalidRecipe, NotAvailable
 from smart_filter_shared.recipe import Recipe
 from smart_filter_shared.recipe.fields import parse
 from smart_filter_tests.recipes import OFFERED, parsed, pointers, refused, sent
@@ -14,12 +16,13 @@ from smart_filter_tests.recipes import OFFERED, parsed, pointers, refused, sent
 # The value of each field that is out of its range or of another form.
 WRONG = {
     "background": "|red|color:|color:nope|color:lab(1e308 1e308 1e308)|preset:nope|blur:2|blur:"
-    "|blur:x|keep:1|url|url:|url:example.org/a.jpg|url:ftp://example.org/a.jpg|url:https://0x7f.1/"
+    "|blur:x|blur:1e-1|keep:1|url|url:|url:example.org/a.jpg|url:ftp://example.org/a.jpg|url:https://0x7f.1/"
     "|auto:|AUTO|keywords|keywords:|keywords:,|keywords:<b>|keywords:#|keywords:#ff88"
     "|keywords:#ggg|keywords:-|preset:rainbow+sky|preset:+linen|preset:rainbow+"
     "|keywords:a,b,c,d,e,f,g,h,i,j,k,l,m|keywords:" + "x" * 41,
     "quality": "0|101|9.5|٣|1e1",
     "seed": f"-1|{2**53}",
+    "deadline_ms": f"0|{7 * 24 * 3600 * 1000 + 1}",
     "require_person": "yes",
     "format": "gif",
     "priority": "urgent",
@@ -42,10 +45,10 @@ WRONG = {
     "scale": "9%|101%|0.5",
     "position": "left|101%|10% 20% 30%",
     "roi": "0% 0% 0% 100%|10px 10px 10px 20px|0% 0% 101% 100%|0% 0% 100%",
-    "size": "0x0|8x800|20000x100|8000x8000|1700x100|print:poster",
-    "aspect": "0:1|11:1|square",
-    "shadow": "auto:0.5|drop:2",
-    "outline": "0px|11%|2% nope",
+    "size": "0x0|15x100|16384x2000|8000x8000|5000x10001|1700x100|161x16|print:poster",
+    "aspect": "0:1|11:1|1:11|square",
+    "shadow": "auto:0.5|none:0.5|drop:2",
+    "outline": "0px|201px|11%|2% nope",
     "light_wrap": "1.1",
     "harmonise": "-0.1",
 }
@@ -120,9 +123,6 @@ def test_background_file_with_another_background_is_a_contradiction() -> None:
     assert pointers(refusal.value) == ["/background", "/background_file"]
 
 
-PNG_OF_EXACT_SIZE = ["/max_bytes", "/size", "/format"]
-
-
 @pytest.mark.parametrize(
     ("fields", "named"),
     [
@@ -140,12 +140,15 @@ PNG_OF_EXACT_SIZE = ["/max_bytes", "/size", "/format"]
             ["/matte_bits", "/outputs", "/max_bytes", "/keep_metadata", "/outputs"],
         ),
         ("filters=hat outputs=matte", ["/filters", "/outputs"]),
-        ("max_bytes=50kB size=800x600 format=png", PNG_OF_EXACT_SIZE),
-        ("max_bytes=50kB size=print:10x15 format=png", PNG_OF_EXACT_SIZE),
-        ("max_bytes=50kB size=800x600 background=transparent", PNG_OF_EXACT_SIZE),
-        ("max_bytes=50kB size=print:10x15 background=transparent", PNG_OF_EXACT_SIZE),
-        ("max_bytes=50kB size=800x600 outputs=cutout format=jpg", PNG_OF_EXACT_SIZE),
-        ("max_bytes=50kB size=print:10x15 outputs=cutout format=jpg", PNG_OF_EXACT_SIZE),
+        *(
+            (f"size={size} aspect={aspect}", ["/size", "/aspect"])
+            for size, aspect in (
+                ("1000x668", "3:2"),
+                ("668x1000", "2:3"),
+                ("1000x1500", "3:2"),
+                ("1000x1001", "2:1"),
+            )
+        ),
         (
             "background=keep shadow=drop outline=1% harmonise=0.5 light_wrap=0 scale=50%",
             ["/shadow", "/outline", "/harmonise", "/scale", "/background"],
@@ -163,11 +166,51 @@ def test_fields_that_contradict_each_other_are_all_named(fields: str, named: lis
     assert pointers(refusal.value) == named
 
 
-def test_contradiction_names_the_way_out() -> None:
+@pytest.mark.parametrize("size", ["800x600", "print:10x15"])
+@pytest.mark.parametrize(
+    ("fields", "remedy"),
+    [
+        ("format=png", "ask for jpg, webp or avif, which"),
+        ("background=transparent", "ask for webp or avif, which"),
+        ("background=transparent format=png", "ask for webp or avif, which"),
+        ("outputs=cutout format=jpg", "ask for webp or avif, which"),
+    ],
+)
+def test_png_of_an_exact_size_has_nothing_to_lower(fields: str, remedy: str, size: str) -> None:
     with pytest.raises(Contradiction) as refusal:
-        parsed(**sent("max_bytes=50kB size=800x600 format=png"))
+        parsed(max_bytes="50kB", size=size, **sent(fields))
 
-    assert "webp or avif, which have quality to lower" in refusal.value.errors[0].detail
+    assert pointers(refusal.value) == ["/max_bytes", "/size", "/format"]
+    assert f": {remedy} have quality to lower" in refusal.value.errors[0].detail
+
+
+@pytest.mark.parametrize(
+    ("fields", "detail"),
+    [
+        ("background=preset:studio-blu", "; did you mean studio-blue or studio or studio-sand[?]$"),
+        ("background=keywords:,", "is not 1 to 12 words"),
+        ("background=keywords:a,b,c,d,e,f,g,h,i,j,k,l,m", "is not 1 to 12 words"),
+        ("background=keywords:" + "x" * 41, "is not 1 to 12 words"),
+        (
+            "segmentation.params.nosuch=1",
+            "^is no parameter of people; it has threshold, steps, mirrored, mode, box$",
+        ),
+        (
+            "filters=hat filters.glasses.kind=round",
+            "^is set and `filters` does not name 'glasses': add it there$",
+        ),
+        ("outputs=matte max_bytes=20kB", "^max_bytes is of image and cutout"),
+        (
+            "outputs=matte max_bytes=20kB keep_metadata=true",
+            "^max_bytes and keep_metadata are of image and cutout",
+        ),
+    ],
+)
+def test_refusal_says_the_way_out(fields: str, detail: str) -> None:
+    with pytest.raises(InvalidRecipe) as refusal:
+        parsed(**sent(fields))
+
+    assert re.search(detail, refusal.value.errors[0].detail)
 
 
 def test_contradiction_of_many_fields_reads_as_one_sentence() -> None:
@@ -191,13 +234,12 @@ def test_contradiction_of_many_fields_reads_as_one_sentence() -> None:
         "max_bytes=50kB size=800x600 background=transparent format=webp",
         "max_bytes=50kB size=hd format=png",
         "max_bytes=50kB size=800x600 outputs=image,matte format=jpg",
-        # Both agree to the nearest pixel.
+        # Either side is within a pixel of the shape.
         "size=1080x1350 aspect=4:5",
         "size=1000x667 aspect=3:2",
-        # The least and the most.
-        "scale=10%",
-        "crop=true margin=50%",
-        "crop=true margin=500px",
+        "size=904x100 aspect=9:1",
+        "size=100x904 aspect=1:9",
+        "size=200x904 aspect=2:9",
     ],
 )
 def test_fields_that_go_together_are_accepted(fields: str) -> None:
@@ -211,8 +253,34 @@ def test_fields_that_go_together_are_accepted(fields: str) -> None:
 
 @pytest.mark.parametrize("asked", ["persons=largest", "outputs=image,debug", "outputs=persons"])
 def test_field_that_the_model_lacks_names_the_models_that_have_it(asked: str) -> None:
-    with pytest.raises(Contradiction, match="people"):
+    with pytest.raises(Contradiction) as refusal:
         parsed(segmentation__model="selfie", **sent(asked))
+
+    assert pointers(refusal.value) == ["/" + asked.partition("=")[0], "/segmentation/model"]
+    assert {error.detail.partition("; ")[2] for error in refusal.value.errors} == {
+        "these models can: people"
+    }
+
+
+FAULTS = {(TaskName.FACE, "retina"): "its weights are missing"}
+
+
+def test_known_model_that_no_worker_offers_is_not_available() -> None:
+    with pytest.raises(NotAvailable) as refusal:
+        parse({"face.model": ["retina"]}, offered=OFFERED, faults=FAULTS)
+
+    assert pointers(refusal.value) == ["/face/model"]
+    assert refusal.value.errors[0].detail == (
+        "no pool of workers offers retina (its weights are missing); there are auto, centerface"
+    )
+
+
+def test_wrong_value_with_a_model_not_available_makes_the_recipe_invalid() -> None:
+    with pytest.raises(InvalidRecipe) as refusal:
+        parse({"face.model": ["retina"], "quality": ["0"]}, offered=OFFERED, faults=FAULTS)
+
+    assert refusal.value.code == "invalid_recipe"
+    assert pointers(refusal.value) == ["/quality", "/face/model"]
 
 
 @given(st.dictionaries(st.text(max_size=20), st.lists(st.text(max_size=30), max_size=3)))

@@ -1,0 +1,600 @@
+"""Edges of the transitions: the rows that each leaves alone, and the columns that it clears."""
+
+import dataclasses
+import datetime as dt
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import Connection, text
+
+from smart_filter_shared.cards import TaskName
+from smart_filter_shared.errors import InputsExpired, JobFinal, NotFound
+from smart_filter_shared.ids import BatchId, JobId, Tenant, new_job_id
+from smart_filter_shared.jobs import events, fairness, queries, transitions
+from smart_filter_shared.jobs.events import EventType
+from smart_filter_shared.jobs.fairness import Place
+from smart_filter_shared.jobs.leases import LATE, Brought, Done, Lease
+from smart_filter_shared.jobs.models import Plan
+from smart_filter_shared.jobs.presence import CELL
+from smart_filter_shared.jobs.states import JobState
+from smart_filter_shared.jobs.submission import Submission, batch_key
+from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.recipe import Output, Priority, Recipe
+from smart_filter_tests import races, worlds
+from smart_filter_tests.bench import KEEPING, TENANT, Bench, capability, done
+from smart_filter_tests.worlds import KEEP_BACKGROUND, RAISED
+
+PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE = StageName
+OTHER = Tenant("another")
+PAST_DEADLINE = "UPDATE jobs SET deadline_at = now() - interval '1 second'"
+
+
+def lose(bench: Bench) -> Lease:
+    """Claim, and let the lease expire."""
+    lease = bench.claim_one(PREPARE)
+    bench.age(lease, seconds=31)
+    bench.sweep()
+    return lease
+
+
+def finish(bench: Bench, tenant: Tenant = TENANT) -> float:
+    """Return where in virtual time a tenant's work ends."""
+    return float(bench.scalar("SELECT finish FROM tenants WHERE name = :name", name=tenant))
+
+
+def test_photo_and_background_are_kept_with_their_job(bench: Bench) -> None:
+    submission = Submission(
+        job_id=new_job_id(),
+        tenant=TENANT,
+        recipe=KEEP_BACKGROUND,
+        seed=7,
+        place=Place(0, 0.1),
+        photo_key="a photo",
+        photo_digest="none",
+        background_key="a background",
+        keeping=KEEPING,
+        plans={stage: Plan(capability(stage), {}, {}) for stage in (PREPARE, COMPOSITE)},
+    )
+
+    bench.do(transitions.submit, submission)
+
+    kept = bench.scalar(
+        "SELECT array_agg(key ORDER BY key) FROM artifacts WHERE job_id = :id AND kind = 'photo'",
+        id=submission.job_id,
+    )
+    assert kept == ["a background", "a photo"]
+
+
+def test_rows_that_run_take_no_place_in_the_batch_of_others(bench: Bench) -> None:
+    bench.submit_many(18, Recipe(), tenant=TENANT)
+    bench.claim(PREPARE, batch_size=18)
+    submitted = bench.submit_many(2, Recipe(), tenant=TENANT)
+
+    batch = bench.claim(PREPARE, batch_size=2)
+
+    assert sorted(lease.job_id for lease in batch) == sorted(submitted)
+
+
+def test_batches_claimed_at_the_same_time_take_different_rows(bench: Bench) -> None:
+    bench.submit_many(32, Recipe(), tenant=TENANT)
+
+    batches = races.at_once([lambda: bench.claim(PREPARE, batch_size=4)] * 8)
+
+    claimed = [lease.job_id for batch in batches for lease in batch]
+    assert len(claimed) == len(set(claimed))
+
+
+@pytest.mark.parametrize(
+    ("priority", "mark"),
+    [(Priority.INTERACTIVE, 40), (Priority.STANDARD, 100), (Priority.BATCH, 100)],
+)
+def test_claim_shows_how_far_in_virtual_time_its_queue_has_come(
+    bench: Bench, priority: Priority, mark: float
+) -> None:
+    bench.submit(Recipe(priority=priority), place=Place(100, 0.5))
+
+    assert bench.claim_one(PREPARE).mark == mark
+
+
+def test_queue_whose_head_ranks_lowest_is_served_next(bench: Bench) -> None:
+    bench.submit(KEEP_BACKGROUND, place=Place(20, 0.5))
+    bench.advance(PREPARE)
+    bench.submit(place=Place(5, 0.5))
+    bench.submit(place=Place(50, 0.5))
+    served = [capability(PREPARE), capability(COMPOSITE)]
+
+    assert bench.do(queries.next_capability, served) == capability(PREPARE)
+
+
+def test_claim_gets_past_a_row_of_another_shape(bench: Bench) -> None:
+    job_id = bench.submit()
+    bench.execute("UPDATE stages SET models = '[]'")
+
+    lease = bench.claim_one(PREPARE)
+
+    assert (lease.job_id, lease.models) == (job_id, {})
+    assert "has no attribute" in lease.unreadable
+
+
+def test_stage_costs_its_charges_and_its_last_run(bench: Bench) -> None:
+    job_id = bench.submit()
+    lease = bench.claim_one(PREPARE)
+    for _ in range(2):
+        bench.do(transitions.charge, lease, 0.25)
+    bench.do(transitions.complete, [Done(lease, {}, 1.0, {}, fetching_seconds=2.0)], KEEPING)
+    bench.advance(FACE)
+
+    costs = [bench.row(job_id, stage)["seconds"] for stage in (PREPARE, FACE, SMILE)]
+
+    assert costs == [3.5, 0.1, None]
+
+
+def test_completion_names_the_job_that_it_ends(bench: Bench) -> None:
+    job_id = bench.submit(KEEP_BACKGROUND)
+
+    completions = [bench.complete(bench.claim_one(stage)) for stage in (PREPARE, COMPOSITE)]
+
+    assert [one.succeeded for one in completions] == [[], [job_id]]
+
+
+def test_photo_that_a_stage_brought_belongs_to_its_job(bench: Bench) -> None:
+    job_id, other = bench.submit_elsewhere(photo_url="https://example.org/a.jpg"), bench.submit()
+    lease = next(one for one in bench.claim(PREPARE, batch_size=2) if one.job_id == job_id)
+    finished = Done(lease, {}, 0.1, {}, photo=Brought("the key", "ab" * 32, 1.5))
+
+    bench.do(transitions.complete, [finished], KEEPING)
+
+    job = bench.scalar("SELECT row_to_json(jobs) FROM jobs WHERE id = :id", id=job_id)
+    columns = ("photo_key", "photo_digest", "megapixels", "photo_url")
+    assert [job[name] for name in columns] == ["the key", "ab" * 32, 1.5, None]
+    assert bench.job(other).photo_key == str(other)
+
+
+def test_lost_lease_moves_nothing_of_its_successor(bench: Bench) -> None:
+    job_id = bench.submit()
+    zombie = lose(bench)
+    bench.claim_one(PREPARE)
+    before = bench.row(job_id, PREPARE)
+    world = worlds.World(bench, job_id, {PREPARE: zombie})
+
+    answers = {
+        action.transition: races.alone(world, action)
+        for action in worlds.actions(world)
+        if action.on is not None
+    }
+
+    moving = ("release", "release later", "retry", "reroute", "reopen", "fail")
+    assert answers == {
+        "renew": False,
+        "complete": ([], 0, 1),
+        **dict.fromkeys(moving, "LeaseLost"),
+    }
+    assert bench.row(job_id, PREPARE) == before
+
+
+def fail(bench: Bench, lease: Lease) -> None:
+    bench.do(transitions.fail, lease, RAISED)
+
+
+def retry(bench: Bench, lease: Lease) -> None:
+    bench.do(transitions.retry, lease, RAISED, delay_seconds=5, max_attempts=3)
+
+
+def release(bench: Bench, lease: Lease) -> None:
+    bench.do(transitions.release, lease, delay_seconds=5, give_up_seconds=3600)
+
+
+@pytest.mark.parametrize("act", [fail, retry, release])
+def test_stage_that_is_given_back_holds_no_lease(
+    bench: Bench, act: Callable[[Bench, Lease], None]
+) -> None:
+    job_id = bench.submit()
+    bench.advance(PREPARE)
+    sibling, lease = bench.claim_one(SEGMENTATION), bench.claim_one(FACE)
+    release(bench, sibling)
+    bench.execute("UPDATE stages SET ready_at = now() - interval '1 day'")
+
+    act(bench, lease)
+
+    row, other = bench.row(job_id, FACE), bench.row(job_id, SEGMENTATION)
+    an_hour_ago = bench.now() - dt.timedelta(hours=1)
+    assert (row["lease_token"], row["leased_until"]) == (None, None)
+    assert (other["not_before"] is None) == (act is fail)
+    assert (row["ready_at"] > an_hour_ago) == (act is release)
+
+
+def test_failure_takes_the_lease_of_a_running_sibling(bench: Bench) -> None:
+    job_id = bench.submit()
+    bench.advance(PREPARE)
+    bench.claim_one(SEGMENTATION)
+
+    fail(bench, bench.claim_one(FACE))
+
+    row = bench.row(job_id, SEGMENTATION)
+    assert (row["state"], row["lease_token"], row["leased_until"]) == ("canceled", None, None)
+
+
+def test_lost_lease_takes_no_lease_of_a_sibling(bench: Bench) -> None:
+    bench.submit()
+    bench.advance(PREPARE)
+    lost, kept = bench.claim_one(SEGMENTATION), bench.claim_one(FACE)
+    bench.age(lost, seconds=31)
+
+    bench.sweep()
+
+    assert bench.complete(lost, kept).lost == [lost]
+
+
+def test_expiry_names_the_capabilities_of_the_lost_leases(bench: Bench) -> None:
+    bench.submit()
+    bench.age(bench.claim_one(PREPARE), seconds=31)
+
+    expired = bench.do(transitions.expire, max_attempts=3, give_up_seconds=3600)
+
+    assert expired == [capability(PREPARE)]
+
+
+def test_refunded_attempt_counts_as_a_release(bench: Bench) -> None:
+    bench.submit()
+
+    releases = [lose(bench).releases for _ in range(bench.settings.engine.max_attempts + 2)]
+
+    assert releases[-2:] == [1, 2]
+
+
+def renew_all(connection: Connection, leases: list[Lease]) -> object:
+    return transitions.renew(connection, leases, lease_seconds=30)
+
+
+def complete_all(connection: Connection, leases: list[Lease]) -> object:
+    return transitions.complete(connection, [done(lease) for lease in leases], KEEPING)
+
+
+@pytest.mark.parametrize(
+    ("act", "rows", "order"),
+    [
+        (renew_all, "stages WHERE state = 'running'", "job_id, stage"),
+        (complete_all, "stages", "job_id, stage"),
+        (complete_all, "jobs", "id"),
+    ],
+)
+def test_rows_are_locked_in_one_order(
+    bench: Bench, act: Callable[[Connection, list[Lease]], object], rows: str, order: str
+) -> None:
+    bench.submit_many(2, Recipe(), tenant=TENANT)
+    bench.complete(*bench.claim(PREPARE, batch_size=2))
+    leases = bench.claim(SEGMENTATION, batch_size=2) + bench.claim(FACE, batch_size=2)
+    total = bench.scalar(f"SELECT count(*) FROM {rows}")
+    in_order = f"SELECT FROM {rows} ORDER BY {order}"
+
+    with ThreadPoolExecutor(1) as pool:
+        with bench.transaction() as holder:
+            holder.execute(text(f"{in_order} LIMIT 1 FOR UPDATE"))
+            other = pool.submit(bench.do, act, leases)
+            races.await_waiting(bench, other)
+            with bench.transaction() as looker:
+                free = looker.execute(text(f"{in_order} FOR UPDATE SKIP LOCKED")).all()
+        other.result(60)
+
+    # What waits for the first row has locked no later one.
+    assert len(free) == total - 1
+
+
+def test_rerouted_stage_begins_with_all_attempts_and_is_rerouted_once(bench: Bench) -> None:
+    job_id, other_job = bench.submit(), bench.submit()
+    lease = next(one for one in bench.claim(PREPARE, batch_size=2) if one.job_id == job_id)
+    others = bench.row(other_job, PREPARE)
+    task = TaskName.SEGMENTATION
+    choice = {task: "deeplab"}, {task: {"threshold": 0.5}}, {task: "ab" * 32}
+    plan = Plan(capability(SEGMENTATION), *choice)
+    bench.execute(
+        """
+            UPDATE stages SET error = '{}', shadows = '{"segmentation": "cd"}',
+                ready_at = now() - interval '1 day'
+            WHERE job_id = :id AND stage = 'prepare'
+        """,
+        id=job_id,
+    )
+
+    moved = bench.do(transitions.reroute, lease, plan)
+    row = bench.row(job_id, PREPARE)
+    again = bench.claim_one(SEGMENTATION)
+    moved_again = bench.do(transitions.reroute, again, plan)
+
+    expected = {
+        "state": "ready",
+        "capability": capability(SEGMENTATION),
+        "attempt": 0,
+        **dict.fromkeys(("lease_token", "leased_until", "error")),
+        "models": {"segmentation": "deeplab"},
+        "parameters": {"segmentation": {"threshold": 0.5}},
+        "digests": {"segmentation": "ab" * 32},
+        "shadows": {},
+        "batch_key": batch_key(plan),
+    }
+    assert {name: row[name] for name in expected} == expected
+    assert bench.now() - row["ready_at"] < dt.timedelta(hours=1)
+    assert bench.row(other_job, PREPARE) == others
+    assert (moved, moved_again) == (True, False)
+    assert bench.complete(again).lost == []
+
+
+def test_artifact_that_no_stage_made_is_not_made_again(bench: Bench) -> None:
+    job_id = bench.submit(KEEP_BACKGROUND, photo="photo")
+    bench.advance(PREPARE)
+    lease = bench.claim_one(COMPOSITE)
+
+    with pytest.raises(InputsExpired):
+        bench.do(transitions.reopen, lease, ["made by another job"])
+
+    assert bench.states(job_id) == {"prepare": "succeeded", "composite": "running"}
+
+
+def end_by_cancel(bench: Bench, lease: Lease) -> None:
+    bench.do(transitions.cancel, lease.job_id, TENANT)
+
+
+def end_by_deadline(bench: Bench, lease: Lease) -> None:
+    bench.do(transitions.release, lease, delay_seconds=9, give_up_seconds=9)
+    bench.execute(PAST_DEADLINE)
+    bench.do(transitions.lapse)
+
+
+UNSUCCESSFUL = (end_by_cancel, fail, end_by_deadline)
+
+
+@pytest.mark.parametrize(
+    ("end", "input_seconds", "result_seconds", "kept_seconds"),
+    [
+        # The photo and what was found of it are kept as long as the job could be redriven.
+        *((end, 7200, 60, 7200) for end in UNSUCCESSFUL),
+        *((end, 60, 7200, 7200) for end in UNSUCCESSFUL),
+        (Bench.complete, 7200, 60, 60),
+        # Rows of older versions hold no times: a week.
+        *((end, None, None, 7 * 24 * 3600) for end in (*UNSUCCESSFUL, Bench.complete)),
+    ],
+)
+def test_ended_job_expires_after_the_time_that_it_is_kept(
+    bench: Bench,
+    end: Callable[[Bench, Lease], object],
+    input_seconds: int | None,
+    result_seconds: int | None,
+    kept_seconds: int,
+) -> None:
+    bench.submit(KEEP_BACKGROUND)
+    bench.advance(PREPARE)
+    bench.execute(
+        "UPDATE jobs SET keep_input_seconds = :input, keep_result_seconds = :result",
+        input=input_seconds,
+        result=result_seconds,
+    )
+
+    end(bench, bench.claim_one(COMPOSITE))
+
+    kept = bench.scalar("SELECT extract(epoch FROM expires_at - finished_at) FROM jobs")
+    assert kept == kept_seconds
+
+
+@pytest.mark.parametrize(
+    ("succeeded", "failed"),
+    [((), PREPARE), ((PREPARE,), SEGMENTATION), ((PREPARE, SEGMENTATION), FACE)],
+)
+def test_late_job_fails_at_the_stage_that_comes_next(
+    bench: Bench, succeeded: tuple[StageName, ...], failed: StageName
+) -> None:
+    job_id = bench.submit()
+    bench.advance(*succeeded)
+    bench.execute(PAST_DEADLINE)
+
+    lapsed = bench.do(transitions.lapse)
+
+    assert lapsed == [job_id]
+    assert bench.job(job_id).error == {**json.loads(LATE.as_json(failed)), "code": "deadline"}
+    rows = {stage: bench.row(job_id, stage) for stage in StageName if stage not in succeeded}
+    assert {stage: row["state"] for stage, row in rows.items()} == {
+        stage: "failed" if stage == failed else "canceled" for stage in rows
+    }
+    assert [stage for stage, row in rows.items() if row["error"] is not None] == [failed]
+    assert all(row["finished_at"] is not None for row in rows.values())
+
+
+def test_late_job_goes_on_while_a_stage_runs(bench: Bench) -> None:
+    job_id = bench.submit()
+    bench.advance(PREPARE)
+    lease = bench.claim_one(FACE)
+    bench.execute(PAST_DEADLINE)
+
+    lapsed = bench.do(transitions.lapse)
+
+    assert lapsed == []
+    assert bench.states(job_id)["segmentation"] == "ready"
+    assert bench.complete(lease).lost == []
+
+
+def test_job_of_a_later_deadline_does_not_lapse(bench: Bench) -> None:
+    bench.submit(Recipe(deadline_ms=60_000))
+
+    assert bench.do(transitions.lapse) == []
+
+
+def test_claim_at_the_same_moment_keeps_no_other_job_from_lapsing(bench: Bench) -> None:
+    # Rows of another model are in no batch with the head.
+    claimed, waiting = bench.submit(), bench.submit(model="another")
+    bench.execute(PAST_DEADLINE)
+    world = worlds.World(bench, claimed, {}, is_late=True)
+    actions = {str(action): action for action in worlds.actions(world)}
+
+    _, lapsed = races.overlapped(world, actions["claim"], actions["lapse"])
+
+    assert lapsed == 1
+    assert bench.job(waiting).state == JobState.FAILED
+    assert bench.states(claimed)["prepare"] == "running"
+
+
+def test_redriven_job_begins_again_with_nothing_of_its_end(bench: Bench) -> None:
+    recipe = dataclasses.replace(KEEP_BACKGROUND, priority=Priority.INTERACTIVE)
+    job_id = bench.submit(recipe, photo="photo")
+    fail(bench, bench.claim_one(PREPARE))
+    bench.do(fairness.settle)
+
+    bench.do(transitions.redrive, job_id, TENANT)
+
+    row = bench.row(job_id, PREPARE)
+    cleared = "error finished_at deadline_at patience_since not_before lease_token leased_until"
+    assert [name for name in cleared.split() if row[name] is not None] == []
+    assert (row["state"], row["attempt"], row["releases"]) == ("ready", 0, 0)
+    job = bench.scalar("SELECT row_to_json(jobs) FROM jobs")
+    assert [job[name] for name in ("outcome", "error", "finished_at", "expires_at")] == [None] * 4
+    assert job["settled"] is False
+    # Its two stages end where the tenant's work so far does; what is interactive is a minute ahead.
+    assert row["rank"] == pytest.approx(finish(bench) - 2 * fairness.UNKNOWN_SECONDS - 60)
+
+
+def test_albums_that_a_job_is_not_in_do_not_keep_it_from_its_end(bench: Bench) -> None:
+    for _ in range(2):
+        bench.submit_batch(1, Recipe(outputs=(Output.IMAGE, Output.RATING)), best=1)
+    job_id = bench.submit()
+
+    bench.do(transitions.cancel, job_id, TENANT)
+
+    assert bench.job(job_id).state == JobState.CANCELED
+
+
+def test_job_that_ends_moves_no_batch_but_its_own(bench: Bench) -> None:
+    own, (job_id,) = bench.submit_batch(1, KEEP_BACKGROUND)
+    other, _ = bench.submit_batch(1, KEEP_BACKGROUND)
+    bench.complete(*bench.claim(PREPARE, batch_size=2))
+
+    bench.complete(*(one for one in bench.claim(COMPOSITE, batch_size=2) if one.job_id == job_id))
+
+    happened = {batch: bench.do(events.of_batch, batch) for batch in (own, other)}
+    assert [event.type for event in happened[own]] == [EventType.BATCH_FINISHED]
+    assert happened[other] == []
+
+
+def test_album_without_ratings_is_ranked_in_its_order(bench: Bench) -> None:
+    _, job_ids = bench.submit_batch(3, KEEP_BACKGROUND, best=1)
+
+    bench.complete(*bench.claim(PREPARE, batch_size=3))
+
+    assert [bench.job(job_id).rank for job_id in job_ids] == [1, 2, 3]
+    assert [lease.job_id for lease in bench.claim(COMPOSITE, batch_size=3)] == [job_ids[0]]
+
+
+def test_finished_batch_cannot_be_canceled(bench: Bench) -> None:
+    batch_id, _ = bench.submit_batch(1, KEEP_BACKGROUND)
+    bench.advance(PREPARE, COMPOSITE)
+
+    with pytest.raises(JobFinal):
+        bench.do(transitions.cancel_batch, batch_id, TENANT)
+
+
+@pytest.mark.parametrize(
+    ("is_deleted", "act", "tenant"),
+    [
+        (False, transitions.cancel_batch, OTHER),
+        (True, transitions.cancel_batch, TENANT),
+        (True, transitions.begin_to_delete, OTHER),
+    ],
+)
+def test_batch_of_another_tenant_or_a_deleted_one_is_not_found(
+    bench: Bench,
+    act: Callable[[Connection, BatchId, Tenant], object],
+    tenant: Tenant,
+    *,
+    is_deleted: bool,
+) -> None:
+    batch_id, _ = bench.submit_batch(1, KEEP_BACKGROUND)
+    if is_deleted:
+        bench.do(transitions.begin_to_delete, batch_id, TENANT)
+
+    with pytest.raises(NotFound):
+        bench.do(act, batch_id, tenant)
+
+
+def test_deletion_that_stopped_is_left_over_after_a_while(bench: Bench) -> None:
+    batch_id, _ = bench.submit_batch(1, KEEP_BACKGROUND)
+    bench.do(transitions.begin_to_delete, batch_id, TENANT)
+
+    soon = bench.do(transitions.left_over, seconds=60, most=10)
+    bench.execute("UPDATE batches SET deleted_at = now() - interval '61 seconds'")
+    later = bench.do(transitions.left_over, seconds=60, most=10)
+
+    assert (soon, later) == ([], [(batch_id, TENANT)])
+
+
+def test_deletion_forgets_the_batch_and_no_other(bench: Bench) -> None:
+    own, (own_job,) = bench.submit_batch(1, KEEP_BACKGROUND)
+    other, (other_job,) = bench.submit_batch(1, KEEP_BACKGROUND)
+    bench.advance(PREPARE, PREPARE, COMPOSITE, COMPOSITE)
+    bench.execute("""
+        INSERT INTO requests (tenant, key, fingerprint, claimed_at, body, job_id)
+        SELECT 'tests', id::text, '', now(), 'answered', id
+        FROM (SELECT id FROM batches UNION ALL SELECT id FROM jobs) AS answered
+    """)
+    bench.execute(
+        "INSERT INTO batch_gaps (batch_id, index, outcome) SELECT id, 7, 'failed' FROM batches"
+    )
+    before = rows_of(bench, other, other_job)
+
+    bench.do(transitions.begin_to_delete, own, TENANT)
+    while bench.do(transitions.go_on_deleting, own, TENANT, most=10):
+        pass
+
+    assert rows_of(bench, other, other_job) == before
+    assert set(rows_of(bench, own, own_job).values()) == {0}
+    emptied = bench.scalar("SELECT array_agg(job_id) FROM requests WHERE body IS NULL")
+    assert set(emptied) == {own, own_job}
+
+
+def rows_of(bench: Bench, batch_id: BatchId, job_id: JobId) -> dict[str, int]:
+    """Return how many rows of a batch and its job each table holds."""
+    of_batch = {"batches": "id", "batch_gaps": "batch_id"}
+    of_job = {"jobs": "id", "stages": "job_id", "events": "job_id"}
+    return {
+        table: bench.scalar(
+            f"SELECT count(*) FROM {table} WHERE {column} = ANY(:ids)", ids=[batch_id, job_id]
+        )
+        for table, column in {**of_batch, **of_job}.items()
+    }
+
+
+def test_job_of_idle_queues_starts_where_the_furthest_of_them_is(bench: Bench) -> None:
+    marks = {capability(PREPARE): 100.0, capability(COMPOSITE): 200.0}
+    for name, mark in marks.items():
+        bench.do(fairness.advance, {name: fairness.Progress(mark, 0, 0.0)})
+
+    place = bench.do(fairness.reserve, TENANT, list(marks), cell=CELL)
+
+    assert place.start == 200
+
+
+def test_scheduled_jobs_are_placed_and_charged_one_behind_the_other(bench: Bench) -> None:
+    scheduled = dataclasses.replace(KEEP_BACKGROUND, run_at=bench.now() + dt.timedelta(days=1))
+    tenants = (TENANT, OTHER)
+    jobs = {one: [bench.submit(scheduled, tenant=one) for _ in range(2)] for one in tenants}
+    bench.execute("UPDATE cells SET virtual_time = 1000")
+    bench.execute("UPDATE stages SET not_before = now() WHERE not_before IS NOT NULL")
+
+    while bench.sweep():
+        pass
+
+    assert [finish(bench, one) for one in tenants] == [pytest.approx(1000.4)] * 2
+    assert bench.scalar("SELECT array_agg(estimated_seconds) FROM jobs") == [pytest.approx(0.2)] * 4
+    for both in jobs.values():
+        ranks = [bench.row(job_id, PREPARE)["rank"] for job_id in both]
+        assert sorted(ranks) == [pytest.approx(1000), pytest.approx(1000.2)]
+
+
+def test_released_job_has_paid_for_its_place(bench: Bench) -> None:
+    job_id = bench.submit(KEEP_BACKGROUND)
+    before = finish(bench)
+    release(bench, bench.claim_one(PREPARE))
+
+    bench.pass_time(job_id, PREPARE, seconds=6)
+    bench.sweep()
+
+    assert bench.states(job_id)["prepare"] == "ready"
+    assert finish(bench) == before
