@@ -122,7 +122,10 @@ def _start(target: str) -> Run:
         old.unlink()
     # A relative path, so that a pytest that a test runs elsewhere reports there.
     report = LOGS.relative_to(ROOT) / f"{target}.xml"
-    options = f"--maxfail=1 --color=no --quiet --junitxml={report}"
+    options = (
+        f"--maxfail=1 --color=no --quiet --junitxml={report} "
+        "-o junit_logging=all -o junit_log_passing_tests=false"
+    )
     with (LOGS / f"{target}.log").open("wb") as log:
         process = subprocess.Popen(
             ["make", "--no-print-directory", target],

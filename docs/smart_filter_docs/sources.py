@@ -9,10 +9,11 @@ from typing import Final
 
 CHECKOUT: Final = Path(__file__).parents[2]
 
-# Beside docs/: pages at the root, and programs that pages point to.
+# Outside docs/: pages at the root and of the tests, and programs that pages point to.
 _BESIDE: Final = {
     "README.md": "index.md",
     "CONTRIBUTING.md": "contributing.md",
+    "tests/README.md": "tests.md",
     "CHANGELOG.md": "changes.md",
 }
 # The site looks as the studio does.
