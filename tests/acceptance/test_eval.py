@@ -255,7 +255,7 @@ def test_few_real_photos_are_seen_as_well_as_the_card_says(
 ) -> None:
     folder = os.environ.get(VARIABLE)
     if not folder:
-        pytest.skip(f"{VARIABLE} names no folder of photos with known masks and faces")
+        pytest.skip(f"set {VARIABLE} to a folder of photos with known masks and faces")
 
     told = command("eval", task, "--data", str(Path(folder) / part), "--limit", "8")
 

@@ -123,7 +123,7 @@ def run(*command: str, folder: Path, seconds: float) -> subprocess.CompletedProc
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that the client is installed in."""
     if shutil.which("npm") is None or shutil.which("node") is None:
-        pytest.skip("there is no Node.js on this machine")
+        pytest.skip("no Node.js: install it (Debian: sudo apt install nodejs npm)")
     folder = tmp_path_factory.mktemp("client")
     shutil.copytree(RECIPE, folder, dirs_exist_ok=True)
     ran = run("npm", "ci", folder=folder, seconds=INSTALL_SECONDS)

@@ -52,14 +52,14 @@ def server_of(stack: Running) -> dict[str, str]:
 
 def test_node_example_submits_verifies_and_fetches(sending_stack: Running, tmp_path: Path) -> None:
     if shutil.which("node") is None or shutil.which("npm") is None:
-        pytest.skip("there is no Node here")
+        pytest.skip("no Node.js: install it (Debian: sudo apt install nodejs npm)")
     here = tmp_path / "node"
     shutil.copytree(EXAMPLES / "node", here, ignore=shutil.ignore_patterns("node_modules"))
     installed = subprocess.run(
         ["npm", "ci"], cwd=here, capture_output=True, text=True, check=False, timeout=60
     )
     if any(word in installed.stderr for word in _NO_REGISTRY):
-        pytest.skip("npm cannot reach its registry")
+        pytest.skip("npm reaches no registry: set one (npm config set registry URL)")
     assert installed.returncode == 0, installed.stderr
 
     said = run(["node", "example.js", str(PHOTO), "out.png"], here, server_of(sending_stack))

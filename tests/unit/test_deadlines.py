@@ -1,6 +1,7 @@
 """Deadlines at the door: what is made lighter for one, and what is refused."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -18,26 +19,15 @@ from smart_filter_shared.jobs.published import Published
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.recipe import Edge, Output, Recipe, Whom, from_json
 from smart_filter_shared.recipe.fields import parse
+from smart_filter_tests import recipes
 
 MODELS = {"people": 1.0, "selfie": 0.4, "outlines": 0.2, "rough": 0.1}
 
 
 def a_card(task: TaskName, name: str, *, default: bool = True) -> ModelCard:
     """Return a card; `people` tells persons apart, and `rough` cuts out badly."""
-    return ModelCard(
-        name=name,
-        version="1",
-        task=task,
-        family=name,
-        title=name,
-        source="the tests",
-        licence="Apache-2.0",
-        data_terms="",
-        default=default,
-        quality={"iou": 0.3 if name == "rough" else 0.9},
-        instances=name == "people",
-        explains=name == "people",
-    )
+    card = recipes.a_card(task, name, default=default, able=name == "people")
+    return replace(card, quality={"iou": 0.3 if name == "rough" else 0.9})
 
 
 CARDS = [
