@@ -21,7 +21,6 @@ from starlette.types import ASGIApp
 
 from smart_filter_api import app, keys
 from smart_filter_api import server as server_module
-from smart_filter_api.deps import PATIENCE_SECONDS
 from smart_filter_api.keys import Scope
 from smart_filter_shared import settings as settings_module
 from smart_filter_shared.cards import ModelCard, Offer, TaskName
@@ -144,7 +143,7 @@ def serving(
     settings: Settings,
     *,
     clock: Callable[[], float] = time.monotonic,
-    patience_seconds: float = PATIENCE_SECONDS,
+    patience_seconds: float = _TIMEOUT_SECONDS,
 ) -> Iterator[str]:
     """Serve the API while the block lasts; yields its URL.
 
