@@ -1,8 +1,7 @@
 """The smile shutter's moments: the frame as it was filmed becomes a picture at full quality."""
 
-import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,8 @@ from smart_filter_deploy.cli import passage
 from smart_filter_deploy.cli.live_session import Moment
 from smart_filter_deploy.cli.photos import Place
 
-# A moment is told up to a second after its best frame (docs/live.md).
+# Of the video, not of the clock: a moment is told up to a second after its best frame
+# (docs/live.md), and a slow worker takes longer than that for a second of a recording.
 _KEPT_SECONDS = 6.0
 
 
@@ -46,7 +46,7 @@ class Shot:
 class Moments:
     """Keeps the frames of the last seconds, and makes a picture of each that was a moment.
 
-    folder: for the pictures.  recipe: what is asked for.  clock: seconds.
+    folder: for the pictures.  recipe: what is asked for.  rate: frames a second of the video.
     """
 
     def __init__(
@@ -55,13 +55,13 @@ class Moments:
         folder: Path,
         recipe: Mapping[str, Sequence[str]],
         *,
-        clock: Callable[[], float] = time.monotonic,
+        rate: float,
     ) -> None:
         self._client = client
         self._folder = folder
         self._recipe = recipe
-        self._clock = clock
-        self._frames: deque[tuple[int, bytes, float]] = deque()
+        self._rate = rate
+        self._frames: deque[tuple[int, bytes]] = deque()
         # Beside the video, which must not wait for a picture.
         self._maker = ThreadPoolExecutor(1)
         self._shots: list[Future[Shot]] = []
@@ -78,15 +78,14 @@ class Moments:
         self._maker.shutdown(wait=error is None, cancel_futures=error is not None)
 
     def remember(self, number: int, jpeg: bytes) -> None:
-        """Keep a frame for some seconds."""
-        now = self._clock()
-        self._frames.append((number, jpeg, now))
-        while self._frames and now - self._frames[0][2] > _KEPT_SECONDS:
+        """Keep a frame for some seconds of the video."""
+        self._frames.append((number, jpeg))
+        while (number - self._frames[0][0]) / self._rate > _KEPT_SECONDS:
             self._frames.popleft()
 
     def take(self, moment: Moment) -> None:
         """Have a picture made of a moment."""
-        for number, jpeg, _ in self._frames:
+        for number, jpeg in self._frames:
             if number == moment.number:
                 self._shots.append(self._maker.submit(self._make, moment, jpeg))
                 return
