@@ -3,7 +3,6 @@
 import base64
 import json
 import uuid
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -12,8 +11,7 @@ from sqlalchemy import text
 from standardwebhooks import Webhook
 
 from smart_filter_shared.ids import JobId
-from smart_filter_shared.jobs import retention, transitions
-from smart_filter_shared.jobs.leases import Done
+from smart_filter_shared.jobs import retention
 from smart_filter_shared.jobs.presence import CELL
 from smart_filter_tests.batching import (
     COMPOSITE,
@@ -29,24 +27,9 @@ from smart_filter_tests.batching import (
     post,
     submit,
 )
-from smart_filter_tests.bench import KEEPING
-from smart_filter_tests.deriving import FACTS
 from smart_filter_tests.receiving import a_receiver, send_due
 from smart_filter_tests.serving import Api, a_photo
 from smart_filter_workers.retention import Retention
-
-
-def test_batch_runs_a_job_for_each_photo(api: Api) -> None:
-    batch_ = submit(api, {"items": items(3), "recipe": KEEP})
-
-    job = api.job(batch_["items"][1]["job_id"])
-    finish(api, 3, PREPARE, COMPOSITE)
-    ended = batch(api, batch_["id"])
-
-    counts = [[one[name] for name in ("state", "total", "succeeded")] for one in (batch_, ended)]
-    assert counts == [["running", 3, 0], ["finished", 3, 3]]
-    assert [item["index"] for item in batch_["items"]] == [0, 1, 2]
-    assert (job["batch_id"], job["recipe"]["background"]) == (batch_["id"], "keep")
 
 
 def test_recipe_of_an_item_goes_before_that_of_the_batch(api: Api) -> None:
@@ -62,6 +45,7 @@ def test_recipe_of_an_item_goes_before_that_of_the_batch(api: Api) -> None:
     ]
     assert shown == [["keep", 80, "standard"], ["color:red", 80, "batch"]]
     assert (first["metadata"], second["metadata"]) == ({"for": "all"}, {"for": "all", "n": "7"})
+    assert {first["batch_id"], second["batch_id"]} == {batch_["id"]}
 
 
 def test_jobs_of_a_batch_stand_one_behind_the_other(api: Api) -> None:
@@ -176,19 +160,6 @@ def test_megapixels_of_all_photos_count(api: Api) -> None:
     assert taken.status_code == 202
 
 
-def test_same_key_is_answered_again_and_done_once(api: Api) -> None:
-    document = {"items": items(2), "recipe": KEEP}
-    key = {"Idempotency-Key": "one"}
-
-    first, again = post(api, document, **key), post(api, document, **key)
-    other = post(api, {**document, "album": {"best": 1}}, **key)
-
-    assert again.json() == first.json()
-    assert again.headers["Idempotency-Replayed"] == "true"
-    assert other.json()["code"] == "idempotency_mismatch"
-    assert api.leftovers()["jobs"] == 2
-
-
 def test_album_shows_ranks_and_gives_only_the_best_an_image(api: Api) -> None:
     batch_ = submit(api, {"items": items(3), "album": {"best": 1}, "recipe": KEEP})
 
@@ -211,55 +182,14 @@ def test_album_shows_ranks_and_gives_only_the_best_an_image(api: Api) -> None:
     assert codes == [404, 200]
 
 
-def test_submission_that_waits_is_answered_at_the_end(api: Api) -> None:
-    document = {"items": items(1), "recipe": KEEP}
+def test_wait_ends_when_its_batch_is_deleted(api: Api) -> None:
+    address = f"/v1/batches/{submit(api, {'items': items(2), 'recipe': KEEP})['id']}"
 
-    answer = while_waiting(
-        lambda client: client.post("/v1/batches", json=document, headers={"Prefer": "wait=60"}),
-        api,
-        lambda: work(api),
-    )
+    with ThreadPoolExecutor(1) as beside:
+        asked = beside.submit(api.client.get, address, headers={"Prefer": "wait=60"})
+        api.client.delete(address)
 
-    assert (answer.status_code, answer.json()["state"]) == (200, "finished")
-    assert answer.headers["Location"] == f"/v1/batches/{answer.json()['id']}"
-
-
-def work(api: Api) -> None:
-    while not (leases := api.bench.claim(PREPARE)):
-        pass
-    result = {"facts": FACTS[PREPARE], "arrays": {}, "files": {}}
-    api.bench.do(transitions.complete, [Done(leases[0], result, 0.1, {})], KEEPING)
-    finish_composite(api)
-
-
-@pytest.mark.parametrize("end", ["finished", "deleted"])
-def test_wait_ends_with_the_batch(api: Api, end: str) -> None:
-    batch_ = submit(api, {"items": items(2), "recipe": KEEP})
-    finish(api, 2, PREPARE)
-    finish(api, 1, COMPOSITE)
-    address = f"/v1/batches/{batch_['id']}"
-
-    answer = while_waiting(
-        lambda client: client.get(address, headers={"Prefer": "wait=60"}),
-        api,
-        lambda: finish_composite(api) if end == "finished" else api.client.delete(address),
-    )
-
-    if end == "finished":
-        assert (answer.status_code, answer.json()["state"]) == (200, "finished")
-        assert answer.headers["Preference-Applied"] == "wait=60"
-    else:
-        assert (answer.status_code, answer.json()["code"]) == (410, "job_deleted")
-
-
-def while_waiting(
-    ask: Callable[[httpx.Client], httpx.Response], api: Api, act: Callable[[], object]
-) -> httpx.Response:
-    """Ask, and act while that may be waiting; return the answer."""
-    with ThreadPoolExecutor(1) as pool:
-        asked = pool.submit(ask, api.client)
-        act()
-        return asked.result(60)
+    assert (asked.result().status_code, asked.result().json()["code"]) == (410, "job_deleted")
 
 
 def finish_composite(api: Api) -> None:
@@ -286,20 +216,6 @@ def test_events_show_progress_and_the_end(api: Api) -> None:
     told = json.loads(last["data"])
     assert (told["type"], told["data"]) == ("batch.finished", batch(api, batch_["id"]))
     assert again.status_code == 204
-
-
-def test_canceled_batch_cancels_its_unfinished_jobs(api: Api) -> None:
-    batch_ = submit(api, {"items": items(3), "recipe": KEEP})
-    finish(api, 1, PREPARE, COMPOSITE)
-    address = f"/v1/batches/{batch_['id']}"
-
-    canceled = api.client.post(f"{address}/cancel")
-    again = api.client.post(f"{address}/cancel")
-
-    shown = canceled.json()
-    assert canceled.status_code == 200
-    assert (shown["state"], shown["succeeded"], shown["canceled"]) == ("finished", 1, 2)
-    assert (again.status_code, again.json()["code"]) == (409, "job_final")
 
 
 def test_deleted_batch_leaves_no_object(api: Api) -> None:
@@ -339,16 +255,6 @@ def test_deletion_that_was_interrupted_is_ended_by_retention(api: Api) -> None:
 
     assert [kind for kind in api.leftovers() if kind != "messages"] == []
     assert api.client.get(f"/v1/batches/{batch_['id']}").status_code == 410
-
-
-def test_deleted_job_stays_an_item(api: Api) -> None:
-    batch_ = submit(api, {"items": items(2), "recipe": KEEP})
-
-    api.client.delete(f"/v1/jobs/{batch_['items'][0]['job_id']}")
-
-    shown = batch(api, batch_["id"])
-    assert [item["deleted"] for item in shown["items"]] == [True, False]
-    assert (shown["total"], shown["canceled"]) == (2, 1)
 
 
 def test_batches_are_listed_newest_first(api: Api) -> None:

@@ -1,13 +1,17 @@
-"""Derive, and photos that come again: what earlier jobs have made is not made twice."""
+"""Derived jobs, photos that come again, and corrections: nothing is made twice."""
 
+import base64
 import dataclasses
 import hashlib
+import io
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import httpx
 import pytest
+from PIL import Image
 from sqlalchemy import text
 
 from smart_filter_api.keys import Scope
@@ -17,9 +21,9 @@ from smart_filter_shared.jobs.leases import Brought, Done
 from smart_filter_shared.jobs.presence import CELL
 from smart_filter_shared.jobs.retention import Kind
 from smart_filter_shared.pipeline import StageName
-from smart_filter_tests import batching, invariants
+from smart_filter_tests import batching, invariants, races
 from smart_filter_tests.batching import items
-from smart_filter_tests.bench import KEEPING, Bench
+from smart_filter_tests.bench import KEEPING, TENANT, Bench
 from smart_filter_tests.deriving import FACTS, derive, objects, pass_time, run, whole
 from smart_filter_tests.house import House
 from smart_filter_tests.serving import Api, a_photo, an_api, serving
@@ -29,6 +33,15 @@ PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE = StageName
 # What a job does whose matte and faces are there already.
 ONLY_COMPOSITE = {**dict.fromkeys(StageName, "succeeded"), COMPOSITE: "ready"}
 HOUR = 3600
+SIZE = (48, 32)
+STROKE = {"points": [[1, 2], [40, 30.5]], "width": 12, "keep": True}
+STROKES = {"kind": "matte", "stage": "segmentation", "strokes": [STROKE], "consent": False}
+LABEL = {
+    "kind": "label",
+    "stage": "smile",
+    "label": {"faces": [{"number": 1, "smile": "huge", "right_open": True}]},
+    "consent": False,
+}
 
 
 @pytest.fixture(scope="session")
@@ -78,23 +91,6 @@ def test_another_background_runs_composite_alone_with_the_same_matte(api: Api) -
     assert ended["photo"] == {"width": 48, "height": 32, "format": "jpg", "quarter_turns": 0}
 
 
-def test_derived_job_is_waited_for_where_that_is_preferred(api: Api) -> None:
-    parent = whole(api, background="auto")
-    path, recipe = f"/v1/jobs/{parent}/derive", {"recipe": {"background": "color:red"}}
-
-    with ThreadPoolExecutor(1) as beside:
-        ended = beside.submit(api.client.post, path, json=recipe, headers={"Prefer": "wait=60"})
-        while len(api.client.get("/v1/jobs").json()["items"]) == 1:
-            pass  # it is on its way
-        run(api, COMPOSITE)
-    accepted = api.client.post(path, json=recipe, headers={"Prefer": "wait=0"})
-
-    assert (ended.result().status_code, ended.result().json()["state"]) == (200, "succeeded")
-    assert ended.result().headers["Preference-Applied"] == "wait=60"
-    assert ended.result().headers["Location"] == f"/v1/jobs/{ended.result().json()['id']}"
-    assert (accepted.status_code, accepted.headers["Preference-Applied"]) == (202, "wait=0")
-
-
 def test_derived_job_has_the_parents_recipe_with_the_given_changes(api: Api) -> None:
     parent = whole(
         api,
@@ -125,23 +121,6 @@ def test_derived_job_has_the_parents_recipe_with_the_given_changes(api: Api) -> 
     changed = {name for name, value in other["recipe"].items() if before["recipe"][name] != value}
     assert changed == {"crop", "margin", "filters"}
     assert other["metadata"] == {"who": "ours", "how": "new"}
-
-
-def test_stage_that_differs_runs_with_those_that_follow(api: Api) -> None:
-    parent = whole(api, background="auto")
-
-    job = derive(api, parent, recipe={"roi": "0% 0% 50% 50%"})
-
-    assert states(job) == {**ONLY_COMPOSITE, "segmentation": "ready", "composite": "waiting"}
-    run(api, SEGMENTATION, COMPOSITE)
-    with api.bench.transaction() as connection:
-        types = connection.execute(
-            text("SELECT type FROM events WHERE job_id = :id ORDER BY id"), {"id": job["id"]}
-        ).scalars()
-        assert list(types) == [
-            *("job.queued", "job.running"),
-            *("job.stage", "job.stage", "job.succeeded"),
-        ]
 
 
 def test_photo_that_comes_again_reuses_the_results_there_are(remembering: Api) -> None:
@@ -218,17 +197,6 @@ def test_photo_that_is_gone_is_neither_derived_from_nor_remembered(remembering: 
 
     assert (answer.status_code, answer.json()["code"]) == (410, "inputs_expired")
     assert states(again)["prepare"] == "ready"
-
-
-def test_derived_job_keeps_borrowed_artifacts_as_long_as_its_own(api: Api) -> None:
-    parent = whole(api, background="auto")
-    pass_time(api, hours=23)
-    derive(api, parent, recipe={"background": "color:red"})
-
-    pass_time(api, hours=2)
-
-    answer = api.client.post(f"/v1/jobs/{parent}/derive", json={})
-    assert answer.status_code == 202
 
 
 def test_background_that_is_sent_is_the_derived_jobs_own(api: Api) -> None:
@@ -350,3 +318,190 @@ def test_photo_fetched_from_its_address_is_remembered_from_then_on(remembering: 
     assert [states(job)["prepare"] for job in (before, after, others)] == [
         *("ready", "succeeded", "ready")
     ]
+
+
+def a_mask(size: tuple[int, int] = SIZE, mode: str = "L", format_: str = "PNG") -> str:
+    buffer = io.BytesIO()
+    Image.new(mode, size).save(buffer, format_)
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def masked(mask: str) -> dict[str, object]:
+    return {"kind": "matte", "stage": "segmentation", "mask": mask, "consent": False}
+
+
+def send(api: Api, job_id: str, correction: object) -> httpx.Response:
+    return api.client.post(f"/v1/jobs/{job_id}/corrections", json=correction)
+
+
+def kept(api: Api, job_id: str, correction: object) -> dict[str, Any]:
+    answer = send(api, job_id, correction)
+    assert answer.status_code == 201, answer.text
+    made: dict[str, Any] = answer.json()
+    return made
+
+
+def listed(api: Api, job_id: str) -> list[dict[str, Any]]:
+    answer = api.client.get(f"/v1/jobs/{job_id}/corrections")
+    assert answer.status_code == 200, answer.text
+    items: list[dict[str, Any]] = answer.json()["items"]
+    return items
+
+
+def drawn(api: Api) -> set[str]:
+    return {key for key in objects(api) if "/corrections/" in key}
+
+
+def sweep(api: Api) -> None:
+    Retention(api.bench.engine, api.bench.store, cell=CELL).remove_expired()
+
+
+def pass_days(api: Api, days: float) -> None:
+    pass_time(api, hours=24 * days)
+    api.bench.execute(
+        "UPDATE corrections SET expires_at = expires_at - make_interval(hours => :hours)",
+        hours=24 * days,
+    )
+
+
+def test_corrections_are_listed_as_they_were_kept(api: Api) -> None:
+    job_id = whole(api, background="auto")
+
+    made = [kept(api, job_id, one) for one in (masked(a_mask()), STROKES, LABEL)]
+
+    assert listed(api, job_id) == made
+    assert [one["form"] for one in made] == ["mask", "strokes", "label"]
+    assert made[2]["label"] == {
+        "faces": [{"number": 1, "smile": "huge", "left_open": None, "right_open": True}]
+    }
+    assert {one["consent"] for one in made} == {False}
+    assert made[0]["models"] == {"segmentation": "no-segmentation"}
+    assert len(drawn(api)) == 2
+
+
+def test_correction_that_is_one_too_many_leaves_no_object(api: Api) -> None:
+    job_id = whole(api, background="auto")
+    for _ in range(20):
+        kept(api, job_id, STROKES)
+
+    answer = send(api, job_id, masked(a_mask()))
+
+    assert answer.status_code == 422
+    assert len(drawn(api)) == 20
+
+
+def test_matte_that_was_never_made_cannot_be_corrected(api: Api) -> None:
+    job_id = api.submit(background="keep")
+    api.client.post(f"/v1/jobs/{job_id}/cancel")
+
+    answer = send(api, job_id, STROKES)
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+
+
+def test_label_replaces_the_result_of_the_models(api: Api) -> None:
+    job_id = whole(api, background="auto", outputs="image,faces,rating")
+    before = api.job(job_id)
+    correction = kept(api, job_id, LABEL)
+
+    derived = derive(api, job_id, correction_id=correction["id"])
+
+    after = api.job(derived["id"])
+    assert before["faces"][0]["smile"]["level"] == "none"
+    assert after["faces"][0]["smile"] == {"level": "huge", "score": 1.0}
+    assert after["faces"][0]["eyes"] == {"left_open": True, "right_open": True}
+    assert (before["rating"]["score"], after["rating"]["score"]) == (
+        pytest.approx(0.8 * 0.2 + 0.2 * 0.5),
+        pytest.approx(0.8 * 1.0 + 0.2 * 1.0),
+    )
+    assert api.job(job_id)["rating"] == before["rating"]
+    assert after["stages"][3]["attempt"] == 0
+
+
+def test_strokes_of_all_corrections_have_a_bound_which_a_mask_resets(api: Api) -> None:
+    many = {**STROKES, "strokes": [{**STROKE, "points": [[1, 1]] * 2000}] * 10}
+    parent = whole(api, background="auto")
+    child = derive(api, parent, correction_id=kept(api, parent, many)["id"])["id"]
+    api.client.post(f"/v1/jobs/{child}/cancel")
+    one_more = kept(api, child, STROKES)["id"]
+
+    answer = api.client.post(f"/v1/jobs/{child}/derive", json={"correction_id": one_more})
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    assert [wrong["pointer"] for wrong in answer.json()["errors"]] == ["/correction_id"]
+    derive(api, child, correction_id=kept(api, child, masked(a_mask()))["id"])
+
+
+def test_labels_fit_neither_another_models_faces_nor_another_job(api: Api) -> None:
+    parent = whole(api, background="auto")
+    api.bench.execute("UPDATE stages SET models = '{\"face\": \"former\"}' WHERE stage = 'face'")
+    correction = kept(api, parent, LABEL)
+
+    foreign = kept(api, whole(api, background="auto"), LABEL)
+
+    answers = [
+        api.client.post(f"/v1/jobs/{parent}/derive", json={"correction_id": one["id"]})
+        for one in (correction, foreign)
+    ]
+
+    assert [answer.status_code for answer in answers] == [422, 422]
+    assert [answer.json()["code"] for answer in answers] == ["contradiction", "invalid_request"]
+
+
+def test_corrections_go_with_the_results_at_the_latest(api: Api) -> None:
+    parent = whole(api, background="auto")
+    consented = kept(api, parent, {**STROKES, "consent": True})
+    child = derive(api, parent, correction_id=kept(api, parent, LABEL)["id"])["id"]
+    run(api, StageName.COMPOSITE)
+    api.bench.execute("UPDATE jobs SET expires_at = now() - interval '1 second'")
+
+    sweep(api)
+
+    assert listed(api, parent) == [consented]
+    assert api.bench.job(JobId(uuid.UUID(child))).corrections == ()
+
+
+def test_drawing_goes_with_its_photo_or_with_consent_when_its_job_is_deleted(api: Api) -> None:
+    job_id = whole(api, background="auto")
+    kept(api, job_id, STROKES)
+    correction = kept(api, job_id, {**STROKES, "consent": True})
+    assert correction["expires_at"] is None
+
+    pass_days(api, 1)
+    sweep(api)
+    after_a_day = listed(api, job_id), len(drawn(api))
+    pass_days(api, 399)
+    sweep(api)
+
+    assert after_a_day == ([correction], 1)
+    assert objects(api) == drawn(api) != set()
+    assert listed(api, job_id) == [correction]
+    api.client.delete(f"/v1/jobs/{job_id}")
+    assert objects(api) == set()
+    assert api.bench.scalar("SELECT count(*) FROM corrections") == 0
+
+
+def test_derived_job_keeps_drawings_of_a_deleted_parent(api: Api) -> None:
+    parent = whole(api, background="auto")
+    correction = kept(api, parent, STROKES)
+    child = derive(api, parent, correction_id=correction["id"])["id"]
+
+    api.client.delete(f"/v1/jobs/{parent}")
+
+    assert len(drawn(api)) == 1
+    api.client.delete(f"/v1/jobs/{child}")
+    assert drawn(api) == set()
+
+
+def test_correction_of_a_job_that_is_being_deleted_leaves_nothing(api: Api) -> None:
+    job_id = whole(api, background="auto")
+    with ThreadPoolExecutor(1) as pool:
+        with api.bench.transaction() as connection:
+            transitions.delete(connection, JobId(uuid.UUID(job_id)), TENANT)
+            answer = pool.submit(send, api, job_id, STROKES)
+            races.await_waiting(api.bench, answer)
+        answered = answer.result()
+
+    assert (answered.status_code, answered.json()["code"]) == (410, "job_deleted")
+    assert invariants.broken(api.bench) == []
+    assert api.bench.scalar("SELECT count(*) FROM corrections") == 0

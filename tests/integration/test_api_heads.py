@@ -1,6 +1,5 @@
-"""HEAD, the pages of problems, the OpenAPI document, and the studio's pages and files."""
+"""HEAD, the pages of problems, and the pages and files of the studio."""
 
-import gzip
 import re
 from collections.abc import Iterator
 from urllib.parse import urljoin, urlsplit
@@ -9,7 +8,6 @@ import httpx
 import pytest
 
 from smart_filter_shared.pipeline import StageName
-from smart_filter_tests import documents
 from smart_filter_tests.serving import Api
 
 
@@ -58,13 +56,6 @@ def test_problem_leads_to_its_page(api: Api) -> None:
     assert "<h1>Not found</h1>" in page.text
 
 
-def test_description_is_that_of_the_repository_and_needs_no_key(api: Api) -> None:
-    answer = httpx.get(f"{api.url}/openapi.json", timeout=60)
-
-    assert answer.headers["Content-Type"] == "application/json"
-    assert documents.written(answer.json()) == documents.OPENAPI.read_text()
-
-
 @pytest.fixture
 def stranger(api: Api) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=api.url, timeout=60) as client:
@@ -103,38 +94,6 @@ def test_page_may_load_and_call_this_service_alone(stranger: httpx.Client, path:
     assert sources["style-src"] == sources["font-src"] == "'self'"
     assert sources["frame-ancestors"] == sources["form-action"] == "'none'"
     assert "unsafe" not in policy
-
-
-@pytest.mark.parametrize(
-    ("path", "media_type"),
-    [
-        ("/studio/main.js", "text/javascript; charset=utf-8"),
-        ("/studio/styles/tokens.css", "text/css; charset=utf-8"),
-        ("/studio/fonts/instrument-sans.woff2", "font/woff2"),
-        ("/studio/icon.svg", "image/svg+xml"),
-    ],
-)
-def test_files_have_their_types_and_are_sent_once(
-    stranger: httpx.Client, path: str, media_type: str
-) -> None:
-    first = stranger.get(path)
-    again = stranger.get(path, headers={"If-None-Match": first.headers["ETag"]})
-
-    assert first.headers["Content-Type"] == media_type
-    assert first.headers["X-Content-Type-Options"] == "nosniff"
-    assert (again.status_code, again.content) == (304, b"")
-
-
-def test_text_is_compressed_for_clients_that_accept_it(stranger: httpx.Client) -> None:
-    plain = stranger.get("/studio/main.js", headers={"Accept-Encoding": "identity"})
-
-    with stranger.stream(
-        "GET", "/studio/main.js", headers={"Accept-Encoding": "gzip"}
-    ) as compressed:
-        content = b"".join(compressed.iter_raw())
-
-    assert gzip.decompress(content) == plain.content
-    assert plain.headers["Vary"] == compressed.headers["Vary"] == "Accept-Encoding"
 
 
 @pytest.mark.parametrize("path", ["index.html", "%2e%2e/route.py", "vendor", "nothing.js", ""])

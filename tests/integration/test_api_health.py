@@ -1,22 +1,20 @@
 """What the API does while a server is away: refused, and swallowed by the network."""
 
-import dataclasses
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import pytest
-from pydantic import SecretStr
 from urllib3.exceptions import ProtocolError, ReadTimeoutError
 
+from smart_filter_deploy.embedded.stack import Stack
 from smart_filter_shared.errors import StorageUnavailable
 from smart_filter_shared.jobs import retention
 from smart_filter_shared.settings import Settings
 from smart_filter_shared.storage import troubles
-from smart_filter_tests.bench import Bench
+from smart_filter_tests.bench import Bench, settings_of
 from smart_filter_tests.outages import let_name_lead_to_primary, read_only, until
 from smart_filter_tests.proxy import Mode, Proxy
 from smart_filter_tests.serving import Api, a_photo, an_api, serving
@@ -43,49 +41,41 @@ class Ways:
 
 
 @pytest.fixture
-def ways(bench: Bench) -> Iterator[Ways]:
-    settings = bench.settings
-    urls = (
-        settings.database.url.get_secret_value(),
-        settings.storage.url,
-        settings.broker.url.get_secret_value(),
-    )
+def ways(servers: Stack) -> Iterator[Ways]:
+    there = servers.addresses
     with ExitStack() as stack:
-        places = [(one.hostname or "", one.port or 0) for one in map(urlsplit, urls)]
-        yield Ways(*(stack.enter_context(Proxy(*place)) for place in places))
+        places = map(urlsplit, (there.database_url, there.storage_url, there.broker_url))
+        proxies = [Proxy(place.hostname or "", place.port or 0) for place in places]
+        yield Ways(*(stack.enter_context(proxy) for proxy in proxies))
 
 
 @pytest.fixture
-def far_api(bench: Bench, ways: Ways) -> Iterator[Api]:
-    """An API that reaches its servers only by these ways."""
-    with serving(_by(ways, bench.settings)) as url, an_api(url, bench) as api:
+def settings(servers: Stack, ways: Ways) -> Settings:
+    """Settings of a process that reaches its servers only by these ways."""
+
+    def through(way: Proxy, url: str) -> str:
+        return url.replace(urlsplit(url).netloc.rpartition("@")[2], f"127.0.0.1:{way.port}")
+
+    there = servers.addresses
+    return settings_of(
+        there,
+        SMART_FILTER_DATABASE_URL=through(ways.database, there.database_url),
+        SMART_FILTER_STORAGE_URL=through(ways.storage, there.storage_url),
+        SMART_FILTER_BROKER_URL=through(ways.broker, there.broker_url),
+    )
+
+
+@pytest.fixture
+def far_api(bench: Bench, settings: Settings) -> Iterator[Api]:
+    with serving(settings) as url, an_api(url, bench) as api:
         yield api
 
 
 @pytest.fixture
-def impatient_api(bench: Bench, ways: Ways) -> Iterator[Api]:
-    """The same, which soon gives a server up; on a busy machine, also one that is there."""
-    settings = _by(ways, bench.settings)
+def impatient_api(bench: Bench, settings: Settings) -> Iterator[Api]:
+    """One that soon gives a server up; on a busy machine, also one that is there."""
     with serving(settings, patience_seconds=0.5) as url, an_api(url, bench) as api:
         yield api
-
-
-def _by(ways: Ways, settings: Settings) -> Settings:
-    def through(way: Proxy, url: str) -> str:
-        address = urlsplit(url)
-        login = address.netloc.rpartition("@")[0]
-        netloc = f"{login}@127.0.0.1:{way.port}" if login else f"127.0.0.1:{way.port}"
-        return urlunsplit(address._replace(netloc=netloc))
-
-    database = through(ways.database, settings.database.url.get_secret_value())
-    broker = through(ways.broker, settings.broker.url.get_secret_value())
-    storage = through(ways.storage, settings.storage.url)
-    return dataclasses.replace(
-        settings,
-        database=settings.database.model_copy(update={"url": SecretStr(database)}),
-        broker=settings.broker.model_copy(update={"url": SecretStr(broker)}),
-        storage=settings.storage.model_copy(update={"url": storage}),
-    )
 
 
 @contextmanager
@@ -107,21 +97,6 @@ def test_process_without_broker_is_degraded_and_accepts_photos(
 
     assert far_api.job(job_id)["stages"][0]["state"] == "ready"
     assert (answer.status_code, answer.json()["degraded"]) == (200, ["broker"])
-
-
-def test_broker_that_swallows_rings_holds_up_one_thread(far_api: Api, ways: Ways) -> None:
-    photo = a_photo()
-    before = set(threading.enumerate())  # other APIs of this process have threads too
-    ways.cut("broker", Mode.SWALLOW)
-
-    for _ in range(5):
-        answers = at_once(8, lambda: far_api.post(photo))
-
-    assert {answer.status_code for answer in answers} == {202}
-    # One for each request under way, and one for all the rings.
-    busy = [one for one in set(threading.enumerate()) - before if "AnyIO" in one.name]
-    assert len(busy) <= 8 + 1
-    assert far_api.client.get("/readyz").json()["degraded"] == ["broker"]
 
 
 @pytest.mark.parametrize("mode", GONE)

@@ -1,30 +1,46 @@
-"""Submit, look at, list and cancel jobs over HTTP."""
+"""Jobs over HTTP: submitted, listed, deleted, redriven; their outputs, ETA and deadlines."""
 
 import base64
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
+import httpx
 import pytest
+from sqlalchemy import text
 
 from smart_filter_api.keys import Scope
 from smart_filter_shared.doorbell import queue_of
 from smart_filter_shared.filters import FILTERS
-from smart_filter_shared.ids import JobId, Tenant, new_lease_token
+from smart_filter_shared.ids import JobId, Tenant, new_lease_token, new_worker_id
+from smart_filter_shared.jobs import fairness, paces, pauses, presence, transitions
 from smart_filter_shared.jobs.leases import Failure
+from smart_filter_shared.jobs.paces import Timed
+from smart_filter_shared.jobs.presence import Worker
 from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.recipe import Background, BackgroundKind, Recipe
 from smart_filter_shared.storage import keys
-from smart_filter_tests.bench import TENANT, capability
+from smart_filter_tests import worlds
+from smart_filter_tests.bench import TENANT, Bench, capability
+from smart_filter_tests.deriving import run
+from smart_filter_tests.house import seconds_kept
 from smart_filter_tests.outages import until
+from smart_filter_tests.printable import PRINTABILITY
 from smart_filter_tests.serving import Api, Clock, a_photo
 
 PHOTO = a_photo()
 BASE64 = base64.b64encode(PHOTO).decode()
 PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE = StageName
 FAILURE = Failure("model_failed", "A model failed", "ValueError in face")
-PREPARED = {"facts": {"width": 48, "height": 32, "format": "jpg"}, "arrays": {}, "files": {}}
-KEY = "2026-01-01/tests/made/image.png"
-IMAGE = {"key": KEY, "media_type": "image/png", "format": "png", "bytes": 4}
-COMPOSED = {"facts": {}, "arrays": {}, "files": {"image": {**IMAGE, "width": 1, "height": 1}}}
+IMAGE = b"\x89PNG and so on" * 20_000
+MADE = "2026-01-01/tests/made/image.png"
+MADE_IMAGE = {"width": 640, "height": 480, "format": "png", "bytes": len(IMAGE)}
+DOCUMENTS = ("faces", "rating", "printability")
+PREVIEW = b"\xff\xd8\xff and so on" * 20_000
+PREVIEW_KEY = "2026-01-01/tests/made/preview.jpg"
+PREVIEW_FILE = {"key": PREVIEW_KEY, "media_type": "image/jpeg", "bytes": len(PREVIEW)}
+TURNED = {"width": 32, "height": 48, "format": "jpg", "quarter_turns": 1}
+PICTURES = ("", "?original=1")
+KEEP = Recipe(background=Background(BackgroundKind.KEEP))
 
 
 def test_photo_is_stored_as_it_came(api: Api) -> None:
@@ -34,18 +50,6 @@ def test_photo_is_stored_as_it_came(api: Api) -> None:
 
     key = api.bench.job(JobId(uuid.UUID(job_id))).photo_key
     assert api.bench.store.get(key) == photo
-
-
-def test_background_file_is_stored_beside_the_photo_and_asked_for(api: Api) -> None:
-    background = a_photo("PNG", size=(9, 9))
-    files = {"background_file": ("b", background), "photo": ("p", a_photo())}
-
-    answer = api.client.post("/v1/jobs", files=files)
-
-    row = api.bench.job(JobId(uuid.UUID(answer.json()["id"])))
-    assert answer.json()["recipe"]["background"] == "file"
-    assert row.background_key == row.photo_key.removesuffix("photo") + "background"
-    assert api.bench.store.get(row.background_key) == background
 
 
 def test_priority_and_time_of_a_job_are_answered(api: Api) -> None:
@@ -83,26 +87,6 @@ def test_list_is_newest_first_and_goes_on_with_its_cursor(api: Api) -> None:
     assert pages == [newest_first[:2], newest_first[2:4], newest_first[4:]]
 
 
-def test_list_is_narrowed_by_state_metadata_and_time(api: Api) -> None:
-    canceled, running = (api.submit() for _ in range(2))
-    api.client.post(f"/v1/jobs/{canceled}/cancel")
-    api.bench.claim_one(StageName.PREPARE)
-    api.submit(metadata__album="beach", metadata__day="1")
-    second = api.submit(metadata__album="beach", metadata__day="2")
-    after = api.job(second)["created_at"]
-    third = api.submit(metadata__album="beach", metadata__day="2")
-
-    def found(**query: str) -> list[str]:
-        page = api.client.get("/v1/jobs", params=query).json()
-        return [job["id"] for job in page["items"]]
-
-    assert found(state="running") == [running]
-    assert found(state="canceled") == [canceled]
-    assert found(state="succeeded") == []
-    assert found(**{"metadata.album": "beach", "metadata.day": "2"}) == [third, second]
-    assert found(state="queued", created_after=after) == [third]
-
-
 def test_filters_are_listed_with_their_parameters(api: Api) -> None:
     items = {one["name"]: one for one in api.client.get("/v1/filters").json()["items"]}
 
@@ -112,16 +96,7 @@ def test_filters_are_listed_with_their_parameters(api: Api) -> None:
     assert items["caption"]["parameters"]["required"] == ["text"]
 
 
-@pytest.mark.parametrize("scheme", ["", "data:image/jpeg;base64,"])
-def test_photo_in_base64_is_stored_unchanged(api: Api, scheme: str) -> None:
-    answer = api.client.post("/v1/jobs", json={"photo_base64": scheme + BASE64})
-
-    assert answer.status_code == 202
-    job = api.bench.job(JobId(uuid.UUID(answer.json()["id"])))
-    assert api.bench.store.get(job.photo_key) == PHOTO
-
-
-def test_recipe_of_a_job_can_be_sent_again(api: Api) -> None:
+def test_job_in_json_stores_its_photo_and_its_recipe_can_be_sent_again(api: Api) -> None:
     recipe = {
         "background": "color:red",
         "crop": "true",
@@ -130,35 +105,35 @@ def test_recipe_of_a_job_can_be_sent_again(api: Api) -> None:
         "filters.caption.text": "Ho, ho",
         "roi": "0% 0% 100% 100%",
     }
-    first = api.client.post("/v1/jobs", json={"photo_base64": BASE64, "recipe": recipe}).json()
+    photo = "data:image/jpeg;base64," + BASE64
+    first = api.client.post("/v1/jobs", json={"photo_base64": photo, "recipe": recipe}).json()
 
     again = api.client.post("/v1/jobs", json={"photo_base64": BASE64, "recipe": first["recipe"]})
 
     assert again.status_code == 202, again.text
     assert again.json()["recipe"] == first["recipe"]
+    for job in (first, again.json()):
+        stored = api.bench.job(JobId(uuid.UUID(job["id"]))).photo_key
+        assert api.bench.store.get(stored) == PHOTO
 
 
-def finished(api: Api) -> str:
-    job_id = api.submit(background="keep")
-    api.bench.store.put(KEY, b"made", length=4, media_type="image/png")
-    api.finish(PREPARE, PREPARED)
-    api.finish(COMPOSITE, COMPOSED)
+def with_outputs(api: Api) -> str:
+    """Submit a job and let it succeed with every kind of output."""
+    job_id = api.submit(outputs=",".join(["image", *DOCUMENTS]))
+    run(api, PREPARE, SEGMENTATION, FACE, SMILE)
+    api.bench.store.put(MADE, IMAGE, length=len(IMAGE), media_type="image/png")
+    image = {"key": MADE, "media_type": "image/png", **MADE_IMAGE}
+    facts = {"background": None, "printability": PRINTABILITY}
+    api.finish(COMPOSITE, {"facts": facts, "arrays": {}, "files": {"image": image}})
     return job_id
 
 
 def failed(api: Api) -> str:
     """Submit a job whose `face` fails after `prepare` has succeeded."""
     job_id = api.submit()
-    api.finish(PREPARE, PREPARED)
+    run(api, PREPARE)
     api.fail(FACE, FAILURE)
     return job_id
-
-
-def until_rung(api: Api, *stages: StageName) -> None:
-    """Return when the queues of these stages have been rung for; the ring follows the answer."""
-    queues = {queue_of(capability(stage)) for stage in stages}
-    until(lambda: all(api.bench.broker.llen(queue) for queue in queues))
-    api.bench.broker.delete(*queues)
 
 
 def with_a_background(api: Api) -> str:
@@ -166,10 +141,12 @@ def with_a_background(api: Api) -> str:
     return str(api.client.post("/v1/jobs", files=files).json()["id"])
 
 
-@pytest.mark.parametrize("submit", [with_a_background, finished])
+@pytest.mark.parametrize("submit", [with_a_background, with_outputs])
 def test_deleted_job_leaves_nothing_behind(api: Api, submit: Callable[[Api], str]) -> None:
     job_id = submit(api)
-    until_rung(api, PREPARE)
+    queue = queue_of(capability(PREPARE))
+    until(lambda: api.bench.broker.llen(queue) > 0)  # the ring follows the answer
+    api.bench.broker.delete(queue)
 
     answer = api.client.delete(f"/v1/jobs/{job_id}")
 
@@ -191,7 +168,7 @@ def test_deleted_job_leaves_nothing_of_a_worker_that_died(api: Api) -> None:
 
 
 def test_deleted_job_says_so_to_its_owner_alone(api: Api) -> None:
-    job_id = finished(api)
+    job_id = with_outputs(api)
     api.client.delete(f"/v1/jobs/{job_id}")
     stranger = api.headers(*Scope, tenant=Tenant("others"))
 
@@ -217,30 +194,255 @@ def test_failed_job_is_not_redriven_into_a_full_queue(api: Api) -> None:
     assert "Retry-After" in answer.headers
 
 
-def test_redriven_job_goes_on_from_its_succeeded_stages(api: Api) -> None:
-    job_id = failed(api)
+def fetch(api: Api, job_id: str, name: str, **headers: str) -> httpx.Response:
+    return api.client.get(f"/v1/jobs/{job_id}/outputs/{name}", headers=headers)
 
-    answer = api.client.post(f"/v1/jobs/{job_id}/redrive")
 
-    job = answer.json()
-    assert answer.status_code == 202
-    assert (job["state"], job["error"], job["finished_at"]) == ("running", None, None)
-    assert {stage["name"]: stage["state"] for stage in job["stages"]} == {
-        "prepare": "succeeded",
-        "segmentation": "ready",
-        "face": "ready",
-        "smile": "waiting",
-        "composite": "waiting",
+def test_finished_job_shows_its_image_its_outputs_and_how_long_they_are_kept(api: Api) -> None:
+    job = api.job(with_outputs(api))
+
+    assert (job["state"], job["people"]) == ("succeeded", 1)
+    assert job["image"] == {**MADE_IMAGE, "quality": None, "blurhash": None}
+    assert job["outputs"] == {
+        name: f"/v1/jobs/{job['id']}/outputs/{name}" for name in ("image", *DOCUMENTS)
     }
-    until_rung(api, SEGMENTATION, FACE)
+    assert {stage["seconds"] for stage in job["stages"]} == {0.25}
+    assert job["finished_at"] >= job["created_at"]
+    assert seconds_kept(job) == api.bench.settings.keep.result_seconds
 
 
-def test_job_whose_photo_is_kept_no_longer_cannot_be_redriven(api: Api) -> None:
-    job_id = failed(api)
+def test_image_is_streamed_with_its_headers_or_had_by_a_redirect_without_a_key(api: Api) -> None:
+    job_id = with_outputs(api)
+
+    answer = fetch(api, job_id, "image")
+    redirect = api.client.get(f"/v1/jobs/{job_id}/outputs/image?redirect=1")
+
+    assert answer.content == IMAGE
+    assert answer.headers["content-type"] == "image/png"
+    assert answer.headers["content-length"] == str(len(IMAGE))
+    assert redirect.status_code == 307
+    assert httpx.get(redirect.headers["location"], timeout=60).content == IMAGE
+
+
+def test_documents_are_those_of_the_job_and_a_known_output_is_not_sent_again(api: Api) -> None:
+    job = api.job(with_outputs(api))
+
+    for name in ("image", *DOCUMENTS):
+        first = fetch(api, job["id"], name)
+        tags = (first.headers["etag"], '"other"')
+        again = [fetch(api, job["id"], name, **{"If-None-Match": tag}) for tag in tags]
+        assert [one.status_code for one in again] == [304, 200], name
+        assert name == "image" or first.json() == job[name]
+
+
+def test_output_and_photo_are_not_there_too_early_nor_when_the_job_was_canceled(api: Api) -> None:
+    job_id = api.submit()
+
+    early = [fetch(api, job_id, "image"), *(fetch_photo(api, job_id, one) for one in PICTURES)]
+    not_asked_for = fetch(api, job_id, "matte")
+    api.client.post(f"/v1/jobs/{job_id}/cancel")
+    late = fetch(api, job_id, "image")
+
+    assert [one.status_code for one in early] == [409] * 3
+    assert {one.json()["code"] for one in early} == {"job_not_finished"}
+    assert (not_asked_for.status_code, not_asked_for.json()["code"]) == (404, "not_found")
+    assert (late.status_code, late.json()["code"]) == (404, "not_found")
+    assert api.job(job_id)["outputs"] == {}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE artifacts SET expires_at = statement_timestamp()",
+        "UPDATE artifacts SET marked_at = statement_timestamp()",
+        "DELETE FROM artifacts",
+    ],
+)
+def test_output_that_is_kept_no_longer_has_expired(api: Api, change: str) -> None:
+    job_id = with_outputs(api)
+    api.bench.execute(change)
+
+    for query in ("", "?redirect=1"):
+        answer = api.client.get(f"/v1/jobs/{job_id}/outputs/image{query}")
+        assert (answer.status_code, answer.json()["code"]) == (410, "output_expired")
+    assert api.job(job_id)["state"] == "succeeded"
+
+
+def prepare(api: Api, files: Mapping[str, object]) -> str:
+    job_id = api.submit()
+    api.finish(StageName.PREPARE, {"facts": TURNED, "arrays": {}, "files": files})
+    return job_id
+
+
+def prepared(api: Api) -> str:
+    api.bench.store.put(PREVIEW_KEY, PREVIEW, length=len(PREVIEW), media_type="image/jpeg")
+    return prepare(api, {"preview": PREVIEW_FILE})
+
+
+def fetch_photo(api: Api, job_id: str, query: str = "", **headers: str) -> httpx.Response:
+    return api.client.get(f"/v1/jobs/{job_id}/photo{query}", headers=headers)
+
+
+def test_photo_is_shown_upright_or_as_it_was_sent_once_it_is_prepared(api: Api) -> None:
+    job = api.job(prepared(api))
+
+    upright, original = (api.client.get(job["links"]["photo"] + query) for query in PICTURES)
+
+    assert (job["state"], job["photo"]) == ("running", TURNED)
+    assert (upright.content, original.content) == (PREVIEW, a_photo())
+    assert upright.headers["content-length"] == str(len(PREVIEW))
+    assert upright.headers["cache-control"] == "private, no-cache"
+    assert {one.headers["content-type"] for one in (upright, original)} == {"image/jpeg"}
+    assert original.headers["x-content-type-options"] == "nosniff"
+
+
+def test_photo_without_a_preview_is_had_as_it_was_sent(api: Api) -> None:
+    unreadable = api.submit()
+    api.fail(StageName.PREPARE, Failure("image_unreadable", "It cannot be read", "its end is off"))
+    of_an_older_worker = prepare(api, {})
+
+    answers = [fetch_photo(api, job_id) for job_id in (unreadable, of_an_older_worker)]
+
+    for answer in answers:
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+    assert "original=1" in answers[1].json()["detail"]
+    assert fetch_photo(api, of_an_older_worker, "?original=1").content == a_photo()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE artifacts SET expires_at = statement_timestamp()",
+        "UPDATE artifacts SET marked_at = statement_timestamp()",
+        "UPDATE jobs SET expired_at = statement_timestamp()",
+    ],
+)
+def test_photo_that_is_kept_no_longer_has_expired(api: Api, change: str) -> None:
+    job_id = prepared(api)
     with api.bench.transaction() as connection:
-        connection.exec_driver_sql("UPDATE artifacts SET expires_at = statement_timestamp()")
+        connection.exec_driver_sql(change)
 
-    answer = api.client.post(f"/v1/jobs/{job_id}/redrive")
+    answers = [fetch_photo(api, job_id, query) for query in PICTURES]
 
-    assert (answer.status_code, answer.json()["code"]) == (410, "inputs_expired")
-    assert api.job(job_id)["state"] == "failed"
+    assert [one.status_code for one in answers] == [410, 410]
+    assert {one.json()["code"] for one in answers} == {"inputs_expired"}
+
+
+def test_output_or_photo_whose_object_is_gone_has_expired(api: Api) -> None:
+    finished, running = with_outputs(api), prepared(api)
+    api.bench.store.remove(MADE)
+    api.bench.store.remove(PREVIEW_KEY)
+
+    answers = [fetch(api, finished, "image"), fetch_photo(api, running)]
+
+    assert [one.status_code for one in answers] == [410, 410]
+    assert [one.json()["code"] for one in answers] == ["output_expired", "inputs_expired"]
+
+
+def submitted(api: Api, headers: dict[str, str] | None = None, **fields: str) -> httpx.Response:
+    return api.client.post(
+        "/v1/jobs",
+        files={"photo": ("photo", PHOTO)},
+        data={"background": "keep", **fields},
+        headers=headers,
+    )
+
+
+def measured(bench: Bench, seconds: float, *, runs: int = 100) -> None:
+    """Let every stage have been measured to take so long, and one worker with a thread live."""
+    timed = Timed(runs, runs * seconds, runs * seconds**2, 0.0, 0.0, 0.0)
+    served = [capability(stage) for stage in StageName]
+    with bench.transaction() as connection:
+        paces.add(connection, dict.fromkeys(served, timed))
+        presence.announce(connection, Worker(new_worker_id(), "tests", 1, served, 1))
+
+
+def test_accepted_jobs_have_their_place_in_the_queue(api: Api) -> None:
+    measured(api.bench, 1.0)
+
+    queues = [submitted(api).json()["queue"] for _ in range(3)]
+
+    assert [queue["position"] for queue in queues] == [1, 2, 3]
+    middles = [queue["eta_p50_s"] for queue in queues]
+    assert middles == sorted(middles)
+    assert middles[0] == pytest.approx(2.0, rel=0.1)
+    assert middles[2] == pytest.approx(6.0, rel=0.2)
+    assert all(queue["eta_p50_s"] < queue["eta_p90_s"] for queue in queues)
+
+
+def test_job_that_an_operator_holds_up_is_promised_no_time(api: Api, clock: Clock) -> None:
+    measured(api.bench, 1.0)
+    job_id = submitted(api).json()["id"]
+    api.bench.do(pauses.pause, capability(COMPOSITE))
+    clock.make_old()
+
+    held = [api.job(job_id)["queue"], submitted(api).json()["queue"]]
+    api.bench.do(pauses.resume, capability(COMPOSITE))
+    clock.make_old()
+    freed = api.job(job_id)["queue"]
+
+    assert [one["position"] for one in held] == [1, 2]
+    assert {one[name] for one in held for name in ("eta_p50_s", "eta_p90_s")} == {None}
+    assert freed["eta_p50_s"] > 0
+    with api.bench.transaction() as connection:
+        learned = connection.execute(text("SELECT count(*) FROM jobs WHERE foreseen_p50 IS NULL"))
+        assert learned.scalar_one() == 1
+
+
+def test_deadline_that_a_lighter_edge_meets_is_met_with_one(api: Api, clock: Clock) -> None:
+    measured(api.bench, 1.0)
+    usual = submitted(api).json()
+    api.client.delete(f"/v1/jobs/{usual['id']}")
+    deadline_ms = int(usual["queue"]["eta_p90_s"] * 990)
+    clock.make_old()
+
+    job = submitted(api, deadline_ms=str(deadline_ms)).json()
+
+    assert job["degraded"] == ["edge=fast"]
+    assert job["recipe"]["edge"] == "fast"
+    assert job["queue"]["eta_p90_s"] < deadline_ms / 1000
+
+
+def test_deadline_that_cannot_be_met_is_refused_and_leaves_nothing(api: Api) -> None:
+    measured(api.bench, 1.0)
+
+    answer = submitted(api, deadline_ms="200")
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+    assert int(answer.headers["Retry-After"]) >= 1
+    assert "200 ms" in answer.json()["detail"]
+    assert api.leftovers() == {}
+    assert api.bench.scalar("SELECT count(*) FROM tenants") == 0
+
+
+def test_job_that_misses_its_deadline_fails_and_is_redriven_without_one(api: Api) -> None:
+    job_id = submitted(api, deadline_ms="600000").json()["id"]
+    worlds.pass_deadline(api.bench, JobId(uuid.UUID(job_id)))
+
+    claimed = api.bench.claim(PREPARE)
+    api.bench.do(transitions.lapse)
+
+    job = api.job(job_id)
+    assert claimed == []
+    assert (job["state"], job["error"]["code"], job["queue"]) == ("failed", "deadline", None)
+    assert {stage["name"]: stage["state"] for stage in job["stages"]} == {
+        "prepare": "failed",
+        "composite": "canceled",
+    }
+    api.client.post(f"/v1/jobs/{job_id}/redrive")
+    assert len(api.bench.claim(PREPARE)) == 1
+    assert api.bench.do(transitions.lapse) == []
+
+
+def test_forecast_of_an_ended_job_is_learned_from_once(api: Api) -> None:
+    submitted(api)
+    api.bench.advance(PREPARE, COMPOSITE)
+
+    def learnt() -> list[tuple[str, int]]:
+        with api.bench.transaction() as connection:
+            fairness.settle(connection)
+            rows = connection.execute(text("SELECT priority, jobs FROM foresight"))
+            return [(row.priority, row.jobs) for row in rows]
+
+    assert learnt() == [("standard", 1)]
+    assert learnt() == [("standard", 1)]

@@ -1,6 +1,7 @@
 """Which models and backgrounds are offered, and what a recipe may set for them."""
 
 import dataclasses
+import uuid
 
 import httpx
 import pytest
@@ -9,8 +10,9 @@ from sqlalchemy import text
 from smart_filter_api.keys import Scope
 from smart_filter_shared import parameters, stock
 from smart_filter_shared.cards import MEMBERS, STRONGER, WEIGHTS, ModelCard, Offer, TaskName
-from smart_filter_shared.ids import Capability, Tenant
+from smart_filter_shared.ids import Capability, JobId, Tenant
 from smart_filter_shared.jobs import models, presence
+from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.presets import PRESETS, Mood
 from smart_filter_shared.stock import Picture
 from smart_filter_shared.storage import keys
@@ -40,15 +42,8 @@ def named(name: str, **more: object) -> ModelCard:
     return dataclasses.replace(card, **more)  # type: ignore[arg-type]  # whatever a test says
 
 
-def segmentation_row(api: Api) -> dict[str, object]:
-    with api.bench.transaction() as connection:
-        row = connection.execute(
-            text("""
-                SELECT capability, models, parameters, batch_key FROM stages
-                WHERE stage = 'segmentation' ORDER BY job_id DESC LIMIT 1
-            """)
-        ).one()
-    return dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's documented way to a mapping
+def segmentation_row(api: Api, job_id: str) -> dict[str, object]:
+    return api.bench.row(JobId(uuid.UUID(job_id)), StageName.SEGMENTATION)
 
 
 def listed(api: Api, query: str = "") -> dict[str, dict[str, object]]:
@@ -94,10 +89,9 @@ def test_parameters_of_a_recipe_are_written_to_the_stage_and_keep_batches_apart(
     publish(api, Offer(named("fine", parameters=(THRESHOLD,))))
     chosen = {"segmentation.model": "fine"}
 
-    api.submit(**chosen)
-    plain = segmentation_row(api)
+    plain = segmentation_row(api, api.submit(**chosen))
     job = api.job(api.submit(**chosen, **{"segmentation.params.threshold": "0.25"}))
-    other = segmentation_row(api)
+    other = segmentation_row(api, job["id"])
 
     shown = listed(api)["fine"]["parameters"]["properties"]  # type: ignore[index]  # JSON
     assert shown["threshold"]["default"] == 0.7
@@ -119,19 +113,13 @@ def an_ensemble() -> Offer:
 
 
 def test_ensemble_goes_to_the_pool_of_the_one_member_that_has_its_own(api: Api) -> None:
-    publish(
-        api,
-        an_ensemble(),
-        Offer(named("one")),
-        Offer(named("two")),
-        Offer(named("heavy", requires=("torch",))),
-    )
-
-    api.submit(**{"segmentation.model": "ensemble"})
-    light = segmentation_row(api)
+    with_torch = Offer(named("heavy", requires=("torch",)))
+    publish(api, an_ensemble(), Offer(named("one")), Offer(named("two")), with_torch)
+    chosen = {"segmentation.model": "ensemble"}
     members = {"segmentation.params.members": "one,heavy"}
-    api.submit(**{"segmentation.model": "ensemble"}, **members)
-    heavy = segmentation_row(api)
+
+    light = segmentation_row(api, api.submit(**chosen))
+    heavy = segmentation_row(api, api.submit(**chosen, **members))
 
     assert light["capability"] == "segmentation.ensemble"
     assert heavy["capability"] == "segmentation.heavy"
@@ -231,19 +219,24 @@ def ask(client: httpx.Client, background: str) -> httpx.Response:
     return client.post("/v1/jobs", files={"photo": a_photo()}, data=data)
 
 
-def test_designs_are_listed_with_the_pictures_of_the_site_and_of_the_tenant(api: Api) -> None:
+def test_tenant_is_shown_the_pictures_of_the_site_and_its_own_with_their_words(api: Api) -> None:
     # A tenant of its own: what others were shown is remembered for a second.
     tenant = Tenant("lists")
     add(api, "lobby", None)
-    add(api, "beach", tenant)
-    add(api, "cave", OTHER)
+    add(api, "quay", tenant, "zeppelin", "sea")
+    add(api, "cave", OTHER, "stalactite")
 
     with as_tenant(api, tenant) as client:
         items = client.get("/v1/backgrounds").json()["items"]
+        words = client.get("/v1/backgrounds/keywords").json()["items"]
 
     assert {one["source"] for one in items[: len(PRESETS)]} == {"generated"}
     pictures = [(one["name"], one["source"], one["family"]) for one in items[len(PRESETS) :]]
-    assert pictures == [("site/lobby", "site", "picture"), ("tenant/beach", "tenant", "picture")]
+    assert pictures == [("site/lobby", "site", "picture"), ("tenant/quay", "tenant", "picture")]
+    seen = {one["word"]: (one["kind"], one["count"]) for one in words}
+    assert (seen["zeppelin"], seen["quay"]) == (("tag", 1), ("name", 1))
+    assert seen["turquoise"] == ("colour", None)
+    assert seen.keys().isdisjoint({"cave", "stalactite"})
 
 
 @pytest.mark.parametrize("name", ["site/new", "tenant/new", "tenant/new+linen"])
@@ -287,8 +280,11 @@ def test_tenant_sees_thumbnails_of_the_site_and_its_own(api: Api) -> None:
         with_thumbnail(api, add(api, "cove", tenant))
     path = "/v1/backgrounds/{}/thumbnail"
 
+    add(api, "bare", None)
+
     with as_tenant(api, mine) as client:
         site, own = (client.get(path.format(f"{whose}/cove")) for whose in ("site", "tenant"))
+        without = client.get(path.format("site/bare"))
     with as_tenant(api, OTHER) as client:
         foreign, absent = (client.get(path.format(f"tenant/{name}")) for name in ("cove", "nosuch"))
 
@@ -298,30 +294,5 @@ def test_tenant_sees_thumbnails_of_the_site_and_its_own(api: Api) -> None:
     assert (foreign.status_code, absent.status_code) == (404, 404)
     told = [one.json()["detail"].replace("nosuch", "cove") for one in (foreign, absent)]
     assert told[0] == told[1]
-
-
-def test_picture_without_a_thumbnail_says_how_to_get_one(api: Api) -> None:
-    add(api, "old", None)
-
-    with as_tenant(api, Tenant("misses")) as client:
-        answer = client.get("/v1/backgrounds/site/old/thumbnail")
-
-    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
-    assert "once more" in answer.json()["detail"]
-
-
-def test_words_are_listed_with_their_number_of_backgrounds(api: Api) -> None:
-    tenant = Tenant("asks")
-    add(api, "harbour", tenant, "zeppelin", "sea")
-
-    with as_tenant(api, tenant) as client:
-        items = client.get("/v1/backgrounds/keywords").json()["items"]
-    with as_tenant(api, Tenant("asks too")) as client:
-        others = client.get("/v1/backgrounds/keywords").json()["items"]
-
-    seen = {one["word"]: (one["kind"], one["count"]) for one in items}
-    assert seen["zeppelin"] == ("tag", 1)
-    assert seen["harbour"] == ("name", 1)
-    assert seen["turquoise"] == ("colour", None)
-    assert seen["fairy lights"][1] == 1
-    assert {one["word"] for one in others}.isdisjoint({"zeppelin", "harbour"})
+    assert without.status_code == 404
+    assert "add its file once more" in without.json()["detail"]

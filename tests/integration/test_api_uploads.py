@@ -1,14 +1,18 @@
-"""Photos that are put straight into storage, and named by jobs."""
+"""Photos that come in by storage or with a request, and requests that are not HTTP."""
 
 import datetime as dt
+import json
+import socket
 import struct
 import uuid
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
 from smart_filter_api.keys import Scope
+from smart_filter_api.multipart import MAX_PHOTO_BYTES
 from smart_filter_shared.ids import JobId, Tenant, UploadId
 from smart_filter_shared.jobs.presence import CELL
 from smart_filter_shared.storage import keys
@@ -72,18 +76,15 @@ def test_photo_that_was_put_is_named_by_jobs(api: Api) -> None:
     assert len(list(api.bench.store.stored())) == 1
 
 
-def put_here(api: Api, upload: dict[str, Any], photo: bytes = PHOTO) -> httpx.Response:
-    return api.client.put(f"/v1/uploads/{upload['upload_id']}", content=photo)
-
-
 def test_photo_is_put_through_the_service_until_the_upload_expires(api: Api) -> None:
     upload = promised(api)
+    path = f"/v1/uploads/{upload['upload_id']}"
 
-    assert put_here(api, upload).status_code == 204
+    assert api.client.put(path, content=PHOTO).status_code == 204
     assert api.bench.store.get(key_of(upload)) == PHOTO
     assert name(api, upload).status_code == 202
     age(api, seconds=3601)
-    assert put_here(api, upload).status_code == 404
+    assert api.client.put(path, content=PHOTO).status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -96,20 +97,6 @@ def test_link_takes_no_other_length_and_type(api: Api, photo: bytes, type_: str)
 
     assert put(upload, photo) == 403
     assert api.leftovers() == {"uploads": 1}
-
-
-def test_same_request_is_answered_with_the_same_upload(api: Api) -> None:
-    wish = {"content_type": "image/jpeg", "bytes": 9}
-    headers = {"Idempotency-Key": "once"}
-
-    answers = [api.client.post("/v1/uploads", json=wish, headers=headers) for _ in range(2)]
-    other = api.client.post("/v1/uploads", json=wish | {"bytes": 8}, headers=headers)
-
-    assert answers[0].json() == answers[1].json()
-    assert answers[1].headers["Idempotency-Replayed"] == "true"
-    assert (other.status_code, api.leftovers()) == (422, {"uploads": 1})
-    stored = api.bench.scalar("SELECT body FROM requests")
-    assert "Signature" not in stored
 
 
 def test_upload_that_nothing_was_put_into_waits_for_it(api: Api) -> None:
@@ -222,19 +209,6 @@ def test_upload_that_a_job_waits_for_is_kept_and_is_no_orphan(api: Api) -> None:
     assert sweep(api) == set()
 
 
-def test_deleting_the_last_job_that_names_an_upload_removes_it(api: Api) -> None:
-    upload = promised(api)
-    put(upload)
-    jobs = [name(api, upload).json()["id"] for _ in range(2)]
-
-    api.client.delete(f"/v1/jobs/{jobs[0]}")
-    assert len(list(api.bench.store.stored())) == 1
-    api.client.delete(f"/v1/jobs/{jobs[1]}")
-
-    assert list(api.bench.store.stored()) == []
-    assert name(api, upload).status_code == 422
-
-
 def test_photo_at_an_address_is_neither_fetched_nor_shown_on_submission(api: Api) -> None:
     wish = {"photo_url": "HTTPS://Example.com/a.jpg?signature=x"}
 
@@ -257,3 +231,133 @@ def test_photo_of_unknown_size_needs_room_in_the_day(api: Api) -> None:
     after = api.client.post("/v1/jobs", json=wish)
 
     assert (before.status_code, after.status_code) == (202, 429)
+
+
+def png(width: int, height: int) -> bytes:
+    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sII", 13, b"IHDR", width, height)
+
+
+@pytest.mark.parametrize(
+    ("photo", "status", "code"),
+    [
+        pytest.param(b"%PDF-1.7\n%\xe2\xe3", 415, "unsupported_media", id="pdf"),
+        pytest.param(a_photo("AVIF")[:120], 415, "unsupported_media", id="avif-cut-in-its-header"),
+        pytest.param(png(0, 4000), 415, "unsupported_media", id="no-width"),
+        pytest.param(png(10_000, 5_001), 413, "photo_too_large", id="over-50-megapixels"),
+        pytest.param(
+            a_photo() + bytes(MAX_PHOTO_BYTES), 413, "photo_too_large", id="over-40-megabytes"
+        ),
+    ],
+)
+def test_photo_that_cannot_enter_is_refused(api: Api, photo: bytes, status: int, code: str) -> None:
+    # The declared type is not trusted.
+    answer = api.client.post("/v1/jobs", files={"photo": ("a.jpg", photo, "image/jpeg")})
+
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert api.leftovers() == {}
+
+
+def test_background_that_cannot_enter_is_refused_by_its_name(api: Api) -> None:
+    files = {"photo": ("p", a_photo()), "background_file": ("b", png(10_000, 5_001))}
+
+    answer = api.client.post("/v1/jobs", files=files)
+
+    assert (answer.status_code, answer.json()["code"]) == (413, "photo_too_large")
+    assert answer.json()["detail"].startswith("the background is ")
+    assert api.leftovers() == {}
+
+
+def test_job_that_cannot_be_written_leaves_no_picture_behind(api: Api) -> None:
+    files = {"photo": ("p", a_photo()), "background_file": ("b", a_photo())}
+    with api.bench.transaction() as connection:
+        connection.exec_driver_sql("ALTER TABLE jobs ADD CONSTRAINT none CHECK (false) NOT VALID")
+
+    answer = api.client.post("/v1/jobs", files=files)
+
+    with api.bench.transaction() as connection:
+        connection.exec_driver_sql("ALTER TABLE jobs DROP CONSTRAINT none")
+    assert answer.status_code == 500
+    assert api.leftovers() == {}
+
+
+def begun(api: Api, *, length: int) -> socket.socket:
+    """Send the head of a form and where its photo begins; return the open connection."""
+    address = urlsplit(api.url)
+    client = socket.create_connection((address.hostname, address.port or 80), timeout=60)
+    client.sendall(
+        (
+            f"POST /v1/jobs HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n"
+            f"Authorization: {api.client.headers['Authorization']}\r\n"
+            "Content-Type: multipart/form-data; boundary=cut\r\n\r\n"
+            '--cut\r\nContent-Disposition: form-data; name="photo"; filename="a.jpg"\r\n\r\n'
+        ).encode()
+    )
+    return client
+
+
+def test_photo_over_the_limit_is_refused_before_it_has_all_arrived(api: Api) -> None:
+    with begun(api, length=1_000_000_000) as client:
+        answer = client.recv(4096)
+
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert api.leftovers() == {}
+
+
+def test_client_that_leaves_in_the_middle_leaves_nothing(api: Api) -> None:
+    with begun(api, length=3_000_000) as client:
+        client.sendall(a_photo() + bytes(2_000_000))
+
+    assert api.client.get("/livez").status_code == 200
+    assert api.leftovers() == {}
+
+
+def test_head_of_a_request_is_bounded(api: Api) -> None:
+    address = urlsplit(api.url)
+    with socket.create_connection((address.hostname, address.port), timeout=60) as connection:
+        connection.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\nX-Long: " + b"x" * 70_000)
+        answer = connection.recv(4096)
+
+    assert answer.startswith(b"HTTP/1.1 400")
+
+
+HOST = b"Host: x\r\n"
+
+
+def said(api: Api, raw: bytes) -> tuple[bytes, dict[str, str]]:
+    """Send bytes; return the head of the answer and its document."""
+    address = urlsplit(api.url)
+    with socket.create_connection((address.hostname, address.port or 80), timeout=60) as client:
+        client.sendall(raw)
+        client.shutdown(socket.SHUT_WR)
+        answer = b""
+        while piece := client.recv(65536):
+            answer += piece
+    head, _, body = answer.partition(b"\r\n\r\n")
+    return head, json.loads(body)
+
+
+GET, POST = b"GET /livez HTTP/1.1\r\n", b"POST /v1/jobs HTTP/1.1\r\n"
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        pytest.param(b"photo please\r\n", id="text"),
+        pytest.param(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n", id="tls"),
+        pytest.param(GET + HOST + HOST, id="two-hosts"),
+        pytest.param("GET /\xe9 HTTP/1.1\r\n".encode() + HOST, id="path-beyond-ascii"),
+        pytest.param(GET + HOST + b"A: x\0y\r\n", id="nul-in-a-header"),
+        pytest.param(POST + HOST + b"Content-Length: -1\r\n", id="length-below-0"),
+        pytest.param(POST + HOST + b"Content-Length: 1, 2\r\n", id="two-lengths"),
+        pytest.param(POST + HOST + b"Transfer-Encoding: gzip\r\n", id="unknown-coding"),
+    ],
+)
+def test_request_that_is_not_http_is_answered_with_a_problem(api: Api, raw: bytes) -> None:
+    head, problem = said(api, raw + b"\r\n")
+
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert b"application/problem+json" in head
+    assert (problem["status"], problem["code"]) == (400, "malformed_request")
+    assert problem["errors"][0]["pointer"] == ""
+    assert api.leftovers() == {}

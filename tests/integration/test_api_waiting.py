@@ -1,5 +1,6 @@
-"""Waiting for a job over HTTP: until it ends, until it changes, and event by event."""
+"""Waiting for a job and following its events; requests that are sent again under a key."""
 
+import base64
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -8,18 +9,23 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import text
 
-from smart_filter_shared.jobs import events, transitions
-from smart_filter_shared.jobs.leases import Done, Lease
+from smart_filter_shared.jobs import retention
+from smart_filter_shared.jobs.leases import Failure
 from smart_filter_shared.pipeline import StageName
-from smart_filter_tests.bench import KEEPING, Bench
+from smart_filter_tests.batching import KEEP, items
+from smart_filter_tests.deriving import objects, run, whole
 from smart_filter_tests.serving import Api, a_photo
 
 PREPARE, COMPOSITE = StageName.PREPARE, StageName.COMPOSITE
 # Long enough that only what is waited for ends the wait.
 LONG = {"Prefer": "wait=60"}
-RESULT = {"facts": {}, "arrays": {}, "files": {}}
-PREPARED = {**RESULT, "facts": {"width": 64, "height": 48, "format": "jpg", "proposals": []}}
+ONCE = {"Idempotency-Key": "once"}
+STROKE = {"points": [[1, 2], [40, 30.5]], "width": 12, "keep": True}
+STROKES = {"kind": "matte", "stage": "segmentation", "strokes": [STROKE], "consent": False}
+PHOTO = a_photo()
+BASE64 = base64.b64encode(PHOTO).decode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,16 +33,6 @@ class Sent:
     id: int
     type: str
     data: dict[str, Any]
-
-
-def kept(api: Api) -> str:
-    """Submit a job of two stages, prepare and composite."""
-    return api.submit(background="keep")
-
-
-def finish(api: Api) -> None:
-    api.finish(PREPARE, PREPARED)
-    api.finish(COMPOSITE, RESULT)
 
 
 def sent(lines: Iterator[str]) -> Iterator[Sent]:
@@ -63,39 +59,44 @@ def beside() -> Iterator[ThreadPoolExecutor]:
         yield pool
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "stages"),
+    [
+        ("/v1/jobs", {"photo_base64": BASE64, "recipe": KEEP}, [PREPARE, COMPOSITE]),
+        ("/v1/jobs/{parent}/derive", {"recipe": KEEP}, [COMPOSITE]),
+        ("/v1/batches", {"items": items(1), "recipe": KEEP}, [PREPARE, COMPOSITE]),
+    ],
+    ids=["photo", "derivation", "batch"],
+)
 def test_submission_waits_for_the_end_when_that_is_preferred(
-    api: Api, beside: ThreadPoolExecutor
+    api: Api, beside: ThreadPoolExecutor, path: str, body: object, stages: list[StageName]
 ) -> None:
-    def submit(seconds: int) -> httpx.Response:
-        return api.client.post(
-            "/v1/jobs",
-            files={"photo": ("photo", a_photo())},
-            data={"background": "keep"},
-            headers={"Prefer": f"wait={seconds}"},
-        )
+    path = path.format(parent=whole(api, background="auto"))
+    before = jobs(api)
 
-    answer = beside.submit(submit, 60)
-    while not api.client.get("/v1/jobs").json()["items"]:
+    waiting = beside.submit(api.client.post, path, json=body, headers=LONG)
+    while jobs(api) == before:
         pass  # it is on its way
-    finish(api)
-    accepted = submit(0)
+    run(api, *stages)
+    ended = waiting.result()
+    accepted = api.client.post(path, json=body, headers={"Prefer": "wait=0"})
 
-    assert answer.result().status_code == 200
-    assert answer.result().headers["Preference-Applied"] == "wait=60"
-    assert answer.result().json()["state"] == "succeeded"
-    assert (accepted.status_code, accepted.json()["state"]) == (202, "queued")
-    assert accepted.headers["Preference-Applied"] == "wait=0"
+    assert ended.status_code == 200
+    assert ended.json()["state"] in {"succeeded", "finished"}
+    assert ended.headers["Preference-Applied"] == "wait=60"
+    assert ended.headers["Location"].endswith(f"s/{ended.json()['id']}")
+    assert (accepted.status_code, accepted.headers["Preference-Applied"]) == (202, "wait=0")
 
 
 def test_look_with_a_tag_waits_until_the_job_changes(api: Api, beside: ThreadPoolExecutor) -> None:
-    job_id = kept(api)
+    job_id = api.submit(background="keep")
     first = api.client.get(f"/v1/jobs/{job_id}")
     known = {"If-None-Match": first.headers["ETag"]}
 
     assert api.client.get(f"/v1/jobs/{job_id}", headers=known).status_code == 304
 
     answer = beside.submit(api.client.get, f"/v1/jobs/{job_id}", headers={**known, **LONG})
-    api.finish(PREPARE, PREPARED)
+    run(api, PREPARE)
 
     assert answer.result().status_code == 200
     assert answer.result().headers["ETag"] != first.headers["ETag"]
@@ -103,7 +104,7 @@ def test_look_with_a_tag_waits_until_the_job_changes(api: Api, beside: ThreadPoo
 
 
 def test_waits_end_at_once_when_their_job_is_deleted(api: Api, beside: ThreadPoolExecutor) -> None:
-    job_id = kept(api)
+    job_id = api.submit(background="keep")
     answer = beside.submit(api.client.get, f"/v1/jobs/{job_id}", headers=LONG)
 
     with api.client.stream("GET", f"/v1/jobs/{job_id}/events") as stream:
@@ -119,8 +120,8 @@ def test_waits_end_at_once_when_their_job_is_deleted(api: Api, beside: ThreadPoo
 
 
 def test_events_tell_all_that_happened_in_order(api: Api) -> None:
-    job_id = kept(api)
-    finish(api)
+    job_id = api.submit(background="keep")
+    run(api, PREPARE, COMPOSITE)
 
     events_ = followed(api, job_id)
 
@@ -138,33 +139,167 @@ def test_events_tell_all_that_happened_in_order(api: Api) -> None:
 
 
 def test_events_come_as_they_happen(api: Api) -> None:
-    job_id = kept(api)
+    job_id = api.submit(background="keep")
     with api.client.stream("GET", f"/v1/jobs/{job_id}/events") as answer:
         told = sent(answer.iter_lines())
         assert next(told).type == "job.queued"
 
-        api.finish(PREPARE, PREPARED)
+        run(api, PREPARE)
 
         assert [next(told).type, next(told).type] == ["job.running", "job.stage"]
-        api.finish(COMPOSITE, RESULT)
+        run(api, COMPOSITE)
         assert [one.type for one in told] == ["job.stage", "job.succeeded"]
 
 
-def test_event_that_is_committed_late_is_news(bench: Bench) -> None:
-    """Ids are drawn before the commit: who goes by them would miss the first."""
-    first, second = bench.submit(), bench.submit()
-    leases = {lease.job_id: lease for lease in (bench.claim_one(PREPARE), bench.claim_one(PREPARE))}
-    horizon = bench.do(events.news, None).horizon
-
-    with bench.transaction() as slow:
-        transitions.complete(slow, [done(leases[first])], KEEPING)
-        bench.do(transitions.complete, [done(leases[second])], KEEPING)
-        seen = bench.do(events.news, horizon)
-    later = bench.do(events.news, seen.horizon)
-
-    assert set(seen.jobs) == {second}
-    assert first in later.jobs
+def post(api: Api, key: str, *, photo: bytes = PHOTO, **fields: str) -> httpx.Response:
+    return api.client.post(
+        "/v1/jobs", files={"photo": ("photo", photo)}, data=fields, headers={"Idempotency-Key": key}
+    )
 
 
-def done(lease: Lease) -> Done:
-    return Done(lease, RESULT, 0.1, {})
+def jobs(api: Api) -> list[str]:
+    return [job["id"] for job in api.client.get("/v1/jobs").json()["items"]]
+
+
+def test_same_request_is_answered_again_and_done_once(api: Api) -> None:
+    first, again = post(api, '"a key"'), post(api, '"a key"')
+
+    assert (first.status_code, again.status_code) == (202, 202)
+    assert first.content == again.content
+    assert again.headers["Location"] == first.headers["Location"]
+    assert "Idempotency-Replayed" not in first.headers
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert jobs(api) == [first.json()["id"]]
+    assert api.leftovers()["objects"] == 1
+
+
+def test_twenty_at_once_are_one_job_and_one_photo(api: Api) -> None:
+    with ThreadPoolExecutor(20) as pool:
+        answers = [one.result() for one in [pool.submit(post, api, "twenty") for _ in range(20)]]
+
+    assert {answer.status_code for answer in answers} <= {202, 409}
+    assert {answer.json()["code"] for answer in answers if answer.status_code == 409} <= {
+        "idempotency_in_progress"
+    }
+    assert len(jobs(api)) == 1
+    assert api.leftovers()["objects"] == 1
+
+
+def test_key_is_for_one_request(api: Api) -> None:
+    post(api, "mine")
+
+    others = [post(api, "mine", photo=a_photo("PNG")), post(api, "mine", background="keep")]
+
+    assert [other.status_code for other in others] == [422, 422]
+    assert {other.json()["code"] for other in others} == {"idempotency_mismatch"}
+    assert len(jobs(api)) == 1
+
+
+def test_fault_of_the_client_is_answered_again(api: Api) -> None:
+    first, again = post(api, "bad", quality="0"), post(api, "bad", quality="0")
+
+    assert (first.status_code, again.status_code) == (422, 422)
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert again.headers["content-type"] == "application/problem+json"
+    assert first.json() == again.json()
+
+
+def test_key_whose_request_died_is_free_after_a_minute(api: Api) -> None:
+    claimed(api, "dead", seconds_ago=30)
+    assert post(api, "dead").status_code == 422, "the fingerprint of the dead one is another"
+
+    claimed(api, "dead", seconds_ago=61)
+
+    assert post(api, "dead").status_code == 202
+
+
+def test_key_is_forgotten_after_a_day(api: Api) -> None:
+    post(api, "old")
+    api.bench.execute("UPDATE requests SET claimed_at = claimed_at - interval '25 hours'")
+
+    again = post(api, "old")
+    with api.bench.transaction() as connection:
+        retention.forget_requests(connection, most=10)
+        kept = connection.execute(text("SELECT count(*) FROM requests")).scalar_one()
+
+    assert "Idempotency-Replayed" not in again.headers
+    assert len(jobs(api)) == 2
+    assert kept == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/batches", {"items": items(2), "recipe": KEEP}),
+        ("/v1/uploads", {"content_type": "image/jpeg", "bytes": 9}),
+        ("/v1/jobs/{parent}/corrections", STROKES),
+        ("/v1/keys", {"scopes": ["read"]}),
+        ("/v1/tokens", {"scopes": ["submit"]}),
+        ("/v1/live", {}),
+    ],
+)
+def test_document_sent_again_under_its_key_is_answered_again_and_done_once(
+    api: Api, path: str, body: object
+) -> None:
+    path = path.format(parent=whole(api, background="auto"))
+
+    first = api.client.post(path, json=body, headers=ONCE)
+    made = stored(api)
+    again = api.client.post(path, json=body, headers=ONCE)
+
+    assert first.is_success
+    assert (again.status_code, again.json()) == (first.status_code, first.json())
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert stored(api) == made
+    secrets = [first.json()[name] for name in ("key", "token", "put_url") if name in first.json()]
+    with api.bench.transaction() as connection:
+        remembered = str(connection.execute(text("SELECT * FROM requests")).all())
+    assert [secret for secret in secrets if secret in remembered] == []
+
+
+def stored(api: Api) -> tuple[object, ...]:
+    tables = ("batches", "corrections", "jobs", "keys", "uploads")
+    return (
+        *(api.bench.scalar(f"SELECT count(*) FROM {table}") for table in tables),
+        objects(api),
+    )
+
+
+@pytest.mark.parametrize(("move", "status"), [("cancel", 200), ("redrive", 202)])
+def test_move_sent_again_under_its_key_is_answered_again(api: Api, move: str, status: int) -> None:
+    job_id = api.submit(background="keep")
+    if move == "redrive":
+        api.fail(PREPARE, Failure("internal", "It broke", "why"))
+    path = f"/v1/jobs/{job_id}/{move}"
+
+    first, again = (api.client.post(path, headers=ONCE) for _ in range(2))
+
+    assert (first.status_code, again.status_code) == (status, status)
+    assert first.content == again.content
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert api.client.post(path).status_code == 409
+
+
+def test_request_that_came_too_early_succeeds_under_its_key_later(api: Api) -> None:
+    job_id = api.submit(background="keep")
+    path = f"/v1/jobs/{job_id}/derive"
+
+    early = api.client.post(path, json={"recipe": {}}, headers=ONCE)
+    api.fail(PREPARE, Failure("internal", "It broke", "why"))
+    later = api.client.post(path, json={"recipe": {}}, headers=ONCE)
+
+    assert (early.status_code, early.json()["code"]) == (409, "job_not_finished")
+    assert later.status_code == 202
+
+
+def claimed(api: Api, key: str, *, seconds_ago: int) -> None:
+    """Leave behind what a process leaves that died while it worked on a request."""
+    api.bench.execute("DELETE FROM requests")
+    api.bench.execute(
+        """
+        INSERT INTO requests (tenant, key, fingerprint, claimed_at)
+        VALUES ('tests', :key, 'of another', now() - make_interval(secs => :ago))
+    """,
+        key=key,
+        ago=seconds_ago,
+    )

@@ -12,7 +12,7 @@ import anyio
 import httpx
 import pytest
 from starlette.requests import Request
-from starlette.responses import JSONResponse, StreamingResponse
+from starlette.responses import JSONResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from smart_filter_api.cells import router
@@ -28,24 +28,18 @@ HOST = f"Host: acme.{DOMAIN}".encode()
 
 
 class Echo:
-    """A cell that tells what it was asked, and does not end what is asked to stay open.
+    """A cell that tells what it was asked.
 
-    sent: set when the first piece of a body has come.  left: when its client has gone.
+    sent: set when the first piece of a body has come.
     """
 
     def __init__(self) -> None:
         self.sent = threading.Event()
-        self.left = threading.Event()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
         request = Request(scope, receive)
-        if scope["path"] == "/open":
-            await StreamingResponse(self._pieces(), headers={"X-Odd": "1", "Te": "x"})(
-                scope, receive, send
-            )
-            return
         if scope["path"] == "/refused":
             await JSONResponse({"code": "unauthorized"}, 401)(scope, receive, send)
             return
@@ -71,13 +65,6 @@ class Echo:
         answer.headers.append("Set-Cookie", "a=1")
         answer.headers.append("Set-Cookie", "b=2")
         await answer(scope, receive, send)
-
-    async def _pieces(self) -> Any:  # noqa: ANN401 - an asynchronous iterator
-        try:
-            yield b"data: 1\n\n"
-            await anyio.sleep_forever()
-        finally:
-            self.left.set()
 
 
 @dataclass(slots=True)
@@ -149,34 +136,27 @@ def test_request_and_answer_are_passed_on_but_for_the_headers_of_a_hop(routed: R
     assert len(answer.headers.get_list("date")) == 1
 
 
-def test_router_alone_says_which_client_asks(routed: Routed) -> None:
-    told = routed.asked(
-        X_Forwarded_For="6.6.6.6",
-        X_Forwarded_Proto="https",
-        X_Forwarded_Host="evil",
-        Forwarded="for=6.6.6.6",
-        X_Real_IP="6.6.6.6",
-    )
-
-    headers = dict(told["headers"])
-    # The router trusts this machine, as the API does; so it takes the first two from the test.
-    assert headers["x-forwarded-for"] == "6.6.6.6"
-    assert headers["x-forwarded-proto"] == "https"
-    assert [name for name, _ in told["headers"]].count("x-forwarded-for") == 1
-    assert not {"forwarded", "x-real-ip", "x-forwarded-host"} & set(headers)
-    assert (told["client"], told["scheme"]) == ("6.6.6.6", "https")
-
-
-def test_headers_of_one_connection_end_at_the_router(routed: Routed) -> None:
+def test_cell_gets_no_header_of_the_connection_and_knows_its_client_by_the_router(
+    routed: Routed,
+) -> None:
     of_a_hop = {"Keep_Alive": "timeout=5", "TE": "trailers", "Upgrade": "h2c", "X_Own": "1"}
+    of_the_client = {"X_Forwarded_For": "6.6.6.6", "X_Forwarded_Proto": "https"}
+    forged = {"X_Forwarded_Host": "evil", "Forwarded": "for=6.6.6.6", "X_Real_IP": "6.6.6.6"}
 
     told = routed.asked(
-        Connection="X-Own, Host, keep-alive", Proxy_Authorization="Basic x", **of_a_hop
+        Connection="X-Own, Host, keep-alive",
+        Proxy_Authorization="Basic x",
+        **of_a_hop,
+        **of_the_client,
+        **forged,
     )
 
-    names = {name for name, _ in told["headers"]}
-    assert "host" in names
-    assert not names & set("x-own keep-alive te proxy-authorization upgrade".split())
+    names = [name for name, _ in told["headers"]]
+    assert not set(names) & set("x-own keep-alive te proxy-authorization upgrade".split())
+    assert not set(names) & {"forwarded", "x-real-ip", "x-forwarded-host"}
+    # The router trusts this machine, as the API does; so it takes these two from the test.
+    assert (told["client"], told["scheme"]) == ("6.6.6.6", "https")
+    assert names.count("x-forwarded-for") == names.count("host") == 1
 
 
 @pytest.mark.parametrize(
@@ -247,18 +227,6 @@ def test_client_is_asked_for_its_body_when_the_cell_wants_it(routed: Routed) -> 
     assert answer.startswith(b"HTTP/1.1 200 ")
 
 
-def test_answer_is_passed_back_before_it_has_ended_and_ends_with_its_client(routed: Routed) -> None:
-    routed.echo.left.clear()
-
-    with routed.client.stream("GET", "/open", headers=routed.host("acme")) as answer:
-        pieces = answer.iter_raw()  # without a name it would be gone, and its connection with it
-        first = next(pieces)
-        had_left = routed.echo.left.is_set()
-
-    assert (first, had_left) == (b"data: 1\n\n", False)
-    assert routed.echo.left.wait(60)
-
-
 def test_answer_that_breaks_off_is_seen_to_break_off(routed: Routed) -> None:
     with pytest.raises(httpx.RemoteProtocolError):
         routed.client.get("/broken", headers=routed.host("acme"))
@@ -304,11 +272,8 @@ def test_operators_watch_where_tenants_are_not_served(routed: Routed) -> None:
     assert routed.client.get("/livez").json() == {"status": "ok"}
 
 
-@pytest.mark.parametrize(
-    "host", ["photos.test", "a.b.photos.test", "127.0.0.1", "local.photos.test"]
-)
-def test_host_without_a_tenant_is_not_found(routed: Routed, host: str) -> None:
-    answer = routed.client.get("/v1/jobs", headers={"Host": host})
+def test_host_without_a_tenant_is_not_found(routed: Routed) -> None:
+    answer = routed.client.get("/v1/jobs", headers={"Host": "photos.test"})
 
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
     assert "acme.photos.test" in answer.json()["detail"]
@@ -413,7 +378,7 @@ def test_one_client_cannot_have_all_requests_of_a_cell() -> None:
     assert anyio.run(ask) == ["2001:db8::fa"]
 
 
-def test_cell_that_is_busy_is_not_taken_for_away() -> None:
+def test_busy_cell_does_not_count_as_away() -> None:
     """Three silent looks in a row say that it is, unless a request was answered between them."""
 
     async def busy(scope: Scope, receive: Receive, send: Send) -> None:

@@ -10,21 +10,12 @@ from smart_filter_client import Item, errors, verify_webhook
 from smart_filter_shared.jobs.leases import Failure
 from smart_filter_shared.pipeline import StageName
 from smart_filter_tests.clients import Asked
+from smart_filter_tests.deriving import run
 from smart_filter_tests.receiving import a_receiver, send_due
 from smart_filter_tests.serving import Api, a_photo
 
 PHOTO = a_photo()
 KEEP = {"background": "keep"}
-IMAGE = b"bytes of a picture" * 10_000
-KEY = "2026-01-01/tests/made/image.png"
-FILE = {
-    "key": KEY,
-    "media_type": "image/png",
-    "width": 4,
-    "height": 4,
-    "format": "png",
-    "bytes": len(IMAGE),
-}
 
 
 @pytest.fixture(params=["blocking", "awaited"])
@@ -35,19 +26,7 @@ def client(request: pytest.FixtureRequest, api: Api) -> Asked:
 
 def finish(api: Api) -> None:
     """Let the one job there is succeed."""
-    api.bench.store.put(KEY, IMAGE, length=len(IMAGE), media_type="image/png")
-    prepared = {"width": 48, "height": 32, "format": "jpg", "proposals": []}
-    api.finish(StageName.PREPARE, {"facts": prepared, "arrays": {}, "files": {}})
-    kept = {"kind": "keep", "name": None, "keywords": list[str](), "reason": None}
-    api.finish(
-        StageName.COMPOSITE, {"facts": {"background": kept}, "arrays": {}, "files": {"image": FILE}}
-    )
-
-
-def fail(api: Api) -> None:
-    """Let the one job there is fail."""
-    failure = Failure("image_unreadable", "It is truncated.", StageName.PREPARE)
-    api.fail(StageName.PREPARE, failure)
+    run(api, StageName.PREPARE, StageName.COMPOSITE)
 
 
 def test_photo_goes_in_and_its_picture_comes_out(client: Asked, api: Api, tmp_path: Path) -> None:
@@ -62,9 +41,9 @@ def test_photo_goes_in_and_its_picture_comes_out(client: Asked, api: Api, tmp_pa
     assert (job.state, done.state) == ("queued", "succeeded")
     assert done.recipe["background"] == "keep"
     assert done.expires_at is not None
-    assert place.read_bytes() == IMAGE
+    assert place.read_bytes() == b"made"
     output = client.do("output", job.id, "image")
-    assert (output.media_type, output.content) == ("image/png", IMAGE)
+    assert (output.media_type, output.content) == ("image/png", b"made")
 
 
 def test_events_are_followed_and_gone_on_with(client: Asked, api: Api) -> None:
@@ -86,7 +65,7 @@ def test_jobs_are_listed_canceled_redriven_and_deleted(client: Asked, api: Api) 
     client.do("submit", PHOTO, {**KEEP, "metadata.colour": "blue"})
     since = red.created_at - dt.timedelta(minutes=1)
 
-    found = client.all("jobs", metadata={"colour": "red"}, created_after=since)
+    found = client.all("jobs", state="queued", metadata={"colour": "red"}, created_after=since)
     canceled = client.do("cancel", red.id)
 
     assert [job.id for job in found] == [red.id]
@@ -99,7 +78,7 @@ def test_jobs_are_listed_canceled_redriven_and_deleted(client: Asked, api: Api) 
         client.do("delete", red.id)
     with pytest.raises(errors.Gone):
         client.do("job", red.id)
-    fail(api)
+    api.fail(StageName.PREPARE, Failure("image_unreadable", "It is truncated.", "prepare"))
     [failed] = client.all("jobs", state="failed")
     assert failed.error is not None
     assert failed.error.code == "image_unreadable"

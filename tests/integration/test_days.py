@@ -1,106 +1,49 @@
-"""Partitions by day: there before they come, open while there is work, closed afterwards.
+"""Partitions by day: made ahead, open while there is work, closed afterwards, dropped at last."""
 
-What was there before days stays where it lies; no process looks through all days.
-"""
-
+import contextlib
 import datetime as dt
 import threading
-import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import anyio
 import anyio.to_thread
-import numpy as np
 import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import IntegrityError
 
 from smart_filter_api.coming_days import ComingDays
 from smart_filter_shared.db import days, migrate, sessions
+from smart_filter_shared.db.days import Span
 from smart_filter_shared.errors import DatabaseUnavailable
 from smart_filter_shared.ids import JobId
-from smart_filter_shared.jobs import data_items, expiry, fairness, queries, transitions
+from smart_filter_shared.jobs import expiry, fairness, past_days, transitions
 from smart_filter_shared.jobs.leases import Failure
 from smart_filter_shared.jobs.presence import CELL
 from smart_filter_shared.pipeline import StageName
-from smart_filter_tests import many_days, teaching
+from smart_filter_tests import bygone, invariants, many_days, races
 from smart_filter_tests.bench import TENANT, Bench
-from smart_filter_tests.many_days import WEEK, have_come, today_of
+from smart_filter_tests.bygone import BACK, batch, drop, ended, id_of, is_there, let_expire, span
+from smart_filter_tests.many_days import have_come, today_of
 from smart_filter_tests.outages import until
-from smart_filter_tests.receiving import Says, a_receiver, send_due
-from smart_filter_tests.serving import Api, an_api, serving
-from smart_filter_workers.learning.collecting import Collecting
 from smart_filter_workers.retention import Retention
 from smart_filter_workers.sweeper import Sweeper
 from smart_filter_workers.tally import Tally
 
-OLD = dt.date(2020, 1, 1)
-_JOB = text("""
-    INSERT INTO jobs (id, tenant, recipe, seed, metadata, photo_key, created_at, estimated_seconds)
-    VALUES (:id, 'tests', '{}', 1, '{}', 'k', now(), 1)
-""")
-# Two and three days: the contract's attempts. Forty: a replay of a job that is kept.
-BACK = (2, 3, 40)
-MASK = np.full((teaching.SIDE, teaching.SIDE), 255, np.uint8)
-DAY_SECONDS = 24 * 3600.0
 GONE = Failure("unavailable", "Away", "away")
 # Rows of jobs that this transaction has read, by indexes and in scans of whole tables.
 ROWS_READ = text("""
     SELECT sum(seq_tup_read + idx_tup_fetch) FROM pg_stat_xact_user_tables
     WHERE relid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = 'jobs'::regclass)
 """)
+DAY_SECONDS = 24 * 3600.0
+BACK_DAYS = dt.timedelta(days=BACK)
 
 
 @pytest.fixture
 def engine(bench: Bench) -> Iterator[Engine]:
     with many_days.before(bench, name="before_days") as engine:
         yield engine
-
-
-def write(engine: Engine, day: dt.date) -> uuid.UUID:
-    """Write a job of a day, without stages."""
-    job_id = days.first_id(day)
-    with engine.begin() as connection:
-        connection.execute(_JOB, {"id": job_id})
-    return job_id
-
-
-def where(engine: Engine, job_id: uuid.UUID) -> tuple[str, int]:
-    """Return in which partition a job lies, and in which file."""
-    with engine.connect() as connection:
-        row = connection.execute(
-            text("""
-                SELECT tableoid::regclass::text AS name, pg_relation_filenode(tableoid) AS file
-                FROM jobs WHERE id = :id
-            """),
-            {"id": job_id},
-        ).one()
-    return row.name, row.file
-
-
-def indexes(engine: Engine, *tables: str) -> tuple[int, int]:
-    """Return how many indexes tables have, and the sum of the numbers of their files."""
-    with engine.connect() as connection:
-        row = connection.execute(
-            text("""
-                SELECT count(*), sum(pg_relation_filenode(indexrelid)::bigint) FROM pg_index
-                WHERE indrelid = ANY(CAST(:tables AS regclass[]))
-            """),
-            {"tables": list(tables)},
-        ).one()
-    return row[0], row[1]
-
-
-def test_old_tables_become_the_first_partition_where_they_lie(engine: Engine) -> None:
-    old = write(engine, OLD)
-    _, file = where(engine, old)
-    before = indexes(engine, "jobs", "stages")
-
-    migrate.upgrade(engine)
-
-    name = days.until(today_of(engine) + WEEK)
-    assert where(engine, old) == (f"jobs_{name}", file)
-    assert indexes(engine, f"jobs_{name}", f"stages_{name}") == before
 
 
 @pytest.mark.slow  # The migration waits 2 s for its lock, and tries again a second later.
@@ -122,21 +65,17 @@ def test_migration_that_cannot_have_the_tables_lets_others_go_on(engine: Engine)
 @pytest.fixture(scope="module")
 def _month(_bench: Bench) -> Iterator[Bench]:
     with many_days.before(_bench) as engine:
-        yield many_days.after_a_month(_bench, engine, past=max(BACK) + 1)
+        yield many_days.after_a_month(_bench, engine)
 
 
 @pytest.fixture
 def month(_month: Bench) -> Bench:
     """A bench after a month of days, of which none holds anything."""
-    _month.empty()
-    look(_month)
-    return _month
+    return bygone.emptied(_month)
 
 
 def submit_long_ago(bench: Bench) -> JobId:
-    """Write a job of a day three weeks back."""
-    day = today_of(bench.engine) - dt.timedelta(days=20)
-    return bench.submit(job_id=JobId(days.first_id(day)))
+    return bench.submit(job_id=JobId(id_of(bench)))
 
 
 def drop_coming(bench: Bench) -> list[dt.date]:
@@ -158,7 +97,7 @@ def test_days_are_made_ahead_once(month: Bench) -> None:
     month.submit(job_id=JobId(days.first_id(last)))
 
     with pytest.raises(IntegrityError, match="no partition"):
-        write(month.engine, last + dt.timedelta(days=1))
+        month.submit(job_id=JobId(days.first_id(last + dt.timedelta(days=1))))
     assert month.scalar(f"SELECT count(*) FROM jobs_{last:%Y_%m_%d}") == 1
     assert month.do(days.make_ahead) == []
 
@@ -233,7 +172,7 @@ def test_job_whose_day_is_being_opened_is_not_counted_without_its_stages(month: 
     job_id = month.submit()
     month.advance(StageName.PREPARE)
     month.do(transitions.cancel, job_id, TENANT)
-    many_days.move_back(month, job_id, back=20)
+    many_days.move_back(month, job_id, back=BACK)
     month.do(days.show_jobs)
 
     too_early = month.do(fairness.settle)
@@ -251,8 +190,7 @@ def test_past_day_stays_open_for_a_while(month: Bench, grace_hours: int, days_op
 
 
 def test_album_that_is_written_on_a_closed_day_is_ranked_when_it_is_rated(month: Bench) -> None:
-    day = days.first_id(today_of(month.engine) - dt.timedelta(days=20))
-    job_ids = [JobId(uuid.UUID(int=day.int + number)) for number in range(3)]
+    job_ids = [JobId(id_of(month, number)) for number in range(3)]
     batch_id, _ = month.submit_batch(3, best=1, job_ids=job_ids)
     look(month)
 
@@ -290,7 +228,7 @@ def test_job_of_a_closed_day_that_is_redriven_is_not_waited_for_by_its_album(mon
     leases = {lease.job_id: lease for lease in month.claim(StageName.SMILE, batch_size=2)}
     month.do(transitions.fail, leases[job_ids[0]], GONE)
     month.do(fairness.settle)
-    old = many_days.move_back(month, job_ids[0], back=20)
+    old = many_days.move_back(month, job_ids[0], back=BACK)
     look(month)
     month.do(transitions.redrive, old, TENANT)
 
@@ -334,109 +272,21 @@ def test_views_stay_as_they_are_while_no_day_opens_or_closes(month: Bench) -> No
     assert month.scalar(version) == before
 
 
-@pytest.fixture
-def api(_url: str, month: Bench) -> Iterator[Api]:
-    """The API over a database that has kept more than a month of days."""
-    with an_api(_url, month) as api:
-        yield api
-
-
-@pytest.fixture(scope="module")
-def _url(_month: Bench) -> Iterator[str]:
-    with serving(_month.settings) as url:
-        yield url
-
-
-def close(api: Api, job_id: str, *, back: int) -> JobId:
-    """Let an ended job be of a day that is closed; return its id there."""
-    api.bench.do(fairness.settle)
-    moved = many_days.move_back(api.bench, JobId(job_id), back=back)
-    with api.bench.transaction() as connection:
-        days.look(connection)
-        shown = text("SELECT count(*) FROM open_jobs WHERE id = :id")
-        assert connection.execute(shown, {"id": moved}).scalar_one() == 0
-    return moved
-
-
-def canceled(api: Api) -> str:
-    job_id = api.submit()
-    assert api.client.post(f"/v1/jobs/{job_id}/cancel").status_code == 200
-    return job_id
-
-
-def collect(api: Api, *, most: int = 10) -> int:
-    collecting = Collecting(api.bench.engine, api.bench.store, teaching.artifacts_of(api))
-    return collecting.collect(most=most)
-
-
-@pytest.mark.parametrize("back", BACK)
-def test_replay_for_a_job_of_a_closed_day_is_sent(api: Api, back: int) -> None:
-    says = iter([Says(500), Says(204)])
-    with a_receiver(lambda _: next(says)) as receiver:
-        webhook = api.client.post("/v1/webhooks", json={"url": receiver.url}).json()["id"]
-        job_id = canceled(api)
-        send_due(api.bench)
-        moved = close(api, job_id, back=back)
-
-        replayed = api.client.post(f"/v1/webhooks/{webhook}/deliveries/replay").json()
-
-        assert replayed == {"replayed": 1}
-        assert send_due(api.bench) == [1]
-    assert f"{moved}".encode() in receiver.got[1].body
-
-
-@pytest.mark.parametrize("back", BACK)
-def test_correction_of_a_job_of_a_closed_day_is_collected(api: Api, back: int) -> None:
-    job_id = teaching.ended(api)
-    teaching.correct_matte(api, job_id, MASK)
-    close(api, job_id, back=back)
-
-    collect(api)
-
-    assert api.bench.scalar("SELECT count(*) FROM data_items") == 1
-
-
-def test_correction_whose_job_is_gone_does_not_block_later_ones(api: Api) -> None:
-    gone, there = teaching.ended(api), teaching.ended(api)
-    teaching.correct_matte(api, gone, MASK)
-    teaching.correct_matte(api, there, MASK)
-    api.bench.execute("DELETE FROM jobs WHERE id = :id", id=gone)
-
-    for _ in range(2):
-        collect(api, most=1)
-
-    assert api.bench.scalar("SELECT count(*) FROM data_items") == 1
-    assert api.bench.do(data_items.waiting) == 0
-
-
-def test_looking_at_jobs_by_their_ids_locks_their_days_alone(api: Api) -> None:
-    job_id = close(api, canceled(api), back=max(BACK))
-    engine = sessions.engine(api.bench.settings.database, connections=1)
-    counted = text("""
-        SELECT count(*) FROM pg_locks WHERE locktype = 'relation' AND pid = pg_backend_pid()
-    """)
-
-    # psycopg prepares a statement at its sixth execution. PostgreSQL makes custom plans for five
-    # more, and then may choose a generic one.
-    for _ in range(12):
-        with sessions.transaction(engine) as connection:
-            assert list(queries.among(connection, [job_id])) == [job_id]
-            assert connection.execute(counted).scalar_one() <= 40
-    engine.dispose()
-
-
 def test_expiring_jobs_reads_no_others(month: Bench) -> None:
     job_id = month.submit()
     month.do(transitions.cancel, job_id, TENANT)
-    # Of each of a month's days 40 jobs that are kept for another hour.
+    # Of each of many days 60 jobs that are kept for another hour.
     month.execute("UPDATE jobs SET expires_at = statement_timestamp() + interval '1 hour'")
-    month.execute("""
+    month.execute(
+        """
         INSERT INTO jobs SELECT (jsonb_populate_record(
             jobs, jsonb_build_object('id', uuidv7(make_interval(
-                days => -(number % 30), secs => -number * 0.001
+                days => -(number % :days), secs => -number * 0.001
             )))
         )).* FROM jobs, generate_series(1, 1200) AS number
-    """)
+        """,
+        days=BACK,
+    )
     month.execute("ANALYZE jobs")
     month.execute("""
         UPDATE jobs SET expires_at = statement_timestamp()
@@ -450,3 +300,249 @@ def test_expiring_jobs_reads_no_others(month: Bench) -> None:
     assert expired == 20
     # Each is found, locked and changed, and looked at for its webhook and its upload.
     assert rows_read <= 10 * expired
+
+
+def test_day_goes_with_its_jobs_and_usage_stays(month: Bench) -> None:
+    job_id, deleted = ended(month), ended(month, 1)
+    month.do(transitions.delete, deleted, TENANT)
+    stays = month.submit()
+    before = month.scalar("SELECT sum(jobs) FROM usage")
+
+    assert drop(month) == []
+
+    assert not is_there(month)
+    assert month.states(stays)
+    assert invariants.broken(month) == []
+    assert month.scalar("SELECT sum(jobs) FROM usage") == before
+    assert month.scalar("SELECT count(*) FROM events WHERE job_id = :id", id=job_id) == 0
+    assert month.scalar("SELECT count(*) FROM tombstones WHERE job_id = :id", id=deleted) == 1
+    assert drop(month) == [], "a day that another process has dropped is dropped"
+
+
+def test_batch_of_two_days_goes_with_the_second(month: Bench) -> None:
+    batch_id = batch(month, (BACK + 1, 0), (BACK, 0))
+
+    assert drop(month, back=BACK + 1) == []
+    shown = month.batch(batch_id)
+    broken = invariants.broken(month)
+    assert drop(month) == []
+
+    assert [(item.state, item.is_deleted) for item in shown.items or ()] == [
+        ("canceled", True),
+        ("canceled", False),
+    ]
+    assert broken == invariants.broken(month) == []
+    for table in ("batches", "batch_gaps", "events"):
+        assert month.scalar(f"SELECT count(*) FROM {table}") == 0
+
+
+def test_first_partition_goes_as_a_day_does(month: Bench) -> None:
+    with month.transaction() as connection:
+        oldest = days.partitions(connection)[0].since
+        assert oldest is not None
+        first = Span(oldest, None, days.until(oldest))
+        for table in days.TABLES:
+            name = f"{table}_{first.name}"
+            connection.execute(text(f"CREATE TABLE {name} (LIKE {table} INCLUDING ALL)"))
+            connection.execute(
+                text(f"ALTER TABLE {table} ATTACH PARTITION {name}"
+                     f" FOR VALUES FROM (MINVALUE) TO ('{days.first_id(oldest)}')")
+            )  # fmt: skip
+    ended(month, back=1000)
+
+    with month.transaction() as connection:
+        assert past_days.over(connection, kept_seconds=DAY_SECONDS)[0] == first
+        assert past_days.drop(connection, first) == []
+
+    assert month.do(days.partitions)[0].since == oldest
+    assert month.scalar("SELECT count(*) FROM jobs") == 0
+
+
+def test_days_are_over_after_so_long(month: Bench) -> None:
+    first = month.do(past_days.over, kept_seconds=BACK * DAY_SECONDS)
+    all_but_two = month.do(past_days.over, kept_seconds=DAY_SECONDS)
+
+    today = today_of(month.engine)
+    assert first[-1].until == today - BACK_DAYS
+    assert all_but_two[-1].until == today - dt.timedelta(days=1)
+
+
+def test_reader_makes_the_day_wait_for_the_next_time(month: Bench) -> None:
+    ended(month)
+    keeper = Retention(month.engine, month.store, cell=CELL, record_seconds=BACK * DAY_SECONDS)
+
+    with month.transaction() as reading:
+        reading.execute(text("SELECT count(*) FROM stages"))
+        before = days.partitions(reading)
+        keeper.drop_days()
+        held = days.partitions(reading)
+    keeper.drop_days()
+
+    after = month.do(days.partitions)
+    assert held == before
+    assert after == [one for one in before if one.until > today_of(month.engine) - BACK_DAYS]
+
+
+def test_nothing_is_dropped_by_default(month: Bench) -> None:
+    ended(month)
+
+    Retention(month.engine, month.store, cell=CELL).drop_days()
+
+    assert is_there(month)
+
+
+def test_views_that_named_the_day_go_on_without_it(month: Bench) -> None:
+    waiting = month.submit(job_id=JobId(id_of(month)))
+    month.do(days.look)
+    month.do(transitions.cancel, waiting, TENANT)
+    month.do(fairness.settle)
+    let_expire(month)
+
+    assert drop(month) == []
+    new = month.submit()
+    assert month.claim_one(StageName.PREPARE).job_id == new
+    with month.transaction() as connection:
+        days.look(connection)
+        shown = connection.scalar(text("SELECT obj_description(to_regclass('open_jobs'))"))
+
+    assert span(month).name not in str(shown)
+
+
+def drop_patiently(bench: Bench) -> list[str]:
+    while True:
+        with contextlib.suppress(DatabaseUnavailable):
+            return drop(bench)
+
+
+def test_write_before_the_tables_are_locked_is_seen(month: Bench) -> None:
+    batch_id = batch(month, (BACK, 0), (BACK, 1))
+
+    with ThreadPoolExecutor(1) as pool:
+        with month.transaction() as moving:
+            moving.execute(text("UPDATE jobs SET outcome = NULL, finished_at = NULL"))
+            dropping = pool.submit(drop_patiently, month)
+            races.await_waiting(month, dropping)
+        held = dropping.result()
+
+    assert held == ["jobs that have not ended"]
+    assert is_there(month)
+    assert month.batch(batch_id).total == 2
+
+
+def test_jobs_come_and_move_and_the_audit_is_clean_meanwhile(month: Bench) -> None:
+    batch(month, (BACK, 0), (BACK, 1))
+    dropped = threading.Event()
+    found: list[str] = []
+
+    def move() -> None:
+        while not dropped.is_set():
+            month.submit()
+            month.advance(StageName.PREPARE)
+
+    def audit() -> None:
+        while not dropped.wait(0.05):
+            found.extend(invariants.broken(month))
+
+    def drop_at_last() -> None:
+        try:
+            drop_patiently(month)
+        finally:
+            dropped.set()
+
+    races.at_once([move, audit, drop_at_last])
+
+    assert found == invariants.broken(month) == []
+    assert not is_there(month)
+
+
+# By what holds the day, what to do to an ended job `:id` of it.
+HOLDS = {
+    "jobs that have not ended": """
+        UPDATE jobs SET outcome = NULL, finished_at = NULL WHERE id = :id
+    """,
+    "jobs that are to be counted": "UPDATE jobs SET settled = false WHERE id = :id",
+    "results": "UPDATE jobs SET expired_at = NULL WHERE id = :id",
+    "jobs in doubt": "UPDATE jobs SET expired_at = NULL, expires_at = NULL WHERE id = :id",
+    "objects": """
+        INSERT INTO artifacts (tenant, key, job_id, kind, expires_at, marked_at)
+        VALUES ('tests', 'k', :id, 'result', now(), now())
+    """,
+    "objects that it borrows": """
+        INSERT INTO borrowers (tenant, key, job_id) VALUES ('tests', 'k', :id)
+    """,
+    "corrections": """
+        INSERT INTO corrections
+            (id, tenant, job_id, kind, stage, form, label, consent, provenance, created_at)
+        VALUES (gen_random_uuid(), 'tests', :id, 'label', 'smile', 'label', '{}', true, '{}', now())
+    """,
+    "items of data sets": """
+        INSERT INTO data_items (task, correction_id, job_id, tenant, part, photo, files, keys,
+            counts, provenance, corrected_at)
+        VALUES ('smile', gen_random_uuid(), :id, 'tests', 'train', 'p', '{}', '{}', '{}', '{}',
+            now())
+    """,
+    "deliveries": """
+        INSERT INTO deliveries (id, tenant, webhook, lane, job_id, type, happened_at, due_at)
+        VALUES (gen_random_uuid(), 'tests', 'default', 'l', :id, 'job.canceled', now(), now())
+    """,
+    "remembered requests": """
+        INSERT INTO requests (tenant, key, fingerprint, claimed_at, status, job_id)
+        VALUES ('tests', 'k', 'f', now(), 202, :id)
+    """,
+    "events": """
+        INSERT INTO events (job_id, type, state, at, written_in)
+        VALUES (:id, 'job.canceled', 'canceled', now(), 1)
+    """,
+    "uploads": """
+        INSERT INTO uploads (id, tenant, key, media_type, length, expires_at)
+        VALUES (:id, 'tests', 'k', 'image/png', 1, now())
+    """,
+}
+
+
+@pytest.mark.parametrize("reason", HOLDS)
+def test_anything_kept_of_one_job_holds_its_day(month: Bench, reason: str) -> None:
+    job_id = ended(month)
+    ended(month, 1)
+    month.execute(HOLDS[reason], id=job_id)
+
+    assert drop(month) == [reason]
+    assert is_there(month)
+
+
+def test_things_kept_of_other_days_hold_none(month: Bench) -> None:
+    ended(month)
+    for number, held in enumerate(reason for reason in HOLDS if reason != "uploads"):
+        other = ended(month, number, back=BACK + 1)
+        month.execute(HOLDS[held].replace("'k'", f"'{number}'"), id=other)
+
+    assert drop(month) == []
+    assert is_there(month, back=BACK + 1)
+
+
+# By what holds the day, what to do to a batch `:id` of which one job is of it.
+BATCH_HOLDS = {
+    "batches that have not finished": "UPDATE batches SET finished_at = NULL WHERE id = :id",
+    "batches that are being deleted": "UPDATE batches SET deleted_at = now() WHERE id = :id",
+    "results of batches": """
+        UPDATE jobs SET expired_at = NULL WHERE batch_id = :id AND batch_index = 0
+    """,
+    "deliveries of batches": """
+        INSERT INTO deliveries (id, tenant, webhook, lane, batch_id, type, happened_at, due_at)
+        VALUES (gen_random_uuid(), 'tests', 'default', 'l', :id, 'batch.finished', now(), now())
+    """,
+    "remembered requests of batches": """
+        INSERT INTO requests (tenant, key, fingerprint, claimed_at, status, job_id)
+        VALUES ('tests', 'k', 'f', now(), 202, :id)
+    """,
+}
+
+
+@pytest.mark.parametrize("reason", BATCH_HOLDS)
+def test_anything_kept_of_a_batch_holds_the_days_of_its_jobs(month: Bench, reason: str) -> None:
+    batch_id = batch(month, (BACK + 1, 0), (BACK, 0))
+    month.execute(BATCH_HOLDS[reason], id=batch_id)
+
+    assert drop(month) == [reason]
+    assert is_there(month)
+    assert month.scalar("SELECT count(*) FROM batches") == 1

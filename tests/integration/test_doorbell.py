@@ -53,15 +53,6 @@ def test_broker_that_is_away_raises_nothing(away: Away, mode: Mode) -> None:
     assert away.doorbell.waiting(FACE) is None
 
 
-def test_broker_that_goes_away_later_raises_nothing(away: Away) -> None:
-    assert away.doorbell.ring([FACE])
-
-    away.proxy.mode = Mode.RESET
-    away.proxy.cut()
-
-    assert not away.doorbell.ring([FACE])
-
-
 def test_broker_is_not_rung_for_a_second_after_a_failure(away: Away) -> None:
     away.proxy.mode = Mode.RESET
     away.doorbell.ring([FACE])
