@@ -136,23 +136,16 @@ def test_crops_without_augmentation_are_only_resized() -> None:
     assert of_eyes.as_they_are(scene[..., 0]) == pytest.approx(np.full((1, EYE_PX, EYE_PX, 1), 0.2))
 
 
-def test_votes_become_levels_by_either_rule() -> None:
-    counts = np.zeros((1, 10), np.int64)
-    counts[0, [votes.COLUMNS.index("happiness"), votes.COLUMNS.index("surprise")]] = 3, 5
+def test_votes_become_levels_by_either_rule_and_shares_of_emotions() -> None:
+    counts = np.zeros((2, 10), np.int64)
+    counts[0, [votes.COLUMNS.index(name) for name in ("happiness", "surprise")]] = 3, 5
+    counts[:, 8] = 6  # for no emotion
 
     by_rule = {rule: int(votes.levels(votes.smiling(counts, rule))[0]) for rule in votes.RULES}
-
-    assert by_rule == {"happiness": 0, "happiness+surprise": 2}
-
-
-def test_shares_of_emotions_leave_out_votes_for_none() -> None:
-    counts = np.zeros((2, 10), np.int64)
-    counts[0, [0, 1, 8]] = 3, 1, 6
-    counts[1, 8] = 10
-
     shares = votes.emotions(counts)
 
-    assert shares[0, :2].tolist() == [0.75, 0.25]
+    assert by_rule == {"happiness": 0, "happiness+surprise": 2}
+    assert sorted(shares[0])[-2:] == pytest.approx([3 / 8, 5 / 8])
     assert (shares[1] == 1 / 8).all()
 
 
@@ -220,10 +213,8 @@ HARMS: dict[str, Callable[[bytes], bytes]] = {
     "flipped bit": lambda whole: whole[:5000] + bytes([whole[5000] ^ 1]) + whole[5001:],
     "one array": lambda _: CROPS,
     "pixels short": lambda _: npz(CROPS[:-1]),
-    "pixels over": lambda _: npz(CROPS + b"0"),
     "numbers of another kind": lambda _: npz(npy(np.zeros((20, 48, 48)))),
     "huge header": lambda _: npz(header((10**12, 48, 48))),
-    "header alone": lambda _: npz(header((20, 48, 48))),
     "unknown version": lambda _: npz(b"\x93NUMPY\x09\x00 what is this"),
     "another name": lambda _: npz(b"", name="pictures.npy"),
 }
