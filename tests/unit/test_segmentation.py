@@ -1,3 +1,4 @@
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -5,11 +6,13 @@ import pytest
 from numpy.typing import NDArray
 
 from smart_filter_shared.errors import NoPerson
+from smart_filter_shared.parameters import Scalar
 from smart_filter_shared.recipe import Framing, Output, Recipe, Whom
 from smart_filter_shared.recipe.framing import read_roi
-from smart_filter_tests.pictures import noise, prepared
-from smart_filter_workers.results import Matte8, PersonFound, Segmented
+from smart_filter_tests.pictures import a_figure, noise, prepared
+from smart_filter_workers.results import Face, Matte8, PersonFound, Prepared, Segmented, Srgb8
 from smart_filter_workers.stages.segmentation import apart, stage
+from smart_filter_workers.stages.segmentation.agreement import joined
 from smart_filter_workers.stages.segmentation.bystanders import belonging, parted
 from smart_filter_workers.stages.segmentation.closer import at_region
 from smart_filter_workers.stages.segmentation.edges import refine
@@ -19,10 +22,19 @@ from smart_filter_workers.stages.segmentation.fusion import (
     add_unexplained,
     without,
 )
-from smart_filter_workers.stages.segmentation.models.base import People, Step
+from smart_filter_workers.stages.segmentation.models.base import People, Segmenter, Step
+from smart_filter_workers.stages.segmentation.models.classical import CARD as CLASSICAL
+from smart_filter_workers.stages.segmentation.models.classical import Classical
+from smart_filter_workers.stages.segmentation.models.ensemble import CARD, Ensemble
+from smart_filter_workers.stages.segmentation.models.grabcut import CARD as GRABCUT
+from smart_filter_workers.stages.segmentation.models.grabcut import GrabCut
 from smart_filter_workers.stages.segmentation.persons import Person
 from smart_filter_workers.stages.segmentation.regions import holding, tiles
 from smart_filter_workers.stages.segmentation.stage import Inputs
+from smart_filter_workers.stages.segmentation.strokes import (
+    parse_box,
+    parse_strokes,
+)
 
 GREY = np.full((256, 256, 3), 128, np.uint8)
 
@@ -41,17 +53,6 @@ def a_matte(share: float) -> Matte8:
 
 
 INSIDE, CORNER, WHOLE = np.s_[100:200, 100:200], np.s_[10:40, 10:40], np.s_[:, :]
-
-
-def test_result_holds_matte_and_coverage() -> None:
-    matte = a_matte(0.25)
-    matte[:10], matte[50:60] = 128, 127  # one above one half, the other below
-
-    segmented = found(People(matte, persons=None), Recipe())
-
-    assert segmented.coverage == 0.25
-    assert np.array_equal(segmented.matte, matte)
-    assert (segmented.persons, segmented.found) == (None, None)
 
 
 def test_every_person_is_located_in_the_photo() -> None:
@@ -127,19 +128,6 @@ def segmented(found: People, recipe: Recipe) -> Segmented:
     return result
 
 
-def test_every_pixel_goes_to_the_nearest_person() -> None:
-    matte = np.full((HEIGHT, WIDTH), 200, np.uint8)
-
-    left, right = apart.split(matte, [column(40, 50), column(5, 15)])
-
-    assert left[20, 10] == 200, "hers"
-    assert right[20, 45] == 200, "his"
-    assert left[2, 20] == 200, "nearer to her"
-    assert right[2, 35] == 200, "nearer to him"
-    assert np.array_equal(np.maximum(left, right), matte)
-    assert not np.any((left > 0) & (right > 0))
-
-
 def test_every_person_has_a_matte_of_the_whole_size() -> None:
     matte = np.full((2 * HEIGHT, 2 * WIDTH), 255, np.uint8)
     nothing = np.zeros((HEIGHT, WIDTH), np.bool_)
@@ -206,18 +194,6 @@ def _halves(srgb: NDArray[np.uint8]) -> NDArray[np.float32]:
     seen = np.zeros(srgb.shape[:2], np.float32)
     seen[:, : srgb.shape[1] * 4 // 5] = 1
     return seen
-
-
-def test_region_holds_the_people_with_a_margin() -> None:
-    matte = np.zeros((100, 200), np.float32)
-    matte[40:60, 50:90] = 1
-
-    region = holding(matte, above=0.5, margin=0.1, margin_px=5)
-
-    assert region is not None
-    rows, columns = region
-    assert (rows.start, rows.stop) == (pytest.approx(33, abs=1), pytest.approx(67, abs=1))
-    assert (columns.start, columns.stop) == (pytest.approx(41, abs=1), pytest.approx(99, abs=1))
 
 
 def test_empty_matte_has_no_region() -> None:
@@ -320,3 +296,241 @@ def test_standing_person_is_looked_at_whole_and_in_halves() -> None:
 
     assert sizes == [(200, 100), (120, 100), (120, 100)]
     assert np.all(seen == 1)
+
+
+PHOTO = prepared(noise(40, 60))
+
+
+def a_band(left: int, right: int) -> Matte8:
+    """Return a matte of 40 × 60 pixels that is whole from one column to another."""
+    matte = np.zeros((40, 60), np.uint8)
+    matte[:, left:right] = 255
+    return matte
+
+
+def others(found: Mapping[str, People]) -> Callable[[str], Segmenter]:
+    """Return where to get models that see these people in every photo."""
+    return lambda name: lambda batch: [found[name] for _ in batch]
+
+
+def of_two(one: People, other: People, **given: Scalar) -> People:
+    ensemble = Ensemble(others({"people": one, "selfie": other}))
+    members: dict[str, Scalar] = {"members": "people,selfie"}
+    (people,) = ensemble([PHOTO], parameters=CARD.completed({**members, **given}))
+    return people
+
+
+def alone(left: int, right: int) -> People:
+    return People(a_band(left, right), persons=None)
+
+
+UNSURE, SURE = (alone(0, 20), alone(10, 30)), (alone(0, 20), alone(0, 20))
+
+
+@pytest.mark.parametrize(
+    ("weights", "levels"), [("", [128, 255, 128, 0]), ("3, 2", [204, 255, 51, 0])]
+)
+def test_two_members_are_joined_by_their_weights(weights: str, levels: list[int]) -> None:
+    matte = of_two(*UNSURE, weights=weights).matte
+
+    assert matte[0, [5, 15, 25, 35]].tolist() == levels
+
+
+@pytest.mark.parametrize(
+    ("mattes", "weights", "expected"),
+    [
+        ([a_band(0, 20), a_band(0, 10), a_band(0, 30)], [1, 1, 1], a_band(0, 20)),
+        ([a_band(0, 20), a_band(10, 60)], [1, 0], a_band(0, 20)),
+        ([noise(40, 60)[..., 0]] * 3, [0.1, 7, 0.3], noise(40, 60)[..., 0]),
+    ],
+    ids=["most of three decide", "no weight does not count", "agreed levels stay"],
+)
+def test_mattes_are_joined(mattes: list[Matte8], weights: list[float], expected: Matte8) -> None:
+    assert np.array_equal(joined(mattes, weights), expected)
+
+
+@pytest.mark.parametrize("weights", ["1,1,1", "0,0"])
+def test_weights_that_fit_no_members_are_refused(weights: str) -> None:
+    with pytest.raises(ValueError, match="weights"):
+        of_two(alone(0, 20), alone(0, 20), weights=weights)
+
+
+@pytest.mark.parametrize(
+    ("members", "given", "confidence", "needs_review", "stronger"),
+    [
+        (UNSURE, {}, 1 / 3, True, None),
+        (SURE, {}, 1, False, None),
+        ((alone(0, 0), alone(0, 0)), {}, 1, False, None),
+        ((alone(0, 20), alone(30, 50)), {"agreement": 0.0}, 0, False, None),
+        (UNSURE, {"below": "escalate", "stronger": "detectron2"}, 1 / 3, True, "detectron2"),
+        (UNSURE, {"below": "escalate", "stronger": ""}, 1 / 3, True, None),
+        (SURE, {"below": "escalate", "stronger": "x"}, 1, False, None),
+    ],
+    ids=[
+        *("unsure", "sure", "no people", "threshold of 0", "unsure and escalated"),
+        *("unsure without a stronger model", "sure and not escalated"),
+    ],
+)
+def test_overlap_of_members_decides_about_a_review_and_the_stronger_model(
+    members: tuple[People, People],
+    given: dict[str, Scalar],
+    confidence: float,
+    stronger: str | None,
+    *,
+    needs_review: bool,
+) -> None:
+    people = of_two(*members, **given)
+
+    assert people.confidence == pytest.approx(confidence)
+    assert (people.needs_review, people.stronger) == (needs_review, stronger)
+
+
+def test_persons_are_those_of_the_first_member_that_separates_them() -> None:
+    two = People(a_band(0, 40), persons=(a_band(0, 20), a_band(20, 40)))
+
+    people = of_two(alone(0, 50), two)
+
+    assert people.persons is not None
+    left, right = people.persons
+    assert left[0, 10] == 255
+    assert right[0, 45] == 128, "pixels of the other member alone go to the nearest person"
+    assert np.array_equal(left + right, people.matte)
+
+
+WALL = (214, 210, 202)
+
+
+def cut_out(srgb: Srgb8, **given: Scalar) -> People:
+    (people,) = Classical()([prepared(srgb)], parameters=CLASSICAL.completed(given))
+    return people
+
+
+def a_wall_with(*boxes: tuple[int, int, int, int]) -> Srgb8:
+    """Return a wall of 400 × 400 pixels with dark boxes: x, y, width, height."""
+    picture = np.full((400, 400, 3), WALL, np.uint8)
+    for x, y, width, height in boxes:
+        picture[y : y + height, x : x + width] = 20
+    return picture
+
+
+@pytest.mark.parametrize(("bound", "small", "large"), [("min_area", 0, 255), ("max_area", 255, 0)])
+def test_shape_outside_of_the_bounds_of_area_is_left_out(
+    bound: str, small: int, large: int
+) -> None:
+    matte = cut_out(a_wall_with((50, 50, 40, 40), (200, 200, 120, 120)), **{bound: 0.05}).matte
+
+    assert (matte[70, 70], matte[260, 260]) == (small, large)
+
+
+@pytest.mark.parametrize(
+    ("given", "same_as"),
+    [
+        ({"use_default": True, "min_area": 0.9, "blur": 1, "erode": 60}, {}),
+        # An even kernel counts as the next odd one.
+        ({"blur": 20, "smooth": 10}, {"blur": 21, "smooth": 11}),
+    ],
+    ids=["use_default", "even kernels"],
+)
+def test_parameters_that_mean_the_same_give_the_same_matte(
+    given: dict[str, Scalar], same_as: dict[str, Scalar]
+) -> None:
+    one, other = cut_out(a_figure(), **given), cut_out(a_figure(), **same_as)
+
+    assert np.array_equal(one.matte, other.matte)
+
+
+FIGURE = prepared(a_figure())
+FACE = Face(box=(125.0, 90.0, 110.0, 140.0), score=0.9, landmarks=((0.0, 0.0),) * 5)
+FIGURE_HEIGHT, FIGURE_WIDTH = FIGURE.proxy_srgb.shape[:2]
+NOBODY = np.zeros((FIGURE_HEIGHT, FIGURE_WIDTH), np.uint8)
+
+
+def seeing(matte: Matte8) -> Callable[[str], Segmenter]:
+    """Return where to get models that all see this matte."""
+
+    def see(batch: Sequence[Prepared]) -> list[People]:
+        return [People(matte, persons=None) for _ in batch]
+
+    return lambda _: see
+
+
+def a_rough_matte() -> Matte8:
+    """Return a matte of the figure that is some pixels too narrow at the head."""
+    matte = NOBODY.copy()
+    matte[85:240, 124:236] = 255
+    matte[300:, 76:284] = 255
+    return matte
+
+
+def grabbed(photo: Prepared, matte: Matte8, **given: Scalar) -> Matte8:
+    (people,) = GrabCut(seeing(matte))([photo], parameters=GRABCUT.completed(given))
+    return people.matte
+
+
+STROKES_FORM, BOX_FORM = r"keep 120,80 140,95; remove 10,10 50,50", "a box x,y,width,height"
+WRONG_STROKES = "keep|keep 1|draw 1,2|keep 1,2;;|keep -1,2|keep 1,2 remove 3,4"
+WRONG_BOXES = "1,2,3|1,2,3,0|a,b,c,d|1,2,3,4,5|-1,2,3,4"
+
+
+@pytest.mark.parametrize(
+    ("parse", "text", "form"),
+    [
+        *((parse_strokes, text, STROKES_FORM) for text in WRONG_STROKES.split("|")),
+        *((parse_box, text, BOX_FORM) for text in WRONG_BOXES.split("|")),
+    ],
+)
+def test_malformed_text_is_refused_with_its_form(
+    parse: Callable[[str], object], text: str, form: str
+) -> None:
+    with pytest.raises(ValueError, match=form):
+        parse(text)
+
+
+def test_card_refuses_a_long_text_of_strokes_quickly() -> None:
+    with pytest.raises(ValueError, match="strokes such as"):
+        GRABCUT.parameter("strokes").read("keep 1,1" + " 1,1" * 900 + "!")
+
+
+WITH_FACE = replace(FIGURE, proposals=(FACE,))
+AROUND = "keep 180,120 180,460 120,440 240,440; remove 20,20 20,470"
+ALL_AROUND = AROUND + "; remove 20,20 340,20"
+HEADLESS = a_rough_matte()
+HEADLESS[:290] = 0
+
+
+@pytest.mark.parametrize(
+    ("photo", "matte", "given", "inside", "outside"),
+    [
+        # The cheek next to the matte.
+        (FIGURE, a_rough_matte(), {}, [(160, 121)], [(20, 20)]),
+        # Outside: the wall within the box.
+        (FIGURE, NOBODY, {"box": "40,40,280,440"}, [(160, 180), (460, 180)], [(60, 60)]),
+        (WITH_FACE, NOBODY, {}, [(160, 180), (440, 180)], [(20, 20)]),
+        (FIGURE, NOBODY, {"seed": "strokes", "strokes": ALL_AROUND}, [(180, 180)], [(40, 40)]),
+        (FIGURE, HEADLESS, {}, [(400, 180)], [(160, 180)]),
+        # The second: not touched by the stroke, but of its color.
+        (
+            FIGURE,
+            HEADLESS,
+            {"strokes": "keep 180,110 180,220"},
+            [(160, 180), (150, 140)],
+            [(40, 40)],
+        ),
+    ],
+    ids=["rough matte", "box", "face", "strokes", "headless matte", "stroke corrects a matte"],
+)
+def test_figure_is_found_from_its_seeds(
+    photo: Prepared,
+    matte: Matte8,
+    given: dict[str, Scalar],
+    inside: list[tuple[int, int]],
+    outside: list[tuple[int, int]],
+) -> None:
+    seen = grabbed(photo, matte, **given)
+
+    assert [seen[place] for place in inside] == [255] * len(inside)
+    assert [seen[place] for place in outside] == [0] * len(outside)
+
+
+def test_nothing_to_start_from_is_no_person() -> None:
+    assert not grabbed(FIGURE, NOBODY).any()

@@ -5,12 +5,14 @@ from numpy.typing import NDArray
 from smart_filter_shared.rating import SmileLevel
 from smart_filter_tests.pictures import noise, prepared
 from smart_filter_workers.networks.eye_contours import EyeContour
+from smart_filter_workers.networks.eye_patches import Cuts
 from smart_filter_workers.networks.face_mesh import LEFT_EYE, RIGHT_EYE, Mesh
 from smart_filter_workers.results import Eyes, Face, Faces, Smile, Srgb8
-from smart_filter_workers.stages.face import stage as face_stage
 from smart_filter_workers.stages.smile import sight, stage
 from smart_filter_workers.stages.smile.models.geometry import happiness, level_of
 from smart_filter_workers.stages.smile.models.iris import openness, verdict
+from smart_filter_workers.stages.smile.models.lids import OPEN_IN_THE_DARK_ABOVE
+from smart_filter_workers.stages.smile.models.lids import verdict as lids_verdict
 from smart_filter_workers.stages.smile.sight import Sight
 from smart_filter_workers.stages.smile.stage import Inputs
 
@@ -117,16 +119,6 @@ def test_eyes_that_show_can_be_judged(srgb: Srgb8, face: Mesh, *, right: bool, l
     assert sight.sight_of(srgb, face) == Sight(right=right, left=left, dark=False)
 
 
-@pytest.mark.parametrize(
-    ("rgb", "width", "dark"), [(20, 120, True), (20, 60, False), ((60, 120, 230), 120, True)]
-)
-def test_band_over_both_eyes_is_dark(rgb: int | tuple[int, ...], width: int, *, dark: bool) -> None:
-    picture = skin()
-    picture[40:65, :width] = rgb
-
-    assert sight.sight_of(picture, a_face()).dark is dark
-
-
 MODELS = {
     "smile": lambda views: [Smile(SmileLevel.NONE, view.face.box[0] / 100) for view in views],
     "eyes": lambda views: [Eyes(view.face.box[0] == 2, None) for view in views],
@@ -144,12 +136,6 @@ def test_each_face_gets_its_own_smile_and_eyes_in_order() -> None:
     assert [smile.score for smile in third.smiles] == [0.03]
 
 
-def test_faces_are_judged_in_pixels_of_the_proxy() -> None:
-    (result,) = stage.run(MODELS, [_inputs(lefts=(100,), width=2048)])
-
-    assert result.smiles[0].score == 0.5
-
-
 def _inputs(*, lefts: tuple[int, ...], width: int = 64) -> Inputs:
     eye = (5.0, 5.0)
     faces = (
@@ -159,14 +145,18 @@ def _inputs(*, lefts: tuple[int, ...], width: int = 64) -> Inputs:
     return Inputs(prepared(noise(32, width)), Faces(tuple(faces)))
 
 
-def test_faces_stand_from_left_to_right_in_pixels_of_the_photo() -> None:
-    def found(left: float, width: float) -> Face:
-        return Face(box=(left, 2.0, width, 12.0), score=0.9, landmarks=((left, 5.0),) * 5)
+CUTS = Cuts(shut_below=0.2, open_above=0.6)
 
-    photo = face_stage.Inputs(prepared(noise(1024, 2048)))
 
-    # By their middles.
-    (result,) = face_stage.run({"face": lambda _: [(found(0, 100), found(20, 10))]}, [photo])
-
-    assert [face.box for face in result.faces] == [(40, 4, 20, 24), (0, 4, 200, 24)]
-    assert [face.landmarks[0] for face in result.faces] == [(40, 10), (0, 10)]
+@pytest.mark.parametrize(
+    ("openness", "in_the_dark", "said"),
+    [
+        *((0.1, False, False), (0.2, False, None), (0.6, False, None), (0.61, False, True)),
+        # Behind dark glasses an eye is never shut; in a shadow like them it may be open.
+        *((0.01, True, None), (OPEN_IN_THE_DARK_ABOVE + 0.01, True, True)),
+    ],
+)
+def test_eye_is_judged_by_its_openness(
+    *, openness: float, in_the_dark: bool, said: bool | None
+) -> None:
+    assert lids_verdict(openness, CUTS, in_the_dark=in_the_dark) is said
