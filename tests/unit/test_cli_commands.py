@@ -64,18 +64,6 @@ def test_examples_are_command_lines_that_can_be_read(path: tuple[str, ...]) -> N
             assert {word for word in rest if re.match(r"--?[a-z]", word)} <= options, line
 
 
-@pytest.mark.parametrize("path", [(), *EVERY], ids=" ".join)
-@pytest.mark.parametrize("wrong", [["--no-such-option"], ["--no-such-option", "--json"]])
-def test_wrong_usage_is_one_line_and_status_2(
-    path: tuple[str, ...], wrong: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    status, out, err = ended((*path, *wrong), capsys)
-
-    assert (status, out) == (2, "")
-    assert err.count("\n") == 1
-    assert err.startswith("smart-filter: ")
-
-
 def test_help_imports_nothing_heavy() -> None:
     program = (
         "import sys; from smart_filter_deploy.cli import smart_filter\n"

@@ -11,7 +11,7 @@ from smart_filter_deploy.cli import report
 from smart_filter_deploy.cli.console import Console
 from smart_filter_deploy.cli.dashboard import Dashboard
 from smart_filter_deploy.cli.endings import Ending, status_of
-from smart_filter_deploy.cli.terminal import shown, tell
+from smart_filter_deploy.cli.terminal import shown
 
 # A title, a link, a bell, a colour by C1, a line of one's own, writing backwards.
 HOSTILE = "a\x1b]0;owned\x07b\x9b31mc\nd\re\u202ef\u2066"
@@ -34,14 +34,6 @@ def is_harmless(written: str) -> bool:
 )
 def test_unprintable_character_is_shown_by_its_number(words: str, told: str) -> None:
     assert shown(words) == told
-
-
-def test_line_for_people_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    tell(HOSTILE)
-
-    out = capsys.readouterr().out
-    assert is_harmless(out)
-    assert out.count("\n") == 1
 
 
 def test_error_of_a_command_is_one_harmless_line(capsys: pytest.CaptureFixture[str]) -> None:
