@@ -10,7 +10,6 @@ from smart_filter_shared.jobs.states import JobState
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.recipe import Background, BackgroundKind, Filter, Output, Recipe
 from smart_filter_tests.job_rows import Facts, a_job_row
-from smart_filter_tests.printable import PRINTABILITY
 
 SEGMENTATION, COMPOSITE = StageName.SEGMENTATION, StageName.COMPOSITE
 FACE, SMILE = StageName.FACE, StageName.SMILE
@@ -64,22 +63,6 @@ def test_people_faces_and_rating_are_null_unless_requested() -> None:
     assert job.rating_reason == "not_requested"
     assert (without_face.faces, without_face.rating) == ([], None)
     assert without_face.rating_reason == "no_face"
-
-
-def test_printability_is_null_until_composite_has_judged_it() -> None:
-    assert answer_with(rated()).printability is None
-    assert answer_with({COMPOSITE: {}}).printability is None
-    judged = answer_with({COMPOSITE: {"printability": PRINTABILITY}}).model_dump(mode="json")
-    assert judged["printability"].items() >= PRINTABILITY.items()
-
-
-def test_rating_is_computed_from_its_own_terms() -> None:
-    rating = answer_with(rated("none", "huge", "mild")).rating
-
-    assert rating.avg_smiling_score == pytest.approx((0.2 + 1.0 + 0.5) / 3, abs=1e-12)
-    smile, eyes = rating.shares["smile"], rating.shares["eyes"]
-    terms = smile * rating.avg_smiling_score + eyes * rating.open_eye_ratio
-    assert rating.score == pytest.approx(terms, abs=1e-12)
 
 
 @pytest.mark.parametrize(("open_eyes", "ratio"), [(True, 1.0), (False, 0.0), (None, 0.0)])

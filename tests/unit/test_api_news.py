@@ -105,14 +105,6 @@ def test_many_watches_need_no_more_looks_than_one() -> None:
     assert crowded.looks_for_news == alone.looks_for_news
 
 
-def test_each_look_begins_where_the_last_one_ended() -> None:
-    database = Database({OTHER: True}, {OTHER: True}, {ONE: True})
-
-    woken(database, (ONE, True))
-
-    assert database.horizons[:4] == [None, "1", "2", "3"]
-
-
 def test_looks_begin_again_after_an_outage() -> None:
     """A server that crashed may give ids of transactions that it lost to others."""
     database = Database(DatabaseUnavailable("away"), {ONE: True})
@@ -120,13 +112,6 @@ def test_looks_begin_again_after_an_outage() -> None:
     anyio.run(watched, database, 4)  # the first look, the outage, the next first look, the news
 
     assert database.horizons[:4] == [None, "1", None, "3"]
-
-
-def test_first_look_wakes_all_watches_each_time() -> None:
-    async def restored(_: str | None) -> News:
-        return News("1", {}, is_first=True)
-
-    anyio.run(watched, restored, 2)
 
 
 @pytest.mark.parametrize(

@@ -13,13 +13,9 @@ from smart_filter_api.latencies import Latencies
 from smart_filter_api.problem_pages import PAGES
 from smart_filter_shared import errors
 from smart_filter_shared.errors import (
-    DatabaseUnavailable,
     Error,
-    FieldError,
-    InvalidRecipe,
     LeaseLost,
     NotFound,
-    StorageUnavailable,
     Unauthorized,
 )
 
@@ -63,16 +59,6 @@ def test_problem_document_has_every_member() -> None:
     assert answer.headers["link"] == '</problems/not_found>; rel="help"'
 
 
-def test_every_wrong_field_is_named() -> None:
-    answer = ask(InvalidRecipe([FieldError("/a", "is odd"), FieldError("/b", "is even")]))
-
-    assert answer.status_code == 422
-    assert answer.json()["errors"] == [
-        {"detail": "is odd", "pointer": "/a"},
-        {"detail": "is even", "pointer": "/b"},
-    ]
-
-
 @pytest.mark.parametrize(
     ("request_", "problem", "headers"),
     [
@@ -90,15 +76,6 @@ def test_refused_request_is_a_problem_with_its_headers(
 
     assert (answer.status_code, answer.json()["code"]) == problem
     assert headers.items() <= answer.headers.items()
-
-
-@pytest.mark.parametrize("error", [DatabaseUnavailable(SECRET), StorageUnavailable(SECRET)])
-def test_infrastructure_that_is_away_is_a_503_with_retry_after(error: Error) -> None:
-    answer = ask(error)
-
-    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
-    assert answer.headers["retry-after"] == "2"
-    assert SECRET not in answer.text
 
 
 @pytest.mark.parametrize("error", [RuntimeError(SECRET), LeaseLost(SECRET)])

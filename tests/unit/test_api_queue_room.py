@@ -120,12 +120,6 @@ def test_bucket_fills_evenly() -> None:
     assert [taken(empty, 100.0 + seconds, 30)[1] for seconds in (1.9, 2.0)] == [False, True]
 
 
-def test_bucket_holds_no_more_than_a_minutes_requests() -> None:
-    bucket, _ = taken(Bucket(tokens=10.0, at=0.0), 1_000_000.0, 30)
-
-    assert bucket.tokens == 29
-
-
 @pytest.mark.parametrize("passed", [-5.0, 0.0])
 def test_clock_that_does_not_rise_gives_nothing(passed: float) -> None:
     assert taken(Bucket(tokens=0.5, at=100.0), 100.0 + passed, 30) == (

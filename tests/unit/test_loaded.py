@@ -129,37 +129,7 @@ def test_model_that_alone_exceeds_the_room_is_kept() -> None:
     assert models.names() == [(SEGMENTATION, "huge", "")]
 
 
-def test_combining_model_gets_the_others_of_its_task() -> None:
-    models = Files(a_card("all", combines=True), a_card("one")).loaded()
-
-    *_, (others,) = models.model(SEGMENTATION, "all")("batch")  # type: ignore[misc]
-
-    assert others("one")("batch")[0] == "one"
-
-
 DEFAULT, OTHER = a_card("default", default=True), a_card("other")
-SMILES = a_card("smiles", SMILE, default=True)
-HEAVY = a_card("heavy", devices=("cuda", "cpu"))
-
-
-@pytest.mark.parametrize(
-    ("cards", "models", "loads", "capabilities"),
-    [
-        ((DEFAULT, OTHER), (), "default", "segmentation.default segmentation.other"),
-        ((DEFAULT, OTHER), ("other",), "other", "segmentation.other"),
-        ((DEFAULT, OTHER, SMILES), ("other",), "other smiles", "segmentation.other smile.smiles"),
-    ],
-    ids=["default models", "named models", "stage without a named model"],
-)
-def test_models_to_be_served_are_loaded_first(
-    cards: tuple[ModelCard, ...], models: tuple[str, ...], loads: str, capabilities: str
-) -> None:
-    files = Files(*cards)
-
-    begun = begun_with(files, models=models)
-
-    assert " ".join(files.loads) == loads
-    assert " ".join(begun.capabilities) == capabilities
 
 
 @pytest.mark.parametrize(
@@ -183,16 +153,6 @@ def test_broken_model_fails_its_own_capability_alone(
     assert begun.capabilities == served
     assert list(begun.failed) == failed
     assert "libsomething.so" in begun.failed[Capability(failed[0])]
-
-
-def test_models_that_can_use_a_missing_gpu_are_not_served() -> None:
-    files = Files(a_card("light", default=True), HEAVY)
-
-    begun = begun_with(files, models=["light", "heavy"], gpu_fault="the driver shows none")
-
-    assert files.loads == ["light"]
-    assert begun.capabilities == ("segmentation.light",)
-    assert begun.failed == {"segmentation.heavy": "it needs a GPU: the driver shows none"}
 
 
 def test_member_that_does_not_load_fails_and_not_the_model_that_combines_it() -> None:

@@ -27,10 +27,6 @@ def differing(other: dict[StageName, str]) -> set[StageName]:
     return {stage for stage, work in works().items() if other.get(stage) != work}
 
 
-def test_composite_is_never_remembered() -> None:
-    assert set(works()) == {PREPARE, SEGMENTATION, FACE, SMILE}
-
-
 RED = Background(BackgroundKind.COLOR, "red")
 
 
@@ -66,14 +62,3 @@ def test_other_version_or_weights_make_other_work_of_all_that_follows() -> None:
 
     assert differing(works(face=newer)) == {FACE, SMILE}
     assert differing(works(eyes=other)) == {SMILE}
-
-
-def test_parameters_are_part_of_the_work() -> None:
-    card = a_card(TaskName.SEGMENTATION)
-    known = [Published(a_card(task), offered=True) for task in TaskName]
-    plans = models.choose(known, ASKED)
-    told = dataclasses.replace(plans[SEGMENTATION], parameters={card.task: {"threshold": 0.7}})
-
-    other = memory.works(ASKED, {**plans, SEGMENTATION: told}, known)
-
-    assert differing(other) == {SEGMENTATION}

@@ -1,7 +1,6 @@
 """Fields that make no recipe: wrong values, and values that contradict each other."""
 
 import contextlib
-import re
 
 import pytest
 from hypothesis import given
@@ -182,46 +181,6 @@ def test_png_of_an_exact_size_has_nothing_to_lower(fields: str, remedy: str, siz
 
     assert pointers(refusal.value) == ["/max_bytes", "/size", "/format"]
     assert f": {remedy} have quality to lower" in refusal.value.errors[0].detail
-
-
-@pytest.mark.parametrize(
-    ("fields", "detail"),
-    [
-        ("background=preset:studio-blu", "; did you mean studio-blue or studio or studio-sand[?]$"),
-        ("background=keywords:,", "is not 1 to 12 words"),
-        ("background=keywords:a,b,c,d,e,f,g,h,i,j,k,l,m", "is not 1 to 12 words"),
-        ("background=keywords:" + "x" * 41, "is not 1 to 12 words"),
-        (
-            "segmentation.params.nosuch=1",
-            "^is no parameter of people; it has threshold, steps, mirrored, mode, box$",
-        ),
-        (
-            "filters=hat filters.glasses.kind=round",
-            "^is set and `filters` does not name 'glasses': add it there$",
-        ),
-        ("outputs=matte max_bytes=20kB", "^max_bytes is of image and cutout"),
-        (
-            "outputs=matte max_bytes=20kB keep_metadata=true",
-            "^max_bytes and keep_metadata are of image and cutout",
-        ),
-    ],
-)
-def test_refusal_says_the_way_out(fields: str, detail: str) -> None:
-    with pytest.raises(InvalidRecipe) as refusal:
-        parsed(**sent(fields))
-
-    assert re.search(detail, refusal.value.errors[0].detail)
-
-
-def test_contradiction_of_many_fields_reads_as_one_sentence() -> None:
-    with pytest.raises(Contradiction) as refusal:
-        parsed(**sent("background=keep shadow=drop outline=1% harmonise=0.5 scale=50%"))
-
-    assert str(refusal.value).startswith(
-        "/shadow, /outline, /harmonise, /scale, /background: shadow, outline, harmonise and scale "
-        "need a new background"
-    )
-    assert str(refusal.value).count("need a new background") == 1
 
 
 @pytest.mark.parametrize(

@@ -44,12 +44,6 @@ def test_schedule_is_that_of_the_specification() -> None:
     assert judged(Silence("none"), attempt=10).state is DeliveryState.FAILED
 
 
-def test_waits_are_spread() -> None:
-    early, late = (judged(Silence("none"), attempt=2, chance=chance) for chance in (0.0, 1.0))
-
-    assert (early.wait_seconds, late.wait_seconds) == pytest.approx((240, 360))
-
-
 def test_retry_after_lengthens_a_wait_and_never_shortens_it() -> None:
     short, long = (judged(Answer(503, b"", retry_after=said), attempt=2) for said in ("10", "4000"))
 

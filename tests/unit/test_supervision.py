@@ -37,14 +37,6 @@ def test_pause_after_defects_doubles_up_to_its_bound() -> None:
     assert [fail(endless, DEFECT) for _ in range(2000)][-1] == 30
 
 
-def test_step_that_succeeds_ends_the_backoff() -> None:
-    loop = SupervisedLoop("test", every_seconds=0.5, most_failures=3)
-
-    assert [fail(loop, DEFECT), fail(loop, DEFECT), succeed(loop), fail(loop, DEFECT)] == [
-        *(1, 2, 0.5, 1)
-    ]
-
-
 def test_missing_server_is_asked_each_second_without_end() -> None:
     loop = SupervisedLoop("test", every_seconds=3600, most_failures=2)
 
