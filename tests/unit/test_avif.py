@@ -201,3 +201,12 @@ def test_large_pictures_are_made_of_strips() -> None:
 
     assert b"grid" in content
     assert np.abs(np.asarray(read(content)).astype(int) - 90).max() <= 2
+
+
+@pytest.mark.slow  # the encoder takes more than a second for so many pixels
+@pytest.mark.parametrize("animated", [False, True])
+def test_avif_that_is_coded_larger_than_it_says_is_not_decoded(*, animated: bool) -> None:
+    content = coded_larger_than_it_says(8000, 6400, animated=animated)
+
+    with pytest.raises(ImageTooLarge, match="coded as 8000×6400 pixels"):
+        images.decode(content)

@@ -127,17 +127,15 @@ BEACH = Preset(
 ALL = (*PRESETS, BEACH)
 
 
-def by_words(text: str, among: tuple[Preset, ...] = ALL) -> Chosen:
-    return keywords.answer(text, feeling(SmileLevel.HUGE), some_sitters(), seed=0, among=among)
-
-
 @pytest.mark.parametrize(
     ("words", "read_as"),
     [("sylt", ("sylt",)), ("nordic beach", None), ("boradwalk", ("boardwalk",))],
     ids=["tag", "name", "misspelt tag"],
 )
 def test_picture_is_found_by_its_words(words: str, read_as: tuple[str, ...] | None) -> None:
-    choice = by_words(words)
+    choice = keywords.answer(
+        words, feeling(SmileLevel.HUGE), some_sitters(), seed=0, among=(*PRESETS, BEACH)
+    )
 
     assert choice.name == BEACH.name
     assert read_as in {None, choice.keywords}

@@ -43,10 +43,10 @@ def test_small_part_stays_only_with_a_face_or_some_size() -> None:
     assert np.array_equal(larger[20:50, 140:170], grown[20:50, 140:170])
 
 
-def a_sheet(edge_at: int, *, left: int = 220, right: int = 30) -> Srgb8:
+def a_sheet(edge_at: int) -> Srgb8:
     """Return a photo of 400 × 400, bright up to a column and dark from there."""
-    photo = np.full((400, 400, 3), left, np.uint8)
-    photo[:, edge_at:] = right
+    photo = np.full((400, 400, 3), 220, np.uint8)
+    photo[:, edge_at:] = 30
     return photo
 
 
@@ -57,19 +57,12 @@ def a_network_saw(edge_at: float, *, softness_px: float = 8) -> Matte8:
     return np.tile(levels.round().astype(np.uint8), (400, 1))
 
 
-def drawn(
-    matte: Matte8,
-    photo: Srgb8,
-    *,
-    proxy: Srgb8 | None = None,
-    edge: Edge,
-    faces: tuple[Face, ...] = (),
-) -> Matte8:
+def drawn(matte: Matte8, photo: Srgb8, *, proxy: Srgb8 | None = None, edge: Edge) -> Matte8:
     learnt = learning.learnt(
         matte,
         proxy_srgb=photo if proxy is None else proxy,
         effort=learning.EFFORTS[edge],
-        faces=faces,
+        faces=(),
         scale=photo.shape[1] / matte.shape[1],
     )
     return upsampling.enlarged(learnt, photo)

@@ -10,7 +10,7 @@ from smart_filter_shared.recipe import Filter, Format
 from smart_filter_tests.compositing import HEIGHT, WIDTH, a_job, made, pixels
 from smart_filter_tests.filtering import a_face, a_picture, a_scene, changed, drawn
 from smart_filter_tests.sitting import showing
-from smart_filter_workers.results import Eyes, Face, Faces, Matte8, Smile, Smiles
+from smart_filter_workers.results import Eyes, Faces, Matte8, Smile, Smiles
 from smart_filter_workers.stages.composite import stage
 from smart_filter_workers.stages.composite.filters import lettering
 from smart_filter_workers.stages.composite.filters.base import Verdict
@@ -22,7 +22,6 @@ NONE, MILD, HUGE = SmileLevel.NONE, SmileLevel.MILD, SmileLevel.HUGE
 
 
 def differing(seen: Scene, name: str, **params: Scalar) -> tuple[NDArray[np.bool_], Verdict]:
-    """Return where a filter changes a picture, and the filter's verdict."""
     before = a_picture()
     after = before.copy()
     verdict = drawn(after, seen, name, **params)
@@ -150,24 +149,6 @@ def test_glasses_need_a_nose_that_hides_no_eye(turned: float, *, wears: bool) ->
 
     assert verdict.applied == wears
     assert ("turned away" in verdict.reason) != wears
-
-
-@pytest.mark.parametrize(
-    ("name", "faces", "reason"),
-    [
-        ("hat", [a_face(120, 100, 16)], "a party hat on the face"),
-        ("hat", [a_face(120, 30, 16)], "a party hat on the face; cut off at the upper border"),
-        (
-            "sticker",
-            [a_face(60, 100, 12), a_face(235, 100, 12)],
-            "hearts on both faces; on face 2 cut off at the right border",
-        ),
-    ],
-)
-def test_reason_names_the_border_that_cuts_a_filter_off(
-    name: str, faces: list[Face], reason: str
-) -> None:
-    assert drawn(a_picture(), a_scene(faces), name).reason == reason
 
 
 def test_hat_sits_higher_where_the_hair_is_higher() -> None:

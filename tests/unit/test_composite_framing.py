@@ -49,7 +49,6 @@ def shown(fields: dict[str, str], subject: Box | None = BUST, *faces: Face) -> B
 
 
 def window(frame: Frame) -> Box:
-    """Return what of the photo's plane a canvas shows."""
     left, top = -frame.left / frame.scale, -frame.top / frame.scale
     return Box(left, top, left + frame.width / frame.scale, top + frame.height / frame.scale)
 

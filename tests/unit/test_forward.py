@@ -1,5 +1,3 @@
-"""How a worker runs batches, shares memory and rings, and keeps libraries to one thread."""
-
 import ctypes
 import threading
 from collections.abc import Callable, Sequence
@@ -189,3 +187,21 @@ def test_fact_that_an_older_worker_did_not_store_has_its_default() -> None:
     assert read(RATED) == Smiles(
         (Smile(SmileLevel.HUGE, 0.9, None),), (Eyes(left_open=True, right_open=None),)
     )
+
+
+def test_hits_leave_nothing_behind() -> None:
+    recent = Recent(most_bytes=1)
+    keys = [f"key {number}" for number in range(1000)]
+    recent.put("before", "value", 1)
+    before = held(recent)
+
+    for key in keys:
+        recent.put(key, "value", 1)
+        recent.get(key, lambda: ("another", 1))
+
+    assert held(recent) == before
+
+
+def held(recent: Recent) -> int:
+    """Return how many entries its dictionaries hold, whatever they are for."""
+    return sum(len(one) for one in vars(recent).values() if hasattr(one, "__len__"))

@@ -1,5 +1,3 @@
-"""Files that are written, read back by another decoder: their limits, sizes and EXIF."""
-
 import datetime as dt
 import io
 import struct
@@ -20,9 +18,9 @@ from smart_filter_workers.images.fitting import LEAST_QUALITY
 from smart_filter_workers.results import Encoded, Srgb8
 
 
-def a_ramp(width: int = 96, height: int = 64) -> Srgb8:
-    """A smooth picture in which every row and every column differs."""
-    y, x = np.mgrid[0:height, 0:width]
+def a_ramp() -> Srgb8:
+    """A smooth picture, 96 × 64, in which every row and every column differs."""
+    y, x = np.mgrid[0:64, 0:96]
     return np.stack([x * 2, y * 3, (x + y)], axis=-1).astype(np.uint8)
 
 
@@ -162,7 +160,6 @@ def test_longest_side_of_a_format_is_written_and_a_longer_one_refused(
 
 
 def a_picture(width: int = 480, height: int = 360) -> Srgb8:
-    """Shapes and some grain, as a photo has."""
     random = np.random.default_rng(11)
     coarse = random.integers(0, 256, (height // 40 + 1, width // 40 + 1, 3), dtype=np.uint8)
     smooth = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)

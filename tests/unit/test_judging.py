@@ -1,5 +1,3 @@
-"""Which weights may take the place of others, by their figures and by a trial."""
-
 import math
 from collections import Counter
 from typing import Any
@@ -9,10 +7,8 @@ import pytest
 
 from smart_filter_shared.cards import TaskName
 from smart_filter_shared.errors import VersionRefused
-from smart_filter_shared.ids import new_job_id
 from smart_filter_shared.jobs import data_items, judging
 from smart_filter_shared.jobs.data_items import Part
-from smart_filter_shared.jobs.published import Shadow
 from smart_filter_shared.rating import SmileLevel
 from smart_filter_workers.learning import trying
 from smart_filter_workers.results import Eyes, Face, Faces, Segmented, Smile, Smiles
@@ -91,18 +87,6 @@ FIGURE = [0.9, 0.8, 1.0]
 def test_metrics_of_another_form_are_refused(told: dict[str, Any]) -> None:
     with pytest.raises(VersionRefused, match="metrics: "):
         judging.check(told, TaskName.SEGMENTATION)
-
-
-def test_shadow_follows_its_share_of_jobs_and_always_the_same() -> None:
-    jobs = [new_job_id() for _ in range(2000)]
-
-    followed = [job for job in jobs if Shadow(LIVE, 0.2).follows(job)]
-
-    # Of 2,000 draws 400; five standard deviations to either side.
-    assert 310 < len(followed) < 490
-    assert followed == [job for job in jobs if Shadow(LIVE, 0.2).follows(job)]
-    assert all(Shadow(LIVE, 1.0).follows(job) for job in jobs)
-    assert not any(Shadow(LIVE, 0.0).follows(job) for job in jobs)
 
 
 LEFT = np.zeros((4, 8), np.uint8)

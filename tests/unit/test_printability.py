@@ -26,13 +26,12 @@ def judged(
     eyes: tuple[Eyes, ...] = (),
     frame: Frame = LARGE,
     portrait: tuple[Srgb8, Matte8] | None = None,
-    matte: Matte8 | None = None,
 ) -> Printability:
-    photo, found = portrait or a_portrait(*faces)
+    photo, matte = portrait or a_portrait(*faces)
     return assess(
         photo,
         proxy_srgb=photo,
-        matte=found if matte is None else matte,
+        matte=matte,
         faces=faces,
         eyes=eyes or (OPEN,) * len(faces),
         frame=frame,

@@ -10,26 +10,19 @@ from smart_filter_shared.parameters import Scalar
 from smart_filter_shared.recipe import Framing, Output, Recipe, Whom
 from smart_filter_shared.recipe.framing import read_roi
 from smart_filter_tests.pictures import a_figure, noise, prepared
-from smart_filter_workers.results import Face, Matte8, PersonFound, Prepared, Segmented, Srgb8
+from smart_filter_workers.results import Face, Matte8, Prepared, Segmented
 from smart_filter_workers.stages.segmentation import apart, stage
-from smart_filter_workers.stages.segmentation.agreement import joined
 from smart_filter_workers.stages.segmentation.bystanders import belonging, parted
-from smart_filter_workers.stages.segmentation.closer import at_region
 from smart_filter_workers.stages.segmentation.edges import refine
 from smart_filter_workers.stages.segmentation.fusion import (
-    Eyes,
     add_faces,
-    add_unexplained,
     without,
 )
 from smart_filter_workers.stages.segmentation.models.base import People, Segmenter, Step
-from smart_filter_workers.stages.segmentation.models.classical import CARD as CLASSICAL
-from smart_filter_workers.stages.segmentation.models.classical import Classical
 from smart_filter_workers.stages.segmentation.models.ensemble import CARD, Ensemble
 from smart_filter_workers.stages.segmentation.models.grabcut import CARD as GRABCUT
 from smart_filter_workers.stages.segmentation.models.grabcut import GrabCut
 from smart_filter_workers.stages.segmentation.persons import Person
-from smart_filter_workers.stages.segmentation.regions import holding, tiles
 from smart_filter_workers.stages.segmentation.stage import Inputs
 from smart_filter_workers.stages.segmentation.strokes import (
     parse_box,
@@ -53,20 +46,6 @@ def a_matte(share: float) -> Matte8:
 
 
 INSIDE, CORNER, WHOLE = np.s_[100:200, 100:200], np.s_[10:40, 10:40], np.s_[:, :]
-
-
-def test_every_person_is_located_in_the_photo() -> None:
-    left, right = (np.zeros((100, 100), np.uint8) for _ in range(2))
-    left[10:60, 5:25], right[20:80, 50:90] = 255, 200
-    right[90:, 90:] = 100  # more of the wall than of the person
-
-    segmented = found(People(np.maximum(left, right), persons=(left, right)), Recipe(persons=(2,)))
-
-    assert segmented.persons == 1
-    assert segmented.found == (
-        PersonFound(1, (20, 20, 80, 100), kept=False),
-        PersonFound(2, (200, 40, 160, 120), kept=True),
-    )
 
 
 def test_required_person_fills_half_a_percent() -> None:
@@ -103,7 +82,6 @@ HEIGHT, WIDTH = 40, 60
 
 
 def column(left: int, right: int) -> NDArray[np.bool_]:
-    """Return an outline that fills some columns of the picture."""
     outline = np.zeros((HEIGHT, WIDTH), np.bool_)
     outline[10:30, left:right] = True
     return outline
@@ -196,20 +174,6 @@ def _halves(srgb: NDArray[np.uint8]) -> NDArray[np.float32]:
     return seen
 
 
-def test_empty_matte_has_no_region() -> None:
-    assert holding(np.zeros((50, 50), np.float32), above=0.5, margin=0.1, margin_px=5) is None
-
-
-@pytest.mark.parametrize("size", [(480, 640), (640, 480), (3000, 10), (1, 1)], ids=str)
-def test_tiles_cover_the_picture(size: tuple[int, int]) -> None:
-    covered = np.zeros(size, np.bool_)
-
-    for tile in tiles(*size, share=0.6):
-        covered[tile] = True
-
-    assert covered.all()
-
-
 MAIN, FAR, CHILD = a_person(50, 10, 50, 100), a_person(5, 40, 10, 30), a_person(5, 40, 20, 30)
 CROWD = [a_person(left, 50, 10, 30) for left in (0, 40, 80, 120)]
 FACES_ALIKE = [(65.0, 12.0, 85.0, 32.0), (8.0, 42.0, 22.0, 56.0)]
@@ -252,29 +216,6 @@ def test_face_outside_of_the_matte_is_added_with_its_body() -> None:
     assert matte[:, 130:].max() == 0
 
 
-class Blind:
-    """Networks that see nobody, however close they look."""
-
-    def __call__(self, srgb: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return np.zeros(srgb.shape[:2], np.float32)
-
-    def look(self, srgb: NDArray[np.uint8], _: object) -> NDArray[np.float32]:
-        return self(srgb)
-
-
-BLIND = Eyes(Blind(), Blind())  # type: ignore[arg-type]  # of the networks only these calls matter
-
-
-def test_small_part_that_stands_alone_and_vanishes_closer_is_left_out() -> None:
-    matte = a_person(20, 20, 40, 80).coverage.copy()
-    whole = matte.copy()
-    whole[50:60, 110:120] = 1
-
-    add_unexplained(BLIND, BLACK, whole, matte)
-
-    assert matte[55, 115] == 0
-
-
 def test_bystanders_vanish_from_the_matte_except_in_front_of_a_person() -> None:
     far = a_person(90, 40, 40, 30)
 
@@ -285,24 +226,10 @@ def test_bystanders_vanish_from_the_matte_except_in_front_of_a_person() -> None:
     assert rest[5, 5] == 1, "of neither"
 
 
-def test_standing_person_is_looked_at_whole_and_in_halves() -> None:
-    sizes: list[tuple[int, int]] = []
-
-    def seeing(srgb: NDArray[np.uint8]) -> NDArray[np.float32]:
-        sizes.append((srgb.shape[0], srgb.shape[1]))
-        return np.ones(srgb.shape[:2], np.float32)
-
-    seen = at_region(seeing, np.zeros((300, 200, 3), np.uint8), (slice(0, 200), slice(0, 100)))
-
-    assert sizes == [(200, 100), (120, 100), (120, 100)]
-    assert np.all(seen == 1)
-
-
 PHOTO = prepared(noise(40, 60))
 
 
 def a_band(left: int, right: int) -> Matte8:
-    """Return a matte of 40 × 60 pixels that is whole from one column to another."""
     matte = np.zeros((40, 60), np.uint8)
     matte[:, left:right] = 255
     return matte
@@ -334,19 +261,6 @@ def test_two_members_are_joined_by_their_weights(weights: str, levels: list[int]
     matte = of_two(*UNSURE, weights=weights).matte
 
     assert matte[0, [5, 15, 25, 35]].tolist() == levels
-
-
-@pytest.mark.parametrize(
-    ("mattes", "weights", "expected"),
-    [
-        ([a_band(0, 20), a_band(0, 10), a_band(0, 30)], [1, 1, 1], a_band(0, 20)),
-        ([a_band(0, 20), a_band(10, 60)], [1, 0], a_band(0, 20)),
-        ([noise(40, 60)[..., 0]] * 3, [0.1, 7, 0.3], noise(40, 60)[..., 0]),
-    ],
-    ids=["most of three decide", "no weight does not count", "agreed levels stay"],
-)
-def test_mattes_are_joined(mattes: list[Matte8], weights: list[float], expected: Matte8) -> None:
-    assert np.array_equal(joined(mattes, weights), expected)
 
 
 @pytest.mark.parametrize("weights", ["1,1,1", "0,0"])
@@ -397,48 +311,6 @@ def test_persons_are_those_of_the_first_member_that_separates_them() -> None:
     assert np.array_equal(left + right, people.matte)
 
 
-WALL = (214, 210, 202)
-
-
-def cut_out(srgb: Srgb8, **given: Scalar) -> People:
-    (people,) = Classical()([prepared(srgb)], parameters=CLASSICAL.completed(given))
-    return people
-
-
-def a_wall_with(*boxes: tuple[int, int, int, int]) -> Srgb8:
-    """Return a wall of 400 × 400 pixels with dark boxes: x, y, width, height."""
-    picture = np.full((400, 400, 3), WALL, np.uint8)
-    for x, y, width, height in boxes:
-        picture[y : y + height, x : x + width] = 20
-    return picture
-
-
-@pytest.mark.parametrize(("bound", "small", "large"), [("min_area", 0, 255), ("max_area", 255, 0)])
-def test_shape_outside_of_the_bounds_of_area_is_left_out(
-    bound: str, small: int, large: int
-) -> None:
-    matte = cut_out(a_wall_with((50, 50, 40, 40), (200, 200, 120, 120)), **{bound: 0.05}).matte
-
-    assert (matte[70, 70], matte[260, 260]) == (small, large)
-
-
-@pytest.mark.parametrize(
-    ("given", "same_as"),
-    [
-        ({"use_default": True, "min_area": 0.9, "blur": 1, "erode": 60}, {}),
-        # An even kernel counts as the next odd one.
-        ({"blur": 20, "smooth": 10}, {"blur": 21, "smooth": 11}),
-    ],
-    ids=["use_default", "even kernels"],
-)
-def test_parameters_that_mean_the_same_give_the_same_matte(
-    given: dict[str, Scalar], same_as: dict[str, Scalar]
-) -> None:
-    one, other = cut_out(a_figure(), **given), cut_out(a_figure(), **same_as)
-
-    assert np.array_equal(one.matte, other.matte)
-
-
 FIGURE = prepared(a_figure())
 FACE = Face(box=(125.0, 90.0, 110.0, 140.0), score=0.9, landmarks=((0.0, 0.0),) * 5)
 FIGURE_HEIGHT, FIGURE_WIDTH = FIGURE.proxy_srgb.shape[:2]
@@ -446,8 +318,6 @@ NOBODY = np.zeros((FIGURE_HEIGHT, FIGURE_WIDTH), np.uint8)
 
 
 def seeing(matte: Matte8) -> Callable[[str], Segmenter]:
-    """Return where to get models that all see this matte."""
-
     def see(batch: Sequence[Prepared]) -> list[People]:
         return [People(matte, persons=None) for _ in batch]
 
@@ -530,7 +400,3 @@ def test_figure_is_found_from_its_seeds(
 
     assert [seen[place] for place in inside] == [255] * len(inside)
     assert [seen[place] for place in outside] == [0] * len(outside)
-
-
-def test_nothing_to_start_from_is_no_person() -> None:
-    assert not grabbed(FIGURE, NOBODY).any()

@@ -1,5 +1,3 @@
-"""What a picture is called, by its path or by what somebody tells."""
-
 import pytest
 
 from smart_filter_shared.errors import PictureRefused

@@ -1,5 +1,3 @@
-"""Annotations and how they are split, and detectors' training without torch or detectron2."""
-
 import dataclasses
 import json
 import math

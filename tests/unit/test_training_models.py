@@ -1,5 +1,3 @@
-"""What the trainings of smiles, eyes and orientation read, find fault with, vary and choose."""
-
 import csv
 import io
 import os
@@ -37,11 +35,10 @@ FACES, HALF = OfFaces(held_out_share=0.3), OfEyes(held_out_share=0.5)
 HALF_OF_SCENES = OfScenes(held_out_share=0.5, crops=2)
 
 
-def scenes(place: Path, count: int = 24) -> Path:
-    """Write so many scenes that stand upright."""
+def scenes(place: Path) -> Path:
     place.mkdir()
     rng = np.random.default_rng(0)
-    for number in range(count):
+    for number in range(24):
         cv2.imwrite(str(place / f"scene{number:04d}.png"), a_scene(rng))
     return place
 
@@ -284,7 +281,6 @@ def test_settings_are_read_by_their_kinds() -> None:
 
 @pytest.fixture
 def of_persons(tmp_path: Path) -> Path:
-    """Crops of eyes, of forty persons."""
     return drawn_eyes.folder(tmp_path / "eyes", 40)
 
 
@@ -430,7 +426,6 @@ def test_cut_lets_hardly_any_upright_scene_be_turned() -> None:
 
 
 def change(folder: Path, number: int, **values: str) -> None:
-    """Change a row of the labels."""
     labels = folder / "drawn_labels.csv"
     with labels.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))

@@ -18,8 +18,8 @@ from smart_filter_training.models.unet.shelves import Shelf, as_they_are
 CONFIGURATION = Configuration(validation_share=0.3)
 
 
-def an_example(seed: int = 0) -> Example:
-    photo, mask = drawn_people.one(np.random.default_rng(seed))
+def an_example() -> Example:
+    photo, mask = drawn_people.one(np.random.default_rng(0))
     return Example(photo, mask, np.ones(mask.shape, np.bool_))
 
 
@@ -29,8 +29,8 @@ def write(path: Path, values: np.ndarray) -> Path:
     return path
 
 
-def fatal(folder: Path, configuration: Configuration = CONFIGURATION) -> list[Finding]:
-    return [one for one in data.findings(folder, configuration) if one.fatal]
+def fatal(folder: Path) -> list[Finding]:
+    return [one for one in data.findings(folder, CONFIGURATION) if one.fatal]
 
 
 def test_pairs_are_found_by_source(tmp_path: Path) -> None:
