@@ -1,19 +1,15 @@
-import datetime as dt
-
 import pytest
 
 from smart_filter_api import answers
 from smart_filter_api.schemas.jobs import JobAnswer
 from smart_filter_shared.jobs.queries import JobRow
 from smart_filter_shared.jobs.retention import Keeping
-from smart_filter_shared.jobs.states import JobState
 from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.recipe import Background, BackgroundKind, Filter, Output, Recipe
+from smart_filter_shared.recipe import Background, BackgroundKind, Filter, Recipe
 from smart_filter_tests.job_rows import Facts, a_job_row
 
 SEGMENTATION, COMPOSITE = StageName.SEGMENTATION, StageName.COMPOSITE
 FACE, SMILE = StageName.FACE, StageName.SMILE
-NEW_YEAR_IN_TOKYO = dt.datetime(2026, 1, 1, 8, 30, tzinfo=dt.timezone(dt.timedelta(hours=9)))
 
 
 def answered(row: JobRow) -> JobAnswer:
@@ -108,23 +104,3 @@ def test_filters_are_unknown_until_they_are_drawn() -> None:
         {"name": name, "applied": None, "reason": None} for name in ("grade", "hat")
     ]
     assert [one.model_dump() for one in after] == drawn
-
-
-@pytest.mark.parametrize(
-    ("state", "outputs", "expires_at"),
-    [
-        (JobState.RUNNING, [], None),
-        (JobState.FAILED, [], None),
-        (JobState.CANCELED, [], None),
-        (JobState.SUCCEEDED, ["faces"], NEW_YEAR_IN_TOKYO + dt.timedelta(seconds=60)),
-    ],
-)
-def test_only_a_job_that_has_succeeded_has_outputs_and_expires(
-    state: JobState, outputs: list[str], expires_at: dt.datetime | None
-) -> None:
-    finished_at = None if state == JobState.RUNNING else NEW_YEAR_IN_TOKYO
-    recipe = Recipe(outputs=(Output.FACES,))
-
-    job = answered(a_job_row(recipe=recipe, state=state, finished_at=finished_at))
-
-    assert (list(job.outputs), job.expires_at) == (outputs, expires_at)

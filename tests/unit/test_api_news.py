@@ -1,5 +1,3 @@
-"""A watch of a job is woken by the job's news, and one look serves all watches."""
-
 import uuid
 
 import anyio
@@ -94,15 +92,6 @@ def test_news_wake_the_watches_that_they_concern(
     news: dict[JobId, bool] | Exception, waiting: list[tuple[JobId, bool]], numbers: list[int]
 ) -> None:
     assert woken(Database(news), *waiting) == numbers
-
-
-def test_many_watches_need_no_more_looks_than_one() -> None:
-    alone, crowded = Database({ONE: True}), Database({ONE: True})
-
-    woken(alone, (ONE, True))
-    woken(crowded, *[(ONE, True)] * 200)
-
-    assert crowded.looks_for_news == alone.looks_for_news
 
 
 def test_looks_begin_again_after_an_outage() -> None:

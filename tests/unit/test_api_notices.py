@@ -46,7 +46,6 @@ def a_claimed(job: JobRow | None) -> Claimed:
 
 
 def sent(job: JobRow | None) -> tuple[int, dict[str, Any]]:
-    """Return the length of what is sent of a job, and what it says."""
     body = notices.body(a_claimed(job), job, KEEPING)
     return len(body), json.loads(body)
 
@@ -59,17 +58,6 @@ def test_job_is_sent_as_get_shows_it() -> None:
         "timestamp": "2026-01-01T08:30:00Z",
         "data": json.loads(answers.job(job, KEEPING).model_dump_json()),
     }
-
-
-@pytest.mark.parametrize("faces", [100, 600])
-def test_faces_of_a_crowd_become_a_count_and_a_link(faces: int) -> None:
-    length, document = sent(a_job(faces))
-
-    link, job = "/v1/jobs/00000000-0000-0000-0000-000000000001", document["data"]
-    assert length <= 16_000
-    assert job["faces"] == {"count": faces, "url": link}
-    assert (job["rating"]["faces"], job["rating"]["url"]) == (faces, link)
-    assert job["outputs"] == {name: f"{link}/outputs/{name}" for name in ("image", "rating")}
 
 
 @pytest.mark.parametrize("letter", ["x", "ü", "😀", "\x01", '"'])

@@ -13,9 +13,11 @@ from smart_filter_api.latencies import Latencies
 from smart_filter_api.problem_pages import PAGES
 from smart_filter_shared import errors
 from smart_filter_shared.errors import (
+    DatabaseUnavailable,
     Error,
     LeaseLost,
     NotFound,
+    StorageUnavailable,
     Unauthorized,
 )
 
@@ -24,7 +26,6 @@ SECRET = "host 10.0.0.7 user smart"
 
 
 def ask(error: Exception | None = None, method: str = "GET", path: str = "/") -> httpx.Response:
-    """Ask an application whose one route raises this."""
     app = FastAPI(openapi_url=None)
     problems.install(app)
     app.add_middleware(Envelope, latencies=Latencies())
@@ -127,3 +128,12 @@ def test_every_code_has_a_page_and_every_page_a_code() -> None:
 @pytest.mark.parametrize("code", problems.KINDS)
 def test_page_in_the_repository_is_as_the_service_shows_it(code: str) -> None:
     assert (PAGES_FOLDER / f"{code}.md").read_text() == pages.markdown(code), "make openapi"
+
+
+@pytest.mark.parametrize("error", [DatabaseUnavailable(SECRET), StorageUnavailable(SECRET)])
+def test_infrastructure_that_is_away_is_a_503_with_retry_after(error: Error) -> None:
+    answer = ask(error)
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+    assert answer.headers["retry-after"] == "2"
+    assert SECRET not in answer.text

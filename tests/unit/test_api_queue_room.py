@@ -40,32 +40,12 @@ class Queue:
         return anyio.run(work)
 
 
-@pytest.mark.parametrize(
-    ("waiting", "bound", "jobs", "counts"),
-    [
-        (5000, 10_000, 100, 1),
-        (0, 10_000, 101, 2),  # one count admits a hundredth of the bound
-        (1_000_000, 0, 1, 0),
-    ],
-    ids=["far from the bound", "a hundredth of the bound", "no bound"],
-)
-def test_one_count_admits_many_jobs(waiting: int, bound: int, jobs: int, counts: int) -> None:
-    queue = Queue(waiting)
-
-    assert all(queue.admitted(bound, *[0.0] * jobs))
-    assert queue.counts == counts
-
-
 def test_count_is_used_for_some_seconds() -> None:
     queue = Queue()
 
     queue.admitted(10_000, 0.0, 4.9, 5.1)
 
     assert queue.counts == 2
-
-
-def test_near_the_bound_no_job_is_admitted_by_a_count() -> None:
-    assert Queue(waiting=8999).admitted(10_000, 0.0, 0.0) == [True, False]
 
 
 def test_small_bound_is_left_to_exact_counts() -> None:

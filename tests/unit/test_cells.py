@@ -1,5 +1,3 @@
-"""Tenants over cells: always the same one, evenly, and moved by their own cell or a pin alone."""
-
 from collections.abc import Sequence
 from pathlib import Path
 

@@ -1,5 +1,3 @@
-"""Text on a terminal: no word of a file or a server commands it."""
-
 import io
 
 import click

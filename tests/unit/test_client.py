@@ -97,22 +97,6 @@ def test_address_or_key_that_no_request_can_carry_is_refused(url: str, key: str)
         Client(url, key)
 
 
-def test_jobs_follow_the_cursor_up_to_the_limit(asking: Asking) -> None:
-    pages = [
-        httpx.Response(200, json={"items": [{"id": one, "state": "failed"} for one in ids], **more})
-        for ids, more in ((("a0", "a1"), {"next_cursor": "more"}), (("b0", "b1"), {}))
-    ]
-    server = Script(*pages)
-
-    jobs = asking(server).all("jobs", state="failed", limit=4)
-
-    assert [job.id for job in jobs] == ["a0", "a1", "b0", "b1"]
-    assert [dict(request.url.params) for request in server.seen] == [
-        {"state": "failed", "limit": "4"},
-        {"state": "failed", "limit": "2", "cursor": "more"},
-    ]
-
-
 def test_looks_become_rarer_until_the_last_stage_runs(asking: Asking) -> None:
     stages = [{"name": "face", "state": "succeeded"}, {"name": "composite", "state": "running"}]
     running, last = job_answer("running"), job_answer("running", stages=stages)

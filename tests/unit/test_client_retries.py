@@ -1,5 +1,3 @@
-"""Requests that are sent again: which, when, and that they act once."""
-
 import json
 import os
 from collections.abc import AsyncIterator, Iterator, Sequence

@@ -1,5 +1,3 @@
-"""Deadlines at the door: what is made lighter for one, and what is refused."""
-
 from collections.abc import Mapping
 from dataclasses import replace
 

@@ -1,5 +1,3 @@
-"""When jobs will have ended, foreseen from queues, workers and paces: pure functions."""
-
 import dataclasses
 import random
 
@@ -18,7 +16,7 @@ from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.recipe import Priority
 
 PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE = StageName
-HERE, OTHER = Tenant("here"), Tenant("other")
+HERE = Tenant("here")
 SECONDS = {PREPARE: 1.0, SEGMENTATION: 4.0, FACE: 1.0, SMILE: 2.0, COMPOSITE: 3.0}
 LONGEST_WAY = 1.0 + 4.0 + 3.0
 
@@ -45,16 +43,12 @@ def an_outlook(*ranks: float, threads: int = 2, **more: object) -> Outlook:
 
 
 def a_job(rank: float = 10.0, **more: object) -> Outstanding:
-    """Return a whole job that nobody has begun."""
     steps = [
         Step(stage, of(stage), StageState.READY if stage == PREPARE else StageState.WAITING)
         for stage in StageName
     ]
     job = Outstanding(HERE, Priority.STANDARD, rank, 1.0, steps)
     return dataclasses.replace(job, **more)  # type: ignore[arg-type]  # its fields
-
-
-COMPOSITE_ALONE = a_job(steps=[Step(COMPOSITE, of(COMPOSITE), StageState.READY)])
 
 
 def forecast(outlook: Outlook, job: Outstanding) -> Forecast:
@@ -85,16 +79,6 @@ def test_job_takes_the_longest_way_behind_those_before_it(
     assert foreseen.position == position
     assert foreseen.p50_seconds == pytest.approx(seconds, rel=0.02)
     assert foreseen.p50_seconds < foreseen.p90_seconds < seconds * 1.1
-
-
-def test_running_work_holds_up_until_it_ends() -> None:
-    busy = [Work(of(SEGMENTATION), rank, 1.0) for rank in (50.0, 60.0)]
-
-    held_up = forecast(an_outlook(running=busy), COMPOSITE_ALONE)
-    not_held_up = forecast(an_outlook(running=busy[:1]), COMPOSITE_ALONE)
-
-    assert not_held_up.p50_seconds == pytest.approx(SECONDS[COMPOSITE], rel=0.01)
-    assert held_up.p90_seconds > not_held_up.p90_seconds + 2
 
 
 @pytest.mark.parametrize("asked_before", [False, True])

@@ -1,10 +1,9 @@
-"""What tells the work of a stage from other work."""
-
 import dataclasses
 from typing import Any
 
 import pytest
 
+from smart_filter_shared import parameters
 from smart_filter_shared.cards import ModelCard, TaskName, WeightsFile
 from smart_filter_shared.jobs import memory, models
 from smart_filter_shared.jobs.published import Published
@@ -42,12 +41,16 @@ RED = Background(BackgroundKind.COLOR, "red")
         ({"persons": Whom.LARGEST}, {SEGMENTATION}),
         ({"require_person": True}, {SEGMENTATION}),
         ({"outputs": (Output.IMAGE, Output.PERSONS)}, {SEGMENTATION}),
+        ({"params": {TaskName.SEGMENTATION: {"threshold": 0.7}}}, {SEGMENTATION}),
     ],
 )
 def test_field_changes_the_work_of_the_stages_that_read_it(
     changed: dict[str, Any], differing_stages: set[StageName]
 ) -> None:
-    segmenter = dataclasses.replace(a_card(TaskName.SEGMENTATION), instances=True)
+    threshold = parameters.number("threshold", 0.5, "Which levels count", least=0, most=1)
+    segmenter = dataclasses.replace(
+        a_card(TaskName.SEGMENTATION), instances=True, parameters=(threshold,)
+    )
 
     ours = works(ASKED, segmentation=segmenter)
     theirs = works(dataclasses.replace(ASKED, **changed), segmentation=segmenter)

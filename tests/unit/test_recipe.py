@@ -1,5 +1,3 @@
-"""A recipe: the values of its fields, its defaults, its stages, and its row."""
-
 import datetime as dt
 
 import pytest
@@ -356,3 +354,18 @@ def test_row_of_an_older_version_has_the_defaults() -> None:
 def test_row_that_no_version_wrote_is_no_recipe(part: dict[str, str]) -> None:
     with pytest.raises(TypeError, match="not a stored recipe"):
         from_json({**Recipe().as_json(), **part}, seed=1, metadata={})
+
+
+def test_files_and_filters_are_read_and_survive_the_database() -> None:
+    asked = "matte_bits=16 max_bytes=200000 keep_metadata=true effort=small outputs=image,matte"
+
+    recipe = parsed(
+        **sent(asked),
+        filters="hat,grade",
+        filters__hat__kind="crown",
+        filters__grade__strength="0.25",
+        seed="5",
+    )
+
+    assert recipe.files == Files(16, 200_000, keep_metadata=True, effort=Effort.SMALL)
+    assert from_json(recipe.as_json(), seed=5, metadata={}) == recipe

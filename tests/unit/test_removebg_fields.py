@@ -1,5 +1,3 @@
-"""What remove.bg's fields ask of a recipe, and how each is refused."""
-
 import pytest
 
 from smart_filter_api.removebg import answer, fields, region

@@ -1,5 +1,3 @@
-"""Settings: what is read, and what is said when it is wrong; and where the data folder is."""
-
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -139,18 +137,6 @@ def test_empty_variable_is_not_set(environment: pytest.MonkeyPatch, name: str) -
     environment.setenv(name, "")
 
     assert settings.load() == usual
-
-
-@pytest.mark.parametrize(
-    "name", [name for name in WRONG if name not in SERVERS and "_STORAGE_" not in name]
-)
-def test_wrong_variable_is_refused_without_servers_too(
-    monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    monkeypatch.setenv(name, WRONG[name][0])
-
-    with pytest.raises(SetupFailed, match=name):
-        settings.ensure_readable()
 
 
 @pytest.mark.usefixtures("environment")

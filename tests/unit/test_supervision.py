@@ -1,5 +1,3 @@
-"""Long-lived loops outlive errors and give up only after many; tracebacks hold no values."""
-
 import io
 import json
 import logging
@@ -17,7 +15,6 @@ DEFECT, AWAY = RuntimeError("defect"), DatabaseUnavailable("away")
 
 
 def fail(loop: SupervisedLoop, error: Exception) -> float:
-    """Let a step raise; return the pause after it."""
     with loop.step():
         raise type(error)(*error.args)  # the traceback of one would grow with each raise
     return loop.pause_seconds
