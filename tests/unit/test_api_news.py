@@ -107,8 +107,6 @@ def test_looks_begin_again_after_an_outage() -> None:
     ("prefer", "seconds"),
     [
         (None, None),
-        ("", None),
-        ("wait=5", 5),
         ("respond-async, wait=10", 10),
         ('WAIT = "7"; x=y, respond-async', 7),
         ("wait=0", 0),

@@ -104,17 +104,6 @@ def test_a_narrow_picture_is_left_as_it_is() -> None:
     assert side_light.agreeing(line, light=1.0) is line
 
 
-def plain(colour: str) -> Preset:
-    """Return a background of one colour, which no file knows."""
-    levels = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
-    luma = float(np.dot(levels, [0.2126, 0.7152, 0.0722]))
-    return Preset(colour, colour, "picture", (), (Mood.CALM,), (colour,), luma)
-
-
-def harmony(colour: str, sitters: Sitters) -> float:
-    return float(scoring.beside([plain(colour)], sitters).harmony[0])
-
-
 BEACH = Preset(
     name="tenant/nordic-beach",
     title="The beach in May",
@@ -124,7 +113,6 @@ BEACH = Preset(
     palette=("#7fb0d6", "#e8d9b0", "#f4f1e6"),
     brightness=0.7,
 )
-ALL = (*PRESETS, BEACH)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from smart_filter_shared.cards import ModelCard, TaskName
-from smart_filter_shared.rating import SmileLevel
 from smart_filter_workers.evaluation import (
     folders,
     intervals,
@@ -16,11 +15,11 @@ from smart_filter_workers.evaluation import (
     page,
     sheet,
 )
-from smart_filter_workers.evaluation.base import Score, TaskCode
+from smart_filter_workers.evaluation.base import Score
 from smart_filter_workers.evaluation.contact import Compared, Cut, Fault
 from smart_filter_workers.evaluation.measure import Evaluation, Measured, Shown
-from smart_filter_workers.evaluation.tasks import face, of, orientation, smile
-from smart_filter_workers.results import Face, Faces, Matte8, Smile
+from smart_filter_workers.evaluation.tasks import face, orientation, smile
+from smart_filter_workers.results import Face, Faces, Matte8
 
 SIDE = 200
 # 0.8 % of the diagonal of 200 × 200 pixels, rounded up.
@@ -92,11 +91,6 @@ def a_face(*box: float, score: float = 0.9) -> Face:
     return Face((left, top, width, height), score, (POINT, POINT, POINT, POINT, POINT))
 
 
-def figures(code: TaskCode, *scores: Score) -> dict[str, float]:
-    numbers = np.array([score.numbers for score in scores], np.float64)
-    return dict(code.figures(numbers, np.ones(len(scores))))
-
-
 def a_photo_of_faces() -> face.Example:
     return face.Example(
         name="web_1.jpg",
@@ -119,19 +113,6 @@ def a_photo_of_faces() -> face.Example:
 )
 def test_faces_are_right_wrong_or_missed(found: list[Face], counts: tuple[int, ...]) -> None:
     assert face.score(a_photo_of_faces(), Faces(tuple(found))).numbers == counts
-
-
-def a_crop(level: SmileLevel) -> smile.Example:
-    return smile.Example("fer.png", np.zeros((48, 48), np.uint8), level)
-
-
-def test_smiles_are_judged_by_their_levels() -> None:
-    near = smile.score(a_crop(SmileLevel.HUGE), Smile(SmileLevel.MODERATE, 0.6))
-    none = smile.score(a_crop(SmileLevel.NONE), Smile(SmileLevel.NONE, 0.1))
-
-    seen = figures(of(TaskName.SMILE), near, none)
-
-    assert (seen["accuracy"], seen["mae_levels"], seen["auc"]) == (0.5, 0.5, 1)
 
 
 @pytest.mark.parametrize(

@@ -340,25 +340,20 @@ def test_broken_crop_is_named(of_persons: Path, content: bytes | None, what: str
     assert finding.remedy
 
 
-def test_name_that_is_no_utf8_is_printed_escaped(of_persons: Path) -> None:
-    there = of_persons / "open" / "drawn_open-0-0003_L.png"
-    there.rename(Path(os.fsdecode(os.fsencode(of_persons / "open") + b"/caf\xe9.png")))
-
-    with pytest.raises(FolderUnreadable, match="no UTF-8"):
-        eyes.read(of_persons, HALF)
-    [finding] = (one for one in eyes.findings(of_persons, HALF) if one.fatal)
-
-    assert r"caf\xe9.png" in finding.what
-
-
-def test_crop_in_both_classes_is_named(of_persons: Path) -> None:
+def test_crop_in_both_classes_and_a_name_that_is_no_utf8_are_found(of_persons: Path) -> None:
     same = (of_persons / "closed" / "drawn_closed-0-0000_R.png").read_bytes()
     (of_persons / "open" / "drawn_again_1_R.png").write_bytes(same)
 
-    [finding] = (one for one in eyes.findings(of_persons, HALF) if one.fatal)
+    [twice] = (one for one in eyes.findings(of_persons, HALF) if one.fatal)
+    there = of_persons / "open" / "drawn_open-0-0003_L.png"
+    there.rename(Path(os.fsdecode(os.fsencode(of_persons / "open") + b"/caf\xe9.png")))
+    [unprintable] = (one for one in eyes.findings(of_persons, HALF) if one.fatal)
 
-    assert finding.where == "open/drawn_again_1_R.png"
-    assert "closed/drawn_closed-0-0000_R.png" in finding.what
+    assert twice.where == "open/drawn_again_1_R.png"
+    assert "closed/drawn_closed-0-0000_R.png" in twice.what
+    assert r"caf\xe9.png" in unprintable.what
+    with pytest.raises(FolderUnreadable, match="no UTF-8"):
+        eyes.read(of_persons, HALF)
 
 
 def test_open_eye_that_looks_shut_is_unknown_rather_than_shut() -> None:
