@@ -57,6 +57,8 @@ def line_of(command: str, capsys: pytest.CaptureFixture[str]) -> str:
         f"live {__file__}",
         f"live {__file__} -o video.avi",
         f"live {__file__} -o no-such-folder/video.webm",
+        "compare",
+        "train --no-such-option",
         "completion tcsh",
         "jobs show",
         "models nonsense",

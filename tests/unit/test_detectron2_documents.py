@@ -137,6 +137,7 @@ def nested(key: str, value: Value) -> Document:
     ("key", "value"),
     [
         ("_BASE_", "COCO-InstanceSegmentation/mask_rcnn_R_50_FPN_3x.yaml"),
+        ("MODEL.WEIGHTS", ""),
         ("MODEL.META_ARCHITECTURE", "PanopticFPN"),
         ("MODEL.MASK_ON", True),
         ("MODEL.RESNETS.OUT_FEATURES", ["res2", "res5"]),

@@ -295,6 +295,11 @@ def test_long_text_is_cut_between_letters(text: str) -> None:
     assert 252 < len(kept.encode()) <= 256
 
 
+@pytest.mark.parametrize("block", [b"", b"no EXIF", b"II*\0\x08\0\0\0\xff\xff"])
+def test_empty_or_broken_block_leaves_nothing(block: bytes) -> None:
+    assert metadata.kept(block, **SIZE) == b""
+
+
 @given(place=st.integers(0, 400), replacement=st.binary(min_size=1, max_size=8))
 def test_broken_block_is_rebuilt_whole_or_dropped(place: int, replacement: bytes) -> None:
     whole = a_block()
