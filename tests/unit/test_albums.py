@@ -99,13 +99,6 @@ def test_sharper_photo_of_a_scene_is_the_best(
     assert arrange(shots).groups[0].best == "b"
 
 
-def test_best_of_each_scene_comes_before_the_rest() -> None:
-    rated = (("a", SCENE, 0.9), ("b", SCENE, 0.8), ("c", OTHER_SCENE, 0.3))
-    shots = [Shot(name, scene, rating=rating) for name, scene, rating in rated]
-
-    assert [ranked.id for ranked in arrange(shots).ranking] == ["a", "c", "b"]
-
-
 @given(st.randoms(use_true_random=False), st.integers(0, 12))
 def test_order_of_the_shots_does_not_matter(chance: random.Random, count: int) -> None:
     shots = [

@@ -1,20 +1,24 @@
-import datetime as dt
+import dataclasses
+import json
+import uuid
+from typing import Any
 
 import pytest
 
-from smart_filter_api import answers
+from smart_filter_api import answers, notices
 from smart_filter_api.schemas.jobs import JobAnswer
+from smart_filter_shared.ids import BatchId, DeliveryId, JobId, LeaseToken, Tenant
+from smart_filter_shared.jobs.batches import BatchRow, Item
+from smart_filter_shared.jobs.deliveries import Claimed
 from smart_filter_shared.jobs.queries import JobRow
 from smart_filter_shared.jobs.retention import Keeping
 from smart_filter_shared.jobs.states import JobState
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.recipe import Background, BackgroundKind, Filter, Output, Recipe
-from smart_filter_tests.job_rows import Facts, a_job_row
-from smart_filter_tests.printable import PRINTABILITY
+from smart_filter_tests.job_rows import CREATED_AT, Facts, a_job_row
 
 SEGMENTATION, COMPOSITE = StageName.SEGMENTATION, StageName.COMPOSITE
 FACE, SMILE = StageName.FACE, StageName.SMILE
-NEW_YEAR_IN_TOKYO = dt.datetime(2026, 1, 1, 8, 30, tzinfo=dt.timezone(dt.timedelta(hours=9)))
 
 
 def answered(row: JobRow) -> JobAnswer:
@@ -66,22 +70,6 @@ def test_people_faces_and_rating_are_null_unless_requested() -> None:
     assert without_face.rating_reason == "no_face"
 
 
-def test_printability_is_null_until_composite_has_judged_it() -> None:
-    assert answer_with(rated()).printability is None
-    assert answer_with({COMPOSITE: {}}).printability is None
-    judged = answer_with({COMPOSITE: {"printability": PRINTABILITY}}).model_dump(mode="json")
-    assert judged["printability"].items() >= PRINTABILITY.items()
-
-
-def test_rating_is_computed_from_its_own_terms() -> None:
-    rating = answer_with(rated("none", "huge", "mild")).rating
-
-    assert rating.avg_smiling_score == pytest.approx((0.2 + 1.0 + 0.5) / 3, abs=1e-12)
-    smile, eyes = rating.shares["smile"], rating.shares["eyes"]
-    terms = smile * rating.avg_smiling_score + eyes * rating.open_eye_ratio
-    assert rating.score == pytest.approx(terms, abs=1e-12)
-
-
 @pytest.mark.parametrize(("open_eyes", "ratio"), [(True, 1.0), (False, 0.0), (None, 0.0)])
 def test_unknown_eye_counts_as_not_open(
     open_eyes: bool | None,  # noqa: FBT001 - pytest passes by name
@@ -90,25 +78,6 @@ def test_unknown_eye_counts_as_not_open(
     rating = answer_with(rated("huge", "none", open_eyes=open_eyes)).rating
 
     assert rating.open_eye_ratio == ratio
-
-
-def test_background_is_the_requested_one_until_it_is_chosen() -> None:
-    terms = {"mood": 1.0, "contrast": 0.9, "harmony": 0.8, "variety": 0.1}
-    chosen = {
-        "kind": "preset",
-        "name": "postcard",
-        "keywords": ["sea"],
-        "reason": "Everybody smiles.",
-        "candidates": [{"name": "sky", "score": 0.75, "terms": terms}],
-    }
-    requested = {"kind": "auto", "name": None, "keywords": [], "reason": None, "candidates": []}
-
-    after = answer_with({COMPOSITE: {"background": {**chosen, "light": 0.5}}}).background
-    bare = {name: chosen[name] for name in ("kind", "name", "keywords", "reason")}
-
-    assert answer_with({}).background.model_dump() == requested
-    assert after.model_dump() == chosen
-    assert answer_with({COMPOSITE: {"background": bare}}).background.candidates == []
 
 
 def test_filters_are_unknown_until_they_are_drawn() -> None:
@@ -127,21 +96,86 @@ def test_filters_are_unknown_until_they_are_drawn() -> None:
     assert [one.model_dump() for one in after] == drawn
 
 
-@pytest.mark.parametrize(
-    ("state", "outputs", "expires_at"),
-    [
-        (JobState.RUNNING, [], None),
-        (JobState.FAILED, [], None),
-        (JobState.CANCELED, [], None),
-        (JobState.SUCCEEDED, ["faces"], NEW_YEAR_IN_TOKYO + dt.timedelta(seconds=60)),
-    ],
-)
-def test_only_a_job_that_has_succeeded_has_outputs_and_expires(
-    state: JobState, outputs: list[str], expires_at: dt.datetime | None
-) -> None:
-    finished_at = None if state == JobState.RUNNING else NEW_YEAR_IN_TOKYO
-    recipe = Recipe(outputs=(Output.FACES,))
+KEEPING = Keeping(1, 1)
+A_FACE = {"box": [1.25, 2.25, 30.125, 40.125], "score": 0.987654, "landmarks": [[1.123, 2.123]] * 5}
 
-    job = answered(a_job_row(recipe=recipe, state=state, finished_at=finished_at))
 
-    assert (list(job.outputs), job.expires_at) == (outputs, expires_at)
+def a_job(faces: int, metadata: dict[str, str] | None = None) -> JobRow:
+    recipe = Recipe(outputs=(Output.IMAGE, Output.RATING), metadata=metadata or {})
+    rated = {
+        "smiles": [{"level": "mild", "score": 0.5}] * faces,
+        "eyes": [{"left_open": True, "right_open": None}] * faces,
+    }
+    facts = {StageName.FACE: {"faces": [A_FACE] * faces}, StageName.SMILE: rated}
+    return a_job_row(facts, recipe=recipe, state=JobState.SUCCEEDED, finished_at=CREATED_AT)
+
+
+def a_claimed(job: JobRow | None) -> Claimed:
+    return Claimed(
+        id=DeliveryId(uuid.UUID(int=2)),
+        tenant=Tenant("tests"),
+        webhook="a webhook",
+        url=None,
+        lane="lane",
+        job_id=None if job is None else job.id,
+        type="webhook.test" if job is None else "job.succeeded",
+        happened_at=CREATED_AT,
+        attempt=1,
+        token=LeaseToken(uuid.UUID(int=3)),
+    )
+
+
+def sent(job: JobRow | None) -> tuple[int, dict[str, Any]]:
+    body = notices.body(a_claimed(job), job, KEEPING)
+    return len(body), json.loads(body)
+
+
+def test_job_is_sent_as_get_shows_it() -> None:
+    job = a_job(faces=3)
+
+    assert sent(job)[1] == {
+        "type": "job.succeeded",
+        "timestamp": "2026-01-01T08:30:00Z",
+        "data": json.loads(answers.job(job, KEEPING).model_dump_json()),
+    }
+
+
+@pytest.mark.parametrize("letter", ["x", "ü", "😀", "\x01", '"'])
+def test_no_metadata_makes_it_larger_than_20_kb(letter: str) -> None:
+    metadata = {f"{number:x}" * 64: letter * 256 for number in range(16)}
+
+    length, document = sent(a_job(faces=600, metadata=metadata))
+
+    assert length <= 20_000
+    assert document["data"]["state"] == "succeeded"
+    assert document["data"]["links"]["self"].endswith("1")
+
+
+def a_batch(items: int) -> BatchRow:
+    return BatchRow(
+        id=BatchId(uuid.UUID(int=4)),
+        tenant=Tenant("tests"),
+        total=items,
+        best=None,
+        ranked_at=None,
+        created_at=CREATED_AT,
+        finished_at=CREATED_AT,
+        webhook_url=None,
+        counts={JobState.SUCCEEDED: items},
+        items=[
+            Item(index, JobId(uuid.UUID(int=index)), JobState.SUCCEEDED, None, None, False)
+            for index in range(items)
+        ],
+    )
+
+
+def test_items_of_a_large_batch_become_a_count_and_a_link() -> None:
+    batch = a_batch(items=1000)
+    claimed = dataclasses.replace(a_claimed(None), type="batch.finished", batch_id=batch.id)
+
+    body = notices.body(claimed, batch, KEEPING)
+
+    document, link = json.loads(body), f"/v1/batches/{batch.id}"
+    assert len(body) < notices.MOST_BYTES
+    assert document["data"]["succeeded"] == 1000
+    assert document["data"]["items"] == {"count": 1000, "url": link}

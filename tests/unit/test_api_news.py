@@ -1,5 +1,3 @@
-"""A watch of a job is woken by the job's news, and one look serves all watches."""
-
 import uuid
 
 import anyio
@@ -96,23 +94,6 @@ def test_news_wake_the_watches_that_they_concern(
     assert woken(Database(news), *waiting) == numbers
 
 
-def test_many_watches_need_no_more_looks_than_one() -> None:
-    alone, crowded = Database({ONE: True}), Database({ONE: True})
-
-    woken(alone, (ONE, True))
-    woken(crowded, *[(ONE, True)] * 200)
-
-    assert crowded.looks_for_news == alone.looks_for_news
-
-
-def test_each_look_begins_where_the_last_one_ended() -> None:
-    database = Database({OTHER: True}, {OTHER: True}, {ONE: True})
-
-    woken(database, (ONE, True))
-
-    assert database.horizons[:4] == [None, "1", "2", "3"]
-
-
 def test_looks_begin_again_after_an_outage() -> None:
     """A server that crashed may give ids of transactions that it lost to others."""
     database = Database(DatabaseUnavailable("away"), {ONE: True})
@@ -122,19 +103,10 @@ def test_looks_begin_again_after_an_outage() -> None:
     assert database.horizons[:4] == [None, "1", None, "3"]
 
 
-def test_first_look_wakes_all_watches_each_time() -> None:
-    async def restored(_: str | None) -> News:
-        return News("1", {}, is_first=True)
-
-    anyio.run(watched, restored, 2)
-
-
 @pytest.mark.parametrize(
     ("prefer", "seconds"),
     [
         (None, None),
-        ("", None),
-        ("wait=5", 5),
         ("respond-async, wait=10", 10),
         ('WAIT = "7"; x=y, respond-async', 7),
         ("wait=0", 0),

@@ -15,8 +15,6 @@ from smart_filter_shared import errors
 from smart_filter_shared.errors import (
     DatabaseUnavailable,
     Error,
-    FieldError,
-    InvalidRecipe,
     LeaseLost,
     NotFound,
     StorageUnavailable,
@@ -28,7 +26,6 @@ SECRET = "host 10.0.0.7 user smart"
 
 
 def ask(error: Exception | None = None, method: str = "GET", path: str = "/") -> httpx.Response:
-    """Ask an application whose one route raises this."""
     app = FastAPI(openapi_url=None)
     problems.install(app)
     app.add_middleware(Envelope, latencies=Latencies())
@@ -63,16 +60,6 @@ def test_problem_document_has_every_member() -> None:
     assert answer.headers["link"] == '</problems/not_found>; rel="help"'
 
 
-def test_every_wrong_field_is_named() -> None:
-    answer = ask(InvalidRecipe([FieldError("/a", "is odd"), FieldError("/b", "is even")]))
-
-    assert answer.status_code == 422
-    assert answer.json()["errors"] == [
-        {"detail": "is odd", "pointer": "/a"},
-        {"detail": "is even", "pointer": "/b"},
-    ]
-
-
 @pytest.mark.parametrize(
     ("request_", "problem", "headers"),
     [
@@ -90,15 +77,6 @@ def test_refused_request_is_a_problem_with_its_headers(
 
     assert (answer.status_code, answer.json()["code"]) == problem
     assert headers.items() <= answer.headers.items()
-
-
-@pytest.mark.parametrize("error", [DatabaseUnavailable(SECRET), StorageUnavailable(SECRET)])
-def test_infrastructure_that_is_away_is_a_503_with_retry_after(error: Error) -> None:
-    answer = ask(error)
-
-    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
-    assert answer.headers["retry-after"] == "2"
-    assert SECRET not in answer.text
 
 
 @pytest.mark.parametrize("error", [RuntimeError(SECRET), LeaseLost(SECRET)])
@@ -150,3 +128,12 @@ def test_every_code_has_a_page_and_every_page_a_code() -> None:
 @pytest.mark.parametrize("code", problems.KINDS)
 def test_page_in_the_repository_is_as_the_service_shows_it(code: str) -> None:
     assert (PAGES_FOLDER / f"{code}.md").read_text() == pages.markdown(code), "make openapi"
+
+
+@pytest.mark.parametrize("error", [DatabaseUnavailable(SECRET), StorageUnavailable(SECRET)])
+def test_infrastructure_that_is_away_is_a_503_with_retry_after(error: Error) -> None:
+    answer = ask(error)
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+    assert answer.headers["retry-after"] == "2"
+    assert SECRET not in answer.text

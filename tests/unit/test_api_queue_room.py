@@ -40,39 +40,12 @@ class Queue:
         return anyio.run(work)
 
 
-@pytest.mark.parametrize(
-    ("waiting", "bound", "jobs", "counts"),
-    [
-        (5000, 10_000, 100, 1),
-        (0, 10_000, 101, 2),  # one count admits a hundredth of the bound
-        (1_000_000, 0, 1, 0),
-    ],
-    ids=["far from the bound", "a hundredth of the bound", "no bound"],
-)
-def test_one_count_admits_many_jobs(waiting: int, bound: int, jobs: int, counts: int) -> None:
-    queue = Queue(waiting)
+def test_count_is_used_for_some_seconds_and_a_small_bound_left_to_exact_counts() -> None:
+    queue, small = Queue(), Queue()
 
-    assert all(queue.admitted(bound, *[0.0] * jobs))
-    assert queue.counts == counts
-
-
-def test_count_is_used_for_some_seconds() -> None:
-    queue = Queue()
-
-    queue.admitted(10_000, 0.0, 4.9, 5.1)
-
-    assert queue.counts == 2
-
-
-def test_near_the_bound_no_job_is_admitted_by_a_count() -> None:
-    assert Queue(waiting=8999).admitted(10_000, 0.0, 0.0) == [True, False]
-
-
-def test_small_bound_is_left_to_exact_counts() -> None:
-    queue = Queue()
-
-    assert queue.admitted(64, 0.0) == [False]
-    assert queue.counts == 0
+    assert queue.admitted(10_000, 0.0, 4.9, 5.1) == [True] * 3
+    assert small.admitted(64, 0.0) == [False]
+    assert (queue.counts, small.counts) == (2, 0)
 
 
 def test_ten_processes_with_old_counts_stay_below_the_bound() -> None:
@@ -105,25 +78,15 @@ def test_batch_makes_the_next_job_count_again() -> None:
     assert not anyio.run(work)
 
 
-def test_full_bucket_holds_a_minutes_requests() -> None:
+def test_bucket_holds_a_minutes_requests_and_fills_evenly() -> None:
     bucket, granted, count = None, True, 0
     while granted:
         bucket, granted = taken(bucket, 100.0, 30)
         count += granted
-
-    assert count == 30
-
-
-def test_bucket_fills_evenly() -> None:
     empty = Bucket(tokens=0.0, at=100.0)
 
+    assert count == 30
     assert [taken(empty, 100.0 + seconds, 30)[1] for seconds in (1.9, 2.0)] == [False, True]
-
-
-def test_bucket_holds_no_more_than_a_minutes_requests() -> None:
-    bucket, _ = taken(Bucket(tokens=10.0, at=0.0), 1_000_000.0, 30)
-
-    assert bucket.tokens == 29
 
 
 @pytest.mark.parametrize("passed", [-5.0, 0.0])

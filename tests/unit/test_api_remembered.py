@@ -5,8 +5,13 @@ import anyio
 import pytest
 
 from smart_filter_api.forecasts import Forecasts
+from smart_filter_api.orders import Asked, Order, Orders
 from smart_filter_api.remembered import Remembered, RememberedEach
+from smart_filter_shared.ids import Tenant
 from smart_filter_shared.jobs.outlook import Outlook
+from smart_filter_shared.jobs.published import Published
+from smart_filter_shared.recipe import Recipe
+from smart_filter_shared.stock import Picture
 
 
 @dataclass(slots=True)
@@ -82,31 +87,10 @@ def test_failure_is_not_remembered() -> None:
     assert anyio.run(look) == 1
 
 
-def test_each_key_is_asked_for_once_a_second() -> None:
-    assert Source().got([("a", 0), ("b", 0.1), ("a", 0.9), ("b", 1.2)]) == ["a", "b", "b"]
-
-
 def test_key_that_was_got_longest_ago_is_forgotten_first() -> None:
     steps = [("a", 0.0), ("b", 0.1), ("a", 0.2), ("c", 0.3), ("a", 0.4), ("b", 0.5)]
 
     assert Source().got(steps, most=2) == ["a", "b", "c", "b"]
-
-
-@pytest.mark.parametrize(
-    "forget", [lambda remembered: remembered.forget("a"), RememberedEach.forget_all]
-)
-def test_forgotten_key_is_asked_for_again(
-    forget: Callable[[RememberedEach[str, int]], None],
-) -> None:
-    source = Source()
-    remembered: RememberedEach[str, int] = RememberedEach(1, most=2, clock=source.clock)
-
-    async def get_twice() -> list[int]:
-        first = await remembered.get("a", source.ask())
-        forget(remembered)
-        return [first, await remembered.get("a", source.ask())]
-
-    assert anyio.run(get_twice) == [1, 2]
 
 
 def looks(*steps: tuple[float, bool], look_seconds: float = 0.0) -> int:
@@ -152,3 +136,43 @@ def test_outlook_is_refreshed(
     steps: list[tuple[float, bool]], look_seconds: float, taken: int
 ) -> None:
     assert looks(*steps, look_seconds=look_seconds) == taken
+
+
+KNOWN: list[Published] = []
+PICTURES: list[Picture] = []
+
+
+def asked(
+    tenant: str = "acme",
+    *,
+    edge: str = "best",
+    defaults: dict[str, object] | None = None,
+    known: list[Published] = KNOWN,
+    pictures: list[Picture] = PICTURES,
+    with_file: bool = False,
+) -> Asked:
+    return Asked(Tenant(tenant), {"edge": [edge]}, defaults or {}, with_file, known, pictures)
+
+
+def an_order() -> Order:
+    return Order(Recipe(), {}, {}, KNOWN)
+
+
+@pytest.mark.parametrize(
+    ("other", "is_read_again"),
+    [
+        (asked(), False),
+        (asked("other"), True),
+        (asked(edge="fast"), True),
+        (asked(defaults={"edge": "fast"}), True),
+        (asked(known=[]), True),
+        (asked(pictures=[]), True),
+        (asked(with_file=True), True),
+    ],
+)
+def test_only_the_same_request_is_read_once(other: Asked, *, is_read_again: bool) -> None:
+    orders = Orders()
+
+    first, second = orders.get(asked(), an_order), orders.get(other, an_order)
+
+    assert (first is not second) == is_read_again

@@ -1,5 +1,3 @@
-"""Rings beside the requests: one at a time, none lost, no request waits."""
-
 import threading
 from collections.abc import Sequence
 

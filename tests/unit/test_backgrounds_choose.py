@@ -3,11 +3,23 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from smart_filter_shared.presets import PRESETS, Mood, Preset, named
-from smart_filter_tests.sitting import feeling_of, some_sitters
-from smart_filter_workers.backgrounds import library, misfits, scoring, side_light
+from smart_filter_shared.errors import InputsExpired, StorageUnavailable
+from smart_filter_shared.presets import PICTURE, PRESETS, Mood, Preset, named, words
+from smart_filter_shared.rating import SmileLevel
+from smart_filter_tests.sitting import feeling, feeling_of, some_sitters
+from smart_filter_workers.backgrounds import (
+    keywords,
+    library,
+    misfits,
+    scoring,
+    side_light,
+    vocabulary,
+)
 from smart_filter_workers.backgrounds.choose import choose
+from smart_filter_workers.backgrounds.collection import Collection
 from smart_filter_workers.backgrounds.sitters import Sitters
+from smart_filter_workers.backgrounds.sources.generated import Generated
+from smart_filter_workers.backgrounds.sources.stock import Stock
 from smart_filter_workers.results import Chosen, Srgb8
 
 BY_NAME = {preset.name: preset for preset in PRESETS}
@@ -30,19 +42,6 @@ def test_choice_goes_with_the_mood_and_stands_out(mood: Mood, clothes: str) -> N
     assert sum(wanted in BY_NAME[name].moods for name in names) >= 4
     # Variety never costs contrast.
     assert min(by_name[name] for name in names) > np.median(apart)
-
-
-def test_choice_names_its_keywords_and_the_best_five_with_itself_first() -> None:
-    choice = chosen(Mood.CALM)
-
-    assert (choice.kind, choice.keywords) == ("preset", BY_NAME[str(choice.name)].tags)
-    assert len(choice.candidates) == 5
-    assert choice.candidates[0].name == choice.name
-    scores = [one.score for one in choice.candidates]
-    assert scores == sorted(scores, reverse=True)
-    assert scores == pytest.approx(
-        [scoring.score(one.terms) for one in choice.candidates], abs=0.002
-    )
 
 
 @pytest.mark.parametrize(
@@ -105,22 +104,180 @@ def test_a_narrow_picture_is_left_as_it_is() -> None:
     assert side_light.agreeing(line, light=1.0) is line
 
 
-def plain(colour: str) -> Preset:
-    """Return a background of one colour, which no file knows."""
-    levels = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
-    luma = float(np.dot(levels, [0.2126, 0.7152, 0.0722]))
-    return Preset(colour, colour, "picture", (), (Mood.CALM,), (colour,), luma)
+BEACH = Preset(
+    name="tenant/nordic-beach",
+    title="The beach in May",
+    family=PICTURE,
+    tags=("boardwalk", "sea", "sylt"),
+    moods=(Mood.CALM, Mood.JOYFUL),
+    palette=("#7fb0d6", "#e8d9b0", "#f4f1e6"),
+    brightness=0.7,
+)
 
 
-def harmony(colour: str, sitters: Sitters) -> float:
-    return float(scoring.beside([plain(colour)], sitters).harmony[0])
+@pytest.mark.parametrize(
+    ("words", "read_as"),
+    [("sylt", ("sylt",)), ("nordic beach", None), ("boradwalk", ("boardwalk",))],
+    ids=["tag", "name", "misspelt tag"],
+)
+def test_picture_is_found_by_its_words(words: str, read_as: tuple[str, ...] | None) -> None:
+    choice = keywords.answer(
+        words, feeling(SmileLevel.HUGE), some_sitters(), seed=0, among=(*PRESETS, BEACH)
+    )
+
+    assert choice.name == BEACH.name
+    assert read_as in {None, choice.keywords}
 
 
-def test_lime_behind_a_red_dress_is_worse_than_blush_teal_or_white() -> None:
-    in_red = some_sitters(clothes="#b01828")
+# Every pixel tells its place: red how far across, green how far down.
+RAMP: Srgb8 = np.dstack(
+    [
+        np.broadcast_to(np.arange(200, dtype=np.uint8), (100, 200)),
+        np.broadcast_to(np.arange(100, dtype=np.uint8)[:, None], (100, 200)),
+        np.zeros((100, 200), np.uint8),
+    ]
+)
 
-    lime = harmony("#9be015", in_red)
 
-    assert lime < 0.4
-    for better in ("#f0c8c8", "#8fc4c4", "#f0f0f0", "#2a2a33"):
-        assert harmony(better, in_red) > lime + 0.25
+def with_ramp(name: str) -> Srgb8:
+    assert name == BEACH.name
+    return RAMP
+
+
+def gone(name: str) -> Srgb8:
+    raise InputsExpired(f"the background {name} is not there any more")
+
+
+def collection(load: object = with_ramp) -> Collection:
+    return Collection((Generated(), Stock((BEACH,), load)))  # type: ignore[arg-type]  # or raises
+
+
+def drawn(seed: int, *, width: int = 60, height: int = 90) -> Srgb8:
+    return collection().draw(BEACH.name, seed=seed, width=width, height=height)
+
+
+def test_picture_fills_any_frame_and_keeps_its_shape() -> None:
+    for width, height in [(200, 100), (100, 200), (60, 20), (500, 400), (1, 1), (999, 3)]:
+        assert drawn(0, width=width, height=height).shape == (height, width, 3)
+
+    tall = drawn(0, width=50, height=100).astype(int)
+    assert np.ptp(tall[50, :, 0]) == 49
+    assert np.ptp(tall[:, 25, 1]) == 99
+    assert np.array_equal(drawn(5, width=200, height=100), RAMP)
+
+
+@pytest.mark.parametrize("name", ["tenant/none", "none", "rainbow+tenant/nordic-beach"])
+def test_unknown_name_has_expired(name: str) -> None:
+    with pytest.raises(InputsExpired, match="not there any more"):
+        collection().draw(name, seed=0, width=8, height=8)
+
+
+def test_picture_that_has_gone_is_known_to_be_gone() -> None:
+    assert collection().has(BEACH.name)
+    assert not collection(gone).has(f"{BEACH.name}+linen")
+    assert collection(gone).without(f"{BEACH.name}+linen").presets == PRESETS
+
+
+def test_storage_that_is_away_is_no_reason_to_take_another() -> None:
+    def away(name: str) -> Srgb8:
+        raise StorageUnavailable(name)
+
+    with pytest.raises(StorageUnavailable):
+        collection(away).has(BEACH.name)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_slow_clouds_have_no_ripples_along_their_slopes(seed: int) -> None:
+    """Silk folds by them twice a unit: a ripple that nobody sees becomes a woven pattern."""
+    empty = library.sheet("clouds", seed=seed, width=900, height=600)
+    bends = np.diff(empty.clouds(520, cells=1.6, octaves=1), n=2, axis=1)
+
+    # A row passes two bumps or three, and bends the other way about twice for each. Cubic
+    # enlargement made it do so 45 times.
+    turns = (np.diff(np.sign(bends[:, 20:-20]), axis=1) != 0).sum(axis=1)
+    assert np.median(turns) <= 12
+
+
+SEEDS = range(12)
+
+
+def answered(text: str, *, seed: int = 0) -> Chosen:
+    return keywords.answer(text, feeling(SmileLevel.HUGE), some_sitters(), seed=seed)
+
+
+def answers(text: str) -> list[Chosen]:
+    return [answered(text, seed=seed) for seed in SEEDS]
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("hearts", {"hearts"}),
+        ("terrazzo,pink", {"blush-terrazzo"}),
+        ("pink marble", {"rose-marble"}),
+        ("blue,paper", {"indigo-wash"}),
+        ("sky blue paper", {"indigo-wash"}),
+        ("rainbow,denim", {"rainbow+denim"}),
+        ("a rainbow on the denim", {"rainbow+denim"}),
+        ("halloween", {"ember", "after-sunset", "last-light"}),
+        ("sunset at the beach", {"sunset-layers"}),
+        ("summer", {"sky", "garden", "terracotta-noon"}),
+        ("pink frame", {"love-letter"}),
+        ("#2f4f9a", {"indigo-wall"}),
+        ("#d98a60", {"terracotta-wall", "terracotta-noon"}),
+        ("#A5E6CB", {"mint", "mint-dots"}),
+    ],
+)
+def test_words_and_codes_of_colours_choose_these_designs(text: str, names: set[str]) -> None:
+    assert {choice.name for choice in answers(text)} <= names
+
+
+@pytest.mark.parametrize(
+    ("text", "same"),
+    [
+        *((text, "rainbow") for text in ("RAINBOW", " rainbow ", "rainbow,rainbow", "rainbows")),
+        ("#A00", "#aa0000"),
+    ],
+)
+def test_case_blanks_plurals_repetition_and_short_codes_do_not_matter(text: str, same: str) -> None:
+    assert [choice.name for choice in answers(text)] == [choice.name for choice in answers(same)]
+
+
+@pytest.mark.parametrize(
+    ("text", "framed"),
+    [
+        *((text, False) for text in ("yellow", "fresh", "holiday", "summer", "seaside", "pink")),
+        *((text, True) for text in ("frame", "border", "lemonade", "blue,border")),
+    ],
+)
+def test_frame_is_drawn_only_on_request(text: str, *, framed: bool) -> None:
+    families = {named(str(choice.name))[0].family for choice in answers(text)}
+
+    assert families == {"framed"} if framed else "framed" not in families
+
+
+def test_unknown_words_are_named_and_the_known_ones_decide() -> None:
+    choice = answered("hearts,xyzzy,Ωmega")
+
+    assert (choice.name, choice.keywords) == ("hearts", ("hearts",))
+    assert 'unknown: "xyzzy", "ωmega"' in choice.reason
+
+
+@pytest.mark.parametrize(
+    ("tone", "least", "most"), [("dark", 0.0, 0.35), ("light", 0.7, 1), ("pastel", 0.65, 1)]
+)
+def test_tones_are_judged_by_the_brightness_drawn(tone: str, least: float, most: float) -> None:
+    for choice in answers(tone):
+        assert least <= named(str(choice.name))[0].brightness <= most
+
+
+def test_every_listed_word_is_understood_by_its_name() -> None:
+    listed = words.known(PRESETS)
+
+    for one in listed:
+        (meaning,), unknown = vocabulary.understand(one.word)
+        assert (meaning.read_as.replace("-", " "), unknown) == (one.word, []), one
+        if one.count is not None:
+            answering = sum(meaning.fits(preset) > 0 for preset in PRESETS)
+            assert one.count == answering, one
+    assert len({one.word for one in listed}) == len(listed) > 400

@@ -6,14 +6,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from capacity import answers, autoscale, fleet, page, sizing, validated
-from capacity.fleet import CPU, GPU
+from capacity import answers, autoscale, fleet, page, validated
 from capacity.simulation import simulate
 from capacity.system import Draw, Pool, Stage, System, exponential, fixed
 
 FIGURES = fleet.read()
 CHART = Path(__file__).parents[2] / "deploy" / "kubernetes"
-RATES = (0.1, 1.0, 10.0, 33.0, 100.0, 385.0, 1000.0, 5000.0)
 
 
 def waits_of_many(rate: float, service_rate: float, threads: int) -> float:
@@ -71,13 +69,3 @@ def test_page_has_the_tables_of_the_answers() -> None:
     shown = page.page(text, FIGURES, answers.read(), validated.read())
 
     assert shown == text, "run `python -m capacity --tables-only`"
-
-
-@pytest.mark.parametrize("rate", RATES)
-@pytest.mark.parametrize("kind", FIGURES.kinds)
-def test_workers_are_as_busy_as_they_may_be(kind: str, rate: float) -> None:
-    workers = sizing.needed(FIGURES, kind, rate)
-
-    assert sizing.most(FIGURES, kind, workers) * sizing.BUSY_WORKERS >= rate
-    fewer = {CPU: workers[CPU] - 1, GPU: workers[GPU] - 1}
-    assert sizing.most(FIGURES, kind, fewer) * sizing.BUSY_WORKERS < rate

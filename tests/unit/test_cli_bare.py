@@ -1,5 +1,3 @@
-"""Bare installs: commands that talk to a server, and the client where nothing but httpx is."""
-
 import json
 import os
 import subprocess

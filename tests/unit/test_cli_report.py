@@ -1,17 +1,23 @@
 import io
 from typing import Any
 
+import click
 import pytest
 from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from smart_filter_client import errors
 from smart_filter_client.models import Job, job_from
 from smart_filter_deploy.cli import background_list, report
 from smart_filter_deploy.cli.connection import Server
+from smart_filter_deploy.cli.console import Console as OurConsole
 from smart_filter_deploy.cli.dashboard import Dashboard
+from smart_filter_deploy.cli.endings import Ending, status_of
 from smart_filter_deploy.cli.patience import GivenUp, Patience
 from smart_filter_deploy.cli.progress import Progress
 from smart_filter_deploy.cli.stopping import Stop
+from smart_filter_deploy.cli.terminal import shown
 from smart_filter_shared.presets import PRESETS
 from smart_filter_tests.journals import an_entry
 from smart_filter_tests.printable import PRINTABILITY
@@ -51,7 +57,6 @@ def a_face(*, left: bool | None = True, right: bool | None = True) -> object:
 
 
 def reported(console: Console | None = None, **fields: Any) -> str:  # noqa: ANN401
-    """Return what is printed of a job with these fields."""
     console = console or a_console()
     report.print_found(console, a_job(**fields))
     return text_of(console)
@@ -110,7 +115,6 @@ def test_report_shows_every_fact_of_a_job_in_a_line() -> None:
     ("fields", "line"),
     [
         ({"people": 1, "faces": [a_face()]}, "1 person, 1 face\n"),
-        ({"people": 2, "faces": []}, "2 people, no face\n"),
         ({"people": 0, "faces": []}, "nobody\n"),
         ({"people": 40, "faces": [a_face()] * 40}, "and 28 more"),
         ({"confidence": 0.95, "needs_review": False}, "agreement  0.95 of 1\n"),
@@ -130,18 +134,9 @@ def test_lines_on_a_terminal_are_broken_below_their_own_column() -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "text"),
-    [(0, "0 bytes"), (999, "999 bytes"), (84_210, "84 kB"), (3_456_000, "3.5 MB")],
-)
-def test_sizes_are_short(count: int, text: str) -> None:
-    assert report.size(count) == text
-
-
-@pytest.mark.parametrize(
     ("queue", "text"),
     [
         ((0, 0.2, 0.4), "done in about 1 s"),
-        ((1, 4.4, 9.1), "done in about 4 s, 9 s at most"),
         ((4, 50.0, 200.0), "3 before it, done in about 50 s, 3 min at most"),
         ((9000, 7000.0, 9000.0), "8999 before it, done in about 2 h"),
         ((4, None, None), "3 before it, held up by the operator"),
@@ -194,27 +189,18 @@ def test_progress_on_a_terminal_keeps_a_line_for_each_stage() -> None:
     assert all(words in last for words in ("face", "0.12 s", "✗ composite"))
 
 
-def test_every_design_is_listed_under_its_family(capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_design_is_listed_under_its_family_and_as_a_document(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     background_list.show([])
 
-    lines = capsys.readouterr().out.splitlines()
-    listed = {
-        (line.split()[0], name.strip())
-        for line in lines
-        if line.startswith("  ")
-        for name in line.strip().partition("  ")[2].split(",")
-    }
-    assert listed == {(preset.family, preset.name) for preset in PRESETS}
-    assert any("backgrounds add" in line for line in lines)
+    shown = capsys.readouterr().out
     background_list.show(None)
+    assert all(preset.family in shown and preset.name in shown for preset in PRESETS)
+    assert "backgrounds add" in shown
     assert "pictures" not in capsys.readouterr().out
-
-
-def test_document_of_a_design_has_its_moods_and_tags() -> None:
     rainbow = next(one for one in background_list.documents([]) if one["name"] == "rainbow")
-
     assert rainbow["source"] == "generated"
-    assert rainbow["moods"]
     assert rainbow["tags"]
 
 
@@ -321,20 +307,77 @@ def test_refusal_is_not_asked_again() -> None:
         asked(Waitless(), errors.PhotoRefused("unsupported_media", status=415))
 
 
-def test_requested_stop_ends_the_waiting() -> None:
+def test_requested_stop_ends_the_waiting_and_a_second_request_is_to_stop_at_once() -> None:
     stop = Waitless()
     stop.request()
+    first = stop.at_once
 
     with pytest.raises(GivenUp):
         asked(stop, errors.ServerUnreachable("gone"))
-    assert stop.waited == []
-
-
-def test_second_request_is_to_stop_at_once() -> None:
-    stop = Stop()
-
-    stop.request()
-    first = (stop.requested, stop.at_once)
     stop.request()
 
-    assert (first, stop.at_once) == ((True, False), True)
+    assert (stop.waited, first, stop.at_once) == ([], False, True)
+
+
+# A title, a link, a bell, a colour by C1, a line of one's own, writing backwards.
+HOSTILE = "a\x1b]0;owned\x07b\x9b31mc\nd\re\u202ef\u2066"
+
+
+def is_harmless(written: str) -> bool:
+    return all(line.isprintable() for line in written.split("\n"))
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("Käthe & 花 😀.jpg", "Käthe & 花 😀.jpg"),
+        ("\x1b[2J", "\\x1b[2J"),
+        ("a\nb\tc", "a\\x0ab\\x09c"),
+        ("\x9b\xa0", "\\x9b\\xa0"),
+        ("\u202egpj.exe\u2069", "\\u202egpj.exe\\u2069"),
+        ("\udcff\U000e0041", "\\udcff\\U000e0041"),
+    ],
+)
+def test_unprintable_character_is_shown_by_its_number(words: str, told: str) -> None:
+    assert shown(words) == told
+
+
+def test_error_of_a_command_is_one_harmless_line(capsys: pytest.CaptureFixture[str]) -> None:
+    @click.command()
+    def command() -> None:
+        raise Ending(HOSTILE, 1)
+
+    status_of(command, [])
+
+    err = capsys.readouterr().err
+    assert is_harmless(err)
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_console_shows_words_wherever_they_stand(*, terminal: bool) -> None:
+    file = io.StringIO()
+    console = OurConsole(file=file, force_terminal=terminal, width=200, color_system=None)
+    table = Table(box=None)
+    table.add_column(HOSTILE)
+    table.add_row(Text(HOSTILE), HOSTILE)
+
+    report.print_table(console, table)
+    console.print(HOSTILE, markup=False, soft_wrap=True)
+    console.print(Text.assemble(("x", "bold"), HOSTILE))
+
+    assert is_harmless(file.getvalue())
+    assert "\\x1b]0;" in file.getvalue()
+
+
+def test_moving_photo_commands_no_terminal() -> None:
+    file = io.StringIO()
+    console = OurConsole(file=file, force_terminal=True, width=80, height=24, color_system=None)
+
+    with Dashboard(console) as dashboard:
+        dashboard.moved(HOSTILE, HOSTILE)
+        dashboard.say(HOSTILE)
+
+    written = file.getvalue()
+    assert "\\x1b]0;owned" in written
+    assert not any(sign in written for sign in ("\x1b]", "\x07", "\x9b", "\u202e"))

@@ -1,12 +1,15 @@
+import base64
 import datetime as dt
 import io
 import json
+from pathlib import Path
 
 import httpx
 import pytest
 
-from smart_filter_client import Client, errors
+from smart_filter_client import Client, FaceLabel, Item, Stroke, Upload, errors
 from smart_filter_client.models import Eyes, Face, Person, Picture, RankTerms, Smile
+from smart_filter_client.operations import photos
 from smart_filter_tests.clients import Asking, Script, job_answer, problem, sent_by
 
 
@@ -94,22 +97,6 @@ def test_address_or_key_that_no_request_can_carry_is_refused(url: str, key: str)
         Client(url, key)
 
 
-def test_jobs_follow_the_cursor_up_to_the_limit(asking: Asking) -> None:
-    pages = [
-        httpx.Response(200, json={"items": [{"id": one, "state": "failed"} for one in ids], **more})
-        for ids, more in ((("a0", "a1"), {"next_cursor": "more"}), (("b0", "b1"), {}))
-    ]
-    server = Script(*pages)
-
-    jobs = asking(server).all("jobs", state="failed", limit=4)
-
-    assert [job.id for job in jobs] == ["a0", "a1", "b0", "b1"]
-    assert [dict(request.url.params) for request in server.seen] == [
-        {"state": "failed", "limit": "4"},
-        {"state": "failed", "limit": "2", "cursor": "more"},
-    ]
-
-
 def test_looks_become_rarer_until_the_last_stage_runs(asking: Asking) -> None:
     stages = [{"name": "face", "state": "succeeded"}, {"name": "composite", "state": "running"}]
     running, last = job_answer("running"), job_answer("running", stages=stages)
@@ -133,11 +120,6 @@ def test_wait_outlives_a_server_that_is_started_again_but_not_one_that_stays_awa
         asking(Script(away)).do("wait", "j1")
 
 
-def test_output_of_a_running_job_is_refused(asking: Asking) -> None:
-    with pytest.raises(errors.Conflict):
-        asking(Script(problem(409, "job_not_finished"))).do("output", "j1", "image")
-
-
 def test_recipe_may_nest_names_with_dots(asking: Asking) -> None:
     nested = {"model": "people", "params": {"size": 320}}
     recipe = {"segmentation": nested, "face.model": "yunet"}
@@ -152,16 +134,21 @@ def test_recipe_may_nest_names_with_dots(asking: Asking) -> None:
 
 
 def test_photo_comes_upright_or_as_it_was_sent(asking: Asking) -> None:
-    def handle(request: httpx.Request) -> httpx.Response:
-        kind = "heic" if request.url.query else "jpeg"
-        content, headers = str(request.url).encode(), {"Content-Type": f"image/{kind}"}
-        return httpx.Response(200, content=content, headers=headers)
+    jpeg, heic = (
+        httpx.Response(200, content=b"photo", headers={"Content-Type": f"image/{kind}"})
+        for kind in ("jpeg", "heic")
+    )
+    server = Script(jpeg, heic, problem(409, "job_not_finished"))
+    client = asking(server)
 
-    shown, sent = asking(handle).do("photo", "j1"), asking(handle).do("photo", "j1", original=True)
+    shown, sent = client.do("photo", "j1"), client.do("photo", "j1", original=True)
 
     assert (shown.media_type, sent.media_type) == ("image/jpeg", "image/heic")
-    assert shown.content.endswith(b"/v1/jobs/j1/photo")
-    assert sent.content.endswith(b"/v1/jobs/j1/photo?original=true")
+    assert [one.url.raw_path for one in server.seen] == [
+        *(b"/v1/jobs/j1/photo", b"/v1/jobs/j1/photo?original=true")
+    ]
+    with pytest.raises(errors.Conflict):
+        client.do("output", "j1", "image")
 
 
 def issued_key(key: str | None) -> httpx.Response:
@@ -190,36 +177,233 @@ def test_key_that_is_not_shown_again_is_lost(asking: Asking) -> None:
     assert lost.value.key_id == "k1"
 
 
-def test_ticket_for_live_video_is_asked_for_with_the_background(asking: Asking) -> None:
-    url = "wss://live.example.org/v1/live/socket"
-    ticket = {"url": url, "token": "hush-hush", "expires_at": "2026-01-02T03:04:05Z"}
-    server = Script(httpx.Response(201, json=ticket))
+def test_backgrounds_are_listed_and_their_thumbnails_read_by_name(asking: Asking) -> None:
+    lobby = {"name": "site/lobby", "tags": ["blue"], "moods": ["calm"], "palette": ["#1f6fb0"]}
+    page = httpx.Response(200, json={"items": [lobby], "next_cursor": None})
+    picture = httpx.Response(200, content=b"webp", headers={"Content-Type": "image/webp"})
+    server = Script(page, picture)
+    client = asking(server)
 
-    issued = asking(server).do("open_live", "blur:0.5")
+    [listed] = client.do("backgrounds")
+    thumbnail = client.do("thumbnail", listed.name)
 
-    assert (issued.url, issued.token) == (url, "hush-hush")
-    assert "hush" not in repr(issued)
-    assert server.seen[0].url.path == "/v1/live"
-    assert server.seen[0].content == b'{"background":"blur:0.5"}'
-
-
-def test_backgrounds_are_listed(asking: Asking) -> None:
-    sky = {"name": "sky", "tags": ["blue"], "moods": ["calm"], "palette": ["#1f6fb0"]}
-    linen = {"name": "linen", "brightness": 0.5, "surface": True}
-
-    page = httpx.Response(200, json={"items": [sky, linen], "next_cursor": None})
-    one, other = asking(Script(page)).do("backgrounds")
-
-    assert (one.name, one.tags, one.moods) == ("sky", ("blue",), ("calm",))
-    assert (one.palette, one.brightness, one.surface) == (("#1f6fb0",), None, False)
-    assert (other.brightness, other.surface) == (0.5, True)
-
-
-def test_thumbnail_of_a_background_is_read_by_its_name(asking: Asking) -> None:
-    shown = httpx.Response(200, content=b"webp", headers={"Content-Type": "image/webp"})
-    server = Script(shown)
-
-    thumbnail = asking(server).do("thumbnail", "site/lobby")
-
-    assert server.seen[0].url.raw_path == b"/v1/backgrounds/site/lobby/thumbnail"
+    assert (listed.tags, listed.moods, listed.palette) == (("blue",), ("calm",), ("#1f6fb0",))
+    assert (listed.brightness, listed.surface) == (None, False)
+    assert server.seen[1].url.raw_path == b"/v1/backgrounds/site/lobby/thumbnail"
     assert (thumbnail.media_type, thumbnail.content) == ("image/webp", b"webp")
+
+
+LARGE = b"\xff\xd8\xff" + bytes(photos.LARGE_BYTES)
+STORAGE = "https://storage.test/bucket/photo?signature=abc"
+
+
+def a_place(upload_id: str = "u1") -> httpx.Response:
+    place = {"upload_id": upload_id, "put_url": STORAGE, "headers": {"Content-Type": "image/jpeg"}}
+    return httpx.Response(201, json={**place, "expires_at": "2031-05-06T07:08:09Z"})
+
+
+def test_file_is_read_and_its_name_stays_here(asking: Asking) -> None:
+    body = sent_by(asking, "submit", Path(__file__), webhook_url="https://example.com/told").content
+
+    assert b"its_name_stays_here" in body
+    assert Path(__file__).name.encode() not in body
+    assert b"https://example.com/told" in body
+
+
+def test_missing_file_and_text_that_is_no_address_are_refused_here(asking: Asking) -> None:
+    server = Script(job_answer("queued", 202))
+
+    with pytest.raises(FileNotFoundError):
+        asking(server).do("submit", Path("/nonexistent/photo.jpg"))
+    with pytest.raises(ValueError, match="Path"):
+        asking(server).do("submit", str(Path(__file__)))
+    with pytest.raises(ValueError, match="Path"):
+        asking(server).do("submit_batch", ["/etc/hostname"])
+
+    assert server.seen == []
+
+
+def test_address_is_named_and_fetched_by_the_server(asking: Asking) -> None:
+    request = sent_by(
+        asking,
+        "submit",
+        "https://example.com/photo.jpg",
+        {"segmentation.model": "people", "crop": True},
+        webhook_url="https://example.com/told",
+    )
+
+    assert json.loads(request.content) == {
+        "photo_url": "https://example.com/photo.jpg",
+        "recipe": {"segmentation.model": ["people"], "crop": ["true"]},
+        "webhook_url": "https://example.com/told",
+    }
+
+
+def test_upload_goes_to_the_storage_without_the_key(asking: Asking) -> None:
+    server = Script(a_place(), httpx.Response(200))
+
+    upload = asking(server).do("upload", b"\xff\xd8\xff and so on")
+
+    wish, put = server.seen
+    assert json.loads(wish.content) == {"content_type": "image/jpeg", "bytes": 13}
+    assert (put.method, str(put.url)) == ("PUT", STORAGE)
+    assert put.content == b"\xff\xd8\xff and so on"
+    assert put.headers["Content-Type"] == "image/jpeg"
+    assert "Authorization" not in put.headers
+    assert "Idempotency-Key" in wish.headers
+    assert upload.upload_id == "u1"
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        [problem(404, "not_found")],
+        [problem(403, "scope")],
+        [a_place(), *[httpx.ConnectError("refused")] * 4],
+    ],
+    ids=["server without uploads", "token of a device", "storage out of reach"],
+)
+def test_large_photo_is_sent_along_where_it_cannot_be_uploaded(
+    asking: Asking, trouble: list[httpx.Response | Exception]
+) -> None:
+    server = Script(*trouble, job_answer("queued", 202))
+
+    asking(server).do("submit", LARGE)
+
+    assert server.seen[-1].url.path == "/v1/jobs"
+    assert LARGE in server.seen[-1].content
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (httpx.ConnectError("refused"), errors.ServerUnreachable),
+        (httpx.Response(403, text="<Error>AccessDenied</Error>"), errors.UnexpectedAnswer),
+    ],
+    ids=["away", "refused"],
+)
+def test_upload_that_fails_raises_without_the_secret_link(
+    asking: Asking, answer: httpx.Response | Exception, kind: type[errors.Error]
+) -> None:
+    with pytest.raises(kind, match=r"storage\.test") as raised:
+        asking(Script(a_place(), answer)).do("submit", b"small", upload=True)
+
+    assert "signature" not in str(raised.value)
+
+
+def test_first_bytes_decide_the_media_type() -> None:
+    heads = {
+        "image/jpeg": b"\xff\xd8\xff\xe0",
+        "image/png": b"\x89PNG\r\n\x1a\n",
+        "image/webp": b"RIFF\0\0\0\0WEBPVP8 ",
+        "image/avif": b"\0\0\0\x1cftypavif",
+        "image/heic": b"\0\0\0\x18ftypheic",
+        "application/octet-stream": b"GIF89a",
+    }
+
+    assert [photos.media_type(head) for head in heads.values()] == list(heads)
+
+
+def test_derivation_sends_its_changes_as_json_or_with_a_background_as_a_form(
+    asking: Asking,
+) -> None:
+    server = Script(*[job_answer("queued", 202, parent_id="j0")] * 2)
+    client = asking(server)
+
+    job = client.do("derive", "j0", {"background": "blur:0.5"}, correction_id="c1")
+    client.do("derive", "j0", {"quality": 80}, background_file=b"a beach")
+
+    plain, form = server.seen
+    assert plain.url.path == "/v1/jobs/j0/derive"
+    assert json.loads(plain.content) == {
+        "recipe": {"background": ["blur:0.5"]},
+        "correction_id": "c1",
+    }
+    assert job.parent_id == "j0"
+    assert b'name="background_file"' in form.content
+    assert b"a beach" in form.content
+    assert b'name="quality"\r\n\r\n80' in form.content
+
+
+def test_corrections_are_sent_as_masks_strokes_and_labels(asking: Asking) -> None:
+    kept = {"id": "c1", "job_id": "j1", "kind": "matte", "consent": True}
+    listed = {"items": [kept], "next_cursor": None}
+    server = Script(*[httpx.Response(201, json=kept)] * 3, httpx.Response(200, json=listed))
+    client = asking(server)
+
+    client.do("correct_matte", "j1", mask=b"a png", consent=True)
+    client.do("correct_matte", "j1", strokes=[Stroke([(1, 2), (3, 4)], 5, keep=False)])
+    client.do("correct_faces", "j1", [FaceLabel(1, smile="huge"), FaceLabel(2, left_open=False)])
+
+    matte = {"kind": "matte", "stage": "segmentation"}
+    assert [json.loads(one.content) for one in server.seen] == [
+        {**matte, "mask": "YSBwbmc=", "consent": True},
+        {
+            **matte,
+            "strokes": [{"points": [[1, 2], [3, 4]], "width": 5, "keep": False}],
+            "consent": False,
+        },
+        {
+            "kind": "label",
+            "stage": "smile",
+            "label": {"faces": [{"number": 1, "smile": "huge"}, {"number": 2, "left_open": False}]},
+            "consent": False,
+        },
+    ]
+    assert {one.url.path for one in server.seen} == {"/v1/jobs/j1/corrections"}
+    assert [one.consent for one in client.do("corrections", "j1")] == [True]
+
+
+def a_batch(**fields: object) -> httpx.Response:
+    shown = {"id": "b1", "state": "running", "total": 2, "succeeded": 0, "failed": 0, "canceled": 0}
+    return httpx.Response(200, json={**shown, **fields})
+
+
+def test_batch_names_every_photo_and_its_own_recipe(asking: Asking) -> None:
+    server = Script(a_batch())
+
+    batch = asking(server).do(
+        "submit_batch",
+        [b"small", Item("https://example.com/a.jpg", {"crop": True}), Upload("u1", None)],
+        {"background": "keep"},
+        best=1,
+        webhook_url="https://example.com/told",
+    )
+
+    assert server.seen[0].url.path == "/v1/batches"
+    assert "Idempotency-Key" in server.seen[0].headers
+    assert json.loads(server.seen[0].content) == {
+        "items": [
+            {"photo_base64": base64.b64encode(b"small").decode()},
+            {"photo_url": "https://example.com/a.jpg", "recipe": {"crop": ["true"]}},
+            {"upload_id": "u1"},
+        ],
+        "recipe": {"background": ["keep"]},
+        "album": {"best": 1},
+        "webhook_url": "https://example.com/told",
+    }
+    assert (batch.id, batch.total, batch.is_final) == ("b1", 2, False)
+
+
+def test_large_photos_of_a_batch_are_uploaded(asking: Asking, tmp_path: Path) -> None:
+    photo = tmp_path / "large.jpg"
+    photo.write_bytes(bytes(photos.LARGE_BYTES))
+    uploaded = httpx.Response(200)
+    server = Script(a_place("u1"), uploaded, a_place("u2"), uploaded, a_batch())
+
+    asking(server).do("submit_batch", [photo, b"small"])
+
+    items = json.loads(server.seen[-1].content)["items"]
+    assert items == [{"upload_id": "u1"}, {"upload_id": "u2"}]
+
+
+def test_batch_is_waited_for_until_all_its_photos_have_ended(asking: Asking) -> None:
+    seen: list[int] = []
+    server = Script(a_batch(), a_batch(succeeded=1), a_batch(succeeded=1, failed=1))
+
+    batch = asking(server).do(
+        "wait_batch", "b1", on_progress=lambda one: seen.append(one.succeeded)
+    )
+
+    assert batch.is_final
+    assert seen == [0, 1, 1]

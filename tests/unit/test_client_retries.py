@@ -1,36 +1,20 @@
-"""Requests that are sent again: which, when, and that they act once."""
-
-import inspect
+import json
+import os
+from collections.abc import AsyncIterator, Iterator, Sequence
+from pathlib import Path
 
 import httpx
 import pytest
 
-from smart_filter_client import AsyncClient, Client, errors
-from smart_filter_tests.clients import Asking, Script, job_answer, problem, sent_by
-
-
-def methods(client: Client | AsyncClient) -> dict[str, str]:
-    """Return every method with its parameters."""
-    return {
-        name: str(inspect.signature(method))
-        for name, method in inspect.getmembers(client, callable)
-        if not name.startswith("_") and name not in {"close", "aclose"}
-    }
-
-
-def test_both_clients_have_the_same_methods() -> None:
-    blocking, awaited = methods(Client("http://a.test")), methods(AsyncClient("http://a.test"))
-
-    assert blocking == awaited
-    assert len(blocking) > 25
+from smart_filter_client import errors
+from smart_filter_client.sse import Message, Parser
+from smart_filter_tests.clients import Asking, Handler, Script, job_answer, problem, sent_by
 
 
 @pytest.mark.parametrize(
     "trouble",
     [
-        httpx.ConnectError("refused"),
         httpx.ReadTimeout("slow"),
-        httpx.RemoteProtocolError("cut"),
         problem(503, "unavailable"),
         problem(429, "rate_limited", Retry_After="2"),
         problem(409, "idempotency_in_progress"),
@@ -50,13 +34,10 @@ def test_submission_is_sent_again_under_the_same_key(
     assert all(b"keep" in request.content for request in server.seen)
 
 
-def test_two_submissions_have_two_keys(asking: Asking) -> None:
+def test_two_submissions_have_two_keys_that_headers_can_carry(asking: Asking) -> None:
     keys = {sent_by(asking, "submit", b"photo").headers["Idempotency-Key"] for _ in range(2)}
 
     assert len(keys) == 2
-
-
-def test_text_that_cannot_be_a_key_is_refused(asking: Asking) -> None:
     with pytest.raises(ValueError, match="Idempotency-Key"):
         asking(Script(job_answer())).do("submit", b"photo", idempotency_key="Ä\n")
 
@@ -90,24 +71,12 @@ def test_request_waits_for_retry_after(asking: Asking, headers: dict[str, str]) 
     assert 7 <= client.pauses[0] <= 7.5
 
 
-def test_long_retry_after_is_raised_instead_of_waited_for(asking: Asking) -> None:
-    client = asking(Script(problem(429, "rate_limited", Retry_After="3600")))
-
-    with pytest.raises(errors.TryLater) as raised:
-        client.do("job", "j1")
-
-    assert (raised.value.retry_after, client.pauses) == (3600, [])
-
-
 @pytest.mark.parametrize(
     ("status", "code", "kind"),
     [
-        (400, "malformed_request", errors.InvalidRequest),
         (401, "unauthorized", errors.Unauthorized),
-        (403, "scope", errors.Forbidden),
         (404, "not_found", errors.NotFound),
         (409, "job_final", errors.Conflict),
-        (410, "job_deleted", errors.Gone),
         (413, "photo_too_large", errors.PhotoRefused),
         (500, "internal", errors.ServerFailed),
         (418, "from_the_future", errors.InvalidRequest),
@@ -132,3 +101,186 @@ def test_deletion_whose_answer_was_lost_succeeds(asking: Asking) -> None:
     asking(server).do("delete_webhook", "w1")
 
     assert [request.method for request in server.seen] == ["DELETE", "DELETE"]
+
+
+HELD = {"Preference-Applied": "wait=25"}
+
+
+class Pieces(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """A body that comes in pieces, and breaks off after them if it is to."""
+
+    def __init__(self, pieces: Sequence[bytes], *, breaks: bool = False) -> None:
+        self.pieces = pieces
+        self.breaks = breaks
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from self.pieces
+        if self.breaks:
+            raise httpx.ReadError("cut")
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for piece in self:
+            yield piece
+
+
+def body(*pieces: bytes, breaks: bool = False) -> Handler:
+    return lambda _: httpx.Response(
+        200, stream=Pieces(pieces, breaks=breaks), headers={"Content-Type": "image/webp"}
+    )
+
+
+def event(number: int, kind: str) -> bytes:
+    data = json.dumps({"type": kind, "data": {"id": "j1", "state": "running"}, "new": 1})
+    return f"event: {kind}\nid: {number}\ndata: {data}\n\n".encode()
+
+
+def test_one_job_is_waited_for_by_the_server(asking: Asking) -> None:
+    held = httpx.Response(200, json={"id": "j1", "state": "running"}, headers=HELD)
+    server = Script(held, held, job_answer())
+    client = asking(server)
+
+    job = client.do("wait", "j1")
+
+    assert job.succeeded
+    assert client.pauses == []
+    assert {request.headers["Prefer"] for request in server.seen} == {"wait=25"}
+    assert {request.headers.get("If-None-Match") for request in server.seen} == {None}
+    assert server.seen[0].extensions["timeout"]["read"] == 55
+
+
+def test_progress_is_asked_for_by_the_last_known_answer(asking: Asking) -> None:
+    def state(name: str) -> httpx.Response:
+        headers = {**HELD, "ETag": f'"{name}"'}
+        return httpx.Response(200, json={"id": "j1", "state": name}, headers=headers)
+
+    server = Script(
+        state("queued"), httpx.Response(304, headers=HELD), state("running"), state("failed")
+    )
+    seen: list[str] = []
+
+    asking(server).do("wait", "j1", on_progress=lambda job: seen.append(job.state))
+
+    assert seen == ["queued", "running", "failed"]
+    assert "Prefer" not in server.seen[0].headers
+    known = [request.headers.get("If-None-Match") for request in server.seen]
+    assert known == [None, '"queued"', '"queued"', '"running"']
+
+
+def test_server_waits_no_longer_than_the_caller(asking: Asking) -> None:
+    server = Script(job_answer("running"))
+
+    with pytest.raises(errors.NotFinishedInTime) as raised:
+        asking(server).do("wait", "j1", timeout=2.5)
+
+    assert server.seen[0].headers["Prefer"] == "wait=2"
+    assert raised.value.job_ids == ("j1",)
+
+
+def test_stream_goes_on_behind_the_last_event_when_it_breaks(asking: Asking) -> None:
+    first = event(4, "job.queued") + event(7, "job.running")
+    server = Script(
+        body(b"retry: 2000\n\n", first[:30], first[30:], breaks=True),
+        body(b": still there\n\n", event(9, "job.stage"), event(12, "job.succeeded")),
+    )
+    client = asking(server)
+
+    events = client.all("stream", "j1")
+
+    assert [(event.id, event.type) for event in events] == [
+        ("4", "job.queued"),
+        ("7", "job.running"),
+        ("9", "job.stage"),
+        ("12", "job.succeeded"),
+    ]
+    assert events[0].job.state == "running"
+    assert [request.headers.get("Last-Event-ID") for request in server.seen] == [None, "7"]
+    assert client.pauses == [2]
+
+
+def test_stream_that_ends_before_the_job_is_asked_for_again(asking: Asking) -> None:
+    server = Script(body(event(4, "job.queued")), httpx.Response(204))
+
+    events = asking(server).all("stream", "j1", after="3")
+
+    assert [event.id for event in events] == ["4"]
+    assert [request.headers["Last-Event-ID"] for request in server.seen] == ["3", "4"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "requests"),
+    [
+        (body(breaks=True), errors.ServerUnreachable, 4),
+        (problem(404, "not_found"), errors.NotFound, 1),
+    ],
+    ids=["breaks again and again", "unknown job"],
+)
+def test_stream_that_cannot_be_had_is_given_up(
+    asking: Asking, answer: Handler, error: type[Exception], requests: int
+) -> None:
+    server = Script(answer)
+
+    with pytest.raises(error):
+        asking(server).all("stream", "j1")
+
+    assert len(server.seen) == requests
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 1000])
+def test_events_are_read_whatever_the_pieces(size: int) -> None:
+    text = (
+        "\ufeffretry: 50\r\n: comment\r\nid: 1\r\nevent: a\r\ndata: x\r\ndata:y é\r\n\r\n"
+        "data\n\nid: 2\nid: \0\ndata: z\n\nevent: none\n\ndata: unfinished"
+    ).encode()
+    parser = Parser()
+
+    pieces = [text[start : start + size] for start in range(0, len(text), size)]
+    found = [message for piece in pieces for message in parser.feed(piece)]
+
+    assert found == [
+        Message("a", "x\ny é", "1"),
+        Message("message", "", "1"),
+        Message("message", "z", "2"),
+    ]
+    assert parser.retry_seconds == 0.05
+
+
+def test_download_appears_whole_under_the_name_that_its_type_gives(
+    asking: Asking, tmp_path: Path
+) -> None:
+    server = Script(body(b"half", breaks=True), body(b"half", b" and half"))
+
+    place = asking(server).do(
+        "download", "j1", "image", lambda kind: tmp_path / f"out.{kind.rpartition('/')[2]}"
+    )
+
+    assert place == tmp_path / "out.webp"
+    assert place.read_bytes() == b"half and half"
+    assert [one.name for one in tmp_path.iterdir()] == ["out.webp"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "place", "error"),
+    [
+        (body(b"half", breaks=True), "out.webp", errors.ServerUnreachable),
+        (problem(410, "output_expired"), "out.webp", errors.Gone),
+        (body(b"bytes"), "no such folder/out.webp", FileNotFoundError),
+    ],
+    ids=["breaks off", "expired", "no folder"],
+)
+def test_download_that_fails_leaves_the_old_file(
+    asking: Asking, tmp_path: Path, answer: Handler, place: str, error: type[Exception]
+) -> None:
+    old = tmp_path / "out.webp"
+    old.write_bytes(b"before")
+
+    with pytest.raises(error):
+        asking(Script(answer)).do("download", "j1", "image", tmp_path / place)
+
+    assert old.read_bytes() == b"before"
+    assert list(tmp_path.iterdir()) == [old]
+
+
+def test_download_into_a_device_does_not_replace_it(asking: Asking) -> None:
+    asking(Script(body(b"bytes"))).do("download", "j1", "image", Path(os.devnull))
+
+    assert not Path(os.devnull).is_file()

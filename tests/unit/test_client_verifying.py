@@ -1,5 +1,3 @@
-"""Whether requests to a webhook are genuine, compared with the reference implementation."""
-
 import base64
 import datetime as dt
 import json
@@ -35,7 +33,6 @@ BODY = json.dumps(
 
 
 def signed(*, secret: str = SECRET, at: dt.datetime = NOW) -> dict[str, str]:
-    """Return what the reference implementation sends."""
     return {
         "webhook-id": "e1",
         "webhook-timestamp": str(int(at.timestamp())),
@@ -78,13 +75,6 @@ def test_either_of_two_secrets_and_of_two_signatures_will_do() -> None:
     assert genuine(SECRET, both).id == "e1"
     assert genuine(OTHER, both).id == "e1"
     assert genuine([OTHER, SECRET], signed()).id == "e1"
-
-
-@pytest.mark.parametrize("minutes", [-4.9, 4.9])
-def test_some_minutes_are_within_tolerance(minutes: float) -> None:
-    headers = signed(at=NOW + dt.timedelta(minutes=minutes))
-
-    assert genuine(SECRET, headers).id == "e1"
 
 
 WRONG: dict[str, tuple[dict[str, str], bytes]] = {

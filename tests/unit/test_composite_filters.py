@@ -10,8 +10,9 @@ from smart_filter_shared.recipe import Filter, Format
 from smart_filter_tests.compositing import HEIGHT, WIDTH, a_job, made, pixels
 from smart_filter_tests.filtering import a_face, a_picture, a_scene, changed, drawn
 from smart_filter_tests.sitting import showing
-from smart_filter_workers.results import Eyes, Face, Faces, Smile, Smiles
+from smart_filter_workers.results import Eyes, Faces, Matte8, Smile, Smiles
 from smart_filter_workers.stages.composite import stage
+from smart_filter_workers.stages.composite.filters import lettering
 from smart_filter_workers.stages.composite.filters.base import Verdict
 from smart_filter_workers.stages.composite.filters.scene import Scene
 
@@ -21,7 +22,6 @@ NONE, MILD, HUGE = SmileLevel.NONE, SmileLevel.MILD, SmileLevel.HUGE
 
 
 def differing(seen: Scene, name: str, **params: Scalar) -> tuple[NDArray[np.bool_], Verdict]:
-    """Return where a filter changes a picture, and the filter's verdict."""
     before = a_picture()
     after = before.copy()
     verdict = drawn(after, seen, name, **params)
@@ -151,24 +151,6 @@ def test_glasses_need_a_nose_that_hides_no_eye(turned: float, *, wears: bool) ->
     assert ("turned away" in verdict.reason) != wears
 
 
-@pytest.mark.parametrize(
-    ("name", "faces", "reason"),
-    [
-        ("hat", [a_face(120, 100, 16)], "a party hat on the face"),
-        ("hat", [a_face(120, 30, 16)], "a party hat on the face; cut off at the upper border"),
-        (
-            "sticker",
-            [a_face(60, 100, 12), a_face(235, 100, 12)],
-            "hearts on both faces; on face 2 cut off at the right border",
-        ),
-    ],
-)
-def test_reason_names_the_border_that_cuts_a_filter_off(
-    name: str, faces: list[Face], reason: str
-) -> None:
-    assert drawn(a_picture(), a_scene(faces), name).reason == reason
-
-
 def test_hat_sits_higher_where_the_hair_is_higher() -> None:
     """Where people end above the eyes is where the head does."""
     tops = []
@@ -217,3 +199,45 @@ def test_letters_that_cannot_be_written_are_named(text: str, *, applied: bool, r
 
     assert verdict.applied == applied
     assert reason in verdict.reason
+
+
+def written(text: str) -> Matte8:
+    return lettering.written([text], (80, 300), size=40, line_px=48, thick=0)
+
+
+@pytest.mark.parametrize(
+    ("text", "kept", "missing"),
+    [
+        ("Hello  you", "Hello you", []),
+        ("Žluťoučký kůň, Øre, Łódź, İzmir", "Žluťoučký kůň, Øre, Łódź, İzmir", []),
+        ("e\u0301", "é", []),  # composed
+        ("Größe – œuvre", "Grösse - oeuvre", []),
+        ("¡Feliz!", "Feliz!", []),
+        ("a\nb\tc", "a b c", []),
+        ("Hi 👩‍👩‍👧!", "Hi !", ["👩", "👧"]),
+        ("日本 ok", "ok", ["日", "本"]),
+        ("Ω", "", ["Ω"]),
+    ],
+)
+def test_writable_letters_are_kept_and_others_named(
+    text: str, kept: str, missing: list[str]
+) -> None:
+    assert lettering.writable(text) == (kept, missing)
+
+
+BASES = {"ø": "o", "ő": "o", "đ": "d", "ł": "l", "Å": "A", "Ñ": "N", "ç": "c", "ş": "s", "ą": "a"}
+
+
+@pytest.mark.parametrize("letter", "éèêëēĕėẽěÅÑẹçşąőøđł")
+def test_accent_is_drawn_next_to_its_letter(letter: str) -> None:
+    seen, plain = written(letter), written(BASES.get(letter, "e"))
+
+    assert (seen.astype(int) - plain > 128).sum() > 12
+
+
+@pytest.mark.parametrize("letter", "íïǰ")
+def test_accent_takes_the_place_of_the_dot(letter: str) -> None:
+    inked = np.asarray((written(letter) > 128).any(axis=1), int)
+
+    # The accent and the stem.
+    assert int((np.diff(inked) == 1).sum()) == 2

@@ -1,6 +1,5 @@
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
 from smart_filter_shared.recipe import Format, Framing, Length, Output
@@ -50,7 +49,6 @@ def shown(fields: dict[str, str], subject: Box | None = BUST, *faces: Face) -> B
 
 
 def window(frame: Frame) -> Box:
-    """Return what of the photo's plane a canvas shows."""
     left, top = -frame.left / frame.scale, -frame.top / frame.scale
     return Box(left, top, left + frame.width / frame.scale, top + frame.height / frame.scale)
 
@@ -172,16 +170,6 @@ def composited(background: str, *outputs: Output, **fields: str) -> Composited:
     return made(replace(inputs, recipe=replace(inputs.recipe, framing=asked(**fields))))
 
 
-def test_all_outputs_have_the_same_frame() -> None:
-    outputs = (Output.IMAGE, Output.CUTOUT, Output.MATTE)
-
-    result = composited("color:red", *outputs, crop="true", margin="10px")
-
-    files = (result.image, result.cutout, result.matte)
-    assert {(one.width, one.height) for one in files} == {(result.frame.width, result.frame.height)}
-    assert result.foreground[:2] == (10, 10)
-
-
 @pytest.mark.parametrize("background", ["preset:sky", "blur:0.5", "transparent", "keep"])
 @pytest.mark.parametrize(
     ("size", "expected"),
@@ -200,15 +188,3 @@ def test_every_ground_is_drawn_at_the_size_of_the_picture(
 
     assert (image.width, image.height) == expected
     assert pixels(image, sized=False).shape[1::-1] == expected
-
-
-@pytest.mark.parametrize("crop", ["true", "faces"])
-def test_photo_without_people_is_framed_as_it_is(crop: str) -> None:
-    inputs = a_job("color:red", format=Format.PNG)
-    nobody = replace(inputs.segmented, matte=np.zeros_like(inputs.segmented.matte), coverage=0.0)
-    recipe = replace(inputs.recipe, framing=asked(crop=crop))
-
-    result = made(replace(inputs, segmented=nobody, recipe=recipe))
-
-    assert np.array_equal(pixels(result.image), inputs.photo.srgb)
-    assert result.foreground is None

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from smart_filter_shared.recipe import Effort, Files, Format, Framing, Output, Whom
-from smart_filter_shared.recipe.framing import read_size
+from smart_filter_shared.recipe import Effort, Files, Format, Output, Whom
 from smart_filter_tests.compositing import (
     HEIGHT,
     INSIDE,
@@ -37,39 +36,6 @@ def test_cutout_is_the_people_on_nothing_whatever_the_background(background: str
     assert (seen[INSIDE][..., 3] == 255).all()
     assert np.array_equal(seen[INSIDE][..., :3], inputs.photo.srgb[INSIDE])
     assert not seen[OUTSIDE].any()
-
-
-@pytest.mark.parametrize(
-    ("asked", "comes_as"),
-    [(Format.AUTO, "png"), (Format.JPG, "png"), (Format.WEBP, "webp"), (Format.AVIF, "avif")],
-)
-def test_cutout_comes_in_the_format_unless_that_holds_no_alpha(
-    asked: Format, comes_as: str
-) -> None:
-    result = made(a_job("preset:sky", outputs=(Output.CUTOUT,), format=asked))
-
-    assert result.image is None
-    assert result.cutout.format == comes_as
-    assert not pixels(result.cutout)[OUTSIDE][..., 3].any()
-
-
-def test_only_requested_outputs_are_made() -> None:
-    result = made(a_job("auto", outputs=(Output.MATTE,)))
-
-    assert (result.image, result.background) == (None, None)
-    matte = pixels(result.matte)
-    assert matte.shape == (HEIGHT, WIDTH)
-    assert (matte[INSIDE].min(), matte[OUTSIDE].max()) == (255, 0)
-
-
-@pytest.mark.parametrize(("size", "dots_per_inch"), [("print:9x13", 300), ("200x150", None)])
-def test_only_prints_have_their_dots_per_inch(size: str, dots_per_inch: int | None) -> None:
-    framing = Framing(size=read_size(size))
-
-    image = made(a_job("color:red", format=Format.PNG, framing=framing)).image
-
-    density = Image.open(io.BytesIO(image.content)).info.get("dpi", (None,))[0]
-    assert density == (None if dots_per_inch is None else pytest.approx(dots_per_inch, abs=0.01))
 
 
 @pytest.mark.parametrize("format_", [Format.JPG, Format.PNG, Format.WEBP, Format.AVIF])
@@ -212,12 +178,3 @@ def test_thumbnail_is_a_small_jpeg(background: str) -> None:
     assert (result.image, small.format) == (None, "jpg")
     assert max(small.width, small.height) <= previews.THUMBNAIL_PX
     assert abs(small.width / small.height - WIDTH / HEIGHT) < 0.02
-
-
-def test_blurhash_is_that_of_the_reference() -> None:
-    # blurhash-python 1.2.2 on the same pixels.
-    picture = np.zeros((24, 32, 3), np.uint8)
-    picture[:, :16] = (200, 40, 40)
-    picture[12:, 16:] = (30, 60, 220)
-
-    assert previews.blurred(picture) == "L#G;|w|VsSJ:ndoPjvawf4fSfRfP"

@@ -1,73 +1,37 @@
+import dataclasses
 from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from smart_filter_shared.errors import ImageUnreadable, InputsExpired
 from smart_filter_shared.presets import PICTURE, PRESETS, Mood, Preset
-from smart_filter_shared.rating import SmileLevel
 from smart_filter_shared.recipe import Format, Output
 from smart_filter_tests.compositing import (
     HEIGHT,
     INSIDE,
-    JPEG_LEVELS,
     OUTSIDE,
-    SCALE,
     WIDTH,
     a_job,
     made,
     pixels,
 )
+from smart_filter_workers import images
 from smart_filter_workers.backgrounds.collection import Collection
 from smart_filter_workers.backgrounds.sources.generated import Generated
 from smart_filter_workers.backgrounds.sources.stock import Stock
-from smart_filter_workers.results import Eyes, Photo, Prepared, Segmented, Smile, Smiles, Srgb8
-from smart_filter_workers.stages.composite import stage
+from smart_filter_workers.results import (
+    Drawn,
+    Photo,
+    Prepared,
+    Segmented,
+    Srgb8,
+    Stroke,
+)
 from smart_filter_workers.stages.composite.inputs import Inputs
 from smart_filter_workers.stages.composite.look import NOTHING
-
-
-def test_colour_stands_behind_unchanged_people_within_what_jpeg_loses() -> None:
-    inputs = a_job("color:rgb(200 10 10)")
-
-    result = made(inputs)
-
-    seen = pixels(result.image)
-    assert result.image.format == "jpg"
-    assert np.abs(seen[OUTSIDE] - [200, 10, 10]).max() <= JPEG_LEVELS
-    assert np.abs(seen[INSIDE] - inputs.photo.srgb[INSIDE]).max() <= JPEG_LEVELS
-
-
-def test_transparent_has_the_matte_as_alpha_and_no_colour_under_none() -> None:
-    inputs = a_job("transparent", outputs=(Output.IMAGE, Output.MATTE))
-
-    result = made(inputs)
-
-    seen, matte = pixels(result.image), pixels(result.matte)
-    assert result.image.format == "png"
-    assert np.array_equal(seen[..., 3], matte)
-    assert np.array_equal(seen[INSIDE][..., :3], inputs.photo.srgb[INSIDE])
-    assert not seen[matte == 0].any()
-
-
-@pytest.mark.parametrize("written", ["white", "#fff", "hsl(0 0% 100%)", "oklch(1 0 0)"])
-def test_every_css_notation_names_the_same_colour(written: str) -> None:
-    seen = pixels(made(a_job(f"color:{written}", format=Format.PNG)).image)
-
-    assert (seen[OUTSIDE] == 255).all()
-
-
-@pytest.mark.parametrize(("background", "segmented"), [("keep", False), ("blur:0", True)])
-def test_background_that_changes_nothing_is_the_photo_itself(
-    background: str, *, segmented: bool
-) -> None:
-    inputs = a_job(background, format=Format.PNG)
-
-    result = made(inputs if segmented else replace(inputs, segmented=None))
-
-    assert np.array_equal(pixels(result.image), inputs.photo.srgb)
-    assert result.background.kind == background.partition(":")[0]
 
 
 @pytest.mark.parametrize(
@@ -85,48 +49,9 @@ def test_each_family_stands_behind_the_people(preset: str) -> None:
     assert (result.background.kind, result.background.name) == ("preset", preset)
 
 
-def a_job_before(width: int, height: int) -> stage.Inputs:
-    """Return people to be put before a background of this size.
-
-    It is red on the left, green in the middle half, blue on the right; a white frame of 1 px.
-    """
-    srgb = np.zeros((height, width, 3), np.uint8)
-    srgb[:, : width // 4] = (200, 0, 0)
-    srgb[:, width // 4 : width - width // 4] = (0, 200, 0)
-    srgb[:, width - width // 4 :] = (0, 0, 200)
-    srgb[0] = srgb[-1] = srgb[:, 0] = srgb[:, -1] = 255
-    srgb.setflags(write=False)
-    return replace(a_job("file", format=Format.PNG), background=Photo(srgb, "png"))
-
-
-def test_wider_background_loses_its_sides_and_a_taller_one_top_and_bottom() -> None:
-    wide = pixels(made(a_job_before(4 * WIDTH, HEIGHT)).image)
-    tall = pixels(made(a_job_before(WIDTH, 4 * HEIGHT)).image)
-
-    # The middle quarter of its width is green alone.
-    assert (wide[5:-5, [2, -3]] == [0, 200, 0]).all()
-    assert (tall[5][[2, -3]] == [[200, 0, 0], [0, 0, 200]]).all()
-    assert (tall[5][0] == 255).all()
-
-
 def test_missing_background_is_an_error() -> None:
     with pytest.raises(ValueError, match="needs a background"):
         made(a_job("file"))
-
-
-def test_blur_leaves_people_sharp_and_less_detail_the_stronger_it_is() -> None:
-    inputs = a_job(format=Format.PNG)
-
-    results = [made(a_job(f"blur:{one}", format=Format.PNG)) for one in ("0.1", "0.4", "1")]
-
-    pictures = [inputs.photo.srgb.astype(np.int16), *(pixels(one.image) for one in results)]
-    detail = [float(picture[OUTSIDE].std(axis=(0, 1)).mean()) for picture in pictures]
-    assert all(np.array_equal(one[INSIDE], inputs.photo.srgb[INSIDE]) for one in pictures)
-    assert detail == sorted(detail, reverse=True)
-    assert detail[-1] < 0.9 * detail[0]
-    background = results[-1].background
-    assert (background.kind, background.name) == ("blur", None)
-    assert background.reason.endswith("the photo's own background, blurred by 1 of 1")
 
 
 @pytest.mark.parametrize("strength", ["0.05", "0.3", "1"])
@@ -166,34 +91,6 @@ def test_photos_of_any_size_get_their_background(size: tuple[int, int], backgrou
     result = made(inputs)
 
     assert (result.image.width, result.image.height) == size
-
-
-def test_auto_follows_the_smiles() -> None:
-    smiles = Smiles((Smile(SmileLevel.HUGE, 0.97),), (Eyes(left_open=True, right_open=True),))
-
-    background = made(replace(a_job("auto"), smiles=smiles)).background
-
-    assert background.kind == "preset"
-    assert background.reason.startswith("1 person, smiling broadly (1.00 of 1)")
-
-
-@pytest.mark.parametrize(
-    "background",
-    ["auto", "keywords:sea", "transparent", "color:red", "preset:sky", "blur:0.5", "file"],
-)
-def test_photo_without_people_is_kept_with_the_reason(background: str) -> None:
-    inputs = a_job(background, format=Format.PNG)
-    nobody = Segmented(np.zeros((HEIGHT // SCALE, WIDTH // SCALE), np.uint8), 0.001, None)
-
-    result = made(replace(inputs, segmented=nobody))
-
-    assert np.array_equal(pixels(result.image), inputs.photo.srgb)
-    assert result.background.kind == "keep"
-    assert "nobody was found (0.1% of the photo)" in result.background.reason
-
-
-def test_same_job_gives_the_same_bytes() -> None:
-    assert made(a_job("preset:confetti")) == made(a_job("preset:confetti"))
 
 
 LOBBY = Preset(
@@ -257,3 +154,47 @@ def test_picture_that_was_chosen_and_is_gone_is_passed_over(
     result = made(a_job_with(load, background))
 
     assert result.background.name != "site/lobby"
+
+
+RED = (255, 0, 0)
+DRAWN_INSIDE = (slice(108, 114), slice(100, 140))
+REMOVE_INSIDE = Stroke(((96, 111), (144, 111)), width=20, keep=False)
+
+
+def shown(*drawn: Drawn) -> tuple[NDArray[np.int16], NDArray[np.int16], NDArray[np.int16]]:
+    inputs = a_job("color:#f00", format=Format.PNG, outputs=(Output.IMAGE, Output.MATTE))
+    result = made(dataclasses.replace(inputs, drawn=drawn))
+    return pixels(result.image), pixels(result.matte), inputs.photo.srgb.astype(np.int16)
+
+
+def is_photo(
+    picture: NDArray[np.int16], photo: NDArray[np.int16], where: tuple[slice, slice]
+) -> bool:
+    return bool(np.abs(picture[where] - photo[where]).max() <= 2)
+
+
+def test_stroke_that_removes_shows_the_background_within_a_soft_rim() -> None:
+    picture, matte, photo = shown(Drawn(strokes=(REMOVE_INSIDE,)))
+
+    assert matte[DRAWN_INSIDE].max() <= 5
+    assert np.abs(picture[DRAWN_INSIDE] - RED).max() <= 5
+    assert is_photo(picture, photo, (slice(60, 90), slice(90, 150)))
+    profile = matte[80:112, 120]
+    assert (profile[0], profile[-1] <= 5) == (255, True)
+    assert np.any((profile > 20) & (profile < 235))
+
+
+def test_mask_takes_the_place_of_the_matte() -> None:
+    mask = np.zeros((HEIGHT, WIDTH), np.uint8)
+    mask[OUTSIDE] = 255
+
+    picture, matte, photo = shown(Drawn(mask=mask))
+
+    assert is_photo(picture, photo, (slice(12, 33), slice(12, 33)))
+    assert np.all(picture[INSIDE] == RED)
+    assert matte[INSIDE].max() == 0
+
+
+def test_truncated_mask_is_unreadable() -> None:
+    with pytest.raises(ImageUnreadable, match="mask"):
+        images.decode_mask(b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR")

@@ -1,5 +1,3 @@
-"""Deadlines at the door: what is made lighter for one, and what is refused."""
-
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -8,7 +6,7 @@ import pytest
 from smart_filter_api import deadlines
 from smart_filter_api.deadlines import Choice
 from smart_filter_shared.cards import ModelCard, TaskName
-from smart_filter_shared.errors import Contradiction, InvalidRecipe, Overdue
+from smart_filter_shared.errors import Contradiction, Overdue
 from smart_filter_shared.ids import Capability
 from smart_filter_shared.jobs import models
 from smart_filter_shared.jobs.forecast import Forecast
@@ -17,8 +15,7 @@ from smart_filter_shared.jobs.outlook import Outlook, Pool
 from smart_filter_shared.jobs.paces import Pace
 from smart_filter_shared.jobs.published import Published
 from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.recipe import Edge, Output, Recipe, Whom, from_json
-from smart_filter_shared.recipe.fields import parse
+from smart_filter_shared.recipe import Edge, Output, Recipe, Whom
 from smart_filter_tests import recipes
 
 MODELS = {"people": 1.0, "selfie": 0.4, "outlines": 0.2, "rough": 0.1}
@@ -117,18 +114,3 @@ def test_deadline_before_the_job_may_run_contradicts_that() -> None:
     assert [one.pointer for one in raised.value.errors] == ["/deadline_ms", "/run_at"]
     deadlines.refuse_contradiction(Recipe(deadline_ms=1000), starts_in_seconds=0.9)
     deadlines.refuse_contradiction(Recipe(), starts_in_seconds=1e9)
-
-
-def test_deadline_is_kept_with_the_recipe() -> None:
-    recipe = parse({"deadline_ms": ["1500"]}, offered={})
-
-    assert recipe.deadline_ms == 1500
-    assert from_json(recipe.as_json(), seed=1, metadata={}).deadline_ms == 1500
-
-
-@pytest.mark.parametrize("text", ["0", "-5", "1.5", "soon", "604800001"])
-def test_deadline_is_a_number_of_milliseconds_within_a_week(text: str) -> None:
-    with pytest.raises(InvalidRecipe) as raised:
-        parse({"deadline_ms": [text]}, offered={})
-
-    assert [one.pointer for one in raised.value.errors] == ["/deadline_ms"]

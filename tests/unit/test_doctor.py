@@ -1,7 +1,5 @@
 import datetime as dt
-import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -46,19 +44,6 @@ def test_unknown_variable_is_named_with_the_nearest_known_one() -> None:
     assert unknown.said.startswith("SMART_FILTER_QQQQ ")
     assert unknown.fix.startswith("docs/settings.md")
     assert misspelt.level == unknown.level == Level.WARN
-
-
-def test_variables_that_the_settings_page_lists_are_all_known() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "settings.md").read_text()
-    listed = {
-        name
-        for row in re.findall(r"^\| (SMART_FILTER_[^|]*) \|", page, re.MULTILINE)
-        for name in row.split(", ")
-    }
-
-    (found,) = variables.variables(dict.fromkeys(listed, "x"))
-
-    assert found.level == Level.OK
 
 
 @pytest.mark.parametrize(

@@ -23,15 +23,10 @@ def test_newest_postgres_of_the_system_comes_first_and_old_ones_never() -> None:
     assert found == [folders[3], folders[2]]
 
 
-def test_a_logged_address_shows_no_secret() -> None:
+def test_address_leads_to_the_page_and_shows_no_secret() -> None:
     address = StackAddress(url="http://127.0.0.1:4", api_key="secret", pid=1, servers=ADDRESSES)
 
     assert "secret" not in repr(address)
-
-
-def test_page_for_people_is_the_root() -> None:
-    address = StackAddress(url="http://127.0.0.1:4", api_key="key", pid=1, servers=ADDRESSES)
-
     assert address.studio_url == "http://127.0.0.1:4/"
     assert address.studio_url_with("code") == "http://127.0.0.1:4/#code=code"
 

@@ -1,5 +1,3 @@
-"""Errors: they come back from the child of a last attempt as they were raised there."""
-
 import pickle
 
 import pytest

@@ -1,5 +1,3 @@
-"""Requests and connections of the fetcher, its answers, and public addresses; no network."""
-
 import ipaddress
 import itertools
 import socket

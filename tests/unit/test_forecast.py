@@ -1,26 +1,22 @@
-"""When jobs will have ended, foreseen from queues, workers and paces: pure functions."""
-
 import dataclasses
 import random
 
 import pytest
 
-from smart_filter_shared.cards import TaskName
 from smart_filter_shared.ids import Capability, Tenant
 from smart_filter_shared.jobs import forecast as forecasts
-from smart_filter_shared.jobs import guesses, paces
+from smart_filter_shared.jobs import paces
 from smart_filter_shared.jobs.ahead import Ahead
 from smart_filter_shared.jobs.forecast import Forecast, Outstanding, Step, seconds_of_jobs
 from smart_filter_shared.jobs.foresight import Ended, Foresight
-from smart_filter_shared.jobs.outlook import Arrivals, Outlook, Pool, Queue, Work
+from smart_filter_shared.jobs.outlook import Outlook, Pool, Queue, Work
 from smart_filter_shared.jobs.paces import Pace, Timed
 from smart_filter_shared.jobs.states import StageState
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.recipe import Priority
-from smart_filter_tests.serving import a_card
 
 PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE = StageName
-HERE, OTHER = Tenant("here"), Tenant("other")
+HERE = Tenant("here")
 SECONDS = {PREPARE: 1.0, SEGMENTATION: 4.0, FACE: 1.0, SMILE: 2.0, COMPOSITE: 3.0}
 LONGEST_WAY = 1.0 + 4.0 + 3.0
 
@@ -47,7 +43,6 @@ def an_outlook(*ranks: float, threads: int = 2, **more: object) -> Outlook:
 
 
 def a_job(rank: float = 10.0, **more: object) -> Outstanding:
-    """Return a whole job that nobody has begun."""
     steps = [
         Step(stage, of(stage), StageState.READY if stage == PREPARE else StageState.WAITING)
         for stage in StageName
@@ -56,15 +51,8 @@ def a_job(rank: float = 10.0, **more: object) -> Outstanding:
     return dataclasses.replace(job, **more)  # type: ignore[arg-type]  # its fields
 
 
-COMPOSITE_ALONE = a_job(steps=[Step(COMPOSITE, of(COMPOSITE), StageState.READY)])
-
-
 def forecast(outlook: Outlook, job: Outstanding) -> Forecast:
     return forecasts.forecast(Ahead(outlook), job)
-
-
-def arriving(tenant: Tenant, priority: Priority) -> list[Arrivals]:
-    return [Arrivals(tenant, priority, dict.fromkeys(ALL, 0.1))]
 
 
 APART = [Pool(frozenset([capability]), 1) for capability in ALL]
@@ -93,16 +81,6 @@ def test_job_takes_the_longest_way_behind_those_before_it(
     assert foreseen.p50_seconds < foreseen.p90_seconds < seconds * 1.1
 
 
-def test_running_work_holds_up_until_it_ends() -> None:
-    busy = [Work(of(SEGMENTATION), rank, 1.0) for rank in (50.0, 60.0)]
-
-    held_up = forecast(an_outlook(running=busy), COMPOSITE_ALONE)
-    not_held_up = forecast(an_outlook(running=busy[:1]), COMPOSITE_ALONE)
-
-    assert not_held_up.p50_seconds == pytest.approx(SECONDS[COMPOSITE], rel=0.01)
-    assert held_up.p90_seconds > not_held_up.p90_seconds + 2
-
-
 @pytest.mark.parametrize("asked_before", [False, True])
 def test_jobs_accepted_since_the_outlook_count_too(*, asked_before: bool) -> None:
     ahead = Ahead(an_outlook(1.0))
@@ -113,33 +91,6 @@ def test_jobs_accepted_since_the_outlook_count_too(*, asked_before: bool) -> Non
         ahead.add(Work(of(PREPARE), rank, 1.0, ALL[1:]))
 
     assert forecasts.forecast(ahead, a_job()) == forecast(an_outlook(1.0, 9.0), a_job())
-
-
-def test_overtaking_jobs_stretch_the_wait_of_a_batch() -> None:
-    quiet = an_outlook(1.0, 2.0, 3.0, threads=4)
-    lively = dataclasses.replace(quiet, arrivals=arriving(OTHER, Priority.STANDARD))
-    batch = a_job(rank=600.0, priority=Priority.BATCH)
-    urgent = a_job(rank=-60.0, priority=Priority.INTERACTIVE)
-
-    assert forecast(lively, batch).p50_seconds > 1.1 * forecast(quiet, batch).p50_seconds
-    assert forecast(lively, batch).p90_seconds > 1.5 * forecast(quiet, batch).p90_seconds
-    assert forecast(lively, urgent) == forecast(quiet, urgent)
-
-
-def test_larger_photos_take_longer_by_their_measured_share() -> None:
-    sizes = {**CERTAIN, of(COMPOSITE): Pace(1.0, 2.0, usual_megapixels=1.0, spread=0.01)}
-    large = dataclasses.replace(COMPOSITE_ALONE, megapixels=12.0)
-
-    foreseen = forecast(an_outlook(paces=sizes), large)
-
-    assert foreseen.p50_seconds == pytest.approx(25.0, rel=0.01)
-
-
-def test_forecast_without_workers_is_a_guess() -> None:
-    foreseen = forecast(Outlook(queues={of(PREPARE): Queue([1.0], [1])}), a_job())
-
-    assert foreseen.position == 2
-    assert 0 < foreseen.p50_seconds < foreseen.p90_seconds
 
 
 def test_position_is_exact_at_the_head_and_at_least_so_far_behind_it() -> None:
@@ -173,23 +124,6 @@ def test_pace_finds_the_seconds_of_a_megapixel() -> None:
     assert pace.spread < 0.2
 
 
-def test_model_that_never_ran_is_guessed_from_its_card_and_the_usual_model() -> None:
-    usual, light, unknown = (
-        dataclasses.replace(
-            a_card(TaskName.SEGMENTATION, name), default=name == "usual", speed=speed
-        )
-        for name, speed in (
-            *(("usual", {"cpu_ms": 80.0}), ("light", {"cpu_ms": 20.0})),
-            ("unknown", {}),
-        )
-    )
-    measured = {usual.capability: Pace(4.0, 0.4, 1.0, 0.3)}
-
-    known = guesses.completed(measured, [usual, light, unknown])
-
-    assert known == {**measured, light.capability: Pace(1.0, 0.1, 1.0, 0.3)}
-
-
 @pytest.mark.parametrize("scale", [0.3, 1.0, 4.0])
 def test_forecasts_come_right_however_wrong_they_begin(scale: float) -> None:
     chance = random.Random(5)
@@ -205,13 +139,3 @@ def test_forecasts_come_right_however_wrong_they_begin(scale: float) -> None:
 
     assert in_time[0.5] / 800 == pytest.approx(0.5, abs=0.05)
     assert in_time[0.9] / 800 == pytest.approx(0.9, abs=0.03)
-
-
-def test_correction_moves_forecasts_of_its_priority() -> None:
-    learnt = {Priority.STANDARD: Foresight(9, 0.5, 1.0)}
-
-    plain, moved = forecast(an_outlook(), a_job()), forecast(an_outlook(foresight=learnt), a_job())
-
-    assert moved.p50_seconds == pytest.approx(plain.p50_seconds * 1.6487, rel=0.001)
-    assert moved.p90_seconds == pytest.approx(plain.p90_seconds * 2.7183, rel=0.001)
-    assert (moved.raw_p50, moved.raw_p90) == (plain.raw_p50, plain.raw_p90)

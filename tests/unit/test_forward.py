@@ -1,10 +1,10 @@
-"""How a worker runs batches, shares memory and rings, and keeps libraries to one thread."""
-
 import ctypes
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -12,11 +12,19 @@ import pytest
 from PIL import AvifImagePlugin
 
 from smart_filter_shared.ids import Capability
+from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.rating import SmileLevel
+from smart_filter_shared.storage.objects import ObjectStore
+from smart_filter_tests.job_rows import a_job_row
 from smart_filter_workers import native_threads
+from smart_filter_workers.artifacts import Artifacts
+from smart_filter_workers.fetcher import Fetcher
 from smart_filter_workers.forward import is_out_of_memory, pass_by_pass
 from smart_filter_workers.networks import onnx_runtime
 from smart_filter_workers.recent import Recent
+from smart_filter_workers.results import Eyes, Smile, Smiles
 from smart_filter_workers.runner import without
+from smart_filter_workers.stock.room import StockRoom
 
 RuntimeException = onnx_runtime.load().capi.onnxruntime_pybind11_state.RuntimeException
 
@@ -99,19 +107,6 @@ def test_out_of_memory_is_recognised(error: Exception, expected: bool) -> None: 
     assert is_out_of_memory(error) is expected
 
 
-def test_hits_leave_nothing_behind() -> None:
-    recent = Recent(most_bytes=1)
-    keys = [f"key {number}" for number in range(1000)]
-    recent.put("before", "value", 1)
-    before = held(recent)
-
-    for key in keys:
-        recent.put(key, "value", 1)
-        recent.get(key, lambda: ("another", 1))
-
-    assert held(recent) == before
-
-
 def test_threads_that_miss_the_same_key_wait_for_one_fetch() -> None:
     recent, began, go_on = Recent(most_bytes=10), threading.Event(), threading.Event()
     fetched: list[int] = []
@@ -129,11 +124,6 @@ def test_threads_that_miss_the_same_key_wait_for_one_fetch() -> None:
         found = [one.result() for one in asked]
 
     assert (found, len(fetched)) == (["value"] * 4, 1)
-
-
-def held(recent: Recent) -> int:
-    """Return how many entries its dictionaries hold, whatever they are for."""
-    return sum(len(one) for one in vars(recent).values() if hasattr(one, "__len__"))
 
 
 FACE, SEGMENTATION = Capability("face.a"), Capability("segmentation.a")
@@ -169,3 +159,49 @@ def test_no_library_keeps_helpers() -> None:
     assert AvifImagePlugin.DEFAULT_MAX_THREADS == 1
     assert obeyed >= len(blas)
     assert {library.scipy_openblas_get_num_threads64_() for library in blas} <= {1}
+
+
+RATED = {
+    "smiles": [{"level": "huge", "score": 0.9}],
+    "eyes": [{"left_open": True, "right_open": None}],
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a stage reads that reads smiles only."""
+
+    smiles: Smiles | None
+
+
+def read(facts: dict[str, Any]) -> Smiles | None:
+    """Read the smiles of a job back; none of them are in storage."""
+    # No test here asks storage, or for backgrounds.
+    artifacts = Artifacts(
+        cast("ObjectStore", None), Recent(0), cast("StockRoom", None), cast("Fetcher", None)
+    )
+    return artifacts.load(a_job_row({StageName.SMILE: facts}), Wanted).smiles
+
+
+def test_fact_that_an_older_worker_did_not_store_has_its_default() -> None:
+    assert read(RATED) == Smiles(
+        (Smile(SmileLevel.HUGE, 0.9, None),), (Eyes(left_open=True, right_open=None),)
+    )
+
+
+def test_hits_leave_nothing_behind() -> None:
+    recent = Recent(most_bytes=1)
+    keys = [f"key {number}" for number in range(1000)]
+    recent.put("before", "value", 1)
+    before = held(recent)
+
+    for key in keys:
+        recent.put(key, "value", 1)
+        recent.get(key, lambda: ("another", 1))
+
+    assert held(recent) == before
+
+
+def held(recent: Recent) -> int:
+    """Return how many entries its dictionaries hold, whatever they are for."""
+    return sum(len(one) for one in vars(recent).values() if hasattr(one, "__len__"))

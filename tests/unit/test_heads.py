@@ -1,5 +1,3 @@
-"""Heads of requests that do not come, and how long a connection waits for them."""
-
 import asyncio
 from collections.abc import Iterator
 

@@ -1,11 +1,12 @@
-"""Messages, frames, places and tokens of live video: what is read, and what is refused."""
-
 import asyncio
 import base64
 import datetime as dt
 import json
+import math
+from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,13 +22,19 @@ from smart_filter_shared.errors import (
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.live import backgrounds
 from smart_filter_shared.live.tokens import LIFETIME_SECONDS, Tokens
+from smart_filter_shared.rating import SmileLevel
 from smart_filter_shared.telemetry import metrics
 from smart_filter_tests.pictures import noise
+from smart_filter_tests.portraits import a_face
 from smart_filter_tests.serving import a_photo
-from smart_filter_workers.live import frames, messages
+from smart_filter_workers.live import frames, messages, missing
 from smart_filter_workers.live.house import House
 from smart_filter_workers.live.measures import Measures
+from smart_filter_workers.live.missing import Floats
 from smart_filter_workers.live.newest import Arrived, Newest
+from smart_filter_workers.live.shutter import Look, Shutter, Taken, look_of
+from smart_filter_workers.live.smoothing import Smoothing
+from smart_filter_workers.results import Eyes, Matte8, Smile, Srgb8
 
 KEYS = ["k" * 32]
 
@@ -215,17 +222,6 @@ def test_longest_waiting_connection_leaves_when_too_many_wait_to_show_a_token() 
     assert gone == [0, 1]
 
 
-def test_longest_first_message_is_read() -> None:
-    now = dt.datetime.now(dt.UTC)
-    longest = "keywords:" + ",".join(["\U00020000" * 40] * 12)
-    token, _ = Tokens(KEYS).issue(Tenant("t" * 64), background=longest, now=now)
-
-    hello = messages.hello(json.dumps({"token": token, "background": longest, "max_side": 1280}))
-
-    assert str(hello.background) == longest
-    assert a_house().admit(hello.token).background == longest
-
-
 def test_metrics_of_live_video_are_those_of_the_table() -> None:
     measures = Measures()
     measures.shown(0.05)
@@ -299,7 +295,6 @@ def test_arbitrary_text_is_refused_in_words(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "remedy"),
     [
-        ("transparent", "color:white"),
         ("color:#fff8", "opaque"),
         ("url:https://example.org/a.jpg", "background_file"),
         ("preset:site/sea", "background_file"),
@@ -310,3 +305,154 @@ def test_arbitrary_text_is_refused_in_words(text: str) -> None:
 def test_other_background_is_refused_with_a_remedy(text: str, remedy: str) -> None:
     with pytest.raises(ValueError, match=remedy):
         backgrounds.read(text)
+
+
+SERIOUS = Look(smile=0.1, smiling=False, eyes_open=True)
+FRAMES_A_SECOND = 15
+OPEN, SHUT, UNKNOWN = Eyes(True, True), Eyes(False, False), Eyes(None, None)
+
+
+def smiling(score: float, *, eyes_open: bool = True) -> Look:
+    return Look(smile=score, smiling=score >= 0.5, eyes_open=eyes_open)
+
+
+def told(looks: Iterable[Look]) -> list[Taken]:
+    """Return what a shutter tells of looks that come in even steps."""
+    shutter = Shutter()
+    seen = [
+        shutter.observe(number, look, at=number / FRAMES_A_SECOND)
+        for number, look in enumerate(looks)
+    ]
+    return [one for one in seen if one is not None]
+
+
+def wave(*peaks: float, seconds: float, width: float) -> list[Look]:
+    """Return looks that smile most at each of some times, in seconds."""
+    times = np.arange(0, seconds, 1 / FRAMES_A_SECOND)
+    scores = [max(0.98 * math.exp(-(((t - p) / width) ** 2)) for p in peaks) for t in times]
+    return [smiling(score) for score in scores]
+
+
+def taken(looks: Iterable[Look]) -> Taken:
+    (one,) = told(looks)
+    return one
+
+
+@pytest.mark.parametrize("width", [0.2, 0.4, 0.8])
+@pytest.mark.parametrize("noise", [0.0, 0.03])
+def test_each_peak_is_taken_once_within_300_ms(width: float, noise: float) -> None:
+    peaks = (2.0, 6.5, 11.0)
+    random = np.random.default_rng(3)
+    looks = [
+        smiling(float(np.clip(look.smile + random.normal(0, noise), 0, 1)))
+        for look in wave(*peaks, seconds=14, width=width)
+    ]
+
+    at = [one.at for one in told(looks)]
+
+    assert len(at) == len(peaks)
+    assert max(abs(one - peak) for one, peak in zip(at, peaks, strict=True)) <= 0.3
+
+
+def test_frame_with_closed_eyes_is_never_taken() -> None:
+    looks = [smiling(0.99, eyes_open=number not in {7, 8, 9}) for number in range(17)]
+
+    assert taken([*looks, *[SERIOUS] * 20]).number not in {7, 8, 9}
+
+
+@pytest.mark.parametrize(
+    ("looks", "moments"),
+    [
+        ([SERIOUS] * 100, 0),
+        (wave(2.0, 3.2, seconds=8, width=0.8), 1),
+        ([smiling(0.9)] * 30 + [SERIOUS] * 2 + [smiling(0.9)] * 60, 1),
+        ([smiling(0.9)] * 30 + [SERIOUS] * 10 + [smiling(0.9)] * 30, 2),
+    ],
+    ids=["serious", "wavering smile", "slip of the models", "serious in between"],
+)
+def test_moment_ends_with_a_serious_face(looks: list[Look], moments: int) -> None:
+    assert len(told(looks)) == moments
+
+
+HUGE, MILD, NONE = (
+    *(Smile(SmileLevel.HUGE, 0.9), Smile(SmileLevel.MILD, 0.3)),
+    Smile(SmileLevel.NONE, 0.0),
+)
+
+
+@pytest.mark.parametrize(
+    ("widths", "smiles", "eyes", "look"),
+    [
+        ((), [], [], Look(smile=0.0, smiling=False, eyes_open=False)),
+        # Everyone has to smile, except a passer-by.
+        ((160, 160), [HUGE, MILD], [OPEN, OPEN], Look(smile=0.3, smiling=False, eyes_open=True)),
+        ((160, 70), [HUGE, NONE], [OPEN, SHUT], smiling(0.9)),
+        # Eyes are open when one is and none is shut.
+        ((160,), [HUGE], [OPEN], smiling(0.9)),
+        ((160,), [HUGE], [Eyes(None, True)], smiling(0.9)),
+        ((160,), [HUGE], [SHUT], smiling(0.9, eyes_open=False)),
+        ((160,), [HUGE], [UNKNOWN], smiling(0.9, eyes_open=False)),
+        ((160,), [HUGE], [Eyes(True, False)], smiling(0.9, eyes_open=False)),
+    ],
+)
+def test_look_is_that_of_everyone_who_poses(
+    widths: tuple[int, ...], smiles: list[Smile], eyes: list[Eyes], look: Look
+) -> None:
+    faces = [a_face(x=100 + 200 * place, width=width) for place, width in enumerate(widths)]
+
+    assert look_of(faces, smiles, eyes) == look
+
+
+def seen(*boxes: tuple[int, int, int, int]) -> Floats:
+    coverage = np.zeros((180, 320), np.float32)
+    for left, top, right, bottom in boxes:
+        coverage[top:bottom, left:right] = 1
+    return coverage
+
+
+def test_missed_person_is_searched_for_around_the_face() -> None:
+    face = a_face(x=200, y=100, width=60)
+
+    assert list(missing.regions(seen((80, 30, 150, 180)), [face], scale=2)) == []
+    (around,) = missing.regions(seen(), [face], scale=2)
+
+    rows, columns = around.small
+    left, top, width, height = (round(side / 2) for side in face.box)
+    assert columns.start < left < left + width < columns.stop
+    assert rows.start < top < top + 3 * height < rows.stop
+    assert (around.large[0].start, around.large[1].stop) == (2 * rows.start, 2 * columns.stop)
+
+
+HEIGHT, WIDTH = 180, 320
+STEP_SECONDS = 1 / 15
+
+
+def a_figure(left: int) -> tuple[Srgb8, Matte8]:
+    """Return a grey picture with something light in it, and its matte."""
+    srgb = np.full((HEIGHT, WIDTH, 3), 60, np.uint8)
+    srgb[40:160, left : left + 80] = 180
+    return srgb, np.where(srgb[..., 0] > 100, 255, 0).astype(np.uint8)
+
+
+def wavering(matte: Matte8, random: np.random.Generator) -> Matte8:
+    """Return a matte as a network that is not sure sees it."""
+    return np.clip(matte + random.normal(0, 50, matte.shape), 0, 255).astype(np.uint8)
+
+
+def noisy(srgb: Srgb8, random: np.random.Generator) -> Srgb8:
+    return np.clip(srgb + random.normal(0, 4, srgb.shape), 0, 255).astype(np.uint8)
+
+
+def test_still_picture_keeps_its_matte_still() -> None:
+    random = np.random.default_rng(1)
+    srgb, matte = a_figure(40)
+    smoothing, seen, shown = Smoothing(), [], []
+
+    for _ in range(40):
+        seen.append(wavering(matte, random))
+        shown.append(smoothing.smoothed(seen[-1], noisy(srgb, random), seconds=STEP_SECONDS))
+
+    before, after = (
+        np.abs(np.diff(np.array(of[10:], float), axis=0)).mean() for of in (seen, shown)
+    )
+    assert after < before / 4

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from smart_filter_shared import parameters
 from smart_filter_shared.cards import ModelCard, Offer, TaskName
 from smart_filter_shared.errors import ModelNotLoaded, SetupFailed
 from smart_filter_shared.ids import Capability
@@ -41,11 +40,8 @@ def a_card(name: str, task: TaskName = SEGMENTATION, **more: object) -> ModelCar
 class Files:
     """Model files in memory, and a count of how often each was loaded."""
 
-    def __init__(
-        self, *cards: ModelCard, broken: str = "", entries: tuple[str, ...] | None = None
-    ) -> None:
+    def __init__(self, *cards: ModelCard, broken: str = "") -> None:
         self.cards = cards
-        self.entries = entries
         self.loads: list[str] = []
         self.broken = broken
 
@@ -61,9 +57,7 @@ class Files:
             _, *others = given
             return lambda *args, **options: (card.name, args, options, others)
 
-        if self.entries is None:
-            return types.SimpleNamespace(CARD=card, load=load)
-        return types.SimpleNamespace(CARD=card, load=load, entries=lambda _: self.entries)
+        return types.SimpleNamespace(CARD=card, load=load)
 
 
 class Tight:
@@ -80,12 +74,12 @@ class Tight:
         """Nothing is held back."""
 
 
-def begun_with(files: Files, models: Collection[str] = (), gpu_fault: str | None = None) -> Serving:
+def begun_with(files: Files, models: Collection[str] = ()) -> Serving:
     """Start a worker of every stage that a card is of."""
     tasks = {card.task for card in files.cards}
     stages = [stage for stage in (StageName.SEGMENTATION, StageName.SMILE) if stage in tasks]
     offers = [Offer(card) for card in files.cards]
-    setup = serving.plan(offers, stages=stages, models=models, gpu_fault=gpu_fault)
+    setup = serving.plan(offers, stages=stages, models=models, gpu_fault=None)
     assert setup.serving.capabilities == ()
     setup.load(files.loaded())
     return setup.serving
@@ -98,18 +92,6 @@ def test_model_is_loaded_once_however_many_threads_ask() -> None:
     at_once(4, lambda: models.model(SEGMENTATION, "one"))
 
     assert files.loads == ["one"]
-
-
-@pytest.mark.parametrize(
-    ("there", "used"), [(("x", "y"), "x"), (("y", "usual"), "usual"), ((), "usual")]
-)
-def test_default_entry_is_an_available_one(there: tuple[str, ...], used: str) -> None:
-    entry = parameters.choice("entry", "usual", "Which file", choices=("usual", "x", "y"))
-    models = Files(a_card("a", parameters=(entry,)), entries=there).loaded()
-
-    model = models.of({SEGMENTATION: "a"}, {})[SEGMENTATION]
-
-    assert model("photo") == ("a", ("photo",), {"parameters": {"entry": used}}, [])
 
 
 def test_least_recently_used_model_is_dropped_when_room_is_short() -> None:
@@ -129,37 +111,7 @@ def test_model_that_alone_exceeds_the_room_is_kept() -> None:
     assert models.names() == [(SEGMENTATION, "huge", "")]
 
 
-def test_combining_model_gets_the_others_of_its_task() -> None:
-    models = Files(a_card("all", combines=True), a_card("one")).loaded()
-
-    *_, (others,) = models.model(SEGMENTATION, "all")("batch")  # type: ignore[misc]
-
-    assert others("one")("batch")[0] == "one"
-
-
-DEFAULT, OTHER = a_card("default", default=True), a_card("other")
-SMILES = a_card("smiles", SMILE, default=True)
-HEAVY = a_card("heavy", devices=("cuda", "cpu"))
-
-
-@pytest.mark.parametrize(
-    ("cards", "models", "loads", "capabilities"),
-    [
-        ((DEFAULT, OTHER), (), "default", "segmentation.default segmentation.other"),
-        ((DEFAULT, OTHER), ("other",), "other", "segmentation.other"),
-        ((DEFAULT, OTHER, SMILES), ("other",), "other smiles", "segmentation.other smile.smiles"),
-    ],
-    ids=["default models", "named models", "stage without a named model"],
-)
-def test_models_to_be_served_are_loaded_first(
-    cards: tuple[ModelCard, ...], models: tuple[str, ...], loads: str, capabilities: str
-) -> None:
-    files = Files(*cards)
-
-    begun = begun_with(files, models=models)
-
-    assert " ".join(files.loads) == loads
-    assert " ".join(begun.capabilities) == capabilities
+DEFAULT = a_card("default", default=True)
 
 
 @pytest.mark.parametrize(
@@ -183,16 +135,6 @@ def test_broken_model_fails_its_own_capability_alone(
     assert begun.capabilities == served
     assert list(begun.failed) == failed
     assert "libsomething.so" in begun.failed[Capability(failed[0])]
-
-
-def test_models_that_can_use_a_missing_gpu_are_not_served() -> None:
-    files = Files(a_card("light", default=True), HEAVY)
-
-    begun = begun_with(files, models=["light", "heavy"], gpu_fault="the driver shows none")
-
-    assert files.loads == ["light"]
-    assert begun.capabilities == ("segmentation.light",)
-    assert begun.failed == {"segmentation.heavy": "it needs a GPU: the driver shows none"}
 
 
 def test_member_that_does_not_load_fails_and_not_the_model_that_combines_it() -> None:
@@ -222,24 +164,24 @@ def a_file(card: ModelCard) -> types.SimpleNamespace:
     return types.SimpleNamespace(CARD=card, load=lambda _: card.name)
 
 
-def known(*, research: bool) -> Catalogue:
+def known() -> Catalogue:
     cards = (LEARNED, MEASURED, ANOTHER)
-    return Catalogue({(card.task, card.name): a_file(card) for card in cards}, research=research)
+    return Catalogue({(card.task, card.name): a_file(card) for card in cards}, research=False)
 
 
 def test_model_that_is_turned_off_is_withdrawn_with_the_reason() -> None:
-    offers = {offer.card.name: offer for offer in known(research=False).offers(NOWHERE)}
+    offers = {offer.card.name: offer for offer in known().offers(NOWHERE)}
 
     assert {name: (offer.fault, offer.withdrawn) for name, offer in offers.items()} == {
         "learned": (TURNED_OFF, True),
         "measured": (None, False),
         "other": (None, False),
     }
-    assert known(research=False).card(SMILE, "measured", NOWHERE).default
+    assert known().card(SMILE, "measured", NOWHERE).default
 
 
 def test_older_job_does_not_run_a_model_that_is_turned_off() -> None:
-    models = LoadedModels(known(research=False), NOWHERE, room=memory.room(None))
+    models = LoadedModels(known(), NOWHERE, room=memory.room(None))
 
     assert models.model(SMILE, "measured") == "measured"
     with pytest.raises(ModelNotLoaded, match=f"learned is {TURNED_OFF}") as caught:

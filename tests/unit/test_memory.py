@@ -1,10 +1,9 @@
-"""What tells the work of a stage from other work."""
-
 import dataclasses
 from typing import Any
 
 import pytest
 
+from smart_filter_shared import parameters
 from smart_filter_shared.cards import ModelCard, TaskName, WeightsFile
 from smart_filter_shared.jobs import memory, models
 from smart_filter_shared.jobs.published import Published
@@ -27,10 +26,6 @@ def differing(other: dict[StageName, str]) -> set[StageName]:
     return {stage for stage, work in works().items() if other.get(stage) != work}
 
 
-def test_composite_is_never_remembered() -> None:
-    assert set(works()) == {PREPARE, SEGMENTATION, FACE, SMILE}
-
-
 RED = Background(BackgroundKind.COLOR, "red")
 
 
@@ -46,12 +41,16 @@ RED = Background(BackgroundKind.COLOR, "red")
         ({"persons": Whom.LARGEST}, {SEGMENTATION}),
         ({"require_person": True}, {SEGMENTATION}),
         ({"outputs": (Output.IMAGE, Output.PERSONS)}, {SEGMENTATION}),
+        ({"params": {TaskName.SEGMENTATION: {"threshold": 0.7}}}, {SEGMENTATION}),
     ],
 )
 def test_field_changes_the_work_of_the_stages_that_read_it(
     changed: dict[str, Any], differing_stages: set[StageName]
 ) -> None:
-    segmenter = dataclasses.replace(a_card(TaskName.SEGMENTATION), instances=True)
+    threshold = parameters.number("threshold", 0.5, "Which levels count", least=0, most=1)
+    segmenter = dataclasses.replace(
+        a_card(TaskName.SEGMENTATION), instances=True, parameters=(threshold,)
+    )
 
     ours = works(ASKED, segmentation=segmenter)
     theirs = works(dataclasses.replace(ASKED, **changed), segmentation=segmenter)
@@ -66,14 +65,3 @@ def test_other_version_or_weights_make_other_work_of_all_that_follows() -> None:
 
     assert differing(works(face=newer)) == {FACE, SMILE}
     assert differing(works(eyes=other)) == {SMILE}
-
-
-def test_parameters_are_part_of_the_work() -> None:
-    card = a_card(TaskName.SEGMENTATION)
-    known = [Published(a_card(task), offered=True) for task in TaskName]
-    plans = models.choose(known, ASKED)
-    told = dataclasses.replace(plans[SEGMENTATION], parameters={card.task: {"threshold": 0.7}})
-
-    other = memory.works(ASKED, {**plans, SEGMENTATION: told}, known)
-
-    assert differing(other) == {SEGMENTATION}

@@ -1,5 +1,3 @@
-"""How pictures go into somebody else's network, and how its answers come back."""
-
 import io
 import json
 import zipfile
@@ -10,7 +8,6 @@ import pytest
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_workers.networks import handling, instances, keras_network, placing
 from smart_filter_workers.networks.handling import Activation, Answer, Fit, Handling, Layout, Order
-from smart_filter_workers.networks.squares import Square
 
 # Rounding of sizes moves an edge by a pixel at the most.
 ONE_PX = 1.01
@@ -26,20 +23,6 @@ def a_picture(height: int = 40, width: int = 80) -> placing.Srgb8:
 
 def black(height: int, width: int) -> placing.Srgb8:
     return np.zeros((height, width, 3), np.uint8)
-
-
-def test_handling_survives_being_stored() -> None:
-    used = Handling(
-        *(320, 200),
-        fit=Fit.CENTRED,
-        padding=114,
-        order=Order.BGR,
-        mean=(0.5, 0.4, 0.3),
-        brightest=True,
-        activation=Activation.SIGMOID,
-    )
-
-    assert handling.read(used.told) == used
 
 
 SQUARE = {"width": 64, "height": 64}
@@ -63,15 +46,6 @@ SQUARE = {"width": 64, "height": 64}
 def test_impossible_handling_is_refused_by_name(sent: dict[str, object], named: str) -> None:
     with pytest.raises(ValueError, match=named):
         handling.read(sent)
-
-
-def test_picture_with_kept_shape_is_between_two_bands() -> None:
-    placed = placing.place(a_picture(), Handling(64, 64, fit=Fit.CENTRED, padding=51))
-
-    assert (placed.left, placed.top, placed.width, placed.height) == (0, 16, 64, 32)
-    assert placed.values[0, :, 8, 10] == pytest.approx([0.2, 0.2, 0.2]), "the band above"
-    assert placed.values[0, :, 56, 10] == pytest.approx([0.2, 0.2, 0.2]), "the band below"
-    assert placed.values[0, :, 32, 10] == pytest.approx([1, 0, 0])
 
 
 def test_colours_mean_and_deviation_are_in_the_networks_order() -> None:
@@ -168,26 +142,6 @@ def test_each_person_is_found_once_from_left_to_right_within_its_box() -> None:
     assert right.coverage[30, 48] > 0.99
 
 
-def test_boxes_of_a_wide_picture_are_in_its_own_pixels() -> None:
-    persons = found_by_yolo(128, threshold=0.5)
-
-    assert [one.box for one in persons] == [(12, 0, 52, 64), (76, 0, 116, 64)]
-
-
-def test_rtmdet_answers_give_the_persons_among_others() -> None:
-    used = Handling(64, 64, fit=Fit.CORNER, answer=Answer.RTMDET)
-    srgb = black(32, 64)
-    boxes = np.array([[40, 0, 60, 32, 0.9], [4, 0, 20, 32, 0.7], [0, 0, 64, 32, 0.99]], np.float32)
-    masks = np.ones((3, 64, 64), np.float32)
-    answers = [boxes[None], np.array([[0, 0, 5]], np.float32), masks[None]]
-
-    persons = instances.persons(answers, placing.place(srgb, used), used, srgb, threshold=0.5)
-
-    assert [one.box for one in persons] == [(4, 0, 20, 32), (40, 0, 60, 32)]
-    assert persons[0].coverage[:, 4:20].min() == 1
-    assert persons[0].coverage[:, 20:].max() == 0
-
-
 @pytest.mark.parametrize("answer", [Answer.YOLO, Answer.RTMDET])
 def test_answers_of_another_network_are_refused(answer: Answer) -> None:
     used, srgb = Handling(64, 64, answer=answer), black(64, 64)
@@ -195,15 +149,6 @@ def test_answers_of_another_network_are_refused(answer: Answer) -> None:
 
     with pytest.raises(ValueError, match="answers of shapes"):
         instances.persons(maps, placed, used, srgb, threshold=0.5)
-
-
-def test_crowd_beyond_the_most_is_left_out() -> None:
-    across = np.arange(200, dtype=np.float32)
-    boxes = np.stack([across * 10, across * 0, across * 10 + 9, across * 0 + 9], axis=1)
-
-    kept = instances.chosen_once(boxes, 1 - across / 1000)
-
-    assert kept == list(range(instances.MOST_PERSONS))
 
 
 def a_file(module: str, name: str) -> bytes:
@@ -236,40 +181,3 @@ def test_allowed_names_are_of_classes() -> None:
     names = [name for allowed in keras_network.ALLOWED.values() for name in allowed]
 
     assert [name for name in names if name[0].islower()] == []
-
-
-@pytest.mark.parametrize("side", [40.0, 400.0])
-@pytest.mark.parametrize("angle", [0.0, 0.5])
-def test_cut_lies_at_its_points(side: float, angle: float) -> None:
-    picture = np.zeros((600, 600, 3), np.uint8)
-    square = Square(centre=(300.0, 280.0), side=side, angle=angle)
-    ((x, y),) = square.to_picture(np.array([[48, 20]], np.float32), 64)
-    radius = side / 20
-    rows, columns = np.mgrid[0:600, 0:600]
-    picture[np.hypot(columns - x, rows - y) < radius] = 255
-
-    cut = square.cut(picture, 64)[..., 0]
-
-    rows, columns = np.mgrid[0:64, 0:64]
-    centre = (columns * cut).sum() / cut.sum(), (rows * cut).sum() / cut.sum()
-    # One pixel of the cut: half a pixel may come from where pixels' middles are counted.
-    assert np.allclose(centre, (48, 20), atol=1)
-
-
-def test_cut_beyond_the_picture_is_its_edge_or_black() -> None:
-    gray = np.full((20, 20, 3), 200, np.uint8)
-    turned = Square(centre=(0.0, 0.0), side=60.0, angle=0.3)
-    upright = Square(centre=(0.0, 5.0), side=10.0, angle=0.0)
-
-    assert np.allclose(turned.cut(gray, 32), 200 / 255, atol=1e-3)
-    assert upright.cut(gray, 10, black_beyond=True)[:, :4].max() == 0
-
-
-def test_cut_comes_back_to_where_it_was() -> None:
-    square = Square(centre=(30.0, 20.0), side=10.0, angle=0.0)
-
-    pasted = square.paste(np.ones((20, 20), np.float32), 40, 60)
-
-    assert pasted.shape == (40, 60)
-    assert pasted[16:24, 26:34].min() == 1
-    assert pasted.sum() == pytest.approx(100, rel=0.15)

@@ -1,5 +1,3 @@
-"""The rating, term by term."""
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,5 +1,3 @@
-"""A recipe: the values of its fields, its defaults, its stages, and its row."""
-
 import datetime as dt
 
 import pytest
@@ -91,10 +89,6 @@ def test_outputs_come_by_comma_or_repeated_and_count_once() -> None:
     assert parsed(outputs=["image,matte", "matte"]).outputs == (Output.IMAGE, Output.MATTE)
 
 
-def test_metadata_is_kept_as_it_is() -> None:
-    assert parsed(metadata__note="Ω ✓").metadata == {"note": "Ω ✓"}
-
-
 def test_parameters_of_the_chosen_model_are_read_by_their_kinds() -> None:
     recipe = parsed(
         segmentation__model="selfie",
@@ -120,14 +114,6 @@ def test_parameters_of_the_chosen_model_are_read_by_their_kinds() -> None:
 )
 def test_persons_are_read(text: str, expected: object) -> None:
     assert parsed(persons=text).persons == expected
-
-
-def test_values_of_files_are_read() -> None:
-    asked = "matte_bits=16 max_bytes=200000 keep_metadata=true effort=small outputs=image,matte"
-
-    assert parsed(**sent(asked)).files == Files(
-        16, 200_000, keep_metadata=True, effort=Effort.SMALL
-    )
 
 
 @pytest.mark.parametrize(
@@ -356,16 +342,6 @@ def test_recipe_survives_the_database(
     assert from_json(recipe.as_json(), seed=5, metadata={"a": "b"}) == recipe
 
 
-def test_files_and_filters_survive_the_database() -> None:
-    filters = parsed(
-        filters="hat,grade", filters__hat__kind="crown", filters__grade__strength="0.25"
-    ).filters
-    files = Files(16, 123_456, keep_metadata=True, effort=Effort.SMALL)
-    recipe = Recipe(files=files, filters=filters, seed=1)
-
-    assert from_json(recipe.as_json(), seed=1, metadata={}) == recipe
-
-
 def test_row_of_an_older_version_has_the_defaults() -> None:
     stored = Recipe().as_json()
     added = {"edge", "filters", *Framing().as_json(), *Files().as_json()}
@@ -378,3 +354,18 @@ def test_row_of_an_older_version_has_the_defaults() -> None:
 def test_row_that_no_version_wrote_is_no_recipe(part: dict[str, str]) -> None:
     with pytest.raises(TypeError, match="not a stored recipe"):
         from_json({**Recipe().as_json(), **part}, seed=1, metadata={})
+
+
+def test_files_and_filters_are_read_and_survive_the_database() -> None:
+    asked = "matte_bits=16 max_bytes=200000 keep_metadata=true effort=small outputs=image,matte"
+
+    recipe = parsed(
+        **sent(asked),
+        filters="hat,grade",
+        filters__hat__kind="crown",
+        filters__grade__strength="0.25",
+        seed="5",
+    )
+
+    assert recipe.files == Files(16, 200_000, keep_metadata=True, effort=Effort.SMALL)
+    assert from_json(recipe.as_json(), seed=5, metadata={}) == recipe

@@ -1,5 +1,3 @@
-"""What remove.bg's fields ask of a recipe, and how each is refused."""
-
 import pytest
 
 from smart_filter_api.removebg import answer, fields, region
@@ -45,8 +43,6 @@ def codes(*, image: bool = True, background: bool = False, **sent: str) -> list[
         *[({"size": size}, {"size": "preview"}) for size in ("small", "regular", "preview")],
         *[({"size": size}, {"size": "full"}) for size in ("full", "auto", "4k", "50MP")],
         ({"size": "medium"}, {"size": "medium"}),
-        ({"size": "hd"}, {"size": "hd"}),
-        ({"format": "png"}, {"format": "png"}),
         ({"format": "webp"}, {"format": "webp"}),
         ({"format": "jpg"}, {"format": "jpg", "background": "color:white"}),
         (
@@ -57,7 +53,6 @@ def codes(*, image: bool = True, background: bool = False, **sent: str) -> list[
         ({"channels": "alpha"}, {"outputs": "matte"}),
         ({"channels": "alpha", "format": "zip"}, {"outputs": "zip"}),
         ({"channels": "alpha", "bg_color": "red"}, {"outputs": "matte"}),
-        ({"bg_color": "81d4fa"}, {"background": "color:#81d4fa"}),
         ({"bg_color": "#FFF"}, {"background": "color:#FFF"}),
         ({"bg_color": "81d4fa77"}, {"background": "color:#81d4fa77"}),
         ({"bg_color": "fff8"}, {"background": "color:#fff8"}),
@@ -93,14 +88,6 @@ def test_field_becomes_a_recipe(sent: dict[str, str], recipe: dict[str, str]) ->
         name: text for name, text in recipe.items() if text != CUT_OUT[name]
     }
     assert read_recipe(found.recipe, offered={}, with_background_file=False)
-
-
-def test_background_that_came_along_stands_behind() -> None:
-    behind = wish(background=True)
-
-    assert behind.recipe["background"] == ["file"]
-    assert behind.takes_background
-    assert not wish(background=True, channels="alpha").takes_background
 
 
 # A code, and the fields that are refused with it.

@@ -1,3 +1,4 @@
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -5,24 +6,28 @@ import pytest
 from numpy.typing import NDArray
 
 from smart_filter_shared.errors import NoPerson
+from smart_filter_shared.parameters import Scalar
 from smart_filter_shared.recipe import Framing, Output, Recipe, Whom
 from smart_filter_shared.recipe.framing import read_roi
-from smart_filter_tests.pictures import noise, prepared
-from smart_filter_workers.results import Matte8, PersonFound, Segmented
+from smart_filter_tests.pictures import a_figure, noise, prepared
+from smart_filter_workers.results import Face, Matte8, Prepared, Segmented
 from smart_filter_workers.stages.segmentation import apart, stage
 from smart_filter_workers.stages.segmentation.bystanders import belonging, parted
-from smart_filter_workers.stages.segmentation.closer import at_region
 from smart_filter_workers.stages.segmentation.edges import refine
 from smart_filter_workers.stages.segmentation.fusion import (
-    Eyes,
     add_faces,
-    add_unexplained,
     without,
 )
-from smart_filter_workers.stages.segmentation.models.base import People, Step
+from smart_filter_workers.stages.segmentation.models.base import People, Segmenter, Step
+from smart_filter_workers.stages.segmentation.models.ensemble import CARD, Ensemble
+from smart_filter_workers.stages.segmentation.models.grabcut import CARD as GRABCUT
+from smart_filter_workers.stages.segmentation.models.grabcut import GrabCut
 from smart_filter_workers.stages.segmentation.persons import Person
-from smart_filter_workers.stages.segmentation.regions import holding, tiles
 from smart_filter_workers.stages.segmentation.stage import Inputs
+from smart_filter_workers.stages.segmentation.strokes import (
+    parse_box,
+    parse_strokes,
+)
 
 GREY = np.full((256, 256, 3), 128, np.uint8)
 
@@ -41,31 +46,6 @@ def a_matte(share: float) -> Matte8:
 
 
 INSIDE, CORNER, WHOLE = np.s_[100:200, 100:200], np.s_[10:40, 10:40], np.s_[:, :]
-
-
-def test_result_holds_matte_and_coverage() -> None:
-    matte = a_matte(0.25)
-    matte[:10], matte[50:60] = 128, 127  # one above one half, the other below
-
-    segmented = found(People(matte, persons=None), Recipe())
-
-    assert segmented.coverage == 0.25
-    assert np.array_equal(segmented.matte, matte)
-    assert (segmented.persons, segmented.found) == (None, None)
-
-
-def test_every_person_is_located_in_the_photo() -> None:
-    left, right = (np.zeros((100, 100), np.uint8) for _ in range(2))
-    left[10:60, 5:25], right[20:80, 50:90] = 255, 200
-    right[90:, 90:] = 100  # more of the wall than of the person
-
-    segmented = found(People(np.maximum(left, right), persons=(left, right)), Recipe(persons=(2,)))
-
-    assert segmented.persons == 1
-    assert segmented.found == (
-        PersonFound(1, (20, 20, 80, 100), kept=False),
-        PersonFound(2, (200, 40, 160, 120), kept=True),
-    )
 
 
 def test_required_person_fills_half_a_percent() -> None:
@@ -102,7 +82,6 @@ HEIGHT, WIDTH = 40, 60
 
 
 def column(left: int, right: int) -> NDArray[np.bool_]:
-    """Return an outline that fills some columns of the picture."""
     outline = np.zeros((HEIGHT, WIDTH), np.bool_)
     outline[10:30, left:right] = True
     return outline
@@ -125,19 +104,6 @@ def segmented(found: People, recipe: Recipe) -> Segmented:
     inputs = Inputs(prepared(noise(HEIGHT, WIDTH)), recipe)
     (result,) = stage.run({"segmentation": lambda _: [found]}, [inputs])
     return result
-
-
-def test_every_pixel_goes_to_the_nearest_person() -> None:
-    matte = np.full((HEIGHT, WIDTH), 200, np.uint8)
-
-    left, right = apart.split(matte, [column(40, 50), column(5, 15)])
-
-    assert left[20, 10] == 200, "hers"
-    assert right[20, 45] == 200, "his"
-    assert left[2, 20] == 200, "nearer to her"
-    assert right[2, 35] == 200, "nearer to him"
-    assert np.array_equal(np.maximum(left, right), matte)
-    assert not np.any((left > 0) & (right > 0))
 
 
 def test_every_person_has_a_matte_of_the_whole_size() -> None:
@@ -208,32 +174,6 @@ def _halves(srgb: NDArray[np.uint8]) -> NDArray[np.float32]:
     return seen
 
 
-def test_region_holds_the_people_with_a_margin() -> None:
-    matte = np.zeros((100, 200), np.float32)
-    matte[40:60, 50:90] = 1
-
-    region = holding(matte, above=0.5, margin=0.1, margin_px=5)
-
-    assert region is not None
-    rows, columns = region
-    assert (rows.start, rows.stop) == (pytest.approx(33, abs=1), pytest.approx(67, abs=1))
-    assert (columns.start, columns.stop) == (pytest.approx(41, abs=1), pytest.approx(99, abs=1))
-
-
-def test_empty_matte_has_no_region() -> None:
-    assert holding(np.zeros((50, 50), np.float32), above=0.5, margin=0.1, margin_px=5) is None
-
-
-@pytest.mark.parametrize("size", [(480, 640), (640, 480), (3000, 10), (1, 1)], ids=str)
-def test_tiles_cover_the_picture(size: tuple[int, int]) -> None:
-    covered = np.zeros(size, np.bool_)
-
-    for tile in tiles(*size, share=0.6):
-        covered[tile] = True
-
-    assert covered.all()
-
-
 MAIN, FAR, CHILD = a_person(50, 10, 50, 100), a_person(5, 40, 10, 30), a_person(5, 40, 20, 30)
 CROWD = [a_person(left, 50, 10, 30) for left in (0, 40, 80, 120)]
 FACES_ALIKE = [(65.0, 12.0, 85.0, 32.0), (8.0, 42.0, 22.0, 56.0)]
@@ -276,29 +216,6 @@ def test_face_outside_of_the_matte_is_added_with_its_body() -> None:
     assert matte[:, 130:].max() == 0
 
 
-class Blind:
-    """Networks that see nobody, however close they look."""
-
-    def __call__(self, srgb: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return np.zeros(srgb.shape[:2], np.float32)
-
-    def look(self, srgb: NDArray[np.uint8], _: object) -> NDArray[np.float32]:
-        return self(srgb)
-
-
-BLIND = Eyes(Blind(), Blind())  # type: ignore[arg-type]  # of the networks only these calls matter
-
-
-def test_small_part_that_stands_alone_and_vanishes_closer_is_left_out() -> None:
-    matte = a_person(20, 20, 40, 80).coverage.copy()
-    whole = matte.copy()
-    whole[50:60, 110:120] = 1
-
-    add_unexplained(BLIND, BLACK, whole, matte)
-
-    assert matte[55, 115] == 0
-
-
 def test_bystanders_vanish_from_the_matte_except_in_front_of_a_person() -> None:
     far = a_person(90, 40, 40, 30)
 
@@ -309,14 +226,177 @@ def test_bystanders_vanish_from_the_matte_except_in_front_of_a_person() -> None:
     assert rest[5, 5] == 1, "of neither"
 
 
-def test_standing_person_is_looked_at_whole_and_in_halves() -> None:
-    sizes: list[tuple[int, int]] = []
+PHOTO = prepared(noise(40, 60))
 
-    def seeing(srgb: NDArray[np.uint8]) -> NDArray[np.float32]:
-        sizes.append((srgb.shape[0], srgb.shape[1]))
-        return np.ones(srgb.shape[:2], np.float32)
 
-    seen = at_region(seeing, np.zeros((300, 200, 3), np.uint8), (slice(0, 200), slice(0, 100)))
+def a_band(left: int, right: int) -> Matte8:
+    matte = np.zeros((40, 60), np.uint8)
+    matte[:, left:right] = 255
+    return matte
 
-    assert sizes == [(200, 100), (120, 100), (120, 100)]
-    assert np.all(seen == 1)
+
+def others(found: Mapping[str, People]) -> Callable[[str], Segmenter]:
+    """Return where to get models that see these people in every photo."""
+    return lambda name: lambda batch: [found[name] for _ in batch]
+
+
+def of_two(one: People, other: People, **given: Scalar) -> People:
+    ensemble = Ensemble(others({"people": one, "selfie": other}))
+    members: dict[str, Scalar] = {"members": "people,selfie"}
+    (people,) = ensemble([PHOTO], parameters=CARD.completed({**members, **given}))
+    return people
+
+
+def alone(left: int, right: int) -> People:
+    return People(a_band(left, right), persons=None)
+
+
+UNSURE, SURE = (alone(0, 20), alone(10, 30)), (alone(0, 20), alone(0, 20))
+
+
+@pytest.mark.parametrize(
+    ("weights", "levels"), [("", [128, 255, 128, 0]), ("3, 2", [204, 255, 51, 0])]
+)
+def test_two_members_are_joined_by_their_weights(weights: str, levels: list[int]) -> None:
+    matte = of_two(*UNSURE, weights=weights).matte
+
+    assert matte[0, [5, 15, 25, 35]].tolist() == levels
+
+
+@pytest.mark.parametrize("weights", ["1,1,1", "0,0"])
+def test_weights_that_fit_no_members_are_refused(weights: str) -> None:
+    with pytest.raises(ValueError, match="weights"):
+        of_two(alone(0, 20), alone(0, 20), weights=weights)
+
+
+@pytest.mark.parametrize(
+    ("members", "given", "confidence", "needs_review", "stronger"),
+    [
+        (UNSURE, {}, 1 / 3, True, None),
+        (SURE, {}, 1, False, None),
+        ((alone(0, 0), alone(0, 0)), {}, 1, False, None),
+        ((alone(0, 20), alone(30, 50)), {"agreement": 0.0}, 0, False, None),
+        (UNSURE, {"below": "escalate", "stronger": "detectron2"}, 1 / 3, True, "detectron2"),
+        (UNSURE, {"below": "escalate", "stronger": ""}, 1 / 3, True, None),
+        (SURE, {"below": "escalate", "stronger": "x"}, 1, False, None),
+    ],
+    ids=[
+        *("unsure", "sure", "no people", "threshold of 0", "unsure and escalated"),
+        *("unsure without a stronger model", "sure and not escalated"),
+    ],
+)
+def test_overlap_of_members_decides_about_a_review_and_the_stronger_model(
+    members: tuple[People, People],
+    given: dict[str, Scalar],
+    confidence: float,
+    stronger: str | None,
+    *,
+    needs_review: bool,
+) -> None:
+    people = of_two(*members, **given)
+
+    assert people.confidence == pytest.approx(confidence)
+    assert (people.needs_review, people.stronger) == (needs_review, stronger)
+
+
+def test_persons_are_those_of_the_first_member_that_separates_them() -> None:
+    two = People(a_band(0, 40), persons=(a_band(0, 20), a_band(20, 40)))
+
+    people = of_two(alone(0, 50), two)
+
+    assert people.persons is not None
+    left, right = people.persons
+    assert left[0, 10] == 255
+    assert right[0, 45] == 128, "pixels of the other member alone go to the nearest person"
+    assert np.array_equal(left + right, people.matte)
+
+
+FIGURE = prepared(a_figure())
+FACE = Face(box=(125.0, 90.0, 110.0, 140.0), score=0.9, landmarks=((0.0, 0.0),) * 5)
+FIGURE_HEIGHT, FIGURE_WIDTH = FIGURE.proxy_srgb.shape[:2]
+NOBODY = np.zeros((FIGURE_HEIGHT, FIGURE_WIDTH), np.uint8)
+
+
+def seeing(matte: Matte8) -> Callable[[str], Segmenter]:
+    def see(batch: Sequence[Prepared]) -> list[People]:
+        return [People(matte, persons=None) for _ in batch]
+
+    return lambda _: see
+
+
+def a_rough_matte() -> Matte8:
+    """Return a matte of the figure that is some pixels too narrow at the head."""
+    matte = NOBODY.copy()
+    matte[85:240, 124:236] = 255
+    matte[300:, 76:284] = 255
+    return matte
+
+
+def grabbed(photo: Prepared, matte: Matte8, **given: Scalar) -> Matte8:
+    (people,) = GrabCut(seeing(matte))([photo], parameters=GRABCUT.completed(given))
+    return people.matte
+
+
+STROKES_FORM, BOX_FORM = r"keep 120,80 140,95; remove 10,10 50,50", "a box x,y,width,height"
+WRONG_STROKES = "keep|keep 1|draw 1,2|keep 1,2;;|keep -1,2|keep 1,2 remove 3,4"
+WRONG_BOXES = "1,2,3|1,2,3,0|a,b,c,d|1,2,3,4,5|-1,2,3,4"
+
+
+@pytest.mark.parametrize(
+    ("parse", "text", "form"),
+    [
+        *((parse_strokes, text, STROKES_FORM) for text in WRONG_STROKES.split("|")),
+        *((parse_box, text, BOX_FORM) for text in WRONG_BOXES.split("|")),
+    ],
+)
+def test_malformed_text_is_refused_with_its_form(
+    parse: Callable[[str], object], text: str, form: str
+) -> None:
+    with pytest.raises(ValueError, match=form):
+        parse(text)
+
+
+def test_card_refuses_a_long_text_of_strokes_quickly() -> None:
+    with pytest.raises(ValueError, match="strokes such as"):
+        GRABCUT.parameter("strokes").read("keep 1,1" + " 1,1" * 900 + "!")
+
+
+WITH_FACE = replace(FIGURE, proposals=(FACE,))
+AROUND = "keep 180,120 180,460 120,440 240,440; remove 20,20 20,470"
+ALL_AROUND = AROUND + "; remove 20,20 340,20"
+HEADLESS = a_rough_matte()
+HEADLESS[:290] = 0
+
+
+@pytest.mark.parametrize(
+    ("photo", "matte", "given", "inside", "outside"),
+    [
+        # The cheek next to the matte.
+        (FIGURE, a_rough_matte(), {}, [(160, 121)], [(20, 20)]),
+        # Outside: the wall within the box.
+        (FIGURE, NOBODY, {"box": "40,40,280,440"}, [(160, 180), (460, 180)], [(60, 60)]),
+        (WITH_FACE, NOBODY, {}, [(160, 180), (440, 180)], [(20, 20)]),
+        (FIGURE, NOBODY, {"seed": "strokes", "strokes": ALL_AROUND}, [(180, 180)], [(40, 40)]),
+        (FIGURE, HEADLESS, {}, [(400, 180)], [(160, 180)]),
+        # The second: not touched by the stroke, but of its color.
+        (
+            FIGURE,
+            HEADLESS,
+            {"strokes": "keep 180,110 180,220"},
+            [(160, 180), (150, 140)],
+            [(40, 40)],
+        ),
+    ],
+    ids=["rough matte", "box", "face", "strokes", "headless matte", "stroke corrects a matte"],
+)
+def test_figure_is_found_from_its_seeds(
+    photo: Prepared,
+    matte: Matte8,
+    given: dict[str, Scalar],
+    inside: list[tuple[int, int]],
+    outside: list[tuple[int, int]],
+) -> None:
+    seen = grabbed(photo, matte, **given)
+
+    assert [seen[place] for place in inside] == [255] * len(inside)
+    assert [seen[place] for place in outside] == [0] * len(outside)

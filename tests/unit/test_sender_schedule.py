@@ -1,5 +1,3 @@
-"""What becomes of a delivery, by what came of sending it; and which lanes are held back."""
-
 import datetime as dt
 
 import pytest
@@ -36,18 +34,14 @@ def test_delivery_fails_at_410_and_a_test_at_once() -> None:
     assert judged(Answer(500, b""), type_=TEST).state is DeliveryState.FAILED
 
 
-def test_schedule_is_that_of_the_specification() -> None:
+def test_schedule_is_that_of_the_specification_and_spread() -> None:
     waits = [judged(Silence("none"), attempt=attempt).wait_seconds for attempt in range(1, 10)]
+    spread = [judged(Silence("none"), attempt=2, chance=one).wait_seconds for one in (0.0, 1.0)]
 
     hours = [wait / 3600 for wait in waits]
+    assert spread == pytest.approx([240, 360])
     assert hours == pytest.approx([5 / 3600, 5 / 60, 0.5, 2, 5, 10, 14, 20, 24])
     assert judged(Silence("none"), attempt=10).state is DeliveryState.FAILED
-
-
-def test_waits_are_spread() -> None:
-    early, late = (judged(Silence("none"), attempt=2, chance=chance) for chance in (0.0, 1.0))
-
-    assert (early.wait_seconds, late.wait_seconds) == pytest.approx((240, 360))
 
 
 def test_retry_after_lengthens_a_wait_and_never_shortens_it() -> None:

@@ -1,5 +1,3 @@
-"""Settings: what is read, and what is said when it is wrong; and where the data folder is."""
-
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +6,7 @@ from typing import get_type_hints
 import pytest
 from pydantic_settings import BaseSettings
 
+from smart_filter_docs import settings as documented
 from smart_filter_shared import settings
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_shared.places import data_folder
@@ -140,38 +139,9 @@ def test_empty_variable_is_not_set(environment: pytest.MonkeyPatch, name: str) -
     assert settings.load() == usual
 
 
-@pytest.mark.parametrize(
-    "name", [name for name in WRONG if name not in SERVERS and "_STORAGE_" not in name]
-)
-def test_wrong_variable_is_refused_without_servers_too(
-    monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    monkeypatch.setenv(name, WRONG[name][0])
-
-    with pytest.raises(SetupFailed, match=name):
-        settings.ensure_readable()
-
-
-def test_hosts_and_networks_to_be_reached_are_listed(environment: pytest.MonkeyPatch) -> None:
-    environment.setenv("SMART_FILTER_OUTBOUND_ALLOW", "Media.Internal, 10.1.0.0/16,127.0.0.1,::1,")
-
-    allow = settings.load().outbound.allow
-
-    assert allow == ("media.internal", "10.1.0.0/16", "127.0.0.1/32", "::1/128")
-
-
 @pytest.mark.usefixtures("environment")
 def test_secrets_are_not_shown() -> None:
     assert "hush" not in repr(settings.load())
-
-
-def test_origins_are_read_as_browsers_write_them(environment: pytest.MonkeyPatch) -> None:
-    listed = "https://App.example.com:443, http://localhost:5173,*"
-    environment.setenv("SMART_FILTER_CORS_ORIGINS", listed)
-
-    origins = settings.load().browser.cors_origins
-
-    assert origins == ("https://app.example.com", "http://localhost:5173", "*")
 
 
 def _variables(group: type[BaseSettings]) -> Iterator[str]:
@@ -201,3 +171,9 @@ def test_data_folder_is_the_named_one_or_that_of_the_user(
 def test_unknown_home_is_refused_with_the_remedy() -> None:
     with pytest.raises(SetupFailed, match="--data or SMART_FILTER_DATA"):
         data_folder({"SMART_FILTER_DATA": "~nobody-of-this-name/x"}, uid=0)
+
+
+def test_page_on_settings_has_the_defaults_of_the_code() -> None:
+    text = documented.PAGE.read_text()
+
+    assert documented.page(text) == text, "run `make docs`"

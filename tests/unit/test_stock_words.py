@@ -1,5 +1,3 @@
-"""What a picture is called, by its path or by what somebody tells."""
-
 import pytest
 
 from smart_filter_shared.errors import PictureRefused
@@ -7,21 +5,6 @@ from smart_filter_shared.presets import Mood
 from smart_filter_workers.stock import words
 from smart_filter_workers.stock.providers.base import notes_of
 from smart_filter_workers.stock.words import Words
-
-
-@pytest.mark.parametrize(
-    ("path", "name"),
-    [
-        ("beach.jpg", "beach"),
-        ("winter/Snow fort.jpg", "winter-snow-fort"),
-        ("Café au lait!.PNG", "cafe-au-lait"),
-        ("Straße (2).webp", "strasse-2"),
-        ("a..b__c.jpg", "a-b-c"),
-        ("x" * 200 + ".jpg", "x" * 64),
-    ],
-)
-def test_name_is_made_of_the_path(path: str, name: str) -> None:
-    assert words.called(path, Words(title="T")).name == name
 
 
 def test_tags_are_the_words_of_the_path_and_the_title_is_the_name_of_the_file() -> None:

@@ -1,5 +1,3 @@
-"""Annotations and how they are split, and detectors' training without torch or detectron2."""
-
 import dataclasses
 import json
 import math
@@ -181,51 +179,26 @@ def test_wrong_mark_of_a_line_is_left_out(
     assert len(sheet.pictures[0].marks) == len(one.faces) - 1
 
 
-def test_pipe_is_no_file_of_annotations(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "a.json")
-
-    with pytest.raises(FolderUnreadable, match="is no file"):
-        reading.sheets(tmp_path)
-
-
 def test_line_that_is_no_json_does_not_spoil_the_others(folder: Path, one: Drawn) -> None:
-    sheet = read_lines(folder, json.dumps(dataturks(one)), "", "not this", "")
+    without_marks = json.dumps({"content": one.name, "annotation": None})
+
+    sheet = read_lines(folder, without_marks, "", "not this", "")
 
     assert "lines.jsonl, line 3 is no JSON" in wrong(sheet)
-    assert len(sheet.pictures) == 1
-
-
-def test_picture_without_marks_is_read(folder: Path, one: Drawn) -> None:
-    sheet = read_lines(folder, json.dumps({"content": one.name, "annotation": None}))
-
-    assert sheet.findings == ()
     assert [(one.width, one.height, one.marks) for one in sheet.pictures] == [(128, 96, ())]
 
 
-def test_box_without_an_outline_is_its_pixels() -> None:
-    inside = outlines.pixels(Mark("face", (1, 2, 4, 3)), width=6, height=5)
-
-    assert inside.sum() == 3
-    assert inside[2, 1:4].all()
-
-
-def test_run_lengths_are_numbers_or_letters_and_fill_the_picture() -> None:
+def test_pixels_of_a_mark_are_those_of_its_box_or_its_run_lengths() -> None:
     # Each letter: five bits, the lowest first, whether more follow; from the fourth run on the
     # difference from the run two before.
     letters = "5\\9X1kFPn05"
 
+    inside = outlines.pixels(Mark("face", (1, 2, 4, 3)), width=6, height=5)
+
+    assert (inside.sum(), inside[2, 1:4].all()) == (3, True)
     assert outlines.runs(letters, 1364, 1) == Runs((5, 300, 40, 7, 1000, 12))
     with pytest.raises(Misdrawn, match="not those of 10×10 pixels"):
         outlines.runs([50, 49], 10, 10)
-
-
-def test_picture_of_another_size_is_not_learnt_from(folder: Path, one: Drawn) -> None:
-    told = coco([one])
-    told["images"][0] |= {"width": 130}
-    (picture,) = read(folder, told).pictures
-
-    with pytest.raises(FolderUnreadable, match="annotated as 130×96"):
-        pictures.load(picture)
 
 
 FACES = Where(labels=("face",))
@@ -234,14 +207,6 @@ FACES = Where(labels=("face",))
 @pytest.fixture
 def two_splits(tmp_path: Path) -> Path:
     return folder_of(tmp_path / "data", train=3, validation=2)
-
-
-def test_files_called_train_and_val_are_the_splits(two_splits: Path) -> None:
-    found = splits.read(two_splits, FACES)
-
-    assert {one.path.name for one in found.train} == {f"train_{n}.png" for n in range(3)}
-    assert {one.path.name for one in found.validation} == {"val_1000.png", "val_1001.png"}
-    assert list(splits.findings(two_splits, FACES)) == []
 
 
 def test_one_file_is_split_alike_in_any_order(tmp_path: Path) -> None:
@@ -275,6 +240,9 @@ def test_corrupt_and_mismatched_pictures_are_found(two_splits: Path) -> None:
 
     assert "cannot be decoded" in found["train_1.png"]
     assert "50×40 pixels upright, and annotated as 128×96" in found["train_2.png"]
+    for picture in splits.read(two_splits, FACES).train[1:]:
+        with pytest.raises(FolderUnreadable):
+            pictures.load(picture)
 
 
 def test_missing_label_is_found_and_refused(two_splits: Path) -> None:
@@ -308,6 +276,13 @@ def test_ambiguous_folder_is_refused(tmp_path: Path, names: tuple[str, ...], why
 
     with pytest.raises(FolderUnreadable, match=why):
         splits.read(tmp_path, FACES)
+
+
+def test_pipe_is_no_file_of_annotations(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.json")
+
+    with pytest.raises(FolderUnreadable, match="is no file"):
+        reading.sheets(tmp_path)
 
 
 def test_many_findings_of_a_kind_are_counted() -> None:
@@ -344,9 +319,6 @@ def test_network_is_one_that_the_product_lets_in(
 
     keys.check(document, "made here")
     assert not set(document) & set(documents.OF_TRAINING)
-
-
-def test_unknown_architecture_is_one_line() -> None:
     with pytest.raises(SetupFailed, match="'yolo' is no architecture that is trained here"):
         configuration.text(Configuration(), "yolo", 1)
 

@@ -1,5 +1,3 @@
-"""What the trainings of smiles, eyes and orientation read, find fault with, vary and choose."""
-
 import csv
 import io
 import os
@@ -37,11 +35,10 @@ FACES, HALF = OfFaces(held_out_share=0.3), OfEyes(held_out_share=0.5)
 HALF_OF_SCENES = OfScenes(held_out_share=0.5, crops=2)
 
 
-def scenes(place: Path, count: int = 24) -> Path:
-    """Write so many scenes that stand upright."""
+def scenes(place: Path) -> Path:
     place.mkdir()
     rng = np.random.default_rng(0)
-    for number in range(count):
+    for number in range(24):
         cv2.imwrite(str(place / f"scene{number:04d}.png"), a_scene(rng))
     return place
 
@@ -136,23 +133,16 @@ def test_crops_without_augmentation_are_only_resized() -> None:
     assert of_eyes.as_they_are(scene[..., 0]) == pytest.approx(np.full((1, EYE_PX, EYE_PX, 1), 0.2))
 
 
-def test_votes_become_levels_by_either_rule() -> None:
-    counts = np.zeros((1, 10), np.int64)
-    counts[0, [votes.COLUMNS.index("happiness"), votes.COLUMNS.index("surprise")]] = 3, 5
+def test_votes_become_levels_by_either_rule_and_shares_of_emotions() -> None:
+    counts = np.zeros((2, 10), np.int64)
+    counts[0, [votes.COLUMNS.index(name) for name in ("happiness", "surprise")]] = 3, 5
+    counts[:, 8] = 6  # for no emotion
 
     by_rule = {rule: int(votes.levels(votes.smiling(counts, rule))[0]) for rule in votes.RULES}
-
-    assert by_rule == {"happiness": 0, "happiness+surprise": 2}
-
-
-def test_shares_of_emotions_leave_out_votes_for_none() -> None:
-    counts = np.zeros((2, 10), np.int64)
-    counts[0, [0, 1, 8]] = 3, 1, 6
-    counts[1, 8] = 10
-
     shares = votes.emotions(counts)
 
-    assert shares[0, :2].tolist() == [0.75, 0.25]
+    assert by_rule == {"happiness": 0, "happiness+surprise": 2}
+    assert sorted(shares[0])[-2:] == pytest.approx([3 / 8, 5 / 8])
     assert (shares[1] == 1 / 8).all()
 
 
@@ -220,10 +210,8 @@ HARMS: dict[str, Callable[[bytes], bytes]] = {
     "flipped bit": lambda whole: whole[:5000] + bytes([whole[5000] ^ 1]) + whole[5001:],
     "one array": lambda _: CROPS,
     "pixels short": lambda _: npz(CROPS[:-1]),
-    "pixels over": lambda _: npz(CROPS + b"0"),
     "numbers of another kind": lambda _: npz(npy(np.zeros((20, 48, 48)))),
     "huge header": lambda _: npz(header((10**12, 48, 48))),
-    "header alone": lambda _: npz(header((20, 48, 48))),
     "unknown version": lambda _: npz(b"\x93NUMPY\x09\x00 what is this"),
     "another name": lambda _: npz(b"", name="pictures.npy"),
 }
@@ -293,7 +281,6 @@ def test_settings_are_read_by_their_kinds() -> None:
 
 @pytest.fixture
 def of_persons(tmp_path: Path) -> Path:
-    """Crops of eyes, of forty persons."""
     return drawn_eyes.folder(tmp_path / "eyes", 40)
 
 
@@ -353,25 +340,20 @@ def test_broken_crop_is_named(of_persons: Path, content: bytes | None, what: str
     assert finding.remedy
 
 
-def test_name_that_is_no_utf8_is_printed_escaped(of_persons: Path) -> None:
-    there = of_persons / "open" / "drawn_open-0-0003_L.png"
-    there.rename(Path(os.fsdecode(os.fsencode(of_persons / "open") + b"/caf\xe9.png")))
-
-    with pytest.raises(FolderUnreadable, match="no UTF-8"):
-        eyes.read(of_persons, HALF)
-    [finding] = (one for one in eyes.findings(of_persons, HALF) if one.fatal)
-
-    assert r"caf\xe9.png" in finding.what
-
-
-def test_crop_in_both_classes_is_named(of_persons: Path) -> None:
+def test_crop_in_both_classes_and_a_name_that_is_no_utf8_are_found(of_persons: Path) -> None:
     same = (of_persons / "closed" / "drawn_closed-0-0000_R.png").read_bytes()
     (of_persons / "open" / "drawn_again_1_R.png").write_bytes(same)
 
-    [finding] = (one for one in eyes.findings(of_persons, HALF) if one.fatal)
+    [twice] = (one for one in eyes.findings(of_persons, HALF) if one.fatal)
+    there = of_persons / "open" / "drawn_open-0-0003_L.png"
+    there.rename(Path(os.fsdecode(os.fsencode(of_persons / "open") + b"/caf\xe9.png")))
+    [unprintable] = (one for one in eyes.findings(of_persons, HALF) if one.fatal)
 
-    assert finding.where == "open/drawn_again_1_R.png"
-    assert "closed/drawn_closed-0-0000_R.png" in finding.what
+    assert twice.where == "open/drawn_again_1_R.png"
+    assert "closed/drawn_closed-0-0000_R.png" in twice.what
+    assert r"caf\xe9.png" in unprintable.what
+    with pytest.raises(FolderUnreadable, match="no UTF-8"):
+        eyes.read(of_persons, HALF)
 
 
 def test_open_eye_that_looks_shut_is_unknown_rather_than_shut() -> None:
@@ -439,7 +421,6 @@ def test_cut_lets_hardly_any_upright_scene_be_turned() -> None:
 
 
 def change(folder: Path, number: int, **values: str) -> None:
-    """Change a row of the labels."""
     labels = folder / "drawn_labels.csv"
     with labels.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))

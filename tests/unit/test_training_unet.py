@@ -18,8 +18,8 @@ from smart_filter_training.models.unet.shelves import Shelf, as_they_are
 CONFIGURATION = Configuration(validation_share=0.3)
 
 
-def an_example(seed: int = 0) -> Example:
-    photo, mask = drawn_people.one(np.random.default_rng(seed))
+def an_example() -> Example:
+    photo, mask = drawn_people.one(np.random.default_rng(0))
     return Example(photo, mask, np.ones(mask.shape, np.bool_))
 
 
@@ -29,8 +29,8 @@ def write(path: Path, values: np.ndarray) -> Path:
     return path
 
 
-def fatal(folder: Path, configuration: Configuration = CONFIGURATION) -> list[Finding]:
-    return [one for one in data.findings(folder, configuration) if one.fatal]
+def fatal(folder: Path) -> list[Finding]:
+    return [one for one in data.findings(folder, CONFIGURATION) if one.fatal]
 
 
 def test_pairs_are_found_by_source(tmp_path: Path) -> None:
@@ -87,6 +87,9 @@ def test_both_sides_of_the_split_share_no_person(tmp_path: Path) -> None:
 
 
 def test_missing_corrupt_and_unequal_files_are_found_by_name(tmp_path: Path) -> None:
+    with pytest.raises(FolderUnreadable, match="holds neither images/ and masks/ nor"):
+        data.read(tmp_path, CONFIGURATION)
+    assert fatal(tmp_path)
     folder = drawn_people.folder(tmp_path, 24)
     assert fatal(folder) == []
 
@@ -137,20 +140,16 @@ def test_empty_masks_are_fatal_only_when_all_are(tmp_path: Path) -> None:
     assert "has nobody in any mask" in {one.what for one in fatal(folder)}
 
 
-def test_folder_of_another_layout_is_refused_and_found(tmp_path: Path) -> None:
-    with pytest.raises(FolderUnreadable, match="holds neither images/ and masks/ nor"):
-        data.read(tmp_path, CONFIGURATION)
-    assert fatal(tmp_path)
-
-
-def test_photo_and_matte_are_framed_alike() -> None:
+def test_photo_and_matte_are_framed_alike_and_light_depends_on_the_seed_alone() -> None:
     example = an_example()
     both = Example(np.dstack([example.matte] * 3), example.matte, example.counted)
 
     seen = augmentation.framed(np.random.default_rng(5), both, 64)
+    once, again = (augmentation.lit(np.random.default_rng(3), example.srgb) for _ in range(2))
 
     # Rounding to whole levels, in the photo and not in the matte.
     assert np.abs(seen.srgb[..., 0] / 255 - seen.matte).max() <= 1 / 255
+    assert (once == again).all()
 
 
 def test_background_holds_none_of_the_people_and_needs_room() -> None:
@@ -172,12 +171,6 @@ def test_people_set_before_a_background_keep_their_matte_and_colors() -> None:
     inside = cv2.erode(seen.matte, np.ones((9, 9))) == 1
     assert np.abs(joined.srgb[inside].astype(int) - seen.srgb[inside]).max() <= 2
     assert joined.matte is seen.matte
-
-
-def test_light_depends_on_the_seed_alone() -> None:
-    once, again = (augmentation.lit(np.random.default_rng(3), an_example().srgb) for _ in range(2))
-
-    assert (once == again).all()
 
 
 def test_shelf_without_room_reads_again_and_answers_the_same(tmp_path: Path) -> None:
