@@ -55,21 +55,6 @@ def test_slider_parts_photo_and_result(page: Page, visitor: Visitor, photos: Pho
     assert apart(whole[:, line + 24 :], result[:, line + 24 :]) < _SAME
 
 
-@pytest.mark.usefixtures("job")
-def test_slider_follows_the_pointer(page: Page) -> None:
-    slider = page.get_by_role("slider", name="Photo and result")
-    left, top, width, height = place_of(page)
-
-    page.mouse.move(left + width / 2, top + height / 2)
-    page.mouse.down()
-    page.mouse.move(left + 0.8 * width, top + 20, steps=4)
-    page.mouse.up()
-
-    expect(slider).to_have_attribute("aria-valuenow", "80")
-    page.mouse.click(left + 0.1 * width, top + 0.2 * height)
-    expect(slider).to_have_attribute("aria-valuetext", "10 % photo, 90 % result")
-
-
 def test_photo_and_result_lie_on_each_other_when_cropped(
     page: Page, visitor: Visitor, photos: Photos
 ) -> None:
