@@ -8,14 +8,12 @@ import numpy as np
 import pytest
 
 from smart_filter_shared.cards import TaskName
-from smart_filter_shared.errors import SetupFailed
 from smart_filter_shared.parameters import Scalar
 from smart_filter_tests.pictures import ODD_SIZES, noise
 from smart_filter_tests.threads import at_once
 from smart_filter_workers import catalogue, weights
 from smart_filter_workers.loaded import LoadedModels
 from smart_filter_workers.networks import onnx_runtime
-from smart_filter_workers.networks.cascades import Cascade
 from smart_filter_workers.networks.centerface import CenterFace
 from smart_filter_workers.results import Face, Srgb8
 from smart_filter_workers.stages.face.models import haar, res10
@@ -192,11 +190,6 @@ def test_face_that_the_mesh_rejects_is_left_out(cascade: haar.Haar, astronaut: S
     assert set(kept) == {face for face in found if face.score >= 0.5}
 
 
-def test_cascade_that_this_opencv_lacks_is_named_with_the_remedy() -> None:
-    with pytest.raises(SetupFailed, match=r"haarcascade_unicorn\.xml is missing: install opencv"):
-        Cascade("haarcascade_unicorn")
-
-
 def test_res10_reads_caffe_files_and_is_given_blue_first(blue_first: res10.Res10) -> None:
     red = np.ascontiguousarray(BLUE[:, :, ::-1])
 
@@ -210,30 +203,6 @@ def test_res10_reads_caffe_files_and_is_given_blue_first(blue_first: res10.Res10
     assert face.box == pytest.approx((8, 8, 32, 24), abs=1e-3)
     right_eye, left_eye, *_ = face.landmarks
     assert 8 < right_eye[0] < left_eye[0] < 40
-
-
-@pytest.mark.parametrize("size", ODD_SIZES, ids=str)
-def test_res10_answers_any_size_within_the_picture(
-    blue_first: res10.Res10, size: tuple[int, int]
-) -> None:
-    height, width = size
-    blue = np.full((height, width, 3), (10, 20, 250), np.uint8)
-
-    ((face,),) = blue_first([blue], parameters=res10.CARD.completed({}))
-
-    left, top, box_width, box_height = face.box
-    assert 0 <= left <= left + box_width <= width
-    assert 0 <= top <= top + box_height <= height
-
-
-def test_four_threads_of_res10_give_the_same(blue_first: res10.Res10) -> None:
-    pictures = [np.full((9, 9, 3), (0, 0, blue), np.uint8) for blue in range(235, 255)]
-    parameters = res10.CARD.completed({})
-    alone = blue_first(pictures, parameters=parameters)
-
-    found = at_once(4, lambda: blue_first(pictures, parameters=parameters))
-
-    assert found == [alone] * 4
 
 
 def test_rows_of_res10_become_faces_best_first_cut_at_the_edges() -> None:

@@ -115,11 +115,6 @@ def test_killed_run_ends_with_the_weights_of_one_that_was_not(
     assert weights_of(resumed.file) == weights_of(whole.file)
 
 
-def test_run_with_other_settings_is_not_resumed(expression: Trained) -> None:
-    with pytest.raises(SetupFailed, match="other configuration"):
-        EXPRESSION.train(expression.folder, expression.run.file.parent, "epochs=9")
-
-
 def test_file_that_is_no_start_is_refused(eyes: Trained, tmp_path: Path) -> None:
     start = tmp_path / "start.weights.h5"
     start.write_bytes(b"no weights")
