@@ -1,6 +1,5 @@
 """What stands behind the people is changed, and changed back."""
 
-import io
 import re
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
 from smart_filter_tests.browsing.accessibility import axe
@@ -23,7 +21,6 @@ from smart_filter_tests.browsing.visitors import Visitor
 _JPEG_LEVELS = 6
 _ALL_LOADED = "[...document.querySelectorAll('.versions img')].every((image) => image.complete)"
 _GREEN = (18, 171, 52)
-_CHECKS = ((255, 255, 255), (217, 212, 205))
 
 
 @pytest.fixture
@@ -51,18 +48,6 @@ def test_colour_stands_behind_the_people(page: Page, visitor: Visitor) -> None:
     assert np.abs(image[:40, :40].astype(int) - _GREEN).max() <= _JPEG_LEVELS
     until(page, lambda: _share(pixels(page.locator(".viewer").first), _GREEN) > 0.05)
     axe(page)
-
-
-@pytest.mark.usefixtures("photo")
-def test_transparent_background_is_a_checkerboard(page: Page, visitor: Visitor) -> None:
-    _kind(page, "Transparent").click()
-
-    _made(page, "Transparent")
-    job = visitor.newest()
-    raw = visitor.client.get(job["outputs"]["image"]).content
-    assert np.asarray(Image.open(io.BytesIO(raw)).convert("RGBA"))[:40, :40, 3].max() == 0
-    viewer = page.locator(".viewer").first
-    until(page, lambda: min(_share(pixels(viewer), one) for one in _CHECKS) > 0.02)
 
 
 @seen_on(DESKTOP_DARK, PHONE)

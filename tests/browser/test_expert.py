@@ -183,24 +183,6 @@ def test_copied_json_is_pasted_to_another_photo(
     assert recipe["segmentation"] == {"model": "classical", "params": {"blur": 31}}
 
 
-def test_code_can_be_copied(page: Page, visitor: Visitor, photos: Photos) -> None:
-    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    code = _code(page, _a_job(visitor, photos), "curl")
-
-    page.get_by_role("button", name="Copy", exact=True).click()
-
-    expect(page.get_by_text("Copied.")).to_be_visible()
-    assert page.evaluate("navigator.clipboard.readText()") == code
-    axe(page)
-
-    # As by plain http on a LAN.
-    page.evaluate("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
-    page.get_by_role("button", name="Copy", exact=True).click()
-    expect(page.get_by_text("It is selected")).to_be_visible()
-    expect(page.get_by_role("textbox", name="The recipe as curl")).to_be_focused()
-    assert page.evaluate("getSelection().toString()") == code
-
-
 def _a_job(visitor: Visitor, photos: Photos, **fields: str) -> dict[str, Any]:
     """Return a job that is done, of the one who smiles."""
     asked = {"outputs": _OUTPUTS, "background": "color:teal", **fields}
