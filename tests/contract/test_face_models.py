@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 
 from smart_filter_shared.cards import TaskName
+from smart_filter_shared.errors import SetupFailed
 from smart_filter_shared.parameters import Scalar
 from smart_filter_tests.pictures import ODD_SIZES, noise
 from smart_filter_tests.threads import at_once
 from smart_filter_workers import catalogue, weights
 from smart_filter_workers.loaded import LoadedModels
 from smart_filter_workers.networks import onnx_runtime
+from smart_filter_workers.networks.cascades import Cascade
 from smart_filter_workers.networks.centerface import CenterFace
 from smart_filter_workers.results import Face, Srgb8
 from smart_filter_workers.stages.face.models import haar, res10
@@ -188,6 +190,11 @@ def test_face_that_the_mesh_rejects_is_left_out(cascade: haar.Haar, astronaut: S
 
     assert len(kept) == 1
     assert set(kept) == {face for face in found if face.score >= 0.5}
+
+
+def test_cascade_that_this_opencv_lacks_is_named_with_the_remedy() -> None:
+    with pytest.raises(SetupFailed, match=r"haarcascade_unicorn\.xml is missing: install opencv"):
+        Cascade("haarcascade_unicorn")
 
 
 def test_res10_reads_caffe_files_and_is_given_blue_first(blue_first: res10.Res10) -> None:

@@ -174,6 +174,11 @@ def test_entry_that_is_elsewhere_is_left_to_other_workers(folder: Path) -> None:
     assert not caught.value.leads, "the others of its networks are served"
 
 
+def test_network_whose_weights_lie_in_another_file_is_refused() -> None:
+    with pytest.raises(SetupFailed, match="another file"):
+        onnx_session.check(networks.with_weights_elsewhere())
+
+
 @pytest.mark.parametrize("content", [b"", b"not a network", b"PK\3\4", b"\x08\x07"])
 def test_file_that_is_no_network_is_refused(content: bytes) -> None:
     with pytest.raises(SetupFailed, match="no ONNX network"):
