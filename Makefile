@@ -146,7 +146,7 @@ docs-serve: docs
 
 # docs/openapi.json and docs/problems, from the code.
 openapi: setup-dev
-	@PYTHONPATH=tests .venv/bin/python -m smart_filter_tests.documents
+	@PYTHONPATH=docs:tests .venv/bin/python -m smart_filter_docs.api_documents
 
 # The examples in it, from a tour of a real service; then as above.
 examples: setup-dev

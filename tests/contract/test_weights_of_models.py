@@ -13,7 +13,7 @@ import pytest
 
 from smart_filter_shared.cards import ModelCard, TaskName, WeightsFile
 from smart_filter_shared.errors import SetupFailed
-from smart_filter_tests import networks, web
+from smart_filter_tests import networks, serving, web
 from smart_filter_tests.threads import at_once
 from smart_filter_tests.web import Site
 from smart_filter_workers import admitted, catalogue, downloads, trained, upstream, weights
@@ -370,21 +370,10 @@ def a_card(folder: Path, learns: str) -> ModelCard:
     for name, content in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
-    return ModelCard(
-        name="learning",
-        version="1",
-        task=TaskName.SMILE,
-        family="learning",
-        title="",
-        source="the tests",
-        licence="Apache-2.0",
-        data_terms="",
-        weights=tuple(
-            WeightsFile(name, hashlib.sha256(content).hexdigest())
-            for name, content in files.items()
-        ),
-        learns=learns,
+    held = tuple(
+        WeightsFile(name, hashlib.sha256(content).hexdigest()) for name, content in files.items()
     )
+    return replace(serving.a_card(TaskName.SMILE, "learning"), weights=held, learns=learns)
 
 
 @pytest.mark.parametrize("learns", ["top.bin", "deep/learned.bin", "very/deep/learned.bin"])
