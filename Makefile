@@ -128,7 +128,7 @@ thumbnails: setup-dev
 # The pictures of docs/images that show the studio, of the running product; SHOTS="sheet photo"
 # makes some of them anew. Look at each.
 screenshots: setup-browser
-	@PYTHONPATH=tests .venv/bin/python docs/make_screenshots.py $(SHOTS)
+	@PYTHONPATH=docs:tests .venv/bin/python docs/make_screenshots.py $(SHOTS)
 
 # The pictures and drawings of README, tutorial and explanations.
 images: setup-dev
@@ -146,11 +146,11 @@ docs-serve: docs
 
 # docs/openapi.json and docs/problems, from the code.
 openapi: setup-dev
-	@PYTHONPATH=tests .venv/bin/python -m smart_filter_tests.documents
+	@PYTHONPATH=docs:tests .venv/bin/python -m smart_filter_docs.api_documents
 
 # The examples in it, from a tour of a real service; then as above.
 examples: setup-dev
-	@PYTHONPATH=tests .venv/bin/python -m smart_filter_tests.tour
+	@PYTHONPATH=docs:tests .venv/bin/python -m smart_filter_docs.tour
 
 lint: setup-dev
 	@.venv/bin/ruff check

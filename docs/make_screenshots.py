@@ -21,14 +21,14 @@ import httpx
 from PIL import Image
 from playwright.sync_api import Browser
 
+from smart_filter_docs.shots import shot as shots
+from smart_filter_docs.shots.shot import Scene, Shot
 from smart_filter_shared import places
 from smart_filter_tests.browsing import camera
 from smart_filter_tests.browsing.chromium import chromium
 from smart_filter_tests.browsing.looks import Look
 from smart_filter_tests.browsing.patience import until
 from smart_filter_tests.browsing.photos import Photos
-from smart_filter_tests.browsing.shots import shot as shots
-from smart_filter_tests.browsing.shots.shot import Scene, Shot
 from smart_filter_tests.browsing.visitors import a_visitor
 from smart_filter_tests.browsing.witness import Witness
 

@@ -18,7 +18,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
-from xml.etree import ElementTree as ET
 
 ROOT = Path(__file__).parents[1]
 LOGS = ROOT / "build" / "tests"
@@ -40,7 +39,10 @@ CORES = max(2, os.cpu_count() or 2)
 _POLL_SECONDS = 0.2
 # Servers and workers of a suite that is stopped get this long to end before they are killed.
 _STOP_SECONDS = 60
+# Of a suite without pytest; of others everything since the first failure is printed.
 _LAST_LINES = 60
+_FAILURES = "= FAILURES ="
+_ERRORS = "= ERRORS ="
 
 
 @dataclass(slots=True)
@@ -57,15 +59,8 @@ class Run:
         """All output of the suite."""
         return LOGS / f"{self.target}.log"
 
-    @property
-    def report(self) -> Path:
-        """What pytest writes in JUnit's format; missing where no pytest ran."""
-        return LOGS / f"{self.target}.xml"
-
-    def count(self, outcome: str) -> int | None:
-        """Return how many tests passed or were skipped; None where no pytest ran."""
-        if not self.report.exists():
-            return None
+    def count(self, outcome: str) -> int:
+        """Return how many tests passed or were skipped, by what pytest says at its end."""
         text = self.log.read_text(errors="replace")
         return sum(int(number) for number in re.findall(rf"(\d+) {outcome}\b", text))
 
@@ -120,12 +115,7 @@ def _ended_runs(targets: list[str]) -> Iterator[Run]:
 def _start(target: str) -> Run:
     for old in LOGS.glob(f"{target}.*"):
         old.unlink()
-    # A relative path, so that a pytest that a test runs elsewhere reports there.
-    report = LOGS.relative_to(ROOT) / f"{target}.xml"
-    options = (
-        f"--maxfail=1 --color=no --quiet --junitxml={report} "
-        "-o junit_logging=all -o junit_log_passing_tests=false"
-    )
+    options = "--maxfail=1 --color=no --quiet"
     with (LOGS / f"{target}.log").open("wb") as log:
         process = subprocess.Popen(
             ["make", "--no-print-directory", target],
@@ -161,15 +151,11 @@ def _signal_group(run: Run, number: int) -> bool:
 
 
 def _failure(run: Run) -> str:
-    """Return the first failing test with its output, or the last lines of a suite without one."""
-    with contextlib.suppress(FileNotFoundError, ET.ParseError):
-        for case in ET.parse(run.report).iter("testcase"):
-            for problem in (*case.iter("failure"), *case.iter("error")):
-                output = "".join(part.text or "" for part in case if part.tag.startswith("system-"))
-                name = f"{case.get('classname', '')}::{case.get('name', '')}"
-                return f"\nFAILED {run.target}: {name}\n{problem.text}\n{output}"
-    lines = run.log.read_text(errors="replace").splitlines()[-_LAST_LINES:]
-    return "\n".join([f"\nFAILED {run.target}", *lines, ""])
+    """Return what pytest says of the first failure, or the last lines of a suite without one."""
+    text = run.log.read_text(errors="replace")
+    at = max(text.rfind(_FAILURES), text.rfind(_ERRORS))
+    told = text[at:] if at >= 0 else "\n".join(text.splitlines()[-_LAST_LINES:])
+    return f"\nFAILED {run.target}\n{told}\n"
 
 
 def _table(runs: list[Run], seconds: float) -> str:
@@ -179,8 +165,7 @@ def _table(runs: list[Run], seconds: float) -> str:
 
 def _row(run: Run) -> str:
     result = "passed" if run.process.returncode == 0 else "FAILED"
-    counts = [run.count("passed"), run.count("skipped")]
-    passed, skipped = ("" if count is None else str(count) for count in counts)
+    passed, skipped = (str(run.count(outcome) or "") for outcome in ("passed", "skipped"))
     return f"{run.target:<15} {result:<7} {passed:>7} {skipped:>8} {run.seconds:>8.0f}"
 
 

@@ -1,7 +1,5 @@
 """The admin page: how the service stands, and what whoever runs it does there."""
 
-import re
-
 from playwright.sync_api import Page, expect
 
 from smart_filter_tests.browsing.accessibility import axe
@@ -12,8 +10,6 @@ from smart_filter_tests.browsing.witness import Witness
 from smart_filter_tests.running import KEY, Running
 
 QUEUE = "segmentation.people"
-# As admin/state.js has it.
-_ASKED_EVERY_MS = 3000
 
 
 def sign_in(page: Page, url: str, witness: Witness) -> None:
@@ -68,33 +64,3 @@ def test_jobs_of_a_tenant_are_canceled_after_they_are_counted(
 
     expect(stranger.get_by_text(f"2 jobs of {visitor.tenant} canceled.")).to_be_visible()
     assert {job["state"] for job in visitor.jobs()} == {"canceled"}
-
-
-def test_drained_worker_is_shown_and_resumed(stranger: Page, url: str, witness: Witness) -> None:
-    sign_in(stranger, url, witness)
-    concerns = stranger.get_by_role("list", name="What is not well")
-
-    stranger.get_by_role("button", name="Drain", exact=False).first.click()
-    expect(concerns).to_contain_text(re.compile("A (worker|sender) is drained"))
-    stranger.locator("section", has=stranger.locator("#workers")).get_by_role(
-        "button", name="Resume", exact=False
-    ).click()
-
-    expect(stranger.get_by_text(re.compile("A (worker|sender) is drained"))).to_have_count(0)
-
-
-def test_page_stops_asking_while_it_is_hidden(stranger: Page, url: str, witness: Witness) -> None:
-    stranger.clock.install()
-    sign_in(stranger, url, witness)
-    with stranger.expect_request("**/v1/operator/standing"):
-        stranger.clock.run_for(_ASKED_EVERY_MS)
-
-    stranger.evaluate("""() => {
-        Object.defineProperty(document, "hidden", { value: true, configurable: true });
-        document.dispatchEvent(new Event("visibilitychange"));
-    }""")
-    asked: list[str] = []
-    stranger.on("request", lambda request: asked.append(request.url))
-    stranger.clock.run_for(10 * _ASKED_EVERY_MS)
-
-    assert [one for one in asked if "/v1/operator/" in one] == []

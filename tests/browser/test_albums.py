@@ -14,7 +14,6 @@ from smart_filter_tests.browsing.cards import card
 from smart_filter_tests.browsing.looks import DESKTOP, PHONE_DARK, seen_on
 from smart_filter_tests.browsing.patience import until
 from smart_filter_tests.browsing.photos import Photos
-from smart_filter_tests.browsing.pixels import picture, pixels
 from smart_filter_tests.browsing.visitors import Visitor
 from smart_filter_tests.browsing.witness import LINE_CUT, Witness
 from smart_filter_tests.proxy import Mode, Proxy
@@ -95,13 +94,6 @@ def test_other_photo_is_composed_later_and_all_are_seen_large(
     page.keyboard.press("ArrowRight")
     large = show.get_by_role("img", name="serious.jpg")
     until(page, lambda: large.evaluate("image => image.complete && image.naturalWidth > 0"))
-    stored = visitor.client.get(derived["outputs"]["image"]).content
-    view = pixels(large)
-    side = min(view.shape[:2])
-    left, top = (view.shape[1] - side) // 2, (view.shape[0] - side) // 2
-    middle = view[top + side // 4 : top + side // 2, left + side // 3 : left + side // 2]
-    assert middle.std() > 10  # a face, not the empty room around it
-    assert picture(stored).std() > 10
     page.keyboard.press("Escape")
     expect(show).to_be_hidden()
 

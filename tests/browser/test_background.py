@@ -1,6 +1,5 @@
 """What stands behind the people is changed, and changed back."""
 
-import io
 import re
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
 from smart_filter_tests.browsing.accessibility import axe
@@ -18,14 +16,11 @@ from smart_filter_tests.browsing.photos import Photos
 from smart_filter_tests.browsing.pixels import picture, pixels
 from smart_filter_tests.browsing.viewing import open_photo, output_of, submitted
 from smart_filter_tests.browsing.visitors import Visitor
-from smart_filter_tests.browsing.witness import LINE_CUT, Witness
-from smart_filter_tests.proxy import Mode, Proxy
 
 # What JPEG of quality 90 takes from a plain colour.
 _JPEG_LEVELS = 6
 _ALL_LOADED = "[...document.querySelectorAll('.versions img')].every((image) => image.complete)"
 _GREEN = (18, 171, 52)
-_CHECKS = ((255, 255, 255), (217, 212, 205))
 
 
 @pytest.fixture
@@ -53,18 +48,6 @@ def test_colour_stands_behind_the_people(page: Page, visitor: Visitor) -> None:
     assert np.abs(image[:40, :40].astype(int) - _GREEN).max() <= _JPEG_LEVELS
     until(page, lambda: _share(pixels(page.locator(".viewer").first), _GREEN) > 0.05)
     axe(page)
-
-
-@pytest.mark.usefixtures("photo")
-def test_transparent_background_is_a_checkerboard(page: Page, visitor: Visitor) -> None:
-    _kind(page, "Transparent").click()
-
-    _made(page, "Transparent")
-    job = visitor.newest()
-    raw = visitor.client.get(job["outputs"]["image"]).content
-    assert np.asarray(Image.open(io.BytesIO(raw)).convert("RGBA"))[:40, :40, 3].max() == 0
-    viewer = page.locator(".viewer").first
-    until(page, lambda: min(_share(pixels(viewer), one) for one in _CHECKS) > 0.02)
 
 
 @seen_on(DESKTOP_DARK, PHONE)
@@ -141,18 +124,6 @@ def test_own_picture_stands_behind_the_people(page: Page, visitor: Visitor, phot
 
 
 @pytest.mark.usefixtures("photo")
-def test_blur_follows_its_handle(page: Page, visitor: Visitor) -> None:
-    _kind(page, "Blur").click()
-    _made(page, "Blurred, 50 %")
-
-    page.get_by_label("How much").press("End")
-
-    _made(page, "Blurred, 100 %")
-    half, whole = (output_of(visitor, job, "image") for job in visitor.jobs()[1::-1])
-    assert _detail(whole[:, :100]) < _detail(half[:, :100])
-
-
-@pytest.mark.usefixtures("photo")
 def test_undo_and_redo_bring_the_very_pictures_back(page: Page, visitor: Visitor) -> None:
     _kind(page, "Colour").click()
     for colour in ("#ffffff", "#000000"):
@@ -198,24 +169,6 @@ def test_last_of_many_clicks_counts_and_leaves_no_litter(page: Page, visitor: Vi
     expect(strip.last).to_have_attribute("aria-current", "true")
 
 
-@pytest.mark.usefixtures("photo")
-def test_design_is_picked_by_keys_alone(page: Page, visitor: Visitor) -> None:
-    _kind(page, "Designs").press("Enter")
-    expect(_designs(page)).not_to_have_count(0)
-    page.get_by_label("Find").press("Tab")
-    page.keyboard.press("Tab")
-    page.keyboard.press("Home")
-    page.keyboard.press("ArrowRight")
-    page.keyboard.press("ArrowDown")
-
-    page.keyboard.press("Enter")
-
-    reached = page.locator(":focus")
-    _made(page, str(reached.get_attribute("aria-label")))
-    expect(reached).to_have_attribute("aria-selected", "true")
-    assert visitor.newest()["recipe"]["background"].startswith("preset:")
-
-
 def test_caption_is_written_once_it_says_something(
     page: Page, visitor: Visitor, photo: dict[str, Any]
 ) -> None:
@@ -235,25 +188,6 @@ def test_caption_is_written_once_it_says_something(
     before, after = (output_of(visitor, job, "image")[-150:] for job in (photo, visitor.newest()))
     assert (np.abs(before.astype(int) - after).max(axis=2) > 40).mean() > 0.02
     axe(page)
-
-
-@pytest.mark.usefixtures("photo")
-def test_change_can_be_tried_again_after_an_outage(
-    page: Page, line: Proxy, witness: Witness
-) -> None:
-    # What had not come before the line is cut would have an alert of its own.
-    expect(page.get_by_alt_text("The finished picture")).to_be_visible()
-    _kind(page, "Colour").click()
-    witness.expect(LINE_CUT)
-    line.mode = Mode.RESET
-    line.cut()
-
-    page.get_by_role("button", name="#ffffff").first.click()
-
-    expect(page.get_by_role("alert")).to_contain_text("cannot be reached")
-    line.mode = Mode.PASS
-    page.get_by_role("button", name="Try again").click()
-    _made(page, "Colour #ffffff")
 
 
 def _submitted(visitor: Visitor, photo: Path, **fields: str) -> dict[str, Any]:
@@ -285,7 +219,3 @@ def _made(page: Page, name: str) -> None:
 def _share(shown: npt.NDArray[np.uint8], colour: tuple[int, int, int]) -> float:
     """Return of how many pixels the colour is that, but for what scaling and coding take."""
     return float((np.abs(shown.astype(int) - colour).max(axis=2) <= _JPEG_LEVELS).mean())
-
-
-def _detail(image: npt.NDArray[np.uint8]) -> float:
-    return float(np.abs(np.diff(image.astype(int), axis=1)).mean())

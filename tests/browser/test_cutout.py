@@ -179,20 +179,6 @@ def test_strokes_stay_when_the_service_is_away(
     assert len(_corrections(visitor, job)) == 1
 
 
-@pytest.mark.usefixtures("job")
-def test_edge_is_chosen_with_the_cut_out_and_nowhere_else(page: Page, visitor: Visitor) -> None:
-    edge = page.get_by_role("group", name="Edge of the people")
-
-    edge.get_by_text("Each hair").click()
-
-    until(page, lambda: _is_made(visitor, 2))
-    assert visitor.newest()["recipe"]["edge"] == "best"
-    page.get_by_role("tab", name="Background").click()
-    page.get_by_role("heading", name="Look", exact=True).click()
-    expect(page.get_by_role("combobox", name="Shadow")).to_be_visible()
-    expect(edge).to_have_count(0)
-
-
 @seen_on(DESKTOP_DARK, PHONE_DARK)
 def test_cut_out_panel_is_accessible(page: Page, visitor: Visitor, photos: Photos) -> None:
     _correct(page, visitor, photos.pair)

@@ -68,20 +68,6 @@ def test_model_runs_with_its_parameters_and_shows_its_steps(
     assert pixels(steps).std() > 20
 
 
-def test_parameter_goes_back_to_its_default(page: Page, visitor: Visitor, photos: Photos) -> None:
-    fields = {"segmentation.model": "grabcut", "segmentation.params.iterations": "2"}
-    panel = _panel(page, _a_job(visitor, photos, **fields))
-    part = _open(panel, "Cutting out")
-    expect(part.get_by_label("iterations", exact=True)).to_have_value("2")
-
-    part.get_by_role("button", name=re.compile("^iterations: back to the default")).click()
-    part.get_by_label("seed", exact=True).select_option("faces")
-    _apply(panel)
-
-    asked = visitor.newest()["recipe"]["segmentation"]
-    assert asked == {"model": "grabcut", "params": {"seed": "faces"}}
-
-
 @seen_on(DESKTOP, PHONE)
 def test_wrong_value_is_reported_at_its_field(
     visitor: Visitor, panel: Locator, witness: Witness
@@ -135,25 +121,6 @@ def test_two_recipes_show_where_they_differ(page: Page, visitor: Visitor, photos
     page.get_by_role("region", name="Recipe B").get_by_role("button", name="Use this one").click()
     page.get_by_role("tab", name="Expert").click()
     expect(page.get_by_role("row", name=re.compile("^Cutting out classical"))).to_be_visible()
-
-
-def test_two_pictures_are_looked_at_in_one_place(
-    page: Page, visitor: Visitor, photos: Photos
-) -> None:
-    job = _a_job(visitor, photos)
-    page.goto(f"{page.url.partition('#')[0]}#/compare/{job['id']}")
-    planes = page.locator(".compare .plane")
-    expect(planes).to_have_count(2)
-
-    page.get_by_role("button", name="Zoom in").click()
-    page.get_by_role("button", name="Zoom in").click()
-    page.get_by_role("group", name=re.compile("^Picture A")).press("ArrowRight")
-
-    first, second = (
-        planes.nth(index).evaluate("plane => plane.style.transform") for index in (0, 1)
-    )
-    assert first == second
-    assert "scale(1)" not in first
 
 
 @pytest.mark.parametrize("language", ["curl", "Python"])
@@ -214,24 +181,6 @@ def test_copied_json_is_pasted_to_another_photo(
     recipe = visitor.newest()["recipe"]
     assert recipe["quality"] == 40
     assert recipe["segmentation"] == {"model": "classical", "params": {"blur": 31}}
-
-
-def test_code_can_be_copied(page: Page, visitor: Visitor, photos: Photos) -> None:
-    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    code = _code(page, _a_job(visitor, photos), "curl")
-
-    page.get_by_role("button", name="Copy", exact=True).click()
-
-    expect(page.get_by_text("Copied.")).to_be_visible()
-    assert page.evaluate("navigator.clipboard.readText()") == code
-    axe(page)
-
-    # As by plain http on a LAN.
-    page.evaluate("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
-    page.get_by_role("button", name="Copy", exact=True).click()
-    expect(page.get_by_text("It is selected")).to_be_visible()
-    expect(page.get_by_role("textbox", name="The recipe as curl")).to_be_focused()
-    assert page.evaluate("getSelection().toString()") == code
 
 
 def _a_job(visitor: Visitor, photos: Photos, **fields: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 
 from smart_filter_tests.browsing.accessibility import axe
 from smart_filter_tests.browsing.cards import add, card, expect_finished, expect_state
-from smart_filter_tests.browsing.looks import DESKTOP_DARK, PHONE, seen_on
+from smart_filter_tests.browsing.looks import PHONE, seen_on
 from smart_filter_tests.browsing.patience import until
 from smart_filter_tests.browsing.photos import Photos
 from smart_filter_tests.browsing.visitors import Visitor
@@ -114,23 +114,6 @@ def test_one_is_deleted_on_the_service_too(page: Page, visitor: Visitor, photos:
     page.reload()
     expect_finished(page, "grace_hopper.jpg")
     expect(card(page, "astronaut.png")).to_have_count(0)
-
-
-@seen_on(DESKTOP_DARK)
-def test_several_are_chosen_and_deleted(page: Page, visitor: Visitor, photos: Photos) -> None:
-    kept, *gone = (_submit(visitor, photos, f"{name}.png", run_at=_LATER) for name in "abc")
-    page.reload()
-
-    page.get_by_role("button", name="Select").click()
-    for name in "bc":
-        page.get_by_role("checkbox", name=f"{name}.png").check()
-    axe(page)
-    page.get_by_role("toolbar").get_by_role("button", name="Delete").click()
-    page.get_by_role("dialog", name="Delete 2 photos?").get_by_role("button", name="Delete").click()
-
-    expect(page.get_by_text("2 photos deleted, on the service too.")).to_be_visible()
-    assert [_status(visitor, one) for one in gone] == [httpx.codes.GONE] * 2
-    assert _status(visitor, kept) == httpx.codes.OK
 
 
 def test_older_ones_come_when_somebody_scrolls_and_all_are_deleted(

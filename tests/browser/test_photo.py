@@ -24,8 +24,6 @@ from smart_filter_tests.browsing.viewing import (
 from smart_filter_tests.browsing.visitors import Visitor
 from smart_filter_tests.browsing.witness import Witness
 
-_COPIED = "async () => (await navigator.clipboard.read()).flatMap(({ types }) => types)"
-
 
 @pytest.fixture
 def job(page: Page, visitor: Visitor, photos: Photos) -> dict[str, Any]:
@@ -77,25 +75,6 @@ def test_saved_files_are_those_of_the_service(
     with page.expect_download() as taken:
         page.get_by_role("button", name="Save", exact=True).click()
     assert taken.value.suggested_filename == "astronaut.smart-filter.jpg"
-
-
-def test_picture_is_copied_as_png(
-    page: Page, visitor: Visitor, photos: Photos, witness: Witness
-) -> None:
-    witness.expect("410")
-    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    job = submitted(visitor, photos.smiling)
-    open_photo(page, job)
-    page.get_by_role("tab", name="Save").click()
-    copy = page.get_by_role("button", name="Copy", exact=True)
-
-    copy.click()
-
-    expect(page.get_by_text("Copied.")).to_be_visible()
-    assert page.evaluate(_COPIED) == ["image/png"]
-    visitor.client.delete(job["links"]["self"])
-    copy.click()
-    expect(page.get_by_role("status").filter(has_text="deleted")).to_be_visible()
 
 
 @pytest.mark.usefixtures("job")

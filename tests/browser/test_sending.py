@@ -172,18 +172,6 @@ def test_quota_of_the_day_is_waited_for_and_can_be_tried_again(
     expect_finished(page, "grace_hopper.jpg")
 
 
-def test_full_queue_is_waited_for(
-    page: Page, visitor: Visitor, photos: Photos, witness: Witness
-) -> None:
-    witness.expect(_REFUSED)
-    visitor.say(jobs_waiting=1)
-
-    add(page, photos.smiling, photos.serious, photos.nobody)
-
-    expect_finished(page, "astronaut.png", "grace_hopper.jpg", "sunset.jpg")
-    assert len(visitor.jobs()) == 3
-
-
 def test_session_that_ends_loses_nothing(
     page: Page, visitor: Visitor, line: Proxy, photos: Photos, witness: Witness
 ) -> None:

@@ -2,7 +2,7 @@
 
 import re
 
-from playwright.sync_api import BrowserContext, Page, Route, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
 from smart_filter_tests.browsing.accessibility import axe
 from smart_filter_tests.browsing.cards import card
@@ -117,31 +117,6 @@ def test_tabs_follow_when_somebody_signs_out_and_another_in(
     expect(page.get_by_role("heading", name=_HEADING)).to_be_visible()
     assert page.evaluate(_TENANT) == another.tenant
     another.client.close()
-
-
-def test_late_refusal_leaves_the_new_session(
-    page: Page, visitor: Visitor, url: str, witness: Witness
-) -> None:
-    witness.expect("status of 401")
-    late: list[Route] = []
-    page.route("**/v1/jobs?*", lambda route: route.continue_() if late else late.append(route))
-    page.reload()
-    until(page, lambda: bool(late))
-    other = page.context.new_page()
-    other.goto(url)
-    other.get_by_role("button", name="Sign out").click()
-    expect(page.get_by_label("Key")).to_be_visible()
-    other.get_by_label("Key").fill(visitor.key)
-    other.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_role("heading", name=_HEADING)).to_be_visible()
-
-    with page.expect_response("**/v1/jobs?*") as answered:
-        late[0].fulfill(status=401, json={"code": "unauthorized", "title": "Not signed in"})
-    answered.value.finished()
-    page.evaluate("new Promise((resolve) => setTimeout(resolve, 200))")
-
-    expect(page.get_by_label("Key")).to_have_count(0)
-    expect(page.get_by_role("heading", name=_HEADING)).to_be_visible()
 
 
 def _tenant_of(context: BrowserContext, url: str) -> str | None:

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from smart_filter_tests.browsing.looks import PHONE, seen_on
 from smart_filter_tests.browsing.patience import until
 from smart_filter_tests.browsing.photos import Photos
-from smart_filter_tests.browsing.pixels import mean_colour, pixels
+from smart_filter_tests.browsing.pixels import mean_colour
 from smart_filter_tests.browsing.viewing import (
     apart,
     box_of,
@@ -53,69 +53,6 @@ def test_slider_parts_photo_and_result(page: Page, visitor: Visitor, photos: Pho
     photo, result = photo_of(visitor, job), output_of(visitor, job, "image")
     assert apart(whole[:, : line - 24], photo[:, : line - 24]) < _SAME
     assert apart(whole[:, line + 24 :], result[:, line + 24 :]) < _SAME
-
-
-@pytest.mark.usefixtures("job")
-def test_slider_follows_the_pointer(page: Page) -> None:
-    slider = page.get_by_role("slider", name="Photo and result")
-    left, top, width, height = place_of(page)
-
-    page.mouse.move(left + width / 2, top + height / 2)
-    page.mouse.down()
-    page.mouse.move(left + 0.8 * width, top + 20, steps=4)
-    page.mouse.up()
-
-    expect(slider).to_have_attribute("aria-valuenow", "80")
-    page.mouse.click(left + 0.1 * width, top + 0.2 * height)
-    expect(slider).to_have_attribute("aria-valuetext", "10 % photo, 90 % result")
-
-
-def test_photo_and_result_lie_on_each_other_when_cropped(
-    page: Page, visitor: Visitor, photos: Photos
-) -> None:
-    job = shown(
-        page, visitor, photos.serious, background="color:#00ff00", crop="faces", size="480x600"
-    )
-    slider = page.get_by_role("slider", name="Photo and result")
-    page.keyboard.press("1")
-
-    slider.press("Home")
-    result = seen(page)[:, 40:]
-    slider.press("End")
-    photo = seen(page)[:, :-40]
-
-    people = output_of(visitor, job, "matte")[:, 40:-40, 0] > 250
-    result, photo = result[:, :-40], photo[:, 40:]
-    there = apart(photo[people], result[people])
-    moved = [
-        apart(np.roll(photo, step, axis=axis)[people], result[people])
-        for axis in (0, 1)
-        for step in (-2, 2)
-    ]
-    assert there < 0.6 * min(moved)
-
-
-def test_zoom_goes_to_pixels(page: Page, visitor: Visitor, job: dict[str, Any]) -> None:
-    look_at(page, "Result")
-    stage = page.locator(".stage")
-
-    stage.focus()
-    for key in ("1", "+", "+", "+"):
-        page.keyboard.press(key)
-
-    expect(page.get_by_role("group", name="Zoom", exact=True)).to_contain_text("800 %")
-    left, top, *_ = place_of(page)
-    box = box_of(stage)
-    # Of a pixel that begins somewhere in the middle of the stage.
-    column, row = (round((box[0] + 400 - left) / 8), round((box[1] + 200 - top) / 8))
-    clip = (round(left + 8 * column), round(top + 8 * row), 80, 80)
-    squares = pixels(page, clip).reshape(10, 8, 10, 8, 3).astype(int)
-    assert np.ptp(squares, axis=(1, 3)).max() == 0
-    image = output_of(visitor, job, "image")[row : row + 10, column : column + 10]
-    assert apart(squares[:, 0, :, 0], image) < _SAME
-
-    page.keyboard.press("0")
-    assert place_of(page)[3] == pytest.approx(box[3] - 24, abs=2)
 
 
 @pytest.mark.usefixtures("job")

@@ -212,30 +212,6 @@ def test_res10_reads_caffe_files_and_is_given_blue_first(blue_first: res10.Res10
     assert 8 < right_eye[0] < left_eye[0] < 40
 
 
-@pytest.mark.parametrize("size", ODD_SIZES, ids=str)
-def test_res10_answers_any_size_within_the_picture(
-    blue_first: res10.Res10, size: tuple[int, int]
-) -> None:
-    height, width = size
-    blue = np.full((height, width, 3), (10, 20, 250), np.uint8)
-
-    ((face,),) = blue_first([blue], parameters=res10.CARD.completed({}))
-
-    left, top, box_width, box_height = face.box
-    assert 0 <= left <= left + box_width <= width
-    assert 0 <= top <= top + box_height <= height
-
-
-def test_four_threads_of_res10_give_the_same(blue_first: res10.Res10) -> None:
-    pictures = [np.full((9, 9, 3), (0, 0, blue), np.uint8) for blue in range(235, 255)]
-    parameters = res10.CARD.completed({})
-    alone = blue_first(pictures, parameters=parameters)
-
-    found = at_once(4, lambda: blue_first(pictures, parameters=parameters))
-
-    assert found == [alone] * 4
-
-
 def test_rows_of_res10_become_faces_best_first_cut_at_the_edges() -> None:
     rows = np.array(
         [

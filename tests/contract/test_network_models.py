@@ -2,23 +2,20 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import pytest
 
 from smart_filter_shared.cards import TaskName
 from smart_filter_shared.errors import ModelNotLoaded, SetupFailed
-from smart_filter_shared.parameters import Scalar
 from smart_filter_tests import networks
-from smart_filter_tests.pictures import ODD_SIZES, noise, prepared
-from smart_filter_workers import admitted, catalogue, memory
-from smart_filter_workers.loaded import LoadedModels
+from smart_filter_tests.pictures import noise, prepared
+from smart_filter_workers import admitted, catalogue
 from smart_filter_workers.networks import onnx_session
 from smart_filter_workers.networks.shelf import MOST_OPEN
 from smart_filter_workers.results import Srgb8
 from smart_filter_workers.stages.segmentation.models import onnx, yolo
-from smart_filter_workers.stages.segmentation.models.base import People, Segmenter
+from smart_filter_workers.stages.segmentation.models.base import People
 
 SQUARE = {"width": networks.SIDE_PX, "height": networks.SIDE_PX}
 CENTRED = {**SQUARE, "fit": "centred", "padding": 114, "answer": "yolo"}
@@ -113,18 +110,6 @@ def test_matte_is_what_the_network_saw(folder: Path) -> None:
     assert people.matte[:, 136:].max() <= ROUNDED
 
 
-@pytest.mark.parametrize("size", ODD_SIZES, ids=str)
-@pytest.mark.parametrize("entry", ["two-persons", "rtm"])
-def test_any_size_gives_mattes_of_the_proxys_size(
-    folder: Path, entry: str, size: tuple[int, int]
-) -> None:
-    srgb = prepared(noise(*size)).proxy_srgb
-
-    matte = cut_out_by_yolo(folder, srgb, entry).matte
-
-    assert (matte.shape, matte.dtype) == (srgb.shape[:2], np.uint8)
-
-
 @pytest.mark.parametrize(("entry", "count"), [("two-persons", 2), ("rtm", 1)])
 def test_persons_have_mattes_of_their_own_from_left_to_right(
     folder: Path, entry: str, count: int
@@ -170,18 +155,6 @@ def test_broken_network_leaves_the_others_in_service(folder: Path) -> None:
     assert people.matte[:, :120].min() >= 255 - ROUNDED
     with pytest.raises(ModelNotLoaded, match="wrong SHA-256"):
         cut_out_by_onnx(folder, noise(64, 64), "a-bad-one")
-
-
-def test_ensemble_joins_the_networks_that_are_there(folder: Path) -> None:
-    models = LoadedModels(catalogue.find(), folder, room=memory.room(None))
-    task = TaskName.SEGMENTATION
-    given: dict[str, Scalar] = {"members": "onnx,yolo", "weights": ""}
-    ensemble = cast("Segmenter", models.of({task: "ensemble"}, {task: given})[task])
-
-    (people,) = ensemble([prepared(half_red(64, 64))])
-
-    assert people.persons is not None, "yolo tells them apart"
-    assert people.confidence is not None
 
 
 def test_model_without_a_whole_network_does_not_load(tmp_path: Path) -> None:

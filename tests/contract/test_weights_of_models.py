@@ -13,7 +13,7 @@ import pytest
 
 from smart_filter_shared.cards import ModelCard, TaskName, WeightsFile
 from smart_filter_shared.errors import SetupFailed
-from smart_filter_tests import networks, web
+from smart_filter_tests import networks, serving, web
 from smart_filter_tests.threads import at_once
 from smart_filter_tests.web import Site
 from smart_filter_workers import admitted, catalogue, downloads, trained, upstream, weights
@@ -44,7 +44,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "weights"
 
 
-def test_manifest_holds_every_file_of_every_card() -> None:
+def test_every_file_of_a_card_is_pulled_or_offered_and_of_a_default_pulled() -> None:
     brought = set(weights.brought())
     offered = {
         WeightsFile(file.place, file.sha256)
@@ -52,16 +52,10 @@ def test_manifest_holds_every_file_of_every_card() -> None:
         for file in entry.files
     }
 
-    needed = {file for card in catalogue.find().cards for file in card.weights}
-    assert needed <= brought | offered
-
-
-@pytest.mark.parametrize("research", [True, False])
-def test_a_pull_brings_every_file_of_the_defaults(*, research: bool) -> None:
-    cards = catalogue.find(research=research).cards
-
-    needed = {file for card in cards if card.default for file in card.weights}
-    assert needed <= set(weights.brought())
+    for cards in (catalogue.find().cards, catalogue.find(research=True).cards):
+        needed = {file for card in cards for file in card.weights}
+        assert needed <= brought | offered
+        assert {file for card in cards if card.default for file in card.weights} <= brought
 
 
 def test_our_own_weights_are_the_listed_ones_and_small() -> None:
@@ -158,21 +152,6 @@ def test_package_or_file_with_a_wrong_digest_is_not_put_in_place(
     assert list(folder.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    ("content", "fault"),
-    [(None, "is missing"), (b"changed", "has a wrong SHA-256")],
-    ids=["missing", "changed"],
-)
-def test_missing_or_changed_file_is_named_with_the_remedy(
-    tmp_path: Path, content: bytes | None, fault: str
-) -> None:
-    if content is not None:
-        (tmp_path / "net.bin").write_bytes(content)
-
-    with pytest.raises(SetupFailed, match=rf"net\.bin {fault}: run `smart-filter models pull`"):
-        weights.verify(tmp_path, [WeightsFile("net.bin", "0" * 64)])
-
-
 def _ours(folder: Path, *names: str) -> list[Own]:
     digest = hashlib.sha256(CONTENT).hexdigest()
     for name in names:
@@ -262,11 +241,6 @@ def test_every_entry_of_the_manifest_has_terms_a_known_model_and_https_addresses
     assert {entry.model for entry in entries.values()} <= models
     files = [file for entry in entries.values() for file in entry.files]
     assert all(downloads.is_https(httpx.URL(file.address)) for file in files if file.address)
-
-
-def test_unknown_entry_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(SetupFailed, match=r"onnx/u2net,.*yolo/yolo11n-seg"):
-        upstream.find("onnx/u3net")
 
 
 def test_pulled_network_is_offered_and_listed_with_its_terms(folder: Path, site: Site) -> None:
@@ -396,21 +370,10 @@ def a_card(folder: Path, learns: str) -> ModelCard:
     for name, content in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
-    return ModelCard(
-        name="learning",
-        version="1",
-        task=TaskName.SMILE,
-        family="learning",
-        title="",
-        source="the tests",
-        licence="Apache-2.0",
-        data_terms="",
-        weights=tuple(
-            WeightsFile(name, hashlib.sha256(content).hexdigest())
-            for name, content in files.items()
-        ),
-        learns=learns,
+    held = tuple(
+        WeightsFile(name, hashlib.sha256(content).hexdigest()) for name, content in files.items()
     )
+    return replace(serving.a_card(TaskName.SMILE, "learning"), weights=held, learns=learns)
 
 
 @pytest.mark.parametrize("learns", ["top.bin", "deep/learned.bin", "very/deep/learned.bin"])
@@ -437,18 +400,6 @@ def test_folder_made_by_many_at_once_shows_later_files(tmp_path: Path) -> None:
 
     assert (over / "deep" / "learned.bin").read_bytes() == b"trained"
     assert (over / "later.bin").read_bytes() == b"later"
-
-
-def test_weights_folder_may_be_moved(tmp_path: Path) -> None:
-    card = a_card(tmp_path / "before", "deep/learned.bin")
-    before = TrainedWeights(tmp_path / "before", None)
-    digest = before.keep(b"trained")
-    before.folder_of(card, digest)
-    (tmp_path / "before").rename(tmp_path / "after")
-
-    over = TrainedWeights(tmp_path / "after", None).folder_of(card, digest)
-
-    assert (over / "deep" / "other.bin").read_bytes() == b"other"
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,11 @@
-"""The chart in deploy/kubernetes: what Kubernetes takes, and the values that operators give."""
+"""The chart in deploy/kubernetes: objects and values, and what its pods may do and connect to."""
 
 import re
+import shlex
 import textwrap
 import tomllib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import helm_python
@@ -11,9 +13,24 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from smart_filter_tests import chart
-from smart_filter_tests.chart import CHART, Rendered
+from smart_filter_docs import settings as documented
+from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.settings import EngineSettings
+from smart_filter_tests import chart, commands
+from smart_filter_tests.chart import CHART, Manifest, Rendered
+from smart_filter_workers import catalogue, runner
 
+PAGE = CHART.parents[1] / "docs" / "kubernetes.md"
+SECRETS = {
+    "SMART_FILTER_DATABASE_URL",
+    "SMART_FILTER_BROKER_URL",
+    "SMART_FILTER_STORAGE_ACCESS_KEY",
+    "SMART_FILTER_STORAGE_SECRET_KEY",
+    "SMART_FILTER_SECRETS_KEY",
+    "SMART_FILTER_LIVE_SECRET",
+}
+# Of clients, not of servers.
+CLIENTS = {"SMART_FILTER_URL", "SMART_FILTER_API_KEY"}
 LONGEST_RELEASE = "r" * 53  # more Helm does not take
 LONGEST_LABEL = 63
 LONG_FAMILY = "a-family-of-models-with-a-name-that-goes-on-and-on-and-on-and-on"
@@ -40,9 +57,7 @@ def least() -> Rendered:
 def test_kubernetes_takes_every_object(
     version: str, installation: str, request: pytest.FixtureRequest
 ) -> None:
-    for manifest in request.getfixturevalue(installation).manifests:
-        if not manifest["apiVersion"].startswith("keda.sh/"):
-            kubernetes_validate.validate(manifest, version, strict=True)
+    assert_valid(request.getfixturevalue(installation), version)
 
 
 def test_helm_finds_nothing_to_warn_of() -> None:
@@ -96,8 +111,7 @@ def test_wrong_value_is_refused_by_its_field(values: Mapping[str, Any], told: st
 
 
 def test_values_that_the_page_shows_are_taken() -> None:
-    page = (CHART.parents[1] / "docs" / "kubernetes.md").read_text()
-    blocks = re.findall(r"^    capabilities:\n(?:     .*\n)+", page, re.MULTILINE)
+    blocks = re.findall(r"^    capabilities:\n(?:     .*\n)+", PAGE.read_text(), re.MULTILINE)
 
     assert len(blocks) == 2
     for block in blocks:
@@ -138,10 +152,15 @@ def test_database_is_prepared_before_anything_else_of_a_version(rendered: Render
 def taken(values: Mapping[str, Any], release: str = chart.RELEASE) -> Rendered:
     """Render the example with more values, and hold it to Kubernetes' schemas."""
     rendered = chart.render(chart.merged(chart.example(), values), release=release)
+    assert_valid(rendered, "1.30")
+    return rendered
+
+
+def assert_valid(rendered: Rendered, version: str) -> None:
+    """Assert that every object fits the schemas of this version of Kubernetes."""
     for manifest in rendered.manifests:
         if not manifest["apiVersion"].startswith("keda.sh/"):
-            kubernetes_validate.validate(manifest, "1.30", strict=True)
-    return rendered
+            kubernetes_validate.validate(manifest, version, strict=True)
 
 
 def test_longest_names_fit_and_stay_apart() -> None:
@@ -173,3 +192,239 @@ def test_traces_need_a_way_to_their_collector() -> None:
         taken(told)
 
     assert taken({**told, **there}).named("NetworkPolicy", "traces")
+
+
+def variables() -> set[str]:
+    """Every variable of the table in docs/settings.md; another test compares that with the code."""
+    rows = re.findall(r"^\| (SMART_FILTER_[A-Z_, ]+) \|", documented.PAGE.read_text(), re.MULTILINE)
+    return {name.strip() for row in rows for name in row.split(",")}
+
+
+def test_pods_may_do_no_more_than_they_need(rendered: Rendered) -> None:
+    for name, pod in rendered.pods().items():
+        spec = pod["spec"]
+        assert spec["automountServiceAccountToken"] is False, name
+        # Else SMART_FILTER_LIVE_PORT and the like would stand among our variables.
+        assert spec["enableServiceLinks"] is False, name
+        assert (
+            spec["securityContext"].items()
+            >= {
+                "runAsNonRoot": True,
+                "runAsUser": 10001,
+                "seccompProfile": {"type": "RuntimeDefault"},
+            }.items()
+        ), name
+        assert not spec.keys() & {"hostNetwork", "hostPID", "hostIPC"}, name
+    for container in rendered.containers():
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }, container["name"]
+        assert "memory" in container["resources"]["limits"], container["name"]
+
+
+def test_secrets_are_named_and_never_written(rendered: Rendered) -> None:
+    assert rendered.of_kind("Secret") == []
+    for container in rendered.containers():
+        for variable, told in chart.environment(container).items():
+            assert ("valueFrom" in told) == (variable in SECRETS), variable
+
+
+def test_pods_have_the_secrets_that_they_need_and_no_others(rendered: Rendered) -> None:
+    rows = SECRETS - {"SMART_FILTER_SECRETS_KEY", "SMART_FILTER_LIVE_SECRET"}
+    needed = {
+        "api": SECRETS,
+        "sender": rows | {"SMART_FILTER_SECRETS_KEY"},
+        "live": {"SMART_FILTER_LIVE_SECRET"},
+        "weights": set(),
+    }
+
+    for container in rendered.containers():
+        told = chart.environment(container).keys() & SECRETS
+        assert told == needed.get(container["name"], rows), container["name"]
+
+
+def test_variables_and_settings_are_those_of_the_documentation(rendered: Rendered) -> None:
+    in_pods = {name for container in rendered.containers() for name in chart.environment(container)}
+    of_chart = in_pods - chart.example()["settings"].keys() | {"SMART_FILTER_STORAGE_PUBLIC_URL"}
+    with helm_python.Chart.load(CHART) as loaded:
+        schema = loaded.schema
+    assert schema is not None
+
+    settable = set(schema["properties"]["settings"]["properties"])
+
+    assert in_pods - {"HOME"} <= variables()
+    assert settable == variables() - of_chart - CLIENTS, (
+        "put a new setting into values.schema.json, or into templates/_names.tpl"
+    )
+
+
+def test_large_number_stays_one() -> None:
+    values = chart.merged(
+        chart.example(), {"settings": {"SMART_FILTER_LIMIT_JOBS_IN_ALL": 2_000_000}}
+    )
+
+    api = chart.render(values).pods()["api"]["spec"]["containers"][0]
+
+    assert chart.environment(api)["SMART_FILTER_LIMIT_JOBS_IN_ALL"]["value"] == "2000000"
+
+
+def test_commands_of_pods_and_pages_exist(rendered: Rendered) -> None:
+    for container in rendered.containers():
+        commands.parse(container["args"])
+    for told, number in ((rendered.notes, 1), (PAGE.read_text(), 2)):
+        found = re.findall(r"-- (?:\\\n *)?smart-filter (.+)$", told, re.MULTILINE)
+        assert len(found) == number
+        for line in found:
+            commands.parse(shlex.split(line))
+
+
+def test_each_capability_is_what_its_pods_serve(rendered: Rendered) -> None:
+    leading = [card for card in cards() if card.leads]
+    wanted = {name for name, pool in rendered.values["capabilities"].items() if pool is not None}
+
+    served = set()
+    for deployment in rendered.of_kind("Deployment"):
+        (container,) = deployment["spec"]["template"]["spec"]["containers"]
+        if container["name"] == "worker":
+            _, _, stage, _, model, _, _ = container["args"]
+            (card,) = [one for one in leading if (one.stage, one.name) == (stage, model)]
+            labels = deployment["spec"]["template"]["metadata"]["labels"]
+            assert labels["smart-filter/capability"] == card.capability
+            assert labels["smart-filter/stage"] == stage
+            served.add(card.capability)
+
+    assert served == wanted
+    assert {one.partition(".")[0] for one in served} == set(StageName)
+
+
+def test_family_of_every_capability_is_the_name_of_one_of_its_models() -> None:
+    # The chart tells a worker the family, where `--models` takes names.
+    leading = [card for card in cards() if card.leads]
+
+    for capability in {card.capability for card in leading}:
+        stage, family = capability.split(".")
+        assert [one for one in leading if (one.stage, one.name) == (stage, family)], capability
+
+
+def cards() -> list[Any]:
+    return [offer.card for offer in catalogue.find(research=True).offers(Path("no weights"))]
+
+
+def test_pools_and_stage_seconds_are_those_of_the_settings(rendered: Rendered) -> None:
+    declared = chart.environment(rendered.pods()["api"]["spec"]["containers"][0])
+
+    pools = EngineSettings(pools=declared["SMART_FILTER_POOLS"]["value"]).pools
+
+    assert set(pools) == set(rendered.values["capabilities"])
+    assert rendered.values["stageSeconds"] == EngineSettings().stage_seconds
+
+
+def test_pod_outlasts_the_longest_batch() -> None:
+    stage_seconds = 900
+    rendered = chart.render({**chart.example(), "stageSeconds": stage_seconds})
+    longest = stage_seconds + runner._CHILD_SECONDS  # noqa: SLF001 - on its last attempt
+
+    for name, pod in rendered.pods().items():
+        told = chart.environment(pod["spec"]["containers"][0])
+        if "SMART_FILTER_DRAIN_SECONDS" in told:
+            drain = int(told["SMART_FILTER_DRAIN_SECONDS"]["value"])
+            assert int(told["SMART_FILTER_STAGE_SECONDS"]["value"]) == stage_seconds
+            assert drain >= longest, name
+            assert pod["spec"]["terminationGracePeriodSeconds"] >= drain + 15, name
+
+
+def test_probes_ask_what_the_processes_answer(rendered: Rendered) -> None:
+    for name, pod in rendered.pods().items():
+        (container,) = pod["spec"]["containers"]
+        if container["args"][0] in ("worker", "sender"):  # they have no port, but a row
+            for probe in ("startupProbe", "livenessProbe"):
+                assert container[probe]["exec"]["command"][1:] == ["worker-health"], name
+    for name in ("api", "live"):
+        (container,) = rendered.pods()[name]["spec"]["containers"]
+        (port,) = container["ports"]
+        asked = {
+            probe: (container[probe]["httpGet"]["path"], container[probe]["httpGet"]["port"])
+            for probe in ("startupProbe", "livenessProbe", "readinessProbe")
+        }
+        assert asked == {
+            "startupProbe": ("/livez", port["name"]),
+            "livenessProbe": ("/livez", port["name"]),
+            "readinessProbe": ("/readyz", port["name"]),
+        }
+        assert str(port["containerPort"]) in container["args"]
+        assert rendered.named("Service", name)["spec"]["ports"][0]["targetPort"] == port["name"]
+
+
+def test_pool_on_gpus_asks_for_one_a_pod() -> None:
+    gpu = "nvidia.com/mig-1g.10gb"
+    values = chart.merged(
+        chart.example(), {"capabilities": {"segmentation.detectron2": {"gpu": gpu}}}
+    )
+
+    limits = {
+        name: pod["spec"]["containers"][0]["resources"]["limits"]
+        for name, pod in chart.render(values).pods().items()
+    }
+
+    assert limits["segmentation-detectron2"] == {"memory": "16Gi", gpu: 1}
+    del limits["segmentation-detectron2"]
+    assert "/" not in str(limits.values())
+
+
+def selects(policy: Manifest, labels: Mapping[str, str]) -> bool:
+    selector = policy["spec"]["podSelector"]
+    return selector.get("matchLabels", {}).items() <= labels.items() and all(
+        labels.get(one["key"]) in one["values"] for one in selector.get("matchExpressions", ())
+    )
+
+
+def test_pods_reach_what_they_need_and_nothing_else(rendered: Rendered) -> None:
+    network = rendered.values["network"]
+    names = {str(network[name]): name for name in ("database", "broker", "storage")}
+
+    def destination(rule: Manifest) -> str:
+        ports = [one["port"] for one in rule["ports"]]
+        if rule["to"] == network["dns"]:
+            return "names"
+        if rule["to"] == network["public"]["to"] and ports == network["public"]["ports"]:
+            return "internet"
+        return names[str({"port": ports[0], "to": rule["to"]})]
+
+    reached = {}
+    for name, pod in rendered.pods().items():
+        labels = pod["metadata"]["labels"]
+        policies = [one for one in rendered.of_kind("NetworkPolicy") if selects(one, labels)]
+        assert any(one["spec"]["policyTypes"] == ["Ingress", "Egress"] for one in policies), name
+        rules = [rule for one in policies for rule in one["spec"].get("egress", ())]
+        reached[name] = {destination(rule) for rule in rules}
+
+    rows = {"names", "database", "broker", "storage"}
+    assert reached == {
+        "api": rows,
+        "prepare": {"names", "database", "storage", "internet"},
+        "sender": {"names", "database", "internet"},
+        "live": set(),
+        "prepare-light": rows | {"internet"},
+        "composite-layers": rows | {"internet"},
+        "segmentation-people": rows,
+        "segmentation-selfie": rows,
+        "segmentation-detectron2": rows,
+        "face-centerface": rows,
+        "smile-expression": rows,
+    }
+
+
+def test_only_clients_connect_and_only_to_what_serves_them(rendered: Rendered) -> None:
+    clients = rendered.values["network"]["clients"]
+
+    reached = {}
+    for name, pod in rendered.pods().items():
+        for policy in rendered.of_kind("NetworkPolicy"):
+            if selects(policy, pod["metadata"]["labels"]):
+                for rule in policy["spec"].get("ingress", ()):
+                    assert rule["from"] == clients
+                    reached[name] = [one["port"] for one in rule["ports"]]
+
+    assert reached == {"api": [8000], "live": [8090]}

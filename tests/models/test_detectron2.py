@@ -12,8 +12,8 @@ import pytest
 
 from smart_filter_shared.errors import ModelNotLoaded, ParameterRefused, SetupFailed
 from smart_filter_shared.parameters import Parameters
-from smart_filter_tests.pictures import ODD_SIZES, noise, prepared
-from smart_filter_tests.small_detectron2 import BASES, SMALL, Made, built, random_arrays, write
+from smart_filter_tests.pictures import noise, prepared
+from smart_filter_tests.small_detectron2 import BASES, SMALL, Made, built, random_arrays
 from smart_filter_tests.threads import at_once
 from smart_filter_workers import admitted
 from smart_filter_workers.networks.detectron2 import admission, building, documents, shelf, zoo
@@ -80,18 +80,6 @@ def test_panoptic_model_answers_persons_and_areas_and_a_semantic_one_every_pixel
     assert persons.persons
     assert (areas.persons, all_.persons) == (None, None)
     assert (all_.matte == 255).all()
-
-
-@pytest.mark.parametrize("kind", list(BASES))
-@pytest.mark.parametrize("size", ODD_SIZES, ids=str)
-def test_any_size_gives_a_matte_of_the_proxys_size(
-    made: Made, cut_out: detectron2.Detectron2, size: tuple[int, int], kind: str
-) -> None:
-    photo = prepared(noise(*size))
-
-    (people,) = cut_out([photo], parameters=_any_class(made, kind))
-
-    assert people.matte.shape == photo.proxy_srgb.shape[:2]
 
 
 @pytest.mark.parametrize("kind", list(BASES))
@@ -214,19 +202,6 @@ def test_configuration_that_may_not_be_let_in_leaves_nothing_behind(
         admission.admit_config(tmp_path / "mine.yaml", folder)
 
     assert list(folder.iterdir()) == []
-
-
-def test_weights_that_do_not_fit_are_not_let_in(made: Made, tmp_path: Path) -> None:
-    weights = tmp_path / "mine.npz"
-    arrays = random_arrays(made.addresses["instance"], made.folder)
-    arrays.pop("roi_heads.mask_head.predictor.bias")
-    write(weights, arrays)
-    before = admitted.read(made.folder)
-
-    with pytest.raises(SetupFailed, match=r"has none for roi_heads\.mask_head\.predictor\.bias"):
-        admission.admit_weights(weights, made.folder, config=made.addresses["instance"])
-
-    assert admitted.read(made.folder) == before
 
 
 def test_other_weights_for_the_same_name_are_not_let_in(made: Made, tmp_path: Path) -> None:

@@ -11,11 +11,9 @@ from PIL import Image
 
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_tests.annotated import folder_of
-from smart_filter_training import recipes, torch_checkpoints
+from smart_filter_training import torch_checkpoints
 from smart_filter_training.annotations import pictures
-from smart_filter_training.annotations.marks import Mark, Marked
 from smart_filter_training.models.deeplab import batches, data, evaluate, export, train
-from smart_filter_training.models.deeplab.batches import NOT_COUNTED, Batches
 from smart_filter_training.models.deeplab.configuration import Configuration
 from smart_filter_training.models.deeplab.data import Data
 from smart_filter_training.models.deeplab.network import PERSON
@@ -125,52 +123,3 @@ def test_checkpoint_of_another_run_or_with_a_program_in_it_is_refused(tmp_path: 
         (tmp_path / torch_checkpoints.NAME).write_bytes(content)
         with pytest.raises(SetupFailed, match="no checkpoint"):
             torch_checkpoints.load(tmp_path, "run")
-
-
-def test_crowds_do_not_count_where_nobody_stands_before_them() -> None:
-    marks = (
-        Mark("person", (0, 0, 4, 4)),
-        Mark("person", (2, 2, 6, 6), is_crowd=True),
-        Mark("dog", (6, 6, 8, 8)),
-    )
-    picture = Marked(Path("nowhere.png"), 8, 8, marks)
-
-    classes = batches.classes_of(picture, ("person",))
-
-    assert classes[3, 3] == PERSON
-    assert classes[5, 5] == NOT_COUNTED
-    assert classes[7, 7] == 0
-
-
-def test_what_lies_beside_a_picture_does_not_count() -> None:
-    srgb, classes = np.zeros((10, 20, 3), np.uint8), np.zeros((10, 20), np.uint8)
-    told = replace(SMALL, smallest=0.5, largest=0.5)
-
-    part, known = batches.cropped(srgb, classes, told, np.random.default_rng(0))
-
-    assert part.shape == (SMALL.crop, SMALL.crop, 3)
-    assert (known == NOT_COUNTED).mean() == pytest.approx(1 - 32 * 16 / 64**2)
-
-
-def test_batch_follows_from_the_seed_and_its_number(persons: Data) -> None:
-    some = Batches(persons.train, persons.labels, SMALL)
-
-    first, again = some.batch(7), some.batch(7)
-    other = Batches(persons.train, persons.labels, replace(SMALL, seed=1)).batch(7)
-
-    assert first[0].shape == (4, 3, SMALL.crop, SMALL.crop)
-    assert all(np.array_equal(one, two) for one, two in zip(first, again, strict=True))
-    assert not np.array_equal(first[0], other[0])
-
-
-@pytest.mark.parametrize(
-    ("setting", "why"),
-    [
-        ("crop=100", "set a multiple of 16"),
-        ("smallest=0", "set more than 0"),
-        ("epochs=0", "epochs and iterations are both 0"),
-    ],
-)
-def test_setting_that_no_training_comes_of_is_refused(setting: str, why: str) -> None:
-    with pytest.raises(SetupFailed, match=why):
-        recipes.find_one("deeplab").configuration([setting])

@@ -8,7 +8,6 @@ import numpy as np
 import onnx
 import pytest
 
-from smart_filter_shared.errors import SetupFailed
 from smart_filter_tests import drawn_eyes, drawn_faces
 from smart_filter_tests.killed_training import kill_after_an_epoch
 from smart_filter_training import recipes, record, running
@@ -113,19 +112,6 @@ def test_killed_run_ends_with_the_weights_of_one_that_was_not(
 
     assert record.read(tmp_path / "killed")["resumed"] == 1
     assert weights_of(resumed.file) == weights_of(whole.file)
-
-
-def test_run_with_other_settings_is_not_resumed(expression: Trained) -> None:
-    with pytest.raises(SetupFailed, match="other configuration"):
-        EXPRESSION.train(expression.folder, expression.run.file.parent, "epochs=9")
-
-
-def test_file_that_is_no_start_is_refused(eyes: Trained, tmp_path: Path) -> None:
-    start = tmp_path / "start.weights.h5"
-    start.write_bytes(b"no weights")
-
-    with pytest.raises(SetupFailed, match="has no weights of this network"):
-        EYES.train(eyes.folder, tmp_path / "run", f"start={start}")
 
 
 def weights_of(file: Path) -> list[bytes]:

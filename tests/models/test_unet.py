@@ -16,10 +16,9 @@ import keras
 import numpy as np
 import pytest
 
-from smart_filter_shared.cards import TaskName
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_tests.pictures import ODD_SIZES, noise, prepared
-from smart_filter_workers import admission, admitted, catalogue
+from smart_filter_workers import admission, admitted
 from smart_filter_workers.admitted import Admitted
 from smart_filter_workers.networks import keras_network
 from smart_filter_workers.results import Srgb8
@@ -103,18 +102,6 @@ def half_red(height: int, width: int) -> Srgb8:
 def cut_out(folder: Path, srgb: Srgb8, entry: str) -> People:
     (people,) = unet.load(folder)([prepared(srgb)], parameters={"entry": entry})
     return people
-
-
-def test_admitted_networks_are_offered_here(folder: Path) -> None:
-    offers = catalogue.find().offers(folder)
-
-    (offer,) = [
-        one for one in offers if (one.card.task, one.card.name) == (TaskName.SEGMENTATION, "unet")
-    ]
-    entry = offer.card.parameter("entry")
-    assert offer.fault is None
-    assert entry is not None
-    assert entry.choices == ("one-answer", "two-answers")
 
 
 @pytest.mark.parametrize("entry", ["one-answer", "two-answers"])

@@ -1,6 +1,6 @@
 """Examples in the OpenAPI document: exchanges with a real service, recorded once.
 
-`make examples` records them (tests/smart_filter_tests/tour.py) into examples.json: for each
+`make examples` records them (docs/smart_filter_docs/tour.py) into examples.json: for each
 operationId what is asked and what is answered, by names. What an answer has by default and came
 after the recording is added from its schema.
 """

@@ -9,8 +9,6 @@ import cv2
 import numpy as np
 from PIL import Image, ImageFilter
 
-from smart_filter_tests import heic
-
 DATA: Final = Path(__file__).parents[2] / "data"
 _OVERSIZED_SIDE = 5080
 # By which noise of so many levels makes a JPEG of that side 60 MB large.
@@ -106,13 +104,6 @@ class Photos:
         whole = places[0].read_bytes()
         places[-1].write_bytes(whole[: len(whole) // 3])
         return places
-
-    @cached_property
-    def heic(self) -> Path:
-        """Four quarters of colour as a phone would store them; 64×48."""
-        place = self._folder / "quarters.heic"
-        place.write_bytes(heic.quarters())
-        return place
 
 
 def _noisy(side: int) -> bytes:

@@ -5,10 +5,11 @@ import os
 import signal
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from smart_filter_shared.cards import ModelCard, TaskName, WeightsFile
+from smart_filter_shared.cards import WeightsFile
 from smart_filter_tests import faults
 from smart_filter_workers.results import Prepared
 from smart_filter_workers.stages.segmentation.models.base import People, Segmenter
@@ -18,15 +19,9 @@ HANGS: Final = b"hang"
 CRASHES: Final = b"crash"
 FILE: Final = "unproven/people.bin"
 
-CARD = ModelCard(
-    name="unproven",
-    version="1",
-    task=TaskName.SEGMENTATION,
-    family="unproven",
+CARD = replace(
+    faults.card("unproven"),
     title="A model that does what its weights say",
-    source="the tests",
-    licence="Apache-2.0",
-    data_terms="",
     weights=(WeightsFile(FILE, hashlib.sha256(BEHAVES).hexdigest()),),
     learns=FILE,
 )

@@ -6,9 +6,7 @@ An operation that is added needs rows here, in one of these modules or in one of
 
 from smart_filter_tests.malformed.accounts import ACCOUNTS, UPLOADS
 from smart_filter_tests.malformed.batches import BATCHES
-from smart_filter_tests.malformed.deriving import DERIVING
-from smart_filter_tests.malformed.forms import FORMS, JSON_BODIES, RECIPES
-from smart_filter_tests.malformed.lists import LISTS
+from smart_filter_tests.malformed.jobs import DERIVING, FORMS, JSON_BODIES, LISTS, RECIPES
 from smart_filter_tests.malformed.removing import REMOVING
 from smart_filter_tests.malformed.rows import Row
 

@@ -3,13 +3,10 @@
 The rules of each field are those of `tests/unit/test_removebg_fields.py`.
 """
 
-import base64
-
 from smart_filter_tests.malformed.rows import END, FORM, JSON, Row, part, photo, text
 from smart_filter_tests.serving import a_photo
 
 _REMOVE = "POST /v1.0/removebg"
-_PHOTO = base64.b64encode(a_photo()).decode()
 _URLENCODED = "application/x-www-form-urlencoded"
 
 

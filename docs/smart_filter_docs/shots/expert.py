@@ -5,8 +5,8 @@ from typing import Final
 
 from playwright.sync_api import Locator, expect
 
+from smart_filter_docs.shots.shot import Scene, Shot
 from smart_filter_tests.browsing.looks import DESKTOP, DESKTOP_DARK, PHONE, PHONE_DARK
-from smart_filter_tests.browsing.shots.shot import Scene, Shot
 from smart_filter_tests.browsing.viewing import OUTPUTS, open_photo
 
 

@@ -20,8 +20,8 @@ import httpx
 from PIL import Image
 
 from smart_filter_api.openapi import examples as openapi_examples
+from smart_filter_docs import api_documents
 from smart_filter_shared import places
-from smart_filter_tests import documents
 from smart_filter_tests.running import ENGINE, KEY, PHOTO, Running, running
 
 FILE = Path(openapi_examples.__file__).parent / "examples.json"
@@ -304,7 +304,7 @@ def main() -> None:
     for secret, shown in _SECRETS:
         recorded = secret.sub(shown, recorded)
     FILE.write_text(recorded + "\n")
-    documents.main()
+    api_documents.main()
 
 
 if __name__ == "__main__":

@@ -4,8 +4,8 @@ from typing import Final
 
 from playwright.sync_api import expect
 
+from smart_filter_docs.shots.shot import Scene, Shot
 from smart_filter_tests.browsing.looks import DESKTOP, DESKTOP_DARK, PHONE, PHONE_DARK
-from smart_filter_tests.browsing.shots.shot import Scene, Shot
 
 
 def _start(scene: Scene) -> None:

@@ -4,9 +4,9 @@ from typing import Final
 
 from playwright.sync_api import Page, expect
 
+from smart_filter_docs.shots.shot import Scene, Shot
 from smart_filter_tests.browsing.looks import DESKTOP, PHONE_DARK
 from smart_filter_tests.browsing.patience import until
-from smart_filter_tests.browsing.shots.shot import Scene, Shot
 
 # Three seconds and more: the rate is a mean over the last ten or so.
 _FRAMES: Final = 90

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from playwright.sync_api import Page
 
-from smart_filter_tests.browsing import shots
+from smart_filter_docs import shots
 from smart_filter_tests.browsing.looks import DESKTOP, DESKTOP_DARK, Look
 from smart_filter_tests.browsing.photos import Photos
 from smart_filter_tests.browsing.visitors import Visitor

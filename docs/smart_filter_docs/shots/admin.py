@@ -4,9 +4,9 @@ from typing import Final
 
 from playwright.sync_api import expect
 
+from smart_filter_docs.shots.shot import Scene, Shot
 from smart_filter_tests.browsing.looks import DESKTOP, PHONE_DARK
 from smart_filter_tests.browsing.patience import until
-from smart_filter_tests.browsing.shots.shot import Scene, Shot
 
 _PAUSED: Final = "segmentation.people"
 _TWO_MINUTES: Final = 120_000
@@ -27,8 +27,7 @@ def _admin(scene: Scene) -> None:
         visitor.submit(photos.large)
         key = visitor.operator.headers["Authorization"].removeprefix("Bearer ")
         url = str(visitor.operator.base_url).rstrip("/")
-        proof = {"data": {"key": key}, "headers": {"Origin": url}}
-        page.context.request.post(f"{url}/v1/session", **proof)
+        page.context.request.post(f"{url}/v1/session", data={"key": key}, headers={"Origin": url})
         page.goto(f"{url}/admin")
         expect(page.get_by_text("2 photos wait until it is resumed.")).to_be_visible()
         # History is written once a minute.
