@@ -36,12 +36,15 @@ def test_data_is_kept_as_long_as_its_tenant_wants(house: House) -> None:
     shown = house.api.job(job_id)
 
     house.pass_time(seconds=HOUR - MINUTE)
+    fetched = [house.fetch(job_id, name).status_code for name in ("image", "faces", "image")]
+    house.retention.remove_expired()
     all_of_it = house.bucket(job_id)
     house.pass_time(seconds=MINUTE)
     results = house.bucket(job_id)
     house.pass_time(seconds=HOUR)
 
     assert seconds_kept(shown) == 2 * HOUR
+    assert fetched == [200, 200, 200]
     assert all_of_it == ["composite", "face", "photo", "prepare", "segmentation", "smile"]
     assert results == ["composite"]
     assert house.bucket(job_id) == []
@@ -64,15 +67,6 @@ def test_change_concerns_what_the_tenant_submits_from_then_on(house: House) -> N
     assert seconds == [7 * DAY, MINUTE, 60 * DAY]
     assert after_a_minute == [6, 0, 6]
     assert [len(house.bucket(one)) for one in (before, long)] == [0, 6]
-
-
-def test_job_that_waits_keeps_its_photo_however_short_that_is(house: House) -> None:
-    house.api.keep(input_seconds=0)
-    job_id = house.api.submit()
-
-    house.pass_time(seconds=HOUR)
-
-    assert house.bucket(job_id) == ["photo"]
 
 
 def test_facts_of_the_photo_and_events_go_with_the_results(house: House) -> None:
@@ -259,14 +253,3 @@ def test_upload_goes_when_no_job_has_to_take_it_any_more(house: House) -> None:
         left.append([key for key in stored if upload["upload_id"] in key])
 
     assert (len(left[0]), left[1]) == (1, [])
-
-
-def test_outputs_that_are_kept_are_fetched_again_and_again(house: House) -> None:
-    job_id = house.finished()
-
-    statuses = [house.fetch(job_id, name).status_code for name in ("image", "faces", "image")]
-    house.retention.remove_expired()
-
-    assert statuses == [200, 200, 200]
-    assert house.handed_over(job_id) == []
-    assert len(house.bucket(job_id)) == 6

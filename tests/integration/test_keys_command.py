@@ -10,15 +10,6 @@ from smart_filter_tests.commands import Command
 from smart_filter_tests.serving import Api, Clock, a_photo
 
 
-@pytest.fixture
-def command(
-    api: Api, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Command:
-    url = api.bench.settings.database.url.get_secret_value()
-    monkeypatch.setenv("SMART_FILTER_DATABASE_URL", url)
-    return Command(capsys)
-
-
 def status_of(api: Api, key: str, path: str = "/v1/jobs") -> int:
     return api.client.get(path, headers={"Authorization": f"Bearer {key}"}).status_code
 

@@ -63,14 +63,6 @@ def test_person_stands_before_another_background(
     assert np.abs(answer.srgb[inside].astype(int) - person[inside]).mean() < JPEG_LEVELS
 
 
-def test_frame_without_people_is_the_background(worker: LiveWorker) -> None:
-    with worker.viewer(background="color:#0000ff") as viewer:
-        answer = viewer.ask(1, np.full((180, 320, 3), 90, np.uint8))
-
-    assert (answer.said["people"], answer.said["faces"], answer.said["rating"]) == (False, [], None)
-    assert answer.srgb.mean(axis=(0, 1)) == pytest.approx(BLUE, abs=JPEG_LEVELS)
-
-
 def test_background_of_the_token_changes_and_a_wrong_one_is_refused(
     worker: LiveWorker, person: Srgb8
 ) -> None:
@@ -184,22 +176,6 @@ def test_wrong_first_message_ends_the_connection_with_a_reason(
     assert (ended, words in reason) == (code, True)
 
 
-def test_token_that_has_expired_or_was_used_opens_nothing(worker: LiveWorker) -> None:
-    token = worker.token()
-    endings = []
-    with worker.connected() as first:
-        first.tell(token=token)
-        first.hear()
-        for one in (token, worker.token(old=1)):
-            with worker.connected() as viewer:
-                viewer.tell(token=one)
-                endings.append(viewer.ending())
-
-    assert [code for code, _ in endings] == [4401, 4401]
-    assert "was used" in endings[0][1]
-    assert "expired" in endings[1][1]
-
-
 def test_places_of_a_tenant_and_of_the_worker_are_limited(worker: LiveWorker) -> None:
     with ExitStack() as held:
         for tenant in ("ann", "ann", "bob"):
@@ -218,15 +194,6 @@ def test_places_of_a_tenant_and_of_the_worker_are_limited(worker: LiveWorker) ->
     assert (of_worker[0], "all places" in of_worker[1]) == (4429, True)
     assert is_full == 503
     assert "smart_filter_live_connections 4\n" in metrics
-
-
-def test_connections_without_a_token_take_no_places(worker: LiveWorker) -> None:
-    with ExitStack() as held:
-        strangers = [held.enter_context(worker.connected()) for _ in range(20)]
-        with worker.viewer():
-            ended, _ = strangers[0].ending()
-
-    assert ended == 4408
 
 
 def test_connection_without_a_token_ends_in_time(silent: Viewer) -> None:

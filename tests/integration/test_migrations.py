@@ -7,7 +7,6 @@ import sys
 import tarfile
 import tempfile
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -245,10 +244,6 @@ def test_database_that_is_away_is_not_waited_for() -> None:
     schema.ensure_fits(away)
 
 
-def test_served_code_is_a_revision_there_was() -> None:
-    assert "0001" < schema.SERVED_FROM <= schema.newest_revision()
-
-
 @contextmanager
 def behind(url: str, *, connections: int, prepared: int | None) -> Iterator[DatabaseSettings]:
     with tempfile.TemporaryDirectory() as folder:
@@ -296,15 +291,6 @@ def test_settings_hold_in_a_transaction_and_no_longer(pooled: DatabaseSettings) 
     assert usual == ("10s", "5s", "auto", "on")
     assert by_key == ("10s", "5s", "force_generic_plan", "off")
     assert left == ("0",)
-
-
-def test_statements_run_often_by_many_at_once(pooled: DatabaseSettings) -> None:
-    def run(_: int) -> object:
-        with sessions.transaction(sessions.by_key(engine)) as connection:
-            return connection.scalar(text("SELECT CAST(:a AS int)"), {"a": 7})
-
-    with connected(pooled, connections=4) as engine, ThreadPoolExecutor(4) as threads:
-        assert set(threads.map(run, range(OFTEN * 8))) == {7}
 
 
 def test_readers_and_transactions_of_an_event_loop_work(pooled: DatabaseSettings) -> None:

@@ -4,112 +4,72 @@ import contextlib
 import re
 import socket
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from pydantic import SecretStr
 
 from smart_filter_deploy.cli.endings import NO_SERVER
-from smart_filter_deploy.embedded.ports import LOOPBACK, free_port
-from smart_filter_shared import settings
+from smart_filter_deploy.embedded.stack import Stack
 from smart_filter_shared.errors import StorageRefused, StorageUnavailable
 from smart_filter_shared.settings import StorageSettings
 from smart_filter_shared.storage.objects import ObjectStore
-from smart_filter_tests import commands
-from smart_filter_tests.bench import Bench
+from smart_filter_tests.bench import settings_of
 from smart_filter_tests.commands import Command
 
 SECRET = "hush-hush-hush-hush"
-# What is said of it, and what is to be corrected; of what may come back, and of what will not.
+URL = "SMART_FILTER_STORAGE_URL"
+# The wrong setting and its value, and the words for it. Storage that is away may come back.
 AWAY = {
-    "host": ("has a host that nobody knows", "SMART_FILTER_STORAGE_URL"),
-    "port": ("does not answer (Connection refused)", "SMART_FILTER_STORAGE_URL"),
-    "tls": ("speaks no TLS", "SMART_FILTER_STORAGE_URL"),
+    "host": (URL, "http://nowhere.invalid:9000", "has a host that nobody knows"),
+    "port": (URL, "http://127.0.0.1:9", "does not answer (Connection refused)"),
+    "tls": (URL, "https://{server}", "speaks no TLS"),
 }
 REFUSED = {
-    "key": ("does not know the access key", "SMART_FILTER_STORAGE_ACCESS_KEY"),
+    "key": ("SMART_FILTER_STORAGE_ACCESS_KEY", "nobody", "does not know the access key"),
     "secret": (
-        "says that the secret key is not that of the access key",
         "SMART_FILTER_STORAGE_SECRET_KEY",
+        SECRET,
+        "says that the secret key is not that of the access key",
     ),
-    "bucket": ("has no bucket not-there", "SMART_FILTER_STORAGE_BUCKET"),
+    "bucket": ("SMART_FILTER_STORAGE_BUCKET", "not-there", "has no bucket not-there"),
 }
-TROUBLES = AWAY | REFUSED
 
 
-@pytest.fixture
-def command(
-    bench: Bench, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Command:
-    return commands.on_servers(bench.settings, capsys, monkeypatch)
-
-
-@pytest.fixture
-def _troubled(
-    command: Command, bench: Bench, trouble: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("trouble", AWAY | REFUSED)
+def test_storage_that_cannot_be_used_names_the_setting_to_correct(
+    servers: Stack, trouble: str
 ) -> None:
-    """The environment names storage that cannot be used."""
-    del command  # it names those that are well
-    for name, value in _wrong(bench.settings.storage.url)[trouble].items():
-        monkeypatch.setenv(name, value)
+    variable, value, words = (AWAY | REFUSED)[trouble]
+    server = servers.addresses.environment()[URL].removeprefix("http://")
+    told = settings_of(servers.addresses, **{variable: value.format(server=server)})
 
+    with pytest.raises(StorageUnavailable) as raised:
+        ObjectStore(told.storage, connections=1).check()
 
-def _wrong(url: str) -> Mapping[str, Mapping[str, str]]:
-    return {
-        "host": {"SMART_FILTER_STORAGE_URL": "http://nowhere.invalid:9000"},
-        "port": {"SMART_FILTER_STORAGE_URL": f"http://{LOOPBACK}:{free_port()}"},
-        "tls": {"SMART_FILTER_STORAGE_URL": url.replace("http://", "https://")},
-        "key": {"SMART_FILTER_STORAGE_ACCESS_KEY": "nobody"},
-        "secret": {"SMART_FILTER_STORAGE_SECRET_KEY": SECRET},
-        "bucket": {"SMART_FILTER_STORAGE_BUCKET": "not-there"},
-    }
-
-
-def assert_told(line: str, trouble: str) -> None:
-    what, variable = TROUBLES[trouble]
-    assert what in line
-    assert variable in line
-    assert SECRET not in line
+    line = str(raised.value)
+    assert isinstance(raised.value, StorageRefused) is (trouble in REFUSED)
+    assert (words in line, variable in line, SECRET in line) == (True, True, False)
     assert not re.search(r"[A-Za-z]+Error|Traceback", line)
 
 
-@pytest.mark.usefixtures("_troubled")
-@pytest.mark.parametrize("trouble", TROUBLES)
-def test_audit_names_the_setting_to_correct(command: Command, trouble: str) -> None:
-    told = command.said("audit")
-
-    assert told.count("\n") == 1
-    assert_told(told, trouble)
-    assert command.status("audit") == NO_SERVER
-
-
-@pytest.mark.usefixtures("_troubled")
 @pytest.mark.parametrize(
-    ("trouble", "words"),
-    [
-        ("key", ["api", "--port", "1"]),
-        ("secret", ["worker", "--stages", "prepare"]),
-        ("bucket", ["api", "--port", "1"]),
-    ],
+    "words",
+    [["audit"], ["api", "--port", "1"], ["worker", "--stages", "prepare"]],
+    ids=" ".join,
 )
-def test_process_does_not_start_when_storage_refuses_it(
-    command: Command, trouble: str, words: list[str]
+def test_command_ends_in_one_line_when_storage_refuses_it(
+    command: Command, monkeypatch: pytest.MonkeyPatch, words: list[str]
 ) -> None:
+    monkeypatch.setenv("SMART_FILTER_STORAGE_SECRET_KEY", SECRET)
+
     told = command.said(*words)
 
     assert told.count("\n") == 1
-    assert_told(told, trouble)
-
-
-@pytest.mark.usefixtures("_troubled")
-@pytest.mark.parametrize("trouble", AWAY)
-def test_storage_that_may_come_back_is_no_refusal(trouble: str) -> None:
-    with pytest.raises(StorageUnavailable) as raised:
-        ObjectStore(settings.load().storage, connections=1).check()
-
-    assert not isinstance(raised.value, StorageRefused)
-    assert_told(str(raised.value), trouble)
+    assert "SMART_FILTER_STORAGE_SECRET_KEY" in told
+    assert SECRET not in told
+    assert command.status(*words) == NO_SERVER
 
 
 @contextlib.contextmanager

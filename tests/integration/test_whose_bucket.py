@@ -9,7 +9,6 @@ from typing import Any, BinaryIO
 
 import pytest
 from sqlalchemy import Engine, text
-from sqlalchemy.pool import QueuePool
 
 from smart_filter_deploy.doctor import servers
 from smart_filter_shared import installation
@@ -225,21 +224,6 @@ def test_older_day_is_listed_once_in_a_day_and_the_last_two_each_hour(bench: Ben
     assert most <= 2 + 2 + 2  # the last two days, two older ones, stock and weights
 
 
-class Watching(ObjectStore):
-    """The real store, which notes how many connections are in use while something is stored."""
-
-    def __init__(self, bench: Bench) -> None:
-        super().__init__(bench.settings.storage, connections=1)
-        self._bench = bench
-        self.in_use: list[int] = []
-
-    def put(self, key: str, content: BinaryIO | bytes, *, length: int, media_type: str) -> None:
-        pool = self._bench.engine.pool
-        assert isinstance(pool, QueuePool)
-        self.in_use.append(pool.checkedout())
-        super().put(key, content, length=length, media_type=media_type)
-
-
 class Refusing(ObjectStore):
     """The real store, under whose `data/` nothing can be stored."""
 
@@ -292,15 +276,6 @@ def test_photo_goes_though_learning_never_succeeds(stale: Bench) -> None:
 
     assert list(stale.store.stored()) == []
     assert is_stale(stale)
-
-
-def test_no_transaction_is_open_while_a_manifest_is_stored(stale: Bench) -> None:
-    store = Watching(stale)
-
-    manifests.write_stale(stale.engine, store, most=10)
-
-    assert store.in_use == [0]
-    assert not is_stale(stale)
 
 
 def test_manifest_is_written_by_its_claimant_until_the_claim_is_lost(stale: Bench) -> None:

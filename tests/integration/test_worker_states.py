@@ -22,7 +22,7 @@ from smart_filter_shared.jobs.presence import CELL, Sign, Worker, WorkerState
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.telemetry.tracing import UNTOLD
 from smart_filter_tests.bench import Bench, capability
-from smart_filter_tests.commands import Command, on_servers
+from smart_filter_tests.commands import Command
 from smart_filter_workers import catalogue
 from smart_filter_workers.draining import Draining
 from smart_filter_workers.heartbeat import Heartbeat
@@ -67,13 +67,6 @@ class Beating:
 
     def served(self) -> set[Capability]:
         return self.bench.do(presence.served, silent_seconds=30)
-
-
-@pytest.fixture
-def command(
-    bench: Bench, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Command:
-    return on_servers(bench.settings, capsys, monkeypatch)
 
 
 @pytest.fixture
@@ -298,18 +291,6 @@ def announce(bench: Bench, *, draining: bool = False) -> bool:
     return bench.do(presence.announce, worker)
 
 
-def test_paused_capability_is_not_claimed_from_until_it_is_resumed(bench: Bench) -> None:
-    bench.submit()
-
-    pausing = [bench.do(pauses.pause, PREPARE) for _ in range(2)]
-    paused = bench.claim(StageName.PREPARE, batch_size=8)
-    resuming = [bench.do(pauses.resume, PREPARE) for _ in range(2)]
-    resumed = bench.claim(StageName.PREPARE, batch_size=8)
-
-    assert (pausing, resuming) == ([True, False], [True, False])
-    assert (len(paused), len(resumed)) == (0, 1)
-
-
 def test_paused_capability_is_not_rung_for_and_its_running_stage_is_finished(bench: Bench) -> None:
     for _ in range(2):
         bench.submit()
@@ -321,17 +302,6 @@ def test_paused_capability_is_not_rung_for_and_its_running_stage_is_finished(ben
     assert bench.do(queries.ready_among, [PREPARE]) == []
     assert bench.do(presence.demands, silent_seconds=30) == []
     assert bench.complete(running).lost == []
-
-
-def test_worker_learns_at_its_heartbeat_that_it_is_drained(bench: Bench) -> None:
-    assert not bench.do(presence.drain, bench.worker)  # there is none yet
-    drained = [announce(bench)]
-    assert bench.do(presence.drain, bench.worker)
-    drained.append(announce(bench))
-    assert bench.do(presence.resume, bench.worker)
-    drained.append(announce(bench))
-
-    assert drained == [False, True, False]
 
 
 def test_drained_worker_whose_row_was_dropped_stays_so(bench: Bench) -> None:

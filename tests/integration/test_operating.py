@@ -1,22 +1,26 @@
-"""What operators see and stop over HTTP: /v1/operator."""
+"""The service as its operators see and stop it: /v1/operator, `queues`, `workers`, `jobs`."""
 
 import datetime as dt
+import io
 import re
+import uuid
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
 from smart_filter_api.keys import Scope
-from smart_filter_shared.ids import Capability, Tenant
-from smart_filter_shared.jobs import failures, fairness, history, measures, presence
+from smart_filter_shared.ids import Capability, JobId, Tenant, WorkerId
+from smart_filter_shared.jobs import failures, fairness, history, measures, presence, transitions
 from smart_filter_shared.jobs.leases import Failure
 from smart_filter_shared.jobs.measures import Amount, Count, Measure
-from smart_filter_shared.jobs.presence import CELL, Worker
+from smart_filter_shared.jobs.presence import CELL, Worker, WorkerState
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.recipe import Recipe
 from smart_filter_shared.telemetry.metrics import Step
 from smart_filter_tests.bench import TENANT, Bench, capability
+from smart_filter_tests.commands import Command
 from smart_filter_tests.serving import Api
 from smart_filter_workers.retention import Retention
 from smart_filter_workers.sweeper import Sweeper
@@ -27,11 +31,15 @@ OTHER = Tenant("other")
 BROKEN = Failure("model_failed", "It broke", "for a test")
 
 
-def serve(bench: Bench, *, failed: dict[Capability, str] | None = None) -> None:
-    worker = Worker(bench.worker, "here", 7, [PREPARE], 2, failed or {})
-    with bench.transaction() as connection:
-        presence.announce(connection, worker)
-        connection.execute(text("UPDATE cells SET swept_at = statement_timestamp()"))
+def serve(
+    bench: Bench,
+    capabilities: Sequence[Capability] = (PREPARE,),
+    state: WorkerState = WorkerState.READY,
+) -> None:
+    failed = {Capability("face.x"): "no weights"}
+    worker = Worker(bench.worker, "here", 7, capabilities, 2, failed, state=state)
+    bench.do(presence.announce, worker)
+    bench.execute("UPDATE cells SET swept_at = statement_timestamp()")
 
 
 def asked(api: Api, path: str, **params: str) -> dict[str, Any]:
@@ -51,10 +59,10 @@ def known(series: list[int | None]) -> list[int]:
     return [one for one in series if one is not None]
 
 
-def fail_one(api: Api) -> str:
+def fail_one(bench: Bench) -> JobId:
     """Submit a job that fails; return its id."""
-    job_id = api.submit()
-    api.fail(StageName.PREPARE, BROKEN)
+    job_id = bench.submit()
+    bench.do(transitions.fail, bench.claim_one(StageName.PREPARE), BROKEN)
     return job_id
 
 
@@ -73,8 +81,8 @@ def age(api: Api, minutes: int) -> None:
             )
 
 
-def sample(api: Api) -> bool:
-    return api.bench.do(history.sample)
+def sample(api: Api) -> None:
+    api.bench.do(history.sample)
 
 
 def a_new_worker_sweeps(bench: Bench) -> None:
@@ -123,7 +131,7 @@ def test_no_key_for_operators_is_made_over_http(api: Api) -> None:
 
 def test_standing_begins_with_the_queue_that_has_no_worker(api: Api) -> None:
     api.submit()
-    serve(api.bench, failed={Capability("face.x"): "no weights"})
+    serve(api.bench)
     api.bench.execute("UPDATE workers SET capabilities = '{face.y}'")
 
     standing = asked(api, "standing")
@@ -161,13 +169,6 @@ def test_queue_or_worker_is_stopped_and_resumed(api: Api) -> None:
     assert api.client.delete(drain).json()["state"] != "draining"
 
 
-@pytest.mark.parametrize("path", ["queues/face.nonsense/pause", "workers/nobody/drain"])
-def test_unknown_queue_or_worker_is_not_found(api: Api, path: str) -> None:
-    answer = api.client.put(f"/v1/operator/{path}")
-
-    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
-
-
 def test_jobs_of_a_tenant_are_counted_and_canceled_in_parts(api: Api) -> None:
     api.bench.submit_many(101, Recipe(), tenant=TENANT)
     others = api.bench.submit(tenant=OTHER)
@@ -186,7 +187,7 @@ def test_jobs_of_a_tenant_are_counted_and_canceled_in_parts(api: Api) -> None:
 def test_failure_is_shown_by_tenant_code_and_place_without_the_photo_and_redriven(
     api: Api,
 ) -> None:
-    job_id = fail_one(api)
+    job_id = fail_one(api.bench)
     settle(api)
 
     (tenant,) = asked(api, "tenants")["items"]
@@ -201,18 +202,11 @@ def test_failure_is_shown_by_tenant_code_and_place_without_the_photo_and_redrive
         "code": "model_failed",
         "is_dead": True,
         "jobs": 1,
-        "last_job_id": job_id,
+        "last_job_id": str(job_id),
     }
     assert f"One job failed in {PREPARE} within the hour" in concerns
     assert moved == {"moved": 1, "left": 0, "next_cursor": None}
-    assert api.job(job_id)["state"] != "failed"
-
-
-def test_minute_is_sampled_once(api: Api) -> None:
-    sample(api)
-    age(api, 1)
-
-    assert [sample(api), sample(api)] == [True, False]
+    assert api.bench.job(job_id).state != "failed"
 
 
 def test_history_shows_what_happened_between_sweeps_of_any_worker(api: Api) -> None:
@@ -239,7 +233,7 @@ def test_history_ends_with_what_is_not_sampled_yet(api: Api) -> None:
     age(api, 3)
     sample(api)
     api.bench.submit()
-    fail_one(api)
+    fail_one(api.bench)
     settle(api)
     did(api, Step.INFER, 2)
     api.bench.do(measures.add, {Measure(Count.ENDED, "failed"): Amount(1)})
@@ -269,3 +263,195 @@ def test_history_is_kept_for_a_month(api: Api) -> None:
 
     oldest = api.bench.scalar("SELECT min(at) FROM samples")
     assert oldest > dt.datetime.now(dt.UTC) - dt.timedelta(days=1)
+
+
+@pytest.fixture
+def command(bench: Bench, command: Command) -> Command:
+    """The command line, where a worker serves the first stage."""
+    serve(bench)
+    return command
+
+
+def worker_of(command: Command) -> dict[str, Any]:
+    (worker,) = command("workers", "list")["items"]
+    return dict(worker)
+
+
+def test_queue_is_listed_with_its_length_and_workers_and_shown_with_its_head(
+    bench: Bench, command: Command
+) -> None:
+    job_ids = [str(bench.submit()) for _ in range(3)]
+    bench.claim_one(StageName.PREPARE)
+
+    items = command("queues", "list")["items"]
+    head = command("queues", "show", PREPARE)["items"]
+
+    (queue,) = [one for one in items if one["capability"] == PREPARE]
+    shown = {name: queue[name] for name in ("ready", "running", "workers", "threads", "paused_at")}
+    assert shown == {"ready": 2, "running": 1, "workers": 1, "threads": 2, "paused_at": None}
+    assert [one["job_id"] for one in head] == job_ids[1:]
+
+
+def test_queue_is_paused_and_resumed(bench: Bench, command: Command) -> None:
+    bench.submit()
+
+    told = command("queues", "pause", PREPARE)
+    paused = bench.claim(StageName.PREPARE)
+    command("queues", "resume", PREPARE)
+
+    assert told == {"capability": PREPARE, "paused": True}
+    assert paused == []
+    assert len(bench.claim(StageName.PREPARE)) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("face.nonsense", capability(StageName.FACE)),
+        ("webhooks", "`smart-filter workers drain ID`"),
+    ],
+)
+def test_queue_that_cannot_be_paused_is_refused_with_advice(
+    bench: Bench, command: Command, name: str, advice: str
+) -> None:
+    bench.submit()
+
+    assert command.status("queues", "pause", name) == 2
+    assert advice in command.said("queues", "pause", name)
+
+
+@pytest.mark.parametrize("words", [["queues", "list"], ["workers", "list"]], ids=" ".join)
+def test_tables_name_what_they_list(bench: Bench, command: Command, words: list[str]) -> None:
+    bench.submit()
+
+    assert PREPARE in command.said(*words)
+
+
+def test_worker_is_listed_with_its_state(bench: Bench, command: Command) -> None:
+    states = [worker_of(command)["state"]]
+    bench.submit()
+    lease = bench.claim_one(StageName.PREPARE)
+    serve(bench, state=WorkerState.BUSY)
+    states.append(worker_of(command)["state"])
+    command("workers", "drain", str(bench.worker))
+    states.append(worker_of(command)["state"])
+    bench.complete(lease)
+    drained = worker_of(command)
+    command("workers", "resume", str(bench.worker))
+    serve(bench)
+    states.append(worker_of(command)["state"])
+    serve(bench, [], WorkerState.SETUP_FAILED)
+    states.append(worker_of(command)["state"])
+
+    assert states == ["ready", "busy", "draining", "ready", "setup_failed"]
+    assert (drained["state"], drained["running"]) == ("draining", 0)
+    assert drained["failed"] == {"face.x": "no weights"}
+
+
+def test_worker_is_shown_with_the_stages_it_runs(bench: Bench, command: Command) -> None:
+    idle = command.said("workers", "show", str(bench.worker))
+    job_id = bench.submit()
+    bench.claim_one(StageName.PREPARE)
+
+    (stage,) = command("workers", "show", str(bench.worker))["stages"]
+
+    assert f"serves {PREPARE}" in idle
+    assert "has nothing at hand" in idle
+    assert "no weights" in idle
+    assert (stage["job_id"], stage["stage"], stage["attempt"]) == (str(job_id), "prepare", 1)
+
+
+def test_unambiguous_beginning_of_a_workers_id_is_enough(bench: Bench, command: Command) -> None:
+    mine = bench.worker.hex
+    others = [WorkerId(uuid.UUID(mine[:8] + end * 24)) for end in "12"]
+    with bench.transaction() as connection:
+        for other in others:
+            presence.announce(connection, Worker(other, "here", 8, [PREPARE], 1))
+
+    told = command("workers", "drain", str(others[0])[:13])
+
+    assert told["id"] == str(others[0])
+    assert "3 workers' ids begin with" in command.said("workers", "drain", mine[:8])
+    for wrong in (mine[:8], "", str(uuid.uuid4())):
+        assert command.status("workers", "drain", wrong) == 2
+
+
+def test_jobs_of_one_tenant_are_canceled_and_no_others(bench: Bench, command: Command) -> None:
+    ended = fail_one(bench)
+    batch_id, _ = bench.submit_batch(3, best=1)
+    bench.submit()
+    other = bench.submit(tenant=OTHER)
+
+    told = command("jobs", "cancel", "--tenant", "tests")
+
+    assert told == {"tenant": "tests", "canceled": 4, "left": 0}
+    assert bench.job(ended).state == "failed"
+    assert bench.job(other, tenant=OTHER).state == "queued"
+    assert bench.batch(batch_id).finished_at is not None
+
+
+class Keyboard(io.StringIO):
+    """What a person types on a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("typed", "words", "state"),
+    [("", [], "queued"), ("y\n", [], "canceled"), ("", ["--yes"], "canceled")],
+)
+def test_terminal_asks_before_all_jobs_of_a_tenant_are_canceled(
+    bench: Bench,
+    command: Command,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    typed: str,
+    words: list[str],
+    state: str,
+) -> None:
+    job_id = bench.submit()
+    monkeypatch.setattr("sys.stdin", Keyboard(typed))
+
+    said = command.said("jobs", "cancel", "--tenant", "tests", *words)
+
+    assert ("tests: cancel all that have not ended, 1?" in said) == (not words)
+    assert bench.job(job_id).state == state
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["cancel"], ["redrive"], ["cancel", "ID", "--tenant", "acme"], ["cancel", "--tenant", "a b"]],
+    ids=" ".join,
+)
+def test_jobs_command_takes_one_job_or_one_tenant(command: Command, words: list[str]) -> None:
+    assert command.status("jobs", *words) == 2
+
+
+@pytest.mark.parametrize(
+    ("word", "name", "told"),
+    [("cancel", "test", "did you mean tests?"), ("redrive", "nobody-at-all", "keys list")],
+)
+def test_unknown_tenant_is_refused_with_a_similar_name(
+    bench: Bench, command: Command, word: str, name: str, told: str
+) -> None:
+    bench.submit()
+
+    said = command.said("jobs", word, "--tenant", name)
+
+    assert said.startswith(f"smart-filter: there is no tenant {name!r}: ")
+    assert told in said
+    assert command.status("jobs", word, "--tenant", name) == 2
+
+
+def test_failed_jobs_are_redriven_but_those_whose_photos_are_gone(
+    bench: Bench, command: Command
+) -> None:
+    gone = fail_one(bench)
+    bench.execute("UPDATE artifacts SET marked_at = statement_timestamp()")
+    kept = fail_one(bench)
+
+    told = command("jobs", "redrive", "--tenant", "tests")
+
+    assert told == {"tenant": "tests", "redriven": 1, "left": 1}
+    assert [bench.job(job_id).state for job_id in (gone, kept)] == ["failed", "running"]
