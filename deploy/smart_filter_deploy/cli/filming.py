@@ -111,7 +111,7 @@ def film(
         if shutter is not None:
             recipe = {"outputs": ["image,faces,rating"]}
             recipe |= {} if background is None else {"background": [background]}
-            moments = stack.enter_context(Moments(client, shutter, recipe))
+            moments = stack.enter_context(Moments(client, shutter, recipe, rate=rate))
         made = stack.enter_context(video.Film(path, rate=read.rate, size=size))
         stack.enter_context(asked_by_signals(stop))
         started = time.monotonic()

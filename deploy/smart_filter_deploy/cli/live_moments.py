@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,7 +46,8 @@ class Shot:
 class Moments:
     """Keeps the frames of the last seconds, and makes a picture of each that was a moment.
 
-    folder: for the pictures.  recipe: what is asked for.  clock: seconds.
+    folder: for the pictures.  recipe: what is asked for.
+    rate: frames a second of a recording, whose seconds pass by its frames; None: of a camera.
     """
 
     def __init__(
@@ -55,12 +56,12 @@ class Moments:
         folder: Path,
         recipe: Mapping[str, Sequence[str]],
         *,
-        clock: Callable[[], float] = time.monotonic,
+        rate: float | None = None,
     ) -> None:
         self._client = client
         self._folder = folder
         self._recipe = recipe
-        self._clock = clock
+        self._rate = rate
         self._frames: deque[tuple[int, bytes, float]] = deque()
         # Beside the video, which must not wait for a picture.
         self._maker = ThreadPoolExecutor(1)
@@ -79,7 +80,8 @@ class Moments:
 
     def remember(self, number: int, jpeg: bytes) -> None:
         """Keep a frame for some seconds."""
-        now = self._clock()
+        # A busy worker may take longer over a recorded second than frames are kept.
+        now = time.monotonic() if self._rate is None else number / self._rate
         self._frames.append((number, jpeg, now))
         while self._frames and now - self._frames[0][2] > _KEPT_SECONDS:
             self._frames.popleft()
