@@ -2,13 +2,11 @@
 
 import base64
 import io
-import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from math import inf
 from typing import Any
-from urllib.parse import urlsplit
 
 import anyio
 import httpx
@@ -42,7 +40,6 @@ HEADER = PhotoHeader(PhotoFormat.JPEG, 800, 600)
 
 @pytest.fixture
 def client(api: Api) -> Iterator[Removing]:
-    """A client that asks as those of remove.bg do."""
     with removing(api) as client:
         yield client
 
@@ -222,24 +219,6 @@ def test_unknown_key_is_answered_literally(api: Api, path: str, headers: dict[st
     assert "X-RateLimit-Limit" not in answer.headers
 
 
-def test_refusal_waits_for_the_whole_body(api: Api) -> None:
-    url = urlsplit(api.url)
-    head = (
-        f"POST /v1.0/removebg HTTP/1.1\r\nHost: {url.netloc}\r\nContent-Length: 300000\r\n"
-        "Content-Type: multipart/form-data; boundary=cut\r\nConnection: close\r\n\r\n"
-    )
-    with socket.create_connection((url.hostname or "", url.port or 0), timeout=20) as connection:
-        connection.sendall(head.encode() + bytes(100_000))
-        connection.setblocking(False)
-        with pytest.raises(BlockingIOError):
-            connection.recv(1)
-        connection.settimeout(20)
-        connection.sendall(bytes(200_000))
-        answer = connection.recv(100_000)
-
-    assert answer.startswith(b"HTTP/1.1 403")
-
-
 @pytest.mark.parametrize("kind", ["may not submit", "of a device"])
 def test_key_that_may_not_cut_out_is_refused(api: Api, kind: str) -> None:
     key = api.key(Scope.READ)
@@ -313,7 +292,6 @@ def hasty_url(servers: Stack) -> Iterator[str]:
 
 @pytest.fixture
 def hasty(hasty_url: str, bench: Bench) -> Iterator[Removing]:
-    """A client of that one."""
     with an_api(hasty_url, bench) as api, removing(api) as client:
         yield client
 
@@ -323,7 +301,6 @@ def states(client: Removing) -> list[str]:
 
 
 def seat_of(client: Removing) -> Seat:
-    """Return the seat of the one request that there is."""
     with client.api.bench.transaction() as connection:
         row = connection.execute(text("SELECT key, job_id, claimed_at FROM requests")).one()
     return Seat(TENANT, row.key, JobId(row.job_id), row.claimed_at, is_first=True)
@@ -411,15 +388,6 @@ def test_job_goes_on_while_another_request_waits_for_it(client: Removing) -> Non
     client.work()
     assert (answer.result().status_code, answer.result().content) == (200, PICTURE)
     assert client.jobs() == 1
-
-
-def test_request_after_the_cancel_gets_a_new_job(client: Removing, hasty: Removing) -> None:
-    hasty.post()
-    answer = client.begin()
-    client.work()
-
-    assert answer.result().status_code == 200
-    assert states(client) == [JobState.SUCCEEDED, JobState.CANCELED]
 
 
 def test_refused_request_leaves_no_claim(client: Removing) -> None:

@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import pytest
-from sqlalchemy import Connection, text
 
 from smart_filter_shared.errors import InputsExpired, StorageUnavailable
 from smart_filter_shared.ids import JobId, Tenant, new_job_id, new_upload_id
@@ -236,18 +235,6 @@ def test_deletion_beside_expiry_does_not_deadlock(shelf: Shelf, bench: Bench) ->
     assert races.deadlocks(bench) == deadlocks
 
 
-class Recording(ObjectStore):
-    """The real store, which notes what each request removes."""
-
-    def __init__(self, bench: Bench) -> None:
-        super().__init__(bench.settings.storage, connections=2)
-        self.pages: list[list[str]] = []
-
-    def remove_many(self, keys: Collection[str]) -> dict[str, str]:
-        self.pages.append(list(keys))
-        return super().remove_many(keys)
-
-
 def finished(bench: Bench) -> JobId:
     job_id = bench.submit()
     bench.do(transitions.cancel, job_id, TENANT)
@@ -298,19 +285,6 @@ def lag_seconds(bench: Bench) -> float:
 
 def a_retention(bench: Bench) -> Retention:
     return Retention(bench.engine, bench.store, cell=CELL)
-
-
-def test_one_turn_removes_several_pages(bench: Bench) -> None:
-    written = expired(bench, finished(bench), 2 * PAGE + 500)
-    stored(bench, written[::500])
-    store = Recording(bench)
-
-    removed = Retention(bench.engine, store, cell=CELL).remove_expired()
-
-    assert removed == len(written)
-    assert [len(page) for page in store.pages] == [PAGE, PAGE, 500]
-    assert rows(bench) == 0
-    assert list(bench.store.stored()) == []
 
 
 def test_page_that_is_claimed_is_not_given_to_another_process(bench: Bench) -> None:
@@ -411,34 +385,6 @@ def test_rest_of_a_turn_has_its_next_turn_at_once(bench: Bench) -> None:
     finally:
         stopping.set()
         running.join()
-
-
-def test_needed_artifacts_are_read_once_and_not_in_every_pass(bench: Bench) -> None:
-    waiting = bench.submit()
-    expired(bench, waiting, 300)
-
-    def read_so_far(connection: Connection) -> int:
-        counted = text("""
-            SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables
-            WHERE relname = 'artifacts'
-        """)
-        return int(connection.execute(counted).scalar_one())
-
-    def read_in_a_pass() -> int:
-        with bench.transaction() as connection:
-            # A table this small is read whole otherwise, by a scan or for a join: which depends on
-            # whether it was analyzed while it held what an earlier test wrote.
-            for way in ("seqscan", "hashjoin", "mergejoin"):
-                connection.execute(text(f"SET LOCAL enable_{way} = off"))
-            before = read_so_far(connection)
-            retention.mark_expired(connection, most=PAGE)
-            return read_so_far(connection) - before
-
-    first, *later = [read_in_a_pass() for _ in range(4)]
-
-    assert first >= 300
-    assert later == [0, 0, 0]
-    assert rows(bench, "marked_at IS NULL") == 300
 
 
 def test_needed_artifact_goes_soon_after_its_job_has_ended(bench: Bench) -> None:

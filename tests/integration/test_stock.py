@@ -39,7 +39,6 @@ from smart_filter_workers.stock.room import StockRoom
 from smart_filter_workers.stock.syncing import Synced
 from smart_filter_workers.stock.words import Called
 
-OTHER = Tenant("other")
 SIZE = {"seed": 0, "width": 6, "height": 4}
 NOW = dt.timedelta(seconds=-60)  # older than what is written this very second
 BEACH = Called("beach", "The beach", ("sea",), None)
@@ -116,15 +115,6 @@ class Wanted:
     collection: Collection
 
 
-class Clock:
-    """A clock that a test sets."""
-
-    seconds = 50.0
-
-    def __call__(self) -> float:
-        return self.seconds
-
-
 def keep(
     bench: Bench,
     name: str,
@@ -140,8 +130,9 @@ def keep(
     return keeping.keep(servers, file.getvalue(), called, tenant=tenant, may_replace=True).picture
 
 
-def a_room(bench: Bench, clock: Clock | None = None) -> StockRoom:
-    return StockRoom(bench.engine, bench.store, Recent(10_000_000), clock=clock or Clock())
+def a_room(bench: Bench) -> StockRoom:
+    """Return a room for which no time passes."""
+    return StockRoom(bench.engine, bench.store, Recent(10_000_000), clock=lambda: 50.0)
 
 
 def collection(bench: Bench, background: str = "auto", room: StockRoom | None = None) -> Collection:
@@ -192,20 +183,6 @@ def test_picture_that_is_gone_or_damaged_is_named(bench: Bench) -> None:
         presets.draw("tenant/beach", **SIZE)
 
 
-def test_worker_looks_into_the_table_once_a_second(bench: Bench) -> None:
-    clock = Clock()
-    room = a_room(bench, clock)
-    assert names(collection(bench, room=room)) == []
-    keep(bench, "beach")
-
-    clock.seconds += 0.9
-    early = names(collection(bench, room=room))
-    clock.seconds += 0.2
-    late = names(collection(bench, room=room))
-
-    assert (early, late) == ([], ["tenant/beach"])
-
-
 def test_picture_just_added_is_found_by_a_job_that_names_it(bench: Bench) -> None:
     room = a_room(bench)
     collection(bench, room=room)
@@ -213,18 +190,6 @@ def test_picture_just_added_is_found_by_a_job_that_names_it(bench: Bench) -> Non
     keep(bench, "beach")
 
     assert names(collection(bench, "preset:tenant/beach+linen", room)) == ["tenant/beach"]
-
-
-def test_picture_added_again_replaces_the_old_one(bench: Bench) -> None:
-    room = a_room(bench)
-    old = keep(bench, "beach", level=90)
-    collection(bench, room=room)
-
-    keeping.remove(Servers(bench.engine, bench.store), TENANT, [old.name])
-    keep(bench, "beach", level=200)
-
-    drawn = collection(bench, "preset:tenant/beach", room).draw("tenant/beach", **SIZE)
-    assert (drawn == 200).all()
 
 
 def a_file(
@@ -325,27 +290,24 @@ def test_removed_picture_takes_its_object_along(bench: Bench, there: Servers) ->
     assert (kept(bench), list(bench.store.stored())) == ([], [])
 
 
-@dataclasses.dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Place:
-    """A folder or a bucket that a test fills, and what is kept in step with it."""
-
     provider: Provider
     there: Servers
-    path: Path | None
-    store: ObjectStore | None
+    filled: Path | ObjectStore
 
     def put(self, path: str, content: bytes) -> None:
-        if self.path is not None:
-            (self.path / path).parent.mkdir(parents=True, exist_ok=True)
-            (self.path / path).write_bytes(content)
-        if self.store is not None:
-            self.store.put(f"pictures/{path}", content, length=len(content), media_type="x/y")
+        if isinstance(self.filled, Path):
+            (self.filled / path).parent.mkdir(parents=True, exist_ok=True)
+            (self.filled / path).write_bytes(content)
+        else:
+            self.filled.put(f"pictures/{path}", content, length=len(content), media_type="x/y")
 
     def remove(self, path: str) -> None:
-        if self.path is not None:
-            (self.path / path).unlink()
-        if self.store is not None:
-            self.store.remove(f"pictures/{path}")
+        if isinstance(self.filled, Path):
+            (self.filled / path).unlink()
+        else:
+            self.filled.remove(f"pictures/{path}")
 
     def sync(self, *, delete: bool = False, may_replace: bool = False) -> Synced:
         return syncing.sync(
@@ -361,12 +323,12 @@ def place(
     if request.param == "folder":
         provider = syncing.provider_of(str(tmp_path), storage)
         assert isinstance(provider, folder.Folder)
-        yield Place(provider, there, tmp_path, None)
+        yield Place(provider, there, tmp_path)
         return
     provider = syncing.provider_of("s3://own-pictures/pictures", storage)
     assert isinstance(provider, bucket.Bucket)
     provider.store.ensure_bucket()
-    yield Place(provider, there, None, provider.store)
+    yield Place(provider, there, provider.store)
     for stored in list(provider.store.stored()):
         provider.store.remove(stored.key)
 

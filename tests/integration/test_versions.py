@@ -69,13 +69,8 @@ def with_two_answers() -> bytes:
             {"metrics": {"candidate": {"\0": [1, 1, 1]}}},
             "a figure whose name cannot be printed",
         ),
-        (
-            learning.network(0.5),
-            {"data_set": 99999999999999},
-            "there is no data set smile 99999999999999",
-        ),
     ],
-    ids=["nan", "infinite", "two answers", "wrong metric", "unknown data set"],
+    ids=["nan", "infinite", "two answers", "wrong metric"],
 )
 def test_nothing_is_stored_of_weights_that_are_refused(
     api: Api, place: Place, content: bytes, wrong: dict[str, Any], words: str
@@ -391,25 +386,11 @@ def test_answers_of_a_shadow_are_compared_with_the_live_ones(api: Api, command: 
     assert "level, share of faces with the same level: 0.7500 ± 0.4900, 0.5000 to 1.0000" in said
 
 
-def test_old_answers_of_shadows_are_forgotten(api: Api) -> None:
-    for _ in range(2):
-        api.bench.do(shadows.record, "a", against=None, agreement={"level": 1.0})
-    api.bench.execute("""
-        UPDATE shadow_results SET at = at - interval '31 days'
-        WHERE id = (SELECT min(id) FROM shadow_results)
-    """)
-
-    api.bench.do(shadows.forget_old, most=10)
-
-    assert api.bench.do(shadows.said, "a", against=None).photos == 1
-
-
 def publish(bench: Bench, *cards: ModelCard, release: tuple[int, ...] | None = None) -> None:
     bench.do(models.publish, [Offer(card) for card in cards], release=release)
 
 
 def compared(bench: Bench, *cards: ModelCard) -> Serving:
-    """Return what a worker with these cards serves once it has looked."""
     serving = Serving([card.capability for card in cards if card.leads], {}, cards)
     serving.open()
     bench.do(serving.compare)
@@ -417,7 +398,6 @@ def compared(bench: Bench, *cards: ModelCard) -> Serving:
 
 
 def claim(bench: Bench, *cards: ModelCard) -> list[Lease]:
-    """Claim as a worker with these cards does."""
     return bench.do(
         transitions.claim,
         Capability("prepare.bench"),

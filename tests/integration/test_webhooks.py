@@ -76,7 +76,6 @@ def log(api: Api, webhook: str, **narrowed: str) -> list[dict[str, Any]]:
 
 
 def pass_time(api: Api) -> None:
-    """Let everything that waits be due."""
     api.bench.execute("UPDATE deliveries SET due_at = now() WHERE state = 'waiting'")
 
 
@@ -330,24 +329,6 @@ def test_deletion_during_a_delivery_leaves_no_line_of_the_log(api: Api, deleted:
     left = ["webhook_secrets"] if deleted == "webhook" else []
     for table in ("deliveries", "delivery_attempts", *left):
         assert api.bench.scalar(f"SELECT count(*) FROM {table}") == 0
-
-
-def test_many_deliveries_are_sent_without_waiting_for_the_next_look(api: Api) -> None:
-    all_sent = threading.Event()
-
-    def count(_: Got) -> Says:
-        if len(receiver.got) == 30:
-            all_sent.set()
-        return Says()
-
-    # A look every ten minutes alone would take an hour for what goes four at a time.
-    with a_receiver(count) as receiver:
-        write(api, hooked(api, receiver.url)["id"], 30)
-        with sending(api.bench, Pace(look_seconds=600)) as stop:
-            assert all_sent.wait(_SECONDS)
-            stop()
-
-    assert len({one.headers["webhook-id"] for one in receiver.got}) == len(receiver.got)
 
 
 def test_stopped_sender_hands_back_what_it_could_not_end(api: Api) -> None:
