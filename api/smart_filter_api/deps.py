@@ -1,14 +1,16 @@
 """What routes are given: the process's services, and the caller of the request."""
 
+import asyncio
 import datetime as dt
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Annotated, ParamSpec, TypeVar
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 from fastapi import Depends, Request
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
@@ -148,9 +150,11 @@ class Services:
         Raises DatabaseUnavailable, also when the whole of it takes too long: a network
         that swallows what it is sent would hold up the request for ever.
         """
-        with _in_time(self.patience_seconds):
-            async with sessions.async_transaction(self.database) as connection:
-                yield connection
+        async with (
+            _in_time(self.patience_seconds),
+            sessions.async_transaction(self.database) as connection,
+        ):
+            yield connection
 
     @asynccontextmanager
     async def stating(self) -> AsyncIterator[AsyncConnection]:
@@ -167,9 +171,11 @@ class Services:
 
         Raises DatabaseUnavailable, as `transaction` does.
         """
-        with _in_time(self.patience_seconds):
-            async with sessions.async_reading(self.reader) as connection:
-                yield connection
+        async with (
+            _in_time(self.patience_seconds),
+            sessions.async_reading(self.reader) as connection,
+        ):
+            yield connection
 
     async def presets(self, tenant: Tenant) -> list[Preset]:
         """Return the backgrounds that a tenant may name: designs, everybody's, its own."""
@@ -206,11 +212,19 @@ class Services:
         )
 
 
-@contextmanager
-def _in_time(seconds: float) -> Iterator[None]:
+@asynccontextmanager
+async def _in_time(seconds: float) -> AsyncIterator[None]:
+    """Bound what a connection is used for.  Raises DatabaseUnavailable.
+
+    SQLAlchemy awaits while it gives a canceled connection back. Scopes of anyio, which Starlette
+    ends streams with, cancel these awaits too, and the connection is lost until it is collected as
+    garbage; asyncio's timeout cancels once.
+    """
+    await anyio.lowlevel.checkpoint_if_cancelled()
     try:
-        with anyio.fail_after(seconds):
-            yield
+        with anyio.CancelScope(shield=True):
+            async with asyncio.timeout(seconds):
+                yield
     except TimeoutError as error:
         raise DatabaseUnavailable(f"no answer within {seconds} s") from error
 
@@ -292,9 +306,8 @@ def _seal(settings: Settings) -> Seal | None:
 
 
 async def _news(reader: AsyncEngine, horizon: str | None) -> News:
-    with _in_time(PATIENCE_SECONDS):
-        async with sessions.async_reading(reader) as connection:
-            return await connection.run_sync(events.news, horizon)
+    async with _in_time(PATIENCE_SECONDS), sessions.async_reading(reader) as connection:
+        return await connection.run_sync(events.news, horizon)
 
 
 async def _outlook(reader: AsyncEngine, silent_seconds: float) -> Outlook:
@@ -305,9 +318,8 @@ async def _outlook(reader: AsyncEngine, silent_seconds: float) -> Outlook:
         cards = [one.card for one in models.published(connection)]
         return replace(found, paces=guesses.completed(found.paces, cards))
 
-    with _in_time(PATIENCE_SECONDS):
-        async with sessions.async_reading(reader) as connection:
-            return await connection.run_sync(look)
+    async with _in_time(PATIENCE_SECONDS), sessions.async_reading(reader) as connection:
+        return await connection.run_sync(look)
 
 
 async def _services(request: Request) -> Services:

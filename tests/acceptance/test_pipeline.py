@@ -1,21 +1,29 @@
-"""A photo goes in, a picture comes out: what is in the picture, and what is said of it."""
+"""A photo goes in, a picture comes out: what is in it, what the job says, who made it."""
 
 import base64
 import io
 import json
-import struct
 import zipfile
-import zlib
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from smart_filter_shared.rating import LEVEL_WEIGHTS, SmileLevel
 from smart_filter_tests.heic import quarters
 from smart_filter_tests.pictures import encoded, plain
 from smart_filter_tests.running import PHOTO, Running
+
+ENSEMBLE = {
+    "background": "color:red",
+    "segmentation__model": "ensemble",
+    "segmentation__params__agreement": "1",
+    "segmentation__params__below": "escalate",
+}
+GREEN, RED = (0, 128, 0), (255, 0, 0)
+# A corner of the photo that is no part of the person, and a part of the space suit; width 40.
+OUTSIDE, INSIDE = [[20, 20], [80, 20]], [[240, 420], [300, 420]]
 
 
 def original() -> NDArray[np.uint8]:
@@ -56,31 +64,6 @@ def test_auto_background_says_whom_it_saw_and_why_it_chose(running_stack: Runnin
     assert background["candidates"][0]["name"] == background["name"]
     assert job["image"].items() >= {"width": 512, "height": 512, "format": "jpg"}.items()
     assert [stage["state"] for stage in job["stages"]] == ["succeeded"] * 5
-
-
-def test_rating_can_be_computed_again_from_the_answer(running_stack: Running) -> None:
-    job = running_stack.run(outputs="rating", background="keep")
-
-    rating = job["rating"]
-    levels = [SmileLevel(face["smile"]["level"]) for face in job["faces"]]
-    average = sum(rating["weights"][level] for level in levels) / len(levels)
-    ratio = 0.5 * rating["open_eyes"] / rating["faces"]
-    score = rating["shares"]["smile"] * average + rating["shares"]["eyes"] * ratio
-    assert rating["weights"] == dict(LEVEL_WEIGHTS)
-    assert rating["score"] == pytest.approx(score, abs=1e-6)
-    stages = ["prepare", "segmentation", "face", "smile"]
-    assert [stage["name"] for stage in job["stages"]] == stages
-
-
-def test_printability_says_what_speaks_against_a_print(running_stack: Running) -> None:
-    job = running_stack.run(outputs="printability", background="keep")
-
-    printable = json.loads(running_stack.output(job["id"], "printability"))
-    # 512 pixels are for screens; else nothing is wrong with the astronaut's portrait.
-    assert printable["reasons"] == ["512 × 512 pixels are too few for a print of 9×13 cm."]
-    assert printable["looks"]["text"] == "Nobody blinks or looks away."
-    assert printable == job["printability"]
-    assert (printable["size"]["width"], job["image"]) == (512, None)
 
 
 def test_same_photo_recipe_and_seed_give_the_same_bytes(running_stack: Running) -> None:
@@ -195,69 +178,153 @@ def test_heic_photo_works(running_stack: Running) -> None:
     assert running_stack.pixels(job["id"]).shape == (48, 64, 3)
 
 
-# JPEG at quality 90, twice, and CMYK's rounding between.
-LEVELS = 12
-
-
-def portrait() -> Image.Image:
-    return Image.open(PHOTO).convert("RGB").resize((256, 256))
-
-
-def nobody() -> Image.Image:
-    return Image.linear_gradient("L").convert("RGB")
-
-
-def test_photo_in_other_colors_works_and_looks_right(running_stack: Running) -> None:
-    photo = encoded(portrait().convert("CMYK"), "JPEG", quality=95)
-
-    job = running_stack.run(photo, background="keep", outputs="image,faces", format="png")
-
-    assert job["state"] == "succeeded", job["error"]
-    assert (job["photo"]["width"], job["photo"]["height"]) == (256, 256)
-    difference = np.abs(running_stack.pixels(job["id"]).astype(int) - np.asarray(portrait()))
-    assert difference.mean() < LEVELS / 3
-    assert np.quantile(difference, 0.95) <= LEVELS
-    assert len(job["faces"]) == 1
-
-
-def png_chunk(name: bytes, body: bytes) -> bytes:
-    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
-
-
-def a_png(*chunks: bytes) -> bytes:
-    """Return a PNG that says it has 64 × 64 pixels, and holds these chunks."""
-    header = struct.pack(">IIBBBBB", 64, 64, 8, 2, 0, 0, 0)
-    whole = (png_chunk(b"IHDR", header), *chunks, png_chunk(b"IEND", b""))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(whole)
-
-
-SWOLLEN = zlib.compress(bytes(100_000_000))
-
-
-@pytest.mark.parametrize(
-    ("content", "code"),
-    [
-        pytest.param(encoded(portrait(), "WEBP")[:3000], "image_unreadable", id="webp-cut"),
-        pytest.param(a_png(png_chunk(b"IDAT", SWOLLEN)), "image_too_large", id="png-swells"),
-    ],
-)
-def test_useless_photos_fail_plainly_at_the_first_attempt(
-    running_stack: Running, content: bytes, code: str
-) -> None:
-    job = running_stack.run(content)
-
-    assert job["state"] == "failed"
-    assert (job["error"]["code"], job["error"]["stage"]) == (code, "prepare")
-    assert job["error"]["title"]
-    assert {stage["name"]: stage["attempt"] for stage in job["stages"]}["prepare"] == 1
-    assert {stage["state"] for stage in job["stages"][1:]} == {"canceled"}
-
-
 def test_photo_without_people_is_kept_as_it_is(running_stack: Running) -> None:
+    nobody = Image.linear_gradient("L").convert("RGB")
+
     job = running_stack.run(
-        encoded(nobody(), "PNG"), background="blur:0.5", outputs="image,rating", format="png"
+        encoded(nobody, "PNG"), background="blur:0.5", outputs="image,rating", format="png"
     )
 
     assert (job["state"], job["people"], job["rating_reason"]) == ("succeeded", 0, "no_face")
     assert (job["rating"], job["background"]["kind"]) == (None, "keep")
-    assert np.array_equal(running_stack.pixels(job["id"]), np.asarray(nobody()))
+    assert np.array_equal(running_stack.pixels(job["id"]), np.asarray(nobody))
+
+
+def two_persons() -> bytes:
+    """Return the astronaut twice, side by side, the right one half as large."""
+    one = Image.open(PHOTO).convert("RGB")
+    both = Image.new("RGB", (1024, 512), (120, 120, 120))
+    both.paste(one, (0, 0))
+    both.paste(one.resize((256, 256)), (640, 256))
+    return encoded(both, "JPEG", quality=95)
+
+
+def segmentation(job: dict[str, Any]) -> tuple[str, int]:
+    (stage,) = [one for one in job["stages"] if one["name"] == "segmentation"]
+    return stage["model"], stage["attempt"]
+
+
+def test_photo_that_lies_on_its_side_comes_out_upright(running_stack: Running) -> None:
+    upright = Image.open(PHOTO).convert("RGB")
+
+    job = running_stack.run(
+        encoded(upright.transpose(Image.Transpose.ROTATE_90), "JPEG", quality=95),
+        background="color:#0000ff",
+        outputs="image,faces",
+        format="png",
+    )
+
+    picture = running_stack.pixels(job["id"])
+    face = np.s_[60:180, 180:270]
+    difference = np.abs(picture[face].astype(int) - np.asarray(upright)[face])
+    assert np.median(difference) < 8, "her face is where it is in the upright photo"
+    assert tuple(picture[20, 480]) == (0, 0, 255), "the wall is replaced"
+    (found,) = job["faces"]
+    assert found["box"][0] == pytest.approx(182, abs=12)
+
+
+def test_members_that_disagree_hand_on_to_the_stronger_model(running_stack: Running) -> None:
+    job = running_stack.run(
+        **ENSEMBLE,
+        segmentation__params__members="selfie,classical",
+        segmentation__params__stronger="people",
+    )
+
+    assert job["state"] == "succeeded"
+    assert segmentation(job) == ("people", 1)
+    assert (job["confidence"], job["needs_review"]) == (None, False)
+
+
+def test_stronger_model_that_no_worker_offers_leaves_the_photo_for_review(
+    running_stack: Running,
+) -> None:
+    job = running_stack.run(**ENSEMBLE, segmentation__params__stronger="detectron2")
+
+    assert job["state"] == "succeeded"
+    assert segmentation(job)[0] == "ensemble"
+    assert 0 < job["confidence"] < 1
+    assert job["needs_review"] is True
+
+
+def test_one_of_two_persons_can_be_kept(running_stack: Running) -> None:
+    photo = running_stack.run(two_persons(), background="color:red", outputs="matte,rating")
+    mattes, found = {}, {}
+    for persons in ("all", "largest", "2"):
+        derived = running_stack.client.post(
+            f"/v1/jobs/{photo['id']}/derive", json={"recipe": {"persons": persons}}
+        ).json()
+        job = running_stack.wait(derived["id"])
+        assert job["people"] == (2 if persons == "all" else 1)
+        mattes[persons] = running_stack.pixels(job["id"], "matte") > 127
+        found[persons] = job["persons"]
+
+    left, right = mattes["all"][:, :512].mean(), mattes["all"][:, 600:].mean()
+    assert min(left, right) > 0.1
+    assert mattes["largest"][:, 600:].mean() == 0
+    assert mattes["2"][:, :512].mean() == 0
+    assert mattes["2"][:, 600:].mean() == pytest.approx(right, abs=0.02)
+    kept = {persons: [one["kept"] for one in of_it] for persons, of_it in found.items()}
+    assert kept == {"all": [True, True], "largest": [True, False], "2": [False, True]}
+    boxes = [[(one["number"], one["box"]) for one in of_it] for of_it in found.values()]
+    assert boxes == [boxes[0]] * 3
+    for _, (x, y, width, height) in boxes[0]:
+        assert mattes["all"][int(y) : int(y + height), int(x) : int(x + width)].mean() > 0.3
+
+
+@pytest.fixture(scope="module")
+def parent(running_stack: Running) -> dict[str, Any]:
+    return running_stack.run(
+        background="color:#ff0000", outputs="image,matte", format="png", edge="fast"
+    )
+
+
+def derived(running: Running, job: dict[str, Any], **asked: object) -> dict[str, Any]:
+    answer = running.client.post(f"/v1/jobs/{job['id']}/derive", json=asked)
+    assert answer.status_code == 202, answer.text
+    return running.wait(answer.json()["id"])
+
+
+def ran(job: dict[str, Any]) -> list[str]:
+    return [stage["name"] for stage in job["stages"] if stage["attempt"]]
+
+
+def test_another_background_takes_no_time_of_a_model(
+    running_stack: Running, parent: dict[str, Any]
+) -> None:
+    job = derived(running_stack, parent, recipe={"background": "color:green"})
+
+    assert job["state"] == "succeeded"
+    assert ran(job) == ["composite"]
+    assert [stage["seconds"] for stage in job["stages"][:2]] == [0, 0]
+    matte = running_stack.pixels(job["id"], "matte")
+    assert np.array_equal(matte, running_stack.pixels(parent["id"], "matte"))
+    assert np.all(running_stack.pixels(job["id"])[matte == 0] == GREEN)
+    assert np.all(running_stack.pixels(parent["id"])[matte == 0] == RED)
+    shown = [running_stack.client.get(one["links"]["photo"]).content for one in (job, parent)]
+    assert shown[0] == shown[1]
+
+
+def test_strokes_correct_the_matte_and_the_picture(
+    running_stack: Running, parent: dict[str, Any]
+) -> None:
+    photo = np.asarray(Image.open(PHOTO).convert("RGB"))
+    strokes = [
+        {"points": OUTSIDE, "width": 24, "keep": True},
+        {"points": INSIDE, "width": 24, "keep": False},
+    ]
+    correction = running_stack.client.post(
+        f"/v1/jobs/{parent['id']}/corrections",
+        json={"kind": "matte", "stage": "segmentation", "strokes": strokes, "consent": False},
+    ).json()
+    kept, removed = np.s_[16:24, 24:76], np.s_[416:424, 244:296]
+    before = running_stack.pixels(parent["id"], "matte")
+    assert (before[kept].max(), before[removed].min()) == (0, 255)
+
+    job = derived(running_stack, parent, correction_id=correction["id"])
+
+    matte, picture = (running_stack.pixels(job["id"], name) for name in ("matte", "image"))
+    assert ran(job) == ["composite"]
+    assert matte[kept].min() >= 250
+    assert np.abs(picture[kept].astype(int) - photo[kept]).max() <= 5
+    assert matte[removed].max() <= 5
+    assert np.abs(picture[removed].astype(int) - RED).max() <= 5

@@ -1,12 +1,15 @@
-"""The command line as people use it: real processes, real servers, a real photo."""
+"""`run`, `batch`, `submit` and `up` as people use them: real processes, servers and photos."""
 
 import contextlib
+import csv
 import fcntl
+import io
 import json
 import os
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,15 +18,16 @@ import httpx
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageEnhance
 
 from smart_filter_deploy.cli import program
+from smart_filter_deploy.cli.journal import NAME
 from smart_filter_deploy.embedded import folder
 from smart_filter_tests.running import KEY, PHOTO, Running
 
-pytestmark = pytest.mark.timeout(300)
 # For hangs: what takes eight seconds on a quiet machine took ninety on a busy one.
 PATIENCE_SECONDS = 240.0
+LONG_AGO = 10**9
 STAGES = ["prepare", "segmentation", "face", "smile", "composite"]
 
 
@@ -48,7 +52,6 @@ class Machine:
         )
 
     def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run a command to its end."""
         with self.start(*arguments, **environment) as process:
             out, err = process.communicate(timeout=PATIENCE_SECONDS)
         return subprocess.CompletedProcess(arguments, process.returncode, out, err)
@@ -60,7 +63,6 @@ class Machine:
         return [json.loads(line) for line in ended.stdout.splitlines()]
 
     def picture(self, name: str) -> NDArray[np.uint8]:
-        """Return a picture in the working directory."""
         return np.asarray(Image.open(self.here / name))
 
     def is_quiet(self) -> bool:
@@ -113,12 +115,6 @@ def up(running_stack: Running, tmp_path: Path) -> Iterator[Machine]:
     stack.folder.withdraw()
 
 
-def line_with(process: subprocess.Popen[str], words: str) -> str:
-    """Return the next line of a process that holds these words."""
-    assert process.stdout is not None
-    return next(line for line in process.stdout if words in line)
-
-
 def test_run_starts_its_servers_shows_its_findings_and_leaves_nothing(machine: Machine) -> None:
     ended = machine.run("run")
 
@@ -131,29 +127,6 @@ def test_run_starts_its_servers_shows_its_findings_and_leaves_nothing(machine: M
         assert told in ended.stdout
     assert "astronaut.smart-filter.jpg  512 × 512 jpg" in ended.stdout
     assert not {"\x1b", "\r", "\b"} & set(ended.stdout + ended.stderr)
-
-
-@pytest.mark.slow
-def test_ctrl_c_while_servers_start_ends_all_of_it(machine: Machine) -> None:
-    with machine.start("run") as process:
-        line_with(process, "preparing")
-        process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=PATIENCE_SECONDS)
-
-    assert (process.returncode, err.strip()) == (130, "")
-    assert machine.is_quiet()
-
-
-@pytest.mark.slow
-def test_run_that_is_killed_leaves_nothing_and_the_next_one_works(machine: Machine) -> None:
-    with machine.start("run") as process:
-        line_with(process, "starting the API")
-        process.kill()
-
-    [line] = machine.lines("run", "--background", "transparent", "--outputs", "image")
-
-    assert line["state"] == "succeeded"
-    assert machine.is_quiet()
 
 
 @pytest.mark.slow
@@ -240,35 +213,6 @@ def test_recipe_that_the_server_refuses_is_wrong_usage(up: Machine, arguments: l
 
 
 @pytest.mark.slow
-def test_late_photo_is_withdrawn(up: Machine) -> None:
-    [line] = up.lines("run", "--timeout", "0.001", status=1)
-
-    assert line["error"]["code"] == "timeout"
-    assert up.lines("jobs", "show", line["id"])[0]["state"] == "canceled"
-
-
-@pytest.mark.slow
-def test_ctrl_c_withdraws_the_photos_and_leaves_the_stack_up(up: Machine) -> None:
-    def canceled() -> int:
-        return len(up.lines("jobs", "list", "--state", "canceled", "--limit", "200")[0]["items"])
-
-    photos = [f"photo-{number}.png" for number in range(12)]
-    for photo in photos:
-        shutil.copy(PHOTO, up.here / photo)
-    before = canceled()
-
-    with up.start("run", *photos, "-o", "out/") as process:
-        assert process.stdout is not None
-        process.stdout.readline()
-        process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=PATIENCE_SECONDS)
-
-    assert (process.returncode, err.strip()) == (130, "")
-    assert canceled() > before + 1
-    assert folder.running_stack(up.data) is not None
-
-
-@pytest.mark.slow
 def test_job_is_listed_shown_and_too_late_to_cancel(up: Machine) -> None:
     [line] = up.lines("run", "--set", "metadata.album=beach")
 
@@ -350,3 +294,137 @@ def test_doctor_finds_a_stack_that_is_up_in_good_health(
         *("api key studio live browsers outbound database clock".split()),
         *("migrations workers broker storage weights".split()),
     }
+
+
+def output_of(up: Machine) -> Path:
+    return up.here / "photos.smart-filter"
+
+
+def journal(up: Machine) -> list[dict[str, Any]]:
+    path = output_of(up) / NAME
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def states(up: Machine) -> dict[str, str]:
+    return {entry["photo"]: entry["state"] for entry in journal(up)}
+
+
+def until_done(up: Machine, process: subprocess.Popen[str], *, done: int) -> None:
+    gives_up_at = time.monotonic() + PATIENCE_SECONDS
+    while list(states(up).values()).count("succeeded") < done:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < gives_up_at
+        time.sleep(0.02)
+
+
+def put(up: Machine, count: int, folder: str = "", *, first: int = 0) -> None:
+    """Put photos of other pixels into the folder, finished long ago."""
+    photo = Image.open(PHOTO).convert("RGB").resize((256, 256))
+    for number in range(first, first + count):
+        path = up.here / "photos" / folder / f"{number}.jpg"
+        path.parent.mkdir(exist_ok=True, parents=True)
+        ImageEnhance.Brightness(photo).enhance(0.9 + number / 100).save(path)
+        os.utime(path, (LONG_AGO + number, LONG_AGO + number))
+
+
+def pictures(up: Machine) -> set[str]:
+    return {path.relative_to(output_of(up)).as_posix() for path in output_of(up).rglob("*.jpg")}
+
+
+def jobs_of(up: Machine) -> dict[str, set[str]]:
+    jobs: dict[str, set[str]] = {}
+    for entry in journal(up):
+        jobs.setdefault(entry["photo"], set()).update({entry["job_id"]} - {None})
+    return jobs
+
+
+def test_folder_goes_through_and_reports_failures_and_other_files(up: Machine) -> None:
+    put(up, 2)
+    put(up, 1, "sub")
+    (up.here / "photos" / "text.jpg").write_text("no picture")
+    (up.here / "photos" / "notes.txt").write_text("notes")
+    os.utime(up.here / "photos" / "text.jpg", (LONG_AGO, LONG_AGO))
+    wish = ("batch", "photos", "--recursive", "--background", "color:red", "--report", "r.csv")
+
+    ended = up.run(*wish, "--json")
+
+    lines = {line["file"]: line for line in map(json.loads, ended.stdout.splitlines())}
+    assert ended.returncode == 1, ended.stderr
+    assert set(lines) == {"0.jpg", "1.jpg", "sub/0.jpg", "text.jpg"}
+    assert pictures(up) == {*("0.smart-filter.jpg", "1.smart-filter.jpg", "sub/0.smart-filter.jpg")}
+    done = lines["sub/0.jpg"]
+    assert (done["state"], done["people"], done["faces"]) == ("succeeded", 1, 1)
+    assert done["output"] == str(output_of(up) / "sub/0.smart-filter.jpg")
+    assert lines["text.jpg"]["error"]["code"] == "unsupported_media"
+    rows = list(csv.DictReader(io.StringIO((up.here / "r.csv").read_text(), newline="")))
+    assert {row["file"]: row["state"] for row in rows} == {
+        name: line["state"] for name, line in lines.items()
+    }
+
+    again = up.run(*wish)
+    before = jobs_of(up)
+    retried = up.run(*wish, "--retry-failed")
+
+    assert again.returncode == 1
+    assert "3 done, 1 failed, 1 other file passed over" in again.stdout
+    assert "text.jpg" in again.stdout
+    assert "[4/4] text.jpg" in retried.stdout
+    assert jobs_of(up) == before
+    assert not {"\x1b", "\r", "\b"} & set(ended.stderr + again.stdout + retried.stdout)
+
+
+def test_batch_that_is_killed_goes_on_and_does_nothing_twice(
+    up: Machine, running_stack: Running
+) -> None:
+    put(up, 6)
+    wish = ("batch", "photos", "--background", "color:green")
+    known = {job["id"] for job in running_stack.client.get("/v1/jobs?limit=200").json()["items"]}
+
+    for done in (1, 3):
+        with up.start(*wish) as process:
+            until_done(up, process, done=done)
+            process.kill()
+    ended = up.run(*wish)
+
+    assert ended.returncode == 0, ended.stderr + ended.stdout
+    assert "6 photos" in ended.stdout
+    assert "6 done" in ended.stdout
+    assert len(pictures(up)) == 6
+    assert {len(jobs) for jobs in jobs_of(up).values()} == {1}
+    jobs = {job["id"] for job in running_stack.client.get("/v1/jobs?limit=200").json()["items"]}
+    assert len(jobs - known) == 6
+
+
+@pytest.mark.slow
+def test_watched_folder_is_followed_as_it_fills_until_ctrl_c(up: Machine) -> None:
+    put(up, 1)
+    with up.start("batch", "photos", "--background", "color:navy", "--watch") as process:
+        until_done(up, process, done=1)
+        put(up, 1, first=1)
+        until_done(up, process, done=2)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=PATIENCE_SECONDS)
+
+    assert process.returncode == 0, err
+    assert states(up) == {"0.jpg": "succeeded", "1.jpg": "succeeded"}
+    assert "2 photos" in out
+
+
+def test_submitted_photos_are_listed_and_not_waited_for(
+    up: Machine, running_stack: Running
+) -> None:
+    put(up, 1)
+    (up.here / "photos" / "text.jpg").write_text("no picture")
+
+    ended = up.run("submit", "photos/0.jpg", "photos/text.jpg", "--json")
+    told = up.run("submit", "photos/0.jpg")
+
+    lines = [json.loads(line) for line in ended.stdout.splitlines()]
+    assert ended.returncode == 1
+    assert [line["state"] for line in lines] == ["queued", "failed"]
+    assert lines[1]["error"]["code"] == "unsupported_media"
+    assert told.returncode == 0
+    job_id, photo = told.stdout.split()
+    assert photo == "photos/0.jpg"
+    answer = running_stack.client.get(f"/v1/jobs/{job_id}")
+    assert answer.status_code == httpx.codes.OK

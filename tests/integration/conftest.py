@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from smart_filter_tests.bench import Bench
+from smart_filter_tests.commands import Command, on_servers
 from smart_filter_tests.serving import Api, Clock, an_api, serving
 
 
@@ -26,3 +27,11 @@ def api(_api_url: str, bench: Bench, clock: Clock) -> Iterator[Api]:
     clock.make_old()
     with an_api(_api_url, bench) as api:
         yield api
+
+
+@pytest.fixture
+def command(
+    bench: Bench, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Command:
+    """The command line on the empty servers."""
+    return on_servers(bench.settings, capsys, monkeypatch)

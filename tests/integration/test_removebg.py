@@ -1,27 +1,45 @@
-"""The interface of remove.bg: bodies, answers, headers, errors."""
+"""The interface of remove.bg: bodies, answers, errors; identical requests share a job."""
 
 import base64
-import socket
+import io
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from math import inf
 from typing import Any
-from urllib.parse import urlsplit
 
+import anyio
 import httpx
 import pytest
+from sqlalchemy import text
 
-from smart_filter_api.keys import Scope
+from smart_filter_api import deps, keys
+from smart_filter_api.deps import Services
+from smart_filter_api.intake import Spooled, Upload
+from smart_filter_api.keys import Caller, Scope
+from smart_filter_api.photo_header import PhotoFormat, PhotoHeader
+from smart_filter_api.removebg import sharing
+from smart_filter_api.removebg.sharing import Seat
+from smart_filter_deploy.embedded.stack import Stack
+from smart_filter_shared.ids import JobId, Tenant
+from smart_filter_shared.jobs.queries import JobRow
+from smart_filter_shared.jobs.states import JobState
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.recipe import Priority
+from smart_filter_tests.bench import TENANT, Bench, settings_of
+from smart_filter_tests.outages import until
 from smart_filter_tests.removing import PHOTO, PICTURE, PREPARED, Removing, code_of, removing
-from smart_filter_tests.serving import Api, a_photo
+from smart_filter_tests.serving import Api, a_photo, an_api, serving
 
 NO_KEY = b'{"errors":[{"title":"API Key invalid","code":"auth_failed"}]}'
+URLENCODED = "application/x-www-form-urlencoded"
+ENCODED = base64.b64encode(PHOTO).decode()
+SOON_SECONDS = 0.4
+HEADER = PhotoHeader(PhotoFormat.JPEG, 800, 600)
 
 
 @pytest.fixture
 def client(api: Api) -> Iterator[Removing]:
-    """A client that asks as those of remove.bg do."""
     with removing(api) as client:
         yield client
 
@@ -78,9 +96,6 @@ def test_json_holds_the_image_in_base64(client: Removing) -> None:
     }
 
 
-ENCODED = base64.b64encode(PHOTO).decode()
-
-
 @pytest.mark.parametrize(
     "body",
     [
@@ -91,7 +106,7 @@ ENCODED = base64.b64encode(PHOTO).decode()
         {"files": {"image_file_b64": (None, ENCODED), "crop": (None, "true"), "roi": (None, "")}},
         {
             "content": f"crop=true&image_file_b64={ENCODED}",
-            "headers": {"Content-Type": "application/x-www-form-urlencoded"},
+            "headers": {"Content-Type": URLENCODED},
         },
     ],
     ids=["json", "json-data-url", "json-in-lines", "urlencoded", "base64-as-a-part", "unescaped"],
@@ -171,62 +186,26 @@ def test_job_that_is_canceled_or_deleted_meanwhile_is_unavailable(
     assert code_of(answer.result()) == (503, "unavailable")
 
 
-REFUSED = [
-    pytest.param({}, "missing_source", id="nothing"),
-    pytest.param({"image_file": b""}, "missing_source", id="empty-file"),
-    pytest.param({"image_file": PHOTO, "image_url": "https://a.example"}, "multiple_sources"),
-    pytest.param({"image_file": PHOTO, "image_file_b64": "/9j/"}, "multiple_sources", id="both"),
-    pytest.param({"image_url": "file:///etc/passwd"}, "invalid_image_url", id="no-web-address"),
-    pytest.param({"image_file_b64": "not base64!"}, "failed_to_read_image", id="no-base64"),
-    pytest.param({"image_file": b"GIF89a" + bytes(40)}, "invalid_file_type", id="gif"),
-    pytest.param({"image_file": a_photo()[:10]}, "invalid_dimensions", id="no-size"),
-    pytest.param({"image_file": a_photo() + bytes(40_000_000)}, "file_too_large", id="40-MB"),
-    pytest.param(
-        {"image_file": b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\1\0\0\0\1\0\0"}, "resolution_too_high"
-    ),
-    pytest.param({"image_file": PHOTO, "roi": "0px 0px 9999px 9px"}, "roi_exceeds_bounds"),
-    pytest.param({"image_file": PHOTO, "roi": "9px 0px 9px 9px"}, "roi_region_empty"),
-    pytest.param(
-        {"image_file": PHOTO, "bg_image_file": PHOTO, "bg_color": "red"}, "multiple_bg_sources"
-    ),
-    pytest.param({"image_file": PHOTO, "bg_image_file": b"text"}, "invalid_file_type", id="no-bg"),
-]
-
-
-@pytest.mark.parametrize(("parts", "code"), REFUSED)
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({"files": {"image_file": a_photo() + bytes(40_000_000)}}, "file_too_large"),
+        ({"files": {"image_file": PHOTO, "image_file_b64": (None, "/9j/")}}, "multiple_sources"),
+        (
+            {"content": b"image_url=%ff", "headers": {"Content-Type": URLENCODED}},
+            "malformed_request",
+        ),
+    ],
+    ids=["too large", "two images", "no text"],
+)
 def test_bad_request_is_refused_before_there_is_a_job(
-    client: Removing, parts: dict[str, str | bytes], code: str
+    client: Removing, body: dict[str, Any], code: str
 ) -> None:
-    files = {
-        name: (None if isinstance(value, str) else "a.jpg", value) for name, value in parts.items()
-    }
-
-    answer = client.client.post("/v1.0/removebg", files=files or {"size": (None, "auto")})
+    answer = client.client.post("/v1.0/removebg", **body)
 
     assert code_of(answer) == (400, code)
     assert answer.headers["X-RateLimit-Limit"] == "6000"
     assert client.api.leftovers() == {}
-
-
-@pytest.mark.parametrize(
-    ("content", "kind"),
-    [
-        (b"{", "application/json"),
-        (b'{"image_url":["a"]}', "application/json"),
-        (b"image_url=a&image_url=b", "application/x-www-form-urlencoded"),
-        (b"image_url=%ff", "application/x-www-form-urlencoded"),
-        (b"&".join(b"a%d=1" % n for n in range(200)), "application/x-www-form-urlencoded"),
-        (b"--cut\r\n", "multipart/form-data; boundary=cut"),
-        (b"a photo", "image/jpeg"),
-        (b"", ""),
-    ],
-)
-def test_body_that_cannot_be_read_is_malformed(client: Removing, content: bytes, kind: str) -> None:
-    answer = client.client.post(
-        "/v1.0/removebg", content=content, headers={"Content-Type": kind} if kind else {}
-    )
-
-    assert code_of(answer) == (400, "malformed_request")
 
 
 @pytest.mark.parametrize("path", ["/v1.0/removebg", "/v1.0/account", "/v1.0/improve"])
@@ -238,24 +217,6 @@ def test_unknown_key_is_answered_literally(api: Api, path: str, headers: dict[st
 
     assert (answer.status_code, answer.content) == (403, NO_KEY)
     assert "X-RateLimit-Limit" not in answer.headers
-
-
-def test_refusal_waits_for_the_whole_body(api: Api) -> None:
-    url = urlsplit(api.url)
-    head = (
-        f"POST /v1.0/removebg HTTP/1.1\r\nHost: {url.netloc}\r\nContent-Length: 300000\r\n"
-        "Content-Type: multipart/form-data; boundary=cut\r\nConnection: close\r\n\r\n"
-    )
-    with socket.create_connection((url.hostname or "", url.port or 0), timeout=20) as connection:
-        connection.sendall(head.encode() + bytes(100_000))
-        connection.setblocking(False)
-        with pytest.raises(BlockingIOError):
-            connection.recv(1)
-        connection.settimeout(20)
-        connection.sendall(bytes(200_000))
-        answer = connection.recv(100_000)
-
-    assert answer.startswith(b"HTTP/1.1 403")
 
 
 @pytest.mark.parametrize("kind", ["may not submit", "of a device"])
@@ -319,3 +280,183 @@ def test_path_or_method_that_does_not_exist_is_an_error_in_their_envelope(
 
     assert code_of(answer) == said
     assert answer.headers.get("Allow") == allow
+
+
+@pytest.fixture(scope="module")
+def hasty_url(servers: Stack) -> Iterator[str]:
+    """Another API process over the same servers, which gives up sooner."""
+    settings = settings_of(servers.addresses, SMART_FILTER_REMOVEBG_SECONDS=str(SOON_SECONDS))
+    with serving(settings) as url:
+        yield url
+
+
+@pytest.fixture
+def hasty(hasty_url: str, bench: Bench) -> Iterator[Removing]:
+    with an_api(hasty_url, bench) as api, removing(api) as client:
+        yield client
+
+
+def states(client: Removing) -> list[str]:
+    return [job["state"] for job in client.api.client.get("/v1/jobs").json()["items"]]
+
+
+def seat_of(client: Removing) -> Seat:
+    with client.api.bench.transaction() as connection:
+        row = connection.execute(text("SELECT key, job_id, claimed_at FROM requests")).one()
+    return Seat(TENANT, row.key, JobId(row.job_id), row.claimed_at, is_first=True)
+
+
+async def give_up(client: Removing, seat: Seat) -> JobRow | None:
+    async with deps.opened(client.api.bench.settings) as services:
+        return await sharing.leave(services, seat)
+
+
+def test_identical_requests_to_two_processes_share_one_job(client: Removing) -> None:
+    with (
+        serving(client.api.bench.settings) as url,
+        removing(client.api, url=url) as other,
+    ):
+        answers = [client.begin(crop="true"), client.join(crop="true"), other.join(crop="true")]
+        client.work()
+
+        assert [one.result().content for one in answers] == [PICTURE] * 3
+    assert client.jobs() == 1
+
+
+def test_simultaneous_requests_share_one_job_and_one_photo(client: Removing) -> None:
+    photo = Spooled(io.BytesIO(PHOTO), len(PHOTO), "a digest", HEADER)
+    upload = Upload(photo, None, {"background": ["keep"]})
+
+    async def arrive() -> list[Seat]:
+        seats = []
+
+        async def take(services: Services) -> None:
+            seats.append(await sharing.take(services, caller, upload, ends_at=inf))
+
+        async with deps.opened(client.api.bench.settings) as services:
+            caller = await called(services)
+            async with anyio.create_task_group() as together:
+                for _ in range(12):
+                    together.start_soon(take, services)
+        return seats
+
+    async def called(services: Services) -> Caller:
+        async with services.reading() as connection:
+            digest = keys.digest_of(client.api.key(Scope.SUBMIT))
+            return await connection.run_sync(keys.authenticate, digest)
+
+    seats = anyio.run(arrive)
+
+    assert len({seat.job_id for seat in seats}) == client.jobs() == 1
+    assert [seat.is_first for seat in seats].count(True) == 1
+    assert client.api.leftovers()["objects"] == 1
+
+
+@pytest.mark.parametrize("difference", ["a field", "the photo", "the tenant"])
+def test_requests_that_differ_share_nothing(client: Removing, difference: str) -> None:
+    client.begin()
+    if difference == "a field":
+        client.begin(crop="true")
+    elif difference == "the photo":
+        client.begin(a_photo("PNG"))
+    else:
+        key = client.api.key(Scope.SUBMIT, tenant=Tenant("else"))
+        client.client.headers["X-Api-Key"] = key
+        client.begin()
+
+    assert client.jobs() == 2
+    client.withdraw()
+
+
+def test_job_that_takes_too_long_is_canceled_with_its_stages(hasty: Removing) -> None:
+    answer = hasty.post()
+
+    assert code_of(answer) == (503, "timeout")
+    assert int(answer.headers["Retry-After"]) > 0
+    assert states(hasty) == [JobState.CANCELED]
+    assert hasty.api.bench.claim(StageName.PREPARE) == []
+
+
+def test_job_goes_on_while_another_request_waits_for_it(client: Removing) -> None:
+    client.begin()
+    first = seat_of(client)
+    answer = client.join()
+
+    anyio.run(give_up, client, first)
+
+    assert states(client) == [JobState.QUEUED]
+    client.work()
+    assert (answer.result().status_code, answer.result().content) == (200, PICTURE)
+    assert client.jobs() == 1
+
+
+def test_refused_request_leaves_no_claim(client: Removing) -> None:
+    client.api.limit(megapixels_per_day=0.1)
+    assert client.post().status_code == 402
+
+    assert client.api.bench.scalar("SELECT count(*) FROM requests") == 0
+
+
+def test_claim_of_a_process_that_died_is_taken_over(client: Removing, hasty: Removing) -> None:
+    answer = client.begin()
+    client.work()
+    answer.result()
+
+    def claimed(*, seconds_ago: int) -> None:
+        client.api.bench.execute(
+            """
+            UPDATE requests SET job_id = NULL,
+                claimed_at = now() - make_interval(secs => :ago)
+        """,
+            ago=seconds_ago,
+        )
+
+    claimed(seconds_ago=30)
+    assert code_of(hasty.post()) == (503, "timeout")
+    assert client.jobs() == 1
+
+    claimed(seconds_ago=61)
+    answer = client.begin()
+    client.work()
+    assert answer.result().status_code == 200
+
+
+def test_job_that_ends_as_it_is_given_up_is_answered(client: Removing) -> None:
+    answer = client.begin()
+    client.work()
+    answer.result()
+
+    ended = anyio.run(give_up, client, seat_of(client))
+
+    assert ended is not None
+    assert ended.state == JobState.SUCCEEDED
+
+
+def test_giving_up_locks_the_job_before_its_request_as_a_deletion_does(client: Removing) -> None:
+    client.begin()
+    seat = seat_of(client)
+
+    with ThreadPoolExecutor(1) as beside:
+        with client.api.bench.transaction() as deletion:
+            deletion.execute(
+                text("SELECT FROM jobs WHERE id = :id FOR NO KEY UPDATE"), {"id": seat.job_id}
+            )
+            leaving = beside.submit(anyio.run, give_up, client, seat)
+            with client.api.bench.transaction() as watcher:
+                waits = text("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)")
+                while not watcher.execute(waits).scalar_one():
+                    assert not leaving.done()
+            deletion.execute(text("SELECT FROM requests FOR UPDATE NOWAIT"))
+        leaving.result()
+
+    assert states(client) == [JobState.CANCELED]
+
+
+def test_last_picture_sent_ends_the_job_of_a_tenant_that_keeps_nothing(client: Removing) -> None:
+    client.api.keep(nothing=True)
+    answers = [client.begin(), client.join()]
+    client.work()
+
+    assert [one.result().content for one in answers] == [PICTURE, PICTURE]
+    picture = client.job()["outputs"]["image"]
+    until(lambda: client.api.client.get(picture).status_code == 410)

@@ -1,7 +1,6 @@
 """What is kept how long, and removed in pages, on a real database and a real object store."""
 
 import datetime as dt
-import re
 import threading
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +20,6 @@ from smart_filter_shared.storage import keys
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_tests import races
 from smart_filter_tests.bench import KEEPING, TENANT, Bench
-from smart_filter_tests.serving import Api
 from smart_filter_workers.retention import Retention
 
 KEEP_BACKGROUND = Recipe(background=Background(BackgroundKind.KEEP))
@@ -221,11 +219,7 @@ def test_job_that_waits_keeps_what_it_needs_also_when_redriven(shelf: Shelf) -> 
     assert len(shelf.objects()) == 3
 
 
-@pytest.mark.parametrize(
-    "number", [0, *(pytest.param(number, marks=pytest.mark.slow) for number in range(1, 5))]
-)
-def test_deletion_beside_expiry_does_not_deadlock(shelf: Shelf, bench: Bench, number: int) -> None:
-    del number
+def test_deletion_beside_expiry_does_not_deadlock(shelf: Shelf, bench: Bench) -> None:
     job_ids = [shelf.whole_job() for _ in range(8)]
     shelf.pass_time(7 * DAY)
     deadlocks = races.deadlocks(bench)
@@ -239,18 +233,6 @@ def test_deletion_beside_expiry_does_not_deadlock(shelf: Shelf, bench: Bench, nu
 
     assert (shelf.objects(), shelf.rows()) == (set(), 0)
     assert races.deadlocks(bench) == deadlocks
-
-
-class Recording(ObjectStore):
-    """The real store, which notes what each request removes."""
-
-    def __init__(self, bench: Bench) -> None:
-        super().__init__(bench.settings.storage, connections=2)
-        self.pages: list[list[str]] = []
-
-    def remove_many(self, keys: Collection[str]) -> dict[str, str]:
-        self.pages.append(list(keys))
-        return super().remove_many(keys)
 
 
 def finished(bench: Bench) -> JobId:
@@ -303,19 +285,6 @@ def lag_seconds(bench: Bench) -> float:
 
 def a_retention(bench: Bench) -> Retention:
     return Retention(bench.engine, bench.store, cell=CELL)
-
-
-def test_one_turn_removes_several_pages(bench: Bench) -> None:
-    written = expired(bench, finished(bench), 2 * PAGE + 500)
-    stored(bench, written[::500])
-    store = Recording(bench)
-
-    removed = Retention(bench.engine, store, cell=CELL).remove_expired()
-
-    assert removed == len(written)
-    assert [len(page) for page in store.pages] == [PAGE, PAGE, 500]
-    assert rows(bench) == 0
-    assert list(bench.store.stored()) == []
 
 
 def test_page_that_is_claimed_is_not_given_to_another_process(bench: Bench) -> None:
@@ -504,12 +473,3 @@ def test_lag_counts_from_the_earlier_of_the_promise_and_the_mark(
     bench.execute(f"UPDATE {table} SET marked_at = now() - CAST(:ago AS interval)", ago=marked_ago)
 
     assert lag_seconds(bench) == pytest.approx(seconds, abs=50)
-
-
-def test_lag_is_shown_as_a_metric(api: Api) -> None:
-    expired(api.bench, finished(api.bench), 1)
-
-    shown = api.client.get("/metrics").text
-
-    (line,) = re.findall(r"^smart_filter_retention_lag_seconds (\S+)$", shown, re.MULTILINE)
-    assert float(line) == pytest.approx(3600, abs=50)

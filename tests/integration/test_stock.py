@@ -1,17 +1,20 @@
-"""Backgrounds that are pictures, in a real table: whose they are, and what is kept of them."""
+"""Backgrounds that are pictures: taken in, kept in step with a folder or bucket, and drawn."""
 
 import dataclasses
 import datetime as dt
 import io
 import os
+import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from smart_filter_shared import stock
-from smart_filter_shared.errors import ImageUnreadable, InputsExpired, PictureRefused
+from smart_filter_shared.errors import ImageTooLarge, ImageUnreadable, InputsExpired, PictureRefused
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.jobs.presence import CELL
 from smart_filter_shared.presets import PRESETS, Mood, Source
@@ -19,20 +22,26 @@ from smart_filter_shared.recipe import Background, BackgroundKind, Recipe
 from smart_filter_shared.servers import Servers
 from smart_filter_shared.stock import Picture
 from smart_filter_shared.storage import keys
+from smart_filter_shared.storage.objects import ObjectStore
+from smart_filter_tests import races
 from smart_filter_tests.bench import TENANT, Bench
+from smart_filter_workers import images
 from smart_filter_workers.artifacts import Artifacts
 from smart_filter_workers.backgrounds.collection import Collection
 from smart_filter_workers.fetcher import Fetcher
 from smart_filter_workers.recent import Recent
 from smart_filter_workers.retention import Retention
-from smart_filter_workers.stock import files, keeping
-from smart_filter_workers.stock.keeping import MAX_BYTES
+from smart_filter_workers.stock import files, keeping, syncing
+from smart_filter_workers.stock.keeping import MAX_BYTES, Outcome
+from smart_filter_workers.stock.providers import bucket, folder
+from smart_filter_workers.stock.providers.base import Provider
 from smart_filter_workers.stock.room import StockRoom
+from smart_filter_workers.stock.syncing import Synced
 from smart_filter_workers.stock.words import Called
 
-OTHER = Tenant("other")
 SIZE = {"seed": 0, "width": 6, "height": 4}
 NOW = dt.timedelta(seconds=-60)  # older than what is written this very second
+BEACH = Called("beach", "The beach", ("sea",), None)
 
 
 def a_picture(name: str = "beach", tenant: Tenant | None = TENANT) -> Picture:
@@ -106,15 +115,6 @@ class Wanted:
     collection: Collection
 
 
-class Clock:
-    """A clock that a test sets."""
-
-    seconds = 50.0
-
-    def __call__(self) -> float:
-        return self.seconds
-
-
 def keep(
     bench: Bench,
     name: str,
@@ -130,8 +130,9 @@ def keep(
     return keeping.keep(servers, file.getvalue(), called, tenant=tenant, may_replace=True).picture
 
 
-def a_room(bench: Bench, clock: Clock | None = None) -> StockRoom:
-    return StockRoom(bench.engine, bench.store, Recent(10_000_000), clock=clock or Clock())
+def a_room(bench: Bench) -> StockRoom:
+    """Return a room for which no time passes."""
+    return StockRoom(bench.engine, bench.store, Recent(10_000_000), clock=lambda: 50.0)
 
 
 def collection(bench: Bench, background: str = "auto", room: StockRoom | None = None) -> Collection:
@@ -182,20 +183,6 @@ def test_picture_that_is_gone_or_damaged_is_named(bench: Bench) -> None:
         presets.draw("tenant/beach", **SIZE)
 
 
-def test_worker_looks_into_the_table_once_a_second(bench: Bench) -> None:
-    clock = Clock()
-    room = a_room(bench, clock)
-    assert names(collection(bench, room=room)) == []
-    keep(bench, "beach")
-
-    clock.seconds += 0.9
-    early = names(collection(bench, room=room))
-    clock.seconds += 0.2
-    late = names(collection(bench, room=room))
-
-    assert (early, late) == ([], ["tenant/beach"])
-
-
 def test_picture_just_added_is_found_by_a_job_that_names_it(bench: Bench) -> None:
     room = a_room(bench)
     collection(bench, room=room)
@@ -205,13 +192,248 @@ def test_picture_just_added_is_found_by_a_job_that_names_it(bench: Bench) -> Non
     assert names(collection(bench, "preset:tenant/beach+linen", room)) == ["tenant/beach"]
 
 
-def test_picture_added_again_replaces_the_old_one(bench: Bench) -> None:
-    room = a_room(bench)
-    old = keep(bench, "beach", level=90)
-    collection(bench, room=room)
+def a_file(
+    colour: tuple[int, ...] = (40, 120, 200), format_: str = "PNG", mode: str = "RGB"
+) -> bytes:
+    file = io.BytesIO()
+    Image.new(mode, (30, 20), colour).save(file, format_)
+    return file.getvalue()
 
-    keeping.remove(Servers(bench.engine, bench.store), TENANT, [old.name])
-    keep(bench, "beach", level=200)
 
-    drawn = collection(bench, "preset:tenant/beach", room).draw("tenant/beach", **SIZE)
-    assert (drawn == 200).all()
+def bomb() -> bytes:
+    """Return a small file whose header says that it has 60,000 pixels each way."""
+    file = a_file()
+    header = b"IHDR" + (60_000).to_bytes(4) * 2 + file[24:29]
+    return file[:12] + header + zlib.crc32(header).to_bytes(4) + file[33:]
+
+
+@pytest.fixture
+def there(bench: Bench) -> Servers:
+    return Servers(bench.engine, bench.store)
+
+
+def kept(bench: Bench) -> list[Picture]:
+    with bench.transaction() as connection:
+        return [one.picture for one in stock.everything(connection)]
+
+
+def test_same_picture_again_adds_only_a_missing_thumbnail(bench: Bench, there: Servers) -> None:
+    keeping.keep(there, a_file(), BEACH, tenant=None)
+    before = kept(bench)
+    # As of a version that made no thumbnails.
+    bench.store.remove(keys.thumbnail(before[0].key))
+
+    again = keeping.keep(there, a_file(), BEACH, tenant=None)
+
+    assert again.outcome == Outcome.UNCHANGED
+    assert (kept(bench), len(list(bench.store.stored()))) == (before, 2)
+    assert bench.store.has(keys.thumbnail(before[0].key))
+
+
+def test_one_of_different_pictures_added_at_once_is_kept(bench: Bench, there: Servers) -> None:
+    def add(level: int) -> str:
+        try:
+            file = a_file((level, level, level))
+            return keeping.keep(there, file, BEACH, tenant=TENANT).outcome
+        except PictureRefused:
+            return "refused"
+
+    outcomes = races.at_once([lambda level=level: add(level) for level in (10, 20, 30)])  # type: ignore[misc]  # binds the loop's variable
+
+    assert sorted(outcomes) == ["added", "refused", "refused"]
+    [one] = kept(bench)
+    assert [stored.key for stored in bench.store.stored()] == [one.key, keys.thumbnail(one.key)]
+
+
+def test_picture_is_kept_with_its_middle_as_the_thumbnail(bench: Bench, there: Servers) -> None:
+    panorama = Image.new("RGB", (3000, 200), "white")
+    panorama.paste("navy", (1200, 0, 1800, 200))
+    file = io.BytesIO()
+    panorama.save(file, "PNG")
+
+    picture = keeping.keep(there, file.getvalue(), BEACH, tenant=None).picture
+
+    assert kept(bench) == [picture]
+    assert images.decode(bench.store.get(picture.key)).srgb.shape == (200, 3000, 3)
+    thumbnail = images.decode(bench.store.get(keys.thumbnail(picture.key)))
+    assert (thumbnail.format, thumbnail.srgb.shape) == ("webp", (160, 240, 3))
+    assert np.abs(thumbnail.srgb.astype(int) - (0, 0, 128)).max() < 8  # what WebP takes
+
+
+@pytest.mark.parametrize(
+    ("content", "error"),
+    [
+        (b"", ImageUnreadable),
+        (b"just some text", ImageUnreadable),
+        (a_file()[:60], ImageUnreadable),
+        (bytes(keeping.MAX_BYTES + 1), PictureRefused),
+        (bomb(), ImageTooLarge),
+    ],
+    ids=["empty", "text", "cut off", "too long", "too large"],
+)
+def test_refused_file_leaves_nothing(
+    bench: Bench, there: Servers, content: bytes, error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        keeping.keep(there, content, BEACH, tenant=None)
+
+    assert (kept(bench), list(bench.store.stored())) == ([], [])
+
+
+def test_removed_picture_takes_its_object_along(bench: Bench, there: Servers) -> None:
+    keeping.keep(there, a_file(), BEACH, tenant=TENANT)
+
+    for tenant in (None, Tenant("other")):
+        assert keeping.remove(there, tenant, ["beach"]) == []
+    assert len(keeping.remove(there, TENANT, ["beach"])) == 1
+
+    assert (kept(bench), list(bench.store.stored())) == ([], [])
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    provider: Provider
+    there: Servers
+    filled: Path | ObjectStore
+
+    def put(self, path: str, content: bytes) -> None:
+        if isinstance(self.filled, Path):
+            (self.filled / path).parent.mkdir(parents=True, exist_ok=True)
+            (self.filled / path).write_bytes(content)
+        else:
+            self.filled.put(f"pictures/{path}", content, length=len(content), media_type="x/y")
+
+    def remove(self, path: str) -> None:
+        if isinstance(self.filled, Path):
+            (self.filled / path).unlink()
+        else:
+            self.filled.remove(f"pictures/{path}")
+
+    def sync(self, *, delete: bool = False, may_replace: bool = False) -> Synced:
+        return syncing.sync(
+            self.there, self.provider, tenant=TENANT, delete=delete, may_replace=may_replace
+        )
+
+
+@pytest.fixture(params=["folder", "bucket"])
+def place(
+    request: pytest.FixtureRequest, bench: Bench, there: Servers, tmp_path: Path
+) -> Iterator[Place]:
+    storage = bench.settings.storage
+    if request.param == "folder":
+        provider = syncing.provider_of(str(tmp_path), storage)
+        assert isinstance(provider, folder.Folder)
+        yield Place(provider, there, tmp_path)
+        return
+    provider = syncing.provider_of("s3://own-pictures/pictures", storage)
+    assert isinstance(provider, bucket.Bucket)
+    provider.store.ensure_bucket()
+    yield Place(provider, there, provider.store)
+    for stored in list(provider.store.stored()):
+        provider.store.remove(stored.key)
+
+
+def test_sync_takes_pictures_with_the_words_of_their_paths(bench: Bench, place: Place) -> None:
+    place.put("winter/alps cabin.png", a_file())
+    place.put("sea.jpg", a_file(format_="JPEG"))
+    for ignored in ("read me.txt", ".hidden.png", ".git/x.png"):
+        place.put(ignored, b"none of ours")
+
+    synced = place.sync()
+
+    assert sorted(synced.done[Outcome.ADDED]) == ["tenant/sea", "tenant/winter-alps-cabin"]
+    assert synced.refused == {}
+    assert {one.name: one.tags for one in kept(bench)} == {
+        "sea": ("sea",),
+        "winter-alps-cabin": ("winter", "alps", "cabin"),
+    }
+
+
+def test_repeated_sync_changes_only_what_has_changed(bench: Bench, place: Place) -> None:
+    for name in ("a", "b", "c"):
+        place.put(f"{name}.png", a_file())
+    place.sync()
+    before = {one.name: one.key for one in kept(bench)}
+
+    place.put("b.png", a_file((1, 2, 3)))
+    place.put("backgrounds.toml", b'["c.png"]\ntitle = "Sea"\nmoods = ["sad"]\n')
+    synced = place.sync()
+
+    assert synced.done[Outcome.CHANGED] == ["tenant/b", "tenant/c"]
+    assert synced.done[Outcome.UNCHANGED] == ["tenant/a"]
+    after = {one.name: one for one in kept(bench)}
+    assert {name for name in before if after[name].key != before[name]} == {"b"}
+    assert (after["c"].title, after["c"].moods) == ("Sea", ("sad",))
+
+
+def test_sync_removes_only_when_asked_and_only_what_came_from_there(
+    bench: Bench, place: Place
+) -> None:
+    keeping.keep(place.there, a_file(), BEACH, tenant=TENANT)
+    place.put("a.png", a_file())
+    place.put("b.png", a_file())
+    place.sync()
+    place.remove("b.png")
+
+    assert place.sync().removed == []
+    assert place.sync(delete=True).removed == ["tenant/b"]
+
+    assert {one.name for one in kept(bench)} == {"a", "beach"}
+
+
+def test_place_that_has_become_empty_removes_nothing(bench: Bench, place: Place) -> None:
+    place.put("a.png", a_file())
+    place.sync()
+    place.remove("a.png")
+
+    with pytest.raises(PictureRefused, match="nothing was removed"):
+        place.sync(delete=True)
+
+    assert len(kept(bench)) == 1
+
+
+def test_bad_file_does_not_hold_up_the_others_nor_lose_what_it_was(
+    bench: Bench, place: Place
+) -> None:
+    place.put("b.png", a_file())
+    place.sync()
+    place.put("a.png", b"text")
+    place.put("b.png", a_file()[:50])
+    place.put("c c.png", a_file())
+    place.put("c-c.png", a_file())
+
+    synced = place.sync(delete=True)
+
+    (second,) = synced.refused.keys() - {"a.png", "b.png"}
+    assert "is named c-c, too" in synced.refused[second]
+    assert {one.name for one in kept(bench)} == {"b", "c-c"}
+
+
+def test_name_given_by_hand_is_not_taken_over(bench: Bench, place: Place) -> None:
+    keeping.keep(place.there, a_file(), BEACH, tenant=TENANT)
+    place.put("beach.png", a_file((7, 7, 7)))
+
+    assert "another picture is named tenant/beach" in place.sync().refused["beach.png"]
+    assert place.sync(may_replace=True).done[Outcome.CHANGED] == ["tenant/beach"]
+
+    assert kept(bench)[0].origin == place.provider.origin
+
+
+def test_notes_that_cannot_be_read_change_nothing(bench: Bench, place: Place) -> None:
+    place.put("a.png", a_file())
+    place.put("backgrounds.toml", b"\xff[")
+
+    with pytest.raises(PictureRefused, match=r"backgrounds\.toml"):
+        place.sync()
+
+    assert kept(bench) == []
+
+
+@pytest.mark.parametrize(
+    "address", ["s3://no-such-bucket/x", "s3:///x", "ftp://example.org/x", "/no/such/folder"]
+)
+def test_absent_place_is_refused(bench: Bench, there: Servers, address: str) -> None:
+    with pytest.raises(PictureRefused):
+        syncing.sync(
+            there, syncing.provider_of(address, bench.settings.storage), tenant=None, delete=True
+        )

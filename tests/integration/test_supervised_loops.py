@@ -1,8 +1,10 @@
-"""Threads and tasks that keep a process useful outlive any error; else the process ends."""
+"""Loops outlive any error, else the process ends; a row of a later version delays no other."""
 
+import json
 import os
 import subprocess
 import threading
+import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -12,21 +14,26 @@ from typing import Protocol
 import anyio
 import anyio.to_thread
 import pytest
-from sqlalchemy import Engine
+from pydantic import SecretStr
+from sqlalchemy import Engine, text
 from starlette.applications import Starlette
 
 from smart_filter_api import server
 from smart_filter_deploy.cli import program
 from smart_filter_shared.db import sessions
-from smart_filter_shared.ids import new_worker_id
-from smart_filter_shared.jobs import deliveries, presence, transitions
+from smart_filter_shared.ids import Capability, JobId, new_worker_id
+from smart_filter_shared.jobs import deliveries, pauses, presence, queries, transitions
 from smart_filter_shared.jobs.leases import Failure
 from smart_filter_shared.jobs.presence import CELL, Worker
+from smart_filter_shared.jobs.queries import Listing
 from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.settings import DatabaseSettings
 from smart_filter_shared.telemetry import logs
 from smart_filter_tests.bench import TENANT, Bench, capability
+from smart_filter_tests.databases import connected
 from smart_filter_tests.outages import cut_off, read_only, unreadable_table, until, without_table
-from smart_filter_tests.receiving import Got, Says, a_receiver, sending
+from smart_filter_tests.receiving import Got, Says, a_receiver, send_due, sending
+from smart_filter_tests.running import Running
 from smart_filter_tests.serving import Api, an_api, serving
 from smart_filter_workers.heartbeat import Heartbeat
 from smart_filter_workers.retention import Retention
@@ -40,6 +47,7 @@ TROUBLES = {
     "lost connections": cut_off,
     "a missing table": lambda bench: without_table(bench, "workers"),
 }
+PREPARE = StageName.PREPARE
 
 
 class Part(Protocol):
@@ -260,3 +268,92 @@ def _state_after_waiting(api: Api, job_id: str) -> str:
         answer = api.client.get(f"/v1/jobs/{job_id}", headers={"Prefer": "wait=15"})
         state = str(answer.json()["state"])
     return state
+
+
+def write_later(bench: Bench, job_id: JobId) -> None:
+    later = """UPDATE jobs SET recipe = recipe || '{"format": "of a later version"}'"""
+    bench.execute(f"{later} WHERE id = :id", id=job_id)
+
+
+def test_claim_gets_past_a_row_with_a_task_of_a_later_version(bench: Bench) -> None:
+    first, second = bench.submit(), bench.submit()
+    bench.execute(
+        """UPDATE stages SET models = '{"telepathy": "x"}' WHERE job_id = :id""", id=first
+    )
+
+    leases = [bench.claim_one(PREPARE), bench.claim_one(PREPARE)]
+
+    assert [one.job_id for one in leases] == [first, second]
+    assert [one.unreadable for one in leases] == ["'telepathy' is not a valid TaskName", ""]
+
+
+def test_jobs_of_a_batch_are_read_each_for_itself(bench: Bench) -> None:
+    first, second = bench.submit(), bench.submit()
+    write_later(bench, first)
+    leases = bench.claim(PREPARE, batch_size=2)
+
+    jobs = queries.jobs_in(bench.do(queries.for_leases, leases))
+
+    assert (jobs[first], jobs[second]) == (None, bench.job(second))
+
+
+def test_worker_releases_an_unreadable_row_and_does_the_rest(running_stack: Running) -> None:
+    running_stack.wait(running_stack.submit())  # then its workers are known
+    settings = DatabaseSettings(url=SecretStr(running_stack.stack.addresses.database_url))
+    with connected(settings, connections=1) as engine:
+        with sessions.transaction(engine) as connection:
+            served = connection.execute(text("SELECT DISTINCT unnest(capabilities) FROM workers"))
+            (prepare,) = [Capability(one) for one in served.scalars() if one.startswith("prepare.")]
+            pauses.pause(connection, prepare)
+        unreadable, other = [running_stack.submit() for _ in range(2)]
+        its_first_stage = f"job_id = '{unreadable}' AND stage = 'prepare'"
+        with sessions.transaction(engine) as connection:
+            shadows = """UPDATE stages SET shadows = '{"telepathy": "x"}' WHERE """
+            connection.execute(text(shadows + its_first_stage))
+            pauses.resume(connection, prepare)
+
+        def attempts_and_releases() -> tuple[int, int]:
+            with sessions.transaction(engine) as connection:
+                query = text(f"SELECT attempt, releases FROM stages WHERE {its_first_stage}")
+                attempts, releases = connection.execute(query).one()
+            return attempts, releases
+
+        assert running_stack.wait(other)["state"] == "succeeded"
+        until(lambda: attempts_and_releases()[1] > 0)
+        assert attempts_and_releases()[0] <= 1
+    assert running_stack.client.delete(f"/v1/jobs/{unreadable}").status_code == 204
+
+
+def test_page_is_as_long_as_asked_for(bench: Bench) -> None:
+    ids = [bench.submit() for _ in range(5)]
+    write_later(bench, ids[3])
+
+    rows = bench.do(queries.listed, Listing(TENANT, limit=3))
+
+    assert [row.id for row in rows] == [ids[4], ids[2], ids[1]]
+
+
+def test_job_that_cannot_be_read_answers_that_a_retry_may_help(api: Api) -> None:
+    job_id = api.submit()
+    write_later(api.bench, JobId(uuid.UUID(job_id)))
+
+    answer = api.client.get(f"/v1/jobs/{job_id}")
+
+    assert (answer.status_code, answer.json()["type"].rpartition("/")[2]) == (503, "unavailable")
+
+
+def test_delivery_of_a_job_that_cannot_be_read_waits_and_others_are_sent(api: Api) -> None:
+    with a_receiver() as receiver:
+        api.client.post("/v1/webhooks", json={"url": receiver.url, "events": ["job.failed"]})
+        ids = [api.submit(), api.submit()]
+        for _ in ids:
+            api.fail(PREPARE, Failure("internal", "Failed", "for the test"))
+        write_later(api.bench, JobId(uuid.UUID(ids[0])))
+
+        send_due(api.bench)
+
+    assert [json.loads(one.body)["data"]["id"] for one in receiver.got] == [ids[1]]
+    assert api.bench.scalar("SELECT array_agg(state ORDER BY number) FROM deliveries") == [
+        "waiting",
+        "succeeded",
+    ]

@@ -6,13 +6,12 @@ import json
 import os
 import subprocess
 import sys
-import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import httpx
 import pytest
@@ -30,6 +29,7 @@ from smart_filter_shared.telemetry.metrics import Step
 from smart_filter_tests import faults
 from smart_filter_tests.bench import TENANT, Bench
 from smart_filter_tests.faults import gathers
+from smart_filter_tests.outages import until
 from smart_filter_tests.receiving import Got, Receiver, Says, a_receiver
 from smart_filter_tests.running import PHOTO
 
@@ -46,6 +46,7 @@ METRICS = {
     'smart_filter_jobs_ended_total{outcome="succeeded"}',
     'smart_filter_attempts_total{capability="segmentation.people"}',
 }
+PREPARED = "SELECT count(*) FROM stages WHERE stage = 'prepare' AND state = 'succeeded'"
 _LOG = "log"
 _TESTS = Path(__file__).parents[1]
 
@@ -71,29 +72,29 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Collector:
-    """Where traces go."""
+class Told:
+    """What was told of a job by itself, and of a batch of three.
 
-    receiver: Receiver
+    log: what the processes wrote meanwhile, also of a photo whose address gives nothing now.
+    """
 
-    @property
-    def url(self) -> str:
-        """What SMART_FILTER_OTLP_URL is."""
-        return self.receiver.url.removesuffix("/hook")
+    alone: uuid.UUID
+    batch: uuid.UUID
+    together: list[uuid.UUID]
+    collector: Receiver
+    log: str
 
     def spans(self) -> list[Seen]:
-        return [span for got in self.receiver.got for span in _read(got)]
-
-    def trace(self, id_: uuid.UUID) -> list[Seen]:
-        """Return what came of one trace, in the order of beginnings."""
-        found = [span for span in self.spans() if span.trace == id_.hex]
+        """Return all spans that came, in the order of beginnings."""
+        found = [span for got in self.collector.got for span in _read(got)]
         return sorted(found, key=lambda span: span.began_ns)
 
+    def trace(self, id_: uuid.UUID) -> list[Seen]:
+        return [span for span in self.spans() if span.trace == id_.hex]
 
-@contextmanager
-def a_collector() -> Iterator[Collector]:
-    with a_receiver(lambda _: Says(200)) as receiver:
-        yield Collector(receiver)
+    def of_alone(self, name: str) -> Seen:
+        (found,) = [one for one in self.trace(self.alone) if one.name == name]
+        return found
 
 
 def _read(got: Got) -> Iterator[Seen]:
@@ -125,25 +126,6 @@ def _read(got: Got) -> Iterator[Seen]:
                 )
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What was told of a job by itself, and of a batch of three.
-
-    log: what the processes wrote meanwhile, also of a photo whose address gives nothing now.
-    """
-
-    alone: uuid.UUID
-    batch: uuid.UUID
-    together: list[uuid.UUID]
-    collector: Collector
-    log: str
-
-    def of_alone(self, name: str) -> Seen:
-        """Return the span of that name of the job by itself."""
-        (found,) = [one for one in self.collector.trace(self.alone) if one.name == name]
-        return found
-
-
 @pytest.fixture(scope="module")
 def told(
     _bench: Bench, weights_folder: Path, tmp_path_factory: pytest.TempPathFactory
@@ -155,31 +137,40 @@ def told(
         # As `up` does, so that photos are taken before there is a worker.
         offers = wiring.offers(dataclasses.replace(_bench.settings, data=data))
         models.publish(connection, [*offers, Offer(gathers.CARD)])
-    with a_collector() as collector, a_receiver() as receiver:
-        environment = _environment(_bench, data, collector.url)
+    with a_receiver(lambda _: Says(200)) as collector, a_receiver() as receiver:
+        collector_url = collector.url.removesuffix("/hook")
+        environment = _environment(_bench, data, collector_url)
         sender = program.command("sender")
-        with _Api(_bench, environment) as api, _process(environment, *sender):
+        with _an_api(_bench, environment) as api, _process(environment, *sender):
             webhook = f"{receiver.url}/{PLANTED}"
             alone = api.submit(webhook)
             batch, together = api.submit_batch(webhook)
             # The second's port is nobody's.
-            for place in (collector.url, f"http://{LOOPBACK}:9"):
+            for place in (collector_url, f"http://{LOOPBACK}:9"):
                 api.submit_address(f"{place}/{PLANTED}/photo.jpg?signature={PLANTED}")
             api.be_refused()
             with _process(environment, *_worker(*StageName)):
                 # Stages that become ready during the pause are then claimed together.
                 with _all_paused_but(_bench, StageName.PREPARE):
-                    _until(lambda: _succeeded(_bench, StageName.PREPARE) == 1 + len(together))
-                    _until(lambda: (data / _LOG).read_text().count(LATE) >= 2)
-                _until(lambda: len(receiver.got) >= 2)
-                _until(lambda: set(_shown_above_zero(api.metrics())) >= METRICS)
+                    until(
+                        lambda: _bench.scalar(PREPARED) == 1 + len(together),
+                        seconds=PATIENCE_SECONDS,
+                    )
+                    until(
+                        lambda: (data / _LOG).read_text().count(LATE) >= 2, seconds=PATIENCE_SECONDS
+                    )
+                until(lambda: len(receiver.got) >= 2, seconds=PATIENCE_SECONDS)
+                until(
+                    lambda: set(_shown_above_zero(api.client.get("/metrics").text)) >= METRICS,
+                    seconds=PATIENCE_SECONDS,
+                )
         yield Told(alone, batch, together, collector, (data / _LOG).read_text())
 
 
 def test_trace_of_a_job_goes_from_its_request_through_every_stage_to_its_webhook(
     told: Told,
 ) -> None:
-    spans = told.collector.trace(told.alone)
+    spans = told.trace(told.alone)
 
     (first,) = [span for span in spans if not span.above]
     assert (first.name, first.service) == ("POST /v1/jobs", "smart-filter-api")
@@ -208,13 +199,13 @@ def test_span_of_a_stage_has_its_model_device_batch_attempt_and_steps(told: Told
         }.items()
     )
     stage = told.of_alone("face")
-    steps = [one for one in told.collector.trace(told.alone) if one.above == stage.span]
+    steps = [one for one in told.trace(told.alone) if one.above == stage.span]
     assert [one.name for one in steps] == ["claim", "load", "infer", "store"]
     assert all(stage.began_ns <= one.began_ns <= one.ended_ns <= stage.ended_ns for one in steps)
 
 
 def test_batch_links_to_every_photo_in_it_and_each_to_the_batch(told: Told) -> None:
-    spans = told.collector.spans()
+    spans = told.spans()
     stages = {span.span: span for span in spans if span.name in set(StageName)}
     batches = [span for span in spans if span.name.endswith(" batch")]
 
@@ -228,11 +219,11 @@ def test_batch_links_to_every_photo_in_it_and_each_to_the_batch(told: Told) -> N
 
 def test_each_job_of_one_request_has_a_trace_and_their_batch_another(told: Told) -> None:
     for job in told.together:
-        assert {span.name for span in told.collector.trace(job)} >= {
+        assert {span.name for span in told.trace(job)} >= {
             "POST /v1/batches",
             *StageName,
         }
-    names = [span.name for span in told.collector.trace(told.batch)]
+    names = [span.name for span in told.trace(told.batch)]
     assert names == ["POST /v1/batches", "webhook"]
 
 
@@ -242,7 +233,7 @@ def test_logs_are_json_lines_and_hold_no_address_of_a_photo_nor_key_as_traces(to
     assert {line["process"] for line in lines} == {"api", "worker"}
     assert all(line["timestamp"] and line["level"] and line["event"] for line in lines)
 
-    attributes = " ".join(str(span) for span in told.collector.spans())
+    attributes = " ".join(str(span) for span in told.spans())
 
     assert LATE in told.log
     assert str(told.alone) in attributes
@@ -251,27 +242,9 @@ def test_logs_are_json_lines_and_hold_no_address_of_a_photo_nor_key_as_traces(to
         assert secret not in attributes
 
 
-@dataclass
+@dataclass(frozen=True, slots=True)
 class _Api:
-    bench: Bench
-    environment: Mapping[str, str]
-
-    def __enter__(self) -> Self:
-        port = free_port()
-        self._process = _process(self.environment, *program.command("api", "--port", str(port)))
-        self._process.__enter__()
-        self.bench.do(keys.ensure, KEY, tenant=TENANT, scopes=keys.ALL_SCOPES)
-        self.client = httpx.Client(
-            base_url=f"http://{LOOPBACK}:{port}",
-            headers={"Authorization": f"Bearer {KEY}"},
-            timeout=30,
-        )
-        _until(self._is_ready)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.client.close()
-        self._process.__exit__(None, None, None)
+    client: httpx.Client
 
     def submit(self, webhook: str) -> uuid.UUID:
         """Submit a photo on behalf of a trace that goes on elsewhere."""
@@ -284,7 +257,6 @@ class _Api:
         return uuid.UUID(answer["id"])
 
     def submit_address(self, url: str) -> None:
-        """Submit a photo by its address."""
         self._posted("/v1/jobs", json={"photo_url": url})
 
     def be_refused(self) -> None:
@@ -300,7 +272,6 @@ class _Api:
         assert [one.status_code // 100 for one in refused] == [4] * len(refused)
 
     def submit_batch(self, webhook: str) -> tuple[uuid.UUID, list[uuid.UUID]]:
-        """Submit a photo three times."""
         item = {"photo_base64": base64.b64encode(PHOTO.read_bytes()).decode()}
         recipe = {"segmentation": {"model": "gathers"}}
         document = {"items": [item] * 3, "recipe": recipe, "webhook_url": webhook}
@@ -308,21 +279,33 @@ class _Api:
         shown = self.client.get(f"/v1/batches/{answer['id']}").json()
         return uuid.UUID(answer["id"]), [uuid.UUID(one["job_id"]) for one in shown["items"]]
 
-    def metrics(self) -> str:
-        """Scrape the metrics."""
-        return self.client.get("/metrics").text
-
     def _posted(self, path: str, **what: Any) -> dict[str, Any]:  # noqa: ANN401 - httpx's own
         answer = self.client.post(path, **what)
         assert answer.status_code == 202, answer.text
         told: dict[str, Any] = answer.json()
         return told
 
-    def _is_ready(self) -> bool:
-        try:
-            return self.client.get("/readyz").status_code == 200
-        except httpx.TransportError:
-            return False
+
+@contextmanager
+def _an_api(bench: Bench, environment: Mapping[str, str]) -> Iterator[_Api]:
+    port = free_port()
+    headers = {"Authorization": f"Bearer {KEY}"}
+    bench.do(keys.ensure, KEY, tenant=TENANT, scopes=keys.ALL_SCOPES)
+    with (
+        _process(environment, *program.command("api", "--port", str(port))),
+        httpx.Client(
+            base_url=f"http://{LOOPBACK}:{port}", headers=headers, timeout=PATIENCE_SECONDS
+        ) as client,
+    ):
+        until(lambda: _is_ready(client), seconds=PATIENCE_SECONDS)
+        yield _Api(client)
+
+
+def _is_ready(client: httpx.Client) -> bool:
+    try:
+        return client.get("/readyz").status_code == 200
+    except httpx.TransportError:
+        return False
 
 
 def _environment(bench: Bench, data: Path, collector: str) -> dict[str, str]:
@@ -356,28 +339,15 @@ def _worker(*stages: StageName) -> tuple[str, ...]:
     return (sys.executable, "-m", "smart_filter_tests.worker", ",".join(stages), "2")
 
 
-def _succeeded(bench: Bench, stage: StageName) -> int:
-    with bench.transaction() as connection:
-        many: int = connection.exec_driver_sql(
-            "SELECT count(*) FROM stages WHERE stage = %s AND state = 'succeeded'", (stage,)
-        ).scalar_one()
-    return many
-
-
 @contextmanager
 def _all_paused_but(bench: Bench, stage: StageName) -> Iterator[None]:
-    """Pause the queues of all stages but one while the block lasts."""
-    with bench.transaction() as connection:
-        found = connection.exec_driver_sql(
-            "SELECT DISTINCT capability FROM stages WHERE stage <> %s", (stage,)
-        )
-        capabilities = [Capability(one) for one in found.scalars()]
-        for capability in capabilities:
-            pauses.pause(connection, capability)
+    query = "SELECT array_agg(DISTINCT capability) FROM stages WHERE stage <> :stage"
+    capabilities = [Capability(one) for one in bench.scalar(query, stage=stage)]
+    for capability in capabilities:
+        bench.do(pauses.pause, capability)
     yield
-    with bench.transaction() as connection:
-        for capability in capabilities:
-            pauses.resume(connection, capability)
+    for capability in capabilities:
+        bench.do(pauses.resume, capability)
 
 
 def _shown_above_zero(metrics: str) -> Iterator[str]:
@@ -385,10 +355,3 @@ def _shown_above_zero(metrics: str) -> Iterator[str]:
         name, _, value = line.rpartition(" ")
         if not line.startswith("#") and float(value) > 0:
             yield name
-
-
-def _until(holds: Callable[[], bool]) -> None:
-    gives_up_at = time.monotonic() + PATIENCE_SECONDS
-    while not holds():
-        assert time.monotonic() < gives_up_at
-        time.sleep(0.05)

@@ -1,12 +1,19 @@
-"""Versions: of weights, moved one at a time; of workers and the API, refused where they differ."""
+"""Versions: of weights, proven and moved one at a time; of workers, refused where they differ."""
 
 import dataclasses
 import datetime as dt
+import json
+import math
 import uuid
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+import onnx
 import pytest
+from onnx import numpy_helper
 
+import smart_filter_workers as workers
 from smart_filter_shared import parameters
 from smart_filter_shared.cards import ModelCard, Offer, TaskName, WeightsFile
 from smart_filter_shared.errors import VersionRefused
@@ -16,12 +23,15 @@ from smart_filter_shared.jobs.leases import Lease
 from smart_filter_shared.jobs.versions import Trained, Version, VersionState
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.storage import keys
-from smart_filter_tests import commands, learning, races, teaching
+from smart_filter_tests import learning, races, teaching
 from smart_filter_tests.bench import Bench
 from smart_filter_tests.commands import Command
 from smart_filter_tests.serving import Api, Clock, a_card, a_photo
-from smart_filter_workers.learning import feedback
+from smart_filter_workers import catalogue
+from smart_filter_workers.learning import feedback, registering
+from smart_filter_workers.learning.registering import Place, Training
 from smart_filter_workers.serving import Serving
+from smart_filter_workers.stages.smile.models import expression
 
 FACE, SMILE, EYES = TaskName.FACE, TaskName.SMILE, TaskName.EYES
 PREPARE = a_card(TaskName.PREPARE)
@@ -30,17 +40,106 @@ LATER_RELEASE = (999, 0, 0)
 
 
 @pytest.fixture
+def place(api: Api, tmp_path: Path) -> Place:
+    """Where weights are registered, on a machine that has nothing but the model that learns."""
+    (tmp_path / "none").mkdir()
+    learning.furnish(tmp_path / "weights", tmp_path / "none")
+    known = catalogue.find([learning])
+    return Place(api.bench.engine, api.bench.store, known, tmp_path / "weights")
+
+
+def with_two_answers() -> bytes:
+    """Return weights that load, and answer what the model cannot read."""
+    model = onnx.load_model_from_string(learning.network(0.5))
+    model.graph.initializer[0].CopyFrom(
+        numpy_helper.from_array(np.array([0.5, 0.5], np.float32), "score")
+    )
+    content: bytes = model.SerializeToString()
+    return content
+
+
+@pytest.mark.parametrize(
+    ("content", "wrong", "words"),
+    [
+        (learning.network(math.nan), {}, "weights 'score' of this file are NaN"),
+        (learning.network(math.inf), {}, "with this file it answers what is no number"),
+        (with_two_answers(), {}, "with this file it does not run: ValueError"),
+        (
+            learning.network(0.5),
+            {"metrics": {"candidate": {"\0": [1, 1, 1]}}},
+            "a figure whose name cannot be printed",
+        ),
+    ],
+    ids=["nan", "infinite", "two answers", "wrong metric"],
+)
+def test_nothing_is_stored_of_weights_that_are_refused(
+    api: Api, place: Place, content: bytes, wrong: dict[str, Any], words: str
+) -> None:
+    told = {"metrics": learning.BETTER, "trained_on": "the tests", **wrong}
+    training = Training(trained_at=dt.datetime.now(dt.UTC), **told)
+
+    with pytest.raises(VersionRefused, match=words):
+        registering.register(place, content, task=SMILE, model="learned", training=training)
+
+    assert not api.bench.store.has(keys.weights(learning.digest_of(content)))
+
+
+def test_weights_that_run_are_stored_with_their_first_training(api: Api, place: Place) -> None:
+    content = learning.network(0.5)
+    trainings = [Training(learning.BETTER, "the tests", dt.datetime.now(dt.UTC)) for _ in range(2)]
+
+    registered = [
+        registering.register(place, content, task=SMILE, model="learned", training=training)
+        for training in trainings
+    ]
+
+    assert states(api) == {registered[0].digest: "candidate"}
+    assert [one.trained.trained_at for one in registered] == [trainings[0].trained_at] * 2
+    assert api.bench.store.get(registered[0].trained.key) == content
+
+
+def test_register_command_says_that_weights_were_registered_before(
+    api: Api, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = Path(workers.__file__).parent / "trained" / expression.CARD.learns
+    again = onnx.load_model(own)
+    again.doc_string = "trained again"
+    (tmp_path / "weights").mkdir()
+    file, metrics = tmp_path / "again.onnx", tmp_path / "metrics.json"
+    file.write_bytes(again.SerializeToString())
+    metrics.write_text(json.dumps(learning.BETTER), encoding="utf-8")
+    monkeypatch.setenv("SMART_FILTER_DATA", str(tmp_path))
+    api.bench.do(models.publish, [Offer(expression.CARD)])
+    told = ("models", "register", str(file), "--model", "smile/expression", "--metrics")
+
+    said = [command.said(*told, str(metrics)) for _ in range(2)]
+
+    assert ["it was registered before; its figures stay" in one for one in said] == [False, True]
+    assert list(states(api).values()) == ["candidate"]
+
+
+@pytest.mark.parametrize("figure", ["[NaN, 0, 1]", "[1e400, 0, 1]", f"[1{'0' * 400}, 0, 1]"])
+def test_figures_that_are_no_numbers_are_refused_in_one_line(
+    api: Api, command: Command, tmp_path: Path, figure: str
+) -> None:
+    file, metrics = tmp_path / "weights.onnx", tmp_path / "metrics.json"
+    file.write_bytes(learning.network(0.5))
+    metrics.write_text(f'{{"candidate": {{"macro_f1": {figure}}}}}', encoding="utf-8")
+
+    said = command.said(
+        *("models", "register", str(file), "--model", "smile/expression"),
+        *("--metrics", str(metrics), "--data-set", "99999999999999"),
+    )
+
+    assert said.startswith("smart-filter: metrics: candidate is no object")
+    assert states(api) == {}
+
+
+@pytest.fixture
 def api(api: Api) -> Api:
     """The API, where workers offer a model that learns."""
     api.bench.do(models.publish, [Offer(learning.CARD)])
     return api
-
-
-@pytest.fixture
-def command(
-    api: Api, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Command:
-    return commands.on_servers(api.bench.settings, capsys, monkeypatch)
 
 
 def register(api: Api, score: float, **more: Any) -> str:  # noqa: ANN401 - of Trained
@@ -82,13 +181,6 @@ def smile_row(api: Api) -> dict[str, Any]:
 
 def shadow(api: Api, digest: str, *, share: float) -> Version:
     return api.bench.do(versions.shadow, digest, share=share)
-
-
-def test_registered_twice_is_one_candidate(api: Api) -> None:
-    first, second = register(api, 0.5), register(api, 0.5)
-
-    assert states(api) == {first: "candidate"}
-    assert second == first
 
 
 @pytest.mark.parametrize(
@@ -294,25 +386,11 @@ def test_answers_of_a_shadow_are_compared_with_the_live_ones(api: Api, command: 
     assert "level, share of faces with the same level: 0.7500 ± 0.4900, 0.5000 to 1.0000" in said
 
 
-def test_old_answers_of_shadows_are_forgotten(api: Api) -> None:
-    for _ in range(2):
-        api.bench.do(shadows.record, "a", against=None, agreement={"level": 1.0})
-    api.bench.execute("""
-        UPDATE shadow_results SET at = at - interval '31 days'
-        WHERE id = (SELECT min(id) FROM shadow_results)
-    """)
-
-    api.bench.do(shadows.forget_old, most=10)
-
-    assert api.bench.do(shadows.said, "a", against=None).photos == 1
-
-
 def publish(bench: Bench, *cards: ModelCard, release: tuple[int, ...] | None = None) -> None:
     bench.do(models.publish, [Offer(card) for card in cards], release=release)
 
 
 def compared(bench: Bench, *cards: ModelCard) -> Serving:
-    """Return what a worker with these cards serves once it has looked."""
     serving = Serving([card.capability for card in cards if card.leads], {}, cards)
     serving.open()
     bench.do(serving.compare)
@@ -320,7 +398,6 @@ def compared(bench: Bench, *cards: ModelCard) -> Serving:
 
 
 def claim(bench: Bench, *cards: ModelCard) -> list[Lease]:
-    """Claim as a worker with these cards does."""
     return bench.do(
         transitions.claim,
         Capability("prepare.bench"),

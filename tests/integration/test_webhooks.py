@@ -1,29 +1,473 @@
-"""Webhooks as their owners see them: made, changed, rotated, deleted, and hidden from others."""
+"""Webhooks: kept for their owners; deliveries signed, sent again, never lost; the sender itself."""
 
 import base64
+import dataclasses
+import datetime as dt
+import json
+import os
+import signal
+import socket
+import subprocess
+import threading
 import uuid
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from typing import Any
 
+import anyio
 import httpx
 import pytest
+from sqlalchemy import text
+from standardwebhooks import Webhook
 
 from smart_filter_api.keys import Scope
-from smart_filter_tests.serving import Api
+from smart_filter_deploy.cli import program
+from smart_filter_shared.errors import SetupFailed
+from smart_filter_shared.ids import Tenant
+from smart_filter_shared.jobs import deliveries, presence, roster
+from smart_filter_shared.jobs.deliveries import DeliveryState, Tried
+from smart_filter_shared.jobs.leases import Failure
+from smart_filter_shared.jobs.presence import SENDING, WorkerState
+from smart_filter_shared.jobs.roster import Member
+from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.settings import SecretsSettings
+from smart_filter_tests import races
+from smart_filter_tests.bench import Bench
+from smart_filter_tests.outages import until
+from smart_filter_tests.receiving import (
+    LOOPBACK,
+    Got,
+    Says,
+    a_receiver,
+    send_due,
+    sending,
+)
+from smart_filter_tests.serving import Api, a_photo
+from smart_filter_workers.sender import process
+from smart_filter_workers.sender.outbound import Answer, Silence
+from smart_filter_workers.sender.sending import Pace
 
+PREPARE = StageName.PREPARE
+BROKEN = Failure("internal", "It broke", "why")
+_SECONDS = 60
 URL = "https://example.com/hooks"
 
 
-def made(api: Api, **fields: object) -> dict[str, Any]:
-    answer = api.client.post("/v1/webhooks", json={"url": URL, **fields})
+def hooked(api: Api, url: str, **fields: object) -> dict[str, Any]:
+    answer = api.client.post("/v1/webhooks", json={"url": url, **fields})
     assert answer.status_code == 201, answer.text
     shown: dict[str, Any] = answer.json()
     return shown
 
 
+def canceled(api: Api, **fields: str) -> str:
+    job_id = api.submit(**fields)
+    assert api.client.post(f"/v1/jobs/{job_id}/cancel").status_code == 200
+    return job_id
+
+
+def log(api: Api, webhook: str, **narrowed: str) -> list[dict[str, Any]]:
+    answer = api.client.get(f"/v1/webhooks/{webhook}/deliveries", params=narrowed)
+    assert answer.status_code == 200, answer.text
+    items: list[dict[str, Any]] = answer.json()["items"]
+    return items
+
+
+def pass_time(api: Api) -> None:
+    api.bench.execute("UPDATE deliveries SET due_at = now() WHERE state = 'waiting'")
+
+
+def test_end_of_a_job_is_sent_and_the_reference_verifies_it(api: Api) -> None:
+    with a_receiver() as receiver:
+        webhook = hooked(api, receiver.url)
+        job_id = canceled(api)
+
+        assert send_due(api.bench) == [1]
+
+    (got,) = receiver.got
+    sent = Webhook(webhook["secret"]).verify(got.body, dict(got.headers))
+    assert (sent["type"], sent["data"]) == ("job.canceled", api.job(job_id))
+    assert dt.datetime.fromisoformat(sent["timestamp"]).tzinfo is not None
+    assert got.headers["content-type"] == "application/json"
+    (delivery,) = log(api, webhook["id"])
+    assert delivery["id"] == got.headers["webhook-id"]
+    assert (delivery["state"], delivery["job_id"]) == ("succeeded", job_id)
+
+
+def test_each_webhook_gets_the_events_that_it_asked_for(api: Api) -> None:
+    with a_receiver() as wants, a_receiver() as wants_not, a_receiver() as foreign:
+        hooked(api, wants.url, events=["job.failed"])
+        hooked(api, wants_not.url, events=["job.succeeded", "job.canceled"])
+        headers = api.headers(Scope.ADMIN, tenant=Tenant("else"))
+        api.client.post("/v1/webhooks", json={"url": foreign.url}, headers=headers)
+        api.submit(background="keep")
+        api.fail(PREPARE, BROKEN)
+
+        send_due(api.bench)
+
+    assert [json.loads(one.body)["type"] for one in wants.got] == ["job.failed"]
+    assert wants_not.got == foreign.got == []
+
+
+def test_url_that_a_job_names_is_signed_with_the_default_secret(api: Api) -> None:
+    with a_receiver() as receiver:
+        photo64 = base64.b64encode(a_photo()).decode()
+        document = {"photo_base64": photo64, "webhook_url": receiver.url}
+        job_id = api.client.post("/v1/jobs", json=document).json()["id"]
+        secret = api.client.post("/v1/webhooks/default/rotate").json()["secret"]
+        api.client.post(f"/v1/jobs/{job_id}/cancel")
+
+        send_due(api.bench)
+
+    (got,) = receiver.got
+    assert Webhook(secret).verify(got.body, dict(got.headers))["data"]["id"] == job_id
+    (delivery,) = log(api, "default")
+    assert (delivery["url"], delivery["state"]) == (receiver.url, "succeeded")
+
+
+def test_rotated_webhook_signs_with_both_secrets_for_a_day(api: Api) -> None:
+    with a_receiver() as receiver:
+        webhook = hooked(api, receiver.url)
+        canceled(api)
+        new = api.client.post(f"/v1/webhooks/{webhook['id']}/rotate").json()["secret"]
+        send_due(api.bench)
+        api.bench.execute("UPDATE webhook_secrets SET former_until = now()")
+        canceled(api)
+        send_due(api.bench)
+
+    within, after = receiver.got
+    for secret in (webhook["secret"], new):
+        Webhook(secret).verify(within.body, dict(within.headers))
+    Webhook(new).verify(after.body, dict(after.headers))
+    assert len(after.headers["webhook-signature"].split()) == 1
+
+
+def test_receiver_that_was_down_loses_nothing(api: Api) -> None:
+    says = iter([Says(500, b"down"), Says(503), Says(204)])
+    with a_receiver(lambda _: next(says)) as receiver:
+        webhook = hooked(api, receiver.url)
+        canceled(api)
+        for _ in range(3):
+            send_due(api.bench)
+            pass_time(api)
+
+    assert len({one.headers["webhook-id"] for one in receiver.got}) == 1
+    (delivery,) = log(api, webhook["id"])
+    assert delivery["state"] == "succeeded"
+    assert [one["status"] for one in delivery["attempts"]] == [500, 503, 204]
+    assert delivery["attempts"][0]["answer"] == "down"
+
+
+@pytest.mark.parametrize(
+    ("says", "least_seconds", "most_seconds"),
+    [
+        pytest.param(Says(500), 2, 6, id="by the schedule"),
+        pytest.param(Says(302, headers={"Location": "http://127.0.0.1/"}), 2, 6, id="redirect"),
+        pytest.param(Says(429, headers={"Retry-After": "3600"}), 3500, 3600, id="as it asks for"),
+    ],
+)
+def test_failed_attempt_waits(api: Api, says: Says, least_seconds: int, most_seconds: int) -> None:
+    with a_receiver(lambda _: says) as receiver:
+        webhook = hooked(api, receiver.url)
+        canceled(api)
+
+        assert send_due(api.bench, times=2) == [1, 0]
+
+    (delivery,) = log(api, webhook["id"])
+    wait = dt.datetime.fromisoformat(delivery["next_at"]) - api.bench.now()
+    assert least_seconds < wait.total_seconds() <= most_seconds
+
+
+def test_receiver_that_is_not_reached_is_tried_again(api: Api) -> None:
+    with a_receiver() as receiver:
+        webhook = hooked(api, receiver.url)
+        canceled(api)
+
+    assert send_due(api.bench, times=2) == [1, 0]
+
+    (delivery,) = log(api, webhook["id"])
+    (attempt,) = delivery["attempts"]
+    assert attempt["error"] == "it cannot be connected to, or broke off"
+    assert delivery["state"] == "waiting"
+
+
+def test_last_attempt_of_ten_fails_for_good_and_can_be_replayed(api: Api) -> None:
+    with a_receiver(lambda _: Says(500)) as receiver:
+        webhook = hooked(api, receiver.url)
+        canceled(api)
+        for _ in range(10):
+            assert send_due(api.bench) == [1]
+            pass_time(api)
+        assert send_due(api.bench) == [0]
+        (failed,) = log(api, webhook["id"], state="failed")
+        receiver.answer = lambda _: Says(200)
+
+        path = f"/v1/webhooks/{webhook['id']}/deliveries/{failed['id']}/replay"
+        replayed = api.client.post(path)
+        send_due(api.bench)
+
+    assert (replayed.status_code, replayed.json()["state"]) == (202, "waiting")
+    (delivery,) = log(api, webhook["id"])
+    assert (delivery["state"], len(delivery["attempts"])) == ("succeeded", 11)
+    assert len({one.headers["webhook-id"] for one in receiver.got}) == 1
+
+
+def test_410_disables_the_webhook_until_its_owner_enables_it(api: Api) -> None:
+    with a_receiver(lambda _: Says(410)) as receiver:
+        path = f"/v1/webhooks/{hooked(api, receiver.url)['id']}"
+        canceled(api)
+        send_due(api.bench)
+        canceled(api)
+        gone = api.client.get(path).json()
+        refused = api.client.post(f"{path}/test")
+        sent = send_due(api.bench)
+        receiver.answer = lambda _: Says(200)
+        api.client.patch(path, json={"enabled": True})
+        canceled(api)
+
+        assert (gone["enabled"], gone["disabled"]) == (False, "gone")
+        assert (refused.status_code, refused.json()["code"]) == (409, "webhook_disabled")
+        assert sent == [0]
+        assert send_due(api.bench) == [1]
+
+
+def test_receiver_in_trouble_gets_one_at_a_time(api: Api) -> None:
+    with a_receiver(lambda _: Says(500)) as receiver:
+        hooked(api, receiver.url)
+        for _ in range(8):
+            canceled(api)
+
+        assert send_due(api.bench, times=2) == [4, 1]
+
+
+def test_delivery_that_a_dead_sender_claimed_is_sent_by_another(api: Api) -> None:
+    with a_receiver() as receiver:
+        hooked(api, receiver.url)
+        canceled(api)
+        (lost,) = api.bench.do(deliveries.claim, most=9, few=4, lease_seconds=60)
+        assert send_due(api.bench) == [0]
+        with api.bench.transaction() as connection:
+            connection.execute(text("UPDATE deliveries SET leased_until = now() - interval '1s'"))
+            assert deliveries.recover(connection) == 1
+
+        assert send_due(api.bench) == [1]
+
+    with api.bench.transaction() as connection:
+        deliveries.conclude(connection, lost, Tried(1.0, status=500), DeliveryState.FAILED)
+        states = connection.execute(text("SELECT state, attempt FROM deliveries")).all()
+    assert states == [("succeeded", 1)], "the dead one's attempt is refunded, its word is void"
+
+
+def test_test_is_sent_once(api: Api) -> None:
+    with a_receiver(lambda _: Says(500, b"x" * 5000)) as receiver:
+        webhook = hooked(api, receiver.url)
+
+        answer = api.client.post(f"/v1/webhooks/{webhook['id']}/test")
+        send_due(api.bench)
+
+    assert answer.status_code == 202
+    sent = json.loads(receiver.got[0].body)
+    assert (sent["type"], sent["data"]) == ("webhook.test", {"webhook_id": webhook["id"]})
+    (delivery,) = log(api, webhook["id"])
+    assert (delivery["id"], delivery["state"]) == (answer.json()["id"], "failed")
+    assert delivery["attempts"][0]["answer"] == "x" * 1024
+
+
+@pytest.mark.parametrize("is_deleted", [True, False], ids=["job deleted", "webhook paused"])
+def test_waiting_delivery_ends_with_its_job_or_webhook(api: Api, *, is_deleted: bool) -> None:
+    with a_receiver() as receiver:
+        webhook = hooked(api, receiver.url)
+        job_id = canceled(api)
+        if is_deleted:
+            api.client.delete(f"/v1/jobs/{job_id}")
+        else:
+            api.client.patch(f"/v1/webhooks/{webhook['id']}", json={"enabled": False})
+
+        assert send_due(api.bench) == [0]
+        states = [one["state"] for one in log(api, webhook["id"])]
+        assert states == ([] if is_deleted else ["failed"])
+
+
+def test_deliveries_that_failed_or_wait_for_a_retry_are_replayed_at_once(api: Api) -> None:
+    says = iter([Says(500), Says(500), Says(204), Says(204)])
+    with a_receiver(lambda _: next(says)) as receiver:
+        webhook = hooked(api, receiver.url)
+        for _ in range(2):
+            canceled(api)
+        send_due(api.bench)
+        api.bench.execute("""
+            UPDATE deliveries SET state = 'failed', finished_at = now()
+            WHERE number < (SELECT max(number) FROM deliveries)
+        """)
+        path = f"/v1/webhooks/{webhook['id']}/deliveries/replay"
+
+        replayed = [api.client.post(path).json()["replayed"] for _ in range(2)]
+
+        assert replayed == [2, 0]
+        assert send_due(api.bench) == [2]
+    tried = log(api, webhook["id"])
+    assert [(one["state"], len(one["attempts"])) for one in tried] == [("succeeded", 2)] * 2
+
+
+@pytest.mark.parametrize("deleted", ["job", "webhook"])
+def test_deletion_during_a_delivery_leaves_no_line_of_the_log(api: Api, deleted: str) -> None:
+    webhook = hooked(api, "https://example.com/")
+    job_id = canceled(api)
+    (claimed,) = api.bench.do(deliveries.claim, most=1, few=1, lease_seconds=60)
+    path = f"/v1/jobs/{job_id}" if deleted == "job" else f"/v1/webhooks/{webhook['id']}"
+
+    with ThreadPoolExecutor(1) as pool:
+        with api.bench.transaction() as connection:
+            tried = Tried(0.1, status=200, answer="something personal")
+            deliveries.conclude(connection, claimed, tried, DeliveryState.SUCCEEDED)
+            deleting = pool.submit(api.client.delete, path)
+            races.await_waiting(api.bench, deleting)
+        assert deleting.result().status_code == 204
+
+    left = ["webhook_secrets"] if deleted == "webhook" else []
+    for table in ("deliveries", "delivery_attempts", *left):
+        assert api.bench.scalar(f"SELECT count(*) FROM {table}") == 0
+
+
+def test_stopped_sender_hands_back_what_it_could_not_end(api: Api) -> None:
+    begun = threading.Event()
+
+    def hang(got: Got) -> Says:
+        begun.set()
+        return receiver.hang(got)
+
+    pace = Pace(look_seconds=0.01, drain_seconds=0.05)
+    with a_receiver(hang) as receiver:
+        webhook = hooked(api, receiver.url)["id"]
+        with sending(api.bench, pace) as stop:
+            api.client.post(f"/v1/webhooks/{webhook}/test")
+            assert begun.wait(_SECONDS)
+
+            stop()
+
+        with api.bench.transaction() as connection:
+            rows = connection.execute(text("SELECT state, attempt FROM deliveries")).all()
+    assert rows == [("waiting", 0)]
+
+
+@dataclass(slots=True)
+class Deaf:
+    """Reaches one receiver that answers, and others that never do: `waiting` posts."""
+
+    waiting: int = 0
+    heard: threading.Event = field(default_factory=threading.Event)
+
+    async def post(self, url: str, *, headers: Mapping[str, str], body: bytes) -> Answer | Silence:
+        del headers, body
+        if "quick" in url:
+            self.heard.set()
+            return Answer(204, b"")
+        self.waiting += 1
+        await anyio.sleep_forever()
+        raise AssertionError("it was woken")
+
+
+def test_forty_receivers_that_hang_leave_room_for_the_one_that_does_not(api: Api) -> None:
+    outbound = Deaf()
+    for number in range(40):
+        url = f"https://example.com/{number}"
+        write(api, hooked(api, url)["id"], 20)
+    pace = Pace(look_seconds=0.01, drain_seconds=0.05)
+
+    with sending(api.bench, pace, outbound) as stop:
+        # All of the others have what they can have by then.
+        until(lambda: outbound.waiting >= 160)
+        url = "https://example.com/quick"
+        write(api, hooked(api, url)["id"], 1)
+
+        assert outbound.heard.wait(_SECONDS)
+        stop()
+
+    assert outbound.waiting == 160
+    succeeded = api.bench.scalar("SELECT count(*) FROM deliveries WHERE state = 'succeeded'")
+    assert succeeded == 1
+
+
+def test_sender_without_a_key_says_what_to_set(api: Api) -> None:
+    told = dataclasses.replace(api.bench.settings, secrets=SecretsSettings())
+
+    with pytest.raises(SetupFailed, match="SMART_FILTER_SECRETS_KEY is not set"):
+        process.serve(told, render=lambda *_: b"")
+
+
+def write(api: Api, webhook: str, count: int) -> None:
+    api.bench.execute(
+        """
+            INSERT INTO deliveries (id, tenant, webhook, lane, type, happened_at, due_at)
+            SELECT gen_random_uuid(), 'tests', :id, :id, 'webhook.test', now(), now()
+            FROM generate_series(1, :count)
+        """,
+        id=webhook,
+        count=count,
+    )
+
+
+@pytest.fixture
+def sender(api: Api) -> Iterator["subprocess.Popen[bytes]"]:
+    (key,) = api.bench.settings.secrets.key
+    environment = {
+        **os.environ,
+        **api.bench.environment,
+        "SMART_FILTER_SECRETS_KEY": key.get_secret_value(),
+        "SMART_FILTER_OUTBOUND_ALLOW": LOOPBACK,
+        "SMART_FILTER_HEARTBEAT_SECONDS": "0.1",
+    }
+    process = subprocess.Popen(program.command("sender"), env=environment)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_sender_is_known_and_drained_as_workers_are(
+    api: Api, sender: "subprocess.Popen[bytes]"
+) -> None:
+    def members() -> list[Member]:
+        return api.bench.do(roster.listed, silent_seconds=30)
+
+    sent = threading.Event()
+
+    def take(_: Got) -> Says:
+        sent.set()
+        return Says()
+
+    until(lambda: members() != [])
+    (member,) = members()
+    census = api.bench.do(presence.census, silent_seconds=30)
+    served = api.bench.do(presence.served, silent_seconds=30)
+    with a_receiver(take) as receiver:
+        webhook = hooked(api, receiver.url)["id"]
+        api.bench.do(presence.drain, member.id)
+        until(lambda: _own_state(api.bench) == WorkerState.DRAINING)
+        api.client.post(f"/v1/webhooks/{webhook}/test")
+        sent_while_drained = sent.wait(0.6)  # two looks of the sender, and more
+        api.bench.do(presence.resume, member.id)
+        sent_afterwards = sent.wait(60)
+    sender.send_signal(signal.SIGTERM)
+    status = sender.wait(60)
+
+    assert (member.host, member.pid) == (socket.gethostname(), sender.pid)
+    assert (census, served) == ({(SENDING, WorkerState.READY): 1}, set())
+    assert (sent_while_drained, sent_afterwards) == (False, True)
+    assert (status, members()) == (0, [])
+
+
+def _own_state(bench: Bench) -> WorkerState:
+    """Return the state that the sender itself has written; the roster is ahead of it."""
+    (sign,) = bench.do(presence.signs, socket.gethostname(), silent_seconds=30)
+    return sign.state
+
+
 def test_new_webhook_shows_its_secret_once(api: Api) -> None:
-    shown = made(api, events=["job.succeeded"])
+    shown = hooked(api, URL, events=["job.succeeded"])
 
     assert set(shown) == {"id", "url", "events", "secret"}
     assert len(base64.b64decode(shown["secret"].removeprefix("whsec_"))) == 32
@@ -59,32 +503,6 @@ def test_webhook_made_again_under_its_key_is_one_and_shows_the_same_secret(api: 
     assert len(api.client.get("/v1/webhooks").json()["items"]) == 1
 
 
-def test_webhook_is_changed_in_what_is_given(api: Api) -> None:
-    webhook = made(api, events=["job.failed"])
-    path = f"/v1/webhooks/{webhook['id']}"
-
-    paused = api.client.patch(path, json={"enabled": False}).json()
-    moved = api.client.patch(path, json={"url": "https://example.org/", "enabled": True}).json()
-
-    assert (paused["enabled"], paused["disabled"], paused["url"]) == (False, "paused", URL)
-    assert (moved["enabled"], moved["disabled"]) == (True, None)
-    assert (moved["url"], moved["events"]) == ("https://example.org/", ["job.failed"])
-
-
-def test_rotating_shows_another_secret(api: Api) -> None:
-    webhook = made(api)
-
-    rotated = api.client.post(f"/v1/webhooks/{webhook['id']}/rotate").json()
-    default = api.client.post("/v1/webhooks/default/rotate").json()
-
-    assert rotated["id"] == webhook["id"]
-    assert rotated["former_until"] is not None
-    assert (default["id"], default["former_until"]) == ("default", None)
-    secrets = {one["secret"] for one in (webhook, rotated, default)}
-    assert len(secrets) == 3
-    assert all(secret.startswith("whsec_") for secret in secrets)
-
-
 def test_of_many_at_once_fifty_webhooks_are_made(api: Api) -> None:
     def make(_: int) -> httpx.Response:
         return api.client.post("/v1/webhooks", json={"url": URL})
@@ -97,7 +515,7 @@ def test_of_many_at_once_fifty_webhooks_are_made(api: Api) -> None:
 
 
 def test_null_changes_no_field_of_a_webhook(api: Api) -> None:
-    path = f"/v1/webhooks/{made(api)['id']}"
+    path = f"/v1/webhooks/{hooked(api, URL)['id']}"
 
     for name in ("url", "events", "enabled"):
         answer = api.client.patch(path, json={name: None})
@@ -118,7 +536,7 @@ _CHANGES: list[tuple[str, str, dict[str, object] | None]] = [
 
 @pytest.mark.parametrize("scope", [Scope.SUBMIT, Scope.READ])
 def test_key_without_the_scope_changes_nothing(api: Api, scope: Scope) -> None:
-    path = f"/v1/webhooks/{made(api)['id']}"
+    path = f"/v1/webhooks/{hooked(api, URL)['id']}"
     headers = api.headers(scope)
 
     answers = [

@@ -22,7 +22,7 @@ from smart_filter_shared.jobs.presence import CELL, Sign, Worker, WorkerState
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.telemetry.tracing import UNTOLD
 from smart_filter_tests.bench import Bench, capability
-from smart_filter_tests.commands import Command, on_servers
+from smart_filter_tests.commands import Command
 from smart_filter_workers import catalogue
 from smart_filter_workers.draining import Draining
 from smart_filter_workers.heartbeat import Heartbeat
@@ -40,8 +40,6 @@ PREPARE = capability(StageName.PREPARE)
 
 @dataclass(slots=True)
 class Beating:
-    """A worker that does nothing but tell how it is."""
-
     bench: Bench
     serving: Serving = field(default_factory=lambda: Serving([FACE, SMILE], {}))
     draining: threading.Event = field(default_factory=threading.Event)
@@ -70,15 +68,7 @@ class Beating:
 
 
 @pytest.fixture
-def command(
-    bench: Bench, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Command:
-    return on_servers(bench.settings, capsys, monkeypatch)
-
-
-@pytest.fixture
 def health(command: Command) -> Health:
-    """Return how `worker-health` ends, and what it says."""
     return lambda: (command.status("worker-health"), command.said("worker-health"))
 
 
@@ -93,44 +83,26 @@ def beating(bench: Bench) -> Beating:
     return Beating(bench)
 
 
-def starting(_: Beating) -> None:
-    pass
-
-
-def drained(beating: Beating) -> None:
-    beating.serving.open()
-    beating.draining.set()
-
-
-def without_broker(beating: Beating) -> None:
-    beating.serving.open()
-    beating.broker_answers = False
-    beating.lease_seconds = 0.0
-
-
-def one_model_failed(beating: Beating) -> None:
-    beating.serving.fail(SMILE, "weights file smile.bin has a wrong SHA-256")
-    beating.serving.open()
-
-
 @pytest.mark.parametrize(
-    ("become", "face", "smile", "served"),
+    ("how", "face", "smile", "served"),
     [
-        (starting, WorkerState.STARTING, WorkerState.STARTING, set()),
-        (drained, WorkerState.DRAINING, WorkerState.DRAINING, set()),
-        (without_broker, WorkerState.UNHEALTHY, WorkerState.UNHEALTHY, {FACE, SMILE}),
-        (one_model_failed, WorkerState.READY, WorkerState.SETUP_FAILED, {FACE}),
+        ("starting", WorkerState.STARTING, WorkerState.STARTING, set()),
+        ("drained", WorkerState.DRAINING, WorkerState.DRAINING, set()),
+        ("without a broker", WorkerState.UNHEALTHY, WorkerState.UNHEALTHY, {FACE, SMILE}),
+        ("one model failed", WorkerState.READY, WorkerState.SETUP_FAILED, {FACE}),
     ],
-    ids=lambda value: getattr(value, "__name__", None),
 )
 def test_heartbeat_says_how_a_worker_is(
-    beating: Beating,
-    become: Callable[[Beating], None],
-    face: WorkerState,
-    smile: WorkerState,
-    served: set[Capability],
+    beating: Beating, how: str, face: WorkerState, smile: WorkerState, served: set[Capability]
 ) -> None:
-    become(beating)
+    if how == "drained":
+        beating.draining.set()
+    if how == "without a broker":
+        beating.broker_answers, beating.lease_seconds = False, 0.0
+    if how == "one model failed":
+        beating.serving.fail(SMILE, "weights file smile.bin has a wrong SHA-256")
+    if how != "starting":
+        beating.serving.open()
 
     beating.heartbeat().beat()
 
@@ -186,18 +158,6 @@ def test_worker_is_counted_on_from_the_heartbeat_on_that_resumes_it(beating: Bea
 
     assert drained == set()
     assert beating.served() == {FACE, SMILE}
-
-
-def test_worker_of_the_version_before_is_ready_until_it_falls_silent(beating: Beating) -> None:
-    beating.bench.execute("""
-        INSERT INTO workers (id, host, pid, capabilities, threads, started_at, seen_at)
-        VALUES (gen_random_uuid(), 'old', 1, ARRAY['face.bench'], 1, now(), now())
-    """)
-    before = beating.census()
-    beating.bench.execute(AGE)
-
-    assert before == {(FACE, WorkerState.READY): 1}
-    assert beating.census() == {(FACE, WorkerState.UNHEALTHY): 1}
 
 
 @pytest.mark.parametrize(
@@ -283,7 +243,6 @@ def test_worker_that_can_serve_nothing_reports_it_and_takes_no_work(
 
 
 def _sign_of(bench: Bench, worker: "subprocess.Popen[bytes]") -> Sign:
-    """Return what a worker tells of itself when it has started."""
     while worker.poll() is None:
         signs = bench.do(presence.signs, socket.gethostname(), silent_seconds=30)
         for sign in signs:
@@ -298,18 +257,6 @@ def announce(bench: Bench, *, draining: bool = False) -> bool:
     return bench.do(presence.announce, worker)
 
 
-def test_paused_capability_is_not_claimed_from_until_it_is_resumed(bench: Bench) -> None:
-    bench.submit()
-
-    pausing = [bench.do(pauses.pause, PREPARE) for _ in range(2)]
-    paused = bench.claim(StageName.PREPARE, batch_size=8)
-    resuming = [bench.do(pauses.resume, PREPARE) for _ in range(2)]
-    resumed = bench.claim(StageName.PREPARE, batch_size=8)
-
-    assert (pausing, resuming) == ([True, False], [True, False])
-    assert (len(paused), len(resumed)) == (0, 1)
-
-
 def test_paused_capability_is_not_rung_for_and_its_running_stage_is_finished(bench: Bench) -> None:
     for _ in range(2):
         bench.submit()
@@ -321,17 +268,6 @@ def test_paused_capability_is_not_rung_for_and_its_running_stage_is_finished(ben
     assert bench.do(queries.ready_among, [PREPARE]) == []
     assert bench.do(presence.demands, silent_seconds=30) == []
     assert bench.complete(running).lost == []
-
-
-def test_worker_learns_at_its_heartbeat_that_it_is_drained(bench: Bench) -> None:
-    assert not bench.do(presence.drain, bench.worker)  # there is none yet
-    drained = [announce(bench)]
-    assert bench.do(presence.drain, bench.worker)
-    drained.append(announce(bench))
-    assert bench.do(presence.resume, bench.worker)
-    drained.append(announce(bench))
-
-    assert drained == [False, True, False]
 
 
 def test_drained_worker_whose_row_was_dropped_stays_so(bench: Bench) -> None:

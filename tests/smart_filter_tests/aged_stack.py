@@ -28,6 +28,12 @@ ENVIRONMENT: Final[Mapping[str, str]] = {
     "SMART_FILTER_SECRETS_KEY": SEALING_KEYS,
 }
 _WAIT_SECONDS: Final = 60.0
+_COUNT_ON_ITS_DAY = """
+    INSERT INTO usage (tenant, day, state, jobs, megapixels, model_seconds)
+    SELECT tenant, CAST(finished_at AT TIME ZONE 'UTC' AS date), outcome, 1, 0, 0
+    FROM jobs WHERE id = :id AND settled AND counted_seconds IS NOT NULL
+    ON CONFLICT (tenant, day, state) DO UPDATE SET jobs = usage.jobs + 1
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +67,10 @@ class AgedStack:
 
     def aged(self, job_id: str, ago: int) -> JobId:
         """Let a job be so many days old; return its id."""
-        return self.bench.do(aging.age_jobs, [job_id], number=ago)[0]
+        older = self.bench.do(aging.age_jobs, [job_id], number=ago)[0]
+        # A sweep may have counted the job before it was moved.
+        self.bench.execute(_COUNT_ON_ITS_DAY, id=older)
+        return older
 
     def until(self, query: str, **values: object) -> None:
         """Return when a query answers true; fail when it does not for long."""

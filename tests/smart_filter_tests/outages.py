@@ -14,11 +14,11 @@ _PATIENCE_SECONDS = 60.0
 _LOOK_SECONDS = 0.02
 
 
-def until(holds: Callable[[], bool]) -> None:
-    """Return when something holds; fail after a minute."""
-    gives_up_at = time.monotonic() + _PATIENCE_SECONDS
+def until(holds: Callable[[], bool], *, seconds: float = _PATIENCE_SECONDS) -> None:
+    """Return when something holds; fail after so long."""
+    gives_up_at = time.monotonic() + seconds
     while not holds():
-        assert time.monotonic() < gives_up_at, f"it did not happen within {_PATIENCE_SECONDS:g} s"
+        assert time.monotonic() < gives_up_at, f"it did not happen within {seconds:g} s"
         time.sleep(_LOOK_SECONDS)
 
 

@@ -1,0 +1,302 @@
+"""Photos and backgrounds from elsewhere: addresses, uploads, files, a tenant's own pictures."""
+
+import hashlib
+import json
+import os
+import subprocess
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+from sqlalchemy import text
+
+from smart_filter_deploy.cli import program
+from smart_filter_tests.bench import Bench, opened, settings_of
+from smart_filter_tests.commands import Command
+from smart_filter_tests.pictures import plain
+from smart_filter_tests.running import KEY, PHOTO, Running
+from smart_filter_tests.web import a_site, answer, ok, redirect
+
+A_PICTURE = plain(900, 300, (20, 160, 60), "JPEG")
+DIGEST = hashlib.sha256(PHOTO.read_bytes()).hexdigest()
+GREEN = (20, 160, 60)
+JPEG_LEVELS = 12
+
+
+def submitted(stack: Running, **wish: object) -> str:
+    wish.setdefault("recipe", {"background": "keep"})
+    answered = stack.client.post("/v1/jobs", json=wish)
+    assert answered.status_code == 202, answered.text
+    return str(answered.json()["id"])
+
+
+def an_upload(stack: Running, photo: bytes, type_: str) -> dict[str, Any]:
+    wish = {"content_type": type_, "bytes": len(photo)}
+    upload: dict[str, Any] = stack.client.post("/v1/uploads", json=wish).json()
+    put(upload, photo)
+    return upload
+
+
+def put(upload: dict[str, Any], photo: bytes) -> None:
+    httpx.put(
+        upload["put_url"], content=photo, headers=upload["headers"], timeout=30
+    ).raise_for_status()
+
+
+@pytest.fixture(scope="module")
+def stack_bench(running_stack: Running) -> Iterator[Bench]:
+    """The database and the storage of the stack."""
+    with opened(settings_of(running_stack.stack.addresses), connections=1) as bench:
+        yield bench
+
+
+def row(bench: Bench, job_id: str) -> Any:  # noqa: ANN401 - a row of named columns
+    query = text("SELECT photo_key, photo_digest, photo_url, megapixels FROM jobs WHERE id = :id")
+    with bench.transaction() as connection:
+        return connection.execute(query, {"id": uuid.UUID(job_id)}).one()
+
+
+def objects(bench: Bench, name: str) -> set[str]:
+    return {stored.key for stored in bench.store.stored() if name in stored.key}
+
+
+def test_photo_at_an_address_is_fetched_once_and_kept(
+    running_stack: Running, stack_bench: Bench
+) -> None:
+    said = {
+        # The media type that a server names does not count; the link is a presigned one.
+        "/a?signature=x": ok(PHOTO.read_bytes(), content__type="text/plain"),
+        "/": redirect("/a?signature=x"),
+    }
+    with a_site(said) as site:
+        job_id = submitted(running_stack, photo_url=f"{site.url}/", recipe={"background": "auto"})
+        job = running_stack.wait(job_id)
+
+    assert job["state"] == "succeeded", job["error"]
+    assert job["photo"] == {"width": 512, "height": 512, "format": "png", "quarter_turns": 0}
+    assert len(site.requests) == 2
+    kept = row(stack_bench, job_id)
+    assert (kept.photo_digest, kept.photo_url) == (DIGEST, None)
+    assert round(kept.megapixels, 6) == 0.262144
+    assert kept.photo_key in objects(stack_bench, job_id)
+    running_stack.client.delete(f"/v1/jobs/{job_id}")
+    assert objects(stack_bench, job_id) == set()
+
+
+@pytest.mark.parametrize("kind", ["photo", "background"])
+@pytest.mark.parametrize(
+    ("url", "code", "detail"),
+    [
+        ("http://169.254.169.254/a", "photo_unreachable", "not found on the public internet"),
+        ("{site}/inward?signature=x", "photo_unreachable", "public internet (on redirect 1)"),
+        ("{site}/gone?signature=x", "photo_unreachable", "answers 404"),
+        ("{site}/page?signature=x", "image_unreadable", ""),
+        ("{site}/large", "image_too_large", "more than 40000000 bytes"),
+    ],
+    ids=["private", "redirect inward", "gone", "no picture", "too large"],
+)
+def test_picture_that_an_address_does_not_give_fails_its_job_at_once(
+    running_stack: Running, stack_bench: Bench, *, kind: str, url: str, code: str, detail: str
+) -> None:
+    said = {
+        "/inward?signature=x": redirect("http://10.0.0.1/admin"),
+        "/page?signature=x": ok(b"<html>", content__type="image/jpeg"),
+        "/large": answer(200, content__length="40000001"),
+    }
+    with a_site(said) as site:
+        address = url.format(site=site.url)
+        if kind == "photo":
+            job_id = submitted(running_stack, photo_url=address)
+        else:
+            job_id = running_stack.submit(background=f"url:{address}")
+        job = running_stack.wait(job_id)
+
+    stage = "prepare" if kind == "photo" else "composite"
+    assert job["state"] == "failed"
+    assert (job["error"]["code"], job["error"]["stage"]) == (code, stage)
+    assert detail in job["error"]["detail"]
+    assert not any(part in job["error"]["detail"] for part in ("signature", "169.254", "10.0"))
+    assert {one["name"]: one["attempt"] for one in job["stages"]}[stage] == 1
+    assert kind == "background" or objects(stack_bench, job_id) == set()
+
+
+def test_photo_put_into_storage_goes_all_the_way(
+    running_stack: Running, stack_bench: Bench
+) -> None:
+    upload = an_upload(running_stack, PHOTO.read_bytes(), "image/png")["upload_id"]
+
+    first, second = (submitted(running_stack, upload_id=upload) for _ in range(2))
+    states = [running_stack.wait(job_id)["state"] for job_id in (first, second)]
+
+    assert states == ["succeeded"] * 2
+    assert [row(stack_bench, one).photo_digest for one in (first, second)] == [DIGEST] * 2
+    running_stack.client.delete(f"/v1/jobs/{first}")
+    assert objects(stack_bench, first) == set()
+    assert row(stack_bench, second).photo_key in objects(stack_bench, second)
+    assert objects(stack_bench, upload) != set()
+    running_stack.client.delete(f"/v1/jobs/{second}")
+    assert objects(stack_bench, upload) == set()
+
+
+def test_photo_that_was_put_again_is_refused(running_stack: Running, stack_bench: Bench) -> None:
+    upload = an_upload(running_stack, A_PICTURE, "image/jpeg")
+    # Run only when the other photo is there.
+    recipe = {"background": "keep", "run_at": "2999-01-01T00:00:00Z"}
+    job_id = submitted(running_stack, upload_id=upload["upload_id"], recipe=recipe)
+
+    put(upload, A_PICTURE[:-1] + bytes([A_PICTURE[-1] ^ 1]))
+    stack_bench.execute(
+        "UPDATE stages SET not_before = now() WHERE job_id = :id AND stage = 'prepare'",
+        id=uuid.UUID(job_id),
+    )
+    job = running_stack.wait(job_id)
+
+    assert (job["state"], job["error"]["code"]) == ("failed", "inputs_expired")
+    assert job["error"]["stage"] == "prepare"
+    assert "something else was put into upload" in job["error"]["detail"]
+
+
+def submit(running: Running, background: bytes, **fields: str) -> str:
+    answered = running.client.post(
+        "/v1/jobs",
+        files={"photo": PHOTO.read_bytes(), "background_file": background},
+        data={"background": "file", **fields},
+    )
+    assert answered.status_code == 202, answered.text
+    return str(answered.json()["id"])
+
+
+def assert_green_behind(running: Running, job: dict[str, object], *, levels: int) -> None:
+    assert job["state"] == "succeeded", job["error"]
+    seen = running.pixels(str(job["id"])).astype(int)
+    assert seen.shape == (512, 512, 3)
+    outside = running.pixels(str(job["id"]), "matte") == 0
+    assert np.abs(seen[outside] - GREEN).max() <= levels
+
+
+def test_uploaded_background_stands_behind_the_person(running_stack: Running) -> None:
+    background = plain(900, 300, GREEN, "JPEG")
+
+    job = running_stack.wait(submit(running_stack, background, outputs="image,matte", format="png"))
+
+    assert_green_behind(running_stack, job, levels=JPEG_LEVELS)
+    assert (job["background"]["kind"], job["background"]["name"]) == ("file", None)
+
+
+def test_background_at_an_address_stands_behind_the_person(running_stack: Running) -> None:
+    # The media type that a server names does not count; the link is a presigned one.
+    picture = ok(plain(900, 300, GREEN), content__type="text/plain")
+    with a_site({"/a?signature=x": picture}) as site:
+        job = running_stack.run(
+            background=f"url:{site.url}/a?signature=x", outputs="image,matte", format="png"
+        )
+
+    assert_green_behind(running_stack, job, levels=1)
+    assert (job["background"]["kind"], job["background"]["name"]) == ("url", None)
+    assert "signature" not in job["background"]["reason"]
+    assert len(site.requests) == 1
+
+
+OURS = "local"  # the tenant of the stack's own key
+BLUE, MOSS = (20, 40, 200), (10, 120, 40)
+PATIENCE_SECONDS = 60.0
+
+
+@pytest.fixture
+def command(
+    running_stack: Running,
+    stack_bench: Bench,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Command]:
+    """The command line on the servers of the stack; removes what is added."""
+    for name, value in running_stack.stack.environment.items():
+        monkeypatch.setenv(name, value)
+    yield Command(capsys)
+    # The stack serves other tests, whose photos are not to get these behind them.
+    stack_bench.execute("DELETE FROM backgrounds")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder of pictures: two that are, and one that is none."""
+    (tmp_path / "quartz").mkdir()
+    Image.new("RGB", (1200, 1100), BLUE).save(tmp_path / "quartz" / "Blue wall.png")
+    Image.new("RGB", (1100, 1200), MOSS).save(tmp_path / "moss.jpg", quality=95)
+    (tmp_path / "broken.png").write_bytes(PHOTO.read_bytes()[:3000])
+    return tmp_path
+
+
+def assert_behind(running: Running, job: dict[str, Any], color: tuple[int, int, int]) -> None:
+    """Compare the mean color of the picture's upper right corner, where nobody is."""
+    corner = running.pixels(job["id"])[:20, -20:].astype(float)
+    assert np.abs(corner.mean(axis=(0, 1)) - color).max() <= 4
+
+
+@pytest.mark.usefixtures("command")  # which removes what is added
+def test_folder_of_pictures_becomes_backgrounds_that_jobs_have(
+    running_stack: Running, folder: Path
+) -> None:
+    # As an operator does it: a process that finds the servers by the data folder.
+    running_stack.stack.announce(url="http://127.0.0.1:1", api_key=KEY)
+    environment = {one: os.environ[one] for one in os.environ if not one.startswith("SMART_")}
+    synced = subprocess.run(
+        program.command("backgrounds", "sync", str(folder), "--tenant", OURS, "--json"),
+        env={**environment, "SMART_FILTER_DATA": str(running_stack.stack.folder.path)},
+        capture_output=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
+    )
+    running_stack.stack.folder.withdraw()
+    assert synced.returncode == 1, synced.stderr
+    document = json.loads(synced.stdout)
+    assert document["added"] == ["tenant/moss", "tenant/quartz-blue-wall"]
+    assert [one["path"] for one in document["refused"]] == ["broken.png"]
+
+    by_name = running_stack.run(background="preset:tenant/moss", format="png")
+    by_words = running_stack.run(background="keywords:quarz", format="png")
+
+    assert (by_name["state"], by_words["state"]) == ("succeeded", "succeeded")
+    assert by_name["background"]["name"] == "tenant/moss"
+    assert by_words["background"]["name"] == "tenant/quartz-blue-wall"
+    assert_behind(running_stack, by_name, MOSS)
+    assert_behind(running_stack, by_words, BLUE)
+
+
+def test_picture_that_was_added_is_listed_until_it_is_removed(
+    command: Command, folder: Path
+) -> None:
+    add = ("backgrounds", "add", str(folder / "moss.jpg"), "--tags", "Dark Moss,wood")
+
+    assert command(*add)["added"] == ["site/moss"]
+    assert command(*add)["unchanged"] == ["site/moss"]
+    listed = [one for one in command("backgrounds", "list")["items"] if one["source"] == "site"]
+    assert [(one["name"], one["width"], one["tags"]) for one in listed] == [
+        ("site/moss", 1100, ["dark-moss", "wood"])
+    ]
+    assert command("backgrounds", "remove", "site/moss")["removed"] == ["site/moss"]
+    assert command.status("backgrounds", "remove", "site/moss") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        (("add", "moss.jpg", "quartz/Blue wall.png", "--name", "x"), "add one file"),
+        (("add", "moss.jpg", "--name", "a/b"), "cannot be a background's name"),
+        (("add", "moss.jpg", "--moods", "hungry"), "there are joyful"),
+        (("add", "moss.jpg", "--tenant", "a/b"), "not a tenant's name"),
+        (("sync", "nowhere"), "is not a folder"),
+        (("sync", "ftp://example.org/x"), "neither a folder"),
+    ],
+)
+def test_wrong_usage_is_refused_in_one_line(
+    command: Command, folder: Path, arguments: tuple[str, ...], what: str
+) -> None:
+    placed = [str(folder / one) if (folder / one).exists() else one for one in arguments]
+
+    assert what in command.refused("backgrounds", *placed, "--json")

@@ -1,0 +1,399 @@
+"""Connections to PostgreSQL, Redis and storage: they die, idle, are refused or fall silent."""
+
+import contextlib
+import re
+import socket
+import threading
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import anyio
+import psycopg
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from smart_filter_api.rates import Rates
+from smart_filter_deploy.cli.endings import NO_SERVER
+from smart_filter_deploy.embedded.stack import Stack
+from smart_filter_shared.db import sessions
+from smart_filter_shared.errors import DatabaseUnavailable, StorageRefused, StorageUnavailable
+from smart_filter_shared.ids import Tenant
+from smart_filter_shared.settings import BrokerSettings, StorageSettings
+from smart_filter_shared.storage.objects import ObjectStore
+from smart_filter_tests.bench import TENANT, Bench, settings_of
+from smart_filter_tests.commands import Command
+from smart_filter_tests.proxy import Mode, Proxy, before_broker
+
+BACKEND = text("SELECT pg_backend_pid()")
+WRITE = text("INSERT INTO tenants (name, finish) VALUES ('a', 0)")
+COUNT = text("SELECT count(*) FROM tenants")
+# A busy machine is no Redis that is away.
+PATIENT_SECONDS = 60.0
+SECRET = "hush-hush-hush-hush"
+URL = "SMART_FILTER_STORAGE_URL"
+# The wrong setting and its value, and the words for it. Storage that is away may come back.
+AWAY = {
+    "host": (URL, "http://nowhere.invalid:9000", "has a host that nobody knows"),
+    "port": (URL, "http://127.0.0.1:9", "does not answer (Connection refused)"),
+    "tls": (URL, "https://{server}", "speaks no TLS"),
+}
+REFUSED = {
+    "key": ("SMART_FILTER_STORAGE_ACCESS_KEY", "nobody", "does not know the access key"),
+    "secret": (
+        "SMART_FILTER_STORAGE_SECRET_KEY",
+        SECRET,
+        "says that the secret key is not that of the access key",
+    ),
+    "bucket": ("SMART_FILTER_STORAGE_BUCKET", "not-there", "has no bucket not-there"),
+}
+
+
+class Clock:
+    """Seconds that a test lets pass."""
+
+    def __init__(self) -> None:
+        self.seconds = 100.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def engine(bench: Bench, clock: Clock) -> Iterator[Engine]:
+    engine = sessions.engine(bench.settings.database, connections=1, clock=clock)
+    yield engine
+    engine.dispose()
+
+
+@contextlib.asynccontextmanager
+async def loop_engine(
+    bench: Bench, clock: Callable[[], float] = time.monotonic
+) -> AsyncIterator[AsyncEngine]:
+    """Open an engine of one connection for an event loop."""
+    engine = sessions.async_engine(bench.settings.database, connections=1, clock=clock)
+    try:
+        yield engine
+    finally:
+        await engine.dispose()
+
+
+def used(engine: Engine) -> int:
+    """Use the engine's one connection; return its process on the server."""
+    with sessions.transaction(engine) as connection:
+        return int(connection.execute(BACKEND).scalar_one())
+
+
+def write(engine: Engine) -> None:
+    with sessions.transaction(engine) as connection:
+        connection.execute(WRITE)
+
+
+def kill(bench: Bench, backend: int) -> None:
+    """End a connection's process on the server, and wait until it is gone."""
+    bench.execute("SELECT pg_terminate_backend(:pid, 5000)", pid=backend)
+
+
+def test_connection_that_died_while_idle_is_replaced_unnoticed(
+    bench: Bench, engine: Engine, clock: Clock
+) -> None:
+    first = used(engine)
+    kill(bench, first)
+    clock.seconds += 2
+
+    assert used(engine) != first
+
+
+def test_connection_that_died_a_moment_ago_fails_once(bench: Bench, engine: Engine) -> None:
+    first = used(engine)
+    kill(bench, first)
+
+    with pytest.raises(DatabaseUnavailable):
+        used(engine)
+
+    assert used(engine) != first
+
+
+def test_connection_of_an_event_loop_is_replaced_too(bench: Bench, clock: Clock) -> None:
+    async def look() -> tuple[int, int]:
+        async with loop_engine(bench, clock) as engine:
+            async with sessions.async_transaction(engine) as connection:
+                first = (await connection.execute(BACKEND)).scalar_one()
+            await anyio.to_thread.run_sync(kill, bench, first)
+            clock.seconds += 2
+            async with sessions.async_reading(sessions.reader(engine)) as connection:
+                second = (await connection.execute(BACKEND)).scalar_one()
+        return first, second
+
+    first, second = anyio.run(look)
+
+    assert first != second
+
+
+def test_reader_leaves_the_connection_to_transactions_as_it_was(bench: Bench) -> None:
+    async def look() -> int:
+        async with loop_engine(bench) as engine:
+            async with sessions.async_reading(sessions.reader(engine)) as connection:
+                await connection.execute(BACKEND)
+            with contextlib.suppress(RuntimeError):
+                async with sessions.async_transaction(engine) as connection:
+                    await connection.execute(WRITE)
+                    raise RuntimeError
+            async with sessions.async_reading(sessions.reader(engine)) as connection:
+                return int((await connection.execute(COUNT)).scalar_one())
+
+    assert anyio.run(look) == 0
+
+
+@contextmanager
+def read_only(bench: Bench) -> Iterator[None]:
+    """Let connections that begin meanwhile be read-only for good, as those to a replica are."""
+    url = bench.settings.database.url.get_secret_value().replace("+psycopg", "")
+    with psycopg.connect(url, autocommit=True) as outside:
+        database = outside.info.dbname
+        outside.execute(f"ALTER DATABASE {database} SET default_transaction_read_only = on")
+        try:
+            yield
+        finally:
+            outside.execute(f"ALTER DATABASE {database} RESET default_transaction_read_only")
+
+
+def test_connections_leave_a_replica_after_a_failover(bench: Bench) -> None:
+    engine = sessions.engine(bench.settings.database, connections=2)
+    try:
+        with (
+            read_only(bench),
+            sessions.transaction(engine) as other,
+        ):
+            others = other.execute(BACKEND).scalar_one()
+            with pytest.raises(DatabaseUnavailable, match="read-only"):
+                write(engine)
+
+        backends = [used(engine), used(engine)]  # the pool hands out its connections in turn
+        write(engine)
+    finally:
+        engine.dispose()
+    assert others not in backends
+
+
+@pytest.mark.usefixtures("bench")
+def test_error_undoes_its_savepoint_or_its_transaction(engine: Engine) -> None:
+    with sessions.transaction(engine) as connection:
+        connection.execute(WRITE)
+        with pytest.raises(IntegrityError), connection.begin_nested():
+            connection.execute(WRITE)
+    with pytest.raises(DBAPIError), sessions.transaction(engine) as connection:
+        connection.execute(text("WITH gone AS (DELETE FROM tenants) SELECT CAST('no' AS int)"))
+
+    with sessions.transaction(engine) as connection:
+        assert connection.execute(COUNT).scalar_one() == 1
+
+
+def test_idle_transaction_ends_unless_it_migrates(engine: Engine) -> None:
+    idles = text("SELECT current_setting('idle_in_transaction_session_timeout')")
+
+    with sessions.transaction(engine) as connection:
+        assert connection.execute(idles).scalar_one() == "5s"
+    with sessions.transaction(sessions.idling(engine)) as connection:
+        assert connection.execute(idles).scalar_one() == "0"
+
+
+@pytest.fixture
+def through(bench: Bench) -> Iterator[tuple[Proxy, BrokerSettings]]:
+    """A way to Redis that can be broken, and settings that lead by it."""
+    with before_broker(bench.settings.broker) as found:
+        yield found
+
+
+@asynccontextmanager
+async def rates_of(
+    settings: BrokerSettings, *, wait_seconds: float = PATIENT_SECONDS
+) -> AsyncIterator[Rates]:
+    rates = Rates(settings, clock=lambda: 0.0, wait_seconds=wait_seconds)
+    try:
+        yield rates
+    finally:
+        await rates.close()
+
+
+def granted(times: int, rates: Rates, per_minute: int = 5) -> Callable[[], Awaitable[int]]:
+    async def take() -> int:
+        return sum([(await rates.take(TENANT, per_minute)).is_granted for _ in range(times)])
+
+    return take
+
+
+def test_processes_share_one_bucket(bench: Bench) -> None:
+    async def take() -> list[int]:
+        async with rates_of(bench.settings.broker) as one, rates_of(bench.settings.broker) as other:
+            await one.look()
+            await other.look()
+            return [await granted(4, one)(), await granted(4, other)()]
+
+    assert anyio.run(take) == [4, 1]
+
+
+def test_refusal_says_when_there_is_one_more_and_concerns_no_other_tenant(bench: Bench) -> None:
+    async def take() -> tuple[int, int, bool]:
+        async with rates_of(bench.settings.broker) as rates:
+            await rates.look()
+            await granted(5, rates)()
+            refused = await rates.take(TENANT, 5)
+            other = await rates.take(Tenant("another"), 5)
+            return refused.remaining, refused.more_in_seconds, other.is_granted
+
+    assert anyio.run(take) == (0, 12, True)
+
+
+def test_bucket_is_forgotten_when_it_is_full_again(bench: Bench) -> None:
+    async def take() -> None:
+        async with rates_of(bench.settings.broker) as rates:
+            await rates.look()
+            await granted(2, rates, per_minute=60)()
+
+    anyio.run(take)
+
+    (key,) = bench.broker.scan_iter("smart-filter:rate:*")
+    assert 2000 < int(bench.broker.pttl(key)) <= 3000
+
+
+@pytest.mark.parametrize("mode", [Mode.RESET, Mode.SWALLOW])
+def test_limits_hold_without_redis(through: tuple[Proxy, BrokerSettings], mode: Mode) -> None:
+    proxy, settings = through
+
+    async def take() -> tuple[int, int]:
+        async with rates_of(settings, wait_seconds=0.03) as rates:
+            rates.is_away = False
+            proxy.mode = mode
+            return await granted(20, rates)(), await granted(20, rates)()
+
+    assert anyio.run(take) == (5, 0)
+
+
+def test_local_bucket_goes_on_until_redis_is_back(through: tuple[Proxy, BrokerSettings]) -> None:
+    proxy, settings = through
+
+    async def take() -> list[int]:
+        async with rates_of(settings) as rates:
+            await rates.look()
+            before = await granted(3, rates)()
+            proxy.mode = Mode.RESET
+            proxy.cut()
+            local = await granted(20, rates)()
+            await rates.look()
+            proxy.mode = Mode.PASS
+            return [before, local, rates.is_away, await rates.look(), rates.is_away]
+
+    assert anyio.run(take) == [3, 2, True, None, False]
+
+
+def test_only_one_swallowed_request_waits(through: tuple[Proxy, BrokerSettings]) -> None:
+    proxy, settings = through
+
+    async def take() -> tuple[float, float]:
+        async with rates_of(settings, wait_seconds=0.2) as rates:
+            rates.is_away = False
+            proxy.mode = Mode.SWALLOW
+            began = time.monotonic()
+            await rates.take(TENANT, 1000)
+            first = time.monotonic() - began
+            await granted(200, rates, per_minute=1000)()
+            return first, time.monotonic() - began - first
+
+    first, others = anyio.run(take)
+
+    assert first >= 0.2
+    assert others < 20, "two hundred that wait would take 40 s"
+
+
+@pytest.mark.parametrize("trouble", AWAY | REFUSED)
+def test_storage_that_cannot_be_used_names_the_setting_to_correct(
+    servers: Stack, trouble: str
+) -> None:
+    variable, value, words = (AWAY | REFUSED)[trouble]
+    server = servers.addresses.environment()[URL].removeprefix("http://")
+    told = settings_of(servers.addresses, **{variable: value.format(server=server)})
+
+    with pytest.raises(StorageUnavailable) as raised:
+        ObjectStore(told.storage, connections=1).check()
+
+    line = str(raised.value)
+    assert isinstance(raised.value, StorageRefused) is (trouble in REFUSED)
+    assert (words in line, variable in line, SECRET in line) == (True, True, False)
+    assert not re.search(r"[A-Za-z]+Error|Traceback", line)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["audit"], ["api", "--port", "1"], ["worker", "--stages", "prepare"]],
+    ids=" ".join,
+)
+def test_command_ends_in_one_line_when_storage_refuses_it(
+    command: Command, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    monkeypatch.setenv("SMART_FILTER_STORAGE_SECRET_KEY", SECRET)
+
+    told = command.said(*words)
+
+    assert told.count("\n") == 1
+    assert "SMART_FILTER_STORAGE_SECRET_KEY" in told
+    assert SECRET not in told
+    assert command.status(*words) == NO_SERVER
+
+
+@contextlib.contextmanager
+def closing_server() -> Iterator[tuple[str, list[int]]]:
+    """Serve each connection one answer, and close it at the second request.
+
+    Yields its URL, and the ports that requests came from.
+    """
+    came_from: list[int] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            port = self.client_address[1]
+            came_from.append(port)
+            if came_from.count(port) > 1:
+                self.close_connection = True
+                self.connection.shutdown(socket.SHUT_RDWR)
+                return
+            self.send_response(200)
+            self.send_header("Content-Length", "5")
+            self.end_headers()
+            self.wfile.write(b"photo")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", came_from
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def test_request_on_a_connection_that_is_closed_meanwhile_is_sent_again() -> None:
+    with closing_server() as (url, came_from):
+        settings = StorageSettings(url=url, access_key=SecretStr("a"), secret_key=SecretStr("b"))
+        store = ObjectStore(settings, connections=1)
+
+        contents = [store.get("key"), store.get("key")]
+
+    assert contents == [b"photo", b"photo"]
+    assert len(came_from) == 3

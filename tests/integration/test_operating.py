@@ -1,0 +1,437 @@
+"""The service as its operators see and stop it: /v1/operator, `queues`, `workers`, `jobs`."""
+
+import io
+import re
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from smart_filter_api.keys import Scope
+from smart_filter_shared.ids import Capability, JobId, Tenant, WorkerId
+from smart_filter_shared.jobs import failures, fairness, history, measures, presence, transitions
+from smart_filter_shared.jobs.leases import Failure
+from smart_filter_shared.jobs.measures import Amount, Count, Measure
+from smart_filter_shared.jobs.presence import CELL, Worker, WorkerState
+from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.recipe import Recipe
+from smart_filter_shared.telemetry.metrics import Step
+from smart_filter_tests.bench import TENANT, Bench, capability
+from smart_filter_tests.commands import Command
+from smart_filter_tests.serving import Api
+from smart_filter_workers.retention import Retention
+from smart_filter_workers.sweeper import Sweeper
+from smart_filter_workers.tally import Tally
+
+PREPARE = capability(StageName.PREPARE)
+OTHER = Tenant("other")
+BROKEN = Failure("model_failed", "It broke", "for a test")
+
+
+def serve(
+    bench: Bench,
+    capabilities: Sequence[Capability] = (PREPARE,),
+    state: WorkerState = WorkerState.READY,
+) -> None:
+    failed = {Capability("face.x"): "no weights"}
+    worker = Worker(bench.worker, "here", 7, capabilities, 2, failed, state=state)
+    bench.do(presence.announce, worker)
+    bench.execute("UPDATE cells SET swept_at = statement_timestamp()")
+
+
+def asked(api: Api, path: str, **params: str) -> dict[str, Any]:
+    answer = api.client.get(f"/v1/operator/{path}", params=params)
+    assert answer.status_code == 200, answer.text
+    told: dict[str, Any] = answer.json()
+    return told
+
+
+def history_of_queue(api: Api, **params: str) -> dict[str, Any]:
+    queues = asked(api, "history", **params)["queues"]
+    (found,) = [one for one in queues if one["capability"] == PREPARE]
+    return dict(found)
+
+
+def known(series: list[int | None]) -> list[int]:
+    return [one for one in series if one is not None]
+
+
+def fail_one(bench: Bench) -> JobId:
+    job_id = bench.submit()
+    bench.do(transitions.fail, bench.claim_one(StageName.PREPARE), BROKEN)
+    return job_id
+
+
+def settle(api: Api) -> None:
+    with api.bench.transaction() as connection:
+        failures.note(connection, fairness.settle(connection).failures)
+
+
+def age(api: Api, minutes: int) -> None:
+    with api.bench.transaction() as connection:
+        for table, column in (("samples", "at"), ("queue_samples", "at"), ("failures", "minute")):
+            connection.execute(
+                text(f"UPDATE {table} SET {column} = {column} - make_interval(mins => :minutes)"),
+                {"minutes": minutes},
+            )
+
+
+def sample(api: Api) -> None:
+    api.bench.do(history.sample)
+
+
+def a_new_worker_sweeps(bench: Bench) -> None:
+    retention = Retention(bench.engine, bench.store, cell=CELL)
+    engine = bench.settings.engine
+    new = Sweeper(
+        bench.engine, bench.doorbell, engine, tally=Tally(), retention=retention, cell=CELL
+    )
+    bench.execute("UPDATE cells SET swept_at = now() - interval '2 s'")
+    assert new.sweep()
+
+
+def did(api: Api, what: Step | Count, times: int) -> None:
+    api.bench.do(measures.add, {Measure(what, PREPARE): Amount(times)})
+
+
+def test_operators_alone_see_the_service(api: Api) -> None:
+    tenants_own = api.headers(Scope.SUBMIT, Scope.READ, Scope.ADMIN)
+    paths: dict[str, Any] = api.client.get("/openapi.json").json()["paths"]
+    tried = [
+        (method, re.sub(r"{\w+}", "x", path))
+        for path, methods in paths.items()
+        for method in methods
+        if path.startswith("/v1/operator")
+    ]
+
+    refused = {
+        (method, path): (
+            api.client.request(method, path, headers=tenants_own).status_code,
+            api.client.request(method, path, headers={"Authorization": ""}).status_code,
+        )
+        for method, path in tried
+    }
+
+    assert len(tried) >= 10
+    assert set(refused.values()) == {(403, 401)}
+
+
+def test_no_key_for_operators_is_made_over_http(api: Api) -> None:
+    answer = api.client.post("/v1/keys", json={"scopes": ["operator"]})
+
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["pointer"] == "/scopes/0"
+
+
+def test_standing_begins_with_the_queue_that_has_no_worker(api: Api) -> None:
+    api.submit()
+    serve(api.bench)
+    api.bench.execute("UPDATE workers SET capabilities = '{face.y}'")
+
+    standing = asked(api, "standing")
+
+    first, *others = [one["title"] for one in standing["concerns"]]
+    assert first == f"Nobody serves {PREPARE}"
+    assert "A worker cannot serve face.x" in others
+    assert standing["unfinished"] == 1
+    assert standing["workers"][0]["failed"] == {"face.x": "no weights"}
+
+
+def test_standing_is_sent_once_while_nothing_changes(api: Api) -> None:
+    serve(api.bench)
+    tag = api.client.get("/v1/operator/standing").headers["ETag"]
+
+    again = api.client.get("/v1/operator/standing", headers={"If-None-Match": tag})
+
+    assert again.status_code == 304
+
+
+def test_queue_or_worker_is_stopped_and_resumed(api: Api) -> None:
+    api.submit()
+    serve(api.bench)
+    drain = f"/v1/operator/workers/{api.bench.worker}/drain"
+
+    paused = api.client.put(f"/v1/operator/queues/{PREPARE}/pause").json()
+    claimed = api.bench.claim(StageName.PREPARE)
+    resumed = api.client.delete(f"/v1/operator/queues/{PREPARE}/pause").json()
+
+    assert paused["paused_at"] is not None
+    assert claimed == []
+    assert resumed["paused_at"] is None
+    assert len(api.bench.claim(StageName.PREPARE)) == 1
+    assert api.client.put(drain).json()["state"] == "draining"
+    assert api.client.delete(drain).json()["state"] != "draining"
+
+
+def test_jobs_of_a_tenant_are_counted_and_canceled_in_parts(api: Api) -> None:
+    api.bench.submit_many(101, Recipe(), tenant=TENANT)
+    others = api.bench.submit(tenant=OTHER)
+
+    counted = asked(api, f"tenants/{TENANT}")
+    path = f"/v1/operator/tenants/{TENANT}/cancel"
+    first = api.client.post(path).json()
+    second = api.client.post(path, params={"cursor": first["next_cursor"]}).json()
+
+    assert counted == {"tenant": TENANT, "unfinished": 101, "failed": 0}
+    assert (first["moved"], first["left"]) == (100, 0)
+    assert second == {"moved": 1, "left": 0, "next_cursor": None}
+    assert api.bench.job(others, tenant=OTHER).state == "queued"
+
+
+def test_failure_is_shown_by_tenant_code_and_place_without_the_photo_and_redriven(
+    api: Api,
+) -> None:
+    job_id = fail_one(api.bench)
+    settle(api)
+
+    (tenant,) = asked(api, "tenants")["items"]
+    (problem,) = asked(api, "history")["problems"]
+    concerns = [one["title"] for one in asked(api, "standing")["concerns"]]
+    moved = api.client.post(f"/v1/operator/tenants/{TENANT}/redrive").json()
+
+    assert tenant == {"tenant": TENANT, "today": {"failed": 1}, "days": {"failed": 1}}
+    assert problem.pop("last_at")
+    assert problem == {
+        "capability": PREPARE,
+        "code": "model_failed",
+        "is_dead": True,
+        "jobs": 1,
+        "last_job_id": str(job_id),
+    }
+    assert f"One job failed in {PREPARE} within the hour" in concerns
+    assert moved == {"moved": 1, "left": 0, "next_cursor": None}
+    assert api.bench.job(job_id).state != "failed"
+
+
+def test_history_shows_what_happened_between_sweeps_of_any_worker(api: Api) -> None:
+    api.bench.submit()
+    a_new_worker_sweeps(api.bench)
+    age(api, 3)
+    did(api, Step.INFER, 5)
+    a_new_worker_sweeps(api.bench)
+    age(api, 1)
+    api.bench.broker.flushdb()
+    did(api, Step.INFER, 2)
+    did(api, Count.RETRIES, 1)
+    a_new_worker_sweeps(api.bench)
+
+    queue = history_of_queue(api)
+
+    assert (known(queue["completed"]), known(queue["retries"])) == ([5, 2, 0], [0, 1, 0])
+    assert queue["ready"][-1] == 1
+    assert len(queue["completed"]) == 60
+
+
+def test_history_ends_with_what_is_not_sampled_yet(api: Api) -> None:
+    sample(api)
+    age(api, 3)
+    sample(api)
+    api.bench.submit()
+    fail_one(api.bench)
+    settle(api)
+    did(api, Step.INFER, 2)
+    api.bench.do(measures.add, {Measure(Count.ENDED, "failed"): Amount(1)})
+
+    queue, jobs = history_of_queue(api), asked(api, "history")["jobs"]
+
+    assert (jobs["failed"][-1], queue["failed"][-1], queue["completed"][-1]) == (1, 1, 2)
+
+
+@pytest.mark.parametrize("span", ["day", "month"])
+def test_longer_spans_lose_nothing(api: Api, span: str) -> None:
+    api.bench.submit()
+    sample(api)
+    age(api, 90)
+    for _ in range(3):
+        did(api, Step.INFER, 4)
+        sample(api)
+        age(api, 25)
+
+    assert sum(known(history_of_queue(api, span=span)["completed"])) == 12
+
+
+@pytest.fixture
+def command(bench: Bench, command: Command) -> Command:
+    """The command line, where a worker serves the first stage."""
+    serve(bench)
+    return command
+
+
+def worker_of(command: Command) -> dict[str, Any]:
+    (worker,) = command("workers", "list")["items"]
+    return dict(worker)
+
+
+def test_queue_is_listed_with_its_length_and_workers_and_shown_with_its_head(
+    bench: Bench, command: Command
+) -> None:
+    job_ids = [str(bench.submit()) for _ in range(3)]
+    bench.claim_one(StageName.PREPARE)
+
+    items = command("queues", "list")["items"]
+    head = command("queues", "show", PREPARE)["items"]
+
+    (queue,) = [one for one in items if one["capability"] == PREPARE]
+    shown = {name: queue[name] for name in ("ready", "running", "workers", "threads", "paused_at")}
+    assert shown == {"ready": 2, "running": 1, "workers": 1, "threads": 2, "paused_at": None}
+    assert [one["job_id"] for one in head] == job_ids[1:]
+    assert PREPARE in command.said("queues", "list")
+
+
+def test_queue_is_paused_and_resumed(bench: Bench, command: Command) -> None:
+    bench.submit()
+
+    told = command("queues", "pause", PREPARE)
+    paused = bench.claim(StageName.PREPARE)
+    command("queues", "resume", PREPARE)
+
+    assert told == {"capability": PREPARE, "paused": True}
+    assert paused == []
+    assert len(bench.claim(StageName.PREPARE)) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("face.nonsense", capability(StageName.FACE)),
+        ("webhooks", "`smart-filter workers drain ID`"),
+    ],
+)
+def test_queue_that_cannot_be_paused_is_refused_with_advice(
+    bench: Bench, command: Command, name: str, advice: str
+) -> None:
+    bench.submit()
+
+    assert command.status("queues", "pause", name) == 2
+    assert advice in command.said("queues", "pause", name)
+
+
+def test_worker_is_listed_with_its_state(bench: Bench, command: Command) -> None:
+    states = [worker_of(command)["state"]]
+    bench.submit()
+    lease = bench.claim_one(StageName.PREPARE)
+    serve(bench, state=WorkerState.BUSY)
+    states.append(worker_of(command)["state"])
+    command("workers", "drain", str(bench.worker))
+    states.append(worker_of(command)["state"])
+    bench.complete(lease)
+    drained = worker_of(command)
+    command("workers", "resume", str(bench.worker))
+    serve(bench)
+    states.append(worker_of(command)["state"])
+    serve(bench, [], WorkerState.SETUP_FAILED)
+    states.append(worker_of(command)["state"])
+
+    assert states == ["ready", "busy", "draining", "ready", "setup_failed"]
+    assert (drained["state"], drained["running"]) == ("draining", 0)
+    assert drained["failed"] == {"face.x": "no weights"}
+    assert "setup_failed" in command.said("workers", "list")
+
+
+def test_worker_is_shown_with_the_stages_it_runs(bench: Bench, command: Command) -> None:
+    idle = command.said("workers", "show", str(bench.worker))
+    job_id = bench.submit()
+    bench.claim_one(StageName.PREPARE)
+
+    (stage,) = command("workers", "show", str(bench.worker))["stages"]
+
+    assert f"serves {PREPARE}" in idle
+    assert "has nothing at hand" in idle
+    assert "no weights" in idle
+    assert (stage["job_id"], stage["stage"], stage["attempt"]) == (str(job_id), "prepare", 1)
+
+
+def test_unambiguous_beginning_of_a_workers_id_is_enough(bench: Bench, command: Command) -> None:
+    mine = bench.worker.hex
+    others = [WorkerId(uuid.UUID(mine[:8] + end * 24)) for end in "12"]
+    with bench.transaction() as connection:
+        for other in others:
+            presence.announce(connection, Worker(other, "here", 8, [PREPARE], 1))
+
+    told = command("workers", "drain", str(others[0])[:13])
+
+    assert told["id"] == str(others[0])
+    assert "3 workers' ids begin with" in command.said("workers", "drain", mine[:8])
+    for wrong in (mine[:8], "", str(uuid.uuid4())):
+        assert command.status("workers", "drain", wrong) == 2
+
+
+def test_jobs_of_one_tenant_are_canceled_and_no_others(bench: Bench, command: Command) -> None:
+    ended = fail_one(bench)
+    batch_id, _ = bench.submit_batch(3, best=1)
+    bench.submit()
+    other = bench.submit(tenant=OTHER)
+
+    told = command("jobs", "cancel", "--tenant", "tests")
+
+    assert told == {"tenant": "tests", "canceled": 4, "left": 0}
+    assert bench.job(ended).state == "failed"
+    assert bench.job(other, tenant=OTHER).state == "queued"
+    assert bench.batch(batch_id).finished_at is not None
+
+
+class Keyboard(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("typed", "words", "state"),
+    [("", [], "queued"), ("y\n", [], "canceled"), ("", ["--yes"], "canceled")],
+)
+def test_terminal_asks_before_all_jobs_of_a_tenant_are_canceled(
+    bench: Bench,
+    command: Command,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    typed: str,
+    words: list[str],
+    state: str,
+) -> None:
+    job_id = bench.submit()
+    monkeypatch.setattr("sys.stdin", Keyboard(typed))
+
+    said = command.said("jobs", "cancel", "--tenant", "tests", *words)
+
+    assert ("tests: cancel all that have not ended, 1?" in said) == (not words)
+    assert bench.job(job_id).state == state
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["cancel"], ["redrive"], ["cancel", "ID", "--tenant", "acme"], ["cancel", "--tenant", "a b"]],
+    ids=" ".join,
+)
+def test_jobs_command_takes_one_job_or_one_tenant(command: Command, words: list[str]) -> None:
+    assert command.status("jobs", *words) == 2
+
+
+@pytest.mark.parametrize(
+    ("word", "name", "told"),
+    [("cancel", "test", "did you mean tests?"), ("redrive", "nobody-at-all", "keys list")],
+)
+def test_unknown_tenant_is_refused_with_a_similar_name(
+    bench: Bench, command: Command, word: str, name: str, told: str
+) -> None:
+    bench.submit()
+
+    said = command.said("jobs", word, "--tenant", name)
+
+    assert said.startswith(f"smart-filter: there is no tenant {name!r}: ")
+    assert told in said
+    assert command.status("jobs", word, "--tenant", name) == 2
+
+
+def test_failed_jobs_are_redriven_but_those_whose_photos_are_gone(
+    bench: Bench, command: Command
+) -> None:
+    gone = fail_one(bench)
+    bench.execute("UPDATE artifacts SET marked_at = statement_timestamp()")
+    kept = fail_one(bench)
+
+    told = command("jobs", "redrive", "--tenant", "tests")
+
+    assert told == {"tenant": "tests", "redriven": 1, "left": 1}
+    assert [bench.job(job_id).state for job_id in (gone, kept)] == ["failed", "running"]
