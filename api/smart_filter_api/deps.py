@@ -1,6 +1,5 @@
 """What routes are given: the process's services, and the caller of the request."""
 
-import asyncio
 import datetime as dt
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -216,15 +215,14 @@ class Services:
 async def _in_time(seconds: float) -> AsyncIterator[None]:
     """Bound what a connection is used for.  Raises DatabaseUnavailable.
 
-    SQLAlchemy awaits while it gives a canceled connection back. Scopes of anyio, which Starlette
-    ends streams with, cancel these awaits too, and the connection is lost until it is collected as
-    garbage; asyncio's timeout cancels once.
+    A client that leaves cancels all awaits of its request, also those with which SQLAlchemy gives
+    the connection back: it would be lost until it is collected as garbage. So a request that has
+    begun to ask the database is canceled when it has its answer.
     """
     await anyio.lowlevel.checkpoint_if_cancelled()
     try:
-        with anyio.CancelScope(shield=True):
-            async with asyncio.timeout(seconds):
-                yield
+        with anyio.fail_after(seconds, shield=True):
+            yield
     except TimeoutError as error:
         raise DatabaseUnavailable(f"no answer within {seconds} s") from error
 

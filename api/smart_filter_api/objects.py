@@ -1,9 +1,10 @@
 """Objects of the store as answers: streamed, and sent again only to whom they are new."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from dataclasses import dataclass
 
 from fastapi import Response
+from fastapi.concurrency import iterate_in_threadpool
 from fastapi.responses import StreamingResponse
 
 from smart_filter_api import tags
@@ -42,8 +43,19 @@ async def answered(
     headers = tags.headers(tag)
     if file.length is not None:
         headers["Content-Length"] = str(file.length)
-    whole = pieces if sent is None else sent(pieces)
-    return StreamingResponse(whole, media_type=file.media_type, headers=headers)
+    whole = iterate_in_threadpool(pieces) if sent is None else sent(pieces)
+    return StreamingResponse(_closing(whole, pieces), media_type=file.media_type, headers=headers)
+
+
+async def _closing(
+    whole: AsyncIterator[bytes], pieces: Generator[bytes, None, None]
+) -> AsyncIterator[bytes]:
+    """Yield an answer, and close the connection to storage also when its client leaves."""
+    try:
+        async for piece in whole:
+            yield piece
+    finally:
+        pieces.close()
 
 
 def _tag(key: str) -> str:

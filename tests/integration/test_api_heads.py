@@ -1,5 +1,6 @@
 """HEAD, the pages of problems, and the pages and files of the studio."""
 
+import gc
 import re
 from collections.abc import Iterator
 from urllib.parse import urljoin, urlsplit
@@ -42,6 +43,21 @@ def test_head_of_an_output_and_a_stream_has_their_headers(api: Api) -> None:
     assert stream.headers["content-type"].startswith("text/event-stream")
     assert (head.status_code, head.content, head.headers["content-length"]) == (200, b"", "5")
     assert head.headers["etag"]
+
+
+def test_heads_of_outputs_and_streams_leave_nothing_open(api: Api) -> None:
+    job_id = api.submit(background="keep")
+    api.finish(StageName.PREPARE, {"files": {}})
+    streams = [api.client.head(f"/v1/jobs/{job_id}/events") for _ in range(5)]
+    api.bench.store.put(f"of/{job_id}", b"p" * 500_000, length=500_000, media_type="image/jpeg")
+    file = {"key": f"of/{job_id}", "format": "image/jpeg", "media_type": "image/jpeg"}
+    image = {**file, "bytes": 500_000, "width": 4, "height": 4}
+    api.finish(StageName.COMPOSITE, {"files": {"image": image}, "background": None})
+
+    outputs = [api.client.head(f"/v1/jobs/{job_id}/outputs/image") for _ in range(5)]
+    gc.collect()  # what is still open fails the test
+
+    assert {head.status_code for head in [*streams, *outputs]} == {200}
 
 
 def test_problem_leads_to_its_page(api: Api) -> None:

@@ -7,7 +7,7 @@ on small objects (docs/measurements.md).
 import contextlib
 import datetime as dt
 import io
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -150,7 +150,7 @@ class ObjectStore:
             return False
         return True
 
-    def stream(self, key: str) -> Iterator[bytes]:
+    def stream(self, key: str) -> Generator[bytes, None, None]:
         """Yield the bytes under a key in pieces; raises before the first piece, or never.
 
         Opening is done at the call, so that a missing object is known before an answer starts.
@@ -287,7 +287,7 @@ def _client(settings: StorageSettings, url: str, connections: int) -> Minio:
     )
 
 
-def _pieces(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
+def _pieces(response: urllib3.BaseHTTPResponse) -> Generator[bytes, None, None]:
     try:
         yield from response.stream(_CHUNK_BYTES)
     finally:
