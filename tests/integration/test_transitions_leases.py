@@ -2,11 +2,12 @@
 
 import dataclasses
 import datetime as dt
+from collections.abc import Callable
 
 import pytest
 
 from smart_filter_shared.cards import LEADING_TASK, TaskName
-from smart_filter_shared.errors import JobFinal, LeaseLost, NotFound
+from smart_filter_shared.errors import JobFinal, NotFound
 from smart_filter_shared.ids import Tenant, new_batch_id, new_job_id, new_upload_id
 from smart_filter_shared.jobs import queries, transitions
 from smart_filter_shared.jobs.fairness import Place
@@ -43,15 +44,6 @@ def release(bench: Bench, *, delay_seconds: float) -> list[str]:
     return [str(one) for one in ringing]
 
 
-def test_claims_at_the_same_time_take_different_rows(bench: Bench) -> None:
-    for _ in range(8):
-        bench.submit()
-
-    claimed = races.at_once([lambda: bench.claim_one(PREPARE).job_id] * 8)
-
-    assert len(set(claimed)) == 8
-
-
 def test_jobs_are_claimed_in_the_order_of_submission(bench: Bench) -> None:
     submitted = [bench.submit() for _ in range(3)]
 
@@ -78,18 +70,6 @@ def test_row_on_its_last_attempt_is_claimed_alone(bench: Bench) -> None:
         [True],
         [False, False],
     ]
-
-
-def test_completion_with_a_lost_lease_is_refused(bench: Bench) -> None:
-    job_id = bench.submit()
-    zombie = lose(bench)
-    successor = bench.claim_one(PREPARE)
-
-    late = bench.complete(zombie)
-
-    assert (late.lost, late.ready) == ([zombie], [])
-    assert bench.row(job_id, PREPARE)["lease_token"] == successor.token
-    assert bench.row(job_id, SEGMENTATION)["open_needs"] == 1
 
 
 def test_batch_with_one_lost_lease_completes_the_others(bench: Bench) -> None:
@@ -120,34 +100,6 @@ def test_lease_that_is_not_lost_yet_is_renewed(bench: Bench, *, is_lost: bool) -
     assert bench.complete(lease).lost == ([lease] if is_lost else [])
 
 
-def test_lost_lease_spends_an_attempt_and_the_row_is_rung_again(bench: Bench) -> None:
-    bench.submit()
-    bench.age(bench.claim_one(PREPARE), seconds=31)
-
-    assert bench.sweep() == [capability(PREPARE)]
-    assert bench.claim_one(PREPARE).attempt == 2
-
-
-def test_last_attempt_that_lost_its_machine_is_refunded(bench: Bench) -> None:
-    job_id = bench.submit()
-    most = bench.settings.engine.max_attempts
-    for _ in range(most + 2):
-        lose(bench)
-
-    assert bench.job(job_id).state == JobState.RUNNING
-    assert bench.claim_one(PREPARE).attempt == most
-
-
-def test_patience_with_machines_that_die_ends(bench: Bench) -> None:
-    job_id = bench.submit()
-    for _ in range(bench.settings.engine.max_attempts + 1):
-        bench.age(bench.claim_one(PREPARE), seconds=31)
-        bench.pass_time(job_id, PREPARE, seconds=3601)
-        bench.sweep()
-
-    assert (bench.job(job_id).error or {})["code"] == "unavailable"
-
-
 def test_release_refunds_the_attempt_and_waits(bench: Bench) -> None:
     job_id = bench.submit()
 
@@ -168,10 +120,22 @@ def test_release_without_delay_hands_the_row_to_the_next(bench: Bench) -> None:
     assert bench.claim_one(PREPARE).attempt == 1
 
 
-def test_patience_with_infrastructure_ends(bench: Bench) -> None:
+def lose_worker(bench: Bench) -> None:
+    bench.age(bench.claim_one(PREPARE), seconds=31)
+
+
+def release_later(bench: Bench) -> None:
+    release(bench, delay_seconds=9)
+
+
+@pytest.mark.parametrize(("trouble", "times"), [(lose_worker, 4), (release_later, 2)])
+def test_patience_with_infrastructure_ends(
+    bench: Bench, trouble: Callable[[Bench], None], times: int
+) -> None:
     job_id = bench.submit()
-    for _ in range(2):
-        release(bench, delay_seconds=9)
+
+    for _ in range(times):
+        trouble(bench)
         bench.pass_time(job_id, PREPARE, seconds=3601)
         bench.sweep()
 
@@ -244,26 +208,6 @@ def test_stage_that_raised_on_its_last_attempt_fails_its_job(bench: Bench) -> No
     }
     left = dict.fromkeys(("segmentation", "smile", "composite"), "canceled")
     assert bench.states(job_id) == {"prepare": "succeeded", "face": "failed", **left}
-
-
-def test_failure_takes_the_lease_of_a_running_sibling(bench: Bench) -> None:
-    bench.submit()
-    bench.advance(PREPARE)
-    sibling, failing = bench.claim_one(SEGMENTATION), bench.claim_one(FACE)
-
-    bench.do(transitions.fail, failing, RAISED)
-
-    assert bench.complete(sibling).lost == [sibling]
-
-
-def test_failing_with_a_lost_lease_changes_nothing(bench: Bench) -> None:
-    job_id = bench.submit()
-    zombie = lose(bench)
-
-    with pytest.raises(LeaseLost):
-        bench.do(transitions.fail, zombie, RAISED)
-
-    assert bench.job(job_id).state != JobState.FAILED
 
 
 def test_cancel_ends_the_job_and_every_unfinished_stage(bench: Bench) -> None:
