@@ -11,14 +11,14 @@ from sqlalchemy import Connection, text
 
 from smart_filter_shared.cards import TaskName
 from smart_filter_shared.errors import InputsExpired, JobFinal, NotFound
-from smart_filter_shared.ids import BatchId, JobId, Tenant, new_job_id
+from smart_filter_shared.ids import BatchId, JobId, Tenant
 from smart_filter_shared.jobs import events, fairness, queries, transitions
 from smart_filter_shared.jobs.events import EventType
 from smart_filter_shared.jobs.fairness import Place
 from smart_filter_shared.jobs.leases import LATE, Brought, Done, Lease
 from smart_filter_shared.jobs.models import Plan
 from smart_filter_shared.jobs.states import JobState
-from smart_filter_shared.jobs.submission import Submission, batch_key
+from smart_filter_shared.jobs.submission import batch_key
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.recipe import Output, Priority, Recipe
 from smart_filter_tests import races, worlds
@@ -41,29 +41,6 @@ def lose(bench: Bench) -> Lease:
 def finish(bench: Bench, tenant: Tenant = TENANT) -> float:
     """Return where in virtual time a tenant's work ends."""
     return float(bench.scalar("SELECT finish FROM tenants WHERE name = :name", name=tenant))
-
-
-def test_photo_and_background_are_kept_with_their_job(bench: Bench) -> None:
-    submission = Submission(
-        job_id=new_job_id(),
-        tenant=TENANT,
-        recipe=KEEP_BACKGROUND,
-        seed=7,
-        place=Place(0, 0.1),
-        photo_key="a photo",
-        photo_digest="none",
-        background_key="a background",
-        keeping=KEEPING,
-        plans={stage: Plan(capability(stage), {}, {}) for stage in (PREPARE, COMPOSITE)},
-    )
-
-    bench.do(transitions.submit, submission)
-
-    kept = bench.scalar(
-        "SELECT array_agg(key ORDER BY key) FROM artifacts WHERE job_id = :id AND kind = 'photo'",
-        id=submission.job_id,
-    )
-    assert kept == ["a background", "a photo"]
 
 
 def test_rows_that_run_take_no_place_in_the_batch_of_others(bench: Bench) -> None:

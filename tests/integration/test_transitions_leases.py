@@ -2,12 +2,15 @@
 
 import dataclasses
 import datetime as dt
+import math
 from collections.abc import Callable
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from smart_filter_shared.cards import LEADING_TASK, TaskName
-from smart_filter_shared.errors import JobFinal, NotFound
+from smart_filter_shared.errors import Error, JobFinal, NotFound, RowUnreadable, StorageUnavailable
 from smart_filter_shared.ids import Tenant, new_batch_id, new_job_id, new_upload_id
 from smart_filter_shared.jobs import queries, transitions
 from smart_filter_shared.jobs.fairness import Place
@@ -22,6 +25,10 @@ from smart_filter_shared.recipe import Filter, Priority, Recipe, stages
 from smart_filter_tests import races
 from smart_filter_tests.bench import TENANT, Bench, capability
 from smart_filter_tests.worlds import KEEP_BACKGROUND, RAISED
+from smart_filter_workers import settling
+from smart_filter_workers.heartbeat import Held
+from smart_filter_workers.services import Services
+from smart_filter_workers.tally import Tally
 
 PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE = StageName
 TOMORROW = dt.datetime.now(dt.UTC) + dt.timedelta(days=1)
@@ -100,17 +107,31 @@ def test_lease_that_is_not_lost_yet_is_renewed(bench: Bench, *, is_lost: bool) -
     assert bench.complete(lease).lost == ([lease] if is_lost else [])
 
 
-def test_release_refunds_the_attempt_and_waits(bench: Bench) -> None:
-    job_id = bench.submit()
-
+def release_later(bench: Bench) -> None:
     assert release(bench, delay_seconds=9) == []
 
-    assert bench.row(job_id, PREPARE)["state"] == "waiting"
-    assert bench.sweep() == []
+
+def retry_later(bench: Bench) -> None:
+    lease = bench.claim_one(PREPARE)
+    bench.do(transitions.retry, lease, RAISED, delay_seconds=9, max_attempts=3)
+
+
+@pytest.mark.parametrize(
+    ("give_back", "attempt", "releases"), [(release_later, 1, 1), (retry_later, 2, 0)]
+)
+def test_stage_given_back_waits_and_only_a_release_refunds_its_attempt(
+    bench: Bench, give_back: Callable[[Bench], None], attempt: int, releases: int
+) -> None:
+    job_id = bench.submit()
+
+    give_back(bench)
+    at_once = bench.row(job_id, PREPARE)["state"], bench.sweep()
     bench.pass_time(job_id, PREPARE, seconds=10)
-    assert bench.sweep() == [capability(PREPARE)]
+    later = bench.sweep()
+
+    assert (at_once, later) == (("waiting", []), [capability(PREPARE)])
     again = bench.claim_one(PREPARE)
-    assert (again.attempt, again.releases) == (1, 1)
+    assert (again.attempt, again.releases) == (attempt, releases)
 
 
 def test_release_without_delay_hands_the_row_to_the_next(bench: Bench) -> None:
@@ -124,34 +145,45 @@ def lose_worker(bench: Bench) -> None:
     bench.age(bench.claim_one(PREPARE), seconds=31)
 
 
-def release_later(bench: Bench) -> None:
-    release(bench, delay_seconds=9)
+def let_worker_meet(bench: Bench, trouble: Error) -> None:
+    def step() -> None:
+        raise trouble
+
+    services = SimpleNamespace(
+        engine=bench.engine, settings=bench.settings, doorbell=bench.doorbell, tally=Tally()
+    )
+    held = Held(bench.claim_one(PREPARE), overdue_at=math.inf)
+    settling.attempt(cast(Services, services), [held], "internal", step)
 
 
-@pytest.mark.parametrize(("trouble", "times"), [(lose_worker, 4), (release_later, 2)])
+def lose_storage(bench: Bench) -> None:
+    let_worker_meet(bench, StorageUnavailable("no answer"))
+
+
+def find_unreadable(bench: Bench) -> None:
+    let_worker_meet(bench, RowUnreadable("of a later version"))
+
+
+@pytest.mark.parametrize(
+    ("meet_trouble", "times", "why"),
+    [
+        (lose_worker, 4, "storage or database stayed away"),
+        (lose_storage, 2, "storage or database stayed away"),
+        (find_unreadable, 2, "a later version of the service wrote this job"),
+    ],
+)
 def test_patience_with_infrastructure_ends(
-    bench: Bench, trouble: Callable[[Bench], None], times: int
+    bench: Bench, meet_trouble: Callable[[Bench], None], times: int, why: str
 ) -> None:
     job_id = bench.submit()
 
     for _ in range(times):
-        trouble(bench)
+        meet_trouble(bench)
         bench.pass_time(job_id, PREPARE, seconds=3601)
         bench.sweep()
 
-    assert (bench.job(job_id).error or {})["code"] == "unavailable"
-
-
-def test_stage_that_raises_waits_for_another_attempt(bench: Bench) -> None:
-    job_id = bench.submit()
-    lease = bench.claim_one(PREPARE)
-
-    bench.do(transitions.retry, lease, RAISED, delay_seconds=5, max_attempts=3)
-
-    assert bench.row(job_id, PREPARE)["state"] == "waiting"
-    bench.pass_time(job_id, PREPARE, seconds=6)
-    bench.sweep()
-    assert bench.claim_one(PREPARE).attempt == 2
+    error = bench.job(job_id).error or {}
+    assert (error["code"], str(error["detail"])[: len(why)]) == ("unavailable", why)
 
 
 def test_stage_is_ready_when_the_last_of_its_needs_succeeds(bench: Bench) -> None:
@@ -329,6 +361,18 @@ def test_job_with_everything_is_read_as_it_was_written(bench: Bench) -> None:
     )
 
     assert_read_as_written(bench, submission)
+
+
+def test_photo_and_background_are_kept_with_their_job(bench: Bench) -> None:
+    submission = a_submission(KEEP_BACKGROUND)
+
+    bench.do(transitions.submit, submission)
+
+    kept = bench.scalar(
+        "SELECT array_agg(key ORDER BY key) FROM artifacts WHERE job_id = :id AND kind = 'photo'",
+        id=submission.job_id,
+    )
+    assert kept == [submission.photo_key, submission.background_key]
 
 
 def test_deadline_counts_from_the_moment_of_submission(bench: Bench) -> None:
