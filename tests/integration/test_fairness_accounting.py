@@ -26,6 +26,7 @@ PREPARE, COMPOSITE = StageName.PREPARE, StageName.COMPOSITE
 A, B, OTHER = Capability("a"), Capability("b"), Capability("other")
 FIRST, SECOND, THIRD = Tenant("first"), Tenant("second"), Tenant("third")
 SILENT_SECONDS = 60
+DAY = dt.date(2026, 3, 1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -236,14 +237,7 @@ def test_place_is_taken_for_a_photo_that_the_tenant_has_not_sent(
     since = (UUID(int=last.int + 1), last, first)[jobs_that_count]
     set_virtual_time(bench, 50)
 
-    place = bench.do(
-        fairness.reserve_for_new,
-        tenant,
-        [A],
-        cell=CELL,
-        digest=digest,
-        since=since,
-    )
+    place = bench.do(fairness.reserve_for_new, tenant, [A], cell=CELL, digest=digest, since=since)
 
     cost = fairness.UNKNOWN_SECONDS
     assert place == (Place(50, cost) if is_new else None)
@@ -292,6 +286,8 @@ def test_ended_jobs_are_settled_once_for_each_tenant(bench: Bench) -> None:
         run_and_fail(bench, SECOND, PREPARE),
     ]
     unfinished = run(bench, THIRD)
+    bench.execute("UPDATE jobs SET finished_at = :day WHERE finished_at IS NOT NULL", day=DAY)
+    bench.execute("UPDATE tombstones SET ended_on = :day", day=DAY)
 
     settled = [bench.do(fairness.settle) for _ in range(2)]
 
@@ -301,18 +297,17 @@ def test_ended_jobs_are_settled_once_for_each_tenant(bench: Bench) -> None:
         JobFailure(failed[1], "model_failed", capability(PREPARE)),
     ]
     assert settled[1] == Settled({}, [])
-    # The first ran for 0.2 s and 3 times 0.1 s of 2 s, at twice the weight; the second for 0.1 s
-    # of 1 s.
+    # The first's jobs ran for 0.5 s instead of 2 s, at twice the weight; the second's for 0.1 s
+    # instead of 1 s.
     assert finishes(bench) == pytest.approx({"first": 99.25, "second": 99.1, "third": 100})
     with bench.transaction() as connection:
         used = connection.execute(
             text("SELECT tenant, state, jobs, megapixels, model_seconds, day FROM usage")
         ).all()
-    today = bench.now().date()
     assert {(row.tenant, row.state): tuple(row)[2:] for row in used} == {
-        ("first", "succeeded"): (1, 1.5, pytest.approx(0.2), today),
-        ("first", "canceled"): (3, 4.5, pytest.approx(0.3), today),
-        ("second", "failed"): (2, 3.0, pytest.approx(0.1), today),
+        ("first", "succeeded"): (1, 1.5, pytest.approx(0.2), DAY),
+        ("first", "canceled"): (3, 4.5, pytest.approx(0.3), DAY),
+        ("second", "failed"): (2, 3.0, pytest.approx(0.1), DAY),
     }
     assert bench.scalar("SELECT array_agg(id) FROM jobs WHERE NOT settled") == [unfinished]
     owing = "owed IS NULL AND outcome IS NULL AND ended_on IS NULL AND megapixels IS NULL"
@@ -336,7 +331,8 @@ def test_forecasts_are_learned_from_what_succeeded_without_a_stop(bench: Bench) 
     bench.submit(KEEP_BACKGROUND, place=Place(0, 0))
     redriven = bench.submit(KEEP_BACKGROUND, photo="photo", place=Place(0, 0))
     bench.execute("""
-        UPDATE jobs SET foreseen_p50 = 5, foreseen_p90 = 20, created_at = now() - interval '10 s'
+        UPDATE jobs SET foreseen_p50 = 60, foreseen_p90 = 7200,
+            created_at = now() - interval '1 hour'
         WHERE recipe ->> 'priority' = 'interactive' OR photo_key = 'photo'
     """)
     bench.complete(*bench.claim(PREPARE, batch_size=3))
@@ -352,7 +348,7 @@ def test_forecasts_are_learned_from_what_succeeded_without_a_stop(bench: Bench) 
     bench.do(fairness.settle)
 
     assert bench.do(foresight.read) == {
-        Priority.INTERACTIVE: Foresight().after(Ended(p50=5, p90=20, seconds=10))
+        Priority.INTERACTIVE: Foresight().after(Ended(p50=60, p90=7200, seconds=3600))
     }
 
 
