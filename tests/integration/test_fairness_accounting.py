@@ -429,6 +429,36 @@ def test_scheduled_job_costs_its_tenant_nothing_until_it_is_due(bench: Bench) ->
     assert finishes(bench) == {TENANT: pytest.approx(0)}
 
 
+def test_scheduled_jobs_are_placed_and_charged_one_behind_the_other(bench: Bench) -> None:
+    scheduled = dataclasses.replace(KEEP_BACKGROUND, run_at=bench.now() + dt.timedelta(days=1))
+    tenants = (FIRST, SECOND)
+    jobs = {one: [bench.submit(scheduled, tenant=one) for _ in range(2)] for one in tenants}
+    set_virtual_time(bench, 1000)
+    bench.execute("UPDATE stages SET not_before = now() WHERE not_before IS NOT NULL")
+
+    while bench.sweep():
+        pass
+
+    assert finishes(bench) == dict.fromkeys(tenants, pytest.approx(1000.4))
+    assert bench.scalar("SELECT array_agg(estimated_seconds) FROM jobs") == [pytest.approx(0.2)] * 4
+    for both in jobs.values():
+        ranks = [bench.row(job_id, PREPARE)["rank"] for job_id in both]
+        assert sorted(ranks) == [pytest.approx(1000), pytest.approx(1000.2)]
+
+
+def test_released_job_has_paid_for_its_place(bench: Bench) -> None:
+    job_id = bench.submit(KEEP_BACKGROUND)
+    before = finishes(bench)
+    lease = bench.claim_one(PREPARE)
+    bench.do(transitions.release, lease, delay_seconds=5, give_up_seconds=3600)
+
+    bench.pass_time(job_id, PREPARE, seconds=6)
+    bench.sweep()
+
+    assert bench.states(job_id)["prepare"] == "ready"
+    assert finishes(bench) == before
+
+
 def test_redriven_job_pays_for_what_is_left_of_it(bench: Bench) -> None:
     job_id = bench.submit(KEEP_BACKGROUND)
     bench.advance(PREPARE)
@@ -444,6 +474,37 @@ def test_redriven_job_pays_for_what_is_left_of_it(bench: Bench) -> None:
     # A stage of the bench takes 0.1 s, as is thought of those that never ran.
     assert before == {TENANT: pytest.approx(0.1)}
     assert charged == finishes(bench) == {TENANT: pytest.approx(0.2)}
+
+
+def test_deleted_job_that_was_redriven_brings_no_new_photo(bench: Bench) -> None:
+    job_id = run_and_fail(bench, TENANT, COMPOSITE, PREPARE)
+    bench.do(fairness.settle)
+    bench.do(transitions.redrive, job_id, TENANT)
+    bench.do(transitions.delete, job_id, TENANT)
+
+    bench.do(fairness.settle)
+
+    used = "json_build_array(jobs, megapixels, model_seconds)"
+    assert bench.scalar(f"SELECT json_object_agg(state, {used}) FROM usage") == {
+        "failed": [1, 1.5, 0.1],
+        "canceled": [1, 0, 0],
+    }
+
+
+@pytest.mark.parametrize(("weight", "second_start"), [(None, 60.3), (2, 60.15)])
+def test_best_of_an_album_start_now_one_behind_the_other(
+    bench: Bench, weight: float | None, second_start: float
+) -> None:
+    bench.do(fairness.advance, {capability(COMPOSITE): Progress(60, 10, 3.0)})
+    if weight is not None:
+        a_tenant(bench, TENANT, weight=weight)
+    _, job_ids = bench.submit_batch(3, KEEP_BACKGROUND, best=2)
+    other = bench.submit(KEEP_BACKGROUND, place=Place(9, 0))
+
+    bench.complete(*bench.claim(PREPARE, batch_size=3))
+
+    ranks = [bench.row(job_id, COMPOSITE)["rank"] for job_id in (*job_ids[:2], other)]
+    assert ranks == pytest.approx([60, second_start, 9])
 
 
 def reserve(connection: Connection) -> Place:

@@ -516,62 +516,59 @@ def test_deletion_forgets_the_batch_and_no_other(bench: Bench) -> None:
     own, (own_job,) = bench.submit_batch(1, KEEP_BACKGROUND)
     other, (other_job,) = bench.submit_batch(1, KEEP_BACKGROUND)
     bench.advance(PREPARE, PREPARE, COMPOSITE, COMPOSITE)
-    bench.execute("""
-        INSERT INTO requests (tenant, key, fingerprint, claimed_at, body, job_id)
-        SELECT 'tests', id::text, '', now(), 'answered', id
-        FROM (SELECT id FROM batches UNION ALL SELECT id FROM jobs) AS answered
-    """)
-    bench.execute(
-        "INSERT INTO batch_gaps (batch_id, index, outcome) SELECT id, 7, 'failed' FROM batches"
-    )
+    for statement in _ROWS_OF_ALL:
+        bench.execute(statement)
     before = rows_of(bench, other, other_job)
 
     bench.do(transitions.begin_to_delete, own, TENANT)
     while bench.do(transitions.go_on_deleting, own, TENANT, most=10):
         pass
 
+    assert all(before.values())
     assert rows_of(bench, other, other_job) == before
     assert set(rows_of(bench, own, own_job).values()) == {0}
     emptied = bench.scalar("SELECT array_agg(job_id) FROM requests WHERE body IS NULL")
     assert set(emptied) == {own, own_job}
 
 
+# A request and a delivery have the id of what they are about.
+_ROWS_OF_ALL = (
+    """
+        INSERT INTO requests (tenant, key, fingerprint, claimed_at, body, job_id)
+        SELECT 'tests', id::text, '', now(), 'answered', id
+        FROM (SELECT id FROM batches UNION ALL SELECT id FROM jobs) AS answered
+    """,
+    "INSERT INTO batch_gaps (batch_id, index, outcome) SELECT id, 7, 'failed' FROM batches",
+    """
+        INSERT INTO deliveries
+            (id, tenant, webhook, lane, job_id, batch_id, type, happened_at, due_at)
+        SELECT coalesce(job_id, batch_id), 'tests', '', '', job_id, batch_id, '', now(), now()
+        FROM (
+            SELECT id AS job_id, NULL::uuid AS batch_id FROM jobs
+            UNION ALL SELECT NULL, id FROM batches
+        ) AS about
+    """,
+    "INSERT INTO delivery_attempts (delivery_id, at, seconds) SELECT id, now(), 0 FROM deliveries",
+    """
+        INSERT INTO corrections
+            (id, tenant, job_id, kind, stage, form, consent, provenance, created_at)
+        SELECT id, 'tests', id, 'label', '', 'label', false, '{}', now() FROM jobs
+    """,
+)
+
+
 def rows_of(bench: Bench, batch_id: BatchId, job_id: JobId) -> dict[str, int]:
     """Return how many rows of a batch and its job each table holds."""
-    of_batch = {"batches": "id", "batch_gaps": "batch_id"}
-    of_job = {"jobs": "id", "stages": "job_id", "events": "job_id"}
-    return {
-        table: bench.scalar(
-            f"SELECT count(*) FROM {table} WHERE {column} = ANY(:ids)", ids=[batch_id, job_id]
-        )
-        for table, column in {**of_batch, **of_job}.items()
+    columns = {
+        "batches": "id",
+        "batch_gaps": "batch_id",
+        "jobs": "id",
+        "deliveries": "id",
+        **dict.fromkeys(("stages", "events", "corrections"), "job_id"),
+        "delivery_attempts": "delivery_id",
     }
-
-
-def test_scheduled_jobs_are_placed_and_charged_one_behind_the_other(bench: Bench) -> None:
-    scheduled = dataclasses.replace(KEEP_BACKGROUND, run_at=bench.now() + dt.timedelta(days=1))
-    tenants = (TENANT, OTHER)
-    jobs = {one: [bench.submit(scheduled, tenant=one) for _ in range(2)] for one in tenants}
-    bench.execute("UPDATE cells SET virtual_time = 1000")
-    bench.execute("UPDATE stages SET not_before = now() WHERE not_before IS NOT NULL")
-
-    while bench.sweep():
-        pass
-
-    assert [finish(bench, one) for one in tenants] == [pytest.approx(1000.4)] * 2
-    assert bench.scalar("SELECT array_agg(estimated_seconds) FROM jobs") == [pytest.approx(0.2)] * 4
-    for both in jobs.values():
-        ranks = [bench.row(job_id, PREPARE)["rank"] for job_id in both]
-        assert sorted(ranks) == [pytest.approx(1000), pytest.approx(1000.2)]
-
-
-def test_released_job_has_paid_for_its_place(bench: Bench) -> None:
-    job_id = bench.submit(KEEP_BACKGROUND)
-    before = finish(bench)
-    release(bench, bench.claim_one(PREPARE))
-
-    bench.pass_time(job_id, PREPARE, seconds=6)
-    bench.sweep()
-
-    assert bench.states(job_id)["prepare"] == "ready"
-    assert finish(bench) == before
+    ids = [batch_id, job_id]
+    return {
+        table: bench.scalar(f"SELECT count(*) FROM {table} WHERE {column} = ANY(:ids)", ids=ids)
+        for table, column in columns.items()
+    }

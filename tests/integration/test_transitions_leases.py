@@ -22,7 +22,7 @@ from smart_filter_shared.jobs.submission import Membership, Submission
 from smart_filter_shared.jobs.uploads import Named
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.recipe import Filter, Priority, Recipe, stages
-from smart_filter_tests import races
+from smart_filter_tests import races, worlds
 from smart_filter_tests.bench import TENANT, Bench, capability
 from smart_filter_tests.worlds import KEEP_BACKGROUND, RAISED
 from smart_filter_workers import settling
@@ -264,26 +264,24 @@ def test_cancel_of_an_ended_job_or_another_tenants_is_refused(bench: Bench) -> N
         bench.do(transitions.cancel, job_id, TENANT)
 
 
-@pytest.mark.parametrize("round_number", range(5))
-def test_cancel_against_complete_ends_the_job_once(bench: Bench, round_number: int) -> None:
-    del round_number
-    job_id = bench.submit(KEEP_BACKGROUND)
-    bench.advance(PREPARE)
-    lease = bench.claim_one(COMPOSITE)
+@pytest.mark.parametrize(
+    ("first", "second", "state"),
+    [
+        ("cancel", "complete composite", JobState.CANCELED),
+        ("complete composite", "cancel", JobState.SUCCEEDED),
+    ],
+)
+def test_cancel_and_complete_at_once_end_the_job_once(
+    bench: Bench, first: str, second: str, state: JobState
+) -> None:
+    world = worlds.nearly_done(bench)
+    actions = {str(action): action for action in worlds.actions(world)}
 
-    def cancel_first() -> str | None:
-        try:
-            bench.do(transitions.cancel, job_id, TENANT)
-        except JobFinal:
-            return None
-        return "canceled"
+    answers = races.overlapped(world, actions[first], actions[second])
 
-    def complete_first() -> str | None:
-        return None if bench.complete(lease).lost else "succeeded"
-
-    outcomes = races.at_once([cancel_first, complete_first])
-
-    assert [one for one in outcomes if one] == [bench.job(job_id).state]
+    refused = "JobFinal" if second == "cancel" else ([], 0, 1)
+    assert answers[1] == refused
+    assert bench.job(world.job_id).state == state
 
 
 def test_late_jobs_that_run_do_not_keep_others_from_lapsing(bench: Bench) -> None:
