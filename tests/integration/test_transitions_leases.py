@@ -13,7 +13,7 @@ from smart_filter_shared.cards import LEADING_TASK, TaskName
 from smart_filter_shared.errors import Error, JobFinal, NotFound, RowUnreadable, StorageUnavailable
 from smart_filter_shared.ids import Tenant, new_batch_id, new_job_id, new_upload_id
 from smart_filter_shared.jobs import queries, transitions
-from smart_filter_shared.jobs.fairness import Place
+from smart_filter_shared.jobs.fairness import UNKNOWN_SECONDS, Place
 from smart_filter_shared.jobs.leases import Lease
 from smart_filter_shared.jobs.models import Plan
 from smart_filter_shared.jobs.retention import Keeping
@@ -395,3 +395,17 @@ def test_job_that_takes_stages_over_is_read_as_it_was_written(bench: Bench) -> N
     assert bench.row(submission.job_id, SEGMENTATION)["state"] == "succeeded"
     assert bench.row(submission.job_id, SEGMENTATION)["finished_at"] is not None
     assert bench.row(submission.job_id, FACE)["state"] == "ready"
+
+
+def test_scheduled_job_pays_only_for_stages_that_it_does_not_take_over(bench: Bench) -> None:
+    scheduled = dataclasses.replace(KEEP_BACKGROUND, run_at=TOMORROW)
+    submission = dataclasses.replace(a_submission(scheduled), sources={PREPARE: bench.submit()})
+    bench.advance(PREPARE)
+    bench.execute("DELETE FROM tenants")
+    bench.do(transitions.submit, submission)
+    bench.pass_time(submission.job_id, COMPOSITE, seconds=2 * 24 * 3600)
+
+    woken = bench.do(transitions.wake)
+
+    assert woken == [capability(COMPOSITE)]
+    assert bench.scalar("SELECT finish FROM tenants") == pytest.approx(UNKNOWN_SECONDS)
