@@ -25,7 +25,7 @@ from smart_filter_tests.worlds import KEEP_BACKGROUND, RAISED
 PREPARE, COMPOSITE = StageName.PREPARE, StageName.COMPOSITE
 A, B, OTHER = Capability("a"), Capability("b"), Capability("other")
 FIRST, SECOND, THIRD = Tenant("first"), Tenant("second"), Tenant("third")
-SILENT_SECONDS = 60
+SILENT_SECONDS = 3600
 DAY = dt.date(2026, 3, 1)
 
 
@@ -135,7 +135,7 @@ def test_job_starts_where_the_queues_that_it_needs_have_come(
             for name, stopped in {
                 "idle-one-does-not-count": Queue(A, 70),
                 "unserved-one-does-not-count": Queue(A, 70, [(1, 0)], worker_silent_seconds=None),
-                "silent-one-does-not-count": Queue(A, 70, [(1, 0)], worker_silent_seconds=90),
+                "silent-one-does-not-count": Queue(A, 70, [(1, 0)], worker_silent_seconds=7200),
                 "paused-one-does-not-count": Queue(A, 70, [(1, 0)], is_paused=True),
                 "waiting-one-does-not-count": Queue(A, 70, [(1, 0)], "waiting"),
             }.items()
@@ -352,13 +352,10 @@ def test_forecasts_are_learned_from_what_succeeded_without_a_stop(bench: Bench) 
     }
 
 
-def lock(connection: Connection, table: str, **row: object) -> None:
+def lock(connection: Connection, row: str, value: object) -> None:
     """Lock a row until the transaction ends, however long that takes."""
     connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
-    ((name, value),) = row.items()
-    found = connection.execute(
-        text(f"SELECT FROM {table} WHERE {name} = :value FOR UPDATE"), {"value": value}
-    )
+    found = connection.execute(text(f"SELECT FROM {row} FOR UPDATE"), {"value": value})
     assert found.rowcount == 1
 
 
@@ -370,8 +367,8 @@ def test_settling_passes_by_rows_that_others_hold(bench: Bench) -> None:
         bench.do(transitions.cancel, job_id, TENANT)
 
     with bench.transaction() as holder:
-        lock(holder, "jobs", id=ended[0])
-        lock(holder, "tombstones", job_id=deleted[0])
+        lock(holder, "jobs WHERE id = :value", ended[0])
+        lock(holder, "tombstones WHERE job_id = :value", deleted[0])
         meanwhile = bench.do(fairness.settle)
     afterwards = bench.do(fairness.settle)
 
@@ -385,7 +382,7 @@ def test_settling_locks_tenants_in_the_order_of_their_names(bench: Bench) -> Non
 
     with ThreadPoolExecutor(1) as pool:
         with bench.transaction() as holder:
-            lock(holder, "tenants", name=FIRST)
+            lock(holder, "tenants WHERE name = :value", FIRST)
             settling = pool.submit(bench.do, fairness.settle)
             races.await_waiting(bench, settling)
             free = bench.scalar(
