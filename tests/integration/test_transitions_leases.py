@@ -10,7 +10,14 @@ from typing import cast
 import pytest
 
 from smart_filter_shared.cards import LEADING_TASK, TaskName
-from smart_filter_shared.errors import Error, JobFinal, NotFound, RowUnreadable, StorageUnavailable
+from smart_filter_shared.errors import (
+    Error,
+    InputsExpired,
+    JobFinal,
+    NotFound,
+    RowUnreadable,
+    StorageUnavailable,
+)
 from smart_filter_shared.ids import Tenant, new_batch_id, new_job_id, new_upload_id
 from smart_filter_shared.jobs import queries, transitions
 from smart_filter_shared.jobs.fairness import UNKNOWN_SECONDS, Place
@@ -262,6 +269,15 @@ def test_cancel_of_an_ended_job_or_another_tenants_is_refused(bench: Bench) -> N
     bench.advance(PREPARE, COMPOSITE)
     with pytest.raises(JobFinal):
         bench.do(transitions.cancel, job_id, TENANT)
+
+
+def test_failed_job_whose_photo_is_gone_is_not_redriven(bench: Bench) -> None:
+    job_id = bench.submit(photo="photo")
+    bench.do(transitions.fail, bench.claim_one(PREPARE), RAISED)
+    bench.execute("UPDATE artifacts SET marked_at = now()")
+
+    with pytest.raises(InputsExpired):
+        bench.do(transitions.redrive, job_id, TENANT)
 
 
 @pytest.mark.parametrize(
