@@ -212,6 +212,21 @@ def test_photos_without_faces_keep_their_order(bench: Bench, best: int, composed
     assert sorted(ready(bench)) == job_ids[:composed]
 
 
+def test_ranking_goes_by_the_people_that_segmentation_found(bench: Bench) -> None:
+    _, job_ids = bench.submit_batch(2, RECIPE, best=1)
+    persons = dict(zip(job_ids, (0, 3), strict=True))
+    bench.complete(*bench.claim(PREPARE, batch_size=2))
+    for lease in bench.claim(SEGMENTATION, batch_size=2):
+        found = Done(lease, {"facts": {"persons": persons[lease.job_id]}}, 0.1, {})
+        bench.do(transitions.complete, [found], KEEPING)
+
+    for stage in (FACE, SMILE):
+        bench.complete(*bench.claim(stage, batch_size=2))
+
+    terms = [bench.job(job_id).rank_terms or {} for job_id in job_ids]
+    assert [one["reasons"] for one in terms] == [["Nobody is in it."], []]
+
+
 def test_canceled_winner_is_not_replaced(bench: Bench) -> None:
     batch_id, job_ids = bench.submit_batch(2, RECIPE, best=1)
     finish(bench, rate(bench, "huge"), "none")

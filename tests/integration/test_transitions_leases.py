@@ -2,14 +2,25 @@
 
 import dataclasses
 import datetime as dt
+import math
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from smart_filter_shared.cards import LEADING_TASK, TaskName
-from smart_filter_shared.errors import JobFinal, LeaseLost, NotFound
+from smart_filter_shared.errors import (
+    Error,
+    InputsExpired,
+    JobFinal,
+    NotFound,
+    RowUnreadable,
+    StorageUnavailable,
+)
 from smart_filter_shared.ids import Tenant, new_batch_id, new_job_id, new_upload_id
 from smart_filter_shared.jobs import queries, transitions
-from smart_filter_shared.jobs.fairness import Place
+from smart_filter_shared.jobs.fairness import UNKNOWN_SECONDS, Place
 from smart_filter_shared.jobs.leases import Lease
 from smart_filter_shared.jobs.models import Plan
 from smart_filter_shared.jobs.retention import Keeping
@@ -18,9 +29,13 @@ from smart_filter_shared.jobs.submission import Membership, Submission
 from smart_filter_shared.jobs.uploads import Named
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.recipe import Filter, Priority, Recipe, stages
-from smart_filter_tests import races
+from smart_filter_tests import races, worlds
 from smart_filter_tests.bench import TENANT, Bench, capability
 from smart_filter_tests.worlds import KEEP_BACKGROUND, RAISED
+from smart_filter_workers import settling
+from smart_filter_workers.heartbeat import Held
+from smart_filter_workers.services import Services
+from smart_filter_workers.tally import Tally
 
 PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE = StageName
 TOMORROW = dt.datetime.now(dt.UTC) + dt.timedelta(days=1)
@@ -41,15 +56,6 @@ def release(bench: Bench, *, delay_seconds: float) -> list[str]:
         transitions.release, lease, delay_seconds=delay_seconds, give_up_seconds=3600
     )
     return [str(one) for one in ringing]
-
-
-def test_claims_at_the_same_time_take_different_rows(bench: Bench) -> None:
-    for _ in range(8):
-        bench.submit()
-
-    claimed = races.at_once([lambda: bench.claim_one(PREPARE).job_id] * 8)
-
-    assert len(set(claimed)) == 8
 
 
 def test_jobs_are_claimed_in_the_order_of_submission(bench: Bench) -> None:
@@ -80,18 +86,6 @@ def test_row_on_its_last_attempt_is_claimed_alone(bench: Bench) -> None:
     ]
 
 
-def test_completion_with_a_lost_lease_is_refused(bench: Bench) -> None:
-    job_id = bench.submit()
-    zombie = lose(bench)
-    successor = bench.claim_one(PREPARE)
-
-    late = bench.complete(zombie)
-
-    assert (late.lost, late.ready) == ([zombie], [])
-    assert bench.row(job_id, PREPARE)["lease_token"] == successor.token
-    assert bench.row(job_id, SEGMENTATION)["open_needs"] == 1
-
-
 def test_batch_with_one_lost_lease_completes_the_others(bench: Bench) -> None:
     bench.submit()
     bench.submit()
@@ -120,45 +114,31 @@ def test_lease_that_is_not_lost_yet_is_renewed(bench: Bench, *, is_lost: bool) -
     assert bench.complete(lease).lost == ([lease] if is_lost else [])
 
 
-def test_lost_lease_spends_an_attempt_and_the_row_is_rung_again(bench: Bench) -> None:
-    bench.submit()
-    bench.age(bench.claim_one(PREPARE), seconds=31)
-
-    assert bench.sweep() == [capability(PREPARE)]
-    assert bench.claim_one(PREPARE).attempt == 2
-
-
-def test_last_attempt_that_lost_its_machine_is_refunded(bench: Bench) -> None:
-    job_id = bench.submit()
-    most = bench.settings.engine.max_attempts
-    for _ in range(most + 2):
-        lose(bench)
-
-    assert bench.job(job_id).state == JobState.RUNNING
-    assert bench.claim_one(PREPARE).attempt == most
-
-
-def test_patience_with_machines_that_die_ends(bench: Bench) -> None:
-    job_id = bench.submit()
-    for _ in range(bench.settings.engine.max_attempts + 1):
-        bench.age(bench.claim_one(PREPARE), seconds=31)
-        bench.pass_time(job_id, PREPARE, seconds=3601)
-        bench.sweep()
-
-    assert (bench.job(job_id).error or {})["code"] == "unavailable"
-
-
-def test_release_refunds_the_attempt_and_waits(bench: Bench) -> None:
-    job_id = bench.submit()
-
+def release_later(bench: Bench) -> None:
     assert release(bench, delay_seconds=9) == []
 
-    assert bench.row(job_id, PREPARE)["state"] == "waiting"
-    assert bench.sweep() == []
+
+def retry_later(bench: Bench) -> None:
+    lease = bench.claim_one(PREPARE)
+    bench.do(transitions.retry, lease, RAISED, delay_seconds=9, max_attempts=3)
+
+
+@pytest.mark.parametrize(
+    ("give_back", "attempt", "releases"), [(release_later, 1, 1), (retry_later, 2, 0)]
+)
+def test_stage_given_back_waits_and_only_a_release_refunds_its_attempt(
+    bench: Bench, give_back: Callable[[Bench], None], attempt: int, releases: int
+) -> None:
+    job_id = bench.submit()
+
+    give_back(bench)
+    at_once = bench.row(job_id, PREPARE)["state"], bench.sweep()
     bench.pass_time(job_id, PREPARE, seconds=10)
-    assert bench.sweep() == [capability(PREPARE)]
+    later = bench.sweep()
+
+    assert (at_once, later) == (("waiting", []), [capability(PREPARE)])
     again = bench.claim_one(PREPARE)
-    assert (again.attempt, again.releases) == (1, 1)
+    assert (again.attempt, again.releases) == (attempt, releases)
 
 
 def test_release_without_delay_hands_the_row_to_the_next(bench: Bench) -> None:
@@ -168,26 +148,49 @@ def test_release_without_delay_hands_the_row_to_the_next(bench: Bench) -> None:
     assert bench.claim_one(PREPARE).attempt == 1
 
 
-def test_patience_with_infrastructure_ends(bench: Bench) -> None:
+def lose_worker(bench: Bench) -> None:
+    bench.age(bench.claim_one(PREPARE), seconds=31)
+
+
+def let_worker_meet(bench: Bench, trouble: Error) -> None:
+    def step() -> None:
+        raise trouble
+
+    services = SimpleNamespace(
+        engine=bench.engine, settings=bench.settings, doorbell=bench.doorbell, tally=Tally()
+    )
+    held = Held(bench.claim_one(PREPARE), overdue_at=math.inf)
+    settling.attempt(cast(Services, services), [held], "internal", step)
+
+
+def lose_storage(bench: Bench) -> None:
+    let_worker_meet(bench, StorageUnavailable("no answer"))
+
+
+def find_unreadable(bench: Bench) -> None:
+    let_worker_meet(bench, RowUnreadable("of a later version"))
+
+
+@pytest.mark.parametrize(
+    ("meet_trouble", "times", "why"),
+    [
+        (lose_worker, 4, "storage or database stayed away"),
+        (lose_storage, 2, "storage or database stayed away"),
+        (find_unreadable, 2, "a later version of the service wrote this job"),
+    ],
+)
+def test_patience_with_infrastructure_ends(
+    bench: Bench, meet_trouble: Callable[[Bench], None], times: int, why: str
+) -> None:
     job_id = bench.submit()
-    for _ in range(2):
-        release(bench, delay_seconds=9)
+
+    for _ in range(times):
+        meet_trouble(bench)
         bench.pass_time(job_id, PREPARE, seconds=3601)
         bench.sweep()
 
-    assert (bench.job(job_id).error or {})["code"] == "unavailable"
-
-
-def test_stage_that_raises_waits_for_another_attempt(bench: Bench) -> None:
-    job_id = bench.submit()
-    lease = bench.claim_one(PREPARE)
-
-    bench.do(transitions.retry, lease, RAISED, delay_seconds=5, max_attempts=3)
-
-    assert bench.row(job_id, PREPARE)["state"] == "waiting"
-    bench.pass_time(job_id, PREPARE, seconds=6)
-    bench.sweep()
-    assert bench.claim_one(PREPARE).attempt == 2
+    error = bench.job(job_id).error or {}
+    assert (error["code"], str(error["detail"])[: len(why)]) == ("unavailable", why)
 
 
 def test_stage_is_ready_when_the_last_of_its_needs_succeeds(bench: Bench) -> None:
@@ -246,26 +249,6 @@ def test_stage_that_raised_on_its_last_attempt_fails_its_job(bench: Bench) -> No
     assert bench.states(job_id) == {"prepare": "succeeded", "face": "failed", **left}
 
 
-def test_failure_takes_the_lease_of_a_running_sibling(bench: Bench) -> None:
-    bench.submit()
-    bench.advance(PREPARE)
-    sibling, failing = bench.claim_one(SEGMENTATION), bench.claim_one(FACE)
-
-    bench.do(transitions.fail, failing, RAISED)
-
-    assert bench.complete(sibling).lost == [sibling]
-
-
-def test_failing_with_a_lost_lease_changes_nothing(bench: Bench) -> None:
-    job_id = bench.submit()
-    zombie = lose(bench)
-
-    with pytest.raises(LeaseLost):
-        bench.do(transitions.fail, zombie, RAISED)
-
-    assert bench.job(job_id).state != JobState.FAILED
-
-
 def test_cancel_ends_the_job_and_every_unfinished_stage(bench: Bench) -> None:
     job_id = bench.submit()
     bench.advance(PREPARE)
@@ -288,26 +271,33 @@ def test_cancel_of_an_ended_job_or_another_tenants_is_refused(bench: Bench) -> N
         bench.do(transitions.cancel, job_id, TENANT)
 
 
-@pytest.mark.parametrize("round_number", range(5))
-def test_cancel_against_complete_ends_the_job_once(bench: Bench, round_number: int) -> None:
-    del round_number
-    job_id = bench.submit(KEEP_BACKGROUND)
-    bench.advance(PREPARE)
-    lease = bench.claim_one(COMPOSITE)
+def test_failed_job_whose_photo_is_gone_is_not_redriven(bench: Bench) -> None:
+    job_id = bench.submit(photo="photo")
+    bench.do(transitions.fail, bench.claim_one(PREPARE), RAISED)
+    bench.execute("UPDATE artifacts SET marked_at = now()")
 
-    def cancel_first() -> str | None:
-        try:
-            bench.do(transitions.cancel, job_id, TENANT)
-        except JobFinal:
-            return None
-        return "canceled"
+    with pytest.raises(InputsExpired):
+        bench.do(transitions.redrive, job_id, TENANT)
 
-    def complete_first() -> str | None:
-        return None if bench.complete(lease).lost else "succeeded"
 
-    outcomes = races.at_once([cancel_first, complete_first])
+@pytest.mark.parametrize(
+    ("first", "second", "state"),
+    [
+        ("cancel", "complete composite", JobState.CANCELED),
+        ("complete composite", "cancel", JobState.SUCCEEDED),
+    ],
+)
+def test_cancel_and_complete_at_once_end_the_job_once(
+    bench: Bench, first: str, second: str, state: JobState
+) -> None:
+    world = worlds.nearly_done(bench)
+    actions = {str(action): action for action in worlds.actions(world)}
 
-    assert [one for one in outcomes if one] == [bench.job(job_id).state]
+    answers = races.overlapped(world, actions[first], actions[second])
+
+    refused = "JobFinal" if second == "cancel" else ([], 0, 1)
+    assert answers[1] == refused
+    assert bench.job(world.job_id).state == state
 
 
 def test_late_jobs_that_run_do_not_keep_others_from_lapsing(bench: Bench) -> None:
@@ -387,6 +377,18 @@ def test_job_with_everything_is_read_as_it_was_written(bench: Bench) -> None:
     assert_read_as_written(bench, submission)
 
 
+def test_photo_and_background_are_kept_with_their_job(bench: Bench) -> None:
+    submission = a_submission(KEEP_BACKGROUND)
+
+    bench.do(transitions.submit, submission)
+
+    kept = bench.scalar(
+        "SELECT array_agg(key ORDER BY key) FROM artifacts WHERE job_id = :id AND kind = 'photo'",
+        id=submission.job_id,
+    )
+    assert kept == [submission.photo_key, submission.background_key]
+
+
 def test_deadline_counts_from_the_moment_of_submission(bench: Bench) -> None:
     submission = a_submission(Recipe(deadline_ms=1001))
 
@@ -409,3 +411,17 @@ def test_job_that_takes_stages_over_is_read_as_it_was_written(bench: Bench) -> N
     assert bench.row(submission.job_id, SEGMENTATION)["state"] == "succeeded"
     assert bench.row(submission.job_id, SEGMENTATION)["finished_at"] is not None
     assert bench.row(submission.job_id, FACE)["state"] == "ready"
+
+
+def test_scheduled_job_pays_only_for_stages_that_it_does_not_take_over(bench: Bench) -> None:
+    scheduled = dataclasses.replace(KEEP_BACKGROUND, run_at=TOMORROW)
+    submission = dataclasses.replace(a_submission(scheduled), sources={PREPARE: bench.submit()})
+    bench.advance(PREPARE)
+    bench.execute("DELETE FROM tenants")
+    bench.do(transitions.submit, submission)
+    bench.pass_time(submission.job_id, COMPOSITE, seconds=2 * 24 * 3600)
+
+    woken = bench.do(transitions.wake)
+
+    assert woken == [capability(COMPOSITE)]
+    assert bench.scalar("SELECT finish FROM tenants") == pytest.approx(UNKNOWN_SECONDS)
