@@ -50,20 +50,16 @@ def create(
     *,
     traces: Traces = UNTOLD,
     clock: Callable[[], float] = time.monotonic,
-    patience_seconds: float = deps.PATIENCE_SECONDS,
 ) -> FastAPI:
     """Return the application; its services open when it starts to serve.
 
     traces: where it tells what was submitted; closed when it ends.  clock: monotonic
-    seconds, by which remembered values grow old.  patience_seconds: how long a server may take
-    for an answer.
+    seconds, by which remembered values grow old.
     """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with deps.opened(
-            settings, clock=clock, patience_seconds=patience_seconds
-        ) as services:
+        async with deps.opened(settings, clock=clock) as services:
             app.state.services = services
             try:
                 yield

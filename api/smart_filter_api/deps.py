@@ -52,8 +52,6 @@ from smart_filter_shared.storage.objects import ObjectStore
 # All that go at once: more took no more photos a second, as the interpreter is busier than they
 # are (docs/measurements.md).
 _CONNECTIONS = 4
-# A server that has not answered for so long counts as away. Clients give up after 10 to 30 s.
-PATIENCE_SECONDS = 5.0
 _STORAGE_THREADS = 16
 # Of pictures that are stored in parts: each of these holds two, of 5 MB.
 _LARGE_PICTURES = 4
@@ -232,12 +230,13 @@ async def opened(
     settings: Settings,
     *,
     clock: Callable[[], float] = time.monotonic,
-    patience_seconds: float = PATIENCE_SECONDS,
 ) -> AsyncIterator[Services]:
     """Open the services of a process, and close them in the end; nothing is contacted yet."""
     doorbell = Doorbell(settings.broker)
     database = sessions.async_engine(settings.database, connections=_CONNECTIONS, clock=clock)
     reader = sessions.reader(database)
+    patience_seconds = settings.database.patience_seconds
+    silent_seconds = settings.engine.lease_seconds
     keeping = Keeping(settings.keep.input_seconds, settings.keep.result_seconds)
     services = Services(
         database=database,
@@ -249,12 +248,12 @@ async def opened(
         threads=anyio.CapacityLimiter(_STORAGE_THREADS),
         large_pictures=anyio.CapacityLimiter(_LARGE_PICTURES),
         keeping=keeping,
-        silent_seconds=settings.engine.lease_seconds,
+        silent_seconds=silent_seconds,
         pools=settings.engine.pools,
         models=Remembered(_MODELS_SECONDS, clock=clock),
         stock=RememberedEach(_STOCK_SECONDS, most=_STOCK_TENANTS, clock=clock),
         measured=Remembered(_MEASURED_SECONDS, clock=clock),
-        watching=Watching(partial(_news, reader)),
+        watching=Watching(partial(_news, reader, patience_seconds)),
         json_bodies=anyio.CapacityLimiter(_JSON_BODIES),
         seal=_seal(settings),
         limits=Limits(
@@ -274,7 +273,9 @@ async def opened(
         session_secure=settings.browser.session_secure,
         removebg_seconds=settings.removebg.seconds,
         remember=settings.engine.remember,
-        forecasts=Forecasts(partial(_outlook, reader, settings.engine.lease_seconds), clock=clock),
+        forecasts=Forecasts(
+            partial(_outlook, reader, patience_seconds, silent_seconds), clock=clock
+        ),
         tagged=Tagged(keeping),
         orders=Orders(),
     )
@@ -303,12 +304,12 @@ def _seal(settings: Settings) -> Seal | None:
     return Seal(keys) if keys else None
 
 
-async def _news(reader: AsyncEngine, horizon: str | None) -> News:
-    async with _in_time(PATIENCE_SECONDS), sessions.async_reading(reader) as connection:
+async def _news(reader: AsyncEngine, patience_seconds: float, horizon: str | None) -> News:
+    async with _in_time(patience_seconds), sessions.async_reading(reader) as connection:
         return await connection.run_sync(events.news, horizon)
 
 
-async def _outlook(reader: AsyncEngine, silent_seconds: float) -> Outlook:
+async def _outlook(reader: AsyncEngine, patience_seconds: float, silent_seconds: float) -> Outlook:
     def look(connection: Connection) -> Outlook:
         found = outlook.read(
             connection, cell=CELL, silent_seconds=silent_seconds, now=dt.datetime.now(dt.UTC)
@@ -316,7 +317,7 @@ async def _outlook(reader: AsyncEngine, silent_seconds: float) -> Outlook:
         cards = [one.card for one in models.published(connection)]
         return replace(found, paces=guesses.completed(found.paces, cards))
 
-    async with _in_time(PATIENCE_SECONDS), sessions.async_reading(reader) as connection:
+    async with _in_time(patience_seconds), sessions.async_reading(reader) as connection:
         return await connection.run_sync(look)
 
 

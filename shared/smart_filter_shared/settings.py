@@ -27,12 +27,14 @@ def _of(prefix: str = "") -> SettingsConfigDict:
 class DatabaseSettings(BaseSettings):
     """Where the truth is kept.
 
-    url: `postgresql+psycopg://user:password@host:port/database`.
+    url: `postgresql+psycopg://user:password@host:port/database`.  patience_seconds: how long a
+    request waits for a free connection or an answer, and how long a transaction may idle.
     """
 
     model_config = _of("DATABASE_")
 
     url: setting_values.DatabaseUrl
+    patience_seconds: float = Field(5.0, ge=0.1, le=600)
 
 
 class BrokerSettings(BaseSettings):

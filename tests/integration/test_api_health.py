@@ -1,5 +1,6 @@
 """What the API does while a server is away: refused, and swallowed by the network."""
 
+import dataclasses
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -74,7 +75,11 @@ def far_api(bench: Bench, settings: Settings) -> Iterator[Api]:
 @pytest.fixture
 def impatient_api(bench: Bench, settings: Settings) -> Iterator[Api]:
     """One that soon gives a server up; on a busy machine, also one that is there."""
-    with serving(settings, patience_seconds=0.5) as url, an_api(url, bench) as api:
+    hasty = settings.database.model_copy(update={"patience_seconds": 0.5})
+    with (
+        serving(dataclasses.replace(settings, database=hasty)) as url,
+        an_api(url, bench) as api,
+    ):
         yield api
 
 

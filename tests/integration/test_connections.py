@@ -198,11 +198,12 @@ def test_error_undoes_its_savepoint_or_its_transaction(engine: Engine) -> None:
         assert connection.execute(COUNT).scalar_one() == 1
 
 
-def test_idle_transaction_ends_unless_it_migrates(engine: Engine) -> None:
+def test_idle_transaction_ends_unless_it_migrates(bench: Bench, engine: Engine) -> None:
+    patience = f"{bench.settings.database.patience_seconds / 60:g}min"
     idles = text("SELECT current_setting('idle_in_transaction_session_timeout')")
 
     with sessions.transaction(engine) as connection:
-        assert connection.execute(idles).scalar_one() == "5s"
+        assert connection.execute(idles).scalar_one() == patience
     with sessions.transaction(sessions.idling(engine)) as connection:
         assert connection.execute(idles).scalar_one() == "0"
 

@@ -62,6 +62,7 @@ def settings_of(addresses: Addresses, **more: str) -> Settings:
     """Return the settings of a process that knows these servers and nothing else."""
     environment = {
         **addresses.environment(),
+        "SMART_FILTER_DATABASE_PATIENCE_SECONDS": "60",  # the machine may be busy
         "SMART_FILTER_SECRETS_KEY": "s" * 32,
         "SMART_FILTER_LIVE_URL": "wss://live.example.org",
         "SMART_FILTER_LIVE_SECRET": "l" * 32,

@@ -139,18 +139,12 @@ def fetched_and_gone(request: httpx.Request) -> bytes:
 
 
 @contextlib.contextmanager
-def serving(
-    settings: Settings,
-    *,
-    clock: Callable[[], float] = time.monotonic,
-    patience_seconds: float = _TIMEOUT_SECONDS,
-) -> Iterator[str]:
+def serving(settings: Settings, *, clock: Callable[[], float] = time.monotonic) -> Iterator[str]:
     """Serve the API while the block lasts; yields its URL.
 
-    clock: by which remembered values grow old.  patience_seconds: how long a server may take for
-    an answer before it counts as away.
+    clock: by which remembered values grow old.
     """
-    with listening(app.create(settings, clock=clock, patience_seconds=patience_seconds)) as url:
+    with listening(app.create(settings, clock=clock)) as url:
         yield url
 
 

@@ -62,6 +62,7 @@ WRONG: dict[str, tuple[str, ...]] = {
     "SMART_FILTER_STORAGE_SECRET_KEY": ("",),
     "SMART_FILTER_STORAGE_BUCKET": ("My Photos", "ab", "a" * 64, "-a-"),
     "SMART_FILTER_STORAGE_REGION": ("here and there", "_"),
+    "SMART_FILTER_DATABASE_PATIENCE_SECONDS": ("soon", "0", "601"),
     "SMART_FILTER_LEASE_SECONDS": NO_SECONDS,
     "SMART_FILTER_HEARTBEAT_SECONDS": (*NO_SECONDS, "16"),
     "SMART_FILTER_SWEEP_SECONDS": NO_SECONDS,

@@ -28,33 +28,27 @@ from smart_filter_shared.settings import DatabaseSettings
 _CONNECT_SECONDS = 3
 _PING_AFTER_SECONDS = 1.0
 _IDLE_SINCE = "idle_since"
-_POOL_WAIT_SECONDS = 5
 _ENGINE_OPTIONS: Final[dict[str, Any]] = {
     "isolation_level": "AUTOCOMMIT",  # of the driver; `_begin` begins transactions
     "max_overflow": 0,
-    "pool_timeout": _POOL_WAIT_SECONDS,
     "hide_parameters": True,  # logs would repeat addresses and secrets
     "connect_args": {"connect_timeout": _CONNECT_SECONDS},
 }
 # The execution option that holds what is set as a transaction begins.
 _BEGIN_WITH: Final = "begin_with"
-# A transaction that idles holds locks and keeps dead rows alive; none of ours may.
-_USUAL: Final = (
-    "SET LOCAL idle_in_transaction_session_timeout = '5s'; SET LOCAL lock_timeout = '10s'"
-)
 # For transactions that run the same few statements for every stage; each statement finds a few rows
 # by their keys. They are planned once for each connection: planning took twice as long as running.
 # Such a plan is kept until the tables are analysed again, which may be a minute after they have
 # grown: so it must suit tables of any size, which is to say, look into indexes and nothing else.
 _BY_KEY: Final = (
-    f"{_USUAL}; SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL jit = off;"
+    "; SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL jit = off;"
     " SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off;"
     " SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off"
 )
 # Ends each statement of such a transaction. A cached plan does not change with these settings, so
 # the server must not share a prepared statement with transactions of another kind.
 _BY_KEY_MARK: Final = " /* by key */"
-_IDLING: Final = f"{_USUAL}; SET LOCAL idle_in_transaction_session_timeout = 0"
+_IDLING: Final = "; SET LOCAL idle_in_transaction_session_timeout = 0"
 # deadlock_detected and serialization_failure: the same transaction may simply run again.
 _RUN_AGAIN = frozenset({"40P01", "40001", "55P03"})
 # read_only_sql_transaction: after a failover the name may still lead to a replica.
@@ -70,7 +64,7 @@ def engine(
 
     clock: monotonic seconds.
     """
-    made = create_engine(settings.url.get_secret_value(), pool_size=connections, **_ENGINE_OPTIONS)
+    made = create_engine(settings.url.get_secret_value(), **_options(settings, connections))
     _listen(made, clock)
     return made
 
@@ -80,12 +74,12 @@ def by_key(source: Engine) -> Engine:
 
     Nothing that looks through many rows belongs here: it would be planned as if they were few.
     """
-    return source.execution_options(**{_BEGIN_WITH: _BY_KEY})
+    return _beginning_with(source, _BY_KEY)
 
 
 def idling(source: Engine) -> Engine:
     """Return the same connections for transactions that may idle: for migrations alone."""
-    return source.execution_options(**{_BEGIN_WITH: _IDLING})
+    return _beginning_with(source, _IDLING)
 
 
 def async_engine(
@@ -95,9 +89,7 @@ def async_engine(
 
     clock: monotonic seconds.
     """
-    made = create_async_engine(
-        settings.url.get_secret_value(), pool_size=connections, **_ENGINE_OPTIONS
-    )
+    made = create_async_engine(settings.url.get_secret_value(), **_options(settings, connections))
     _listen(made.sync_engine, clock)
     return made
 
@@ -143,6 +135,25 @@ async def async_reading(source: AsyncEngine) -> AsyncIterator[AsyncConnection]:
             yield connection
 
 
+def _options(settings: DatabaseSettings, connections: int) -> dict[str, Any]:
+    # A transaction that idles holds locks and keeps dead rows alive; none of ours may.
+    idle_ms = round(1000 * settings.patience_seconds)
+    usual = (
+        f"SET LOCAL idle_in_transaction_session_timeout = {idle_ms}; SET LOCAL lock_timeout = '10s'"
+    )
+    return {
+        **_ENGINE_OPTIONS,
+        "pool_size": connections,
+        "pool_timeout": settings.patience_seconds,
+        "execution_options": {_BEGIN_WITH: usual},
+    }
+
+
+def _beginning_with(source: Engine, more: str) -> Engine:
+    usual = source.get_execution_options()[_BEGIN_WITH]
+    return source.execution_options(**{_BEGIN_WITH: usual + more})
+
+
 def _listen(source: Engine, clock: Callable[[], float]) -> None:
     event.listen(source, "begin", _begin)
     event.listen(source, "before_cursor_execute", _mark_by_key, retval=True)
@@ -161,7 +172,7 @@ def _begin(connection: Connection) -> None:
     level = options.get("isolation_level")
     if level == "AUTOCOMMIT":
         return
-    settings = options.get(_BEGIN_WITH, _USUAL)
+    settings = options[_BEGIN_WITH]
     connection.exec_driver_sql(f"BEGIN; {settings}" if level is None else settings)
 
 
@@ -173,7 +184,7 @@ def _mark_by_key(
     *_more: object,
 ) -> tuple[str, Any]:
     """Return a statement with a text of its own where it is planned by keys."""
-    if connection.get_execution_options().get(_BEGIN_WITH) == _BY_KEY:
+    if connection.get_execution_options()[_BEGIN_WITH].endswith(_BY_KEY):
         statement += _BY_KEY_MARK
     return statement, parameters
 
