@@ -82,7 +82,9 @@ def a_receiver(answer: Callable[[Got], Says] = lambda _: Says()) -> Iterator[Rec
     server = ThreadingHTTPServer((LOOPBACK, 0), Handler)
     server.daemon_threads = False  # so that closing waits for what is being answered
     receiver = Receiver(f"http://{LOOPBACK}:{server.server_port}/hook", answer)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread = threading.Thread(
+        target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
+    )
     thread.start()
     try:
         yield receiver
@@ -143,7 +145,7 @@ def sending(
         finally:
             await database.dispose()
 
-    thread = threading.Thread(target=anyio.run, args=(run,))
+    thread = threading.Thread(target=anyio.run, args=(run,), daemon=True)
     thread.start()
     loop_ready.wait()
     token, stopping = told[0]

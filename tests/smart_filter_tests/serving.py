@@ -159,7 +159,8 @@ def listening(application: ASGIApp, *also: socket.socket) -> Iterator[str]:
     logs.configure("api")
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(server_module.config(application))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener, *also]})
+    # A daemon: a test process that is ended in between must not wait for it.
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener, *also]}, daemon=True)
     thread.start()  # until it is up, connections wait in the listener's queue
     try:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"

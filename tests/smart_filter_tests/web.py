@@ -107,11 +107,13 @@ def a_site(
     def accept() -> None:
         while not closing.is_set():
             connection, _ = listener.accept()
-            thread = threading.Thread(target=_serve, args=(connection, site, tls, closing))
+            thread = threading.Thread(
+                target=_serve, args=(connection, site, tls, closing), daemon=True
+            )
             thread.start()
             threads.append(thread)
 
-    acceptor = threading.Thread(target=accept)
+    acceptor = threading.Thread(target=accept, daemon=True)
     acceptor.start()
     try:
         yield site
