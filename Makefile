@@ -21,7 +21,7 @@ SUITE_SECONDS ?= 1800
 NIGHTLY_SECONDS ?= 7200
 BENCH_SECONDS ?= 900
 
-LIMIT = timeout --foreground --kill-after=30 $(SUITE_SECONDS)
+LIMIT = timeout --foreground --signal=INT --kill-after=60 $(SUITE_SECONDS)
 PYTEST = $(LIMIT) .venv/bin/python -m pytest
 # A file runs whole on one process, which starts what its tests share once.
 PARALLEL = --numprocesses $(TEST_PROCESSES) --dist loadfile
