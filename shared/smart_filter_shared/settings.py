@@ -34,7 +34,7 @@ class DatabaseSettings(BaseSettings):
     model_config = _of("DATABASE_")
 
     url: setting_values.DatabaseUrl
-    patience_seconds: float = Field(5.0, ge=0.1, le=600)
+    patience_seconds: float = Field(default=5.0, ge=0.1, le=600)
 
 
 class BrokerSettings(BaseSettings):
