@@ -10,7 +10,7 @@ from sqlalchemy import make_url
 
 from smart_filter_tests.bench import Bench
 
-_PATIENCE_SECONDS = 60.0
+_PATIENCE_SECONDS = 240.0
 _LOOK_SECONDS = 0.02
 
 

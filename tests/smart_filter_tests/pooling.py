@@ -25,7 +25,7 @@ VARIABLE: Final = "PGBOUNCER"
 _PLACES: Final = f"{os.environ.get('PATH', '')}:/usr/sbin"
 # Before this version it kept no track of prepared statements, and refuses the setting.
 _FIRST_WITH_PREPARED: Final = (1, 21)
-_PATIENCE_SECONDS = 60.0
+_PATIENCE_SECONDS = 240.0
 
 
 def program() -> str:

@@ -9,7 +9,7 @@ from smart_filter_tests.threads import together
 from smart_filter_tests.worlds import Action, World
 
 _LOOK_SECONDS = 0.002
-_PATIENCE_SECONDS = 60.0
+_PATIENCE_SECONDS = 240.0
 
 at_once = together
 

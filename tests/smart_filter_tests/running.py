@@ -41,7 +41,7 @@ ENGINE = {
     # One photo is submitted again and again, each time to see all of its stages run.
     "SMART_FILTER_REMEMBER": "false",
 }
-_PATIENCE_SECONDS = 60.0
+_PATIENCE_SECONDS = 240.0
 # They import and load everything, with two processors for many test processes.
 _READY_SECONDS = 110.0
 _LOOK_SECONDS = 0.03
