@@ -16,13 +16,14 @@ unexport PHOTO BACKGROUND
 TESTS ?= tests
 # Each has servers of its own, and much of what a test takes is waiting for them.
 TEST_PROCESSES ?= 2
-# Bounds a suite that hangs; each test has its own limit, `timeout` in pyproject.toml.
+# Bounds a suite: after so long no further test begins. Each test has its own limit, `timeout` in
+# pyproject.toml.
 SUITE_SECONDS ?= 1800
 NIGHTLY_SECONDS ?= 7200
 BENCH_SECONDS ?= 900
 
-LIMIT = timeout --foreground --signal=INT --kill-after=60 $(SUITE_SECONDS)
-PYTEST = $(LIMIT) .venv/bin/python -m pytest
+LIMIT = --session-timeout $(SUITE_SECONDS)
+PYTEST = .venv/bin/python -m pytest $(LIMIT)
 # A file runs whole on one process, which starts what its tests share once.
 PARALLEL = --numprocesses $(TEST_PROCESSES) --dist loadfile
 
@@ -86,8 +87,8 @@ test-models: export TF_NUM_INTRAOP_THREADS := 1
 test-models: export TF_NUM_INTEROP_THREADS := 1
 test-models: export TF_CPP_MIN_LOG_LEVEL := 3
 test-models: setup-models
-	@$(LIMIT) .venv-models/bin/python -m pytest -rs tests/models
-	@$(LIMIT) .venv-models/bin/python -m pytest tests/contract/test_segmentation_models.py -k unet
+	@.venv-models/bin/python -m pytest $(LIMIT) -rs tests/models
+	@.venv-models/bin/python -m pytest $(LIMIT) tests/contract/test_segmentation_models.py -k unet
 
 # What README, tutorial and guides tell people to type, in a fresh copy of this folder; and the site.
 test-docs: setup-dev

@@ -26,6 +26,9 @@ TESTS = Path(__file__).parent
 # These take minutes, frameworks of several gigabytes, or a browser.
 OWN_TARGET = {TESTS / name for name in "aged browser chaos contract docs fuzz models races".split()}
 
+# Options with which a run is of a part of what its paths hold.
+_CHOOSING = ("markexpr", "keyword", "collectonly", "deselect", "lf", "maxfail")
+
 # `make test` looks for half a minute, `make nightly` chooses the longer one.
 hypothesis.settings.register_profile(
     "test", max_examples=100, stateful_step_count=40, deadline=None, print_blob=True
@@ -72,17 +75,26 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in left_out]
 
 
+@pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> None:
-    """Say what a run of `make test` covered, and how the rest is run."""
-    chosen = config.option.markexpr or config.option.keyword or config.option.collectonly
-    if _named_paths(config) == [TESTS] and not chosen:
+    terminalreporter: pytest.TerminalReporter, exitstatus: int, config: pytest.Config
+) -> Iterator[None]:
+    """Say what a whole run of `make test` covered, and how the rest is run."""
+    yield
+    is_whole = _named_paths(config) == [TESTS] and not any(map(config.getoption, _CHOOSING))
+    if is_whole and exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}:
         rest = ", ".join(["test-slow", *sorted(f"test-{path.name}" for path in OWN_TARGET)])
         terminalreporter.write_line(
             "This covered unit, integration, acceptance, deployment and architecture tests, the "
             f"slow ones apart. `make test-all` runs the rest too: {rest}."
         )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse paths that do not exist: test processes would find nothing, and not say why."""
+    missing = [str(path) for path in _named_paths(config) if not path.exists()]
+    if missing:
+        raise pytest.UsageError(f"file or directory not found: {', '.join(missing)}")
 
 
 def _named_paths(config: pytest.Config) -> list[Path]:
