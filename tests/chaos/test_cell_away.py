@@ -183,6 +183,8 @@ def _fleet(folder: Path, weights: Path) -> Iterator[Fleet]:
                         "Authorization": f"Bearer {_key(stack, tenants[name])}",
                     },
                     timeout=30,
+                    # Less than servers keep one open: it could end as a request is sent.
+                    limits=httpx.Limits(keepalive_expiry=1),
                     trust_env=False,
                 )
             )
