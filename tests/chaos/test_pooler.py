@@ -67,7 +67,7 @@ def test_photos_behind_a_pooler_succeed_though_a_worker_is_killed(
 ) -> None:
     can_know = pooling.keeps_track_of_prepared_statements()
     if knows and not can_know:
-        pytest.skip("this PgBouncer keeps no track of prepared statements: install 1.22 or newer")
+        pytest.skip("this PgBouncer keeps no track of prepared statements: install 1.21 or newer")
     prepared = (100 if knows else 0) if can_know else None
     folder = data_folder / f"pooled-{knows}"
     with (

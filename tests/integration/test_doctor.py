@@ -239,7 +239,9 @@ def test_folder_that_others_may_write_fails(folder: Path) -> None:
     assert (found.level, found.fix) == (Level.FAIL, f"chmod go-w {folder}")
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs PostgreSQL as another user")
+@pytest.mark.skipif(
+    os.geteuid() != 0, reason="run as root: only root runs PostgreSQL as another user"
+)
 def test_closed_folder_above_keeps_postgres_out_and_nothing_is_made(folder: Path) -> None:
     folder.chmod(0o700)
     there = folder / "data"

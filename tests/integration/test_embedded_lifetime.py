@@ -25,7 +25,7 @@ from smart_filter_deploy.embedded.folder import DataFolder, running_stack
 PROGRAM = Path(__file__).with_name("embedded_process.py")
 PATIENCE_SECONDS = 120
 AS_ROOT = pytest.mark.skipif(
-    os.geteuid() != 0, reason="only root can become another user, which this is about"
+    os.geteuid() != 0, reason="run as root: only root can become another user"
 )
 
 

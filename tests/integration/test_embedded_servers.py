@@ -308,7 +308,7 @@ def test_request_to_stop_during_the_start_ends_the_start_quietly() -> None:
             pass  # nothing of it is left
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+@pytest.mark.skipif(os.geteuid() != 0, reason="run as root: only root can give a folder away")
 def test_owner_of_the_data_without_a_name_is_refused(tmp_path: Path) -> None:
     uid = max(entry.pw_uid for entry in pwd.getpwall()) + 1
     os.chown(tmp_path, uid, uid)

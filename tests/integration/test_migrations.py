@@ -249,7 +249,7 @@ def pooled(request: pytest.FixtureRequest, bench: Bench) -> Iterator[DatabaseSet
     """The bench's database behind two connections that all clients share."""
     can_know = pooling.keeps_track_of_prepared_statements()
     if request.param and not can_know:
-        pytest.skip("this PgBouncer keeps no track of prepared statements: install 1.22 or newer")
+        pytest.skip("this PgBouncer keeps no track of prepared statements: install 1.21 or newer")
     prepared = (100 if request.param else 0) if can_know else None
     url = bench.settings.database.url.get_secret_value()
     with behind(url, connections=2, prepared=prepared) as settings:

@@ -32,7 +32,7 @@ def program() -> str:
     """Return where PgBouncer lies; skip the test where there is none."""
     found = shutil.which(os.environ.get(VARIABLE, "pgbouncer"), path=_PLACES)
     if found is None:
-        pytest.skip("no PgBouncer: install it (Debian: sudo apt install pgbouncer)")
+        pytest.skip(f"no PgBouncer: sudo apt install pgbouncer, or set {VARIABLE} to its path")
     return found
 
 
