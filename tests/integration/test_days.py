@@ -299,7 +299,8 @@ def test_expiring_jobs_reads_no_others(month: Bench) -> None:
 
     assert expired == 20
     # Each is found, locked and changed, and looked at for its webhook and its upload.
-    assert rows_read <= 10 * expired
+    # How often differs by plan; the others are 1,200.
+    assert rows_read <= 20 * expired
 
 
 def test_day_goes_with_its_jobs_and_usage_stays(month: Bench) -> None:
