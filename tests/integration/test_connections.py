@@ -352,8 +352,8 @@ def test_command_ends_in_one_line_when_storage_refuses_it(
 
 
 @contextlib.contextmanager
-def closing_server() -> Iterator[tuple[str, list[int]]]:
-    """Serve each connection one answer, and close it at the second request.
+def troubled_server(*, closes: bool) -> Iterator[tuple[str, list[int]]]:
+    """Serve each connection one answer; close it at the second request, or answer that 500.
 
     Yields its URL, and the ports that requests came from.
     """
@@ -365,11 +365,12 @@ def closing_server() -> Iterator[tuple[str, list[int]]]:
         def do_GET(self) -> None:
             port = self.client_address[1]
             came_from.append(port)
-            if came_from.count(port) > 1:
+            has_trouble = came_from.count(port) == 2
+            if has_trouble and closes:
                 self.close_connection = True
                 self.connection.shutdown(socket.SHUT_RDWR)
                 return
-            self.send_response(200)
+            self.send_response(500 if has_trouble else 200)
             self.send_header("Content-Length", "5")
             self.end_headers()
             self.wfile.write(b"photo")
@@ -391,8 +392,9 @@ def closing_server() -> Iterator[tuple[str, list[int]]]:
         server.server_close()
 
 
-def test_request_on_a_connection_that_is_closed_meanwhile_is_sent_again() -> None:
-    with closing_server() as (url, came_from):
+@pytest.mark.parametrize("closes", [True, False])
+def test_request_that_is_cut_off_or_answered_500_is_sent_again(*, closes: bool) -> None:
+    with troubled_server(closes=closes) as (url, came_from):
         settings = StorageSettings(url=url, access_key=SecretStr("a"), secret_key=SecretStr("b"))
         store = ObjectStore(settings, connections=1)
 

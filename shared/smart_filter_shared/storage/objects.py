@@ -10,6 +10,7 @@ import io
 from collections.abc import Collection, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
@@ -248,11 +249,11 @@ class ObjectStore:
 
 
 class _Pool(urllib3.PoolManager):
-    """The connections of minio-py, with two faults of servers made good.
+    """The connections of minio-py, with three faults of servers made good.
 
-    A kept connection may be closed by its server at the moment it is used again: the request is
-    sent once more, which every request of ours may be. Errors may come as text/xml, which
-    minio-py does not parse.
+    A kept connection may be closed by its server at the moment it is used again, and S3 answers
+    InternalError (500) where a request should be sent again: it is sent once more, which every
+    request of ours may be. Errors may come as text/xml, which minio-py does not parse.
     """
 
     def urlopen(  # type: ignore[override]  # narrower than urllib3's overloads on purpose
@@ -267,6 +268,9 @@ class _Pool(urllib3.PoolManager):
         except urllib3.exceptions.MaxRetryError as error:
             if not isinstance(error.reason, urllib3.exceptions.ProtocolError):
                 raise
+            response = super().urlopen(method, url, redirect, **options)
+        if response.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+            response.drain_conn()
             response = super().urlopen(method, url, redirect, **options)
         if response.headers.get("content-type", "").startswith("text/xml"):
             response.headers["content-type"] = "application/xml"
