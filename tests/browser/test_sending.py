@@ -1,4 +1,4 @@
-"""Photos on their way: how they come, what is told of them, and what befalls them."""
+"""Photos on their way: how they arrive, what the page shows, and what goes wrong."""
 
 import io
 import shutil

@@ -267,7 +267,7 @@ class Walk:
 def walk(
     page: str, *, folder: Path, scratch: Path, environment: Mapping[str, str]
 ) -> Iterator[Walk]:
-    """Open a terminal in a folder; at the end whatever stayed is told to stop, as by Ctrl-C.
+    """Open a terminal in a folder; at the end, stop what still runs, as Ctrl-C does.
 
     Raises AssertionError when one that stayed does not end well.
     """

@@ -353,7 +353,7 @@ async def to_nobody(message: Message) -> None:
 def test_one_client_cannot_have_all_requests_of_a_cell() -> None:
     async def ask() -> list[str]:
         refused: list[str] = []
-        # Its kernel takes connections, and nobody answers.
+        # Its kernel accepts connections, but no process answers.
         with socket.create_server(("127.0.0.1", 0), backlog=1000) as server:
             passage = Passage(Cell("amber", f"http://127.0.0.1:{server.getsockname()[1]}"))
 

@@ -14,7 +14,7 @@ from smart_filter_deploy.cli import passage
 from smart_filter_deploy.cli.live_session import Moment
 from smart_filter_deploy.cli.photos import Place
 
-# Of the video, not of the clock: a moment is told up to a second after its best frame
+# Video seconds, not wall-clock: the message about a moment follows its best frame by up to 1 s
 # (docs/live.md), and a slow worker takes longer than that for a second of a recording.
 _KEPT_SECONDS = 6.0
 
